@@ -1,0 +1,70 @@
+# Every target does the set-up that it needs, and only when it is needed; see `make help`.
+# On a bare Debian 12 or 13 with Node and make: as root the missing Debian packages are installed, otherwise the
+# exact line to run is printed.
+
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+CC ?= cc
+CLANG ?= clang
+CFLAGS ?= -O2 -g
+HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h)
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_ARCH := $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
+
+.PHONY: help build demo test bench interop check format clean native ts
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: native ts ## the program: node dist/main.js
+
+ts: node_modules/.installed
+	scripts/generate-layout.sh
+	node_modules/.bin/tsc -b tsconfig.dev.json
+	chmod +x dist/main.js
+
+native: build/.setup-build dist/native/libanyhop.so dist/native/agent.bpf.o
+
+build/.setup-%: scripts/setup.sh
+	scripts/setup.sh $*
+	mkdir -p build
+	touch $@
+
+node_modules/.installed: package.json package-lock.json | build/.setup-build
+	npm ci --no-audit --no-fund
+	touch $@
+
+dist/native/libanyhop.so: $(wildcard native/lib/*.c) $(HEADERS) | build/.setup-build
+	mkdir -p dist/native
+	$(CC) $(CFLAGS) -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Inative/include -o $@ native/lib/*.c -lbpf
+
+dist/native/%.bpf.o: native/bpf/%.bpf.c $(HEADERS) | build/.setup-build
+	mkdir -p dist/native
+	$(CLANG) -O2 -g -std=gnu11 -Wall -Wextra -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) \
+	  -Inative/include -I/usr/include/$(MULTIARCH) -c -o $@ $<
+
+demo: build build/.setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers, in namespaces
+	node build/scripts/demo.js
+
+test: build build/.setup-lab ## the whole test suite (root: the network tests run too)
+	node scripts/test.mjs
+
+bench: build ## every benchmark, as a table with its targets
+	node build/bench/run.js
+
+interop: build build/.setup-lab build/.setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
+	node build/scripts/interop.js
+
+check: node_modules/.installed ## format, lint, types, generated files
+	scripts/generate-layout.sh --check
+	node_modules/.bin/biome ci --error-on-warnings
+	node_modules/.bin/tsc -b tsconfig.dev.json
+
+format: node_modules/.installed ## rewrite the sources in the project's format
+	node_modules/.bin/biome check --write
+
+clean: ## remove everything that was built
+	rm -rf dist build node_modules

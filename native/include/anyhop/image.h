@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * The image: the whole forwarding state as one flat memory that every engine reads.
+ *
+ * This header is its only source. scripts/generate-layout.sh compiles native/lib/layout.c against it and writes
+ * the TypeScript offsets (src/core/layout.gen.ts); whoever loads the native library compares the two.
+ *
+ *   +--------+------------------+----------------+----------+-----------------------+-----------+-------+
+ *   | header | VIPs             | port ranges    | services | tables                | templates | paths |
+ *   | 256 B  | open-addressed,  | sorted by VIP, | 32 B     | per pool: u16 owners, | 64 B a    | 16 B  |
+ *   |        | 32 B each        | protocol, port | each     | u16 alternates        | backend   | each  |
+ *   +--------+------------------+----------------+----------+-----------------------+-----------+-------+
+ *
+ * What to know:
+ *  - Integers are little-endian; addresses and templates are bytes in network order. A 32-bit load of an address
+ *    on a little-endian machine is thus its "raw" word, and raw words are what is compared and hashed.
+ *  - Every section starts on a 64-byte line. Offsets are from the start of the image, in bytes.
+ *  - An image is never edited once published. A new one is built beside it and has a higher generation.
+ */
+#ifndef ANYHOP_IMAGE_H
+#define ANYHOP_IMAGE_H
+
+#include <linux/types.h>
+
+#define ANYHOP_IMAGE_MAGIC 0x31706861u /* "ahp1" */
+#define ANYHOP_IMAGE_VERSION 1u
+
+#define ANYHOP_NONE 0xffffu      /* no owner, no alternate, no service */
+#define ANYHOP_VIP_PROBES_MAX 8u /* the builder grows the VIP array until no probe is longer */
+#define ANYHOP_TEMPLATE_SIZE 64u /* Ethernet 14, VLAN 4, IPv6 40, GRE 4 make 62 */
+#define ANYHOP_EXTENSION_HEADERS_MAX 8u
+#define ANYHOP_HEADROOM 96u      /* free bytes a pipeline needs before a frame: 62 + 4 of key, rounded up */
+#define ANYHOP_QUOTE6 512u       /* bytes of the packet that a packet-too-big message quotes */
+#define ANYHOP_LIMIT_BUCKETS 1024u /* too-big answers: one a bucket a tick, the bucket taken from the flow hash */
+
+enum anyhop_hash_mode { ANYHOP_HASH_5_TUPLE, ANYHOP_HASH_3_TUPLE, ANYHOP_HASH_SOURCE };
+
+/* anyhop_service.flags */
+#define ANYHOP_SERVICE_SECOND_CHANCE 1u
+
+/* anyhop_path.flags */
+#define ANYHOP_PATH_OUTER_IPV6 1u
+#define ANYHOP_PATH_AGENT 2u
+
+/* anyhop_header.flags */
+#define ANYHOP_IMAGE_CHECK_MAC 1u /* frames for another MAC address pass untouched */
+
+struct anyhop_header {
+	__u32 magic;
+	__u32 version;
+	__u32 size;
+	__u32 generation;
+	__u32 vip_offset;
+	__u32 vip_mask; /* capacity - 1; the capacity is a power of two */
+	__u32 port_offset;
+	__u32 port_count;
+	__u32 service_offset;
+	__u32 service_count;
+	__u32 table_offset;
+	__u32 table_bytes;
+	__u32 template_offset;
+	__u32 path_offset;
+	__u32 backend_count;
+	__u32 flags;
+	__u8 mac[6]; /* the interface's own address */
+	__u8 reserved0[2];
+	__u32 source4_hosts; /* raw mask of the host bits of the outer IPv4 source prefix; 0 for a single address */
+	__u8 digest[32];     /* SHA-256 of the image with this field and the generation zero */
+	__u8 reserved1[148];
+};
+
+/* One VIP. IPv4 sits in address[3], the rest zero; family 0 marks a free place. */
+struct anyhop_vip {
+	__u32 address[4];
+	__u8 family; /* 4, 6 or 0 */
+	__u8 reserved[3];
+	__u16 tcp_first; /* index of its first port range */
+	__u16 tcp_count;
+	__u16 udp_first;
+	__u16 udp_count;
+	__u16 tcp_fragment; /* the service entry that answers for fragments, or ANYHOP_NONE */
+	__u16 udp_fragment;
+};
+
+/* Ports first to last, both included, in host order. */
+struct anyhop_port {
+	__u16 first;
+	__u16 last;
+	__u16 service;
+	__u16 reserved;
+};
+
+struct anyhop_service {
+	__u32 key[2]; /* flow hash key, the constant parts of the flow folded in */
+	__u32 owners_offset;
+	__u32 alternates_offset;
+	__u32 slots; /* M */
+	__u32 backend_first; /* owner and alternate indexes count from here */
+	__u16 counter; /* index of the configured service whose counters it feeds */
+	__u8 hash_mode;
+	__u8 flags;
+	__u32 reserved;
+};
+
+/* What a packet to one backend needs beside the template's bytes. */
+struct anyhop_path {
+	__u16 mtu; /* of the way to the backend, at layer 3 */
+	__u8 l2_length; /* 14, or 18 with a VLAN tag */
+	__u8 flags;
+	__u32 interface_index; /* 0: the one that the packet came in on */
+	__u32 key; /* raw word of the GRE key that names this backend as an alternate */
+	__u32 checksum; /* ones' complement sum of the template's outer IPv4 header, length and TOS zero */
+};
+
+/* The start of the VIP search. The addresses come from the operator's config, so the mix needs no secret; the
+ * builder guarantees that ANYHOP_VIP_PROBES_MAX probes are enough. */
+static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
+{
+	__u32 h = ((a0 * 0x9e3779b1u ^ a1) * 0x85ebca6bu ^ a2) * 0xc2b2ae35u ^ a3;
+
+	h *= 0x9e3779b1u;
+	return h ^ h >> 15;
+}
+
+#define ANYHOP_STRUCTS(S, F) \
+	S(header) \
+	F(header, magic) F(header, version) F(header, size) F(header, generation) \
+	F(header, vip_offset) F(header, vip_mask) F(header, port_offset) \
+	F(header, port_count) F(header, service_offset) F(header, service_count) \
+	F(header, table_offset) F(header, table_bytes) F(header, template_offset) \
+	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
+	F(header, source4_hosts) F(header, digest) \
+	S(vip) \
+	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
+	F(vip, tcp_fragment) F(vip, udp_fragment) \
+	S(port) \
+	F(port, first) F(port, last) F(port, service) \
+	S(service) \
+	F(service, key) F(service, owners_offset) F(service, alternates_offset) F(service, slots) \
+	F(service, backend_first) F(service, counter) F(service, hash_mode) F(service, flags) \
+	S(path) \
+	F(path, mtu) F(path, l2_length) F(path, flags) F(path, interface_index) F(path, key) F(path, checksum)
+
+#define ANYHOP_CONSTANTS(C) \
+	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(NONE) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
+	C(HEADROOM) C(QUOTE6) C(LIMIT_BUCKETS) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
+	C(SERVICE_SECOND_CHANCE) C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
+
+_Static_assert(sizeof(struct anyhop_header) == 256, "the header is four cache lines");
+_Static_assert(sizeof(struct anyhop_vip) == 32, "two VIPs a cache line");
+_Static_assert(sizeof(struct anyhop_port) == 8, "eight port ranges a cache line");
+_Static_assert(sizeof(struct anyhop_service) == 32, "two services a cache line");
+_Static_assert(sizeof(struct anyhop_path) == 16, "four paths a cache line");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the image is little-endian");
+
+#endif

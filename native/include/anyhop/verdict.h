@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * The verdicts: the one named outcome that every packet ends in.
+ *
+ * A verdict's name is the counter's name and the metric's label, in C and in TypeScript, whose copy
+ * (src/core/layout.gen.ts) is generated from this list. Add a verdict at the end of its group; the order is
+ * not part of any file format, and a program whose two halves disagree about it refuses to start.
+ *
+ * V(NAME, ACTION, "what it means; whether it is normal or points at a fault")
+ */
+#ifndef ANYHOP_VERDICT_H
+#define ANYHOP_VERDICT_H
+
+enum anyhop_action {
+	ANYHOP_FORWARD, /* a GRE packet for a backend lies in the buffer */
+	ANYHOP_ANSWER,  /* a reply to the sender lies in the buffer */
+	ANYHOP_PASS,    /* untouched: the host's own business */
+	ANYHOP_DROP,
+};
+
+#define ANYHOP_VERDICTS(V) \
+	V(FORWARDED, FORWARD, "wrapped in GRE and sent to the slot's owner") \
+	V(FORWARDED_FRAGMENT, FORWARD, "the same for a fragment, matched by VIP and protocol") \
+	V(FORWARDED_ICMP_ERROR, FORWARD, "an ICMP error that followed the flow it embeds") \
+	V(ECHO_ANSWERED, ANSWER, "an echo request to a VIP, answered by the node") \
+	V(TOO_BIG_ANSWERED, ANSWER, "too big once wrapped: the sender was told the MTU that fits") \
+	V(PASS_NOT_IP, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, more than two VLAN tags, cut short)") \
+	V(PASS_NOT_VIP, PASS, "for no VIP of this node") \
+	V(PASS_OTHER_HOST, PASS, "the frame is for another machine's MAC address (flooded by a switch)") \
+	V(DROP_BAD_LENGTH, DROP, "the IP header's lengths do not fit the frame") \
+	V(DROP_BAD_SOURCE, DROP, "the source cannot be a client: zero, loopback, multicast, broadcast or the VIP itself") \
+	V(DROP_TTL_EXPIRED, DROP, "TTL or hop limit was 1 or 0 on arrival") \
+	V(DROP_NO_SERVICE, DROP, "for a VIP, but for none of its services") \
+	V(DROP_PROTOCOL, DROP, "for a VIP, neither TCP, UDP nor ICMP") \
+	V(DROP_EXTENSION_HEADER, DROP, "IPv6 extension headers that are cut short or too many") \
+	V(DROP_TRUNCATED, DROP, "the TCP, UDP or ICMP header is cut short") \
+	V(DROP_FRAGMENT_TCP, DROP, "a TCP fragment for a service whose hash needs the ports") \
+	V(DROP_FRAGMENT_AMBIGUOUS, DROP, "a fragment, and more than one pool could answer for it") \
+	V(DROP_FRAGMENT_ICMP, DROP, "a fragmented ICMP message") \
+	V(DROP_ICMP_TYPE, DROP, "ICMP for a VIP that is neither an echo request nor an error") \
+	V(DROP_ICMP_UNMATCHED, DROP, "an ICMP error whose embedded flow belongs to no service of the VIP") \
+	V(DROP_NO_BACKEND, DROP, "the pool has no backend that could take it: every one is unusable") \
+	V(DROP_TOO_BIG, DROP, "too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error") \
+	V(DROP_TOO_BIG_LIMITED, DROP, "too big once wrapped; the rate limit on answers kept the node silent")
+
+enum anyhop_verdict {
+#define V(name, action, text) ANYHOP_V_##name,
+	ANYHOP_VERDICTS(V)
+#undef V
+	ANYHOP_VERDICT_COUNT
+};
+
+#endif

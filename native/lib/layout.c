@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The layout of the image and the list of verdicts, told in words by the compiler that laid them out.
+ *
+ * One text serves twice: scripts/generate-layout.sh turns it into src/core/layout.gen.ts, and the library hands
+ * it out at run time so that TypeScript can check that it was generated from the same header.
+ */
+#include <stddef.h>
+#include <stdio.h>
+
+#include "anyhop/image.h"
+#include "anyhop/verdict.h"
+#include "layout.h"
+
+/* Writes the text into out (size bytes) and returns its length without the closing NUL, or -1 when it does
+ * not fit. Lines: "const NAME value", "size STRUCT bytes", "field STRUCT NAME offset",
+ * "verdict NAME ACTION text". */
+int anyhop_layout(char *out, int size)
+{
+	int used = 0;
+
+#define SAY(...) \
+	do { \
+		int n = snprintf(out + used, (size_t)(size - used), __VA_ARGS__); \
+		if (n < 0 || n >= size - used) \
+			return -1; \
+		used += n; \
+	} while (0)
+#define C(name) SAY("const %s %u\n", #name, (unsigned)ANYHOP_##name);
+	ANYHOP_CONSTANTS(C)
+#undef C
+#define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));
+#define F(type, name) SAY("field %s %s %zu\n", #type, #name, offsetof(struct anyhop_##type, name));
+	ANYHOP_STRUCTS(S, F)
+#undef S
+#undef F
+#define V(name, action, text) SAY("verdict %s %s %s\n", #name, #action, text);
+	ANYHOP_VERDICTS(V)
+#undef V
+#undef SAY
+	return used;
+}
+
+#ifdef ANYHOP_LAYOUT_MAIN
+int main(void)
+{
+	static char text[16384];
+
+	if (anyhop_layout(text, sizeof(text)) < 0)
+		return 1;
+	return fputs(text, stdout) < 0;
+}
+#endif

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Makes sure that the Debian packages of one or more groups are there: build, lab, interop.
+# As root it installs what is missing; otherwise it prints the line to run and fails. Running it again is free.
+set -eu
+
+build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpcap-dev'
+lab='iproute2 nftables ethtool tcpdump tshark nginx-light curl procps'
+interop='qemu-system-x86 busybox-static cpio'
+
+packages=
+for group in "$@"; do
+  case $group in
+    build) packages="$packages $build" ;;
+    lab) packages="$packages $lab" ;;
+    interop) packages="$packages $interop" ;;
+    *) echo "setup.sh: unknown group '$group': build, lab and interop are known" >&2; exit 2 ;;
+  esac
+done
+
+missing=
+for package in $packages; do
+  # A virtual or replaced package (nginx for nginx-light, say) counts when its program is there.
+  case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null || true) in
+    ii*) ;;
+    *) [ "$package" = nginx-light ] && command -v nginx >/dev/null && continue
+       missing="$missing $package" ;;
+  esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+  echo "These Debian packages are missing:$missing" >&2
+  echo "Install them, then run make again:" >&2
+  echo "  sudo apt-get install --no-install-recommends$missing" >&2
+  exit 1
+fi
+
+echo "Installing:$missing"
+# No service may start: the lab runs its own nginx in its own namespaces.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086
+apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 || {
+  apt-get update -q
+  apt-get install -y -q --no-install-recommends $missing
+}

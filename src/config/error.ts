@@ -1,0 +1,33 @@
+/**
+ * What is wrong with a config file: every problem at once, each with its place, its field, what was found and what
+ * is accepted.
+ */
+import { AnyhopError } from '../core/errors.js';
+
+export interface ConfigProblem {
+  readonly file: string;
+  /** From 1; 0 when the problem has no place in the file (a missing file, a value from the command line). */
+  readonly line: number;
+  readonly column: number;
+  /** Path of the field, `pools.web.backends[2].address`; empty for the file as a whole. */
+  readonly field: string;
+  /** What was found and what is accepted, one sentence. */
+  readonly message: string;
+}
+
+export class ConfigError extends AnyhopError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super('ERR_CONFIG', problems.map(formatProblem).join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** `file:line:column: field: message`, the form that editors and terminals turn into a link. */
+export function formatProblem(problem: ConfigProblem): string {
+  const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file;
+  return problem.field === ''
+    ? `${place}: ${problem.message}`
+    : `${place}: ${problem.field}: ${problem.message}`;
+}

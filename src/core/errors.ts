@@ -1,0 +1,48 @@
+/**
+ * Errors that a user meets. Each has a stable code (the message may change), says what was wrong and what to do
+ * about it, and carries the exit code of the command that it ends.
+ */
+
+/** Exit codes of the command line. */
+export const EXIT = {
+  ok: 0,
+  /** Something failed while running. */
+  failure: 1,
+  /** The config or the command line is wrong; nothing was changed. */
+  usage: 2,
+  /** The machine lacks something: a capability, an interface, a route, a library. */
+  environment: 3,
+} as const;
+
+export type ErrorCode =
+  | 'ERR_CONFIG'
+  | 'ERR_USAGE'
+  | 'ERR_CAPABILITY'
+  | 'ERR_INTERFACE'
+  | 'ERR_ROUTE'
+  | 'ERR_VIP_LOCAL'
+  | 'ERR_TOOL'
+  | 'ERR_NATIVE'
+  | 'ERR_CAPTURE_FILE'
+  | 'ERR_LIMIT'
+  | 'ERR_BPF';
+
+export class AnyhopError extends Error {
+  override readonly name = 'AnyhopError';
+  readonly code: ErrorCode;
+  /** What the user can do, one sentence; printed on a line of its own. */
+  readonly hint: string | undefined;
+  readonly exitCode: number;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string; exitCode?: number; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.exitCode =
+      options.exitCode ?? (code === 'ERR_CONFIG' || code === 'ERR_USAGE' ? EXIT.usage : EXIT.environment);
+  }
+}

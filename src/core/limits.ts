@@ -1,0 +1,50 @@
+/**
+ * Every limit of the control side, named once, with the relations between them asserted when this file loads.
+ * Limits that the packet side shares (probe lengths, header sizes) live in native/include/anyhop/image.h.
+ * Units stand last in a name.
+ */
+
+/** M when a pool does not say: the smaller of the two sizes in the Maglev paper (section 5.3). */
+export const TABLE_SIZE_DEFAULT = 65537;
+/** Below this an uneven table is certain and nothing is saved. */
+export const TABLE_SIZE_MIN = 251;
+/** The larger of the paper's sizes; a pool of this size takes 2.5 MiB of image. */
+export const TABLE_SIZE_MAX = 655373;
+/** M below this many slots a backend makes some backends visibly busier than others (paper, section 5.3). */
+export const SLOTS_PER_BACKEND_ADVISED = 100;
+
+/** Layers of a pool's stack of tables; n backends with weight above 0 give min(LAYERS_MAX, n). */
+export const LAYERS_MAX = 4;
+
+export const POOLS_MAX = 256;
+export const BACKENDS_PER_POOL_MAX = 4096;
+/** Over all pools of one node, members of prior states included. */
+export const BACKENDS_MAX = 65535;
+export const SERVICES_MAX = 4096;
+export const VIPS_MAX = 4096;
+export const WEIGHT_MAX = 65535;
+
+/** Names of nodes, pools, services and backends, in (ASCII) characters. */
+export const NAME_CHARS_MAX = 63;
+/** Linux: IFNAMSIZ less the closing NUL. */
+export const INTERFACE_CHARS_MAX = 15;
+/** The fleet's secret, in hexadecimal digits: 128 bits at least. */
+export const KEY_HEX_DIGITS_MIN = 32;
+export const KEY_HEX_DIGITS_MAX = 1024;
+export const CONFIG_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Below this MTU the way to a backend cannot carry what the packet rules promise (an IPv6 quote of 512 bytes). */
+export const PATH_MTU_BYTES_MIN = 600;
+
+/** An all-ones 16-bit index means "none", and owners are 16-bit indexes local to a pool. */
+const INDEX_NONE = 0xffff;
+if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_MAX * 2 > INDEX_NONE) {
+  throw new RangeError('limits: an index would not fit 16 bits');
+}
+// Quotas and turns are exact only while their products stay below 2^53 (src/maglev/turns.ts).
+if (
+  TABLE_SIZE_MAX * TABLE_SIZE_MAX * 2 > Number.MAX_SAFE_INTEGER ||
+  TABLE_SIZE_MAX * WEIGHT_MAX > Number.MAX_SAFE_INTEGER
+) {
+  throw new RangeError('limits: table arithmetic would not be exact');
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/** The command line: one file a command under src/cli; this one puts them together and turns errors into exit codes. */
+import { Command, CommanderError } from 'commander';
+import { AnyhopError, EXIT } from './core/errors.js';
+import { VERSION } from './core/version.js';
+
+const program = new Command('anyhop')
+  .description(
+    'A Maglev-style, stateless layer-4 load balancer: GRE to the backends, answers straight to the clients.',
+  )
+  .version(VERSION, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .showHelpAfterError('(add --help for the options)')
+  .exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  // commander has printed its own message by now.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof AnyhopError) {
+    process.stderr.write(`${error.code === 'ERR_CONFIG' ? '' : 'anyhop: '}${error.message}\n`);
+    if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`);
+    return error.exitCode;
+  }
+  process.stderr.write(`anyhop: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return EXIT.failure;
+}

@@ -1,0 +1,106 @@
+/**
+ * IP addresses and prefixes as values: parsed once from text, kept as bytes in network order, printed canonically
+ * (IPv6 by RFC 5952). For the control side; the packet side reads addresses where they lie.
+ */
+import { isIPv4, isIPv6 } from 'node:net';
+
+export interface IpAddress {
+  readonly family: 4 | 6;
+  /** Network order: 4 or 16 bytes. */
+  readonly bytes: Uint8Array;
+  /** Canonical text. */
+  readonly text: string;
+}
+
+export interface IpPrefix {
+  /** The first address of the prefix: host bits are zero. */
+  readonly address: IpAddress;
+  /** 0 to 32 or 128. */
+  readonly length: number;
+  /** Canonical text, `address/length`. */
+  readonly text: string;
+}
+
+/** The address that `text` spells, or undefined. No zone (`%eth0`), no port, no prefix length. */
+export function parseAddress(text: string): IpAddress | undefined {
+  if (isIPv4(text)) return addressFromBytes(Uint8Array.from(text.split('.'), Number));
+  if (isIPv6(text) && !text.includes('%')) return addressFromBytes(parseIpv6(text));
+  return undefined;
+}
+
+/** `address/length`, or a single address as a prefix of full length; undefined when malformed or host bits are set. */
+export function parsePrefix(text: string): IpPrefix | undefined {
+  const slash = text.indexOf('/');
+  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  const bits = address.bytes.length * 8;
+  const lengthText = slash < 0 ? String(bits) : text.slice(slash + 1);
+  if (!/^\d{1,3}$/.test(lengthText) || Number(lengthText) > bits) return undefined;
+  const length = Number(lengthText);
+  for (let bit = length; bit < bits; bit++) {
+    if ((address.bytes[bit >> 3] & (0x80 >> (bit & 7))) !== 0) return undefined;
+  }
+  return { address, length, text: `${address.text}/${length}` };
+}
+
+/** The address whose 4 or 16 bytes these are. */
+export function addressFromBytes(bytes: Uint8Array): IpAddress {
+  if (bytes.length === 4) return { family: 4, bytes, text: bytes.join('.') };
+  if (bytes.length === 16) return { family: 6, bytes, text: formatIpv6(bytes) };
+  throw new RangeError(`an IP address has 4 or 16 bytes, not ${bytes.length}`);
+}
+
+export function prefixContains(prefix: IpPrefix, address: IpAddress): boolean {
+  if (prefix.address.family !== address.family) return false;
+  for (let bit = 0; bit < prefix.length; bit++) {
+    const mask = 0x80 >> (bit & 7);
+    if ((prefix.address.bytes[bit >> 3] & mask) !== (address.bytes[bit >> 3] & mask)) return false;
+  }
+  return true;
+}
+
+export function prefixesOverlap(a: IpPrefix, b: IpPrefix): boolean {
+  return a.length <= b.length ? prefixContains(a, b.address) : prefixContains(b, a.address);
+}
+
+function parseIpv6(text: string): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const lastColon = text.lastIndexOf(':');
+  let words = text;
+  if (text.includes('.')) {
+    // The last 32 bits in dotted form (RFC 4291 section 2.2).
+    const v4 = text
+      .slice(lastColon + 1)
+      .split('.')
+      .map(Number);
+    words = `${text.slice(0, lastColon + 1)}${((v4[0] << 8) | v4[1]).toString(16)}:${((v4[2] << 8) | v4[3]).toString(16)}`;
+  }
+  const [head = '', tail] = words.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const put = (word: string, index: number): void => {
+    const value = Number.parseInt(word, 16);
+    bytes[index * 2] = value >> 8;
+    bytes[index * 2 + 1] = value & 0xff;
+  };
+  for (const [i, word] of left.entries()) put(word, i);
+  for (const [i, word] of right.entries()) put(word, 8 - right.length + i);
+  return bytes;
+}
+
+/** RFC 5952: lower case, no leading zeros, the longest (first) run of two or more zero words as `::`. */
+function formatIpv6(bytes: Uint8Array): string {
+  const words = Array.from({ length: 8 }, (_, i) => (bytes[i * 2] << 8) | bytes[i * 2 + 1]);
+  let start = -1;
+  let length = 1;
+  for (let i = 0; i < 8; i++) {
+    let run = 0;
+    while (i + run < 8 && words[i + run] === 0) run++;
+    if (run > length) {
+      start = i;
+      length = run;
+    }
+  }
+  const hex = (part: number[]): string => part.map((word) => word.toString(16)).join(':');
+  return start < 0 ? hex(words) : `${hex(words.slice(0, start))}::${hex(words.slice(start + length))}`;
+}

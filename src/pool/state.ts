@@ -1,0 +1,18 @@
+/**
+ * Pool state: members with weights, admin states and health marks, at one moment. A pure value; its order never
+ * matters.
+ */
+
+/** `dead` is down for longer than `dead_after`: no longer worth a second chance. */
+export type Health = 'up' | 'down' | 'dead';
+
+export interface Member {
+  /** Stable identity, unique within the pool; ASCII. */
+  readonly name: string;
+  /** 0 to WEIGHT_MAX; 0 takes no part in the table. */
+  readonly weight: number;
+  readonly state: 'active' | 'draining';
+  readonly health: Health;
+}
+
+export type PoolState = readonly Member[];
