@@ -3,6 +3,8 @@
 export const IMAGE_MAGIC = 829450337;
 export const IMAGE_VERSION = 1;
 export const NONE = 65535;
+export const FRAGMENT_AMBIGUOUS = 65535;
+export const FRAGMENT_NEEDS_PORTS = 65534;
 export const VIP_PROBES_MAX = 8;
 export const TEMPLATE_SIZE = 64;
 export const EXTENSION_HEADERS_MAX = 8;
@@ -141,4 +143,4 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '6b75bbe159bd1e8a65646d7bd2fac7c6c456ddcdac4c53f49599d47c8ceac72e';
+export const LAYOUT_DIGEST = '2d3b64a042b65b7708126e05e5b15f3f4a8b9654c768705f867fd20cde8c9331';

@@ -26,6 +26,8 @@
 #define ANYHOP_IMAGE_VERSION 1u
 
 #define ANYHOP_NONE 0xffffu      /* no owner, no alternate, no service */
+#define ANYHOP_FRAGMENT_AMBIGUOUS 0xffffu   /* more than one pool or kind of hash could answer */
+#define ANYHOP_FRAGMENT_NEEDS_PORTS 0xfffeu /* a TCP service of the VIP hashes the ports */
 #define ANYHOP_VIP_PROBES_MAX 8u /* the builder grows the VIP array until no probe is longer */
 #define ANYHOP_TEMPLATE_SIZE 64u /* Ethernet 14, VLAN 4, IPv6 40, GRE 4 make 62 */
 #define ANYHOP_EXTENSION_HEADERS_MAX 8u
@@ -64,7 +66,7 @@ struct anyhop_header {
 	__u32 flags;
 	__u8 mac[6]; /* the interface's own address */
 	__u8 reserved0[2];
-	__u32 source4_hosts; /* raw mask of the host bits of the outer IPv4 source prefix; 0 for a single address */
+	__u32 source4_hosts; /* host bits of the outer IPv4 source prefix, host order; 0 for a single address */
 	__u8 digest[32];     /* SHA-256 of the image with this field and the generation zero */
 	__u8 reserved1[148];
 };
@@ -78,7 +80,7 @@ struct anyhop_vip {
 	__u16 tcp_count;
 	__u16 udp_first;
 	__u16 udp_count;
-	__u16 tcp_fragment; /* the service entry that answers for fragments, or ANYHOP_NONE */
+	__u16 tcp_fragment; /* the service entry that answers for fragments, or one of ANYHOP_FRAGMENT_... */
 	__u16 udp_fragment;
 };
 
@@ -109,7 +111,7 @@ struct anyhop_path {
 	__u8 flags;
 	__u32 interface_index; /* 0: the one that the packet came in on */
 	__u32 key; /* raw word of the GRE key that names this backend as an alternate */
-	__u32 checksum; /* ones' complement sum of the template's outer IPv4 header, length and TOS zero */
+	__u32 checksum; /* sum of the 16-bit words of the template's outer IPv4 header (RFC 1071), not yet folded */
 };
 
 /* The start of the VIP search. The addresses come from the operator's config, so the mix needs no secret; the
@@ -142,7 +144,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(path, mtu) F(path, l2_length) F(path, flags) F(path, interface_index) F(path, key) F(path, checksum)
 
 #define ANYHOP_CONSTANTS(C) \
-	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(NONE) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
+	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
 	C(HEADROOM) C(QUOTE6) C(LIMIT_BUCKETS) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
 	C(SERVICE_SECOND_CHANCE) C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
 
