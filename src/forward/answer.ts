@@ -1,0 +1,139 @@
+/**
+ * Answers that the node makes itself, from the VIP, in place, with the frame's MAC addresses swapped and its VLAN tags
+ * kept: echo replies, and the two messages that make path MTU discovery work through a tunnel (RFC 1191, RFC 8201).
+ *
+ * Too-big answers are limited: one a bucket a tick, the bucket taken from the flow's keyed hash, so that no client can
+ * use up another's share but by chance, and all of them together stay below LIMIT_BUCKETS a tick.
+ */
+import * as L from '../core/layout.gen.js';
+import { adjust, finish, sumWords } from '../packet/checksum.js';
+import * as P from '../packet/constants.js';
+import type { Pipeline } from './pipeline.js';
+
+/** Bytes of the offending packet's payload that an ICMPv4 error quotes (RFC 792). */
+const QUOTE4_PAYLOAD = 8;
+
+/**
+ * The echo reply to the request whose ICMP header is at `l4`: the same message, behind a new IP header without options
+ * or extension headers. It is sent whatever the request's TTL was.
+ */
+export function answerEcho(p: Pipeline, view: DataView, l4: number): number {
+  const length = p.end - l4;
+  if (p.family === 4) {
+    const client = view.getInt32(p.l3 + 12, true);
+    const tos = view.getUint8(p.l3 + 1);
+    const ip = l4 - P.IPV4_HEADER;
+    startFrame(p, view, ip);
+    writeIpv4(p, view, ip, length, tos, client);
+    view.setUint16(l4 + 2, adjust(view.getUint16(l4 + 2), P.ICMP_ECHO_REQUEST << 8, P.ICMP_ECHO_REPLY << 8));
+    view.setUint8(l4, P.ICMP_ECHO_REPLY);
+  } else {
+    const trafficClass = (view.getUint16(p.l3) >>> 4) & 0xff;
+    const ip = l4 - P.IPV6_HEADER;
+    startFrame(p, view, ip);
+    writeIpv6(p, view, ip, length, trafficClass);
+    // Swapping the addresses leaves the pseudo-header's sum as it is.
+    view.setUint16(
+      l4 + 2,
+      adjust(view.getUint16(l4 + 2), P.ICMPV6_ECHO_REQUEST << 8, P.ICMPV6_ECHO_REPLY << 8),
+    );
+    view.setUint8(l4, P.ICMPV6_ECHO_REPLY);
+  }
+  p.outLength = p.end - p.outStart;
+  return L.V_ECHO_ANSWERED;
+}
+
+/**
+ * Tells the sender the size that fits.
+ *
+ * @param mtu of an inner packet, in bytes
+ * @param verdict under which the packet would have been forwarded: an ICMP error is never answered by another
+ */
+export function answerTooBig(p: Pipeline, view: DataView, mtu: number, verdict: number): number {
+  if (verdict === L.V_FORWARDED_ICMP_ERROR) return L.V_DROP_TOO_BIG;
+  const flags = p.family === 4 ? view.getUint16(p.l3 + 6) : P.IPV4_DONT_FRAGMENT;
+  if ((flags & P.IPV4_DONT_FRAGMENT) === 0 || (flags & P.IPV4_OFFSET) !== 0) return L.V_DROP_TOO_BIG;
+  const bucket = p.hash & (L.LIMIT_BUCKETS - 1);
+  if (p.limiter[bucket] === p.tick) return L.V_DROP_TOO_BIG_LIMITED;
+  p.limiter[bucket] = p.tick;
+
+  const l3 = p.l3;
+  const icmp = l3 - P.ICMP_HEADER;
+  if (p.family === 4) {
+    const client = view.getInt32(l3 + 12, true);
+    const quote = (view.getUint8(l3) & 15) * 4 + QUOTE4_PAYLOAD;
+    const ip = icmp - P.IPV4_HEADER;
+    startFrame(p, view, ip);
+    writeIpv4(p, view, ip, P.ICMP_HEADER + quote, 0, client);
+    view.setUint16(icmp, (P.ICMP_UNREACHABLE << 8) | P.ICMP_FRAGMENTATION_NEEDED);
+    view.setInt32(icmp + 2, 0); // checksum, and the half-word before the MTU
+    view.setUint16(icmp + 6, mtu);
+    view.setUint16(icmp + 2, finish(sumWords(view, icmp, P.ICMP_HEADER + quote)));
+    p.outLength = l3 + quote - p.outStart;
+  } else {
+    const length = P.ICMP_HEADER + L.QUOTE6; // the packet is longer: PATH_MTU_BYTES_MIN sees to it
+    const ip = icmp - P.IPV6_HEADER;
+    startFrame(p, view, ip);
+    writeIpv6(p, view, ip, length, 0);
+    view.setUint16(icmp, P.ICMPV6_TOO_BIG << 8);
+    view.setUint16(icmp + 2, 0);
+    view.setInt32(icmp + 4, mtu);
+    // The pseudo-header (RFC 8200 section 8.1): both addresses, length, protocol.
+    const pseudo = sumWords(view, ip + 8, 32) + length + P.PROTOCOL_ICMPV6;
+    view.setUint16(icmp + 2, finish(sumWords(view, icmp, length) + pseudo));
+    p.outLength = l3 + L.QUOTE6 - p.outStart;
+  }
+  return L.V_TOO_BIG_ANSWERED;
+}
+
+/** Moves the layer-2 header to where it ends at `ip`, MAC addresses swapped, tags and type as they came. */
+function startFrame(p: Pipeline, view: DataView, ip: number): void {
+  const frame = p.frame;
+  const l2 = p.l3 - frame;
+  const out = ip - l2;
+  // All of it is read before any is written: the two places overlap. 14, 18 or 22 bytes.
+  const destination0 = view.getInt32(frame);
+  const destination1 = view.getUint16(frame + 4);
+  const source0 = view.getUint16(frame + 6);
+  const source1 = view.getInt32(frame + 8);
+  const tag0 = l2 > P.ETHERNET_HEADER ? view.getInt32(frame + 12) : 0;
+  const tag1 = l2 > P.ETHERNET_HEADER + P.VLAN_TAG ? view.getInt32(frame + 16) : 0;
+  const type = view.getUint16(p.l3 - 2);
+  view.setUint16(out, source0);
+  view.setInt32(out + 2, source1);
+  view.setInt32(out + 6, destination0);
+  view.setUint16(out + 10, destination1);
+  if (l2 > P.ETHERNET_HEADER) view.setInt32(out + 12, tag0);
+  if (l2 > P.ETHERNET_HEADER + P.VLAN_TAG) view.setInt32(out + 16, tag1);
+  view.setUint16(ip - 2, type);
+  p.outStart = out;
+  p.outL2 = l2;
+}
+
+/** An IPv4 header of 20 bytes from the VIP to `client` (raw word) before `payload` bytes of ICMP. */
+function writeIpv4(
+  p: Pipeline,
+  view: DataView,
+  ip: number,
+  payload: number,
+  tos: number,
+  client: number,
+): void {
+  view.setUint16(ip, 0x4500 | tos);
+  view.setUint16(ip + 2, P.IPV4_HEADER + payload);
+  view.setInt32(ip + 4, P.IPV4_DONT_FRAGMENT);
+  view.setInt32(ip + 8, (P.NODE_TTL << 24) | (P.PROTOCOL_ICMP << 16));
+  view.setInt32(ip + 12, p.image.words[p.vip + 3], true);
+  view.setInt32(ip + 16, client, true);
+  view.setUint16(ip + 10, finish(sumWords(view, ip, P.IPV4_HEADER)));
+}
+
+/** An IPv6 header from the VIP to the client of `p.flow` before `payload` bytes of ICMPv6. */
+function writeIpv6(p: Pipeline, view: DataView, ip: number, payload: number, trafficClass: number): void {
+  view.setInt32(ip, 0x60000000 | (trafficClass << 20));
+  view.setInt32(ip + 4, (payload << 16) | (P.PROTOCOL_ICMPV6 << 8) | P.NODE_TTL);
+  for (let i = 0; i < 4; i++) {
+    view.setInt32(ip + 8 + i * 4, p.image.words[p.vip + i], true);
+    view.setInt32(ip + 24 + i * 4, p.flow[i], true);
+  }
+}

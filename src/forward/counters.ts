@@ -1,0 +1,41 @@
+/**
+ * Counters of one pipeline: a number a verdict, and packets and bytes for each service and each backend. Doubles: they
+ * count exactly to 2^53, and adding to one allocates nothing. Bytes are IP bytes as received.
+ */
+import { VERDICTS } from '../core/layout.gen.js';
+
+/** Values an entry of `services` and `backends`: packets, then bytes. */
+export const COUNTERS_PER_ENTRY = 2;
+
+export class Counters {
+  readonly verdicts = new Float64Array(VERDICTS.length);
+  services = new Float64Array(0);
+  backends = new Float64Array(0);
+
+  /** Makes room for the entries of a new image; what has been counted stays. */
+  grow(serviceCount: number, backendCount: number): void {
+    this.services = grown(this.services, serviceCount * COUNTERS_PER_ENTRY);
+    this.backends = grown(this.backends, backendCount * COUNTERS_PER_ENTRY);
+  }
+
+  /** Packets that went through the pipeline: the verdicts' sum. */
+  total(): number {
+    return this.verdicts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Name to count, for people and machines; verdicts that never happened are left out. */
+  verdictsByName(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const [index, verdict] of VERDICTS.entries()) {
+      if (this.verdicts[index] > 0) counts[verdict.name] = this.verdicts[index];
+    }
+    return counts;
+  }
+}
+
+function grown(array: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
+  if (array.length >= length) return array;
+  const larger = new Float64Array(length);
+  larger.set(array);
+  return larger;
+}

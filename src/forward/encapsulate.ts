@@ -1,0 +1,130 @@
+/**
+ * From a service to a GRE packet for the slot's owner (RFC 2784, with RFC 2890's key where the service has a second
+ * chance): flow hash, slot, owner, inner TTL, outer headers from the backend's template.
+ *
+ *                    out                          l3
+ *   +----------------+----------------------------+-----------------------+
+ *   | headroom       | Ethernet, IP, GRE (, key)  | the packet, TTL less 1 |
+ *   +----------------+----------------------------+-----------------------+
+ *
+ * What it writes over is the frame's own layer-2 header and the headroom before it.
+ */
+import * as L from '../core/layout.gen.js';
+import { flowHash, slotOf } from '../hash/flow.js';
+import { finish } from '../packet/checksum.js';
+import * as P from '../packet/constants.js';
+import { answerTooBig } from './answer.js';
+import type { Pipeline } from './pipeline.js';
+
+const WORD_KEY = L.SERVICE_KEY / 4;
+const WORD_OWNERS = L.SERVICE_OWNERS_OFFSET / 4;
+const WORD_ALTERNATES = L.SERVICE_ALTERNATES_OFFSET / 4;
+const WORD_SLOTS = L.SERVICE_SLOTS / 4;
+const WORD_BACKEND_FIRST = L.SERVICE_BACKEND_FIRST / 4;
+/** Counter, kind of hash and flags share a word. */
+const WORD_MODE = L.SERVICE_COUNTER / 4;
+const MODE_SHIFT = (L.SERVICE_HASH_MODE % 4) * 8;
+const FLAGS_SHIFT = (L.SERVICE_FLAGS % 4) * 8;
+/** So do a path's MTU, layer-2 length and flags. */
+const PATH_L2_SHIFT = (L.PATH_L2_LENGTH % 4) * 8;
+const PATH_FLAGS_SHIFT = (L.PATH_FLAGS % 4) * 8;
+
+/**
+ * @param service index into the image's words
+ * @param ports the flow's source and destination port as a raw word
+ * @param verdict what to return when it worked: V_FORWARDED or one of its kinds
+ */
+export function encapsulate(
+  p: Pipeline,
+  view: DataView,
+  service: number,
+  ports: number,
+  verdict: number,
+): number {
+  const image = p.image;
+  const words = image.words;
+  const halves = image.halves;
+  const mode = words[service + WORD_MODE];
+  let count = p.family === 4 ? 1 : 4;
+  if (((mode >>> MODE_SHIFT) & 0xff) === L.HASH_5_TUPLE) p.flow[count++] = ports;
+  const hash = flowHash(words[service + WORD_KEY], words[service + WORD_KEY + 1], p.flow, count);
+  const slot = slotOf(hash, words[service + WORD_SLOTS]);
+  p.service = service;
+  p.hash = hash;
+  p.slot = slot;
+
+  const owner = halves[(words[service + WORD_OWNERS] >>> 1) + slot];
+  if (owner === L.NONE) return L.V_DROP_NO_BACKEND;
+  const backendFirst = words[service + WORD_BACKEND_FIRST];
+  const backend = backendFirst + owner;
+  p.backend = backend;
+  const path = image.pathWord + backend * (L.SIZEOF_PATH / 4);
+  const way = words[path];
+  const pathFlags = way >>> PATH_FLAGS_SHIFT;
+
+  // The key names the backend that may hold the slot's older connections.
+  let key = 0;
+  let greLength = P.GRE_HEADER;
+  p.alternate = -1;
+  if (((mode >>> FLAGS_SHIFT) & L.SERVICE_SECOND_CHANCE) !== 0 && (pathFlags & L.PATH_AGENT) !== 0) {
+    const alternate = halves[(words[service + WORD_ALTERNATES] >>> 1) + slot];
+    if (alternate !== L.NONE) {
+      p.alternate = backendFirst + alternate;
+      key = words[image.pathWord + p.alternate * (L.SIZEOF_PATH / 4) + L.PATH_KEY / 4];
+      greLength += P.GRE_KEY;
+    }
+  }
+
+  const l3 = p.l3;
+  const inner4 = p.family === 4;
+  if (view.getUint8(inner4 ? l3 + 8 : l3 + 7) <= 1) return L.V_DROP_TTL_EXPIRED;
+  const outer6 = (pathFlags & L.PATH_OUTER_IPV6) !== 0;
+  const ipLength = outer6 ? P.IPV6_HEADER : P.IPV4_HEADER;
+  const payload = p.end - l3 + greLength;
+  const mtu = way & 0xffff;
+  if (payload + ipLength > mtu) return answerTooBig(p, view, mtu - ipLength - greLength, verdict);
+
+  let tos: number;
+  if (inner4) {
+    tos = view.getUint8(l3 + 1);
+    view.setUint8(l3 + 8, view.getUint8(l3 + 8) - 1);
+    // The TTL is the high byte of its word: RFC 1141's update, with the carry as in RFC 1624.
+    const sum = view.getUint16(l3 + 10) + 0x0100;
+    view.setUint16(l3 + 10, sum + (sum >= 0xffff ? 1 : 0));
+  } else {
+    tos = (view.getUint16(l3) >>> 4) & 0xff;
+    view.setUint8(l3 + 7, view.getUint8(l3 + 7) - 1);
+  }
+
+  const l2 = (way >>> PATH_L2_SHIFT) & 0xff;
+  const out = l3 - greLength - ipLength - l2;
+  const ip = out + l2;
+  const gre = ip + ipLength;
+  // The template ends within the GRE header: whole words up to its flags, its protocol by the inner family.
+  const template = image.templateWord + backend * (L.TEMPLATE_SIZE / 4);
+  for (let at = out, word = template; at < gre; at += 4, word++) view.setInt32(at, words[word], true);
+  view.setUint16(gre + 2, inner4 ? P.ETHERTYPE_IPV4 : P.ETHERTYPE_IPV6);
+  if (p.alternate >= 0) {
+    view.setUint16(gre, P.GRE_FLAG_KEY);
+    view.setInt32(gre + P.GRE_HEADER, key, true);
+  }
+  if (outer6) {
+    view.setInt32(ip, 0x60000000 | (tos << 20) | (hash & 0xfffff));
+    view.setUint16(ip + 4, payload);
+  } else {
+    const total = payload + P.IPV4_HEADER;
+    let sum = words[path + L.PATH_CHECKSUM / 4] + total + tos;
+    const host = hash & image.source4Hosts;
+    if (host !== 0) {
+      view.setInt32(ip + 12, view.getInt32(ip + 12) | host);
+      sum += (host >>> 16) + (host & 0xffff);
+    }
+    view.setUint8(ip + 1, tos);
+    view.setUint16(ip + 2, total);
+    view.setUint16(ip + 10, finish(sum));
+  }
+  p.outStart = out;
+  p.outLength = p.end - out;
+  p.outL2 = l2;
+  return verdict;
+}

@@ -1,0 +1,119 @@
+/**
+ * The pipeline: one frame in, one verdict out, and the frame that is to be sent left in the same memory. This is the
+ * reference that the C pipeline is held to, byte for byte.
+ *
+ *   parse -> match VIP -> match service -> flow hash -> slot -> owner -> encapsulate
+ *                                     \-> answer (echo, too big)      \-> or another verdict
+ *
+ * It reads nothing but the image and the packet, and no socket is in sight. A frame lies at (view, start) with
+ * HEADROOM free bytes before it, which the outer headers grow into; the inner packet stays where it is. Every read is
+ * behind a bounds check against the frame's end. No allocation, exception, string or closure a packet: state is in
+ * small-integer fields and in typed arrays made once.
+ *
+ * Beware: a verdict that forwards or answers has overwritten the frame and the headroom before it.
+ */
+import * as L from '../core/layout.gen.js';
+import { FLOW_WORDS } from '../hash/flow.js';
+import * as P from '../packet/constants.js';
+import { COUNTERS_PER_ENTRY, Counters } from './counters.js';
+import type { Image } from './image.js';
+import { parseIpv4 } from './ipv4.js';
+import { parseIpv6 } from './ipv6.js';
+
+/** The last of the verdicts that forward; they are the first in the list. */
+const FORWARDED_LAST = L.V_FORWARDED_ICMP_ERROR;
+
+export class Pipeline {
+  image: Image;
+  readonly counters = new Counters();
+
+  /** Coarse time that the too-big limit counts in: the engine raises it every LIMIT_TICK_MS. */
+  tick = 1;
+  /** The tick of each bucket's last too-big answer. */
+  readonly limiter = new Int32Array(L.LIMIT_BUCKETS);
+
+  // The packet at hand. Offsets are into the view.
+  /** Start of the frame. */
+  frame = 0;
+  /** Start of the IP header. */
+  l3 = 0;
+  /** End of the IP packet: link-layer padding is left out. */
+  end = 0;
+  /** 4 or 6. */
+  family = 0;
+  /** The VIP that it is for, as an index into the image's words. */
+  vip = 0;
+  /** The flow's input to the hash: the client's address (one or four raw words), then the ports. */
+  readonly flow = new Int32Array(FLOW_WORDS);
+
+  // The frame to be sent, after a verdict that forwards or answers.
+  outStart = 0;
+  outLength = 0;
+  /** Length of its layer-2 header, for engines that send at layer 3. */
+  outL2 = 0;
+
+  // How it was decided, after a verdict that forwards; read by counters and by `anyhop which`.
+  /** Index of the service into the image's words. */
+  service = 0;
+  hash = 0;
+  slot = 0;
+  /** Number of the backend in the image. */
+  backend = 0;
+  /** Number of the backend that the GRE key names, or -1. */
+  alternate = -1;
+
+  constructor(image: Image) {
+    this.image = image;
+    this.publish(image);
+  }
+
+  /** Makes an image the live one, between two packets. */
+  publish(image: Image): void {
+    this.counters.grow(image.serviceCount, image.backendCount);
+    this.image = image;
+  }
+
+  /**
+   * Decides on one frame.
+   *
+   * @param view the whole packet memory
+   * @param start offset of the Ethernet header; at least HEADROOM bytes before it are free
+   * @param length of the frame, 0 to 65535 bytes
+   * @returns a V_... number, already counted
+   */
+  process(view: DataView, start: number, length: number): number {
+    const verdict = this.decide(view, start, start + length);
+    const counters = this.counters;
+    counters.verdicts[verdict]++;
+    if (verdict <= FORWARDED_LAST) {
+      const bytes = this.end - this.l3;
+      const service = this.image.halves[this.service * 2 + L.SERVICE_COUNTER / 2] * COUNTERS_PER_ENTRY;
+      const backend = this.backend * COUNTERS_PER_ENTRY;
+      counters.services[service]++;
+      counters.services[service + 1] += bytes;
+      counters.backends[backend]++;
+      counters.backends[backend + 1] += bytes;
+    }
+    return verdict;
+  }
+
+  private decide(view: DataView, start: number, end: number): number {
+    let l3 = start + P.ETHERNET_HEADER;
+    if (end < l3) return L.V_PASS_NOT_IP;
+    let type = view.getUint16(l3 - 2);
+    for (let tags = 0; tags < P.VLAN_TAGS_MAX; tags++) {
+      if (type !== P.ETHERTYPE_VLAN && type !== P.ETHERTYPE_SERVICE_VLAN) break;
+      l3 += P.VLAN_TAG;
+      if (end < l3) return L.V_PASS_NOT_IP;
+      type = view.getUint16(l3 - 2);
+    }
+    this.frame = start;
+    this.l3 = l3;
+    if (type === P.ETHERTYPE_IPV4) return parseIpv4(this, view, end);
+    if (type === P.ETHERTYPE_IPV6) return parseIpv6(this, view, end);
+    return L.V_PASS_NOT_IP;
+  }
+}
+
+/** Milliseconds a tick: one answer a bucket a tick bounds too-big answers to ten a second for one flow. */
+export const LIMIT_TICK_MS = 100;

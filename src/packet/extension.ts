@@ -1,0 +1,19 @@
+/** IPv6 extension headers: which protocol numbers are such, and how long one is (RFC 8200 section 4, RFC 4302). */
+import * as P from './constants.js';
+
+export function isExtension(protocol: number): boolean {
+  return (
+    protocol === P.PROTOCOL_HOP_BY_HOP ||
+    protocol === P.PROTOCOL_ROUTING ||
+    protocol === P.PROTOCOL_FRAGMENT ||
+    protocol === P.PROTOCOL_DESTINATION ||
+    protocol === P.PROTOCOL_AUTHENTICATION
+  );
+}
+
+/** Bytes of an extension header whose length field is `field`: 8 to 2048. */
+export function extensionLength(protocol: number, field: number): number {
+  if (protocol === P.PROTOCOL_FRAGMENT) return 8;
+  // RFC 4302 counts in words of 4 bytes less two, the others in 8 bytes less one.
+  return protocol === P.PROTOCOL_AUTHENTICATION ? (field + 2) * 4 : (field + 1) * 8;
+}

@@ -1,0 +1,68 @@
+/**
+ * The constant part of what is put in front of a packet for one backend: Ethernet, at most one VLAN tag, the outer IP
+ * header and GRE. Length, checksum, TOS, key and entropy are left for the packet side to fill in.
+ */
+import { PATH_MTU_BYTES_MIN } from '../core/limits.js';
+import type { IpAddress } from '../packet/address.js';
+import type { BackendPath } from './image.js';
+
+const ETHERTYPE_VLAN = 0x8100;
+const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE_IPV6 = 0x86dd;
+const PROTOCOL_GRE = 47;
+const OUTER_TTL = 64;
+const DONT_FRAGMENT = 0x4000;
+
+/**
+ * Writes the template into `out` (TEMPLATE_SIZE bytes, zeroed) and returns the length of its layer-2 header, 14 or 18.
+ *
+ * @throws RangeError when there is no outer source of the backend's family, or its MTU is below the minimum: both are
+ *   refused to the user before it comes to this
+ */
+export function writeTemplate(
+  out: Uint8Array,
+  path: BackendPath,
+  source4: IpAddress | undefined,
+  source6: IpAddress | undefined,
+): number {
+  const view = new DataView(out.buffer, out.byteOffset, out.length);
+  const source = path.address.family === 4 ? source4 : source6;
+  if (path.mtu < PATH_MTU_BYTES_MIN) {
+    throw new RangeError(`${path.name}: an MTU of ${path.mtu} is below ${PATH_MTU_BYTES_MIN}`);
+  }
+  if (source === undefined)
+    throw new RangeError(`${path.name}: no outer source of family ${path.address.family}`);
+  out.set(path.destinationMac, 0);
+  out.set(path.sourceMac, 6);
+  let at = 12;
+  if (path.vlan !== undefined) {
+    view.setUint16(at, ETHERTYPE_VLAN);
+    view.setUint16(at + 2, path.vlan);
+    at += 4;
+  }
+  view.setUint16(at, path.address.family === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
+  const ip = at + 2;
+  if (path.address.family === 4) {
+    out[ip] = 0x45;
+    view.setUint16(ip + 6, DONT_FRAGMENT); // with DF the identification may stay 0 (RFC 6864 section 4.1)
+    out[ip + 8] = OUTER_TTL;
+    out[ip + 9] = PROTOCOL_GRE;
+    out.set(source.bytes, ip + 12);
+    out.set(path.address.bytes, ip + 16);
+  } else {
+    out[ip] = 0x60;
+    out[ip + 6] = PROTOCOL_GRE;
+    out[ip + 7] = OUTER_TTL;
+    out.set(source.bytes, ip + 8);
+    out.set(path.address.bytes, ip + 24);
+  }
+  return ip;
+}
+
+/** The sum of the ten 16-bit words of a template's IPv4 header (RFC 1071), not yet folded: below 2^20. */
+export function outerHeaderSum(template: Uint8Array, l2Length: number): number {
+  const view = new DataView(template.buffer, template.byteOffset, template.length);
+  let sum = 0;
+  for (let at = l2Length; at < l2Length + 20; at += 2) sum += view.getUint16(at);
+  return sum;
+}

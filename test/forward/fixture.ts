@@ -1,0 +1,130 @@
+/**
+ * A small node for tests of the packet side: an image out of a few words, and a pipeline with memory around it that
+ * runs one frame and says what came of it.
+ */
+import type { HashMode, ServiceConfig } from '#anyhop/config/types.js';
+import { HEADROOM, NONE, VERDICTS } from '#anyhop/core/layout.gen.js';
+import { Image } from '#anyhop/forward/image.js';
+import { Pipeline } from '#anyhop/forward/pipeline.js';
+import { deriveFlowKey } from '#anyhop/hash/key.js';
+import { type IpPrefix, parseAddress, parsePrefix } from '#anyhop/packet/address.js';
+import { type BackendPath, buildImage, type ImageInput, type ImagePool } from '#anyhop/pool/image.js';
+
+export const VIP4 = '203.0.113.10';
+export const VIP6 = '2001:db8:100::10';
+export const SECRET = Uint8Array.from({ length: 16 }, (_, i) => i);
+
+export interface FixtureService {
+  readonly vip: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number | readonly [number, number];
+  readonly pool?: string;
+  readonly hash?: HashMode;
+  readonly secondChance?: boolean;
+}
+
+export interface FixtureBackend {
+  readonly address: string;
+  readonly agent?: boolean;
+  readonly mtu?: number;
+  readonly vlan?: number;
+}
+
+export interface FixtureOptions {
+  readonly pools?: Record<string, readonly FixtureBackend[]>;
+  readonly services?: readonly FixtureService[];
+  readonly source4?: string;
+  readonly source6?: string;
+  readonly mac?: Uint8Array;
+  readonly slots?: number;
+  /** Index of the owner of a slot, and of its alternate; NONE for none. */
+  readonly owner?: (slot: number, backends: number) => number;
+  readonly alternate?: (slot: number, backends: number) => number;
+}
+
+const DEFAULT_SERVICES: FixtureService[] = [
+  { vip: VIP4, protocol: 'tcp', port: 80 },
+  { vip: VIP6, protocol: 'tcp', port: 80 },
+  { vip: VIP4, protocol: 'udp', port: 53 },
+  { vip: VIP6, protocol: 'udp', port: 53 },
+];
+
+export function imageOf(options: FixtureOptions = {}): Image {
+  const pools = options.pools ?? { web: [{ address: '10.1.0.11' }, { address: '10.1.0.12' }] };
+  const slots = options.slots ?? 251;
+  const owner = options.owner ?? ((slot, backends) => slot % backends);
+  const alternate = options.alternate ?? (() => NONE);
+  const services = (options.services ?? DEFAULT_SERVICES).map((service, index): ServiceConfig => {
+    const [portFirst, portLast] =
+      typeof service.port === 'number' ? [service.port, service.port] : service.port;
+    return {
+      name: `s${index}`,
+      vip: parseAddress(service.vip)!,
+      protocol: service.protocol,
+      portFirst,
+      portLast,
+      pool: service.pool ?? 'web',
+      hash: service.hash ?? '5-tuple',
+      secondChance: service.secondChance ?? false,
+    };
+  });
+  const input: ImageInput = {
+    generation: 1,
+    mac: options.mac,
+    source4: parsePrefix(options.source4 ?? '10.0.0.1') as IpPrefix,
+    source6: parsePrefix(options.source6 ?? 'fd00::1') as IpPrefix,
+    pools: Object.entries(pools).map(([name, backends]): ImagePool => {
+      const table = (of: (slot: number, backends: number) => number): Uint16Array =>
+        Uint16Array.from({ length: slots }, (_, slot) => of(slot, backends.length));
+      return { name, owners: table(owner), alternates: table(alternate), backends: backends.map(path(name)) };
+    }),
+    services,
+    flowKey: (mode, protocol, vip) => deriveFlowKey(SECRET, mode, protocol, vip),
+  };
+  return new Image(buildImage(input));
+}
+
+function path(pool: string): (backend: FixtureBackend, index: number) => BackendPath {
+  return (backend, index) => ({
+    name: `${pool}/b${index}`,
+    address: parseAddress(backend.address)!,
+    agent: backend.agent ?? true,
+    mtu: backend.mtu ?? 9000,
+    interfaceIndex: 0,
+    sourceMac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+    destinationMac: Uint8Array.of(2, 0, 0, 0, 1, index),
+    vlan: backend.vlan,
+  });
+}
+
+export interface Outcome {
+  /** Name of the verdict. */
+  readonly verdict: string;
+  readonly action: 'forward' | 'answer' | 'pass' | 'drop';
+  /** The frame to be sent, when there is one. */
+  readonly out: Uint8Array | undefined;
+}
+
+/** A pipeline over memory that ends right behind the frame, so that any read beyond it throws. */
+export class Runner {
+  readonly pipeline: Pipeline;
+
+  constructor(options: FixtureOptions | Image = {}) {
+    this.pipeline = new Pipeline(
+      options instanceof Object && 'words' in options ? options : imageOf(options),
+    );
+  }
+
+  run(frame: Uint8Array): Outcome {
+    const memory = new Uint8Array(HEADROOM + frame.length).fill(0xa5, 0, HEADROOM);
+    memory.set(frame, HEADROOM);
+    const verdict = VERDICTS[this.pipeline.process(new DataView(memory.buffer), HEADROOM, frame.length)];
+    const sends = verdict.action === 'forward' || verdict.action === 'answer';
+    const { outStart, outLength } = this.pipeline;
+    return {
+      verdict: verdict.name,
+      action: verdict.action,
+      out: sends ? memory.slice(outStart, outStart + outLength) : undefined,
+    };
+  }
+}
