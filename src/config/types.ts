@@ -3,6 +3,7 @@
  * in, addresses parsed, references checked), frozen, and free of secrets except for one opaque key.
  */
 import type { IpAddress, IpPrefix } from '../packet/address.js';
+import type { ConfigProblem } from './error.js';
 import type { Secret } from './secret.js';
 
 export type EngineChoice = 'auto' | 'portable';
@@ -70,9 +71,34 @@ export interface AgentConfig {
 export interface Config {
   /** Path of the file that it was read from. */
   readonly file: string;
-  /** Absent only when the config was loaded for a use that needs no node and the file tells of none. */
+  /** Present when loaded for `run` or `node`; other uses do not read the key, so they get no node. */
   readonly node: NodeConfig | undefined;
   readonly pools: readonly PoolConfig[];
   readonly services: readonly ServiceConfig[];
   readonly agent: AgentConfig | undefined;
 }
+
+/** Who reads the file, which decides what must be in it. */
+export type Role =
+  /** `anyhop run`: everything. */
+  | 'run'
+  /** which, image, replay, check: all but the interface. */
+  | 'node'
+  /** `anyhop agent`: pools, services and the section `agent`. */
+  | 'agent'
+  /** table, plan: pools; services when there are some. */
+  | 'pools';
+
+interface Needs {
+  run: { readonly node: NodeConfig & { readonly interface: string } };
+  node: { readonly node: NodeConfig };
+  agent: { readonly agent: AgentConfig };
+  pools: object;
+}
+
+/** A config that was read for a role: what the role needs is there. */
+export type LoadedConfig<R extends Role = 'pools'> = Config &
+  Needs[R] & {
+    /** What is allowed and most likely not meant, by place. */
+    readonly warnings: readonly ConfigProblem[];
+  };

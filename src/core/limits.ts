@@ -32,6 +32,10 @@ export const INTERFACE_CHARS_MAX = 15;
 export const KEY_HEX_DIGITS_MIN = 32;
 export const KEY_HEX_DIGITS_MAX = 1024;
 export const CONFIG_BYTES_MAX = 16 * 1024 * 1024;
+/** Nesting of lists and mappings in the config file; the schema needs 6. */
+export const CONFIG_DEPTH_MAX = 16;
+/** Values that YAML aliases may add to a config file, all together; stops files that unfold without end. */
+export const CONFIG_ALIASED_VALUES_MAX = 1_000_000;
 
 /** Below this MTU the way to a backend cannot carry what the packet rules promise (an IPv6 quote of 512 bytes). */
 export const PATH_MTU_BYTES_MIN = 600;

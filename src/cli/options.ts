@@ -1,0 +1,55 @@
+/**
+ * Options that several commands share, and how they lead to a Config. A command adds them with `addOption` and hands
+ * what commander parsed to `loadFor`.
+ */
+import { Option } from 'commander';
+import { loadConfig } from '../config/load.js';
+import type { LoadedConfig, Role } from '../config/types.js';
+
+export const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
+
+/** Parsed values of `configOption`. */
+export interface ConfigOptions {
+  readonly config: string;
+}
+
+/** Parsed values of `nodeOptions`. */
+export interface NodeOptions {
+  readonly name?: string;
+  readonly interface?: string;
+  readonly source?: readonly string[];
+}
+
+/** `-c, --config <file>`, for every command that reads the config. */
+export function configOption(): Option {
+  return new Option('-c, --config <file>', 'config file').env('ANYHOP_CONFIG').default(CONFIG_FILE_DEFAULT);
+}
+
+/** `--interface <name>`, for commands that touch the network; comes before ANYHOP_INTERFACE and the file. */
+export function interfaceOption(): Option {
+  return new Option(
+    '--interface <name>',
+    'network interface, instead of the one in the file (env: ANYHOP_INTERFACE)',
+  );
+}
+
+/** What differs from node to node of a fleet that shares one file; for commands that act as one node. */
+export function nodeOptions(): Option[] {
+  return [
+    new Option('--name <name>', 'name of this node, instead of the one in the file (env: ANYHOP_NODE_NAME)'),
+    interfaceOption(),
+    new Option(
+      '--source <address...>',
+      'outer source address or prefix, one IPv4 and/or one IPv6, instead of those in the file (env: ANYHOP_SOURCE)',
+    ),
+  ];
+}
+
+/**
+ * The config that these options name, checked for a role.
+ * @throws ConfigError with every problem of the file, the options and the environment
+ */
+export function loadFor<R extends Role>(role: R, options: ConfigOptions & NodeOptions): LoadedConfig<R> {
+  const { config, name, interface: networkInterface, source } = options;
+  return loadConfig(config, { role, overrides: { name, interface: networkInterface, source } });
+}

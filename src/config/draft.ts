@@ -1,0 +1,171 @@
+/**
+ * The config between shape and rules: parsed addresses, defaults filled in, every value with the place it came from,
+ * and what was missing or wrong left out, so that each rule judges what there is.
+ */
+import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
+import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
+import type { FieldPath } from './path.js';
+import { type PortRange, parsePorts } from './ports.js';
+import type { At } from './problems.js';
+import type { ConfigInput } from './schema.js';
+import type { Partially } from './shape.js';
+import type { EngineChoice, HashMode, Protocol } from './types.js';
+
+export interface DraftSource {
+  readonly at: At;
+  readonly prefix: IpPrefix;
+}
+
+export interface DraftNode {
+  readonly path: FieldPath;
+  readonly name: string | undefined;
+  readonly interface: string | undefined;
+  readonly engine: EngineChoice;
+  readonly sources: readonly DraftSource[];
+  readonly keyFile: string | undefined;
+  readonly key: string | undefined;
+  readonly secondChancePrefix: IpPrefix | undefined;
+  /** The fields that the file tells of, well or badly. */
+  readonly written: ReadonlySet<string>;
+}
+
+export interface DraftBackend {
+  readonly path: FieldPath;
+  readonly name: string | undefined;
+  readonly address: IpAddress | undefined;
+  readonly weight: number;
+  readonly state: 'active' | 'draining';
+  readonly agent: boolean;
+  /** Of members of the prior state. */
+  readonly health: 'up' | 'down';
+}
+
+export interface DraftPool {
+  readonly path: FieldPath;
+  readonly name: string;
+  readonly tableSize: number;
+  readonly panicThreshold: number;
+  readonly backends: readonly DraftBackend[];
+  readonly prior: readonly DraftBackend[] | undefined;
+}
+
+export interface DraftService {
+  readonly path: FieldPath;
+  readonly name: string | undefined;
+  readonly vip: IpAddress | undefined;
+  readonly protocol: Protocol | undefined;
+  readonly ports: PortRange | undefined;
+  readonly pool: string | undefined;
+  readonly hash: HashMode;
+  readonly secondChance: boolean;
+}
+
+export interface DraftAgent {
+  readonly path: FieldPath;
+  readonly interface: string | undefined;
+  readonly forwarders: readonly { readonly path: FieldPath; readonly prefix: IpPrefix }[];
+}
+
+export interface Draft {
+  readonly node: DraftNode | undefined;
+  readonly pools: readonly DraftPool[];
+  readonly services: readonly DraftService[];
+  readonly agent: DraftAgent | undefined;
+  /** The sections that the file has, well or badly written. */
+  readonly written: ReadonlySet<string>;
+  /** Of all pools, also badly written ones; undefined when `pools` is no mapping. */
+  readonly poolNames: ReadonlySet<string> | undefined;
+  /** Of all services, also badly written ones; undefined when `services` is no list. */
+  readonly serviceCount: number | undefined;
+}
+
+type Part<K extends keyof ConfigInput> = Partially<NonNullable<ConfigInput[K]>>;
+type PoolInput = Part<'pools'>[string];
+type BackendInput = Partially<
+  NonNullable<NonNullable<NonNullable<ConfigInput['pools'][string]>['prior']>[number]>
+>;
+
+export function draftConfig(input: Partially<ConfigInput>): Draft {
+  return {
+    node: input.node && draftNode(input.node),
+    pools: Object.entries(input.pools ?? {}).flatMap(([name, pool]) => draftPool(name, pool)),
+    services: (input.services ?? []).flatMap((service, index) => draftService(index, service)),
+    agent: input.agent && draftAgent(input.agent),
+    written: new Set(Object.keys(input)),
+    poolNames: input.pools && new Set(Object.keys(input.pools)),
+    serviceCount: input.services?.length,
+  };
+}
+
+function draftNode(node: Part<'node'>): DraftNode {
+  const path = ['node'];
+  const { source } = node;
+  const sources = typeof source === 'string' ? [source] : (source ?? []);
+  return {
+    path,
+    name: node.name,
+    interface: node.interface,
+    engine: node.engine ?? 'auto',
+    sources: sources.flatMap((text, index) => {
+      const at = typeof source === 'string' ? [...path, 'source'] : [...path, 'source', index];
+      const prefix = text === undefined ? undefined : parsePrefix(text);
+      return prefix === undefined ? [] : { at, prefix };
+    }),
+    keyFile: node.key_file,
+    key: node.key,
+    secondChancePrefix:
+      node.second_chance_prefix === undefined ? undefined : parsePrefix(node.second_chance_prefix),
+    written: new Set(Object.keys(node)),
+  };
+}
+
+function draftPool(name: string, pool: PoolInput): DraftPool | [] {
+  if (pool === undefined) return [];
+  const path = ['pools', name];
+  return {
+    path,
+    name,
+    tableSize: pool.table_size ?? TABLE_SIZE_DEFAULT,
+    panicThreshold: pool.panic_threshold ?? 0,
+    backends: draftBackends([...path, 'backends'], pool.backends ?? []),
+    prior: pool.prior && draftBackends([...path, 'prior'], pool.prior),
+  };
+}
+
+function draftBackends(path: FieldPath, backends: readonly (BackendInput | undefined)[]): DraftBackend[] {
+  return backends.map((backend, index) => ({
+    path: [...path, index],
+    name: backend?.name,
+    address: backend?.address === undefined ? undefined : parseAddress(backend.address),
+    weight: backend?.weight ?? 1,
+    state: backend?.state ?? 'active',
+    agent: backend?.agent ?? true,
+    health: backend?.health ?? 'up',
+  }));
+}
+
+function draftService(index: number, service: Part<'services'>[number]): DraftService | [] {
+  if (service === undefined) return [];
+  return {
+    path: ['services', index],
+    name: service.name,
+    vip: service.vip === undefined ? undefined : parseAddress(service.vip),
+    protocol: service.protocol,
+    ports: service.port === undefined ? undefined : parsePorts(service.port),
+    pool: service.pool,
+    hash: service.hash ?? '5-tuple',
+    secondChance: service.second_chance === 'on',
+  };
+}
+
+function draftAgent(agent: Part<'agent'>): DraftAgent {
+  const path = ['agent'];
+  return {
+    path,
+    interface: agent.interface,
+    forwarders: (agent.forwarders ?? []).flatMap((text, index) => {
+      const prefix = text === undefined ? undefined : parsePrefix(text);
+      return prefix === undefined ? [] : { path: [...path, 'forwarders', index], prefix };
+    }),
+  };
+}

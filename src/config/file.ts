@@ -1,0 +1,71 @@
+/** Reading small files that a user named, with errors that say what to do. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+export interface FileText {
+  readonly bytes: Uint8Array;
+  /** Permission bits of a regular file; undefined for a pipe. */
+  readonly mode: number | undefined;
+}
+
+/** Why a file could not be read: one sentence for the user. */
+export class UnreadableFile extends Error {}
+
+/**
+ * Reads a regular file or a pipe (`/dev/stdin`, `<(...)`).
+ * @throws UnreadableFile when it is missing, not permitted, a directory, or longer than `bytesMax`
+ */
+export function readSmallFile(path: string, bytesMax: number, limit: string): FileText {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'r');
+    const status = fstatSync(descriptor);
+    if (status.isDirectory()) throw new UnreadableFile('this is a directory; expected a file');
+    const bytes = readUpTo(descriptor, bytesMax + 1);
+    if (bytes.length > bytesMax) {
+      throw new UnreadableFile(`the file is too large; expected ${bytesMax} bytes at most (${limit})`);
+    }
+    return { bytes, mode: status.isFile() ? status.mode & 0o777 : undefined };
+  } catch (error) {
+    if (error instanceof UnreadableFile) throw error;
+    throw new UnreadableFile(explain(error));
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** Whether users other than the owner and the group get at a file. */
+export function isOpenToOthers(mode: number | undefined): boolean {
+  return mode !== undefined && (mode & 0o007) !== 0;
+}
+
+function readUpTo(descriptor: number, bytesMax: number): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  while (total < bytesMax) {
+    const chunk = new Uint8Array(Math.min(65536, bytesMax - total));
+    const count = readSync(descriptor, chunk, 0, chunk.length, null);
+    if (count === 0) break;
+    chunks.push(chunk.subarray(0, count));
+    total += count;
+  }
+  return Buffer.concat(chunks);
+}
+
+function explain(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  switch (code) {
+    case 'ENOENT':
+      return 'no such file; check the path';
+    case 'EACCES':
+    case 'EPERM':
+      return 'no permission to read this file; run as its owner or root, or change its mode';
+    case 'ENOTDIR':
+      return 'a part of this path is not a directory; check the path';
+    case 'ELOOP':
+      return 'too many symbolic links; check where they lead';
+    case 'EAGAIN':
+      return 'nothing to read from this pipe or terminal yet; expected a file';
+    default:
+      return `the file cannot be read (${code ?? 'unknown reason'})`;
+  }
+}

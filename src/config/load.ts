@@ -1,0 +1,178 @@
+/**
+ * From a file to a validated Config: text, YAML, shape, overrides, rules, key. Each step goes on with what the one
+ * before found good, so that one run shows every problem; only text that is not YAML ends it early.
+ */
+import { hostname } from 'node:os';
+import { CONFIG_BYTES_MAX } from '../core/limits.js';
+import { ConfigDocument } from './document.js';
+import { type Draft, type DraftBackend, type DraftNode, draftConfig } from './draft.js';
+import { ConfigError } from './error.js';
+import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
+import { readKey } from './key.js';
+import { applyOverrides, type Overrides } from './overrides.js';
+import { quote } from './path.js';
+import { byPlace, Problems, type Report } from './problems.js';
+import { checkNeeds, checkNode } from './rules/node.js';
+import { checkPools } from './rules/pools.js';
+import { checkSecondChance } from './rules/second-chance.js';
+import { checkServices } from './rules/services.js';
+import { warnAboutPools } from './rules/warnings.js';
+import { NAME_EXPECTED, NAME_PATTERN } from './schema.js';
+import type { Secret } from './secret.js';
+import { checkShape } from './shape.js';
+import { type BadText, checkText, decodeText } from './text.js';
+import type { BackendConfig, Config, LoadedConfig, NodeConfig, PriorBackendConfig, Role } from './types.js';
+
+export interface LoadOptions<R extends Role> {
+  readonly role: R;
+  /** From the command line; come before the environment and the file. */
+  readonly overrides?: Overrides;
+  /** ANYHOP_NODE_NAME, ANYHOP_INTERFACE and ANYHOP_SOURCE (commas between) come before the file. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Reads, checks and freezes a config file.
+ * @param file path; a pipe will do (`/dev/stdin`)
+ * @throws ConfigError with every problem of the file; nothing else
+ */
+export function loadConfig<R extends Role>(file: string, options: LoadOptions<R>): LoadedConfig<R> {
+  try {
+    const { bytes, mode } = readSmallFile(file, CONFIG_BYTES_MAX, 'CONFIG_BYTES_MAX');
+    return readConfig(decodeText(bytes), file, mode, options);
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    throw new ConfigError([{ file, line: 0, column: 0, field: '', message: error.message }]);
+  }
+}
+
+/**
+ * The same for text at hand.
+ * @param file the name to give in messages, and the path that `key_file` is relative to
+ */
+export function parseConfig<R extends Role>(
+  text: string,
+  file: string,
+  options: LoadOptions<R>,
+): LoadedConfig<R> {
+  return readConfig(checkText(text), file, undefined, options);
+}
+
+function readConfig<R extends Role>(
+  text: string | BadText,
+  file: string,
+  mode: number | undefined,
+  options: LoadOptions<R>,
+): LoadedConfig<R> {
+  const { role, overrides = {}, env = process.env } = options;
+  if (typeof text !== 'string') throw new ConfigError([{ file, field: '', ...text }]);
+  const document = new ConfigDocument(text, file);
+  const problems = new Problems(document);
+  const warnings = new Problems(document);
+  const { report } = problems;
+
+  const input = checkShape(document, report);
+  const checked = input && check(applyOverrides(draftConfig(input), role, overrides, env, report));
+  const found = [...document.problems, ...problems.list()].sort(byPlace);
+  if (found.length > 0 || checked === undefined) throw new ConfigError(found);
+  // What the role needs is there: checkNeeds would have reported it.
+  return freeze({ ...checked(), warnings: warnings.list() }) as LoadedConfig<R>;
+
+  /** Judges the draft; what it gives back builds the config, once nothing was found wrong. */
+  function check(draft: Draft): () => Config {
+    checkNeeds(draft, role, report);
+    checkNode(draft, document, report);
+    checkPools(draft, document, report);
+    checkServices(draft, document, report);
+    checkSecondChance(draft, document, report);
+    warnAboutPools(draft, warnings.report);
+    if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
+      warnings.report(
+        [...draft.node.path, 'key'],
+        'the secret of the fleet stands in a file that is open to every user; chmod 600 it',
+      );
+    }
+    if (draft.node === undefined || (role !== 'run' && role !== 'node')) {
+      return () => configOf(draft, undefined, file);
+    }
+    const { node } = draft;
+    const name = nodeName(node, report);
+    const key = readKey(node, file, report, warnings.report);
+    return () => configOf(draft, nodeConfig(node, name!, key!), file);
+  }
+}
+
+/** The name of the host when neither the file nor anyone else gives one. */
+function nodeName(node: DraftNode, report: Report): string | undefined {
+  if (node.name !== undefined || node.written.has('name')) return node.name;
+  const name = hostname();
+  if (NAME_PATTERN.test(name)) return name;
+  report(
+    [...node.path, 'name'],
+    `missing, and the name of the host, ${quote(name)}, will not do; expected ${NAME_EXPECTED}`,
+  );
+  return undefined;
+}
+
+function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
+  const sourceOf = (family: 4 | 6) =>
+    node.sources.find((source) => source.prefix.address.family === family)?.prefix;
+  return {
+    name,
+    interface: node.interface,
+    engine: node.engine,
+    source4: sourceOf(4),
+    source6: sourceOf(6),
+    key,
+    secondChancePrefix: node.secondChancePrefix,
+  };
+}
+
+/** Of a draft without holes: each hole has been reported. */
+function configOf(draft: Draft, node: NodeConfig | undefined, file: string): Config {
+  return {
+    file,
+    node,
+    pools: draft.pools.map((pool) => ({
+      name: pool.name,
+      tableSize: pool.tableSize,
+      panicThreshold: pool.panicThreshold,
+      backends: pool.backends.map(backendConfig),
+      prior: pool.prior?.map(priorBackendConfig),
+    })),
+    services: draft.services.map((service) => ({
+      name: service.name!,
+      vip: service.vip!,
+      protocol: service.protocol!,
+      portFirst: service.ports!.first,
+      portLast: service.ports!.last,
+      pool: service.pool!,
+      hash: service.hash,
+      secondChance: service.secondChance,
+    })),
+    agent: draft.agent && {
+      interface: draft.agent.interface,
+      forwarders: draft.agent.forwarders.map((forwarder) => forwarder.prefix),
+    },
+  };
+}
+
+function backendConfig(backend: DraftBackend): BackendConfig {
+  const { name, address, weight, state, agent } = backend;
+  return { name: name!, address: address!, weight, state, agent };
+}
+
+function priorBackendConfig(backend: DraftBackend): PriorBackendConfig {
+  return { ...backendConfig(backend), health: backend.health };
+}
+
+/** Deep, but for addresses' bytes, which cannot be frozen, and the secret, which has nothing to freeze. */
+function freeze<T>(value: T): T {
+  const isPlain =
+    Array.isArray(value) || (value !== null && Object.getPrototypeOf(value) === Object.prototype);
+  if (isPlain) {
+    for (const part of Object.values(value as object)) if (typeof part === 'object') freeze(part);
+    Object.freeze(value);
+  }
+  return value;
+}

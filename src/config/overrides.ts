@@ -1,0 +1,99 @@
+/**
+ * What differs from node to node in a fleet that shares one file: name, interface, source. The command line comes
+ * before the environment, and that before the file.
+ */
+import { parsePrefix } from '../packet/address.js';
+import type { Draft, DraftSource } from './draft.js';
+import { quote } from './path.js';
+import type { Outside, Report } from './problems.js';
+import {
+  INTERFACE_EXPECTED,
+  INTERFACE_PATTERN,
+  NAME_EXPECTED,
+  NAME_PATTERN,
+  PREFIX_EXPECTED,
+} from './schema.js';
+import type { Role } from './types.js';
+
+export interface Overrides {
+  readonly name?: string | undefined;
+  readonly interface?: string | undefined;
+  /** Addresses or prefixes, each entry one or several with commas between. */
+  readonly source?: readonly string[] | undefined;
+}
+
+interface Given<T> {
+  readonly value: T;
+  readonly from: Outside;
+}
+
+/** The draft with its node (for an agent: the agent's interface) as the command line and the environment want it. */
+export function applyOverrides(
+  draft: Draft,
+  role: Role,
+  overrides: Overrides,
+  environment: NodeJS.ProcessEnv,
+  report: Report,
+): Draft {
+  if (role === 'pools') return draft;
+  const given = <T>(flag: string, value: T | undefined, variable: string, read: (text: string) => T) =>
+    pick(flag, value, variable, environment[variable], read);
+  const networkInterface = given('--interface', overrides.interface, 'ANYHOP_INTERFACE', String);
+  checkText(networkInterface, INTERFACE_PATTERN, INTERFACE_EXPECTED, report);
+  if (role === 'agent') {
+    if (draft.agent === undefined || networkInterface === undefined) return draft;
+    return { ...draft, agent: { ...draft.agent, interface: networkInterface.value } };
+  }
+  const name = given('--name', overrides.name, 'ANYHOP_NODE_NAME', String);
+  checkText(name, NAME_PATTERN, NAME_EXPECTED, report);
+  const source = given('--source', overrides.source, 'ANYHOP_SOURCE', (text) => [text]);
+  const sources = source && readSources(source, report);
+  const { node } = draft;
+  if (node === undefined) return draft;
+  return {
+    ...draft,
+    node: {
+      ...node,
+      name: name?.value ?? node.name,
+      interface: networkInterface?.value ?? node.interface,
+      sources: sources ?? node.sources,
+      written: new Set([
+        ...node.written,
+        ...(networkInterface === undefined ? [] : ['interface']),
+        ...(source === undefined ? [] : ['source']),
+      ]),
+    },
+  };
+}
+
+/** An empty variable counts as none. */
+function pick<T>(
+  flag: string,
+  value: T | undefined,
+  variable: string,
+  text: string | undefined,
+  read: (text: string) => T,
+): Given<T> | undefined {
+  if (value !== undefined) return { value, from: { origin: 'command line', name: flag } };
+  if (text === undefined || text === '') return undefined;
+  return { value: read(text), from: { origin: 'environment', name: variable } };
+}
+
+function checkText(
+  given: Given<string> | undefined,
+  pattern: RegExp,
+  expected: string,
+  report: Report,
+): void {
+  if (given === undefined || pattern.test(given.value)) return;
+  report(given.from, `found ${quote(given.value)}; expected ${expected}`);
+}
+
+function readSources(given: Given<readonly string[]>, report: Report): DraftSource[] {
+  const texts = given.value.flatMap((entry) => entry.split(',')).map((text) => text.trim());
+  return texts.flatMap((text) => {
+    const prefix = parsePrefix(text);
+    if (prefix === undefined) report(given.from, `found ${quote(text)}; expected ${PREFIX_EXPECTED}`);
+    return prefix === undefined ? [] : { at: given.from, prefix };
+  });
+}

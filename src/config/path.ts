@@ -1,0 +1,32 @@
+/** The way to a field of the config, and how it is written in a message. */
+
+/** Keys and list indexes from the top: `['pools', 'web', 'backends', 2, 'address']`. */
+export type FieldPath = readonly (string | number)[];
+
+/** `pools.web.backends[2].address`; a key that would be misread is quoted: `pools["a.b"].backends`. */
+export function formatPath(path: FieldPath): string {
+  let text = '';
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`;
+    else if (!/^[A-Za-z0-9_-]{1,63}$/.test(step)) text += `[${quote(step)}]`;
+    else text += text === '' ? step : `.${step}`;
+  }
+  return text;
+}
+
+/** Characters of a value that a message repeats. */
+const QUOTE_CHARS_MAX = 60;
+
+/**
+ * A value from outside, safe to print: in double quotes, everything but printable ASCII escaped (which also shows
+ * look-alike letters and typographic quotes for what they are), shortened, and with long runs of hexadecimal digits
+ * left out, because they may be the fleet's secret in the wrong place.
+ */
+export function quote(text: string): string {
+  const safe = text.slice(0, 4096).replace(/(?:[0-9A-Fa-f]\s*){24,}/g, '[hex digits]');
+  const short = safe.length > QUOTE_CHARS_MAX ? `${safe.slice(0, QUOTE_CHARS_MAX - 3)}...` : safe;
+  return JSON.stringify(short).replace(
+    /[^ -~]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

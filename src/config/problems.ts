@@ -1,0 +1,61 @@
+/**
+ * Collects what is wrong (or doubtful), each with its place, so that a user sees everything at once and in the order
+ * of the file.
+ */
+import type { ConfigDocument } from './document.js';
+import { type ConfigProblem, formatProblem } from './error.js';
+import { type FieldPath, formatPath } from './path.js';
+
+/** A value that did not come from the file. */
+export interface Outside {
+  readonly origin: 'command line' | 'environment';
+  /** `--source`, `ANYHOP_SOURCE`. */
+  readonly name: string;
+}
+
+/** Where a value came from: a field of the file, or outside. */
+export type At = FieldPath | Outside;
+
+/** Notes a problem with the value (or, when asked, the key) at a place. */
+export type Report = (at: At, message: string, part?: 'value' | 'key') => void;
+
+export class Problems {
+  readonly #document: ConfigDocument;
+  readonly #found = new Map<string, ConfigProblem>();
+
+  constructor(document: ConfigDocument) {
+    this.#document = document;
+  }
+
+  readonly report: Report = (at, message, part = 'value') => {
+    if (isPath(at)) {
+      const place = this.#document.locate(at, part);
+      this.#add({ file: this.#document.file, ...place, field: formatPath(at), message });
+    } else {
+      this.#add({ file: at.origin, line: 0, column: 0, field: at.name, message });
+    }
+  };
+
+  /** By place; a problem found twice is listed once. */
+  list(): ConfigProblem[] {
+    return [...this.#found.values()].sort(byPlace);
+  }
+
+  #add(problem: ConfigProblem): void {
+    this.#found.set(formatProblem(problem), problem);
+  }
+}
+
+/** In the order of the file; what has no place in it comes first. */
+export function byPlace(a: ConfigProblem, b: ConfigProblem): number {
+  return a.line - b.line || a.column - b.column;
+}
+
+/** `line 12`, or where else the value came from; for a message on one field that names another. */
+export function describePlace(document: ConfigDocument, at: At): string {
+  return isPath(at) ? `line ${document.locate(at).line}` : `the ${at.origin}, ${at.name}`;
+}
+
+export function isPath(at: At): at is FieldPath {
+  return Array.isArray(at);
+}

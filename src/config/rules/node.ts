@@ -1,0 +1,80 @@
+/** Rules on this forwarder and on the agent: what must be there for whom, and which addresses GRE leaves from. */
+import type { ConfigDocument } from '../document.js';
+import type { Draft, DraftSource } from '../draft.js';
+import { describePlace, type Report } from '../problems.js';
+import type { Role } from '../types.js';
+import { whyUnusable } from './address.js';
+
+/** Sections and fields that one reader of the file needs and another does without. */
+export function checkNeeds(draft: Draft, role: Role, report: Report): void {
+  const { written } = draft;
+  const needsNode = role === 'run' || role === 'node';
+  if (needsNode && !written.has('node')) {
+    report(['node'], 'missing; expected a mapping with this node: interface, source, key_file');
+  }
+  if (role !== 'pools' && !written.has('services')) {
+    report(['services'], 'missing; expected a list of services');
+  }
+  if (role !== 'pools' && draft.serviceCount === 0) {
+    report(['services'], 'found an empty list; expected one service at least');
+  }
+  if (role === 'agent' && !written.has('agent')) {
+    report(
+      ['agent'],
+      'missing; expected a mapping {forwarders: [...]}: the agent takes GRE from these alone',
+    );
+  }
+  if (needsNode && draft.node !== undefined) checkNodeNeeds(draft.node, role, report);
+}
+
+function checkNodeNeeds(node: NonNullable<Draft['node']>, role: Role, report: Report): void {
+  if (node.sources.length === 0 && !node.written.has('source')) {
+    report(
+      [...node.path, 'source'],
+      'missing; expected the address that GRE leaves from, here, with --source or in ANYHOP_SOURCE',
+    );
+  }
+  if (role === 'run' && !node.written.has('interface')) {
+    report(
+      [...node.path, 'interface'],
+      'missing; expected the name of a network interface, here, with --interface or in ANYHOP_INTERFACE',
+    );
+  }
+  if (!node.written.has('key') && !node.written.has('key_file')) {
+    report(
+      [...node.path, 'key_file'],
+      'missing; expected the path of the file with the secret of the fleet (or key)',
+    );
+  }
+}
+
+export function checkNode(draft: Draft, document: ConfigDocument, report: Report): void {
+  const { node, agent } = draft;
+  if (node?.written.has('key') && node.written.has('key_file')) {
+    report([...node.path, 'key_file'], 'found both key and key_file; expected one of the two', 'key');
+  }
+  const byFamily = new Map<number, DraftSource>();
+  for (const source of node?.sources ?? []) {
+    const why = whyUnusable(source.prefix);
+    if (why !== undefined) report(source.at, `${why}; expected an address that GRE can be sent from`);
+    const { family } = source.prefix.address;
+    const other = byFamily.get(family);
+    if (other === undefined) byFamily.set(family, source);
+    else {
+      report(
+        source.at,
+        `found a second IPv${family} entry (the first: ${describePlace(document, other.at)}); ` +
+          'expected one IPv4 and one IPv6 entry at most',
+      );
+    }
+  }
+  if (node?.secondChancePrefix !== undefined) {
+    const why = whyUnusable(node.secondChancePrefix);
+    if (why !== undefined)
+      report([...node.path, 'second_chance_prefix'], `${why}; expected the prefix of the IPv6 backends`);
+  }
+  for (const { path, prefix } of agent?.forwarders ?? []) {
+    const why = whyUnusable(prefix);
+    if (why !== undefined) report(path, `${why}; expected addresses that forwarders send GRE from`);
+  }
+}

@@ -1,0 +1,105 @@
+/** Rules on pools and their backends. */
+import {
+  BACKENDS_MAX,
+  BACKENDS_PER_POOL_MAX,
+  POOLS_MAX,
+  TABLE_SIZE_MAX,
+  TABLE_SIZE_MIN,
+} from '../../core/limits.js';
+import type { IpAddress, IpPrefix } from '../../packet/address.js';
+import type { ConfigDocument } from '../document.js';
+import type { Draft, DraftBackend, DraftPool } from '../draft.js';
+import { quote } from '../path.js';
+import { isPrime, nextPrime } from '../prime.js';
+import type { Report } from '../problems.js';
+import { NAME_EXPECTED, NAME_PATTERN } from '../schema.js';
+import { whyUnusable } from './address.js';
+import { Unique } from './unique.js';
+
+export function checkPools(draft: Draft, document: ConfigDocument, report: Report): void {
+  const poolCount = draft.poolNames?.size;
+  if (poolCount === 0) report(['pools'], 'found an empty mapping; expected one pool at least');
+  if (poolCount !== undefined && poolCount > POOLS_MAX) {
+    report(['pools'], `found ${poolCount} pools; expected ${POOLS_MAX} at most (POOLS_MAX)`);
+  }
+  const memberCount = draft.pools.reduce(
+    (sum, pool) => sum + pool.backends.length + (pool.prior?.length ?? 0),
+    0,
+  );
+  if (memberCount > BACKENDS_MAX) {
+    report(
+      ['pools'],
+      `found ${memberCount} backends in all pools, prior ones included; expected ${BACKENDS_MAX} at most (BACKENDS_MAX)`,
+    );
+  }
+  for (const pool of draft.pools) {
+    if (!NAME_PATTERN.test(pool.name)) {
+      report(pool.path, `found ${quote(pool.name)}; expected ${NAME_EXPECTED}`, 'key');
+    }
+    checkTableSize(pool, report);
+    checkMembers(pool.backends, [...pool.path, 'backends'], document, report);
+    if (pool.prior !== undefined) checkMembers(pool.prior, [...pool.path, 'prior'], document, report);
+    checkFamilies(draft, pool, report);
+  }
+}
+
+function checkTableSize(pool: DraftPool, report: Report): void {
+  const path = [...pool.path, 'table_size'];
+  const { tableSize } = pool;
+  if (!isPrime(tableSize)) {
+    report(
+      path,
+      `found ${tableSize}, which is not a prime; expected a prime number, ${TABLE_SIZE_MIN} (TABLE_SIZE_MIN) to ` +
+        `${TABLE_SIZE_MAX} (TABLE_SIZE_MAX): the next one is ${nextPrime(tableSize)}`,
+    );
+  }
+  const members = Math.max(pool.backends.length, pool.prior?.length ?? 0);
+  if (tableSize <= members) {
+    report(path, `found ${tableSize} slots for ${members} backends; expected more slots than backends`);
+  }
+}
+
+function checkMembers(
+  members: readonly DraftBackend[],
+  path: readonly (string | number)[],
+  document: ConfigDocument,
+  report: Report,
+): void {
+  if (members.length > BACKENDS_PER_POOL_MAX) {
+    report(
+      path,
+      `found ${members.length} backends; expected ${BACKENDS_PER_POOL_MAX} at most (BACKENDS_PER_POOL_MAX)`,
+    );
+  }
+  const names = new Unique(document, report);
+  const addresses = new Unique(document, report);
+  for (const { path, name, address } of members) {
+    if (name !== undefined) names.add(name, [...path, 'name'], `the backend name ${quote(name)}`);
+    if (address === undefined) continue;
+    addresses.add(address.text, [...path, 'address'], `the backend address ${address.text}`);
+    const why = whyUnusable(hostPrefix(address));
+    if (why !== undefined)
+      report([...path, 'address'], `${why}; expected an address that GRE can be sent to`);
+  }
+}
+
+/** GRE to a backend leaves from a source address of the backend's family. */
+function checkFamilies(draft: Draft, pool: DraftPool, report: Report): void {
+  const sources = draft.node?.sources ?? [];
+  if (sources.length === 0) return;
+  for (const { path, address } of pool.backends) {
+    if (address === undefined || sources.some((source) => source.prefix.address.family === address.family))
+      continue;
+    report(
+      [...path, 'address'],
+      `found the IPv${address.family} address ${address.text}, but node.source has no IPv${address.family} entry; ` +
+        'expected an address of a family that GRE can leave from',
+    );
+  }
+}
+
+/** An address as the prefix that holds it alone. */
+export function hostPrefix(address: IpAddress): IpPrefix {
+  const length = address.bytes.length * 8;
+  return { address, length, text: `${address.text}/${length}` };
+}

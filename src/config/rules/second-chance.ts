@@ -1,0 +1,70 @@
+/**
+ * Rules on second chance: a GRE key has 32 bits, and they must name exactly one backend (RFC 2890 key; DESIGN.md,
+ * "Packets").
+ */
+import { type IpAddress, prefixContains } from '../../packet/address.js';
+import type { ConfigDocument } from '../document.js';
+import type { Draft, DraftPool } from '../draft.js';
+import { formatPath } from '../path.js';
+import { describePlace, type Report } from '../problems.js';
+
+export function checkSecondChance(draft: Draft, document: ConfigDocument, report: Report): void {
+  const pools = new Set<string>();
+  for (const service of draft.services) {
+    if (!service.secondChance) continue;
+    if (service.protocol === 'udp') {
+      report(
+        [...service.path, 'second_chance'],
+        'found on for a UDP service; expected off: UDP has no handshake that tells whose a packet is',
+      );
+    } else if (service.pool !== undefined) pools.add(service.pool);
+  }
+  for (const pool of draft.pools) {
+    if (!pools.has(pool.name)) continue;
+    checkPrefix(draft, pool, report);
+    checkKeyWords(pool, document, report);
+  }
+}
+
+function checkPrefix(draft: Draft, pool: DraftPool, report: Report): void {
+  const prefix = draft.node?.secondChancePrefix;
+  // A prefix of the wrong shape has its own message.
+  if (prefix === undefined && draft.node?.written.has('second_chance_prefix')) return;
+  for (const { path, address, agent } of pool.backends) {
+    if (address?.family !== 6 || !agent) continue;
+    if (prefix !== undefined && prefixContains(prefix, address)) continue;
+    report(
+      [...path, 'address'],
+      prefix === undefined
+        ? `found the IPv6 address ${address.text} in a pool with second chance; expected ` +
+            'node.second_chance_prefix to give the /96 that it lies in (or agent: false)'
+        : `${address.text} lies outside node.second_chance_prefix ${prefix.text}; expected an address within it ` +
+            '(or agent: false)',
+    );
+  }
+}
+
+/** Two addresses with one key word: an agent could not tell which of them is meant. */
+function checkKeyWords(pool: DraftPool, document: ConfigDocument, report: Report): void {
+  const first = new Map<number, { address: IpAddress; path: readonly (string | number)[] }>();
+  for (const { address, path } of [...pool.backends, ...(pool.prior ?? [])]) {
+    if (address === undefined) continue;
+    const word = keyWord(address);
+    const other = first.get(word);
+    if (other === undefined) first.set(word, { address, path });
+    else if (other.address.text !== address.text) {
+      report(
+        [...path, 'address'],
+        `${address.text} has the same GRE key, 0x${word.toString(16).padStart(8, '0')}, as ${other.address.text} of ` +
+          `${formatPath(other.path)} (${describePlace(document, [...other.path, 'address'])}); expected last 32 bits ` +
+          'that no other backend of a pool with second chance has',
+      );
+    }
+  }
+}
+
+/** The 32 bits that stand for an address in a GRE key: all of an IPv4 address, the last of an IPv6 one. */
+function keyWord(address: IpAddress): number {
+  const { bytes } = address;
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(bytes.length - 4);
+}

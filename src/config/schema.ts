@@ -1,0 +1,252 @@
+/**
+ * The shape of the config file, field by field: types, ranges, defaults, and a sentence on each. Published as JSON
+ * Schema by `anyhop schema` and enforced by the loader. The `error` of a field is the "expected ..." half of its
+ * message. What takes two fields to judge is under rules/.
+ */
+import { z } from 'zod';
+import {
+  BACKENDS_PER_POOL_MAX,
+  INTERFACE_CHARS_MAX,
+  KEY_HEX_DIGITS_MAX,
+  KEY_HEX_DIGITS_MIN,
+  NAME_CHARS_MAX,
+  POOLS_MAX,
+  SERVICES_MAX,
+  TABLE_SIZE_DEFAULT,
+  TABLE_SIZE_MAX,
+  TABLE_SIZE_MIN,
+  WEIGHT_MAX,
+} from '../core/limits.js';
+import { parseAddress, parsePrefix } from '../packet/address.js';
+import { parsePorts } from './ports.js';
+
+/** Names of nodes, pools, services and backends. */
+export const NAME_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._-]{0,${NAME_CHARS_MAX - 1}}$`);
+export const NAME_EXPECTED =
+  `a name: letters, digits, ".", "_" and "-", the first one a letter or digit, ` +
+  `${NAME_CHARS_MAX} characters at most (NAME_CHARS_MAX)`;
+
+/** What the kernel takes (dev_valid_name), less what would only be a slip. */
+export const INTERFACE_PATTERN = new RegExp(`^(?!\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
+export const INTERFACE_EXPECTED = `the name of a network interface, ${INTERFACE_CHARS_MAX} characters at most (INTERFACE_CHARS_MAX)`;
+export const PREFIX_EXPECTED =
+  'an IPv4 or IPv6 address, or a prefix "address/length" with no bit set behind its length';
+export const KEY_PATTERN = new RegExp(
+  `^([0-9A-Fa-f]{2}){${KEY_HEX_DIGITS_MIN / 2},${KEY_HEX_DIGITS_MAX / 2}}$`,
+);
+export const KEY_EXPECTED =
+  `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} (KEY_HEX_DIGITS_MIN) to ` +
+  `${KEY_HEX_DIGITS_MAX} (KEY_HEX_DIGITS_MAX)`;
+export const PORT_EXPECTED = 'a port, 1 to 65535, or a range in quotes, "8000-8999"';
+const ADDRESS_EXPECTED = 'an IPv4 or IPv6 address';
+
+function text(expected: string, pattern: RegExp) {
+  return z.string({ error: expected }).regex(pattern, { error: expected });
+}
+
+function integer(expected: string, min: number, max: number) {
+  return z.int({ error: expected }).min(min, { error: expected }).max(max, { error: expected });
+}
+
+function choice<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, {
+    error: `${values.slice(0, -1).join(', ')}${values.length > 1 ? ' or ' : ''}${values.at(-1)}`,
+  });
+}
+
+const name = text(NAME_EXPECTED, NAME_PATTERN);
+const networkInterface = text(INTERFACE_EXPECTED, INTERFACE_PATTERN);
+const address = z
+  .string({ error: ADDRESS_EXPECTED })
+  .refine((value) => parseAddress(value) !== undefined, { error: ADDRESS_EXPECTED })
+  .meta({ anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] });
+const prefix = z
+  .string({ error: PREFIX_EXPECTED })
+  .refine((value) => parsePrefix(value) !== undefined, { error: PREFIX_EXPECTED })
+  .meta({ pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$' });
+
+const node = z
+  .strictObject(
+    {
+      name: name.optional().describe('Name of this forwarder; the name of the host when left out.'),
+      interface: networkInterface
+        .optional()
+        .describe('Interface that packets for the VIPs come in by and GRE goes out by.'),
+      engine: choice(['auto', 'portable'])
+        .default('auto')
+        .describe('What moves packets; auto picks the fastest that the interface and the kernel take.'),
+      source: z
+        .union(
+          [prefix, z.array(prefix, { error: PREFIX_EXPECTED }).min(1, { error: 'one or two entries' })],
+          {
+            error: `${PREFIX_EXPECTED}, or a list of one IPv4 and one IPv6 entry`,
+          },
+        )
+        .optional()
+        .describe(
+          'Outer source addresses of GRE packets, one IPv4 and/or one IPv6; a prefix spreads flows over its addresses.',
+        ),
+      key_file: z
+        .string({ error: 'the path of a file' })
+        .min(1, { error: 'the path of a file' })
+        .optional()
+        .describe(
+          'File that holds the secret of the fleet in hexadecimal digits; relative to the config file. This or key.',
+        ),
+      key: text(KEY_EXPECTED, KEY_PATTERN)
+        .optional()
+        .describe('The secret of the fleet itself, in hexadecimal digits. This or key_file.'),
+      second_chance_prefix: text('an IPv6 prefix of length 96, "2001:db8::/96"', /^[0-9A-Fa-f:.]+\/96$/)
+        .refine((value) => parsePrefix(value)?.address.family === 6, {
+          error: 'an IPv6 prefix of length 96, "2001:db8::/96"',
+        })
+        .optional()
+        .describe('The /96 under which IPv6 backends lie, so that 32 bits of a GRE key name one of them.'),
+    },
+    { error: 'a mapping with this node: interface, source, key_file, ...' },
+  )
+  .meta({ not: { required: ['key', 'key_file'] } })
+  .describe('This forwarder.');
+
+const backendFields = {
+  name: name.describe(
+    'Stable name of the server; it decides which slots are its own. Unique within the list.',
+  ),
+  address: address.describe('Underlay address that GRE packets are sent to.'),
+  weight: integer(`a whole number, 0 to ${WEIGHT_MAX} (WEIGHT_MAX)`, 0, WEIGHT_MAX)
+    .default(1)
+    .describe('Share of new flows, relative to the other backends of the pool; 0 for none.'),
+  state: choice(['active', 'draining'])
+    .default('active')
+    .describe('draining takes no new flows and stays a candidate for those that it has.'),
+  agent: z
+    .boolean({ error: 'true or false' })
+    .default(true)
+    .describe('Whether the server runs `anyhop agent`; false for a plain kernel GRE tunnel.'),
+};
+
+const BACKEND_EXPECTED = 'a mapping {name: ..., address: ...}';
+const BACKENDS_EXPECTED = 'a list of backends, at least one: - {name: ..., address: ...}';
+const backend = z.strictObject(backendFields, { error: BACKEND_EXPECTED });
+const priorBackend = z.strictObject(
+  {
+    ...backendFields,
+    health: choice(['up', 'down']).default('up').describe('Health mark of the member in the prior state.'),
+  },
+  { error: BACKEND_EXPECTED },
+);
+
+const pool = z.strictObject(
+  {
+    table_size: integer(
+      `a prime number, ${TABLE_SIZE_MIN} (TABLE_SIZE_MIN) to ${TABLE_SIZE_MAX} (TABLE_SIZE_MAX)`,
+      TABLE_SIZE_MIN,
+      TABLE_SIZE_MAX,
+    )
+      .default(TABLE_SIZE_DEFAULT)
+      .describe('Slots of the lookup table, M: a prime, and 100 times the number of backends or more.'),
+    panic_threshold: z
+      .number({ error: 'a number, 0 to 1' })
+      .min(0, { error: 'a number, 0 to 1' })
+      .max(1, { error: 'a number, 0 to 1' })
+      .default(0)
+      .describe('Share of the active backends below which, when fewer are up, all count as up; 0 for never.'),
+    backends: z
+      .array(backend, { error: BACKENDS_EXPECTED })
+      .min(1, { error: BACKENDS_EXPECTED })
+      .meta({ maxItems: BACKENDS_PER_POOL_MAX })
+      .describe('The servers of the pool.'),
+    prior: z
+      .array(priorBackend, { error: BACKENDS_EXPECTED })
+      .min(1, { error: BACKENDS_EXPECTED })
+      .meta({ maxItems: BACKENDS_PER_POOL_MAX })
+      .optional()
+      .describe(
+        'The last pool state that had rested, when it is to be fixed here and not remembered by the node.',
+      ),
+  },
+  { error: 'a mapping {backends: [...]}' },
+);
+
+const service = z.strictObject(
+  {
+    name: name.describe('Name of the service, in logs and metrics.'),
+    vip: address.describe('Virtual address that clients connect to.'),
+    protocol: choice(['tcp', 'udp']).describe('Transport protocol.'),
+    port: z
+      .union([integer(PORT_EXPECTED, 1, 65535), text(PORT_EXPECTED, /^[0-9]{1,5}(-[0-9]{1,5})?$/)], {
+        error: PORT_EXPECTED,
+      })
+      .refine((value) => parsePorts(value) !== undefined, { error: PORT_EXPECTED })
+      .describe('Port, or a range of ports in quotes, "8000-8999", both included.'),
+    pool: z.string({ error: 'the name of a pool' }).describe('Name of the pool that serves it.'),
+    hash: choice(['5-tuple', '3-tuple', 'source'])
+      .default('5-tuple')
+      .describe('What of a packet chooses the slot; source keeps a client on one backend.'),
+    second_chance: choice(['on', 'off'])
+      .default('off')
+      .describe('on (TCP only): a backend without the connection passes the packet on to the alternate.'),
+  },
+  { error: 'a mapping {name: ..., vip: ..., protocol: ..., port: ..., pool: ...}' },
+);
+
+const agent = z
+  .strictObject(
+    {
+      interface: networkInterface.optional().describe('Interface that GRE packets come in by.'),
+      forwarders: z
+        .array(prefix, { error: 'a list of addresses or prefixes, at least one' })
+        .min(1, { error: 'a list of addresses or prefixes, at least one' })
+        .describe('Addresses or prefixes of the forwarders; GRE from anyone else is dropped.'),
+    },
+    { error: 'a mapping {forwarders: [...]}' },
+  )
+  .describe('The backend side, read by `anyhop agent`.');
+
+/**
+ * The whole file. Which sections must be there depends on who reads it, so only `pools` is required here. The counts
+ * and the names of pools are rules, not shape, so that what is below them is checked even when they are wrong; the
+ * published schema says them all the same.
+ */
+export const configSchema = z
+  .strictObject(
+    {
+      node: node.optional(),
+      pools: z
+        .record(z.string(), pool, { error: 'a mapping of pools by name' })
+        .meta({ minProperties: 1, maxProperties: POOLS_MAX, propertyNames: { pattern: NAME_PATTERN.source } })
+        .describe('Sets of backends, by name.'),
+      services: z
+        .array(service, { error: 'a list of services' })
+        .meta({ maxItems: SERVICES_MAX })
+        .optional()
+        .describe('What is forwarded: VIP, protocol and port, each to a pool.'),
+      agent: agent.optional(),
+    },
+    { error: 'a mapping with node, pools and services' },
+  )
+  .meta({
+    $id: 'urn:anyhop:config:1',
+    title: 'anyhop configuration',
+    description: 'The one file that every node and agent of a fleet reads, as YAML 1.2 (or JSON).',
+  });
+
+/** The file as it is written, before defaults. */
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** A JSON Schema, as far as this program looks into it. */
+export interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: JsonSchema | false;
+  readonly items?: JsonSchema;
+  readonly description?: string;
+  readonly [keyword: string]: unknown;
+}
+
+/** The schema of the file as written, JSON Schema draft 2020-12. */
+export function configJsonSchema(): JsonSchema {
+  jsonSchema ??= z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' }) as JsonSchema;
+  return jsonSchema;
+}
+
+let jsonSchema: JsonSchema | undefined;

@@ -1,0 +1,34 @@
+/**
+ * YAML errors in this program's words. The parser's own messages repeat parts of the file, which may be the secret;
+ * these say nothing but what to do.
+ */
+import type { ErrorCode } from 'yaml';
+
+/** The one error after which the file is still read on: the loader reports it with the field's path. */
+export const DUPLICATE_KEY: ErrorCode = 'DUPLICATE_KEY';
+
+const MESSAGES: Partial<Record<ErrorCode, string>> = {
+  BAD_ALIAS: 'found a broken alias; text that begins with "*" or "&" must be in quotes',
+  BAD_DIRECTIVE: 'found a YAML directive that is not understood; a line that begins with "%" must go',
+  BAD_DQ_ESCAPE: 'found an unknown escape after "\\" in double quotes; write "\\\\" for one backslash',
+  BAD_INDENT: 'found wrong indentation or a list or mapping that is not closed; align it with its neighbours',
+  BAD_SCALAR_START: 'found text that begins with a character reserved by YAML; write it in quotes',
+  BLOCK_AS_IMPLICIT_KEY:
+    'found a mapping where a single value stands already; check the indentation, and quote text that holds ": "',
+  BLOCK_IN_FLOW: 'found an indented list or mapping inside brackets; close the bracket first',
+  KEY_OVER_1024_CHARS: 'found a key of more than 1024 characters; a colon may be misplaced',
+  MISSING_CHAR:
+    'something is missing here: a ":" after a key, a space, a comma, or a closing quote or bracket',
+  MULTILINE_IMPLICIT_KEY:
+    'found a key that runs over several lines; a ":" may be missing, or a quote not closed',
+  MULTIPLE_DOCS:
+    'found a second YAML document; expected one: remove this "---" or "..." line and what does not belong',
+  NON_STRING_KEY: 'found a key that is a list, a mapping or an alias; expected text',
+  RESOURCE_EXHAUSTION: 'lists or mappings are nested too deeply to be read',
+  TAB_AS_INDENT: 'found a tab in the indentation; YAML takes spaces alone',
+  UNEXPECTED_TOKEN: 'found something that does not belong here; check brackets, quotes and indentation',
+};
+
+export function syntaxMessage(code: ErrorCode): string {
+  return `not valid YAML: ${MESSAGES[code] ?? 'this cannot be read; check indentation, quotes and brackets'}`;
+}
