@@ -129,7 +129,7 @@ export function frameTo(targets: FrameTargets): fc.Arbitrary<GeneratedFrame> {
             return { ...base, ...ports, frame: frameOf(ethernet, pieces[pick % pieces.length]) };
           }
           if (kind === 'other') {
-            const numbers = [PROTOCOL.mobility, PROTOCOL.esp, PROTOCOL.sctp, PROTOCOL.ospf, 253];
+            const numbers = [PROTOCOL.esp, PROTOCOL.sctp, PROTOCOL.ospf, 253, 254];
             const content = payload(size, numbers[pick % numbers.length]);
             return { ...base, ...none, frame: frame(ethernet, ...ip, content) };
           }

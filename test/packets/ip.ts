@@ -26,7 +26,6 @@ export const PROTOCOL = {
   icmpv6: 58,
   destinationOptions: 60,
   ospf: 89,
-  mobility: 135,
   sctp: 132,
 } as const;
 

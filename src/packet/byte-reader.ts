@@ -1,0 +1,98 @@
+/**
+ * Reads a file or a pipe piece by piece: one buffer, moved along, so that a capture larger than memory is no matter.
+ * Synchronous, because whoever reads a capture does nothing else meanwhile, and an asynchronous step per packet
+ * costs more than the packet.
+ */
+import { readSync } from 'node:fs';
+
+/** Fills `target` from its start with at least one byte and says how many; 0 means the end. */
+export type ByteSource = (target: Uint8Array) => number;
+
+const CHUNK_BYTES = 256 * 1024;
+
+export class ByteReader {
+  readonly #source: ByteSource;
+  #buffer = new Uint8Array(CHUNK_BYTES);
+  #start = 0;
+  #end = 0;
+  #offset = 0;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
+  }
+
+  /** Bytes taken or skipped so far: the place of the next one in the file. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** The next `length` bytes, fewer only at the end of the file. The view holds until the next call. */
+  take(length: number): Uint8Array {
+    this.#fill(length);
+    const taken = Math.min(length, this.#end - this.#start);
+    const view = this.#buffer.subarray(this.#start, this.#start + taken);
+    this.#start += taken;
+    this.#offset += taken;
+    return view;
+  }
+
+  /** The same without taking them. */
+  peek(length: number): Uint8Array {
+    this.#fill(length);
+    return this.#buffer.subarray(this.#start, Math.min(this.#start + length, this.#end));
+  }
+
+  /** Drops the next `length` bytes without holding them; says how many there were. */
+  skip(length: number): number {
+    let left = length;
+    while (left > 0) {
+      const taken = this.take(Math.min(left, CHUNK_BYTES)).length;
+      if (taken === 0) break;
+      left -= taken;
+    }
+    return length - left;
+  }
+
+  #fill(length: number): void {
+    if (this.#end - this.#start >= length) return;
+    if (length > this.#buffer.length) {
+      const larger = new Uint8Array(length);
+      larger.set(this.#buffer.subarray(this.#start, this.#end));
+      this.#buffer = larger;
+    } else {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+    }
+    this.#end -= this.#start;
+    this.#start = 0;
+    while (this.#end < length) {
+      const got = this.#source(this.#buffer.subarray(this.#end));
+      if (got === 0) return;
+      this.#end += got;
+    }
+  }
+}
+
+/** Reads an open file descriptor: a file, or standard input. */
+export function descriptorSource(descriptor: number): ByteSource {
+  return (target) => {
+    for (;;) {
+      try {
+        return readSync(descriptor, target, 0, target.length, null);
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        pause();
+      }
+    }
+  };
+}
+
+/** A pipe that someone has made non-blocking has nothing to read, or no room, at the moment. */
+export function isBusy(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EAGAIN';
+}
+
+/** Lets the other end of a pipe work for a millisecond. */
+export function pause(): void {
+  Atomics.wait(PAUSE, 0, 0, 1);
+}
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));

@@ -1,0 +1,144 @@
+/**
+ * The pcap file format, read and written (draft-ietf-opsawg-pcap; libpcap's savefile.c for what is usual).
+ *
+ * Read: both byte orders, stamps in micro- or nanoseconds. Written: nanoseconds, in this machine's byte order, so that
+ * stamps from either format come through whole; every libpcap since 1.5 (2013) and Wireshark read that.
+ */
+import { AnyhopError, EXIT } from '../core/errors.js';
+import type { ByteReader } from './byte-reader.js';
+
+export interface CapturedPacket {
+  /** An Ethernet frame, a view that holds until the next packet is asked for. */
+  readonly frame: Uint8Array;
+  /** Since 1970 UTC; 0 when the file does not say (simple packet blocks of pcapng). */
+  readonly timestampNs: bigint;
+  /** Bytes that the frame had on the wire. */
+  readonly originalLength: number;
+  /** The capturer cut the frame short (its snap length). */
+  readonly truncated: boolean;
+}
+
+export const LINKTYPE_ETHERNET = 1;
+/** libpcap's MAXIMUM_SNAPLEN: a longer record can only be damage. */
+export const FRAME_BYTES_MAX = 262_144;
+
+const HEADER_BYTES = 24;
+const RECORD_BYTES = 16;
+const MAGIC_MICROSECONDS = 0xa1b2c3d4;
+const MAGIC_NANOSECONDS = 0xa1b23c4d;
+
+/** Whether a file that starts with these (at least four) bytes is a pcap file. */
+export function isPcap(start: Uint8Array): boolean {
+  if (start.length < 4) return false;
+  const view = viewOf(start);
+  return [true, false].some((little) =>
+    [MAGIC_MICROSECONDS, MAGIC_NANOSECONDS].includes(view.getUint32(0, little)),
+  );
+}
+
+/**
+ * The packets of a pcap file. All whole records come before the error about a cut or corrupt one, as with tcpdump.
+ * @throws AnyhopError ERR_CAPTURE_FILE, with the byte offset
+ */
+export function* readPcap(reader: ByteReader, name: string): Generator<CapturedPacket, void, undefined> {
+  const header = viewOf(takeWhole(reader, HEADER_BYTES, name, 'the file header'));
+  const little = header.getUint8(0) !== 0xa1;
+  const nanosecondsPerTick = header.getUint32(0, little) === MAGIC_NANOSECONDS ? 1n : 1000n;
+  const major = header.getUint16(4, little);
+  const minor = header.getUint16(6, little);
+  if (major !== 2 || minor !== 4) {
+    throw captureError(name, 4, `pcap version ${major}.${minor}; only 2.4 is known`);
+  }
+  // The upper bits tell of a frame check sequence, which no parser minds: lengths come from the IP header.
+  requireEthernet(header.getUint32(20, little) & 0x03ff_ffff, name, 20);
+
+  for (;;) {
+    const at = reader.offset;
+    if (reader.peek(1).length === 0) return;
+    const record = viewOf(takeWhole(reader, RECORD_BYTES, name, 'a record header'));
+    const seconds = record.getUint32(0, little);
+    const fraction = record.getUint32(4, little);
+    const length = record.getUint32(8, little);
+    const originalLength = record.getUint32(12, little);
+    if (length > FRAME_BYTES_MAX) {
+      throw captureError(name, at, `a record of ${length} bytes; at most ${FRAME_BYTES_MAX} are possible`);
+    }
+    yield {
+      frame: takeWhole(reader, length, name, 'a packet'),
+      timestampNs: BigInt(seconds) * 1_000_000_000n + BigInt(fraction) * nanosecondsPerTick,
+      originalLength,
+      truncated: length < originalLength,
+    };
+  }
+}
+
+/** The header of a pcap file of Ethernet frames with nanosecond stamps. */
+export function pcapHeader(): Uint8Array {
+  const header = new Uint8Array(HEADER_BYTES);
+  const view = viewOf(header);
+  view.setUint32(0, MAGIC_NANOSECONDS, true);
+  view.setUint16(4, 2, true);
+  view.setUint16(6, 4, true);
+  view.setUint32(16, FRAME_BYTES_MAX, true);
+  view.setUint32(20, LINKTYPE_ETHERNET, true);
+  return header;
+}
+
+/**
+ * Writes one record into `target` at `offset` and returns its length there, RECORD_BYTES more than the frame's.
+ * @param timestampNs since 1970, below 2^32 seconds
+ */
+export function putPcapRecord(
+  target: Uint8Array,
+  offset: number,
+  frame: Uint8Array,
+  timestampNs: bigint,
+  originalLength: number,
+): number {
+  const view = new DataView(target.buffer, target.byteOffset + offset);
+  view.setUint32(0, Number(timestampNs / 1_000_000_000n), true);
+  view.setUint32(4, Number(timestampNs % 1_000_000_000n), true);
+  view.setUint32(8, frame.length, true);
+  view.setUint32(12, originalLength, true);
+  target.set(frame, offset + RECORD_BYTES);
+  return RECORD_BYTES + frame.length;
+}
+
+/** Room that a frame takes in a file, in bytes. */
+export function pcapRecordBytes(frame: Uint8Array): number {
+  return RECORD_BYTES + frame.length;
+}
+
+/** Exactly `length` bytes, or the error about a file that ends within `what`. */
+export function takeWhole(reader: ByteReader, length: number, name: string, what: string): Uint8Array {
+  const at = reader.offset;
+  const bytes = reader.take(length);
+  if (bytes.length === length) return bytes;
+  throw captureError(
+    name,
+    at,
+    `the file is cut short: ${what} needs ${length} bytes, ${bytes.length} are there`,
+    'The packets before this place are whole; the capturing program was probably stopped while it wrote.',
+  );
+}
+
+export function requireEthernet(linkType: number, name: string, offset: number): void {
+  if (linkType === LINKTYPE_ETHERNET) return;
+  throw captureError(
+    name,
+    offset,
+    `link type ${linkType}; only Ethernet (${LINKTYPE_ETHERNET}) is known`,
+    'Capture on one Ethernet interface, not on "any" or a tunnel.',
+  );
+}
+
+export function captureError(name: string, offset: number, message: string, hint?: string): AnyhopError {
+  return new AnyhopError('ERR_CAPTURE_FILE', `${name}: byte ${offset}: ${message}`, {
+    exitCode: EXIT.failure,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

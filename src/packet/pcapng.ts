@@ -1,0 +1,222 @@
+/**
+ * The pcapng file format, read only (draft-ietf-opsawg-pcapng): sections of either byte order, interfaces with their
+ * time resolution and offset, enhanced, simple and the obsolete packet blocks. Every other block is skipped unread.
+ */
+import type { ByteReader } from './byte-reader.js';
+import {
+  type CapturedPacket,
+  captureError,
+  FRAME_BYTES_MAX,
+  requireEthernet,
+  takeWhole,
+  viewOf,
+} from './pcap.js';
+
+const BLOCK = { section: 0x0a0d0d0a, interface: 1, packet: 2, simple: 3, enhanced: 6 } as const;
+const OPTION = { end: 0, tsresol: 9, tsoffset: 14 } as const;
+const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
+/** A block that we look into is a packet and its options; Wireshark's own limit is the same. */
+const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
+
+interface Interface {
+  readonly linkType: number;
+  readonly snapLength: number;
+  /** Nanoseconds are ticks * multiplier / divisor + offset. */
+  readonly multiplier: bigint;
+  readonly divisor: bigint;
+  readonly offsetNs: bigint;
+}
+
+/** What the blocks before have said. */
+interface Section {
+  little: boolean;
+  interfaces: Interface[];
+}
+
+/** Where a block's body stands, for messages. */
+interface Place {
+  readonly name: string;
+  /** Of the block's first byte in the file. */
+  readonly offset: number;
+}
+
+/** Whether a file that starts with these (at least four) bytes is a pcapng file. The type reads the same both ways. */
+export function isPcapng(start: Uint8Array): boolean {
+  return start.length >= 4 && viewOf(start).getUint32(0, true) === BLOCK.section;
+}
+
+/**
+ * The packets of a pcapng file. All whole blocks come before the error about a cut or corrupt one, as with tcpdump.
+ * @throws AnyhopError ERR_CAPTURE_FILE, with the byte offset
+ */
+export function* readPcapng(reader: ByteReader, name: string): Generator<CapturedPacket, void, undefined> {
+  const section: Section = { little: true, interfaces: [] };
+  for (;;) {
+    const place = { name, offset: reader.offset };
+    if (reader.peek(1).length === 0) return;
+    // Type, length, and what comes next: the byte order magic when a section starts.
+    const start = viewOf(reader.peek(12));
+    if (start.byteLength < 12) takeWhole(reader, 12, name, 'a block');
+    if (start.getUint32(0, section.little) === BLOCK.section) startSection(section, start, place);
+    const type = start.getUint32(0, section.little);
+    const length = start.getUint32(4, section.little);
+    if (length < 12 || length % 4 !== 0) {
+      throw captureError(
+        name,
+        place.offset,
+        `a block of ${length} bytes; a multiple of 4, 12 or more is possible`,
+      );
+    }
+    const body = takeBody(reader, type, length, section.little, place);
+    if (body === undefined) continue;
+    if (type === BLOCK.section) checkVersion(body, section.little, place);
+    else if (type === BLOCK.interface) section.interfaces.push(readInterface(body, section.little, place));
+    else yield readPacket(type, body, section, place);
+  }
+}
+
+function startSection(section: Section, start: DataView, place: Place): void {
+  const magic = start.getUint32(8, true);
+  section.little = magic === BYTE_ORDER_MAGIC;
+  section.interfaces = [];
+  if (section.little || start.getUint32(8, false) === BYTE_ORDER_MAGIC) return;
+  throw captureError(place.name, place.offset + 8, `a section with byte order magic 0x${magic.toString(16)}`);
+}
+
+function checkVersion(body: DataView, little: boolean, { name, offset }: Place): void {
+  needBytes(body, 16, { name, offset });
+  const major = body.getUint16(4, little);
+  if (major !== 1) throw captureError(name, offset + 12, `pcapng version ${major}; only 1 is known`);
+}
+
+/** Takes a whole block and gives its body; undefined for a block that is of no use here. */
+function takeBody(
+  reader: ByteReader,
+  type: number,
+  length: number,
+  little: boolean,
+  { name, offset }: Place,
+): DataView | undefined {
+  const wanted = (Object.values(BLOCK) as number[]).includes(type);
+  if (wanted && length > BLOCK_BYTES_MAX) {
+    throw captureError(name, offset, `a block of ${length} bytes; at most ${BLOCK_BYTES_MAX} make sense`);
+  }
+  if (!wanted) {
+    const skipped = reader.skip(length - 4);
+    if (skipped < length - 4) {
+      throw captureError(
+        name,
+        offset,
+        `the file is cut short: a block needs ${length} bytes, ${skipped} are there`,
+      );
+    }
+    requireTrailer(
+      viewOf(takeWhole(reader, 4, name, 'the end of a block')).getUint32(0, little),
+      length,
+      name,
+      offset,
+    );
+    return undefined;
+  }
+  const block = takeWhole(reader, length, name, 'a block');
+  requireTrailer(viewOf(block).getUint32(length - 4, little), length, name, offset);
+  return viewOf(block.subarray(8, length - 4));
+}
+
+function requireTrailer(trailer: number, length: number, name: string, offset: number): void {
+  if (trailer === length) return;
+  throw captureError(
+    name,
+    offset,
+    `a block says at its start that it has ${length} bytes and at its end ${trailer}`,
+  );
+}
+
+function readInterface(body: DataView, little: boolean, place: Place): Interface {
+  needBytes(body, 8, place);
+  const resolution = option(body, 8, OPTION.tsresol, 1, little, place);
+  const offset = option(body, 8, OPTION.tsoffset, 8, little, place);
+  const code = resolution === undefined ? 6 : body.getUint8(resolution);
+  const base = code < 128 ? 10n : 2n;
+  return {
+    linkType: body.getUint16(0, little),
+    snapLength: body.getUint32(4, little),
+    multiplier: 1_000_000_000n,
+    divisor: base ** BigInt(code & 127),
+    offsetNs: offset === undefined ? 0n : body.getBigInt64(offset, little) * 1_000_000_000n,
+  };
+}
+
+/** Where the value of the first option with this code and length starts; undefined when there is none. */
+function option(
+  body: DataView,
+  from: number,
+  code: number,
+  length: number,
+  little: boolean,
+  place: Place,
+): number | undefined {
+  for (let at = from; at + 4 <= body.byteLength; ) {
+    const found = body.getUint16(at, little);
+    const size = body.getUint16(at + 2, little);
+    if (found === OPTION.end) return undefined;
+    if (at + 4 + size > body.byteLength) {
+      throw captureError(
+        place.name,
+        place.offset + 8 + at,
+        `option ${found} of ${size} bytes goes past its block`,
+      );
+    }
+    if (found === code && size === length) return at + 4;
+    at += 4 + Math.ceil(size / 4) * 4;
+  }
+  return undefined;
+}
+
+function readPacket(type: number, body: DataView, section: Section, place: Place): CapturedPacket {
+  const { little } = section;
+  const headBytes = type === BLOCK.simple ? 4 : 20;
+  needBytes(body, headBytes, place);
+  const id =
+    type === BLOCK.simple ? 0 : type === BLOCK.packet ? body.getUint16(0, little) : body.getUint32(0, little);
+  const port = section.interfaces[id];
+  if (port === undefined) {
+    throw captureError(
+      place.name,
+      place.offset,
+      `a packet of interface ${id}, and ${section.interfaces.length} were described`,
+    );
+  }
+  requireEthernet(port.linkType, place.name, place.offset);
+  const room = body.byteLength - headBytes;
+  const originalLength = body.getUint32(headBytes - 4, little);
+  // A simple block tells its captured length only by way of the snap length.
+  const snapped = Math.min(originalLength, port.snapLength === 0 ? originalLength : port.snapLength);
+  const length = type === BLOCK.simple ? snapped : body.getUint32(12, little);
+  if (length > room || length > FRAME_BYTES_MAX) {
+    throw captureError(
+      place.name,
+      place.offset,
+      `a packet of ${length} bytes in a block with room for ${Math.min(room, FRAME_BYTES_MAX)}`,
+    );
+  }
+  const ticks =
+    type === BLOCK.simple
+      ? 0n
+      : (BigInt(body.getUint32(4, little)) << 32n) | BigInt(body.getUint32(8, little));
+  return {
+    frame: new Uint8Array(body.buffer, body.byteOffset + headBytes, length),
+    timestampNs: type === BLOCK.simple ? 0n : (ticks * port.multiplier) / port.divisor + port.offsetNs,
+    originalLength,
+    truncated: length < originalLength,
+  };
+}
+
+function needBytes(body: DataView, length: number, { name, offset }: Place): void {
+  if (body.byteLength >= length) return;
+  throw captureError(
+    name,
+    offset,
+    `a block whose body has ${body.byteLength} bytes; its kind needs ${length}`,
+  );
+}
