@@ -1,0 +1,74 @@
+/**
+ * `make demo`: a small anyhop fleet on this machine, and 2,000 real HTTP requests through it. Ends with one line that says
+ * what came of them; the exit code is 0 only if every request was answered and every machine took part.
+ */
+import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
+import { createProgress } from './demo/progress.js';
+import { demoReport } from './demo/report.js';
+import { createLab, type Lab } from './lab/lab.js';
+import { getRequests, type HttpAnswer } from './lab/requests.js';
+import { VIP4, VIP6 } from './lab/topology.js';
+
+const REQUESTS_PER_VIP = 1_000;
+const FORWARDERS = 2;
+const BACKENDS = 3;
+const CONCURRENCY = 16;
+const REQUEST_TIMEOUT_MS = 5_000;
+const FIRST_SOURCE_PORT = 20_000;
+
+const PICTURE = `
+anyhop demo: a small fleet in network namespaces of this machine.
+
+                        +--> edge-1 --+   GRE    +--> web-1 --+
+   client --> router ---|    anyhop   |--------> |    web-2   |--> router --> client
+                ECMP    +--> edge-2 --+          +--> web-3 --+
+                             forwarders           backends: nginx, the answer goes straight back
+
+The client fetches http://${VIP4}/ and http://[${VIP6}]/, virtual addresses that every backend
+has on its loopback. The router spreads connections over two forwarders that share nothing but a config file;
+each maps a packet's addresses and ports to the same backend and wraps it in GRE. "anyhop agent" on the backend unwraps it.
+`;
+
+try {
+  process.exitCode = await demo();
+} catch (error) {
+  const known = error instanceof AnyhopError;
+  console.error(`demo: ${known || !(error instanceof Error) ? error : error.stack}`);
+  if (known && error.hint !== undefined) console.error(`  ${error.hint}`);
+  process.exitCode = known ? error.exitCode : EXIT.failure;
+}
+
+async function demo(): Promise<number> {
+  console.log(PICTURE);
+  const lab = await createLab({ forwarders: FORWARDERS, backends: BACKENDS });
+  try {
+    return await runRequests(lab);
+  } finally {
+    await lab.close();
+  }
+}
+
+async function runRequests(lab: Lab): Promise<number> {
+  const { forwarders } = await lab.startAll();
+  const answers = await requestAll(lab);
+  const router = await lab.counters();
+  await Promise.all(forwarders.map((forwarder) => forwarder.stop()));
+  const { text, passed } = demoReport({
+    answers,
+    router,
+    backends: lab.backends.map(({ name }) => name),
+    forwarders: lab.forwarders.map(({ name }, i) => ({ name, events: forwarders[i]!.events })),
+  });
+  console.log(text);
+  return passed ? EXIT.ok : EXIT.failure;
+}
+
+async function requestAll(lab: Lab): Promise<HttpAnswer[]> {
+  const ports = { count: REQUESTS_PER_VIP, firstSourcePort: FIRST_SOURCE_PORT };
+  const requests = [...getRequests(VIP4, 80, ports), ...getRequests(VIP6, 80, ports)];
+  const progress = createProgress(process.stdout, requests.length);
+  const plan = { requests, concurrency: CONCURRENCY, timeoutMs: REQUEST_TIMEOUT_MS };
+  const answers = await lab.request(plan, (answer) => progress.count(answer.backend !== null));
+  progress.end();
+  return answers;
+}

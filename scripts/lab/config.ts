@@ -1,0 +1,53 @@
+/** The config file that a lab's whole fleet shares; what differs from node to node comes from the command line. */
+import { writeFileSync } from 'node:fs';
+import { stringify } from 'yaml';
+import { HTTP_PORTS } from './nginx.js';
+import { type LinkAddresses, VIP4, VIP6 } from './topology.js';
+
+/** A pool's member: its name, its underlay address, and whether it runs `anyhop agent` (if not, a kernel tunnel). */
+export interface LabBackend {
+  readonly name: string;
+  readonly address: string;
+  readonly agent?: boolean;
+}
+
+/** An HTTP service on a VIP. */
+export interface LabService {
+  readonly name: string;
+  readonly vip: string;
+  readonly port: number;
+  readonly backends: readonly LabBackend[];
+}
+
+/** Guards nothing outside the lab; fixed, so that the same flows meet the same backends in every run. */
+const LAB_KEY = '00112233445566778899aabbccddeeff';
+
+/** Writes the fleet's config: each service with a pool of its own of the same name. */
+export function writeConfig(
+  file: string,
+  { forwarders, services }: { forwarders: readonly LinkAddresses[]; services: readonly LabService[] },
+): void {
+  const config = {
+    node: { engine: 'auto', key: LAB_KEY },
+    agent: { forwarders: forwarders.flatMap(({ host4, host6 }) => [host4, host6]) },
+    pools: Object.fromEntries(services.map(({ name, backends }) => [name, { backends }])),
+    services: services.map(({ name, vip, port }) => ({ name, vip, protocol: 'tcp', port, pool: name })),
+  };
+  writeFileSync(file, stringify(config), { mode: 0o600 });
+}
+
+/**
+ * A service for each mix of inner and outer IP version, over all backends: the client's version and the underlay's are the
+ * same on the first port and differ on the second.
+ */
+export function fourMixes(backends: readonly (LinkAddresses & { name: string })[]): LabService[] {
+  const [samePort, crossedPort] = HTTP_PORTS;
+  const over = (version: 4 | 6): LabBackend[] =>
+    backends.map(({ name, host4, host6 }) => ({ name, address: version === 4 ? host4 : host6 }));
+  return [
+    { name: 'v4-over-v4', vip: VIP4, port: samePort, backends: over(4) },
+    { name: 'v6-over-v6', vip: VIP6, port: samePort, backends: over(6) },
+    { name: 'v4-over-v6', vip: VIP4, port: crossedPort, backends: over(6) },
+    { name: 'v6-over-v4', vip: VIP6, port: crossedPort, backends: over(4) },
+  ];
+}

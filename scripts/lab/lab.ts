@@ -1,0 +1,197 @@
+/**
+ * The lab: a whole anyhop fleet in network namespaces of this machine. See topology.ts for the picture.
+ *
+ *   const lab = await createLab({ forwarders: 2, backends: 3 });
+ *   await lab.startAll();
+ *   const answers = await lab.request({ requests: getRequests(VIP4, 80, ...), ... });
+ *   await lab.close();
+ *
+ * Closing removes everything; so does the end of the process, however it comes about (short of SIGKILL: then the next lab
+ * does). Needs root and the Debian packages of `scripts/setup.sh lab`.
+ */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AnyhopError } from '#anyhop/core/errors.js';
+import { Capture } from './capture.js';
+import { inNamespace, run } from './command.js';
+import { fourMixes, type LabService, writeConfig } from './config.js';
+import { installCounters, type PortCounts, readCounters } from './counters.js';
+import { removeStaleLabs } from './names.js';
+import { startNginx } from './nginx.js';
+import type { LabProcess } from './process.js';
+import { type HttpAnswer, type HttpPlan, makeRequests } from './requests.js';
+import { Resources } from './resources.js';
+import {
+  addVips,
+  backendAddresses,
+  CLIENT_MTU,
+  clientAddresses,
+  connect,
+  forwarderAddresses,
+  HOST_LINK,
+  type Host,
+  type LinkAddresses,
+  prepareNamespace,
+  routeVips,
+  UNDERLAY_MTU,
+} from './topology.js';
+
+const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
+const TOOLS = ['ip', 'nft', 'ethtool', 'sysctl', 'nginx', 'tcpdump'];
+const READY_TIMEOUT_MS = 15_000;
+
+export interface LabOptions {
+  readonly forwarders: number;
+  readonly backends: number;
+  /** MTU of the links to forwarders and backends, in bytes; 1600 when not given. */
+  readonly underlayMtu?: number;
+  /** What the fleet serves; when not given, every mix of inner and outer IP version over all backends. */
+  readonly services?: readonly LabService[];
+}
+
+export interface Lab {
+  /** Starts the name of everything that the lab makes. */
+  readonly name: string;
+  readonly configFile: string;
+  readonly client: Host;
+  /** Namespace of the router, whose ports are named like the machines behind them. */
+  readonly router: string;
+  readonly forwarders: readonly Host[];
+  readonly backends: readonly Host[];
+  readonly resources: Resources;
+  /** Starts `anyhop run` on a forwarder (index from 0); resolves when it says that it is ready. */
+  startForwarder(index: number): Promise<LabProcess>;
+  /** Starts `anyhop agent` on a backend (index from 0); resolves when it says that it is ready. */
+  startAgent(index: number): Promise<LabProcess>;
+  /** Starts a forwarder and an agent everywhere. */
+  startAll(): Promise<{ forwarders: LabProcess[]; agents: LabProcess[] }>;
+  /** Points the router at these forwarders (indexes from 0) and no others. */
+  routeTo(forwarders: readonly number[]): Promise<void>;
+  /** HTTP requests from the client. */
+  request(plan: HttpPlan, onAnswer?: (answer: HttpAnswer) => void): Promise<HttpAnswer[]>;
+  /** What the router counted, by port. */
+  counters(): Promise<Map<string, PortCounts>>;
+  /** Captures at the router's end of a machine's link. */
+  capture(host: Host): Promise<Capture>;
+  /** Runs a command inside a namespace to its end; resolves to its standard output. */
+  exec(namespace: string, argv: readonly string[]): Promise<string>;
+  /** Ends every process and removes every namespace and file. */
+  close(): Promise<void>;
+}
+
+/** Why a lab cannot be made here, or undefined when it can. */
+export function labObstacle(): AnyhopError | undefined {
+  if (process.getuid?.() !== 0) {
+    return new AnyhopError('ERR_CAPABILITY', 'the lab makes network namespaces, which needs root', {
+      hint: 'Run it as root, for example with sudo.',
+    });
+  }
+  const missing = TOOLS.filter((tool) => !isInstalled(tool));
+  if (missing.length === 0) return undefined;
+  return new AnyhopError('ERR_TOOL', `the lab needs programs that are not installed: ${missing.join(', ')}`, {
+    hint: 'Run scripts/setup.sh lab, or install them with your package manager.',
+  });
+}
+
+/** Makes the machines, links, routes, VIPs and web servers. The anyhop programs are started by the caller. */
+export async function createLab(options: LabOptions): Promise<Lab> {
+  const obstacle = labObstacle();
+  if (obstacle !== undefined) throw obstacle;
+  removeStaleLabs();
+  const resources = new Resources();
+  try {
+    return await build(resources, options);
+  } catch (error) {
+    await resources.close();
+    throw error;
+  }
+}
+
+async function build(resources: Resources, options: LabOptions): Promise<Lab> {
+  const host = (name: string, addresses: LinkAddresses): Host => ({
+    name,
+    namespace: resources.addNamespace(name),
+    ...addresses,
+  });
+  const numbered = (count: number, make: (number: number) => Host): Host[] =>
+    Array.from({ length: count }, (_, i) => make(i + 1));
+  const router = resources.addNamespace('router');
+  const client = host('client', clientAddresses());
+  const forwarders = numbered(options.forwarders, (n) => host(`edge-${n}`, forwarderAddresses(n)));
+  const backends = numbered(options.backends, (n) => host(`web-${n}`, backendAddresses(n)));
+  const hosts = [client, ...forwarders, ...backends];
+
+  await Promise.all([
+    prepareNamespace(router, { forwards: true }),
+    ...hosts.map(({ namespace }) => prepareNamespace(namespace, { forwards: false })),
+  ]);
+  const underlayMtu = options.underlayMtu ?? UNDERLAY_MTU;
+  await Promise.all(hosts.map((each) => connect(each, router, each === client ? CLIENT_MTU : underlayMtu)));
+  await routeVips(router, forwarders);
+  await installCounters(
+    router,
+    hosts.map(({ name }) => name),
+  );
+  await Promise.all(backends.map(addVips));
+  await Promise.all(backends.map((backend) => startNginx(resources, backend)));
+
+  const configFile = join(resources.directory, 'anyhop.yaml');
+  writeConfig(configFile, { forwarders, services: options.services ?? fourMixes(backends) });
+
+  const startReady = async (name: string, on: Host, args: readonly string[]): Promise<LabProcess> => {
+    const argv = [process.execPath, PROGRAM, ...args, '-c', configFile, '--interface', HOST_LINK];
+    const started = await resources.startProcess(`${name} ${on.name}`, on.namespace, argv);
+    await started.waitForEvent('ready', READY_TIMEOUT_MS);
+    return started;
+  };
+  const lab: Lab = {
+    name: resources.name,
+    configFile,
+    client,
+    router,
+    forwarders,
+    backends,
+    resources,
+    startForwarder(index) {
+      const on = forwarders[index]!;
+      return startReady('anyhop run', on, [
+        'run',
+        '--name',
+        on.name,
+        '--source',
+        on.host4,
+        '--source',
+        on.host6,
+      ]);
+    },
+    startAgent: (index) => startReady('anyhop agent', backends[index]!, ['agent']),
+    async startAll() {
+      const agents = await Promise.all(backends.map((_, index) => lab.startAgent(index)));
+      return {
+        agents,
+        forwarders: await Promise.all(forwarders.map((_, index) => lab.startForwarder(index))),
+      };
+    },
+    routeTo: (indexes) =>
+      routeVips(
+        router,
+        indexes.map((index) => forwarders[index]!),
+      ),
+    request: (plan, onAnswer) => makeRequests(resources, client, plan, onAnswer),
+    counters: () => readCounters(router),
+    capture: ({ name }) => Capture.start(resources, router, name),
+    exec: (namespace, argv) => run(inNamespace(namespace, argv)),
+    close: () => resources.close(),
+  };
+  return lab;
+}
+
+function isInstalled(tool: string): boolean {
+  try {
+    execFileSync('which', [tool], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What a lab leaves in the system carries the lab's name: `ah-<pid>-lab<n>` of the process that made it. Several labs
+ * can thus live side by side, and what a killed process left behind is known by its dead pid and removed by the next lab.
+ */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const NETNS_DIRECTORY = '/run/netns';
+const LAB_NAME = /^ah-(\d+)-lab\d+-/;
+let labs = 0;
+
+/** A name that no other lab has; namespaces and the temporary directory append `-<role>` to it. */
+export function newLabName(): string {
+  labs += 1;
+  return `ah-${process.pid}-lab${labs}`;
+}
+
+/** Removes namespaces (with the processes in them) and temporary directories of labs whose process is gone. */
+export function removeStaleLabs(): void {
+  for (const name of stale(NETNS_DIRECTORY)) removeNamespace(name);
+  for (const name of stale(tmpdir())) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+}
+
+/** Every namespace and temporary directory whose name starts with this lab's. */
+export function leftovers(labName: string): string[] {
+  const own = (name: string): boolean => name.startsWith(`${labName}-`);
+  return [...entries(NETNS_DIRECTORY).filter(own), ...entries(tmpdir()).filter(own)];
+}
+
+/**
+ * Kills what runs in the namespace and removes it; links, routes, nftables and XDP programs go with it. Synchronous,
+ * so that it also works while the process exits. A namespace that is not there is fine.
+ */
+export function removeNamespace(name: string): void {
+  if (!entries(NETNS_DIRECTORY).includes(name)) return;
+  const pids = execFileSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
+  for (const pid of pids.split('\n').filter(Boolean)) killIfThere(Number(pid));
+  execFileSync('ip', ['netns', 'del', name]);
+}
+
+/** SIGKILL to a process that may have ended meanwhile. */
+export function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function stale(directory: string): string[] {
+  return entries(directory).filter((name) => {
+    const pid = LAB_NAME.exec(name)?.[1];
+    return pid !== undefined && !isAlive(Number(pid));
+  });
+}
+
+function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Everything that a lab holds in the system, and the one way in which it is given back: on close, and also when the
+ * process exits by a signal, an uncaught error or process.exit.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newLabName, removeNamespace } from './names.js';
+import { LabProcess } from './process.js';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const open = new Set<Resources>();
+
+export class Resources {
+  readonly name: string = newLabName();
+  readonly directory: string = mkdtempSync(join(tmpdir(), `${this.name}-`));
+  readonly #namespaces: string[] = [];
+  readonly #processes: LabProcess[] = [];
+
+  constructor() {
+    if (open.size === 0) watchExit();
+    open.add(this);
+  }
+
+  /** Synchronous, so that no signal can come between making a namespace and knowing of it. */
+  addNamespace(role: string): string {
+    const namespace = `${this.name}-${role}`;
+    this.#namespaces.push(namespace);
+    execFileSync('ip', ['netns', 'add', namespace]);
+    return namespace;
+  }
+
+  async startProcess(name: string, namespace: string, argv: readonly string[]): Promise<LabProcess> {
+    const started = await LabProcess.start(name, namespace, argv);
+    this.#processes.push(started);
+    return started;
+  }
+
+  /** Ends every process in good order, then removes the rest. */
+  async close(): Promise<void> {
+    await Promise.all(this.#processes.map((each) => each.stop()));
+    this.closeNow();
+  }
+
+  /** The same at once and without asking; also the last step of `close`. */
+  closeNow(): void {
+    for (const each of this.#processes) each.kill();
+    for (const namespace of this.#namespaces.splice(0)) removeNamespace(namespace);
+    rmSync(this.directory, { recursive: true, force: true });
+    open.delete(this);
+    if (open.size === 0) unwatchExit();
+  }
+}
+
+function watchExit(): void {
+  process.on('exit', closeAll);
+  for (const signal of SIGNALS) process.on(signal, exitBySignal);
+}
+
+function unwatchExit(): void {
+  process.off('exit', closeAll);
+  for (const signal of SIGNALS) process.off(signal, exitBySignal);
+}
+
+function closeAll(): void {
+  for (const resources of open) resources.closeNow();
+}
+
+/** Exits as a shell reports a signal, 128 + its number; the exit handler does the rest. */
+function exitBySignal(signal: NodeJS.Signals): void {
+  process.exit(128 + constants.signals[signal]);
+}

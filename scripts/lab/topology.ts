@@ -1,0 +1,166 @@
+/**
+ * The lab's network: a router with one port for every machine, as a leaf switch of a routed fabric has.
+ *
+ *                                    +--------+   10.0.i.0/24       +---------+
+ *                                    |        |===================== edge-i   |  forwarders, no ip_forward
+ *   +--------+    192.0.2.0/24       |        |   fd00:0:i::/64     +---------+
+ *   | client |=======================| router |
+ *   +--------+    2001:db8:1::/64    |        |   10.1.j.0/24       +---------+
+ *                                    |        |===================== web-j    |  backends, VIPs on lo
+ *                                    +--------+   fd00:1:j::/64     +---------+
+ *
+ * The router knows a way to the VIPs over the forwarders alone, all at equal cost. Backends answer from the VIP straight
+ * to the router: no forwarder ever sees an answer.
+ *
+ * What to know:
+ *  - The underlay's MTU is 1600, so that a client's 1500 bytes fit with outer IPv6 (40) + GRE and key (8) around them.
+ *  - Segmentation and checksum offload are off everywhere: veth hands such frames over unfinished, and libpcap and XDP would
+ *    see packets larger than the MTU and checksums that are not there.
+ *  - Duplicate address detection is off: addresses are usable at once, and each link has two ends only.
+ */
+import { inNamespace, run } from './command.js';
+
+export const VIP4 = '203.0.113.10';
+export const VIP6 = '2001:db8:100::10';
+export const CLIENT_MTU = 1500;
+export const UNDERLAY_MTU = 1600;
+/** The name of a machine's only link, on its own side; the router's side is named like the machine. */
+export const HOST_LINK = 'eth0';
+
+const OFFLOADS = ['tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'];
+
+/** A link's two ends: the machine's and the router's. Without prefix length; that is 24 and 64 everywhere. */
+export interface LinkAddresses {
+  readonly host4: string;
+  readonly router4: string;
+  readonly host6: string;
+  readonly router6: string;
+}
+
+/** A machine of the lab. */
+export interface Host extends LinkAddresses {
+  /** `client`, `edge-1`, `web-1`: also the name of the router's port. */
+  readonly name: string;
+  readonly namespace: string;
+}
+
+export function clientAddresses(): LinkAddresses {
+  return {
+    host4: '192.0.2.10',
+    router4: '192.0.2.1',
+    host6: '2001:db8:1::10',
+    router6: '2001:db8:1::1',
+  };
+}
+
+/** `number` counts from 1. */
+export function forwarderAddresses(number: number): LinkAddresses {
+  return underlay(0, number);
+}
+
+/** `number` counts from 1. */
+export function backendAddresses(number: number): LinkAddresses {
+  return underlay(1, number);
+}
+
+function underlay(segment: number, number: number): LinkAddresses {
+  return {
+    host4: `10.${segment}.${number}.1`,
+    router4: `10.${segment}.${number}.254`,
+    host6: `fd00:${segment}:${number}::1`,
+    router6: `fd00:${segment}:${number}::fe`,
+  };
+}
+
+/** Settings that hold for every machine and must precede its links. The router alone forwards. */
+export async function prepareNamespace(
+  namespace: string,
+  { forwards }: { forwards: boolean },
+): Promise<void> {
+  const on = forwards ? 1 : 0;
+  await sysctl(namespace, {
+    // Answers come in from where the router would not send to the VIP: strict checks would drop them.
+    'net.ipv4.conf.all.rp_filter': 0,
+    'net.ipv4.conf.default.rp_filter': 0,
+    'net.ipv4.ip_forward': on,
+    'net.ipv6.conf.all.forwarding': on,
+    'net.ipv6.conf.default.accept_dad': 0,
+    'net.ipv6.conf.default.accept_ra': 0,
+    // By addresses and ports: the flows of one client go over both forwarders.
+    'net.ipv4.fib_multipath_hash_policy': 1,
+    'net.ipv6.fib_multipath_hash_policy': 1,
+  });
+  await ip(namespace, ['link set lo up']);
+}
+
+/** Connects a machine to the router by a veth pair and gives it a default route. `mtu` in bytes, for both ends. */
+export async function connect(host: Host, router: string, mtu: number): Promise<void> {
+  await ip(router, [
+    `link add ${host.name} mtu ${mtu} type veth peer name ${HOST_LINK} mtu ${mtu} netns ${host.namespace}`,
+    ...routerEnd(host),
+  ]);
+  await ip(host.namespace, [
+    `addr add ${host.host4}/24 dev ${HOST_LINK}`,
+    `addr add ${host.host6}/64 dev ${HOST_LINK} nodad`,
+    `link set ${HOST_LINK} up`,
+    `route add default via ${host.router4}`,
+    `route add default via ${host.router6}`,
+  ]);
+  await run(inNamespace(router, ['ethtool', '-K', host.name, ...OFFLOADS]));
+  await run(inNamespace(host.namespace, ['ethtool', '-K', HOST_LINK, ...OFFLOADS]));
+}
+
+/** Gives the router a port whose other end is a virtual machine's network card. */
+export async function addTap(
+  name: string,
+  addresses: LinkAddresses,
+  router: string,
+  mtu: number,
+): Promise<void> {
+  await ip(router, [
+    `tuntap add dev ${name} mode tap`,
+    `link set ${name} mtu ${mtu}`,
+    ...routerEnd({ name, ...addresses }),
+  ]);
+}
+
+function routerEnd({ name, router4, router6 }: LinkAddresses & { name: string }): string[] {
+  return [
+    `addr add ${router4}/24 dev ${name}`,
+    `addr add ${router6}/64 dev ${name} nodad`,
+    `link set ${name} up`,
+  ];
+}
+
+/** Puts the VIPs on a backend's loopback, where its server finds them and nothing announces them. */
+export async function addVips(backend: Host): Promise<void> {
+  await sysctl(backend.namespace, {
+    // Where VIP and underlay share a segment, these keep a backend from answering ARP for the VIP.
+    'net.ipv4.conf.all.arp_ignore': 1,
+    'net.ipv4.conf.all.arp_announce': 2,
+  });
+  await ip(backend.namespace, [
+    `addr add ${VIP4}/32 dev lo noprefixroute`,
+    `addr add ${VIP6}/128 dev lo noprefixroute nodad`,
+  ]);
+}
+
+/** Points the router's equal-cost routes to the VIPs at these forwarders. */
+export async function routeVips(router: string, forwarders: readonly LinkAddresses[]): Promise<void> {
+  const hops = (address: (forwarder: LinkAddresses) => string): string =>
+    forwarders.map((forwarder) => `nexthop via ${address(forwarder)}`).join(' ');
+  await ip(router, [
+    `route replace ${VIP4}/32 ${hops((forwarder) => forwarder.host4)}`,
+    `route replace ${VIP6}/128 ${hops((forwarder) => forwarder.host6)}`,
+  ]);
+}
+
+/** Runs lines of `ip` in a namespace, as one batch. */
+async function ip(namespace: string, lines: readonly string[]): Promise<void> {
+  await run(['ip', '-n', namespace, '-batch', '-'], { input: `${lines.join('\n')}\n` });
+}
+
+async function sysctl(namespace: string, settings: Readonly<Record<string, number>>): Promise<void> {
+  const pairs = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  await run(inNamespace(namespace, ['sysctl', '-qw', ...pairs]));
+}
