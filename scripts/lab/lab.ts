@@ -38,7 +38,7 @@ import {
 } from './topology.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
-const TOOLS = ['ip', 'nft', 'ethtool', 'sysctl', 'nginx', 'tcpdump'];
+const TOOLS = ['ip', 'nft', 'ethtool', 'sysctl', 'nginx', 'tcpdump', 'ping'];
 const READY_TIMEOUT_MS = 15_000;
 
 export interface LabOptions {
@@ -76,6 +76,8 @@ export interface Lab {
   capture(host: Host): Promise<Capture>;
   /** Runs a command inside a namespace to its end; resolves to its standard output. */
   exec(namespace: string, argv: readonly string[]): Promise<string>;
+  /** Runs an anyhop command on the fleet's config (`-c` is added), outside the network; resolves to its output. */
+  anyhop(args: readonly string[]): Promise<string>;
   /** Ends every process and removes every namespace and file. */
   close(): Promise<void>;
 }
@@ -180,8 +182,9 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
       ),
     request: (plan, onAnswer) => makeRequests(resources, client, plan, onAnswer),
     counters: () => readCounters(router),
-    capture: ({ name }) => Capture.start(resources, router, name),
+    capture: (host) => Capture.start(resources, router, host),
     exec: (namespace, argv) => run(inNamespace(namespace, argv)),
+    anyhop: (args) => run([process.execPath, PROGRAM, ...args, '-c', configFile]),
     close: () => resources.close(),
   };
   return lab;

@@ -3,7 +3,7 @@
  * can thus live side by side, and what a killed process left behind is known by its dead pid and removed by the next lab.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,10 +23,13 @@ export function removeStaleLabs(): void {
   for (const name of stale(tmpdir())) rmSync(join(tmpdir(), name), { recursive: true, force: true });
 }
 
-/** Every namespace and temporary directory whose name starts with this lab's. */
+/** What there still is of a lab: namespaces, temporary directories, and processes whose command line names either. */
 export function leftovers(labName: string): string[] {
-  const own = (name: string): boolean => name.startsWith(`${labName}-`);
-  return [...entries(NETNS_DIRECTORY).filter(own), ...entries(tmpdir()).filter(own)];
+  const own = (text: string): boolean => text.includes(`${labName}-`);
+  const commandLines = entries('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => `${pid}: ${commandLine(pid)}`);
+  return [...entries(NETNS_DIRECTORY), ...entries(tmpdir()), ...commandLines].filter(own);
 }
 
 /**
@@ -62,6 +65,14 @@ function entries(directory: string): string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
+  }
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return ''; // it ended meanwhile
   }
 }
 
