@@ -9,29 +9,38 @@ const out = [
   '',
 ];
 const verdicts = [];
+const agentVerdicts = [];
 for (const line of lines) {
   const [kind, a, b, c] = line.split(' ');
   if (kind === 'const') out.push(`export const ${a} = ${b};`);
   else if (kind === 'size') out.push(`export const SIZEOF_${a.toUpperCase()} = ${b};`);
   else if (kind === 'field') out.push(`export const ${a.toUpperCase()}_${b.toUpperCase()} = ${c};`);
-  else if (kind === 'verdict') {
-    const description = line.slice(`verdict ${a} ${b} `.length);
-    verdicts.push({ name: a, action: b.toLowerCase(), description });
+  else if (kind === 'verdict' || kind === 'agentverdict') {
+    const description = line.slice(`${kind} ${a} ${b} `.length);
+    (kind === 'verdict' ? verdicts : agentVerdicts).push({ name: a, action: b.toLowerCase(), description });
   } else throw new Error(`unknown line: ${line}`);
 }
 out.push('');
 for (const [index, verdict] of verdicts.entries()) {
   out.push(`/** ${verdict.description}. */`, `export const V_${verdict.name} = ${index};`);
 }
+
+function list(name, actions, verdicts) {
+  return [
+    '',
+    "/** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */",
+    `export const ${name}: readonly { name: string; action: ${actions}; description: string }[] = [`,
+    ...verdicts.map(
+      (v) =>
+        `  { name: '${v.name.toLowerCase()}', action: '${v.action}', description: ${JSON.stringify(v.description)} },`,
+    ),
+    '];',
+  ];
+}
+
 out.push(
-  '',
-  "/** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */",
-  "export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | 'pass' | 'drop'; description: string }[] = [",
-  ...verdicts.map(
-    (v) =>
-      `  { name: '${v.name.toLowerCase()}', action: '${v.action}', description: ${JSON.stringify(v.description)} },`,
-  ),
-  '];',
+  ...list('VERDICTS', "'forward' | 'answer' | 'pass' | 'drop'", verdicts),
+  ...list('AGENT_VERDICTS', "'deliver' | 'pass' | 'drop'", agentVerdicts),
   '',
   '/** SHA-256 of the layout text; the native library must tell the same. */',
   `export const LAYOUT_DIGEST = '${createHash('sha256').update(text).digest('hex')}';`,

@@ -18,6 +18,7 @@ export const SERVICE_SECOND_CHANCE = 1;
 export const PATH_OUTER_IPV6 = 1;
 export const PATH_AGENT = 2;
 export const IMAGE_CHECK_MAC = 1;
+export const AGENT_FAMILY_BITS = 32;
 export const SIZEOF_HEADER = 256;
 export const HEADER_MAGIC = 0;
 export const HEADER_VERSION = 4;
@@ -67,6 +68,18 @@ export const PATH_FLAGS = 3;
 export const PATH_INTERFACE_INDEX = 4;
 export const PATH_KEY = 8;
 export const PATH_CHECKSUM = 12;
+export const SIZEOF_AGENT_SOURCE = 24;
+export const AGENT_SOURCE_BITS = 0;
+export const AGENT_SOURCE_FAMILY = 4;
+export const AGENT_SOURCE_ADDRESS = 8;
+export const SIZEOF_AGENT_ADDRESS = 20;
+export const AGENT_ADDRESS_FAMILY = 0;
+export const AGENT_ADDRESS_ADDRESS = 4;
+export const SIZEOF_AGENT_VIP = 8;
+export const AGENT_VIP_TCP_ROW = 0;
+export const AGENT_VIP_UDP_ROW = 4;
+export const SIZEOF_AGENT_PORTS = 8192;
+export const AGENT_PORTS_WORDS = 0;
 
 /** wrapped in GRE and sent to the slot's owner. */
 export const V_FORWARDED = 0;
@@ -142,5 +155,32 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'drop_too_big_limited', action: 'drop', description: "too big once wrapped; the rate limit on answers kept the node silent" },
 ];
 
+/** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
+export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'pass' | 'drop'; description: string }[] = [
+  { name: 'delivered', action: 'deliver', description: "unwrapped and passed to the host" },
+  { name: 'delivered_fragment', action: 'deliver', description: "the same for a later fragment, matched by VIP and protocol" },
+  { name: 'delivered_icmp_error', action: 'deliver', description: "the same for an ICMP error about a flow of a service" },
+  { name: 'pass_not_gre', action: 'pass', description: "not GRE: the host's own traffic" },
+  { name: 'pass_other_tunnel', action: 'pass', description: "GRE of a stranger that is for no VIP: a tunnel of the host's own" },
+  { name: 'pass_other_destination', action: 'pass', description: "GRE of the fleet for an address that is not this backend's" },
+  { name: 'drop_stranger', action: 'drop', description: "GRE of a stranger for a VIP, or too short to tell: a missing forwarder in the config, or an attack" },
+  { name: 'drop_outer_checksum', action: 'drop', description: "the outer IPv4 header's checksum is wrong" },
+  { name: 'drop_outer_length', action: 'drop', description: "the outer header's lengths do not fit the frame" },
+  { name: 'drop_outer_fragment', action: 'drop', description: "a fragment of a GRE packet: the MTU towards the backend is too small" },
+  { name: 'drop_outer_options', action: 'drop', description: "GRE behind IPv4 options or IPv6 extension headers, or behind more of these than are read" },
+  { name: 'drop_gre_header', action: 'drop', description: "GRE with a checksum, sequence number, routing, another version, or neither IPv4 nor IPv6 inside" },
+  { name: 'drop_inner_length', action: 'drop', description: "the inner packet's version or lengths do not fit what was received" },
+  { name: 'drop_inner_extension_header', action: 'drop', description: "inner IPv6 extension headers that are cut short or too many" },
+  { name: 'drop_not_vip', action: 'drop', description: "the inner packet is for no VIP: forwarder and agent have different configs" },
+  { name: 'drop_protocol', action: 'drop', description: "for a VIP, neither TCP, UDP nor ICMP" },
+  { name: 'drop_truncated', action: 'drop', description: "the inner TCP, UDP or ICMP header is cut short" },
+  { name: 'drop_no_service', action: 'drop', description: "for a VIP, but for none of its services: forwarder and agent have different configs" },
+  { name: 'drop_icmp_fragment', action: 'drop', description: "a fragmented ICMP message" },
+  { name: 'drop_icmp_type', action: 'drop', description: "ICMP for a VIP that is not an error; forwarders answer echo requests themselves" },
+  { name: 'drop_icmp_unmatched', action: 'drop', description: "an ICMP error whose embedded flow belongs to no service of the VIP" },
+  { name: 'drop_ecn', action: 'drop', description: "congestion was marked on the way for a flow that cannot be told (RFC 6040)" },
+  { name: 'drop_adjust', action: 'drop', description: "the kernel refused to move the head of the frame: a fault of the program" },
+];
+
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '2d3b64a042b65b7708126e05e5b15f3f4a8b9654c768705f867fd20cde8c9331';
+export const LAYOUT_DIGEST = 'f41232d7c091e50e0d55a592d427530c79092ffabeca31062907555d2db9a2e2';

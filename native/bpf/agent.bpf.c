@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+/*
+ * The backend's end of the tunnel: unwraps the fleet's GRE packets for configured services and hands them to the
+ * host, which answers the client directly.
+ *
+ *   Ethernet | outer IP | GRE | inner packet   ->   Ethernet | inner packet   ->   the host's sockets
+ *
+ * What it lets through is the whole of a backend's protection, since a VIP must not be reached around its services:
+ *  - A sender counts as the fleet's when it is a configured forwarder or peer. The fleet's packets are unwrapped
+ *    for services alone, and everything else in them is dropped.
+ *  - Any other sender is a stranger. The host may have tunnels of its own, so a stranger's GRE passes untouched,
+ *    except when its inner packet is for a VIP or too short to tell. Later fragments pass too: without the first
+ *    one, which is judged, they come to nothing.
+ *
+ * A key (RFC 2890) names the alternate of the flow's slot, for second chance. This program delivers a packet with a
+ * key like one without. Second chance belongs in judge_transport, before it says DELIVERED.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "anyhop/agent.h"
+#include "anyhop/parse.h"
+
+/* GRE flags (RFC 2784, RFC 2890) as read in host order. */
+#define GRE_CHECKSUM 0x8000u
+#define GRE_ROUTING 0x4000u
+#define GRE_KEY 0x2000u
+#define GRE_SEQUENCE 0x1000u
+#define GRE_VERSION 0x0007u
+/* Everything that must be zero here: RFC 2784 section 2.3 refuses bits 1 to 5 (less the key), and ignores 6 to 12. */
+#define GRE_REFUSED (GRE_CHECKSUM | GRE_ROUTING | GRE_SEQUENCE | 0x0c00u | GRE_VERSION)
+
+enum { ECN_NONE = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3, ECN_DROP = 4 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct anyhop_agent_source);
+	__type(value, __u32);
+} sources SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct anyhop_agent_address);
+	__type(value, __u32);
+} locals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct anyhop_agent_address);
+	__type(value, struct anyhop_agent_vip);
+} vips SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct anyhop_agent_ports);
+} ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ANYHOP_AGENT_VERDICT_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+/* What judging found out and unwrapping needs. */
+struct inner {
+	__u32 offset; /* from the start of the frame, in bytes */
+	__u32 family;
+	__u32 ecn;    /* to be written, or ECN_NONE to leave it as it is */
+};
+
+#define VERDICT(name) ANYHOP_AGENT_V_##name
+
+static __always_inline __u32 load32(const __u8 *p)
+{
+	return *(const __u32 *)p;
+}
+
+static __always_inline void copy_address(__u8 *to, const __u8 *address, __u32 family)
+{
+	__u32 *words = (__u32 *)to;
+
+	words[0] = load32(address);
+	words[1] = family == 6 ? load32(address + 4) : 0;
+	words[2] = family == 6 ? load32(address + 8) : 0;
+	words[3] = family == 6 ? load32(address + 12) : 0;
+}
+
+static __always_inline int is_fleet(const struct anyhop_ip *ip)
+{
+	struct anyhop_agent_source key = {.family = ip->family};
+
+	key.bits = ANYHOP_AGENT_FAMILY_BITS + (ip->family == 6 ? 128 : 32);
+	copy_address(key.address, ip->source, ip->family);
+	return bpf_map_lookup_elem(&sources, &key) != NULL;
+}
+
+static __always_inline int is_local(const struct anyhop_ip *ip)
+{
+	struct anyhop_agent_address key = {.family = ip->family};
+
+	copy_address(key.address, ip->destination, ip->family);
+	return bpf_map_lookup_elem(&locals, &key) != NULL;
+}
+
+static __always_inline struct anyhop_agent_vip *find_vip(const __u8 *address, __u32 family)
+{
+	struct anyhop_agent_address key = {.family = family};
+
+	copy_address(key.address, address, family);
+	return bpf_map_lookup_elem(&vips, &key);
+}
+
+/* The row of `ports` for TCP or UDP; 0 when the VIP has no such service. */
+static __always_inline __u32 row_of(const struct anyhop_agent_vip *vip, __u32 protocol)
+{
+	return protocol == ANYHOP_IP_TCP ? vip->tcp_row : vip->udp_row;
+}
+
+static __always_inline int is_service(__u32 row, __u32 port)
+{
+	const struct anyhop_agent_ports *bits = bpf_map_lookup_elem(&ports, &row);
+
+	return bits && bits->words[(port & 0xffff) / 32] >> port % 32 & 1;
+}
+
+static __always_inline int same_address(const __u8 *a, const __u8 *b, __u32 family)
+{
+	__u32 differ = load32(a) ^ load32(b);
+
+	if (family == 6)
+		differ |= (load32(a + 4) ^ load32(b + 4)) | (load32(a + 8) ^ load32(b + 8)) |
+			  (load32(a + 12) ^ load32(b + 12));
+	return differ == 0;
+}
+
+/* RFC 1071, over 20 bytes. */
+static __always_inline int ipv4_checksum_ok(const __u8 *header)
+{
+	__u64 sum = 0;
+
+	for (int i = 0; i < 20; i += 4)
+		sum += load32(header + i);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
+}
+
+/* RFC 6040 figure 4: what the inner packet's ECN field becomes; ECN_NONE to leave it, ECN_DROP to drop. */
+static __always_inline __u32 combine_ecn(__u32 outer, __u32 inner)
+{
+	if (outer == ECN_CE)
+		return inner == ECN_NONE ? ECN_DROP : inner == ECN_CE ? ECN_NONE : ECN_CE;
+	return outer == ECN_ECT1 && inner == ECN_ECT0 ? ECN_ECT1 : ECN_NONE;
+}
+
+/* GRE of a sender outside the fleet; the cursor stands behind the outer header. Linux's own tunnels take a checksum,
+ * a key and a sequence number, so these are stepped over; what they refuse, or what carries no bare IP, passes. */
+static __always_inline int judge_stranger(struct anyhop_cursor *c, const struct anyhop_ip *outer)
+{
+	__u32 flags, type, family;
+
+	if (outer->fragment == ANYHOP_LATER)
+		return VERDICT(PASS_OTHER_TUNNEL);
+	if (!anyhop_fits(c, 4))
+		return VERDICT(DROP_STRANGER);
+	flags = anyhop_load16(c->at);
+	type = anyhop_load16(c->at + 2);
+	if (flags & (GRE_VERSION | GRE_ROUTING) || (type != ANYHOP_ETHERTYPE_IPV4 && type != ANYHOP_ETHERTYPE_IPV6))
+		return VERDICT(PASS_OTHER_TUNNEL);
+	c->at += 4 + (flags & GRE_CHECKSUM ? 4 : 0) + (flags & GRE_KEY ? 4 : 0) + (flags & GRE_SEQUENCE ? 4 : 0);
+	family = type == ANYHOP_ETHERTYPE_IPV4 ? 4 : 6;
+	if (!anyhop_fits(c, family == 4 ? 20 : 40))
+		return VERDICT(DROP_STRANGER);
+	return find_vip(c->at + (family == 4 ? 16 : 24), family) ? VERDICT(DROP_STRANGER) : VERDICT(PASS_OTHER_TUNNEL);
+}
+
+/* TCP or UDP; the cursor stands at its header, of which `left` bytes belong to the packet. */
+static __always_inline int judge_transport(struct anyhop_cursor *c, const struct anyhop_ip *inner, __u32 left, __u32 row)
+{
+	__u32 size = inner->protocol == ANYHOP_IP_TCP ? 20 : 8;
+
+	if (inner->fragment == ANYHOP_LATER)
+		return row ? VERDICT(DELIVERED_FRAGMENT) : VERDICT(DROP_NO_SERVICE);
+	/* A first fragment too short for the header is an attack (RFC 1858 section 3). */
+	if (left < size || !anyhop_fits(c, 4))
+		return VERDICT(DROP_TRUNCATED);
+	return is_service(row, anyhop_load16(c->at + 2)) ? VERDICT(DELIVERED) : VERDICT(DROP_NO_SERVICE);
+}
+
+/* Errors follow the flow that they quote, whose source is the VIP: without them path MTU discovery breaks. */
+static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyhop_ip *inner, __u32 left,
+				      const struct anyhop_agent_vip *vip)
+{
+	struct anyhop_ip quoted = {};
+	__u32 type;
+	int protocol;
+
+	if (inner->fragment != ANYHOP_WHOLE)
+		return VERDICT(DROP_ICMP_FRAGMENT);
+	if (left < 8 || !anyhop_fits(c, 8))
+		return VERDICT(DROP_TRUNCATED);
+	type = c->at[0];
+	c->at += 8;
+	if (inner->family == 4) {
+		/* Unreachable, time exceeded, parameter problem (RFC 792). */
+		if (type != 3 && type != 11 && type != 12)
+			return VERDICT(DROP_ICMP_TYPE);
+		protocol = anyhop_parse_ipv4(c, &quoted);
+	} else {
+		/* The same and packet too big (RFC 4443 section 3). */
+		if (type < 1 || type > 4)
+			return VERDICT(DROP_ICMP_TYPE);
+		protocol = anyhop_parse_ipv6(c, &quoted);
+	}
+	if ((protocol != ANYHOP_IP_TCP && protocol != ANYHOP_IP_UDP) || quoted.fragment == ANYHOP_LATER ||
+	    left < 8 + quoted.header_length + 4 || !anyhop_fits(c, 4) ||
+	    !same_address(quoted.source, inner->destination, inner->family) ||
+	    !is_service(row_of(vip, (__u32)protocol), anyhop_load16(c->at)))
+		return VERDICT(DROP_ICMP_UNMATCHED);
+	return VERDICT(DELIVERED_ICMP_ERROR);
+}
+
+/* The packet inside the fleet's GRE, of which `room` bytes belong to the tunnel. */
+static __always_inline int judge_inner(struct anyhop_cursor *c, struct anyhop_ip *inner, int type, __u32 room)
+{
+	int protocol = anyhop_parse_ip(c, inner, type);
+	const struct anyhop_agent_vip *vip;
+	__u32 left;
+
+	if (inner->family == 0 || inner->length > room)
+		return VERDICT(DROP_INNER_LENGTH);
+	if (protocol < 0)
+		return VERDICT(DROP_INNER_EXTENSION_HEADER);
+	if (inner->length < inner->header_length)
+		return VERDICT(DROP_INNER_LENGTH);
+	left = inner->length - inner->header_length;
+	vip = find_vip(inner->destination, inner->family);
+	if (!vip)
+		return VERDICT(DROP_NOT_VIP);
+	if (protocol == ANYHOP_IP_TCP || protocol == ANYHOP_IP_UDP)
+		return judge_transport(c, inner, left, row_of(vip, (__u32)protocol));
+	if (protocol == (inner->family == 4 ? ANYHOP_IP_ICMP : ANYHOP_IP_ICMPV6))
+		return judge_icmp(c, inner, left, vip);
+	return VERDICT(DROP_PROTOCOL);
+}
+
+/* GRE of the fleet to this backend; the cursor stands behind the outer header, which starts at `start`. */
+static __always_inline int judge_fleet(struct anyhop_cursor *c, const __u8 *start, const struct anyhop_ip *outer,
+				       const __u8 *frame, struct inner *found)
+{
+	struct anyhop_ip inner = {};
+	__u32 flags, type, size;
+	int verdict;
+
+	if (outer->fragment != ANYHOP_WHOLE)
+		return VERDICT(DROP_OUTER_FRAGMENT);
+	if (outer->header_length != (outer->family == 4 ? 20 : 40))
+		return VERDICT(DROP_OUTER_OPTIONS);
+	if (outer->family == 4 && !ipv4_checksum_ok(start))
+		return VERDICT(DROP_OUTER_CHECKSUM);
+	if (!anyhop_fits(c, 4) || outer->length > (__u32)(c->end - start))
+		return VERDICT(DROP_OUTER_LENGTH);
+	flags = anyhop_load16(c->at);
+	type = anyhop_load16(c->at + 2);
+	if (flags & GRE_REFUSED || (type != ANYHOP_ETHERTYPE_IPV4 && type != ANYHOP_ETHERTYPE_IPV6))
+		return VERDICT(DROP_GRE_HEADER);
+	size = flags & GRE_KEY ? 8 : 4;
+	if (!anyhop_fits(c, size) || outer->length < outer->header_length + size)
+		return VERDICT(DROP_OUTER_LENGTH);
+	c->at += size;
+	found->offset = (__u32)(c->at - frame);
+	verdict = judge_inner(c, &inner, (int)type, outer->length - outer->header_length - size);
+	found->family = inner.family;
+	found->ecn = combine_ecn(outer->ecn, inner.ecn);
+	if (verdict <= VERDICT(DELIVERED_ICMP_ERROR) && found->ecn == ECN_DROP)
+		return VERDICT(DROP_ECN);
+	return verdict;
+}
+
+static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
+{
+	const __u8 *frame = (const __u8 *)(long)ctx->data;
+	struct anyhop_cursor c = {.at = frame, .end = (const __u8 *)(long)ctx->data_end};
+	struct anyhop_ip outer = {};
+	const __u8 *start;
+	int type, protocol;
+
+	type = anyhop_parse_ethernet(&c);
+	if (type != ANYHOP_ETHERTYPE_IPV4 && type != ANYHOP_ETHERTYPE_IPV6)
+		return VERDICT(PASS_NOT_GRE);
+	start = c.at;
+	protocol = anyhop_parse_ip(&c, &outer, type);
+	if (protocol == ANYHOP_TOO_MANY)
+		return VERDICT(DROP_OUTER_OPTIONS);
+	if (protocol != ANYHOP_IP_GRE)
+		return VERDICT(PASS_NOT_GRE);
+	if (!is_fleet(&outer))
+		return judge_stranger(&c, &outer);
+	if (!is_local(&outer))
+		return VERDICT(PASS_OTHER_DESTINATION);
+	return judge_fleet(&c, start, &outer, frame, found);
+}
+
+/* RFC 1624, equation 3, for the word that holds the TOS byte. */
+static __always_inline void set_ecn(__u8 *ip, __u32 family, __u32 ecn)
+{
+	__u32 sum;
+
+	if (family == 6) {
+		ip[1] = (__u8)((ip[1] & 0xcf) | ecn << 4);
+		return;
+	}
+	sum = (~anyhop_load16(ip + 10) & 0xffff) + (~anyhop_load16(ip) & 0xffff);
+	ip[1] = (__u8)((ip[1] & 0xfc) | ecn);
+	sum += anyhop_load16(ip);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~(sum + (sum >> 16)) & 0xffff;
+	ip[10] = (__u8)(sum >> 8);
+	ip[11] = (__u8)sum;
+}
+
+/* Leaves Ethernet and the inner packet; VLAN tags go with the outer header. */
+static __always_inline int unwrap(struct xdp_md *ctx, const struct inner *inner)
+{
+	const __u8 *old = (const __u8 *)(long)ctx->data;
+	__u32 mac[3];
+	__u8 *frame;
+
+	if (old + 14 > (const __u8 *)(long)ctx->data_end)
+		return -1;
+	mac[0] = load32(old);
+	mac[1] = load32(old + 4);
+	mac[2] = load32(old + 8);
+	if (bpf_xdp_adjust_head(ctx, (int)(inner->offset - 14)))
+		return -1;
+	frame = (__u8 *)(long)ctx->data;
+	if (frame + 14 + 20 > (__u8 *)(long)ctx->data_end)
+		return -1;
+	*(__u32 *)frame = mac[0];
+	*(__u32 *)(frame + 4) = mac[1];
+	*(__u32 *)(frame + 8) = mac[2];
+	*(__u16 *)(frame + 12) = bpf_htons(inner->family == 4 ? ANYHOP_ETHERTYPE_IPV4 : ANYHOP_ETHERTYPE_IPV6);
+	if (inner->ecn != ECN_NONE)
+		set_ecn(frame + 14, inner->family, inner->ecn);
+	return 0;
+}
+
+SEC("xdp")
+int anyhop_agent(struct xdp_md *ctx)
+{
+	static const __u8 actions[] = {
+#define V(name, action, text) ANYHOP_AGENT_##action,
+		ANYHOP_AGENT_VERDICTS(V)
+#undef V
+	};
+	struct inner inner = {};
+	__u32 verdict = (__u32)judge(ctx, &inner);
+	__u32 action;
+	__u64 *counter;
+
+	if (verdict >= ANYHOP_AGENT_VERDICT_COUNT)
+		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
+	action = actions[verdict];
+	if (action == ANYHOP_AGENT_DELIVER && unwrap(ctx, &inner)) {
+		verdict = VERDICT(DROP_ADJUST);
+		action = ANYHOP_AGENT_DROP;
+	}
+	counter = bpf_map_lookup_elem(&counters, &verdict);
+	if (counter)
+		++*counter;
+	return action == ANYHOP_AGENT_DROP ? XDP_DROP : XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

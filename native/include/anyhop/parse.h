@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * Reading packets with a cursor, for the host and for BPF alike: each step checks the bound, advances, and
+ * returns what comes next, or a negative number when it does not fit.
+ *
+ * What to know:
+ *  - Nothing here judges. A header that is odd but readable is reported in anyhop_ip, and the caller decides:
+ *    a forwarder, an agent and an ICMP quote have different rules.
+ *  - Lengths come from the IP header and may promise more than there is; compare them with anyhop_left.
+ *  - The verifier needs every pointer to stay near: a walk moves at most 8 x 2048 bytes, so that three walks in a
+ *    row (outer, inner, embedded) stay below its 65535.
+ */
+#ifndef ANYHOP_PARSE_H
+#define ANYHOP_PARSE_H
+
+#include <linux/types.h>
+
+#include "image.h"
+
+#define anyhop_inline static inline __attribute__((always_inline))
+
+enum {
+	ANYHOP_ETHERTYPE_IPV4 = 0x0800,
+	ANYHOP_ETHERTYPE_VLAN = 0x8100,  /* 802.1Q */
+	ANYHOP_ETHERTYPE_IPV6 = 0x86dd,
+	ANYHOP_ETHERTYPE_QINQ = 0x88a8,  /* 802.1ad */
+};
+
+/* IP protocol and next-header numbers. */
+enum {
+	ANYHOP_IP_HOP_BY_HOP = 0,
+	ANYHOP_IP_ICMP = 1,
+	ANYHOP_IP_TCP = 6,
+	ANYHOP_IP_UDP = 17,
+	ANYHOP_IP_ROUTING = 43,
+	ANYHOP_IP_FRAGMENT = 44,
+	ANYHOP_IP_GRE = 47,
+	ANYHOP_IP_AH = 51,
+	ANYHOP_IP_ICMPV6 = 58,
+	ANYHOP_IP_DESTINATION_OPTIONS = 60,
+};
+
+enum anyhop_fragment {
+	ANYHOP_WHOLE,
+	ANYHOP_FIRST, /* offset zero, more to come: the transport header is here */
+	ANYHOP_LATER, /* payload only */
+};
+
+/* From a step that cannot go on. */
+enum { ANYHOP_CUT_SHORT = -1, ANYHOP_TOO_MANY = -2 };
+
+struct anyhop_cursor {
+	const __u8 *at;
+	const __u8 *end;
+};
+
+/* What an IP header said. The cursor then stands at the payload. */
+struct anyhop_ip {
+	const __u8 *source;      /* 4 or 16 bytes */
+	const __u8 *destination;
+	__u32 family;            /* 4 or 6 */
+	__u32 length;            /* of the whole packet by its header, in bytes */
+	__u32 header_length;     /* options and extension headers included */
+	__u32 fragment;          /* enum anyhop_fragment */
+	__u8 protocol;           /* behind all extension headers; unset when the parse fails */
+	__u8 ecn;                /* 0 to 3 (RFC 3168) */
+};
+
+anyhop_inline __u32 anyhop_load16(const __u8 *p)
+{
+	return (__u32)p[0] << 8 | p[1];
+}
+
+/* Bytes from the cursor to the end. */
+anyhop_inline __u32 anyhop_left(const struct anyhop_cursor *c)
+{
+	return (__u32)(c->end - c->at);
+}
+
+/* Whether `size` bytes lie at the cursor. */
+anyhop_inline int anyhop_fits(const struct anyhop_cursor *c, __u32 size)
+{
+	return c->at + size <= c->end;
+}
+
+/* Ethernet and up to two VLAN tags: the EtherType behind them, which is a VLAN's when there are more. */
+anyhop_inline int anyhop_parse_ethernet(struct anyhop_cursor *c)
+{
+	int type;
+
+	if (!anyhop_fits(c, 14))
+		return ANYHOP_CUT_SHORT;
+	type = (int)anyhop_load16(c->at + 12);
+	c->at += 14;
+	for (int tag = 0; tag < 2; tag++) {
+		if (type != ANYHOP_ETHERTYPE_VLAN && type != ANYHOP_ETHERTYPE_QINQ)
+			break;
+		if (!anyhop_fits(c, 4))
+			return ANYHOP_CUT_SHORT;
+		type = (int)anyhop_load16(c->at + 2);
+		c->at += 4;
+	}
+	return type;
+}
+
+/* RFC 791: the protocol. A wrong version or a header length below 20 counts as cut short. */
+anyhop_inline int anyhop_parse_ipv4(struct anyhop_cursor *c, struct anyhop_ip *ip)
+{
+	const __u8 *header = c->at;
+	__u32 bits, size;
+
+	if (!anyhop_fits(c, 20) || header[0] >> 4 != 4)
+		return ANYHOP_CUT_SHORT;
+	size = (header[0] & 15u) * 4;
+	if (size < 20 || !anyhop_fits(c, size))
+		return ANYHOP_CUT_SHORT;
+	bits = anyhop_load16(header + 6);
+	ip->source = header + 12;
+	ip->destination = header + 16;
+	ip->family = 4;
+	ip->length = anyhop_load16(header + 2);
+	ip->header_length = size;
+	ip->fragment = bits & 0x1fff ? ANYHOP_LATER : bits & 0x2000 ? ANYHOP_FIRST : ANYHOP_WHOLE;
+	ip->protocol = header[9];
+	ip->ecn = header[1] & 3;
+	c->at += size;
+	return ip->protocol;
+}
+
+/* Extension headers (RFC 8200 section 4, RFC 4302) as bits by their number, all below 64. */
+#define ANYHOP_EXTENSIONS \
+	(1ull << ANYHOP_IP_HOP_BY_HOP | 1ull << ANYHOP_IP_ROUTING | 1ull << ANYHOP_IP_FRAGMENT | 1ull << ANYHOP_IP_AH | \
+	 1ull << ANYHOP_IP_DESTINATION_OPTIONS)
+
+/* Whether bit `type` of the mask is set, by a shift that the compiler cannot turn into a branch. */
+anyhop_inline __u32 anyhop_has(__u64 mask, __u32 type)
+{
+	__asm__ volatile("" : "+r"(mask));
+	return (__u32)(mask >> type) & 1;
+}
+
+/* RFC 8200: the upper-layer protocol behind at most ANYHOP_EXTENSION_HEADERS_MAX extension headers. Behind a later
+ * fragment's header lies payload, so the walk ends there with the number that the header tells.
+ *
+ * The loop branches only to leave: with a branch for each kind of header the verifier sees 5^8 ways through one
+ * walk and gives up after its million instructions. */
+anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *ip)
+{
+	const __u8 *header = c->at;
+	__u32 type, fragment = 0;
+
+	if (!anyhop_fits(c, 40) || header[0] >> 4 != 6)
+		return ANYHOP_CUT_SHORT;
+	ip->source = header + 8;
+	ip->destination = header + 24;
+	ip->family = 6;
+	ip->length = 40 + anyhop_load16(header + 4);
+	ip->header_length = 40;
+	ip->fragment = ANYHOP_WHOLE;
+	ip->ecn = header[1] >> 4 & 3;
+	type = header[6];
+	c->at += 40;
+	for (__u32 walked = 0; walked <= ANYHOP_EXTENSION_HEADERS_MAX; walked++) {
+		__u32 is_fragment, is_ah, size;
+
+		if (fragment & 0xfff8 || type > 63 || !anyhop_has(ANYHOP_EXTENSIONS, type)) {
+			/* An atomic fragment (RFC 6946) is a whole packet. */
+			ip->fragment = fragment & 0xfff8 ? ANYHOP_LATER : fragment & 1 ? ANYHOP_FIRST : ANYHOP_WHOLE;
+			ip->protocol = (__u8)type;
+			return (int)type;
+		}
+		if (!anyhop_fits(c, 8))
+			return ANYHOP_CUT_SHORT;
+		is_fragment = anyhop_has(1ull << ANYHOP_IP_FRAGMENT, type);
+		is_ah = anyhop_has(1ull << ANYHOP_IP_AH, type);
+		fragment |= anyhop_load16(c->at + 2) & (0 - is_fragment);
+		/* 8 for a fragment header, 4 x (length + 2) for AH, 8 x (length + 1) for the others. */
+		size = ((c->at[1] & (is_fragment - 1)) + 1 + is_ah) * (8 - 4 * is_ah);
+		type = c->at[0];
+		if (!anyhop_fits(c, size))
+			return ANYHOP_CUT_SHORT;
+		c->at += size;
+		ip->header_length += size;
+	}
+	return ANYHOP_TOO_MANY;
+}
+
+/* The header that an EtherType announces, ANYHOP_ETHERTYPE_IPV4 or ANYHOP_ETHERTYPE_IPV6. */
+anyhop_inline int anyhop_parse_ip(struct anyhop_cursor *c, struct anyhop_ip *ip, int ethertype)
+{
+	return ethertype == ANYHOP_ETHERTYPE_IPV4 ? anyhop_parse_ipv4(c, ip) : anyhop_parse_ipv6(c, ip);
+}
+
+#endif

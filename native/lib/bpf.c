@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * BPF objects for TypeScript: load one, fill its maps, read its counters, run it on a frame, attach it.
+ *
+ * The surface is made for ffi-rs: numbers, strings and flat buffers, no structs. An object is a small number. Every
+ * function returns 0 or what it found, or a negative errno, and anyhop_error then has the words.
+ *
+ * Attaching is by netlink and not by a link: the program belongs to the interface, not to this process, so a
+ * backend whose agent was killed stays reachable, and the next agent takes the program's place without a gap.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+
+#include "bpf.h"
+#include "error.h"
+
+#define OBJECTS_MAX 16
+
+static struct bpf_object *objects[OBJECTS_MAX];
+
+static struct bpf_object *object_of(int object)
+{
+	return object >= 0 && object < OBJECTS_MAX ? objects[object] : NULL;
+}
+
+static struct bpf_map *map_of(int object, const char *name)
+{
+	struct bpf_object *found = object_of(object);
+
+	return found ? bpf_object__find_map_by_name(found, name) : NULL;
+}
+
+static int program_fd(int object, const char *name)
+{
+	struct bpf_object *found = object_of(object);
+	struct bpf_program *program = found ? bpf_object__find_program_by_name(found, name) : NULL;
+
+	return program ? bpf_program__fd(program) : -ENOENT;
+}
+
+/* Reads an object file: the object's number. Nothing is in the kernel yet. */
+int anyhop_bpf_open(const char *path)
+{
+	int object = 0;
+
+	anyhop_error_start();
+	while (object < OBJECTS_MAX && objects[object])
+		object++;
+	if (object == OBJECTS_MAX)
+		return anyhop_error_is(-EMFILE, "%s", path);
+	objects[object] = bpf_object__open_file(path, NULL);
+	if (!objects[object])
+		return anyhop_error_is(-errno, "cannot open the BPF object %s", path);
+	return object;
+}
+
+/* How many entries a map can hold; before anyhop_bpf_load. */
+int anyhop_bpf_resize(int object, const char *map, __u32 entries)
+{
+	struct bpf_map *found = map_of(object, map);
+	int error;
+
+	anyhop_error_start();
+	if (!found)
+		return anyhop_error_is(-ENOENT, "map %s", map);
+	error = bpf_map__set_max_entries(found, entries);
+	return error ? anyhop_error_is(error, "map %s with %u entries", map, entries) : 0;
+}
+
+/* Makes the maps and has the kernel check the programs. */
+int anyhop_bpf_load(int object)
+{
+	struct bpf_object *found = object_of(object);
+	int error;
+
+	anyhop_error_start();
+	if (!found)
+		return anyhop_error_is(-EBADF, "BPF object %d", object);
+	error = bpf_object__load(found);
+	return error ? anyhop_error_is(error, "the kernel refused the BPF object") : 0;
+}
+
+/* Gives everything back; an attached program stays attached. */
+int anyhop_bpf_close(int object)
+{
+	anyhop_error_start();
+	if (!object_of(object))
+		return anyhop_error_is(-EBADF, "BPF object %d", object);
+	bpf_object__close(objects[object]);
+	objects[object] = NULL;
+	return 0;
+}
+
+/* Writes `count` entries: keys and values lie one after the other, without gaps. The sizes must be the map's own. */
+int anyhop_bpf_fill(int object, const char *map, const __u8 *keys, __u32 key_size, const __u8 *values,
+		    __u32 value_size, __u32 count)
+{
+	struct bpf_map *found = map_of(object, map);
+
+	anyhop_error_start();
+	if (!found)
+		return anyhop_error_is(-ENOENT, "map %s", map);
+	if (bpf_map__key_size(found) != key_size || bpf_map__value_size(found) != value_size)
+		return anyhop_error_is(-EINVAL, "map %s takes keys of %u and values of %u bytes", map,
+				       bpf_map__key_size(found), bpf_map__value_size(found));
+	for (__u32 i = 0; i < count; i++) {
+		if (bpf_map_update_elem(bpf_map__fd(found), keys + (size_t)i * key_size,
+					values + (size_t)i * value_size, BPF_ANY))
+			return anyhop_error_is(-errno, "map %s, entry %u of %u", map, i + 1, count);
+	}
+	return 0;
+}
+
+/* Sums the first `entries` elements of a per-CPU array of __u64 over the CPUs, into as many __u64 at out. */
+int anyhop_bpf_sum(int object, const char *map, __u8 *out, __u32 entries)
+{
+	struct bpf_map *found = map_of(object, map);
+	int cpus = libbpf_num_possible_cpus();
+	__u64 *values;
+	int error = 0;
+
+	anyhop_error_start();
+	if (!found || bpf_map__type(found) != BPF_MAP_TYPE_PERCPU_ARRAY || bpf_map__value_size(found) != 8)
+		return anyhop_error_is(-EINVAL, "map %s is no per-CPU array of 64-bit counters", map);
+	if (cpus < 0)
+		return anyhop_error_is(cpus, "the number of CPUs");
+	values = calloc((size_t)cpus, sizeof(*values));
+	if (!values)
+		return anyhop_error_is(-ENOMEM, "map %s", map);
+	for (__u32 i = 0; i < entries && !error; i++) {
+		__u64 sum = 0;
+
+		if (bpf_map_lookup_elem(bpf_map__fd(found), &i, values))
+			error = anyhop_error_is(-errno, "map %s, element %u", map, i);
+		for (int cpu = 0; cpu < cpus; cpu++)
+			sum += values[cpu];
+		memcpy(out + (size_t)i * sizeof(sum), &sum, sizeof(sum));
+	}
+	free(values);
+	return error;
+}
+
+/* Runs an XDP program once on a frame, without an interface (BPF_PROG_TEST_RUN): the XDP action. Out gets the length
+ * of the resulting frame as a __u32, then the frame. */
+int anyhop_bpf_test_run(int object, const char *program, const __u8 *frame, __u32 size, __u8 *out, __u32 out_size)
+{
+	int fd = program_fd(object, program);
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = size, .data_out = out + 4,
+		    .data_size_out = out_size - 4, .repeat = 1);
+
+	anyhop_error_start();
+	if (fd < 0)
+		return anyhop_error_is(fd, "program %s", program);
+	if (out_size < 4 || bpf_prog_test_run_opts(fd, &options))
+		return anyhop_error_is(out_size < 4 ? -EINVAL : -errno, "test run of %s", program);
+	memcpy(out, &options.data_size_out, 4);
+	return (int)options.retval;
+}
+
+/* The program that is attached to an interface, as text: "MODE ID NAME", MODE being native, generic or offloaded;
+ * nothing when there is none. NAME is left out when the kernel does not tell it (CAP_SYS_ADMIN is missing). Returns
+ * the text's length. */
+int anyhop_xdp_attached(int interface, char *out, int size)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+	struct bpf_prog_info info = {};
+	__u32 info_size = sizeof(info);
+	const char *mode;
+	int error, fd;
+	__u32 id;
+
+	anyhop_error_start();
+	error = bpf_xdp_query(interface, 0, &query);
+	if (error)
+		return anyhop_error_is(error, "XDP state of interface %d", interface);
+	id = query.drv_prog_id ? query.drv_prog_id : query.skb_prog_id ? query.skb_prog_id : query.hw_prog_id;
+	if (!id) {
+		*out = 0;
+		return 0;
+	}
+	mode = query.drv_prog_id ? "native" : query.skb_prog_id ? "generic" : "offloaded";
+	fd = bpf_prog_get_fd_by_id(id);
+	if (fd >= 0) {
+		if (bpf_obj_get_info_by_fd(fd, &info, &info_size))
+			info.name[0] = 0;
+		close(fd);
+	}
+	return snprintf(out, (size_t)size, "%s %u %s", mode, id, info.name);
+}
+
+static __u32 mode_flags(int mode)
+{
+	return mode == 1 ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+}
+
+/* Attaches a program to an interface; mode 1 is native (in the driver), 2 generic (before the stack). With `replaced`
+ * 0 there must be none yet; otherwise the program of that id is replaced in one step. */
+int anyhop_xdp_attach(int object, const char *program, int interface, int mode, int replaced)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, options);
+	int fd = program_fd(object, program);
+	__u32 flags = mode_flags(mode);
+	int error;
+
+	anyhop_error_start();
+	if (fd < 0)
+		return anyhop_error_is(fd, "program %s", program);
+	if (replaced) {
+		options.old_prog_fd = bpf_prog_get_fd_by_id((__u32)replaced);
+		if (options.old_prog_fd < 0)
+			return anyhop_error_is(-errno, "program %d", replaced);
+		flags |= XDP_FLAGS_REPLACE;
+	} else {
+		flags |= XDP_FLAGS_UPDATE_IF_NOEXIST;
+	}
+	error = bpf_xdp_attach(interface, fd, flags, replaced ? &options : NULL);
+	if (replaced)
+		close(options.old_prog_fd);
+	return error ? anyhop_error_is(error, "%s XDP", mode == 1 ? "native" : "generic") : 0;
+}
+
+/* Takes a program off an interface, if it is still the one that is attached there. */
+int anyhop_xdp_detach(int object, const char *program, int interface, int mode)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = program_fd(object, program));
+	int error;
+
+	anyhop_error_start();
+	if (options.old_prog_fd < 0)
+		return anyhop_error_is(options.old_prog_fd, "program %s", program);
+	error = bpf_xdp_detach(interface, mode_flags(mode) | XDP_FLAGS_REPLACE, &options);
+	return error ? anyhop_error_is(error, "detach from interface %d", interface) : 0;
+}

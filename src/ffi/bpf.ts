@@ -1,0 +1,124 @@
+/**
+ * BPF objects: programs and maps in the kernel, through the native library (native/lib/bpf.c). Thin on purpose; what
+ * keys and values mean is the business of whoever owns the program.
+ */
+import { bpfObjectPath, callNative, nativeError, tryNative } from './library.js';
+
+export type XdpMode = 'native' | 'generic';
+const MODE_NUMBER: Record<XdpMode, number> = { native: 1, generic: 2 };
+
+/** XDP actions as the kernel numbers them (linux/bpf.h). */
+export const XDP_ACTIONS = ['aborted', 'drop', 'pass', 'tx', 'redirect'] as const;
+export type XdpAction = (typeof XDP_ACTIONS)[number];
+
+/** The longest frame that a test run returns. */
+const FRAME_BYTES_MAX = 16 * 1024;
+
+export interface TestRun {
+  readonly action: XdpAction;
+  /** The frame as the program left it. */
+  readonly frame: Buffer;
+}
+
+export interface AttachedXdp {
+  readonly mode: XdpMode | 'offloaded';
+  readonly id: number;
+  /** Undefined when this process may not ask (CAP_SYS_ADMIN is missing). */
+  readonly name: string | undefined;
+}
+
+/** An object file in the kernel. `close` gives it back; a program that is attached then stays attached. */
+export class BpfObject {
+  readonly #object: number;
+
+  /**
+   * Loads dist/native/NAME.bpf.o. `entries` sets how many entries its maps can hold, by the map's name, 1 at least.
+   * ERR_NATIVE when the file is missing, ERR_BPF with the verifier's words when the kernel refuses it.
+   */
+  constructor(name: string, entries: Readonly<Record<string, number>> = {}) {
+    this.#object = callNative('ERR_BPF', 'anyhop_bpf_open', bpfObjectPath(name));
+    try {
+      for (const [map, count] of Object.entries(entries)) {
+        callNative('ERR_BPF', 'anyhop_bpf_resize', this.#object, map, count);
+      }
+      callNative('ERR_BPF', 'anyhop_bpf_load', this.#object);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    tryNative('anyhop_bpf_close', this.#object);
+  }
+
+  /** Writes entries into a map; every key has the same length, and so has every value: the map's own. */
+  fill(map: string, entries: readonly (readonly [key: Buffer, value: Buffer])[]): void {
+    if (entries.length === 0) return;
+    callNative(
+      'ERR_BPF',
+      'anyhop_bpf_fill',
+      this.#object,
+      map,
+      Buffer.concat(entries.map(([key]) => key)),
+      entries[0][0].length,
+      Buffer.concat(entries.map(([, value]) => value)),
+      entries[0][1].length,
+      entries.length,
+    );
+  }
+
+  /** The first `count` elements of a per-CPU array of 64-bit counters, summed over the CPUs. Exact up to 2^53. */
+  sums(map: string, count: number): number[] {
+    const out = Buffer.alloc(count * 8);
+    callNative('ERR_BPF', 'anyhop_bpf_sum', this.#object, map, out, count);
+    return Array.from({ length: count }, (_, i) => Number(out.readBigUInt64LE(i * 8)));
+  }
+
+  /** Runs a program on a frame of 14 bytes or more, without an interface. Needs root. */
+  testRun(program: string, frame: Uint8Array): TestRun {
+    const out = Buffer.alloc(4 + FRAME_BYTES_MAX);
+    const action = callNative(
+      'ERR_BPF',
+      'anyhop_bpf_test_run',
+      this.#object,
+      program,
+      Buffer.from(frame),
+      frame.length,
+      out,
+      out.length,
+    );
+    return { action: XDP_ACTIONS[action], frame: out.subarray(4, 4 + out.readUInt32LE(0)) };
+  }
+
+  /**
+   * Attaches a program to an interface (by its index), in place of the program with id `replaced` when given, in
+   * one step. Returns undefined, or why the kernel or the driver refused.
+   */
+  attach(program: string, interfaceIndex: number, mode: XdpMode, replaced?: number): string | undefined {
+    const result = tryNative(
+      'anyhop_xdp_attach',
+      this.#object,
+      program,
+      interfaceIndex,
+      MODE_NUMBER[mode],
+      replaced ?? 0,
+    );
+    return result < 0 ? nativeError() : undefined;
+  }
+
+  /** Takes the program off. Returns undefined, or why not: another program has taken its place, say. */
+  detach(program: string, interfaceIndex: number, mode: XdpMode): string | undefined {
+    const result = tryNative('anyhop_xdp_detach', this.#object, program, interfaceIndex, MODE_NUMBER[mode]);
+    return result < 0 ? nativeError() : undefined;
+  }
+}
+
+/** The XDP program on an interface; undefined when there is none. */
+export function attachedXdp(interfaceIndex: number): AttachedXdp | undefined {
+  const out = Buffer.alloc(64);
+  const length = callNative('ERR_BPF', 'anyhop_xdp_attached', interfaceIndex, out, out.length);
+  if (length === 0) return undefined;
+  const [mode, id, name] = out.toString('utf8', 0, length).split(' ');
+  return { mode: mode as AttachedXdp['mode'], id: Number(id), name: name === '' ? undefined : name };
+}
