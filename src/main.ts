@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: one file a command under src/cli; this one puts them together and turns errors into exit codes. */
 import { Command, CommanderError } from 'commander';
+import { agentCommand } from './cli/agent.js';
 import { AnyhopError, EXIT } from './core/errors.js';
 import { VERSION } from './core/version.js';
 
@@ -12,6 +13,8 @@ const program = new Command('anyhop')
   .helpOption('-h, --help', 'print this help')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride();
+
+program.addCommand(agentCommand());
 
 try {
   await program.parseAsync();

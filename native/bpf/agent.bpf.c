@@ -223,7 +223,7 @@ static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyh
 		protocol = anyhop_parse_ipv6(c, &quoted);
 	}
 	if ((protocol != ANYHOP_IP_TCP && protocol != ANYHOP_IP_UDP) || quoted.fragment == ANYHOP_LATER ||
-	    left < 8 + quoted.header_length + 4 || !anyhop_fits(c, 4) ||
+	    left < 8 + quoted.header_length + 8 || !anyhop_fits(c, 8) ||
 	    !same_address(quoted.source, inner->destination, inner->family) ||
 	    !is_service(row_of(vip, (__u32)protocol), anyhop_load16(c->at)))
 		return VERDICT(DROP_ICMP_UNMATCHED);

@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'ERR_USAGE'
   | 'ERR_CAPABILITY'
   | 'ERR_INTERFACE'
+  | 'ERR_ADDRESS'
   | 'ERR_ROUTE'
   | 'ERR_VIP_LOCAL'
   | 'ERR_TOOL'

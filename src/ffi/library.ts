@@ -30,7 +30,9 @@ function openLibrary(): void {
   if (opened) return;
   const path = nativePath('libanyhop.so');
   if (!existsSync(path)) {
-    throw new AnyhopError('ERR_NATIVE', `the native library is not there: ${path}`, { hint: 'run `make build`' });
+    throw new AnyhopError('ERR_NATIVE', `the native library is not there: ${path}`, {
+      hint: 'run `make build`',
+    });
   }
   try {
     open({ library: LIBRARY, path });
@@ -97,7 +99,9 @@ export function nativeError(): string {
 export function bpfObjectPath(name: string): string {
   const path = nativePath(`${name}.bpf.o`);
   if (!existsSync(path)) {
-    throw new AnyhopError('ERR_NATIVE', `the BPF program is not there: ${path}`, { hint: 'run `make build`' });
+    throw new AnyhopError('ERR_NATIVE', `the BPF program is not there: ${path}`, {
+      hint: 'run `make build`',
+    });
   }
   return path;
 }

@@ -1,0 +1,157 @@
+/**
+ * Can this host be a backend? Looks before anything is attached: errors are what an agent cannot start with, warnings
+ * what it starts with and what most often keeps a backend from answering all the same. Each says what to do.
+ */
+import type { LoadedConfig } from '../config/types.js';
+import { AnyhopError, type ErrorCode } from '../core/errors.js';
+import type { AttachedXdp } from '../ffi/bpf.js';
+import type { IpAddress } from '../packet/address.js';
+import { AGENT_PROGRAM } from './program.js';
+import type { System } from './system.js';
+import { backendAddresses } from './tables.js';
+
+export interface Finding {
+  readonly level: 'error' | 'warning';
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export interface Environment {
+  readonly interface: string;
+  /** 0 when there is no such interface. */
+  readonly interfaceIndex: number;
+  /** In bytes, at layer 3; 0 when there is no such interface. */
+  readonly mtu: number;
+  /** The backends' addresses that are this host's. */
+  readonly locals: readonly IpAddress[];
+  /** An agent's program that is attached already: left by one that was killed. */
+  readonly leftover: AttachedXdp | undefined;
+  readonly findings: readonly Finding[];
+}
+
+type Report = (code: ErrorCode, message: string, hint: string) => void;
+
+/** Capability numbers of linux/capability.h; CAP_SYS_ADMIN includes the two younger ones. */
+const CAP_NET_ADMIN = 12;
+const CAP_SYS_ADMIN = 21;
+const CAP_PERFMON = 38;
+const CAP_BPF = 39;
+
+/** @throws AnyhopError ERR_USAGE when nobody says which interface, ERR_NATIVE when the native library is not there */
+export function checkEnvironment(config: LoadedConfig<'agent'>, system: System): Environment {
+  const name = config.agent.interface;
+  if (name === undefined) {
+    throw new AnyhopError('ERR_USAGE', 'no interface is given', {
+      hint: 'set agent.interface in the config, ANYHOP_INTERFACE, or --interface',
+    });
+  }
+  const findings: Finding[] = [];
+  const report =
+    (level: Finding['level']): Report =>
+    (code, message, hint) =>
+      findings.push({ level, code, message, hint });
+  const [fail, warn] = [report('error'), report('warning')];
+
+  checkCapabilities(system, fail);
+  const link = `/sys/class/net/${name}`;
+  const interfaceIndex = Number(system.read(`${link}/ifindex`) ?? 0);
+  if (interfaceIndex === 0) {
+    fail('ERR_INTERFACE', `there is no interface ${name}`, `there are: ${system.interfaces().join(', ')}`);
+  } else if ((Number(system.read(`${link}/flags`) ?? 1) & 1) === 0) {
+    warn('ERR_INTERFACE', `${name} is down`, `ip link set dev ${name} up`);
+  }
+  const locals = checkLocals(config, system, fail);
+  checkVips(config, system, warn);
+  checkReversePath(config, name, system, warn);
+  if (system.read('/proc/sys/net/core/bpf_jit_enable') === '0') {
+    warn(
+      'ERR_BPF',
+      'the BPF JIT is off: every packet costs several times as much',
+      'sysctl -w net.core.bpf_jit_enable=1',
+    );
+  }
+  return {
+    interface: name,
+    interfaceIndex,
+    mtu: Number(system.read(`${link}/mtu`) ?? 0),
+    locals,
+    leftover: interfaceIndex === 0 ? undefined : checkAttached(name, interfaceIndex, system, fail),
+    findings,
+  };
+}
+
+function checkCapabilities(system: System, fail: Report): void {
+  const text = /^CapEff:\s*([0-9a-f]+)$/m.exec(system.read('/proc/self/status') ?? '')?.[1];
+  if (text === undefined) return;
+  const has = (bit: number): boolean => ((BigInt(`0x${text}`) >> BigInt(bit)) & 1n) === 1n;
+  const missing = [
+    ...(has(CAP_NET_ADMIN) ? [] : ['CAP_NET_ADMIN']),
+    ...(has(CAP_BPF) || has(CAP_SYS_ADMIN) ? [] : ['CAP_BPF']),
+    ...(has(CAP_PERFMON) || has(CAP_SYS_ADMIN) ? [] : ['CAP_PERFMON']),
+  ];
+  if (missing.length === 0) return;
+  fail(
+    'ERR_CAPABILITY',
+    `this process lacks ${missing.join(', ')}`,
+    'run as root, or grant them (systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_BPF CAP_PERFMON)',
+  );
+}
+
+function checkLocals(config: LoadedConfig<'agent'>, system: System, fail: Report): IpAddress[] {
+  const own = new Set(system.addresses().map((address) => address.text));
+  const backends = backendAddresses(config);
+  const locals = backends.filter((address) => own.has(address.text));
+  if (locals.length === 0) {
+    fail(
+      'ERR_ADDRESS',
+      'none of the backends in the config has an address of this host',
+      `the config has ${some(backends)}; this host has ${some(system.addresses())}`,
+    );
+  }
+  return locals;
+}
+
+function checkVips(config: LoadedConfig<'agent'>, system: System, warn: Report): void {
+  const own = new Set(system.addresses().map((address) => address.text));
+  const vips = new Map(config.services.map(({ vip }) => [vip.text, vip]));
+  for (const vip of vips.values()) {
+    if (own.has(vip.text)) continue;
+    const prefix = `${vip.text}/${vip.family === 4 ? 32 : 128}`;
+    warn('ERR_ADDRESS', `VIP ${vip.text} is not on this host`, `ip addr add ${prefix} dev lo`);
+  }
+}
+
+/** The stricter-looking rule of the kernel: the larger of the two values counts, and 2 is the loose one. */
+function checkReversePath(config: LoadedConfig<'agent'>, name: string, system: System, warn: Report): void {
+  if (!config.services.some(({ vip }) => vip.family === 4)) return;
+  const value = (which: string): number =>
+    Number(system.read(`/proc/sys/net/ipv4/conf/${which}/rp_filter`) ?? 0);
+  if (Math.max(value('all'), value(name)) !== 1) return;
+  warn(
+    'ERR_INTERFACE',
+    `rp_filter is strict on ${name}: packets of clients whose route does not lead out of ${name} are lost`,
+    `sysctl -w net.ipv4.conf.${name}.rp_filter=2`,
+  );
+}
+
+function checkAttached(name: string, index: number, system: System, fail: Report): AttachedXdp | undefined {
+  const attached = system.attachedXdp(index);
+  if (attached?.name === AGENT_PROGRAM) return attached;
+  if (attached !== undefined) {
+    fail(
+      'ERR_INTERFACE',
+      `${name} has an XDP program already: ${attached.name ?? 'name unknown'} (id ${attached.id}, ${attached.mode})`,
+      `if nobody needs it: ip link set dev ${name} ${attached.mode === 'generic' ? 'xdpgeneric' : 'xdp'} off`,
+    );
+  }
+  return undefined;
+}
+
+function some(addresses: readonly IpAddress[]): string {
+  const texts = addresses.slice(0, 8).map(({ text }) => text);
+  return [
+    ...texts,
+    ...(addresses.length > texts.length ? [`and ${addresses.length - texts.length} more`] : []),
+  ].join(', ');
+}

@@ -1,0 +1,119 @@
+/**
+ * The agent's program as the tests see it: a frame in; a frame, an XDP action and a verdict out. It runs in the
+ * kernel's own BPF_PROG_TEST_RUN on maps that are filled from a config by the code of the agent itself.
+ */
+import assert from 'node:assert/strict';
+import { AGENT_PROGRAM, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
+import { agentTables, backendAddresses } from '#anyhop/agent/tables.js';
+import { parseConfig } from '#anyhop/config/load.js';
+import type { BpfObject, TestRun } from '#anyhop/ffi/bpf.js';
+import {
+  frame,
+  gre,
+  type Ipv4Options,
+  type Ipv6Options,
+  ipv4,
+  ipv6,
+  type Layer,
+  payload,
+} from '../packets/build.js';
+
+export const CONFIG = `
+pools:
+  web:
+    backends:
+      - {name: web-1, address: 10.1.0.11}
+      - {name: web-2, address: 10.1.0.12}
+  web6:
+    backends:
+      - {name: web6-1, address: "fd00:1::11"}
+      - {name: web6-2, address: "fd00:1::12"}
+services:
+  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
+  - {name: dns, vip: 203.0.113.10, protocol: udp, port: 53, pool: web}
+  - {name: games, vip: 203.0.113.20, protocol: udp, port: 27000-27015, pool: web}
+  - {name: web6, vip: "2001:db8::10", protocol: tcp, port: 80, pool: web6}
+  - {name: dns6, vip: "2001:db8::10", protocol: udp, port: 53, pool: web6}
+agent:
+  forwarders: [10.0.0.0/28, "fd00::/64"]
+`;
+
+export const VIP = '203.0.113.10';
+export const VIP6 = '2001:db8::10';
+export const CLIENT = '198.51.100.7';
+export const CLIENT6 = '2001:db8:c::7';
+export const SKIP = process.getuid?.() === 0 ? false : 'needs root';
+
+/** This host is web-1 and web6-1. */
+export function loadAgent(): BpfObject {
+  const config = parseConfig(CONFIG, 'agent.yaml', { role: 'agent', env: {} });
+  const locals = backendAddresses(config).filter(({ text }) => text.endsWith('11'));
+  return loadAgentProgram(agentTables(config, locals));
+}
+
+/** From a forwarder to this backend, unless the options say otherwise. */
+export function outer4(o: Partial<Ipv4Options> = {}): Layer {
+  return ipv4({ src: '10.0.0.1', dst: '10.1.0.11', df: true, ...o });
+}
+
+export function outer6(o: Partial<Ipv6Options> = {}): Layer {
+  return ipv6({ src: 'fd00::1', dst: 'fd00:1::11', ...o });
+}
+
+/** From the client to the VIP, unless the options say otherwise. */
+export function inner4(o: Partial<Ipv4Options> = {}): Layer {
+  return ipv4({ src: CLIENT, dst: VIP, ttl: 63, ...o });
+}
+
+export function inner6(o: Partial<Ipv6Options> = {}): Layer {
+  return ipv6({ src: CLIENT6, dst: VIP6, hopLimit: 63, ...o });
+}
+
+/** A forwarder's frame to this backend around an inner packet. */
+export function wrapped(...inner: Layer[]): Uint8Array {
+  return frame({}, outer4(), gre(), ...inner);
+}
+
+/** The same around a packet that is bytes already. */
+export function wrappedBytes(inner: Uint8Array): Uint8Array {
+  return frame({}, outer4(), gre({ etherType: inner[0] >> 4 === 6 ? 0x86dd : 0x0800 }), payload(inner));
+}
+
+export interface Judged extends TestRun {
+  readonly verdict: string;
+}
+
+/** Runs one frame and finds the one counter that rose, which must have risen by one. */
+export function judge(agent: BpfObject, bytes: Uint8Array): Judged {
+  const before = readVerdicts(agent);
+  const run = agent.testRun(AGENT_PROGRAM, bytes);
+  const after = readVerdicts(agent);
+  const risen = Object.keys(after).filter((name) => after[name] !== before[name]);
+  assert.equal(risen.length, 1, `one verdict a packet, not: ${risen.join(', ')}`);
+  assert.equal(after[risen[0]] - before[risen[0]], 1);
+  return { ...run, verdict: risen[0] };
+}
+
+export function refuses(agent: BpfObject, bytes: Uint8Array, verdict: string): void {
+  const judged = judge(agent, bytes);
+  assert.deepEqual([judged.verdict, judged.action], [verdict, 'drop']);
+}
+
+export function passesUntouched(agent: BpfObject, bytes: Uint8Array, verdict: string): void {
+  const judged = judge(agent, bytes);
+  assert.deepEqual([judged.verdict, judged.action], [verdict, 'pass']);
+  assert.deepEqual(new Uint8Array(judged.frame), new Uint8Array(bytes));
+}
+
+/** The frame comes out as the inner packet in an untagged frame with the same MAC addresses. */
+export function delivers(
+  agent: BpfObject,
+  bytes: Uint8Array,
+  inner: Uint8Array,
+  verdict = 'delivered',
+): void {
+  const judged = judge(agent, bytes);
+  assert.deepEqual([judged.verdict, judged.action], [verdict, 'pass']);
+  const etherType = inner[0] >> 4 === 6 ? 0x86dd : 0x0800;
+  assert.deepEqual(new Uint8Array(judged.frame), frame({ etherType }, payload(inner)));
+}
