@@ -11,11 +11,15 @@ const OUTPUT_SHOWN_CHARS = 1_000;
  */
 export function run(
   argv: readonly string[],
-  { input = '', timeoutMs = COMMAND_TIMEOUT_MS }: { input?: string; timeoutMs?: number } = {},
+  {
+    input = '',
+    timeoutMs = COMMAND_TIMEOUT_MS,
+    cwd = '.',
+  }: { input?: string; timeoutMs?: number; cwd?: string } = {},
 ): Promise<string> {
   const [program = '', ...args] = argv;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: 'pipe', timeout: timeoutMs, killSignal: 'SIGKILL' });
+    const child = spawn(program, args, { stdio: 'pipe', cwd, timeout: timeoutMs, killSignal: 'SIGKILL' });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));

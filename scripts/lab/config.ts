@@ -8,7 +8,7 @@ import { type LinkAddresses, VIP4, VIP6 } from './topology.js';
 export interface LabBackend {
   readonly name: string;
   readonly address: string;
-  readonly agent?: boolean;
+  readonly agent: boolean;
 }
 
 /** An HTTP service on a VIP. */
@@ -40,10 +40,16 @@ export function writeConfig(
  * A service for each mix of inner and outer IP version, over all backends: the client's version and the underlay's are the
  * same on the first port and differ on the second.
  */
-export function fourMixes(backends: readonly (LinkAddresses & { name: string })[]): LabService[] {
+export function fourMixes(
+  backends: readonly (LinkAddresses & { name: string; agent?: boolean })[],
+): LabService[] {
   const [samePort, crossedPort] = HTTP_PORTS;
   const over = (version: 4 | 6): LabBackend[] =>
-    backends.map(({ name, host4, host6 }) => ({ name, address: version === 4 ? host4 : host6 }));
+    backends.map(({ name, host4, host6, agent = true }) => ({
+      name,
+      address: version === 4 ? host4 : host6,
+      agent,
+    }));
   return [
     { name: 'v4-over-v4', vip: VIP4, port: samePort, backends: over(4) },
     { name: 'v6-over-v6', vip: VIP6, port: samePort, backends: over(6) },

@@ -23,6 +23,7 @@ import type { LabProcess } from './process.js';
 import { type HttpAnswer, type HttpPlan, makeRequests } from './requests.js';
 import { Resources } from './resources.js';
 import {
+  addTap,
   addVips,
   backendAddresses,
   CLIENT_MTU,
@@ -66,6 +67,8 @@ export interface Lab {
   startAgent(index: number): Promise<LabProcess>;
   /** Starts a forwarder and an agent everywhere. */
   startAll(): Promise<{ forwarders: LabProcess[]; agents: LabProcess[] }>;
+  /** Gives the router a port for a virtual machine: a tap device in the router's namespace, counted like the others. */
+  addTap(name: string, addresses: LinkAddresses): Promise<void>;
   /** Points the router at these forwarders (indexes from 0) and no others. */
   routeTo(forwarders: readonly number[]): Promise<void>;
   /** HTTP requests from the client. */
@@ -174,6 +177,10 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
         agents,
         forwarders: await Promise.all(forwarders.map((_, index) => lab.startForwarder(index))),
       };
+    },
+    async addTap(name, addresses) {
+      await addTap(name, addresses, router, underlayMtu);
+      await installCounters(router, [name]);
     },
     routeTo: (indexes) =>
       routeVips(
