@@ -7,12 +7,13 @@ import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
 import { bootGuest } from './interop/guest.js';
 import { obtainKernel } from './interop/kernel.js';
 import { fourMixes, type LabService } from './lab/config.js';
-import { createLab, type Lab } from './lab/lab.js';
+import { createLab, type Lab, labObstacle } from './lab/lab.js';
 import type { HttpRequest } from './lab/requests.js';
 import { backendAddresses } from './lab/topology.js';
 
 const KERNEL_DIRECTORY = fileURLToPath(new URL('../interop-kernel', import.meta.url));
 const GUEST = { name: 'kernel-1', addresses: backendAddresses(1) };
+const TOOLS = ['qemu-system-x86_64', 'busybox', 'cpio', 'ldd', 'xz', 'apt-get', 'dpkg-deb'];
 const SMALL_PAGES = 20;
 /** Full-sized packets in both directions, wrapped ones among them. */
 const UPLOAD_BYTES = 100_000;
@@ -42,6 +43,8 @@ async function interop(): Promise<number> {
     );
     return EXIT.ok;
   }
+  const obstacle = labObstacle(TOOLS);
+  if (obstacle !== undefined) throw obstacle;
   const kernel = await obtainKernel(KERNEL_DIRECTORY);
   console.log(`A guest boots ${kernel.packageName} in QEMU; its own GRE tunnels unwrap what anyhop sends.`);
   const services = fourMixes([{ name: GUEST.name, ...GUEST.addresses, agent: false }]);

@@ -85,17 +85,17 @@ export interface Lab {
   close(): Promise<void>;
 }
 
-/** Why a lab cannot be made here, or undefined when it can. */
-export function labObstacle(): AnyhopError | undefined {
+/** Why a lab cannot be made here, or undefined when it can. `tools` are programs that the caller needs besides the lab's. */
+export function labObstacle(tools: readonly string[] = []): AnyhopError | undefined {
   if (process.getuid?.() !== 0) {
     return new AnyhopError('ERR_CAPABILITY', 'the lab makes network namespaces, which needs root', {
       hint: 'Run it as root, for example with sudo.',
     });
   }
-  const missing = TOOLS.filter((tool) => !isInstalled(tool));
+  const missing = [...TOOLS, ...tools].filter((tool) => !isInstalled(tool));
   if (missing.length === 0) return undefined;
   return new AnyhopError('ERR_TOOL', `the lab needs programs that are not installed: ${missing.join(', ')}`, {
-    hint: 'Run scripts/setup.sh lab, or install them with your package manager.',
+    hint: 'Run scripts/setup.sh lab interop, or install them with your package manager.',
   });
 }
 
