@@ -2,10 +2,11 @@
  * `make demo`: a small anyhop fleet on this machine, and 2,000 real HTTP requests through it. Ends with one line that says
  * what came of them; the exit code is 0 only if every request was answered and every machine took part.
  */
-import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
+import { EXIT } from '#anyhop/core/errors.js';
 import { createProgress } from './demo/progress.js';
 import { demoReport } from './demo/report.js';
 import { createLab, type Lab } from './lab/lab.js';
+import { runInLab } from './lab/main.js';
 import { getRequests, type HttpAnswer } from './lab/requests.js';
 import { VIP4, VIP6 } from './lab/topology.js';
 
@@ -29,14 +30,7 @@ has on its loopback. The router spreads connections over two forwarders that sha
 each maps a packet's addresses and ports to the same backend and wraps it in GRE. "anyhop agent" on the backend unwraps it.
 `;
 
-try {
-  process.exitCode = await demo();
-} catch (error) {
-  const known = error instanceof AnyhopError;
-  console.error(`demo: ${known || !(error instanceof Error) ? error : error.stack}`);
-  if (known && error.hint !== undefined) console.error(`  ${error.hint}`);
-  process.exitCode = known ? error.exitCode : EXIT.failure;
-}
+await runInLab('demo', demo);
 
 async function demo(): Promise<number> {
   console.log(PICTURE);

@@ -3,11 +3,12 @@
  * ip_gre and ip6_gre tunnels, over every mix of inner and outer IP version.
  */
 import { fileURLToPath } from 'node:url';
-import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
+import { EXIT } from '#anyhop/core/errors.js';
 import { bootGuest } from './interop/guest.js';
 import { obtainKernel } from './interop/kernel.js';
 import { fourMixes, type LabService } from './lab/config.js';
-import { createLab, type Lab, labObstacle } from './lab/lab.js';
+import { createLab, type Lab } from './lab/lab.js';
+import { runInLab } from './lab/main.js';
 import type { HttpRequest } from './lab/requests.js';
 import { backendAddresses } from './lab/topology.js';
 
@@ -27,14 +28,7 @@ setTimeout(() => {
   process.exit(EXIT.failure);
 }, TIME_LIMIT_MS).unref();
 
-try {
-  process.exitCode = await interop();
-} catch (error) {
-  const known = error instanceof AnyhopError;
-  console.error(`interop: ${known || !(error instanceof Error) ? error : error.stack}`);
-  if (known && error.hint !== undefined) console.error(`  ${error.hint}`);
-  process.exitCode = known ? error.exitCode : EXIT.failure;
-}
+await runInLab('interop', interop, TOOLS);
 
 async function interop(): Promise<number> {
   if (process.arch !== 'x64') {
@@ -43,8 +37,6 @@ async function interop(): Promise<number> {
     );
     return EXIT.ok;
   }
-  const obstacle = labObstacle(TOOLS);
-  if (obstacle !== undefined) throw obstacle;
   const kernel = await obtainKernel(KERNEL_DIRECTORY);
   console.log(`A guest boots ${kernel.packageName} in QEMU; its own GRE tunnels unwrap what anyhop sends.`);
   const services = fourMixes([{ name: GUEST.name, ...GUEST.addresses, agent: false }]);

@@ -10,6 +10,7 @@
  * does). Needs root and the Debian packages of `scripts/setup.sh lab`.
  */
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AnyhopError } from '#anyhop/core/errors.js';
@@ -87,9 +88,9 @@ export interface Lab {
 
 /** Why a lab cannot be made here, or undefined when it can. `tools` are programs that the caller needs besides the lab's. */
 export function labObstacle(tools: readonly string[] = []): AnyhopError | undefined {
-  if (process.getuid?.() !== 0) {
+  if (!mayMakeNamespaces()) {
     return new AnyhopError('ERR_CAPABILITY', 'the lab makes network namespaces, which needs root', {
-      hint: 'Run it as root, for example with sudo.',
+      hint: 'Run it as root, for example with sudo; in a container, with CAP_SYS_ADMIN and CAP_NET_ADMIN.',
     });
   }
   const missing = [...TOOLS, ...tools].filter((tool) => !isInstalled(tool));
@@ -195,6 +196,15 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     close: () => resources.close(),
   };
   return lab;
+}
+
+/** Root in a container may lack what makes it root. Bits as in linux/capability.h. */
+function mayMakeNamespaces(): boolean {
+  const CAP_NET_ADMIN = 1n << 12n;
+  const CAP_SYS_ADMIN = 1n << 21n;
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  const needed = CAP_NET_ADMIN | CAP_SYS_ADMIN;
+  return process.getuid?.() === 0 && (BigInt(`0x${effective ?? 0}`) & needed) === needed;
 }
 
 function isInstalled(tool: string): boolean {

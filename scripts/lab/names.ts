@@ -34,13 +34,19 @@ export function leftovers(labName: string): string[] {
 
 /**
  * Kills what runs in the namespace and removes it; links, routes, nftables and XDP programs go with it. Synchronous,
- * so that it also works while the process exits. A namespace that is not there is fine.
+ * so that it also works while the process exits. A namespace that is not there, or that another lab removes at this
+ * moment, is fine.
  */
 export function removeNamespace(name: string): void {
-  if (!entries(NETNS_DIRECTORY).includes(name)) return;
-  const pids = execFileSync('ip', ['netns', 'pids', name], { encoding: 'utf8' });
-  for (const pid of pids.split('\n').filter(Boolean)) killIfThere(Number(pid));
-  execFileSync('ip', ['netns', 'del', name]);
+  const there = (): boolean => entries(NETNS_DIRECTORY).includes(name);
+  if (!there()) return;
+  try {
+    const pids = execFileSync('ip', ['netns', 'pids', name], { encoding: 'utf8', stdio: 'pipe' });
+    for (const pid of pids.split('\n').filter(Boolean)) killIfThere(Number(pid));
+    execFileSync('ip', ['netns', 'del', name], { stdio: 'pipe' });
+  } catch (error) {
+    if (there()) throw error;
+  }
 }
 
 /** SIGKILL to a process that may have ended meanwhile. */
