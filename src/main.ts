@@ -2,6 +2,8 @@
 /** The command line: one file a command under src/cli; this one puts them together and turns errors into exit codes. */
 import { Command, CommanderError } from 'commander';
 import { agentCommand } from './cli/agent.js';
+import { replayCommand } from './cli/replay.js';
+import { whichCommand } from './cli/which.js';
 import { AnyhopError, EXIT } from './core/errors.js';
 import { VERSION } from './core/version.js';
 
@@ -14,7 +16,10 @@ const program = new Command('anyhop')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride();
 
-program.addCommand(agentCommand());
+// In the order of help: what one does first comes first.
+for (const command of [replayCommand(), whichCommand(), agentCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
 
 try {
   await program.parseAsync();

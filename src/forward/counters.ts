@@ -31,6 +31,19 @@ export class Counters {
     }
     return counts;
   }
+
+  /** Name to packets and bytes; names are by number, and entries that never counted are left out. */
+  entriesByName(
+    kind: 'services' | 'backends',
+    names: readonly string[],
+  ): Record<string, { packets: number; bytes: number }> {
+    const entries: Record<string, { packets: number; bytes: number }> = {};
+    for (const [index, name] of names.entries()) {
+      const at = index * COUNTERS_PER_ENTRY;
+      if (this[kind][at] > 0) entries[name] = { packets: this[kind][at], bytes: this[kind][at + 1] };
+    }
+    return entries;
+  }
 }
 
 function grown(array: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {

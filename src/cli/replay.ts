@@ -1,0 +1,79 @@
+/** `anyhop replay`: what the node would do with the packets of a capture. */
+import { Command, Option } from 'commander';
+import { assemble, fixedWay } from '../control/assemble.js';
+import { VERDICTS } from '../core/layout.gen.js';
+import { ReplayEngine } from '../engine/replay.js';
+import { CaptureWriter, readCapture } from '../packet/capture.js';
+import { mtuOption } from './mtu.js';
+import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+
+interface ReplayOptions extends ConfigOptions, NodeOptions {
+  readonly mtu: number;
+  readonly verdicts?: boolean;
+}
+
+export function replayCommand(): Command {
+  const command = new Command('replay')
+    .summary('run the packets of a capture through the pipeline')
+    .description(
+      'Reads a pcap or pcapng file, writes what the node would send to a pcap file, and prints how many packets ended in ' +
+        'which verdict as one JSON object. MAC addresses are made up (02:01: and the last four bytes of the backend).',
+    )
+    .argument('<in>', 'pcap or pcapng file to read; - for standard input')
+    .argument('<out>', 'pcap file to write; - for standard output (the counts then go to standard error)')
+    .addOption(configOption())
+    .addOption(mtuOption())
+    .addOption(
+      new Option(
+        '--verdicts',
+        'also print one line a packet: its number, from 1 as in Wireshark, and its verdict',
+      ),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  anyhop replay -c anyhop.yaml in.pcap out.pcap
+  tcpdump -i eth0 -c 1000 -w - | anyhop replay -c anyhop.yaml - /dev/null
+  anyhop replay -c anyhop.yaml --verdicts in.pcapng out.pcap | grep drop_`,
+    )
+    .action(async (input: string, output: string, options: ReplayOptions) => {
+      const config = loadFor('node', options);
+      const { image, serviceNames, backendNames } = assemble(config, config.node, {
+        generation: 1,
+        way: fixedWay(options.mtu),
+      });
+      const print = (text: string): void => {
+        (output === '-' ? process.stderr : process.stdout).write(`${text}\n`);
+      };
+      const sink = new CaptureWriter(output);
+      const engine = new ReplayEngine(
+        readCapture(input),
+        sink,
+        options.verdicts ? (verdict, index) => print(`${index + 1} ${VERDICTS[verdict].name}`) : undefined,
+      );
+      const interrupt = (): void => void engine.stop();
+      process.once('SIGINT', interrupt);
+      try {
+        await engine.start(image);
+        await engine.finished;
+      } finally {
+        process.off('SIGINT', interrupt);
+        sink.close();
+        // After a damaged capture too: what was read before the damage counts.
+        const { received, sent } = await engine.engineCounters();
+        const { counters } = engine;
+        print(
+          JSON.stringify({
+            read: received,
+            sent,
+            verdicts: counters.verdictsByName(),
+            services: counters.entriesByName('services', serviceNames),
+            backends: counters.entriesByName('backends', backendNames),
+          }),
+        );
+      }
+    });
+  for (const option of nodeOptions()) command.addOption(option);
+  return command;
+}

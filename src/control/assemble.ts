@@ -1,0 +1,110 @@
+/**
+ * From a validated config to an image: pool states, tables, the ways to the backends, all put together. The one place
+ * where the control side's stages meet.
+ */
+import type { BackendConfig, Config, HashMode, NodeConfig, PoolConfig, Protocol } from '../config/types.js';
+import { Image } from '../forward/image.js';
+import { deriveFlowKey, type FlowKey } from '../hash/key.js';
+import { type PoolTables, resolvePool } from '../maglev/resolve.js';
+import type { IpAddress } from '../packet/address.js';
+import { poolStatesFromConfig } from '../pool/from-config.js';
+import { type BackendPath, buildImage } from '../pool/image.js';
+
+/** How one backend is reached: the part of a BackendPath that the underlay decides. */
+export type Way = Pick<BackendPath, 'mtu' | 'interfaceIndex' | 'sourceMac' | 'destinationMac' | 'vlan'>;
+
+export interface AssembleOptions {
+  /** Only rises. */
+  readonly generation: number;
+  /** The way to each backend, members of prior states included. */
+  readonly way: (backend: BackendConfig) => Way;
+  /** The interface's address; frames for another pass untouched. Undefined accepts all. */
+  readonly mac?: Uint8Array | undefined;
+}
+
+export interface AssembledPool {
+  readonly config: PoolConfig;
+  readonly tables: PoolTables;
+  /** In the order of `tables.names`, which is that of the image. */
+  readonly backends: readonly BackendConfig[];
+}
+
+export interface Assembly {
+  readonly image: Image;
+  readonly pools: readonly AssembledPool[];
+  /** Names by the image's numbers, for counters and messages. */
+  readonly serviceNames: readonly string[];
+  /** `pool/backend`. */
+  readonly backendNames: readonly string[];
+}
+
+/** Builds tables and image anew. The config is one that was loaded: its references resolve and its limits hold. */
+export function assemble(config: Config, node: NodeConfig, options: AssembleOptions): Assembly {
+  const pools = config.pools.map((pool): AssembledPool => {
+    const { state, prior } = poolStatesFromConfig(pool);
+    const tables = resolvePool({ slots: pool.tableSize, state, prior, panicThreshold: pool.panicThreshold });
+    return { config: pool, tables, backends: tables.names.map((name) => memberOf(pool, name)) };
+  });
+  const image = new Image(
+    buildImage({
+      generation: options.generation,
+      mac: options.mac,
+      source4: node.source4,
+      source6: node.source6,
+      pools: pools.map(({ config: pool, tables, backends }) => ({
+        name: pool.name,
+        owners: tables.owners,
+        alternates: tables.alternates,
+        backends: backends.map((backend) => ({
+          name: `${pool.name}/${backend.name}`,
+          address: backend.address,
+          agent: backend.agent,
+          ...options.way(backend),
+        })),
+      })),
+      services: config.services,
+      flowKey: flowKeys(node),
+    }),
+  );
+  return {
+    image,
+    pools,
+    serviceNames: config.services.map(({ name }) => name),
+    backendNames: pools.flatMap(({ config: pool, backends }) =>
+      backends.map(({ name }) => `${pool.name}/${name}`),
+    ),
+  };
+}
+
+/** A member of the pool by name; one that is present comes before what the prior state said of it. */
+function memberOf(pool: PoolConfig, name: string): BackendConfig {
+  const member =
+    pool.backends.find((backend) => backend.name === name) ??
+    pool.prior?.find((backend) => backend.name === name);
+  if (member === undefined) throw new RangeError(`pool ${pool.name} has no member ${name}`);
+  return member;
+}
+
+/** Keys are derived once each, though fragments of several services may share one. */
+function flowKeys(node: NodeConfig): (mode: HashMode, protocol: Protocol, vip: IpAddress) => FlowKey {
+  const secret = node.key.reveal();
+  const keys = new Map<string, FlowKey>();
+  return (mode, protocol, vip) => {
+    const name = `${mode} ${protocol} ${vip.text}`;
+    const key = keys.get(name) ?? deriveFlowKey(secret, mode, protocol, vip);
+    keys.set(name, key);
+    return key;
+  };
+}
+
+/** The way that `replay`, `which` and `image` assume: no real underlay is asked. */
+export function fixedWay(mtu: number): (backend: BackendConfig) => Way {
+  return (backend) => ({
+    mtu,
+    interfaceIndex: 0,
+    // Locally administered; the last four bytes of the backend's address tell the destinations apart.
+    sourceMac: Uint8Array.of(0x02, 0x00, 0x00, 0x00, 0x00, 0x01),
+    destinationMac: Uint8Array.of(0x02, 0x01, ...backend.address.bytes.subarray(-4)),
+    vlan: undefined,
+  });
+}

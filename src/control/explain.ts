@@ -1,0 +1,77 @@
+/** Where a flow goes and why: one frame of it through the pipeline that forwards, and the tables that it read. */
+import type { ServiceConfig } from '../config/types.js';
+import * as L from '../core/layout.gen.js';
+import { Pipeline } from '../forward/pipeline.js';
+import { composeFrame, type Endpoint } from '../packet/compose.js';
+import type { Assembly } from './assemble.js';
+
+export interface StackEntry {
+  readonly backend: string;
+  readonly state: 'active' | 'draining';
+}
+
+export interface Explanation {
+  readonly verdict: string;
+  readonly meaning: string;
+  /** The rest is there when the packet got as far as a slot. */
+  readonly service?: string;
+  readonly pool?: string;
+  /** The keyed flow hash, unsigned. */
+  readonly hash?: number;
+  readonly slot?: number;
+  readonly slots?: number;
+  readonly owner?: string | null;
+  readonly ownerAddress?: string;
+  readonly alternate?: string | null;
+  /** The GRE key that the packet carries, in dotted form; absent without one. */
+  readonly key?: string;
+  /** Who claimed the slot in each layer, from the first. */
+  readonly stack?: readonly StackEntry[];
+  /** How the pool's backends were found eligible. */
+  readonly mode?: string;
+}
+
+/** @param services of the config, in its order */
+export function explain(
+  assembly: Assembly,
+  services: readonly ServiceConfig[],
+  protocol: 'tcp' | 'udp',
+  source: Endpoint,
+  destination: Endpoint,
+): Explanation {
+  const frame = composeFrame(protocol, source, destination);
+  const memory = new Uint8Array(L.HEADROOM + frame.length);
+  memory.set(frame, L.HEADROOM);
+  const pipeline = new Pipeline(assembly.image);
+  pipeline.slot = -1;
+  const number = pipeline.process(new DataView(memory.buffer), L.HEADROOM, frame.length);
+  const { name, description } = L.VERDICTS[number];
+  const outcome = { verdict: name, meaning: description };
+  if (pipeline.slot < 0) return outcome;
+
+  const { slot } = pipeline;
+  const counter = assembly.image.halves[pipeline.service * 2 + L.SERVICE_COUNTER / 2];
+  const service = services[counter];
+  const pool = assembly.pools.find(({ config }) => config.name === service.pool)!;
+  const { tables, backends } = pool;
+  const owner = backends[tables.owners[slot]];
+  const alternate = backends[tables.alternates[slot]];
+  const states = new Map(pool.config.backends.map((backend) => [backend.name, backend.state]));
+  return {
+    ...outcome,
+    service: service.name,
+    pool: pool.config.name,
+    hash: pipeline.hash >>> 0,
+    slot,
+    slots: pool.config.tableSize,
+    owner: owner?.name ?? null,
+    ...(owner && { ownerAddress: owner.address.text }),
+    alternate: alternate?.name ?? null,
+    ...(pipeline.alternate >= 0 && { key: alternate.address.bytes.subarray(-4).join('.') }),
+    stack: tables.stack.layers.map((layer) => {
+      const backend = tables.stack.names[layer[slot]];
+      return { backend, state: states.get(backend)! };
+    }),
+    mode: tables.mode,
+  };
+}
