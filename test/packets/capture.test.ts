@@ -10,6 +10,7 @@ import fc from 'fast-check';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import type { ByteSource } from '#anyhop/packet/byte-reader.js';
 import { type CapturedPacket, CaptureWriter, readCapture, readCaptureFrom } from '#anyhop/packet/capture.js';
+import { isInstalled } from '../isolation.js';
 import { mutated } from './arbitrary.js';
 import { concat, frame, ipv4, payload, udp } from './build.js';
 import { type Packet, type PcapngForm, pcapFile, pcapngSection } from './capture-bytes.js';
@@ -17,8 +18,7 @@ import { type Packet, type PcapngForm, pcapFile, pcapngSection } from './capture
 const directory = mkdtempSync(join(tmpdir(), 'anyhop-capture-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-const missing = (tool: string): string | false =>
-  spawnSync(tool, ['--version']).error === undefined ? false : `needs ${tool}`;
+const missing = (tool: string): string | false => !isInstalled(tool) && `needs ${tool}`;
 
 /** Serves `bytes` at most `chunk` at a time, as a pipe would. */
 function sourceOf(bytes: Uint8Array, chunk = 65536): ByteSource {

@@ -1,0 +1,189 @@
+/**
+ * Guarding the host, for real: two namespaces, a veth pair, libpcap on one end and a UDP socket behind it. The VIPs are
+ * added to the host after the guard has checked that they are not there, so that only the filter can keep packets out.
+ */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import test, { describe } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { CaptureWriter } from '#anyhop/packet/capture.js';
+import { inNamespace, run } from '../../scripts/lab/command.js';
+import { killIfThere } from '../../scripts/lab/names.js';
+import type { LabProcess } from '../../scripts/lab/process.js';
+import { Resources } from '../../scripts/lab/resources.js';
+import { isolationObstacle } from '../isolation.js';
+import { frame, ipv4, ipv6, payload, udp } from '../packets/build.js';
+
+const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const WAIT_MS = 10_000;
+/** After the last packet that must arrive: time for one that must not. */
+const SILENCE_MS = 200;
+const NODE_MAC = '02:00:00:00:00:01';
+const OWN = { 4: '10.0.0.1', 6: 'fd00::1' } as const;
+const VIP = { 4: '203.0.113.10', 6: '2001:db8:100::10' } as const;
+/** Source ports by which datagrams are told apart. */
+const PORT = { own4: 40001, own6: 40002, vip4: 40003, vip6: 40004, tagged: 40005 } as const;
+
+describe('the host is guarded', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+  test('packets for a VIP are seen by libpcap and not by the host, and everything is restored', async () => {
+    await withBench(async (bench) => {
+      const guard = await bench.start();
+      assert.equal(await guarded(guard), 'guarded, off: gro, fresh');
+      assert.equal(await bench.gro(), 'off');
+      await bench.addVips();
+
+      await bench.send();
+      for (const port of Object.values(PORT)) await line(guard, `seen ${port}`);
+      await line(guard, `got ${PORT.own4}`);
+      await line(guard, `got ${PORT.own6}`);
+      await delay(SILENCE_MS);
+      assert.deepEqual(received(guard), [PORT.own4, PORT.own6]);
+      // The tagged one counts as well.
+      assert.deepEqual(await bench.droppedPackets(), [2, 1]);
+
+      process.kill(guard.pid, 'SIGUSR2');
+      await line(guard, 'released');
+      assert.equal(await bench.gro(), 'on');
+      assert.equal(await bench.onNode('nft', 'list', 'ruleset'), '');
+      await bench.send();
+      await line(guard, `got ${PORT.vip4}`);
+      await line(guard, `got ${PORT.vip6}`);
+    });
+  });
+
+  test('what a killed process leaves goes on guarding, and the next one cleans up', async () => {
+    await withBench(async (bench) => {
+      const killed = await bench.start();
+      await guarded(killed);
+      killed.kill();
+      await killed.exited;
+      assert.notEqual(await bench.onNode('nft', 'list', 'ruleset'), '');
+      assert.equal(await bench.gro(), 'off');
+
+      const next = await bench.start();
+      assert.equal(await guarded(next), 'guarded, off: gro, stale');
+      assert.deepEqual(await bench.droppedPackets(), [0, 0], 'there must be one table');
+      assert.deepEqual(await next.stop(), { code: 0, signal: null });
+      assert.equal(await bench.gro(), 'on');
+      assert.equal(await bench.onNode('nft', 'list', 'ruleset'), '');
+    });
+  });
+
+  test('a second process on the interface is refused and does the first no harm', async () => {
+    await withBench(async (bench) => {
+      const first = await bench.start();
+      await guarded(first);
+      const second = await bench.start();
+      await line(second, 'another anyhop process runs on interface eth0');
+      assert.deepEqual(await second.exited, { code: 1, signal: null });
+      await bench.addVips();
+      await bench.send();
+      await line(first, `got ${PORT.own6}`);
+      await delay(SILENCE_MS);
+      assert.deepEqual(received(first), [PORT.own4, PORT.own6]);
+    });
+  });
+
+  test('a VIP that the host has is refused, as an address and as a local route', async () => {
+    for (const family of [4, 6] as const) {
+      for (const command of [`addr add ${VIP[family]} dev lo`, `route add local ${VIP[family]} dev lo`]) {
+        await withBench(async (bench) => {
+          await bench.onNode('ip', ...command.split(' '));
+          await line(await bench.start(), `the VIP ${VIP[family]} is an address of this host`);
+          assert.equal(await bench.onNode('nft', 'list', 'ruleset'), '');
+          assert.equal(await bench.gro(), 'on');
+        });
+      }
+    }
+  });
+});
+
+interface Bench {
+  /** Runs a command on the node. */
+  onNode(...argv: string[]): Promise<string>;
+  start(): Promise<LabProcess>;
+  addVips(): Promise<void>;
+  /** One datagram for each of PORT. */
+  send(): Promise<void>;
+  gro(): Promise<string>;
+  /** Packets that the filter has dropped, IPv4 and IPv6. */
+  droppedPackets(): Promise<number[]>;
+}
+
+async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
+  const resources = new Resources();
+  const started: LabProcess[] = [];
+  try {
+    const node = resources.addNamespace('node');
+    const client = resources.addNamespace('client');
+    const onNode = (...argv: string[]): Promise<string> => run(inNamespace(node, argv));
+    const ip = (namespace: string, ...commands: string[]): Promise<string> =>
+      run(inNamespace(namespace, ['ip', '-batch', '-']), { input: `${commands.join('\n')}\n` });
+    await ip(
+      node,
+      'link set lo up',
+      `link add eth0 address ${NODE_MAC} type veth peer name eth0 netns ${client}`,
+      `addr add ${OWN[4]}/24 dev eth0`,
+      `addr add ${OWN[6]}/64 dev eth0 nodad`,
+      'link set eth0 up',
+    );
+    await ip(client, 'link set eth0 up');
+    await onNode('ethtool', '-K', 'eth0', 'gro', 'on');
+    const datagrams = join(resources.directory, 'datagrams.pcap');
+    writeDatagrams(datagrams);
+    await work({
+      onNode,
+      async start() {
+        const argv = [process.execPath, here('guard-process.js'), 'eth0', VIP[4], VIP[6]];
+        started.push(await resources.startProcess('guard', node, argv));
+        return started.at(-1)!;
+      },
+      async addVips() {
+        await ip(node, `addr add ${VIP[4]}/32 dev lo`, `addr add ${VIP[6]}/128 dev lo nodad`);
+      },
+      async send() {
+        const inject = [process.execPath, here('../packets/inject.js'), 'eth0', datagrams];
+        const { sent } = JSON.parse(await run(inNamespace(client, inject)));
+        assert.equal(sent, Object.keys(PORT).length);
+      },
+      async gro() {
+        return /generic-receive-offload: (\w+)/.exec(await onNode('ethtool', '-k', 'eth0'))![1];
+      },
+      async droppedPackets() {
+        const ruleset = await onNode('nft', 'list', 'ruleset');
+        return Array.from(ruleset.matchAll(/counter packets (\d+)/g), ([, packets]) => Number(packets));
+      },
+    });
+  } finally {
+    for (const { pid, running } of started) if (running) killIfThere(pid);
+    await resources.close();
+  }
+}
+
+function writeDatagrams(path: string): void {
+  const writer = new CaptureWriter(path);
+  const write = (sport: number, dst: string, vlans: number[] = []): void => {
+    const ip = dst.includes(':') ? ipv6({ src: 'fd00::2', dst }) : ipv4({ src: '10.0.0.2', dst });
+    writer.write(frame({ dst: NODE_MAC, vlans }, ip, udp({ sport, dport: 9000 }), payload(10)), 0n);
+  };
+  write(PORT.vip4, VIP[4]);
+  write(PORT.vip6, VIP[6]);
+  write(PORT.tagged, VIP[4], [10]);
+  write(PORT.own4, OWN[4]);
+  write(PORT.own6, OWN[6]);
+  writer.close();
+}
+
+function guarded(guard: LabProcess): Promise<string> {
+  return guard.waitForLine((text) => text.startsWith('guarded'), 'guard', WAIT_MS);
+}
+
+function line(guard: LabProcess, wanted: string): Promise<string> {
+  return guard.waitForLine((text) => text === wanted, `line "${wanted}"`, WAIT_MS);
+}
+
+/** Source ports of the datagrams that reached the socket, in order. */
+function received(guard: LabProcess): number[] {
+  return guard.lines.filter((text) => text.startsWith('got ')).map((text) => Number(text.slice(4)));
+}

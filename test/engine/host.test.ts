@@ -1,0 +1,169 @@
+/** Guarding the host: step by step against a made-up system (the real one is in host-namespace.test.ts). */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { AnyhopError, type ErrorCode } from '#anyhop/core/errors.js';
+import type { RunTool } from '#anyhop/core/tool.js';
+import { requireCapabilities } from '#anyhop/engine/portable/capability.js';
+import { tableName } from '#anyhop/engine/portable/filter.js';
+import { guardHost } from '#anyhop/engine/portable/host.js';
+import { lockInterface } from '#anyhop/engine/portable/lock.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+
+const vips = ['203.0.113.10', '2001:db8:100::10'].map((text) => parseAddress(text)!);
+const root = 'Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\nCapAmb:\t0000000000000000\n';
+/** Tests run in parallel in one network namespace, and the lock is real. */
+const LINK = `ah${process.pid}`;
+
+interface System {
+  flags?: string[];
+  type?: string;
+  addresses?: { local: string; prefixlen: number }[];
+  routeType?: string;
+  features?: string;
+  /** Comment of a table that is in place already. */
+  stale?: string;
+  /** A command that fails, by its start. */
+  fails?: string;
+}
+
+/** A system of one interface, and everything that was run on it. */
+function fake(system: System): { run: RunTool; changes: string[] } {
+  const changes: string[] = [];
+  const run: RunTool = async (program, args, input = '') => {
+    const line = [program, ...args].join(' ');
+    const ok = (stdout = '') => ({ code: 0, stdout, stderr: '' });
+    if (system.fails !== undefined && line.startsWith(system.fails))
+      return { code: 1, stdout: '', stderr: 'it broke' };
+    if (line === 'ip -json link show') {
+      const link = {
+        ifname: LINK,
+        ifindex: 7,
+        mtu: 1500,
+        flags: system.flags ?? ['UP'],
+        link_type: system.type ?? 'ether',
+      };
+      return ok(JSON.stringify([{ ...link, address: '02:00:00:00:00:01' }]));
+    }
+    if (line === 'ip -json addr show')
+      return ok(JSON.stringify([{ ifname: LINK, addr_info: system.addresses ?? [] }]));
+    if (line.startsWith('ip -force')) {
+      const routes = input
+        .trim()
+        .split('\n')
+        .map(() => JSON.stringify([{ type: system.routeType ?? 'unicast', dev: LINK }]));
+      return ok(`${routes.join('\n')}\n`);
+    }
+    if (line === `ethtool -k ${LINK}`)
+      return ok(system.features ?? 'generic-receive-offload: on\nlarge-receive-offload: off [fixed]\n');
+    if (line === `nft list table netdev ${tableName(LINK)}`) {
+      return system.stale === undefined
+        ? { code: 1, stdout: '', stderr: 'Error: No such file or directory\n' }
+        : ok(`table netdev ${tableName(LINK)} {\n\tcomment "${system.stale}"\n}\n`);
+    }
+    changes.push(
+      line === 'nft -f -' ? (input.includes('hook ingress') ? 'nft install' : 'nft remove') : line,
+    );
+    return ok();
+  };
+  return { run, changes };
+}
+
+async function refuses(system: System, code: ErrorCode, message: RegExp): Promise<string[]> {
+  const { run, changes } = fake(system);
+  await assert.rejects(guardHost(LINK, vips, { run, processStatus: root }), (error: unknown) => {
+    assert.ok(error instanceof AnyhopError, String(error));
+    assert.equal(error.code, code);
+    assert.match(`${error.message}\n${error.hint}`, message);
+    return true;
+  });
+  return changes;
+}
+
+test('the filter is put in place before offloads go off, and both are taken back', async () => {
+  const { run, changes } = fake({});
+  const guard = await guardHost(LINK, vips, { run, processStatus: root });
+  assert.deepEqual(changes, ['nft install', `ethtool -K ${LINK} gro off`]);
+  assert.deepEqual(guard.switchedOff, ['gro']);
+  assert.equal(guard.replacedStale, false);
+  await guard.release();
+  assert.deepEqual(changes.slice(2).sort(), [`ethtool -K ${LINK} gro on`, 'nft remove'].sort());
+});
+
+test('offloads that are off already are left alone', async () => {
+  const { run, changes } = fake({ features: 'generic-receive-offload: off\nlarge-receive-offload: off\n' });
+  const guard = await guardHost(LINK, vips, { run, processStatus: root });
+  await guard.release();
+  assert.deepEqual(changes, ['nft install', 'nft remove']);
+});
+
+test('what a killed predecessor had switched off is switched on in the end', async () => {
+  const { run, changes } = fake({
+    stale: 'off: gro lro nonsense',
+    features: 'generic-receive-offload: off\nlarge-receive-offload: off\n',
+  });
+  const guard = await guardHost(LINK, vips, { run, processStatus: root });
+  assert.equal(guard.replacedStale, true);
+  assert.deepEqual(guard.switchedOff, ['gro', 'lro']);
+  await guard.release();
+  assert.ok(changes.includes(`ethtool -K ${LINK} gro on lro on`));
+});
+
+test('when an offload cannot be switched off after all, the filter is taken back and the interface is free', async () => {
+  const changes = await refuses({ fails: `ethtool -K ${LINK} gro off` }, 'ERR_TOOL', /gro off: it broke/);
+  assert.ok(changes.includes('nft remove'));
+  const lock = await lockInterface(LINK);
+  await lock.release();
+});
+
+test('refusals change nothing and say what to do', async () => {
+  const cases: [System, ErrorCode, RegExp][] = [
+    [{ flags: [] }, 'ERR_INTERFACE', /is down\nip link set .* up/],
+    [{ type: 'none' }, 'ERR_INTERFACE', /not Ethernet but of type none/],
+    [
+      { addresses: [{ local: '203.0.113.10', prefixlen: 32 }] },
+      'ERR_VIP_LOCAL',
+      /the VIP 203\.0\.113\.10 is an address of this host\n.*ip addr del 203\.0\.113\.10\/32 dev/,
+    ],
+    [{ routeType: 'local' }, 'ERR_VIP_LOCAL', /ip route get 203\.0\.113\.10 shows the local route/],
+    [
+      { features: 'large-receive-offload: on [fixed]' },
+      'ERR_INTERFACE',
+      /large-receive-offload of interface .* is on and cannot be switched off/,
+    ],
+  ];
+  for (const [system, code, message] of cases) assert.deepEqual(await refuses(system, code, message), []);
+});
+
+test('an interface that is not there is refused, and those that are there are named', async () => {
+  const { run } = fake({});
+  await assert.rejects(guardHost('nothing', vips, { run, processStatus: root }), (error: AnyhopError) => {
+    assert.equal(error.code, 'ERR_INTERFACE');
+    assert.equal(error.hint, `Ethernet interfaces here: ${LINK}.`);
+    return true;
+  });
+});
+
+test('the second of two anyhops on one interface is refused until the first has let go', async () => {
+  const first = await guardHost(LINK, vips, { run: fake({}).run, processStatus: root });
+  await refuses({}, 'ERR_INTERFACE', /another anyhop process runs on interface/);
+  await first.release();
+  const second = await guardHost(LINK, vips, { run: fake({}).run, processStatus: root });
+  await second.release();
+});
+
+test('table names of different interfaces differ, and are names that nft takes', () => {
+  const names = ['eth0', 'eth0.10', 'eth0-10', 'eth0_10', 'en@1', 'eth0_2e10'].map(tableName);
+  assert.equal(new Set(names).size, names.length);
+  for (const name of names) assert.match(name, /^[a-z][A-Za-z0-9_]*$/);
+});
+
+test('missing capabilities are named; root and ambient capabilities will do', () => {
+  const status = (uid: number, effective: bigint, ambient: bigint): string =>
+    `Uid:\t${uid}\t${uid}\t${uid}\t${uid}\nCapEff:\t${effective.toString(16).padStart(16, '0')}\nCapAmb:\t${ambient.toString(16).padStart(16, '0')}\n`;
+  const both = (1n << 12n) | (1n << 13n);
+  requireCapabilities(status(0, both, 0n));
+  requireCapabilities(status(1000, both, both));
+  assert.throws(() => requireCapabilities(status(0, 0n, 0n)), /lacks CAP_NET_ADMIN and CAP_NET_RAW/);
+  assert.throws(() => requireCapabilities(status(1000, 1n << 13n, 0n)), /lacks CAP_NET_ADMIN$/);
+  assert.throws(() => requireCapabilities(status(1000, both, 0n)), /the programs that it starts/);
+});
