@@ -2,7 +2,9 @@
 /** The command line: one file a command under src/cli; this one puts them together and turns errors into exit codes. */
 import { Command, CommanderError } from 'commander';
 import { agentCommand } from './cli/agent.js';
+import { imageCommand } from './cli/image.js';
 import { replayCommand } from './cli/replay.js';
+import { runCommand } from './cli/run.js';
 import { whichCommand } from './cli/which.js';
 import { AnyhopError, EXIT } from './core/errors.js';
 import { VERSION } from './core/version.js';
@@ -17,7 +19,7 @@ const program = new Command('anyhop')
   .exitOverride();
 
 // In the order of help: what one does first comes first.
-for (const command of [replayCommand(), whichCommand(), agentCommand()]) {
+for (const command of [runCommand(), replayCommand(), whichCommand(), imageCommand(), agentCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 

@@ -14,6 +14,19 @@ declare module 'raw-socket' {
       address: string,
       done: (error: Error | null, bytes: number) => void,
     ): this;
+    /**
+     * The native socket beneath, which sends at once instead of queueing; not documented, fixed by the pinned version.
+     * @throws Error with the kernel's reason; `done` is then not called
+     */
+    readonly wrap: {
+      send(
+        buffer: Buffer,
+        offset: number,
+        length: number,
+        address: string,
+        done: (bytes: number) => void,
+      ): void;
+    };
     pauseRecv(): this;
     setOption(level: number, option: number, value: number): void;
     close(): this;

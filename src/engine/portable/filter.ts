@@ -8,7 +8,7 @@
  * The kernel takes one VLAN tag off before the hook, so tagged packets are matched as well; behind two tags they are
  * not, and a host that both has such interfaces and forwards would handle these twice.
  */
-import { type RunTool, requireTool, toolError } from '../../core/tool.js';
+import { type RunTool, requireTool, runTool, toolError } from '../../core/tool.js';
 import type { IpAddress } from '../../packet/address.js';
 
 /** The name of an interface's table: letters and digits as they are, other characters by their code. */
@@ -39,6 +39,17 @@ export async function readFilterComment(link: string, run: RunTool): Promise<str
   if (code === 0) return /^\tcomment "(.*)"$/m.exec(stdout)?.[1] ?? '';
   if (stderr.includes('No such file or directory')) return undefined;
   throw toolError('nft', args, stderr);
+}
+
+/** Packets for the VIPs that came in since the table was put in place, by its rules' counters. */
+export async function readDroppedPackets(link: string, run: RunTool = runTool): Promise<number> {
+  const listed = JSON.parse(
+    await requireTool(run, 'nft', ['-j', 'list', 'table', 'netdev', tableName(link)]),
+  );
+  const parts: { rule?: { expr: { counter?: { packets: number } }[] } }[] = listed.nftables;
+  return parts
+    .flatMap(({ rule }) => rule?.expr ?? [])
+    .reduce((sum, { counter }) => sum + (counter?.packets ?? 0), 0);
 }
 
 function ruleset(link: string, vips: readonly IpAddress[], comment: string): string {

@@ -1,0 +1,121 @@
+/** `anyhop image`: the forwarding state that a config leads to, in words. */
+import { Command, Option } from 'commander';
+import { type Assembly, assemble, fixedWay } from '../control/assemble.js';
+import * as L from '../core/layout.gen.js';
+import { imageBackends, imageDigest, imageServices } from '../pool/inspect.js';
+import { mtuOption } from './mtu.js';
+import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+
+interface ImageOptions extends ConfigOptions, NodeOptions {
+  readonly mtu: number;
+  readonly json?: boolean;
+}
+
+export function imageCommand(): Command {
+  const command = new Command('image')
+    .summary('print the forwarding state as the packet side sees it')
+    .description(
+      'Builds the image (the flat memory that every engine reads) and prints what stands in it, with its digest. MAC ' +
+        'addresses and the MTU are assumed, since no underlay is asked; keys are not shown.',
+    )
+    .addOption(configOption())
+    .addOption(mtuOption())
+    .addOption(new Option('--json', 'print one JSON object'))
+    .addHelpText('after', '\nExample:\n  anyhop image -c anyhop.yaml --json | jq .digest')
+    .action((options: ImageOptions) => {
+      const config = loadFor('node', options);
+      const assembly = assemble(config, config.node, { generation: 1, way: fixedWay(options.mtu) });
+      const summary = summarize(assembly);
+      process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : format(summary));
+    });
+  for (const option of nodeOptions()) command.addOption(option);
+  return command;
+}
+
+type Summary = ReturnType<typeof summarize>;
+
+function summarize(assembly: Assembly) {
+  const { image, pools, serviceNames, backendNames } = assembly;
+  return {
+    digest: imageDigest(image),
+    layoutVersion: L.IMAGE_VERSION,
+    bytes: image.bytes.length,
+    generation: image.generation,
+    services: imageServices(image).map(({ vip, service, backendFirst, ...rest }) => ({
+      name: serviceNames[service],
+      vip: vip.text,
+      ...rest,
+      pool: poolOf(backendNames[backendFirst]),
+    })),
+    pools: pools.map(({ config: pool, tables }) => ({
+      name: pool.name,
+      slots: pool.tableSize,
+      layers: tables.layers,
+      mode: tables.mode,
+      ownersDigest: tables.ownersDigest,
+      alternatesDigest: tables.alternatesDigest,
+    })),
+    backends: imageBackends(image).map(({ address, source, flags, ...rest }, number) => ({
+      number,
+      name: backendNames[number],
+      address: address.text,
+      outerSource: source.text,
+      agent: (flags & L.PATH_AGENT) !== 0,
+      ...rest,
+    })),
+  };
+}
+
+function poolOf(backendName: string | undefined): string | undefined {
+  return backendName?.split('/', 1)[0];
+}
+
+function format(summary: Summary): string {
+  const lines = [
+    `image      ${summary.bytes} bytes, layout version ${summary.layoutVersion}, generation ${summary.generation}`,
+    `digest     ${summary.digest}`,
+    '',
+    ...table(
+      ['SERVICE', 'VIP', 'PORTS', 'POOL', 'HASH', 'SECOND CHANCE'],
+      summary.services.map((s) => [
+        s.name,
+        s.vip,
+        `${s.protocol} ${s.portFirst === s.portLast ? s.portFirst : `${s.portFirst}-${s.portLast}`}`,
+        s.pool ?? '',
+        s.hash,
+        s.secondChance ? 'on' : 'off',
+      ]),
+    ),
+    '',
+    ...summary.pools.flatMap((pool) => [
+      `pool ${pool.name}: ${pool.slots} slots, ${pool.layers} layers, mode ${pool.mode}`,
+      `  owners      ${pool.ownersDigest}`,
+      `  alternates  ${pool.alternatesDigest}`,
+    ]),
+    '',
+    ...table(
+      ['BACKEND', 'ADDRESS', 'OUTER SOURCE', 'MTU', 'AGENT', 'DESTINATION MAC'],
+      summary.backends.map((b) => [
+        b.name,
+        b.address,
+        b.outerSource,
+        String(b.mtu),
+        b.agent ? 'yes' : 'no',
+        b.destinationMac,
+      ]),
+    ),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column].length)),
+  );
+  return [head, ...rows].map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]))
+      .join('  ')
+      .trimEnd(),
+  );
+}

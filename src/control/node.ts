@@ -1,0 +1,117 @@
+/**
+ * One node's life: from its config to a running engine, until it is told to stop. What may fail on this machine fails
+ * before anything on it is changed.
+ */
+import type { LoadedConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import type { Engine } from '../engine/contract.js';
+import { requireCapabilities } from '../engine/portable/capability.js';
+import { PortableEngine } from '../engine/portable/engine.js';
+import { requireEthernetLink } from '../underlay/link.js';
+import { lookupRoutes } from '../underlay/route.js';
+import { type Assembly, assemble, type Way } from './assemble.js';
+
+/** Ends the run; the first one asks nicely, and nothing asks twice. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const NO_MAC = new Uint8Array(6);
+
+/**
+ * Forwards until SIGINT or SIGTERM.
+ * @throws AnyhopError when the machine lacks something; nothing is left changed then
+ */
+export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise<void> {
+  const { node } = config;
+  for (const { line, field, message } of config.warnings)
+    log.warn({ event: 'config_warning', line, field }, message);
+  requireCapabilities();
+  const link = await requireEthernetLink(node.interface);
+  const assembly = assemble(config, node, { generation: 1, mac: link.mac, way: await findWays(config) });
+  describe(assembly, log);
+
+  const engine: Engine = new PortableEngine({ interface: node.interface, log });
+  const reason =
+    node.engine === 'auto'
+      ? 'auto: the only engine of this version that moves packets on an interface'
+      : 'as configured';
+  log.info({ event: 'engine', engine: engine.name, reason }, `engine: ${engine.name} (${reason})`);
+
+  const signal = waitForSignal();
+  await engine.start(assembly.image);
+  log.info(
+    {
+      event: 'ready',
+      node: node.name,
+      interface: node.interface,
+      engine: engine.name,
+      generation: assembly.image.generation,
+    },
+    `ready: ${node.name} forwards on ${node.interface}`,
+  );
+  const why = await Promise.race([signal, engine.finished.then(() => 'the engine ended')]);
+  log.info({ event: 'stopping', why }, `stopping: ${why}`);
+  await engine.stop();
+  const counters = engine.counters;
+  log.info(
+    {
+      event: 'counters',
+      engine: await engine.engineCounters(),
+      verdicts: counters.verdictsByName(),
+      services: counters.entriesByName('services', assembly.serviceNames),
+      backends: counters.entriesByName('backends', assembly.backendNames),
+    },
+    'final counters',
+  );
+}
+
+/** The kernel's way to every backend, members of prior states included. */
+async function findWays(
+  config: LoadedConfig<'run'>,
+): Promise<(backend: { address: { text: string } }) => Way> {
+  const targets = new Map(
+    config.pools.flatMap((pool) =>
+      [...pool.backends, ...(pool.prior ?? [])].map(({ name, address }) => [
+        address.text,
+        { name: `${pool.name}/${name}`, address },
+      ]),
+    ),
+  );
+  const routes = await lookupRoutes([...targets.values()]);
+  const byAddress = new Map([...targets.keys()].map((text, index) => [text, routes[index]]));
+  return ({ address }) => {
+    const route = byAddress.get(address.text)!;
+    // This engine sends at layer 3: the kernel finds the neighbour, and the template's addresses are never seen.
+    return {
+      mtu: Math.min(route.mtu, 65535),
+      interfaceIndex: route.interfaceIndex,
+      sourceMac: route.mac ?? NO_MAC,
+      destinationMac: NO_MAC,
+      vlan: undefined,
+    };
+  };
+}
+
+function describe(assembly: Assembly, log: Logger): void {
+  for (const { config: pool, tables } of assembly.pools) {
+    const fields = {
+      event: 'pool',
+      pool: pool.name,
+      backends: pool.backends.length,
+      layers: tables.layers,
+      mode: tables.mode,
+    };
+    const digests = { owners: tables.ownersDigest, alternates: tables.alternatesDigest };
+    if (tables.mode === 'normal')
+      log.info({ ...fields, ...digests }, `pool ${pool.name}: ${pool.backends.length} backends`);
+    else
+      log.warn(
+        { ...fields, ...digests },
+        `pool ${pool.name}: no backend is both up and active; mode ${tables.mode}`,
+      );
+  }
+}
+
+function waitForSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of STOP_SIGNALS) process.once(signal, () => resolve(signal));
+  });
+}
