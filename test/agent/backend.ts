@@ -1,0 +1,159 @@
+/**
+ * A backend for the network tests: two namespaces and a veth between them. `fleet` is everybody else (forwarder and
+ * router), of which only the wire is used; `backend` has the VIPs on lo and an echo server on each service.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { inNamespace, run } from '../../scripts/lab/command.js';
+import type { LabProcess } from '../../scripts/lab/process.js';
+import { Resources } from '../../scripts/lab/resources.js';
+import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
+import { type DecodedPacket, decodeFrame } from '../packets/decode.js';
+import { CONFIG, SKIP, VIP, VIP6 } from './fixture.js';
+
+export const INTERFACE = 'underlay';
+const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
+const WIRE = fileURLToPath(new URL('./wire.js', import.meta.url));
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/** Echoes on UDP 53 and TCP 80 of both VIPs. */
+const ECHO_SERVER = `
+const { createSocket } = require('node:dgram');
+const { createServer } = require('node:net');
+let left = 4;
+const ready = () => --left === 0 && console.log('listening');
+for (const [type, vip] of [['udp4', '${VIP}'], ['udp6', '${VIP6}']]) {
+  const socket = createSocket(type);
+  socket.on('message', (data, { port, address }) => socket.send(data, port, address)).bind(53, vip, ready);
+  createServer((client) => client.on('error', () => {}).pipe(client)).listen(80, vip, ready);
+}`;
+
+/** Why the network tests cannot run here, or false. */
+export function networkSkip(): string | false {
+  if (SKIP !== false) return SKIP;
+  try {
+    createRequire(import.meta.url).resolve('cap');
+    return false;
+  } catch {
+    return 'npm cap is not installed';
+  }
+}
+
+export class Backend {
+  readonly #resources = new Resources();
+  readonly #fleet = this.#resources.addNamespace('fleet');
+  readonly #backend = this.#resources.addNamespace('backend');
+  readonly config = join(this.#resources.directory, 'agent.yaml');
+  #wire: ChildProcess | undefined;
+  readonly #received: DecodedPacket[] = [];
+  readonly #watchers = new Set<() => void>();
+
+  static async make(): Promise<Backend> {
+    const made = new Backend();
+    try {
+      await made.#setUp();
+      return made;
+    } catch (error) {
+      await made.close();
+      throw error;
+    }
+  }
+
+  async #setUp(): Promise<void> {
+    writeFileSync(this.config, CONFIG);
+    const peer = ['address', NODE_MAC, 'netns', this.#backend];
+    const link = ['ip', 'link', 'add', 'name', INTERFACE, 'address', ROUTER_MAC, 'netns', this.#fleet];
+    await run([...link, 'type', 'veth', 'peer', 'name', INTERFACE, ...peer]);
+    await this.ip('link', 'set', 'dev', 'lo', 'up');
+    await this.ip('link', 'set', 'dev', INTERFACE, 'up');
+    await run(inNamespace(this.#fleet, ['ip', 'link', 'set', 'dev', INTERFACE, 'up']));
+    // Answers go to the fleet's end, which nobody has to resolve.
+    await this.ip('addr', 'add', '10.1.0.11/8', 'dev', INTERFACE);
+    await this.ip('addr', 'add', 'fd00:1::11/16', 'dev', INTERFACE, 'nodad');
+    await this.ip('addr', 'add', `${VIP}/32`, 'dev', 'lo');
+    await this.ip('addr', 'add', `${VIP6}/128`, 'dev', 'lo', 'nodad');
+    for (const gateway of ['10.0.0.1', 'fd00::1']) {
+      await this.ip('neigh', 'add', gateway, 'lladdr', ROUTER_MAC, 'dev', INTERFACE);
+      await this.ip('route', 'add', 'default', 'via', gateway, 'dev', INTERFACE);
+    }
+    // The wire shows answers before any hardware would have filled in their checksums.
+    await run(inNamespace(this.#backend, ['ethtool', '-K', INTERFACE, 'tx', 'off']));
+    const server = await this.#start('echo', ['-e', ECHO_SERVER]);
+    await server.waitForLine((line) => line === 'listening', 'listening', ANSWER_TIMEOUT_MS);
+    await this.#openWire();
+  }
+
+  async #openWire(): Promise<void> {
+    const filter = `ether src ${NODE_MAC} and (tcp or udp)`;
+    const [program, ...args] = inNamespace(this.#fleet, [process.execPath, WIRE, INTERFACE, filter]);
+    const wire = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#wire = wire;
+    await new Promise<void>((resolve, reject) => {
+      wire.once('error', reject);
+      wire.once('close', () => reject(new Error('the wire did not open')));
+      createInterface({ input: wire.stdout }).on('line', (line) => {
+        if (line === 'open') return resolve();
+        const { packet } = decodeFrame(Uint8Array.from(Buffer.from(line, 'hex')));
+        if (packet !== undefined) this.#received.push(packet);
+        for (const watcher of this.#watchers) watcher();
+      });
+    });
+  }
+
+  #start(name: string, args: readonly string[]): Promise<LabProcess> {
+    return this.#resources.startProcess(name, this.#backend, [process.execPath, ...args]);
+  }
+
+  /** Runs `ip` on the backend. */
+  ip(...args: string[]): Promise<string> {
+    return run(inNamespace(this.#backend, ['ip', ...args]));
+  }
+
+  /** Runs `anyhop agent` on the backend; does not wait for it. */
+  startAgent(...options: string[]): Promise<LabProcess> {
+    return this.#start('agent', [MAIN, 'agent', '-c', this.config, '--interface', INTERFACE, ...options]);
+  }
+
+  /** The XDP program on an interface of the backend, as `ip` tells it; undefined when there is none. */
+  async xdp(
+    networkInterface: string = INTERFACE,
+  ): Promise<{ mode: number; prog: { name: string } } | undefined> {
+    return JSON.parse(await this.ip('-j', '-d', 'link', 'show', 'dev', networkInterface))[0].xdp;
+  }
+
+  /** A frame from the fleet. */
+  send(frame: Uint8Array): void {
+    this.#wire?.stdin?.write(`${Buffer.from(frame).toString('hex')}\n`);
+  }
+
+  /** The first packet, past or future, that the backend sent and `wanted` accepts; it is then forgotten. */
+  async answer(what: string, wanted: (packet: DecodedPacket) => boolean): Promise<DecodedPacket> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        const index = this.#received.findIndex(wanted);
+        if (index < 0) return;
+        finish();
+        resolve(this.#received.splice(index, 1)[0]);
+      };
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(look);
+      };
+      const timer = setTimeout(() => {
+        finish();
+        reject(new Error(`no ${what} within ${ANSWER_TIMEOUT_MS} ms`));
+      }, ANSWER_TIMEOUT_MS);
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#wire?.kill();
+    await this.#resources.close();
+  }
+}

@@ -1,0 +1,137 @@
+/** The agent on a real interface: frames on a wire reach sockets on the VIP, and nothing stays behind. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { frame, gre, type Layer, payload, tcp, udp } from '../packets/build.js';
+import type { DecodedPacket } from '../packets/decode.js';
+import { Backend, INTERFACE, networkSkip } from './backend.js';
+import { CLIENT, CLIENT6, inner4, inner6, outer4, outer6, VIP, VIP6 } from './fixture.js';
+
+const READY_TIMEOUT_MS = 20_000;
+/** `mode` of ip -j: in the driver, or before the stack. */
+const IP_XDP_NATIVE = 1;
+const IP_XDP_GENERIC = 2;
+
+describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
+  let backend: Backend;
+  before(async () => {
+    backend = await Backend.make();
+  });
+  after(() => backend?.close());
+
+  const FLOWS = [
+    { name: 'IPv4', outer: outer4, inner: inner4, client: CLIENT, vip: VIP },
+    { name: 'IPv6', outer: outer6, inner: inner6, client: CLIENT6, vip: VIP6 },
+  ] as const;
+
+  /** Whether a UDP datagram through the tunnel is answered with the same text, straight from the VIP. */
+  async function echo(sport: number, outer: Layer, flow: (typeof FLOWS)[number]): Promise<void> {
+    const text = `datagram ${sport}`;
+    backend.send(frame({}, outer, gre(), flow.inner(), udp({ sport, dport: 53 }), payload(text)));
+    const answer = await backend.answer(
+      `answer to ${text}`,
+      ({ transport }) => transport?.kind === 'udp' && transport.dport === sport,
+    );
+    assert.deepEqual([answer.src, answer.dst], [flow.vip, flow.client]);
+    assert.equal(data(answer), text);
+  }
+
+  test('delivers UDP and TCP in all four family mixes and takes its program off when stopped', async () => {
+    const agent = await backend.startAgent();
+    const ready = await agent.waitForEvent('ready', READY_TIMEOUT_MS);
+    assert.deepEqual([ready['interface'], ready['mode'], ready['replaced']], [INTERFACE, 'native', false]);
+    assert.equal((await backend.xdp())?.mode, IP_XDP_NATIVE);
+
+    let sport = 40000;
+    for (const { outer } of FLOWS) for (const flow of FLOWS) await echo(sport++, outer(), flow);
+    for (const flow of FLOWS) await tcpEcho(sport++, flow);
+    const stranger = outer4({ src: '192.0.2.66' });
+    backend.send(frame({}, stranger, gre(), inner4(), udp({ sport, dport: 53 })));
+    await echo(sport + 1, outer4(), FLOWS[0]);
+
+    assert.deepEqual(await agent.stop(), { code: 0, signal: null });
+    assert.equal(await backend.xdp(), undefined);
+    const { verdicts } = agent.events.find(({ event }) => event === 'counters') as unknown as {
+      verdicts: Record<string, number>;
+    };
+    // 4 + 1 datagrams; SYN and data for each TCP flow.
+    assert.deepEqual([verdicts['delivered'], verdicts['drop_stranger']], [5 + 2 * 2, 1]);
+  });
+
+  /** What a TCP or UDP packet carries, as text. */
+  const data = ({ transport }: DecodedPacket): string =>
+    transport?.kind === 'udp' || transport?.kind === 'tcp' ? Buffer.from(transport.data).toString() : '';
+
+  /** SYN, then data, each through the tunnel; the kernel's answers come back bare. */
+  async function tcpEcho(sport: number, { inner, outer }: (typeof FLOWS)[number]): Promise<void> {
+    const segment = (o: Partial<Parameters<typeof tcp>[0]>, ...rest: Layer[]): void =>
+      backend.send(frame({}, outer(), gre({ key: 9 }), inner(), tcp({ sport, dport: 80, ...o }), ...rest));
+    const fromServer = (packet: DecodedPacket): boolean =>
+      packet.transport?.kind === 'tcp' && packet.transport.dport === sport;
+    segment({ flags: ['syn'], sequence: 1000, acknowledgment: 0 });
+    const synAck = await backend.answer('SYN-ACK', fromServer);
+    const header = Buffer.from(synAck.payload);
+    assert.equal(header[13], 0x12);
+    segment(
+      { flags: ['ack', 'psh'], sequence: 1001, acknowledgment: header.readUInt32BE(4) + 1 },
+      payload('hello'),
+    );
+    await backend.answer('echo', (packet) => fromServer(packet) && data(packet) === 'hello');
+  }
+
+  test('goes on delivering when it is killed, and the next agent takes over', async () => {
+    const first = await backend.startAgent();
+    await first.waitForEvent('ready', READY_TIMEOUT_MS);
+
+    const rival = await backend.startAgent();
+    assert.equal((await rival.exited).code, 3);
+    assert.match(rival.tail(), /another anyhop agent runs on underlay/);
+    await echo(41000, outer4(), FLOWS[0]);
+
+    first.kill();
+    await first.exited;
+    assert.equal((await backend.xdp())?.prog.name, 'anyhop_agent');
+    await echo(41001, outer4(), FLOWS[0]);
+
+    const second = await backend.startAgent();
+    const ready = await second.waitForEvent('ready', READY_TIMEOUT_MS);
+    assert.equal(ready['replaced'], true);
+    await echo(41002, outer4(), FLOWS[0]);
+    assert.deepEqual(await second.stop('SIGINT'), { code: 0, signal: null });
+    assert.equal(await backend.xdp(), undefined);
+  });
+
+  test('says so and ends when its program is taken off', async () => {
+    const agent = await backend.startAgent();
+    await agent.waitForEvent('ready', READY_TIMEOUT_MS);
+    await backend.ip('link', 'set', 'dev', INTERFACE, 'xdp', 'off');
+    assert.equal((await agent.exited).code, 1);
+    assert.ok(agent.events.some(({ event }) => event === 'lost'));
+  });
+
+  test('falls back to generic XDP where the driver has none, and says so', async () => {
+    const agent = await backend.startAgent('--interface', 'lo');
+    const ready = await agent.waitForEvent('ready', READY_TIMEOUT_MS);
+    assert.equal(ready['mode'], 'generic');
+    assert.equal((await backend.xdp('lo'))?.mode, IP_XDP_GENERIC);
+    assert.ok(
+      agent.events.some(({ event, msg }) => event === 'environment' && /native XDP/.test(String(msg))),
+    );
+    assert.equal((await agent.stop()).code, 0);
+    assert.equal(await backend.xdp('lo'), undefined);
+  });
+
+  test('--check says what keeps this host from being a backend', async () => {
+    const fine = await backend.startAgent('--check', '--json');
+    assert.equal((await fine.exited).code, 0);
+    // The second IPv4 VIP of the config is not there.
+    const { ready, findings } = JSON.parse(fine.lines[0]);
+    assert.equal(ready, true);
+    assert.deepEqual(
+      findings.map(({ hint }: { hint: string }) => hint),
+      ['ip addr add 203.0.113.20/32 dev lo'],
+    );
+    const wrong = await backend.startAgent('--check', '--interface', 'eth9');
+    assert.equal((await wrong.exited).code, 3);
+    assert.match(wrong.tail(), /error: there is no interface eth9\n.*there are: lo, underlay/);
+  });
+});
