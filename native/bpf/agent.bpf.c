@@ -163,6 +163,24 @@ static __always_inline __u32 combine_ecn(__u32 outer, __u32 inner)
 	return outer == ECN_ECT1 && inner == ECN_ECT0 ? ECN_ECT1 : ECN_NONE;
 }
 
+/* Where a cursor can be at most, in bytes from the start of the frame: behind Ethernet, IPv4 or IPv6 without options,
+ * and GRE; behind the inner IP headers. Their sum and one more walk stay below the verifier's 65535. */
+#define INNER_MAX 128u
+#define TRANSPORT_MAX 20479u
+
+/* Makes the verifier forget by which way the cursor came here. It then checks what follows once and not for each
+ * number of VLAN tags, outer family, key and extension header: 360,000 steps become 54,000. */
+static __always_inline int settle(struct anyhop_cursor *c, const __u8 *frame, __u32 max)
+{
+	__u64 offset = (__u64)(c->at - frame);
+
+	asm volatile("" : "+r"(offset));
+	if (offset > max)
+		return 0;
+	c->at = frame + offset;
+	return 1;
+}
+
 /* GRE of a sender outside the fleet; the cursor stands behind the outer header. Linux's own tunnels take a checksum,
  * a key and a sequence number, so these are stepped over; what they refuse, or what carries no bare IP, passes. */
 static __always_inline int judge_stranger(struct anyhop_cursor *c, const struct anyhop_ip *outer)
@@ -184,21 +202,22 @@ static __always_inline int judge_stranger(struct anyhop_cursor *c, const struct 
 	return find_vip(c->at + (family == 4 ? 16 : 24), family) ? VERDICT(DROP_STRANGER) : VERDICT(PASS_OTHER_TUNNEL);
 }
 
-/* TCP or UDP; the cursor stands at its header, of which `left` bytes belong to the packet. */
-static __always_inline int judge_transport(struct anyhop_cursor *c, const struct anyhop_ip *inner, __u32 left, __u32 row)
+/* TCP or UDP; the cursor stands at its header, and the packet ends at `last`. */
+static __always_inline int judge_transport(struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *last,
+					   __u32 row)
 {
-	__u32 size = inner->protocol == ANYHOP_IP_TCP ? 20 : 8;
+	long size = inner->protocol == ANYHOP_IP_TCP ? 20 : 8;
 
 	if (inner->fragment == ANYHOP_LATER)
 		return row ? VERDICT(DELIVERED_FRAGMENT) : VERDICT(DROP_NO_SERVICE);
 	/* A first fragment too short for the header is an attack (RFC 1858 section 3). */
-	if (left < size || !anyhop_fits(c, 4))
+	if (last - c->at < size || !anyhop_fits(c, 4))
 		return VERDICT(DROP_TRUNCATED);
 	return is_service(row, anyhop_load16(c->at + 2)) ? VERDICT(DELIVERED) : VERDICT(DROP_NO_SERVICE);
 }
 
 /* Errors follow the flow that they quote, whose source is the VIP: without them path MTU discovery breaks. */
-static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyhop_ip *inner, __u32 left,
+static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *last,
 				      const struct anyhop_agent_vip *vip)
 {
 	struct anyhop_ip quoted = {};
@@ -207,7 +226,7 @@ static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyh
 
 	if (inner->fragment != ANYHOP_WHOLE)
 		return VERDICT(DROP_ICMP_FRAGMENT);
-	if (left < 8 || !anyhop_fits(c, 8))
+	if (last - c->at < 8 || !anyhop_fits(c, 8))
 		return VERDICT(DROP_TRUNCATED);
 	type = c->at[0];
 	c->at += 8;
@@ -223,34 +242,35 @@ static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyh
 		protocol = anyhop_parse_ipv6(c, &quoted);
 	}
 	if ((protocol != ANYHOP_IP_TCP && protocol != ANYHOP_IP_UDP) || quoted.fragment == ANYHOP_LATER ||
-	    left < 8 + quoted.header_length + 8 || !anyhop_fits(c, 8) ||
+	    last - c->at < 8 || !anyhop_fits(c, 8) ||
 	    !same_address(quoted.source, inner->destination, inner->family) ||
 	    !is_service(row_of(vip, (__u32)protocol), anyhop_load16(c->at)))
 		return VERDICT(DROP_ICMP_UNMATCHED);
 	return VERDICT(DELIVERED_ICMP_ERROR);
 }
 
-/* The packet inside the fleet's GRE, of which `room` bytes belong to the tunnel. */
-static __always_inline int judge_inner(struct anyhop_cursor *c, struct anyhop_ip *inner, int type, __u32 room)
+/* The packet inside the fleet's GRE, which ends at `end`. */
+static __always_inline int judge_inner(struct anyhop_cursor *c, struct anyhop_ip *inner, int type, const __u8 *frame,
+				       const __u8 *end)
 {
+	const __u8 *start = c->at, *last;
 	int protocol = anyhop_parse_ip(c, inner, type);
 	const struct anyhop_agent_vip *vip;
-	__u32 left;
 
-	if (inner->family == 0 || inner->length > room)
+	if (inner->family == 0 || (long)inner->length > end - start)
 		return VERDICT(DROP_INNER_LENGTH);
 	if (protocol < 0)
 		return VERDICT(DROP_INNER_EXTENSION_HEADER);
-	if (inner->length < inner->header_length)
+	last = start + inner->length;
+	if (last < c->at || !settle(c, frame, TRANSPORT_MAX))
 		return VERDICT(DROP_INNER_LENGTH);
-	left = inner->length - inner->header_length;
 	vip = find_vip(inner->destination, inner->family);
 	if (!vip)
 		return VERDICT(DROP_NOT_VIP);
 	if (protocol == ANYHOP_IP_TCP || protocol == ANYHOP_IP_UDP)
-		return judge_transport(c, inner, left, row_of(vip, (__u32)protocol));
+		return judge_transport(c, inner, last, row_of(vip, (__u32)protocol));
 	if (protocol == (inner->family == 4 ? ANYHOP_IP_ICMP : ANYHOP_IP_ICMPV6))
-		return judge_icmp(c, inner, left, vip);
+		return judge_icmp(c, inner, last, vip);
 	return VERDICT(DROP_PROTOCOL);
 }
 
@@ -278,8 +298,10 @@ static __always_inline int judge_fleet(struct anyhop_cursor *c, const __u8 *star
 	if (!anyhop_fits(c, size) || outer->length < outer->header_length + size)
 		return VERDICT(DROP_OUTER_LENGTH);
 	c->at += size;
+	if (!settle(c, frame, INNER_MAX))
+		return VERDICT(DROP_OUTER_LENGTH);
 	found->offset = (__u32)(c->at - frame);
-	verdict = judge_inner(c, &inner, (int)type, outer->length - outer->header_length - size);
+	verdict = judge_inner(c, &inner, (int)type, frame, start + outer->length);
 	found->family = inner.family;
 	found->ecn = combine_ecn(outer->ecn, inner.ecn);
 	if (verdict <= VERDICT(DELIVERED_ICMP_ERROR) && found->ecn == ECN_DROP)
