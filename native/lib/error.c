@@ -71,17 +71,19 @@ void anyhop_error_start(void)
 	libbpf_set_print(on_print);
 }
 
-/* Says what failed and returns the code (a negative errno), so that callers write `return anyhop_error_is(...)`. */
+/* Says what failed and returns the code (a negative errno or error of libbpf), so that callers write `return anyhop_error_is(...)`. */
 int anyhop_error_is(int code, const char *format, ...)
 {
 	va_list arguments;
+	char reason[128];
 	int used;
 
+	libbpf_strerror(code, reason, sizeof(reason)); /* knows errno and libbpf's own numbers */
 	va_start(arguments, format);
 	used = vsnprintf(what, sizeof(what), format, arguments);
 	va_end(arguments);
 	if (used > 0 && (size_t)used < sizeof(what))
-		snprintf(what + used, sizeof(what) - (size_t)used, ": %s", strerror(-code));
+		snprintf(what + used, sizeof(what) - (size_t)used, ": %s", reason);
 	return code;
 }
 

@@ -139,10 +139,13 @@ function checkAttached(name: string, index: number, system: System, fail: Report
   const attached = system.attachedXdp(index);
   if (attached?.name === AGENT_PROGRAM) return attached;
   if (attached !== undefined) {
+    const off = `ip link set dev ${name} ${attached.mode === 'generic' ? 'xdpgeneric' : 'xdp'} off`;
     fail(
       'ERR_INTERFACE',
       `${name} has an XDP program already: ${attached.name ?? 'name unknown'} (id ${attached.id}, ${attached.mode})`,
-      `if nobody needs it: ip link set dev ${name} ${attached.mode === 'generic' ? 'xdpgeneric' : 'xdp'} off`,
+      attached.name === undefined
+        ? `CAP_SYS_ADMIN lets this agent see, and replace, what a killed agent left; or, if nobody needs it: ${off}`
+        : `if nobody needs it: ${off}`,
     );
   }
   return undefined;

@@ -34,19 +34,20 @@ function openLibrary(): void {
       hint: 'run `make build`',
     });
   }
+  const text = Buffer.alloc(LAYOUT_BYTES_MAX);
+  let length: number;
   try {
     open({ library: LIBRARY, path });
+    length = invoke('anyhop_layout', [text, text.length]);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new AnyhopError('ERR_NATIVE', `the native library cannot be opened: ${reason}`, {
-      hint: reason.includes('libbpf')
+    throw new AnyhopError('ERR_NATIVE', `the native library ${path} cannot be used: ${reason}`, {
+      hint: reason.startsWith('libbpf')
         ? 'install libbpf (Debian: apt-get install libbpf1)'
-        : 'build it on this machine with `make clean build`',
+        : 'build it on this machine: make clean build',
       cause,
     });
   }
-  const text = Buffer.alloc(LAYOUT_BYTES_MAX);
-  const length = invoke('anyhop_layout', [text, text.length]);
   const digest = createHash('sha256')
     .update(text.subarray(0, Math.max(0, length)))
     .digest('hex');

@@ -145,7 +145,9 @@ test("a foreign XDP program is refused, an agent's own is to be replaced", () =>
     'eth0 has an XDP program already: katran (id 7, generic)',
     'if nobody needs it: ip link set dev eth0 xdpgeneric off',
   ]);
-  assert.match(onlyFinding(attached(undefined))[2], /name unknown \(id 7, native\)/);
+  const [, , message, hint] = onlyFinding(attached(undefined));
+  assert.match(message, /name unknown \(id 7, native\)/);
+  assert.match(hint, /CAP_SYS_ADMIN .* ip link set dev eth0 xdp off/);
   assert.deepEqual(findings(attached('anyhop_agent')), []);
 });
 

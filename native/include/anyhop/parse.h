@@ -7,8 +7,8 @@
  *  - Nothing here judges. A header that is odd but readable is reported in anyhop_ip, and the caller decides:
  *    a forwarder, an agent and an ICMP quote have different rules.
  *  - Lengths come from the IP header and may promise more than there is; compare them with anyhop_left.
- *  - The verifier needs every pointer to stay near: a walk moves at most 8 x 2048 bytes, so that three walks in a
- *    row (outer, inner, embedded) stay below its 65535.
+ *  - The verifier needs every pointer to stay within 65535 bytes of the frame's start, and counts the most that each
+ *    step could move: a walk over extension headers counts for some 18,000.
  */
 #ifndef ANYHOP_PARSE_H
 #define ANYHOP_PARSE_H
