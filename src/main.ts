@@ -2,9 +2,11 @@
 /** The command line: one file a command under src/cli; this one puts them together and turns errors into exit codes. */
 import { Command, CommanderError } from 'commander';
 import { agentCommand } from './cli/agent.js';
+import { checkCommand } from './cli/check.js';
 import { imageCommand } from './cli/image.js';
 import { replayCommand } from './cli/replay.js';
 import { runCommand } from './cli/run.js';
+import { schemaCommand } from './cli/schema.js';
 import { whichCommand } from './cli/which.js';
 import { AnyhopError, EXIT } from './core/errors.js';
 import { VERSION } from './core/version.js';
@@ -19,9 +21,23 @@ const program = new Command('anyhop')
   .exitOverride();
 
 // In the order of help: what one does first comes first.
-for (const command of [runCommand(), replayCommand(), whichCommand(), imageCommand(), agentCommand()]) {
+for (const command of [
+  checkCommand(),
+  runCommand(),
+  replayCommand(),
+  whichCommand(),
+  imageCommand(),
+  agentCommand(),
+  schemaCommand(),
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
+
+// `anyhop schema | head` is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(EXIT.ok);
+});
 
 try {
   await program.parseAsync();

@@ -38,10 +38,12 @@ export function nodeOptions(): Option[] {
   return [
     new Option('--name <name>', 'name of this node, instead of the one in the file (env: ANYHOP_NODE_NAME)'),
     interfaceOption(),
+    // One value each time: a greedy option would swallow the arguments of `replay`.
     new Option(
-      '--source <address...>',
-      'outer source address or prefix, one IPv4 and/or one IPv6, instead of those in the file (env: ANYHOP_SOURCE)',
-    ),
+      '--source <address>',
+      'outer source address or prefix, instead of those in the file; give it twice (or with a comma) for one IPv4 ' +
+        'and one IPv6 (env: ANYHOP_SOURCE)',
+    ).argParser((value: string, before: readonly string[] = []) => [...before, value]),
   ];
 }
 

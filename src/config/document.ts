@@ -48,7 +48,6 @@ export class ConfigDocument {
       schema: 'core',
       stringKeys: true,
       prettyErrors: false,
-      logLevel: 'silent',
       lineCounter: this.#lines,
     });
     this.#refuseSyntaxErrors();

@@ -59,7 +59,7 @@ const networkInterface = text(INTERFACE_EXPECTED, INTERFACE_PATTERN);
 const address = z
   .string({ error: ADDRESS_EXPECTED })
   .refine((value) => parseAddress(value) !== undefined, { error: ADDRESS_EXPECTED })
-  .meta({ anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] });
+  .meta({ anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }], pattern: '^[0-9A-Fa-f:.]+$' });
 const prefix = z
   .string({ error: PREFIX_EXPECTED })
   .refine((value) => parsePrefix(value) !== undefined, { error: PREFIX_EXPECTED })
@@ -77,7 +77,13 @@ const node = z
         .describe('What moves packets; auto picks the fastest that the interface and the kernel take.'),
       source: z
         .union(
-          [prefix, z.array(prefix, { error: PREFIX_EXPECTED }).min(1, { error: 'one or two entries' })],
+          [
+            prefix,
+            z
+              .array(prefix, { error: PREFIX_EXPECTED })
+              .min(1, { error: 'an IPv4 entry, an IPv6 entry, or both' })
+              .meta({ maxItems: 2 }),
+          ],
           {
             error: `${PREFIX_EXPECTED}, or a list of one IPv4 and one IPv6 entry`,
           },

@@ -18,9 +18,9 @@ export type Partially<T> = T extends readonly (infer U)[]
 /** Reports every field of the wrong shape and gives back the file's value without them. */
 export function checkShape(document: ConfigDocument, report: Report): Partially<ConfigInput> | undefined {
   const result = configSchema.safeParse(document.value);
-  const value = { root: document.value };
   const refused = new Set(document.problems.map((problem) => problem.field));
-  for (const issue of (result.error?.issues ?? []).map(specific)) {
+  const issues = (result.error?.issues ?? []).map(specific);
+  for (const issue of issues) {
     const path = issue.path as FieldPath;
     if (issue.code === 'unrecognized_keys') {
       for (const key of issue.keys) report([...path, key], unknownKeyMessage(path, key), 'key');
@@ -29,7 +29,11 @@ export function checkShape(document: ConfigDocument, report: Report): Partially<
     // An alias or number that the document refused says all there is to say.
     const isRefused = refused.has(formatPath(path)) && typeof valueAt(document.value, path) !== 'string';
     if (!isRefused) report(path, issueMessage(document, issue));
-    takeOut(value, ['root', ...path]);
+  }
+  // Only now: the messages above tell what stands in the file.
+  const value = { root: document.value };
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') takeOut(value, ['root', ...(issue.path as FieldPath)]);
   }
   return value.root as Partially<ConfigInput> | undefined;
 }

@@ -9,6 +9,8 @@ export const DUPLICATE_KEY: ErrorCode = 'DUPLICATE_KEY';
 
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   BAD_ALIAS: 'found a broken alias; text that begins with "*" or "&" must be in quotes',
+  BAD_COLLECTION_TYPE:
+    'found a list or mapping that does not fit its YAML tag; tags are not used in this file: remove it',
   BAD_DIRECTIVE: 'found a YAML directive that is not understood; a line that begins with "%" must go',
   BAD_DQ_ESCAPE: 'found an unknown escape after "\\" in double quotes; write "\\\\" for one backslash',
   BAD_INDENT: 'found wrong indentation or a list or mapping that is not closed; align it with its neighbours',
@@ -26,6 +28,8 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
   NON_STRING_KEY: 'found a key that is a list, a mapping or an alias; expected text',
   RESOURCE_EXHAUSTION: 'lists or mappings are nested too deeply to be read',
   TAB_AS_INDENT: 'found a tab in the indentation; YAML takes spaces alone',
+  TAG_RESOLVE_FAILED:
+    'found a value that does not fit its YAML tag; tags are not used in this file: remove it',
   UNEXPECTED_TOKEN: 'found something that does not belong here; check brackets, quotes and indentation',
 };
 

@@ -1,0 +1,128 @@
+/** `anyhop check`: is this config good, and what would the node do with it? Touches nothing but the files it reads. */
+import { Command } from 'commander';
+import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
+import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
+import { EXIT } from '../core/errors.js';
+import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+
+interface CheckOptions extends ConfigOptions, NodeOptions {
+  readonly agent?: boolean;
+  readonly json?: boolean;
+}
+
+export function checkCommand(): Command {
+  const command = new Command('check')
+    .description('check a config file and print what the node would do')
+    .addOption(configOption())
+    .option('--agent', 'check for `anyhop agent`: no node and no secret are needed, the section agent is')
+    .option('--json', 'print JSON: {ok, warnings, summary}, or {ok, problems}');
+  for (const option of nodeOptions()) command.addOption(option);
+  return command
+    .addHelpText(
+      'after',
+      `
+Example: check a new file before it replaces the old one.
+
+  anyhop check -c new.yaml && mv new.yaml /etc/anyhop/anyhop.yaml
+
+Every problem is listed with its place, file:line:column. Exit code 0 when the file is good (warnings included),
+2 when it is not.`,
+    )
+    .action((options: CheckOptions) => check(options));
+}
+
+function check(options: CheckOptions): void {
+  try {
+    const { warnings, ...config } = loadFor(options.agent ? 'agent' : 'node', options);
+    const summary = summarize(config);
+    if (options.json) printJson({ ok: true, warnings, summary });
+    else process.stdout.write(formatSummary(config.file, summary, warnings));
+  } catch (error) {
+    if (!(error instanceof ConfigError) || !options.json) throw error;
+    printJson({ ok: false, problems: error.problems });
+    process.exitCode = EXIT.usage;
+  }
+}
+
+function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+function formatSummary(file: string, summary: ConfigSummary, warnings: readonly ConfigProblem[]): string {
+  const lines = [`${file}: good`];
+  const { node, agent } = summary;
+  if (node !== undefined) {
+    const networkInterface = node.interface ?? 'not set (run needs --interface)';
+    lines.push('', `node ${node.name}: interface ${networkInterface}, engine ${node.engine}`);
+    lines.push(`  GRE from ${node.source.join(' and ')}`);
+    if (node.secondChancePrefix !== undefined) {
+      lines.push(`  second chance names IPv6 backends under ${node.secondChancePrefix}`);
+    }
+  }
+  if (agent !== undefined) {
+    lines.push('', `agent: interface ${agent.interface ?? 'not set (agent needs --interface)'}`);
+    lines.push(`  GRE accepted from ${agent.forwarders.join(', ')} and from backends`);
+  }
+  for (const pool of summary.pools) lines.push('', ...formatPool(pool));
+  if (summary.services.length > 0) lines.push('', 'services');
+  lines.push(
+    ...table(
+      summary.services.map((service) => [
+        service.name,
+        `${service.vip} ${service.protocol} ${service.port}`,
+        `to pool ${service.pool}`,
+        `by ${service.hash}`,
+        `second chance ${service.secondChance ? 'on' : 'off'}`,
+      ]),
+    ),
+  );
+  if (warnings.length > 0)
+    lines.push('', 'warnings', ...warnings.map((warning) => `  ${formatProblem(warning)}`));
+  return `${lines.join('\n')}\n`;
+}
+
+function formatPool(pool: PoolSummary): string[] {
+  const panic = pool.panicThreshold > 0 ? `, all count as up below ${percent(pool.panicThreshold)} up` : '';
+  const rows = pool.backends.map((backend) => [
+    backend.name,
+    backend.address,
+    `weight ${backend.weight}`,
+    backend.state,
+    `${percent(backend.share)} of new flows`,
+    backend.agent ? 'agent' : 'plain tunnel',
+  ]);
+  const lines = [
+    `pool ${pool.name}: ${pool.backends.length} backends, ${pool.tableSize} slots${panic}`,
+    ...table(rows),
+  ];
+  if (pool.prior !== undefined) {
+    lines.push('  prior state:');
+    lines.push(
+      ...table(
+        pool.prior.map((member) => [
+          member.name,
+          member.address,
+          `weight ${member.weight}`,
+          member.state,
+          member.health,
+        ]),
+      ),
+    );
+  }
+  return lines;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+/** Rows as aligned columns, indented. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  }
+  return rows.map((row) =>
+    `  ${row.map((cell, column) => cell.padEnd(widths[column])).join('  ')}`.trimEnd(),
+  );
+}

@@ -1,0 +1,112 @@
+/** What a config makes a node do, as plain values without the secret: for `anyhop check`. */
+import type { IpPrefix } from '../packet/address.js';
+import { formatPorts } from './ports.js';
+import type { BackendConfig, Config, PoolConfig, PriorBackendConfig } from './types.js';
+
+export interface ConfigSummary {
+  readonly node?: {
+    readonly name: string;
+    readonly interface?: string;
+    readonly engine: string;
+    readonly source: readonly string[];
+    readonly secondChancePrefix?: string;
+  };
+  readonly agent?: { readonly interface?: string; readonly forwarders: readonly string[] };
+  readonly pools: readonly PoolSummary[];
+  readonly services: readonly ServiceSummary[];
+}
+
+export interface PoolSummary {
+  readonly name: string;
+  readonly tableSize: number;
+  readonly panicThreshold: number;
+  readonly backends: readonly BackendSummary[];
+  readonly prior?: readonly (Omit<BackendSummary, 'share'> & { readonly health: string })[];
+}
+
+export interface BackendSummary {
+  readonly name: string;
+  readonly address: string;
+  readonly weight: number;
+  readonly state: string;
+  readonly agent: boolean;
+  /** Of the pool's new flows while every backend is up, 0 to 1. */
+  readonly share: number;
+}
+
+export interface ServiceSummary {
+  readonly name: string;
+  readonly vip: string;
+  readonly protocol: string;
+  /** `80` or `8000-8999`. */
+  readonly port: string;
+  readonly pool: string;
+  readonly hash: string;
+  readonly secondChance: boolean;
+}
+
+export function summarize(config: Config): ConfigSummary {
+  const { node, agent } = config;
+  return {
+    ...(node && {
+      node: {
+        name: node.name,
+        ...(node.interface !== undefined && { interface: node.interface }),
+        engine: node.engine,
+        source: [node.source4, node.source6].flatMap((prefix) =>
+          prefix === undefined ? [] : shortText(prefix),
+        ),
+        ...(node.secondChancePrefix && { secondChancePrefix: node.secondChancePrefix.text }),
+      },
+    }),
+    ...(agent && {
+      agent: {
+        ...(agent.interface !== undefined && { interface: agent.interface }),
+        forwarders: agent.forwarders.map(shortText),
+      },
+    }),
+    pools: config.pools.map(summarizePool),
+    services: config.services.map((service) => ({
+      name: service.name,
+      vip: service.vip.text,
+      protocol: service.protocol,
+      port: formatPorts({ first: service.portFirst, last: service.portLast }),
+      pool: service.pool,
+      hash: service.hash,
+      secondChance: service.secondChance,
+    })),
+  };
+}
+
+/** A prefix of full length as the address that it is. */
+function shortText(prefix: IpPrefix): string {
+  return prefix.length === prefix.address.bytes.length * 8 ? prefix.address.text : prefix.text;
+}
+
+function summarizePool(pool: PoolConfig): PoolSummary {
+  const shareOf = shares(pool.backends);
+  return {
+    name: pool.name,
+    tableSize: pool.tableSize,
+    panicThreshold: pool.panicThreshold,
+    backends: pool.backends.map((backend) => ({ ...summarizeBackend(backend), share: shareOf(backend) })),
+    ...(pool.prior && { prior: pool.prior.map(summarizePrior) }),
+  };
+}
+
+function summarizePrior(backend: PriorBackendConfig) {
+  return { ...summarizeBackend(backend), health: backend.health };
+}
+
+function summarizeBackend({ name, address, weight, state, agent }: BackendConfig) {
+  return { name, address: address.text, weight, state, agent };
+}
+
+/** By weight among the active backends; when there is none, the draining ones own (DESIGN.md, "Resolving"). */
+function shares(backends: readonly BackendConfig[]): (backend: BackendConfig) => number {
+  const weightOf = (state: string) =>
+    backends.reduce((sum, backend) => sum + (backend.state === state ? backend.weight : 0), 0);
+  const owning = weightOf('active') > 0 ? 'active' : 'draining';
+  const total = Math.max(1, weightOf(owning));
+  return (backend) => (backend.state === owning ? backend.weight / total : 0);
+}
