@@ -96,7 +96,7 @@ function formatPool(pool: PoolSummary): string[] {
     ...table(rows),
   ];
   if (pool.prior !== undefined) {
-    lines.push('  prior state:');
+    lines.push('  prior state');
     lines.push(
       ...table(
         pool.prior.map((member) => [

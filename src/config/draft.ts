@@ -22,6 +22,8 @@ export interface DraftNode {
   readonly interface: string | undefined;
   readonly engine: EngineChoice;
   readonly sources: readonly DraftSource[];
+  /** Whether `sources` is all that was given; false when some entry was wrong. */
+  readonly sourcesWhole: boolean;
   readonly keyFile: string | undefined;
   readonly key: string | undefined;
   readonly secondChancePrefix: IpPrefix | undefined;
@@ -100,17 +102,19 @@ export function draftConfig(input: Partially<ConfigInput>): Draft {
 function draftNode(node: Part<'node'>): DraftNode {
   const path = ['node'];
   const { source } = node;
-  const sources = typeof source === 'string' ? [source] : (source ?? []);
+  const texts = typeof source === 'string' ? [source] : (source ?? []);
+  const sources = texts.flatMap((text, index) => {
+    const at = typeof source === 'string' ? [...path, 'source'] : [...path, 'source', index];
+    const prefix = text === undefined ? undefined : parsePrefix(text);
+    return prefix === undefined ? [] : { at, prefix };
+  });
   return {
     path,
     name: node.name,
     interface: node.interface,
     engine: node.engine ?? 'auto',
-    sources: sources.flatMap((text, index) => {
-      const at = typeof source === 'string' ? [...path, 'source'] : [...path, 'source', index];
-      const prefix = text === undefined ? undefined : parsePrefix(text);
-      return prefix === undefined ? [] : { at, prefix };
-    }),
+    sources,
+    sourcesWhole: sources.length > 0 && sources.length === texts.length,
     keyFile: node.key_file,
     key: node.key,
     secondChancePrefix:

@@ -84,7 +84,7 @@ function readConfig<R extends Role>(
     checkNode(draft, document, report);
     checkPools(draft, document, report);
     checkServices(draft, document, report);
-    checkSecondChance(draft, document, report);
+    checkSecondChance(draft, role, document, report);
     warnAboutPools(draft, warnings.report);
     if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
       warnings.report(

@@ -3,7 +3,7 @@
  * before the environment, and that before the file.
  */
 import { parsePrefix } from '../packet/address.js';
-import type { Draft, DraftSource } from './draft.js';
+import type { Draft, DraftNode } from './draft.js';
 import { quote } from './path.js';
 import type { Outside, Report } from './problems.js';
 import {
@@ -47,7 +47,6 @@ export function applyOverrides(
   const name = given('--name', overrides.name, 'ANYHOP_NODE_NAME', String);
   checkText(name, NAME_PATTERN, NAME_EXPECTED, report);
   const source = given('--source', overrides.source, 'ANYHOP_SOURCE', (text) => [text]);
-  const sources = source && readSources(source, report);
   const { node } = draft;
   if (node === undefined) return draft;
   return {
@@ -56,7 +55,7 @@ export function applyOverrides(
       ...node,
       name: name?.value ?? node.name,
       interface: networkInterface?.value ?? node.interface,
-      sources: sources ?? node.sources,
+      ...(source && readSources(source, report)),
       written: new Set([
         ...node.written,
         ...(networkInterface === undefined ? [] : ['interface']),
@@ -89,11 +88,15 @@ function checkText(
   report(given.from, `found ${quote(given.value)}; expected ${expected}`);
 }
 
-function readSources(given: Given<readonly string[]>, report: Report): DraftSource[] {
+function readSources(
+  given: Given<readonly string[]>,
+  report: Report,
+): Pick<DraftNode, 'sources' | 'sourcesWhole'> {
   const texts = given.value.flatMap((entry) => entry.split(',')).map((text) => text.trim());
-  return texts.flatMap((text) => {
+  const sources = texts.flatMap((text) => {
     const prefix = parsePrefix(text);
     if (prefix === undefined) report(given.from, `found ${quote(text)}; expected ${PREFIX_EXPECTED}`);
     return prefix === undefined ? [] : { at: given.from, prefix };
   });
+  return { sources, sourcesWhole: sources.length === texts.length };
 }

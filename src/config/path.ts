@@ -8,10 +8,14 @@ export function formatPath(path: FieldPath): string {
   let text = '';
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`;
-    else if (!/^[A-Za-z0-9_-]{1,63}$/.test(step)) text += `[${quote(step)}]`;
+    else if (!isPlain(step)) text += `[${quote(step)}]`;
     else text += text === '' ? step : `.${step}`;
   }
   return text;
+}
+
+function isPlain(key: string): boolean {
+  return /^[A-Za-z0-9_-]+$/.test(key) && quote(key) === `"${key}"`;
 }
 
 /** Characters of a value that a message repeats. */

@@ -45,6 +45,9 @@ const INDEX_NONE = 0xffff;
 if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_MAX * 2 > INDEX_NONE) {
   throw new RangeError('limits: an index would not fit 16 bits');
 }
+// The config checks the number of services alone.
+if (VIPS_MAX < SERVICES_MAX)
+  throw new RangeError('limits: services within their limit could have too many VIPs');
 // Quotas and turns are exact only while their products stay below 2^53 (src/maglev/turns.ts).
 if (
   TABLE_SIZE_MAX * TABLE_SIZE_MAX * 2 > Number.MAX_SAFE_INTEGER ||

@@ -211,6 +211,22 @@ describe('what a file must have', () => {
     ]);
   });
 
+  it('is a second chance prefix for IPv6 backends, unless only the pools are looked at', () => {
+    const text =
+      'pools: {web: {backends: [{name: a, address: "fd00::9"}]}}\n' +
+      'services: [{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}]\n' +
+      'agent: {forwarders: [10.0.0.1]}\n';
+    assert.deepEqual(problemsOf(text, 'pools'), []);
+    assert.deepEqual(
+      problemsOf(text, 'agent').map(({ field }) => field),
+      ['pools.web.backends[0].address'],
+    );
+    assert.deepEqual(
+      problemsOf(text, 'run').map(({ field }) => field),
+      ['node'],
+    );
+  });
+
   it('is not a readable key file where the key is not used', () => {
     const text = join({
       node: NODE.replace(/key: .*/, 'key_file: /nowhere/key'),

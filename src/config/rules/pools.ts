@@ -85,8 +85,8 @@ function checkMembers(
 
 /** GRE to a backend leaves from a source address of the backend's family. */
 function checkFamilies(draft: Draft, pool: DraftPool, report: Report): void {
-  const sources = draft.node?.sources ?? [];
-  if (sources.length === 0) return;
+  if (!draft.node?.sourcesWhole) return;
+  const { sources } = draft.node;
   for (const { path, address } of pool.backends) {
     if (address === undefined || sources.some((source) => source.prefix.address.family === address.family))
       continue;

@@ -7,8 +7,9 @@ import type { ConfigDocument } from '../document.js';
 import type { Draft, DraftPool } from '../draft.js';
 import { formatPath } from '../path.js';
 import { describePlace, type Report } from '../problems.js';
+import type { Role } from '../types.js';
 
-export function checkSecondChance(draft: Draft, document: ConfigDocument, report: Report): void {
+export function checkSecondChance(draft: Draft, role: Role, document: ConfigDocument, report: Report): void {
   const pools = new Set<string>();
   for (const service of draft.services) {
     if (!service.secondChance) continue;
@@ -21,15 +22,22 @@ export function checkSecondChance(draft: Draft, document: ConfigDocument, report
   }
   for (const pool of draft.pools) {
     if (!pools.has(pool.name)) continue;
-    checkPrefix(draft, pool, report);
+    checkPrefix(draft, pool, role, report);
     checkKeyWords(pool, document, report);
   }
 }
 
-function checkPrefix(draft: Draft, pool: DraftPool, report: Report): void {
-  const prefix = draft.node?.secondChancePrefix;
-  // A prefix of the wrong shape has its own message.
-  if (prefix === undefined && draft.node?.written.has('second_chance_prefix')) return;
+function checkPrefix(draft: Draft, pool: DraftPool, role: Role, report: Report): void {
+  const { node } = draft;
+  const prefix = node?.secondChancePrefix;
+  if (prefix === undefined) {
+    // A node or prefix that is wrong has its own message; and who only looks at pools may do without a node.
+    const isJudged =
+      node === undefined
+        ? role === 'agent' && !draft.written.has('node')
+        : !node.written.has('second_chance_prefix');
+    if (!isJudged) return;
+  }
   for (const { path, address, agent } of pool.backends) {
     if (address?.family !== 6 || !agent) continue;
     if (prefix !== undefined && prefixContains(prefix, address)) continue;

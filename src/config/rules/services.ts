@@ -1,5 +1,5 @@
 /** Rules on services: each packet for a VIP must find one service, its pool, and no other machine by the same address. */
-import { SERVICES_MAX, VIPS_MAX } from '../../core/limits.js';
+import { SERVICES_MAX } from '../../core/limits.js';
 import { type IpAddress, prefixContains } from '../../packet/address.js';
 import type { ConfigDocument } from '../document.js';
 import type { Draft, DraftService } from '../draft.js';
@@ -18,10 +18,6 @@ export function checkServices(draft: Draft, document: ConfigDocument, report: Re
       ['services'],
       `found ${services.length} services; expected ${SERVICES_MAX} at most (SERVICES_MAX)`,
     );
-  }
-  const vips = new Set(services.map((service) => service.vip?.text));
-  if (vips.size > VIPS_MAX) {
-    report(['services'], `found ${vips.size} VIPs; expected ${VIPS_MAX} at most (VIPS_MAX)`);
   }
   const names = new Unique(document, report);
   for (const { path, name, pool } of services) {

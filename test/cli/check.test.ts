@@ -1,0 +1,116 @@
+/** `anyhop check` and `anyhop schema`, run as a user runs them. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
+const FULL = fileURLToPath(new URL('../../../test/config/full.yaml', import.meta.url));
+const KEY = '00112233445566778899aabbccddeeff';
+
+let folder: string;
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'anyhop-check-'));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+function anyhop(args: string[], env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], ...env },
+  });
+  return { status, stdout, stderr };
+}
+
+const bad = () => {
+  const file = join(folder, 'bad.yaml');
+  writeFileSync(file, 'pools:\n  web:\n    backends:\n      - {name: a, adress: 10.1.0.1}\n');
+  return file;
+};
+
+describe('anyhop check', () => {
+  it('prints what the node would do, and ends with 0', () => {
+    const { status, stdout, stderr } = anyhop(['check', '-c', FULL]);
+    assert.equal(stderr, '');
+    assert.equal(status, 0);
+    for (const line of [
+      /^\S+full\.yaml: good$/m,
+      /^node edge-1: interface eth0, engine auto$/m,
+      /^ {2}GRE from 10\.0\.0\.0\/28 and fd00::1$/m,
+      /^pool web: 4 backends, 65537 slots, all count as up below 50\.0 % up$/m,
+      /^ {2}web-2 +10\.1\.0\.12 +weight 2 +active +50\.0 % of new flows +agent$/m,
+      /^ {2}web-3 +fd00:0:0:1::13 +weight 1 +draining +0\.0 % of new flows +agent$/m,
+      /^ {2}games +203\.0\.113\.10 udp 8000-8999 +to pool web +by source +second chance off$/m,
+    ]) {
+      assert.match(stdout, line);
+    }
+    assert.ok(!stdout.includes(KEY.slice(0, 8)));
+  });
+
+  it('prints every error with its place, and ends with 2', () => {
+    const file = bad();
+    const { status, stdout, stderr } = anyhop(['check', '--config', file]);
+    assert.equal(status, 2);
+    assert.equal(stdout, '');
+    assert.deepEqual(stderr.trimEnd().split('\n'), [
+      `${file}:1:1: node: missing; expected a mapping with this node: interface, source, key_file`,
+      `${file}:1:1: services: missing; expected a list of services`,
+      `${file}:4:9: pools.web.backends[0].address: missing; expected an IPv4 or IPv6 address`,
+      `${file}:4:19: pools.web.backends[0].adress: unknown key "adress"; did you mean "address"?`,
+    ]);
+  });
+
+  it('prints JSON for machines, good or bad', () => {
+    const good = anyhop(['check', '--json', '-c', FULL]);
+    const { ok, summary } = JSON.parse(good.stdout);
+    assert.equal(ok, true);
+    assert.deepEqual(summary.node.source, ['10.0.0.0/28', 'fd00::1']);
+    assert.equal(summary.pools[0].backends[1].share, 0.5);
+    assert.ok(!good.stdout.includes(KEY.slice(0, 8)));
+
+    const { status, stdout } = anyhop(['check', '--json', '-c', bad()]);
+    assert.equal(status, 2);
+    const report = JSON.parse(stdout);
+    assert.equal(report.ok, false);
+    assert.deepEqual(Object.keys(report.problems[0]), ['file', 'line', 'column', 'field', 'message']);
+  });
+
+  it('takes name, interface and source from the command line and the environment, and the file from ANYHOP_CONFIG', () => {
+    const env = { ANYHOP_CONFIG: FULL, ANYHOP_NODE_NAME: 'edge-7', ANYHOP_INTERFACE: 'eth7' };
+    const args = ['check', '--json', '--interface', 'eth8', '--source', '10.0.0.8', '--source', 'fd00::8'];
+    const { node } = JSON.parse(anyhop(args, env).stdout).summary;
+    assert.deepEqual([node.name, node.interface, node.source], ['edge-7', 'eth8', ['10.0.0.8', 'fd00::8']]);
+  });
+
+  it('checks the file of an agent, which needs no node', () => {
+    const file = join(folder, 'agent.yaml');
+    writeFileSync(
+      file,
+      'pools: {web: {backends: [{name: a, address: 10.1.0.1}]}}\n' +
+        'services: [{name: s, vip: 198.51.100.1, protocol: tcp, port: 80, pool: web}]\n' +
+        'agent: {forwarders: [10.0.0.1]}\n',
+    );
+    assert.equal(anyhop(['check', '-c', file]).status, 2);
+    const { status, stdout } = anyhop(['check', '--agent', '-c', file]);
+    assert.equal(status, 0);
+    assert.match(stdout, /^ {2}GRE accepted from 10\.0\.0\.1 and from backends$/m);
+  });
+
+  it('ends with 2 for an option that does not exist, and for a file that is missing', () => {
+    assert.equal(anyhop(['check', '--nope']).status, 2);
+    const { status, stderr } = anyhop(['check', '-c', '/nowhere/anyhop.yaml']);
+    assert.equal(status, 2);
+    assert.equal(stderr, '/nowhere/anyhop.yaml: no such file; check the path\n');
+  });
+});
+
+describe('anyhop schema', () => {
+  it('prints a JSON Schema', () => {
+    const { status, stdout } = anyhop(['schema']);
+    assert.equal(status, 0);
+    assert.equal(JSON.parse(stdout).$id, 'urn:anyhop:config:1');
+  });
+});
