@@ -80,8 +80,8 @@ export interface Lab {
   capture(host: Host): Promise<Capture>;
   /** Runs a command inside a namespace to its end; resolves to its standard output. */
   exec(namespace: string, argv: readonly string[]): Promise<string>;
-  /** Runs an anyhop command on the fleet's config (`-c` is added), outside the network; resolves to its output. */
-  anyhop(args: readonly string[]): Promise<string>;
+  /** Runs an anyhop command that only computes, as a forwarder (index from 0) would; resolves to its output. */
+  anyhop(index: number, args: readonly string[]): Promise<string>;
   /** Ends every process and removes every namespace and file. */
   close(): Promise<void>;
 }
@@ -161,15 +161,7 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     resources,
     startForwarder(index) {
       const on = forwarders[index]!;
-      return startReady('anyhop run', on, [
-        'run',
-        '--name',
-        on.name,
-        '--source',
-        on.host4,
-        '--source',
-        on.host6,
-      ]);
+      return startReady('anyhop run', on, ['run', ...identity(on)]);
     },
     startAgent: (index) => startReady('anyhop agent', backends[index]!, ['agent']),
     async startAll() {
@@ -192,10 +184,16 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     counters: () => readCounters(router),
     capture: (host) => Capture.start(resources, router, host),
     exec: (namespace, argv) => run(inNamespace(namespace, argv)),
-    anyhop: (args) => run([process.execPath, PROGRAM, ...args, '-c', configFile]),
+    anyhop: (index, args) =>
+      run([process.execPath, PROGRAM, ...args, '-c', configFile, ...identity(forwarders[index]!)]),
     close: () => resources.close(),
   };
   return lab;
+}
+
+/** What differs from forwarder to forwarder and is not in the fleet's config. */
+function identity({ name, host4, host6 }: Host): string[] {
+  return ['--name', name, '--source', host4, '--source', host6];
 }
 
 /** Root in a container may lack what makes it root. Bits as in linux/capability.h. */
