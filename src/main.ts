@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { agentCommand } from './cli/agent.js';
 import { checkCommand } from './cli/check.js';
+import { completionCommand } from './cli/completion.js';
 import { imageCommand } from './cli/image.js';
 import { replayCommand } from './cli/replay.js';
 import { runCommand } from './cli/run.js';
@@ -29,6 +30,7 @@ for (const command of [
   imageCommand(),
   agentCommand(),
   schemaCommand(),
+  completionCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
