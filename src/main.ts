@@ -5,9 +5,11 @@ import { agentCommand } from './cli/agent.js';
 import { checkCommand } from './cli/check.js';
 import { completionCommand } from './cli/completion.js';
 import { imageCommand } from './cli/image.js';
+import { planCommand } from './cli/plan.js';
 import { replayCommand } from './cli/replay.js';
 import { runCommand } from './cli/run.js';
 import { schemaCommand } from './cli/schema.js';
+import { tableCommand } from './cli/table.js';
 import { whichCommand } from './cli/which.js';
 import { AnyhopError, EXIT } from './core/errors.js';
 import { VERSION } from './core/version.js';
@@ -26,6 +28,8 @@ for (const command of [
   checkCommand(),
   runCommand(),
   replayCommand(),
+  tableCommand(),
+  planCommand(),
   whichCommand(),
   imageCommand(),
   agentCommand(),

@@ -29,7 +29,7 @@ export function eligibility(state: PoolState, panicThreshold = 0): Eligibility {
   const active = weighted.filter((member) => member.state === 'active');
   const up = active.filter((member) => member.health === 'up');
   if (up.length > 0) {
-    return up.length < active.length * panicThreshold
+    return up.length / active.length < panicThreshold
       ? { mode: 'panic', members: active }
       : { mode: 'normal', members: up };
   }

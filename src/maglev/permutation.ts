@@ -40,10 +40,3 @@ export function inverse(a: number, m: number): number {
   }
   return x0 < 0 ? x0 + m : x0;
 }
-
-/** Trial division; for table sizes, which are below 2^20. */
-export function isPrime(n: number): boolean {
-  if (!Number.isInteger(n) || n < 2) return false;
-  for (let d = 2; d * d <= n; d++) if (n % d === 0) return false;
-  return true;
-}

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { buildStack, stackFits } from '#anyhop/maglev/layers.js';
 import { nameWords } from '#anyhop/maglev/name-words.js';
-import { inverse, isPrime, mod } from '#anyhop/maglev/permutation.js';
+import { inverse, mod } from '#anyhop/maglev/permutation.js';
 import { quotas, turnOrder } from '#anyhop/maglev/turns.js';
 import { oracleLayers, oracleTurns, paperTable } from './oracle.js';
 import { assertSameTable, backendName, layerNames, members, smallSlots, weight } from './pools.js';
@@ -192,10 +192,4 @@ test('name words are SHA-256 as big-endian words', () => {
     [...nameWords('abc')],
     [0xba7816bf, 0x8f01cfea, 0x414140de, 0x5dae2223, 0xb00361a3, 0x96177a9c, 0xb410ff61, 0xf20015ad],
   );
-});
-
-test('primes are told from composites', () => {
-  const composites = [0, 1, 4, 9, 252, 65536, 655371, 809 * 809, 2.5];
-  for (const n of composites) assert.ok(!isPrime(n), String(n));
-  for (const n of [2, 3, 251, 65537, 655373]) assert.ok(isPrime(n), String(n));
 });

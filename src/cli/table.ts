@@ -1,0 +1,205 @@
+/** `anyhop table`: a pool's lookup table, how even it is, and what a failure would do to it. */
+import { Command, Option } from 'commander';
+import { nearest } from '../config/nearest.js';
+import type { Config, PoolConfig } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
+import { type EligibilityMode, eligibility } from '../maglev/eligible.js';
+import { type Evenness, evenness } from '../maglev/evenness.js';
+import { buildStack, NONE } from '../maglev/layers.js';
+import { type PoolTables, resolvePool } from '../maglev/resolve.js';
+import { poolStatesFromConfig } from '../pool/from-config.js';
+import type { PoolState } from '../pool/state.js';
+import { amount, labelled, percent, someOf } from './format.js';
+import { type ConfigOptions, configOption, loadFor } from './options.js';
+
+interface TableOptions extends ConfigOptions {
+  readonly pool?: string;
+  readonly down: readonly string[];
+  readonly dump?: true;
+  readonly json?: true;
+}
+
+export function tableCommand(): Command {
+  return new Command('table')
+    .description('show the lookup table of a pool: how even it is, its digests, who owns which slot')
+    .addOption(configOption())
+    .option('-p, --pool <name>', 'the pool; may be left out when there is only one')
+    .option('--down <name...>', 'resolve as if these backends were down', collect, [])
+    .addOption(
+      new Option('--dump', 'print slot,owner,alternate of every slot as CSV, and nothing else').conflicts(
+        'json',
+      ),
+    )
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+With --down, the state before it (everyone up) is the prior state: the alternate of a slot that moves is the backend
+that it moved away from. Two nodes with the same digest send every flow to the same backend.
+
+Examples:
+  anyhop table -c fleet.yaml --pool web
+  anyhop table -c fleet.yaml --pool web --down web-3
+  anyhop table -c fleet.yaml --pool web --down web-3 --dump | grep ,web-3$ | wc -l`,
+    )
+    .action((options: TableOptions) => {
+      process.stdout.write(table(loadFor('pools', options), options));
+    });
+}
+
+function table(config: Config, options: TableOptions): string {
+  const pool = findPool(config, options.pool);
+  const configured = poolStatesFromConfig(pool);
+  const down = new Set(options.down.map((name) => findBackend(pool, name)));
+  const state: PoolState = configured.state.map((member) =>
+    down.has(member.name) ? { ...member, health: 'down' } : member,
+  );
+  const prior = down.size > 0 ? configured.state : (configured.prior ?? configured.state);
+  const input = { slots: pool.tableSize, panicThreshold: pool.panicThreshold };
+
+  const start = performance.now();
+  const stack = buildStack(state, pool.tableSize);
+  const built = performance.now();
+  const tables = resolvePool({ ...input, state, prior, stack });
+  const resolved = performance.now();
+  if (options.dump) return dump(tables);
+
+  const eligible = eligibility(state, pool.panicThreshold);
+  const summary: Summary = {
+    pool: pool.name,
+    slots: pool.tableSize,
+    layers: tables.layers,
+    backends: pool.backends.length,
+    mode: tables.mode,
+    evenness: evenness(tables, eligible.members),
+    moved:
+      down.size > 0 ? countMoves(resolvePool({ ...input, state: prior, stack }), tables, down) : undefined,
+    ownersDigest: tables.ownersDigest,
+    alternatesDigest: tables.alternatesDigest,
+    buildMs: { layers: built - start, tables: resolved - built },
+  };
+  return options.json ? `${JSON.stringify(summary)}\n` : describe(summary, [...down]);
+}
+
+interface Summary {
+  readonly pool: string;
+  readonly slots: number;
+  readonly layers: number;
+  readonly backends: number;
+  readonly mode: EligibilityMode;
+  readonly evenness: Evenness | undefined;
+  readonly moved: Moves | undefined;
+  readonly ownersDigest: string;
+  readonly alternatesDigest: string;
+  readonly buildMs: { readonly layers: number; readonly tables: number };
+}
+
+interface Moves {
+  /** Slots with another owner than before `--down`. */
+  readonly slots: number;
+  /** Those that were owned by a backend that is not down. */
+  readonly betweenHealthy: number;
+}
+
+function countMoves(before: PoolTables, after: PoolTables, down: ReadonlySet<string>): Moves {
+  let slots = 0;
+  let betweenHealthy = 0;
+  for (let slot = 0; slot < after.owners.length; slot++) {
+    if (before.owners[slot] === after.owners[slot]) continue;
+    slots++;
+    if (before.owners[slot] !== NONE && !down.has(before.names[before.owners[slot]])) betweenHealthy++;
+  }
+  return { slots, betweenHealthy };
+}
+
+const MODES: Record<EligibilityMode, string> = {
+  normal: 'backends that are up and active own slots',
+  panic: 'panic: too few backends are up, so all active ones own slots',
+  draining: 'no active backend is up: those that are up and draining own slots',
+  all_down: 'nothing is up: all active backends own slots, for a try is better than a certain drop',
+  none: 'no backend may own a slot: every packet is dropped',
+};
+
+function describe(summary: Summary, down: readonly string[]): string {
+  const { evenness: even, moved, slots } = summary;
+  const rows: [string, string][] = [];
+  if (down.length > 0) rows.push(['down', someOf(down)]);
+  if (summary.mode !== 'normal') rows.push(['mode', MODES[summary.mode]]);
+  if (even !== undefined) {
+    rows.push(
+      ['owning', amount(even.backends, 'backend')],
+      ['slots each', `min ${even.min}, max ${even.max}, mean ${Number(even.mean.toFixed(2))}`],
+      ['variation', `coefficient ${even.cv.toFixed(4)}, max/mean ${even.maxOverMean.toFixed(4)}`],
+      ['busiest', `${even.busiest}, ${even.maxOverShare.toFixed(4)} of its share by weight`],
+    );
+  }
+  if (moved !== undefined) {
+    const share = percent(moved.slots / slots);
+    rows.push([
+      'moved',
+      `${amount(moved.slots, 'slot')} (${share}), ${moved.betweenHealthy} between healthy backends`,
+    ]);
+  }
+  rows.push(
+    ['owners', summary.ownersDigest],
+    ['alternates', summary.alternatesDigest],
+    [
+      'build time',
+      `${summary.buildMs.layers.toFixed(1)} ms layers, ${summary.buildMs.tables.toFixed(1)} ms owners and alternates`,
+    ],
+  );
+  const title = `pool ${summary.pool}: ${amount(summary.backends, 'backend')}, ${slots} slots, ${amount(summary.layers, 'layer')}\n`;
+  return `${title}${labelled(rows)}${sentence(summary)}\n`;
+}
+
+function sentence({ pool, evenness: even, moved }: Summary): string {
+  if (even === undefined) return `Pool ${pool} forwards nothing.`;
+  const excess = even.maxOverShare - 1;
+  const load =
+    excess < 0.00005
+      ? 'Every backend gets its share of the flows.'
+      : `The busiest backend gets ${percent(excess)} more flows than its share.`;
+  if (moved === undefined) return load;
+  return moved.betweenHealthy === 0
+    ? `Only flows of backends that went down move. ${load}`
+    : `Flows move between healthy backends too, for the pool has left its normal mode. ${load}`;
+}
+
+function dump(tables: PoolTables): string {
+  const name = (index: number): string => (index === NONE ? '' : tables.names[index]);
+  const lines = ['slot,owner,alternate'];
+  for (let slot = 0; slot < tables.owners.length; slot++) {
+    lines.push(`${slot},${name(tables.owners[slot])},${name(tables.alternates[slot])}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function collect(name: string, names: readonly string[]): string[] {
+  return [...names, name];
+}
+
+function findPool(config: Config, name: string | undefined): PoolConfig {
+  const names = config.pools.map((pool) => pool.name);
+  if (name === undefined) {
+    if (config.pools.length === 1) return config.pools[0];
+    throw new AnyhopError('ERR_USAGE', `${config.file} has ${names.length} pools; which one is meant?`, {
+      hint: `Say --pool and one of: ${someOf(names)}.`,
+    });
+  }
+  const pool = config.pools.find((candidate) => candidate.name === name);
+  if (pool === undefined) throw unknownName('pool', name, names, config.file);
+  return pool;
+}
+
+function findBackend(pool: PoolConfig, name: string): string {
+  const names = pool.backends.map((backend) => backend.name);
+  if (!names.includes(name)) throw unknownName('backend', name, names, `pool ${pool.name}`);
+  return name;
+}
+
+function unknownName(what: string, name: string, known: readonly string[], where: string): AnyhopError {
+  const meant = nearest(name, known);
+  return new AnyhopError('ERR_USAGE', `${where} has no ${what} named ${JSON.stringify(name)}`, {
+    hint: `${meant === undefined ? '' : `Did you mean ${meant}? `}Its ${what}s: ${someOf(known)}.`,
+  });
+}

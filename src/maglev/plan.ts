@@ -1,0 +1,199 @@
+/**
+ * What a change of a pool's config would do to its slots and to the flows that are alive when it is rolled out. Pure;
+ * counted slot by slot over the tables that the nodes would use, so nothing here is an estimate beyond one: flows are
+ * taken to be spread evenly over the hash.
+ *
+ * The change starts from a settled state unless OLD has a prior state. Then a second change is made before the first
+ * has settled, the nodes still resolve alternates against OLD's prior state, and two kinds of flows are alive: those
+ * born before both changes, and those born between them, which nobody promised to keep.
+ *
+ * Tables of different sizes share no slots, so the two are laid over each other along the hash: a segment is a range
+ * of hashes with one slot in each. With equal sizes a segment is a slot.
+ */
+import type { BackendConfig, PoolConfig } from '../config/types.js';
+import { poolStatesFromConfig } from '../pool/from-config.js';
+import type { PoolState } from '../pool/state.js';
+import { type EligibilityMode, eligibility } from './eligible.js';
+import { type Evenness, evenness } from './evenness.js';
+import { NONE } from './layers.js';
+import { type PoolTables, resolvePool } from './resolve.js';
+
+/** Flows of one age, as shares of all flows of that age, 0 to 1. */
+export interface FlowPlan {
+  /** `before` OLD's own change, or `between` it and this one; a settled OLD has `before` alone. */
+  readonly born: 'before' | 'between';
+  /** TCP flows whose packets would reach a backend that does not know them. */
+  readonly tcpBreakWithoutSecondChance: number;
+  /** Those that second chance does not bring back to their backend either. */
+  readonly tcpBreakWithSecondChance: number;
+  /** UDP flows that change backends; second chance does not exist for them. */
+  readonly udpMove: number;
+}
+
+export interface PoolPlan {
+  /** Slots in OLD and in NEW. */
+  readonly slots: readonly [number, number];
+  /** In slots of NEW, and as a share of the hash. Whole numbers when both tables have one size. */
+  readonly moved: SlotCount;
+  /** The former owner may not own any more, the new one could not before, or one of the two changed weight. */
+  readonly unavoidable: SlotCount;
+  /** Between two backends that own before and after with the same weight. */
+  readonly collateral: SlotCount;
+  readonly flows: readonly FlowPlan[];
+  readonly mode: readonly [EligibilityMode, EligibilityMode];
+  readonly evenness: readonly [Evenness | undefined, Evenness | undefined];
+}
+
+export interface SlotCount {
+  readonly slots: number;
+  /** 0 to 1. */
+  readonly share: number;
+}
+
+/** What rolling out `after` in place of `before` does to one pool. Health marks: all up, as in a config. */
+export function planPool(before: PoolConfig, after: PoolConfig): PoolPlan {
+  const old = poolStatesFromConfig(before);
+  const next = poolStatesFromConfig(after);
+  const oldPrior = old.prior ?? old.state;
+  const oldTables = resolve(before, old.state, oldPrior);
+  const newTables = resolve(after, next.state, next.prior ?? oldPrior);
+  const oldEligible = eligibility(old.state, before.panicThreshold);
+  const newEligible = eligibility(next.state, after.panicThreshold);
+
+  const remembered = after.prior ?? before.prior ?? before.backends;
+  const ages: Age[] = [];
+  if (before.prior !== undefined) {
+    ages.push(
+      new Age('before', resolve(before, oldPrior, oldPrior), before.prior, newTables, after, remembered),
+    );
+  }
+  const born = before.prior === undefined ? 'before' : 'between';
+  ages.push(new Age(born, oldTables, before.backends, newTables, after, remembered));
+
+  const weightBefore = new Map(oldEligible.members.map(({ name, weight }) => [name, weight]));
+  const weightAfter = new Map(newEligible.members.map(({ name, weight }) => [name, weight]));
+  const isUnchanged = (name: string): boolean =>
+    weightBefore.has(name) && weightBefore.get(name) === weightAfter.get(name);
+  const [fromUnchanged, toUnchanged] = [oldTables, newTables].map(({ names }) => names.map(isUnchanged));
+  const sameAs = sameNames(oldTables.names, newTables.names);
+
+  let total = 0;
+  let moved = 0;
+  let collateral = 0;
+  forEachSegment(before.tableSize, after.tableSize, (oldSlot, newSlot, length) => {
+    total += length;
+    for (const age of ages) age.count(oldSlot, newSlot, length);
+    const from = oldTables.owners[oldSlot];
+    const to = newTables.owners[newSlot];
+    if (from === NONE ? to === NONE : to !== NONE && sameAs[from] === to) return;
+    moved += length;
+    if (from !== NONE && to !== NONE && fromUnchanged[from] && toUnchanged[to]) collateral += length;
+  });
+  const slotCount = (length: number): SlotCount => ({
+    slots: (length / total) * after.tableSize,
+    share: length / total,
+  });
+  return {
+    slots: [before.tableSize, after.tableSize],
+    moved: slotCount(moved),
+    unavoidable: slotCount(moved - collateral),
+    collateral: slotCount(collateral),
+    flows: ages.map((age) => age.plan()),
+    mode: [oldEligible.mode, newEligible.mode],
+    evenness: [evenness(oldTables, oldEligible.members), evenness(newTables, newEligible.members)],
+  };
+}
+
+function resolve(pool: PoolConfig, state: PoolState, prior: PoolState): PoolTables {
+  return resolvePool({ slots: pool.tableSize, state, prior, panicThreshold: pool.panicThreshold });
+}
+
+/** The flows that were born under one table. */
+class Age {
+  readonly #born: FlowPlan['born'];
+  readonly #owners: Uint16Array;
+  readonly #newOwners: Uint16Array;
+  readonly #alternates: Uint16Array;
+  /** By index of the former owner: its index in the new tables if it is still reached there, else NONE. */
+  readonly #reached: Uint16Array;
+  /** By index in the new tables: it runs an agent, which takes part in second chance. */
+  readonly #hasAgent: readonly boolean[];
+  #alive = 0;
+  #moved = 0;
+  #broken = 0;
+
+  /** `members` own slots in `tables`; `remembered` is the prior state that the new tables were resolved against. */
+  constructor(
+    born: FlowPlan['born'],
+    tables: PoolTables,
+    members: readonly BackendConfig[],
+    newTables: PoolTables,
+    after: PoolConfig,
+    remembered: readonly BackendConfig[],
+  ) {
+    this.#born = born;
+    this.#owners = tables.owners;
+    this.#newOwners = newTables.owners;
+    this.#alternates = newTables.alternates;
+    // A backend that NEW leaves out is reached as it is remembered; one that has a new address is another machine.
+    const reachable = new Map([...remembered, ...after.backends].map((backend) => [backend.name, backend]));
+    const address = new Map(members.map((backend) => [backend.name, backend.address.text]));
+    this.#reached = sameNames(tables.names, newTables.names).map((index, former) => {
+      const name = tables.names[former];
+      return reachable.get(name)?.address.text === address.get(name) ? index : NONE;
+    });
+    this.#hasAgent = newTables.names.map((name) => reachable.get(name)!.agent);
+  }
+
+  count(slot: number, newSlot: number, length: number): void {
+    const former = this.#owners[slot];
+    if (former === NONE) return;
+    this.#alive += length;
+    const reached = this.#reached[former];
+    const owner = this.#newOwners[newSlot];
+    if (reached !== NONE && reached === owner) return;
+    this.#moved += length;
+    const isKept =
+      reached !== NONE &&
+      reached === this.#alternates[newSlot] &&
+      owner !== NONE &&
+      this.#hasAgent[owner] &&
+      this.#hasAgent[reached];
+    if (!isKept) this.#broken += length;
+  }
+
+  plan(): FlowPlan {
+    const share = (length: number): number => (this.#alive === 0 ? 0 : length / this.#alive);
+    return {
+      born: this.#born,
+      tcpBreakWithoutSecondChance: share(this.#moved),
+      tcpBreakWithSecondChance: share(this.#broken),
+      udpMove: share(this.#moved),
+    };
+  }
+}
+
+/** For each of `names`, its index in `others`, or NONE. */
+function sameNames(names: readonly string[], others: readonly string[]): Uint16Array {
+  const index = new Map(others.map((name, i) => [name, i]));
+  return Uint16Array.from(names, (name) => index.get(name) ?? NONE);
+}
+
+/**
+ * Lays a table of m slots and one of n over each other. Lengths are integers, in units of 1/m of the hash when m = n and
+ * of 1/(m n) otherwise (below 2^40, so their sums are exact).
+ */
+function forEachSegment(
+  m: number,
+  n: number,
+  visit: (slotOfM: number, slotOfN: number, length: number) => void,
+): void {
+  const [widthOfM, widthOfN] = m === n ? [1, 1] : [n, m];
+  for (let i = 0, j = 0, at = 0; i < m && j < n; ) {
+    const end = Math.min((i + 1) * widthOfM, (j + 1) * widthOfN);
+    visit(i, j, end - at);
+    at = end;
+    if (at === (i + 1) * widthOfM) i++;
+    if (at === (j + 1) * widthOfN) j++;
+  }
+}

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { eligibility } from '#anyhop/maglev/eligible.js';
+import { buildStack } from '#anyhop/maglev/layers.js';
+import { resolvePool } from '#anyhop/maglev/resolve.js';
+import type { Member, PoolState } from '#anyhop/pool/state.js';
+import {
+  admin,
+  backendName,
+  candidateNames,
+  health,
+  members,
+  ownerNames,
+  poolState,
+  smallSlots,
+  weight,
+} from './pools.js';
+
+/** A change of one member: what an operator or a health check does in one step. */
+type Change = (state: PoolState) => PoolState;
+
+const change: fc.Arbitrary<Change> = fc.oneof(
+  fc.nat().map(
+    (n): Change =>
+      (state) =>
+        state.filter((_, i) => i !== n % Math.max(1, state.length)),
+  ),
+  fc.record({ name: backendName, weight, state: admin, health }).map(
+    (member): Change =>
+      (state) =>
+        state.some(({ name }) => name === member.name) ? state : [...state, member],
+  ),
+  editOf({ state: 'draining' }),
+  editOf({ state: 'active' }),
+  editOf({ health: 'down' }),
+  editOf({ health: 'up' }),
+  fc.tuple(fc.nat(), weight).map(([n, w]): Change => edit(n, { weight: w })),
+);
+
+function editOf(fields: Partial<Member>): fc.Arbitrary<Change> {
+  return fc.nat().map((n) => edit(n, fields));
+}
+
+function edit(n: number, fields: Partial<Member>): Change {
+  return (state) => state.map((member, i) => (i === n % state.length ? { ...member, ...fields } : member));
+}
+
+test('the order of members never matters, in the present state or in the prior one', () => {
+  const shuffled = (state: PoolState) => fc.shuffledSubarray([...state], { minLength: state.length });
+  const pair = fc
+    .tuple(poolState(), poolState())
+    .chain(([state, prior]) => fc.tuple(fc.constant({ state, prior }), shuffled(state), shuffled(prior)));
+  fc.assert(
+    fc.property(pair, ([given, state, prior]) => {
+      const a = resolvePool({ slots: 251, ...given });
+      const b = resolvePool({ slots: 251, state, prior });
+      assert.deepEqual([b.names, b.owners, b.alternates, b.mode], [a.names, a.owners, a.alternates, a.mode]);
+      assert.equal(b.ownersDigest, a.ownersDigest);
+      assert.equal(b.alternatesDigest, a.alternatesDigest);
+    }),
+  );
+});
+
+test('a health mark or a drain moves no slot between two eligible backends, and moves back exactly', () => {
+  const marks = fc.array(
+    fc.tuple(fc.nat(), fc.constantFrom<Partial<Member>>({ health: 'down' }, { state: 'draining' })),
+    {
+      minLength: 1,
+      maxLength: 3,
+    },
+  );
+  fc.assert(
+    fc.property(poolState({ minLength: 2 }), smallSlots, marks, (state, slots, edits) => {
+      const after = edits.reduce<PoolState>((changed, [n, fields]) => edit(n, fields)(changed), state);
+      const [was, is] = [eligibility(state), eligibility(after)];
+      fc.pre(was.mode === 'normal' && is.mode === 'normal');
+      const before = ownerNames(resolvePool({ slots, state }));
+      const now = ownerNames(resolvePool({ slots, state: after }));
+      const stillIn = new Set(is.members.map(({ name }) => name));
+      for (let slot = 0; slot < slots; slot++) {
+        if (stillIn.has(before[slot]!)) assert.equal(now[slot], before[slot], `slot ${slot}`);
+      }
+      assert.deepEqual(ownerNames(resolvePool({ slots, state, prior: after })), before);
+    }),
+  );
+});
+
+test('any single change from a settled state leaves the former owner as alternate of every slot it moves', () => {
+  fc.assert(
+    fc.property(poolState(), smallSlots, change, (settled, slots, apply) => {
+      const state = apply(settled);
+      checkFormerOwners(settled, state, slots);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('after any two changes within a settle time the owner before both is still owner or alternate', () => {
+  fc.assert(
+    fc.property(poolState(), smallSlots, change, change, (settled, slots, first, second) => {
+      const state = second(first(settled));
+      checkFormerOwners(settled, state, slots);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** Dead backends aside (they own in emergencies alone): one that was down for so long holds no connections. */
+function checkFormerOwners(settled: PoolState, state: PoolState, slots: number): void {
+  const last = new Map([...settled, ...state].map((member) => [member.name, member]));
+  const after = resolvePool({ slots, state, prior: settled });
+  const former = ownerNames(resolvePool({ slots, state: settled }));
+  const owners = ownerNames(after);
+  const alternates = candidateNames(after);
+  for (let slot = 0; slot < slots; slot++) {
+    const name = former[slot];
+    if (name === undefined || name === owners[slot] || last.get(name)!.health === 'dead') continue;
+    assert.equal(alternates[slot], name, `slot ${slot} forgot its former owner`);
+  }
+}
+
+test('in a settled state the alternate is the backend that takes over when the owner goes down', () => {
+  fc.assert(
+    fc.property(poolState({ minLength: 2 }), smallSlots, fc.nat(), (given, slots, n) => {
+      const state = given.map((member): Member => ({ ...member, state: 'active' }));
+      const index = n % state.length;
+      fc.pre(state[index].health === 'up');
+      const after = edit(index, { health: 'down' })(state);
+      fc.pre(eligibility(after).mode === 'normal');
+      const before = resolvePool({ slots, state });
+      const [owners, alternates, now] = [
+        ownerNames(before),
+        candidateNames(before),
+        ownerNames(resolvePool({ slots, state: after, prior: state })),
+      ];
+      for (let slot = 0; slot < slots; slot++) {
+        if (owners[slot] === state[index].name) assert.equal(now[slot], alternates[slot], `slot ${slot}`);
+      }
+    }),
+  );
+});
+
+test('candidates never hold the owner, a dead backend or a backend twice', () => {
+  fc.assert(
+    fc.property(poolState(), poolState(), smallSlots, (state, prior, slots) => {
+      const candidates = 4;
+      const tables = resolvePool({ slots, state, prior, candidates });
+      const dead = new Set(state.filter((member) => member.health === 'dead').map(({ name }) => name));
+      const columns = Array.from({ length: candidates }, (_, which) => candidateNames(tables, which));
+      const owners = ownerNames(tables);
+      for (let slot = 0; slot < slots; slot++) {
+        const list = columns.map((column) => column[slot]).filter((name) => name !== undefined);
+        assert.equal(new Set([owners[slot], ...list]).size, list.length + 1, `slot ${slot}`);
+        assert.ok(!list.some((name) => dead.has(name)), `slot ${slot}`);
+      }
+    }),
+  );
+});
+
+test('a member without weight owns nothing and is nobody’s alternate', () => {
+  fc.assert(
+    fc.property(poolState(), (state) => {
+      const tables = resolvePool({ slots: 251, state, candidates: 3 });
+      const weightless = new Set(state.filter((member) => member.weight === 0).map(({ name }) => name));
+      for (const name of [
+        ...ownerNames(tables),
+        ...[0, 1, 2].flatMap((which) => candidateNames(tables, which)),
+      ]) {
+        assert.ok(name === undefined || !weightless.has(name));
+      }
+    }),
+  );
+});
+
+test('one backend owns everything and has no alternate; of two each is the other’s', () => {
+  const one = resolvePool({ slots: 65537, state: members(1) });
+  assert.equal(one.layers, 1);
+  assert.ok(one.owners.every((owner) => owner === 0));
+  assert.ok(one.alternates.every((alternate) => alternate === 0xffff));
+  const two = resolvePool({ slots: 65537, state: members(2) });
+  assert.equal(two.layers, 2);
+  assert.ok(two.alternates.every((alternate, slot) => alternate === 1 - two.owners[slot]));
+});
+
+test('of three backends, whichever two are down, the third owns everything', () => {
+  for (const left of [0, 1, 2]) {
+    const state = members(3, (i) => (i === left ? {} : { health: 'down' }));
+    const tables = resolvePool({ slots: 65537, state, prior: members(3) });
+    assert.equal(tables.layers, 3);
+    assert.ok(tables.owners.every((owner) => owner === left));
+    const settled = resolvePool({ slots: 65537, state: members(3) });
+    assert.ok(
+      tables.alternates.every(
+        (alternate, slot) => settled.owners[slot] === left || alternate === settled.owners[slot],
+      ),
+    );
+  }
+});
+
+test('an empty pool, or one without weight, has no owners and no layers', () => {
+  for (const state of [[], members(3, () => ({ weight: 0 }))]) {
+    const tables = resolvePool({ slots: 251, state });
+    assert.deepEqual([tables.mode, tables.layers], ['none', 0]);
+    assert.ok(tables.owners.every((owner) => owner === 0xffff));
+    assert.ok(tables.alternates.every((alternate) => alternate === 0xffff));
+  }
+});
+
+test('with no active backend up, those that drain and are up own; with none of these, all active ones', () => {
+  const draining = members(4, (i) => (i === 3 ? { state: 'draining' } : { health: 'down' }));
+  const one = resolvePool({ slots: 251, state: draining });
+  assert.equal(one.mode, 'draining');
+  assert.ok(one.owners.every((owner) => owner === 3));
+
+  const down = members(4, (i) => ({ health: 'down', state: i === 3 ? 'draining' : 'active' }));
+  const all = resolvePool({ slots: 251, state: down });
+  assert.equal(all.mode, 'all_down');
+  const active = members(4, (i) => (i === 3 ? { state: 'draining' } : {}));
+  assert.deepEqual(all.owners, resolvePool({ slots: 251, state: active }).owners);
+});
+
+test('when every backend goes down at once no slot moves', () => {
+  const settled = members(20);
+  const down = settled.map((member): Member => ({ ...member, health: 'down' }));
+  const tables = resolvePool({ slots: 65537, state: down, prior: settled });
+  assert.equal(tables.mode, 'all_down');
+  assert.deepEqual(tables.owners, resolvePool({ slots: 65537, state: settled }).owners);
+});
+
+test('panic starts below the threshold, not at it, and counts active members with weight alone', () => {
+  const state = (up: number): PoolState => [
+    ...members(10, (i) => ({ health: i < up ? 'up' : 'dead' })),
+    { name: 'drains', weight: 1, state: 'draining', health: 'up' },
+    { name: 'weightless', weight: 0, state: 'active', health: 'up' },
+  ];
+  for (const [up, threshold, mode] of [
+    [7, 0.7, 'normal'],
+    [6, 0.7, 'panic'],
+    [1, 0, 'normal'],
+    [9, 1, 'panic'],
+    [10, 1, 'normal'],
+    [0, 0.5, 'draining'],
+  ] as const) {
+    assert.equal(eligibility(state(up), threshold).mode, mode, `${up} of 10 up, threshold ${threshold}`);
+  }
+  const panic = resolvePool({ slots: 251, state: state(3), panicThreshold: 0.5 });
+  assert.deepEqual(panic.owners, resolvePool({ slots: 251, state: state(10) }).owners);
+});
+
+test('at M = 65537 one backend down of 1000 moves only its own slots and is their alternate', () => {
+  const settled = members(1000);
+  const stack = buildStack(settled, 65537);
+  const state = edit(500, { health: 'down' })(settled);
+  const before = resolvePool({ slots: 65537, state: settled, stack });
+  const after = resolvePool({ slots: 65537, state, prior: settled, stack });
+  const downed = after.names.indexOf('b500');
+  let moved = 0;
+  for (let slot = 0; slot < 65537; slot++) {
+    if (before.owners[slot] !== downed) {
+      if (after.owners[slot] !== before.owners[slot])
+        assert.fail(`slot ${slot} moved between healthy backends`);
+      continue;
+    }
+    moved++;
+    if (after.alternates[slot] !== downed) assert.fail(`slot ${slot} forgot b500`);
+    if (after.owners[slot] !== before.alternates[slot])
+      assert.fail(`slot ${slot} went to another than its alternate`);
+  }
+  assert.ok(moved === 65 || moved === 66, String(moved));
+});

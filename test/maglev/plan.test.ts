@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { BackendConfig, PoolConfig, PriorBackendConfig } from '#anyhop/config/types.js';
+import { planPool } from '#anyhop/maglev/plan.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+
+const SLOTS = 65537;
+
+function backend(i: number, fields: Partial<BackendConfig> = {}): BackendConfig {
+  const address = parseAddress(`10.1.${i >> 8}.${i & 255}`)!;
+  return { name: `web-${i}`, address, weight: 1, state: 'active', agent: true, ...fields };
+}
+
+function backends(
+  count: number,
+  change: (i: number) => Partial<BackendConfig> = () => ({}),
+): BackendConfig[] {
+  return Array.from({ length: count }, (_, i) => backend(i, change(i)));
+}
+
+function prior(list: readonly BackendConfig[]): PriorBackendConfig[] {
+  return list.map((member) => ({ ...member, health: 'up' }));
+}
+
+function pool(list: readonly BackendConfig[], fields: Partial<PoolConfig> = {}): PoolConfig {
+  return { name: 'web', tableSize: SLOTS, panicThreshold: 0, backends: list, prior: undefined, ...fields };
+}
+
+function near(actual: number, expected: number, within: number): void {
+  assert.ok(Math.abs(actual - expected) <= within, `${actual}, expected ${expected} within ${within}`);
+}
+
+test('a config that does not change moves nothing', () => {
+  const plan = planPool(pool(backends(10)), pool(backends(10).reverse()));
+  assert.equal(plan.moved.slots, 0);
+  assert.deepEqual(plan.flows, [
+    { born: 'before', tcpBreakWithoutSecondChance: 0, tcpBreakWithSecondChance: 0, udpMove: 0 },
+  ]);
+  assert.deepEqual(plan.evenness[0], plan.evenness[1]);
+});
+
+test('draining one of ten moves its tenth, unavoidably, and second chance keeps it', () => {
+  const plan = planPool(
+    pool(backends(10)),
+    pool(backends(10, (i) => (i === 4 ? { state: 'draining' } : {}))),
+  );
+  near(plan.moved.slots, SLOTS / 10, 1);
+  assert.deepEqual(plan.unavoidable, plan.moved);
+  assert.equal(plan.collateral.slots, 0);
+  near(plan.flows[0].tcpBreakWithoutSecondChance, 0.1, 0.001);
+  assert.equal(plan.flows[0].udpMove, plan.flows[0].tcpBreakWithoutSecondChance);
+  assert.equal(plan.flows[0].tcpBreakWithSecondChance, 0);
+  assert.deepEqual([plan.evenness[0]?.backends, plan.evenness[1]?.backends], [10, 9]);
+});
+
+test('adding or removing a backend moves its share unavoidably, a little beside, and breaks nothing with second chance', () => {
+  for (const [before, after, share] of [
+    [10, 11, 1 / 11],
+    [11, 10, 1 / 11],
+  ]) {
+    const plan = planPool(pool(backends(before)), pool(backends(after)));
+    near(plan.unavoidable.share, share, 0.001);
+    assert.ok(plan.collateral.slots > 0 && plan.collateral.share < 0.02, String(plan.collateral.share));
+    near(plan.moved.slots, plan.unavoidable.slots + plan.collateral.slots, 1e-6);
+    near(plan.flows[0].tcpBreakWithoutSecondChance, plan.moved.share, 1e-9);
+    assert.equal(plan.flows[0].tcpBreakWithSecondChance, 0);
+  }
+});
+
+test('slots that move from or to a backend of another weight are unavoidable', () => {
+  const plan = planPool(pool(backends(4)), pool(backends(4, (i) => (i === 0 ? { weight: 2 } : {}))));
+  assert.ok(plan.unavoidable.share > 0.1, String(plan.unavoidable.share));
+  assert.equal(plan.flows[0].tcpBreakWithSecondChance, 0);
+});
+
+test('a backend with a new address is another machine: its flows break though no slot moves', () => {
+  const moved = backends(4, (i) => (i === 1 ? { address: parseAddress('10.9.9.9')! } : {}));
+  const plan = planPool(pool(backends(4)), pool(moved));
+  assert.equal(plan.moved.slots, 0);
+  const [{ tcpBreakWithoutSecondChance, tcpBreakWithSecondChance, udpMove }] = plan.flows;
+  near(tcpBreakWithoutSecondChance, 0.25, 0.001);
+  assert.deepEqual(
+    [tcpBreakWithSecondChance, udpMove],
+    [tcpBreakWithoutSecondChance, tcpBreakWithoutSecondChance],
+  );
+});
+
+test('second chance needs an agent at both ends', () => {
+  const drained = (agents: (i: number) => boolean) =>
+    planPool(
+      pool(backends(3, (i) => ({ agent: agents(i) }))),
+      pool(backends(3, (i) => ({ agent: agents(i), state: i === 0 ? 'draining' : 'active' }))),
+    ).flows[0];
+  const none = drained(() => false);
+  assert.equal(none.tcpBreakWithSecondChance, none.tcpBreakWithoutSecondChance);
+  const formerHasNone = drained((i) => i !== 0);
+  assert.equal(formerHasNone.tcpBreakWithSecondChance, formerHasNone.tcpBreakWithoutSecondChance);
+  const oneHeirHasNone = drained((i) => i !== 1);
+  near(oneHeirHasNone.tcpBreakWithSecondChance, oneHeirHasNone.tcpBreakWithoutSecondChance / 2, 0.01);
+});
+
+test('a second change before the first has settled keeps the flows older than both, and counts those between', () => {
+  const settled = backends(5);
+  const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
+  const both = drained.filter((_, i) => i !== 1);
+  const plan = planPool(pool(drained, { prior: prior(settled) }), pool(both));
+  assert.deepEqual(
+    plan.flows.map((age) => age.born),
+    ['before', 'between'],
+  );
+  assert.equal(plan.flows[0].tcpBreakWithSecondChance, 0);
+  // Slots of web-0 that went to web-1 and went on: their alternate is web-0, and web-1 is forgotten.
+  near(plan.flows[1].tcpBreakWithSecondChance, 0.05, 0.02);
+  near(plan.flows[0].tcpBreakWithoutSecondChance, 0.4, 0.02);
+  assert.deepEqual(planPool(pool(drained), pool(both)).flows.length, 1);
+});
+
+test('a prior state written in NEW comes before the one in OLD', () => {
+  const settled = backends(5);
+  const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
+  const both = backends(5, (i) => (i <= 1 ? { state: 'draining' } : {}));
+  const rested = pool(both, { prior: prior(drained) });
+  const plan = planPool(pool(drained, { prior: prior(settled) }), rested);
+  assert.equal(plan.flows[1].tcpBreakWithSecondChance, 0);
+  assert.ok(plan.flows[0].tcpBreakWithSecondChance > 0.01);
+});
+
+test('another table size moves nearly everything between unchanged backends', () => {
+  const plan = planPool(pool(backends(10)), pool(backends(10), { tableSize: 655373 }));
+  assert.deepEqual(plan.slots, [SLOTS, 655373]);
+  near(plan.moved.share, 0.9, 0.01);
+  assert.deepEqual(plan.unavoidable.slots, 0);
+  near(plan.collateral.share, plan.moved.share, 1e-9);
+  assert.ok(plan.flows[0].tcpBreakWithSecondChance > 0.7);
+});
+
+test('a pool that had no owner has no flows to break; one that loses all breaks all', () => {
+  const nobody = backends(3, () => ({ weight: 0 }));
+  const gained = planPool(pool(nobody), pool(backends(3)));
+  assert.equal(gained.moved.share, 1);
+  assert.deepEqual([gained.collateral.slots, gained.flows[0].tcpBreakWithoutSecondChance], [0, 0]);
+  const lost = planPool(pool(backends(3)), pool([]));
+  assert.deepEqual([lost.moved.share, lost.flows[0].tcpBreakWithSecondChance], [1, 1]);
+  assert.deepEqual([lost.mode[1], lost.evenness[1]], ['none', undefined]);
+});
+
+test('any one change of a settled pool with agents breaks no TCP flow of a backend that keeps its address', () => {
+  const member = fc.record({
+    weight: fc.integer({ min: 0, max: 3 }),
+    state: fc.constantFrom<BackendConfig['state']>('active', 'active', 'draining'),
+  });
+  fc.assert(
+    fc.property(
+      fc.array(member, { minLength: 1, maxLength: 8 }),
+      fc.nat(),
+      fc.option(member),
+      (list, n, changed) => {
+        const before = list.map((fields, i) => backend(i, fields));
+        const at = n % before.length;
+        const after = before.flatMap((old, i) =>
+          i !== at ? [old] : changed === null ? [] : [{ ...old, ...changed }],
+        );
+        const plan = planPool(pool(before, { tableSize: 251 }), pool(after, { tableSize: 251 }));
+        fc.pre(plan.mode[1] !== 'none');
+        assert.equal(plan.flows[0].tcpBreakWithSecondChance, 0);
+      },
+    ),
+  );
+});
