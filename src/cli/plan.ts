@@ -9,7 +9,10 @@ import { loadFor } from './options.js';
 
 export function planCommand(): Command {
   return new Command('plan')
-    .description('show which slots and flows a change of the config would move, before it is rolled out')
+    .summary('say what a change of the config would do to flows, before it is rolled out')
+    .description(
+      'Compares two configs pool by pool: which slots move, which flows break, how even the tables are.',
+    )
     .argument('<old>', 'the config that runs now')
     .argument('<new>', 'the config that would take its place')
     .option('--json', 'print one JSON object')

@@ -21,7 +21,10 @@ interface TableOptions extends ConfigOptions {
 
 export function tableCommand(): Command {
   return new Command('table')
-    .description('show the lookup table of a pool: how even it is, its digests, who owns which slot')
+    .summary('show how even the lookup table of a pool is, and its digests')
+    .description(
+      'Builds the lookup table of a pool and says how even it is, who owns which slot, and what a failure moves.',
+    )
     .addOption(configOption())
     .option('-p, --pool <name>', 'the pool; may be left out when there is only one')
     .option('--down <name...>', 'resolve as if these backends were down', collect, [])
