@@ -14,7 +14,7 @@ import { type ConfigOptions, configOption, loadFor } from './options.js';
 
 interface TableOptions extends ConfigOptions {
   readonly pool?: string;
-  readonly down: readonly string[];
+  readonly down?: readonly string[];
   readonly dump?: true;
   readonly json?: true;
 }
@@ -27,7 +27,7 @@ export function tableCommand(): Command {
     )
     .addOption(configOption())
     .option('-p, --pool <name>', 'the pool; may be left out when there is only one')
-    .option('--down <name...>', 'resolve as if these backends were down', collect, [])
+    .option('--down <name>', 'resolve as if this backend were down; may be given several times', collect)
     .addOption(
       new Option('--dump', 'print slot,owner,alternate of every slot as CSV, and nothing else').conflicts(
         'json',
@@ -53,7 +53,7 @@ Examples:
 function table(config: Config, options: TableOptions): string {
   const pool = findPool(config, options.pool);
   const configured = poolStatesFromConfig(pool);
-  const down = new Set(options.down.map((name) => findBackend(pool, name)));
+  const down = new Set((options.down ?? []).map((name) => findBackend(pool, name)));
   const state: PoolState = configured.state.map((member) =>
     down.has(member.name) ? { ...member, health: 'down' } : member,
   );
@@ -177,7 +177,7 @@ function dump(tables: PoolTables): string {
   return `${lines.join('\n')}\n`;
 }
 
-function collect(name: string, names: readonly string[]): string[] {
+function collect(name: string, names: readonly string[] = []): string[] {
   return [...names, name];
 }
 
