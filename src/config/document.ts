@@ -19,7 +19,7 @@ import {
 import { CONFIG_ALIASED_VALUES_MAX, CONFIG_DEPTH_MAX } from '../core/limits.js';
 import { ConfigError, type ConfigProblem } from './error.js';
 import { type FieldPath, formatPath, quote } from './path.js';
-import { DUPLICATE_KEY, syntaxMessage } from './syntax.js';
+import { syntaxMessage } from './syntax.js';
 
 export interface Place {
   /** Both from 1. */
@@ -47,6 +47,8 @@ export class ConfigDocument {
       version: '1.2',
       schema: 'core',
       stringKeys: true,
+      // The parser compares each key with all before it; the reader below asks a hash table, and knows the path.
+      uniqueKeys: false,
       prettyErrors: false,
       lineCounter: this.#lines,
     });
@@ -90,7 +92,7 @@ export class ConfigDocument {
   }
 
   #refuseSyntaxErrors(): void {
-    const errors = this.#document.errors.filter((error) => error.code !== DUPLICATE_KEY);
+    const { errors } = this.#document;
     const exhausted = errors.find((error) => error.code === 'RESOURCE_EXHAUSTION');
     // One slip upsets the parser several times: of each line only the first is worth reading.
     const byLine = new Map<number, ConfigProblem>();

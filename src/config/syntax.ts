@@ -4,9 +4,6 @@
  */
 import type { ErrorCode } from 'yaml';
 
-/** The one error after which the file is still read on: the loader reports it with the field's path. */
-export const DUPLICATE_KEY: ErrorCode = 'DUPLICATE_KEY';
-
 const MESSAGES: Partial<Record<ErrorCode, string>> = {
   BAD_ALIAS: 'found a broken alias; text that begins with "*" or "&" must be in quotes',
   BAD_COLLECTION_TYPE:
