@@ -151,6 +151,20 @@ describe('a fleet of two forwarders and three backends', { skip: labObstacle()?.
   });
 });
 
+test('the first packet after a start is not lost', {
+  skip: labObstacle()?.message ?? false,
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const lab = await createLab({ forwarders: 1, backends: 1 });
+  try {
+    await lab.startAll();
+    const ping = ['ping', '-n', '-c', '1', '-W', '2', VIP4];
+    assert.match(await lab.exec(lab.client.namespace, ping), / 1 received, 0% packet loss/);
+  } finally {
+    await lab.close();
+  }
+});
+
 test('the final counters tell every packet that reached a backend, and closing a lab leaves nothing', {
   skip: labObstacle()?.message ?? false,
   timeout: TIMEOUT_MS,

@@ -5,10 +5,14 @@ import type { IpAddress } from '../../packet/address.js';
 const VIPS_IN_FILTER_MAX = 32;
 
 /**
- * A filter in libpcap's language (pcap-filter(7)). Tagged frames are all let through: behind a tag the language looks
- * elsewhere, and where it finds the tag depends on the driver.
+ * A filter in libpcap's language (pcap-filter(7)), for frames that are addressed to `mac`. Tagged frames are all let
+ * through: behind a tag the language looks elsewhere, and where it finds the tag depends on the driver.
+ *
+ * Why not `inbound`: libpcap runs the filter itself over what may have come in while it was being set, one packet at
+ * least, and there `inbound` is never true: the first packet after each start would be lost.
  */
-export function captureFilter(vips: readonly IpAddress[]): string {
-  if (vips.length > VIPS_IN_FILTER_MAX) return 'inbound and (ip or ip6 or vlan)';
-  return `inbound and (${vips.map((vip) => `dst host ${vip.text}`).join(' or ')} or vlan)`;
+export function captureFilter(vips: readonly IpAddress[], mac: Uint8Array): string {
+  const own = `ether dst ${Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
+  if (vips.length > VIPS_IN_FILTER_MAX) return `${own} and (ip or ip6 or vlan)`;
+  return `${own} and (${vips.map((vip) => `dst host ${vip.text}`).join(' or ')} or vlan)`;
 }

@@ -137,7 +137,7 @@ export class PortableEngine implements Engine {
     const capture = new this.#libraries!.Cap();
     const linkType = capture.open(
       this.#options.interface,
-      captureFilter(vips),
+      captureFilter(vips, this.#guard!.link.mac),
       RING_BYTES,
       this.#memory.subarray(HEADROOM),
     );
