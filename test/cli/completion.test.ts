@@ -3,8 +3,14 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 
 const main = 'dist/main.js';
-const script = (shell: string): string =>
-  execFileSync(process.execPath, [main, 'completion', shell], { encoding: 'utf8' });
+const scripts = new Map<string, string>();
+
+function script(shell: string): string {
+  const text =
+    scripts.get(shell) ?? execFileSync(process.execPath, [main, 'completion', shell], { encoding: 'utf8' });
+  scripts.set(shell, text);
+  return text;
+}
 
 /** What bash would offer for these words, the last of which is being typed. */
 function offered(...words: string[]): string[] {
