@@ -296,6 +296,12 @@ const SHAPE: readonly Case[] = [
     /^found "nope"/,
   ],
   [
+    'an IPv6 prefix as a source',
+    node(`  source: [10.0.0.0/28, ^"fd00::/64"]\n${SECRET}`),
+    'node.source[1]',
+    /^found the prefix fd00::\/64; expected one IPv6 address: over IPv6 the flow label spreads/,
+  ],
+  [
     'an empty list of sources',
     node(`  source: ^[]\n${SECRET}`),
     'node.source',
@@ -440,6 +446,15 @@ const ACROSS: readonly Case[] = [
     },
     'pools.web.backends[0].address',
     /^fd00::9 lies outside node\.second_chance_prefix fd00:0:0:1::\/96/,
+  ],
+  [
+    'second chance and an IPv6 backend outside the prefix that has no agent, but may be an alternate',
+    {
+      ...pool('    backends: [{name: a, address: ^"fd00::9", agent: false}]\n'),
+      ...services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}'),
+    },
+    'pools.web.backends[0].address',
+    /^fd00::9 lies outside node\.second_chance_prefix/,
   ],
   [
     'second chance and an IPv6 backend without a prefix',

@@ -12,7 +12,7 @@ import { FILE, join, KEY, NODE, POOLS, parse, problemsOf, SERVICES } from './fix
 
 const FULL = fileURLToPath(new URL('../../../test/config/full.yaml', import.meta.url));
 
-/** "Config, at its smallest" of DESIGN.md, word for word. */
+/** The smallest config that shows every part. */
 const SMALLEST = `node:
   name: edge-1
   interface: eth0
@@ -168,15 +168,6 @@ describe('a config', () => {
   - {name: b, vip: 203.0.113.10, protocol: tcp, port: 81-90, pool: web}
   - {name: c, vip: 203.0.113.10, protocol: tcp, port: 1-79, pool: web}\n`;
     assert.deepEqual(problemsOf(join({ services })), []);
-  });
-
-  it('lets IPv6 backends without an agent lie outside the second chance prefix', () => {
-    const pools = POOLS.replace(
-      '{name: web-2, address: 10.1.0.12}',
-      '{name: web-2, address: "fd00::12", agent: false}',
-    );
-    const services = SERVICES.replace('pool: web}', 'pool: web, second_chance: on}');
-    assert.deepEqual(problemsOf(join({ pools, services })), []);
   });
 
   it('lets one address stand in several pools, and in backends and prior', () => {

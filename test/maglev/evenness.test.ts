@@ -21,7 +21,7 @@ test('settled pools of 2 to 1000 equal backends differ by one slot at most', () 
   }
 });
 
-// DESIGN's figures are worst of ten draws; the names here are one draw, fixed, so the results are exact from run to run.
+// The bounds are the worst of ten draws; the names here are one draw, fixed, so the results are exact from run to run.
 test('with backends down the busiest stays near the mean', () => {
   for (const [count, down, most] of [
     [1000, 1, 1.05],

@@ -1,4 +1,4 @@
-/** The IPv4 half of the mixed traffic: each packet a sentence, the verdict that DESIGN asks for, and the frame. */
+/** The IPv4 half of the mixed traffic: each packet a sentence, the verdict that it must end in, and the frame. */
 import {
   concat,
   frame,

@@ -58,6 +58,12 @@ export function checkNode(draft: Draft, document: ConfigDocument, report: Report
     const why = whyUnusable(source.prefix);
     if (why !== undefined) report(source.at, `${why}; expected an address that GRE can be sent from`);
     const { family } = source.prefix.address;
+    if (family === 6 && source.prefix.length < 128) {
+      report(
+        source.at,
+        `found the prefix ${source.prefix.text}; expected one IPv6 address: over IPv6 the flow label spreads the flows`,
+      );
+    }
     const other = byFamily.get(family);
     if (other === undefined) byFamily.set(family, source);
     else {

@@ -1,6 +1,6 @@
 /**
- * Rules on second chance: a GRE key has 32 bits, and they must name exactly one backend (RFC 2890 key; DESIGN.md,
- * "Packets").
+ * Rules on second chance: a GRE key has 32 bits, and they must name exactly one backend (RFC 2890). That holds
+ * for every member, also for one without an agent: it gets no key itself, and may yet be another one's alternate.
  */
 import { type IpAddress, prefixContains } from '../../packet/address.js';
 import type { ConfigDocument } from '../document.js';
@@ -38,16 +38,15 @@ function checkPrefix(draft: Draft, pool: DraftPool, role: Role, report: Report):
         : !node.written.has('second_chance_prefix');
     if (!isJudged) return;
   }
-  for (const { path, address, agent } of pool.backends) {
-    if (address?.family !== 6 || !agent) continue;
+  for (const { path, address } of [...pool.backends, ...(pool.prior ?? [])]) {
+    if (address?.family !== 6) continue;
     if (prefix !== undefined && prefixContains(prefix, address)) continue;
     report(
       [...path, 'address'],
       prefix === undefined
         ? `found the IPv6 address ${address.text} in a pool with second chance; expected ` +
-            'node.second_chance_prefix to give the /96 that it lies in (or agent: false)'
-        : `${address.text} lies outside node.second_chance_prefix ${prefix.text}; expected an address within it ` +
-            '(or agent: false)',
+            'node.second_chance_prefix to give the /96 that it lies in'
+        : `${address.text} lies outside node.second_chance_prefix ${prefix.text}; expected an address within it`,
     );
   }
 }
