@@ -119,7 +119,7 @@ interface Filling {
   readonly above: readonly Uint16Array[];
   readonly offsets: Int32Array;
   readonly skips: Int32Array;
-  /** The slot each walk looks at next; -1 once it has reached its end. */
+  /** The slot each walk looks at next; -1 once the backend has dropped out. */
   readonly next: Int32Array;
   /** 1 for a backend that has dropped out. */
   readonly out: Uint8Array;
@@ -196,8 +196,7 @@ function walkTurns(filling: Filling, turns: Uint16Array): number {
     table[slot] = backend;
     taken[slot >>> 5] |= 1 << slot;
     free--;
-    slot = step(slot, skip, slots);
-    next[backend] = slot === start ? -1 : slot;
+    next[backend] = step(slot, skip, slots);
   }
   filling.free = free;
   return turn;

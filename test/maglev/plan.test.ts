@@ -143,6 +143,8 @@ test('a pool that had no owner has no flows to break; one that loses all breaks 
   const lost = planPool(pool(backends(3)), pool([]));
   assert.deepEqual([lost.moved.share, lost.flows[0].tcpBreakWithSecondChance], [1, 1]);
   assert.deepEqual([lost.mode[1], lost.evenness[1]], ['none', undefined]);
+  const forgotten = planPool(pool(backends(3)), pool([], { prior: prior([backend(9)]) }));
+  assert.equal(forgotten.moved.share, 1);
 });
 
 test('any one change of a settled pool with agents breaks no TCP flow of a backend that keeps its address', () => {
