@@ -15,11 +15,11 @@
  *
  * It ends: a slot left free in layer k can be refused only by the k backends that own it above, so at most k < n
  * backends drop out, and a round in which none does fills the layer. Hence at most 4 rounds a layer, and no weights
- * make it slow: a walk covers each slot at most once a layer.
+ * make it slow: a walk goes around at most twice a layer.
  *
- * The cost lies in the last slots, where walks are long (the last 128 of 65537 slots take nearly half of all steps). For
- * these the walk is turned around: of each free slot the position in the backend's permutation is worked out, and the
- * first position wins. Positions behind the walk cannot win: such slots are taken or the backend's own above.
+ * The cost lies in the last slots, where walks are long: the last 128 of 65537 slots take nearly half of all steps.
+ * For these the walk is turned around: of each free slot the position in the backend's permutation is worked out, and
+ * the first position wins. Positions behind the walk cannot win: such slots are taken or the backend's own above.
  */
 import { isPrime } from '../config/prime.js';
 import { LAYERS_MAX, TABLE_SIZE_MAX, WEIGHT_MAX } from '../core/limits.js';

@@ -180,8 +180,8 @@ function sameNames(names: readonly string[], others: readonly string[]): Uint16A
 }
 
 /**
- * Lays a table of m slots and one of n over each other. Lengths are integers, in units of 1/m of the hash when m = n and
- * of 1/(m n) otherwise (below 2^40, so their sums are exact).
+ * Lays a table of m slots and one of n over each other. Lengths are integers, in units of 1/m of the hash when m = n
+ * and of 1/(m n) otherwise (below 2^40, so their sums are exact).
  */
 function forEachSegment(
   m: number,

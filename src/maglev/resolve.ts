@@ -33,7 +33,7 @@ export interface ResolveInput {
   readonly candidates?: number | undefined;
 }
 
-/** The resolved tables of one pool. Digests are worked out when first asked for (1 ms each at M = 65537 with 1000 backends). */
+/** The resolved tables of one pool. Digests are made when first asked for: 1 ms each, M = 65537, 1000 backends. */
 export class PoolTables {
   /** Members of the present and the prior state, sorted by the bytes of their names. */
   readonly names: readonly string[];

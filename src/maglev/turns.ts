@@ -4,9 +4,9 @@
  *
  * A backend's turns are spread evenly: turn j of q stands at floor((2j + 1) * count / (2q)), on a line from 0 to
  * count - 1. With equal weights that is the round robin of the Maglev paper; with weights, each backend has taken its
- * share of turns at every moment, so that nobody is left with the last slots alone. Turns at one place go by number, then
- * by name. Without the number, equal weights would leave the paper's order towards the end, where the turn j + 1 of a
- * backend with a quota of q + 1 shares its place with turn j of one with q.
+ * share of turns at every moment, so that nobody is left with the last slots alone. Turns at one place go by number,
+ * then by name. Without the number, equal weights would leave the paper's order towards the end, where turn j + 1 of a
+ * backend with a quota of q + 1 can share its place with turn j of one with q.
  *
  * Exact in doubles (permutation.ts says why): count <= TABLE_SIZE_MAX < 2^20 and weights are below 2^16, so
  * count * weight < 2^36, the sum of weights is below 2^28 and (2j + 1) * count < 2^41. No BigInt anywhere.

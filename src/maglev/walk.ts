@@ -31,7 +31,7 @@ interface LayerCount {
   lists: SlotLists | undefined;
 }
 
-/** The slots of the wanted backends that have any: those of backends[i] are list[starts[i]] to list[starts[i + 1] - 1]. */
+/** The slots of those wanted backends that have any: of backends[i], list[starts[i]] to list[starts[i + 1] - 1]. */
 interface SlotLists {
   readonly backends: readonly number[];
   readonly starts: Int32Array;
