@@ -43,7 +43,8 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
   const pools = config.pools.map((pool): AssembledPool => {
     const { state, prior } = poolStatesFromConfig(pool);
     const tables = resolvePool({ slots: pool.tableSize, state, prior, panicThreshold: pool.panicThreshold });
-    return { config: pool, tables, backends: tables.names.map((name) => memberOf(pool, name)) };
+    const members = membersByName(pool);
+    return { config: pool, tables, backends: tables.names.map((name) => members.get(name)!) };
   });
   const image = new Image(
     buildImage({
@@ -76,13 +77,9 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
   };
 }
 
-/** A member of the pool by name; one that is present comes before what the prior state said of it. */
-function memberOf(pool: PoolConfig, name: string): BackendConfig {
-  const member =
-    pool.backends.find((backend) => backend.name === name) ??
-    pool.prior?.find((backend) => backend.name === name);
-  if (member === undefined) throw new RangeError(`pool ${pool.name} has no member ${name}`);
-  return member;
+/** The members by name; one that is present comes before what the prior state said of it. */
+function membersByName(pool: PoolConfig): Map<string, BackendConfig> {
+  return new Map([...(pool.prior ?? []), ...pool.backends].map((backend) => [backend.name, backend]));
 }
 
 /** Keys are derived once each, though fragments of several services may share one. */

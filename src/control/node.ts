@@ -7,6 +7,7 @@ import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { requireCapabilities } from '../engine/portable/capability.js';
 import { PortableEngine } from '../engine/portable/engine.js';
+import type { EligibilityMode } from '../maglev/eligible.js';
 import { requireEthernetLink } from '../underlay/link.js';
 import { lookupRoutes } from '../underlay/route.js';
 import { type Assembly, assemble, type Way } from './assemble.js';
@@ -90,6 +91,15 @@ async function findWays(
   };
 }
 
+/** What a pool's mode means to whoever reads the log; `normal` needs no words. */
+const MODES: Record<EligibilityMode, string> = {
+  normal: '',
+  panic: 'too few backends are up: health marks are ignored',
+  draining: 'no active backend is up: the draining ones serve',
+  all_down: 'no backend is up: all active ones are tried',
+  none: 'no backend can serve: its packets are dropped',
+};
+
 function describe(assembly: Assembly, log: Logger): void {
   for (const { config: pool, tables } of assembly.pools) {
     const fields = {
@@ -98,15 +108,12 @@ function describe(assembly: Assembly, log: Logger): void {
       backends: pool.backends.length,
       layers: tables.layers,
       mode: tables.mode,
+      owners: tables.ownersDigest,
+      alternates: tables.alternatesDigest,
     };
-    const digests = { owners: tables.ownersDigest, alternates: tables.alternatesDigest };
-    if (tables.mode === 'normal')
-      log.info({ ...fields, ...digests }, `pool ${pool.name}: ${pool.backends.length} backends`);
-    else
-      log.warn(
-        { ...fields, ...digests },
-        `pool ${pool.name}: no backend is both up and active; mode ${tables.mode}`,
-      );
+    const text = `pool ${pool.name}: ${pool.backends.length} backends`;
+    if (tables.mode === 'normal') log.info(fields, text);
+    else log.warn(fields, `${text}; ${MODES[tables.mode]}`);
   }
 }
 
