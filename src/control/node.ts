@@ -12,7 +12,7 @@ import { requireEthernetLink } from '../underlay/link.js';
 import { lookupRoutes } from '../underlay/route.js';
 import { type Assembly, assemble, type Way } from './assemble.js';
 
-/** Ends the run; the first one asks nicely, and nothing asks twice. */
+/** Any of them ends the run. More of them change nothing: what was changed on the host is taken back first. */
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const NO_MAC = new Uint8Array(6);
 
@@ -48,9 +48,16 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
     },
     `ready: ${node.name} forwards on ${node.interface}`,
   );
-  const why = await Promise.race([signal, engine.finished.then(() => 'the engine ended')]);
-  log.info({ event: 'stopping', why }, `stopping: ${why}`);
-  await engine.stop();
+  try {
+    const why = await Promise.race([signal, engine.finished.then(() => 'the engine ended')]);
+    log.info({ event: 'stopping', why }, `stopping: ${why}`);
+  } finally {
+    await engine.stop();
+    await logCounters(engine, assembly, log);
+  }
+}
+
+async function logCounters(engine: Engine, assembly: Assembly, log: Logger): Promise<void> {
   const counters = engine.counters;
   log.info(
     {
@@ -119,6 +126,6 @@ function describe(assembly: Assembly, log: Logger): void {
 
 function waitForSignal(): Promise<string> {
   return new Promise((resolve) => {
-    for (const signal of STOP_SIGNALS) process.once(signal, () => resolve(signal));
+    for (const signal of STOP_SIGNALS) process.on(signal, () => resolve(signal));
   });
 }

@@ -20,7 +20,7 @@ export interface EngineCounters {
   readonly sent: number;
   /** Forwarded or answered by the pipeline, and refused by the kernel. */
   readonly sendFailed: number;
-  /** Packets for a VIP that came in and that the engine never got to see (a full ring). */
+  /** Packets for a VIP that came in and that the engine never got to see (a full ring); NaN when it cannot be told. */
   readonly missed: number;
 }
 

@@ -50,6 +50,7 @@ export class ReplayEngine implements Engine {
   }
 
   async start(image: Image): Promise<void> {
+    if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
     this.#pipeline = new Pipeline(image);
     this.#run(this.#pipeline).then(this.#settle.resolve, this.#settle.reject);
   }

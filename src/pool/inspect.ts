@@ -109,6 +109,7 @@ function vipPlaces(image: Image): { address: IpAddress; word: number }[] {
   return places;
 }
 
-function macText(bytes: Uint8Array): string {
+/** As `ip` writes it. */
+export function macText(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

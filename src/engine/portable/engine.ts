@@ -5,16 +5,15 @@
  *   interface -> libpcap's ring -> memory after HEADROOM -> pipeline -> raw socket at layer 3 -> the kernel's routes
  *        \-> the host's own stack, less what is for a VIP (host.ts)
  *
- * What to beware of, in the two libraries:
+ * What to beware of, in the two libraries (more on `cap` in capture.ts):
  *  - `cap` hands over packets in a loop of its own for as long as there are any, so that under overload neither timers
- *    nor signals would ever run. After BREATH_MS in that loop the capture is closed and opened again from the event
- *    loop; what the old ring held is lost, and counted as missed.
+ *    nor signals would ever run. After BREATH_MS in that loop a new capture is opened and the old one closed, which
+ *    ends the loop; what the old ring held by then is lost, and counted as missed.
  *  - `raw-socket`'s public `send` queues, and takes a turn of the event loop a packet. The socket that it wraps sends
  *    at once, and throws when the kernel refuses: caught and counted.
  *  - Both are native and optional: they are loaded when the engine starts, and a missing one costs this engine alone.
  */
-import type { Cap } from 'cap';
-import { AnyhopError } from '../../core/errors.js';
+import { AnyhopError, EXIT } from '../../core/errors.js';
 import {
   HEADROOM,
   PATH_OUTER_IPV6,
@@ -25,10 +24,11 @@ import {
 import type { Logger } from '../../core/log.js';
 import type { Image } from '../../forward/image.js';
 import { LIMIT_TICK_MS, Pipeline } from '../../forward/pipeline.js';
-import { addressFromBytes, type IpAddress } from '../../packet/address.js';
+import { addressFromBytes } from '../../packet/address.js';
 import { IPV4_HEADER, IPV6_HEADER } from '../../packet/constants.js';
 import { imageBackends, imageVips } from '../../pool/inspect.js';
 import type { Engine, EngineCounters } from '../contract.js';
+import { type Capture, openCapture } from './capture.js';
 import { captureFilter } from './capture-filter.js';
 import { readDroppedPackets } from './filter.js';
 import { guardHost, type HostGuard } from './host.js';
@@ -38,9 +38,15 @@ import { type Libraries, loadLibraries, type RawSender } from './libraries.js';
 const RING_BYTES = 8 * 1024 * 1024;
 /** cap's snap length; merged packets (GRO, LRO) cannot come, host.ts sees to it. */
 const FRAME_BYTES = 65535;
-/** Time after which a capture that never runs dry gives the event loop a turn, and how often it is looked at. */
-const BREATH_MS = 500;
-const BREATH_CHECK_PACKETS = 256;
+/**
+ * Time after which a capture that never runs dry is replaced, and how often the clock is looked at. A replacement takes
+ * 70 ms (the kernel makes a ring, and waits until nobody uses the old one) and 3 KB for good: 7 % of an overloaded
+ * second.
+ */
+const BREATH_MS = 1000;
+const CLOCK_PACKETS = 256;
+/** What the host's filter does not count among the packets for the VIPs. */
+const NOT_ARRIVED: ReadonlySet<string> = new Set(['pass_not_ip', 'pass_not_vip', 'pass_other_host']);
 /** The last refusal of the kernel is logged, at most this often. */
 const SEND_FAILURE_LOG_MS = 10_000;
 
@@ -55,13 +61,13 @@ export class PortableEngine implements Engine {
   readonly #options: PortableOptions;
   readonly #memory = Buffer.alloc(HEADROOM + FRAME_BYTES);
   readonly #view = new DataView(this.#memory.buffer, this.#memory.byteOffset, this.#memory.length);
-  #finish: () => void = () => undefined;
+  #end!: { resolve: () => void; reject: (reason: unknown) => void };
   #pipeline: Pipeline | undefined;
   #guard: HostGuard | undefined;
   #libraries: Libraries | undefined;
-  #capture: Cap | undefined;
-  #socket4: RawSender | undefined;
-  #socket6: RawSender | undefined;
+  #capture: Capture | undefined;
+  #sender4: RawSender | undefined;
+  #sender6: RawSender | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** By the image's numbers: where to send, as text, and over which socket. */
   #addresses: readonly string[] = [];
@@ -70,15 +76,17 @@ export class PortableEngine implements Engine {
   #sent = 0;
   #sendFailed = 0;
   #missedAtStop: number | undefined;
+  #startMs = 0;
   #lastTurnMs = 0;
   #lastFailure = '';
   #lastFailureLogMs = 0;
 
   constructor(options: PortableOptions) {
     this.#options = options;
-    this.finished = new Promise((resolve) => {
-      this.#finish = resolve;
+    this.finished = new Promise((resolve, reject) => {
+      this.#end = { resolve, reject };
     });
+    this.finished.catch(() => undefined); // who wants to know awaits it; nobody has to
   }
 
   get counters(): Pipeline['counters'] {
@@ -91,27 +99,31 @@ export class PortableEngine implements Engine {
   }
 
   async start(image: Image): Promise<void> {
-    this.#libraries = await loadLibraries();
-    const vips = imageVips(image);
-    this.#guard = await guardHost(this.#options.interface, vips);
+    if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
+    this.#pipeline = new Pipeline(image);
     try {
-      this.#pipeline = new Pipeline(image);
-      this.publish(image);
-      this.#socket4 = this.#libraries.openSender(4);
-      this.#socket6 = this.#libraries.openSender(6);
-      this.#openCapture(vips);
+      this.#libraries = await loadLibraries();
+      this.#guard = await guardHost(this.#options.interface, imageVips(image));
+      this.#prepare(image);
+      this.#capture = this.#openCapture();
     } catch (error) {
       await this.stop();
       throw error;
     }
-    this.#lastTurnMs = performance.now();
+    this.#startMs = this.#lastTurnMs = performance.now();
     this.#timer = setInterval(() => this.#turn(), LIMIT_TICK_MS);
   }
 
+  /** @throws Error when the VIPs are not those of the start: capture and host filter are made for them */
   publish(image: Image): void {
-    const backends = imageBackends(image);
-    this.#addresses = backends.map(({ address }) => address.text);
-    this.#isOuter6 = backends.map(({ flags }) => (flags & PATH_OUTER_IPV6) !== 0);
+    const names = (of: Image): string =>
+      imageVips(of)
+        .map(({ text }) => text)
+        .sort()
+        .join();
+    if (names(image) !== names(this.#started.image))
+      throw new Error('the VIPs of a running engine cannot change');
+    this.#prepare(image);
     this.#started.publish(image);
   }
 
@@ -124,32 +136,40 @@ export class PortableEngine implements Engine {
     clearInterval(this.#timer);
     this.#capture?.close();
     this.#capture = undefined;
-    if (this.#pipeline !== undefined) this.#missedAtStop ??= await this.#countMissed();
-    this.#socket4?.close();
-    this.#socket6?.close();
+    this.#sender4?.close();
+    this.#sender6?.close();
     const guard = this.#guard;
     this.#guard = undefined;
-    await guard?.release();
-    this.#finish();
+    if (guard !== undefined) {
+      this.#missedAtStop = await this.#countMissed().catch((error: unknown) => {
+        this.#options.log.warn({ event: 'missed_unknown', error }, 'missed packets could not be counted');
+        return Number.NaN;
+      });
+      await guard.release();
+    }
+    this.#end.resolve();
   }
 
-  #openCapture(vips: readonly IpAddress[]): void {
-    const capture = new this.#libraries!.Cap();
-    const linkType = capture.open(
-      this.#options.interface,
-      captureFilter(vips, this.#guard!.link.mac),
-      RING_BYTES,
-      this.#memory.subarray(HEADROOM),
+  /** What sending needs to know of an image. A kernel without IPv6 is asked for no IPv6 socket unless it is needed. */
+  #prepare(image: Image): void {
+    const backends = imageBackends(image);
+    this.#addresses = backends.map(({ address }) => address.text);
+    this.#isOuter6 = backends.map(({ flags }) => (flags & PATH_OUTER_IPV6) !== 0);
+    const families = new Set(
+      [...imageVips(image), ...backends.map(({ address }) => address)].map(({ family }) => family),
     );
-    if (linkType !== 'ETHERNET') {
-      capture.close();
-      throw new AnyhopError(
-        'ERR_INTERFACE',
-        `${this.#options.interface} is of type ${linkType}, not Ethernet`,
-      );
-    }
-    capture.on('packet', (length) => this.#onPacket(length));
-    this.#capture = capture;
+    if (families.has(4)) this.#sender4 ??= this.#libraries!.openSender(4);
+    if (families.has(6)) this.#sender6 ??= this.#libraries!.openSender(6);
+  }
+
+  #openCapture(): Capture {
+    return openCapture(this.#libraries!.Cap, {
+      interface: this.#options.interface,
+      filter: captureFilter(this.#guard!.link.mac, imageVips(this.#started.image)),
+      ringBytes: RING_BYTES,
+      buffer: this.#memory.subarray(HEADROOM),
+      onPacket: (length) => this.#onPacket(length),
+    });
   }
 
   /** The one packet that cap has just copied behind the headroom. */
@@ -158,13 +178,12 @@ export class PortableEngine implements Engine {
     const verdict = pipeline.process(this.#view, HEADROOM, length);
     if (verdict <= V_FORWARDED_ICMP_ERROR) {
       const { backend } = pipeline;
-      this.#send(this.#isOuter6[backend] ? this.#socket6! : this.#socket4!, this.#addresses[backend]);
+      this.#send(this.#isOuter6[backend] ? this.#sender6! : this.#sender4!, this.#addresses[backend]);
     } else if (verdict <= V_TOO_BIG_ANSWERED) {
       this.#answer(pipeline);
     }
     this.#received++;
-    if (this.#received % BREATH_CHECK_PACKETS === 0 && performance.now() - this.#lastTurnMs > BREATH_MS)
-      this.#breathe();
+    if (this.#received % CLOCK_PACKETS === 0) this.#lookAtClock();
   }
 
   #send(socket: RawSender, address: string): void {
@@ -183,25 +202,37 @@ export class PortableEngine implements Engine {
     const isIpv4 = pipeline.family === 4;
     const end = ip + (isIpv4 ? IPV4_HEADER : IPV6_HEADER);
     const client = addressFromBytes(this.#memory.subarray(end - (isIpv4 ? 4 : 16), end));
-    this.#send(isIpv4 ? this.#socket4! : this.#socket6!, client.text);
+    this.#send(isIpv4 ? this.#sender4! : this.#sender6!, client.text);
   }
 
-  /** Closes a capture that never runs dry; the event loop gets its turn before the next one opens. */
+  /** The event loop may not have had a turn for long: time goes on all the same. */
+  #lookAtClock(): number {
+    const now = performance.now();
+    this.#started.tick = 1 + Math.floor((now - this.#startMs) / LIMIT_TICK_MS);
+    if (now - this.#lastTurnMs > BREATH_MS) this.#breathe();
+    return now;
+  }
+
+  /** Replaces a capture that never runs dry. The new one is there before the old one ends: no packet falls between. */
   #breathe(): void {
-    this.#capture!.close();
+    const old = this.#capture;
     this.#capture = undefined;
-    setImmediate(() => {
-      if (this.#guard === undefined) return; // stopped meanwhile
-      this.#openCapture(imageVips(this.#started.image));
-      this.#lastTurnMs = performance.now();
-    });
+    this.#lastTurnMs = performance.now();
+    try {
+      this.#capture = this.#openCapture();
+    } catch (cause) {
+      const { message, hint } = cause as AnyhopError;
+      this.#end.reject(
+        new AnyhopError('ERR_INTERFACE', message, { exitCode: EXIT.failure, ...(hint && { hint }), cause }),
+      );
+    }
+    old?.close();
   }
 
   /** Every tick: the event loop is alive. */
   #turn(): void {
-    const now = performance.now();
-    this.#lastTurnMs = now;
-    this.#started.tick++;
+    this.#lastTurnMs = performance.now();
+    const now = this.#lookAtClock();
     if (this.#lastFailure !== '' && now - this.#lastFailureLogMs > SEND_FAILURE_LOG_MS) {
       this.#lastFailureLogMs = now;
       this.#options.log.warn(
@@ -212,13 +243,16 @@ export class PortableEngine implements Engine {
     }
   }
 
-  /** Packets for VIPs that reached the interface, by the filter's counters, less those that the pipeline saw. */
+  /**
+   * Packets for VIPs that reached the interface, by the host filter's counters, less those that the pipeline saw. While
+   * packets flow it includes those that wait in the ring.
+   */
   async #countMissed(): Promise<number> {
     const arrived = await readDroppedPackets(this.#options.interface);
     const { verdicts } = this.counters;
     let seen = 0;
     for (const [index, { name }] of VERDICTS.entries()) {
-      if (name !== 'pass_not_ip' && name !== 'pass_not_vip') seen += verdicts[index];
+      if (!NOT_ARRIVED.has(name)) seen += verdicts[index];
     }
     return Math.max(0, arrived - seen);
   }

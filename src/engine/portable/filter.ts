@@ -41,7 +41,7 @@ export async function readFilterComment(link: string, run: RunTool): Promise<str
   throw toolError('nft', args, stderr);
 }
 
-/** Packets for the VIPs that came in since the table was put in place, by its rules' counters. */
+/** Packets for the VIPs, in frames for this machine, that came in since the table was put in place. */
 export async function readDroppedPackets(link: string, run: RunTool = runTool): Promise<number> {
   const listed = JSON.parse(
     await requireTool(run, 'nft', ['-j', 'list', 'table', 'netdev', tableName(link)]),
@@ -64,8 +64,10 @@ table netdev ${tableName(link)} {
   set vips6 { type ipv6_addr; ${set(6)} }
   chain ingress {
     type filter hook ingress device "${link}" priority -500; policy accept;
-    ip daddr @vips4 counter drop
-    ip6 daddr @vips6 counter drop
+    meta pkttype host ip daddr @vips4 counter drop
+    meta pkttype host ip6 daddr @vips6 counter drop
+    ip daddr @vips4 drop
+    ip6 daddr @vips6 drop
   }
 }
 `;

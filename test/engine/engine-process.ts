@@ -1,0 +1,73 @@
+/**
+ * A process with one engine in it, for a bench that runs it in a network namespace:
+ *
+ *   engine-process.js portable INTERFACE
+ *
+ * Takes one request at a time over the IPC channel and answers { value } or { error: { code, message } }. When the
+ * channel closes it stops the engine and ends.
+ */
+
+import { createLog } from '#anyhop/core/log.js';
+import type { Engine } from '#anyhop/engine/contract.js';
+import { PortableEngine } from '#anyhop/engine/portable/engine.js';
+import { Image } from '#anyhop/forward/image.js';
+
+export type EngineRequest =
+  | { readonly ask: 'start'; readonly image: Uint8Array }
+  /** Once `afterPackets` have been received. */
+  | { readonly ask: 'publish'; readonly image: Uint8Array; readonly afterPackets: number }
+  | { readonly ask: 'counters' }
+  | { readonly ask: 'stop' };
+
+const [name = '', interfaceName = ''] = process.argv.slice(2);
+const ENGINES: Record<string, () => Engine> = {
+  portable: () => new PortableEngine({ interface: interfaceName, log: createLog('warn', false) }),
+};
+
+let engine: Engine | undefined;
+
+process.on('message', async (request: EngineRequest) => {
+  try {
+    process.send!({ value: await answer(request) });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    process.send!({ error: { code, message } });
+  }
+});
+process.on('disconnect', () => void engine?.stop().finally(() => process.exit()));
+
+async function answer(request: EngineRequest): Promise<unknown> {
+  if (request.ask === 'start') {
+    engine ??= ENGINES[name]();
+    try {
+      await engine.start(imageFrom(request.image));
+    } catch (error) {
+      if (!/already/.test(String(error))) engine = undefined;
+      throw error;
+    }
+    return undefined;
+  }
+  if (engine === undefined) throw new Error('no engine has been started');
+  if (request.ask === 'publish') {
+    while (engine.counters.total() < request.afterPackets) await new Promise((go) => setImmediate(go));
+    engine.publish(imageFrom(request.image));
+    return undefined;
+  }
+  const stopped = engine;
+  if (request.ask === 'stop') {
+    await stopped.stop();
+    engine = undefined;
+  }
+  const { counters } = stopped;
+  return {
+    engine: await stopped.engineCounters(),
+    verdicts: counters.verdictsByName(),
+    services: [...counters.services],
+    backends: [...counters.backends],
+  };
+}
+
+/** What came over the channel lies somewhere in a larger buffer. */
+function imageFrom(bytes: Uint8Array): Image {
+  return new Image(Uint8Array.from(bytes).buffer);
+}

@@ -1,0 +1,82 @@
+/**
+ * Two namespaces and a link between them: a node, and a peer that is everything else to it.
+ *
+ *     node: eth0 10.0.0.1, fd00::1  =====  peer: eth0 10.0.0.2, fd00::2, the default route
+ *
+ * Neighbours are fixed towards the peer, so that the first packet to it does not wait for an answer.
+ */
+import { fileURLToPath } from 'node:url';
+import { inNamespace, run } from '../../scripts/lab/command.js';
+import { Resources } from '../../scripts/lab/resources.js';
+import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
+
+export const LINK = 'eth0';
+export const LINK_MTU = 2000;
+export const NODE4 = '10.0.0.1';
+export const NODE6 = 'fd00::1';
+const OFFLOADS = ['tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'on'];
+
+export interface NodeLink {
+  readonly resources: Resources;
+  readonly node: string;
+  readonly peer: string;
+  onNode(...argv: string[]): Promise<string>;
+  onPeer(...argv: string[]): Promise<string>;
+}
+
+/** A file beside the compiled tests of this folder. */
+export const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+
+/** @param families of the addresses that the link gets; both unless given */
+export async function createLink(families: readonly (4 | 6)[] = [4, 6]): Promise<NodeLink> {
+  const resources = new Resources();
+  try {
+    const node = resources.addNamespace('node');
+    const peer = resources.addNamespace('peer');
+    const ip = (namespace: string, ...commands: string[]): Promise<string> =>
+      run(inNamespace(namespace, ['ip', '-batch', '-']), { input: `${commands.join('\n')}\n` });
+    const four = families.includes(4);
+    const six = families.includes(6);
+    await ip(
+      node,
+      'link set lo up',
+      `link add ${LINK} mtu ${LINK_MTU} address ${NODE_MAC} type veth peer name ${LINK} mtu ${LINK_MTU} address ${ROUTER_MAC} netns ${peer}`,
+    );
+    await ip(
+      peer,
+      ...(four ? [`addr add 10.0.0.2/24 dev ${LINK}`] : []),
+      ...(six ? [`addr add fd00::2/64 dev ${LINK} nodad`] : []),
+      `link set ${LINK} up`,
+    );
+    await ip(
+      node,
+      ...(four ? [`addr add ${NODE4}/24 dev ${LINK}`] : []),
+      ...(six ? [`addr add ${NODE6}/64 dev ${LINK} nodad`] : []),
+      `link set ${LINK} up`,
+      ...(four
+        ? [
+            'route add default via 10.0.0.2',
+            `neigh replace 10.0.0.2 lladdr ${ROUTER_MAC} dev ${LINK} nud permanent`,
+          ]
+        : []),
+      ...(six
+        ? [
+            'route add default via fd00::2',
+            `neigh replace fd00::2 lladdr ${ROUTER_MAC} dev ${LINK} nud permanent`,
+          ]
+        : []),
+    );
+    for (const namespace of [node, peer])
+      await run(inNamespace(namespace, ['ethtool', '-K', LINK, ...OFFLOADS]));
+    return {
+      resources,
+      node,
+      peer,
+      onNode: (...argv) => run(inNamespace(node, argv)),
+      onPeer: (...argv) => run(inNamespace(peer, argv)),
+    };
+  } catch (error) {
+    await resources.close();
+    throw error;
+  }
+}

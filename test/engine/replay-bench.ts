@@ -1,0 +1,42 @@
+/** The replay engine on the bench: steps become one run of packets, with publishes done between two of them. */
+import { ReplayEngine } from '#anyhop/engine/replay.js';
+import type { CapturedPacket } from '#anyhop/packet/pcap.js';
+import type { EngineUnderTest, Step } from './contract.js';
+
+export const replay: EngineUnderTest = {
+  name: 'replay',
+  skip: false,
+  sends: 'frame',
+  onInterface: false,
+  async open() {
+    return {
+      async run(image, steps) {
+        const outputs: Uint8Array[] = [];
+        const engine = new ReplayEngine(packets(steps), { write: (bytes) => outputs.push(bytes.slice()) });
+        function* packets(list: readonly Step[]): Generator<CapturedPacket> {
+          for (const step of list) {
+            if ('publish' in step) engine.publish(step.publish);
+            if (!('send' in step)) continue;
+            for (const [i, bytes] of step.send.entries()) {
+              if (i === step.send.length >> 1 && step.publishMidway) engine.publish(step.publishMidway);
+              yield { frame: bytes, timestampNs: 0n, originalLength: bytes.length, truncated: false };
+            }
+          }
+        }
+        await engine.start(image);
+        for (const step of steps) if ('startAgain' in step) await engine.start(step.startAgain);
+        await engine.finished;
+        await engine.stop();
+        const { counters } = engine;
+        return {
+          outputs,
+          engine: await engine.engineCounters(),
+          verdicts: counters.verdictsByName(),
+          services: [...counters.services],
+          backends: [...counters.backends],
+        };
+      },
+      async close() {},
+    };
+  },
+};
