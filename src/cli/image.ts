@@ -35,14 +35,19 @@ export function imageCommand(): Command {
 type Summary = ReturnType<typeof summarize>;
 
 function summarize(assembly: Assembly) {
-  const { image, pools, serviceNames, backendNames } = assembly;
+  const { image, pools, numbers } = assembly;
+  const serviceNames = numbers.services.names();
+  // The image numbers backends pool after pool.
+  const backendNames = pools.flatMap(({ config: pool, backends }) =>
+    backends.map(({ name }) => `${pool.name}/${name}`),
+  );
   return {
     digest: imageDigest(image),
     layoutVersion: L.IMAGE_VERSION,
     bytes: image.bytes.length,
     generation: image.generation,
-    services: imageServices(image).map(({ vip, service, backendFirst, ...rest }) => ({
-      name: serviceNames[service],
+    services: imageServices(image).map(({ vip, counter, backendFirst, ...rest }) => ({
+      name: serviceNames[counter],
       vip: vip.text,
       ...rest,
       pool: poolOf(backendNames[backendFirst]),
@@ -55,7 +60,7 @@ function summarize(assembly: Assembly) {
       ownersDigest: tables.ownersDigest,
       alternatesDigest: tables.alternatesDigest,
     })),
-    backends: imageBackends(image).map(({ address, source, flags, ...rest }, number) => ({
+    backends: imageBackends(image).map(({ address, source, flags, counter: _, ...rest }, number) => ({
       number,
       name: backendNames[number],
       address: address.text,

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { assemble, fixedWay } from '../control/assemble.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { ReplayEngine } from '../engine/replay.js';
-import { CaptureWriter, readCapture } from '../packet/capture.js';
+import { type CapturedPacket, CaptureWriter, readCapture } from '../packet/capture.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
 
@@ -39,7 +39,7 @@ Examples:
     )
     .action(async (input: string, output: string, options: ReplayOptions) => {
       const config = loadFor('node', options);
-      const { image, serviceNames, backendNames } = assemble(config, config.node, {
+      const { image, numbers } = assemble(config, config.node, {
         generation: 1,
         way: fixedWay(options.mtu),
       });
@@ -47,8 +47,9 @@ Examples:
         (output === '-' ? process.stderr : process.stdout).write(`${text}\n`);
       };
       const sink = new CaptureWriter(output);
+      const cut = { packets: 0 };
       const engine = new ReplayEngine(
-        readCapture(input),
+        countCut(readCapture(input), cut),
         sink,
         options.verdicts ? (verdict, index) => print(`${index + 1} ${VERDICTS[verdict].name}`) : undefined,
       );
@@ -61,6 +62,11 @@ Examples:
         process.off('SIGINT', interrupt);
         sink.close();
         // After a damaged capture too: what was read before the damage counts.
+        if (cut.packets > 0) {
+          process.stderr.write(
+            `anyhop: ${cut.packets} packets were cut short by the capturer (snap length) and fail for that; capture whole ones\n`,
+          );
+        }
         const { received, sent } = await engine.engineCounters();
         const { counters } = engine;
         print(
@@ -68,12 +74,20 @@ Examples:
             read: received,
             sent,
             verdicts: counters.verdictsByName(),
-            services: counters.entriesByName('services', serviceNames),
-            backends: counters.entriesByName('backends', backendNames),
+            services: counters.entriesByName('services', numbers.services.names()),
+            backends: counters.entriesByName('backends', numbers.backends.names()),
           }),
         );
       }
     });
   for (const option of nodeOptions()) command.addOption(option);
   return command;
+}
+
+/** Passes packets on, and counts those that the capturer cut short. */
+function* countCut(packets: Iterable<CapturedPacket>, cut: { packets: number }): Iterable<CapturedPacket> {
+  for (const packet of packets) {
+    if (packet.truncated) cut.packets++;
+    yield packet;
+  }
 }

@@ -9,6 +9,7 @@ import { type PoolTables, resolvePool } from '../maglev/resolve.js';
 import type { IpAddress } from '../packet/address.js';
 import { poolStatesFromConfig } from '../pool/from-config.js';
 import { type BackendPath, buildImage } from '../pool/image.js';
+import { Numbers } from '../pool/numbers.js';
 
 /** How one backend is reached: the part of a BackendPath that the underlay decides. */
 export type Way = Pick<BackendPath, 'mtu' | 'interfaceIndex' | 'sourceMac' | 'destinationMac' | 'vlan'>;
@@ -20,6 +21,13 @@ export interface AssembleOptions {
   readonly way: (backend: BackendConfig) => Way;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
+  /** Counter numbers given out before: whoever assembles more than once keeps these. */
+  readonly numbers?: CounterNumbers;
+}
+
+export interface CounterNumbers {
+  readonly services: Numbers;
+  readonly backends: Numbers;
 }
 
 export interface AssembledPool {
@@ -32,10 +40,8 @@ export interface AssembledPool {
 export interface Assembly {
   readonly image: Image;
   readonly pools: readonly AssembledPool[];
-  /** Names by the image's numbers, for counters and messages. */
-  readonly serviceNames: readonly string[];
-  /** `pool/backend`. */
-  readonly backendNames: readonly string[];
+  /** Services by name, backends as `pool/backend`. */
+  readonly numbers: CounterNumbers;
 }
 
 /** Builds tables and image anew. The config is one that was loaded: its references resolve and its limits hold. */
@@ -46,6 +52,7 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
     const members = membersByName(pool);
     return { config: pool, tables, backends: tables.names.map((name) => members.get(name)!) };
   });
+  const numbers = options.numbers ?? { services: new Numbers(), backends: new Numbers() };
   const image = new Image(
     buildImage({
       generation: options.generation,
@@ -61,20 +68,15 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
           address: backend.address,
           agent: backend.agent,
           ...options.way(backend),
+          counter: numbers.backends.of(`${pool.name}/${backend.name}`),
         })),
       })),
       services: config.services,
+      serviceCounters: config.services.map(({ name }) => numbers.services.of(name)),
       flowKey: flowKeys(node),
     }),
   );
-  return {
-    image,
-    pools,
-    serviceNames: config.services.map(({ name }) => name),
-    backendNames: pools.flatMap(({ config: pool, backends }) =>
-      backends.map(({ name }) => `${pool.name}/${name}`),
-    ),
-  };
+  return { image, pools, numbers };
 }
 
 /** The members by name; one that is present comes before what the prior state said of it. */

@@ -45,13 +45,14 @@ export function explain(
   const pipeline = new Pipeline(assembly.image);
   pipeline.slot = -1;
   const number = pipeline.process(new DataView(memory.buffer), L.HEADROOM, frame.length);
-  const { name, description } = L.VERDICTS[number];
-  const outcome = { verdict: name, meaning: description };
+  const verdict = L.VERDICTS[number];
+  const outcome = { verdict: verdict.name, meaning: verdict.description };
   if (pipeline.slot < 0) return outcome;
 
   const { slot } = pipeline;
   const counter = assembly.image.halves[pipeline.service * 2 + L.SERVICE_COUNTER / 2];
-  const service = services[counter];
+  const name = assembly.numbers.services.names()[counter];
+  const service = services.find((each) => each.name === name)!;
   const pool = assembly.pools.find(({ config }) => config.name === service.pool)!;
   const { tables, backends } = pool;
   const owner = backends[tables.owners[slot]];

@@ -2,12 +2,13 @@
  * One node's life: from its config to a running engine, until it is told to stop. What may fail on this machine fails
  * before anything on it is changed.
  */
-import type { LoadedConfig } from '../config/types.js';
+import type { BackendConfig, LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { requireCapabilities } from '../engine/portable/capability.js';
 import { PortableEngine } from '../engine/portable/engine.js';
 import type { EligibilityMode } from '../maglev/eligible.js';
+import { GRE_HEADER, GRE_KEY, IPV4_HEADER, IPV6_HEADER } from '../packet/constants.js';
 import { requireEthernetLink } from '../underlay/link.js';
 import { lookupRoutes } from '../underlay/route.js';
 import { type Assembly, assemble, type Way } from './assemble.js';
@@ -26,7 +27,9 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
     log.warn({ event: 'config_warning', line, field }, message);
   requireCapabilities();
   const link = await requireEthernetLink(node.interface);
-  const assembly = assemble(config, node, { generation: 1, mac: link.mac, way: await findWays(config) });
+  const way = await findWays(config);
+  warnAboutNarrowWays(config, way, log);
+  const assembly = assemble(config, node, { generation: 1, mac: link.mac, way });
   describe(assembly, log);
 
   const engine: Engine = new PortableEngine({ interface: node.interface, log });
@@ -64,11 +67,36 @@ async function logCounters(engine: Engine, assembly: Assembly, log: Logger): Pro
       event: 'counters',
       engine: await engine.engineCounters(),
       verdicts: counters.verdictsByName(),
-      services: counters.entriesByName('services', assembly.serviceNames),
-      backends: counters.entriesByName('backends', assembly.backendNames),
+      services: counters.entriesByName('services', assembly.numbers.services.names()),
+      backends: counters.entriesByName('backends', assembly.numbers.backends.names()),
     },
     'final counters',
   );
+}
+
+/** IPv6's smallest MTU (RFC 8200 section 5): senders keep packets of this size whatever they are told. */
+const IPV6_MTU_MIN = 1280;
+
+/** What IPv6 clients send at least must fit the way to each backend of an IPv6 service, with the outer headers. */
+function warnAboutNarrowWays(
+  config: LoadedConfig<'run'>,
+  way: (backend: BackendConfig) => Way,
+  log: Logger,
+): void {
+  const pools = new Set(config.services.filter(({ vip }) => vip.family === 6).map(({ pool }) => pool));
+  for (const pool of config.pools) {
+    if (!pools.has(pool.name)) continue;
+    for (const backend of pool.backends) {
+      const outer = (backend.address.family === 4 ? IPV4_HEADER : IPV6_HEADER) + GRE_HEADER + GRE_KEY;
+      const { mtu } = way(backend);
+      if (mtu >= IPV6_MTU_MIN + outer) continue;
+      log.warn(
+        { event: 'narrow_way', backend: `${pool.name}/${backend.name}`, mtu, needed: IPV6_MTU_MIN + outer },
+        `the way to ${pool.name}/${backend.name} has an MTU of ${mtu}: IPv6 packets of 1280 bytes do not fit, and no ` +
+          `sender makes smaller ones; raise it to ${IPV6_MTU_MIN + outer} or more`,
+      );
+    }
+  }
 }
 
 /** The kernel's way to every backend, members of prior states included. */

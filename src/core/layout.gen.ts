@@ -11,6 +11,8 @@ export const EXTENSION_HEADERS_MAX = 8;
 export const HEADROOM = 96;
 export const QUOTE6 = 512;
 export const LIMIT_BUCKETS = 1024;
+export const LIMIT_TICK_MS = 100;
+export const PATH_MTU_MIN = 600;
 export const HASH_5_TUPLE = 0;
 export const HASH_3_TUPLE = 1;
 export const HASH_SOURCE = 2;
@@ -39,6 +41,8 @@ export const HEADER_FLAGS = 60;
 export const HEADER_MAC = 64;
 export const HEADER_SOURCE4_HOSTS = 72;
 export const HEADER_DIGEST = 76;
+export const HEADER_SERVICE_COUNTERS = 108;
+export const HEADER_BACKEND_COUNTERS = 112;
 export const SIZEOF_VIP = 32;
 export const VIP_ADDRESS = 0;
 export const VIP_FAMILY = 16;
@@ -68,6 +72,7 @@ export const PATH_FLAGS = 3;
 export const PATH_INTERFACE_INDEX = 4;
 export const PATH_KEY = 8;
 export const PATH_CHECKSUM = 12;
+export const PATH_COUNTER = 14;
 export const SIZEOF_AGENT_SOURCE = 24;
 export const AGENT_SOURCE_BITS = 0;
 export const AGENT_SOURCE_FAMILY = 4;
@@ -99,34 +104,36 @@ export const V_PASS_NOT_VIP = 6;
 export const V_PASS_OTHER_HOST = 7;
 /** the IP header's lengths do not fit the frame. */
 export const V_DROP_BAD_LENGTH = 8;
-/** the source cannot be a client: zero, loopback, multicast, broadcast or the VIP itself. */
+/** the source cannot be a client: zero, loopback, multicast, broadcast or a VIP. */
 export const V_DROP_BAD_SOURCE = 9;
+/** the IPv4 header checksum is wrong (looked at before the node answers). */
+export const V_DROP_CHECKSUM = 10;
 /** TTL or hop limit was 1 or 0 on arrival. */
-export const V_DROP_TTL_EXPIRED = 10;
+export const V_DROP_TTL_EXPIRED = 11;
 /** for a VIP, but for none of its services. */
-export const V_DROP_NO_SERVICE = 11;
+export const V_DROP_NO_SERVICE = 12;
 /** for a VIP, neither TCP, UDP nor ICMP. */
-export const V_DROP_PROTOCOL = 12;
-/** IPv6 extension headers that are cut short or too many. */
-export const V_DROP_EXTENSION_HEADER = 13;
+export const V_DROP_PROTOCOL = 13;
+/** IPv6 extension headers that are cut short, too many, or not for this hop to look behind. */
+export const V_DROP_EXTENSION_HEADER = 14;
 /** the TCP, UDP or ICMP header is cut short. */
-export const V_DROP_TRUNCATED = 14;
+export const V_DROP_TRUNCATED = 15;
 /** a TCP fragment for a service whose hash needs the ports. */
-export const V_DROP_FRAGMENT_TCP = 15;
+export const V_DROP_FRAGMENT_TCP = 16;
 /** a fragment, and more than one pool could answer for it. */
-export const V_DROP_FRAGMENT_AMBIGUOUS = 16;
+export const V_DROP_FRAGMENT_AMBIGUOUS = 17;
 /** a fragmented ICMP message. */
-export const V_DROP_FRAGMENT_ICMP = 17;
+export const V_DROP_FRAGMENT_ICMP = 18;
 /** ICMP for a VIP that is neither an echo request nor an error. */
-export const V_DROP_ICMP_TYPE = 18;
+export const V_DROP_ICMP_TYPE = 19;
 /** an ICMP error whose embedded flow belongs to no service of the VIP. */
-export const V_DROP_ICMP_UNMATCHED = 19;
+export const V_DROP_ICMP_UNMATCHED = 20;
 /** the pool has no backend that could take it: every one is unusable. */
-export const V_DROP_NO_BACKEND = 20;
+export const V_DROP_NO_BACKEND = 21;
 /** too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error. */
-export const V_DROP_TOO_BIG = 21;
+export const V_DROP_TOO_BIG = 22;
 /** too big once wrapped; the rate limit on answers kept the node silent. */
-export const V_DROP_TOO_BIG_LIMITED = 22;
+export const V_DROP_TOO_BIG_LIMITED = 23;
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
 export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | 'pass' | 'drop'; description: string }[] = [
@@ -139,11 +146,12 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'pass_not_vip', action: 'pass', description: "for no VIP of this node" },
   { name: 'pass_other_host', action: 'pass', description: "the frame is for another machine's MAC address (flooded by a switch)" },
   { name: 'drop_bad_length', action: 'drop', description: "the IP header's lengths do not fit the frame" },
-  { name: 'drop_bad_source', action: 'drop', description: "the source cannot be a client: zero, loopback, multicast, broadcast or the VIP itself" },
+  { name: 'drop_bad_source', action: 'drop', description: "the source cannot be a client: zero, loopback, multicast, broadcast or a VIP" },
+  { name: 'drop_checksum', action: 'drop', description: "the IPv4 header checksum is wrong (looked at before the node answers)" },
   { name: 'drop_ttl_expired', action: 'drop', description: "TTL or hop limit was 1 or 0 on arrival" },
   { name: 'drop_no_service', action: 'drop', description: "for a VIP, but for none of its services" },
   { name: 'drop_protocol', action: 'drop', description: "for a VIP, neither TCP, UDP nor ICMP" },
-  { name: 'drop_extension_header', action: 'drop', description: "IPv6 extension headers that are cut short or too many" },
+  { name: 'drop_extension_header', action: 'drop', description: "IPv6 extension headers that are cut short, too many, or not for this hop to look behind" },
   { name: 'drop_truncated', action: 'drop', description: "the TCP, UDP or ICMP header is cut short" },
   { name: 'drop_fragment_tcp', action: 'drop', description: "a TCP fragment for a service whose hash needs the ports" },
   { name: 'drop_fragment_ambiguous', action: 'drop', description: "a fragment, and more than one pool could answer for it" },
@@ -183,4 +191,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'pass'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'f41232d7c091e50e0d55a592d427530c79092ffabeca31062907555d2db9a2e2';
+export const LAYOUT_DIGEST = 'bb567c22ddffd758f1dbc125088b72185378d75efe8b024f91697e78d49225e0';

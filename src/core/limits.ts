@@ -37,9 +37,6 @@ export const CONFIG_DEPTH_MAX = 16;
 /** Values that YAML aliases may add to a config file, all together; stops files that unfold without end. */
 export const CONFIG_ALIASED_VALUES_MAX = 1_000_000;
 
-/** Below this MTU the way to a backend cannot carry what the packet rules promise (an IPv6 quote of 512 bytes). */
-export const PATH_MTU_BYTES_MIN = 600;
-
 /** An all-ones 16-bit index means "none", and owners are 16-bit indexes local to a pool. */
 const INDEX_NONE = 0xffff;
 if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_MAX * 2 > INDEX_NONE) {

@@ -3,9 +3,9 @@
  * debugging and simulation; the pipeline is the one that forwards. Time is the capture's own, so that limits behave as
  * they would have.
  */
-import { HEADROOM, VERDICTS } from '../core/layout.gen.js';
+import { HEADROOM, LIMIT_TICK_MS, VERDICTS } from '../core/layout.gen.js';
 import type { Image } from '../forward/image.js';
-import { LIMIT_TICK_MS, Pipeline } from '../forward/pipeline.js';
+import { Pipeline } from '../forward/pipeline.js';
 import { type CapturedPacket, FRAME_BYTES_MAX } from '../packet/pcap.js';
 import type { Engine, EngineCounters } from './contract.js';
 
@@ -72,13 +72,13 @@ export class ReplayEngine implements Engine {
   async #run(pipeline: Pipeline): Promise<void> {
     const memory = new Uint8Array(HEADROOM + FRAME_BYTES_MAX);
     const view = new DataView(memory.buffer);
-    let firstTick: bigint | undefined;
+    let highest = 0n;
     for (const { frame, timestampNs } of this.#packets) {
       if (this.#stopped) return;
       memory.set(frame, HEADROOM);
       const tick = timestampNs / TICK_NS;
-      firstTick ??= tick;
-      pipeline.tick = 1 + (Number(tick - firstTick) | 0);
+      if (tick > highest) highest = tick; // stamps may be out of order; time does not go back
+      pipeline.tick = Number(BigInt.asIntN(32, highest));
       const verdict = pipeline.process(view, HEADROOM, frame.length);
       if (SENDS[verdict]) {
         const { outStart, outLength } = pipeline;

@@ -2,16 +2,21 @@
  * Answers that the node makes itself, from the VIP, in place, with the frame's MAC addresses swapped and its VLAN tags
  * kept: echo replies, and the two messages that make path MTU discovery work through a tunnel (RFC 1191, RFC 8201).
  *
- * Too-big answers are limited: one a bucket a tick, the bucket taken from the flow's keyed hash, so that no client can
- * use up another's share but by chance, and all of them together stay below LIMIT_BUCKETS a tick.
+ * Too-big answers are limited: one a bucket a tick. The bucket comes from a keyed hash of the client's address (of its
+ * /64 in IPv6) alone, so that no client can use up another's share, but by chance or by lying about its address.
  */
 import * as L from '../core/layout.gen.js';
-import { adjust, finish, sumWords } from '../packet/checksum.js';
+import { FLOW_WORDS, flowHash } from '../hash/flow.js';
+import { adjustFallen, adjustRisen, finish, sumWords } from '../packet/checksum.js';
 import * as P from '../packet/constants.js';
 import type { Pipeline } from './pipeline.js';
 
 /** Bytes of the offending packet's payload that an ICMPv4 error quotes (RFC 792). */
 const QUOTE4_PAYLOAD = 8;
+/** Of the TOS or traffic class; ECN is about the way there, not the way back (RFC 3168). */
+const DSCP = 0xfc;
+
+const limitInput = new Int32Array(FLOW_WORDS);
 
 /**
  * The echo reply to the request whose ICMP header is at `l4`: the same message, behind a new IP header without options
@@ -20,22 +25,27 @@ const QUOTE4_PAYLOAD = 8;
 export function answerEcho(p: Pipeline, view: DataView, l4: number): number {
   const length = p.end - l4;
   if (p.family === 4) {
+    if (!isHeaderSound(view, p.l3)) return L.V_DROP_CHECKSUM;
     const client = view.getInt32(p.l3 + 12, true);
-    const tos = view.getUint8(p.l3 + 1);
+    const dscp = view.getUint8(p.l3 + 1) & DSCP;
+    const fragmentation = view.getInt32(p.l3 + 4); // identification and DF as asked: the way back may be narrower
     const ip = l4 - P.IPV4_HEADER;
     startFrame(p, view, ip);
-    writeIpv4(p, view, ip, length, tos, client);
-    view.setUint16(l4 + 2, adjust(view.getUint16(l4 + 2), P.ICMP_ECHO_REQUEST << 8, P.ICMP_ECHO_REPLY << 8));
+    writeIpv4(p, view, ip, length, dscp, fragmentation, client);
+    view.setUint16(
+      l4 + 2,
+      adjustFallen(view.getUint16(l4 + 2), (P.ICMP_ECHO_REQUEST - P.ICMP_ECHO_REPLY) << 8),
+    );
     view.setUint8(l4, P.ICMP_ECHO_REPLY);
   } else {
-    const trafficClass = (view.getUint16(p.l3) >>> 4) & 0xff;
+    const dscp = (view.getUint16(p.l3) >>> 4) & DSCP;
     const ip = l4 - P.IPV6_HEADER;
     startFrame(p, view, ip);
-    writeIpv6(p, view, ip, length, trafficClass);
+    writeIpv6(p, view, ip, length, dscp);
     // Swapping the addresses leaves the pseudo-header's sum as it is.
     view.setUint16(
       l4 + 2,
-      adjust(view.getUint16(l4 + 2), P.ICMPV6_ECHO_REQUEST << 8, P.ICMPV6_ECHO_REPLY << 8),
+      adjustRisen(view.getUint16(l4 + 2), (P.ICMPV6_ECHO_REPLY - P.ICMPV6_ECHO_REQUEST) << 8),
     );
     view.setUint8(l4, P.ICMPV6_ECHO_REPLY);
   }
@@ -51,27 +61,30 @@ export function answerEcho(p: Pipeline, view: DataView, l4: number): number {
  */
 export function answerTooBig(p: Pipeline, view: DataView, mtu: number, verdict: number): number {
   if (verdict === L.V_FORWARDED_ICMP_ERROR) return L.V_DROP_TOO_BIG;
-  const flags = p.family === 4 ? view.getUint16(p.l3 + 6) : P.IPV4_DONT_FRAGMENT;
-  if ((flags & P.IPV4_DONT_FRAGMENT) === 0 || (flags & P.IPV4_OFFSET) !== 0) return L.V_DROP_TOO_BIG;
-  const bucket = p.hash & (L.LIMIT_BUCKETS - 1);
+  const l3 = p.l3;
+  if (p.family === 4) {
+    const flags = view.getUint16(l3 + 6);
+    if ((flags & P.IPV4_DONT_FRAGMENT) === 0 || (flags & P.IPV4_OFFSET) !== 0) return L.V_DROP_TOO_BIG;
+    if (!isHeaderSound(view, l3)) return L.V_DROP_CHECKSUM;
+  }
+  const bucket = limitBucket(p);
   if (p.limiter[bucket] === p.tick) return L.V_DROP_TOO_BIG_LIMITED;
   p.limiter[bucket] = p.tick;
 
-  const l3 = p.l3;
   const icmp = l3 - P.ICMP_HEADER;
   if (p.family === 4) {
     const client = view.getInt32(l3 + 12, true);
     const quote = (view.getUint8(l3) & 15) * 4 + QUOTE4_PAYLOAD;
     const ip = icmp - P.IPV4_HEADER;
     startFrame(p, view, ip);
-    writeIpv4(p, view, ip, P.ICMP_HEADER + quote, 0, client);
+    writeIpv4(p, view, ip, P.ICMP_HEADER + quote, 0, P.IPV4_DONT_FRAGMENT, client);
     view.setUint16(icmp, (P.ICMP_UNREACHABLE << 8) | P.ICMP_FRAGMENTATION_NEEDED);
     view.setInt32(icmp + 2, 0); // checksum, and the half-word before the MTU
     view.setUint16(icmp + 6, mtu);
     view.setUint16(icmp + 2, finish(sumWords(view, icmp, P.ICMP_HEADER + quote)));
     p.outLength = l3 + quote - p.outStart;
   } else {
-    const length = P.ICMP_HEADER + L.QUOTE6; // the packet is longer: PATH_MTU_BYTES_MIN sees to it
+    const length = P.ICMP_HEADER + L.QUOTE6; // the packet is longer: PATH_MTU_MIN sees to it
     const ip = icmp - P.IPV6_HEADER;
     startFrame(p, view, ip);
     writeIpv6(p, view, ip, length, 0);
@@ -84,6 +97,20 @@ export function answerTooBig(p: Pipeline, view: DataView, mtu: number, verdict: 
     p.outLength = l3 + L.QUOTE6 - p.outStart;
   }
   return L.V_TOO_BIG_ANSWERED;
+}
+
+/** Which bucket of the limit the client falls into. */
+function limitBucket(p: Pipeline): number {
+  const { words } = p.image;
+  const key = p.service + L.SERVICE_KEY / 4;
+  limitInput[0] = p.flow[0];
+  limitInput[1] = p.flow[1];
+  return flowHash(words[key], words[key + 1], limitInput, p.family === 4 ? 1 : 2) & (L.LIMIT_BUCKETS - 1);
+}
+
+/** Whether an IPv4 header's checksum is right: an answer must not make a sound packet out of a damaged one. */
+function isHeaderSound(view: DataView, ip: number): boolean {
+  return finish(sumWords(view, ip, (view.getUint8(ip) & 15) * 4)) === 0;
 }
 
 /** Moves the layer-2 header to where it ends at `ip`, MAC addresses swapped, tags and type as they came. */
@@ -110,18 +137,22 @@ function startFrame(p: Pipeline, view: DataView, ip: number): void {
   p.outL2 = l2;
 }
 
-/** An IPv4 header of 20 bytes from the VIP to `client` (raw word) before `payload` bytes of ICMP. */
+/**
+ * An IPv4 header of 20 bytes from the VIP to `client` (raw word) before `payload` bytes of ICMP; `fragmentation` is its
+ * second word: identification, flags, offset 0.
+ */
 function writeIpv4(
   p: Pipeline,
   view: DataView,
   ip: number,
   payload: number,
   tos: number,
+  fragmentation: number,
   client: number,
 ): void {
   view.setUint16(ip, 0x4500 | tos);
   view.setUint16(ip + 2, P.IPV4_HEADER + payload);
-  view.setInt32(ip + 4, P.IPV4_DONT_FRAGMENT);
+  view.setInt32(ip + 4, fragmentation);
   view.setInt32(ip + 8, (P.NODE_TTL << 24) | (P.PROTOCOL_ICMP << 16));
   view.setInt32(ip + 12, p.image.words[p.vip + 3], true);
   view.setInt32(ip + 16, client, true);

@@ -12,10 +12,10 @@ export class Counters {
   services = new Float64Array(0);
   backends = new Float64Array(0);
 
-  /** Makes room for the entries of a new image; what has been counted stays. */
-  grow(serviceCount: number, backendCount: number): void {
-    this.services = grown(this.services, serviceCount * COUNTERS_PER_ENTRY);
-    this.backends = grown(this.backends, backendCount * COUNTERS_PER_ENTRY);
+  /** Makes room for as many entries; what has been counted stays. */
+  grow(services: number, backends: number): void {
+    this.services = grown(this.services, services * COUNTERS_PER_ENTRY);
+    this.backends = grown(this.backends, backends * COUNTERS_PER_ENTRY);
   }
 
   /** Packets that went through the pipeline: the verdicts' sum. */
@@ -32,7 +32,7 @@ export class Counters {
     return counts;
   }
 
-  /** Name to packets and bytes; names are by number, and entries that never counted are left out. */
+  /** Name to packets and bytes; names are by counter number, and entries that never counted are left out. */
   entriesByName(
     kind: 'services' | 'backends',
     names: readonly string[],

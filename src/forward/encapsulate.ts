@@ -26,6 +26,8 @@ const WORD_MODE = L.SERVICE_COUNTER / 4;
 const MODE_SHIFT = (L.SERVICE_HASH_MODE % 4) * 8;
 const FLAGS_SHIFT = (L.SERVICE_FLAGS % 4) * 8;
 /** So do a path's MTU, layer-2 length and flags. */
+/** A path's checksum shares a word with its counter, and is the lower half. */
+const WORD_CHECKSUM = L.PATH_CHECKSUM / 4;
 const PATH_L2_SHIFT = (L.PATH_L2_LENGTH % 4) * 8;
 const PATH_FLAGS_SHIFT = (L.PATH_FLAGS % 4) * 8;
 
@@ -113,7 +115,7 @@ export function encapsulate(
     view.setUint16(ip + 4, payload);
   } else {
     const total = payload + P.IPV4_HEADER;
-    let sum = words[path + L.PATH_CHECKSUM / 4] + total + tos;
+    let sum = (words[path + WORD_CHECKSUM] & 0xffff) + total + tos;
     const host = hash & image.source4Hosts;
     if (host !== 0) {
       view.setInt32(ip + 12, view.getInt32(ip + 12) | host);

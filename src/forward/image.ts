@@ -18,7 +18,8 @@ export class Image {
   readonly halves: Uint16Array;
   readonly generation: number;
   readonly vipMask: number;
-  readonly serviceCount: number;
+  readonly serviceCounters: number;
+  readonly backendCounters: number;
   readonly backendCount: number;
   /** Index of the first VIP, template or path in `words`. */
   readonly vipWord: number;
@@ -52,7 +53,8 @@ export class Image {
     this.halves = new Uint16Array(buffer);
     this.generation = header(L.HEADER_GENERATION);
     this.vipMask = header(L.HEADER_VIP_MASK);
-    this.serviceCount = header(L.HEADER_SERVICE_COUNT);
+    this.serviceCounters = header(L.HEADER_SERVICE_COUNTERS);
+    this.backendCounters = header(L.HEADER_BACKEND_COUNTERS);
     this.backendCount = header(L.HEADER_BACKEND_COUNT);
     this.vipWord = header(L.HEADER_VIP_OFFSET) / 4;
     this.templateWord = header(L.HEADER_TEMPLATE_OFFSET) / 4;
@@ -65,19 +67,29 @@ export class Image {
     this.source4Hosts = header(L.HEADER_SOURCE4_HOSTS) | 0;
   }
 
-  /**
-   * The VIP with this address, as an index into `words`, or -1. Addresses are raw words; IPv4 is the last one, the
-   * others zero.
-   */
-  findVip(family: number, a0: number, a1: number, a2: number, a3: number): number {
+  /** The IPv4 VIP with this address (a raw word), as an index into `words`, or -1. */
+  findVip4(address: number): number {
     const words = this.words;
-    let at = vipHash(a0, a1, a2, a3);
+    let at = mix(address); // vipHash(0, 0, 0, address)
     for (let probe = 0; probe < L.VIP_PROBES_MAX; probe++, at++) {
       const vip = this.vipWord + (at & this.vipMask) * VIP_WORDS;
       const found = words[vip + VIP_FAMILY_WORD]; // the three bytes behind the family are zero
       if (found === 0) return -1;
+      if (words[vip + 3] === address && found === 4) return vip;
+    }
+    return -1;
+  }
+
+  /** The IPv6 VIP with this address (four raw words), as an index into `words`, or -1. */
+  findVip6(a0: number, a1: number, a2: number, a3: number): number {
+    const words = this.words;
+    let at = vipHash(a0, a1, a2, a3);
+    for (let probe = 0; probe < L.VIP_PROBES_MAX; probe++, at++) {
+      const vip = this.vipWord + (at & this.vipMask) * VIP_WORDS;
+      const found = words[vip + VIP_FAMILY_WORD];
+      if (found === 0) return -1;
       if (
-        found === family &&
+        found === 6 &&
         words[vip + 3] === a3 &&
         words[vip + 2] === a2 &&
         words[vip + 1] === a1 &&
@@ -108,12 +120,10 @@ export class Image {
     return this.service(halves[low + 2]);
   }
 
-  /** Whether a frame's destination MAC is the interface's own, where the image wants that checked. */
+  /** Whether a frame is for this interface; where the image does not say which it is, at least for a single machine. */
   acceptsMac(view: DataView, frame: number): boolean {
-    return (
-      !this.checkMac ||
-      (view.getInt32(frame, true) === this.macHead && view.getUint16(frame + 4) === this.macTail)
-    );
+    if (!this.checkMac) return (view.getUint8(frame) & 1) === 0;
+    return view.getInt32(frame, true) === this.macHead && view.getUint16(frame + 4) === this.macTail;
   }
 
   /** A service by its number, as an index into `words`. */
@@ -124,7 +134,12 @@ export class Image {
 
 /** anyhop_vip_hash of native/include/anyhop/image.h. */
 export function vipHash(a0: number, a1: number, a2: number, a3: number): number {
-  let h = Math.imul(Math.imul(Math.imul(a0, 0x9e3779b1) ^ a1, 0x85ebca6b) ^ a2, 0xc2b2ae35) ^ a3;
-  h = Math.imul(h, 0x9e3779b1);
-  return h ^ (h >>> 15);
+  return mix(mix(mix(mix(a0) ^ a1) ^ a2) ^ a3);
+}
+
+/** MurmurHash3's finalizer, as anyhop_mix: 0 stays 0. */
+function mix(h: number): number {
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
 }

@@ -12,7 +12,7 @@ export function parseIpv4(p: Pipeline, view: DataView, end: number): number {
   const head = view.getUint8(l3);
   if (head >>> 4 !== 4) return L.V_PASS_NOT_IP;
   const destination = view.getInt32(l3 + 16, true);
-  const vip = p.image.findVip(4, 0, 0, 0, destination);
+  const vip = p.image.findVip4(destination);
   if (vip < 0) return L.V_PASS_NOT_VIP;
   if (!p.image.acceptsMac(view, p.frame)) return L.V_PASS_OTHER_HOST;
 
@@ -20,7 +20,7 @@ export function parseIpv4(p: Pipeline, view: DataView, end: number): number {
   const last = l3 + view.getUint16(l3 + 2);
   if (l4 < l3 + P.IPV4_HEADER || last < l4 || last > end) return L.V_DROP_BAD_LENGTH;
   const source = view.getInt32(l3 + 12, true);
-  if (!canBeClient(source) || source === destination) return L.V_DROP_BAD_SOURCE;
+  if (!canBeClient(source)) return L.V_DROP_BAD_SOURCE;
   p.end = last;
   p.family = 4;
   p.vip = vip;
@@ -29,11 +29,16 @@ export function parseIpv4(p: Pipeline, view: DataView, end: number): number {
   const protocol = view.getUint8(l3 + 9);
   const fragment = view.getUint16(l3 + 6) & P.IPV4_FRAGMENT;
   if (protocol === P.PROTOCOL_TCP || protocol === P.PROTOCOL_UDP) {
+    // From a VIP to a VIP: over UDP, one such packet would go round between two services for ever.
+    if (source === destination || (protocol === P.PROTOCOL_UDP && p.image.findVip4(source) >= 0)) {
+      return L.V_DROP_BAD_SOURCE;
+    }
     return fragment === 0
       ? forwardTransport(p, view, l4, protocol)
       : forwardFragment(p, view, l4, protocol, (fragment & P.IPV4_OFFSET) === 0);
   }
   if (protocol !== P.PROTOCOL_ICMP) return L.V_DROP_PROTOCOL;
+  if (p.image.findVip4(source) >= 0) return L.V_DROP_BAD_SOURCE;
   return fragment === 0 ? icmpv4(p, view, l4) : L.V_DROP_FRAGMENT_ICMP;
 }
 

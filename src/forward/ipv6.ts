@@ -15,7 +15,7 @@ export function parseIpv6(p: Pipeline, view: DataView, end: number): number {
   const d1 = view.getInt32(l3 + 28, true);
   const d2 = view.getInt32(l3 + 32, true);
   const d3 = view.getInt32(l3 + 36, true);
-  const vip = p.image.findVip(6, d0, d1, d2, d3);
+  const vip = p.image.findVip6(d0, d1, d2, d3);
   if (vip < 0) return L.V_PASS_NOT_VIP;
   if (!p.image.acceptsMac(view, p.frame)) return L.V_PASS_OTHER_HOST;
 
@@ -27,7 +27,8 @@ export function parseIpv6(p: Pipeline, view: DataView, end: number): number {
   flow[2] = view.getInt32(l3 + 16, true);
   flow[3] = view.getInt32(l3 + 20, true);
   if (!canBeClient(flow)) return L.V_DROP_BAD_SOURCE;
-  if (flow[0] === d0 && flow[1] === d1 && flow[2] === d2 && flow[3] === d3) return L.V_DROP_BAD_SOURCE;
+  // From a VIP to a VIP: over UDP, one such packet would go round between two services for ever.
+  if (p.image.findVip6(flow[0], flow[1], flow[2], flow[3]) >= 0) return L.V_DROP_BAD_SOURCE;
   p.end = last;
   p.family = 6;
   p.vip = vip;
@@ -39,13 +40,16 @@ function walk(p: Pipeline, view: DataView, at: number, first: number): number {
   let next = first;
   let fragment = 0;
   for (let headers = 0; isExtension(next); headers++) {
-    if (headers === L.EXTENSION_HEADERS_MAX || p.end - at < 8) return L.V_DROP_EXTENSION_HEADER;
+    // Behind the header of a real fragment there is nothing to walk over: the other fragments do not have it.
+    if (headers === L.EXTENSION_HEADERS_MAX || fragment !== 0 || p.end - at < 8)
+      return L.V_DROP_EXTENSION_HEADER;
+    // With segments left, this is not where the packet is going (RFC 8200 section 4.4, RFC 5095).
+    if (next === P.PROTOCOL_ROUTING && view.getUint8(at + 3) !== 0) return L.V_DROP_EXTENSION_HEADER;
+    if (next === P.PROTOCOL_FRAGMENT) fragment = view.getUint16(at + 2) & P.IPV6_FRAGMENT;
     const length = extensionLength(next, view.getUint8(at + 1));
-    if (next === P.PROTOCOL_FRAGMENT) fragment |= view.getUint16(at + 2) & P.IPV6_FRAGMENT;
     next = view.getUint8(at);
     at += length;
     if (at > p.end) return L.V_DROP_EXTENSION_HEADER;
-    if ((fragment & P.IPV6_OFFSET) !== 0) break; // what follows is payload
   }
   // A fragment header with neither offset nor more to come is no fragment (RFC 6946).
   if (next === P.PROTOCOL_TCP || next === P.PROTOCOL_UDP) {
@@ -57,10 +61,14 @@ function walk(p: Pipeline, view: DataView, at: number, first: number): number {
   return fragment === 0 ? icmpv6(p, view, at) : L.V_DROP_FRAGMENT_ICMP;
 }
 
-/** Not unspecified, loopback or multicast (RFC 4291 section 2.5). Raw words. */
+/**
+ * Not multicast, and outside of ::/96: unspecified, loopback and the deprecated IPv4-compatible addresses. Nor
+ * IPv4-mapped, which is never on the wire (RFC 4291 section 2.5). Raw words.
+ */
 function canBeClient(source: Int32Array): boolean {
   if ((source[0] & 0xff) === 0xff) return false;
-  return (
-    source[0] !== 0 || source[1] !== 0 || source[2] !== 0 || (source[3] !== 0 && source[3] !== 0x01000000)
-  );
+  return source[0] !== 0 || source[1] !== 0 || (source[2] !== 0 && source[2] !== IPV4_MAPPED);
 }
+
+/** The third raw word of ::ffff:0:0/96. */
+const IPV4_MAPPED = 0xffff0000 | 0;

@@ -27,10 +27,10 @@ export class Pipeline {
   image: Image;
   readonly counters = new Counters();
 
-  /** Coarse time that the too-big limit counts in: the engine raises it every LIMIT_TICK_MS. */
-  tick = 1;
+  /** Coarse time that the too-big limit counts in: the engine raises it every LIMIT_TICK_MS. An int32. */
+  tick = 0;
   /** The tick of each bucket's last too-big answer. */
-  readonly limiter = new Int32Array(L.LIMIT_BUCKETS);
+  readonly limiter = new Int32Array(L.LIMIT_BUCKETS).fill(-1);
 
   // The packet at hand. Offsets are into the view.
   /** Start of the frame. */
@@ -67,9 +67,14 @@ export class Pipeline {
     this.publish(image);
   }
 
-  /** Makes an image the live one, between two packets. */
+  /** Makes an image the live one, between two packets. @throws RangeError when it is older than the live one */
   publish(image: Image): void {
-    this.counters.grow(image.serviceCount, image.backendCount);
+    if (image.generation < this.image.generation) {
+      throw new RangeError(
+        `generation ${image.generation} is older than the live one, ${this.image.generation}`,
+      );
+    }
+    this.counters.grow(image.serviceCounters, image.backendCounters);
     this.image = image;
   }
 
@@ -88,7 +93,8 @@ export class Pipeline {
     if (verdict <= FORWARDED_LAST) {
       const bytes = this.end - this.l3;
       const service = this.image.halves[this.service * 2 + L.SERVICE_COUNTER / 2] * COUNTERS_PER_ENTRY;
-      const backend = this.backend * COUNTERS_PER_ENTRY;
+      const path = this.image.pathWord + this.backend * (L.SIZEOF_PATH / 4);
+      const backend = this.image.halves[path * 2 + L.PATH_COUNTER / 2] * COUNTERS_PER_ENTRY;
       counters.services[service]++;
       counters.services[service + 1] += bytes;
       counters.backends[backend]++;
@@ -114,6 +120,3 @@ export class Pipeline {
     return L.V_PASS_NOT_IP;
   }
 }
-
-/** Milliseconds a tick: one answer a bucket a tick bounds too-big answers to ten a second for one flow. */
-export const LIMIT_TICK_MS = 100;

@@ -2,12 +2,11 @@
  * The Internet checksum (RFC 1071) and its incremental update (RFC 1624), over a DataView, for the packet side.
  */
 
-/** Sum of `length` bytes as big-endian 16-bit words, an odd last byte padded with zero; not folded, below 2^32 for 64 KiB. */
+/** Sum of `length` bytes, an even number, as big-endian 16-bit words; not folded, below 2^32 for 64 KiB. */
 export function sumWords(view: DataView, offset: number, length: number): number {
   let sum = 0;
-  const even = offset + (length & ~1);
-  for (let at = offset; at < even; at += 2) sum += view.getUint16(at);
-  return (length & 1) === 0 ? sum : sum + (view.getUint8(even) << 8);
+  for (let at = offset; at < offset + length; at += 2) sum += view.getUint16(at);
+  return sum;
 }
 
 /** The checksum of a sum: folded to 16 bits and inverted. */
@@ -17,7 +16,19 @@ export function finish(sum: number): number {
   return ~(once + (once >>> 16)) & 0xffff;
 }
 
-/** The checksum after one of the words that it covers has changed (RFC 1624, equation 3). */
-export function adjust(checksum: number, from: number, to: number): number {
-  return finish((~checksum & 0xffff) + (~from & 0xffff) + to);
+/**
+ * The checksum after a word that it covers has fallen by `by` (RFC 1141). Where all covered words may be zero, as in
+ * ICMPv4, RFC 1624's equation would give 0 for what must be 0xffff.
+ */
+export function adjustFallen(checksum: number, by: number): number {
+  const sum = checksum + by;
+  return (sum + (sum >>> 16)) & 0xffff;
+}
+
+/**
+ * The checksum after a word that it covers has risen by `by` (RFC 1624, equation 3). Some other covered word must not be
+ * zero: a pseudo-header's, say.
+ */
+export function adjustRisen(checksum: number, by: number): number {
+  return finish((~checksum & 0xffff) + by);
 }

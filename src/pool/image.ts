@@ -18,7 +18,7 @@ export interface BackendPath {
   readonly name: string;
   readonly address: IpAddress;
   readonly agent: boolean;
-  /** Of the way, at layer 3, in bytes: PATH_MTU_BYTES_MIN to 65535. */
+  /** Of the way, at layer 3, in bytes: PATH_MTU_MIN to 65535. */
   readonly mtu: number;
   /** 0 for the interface that the packet came in on. */
   readonly interfaceIndex: number;
@@ -27,6 +27,8 @@ export interface BackendPath {
   readonly destinationMac: Uint8Array;
   /** VLAN identifier 1 to 4094 of the next hop, if tagged. */
   readonly vlan: number | undefined;
+  /** Number of its counters (numbers.ts). */
+  readonly counter: number;
 }
 
 export interface ImagePool {
@@ -46,6 +48,8 @@ export interface ImageInput {
   readonly source6: IpPrefix | undefined;
   readonly pools: readonly ImagePool[];
   readonly services: readonly ServiceConfig[];
+  /** Number of each service's counters (numbers.ts). */
+  readonly serviceCounters: readonly number[];
   readonly flowKey: (mode: HashMode, protocol: Protocol, vip: IpAddress) => FlowKey;
 }
 
@@ -63,7 +67,7 @@ interface ServiceEntry {
   readonly key: FlowKey;
   readonly mode: HashMode;
   readonly secondChance: boolean;
-  /** Whose counters it feeds: the place of a configured service. */
+  /** Whose counters it feeds: those of a configured service. */
   readonly counter: number;
 }
 
@@ -81,7 +85,13 @@ export function buildImage(input: ImageInput): ArrayBuffer {
     const pool = poolIndex.get(service.pool);
     if (pool === undefined) throw new RangeError(`service ${service.name}: no pool ${service.pool}`);
     const key = input.flowKey(service.hash, service.protocol, service.vip);
-    entries.push({ pool, key, mode: service.hash, secondChance: service.secondChance, counter: index });
+    entries.push({
+      pool,
+      key,
+      mode: service.hash,
+      secondChance: service.secondChance,
+      counter: input.serviceCounters[index],
+    });
     const vip = vips.get(service.vip.text) ?? { address: service.vip, ports: { tcp: [], udp: [] } };
     vips.set(service.vip.text, vip);
     vip.ports[service.protocol].push({ first: service.portFirst, last: service.portLast, service: index });
@@ -157,6 +167,9 @@ function write(
   if (input.mac !== undefined) bytes.set(input.mac, L.HEADER_MAC);
   put32(L.HEADER_SOURCE4_HOSTS, input.source4 === undefined ? 0 : 2 ** (32 - input.source4.length) - 1);
 
+  put32(L.HEADER_SERVICE_COUNTERS, 1 + Math.max(-1, ...input.serviceCounters));
+  put32(L.HEADER_BACKEND_COUNTERS, 1 + highestCounter(input.pools));
+
   let port = 0;
   const putPorts = (ranges: VipEntry['ports']['tcp']): void => {
     for (const range of ranges.toSorted((a, b) => a.first - b.first)) {
@@ -203,7 +216,8 @@ function write(
         (path.address.family === 6 ? L.PATH_OUTER_IPV6 : 0) | (path.agent ? L.PATH_AGENT : 0);
       put32(at + L.PATH_INTERFACE_INDEX, path.interfaceIndex);
       bytes.set(path.address.bytes.subarray(-4), at + L.PATH_KEY);
-      put32(at + L.PATH_CHECKSUM, path.address.family === 4 ? outerHeaderSum(template, l2Length) : 0);
+      put16(at + L.PATH_CHECKSUM, path.address.family === 4 ? outerHeaderSum(template, l2Length) : 0);
+      put16(at + L.PATH_COUNTER, path.counter);
     }
   }
 
@@ -223,6 +237,12 @@ function write(
   bytes.set(createHash('sha256').update(bytes).digest(), L.HEADER_DIGEST);
   put32(L.HEADER_GENERATION, input.generation);
   return image;
+}
+
+function highestCounter(pools: readonly ImagePool[]): number {
+  let highest = -1;
+  for (const pool of pools) for (const { counter } of pool.backends) highest = Math.max(highest, counter);
+  return highest;
 }
 
 /** Rounded up to whole cache lines. */

@@ -11,8 +11,8 @@ export interface ImageService {
   readonly portFirst: number;
   readonly portLast: number;
   readonly vip: IpAddress;
-  /** Number of the configured service. */
-  readonly service: number;
+  /** Number of its counters. */
+  readonly counter: number;
   readonly hash: '5-tuple' | '3-tuple' | 'source';
   readonly secondChance: boolean;
   readonly slots: number;
@@ -29,6 +29,8 @@ export interface ImageBackend {
   readonly sourceMac: string;
   readonly destinationMac: string;
   readonly vlan: number | undefined;
+  /** Number of its counters. */
+  readonly counter: number;
 }
 
 const HASH_NAMES = {
@@ -57,7 +59,7 @@ export function imageServices(image: Image): ImageService[] {
           portFirst: halves[port + L.PORT_FIRST / 2],
           portLast: halves[port + L.PORT_LAST / 2],
           vip: address,
-          service: halves[service * 2 + L.SERVICE_COUNTER / 2],
+          counter: halves[service * 2 + L.SERVICE_COUNTER / 2],
           hash: HASH_NAMES[bytes[service * 4 + L.SERVICE_HASH_MODE] as keyof typeof HASH_NAMES],
           secondChance: (bytes[service * 4 + L.SERVICE_FLAGS] & L.SERVICE_SECOND_CHANCE) !== 0,
           slots: words[service + L.SERVICE_SLOTS / 4],
@@ -85,6 +87,7 @@ export function imageBackends(image: Image): ImageBackend[] {
       mtu: halves[path * 2 + L.PATH_MTU / 2],
       flags,
       interfaceIndex: words[path + L.PATH_INTERFACE_INDEX / 4],
+      counter: halves[path * 2 + L.PATH_COUNTER / 2],
       destinationMac: macText(bytes.subarray(template, template + 6)),
       sourceMac: macText(bytes.subarray(template + 6, template + 12)),
       vlan: l2Length > 14 ? ((bytes[template + 14] << 8) | bytes[template + 15]) & 0xfff : undefined,

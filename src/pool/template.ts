@@ -2,7 +2,7 @@
  * The constant part of what is put in front of a packet for one backend: Ethernet, at most one VLAN tag, the outer IP
  * header and GRE. Length, checksum, TOS, key and entropy are left for the packet side to fill in.
  */
-import { PATH_MTU_BYTES_MIN } from '../core/limits.js';
+import { PATH_MTU_MIN } from '../core/layout.gen.js';
 import type { IpAddress } from '../packet/address.js';
 import type { BackendPath } from './image.js';
 
@@ -27,8 +27,8 @@ export function writeTemplate(
 ): number {
   const view = new DataView(out.buffer, out.byteOffset, out.length);
   const source = path.address.family === 4 ? source4 : source6;
-  if (path.mtu < PATH_MTU_BYTES_MIN) {
-    throw new RangeError(`${path.name}: an MTU of ${path.mtu} is below ${PATH_MTU_BYTES_MIN}`);
+  if (path.mtu < PATH_MTU_MIN) {
+    throw new RangeError(`${path.name}: an MTU of ${path.mtu} is below ${PATH_MTU_MIN}`);
   }
   if (source === undefined)
     throw new RangeError(`${path.name}: no outer source of family ${path.address.family}`);
@@ -59,10 +59,12 @@ export function writeTemplate(
   return ip;
 }
 
-/** The sum of the ten 16-bit words of a template's IPv4 header (RFC 1071), not yet folded: below 2^20. */
+/** The sum of the ten 16-bit words of a template's IPv4 header (RFC 1071), folded to 16 bits. */
 export function outerHeaderSum(template: Uint8Array, l2Length: number): number {
   const view = new DataView(template.buffer, template.byteOffset, template.length);
   let sum = 0;
   for (let at = l2Length; at < l2Length + 20; at += 2) sum += view.getUint16(at);
-  return sum;
+  // Below 2^20, so two folds are enough.
+  sum = (sum & 0xffff) + (sum >>> 16);
+  return (sum & 0xffff) + (sum >>> 16);
 }

@@ -37,7 +37,7 @@ export function flows(count: number): Uint8Array[] {
 export function answered(): Uint8Array[] {
   const segment = [tcp({ sport: 5000, dport: 80 }), payload(1540)];
   return [
-    frame({}, ipv4({ src: CLIENT4, dst: VIP4 }), icmpEcho({}), payload(56)),
+    frame({}, ipv4({ src: CLIENT4, dst: VIP4, id: 4711 }), icmpEcho({}), payload(56)),
     frame({}, ipv6({ src: CLIENT6, dst: VIP6 }), icmpv6Echo({}), payload(56)),
     frame({}, ipv4({ src: CLIENT4, dst: VIP4, df: true }), ...segment),
     frame({}, ipv6({ src: CLIENT6, dst: VIP6 }), ...segment),

@@ -68,6 +68,7 @@ export function imageOf(options: FixtureOptions = {}): Image {
       secondChance: service.secondChance ?? false,
     };
   });
+  let counter = 0;
   const input: ImageInput = {
     generation: 1,
     mac: options.mac,
@@ -76,15 +77,17 @@ export function imageOf(options: FixtureOptions = {}): Image {
     pools: Object.entries(pools).map(([name, backends]): ImagePool => {
       const table = (of: (slot: number, backends: number) => number): Uint16Array =>
         Uint16Array.from({ length: slots }, (_, slot) => of(slot, backends.length));
-      return { name, owners: table(owner), alternates: table(alternate), backends: backends.map(path(name)) };
+      const paths = backends.map((backend, index) => ({ ...path(name)(backend, index), counter: counter++ }));
+      return { name, owners: table(owner), alternates: table(alternate), backends: paths };
     }),
     services,
+    serviceCounters: services.map((_, index) => index),
     flowKey: (mode, protocol, vip) => deriveFlowKey(SECRET, mode, protocol, vip),
   };
   return new Image(buildImage(input));
 }
 
-function path(pool: string): (backend: FixtureBackend, index: number) => BackendPath {
+function path(pool: string): (backend: FixtureBackend, index: number) => Omit<BackendPath, 'counter'> {
   return (backend, index) => ({
     name: `${pool}/b${index}`,
     address: parseAddress(backend.address)!,

@@ -111,6 +111,22 @@ export const IPV4: readonly Row[] = [
     'forwarded',
     frame({}, ipv4({ ...to, options: concat(ipOption.recordRoute(9), ipOption.nop()) }), syn),
   ],
+  [
+    'an echo request whose IPv4 header checksum is wrong',
+    'drop_checksum',
+    frame({}, ipv4({ ...to, checksum: 0x1234 }), icmpEcho(), payload(8)),
+  ],
+  [
+    'a packet too big whose IPv4 header checksum is wrong',
+    'drop_checksum',
+    frame({}, ipv4({ ...to, df: true, checksum: 0x1234 }), data(40008), payload(1460)),
+  ],
+  [
+    'an echo request of nothing but zeros',
+    'echo_answered',
+    frame({}, ipv4(to), icmpEcho({ id: 0, sequence: 0 })),
+  ],
+  ['a datagram from another VIP', 'drop_bad_source', frame({}, ipv4({ ...to, src: VIP.split4 }), datagram)],
   ['a SYN with TTL 2', 'forwarded', frame({}, ipv4({ ...to, ttl: 2 }), syn)],
   ['a SYN with TTL 1', 'drop_ttl_expired', frame({}, ipv4({ ...to, ttl: 1 }), syn)],
   ['a SYN with TTL 0', 'drop_ttl_expired', frame({}, ipv4({ ...to, ttl: 0 }), syn)],

@@ -1,8 +1,7 @@
 /** The mixed traffic through the pipeline: each packet ends in the verdict that its name says, and what is sent is sound. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { VERDICTS } from '#anyhop/core/layout.gen.js';
-import { LIMIT_TICK_MS } from '#anyhop/forward/pipeline.js';
+import { LIMIT_TICK_MS, VERDICTS } from '#anyhop/core/layout.gen.js';
 import { type FixtureService, Runner } from '../forward/fixture.js';
 import { decapsulate, decodeFrame } from './decode.js';
 import { internetChecksum } from './decode-util.js';

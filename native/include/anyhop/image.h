@@ -33,7 +33,9 @@
 #define ANYHOP_EXTENSION_HEADERS_MAX 8u
 #define ANYHOP_HEADROOM 96u      /* free bytes a pipeline needs before a frame: 62 + 4 of key, rounded up */
 #define ANYHOP_QUOTE6 512u       /* bytes of the packet that a packet-too-big message quotes */
-#define ANYHOP_LIMIT_BUCKETS 1024u /* too-big answers: one a bucket a tick, the bucket taken from the flow hash */
+#define ANYHOP_LIMIT_BUCKETS 1024u /* too-big answers: one a bucket a tick, the bucket by the client's address */
+#define ANYHOP_LIMIT_TICK_MS 100u
+#define ANYHOP_PATH_MTU_MIN 600u /* below it, a packet that is too big could be shorter than the quote of it */
 
 enum anyhop_hash_mode { ANYHOP_HASH_5_TUPLE, ANYHOP_HASH_3_TUPLE, ANYHOP_HASH_SOURCE };
 
@@ -68,7 +70,9 @@ struct anyhop_header {
 	__u8 reserved0[2];
 	__u32 source4_hosts; /* host bits of the outer IPv4 source prefix, host order; 0 for a single address */
 	__u8 digest[32];     /* SHA-256 of the image with this field and the generation zero */
-	__u8 reserved1[148];
+	__u32 service_counters; /* counters that are in use: one more than the highest number */
+	__u32 backend_counters;
+	__u8 reserved1[140];
 };
 
 /* One VIP. IPv4 sits in address[3], the rest zero; family 0 marks a free place. */
@@ -98,7 +102,7 @@ struct anyhop_service {
 	__u32 alternates_offset;
 	__u32 slots; /* M */
 	__u32 backend_first; /* owner and alternate indexes count from here */
-	__u16 counter; /* index of the configured service whose counters it feeds */
+	__u16 counter; /* whose counters it feeds; it stays the same from image to image */
 	__u8 hash_mode;
 	__u8 flags;
 	__u32 reserved;
@@ -111,17 +115,30 @@ struct anyhop_path {
 	__u8 flags;
 	__u32 interface_index; /* 0: the one that the packet came in on */
 	__u32 key; /* raw word of the GRE key that names this backend as an alternate */
-	__u32 checksum; /* sum of the 16-bit words of the template's outer IPv4 header (RFC 1071), not yet folded */
+	__u16 checksum; /* folded sum of the 16-bit words of the template's outer IPv4 header (RFC 1071) */
+	__u16 counter; /* whose counters it feeds; it stays the same from image to image */
 };
+
+/* MurmurHash3's finalizer: the last octets of an address stand in the high bits of a raw word, and a multiplication
+ * alone would never carry them down to where the place is taken from. 0 stays 0, so IPv4 takes one round. */
+static inline __u32 anyhop_mix(__u32 h)
+{
+	h ^= h >> 16;
+	h *= 0x85ebca6bu;
+	h ^= h >> 13;
+	h *= 0xc2b2ae35u;
+	return h ^ h >> 16;
+}
 
 /* The start of the VIP search. The addresses come from the operator's config, so the mix needs no secret; the
  * builder guarantees that ANYHOP_VIP_PROBES_MAX probes are enough. */
 static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 {
-	__u32 h = ((a0 * 0x9e3779b1u ^ a1) * 0x85ebca6bu ^ a2) * 0xc2b2ae35u ^ a3;
+	__u32 h = anyhop_mix(a0);
 
-	h *= 0x9e3779b1u;
-	return h ^ h >> 15;
+	h = anyhop_mix(h ^ a1);
+	h = anyhop_mix(h ^ a2);
+	return anyhop_mix(h ^ a3);
 }
 
 #define ANYHOP_STRUCTS(S, F) \
@@ -131,7 +148,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(header, port_count) F(header, service_offset) F(header, service_count) \
 	F(header, table_offset) F(header, table_bytes) F(header, template_offset) \
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
-	F(header, source4_hosts) F(header, digest) \
+	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
 	S(vip) \
 	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
 	F(vip, tcp_fragment) F(vip, udp_fragment) \
@@ -141,11 +158,12 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(service, key) F(service, owners_offset) F(service, alternates_offset) F(service, slots) \
 	F(service, backend_first) F(service, counter) F(service, hash_mode) F(service, flags) \
 	S(path) \
-	F(path, mtu) F(path, l2_length) F(path, flags) F(path, interface_index) F(path, key) F(path, checksum)
+	F(path, mtu) F(path, l2_length) F(path, flags) F(path, interface_index) F(path, key) \
+	F(path, checksum) F(path, counter)
 
 #define ANYHOP_CONSTANTS(C) \
 	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
-	C(HEADROOM) C(QUOTE6) C(LIMIT_BUCKETS) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
+	C(HEADROOM) C(QUOTE6) C(LIMIT_BUCKETS) C(LIMIT_TICK_MS) C(PATH_MTU_MIN) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
 	C(SERVICE_SECOND_CHANCE) C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
 
 _Static_assert(sizeof(struct anyhop_header) == 256, "the header is four cache lines");

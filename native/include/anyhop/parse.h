@@ -46,8 +46,9 @@ enum anyhop_fragment {
 	ANYHOP_LATER, /* payload only */
 };
 
-/* From a step that cannot go on. */
-enum { ANYHOP_CUT_SHORT = -1, ANYHOP_TOO_MANY = -2 };
+/* From a step that cannot go on: it ends too early, it has too many extension headers (or any behind a real fragment's),
+ * it is on its way to another node by a routing header. */
+enum { ANYHOP_CUT_SHORT = -1, ANYHOP_TOO_MANY = -2, ANYHOP_ELSEWHERE = -3 };
 
 struct anyhop_cursor {
 	const __u8 *at;
@@ -139,8 +140,8 @@ anyhop_inline __u32 anyhop_has(__u64 mask, __u32 type)
 	return (__u32)(mask >> type) & 1;
 }
 
-/* RFC 8200: the upper-layer protocol behind at most ANYHOP_EXTENSION_HEADERS_MAX extension headers. Behind a later
- * fragment's header lies payload, so the walk ends there with the number that the header tells.
+/* RFC 8200: the upper-layer protocol behind at most ANYHOP_EXTENSION_HEADERS_MAX extension headers. Behind the header
+ * of a real fragment there is nothing to walk over: the other fragments do not have it.
  *
  * The loop branches only to leave: with a branch for each kind of header the verifier sees 5^8 ways through one
  * walk and gives up after its million instructions. */
@@ -161,18 +162,24 @@ anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *i
 	type = header[6];
 	c->at += 40;
 	for (__u32 walked = 0; walked <= ANYHOP_EXTENSION_HEADERS_MAX; walked++) {
-		__u32 is_fragment, is_ah, size;
+		__u32 is_extension, is_fragment, is_ah, size;
 
-		if (fragment & 0xfff8 || type > 63 || !anyhop_has(ANYHOP_EXTENSIONS, type)) {
+		is_extension = type < 64 && anyhop_has(ANYHOP_EXTENSIONS, type);
+		if (!is_extension) {
 			/* An atomic fragment (RFC 6946) is a whole packet. */
 			ip->fragment = fragment & 0xfff8 ? ANYHOP_LATER : fragment & 1 ? ANYHOP_FIRST : ANYHOP_WHOLE;
 			ip->protocol = (__u8)type;
 			return (int)type;
 		}
+		if (fragment & 0xfff9)
+			return ANYHOP_TOO_MANY;
 		if (!anyhop_fits(c, 8))
 			return ANYHOP_CUT_SHORT;
 		is_fragment = anyhop_has(1ull << ANYHOP_IP_FRAGMENT, type);
 		is_ah = anyhop_has(1ull << ANYHOP_IP_AH, type);
+		/* With segments left, this is not where the packet is going (RFC 8200 section 4.4, RFC 5095). */
+		if (c->at[3] & (0 - anyhop_has(1ull << ANYHOP_IP_ROUTING, type)))
+			return ANYHOP_ELSEWHERE;
 		fragment |= anyhop_load16(c->at + 2) & (0 - is_fragment);
 		/* 8 for a fragment header, 4 x (length + 2) for AH, 8 x (length + 1) for the others. */
 		size = ((c->at[1] & (is_fragment - 1)) + 1 + is_ah) * (8 - 4 * is_ah);

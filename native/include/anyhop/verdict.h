@@ -28,11 +28,12 @@ enum anyhop_action {
 	V(PASS_NOT_VIP, PASS, "for no VIP of this node") \
 	V(PASS_OTHER_HOST, PASS, "the frame is for another machine's MAC address (flooded by a switch)") \
 	V(DROP_BAD_LENGTH, DROP, "the IP header's lengths do not fit the frame") \
-	V(DROP_BAD_SOURCE, DROP, "the source cannot be a client: zero, loopback, multicast, broadcast or the VIP itself") \
+	V(DROP_BAD_SOURCE, DROP, "the source cannot be a client: zero, loopback, multicast, broadcast or a VIP") \
+	V(DROP_CHECKSUM, DROP, "the IPv4 header checksum is wrong (looked at before the node answers)") \
 	V(DROP_TTL_EXPIRED, DROP, "TTL or hop limit was 1 or 0 on arrival") \
 	V(DROP_NO_SERVICE, DROP, "for a VIP, but for none of its services") \
 	V(DROP_PROTOCOL, DROP, "for a VIP, neither TCP, UDP nor ICMP") \
-	V(DROP_EXTENSION_HEADER, DROP, "IPv6 extension headers that are cut short or too many") \
+	V(DROP_EXTENSION_HEADER, DROP, "IPv6 extension headers that are cut short, too many, or not for this hop to look behind") \
 	V(DROP_TRUNCATED, DROP, "the TCP, UDP or ICMP header is cut short") \
 	V(DROP_FRAGMENT_TCP, DROP, "a TCP fragment for a service whose hash needs the ports") \
 	V(DROP_FRAGMENT_AMBIGUOUS, DROP, "a fragment, and more than one pool could answer for it") \

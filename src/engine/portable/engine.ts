@@ -11,11 +11,13 @@
  *    ends the loop; what the old ring held by then is lost, and counted as missed.
  *  - `raw-socket`'s public `send` queues, and takes a turn of the event loop a packet. The socket that it wraps sends
  *    at once, and throws when the kernel refuses: caught and counted.
+ *  - A raw socket fills in an IPv4 identification of 0 when DF is off: an echo reply may leave with another one.
  *  - Both are native and optional: they are loaded when the engine starts, and a missing one costs this engine alone.
  */
 import { AnyhopError, EXIT } from '../../core/errors.js';
 import {
   HEADROOM,
+  LIMIT_TICK_MS,
   PATH_OUTER_IPV6,
   V_FORWARDED_ICMP_ERROR,
   V_TOO_BIG_ANSWERED,
@@ -23,7 +25,7 @@ import {
 } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import type { Image } from '../../forward/image.js';
-import { LIMIT_TICK_MS, Pipeline } from '../../forward/pipeline.js';
+import { Pipeline } from '../../forward/pipeline.js';
 import { addressFromBytes } from '../../packet/address.js';
 import { IPV4_HEADER, IPV6_HEADER } from '../../packet/constants.js';
 import { imageBackends, imageVips } from '../../pool/inspect.js';
