@@ -23,8 +23,6 @@ export const runTool: RunTool = (program, args, input = '') =>
   new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: 'pipe',
-      timeout: TIMEOUT_MS,
-      killSignal: 'SIGKILL',
       env: { PATH: `${process.env['PATH'] ?? ''}:${SYSTEM_PATH}`, LC_ALL: 'C' },
     });
     let stdout = '';
@@ -33,8 +31,14 @@ export const runTool: RunTool = (program, args, input = '') =>
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.stdin.on('error', () => {}); // a program that ends without reading says why by its exit code
     child.stdin.end(input);
-    child.on('error', (cause) => reject(cannotStart(program, cause)));
+    // Not spawn's own time limit: that one keeps the process alive when the program could not be started.
+    const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
+    child.on('error', (cause) => {
+      clearTimeout(timer);
+      reject(cannotStart(program, cause));
+    });
     child.on('close', (code, signal) => {
+      clearTimeout(timer);
       if (code !== null) resolve({ code, stdout, stderr });
       else
         reject(

@@ -1,6 +1,8 @@
 /** Loaded before a program (node --import): libpcap refuses every filter, the last thing that a start needs. */
-import cap from 'cap';
+import cap, { type Cap } from 'cap';
 
-cap.Cap.prototype.open = () => {
-  throw new Error('the filter is refused');
-};
+const prototype: Cap = cap.Cap.prototype;
+const { open } = prototype;
+prototype.open = function (this: Cap, device, _filter, bufferBytes, buffer) {
+  return open.call(this, device, 'no such filter', bufferBytes, buffer);
+} as typeof open;

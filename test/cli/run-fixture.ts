@@ -1,0 +1,82 @@
+/** A fleet file for `anyhop run` on the link of test/engine/link.ts, and the command as a user starts it. */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { inNamespace } from '../../scripts/lab/command.js';
+import type { LabProcess, LogEvent } from '../../scripts/lab/process.js';
+import { LINK, type NodeLink } from '../engine/link.js';
+import { VIP4, VIP6 } from '../forward/fixture.js';
+
+export const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
+export const READY_TIMEOUT_MS = 10_000;
+const REFUSAL_TIMEOUT_MS = 20_000;
+
+export interface RunConfig {
+  readonly node?: object;
+  readonly backends?: readonly string[];
+}
+
+/** Writes the file; what `node` leaves out is for flags and environment. */
+export function writeFleet(
+  link: NodeLink,
+  { node = {}, backends = ['10.1.0.11', '10.1.0.12'] }: RunConfig = {},
+): string {
+  const file = join(link.resources.directory, 'fleet.yaml');
+  const service = (vip: string): object => ({
+    name: `web-${vip.length}`,
+    vip,
+    protocol: 'tcp',
+    port: 80,
+    pool: 'web',
+  });
+  const config = {
+    node: { key: '00112233445566778899aabbccddeeff', ...node },
+    pools: { web: { backends: backends.map((address, i) => ({ name: `web-${i}`, address })) } },
+    services: [service(VIP4), service(VIP6)],
+  };
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+  return file;
+}
+
+export const FLAGS = ['--name', 'edge-1', '--interface', LINK, '--source', '10.0.0.1'];
+
+export interface Refusal {
+  readonly status: number | null;
+  readonly stderr: string;
+}
+
+/** Runs `anyhop run` on the node to the end that it is expected to come to by itself. */
+export function refusal(
+  link: NodeLink,
+  args: readonly string[],
+  { prefix = [], env = {} }: { prefix?: readonly string[]; env?: Record<string, string> } = {},
+): Refusal {
+  const [program = '', ...rest] = inNamespace(link.node, [...prefix, process.execPath, MAIN, 'run', ...args]);
+  const { status, stderr } = spawnSync(program, rest, {
+    encoding: 'utf8',
+    timeout: REFUSAL_TIMEOUT_MS,
+    env: { ...process.env, ...env },
+  });
+  return { status, stderr };
+}
+
+/** Starts `anyhop run` on the node; resolves once it is ready. */
+export async function startRun(
+  link: NodeLink,
+  args: readonly string[],
+  env: readonly string[] = [],
+): Promise<LabProcess> {
+  const argv = ['env', ...env, process.execPath, MAIN, 'run', ...args];
+  const started = await link.resources.startProcess('anyhop run', link.node, argv);
+  await started.waitForEvent('ready', READY_TIMEOUT_MS);
+  return started;
+}
+
+/** The log line with the final counters. */
+export function finalCounters(run: LabProcess): LogEvent & {
+  engine: { received: number; sent: number; sendFailed: number; missed: number };
+  verdicts: Record<string, number>;
+} {
+  return run.events.find(({ event }) => event === 'counters') as never;
+}

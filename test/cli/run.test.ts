@@ -1,0 +1,149 @@
+/** The life of `anyhop run` on a real interface: how it ends, what it then says, and what it leaves on the host. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { afterEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CaptureWriter } from '#anyhop/packet/capture.js';
+import { flows } from '../engine/contract-frames.js';
+import { createLink, here as engineFile, LINK, type NodeLink } from '../engine/link.js';
+import { Peer } from '../engine/peer.js';
+import type { WireRequest } from '../engine/wire-process.js';
+import { isolationObstacle } from '../isolation.js';
+import { NODE_MAC } from '../packets/build.js';
+import { FLAGS, finalCounters, startRun, writeFleet } from './run-fixture.js';
+
+/** Breath, stop and what a busy machine adds. */
+const STOP_IN_FLOOD_MS_MAX = 3500;
+const FLOOD_BEFORE_STOP_MS = 2500;
+const ARRIVAL_MS = 3000;
+
+describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+  let link: NodeLink | undefined;
+  afterEach(() => link?.resources.close());
+
+  const hostState = async ({ onNode }: NodeLink): Promise<string> =>
+    `${await onNode('nft', 'list', 'ruleset')}${await onNode('ethtool', '-k', LINK)}`;
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    test(`ends on ${signal} with its final counters and exit code 0, and gives the host back`, async () => {
+      link = await createLink();
+      const state = await hostState(link);
+      const run = await startRun(link, ['-c', writeFleet(link), ...FLAGS]);
+      assert.notEqual(await hostState(link), state);
+      assert.deepEqual(await sendFlows(link, flows(20)), { gre4: 20, gre6: 0 });
+      assert.deepEqual(await run.stop(signal), { code: 0, signal: null });
+      const { engine, verdicts } = finalCounters(run);
+      assert.deepEqual(engine, { received: 20, sent: 20, sendFailed: 0, missed: 0 });
+      assert.deepEqual(verdicts, { forwarded: 20 });
+      assert.equal(await hostState(link), state);
+    });
+  }
+
+  test('more signals while it stops change nothing', async () => {
+    link = await createLink();
+    const state = await hostState(link);
+    const run = await startRun(link, ['-c', writeFleet(link), ...FLAGS]);
+    for (const signal of ['SIGTERM', 'SIGTERM', 'SIGINT', 'SIGINT'] as const) {
+      process.kill(run.pid, signal);
+      await delay(5);
+    }
+    assert.deepEqual(await run.exited, { code: 0, signal: null });
+    assert.equal(await hostState(link), state);
+  });
+
+  test('ends on SIGTERM in the middle of a flood, and its counters add up', async () => {
+    link = await createLink();
+    const state = await hostState(link);
+    const run = await startRun(link, ['-c', writeFleet(link), ...FLAGS]);
+    const file = join(link.resources.directory, 'flood.pcap');
+    const writer = new CaptureWriter(file);
+    for (const bytes of flows(256)) writer.write(bytes, 0n);
+    writer.close();
+    const argv = [process.execPath, engineFile('../packets/inject.js'), LINK, file, '1e9', '1e9'];
+    const flood = await link.resources.startProcess('flood', link.peer, argv);
+    // Longer than a capture lasts that never runs dry.
+    await delay(FLOOD_BEFORE_STOP_MS);
+    assert.ok(flood.running, flood.tail());
+    const start = performance.now();
+    const exit = await run.stop('SIGTERM');
+    const took = performance.now() - start;
+    assert.ok(flood.running, 'the flood outlasts it');
+    assert.deepEqual(exit, { code: 0, signal: null });
+    assert.ok(took < STOP_IN_FLOOD_MS_MAX, `it took ${took} ms`);
+    const { engine, verdicts } = finalCounters(run);
+    assert.ok(engine.missed > 0, 'it was a flood');
+    assert.deepEqual(verdicts, { forwarded: engine.received });
+    assert.equal(engine.sent + engine.sendFailed, engine.received);
+    assert.equal(await hostState(link), state);
+    flood.kill();
+  });
+
+  test('after a SIGKILL the next one starts, and gives the host back as it was at first', async () => {
+    link = await createLink();
+    const state = await hostState(link);
+    const args = ['-c', writeFleet(link), ...FLAGS];
+    const killed = await startRun(link, args);
+    killed.kill();
+    await killed.exited;
+    assert.notEqual(await hostState(link), state);
+    const next = await startRun(link, args);
+    assert.deepEqual(await next.stop(), { code: 0, signal: null });
+    assert.equal(await hostState(link), state);
+  });
+
+  test('an interface that goes down ends it, and the next one works once it is up again', async () => {
+    link = await createLink();
+    const state = await hostState(link);
+    const args = ['-c', writeFleet(link), ...FLAGS];
+    const run = await startRun(link, args);
+    await link.onNode('ip', 'link', 'set', LINK, 'down');
+    // npm cap's own assertion: see src/engine/portable/capture.ts.
+    assert.deepEqual(await run.exited, { code: null, signal: 'SIGABRT' });
+    await link.onNode('ip', 'link', 'set', LINK, 'up');
+    await link.onNode('ip', 'route', 'add', 'default', 'via', '10.0.0.2');
+    const next = await startRun(link, args);
+    assert.deepEqual(await sendFlows(link, flows(2)), { gre4: 2, gre6: 0 });
+    assert.deepEqual(await next.stop(), { code: 0, signal: null });
+    assert.equal(await hostState(link), state);
+  });
+
+  test('takes name, interface and source from the environment, and works where there is no IPv4', async () => {
+    link = await createLink([6]);
+    const file = writeFleet(link, { backends: ['fd00:1::11', 'fd00:1::12'] });
+    const env = [
+      'ANYHOP_NODE_NAME=edge-7',
+      `ANYHOP_INTERFACE=${LINK}`,
+      'ANYHOP_SOURCE=fd00::1',
+      `ANYHOP_CONFIG=${file}`,
+    ];
+    const run = await startRun(link, [], env);
+    const ready = run.events.find(({ event }) => event === 'ready');
+    assert.deepEqual([ready?.['node'], ready?.['interface']], ['edge-7', LINK]);
+    assert.deepEqual(await sendFlows(link, flows(20)), { gre4: 0, gre6: 20 });
+    assert.deepEqual(await run.stop(), { code: 0, signal: null });
+  });
+
+  test('takes flags before the environment, and works where there is no IPv6', async () => {
+    link = await createLink([4]);
+    const env = ['ANYHOP_NODE_NAME=edge-7', 'ANYHOP_INTERFACE=nothing', 'ANYHOP_SOURCE=192.0.2.1'];
+    const run = await startRun(link, ['-c', writeFleet(link), ...FLAGS], env);
+    assert.equal(run.events.find(({ event }) => event === 'ready')?.['node'], 'edge-1');
+    assert.deepEqual(await sendFlows(link, flows(20)), { gre4: 20, gre6: 0 });
+    assert.deepEqual(await run.stop(), { code: 0, signal: null });
+  });
+});
+
+/** Sends frames to the node; counts what comes back wrapped, by the outer family. */
+async function sendFlows(link: NodeLink, frames: Uint8Array[]): Promise<{ gre4: number; gre6: number }> {
+  const filter = `ether src ${NODE_MAC} and (ip proto 47 or ip6 proto 47)`;
+  const wire = new Peer<WireRequest>(link.peer, engineFile('wire-process.js'), [LINK, filter]);
+  try {
+    await wire.hello();
+    await wire.ask({ send: frames });
+    const back = (await wire.ask({ take: frames.length, milliseconds: ARRIVAL_MS })) as Uint8Array[];
+    const gre6 = back.filter((bytes) => bytes[12] === 0x86).length;
+    return { gre4: back.length - gre6, gre6 };
+  } finally {
+    await wire.close();
+  }
+}
