@@ -18,6 +18,11 @@ export function report(m: Measurement): void {
   console.log(JSON.stringify({ ...m, value: Number(m.value.toPrecision(4)), ok }));
 }
 
+/** A bench that cannot run here, and why. */
+export function skip(bench: string, reason: string): void {
+  console.log(JSON.stringify({ bench, skipped: reason }));
+}
+
 export function median(samples: readonly number[]): number {
   const sorted = samples.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -89,6 +89,17 @@ test('the filter is put in place before offloads go off, and both are taken back
   assert.deepEqual(changes.slice(2).sort(), [`ethtool -K ${LINK} gro on`, 'nft remove'].sort());
 });
 
+test('segmentation offloads go off one by one; those that are fixed stay', async () => {
+  const { run, changes } = fake({
+    features:
+      'tcp-segmentation-offload: on\n\ttx-tcp-segmentation: on\n\ttx-tcp6-segmentation: off\n\ttx-tcp-ecn-segmentation: on [fixed]\ngeneric-segmentation-offload: on\n',
+  });
+  const guard = await guardHost(LINK, vips, { run, processStatus: root });
+  assert.deepEqual(guard.switchedOff, ['tx-tcp-segmentation', 'gso']);
+  await guard.release();
+  assert.ok(changes.includes(`ethtool -K ${LINK} tx-tcp-segmentation on gso on`));
+});
+
 test('offloads that are off already are left alone', async () => {
   const { run, changes } = fake({ features: 'generic-receive-offload: off\nlarge-receive-offload: off\n' });
   const guard = await guardHost(LINK, vips, { run, processStatus: root });

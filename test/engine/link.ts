@@ -14,6 +14,7 @@ export const LINK = 'eth0';
 export const LINK_MTU = 2000;
 export const NODE4 = '10.0.0.1';
 export const NODE6 = 'fd00::1';
+/** The peer's: its frames go out as they are. The node keeps all that a new interface has on, for engines to switch off. */
 const OFFLOADS = ['tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'on'];
 
 export interface NodeLink {
@@ -66,8 +67,8 @@ export async function createLink(families: readonly (4 | 6)[] = [4, 6]): Promise
           ]
         : []),
     );
-    for (const namespace of [node, peer])
-      await run(inNamespace(namespace, ['ethtool', '-K', LINK, ...OFFLOADS]));
+    await run(inNamespace(peer, ['ethtool', '-K', LINK, ...OFFLOADS]));
+    await run(inNamespace(node, ['ethtool', '-K', LINK, 'gro', 'on']));
     return {
       resources,
       node,

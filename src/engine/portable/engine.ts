@@ -36,7 +36,7 @@ import { readDroppedPackets } from './filter.js';
 import { guardHost, type HostGuard } from './host.js';
 import { type Libraries, loadLibraries, type RawSender } from './libraries.js';
 
-/** The kernel's ring of captured packets: a tenth of a second at 50,000 packets of 1500 bytes each. */
+/** The kernel's ring: it holds some 4000 packets at an MTU of 1500, 40 ms of 100,000 a second. See offload.ts. */
 const RING_BYTES = 8 * 1024 * 1024;
 /** cap's snap length; merged packets (GRO, LRO) cannot come, host.ts sees to it. */
 const FRAME_BYTES = 65535;

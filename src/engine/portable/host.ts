@@ -1,8 +1,8 @@
 /**
  * Keeps the host's own stack from handling the packets that the portable engine handles, and takes that back.
  *
- * While guarded: packets for the VIPs on the interface are dropped behind the packet sockets, nothing merges received
- * packets, and no other anyhop can have the interface. `release` restores all of it. A process that is killed leaves
+ * While guarded: packets for the VIPs on the interface are dropped behind the packet sockets, offloads that do not go
+ * with libpcap are off, and no other anyhop can have the interface. `release` restores all of it. A process that is killed leaves
  * the nftables table (`anyhop_<interface>`) and the offloads as they were set: the host goes on ignoring the VIPs. The
  * next start replaces the one and remembers the other, so that its own stop leaves the host as it was at first. By
  * hand: `nft delete table netdev anyhop_eth0; ethtool -K eth0 gro on`.
@@ -15,7 +15,7 @@ import { askKernel } from '../../underlay/route.js';
 import { requireCapabilities } from './capability.js';
 import { installFilter, readFilterComment, removeFilter } from './filter.js';
 import { lockInterface } from './lock.js';
-import { isOffload, mergingOffloads, switchOffloads } from './offload.js';
+import { isOffload, switchOffloads, unfitOffloads } from './offload.js';
 
 export interface HostGuard {
   readonly link: Link & { readonly mac: Uint8Array };
@@ -52,7 +52,7 @@ export async function guardHost(
   try {
     const stale = await readFilterComment(interfaceName, run);
     const inherited = (stale ?? '').split(' ').filter(isOffload);
-    const on = await mergingOffloads(interfaceName, run);
+    const on = await unfitOffloads(interfaceName, run);
     const switchedOff = [...new Set([...inherited, ...on])];
     // The comment comes before the deed: a kill between the two is remembered as well.
     await installFilter(interfaceName, vips, `off: ${switchedOff.join(' ')}`, run);
