@@ -61,13 +61,13 @@ export function refusal(
   return { status, stderr };
 }
 
-/** Starts `anyhop run` on the node; resolves once it is ready. */
+/** Starts `anyhop run` on the node, through a command like `env NAME=value`; resolves once it is ready. */
 export async function startRun(
   link: NodeLink,
   args: readonly string[],
-  env: readonly string[] = [],
+  prefix: readonly string[] = [],
 ): Promise<LabProcess> {
-  const argv = ['env', ...env, process.execPath, MAIN, 'run', ...args];
+  const argv = [...prefix, process.execPath, MAIN, 'run', ...args];
   const started = await link.resources.startProcess('anyhop run', link.node, argv);
   await started.waitForEvent('ready', READY_TIMEOUT_MS);
   return started;

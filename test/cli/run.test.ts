@@ -1,5 +1,7 @@
 /** The life of `anyhop run` on a real interface: how it ends, what it then says, and what it leaves on the host. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chownSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,14 +12,15 @@ import { Peer } from '../engine/peer.js';
 import type { WireRequest } from '../engine/wire-process.js';
 import { isolationObstacle } from '../isolation.js';
 import { NODE_MAC } from '../packets/build.js';
-import { FLAGS, finalCounters, startRun, writeFleet } from './run-fixture.js';
+import { FLAGS, finalCounters, MAIN, startRun, writeFleet } from './run-fixture.js';
 
 /** Breath, stop and what a busy machine adds. */
 const STOP_IN_FLOOD_MS_MAX = 3500;
 const FLOOD_BEFORE_STOP_MS = 2500;
 const ARRIVAL_MS = 3000;
+const NOBODY = 65534;
 
-describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool', 'setpriv') }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());
 
@@ -38,6 +41,22 @@ describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool') }, () => {
       assert.equal(await hostState(link), state);
     });
   }
+
+  test('needs no root where it has both capabilities, and those as ambient ones', async (t) => {
+    link = await createLink();
+    const state = await hostState(link);
+    const file = writeFleet(link);
+    for (const path of [link.resources.directory, file]) chownSync(path, NOBODY, NOBODY);
+    const setpriv = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+    const readable = spawnSync(setpriv[0], [...setpriv.slice(1), 'test', '-r', MAIN]).status === 0;
+    if (!readable) return t.skip('needs a checkout that every user can read');
+    const capabilities = ['--inh-caps=+net_raw,+net_admin', '--ambient-caps=+net_raw,+net_admin'];
+    const run = await startRun(link, ['-c', file, ...FLAGS], [...setpriv, ...capabilities]);
+    assert.deepEqual(await sendFlows(link, flows(20)), { gre4: 20, gre6: 0 });
+    assert.deepEqual(await run.stop(), { code: 0, signal: null });
+    assert.deepEqual(finalCounters(run).engine, { received: 20, sent: 20, sendFailed: 0, missed: 0 });
+    assert.equal(await hostState(link), state);
+  });
 
   test('more signals while it stops change nothing', async () => {
     link = await createLink();
@@ -111,6 +130,7 @@ describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool') }, () => {
     link = await createLink([6]);
     const file = writeFleet(link, { backends: ['fd00:1::11', 'fd00:1::12'] });
     const env = [
+      'env',
       'ANYHOP_NODE_NAME=edge-7',
       `ANYHOP_INTERFACE=${LINK}`,
       'ANYHOP_SOURCE=fd00::1',
@@ -125,7 +145,7 @@ describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool') }, () => {
 
   test('takes flags before the environment, and works where there is no IPv6', async () => {
     link = await createLink([4]);
-    const env = ['ANYHOP_NODE_NAME=edge-7', 'ANYHOP_INTERFACE=nothing', 'ANYHOP_SOURCE=192.0.2.1'];
+    const env = ['env', 'ANYHOP_NODE_NAME=edge-7', 'ANYHOP_INTERFACE=nothing', 'ANYHOP_SOURCE=192.0.2.1'];
     const run = await startRun(link, ['-c', writeFleet(link), ...FLAGS], env);
     assert.equal(run.events.find(({ event }) => event === 'ready')?.['node'], 'edge-1');
     assert.deepEqual(await sendFlows(link, flows(20)), { gre4: 20, gre6: 0 });
