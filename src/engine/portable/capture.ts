@@ -9,8 +9,6 @@
  *  - When the interface goes down or away while it captures, an assertion of it aborts the process (SIGABRT, exit code
  *    134) in the turn of the event loop in which the kernel says so: there is no way to come before it. What is left
  *    behind then is what a SIGKILL leaves, see host.ts.
- *  - It looks for `libpcap.so`, a file of libpcap-dev, at run time. Where only libpcap.so.0.8 is there, it goes on without
- *    libpcap's immediate mode, and packets may wait for up to a second.
  *  - On an interface without an IPv4 address libpcap writes `Warning: ... no IPv4 address assigned` to standard error,
  *    which means nothing here.
  */
