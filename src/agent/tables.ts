@@ -3,7 +3,7 @@
  * native/include/anyhop/agent.h. Pure, so that the tests fill the program's maps by the very same code.
  */
 import type { Config, ServiceConfig } from '../config/types.js';
-import * as L from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 import { type IpAddress, type IpPrefix, parsePrefix } from '../packet/address.js';
 
 export type MapEntry = readonly [key: Buffer, value: Buffer];

@@ -1,7 +1,7 @@
 /** `anyhop image`: the forwarding state that a config leads to, in words. */
 import { Command, Option } from 'commander';
 import { type Assembly, assemble, fixedWay } from '../control/assemble.js';
-import * as L from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 import { imageBackends, imageDigest, imageServices } from '../pool/inspect.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';

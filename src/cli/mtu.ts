@@ -1,12 +1,12 @@
 /** `--mtu`, for the commands that assume a way to the backends instead of asking the kernel for it. */
 import { InvalidArgumentError, Option } from 'commander';
-import { PATH_MTU_MIN } from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 
 export function mtuOption(): Option {
   return new Option('--mtu <bytes>', 'MTU of the way to the backends').default(1500).argParser((text) => {
     const mtu = Number(text);
-    if (!/^\d{1,5}$/.test(text) || mtu < PATH_MTU_MIN || mtu > 65535) {
-      throw new InvalidArgumentError(`It is a whole number from ${PATH_MTU_MIN} to 65535.`);
+    if (!/^\d{1,5}$/.test(text) || mtu < L.PATH_MTU_MIN || mtu > 65535) {
+      throw new InvalidArgumentError(`It is a whole number from ${L.PATH_MTU_MIN} to 65535.`);
     }
     return mtu;
   });

@@ -1,6 +1,6 @@
 /** Where a flow goes and why: one frame of it through the pipeline that forwards, and the tables that it read. */
 import type { ServiceConfig } from '../config/types.js';
-import * as L from '../core/layout.gen.js';
+import { L, VERDICTS } from '../core/layout.gen.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { composeFrame, type Endpoint } from '../packet/compose.js';
 import type { Assembly } from './assemble.js';
@@ -45,7 +45,7 @@ export function explain(
   const pipeline = new Pipeline(assembly.image);
   pipeline.slot = -1;
   const number = pipeline.process(new DataView(memory.buffer), L.HEADROOM, frame.length);
-  const verdict = L.VERDICTS[number];
+  const verdict = VERDICTS[number];
   const outcome = { verdict: verdict.name, meaning: verdict.description };
   if (pipeline.slot < 0) return outcome;
 

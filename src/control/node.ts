@@ -8,7 +8,7 @@ import type { Engine } from '../engine/contract.js';
 import { requireCapabilities } from '../engine/portable/capability.js';
 import { PortableEngine } from '../engine/portable/engine.js';
 import type { EligibilityMode } from '../maglev/eligible.js';
-import { GRE_HEADER, GRE_KEY, IPV4_HEADER, IPV6_HEADER } from '../packet/constants.js';
+import { P } from '../packet/constants.js';
 import { requireEthernetLink } from '../underlay/link.js';
 import { lookupRoutes } from '../underlay/route.js';
 import { type Assembly, assemble, type Way } from './assemble.js';
@@ -87,7 +87,7 @@ function warnAboutNarrowWays(
   for (const pool of config.pools) {
     if (!pools.has(pool.name)) continue;
     for (const backend of pool.backends) {
-      const outer = (backend.address.family === 4 ? IPV4_HEADER : IPV6_HEADER) + GRE_HEADER + GRE_KEY;
+      const outer = (backend.address.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER) + P.GRE_HEADER + P.GRE_KEY;
       const { mtu } = way(backend);
       if (mtu >= IPV6_MTU_MIN + outer) continue;
       log.warn(

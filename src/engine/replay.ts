@@ -3,7 +3,7 @@
  * debugging and simulation; the pipeline is the one that forwards. Time is the capture's own, so that limits behave as
  * they would have.
  */
-import { HEADROOM, LIMIT_TICK_MS, VERDICTS } from '../core/layout.gen.js';
+import { L, VERDICTS } from '../core/layout.gen.js';
 import type { Image } from '../forward/image.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { type CapturedPacket, FRAME_BYTES_MAX } from '../packet/pcap.js';
@@ -14,7 +14,7 @@ export interface FrameSink {
   write(frame: Uint8Array, timestampNs: bigint): void;
 }
 
-const TICK_NS = BigInt(LIMIT_TICK_MS) * 1_000_000n;
+const TICK_NS = BigInt(L.LIMIT_TICK_MS) * 1_000_000n;
 /** The event loop gets a turn after this many packets, for signals and a publish. */
 const BATCH_PACKETS = 4096;
 const SENDS = VERDICTS.map(({ action }) => action === 'forward' || action === 'answer');
@@ -70,16 +70,16 @@ export class ReplayEngine implements Engine {
   }
 
   async #run(pipeline: Pipeline): Promise<void> {
-    const memory = new Uint8Array(HEADROOM + FRAME_BYTES_MAX);
+    const memory = new Uint8Array(L.HEADROOM + FRAME_BYTES_MAX);
     const view = new DataView(memory.buffer);
     let highest = 0n;
     for (const { frame, timestampNs } of this.#packets) {
       if (this.#stopped) return;
-      memory.set(frame, HEADROOM);
+      memory.set(frame, L.HEADROOM);
       const tick = timestampNs / TICK_NS;
       if (tick > highest) highest = tick; // stamps may be out of order; time does not go back
       pipeline.tick = Number(BigInt.asIntN(32, highest));
-      const verdict = pipeline.process(view, HEADROOM, frame.length);
+      const verdict = pipeline.process(view, L.HEADROOM, frame.length);
       if (SENDS[verdict]) {
         const { outStart, outLength } = pipeline;
         this.#sink.write(memory.subarray(outStart, outStart + outLength), timestampNs);

@@ -5,10 +5,10 @@
  * Too-big answers are limited: one a bucket a tick. The bucket comes from a keyed hash of the client's address (of its
  * /64 in IPv6) alone, so that no client can use up another's share, but by chance or by lying about its address.
  */
-import * as L from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 import { FLOW_WORDS, flowHash } from '../hash/flow.js';
 import { adjustFallen, adjustRisen, finish, sumWords } from '../packet/checksum.js';
-import * as P from '../packet/constants.js';
+import { P } from '../packet/constants.js';
 import type { Pipeline } from './pipeline.js';
 
 /** Bytes of the offending packet's payload that an ICMPv4 error quotes (RFC 792). */

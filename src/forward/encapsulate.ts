@@ -9,10 +9,10 @@
  *
  * What it writes over is the frame's own layer-2 header and the headroom before it.
  */
-import * as L from '../core/layout.gen.js';
-import { flowHash, slotOf } from '../hash/flow.js';
+import { L } from '../core/layout.gen.js';
+import { flowHash, flowHashPair, slotOf } from '../hash/flow.js';
 import { finish } from '../packet/checksum.js';
-import * as P from '../packet/constants.js';
+import { P } from '../packet/constants.js';
 import { answerTooBig } from './answer.js';
 import type { Pipeline } from './pipeline.js';
 
@@ -47,9 +47,13 @@ export function encapsulate(
   const words = image.words;
   const halves = image.halves;
   const mode = words[service + WORD_MODE];
-  let count = p.family === 4 ? 1 : 4;
-  if (((mode >>> MODE_SHIFT) & 0xff) === L.HASH_5_TUPLE) p.flow[count++] = ports;
-  const hash = flowHash(words[service + WORD_KEY], words[service + WORD_KEY + 1], p.flow, count);
+  const hash = hashFlow(
+    p,
+    words[service + WORD_KEY],
+    words[service + WORD_KEY + 1],
+    (mode >>> MODE_SHIFT) & 0xff,
+    ports,
+  );
   const slot = slotOf(hash, words[service + WORD_SLOTS]);
   p.service = service;
   p.hash = hash;
@@ -129,4 +133,13 @@ export function encapsulate(
   p.outLength = p.end - out;
   p.outL2 = l2;
   return verdict;
+}
+
+/** The flow's hash by the service's kind: of the client's address, and of the ports where these count. */
+function hashFlow(p: Pipeline, key0: number, key1: number, mode: number, ports: number): number {
+  const flow = p.flow;
+  if (mode !== L.HASH_5_TUPLE) return flowHash(key0, key1, flow, p.family === 4 ? 1 : 4);
+  if (p.family === 4) return flowHashPair(key0, key1, flow[0], ports);
+  flow[4] = ports;
+  return flowHash(key0, key1, flow, 5);
 }

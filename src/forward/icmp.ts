@@ -5,8 +5,8 @@
  * An error's embedded packet is one that a backend sent: from the VIP's port to the client. Its flow is thus the
  * embedded one with addresses and ports swapped.
  */
-import * as L from '../core/layout.gen.js';
-import * as P from '../packet/constants.js';
+import { L } from '../core/layout.gen.js';
+import { P } from '../packet/constants.js';
 import { extensionLength, isExtension } from '../packet/extension.js';
 import { answerEcho } from './answer.js';
 import { encapsulate } from './encapsulate.js';

@@ -6,11 +6,12 @@
  * are copied into plain fields once an image. Every int32 fits a V8 small integer on 64-bit machines, so none of this
  * allocates.
  */
-import * as L from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 
 const VIP_WORDS = L.SIZEOF_VIP / 4;
 const VIP_FAMILY_WORD = L.VIP_FAMILY / 4;
-const PORT_HALVES = L.SIZEOF_PORT / 2;
+const SERVICE_WORDS = L.SIZEOF_SERVICE / 4;
+const PORT_WORD = L.SERVICE_PORT_FIRST / 4; // the last port is its upper half
 
 export class Image {
   readonly bytes: Uint8Array;
@@ -25,7 +26,6 @@ export class Image {
   readonly vipWord: number;
   readonly templateWord: number;
   readonly pathWord: number;
-  readonly portHalf: number;
   readonly serviceWord: number;
   readonly checkMac: boolean;
   /** The interface's address: its first four bytes raw, its last two big-endian. */
@@ -59,7 +59,6 @@ export class Image {
     this.vipWord = header(L.HEADER_VIP_OFFSET) / 4;
     this.templateWord = header(L.HEADER_TEMPLATE_OFFSET) / 4;
     this.pathWord = header(L.HEADER_PATH_OFFSET) / 4;
-    this.portHalf = header(L.HEADER_PORT_OFFSET) / 2;
     this.serviceWord = header(L.HEADER_SERVICE_OFFSET) / 4;
     this.checkMac = (header(L.HEADER_FLAGS) & L.IMAGE_CHECK_MAC) !== 0;
     this.macHead = view.getInt32(L.HEADER_MAC, true);
@@ -104,20 +103,22 @@ export class Image {
   /**
    * The service that has this port, as an index into `words`, or -1.
    *
-   * @param first index of the VIP's first port range of the protocol
-   * @param count how many it has; they are sorted and do not overlap
+   * @param first number of the VIP's first service of the protocol
+   * @param count how many it has; they are sorted by port and do not overlap
    */
   findService(first: number, count: number, port: number): number {
-    const halves = this.halves;
-    let low = this.portHalf + first * PORT_HALVES;
-    // Halve the ranges until one is left: the last whose first port is not above `port`.
+    const words = this.words;
+    let low = this.service(first);
+    // Halve the services until one is left: the last whose first port is not above `port`.
     for (let left = count; left > 1; ) {
       const step = left >> 1;
-      if (halves[low + step * PORT_HALVES] <= port) low += step * PORT_HALVES;
+      const middle = low + step * SERVICE_WORDS;
+      if ((words[middle + PORT_WORD] & 0xffff) <= port) low = middle;
       left -= step;
     }
-    if (count === 0 || port < halves[low] || port > halves[low + 1]) return -1;
-    return this.service(halves[low + 2]);
+    if (count === 0) return -1;
+    const ports = words[low + PORT_WORD];
+    return port >= (ports & 0xffff) && port <= ports >>> 16 ? low : -1;
   }
 
   /** Whether a frame is for this interface; where the image does not say which it is, at least for a single machine. */
@@ -128,7 +129,7 @@ export class Image {
 
   /** A service by its number, as an index into `words`. */
   service(index: number): number {
-    return this.serviceWord + index * (L.SIZEOF_SERVICE / 4);
+    return this.serviceWord + index * SERVICE_WORDS;
   }
 }
 

@@ -1,6 +1,6 @@
 /** IPv4: is it for a VIP, is it sound, and what does it carry (RFC 791). */
-import * as L from '../core/layout.gen.js';
-import * as P from '../packet/constants.js';
+import { L } from '../core/layout.gen.js';
+import { P } from '../packet/constants.js';
 import { icmpv4 } from './icmp.js';
 import type { Pipeline } from './pipeline.js';
 import { forwardFragment, forwardTransport } from './service.js';

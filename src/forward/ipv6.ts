@@ -1,6 +1,6 @@
 /** IPv6: is it for a VIP, is it sound, and what lies behind its extension headers (RFC 8200). */
-import * as L from '../core/layout.gen.js';
-import * as P from '../packet/constants.js';
+import { L } from '../core/layout.gen.js';
+import { P } from '../packet/constants.js';
 import { extensionLength, isExtension } from '../packet/extension.js';
 import { icmpv6 } from './icmp.js';
 import type { Pipeline } from './pipeline.js';

@@ -12,9 +12,9 @@
  *
  * Beware: a verdict that forwards or answers has overwritten the frame and the headroom before it.
  */
-import * as L from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 import { FLOW_WORDS } from '../hash/flow.js';
-import * as P from '../packet/constants.js';
+import { P } from '../packet/constants.js';
 import { COUNTERS_PER_ENTRY, Counters } from './counters.js';
 import type { Image } from './image.js';
 import { parseIpv4 } from './ipv4.js';

@@ -1,6 +1,6 @@
 /** From a packet for a VIP to its service: by port, or for a fragment, which shows no ports, by protocol alone. */
-import * as L from '../core/layout.gen.js';
-import * as P from '../packet/constants.js';
+import { L } from '../core/layout.gen.js';
+import { P } from '../packet/constants.js';
 import { encapsulate } from './encapsulate.js';
 import type { Image } from './image.js';
 import type { Pipeline } from './pipeline.js';

@@ -12,9 +12,11 @@
  * its input as little-endian words, so a word here is a plain little-endian load from the packet ("raw word"), and C
  * needs no byte swap either. Vectors for every language: test/vectors/flow-hash.json.
  *
- * One loop with one copy of the round: the function stays below V8's inlining limit of 460 bytecodes. Unrolled it is
- * over the limit and slower (see bench/hash.ts).
+ * Both functions are one loop with one copy of the round, which keeps them below V8's inlining limit. Measured on a 4 GHz
+ * Zen 4 within the pipeline: two words as arguments 12 ns, the same out of the array 17, written out six times 11.
  */
+
+const TWO_TO_MINUS_32 = 2 ** -32;
 
 /** Words of a hash's scratch memory: the longest input is five words, then its length and three zeros. */
 export const FLOW_WORDS = 9;
@@ -56,6 +58,36 @@ export function flowHash(key0: number, key1: number, words: Int32Array, count: n
   return v1 ^ v3;
 }
 
+/** flowHash of two words, IPv4's 5-tuple, which most packets are. */
+export function flowHashPair(key0: number, key1: number, address: number, ports: number): number {
+  let v0 = key0;
+  let v1 = key1;
+  let v2 = key0 ^ 0x6c796765;
+  let v3 = key1 ^ 0x74656462;
+  let word = address;
+  for (let i = 0; i < 6; i++) {
+    v3 ^= word;
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+    v0 ^= word;
+    if (i === 0) word = ports;
+    else if (i === 1) word = 0x08000000;
+    else {
+      if (i === 2) v2 ^= 0xff;
+      word = 0;
+    }
+  }
+  return v1 ^ v3;
+}
+
 /**
  * The slot of a hash: floor(hash * M / 2^32).
  *
@@ -63,5 +95,5 @@ export function flowHash(key0: number, key1: number, words: Int32Array, count: n
  * exponent. Takes the high bits; the low ones are left for entropy on the underlay.
  */
 export function slotOf(hash: number, slots: number): number {
-  return Math.floor(((hash >>> 0) * slots) / 4294967296);
+  return ((hash >>> 0) * (slots * TWO_TO_MINUS_32)) | 0; // the second product does not wait for the hash
 }

@@ -4,7 +4,7 @@
  */
 import type { IpAddress } from './address.js';
 import { finish, sumWords } from './checksum.js';
-import * as P from './constants.js';
+import { P } from './constants.js';
 
 export interface Endpoint {
   readonly address: IpAddress;

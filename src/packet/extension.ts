@@ -1,5 +1,5 @@
 /** IPv6 extension headers: which protocol numbers are such, and how long one is (RFC 8200 section 4, RFC 4302). */
-import * as P from './constants.js';
+import { P } from './constants.js';
 
 export function isExtension(protocol: number): boolean {
   return (

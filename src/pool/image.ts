@@ -5,12 +5,13 @@
 import { createHash } from 'node:crypto';
 import type { HashMode, Protocol, ServiceConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
-import * as L from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 import { VIPS_MAX } from '../core/limits.js';
 import { vipHash } from '../forward/image.js';
 import type { FlowKey } from '../hash/key.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 import { outerHeaderSum, writeTemplate } from './template.js';
+import { arrangeServices, type ServiceEntry, type VipEntry } from './vips.js';
 
 /** How packets reach a backend. */
 export interface BackendPath {
@@ -62,181 +63,136 @@ const HASH_MODES: Record<HashMode, number> = {
 /** 64 places a VIP at the limit: more cannot be chance. */
 const VIP_PLACES_MAX = VIPS_MAX * 64;
 
-interface ServiceEntry {
-  readonly pool: number;
-  readonly key: FlowKey;
-  readonly mode: HashMode;
-  readonly secondChance: boolean;
-  /** Whose counters it feeds: those of a configured service. */
-  readonly counter: number;
-}
-
-interface VipEntry {
-  readonly address: IpAddress;
-  readonly ports: Record<Protocol, { first: number; last: number; service: number }[]>;
+/** Where a pool's tables and backends stand in the image. */
+interface PoolPlace {
+  readonly owners: number;
+  readonly alternates: number;
+  readonly slots: number;
+  readonly backendFirst: number;
 }
 
 /** The image as one ArrayBuffer. The input must be a validated config's: references resolve, limits hold. */
 export function buildImage(input: ImageInput): ArrayBuffer {
-  const poolIndex = new Map(input.pools.map((pool, index) => [pool.name, index]));
-  const entries: ServiceEntry[] = [];
-  const vips = new Map<string, VipEntry>();
-  for (const [index, service] of input.services.entries()) {
-    const pool = poolIndex.get(service.pool);
-    if (pool === undefined) throw new RangeError(`service ${service.name}: no pool ${service.pool}`);
-    const key = input.flowKey(service.hash, service.protocol, service.vip);
-    entries.push({
-      pool,
-      key,
-      mode: service.hash,
-      secondChance: service.secondChance,
-      counter: input.serviceCounters[index],
-    });
-    const vip = vips.get(service.vip.text) ?? { address: service.vip, ports: { tcp: [], udp: [] } };
-    vips.set(service.vip.text, vip);
-    vip.ports[service.protocol].push({ first: service.portFirst, last: service.portLast, service: index });
-  }
-  const fragments = new Map([...vips].map(([text, vip]) => [text, addFragmentServices(input, entries, vip)]));
-  return write(input, entries, [...vips.values()], fragments);
-}
-
-interface FragmentServices {
-  readonly tcp: number;
-  readonly udp: number;
-}
-
-/** The extra service entries that answer for a VIP's fragments, which show no ports. */
-function addFragmentServices(input: ImageInput, entries: ServiceEntry[], vip: VipEntry): FragmentServices {
-  const choose = (protocol: Protocol): number => {
-    const configured = vip.ports[protocol].map((range) => entries[range.service]);
-    const first = configured[0];
-    if (first === undefined) return L.FRAGMENT_AMBIGUOUS; // not looked at: without ports there is no service
-    if (protocol === 'tcp' && configured.some((entry) => entry.mode === '5-tuple'))
-      return L.FRAGMENT_NEEDS_PORTS;
-    if (configured.some((entry) => entry.pool !== first.pool)) return L.FRAGMENT_AMBIGUOUS;
-    const bySource = configured.filter((entry) => entry.mode === 'source').length;
-    if (bySource > 0 && bySource < configured.length) return L.FRAGMENT_AMBIGUOUS;
-    const mode = bySource > 0 ? 'source' : '3-tuple';
-    const key = input.flowKey(mode, protocol, vip.address);
-    entries.push({ ...first, key, mode, secondChance: false });
-    return entries.length - 1;
-  };
-  return { tcp: choose('tcp'), udp: choose('udp') };
-}
-
-function write(
-  input: ImageInput,
-  entries: readonly ServiceEntry[],
-  vips: readonly VipEntry[],
-  fragments: ReadonlyMap<string, FragmentServices>,
-): ArrayBuffer {
+  const { vips, entries } = arrangeServices(input.services, input.serviceCounters);
   const places = placeVips(vips.map((vip) => vip.address));
-  const portCount = vips.reduce((sum, vip) => sum + vip.ports.tcp.length + vip.ports.udp.length, 0);
   const backendCount = input.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   const tableBytes = input.pools.reduce((sum, pool) => sum + 2 * lines(pool.owners.byteLength), 0);
 
   const vipOffset = L.SIZEOF_HEADER;
-  const portOffset = vipOffset + lines(places.length * L.SIZEOF_VIP);
-  const serviceOffset = portOffset + lines(portCount * L.SIZEOF_PORT);
+  const serviceOffset = vipOffset + lines(places.length * L.SIZEOF_VIP);
   const tableOffset = serviceOffset + lines(entries.length * L.SIZEOF_SERVICE);
   const templateOffset = tableOffset + tableBytes;
   const pathOffset = templateOffset + backendCount * L.TEMPLATE_SIZE;
   const size = pathOffset + lines(backendCount * L.SIZEOF_PATH);
 
   const image = new ArrayBuffer(size);
-  const view = new DataView(image);
-  const bytes = new Uint8Array(image);
-  const put32 = (offset: number, value: number): void => view.setUint32(offset, value, true);
-  const put16 = (offset: number, value: number): void => view.setUint16(offset, value, true);
-
-  put32(L.HEADER_MAGIC, L.IMAGE_MAGIC);
-  put32(L.HEADER_VERSION, L.IMAGE_VERSION);
-  put32(L.HEADER_SIZE, size);
-  put32(L.HEADER_VIP_OFFSET, vipOffset);
-  put32(L.HEADER_VIP_MASK, places.length - 1);
-  put32(L.HEADER_PORT_OFFSET, portOffset);
-  put32(L.HEADER_PORT_COUNT, portCount);
-  put32(L.HEADER_SERVICE_OFFSET, serviceOffset);
-  put32(L.HEADER_SERVICE_COUNT, entries.length);
-  put32(L.HEADER_TABLE_OFFSET, tableOffset);
-  put32(L.HEADER_TABLE_BYTES, tableBytes);
-  put32(L.HEADER_TEMPLATE_OFFSET, templateOffset);
-  put32(L.HEADER_PATH_OFFSET, pathOffset);
-  put32(L.HEADER_BACKEND_COUNT, backendCount);
-  put32(L.HEADER_FLAGS, input.mac === undefined ? 0 : L.IMAGE_CHECK_MAC);
+  const writer = new ImageWriter(image);
+  const { bytes } = writer;
+  writer.put32(L.HEADER_MAGIC, L.IMAGE_MAGIC);
+  writer.put32(L.HEADER_VERSION, L.IMAGE_VERSION);
+  writer.put32(L.HEADER_SIZE, size);
+  writer.put32(L.HEADER_VIP_OFFSET, vipOffset);
+  writer.put32(L.HEADER_VIP_MASK, places.length - 1);
+  writer.put32(L.HEADER_SERVICE_OFFSET, serviceOffset);
+  writer.put32(L.HEADER_SERVICE_COUNT, entries.length);
+  writer.put32(L.HEADER_TABLE_OFFSET, tableOffset);
+  writer.put32(L.HEADER_TABLE_BYTES, tableBytes);
+  writer.put32(L.HEADER_TEMPLATE_OFFSET, templateOffset);
+  writer.put32(L.HEADER_PATH_OFFSET, pathOffset);
+  writer.put32(L.HEADER_BACKEND_COUNT, backendCount);
+  writer.put32(L.HEADER_FLAGS, input.mac === undefined ? 0 : L.IMAGE_CHECK_MAC);
   if (input.mac !== undefined) bytes.set(input.mac, L.HEADER_MAC);
-  put32(L.HEADER_SOURCE4_HOSTS, input.source4 === undefined ? 0 : 2 ** (32 - input.source4.length) - 1);
+  writer.put32(
+    L.HEADER_SOURCE4_HOSTS,
+    input.source4 === undefined ? 0 : 2 ** (32 - input.source4.length) - 1,
+  );
+  writer.put32(L.HEADER_SERVICE_COUNTERS, 1 + Math.max(-1, ...input.serviceCounters));
+  writer.put32(L.HEADER_BACKEND_COUNTERS, 1 + highestCounter(input.pools));
 
-  put32(L.HEADER_SERVICE_COUNTERS, 1 + Math.max(-1, ...input.serviceCounters));
-  put32(L.HEADER_BACKEND_COUNTERS, 1 + highestCounter(input.pools));
-
-  let port = 0;
-  const putPorts = (ranges: VipEntry['ports']['tcp']): void => {
-    for (const range of ranges.toSorted((a, b) => a.first - b.first)) {
-      const at = portOffset + port++ * L.SIZEOF_PORT;
-      put16(at + L.PORT_FIRST, range.first);
-      put16(at + L.PORT_LAST, range.last);
-      put16(at + L.PORT_SERVICE, range.service);
-    }
-  };
   for (const [place, index] of places.entries()) {
-    if (index < 0) continue;
-    const vip = vips[index];
-    const at = vipOffset + place * L.SIZEOF_VIP;
-    bytes.set(vip.address.bytes, at + L.VIP_ADDRESS + 16 - vip.address.bytes.length);
-    bytes[at + L.VIP_FAMILY] = vip.address.family;
-    put16(at + L.VIP_TCP_FIRST, port);
-    put16(at + L.VIP_TCP_COUNT, vip.ports.tcp.length);
-    putPorts(vip.ports.tcp);
-    put16(at + L.VIP_UDP_FIRST, port);
-    put16(at + L.VIP_UDP_COUNT, vip.ports.udp.length);
-    putPorts(vip.ports.udp);
-    put16(at + L.VIP_TCP_FRAGMENT, fragments.get(vip.address.text)!.tcp);
-    put16(at + L.VIP_UDP_FRAGMENT, fragments.get(vip.address.text)!.udp);
+    if (index >= 0) writer.putVip(vipOffset + place * L.SIZEOF_VIP, vips[index]);
   }
-
-  const tables: { owners: number; alternates: number; backendFirst: number }[] = [];
+  const pools = new Map<string, PoolPlace>();
   let table = tableOffset;
   let backend = 0;
   for (const pool of input.pools) {
-    const stride = lines(pool.owners.byteLength);
+    const alternates = table + lines(pool.owners.byteLength);
+    pools.set(pool.name, { owners: table, alternates, slots: pool.owners.length, backendFirst: backend });
     new Uint16Array(image, table, pool.owners.length).set(pool.owners);
-    new Uint16Array(image, table + stride, pool.owners.length).set(pool.alternates);
-    tables.push({ owners: table, alternates: table + stride, backendFirst: backend });
-    table += 2 * stride;
+    new Uint16Array(image, alternates, pool.owners.length).set(pool.alternates);
+    table += 2 * lines(pool.owners.byteLength);
     for (const path of pool.backends) {
-      const template = bytes
-        .subarray(templateOffset + backend * L.TEMPLATE_SIZE)
-        .subarray(0, L.TEMPLATE_SIZE);
+      const template = new Uint8Array(image, templateOffset + backend * L.TEMPLATE_SIZE, L.TEMPLATE_SIZE);
       const l2Length = writeTemplate(template, path, input.source4?.address, input.source6?.address);
-      const at = pathOffset + backend++ * L.SIZEOF_PATH;
-      put16(at + L.PATH_MTU, path.mtu);
-      bytes[at + L.PATH_L2_LENGTH] = l2Length;
-      bytes[at + L.PATH_FLAGS] =
-        (path.address.family === 6 ? L.PATH_OUTER_IPV6 : 0) | (path.agent ? L.PATH_AGENT : 0);
-      put32(at + L.PATH_INTERFACE_INDEX, path.interfaceIndex);
-      bytes.set(path.address.bytes.subarray(-4), at + L.PATH_KEY);
-      put16(at + L.PATH_CHECKSUM, path.address.family === 4 ? outerHeaderSum(template, l2Length) : 0);
-      put16(at + L.PATH_COUNTER, path.counter);
+      const sum = path.address.family === 4 ? outerHeaderSum(template, l2Length) : 0;
+      writer.putPath(pathOffset + backend++ * L.SIZEOF_PATH, path, l2Length, sum);
     }
   }
-
   for (const [index, entry] of entries.entries()) {
-    const at = serviceOffset + index * L.SIZEOF_SERVICE;
-    view.setInt32(at + L.SERVICE_KEY, entry.key[0], true);
-    view.setInt32(at + L.SERVICE_KEY + 4, entry.key[1], true);
-    put32(at + L.SERVICE_OWNERS_OFFSET, tables[entry.pool].owners);
-    put32(at + L.SERVICE_ALTERNATES_OFFSET, tables[entry.pool].alternates);
-    put32(at + L.SERVICE_SLOTS, input.pools[entry.pool].owners.length);
-    put32(at + L.SERVICE_BACKEND_FIRST, tables[entry.pool].backendFirst);
-    put16(at + L.SERVICE_COUNTER, entry.counter);
-    bytes[at + L.SERVICE_HASH_MODE] = HASH_MODES[entry.mode];
-    bytes[at + L.SERVICE_FLAGS] = entry.secondChance ? L.SERVICE_SECOND_CHANCE : 0;
+    const pool = pools.get(entry.pool);
+    if (pool === undefined) throw new RangeError(`no pool ${entry.pool}`);
+    const key = input.flowKey(entry.hash, entry.protocol, entry.vip);
+    writer.putService(serviceOffset + index * L.SIZEOF_SERVICE, entry, key, pool);
   }
 
   bytes.set(createHash('sha256').update(bytes).digest(), L.HEADER_DIGEST);
-  put32(L.HEADER_GENERATION, input.generation);
+  writer.put32(L.HEADER_GENERATION, input.generation);
   return image;
+}
+
+/** Writes the structs of native/include/anyhop/image.h, little-endian. */
+class ImageWriter {
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(image: ArrayBuffer) {
+    this.bytes = new Uint8Array(image);
+    this.#view = new DataView(image);
+  }
+
+  put32(offset: number, value: number): void {
+    this.#view.setUint32(offset, value, true);
+  }
+
+  put16(offset: number, value: number): void {
+    this.#view.setUint16(offset, value, true);
+  }
+
+  putVip(at: number, vip: VipEntry): void {
+    this.bytes.set(vip.address.bytes, at + L.VIP_ADDRESS + 16 - vip.address.bytes.length);
+    this.bytes[at + L.VIP_FAMILY] = vip.address.family;
+    this.put16(at + L.VIP_TCP_FIRST, vip.tcp.first);
+    this.put16(at + L.VIP_TCP_COUNT, vip.tcp.count);
+    this.put16(at + L.VIP_UDP_FIRST, vip.udp.first);
+    this.put16(at + L.VIP_UDP_COUNT, vip.udp.count);
+    this.put16(at + L.VIP_TCP_FRAGMENT, vip.tcp.fragment);
+    this.put16(at + L.VIP_UDP_FRAGMENT, vip.udp.fragment);
+  }
+
+  putService(at: number, entry: ServiceEntry, key: FlowKey, pool: PoolPlace): void {
+    this.#view.setInt32(at + L.SERVICE_KEY, key[0], true);
+    this.#view.setInt32(at + L.SERVICE_KEY + 4, key[1], true);
+    this.put32(at + L.SERVICE_OWNERS_OFFSET, pool.owners);
+    this.put32(at + L.SERVICE_ALTERNATES_OFFSET, pool.alternates);
+    this.put32(at + L.SERVICE_SLOTS, pool.slots);
+    this.put32(at + L.SERVICE_BACKEND_FIRST, pool.backendFirst);
+    this.put16(at + L.SERVICE_COUNTER, entry.counter);
+    this.bytes[at + L.SERVICE_HASH_MODE] = HASH_MODES[entry.hash];
+    this.bytes[at + L.SERVICE_FLAGS] = entry.secondChance ? L.SERVICE_SECOND_CHANCE : 0;
+    this.put16(at + L.SERVICE_PORT_FIRST, entry.portFirst);
+    this.put16(at + L.SERVICE_PORT_LAST, entry.portLast);
+  }
+
+  putPath(at: number, path: BackendPath, l2Length: number, headerSum: number): void {
+    this.put16(at + L.PATH_MTU, path.mtu);
+    this.bytes[at + L.PATH_L2_LENGTH] = l2Length;
+    this.bytes[at + L.PATH_FLAGS] =
+      (path.address.family === 6 ? L.PATH_OUTER_IPV6 : 0) | (path.agent ? L.PATH_AGENT : 0);
+    this.put32(at + L.PATH_INTERFACE_INDEX, path.interfaceIndex);
+    this.bytes.set(path.address.bytes.subarray(-4), at + L.PATH_KEY);
+    this.put16(at + L.PATH_CHECKSUM, headerSum);
+    this.put16(at + L.PATH_COUNTER, path.counter);
+  }
 }
 
 function highestCounter(pools: readonly ImagePool[]): number {

@@ -2,7 +2,7 @@
  * Reads an image back into words: what `anyhop image` prints, and what engines want to know of it besides forwarding.
  * It shows everything but the flow hash keys.
  */
-import * as L from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 import type { Image } from '../forward/image.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
 
@@ -52,12 +52,11 @@ export function imageServices(image: Image): ImageService[] {
     for (const protocol of ['tcp', 'udp'] as const) {
       const range = word * 2 + (protocol === 'tcp' ? L.VIP_TCP_FIRST : L.VIP_UDP_FIRST) / 2;
       for (let i = 0; i < halves[range + 1]; i++) {
-        const port = image.portHalf + (halves[range] + i) * (L.SIZEOF_PORT / 2);
-        const service = image.service(halves[port + L.PORT_SERVICE / 2]);
+        const service = image.service(halves[range] + i);
         services.push({
           protocol,
-          portFirst: halves[port + L.PORT_FIRST / 2],
-          portLast: halves[port + L.PORT_LAST / 2],
+          portFirst: halves[service * 2 + L.SERVICE_PORT_FIRST / 2],
+          portLast: halves[service * 2 + L.SERVICE_PORT_LAST / 2],
           vip: address,
           counter: halves[service * 2 + L.SERVICE_COUNTER / 2],
           hash: HASH_NAMES[bytes[service * 4 + L.SERVICE_HASH_MODE] as keyof typeof HASH_NAMES],

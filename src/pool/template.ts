@@ -2,7 +2,7 @@
  * The constant part of what is put in front of a packet for one backend: Ethernet, at most one VLAN tag, the outer IP
  * header and GRE. Length, checksum, TOS, key and entropy are left for the packet side to fill in.
  */
-import { PATH_MTU_MIN } from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 import type { IpAddress } from '../packet/address.js';
 import type { BackendPath } from './image.js';
 
@@ -27,8 +27,8 @@ export function writeTemplate(
 ): number {
   const view = new DataView(out.buffer, out.byteOffset, out.length);
   const source = path.address.family === 4 ? source4 : source6;
-  if (path.mtu < PATH_MTU_MIN) {
-    throw new RangeError(`${path.name}: an MTU of ${path.mtu} is below ${PATH_MTU_MIN}`);
+  if (path.mtu < L.PATH_MTU_MIN) {
+    throw new RangeError(`${path.name}: an MTU of ${path.mtu} is below ${L.PATH_MTU_MIN}`);
   }
   if (source === undefined)
     throw new RangeError(`${path.name}: no outer source of family ${path.address.family}`);

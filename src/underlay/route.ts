@@ -6,7 +6,7 @@
  * Of a route with several next hops the kernel names one, chosen by its hash of the address.
  */
 import { AnyhopError } from '../core/errors.js';
-import { PATH_MTU_MIN } from '../core/layout.gen.js';
+import { L } from '../core/layout.gen.js';
 import { type RunTool, runTool } from '../core/tool.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
 import { readLinks } from './link.js';
@@ -87,10 +87,10 @@ export async function lookupRoutes(
     }
     const link = links.get(answer.dev);
     const mtu = Math.min(link?.mtu ?? 0, ...(answer.metrics ?? []).map((metric) => metric.mtu ?? Infinity));
-    if (mtu < PATH_MTU_MIN) {
+    if (mtu < L.PATH_MTU_MIN) {
       problems.push({
         sentence: `the way to backend ${target.name} (${target.address.text}) over ${answer.dev} has an MTU of ${mtu} bytes`,
-        hint: `At least ${PATH_MTU_MIN} bytes are needed, and 24 to 44 more than clients send are of use.`,
+        hint: `At least ${L.PATH_MTU_MIN} bytes are needed, and 24 to 44 more than clients send are of use.`,
       });
       continue;
     }

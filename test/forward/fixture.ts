@@ -3,7 +3,7 @@
  * runs one frame and says what came of it.
  */
 import type { HashMode, ServiceConfig } from '#anyhop/config/types.js';
-import { HEADROOM, NONE, VERDICTS } from '#anyhop/core/layout.gen.js';
+import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import { Image } from '#anyhop/forward/image.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { deriveFlowKey } from '#anyhop/hash/key.js';
@@ -37,7 +37,7 @@ export interface FixtureOptions {
   readonly source6?: string;
   readonly mac?: Uint8Array;
   readonly slots?: number;
-  /** Index of the owner of a slot, and of its alternate; NONE for none. */
+  /** Index of the owner of a slot, and of its alternate; L.NONE for none. */
   readonly owner?: (slot: number, backends: number) => number;
   readonly alternate?: (slot: number, backends: number) => number;
 }
@@ -53,7 +53,7 @@ export function imageOf(options: FixtureOptions = {}): Image {
   const pools = options.pools ?? { web: [{ address: '10.1.0.11' }, { address: '10.1.0.12' }] };
   const slots = options.slots ?? 251;
   const owner = options.owner ?? ((slot, backends) => slot % backends);
-  const alternate = options.alternate ?? (() => NONE);
+  const alternate = options.alternate ?? (() => L.NONE);
   const services = (options.services ?? DEFAULT_SERVICES).map((service, index): ServiceConfig => {
     const [portFirst, portLast] =
       typeof service.port === 'number' ? [service.port, service.port] : service.port;
@@ -119,9 +119,9 @@ export class Runner {
   }
 
   run(frame: Uint8Array): Outcome {
-    const memory = new Uint8Array(HEADROOM + frame.length).fill(0xa5, 0, HEADROOM);
-    memory.set(frame, HEADROOM);
-    const verdict = VERDICTS[this.pipeline.process(new DataView(memory.buffer), HEADROOM, frame.length)];
+    const memory = new Uint8Array(L.HEADROOM + frame.length).fill(0xa5, 0, L.HEADROOM);
+    memory.set(frame, L.HEADROOM);
+    const verdict = VERDICTS[this.pipeline.process(new DataView(memory.buffer), L.HEADROOM, frame.length)];
     const sends = verdict.action === 'forward' || verdict.action === 'answer';
     const { outStart, outLength } = this.pipeline;
     return {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { NONE, VERDICTS } from '#anyhop/core/layout.gen.js';
+import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import { frameTo, junk, mutated } from '../packets/arbitrary.js';
 import {
   frame,
@@ -123,7 +123,7 @@ describe('whatever arrives', () => {
   });
 
   it('a verdict that passes or drops leaves the frame as it came', () => {
-    const runner = new Runner({ pools: { web: [{ address: '10.1.0.11', mtu: 700 }] }, owner: () => NONE });
+    const runner = new Runner({ pools: { web: [{ address: '10.1.0.11', mtu: 700 }] }, owner: () => L.NONE });
     fc.assert(
       fc.property(mutated(toVips.map((generated) => generated.frame)), (bytes) => {
         const memory = Uint8Array.from({ length: 96 + bytes.length });
@@ -195,7 +195,7 @@ describe('the GRE key', () => {
       { vip: VIP4, protocol: 'tcp', port: 81 },
     ],
     owner: (slot) => slot % 3,
-    alternate: (slot) => (slot % 5 === 0 ? NONE : (slot + 1) % 3),
+    alternate: (slot) => (slot % 5 === 0 ? L.NONE : (slot + 1) % 3),
   };
   const run = (runner: Runner, sport: number, dport: number) => {
     const from = frame({}, ipv4({ src: CLIENT4, dst: VIP4 }), tcp({ sport, dport }));
@@ -389,7 +389,7 @@ describe('services', () => {
   });
 
   it('of a pool that has no owner for a slot drop under their own verdict', () => {
-    const runner = new Runner({ owner: () => NONE });
+    const runner = new Runner({ owner: () => L.NONE });
     const { verdict } = runner.run(
       frame({}, ipv4({ src: CLIENT4, dst: VIP4 }), tcp({ sport: 1, dport: 80 })),
     );

@@ -1,7 +1,7 @@
 /** The mixed traffic through the pipeline: each packet ends in the verdict that its name says, and what is sent is sound. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { LIMIT_TICK_MS, VERDICTS } from '#anyhop/core/layout.gen.js';
+import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import { type FixtureService, Runner } from '../forward/fixture.js';
 import { decapsulate, decodeFrame } from './decode.js';
 import { internetChecksum } from './decode-util.js';
@@ -41,7 +41,7 @@ test('no two packets of the mixed traffic have the same name, and every verdict 
 
 for (const { name, verdict, frame, timestampNs } of traffic) {
   test(`${name}: ${verdict}`, () => {
-    runner.pipeline.tick = Number(timestampNs / (BigInt(LIMIT_TICK_MS) * 1_000_000n) - 16_999_999_999n);
+    runner.pipeline.tick = Number(timestampNs / (BigInt(L.LIMIT_TICK_MS) * 1_000_000n) - 16_999_999_999n);
     const { verdict: got, action, out } = runner.run(frame);
     assert.equal(got, verdict);
     if (action === 'forward') {

@@ -5,11 +5,11 @@
  * This header is its only source. scripts/generate-layout.sh compiles native/lib/layout.c against it and writes
  * the TypeScript offsets (src/core/layout.gen.ts); whoever loads the native library compares the two.
  *
- *   +--------+------------------+----------------+----------+-----------------------+-----------+-------+
- *   | header | VIPs             | port ranges    | services | tables                | templates | paths |
- *   | 256 B  | open-addressed,  | sorted by VIP, | 32 B     | per pool: u16 owners, | 64 B a    | 16 B  |
- *   |        | 32 B each        | protocol, port | each     | u16 alternates        | backend   | each  |
- *   +--------+------------------+----------------+----------+-----------------------+-----------+-------+
+ *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+
+ *   | header | VIPs             | services                    | tables                | templates | paths |
+ *   | 256 B  | open-addressed,  | 32 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  |
+ *   |        | 32 B each        | and protocol sorted by port | u16 alternates        | backend   | each  |
+ *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+
  *
  * What to know:
  *  - Integers are little-endian; addresses and templates are bytes in network order. A 32-bit load of an address
@@ -56,8 +56,6 @@ struct anyhop_header {
 	__u32 generation;
 	__u32 vip_offset;
 	__u32 vip_mask; /* capacity - 1; the capacity is a power of two */
-	__u32 port_offset;
-	__u32 port_count;
 	__u32 service_offset;
 	__u32 service_count;
 	__u32 table_offset;
@@ -72,7 +70,7 @@ struct anyhop_header {
 	__u8 digest[32];     /* SHA-256 of the image with this field and the generation zero */
 	__u32 service_counters; /* counters that are in use: one more than the highest number */
 	__u32 backend_counters;
-	__u8 reserved1[140];
+	__u8 reserved1[148];
 };
 
 /* One VIP. IPv4 sits in address[3], the rest zero; family 0 marks a free place. */
@@ -80,20 +78,12 @@ struct anyhop_vip {
 	__u32 address[4];
 	__u8 family; /* 4, 6 or 0 */
 	__u8 reserved[3];
-	__u16 tcp_first; /* index of its first port range */
+	__u16 tcp_first; /* number of its first service */
 	__u16 tcp_count;
 	__u16 udp_first;
 	__u16 udp_count;
 	__u16 tcp_fragment; /* the service entry that answers for fragments, or one of ANYHOP_FRAGMENT_... */
 	__u16 udp_fragment;
-};
-
-/* Ports first to last, both included, in host order. */
-struct anyhop_port {
-	__u16 first;
-	__u16 last;
-	__u16 service;
-	__u16 reserved;
 };
 
 struct anyhop_service {
@@ -105,7 +95,8 @@ struct anyhop_service {
 	__u16 counter; /* whose counters it feeds; it stays the same from image to image */
 	__u8 hash_mode;
 	__u8 flags;
-	__u32 reserved;
+	__u16 port_first; /* host order, both included; entries for fragments have none and are no VIP's */
+	__u16 port_last;
 };
 
 /* What a packet to one backend needs beside the template's bytes. */
@@ -144,19 +135,18 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 #define ANYHOP_STRUCTS(S, F) \
 	S(header) \
 	F(header, magic) F(header, version) F(header, size) F(header, generation) \
-	F(header, vip_offset) F(header, vip_mask) F(header, port_offset) \
-	F(header, port_count) F(header, service_offset) F(header, service_count) \
+	F(header, vip_offset) F(header, vip_mask) \
+	F(header, service_offset) F(header, service_count) \
 	F(header, table_offset) F(header, table_bytes) F(header, template_offset) \
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
 	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
 	S(vip) \
 	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
 	F(vip, tcp_fragment) F(vip, udp_fragment) \
-	S(port) \
-	F(port, first) F(port, last) F(port, service) \
 	S(service) \
 	F(service, key) F(service, owners_offset) F(service, alternates_offset) F(service, slots) \
 	F(service, backend_first) F(service, counter) F(service, hash_mode) F(service, flags) \
+	F(service, port_first) F(service, port_last) \
 	S(path) \
 	F(path, mtu) F(path, l2_length) F(path, flags) F(path, interface_index) F(path, key) \
 	F(path, checksum) F(path, counter)
@@ -168,7 +158,6 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 
 _Static_assert(sizeof(struct anyhop_header) == 256, "the header is four cache lines");
 _Static_assert(sizeof(struct anyhop_vip) == 32, "two VIPs a cache line");
-_Static_assert(sizeof(struct anyhop_port) == 8, "eight port ranges a cache line");
 _Static_assert(sizeof(struct anyhop_service) == 32, "two services a cache line");
 _Static_assert(sizeof(struct anyhop_path) == 16, "four paths a cache line");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the image is little-endian");

@@ -15,19 +15,12 @@
  *  - Both are native and optional: they are loaded when the engine starts, and a missing one costs this engine alone.
  */
 import { AnyhopError, EXIT } from '../../core/errors.js';
-import {
-  HEADROOM,
-  LIMIT_TICK_MS,
-  PATH_OUTER_IPV6,
-  V_FORWARDED_ICMP_ERROR,
-  V_TOO_BIG_ANSWERED,
-  VERDICTS,
-} from '../../core/layout.gen.js';
+import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import type { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { addressFromBytes } from '../../packet/address.js';
-import { IPV4_HEADER, IPV6_HEADER } from '../../packet/constants.js';
+import { P } from '../../packet/constants.js';
 import { imageBackends, imageVips } from '../../pool/inspect.js';
 import type { Engine, EngineCounters } from '../contract.js';
 import { type Capture, openCapture } from './capture.js';
@@ -61,7 +54,7 @@ export class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly finished: Promise<void>;
   readonly #options: PortableOptions;
-  readonly #memory = Buffer.alloc(HEADROOM + FRAME_BYTES);
+  readonly #memory = Buffer.alloc(L.HEADROOM + FRAME_BYTES);
   readonly #view = new DataView(this.#memory.buffer, this.#memory.byteOffset, this.#memory.length);
   #end!: { resolve: () => void; reject: (reason: unknown) => void };
   #pipeline: Pipeline | undefined;
@@ -113,7 +106,7 @@ export class PortableEngine implements Engine {
       throw error;
     }
     this.#startMs = this.#lastTurnMs = performance.now();
-    this.#timer = setInterval(() => this.#turn(), LIMIT_TICK_MS);
+    this.#timer = setInterval(() => this.#turn(), L.LIMIT_TICK_MS);
   }
 
   /** @throws Error when the VIPs are not those of the start: capture and host filter are made for them */
@@ -156,7 +149,7 @@ export class PortableEngine implements Engine {
   #prepare(image: Image): void {
     const backends = imageBackends(image);
     this.#addresses = backends.map(({ address }) => address.text);
-    this.#isOuter6 = backends.map(({ flags }) => (flags & PATH_OUTER_IPV6) !== 0);
+    this.#isOuter6 = backends.map(({ flags }) => (flags & L.PATH_OUTER_IPV6) !== 0);
     const families = new Set(
       [...imageVips(image), ...backends.map(({ address }) => address)].map(({ family }) => family),
     );
@@ -169,7 +162,7 @@ export class PortableEngine implements Engine {
       interface: this.#options.interface,
       filter: captureFilter(this.#guard!.link.mac, imageVips(this.#started.image)),
       ringBytes: RING_BYTES,
-      buffer: this.#memory.subarray(HEADROOM),
+      buffer: this.#memory.subarray(L.HEADROOM),
       onPacket: (length) => this.#onPacket(length),
     });
   }
@@ -177,11 +170,11 @@ export class PortableEngine implements Engine {
   /** The one packet that cap has just copied behind the headroom. */
   #onPacket(length: number): void {
     const pipeline = this.#started;
-    const verdict = pipeline.process(this.#view, HEADROOM, length);
-    if (verdict <= V_FORWARDED_ICMP_ERROR) {
+    const verdict = pipeline.process(this.#view, L.HEADROOM, length);
+    if (verdict <= L.V_FORWARDED_ICMP_ERROR) {
       const { backend } = pipeline;
       this.#send(this.#isOuter6[backend] ? this.#sender6! : this.#sender4!, this.#addresses[backend]);
-    } else if (verdict <= V_TOO_BIG_ANSWERED) {
+    } else if (verdict <= L.V_TOO_BIG_ANSWERED) {
       this.#answer(pipeline);
     }
     this.#received++;
@@ -202,7 +195,7 @@ export class PortableEngine implements Engine {
   #answer(pipeline: Pipeline): void {
     const ip = pipeline.outStart + pipeline.outL2;
     const isIpv4 = pipeline.family === 4;
-    const end = ip + (isIpv4 ? IPV4_HEADER : IPV6_HEADER);
+    const end = ip + (isIpv4 ? P.IPV4_HEADER : P.IPV6_HEADER);
     const client = addressFromBytes(this.#memory.subarray(end - (isIpv4 ? 4 : 16), end));
     this.#send(isIpv4 ? this.#sender4! : this.#sender6!, client.text);
   }
@@ -210,7 +203,7 @@ export class PortableEngine implements Engine {
   /** The event loop may not have had a turn for long: time goes on all the same. */
   #lookAtClock(): number {
     const now = performance.now();
-    this.#started.tick = 1 + Math.floor((now - this.#startMs) / LIMIT_TICK_MS);
+    this.#started.tick = 1 + Math.floor((now - this.#startMs) / L.LIMIT_TICK_MS);
     if (now - this.#lastTurnMs > BREATH_MS) this.#breathe();
     return now;
   }
