@@ -30,11 +30,10 @@ function measure(name: string, target: number | undefined, make: (i: number) => 
   const view = new DataView(memory.buffer);
   const frames = Array.from({ length: FRAMES }, (_, i) => make(i));
   const length = frames[0].length;
-  const fill = (): void => {
-    for (const [i, bytes] of frames.entries()) memory.set(bytes, i * STRIDE + L.HEADROOM);
-  };
+  const pristine = new Uint8Array(FRAMES * STRIDE);
+  for (const [i, bytes] of frames.entries()) pristine.set(bytes, i * STRIDE + L.HEADROOM);
   const sample = (): number => {
-    fill();
+    memory.set(pristine);
     let forwarded = 0;
     const before = process.hrtime.bigint();
     for (let round = 0; round < ROUNDS; round++) {
@@ -63,6 +62,7 @@ function measure(name: string, target: number | undefined, make: (i: number) => 
   globalThis.gc();
   const before = process.memoryUsage().heapUsed;
   for (let packets = 0; packets < HEAP_PACKETS; packets += ROUNDS * FRAMES) sample();
+  globalThis.gc();
   const grown = Math.max(0, process.memoryUsage().heapUsed - before);
   report({
     bench: `${name}: heap growth over ${HEAP_PACKETS} packets`,

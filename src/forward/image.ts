@@ -135,10 +135,15 @@ export class Image {
 
 /** anyhop_vip_hash of native/include/anyhop/image.h. */
 export function vipHash(a0: number, a1: number, a2: number, a3: number): number {
-  return mix(mix(mix(mix(a0) ^ a1) ^ a2) ^ a3);
+  return mix(fold(fold(fold(a0) ^ a1) ^ a2) ^ a3);
 }
 
-/** MurmurHash3's finalizer, as anyhop_mix: 0 stays 0. */
+function fold(h: number): number {
+  h = Math.imul(h, 0x9e3779b1);
+  return (h << 15) | (h >>> 17);
+}
+
+/** MurmurHash3's finalizer. */
 function mix(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);

@@ -27,8 +27,7 @@ export function parseIpv6(p: Pipeline, view: DataView, end: number): number {
   flow[2] = view.getInt32(l3 + 16, true);
   flow[3] = view.getInt32(l3 + 20, true);
   if (!canBeClient(flow)) return L.V_DROP_BAD_SOURCE;
-  // From a VIP to a VIP: over UDP, one such packet would go round between two services for ever.
-  if (p.image.findVip6(flow[0], flow[1], flow[2], flow[3]) >= 0) return L.V_DROP_BAD_SOURCE;
+  if (flow[3] === d3 && flow[2] === d2 && flow[1] === d1 && flow[0] === d0) return L.V_DROP_BAD_SOURCE;
   p.end = last;
   p.family = 6;
   p.vip = vip;
@@ -53,12 +52,20 @@ function walk(p: Pipeline, view: DataView, at: number, first: number): number {
   }
   // A fragment header with neither offset nor more to come is no fragment (RFC 6946).
   if (next === P.PROTOCOL_TCP || next === P.PROTOCOL_UDP) {
+    // From a VIP to a VIP: over UDP, one such packet would go round between two services for ever.
+    if (next === P.PROTOCOL_UDP && isFromVip(p)) return L.V_DROP_BAD_SOURCE;
     return fragment === 0
       ? forwardTransport(p, view, at, next)
       : forwardFragment(p, view, at, next, (fragment & P.IPV6_OFFSET) === 0);
   }
   if (next !== P.PROTOCOL_ICMPV6) return L.V_DROP_PROTOCOL;
+  if (isFromVip(p)) return L.V_DROP_BAD_SOURCE;
   return fragment === 0 ? icmpv6(p, view, at) : L.V_DROP_FRAGMENT_ICMP;
+}
+
+function isFromVip(p: Pipeline): boolean {
+  const { flow } = p;
+  return p.image.findVip6(flow[0], flow[1], flow[2], flow[3]) >= 0;
 }
 
 /**

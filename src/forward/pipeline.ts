@@ -12,6 +12,7 @@
  *
  * Beware: a verdict that forwards or answers has overwritten the frame and the headroom before it.
  */
+import '../core/inlining.js';
 import { L } from '../core/layout.gen.js';
 import { FLOW_WORDS } from '../hash/flow.js';
 import { P } from '../packet/constants.js';

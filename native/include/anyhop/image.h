@@ -110,26 +110,24 @@ struct anyhop_path {
 	__u16 counter; /* whose counters it feeds; it stays the same from image to image */
 };
 
-/* MurmurHash3's finalizer: the last octets of an address stand in the high bits of a raw word, and a multiplication
- * alone would never carry them down to where the place is taken from. 0 stays 0, so IPv4 takes one round. */
-static inline __u32 anyhop_mix(__u32 h)
+/* The start of the VIP search. The last octets of an address stand in the high bits of a raw word, and a multiplication
+ * carries only upwards: the rotations and MurmurHash3's finalizer bring them down to where the place is taken from. The
+ * addresses come from the operator's config, so the mix needs no secret; the builder guarantees that
+ * ANYHOP_VIP_PROBES_MAX probes are enough. For IPv4 it is the finalizer alone. */
+static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 {
+	__u32 h = a0 * 0x9e3779b1u;
+
+	h = (h << 15 | h >> 17) ^ a1;
+	h *= 0x9e3779b1u;
+	h = (h << 15 | h >> 17) ^ a2;
+	h *= 0x9e3779b1u;
+	h = (h << 15 | h >> 17) ^ a3;
 	h ^= h >> 16;
 	h *= 0x85ebca6bu;
 	h ^= h >> 13;
 	h *= 0xc2b2ae35u;
 	return h ^ h >> 16;
-}
-
-/* The start of the VIP search. The addresses come from the operator's config, so the mix needs no secret; the
- * builder guarantees that ANYHOP_VIP_PROBES_MAX probes are enough. */
-static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
-{
-	__u32 h = anyhop_mix(a0);
-
-	h = anyhop_mix(h ^ a1);
-	h = anyhop_mix(h ^ a2);
-	return anyhop_mix(h ^ a3);
 }
 
 #define ANYHOP_STRUCTS(S, F) \
