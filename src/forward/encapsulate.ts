@@ -25,9 +25,9 @@ const WORD_BACKEND_FIRST = L.SERVICE_BACKEND_FIRST / 4;
 const WORD_MODE = L.SERVICE_COUNTER / 4;
 const MODE_SHIFT = (L.SERVICE_HASH_MODE % 4) * 8;
 const FLAGS_SHIFT = (L.SERVICE_FLAGS % 4) * 8;
-/** So do a path's MTU, layer-2 length and flags. */
 /** A path's checksum shares a word with its counter, and is the lower half. */
 const WORD_CHECKSUM = L.PATH_CHECKSUM / 4;
+/** So do a path's MTU, layer-2 length and flags. */
 const PATH_L2_SHIFT = (L.PATH_L2_LENGTH % 4) * 8;
 const PATH_FLAGS_SHIFT = (L.PATH_FLAGS % 4) * 8;
 
