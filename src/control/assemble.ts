@@ -8,8 +8,9 @@ import { deriveFlowKey, type FlowKey } from '../hash/key.js';
 import { type PoolTables, resolvePool } from '../maglev/resolve.js';
 import type { IpAddress } from '../packet/address.js';
 import { poolStatesFromConfig } from '../pool/from-config.js';
-import { type BackendPath, buildImage } from '../pool/image.js';
+import { buildImage } from '../pool/image.js';
 import { Numbers } from '../pool/numbers.js';
+import type { BackendPath } from '../pool/path.js';
 
 /** How one backend is reached: the part of a BackendPath that the underlay decides. */
 export type Way = Pick<BackendPath, 'mtu' | 'interfaceIndex' | 'sourceMac' | 'destinationMac' | 'vlan'>;

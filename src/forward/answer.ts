@@ -9,7 +9,7 @@ import { L } from '../core/layout.gen.js';
 import { FLOW_WORDS, flowHash } from '../hash/flow.js';
 import { adjustFallen, adjustRisen, finish, sumWords } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
-import type { Pipeline } from './pipeline.js';
+import type { PacketState } from './packet-state.js';
 
 /** Bytes of the offending packet's payload that an ICMPv4 error quotes (RFC 792). */
 const QUOTE4_PAYLOAD = 8;
@@ -22,7 +22,7 @@ const limitInput = new Int32Array(FLOW_WORDS);
  * The echo reply to the request whose ICMP header is at `l4`: the same message, behind a new IP header without options
  * or extension headers. It is sent whatever the request's TTL was.
  */
-export function answerEcho(p: Pipeline, view: DataView, l4: number): number {
+export function answerEcho(p: PacketState, view: DataView, l4: number): number {
   const length = p.end - l4;
   if (p.family === 4) {
     if (!isHeaderSound(view, p.l3)) return L.V_DROP_CHECKSUM;
@@ -59,7 +59,7 @@ export function answerEcho(p: Pipeline, view: DataView, l4: number): number {
  * @param mtu of an inner packet, in bytes
  * @param verdict under which the packet would have been forwarded: an ICMP error is never answered by another
  */
-export function answerTooBig(p: Pipeline, view: DataView, mtu: number, verdict: number): number {
+export function answerTooBig(p: PacketState, view: DataView, mtu: number, verdict: number): number {
   if (verdict === L.V_FORWARDED_ICMP_ERROR) return L.V_DROP_TOO_BIG;
   const l3 = p.l3;
   if (p.family === 4) {
@@ -100,7 +100,7 @@ export function answerTooBig(p: Pipeline, view: DataView, mtu: number, verdict: 
 }
 
 /** Which bucket of the limit the client falls into. */
-function limitBucket(p: Pipeline): number {
+function limitBucket(p: PacketState): number {
   const { words } = p.image;
   const key = p.service + L.SERVICE_KEY / 4;
   limitInput[0] = p.flow[0];
@@ -114,7 +114,7 @@ function isHeaderSound(view: DataView, ip: number): boolean {
 }
 
 /** Moves the layer-2 header to where it ends at `ip`, MAC addresses swapped, tags and type as they came. */
-function startFrame(p: Pipeline, view: DataView, ip: number): void {
+function startFrame(p: PacketState, view: DataView, ip: number): void {
   const frame = p.frame;
   const l2 = p.l3 - frame;
   const out = ip - l2;
@@ -142,7 +142,7 @@ function startFrame(p: Pipeline, view: DataView, ip: number): void {
  * second word: identification, flags, offset 0.
  */
 function writeIpv4(
-  p: Pipeline,
+  p: PacketState,
   view: DataView,
   ip: number,
   payload: number,
@@ -160,7 +160,7 @@ function writeIpv4(
 }
 
 /** An IPv6 header from the VIP to the client of `p.flow` before `payload` bytes of ICMPv6. */
-function writeIpv6(p: Pipeline, view: DataView, ip: number, payload: number, trafficClass: number): void {
+function writeIpv6(p: PacketState, view: DataView, ip: number, payload: number, trafficClass: number): void {
   view.setInt32(ip, 0x60000000 | (trafficClass << 20));
   view.setInt32(ip + 4, (payload << 16) | (P.PROTOCOL_ICMPV6 << 8) | P.NODE_TTL);
   for (let i = 0; i < 4; i++) {

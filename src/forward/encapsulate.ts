@@ -14,7 +14,7 @@ import { flowHash, flowHashPair, slotOf } from '../hash/flow.js';
 import { finish } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
 import { answerTooBig } from './answer.js';
-import type { Pipeline } from './pipeline.js';
+import type { PacketState } from './packet-state.js';
 
 const WORD_KEY = L.SERVICE_KEY / 4;
 const WORD_OWNERS = L.SERVICE_OWNERS_OFFSET / 4;
@@ -37,7 +37,7 @@ const PATH_FLAGS_SHIFT = (L.PATH_FLAGS % 4) * 8;
  * @param verdict what to return when it worked: V_FORWARDED or one of its kinds
  */
 export function encapsulate(
-  p: Pipeline,
+  p: PacketState,
   view: DataView,
   service: number,
   ports: number,
@@ -136,7 +136,7 @@ export function encapsulate(
 }
 
 /** The flow's hash by the service's kind: of the client's address, and of the ports where these count. */
-function hashFlow(p: Pipeline, key0: number, key1: number, mode: number, ports: number): number {
+function hashFlow(p: PacketState, key0: number, key1: number, mode: number, ports: number): number {
   const flow = p.flow;
   if (mode !== L.HASH_5_TUPLE) return flowHash(key0, key1, flow, p.family === 4 ? 1 : 4);
   if (p.family === 4) return flowHashPair(key0, key1, flow[0], ports);

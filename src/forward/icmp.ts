@@ -10,13 +10,13 @@ import { P } from '../packet/constants.js';
 import { extensionLength, isExtension } from '../packet/extension.js';
 import { answerEcho } from './answer.js';
 import { encapsulate } from './encapsulate.js';
-import type { Pipeline } from './pipeline.js';
+import type { PacketState } from './packet-state.js';
 import { findService } from './service.js';
 
 /** Bytes of an embedded transport header that must be there: RFC 792 promises 64 bits. */
 const EMBEDDED_TRANSPORT = 8;
 
-export function icmpv4(p: Pipeline, view: DataView, l4: number): number {
+export function icmpv4(p: PacketState, view: DataView, l4: number): number {
   if (p.end - l4 < P.ICMP_HEADER) return L.V_DROP_TRUNCATED;
   const type = view.getUint8(l4);
   if (type === P.ICMP_ECHO_REQUEST) return answerEcho(p, view, l4);
@@ -34,7 +34,7 @@ export function icmpv4(p: Pipeline, view: DataView, l4: number): number {
   return followEmbedded(p, view, inner + headerLength, view.getUint8(inner + 9));
 }
 
-export function icmpv6(p: Pipeline, view: DataView, l4: number): number {
+export function icmpv6(p: PacketState, view: DataView, l4: number): number {
   if (p.end - l4 < P.ICMP_HEADER) return L.V_DROP_TRUNCATED;
   const type = view.getUint8(l4);
   if (type === P.ICMPV6_ECHO_REQUEST) return answerEcho(p, view, l4);
@@ -60,7 +60,7 @@ export function icmpv6(p: Pipeline, view: DataView, l4: number): number {
 }
 
 /** @param l4 offset of the embedded transport header, of `protocol` */
-function followEmbedded(p: Pipeline, view: DataView, l4: number, protocol: number): number {
+function followEmbedded(p: PacketState, view: DataView, l4: number, protocol: number): number {
   if (protocol !== P.PROTOCOL_TCP && protocol !== P.PROTOCOL_UDP) return L.V_DROP_ICMP_UNMATCHED;
   if (p.end - l4 < EMBEDDED_TRANSPORT) return L.V_DROP_ICMP_UNMATCHED;
   const service = findService(p.image, p.vip, protocol, view.getUint16(l4));

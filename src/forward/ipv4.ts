@@ -2,11 +2,11 @@
 import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
 import { icmpv4 } from './icmp.js';
-import type { Pipeline } from './pipeline.js';
+import type { PacketState } from './packet-state.js';
 import { forwardFragment, forwardTransport } from './service.js';
 
 /** @param end of the frame */
-export function parseIpv4(p: Pipeline, view: DataView, end: number): number {
+export function parseIpv4(p: PacketState, view: DataView, end: number): number {
   const l3 = p.l3;
   if (end - l3 < P.IPV4_HEADER) return L.V_PASS_NOT_IP;
   const head = view.getUint8(l3);

@@ -3,11 +3,11 @@ import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
 import { extensionLength, isExtension } from '../packet/extension.js';
 import { icmpv6 } from './icmp.js';
-import type { Pipeline } from './pipeline.js';
+import type { PacketState } from './packet-state.js';
 import { forwardFragment, forwardTransport } from './service.js';
 
 /** @param end of the frame */
-export function parseIpv6(p: Pipeline, view: DataView, end: number): number {
+export function parseIpv6(p: PacketState, view: DataView, end: number): number {
   const l3 = p.l3;
   if (end - l3 < P.IPV6_HEADER) return L.V_PASS_NOT_IP;
   if (view.getUint8(l3) >>> 4 !== 6) return L.V_PASS_NOT_IP;
@@ -35,7 +35,7 @@ export function parseIpv6(p: Pipeline, view: DataView, end: number): number {
 }
 
 /** Steps over at most EXTENSION_HEADERS_MAX extension headers, then hands on to what they precede. */
-function walk(p: Pipeline, view: DataView, at: number, first: number): number {
+function walk(p: PacketState, view: DataView, at: number, first: number): number {
   let next = first;
   let fragment = 0;
   for (let headers = 0; isExtension(next); headers++) {
@@ -63,7 +63,7 @@ function walk(p: Pipeline, view: DataView, at: number, first: number): number {
   return fragment === 0 ? icmpv6(p, view, at) : L.V_DROP_FRAGMENT_ICMP;
 }
 
-function isFromVip(p: Pipeline): boolean {
+function isFromVip(p: PacketState): boolean {
   const { flow } = p;
   return p.image.findVip6(flow[0], flow[1], flow[2], flow[3]) >= 0;
 }

@@ -3,10 +3,10 @@ import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
 import { encapsulate } from './encapsulate.js';
 import type { Image } from './image.js';
-import type { Pipeline } from './pipeline.js';
+import type { PacketState } from './packet-state.js';
 
 /** A whole TCP or UDP packet whose transport header starts at `l4`. */
-export function forwardTransport(p: Pipeline, view: DataView, l4: number, protocol: number): number {
+export function forwardTransport(p: PacketState, view: DataView, l4: number, protocol: number): number {
   if (p.end - l4 < transportHeader(protocol)) return L.V_DROP_TRUNCATED;
   const service = findService(p.image, p.vip, protocol, view.getUint16(l4 + 2));
   if (service < 0) return L.V_DROP_NO_SERVICE;
@@ -18,7 +18,7 @@ export function forwardTransport(p: Pipeline, view: DataView, l4: number, protoc
  * port of the backend that is nobody's service. They are never hashed, because the others do not have them.
  */
 export function forwardFragment(
-  p: Pipeline,
+  p: PacketState,
   view: DataView,
   l4: number,
   protocol: number,

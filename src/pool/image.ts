@@ -10,27 +10,9 @@ import { VIPS_MAX } from '../core/limits.js';
 import { vipHash } from '../forward/image.js';
 import type { FlowKey } from '../hash/key.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
+import type { BackendPath } from './path.js';
 import { outerHeaderSum, writeTemplate } from './template.js';
 import { arrangeServices, type ServiceEntry, type VipEntry } from './vips.js';
-
-/** How packets reach a backend. */
-export interface BackendPath {
-  /** Stable name, for counters: `pool/backend`. */
-  readonly name: string;
-  readonly address: IpAddress;
-  readonly agent: boolean;
-  /** Of the way, at layer 3, in bytes: PATH_MTU_MIN to 65535. */
-  readonly mtu: number;
-  /** 0 for the interface that the packet came in on. */
-  readonly interfaceIndex: number;
-  /** Six bytes each. */
-  readonly sourceMac: Uint8Array;
-  readonly destinationMac: Uint8Array;
-  /** VLAN identifier 1 to 4094 of the next hop, if tagged. */
-  readonly vlan: number | undefined;
-  /** Number of its counters (numbers.ts). */
-  readonly counter: number;
-}
 
 export interface ImagePool {
   readonly name: string;

@@ -4,7 +4,7 @@
  */
 import { L } from '../core/layout.gen.js';
 import type { IpAddress } from '../packet/address.js';
-import type { BackendPath } from './image.js';
+import type { BackendPath } from './path.js';
 
 const ETHERTYPE_VLAN = 0x8100;
 const ETHERTYPE_IPV4 = 0x0800;

@@ -8,7 +8,8 @@ import { Image } from '#anyhop/forward/image.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { deriveFlowKey } from '#anyhop/hash/key.js';
 import { type IpPrefix, parseAddress, parsePrefix } from '#anyhop/packet/address.js';
-import { type BackendPath, buildImage, type ImageInput, type ImagePool } from '#anyhop/pool/image.js';
+import { buildImage, type ImageInput, type ImagePool } from '#anyhop/pool/image.js';
+import type { BackendPath } from '#anyhop/pool/path.js';
 
 export const VIP4 = '203.0.113.10';
 export const VIP6 = '2001:db8:100::10';

@@ -1,0 +1,51 @@
+/**
+ * What the steps of the pipeline hand to each other: the image, the packet at hand, what has been found out about it, and
+ * the frame that is to be sent. One object a pipeline, made once: its fields are small integers, which V8 keeps without
+ * allocating, and typed arrays.
+ */
+import { L } from '../core/layout.gen.js';
+import { FLOW_WORDS } from '../hash/flow.js';
+import type { Image } from './image.js';
+
+export class PacketState {
+  image: Image;
+
+  /** Coarse time that the too-big limit counts in: the engine raises it every LIMIT_TICK_MS. An int32. */
+  tick = 0;
+  /** The tick of each bucket's last too-big answer. */
+  readonly limiter = new Int32Array(L.LIMIT_BUCKETS).fill(-1);
+
+  // The packet at hand. Offsets are into the view.
+  /** Start of the frame. */
+  frame = 0;
+  /** Start of the IP header. */
+  l3 = 0;
+  /** End of the IP packet: link-layer padding is left out. */
+  end = 0;
+  /** 4 or 6. */
+  family = 0;
+  /** The VIP that it is for, as an index into the image's words. */
+  vip = 0;
+  /** The flow's input to the hash: the client's address (one or four raw words), then the ports. */
+  readonly flow = new Int32Array(FLOW_WORDS);
+
+  // The frame to be sent, after a verdict that forwards or answers.
+  outStart = 0;
+  outLength = 0;
+  /** Length of its layer-2 header, for engines that send at layer 3. */
+  outL2 = 0;
+
+  // How it was decided, after a verdict that forwards; read by counters and by `anyhop which`.
+  /** Index of the service into the image's words. */
+  service = 0;
+  hash = 0;
+  slot = 0;
+  /** Number of the backend in the image. */
+  backend = 0;
+  /** Number of the backend that the GRE key names, or -1. */
+  alternate = -1;
+
+  constructor(image: Image) {
+    this.image = image;
+  }
+}
