@@ -29,6 +29,7 @@ export interface FixtureBackend {
   readonly agent?: boolean;
   readonly mtu?: number;
   readonly vlan?: number;
+  readonly interfaceIndex?: number;
 }
 
 export interface FixtureOptions {
@@ -41,6 +42,7 @@ export interface FixtureOptions {
   /** Index of the owner of a slot, and of its alternate; L.NONE for none. */
   readonly owner?: (slot: number, backends: number) => number;
   readonly alternate?: (slot: number, backends: number) => number;
+  readonly generation?: number;
 }
 
 const DEFAULT_SERVICES: FixtureService[] = [
@@ -51,6 +53,11 @@ const DEFAULT_SERVICES: FixtureService[] = [
 ];
 
 export function imageOf(options: FixtureOptions = {}): Image {
+  return new Image(buildImage(inputOf(options)));
+}
+
+/** What the image is built from; services are named s0, s1 and so on, backends pool/b0, pool/b1. */
+export function inputOf(options: FixtureOptions = {}): ImageInput {
   const pools = options.pools ?? { web: [{ address: '10.1.0.11' }, { address: '10.1.0.12' }] };
   const slots = options.slots ?? 251;
   const owner = options.owner ?? ((slot, backends) => slot % backends);
@@ -70,8 +77,8 @@ export function imageOf(options: FixtureOptions = {}): Image {
     };
   });
   let counter = 0;
-  const input: ImageInput = {
-    generation: 1,
+  return {
+    generation: options.generation ?? 1,
     mac: options.mac,
     source4: parsePrefix(options.source4 ?? '10.0.0.1') as IpPrefix,
     source6: parsePrefix(options.source6 ?? 'fd00::1') as IpPrefix,
@@ -85,7 +92,6 @@ export function imageOf(options: FixtureOptions = {}): Image {
     serviceCounters: services.map((_, index) => index),
     flowKey: (mode, protocol, vip) => deriveFlowKey(SECRET, mode, protocol, vip),
   };
-  return new Image(buildImage(input));
 }
 
 function path(pool: string): (backend: FixtureBackend, index: number) => Omit<BackendPath, 'counter'> {
@@ -94,7 +100,7 @@ function path(pool: string): (backend: FixtureBackend, index: number) => Omit<Ba
     address: parseAddress(backend.address)!,
     agent: backend.agent ?? true,
     mtu: backend.mtu ?? 9000,
-    interfaceIndex: 0,
+    interfaceIndex: backend.interfaceIndex ?? 0,
     sourceMac: Uint8Array.of(2, 0, 0, 0, 0, 1),
     destinationMac: Uint8Array.of(2, 0, 0, 0, 1, index),
     vlan: backend.vlan,

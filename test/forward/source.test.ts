@@ -1,0 +1,90 @@
+/** Who can be a client: sources that no packet should come from are dropped, their neighbours are not. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  frame,
+  icmpEcho,
+  icmpError,
+  icmpv6Echo,
+  icmpv6Error,
+  ipv4,
+  ipv6,
+  type Layer,
+  packet,
+  tcp,
+  udp,
+} from '../packets/build.js';
+import { type FixtureService, Runner, VIP4, VIP6 } from './fixture.js';
+
+const OTHER_VIP4 = '203.0.113.11';
+const OTHER_VIP6 = '2001:db8:100::11';
+const runner = new Runner({
+  services: [VIP4, VIP6, OTHER_VIP4, OTHER_VIP6].flatMap((vip): FixtureService[] => [
+    { vip, protocol: 'tcp', port: 80 },
+    { vip, protocol: 'udp', port: 53 },
+  ]),
+});
+const segment = tcp({ sport: 40000, dport: 80 });
+const datagram = udp({ sport: 40000, dport: 53 });
+const verdict4 = (src: string, ...layers: Layer[]): string =>
+  runner.run(frame({}, ipv4({ src, dst: VIP4 }), ...layers)).verdict;
+const verdict6 = (src: string, ...layers: Layer[]): string =>
+  runner.run(frame({}, ipv6({ src, dst: VIP6 }), ...layers)).verdict;
+
+describe('a source', () => {
+  it('that is zero, loopback, multicast or reserved is dropped over IPv4, for every first byte', () => {
+    for (let first = 0; first < 256; first++) {
+      const bad = first === 0 || first === 127 || first >= 224;
+      const want = bad ? 'drop_bad_source' : 'forwarded';
+      assert.equal(verdict4(`${first}.1.2.3`, segment), want, `${first}.1.2.3`);
+      assert.equal(verdict4(`${first}.255.255.255`, datagram), want);
+    }
+  });
+
+  it('that is unspecified, loopback, IPv4-compatible, IPv4-mapped or multicast is dropped over IPv6', () => {
+    const bad = [
+      '::',
+      '::1',
+      '::198.51.100.7',
+      '::ffff:198.51.100.7',
+      '::ffff:0.0.0.0',
+      'ff02::1',
+      'ffff::1',
+    ];
+    for (const src of bad) {
+      assert.equal(verdict6(src, segment), 'drop_bad_source', src);
+      assert.equal(verdict6(src, icmpv6Echo()), 'drop_bad_source', src);
+    }
+  });
+
+  it('next to these is a client: NAT64, translated IPv4 and addresses that differ in one word', () => {
+    const good = ['64:ff9b::198.51.100.7', '::ffff:0:198.51.100.7', '::fffe:198.51.100.7', '::1:0:0:1'];
+    good.push('0:0:0:1::198.51.100.7', '1::', 'fe80::1', 'fd00::1', '0:0:1::ffff:198.51.100.7');
+    for (const src of good) assert.equal(verdict6(src, segment), 'forwarded', src);
+  });
+});
+
+describe('from a VIP to a VIP', () => {
+  it('UDP and ICMP are dropped over IPv4, where two services could answer each other for ever', () => {
+    for (const src of [VIP4, OTHER_VIP4]) {
+      assert.equal(verdict4(src, datagram), 'drop_bad_source');
+      assert.equal(verdict4(src, icmpEcho()), 'drop_bad_source');
+      const about = packet(ipv4({ src: VIP4, dst: '198.51.100.7' }), tcp({ sport: 80, dport: 1 }));
+      assert.equal(verdict4(src, icmpError({ type: 3, about })), 'drop_bad_source');
+    }
+  });
+
+  it('TCP is dropped over IPv4 from the VIP itself, and forwarded from another one', () => {
+    assert.equal(verdict4(VIP4, segment), 'drop_bad_source');
+    assert.equal(verdict4(OTHER_VIP4, segment), 'forwarded');
+  });
+
+  it('everything is dropped over IPv6', () => {
+    const about = packet(ipv6({ src: VIP6, dst: '2001:db8:c::7' }), tcp({ sport: 80, dport: 1 }));
+    for (const src of [VIP6, OTHER_VIP6]) {
+      for (const layer of [segment, datagram, icmpv6Echo(), icmpv6Error({ type: 1, about })]) {
+        assert.equal(verdict6(src, layer), 'drop_bad_source');
+      }
+    }
+  });
+});

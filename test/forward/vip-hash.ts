@@ -1,0 +1,44 @@
+/**
+ * anyhop_vip_hash of native/include/anyhop/image.h, step by step in BigInt as C computes it, and what a search table
+ * looks like to it.
+ */
+import { SIZEOF_VIP, VIP_ADDRESS, VIP_FAMILY } from '#anyhop/core/layout.gen.js';
+import type { Image } from '#anyhop/forward/image.js';
+
+const MASK32 = 0xffffffffn;
+
+function mix(value: bigint): bigint {
+  let h = value;
+  h ^= h >> 16n;
+  h = (h * 0x85ebca6bn) & MASK32;
+  h ^= h >> 13n;
+  h = (h * 0xc2b2ae35n) & MASK32;
+  return h ^ (h >> 16n);
+}
+
+/** Of four little-endian words, unsigned. */
+export function literalVipHash(words: readonly number[]): number {
+  let h = 0n;
+  for (const word of words) h = mix(h ^ BigInt(word >>> 0));
+  return Number(h);
+}
+
+/** Of the 4 or 16 bytes of an address. */
+export function literalHashOf(address: Uint8Array): number {
+  const bytes = Buffer.alloc(16);
+  bytes.set(address, 16 - address.length);
+  return literalVipHash([0, 4, 8, 12].map((at) => bytes.readUInt32LE(at)));
+}
+
+/** How many places a search for each VIP of an image looks at. */
+export function probeCounts(image: Image): number[] {
+  const bytes = Buffer.from(image.bytes.buffer);
+  const counts: number[] = [];
+  for (let place = 0; place <= image.vipMask; place++) {
+    const at = image.vipWord * 4 + place * SIZEOF_VIP;
+    if (bytes[at + VIP_FAMILY] === 0) continue;
+    const words = [0, 4, 8, 12].map((word) => bytes.readUInt32LE(at + VIP_ADDRESS + word));
+    counts.push(((place - literalVipHash(words)) & image.vipMask) + 1);
+  }
+  return counts;
+}

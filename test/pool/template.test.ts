@@ -1,0 +1,82 @@
+/** Templates, compared with headers from the packet builders, and the ways for which there is none. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { PATH_MTU_MIN, TEMPLATE_SIZE } from '#anyhop/core/layout.gen.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+import type { BackendPath } from '#anyhop/pool/image.js';
+import { outerHeaderSum, writeTemplate } from '#anyhop/pool/template.js';
+import { frame, gre, ipv4, ipv6 } from '../packets/build.js';
+import { checksum } from '../packets/layer.js';
+
+const SOURCE4 = parseAddress('10.0.0.1')!;
+const SOURCE6 = parseAddress('fd00::1')!;
+const MAC = { dst: '06:11:22:33:44:55', src: '0a:66:77:88:99:aa' };
+
+function path(address: string, change: Partial<BackendPath> = {}): BackendPath {
+  return {
+    name: 'web/b0',
+    address: parseAddress(address)!,
+    agent: true,
+    mtu: 1500,
+    interfaceIndex: 0,
+    sourceMac: Uint8Array.of(0x0a, 0x66, 0x77, 0x88, 0x99, 0xaa),
+    destinationMac: Uint8Array.of(0x06, 0x11, 0x22, 0x33, 0x44, 0x55),
+    vlan: undefined,
+    counter: 0,
+    ...change,
+  };
+}
+
+describe('a template', () => {
+  for (const vlan of [undefined, 1, 4094]) {
+    const vlans = vlan === undefined ? [] : [vlan];
+    it(`is the outer frame with lengths, checksum and GRE left zero, with VLAN ${vlan ?? 'none'}`, () => {
+      for (const [address, outer] of [
+        ['10.1.0.11', ipv4({ src: '10.0.0.1', dst: '10.1.0.11', df: true, totalLength: 0, checksum: 0 })],
+        ['fd00:1::11', ipv6({ src: 'fd00::1', dst: 'fd00:1::11', payloadLength: 0 })],
+      ] as const) {
+        const expected = new Uint8Array(TEMPLATE_SIZE);
+        expected.set(frame({ ...MAC, vlans }, outer, gre({ etherType: 0 })));
+        const template = new Uint8Array(TEMPLATE_SIZE);
+        const l2Length = writeTemplate(template, path(address, { vlan }), SOURCE4, SOURCE6);
+        assert.equal(l2Length, 14 + 4 * vlans.length);
+        assert.deepEqual(template, expected);
+      }
+    });
+  }
+
+  it('of an IPv4 way has the sum that its header’s checksum starts from, also where it folds twice', () => {
+    for (const [source, destination] of [
+      ['10.0.0.1', '10.1.0.11'],
+      ['255.255.255.255', '255.255.255.255'],
+      ['191.255.58.208', '0.0.0.0'],
+      ['0.0.0.0', '0.0.0.0'],
+    ]) {
+      const template = new Uint8Array(TEMPLATE_SIZE);
+      const l2Length = writeTemplate(template, path(destination), parseAddress(source), undefined);
+      const sum = outerHeaderSum(template, l2Length);
+      assert.equal(0xffff - sum, checksum(template.subarray(l2Length, l2Length + 20)));
+    }
+  });
+
+  it('is refused for an MTU below the minimum, and written for the minimum itself', () => {
+    const write = (mtu: number) =>
+      writeTemplate(new Uint8Array(TEMPLATE_SIZE), path('10.1.0.11', { mtu }), SOURCE4, SOURCE6);
+    assert.throws(() => write(PATH_MTU_MIN - 1), /web\/b0.*599.*600/);
+    assert.equal(write(PATH_MTU_MIN), 14);
+  });
+
+  it('is refused without an outer source of the backend’s family', () => {
+    const write = (address: string, source4 = true, source6 = true) =>
+      writeTemplate(
+        new Uint8Array(TEMPLATE_SIZE),
+        path(address),
+        source4 ? SOURCE4 : undefined,
+        source6 ? SOURCE6 : undefined,
+      );
+    assert.throws(() => write('10.1.0.11', false, true), /web\/b0.*family 4/);
+    assert.throws(() => write('fd00:1::11', true, false), /web\/b0.*family 6/);
+    assert.equal(write('10.1.0.11', true, false), 14);
+    assert.equal(write('fd00:1::11', false, true), 14);
+  });
+});
