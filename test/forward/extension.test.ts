@@ -112,8 +112,9 @@ describe('IPv6 fragment headers', () => {
     }
   });
 
-  it('keep the bits that are reserved out of it', () => {
+  it('have eight bytes, whatever stands in their reserved bits', () => {
     const asked = frame({}, ipv6({ src: CLIENT, dst: VIP6 }), fragment(), segment);
+    asked[14 + 40 + 1] = 0xff;
     asked[14 + 40 + 3] |= 0x06;
     assert.equal(runner.run(asked).verdict, 'forwarded');
   });

@@ -181,6 +181,19 @@ describe('what is too big and not answered', () => {
   });
 });
 
+describe('what fits', () => {
+  it('can be as long as a frame can be', () => {
+    for (const mtu of [32767, 32768, 65535]) {
+      const wide = new Runner({ pools: { web: [{ address: '10.1.0.11', mtu }] } });
+      const header = [ipv4({ src: CLIENT4, dst: VIP4, df: true }), tcp({ sport: 1, dport: 80 })];
+      const fits = mtu - 24 - 40;
+      assert.equal(answerTo(wide, frame({}, ...header, payload(fits))).verdict, 'forwarded');
+      const beyond = frame({}, ...header, payload(fits + 1));
+      assert.equal(answerTo(wide, beyond).verdict, 'too_big_answered');
+    }
+  });
+});
+
 describe('the limit on too-big answers', () => {
   const big6 = (src: string, sport: number) =>
     frame({}, ipv6({ src, dst: VIP6 }), tcp({ sport, dport: 80 }), payload(1000));

@@ -49,7 +49,7 @@ describe('a template', () => {
     for (const [source, destination] of [
       ['10.0.0.1', '10.1.0.11'],
       ['255.255.255.255', '255.255.255.255'],
-      ['191.255.58.208', '0.0.0.0'],
+      ['255.255.58.209', '0.0.0.0'], // 0x1ffff, and 0x10000 after one fold
       ['0.0.0.0', '0.0.0.0'],
     ]) {
       const template = new Uint8Array(TEMPLATE_SIZE);
