@@ -1,7 +1,7 @@
 /** ICMP errors: which embedded packet is a flow of a service, and which is not to be trusted. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { EXTENSION_HEADERS_MAX } from '#anyhop/core/layout.gen.js';
+import { L } from '#anyhop/core/layout.gen.js';
 import {
   destinationOptions,
   fragment,
@@ -102,12 +102,12 @@ describe('the packet that an ICMP error embeds', () => {
 
 describe('the packet that an ICMPv6 error embeds', () => {
   it('is read behind as many extension headers as are walked over anywhere, and no more', () => {
-    for (let headers = 0; headers <= EXTENSION_HEADERS_MAX + 1; headers++) {
+    for (let headers = 0; headers <= L.EXTENSION_HEADERS_MAX + 1; headers++) {
       const before = Array.from({ length: headers }, (_, i) =>
         i === 0 ? hopByHop() : destinationOptions({ length: 8 + 8 * (i % 3) }),
       );
       const error = error6({}, ...before, back);
-      if (headers <= EXTENSION_HEADERS_MAX) assertFollows(error, flow6, `${headers} headers`);
+      if (headers <= L.EXTENSION_HEADERS_MAX) assertFollows(error, flow6, `${headers} headers`);
       else assertUnmatched(error, `${headers} headers`);
     }
   });

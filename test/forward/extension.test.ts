@@ -1,7 +1,7 @@
 /** IPv6 extension headers (RFC 8200 section 4): what is looked behind, and what is not for a forwarder to look behind. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { EXTENSION_HEADERS_MAX } from '#anyhop/core/layout.gen.js';
+import { L } from '#anyhop/core/layout.gen.js';
 import {
   authentication,
   destinationOptions,
@@ -40,9 +40,9 @@ describe('IPv6 extension headers', () => {
   });
 
   it('are walked over up to the limit, and one more is not', () => {
-    for (let count = 0; count <= EXTENSION_HEADERS_MAX + 2; count++) {
+    for (let count = 0; count <= L.EXTENSION_HEADERS_MAX + 2; count++) {
       const headers = Array.from({ length: count }, () => destinationOptions());
-      const want = count <= EXTENSION_HEADERS_MAX ? 'forwarded' : 'drop_extension_header';
+      const want = count <= L.EXTENSION_HEADERS_MAX ? 'forwarded' : 'drop_extension_header';
       assert.equal(verdict(...headers, segment), want, `${count} headers`);
     }
   });

@@ -1,7 +1,7 @@
 /** What can be read as an image, and what is refused. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import * as L from '#anyhop/core/layout.gen.js';
+import { L } from '#anyhop/core/layout.gen.js';
 import { Image } from '#anyhop/forward/image.js';
 import { imageOf } from './fixture.js';
 

@@ -2,7 +2,7 @@
  * anyhop_vip_hash of native/include/anyhop/image.h, step by step in BigInt as C computes it, and what a search table
  * looks like to it.
  */
-import { SIZEOF_VIP, VIP_ADDRESS, VIP_FAMILY } from '#anyhop/core/layout.gen.js';
+import { L } from '#anyhop/core/layout.gen.js';
 import type { Image } from '#anyhop/forward/image.js';
 
 const MASK32 = 0xffffffffn;
@@ -35,9 +35,9 @@ export function probeCounts(image: Image): number[] {
   const bytes = Buffer.from(image.bytes.buffer);
   const counts: number[] = [];
   for (let place = 0; place <= image.vipMask; place++) {
-    const at = image.vipWord * 4 + place * SIZEOF_VIP;
-    if (bytes[at + VIP_FAMILY] === 0) continue;
-    const words = [0, 4, 8, 12].map((word) => bytes.readUInt32LE(at + VIP_ADDRESS + word));
+    const at = image.vipWord * 4 + place * L.SIZEOF_VIP;
+    if (bytes[at + L.VIP_FAMILY] === 0) continue;
+    const words = [0, 4, 8, 12].map((word) => bytes.readUInt32LE(at + L.VIP_ADDRESS + word));
     counts.push(((place - literalVipHash(words)) & image.vipMask) + 1);
   }
   return counts;

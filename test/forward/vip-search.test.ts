@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { VIP_PROBES_MAX } from '#anyhop/core/layout.gen.js';
+import { L } from '#anyhop/core/layout.gen.js';
 import { type Image, vipHash } from '#anyhop/forward/image.js';
 import { addressBytes } from '../packets/layer.js';
 import { imageOf } from './fixture.js';
@@ -66,7 +66,7 @@ describe('the hash of a VIP', () => {
       assert.equal(probes.length, vips.length);
       // Four are enough for most; a thousand that hash at random need up to nine now and then.
       assert.ok(image.vipMask + 1 <= vips.length * 16, `${image.vipMask + 1} places`);
-      assert.ok(Math.max(...probes) <= VIP_PROBES_MAX);
+      assert.ok(Math.max(...probes) <= L.VIP_PROBES_MAX);
       const mean = probes.reduce((sum, count) => sum + count, 0) / probes.length;
       assert.ok(mean < 1.5, `${mean} probes on average`);
       for (const vip of vips) assert.ok(finds(image, vip), vip);
@@ -108,24 +108,24 @@ describe('the search for a VIP', () => {
 
   it('looks at as many places as the builder fills, around the end of the table, and no further', () => {
     for (const place of [0, 7, 15]) {
-      const addresses = colliding(VIP_PROBES_MAX + 8, place, 16);
-      const present = addresses.slice(0, VIP_PROBES_MAX);
+      const addresses = colliding(L.VIP_PROBES_MAX + 8, place, 16);
+      const present = addresses.slice(0, L.VIP_PROBES_MAX);
       const image = imageWith(present);
       assert.equal(image.vipMask + 1, 16);
       assert.deepEqual(
         probeCounts(image).toSorted((a, b) => a - b),
-        Array.from({ length: VIP_PROBES_MAX }, (_, i) => i + 1),
+        Array.from({ length: L.VIP_PROBES_MAX }, (_, i) => i + 1),
       );
       for (const vip of present) assert.ok(finds(image, vip), vip);
-      for (const vip of addresses.slice(VIP_PROBES_MAX)) assert.equal(finds(image, vip), false, vip);
+      for (const vip of addresses.slice(L.VIP_PROBES_MAX)) assert.equal(finds(image, vip), false, vip);
     }
   });
 
   it('never needs more probes than allowed: the table grows where more VIPs than that collide', () => {
-    const vips = colliding(VIP_PROBES_MAX + 1, 3, 32);
+    const vips = colliding(L.VIP_PROBES_MAX + 1, 3, 32);
     const image = imageWith(vips);
     assert.ok(image.vipMask + 1 > 32);
-    assert.ok(Math.max(...probeCounts(image)) <= VIP_PROBES_MAX);
+    assert.ok(Math.max(...probeCounts(image)) <= L.VIP_PROBES_MAX);
     for (const vip of vips) assert.ok(finds(image, vip), vip);
   });
 

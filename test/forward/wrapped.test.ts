@@ -1,7 +1,7 @@
 /** What leaves for a backend, compared as whole frames with ones composed from the config's words. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NONE } from '#anyhop/core/layout.gen.js';
+import { L } from '#anyhop/core/layout.gen.js';
 import {
   concat,
   destinationOptions,
@@ -36,7 +36,7 @@ const SECOND: FixtureBackend[] = [
   { address: '10.2.0.14' },
 ];
 const KEYS = [0x0a02000b, 0x0a0b0c0d, 0x00000012, 0x0a02000e];
-const alternateOf = (slot: number): number => (slot % 5 === 0 ? NONE : (slot + 1) % SECOND.length);
+const alternateOf = (slot: number): number => (slot % 5 === 0 ? L.NONE : (slot + 1) % SECOND.length);
 
 const OPTIONS: FixtureOptions = {
   pools: { first: FIRST, second: SECOND },
@@ -57,7 +57,7 @@ function wrapped(slot: number, tos: number, flowLabel: number, ...inner: Layer[]
     ? ipv6({ src: SOURCE6, dst: address, trafficClass: tos, flowLabel })
     : ipv4({ src: SOURCE4, dst: address, tos, df: true });
   const vlans = vlan === undefined ? [] : [vlan];
-  const key = alternate === NONE ? {} : { key: KEYS[alternate] };
+  const key = alternate === L.NONE ? {} : { key: KEYS[alternate] };
   return frame({ dst: macOf(owner), src: MAC, vlans }, outer, gre(key), ...inner);
 }
 

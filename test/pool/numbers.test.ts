@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Assembly, assemble, fixedWay } from '#anyhop/control/assemble.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
-import { HEADROOM } from '#anyhop/core/layout.gen.js';
+import { L } from '#anyhop/core/layout.gen.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { imageBackends, imageServices } from '#anyhop/pool/inspect.js';
 import { Numbers } from '#anyhop/pool/numbers.js';
@@ -87,9 +87,9 @@ describe('the counters of an assembled image', () => {
         ipv4({ src: '198.51.100.7', dst: '203.0.113.10' }),
         tcp({ sport: 1, dport: 86 }),
       );
-      const memory = new Uint8Array(HEADROOM + bytes.length);
-      memory.set(bytes, HEADROOM);
-      assert.equal(pipeline.process(new DataView(memory.buffer), HEADROOM, bytes.length), 0);
+      const memory = new Uint8Array(L.HEADROOM + bytes.length);
+      memory.set(bytes, L.HEADROOM);
+      assert.equal(pipeline.process(new DataView(memory.buffer), L.HEADROOM, bytes.length), 0);
     };
     send();
     const grown = next(['b1', 'b2', 'b6'], ['s1', 's2', 's6'], assembly);

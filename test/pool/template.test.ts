@@ -1,7 +1,7 @@
 /** Templates, compared with headers from the packet builders, and the ways for which there is none. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { PATH_MTU_MIN, TEMPLATE_SIZE } from '#anyhop/core/layout.gen.js';
+import { L } from '#anyhop/core/layout.gen.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import type { BackendPath } from '#anyhop/pool/image.js';
 import { outerHeaderSum, writeTemplate } from '#anyhop/pool/template.js';
@@ -35,9 +35,9 @@ describe('a template', () => {
         ['10.1.0.11', ipv4({ src: '10.0.0.1', dst: '10.1.0.11', df: true, totalLength: 0, checksum: 0 })],
         ['fd00:1::11', ipv6({ src: 'fd00::1', dst: 'fd00:1::11', payloadLength: 0 })],
       ] as const) {
-        const expected = new Uint8Array(TEMPLATE_SIZE);
+        const expected = new Uint8Array(L.TEMPLATE_SIZE);
         expected.set(frame({ ...MAC, vlans }, outer, gre({ etherType: 0 })));
-        const template = new Uint8Array(TEMPLATE_SIZE);
+        const template = new Uint8Array(L.TEMPLATE_SIZE);
         const l2Length = writeTemplate(template, path(address, { vlan }), SOURCE4, SOURCE6);
         assert.equal(l2Length, 14 + 4 * vlans.length);
         assert.deepEqual(template, expected);
@@ -52,7 +52,7 @@ describe('a template', () => {
       ['255.255.58.209', '0.0.0.0'], // 0x1ffff, and 0x10000 after one fold
       ['0.0.0.0', '0.0.0.0'],
     ]) {
-      const template = new Uint8Array(TEMPLATE_SIZE);
+      const template = new Uint8Array(L.TEMPLATE_SIZE);
       const l2Length = writeTemplate(template, path(destination), parseAddress(source), undefined);
       const sum = outerHeaderSum(template, l2Length);
       assert.equal(0xffff - sum, checksum(template.subarray(l2Length, l2Length + 20)));
@@ -61,15 +61,15 @@ describe('a template', () => {
 
   it('is refused for an MTU below the minimum, and written for the minimum itself', () => {
     const write = (mtu: number) =>
-      writeTemplate(new Uint8Array(TEMPLATE_SIZE), path('10.1.0.11', { mtu }), SOURCE4, SOURCE6);
-    assert.throws(() => write(PATH_MTU_MIN - 1), /web\/b0.*599.*600/);
-    assert.equal(write(PATH_MTU_MIN), 14);
+      writeTemplate(new Uint8Array(L.TEMPLATE_SIZE), path('10.1.0.11', { mtu }), SOURCE4, SOURCE6);
+    assert.throws(() => write(L.PATH_MTU_MIN - 1), /web\/b0.*599.*600/);
+    assert.equal(write(L.PATH_MTU_MIN), 14);
   });
 
   it('is refused without an outer source of the backend’s family', () => {
     const write = (address: string, source4 = true, source6 = true) =>
       writeTemplate(
-        new Uint8Array(TEMPLATE_SIZE),
+        new Uint8Array(L.TEMPLATE_SIZE),
         path(address),
         source4 ? SOURCE4 : undefined,
         source6 ? SOURCE6 : undefined,
