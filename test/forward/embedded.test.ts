@@ -100,6 +100,27 @@ describe('the packet that an ICMP error embeds', () => {
   });
 });
 
+describe('an ICMP message that is cut short', () => {
+  it('is truncated when its own header is not whole, and unmatched when what it embeds is not', () => {
+    const whole4 = packet(ipv4({ src: VIP4, dst: CLIENT4 }), back);
+    const whole6 = packet(ipv6({ src: VIP6, dst: CLIENT6 }), back);
+    const ip4 = ipv4({ src: ROUTER4, dst: VIP4, protocol: 1 });
+    const ip6 = ipv6({ src: ROUTER6, dst: VIP6, nextHeader: 58 });
+    for (const [ip, whole, type, header] of [
+      [ip4, whole4, 3, 20],
+      [ip6, whole6, 1, 40],
+    ] as const) {
+      const message = Uint8Array.of(type, 0, 0, 0, 0, 0, 0, 0, ...whole);
+      for (let bytes = 0; bytes <= 8 + header + 8; bytes++) {
+        // The frame ends with the message, so that a read beyond it throws.
+        const { verdict } = runner.run(frame({}, ip, payload(message.subarray(0, bytes))));
+        const cut = bytes < 8 ? 'drop_truncated' : 'drop_icmp_unmatched';
+        assert.equal(verdict, bytes < 8 + header + 8 ? cut : 'forwarded_icmp_error', `${bytes} bytes`);
+      }
+    }
+  });
+});
+
 describe('the packet that an ICMPv6 error embeds', () => {
   it('is read behind as many extension headers as are walked over anywhere, and no more', () => {
     for (let headers = 0; headers <= L.EXTENSION_HEADERS_MAX + 1; headers++) {

@@ -17,7 +17,7 @@ const OPTIONS: FixtureOptions = {
   pools: {
     first: [{ address: '10.1.0.11', interfaceIndex: 3, mtu: 1500 }],
     second: [
-      { address: '10.2.0.11', agent: false, vlan: 7, interfaceIndex: 0x10002 },
+      { address: '10.2.0.11', agent: false, vlan: 4094, interfaceIndex: 0x10002 },
       { address: 'fd00:2::12', mtu: 65535 },
     ],
   },
@@ -65,7 +65,7 @@ describe('an image read back', () => {
         flags: 0,
         interfaceIndex: 0x10002,
         destinationMac: mac(0),
-        vlan: 7,
+        vlan: 4094,
         counter: 1,
       },
       {
