@@ -3,14 +3,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
   frame,
+  frameOf,
   icmpEcho,
   icmpError,
   icmpv6Echo,
   icmpv6Error,
   ipv4,
+  ipv4Fragments,
   ipv6,
+  ipv6Fragments,
   type Layer,
   packet,
+  payload,
   tcp,
   udp,
 } from '../packets/build.js';
@@ -65,26 +69,42 @@ describe('a source', () => {
 });
 
 describe('from a VIP to a VIP', () => {
-  it('UDP and ICMP are dropped over IPv4, where two services could answer each other for ever', () => {
+  it('UDP and ICMP are dropped, where two services could answer each other for ever', () => {
+    const about4 = packet(ipv4({ src: VIP4, dst: '198.51.100.7' }), tcp({ sport: 80, dport: 1 }));
     for (const src of [VIP4, OTHER_VIP4]) {
-      assert.equal(verdict4(src, datagram), 'drop_bad_source');
-      assert.equal(verdict4(src, icmpEcho()), 'drop_bad_source');
-      const about = packet(ipv4({ src: VIP4, dst: '198.51.100.7' }), tcp({ sport: 80, dport: 1 }));
-      assert.equal(verdict4(src, icmpError({ type: 3, about })), 'drop_bad_source');
+      for (const layer of [datagram, icmpEcho(), icmpError({ type: 3, about: about4 })]) {
+        assert.equal(verdict4(src, layer), 'drop_bad_source');
+      }
+    }
+    const about6 = packet(ipv6({ src: VIP6, dst: '2001:db8:c::7' }), tcp({ sport: 80, dport: 1 }));
+    for (const src of [VIP6, OTHER_VIP6]) {
+      for (const layer of [datagram, icmpv6Echo(), icmpv6Error({ type: 1, about: about6 })]) {
+        assert.equal(verdict6(src, layer), 'drop_bad_source');
+      }
     }
   });
 
-  it('TCP is dropped over IPv4 from the VIP itself, and forwarded from another one', () => {
-    assert.equal(verdict4(VIP4, segment), 'drop_bad_source');
-    assert.equal(verdict4(OTHER_VIP4, segment), 'forwarded');
+  it('so are fragments of UDP', () => {
+    const pieces4 = ipv4Fragments({ src: OTHER_VIP4, dst: VIP4 }, [datagram, payload(100)], 64);
+    const pieces6 = ipv6Fragments({ src: OTHER_VIP6, dst: VIP6 }, [datagram, payload(100)], 64);
+    for (const piece of [...pieces4, ...pieces6]) {
+      assert.equal(runner.run(frameOf({}, piece)).verdict, 'drop_bad_source');
+    }
   });
 
-  it('everything is dropped over IPv6', () => {
-    const about = packet(ipv6({ src: VIP6, dst: '2001:db8:c::7' }), tcp({ sport: 80, dport: 1 }));
-    for (const src of [VIP6, OTHER_VIP6]) {
-      for (const layer of [segment, datagram, icmpv6Echo(), icmpv6Error({ type: 1, about })]) {
-        assert.equal(verdict6(src, layer), 'drop_bad_source');
-      }
+  it('TCP is dropped from the VIP itself, and forwarded from another one', () => {
+    assert.equal(verdict4(VIP4, segment), 'drop_bad_source');
+    assert.equal(verdict4(OTHER_VIP4, segment), 'forwarded');
+    assert.equal(verdict6(VIP6, segment), 'drop_bad_source');
+    assert.equal(verdict6(OTHER_VIP6, segment), 'forwarded');
+    // Not the VIP itself: these differ from it in one word of 32 bits each.
+    for (const src of [
+      '2001:db9:100::10',
+      '2001:db8:101::10',
+      '2001:db8:100:0:1::10',
+      '2001:db8:100::1:10',
+    ]) {
+      assert.equal(verdict6(src, segment), 'forwarded', src);
     }
   });
 });

@@ -7,20 +7,23 @@ import type { Image } from '#anyhop/forward/image.js';
 
 const MASK32 = 0xffffffffn;
 
-function mix(value: bigint): bigint {
-  let h = value;
-  h ^= h >> 16n;
-  h = (h * 0x85ebca6bn) & MASK32;
-  h ^= h >> 13n;
-  h = (h * 0xc2b2ae35n) & MASK32;
-  return h ^ (h >> 16n);
+function fold(value: bigint): bigint {
+  const h = (value * 0x9e3779b1n) & MASK32;
+  return ((h << 15n) & MASK32) | (h >> 17n);
 }
 
 /** Of four little-endian words, unsigned. */
 export function literalVipHash(words: readonly number[]): number {
-  let h = 0n;
-  for (const word of words) h = mix(h ^ BigInt(word >>> 0));
-  return Number(h);
+  const [a0, a1, a2, a3] = words.map((word) => BigInt(word >>> 0));
+  let h = fold(a0);
+  h = fold(h ^ a1);
+  h = fold(h ^ a2);
+  h ^= a3;
+  h ^= h >> 16n;
+  h = (h * 0x85ebca6bn) & MASK32;
+  h ^= h >> 13n;
+  h = (h * 0xc2b2ae35n) & MASK32;
+  return Number(h ^ (h >> 16n));
 }
 
 /** Of the 4 or 16 bytes of an address. */
