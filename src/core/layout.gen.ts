@@ -104,7 +104,7 @@ export const enum L {
   V_PASS_OTHER_HOST = 7,
   /** the IP header's lengths do not fit the frame. */
   V_DROP_BAD_LENGTH = 8,
-  /** the source cannot be a client: zero, loopback, multicast, broadcast or a VIP. */
+  /** the source cannot be a client: zero, loopback, multicast, broadcast, the VIP itself or, TCP aside, another VIP. */
   V_DROP_BAD_SOURCE = 9,
   /** the IPv4 header checksum is wrong (looked at before the node answers). */
   V_DROP_CHECKSUM = 10,
@@ -147,7 +147,7 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'pass_not_vip', action: 'pass', description: "for no VIP of this node" },
   { name: 'pass_other_host', action: 'pass', description: "the frame is for another machine's MAC address (flooded by a switch)" },
   { name: 'drop_bad_length', action: 'drop', description: "the IP header's lengths do not fit the frame" },
-  { name: 'drop_bad_source', action: 'drop', description: "the source cannot be a client: zero, loopback, multicast, broadcast or a VIP" },
+  { name: 'drop_bad_source', action: 'drop', description: "the source cannot be a client: zero, loopback, multicast, broadcast, the VIP itself or, TCP aside, another VIP" },
   { name: 'drop_checksum', action: 'drop', description: "the IPv4 header checksum is wrong (looked at before the node answers)" },
   { name: 'drop_ttl_expired', action: 'drop', description: "TTL or hop limit was 1 or 0 on arrival" },
   { name: 'drop_no_service', action: 'drop', description: "for a VIP, but for none of its services" },
@@ -192,4 +192,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'pass'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '559baceef53cc3d019c398afdc4f4cd72bea2331bbf0bda4dcc60c14ee09716f';
+export const LAYOUT_DIGEST = '0d2f7bf5412b2368fe46a462525719e782e4d9fa28f3f1e2c7d58fdc6b637af0';

@@ -28,7 +28,7 @@ enum anyhop_action {
 	V(PASS_NOT_VIP, PASS, "for no VIP of this node") \
 	V(PASS_OTHER_HOST, PASS, "the frame is for another machine's MAC address (flooded by a switch)") \
 	V(DROP_BAD_LENGTH, DROP, "the IP header's lengths do not fit the frame") \
-	V(DROP_BAD_SOURCE, DROP, "the source cannot be a client: zero, loopback, multicast, broadcast or a VIP") \
+	V(DROP_BAD_SOURCE, DROP, "the source cannot be a client: zero, loopback, multicast, broadcast, the VIP itself or, TCP aside, another VIP") \
 	V(DROP_CHECKSUM, DROP, "the IPv4 header checksum is wrong (looked at before the node answers)") \
 	V(DROP_TTL_EXPIRED, DROP, "TTL or hop limit was 1 or 0 on arrival") \
 	V(DROP_NO_SERVICE, DROP, "for a VIP, but for none of its services") \
