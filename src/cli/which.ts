@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { assemble, fixedWay } from '../control/assemble.js';
 import { type Explanation, explain } from '../control/explain.js';
 import { AnyhopError } from '../core/errors.js';
-import { parseAddress } from '../packet/address.js';
+import { parseAddress, parsePrefix } from '../packet/address.js';
 import type { Endpoint } from '../packet/compose.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
 
@@ -49,8 +49,14 @@ Examples:
           },
         );
       }
-      const config = loadFor('node', options);
-      const assembly = assemble(config, config.node, { generation: 1, way: fixedWay(MTU) });
+      const config = loadFor('flow', options);
+      // Owners do not depend on the outer source, so a file that leaves it to the nodes will do (RFC 5737, RFC 3849).
+      const node = {
+        ...config.node,
+        source4: config.node.source4 ?? parsePrefix('192.0.2.1'),
+        source6: config.node.source6 ?? parsePrefix('2001:db8::1'),
+      };
+      const assembly = assemble(config, node, { generation: 1, way: fixedWay(MTU) });
       const answer = explain(assembly, config.services, proto, src, dst);
       const flow = `${proto} ${formatEndpoint(src)} -> ${formatEndpoint(dst)}`;
       process.stdout.write(options.json ? `${JSON.stringify(answer)}\n` : describe(flow, answer));

@@ -92,7 +92,7 @@ function readConfig<R extends Role>(
         'the secret of the fleet stands in a file that is open to every user; chmod 600 it',
       );
     }
-    if (draft.node === undefined || (role !== 'run' && role !== 'node')) {
+    if (draft.node === undefined || (role !== 'run' && role !== 'node' && role !== 'flow')) {
       return () => configOf(draft, undefined, file);
     }
     const { node } = draft;

@@ -82,8 +82,10 @@ export interface Config {
 export type Role =
   /** `anyhop run`: everything. */
   | 'run'
-  /** which, image, replay, check: all but the interface. */
+  /** image, replay, check: all but the interface. */
   | 'node'
+  /** which: the secret, and neither interface nor source: where a flow goes does not depend on these. */
+  | 'flow'
   /** `anyhop agent`: pools, services and the section `agent`. */
   | 'agent'
   /** table, plan: pools; services when there are some. */
@@ -92,6 +94,7 @@ export type Role =
 interface Needs {
   run: { readonly node: NodeConfig & { readonly interface: string } };
   node: { readonly node: NodeConfig };
+  flow: { readonly node: NodeConfig };
   agent: { readonly agent: AgentConfig };
   pools: object;
 }

@@ -184,4 +184,14 @@ describe('anyhop which', () => {
     assert.match(mixed.stderr, /--src is IPv4, --dst is IPv6\n/);
     assert.equal(which('--src', good).status, 2);
   });
+
+  it('needs no outer source, and says the same without one', () => {
+    const flow = ['--src', '198.51.100.7:40000', '--dst', '203.0.113.10:80'];
+    const wanted = answer(...flow);
+    const bare = join(folder, 'bare.yaml');
+    writeFileSync(bare, CONFIG.replace(/^ {2}source:.*\n/m, ''));
+    const { status, stdout } = which('-c', bare, ...flow, '--json');
+    assert.equal(status, 0);
+    assert.deepEqual(JSON.parse(stdout), wanted);
+  });
 });

@@ -8,7 +8,7 @@ import { whyUnusable } from './address.js';
 /** Sections and fields that one reader of the file needs and another does without. */
 export function checkNeeds(draft: Draft, role: Role, report: Report): void {
   const { written } = draft;
-  const needsNode = role === 'run' || role === 'node';
+  const needsNode = role === 'run' || role === 'node' || role === 'flow';
   if (needsNode && !written.has('node')) {
     report(['node'], 'missing; expected a mapping with this node: interface, source, key_file');
   }
@@ -28,7 +28,7 @@ export function checkNeeds(draft: Draft, role: Role, report: Report): void {
 }
 
 function checkNodeNeeds(node: NonNullable<Draft['node']>, role: Role, report: Report): void {
-  if (node.sources.length === 0 && !node.written.has('source')) {
+  if (role !== 'flow' && node.sources.length === 0 && !node.written.has('source')) {
     report(
       [...node.path, 'source'],
       'missing; expected the address that GRE leaves from, here, with --source or in ANYHOP_SOURCE',
