@@ -38,10 +38,12 @@ export class PacketState {
   // How it was decided, after a verdict that forwards; read by counters and by `anyhop which`.
   /** Index of the service into the image's words. */
   service = 0;
+  serviceCounter = 0;
   hash = 0;
   slot = 0;
   /** Number of the backend in the image. */
   backend = 0;
+  backendCounter = 0;
   /** Number of the backend that the GRE key names, or -1. */
   alternate = -1;
 

@@ -57,9 +57,8 @@ export class Pipeline extends PacketState {
     counters.verdicts[verdict]++;
     if (verdict <= FORWARDED_LAST) {
       const bytes = this.end - this.l3;
-      const service = this.image.halves[this.service * 2 + L.SERVICE_COUNTER / 2] * COUNTERS_PER_ENTRY;
-      const path = this.image.pathWord + this.backend * (L.SIZEOF_PATH / 4);
-      const backend = this.image.halves[path * 2 + L.PATH_COUNTER / 2] * COUNTERS_PER_ENTRY;
+      const service = this.serviceCounter * COUNTERS_PER_ENTRY;
+      const backend = this.backendCounter * COUNTERS_PER_ENTRY;
       counters.services[service]++;
       counters.services[service + 1] += bytes;
       counters.backends[backend]++;
