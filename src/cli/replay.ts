@@ -1,6 +1,8 @@
 /** `anyhop replay`: what the node would do with the packets of a capture. */
+import { type Stats, statSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { assemble, fixedWay } from '../control/assemble.js';
+import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { ReplayEngine } from '../engine/replay.js';
 import { type CapturedPacket, CaptureWriter, readCapture } from '../packet/capture.js';
@@ -46,6 +48,7 @@ Examples:
       const print = (text: string): void => {
         (output === '-' ? process.stderr : process.stdout).write(`${text}\n`);
       };
+      requireOtherFile(input, output);
       const sink = new CaptureWriter(output);
       const cut = { packets: 0 };
       const engine = new ReplayEngine(
@@ -82,6 +85,25 @@ Examples:
     });
   for (const option of nodeOptions()) command.addOption(option);
   return command;
+}
+
+/** Opening the output empties it, and a capture of an incident must survive a slip of the hand. */
+function requireOtherFile(input: string, output: string): void {
+  if (input === '-' || output === '-') return;
+  const [from, to] = [input, output].map(statOf);
+  if (!from?.isFile() || from.dev !== to?.dev || from.ino !== to.ino) return;
+  throw new AnyhopError('ERR_USAGE', `${output} is the capture that is to be read`, {
+    hint: 'Name another file for the output; it would have been emptied.',
+  });
+}
+
+/** Nothing when it cannot be looked at: opening it says why. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Passes packets on, and counts those that the capturer cut short. */
