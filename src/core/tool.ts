@@ -64,7 +64,9 @@ export function toolError(program: string, args: readonly string[], message: str
 }
 
 function cannotStart(program: string, cause: Error): AnyhopError {
-  const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+  const { code } = cause as NodeJS.ErrnoException;
+  // EACCES also when it is nowhere and a folder of PATH is closed to this user.
+  const isMissing = code === 'ENOENT' || code === 'EACCES';
   return new AnyhopError('ERR_TOOL', isMissing ? `the program ${program} is not there` : cause.message, {
     cause,
     ...(isMissing ? { hint: `Install it (Debian: apt-get install ${PACKAGES[program] ?? program}).` } : {}),

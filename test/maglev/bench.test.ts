@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 test('the bench of tables runs, and prints one measurement with a hash a line', () => {
-  const bench = new URL('../../bench/table.js', import.meta.url).pathname;
+  const bench = fileURLToPath(new URL('../../bench/table.js', import.meta.url));
   const { stdout, status } = spawnSync(process.execPath, [bench, '--quick'], {
     encoding: 'utf8',
     timeout: 30_000,

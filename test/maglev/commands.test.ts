@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 const directory = mkdtempSync(join(tmpdir(), 'anyhop-table-'));
 after(() => rmSync(directory, { recursive: true }));
 
-const MAIN = new URL('../../../dist/main.js', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 
 function anyhop(...args: string[]): { stdout: string; stderr: string; status: number | null } {
   return spawnSync(process.execPath, [MAIN, ...args], {
