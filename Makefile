@@ -11,10 +11,11 @@ CC ?= cc
 CLANG ?= clang
 CFLAGS ?= -O2 -g
 HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h)
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
-BPF_ARCH := $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
+# Not `:=`: on a bare machine the compiler is there only once the set-up has run.
+MULTIARCH = $(shell $(CC) -print-multiarch)
+BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build demo test bench interop check format clean native ts
+.PHONY: help build demo test bench interop check format clean native ts setup-build setup-lab setup-interop
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,39 +24,42 @@ build: native ts ## the program: node dist/main.js
 
 ts: node_modules/.installed
 	scripts/generate-layout.sh
+	node scripts/prune.mjs
 	node_modules/.bin/tsc -b tsconfig.dev.json
 	chmod +x dist/main.js
 
-native: build/.setup-build dist/native/libanyhop.so dist/native/agent.bpf.o
+native: setup-build dist/native/libanyhop.so dist/native/agent.bpf.o
 
-build/.setup-%: scripts/setup.sh
-	scripts/setup.sh $*
-	mkdir -p build
-	touch $@
+# A fifth of a second when all is there, so it asks every time: packages go away again. One after the other, since apt
+# takes a lock.
+setup-lab: setup-build
+setup-interop: setup-lab
+setup-build setup-lab setup-interop:
+	@scripts/setup.sh $(@:setup-%=%)
 
-node_modules/.installed: package.json package-lock.json | build/.setup-build
+node_modules/.installed: package.json package-lock.json | setup-build
 	npm ci --no-audit --no-fund
 	touch $@
 
-dist/native/libanyhop.so: $(wildcard native/lib/*.c) $(HEADERS) | build/.setup-build
+dist/native/libanyhop.so: $(wildcard native/lib/*.c) $(HEADERS) | setup-build
 	mkdir -p dist/native
 	$(CC) $(CFLAGS) -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Inative/include -o $@ native/lib/*.c -lbpf
 
-dist/native/%.bpf.o: native/bpf/%.bpf.c $(HEADERS) | build/.setup-build
+dist/native/%.bpf.o: native/bpf/%.bpf.c $(HEADERS) | setup-build
 	mkdir -p dist/native
 	$(CLANG) -O2 -g -std=gnu11 -Wall -Wextra -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) \
 	  -Inative/include -I/usr/include/$(MULTIARCH) -c -o $@ $<
 
-demo: build build/.setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers, in namespaces
+demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers, in namespaces
 	node build/scripts/demo.js
 
-test: build build/.setup-lab ## the whole test suite (root: the network tests run too)
+test: build setup-lab ## the whole test suite (root: the network tests run too)
 	node scripts/test.mjs
 
-bench: build ## every benchmark, as a table with its targets
+bench: build setup-lab ## every benchmark, as a table with its targets
 	node build/bench/run.js
 
-interop: build build/.setup-lab build/.setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
+interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js
 
 check: node_modules/.installed ## format, lint, types, generated files
