@@ -11,6 +11,8 @@ type Shell = (typeof SHELLS)[number];
 interface Words {
   readonly command: string;
   readonly summary: string;
+  /** Of the first argument, when it takes one of a few words. */
+  readonly choices: readonly string[];
   readonly options: readonly { flag: string; description: string; choices: readonly string[] }[];
 }
 
@@ -37,7 +39,8 @@ function wordsOf(command: Command): Words {
   const options = command.options
     .filter(({ long, hidden }) => long && !hidden)
     .map(({ long, description, argChoices }) => ({ flag: long!, description, choices: argChoices ?? [] }));
-  return { command: command.name(), summary: command.summary() || command.description(), options };
+  const choices = command.registeredArguments[0]?.argChoices ?? [];
+  return { command: command.name(), summary: command.summary() || command.description(), choices, options };
 }
 
 function bash(commands: readonly Words[]): string {
@@ -67,6 +70,13 @@ ${commands
       `    ${command}:-*) COMPREPLY=($(compgen -W "${['--help', ...options.map(({ flag }) => flag)].join(' ')}" -- "$word")) ;;`,
   )
   .join('\n')}
+${commands
+  .filter(({ choices }) => choices.length > 0)
+  .map(
+    ({ command, choices }) =>
+      `    ${command}:*) COMPREPLY=($(compgen -W "${choices.join(' ')}" -- "$word")) ;;`,
+  )
+  .join('\n')}
     *) COMPREPLY=($(compgen -f -- "$word")) ;;
   esac
 }
@@ -87,12 +97,13 @@ ${commands.map(({ command, summary }) => `    '${command}:${quote(summary)}'`).j
 fi
 case $words[2] in
 ${commands
-  .map(({ command, options }) => {
+  .map(({ command, choices: words, options }) => {
     const specs = options.map(({ flag, description, choices }) => {
       const values = choices.length > 0 ? `:value:(${choices.join(' ')})` : '';
       return `    '${flag}[${quote(description)}]${values}'`;
     });
-    return `  ${command}) _arguments \\\n${[...specs, "    '*:file:_files'"].join(' \\\n')} ;;`;
+    const rest = words.length > 0 ? `    '2:word:(${words.join(' ')})'` : "    '*:file:_files'";
+    return `  ${command}) _arguments \\\n${[...specs, rest].join(' \\\n')} ;;`;
   })
   .join('\n')}
 esac
@@ -101,8 +112,11 @@ esac
 
 function fish(commands: readonly Words[]): string {
   const quote = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-  const lines = commands.flatMap(({ command, summary, options }) => [
+  const lines = commands.flatMap(({ command, summary, choices: words, options }) => [
     `complete -c anyhop -n __fish_use_subcommand -a ${command} -d ${quote(summary)}`,
+    ...(words.length > 0
+      ? [`complete -c anyhop -n '__fish_seen_subcommand_from ${command}' -xa ${quote(words.join(' '))}`]
+      : []),
     ...options.map(({ flag, description, choices }) => {
       const values = choices.length > 0 ? ` -xa ${quote(choices.join(' '))}` : '';
       return `complete -c anyhop -n '__fish_seen_subcommand_from ${command}' -l ${flag.slice(2)} -d ${quote(description)}${values}`;

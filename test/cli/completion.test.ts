@@ -26,6 +26,7 @@ describe('shell completion', () => {
     assert.deepEqual(offered('anyhop', 'wh'), ['which']);
     assert.ok(offered('anyhop', 'run', '--').includes('--log-level'));
     assert.deepEqual(offered('anyhop', 'which', '--proto', ''), ['tcp', 'udp']);
+    assert.deepEqual(offered('anyhop', 'completion', ''), ['bash', 'zsh', 'fish']);
   });
 
   it("every command is in every shell's script, with a sentence where the shell shows one", () => {
