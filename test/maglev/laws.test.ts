@@ -158,7 +158,7 @@ test('candidates never hold the owner, a dead backend or a backend twice', () =>
   );
 });
 
-test('a member without weight owns nothing and is nobody’s alternate', () => {
+test('a member without weight owns nothing and is the alternate of nobody', () => {
   fc.assert(
     fc.property(poolState(), (state) => {
       const tables = resolvePool({ slots: 251, state, candidates: 3 });
@@ -173,7 +173,7 @@ test('a member without weight owns nothing and is nobody’s alternate', () => {
   );
 });
 
-test('one backend owns everything and has no alternate; of two each is the other’s', () => {
+test('one backend owns everything and has no alternate; of two each is that of the other', () => {
   const one = resolvePool({ slots: 65537, state: members(1) });
   assert.equal(one.layers, 1);
   assert.ok(one.owners.every((owner) => owner === 0));
