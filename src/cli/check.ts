@@ -88,7 +88,7 @@ function formatPool(pool: PoolSummary): string[] {
     backend.address,
     `weight ${backend.weight}`,
     backend.state,
-    `${percent(backend.share)} of new flows`,
+    `${percent(backend.share)} by weight`,
     backend.agent ? 'agent' : 'plain tunnel',
   ]);
   const lines = [

@@ -30,7 +30,7 @@ export interface BackendSummary {
   readonly weight: number;
   readonly state: string;
   readonly agent: boolean;
-  /** Of the pool's new flows while every backend is up, 0 to 1. */
+  /** Of the weight that owns slots while every backend is up, 0 to 1; the table comes near it (`anyhop table`). */
   readonly share: number;
 }
 
