@@ -6,7 +6,7 @@ import { Option } from 'commander';
 import { loadConfig } from '../config/load.js';
 import type { LoadedConfig, Role } from '../config/types.js';
 
-export const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
+const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
 
 /** Parsed values of `configOption`. */
 export interface ConfigOptions {

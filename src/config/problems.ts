@@ -56,6 +56,6 @@ export function describePlace(document: ConfigDocument, at: At): string {
   return isPath(at) ? `line ${document.locate(at).line}` : `the ${at.origin}, ${at.name}`;
 }
 
-export function isPath(at: At): at is FieldPath {
+function isPath(at: At): at is FieldPath {
   return Array.isArray(at);
 }

@@ -37,7 +37,7 @@ export const KEY_PATTERN = new RegExp(
 export const KEY_EXPECTED =
   `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} (KEY_HEX_DIGITS_MIN) to ` +
   `${KEY_HEX_DIGITS_MAX} (KEY_HEX_DIGITS_MAX)`;
-export const PORT_EXPECTED = 'a port, 1 to 65535, or a range in quotes, "8000-8999"';
+const PORT_EXPECTED = 'a port, 1 to 65535, or a range in quotes, "8000-8999"';
 const ADDRESS_EXPECTED = 'an IPv4 or IPv6 address';
 
 function text(expected: string, pattern: RegExp) {

@@ -97,7 +97,7 @@ function unknownKeyMessage(path: FieldPath, key: string): string {
 }
 
 /** The keys that the schema knows in the mapping at `path`. */
-export function knownKeys(path: FieldPath): readonly string[] {
+function knownKeys(path: FieldPath): readonly string[] {
   let schema: JsonSchema | undefined = configJsonSchema();
   for (const step of path) {
     if (typeof step === 'number') schema = schema?.items;

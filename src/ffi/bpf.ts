@@ -8,7 +8,7 @@ export type XdpMode = 'native' | 'generic';
 const MODE_NUMBER: Record<XdpMode, number> = { native: 1, generic: 2 };
 
 /** XDP actions as the kernel numbers them (linux/bpf.h). */
-export const XDP_ACTIONS = ['aborted', 'drop', 'pass', 'tx', 'redirect'] as const;
+const XDP_ACTIONS = ['aborted', 'drop', 'pass', 'tx', 'redirect'] as const;
 export type XdpAction = (typeof XDP_ACTIONS)[number];
 
 /** The longest frame that a test run returns. */

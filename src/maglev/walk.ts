@@ -16,7 +16,7 @@ import { NONE, type Stack } from './layers.js';
 import { inverse, mod } from './permutation.js';
 
 /** Step of the walk that starts at `slot`: 1 to slots - 1. */
-export function walkStep(slot: number, slots: number): number {
+function walkStep(slot: number, slots: number): number {
   return 1 + mod(31337 * slot, slots - 1);
 }
 

@@ -18,7 +18,7 @@ export interface CapturedPacket {
   readonly truncated: boolean;
 }
 
-export const LINKTYPE_ETHERNET = 1;
+const LINKTYPE_ETHERNET = 1;
 /** libpcap's MAXIMUM_SNAPLEN: a longer record can only be damage. */
 export const FRAME_BYTES_MAX = 262_144;
 

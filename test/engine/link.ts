@@ -11,7 +11,7 @@ import { Resources } from '../../scripts/lab/resources.js';
 import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
 
 export const LINK = 'eth0';
-export const LINK_MTU = 2000;
+const LINK_MTU = 2000;
 export const NODE4 = '10.0.0.1';
 export const NODE6 = 'fd00::1';
 /** The peer's: its frames go out as they are, and its libpcap has a ring of thousands (offload.ts says why). The node keeps all that a new interface has on, for engines to switch off. */

@@ -83,7 +83,7 @@ export async function guardHost(
  * A VIP that is an address of the host would be answered by the host's own sockets.
  * @throws AnyhopError ERR_VIP_LOCAL
  */
-export async function requireVipsNotLocal(vips: readonly IpAddress[], run: RunTool): Promise<void> {
+async function requireVipsNotLocal(vips: readonly IpAddress[], run: RunTool): Promise<void> {
   if (vips.length === 0) return;
   const holders = new Map<string, string>();
   const links: { ifname: string; addr_info: { local?: string; prefixlen: number }[] }[] = JSON.parse(
