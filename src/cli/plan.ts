@@ -21,7 +21,8 @@ export function planCommand(): Command {
       `
 Slots move unavoidably when their backend leaves, drains or changes weight, or when a new backend takes its share; other
 moves are collateral. Flows are counted for the moment of the change, all backends up and flows spread evenly. Second
-chance keeps TCP flows of services that have it on, where both backends run an agent; UDP has none.
+chance keeps TCP flows of services that have it on, where both backends run an agent; UDP has none. The agents of this version do not do it yet: until then
+the figures without it are what happens.
 An OLD with "prior:" has not settled from its own change: flows born before and after that one are told apart.
 The fleet's key is not compared: a new key moves every flow.
 
