@@ -22,10 +22,6 @@ const NAME = 'portable engine, IPv4 TCP, GRE over IPv4, 64-byte frames';
 const quick = process.argv.includes('--quick');
 const [ROUNDS, ROUND_MS, WARM_UP_MS] = quick ? [1, 300, 300] : [7, 2000, 3000];
 const FLOWS = 4096;
-/** Found with `perf record -e cpu-clock -g` on the engine's process under NODE_OPTIONS=--perf-basic-prof. */
-const BOTTLENECK =
-  "bottleneck: sendto, 68 % of the engine's time (a third of it is the far end receiving, which veth does in the " +
-  'sender); from libpcap into JavaScript and back 25 %, pipeline 6 %';
 const DROP_ALL = `table netdev sink { chain ingress { type filter hook ingress device "${LINK}" priority 0; policy drop; }; }`;
 
 const obstacle = isolationObstacle('nft', 'ethtool');
@@ -72,7 +68,7 @@ async function measure(link: NodeLink, engine: Peer<EngineRequest>): Promise<voi
     bench: NAME,
     value: median(forwarded),
     unit: 'packets/s',
-    note: `${perSecond(offered)} offered; ${counters.sendFailed} refused by the kernel; ${BOTTLENECK}`,
+    note: `${perSecond(offered)} offered; ${counters.sendFailed} refused by the kernel; ${'bottleneck: sendto (profile in bench/README.md)'}`,
   });
 }
 

@@ -177,6 +177,9 @@ function describeEvenness(even: Evenness | undefined): string {
   return `max/mean ${maxOverMean.toFixed(4)}, busiest ${maxOverShare.toFixed(4)} of its share, variation ${cv.toFixed(4)}`;
 }
 
+/** The tables and the packets are ready for it; the agents of this version deliver every packet where it arrives. */
+const PENDING = ' and the agents do it (those of this version do not yet)';
+
 function sentence({ pool, status, services }: PoolReport, { moved, collateral, flows }: PoolPlan): string {
   if (moved.share === 0 && flows.every((age) => age.tcpBreakWithoutSecondChance === 0)) {
     return status === 'same' ? `Pool ${pool} stays as it is.` : `No flow of pool ${pool} moves.`;
@@ -191,8 +194,8 @@ function sentence({ pool, status, services }: PoolReport, { moved, collateral, f
       : `${percent(moved.share)} of the slots move, ${need}`;
   const promise =
     broken === 0
-      ? 'no TCP flow breaks where second chance is on'
-      : `up to ${percent(broken)} of TCP flows break even with second chance`;
+      ? `no TCP flow breaks where second chance is on${PENDING}`
+      : `up to ${percent(broken)} of TCP flows break even with second chance${PENDING}`;
   const off = services.filter((service) => service.protocol === 'tcp' && !service.secondChance);
   const warning =
     off.length === 0

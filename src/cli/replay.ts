@@ -49,10 +49,13 @@ Examples:
         (output === '-' ? process.stderr : process.stdout).write(`${text}\n`);
       };
       requireOtherFile(input, output);
+      // An input that cannot be read ends the command here, before the output is emptied.
+      const packets = readCapture(input);
+      const first = packets.next();
       const sink = new CaptureWriter(output);
       const cut = { packets: 0 };
       const engine = new ReplayEngine(
-        countCut(readCapture(input), cut),
+        countCut(first, packets, cut),
         sink,
         options.verdicts ? (verdict, index) => print(`${index + 1} ${VERDICTS[verdict].name}`) : undefined,
       );
@@ -107,9 +110,13 @@ function statOf(path: string): Stats | undefined {
 }
 
 /** Passes packets on, and counts those that the capturer cut short. */
-function* countCut(packets: Iterable<CapturedPacket>, cut: { packets: number }): Iterable<CapturedPacket> {
-  for (const packet of packets) {
-    if (packet.truncated) cut.packets++;
-    yield packet;
+function* countCut(
+  first: IteratorResult<CapturedPacket>,
+  rest: Iterator<CapturedPacket>,
+  cut: { packets: number },
+): Generator<CapturedPacket, void, undefined> {
+  for (let next = first; !next.done; next = rest.next()) {
+    if (next.value.truncated) cut.packets++;
+    yield next.value;
   }
 }

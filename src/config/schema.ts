@@ -27,7 +27,7 @@ export const NAME_EXPECTED =
   `${NAME_CHARS_MAX} characters at most (NAME_CHARS_MAX)`;
 
 /** What the kernel takes (dev_valid_name), less what would only be a slip. */
-export const INTERFACE_PATTERN = new RegExp(`^(?!\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
+export const INTERFACE_PATTERN = new RegExp(`^(?!-|\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
 export const INTERFACE_EXPECTED = `the name of a network interface, ${INTERFACE_CHARS_MAX} characters at most (INTERFACE_CHARS_MAX)`;
 export const PREFIX_EXPECTED =
   'an IPv4 or IPv6 address, or a prefix "address/length" with no bit set behind its length';

@@ -16,6 +16,8 @@ import { type Assembly, assemble, type Way } from './assemble.js';
 /** Any of them ends the run. More of them change nothing: what was changed on the host is taken back first. */
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const NO_MAC = new Uint8Array(6);
+/** How often a running node tells its counters. */
+const INTERIM_COUNTERS_MS = 60_000;
 
 /**
  * Forwards until SIGINT or SIGTERM.
@@ -51,26 +53,38 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
     },
     `ready: ${node.name} forwards on ${node.interface}`,
   );
+  const interim = setInterval(() => {
+    logCounters('interim_counters', engine, assembly, log).catch((error: unknown) => {
+      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
+    });
+  }, INTERIM_COUNTERS_MS);
   try {
     const why = await Promise.race([signal, engine.finished.then(() => 'the engine ended')]);
     log.info({ event: 'stopping', why }, `stopping: ${why}`);
   } finally {
+    clearInterval(interim);
     await engine.stop();
-    await logCounters(engine, assembly, log);
+    await logCounters('counters', engine, assembly, log);
   }
 }
 
-async function logCounters(engine: Engine, assembly: Assembly, log: Logger): Promise<void> {
+/** @param event `interim_counters` while it runs, `counters` for the final ones */
+async function logCounters(
+  event: 'interim_counters' | 'counters',
+  engine: Engine,
+  assembly: Assembly,
+  log: Logger,
+): Promise<void> {
   const counters = engine.counters;
   log.info(
     {
-      event: 'counters',
+      event,
       engine: await engine.engineCounters(),
       verdicts: counters.verdictsByName(),
       services: counters.entriesByName('services', assembly.numbers.services.names()),
       backends: counters.entriesByName('backends', assembly.numbers.backends.names()),
     },
-    'final counters',
+    event === 'counters' ? 'final counters' : 'counters so far',
   );
 }
 

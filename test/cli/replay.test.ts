@@ -28,3 +28,19 @@ test('a capture is not overwritten by its own replay, under another name of it e
     assert.deepEqual(readFileSync(capture!), before);
   }
 });
+
+test('an output is left alone when the input cannot be read', () => {
+  const [config, output, junk] = ['config.yaml', 'kept.pcap', 'junk.pcap'].map((name) =>
+    join(directory, name),
+  );
+  writeFileSync(config!, MIXED_CONFIG);
+  writeFileSync(output!, 'what was there before');
+  writeFileSync(junk!, 'no capture');
+  for (const input of [join(directory, 'missing.pcap'), junk!]) {
+    const argv = [main, 'replay', '-c', config!, input, output!];
+    const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+    assert.deepEqual([status, stdout], [1, '']);
+    assert.match(stderr, /no such file|neither a pcap nor a pcapng file/);
+    assert.equal(readFileSync(output!, 'utf8'), 'what was there before');
+  }
+});

@@ -230,6 +230,12 @@ const SHAPE: readonly Case[] = [
     /^found "dpdk"; expected auto or portable$/,
   ],
   [
+    'an interface name that a program would take for an option',
+    { node: `node:\n${SOURCE}${SECRET}  interface: ^--help\n` },
+    'node.interface',
+    /^found "--help"; expected the name of a network interface/,
+  ],
+  [
     'an interface name of 16 characters',
     { node: `node:\n${SOURCE}${SECRET}  interface: ^abcdefghijklmnop\n` },
     'node.interface',

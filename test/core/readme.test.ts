@@ -26,6 +26,8 @@ describe('README', () => {
     assert.deepEqual(listed.toSorted(), commands.toSorted());
   });
 
+  it('has no place left to fill in', () => assert.doesNotMatch(readme, /@@/));
+
   it('names no file that is not there', () => {
     for (const [, path] of readme.matchAll(/\]\(((?!http)[^)#]+)\)/g))
       assert.ok(readFileSync(path).length > 0, path);
