@@ -6,11 +6,12 @@
  * one step, so that no packet is lost; counters then start from zero. `ip link set dev IF xdp off` (or `xdpgeneric
  * off`) takes off what no agent is to come back for.
  */
+
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { attachedXdp, type BpfObject, type XdpMode } from '../ffi/bpf.js';
+import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import { checkEnvironment, type Environment } from './environment.js';
-import { InterfaceLock } from './lock.js';
 import { AGENT_PROGRAM, loadAgentProgram, readVerdicts } from './program.js';
 import { thisSystem } from './system.js';
 import { agentTables } from './tables.js';
@@ -47,14 +48,14 @@ export class Agent {
     const environment = checkEnvironment(config, thisSystem);
     const error = environment.findings.find(({ level }) => level === 'error');
     if (error !== undefined) throw new AnyhopError(error.code, error.message, { hint: error.hint });
-    const lock = await InterfaceLock.take(environment.interface);
+    const lock = await lockInterface('agent', environment.interface);
     let program: BpfObject | undefined;
     try {
       program = loadAgentProgram(agentTables(config, environment.locals));
       return new Agent(environment, program, lock, attach(program, environment));
     } catch (error) {
       program?.close();
-      lock.release();
+      await lock.release();
       throw error;
     }
   }
@@ -77,7 +78,7 @@ export class Agent {
   stop(): string | undefined {
     const problem = this.#program.detach(AGENT_PROGRAM, this.environment.interfaceIndex, this.mode);
     this.#program.close();
-    this.#lock.release();
+    void this.#lock.release(); // the process ends with it, or goes on without
     return problem;
   }
 }

@@ -84,7 +84,7 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
 
     const rival = await backend.startAgent();
     assert.equal((await rival.exited).code, 3);
-    assert.match(rival.tail(), /another anyhop agent runs on underlay/);
+    assert.match(rival.tail(), /another "anyhop agent" runs on interface underlay/);
     await echo(41000, outer4(), FLOWS[0]);
 
     first.kill();

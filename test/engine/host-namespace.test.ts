@@ -79,7 +79,7 @@ describe('the host is guarded', { skip: isolationObstacle('nft', 'ethtool') }, (
       const first = await bench.start();
       await guarded(first);
       const second = await bench.start();
-      await line(second, 'another anyhop process runs on interface eth0');
+      await line(second, 'another "anyhop run" runs on interface eth0');
       assert.deepEqual(await second.exited, { code: 1, signal: null });
       await bench.addVips();
       await bench.send();

@@ -6,8 +6,8 @@ import type { RunTool } from '#anyhop/core/tool.js';
 import { requireCapabilities } from '#anyhop/engine/portable/capability.js';
 import { tableName } from '#anyhop/engine/portable/filter.js';
 import { guardHost } from '#anyhop/engine/portable/host.js';
-import { lockInterface } from '#anyhop/engine/portable/lock.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import { lockInterface } from '#anyhop/underlay/lock.js';
 
 const vips = ['203.0.113.10', '2001:db8:100::10'].map((text) => parseAddress(text)!);
 const root = 'Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\nCapAmb:\t0000000000000000\n';
@@ -122,7 +122,7 @@ test('what a killed predecessor had switched off is switched on in the end', asy
 test('when an offload cannot be switched off after all, the filter is taken back and the interface is free', async () => {
   const changes = await refuses({ fails: `ethtool -K ${LINK} gro off` }, 'ERR_TOOL', /gro off: it broke/);
   assert.ok(changes.includes('nft remove'));
-  const lock = await lockInterface(LINK);
+  const lock = await lockInterface('run', LINK);
   await lock.release();
 });
 
@@ -156,7 +156,7 @@ test('an interface that is not there is refused, and those that are there are na
 
 test('the second of two anyhops on one interface is refused until the first has let go', async () => {
   const first = await guardHost(LINK, vips, { run: fake({}).run, processStatus: root });
-  await refuses({}, 'ERR_INTERFACE', /another anyhop process runs on interface/);
+  await refuses({}, 'ERR_INTERFACE', /another "anyhop run" runs on interface/);
   await first.release();
   const second = await guardHost(LINK, vips, { run: fake({}).run, processStatus: root });
   await second.release();

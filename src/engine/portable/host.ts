@@ -11,10 +11,10 @@ import { AnyhopError } from '../../core/errors.js';
 import { type RunTool, requireTool, runTool } from '../../core/tool.js';
 import type { IpAddress } from '../../packet/address.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
+import { lockInterface } from '../../underlay/lock.js';
 import { askKernel } from '../../underlay/route.js';
 import { requireCapabilities } from './capability.js';
 import { installFilter, readFilterComment, removeFilter } from './filter.js';
-import { lockInterface } from './lock.js';
 import { isOffload, switchOffloads, unfitOffloads } from './offload.js';
 
 export interface HostGuard {
@@ -48,7 +48,7 @@ export async function guardHost(
   requireCapabilities(processStatus);
   const link = await requireEthernetLink(interfaceName, run);
   await requireVipsNotLocal(vips, run);
-  const lock = await lockInterface(interfaceName);
+  const lock = await lockInterface('run', interfaceName);
   try {
     const stale = await readFilterComment(interfaceName, run);
     const inherited = (stale ?? '').split(' ').filter(isOffload);
