@@ -19,6 +19,7 @@ import {
   ipv6Fragments,
   packet,
   payload,
+  routing,
   tcp,
   udp,
 } from '../packets/build.js';
@@ -129,6 +130,20 @@ describe('the agent', { skip: SKIP }, () => {
     for (const piece of ipv6Fragments({ src: 'fd00::1', dst: 'fd00:1::11' }, [gre(), inner4(), web], 32)) {
       refuses(agent, frameOf({}, piece), 'drop_outer_fragment');
     }
+  });
+
+  test('leaves alone what a routing header takes to another node', () => {
+    const onItsWay = routing({ type: 4, segmentsLeft: 1, addresses: ['2001:db8::1'] });
+    passesUntouched(agent, frame({}, outer6(), onItsWay, gre(), inner4(), web), 'pass_not_gre');
+  });
+
+  test('refuses an inner packet whose headers hide where it goes: source routes, fragments in fragments', () => {
+    const onItsWay = routing({ type: 0, segmentsLeft: 1, addresses: ['2001:db8::1'] });
+    refuses(agent, wrapped(inner6(), onItsWay, web), 'drop_inner_extension_header');
+    const nested = [fragment({ offset: 0, more: true }), fragment({ offset: 1 })];
+    refuses(agent, wrapped(inner6(), ...nested, web), 'drop_inner_extension_header');
+    const behind = [fragment({ offset: 0, more: true }), destinationOptions()];
+    refuses(agent, wrapped(inner6(), ...behind, web), 'drop_inner_extension_header');
   });
 
   test('refuses GRE that no forwarder sends', () => {
