@@ -1,6 +1,7 @@
 /**
  * `make interop`: fetches pages through anyhop from a machine that runs nothing of anyhop, but a real Linux kernel with
- * ip_gre and ip6_gre tunnels, over every mix of inner and outer IP version.
+ * ip_gre and ip6_gre tunnels, over every mix of inner and outer IP version. That kernel is older than most, so it also has to
+ * take the agent's BPF program.
  */
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '#anyhop/core/errors.js';
@@ -14,7 +15,7 @@ import { backendAddresses } from './lab/topology.js';
 
 const KERNEL_DIRECTORY = fileURLToPath(new URL('../interop-kernel', import.meta.url));
 const GUEST = { name: 'kernel-1', addresses: backendAddresses(1) };
-const TOOLS = ['qemu-system-x86_64', 'busybox', 'cpio', 'ldd', 'xz', 'apt-get', 'dpkg-deb'];
+const TOOLS = ['qemu-system-x86_64', 'busybox', 'bpftool', 'cpio', 'ldd', 'xz', 'apt-get', 'dpkg-deb'];
 const SMALL_PAGES = 20;
 /** Full-sized packets in both directions, wrapped ones among them. */
 const UPLOAD_BYTES = 100_000;
@@ -47,6 +48,7 @@ async function interop(): Promise<number> {
       bootGuest(lab.resources, { router: lab.router, guest: GUEST, kernel }),
       lab.startForwarder(0),
     ]);
+    console.log("The agent's program loads on that kernel.");
     return await fetchAll(lab, services);
   } finally {
     await lab.close();

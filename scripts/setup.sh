@@ -5,7 +5,7 @@ set -eu
 
 build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpcap-dev'
 lab='iproute2 nftables ethtool iputils-ping tcpdump tshark nginx-light curl procps'
-interop='qemu-system-x86 busybox-static cpio xz-utils'
+interop='qemu-system-x86 busybox-static bpftool cpio xz-utils'
 
 packages=
 for group in "$@"; do

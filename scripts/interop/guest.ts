@@ -83,6 +83,10 @@ ip addr add ${VIP6}/128 dev lo nodad
 # Packets from clients come in by the tunnel and are answered by eth0.
 for setting in all default eth0 anyhop4 anyhop6; do echo 0 >/proc/sys/net/ipv4/conf/$setting/rp_filter; done
 
+# Not needed by the tunnels: this kernel's verifier is asked for its opinion.
+mount -t bpf bpf /sys/fs/bpf
+/sbin/bpftool prog load /agent.bpf.o /sys/fs/bpf/agent type xdp
+
 ${HTTP_PORTS.map((port) => `httpd -p ${port} -h /www`).join('\n')}
 echo '${READY}'
 while true; do sleep 3600; done

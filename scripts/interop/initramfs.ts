@@ -1,8 +1,11 @@
-/** The guest's whole file system: busybox, the `ip` of this machine with its libraries, kernel modules, an init script. */
+/** The guest's whole file system: busybox, `ip` and `bpftool` of this machine with their libraries, kernel modules, the agent's program, an init script. */
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { run } from '../lab/command.js';
 import type { Kernel } from './kernel.js';
+
+const AGENT_PROGRAM = fileURLToPath(new URL('../../../dist/native/agent.bpf.o', import.meta.url));
 
 /** With what these in turn need; the guest finds the order by trying. */
 const MODULES = [
@@ -44,6 +47,8 @@ export async function writeInitramfs(
   }
   copyFileSync(await which('busybox'), join(directory, 'bin/busybox'));
   await copyProgram(await which('ip'), directory);
+  await copyProgram(await which('bpftool'), directory);
+  copyFileSync(AGENT_PROGRAM, join(directory, basename(AGENT_PROGRAM)));
   for (const name of MODULES) await copyModule(kernel, name, join(directory, 'modules'));
   writeExecutable(join(directory, 'init'), init);
   for (const [name, script] of Object.entries(pages)) {
