@@ -12,8 +12,9 @@
  * its input as little-endian words, so a word here is a plain little-endian load from the packet ("raw word"), and C
  * needs no byte swap either. Vectors for every language: test/vectors/flow-hash.json.
  *
- * Measured on a Zen 4 within the pipeline: two words as arguments and written out 11 ns, as one loop with one copy of the
- * round 14, the words out of an array 18. The general function is the last of these.
+ * The general function is one loop with one copy of the round; flowHashPair, which most packets take, is written out.
+ * Measured as the whole pipeline, IPv4 TCP, best of 300 samples: 54.7 ns a packet with it written out, 59.5 as a loop over
+ * the two arguments.
  */
 
 const TWO_TO_MINUS_32 = 2 ** -32;
