@@ -10,7 +10,7 @@ SHELL := /bin/sh
 CC ?= cc
 CLANG ?= clang
 CFLAGS ?= -O2 -g
-HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h)
+HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h native/dev/*.h)
 # Not `:=`: on a bare machine the compiler is there only once the set-up has run.
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
@@ -28,7 +28,11 @@ ts: node_modules/.installed
 	node_modules/.bin/tsc -b tsconfig.dev.json
 	chmod +x dist/main.js
 
-native: setup-build dist/native/libanyhop.so dist/native/agent.bpf.o
+BPF_OBJECTS = $(patsubst native/bpf/%.c,dist/native/%.o,$(wildcard native/bpf/*.bpf.c))
+DEV_SOURCES = $(filter-out %.bpf.c,$(wildcard native/dev/*.c))
+DEV_OBJECTS = $(patsubst native/dev/%.c,build/native/%.o,$(wildcard native/dev/*.bpf.c))
+
+native: setup-build dist/native/libanyhop.so $(BPF_OBJECTS) build/native/libanyhop-dev.so $(DEV_OBJECTS)
 
 # A fifth of a second when all is there, so it asks every time: packages go away again. One after the other, since apt
 # takes a lock.
@@ -45,10 +49,22 @@ dist/native/libanyhop.so: $(wildcard native/lib/*.c) $(HEADERS) | setup-build
 	mkdir -p dist/native
 	$(CC) $(CFLAGS) -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Inative/include -o $@ native/lib/*.c -lbpf
 
+BPF_CC = $(CLANG) -O2 -g -std=gnu11 -Wall -Wextra -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) \
+	  -Inative/include -I/usr/include/$(MULTIARCH)
+
 dist/native/%.bpf.o: native/bpf/%.bpf.c $(HEADERS) | setup-build
 	mkdir -p dist/native
-	$(CLANG) -O2 -g -std=gnu11 -Wall -Wextra -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) \
-	  -Inative/include -I/usr/include/$(MULTIARCH) -c -o $@ $<
+	$(BPF_CC) -c -o $@ $<
+
+# What only tests, benchmarks and the traffic generator use.
+build/native/libanyhop-dev.so: $(DEV_SOURCES) native/lib/layout.c native/lib/error.c $(HEADERS) | setup-build
+	mkdir -p build/native
+	$(CC) $(CFLAGS) -O3 -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Inative/include -Inative/lib -o $@ \
+	  $(DEV_SOURCES) native/lib/layout.c native/lib/error.c -lbpf
+
+build/native/%.bpf.o: native/dev/%.bpf.c $(HEADERS) | setup-build
+	mkdir -p build/native
+	$(BPF_CC) -c -o $@ $<
 
 demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers, in namespaces
 	node build/scripts/demo.js

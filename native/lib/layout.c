@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The layouts of the image and of the agent's maps and their lists of verdicts, told in words by the compiler that laid them out.
+ * The layouts of the image, of the forwarder's and of the agent's maps and their lists of verdicts, told in words by the compiler that laid them out.
  *
  * One text serves twice: scripts/generate-layout.sh turns it into src/core/layout.gen.ts, and the library hands
  * it out at run time so that TypeScript can check that it was generated from the same header.
@@ -11,6 +11,7 @@
 #include "anyhop/agent.h"
 #include "anyhop/image.h"
 #include "anyhop/verdict.h"
+#include "anyhop/xdp.h"
 #include "layout.h"
 
 /* Writes the text into out (size bytes) and returns its length without the closing NUL, or -1 when it does
@@ -29,11 +30,13 @@ int anyhop_layout(char *out, int size)
 	} while (0)
 #define C(name) SAY("const %s %u\n", #name, (unsigned)ANYHOP_##name);
 	ANYHOP_CONSTANTS(C)
+	ANYHOP_XDP_CONSTANTS(C)
 	ANYHOP_AGENT_CONSTANTS(C)
 #undef C
 #define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));
 #define F(type, name) SAY("field %s %s %zu\n", #type, #name, offsetof(struct anyhop_##type, name));
 	ANYHOP_STRUCTS(S, F)
+	ANYHOP_XDP_STRUCTS(S, F)
 	ANYHOP_AGENT_STRUCTS(S, F)
 #undef S
 #undef F

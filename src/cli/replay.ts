@@ -74,7 +74,7 @@ Examples:
           );
         }
         const { received, sent } = await engine.engineCounters();
-        const { counters } = engine;
+        const counters = engine.counters();
         print(
           JSON.stringify({
             read: received,

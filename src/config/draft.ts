@@ -2,7 +2,7 @@
  * The config between shape and rules: parsed addresses, defaults filled in, every value with the place it came from,
  * and what was missing or wrong left out, so that each rule judges what there is.
  */
-import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
+import { BPFFS_DEFAULT, BUSY_POLL_US_DEFAULT, TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
 import type { FieldPath } from './path.js';
 import { type PortRange, parsePorts } from './ports.js';
@@ -27,6 +27,9 @@ export interface DraftNode {
   readonly keyFile: string | undefined;
   readonly key: string | undefined;
   readonly secondChancePrefix: IpPrefix | undefined;
+  readonly busyPollUs: number;
+  readonly bpffs: string;
+  readonly socket: string | undefined;
   /** The fields that the file tells of, well or badly. */
   readonly written: ReadonlySet<string>;
 }
@@ -119,6 +122,9 @@ function draftNode(node: Part<'node'>): DraftNode {
     key: node.key,
     secondChancePrefix:
       node.second_chance_prefix === undefined ? undefined : parsePrefix(node.second_chance_prefix),
+    busyPollUs: node.busy_poll_us ?? BUSY_POLL_US_DEFAULT,
+    bpffs: node.bpffs ?? BPFFS_DEFAULT,
+    socket: node.socket,
     written: new Set(Object.keys(node)),
   };
 }

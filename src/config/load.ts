@@ -125,6 +125,9 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
     source6: sourceOf(6),
     key,
     secondChancePrefix: node.secondChancePrefix,
+    busyPollUs: node.busyPollUs,
+    bpffs: node.bpffs,
+    socket: node.socket ?? `/run/anyhop/${name}.sock`,
   };
 }
 

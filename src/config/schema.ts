@@ -6,12 +6,16 @@
 import { z } from 'zod';
 import {
   BACKENDS_PER_POOL_MAX,
+  BPFFS_DEFAULT,
+  BUSY_POLL_US_DEFAULT,
+  BUSY_POLL_US_MAX,
   INTERFACE_CHARS_MAX,
   KEY_HEX_DIGITS_MAX,
   KEY_HEX_DIGITS_MIN,
   NAME_CHARS_MAX,
   POOLS_MAX,
   SERVICES_MAX,
+  SOCKET_PATH_BYTES_MAX,
   TABLE_SIZE_DEFAULT,
   TABLE_SIZE_MAX,
   TABLE_SIZE_MIN,
@@ -65,6 +69,8 @@ const prefix = z
   .refine((value) => parsePrefix(value) !== undefined, { error: PREFIX_EXPECTED })
   .meta({ pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$' });
 
+const path = text('an absolute path', /^\/[ -~]*$/);
+
 const node = z
   .strictObject(
     {
@@ -72,7 +78,7 @@ const node = z
       interface: networkInterface
         .optional()
         .describe('Interface that packets for the VIPs come in by and GRE goes out by.'),
-      engine: choice(['auto', 'portable'])
+      engine: choice(['auto', 'xdp', 'af_xdp', 'portable'])
         .default('auto')
         .describe('What moves packets; auto picks the fastest that the interface and the kernel take.'),
       source: z
@@ -108,6 +114,26 @@ const node = z
         })
         .optional()
         .describe('The /96 under which IPv6 backends lie, so that 32 bits of a GRE key name one of them.'),
+      busy_poll_us: integer(
+        `a whole number of microseconds, 0 to ${BUSY_POLL_US_MAX} (BUSY_POLL_US_MAX)`,
+        0,
+        BUSY_POLL_US_MAX,
+      )
+        .default(BUSY_POLL_US_DEFAULT)
+        .describe(
+          'How long an idle worker of the engine af_xdp polls before it sleeps: more costs processor time, less costs latency.',
+        ),
+      bpffs: path
+        .default(BPFFS_DEFAULT)
+        .describe(
+          'Where the BPF file system is: the engine xdp pins its program and maps there, and so outlives its process.',
+        ),
+      socket: text(
+        `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most (SOCKET_PATH_BYTES_MAX)`,
+        new RegExp(`^/[!-~]{0,${SOCKET_PATH_BYTES_MAX - 1}}$`),
+      )
+        .optional()
+        .describe('The control socket; /run/anyhop/NAME.sock when left out, NAME being that of the node.'),
     },
     { error: 'a mapping with this node: interface, source, key_file, ...' },
   )

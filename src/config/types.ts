@@ -6,7 +6,7 @@ import type { IpAddress, IpPrefix } from '../packet/address.js';
 import type { ConfigProblem } from './error.js';
 import type { Secret } from './secret.js';
 
-export type EngineChoice = 'auto' | 'portable';
+export type EngineChoice = 'auto' | 'xdp' | 'af_xdp' | 'portable';
 export type Protocol = 'tcp' | 'udp';
 export type HashMode = '5-tuple' | '3-tuple' | 'source';
 
@@ -22,6 +22,12 @@ export interface NodeConfig {
   readonly key: Secret;
   /** The /96 whose low 32 bits name an IPv6 backend in a GRE key (RFC 2890). */
   readonly secondChancePrefix: IpPrefix | undefined;
+  /** Time that an idle `af_xdp` worker polls before it sleeps, in microseconds. */
+  readonly busyPollUs: number;
+  /** Absolute path of a directory where a BPF file system is or can be mounted; `xdp` pins under it. */
+  readonly bpffs: string;
+  /** Absolute path of the control socket. */
+  readonly socket: string;
 }
 
 export interface BackendConfig {

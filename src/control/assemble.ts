@@ -54,26 +54,32 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
     return { config: pool, tables, backends: tables.names.map((name) => members.get(name)!) };
   });
   const numbers = options.numbers ?? { services: new Numbers(), backends: new Numbers() };
+  // Numbers are given out before their names are read.
+  const backendNumbers = pools.map(({ config: pool, backends }) =>
+    backends.map(({ name }) => numbers.backends.of(`${pool.name}/${name}`)),
+  );
+  const serviceCounters = config.services.map(({ name }) => numbers.services.of(name));
   const image = new Image(
     buildImage({
       generation: options.generation,
       mac: options.mac,
       source4: node.source4,
       source6: node.source6,
-      pools: pools.map(({ config: pool, tables, backends }) => ({
+      pools: pools.map(({ config: pool, tables, backends }, index) => ({
         name: pool.name,
         owners: tables.owners,
         alternates: tables.alternates,
-        backends: backends.map((backend) => ({
+        backends: backends.map((backend, member) => ({
           name: `${pool.name}/${backend.name}`,
           address: backend.address,
           agent: backend.agent,
           ...options.way(backend),
-          counter: numbers.backends.of(`${pool.name}/${backend.name}`),
+          counter: backendNumbers[index][member],
         })),
       })),
       services: config.services,
-      serviceCounters: config.services.map(({ name }) => numbers.services.of(name)),
+      serviceCounters,
+      counterNames: { services: numbers.services.names(), backends: numbers.backends.names() },
       flowKey: flowKeys(node),
     }),
   );

@@ -75,7 +75,7 @@ async function logCounters(
   assembly: Assembly,
   log: Logger,
 ): Promise<void> {
-  const counters = engine.counters;
+  const counters = engine.counters();
   log.info(
     {
       event,

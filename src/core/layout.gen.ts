@@ -6,7 +6,7 @@
  */
 export const enum L {
   IMAGE_MAGIC = 829450337,
-  IMAGE_VERSION = 1,
+  IMAGE_VERSION = 2,
   NONE = 65535,
   FRAGMENT_AMBIGUOUS = 65535,
   FRAGMENT_NEEDS_PORTS = 65534,
@@ -25,6 +25,8 @@ export const enum L {
   PATH_OUTER_IPV6 = 1,
   PATH_AGENT = 2,
   IMAGE_CHECK_MAC = 1,
+  IMAGES = 3,
+  VERDICTS_MAX = 64,
   AGENT_FAMILY_BITS = 32,
   SIZEOF_HEADER = 256,
   HEADER_MAGIC = 0,
@@ -46,6 +48,8 @@ export const enum L {
   HEADER_DIGEST = 68,
   HEADER_SERVICE_COUNTERS = 100,
   HEADER_BACKEND_COUNTERS = 104,
+  HEADER_NAMES_OFFSET = 108,
+  HEADER_NAMES_BYTES = 112,
   SIZEOF_VIP = 32,
   VIP_ADDRESS = 0,
   VIP_FAMILY = 16,
@@ -74,6 +78,17 @@ export const enum L {
   PATH_KEY = 8,
   PATH_CHECKSUM = 12,
   PATH_COUNTER = 14,
+  SIZEOF_SIZES = 12,
+  SIZES_IMAGE_BYTES = 0,
+  SIZES_SERVICE_COUNTERS = 4,
+  SIZES_BACKEND_COUNTERS = 8,
+  SIZEOF_LIVE = 4,
+  LIVE_BUFFER = 0,
+  SIZEOF_TRAFFIC = 16,
+  TRAFFIC_PACKETS = 0,
+  TRAFFIC_BYTES = 8,
+  SIZEOF_COUNTERS = 512,
+  COUNTERS_VERDICTS = 0,
   SIZEOF_AGENT_SOURCE = 24,
   AGENT_SOURCE_BITS = 0,
   AGENT_SOURCE_FAMILY = 4,
@@ -134,6 +149,8 @@ export const enum L {
   V_DROP_TOO_BIG = 22,
   /** too big once wrapped; the rate limit on answers kept the node silent. */
   V_DROP_TOO_BIG_LIMITED = 23,
+  /** the kernel refused to move the frame's ends: a driver without headroom for XDP. */
+  V_DROP_HEADROOM = 24,
 }
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
@@ -162,6 +179,7 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'drop_no_backend', action: 'drop', description: "the pool has no backend that could take it: every one is unusable" },
   { name: 'drop_too_big', action: 'drop', description: "too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error" },
   { name: 'drop_too_big_limited', action: 'drop', description: "too big once wrapped; the rate limit on answers kept the node silent" },
+  { name: 'drop_headroom', action: 'drop', description: "the kernel refused to move the frame's ends: a driver without headroom for XDP" },
 ];
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
@@ -192,4 +210,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'pass'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '0d2f7bf5412b2368fe46a462525719e782e4d9fa28f3f1e2c7d58fdc6b637af0';
+export const LAYOUT_DIGEST = '46d478f5ffb73612d4bd9b068858a355cc0e19de5e78b9a73cc14d1f6c07ec3c';

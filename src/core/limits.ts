@@ -24,6 +24,14 @@ export const SERVICES_MAX = 4096;
 export const VIPS_MAX = 4096;
 export const WEIGHT_MAX = 65535;
 
+/** Longer than a batch takes, shorter than anybody notices in `top`. */
+export const BUSY_POLL_US_DEFAULT = 50;
+/** One second: as good as for ever. */
+export const BUSY_POLL_US_MAX = 1_000_000;
+export const BPFFS_DEFAULT = '/sys/fs/bpf';
+/** Linux: sun_path, less the closing NUL. */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
 /** Names of nodes, pools, services and backends, in (ASCII) characters. */
 export const NAME_CHARS_MAX = 63;
 /** Linux: IFNAMSIZ less the closing NUL. */

@@ -4,6 +4,7 @@
  * they would have.
  */
 import { L, VERDICTS } from '../core/layout.gen.js';
+import type { Counters } from '../forward/counters.js';
 import type { Image } from '../forward/image.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { type CapturedPacket, FRAME_BYTES_MAX } from '../packet/pcap.js';
@@ -21,6 +22,7 @@ const SENDS = VERDICTS.map(({ action }) => action === 'forward' || action === 'a
 
 export class ReplayEngine implements Engine {
   readonly name = 'replay';
+  readonly mode = 'from a capture';
   readonly finished: Promise<void>;
   readonly #packets: Iterable<CapturedPacket>;
   readonly #sink: FrameSink;
@@ -45,8 +47,12 @@ export class ReplayEngine implements Engine {
     this.#settle = { resolve, reject };
   }
 
-  get counters(): Pipeline['counters'] {
+  counters(): Counters {
     return this.#started.counters;
+  }
+
+  async predecessor(): Promise<undefined> {
+    return undefined;
   }
 
   async start(image: Image): Promise<void> {
@@ -55,7 +61,7 @@ export class ReplayEngine implements Engine {
     this.#run(this.#pipeline).then(this.#settle.resolve, this.#settle.reject);
   }
 
-  publish(image: Image): void {
+  async publish(image: Image): Promise<void> {
     this.#started.publish(image);
   }
 
@@ -67,6 +73,11 @@ export class ReplayEngine implements Engine {
     this.#stopped = true;
     // What broke it, if anything, is for whoever awaits `finished`.
     await this.finished.catch(() => undefined);
+  }
+
+  async leave(): Promise<boolean> {
+    await this.stop();
+    return false;
   }
 
   async #run(pipeline: Pipeline): Promise<void> {

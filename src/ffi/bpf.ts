@@ -2,7 +2,7 @@
  * BPF objects: programs and maps in the kernel, through the native library (native/lib/bpf.c). Thin on purpose; what
  * keys and values mean is the business of whoever owns the program.
  */
-import { bpfObjectPath, callNative, nativeError, tryNative } from './library.js';
+import { anyhopLibrary, bpfObjectPath } from './library.js';
 
 export type XdpMode = 'native' | 'generic';
 const MODE_NUMBER: Record<XdpMode, number> = { native: 1, generic: 2 };
@@ -36,12 +36,12 @@ export class BpfObject {
    * ERR_NATIVE when the file is missing, ERR_BPF with the verifier's words when the kernel refuses it.
    */
   constructor(name: string, entries: Readonly<Record<string, number>> = {}) {
-    this.#object = callNative('ERR_BPF', 'anyhop_bpf_open', bpfObjectPath(name));
+    this.#object = anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_open', bpfObjectPath(name));
     try {
       for (const [map, count] of Object.entries(entries)) {
-        callNative('ERR_BPF', 'anyhop_bpf_resize', this.#object, map, count);
+        anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_resize', this.#object, map, count);
       }
-      callNative('ERR_BPF', 'anyhop_bpf_load', this.#object);
+      anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_load', this.#object);
     } catch (error) {
       this.close();
       throw error;
@@ -49,13 +49,13 @@ export class BpfObject {
   }
 
   close(): void {
-    tryNative('anyhop_bpf_close', this.#object);
+    anyhopLibrary.attempt('anyhop_bpf_close', this.#object);
   }
 
   /** Writes entries into a map; every key has the same length, and so has every value: the map's own. */
   fill(map: string, entries: readonly (readonly [key: Buffer, value: Buffer])[]): void {
     if (entries.length === 0) return;
-    callNative(
+    anyhopLibrary.call(
       'ERR_BPF',
       'anyhop_bpf_fill',
       this.#object,
@@ -71,14 +71,14 @@ export class BpfObject {
   /** The first `count` elements of a per-CPU array of 64-bit counters, summed over the CPUs. Exact up to 2^53. */
   sums(map: string, count: number): number[] {
     const out = Buffer.alloc(count * 8);
-    callNative('ERR_BPF', 'anyhop_bpf_sum', this.#object, map, out, count);
+    anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_sum', this.#object, map, out, count);
     return Array.from({ length: count }, (_, i) => Number(out.readBigUInt64LE(i * 8)));
   }
 
   /** Runs a program on a frame of 14 bytes or more, without an interface. Needs root. */
   testRun(program: string, frame: Uint8Array): TestRun {
     const out = Buffer.alloc(4 + FRAME_BYTES_MAX);
-    const action = callNative(
+    const action = anyhopLibrary.call(
       'ERR_BPF',
       'anyhop_bpf_test_run',
       this.#object,
@@ -96,7 +96,7 @@ export class BpfObject {
    * one step. Returns undefined, or why the kernel or the driver refused.
    */
   attach(program: string, interfaceIndex: number, mode: XdpMode, replaced?: number): string | undefined {
-    const result = tryNative(
+    const result = anyhopLibrary.attempt(
       'anyhop_xdp_attach',
       this.#object,
       program,
@@ -104,20 +104,26 @@ export class BpfObject {
       MODE_NUMBER[mode],
       replaced ?? 0,
     );
-    return result < 0 ? nativeError() : undefined;
+    return result < 0 ? anyhopLibrary.error() : undefined;
   }
 
   /** Takes the program off. Returns undefined, or why not: another program has taken its place, say. */
   detach(program: string, interfaceIndex: number, mode: XdpMode): string | undefined {
-    const result = tryNative('anyhop_xdp_detach', this.#object, program, interfaceIndex, MODE_NUMBER[mode]);
-    return result < 0 ? nativeError() : undefined;
+    const result = anyhopLibrary.attempt(
+      'anyhop_xdp_detach',
+      this.#object,
+      program,
+      interfaceIndex,
+      MODE_NUMBER[mode],
+    );
+    return result < 0 ? anyhopLibrary.error() : undefined;
   }
 }
 
 /** The XDP program on an interface; undefined when there is none. */
 export function attachedXdp(interfaceIndex: number): AttachedXdp | undefined {
   const out = Buffer.alloc(64);
-  const length = callNative('ERR_BPF', 'anyhop_xdp_attached', interfaceIndex, out, out.length);
+  const length = anyhopLibrary.call('ERR_BPF', 'anyhop_xdp_attached', interfaceIndex, out, out.length);
   if (length === 0) return undefined;
   const [mode, id, name] = out.toString('utf8', 0, length).split(' ');
   return { mode: mode as AttachedXdp['mode'], id: Number(id), name: name === '' ? undefined : name };

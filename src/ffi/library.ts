@@ -1,7 +1,7 @@
 /**
- * The native library (native/lib, built into dist/native/libanyhop.so), opened on first use, and the only file that
- * imports ffi-rs. It hands out one way to call: numbers, strings and buffers in, a number out; below zero is a
- * failure, whose words the library then has.
+ * Native libraries, opened on first use, and the only file that imports ffi-rs: the program's own (native/lib, built into
+ * dist/native/libanyhop.so), and those of tests and benchmarks. It hands out two ways to call: numbers, strings and buffers
+ * in, a number out (below zero is a failure, whose words the library then has); or native memory.
  *
  * What to beware of: a call costs some 3 us, so never one a packet. Buffers are shared with C, not copied, and must be
  * Buffers of at least one byte. ffi-rs keeps one table of libraries for all threads without a lock: call from the
@@ -10,91 +10,126 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { DataType, load, open } from 'ffi-rs';
+import { createExternalBuffer, DataType, isNullPointer, load, open } from 'ffi-rs';
 import { AnyhopError, type ErrorCode } from '../core/errors.js';
 import { LAYOUT_DIGEST } from '../core/layout.gen.js';
 
-const LIBRARY = 'anyhop';
 const LAYOUT_BYTES_MAX = 64 * 1024;
 const ERROR_BYTES_MAX = 8 * 1024;
+
+export type NativeArgument = number | string | Buffer;
+
+/**
+ * One shared library. Every one has `anyhop_layout` and `anyhop_error`, and is refused when it was built from other
+ * headers than this program.
+ */
+export class NativeLibrary {
+  readonly #name: string;
+  readonly #path: string;
+  #opened = false;
+
+  /** @param name of its own for each path: ffi-rs knows libraries by name */
+  constructor(name: string, path: string) {
+    this.#name = name;
+    this.#path = path;
+  }
+
+  /** Calls a function. Returns what it returned: 0 or more, or a negative errno. */
+  attempt(name: string, ...values: NativeArgument[]): number {
+    this.#open();
+    return this.#invoke(name, values);
+  }
+
+  /** The same, but a failure is thrown as an AnyhopError with this code and the library's words. */
+  call(code: ErrorCode, name: string, ...values: NativeArgument[]): number {
+    const result = this.attempt(name, ...values);
+    if (result < 0) throw new AnyhopError(code, this.error());
+    return result;
+  }
+
+  /**
+   * Native memory as an ArrayBuffer, without a copy: what a function that returns a pointer points at. It must stay
+   * mapped for as long as the buffer is used, and outlive every other view on it: V8 refuses two buffers over one address
+   * only in debug builds.
+   *
+   * @param bytes how many lie there
+   * @throws AnyhopError with this code and the library's words when the function returns NULL
+   */
+  memory(code: ErrorCode, bytes: number, name: string, ...values: NativeArgument[]): ArrayBuffer {
+    this.#open();
+    const pointer = load({ ...this.#describe(name, values), retType: DataType.External });
+    if (isNullPointer(pointer)) throw new AnyhopError(code, this.error());
+    const { buffer } = createExternalBuffer(pointer, bytes); // all of it: nothing before, nothing after
+    return buffer as ArrayBuffer;
+  }
+
+  /** What the last failed call had to say; one line, then libbpf's own. */
+  error(): string {
+    const text = Buffer.alloc(ERROR_BYTES_MAX);
+    return text.toString('utf8', 0, this.attempt('anyhop_error', text, text.length)).trimEnd();
+  }
+
+  /** ERR_NATIVE when it is not there, cannot be loaded, or was built from other headers. */
+  #open(): void {
+    if (this.#opened) return;
+    const path = this.#path;
+    if (!existsSync(path)) {
+      throw new AnyhopError('ERR_NATIVE', `the native library is not there: ${path}`, {
+        hint: 'run `make build`',
+      });
+    }
+    const text = Buffer.alloc(LAYOUT_BYTES_MAX);
+    let length: number;
+    try {
+      open({ library: this.#name, path });
+      length = this.#invoke('anyhop_layout', [text, text.length]);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new AnyhopError('ERR_NATIVE', `the native library ${path} cannot be used: ${reason}`, {
+        hint: reason.startsWith('libbpf')
+          ? 'install libbpf (Debian: apt-get install libbpf1)'
+          : 'build it on this machine: make clean build',
+        cause,
+      });
+    }
+    const digest = createHash('sha256')
+      .update(text.subarray(0, Math.max(0, length)))
+      .digest('hex');
+    if (digest !== LAYOUT_DIGEST) {
+      throw new AnyhopError(
+        'ERR_NATIVE',
+        `the native library and the program were built from different layouts (${digest.slice(0, 12)}, ${LAYOUT_DIGEST.slice(0, 12)})`,
+        { hint: 'run `make build`' },
+      );
+    }
+    this.#opened = true;
+  }
+
+  #invoke(name: string, values: readonly NativeArgument[]): number {
+    return load({ ...this.#describe(name, values), retType: DataType.I32 });
+  }
+
+  #describe(name: string, values: readonly NativeArgument[]) {
+    return {
+      library: this.#name,
+      funcName: name,
+      paramsType: values.map((value) =>
+        typeof value === 'number'
+          ? DataType.I32
+          : typeof value === 'string'
+            ? DataType.String
+            : DataType.U8Array,
+      ),
+      paramsValue: [...values],
+    };
+  }
+}
 
 /** Where the native parts are: beside the compiled TypeScript. */
 const nativePath = (name: string): string => fileURLToPath(new URL(`../native/${name}`, import.meta.url));
 
-export type NativeArgument = number | string | Buffer;
-
-let opened = false;
-
-/** Opens the library and checks that it was built from the same headers as this program. ERR_NATIVE otherwise. */
-function openLibrary(): void {
-  if (opened) return;
-  const path = nativePath('libanyhop.so');
-  if (!existsSync(path)) {
-    throw new AnyhopError('ERR_NATIVE', `the native library is not there: ${path}`, {
-      hint: 'run `make build`',
-    });
-  }
-  const text = Buffer.alloc(LAYOUT_BYTES_MAX);
-  let length: number;
-  try {
-    open({ library: LIBRARY, path });
-    length = invoke('anyhop_layout', [text, text.length]);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new AnyhopError('ERR_NATIVE', `the native library ${path} cannot be used: ${reason}`, {
-      hint: reason.startsWith('libbpf')
-        ? 'install libbpf (Debian: apt-get install libbpf1)'
-        : 'build it on this machine: make clean build',
-      cause,
-    });
-  }
-  const digest = createHash('sha256')
-    .update(text.subarray(0, Math.max(0, length)))
-    .digest('hex');
-  if (digest !== LAYOUT_DIGEST) {
-    throw new AnyhopError(
-      'ERR_NATIVE',
-      `the native library and the program were built from different layouts (${digest.slice(0, 12)}, ${LAYOUT_DIGEST.slice(0, 12)})`,
-      { hint: 'run `make build`' },
-    );
-  }
-  opened = true;
-}
-
-function invoke(name: string, values: readonly NativeArgument[]): number {
-  return load({
-    library: LIBRARY,
-    funcName: name,
-    retType: DataType.I32,
-    paramsType: values.map((value) =>
-      typeof value === 'number'
-        ? DataType.I32
-        : typeof value === 'string'
-          ? DataType.String
-          : DataType.U8Array,
-    ),
-    paramsValue: [...values],
-  });
-}
-
-/** Calls a function of the library. Returns what it returned: 0 or more, or a negative errno. */
-export function tryNative(name: string, ...values: NativeArgument[]): number {
-  openLibrary();
-  return invoke(name, values);
-}
-
-/** The same, but a failure is thrown as an AnyhopError with this code and the library's words. */
-export function callNative(code: ErrorCode, name: string, ...values: NativeArgument[]): number {
-  const result = tryNative(name, ...values);
-  if (result < 0) throw new AnyhopError(code, nativeError());
-  return result;
-}
-
-/** What the last failed call had to say; one line, then libbpf's own. */
-export function nativeError(): string {
-  const text = Buffer.alloc(ERROR_BYTES_MAX);
-  return text.toString('utf8', 0, tryNative('anyhop_error', text, text.length)).trimEnd();
-}
+/** The program's own. */
+export const anyhopLibrary = new NativeLibrary('anyhop', nativePath('libanyhop.so'));
 
 /** The path of a compiled BPF object, `agent` for dist/native/agent.bpf.o. ERR_NATIVE when it is not there. */
 export function bpfObjectPath(name: string): string {

@@ -10,6 +10,7 @@ import { VIPS_MAX } from '../core/limits.js';
 import { vipHash } from '../forward/image.js';
 import type { FlowKey } from '../hash/key.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
+import type { CounterNames } from './numbers.js';
 import type { BackendPath } from './path.js';
 import { outerHeaderSum, writeTemplate } from './template.js';
 import { arrangeServices, type ServiceEntry, type VipEntry } from './vips.js';
@@ -33,6 +34,8 @@ export interface ImageInput {
   readonly services: readonly ServiceConfig[];
   /** Number of each service's counters (numbers.ts). */
   readonly serviceCounters: readonly number[];
+  /** The name of every counter, by number: at least those that the services and backends use. */
+  readonly counterNames: CounterNames;
   readonly flowKey: (mode: HashMode, protocol: Protocol, vip: IpAddress) => FlowKey;
 }
 
@@ -65,7 +68,9 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   const tableOffset = serviceOffset + lines(entries.length * L.SIZEOF_SERVICE);
   const templateOffset = tableOffset + tableBytes;
   const pathOffset = templateOffset + backendCount * L.TEMPLATE_SIZE;
-  const size = pathOffset + lines(backendCount * L.SIZEOF_PATH);
+  const namesOffset = pathOffset + lines(backendCount * L.SIZEOF_PATH);
+  const names = new TextEncoder().encode(JSON.stringify(input.counterNames));
+  const size = namesOffset + lines(names.length);
 
   const image = new ArrayBuffer(size);
   const writer = new ImageWriter(image);
@@ -88,8 +93,11 @@ export function buildImage(input: ImageInput): ArrayBuffer {
     L.HEADER_SOURCE4_HOSTS,
     input.source4 === undefined ? 0 : 2 ** (32 - input.source4.length) - 1,
   );
-  writer.put32(L.HEADER_SERVICE_COUNTERS, 1 + Math.max(-1, ...input.serviceCounters));
-  writer.put32(L.HEADER_BACKEND_COUNTERS, 1 + highestCounter(input.pools));
+  writer.put32(L.HEADER_SERVICE_COUNTERS, input.counterNames.services.length);
+  writer.put32(L.HEADER_BACKEND_COUNTERS, input.counterNames.backends.length);
+  writer.put32(L.HEADER_NAMES_OFFSET, namesOffset);
+  writer.put32(L.HEADER_NAMES_BYTES, names.length);
+  bytes.set(names, namesOffset);
 
   for (const [place, index] of places.entries()) {
     if (index >= 0) writer.putVip(vipOffset + place * L.SIZEOF_VIP, vips[index]);
@@ -175,12 +183,6 @@ class ImageWriter {
     this.put16(at + L.PATH_CHECKSUM, headerSum);
     this.put16(at + L.PATH_COUNTER, path.counter);
   }
-}
-
-function highestCounter(pools: readonly ImagePool[]): number {
-  let highest = -1;
-  for (const pool of pools) for (const { counter } of pool.backends) highest = Math.max(highest, counter);
-  return highest;
 }
 
 /** Rounded up to whole cache lines. */

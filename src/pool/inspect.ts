@@ -5,6 +5,7 @@
 import { L } from '../core/layout.gen.js';
 import type { Image } from '../forward/image.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
+import type { CounterNames } from './numbers.js';
 
 export interface ImageService {
   readonly protocol: 'tcp' | 'udp';
@@ -92,6 +93,13 @@ export function imageBackends(image: Image): ImageBackend[] {
       vlan: l2Length > 14 ? ((bytes[template + 14] << 8) | bytes[template + 15]) & 0xfff : undefined,
     };
   });
+}
+
+/** Which counter is whose. */
+export function imageCounterNames(image: Image): CounterNames {
+  const at = image.words[L.HEADER_NAMES_OFFSET / 4];
+  const text = image.bytes.slice(at, at + image.words[L.HEADER_NAMES_BYTES / 4]);
+  return JSON.parse(new TextDecoder().decode(text));
 }
 
 /** SHA-256 of the image, as it stands in its header; the generation is not part of it. */

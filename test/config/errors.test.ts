@@ -227,7 +227,7 @@ const SHAPE: readonly Case[] = [
     'an engine that does not exist',
     node(`${SOURCE}${SECRET}  engine: ^dpdk\n`),
     'node.engine',
-    /^found "dpdk"; expected auto or portable$/,
+    /^found "dpdk"; expected auto, xdp, af_xdp or portable$/,
   ],
   [
     'an interface name that a program would take for an option',

@@ -68,6 +68,9 @@ describe('the smallest config', () => {
     assert.equal(node.name, 'edge-1');
     assert.equal(node.interface, 'eth0');
     assert.equal(node.engine, 'auto');
+    assert.equal(node.busyPollUs, 50);
+    assert.equal(node.bpffs, '/sys/fs/bpf');
+    assert.equal(node.socket, '/run/anyhop/edge-1.sock');
     assert.equal(node.source4?.text, '10.0.0.1/32');
     assert.equal(node.source6, undefined);
     assert.equal(Buffer.from(node.key.reveal()).toString('hex'), KEY);

@@ -73,10 +73,13 @@ const service = (index: number, poolCount: number) =>
 const node = fields({
   name: fc.constant('edge-1'),
   interface: fc.constantFrom('eth0', 'bond0.100'),
-  engine: optional(fc.constantFrom('auto', 'portable')),
+  engine: optional(fc.constantFrom('auto', 'portable', 'xdp', 'af_xdp')),
   source: fc.constant(null).map(() => list(true, ['192.0.2.0/28', '"fd00::1"'])),
   key: fc.constant(KEY),
   second_chance_prefix: fc.constant('"fd00:0:0:1::/96"'),
+  busy_poll_us: optional(fc.nat(1_000_000).map(String)),
+  bpffs: optional(fc.constant('/run/bpf')),
+  socket: optional(fc.constant('/run/edge.sock')),
 });
 
 const agent = fields({

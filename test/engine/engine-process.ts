@@ -49,8 +49,8 @@ async function answer(request: EngineRequest): Promise<unknown> {
   }
   if (engine === undefined) throw new Error('no engine has been started');
   if (request.ask === 'publish') {
-    while (engine.counters.total() < request.afterPackets) await new Promise((go) => setImmediate(go));
-    engine.publish(imageFrom(request.image));
+    while (engine.counters().total() < request.afterPackets) await new Promise((go) => setImmediate(go));
+    await engine.publish(imageFrom(request.image));
     return undefined;
   }
   const stopped = engine;
@@ -58,7 +58,7 @@ async function answer(request: EngineRequest): Promise<unknown> {
     await stopped.stop();
     engine = undefined;
   }
-  const { counters } = stopped;
+  const counters = stopped.counters();
   return {
     engine: await stopped.engineCounters(),
     verdicts: counters.verdictsByName(),

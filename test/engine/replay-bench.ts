@@ -15,10 +15,10 @@ export const replay: EngineUnderTest = {
         const engine = new ReplayEngine(packets(steps), { write: (bytes) => outputs.push(bytes.slice()) });
         function* packets(list: readonly Step[]): Generator<CapturedPacket> {
           for (const step of list) {
-            if ('publish' in step) engine.publish(step.publish);
+            if ('publish' in step) void engine.publish(step.publish);
             if (!('send' in step)) continue;
             for (const [i, bytes] of step.send.entries()) {
-              if (i === step.send.length >> 1 && step.publishMidway) engine.publish(step.publishMidway);
+              if (i === step.send.length >> 1 && step.publishMidway) void engine.publish(step.publishMidway);
               yield { frame: bytes, timestampNs: 0n, originalLength: bytes.length, truncated: false };
             }
           }
@@ -27,7 +27,7 @@ export const replay: EngineUnderTest = {
         for (const step of steps) if ('startAgain' in step) await engine.start(step.startAgain);
         await engine.finished;
         await engine.stop();
-        const { counters } = engine;
+        const counters = engine.counters();
         return {
           outputs,
           engine: await engine.engineCounters(),

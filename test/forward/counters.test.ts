@@ -53,6 +53,7 @@ describe('counters', () => {
 
   it('go by the numbers of the image, whatever the order of its services and backends, and stay when an image follows', () => {
     const input = inputOf({ pools: POOLS, services: SERVICES, owner: () => 0 });
+    const names = Array.from({ length: 14 }, (_, number) => `n${number}`);
     const renumbered = (generation: number, add: number) =>
       new Image(
         buildImage({
@@ -63,6 +64,7 @@ describe('counters', () => {
             backends: pool.backends.map((backend) => ({ ...backend, counter: 9 + add - backend.counter })),
           })),
           serviceCounters: [3 + add, 1 + add],
+          counterNames: { services: names.slice(0, 4 + add), backends: names.slice(0, 10 + add) },
         }),
       );
     const runner = new Runner(renumbered(1, 0));
@@ -70,7 +72,6 @@ describe('counters', () => {
     runner.run(web(40));
     runner.run(dns(48));
     assert.deepEqual([...pipeline.counters.services], [0, 0, 1, 48, 0, 0, 1, 40]);
-    const names = Array.from({ length: 14 }, (_, number) => `n${number}`);
     assert.deepEqual(pipeline.counters.entriesByName('backends', names), {
       n7: { packets: 1, bytes: 48 },
       n9: { packets: 1, bytes: 40 },

@@ -90,6 +90,10 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
     }),
     services,
     serviceCounters: services.map((_, index) => index),
+    counterNames: {
+      services: services.map(({ name }) => name),
+      backends: Object.entries(pools).flatMap(([pool, backends]) => backends.map((_, i) => `${pool}/b${i}`)),
+    },
     flowKey: (mode, protocol, vip) => deriveFlowKey(SECRET, mode, protocol, vip),
   };
 }

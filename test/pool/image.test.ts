@@ -6,7 +6,13 @@ import { L } from '#anyhop/core/layout.gen.js';
 import { Image } from '#anyhop/forward/image.js';
 import { parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import { buildImage, type ImageInput } from '#anyhop/pool/image.js';
-import { imageBackends, imageDigest, imageServices, imageVips } from '#anyhop/pool/inspect.js';
+import {
+  imageBackends,
+  imageCounterNames,
+  imageDigest,
+  imageServices,
+  imageVips,
+} from '#anyhop/pool/inspect.js';
 import { type FixtureOptions, imageOf, inputOf, Runner, VIP4, VIP6 } from '../forward/fixture.js';
 import { frame, frameOf, ipv4, ipv4Fragments, ipv6, payload, tcp, udp } from '../packets/build.js';
 import { decapsulate } from '../packets/decode.js';
@@ -83,6 +89,15 @@ describe('an image read back', () => {
     const path = (index: number) => image.pathWord * 4 + index * L.SIZEOF_PATH;
     assert.equal(view.getUint32(path(1) + L.PATH_INTERFACE_INDEX, true), 0x10002);
     assert.equal(view.getUint16(path(2) + L.PATH_COUNTER, true), 2);
+  });
+
+  it('has the name of each counter, by number', () => {
+    assert.deepEqual(imageCounterNames(image), {
+      services: ['s0', 's1', 's2'],
+      backends: ['first/b0', 'second/b0', 'second/b1'],
+    });
+    assert.equal(image.serviceCounters, 3);
+    assert.equal(image.backendCounters, 3);
   });
 
   it('has the services with their VIPs, ports, hash, second chance and pool', () => {
@@ -298,6 +313,9 @@ describe('the digest of an image', () => {
       hash: services({ hash: '3-tuple' }),
       'second chance': services({ secondChance: true }),
       'service counter': { serviceCounters: [1, 1, 2] },
+      'name of a service counter': {
+        counterNames: { ...input.counterNames, services: ['s0', 's1', 's3'] },
+      },
       key: { flowKey: () => [1, 2] },
       'another key': { flowKey: () => [1, 3] },
     };

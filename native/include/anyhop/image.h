@@ -5,16 +5,18 @@
  * This header is its only source. scripts/generate-layout.sh compiles native/lib/layout.c against it and writes
  * the TypeScript offsets (src/core/layout.gen.ts); whoever loads the native library compares the two.
  *
- *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+
- *   | header | VIPs             | services                    | tables                | templates | paths |
- *   | 256 B  | open-addressed,  | 32 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  |
- *   |        | 32 B each        | and protocol sorted by port | u16 alternates        | backend   | each  |
- *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+
+ *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+
+ *   | header | VIPs             | services                    | tables                | templates | paths | names |
+ *   | 256 B  | open-addressed,  | 32 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  | JSON  |
+ *   |        | 32 B each        | and protocol sorted by port | u16 alternates        | backend   | each  |       |
+ *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+
  *
  * What to know:
  *  - Integers are little-endian; addresses and templates are bytes in network order. A 32-bit load of an address
  *    on a little-endian machine is thus its "raw" word, and raw words are what is compared and hashed.
  *  - Every section starts on a 64-byte line. Offsets are from the start of the image, in bytes.
+ *  - Packets never need the names. They say which counter is whose, so that whoever finds an image in force (a process
+ *    that was restarted, `anyhop status`) can go on counting and tell what has been counted.
  *  - An image is never edited once published. A new one is built beside it and has a higher generation.
  */
 #ifndef ANYHOP_IMAGE_H
@@ -23,7 +25,7 @@
 #include <linux/types.h>
 
 #define ANYHOP_IMAGE_MAGIC 0x31706861u /* "ahp1" */
-#define ANYHOP_IMAGE_VERSION 1u
+#define ANYHOP_IMAGE_VERSION 2u
 
 #define ANYHOP_NONE 0xffffu      /* no owner, no alternate, no service */
 #define ANYHOP_FRAGMENT_AMBIGUOUS 0xffffu   /* more than one pool or kind of hash could answer */
@@ -70,7 +72,9 @@ struct anyhop_header {
 	__u8 digest[32];     /* SHA-256 of the image with this field and the generation zero */
 	__u32 service_counters; /* counters that are in use: one more than the highest number */
 	__u32 backend_counters;
-	__u8 reserved1[148];
+	__u32 names_offset; /* {"services": [...], "backends": [...]}, by counter number, UTF-8 */
+	__u32 names_bytes;
+	__u8 reserved1[140];
 };
 
 /* One VIP. IPv4 sits in address[3], the rest zero; family 0 marks a free place. */
@@ -138,6 +142,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(header, table_offset) F(header, table_bytes) F(header, template_offset) \
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
 	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
+	F(header, names_offset) F(header, names_bytes) \
 	S(vip) \
 	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
 	F(vip, tcp_fragment) F(vip, udp_fragment) \

@@ -42,7 +42,8 @@ enum anyhop_action {
 	V(DROP_ICMP_UNMATCHED, DROP, "an ICMP error whose embedded flow belongs to no service of the VIP") \
 	V(DROP_NO_BACKEND, DROP, "the pool has no backend that could take it: every one is unusable") \
 	V(DROP_TOO_BIG, DROP, "too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error") \
-	V(DROP_TOO_BIG_LIMITED, DROP, "too big once wrapped; the rate limit on answers kept the node silent")
+	V(DROP_TOO_BIG_LIMITED, DROP, "too big once wrapped; the rate limit on answers kept the node silent") \
+	V(DROP_HEADROOM, DROP, "the kernel refused to move the frame's ends: a driver without headroom for XDP")
 
 enum anyhop_verdict {
 #define V(name, action, text) ANYHOP_V_##name,

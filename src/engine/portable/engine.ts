@@ -17,6 +17,7 @@
 import { AnyhopError, EXIT } from '../../core/errors.js';
 import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
+import type { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { addressFromBytes } from '../../packet/address.js';
@@ -52,6 +53,7 @@ export interface PortableOptions {
 
 export class PortableEngine implements Engine {
   readonly name = 'portable';
+  readonly mode = 'libpcap in, raw sockets out';
   readonly finished: Promise<void>;
   readonly #options: PortableOptions;
   readonly #memory = Buffer.alloc(L.HEADROOM + FRAME_BYTES);
@@ -84,8 +86,13 @@ export class PortableEngine implements Engine {
     this.finished.catch(() => undefined); // who wants to know awaits it; nobody has to
   }
 
-  get counters(): Pipeline['counters'] {
+  counters(): Counters {
     return this.#started.counters;
+  }
+
+  /** A process that was killed forwards no more. */
+  async predecessor(): Promise<undefined> {
+    return undefined;
   }
 
   /** What the guard found out about the interface; there once started. */
@@ -110,7 +117,7 @@ export class PortableEngine implements Engine {
   }
 
   /** @throws Error when the VIPs are not those of the start: capture and host filter are made for them */
-  publish(image: Image): void {
+  async publish(image: Image): Promise<void> {
     const names = (of: Image): string =>
       imageVips(of)
         .map(({ text }) => text)
@@ -143,6 +150,11 @@ export class PortableEngine implements Engine {
       await guard.release();
     }
     this.#end.resolve();
+  }
+
+  async leave(): Promise<boolean> {
+    await this.stop();
+    return false;
   }
 
   /** What sending needs to know of an image. A kernel without IPv6 is asked for no IPv6 socket unless it is needed. */
@@ -244,7 +256,7 @@ export class PortableEngine implements Engine {
    */
   async #countMissed(): Promise<number> {
     const arrived = await readDroppedPackets(this.#options.interface);
-    const { verdicts } = this.counters;
+    const { verdicts } = this.counters();
     let seen = 0;
     for (const [index, { name }] of VERDICTS.entries()) {
       if (!NOT_ARRIVED.has(name)) seen += verdicts[index];

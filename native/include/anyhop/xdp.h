@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * The maps between the XDP programs (native/bpf/forward.bpf.c, native/bpf/steer.bpf.c) and user space, which maps them
+ * into its memory: an image is published and a counter is read without a system call.
+ *
+ *   images    array, 3 elements of as many bytes as user space asks for   three buffers, each holds one image
+ *   live      one anyhop_live                                             which of them is in force
+ *   counters  array, an element a possible CPU and one more               anyhop_counters, services, backends
+ *   limiter   one element, LIMIT_BUCKETS x __u32                          the tick of each bucket's last too-big answer
+ *
+ * What to know:
+ *  - A program reads `live.buffer` once a packet, and stays with that image. Whoever publishes writes into a buffer
+ *    that no program can still be reading (a global membarrier has passed since it was last in force), then changes
+ *    `live.buffer`. So there are three: one in force, one that may still be read, one that is free.
+ *  - A program counts in its own CPU's element only, so it needs no atomics. The last element is user space's: what has
+ *    been carried over from maps that were replaced.
+ *  - User space chooses the sizes when it loads a program: of the maps' elements, and of anyhop_sizes in the program's
+ *    read-only data (".rodata.sizes"), where the verifier knows them as constants. An image or a counter number that does
+ *    not fit takes a program and maps of their own, put in the place of the former ones in one step.
+ */
+#ifndef ANYHOP_XDP_H
+#define ANYHOP_XDP_H
+
+#include <linux/types.h>
+
+#include "image.h"
+#include "verdict.h"
+
+#define ANYHOP_IMAGES 3u
+#define ANYHOP_VERDICTS_MAX 64u
+
+struct anyhop_sizes {
+	__u32 image_bytes; /* of an element of `images`, a multiple of 64 */
+	__u32 service_counters;
+	__u32 backend_counters;
+};
+
+struct anyhop_live {
+	__u32 buffer; /* 0 to ANYHOP_IMAGES - 1 */
+};
+
+/* Packets and IP bytes as received. */
+struct anyhop_traffic {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* Start of an element of `counters`; behind it anyhop_traffic of each service, then of each backend, by counter
+ * number, as many as the program was loaded for. Elements are whole cache lines. */
+struct anyhop_counters {
+	__u64 verdicts[ANYHOP_VERDICTS_MAX];
+};
+
+#define ANYHOP_XDP_STRUCTS(S, F) \
+	S(sizes) F(sizes, image_bytes) F(sizes, service_counters) F(sizes, backend_counters) \
+	S(live) F(live, buffer) \
+	S(traffic) F(traffic, packets) F(traffic, bytes) \
+	S(counters) F(counters, verdicts)
+
+#define ANYHOP_XDP_CONSTANTS(C) C(IMAGES) C(VERDICTS_MAX)
+
+_Static_assert(ANYHOP_VERDICT_COUNT <= (int)ANYHOP_VERDICTS_MAX, "every verdict has its counter");
+
+#endif
