@@ -3,6 +3,7 @@
  * where the control side's stages meet.
  */
 import type { BackendConfig, Config, HashMode, NodeConfig, PoolConfig, Protocol } from '../config/types.js';
+import { L } from '../core/layout.gen.js';
 import { Image } from '../forward/image.js';
 import { deriveFlowKey, type FlowKey } from '../hash/key.js';
 import { type PoolTables, resolvePool } from '../maglev/resolve.js';
@@ -18,8 +19,8 @@ export type Way = Pick<BackendPath, 'mtu' | 'interfaceIndex' | 'sourceMac' | 'de
 export interface AssembleOptions {
   /** Only rises. */
   readonly generation: number;
-  /** The way to each backend, members of prior states included. */
-  readonly way: (backend: BackendConfig) => Way;
+  /** The way to each backend, members of prior states included; one without a way counts as down. */
+  readonly way: (backend: BackendConfig) => Way | undefined;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
   /** Counter numbers given out before: whoever assembles more than once keeps these. */
@@ -48,7 +49,7 @@ export interface Assembly {
 /** Builds tables and image anew. The config is one that was loaded: its references resolve and its limits hold. */
 export function assemble(config: Config, node: NodeConfig, options: AssembleOptions): Assembly {
   const pools = config.pools.map((pool): AssembledPool => {
-    const { state, prior } = poolStatesFromConfig(pool);
+    const { state, prior } = poolStatesFromConfig(pool, (backend) => options.way(backend) !== undefined);
     const tables = resolvePool({ slots: pool.tableSize, state, prior, panicThreshold: pool.panicThreshold });
     const members = membersByName(pool);
     return { config: pool, tables, backends: tables.names.map((name) => members.get(name)!) };
@@ -73,7 +74,8 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
           name: `${pool.name}/${backend.name}`,
           address: backend.address,
           agent: backend.agent,
-          ...options.way(backend),
+          ...(options.way(backend) ?? NO_WAY),
+          isReachable: options.way(backend) !== undefined,
           counter: backendNumbers[index][member],
         })),
       })),
@@ -85,6 +87,15 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
   );
   return { image, pools, numbers };
 }
+
+/** In the place of a way that is not known; never sent by. */
+const NO_WAY: Way = {
+  mtu: L.PATH_MTU_MIN,
+  interfaceIndex: 0,
+  sourceMac: new Uint8Array(6),
+  destinationMac: new Uint8Array(6),
+  vlan: undefined,
+};
 
 /** The members by name; one that is present comes before what the prior state said of it. */
 function membersByName(pool: PoolConfig): Map<string, BackendConfig> {

@@ -143,7 +143,7 @@ export const enum L {
   V_DROP_ICMP_TYPE = 19,
   /** an ICMP error whose embedded flow belongs to no service of the VIP. */
   V_DROP_ICMP_UNMATCHED = 20,
-  /** the pool has no backend that could take it: every one is unusable. */
+  /** no backend can take it: all of the pool are unusable, or no way to the slot's owner is known. */
   V_DROP_NO_BACKEND = 21,
   /** too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error. */
   V_DROP_TOO_BIG = 22,
@@ -176,7 +176,7 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'drop_fragment_icmp', action: 'drop', description: "a fragmented ICMP message" },
   { name: 'drop_icmp_type', action: 'drop', description: "ICMP for a VIP that is neither an echo request nor an error" },
   { name: 'drop_icmp_unmatched', action: 'drop', description: "an ICMP error whose embedded flow belongs to no service of the VIP" },
-  { name: 'drop_no_backend', action: 'drop', description: "the pool has no backend that could take it: every one is unusable" },
+  { name: 'drop_no_backend', action: 'drop', description: "no backend can take it: all of the pool are unusable, or no way to the slot's owner is known" },
   { name: 'drop_too_big', action: 'drop', description: "too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error" },
   { name: 'drop_too_big_limited', action: 'drop', description: "too big once wrapped; the rate limit on answers kept the node silent" },
   { name: 'drop_headroom', action: 'drop', description: "the kernel refused to move the frame's ends: a driver without headroom for XDP" },
@@ -210,4 +210,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'pass'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '46d478f5ffb73612d4bd9b068858a355cc0e19de5e78b9a73cc14d1f6c07ec3c';
+export const LAYOUT_DIGEST = '67fddc5f35497c6edba5548ec90496f2414b3f5e6c85dbae625dbc40a4195d21';

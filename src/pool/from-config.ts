@@ -1,17 +1,24 @@
 /** The pool states that a config speaks of: what it wants now, and what it says was before. */
-import type { PoolConfig } from '../config/types.js';
+import type { BackendConfig, PoolConfig } from '../config/types.js';
 import type { PoolState } from './state.js';
 
 export interface ConfiguredStates {
-  /** The present members; no health check has spoken yet, so all are `up`. */
+  /** The present members, with the marks that they were given. */
   readonly state: PoolState;
   /** As written under `prior:`, with the marks written there; absent when the config has none. */
   readonly prior: PoolState | undefined;
 }
 
-export function poolStatesFromConfig(pool: PoolConfig): ConfiguredStates {
+/** @param isUp the health mark of a present member */
+export function poolStatesFromConfig(
+  pool: PoolConfig,
+  isUp: (backend: BackendConfig) => boolean = () => true,
+): ConfiguredStates {
   return {
-    state: pool.backends.map(({ name, weight, state }) => ({ name, weight, state, health: 'up' })),
+    state: pool.backends.map((backend) => {
+      const { name, weight, state } = backend;
+      return { name, weight, state, health: isUp(backend) ? 'up' : 'down' };
+    }),
     prior: pool.prior?.map(({ name, weight, state, health }) => ({ name, weight, state, health })),
   };
 }

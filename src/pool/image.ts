@@ -108,7 +108,7 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   for (const pool of input.pools) {
     const alternates = table + lines(pool.owners.byteLength);
     pools.set(pool.name, { owners: table, alternates, slots: pool.owners.length, backendFirst: backend });
-    new Uint16Array(image, table, pool.owners.length).set(pool.owners);
+    new Uint16Array(image, table, pool.owners.length).set(reachableOwners(pool));
     new Uint16Array(image, alternates, pool.owners.length).set(pool.alternates);
     table += 2 * lines(pool.owners.byteLength);
     for (const path of pool.backends) {
@@ -183,6 +183,15 @@ class ImageWriter {
     this.put16(at + L.PATH_CHECKSUM, headerSum);
     this.put16(at + L.PATH_COUNTER, path.counter);
   }
+}
+
+/**
+ * Owners to which no way is known own nothing: a table made in need (no backend is up, panic) may name them. An alternate
+ * needs no way from here.
+ */
+function reachableOwners({ owners, backends }: ImagePool): Uint16Array {
+  if (backends.every(({ isReachable }) => isReachable)) return owners;
+  return owners.map((owner) => (backends[owner]?.isReachable ? owner : L.NONE));
 }
 
 /** Rounded up to whole cache lines. */

@@ -3,6 +3,8 @@ import type { IpAddress } from '../packet/address.js';
 
 /** How packets reach a backend. */
 export interface BackendPath {
+  /** False when no way to it is known: what would go there is dropped. The other fields of the way mean nothing then. */
+  readonly isReachable: boolean;
   /** Stable name, for counters: `pool/backend`. */
   readonly name: string;
   readonly address: IpAddress;

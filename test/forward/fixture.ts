@@ -30,6 +30,7 @@ export interface FixtureBackend {
   readonly mtu?: number;
   readonly vlan?: number;
   readonly interfaceIndex?: number;
+  readonly isReachable?: boolean;
 }
 
 export interface FixtureOptions {
@@ -103,6 +104,7 @@ function path(pool: string): (backend: FixtureBackend, index: number) => Omit<Ba
     name: `${pool}/b${index}`,
     address: parseAddress(backend.address)!,
     agent: backend.agent ?? true,
+    isReachable: backend.isReachable ?? true,
     mtu: backend.mtu ?? 9000,
     interfaceIndex: backend.interfaceIndex ?? 0,
     sourceMac: Uint8Array.of(2, 0, 0, 0, 0, 1),

@@ -396,6 +396,20 @@ describe('services', () => {
     assert.equal(verdict, 'drop_no_backend');
   });
 
+  it('of a slot to whose owner no way is known drop under the same verdict, and the others go their way', () => {
+    const backends = [{ address: '10.1.0.11', isReachable: false }, { address: '10.1.0.12' }];
+    const runner = new Runner({ pools: { web: backends } });
+    const verdicts = Array.from({ length: 64 }, (_, i) => {
+      const { verdict } = runner.run(
+        frame({}, ipv4({ src: CLIENT4, dst: VIP4 }), tcp({ sport: 1024 + i, dport: 80 })),
+      );
+      return [verdict, runner.pipeline.slot % 2];
+    });
+    assert.ok(verdicts.some(([, owner]) => owner === 0) && verdicts.some(([, owner]) => owner === 1));
+    for (const [verdict, owner] of verdicts)
+      assert.equal(verdict, owner === 0 ? 'drop_no_backend' : 'forwarded');
+  });
+
   it('count packets and bytes under their own number, and fragments under that of the first', () => {
     const runner = new Runner();
     runner.run(frame({}, ipv4({ src: CLIENT4, dst: VIP4 }), tcp({ sport: 1, dport: 80 }), payload(10)));

@@ -14,6 +14,7 @@ const MAC = { dst: '06:11:22:33:44:55', src: '0a:66:77:88:99:aa' };
 
 function path(address: string, change: Partial<BackendPath> = {}): BackendPath {
   return {
+    isReachable: true,
     name: 'web/b0',
     address: parseAddress(address)!,
     agent: true,

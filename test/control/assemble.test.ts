@@ -1,0 +1,48 @@
+/** What the control side makes of backends to which no way is known. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { assemble, fixedWay } from '#anyhop/control/assemble.js';
+import { L } from '#anyhop/core/layout.gen.js';
+import { parse } from '../config/fixture.js';
+
+const CONFIG = `
+node: {name: edge-1, interface: eth0, source: 10.0.0.1, key: "00112233445566778899aabbccddeeff"}
+pools:
+  web:
+    table_size: 251
+    backends: [{name: a, address: 10.1.0.1}, {name: b, address: 10.1.0.2}, {name: c, address: 10.1.0.3}]
+services:
+  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
+`;
+
+/** Owners as the tables and as the image have them, when no way is known to these backends. */
+function ownersWithout(...lost: string[]) {
+  const config = parse(CONFIG, 'node');
+  const known = fixedWay(1500);
+  const { pools, image } = assemble(config, config.node, {
+    generation: 1,
+    way: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
+  });
+  const { owners, mode } = pools[0].tables;
+  const first = image.words[image.service(0) + L.SERVICE_OWNERS_OFFSET / 4] / 2;
+  return { owners: [...owners], image: [...image.halves.subarray(first, first + owners.length)], mode };
+}
+
+describe('a backend to which no way is known', () => {
+  const all = ownersWithout();
+
+  it('counts as down: its slots go to the others, whose own stay', () => {
+    const { owners, image, mode } = ownersWithout('b');
+    assert.equal(mode, 'normal');
+    assert.deepEqual(image, owners);
+    assert.ok(all.owners.includes(1) && !owners.includes(1));
+    for (const [slot, owner] of all.owners.entries()) if (owner !== 1) assert.equal(owners[slot], owner);
+  });
+
+  it('owns nothing in the image even where all are down and the tables name it', () => {
+    const { owners, image, mode } = ownersWithout('a', 'b', 'c');
+    assert.equal(mode, 'all_down');
+    assert.deepEqual(owners, all.owners);
+    assert.ok(image.every((owner) => owner === L.NONE));
+  });
+});
