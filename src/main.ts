@@ -9,6 +9,7 @@ import { planCommand } from './cli/plan.js';
 import { replayCommand } from './cli/replay.js';
 import { runCommand } from './cli/run.js';
 import { schemaCommand } from './cli/schema.js';
+import { statusCommand } from './cli/status.js';
 import { tableCommand } from './cli/table.js';
 import { whichCommand } from './cli/which.js';
 import { AnyhopError, EXIT } from './core/errors.js';
@@ -27,6 +28,7 @@ const program = new Command('anyhop')
 for (const command of [
   checkCommand(),
   runCommand(),
+  statusCommand(),
   replayCommand(),
   tableCommand(),
   planCommand(),

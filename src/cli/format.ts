@@ -26,3 +26,36 @@ export function labelled(rows: readonly (readonly [label: string, value: string]
   const width = rows.reduce((most, [label]) => Math.max(most, label.length), 0);
   return rows.map(([label, value]) => `${indent}${label.padEnd(width)}  ${value}\n`).join('');
 }
+
+/** Lines of a table: a heading, then rows, every column as wide as its widest cell; those in `right` end flush. */
+export function columns(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: ReadonlySet<string> = new Set(),
+): string[] {
+  const widths = head.map((title, column) =>
+    rows.reduce((most, row) => Math.max(most, row[column].length), title.length),
+  );
+  return [head, ...rows].map((row) =>
+    row
+      .map((cell, column) =>
+        right.has(head[column]) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P'] as const;
+
+/** `0`, `950`, `12.3k`, `4.56M`: three significant digits and an SI prefix. */
+export function short(value: number): string {
+  let scaled = value;
+  let prefix = 0;
+  // 999.5 would round to 1000.
+  while (scaled >= 999.5 && prefix < PREFIXES.length - 1) {
+    scaled /= 1000;
+    prefix++;
+  }
+  return `${Number(scaled.toPrecision(3))}${PREFIXES[prefix]}`;
+}

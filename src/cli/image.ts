@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { type Assembly, assemble, fixedWay } from '../control/assemble.js';
 import { L } from '../core/layout.gen.js';
 import { imageBackends, imageDigest, imageServices } from '../pool/inspect.js';
+import { columns } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
 
@@ -80,7 +81,7 @@ function format(summary: Summary): string {
     `image      ${summary.bytes} bytes, layout version ${summary.layoutVersion}, generation ${summary.generation}`,
     `digest     ${summary.digest}`,
     '',
-    ...table(
+    ...columns(
       ['SERVICE', 'VIP', 'PORTS', 'POOL', 'HASH', 'SECOND CHANCE'],
       summary.services.map((s) => [
         s.name,
@@ -98,7 +99,7 @@ function format(summary: Summary): string {
       `  alternates  ${pool.alternatesDigest}`,
     ]),
     '',
-    ...table(
+    ...columns(
       ['BACKEND', 'ADDRESS', 'OUTER SOURCE', 'MTU', 'AGENT', 'DESTINATION MAC'],
       summary.backends.map((b) => [
         b.name,
@@ -111,16 +112,4 @@ function format(summary: Summary): string {
     ),
   ];
   return `${lines.join('\n')}\n`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column].length)),
-  );
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -26,7 +26,9 @@ export type ErrorCode =
   | 'ERR_NATIVE'
   | 'ERR_CAPTURE_FILE'
   | 'ERR_LIMIT'
-  | 'ERR_BPF';
+  | 'ERR_BPF'
+  | 'ERR_ENGINE'
+  | 'ERR_SOCKET';
 
 export class AnyhopError extends Error {
   override readonly name = 'AnyhopError';

@@ -1,0 +1,89 @@
+/** A node's status as text for people: what is wrong stands out, and numbers are short. */
+import type { BackendStatus, NodeStatus, PoolStatus, ServiceStatus } from '../control/status.js';
+import { amount, columns, labelled, short } from './format.js';
+
+const RIGHT = new Set(['SLOTS', 'PACKETS', 'PACKETS/S', 'BITS/S', 'WEIGHT']);
+
+export function drawStatus(status: NodeStatus): string {
+  const { engine, image } = status;
+  const pools = status.pools.flatMap((pool) => ['', ...drawPool(pool)]);
+  return `${labelled(
+    [
+      ['node', `${status.node} on ${status.interface}, anyhop ${status.version}, process ${status.pid}`],
+      ['since', status.startedAt],
+      ['engine', `${engine.name}: ${engine.mode} (${engine.reason})`],
+      [
+        'image',
+        `generation ${image.generation}, ${short(image.bytes)}B, digest ${image.digest.slice(0, 16)}`,
+      ],
+      ['packets', drawEngineCounters(engine.counters)],
+    ],
+    '',
+  )}\n${[
+    ...columns(
+      ['SERVICE', 'VIP', 'PORTS', 'POOL', 'PACKETS', 'PACKETS/S', 'BITS/S'],
+      status.services.map((service) => [
+        service.name,
+        service.vip,
+        `${service.protocol} ${drawPorts(service)}`,
+        service.pool,
+        ...drawTraffic(service),
+      ]),
+      RIGHT,
+    ),
+    ...pools,
+    '',
+    ...columns(
+      ['VERDICT', 'PACKETS', 'PACKETS/S'],
+      Object.entries(status.verdicts).map(([name, { packets, packetsPerSecond }]) => [
+        name,
+        String(packets),
+        short(packetsPerSecond),
+      ]),
+      RIGHT,
+    ),
+  ].join('\n')}\n`;
+}
+
+function drawPool(pool: PoolStatus): string[] {
+  const up = pool.backends.filter(({ health }) => health === 'up').length;
+  const need = pool.mode === 'normal' ? '' : `, mode ${pool.mode.replace('_', ' ')}`;
+  return [
+    `pool ${pool.name}: ${up} of ${amount(pool.backends.length, 'backend')} up${need}, ` +
+      `owners ${pool.digests.owners.slice(0, 16)}, alternates ${pool.digests.alternates.slice(0, 16)}`,
+    ...columns(
+      ['BACKEND', 'ADDRESS', 'WEIGHT', 'STATE', 'SLOTS', 'NEXT HOP', 'PACKETS', 'PACKETS/S', 'BITS/S'],
+      pool.backends.map((backend) => [
+        backend.name,
+        backend.address,
+        String(backend.weight),
+        backend.health === 'down' ? `${backend.state}, DOWN` : backend.state,
+        String(backend.slots),
+        drawNextHop(backend.nextHop),
+        ...drawTraffic(backend),
+      ]),
+      RIGHT,
+    ),
+  ];
+}
+
+function drawNextHop(hop: BackendStatus['nextHop']): string {
+  if ('missing' in hop) return `none: ${hop.missing}`;
+  const tag = hop.vlan === undefined ? '' : ` vlan ${hop.vlan}`;
+  return `${hop.mac} ${hop.interface}${tag} mtu ${hop.mtu}`;
+}
+
+function drawTraffic(of: Pick<ServiceStatus, 'packets' | 'packetsPerSecond' | 'bytesPerSecond'>): string[] {
+  return [String(of.packets), short(of.packetsPerSecond), short(of.bytesPerSecond * 8)];
+}
+
+function drawPorts({ portFirst, portLast }: ServiceStatus): string {
+  return portFirst === portLast ? String(portFirst) : `${portFirst}-${portLast}`;
+}
+
+function drawEngineCounters(counters: NodeStatus['engine']['counters']): string {
+  const words = { received: 'received', sent: 'sent', sendFailed: 'not sent', missed: 'missed' } as const;
+  return Object.entries(words)
+    .map(([name, word]) => `${counters[name as keyof typeof words] ?? '?'} ${word}`)
+    .join(', ');
+}

@@ -1,0 +1,184 @@
+/**
+ * What a running node says about itself: engine, what is in force, who is up, and what has been counted. One plain object,
+ * which `GET /status` returns and `anyhop status` draws. Names are stable; more may be added.
+ */
+import type { Config, NodeConfig } from '../config/types.js';
+import { VERDICTS } from '../core/layout.gen.js';
+import { VERSION } from '../core/version.js';
+import type { Engine, EngineCounters } from '../engine/contract.js';
+import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
+import { imageDigest } from '../pool/inspect.js';
+import type { Assembly } from './assemble.js';
+import type { Rates } from './rates.js';
+
+/** Packets and IP bytes as received, since the counters began, and a second. */
+export interface Traffic {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly packetsPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
+export interface BackendStatus extends Traffic {
+  readonly name: string;
+  readonly address: string;
+  readonly weight: number;
+  readonly state: 'active' | 'draining';
+  readonly health: 'up' | 'down';
+  /** Slots that it owns. */
+  readonly slots: number;
+  /** Where its packets leave, or why they cannot. */
+  readonly nextHop: NextHopStatus | { readonly missing: string };
+}
+
+export interface NextHopStatus {
+  readonly interface: string;
+  readonly mac: string;
+  readonly vlan?: number;
+  /** At layer 3, in bytes. */
+  readonly mtu: number;
+}
+
+export interface PoolStatus {
+  readonly name: string;
+  /** `normal`, or in which need its owners were found. */
+  readonly mode: string;
+  readonly slots: number;
+  readonly layers: number;
+  readonly digests: { readonly owners: string; readonly alternates: string };
+  readonly backends: readonly BackendStatus[];
+}
+
+export interface ServiceStatus extends Traffic {
+  readonly name: string;
+  readonly vip: string;
+  readonly protocol: string;
+  readonly portFirst: number;
+  readonly portLast: number;
+  readonly pool: string;
+}
+
+export interface VerdictStatus {
+  readonly packets: number;
+  readonly packetsPerSecond: number;
+}
+
+export interface NodeStatus {
+  readonly node: string;
+  readonly version: string;
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly interface: string;
+  readonly engine: {
+    readonly name: string;
+    readonly mode: string;
+    /** Why this one. */
+    readonly reason: string;
+    /** Packets; null for what cannot be told. */
+    readonly counters: { readonly [Name in keyof EngineCounters]: number | null };
+  };
+  readonly image: { readonly generation: number; readonly digest: string; readonly bytes: number };
+  readonly services: readonly ServiceStatus[];
+  readonly pools: readonly PoolStatus[];
+  /** Those that happened, by name. */
+  readonly verdicts: Readonly<Record<string, VerdictStatus>>;
+}
+
+export interface StatusInput {
+  readonly config: Config;
+  readonly node: NodeConfig & { readonly interface: string };
+  readonly startedAt: Date;
+  readonly engine: Engine;
+  readonly engineReason: string;
+  readonly assembly: Assembly;
+  readonly rates: Rates;
+  /** By the text of a backend's address. */
+  readonly nextHop: (address: string) => BackendStatus['nextHop'];
+}
+
+export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
+  const { config, node, engine, assembly } = input;
+  const engineCounters = await engine.engineCounters();
+  const { sample, rate } = input.rates.now();
+  const traffic = (kind: 'services' | 'backends', name: string): Traffic => {
+    const at = assembly.numbers[kind].of(name) * COUNTERS_PER_ENTRY;
+    return {
+      packets: sample[kind][at] ?? 0,
+      bytes: sample[kind][at + 1] ?? 0,
+      packetsPerSecond: rate(kind, at),
+      bytesPerSecond: rate(kind, at + 1),
+    };
+  };
+  return {
+    node: node.name,
+    version: VERSION,
+    pid: process.pid,
+    startedAt: input.startedAt.toISOString(),
+    interface: node.interface,
+    engine: {
+      name: engine.name,
+      mode: engine.mode,
+      reason: input.engineReason,
+      counters: {
+        received: known(engineCounters.received),
+        sent: known(engineCounters.sent),
+        sendFailed: known(engineCounters.sendFailed),
+        missed: known(engineCounters.missed),
+      },
+    },
+    image: {
+      generation: assembly.image.generation,
+      digest: imageDigest(assembly.image),
+      bytes: assembly.image.bytes.length,
+    },
+    services: config.services.map(({ name, vip, protocol, portFirst, portLast, pool }) => ({
+      name,
+      vip: vip.text,
+      protocol,
+      portFirst,
+      portLast,
+      pool,
+      ...traffic('services', name),
+    })),
+    pools: assembly.pools.map(({ config: pool, tables, backends }) => {
+      const slots = new Map<number, number>();
+      for (const owner of tables.owners) slots.set(owner, (slots.get(owner) ?? 0) + 1);
+      const present = new Set(pool.backends.map(({ name }) => name));
+      return {
+        name: pool.name,
+        mode: tables.mode,
+        slots: pool.tableSize,
+        layers: tables.layers,
+        digests: { owners: tables.ownersDigest, alternates: tables.alternatesDigest },
+        backends: backends.flatMap(({ name, address, weight, state }, index): BackendStatus[] => {
+          if (!present.has(name)) return []; // known from the prior state alone
+          const nextHop = input.nextHop(address.text);
+          return [
+            {
+              name,
+              address: address.text,
+              weight,
+              state,
+              health: 'missing' in nextHop ? 'down' : 'up',
+              slots: slots.get(index) ?? 0,
+              nextHop,
+              ...traffic('backends', `${pool.name}/${name}`),
+            },
+          ];
+        }),
+      };
+    }),
+    verdicts: Object.fromEntries(
+      VERDICTS.flatMap(({ name }, number): [string, VerdictStatus][] => {
+        const packets = sample.verdicts[number] ?? 0;
+        return packets === 0 ? [] : [[name, { packets, packetsPerSecond: rate('verdicts', number) }]];
+      }),
+    ),
+  };
+}
+
+/** JSON has no NaN. */
+function known(count: number): number | null {
+  return Number.isNaN(count) ? null : count;
+}

@@ -1,0 +1,85 @@
+/**
+ * Which engine runs: the one that the config names, or with `auto` the fastest that this machine takes. An engine that
+ * cannot work here says exactly what is missing and what to do; `auto` takes these words into its reason, so that the log
+ * tells why a node is slower than it could be.
+ */
+import type { EngineChoice } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
+import type { Image } from '../forward/image.js';
+import type { Engine, EngineName } from './contract.js';
+
+/** Why an engine cannot work here. */
+export interface Obstacle {
+  readonly message: string;
+  readonly hint: string | undefined;
+}
+
+export interface EngineCandidate {
+  readonly name: Exclude<EngineName, 'replay'>;
+  /** Undefined when nothing is known to be in the way; `start` may still fail. */
+  obstacle(): Promise<Obstacle | undefined>;
+  create(): Engine;
+}
+
+export interface ChosenEngine {
+  readonly engine: Engine;
+  /** One line: as configured, or why it is this one and none that is faster. */
+  readonly reason: string;
+}
+
+/**
+ * Starts the engine.
+ *
+ * @param candidates the fastest first
+ * @param firstImage made once for each engine that is tried, to follow what its predecessor left in force
+ * @throws AnyhopError what is in the way of the engine that was named, or of every one of them (ERR_ENGINE); nothing is
+ *   left changed on the host then
+ */
+export async function startEngine(
+  choice: EngineChoice,
+  candidates: readonly EngineCandidate[],
+  firstImage: (engine: Engine, predecessor: Image | undefined) => Promise<Image>,
+): Promise<ChosenEngine> {
+  if (choice !== 'auto') {
+    const candidate = candidates.find(({ name }) => name === choice)!;
+    return { engine: await start(candidate, firstImage), reason: 'as configured' };
+  }
+  const tried: string[] = [];
+  const hints = new Map<string, string>();
+  for (const candidate of candidates) {
+    try {
+      const engine = await start(candidate, firstImage);
+      return { engine, reason: tried.length === 0 ? 'auto: the fastest' : `auto; ${tried.join('; ')}` };
+    } catch (error) {
+      if (!(error instanceof AnyhopError)) throw error;
+      tried.push(`not ${candidate.name}: ${error.message}`);
+      if (error.hint !== undefined) hints.set(error.hint, candidate.name);
+    }
+  }
+  throw new AnyhopError(
+    'ERR_ENGINE',
+    `no engine works here\n${tried.map((line) => `  ${line}`).join('\n')}`,
+    {
+      hint: [...hints].map(([hint, name]) => `${name}: ${hint}`).join('\n  '),
+    },
+  );
+}
+
+async function start(
+  candidate: EngineCandidate,
+  firstImage: (engine: Engine, predecessor: Image | undefined) => Promise<Image>,
+): Promise<Engine> {
+  const obstacle = await candidate.obstacle();
+  if (obstacle !== undefined) {
+    throw new AnyhopError(
+      'ERR_ENGINE',
+      `the engine ${candidate.name} cannot work here: ${obstacle.message}`,
+      {
+        ...(obstacle.hint !== undefined && { hint: obstacle.hint }),
+      },
+    );
+  }
+  const engine = candidate.create();
+  await engine.start(await firstImage(engine, await engine.predecessor()));
+  return engine;
+}

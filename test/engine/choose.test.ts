@@ -1,0 +1,98 @@
+/** Which engine runs, and what is said about those that do not. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { AnyhopError } from '#anyhop/core/errors.js';
+import { type EngineCandidate, startEngine } from '#anyhop/engine/choose.js';
+import type { Engine } from '#anyhop/engine/contract.js';
+import type { Image } from '#anyhop/forward/image.js';
+import { imageOf } from '../forward/fixture.js';
+
+const IMAGE = imageOf();
+
+interface Fate {
+  readonly obstacle?: string;
+  readonly failure?: Error;
+  readonly predecessor?: Image;
+}
+
+/** Engines that work, or not, as told; `started` lists those that were started, with their images. */
+function candidates(fates: Partial<Record<EngineCandidate['name'], Fate>>) {
+  const started: [string, Image][] = [];
+  const list = (['xdp', 'af_xdp', 'portable'] as const).map((name): EngineCandidate => {
+    const { obstacle, failure, predecessor } = fates[name] ?? {};
+    return {
+      name,
+      obstacle: async () =>
+        obstacle === undefined ? undefined : { message: obstacle, hint: `mend ${name}` },
+      create: () =>
+        ({
+          name,
+          predecessor: async () => predecessor,
+          start: async (image: Image) => {
+            if (failure !== undefined) throw failure;
+            started.push([name, image]);
+          },
+        }) as Partial<Engine> as Engine,
+    };
+  });
+  return { list, started };
+}
+
+const first = async (_engine: Engine, predecessor: Image | undefined): Promise<Image> => predecessor ?? IMAGE;
+
+describe('auto', () => {
+  it('takes the fastest', async () => {
+    const { list, started } = candidates({});
+    const { engine, reason } = await startEngine('auto', list, first);
+    assert.deepEqual([engine.name, reason], ['xdp', 'auto: the fastest']);
+    assert.deepEqual(started, [['xdp', IMAGE]]);
+  });
+
+  it('takes the next when one cannot work or fails to start, and says why', async () => {
+    const failure = new AnyhopError('ERR_BPF', 'the kernel refused it');
+    const { list, started } = candidates({ xdp: { obstacle: 'no bpffs' }, af_xdp: { failure } });
+    const { engine, reason } = await startEngine('auto', list, first);
+    assert.equal(engine.name, 'portable');
+    assert.match(reason, /^auto; not xdp: .*no bpffs; not af_xdp: the kernel refused it$/);
+    assert.deepEqual(
+      started.map(([name]) => name),
+      ['portable'],
+    );
+  });
+
+  it('says what is in the way of each, and what to do, when none works', async () => {
+    const all = { xdp: { obstacle: 'x' }, af_xdp: { obstacle: 'y' }, portable: { obstacle: 'z' } };
+    await assert.rejects(startEngine('auto', candidates(all).list, first), (error: AnyhopError) => {
+      assert.equal(error.code, 'ERR_ENGINE');
+      assert.match(error.message, /xdp: .*x\n.*af_xdp: .*y\n.*portable: .*z$/);
+      assert.match(error.hint!, /mend xdp\n.*mend af_xdp\n.*mend portable/);
+      return true;
+    });
+  });
+
+  it('does not go on after a fault of the program', async () => {
+    const { list, started } = candidates({ xdp: { failure: new TypeError('x is undefined') } });
+    await assert.rejects(startEngine('auto', list, first), TypeError);
+    assert.deepEqual(started, []);
+  });
+});
+
+describe('an engine that is named', () => {
+  it('is the one that runs, by the image that follows its predecessor', async () => {
+    const predecessor = imageOf({ generation: 7 });
+    const { list, started } = candidates({ af_xdp: { predecessor } });
+    const { engine, reason } = await startEngine('af_xdp', list, first);
+    assert.deepEqual([engine.name, reason], ['af_xdp', 'as configured']);
+    assert.deepEqual(started, [['af_xdp', predecessor]]);
+  });
+
+  it('and cannot work says what is missing, and no other takes its place', async () => {
+    const { list, started } = candidates({ af_xdp: { obstacle: 'CAP_BPF is missing' } });
+    await assert.rejects(startEngine('af_xdp', list, first), {
+      code: 'ERR_ENGINE',
+      message: /af_xdp cannot work here: CAP_BPF is missing/,
+      hint: 'mend af_xdp',
+    });
+    assert.deepEqual(started, []);
+  });
+});
