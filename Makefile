@@ -15,7 +15,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build demo test bench interop check format clean native ts setup-build setup-lab setup-interop
+.PHONY: help build demo test bench bench-xdp interop check format clean native ts setup-build setup-lab setup-interop
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -74,6 +74,9 @@ test: build setup-lab ## the whole test suite (root: the network tests run too)
 
 bench: build setup-lab ## every benchmark, as a table with its targets
 	node build/bench/run.js
+
+bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floor program in the same harness (root)
+	node build/bench/run.js xdp
 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js

@@ -2,7 +2,7 @@
  * Runs every benchmark, each in a process of its own (inline caches of one would spoil the next), and draws a table of
  * what they print. Exits 0 when all of them could measure: whether a target was reached is for the reader.
  *
- *   node build/bench/run.js [--quick] [--json] [part of a name]...
+ *   node build/bench/run.js [--quick] [--json] [name, or part of one]...
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -24,13 +24,14 @@ const folder = fileURLToPath(new URL('.', import.meta.url));
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const unknown = flags.filter((flag) => flag !== '--quick' && flag !== '--json');
-const benches = readdirSync(folder)
-  .filter((file) => file.endsWith('.js') && !HELPERS.has(file))
-  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-  .sort();
+const all = readdirSync(folder).filter((file) => file.endsWith('.js') && !HELPERS.has(file));
+/** A whole name means that one; a part of a name, all that have it. */
+const chosen = (part: string): string[] =>
+  all.includes(`${part}.js`) ? [`${part}.js`] : all.filter((file) => file.includes(part));
+const benches = [...new Set(wanted.length === 0 ? all : wanted.flatMap(chosen))].sort();
 if (unknown.length > 0 || benches.length === 0) {
   process.stderr.write(
-    `usage: run.js [--quick] [--json] [part of a name]...\nbenches: ${benches.join(' ')}\n`,
+    `usage: run.js [--quick] [--json] [name, or part of one]...\nbenches: ${benches.join(' ')}\n`,
   );
   process.exit(2);
 }

@@ -1,0 +1,187 @@
+/**
+ * What does a packet cost the XDP program? Times by BPF_PROG_TEST_RUN beside a floor program in the same harness
+ * (bench/xdp/harness.ts), on one CPU. Each line is a ratio of whole times with its target; the note has the times.
+ *
+ *   node build/bench/xdp.js [--quick] [--object FILE]
+ *
+ * `--object` measures another object file than dist/native/forward.bpf.o. Needs root.
+ */
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { Image } from '#anyhop/forward/image.js';
+import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../scripts/native/forwarder.js';
+import { type FixtureBackend, type FixtureOptions, imageOf, VIP4, VIP6 } from '../test/forward/fixture.js';
+import { isolationObstacle } from '../test/isolation.js';
+import { frame, ipv4, ipv6, NODE_MAC, payload, tcp } from '../test/packets/build.js';
+import { macBytes } from '../test/packets/layer.js';
+import { median, report, skip } from './report.js';
+import {
+  type Contender,
+  FIRST_CLIENT4,
+  FIRST_CLIENT6,
+  Harness,
+  type Series,
+  type Subject,
+  spread,
+  type Traffic,
+} from './xdp/harness.js';
+
+const { values: options } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, object: { type: 'string' } },
+});
+const TURNS = options.quick ? { turns: 3, packets: 2048 } : { turns: 41, packets: 1 << 18 };
+const SLOTS = 65537;
+const PORT = 80;
+/** The last one: interrupts tend to go to the first. */
+const CPU = availableParallelism() - 1;
+const FLOWS = 1 << 16;
+const FLOWS_MANY = 1 << 20;
+
+interface Scenario {
+  readonly name: string;
+  readonly image: Image;
+  readonly traffic: Traffic;
+  /** The most that the time may be, over the floor's. */
+  readonly target?: number;
+}
+
+const backends4 = (count: number): FixtureBackend[] =>
+  Array.from({ length: count }, (_, i) => ({ address: `10.1.${i >> 8}.${i & 255}` }));
+const backends6 = (count: number): FixtureBackend[] =>
+  Array.from({ length: count }, (_, i) => ({ address: `fd00:1::${(i + 1).toString(16)}` }));
+
+function image(fixture: FixtureOptions): Image {
+  return imageOf({ mac: macBytes(NODE_MAC), slots: SLOTS, ...fixture });
+}
+/** One service a VIP; every one with a pool of its own. */
+function manyServices(vips: readonly string[], backends: number): Image {
+  return image({
+    pools: Object.fromEntries(vips.map((_, i) => [`pool${i}`, backends4(backends)])),
+    services: vips.map((vip, i) => ({ vip, protocol: 'tcp', port: PORT, pool: `pool${i}` })),
+  });
+}
+/** 60 bytes, 64 on the wire; IPv6 74 and 78. */
+const tcp4 = (vip: string): Uint8Array =>
+  frame({}, ipv4({ src: FIRST_CLIENT4, dst: vip }), tcp({ sport: 1024, dport: PORT }), payload(6));
+const tcp6 = (vip: string): Uint8Array =>
+  frame({}, ipv6({ src: FIRST_CLIENT6, dst: vip }), tcp({ sport: 1024, dport: PORT }));
+
+const one4 = { services: [{ vip: VIP4, protocol: 'tcp', port: PORT }] } as const;
+const one6 = { services: [{ vip: VIP6, protocol: 'tcp', port: PORT }] } as const;
+const VIPS = Array.from({ length: 20 }, (_, i) => `203.0.113.${i + 10}`);
+
+const plain = image({ ...one4, pools: { web: backends4(100) } });
+const scenarios: Scenario[] = [
+  {
+    name: 'IPv4 TCP, 1 service, 64k flows',
+    image: plain,
+    traffic: { flows: FLOWS, frames: [tcp4(VIP4)] },
+    target: 1.5,
+  },
+  {
+    name: 'IPv6 TCP over IPv4, 1 service, 64k flows',
+    image: image({ ...one6, pools: { web: backends4(100) } }),
+    traffic: { flows: FLOWS, frames: [tcp6(VIP6)] },
+    target: 1.8,
+  },
+  {
+    name: 'IPv6 TCP over IPv6, 1 service, 64k flows',
+    image: image({ ...one6, pools: { web: backends6(100) } }),
+    traffic: { flows: FLOWS, frames: [tcp6(VIP6)] },
+    target: 1.8,
+  },
+  {
+    name: 'IPv4 TCP over IPv6, 1 service, 64k flows',
+    image: image({ ...one4, pools: { web: backends6(100) } }),
+    traffic: { flows: FLOWS, frames: [tcp4(VIP4)] },
+  },
+  {
+    name: 'IPv4 TCP, second-chance key written',
+    image: image({
+      services: one4.services.map((service) => ({ ...service, secondChance: true })),
+      pools: { web: backends4(100) },
+      alternate: (slot, backends) => (slot + 1) % backends,
+    }),
+    traffic: { flows: FLOWS, frames: [tcp4(VIP4)] },
+    target: 1.7,
+  },
+  {
+    name: 'IPv4 TCP, 20 services, 1M flows, 1000 backends',
+    image: manyServices(VIPS, 50),
+    traffic: { flows: FLOWS_MANY, frames: VIPS.map(tcp4) },
+    target: 2.5,
+  },
+  {
+    name: 'IPv4 TCP, 20 services, 1M flows, 1000 backends each',
+    image: manyServices(VIPS, 1000),
+    traffic: { flows: FLOWS_MANY, frames: VIPS.map(tcp4) },
+  },
+];
+
+const object = options.object ?? fileURLToPath(new URL('../../dist/native/forward.bpf.o', import.meta.url));
+const obstacle = isolationObstacle() || (existsSync(object) ? false : `needs ${object}`);
+if (obstacle !== false) skip('xdp', obstacle);
+else measure();
+
+function measure(): void {
+  const harness = new Harness(CPU);
+  const forwarder = new Forwarder(sizesFor(scenarios.map((scenario) => scenario.image)), object);
+  const { floor, pass } = harness;
+  const subject: Subject = { object: forwarder.object, program: FORWARD_PROGRAM };
+
+  /** Runs the contenders; those that are the forwarder must have ended every packet in the one verdict. */
+  const compare = (image: Image, verdict: string, contenders: readonly Contender[]): Series[] => {
+    forwarder.publish(image);
+    const before = forwarder.verdicts();
+    const series = harness.compare(contenders, TURNS);
+    const after = forwarder.verdicts();
+    const counted = Object.keys(after).filter((name) => after[name] !== before[name]);
+    const runs = contenders.filter((contender) => contender.subject === subject).length;
+    const expected = runs * (TURNS.turns + 1) * TURNS.packets;
+    if (counted.length !== 1 || (after[verdict] ?? 0) - (before[verdict] ?? 0) !== expected) {
+      throw new Error(`not all of ${expected} packets were ${verdict}: ${JSON.stringify({ before, after })}`);
+    }
+    return series;
+  };
+
+  for (const { name, image, traffic, target } of scenarios) {
+    const contenders = [floor, pass, subject].map((each) => ({ subject: each, traffic }));
+    const [grown, empty, forwarded] = compare(image, 'forwarded', contenders);
+    const [whole, least, wrapper] = [forwarded, grown, empty].map(({ ns }) => median(ns).toFixed(1));
+    report({
+      bench: `xdp, ${name}, over the floor`,
+      value: median(forwarded.ratios),
+      unit: 'x',
+      target,
+      note: `ratio ${spread(forwarded.ratios, 2)}; ns: ${whole}, floor ${least}, wrapper alone ${wrapper}`,
+    });
+  }
+
+  const flows = (count: number): Contender => ({ subject, traffic: { flows: count, frames: [tcp4(VIP4)] } });
+  const [one, many] = compare(plain, 'forwarded', [flows(1), flows(FLOWS_MANY)]);
+  report({
+    bench: 'xdp, IPv4 TCP, 1M flows over 1 flow',
+    value: median(many.ratios),
+    unit: 'x',
+    target: 1.1,
+    note: `ratio ${spread(many.ratios, 2)}; ns: ${median(many.ns).toFixed(1)}, 1 flow ${median(one.ns).toFixed(1)}`,
+  });
+
+  const traffic = { flows: FLOWS, frames: [tcp4('192.0.2.1')] };
+  const [passed, untouched] = compare(plain, 'pass_not_vip', [
+    { subject: pass, traffic },
+    { subject, traffic },
+  ]);
+  const added = untouched.ns.map((ns, turn) => ns - passed.ns[turn]);
+  report({
+    bench: 'xdp, a packet for the host, over an XDP_PASS program',
+    value: median(added),
+    unit: 'ns',
+    target: 15,
+    note: `added ${spread(added, 1)}; ns: ${median(untouched.ns).toFixed(1)}, XDP_PASS ${median(passed.ns).toFixed(1)}`,
+  });
+  forwarder.close();
+  harness.close();
+}

@@ -1,0 +1,145 @@
+/**
+ * Measures XDP programs against each other by test runs, honestly: the frame is put back between two runs by a wrapper
+ * (native/dev/bench.bpf.c), the programs take turns within one run of the harness, and what counts is the ratio within a
+ * turn, which noise of the machine moves less than either time.
+ *
+ * A figure is whole over whole: (wrapper + subject) / (wrapper + floor). The wrapper's share is told beside it, so
+ * that a reader can take it off both.
+ */
+import { DevObject, devLibrary, devObjectPath } from '../../scripts/native/object.js';
+import { median } from '../report.js';
+
+/** Layout of struct anyhop_bench_plan, native/dev/bench.h. */
+const PLAN = {
+  next: 0,
+  flowMask: 4,
+  length: 8,
+  ttlProtocol: 12,
+  etherType: 14,
+  macs: 16,
+  source: 28,
+  targets: 32,
+  bytes: 32 + 32 * 24,
+} as const;
+const TARGET = { address: 0, checksum: 16, port: 18, bytes: 24, count: 32 } as const;
+
+const ETHERNET = 14;
+const IPV4_HEADER = 20;
+const IPV6_HEADER = 40;
+const ETHERTYPE_IPV6 = 0x86dd;
+
+/** The clients' first address, which the wrapper counts on from (up to 255 in the last octet: it counts down). */
+export const FIRST_CLIENT4 = '20.0.100.255';
+export const FIRST_CLIENT6 = '2001:db8:c11e::2000:0';
+
+export interface Traffic {
+  /** A power of two up to 2^20. */
+  readonly flows: number;
+  /** One for each VIP, from FIRST_CLIENT4 or FIRST_CLIENT6, all of one family and length. Flows spread over them. */
+  readonly frames: readonly Uint8Array[];
+}
+
+/** A program under the wrapper. */
+export interface Subject {
+  readonly object: DevObject;
+  readonly program: string;
+}
+
+export interface Contender {
+  readonly subject: Subject;
+  readonly traffic: Traffic;
+}
+
+/** One contender's times and ratios to the first one's, a turn each; ns a packet. */
+export interface Series {
+  readonly ns: readonly number[];
+  readonly ratios: readonly number[];
+  /** XDP action of the last packet. */
+  readonly action: number;
+}
+
+export interface Turns {
+  readonly turns: number;
+  /** Packets that a contender gets in one. */
+  readonly packets: number;
+}
+
+export class Harness {
+  readonly #wrapper = new DevObject(devObjectPath('bench'));
+  readonly #plan = new DataView(this.#wrapper.memory('.bss', PLAN.bytes));
+
+  readonly floor: Subject = { object: this.#wrapper, program: 'bench_grow' };
+  readonly pass: Subject = { object: this.#wrapper, program: 'bench_pass' };
+
+  /** @param cpu that this process stays on from now on */
+  constructor(cpu: number) {
+    devLibrary.call('ERR_BPF', 'anyhop_dev_pin', cpu);
+  }
+
+  /**
+   * Lets contenders take turns, in an order that turns around; each goes on with the flows where it stopped. The first is
+   * what the others are divided by.
+   */
+  compare(contenders: readonly Contender[], { turns, packets }: Turns): Series[] {
+    const series = contenders.map(() => ({ ns: [] as number[], ratios: [] as number[], action: -1 }));
+    const order = contenders.map((_, index) => index);
+    // The first turn fills caches and is not counted.
+    for (let turn = -1; turn < turns; turn++) {
+      for (const index of order) {
+        const { ns, action } = this.#run(contenders[index], (turn + 1) * packets, packets);
+        series[index].action = action;
+        if (turn >= 0) series[index].ns.push(ns);
+      }
+      if (turn >= 0) for (const one of series) one.ratios.push(one.ns[turn] / series[0].ns[turn]);
+      order.reverse();
+    }
+    return series;
+  }
+
+  close(): void {
+    this.#wrapper.close();
+  }
+
+  #run({ subject, traffic }: Contender, first: number, packets: number): { ns: number; action: number } {
+    this.#setPlan(traffic);
+    this.#plan.setUint32(PLAN.next, first, true);
+    this.#wrapper.tailCall('subject', subject.object, subject.program);
+    const [frame] = traffic.frames;
+    return this.#wrapper.testRun(isIpv6(frame) ? 'bench_ipv6' : 'bench_ipv4', Buffer.from(frame), packets);
+  }
+
+  #setPlan({ flows, frames }: Traffic): void {
+    const plan = this.#plan;
+    const bytes = new Uint8Array(plan.buffer);
+    const [first] = frames;
+    const six = isIpv6(first);
+    const header = six ? IPV6_HEADER : IPV4_HEADER;
+    plan.setUint32(PLAN.flowMask, flows - 1, true);
+    plan.setUint32(PLAN.length, first.length, true);
+    // The rest are bytes as they stand in the packet.
+    bytes.set(first.subarray(0, 12), PLAN.macs);
+    bytes.set(first.subarray(12, ETHERNET), PLAN.etherType);
+    const lifetime = ETHERNET + (six ? 6 : 8);
+    bytes.set(first.subarray(lifetime, lifetime + 2), PLAN.ttlProtocol);
+    const source = ETHERNET + (six ? 20 : 12);
+    bytes.set(first.subarray(source, source + 4), PLAN.source);
+    for (let target = 0; target < TARGET.count; target++) {
+      const frame = frames[target % frames.length];
+      const at = PLAN.targets + target * TARGET.bytes;
+      bytes.set(frame.subarray(ETHERNET + (six ? 24 : 16), ETHERNET + header), at + TARGET.address);
+      bytes.set(frame.subarray(ETHERNET + 10, ETHERNET + 12), at + TARGET.checksum);
+      bytes.set(frame.subarray(ETHERNET + header + 2, ETHERNET + header + 4), at + TARGET.port);
+    }
+  }
+}
+
+function isIpv6(frame: Uint8Array): boolean {
+  return new DataView(frame.buffer, frame.byteOffset).getUint16(12) === ETHERTYPE_IPV6;
+}
+
+/** "median, p10 to p90". */
+export function spread(samples: readonly number[], digits: number): string {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const at = (share: number): string => sorted[Math.round((sorted.length - 1) * share)].toFixed(digits);
+  return `${median(samples).toFixed(digits)} (${at(0.1)} to ${at(0.9)})`;
+}

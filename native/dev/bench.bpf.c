@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Dual MIT/GPL
+/*
+ * Measures an XDP program that changes its packet, by BPF_PROG_TEST_RUN.
+ *
+ * A test run repeats a program on one frame and does not undo what the program did. So a wrapper runs first: it takes off
+ * what was added in front, writes again what was overwritten, makes it a packet of the next flow, and tail-calls the
+ * program that is measured, the subject. The wrapper is part of every figure, so it is as short as can be: it writes only
+ * what a forwarder destroys (Ethernet, TTL, checksum) and what tells the flows apart (addresses, ports).
+ *
+ *   subject     any program, in `subject[0]`
+ *   floor       bench_grow: moves the packet's start 24 bytes ahead and sends it back: what no forwarder can do without
+ *   do nothing  bench_pass: XDP_PASS, which also is what the host's packets are measured against
+ *
+ * Flows come in the order of a multiplicative permutation: all of them, none twice before the round is over, and far
+ * apart from each other. A client has 4096 ports from 1024 on. The two halves of an IPv4 client's address move against
+ * each other, so that the header's checksum is right, and is the same, for all clients of one VIP.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bench.h"
+
+#define ETHERNET 14
+#define IPV4 20
+#define IPV6 40
+#define GROWN 24 /* IPv4 and GRE */
+#define CLIENT_PORTS_BITS 12
+#define PORT_FIRST 1024
+#define ODD 0x9e3779b1u /* of which every residue mod 2^n is odd: a permutation of the flows */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} subject SEC(".maps");
+
+struct anyhop_bench_plan plan;
+
+/* The packet as it came in, at least `size` bytes of it. */
+static __always_inline __u8 *restore(struct xdp_md *ctx, __u32 size)
+{
+	__u32 added = (__u32)(ctx->data_end - ctx->data) - plan.length;
+	__u8 *packet;
+
+	if (added && bpf_xdp_adjust_head(ctx, (int)added))
+		return NULL;
+	packet = (void *)(long)ctx->data;
+	if (packet + size > (__u8 *)(long)ctx->data_end)
+		return NULL;
+	*(__u64 *)packet = plan.macs;
+	*(__u32 *)(packet + 8) = plan.mac_tail;
+	*(__u16 *)(packet + 12) = plan.ethertype;
+	return packet;
+}
+
+struct flow {
+	__u32 client;
+	__u16 port; /* network order */
+	const struct anyhop_bench_target *target;
+};
+
+static __always_inline struct flow next_flow(void)
+{
+	__u32 number = plan.next++ * ODD & plan.flow_mask;
+
+	return (struct flow) {
+		.client = number >> CLIENT_PORTS_BITS,
+		.port = __builtin_bswap16(PORT_FIRST + (number & ((1 << CLIENT_PORTS_BITS) - 1))),
+		.target = &plan.targets[(number * ODD) >> 27],
+	};
+}
+_Static_assert(ANYHOP_BENCH_TARGETS == 1u << (32 - 27), "the top bits of a product choose");
+
+SEC("xdp")
+int bench_ipv4(struct xdp_md *ctx)
+{
+	__u8 *packet = restore(ctx, ETHERNET + IPV4 + 4);
+	struct flow flow;
+	__u8 *ip;
+
+	if (!packet)
+		return XDP_ABORTED;
+	flow = next_flow();
+	ip = packet + ETHERNET;
+	*(__u16 *)(ip + 8) = plan.ttl_protocol;
+	*(__u16 *)(ip + 10) = flow.target->checksum;
+	/* Network order: the last octet of each half is its high byte here. */
+	*(__u32 *)(ip + 12) = plan.source + (flow.client << 8) - (flow.client << 24);
+	*(__u32 *)(ip + 16) = *(const __u32 *)flow.target->address;
+	*(__u16 *)(ip + 20) = flow.port;
+	*(__u16 *)(ip + 22) = flow.target->port;
+	bpf_tail_call(ctx, &subject, 0);
+	return XDP_ABORTED;
+}
+
+SEC("xdp")
+int bench_ipv6(struct xdp_md *ctx)
+{
+	__u8 *packet = restore(ctx, ETHERNET + IPV6 + 4);
+	struct flow flow;
+	__u8 *ip;
+
+	if (!packet)
+		return XDP_ABORTED;
+	flow = next_flow();
+	ip = packet + ETHERNET;
+	*(__u16 *)(ip + 6) = plan.ttl_protocol;
+	*(__u32 *)(ip + 20) = plan.source + (flow.client << 8);
+	*(__u64 *)(ip + 24) = *(const __u64 *)flow.target->address;
+	*(__u64 *)(ip + 32) = *(const __u64 *)(flow.target->address + 8);
+	*(__u16 *)(ip + 40) = flow.port;
+	*(__u16 *)(ip + 42) = flow.target->port;
+	bpf_tail_call(ctx, &subject, 0);
+	return XDP_ABORTED;
+}
+
+SEC("xdp")
+int bench_grow(struct xdp_md *ctx)
+{
+	return bpf_xdp_adjust_head(ctx, -GROWN) ? XDP_ABORTED : XDP_TX;
+}
+
+SEC("xdp")
+int bench_pass(struct xdp_md *ctx __attribute__((unused)))
+{
+	return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

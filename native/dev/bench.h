@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * What bench.bpf.c's wrapper writes into each packet. bench/xdp/plan.ts fills it in, through the program's memory:
+ * `struct anyhop_bench_plan plan` is the whole of .bss.
+ */
+#ifndef ANYHOP_BENCH_H
+#define ANYHOP_BENCH_H
+
+#include <linux/types.h>
+
+#define ANYHOP_BENCH_TARGETS 32u /* a power of two; with fewer services some stand here more than once */
+
+/* What packets of a flow are for. All in network order. */
+struct anyhop_bench_target {
+	__u8 address[16]; /* IPv4: the first four bytes */
+	__u16 checksum; /* of the IPv4 header, which is the same for every flow of the target */
+	__u16 port;
+	__u32 reserved;
+};
+
+struct anyhop_bench_plan {
+	__u32 next;      /* number of the next packet */
+	__u32 flow_mask; /* flows less 1; flows are a power of two up to 2^20 */
+	__u32 length;    /* of the frame as it came in */
+	__u16 ttl_protocol; /* IPv4: as in the packet; IPv6: next header, hop limit */
+	__u16 ethertype;
+	__u64 macs;      /* destination, and the first two bytes of the source */
+	__u32 mac_tail;  /* the rest of the source */
+	__u32 source;    /* the last four bytes of the first client's address */
+	struct anyhop_bench_target targets[ANYHOP_BENCH_TARGETS];
+};
+
+_Static_assert(sizeof(struct anyhop_bench_target) == 24, "read by bench/xdp/plan.ts");
+_Static_assert(sizeof(struct anyhop_bench_plan) == 32 + 24 * ANYHOP_BENCH_TARGETS, "read by bench/xdp/plan.ts");
+
+#endif
