@@ -25,6 +25,8 @@ export interface AssembleOptions {
   readonly mac?: Uint8Array | undefined;
   /** Counter numbers given out before: whoever assembles more than once keeps these. */
   readonly numbers?: CounterNumbers;
+  /** What was assembled before: its layers are used again where members, weights and slots are the same. */
+  readonly previous?: Assembly;
 }
 
 export interface CounterNumbers {
@@ -50,7 +52,15 @@ export interface Assembly {
 export function assemble(config: Config, node: NodeConfig, options: AssembleOptions): Assembly {
   const pools = config.pools.map((pool): AssembledPool => {
     const { state, prior } = poolStatesFromConfig(pool, (backend) => options.way(backend) !== undefined);
-    const tables = resolvePool({ slots: pool.tableSize, state, prior, panicThreshold: pool.panicThreshold });
+    const before = options.previous?.pools.find(({ config: { name } }) => name === pool.name)?.tables;
+    const tables = resolvePool({
+      slots: pool.tableSize,
+      state,
+      prior,
+      panicThreshold: pool.panicThreshold,
+      stack: before?.stack,
+      priorStack: before?.priorStack,
+    });
     const members = membersByName(pool);
     return { config: pool, tables, backends: tables.names.map((name) => members.get(name)!) };
   });

@@ -1,0 +1,122 @@
+/**
+ * What is in force, and the one place that changes it: a change of what the tables come from (next hops) makes a new
+ * image, which is published whole. Changes that come while one is being published are taken together into the next.
+ * One that cannot be published leaves the last in force, and is tried again with the next change.
+ */
+import type { LoadedConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import type { Engine } from '../engine/contract.js';
+import type { Image } from '../forward/image.js';
+import type { EligibilityMode } from '../maglev/eligible.js';
+import { imageCounterNames, imageDigest } from '../pool/inspect.js';
+import { Numbers } from '../pool/numbers.js';
+import { type Assembly, type AssembleOptions, assemble } from './assemble.js';
+
+/** What a pool's mode means to whoever reads the log; `normal` needs no words. */
+const MODES: Record<EligibilityMode, string> = {
+  normal: '',
+  panic: 'too few backends are up: health marks are ignored',
+  draining: 'no active backend is up: the draining ones serve',
+  all_down: 'no backend is up: all active ones are tried',
+  none: 'no backend can serve: its packets are dropped',
+};
+
+export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'mac'>;
+
+export class Forwarding {
+  readonly #config: LoadedConfig<'run'>;
+  readonly #options: ForwardingOptions;
+  readonly #log: Logger;
+  #assembly: Assembly;
+  #engine: Engine | undefined;
+  #publishing: Promise<void> | undefined;
+  #changed = false;
+
+  /**
+   * Builds the first image.
+   * @param predecessor image in force, which the first one follows: its generation, and its counters' numbers
+   */
+  constructor(
+    config: LoadedConfig<'run'>,
+    options: ForwardingOptions,
+    predecessor: Image | undefined,
+    log: Logger,
+  ) {
+    this.#config = config;
+    this.#options = options;
+    this.#log = log;
+    const names = predecessor && imageCounterNames(predecessor);
+    this.#assembly = assemble(config, config.node, {
+      ...options,
+      generation: (predecessor?.generation ?? 0) + 1,
+      numbers: { services: new Numbers(names?.services), backends: new Numbers(names?.backends) },
+    });
+    this.#describe(this.#assembly);
+  }
+
+  /** What is in force, or will be once the engine has started. */
+  get assembly(): Assembly {
+    return this.#assembly;
+  }
+
+  /** From now on changes are published there. */
+  drive(engine: Engine): void {
+    this.#engine = engine;
+  }
+
+  /** Something has changed that the tables come from. Resolves when what was true at the call is in force, or failed to be. */
+  refresh(): Promise<void> {
+    this.#changed = true;
+    this.#publishing ??= this.#publishAll().finally(() => {
+      this.#publishing = undefined;
+    });
+    return this.#publishing;
+  }
+
+  async #publishAll(): Promise<void> {
+    while (this.#changed && this.#engine !== undefined) {
+      this.#changed = false;
+      const before = this.#assembly;
+      const startMs = performance.now();
+      try {
+        const next = assemble(this.#config, this.#config.node, {
+          ...this.#options,
+          generation: before.image.generation + 1,
+          numbers: before.numbers,
+          previous: before,
+        });
+        if (imageDigest(next.image) === imageDigest(before.image)) continue;
+        await this.#engine.publish(next.image);
+        this.#assembly = next;
+        const ms = Number((performance.now() - startMs).toFixed(1));
+        const { generation } = next.image;
+        this.#log.info({ event: 'published', generation, ms }, `generation ${generation} is in force`);
+        this.#describe(next, before);
+      } catch (error) {
+        this.#log.error(
+          { event: 'publish_failed', generation: before.image.generation, error },
+          `a new image could not be published; generation ${before.image.generation} stays in force`,
+        );
+      }
+    }
+  }
+
+  /** Pools whose tables are others than before, or all. */
+  #describe(assembly: Assembly, before?: Assembly): void {
+    for (const [index, { config: pool, tables }] of assembly.pools.entries()) {
+      if (before?.pools[index].tables.ownersDigest === tables.ownersDigest) continue;
+      const fields = {
+        event: 'pool',
+        pool: pool.name,
+        backends: pool.backends.length,
+        layers: tables.layers,
+        mode: tables.mode,
+        owners: tables.ownersDigest,
+        alternates: tables.alternatesDigest,
+      };
+      const text = `pool ${pool.name}: ${pool.backends.length} backends`;
+      if (tables.mode === 'normal') this.#log.info(fields, text);
+      else this.#log.warn(fields, `${text}; ${MODES[tables.mode]}`);
+    }
+  }
+}
