@@ -9,6 +9,7 @@
  * backend whose agent was killed stays reachable, and the next agent takes the program's place without a gap.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,32 @@ int anyhop_bpf_resize(int object, const char *map, __u32 entries)
 	return error ? anyhop_error_is(error, "map %s with %u entries", map, entries) : 0;
 }
 
+/* Bytes of an element of a map; before anyhop_bpf_load. */
+int anyhop_bpf_element(int object, const char *map, __u32 bytes)
+{
+	struct bpf_map *found = map_of(object, map);
+	int error;
+
+	anyhop_error_start();
+	if (!found)
+		return anyhop_error_is(-ENOENT, "map %s", map);
+	error = bpf_map__set_value_size(found, bytes);
+	return error ? anyhop_error_is(error, "map %s with elements of %u bytes", map, bytes) : 0;
+}
+
+/* What a section of read-only data holds, ".rodata.sizes" say: constants to the verifier. Before anyhop_bpf_load. */
+int anyhop_bpf_constants(int object, const char *section, const __u8 *data, __u32 bytes)
+{
+	struct bpf_map *found = map_of(object, section);
+	int error;
+
+	anyhop_error_start();
+	if (!found)
+		return anyhop_error_is(-ENOENT, "section %s", section);
+	error = bpf_map__set_initial_value(found, data, bytes);
+	return error ? anyhop_error_is(error, "section %s with %u bytes", section, bytes) : 0;
+}
+
 /* Makes the maps and has the kernel check the programs. */
 int anyhop_bpf_load(int object)
 {
@@ -85,6 +112,28 @@ int anyhop_bpf_load(int object)
 		return anyhop_error_is(-EBADF, "BPF object %d", object);
 	error = bpf_object__load(found);
 	return error ? anyhop_error_is(error, "the kernel refused the BPF object") : 0;
+}
+
+static int descriptor(int fd, const char *kind, const char *name)
+{
+	int copy = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	anyhop_error_start();
+	return copy < 0 ? anyhop_error_is(fd < 0 ? fd : -errno, "%s %s", kind, name) : copy;
+}
+
+/* A descriptor of a map, the caller's own: it outlives the object. */
+int anyhop_bpf_map(int object, const char *map)
+{
+	struct bpf_map *found = map_of(object, map);
+
+	return descriptor(found ? bpf_map__fd(found) : -ENOENT, "map", map);
+}
+
+/* The same of a program. */
+int anyhop_bpf_program(int object, const char *program)
+{
+	return descriptor(program_fd(object, program), "program", program);
 }
 
 /* Gives everything back; an attached program stays attached. */

@@ -8,7 +8,11 @@
 int anyhop_error(char *out, int size);
 int anyhop_bpf_open(const char *path);
 int anyhop_bpf_resize(int object, const char *map, __u32 entries);
+int anyhop_bpf_element(int object, const char *map, __u32 bytes);
+int anyhop_bpf_constants(int object, const char *section, const __u8 *data, __u32 bytes);
 int anyhop_bpf_load(int object);
+int anyhop_bpf_map(int object, const char *map);
+int anyhop_bpf_program(int object, const char *program);
 int anyhop_bpf_close(int object);
 int anyhop_bpf_fill(int object, const char *map, const __u8 *keys, __u32 key_size, const __u8 *values,
 		    __u32 value_size, __u32 count);
@@ -17,5 +21,23 @@ int anyhop_bpf_test_run(int object, const char *program, const __u8 *frame, __u3
 int anyhop_xdp_attached(int interface, char *out, int size);
 int anyhop_xdp_attach(int object, const char *program, int interface, int mode, int replaced);
 int anyhop_xdp_detach(int object, const char *program, int interface, int mode);
+
+int anyhop_cpus(void);
+int anyhop_map_create(const char *name, __u32 bytes);
+int anyhop_map_shape(int fd, __u8 *out);
+void *anyhop_map_memory(int fd, __u32 bytes);
+int anyhop_map_unmap(__u8 *memory, __u32 bytes);
+int anyhop_program_id(int fd);
+int anyhop_pin(int fd, const char *path);
+int anyhop_pinned(const char *path);
+int anyhop_close(int fd);
+
+int anyhop_link_create(int program, int interface, int mode);
+int anyhop_link_update(int link, int program, int former);
+int anyhop_link_info(int link, __u8 *out);
+int anyhop_link_detach(int link);
+
+int anyhop_barrier_ask(void);
+int anyhop_barrier_passed(void);
 
 #endif

@@ -12,10 +12,12 @@ export const AGENT_PROGRAM = 'anyhop_agent';
  */
 export function loadAgentProgram(tables: AgentTables): BpfObject {
   const program = new BpfObject('agent', {
-    sources: Math.max(1, tables.sources.length),
-    locals: Math.max(1, tables.locals.length),
-    vips: Math.max(1, tables.vips.length),
-    ports: tables.ports.length + 1,
+    entries: {
+      sources: Math.max(1, tables.sources.length),
+      locals: Math.max(1, tables.locals.length),
+      vips: Math.max(1, tables.vips.length),
+      ports: tables.ports.length + 1,
+    },
   });
   try {
     for (const map of ['sources', 'locals', 'vips', 'ports'] as const) program.fill(map, tables[map]);

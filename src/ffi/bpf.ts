@@ -2,10 +2,11 @@
  * BPF objects: programs and maps in the kernel, through the native library (native/lib/bpf.c). Thin on purpose; what
  * keys and values mean is the business of whoever owns the program.
  */
-import { anyhopLibrary, bpfObjectPath } from './library.js';
+import { Descriptor } from './descriptor.js';
+import { anyhopLibrary, bpfObjectPath, type NativeArgument } from './library.js';
 
 export type XdpMode = 'native' | 'generic';
-const MODE_NUMBER: Record<XdpMode, number> = { native: 1, generic: 2 };
+export const MODE_NUMBER: Record<XdpMode, number> = { native: 1, generic: 2 };
 
 /** XDP actions as the kernel numbers them (linux/bpf.h). */
 const XDP_ACTIONS = ['aborted', 'drop', 'pass', 'tx', 'redirect'] as const;
@@ -27,29 +28,53 @@ export interface AttachedXdp {
   readonly name: string | undefined;
 }
 
+/** What a program is loaded with, by the names of maps and sections. */
+export interface ObjectShape {
+  /** How many entries a map can hold, 1 at least. */
+  readonly entries?: Readonly<Record<string, number>>;
+  readonly elementBytes?: Readonly<Record<string, number>>;
+  /** Contents of sections of read-only data. */
+  readonly constants?: Readonly<Record<string, Buffer>>;
+}
+
 /** An object file in the kernel. `close` gives it back; a program that is attached then stays attached. */
 export class BpfObject {
   readonly #object: number;
 
   /**
-   * Loads dist/native/NAME.bpf.o. `entries` sets how many entries its maps can hold, by the map's name, 1 at least.
+   * Loads dist/native/NAME.bpf.o.
    * ERR_NATIVE when the file is missing, ERR_BPF with the verifier's words when the kernel refuses it.
    */
-  constructor(name: string, entries: Readonly<Record<string, number>> = {}) {
+  constructor(name: string, { entries = {}, elementBytes = {}, constants = {} }: ObjectShape = {}) {
     this.#object = anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_open', bpfObjectPath(name));
     try {
-      for (const [map, count] of Object.entries(entries)) {
-        anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_resize', this.#object, map, count);
-      }
-      anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_load', this.#object);
+      for (const [map, count] of Object.entries(entries)) this.#call('anyhop_bpf_resize', map, count);
+      for (const [map, bytes] of Object.entries(elementBytes)) this.#call('anyhop_bpf_element', map, bytes);
+      for (const [section, data] of Object.entries(constants))
+        this.#call('anyhop_bpf_constants', section, data, data.length);
+      this.#call('anyhop_bpf_load');
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
+  #call(name: string, ...values: NativeArgument[]): number {
+    return anyhopLibrary.call('ERR_BPF', name, this.#object, ...values);
+  }
+
   close(): void {
     anyhopLibrary.attempt('anyhop_bpf_close', this.#object);
+  }
+
+  /** A descriptor of a map, which outlives the object. */
+  map(name: string): Descriptor {
+    return new Descriptor(this.#call('anyhop_bpf_map', name));
+  }
+
+  /** A descriptor of a program, which outlives the object. */
+  program(name: string): Descriptor {
+    return new Descriptor(this.#call('anyhop_bpf_program', name));
   }
 
   /** Writes entries into a map; every key has the same length, and so has every value: the map's own. */

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An XDP program on an interface by a BPF link (Linux 5.9): as long as the link is there, nobody else can take the place,
+ * and what runs behind it is exchanged in one step, without a moment in which the interface has no program or a network
+ * card resets. A link lives as long as a descriptor or a pin of it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_link.h>
+
+#include "bpf.h"
+#include "error.h"
+
+static __u32 mode_flags(int mode)
+{
+	return mode == 1 ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
+}
+
+/* The system call for links does not tell the driver's own words ("Peer MTU is too large to set XDP"); netlink does. So the
+ * same is asked for again that way, and should it work this time, taken back. */
+static void ask_for_words(int program, int interface, int mode)
+{
+	__u32 flags = mode_flags(mode);
+
+	if (!bpf_xdp_attach(interface, program, flags | XDP_FLAGS_UPDATE_IF_NOEXIST, NULL))
+		bpf_xdp_detach(interface, flags, NULL);
+}
+
+/* Attaches a program to an interface that has none; mode 1 is native (in the driver), 2 generic (before the stack). The
+ * link's descriptor. */
+int anyhop_link_create(int program, int interface, int mode)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options, .flags = mode_flags(mode));
+	int link = bpf_link_create(program, interface, BPF_XDP, &options);
+	int error = -errno;
+
+	anyhop_error_start();
+	if (link >= 0)
+		return link;
+	if (error != -EBUSY && error != -EEXIST)
+		ask_for_words(program, interface, mode);
+	return anyhop_error_is(error, "%s XDP", mode == 1 ? "native" : "generic");
+}
+
+/* Puts a program in the place of `former`, in one step: each packet meets the one or the other. */
+int anyhop_link_update(int link, int program, int former)
+{
+	LIBBPF_OPTS(bpf_link_update_opts, options, .flags = BPF_F_REPLACE, .old_prog_fd = (__u32)former);
+
+	anyhop_error_start();
+	return bpf_link_update(link, program, &options) ? anyhop_error_is(-errno, "exchanging the XDP program") : 0;
+}
+
+/* The program's id and the interface's index, as two __u32 at out; the index is 0 when the interface is gone or the link has
+ * been detached. */
+int anyhop_link_info(int link, __u8 *out)
+{
+	struct bpf_link_info info = {};
+	__u32 size = sizeof(info);
+
+	anyhop_error_start();
+	if (bpf_obj_get_info_by_fd(link, &info, &size))
+		return anyhop_error_is(-errno, "link information");
+	if (info.type != BPF_LINK_TYPE_XDP)
+		return anyhop_error_is(-EINVAL, "a link that is not XDP's");
+	memcpy(out, &info.prog_id, 4);
+	memcpy(out + 4, &info.xdp.ifindex, 4);
+	return 0;
+}
+
+/* Takes the program off the interface, whoever else holds the link. */
+int anyhop_link_detach(int link)
+{
+	anyhop_error_start();
+	return bpf_link_detach(link) ? anyhop_error_is(-errno, "detaching the XDP program") : 0;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Maps, programs and links as file descriptors: what lives longer than the object file that it was loaded from, and, once
+ * it is pinned in a BPF file system, longer than the process.
+ *
+ * Descriptors are the caller's to close. Nothing here asks the kernel for a map or a program by its id: that takes
+ * CAP_SYS_ADMIN, and the program runs without.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf.h"
+#include "error.h"
+
+/* Elements of a map that has one for each CPU: those that the kernel could bring up, not those that are there. */
+int anyhop_cpus(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+
+	anyhop_error_start();
+	return cpus < 0 ? anyhop_error_is(cpus, "the number of CPUs") : cpus;
+}
+
+/* A new mmapable array of one element of `bytes`: its descriptor. */
+int anyhop_map_create(const char *name, __u32 bytes)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(__u32), bytes, 1, &options);
+
+	anyhop_error_start();
+	return fd < 0 ? anyhop_error_is(-errno, "map %s of %u bytes", name, bytes) : fd;
+}
+
+/* Bytes of an element, then elements, as two __u32 at out. */
+int anyhop_map_shape(int fd, __u8 *out)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+
+	anyhop_error_start();
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return anyhop_error_is(-errno, "map information");
+	memcpy(out, &info.value_size, 4);
+	memcpy(out + 4, &info.max_entries, 4);
+	return 0;
+}
+
+/* The first `bytes` of an mmapable array, as memory; NULL when it cannot be mapped. It stays until anyhop_map_unmap, also
+ * without the descriptor. */
+void *anyhop_map_memory(int fd, __u32 bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	anyhop_error_start();
+	if (memory != MAP_FAILED)
+		return memory;
+	anyhop_error_is(-errno, "mapping %u bytes of a BPF map", bytes);
+	return NULL;
+}
+
+/* Gives the memory back; nothing may look at it any more. */
+int anyhop_map_unmap(__u8 *memory, __u32 bytes)
+{
+	anyhop_error_start();
+	return munmap(memory, bytes) ? anyhop_error_is(-errno, "unmapping a BPF map") : 0;
+}
+
+/* The kernel's number of a loaded program. */
+int anyhop_program_id(int fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info);
+
+	anyhop_error_start();
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return anyhop_error_is(-errno, "program information");
+	return (int)info.id;
+}
+
+/* Gives a map, program or link a name in a BPF file system, which keeps it alive. */
+int anyhop_pin(int fd, const char *path)
+{
+	anyhop_error_start();
+	return bpf_obj_pin(fd, path) ? anyhop_error_is(-errno, "pinning %s", path) : 0;
+}
+
+/* What is pinned under this path: a descriptor. */
+int anyhop_pinned(const char *path)
+{
+	int fd = bpf_obj_get(path);
+
+	anyhop_error_start();
+	return fd < 0 ? anyhop_error_is(-errno, "%s", path) : fd;
+}
+
+int anyhop_close(int fd)
+{
+	anyhop_error_start();
+	return close(fd) ? anyhop_error_is(-errno, "closing a BPF descriptor") : 0;
+}

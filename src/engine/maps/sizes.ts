@@ -1,0 +1,65 @@
+/**
+ * How large the maps between an XDP program and user space are (native/include/anyhop/xdp.h). A program is loaded for its
+ * sizes and keeps them; there is room to grow, so that one more backend does not take another program.
+ */
+import { L } from '../../core/layout.gen.js';
+import type { ObjectShape } from '../../ffi/bpf.js';
+import { possibleCpus } from '../../ffi/map.js';
+import type { Image } from '../../forward/image.js';
+
+export interface ForwardSizes {
+  /** Of each of the three buffers; a multiple of 64. */
+  readonly imageBytes: number;
+  /** Counters that there is room for. */
+  readonly services: number;
+  readonly backends: number;
+}
+
+const LINE_BYTES = 64;
+/** A quarter more than is needed, and at least so much. */
+const ROOM = 1.25;
+const ROOM_BYTES_MIN = 64 * 1024;
+const ROOM_COUNTERS_MIN = 64;
+
+/** Sizes for an image and some of its successors. */
+export function sizesFor(image: Image): ForwardSizes {
+  const counters = (inUse: number): number => Math.ceil(Math.max(inUse * ROOM, inUse + ROOM_COUNTERS_MIN));
+  const size = image.bytes.length;
+  return {
+    imageBytes: lines(Math.max(size * ROOM, size + ROOM_BYTES_MIN)),
+    services: counters(image.serviceCounters),
+    backends: counters(image.backendCounters),
+  };
+}
+
+/** Whether maps of these sizes can hold an image and what is counted by it. */
+export function fits(image: Image, sizes: ForwardSizes): boolean {
+  return (
+    image.bytes.length <= sizes.imageBytes &&
+    image.serviceCounters <= sizes.services &&
+    image.backendCounters <= sizes.backends
+  );
+}
+
+/** What an object with these maps is loaded with, beside maps of its own. */
+export function forwardShape(sizes: ForwardSizes): Required<ObjectShape> {
+  const constants = Buffer.alloc(L.SIZEOF_SIZES);
+  constants.writeUInt32LE(sizes.imageBytes, L.SIZES_IMAGE_BYTES);
+  constants.writeUInt32LE(sizes.services, L.SIZES_SERVICE_COUNTERS);
+  constants.writeUInt32LE(sizes.backends, L.SIZES_BACKEND_COUNTERS);
+  return {
+    entries: { counters: possibleCpus() + 1 },
+    elementBytes: { images: sizes.imageBytes, counters: counterBytes(sizes) },
+    constants: { '.rodata.sizes': constants },
+  };
+}
+
+/** Bytes of one CPU's counters. */
+function counterBytes({ services, backends }: ForwardSizes): number {
+  return lines(L.SIZEOF_COUNTERS + (services + backends) * L.SIZEOF_TRAFFIC);
+}
+
+/** Rounded up to whole cache lines. */
+function lines(bytes: number): number {
+  return Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
+}
