@@ -15,9 +15,8 @@
 
 #include <linux/types.h>
 
+#include "bytes.h"
 #include "image.h"
-
-#define anyhop_inline static inline __attribute__((always_inline))
 
 enum {
 	ANYHOP_ETHERTYPE_IPV4 = 0x0800,
@@ -38,6 +37,13 @@ enum {
 	ANYHOP_IP_AH = 51,
 	ANYHOP_IP_ICMPV6 = 58,
 	ANYHOP_IP_DESTINATION_OPTIONS = 60,
+};
+
+/* IPv4 flags and fragment offset, one half-word (RFC 791 section 3.1). */
+enum {
+	ANYHOP_IPV4_DONT_FRAGMENT = 0x4000,
+	ANYHOP_IPV4_MORE_FRAGMENTS = 0x2000,
+	ANYHOP_IPV4_OFFSET = 0x1fff,
 };
 
 enum anyhop_fragment {
@@ -126,7 +132,9 @@ anyhop_inline int anyhop_parse_ipv4(struct anyhop_cursor *c, struct anyhop_ip *i
 	ip->family = 4;
 	ip->length = anyhop_load16(header + 2);
 	ip->header_length = size;
-	ip->fragment = bits & 0x1fff ? ANYHOP_LATER : bits & 0x2000 ? ANYHOP_FIRST : ANYHOP_WHOLE;
+	ip->fragment = bits & ANYHOP_IPV4_OFFSET	 ? ANYHOP_LATER :
+		       bits & ANYHOP_IPV4_MORE_FRAGMENTS ? ANYHOP_FIRST :
+							   ANYHOP_WHOLE;
 	ip->protocol = header[9];
 	ip->ecn = header[1] & 3;
 	c->at += size;
@@ -145,15 +153,10 @@ anyhop_inline __u32 anyhop_has(__u64 mask, __u32 type)
 	return (__u32)(mask >> type) & 1;
 }
 
-/* RFC 8200: the upper-layer protocol behind at most ANYHOP_EXTENSION_HEADERS_MAX extension headers. Behind the header
- * of a real fragment there is nothing to walk over: the other fragments do not have it.
- *
- * The loop branches only to leave: with a branch for each kind of header the verifier sees 5^8 ways through one
- * walk and gives up after its million instructions. */
-anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *ip)
+/* RFC 8200: the fixed header alone, and what follows it: a protocol or the first extension header. */
+anyhop_inline int anyhop_parse_ipv6_fixed(struct anyhop_cursor *c, struct anyhop_ip *ip)
 {
 	const __u8 *header = c->at;
-	__u32 type, fragment = 0;
 
 	if (!anyhop_fits(c, 40) || header[0] >> 4 != 6)
 		return ANYHOP_CUT_SHORT;
@@ -164,8 +167,25 @@ anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *i
 	ip->header_length = 40;
 	ip->fragment = ANYHOP_WHOLE;
 	ip->ecn = header[1] >> 4 & 3;
-	type = header[6];
 	c->at += 40;
+	return header[6];
+}
+
+/* Which rules a walk over extension headers follows. */
+enum anyhop_walk {
+	ANYHOP_WALK_RECEIVED, /* of a packet that was received */
+	ANYHOP_WALK_QUOTED,   /* of one that an ICMP error quotes: it went another way, and was judged by others */
+};
+
+/* The upper-layer protocol behind at most ANYHOP_EXTENSION_HEADERS_MAX extension headers, the first of them of `type`.
+ * Behind the header of a real fragment there is nothing to walk over: the other fragments do not have it.
+ *
+ * The loop branches only to leave: with a branch for each kind of header the verifier sees 5^8 ways through one
+ * walk and gives up after its million instructions. */
+anyhop_inline int anyhop_walk_extensions(struct anyhop_cursor *c, struct anyhop_ip *ip, __u32 type, enum anyhop_walk walk)
+{
+	__u32 fragment = 0;
+
 	for (__u32 walked = 0; walked <= ANYHOP_EXTENSION_HEADERS_MAX; walked++) {
 		__u32 is_extension, is_fragment, is_ah, size;
 
@@ -176,14 +196,14 @@ anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *i
 			ip->protocol = (__u8)type;
 			return (int)type;
 		}
-		if (fragment & 0xfff9)
+		if (walk == ANYHOP_WALK_RECEIVED && fragment & 0xfff9)
 			return ANYHOP_TOO_MANY;
 		if (!anyhop_fits(c, 8))
 			return ANYHOP_CUT_SHORT;
 		is_fragment = anyhop_has(1ull << ANYHOP_IP_FRAGMENT, type);
 		is_ah = anyhop_has(1ull << ANYHOP_IP_AH, type);
 		/* With segments left, this is not where the packet is going (RFC 8200 section 4.4, RFC 5095). */
-		if (c->at[3] & (0 - anyhop_has(1ull << ANYHOP_IP_ROUTING, type)))
+		if (walk == ANYHOP_WALK_RECEIVED && c->at[3] & (0 - anyhop_has(1ull << ANYHOP_IP_ROUTING, type)))
 			return ANYHOP_ELSEWHERE;
 		fragment |= anyhop_load16(c->at + 2) & (0 - is_fragment);
 		/* 8 for a fragment header, 4 x (length + 2) for AH, 8 x (length + 1) for the others. */
@@ -197,6 +217,14 @@ anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *i
 		ip->header_length += size;
 	}
 	return ANYHOP_TOO_MANY;
+}
+
+/* RFC 8200: the upper-layer protocol behind all extension headers of a packet that was received. */
+anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *ip)
+{
+	int type = anyhop_parse_ipv6_fixed(c, ip);
+
+	return type < 0 ? type : anyhop_walk_extensions(c, ip, (__u32)type, ANYHOP_WALK_RECEIVED);
 }
 
 /* The header that an EtherType announces, ANYHOP_ETHERTYPE_IPV4 or ANYHOP_ETHERTYPE_IPV6. */

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * The pipeline, in three phases:
+ *
+ *   1. decide   reads only: anyhop_decide ends in the verdict, and in what the other two need
+ *   2. move     gives the frame its new ends: pointer arithmetic here, calls into the kernel in native/bpf/forward.bpf.c
+ *   3. write    the outer header, or the answer
+ *
+ * It gives the same verdict and the same bytes as the reference, src/forward/pipeline.ts, for every frame; differential
+ * tests hold it to that. anyhop_process is the host's: for tests, the fuzzer, and benchmarks.
+ */
+#ifndef ANYHOP_PIPELINE_H
+#define ANYHOP_PIPELINE_H
+
+#include "answer.h"
+#include "encapsulate.h"
+#include "match.h"
+#include "way.h"
+
+/* The last of the verdicts that forward; they are the first in the list. */
+#define ANYHOP_FORWARDED_LAST ANYHOP_V_FORWARDED_ICMP_ERROR
+
+/* Phase 1, of the frame that starts at p->frame, where the cursor stands; TOO_BIG_ANSWERED is yet to be admitted. */
+anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way)
+{
+	int verdict = anyhop_match(p, m);
+
+	return verdict <= ANYHOP_FORWARDED_LAST ? anyhop_choose_way(p, m, verdict, way) : verdict;
+}
+
+#ifndef __bpf__
+
+/* What became of a frame. After a verdict that forwards or answers, `frame` is what is to be sent; after one that forwards, the
+ * rest tells how it was decided. */
+struct anyhop_outcome {
+	__u8 *frame;
+	__u32 length;
+	__u32 l2_length; /* for engines that send at layer 3 */
+	__u32 service_counter;
+	__u32 backend_counter;
+	__u32 bytes; /* of the IP packet as received: what counters count */
+	__u32 hash;
+	__u32 slot;
+	__u32 backend;   /* number of the backend in the image */
+	__s32 alternate; /* number of the backend that the GRE key names, or -1 */
+	__u32 interface_index; /* 0: the one that the packet came in on */
+};
+
+/* Makes an answer of a frame, in place. */
+anyhop_rare int anyhop_answer_frame(struct anyhop_packet *p, const struct anyhop_answer *a, struct anyhop_outcome *outcome)
+{
+	outcome->frame = p->frame + a->head;
+	outcome->length = a->length;
+	outcome->l2_length = a->l2_length;
+	return anyhop_write_answer(outcome->frame, outcome->frame + a->length, p->vip, a);
+}
+
+/*
+ * Decides on one frame and makes the one that is to be sent, in the same memory: it reads and writes nothing outside of
+ * frame - ANYHOP_HEADROOM to frame + length, whatever the frame or the image says.
+ *
+ * image, image_bytes  an image, on a 64-byte line, and its size
+ * tick                coarse time that the too-big limit counts in, in units of ANYHOP_LIMIT_TICK_MS
+ * limiter             ANYHOP_LIMIT_BUCKETS ticks: of each bucket's last answer
+ *
+ * Returns an enum anyhop_verdict.
+ */
+anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *frame, __u32 length, __u32 tick,
+				 __u32 *limiter, struct anyhop_outcome *outcome)
+{
+	struct anyhop_packet packet = {
+		.view = {.image = image, .limit = image_bytes - ANYHOP_READ_MAX},
+		.frame = frame,
+		.at = {.at = frame, .end = frame + length},
+	};
+	struct anyhop_match match;
+	struct anyhop_way way = {0};
+	struct anyhop_answer answer;
+	struct anyhop_inner inner;
+	int verdict;
+
+	if (image_bytes < sizeof(struct anyhop_header) + ANYHOP_READ_MAX)
+		return ANYHOP_V_PASS_NOT_VIP;
+	verdict = anyhop_decide(&packet, &match, &way);
+	if (anyhop_likely(verdict <= ANYHOP_FORWARDED_LAST)) {
+		inner = anyhop_age(&packet);
+		outcome->frame = packet.l3 - way.outer_length;
+		outcome->length = way.outer_length + packet.length;
+		outcome->l2_length = way.path->l2_length;
+		outcome->service_counter = match.service->counter;
+		outcome->backend_counter = way.path->counter;
+		outcome->bytes = packet.length;
+		outcome->hash = way.hash;
+		outcome->slot = way.slot;
+		outcome->backend = way.backend;
+		outcome->alternate = way.alternate;
+		outcome->interface_index = way.path->interface_index;
+		anyhop_write_outer(outcome->frame, packet.l3, &way, &inner);
+		return verdict;
+	}
+	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
+		verdict = anyhop_admit_too_big(&packet, &match, tick, limiter);
+		if (verdict != ANYHOP_V_TOO_BIG_ANSWERED)
+			return verdict;
+		if (anyhop_prepare_too_big(&packet, way.answer_mtu, &answer))
+			return ANYHOP_V_DROP_TOO_BIG;
+		anyhop_answer_frame(&packet, &answer, outcome);
+	} else if (verdict == ANYHOP_V_ECHO_ANSWERED) {
+		anyhop_prepare_echo(&packet, &answer);
+		anyhop_answer_frame(&packet, &answer, outcome);
+	}
+	return verdict;
+}
+
+#endif
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * An image as the packet side reads it: one bound for every offset, and the two searches, for a VIP and for a service.
+ *
+ * Nothing that an image says is trusted to lie inside it: the verifier wants it so, and a damaged image then costs
+ * packets, not memory. The names come last and fill at least 64 bytes, so one limit does for everything that packets
+ * need, none of which is longer: 64 bytes may be read at any offset that it lets through.
+ */
+#ifndef ANYHOP_SEARCH_H
+#define ANYHOP_SEARCH_H
+
+#include <linux/types.h>
+
+#include "bytes.h"
+#include "image.h"
+
+#define ANYHOP_READ_MAX 64u
+
+struct anyhop_view {
+	const __u8 *image;
+	__u32 limit; /* the last offset that may be read at: the image's bytes less ANYHOP_READ_MAX */
+};
+
+/* What lies at `offset`, up to ANYHOP_READ_MAX bytes, or NULL. */
+anyhop_inline const void *anyhop_at(const struct anyhop_view *view, __u32 offset)
+{
+	__asm__ volatile("" : "+r"(offset)); /* what is compared is what is added, or the verifier loses the bound */
+	return anyhop_likely(offset <= view->limit) ? view->image + offset : (const void *)0;
+}
+
+anyhop_inline const struct anyhop_header *anyhop_header(const struct anyhop_view *view)
+{
+	return (const struct anyhop_header *)view->image;
+}
+
+/* The VIP with this address (raw words; IPv4 in the last, the rest zero) of family 4 or 6, or NULL. */
+anyhop_inline const struct anyhop_vip *anyhop_find_vip(const struct anyhop_view *view, __u32 family, __u32 a0, __u32 a1,
+						       __u32 a2, __u32 a3)
+{
+	const struct anyhop_header *header = anyhop_header(view);
+	__u32 place = anyhop_vip_hash(a0, a1, a2, a3);
+
+	for (__u32 probe = 0; probe < ANYHOP_VIP_PROBES_MAX; probe++, place++) {
+		const struct anyhop_vip *vip =
+			anyhop_at(view, header->vip_offset + (place & header->vip_mask) * sizeof(struct anyhop_vip));
+
+		if (!vip || vip->family == 0)
+			return 0;
+		if (vip->address[3] == a3 && vip->family == family &&
+		    (family == 4 || (vip->address[2] == a2 && vip->address[1] == a1 && vip->address[0] == a0)))
+			return vip;
+	}
+	return 0;
+}
+
+/* The VIP with the IPv4 or IPv6 address at `address`, or NULL. */
+anyhop_inline const struct anyhop_vip *anyhop_find_vip_at(const struct anyhop_view *view, __u32 family,
+							  const __u8 *address)
+{
+	if (family == 4)
+		return anyhop_find_vip(view, 4, 0, 0, 0, anyhop_get32(address));
+	return anyhop_find_vip(view, 6, anyhop_get32(address), anyhop_get32(address + 4), anyhop_get32(address + 8),
+			       anyhop_get32(address + 12));
+}
+
+/* A service by its number, or NULL. */
+anyhop_inline const struct anyhop_service *anyhop_service_at(const struct anyhop_view *view, __u32 number)
+{
+	return anyhop_at(view, anyhop_header(view)->service_offset + number * sizeof(struct anyhop_service));
+}
+
+/* The service that has this port (host order), or NULL: one of the `count` from number `first` on, which are sorted by port
+ * and do not overlap. */
+anyhop_inline const struct anyhop_service *anyhop_find_service(const struct anyhop_view *view, __u32 first, __u32 count,
+							       __u32 port)
+{
+	const struct anyhop_service *service;
+
+	/* Halve the services until one is left: the last whose first port is not above `port`. */
+	for (__u32 halvings = 0, left = count; halvings < 16 && left > 1; halvings++) {
+		__u32 step = left >> 1, is_below;
+
+		service = anyhop_service_at(view, first + step);
+		if (!service)
+			return 0;
+		is_below = service->port_first <= port;
+		/* By a mask and not by a branch, which the verifier would follow both ways 16 times over. */
+		__asm__ volatile("" : "+r"(is_below));
+		first = (first + (step & (0 - is_below))) & 0xffff;
+		left -= step;
+	}
+	service = anyhop_service_at(view, first);
+	if (count == 0 || !service || port < service->port_first || port > service->port_last)
+		return 0;
+	return service;
+}
+
+#endif
