@@ -11,22 +11,14 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Image } from '#anyhop/forward/image.js';
+import { FIRST_CLIENT4, FIRST_CLIENT6 } from '../scripts/native/clients.js';
 import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../scripts/native/forwarder.js';
 import { type FixtureBackend, type FixtureOptions, imageOf, VIP4, VIP6 } from '../test/forward/fixture.js';
 import { isolationObstacle } from '../test/isolation.js';
 import { frame, ipv4, ipv6, NODE_MAC, payload, tcp } from '../test/packets/build.js';
 import { macBytes } from '../test/packets/layer.js';
 import { median, report, skip } from './report.js';
-import {
-  type Contender,
-  FIRST_CLIENT4,
-  FIRST_CLIENT6,
-  Harness,
-  type Series,
-  type Subject,
-  spread,
-  type Traffic,
-} from './xdp/harness.js';
+import { type Contender, Harness, type Series, type Subject, spread, type Traffic } from './xdp/harness.js';
 
 const { values: options } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, object: { type: 'string' } },

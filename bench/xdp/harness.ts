@@ -17,7 +17,7 @@ const PLAN = {
   ttlProtocol: 12,
   etherType: 14,
   macs: 16,
-  source: 28,
+  client: 28,
   targets: 32,
   bytes: 32 + 32 * 24,
 } as const;
@@ -28,14 +28,10 @@ const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
 const ETHERTYPE_IPV6 = 0x86dd;
 
-/** The clients' first address, which the wrapper counts on from (up to 255 in the last octet: it counts down). */
-export const FIRST_CLIENT4 = '20.0.100.255';
-export const FIRST_CLIENT6 = '2001:db8:c11e::2000:0';
-
 export interface Traffic {
   /** A power of two up to 2^20. */
   readonly flows: number;
-  /** One for each VIP, from FIRST_CLIENT4 or FIRST_CLIENT6, all of one family and length. Flows spread over them. */
+  /** One for each VIP, from the first client, all of one family and length. Flows spread over them. */
   readonly frames: readonly Uint8Array[];
 }
 
@@ -122,7 +118,7 @@ export class Harness {
     const lifetime = ETHERNET + (six ? 6 : 8);
     bytes.set(first.subarray(lifetime, lifetime + 2), PLAN.ttlProtocol);
     const source = ETHERNET + (six ? 20 : 12);
-    bytes.set(first.subarray(source, source + 4), PLAN.source);
+    bytes.set(first.subarray(source, source + 4), PLAN.client);
     for (let target = 0; target < TARGET.count; target++) {
       const frame = frames[target % frames.length];
       const at = PLAN.targets + target * TARGET.bytes;

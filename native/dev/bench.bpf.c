@@ -10,23 +10,17 @@
  *   subject     any program, in `subject[0]`
  *   floor       bench_grow: moves the packet's start 24 bytes ahead and sends it back: what no forwarder can do without
  *   do nothing  bench_pass: XDP_PASS, which also is what the host's packets are measured against
- *
- * Flows come in the order of a multiplicative permutation: all of them, none twice before the round is over, and far
- * apart from each other. A client has 4096 ports from 1024 on. The two halves of an IPv4 client's address move against
- * each other, so that the header's checksum is right, and is the same, for all clients of one VIP.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 #include "bench.h"
+#include "flows.h"
 
 #define ETHERNET 14
 #define IPV4 20
 #define IPV6 40
 #define GROWN 24 /* IPv4 and GRE */
-#define CLIENT_PORTS_BITS 12
-#define PORT_FIRST 1024
-#define ODD 0x9e3779b1u /* of which every residue mod 2^n is odd: a permutation of the flows */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -62,15 +56,15 @@ struct flow {
 
 static __always_inline struct flow next_flow(void)
 {
-	__u32 number = plan.next++ * ODD & plan.flow_mask;
+	__u32 number = anyhop_scatter(plan.next++) & plan.flow_mask;
 
 	return (struct flow) {
-		.client = number >> CLIENT_PORTS_BITS,
-		.port = __builtin_bswap16(PORT_FIRST + (number & ((1 << CLIENT_PORTS_BITS) - 1))),
-		.target = &plan.targets[(number * ODD) >> 27],
+		.client = anyhop_client(plan.client, number),
+		.port = __builtin_bswap16(anyhop_client_port(number)),
+		.target = &plan.targets[anyhop_scatter(number) >> 27],
 	};
 }
-_Static_assert(ANYHOP_BENCH_TARGETS == 1u << (32 - 27), "the top bits of a product choose");
+_Static_assert(ANYHOP_BENCH_TARGETS == 1u << (32 - 27), "the top bits choose");
 
 SEC("xdp")
 int bench_ipv4(struct xdp_md *ctx)
@@ -85,8 +79,7 @@ int bench_ipv4(struct xdp_md *ctx)
 	ip = packet + ETHERNET;
 	*(__u16 *)(ip + 8) = plan.ttl_protocol;
 	*(__u16 *)(ip + 10) = flow.target->checksum;
-	/* Network order: the last octet of each half is its high byte here. */
-	*(__u32 *)(ip + 12) = plan.source + (flow.client << 8) - (flow.client << 24);
+	*(__u32 *)(ip + 12) = flow.client;
 	*(__u32 *)(ip + 16) = *(const __u32 *)flow.target->address;
 	*(__u16 *)(ip + 20) = flow.port;
 	*(__u16 *)(ip + 22) = flow.target->port;
@@ -106,7 +99,7 @@ int bench_ipv6(struct xdp_md *ctx)
 	flow = next_flow();
 	ip = packet + ETHERNET;
 	*(__u16 *)(ip + 6) = plan.ttl_protocol;
-	*(__u32 *)(ip + 20) = plan.source + (flow.client << 8);
+	*(__u32 *)(ip + 20) = flow.client;
 	*(__u64 *)(ip + 24) = *(const __u64 *)flow.target->address;
 	*(__u64 *)(ip + 32) = *(const __u64 *)(flow.target->address + 8);
 	*(__u16 *)(ip + 40) = flow.port;

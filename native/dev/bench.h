@@ -26,7 +26,7 @@ struct anyhop_bench_plan {
 	__u16 ethertype;
 	__u64 macs;      /* destination, and the first two bytes of the source */
 	__u32 mac_tail;  /* the rest of the source */
-	__u32 source;    /* the last four bytes of the first client's address */
+	__u32 client;    /* the last four bytes of the first client's address (flows.h) */
 	struct anyhop_bench_target targets[ANYHOP_BENCH_TARGETS];
 };
 

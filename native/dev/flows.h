@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * Which client a packet of a bench or of the generator comes from.
+ *
+ * Flows come in the order of a multiplicative permutation: all of them, none twice before the round is over, and far
+ * apart from each other. A client has 4096 ports from 1024 on, and there are up to 256 clients. The two halves of a
+ * client's last 32 bits move against each other, so that the sum of its address, and with it the IPv4 header's checksum,
+ * is the same for all of them.
+ */
+#ifndef ANYHOP_DEV_FLOWS_H
+#define ANYHOP_DEV_FLOWS_H
+
+#include <linux/types.h>
+
+#define ANYHOP_FLOWS_MAX (1u << 20)
+#define ANYHOP_CLIENT_PORTS_BITS 12
+#define ANYHOP_CLIENT_PORT_FIRST 1024u
+
+/* The first client's last 32 bits are N.0.N.255 (network order): the second octet counts up, the last one down. */
+static inline __u32 anyhop_client(__u32 first, __u32 flow)
+{
+	__u32 client = flow >> ANYHOP_CLIENT_PORTS_BITS;
+
+	return first + (client << 8) - (client << 24);
+}
+
+/* Host order. */
+static inline __u16 anyhop_client_port(__u32 flow)
+{
+	return (__u16)(ANYHOP_CLIENT_PORT_FIRST + (flow & ((1u << ANYHOP_CLIENT_PORTS_BITS) - 1)));
+}
+
+/* Odd, so multiplying permutes the residues of every power of two; its high bits also spread what is close together. */
+static inline __u32 anyhop_scatter(__u32 number)
+{
+	return number * 0x9e3779b1u;
+}
+
+#endif

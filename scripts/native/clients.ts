@@ -1,0 +1,10 @@
+/** The clients of benches and of the generator, as native/dev/flows.h counts them. */
+
+/** The first; the second octet of its last 32 bits counts up, the last one down. */
+export const FIRST_CLIENT4 = '20.0.100.255';
+export const FIRST_CLIENT6 = '2001:db8:c11e::1400:64ff';
+
+/** More flows than these there cannot be; their number is a power of two. */
+export const FLOWS_MAX = 1 << 20;
+/** The first port of every client. */
+export const CLIENT_PORT_FIRST = 1024;

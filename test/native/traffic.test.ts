@@ -1,0 +1,121 @@
+/** The traffic generator: what arrives is what was asked for, sound to the last checksum, and no more than its limits. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readCapture } from '#anyhop/packet/capture.js';
+import { inNamespace, run } from '../../scripts/lab/command.js';
+import { createLink, LINK, type NodeLink } from '../engine/link.js';
+import { isolationObstacle } from '../isolation.js';
+import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
+import { decodeFrame } from '../packets/decode.js';
+
+const TRAFFIC = fileURLToPath(new URL('../../scripts/traffic.js', import.meta.url));
+const PACKETS = 2000;
+const READY_MS = 10_000;
+const CLIENTS = 'src net 20.0.0.0/8 or src net 2001:db8:c11e::/48';
+
+const traffic = (link: NodeLink, ...args: string[]): Promise<string> =>
+  link.onPeer(process.execPath, TRAFFIC, '--interface', LINK, '--mac', NODE_MAC, '--json', ...args);
+
+describe('the traffic generator', { skip: isolationObstacle('tcpdump', 'ethtool') }, () => {
+  test('makes IPv4 and IPv6, TCP and UDP, SYNs and ACKs of the sizes asked for, all with right checksums', async () => {
+    const link = await createLink();
+    try {
+      const file = join(link.resources.directory, 'traffic.pcap');
+      // As root it would change to a user that may not write here.
+      const options = [
+        '-n',
+        '-U',
+        '--immediate-mode',
+        '-Z',
+        'root',
+        '-B',
+        '16384',
+        '-c',
+        String(PACKETS),
+        '-w',
+        file,
+      ];
+      const argv = ['tcpdump', '-i', LINK, ...options, CLIENTS];
+      const tcpdump = await link.resources.startProcess('tcpdump', link.node, argv);
+      await tcpdump.waitForLine((line) => line.includes('listening on'), 'capture', READY_MS);
+      const to = [
+        'tcp:203.0.113.10:80',
+        'udp:203.0.113.10:53',
+        'tcp:[2001:db8:100::10]:80',
+        'udp:[2001:db8:100::10]:53',
+      ];
+      const kinds = ['--sizes', '64,128,1518', '--syn', '25', '--flows', '1024', '--rate', '20000'];
+      const limits = ['--count', String(PACKETS), '--seconds', '5'];
+      const made = JSON.parse(
+        await traffic(link, ...to.flatMap((target) => ['--to', target]), ...kinds, ...limits),
+      );
+      await tcpdump.exited;
+      assert.equal(made.packets, PACKETS);
+      assert.ok(made.rate > 18_000 && made.rate < 22_000, `${made.rate} packets a second`);
+
+      const flows = new Map<string, string>();
+      const seen: Record<string, number> = {};
+      const count = (what: string): void => {
+        seen[what] = (seen[what] ?? 0) + 1;
+      };
+      for (const { frame } of readCapture(file)) {
+        const decoded = decodeFrame(frame);
+        assert.equal(decoded.dst, NODE_MAC);
+        assert.equal(decoded.src, ROUTER_MAC);
+        const { version, src, dst, transport } = decoded.packet!;
+        assert.ok(transport?.kind === 'tcp' || transport?.kind === 'udp');
+        assert.equal(dst, version === 4 ? '203.0.113.10' : '2001:db8:100::10');
+        assert.equal(transport.dport, transport.kind === 'tcp' ? 80 : 53);
+        count(`${transport.kind} ${version}`);
+        count(`${frame.length + 4} bytes`);
+        if (transport.kind === 'tcp') count(transport.flags.includes('syn') ? 'syn' : 'ack');
+        const flow = `${transport.sport} ${src.split(/[.:]/).slice(-2).join()}`;
+        flows.set(flow, `${transport.kind} ${version}`);
+      }
+      assert.equal(flows.size, 1024);
+      const { syn, ack } = seen;
+      assert.ok(syn / (syn + ack) > 0.2 && syn / (syn + ack) < 0.3, `${syn} SYNs, ${ack} ACKs`);
+      for (const kind of ['tcp 4', 'udp 4', 'tcp 6', 'udp 6']) {
+        assert.ok(seen[kind] > PACKETS / 6 && seen[kind] < PACKETS / 3, `${kind}: ${seen[kind]}`);
+      }
+      // IPv6 has no 64-byte packets: its shortest have 84.
+      assert.deepEqual(
+        Object.keys(seen)
+          .filter((kind) => kind.endsWith(' bytes'))
+          .sort(),
+        ['128 bytes', '1518 bytes', '64 bytes', '84 bytes'],
+      );
+    } finally {
+      await link.resources.close();
+    }
+  });
+
+  test('stops at the time limit when the packets take longer', async () => {
+    const link = await createLink();
+    try {
+      const limits = ['--count', '1e9', '--seconds', '0.5', '--rate', '1e5'];
+      const made = JSON.parse(await traffic(link, '--to', 'tcp:203.0.113.10:80', ...limits));
+      assert.ok(made.packets > 10_000 && made.packets <= 50_000, `${made.packets} packets`);
+      const [{ stats64 }] = JSON.parse(
+        await run(inNamespace(link.node, ['ip', '-json', '-stats', 'link', 'show', LINK])),
+      );
+      assert.ok(stats64.rx.packets >= made.packets, 'the far end got them all');
+    } finally {
+      await link.resources.close();
+    }
+  });
+
+  test('refuses to start without both limits, and says which options it needs', async () => {
+    const link = await createLink();
+    try {
+      await assert.rejects(
+        traffic(link, '--to', 'tcp:203.0.113.10:80', '--count', '1'),
+        /exit code 2\n.*--seconds/,
+      );
+    } finally {
+      await link.resources.close();
+    }
+  });
+});
