@@ -27,6 +27,7 @@ export const enum L {
   IMAGE_CHECK_MAC = 1,
   IMAGES = 3,
   VERDICTS_MAX = 64,
+  STEER_MISSED = 63,
   AGENT_FAMILY_BITS = 32,
   SIZEOF_HEADER = 256,
   HEADER_MAGIC = 0,
@@ -210,4 +211,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'pass'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '67fddc5f35497c6edba5548ec90496f2414b3f5e6c85dbae625dbc40a4195d21';
+export const LAYOUT_DIGEST = 'a1515bdb6bcc515e2a7683b92e5114d42bcb4117d97ff1a9e92a87759dfb7252';

@@ -8,9 +8,29 @@ import { VERDICTS } from '../core/layout.gen.js';
 export const COUNTERS_PER_ENTRY = 2;
 
 export class Counters {
-  readonly verdicts = new Float64Array(VERDICTS.length);
-  services = new Float64Array(0);
-  backends = new Float64Array(0);
+  readonly verdicts: Float64Array;
+  services: Float64Array = new Float64Array(0);
+  backends: Float64Array = new Float64Array(0);
+
+  /** @param verdicts where to count them, one entry each; another thread may be reading there */
+  constructor(verdicts: Float64Array = new Float64Array(VERDICTS.length)) {
+    this.verdicts = verdicts;
+  }
+
+  /** Counts in other memory from now on, which has at least as much room; what has been counted goes along. */
+  moveTo(services: Float64Array, backends: Float64Array): void {
+    services.set(this.services);
+    backends.set(this.backends);
+    this.services = services;
+    this.backends = backends;
+  }
+
+  /** Adds what has been counted elsewhere; there must be room for it. */
+  add(other: Counters): void {
+    for (const kind of ['verdicts', 'services', 'backends'] as const) {
+      for (const [index, count] of other[kind].entries()) this[kind][index] += count;
+    }
+  }
 
   /** Makes room for as many entries; what has been counted stays. */
   grow(services: number, backends: number): void {
@@ -46,7 +66,7 @@ export class Counters {
   }
 }
 
-function grown(array: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
+function grown(array: Float64Array, length: number): Float64Array {
   if (array.length >= length) return array;
   const larger = new Float64Array(length);
   larger.set(array);

@@ -25,10 +25,11 @@ import { PacketState } from './packet-state.js';
 const FORWARDED_LAST = L.V_FORWARDED_ICMP_ERROR;
 
 export class Pipeline extends PacketState {
-  readonly counters = new Counters();
+  readonly counters: Counters;
 
-  constructor(image: Image) {
+  constructor(image: Image, counters: Counters = new Counters()) {
     super(image);
+    this.counters = counters;
     this.publish(image);
   }
 

@@ -1,4 +1,5 @@
 /** The traffic that the engine contract is tested with, and what has to come of it by the pipeline's own account. */
+import { VERDICTS } from '#anyhop/core/layout.gen.js';
 import type { Image } from '#anyhop/forward/image.js';
 import { Runner, VIP4, VIP6 } from '../forward/fixture.js';
 import {
@@ -20,8 +21,10 @@ import type { EngineUnderTest, Outcome } from './contract.js';
 
 const CLIENT4 = '198.51.100.7';
 const CLIENT6 = '2001:db8:7::7';
-/** What an engine that captures by a filter never sees. */
-const BEYOND_FILTER = new Set(['pass_not_ip', 'pass_not_vip', 'pass_other_host']);
+/** What an engine on an interface leaves to the host, where the kernel's own packets come among it: nobody counts on it. */
+export const PASSED: ReadonlySet<string> = new Set(
+  VERDICTS.filter(({ action }) => action === 'pass').map(({ name }) => name),
+);
 
 /** TCP of as many flows, over IPv4 and IPv6 in turn. */
 export function flows(count: number): Uint8Array[] {
@@ -76,7 +79,7 @@ export function mixed(): Uint8Array[] {
 
 /** What an engine has to send and count, by running the pipeline over each frame. */
 export function expected(
-  engine: Pick<EngineUnderTest, 'sends'>,
+  engine: Pick<EngineUnderTest, 'sends' | 'onInterface'>,
   image: Image,
   frames: readonly Uint8Array[],
 ): Pick<Outcome, 'outputs' | 'verdicts' | 'services' | 'backends'> {
@@ -88,11 +91,11 @@ export function expected(
     return out === undefined ? [] : [layer3 ? out.subarray(runner.pipeline.outL2) : out];
   });
   const verdicts = counters.verdictsByName();
-  if (layer3) for (const name of BEYOND_FILTER) delete verdicts[name];
+  if (engine.onInterface) for (const name of PASSED) delete verdicts[name];
   return { outputs, verdicts, services: [...counters.services], backends: [...counters.backends] };
 }
 
-/** Whether a frame reaches an engine that captures packets for the VIPs only. */
-export function passesFilter(image: Image, bytes: Uint8Array): boolean {
-  return !BEYOND_FILTER.has(new Runner(image).run(bytes).verdict);
+/** Whether a frame is for a VIP: what an engine on an interface decides on. */
+export function isForVip(image: Image, bytes: Uint8Array): boolean {
+  return !PASSED.has(new Runner(image).run(bytes).verdict);
 }

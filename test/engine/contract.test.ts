@@ -1,14 +1,18 @@
 /** Every engine keeps the same contract: one line each. */
 import { isolationObstacle } from '../isolation.js';
 import { engineContract } from './contract.js';
-import { openInterfaceBench } from './interface-bench.js';
+import { type InterfaceEngine, openInterfaceBench } from './interface-bench.js';
 import { replay } from './replay-bench.js';
 
 engineContract(replay);
-engineContract({
-  name: 'portable',
-  skip: isolationObstacle('nft', 'ethtool', 'ping'),
-  sends: 'packet',
-  onInterface: true,
-  open: () => openInterfaceBench('portable', 'packet'),
-});
+onInterface({ name: 'portable', sends: 'packet', broken: 'broken-capture.js', isHaltedInFlood: false });
+onInterface({ name: 'af_xdp', sends: 'frame', broken: 'broken-worker.js', isHaltedInFlood: true });
+
+function onInterface(engine: InterfaceEngine): void {
+  engineContract({
+    ...engine,
+    skip: isolationObstacle('nft', 'ethtool', 'ping'),
+    onInterface: true,
+    open: () => openInterfaceBench(engine),
+  });
+}

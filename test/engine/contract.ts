@@ -58,9 +58,9 @@ export interface InterfaceBench extends Bench {
 export interface EngineUnderTest {
   readonly name: EngineName;
   readonly skip: string | false;
-  /** `packet`: the kernel adds layer 2, and what is for no VIP is never received. */
+  /** `packet`: the kernel adds layer 2. */
   readonly sends: 'frame' | 'packet';
-  /** Whether `open` gives an InterfaceBench. */
+  /** Whether `open` gives an InterfaceBench; what passes to the host is not compared then. */
   readonly onInterface: boolean;
   open(): Promise<Bench | InterfaceBench>;
 }

@@ -1,13 +1,15 @@
 /**
  * A process with one engine in it, for a bench that runs it in a network namespace:
  *
- *   engine-process.js portable INTERFACE
+ *   engine-process.js portable|af_xdp INTERFACE
  *
  * Takes one request at a time over the IPC channel and answers { value } or { error: { code, message } }. When the
  * channel closes it stops the engine and ends.
  */
 
+import { VERDICTS } from '#anyhop/core/layout.gen.js';
 import { createLog } from '#anyhop/core/log.js';
+import { AfXdpEngine } from '#anyhop/engine/af_xdp/engine.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { PortableEngine } from '#anyhop/engine/portable/engine.js';
 import { Image } from '#anyhop/forward/image.js';
@@ -20,8 +22,10 @@ export type EngineRequest =
   | { readonly ask: 'stop' };
 
 const [name = '', interfaceName = ''] = process.argv.slice(2);
+const log = createLog('warn', false);
 const ENGINES: Record<string, () => Engine> = {
-  portable: () => new PortableEngine({ interface: interfaceName, log: createLog('warn', false) }),
+  portable: () => new PortableEngine({ interface: interfaceName, log }),
+  af_xdp: () => new AfXdpEngine({ interface: interfaceName, busyPollUs: 50, log }),
 };
 
 let engine: Engine | undefined;
@@ -49,7 +53,7 @@ async function answer(request: EngineRequest): Promise<unknown> {
   }
   if (engine === undefined) throw new Error('no engine has been started');
   if (request.ask === 'publish') {
-    while (engine.counters().total() < request.afterPackets) await new Promise((go) => setImmediate(go));
+    while (packetsOf(engine) < request.afterPackets) await new Promise((go) => setImmediate(go));
     await engine.publish(imageFrom(request.image));
     return undefined;
   }
@@ -65,6 +69,12 @@ async function answer(request: EngineRequest): Promise<unknown> {
     services: [...counters.services],
     backends: [...counters.backends],
   };
+}
+
+/** Without what was passed to the host, which is whatever the kernel finds to say. */
+function packetsOf(engine: Engine): number {
+  const { verdicts } = engine.counters();
+  return verdicts.reduce((sum, count, i) => (VERDICTS[i].action === 'pass' ? sum : sum + count), 0);
 }
 
 /** What came over the channel lies somewhere in a larger buffer. */

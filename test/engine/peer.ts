@@ -37,7 +37,23 @@ export class Peer<Request extends object> {
     return answer;
   }
 
+  /** Stops its process in its tracks, until `resume`. */
+  halt(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  /** SIGKILL; resolves when the process is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
+  }
+
   async close(): Promise<void> {
+    this.resume();
     if (this.#child.connected) this.#child.disconnect();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), 5000);
     await this.#exited;

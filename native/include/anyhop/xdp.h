@@ -6,7 +6,8 @@
  *   images    array, 3 elements of as many bytes as user space asks for   three buffers, each holds one image
  *   live      one anyhop_live                                             which of them is in force
  *   counters  array, an element a possible CPU and one more               anyhop_counters, services, backends
- *   limiter   one element, LIMIT_BUCKETS x __u32                          the tick of each bucket's last too-big answer
+ *   limiter   one element, LIMIT_BUCKETS x __u32                          the tick of each bucket's last too-big answer (forward)
+ *   xsks      an AF_XDP socket a receive queue                            where packets for VIPs go (steer)
  *
  * What to know:
  *  - A program reads `live.buffer` once a packet, and stays with that image. Whoever publishes writes into a buffer
@@ -28,6 +29,8 @@
 
 #define ANYHOP_IMAGES 3u
 #define ANYHOP_VERDICTS_MAX 64u
+/* The last of them is no verdict: packets for a VIP that came in by a receive queue without an AF_XDP socket. */
+#define ANYHOP_STEER_MISSED (ANYHOP_VERDICTS_MAX - 1)
 
 struct anyhop_sizes {
 	__u32 image_bytes; /* of an element of `images`, a multiple of 64 */
@@ -57,8 +60,8 @@ struct anyhop_counters {
 	S(traffic) F(traffic, packets) F(traffic, bytes) \
 	S(counters) F(counters, verdicts)
 
-#define ANYHOP_XDP_CONSTANTS(C) C(IMAGES) C(VERDICTS_MAX)
+#define ANYHOP_XDP_CONSTANTS(C) C(IMAGES) C(VERDICTS_MAX) C(STEER_MISSED)
 
-_Static_assert(ANYHOP_VERDICT_COUNT <= (int)ANYHOP_VERDICTS_MAX, "every verdict has its counter");
+_Static_assert(ANYHOP_VERDICT_COUNT <= (int)ANYHOP_STEER_MISSED, "every verdict has its counter");
 
 #endif

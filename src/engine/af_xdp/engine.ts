@@ -1,0 +1,261 @@
+/**
+ * The af_xdp engine: the TypeScript pipeline at full speed, over the rings of AF_XDP sockets.
+ *
+ *   interface -> driver -> anyhop_steer --not for a VIP--> host
+ *                              |
+ *                              +--> queue 0's rings <-> worker 0      each worker a thread, pinned to a core,
+ *                              +--> queue 1's rings <-> worker 1      which runs the pipeline over its own rings
+ *
+ * This file is the main thread's part: it sets up, publishes, counts, and takes back. Forwarding ends with the process.
+ *
+ * Publishing goes to two readers, the steering program and the workers, and neither may be ahead of the other:
+ *   1. VIPs that go are no longer steered; a barrier later nothing of theirs is under way to a ring
+ *   2. the workers forward what is in their rings by the old image, then take the new one
+ *   3. VIPs that come are steered
+ * So a worker never meets a packet for a VIP that its image does not know, and which it could not give back to the host.
+ */
+import { AnyhopError, EXIT } from '../../core/errors.js';
+import { L } from '../../core/layout.gen.js';
+import type { Logger } from '../../core/log.js';
+import { Barrier } from '../../ffi/barrier.js';
+import { prepareWorkerCalls, XdpSocket } from '../../ffi/xsk.js';
+import { Counters } from '../../forward/counters.js';
+import type { Image } from '../../forward/image.js';
+import { imageBackends } from '../../pool/inspect.js';
+import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
+import type { Engine, EngineCounters } from '../contract.js';
+import { searchPart } from '../maps/forward-maps.js';
+import { Forwarder, sharedImage } from './forwarder.js';
+import { FRAMES_PER_QUEUE, type PreparedInterface, prepareInterface } from './obstacle.js';
+import { Steering, searchWithout } from './steering.js';
+
+export interface AfXdpOptions {
+  readonly interface: string;
+  /** How long an idle worker polls before it sleeps, in microseconds; 0 sleeps at once. */
+  readonly busyPollUs: number;
+  readonly log: Logger;
+}
+
+/** What there is between `start` and `stop`. */
+interface Running {
+  readonly interface: PreparedInterface;
+  readonly steering: Steering;
+  readonly forwarders: Forwarder[];
+  image: Image;
+}
+
+/** Whether packets can leave by an interface: an AF_XDP socket sends on its own alone. 0 is its own. */
+export function afXdpReaches(interfaceIndex: number, ownIndex: number): boolean {
+  return interfaceIndex === 0 || interfaceIndex === ownIndex;
+}
+
+export class AfXdpEngine implements Engine {
+  readonly name = 'af_xdp';
+  readonly finished: Promise<void>;
+  readonly #options: AfXdpOptions;
+  #end!: { resolve: () => void; reject: (reason: unknown) => void };
+  #lock: InterfaceLock | undefined;
+  #running: Running | undefined;
+  /** Once the end has begun. */
+  #takenBack: Promise<void> | undefined;
+  /** What there was to count, once all of it is closed. */
+  #last: { readonly counters: Counters; readonly engine: EngineCounters } | undefined;
+  #mode = '';
+
+  constructor(options: AfXdpOptions) {
+    this.#options = options;
+    this.finished = new Promise((resolve, reject) => {
+      this.#end = { resolve, reject };
+    });
+    this.finished.catch(() => undefined); // who wants to know awaits it; nobody has to
+  }
+
+  get mode(): string {
+    return this.#mode;
+  }
+
+  /** A process that was killed forwards no more. */
+  async predecessor(): Promise<undefined> {
+    return undefined;
+  }
+
+  async start(image: Image): Promise<void> {
+    if (this.#lock !== undefined) throw new Error('the engine has been started already');
+    this.#lock = await lockInterface('run', this.#options.interface);
+    const sockets: XdpSocket[] = [];
+    const forwarders: Forwarder[] = [];
+    let steering: Steering | undefined;
+    try {
+      const prepared = await prepareInterface(this.#options.interface);
+      const { link, queues, frameBytes } = prepared;
+      requireOwnInterface(image, link.index, link.name);
+      steering = new Steering(link.name, link.index, queues);
+      const bytes = { frameBytes, frames: FRAMES_PER_QUEUE, headroom: L.HEADROOM };
+      let zeroCopy = true;
+      for (let queue = 0; queue < queues; queue++) {
+        const socket = new XdpSocket({ interfaceIndex: link.index, queue, ...bytes });
+        sockets.push(socket);
+        zeroCopy = socket.bind(steering.mode === 'generic') && zeroCopy;
+        steering.connect(socket);
+      }
+      await this.#startForwarders(sockets, forwarders, image, link.index);
+      await steering.publish(searchPart(image));
+      this.#running = { interface: prepared, steering, forwarders, image };
+      this.#describe(this.#running, zeroCopy);
+    } catch (error) {
+      steering?.close();
+      for (const forwarder of forwarders) await forwarder.close();
+      for (const socket of sockets.slice(forwarders.length)) socket.close();
+      await this.#lock.release();
+      this.#lock = undefined;
+      throw error;
+    }
+    for (const { failed } of forwarders) failed.catch((reason: unknown) => this.#fail(reason));
+  }
+
+  async publish(image: Image): Promise<void> {
+    const running = this.#started;
+    const { steering, forwarders, image: former } = running;
+    if (image.generation < former.generation) {
+      throw new RangeError(`generation ${image.generation} is older than the live one, ${former.generation}`);
+    }
+    const { index, name } = running.interface.link;
+    requireOwnInterface(image, index, name);
+    if (findsAllOf(image, former)) {
+      await Promise.all(this.#take(forwarders, image));
+    } else {
+      const search = searchPart(former);
+      await steering.publish(searchWithout(former, search, (vip) => !findsVip(image, former, vip)));
+      await new Barrier().over();
+      await Promise.all(this.#take(forwarders, image));
+    }
+    await steering.publish(searchPart(image));
+    running.image = image;
+  }
+
+  counters(): Counters {
+    if (this.#last !== undefined) return this.#last.counters;
+    const { image, steering, forwarders } = this.#started;
+    const sum = new Counters();
+    sum.grow(image.serviceCounters, image.backendCounters);
+    sum.add(steering.counters());
+    for (const forwarder of forwarders) sum.add(forwarder.counters());
+    return sum;
+  }
+
+  async engineCounters(): Promise<EngineCounters> {
+    if (this.#last !== undefined) return this.#last.engine;
+    const { steering, forwarders } = this.#started;
+    const sum = { received: 0, sent: 0, sendFailed: 0, missed: steering.missed() };
+    for (const forwarder of forwarders) {
+      const { queued, unqueued, stray } = forwarder.tally();
+      const { dropped, rxRingFull, refused } = forwarder.losses();
+      sum.received += forwarder.counters().total();
+      sum.sent += queued - refused;
+      sum.sendFailed += unqueued + refused;
+      sum.missed += dropped + rxRingFull + stray;
+    }
+    return sum;
+  }
+
+  async stop(): Promise<void> {
+    await this.#takeBack();
+    await this.#lock?.release();
+    this.#end.resolve();
+  }
+
+  async leave(): Promise<boolean> {
+    await this.stop();
+    return false;
+  }
+
+  /** One after the other: ffi-rs is loaded anew in each, and was not made for that to happen at once. */
+  async #startForwarders(
+    sockets: readonly XdpSocket[],
+    forwarders: Forwarder[],
+    parsed: Image,
+    firstCore: number,
+  ): Promise<void> {
+    prepareWorkerCalls();
+    const image = sharedImage(parsed);
+    const { busyPollUs } = this.#options;
+    for (const socket of sockets) {
+      // From the interface's number on, so that the engines of several interfaces do not all begin at the same core.
+      const core = firstCore + socket.queue;
+      forwarders.push(await Forwarder.start({ socket, core, busyPollUs, image, parsed }));
+    }
+  }
+
+  #take(forwarders: readonly Forwarder[], parsed: Image): Promise<void>[] {
+    const image = sharedImage(parsed);
+    return forwarders.map((forwarder) => forwarder.publish(parsed, image));
+  }
+
+  #describe({ steering, forwarders, interface: { link } }: Running, zeroCopy: boolean): void {
+    const { log } = this.#options;
+    const count = forwarders.length === 1 ? '1 queue' : `${forwarders.length} queues`;
+    this.#mode = `${zeroCopy ? 'zero copy' : 'copy mode'}, ${steering.mode} XDP, ${count}`;
+    if (steering.refusal !== undefined) {
+      log.warn(
+        { event: 'generic_xdp', refusal: steering.refusal },
+        `the driver of ${link.name} has no XDP for us, so packets are taken before the stack instead`,
+      );
+    }
+    const cores = forwarders.map(({ core }) => core);
+    log.info({ event: 'attached', mode: this.#mode, cores }, `af_xdp on ${link.name}: ${this.#mode}`);
+  }
+
+  /** Packets for VIPs go to the host again; what is in the rings is forwarded; then all of it is closed. */
+  #takeBack(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return Promise.resolve();
+    this.#takenBack ??= (async () => {
+      const { steering, forwarders, image } = running;
+      await steering.publish(searchWithout(image, searchPart(image), () => true));
+      await new Barrier().over();
+      for (const forwarder of forwarders) await forwarder.close();
+      this.#last = { counters: this.counters(), engine: await this.engineCounters() };
+      steering.close();
+    })();
+    return this.#takenBack;
+  }
+
+  /** A worker has died: its queue would lose every packet, and the host can at least say that nobody is there. */
+  #fail(reason: unknown): void {
+    if (this.#takenBack !== undefined) return; // it was told to end
+    const end = (): void => this.#end.reject(reason);
+    this.#takeBack().then(end, end);
+  }
+
+  get #started(): Running {
+    if (this.#running === undefined) throw new Error('the engine has not been started');
+    return this.#running;
+  }
+}
+
+/** @throws AnyhopError ERR_ROUTE: whoever builds images for this engine must leave such a backend out (afXdpReaches) */
+function requireOwnInterface(image: Image, ownIndex: number, name: string): void {
+  const stray = imageBackends(image).find(({ interfaceIndex }) => !afXdpReaches(interfaceIndex, ownIndex));
+  if (stray === undefined) return;
+  throw new AnyhopError(
+    'ERR_ROUTE',
+    `the way to ${stray.address.text} leads out of another interface than ${name}, where the engine af_xdp cannot send`,
+    { hint: `Route it out of ${name}, or use the engine xdp.`, exitCode: EXIT.environment },
+  );
+}
+
+/** Whether an image knows every VIP of another. */
+function findsAllOf(image: Image, other: Image): boolean {
+  for (let place = 0; place <= other.vipMask; place++) {
+    const vip = other.vipWord + place * (L.SIZEOF_VIP / 4);
+    if (other.words[vip + L.VIP_FAMILY / 4] !== 0 && !findsVip(image, other, vip)) return false;
+  }
+  return true;
+}
+
+/** @param vip of the other image, by word index */
+function findsVip(image: Image, { words }: Image, vip: number): boolean {
+  return words[vip + L.VIP_FAMILY / 4] === 4
+    ? image.findVip4(words[vip + 3]) >= 0
+    : image.findVip6(words[vip], words[vip + 1], words[vip + 2], words[vip + 3]) >= 0;
+}

@@ -1,0 +1,164 @@
+/** The main thread's side of one forwarding worker: its socket, its counters, and the messages to and fro. */
+import { Worker } from 'node:worker_threads';
+import { AnyhopError, EXIT } from '../../core/errors.js';
+import { VERDICTS } from '../../core/layout.gen.js';
+import type { SocketLosses, XdpSocket } from '../../ffi/xsk.js';
+import { COUNTERS_PER_ENTRY, Counters } from '../../forward/counters.js';
+import type { Image } from '../../forward/image.js';
+import { TALLIES, TALLY } from './loop.js';
+import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
+
+export interface ForwarderOptions {
+  /** Bound, and fed by the steering program or about to be. It is closed by `close`. */
+  readonly socket: XdpSocket;
+  readonly core: number;
+  readonly busyPollUs: number;
+  /** The live image in shared memory: all workers read the same. */
+  readonly image: SharedArrayBuffer;
+  readonly parsed: Image;
+}
+
+/** What became of frames, beside the pipeline's verdicts. */
+export interface ForwarderTally {
+  readonly queued: number;
+  readonly unqueued: number;
+  readonly stray: number;
+}
+
+export class Forwarder {
+  /** The core that it runs on. */
+  readonly core: number;
+  /** Rejects with the reason when the worker ends without having been told to. */
+  readonly failed: Promise<never>;
+  readonly #socket: XdpSocket;
+  readonly #worker: Worker;
+  readonly #ended: Promise<void>;
+  readonly #mailbox: Int32Array;
+  readonly #tally: Float64Array;
+  readonly #counters: Counters;
+  #losses: SocketLosses | undefined;
+
+  /** Starts a worker and resolves when it forwards. @throws AnyhopError ERR_ENGINE with the worker's own words */
+  static async start(options: ForwarderOptions): Promise<Forwarder> {
+    const setup: WorkerSetup = {
+      ...memoryFor(options.parsed, undefined, options.image),
+      place: options.socket.place,
+      core: options.core,
+      busyPollUs: options.busyPollUs,
+      mailbox: new Int32Array(new SharedArrayBuffer(4)),
+      verdicts: shared(VERDICTS.length),
+      tally: shared(TALLIES),
+    };
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const failed = failure(worker, options.socket.queue);
+    const ready = new Promise<WorkerReport>((resolve) => worker.once('message', resolve));
+    const { core } = (await Promise.race([ready, failed])) as { core: number };
+    return new Forwarder(options.socket, worker, setup, core, ended, failed);
+  }
+
+  private constructor(
+    socket: XdpSocket,
+    worker: Worker,
+    setup: WorkerSetup,
+    core: number,
+    ended: Promise<void>,
+    failed: Promise<never>,
+  ) {
+    this.core = core;
+    this.failed = failed;
+    this.#socket = socket;
+    this.#worker = worker;
+    this.#ended = ended;
+    this.#mailbox = setup.mailbox;
+    this.#tally = setup.tally;
+    this.#counters = new Counters(setup.verdicts);
+    this.#counters.moveTo(setup.services, setup.backends);
+  }
+
+  /** Resolves once the worker forwards by this image. */
+  async publish(parsed: Image, image: SharedArrayBuffer): Promise<void> {
+    const memory = memoryFor(parsed, this.#counters, image);
+    const live = new Promise<void>((resolve) => {
+      const listen = (report: WorkerReport): void => {
+        if (!('generation' in report) || report.generation !== parsed.generation) return;
+        this.#worker.off('message', listen);
+        resolve();
+      };
+      this.#worker.on('message', listen);
+    });
+    this.#send(memory);
+    await Promise.race([live, this.failed]);
+    // The worker has taken its counts along: only now is there something to read.
+    this.#counters.services = memory.services;
+    this.#counters.backends = memory.backends;
+  }
+
+  counters(): Counters {
+    return this.#counters;
+  }
+
+  tally(): ForwarderTally {
+    const [queued, unqueued, stray] = [TALLY.queued, TALLY.unqueued, TALLY.stray].map((i) => this.#tally[i]);
+    return { queued, unqueued, stray };
+  }
+
+  losses(): SocketLosses {
+    return this.#losses ?? this.#socket.losses();
+  }
+
+  /** Lets it forward what it has, ends it, and gives the socket back. Also when it has died. */
+  async close(): Promise<void> {
+    if (this.#losses !== undefined) return;
+    this.#send('stop');
+    await this.#ended;
+    this.#losses = this.#socket.losses();
+    this.#socket.close();
+  }
+
+  #send(mail: WorkerMail): void {
+    this.#worker.postMessage(mail);
+    Atomics.add(this.#mailbox, 0, 1);
+    this.#socket.wake();
+  }
+}
+
+/** An image in memory that workers share. */
+export function sharedImage(image: Image): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(image.bytes.length);
+  new Uint8Array(buffer).set(image.bytes);
+  return buffer;
+}
+
+/** New memory to count in where the former has no room for this image. */
+function memoryFor(parsed: Image, former: Counters | undefined, image: SharedArrayBuffer): SharedImage {
+  const room = (array: Float64Array | undefined, entries: number): Float64Array => {
+    const length = entries * COUNTERS_PER_ENTRY;
+    return array !== undefined && array.length >= length ? array : shared(length);
+  };
+  return {
+    image,
+    services: room(former?.services, parsed.serviceCounters),
+    backends: room(former?.backends, parsed.backendCounters),
+  };
+}
+
+function shared(length: number): Float64Array {
+  return new Float64Array(new SharedArrayBuffer(length * Float64Array.BYTES_PER_ELEMENT));
+}
+
+function failure(worker: Worker, queue: number): Promise<never> {
+  const failed = new Promise<never>((_, reject) => {
+    const fail = (reason: string, cause?: unknown): void =>
+      reject(
+        new AnyhopError('ERR_ENGINE', `the worker of queue ${queue} ended: ${reason}`, {
+          exitCode: EXIT.failure,
+          cause,
+        }),
+      );
+    worker.once('error', (error) => fail(error.message, error));
+    worker.once('exit', (code) => fail(`exit code ${code}`));
+  });
+  failed.catch(() => undefined); // who waits for something of the worker races it; nobody has to
+  return failed;
+}

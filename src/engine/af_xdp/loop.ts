@@ -1,0 +1,118 @@
+/**
+ * The forwarding loop over one AF_XDP socket: a batch is taken from RX, each frame goes through the pipeline where it lies,
+ * and its address goes on to TX or back to the fill ring. Nothing is copied, and nothing is called, a packet.
+ *
+ *     kernel --RX--> pipeline --TX--> kernel --completion--+
+ *       ^                \--- dropped ---\                 |
+ *       +-------------------- fill <-----+<----------------+
+ *
+ * Every frame is always in one of these places. The fill ring has room for all of them (native/lib/xsk.c), so giving one
+ * back never fails; a full TX ring gives the frame back as well, counts it, and goes on.
+ *
+ * The same loop in C, for comparison: native/dev/xsk-loop.c.
+ */
+import { L } from '../../core/layout.gen.js';
+import type { Pipeline } from '../../forward/pipeline.js';
+import type { Ring } from './ring.js';
+
+/** Descriptors of RX and TX, in words: the address's two halves, the length, options. */
+const DESC_WORDS_SHIFT = 2;
+const DESC_LENGTH = 2;
+/** Entries of fill and completion: the address's two halves. */
+const ENTRY_WORDS_SHIFT = 1;
+
+/** Verdicts up to this one leave a frame to be sent; they are the first in the list. */
+const SENT_LAST = L.V_TOO_BIG_ANSWERED;
+/** Verdicts that pass a frame to the host. */
+const PASS_FIRST = L.V_PASS_NOT_IP;
+const PASS_LAST = L.V_PASS_OTHER_HOST;
+
+/** Where the loop counts, beside the pipeline's counters; indexes into `tally`. */
+export const TALLY = {
+  /** Frames put on the TX ring. */
+  queued: 0,
+  /** Frames that a full TX ring kept from being sent. */
+  unqueued: 1,
+  /** Frames steered here that the pipeline would pass to the host, which is not possible any more. */
+  stray: 2,
+} as const;
+export const TALLIES = 3;
+
+/** Rings and packet memory of one socket. */
+export interface SocketMemory {
+  /** All of the packet memory. */
+  readonly frames: DataView;
+  readonly rx: Ring;
+  readonly tx: Ring;
+  readonly fill: Ring;
+  readonly completion: Ring;
+}
+
+export class ForwardingLoop {
+  readonly #memory: SocketMemory;
+  readonly #pipeline: Pipeline;
+  readonly #tally: Float64Array;
+
+  /** @param tally TALLIES counters */
+  constructor(memory: SocketMemory, pipeline: Pipeline, tally: Float64Array) {
+    this.#memory = memory;
+    this.#pipeline = pipeline;
+    this.#tally = tally;
+  }
+
+  /** Takes up to `limit` frames. @returns how many there were */
+  batch(limit: number): number {
+    this.#reclaim();
+    const { frames, rx, tx, fill } = this.#memory;
+    const available = rx.available();
+    const count = available < limit ? available : limit;
+    if (count === 0) return 0;
+    const pipeline = this.#pipeline;
+    const tally = this.#tally;
+    let room = tx.entries - tx.pending();
+    for (let i = 0; i < count; i++) {
+      const desc = rx.first + ((rx.own & rx.mask) << DESC_WORDS_SHIFT);
+      const start = rx.words[desc];
+      rx.own = (rx.own + 1) | 0;
+      const verdict = pipeline.process(frames, start, rx.words[desc + DESC_LENGTH]);
+      if (verdict <= SENT_LAST && room > 0) {
+        const out = tx.first + ((tx.own & tx.mask) << DESC_WORDS_SHIFT);
+        tx.words[out] = pipeline.outStart;
+        tx.words[out + DESC_LENGTH] = pipeline.outLength;
+        tx.own = (tx.own + 1) | 0;
+        room--;
+        tally[TALLY.queued]++;
+        continue;
+      }
+      if (verdict <= SENT_LAST) tally[TALLY.unqueued]++;
+      else if (verdict >= PASS_FIRST && verdict <= PASS_LAST) this.#disown(verdict);
+      fill.words[fill.first + ((fill.own & fill.mask) << ENTRY_WORDS_SHIFT)] = start;
+      fill.own = (fill.own + 1) | 0;
+    }
+    rx.publish();
+    fill.publish();
+    tx.publish();
+    return count;
+  }
+
+  /** Frames that have been sent can be received into again. The kernel rounds addresses down to their frame's start. */
+  #reclaim(): void {
+    const { completion, fill } = this.#memory;
+    const count = completion.available();
+    if (count === 0) return;
+    for (let i = 0; i < count; i++) {
+      const entry = completion.first + ((completion.own & completion.mask) << ENTRY_WORDS_SHIFT);
+      fill.words[fill.first + ((fill.own & fill.mask) << ENTRY_WORDS_SHIFT)] = completion.words[entry];
+      completion.own = (completion.own + 1) | 0;
+      fill.own = (fill.own + 1) | 0;
+    }
+    completion.publish();
+    fill.publish();
+  }
+
+  /** It was not passed, so it must not count as passed. */
+  #disown(verdict: number): void {
+    this.#pipeline.counters.verdicts[verdict]--;
+    this.#tally[TALLY.stray]++;
+  }
+}

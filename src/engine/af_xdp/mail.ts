@@ -1,0 +1,34 @@
+/**
+ * What the main thread and a forwarding worker tell each other. Memory that both use is shared: images, which nobody
+ * changes once they are sent, and counters, which only the worker writes.
+ *
+ * The worker never gets back to its event loop: it looks at `mailbox`, one number that rises with each message, once a
+ * batch, and only then at its port.
+ */
+import type { SocketPlace } from '../../ffi/xsk.js';
+
+/** An image, and memory for what is counted by it: at least as much as by the one before. */
+export interface SharedImage {
+  readonly image: SharedArrayBuffer;
+  readonly services: Float64Array;
+  readonly backends: Float64Array;
+}
+
+/** `workerData`. */
+export interface WorkerSetup extends SharedImage {
+  readonly place: SocketPlace;
+  /** The core to run on: a number among those that the process may use, counted round. */
+  readonly core: number;
+  /** How long to look for packets before sleeping, in microseconds. */
+  readonly busyPollUs: number;
+  readonly mailbox: Int32Array;
+  readonly verdicts: Float64Array;
+  /** TALLIES counters of loop.ts. */
+  readonly tally: Float64Array;
+}
+
+/** To the worker: take this image, or come to an end. */
+export type WorkerMail = SharedImage | 'stop';
+
+/** From the worker: the core that it runs on once it is ready; the generation that is live from now on. */
+export type WorkerReport = { readonly core: number } | { readonly generation: number };

@@ -1,0 +1,162 @@
+/** Why the `af_xdp` engine cannot work here, before anything is changed; each with what to do. */
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { AnyhopError } from '../../core/errors.js';
+import { L } from '../../core/layout.gen.js';
+import { Barrier } from '../../ffi/barrier.js';
+import { attachedXdp } from '../../ffi/bpf.js';
+import { interfaceQueues, XdpSocket } from '../../ffi/xsk.js';
+import { P } from '../../packet/constants.js';
+import { type Link, requireEthernetLink } from '../../underlay/link.js';
+import type { Obstacle } from '../choose.js';
+
+/** For BPF links of XDP; all else that is needed is older. */
+const KERNEL_MIN = [5, 9] as const;
+/** Bits of linux/capability.h. CAP_SYS_ADMIN includes the two younger ones. */
+const NEEDED = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n, CAP_BPF: 39n, CAP_PERFMON: 38n } as const;
+const YOUNGER: ReadonlySet<string> = new Set(['CAP_BPF', 'CAP_PERFMON']);
+const CAP_IPC_LOCK = 14n;
+const CAP_SYS_ADMIN = 21n;
+
+/** Of each queue; half of them can wait to be forwarded: 2 ms of a million packets a second. */
+export const FRAMES_PER_QUEUE = 4096;
+/** What the kernel keeps free at the start of each frame (XDP_PACKET_HEADROOM), beside the headroom that it is asked for. */
+const KERNEL_HEADROOM = 256;
+/** A frame of packet memory is half a page or a page; beyond that a packet would have to lie in several. */
+const FRAME_BYTES = [2048, 4096] as const;
+const LAYER2_MAX = P.ETHERNET_HEADER + P.VLAN_TAGS_MAX * P.VLAN_TAG;
+
+/** What a test puts in the place of the system. */
+export interface AfXdpSystem {
+  readonly kernel?: string;
+  /** Texts of /proc/self/status and /proc/self/limits. */
+  readonly status?: string;
+  readonly limits?: string;
+}
+
+/** What the engine starts from. */
+export interface PreparedInterface {
+  readonly link: Link & { readonly mac: Uint8Array };
+  readonly queues: number;
+  readonly frameBytes: number;
+}
+
+/** Undefined when nothing is known to be in the way; `start` may still fail. */
+export async function afXdpObstacle(
+  interfaceName: string,
+  system: AfXdpSystem = {},
+): Promise<Obstacle | undefined> {
+  try {
+    await prepareInterface(interfaceName, system);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AnyhopError)) throw error;
+    return { message: error.message, hint: error.hint };
+  }
+}
+
+/**
+ * Looks at the machine and changes nothing.
+ * @throws AnyhopError ERR_BPF (kernel), ERR_CAPABILITY (capabilities, locked memory), ERR_INTERFACE (not there, down, not
+ *   Ethernet, MTU, queues, another XDP program), ERR_NATIVE (not built)
+ */
+export async function prepareInterface(
+  interfaceName: string,
+  system: AfXdpSystem = {},
+): Promise<PreparedInterface> {
+  requireKernel(system.kernel ?? release());
+  const has = capabilities(system.status ?? readFileSync('/proc/self/status', 'utf8'));
+  requireCapabilities(has);
+  const link = await requireEthernetLink(interfaceName);
+  const frameBytes = frameBytesFor(link);
+  const queues = requireQueues(interfaceName);
+  if (!has(CAP_IPC_LOCK)) {
+    requireLockedMemory(queues * FRAMES_PER_QUEUE * frameBytes, system.limits);
+  }
+  requireNoProgram(link);
+  new Barrier(); // throws where the kernel has none
+  trySocket(link.index);
+  return { link, queues, frameBytes };
+}
+
+function requireKernel(kernel: string): void {
+  const [major = 0, minor = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
+  if (major > KERNEL_MIN[0] || (major === KERNEL_MIN[0] && minor >= KERNEL_MIN[1])) return;
+  throw new AnyhopError('ERR_BPF', `Linux ${kernel} has no BPF links for XDP`, {
+    hint: `The engine af_xdp needs Linux ${KERNEL_MIN.join('.')} or later; portable needs none of that.`,
+  });
+}
+
+function capabilities(status: string): (bit: bigint) => boolean {
+  const bits = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  return (bit) => ((bits >> bit) & 1n) === 1n;
+}
+
+function requireCapabilities(has: (bit: bigint) => boolean): void {
+  const missing = Object.entries(NEEDED)
+    .filter(([name, bit]) => !has(bit) && !(YOUNGER.has(name) && has(CAP_SYS_ADMIN)))
+    .map(([name]) => name);
+  if (missing.length === 0) return;
+  throw new AnyhopError('ERR_CAPABILITY', `the engine af_xdp lacks ${missing.join(', ')}`, {
+    hint:
+      'Run it as root (sudo), or give the service all of them (systemd: User=anyhop, AmbientCapabilities=' +
+      'CAP_NET_ADMIN CAP_NET_RAW CAP_BPF CAP_PERFMON CAP_IPC_LOCK).',
+  });
+}
+
+/** Packet memory is pinned, and counts against a limit per user unless CAP_IPC_LOCK is held. */
+function requireLockedMemory(needed: number, limits = readFileSync('/proc/self/limits', 'utf8')): void {
+  const text = /^Max locked memory\s+(\S+)/m.exec(limits)?.[1] ?? 'unlimited';
+  if (text === 'unlimited' || Number(text) >= needed) return;
+  throw new AnyhopError(
+    'ERR_CAPABILITY',
+    `the packet memory of ${mib(needed)} may not be locked: the limit is ${mib(Number(text))}, and CAP_IPC_LOCK is missing`,
+    {
+      hint: 'Give the process CAP_IPC_LOCK, or raise the limit (systemd: LimitMEMLOCK=infinity; shell: ulimit -l unlimited).',
+    },
+  );
+}
+
+/** The smaller frame that a packet of the interface's MTU fits. */
+function frameBytesFor({ name, mtu }: Link): number {
+  const room = (bytes: number): number => bytes - KERNEL_HEADROOM - L.HEADROOM - LAYER2_MAX;
+  const found = FRAME_BYTES.find((bytes) => mtu <= room(bytes));
+  if (found !== undefined) return found;
+  const most = room(FRAME_BYTES[1]);
+  throw new AnyhopError(
+    'ERR_INTERFACE',
+    `the MTU of ${name} is ${mtu}: the engine af_xdp takes ${most} at most`,
+    {
+      hint: `ip link set dev ${name} mtu ${most}, for all machines of that network; or engine: portable.`,
+    },
+  );
+}
+
+/** A socket sends by the queue that it receives from. */
+function requireQueues(name: string): number {
+  const { receive, send } = interfaceQueues(name);
+  if (send >= receive) return receive;
+  throw new AnyhopError('ERR_INTERFACE', `${name} has ${receive} receive but only ${send} transmit queues`, {
+    hint: `The engine af_xdp needs as many of both: ethtool -L ${name} rx ${send}; or: ethtool -L ${name} tx ${receive}.`,
+  });
+}
+
+function requireNoProgram({ name, index }: Link): void {
+  const attached = attachedXdp(index);
+  if (attached === undefined) return;
+  const whose = `${attached.name ?? 'name unknown'} (id ${attached.id}, ${attached.mode})`;
+  throw new AnyhopError('ERR_INTERFACE', `${name} has an XDP program already: ${whose}`, {
+    hint:
+      `If it is the engine xdp's: anyhop stop --interface ${name}. If nobody needs it: ip link set dev ${name} ` +
+      `${attached.mode === 'generic' ? 'xdpgeneric' : 'xdp'} off.`,
+  });
+}
+
+/** A kernel may be built without AF_XDP. */
+function trySocket(interfaceIndex: number): void {
+  new XdpSocket({ interfaceIndex, queue: 0, frameBytes: FRAME_BYTES[0], frames: 64, headroom: 0 }).close();
+}
+
+function mib(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,133 @@
+/**
+ * The steering program on an interface (native/bpf/steer.bpf.c): packets for VIPs into the sockets, the rest to the host.
+ *
+ * It belongs to this process. The link is not pinned, so the program goes with the process, however that ends, and the host
+ * has its interface back.
+ */
+import { AnyhopError } from '../../core/errors.js';
+import { L } from '../../core/layout.gen.js';
+import { BpfObject, type XdpMode } from '../../ffi/bpf.js';
+import type { Descriptor } from '../../ffi/descriptor.js';
+import { XdpLink } from '../../ffi/link.js';
+import type { XdpSocket } from '../../ffi/xsk.js';
+import type { Counters } from '../../forward/counters.js';
+import type { Image } from '../../forward/image.js';
+import { ForwardMaps } from '../maps/forward-maps.js';
+import { type ForwardSizes, forwardShape } from '../maps/sizes.js';
+
+/** 32768 places, four times what as many VIPs take as a config may have; the maps have three of these. */
+const SEARCH_BYTES = 1024 * 1024;
+const SIZES: ForwardSizes = { imageBytes: SEARCH_BYTES, services: 0, backends: 0 };
+/** No family: a place that matches nothing, and that a search goes on behind. */
+const FAMILY_NONE = 0xff;
+
+export class Steering {
+  readonly mode: XdpMode;
+  /** Why the driver refused native XDP; undefined in native mode. */
+  readonly refusal: string | undefined;
+  readonly #object: BpfObject;
+  readonly #maps: ForwardMaps;
+  readonly #link: XdpLink;
+
+  /**
+   * Attaches the program to an interface; until the first `publish` it passes everything.
+   * @param queues receive queues that will have a socket
+   * @throws AnyhopError ERR_BPF when the kernel refuses the program, or both modes
+   */
+  constructor(interfaceName: string, interfaceIndex: number, queues: number) {
+    const shape = forwardShape(SIZES);
+    const object = new BpfObject('steer', { ...shape, entries: { ...shape.entries, xsks: queues } });
+    let maps: ForwardMaps | undefined;
+    let program: Descriptor | undefined;
+    try {
+      maps = ForwardMaps.of(object, SIZES);
+      program = object.program('anyhop_steer');
+      const { link, mode, refusal } = attach(program, interfaceName, interfaceIndex);
+      this.#object = object;
+      this.#maps = maps;
+      this.#link = link;
+      this.mode = mode;
+      this.refusal = refusal;
+    } catch (error) {
+      maps?.close();
+      object.close();
+      throw error;
+    } finally {
+      program?.close();
+    }
+  }
+
+  /** The socket that takes the packets of its queue. */
+  connect(socket: XdpSocket): void {
+    this.#object.fill('xsks', [[word(socket.queue), word(socket.fd)]]);
+  }
+
+  /** Steers packets for the VIPs of a search part (`searchPart`, `searchWithout`) from now on, and no others. */
+  async publish(search: Uint8Array): Promise<void> {
+    if (search.length > SEARCH_BYTES) {
+      throw new AnyhopError(
+        'ERR_LIMIT',
+        `the VIPs take ${search.length} bytes, and there is room for ${SEARCH_BYTES}`,
+        {
+          hint: 'Fewer VIPs, or other ones: these collide in the search table far more often than chance has it.',
+        },
+      );
+    }
+    await this.#maps.publish(search);
+  }
+
+  /** What was passed to the host, by verdict. */
+  counters(): Counters {
+    return this.#maps.counters(0, 0);
+  }
+
+  /** Packets for VIPs that came in by a queue without a socket. */
+  missed(): number {
+    return this.#maps.verdict(L.STEER_MISSED);
+  }
+
+  /** Takes the program off the interface and gives everything back. */
+  close(): void {
+    this.#link.descriptor.close();
+    this.#maps.close();
+    this.#object.close();
+  }
+}
+
+/** A copy of an image's search part that does not find the VIPs for which `isGone` holds. @param isGone by word index */
+export function searchWithout(
+  image: Image,
+  search: Uint8Array,
+  isGone: (vip: number) => boolean,
+): Uint8Array {
+  const copy = search.slice();
+  for (let place = 0; place <= image.vipMask; place++) {
+    const vip = image.vipWord + place * (L.SIZEOF_VIP / 4);
+    const family = vip * 4 + L.VIP_FAMILY;
+    if (copy[family] !== 0 && isGone(vip)) copy[family] = FAMILY_NONE;
+  }
+  return copy;
+}
+
+/** Native first; generic where the driver cannot. */
+function attach(
+  program: Descriptor,
+  name: string,
+  index: number,
+): { link: XdpLink; mode: XdpMode; refusal: string | undefined } {
+  let refusal: string | undefined;
+  for (const mode of ['native', 'generic'] as const) {
+    const link = XdpLink.create(program, index, mode);
+    if (typeof link !== 'string') return { link, mode, refusal };
+    refusal = refusal === undefined ? link : `${refusal}\n${link}`;
+  }
+  throw new AnyhopError('ERR_BPF', `cannot attach to ${name}: ${refusal}`, {
+    hint: `One interface takes one XDP program (ip link show ${name} tells of it); native XDP needs a driver with XDP, LRO off and an MTU of about 3.5 kB at most; generic XDP needs LRO off.`,
+  });
+}
+
+function word(value: number): Buffer {
+  const buffer = Buffer.alloc(4);
+  buffer.writeUInt32LE(value);
+  return buffer;
+}

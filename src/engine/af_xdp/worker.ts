@@ -1,0 +1,111 @@
+/**
+ * The worker of one receive queue, in a thread of its own: it owns the socket's rings and runs the pipeline over them.
+ *
+ *     packets -> batch, kick, batch, kick ...            busy: no call but one kick a batch
+ *     none for busyPollUs -> sleep in poll()             idle: woken by a packet, by the main thread, or to look round
+ *
+ * An image is taken between two batches. What lies in the RX ring at that moment was steered here by what the former image
+ * knew, so it is forwarded by that one first.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { L } from '../../core/layout.gen.js';
+import { pinThread, WorkerSocket } from '../../ffi/xsk.js';
+import { Counters } from '../../forward/counters.js';
+import { Image } from '../../forward/image.js';
+import { Pipeline } from '../../forward/pipeline.js';
+import { ForwardingLoop } from './loop.js';
+import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
+import { Ring } from './ring.js';
+
+/**
+ * Frames between two kicks. A kick through ffi-rs costs 2.5 us: 10 ns a frame at 256. More would keep frames waiting for
+ * longer than a round trip in the same rack takes.
+ */
+const BATCH_FRAMES = 256;
+/** Bound of a sleep; nothing depends on it but how soon a vanished interface is noticed. */
+const SLEEP_MS = 100;
+/** The same while the kernel has not taken all that is to be sent. */
+const SLEEP_UNSENT_MS = 1;
+/** How long a worker that stops waits for the kernel to take what is still to be sent. */
+const UNSENT_AT_STOP_MS = 100;
+
+const setup: WorkerSetup = workerData;
+const port = parentPort!;
+const core = pinThread(setup.core);
+const socket = new WorkerSocket(setup.place);
+const { rings } = setup.place;
+const rx = new Ring(socket.ring('rx'), rings.rx, 'consumer');
+const tx = new Ring(socket.ring('tx'), rings.tx, 'producer');
+const fill = new Ring(socket.ring('fill'), rings.fill, 'producer');
+const completion = new Ring(socket.ring('completion'), rings.completion, 'consumer');
+const counters = new Counters(setup.verdicts);
+counters.moveTo(setup.services, setup.backends);
+const pipeline = new Pipeline(new Image(setup.image), counters);
+const frames = new DataView(socket.umem);
+const loop = new ForwardingLoop({ frames, rx, tx, fill, completion }, pipeline, setup.tally);
+
+report({ core });
+run();
+
+function run(): void {
+  const busyPollMs = setup.busyPollUs / 1000;
+  let mailSeen = 0;
+  let busyUntil = 0;
+  for (;;) {
+    const mail = Atomics.load(setup.mailbox, 0);
+    if (mail !== mailSeen) {
+      mailSeen = mail;
+      if (!readMail()) return;
+    }
+    const now = performance.now();
+    pipeline.tick = Math.floor(now / L.LIMIT_TICK_MS);
+    if (turn(BATCH_FRAMES) > 0) busyUntil = now + busyPollMs;
+    else if (now >= busyUntil) socket.wait(tx.pending() > 0 ? SLEEP_UNSENT_MS : SLEEP_MS);
+  }
+}
+
+/** A batch, and telling the kernel if it wants to be told. @returns frames that there were */
+function turn(limit: number): number {
+  const count = loop.batch(limit);
+  const receive = fill.needsWakeup();
+  if (receive || (tx.pending() > 0 && tx.needsWakeup())) socket.kick(receive);
+  return count;
+}
+
+/** @returns false when the end has come */
+function readMail(): boolean {
+  for (;;) {
+    const received: { message: WorkerMail } | undefined = receiveMessageOnPort(port);
+    if (received === undefined) return true;
+    drain();
+    if (received.message === 'stop') {
+      sendTheRest();
+      return false;
+    }
+    take(received.message);
+  }
+}
+
+/** Forwards what is in the RX ring now, but not what comes in meanwhile. */
+function drain(): void {
+  for (let left = rx.available(); left > 0; ) left -= turn(Math.min(left, BATCH_FRAMES));
+}
+
+function take({ image, services, backends }: SharedImage): void {
+  counters.moveTo(services, backends);
+  const next = new Image(image);
+  pipeline.publish(next);
+  report({ generation: next.generation });
+}
+
+function sendTheRest(): void {
+  const end = performance.now() + UNSENT_AT_STOP_MS;
+  while (tx.pending() > 0 && performance.now() < end) {
+    socket.kick(false);
+    socket.wait(SLEEP_UNSENT_MS);
+  }
+}
+
+function report(message: WorkerReport): void {
+  port.postMessage(message);
+}
