@@ -19,11 +19,16 @@ const TIMEOUT_MS = 10_000;
 const SYSTEM_PATH = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin';
 const PACKAGES: Readonly<Record<string, string>> = { ip: 'iproute2', nft: 'nftables', ethtool: 'ethtool' };
 
+/** What the system's programs are started with. */
+export function toolEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: `${process.env['PATH'] ?? ''}:${SYSTEM_PATH}`, LC_ALL: 'C' };
+}
+
 export const runTool: RunTool = (program, args, input = '') =>
   new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: 'pipe',
-      env: { PATH: `${process.env['PATH'] ?? ''}:${SYSTEM_PATH}`, LC_ALL: 'C' },
+      env: toolEnvironment(),
     });
     let stdout = '';
     let stderr = '';

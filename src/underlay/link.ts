@@ -1,6 +1,7 @@
 /** The machine's network interfaces as iproute2 tells of them. */
 import { AnyhopError } from '../core/errors.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
+import { parseMac } from './mac.js';
 
 export interface Link {
   readonly name: string;
@@ -8,10 +9,25 @@ export interface Link {
   /** At layer 3, in bytes. */
   readonly mtu: number;
   readonly isUp: boolean;
+  /** Whether there is somebody at the other end, as far as the device can tell. */
+  readonly hasCarrier: boolean;
   /** `ether`, `loopback`, `none` (a tunnel) and so on. */
   readonly type: string;
   /** Six bytes; undefined when it is not Ethernet. */
   readonly mac: Uint8Array | undefined;
+  /** What a virtual device is: `bridge`, `bond`, `vlan`, `veth`, `gre` and so on; undefined for a network card. */
+  readonly kind: string | undefined;
+  /** Of a VLAN device. */
+  readonly vlan: VlanTag | undefined;
+}
+
+export interface VlanTag {
+  /** The device that carries the tagged frames; undefined when that is in another network namespace. */
+  readonly parent: string | undefined;
+  /** `802.1Q` or `802.1ad`. */
+  readonly protocol: string;
+  /** 0 to 4095. */
+  readonly id: number;
 }
 
 interface IpLink {
@@ -21,11 +37,14 @@ interface IpLink {
   flags: string[];
   link_type: string;
   address?: string;
+  /** Name of the device below. */
+  link?: string;
+  linkinfo?: { info_kind?: string; info_data?: { protocol?: string; id?: number } };
 }
 
 /** All interfaces by name. */
 export async function readLinks(run: RunTool = runTool): Promise<Map<string, Link>> {
-  const list: IpLink[] = JSON.parse(await requireTool(run, 'ip', ['-json', 'link', 'show']));
+  const list: IpLink[] = JSON.parse(await requireTool(run, 'ip', ['-json', '-details', 'link', 'show']));
   return new Map(list.map((link) => [link.ifname, fromIp(link)]));
 }
 
@@ -66,9 +85,16 @@ function fromIp(link: IpLink): Link {
     index: link.ifindex,
     mtu: link.mtu,
     isUp: link.flags.includes('UP'),
+    hasCarrier: link.flags.includes('LOWER_UP'),
     type: link.link_type,
-    mac: isEthernet
-      ? Uint8Array.from(link.address!.split(':'), (byte) => Number.parseInt(byte, 16))
-      : undefined,
+    mac: isEthernet ? parseMac(link.address!) : undefined,
+    kind: link.linkinfo?.info_kind,
+    vlan: vlanOf(link),
   };
+}
+
+function vlanOf({ link, linkinfo }: IpLink): VlanTag | undefined {
+  if (linkinfo?.info_kind !== 'vlan') return undefined;
+  const { protocol = '802.1Q', id = 0 } = linkinfo.info_data ?? {};
+  return { parent: link, protocol, id };
 }

@@ -9,7 +9,7 @@ import { AnyhopError } from '../core/errors.js';
 import { L } from '../core/layout.gen.js';
 import { type RunTool, runTool } from '../core/tool.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
-import { readLinks } from './link.js';
+import { type Link, readLinks } from './link.js';
 
 export interface Route {
   readonly interface: string;
@@ -30,14 +30,17 @@ export interface RouteTarget {
   readonly address: IpAddress;
 }
 
-interface IpRoute {
-  type: string;
-  dst: string;
-  dev: string;
-  gateway?: string;
-  via?: { host: string };
-  prefsrc?: string;
-  metrics?: { mtu?: number }[];
+/** As `ip -json route get` writes one. */
+export interface IpRoute {
+  readonly type: string;
+  readonly dev: string;
+  readonly gateway?: string;
+  /** Instead of `gateway`, when that is of the other IP version. */
+  readonly via?: { readonly host: string };
+  readonly prefsrc?: string;
+  readonly metrics?: readonly { readonly mtu?: number }[];
+  /** What the route itself wraps packets in: `mpls`, `ip6`, `seg6` and so on. */
+  readonly encap?: string;
 }
 
 /** What the kernel says about one address: a route, or its reason against one. */
@@ -86,7 +89,7 @@ export async function lookupRoutes(
       continue;
     }
     const link = links.get(answer.dev);
-    const mtu = Math.min(link?.mtu ?? 0, ...(answer.metrics ?? []).map((metric) => metric.mtu ?? Infinity));
+    const mtu = routeMtu(answer, link);
     if (mtu < L.PATH_MTU_MIN) {
       problems.push({
         sentence: `the way to backend ${target.name} (${target.address.text}) over ${answer.dev} has an MTU of ${mtu} bytes`,
@@ -98,7 +101,7 @@ export async function lookupRoutes(
       interface: answer.dev,
       interfaceIndex: link?.index ?? 0,
       mac: link?.mac,
-      gateway: addressOf(answer.gateway ?? answer.via?.host),
+      gateway: gatewayOf(answer),
       preferredSource: addressOf(answer.prefsrc),
       mtu,
     });
@@ -135,35 +138,45 @@ export async function askKernel(addresses: readonly IpAddress[], run: RunTool): 
   return addresses.map((_, i) => failures.get(i) ?? (JSON.parse(found[next++]) as IpRoute[])[0]);
 }
 
+/** Why the kernel's answer is no way to another machine, in words that follow "it" or stand alone; or undefined. */
+export function refusalOf(answer: Answer): string | undefined {
+  if (typeof answer === 'string') {
+    const reason = answer.toLowerCase();
+    return REFUSALS[reason] ?? reason;
+  }
+  if (answer.type === 'local') return 'it is this host itself';
+  return answer.type === 'unicast' ? undefined : `it is a ${answer.type} address`;
+}
+
+/** What the kernel's errors mean here. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  'permission denied': 'a prohibit route refuses it',
+  'invalid argument': 'a blackhole route swallows it',
+  'no route to host': 'an unreachable route refuses it',
+  'network is unreachable': 'no route covers it',
+};
+
+/** The router that a route leads to; undefined when its destination is on the link. */
+export function gatewayOf(route: IpRoute): IpAddress | undefined {
+  return addressOf(route.gateway ?? route.via?.host);
+}
+
+/** In bytes at layer 3: the interface's, or the route's when that is smaller; 0 when the interface is gone. */
+export function routeMtu(route: IpRoute, link: Link | undefined): number {
+  return Math.min(link?.mtu ?? 0, ...(route.metrics ?? []).map((metric) => metric.mtu ?? Infinity));
+}
+
 /** Why a backend cannot be sent to, or undefined. */
 function routeProblem(
   { name, address }: RouteTarget,
   answer: Answer,
 ): { sentence: string; hint: string } | undefined {
-  const backend = `backend ${name} (${address.text})`;
-  if (typeof answer === 'string') {
-    const reason = answer.toLowerCase();
-    const refusals: Record<string, string> = {
-      'permission denied': 'a prohibit route refuses it',
-      'invalid argument': 'a blackhole route swallows it',
-      'no route to host': 'an unreachable route refuses it',
-      'network is unreachable': 'no route covers it',
-    };
-    return {
-      sentence: `no route to ${backend}: ${refusals[reason] ?? reason}`,
-      hint: `See: ip route get ${address.text}`,
-    };
-  }
-  if (answer.type === 'local') {
-    return {
-      sentence: `${backend} is this host itself`,
-      hint: 'A backend must be another machine: packets to an own address never leave the host.',
-    };
-  }
-  if (answer.type !== 'unicast') {
-    return { sentence: `${backend} is a ${answer.type} address`, hint: 'A backend needs a unicast address.' };
-  }
-  return undefined;
+  const refusal = refusalOf(answer);
+  if (refusal === undefined) return undefined;
+  return {
+    sentence: `no route to backend ${name} (${address.text}): ${refusal}`,
+    hint: `A backend must be another machine that packets can be sent to. See: ip route get ${address.text}`,
+  };
 }
 
 function routeError(problems: readonly { sentence: string; hint: string }[]): AnyhopError {

@@ -64,7 +64,7 @@ describe('anyhop run refuses', { skip: isolationObstacle('nft', 'ethtool', 'setp
       const got = refusal(link, ['-c', file, ...FLAGS]);
       await refuses(
         3,
-        /no route to backend web\/web-1 \(10\.1\.0\.12\).*\n {2}See: ip route get 10\.1\.0\.12/,
+        /no route to backend web\/web-1 \(10\.1\.0\.12\).*\n {2}A backend must be .* See: ip route get 10\.1\.0\.12/,
         got,
       );
     } finally {

@@ -121,10 +121,10 @@ describe('in a namespace', { skip: isolationObstacle() }, () => {
         ['192.0.2.1', /no route covers it/],
         ['2001:db8:3::1', /an unreachable route refuses it/],
         ['2001:db8:99::1', /no route covers it/],
-        ['10.0.0.1', /backend web-1 \(10\.0\.0\.1\) is this host itself/],
-        ['127.0.0.1', /is this host itself/],
-        ['2001:db8:1::1', /is this host itself/],
-        ['10.0.0.255', /is a broadcast address/],
+        ['10.0.0.1', /backend web-1 \(10\.0\.0\.1\): it is this host itself/],
+        ['127.0.0.1', /it is this host itself/],
+        ['2001:db8:1::1', /it is this host itself/],
+        ['10.0.0.255', /it is a broadcast address/],
       ];
       for (const [text, message] of cases)
         await refuses(lookupRoute(address(text), 'web-1', inside), message);

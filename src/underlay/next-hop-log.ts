@@ -1,0 +1,56 @@
+/**
+ * Changes of next hops as log lines. Backends that change in the same way, say because they stand behind one gateway,
+ * share a line; its fields name them all.
+ */
+import type { Logger } from '../core/log.js';
+import type { IpAddress } from '../packet/address.js';
+import { formatHop, hopKey, type NextHop, type NoNextHop } from './next-hop.js';
+
+/** One address whose next hop is another than before. */
+export interface NextHopChange {
+  readonly address: IpAddress;
+  /** Who has this address: `pool/backend`, in the order of the targets. */
+  readonly names: readonly string[];
+  /** Undefined when it had not been resolved before. */
+  readonly before: NextHop | NoNextHop | undefined;
+  readonly now: NextHop | NoNextHop;
+}
+
+/** Backends beyond this many are counted in the message. */
+const BACKENDS_SHOWN = 3;
+
+export function logChanges(changes: readonly NextHopChange[], log: Logger): void {
+  const groups = new Map<string, NextHopChange[]>();
+  for (const change of changes) {
+    const key = `${change.before === undefined} ${hopKey(change.now)}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [change]);
+    else group.push(change);
+  }
+  for (const group of groups.values()) logGroup(group, log);
+}
+
+function logGroup(group: readonly NextHopChange[], log: Logger): void {
+  const [{ before, now }] = group;
+  const backends = group.flatMap(({ names, address }) => names.map((name) => `${name} (${address.text})`));
+  const who = listed(backends);
+  if (now.reason !== undefined) {
+    const counts = backends.length === 1 ? 'it counts as down' : 'they count as down';
+    const verb = backends.length === 1 ? 'has' : 'have';
+    log.warn(
+      { event: 'no_next_hop', backends, reason: now.reason },
+      `${who} ${verb} no next hop: ${now.reason}: ${counts}`,
+    );
+  } else {
+    const text = formatHop(now);
+    const is = before === undefined ? 'is' : 'is now';
+    log.info({ event: 'next_hop', backends, nextHop: text }, `next hop of ${who} ${is} ${text}`);
+  }
+}
+
+function listed(backends: readonly string[]): string {
+  const more = backends.length - BACKENDS_SHOWN;
+  // One more takes no more room than to say so.
+  if (more <= 1) return backends.join(', ');
+  return `${backends.slice(0, BACKENDS_SHOWN).join(', ')} and ${more} more`;
+}

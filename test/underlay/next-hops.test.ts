@@ -1,0 +1,228 @@
+/** Next hops followed through what happens to a host's links, routes and neighbours, in real network namespaces. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NextHops } from '#anyhop/underlay/next-hops.js';
+import { inNamespace, run } from '../../scripts/lab/command.js';
+import { isolationObstacle } from '../isolation.js';
+import { LEFT_MAC, RIGHT_MAC, targets, told, type Underlay, withNextHops, withUnderlay } from './underlay.js';
+
+const TIMEOUT_MS = 60_000;
+/** The kernel asks for 3 s, and what it gave up is asked again every 5 s. */
+const EVENT_TIMEOUT_MS = 15_000;
+
+/** Resolves once `hops` tell `expected`; rejects with what they tell instead. */
+async function becomes(hops: NextHops, expected: Record<string, string | RegExp>): Promise<void> {
+  const deadline = Date.now() + EVENT_TIMEOUT_MS;
+  const matches = (): boolean =>
+    Object.entries(expected).every(([address, text]) => {
+      const now = told(hops)[address] ?? '';
+      return typeof text === 'string' ? now === text : text.test(now);
+    });
+  while (!matches()) {
+    if (Date.now() > deadline) assert.deepEqual(told(hops), expected);
+    await delay(10);
+  }
+}
+
+/** The law: what events led to is what a fresh resolution finds. */
+async function agreesWithFresh(underlay: Underlay, hops: NextHops, ...addresses: string[]): Promise<void> {
+  await withNextHops(underlay, async (fresh) => {
+    await fresh.resolve(targets(...addresses));
+    assert.deepEqual(told(hops), told(fresh));
+  });
+}
+
+const left = `${LEFT_MAC} over eth0, MTU 1500`;
+const right = `${RIGHT_MAC} over eth1, MTU 1500`;
+
+describe('in namespaces', { skip: isolationObstacle() }, () => {
+  test('backends on the link and behind gateways, IPv4 and IPv6, are resolved before the first answer', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await withUnderlay(async (underlay) => {
+      await underlay.node(
+        'route add 10.1.0.0/16 via 10.0.1.254 mtu 1400',
+        'route add 10.2.0.0/16 via inet6 fd00:2::fe dev eth1',
+        'route add 2001:db8::/32 via fd00:2::fe',
+        'route add prohibit 10.4.0.0/16',
+        'route add 10.5.0.0/16 via 10.0.1.254 mtu lock 576',
+      );
+      await withNextHops(underlay, async (hops, lines) => {
+        const addresses = ['10.0.1.254', 'fd00:2::fe', '10.1.0.1', '10.2.0.1', '2001:db8::1'];
+        await hops.resolve(targets(...addresses, '10.4.0.1', '10.5.0.1', '10.0.1.1', '192.0.2.1'));
+        assert.deepEqual(told(hops), {
+          '10.0.1.254': left,
+          'fd00:2::fe': right,
+          '10.1.0.1': `${LEFT_MAC} over eth0, MTU 1400`,
+          '10.2.0.1': right,
+          '2001:db8::1': right,
+          '10.4.0.1': 'a prohibit route refuses it',
+          '10.5.0.1': 'the way over eth0 has an MTU of 576 bytes, below 600',
+          '10.0.1.1': 'it is this host itself',
+          '192.0.2.1': 'no route covers it',
+        });
+        assert.ok(
+          lines.includes(`info: next hop of web/10.0.1.254 (10.0.1.254) is ${left}`),
+          lines.join('\n'),
+        );
+        const prohibited =
+          'warn: web/10.4.0.1 (10.4.0.1) has no next hop: a prohibit route refuses it: it counts as down';
+        assert.ok(lines.includes(prohibited), lines.join('\n'));
+      });
+    });
+  });
+
+  test('a gateway with another MAC address, a route to another gateway, a link down and up are followed', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await withUnderlay(async (underlay) => {
+      await underlay.node('route add 10.1.0.0/16 via 10.0.1.254', 'route add 2001:db8::/32 via fd00:1::fe');
+      const backends = ['10.1.0.1', '2001:db8::1', '10.0.1.254'];
+      await withNextHops(underlay, async (hops, lines) => {
+        await hops.resolve(targets(...backends));
+        assert.deepEqual(Object.values(told(hops)), [left, left, left]);
+
+        // A gateway that took over tells so: gratuitous ARP and an unsolicited advertisement.
+        const taken = '02:00:00:00:01:99 over eth0, MTU 1500';
+        await underlay.left('link set eth0 address 02:00:00:00:01:99');
+        await underlay.node('neigh flush dev eth0');
+        await becomes(hops, { '10.1.0.1': taken, '2001:db8::1': taken, '10.0.1.254': taken });
+        assert.ok(
+          lines.some((line) => line.startsWith('info: next hop of') && line.endsWith(`is now ${taken}`)),
+          lines.join('\n'),
+        );
+        assert.deepEqual(
+          lines.filter((line) => line.startsWith('warn')),
+          [],
+          'a flush took backends down',
+        );
+
+        await underlay.node(
+          'route replace 10.1.0.0/16 via 10.0.2.254',
+          'route replace 2001:db8::/32 via fd00:2::fe',
+        );
+        await becomes(hops, { '10.1.0.1': right, '2001:db8::1': right, '10.0.1.254': taken });
+        await agreesWithFresh(underlay, hops, ...backends);
+
+        await underlay.node('link set eth1 down');
+        await becomes(hops, { '10.1.0.1': 'no route covers it', '2001:db8::1': 'no route covers it' });
+        await agreesWithFresh(underlay, hops, ...backends);
+
+        await underlay.node(
+          'link set eth1 up',
+          'addr replace fd00:2::1/64 dev eth1 nodad',
+          'route add 10.1.0.0/16 via 10.0.2.254',
+          'route add 2001:db8::/32 via fd00:2::fe',
+        );
+        await becomes(hops, { '10.1.0.1': right, '2001:db8::1': right });
+        await agreesWithFresh(underlay, hops, ...backends);
+
+        await underlay.right('link set eth1 down');
+        await becomes(hops, { '10.1.0.1': 'interface eth1 has no carrier' });
+        await underlay.node('link set eth0 mtu 1300');
+        await becomes(hops, { '10.0.1.254': '02:00:00:00:01:99 over eth0, MTU 1300' });
+        await agreesWithFresh(underlay, hops, ...backends);
+      });
+    });
+  });
+
+  test('a neighbour that does not answer counts as down after the kernel gave up, and is back once it does', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await withUnderlay(async (underlay) => {
+      await withNextHops(underlay, async (hops, lines) => {
+        const startMs = performance.now();
+        await hops.resolve(targets('10.0.1.77', 'fd00:1::77', '10.0.1.254'));
+        const tookMs = performance.now() - startMs;
+        assert.ok(tookMs > 2_500 && tookMs < 4_500, `${tookMs} ms`);
+        assert.deepEqual(told(hops), {
+          '10.0.1.77': 'it does not answer ARP on eth0',
+          '10.0.1.254': left,
+          'fd00:1::77': 'it does not answer neighbour solicitations on eth0',
+        });
+        await underlay.left('addr add 10.0.1.77/24 dev eth0', 'addr add fd00:1::77/64 dev eth0 nodad');
+        await becomes(hops, { '10.0.1.77': left, 'fd00:1::77': left });
+        const warnings = lines.filter((line) => line.startsWith('warn'));
+        assert.equal(warnings.length, 2, `asking again is no change:\n${lines.join('\n')}`);
+      });
+    });
+  });
+
+  test('a gateway that dies is noticed without traffic of the host itself', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await withUnderlay(async (underlay) => {
+      const base = (ms: number) => `net.ipv4.neigh.eth0.base_reachable_time_ms=${ms}`;
+      const quick = ['sysctl', '-qw', base(1_000), 'net.ipv4.neigh.eth0.delay_first_probe_time=1'];
+      await run(inNamespace(underlay.namespace, quick));
+      await withNextHops(underlay, async (hops) => {
+        await hops.resolve(targets('10.0.1.254'));
+        await underlay.left('addr del 10.0.1.254/24 dev eth0');
+        await becomes(hops, { '10.0.1.254': 'it does not answer ARP on eth0' });
+      });
+    });
+  });
+
+  test('what was set by hand is used, and left as it is', { timeout: TIMEOUT_MS }, async () => {
+    await withUnderlay(async (underlay) => {
+      await underlay.node(
+        'neigh add 10.0.1.50 lladdr 02:00:00:00:00:50 nud permanent dev eth0',
+        'neigh add 10.0.1.51 lladdr 02:00:00:00:00:51 extern_learn nud reachable dev eth0',
+      );
+      const table = (): Promise<string> =>
+        run(['ip', '-n', underlay.namespace, 'neigh', 'show', 'to', '10.0.1.50/31']);
+      const before = await table();
+      assert.match(before, /10\.0\.1\.50 .*PERMANENT/);
+      assert.match(before, /10\.0\.1\.51 .*extern_learn REACHABLE/);
+      await withNextHops(underlay, async (hops) => {
+        await hops.resolve(targets('10.0.1.50', '10.0.1.51'));
+        assert.deepEqual(Object.values(told(hops)), [
+          '02:00:00:00:00:50 over eth0, MTU 1500',
+          '02:00:00:00:00:51 over eth0, MTU 1500',
+        ]);
+        await delay(6_000); // neighbours are used every 5 s
+        assert.equal(await table(), before);
+      });
+    });
+  });
+
+  test('other targets take the place of the former ones, and what became of them is told to listeners', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await withUnderlay(async (underlay) => {
+      await withNextHops(underlay, async (hops) => {
+        await hops.resolve(targets('10.0.1.254'));
+        const changed: string[] = [];
+        const off = hops.onChange((changes) => changed.push(...changes.map(({ address }) => address.text)));
+        await hops.resolve(targets('10.0.2.254', '192.0.2.1'));
+        assert.deepEqual(told(hops), { '10.0.2.254': right, '192.0.2.1': 'no route covers it' });
+        assert.deepEqual(changed.sort(), ['10.0.2.254', '192.0.2.1']);
+        off();
+        await underlay.node('route add 192.0.2.0/24 via 10.0.2.254');
+        await becomes(hops, { '192.0.2.1': right });
+        assert.equal(changed.length, 2);
+      });
+    });
+  });
+
+  test('thousands of backends are resolved, and follow their gateway, within a second', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await withUnderlay(async (underlay) => {
+      await underlay.node('route add 10.1.0.0/16 via 10.0.1.254');
+      const backends = targets(...Array.from({ length: 4_000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`));
+      await withNextHops(underlay, async (hops) => {
+        const startMs = performance.now();
+        await hops.resolve(backends);
+        const resolvedMs = performance.now();
+        // 0.2 s by itself on two cores, which tests share with others.
+        assert.ok(resolvedMs - startMs < 1_000, `resolved in ${resolvedMs - startMs} ms`);
+        assert.deepEqual(new Set(Object.values(told(hops))), new Set([left]));
+        await underlay.node('route replace 10.1.0.0/16 via 10.0.2.254');
+        await becomes(hops, { '10.1.15.159': right });
+        assert.deepEqual(new Set(Object.values(told(hops))), new Set([right]));
+      });
+    });
+  });
+});
