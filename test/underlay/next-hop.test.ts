@@ -110,6 +110,7 @@ test('over a VLAN interface frames leave by its parent, with its own MAC address
   };
   assert.deepEqual(wayOf(hop, 2), { ...way, interfaceIndex: 0 }, 'the way out is the way in');
   assert.deepEqual(wayOf(hop, 9), { ...way, interfaceIndex: 2 });
+  assert.equal(wayOf({ reason: 'no route covers it' }, 2), undefined);
 });
 
 for (const { what, links, route = {}, reason } of [
