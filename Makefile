@@ -15,7 +15,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build demo test bench bench-xdp interop check format clean native ts setup-build setup-lab setup-interop
+.PHONY: help build demo test bench bench-xdp interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,7 +38,8 @@ native: setup-build dist/native/libanyhop.so $(BPF_OBJECTS) build/native/libanyh
 # takes a lock.
 setup-lab: setup-build
 setup-interop: setup-lab
-setup-build setup-lab setup-interop:
+setup-fuzz: setup-build
+setup-build setup-lab setup-interop setup-fuzz:
 	@scripts/setup.sh $(@:setup-%=%)
 
 node_modules/.installed: package.json package-lock.json | setup-build
@@ -80,6 +81,12 @@ bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floo
 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js
+
+soak: build setup-lab ## the differential test over millions of packets: SOAK_PACKETS, SOAK_SECONDS, ANYHOP_SEED (root: BPF too)
+	node build/test/differential/soak.js
+
+fuzz: build setup-fuzz ## libFuzzer and sanitizers on the C pipeline for FUZZ_SECONDS (60), and what it covers
+	scripts/fuzz.sh
 
 check: node_modules/.installed ## format, lint, types, generated files
 	scripts/generate-layout.sh --check

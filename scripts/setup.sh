@@ -5,6 +5,7 @@ set -eu
 
 build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpcap-dev'
 lab='iproute2 nftables ethtool iputils-ping tcpdump tshark nginx-light curl procps'
+fuzz='libclang-rt-dev'
 interop='qemu-system-x86 busybox-static bpftool cpio xz-utils'
 
 packages=
@@ -13,7 +14,8 @@ for group in "$@"; do
     build) packages="$packages $build" ;;
     lab) packages="$packages $lab" ;;
     interop) packages="$packages $interop" ;;
-    *) echo "setup.sh: unknown group '$group': build, lab and interop are known" >&2; exit 2 ;;
+    fuzz) packages="$packages $fuzz" ;;
+    *) echo "setup.sh: unknown group '$group': build, lab, interop and fuzz are known" >&2; exit 2 ;;
   esac
 done
 
@@ -23,6 +25,9 @@ for package in $packages; do
   case $(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null || true) in
     ii*) ;;
     *) [ "$package" = nginx-light ] && command -v nginx >/dev/null && continue
+       # It stands for the runtime of the default clang, which may have come by its versioned name.
+       [ "$package" = libclang-rt-dev ] && ls "$(clang -print-resource-dir)"/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 &&
+         continue
        missing="$missing $package" ;;
   esac
 done

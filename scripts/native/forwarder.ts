@@ -29,11 +29,13 @@ export function sizesFor(images: readonly Image[]): ForwarderSizes {
 
 export class Forwarder {
   readonly object: DevObject;
+  /** Of an element of `counters`, and how many elements there are: one a CPU, and user space's. */
+  readonly counterBytes: number;
+  readonly counterElements: number;
   readonly #images: Uint8Array;
   readonly #live: Uint32Array;
   readonly #counters: BigUint64Array;
   readonly #imageBytes: number;
-  readonly #counterWords: number;
   #buffer = 0;
 
   /** @param path of the object file; the product's own unless given */
@@ -42,7 +44,7 @@ export class Forwarder {
     const counterBytes = lines(
       L.SIZEOF_COUNTERS + (sizes.serviceCounters + sizes.backendCounters) * L.SIZEOF_TRAFFIC,
     );
-    const cpus = possibleCpus();
+    const counterElements = possibleCpus() + 1;
     const constants = Buffer.alloc(L.SIZEOF_SIZES);
     constants.writeUInt32LE(imageBytes, L.SIZES_IMAGE_BYTES);
     constants.writeUInt32LE(sizes.serviceCounters, L.SIZES_SERVICE_COUNTERS);
@@ -50,15 +52,16 @@ export class Forwarder {
     this.object = new DevObject(path, {
       maps: {
         images: { valueBytes: imageBytes, entries: L.IMAGES },
-        counters: { valueBytes: counterBytes, entries: cpus + 1 },
+        counters: { valueBytes: counterBytes, entries: counterElements },
       },
       constants: { '.rodata.sizes': constants },
     });
     this.#imageBytes = imageBytes;
-    this.#counterWords = counterBytes / 8;
+    this.counterBytes = counterBytes;
+    this.counterElements = counterElements;
     this.#images = new Uint8Array(this.object.memory('images', imageBytes * L.IMAGES));
     this.#live = new Uint32Array(this.object.memory('live', L.SIZEOF_LIVE), L.LIVE_BUFFER, 1);
-    this.#counters = new BigUint64Array(this.object.memory('counters', counterBytes * (cpus + 1)));
+    this.#counters = new BigUint64Array(this.object.memory('counters', counterBytes * counterElements));
   }
 
   /** Puts an image in force. No packet may be under way: this does not wait for readers. */
@@ -73,7 +76,8 @@ export class Forwarder {
     const counts: Record<string, number> = {};
     for (const [number, { name }] of VERDICTS.entries()) {
       let sum = 0n;
-      for (let at = number; at < this.#counters.length; at += this.#counterWords) sum += this.#counters[at];
+      for (let at = number; at < this.#counters.length; at += this.counterBytes / 8)
+        sum += this.#counters[at];
       if (sum > 0n) counts[name] = Number(sum);
     }
     return counts;

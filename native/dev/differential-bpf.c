@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The forwarding program over a batch of frames, one BPF_PROG_TEST_RUN each. A program tells its verdict by what it
+ * counts, so the whole counters map is compared with what it was before: one verdict must have risen by one, and with
+ * a verdict that forwards one service and one backend by a packet and the same bytes. Anything else is a miscount.
+ *
+ * The kernel gives a frame 256 bytes of headroom and keeps it in one page: it refuses frames shorter than an Ethernet
+ * header or longer than what is left of the page, and these are skipped.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <bpf/bpf.h>
+#include <linux/bpf.h>
+
+#include "anyhop/xdp.h"
+#include "differential.h"
+#include "error.h"
+#include "object.h"
+
+#define FRAME_MIN 14u
+#define FRAME_MAX (4096u - 256u - 320u) /* a page, its headroom, and skb_shared_info on 64-bit machines */
+#define LIMITER_BYTES (ANYHOP_LIMIT_BUCKETS * sizeof(__u32))
+
+/* The program that is watched: one at a time. */
+static struct {
+	int program;
+	__u32 counter_bytes, elements, services, backends;
+	__u8 *counters; /* the map, and a copy as it was after the packet before */
+	__u8 *before;
+	__u8 *limiter;
+} watched;
+
+int anyhop_dev_unwatch(void)
+{
+	if (watched.counters)
+		munmap(watched.counters, (size_t)watched.counter_bytes * watched.elements);
+	if (watched.limiter)
+		munmap(watched.limiter, LIMITER_BYTES);
+	free(watched.before);
+	memset(&watched, 0, sizeof(watched));
+	return 0;
+}
+
+/* Watches a loaded program: `elements` counters of `counter_bytes` each, made for so many services and backends. */
+int anyhop_dev_watch(int object, const char *program, __u32 counter_bytes, __u32 elements, __u32 services, __u32 backends)
+{
+	size_t size = (size_t)counter_bytes * elements;
+	int fd;
+
+	anyhop_dev_unwatch();
+	fd = anyhop_dev_program(object, program);
+	if (fd < 0)
+		return fd;
+	watched.program = fd;
+	watched.counter_bytes = counter_bytes;
+	watched.elements = elements;
+	watched.services = services;
+	watched.backends = backends;
+	watched.counters = anyhop_dev_memory(object, "counters", (__u32)size);
+	watched.limiter = anyhop_dev_memory(object, "limiter", LIMITER_BYTES);
+	watched.before = malloc(size);
+	if (!watched.counters || !watched.limiter || !watched.before) {
+		anyhop_dev_unwatch();
+		return -ENOMEM; /* the words are anyhop_dev_memory's */
+	}
+	memcpy(watched.before, watched.counters, size);
+	return 0;
+}
+
+/* Takes down a counter of the element that rose from `was` to `now`. Word `at` is a verdict, or belongs to a service or
+ * a backend: packets, then bytes. Returns whether one packet may have done it. */
+static int take_rise(struct anyhop_dev_record *record, __u32 at, __u64 rise, __u64 *backend_bytes)
+{
+	__u32 entry = (at - ANYHOP_VERDICTS_MAX) / 2;
+	int is_bytes = (at - ANYHOP_VERDICTS_MAX) & 1;
+	int is_service = entry < watched.services;
+	__u32 *counter = is_service ? &record->service_counter : &record->backend_counter;
+
+	if (at < ANYHOP_VERDICTS_MAX) {
+		if (record->verdict != ANYHOP_DEV_SKIPPED || rise != 1)
+			return 0;
+		record->verdict = at;
+		return 1;
+	}
+	if (!is_service)
+		entry -= watched.services;
+	if (entry >= (is_service ? watched.services : watched.backends))
+		return 0;
+	if (!is_bytes) {
+		/* Its bytes come right behind it. */
+		if (*counter != ANYHOP_NONE || rise != 1)
+			return 0;
+		*counter = entry;
+		return 1;
+	}
+	if (*counter != entry || rise > 0xffff)
+		return 0;
+	if (is_service)
+		record->bytes = (__u32)rise;
+	else
+		*backend_bytes = rise;
+	return 1;
+}
+
+/* What the packet raised. */
+static void read_counters(struct anyhop_dev_record *record)
+{
+	__u64 backend_bytes = 0;
+	int is_sound = 1, rose = 0;
+
+	record->verdict = ANYHOP_DEV_SKIPPED;
+	record->service_counter = record->backend_counter = ANYHOP_NONE;
+	for (__u32 element = 0; element < watched.elements; element++) {
+		__u64 *now = (__u64 *)(watched.counters + (size_t)element * watched.counter_bytes);
+		__u64 *was = (__u64 *)(watched.before + (size_t)element * watched.counter_bytes);
+
+		if (!memcmp(now, was, watched.counter_bytes))
+			continue;
+		if (rose++ || element == watched.elements - 1) /* the last one is user space's */
+			is_sound = 0;
+		for (__u32 at = 0; at < watched.counter_bytes / sizeof(*now); at++) {
+			if (now[at] != was[at] && !take_rise(record, at, now[at] - was[at], &backend_bytes))
+				is_sound = 0;
+		}
+		memcpy(was, now, watched.counter_bytes);
+	}
+	if (!is_sound || record->verdict == ANYHOP_DEV_SKIPPED || record->bytes != backend_bytes)
+		record->verdict = ANYHOP_DEV_MISCOUNTED;
+}
+
+/* Runs the watched program on `count` frames. `limited`: the limit on too-big answers lasts from one frame to the
+ * next; otherwise each frame finds it unused. */
+int anyhop_dev_run(const __u8 *frames, const __u8 *lengths, __u32 count, int limited, __u8 *records, __u8 *out,
+		   __u32 out_size)
+{
+	struct anyhop_dev_record *record = (struct anyhop_dev_record *)records;
+	static __u8 result[4096];
+
+	anyhop_error_start();
+	if (!watched.counters)
+		return anyhop_error_is(-EBADF, "no program is watched");
+	memset(watched.limiter, 0, LIMITER_BYTES);
+	for (__u32 i = 0; i < count; i++, record++) {
+		__u32 length = ((const __u32 *)lengths)[i];
+		LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frames, .data_size_in = length, .data_out = result,
+			    .data_size_out = sizeof(result), .repeat = 1);
+
+		memset(record, 0, sizeof(*record));
+		frames += length;
+		if (length < FRAME_MIN || length > FRAME_MAX) {
+			record->verdict = ANYHOP_DEV_SKIPPED;
+			continue;
+		}
+		if (bpf_prog_test_run_opts(watched.program, &options))
+			return anyhop_error_is(-errno, "test run on frame %u of %u bytes", i, length);
+		read_counters(record);
+		record->action = options.retval;
+		if (!limited && record->verdict == ANYHOP_V_TOO_BIG_ANSWERED)
+			memset(watched.limiter, 0, LIMITER_BYTES);
+		if (options.retval == XDP_DROP || options.retval == XDP_ABORTED)
+			continue;
+		if (options.data_size_out > out_size)
+			return anyhop_error_is(-ENOSPC, "the results of %u frames", count);
+		record->length = options.data_size_out;
+		memcpy(out, result, options.data_size_out);
+		out += options.data_size_out;
+		out_size -= options.data_size_out;
+	}
+	return 0;
+}

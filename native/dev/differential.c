@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C pipeline, compiled for this machine, over a batch of frames; and its flow hash over a batch of inputs.
+ *
+ * A frame has the headroom that the pipeline asks for before it, and marks around both: the pipeline must write nowhere
+ * else.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "anyhop/pipeline.h"
+#include "differential.h"
+#include "error.h"
+
+#define MARK_BYTES 64u
+#define MARK 0x5a
+
+static const __u8 actions[] = {
+#define V(name, action, text) [ANYHOP_V_##name] = ANYHOP_##action,
+	ANYHOP_VERDICTS(V)
+#undef V
+};
+
+static int is_marked(const __u8 *at)
+{
+	for (__u32 i = 0; i < MARK_BYTES; i++)
+		if (at[i] != MARK)
+			return 0;
+	return 1;
+}
+
+static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count, __u32 tick,
+		   int limited, __u8 *records, __u8 *out, __u32 out_size)
+{
+	static __u8 memory[MARK_BYTES + ANYHOP_HEADROOM + 65535 + MARK_BYTES];
+	static __u32 limiter[ANYHOP_LIMIT_BUCKETS];
+	struct anyhop_dev_record *record = (struct anyhop_dev_record *)records;
+	__u8 *frame = memory + MARK_BYTES + ANYHOP_HEADROOM;
+
+	memset(limiter, 0, sizeof(limiter));
+	memset(memory, MARK, MARK_BYTES);
+	for (__u32 i = 0; i < count; i++, record++) {
+		__u32 length = ((const __u32 *)lengths)[i];
+		struct anyhop_outcome outcome;
+		const __u8 *result = frame;
+		int verdict, action;
+
+		if (length > 65535)
+			return anyhop_error_is(-EMSGSIZE, "frame %u of %u bytes", i, length);
+		memcpy(frame, frames, length);
+		memset(frame + length, MARK, MARK_BYTES);
+		frames += length;
+		memset(record, 0, sizeof(*record));
+		record->service_counter = record->backend_counter = ANYHOP_NONE;
+
+		verdict = anyhop_process(image, image_bytes, frame, length, tick, limiter, &outcome);
+		if (verdict < 0 || verdict >= ANYHOP_VERDICT_COUNT)
+			return anyhop_error_is(-ERANGE, "verdict %d of frame %u", verdict, i);
+		if (!is_marked(memory) || !is_marked(frame + length))
+			return anyhop_error_is(-EFAULT, "frame %u: the pipeline wrote outside of its memory", i);
+		if (!limited && verdict == ANYHOP_V_TOO_BIG_ANSWERED)
+			memset(limiter, 0, sizeof(limiter));
+		record->verdict = (__u32)verdict;
+		action = actions[verdict];
+		if (action == ANYHOP_FORWARD) {
+			record->service_counter = outcome.service_counter;
+			record->backend_counter = outcome.backend_counter;
+			record->bytes = outcome.bytes;
+			record->hash = outcome.hash;
+			record->slot = outcome.slot;
+			record->backend = outcome.backend;
+			record->alternate = outcome.alternate;
+			record->interface_index = outcome.interface_index;
+		}
+		if (action == ANYHOP_DROP)
+			continue;
+		if (action == ANYHOP_PASS) {
+			record->length = length;
+		} else {
+			result = outcome.frame;
+			record->length = outcome.length;
+			record->l2_length = outcome.l2_length;
+		}
+		if (record->length > out_size)
+			return anyhop_error_is(-ENOSPC, "the results of %u frames", count);
+		memcpy(out, result, record->length);
+		out += record->length;
+		out_size -= record->length;
+	}
+	return 0;
+}
+
+/* Runs `count` frames through the image. `limited`: the limit on too-big answers lasts from one frame to the next,
+ * all within the tick; otherwise each frame finds it unused. */
+int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,
+		       __u32 tick, int limited, __u8 *records, __u8 *out, __u32 out_size)
+{
+	__u8 *aligned = aligned_alloc(64, (image_bytes + 63) & ~63u); /* TypeScript's memory need not be on a line */
+	int error;
+
+	anyhop_error_start();
+	if (!aligned)
+		return anyhop_error_is(-ENOMEM, "an image of %u bytes", image_bytes);
+	memcpy(aligned, image, image_bytes);
+	error = process(aligned, image_bytes, frames, lengths, count, tick, limited, records, out, out_size);
+	free(aligned);
+	return error;
+}
+
+/* The hash of each of `count` inputs of `words_each` words under a key of its own, and its slot: two words each. */
+int anyhop_dev_flow_hash(const __u8 *keys, const __u8 *words, __u32 words_each, __u32 count, __u32 slots, __u8 *out)
+{
+	__u32 *result = (__u32 *)out;
+
+	for (__u32 i = 0; i < count; i++) {
+		result[2 * i] = anyhop_flow_hash((const __u32 *)keys + 2 * i, (const __u32 *)words + words_each * i, words_each);
+		result[2 * i + 1] = anyhop_slot(result[2 * i], slots);
+	}
+	return 0;
+}

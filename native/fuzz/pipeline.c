@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The C pipeline under libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer: an input is a frame for one of a few
+ * nodes, whose images TypeScript built (test/differential/recipe.ts). What must hold beside "no bad access" is in
+ * check.c.
+ *
+ * The frame lies in a block of its own that ends where it ends. It is run a second time with the rate limit as the first
+ * time left it: nothing else may make a difference.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "fuzz.h"
+
+#define IMAGES_MAX 32u
+#define TICK 1u
+
+/* Images one after the other, each padded to whole cache lines; written by test/differential/export.ts. */
+__asm__(".section .rodata\n"
+	".balign 64\n"
+	"images_start: .incbin \"" FUZZ_IMAGES "\"\n"
+	"images_end:\n"
+	".previous\n");
+extern const __u8 images_start[], images_end[];
+
+static struct image images[IMAGES_MAX];
+static __u32 image_count;
+
+const struct image *image_of(__u8 number)
+{
+	return &images[number % image_count];
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	const __u8 *at = images_start;
+
+	(void)argc;
+	(void)argv;
+	while (at < images_end) {
+		const struct anyhop_header *header = (const struct anyhop_header *)at;
+		__u8 *bytes = aligned_alloc(64, header->size);
+
+		CHECK(header->magic == ANYHOP_IMAGE_MAGIC && header->version == ANYHOP_IMAGE_VERSION);
+		CHECK(bytes && image_count < IMAGES_MAX);
+		memcpy(bytes, at, header->size);
+		images[image_count++] = (struct image){bytes, header->size};
+		at += (header->size + 63) & ~63u;
+	}
+	CHECK(image_count > 0);
+	return 0;
+}
+
+/* Runs the frame and checks what came of it. Returns the verdict; the resulting frame, if any, is copied to `sent`. */
+static int run(const struct image *image, const __u8 *original, __u32 length, __u32 *limiter, __u8 *sent, __u32 *sent_length)
+{
+	__u8 *memory = malloc(ANYHOP_HEADROOM + length);
+	struct result result = {.image = image, .original = original, .length = length};
+
+	CHECK(memory);
+	result.frame = memory + ANYHOP_HEADROOM;
+	memset(memory, 0xa5, ANYHOP_HEADROOM);
+	memcpy(memory + ANYHOP_HEADROOM, original, length);
+	result.verdict = anyhop_process(image->bytes, image->size, memory + ANYHOP_HEADROOM, length, TICK, limiter,
+					&result.outcome);
+	check_result(&result);
+	*sent_length = 0;
+	if (result.verdict <= ANYHOP_V_TOO_BIG_ANSWERED) { /* the verdicts that forward or answer are the first */
+		*sent_length = result.outcome.length;
+		memcpy(sent, result.outcome.frame, result.outcome.length);
+	}
+	free(memory);
+	return result.verdict;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static __u8 first[ANYHOP_HEADROOM + FRAME_BYTES_MAX], second[ANYHOP_HEADROOM + FRAME_BYTES_MAX];
+	__u32 limiter[ANYHOP_LIMIT_BUCKETS] = {0}, first_length, second_length;
+	const struct image *image;
+	int verdict, again;
+
+	if (size < INPUT_HEAD || size > INPUT_HEAD + FRAME_BYTES_MAX)
+		return -1;
+	image = image_of(data[0]);
+	verdict = run(image, data + INPUT_HEAD, (__u32)(size - INPUT_HEAD), limiter, first, &first_length);
+	again = run(image, data + INPUT_HEAD, (__u32)(size - INPUT_HEAD), limiter, second, &second_length);
+	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
+		CHECK(again == ANYHOP_V_DROP_TOO_BIG_LIMITED);
+	} else {
+		CHECK(again == verdict && second_length == first_length);
+		CHECK(memcmp(first, second, first_length) == 0);
+	}
+	return 0;
+}

@@ -1,0 +1,128 @@
+/**
+ * The C pipeline held to the TypeScript one, byte for byte and verdict for verdict: compiled for this machine and, where
+ * there is root, as the BPF program. ANYHOP_SEED=n replays a run.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { parseConfig } from '#anyhop/config/load.js';
+import { assemble, fixedWay } from '#anyhop/control/assemble.js';
+import { VERDICTS } from '#anyhop/core/layout.gen.js';
+import { readCapture } from '#anyhop/packet/capture.js';
+import { MIXED_CONFIG, mixedTraffic, writeMixedCapture } from '../packets/mixed.js';
+import { MTU } from '../packets/mixed-config.js';
+import { BpfSubject, HostSubject, type Subject, TypeScriptSubject } from './pipelines.js';
+import { seedOfRun } from './random.js';
+import { Frames, R, type Results, verdictName } from './record.js';
+import { BPF_SIZES, compareBatch, histogram, runDifferential, type Summary } from './run.js';
+
+const PACKETS = 100_000;
+const bpfObstacle = process.pid > 0 && 'the forwarding program passes everything for now';
+const WITH_BPF = bpfObstacle === false;
+
+/** The kernel's own: a driver without headroom. */
+const NOT_A_CLIENTS_DOING = new Set(['drop_headroom']);
+
+describe('the pipelines', () => {
+  const seed = seedOfRun();
+  let summary: Summary | undefined;
+
+  it(`${WITH_BPF ? 'in TypeScript, C and BPF' : 'in TypeScript and C'} give the same verdicts, bytes and counters`, () => {
+    summary = runDifferential({ seed, packets: PACKETS, withBpf: WITH_BPF });
+    console.log(`differential: ${summary.packets} packets, seed ${seed}, 0 differences`);
+    console.log(histogram(summary));
+    assert.ok(summary.packets >= PACKETS);
+    assert.ok(summary.nearlyRight > summary.packets / 2, 'most packets are right or nearly right');
+    const { verdicts } = summary;
+    const missing = VERDICTS.filter(({ name }, i) => verdicts[i] === 0 && !NOT_A_CLIENTS_DOING.has(name));
+    assert.deepEqual(missing, [], 'every verdict that a client can cause occurs');
+  });
+
+  it('in BPF take nearly all of these packets', { skip: bpfObstacle }, () => {
+    assert.ok(summary !== undefined, 'there was a difference');
+    console.log(
+      `${summary.skippedByBpf} packets are shorter or longer than a BPF test run takes (14 to 3520 bytes)`,
+    );
+    assert.ok(summary.skippedByBpf < summary.packets / 20);
+  });
+
+  it('agree on the mixed traffic, each packet of it in the verdict of its name', (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'anyhop-differential-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const path = join(directory, 'mixed.pcap');
+    writeMixedCapture(path);
+    const captured = Array.from(readCapture(path), ({ frame }) => frame.slice());
+    const expected = mixedTraffic();
+    assert.equal(captured.length, expected.length);
+    // The limit lasts within a batch, and time moves from one batch to the next.
+    const batches = expected.map(({ verdict }, i) =>
+      expected[i + 1]?.verdict === 'drop_too_big_limited'
+        ? [i, i + 1]
+        : verdict === 'drop_too_big_limited'
+          ? []
+          : [i],
+    );
+
+    const config = parseConfig(MIXED_CONFIG, 'mixed.yaml', { role: 'node' });
+    const { image } = assemble(config, config.node, { generation: 1, way: fixedWay(MTU) });
+    const subjects: Subject[] = [new TypeScriptSubject(), new HostSubject()];
+    if (WITH_BPF) subjects.push(new BpfSubject(BPF_SIZES));
+    t.after(() => {
+      for (const subject of subjects) subject.close();
+    });
+    for (const subject of subjects) subject.publish(image);
+    for (const batch of batches.filter((indexes) => indexes.length > 0)) {
+      const frames = new Frames(batch.map((index) => captured[index]));
+      const [results] = compareBatch(
+        subjects,
+        frames,
+        'MIXED_CONFIG of test/packets/mixed-config.ts',
+        'run it',
+        true,
+      );
+      for (const [i, index] of batch.entries()) {
+        assert.equal(verdictName(results.get(i, R.VERDICT)), expected[index].verdict, expected[index].name);
+      }
+    }
+  });
+});
+
+describe('a difference', () => {
+  /** Passes what another makes of a frame on, but answers for one byte: the fault that the test must find. */
+  class Faulty implements Subject {
+    readonly name = 'C';
+    readonly #inner = new HostSubject();
+    publish = this.#inner.publish.bind(this.#inner);
+    close = this.#inner.close.bind(this.#inner);
+    run(frames: Frames): Results {
+      const results = this.#inner.run(frames);
+      for (let i = 0; i < frames.count; i++) {
+        if (frames.frame(i)[40] === 7) results.set(i, R.VERDICT, VERDICTS.length - 1);
+      }
+      return results;
+    }
+  }
+
+  it('is found, and told with the smallest packet that shows it', () => {
+    const frame = new Uint8Array(200).fill(9);
+    frame[40] = 7;
+    const subjects = [new TypeScriptSubject(), new Faulty()];
+    const config = parseConfig(MIXED_CONFIG, 'mixed.yaml', { role: 'node' });
+    const { image } = assemble(config, config.node, { generation: 1, way: fixedWay(MTU) });
+    for (const subject of subjects) subject.publish(image);
+    assert.throws(
+      () => compareBatch(subjects, new Frames([new Uint8Array(60), frame]), 'a node', 'ANYHOP_SEED=1'),
+      (error: Error) => {
+        assert.match(error.message, /shrunk from 200/);
+        assert.match(error.message, new RegExp(`\\b${'00'.repeat(40)}07$`, 'm'));
+        assert.match(error.message, /TypeScript +pass_not_ip/);
+        assert.match(error.message, /C +drop_headroom/);
+        assert.match(error.message, /node +a node/);
+        assert.match(error.message, /to see it again: ANYHOP_SEED=1/);
+        return true;
+      },
+    );
+  });
+});

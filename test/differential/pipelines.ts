@@ -1,0 +1,173 @@
+/**
+ * The three pipelines behind one interface: the TypeScript one, the C one compiled for this machine, and the C one compiled
+ * for BPF and run by the kernel (BPF_PROG_TEST_RUN). C takes whole batches, since a call costs microseconds.
+ */
+import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
+import type { Image } from '#anyhop/forward/image.js';
+import { Pipeline } from '#anyhop/forward/pipeline.js';
+import { FORWARD_PROGRAM, Forwarder, type ForwarderSizes } from '../../scripts/native/forwarder.js';
+import { devLibrary } from '../../scripts/native/object.js';
+import { LOOPBACK, SAME_INTERFACE } from './recipe.js';
+import { ACTION, type Frames, isForwarded, R, Results } from './record.js';
+
+export interface Subject {
+  readonly name: 'TypeScript' | 'C' | 'BPF';
+  publish(image: Image): void;
+  /**
+   * Runs a batch through the live image.
+   *
+   * @param limited whether the rate limit on too-big answers lasts from one frame to the next; otherwise each frame finds
+   *   it as if it were the first
+   */
+  run(frames: Frames, limited?: boolean): Results;
+  close(): void;
+}
+
+/** The limit's tick, for the pipelines that are told the time; not what an unused bucket holds, which is 0 or -1. */
+const TICK = 1;
+
+export class TypeScriptSubject implements Subject {
+  readonly name = 'TypeScript';
+  #pipeline: Pipeline | undefined;
+
+  publish(image: Image): void {
+    this.#pipeline = new Pipeline(image); // counters start from zero, as those of the others
+  }
+
+  run(frames: Frames, limited = false): Results {
+    const pipeline = this.#pipeline!;
+    const results = new Results(frames);
+    pipeline.tick = TICK;
+    pipeline.limiter.fill(-1);
+    let out = 0;
+    for (let i = 0; i < frames.count; i++) {
+      const length = frames.lengths[i];
+      // Memory that ends right behind the frame: any read beyond it throws.
+      const memory = new Uint8Array(L.HEADROOM + length).fill(0xa5, 0, L.HEADROOM);
+      memory.set(frames.frame(i), L.HEADROOM);
+      const verdict = pipeline.process(new DataView(memory.buffer), L.HEADROOM, length);
+      if (!limited && verdict === L.V_TOO_BIG_ANSWERED) pipeline.limiter.fill(-1);
+      results.set(i, R.VERDICT, verdict);
+      const forwarded = isForwarded(verdict);
+      const wayOut = forwarded ? this.#wayOut(pipeline) : SAME_INTERFACE;
+      results.set(i, R.ACTION, xdpAction(verdict, wayOut));
+      results.set(i, R.SERVICE_COUNTER, forwarded ? pipeline.serviceCounter : L.NONE);
+      results.set(i, R.BACKEND_COUNTER, forwarded ? pipeline.backendCounter : L.NONE);
+      if (forwarded) {
+        results.set(i, R.BYTES, pipeline.end - pipeline.l3);
+        results.set(i, R.HASH, pipeline.hash);
+        results.set(i, R.SLOT, pipeline.slot);
+        results.set(i, R.BACKEND, pipeline.backend);
+        results.set(i, R.ALTERNATE, pipeline.alternate);
+        results.set(i, R.INTERFACE_INDEX, wayOut);
+      }
+      const { action } = VERDICTS[verdict];
+      if (action === 'drop') continue;
+      const sent = action !== 'pass';
+      const start = sent ? pipeline.outStart : L.HEADROOM;
+      const size = sent ? pipeline.outLength : length;
+      if (sent) results.set(i, R.L2_LENGTH, pipeline.outL2);
+      results.set(i, R.LENGTH, size);
+      results.out.set(memory.subarray(start, start + size), out);
+      out += size;
+    }
+    return results;
+  }
+
+  /** The totals so far, by what this pipeline counted itself. */
+  get counters(): Pipeline['counters'] {
+    return this.#pipeline!.counters;
+  }
+
+  close(): void {}
+
+  /** Index of the interface that it leaves by; SAME_INTERFACE for the one that it came in on. */
+  #wayOut(pipeline: Pipeline): number {
+    const { words, pathWord } = pipeline.image;
+    const path = pathWord + pipeline.backend * (L.SIZEOF_PATH / 4);
+    return words[path + L.PATH_INTERFACE_INDEX / 4];
+  }
+}
+
+/** What an XDP program does with it: sends it where it came in (a test run: on the loopback), or elsewhere. */
+function xdpAction(verdict: number, wayOut: number): number {
+  const { action } = VERDICTS[verdict];
+  if (action === 'drop') return ACTION.DROP;
+  if (action === 'pass') return ACTION.PASS;
+  return wayOut === SAME_INTERFACE || wayOut === LOOPBACK ? ACTION.TX : ACTION.REDIRECT;
+}
+
+export class HostSubject implements Subject {
+  readonly name = 'C';
+  #image: Buffer = Buffer.alloc(1);
+
+  publish(image: Image): void {
+    this.#image = Buffer.from(image.bytes);
+  }
+
+  run(frames: Frames, limited = false): Results {
+    const results = new Results(frames);
+    devLibrary.call(
+      'ERR_NATIVE',
+      'anyhop_dev_process',
+      this.#image,
+      this.#image.length,
+      frames.bytes,
+      Buffer.from(frames.lengths.buffer),
+      frames.count,
+      TICK,
+      limited ? 1 : 0,
+      results.records,
+      results.out,
+      results.out.length,
+    );
+    return results;
+  }
+
+  close(): void {}
+}
+
+export class BpfSubject implements Subject {
+  readonly name = 'BPF';
+  readonly #forwarder: Forwarder;
+
+  /** Loads the program with room for images and counters of these sizes. Needs root. @throws AnyhopError ERR_BPF */
+  constructor(sizes: ForwarderSizes) {
+    this.#forwarder = new Forwarder(sizes);
+    devLibrary.call(
+      'ERR_BPF',
+      'anyhop_dev_watch',
+      this.#forwarder.object.number,
+      FORWARD_PROGRAM,
+      this.#forwarder.counterBytes,
+      this.#forwarder.counterElements,
+      sizes.serviceCounters,
+      sizes.backendCounters,
+    );
+  }
+
+  publish(image: Image): void {
+    this.#forwarder.publish(image);
+  }
+
+  run(frames: Frames, limited = false): Results {
+    const results = new Results(frames);
+    devLibrary.call(
+      'ERR_BPF',
+      'anyhop_dev_run',
+      frames.bytes,
+      Buffer.from(frames.lengths.buffer),
+      frames.count,
+      limited ? 1 : 0,
+      results.records,
+      results.out,
+      results.out.length,
+    );
+    return results;
+  }
+
+  close(): void {
+    devLibrary.attempt('anyhop_dev_unwatch');
+    this.#forwarder.close();
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * What an image is made from, as plain JSON, so that a failing packet can be printed with the node that it failed on. A
+ * few recipes are written down, one for each corner of the layout; any number more come from an arbitrary.
+ */
+import fc from 'fast-check';
+import type { HashMode } from '#anyhop/config/types.js';
+import { L } from '#anyhop/core/layout.gen.js';
+import type { Image } from '#anyhop/forward/image.js';
+import { type FixtureBackend, type FixtureService, imageOf } from '../forward/fixture.js';
+import { NODE_MAC } from '../packets/build.js';
+import { macBytes } from '../packets/layer.js';
+
+export interface Recipe {
+  readonly name: string;
+  readonly pools: Readonly<Record<string, readonly FixtureBackend[]>>;
+  readonly services: readonly FixtureService[];
+  /** Address or prefix. */
+  readonly source4: string;
+  readonly source6: string;
+  /** Whether frames for other MAC addresses than NODE_MAC pass. */
+  readonly checkMac: boolean;
+  readonly slots: number;
+  /** One slot in so many has no owner, or no alternate: 0 none of them, 1 all. */
+  readonly ownerless: number;
+  readonly alternateless: number;
+}
+
+/** Ways out that a test run can tell apart: as it came, by its number (the test run's is the loopback's), another. */
+export const SAME_INTERFACE = 0;
+export const LOOPBACK = 1;
+export const OTHER_INTERFACE = 7;
+
+const four = (count: number, rest: Partial<FixtureBackend> = {}): FixtureBackend[] =>
+  Array.from({ length: count }, (_, i) => ({ address: `10.1.0.${i + 1}`, ...rest }));
+const six = (count: number, rest: Partial<FixtureBackend> = {}): FixtureBackend[] =>
+  Array.from({ length: count }, (_, i) => ({ address: `2001:db8:2::${i + 1}`, ...rest }));
+
+const PLAIN = {
+  source4: '10.0.0.1',
+  source6: 'fd00::1',
+  checkMac: false,
+  slots: 251,
+  ownerless: 0,
+  alternateless: 4,
+} as const;
+
+/** By number, so that a fuzzer's corpus can name them: add at the end only. */
+export const RECIPES: readonly Recipe[] = [
+  {
+    ...PLAIN,
+    name: 'one pool, IPv4 underlay, second chance for TCP',
+    pools: { web: four(5, { mtu: 1500 }) },
+    services: [
+      { vip: '203.0.113.10', protocol: 'tcp', port: 80, secondChance: true },
+      { vip: '203.0.113.10', protocol: 'tcp', port: [440, 450], secondChance: true },
+      { vip: '203.0.113.10', protocol: 'udp', port: 53 },
+      { vip: '2001:db8:100::10', protocol: 'tcp', port: 80, secondChance: true },
+      { vip: '2001:db8:100::10', protocol: 'udp', port: 53 },
+    ],
+  },
+  {
+    ...PLAIN,
+    name: 'IPv6 underlay, VLAN tags, some backends without an agent',
+    checkMac: true,
+    pools: {
+      web: [...six(3, { mtu: 1500, vlan: 100 }), { address: '2001:db8:2::99', agent: false, mtu: 1400 }],
+    },
+    services: [
+      { vip: '203.0.113.10', protocol: 'tcp', port: [1, 65535], secondChance: true },
+      { vip: '2001:db8:100::10', protocol: 'tcp', port: [1, 65535], secondChance: true },
+      { vip: '2001:db8:100::10', protocol: 'udp', port: [1, 65535] },
+    ],
+  },
+  {
+    ...PLAIN,
+    name: 'an outer source prefix, other interfaces, every kind of hash',
+    source4: '10.0.0.0/16',
+    pools: {
+      web: [
+        ...four(2, { vlan: 7, mtu: 1500 }),
+        { address: '10.1.0.8', interfaceIndex: OTHER_INTERFACE, mtu: 1500 },
+        { address: '10.1.0.9', interfaceIndex: LOOPBACK, mtu: 9000 },
+        { address: '2001:db8:2::9', interfaceIndex: OTHER_INTERFACE, mtu: 1280 },
+      ],
+    },
+    services: (['203.0.113.10', '2001:db8:100::10'] as const).flatMap((vip): FixtureService[] => [
+      { vip, protocol: 'tcp', port: 80, hash: 'source', secondChance: true },
+      { vip, protocol: 'tcp', port: [81, 90], hash: 'source' },
+      { vip, protocol: 'udp', port: 53, hash: '3-tuple' },
+      { vip, protocol: 'udp', port: [1000, 2000], hash: '5-tuple' },
+    ]),
+  },
+  {
+    ...PLAIN,
+    name: 'ambiguous fragments, 3-tuple TCP, small MTUs',
+    pools: { web: four(3, { mtu: L.PATH_MTU_MIN }), other: six(2, { mtu: L.PATH_MTU_MIN }) },
+    services: (['203.0.113.10', '2001:db8:100::10'] as const).flatMap((vip): FixtureService[] => [
+      { vip, protocol: 'tcp', port: 80, hash: '3-tuple', secondChance: true },
+      { vip, protocol: 'tcp', port: 443, hash: '3-tuple', secondChance: true },
+      { vip, protocol: 'udp', port: 9001, pool: 'web' },
+      { vip, protocol: 'udp', port: 9002, pool: 'other' },
+    ]),
+  },
+  {
+    ...PLAIN,
+    name: 'a pool without backends beside a pool of the largest table, slots without owner',
+    slots: 65537,
+    ownerless: 16,
+    pools: { none: [], web: four(200, { mtu: 65535 }) },
+    services: (['203.0.113.10', '2001:db8:100::10'] as const).flatMap((vip): FixtureService[] => [
+      { vip, protocol: 'tcp', port: 80, secondChance: true },
+      { vip, protocol: 'tcp', port: 81, pool: 'none' },
+      { vip, protocol: 'udp', port: 53 },
+      { vip, protocol: 'udp', port: 54, pool: 'none' },
+    ]),
+  },
+  {
+    ...PLAIN,
+    name: 'many VIPs in a full search table, many port ranges',
+    checkMac: true,
+    pools: { web: [...four(2, { mtu: 1400 }), ...six(2, { mtu: 1600 })] },
+    services: Array.from({ length: 32 }, (_, i): FixtureService[] => {
+      const vip = i % 2 === 0 ? `203.0.113.${i}` : `2001:db8:100::${i.toString(16)}`;
+      return Array.from({ length: 1 + (i % 9) }, (_, j) => ({
+        vip,
+        protocol: (i >> 1) % 3 === 0 ? 'udp' : 'tcp',
+        port: [1000 * j + 1, 1000 * j + 1 + 111 * j],
+        secondChance: (i >> 1) % 3 !== 0,
+      }));
+    }).flat(),
+  },
+];
+
+const VIPS = [
+  ...Array.from({ length: 12 }, (_, i) => `203.0.113.${i * 7 + 1}`),
+  ...Array.from({ length: 12 }, (_, i) => `2001:db8:${100 + i}::${i + 1}`),
+];
+const HASHES: readonly HashMode[] = ['5-tuple', '3-tuple', 'source'];
+
+/** Optional fields are left out rather than set to undefined. */
+const backend: fc.Arbitrary<FixtureBackend> = fc
+  .record(
+    {
+      address: fc.oneof(
+        fc.tuple(fc.nat(255), fc.integer({ min: 1, max: 254 })).map(([a, b]) => `10.1.${a}.${b}`),
+        fc.integer({ min: 1, max: 0xffff }).map((a) => `2001:db8:2::${a.toString(16)}`),
+      ),
+      agent: fc.boolean(),
+      mtu: fc.constantFrom(L.PATH_MTU_MIN, 1280, 1400, 1500, 1501, 9000, 65535),
+      vlan: fc.integer({ min: 1, max: 4094 }),
+      interfaceIndex: fc.constantFrom(SAME_INTERFACE, LOOPBACK, OTHER_INTERFACE),
+    },
+    { requiredKeys: ['address', 'agent', 'mtu'] },
+  )
+  .map((fields) => ({ ...fields }));
+
+const backends = fc.oneof(
+  { weight: 8, arbitrary: fc.array(backend, { minLength: 1, maxLength: 12 }) },
+  { weight: 1, arbitrary: fc.constant<FixtureBackend[]>([]) },
+);
+
+/** Services of one VIP and protocol: sorted ports taken in pairs are ranges that do not overlap. */
+function servicesOf(vip: string, protocol: 'tcp' | 'udp'): fc.Arbitrary<FixtureService[]> {
+  const rest = fc.record({
+    pool: fc.constantFrom('a', 'b'),
+    hash: fc.constantFrom(...HASHES),
+    secondChance: fc.boolean(),
+  });
+  return fc
+    .tuple(
+      fc.uniqueArray(fc.integer({ min: 1, max: 65535 }), { maxLength: 12 }),
+      fc.array(rest, { minLength: 6, maxLength: 6 }),
+      fc.boolean(), // all alike, or each as it likes: fragments depend on it
+    )
+    .map(([ports, list, alike]) => {
+      ports.sort((a, b) => a - b);
+      return Array.from({ length: ports.length >> 1 }, (_, i): FixtureService => {
+        const { pool, hash, secondChance } = list[alike ? 0 : i];
+        const port = [ports[2 * i], ports[2 * i + 1]] as const;
+        return { vip, protocol, port, pool, hash, secondChance: secondChance && protocol === 'tcp' };
+      });
+    });
+}
+
+/** Any node; every recipe has one service at least. */
+export const recipe: fc.Arbitrary<Recipe> = fc
+  .record({
+    a: backends,
+    b: backends,
+    services: fc
+      .uniqueArray(fc.constantFrom(...VIPS), { minLength: 1, maxLength: 8 })
+      .chain((vips) => fc.tuple(...vips.flatMap((vip) => [servicesOf(vip, 'tcp'), servicesOf(vip, 'udp')])))
+      .map((lists) => lists.flat())
+      .filter((services) => services.length > 0),
+    sourceBits: fc.constantFrom(32, 32, 30, 24, 17, 16, 8),
+    checkMac: fc.boolean(),
+    slots: fc.constantFrom(2, 3, 251, 65537),
+    ownerless: fc.constantFrom(0, 0, 0, 5),
+    alternateless: fc.constantFrom(0, 1, 3),
+  })
+  .map(({ a, b, sourceBits, ...rest }) => ({
+    ...rest,
+    name: 'generated',
+    pools: { a, b },
+    source4: `10.0.0.0/${sourceBits}`,
+    source6: 'fd00::1',
+  }));
+
+/** @param generation only rises for one pipeline */
+export function imageFrom(recipe: Recipe, generation: number): Image {
+  const lacks = (slot: number, one: number): boolean => one > 0 && slot % one === 0;
+  return imageOf({
+    pools: recipe.pools,
+    services: recipe.services,
+    source4: recipe.source4,
+    source6: recipe.source6,
+    ...(recipe.checkMac ? { mac: macBytes(NODE_MAC) } : {}),
+    slots: recipe.slots,
+    owner: (slot, count) => (count === 0 || lacks(slot + 1, recipe.ownerless) ? L.NONE : slot % count),
+    alternate: (slot, count) =>
+      count < 2 || lacks(slot + 2, recipe.alternateless) ? L.NONE : (slot + 1) % count,
+    generation,
+  });
+}

@@ -1,0 +1,190 @@
+/**
+ * The differential test itself: node after node, thousands of frames each, through every pipeline at hand; the TypeScript
+ * one is the reference. The seed replays a run.
+ */
+import fc from 'fast-check';
+import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
+import { COUNTERS_PER_ENTRY, Counters } from '#anyhop/forward/counters.js';
+import { explain, firstDifference } from './compare.js';
+import { damaged, tweaked } from './mutate.js';
+import { framesFor } from './packets.js';
+import { BpfSubject, HostSubject, type Subject, TypeScriptSubject } from './pipelines.js';
+import { Random } from './random.js';
+import { recipe as anyRecipe, imageFrom, RECIPES, type Recipe } from './recipe.js';
+import { Frames, isForwarded, R, type Results, SKIPPED } from './record.js';
+
+/** Room for every recipe. */
+export const BPF_SIZES = { imageBytes: 1 << 20, serviceCounters: 512, backendCounters: 512 } as const;
+const FRAMES_A_NODE = 5000;
+const FRAMES_A_BATCH = 1000;
+/** Of each frame that is generated: tweaks and damaged ones; right and nearly right ones are the majority. */
+const TWEAKS = 3;
+const DAMAGES = 1;
+/** The BPF program has a clock of its own: its tick may change within a batch, but not time and again. */
+const TICK_ATTEMPTS = 10;
+
+export interface Options {
+  readonly seed: number;
+  /** At least so many. */
+  readonly packets: number;
+  readonly withBpf: boolean;
+  /** Called after each node; false ends the run. */
+  readonly onNode?: (summary: Summary) => boolean;
+}
+
+export interface Summary {
+  packets: number;
+  nodes: number;
+  /** Right frames, and right ones with other field values. */
+  nearlyRight: number;
+  /** Shorter than Ethernet or longer than a page takes: the kernel's test run refuses them. */
+  skippedByBpf: number;
+  /** By number. */
+  readonly verdicts: Float64Array;
+}
+
+/** @throws Error that explains the first difference */
+export function runDifferential(options: Options): Summary {
+  const { seed } = options;
+  const reference = new TypeScriptSubject();
+  const subjects: Subject[] = [reference, new HostSubject()];
+  if (options.withBpf) subjects.push(new BpfSubject(BPF_SIZES));
+  const summary: Summary = {
+    packets: 0,
+    nodes: 0,
+    nearlyRight: 0,
+    skippedByBpf: 0,
+    verdicts: new Float64Array(VERDICTS.length),
+  };
+  try {
+    while (summary.packets < options.packets) {
+      const number = summary.nodes++;
+      const recipe = RECIPES[number] ?? fc.sample(anyRecipe, { numRuns: 1, seed: seed + number })[0];
+      const image = imageFrom(recipe, number + 1);
+      for (const subject of subjects) subject.publish(image);
+      const again = `ANYHOP_SEED=${seed} (node ${number})`;
+      const totals = new Totals(image.serviceCounters, image.backendCounters);
+      const tooBig: Uint8Array[] = [];
+      for (const batch of batchesFor(recipe, seed + number, summary)) {
+        const frames = new Frames(batch);
+        const results = compareBatch(subjects, frames, recipe, again);
+        totals.add(results[1]);
+        countResults(summary, results);
+        for (let i = 0; i < frames.count && tooBig.length < FRAMES_A_BATCH / 2; i++) {
+          if (results[0].get(i, R.VERDICT) === L.V_TOO_BIG_ANSWERED) tooBig.push(batch[i]);
+        }
+      }
+      totals.mustEqual(reference.counters);
+      if (tooBig.length > 0) {
+        const frames = disordered(tooBig, new Random(seed + number));
+        countResults(summary, compareBatch(subjects, frames, recipe, `${again}, the rate limit`, true));
+      }
+      if (options.onNode?.(summary) === false) break;
+    }
+  } finally {
+    for (const subject of subjects) subject.close();
+  }
+  return summary;
+}
+
+/**
+ * Runs one batch through all, the reference first.
+ *
+ * @param limited whether the rate limit on too-big answers lasts from one frame to the next
+ * @throws Error that explains the first difference
+ */
+export function compareBatch(
+  subjects: readonly Subject[],
+  frames: Frames,
+  recipe: Recipe | string,
+  again: string,
+  limited = false,
+): Results[] {
+  const [first, ...others] = subjects;
+  const reference = first.run(frames, limited);
+  const results = [reference];
+  for (const subject of others) {
+    let result = subject.run(frames, limited);
+    let at = firstDifference(reference, result, subject.name);
+    for (let attempt = 1; limited && at >= 0 && attempt < TICK_ATTEMPTS; attempt++) {
+      result = subject.run(frames, limited);
+      at = firstDifference(reference, result, subject.name);
+    }
+    if (at >= 0) throw new Error(explain(subjects, recipe, frames.frame(at), again));
+    results.push(result);
+  }
+  return results;
+}
+
+function* batchesFor(recipe: Recipe, seed: number, summary: Summary): Generator<Uint8Array[]> {
+  const random = new Random(seed);
+  const each = 1 + TWEAKS + DAMAGES;
+  const generated = fc.sample(framesFor(recipe), { numRuns: FRAMES_A_NODE / each, seed });
+  const originals = FRAMES_A_BATCH / each;
+  for (let start = 0; start < generated.length; start += originals) {
+    const batch: Uint8Array[] = [];
+    for (const original of generated.slice(start, start + originals)) {
+      batch.push(original);
+      for (let i = 0; i < TWEAKS; i++) batch.push(tweaked(original, random));
+      for (let i = 0; i < DAMAGES; i++) batch.push(damaged(original, random.pick(generated), random));
+      summary.nearlyRight += 1 + TWEAKS;
+    }
+    yield batch;
+  }
+}
+
+/** Packets in disorder and each more than once: while the limit lasts, all must stay silent on the same ones. */
+function disordered(packets: readonly Uint8Array[], random: Random): Frames {
+  return new Frames(Array.from({ length: packets.length * 3 }, () => random.pick(packets)));
+}
+
+function countResults(summary: Summary, results: readonly Results[]): void {
+  const [reference, , bpf] = results;
+  summary.packets += reference.count;
+  for (let i = 0; i < reference.count; i++) {
+    summary.verdicts[reference.get(i, R.VERDICT)]++;
+    if (bpf?.get(i, R.VERDICT) === SKIPPED) summary.skippedByBpf++;
+  }
+}
+
+/** Counters as whoever runs the C pipeline keeps them. */
+class Totals {
+  readonly #counters = new Counters();
+
+  constructor(services: number, backends: number) {
+    this.#counters.grow(services, backends);
+  }
+
+  add(results: Results): void {
+    const { verdicts, services, backends } = this.#counters;
+    for (let i = 0; i < results.count; i++) {
+      const verdict = results.get(i, R.VERDICT);
+      verdicts[verdict]++;
+      if (!isForwarded(verdict)) continue;
+      for (const [list, word] of [
+        [services, R.SERVICE_COUNTER],
+        [backends, R.BACKEND_COUNTER],
+      ] as const) {
+        const at = results.get(i, word) * COUNTERS_PER_ENTRY;
+        list[at]++;
+        list[at + 1] += results.get(i, R.BYTES);
+      }
+    }
+  }
+
+  mustEqual(reference: Counters): void {
+    for (const list of ['verdicts', 'services', 'backends'] as const) {
+      const [mine, theirs] = [this.#counters[list], reference[list]];
+      const at = mine.findIndex((value, i) => value !== theirs[i]);
+      if (at >= 0) throw new Error(`${list}, counter ${at}: ${theirs[at]} in TypeScript, ${mine[at]} in C`);
+    }
+  }
+}
+
+/** Verdicts by how often they came, most often first. */
+export function histogram(summary: Summary): string {
+  return VERDICTS.map(({ name }, i) => ({ name, count: summary.verdicts[i] }))
+    .sort((a, b) => b.count - a.count)
+    .map(({ name, count }) => `  ${name.padEnd(24)}${String(count).padStart(10)}`)
+    .join('\n');
+}
