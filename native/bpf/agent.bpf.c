@@ -168,19 +168,6 @@ static __always_inline __u32 combine_ecn(__u32 outer, __u32 inner)
 #define INNER_MAX 128u
 #define TRANSPORT_MAX 20479u
 
-/* Makes the verifier forget by which way the cursor came here. It then checks what follows once and not for each
- * number of VLAN tags, outer family, key and extension header: 360,000 steps become 50,000. */
-static __always_inline int settle(struct anyhop_cursor *c, const __u8 *frame, __u32 max)
-{
-	__u64 offset = (__u64)(c->at - frame);
-
-	asm volatile("" : "+r"(offset));
-	if (offset > max)
-		return 0;
-	c->at = frame + offset;
-	return 1;
-}
-
 /* GRE of a sender outside the fleet; the cursor stands behind the outer header. Linux's own tunnels take a checksum,
  * a key and a sequence number, so these are stepped over; what they refuse, or what carries no bare IP, passes. */
 static __always_inline int judge_stranger(struct anyhop_cursor *c, const struct anyhop_ip *outer)
@@ -262,7 +249,7 @@ static __always_inline int judge_inner(struct anyhop_cursor *c, struct anyhop_ip
 	if (protocol < 0)
 		return VERDICT(DROP_INNER_EXTENSION_HEADER);
 	last = start + inner->length;
-	if (last < c->at || !settle(c, frame, TRANSPORT_MAX))
+	if (last < c->at || !anyhop_settle(c, frame, TRANSPORT_MAX))
 		return VERDICT(DROP_INNER_LENGTH);
 	vip = find_vip(inner->destination, inner->family);
 	if (!vip)
@@ -298,7 +285,7 @@ static __always_inline int judge_fleet(struct anyhop_cursor *c, const __u8 *star
 	if (!anyhop_fits(c, size) || outer->length < outer->header_length + size)
 		return VERDICT(DROP_OUTER_LENGTH);
 	c->at += size;
-	if (!settle(c, frame, INNER_MAX))
+	if (!anyhop_settle(c, frame, INNER_MAX))
 		return VERDICT(DROP_OUTER_LENGTH);
 	found->offset = (__u32)(c->at - frame);
 	verdict = judge_inner(c, &inner, (int)type, frame, start + outer->length);

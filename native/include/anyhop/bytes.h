@@ -12,15 +12,16 @@
 #include <linux/types.h>
 
 #define anyhop_inline static inline __attribute__((always_inline))
-/* What few packets need stays out of the way of the others. */
-#define anyhop_rare static __attribute__((noinline, cold, unused))
-
 #define anyhop_likely(condition) __builtin_expect(!!(condition), 1)
 #define anyhop_unlikely(condition) __builtin_expect(!!(condition), 0)
 
+/* A function that few packets need stays out of the way of the others. (`cold` would put it in a section of its own, and
+ * libbpf takes functions from .text alone.) */
 #ifdef __bpf__
+#define anyhop_rare static __attribute__((noinline, unused))
 #define ANYHOP_ANYWHERE __attribute__((may_alias))
 #else
+#define anyhop_rare static __attribute__((noinline, cold, unused))
 #define ANYHOP_ANYWHERE __attribute__((may_alias, aligned(1)))
 #endif
 

@@ -12,6 +12,10 @@
 #include "checksum.h"
 #include "packet.h"
 
+/* Where a cursor can be at most behind a walk over extension headers, in bytes from the start of the frame. With another walk,
+ * through an embedded packet, it stays below the verifier's 65535. */
+#define ANYHOP_TRANSPORT_MAX 20479u
+
 enum {
 	ANYHOP_ICMP_ECHO_REPLY = 0,
 	ANYHOP_ICMP_UNREACHABLE = 3,
@@ -74,7 +78,7 @@ anyhop_inline int anyhop_read_embedded(struct anyhop_packet *p, __u32 client[4])
 		}
 		protocol = anyhop_walk_extensions(&p->at, &ip, (__u32)protocol, ANYHOP_WALK_QUOTED);
 	}
-	if (ip.fragment == ANYHOP_LATER || p->left < ip.header_length)
+	if (ip.fragment == ANYHOP_LATER || p->left < ip.header_length || !anyhop_settle(&p->at, p->frame, 2 * ANYHOP_TRANSPORT_MAX))
 		return -1;
 	p->left -= ip.header_length;
 	return protocol;

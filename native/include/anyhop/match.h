@@ -2,8 +2,6 @@
  *
  * From a frame to the service that answers for it, or to another verdict: is it for a VIP, is it sound, what does it
  * carry, and whose port is that. The rules and their order are those of src/forward/{pipeline,ipv4,ipv6,service}.ts.
- *
- * TCP and UDP in one piece go straight through; everything that few packets have is in anyhop_match_rare.
  */
 #ifndef ANYHOP_MATCH_H
 #define ANYHOP_MATCH_H
@@ -92,7 +90,8 @@ anyhop_rare int anyhop_match_rare(struct anyhop_packet *p, struct anyhop_match *
 		struct anyhop_ip ip = {.header_length = 40};
 		int protocol = anyhop_walk_extensions(&p->at, &ip, p->protocol, ANYHOP_WALK_RECEIVED);
 
-		if (protocol < 0 || ip.header_length > p->length)
+		if (protocol < 0 || ip.header_length > p->length ||
+		    !anyhop_settle(&p->at, p->frame, ANYHOP_TRANSPORT_MAX))
 			return ANYHOP_V_DROP_EXTENSION_HEADER;
 		p->left = p->length - ip.header_length;
 		p->protocol = (__u32)protocol;
@@ -172,6 +171,8 @@ anyhop_inline int anyhop_match(struct anyhop_packet *p, struct anyhop_match *m)
 {
 	int type = anyhop_parse_ethernet(&p->at), verdict;
 
+	if (!anyhop_settle(&p->at, p->frame, 22))
+		return ANYHOP_V_PASS_NOT_IP;
 	p->l3 = (__u8 *)p->at.at;
 	if (type == ANYHOP_ETHERTYPE_IPV4)
 		verdict = anyhop_read_ipv4(p, m);
@@ -181,18 +182,9 @@ anyhop_inline int anyhop_match(struct anyhop_packet *p, struct anyhop_match *m)
 		return ANYHOP_V_PASS_NOT_IP;
 	if (verdict >= 0)
 		return verdict;
-	if (anyhop_likely((p->protocol == ANYHOP_IP_TCP || p->protocol == ANYHOP_IP_UDP) && p->fragment == ANYHOP_WHOLE))
+	if ((p->protocol == ANYHOP_IP_TCP || p->protocol == ANYHOP_IP_UDP) && p->fragment == ANYHOP_WHOLE)
 		return anyhop_is_own(p) ? ANYHOP_V_DROP_BAD_SOURCE : anyhop_match_transport(p, m);
-	{
-		/* Copies, so that the others' stay in registers. */
-		struct anyhop_packet packet = *p;
-		struct anyhop_match match = *m;
-
-		verdict = anyhop_match_rare(&packet, &match);
-		*p = packet;
-		*m = match;
-	}
-	return verdict;
+	return anyhop_match_rare(p, m);
 }
 
 #endif

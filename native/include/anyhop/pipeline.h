@@ -106,7 +106,8 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 			return ANYHOP_V_DROP_TOO_BIG;
 		anyhop_answer_frame(&packet, &answer, outcome);
 	} else if (verdict == ANYHOP_V_ECHO_ANSWERED) {
-		anyhop_prepare_echo(&packet, &answer);
+		if (anyhop_prepare_echo(&packet, &answer))
+			return ANYHOP_V_DROP_TRUNCATED;
 		anyhop_answer_frame(&packet, &answer, outcome);
 	}
 	return verdict;

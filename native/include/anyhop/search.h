@@ -18,14 +18,19 @@
 
 struct anyhop_view {
 	const __u8 *image;
-	__u32 limit; /* the last offset that may be read at: the image's bytes less ANYHOP_READ_MAX */
+	__u64 limit; /* the last offset that may be read at: the image's bytes less ANYHOP_READ_MAX. 64 bits wide: on the
+		      * stack the verifier remembers the value of whole words */
 };
 
-/* What lies at `offset`, up to ANYHOP_READ_MAX bytes, or NULL. */
-anyhop_inline const void *anyhop_at(const struct anyhop_view *view, __u32 offset)
+/* What lies at `offset`, up to ANYHOP_READ_MAX bytes, or NULL. The register that is compared is the one that is added, and
+ * after that: or the verifier, which sees neither a copy nor a sum made before as bounded, refuses. */
+anyhop_inline const void *anyhop_at(const struct anyhop_view *view, __u64 offset)
 {
-	__asm__ volatile("" : "+r"(offset)); /* what is compared is what is added, or the verifier loses the bound */
-	return anyhop_likely(offset <= view->limit) ? view->image + offset : (const void *)0;
+	__asm__ volatile("" : "+r"(offset));
+	if (anyhop_unlikely(offset > view->limit))
+		return 0;
+	__asm__ volatile("" : "+r"(offset));
+	return view->image + offset;
 }
 
 anyhop_inline const struct anyhop_header *anyhop_header(const struct anyhop_view *view)
