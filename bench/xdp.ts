@@ -11,6 +11,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { Image } from '#anyhop/forward/image.js';
+import { parseAddress } from '#anyhop/packet/address.js';
 import { FIRST_CLIENT4, FIRST_CLIENT6 } from '../scripts/native/clients.js';
 import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../scripts/native/forwarder.js';
 import { type FixtureBackend, type FixtureOptions, imageOf, VIP4, VIP6 } from '../test/forward/fixture.js';
@@ -19,11 +20,13 @@ import { frame, ipv4, ipv6, NODE_MAC, payload, tcp } from '../test/packets/build
 import { macBytes } from '../test/packets/layer.js';
 import { median, report, skip } from './report.js';
 import { type Contender, Harness, type Series, type Subject, spread, type Traffic } from './xdp/harness.js';
+import { measureVeth } from './xdp/veth.js';
 
 const { values: options } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, object: { type: 'string' } },
 });
 const TURNS = options.quick ? { turns: 3, packets: 2048 } : { turns: 41, packets: 1 << 18 };
+const VETH_TURNS = options.quick ? { turns: 1, packets: 20_000 } : { turns: 15, packets: 400_000 };
 const SLOTS = 65537;
 const PORT = 80;
 /** The last one: interrupts tend to go to the first. */
@@ -113,11 +116,11 @@ const scenarios: Scenario[] = [
 ];
 
 const object = options.object ?? fileURLToPath(new URL('../../dist/native/forward.bpf.o', import.meta.url));
-const obstacle = isolationObstacle() || (existsSync(object) ? false : `needs ${object}`);
+const obstacle = isolationObstacle('ethtool') || (existsSync(object) ? false : `needs ${object}`);
 if (obstacle !== false) skip('xdp', obstacle);
-else measure();
+else await measure();
 
-function measure(): void {
+async function measure(): Promise<void> {
   const harness = new Harness(CPU);
   const forwarder = new Forwarder(sizesFor(scenarios.map((scenario) => scenario.image)), object);
   const { floor, pass } = harness;
@@ -173,6 +176,24 @@ function measure(): void {
     unit: 'ns',
     target: 15,
     note: `added ${spread(added, 1)}; ns: ${median(untouched.ns).toFixed(1)}, XDP_PASS ${median(passed.ns).toFixed(1)}`,
+  });
+
+  forwarder.publish(plain);
+  const before = forwarder.verdicts()['forwarded'] ?? 0;
+  const targets = [{ address: parseAddress(VIP4)!, port: PORT, protocol: 'tcp' as const }];
+  const offered = { targets, flows: FLOWS, sizes: [64], synShare: 0 };
+  const veth = await measureVeth(subject, CPU, offered, VETH_TURNS);
+  const forwarded = (forwarder.verdicts()['forwarded'] ?? 0) - before;
+  const expected = (VETH_TURNS.turns + 1) * VETH_TURNS.packets;
+  if (forwarded !== expected) throw new Error(`veth: ${forwarded} of ${expected} packets were forwarded`);
+  const millions = (rates: readonly number[]): string => (median(rates) / 1e6).toFixed(2);
+  report({
+    bench: 'xdp, veth, one core, share of a bare XDP_TX program',
+    value: median(veth.shares),
+    unit: 'of its rate',
+    target: 0.85,
+    higherIsBetter: true,
+    note: `share ${spread(veth.shares, 3)}; million packets/s: ${millions(veth.subject)}, XDP_TX ${millions(veth.bare)}`,
   });
   forwarder.close();
   harness.close();

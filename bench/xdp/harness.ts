@@ -56,7 +56,7 @@ export interface Series {
 
 export interface Turns {
   readonly turns: number;
-  /** Packets that a contender gets in one. */
+  /** Packets that each program gets in one. */
   readonly packets: number;
 }
 

@@ -121,10 +121,16 @@ void *anyhop_dev_memory(int object, const char *map, __u32 bytes)
 	return memory;
 }
 
-int anyhop_dev_program(int object, const char *program)
+struct bpf_program *anyhop_dev_find(int object, const char *program)
 {
 	struct bpf_object *found = object_of(object);
-	struct bpf_program *p = found ? bpf_object__find_program_by_name(found, program) : NULL;
+
+	return found ? bpf_object__find_program_by_name(found, program) : NULL;
+}
+
+int anyhop_dev_program(int object, const char *program)
+{
+	struct bpf_program *p = anyhop_dev_find(object, program);
 
 	return p ? bpf_program__fd(p) : anyhop_error_is(-ENOENT, "program %s", program);
 }

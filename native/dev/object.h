@@ -13,6 +13,9 @@ int anyhop_dev_close(int object);
 void *anyhop_dev_memory(int object, const char *map, __u32 bytes);
 int anyhop_dev_tail_call(int object, const char *map, __u32 index, int target, const char *program);
 
+/* NULL when there is none of this name. */
+struct bpf_program;
+struct bpf_program *anyhop_dev_find(int object, const char *program);
 /* The file descriptor of a loaded program, or a negative errno whose words are kept. */
 int anyhop_dev_program(int object, const char *program);
 

@@ -1,0 +1,82 @@
+/**
+ * Throughput over veth on one core: what share of a bare XDP_TX program's rate is left with the forwarder in its place?
+ *
+ *   peer: generator --\                    /-- node: bare_tx | anyhop_forward, XDP_TX
+ *                      eth0 ======== eth0 <
+ *   peer: sink, XDP --/
+ *
+ * The generator's thread does all of it: what it sends makes the kernel run the receiving end at once, on the same core, and
+ * what that sends back, the sink. The two programs take turns.
+ */
+import { Attached, inside } from '../../scripts/native/attached.js';
+import { Generator, type GeneratorPlan } from '../../scripts/native/generator.js';
+import { DevObject, devObjectPath } from '../../scripts/native/object.js';
+import { createLink, LINK } from '../../test/engine/link.js';
+import { NODE_MAC, ROUTER_MAC } from '../../test/packets/build.js';
+import type { Subject, Turns } from './harness.js';
+
+const CPUS_MAX = 64;
+/** Of a turn; a core that is not even this fast could not measure. */
+const SECONDS_MAX = 10;
+
+export interface VethSeries {
+  /** Packets that reached the sink, a second; a turn each. */
+  readonly bare: number[];
+  readonly subject: number[];
+  readonly shares: number[];
+}
+
+/**
+ * @param cpu that this thread is pinned to
+ * @param traffic targets, flows and sizes; `frames` are for NODE_MAC
+ */
+export async function measureVeth(
+  subject: Subject,
+  cpu: number,
+  traffic: Pick<GeneratorPlan, 'targets' | 'flows' | 'sizes' | 'synShare'>,
+  { turns, packets }: Turns,
+): Promise<VethSeries> {
+  const link = await createLink();
+  const ends = new DevObject(devObjectPath('veth'));
+  const bare: Subject = { object: ends, program: 'bare_tx' };
+  const sunk = new BigUint64Array(ends.memory('.bss', CPUS_MAX * 8));
+  const attached: Attached[] = [];
+  try {
+    const [{ ifindex }] = JSON.parse(await link.onPeer('ip', '-json', 'link', 'show', 'dev', LINK));
+    const forwarder = await inside(link.node, () => new Attached(LINK, bare.object, bare.program));
+    attached.push(forwarder);
+    attached.push(await inside(link.peer, () => new Attached(LINK, ends, 'sink')));
+    const generator = new Generator({
+      ...traffic,
+      interfaceIndex: ifindex,
+      sourceMac: ROUTER_MAC,
+      destinationMac: NODE_MAC,
+    });
+    const rate = async ({ object, program }: Subject): Promise<number> => {
+      forwarder.replace(object, program);
+      const before = sunk[cpu];
+      const made = await inside(link.peer, () => generator.run({ packets, seconds: SECONDS_MAX }));
+      const arrived = Number(sunk[cpu] - before);
+      if (made.packets !== packets)
+        throw new Error(`${made.packets} of ${packets} packets in ${SECONDS_MAX} s`);
+      if (arrived < packets * 0.99) throw new Error(`${program}: ${arrived} of ${packets} packets came back`);
+      return arrived / made.seconds;
+    };
+    const series: VethSeries = { bare: [], subject: [], shares: [] };
+    await rate(subject);
+    for (let turn = 0; turn < turns; turn++) {
+      const first = await rate(turn % 2 === 0 ? bare : subject);
+      const second = await rate(turn % 2 === 0 ? subject : bare);
+      const [bareRate, subjectRate] = turn % 2 === 0 ? [first, second] : [second, first];
+      series.bare.push(bareRate);
+      series.subject.push(subjectRate);
+      series.shares.push(subjectRate / bareRate);
+    }
+    generator.close();
+    return series;
+  } finally {
+    for (const one of attached) one.detach();
+    ends.close();
+    await link.resources.close();
+  }
+}
