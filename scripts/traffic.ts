@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { parseAddress } from '#anyhop/packet/address.js';
-import { macText } from '#anyhop/pool/inspect.js';
+import { formatMac } from '#anyhop/packet/mac.js';
 import { requireEthernetLink } from '#anyhop/underlay/link.js';
 import { FLOWS_MAX } from './native/clients.js';
 import {
@@ -124,7 +124,7 @@ async function main(values: ReturnType<typeof parse>['values']): Promise<void> {
   }
   const plan: GeneratorPlan = {
     interfaceIndex: link.index,
-    sourceMac: macText(link.mac),
+    sourceMac: formatMac(link.mac),
     destinationMac: mac,
     targets: to.map(parseTarget),
     flows,

@@ -10,7 +10,7 @@ import type { Image } from '../forward/image.js';
 import type { EligibilityMode } from '../maglev/eligible.js';
 import { imageCounterNames, imageDigest } from '../pool/inspect.js';
 import { Numbers } from '../pool/numbers.js';
-import { type Assembly, type AssembleOptions, assemble } from './assemble.js';
+import { type AssembleOptions, type Assembly, assemble } from './assemble.js';
 
 /** What a pool's mode means to whoever reads the log; `normal` needs no words. */
 const MODES: Record<EligibilityMode, string> = {

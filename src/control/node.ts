@@ -1,21 +1,35 @@
 /**
  * One node's life: from its config to a running engine, until it is told to stop. What may fail on this machine fails
  * before anything on it is changed.
+ *
+ *   next hops --change--> Forwarding --new image--> engine
+ *                             \-----------------------\--> control socket: status
  */
 import type { BackendConfig, LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
+import { afXdpReaches } from '../engine/af_xdp/engine.js';
+import { engineCandidates } from '../engine/candidates.js';
+import { startEngine } from '../engine/choose.js';
 import type { Engine } from '../engine/contract.js';
-import { requireCapabilities } from '../engine/portable/capability.js';
-import { PortableEngine } from '../engine/portable/engine.js';
-import type { EligibilityMode } from '../maglev/eligible.js';
+import type { Image } from '../forward/image.js';
 import { P } from '../packet/constants.js';
-import { requireEthernetLink } from '../underlay/link.js';
-import { lookupRoutes } from '../underlay/route.js';
-import { type Assembly, assemble, type Way } from './assemble.js';
+import { formatMac } from '../packet/mac.js';
+import { type Link, requireEthernetLink } from '../underlay/link.js';
+import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
+import { NextHops } from '../underlay/next-hops.js';
+import type { Way } from './assemble.js';
+import { Forwarding } from './forwarding.js';
+import { Rates } from './rates.js';
+import { serveControl } from './server.js';
+import { type BackendStatus, nodeStatus, type StatusInput } from './status.js';
+import { wayOf } from './way.js';
 
-/** Any of them ends the run. More of them change nothing: what was changed on the host is taken back first. */
+/**
+ * What ends a run. SIGINT is somebody at a terminal: all is taken back. SIGTERM is a service manager, most often about to
+ * start the next version: an engine that can goes on forwarding until then.
+ */
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-const NO_MAC = new Uint8Array(6);
+type StopSignal = (typeof STOP_SIGNALS)[number];
 /** How often a running node tells its counters. */
 const INTERIM_COUNTERS_MS = 60_000;
 
@@ -25,46 +39,96 @@ const INTERIM_COUNTERS_MS = 60_000;
  */
 export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise<void> {
   const { node } = config;
+  const startedAt = new Date();
   for (const { line, field, message } of config.warnings)
     log.warn({ event: 'config_warning', line, field }, message);
-  requireCapabilities();
   const link = await requireEthernetLink(node.interface);
-  const way = await findWays(config);
-  warnAboutNarrowWays(config, way, log);
-  const assembly = assemble(config, node, { generation: 1, mac: link.mac, way });
-  describe(assembly, log);
 
-  const engine: Engine = new PortableEngine({ interface: node.interface, log });
-  const reason =
-    node.engine === 'auto'
-      ? 'auto: the only engine of this version that moves packets on an interface'
-      : 'as configured';
-  log.info({ event: 'engine', engine: engine.name, reason }, `engine: ${engine.name} (${reason})`);
+  const running = deferred<StatusInput>();
+  const control = await serveControl(node.socket, {
+    '/status': async () => nodeStatus(await running.promise),
+  });
+  let hops: NextHops | undefined;
+  let rates: Rates | undefined;
+  try {
+    const signal = waitForSignal();
+    let forwarding!: Forwarding;
+    let hopOf!: (address: string) => NextHop | NoNextHop;
+    const prepare = async (engine: Engine, predecessor: Image | undefined): Promise<Image> => {
+      await hops?.close();
+      const followed = new NextHops({ log, asFrames: engine.name !== 'portable' });
+      hops = followed;
+      await followed.resolve(targetsOf(config));
+      hopOf = (address) => within(engine, followed.current().get(address)!, link);
+      const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
+      warnAboutNarrowWays(config, way, log);
+      forwarding = new Forwarding(config, { mac: link.mac, way }, predecessor, log);
+      return forwarding.assembly.image;
+    };
+    const candidates = engineCandidates({ ...node, log });
+    const { engine, reason } = await startEngine(node.engine, candidates, prepare);
+    log.info(
+      { event: 'engine', engine: engine.name, mode: engine.mode, reason },
+      `engine: ${engine.name}, ${engine.mode} (${reason})`,
+    );
+    forwarding.drive(engine);
+    hops!.onChange(() => void forwarding.refresh());
+    void forwarding.refresh(); // what changed since the first image was built
+    rates = new Rates(() => engine.counters());
+    const nextHop = (address: string): BackendStatus['nextHop'] => {
+      const hop = hopOf(address);
+      if (hop.reason !== undefined) return { missing: hop.reason };
+      const { interface: out, destinationMac, vlan, mtu } = hop;
+      return { interface: out, mac: formatMac(destinationMac), mtu, ...(vlan !== undefined && { vlan }) };
+    };
+    running.resolve({ config, node, startedAt, engine, engineReason: reason, forwarding, rates, nextHop });
+    log.info(
+      {
+        event: 'ready',
+        node: node.name,
+        interface: node.interface,
+        engine: engine.name,
+        generation: forwarding.assembly.image.generation,
+      },
+      `ready: ${node.name} forwards on ${node.interface}`,
+    );
+    await forward(engine, forwarding, signal, log);
+  } finally {
+    rates?.close();
+    await hops?.close();
+    await control.close();
+  }
+}
 
-  const signal = waitForSignal();
-  await engine.start(assembly.image);
-  log.info(
-    {
-      event: 'ready',
-      node: node.name,
-      interface: node.interface,
-      engine: engine.name,
-      generation: assembly.image.generation,
-    },
-    `ready: ${node.name} forwards on ${node.interface}`,
-  );
+/** Until a signal comes or the engine ends. */
+async function forward(
+  engine: Engine,
+  forwarding: Forwarding,
+  signal: Promise<StopSignal>,
+  log: Logger,
+): Promise<void> {
   const interim = setInterval(() => {
-    logCounters('interim_counters', engine, assembly, log).catch((error: unknown) => {
+    logCounters('interim_counters', engine, forwarding, log).catch((error: unknown) => {
       log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
     });
   }, INTERIM_COUNTERS_MS);
+  let leaves = false;
   try {
     const why = await Promise.race([signal, engine.finished.then(() => 'the engine ended')]);
+    leaves = why === 'SIGTERM';
     log.info({ event: 'stopping', why }, `stopping: ${why}`);
   } finally {
     clearInterval(interim);
-    await engine.stop();
-    await logCounters('counters', engine, assembly, log);
+    let goesOn = false;
+    if (leaves) goesOn = await engine.leave();
+    else await engine.stop();
+    await logCounters('counters', engine, forwarding, log);
+    if (goesOn) {
+      log.info(
+        { event: 'left_forwarding', generation: forwarding.assembly.image.generation },
+        'forwarding goes on in the kernel, by the last image; the next `anyhop run` takes over, `anyhop stop` ends it',
+      );
+    }
   }
 }
 
@@ -72,7 +136,7 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
 async function logCounters(
   event: 'interim_counters' | 'counters',
   engine: Engine,
-  assembly: Assembly,
+  { assembly: { numbers } }: Forwarding,
   log: Logger,
 ): Promise<void> {
   const counters = engine.counters();
@@ -81,8 +145,8 @@ async function logCounters(
       event,
       engine: await engine.engineCounters(),
       verdicts: counters.verdictsByName(),
-      services: counters.entriesByName('services', assembly.numbers.services.names()),
-      backends: counters.entriesByName('backends', assembly.numbers.backends.names()),
+      services: counters.entriesByName('services', numbers.services.names()),
+      backends: counters.entriesByName('backends', numbers.backends.names()),
     },
     event === 'counters' ? 'final counters' : 'counters so far',
   );
@@ -94,7 +158,7 @@ const IPV6_MTU_MIN = 1280;
 /** What IPv6 clients send at least must fit the way to each backend of an IPv6 service, with the outer headers. */
 function warnAboutNarrowWays(
   config: LoadedConfig<'run'>,
-  way: (backend: BackendConfig) => Way,
+  way: (backend: BackendConfig) => Way | undefined,
   log: Logger,
 ): void {
   const pools = new Set(config.services.filter(({ vip }) => vip.family === 6).map(({ pool }) => pool));
@@ -102,8 +166,8 @@ function warnAboutNarrowWays(
     if (!pools.has(pool.name)) continue;
     for (const backend of pool.backends) {
       const outer = (backend.address.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER) + P.GRE_HEADER + P.GRE_KEY;
-      const { mtu } = way(backend);
-      if (mtu >= IPV6_MTU_MIN + outer) continue;
+      const mtu = way(backend)?.mtu;
+      if (mtu === undefined || mtu >= IPV6_MTU_MIN + outer) continue;
       log.warn(
         { event: 'narrow_way', backend: `${pool.name}/${backend.name}`, mtu, needed: IPV6_MTU_MIN + outer },
         `the way to ${pool.name}/${backend.name} has an MTU of ${mtu}: IPv6 packets of 1280 bytes do not fit, and no ` +
@@ -113,61 +177,34 @@ function warnAboutNarrowWays(
   }
 }
 
-/** The kernel's way to every backend, members of prior states included. */
-async function findWays(
-  config: LoadedConfig<'run'>,
-): Promise<(backend: { address: { text: string } }) => Way> {
-  const targets = new Map(
-    config.pools.flatMap((pool) =>
-      [...pool.backends, ...(pool.prior ?? [])].map(({ name, address }) => [
-        address.text,
-        { name: `${pool.name}/${name}`, address },
-      ]),
-    ),
+/** A next hop, if the engine can send there. */
+function within(engine: Engine, hop: NextHop | NoNextHop, link: Link): NextHop | NoNextHop {
+  if (hop.reason !== undefined || engine.name !== 'af_xdp' || afXdpReaches(hop.interfaceIndex, link.index))
+    return hop;
+  return { reason: `its way leads out of ${hop.interface}, and af_xdp sends out of ${link.name} alone` };
+}
+
+/** Every backend that the tables may name, members of prior states included. */
+function targetsOf(config: LoadedConfig<'run'>) {
+  return config.pools.flatMap((pool) =>
+    [...pool.backends, ...(pool.prior ?? [])].map(({ name, address }) => ({
+      name: `${pool.name}/${name}`,
+      address,
+    })),
   );
-  const routes = await lookupRoutes([...targets.values()]);
-  const byAddress = new Map([...targets.keys()].map((text, index) => [text, routes[index]]));
-  return ({ address }) => {
-    const route = byAddress.get(address.text)!;
-    // This engine sends at layer 3: the kernel finds the neighbour, and the template's addresses are never seen.
-    return {
-      mtu: Math.min(route.mtu, 65535),
-      interfaceIndex: route.interfaceIndex,
-      sourceMac: route.mac ?? NO_MAC,
-      destinationMac: NO_MAC,
-      vlan: undefined,
-    };
-  };
 }
 
-/** What a pool's mode means to whoever reads the log; `normal` needs no words. */
-const MODES: Record<EligibilityMode, string> = {
-  normal: '',
-  panic: 'too few backends are up: health marks are ignored',
-  draining: 'no active backend is up: the draining ones serve',
-  all_down: 'no backend is up: all active ones are tried',
-  none: 'no backend can serve: its packets are dropped',
-};
-
-function describe(assembly: Assembly, log: Logger): void {
-  for (const { config: pool, tables } of assembly.pools) {
-    const fields = {
-      event: 'pool',
-      pool: pool.name,
-      backends: pool.backends.length,
-      layers: tables.layers,
-      mode: tables.mode,
-      owners: tables.ownersDigest,
-      alternates: tables.alternatesDigest,
-    };
-    const text = `pool ${pool.name}: ${pool.backends.length} backends`;
-    if (tables.mode === 'normal') log.info(fields, text);
-    else log.warn(fields, `${text}; ${MODES[tables.mode]}`);
-  }
-}
-
-function waitForSignal(): Promise<string> {
+function waitForSignal(): Promise<StopSignal> {
   return new Promise((resolve) => {
+    // More of them change nothing: what was changed on the host is taken back first.
     for (const signal of STOP_SIGNALS) process.on(signal, () => resolve(signal));
   });
+}
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
 }

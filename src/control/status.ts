@@ -91,15 +91,16 @@ export interface StatusInput {
   readonly startedAt: Date;
   readonly engine: Engine;
   readonly engineReason: string;
-  readonly assembly: Assembly;
+  readonly forwarding: { readonly assembly: Assembly };
   readonly rates: Rates;
   /** By the text of a backend's address. */
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
 }
 
 export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
-  const { config, node, engine, assembly } = input;
+  const { config, node, engine } = input;
   const engineCounters = await engine.engineCounters();
+  const { assembly } = input.forwarding; // after the wait: one that goes with the counters
   const { sample, rate } = input.rates.now();
   const traffic = (kind: 'services' | 'backends', name: string): Traffic => {
     const at = assembly.numbers[kind].of(name) * COUNTERS_PER_ENTRY;

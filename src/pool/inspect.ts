@@ -5,6 +5,7 @@
 import { L } from '../core/layout.gen.js';
 import type { Image } from '../forward/image.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
+import { formatMac } from '../packet/mac.js';
 import type { CounterNames } from './numbers.js';
 
 export interface ImageService {
@@ -88,8 +89,8 @@ export function imageBackends(image: Image): ImageBackend[] {
       flags,
       interfaceIndex: words[path + L.PATH_INTERFACE_INDEX / 4],
       counter: halves[path * 2 + L.PATH_COUNTER / 2],
-      destinationMac: macText(bytes.subarray(template, template + 6)),
-      sourceMac: macText(bytes.subarray(template + 6, template + 12)),
+      destinationMac: formatMac(bytes.subarray(template, template + 6)),
+      sourceMac: formatMac(bytes.subarray(template + 6, template + 12)),
       vlan: l2Length > 14 ? ((bytes[template + 14] << 8) | bytes[template + 15]) & 0xfff : undefined,
     };
   });
@@ -117,9 +118,4 @@ function vipPlaces(image: Image): { address: IpAddress; word: number }[] {
     places.push({ address: addressFromBytes(image.bytes.slice(end - (family === 4 ? 4 : 16), end)), word });
   }
   return places;
-}
-
-/** As `ip` writes it. */
-export function macText(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

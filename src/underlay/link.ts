@@ -1,7 +1,7 @@
 /** The machine's network interfaces as iproute2 tells of them. */
 import { AnyhopError } from '../core/errors.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
-import { parseMac } from './mac.js';
+import { parseMac } from '../packet/mac.js';
 
 export interface Link {
   readonly name: string;

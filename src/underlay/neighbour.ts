@@ -8,7 +8,7 @@
  */
 import { type RunTool, requireTool } from '../core/tool.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
-import { parseMac } from './mac.js';
+import { parseMac } from '../packet/mac.js';
 
 export interface Neighbour {
   /** `resolved`: its address can be used; `failed`: it was asked and did not answer; `asked`: not known yet. */

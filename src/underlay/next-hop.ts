@@ -8,8 +8,8 @@
  */
 import { L } from '../core/layout.gen.js';
 import type { IpAddress } from '../packet/address.js';
+import { formatMac } from '../packet/mac.js';
 import type { Link } from './link.js';
-import { formatMac } from './mac.js';
 import { type Neighbour, type NeighbourPlace, neighbourKey } from './neighbour.js';
 import { type Answer, gatewayOf, type IpRoute, refusalOf, routeMtu } from './route.js';
 

@@ -5,19 +5,23 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inNamespace } from '../../scripts/lab/command.js';
 import type { LabProcess, LogEvent } from '../../scripts/lab/process.js';
-import { LINK, type NodeLink } from '../engine/link.js';
+import { here, LINK, type NodeLink } from '../engine/link.js';
+import { Peer } from '../engine/peer.js';
+import type { WireRequest } from '../engine/wire-process.js';
 import { VIP4, VIP6 } from '../forward/fixture.js';
+import { NODE_MAC } from '../packets/build.js';
 
 export const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 export const READY_TIMEOUT_MS = 10_000;
 const REFUSAL_TIMEOUT_MS = 20_000;
+const ARRIVAL_MS = 3000;
 
 export interface RunConfig {
   readonly node?: object;
   readonly backends?: readonly string[];
 }
 
-/** Writes the file; what `node` leaves out is for flags and environment. */
+/** Writes the file, for the portable engine; what `node` leaves out is for flags and environment. */
 export function writeFleet(
   link: NodeLink,
   { node = {}, backends = ['10.1.0.11', '10.1.0.12'] }: RunConfig = {},
@@ -31,7 +35,12 @@ export function writeFleet(
     pool: 'web',
   });
   const config = {
-    node: { key: '00112233445566778899aabbccddeeff', ...node },
+    node: {
+      engine: 'portable',
+      key: '00112233445566778899aabbccddeeff',
+      socket: join(link.resources.directory, 'control.sock'),
+      ...node,
+    },
     pools: { web: { backends: backends.map((address, i) => ({ name: `web-${i}`, address })) } },
     services: [service(VIP4), service(VIP6)],
   };
@@ -79,4 +88,22 @@ export function finalCounters(run: LabProcess): LogEvent & {
   verdicts: Record<string, number>;
 } {
   return run.events.find(({ event }) => event === 'counters') as never;
+}
+
+/** Sends frames to the node; counts what comes back wrapped, by the outer family. */
+export async function sendFlows(
+  link: NodeLink,
+  frames: Uint8Array[],
+): Promise<{ gre4: number; gre6: number }> {
+  const filter = `ether src ${NODE_MAC} and (ip proto 47 or ip6 proto 47)`;
+  const wire = new Peer<WireRequest>(link.peer, here('wire-process.js'), [LINK, filter]);
+  try {
+    await wire.hello();
+    await wire.ask({ send: frames });
+    const back = (await wire.ask({ take: frames.length, milliseconds: ARRIVAL_MS })) as Uint8Array[];
+    const gre6 = back.filter((bytes) => bytes[12] === 0x86).length;
+    return { gre4: back.length - gre6, gre6 };
+  } finally {
+    await wire.close();
+  }
 }

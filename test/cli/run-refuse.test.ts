@@ -58,20 +58,6 @@ describe('anyhop run refuses', { skip: isolationObstacle('nft', 'ethtool', 'setp
     );
   });
 
-  test('a backend that no route leads to, and says how to look', async () => {
-    await link.onNode('ip', 'route', 'add', 'unreachable', '10.1.0.12/32');
-    try {
-      const got = refusal(link, ['-c', file, ...FLAGS]);
-      await refuses(
-        3,
-        /no route to backend web\/web-1 \(10\.1\.0\.12\).*\n {2}A backend must be .* See: ip route get 10\.1\.0\.12/,
-        got,
-      );
-    } finally {
-      await link.onNode('ip', 'route', 'del', 'unreachable', '10.1.0.12/32');
-    }
-  });
-
   test('a VIP that is an address of the host, and says how to remove it', async () => {
     await link.onNode('ip', 'addr', 'add', `${VIP4}/32`, 'dev', 'lo');
     try {

@@ -8,16 +8,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CaptureWriter } from '#anyhop/packet/capture.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, here as engineFile, LINK, type NodeLink } from '../engine/link.js';
-import { Peer } from '../engine/peer.js';
-import type { WireRequest } from '../engine/wire-process.js';
 import { isolationObstacle } from '../isolation.js';
-import { NODE_MAC } from '../packets/build.js';
-import { FLAGS, finalCounters, MAIN, startRun, writeFleet } from './run-fixture.js';
+import { FLAGS, finalCounters, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 /** Breath, stop and what a busy machine adds. */
 const STOP_IN_FLOOD_MS_MAX = 3500;
 const FLOOD_BEFORE_STOP_MS = 2500;
-const ARRIVAL_MS = 3000;
 const NOBODY = 65534;
 
 describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool', 'setpriv') }, () => {
@@ -152,18 +148,3 @@ describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool', 'setpriv') },
     assert.deepEqual(await run.stop(), { code: 0, signal: null });
   });
 });
-
-/** Sends frames to the node; counts what comes back wrapped, by the outer family. */
-async function sendFlows(link: NodeLink, frames: Uint8Array[]): Promise<{ gre4: number; gre6: number }> {
-  const filter = `ether src ${NODE_MAC} and (ip proto 47 or ip6 proto 47)`;
-  const wire = new Peer<WireRequest>(link.peer, engineFile('wire-process.js'), [LINK, filter]);
-  try {
-    await wire.hello();
-    await wire.ask({ send: frames });
-    const back = (await wire.ask({ take: frames.length, milliseconds: ARRIVAL_MS })) as Uint8Array[];
-    const gre6 = back.filter((bytes) => bytes[12] === 0x86).length;
-    return { gre4: back.length - gre6, gre6 };
-  } finally {
-    await wire.close();
-  }
-}

@@ -5,7 +5,7 @@
  * cannot see directions, and so lost that packet each time a capture was opened.
  */
 import type { IpAddress } from '../../packet/address.js';
-import { macText } from '../../pool/inspect.js';
+import { formatMac } from '../../packet/mac.js';
 
 /** Above this many the filter would take longer than the pipeline, which sorts packets out by itself. */
 const VIPS_IN_FILTER_MAX = 32;
@@ -19,5 +19,5 @@ const VIPS_IN_FILTER_MAX = 32;
 export function captureFilter(mac: Uint8Array, vips: readonly IpAddress[]): string {
   const wanted =
     vips.length > VIPS_IN_FILTER_MAX ? 'ip or ip6' : vips.map((vip) => `dst host ${vip.text}`).join(' or ');
-  return `ether dst ${macText(mac)} and (${wanted} or vlan)`;
+  return `ether dst ${formatMac(mac)} and (${wanted} or vlan)`;
 }
