@@ -11,7 +11,6 @@
 #include <bpf/bpf_helpers.h>
 
 #include "anyhop/pipeline.h"
-#include "anyhop/plain.h"
 #include "anyhop/xdp.h"
 
 /* Sizes that the object loads with; user space sets its own before it loads (bpf_map__set_value_size, max_entries). */
@@ -90,7 +89,7 @@ static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *c
 	struct anyhop_traffic *traffic = (struct anyhop_traffic *)(counted + 1);
 	__u32 padding = anyhop_distance(p->l3, p->at.end) - p->length;
 	__u32 l2_length = anyhop_distance(p->frame, p->l3);
-	__u32 service = m->service->counter, backend = way->path->counter;
+	__u32 service = m->service->counter, backend = way->path->counter, out = way->path->interface_index;
 	struct anyhop_inner inner = anyhop_age(p);
 
 	if (move_ends(ctx, padding, (int)(l2_length - way->outer_length)) ||
@@ -103,9 +102,9 @@ static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *c
 		add(traffic + service, p->length);
 	if (backend < sizes.backend_counters)
 		add(traffic + sizes.service_counters + backend, p->length);
-	if (way->path->interface_index == 0)
+	if (out == 0 || out == ctx->ingress_ifindex)
 		return XDP_TX;
-	return (int)bpf_redirect(way->path->interface_index, 0);
+	return (int)bpf_redirect(out, 0);
 }
 
 /* Phases 2 and 3 of a packet that is answered, if the limit admits it: the verdict. */
@@ -172,14 +171,8 @@ static __noinline int take_straight_line(struct xdp_md *ctx, const __u8 *image, 
 	};
 	struct anyhop_match match = {};
 	struct anyhop_way way = {};
-	int verdict = -1;
+	int verdict = anyhop_decide_plain(&packet, &match, &way);
 
-	if (packet.frame + 14 > packet.at.end)
-		return -1;
-	if (anyhop_get16be(packet.frame + 12) == ANYHOP_ETHERTYPE_IPV4)
-		verdict = anyhop_decide_plain(&packet, &match, &way, 4);
-	else if (anyhop_get16be(packet.frame + 12) == ANYHOP_ETHERTYPE_IPV6)
-		verdict = anyhop_decide_plain(&packet, &match, &way, 6);
 	if (anyhop_likely(verdict == ANYHOP_V_FORWARDED))
 		return forward(ctx, counted, &packet, &match, &way, ANYHOP_V_FORWARDED);
 	if (verdict < 0)

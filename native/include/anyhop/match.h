@@ -33,15 +33,20 @@ anyhop_inline int anyhop_can_be_client6(const __u8 *source)
 	       (anyhop_get32(source + 8) != 0 && anyhop_get32(source + 8) != 0xffff0000u);
 }
 
+/* Whether a client's address (raw words) is the VIP's own. */
+anyhop_inline int anyhop_is_vip(const struct anyhop_vip *vip, const __u32 client[4], __u32 family)
+{
+	return client[family == 4 ? 0 : 3] == vip->address[3] &&
+	       (family == 4 || (client[2] == vip->address[2] && client[1] == vip->address[1] && client[0] == vip->address[0]));
+}
+
 /* Whether a packet claims to come from here. From a VIP to a VIP: over UDP, one such packet would go round between two
  * services for ever. TCP does not, and may. */
-anyhop_inline int anyhop_is_own(const struct anyhop_packet *p)
+anyhop_inline int anyhop_is_own(const struct anyhop_packet *p, const struct anyhop_match *m)
 {
-	const __u8 *source = p->l3 + (p->family == 4 ? 12 : 8);
-
 	if (p->protocol == ANYHOP_IP_TCP)
-		return p->family == 4 && anyhop_get32(source) == p->vip->address[3]; /* IPv6 has been looked at */
-	return anyhop_find_vip_at(&p->view, p->family, source) != 0;
+		return anyhop_is_vip(p->vip, m->client, p->family);
+	return anyhop_find_vip_at(&p->view, p->family, p->l3 + (p->family == 4 ? 12 : 8)) != 0;
 }
 
 /* A whole TCP or UDP packet; the cursor stands at its transport header. */
@@ -100,7 +105,7 @@ anyhop_rare int anyhop_match_rare(struct anyhop_packet *p, struct anyhop_match *
 	is_transport = p->protocol == ANYHOP_IP_TCP || p->protocol == ANYHOP_IP_UDP;
 	if (!is_transport && p->protocol != (p->family == 4 ? ANYHOP_IP_ICMP : ANYHOP_IP_ICMPV6))
 		return ANYHOP_V_DROP_PROTOCOL;
-	if (anyhop_is_own(p))
+	if (anyhop_is_own(p, m))
 		return ANYHOP_V_DROP_BAD_SOURCE;
 	if (!is_transport)
 		return p->fragment == ANYHOP_WHOLE ? anyhop_match_icmp(p, m) : ANYHOP_V_DROP_FRAGMENT_ICMP;
@@ -153,9 +158,7 @@ anyhop_inline int anyhop_read_ipv6(struct anyhop_packet *p, struct anyhop_match 
 		return ANYHOP_V_DROP_BAD_LENGTH;
 	for (int i = 0; i < 4; i++)
 		m->client[i] = anyhop_get32(ip.source + 4 * i);
-	if (!anyhop_can_be_client6(ip.source) ||
-	    (m->client[3] == p->vip->address[3] && m->client[2] == p->vip->address[2] &&
-	     m->client[1] == p->vip->address[1] && m->client[0] == p->vip->address[0]))
+	if (!anyhop_can_be_client6(ip.source) || anyhop_is_vip(p->vip, m->client, 6))
 		return ANYHOP_V_DROP_BAD_SOURCE;
 	p->family = 6;
 	p->length = ip.length;
@@ -183,7 +186,7 @@ anyhop_inline int anyhop_match(struct anyhop_packet *p, struct anyhop_match *m)
 	if (verdict >= 0)
 		return verdict;
 	if ((p->protocol == ANYHOP_IP_TCP || p->protocol == ANYHOP_IP_UDP) && p->fragment == ANYHOP_WHOLE)
-		return anyhop_is_own(p) ? ANYHOP_V_DROP_BAD_SOURCE : anyhop_match_transport(p, m);
+		return anyhop_is_own(p, m) ? ANYHOP_V_DROP_BAD_SOURCE : anyhop_match_transport(p, m);
 	return anyhop_match_rare(p, m);
 }
 

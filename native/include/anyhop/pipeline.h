@@ -15,6 +15,7 @@
 #include "answer.h"
 #include "encapsulate.h"
 #include "match.h"
+#include "plain.h"
 #include "way.h"
 
 /* The last of the verdicts that forward; they are the first in the list. */
@@ -81,7 +82,11 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 
 	if (image_bytes < sizeof(struct anyhop_header) + ANYHOP_READ_MAX)
 		return ANYHOP_V_PASS_NOT_VIP;
-	verdict = anyhop_decide(&packet, &match, &way);
+	verdict = anyhop_decide_plain(&packet, &match, &way);
+	if (anyhop_unlikely(verdict < 0)) {
+		packet.at.at = frame;
+		verdict = anyhop_decide(&packet, &match, &way);
+	}
 	if (anyhop_likely(verdict <= ANYHOP_FORWARDED_LAST)) {
 		inner = anyhop_age(&packet);
 		outcome->frame = packet.l3 - way.outer_length;
