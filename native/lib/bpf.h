@@ -33,7 +33,7 @@ int anyhop_pinned(const char *path);
 int anyhop_close(int fd);
 
 int anyhop_link_create(int program, int interface, int mode);
-int anyhop_link_update(int link, int program, int former);
+int anyhop_link_update(int link, int program);
 int anyhop_link_info(int link, __u8 *out);
 int anyhop_link_detach(int link);
 

@@ -45,10 +45,10 @@ int anyhop_link_create(int program, int interface, int mode)
 	return anyhop_error_is(error, "%s XDP", mode == 1 ? "native" : "generic");
 }
 
-/* Puts a program in the place of `former`, in one step: each packet meets the one or the other. */
-int anyhop_link_update(int link, int program, int former)
+/* Puts a program in the place of the one behind the link, in one step: each packet meets the one or the other. */
+int anyhop_link_update(int link, int program)
 {
-	LIBBPF_OPTS(bpf_link_update_opts, options, .flags = BPF_F_REPLACE, .old_prog_fd = (__u32)former);
+	LIBBPF_OPTS(bpf_link_update_opts, options);
 
 	anyhop_error_start();
 	return bpf_link_update(link, program, &options) ? anyhop_error_is(-errno, "exchanging the XDP program") : 0;

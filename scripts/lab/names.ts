@@ -2,7 +2,7 @@
  * What a lab leaves in the system carries the lab's name: `ah-<pid>-lab<n>` of the process that made it. Several labs
  * can thus live side by side, and what a killed process left behind is known by its dead pid and removed by the next lab.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,11 @@ export function newLabName(): string {
 /** Removes namespaces (with the processes in them) and temporary directories of labs whose process is gone. */
 export function removeStaleLabs(): void {
   for (const name of stale(NETNS_DIRECTORY)) removeNamespace(name);
-  for (const name of stale(tmpdir())) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  for (const name of stale(tmpdir())) {
+    // A lab's BPF file system (resources.ts), where there is one.
+    spawnSync('umount', [join(tmpdir(), name, 'bpf')], { stdio: 'ignore' });
+    rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
 }
 
 /** What there still is of a lab: namespaces, temporary directories, and processes whose command line names either. */

@@ -3,7 +3,7 @@
  * process exits by a signal, an uncaught error or process.exit.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newLabName, removeNamespace } from './names.js';
@@ -17,6 +17,7 @@ export class Resources {
   readonly directory: string = mkdtempSync(join(tmpdir(), `${this.name}-`));
   readonly #namespaces: string[] = [];
   readonly #processes: LabProcess[] = [];
+  #bpffs: string | undefined;
 
   constructor() {
     if (open.size === 0) watchExit();
@@ -29,6 +30,20 @@ export class Resources {
     this.#namespaces.push(namespace);
     execFileSync('ip', ['netns', 'add', namespace]);
     return namespace;
+  }
+
+  /**
+   * A BPF file system of the lab's own. It is outside of /sys, of which `ip netns exec` gives each command a fresh one, and
+   * mounted before those commands start, so that they see it and what they pin outlives them.
+   */
+  bpffs(): string {
+    if (this.#bpffs === undefined) {
+      const path = join(this.directory, 'bpf');
+      mkdirSync(path);
+      execFileSync('mount', ['-t', 'bpf', 'bpf', path], { stdio: 'pipe' });
+      this.#bpffs = path;
+    }
+    return this.#bpffs;
   }
 
   async startProcess(name: string, namespace: string, argv: readonly string[]): Promise<LabProcess> {
@@ -47,6 +62,8 @@ export class Resources {
   closeNow(): void {
     for (const each of this.#processes) each.kill();
     for (const namespace of this.#namespaces.splice(0)) removeNamespace(namespace);
+    if (this.#bpffs !== undefined) execFileSync('umount', [this.#bpffs], { stdio: 'pipe' });
+    this.#bpffs = undefined;
     rmSync(this.directory, { recursive: true, force: true });
     open.delete(this);
     if (open.size === 0) unwatchExit();

@@ -35,8 +35,8 @@ export class XdpLink {
   }
 
   /** Puts a program in the place of the one that is attached; each packet meets the one or the other. */
-  replace(former: Descriptor, program: Descriptor): void {
-    anyhopLibrary.call('ERR_BPF', 'anyhop_link_update', this.descriptor.fd, program.fd, former.fd);
+  replace(program: Descriptor): void {
+    anyhopLibrary.call('ERR_BPF', 'anyhop_link_update', this.descriptor.fd, program.fd);
   }
 
   /** Takes the program off the interface, whoever else holds the link. */

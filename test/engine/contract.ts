@@ -42,7 +42,7 @@ export interface Bench {
 /** What only an engine on a real interface can show. */
 export interface InterfaceBench extends Bench {
   start(image: Image): Promise<void>;
-  /** Frames as fast as they can be sent, for about so long. @returns how many reached the interface */
+  /** Frames for VIPs as fast as they can be sent, for about so long. @returns how many reached the interface */
   flood(frames: readonly Uint8Array[], milliseconds: number): Promise<number>;
   stop(): Promise<Outcome>;
   /** Throws unless the node's own sockets, ARP, neighbour discovery and ping work. */
@@ -62,6 +62,8 @@ export interface EngineUnderTest {
   readonly sends: 'frame' | 'packet';
   /** Whether `open` gives an InterfaceBench; what passes to the host is not compared then. */
   readonly onInterface: boolean;
+  /** Whether it has a ring that overflows. A program in the kernel has none of its own. */
+  readonly canMiss: boolean;
   open(): Promise<Bench | InterfaceBench>;
 }
 
@@ -182,14 +184,14 @@ export function engineContract(engine: EngineUnderTest): void {
       }
     });
 
-    test('counts what a full ring loses: sent is received plus missed', {
+    test('counts every packet that reaches the interface, received or missed', {
       skip: needsInterface,
     }, async () => {
       const it = onInterface();
       await it.start(imageOf(OPTIONS));
       const arrived = await it.flood(flows(256), FLOOD_MS);
       const { engine: counters, verdicts } = await it.stop();
-      assert.ok(counters.missed > 0, 'the flood was more than it could take');
+      if (engine.canMiss) assert.ok(counters.missed > 0, 'the flood was more than it could take');
       assert.ok(counters.received > 0);
       assert.equal(counters.received + counters.missed, arrived);
       assert.deepEqual(verdicts, { forwarded: counters.received });

@@ -2,6 +2,7 @@
  * A process with one engine in it, for a bench that runs it in a network namespace:
  *
  *   engine-process.js portable|af_xdp INTERFACE
+ *   engine-process.js xdp INTERFACE BPFFS
  *
  * Takes one request at a time over the IPC channel and answers { value } or { error: { code, message } }. When the
  * channel closes it stops the engine and ends.
@@ -12,6 +13,7 @@ import { createLog } from '#anyhop/core/log.js';
 import { AfXdpEngine } from '#anyhop/engine/af_xdp/engine.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { PortableEngine } from '#anyhop/engine/portable/engine.js';
+import { XdpEngine } from '#anyhop/engine/xdp/engine.js';
 import { Image } from '#anyhop/forward/image.js';
 
 export type EngineRequest =
@@ -21,10 +23,11 @@ export type EngineRequest =
   | { readonly ask: 'counters' }
   | { readonly ask: 'stop' };
 
-const [name = '', interfaceName = ''] = process.argv.slice(2);
+const [name = '', interfaceName = '', bpffs = ''] = process.argv.slice(2);
 const log = createLog('warn', false);
 const ENGINES: Record<string, () => Engine> = {
   portable: () => new PortableEngine({ interface: interfaceName, log }),
+  xdp: () => new XdpEngine({ interface: interfaceName, bpffs, log }),
   af_xdp: () => new AfXdpEngine({ interface: interfaceName, busyPollUs: 50, log }),
 };
 

@@ -1,11 +1,13 @@
 /** An engine on a veth pair between two namespaces, in a process of its own; a second process is the wire. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineName } from '#anyhop/engine/contract.js';
 import type { Image } from '#anyhop/forward/image.js';
 import { CaptureWriter } from '#anyhop/packet/capture.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
+import { devObjectPath } from '../../scripts/native/object.js';
 import { VIP4, VIP6 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import type { EngineUnderTest, InterfaceBench, Outcome, Step } from './contract.js';
@@ -22,6 +24,8 @@ const THROUGH_TIMEOUT_MS = 5000;
 const SILENCE_MS = 50;
 const ETHERNET_BYTES = 14;
 const FLOOD_RATE = 1e9;
+/** Frames that XDP sends reach a veth only if it has an XDP program itself: this one lets everything pass. */
+const PASS_PROGRAM = ['object', devObjectPath('bench'), 'program', 'bench_pass'];
 
 type Counted = Omit<Outcome, 'outputs'>;
 type SendStep = Extract<Step, { readonly send: unknown }>;
@@ -32,13 +36,17 @@ export interface InterfaceEngine {
   readonly sends: EngineUnderTest['sends'];
   /** Loaded before a program, it makes the engine's start fail behind the point where the host has been changed. */
   readonly broken: string;
-  /** The engine takes all that the wire can bring: for a flood to be too much, its process is halted meanwhile. */
-  readonly isHaltedInFlood: boolean;
+  /**
+   * What it takes for a flood to be too much: nothing; that the process is halted meanwhile; or it cannot be, since the kernel
+   * forwards by itself.
+   */
+  readonly flood: 'is too much' | 'meets a halted process' | 'is taken';
 }
 
 export async function openInterfaceBench(under: InterfaceEngine): Promise<InterfaceBench> {
   const { name, sends } = under;
   const link = await createLink();
+  const bpffs = name === 'xdp' ? link.resources.bpffs() : undefined;
   const peers: { close(): Promise<void> }[] = [];
   const open = <T extends object>(
     namespace: string,
@@ -51,19 +59,32 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
     return peer;
   };
   const openEngine = (env?: NodeJS.ProcessEnv): Peer<EngineRequest> =>
-    open(link.node, 'engine-process.js', [name, LINK], env);
+    open(link.node, 'engine-process.js', [name, LINK, ...(bpffs === undefined ? [] : [bpffs])], env);
   const close = async (): Promise<void> => {
     await Promise.all(peers.map((peer) => peer.close()));
     await link.resources.close();
   };
   try {
+    if (name === 'xdp') await link.onPeer('ip', 'link', 'set', 'dev', LINK, 'xdpdrv', ...PASS_PROGRAM);
     const wire = open<WireRequest>(link.peer, 'wire-process.js', [LINK, OUTPUTS]);
     assert.equal(await wire.hello(), 'ready');
     const engine = openEngine();
+    const allCounters = async (ask: 'counters' | 'stop'): Promise<Counted> =>
+      (await engine.ask({ ask })) as Counted;
     const counters = async (ask: 'counters' | 'stop'): Promise<Counted> => {
-      const counted = (await engine.ask({ ask })) as Counted;
+      const counted = await allCounters(ask);
       const verdicts = Object.entries(counted.verdicts).filter(([verdict]) => !PASSED.has(verdict));
       return { ...counted, verdicts: Object.fromEntries(verdicts) };
+    };
+    /** Frames that the driver has handed to the node's XDP program so far, less those for no VIP. */
+    const handedOver = async (): Promise<number> => {
+      const statistics = await link.onNode('ethtool', '-S', LINK);
+      const { verdicts } = await allCounters('counters');
+      let count = 0;
+      for (const [, packets] of statistics.matchAll(/rx_queue_\d+_xdp_packets: (\d+)/g))
+        count += Number(packets);
+      for (const verdict of PASSED) count -= verdicts[verdict] ?? 0;
+      return count;
     };
     const take = async (count: number, milliseconds: number): Promise<Uint8Array[]> => {
       const frames = (await wire.ask({ take: count, milliseconds })) as Uint8Array[];
@@ -137,12 +158,15 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
             ]),
             { timeoutMs: 60_000 },
           );
+        const before = under.flood === 'is taken' ? await handedOver() : 0;
         const trial = JSON.parse(await inject(20));
         const rounds = Math.ceil((20 * milliseconds) / 1000 / trial.seconds);
-        if (under.isHaltedInFlood) engine.halt();
+        if (under.flood === 'meets a halted process') engine.halt();
         const { sent } = JSON.parse(await inject(rounds));
         engine.resume();
         await delay(SILENCE_MS);
+        // What the veth's own ring refuses is lost on the sender's side, and has not arrived.
+        if (under.flood === 'is taken') return (await handedOver()) - before;
         return trial.sent + sent;
       },
       async requireHostWorks() {
@@ -177,7 +201,8 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
           ['ethtool', '-k', LINK],
           ['ip', 'link', 'show', 'dev', LINK],
         ];
-        return (await Promise.all(state.map((argv) => link.onNode(...argv)))).join('');
+        const pins = bpffs === undefined ? [] : readdirSync(bpffs, { recursive: true }).sort();
+        return [...(await Promise.all(state.map((argv) => link.onNode(...argv)))), ...pins].join('\n');
       },
       async startSecond(image) {
         const second = openEngine();

@@ -8,6 +8,7 @@ export const replay: EngineUnderTest = {
   skip: false,
   sends: 'frame',
   onInterface: false,
+  canMiss: false,
   async open() {
     return {
       async run(image, steps) {

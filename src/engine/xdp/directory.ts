@@ -1,0 +1,102 @@
+/**
+ * Where an interface's pins are: `<bpffs>/anyhop/<network namespace>/<interface>`, in a BPF file system, which holds what
+ * is pinned in it until it is unpinned or unmounted. Names of interfaces belong to a network namespace, and a file
+ * system may be shared by several of these; so its inode number is part of the path.
+ */
+import { mkdirSync, readlinkSync, rmdirSync, statfsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { AnyhopError } from '../../core/errors.js';
+import { type RunTool, requireTool, runTool } from '../../core/tool.js';
+
+/** BPF_FS_MAGIC of linux/magic.h. */
+const BPF_FS_MAGIC = 0xcafe4a11;
+
+export function pinDirectory(bpffs: string, interfaceName: string): string {
+  return join(bpffs, 'anyhop', String(statSync('/proc/self/ns/net').ino), interfaceName);
+}
+
+/** Whether a path is in a BPF file system that is mounted. */
+export function isBpffs(path: string): boolean {
+  try {
+    return statfsSync(path).type >>> 0 === BPF_FS_MAGIC;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw cannotUse(path, error as Error);
+  }
+}
+
+/**
+ * Mounts a BPF file system where none is yet.
+ *
+ * @returns a warning when its pins will not outlive this process: it is mounted in a mount namespace that ends with it
+ * @throws AnyhopError ERR_BPF that says what to do
+ */
+export async function requireBpffs(bpffs: string, run: RunTool = runTool): Promise<string | undefined> {
+  if (isBpffs(bpffs)) return undefined;
+  if (process.geteuid?.() !== 0) {
+    throw new AnyhopError('ERR_BPF', `no BPF file system is mounted at ${bpffs}`, {
+      hint: `As root: mkdir -p ${bpffs} && mount -t bpf bpf ${bpffs} && ${ownerCommand(bpffs)}`,
+    });
+  }
+  try {
+    mkdirSync(bpffs, { recursive: true });
+    await requireTool(run, 'mount', ['-t', 'bpf', 'bpf', bpffs]);
+  } catch (error) {
+    throw cannotUse(bpffs, error as Error);
+  }
+  if (mountNamespace('self') === mountNamespace('1')) return undefined;
+  return (
+    `a BPF file system was mounted at ${bpffs} in a mount namespace of this process's own: forwarding ends with it. ` +
+    `Mount one outside before the start (mount -t bpf bpf ${bpffs}), or name one by node.bpffs`
+  );
+}
+
+/** @throws AnyhopError ERR_BPF that says how this user gets to write there */
+export function makePinDirectory(path: string, bpffs: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw cannotUse(bpffs, error as Error);
+  }
+}
+
+/** Removes an interface's directory, and those above it that were made for it alone. */
+export function removePinDirectory(path: string): void {
+  for (const directory of [path, dirname(path), dirname(dirname(path))]) {
+    try {
+      rmdirSync(directory);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // Others have pins there, or the directory was made by root for this user.
+      if (code === 'ENOTEMPTY' || code === 'EACCES' || code === 'EPERM') return;
+      if (code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+function cannotUse(bpffs: string, cause: Error): AnyhopError {
+  return new AnyhopError('ERR_BPF', `the BPF file system at ${bpffs} cannot be used: ${cause.message}`, {
+    hint: isPermission(cause)
+      ? `As root: ${ownerCommand(bpffs)}`
+      : `Mount one and name it by node.bpffs: mkdir -p /run/anyhop/bpf && mount -t bpf bpf /run/anyhop/bpf`,
+    cause,
+  });
+}
+
+function isPermission(cause: Error): boolean {
+  return ['EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '');
+}
+
+/** Root's BPF file systems are closed to others; a directory in one can be given away. */
+function ownerCommand(bpffs: string): string {
+  const user = process.geteuid?.() ?? 0;
+  return `chmod o+x ${bpffs} && mkdir -p ${join(bpffs, 'anyhop')} && chown ${user} ${join(bpffs, 'anyhop')}`;
+}
+
+function mountNamespace(process: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${process}/ns/mnt`);
+  } catch {
+    return undefined; // another user's
+  }
+}

@@ -1,0 +1,356 @@
+/**
+ * The xdp engine: a program in the kernel decides on every packet where the driver hands it over, by images in memory that
+ * this process shares with it. The process sets it up, publishes, counts; forwarding needs it no more.
+ *
+ *   interface -> driver -> anyhop_forward -> XDP_TX or XDP_REDIRECT     (native/bpf/forward.bpf.c)
+ *                              |     ^
+ *                       counters     images            maps in memory (engine/maps)
+ *                              v     |
+ *                             this process, or its successor: all of it is pinned (pinned-set.ts)
+ *
+ * A start looks at what is in force:
+ *  - nothing: load, pin, attach.
+ *  - this version's program, with room for the image: adopt it, publish. Not one packet sees a difference but the image.
+ *  - anything else (another version, a layout of its own, too little room): load and pin beside it, put it behind the same link
+ *    in one step, carry the counters over (handover.ts).
+ * The same replacement serves `publish` when an image has outgrown the maps.
+ */
+import { AnyhopError, EXIT } from '../../core/errors.js';
+import { VERDICTS } from '../../core/layout.gen.js';
+import type { Logger } from '../../core/log.js';
+import { Barrier } from '../../ffi/barrier.js';
+import type { Counters } from '../../forward/counters.js';
+import type { Image } from '../../forward/image.js';
+import { imageBackends, imageCounterNames } from '../../pool/inspect.js';
+import type { Link } from '../../underlay/link.js';
+import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
+import type { Engine, EngineCounters } from '../contract.js';
+import { fits, sizesFor } from '../maps/sizes.js';
+import { isThis } from './about.js';
+import { type Attachment, attach, detach, findAttachment, findSet, removeStale } from './attachment.js';
+import { isBpffs, makePinDirectory, removePinDirectory } from './directory.js';
+import { Handover } from './handover.js';
+import { prepare, type XdpPlace } from './obstacle.js';
+import { listSets, PinnedSet, removeSet } from './pinned-set.js';
+import { type DriverStatistics, readStatistics } from './statistics.js';
+
+/** How often the engine looks whether it is still attached. */
+const WATCH_MS = 1000;
+
+export interface XdpOptions extends XdpPlace {
+  readonly log: Logger;
+}
+
+/** What there is between `start` and `stop`. */
+interface Running {
+  readonly link: Link;
+  readonly directory: string;
+  readonly attachment: Attachment;
+  readonly outlives: boolean;
+  set: PinnedSet;
+  image: Image;
+  /** While counters are on their way from the set before. */
+  handover: Handover | undefined;
+}
+
+export class XdpEngine implements Engine {
+  readonly name = 'xdp';
+  readonly finished: Promise<void>;
+  readonly #options: XdpOptions;
+  #end!: { resolve: () => void; reject: (reason: unknown) => void };
+  #lock: InterfaceLock | undefined;
+  #running: Running | undefined;
+  #last: { readonly counters: Counters; readonly engine: EngineCounters } | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #mode = '';
+
+  constructor(options: XdpOptions) {
+    this.#options = options;
+    this.finished = new Promise((resolve, reject) => {
+      this.#end = { resolve, reject };
+    });
+    this.finished.catch(() => undefined); // who wants to know awaits it; nobody has to
+  }
+
+  get mode(): string {
+    return this.#mode;
+  }
+
+  async predecessor(): Promise<Image | undefined> {
+    const { bpffs } = this.#options;
+    if (!isBpffs(bpffs)) return undefined;
+    const { link, directory } = await prepare(this.#options);
+    const attachment = findAttachment(directory, link.index);
+    if (attachment === undefined) return undefined;
+    const set = findSet(directory, attachment, this.#options.log);
+    attachment.link.descriptor.close();
+    const image = set?.maps.image();
+    set?.close();
+    return image;
+  }
+
+  async start(image: Image): Promise<void> {
+    if (this.#lock !== undefined) throw new Error('the engine has been started already');
+    const { log, bpffs } = this.#options;
+    this.#lock = await lockInterface('run', this.#options.interface);
+    try {
+      const { link, directory, warning } = await prepare(this.#options);
+      if (warning !== undefined) log.warn({ event: 'bpffs_private', bpffs }, warning);
+      const attachment = findAttachment(directory, link.index);
+      const place = { link, directory, outlives: warning === undefined };
+      this.#running =
+        attachment === undefined
+          ? await this.#attach(image, place)
+          : await this.#takeOver(image, { ...place, attachment });
+    } catch (error) {
+      await this.#lock.release();
+      this.#lock = undefined;
+      throw error;
+    }
+    this.#watch = setInterval(() => this.#lookAtLink(), WATCH_MS).unref();
+  }
+
+  async publish(image: Image): Promise<void> {
+    const running = this.#started;
+    if (image.generation < running.image.generation) {
+      throw new RangeError(
+        `generation ${image.generation} is older than ${running.image.generation}, which is in force`,
+      );
+    }
+    if (fits(image, running.set.about.sizes)) await running.set.maps.publish(image.bytes);
+    else await this.#replace(running, image, 'the image has outgrown the maps');
+    running.image = image;
+  }
+
+  counters(): Counters {
+    if (this.#last !== undefined) return this.#last.counters;
+    const { handover, set, image } = this.#started;
+    handover?.carry();
+    return set.maps.counters(image.serviceCounters, image.backendCounters);
+  }
+
+  async engineCounters(): Promise<EngineCounters> {
+    if (this.#last !== undefined) return this.#last.engine;
+    const { set, image, link, attachment } = this.#started;
+    const now = await readStatistics(link.name);
+    const { baseline } = set.about;
+    // Failures of other interfaces, and of the stack's own sending, which generic XDP uses, are counted elsewhere.
+    const isTold =
+      attachment.mode === 'native' &&
+      imageBackends(image).every(
+        ({ interfaceIndex }) => interfaceIndex === 0 || interfaceIndex === link.index,
+      );
+    const sendFailed = isTold ? Math.max(0, now.sendFailed - baseline.sendFailed) : Number.NaN;
+    const byAction = { forward: 0, answer: 0, pass: 0, drop: 0 };
+    const { verdicts } = this.counters();
+    for (const [number, { action }] of VERDICTS.entries()) byAction[action] += verdicts[number];
+    return {
+      received: byAction.forward + byAction.answer + byAction.drop,
+      sent: byAction.forward + byAction.answer - sendFailed,
+      sendFailed,
+      missed: Math.max(0, now.missed - baseline.missed),
+    };
+  }
+
+  async stop(): Promise<void> {
+    await this.#finish(({ attachment, directory }) => {
+      detach(attachment, directory);
+      removePinDirectory(directory);
+    });
+  }
+
+  async leave(): Promise<boolean> {
+    const outlives = this.#running?.outlives ?? false;
+    if (!outlives) await this.stop();
+    else await this.#finish(({ attachment }) => attachment.link.descriptor.close());
+    return outlives;
+  }
+
+  /** Ends this process's part; what was counted by then can still be asked for. */
+  async #finish(letGo: (running: Running) => void): Promise<void> {
+    clearInterval(this.#watch);
+    const running = this.#running;
+    if (running !== undefined) {
+      const engine = await this.engineCounters();
+      letGo(running);
+      await new Barrier().over();
+      this.#last = { counters: this.counters(), engine };
+      this.#running = undefined;
+      running.set.close();
+    }
+    await this.#lock?.release();
+    this.#end.resolve();
+  }
+
+  /** Nothing is in force yet. */
+  async #attach(
+    image: Image,
+    place: Omit<Running, 'attachment' | 'set' | 'image' | 'handover'>,
+  ): Promise<Running> {
+    const { log, bpffs } = this.#options;
+    const { link, directory } = place;
+    if (removeStale(directory)) {
+      log.warn(
+        { event: 'stale_pins', directory },
+        `pins without a program on ${link.name} were removed: ${directory}`,
+      );
+    }
+    makePinDirectory(directory, bpffs);
+    let set: PinnedSet | undefined;
+    try {
+      const baseline = await readStatistics(link.name);
+      set = await PinnedSet.create(directory, 1, image, {
+        sizes: sizesFor(image),
+        replaced: undefined,
+        baseline,
+      });
+      const { refusal, ...attachment } = attach(set.program, link, directory);
+      if (refusal !== undefined) {
+        log.warn({ event: 'generic_xdp', hint: refusal.hint }, `${refusal.message}; generic XDP instead`);
+      }
+      this.#mode = refusal === undefined ? 'native XDP' : `generic XDP (${refusal.message})`;
+      log.info({ event: 'attached', mode: attachment.mode, directory }, `${this.#mode} on ${link.name}`);
+      return { ...place, attachment, set, image, handover: undefined };
+    } catch (error) {
+      set?.remove();
+      removePinDirectory(directory);
+      throw error;
+    }
+  }
+
+  /** A process before this one left a program in force, which goes on until the image is published. */
+  async #takeOver(image: Image, place: Omit<Running, 'set' | 'image' | 'handover'>): Promise<Running> {
+    const { log } = this.#options;
+    const { attachment, directory } = place;
+    const set = findSet(directory, attachment, log);
+    this.#mode = `${attachment.mode} XDP`;
+    try {
+      const former = set?.maps.image();
+      if (set !== undefined && former !== undefined) await this.#tidy(directory, set, former);
+      if (former !== undefined && image.generation < former.generation) {
+        throw new RangeError(
+          `generation ${image.generation} is older than ${former.generation}, which is in force`,
+        );
+      }
+      const why = replacementReason(image, set, former);
+      if (set !== undefined && why === undefined) {
+        await set.maps.publish(image.bytes);
+        log.info(
+          { event: 'adopted', generation: image.generation, former: former!.generation },
+          `adopted what was in force on ${place.link.name}: not a packet was lost`,
+        );
+        return { ...place, set, image, handover: undefined };
+      }
+      return await this.#replaceSet(place, set, image, why ?? 'what is in force cannot be read');
+    } catch (error) {
+      set?.close();
+      attachment.link.descriptor.close();
+      throw error;
+    }
+  }
+
+  /** Ends what a process was killed in the middle of: carries counters to the set in force, and removes all others. */
+  async #tidy(directory: string, inForce: PinnedSet, image: Image): Promise<void> {
+    for (const number of listSets(directory)) {
+      if (number === inForce.number) continue;
+      if (number === inForce.about.replaced) {
+        const former = openIfWhole(directory, number);
+        if (former !== undefined) await new Handover(former, inForce, image, this.#options.log).finish();
+      }
+      removeSet(directory, number);
+    }
+  }
+
+  async #replace(running: Running, image: Image, why: string): Promise<void> {
+    const { set } = await this.#replaceSet(running, running.set, image, why, running);
+    running.set = set;
+  }
+
+  /**
+   * Puts a program with maps of its own in the place of the one in force.
+   * @param running who is asked for counters meanwhile; undefined while starting
+   */
+  async #replaceSet(
+    place: Omit<Running, 'set' | 'image' | 'handover'>,
+    former: PinnedSet | undefined,
+    image: Image,
+    why: string,
+    running?: Running,
+  ): Promise<Running> {
+    const { log } = this.#options;
+    const { directory, attachment, link } = place;
+    const others = listSets(directory);
+    const baseline: DriverStatistics = former?.about.baseline ?? (await readStatistics(link.name));
+    const set = await PinnedSet.create(directory, (others.at(-1) ?? 0) + 1, image, {
+      sizes: sizesFor(image),
+      replaced: former?.number,
+      baseline,
+    });
+    const handover = former && new Handover(former, set, image, log);
+    try {
+      handover?.carry();
+      attachment.link.replace(set.program);
+    } catch (error) {
+      set.remove();
+      throw error;
+    }
+    if (running !== undefined) {
+      running.set = set;
+      running.image = image;
+      running.handover = handover;
+    }
+    await handover?.finish();
+    if (running !== undefined) running.handover = undefined;
+    if (former === undefined) for (const number of others) removeSet(directory, number);
+    log.info({ event: 'replaced', why }, `the program on ${link.name} was replaced without a gap: ${why}`);
+    return { ...place, set, image, handover: undefined };
+  }
+
+  /** An interface can be removed, and a link be detached by force. */
+  #lookAtLink(): void {
+    const { attachment, link } = this.#started;
+    const info = attachment.link.info();
+    if (info.interfaceIndex === link.index) return;
+    clearInterval(this.#watch);
+    this.#end.reject(
+      new AnyhopError('ERR_INTERFACE', `the program is no longer attached to ${link.name}`, {
+        hint: 'The interface is gone, or somebody has detached the program (bpftool link detach).',
+        exitCode: EXIT.failure,
+      }),
+    );
+  }
+
+  get #started(): Running {
+    if (this.#running === undefined) throw new Error('the engine has not been started');
+    return this.#running;
+  }
+}
+
+/** Why a set in force cannot simply take the image; undefined when it can. */
+function replacementReason(
+  image: Image,
+  set: PinnedSet | undefined,
+  former: Image | undefined,
+): string | undefined {
+  if (set === undefined || former === undefined) return 'what was in force has another layout';
+  if (!isThis(set.about)) return `version ${set.about.version} of the program was in force`;
+  if (!fits(image, set.about.sizes)) return 'the image has outgrown the maps';
+  return keepsNumbers(image, former) ? undefined : 'counters have other numbers';
+}
+
+/** Whether every counter still is whose it was. */
+function keepsNumbers(image: Image, former: Image): boolean {
+  const [now, then] = [imageCounterNames(image), imageCounterNames(former)];
+  return (['services', 'backends'] as const).every((kind) =>
+    then[kind].every((name, number) => now[kind][number] === name),
+  );
+}
+
+function openIfWhole(directory: string, number: number): PinnedSet | undefined {
+  try {
+    return PinnedSet.open(directory, number);
+  } catch (error) {
+    if (error instanceof AnyhopError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * A program and its maps, pinned together under a number in an interface's directory:
+ *
+ *     <directory>/link                                    the program that is attached, whichever it is
+ *     <directory>/1/{program,images,live,counters,about}  a set; what is attached is that of one of them
+ *     <directory>/2/...                                   the next, while it takes the place of the former, and then alone
+ *
+ * A process can be killed at any moment, so whoever finds this goes by what is attached and by nothing else: the set whose
+ * program the link has is the one in force. One with a lower number that it replaced still has counters to be carried
+ * over; any other was never in force.
+ */
+import { mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { AnyhopError } from '../../core/errors.js';
+import { BpfObject } from '../../ffi/bpf.js';
+import { Descriptor } from '../../ffi/descriptor.js';
+import type { Image } from '../../forward/image.js';
+import { ForwardMaps } from '../maps/forward-maps.js';
+import { forwardShape } from '../maps/sizes.js';
+import { type About, describeThis, type Origin, readAbout, writeAbout } from './about.js';
+
+/** In its object file, and in the kernel, where it tells whose a program is. */
+export const FORWARD_PROGRAM = 'anyhop_forward';
+
+export class PinnedSet {
+  readonly number: number;
+  readonly program: Descriptor;
+  readonly maps: ForwardMaps;
+  readonly about: About;
+  readonly #directory: string;
+
+  private constructor(
+    directory: string,
+    number: number,
+    about: About,
+    program: Descriptor,
+    maps: ForwardMaps,
+  ) {
+    this.#directory = directory;
+    this.number = number;
+    this.about = about;
+    this.program = program;
+    this.maps = maps;
+  }
+
+  /**
+   * Loads this version's program with an image in force, and pins it. It is attached to nothing yet.
+   *
+   * @param directory the interface's
+   * @throws AnyhopError ERR_NATIVE when it was not built, ERR_BPF with the verifier's words when the kernel refuses it, or
+   * when it cannot be pinned; nothing is left then
+   */
+  static async create(directory: string, number: number, image: Image, origin: Origin): Promise<PinnedSet> {
+    const about = describeThis(origin);
+    const object = new BpfObject('forward', forwardShape(origin.sizes));
+    let maps: ForwardMaps | undefined;
+    let program: Descriptor | undefined;
+    try {
+      maps = ForwardMaps.of(object, origin.sizes);
+      program = object.program(FORWARD_PROGRAM);
+      await maps.publish(image.bytes);
+      const set = new PinnedSet(directory, number, about, program, maps);
+      set.#pin();
+      return set;
+    } catch (error) {
+      maps?.close();
+      program?.close();
+      removeSet(directory, number);
+      throw error;
+    } finally {
+      object.close();
+    }
+  }
+
+  /** @throws AnyhopError ERR_BPF when it is not all there, or this version cannot read it */
+  static open(directory: string, number: number): PinnedSet {
+    const own = join(directory, String(number));
+    const about = readAbout(join(own, 'about'));
+    const program = Descriptor.pinned(join(own, 'program'));
+    try {
+      return new PinnedSet(directory, number, about, program, ForwardMaps.pinned(own, about.sizes));
+    } catch (error) {
+      program.close();
+      throw error;
+    }
+  }
+
+  /** Unpins it, and lets go of it: what is attached goes on until the link ends. */
+  remove(): void {
+    removeSet(this.#directory, this.number);
+    this.close();
+  }
+
+  /** Lets go of it; pins stay. */
+  close(): void {
+    this.maps.close();
+    this.program.close();
+  }
+
+  #pin(): void {
+    const own = join(this.#directory, String(this.number));
+    mkdirSync(own, { mode: 0o700 });
+    this.maps.pin(own);
+    const about = writeAbout(this.about);
+    try {
+      about.descriptor.pin(join(own, 'about'));
+    } finally {
+      about.close();
+    }
+    this.program.pin(join(own, 'program')); // the last: a set with a program is whole
+  }
+}
+
+/** The numbers of all sets in an interface's directory, rising. */
+export function listSets(directory: string): number[] {
+  return entries(directory)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** Id of a set's program; undefined when it was left half pinned. */
+export function programOf(directory: string, number: number): number | undefined {
+  const path = join(directory, String(number));
+  if (!entries(path).includes('program')) return undefined;
+  const program = Descriptor.pinned(join(path, 'program'));
+  try {
+    return program.programId();
+  } finally {
+    program.close();
+  }
+}
+
+/** Unpins whatever is there of a set. */
+export function removeSet(directory: string, number: number): void {
+  const path = join(directory, String(number));
+  for (const name of entries(path)) unlinkSync(join(path, name));
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+/** Names in a directory; none when it is not there. @throws AnyhopError ERR_BPF when this user may not look */
+export function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw new AnyhopError('ERR_BPF', message, {
+      hint: 'Pins belong to the user whose anyhop made them: run it as that user, or as root.',
+      cause: error,
+    });
+  }
+}
