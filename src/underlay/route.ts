@@ -1,28 +1,13 @@
 /**
- * Next hops: the kernel's way to each backend, by its routing tables and rules. A snapshot; who needs it current asks
- * again. The neighbour (MAC address) behind a gateway is not looked up here.
+ * Routes: the kernel's way to each backend, by its routing tables and rules. A snapshot; next-hops.ts keeps it current.
  *
  * All backends are asked for in one run of `ip`, which takes 0.12 s for 4000 of them; one run each would take 16 s.
  * Of a route with several next hops the kernel names one, chosen by its hash of the address.
  */
 import { AnyhopError } from '../core/errors.js';
-import { L } from '../core/layout.gen.js';
-import { type RunTool, runTool } from '../core/tool.js';
+import type { RunTool } from '../core/tool.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
-import { type Link, readLinks } from './link.js';
-
-export interface Route {
-  readonly interface: string;
-  readonly interfaceIndex: number;
-  /** The interface's own address, six bytes; undefined when it is not Ethernet. */
-  readonly mac: Uint8Array | undefined;
-  /** The router to send to, of either family; undefined when the backend is on the link. */
-  readonly gateway: IpAddress | undefined;
-  /** The address that the host itself would send from. */
-  readonly preferredSource: IpAddress | undefined;
-  /** In bytes at layer 3: the interface's, or the route's when that is smaller. */
-  readonly mtu: number;
-}
+import type { Link } from './link.js';
 
 /** A backend as messages name it. */
 export interface RouteTarget {
@@ -37,7 +22,6 @@ export interface IpRoute {
   readonly gateway?: string;
   /** Instead of `gateway`, when that is of the other IP version. */
   readonly via?: { readonly host: string };
-  readonly prefsrc?: string;
   readonly metrics?: readonly { readonly mtu?: number }[];
   /** What the route itself wraps packets in: `mpls`, `ip6`, `seg6` and so on. */
   readonly encap?: string;
@@ -45,70 +29,6 @@ export interface IpRoute {
 
 /** What the kernel says about one address: a route, or its reason against one. */
 export type Answer = IpRoute | string;
-
-/** Errors beyond this many are counted, not listed. */
-const ERRORS_SHOWN = 5;
-
-/**
- * The way to one address.
- * @param name of the backend, for messages
- * @throws AnyhopError ERR_ROUTE when there is none
- */
-export async function lookupRoute(
-  address: IpAddress,
-  name: string = address.text,
-  run: RunTool = runTool,
-): Promise<Route> {
-  const [route] = await lookupRoutes([{ name, address }], run);
-  return route;
-}
-
-/**
- * The ways to several backends, in their order.
- * @throws AnyhopError ERR_ROUTE that names every backend (the first five) without a usable way, and what to do
- */
-export async function lookupRoutes(
-  targets: readonly RouteTarget[],
-  run: RunTool = runTool,
-): Promise<Route[]> {
-  if (targets.length === 0) return [];
-  const [answers, links] = await Promise.all([
-    askKernel(
-      targets.map(({ address }) => address),
-      run,
-    ),
-    readLinks(run),
-  ]);
-  const problems: { sentence: string; hint: string }[] = [];
-  const routes: Route[] = [];
-  for (const [i, target] of targets.entries()) {
-    const answer = answers[i];
-    const problem = routeProblem(target, answer);
-    if (problem !== undefined || typeof answer === 'string') {
-      problems.push(problem!);
-      continue;
-    }
-    const link = links.get(answer.dev);
-    const mtu = routeMtu(answer, link);
-    if (mtu < L.PATH_MTU_MIN) {
-      problems.push({
-        sentence: `the way to backend ${target.name} (${target.address.text}) over ${answer.dev} has an MTU of ${mtu} bytes`,
-        hint: `At least ${L.PATH_MTU_MIN} bytes are needed, and 24 to 44 more than clients send are of use.`,
-      });
-      continue;
-    }
-    routes.push({
-      interface: answer.dev,
-      interfaceIndex: link?.index ?? 0,
-      mac: link?.mac,
-      gateway: gatewayOf(answer),
-      preferredSource: addressOf(answer.prefsrc),
-      mtu,
-    });
-  }
-  if (problems.length > 0) throw routeError(problems);
-  return routes;
-}
 
 /** The kernel's route to each address, in their order, without judging it. */
 export async function askKernel(addresses: readonly IpAddress[], run: RunTool): Promise<Answer[]> {
@@ -164,25 +84,6 @@ export function gatewayOf(route: IpRoute): IpAddress | undefined {
 /** In bytes at layer 3: the interface's, or the route's when that is smaller; 0 when the interface is gone. */
 export function routeMtu(route: IpRoute, link: Link | undefined): number {
   return Math.min(link?.mtu ?? 0, ...(route.metrics ?? []).map((metric) => metric.mtu ?? Infinity));
-}
-
-/** Why a backend cannot be sent to, or undefined. */
-function routeProblem(
-  { name, address }: RouteTarget,
-  answer: Answer,
-): { sentence: string; hint: string } | undefined {
-  const refusal = refusalOf(answer);
-  if (refusal === undefined) return undefined;
-  return {
-    sentence: `no route to backend ${name} (${address.text}): ${refusal}`,
-    hint: `A backend must be another machine that packets can be sent to. See: ip route get ${address.text}`,
-  };
-}
-
-function routeError(problems: readonly { sentence: string; hint: string }[]): AnyhopError {
-  const shown = problems.slice(0, ERRORS_SHOWN).map(({ sentence }) => sentence);
-  if (problems.length > ERRORS_SHOWN) shown.push(`and ${problems.length - ERRORS_SHOWN} more`);
-  return new AnyhopError('ERR_ROUTE', shown.join('\n'), { hint: problems[0].hint });
 }
 
 function addressOf(text: string | undefined): IpAddress | undefined {
