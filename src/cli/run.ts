@@ -14,14 +14,18 @@ export function runCommand(): Command {
     .description(
       'Forwards packets for the configured services until SIGINT or SIGTERM, then logs its final counters. Logs go to ' +
         'standard error, one JSON object a line (readable text on a terminal). While it runs, the host itself does ' +
-        'not see packets for the VIPs; everything else on the interface is left alone.',
+        'not see packets for the VIPs; everything else on the interface is left alone. What it does meanwhile: ' +
+        '`anyhop status`.',
     )
     .addOption(configOption())
     .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'))
     .addHelpText(
       'after',
       `
-Needs root, or CAP_NET_RAW and CAP_NET_ADMIN; ip, nft and ethtool; a route to every backend; no VIP on this host.
+Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and CAP_IPC_LOCK, and a route to every backend. The engine
+(node.engine) is the fastest that works here; the log says which, and why.
+SIGINT (Ctrl-C) takes everything back. After SIGTERM the engine xdp forwards on in the kernel until the next "anyhop run" takes
+over or "anyhop stop" ends it; the others take everything back too.
 Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong config or usage, 3 the machine lacks something.
 
 Examples:
