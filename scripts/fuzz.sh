@@ -27,7 +27,7 @@ compile -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o bui
 compile -O0 -fsanitize=fuzzer -fprofile-instr-generate -fcoverage-mapping -o build/fuzz/coverage
 
 status=0
-build/fuzz/pipeline -max_total_time="$seconds" -max_len=4097 -timeout=10 -print_final_stats=1 -verbosity=1 \
+build/fuzz/pipeline -max_total_time="$seconds" -max_len=4104 -timeout=10 -print_final_stats=1 -verbosity=1 \
   -artifact_prefix=build/fuzz/ build/fuzz/corpus "$kept" build/fuzz/seeds >build/fuzz/log 2>&1 || status=$?
 if [ "$status" -ne 0 ]; then
   # From the failed check or the sanitizer's report on.

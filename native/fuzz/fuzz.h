@@ -9,21 +9,28 @@
 
 #include "anyhop/pipeline.h"
 
-/* An input is one byte, which image it goes through, then the frame. */
-#define INPUT_HEAD 1u
+/* How an input starts; the frame follows. */
+struct input {
+	__u8 image;   /* which one it goes through */
+	__u8 damage;  /* 1: one word of the image is changed for this input; otherwise it is sound */
+	__u16 word;   /* which one, modulo their number */
+	__u32 value;  /* a multiple of 4, so that what an image refers to stays aligned */
+};
+#define INPUT_HEAD sizeof(struct input)
 #define FRAME_BYTES_MAX 4096u
 
 struct image {
-	const __u8 *bytes; /* a block of its own, so that a read past its end is seen */
+	__u8 *bytes; /* a block of its own, so that a read past its end is seen */
 	__u32 size;
 };
 
-/* The image that an input names. */
+/* The image that an input names by its number. */
 const struct image *image_of(__u8 number);
 
 /* A frame as it came in, and what the pipeline made of it. */
 struct result {
 	const struct image *image;
+	int is_sound; /* the image; with a damaged one nothing is promised but where the pipeline reads and writes */
 	const __u8 *original; /* a copy */
 	const __u8 *frame;    /* where it lay, ANYHOP_HEADROOM bytes free before it */
 	__u32 length;

@@ -185,21 +185,40 @@ static __u32 restructure(__u8 *frame, __u32 length, __u32 max)
 	}
 }
 
+/* Which image, and whether and how it is damaged: mostly where the header and the VIPs are. */
+static void mutate_head(struct input *input)
+{
+	switch (random_below(3)) {
+	case 0:
+		input->image = (__u8)random_below(256);
+		break;
+	case 1:
+		input->damage = (__u8)random_below(2);
+		break;
+	default:
+		input->word = (__u16)random_below(random_below(4) ? 256 : 65536);
+		input->value = random_below(2) ? random_below(1 << 20) : ~random_below(1 << 10);
+	}
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
 {
+	struct input input;
 	__u32 max, length;
 
 	state = seed | 1;
-	if (size < INPUT_HEAD || max_size < 2 * INPUT_HEAD)
+	if (size < INPUT_HEAD || max_size <= INPUT_HEAD)
 		return LLVMFuzzerMutate(data, size, max_size);
-	if (random_below(32) == 0)
-		data[0] = (__u8)random_below(256);
-	max = (__u32)max_size - INPUT_HEAD;
-	length = (__u32)size - INPUT_HEAD;
+	memcpy(&input, data, sizeof(input));
+	if (random_below(16) == 0)
+		mutate_head(&input);
+	memcpy(data, &input, sizeof(input));
+	max = (__u32)(max_size - INPUT_HEAD);
+	length = (__u32)(size - INPUT_HEAD);
 	if (random_below(4) == 0)
 		length = restructure(data + INPUT_HEAD, length, max);
 	else
 		length = (__u32)LLVMFuzzerMutate(data + INPUT_HEAD, length, max);
-	repair(image_of(data[0]), data + INPUT_HEAD, length);
+	repair(image_of(input.image), data + INPUT_HEAD, length);
 	return INPUT_HEAD + length;
 }

@@ -29,6 +29,6 @@ for (const [number, recipe] of RECIPES.entries()) {
   if (Number(count) === 0) break;
   const frames = fc.sample(framesFor(recipe), { numRuns: Number(count), seed: SEED });
   for (const [i, frame] of frames.filter(({ length }) => length <= FRAME_BYTES_MAX).entries()) {
-    writeFileSync(join(seeds, `${number}-${i}`), concat(Uint8Array.of(number), frame));
+    writeFileSync(join(seeds, `${number}-${i}`), concat(Uint8Array.of(number, 0, 0, 0, 0, 0, 0, 0), frame));
   }
 }
