@@ -6,6 +6,7 @@ import { Frames, R, type Results, SKIPPED, verdictName, XDP_ACTIONS } from './re
 const HOST_WORDS = [R.VERDICT, R.LENGTH, R.SERVICE_COUNTER, R.BACKEND_COUNTER, R.BYTES] as const;
 const DECISION_WORDS = [R.L2_LENGTH, R.HASH, R.SLOT, R.BACKEND, R.ALTERNATE, R.INTERFACE_INDEX] as const;
 const SHRINK_ROUNDS_MAX = 300;
+const RESULT_BYTES_SHOWN = 160;
 
 /** What is compared with the reference: the C pipeline tells how it decided, the BPF program what it had the driver do. */
 const WORDS: Record<Subject['name'], readonly number[]> = {
@@ -112,10 +113,15 @@ function outcome(results: Results): string {
   if (get(R.HASH) !== 0) {
     parts.push(`hash ${get(R.HASH).toString(16)}, slot ${get(R.SLOT)}, alternate ${get(R.ALTERNATE) | 0}`);
   }
-  parts.push(get(R.LENGTH) === 0 ? 'no frame' : `${get(R.LENGTH)} bytes ${hex(results.frame(0))}`);
+  parts.push(get(R.LENGTH) === 0 ? 'no frame' : `${get(R.LENGTH)} bytes ${start(results.frame(0))}`);
   return parts.join('; ');
 }
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
+}
+
+/** The first bytes: all that a header takes. */
+function start(bytes: Uint8Array): string {
+  return hex(bytes.subarray(0, RESULT_BYTES_SHOWN)) + (bytes.length > RESULT_BYTES_SHOWN ? '...' : '');
 }

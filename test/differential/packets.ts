@@ -4,7 +4,7 @@
  * be clients, padding, extension headers that are just too many.
  */
 import fc from 'fast-check';
-import { clientAddress, frameTo, junk } from '../packets/arbitrary.js';
+import { clientAddress, frameTo, type GeneratedFrame, junk } from '../packets/arbitrary.js';
 import {
   authentication,
   concat,
@@ -58,10 +58,13 @@ export function framesFor(recipe: Recipe): fc.Arbitrary<Uint8Array> {
   const target = fc.constantFrom(...targetsOf(recipe));
   const vips = [...new Set(recipe.services.map(({ vip }) => vip))];
   return fc.oneof(
+    { weight: 2, arbitrary: target.chain(rightTo).map(({ frame }) => frame) },
     {
-      weight: 12,
-      arbitrary: target.chain(({ vip, ports }) =>
-        frameTo({ vips: [vip], ports, vlansMax: 2 }).map(({ frame }) => frame),
+      weight: 12, // of the protocol that its port is a service's of
+      arbitrary: target.chain((one) =>
+        rightTo(one)
+          .filter(({ kind }) => (kind !== 'tcp' && kind !== 'udp') || kind === one.protocol)
+          .map(({ frame }) => frame),
       ),
     },
     { weight: 4, arbitrary: target.chain(errorTo) },
@@ -70,6 +73,10 @@ export function framesFor(recipe: Recipe): fc.Arbitrary<Uint8Array> {
     { weight: 1, arbitrary: target.chain(fragmentOf) },
     { weight: 1, arbitrary: junk },
   );
+}
+
+function rightTo({ vip, ports }: Target): fc.Arbitrary<GeneratedFrame> {
+  return frameTo({ vips: [vip], ports, vlansMax: 2 });
 }
 
 function targetsOf({ services, pools }: Recipe): Target[] {

@@ -7,7 +7,7 @@ import type { Image } from '#anyhop/forward/image.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { FORWARD_PROGRAM, Forwarder, type ForwarderSizes } from '../../scripts/native/forwarder.js';
 import { devLibrary } from '../../scripts/native/object.js';
-import { LOOPBACK, SAME_INTERFACE } from './recipe.js';
+import { SAME_INTERFACE } from './recipe.js';
 import { ACTION, type Frames, isForwarded, R, Results } from './record.js';
 
 export interface Subject {
@@ -89,12 +89,12 @@ export class TypeScriptSubject implements Subject {
   }
 }
 
-/** What an XDP program does with it: sends it where it came in (a test run: on the loopback), or elsewhere. */
+/** What an XDP program does with it: sends it where it came in, or elsewhere. */
 function xdpAction(verdict: number, wayOut: number): number {
   const { action } = VERDICTS[verdict];
   if (action === 'drop') return ACTION.DROP;
   if (action === 'pass') return ACTION.PASS;
-  return wayOut === SAME_INTERFACE || wayOut === LOOPBACK ? ACTION.TX : ACTION.REDIRECT;
+  return wayOut === SAME_INTERFACE ? ACTION.TX : ACTION.REDIRECT;
 }
 
 export class HostSubject implements Subject {
