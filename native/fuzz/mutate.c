@@ -112,6 +112,11 @@ static void repair(const struct image *image, __u8 *frame, __u32 length)
 		ip[12] = (__u8)(1 + random_below(120));
 	if (random_below(8) && family == 6)
 		put16(ip + 8, 0x2001);
+	if (random_below(16) == 0) { /* from a VIP, this one or another */
+		const struct anyhop_vip *other = random_below(2) ? vip : any_vip(header, family);
+
+		memcpy(ip + (family == 4 ? 12 : 8), family == 4 ? &other->address[3] : other->address, family == 4 ? 4 : 16);
+	}
 	if (random_below(4) && family == 4)
 		put16(ip + 6, random_below(4) ? 0x4000 : random_below(65536));
 	if (random_below(8))

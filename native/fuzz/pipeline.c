@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "anyhop/plain.h"
 #include "fuzz.h"
 
 #define IMAGES_MAX 32u
@@ -51,6 +52,35 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* The straight line that the BPF program tries first decides as the whole pipeline does, or not at all. */
+static void check_plain(const struct image *image, int is_sound, __u8 *frame, __u32 length)
+{
+	struct anyhop_packet packet = {
+		.view = {.image = image->bytes, .limit = image->size - ANYHOP_READ_MAX},
+		.frame = frame,
+		.at = {.at = frame, .end = frame + length},
+	};
+	struct anyhop_packet plain = packet;
+	struct anyhop_match match = {0}, plain_match = {0};
+	struct anyhop_way way = {0}, plain_way = {0};
+	__u32 type = length < 14 ? 0 : anyhop_get16be(frame + 12);
+	int verdict = -1;
+
+	if (type == ANYHOP_ETHERTYPE_IPV4)
+		verdict = anyhop_decide_plain(&plain, &plain_match, &plain_way, 4);
+	else if (type == ANYHOP_ETHERTYPE_IPV6)
+		verdict = anyhop_decide_plain(&plain, &plain_match, &plain_way, 6);
+	if (verdict < 0 || !is_sound)
+		return;
+	CHECK(anyhop_decide(&packet, &match, &way) == verdict);
+	if (verdict != ANYHOP_V_FORWARDED)
+		return;
+	CHECK(plain_match.service == match.service && plain.l3 == packet.l3 && plain.length == packet.length);
+	CHECK(plain_way.path == way.path && plain_way.template == way.template && plain_way.hash == way.hash);
+	CHECK(plain_way.alternate == way.alternate && plain_way.key == way.key);
+	CHECK(plain_way.outer_length == way.outer_length);
+}
+
 /* Runs the frame and checks what came of it. Returns the verdict; the resulting frame, if any, is copied to `sent`. */
 static int run(const struct image *image, int is_sound, const __u8 *original, __u32 length, __u32 *limiter, __u8 *sent,
 	       __u32 *sent_length)
@@ -62,6 +92,7 @@ static int run(const struct image *image, int is_sound, const __u8 *original, __
 	result.frame = memory + ANYHOP_HEADROOM;
 	memset(memory, 0xa5, ANYHOP_HEADROOM);
 	memcpy(memory + ANYHOP_HEADROOM, original, length);
+	check_plain(image, is_sound, memory + ANYHOP_HEADROOM, length);
 	result.verdict = anyhop_process(image->bytes, image->size, memory + ANYHOP_HEADROOM, length, TICK, limiter,
 					&result.outcome);
 	check_result(&result);

@@ -7,7 +7,7 @@ import type { Image } from '#anyhop/forward/image.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { FORWARD_PROGRAM, Forwarder, type ForwarderSizes } from '../../scripts/native/forwarder.js';
 import { devLibrary } from '../../scripts/native/object.js';
-import { SAME_INTERFACE } from './recipe.js';
+import { LOOPBACK, SAME_INTERFACE } from './recipe.js';
 import { ACTION, type Frames, isForwarded, R, Results } from './record.js';
 
 export interface Subject {
@@ -94,7 +94,7 @@ function xdpAction(verdict: number, wayOut: number): number {
   const { action } = VERDICTS[verdict];
   if (action === 'drop') return ACTION.DROP;
   if (action === 'pass') return ACTION.PASS;
-  return wayOut === SAME_INTERFACE ? ACTION.TX : ACTION.REDIRECT;
+  return wayOut === SAME_INTERFACE || wayOut === LOOPBACK ? ACTION.TX : ACTION.REDIRECT;
 }
 
 export class HostSubject implements Subject {
