@@ -63,13 +63,8 @@ static void check_plain(const struct image *image, int is_sound, __u8 *frame, __
 	struct anyhop_packet plain = packet;
 	struct anyhop_match match = {0}, plain_match = {0};
 	struct anyhop_way way = {0}, plain_way = {0};
-	__u32 type = length < 14 ? 0 : anyhop_get16be(frame + 12);
-	int verdict = -1;
+	int verdict = anyhop_decide_plain(&plain, &plain_match, &plain_way);
 
-	if (type == ANYHOP_ETHERTYPE_IPV4)
-		verdict = anyhop_decide_plain(&plain, &plain_match, &plain_way, 4);
-	else if (type == ANYHOP_ETHERTYPE_IPV6)
-		verdict = anyhop_decide_plain(&plain, &plain_match, &plain_way, 6);
 	if (verdict < 0 || !is_sound)
 		return;
 	CHECK(anyhop_decide(&packet, &match, &way) == verdict);
