@@ -10,6 +10,7 @@ SHELL := /bin/sh
 CC ?= cc
 CLANG ?= clang
 CFLAGS ?= -O2 -g
+ENGINE ?= auto
 HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h native/dev/*.h)
 # Not `:=`: on a bare machine the compiler is there only once the set-up has run.
 MULTIARCH = $(shell $(CC) -print-multiarch)
@@ -67,8 +68,8 @@ build/native/%.bpf.o: native/dev/%.bpf.c $(HEADERS) | setup-build
 	mkdir -p build/native
 	$(BPF_CC) -c -o $@ $<
 
-demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers, in namespaces
-	node build/scripts/demo.js
+demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable)
+	node build/scripts/demo.js $(ENGINE)
 
 test: build setup-lab ## the whole test suite (root: the network tests run too)
 	node scripts/test.mjs

@@ -1,15 +1,19 @@
 /**
  * `make demo`: a small anyhop fleet on this machine, and 2,000 real HTTP requests through it. Ends with one line that says
- * what came of them; the exit code is 0 only if every request was answered and every machine took part.
+ * what came of them; the exit code is 0 only if every request was answered, every machine took part, and the forwarders'
+ * own TCP went on all the while. Takes the engine as its argument: auto (when left out), xdp, af_xdp or portable.
  */
-import { EXIT } from '#anyhop/core/errors.js';
+import type { EngineChoice } from '#anyhop/config/types.js';
+import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
 import { createProgress } from './demo/progress.js';
 import { demoReport } from './demo/report.js';
-import { createLab, type Lab } from './lab/lab.js';
+import { createLab, ENGINES, type Lab } from './lab/lab.js';
 import { runInLab } from './lab/main.js';
+import { startOwnTraffic } from './lab/own-traffic.js';
 import { getRequests, type HttpAnswer } from './lab/requests.js';
 import { VIP4, VIP6 } from './lab/topology.js';
 
+const CHOICES: readonly EngineChoice[] = ['auto', ...ENGINES];
 const REQUESTS_PER_VIP = 1_000;
 const FORWARDERS = 2;
 const BACKENDS = 3;
@@ -28,27 +32,42 @@ anyhop demo: a small fleet in network namespaces of this machine.
 The client fetches http://${VIP4}/ and http://[${VIP6}]/, virtual addresses that every backend
 has on its loopback. The router spreads connections over two forwarders that share nothing but a config file;
 each maps a packet's addresses and ports to the same backend and wraps it in GRE. "anyhop agent" on the backend unwraps it.
+Meanwhile the client keeps talking TCP with the forwarders' own addresses, on the same interface.
 `;
 
 await runInLab('demo', demo);
 
 async function demo(): Promise<number> {
+  const engine = engineFrom(process.argv.slice(2));
   console.log(PICTURE);
-  const lab = await createLab({ forwarders: FORWARDERS, backends: BACKENDS });
+  const lab = await createLab({ forwarders: FORWARDERS, backends: BACKENDS, engine });
   try {
-    return await runRequests(lab);
+    return await runRequests(lab, engine);
   } finally {
     await lab.close();
   }
 }
 
-async function runRequests(lab: Lab): Promise<number> {
+/** @throws AnyhopError ERR_USAGE */
+function engineFrom([text = 'auto', ...more]: readonly string[]): EngineChoice {
+  const engine = CHOICES.find((name) => name === text);
+  if (engine === undefined || more.length > 0)
+    throw new AnyhopError('ERR_USAGE', `there is no engine ${[text, ...more].join(' ')}`, {
+      hint: `ENGINE is one of ${CHOICES.join(', ')}.`,
+    });
+  return engine;
+}
+
+async function runRequests(lab: Lab, engine: EngineChoice): Promise<number> {
+  const own = await startOwnTraffic(lab.resources, lab.client, lab.forwarders);
   const { forwarders } = await lab.startAll();
   const answers = await requestAll(lab);
   const router = await lab.counters();
   await Promise.all(forwarders.map((forwarder) => forwarder.stop()));
   const { text, passed } = demoReport({
+    engine,
     answers,
+    own: await own.stop(),
     router,
     backends: lab.backends.map(({ name }) => name),
     forwarders: lab.forwarders.map(({ name }, i) => ({ name, events: forwarders[i]!.events })),

@@ -1,10 +1,16 @@
 /** What the demo shows at its end: who did how much, and whether that is a success. A pure function of what was counted. */
+import type { EngineChoice } from '#anyhop/config/types.js';
 import type { PortCounts } from '../lab/counters.js';
+import type { EchoResult } from '../lab/own-traffic.js';
 import type { LogEvent } from '../lab/process.js';
 import type { HttpAnswer } from '../lab/requests.js';
 
 export interface DemoCounts {
+  /** What was asked for. */
+  readonly engine: EngineChoice;
   readonly answers: readonly HttpAnswer[];
+  /** TCP with each address of each forwarder. */
+  readonly own: readonly EchoResult[];
   /** What the router counted, by port. */
   readonly router: ReadonlyMap<string, PortCounts>;
   readonly backends: readonly string[];
@@ -30,6 +36,10 @@ export function demoReport(counts: DemoCounts): { text: string; passed: boolean 
     packets: (router.get(name) ?? NOTHING).gre,
     answers: (router.get(name) ?? NOTHING).fromVip,
   }));
+  const engines = counts.forwarders.map(({ name, events }) => ({ name, ...startedEngine(name, events) }));
+  const ownFailures = counts.own.flatMap(({ address, failures: texts }) =>
+    texts.map((text) => `failed: TCP with ${address}: ${text}`),
+  );
   const busyForwarders = forwarders.filter(({ requests, packets }) => requests > 0 && packets > 0);
   const busyBackends = backends.filter(({ requests, packets }) => requests > 0 && packets > 0);
   const text = [
@@ -39,6 +49,11 @@ export function demoReport(counts: DemoCounts): { text: string; passed: boolean 
     table(['backend', 'requests answered', 'GRE packets', 'answer packets'], backends),
     '',
     'Connections (SYNs), GRE and answer packets were counted at the router, packets forwarded by the forwarders.',
+    '',
+    ...engines.map(({ name, text: words }) => `${name}: engine ${words}`),
+    `TCP with the forwarders' own addresses meanwhile: ${sum(counts.own.map(({ echoes }) => echoes))} echoes over ` +
+      `${sum(counts.own.map(({ connections }) => connections))} connections, ${ownFailures.length} failed`,
+    ...ownFailures.slice(0, FAILURES_SHOWN),
     ...failures
       .slice(0, FAILURES_SHOWN)
       .map(({ host, sourcePort, error }) => `failed: from port ${sourcePort} to ${host}: ${error}`),
@@ -50,7 +65,10 @@ export function demoReport(counts: DemoCounts): { text: string; passed: boolean 
     failures.length === 0 &&
     busyForwarders.length === forwarders.length &&
     busyBackends.length === backends.length &&
-    forwarders.every((forwarder) => forwarder.answers === 0);
+    forwarders.every((forwarder) => forwarder.answers === 0) &&
+    ownFailures.length === 0 &&
+    counts.own.every(({ echoes }) => echoes > 0) &&
+    engines.every(({ engine }) => counts.engine === 'auto' || engine === counts.engine);
   return { text, passed };
 }
 
@@ -58,6 +76,18 @@ function forwardedPackets(name: string, events: readonly LogEvent[]): number {
   const last = events.findLast(({ event }) => event === 'counters');
   if (last === undefined) throw new Error(`${name} ended without its final counters`);
   return (last['verdicts'] as Readonly<Record<string, number>>)['forwarded'] ?? 0;
+}
+
+/** By the forwarder's own word. */
+function startedEngine(name: string, events: readonly LogEvent[]): { engine: string; text: string } {
+  const started = events.find(({ event }) => event === 'engine');
+  if (started === undefined) throw new Error(`${name} did not tell its engine`);
+  const { engine, mode, reason } = started as Record<string, string>;
+  return { engine: engine!, text: `${[engine, mode].filter(Boolean).join(', ')} (${reason})` };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }
 
 interface Row {

@@ -1,6 +1,7 @@
-/** The config file that a lab's whole fleet shares; what differs from node to node comes from the command line. */
+/** The config that a lab's whole fleet shares; what differs from node to node comes from the command line. */
 import { writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
+import type { EngineChoice } from '#anyhop/config/types.js';
 import { HTTP_PORTS } from './nginx.js';
 import { type LinkAddresses, VIP4, VIP6 } from './topology.js';
 
@@ -22,13 +23,24 @@ export interface LabService {
 /** Guards nothing outside the lab; fixed, so that the same flows meet the same backends in every run. */
 const LAB_KEY = '00112233445566778899aabbccddeeff';
 
+/** Of a forwarder; `socket` alone differs from one to another. */
+export interface LabNode {
+  readonly engine: EngineChoice;
+  readonly bpffs: string;
+  readonly socket?: string;
+}
+
 /** Writes the fleet's config: each service with a pool of its own of the same name. */
 export function writeConfig(
   file: string,
-  { forwarders, services }: { forwarders: readonly LinkAddresses[]; services: readonly LabService[] },
+  {
+    node,
+    forwarders,
+    services,
+  }: { node: LabNode; forwarders: readonly LinkAddresses[]; services: readonly LabService[] },
 ): void {
   const config = {
-    node: { engine: 'auto', key: LAB_KEY },
+    node: { ...node, key: LAB_KEY },
     agent: { forwarders: forwarders.flatMap(({ host4, host6 }) => [host4, host6]) },
     pools: Object.fromEntries(services.map(({ name, backends }) => [name, { backends }])),
     services: services.map(({ name, vip, port }) => ({ name, vip, protocol: 'tcp', port, pool: name })),

@@ -13,6 +13,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { EngineChoice } from '#anyhop/config/types.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { Capture } from './capture.js';
 import { inNamespace, run } from './command.js';
@@ -35,17 +36,23 @@ import {
   type Host,
   type LinkAddresses,
   prepareNamespace,
+  routePlainly,
   routeVips,
   UNDERLAY_MTU,
 } from './topology.js';
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
-const TOOLS = ['ip', 'nft', 'ethtool', 'sysctl', 'nginx', 'tcpdump', 'ping'];
+const TOOLS = ['ip', 'nft', 'ethtool', 'sysctl', 'nginx', 'tcpdump', 'ping', 'mount', 'umount'];
 const READY_TIMEOUT_MS = 15_000;
+
+/** What a forwarder can be told to run. */
+export const ENGINES = ['xdp', 'af_xdp', 'portable'] as const satisfies readonly EngineChoice[];
 
 export interface LabOptions {
   readonly forwarders: number;
   readonly backends: number;
+  /** Of the forwarders; `auto` when not given. */
+  readonly engine?: EngineChoice;
   /** MTU of the links to forwarders and backends, in bytes; 1600 when not given. */
   readonly underlayMtu?: number;
   /** What the fleet serves; when not given, every mix of inner and outer IP version over all backends. */
@@ -55,6 +62,7 @@ export interface LabOptions {
 export interface Lab {
   /** Starts the name of everything that the lab makes. */
   readonly name: string;
+  /** The fleet's. */
   readonly configFile: string;
   readonly client: Host;
   /** Namespace of the router, whose ports are named like the machines behind them. */
@@ -64,6 +72,10 @@ export interface Lab {
   readonly resources: Resources;
   /** Starts `anyhop run` on a forwarder (index from 0); resolves when it says that it is ready. */
   startForwarder(index: number): Promise<LabProcess>;
+  /** Path of a forwarder's control socket. */
+  socket(index: number): string;
+  /** Makes a forwarder a plain Linux router that sends all packets for the VIPs to one backend (indexes from 0). */
+  routePlainly(forwarder: number, backend: number): Promise<void>;
   /** Starts `anyhop agent` on a backend (index from 0); resolves when it says that it is ready. */
   startAgent(index: number): Promise<LabProcess>;
   /** Starts a forwarder and an agent everywhere. */
@@ -142,11 +154,22 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
   await Promise.all(backends.map(addVips));
   await Promise.all(backends.map((backend) => startNginx(resources, backend)));
 
-  const configFile = join(resources.directory, 'anyhop.yaml');
-  writeConfig(configFile, { forwarders, services: options.services ?? fourMixes(backends) });
+  const file = (name: string): string => join(resources.directory, name);
+  const configFile = file('anyhop.yaml');
+  const socket = (index: number): string => file(`${forwarders[index]!.name}.sock`);
+  const node = { engine: options.engine ?? 'auto', bpffs: resources.bpffs() };
+  const fleet = { forwarders, services: options.services ?? fourMixes(backends) };
+  writeConfig(configFile, { ...fleet, node });
+  for (const [index, { name }] of forwarders.entries())
+    writeConfig(file(`${name}.yaml`), { ...fleet, node: { ...node, socket: socket(index) } });
 
-  const startReady = async (name: string, on: Host, args: readonly string[]): Promise<LabProcess> => {
-    const argv = [process.execPath, PROGRAM, ...args, '-c', configFile, '--interface', HOST_LINK];
+  const startReady = async (
+    name: string,
+    on: Host,
+    config: string,
+    args: readonly string[],
+  ): Promise<LabProcess> => {
+    const argv = [process.execPath, PROGRAM, ...args, '-c', config, '--interface', HOST_LINK];
     const started = await resources.startProcess(`${name} ${on.name}`, on.namespace, argv);
     await started.waitForEvent('ready', READY_TIMEOUT_MS);
     return started;
@@ -161,9 +184,11 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     resources,
     startForwarder(index) {
       const on = forwarders[index]!;
-      return startReady('anyhop run', on, ['run', ...identity(on)]);
+      return startReady('anyhop run', on, file(`${on.name}.yaml`), ['run', ...identity(on)]);
     },
-    startAgent: (index) => startReady('anyhop agent', backends[index]!, ['agent']),
+    socket,
+    routePlainly: (forwarder, backend) => routePlainly(forwarders[forwarder]!, backends[backend]!, router),
+    startAgent: (index) => startReady('anyhop agent', backends[index]!, configFile, ['agent']),
     async startAll() {
       const agents = await Promise.all(backends.map((_, index) => lab.startAgent(index)));
       return {

@@ -27,13 +27,14 @@ export function removeStaleLabs(): void {
   }
 }
 
-/** What there still is of a lab: namespaces, temporary directories, and processes whose command line names either. */
+/** What there still is of a lab: namespaces, temporary directories, mounts, and processes whose command line names these. */
 export function leftovers(labName: string): string[] {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
   const own = (text: string): boolean => text.includes(`${labName}-`);
   const commandLines = entries('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => `${pid}: ${commandLine(pid)}`);
-  return [...entries(NETNS_DIRECTORY), ...entries(tmpdir()), ...commandLines].filter(own);
+  return [...entries(NETNS_DIRECTORY), ...entries(tmpdir()), ...mounts, ...commandLines].filter(own);
 }
 
 /**

@@ -16,8 +16,12 @@
  *  - The underlay's MTU is 1600, so that a client's 1500 bytes fit with outer IPv6 (40) + GRE and key (8) around them.
  *  - Segmentation and checksum offload are off everywhere: veth hands such frames over unfinished, and libpcap and XDP would
  *    see packets larger than the MTU and checksums that are not there.
+ *  - What an XDP program sends over veth arrives only where the other end has an XDP program too: the router's ports have
+ *    one that lets everything pass.
  *  - Duplicate address detection is off: addresses are usable at once, and each link has two ends only.
  */
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { inNamespace, run } from './command.js';
 
 export const VIP4 = '203.0.113.10';
@@ -27,6 +31,13 @@ export const UNDERLAY_MTU = 1600;
 /** The name of a machine's only link, on its own side; the router's side is named like the machine. */
 export const HOST_LINK = 'eth0';
 
+const PASS_PROGRAM = fileURLToPath(new URL('../../native/pass.bpf.o', import.meta.url));
+/** Unlike those of the router's ports: where the two ends of a veth pair have the same, "running" is told a second late. */
+const HOST_LINK_INDEX = 1_000;
+/** Of the router's routing tables the one for what a plain router sends back. */
+const PLAIN_TABLE = 100;
+const RUNNING_TIMEOUT_MS = 5_000;
+const POLL_INTERVAL_MS = 10;
 const OFFLOADS = ['tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'];
 
 /** A link's two ends: the machine's and the router's. Without prefix length; that is 24 and 64 everywhere. */
@@ -96,8 +107,9 @@ export async function prepareNamespace(
 /** Connects a machine to the router by a veth pair and gives it a default route. `mtu` in bytes, for both ends. */
 export async function connect(host: Host, router: string, mtu: number): Promise<void> {
   await ip(router, [
-    `link add ${host.name} mtu ${mtu} type veth peer name ${HOST_LINK} mtu ${mtu} netns ${host.namespace}`,
+    `link add ${host.name} mtu ${mtu} type veth peer name ${HOST_LINK} index ${HOST_LINK_INDEX} mtu ${mtu} netns ${host.namespace}`,
     ...routerEnd(host),
+    `link set dev ${host.name} xdp obj ${PASS_PROGRAM} sec xdp`,
   ]);
   await ip(host.namespace, [
     `addr add ${host.host4}/24 dev ${HOST_LINK}`,
@@ -106,8 +118,20 @@ export async function connect(host: Host, router: string, mtu: number): Promise<
     `route add default via ${host.router4}`,
     `route add default via ${host.router6}`,
   ]);
+  // After the program, which switches GRO on.
   await run(inNamespace(router, ['ethtool', '-K', host.name, ...OFFLOADS]));
   await run(inNamespace(host.namespace, ['ethtool', '-K', HOST_LINK, ...OFFLOADS]));
+  await running(host);
+}
+
+/** Programs do not see the addresses of an interface before it is running. */
+async function running({ name, namespace }: Host): Promise<void> {
+  const deadline = Date.now() + RUNNING_TIMEOUT_MS;
+  const show = ['ip', '-n', namespace, 'link', 'show', 'dev', HOST_LINK];
+  while (!(await run(show)).includes('state UP')) {
+    if (Date.now() > deadline) throw new Error(`${name}: ${HOST_LINK} does not come up`);
+    await delay(POLL_INTERVAL_MS);
+  }
 }
 
 /** Gives the router a port whose other end is a virtual machine's network card. */
@@ -153,6 +177,26 @@ export async function routeVips(router: string, forwarders: readonly LinkAddress
     `route replace ${VIP4}/32 ${hops((forwarder) => forwarder.host4)}`,
     `route replace ${VIP6}/128 ${hops((forwarder) => forwarder.host6)}`,
   ]);
+}
+
+/**
+ * Makes a machine forward packets for the VIPs as any Linux router would, to be measured against a forwarder: they take the
+ * same way to one backend, but nothing is wrapped around them.
+ */
+export async function routePlainly(forwarder: Host, backend: LinkAddresses, router: string): Promise<void> {
+  await sysctl(forwarder.namespace, {
+    'net.ipv4.ip_forward': 1,
+    'net.ipv6.conf.all.forwarding': 1,
+    // They leave by the port that they came in by.
+    'net.ipv4.conf.all.send_redirects': 0,
+    [`net.ipv4.conf.${HOST_LINK}.send_redirects`]: 0,
+  });
+  // The router must not send them back to where they come from.
+  const rule = `rule add iif ${forwarder.name} lookup ${PLAIN_TABLE}`;
+  await ip(router, [rule, `route replace ${VIP4}/32 via ${backend.host4} table ${PLAIN_TABLE}`]);
+  await run(['ip', '-6', '-n', router, '-batch', '-'], {
+    input: `${rule}\nroute replace ${VIP6}/128 via ${backend.host6} table ${PLAIN_TABLE}\n`,
+  });
 }
 
 /** Runs lines of `ip` in a namespace, as one batch. */

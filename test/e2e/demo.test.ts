@@ -1,14 +1,17 @@
-/** Nothing of the demo outlives it, also when it is interrupted or killed. */
+/** The demo passes on every engine, and nothing of it outlives it, also when it is interrupted or killed. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createLab, labObstacle } from '../../scripts/lab/lab.js';
+import { promisify } from 'node:util';
+import { EXIT } from '#anyhop/core/errors.js';
+import { createLab, ENGINES, labObstacle } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';
 
+const SUMMARY = 'demo: 2000 requests, 0 failed, 3 backends, 2 forwarders';
 const DEMO = fileURLToPath(new URL('../../scripts/demo.js', import.meta.url));
 
 /** Starts the demo and resolves once its output has a line that starts with `line` and its lab has something to remove. */
@@ -35,6 +38,21 @@ async function leftInTheEnd(labName: string): Promise<string[]> {
 }
 
 const skip = labObstacle()?.message ?? false;
+
+for (const engine of ENGINES) {
+  test(`the demo passes on the engine ${engine}`, { skip, timeout: 60_000 }, async () => {
+    const { stdout } = await promisify(execFile)(process.execPath, [DEMO, engine]);
+    assert.equal(stdout.trimEnd().split('\n').at(-1), SUMMARY);
+    assert.match(stdout, new RegExp(`^edge-1: engine ${engine}, .*\\(as configured\\)$`, 'm'));
+  });
+}
+
+test('the demo refuses an engine that there is not, and names those that there are', { skip }, async () => {
+  await assert.rejects(promisify(execFile)(process.execPath, [DEMO, 'warp']), {
+    code: EXIT.usage,
+    stderr: 'demo: there is no engine warp\n  ENGINE is one of auto, xdp, af_xdp, portable.\n',
+  });
+});
 
 for (const { moment, line } of [
   { moment: 'while the network is built', line: 'anyhop demo' },

@@ -1,7 +1,7 @@
 /** The whole path on real packets: client, ECMP router, forwarders, GRE, agents, nginx, and the way back. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import { getRequests, type HttpAnswer } from '../../scripts/lab/requests.js';
@@ -151,37 +151,39 @@ describe('a fleet of two forwarders and three backends', { skip: labObstacle()?.
   });
 });
 
-test('the first packet after a start is not lost', {
-  skip: labObstacle()?.message ?? false,
-  timeout: TIMEOUT_MS,
-}, async () => {
-  const lab = await createLab({ forwarders: 1, backends: 1 });
-  try {
-    await lab.startAll();
-    const ping = ['ping', '-n', '-c', '1', '-W', '2', VIP4];
-    assert.match(await lab.exec(lab.client.namespace, ping), / 1 received, 0% packet loss/);
-  } finally {
-    await lab.close();
-  }
-});
+for (const engine of ENGINES) {
+  test(`the first packet after a start of ${engine} is not lost`, {
+    skip: labObstacle()?.message ?? false,
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const lab = await createLab({ forwarders: 1, backends: 1, engine });
+    try {
+      await lab.startAll();
+      const ping = ['ping', '-n', '-c', '1', '-W', '2', VIP4];
+      assert.match(await lab.exec(lab.client.namespace, ping), / 1 received, 0% packet loss/);
+    } finally {
+      await lab.close();
+    }
+  });
 
-test('the final counters tell every packet that reached a backend, and closing a lab leaves nothing', {
-  skip: labObstacle()?.message ?? false,
-  timeout: TIMEOUT_MS,
-}, async () => {
-  const lab = await createLab({ forwarders: 1, backends: 1 });
-  try {
-    const { forwarders } = await lab.startAll();
-    const answers = await request(lab, everyMix(5, 20_000));
-    assert.deepEqual(failures(answers), []);
-    const reached = (await lab.counters()).get('web-1')!.gre;
-    assert.deepEqual(await forwarders[0]!.stop(), { code: 0, signal: null });
-    const last = forwarders[0]!.events.findLast(({ event }) => event === 'counters')!;
-    const { forwarded } = last['verdicts'] as { forwarded: number };
-    assert.equal(forwarded, reached);
-    assert.notEqual(leftovers(lab.name).length, 0, 'a running lab is not seen');
-  } finally {
-    await lab.close();
-  }
-  assert.deepEqual(leftovers(lab.name), []);
-});
+  test(`the final counters of ${engine} tell every packet that reached a backend, and closing a lab leaves nothing`, {
+    skip: labObstacle()?.message ?? false,
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const lab = await createLab({ forwarders: 1, backends: 1, engine });
+    try {
+      const { forwarders } = await lab.startAll();
+      const answers = await request(lab, everyMix(5, 20_000));
+      assert.deepEqual(failures(answers), []);
+      const reached = (await lab.counters()).get('web-1')!.gre;
+      assert.deepEqual(await forwarders[0]!.stop(), { code: 0, signal: null });
+      const last = forwarders[0]!.events.findLast(({ event }) => event === 'counters')!;
+      const { forwarded } = last['verdicts'] as { forwarded: number };
+      assert.equal(forwarded, reached);
+      assert.notEqual(leftovers(lab.name).length, 0, 'a running lab is not seen');
+    } finally {
+      await lab.close();
+    }
+    assert.deepEqual(leftovers(lab.name), []);
+  });
+}

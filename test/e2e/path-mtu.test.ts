@@ -1,19 +1,28 @@
 /** Path MTU discovery through the fleet: the commonest complaint about layer-4 load balancers is a black hole here. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLab, labObstacle } from '../../scripts/lab/lab.js';
+import type { EngineChoice } from '#anyhop/config/types.js';
+import { createLab, ENGINES, labObstacle } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS, LARGE_BYTES } from '../../scripts/lab/nginx.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 
 const CLIENT_MTU = 1500;
 const TIMEOUT_MS = 60_000;
 
-test('large uploads and downloads complete when full-sized packets do not fit once wrapped', {
-  skip: labObstacle()?.message ?? false,
-  timeout: TIMEOUT_MS,
-}, async () => {
+for (const engine of ENGINES) {
+  test(
+    `large uploads and downloads complete on ${engine} when full-sized packets do not fit once wrapped`,
+    {
+      skip: labObstacle()?.message ?? false,
+      timeout: TIMEOUT_MS,
+    },
+    () => transferAll(engine),
+  );
+}
+
+async function transferAll(engine: EngineChoice): Promise<void> {
   // No room for GRE around a packet of 1500 bytes.
-  const lab = await createLab({ forwarders: 2, backends: 1, underlayMtu: CLIENT_MTU });
+  const lab = await createLab({ forwarders: 2, backends: 1, engine, underlayMtu: CLIENT_MTU });
   try {
     await lab.startAll();
     const requests = [VIP4, VIP6].flatMap((host) =>
@@ -40,4 +49,4 @@ test('large uploads and downloads complete when full-sized packets do not fit on
   } finally {
     await lab.close();
   }
-});
+}

@@ -10,10 +10,19 @@ function answer(backend: string | null): HttpAnswer {
 }
 
 function forwarder(name: string, forwarded: number): DemoCounts['forwarders'][number] {
-  return { name, events: [{ event: 'ready' }, { event: 'counters', verdicts: { forwarded } }] };
+  return {
+    name,
+    events: [
+      { event: 'engine', engine: 'xdp', mode: 'native', reason: 'as configured' },
+      { event: 'ready' },
+      { event: 'counters', verdicts: { forwarded } },
+    ],
+  };
 }
 
 const GOOD: DemoCounts = {
+  engine: 'xdp',
+  own: [{ address: '10.0.1.1', echoes: 9, connections: 2, failures: [] }],
   answers: [answer('web-1'), answer('web-2')],
   router: new Map([
     ['edge-1', { toVip: 5, syn: 1, gre: 0, fromVip: 0 }],
@@ -62,4 +71,22 @@ test('an answer that passed a forwarder fails the demo', () => {
 test('a forwarder that ended without its final counters is an error', () => {
   const forwarders = [forwarder('edge-1', 5), { name: 'edge-2', events: [{ event: 'ready' }] }];
   assert.throws(() => demoReport({ ...GOOD, forwarders }), /edge-2 ended without its final counters/);
+});
+
+test("TCP with a forwarder's own address that failed, or was not tried, fails the demo", () => {
+  assert.match(
+    demoReport(GOOD).text,
+    /^TCP with the forwarders' own addresses meanwhile: 9 echoes over 2 connections, 0 failed$/m,
+  );
+  const [own] = GOOD.own;
+  const broken = demoReport({ ...GOOD, own: [{ ...own!, failures: ['read ECONNRESET'] }] });
+  assert.match(broken.text, /^failed: TCP with 10\.0\.1\.1: read ECONNRESET$/m);
+  assert.equal(broken.passed, false);
+  assert.equal(demoReport({ ...GOOD, own: [{ ...own!, echoes: 0 }] }).passed, false);
+});
+
+test('the report tells the engine, and another one than asked for fails the demo', () => {
+  assert.match(demoReport(GOOD).text, /^edge-1: engine xdp, native \(as configured\)$/m);
+  assert.equal(demoReport({ ...GOOD, engine: 'auto' }).passed, true);
+  assert.equal(demoReport({ ...GOOD, engine: 'portable' }).passed, false);
 });
