@@ -10,6 +10,7 @@ import { replayCommand } from './cli/replay.js';
 import { runCommand } from './cli/run.js';
 import { schemaCommand } from './cli/schema.js';
 import { statusCommand } from './cli/status.js';
+import { stopCommand } from './cli/stop.js';
 import { tableCommand } from './cli/table.js';
 import { whichCommand } from './cli/which.js';
 import { AnyhopError, EXIT } from './core/errors.js';
@@ -29,6 +30,7 @@ for (const command of [
   checkCommand(),
   runCommand(),
   statusCommand(),
+  stopCommand(),
   replayCommand(),
   tableCommand(),
   planCommand(),

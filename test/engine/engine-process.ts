@@ -17,6 +17,8 @@ import { XdpEngine } from '#anyhop/engine/xdp/engine.js';
 import { Image } from '#anyhop/forward/image.js';
 
 export type EngineRequest =
+  /** The generation of the image that `start` will take over from. */
+  | { readonly ask: 'predecessor' }
   | { readonly ask: 'start'; readonly image: Uint8Array }
   /** Once `afterPackets` have been received. */
   | { readonly ask: 'publish'; readonly image: Uint8Array; readonly afterPackets: number }
@@ -44,6 +46,7 @@ process.on('message', async (request: EngineRequest) => {
 process.on('disconnect', () => void engine?.stop().finally(() => process.exit()));
 
 async function answer(request: EngineRequest): Promise<unknown> {
+  if (request.ask === 'predecessor') return (await ENGINES[name]().predecessor())?.generation;
   if (request.ask === 'start') {
     engine ??= ENGINES[name]();
     try {

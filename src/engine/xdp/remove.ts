@@ -1,0 +1,54 @@
+/** Takes off an interface what an xdp node has left in force there: for `anyhop stop`. */
+import { AnyhopError } from '../../core/errors.js';
+import type { Logger } from '../../core/log.js';
+import type { XdpMode } from '../../ffi/bpf.js';
+import { readLinks } from '../../underlay/link.js';
+import { lockInterface } from '../../underlay/lock.js';
+import { detach, findAttachment, findSet, removeStale, requireNoOther } from './attachment.js';
+import { isBpffs, pinDirectory, removePinDirectory } from './directory.js';
+import type { XdpPlace } from './obstacle.js';
+
+export interface Removed {
+  /** What forwarded until now; undefined when pins were left of a program that was attached no more. */
+  readonly attached:
+    | { readonly mode: XdpMode; readonly programId: number; readonly generation: number | undefined }
+    | undefined;
+}
+
+/**
+ * @returns undefined when there was nothing
+ * @throws AnyhopError ERR_INTERFACE when a process is in charge of the interface, or somebody else's program is on it; ERR_BPF
+ *   when this user may not have what is there
+ */
+export async function removeForwarding(
+  { interface: name, bpffs }: XdpPlace,
+  log: Logger,
+): Promise<Removed | undefined> {
+  const lock = await lockInterface('run', name).catch((cause: AnyhopError) => {
+    throw new AnyhopError('ERR_INTERFACE', cause.message, {
+      hint: `End it first: SIGINT (Ctrl-C) also takes its program off ${name}, SIGTERM leaves that to "anyhop stop".`,
+      cause,
+    });
+  });
+  try {
+    const link = (await readLinks()).get(name);
+    const directory = pinDirectory(bpffs, name);
+    const attachment =
+      link !== undefined && isBpffs(bpffs) ? findAttachment(directory, link.index) : undefined;
+    if (attachment === undefined) {
+      if (link !== undefined) requireNoOther(link);
+      const hadPins = isBpffs(bpffs) && removeStale(directory);
+      if (hadPins) removePinDirectory(directory);
+      return hadPins ? { attached: undefined } : undefined;
+    }
+    const set = findSet(directory, attachment, log);
+    const generation = set?.maps.image()?.generation;
+    set?.close();
+    const { mode, programId } = attachment;
+    detach(attachment, directory);
+    removePinDirectory(directory);
+    return { attached: { mode, programId, generation } };
+  } finally {
+    await lock.release();
+  }
+}

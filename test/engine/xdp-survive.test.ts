@@ -1,0 +1,113 @@
+/** The xdp engine forwards on, whatever becomes of its process; shown with real packets, each of them accounted for. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isolationObstacle } from '../isolation.js';
+import { type Counted, LoadedNode, publishAndKill, told, type Verdict } from './survive.js';
+
+const PUBLISHES = 1000;
+const KILLS = 20;
+/** Longer than any of these takes: packets are numbered up to here. */
+const SECONDS_MAX = 60;
+const DEAD_MS = 300;
+/** More than the room that maps are made with. */
+const EXTRA_BACKENDS = 1500;
+
+describe('the xdp engine under load', { skip: isolationObstacle('ethtool') }, () => {
+  it(`loses and misdirects no packet over ${PUBLISHES} publishes and ${KILLS} kills`, async (t) => {
+    await withLoad(async (node) => {
+      await publishAndKill(node, { publishes: PUBLISHES, kills: KILLS });
+      const { verdict, counted } = await node.finish();
+      t.diagnostic(told(verdict));
+      requireAll(verdict, node);
+      requireCounted(verdict, counted);
+    });
+  });
+
+  it('forwards on without its process, counts on, and is adopted by the next', async (t) => {
+    await withLoad(async (node) => {
+      await node.kill();
+      const before = await node.handedOver();
+      await delay(DEAD_MS);
+      const after = await node.handedOver();
+      assert.ok(after > before, `${after} packets, ${before} before`);
+      await node.restart();
+      const counted = (await node.counters()).verdicts['forwarded'];
+      assert.ok(counted >= after - before, `${counted} forwarded`);
+      const { verdict, counted: last } = await node.finish();
+      t.diagnostic(told(verdict));
+      requireAll(verdict, node);
+      requireCounted(verdict, last);
+    });
+  });
+
+  it('is replaced by another version of its program without a gap, and no counter is lost', async (t) => {
+    await withLoad(async (node) => {
+      for (let i = 0; i < 3; i++) {
+        await delay(DEAD_MS);
+        await node.kill();
+        node.forge({ program: 'another', version: '0.0.1' });
+        await node.restart();
+      }
+      const { verdict, counted } = await node.finish();
+      t.diagnostic(told(verdict));
+      requireAll(verdict, node);
+      requireCounted(verdict, counted);
+    });
+  });
+
+  it('is replaced by a version with another layout without a gap; verdicts are carried over by name', async (t) => {
+    await withLoad(async (node) => {
+      await delay(DEAD_MS);
+      await node.kill();
+      node.forge({ layout: 'another', imageVersion: 1 });
+      await node.restart();
+      const { verdict, counted } = await node.finish();
+      t.diagnostic(told(verdict));
+      requireAll(verdict, node);
+      assert.equal(counted.verdicts['forwarded'], verdict.sent);
+      assert.ok(counted.services[0] < verdict.sent, 'what the old image named cannot be read');
+    });
+  });
+
+  it('takes an image that has outgrown its maps without a gap, and no counter is lost', async (t) => {
+    await withLoad(async (node) => {
+      await delay(DEAD_MS);
+      await node.publish(EXTRA_BACKENDS);
+      await delay(DEAD_MS);
+      await node.publish(EXTRA_BACKENDS);
+      const { verdict, counted } = await node.finish();
+      t.diagnostic(told(verdict));
+      requireAll(verdict, node);
+      requireCounted(verdict, counted);
+    });
+  });
+});
+
+async function withLoad(use: (node: LoadedNode) => Promise<void>): Promise<void> {
+  const node = await LoadedNode.start(SECONDS_MAX);
+  try {
+    await use(node);
+  } finally {
+    await node.close();
+  }
+}
+
+/** Every packet arrived, once, by an image that was in force; and every image was seen in force. */
+function requireAll({ sent, lost, misdirected, duplicated, steps }: Verdict, node: LoadedNode): void {
+  assert.ok(sent > 1000, `${sent} packets were sent`);
+  assert.deepEqual(
+    { lost, misdirected, duplicated, steps },
+    { lost: 0, misdirected: 0, duplicated: 0, steps: node.generation - 1 },
+  );
+}
+
+/** Every packet was counted, once, whichever process was there. */
+function requireCounted({ sent }: Verdict, { verdicts, services, backends, engine }: Counted): void {
+  const packets = (entries: readonly number[]): number =>
+    entries.reduce((sum, count, i) => (i % 2 === 0 ? sum + count : sum), 0);
+  assert.equal(verdicts['forwarded'], sent);
+  assert.equal(packets(services), sent);
+  assert.equal(packets(backends), sent);
+  assert.deepEqual(engine, { received: sent, sent, sendFailed: 0, missed: 0 });
+}
