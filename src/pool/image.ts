@@ -108,13 +108,20 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   for (const pool of input.pools) {
     const alternates = table + lines(pool.owners.byteLength);
     pools.set(pool.name, { owners: table, alternates, slots: pool.owners.length, backendFirst: backend });
-    new Uint16Array(image, table, pool.owners.length).set(reachableOwners(pool));
+    writeOwners(new Uint16Array(image, table, pool.owners.length), pool);
     new Uint16Array(image, alternates, pool.owners.length).set(pool.alternates);
     table += 2 * lines(pool.owners.byteLength);
     for (const path of pool.backends) {
-      const template = new Uint8Array(image, templateOffset + backend * L.TEMPLATE_SIZE, L.TEMPLATE_SIZE);
-      const l2Length = writeTemplate(template, path, input.source4?.address, input.source6?.address);
-      const sum = path.address.family === 4 ? outerHeaderSum(template, l2Length) : 0;
+      const template = templateOffset + backend * L.TEMPLATE_SIZE;
+      const l2Length = writeTemplate(
+        bytes,
+        writer.view,
+        template,
+        path,
+        input.source4?.address,
+        input.source6?.address,
+      );
+      const sum = path.address.family === 4 ? outerHeaderSum(writer.view, template + l2Length) : 0;
       writer.putPath(pathOffset + backend++ * L.SIZEOF_PATH, path, l2Length, sum);
     }
   }
@@ -133,19 +140,19 @@ export function buildImage(input: ImageInput): ArrayBuffer {
 /** Writes the structs of native/include/anyhop/image.h, little-endian. */
 class ImageWriter {
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly view: DataView;
 
   constructor(image: ArrayBuffer) {
     this.bytes = new Uint8Array(image);
-    this.#view = new DataView(image);
+    this.view = new DataView(image);
   }
 
   put32(offset: number, value: number): void {
-    this.#view.setUint32(offset, value, true);
+    this.view.setUint32(offset, value, true);
   }
 
   put16(offset: number, value: number): void {
-    this.#view.setUint16(offset, value, true);
+    this.view.setUint16(offset, value, true);
   }
 
   putVip(at: number, vip: VipEntry): void {
@@ -160,8 +167,8 @@ class ImageWriter {
   }
 
   putService(at: number, entry: ServiceEntry, key: FlowKey, pool: PoolPlace): void {
-    this.#view.setInt32(at + L.SERVICE_KEY, key[0], true);
-    this.#view.setInt32(at + L.SERVICE_KEY + 4, key[1], true);
+    this.view.setInt32(at + L.SERVICE_KEY, key[0], true);
+    this.view.setInt32(at + L.SERVICE_KEY + 4, key[1], true);
     this.put32(at + L.SERVICE_OWNERS_OFFSET, pool.owners);
     this.put32(at + L.SERVICE_ALTERNATES_OFFSET, pool.alternates);
     this.put32(at + L.SERVICE_SLOTS, pool.slots);
@@ -189,9 +196,14 @@ class ImageWriter {
  * Owners to which no way is known own nothing: a table made in need (no backend is up, panic) may name them. An alternate
  * needs no way from here.
  */
-function reachableOwners({ owners, backends }: ImagePool): Uint16Array {
-  if (backends.every(({ isReachable }) => isReachable)) return owners;
-  return owners.map((owner) => (backends[owner]?.isReachable ? owner : L.NONE));
+function writeOwners(table: Uint16Array, { owners, backends }: ImagePool): void {
+  table.set(owners);
+  if (backends.every(({ isReachable }) => isReachable)) return;
+  const isReachable = Uint8Array.from(backends, (backend) => (backend.isReachable ? 1 : 0));
+  for (let slot = 0; slot < table.length; slot++) {
+    const owner = table[slot];
+    if (owner !== L.NONE && isReachable[owner] === 0) table[slot] = L.NONE;
+  }
 }
 
 /** Rounded up to whole cache lines. */

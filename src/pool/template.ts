@@ -14,27 +14,29 @@ const OUTER_TTL = 64;
 const DONT_FRAGMENT = 0x4000;
 
 /**
- * Writes the template into `out` (TEMPLATE_SIZE bytes, zeroed) and returns the length of its layer-2 header, 14 or 18.
+ * Writes the template at `start` (TEMPLATE_SIZE bytes, zeroed) and returns the length of its layer-2 header, 14 or 18.
  *
+ * @param out and `view` are two views of the whole memory: two of their own for each of a thousand templates cost 0.3 ms
  * @throws RangeError when there is no outer source of the backend's family, or its MTU is below the minimum: both are
  *   refused to the user before it comes to this
  */
 export function writeTemplate(
   out: Uint8Array,
+  view: DataView,
+  start: number,
   path: BackendPath,
   source4: IpAddress | undefined,
   source6: IpAddress | undefined,
 ): number {
-  const view = new DataView(out.buffer, out.byteOffset, out.length);
   const source = path.address.family === 4 ? source4 : source6;
   if (path.mtu < L.PATH_MTU_MIN) {
     throw new RangeError(`${path.name}: an MTU of ${path.mtu} is below ${L.PATH_MTU_MIN}`);
   }
   if (source === undefined)
     throw new RangeError(`${path.name}: no outer source of family ${path.address.family}`);
-  out.set(path.destinationMac, 0);
-  out.set(path.sourceMac, 6);
-  let at = 12;
+  out.set(path.destinationMac, start);
+  out.set(path.sourceMac, start + 6);
+  let at = start + 12;
   if (path.vlan !== undefined) {
     view.setUint16(at, ETHERTYPE_VLAN);
     view.setUint16(at + 2, path.vlan);
@@ -56,14 +58,13 @@ export function writeTemplate(
     out.set(source.bytes, ip + 8);
     out.set(path.address.bytes, ip + 24);
   }
-  return ip;
+  return ip - start;
 }
 
-/** The sum of the ten 16-bit words of a template's IPv4 header (RFC 1071), folded to 16 bits. */
-export function outerHeaderSum(template: Uint8Array, l2Length: number): number {
-  const view = new DataView(template.buffer, template.byteOffset, template.length);
+/** The sum of the ten 16-bit words of an IPv4 header at `ip` (RFC 1071), folded to 16 bits. */
+export function outerHeaderSum(view: DataView, ip: number): number {
   let sum = 0;
-  for (let at = l2Length; at < l2Length + 20; at += 2) sum += view.getUint16(at);
+  for (let at = ip; at < ip + 20; at += 2) sum += view.getUint16(at);
   // Below 2^20, so two folds are enough.
   sum = (sum & 0xffff) + (sum >>> 16);
   return (sum & 0xffff) + (sum >>> 16);

@@ -1,7 +1,8 @@
-/** What the control side makes of backends to which no way is known. */
+/** What the control side makes of backends to which no way is known, and of what it assembled before. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assemble, fixedWay } from '#anyhop/control/assemble.js';
+import fc from 'fast-check';
+import { type Assembly, assemble, fixedWay } from '#anyhop/control/assemble.js';
 import { L } from '#anyhop/core/layout.gen.js';
 import { parse } from '../config/fixture.js';
 
@@ -15,10 +16,12 @@ services:
   - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
 `;
 
+const known = fixedWay(1500);
+const WAY = known(parse(CONFIG, 'node').pools[0].backends[0]);
+
 /** Owners as the tables and as the image have them, when no way is known to these backends. */
 function ownersWithout(...lost: string[]) {
   const config = parse(CONFIG, 'node');
-  const known = fixedWay(1500);
   const { pools, image } = assemble(config, config.node, {
     generation: 1,
     way: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
@@ -45,4 +48,53 @@ describe('a backend to which no way is known', () => {
     assert.deepEqual(owners, all.owners);
     assert.ok(image.every((owner) => owner === L.NONE));
   });
+});
+
+const TWO_POOLS = CONFIG.replace(
+  'services:',
+  `  api:
+    table_size: 251
+    backends: [{name: d, address: 10.1.0.4}, {name: e, address: 10.1.0.5}]
+services:
+  - {name: api, vip: 203.0.113.11, protocol: udp, port: 53, pool: api}`,
+);
+
+it('an image made from what was assembled before is the one that is made from nothing', () => {
+  const config = parse(TWO_POOLS, 'node');
+  fc.assert(
+    fc.property(
+      fc.array(fc.subarray(['a', 'b', 'c', 'd', 'e']), { minLength: 1, maxLength: 6 }),
+      (losses) => {
+        let previous: Assembly | undefined;
+        for (const [generation, lost] of losses.entries()) {
+          const options = {
+            generation,
+            way: (backend: { name: string }) => (lost.includes(backend.name) ? undefined : WAY),
+          };
+          const fresh = assemble(config, config.node, options);
+          const next = assemble(config, config.node, {
+            ...options,
+            ...(previous && { previous, numbers: previous.numbers }),
+          });
+          assert.deepEqual(next.image.bytes, fresh.image.bytes);
+          const digests = ({ pools }: Assembly) => pools.map(({ tables }) => tables.alternatesDigest);
+          assert.deepEqual(digests(next), digests(fresh));
+          previous = next;
+        }
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+it('a pool whose backends are as they were keeps its tables, so that one change costs what one pool costs', () => {
+  const config = parse(TWO_POOLS, 'node');
+  const first = assemble(config, config.node, { generation: 1, way: () => WAY });
+  const second = assemble(config, config.node, {
+    generation: 2,
+    way: ({ name }) => (name === 'b' ? undefined : WAY),
+    previous: first,
+  });
+  assert.notEqual(second.pools[0].tables, first.pools[0].tables);
+  assert.equal(second.pools[1].tables, first.pools[1].tables);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { L } from '#anyhop/core/layout.gen.js';
-import { parseAddress } from '#anyhop/packet/address.js';
+import { type IpAddress, parseAddress } from '#anyhop/packet/address.js';
 import type { BackendPath } from '#anyhop/pool/path.js';
 import { outerHeaderSum, writeTemplate } from '#anyhop/pool/template.js';
 import { frame, gre, ipv4, ipv6 } from '../packets/build.js';
@@ -28,6 +28,16 @@ function path(address: string, change: Partial<BackendPath> = {}): BackendPath {
   };
 }
 
+/** Written behind some other bytes: a template begins anywhere in an image. */
+const START = L.TEMPLATE_SIZE;
+
+function write(to: BackendPath, source4: IpAddress | undefined, source6: IpAddress | undefined) {
+  const memory = new Uint8Array(START + L.TEMPLATE_SIZE);
+  const view = new DataView(memory.buffer);
+  const l2Length = writeTemplate(memory, view, START, to, source4, source6);
+  return { template: memory.subarray(START), view, l2Length };
+}
+
 describe('a template', () => {
   for (const vlan of [undefined, 1, 4094]) {
     const vlans = vlan === undefined ? [] : [vlan];
@@ -38,8 +48,7 @@ describe('a template', () => {
       ] as const) {
         const expected = new Uint8Array(L.TEMPLATE_SIZE);
         expected.set(frame({ ...MAC, vlans }, outer, gre({ etherType: 0 })));
-        const template = new Uint8Array(L.TEMPLATE_SIZE);
-        const l2Length = writeTemplate(template, path(address, { vlan }), SOURCE4, SOURCE6);
+        const { template, l2Length } = write(path(address, { vlan }), SOURCE4, SOURCE6);
         assert.equal(l2Length, 14 + 4 * vlans.length);
         assert.deepEqual(template, expected);
       }
@@ -53,31 +62,22 @@ describe('a template', () => {
       ['255.255.58.209', '0.0.0.0'], // 0x1ffff, and 0x10000 after one fold
       ['0.0.0.0', '0.0.0.0'],
     ]) {
-      const template = new Uint8Array(L.TEMPLATE_SIZE);
-      const l2Length = writeTemplate(template, path(destination), parseAddress(source), undefined);
-      const sum = outerHeaderSum(template, l2Length);
+      const { template, view, l2Length } = write(path(destination), parseAddress(source), undefined);
+      const sum = outerHeaderSum(view, START + l2Length);
       assert.equal(0xffff - sum, checksum(template.subarray(l2Length, l2Length + 20)));
     }
   });
 
   it('is refused for an MTU below the minimum, and written for the minimum itself', () => {
-    const write = (mtu: number) =>
-      writeTemplate(new Uint8Array(L.TEMPLATE_SIZE), path('10.1.0.11', { mtu }), SOURCE4, SOURCE6);
-    assert.throws(() => write(L.PATH_MTU_MIN - 1), /web\/b0.*599.*600/);
-    assert.equal(write(L.PATH_MTU_MIN), 14);
+    const withMtu = (mtu: number) => write(path('10.1.0.11', { mtu }), SOURCE4, SOURCE6).l2Length;
+    assert.throws(() => withMtu(L.PATH_MTU_MIN - 1), /web\/b0.*599.*600/);
+    assert.equal(withMtu(L.PATH_MTU_MIN), 14);
   });
 
   it('is refused without an outer source of the backend’s family', () => {
-    const write = (address: string, source4 = true, source6 = true) =>
-      writeTemplate(
-        new Uint8Array(L.TEMPLATE_SIZE),
-        path(address),
-        source4 ? SOURCE4 : undefined,
-        source6 ? SOURCE6 : undefined,
-      );
-    assert.throws(() => write('10.1.0.11', false, true), /web\/b0.*family 4/);
-    assert.throws(() => write('fd00:1::11', true, false), /web\/b0.*family 6/);
-    assert.equal(write('10.1.0.11', true, false), 14);
-    assert.equal(write('fd00:1::11', false, true), 14);
+    assert.throws(() => write(path('10.1.0.11'), undefined, SOURCE6), /web\/b0.*family 4/);
+    assert.throws(() => write(path('fd00:1::11'), SOURCE4, undefined), /web\/b0.*family 6/);
+    assert.equal(write(path('10.1.0.11'), SOURCE4, undefined).l2Length, 14);
+    assert.equal(write(path('fd00:1::11'), undefined, SOURCE6).l2Length, 14);
   });
 });

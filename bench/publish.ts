@@ -1,0 +1,151 @@
+/**
+ * How long does it take until packets are forwarded by a new state? From a backend that has gone (or come back) to the image
+ * in force in the kernel, and from nothing to an image of many services; with the memory that these take. `--quick` does
+ * little of it, to see that the bench still works.
+ *
+ * An image holds 65,535 backends, counted once in each of their pools. So 100 services, each with a pool of 1000 of its
+ * own, are two images, of 50 services each, and the time is that of both.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseConfig } from '#anyhop/config/load.js';
+import type { BackendConfig, LoadedConfig, PoolConfig, ServiceConfig } from '#anyhop/config/types.js';
+import { type Assembly, assemble, fixedWay, type Way } from '#anyhop/control/assemble.js';
+import { ForwardMaps } from '#anyhop/engine/maps/forward-maps.js';
+import { forwardShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
+import { BpfObject } from '#anyhop/ffi/bpf.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+import { isolationObstacle } from '../test/isolation.js';
+import { median, report, skip } from './report.js';
+
+const quick = process.argv.includes('--quick');
+const BACKENDS = quick ? 10 : 1000;
+const CHANGES = quick ? 3 : 41;
+/** An image holds this many services with pools of a thousand; see above. */
+const SERVICES = quick ? 2 : 50;
+const IMAGES = 2;
+/** Between two changes: longer than a buffer takes to become free again (engine/maps/image-buffers.ts). */
+const REST_MS = quick ? 1 : 25;
+const MTU = 1500;
+const MIB = 2 ** 20;
+
+const base = parseConfig(
+  `
+node: {name: bench, interface: eth0, source: [10.0.0.1], key: 000102030405060708090a0b0c0d0e0f}
+pools:
+  web: {backends: [{name: web-1, address: 10.1.0.1}]}
+services:
+  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
+`,
+  'bench.yaml',
+  { role: 'run', env: {} },
+);
+
+/** As the underlay has it: at hand, not made for the asking. */
+const WAY = fixedWay(MTU)(base.pools[0].backends[0]);
+const way = (): Way => WAY;
+
+function pool(name: string): PoolConfig {
+  const [{ backends, ...rest }] = base.pools;
+  const members = Array.from(
+    { length: BACKENDS },
+    (_, i): BackendConfig => ({
+      ...backends[0],
+      name: `${name}-${i}`,
+      address: parseAddress(`10.1.${i >> 8}.${i & 255}`)!,
+    }),
+  );
+  return { ...rest, name, backends: members };
+}
+
+/** Services, every one with a pool of its own. */
+function configOf(prefix: string, services: number): LoadedConfig<'run'> {
+  const pools = Array.from({ length: services }, (_, i) => pool(`${prefix}${i}`));
+  return {
+    ...base,
+    pools,
+    services: pools.map(
+      ({ name }, i): ServiceConfig => ({
+        ...base.services[0],
+        name,
+        pool: name,
+        vip: parseAddress(`203.0.${i >> 8}.${i & 255}`)!,
+      }),
+    ),
+  };
+}
+
+await healthChange();
+fullBuild();
+
+async function healthChange(): Promise<void> {
+  const name = `publish: one health change, ${BACKENDS} backends, image in force`;
+  const obstacle = isolationObstacle();
+  if (obstacle !== false) return skip(name, obstacle);
+  const config = configOf('web-', 1);
+  let assembly: Assembly = assemble(config, config.node, { generation: 1, way });
+  const sizes = sizesFor(assembly.image);
+  const object = new BpfObject('forward', forwardShape(sizes));
+  const maps = ForwardMaps.of(object, sizes);
+  const assembling: number[] = [];
+  const cpu: number[] = [];
+  const whole: number[] = [];
+  for (let change = 0; change < CHANGES; change++) {
+    await delay(REST_MS);
+    // Each time another one is gone, and the one before is back.
+    const gone = config.pools[0].backends[(change * 7) % BACKENDS];
+    const used = process.cpuUsage();
+    const start = performance.now();
+    assembly = assemble(config, config.node, {
+      generation: assembly.image.generation + 1,
+      way: (backend) => (backend === gone ? undefined : WAY),
+      numbers: assembly.numbers,
+      previous: assembly,
+    });
+    const assembled = performance.now();
+    await maps.publish(assembly.image.bytes);
+    whole.push(performance.now() - start);
+    cpu.push(cpuMs(used));
+    assembling.push(assembled - start);
+  }
+  const [{ tables }] = assembly.pools;
+  if (maps.image()?.generation !== assembly.image.generation || tables.layers === 0) {
+    throw new Error('the last image is not in force');
+  }
+  maps.close();
+  object.close();
+  report({
+    bench: name,
+    value: median(whole),
+    unit: 'ms',
+    target: 5,
+    note: `of it building ${median(assembling).toFixed(2)} ms; CPU time ${median(cpu).toFixed(2)} ms; worst ${Math.max(...whole).toFixed(1)} ms; the image has ${kib(assembly)}`,
+  });
+}
+
+function fullBuild(): void {
+  const configs = Array.from({ length: IMAGES }, (_, i) => configOf(`p${i}-`, SERVICES));
+  const before = process.memoryUsage().rss;
+  const used = process.cpuUsage();
+  const start = performance.now();
+  const assemblies = configs.map((config) => assemble(config, config.node, { generation: 1, way }));
+  const took = performance.now() - start;
+  const cpu = cpuMs(used);
+  const grown = process.memoryUsage().rss - before;
+  report({
+    bench: `publish: full build, ${IMAGES * SERVICES} services with ${BACKENDS} backends each`,
+    value: took,
+    unit: 'ms',
+    target: 2000,
+    note: `two images of ${assemblies.map(kib).join(' and ')}; tables, layers and images took ${(grown / MIB).toFixed(0)} MiB; CPU time of all threads ${cpu.toFixed(0)} ms`,
+  });
+}
+
+/** Of all threads since `before`: what the garbage collector does beside the build is in it. */
+function cpuMs(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
+function kib({ image }: Assembly): string {
+  return `${Math.round(image.bytes.length / 1024).toLocaleString('en')} KiB`;
+}
