@@ -1,4 +1,5 @@
 /** Where two pipelines made something different of the same frames, in words that a person can work with. */
+import { shortened } from './mutate.js';
 import type { Subject } from './pipelines.js';
 import type { Recipe } from './recipe.js';
 import { Frames, R, type Results, SKIPPED, verdictName, XDP_ACTIONS } from './record.js';
@@ -50,7 +51,7 @@ export function explain(
       return at < 0 || at >= theirs.length
         ? []
         : [
-            `  ${name} differs from byte ${at} of the result on: ${hex(mine.subarray(at, at + 4))} is right, ${hex(theirs.subarray(at, at + 4))} came`,
+            `  ${name} differs from byte ${at} of the result on: ${hex(theirs.subarray(at, at + 4))} for ${hex(mine.subarray(at, at + 4))}`,
           ];
     }),
     `  before it was shrunk: ${hex(frame)}`,
@@ -74,7 +75,8 @@ function disagreements(
   );
 }
 
-/** A smaller frame, or one with more zeros, that still fails: ends cut off, then runs of bytes zeroed. */
+/** A smaller frame, or one with more zeros, that still fails: ends cut off, with and without the lengths in the headers put
+ * right, then runs of bytes zeroed. */
 export function shrink(
   frame: Uint8Array,
   fails: (candidates: readonly Uint8Array[]) => readonly boolean[],
@@ -83,6 +85,8 @@ export function shrink(
   for (let round = 0; round < SHRINK_ROUNDS_MAX; round++) {
     const candidates: Uint8Array[] = [];
     for (let cut = smallest.length; cut >= 1; cut >>= 1) {
+      const sound = shortened(smallest, cut);
+      if (sound !== smallest) candidates.push(sound);
       candidates.push(smallest.slice(0, smallest.length - cut));
     }
     for (let run = 64; run >= 1; run >>= 2) {

@@ -79,7 +79,7 @@ describe('the pipelines', () => {
         subjects,
         frames,
         'MIXED_CONFIG of test/packets/mixed-config.ts',
-        'run it',
+        `it is "${expected[batch[0]].name}" of test/packets/mixed.ts`,
         batch.length > 1,
       );
       for (const [i, index] of batch.entries()) {

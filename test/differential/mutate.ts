@@ -66,6 +66,22 @@ function putIpv4Checksum(bytes: Uint8Array, l3: number, header: number): void {
   bytes[l3 + 11] = (sum ^ 0xffff) & 0xff;
 }
 
+/** The frame without its last `cut` bytes, and the IP header's length with it; the frame itself when that cannot be. */
+export function shortened(original: Uint8Array, cut: number): Uint8Array {
+  const bytes = original.slice(0, original.length - cut);
+  const l3 = layer3(bytes);
+  if (l3 < 0) return original;
+  const four = bytes[l3] >> 4 === 4;
+  const field = l3 + (four ? 2 : 4);
+  const length = ((bytes[field] << 8) | bytes[field + 1]) - cut;
+  if (length < (four ? 20 : 0)) return original;
+  bytes[field] = length >> 8;
+  bytes[field + 1] = length;
+  const header = (bytes[l3] & 15) * 4;
+  if (four && l3 + header <= bytes.length) putIpv4Checksum(bytes, l3, header);
+  return bytes;
+}
+
 const INTERESTING = [0, 1, 2, 5, 6, 17, 19, 20, 40, 44, 58, 59, 60, 64, 127, 128, 254, 255];
 
 /**
