@@ -1,0 +1,81 @@
+/** The underlay changes under running forwarders: what a route, or a router's MAC address, does to new connections. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EngineChoice } from '#anyhop/config/types.js';
+import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import type { LabProcess } from '../../scripts/lab/process.js';
+import { getRequests } from '../../scripts/lab/requests.js';
+import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
+
+const TIMEOUT_MS = 60_000;
+const PUBLISH_TIMEOUT_MS = 10_000;
+
+for (const engine of ENGINES) {
+  test(
+    `on ${engine} a backend without a route loses its flows to others and gets them back, and a router's new MAC address is used`,
+    {
+      skip: labObstacle()?.message ?? false,
+      timeout: TIMEOUT_MS,
+    },
+    () => followUnderlay(engine),
+  );
+}
+
+async function followUnderlay(engine: EngineChoice): Promise<void> {
+  const lab = await createLab({ forwarders: 1, backends: 2, engine });
+  try {
+    const { forwarders } = await lab.startAll();
+    const forwarder = forwarders[0]!;
+    const [edge, backend] = [lab.forwarders[0]!, lab.backends[0]!];
+    const onEdge = (...argv: string[]): Promise<string> => lab.exec(edge.namespace, ['ip', ...argv]);
+    const before = await owners(lab, 20_000);
+    assert.deepEqual(new Set(before), new Set(['web-1', 'web-2']));
+
+    await published(forwarder, async () => {
+      await onEdge('route', 'add', 'prohibit', backend.host4);
+      await onEdge('route', 'add', 'prohibit', backend.host6);
+    });
+    assert.deepEqual(new Set(await owners(lab, 21_000)), new Set(['web-2']));
+
+    await published(forwarder, async () => {
+      await onEdge('route', 'del', 'prohibit', backend.host4);
+      await onEdge('route', 'del', 'prohibit', backend.host6);
+    });
+    assert.deepEqual(await owners(lab, 20_000), before);
+
+    // The router announces it, as one that took over from another does.
+    for (const name of ['net.ipv4.conf.all.arp_notify', `net.ipv6.conf.${edge.name}.ndisc_notify`])
+      await lab.exec(lab.router, ['sysctl', '-qw', `${name}=1`]);
+    await delay(1_100); // an entry that has just been confirmed takes no other address for a second (locktime)
+    await published(forwarder, () =>
+      lab.exec(lab.router, ['ip', 'link', 'set', edge.name, 'address', '02:00:00:00:99:99']),
+    );
+    assert.deepEqual(await owners(lab, 22_000).then((names) => names.includes(null)), false);
+  } finally {
+    await lab.close();
+  }
+}
+
+/** Who answers each of twenty flows, or null. */
+async function owners(lab: Lab, firstSourcePort: number): Promise<(string | null)[]> {
+  const requests = [VIP4, VIP6].flatMap((vip) => getRequests(vip, 80, { count: 10, firstSourcePort }));
+  const answers = await lab.request({ requests, concurrency: 8, timeoutMs: 3_000 });
+  const flow = ({ host, sourcePort }: { host: string; sourcePort: number }): string =>
+    `${host} ${sourcePort}`;
+  const byFlow = new Map(answers.map((answer) => [flow(answer), answer.backend]));
+  return requests.map((request) => byFlow.get(flow(request))!);
+}
+
+/** Does it, and waits until the forwarder has nothing more to publish. */
+async function published(forwarder: LabProcess, change: () => Promise<unknown>): Promise<void> {
+  const count = (): number => forwarder.events.filter(({ event }) => event === 'published').length;
+  const before = count();
+  await change();
+  const deadline = Date.now() + PUBLISH_TIMEOUT_MS;
+  while (count() === before) {
+    assert.ok(Date.now() < deadline, `nothing was published\n${forwarder.tail()}`);
+    await delay(20);
+  }
+  for (let last = -1; last !== count(); await delay(500)) last = count();
+}
