@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import fc from 'fast-check';
 import type { NextHops } from '#anyhop/underlay/next-hops.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { isolationObstacle } from '../isolation.js';
@@ -35,6 +36,32 @@ async function agreesWithFresh(underlay: Underlay, hops: NextHops, ...addresses:
 
 const left = `${LEFT_MAC} over eth0, MTU 1500`;
 const right = `${RIGHT_MAC} over eth1, MTU 1500`;
+
+const BACKENDS = ['10.1.0.1', '10.0.1.254', '10.0.2.254', '2001:db8::1', 'fd00:1::fe'];
+/** What may happen to a node: where, and lines of `ip`. Not each makes sense after any other; then the kernel refuses it. */
+const EVENTS: readonly (readonly ['node' | 'left' | 'right', ...string[]])[] = [
+  ['node', 'route replace 10.1.0.0/16 via 10.0.2.254'],
+  ['node', 'route replace 10.1.0.0/16 via 10.0.1.254'],
+  ['node', 'route del 10.1.0.0/16'],
+  ['node', 'route replace prohibit 10.1.0.0/16'],
+  ['node', 'route replace 10.1.0.0/16 via 10.0.2.254 mtu 1400'],
+  ['node', 'route replace 2001:db8::/32 via fd00:1::fe'],
+  ['node', 'link set eth0 down'],
+  ['node', 'link set eth0 up', 'addr replace fd00:1::1/64 dev eth0 nodad'],
+  ['node', 'link set eth1 down'],
+  ['node', 'link set eth1 up', 'addr replace fd00:2::1/64 dev eth1 nodad'],
+  ['node', 'link set eth0 mtu 1400'],
+  ['node', 'neigh flush dev eth0'],
+  ['node', 'rule add to 10.1.0.0/16 blackhole'],
+  ['left', 'link set eth0 down'],
+  ['left', 'link set eth0 up', 'addr replace fd00:1::fe/64 dev eth0 nodad'],
+  ['right', 'link set eth1 down'],
+];
+
+/** A command of `ip` may be refused; anything else may not fail. */
+function refused(error: unknown): void {
+  assert.match(String(error), /RTNETLINK answers|Error: /);
+}
 
 describe('in namespaces', { skip: isolationObstacle() }, () => {
   test('backends on the link and behind gateways, IPv4 and IPv6, are resolved before the first answer', {
@@ -224,5 +251,36 @@ describe('in namespaces', { skip: isolationObstacle() }, () => {
         assert.deepEqual(new Set(Object.values(told(hops))), new Set([right]));
       });
     });
+  });
+
+  test('after any sequence of events they are what a fresh resolution finds', {
+    timeout: 120_000,
+  }, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom(...EVENTS), { minLength: 3, maxLength: 8 }),
+        async (events) => {
+          await withUnderlay(async (underlay) => {
+            await underlay.node(
+              'route add 10.1.0.0/16 via 10.0.1.254',
+              'route add 2001:db8::/32 via fd00:2::fe',
+            );
+            await withNextHops(underlay, async (hops) => {
+              await hops.resolve(targets(...BACKENDS));
+              for (const [end, ...lines] of events) await underlay[end](...lines).catch(refused);
+              const deadline = Date.now() + EVENT_TIMEOUT_MS;
+              for (;;) {
+                try {
+                  return await agreesWithFresh(underlay, hops, ...BACKENDS);
+                } catch (error) {
+                  if (Date.now() > deadline) throw error;
+                }
+              }
+            });
+          });
+        },
+      ),
+      { numRuns: 8 },
+    );
   });
 });
