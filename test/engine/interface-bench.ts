@@ -7,13 +7,12 @@ import type { EngineName } from '#anyhop/engine/contract.js';
 import type { Image } from '#anyhop/forward/image.js';
 import { CaptureWriter } from '#anyhop/packet/capture.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
-import { devObjectPath } from '../../scripts/native/object.js';
 import { VIP4, VIP6 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import type { EngineUnderTest, InterfaceBench, Outcome, Step } from './contract.js';
 import { expected, isForVip, PASSED } from './contract-frames.js';
 import type { EngineRequest } from './engine-process.js';
-import { createLink, here, LINK, NODE4, NODE6 } from './link.js';
+import { createLink, here, LINK, letXdpArrive, NODE4, NODE6 } from './link.js';
 import { Peer } from './peer.js';
 import type { WireRequest } from './wire-process.js';
 
@@ -24,8 +23,6 @@ const THROUGH_TIMEOUT_MS = 5000;
 const SILENCE_MS = 50;
 const ETHERNET_BYTES = 14;
 const FLOOD_RATE = 1e9;
-/** Frames that XDP sends reach a veth only if it has an XDP program itself: this one lets everything pass. */
-const PASS_PROGRAM = ['object', devObjectPath('bench'), 'program', 'bench_pass'];
 
 type Counted = Omit<Outcome, 'outputs'>;
 type SendStep = Extract<Step, { readonly send: unknown }>;
@@ -65,7 +62,7 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
     await link.resources.close();
   };
   try {
-    if (name === 'xdp') await link.onPeer('ip', 'link', 'set', 'dev', LINK, 'xdpdrv', ...PASS_PROGRAM);
+    if (name === 'xdp') await letXdpArrive(link);
     const wire = open<WireRequest>(link.peer, 'wire-process.js', [LINK, OUTPUTS]);
     assert.equal(await wire.hello(), 'ready');
     const engine = openEngine();

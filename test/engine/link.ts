@@ -8,6 +8,7 @@
 import { fileURLToPath } from 'node:url';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
+import { devObjectPath } from '../../scripts/native/object.js';
 import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
 
 export const LINK = 'eth0';
@@ -27,6 +28,24 @@ export interface NodeLink {
 
 /** A file beside the compiled tests of this folder. */
 export const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+
+/** Frames that XDP sends reach a veth only if it has an XDP program itself: the peer gets one that lets everything pass. */
+export async function letXdpArrive({ onPeer }: NodeLink): Promise<void> {
+  await onPeer(
+    ...[
+      'ip',
+      'link',
+      'set',
+      'dev',
+      LINK,
+      'xdpdrv',
+      'object',
+      devObjectPath('bench'),
+      'program',
+      'bench_pass',
+    ],
+  );
+}
 
 /** @param families of the addresses that the link gets; both unless given */
 export async function createLink(families: readonly (4 | 6)[] = [4, 6]): Promise<NodeLink> {

@@ -1,5 +1,5 @@
 /** What is attached to an interface: ours, left there by a process before this one, somebody else's, or nothing. */
-import { existsSync, unlinkSync } from 'node:fs';
+import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { AnyhopError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
@@ -7,7 +7,7 @@ import { type AttachedXdp, attachedXdp, type XdpMode } from '../../ffi/bpf.js';
 import type { Descriptor } from '../../ffi/descriptor.js';
 import { XdpLink } from '../../ffi/link.js';
 import type { Link } from '../../underlay/link.js';
-import { FORWARD_PROGRAM, listSets, PinnedSet, programOf, removeSet } from './pinned-set.js';
+import { entries, FORWARD_PROGRAM, listSets, PinnedSet, programOf, removeSet } from './pinned-set.js';
 
 export interface Attachment {
   readonly link: XdpLink;
@@ -19,7 +19,7 @@ const linkPath = (directory: string): string => join(directory, 'link');
 
 /** The attachment whose link is pinned in this directory, if it is alive on this interface. Close its link. */
 export function findAttachment(directory: string, interfaceIndex: number): Attachment | undefined {
-  if (!existsSync(linkPath(directory))) return undefined;
+  if (!entries(directory).includes('link')) return undefined;
   const link = XdpLink.pinned(linkPath(directory));
   const info = link.info();
   const attached = attachedXdp(interfaceIndex);
@@ -54,7 +54,7 @@ export function findSet(directory: string, { programId }: Attachment, log: Logge
 export function removeStale(directory: string): boolean {
   const sets = listSets(directory);
   for (const number of sets) removeSet(directory, number);
-  const hadLink = existsSync(linkPath(directory));
+  const hadLink = entries(directory).includes('link');
   if (hadLink) unlinkSync(linkPath(directory));
   return hadLink || sets.length > 0;
 }

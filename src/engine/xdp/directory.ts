@@ -3,7 +3,17 @@
  * is pinned in it until it is unpinned or unmounted. Names of interfaces belong to a network namespace, and a file
  * system may be shared by several of these; so its inode number is part of the path.
  */
-import { mkdirSync, readlinkSync, rmdirSync, statfsSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AnyhopError } from '../../core/errors.js';
 import { type RunTool, requireTool, runTool } from '../../core/tool.js';
@@ -27,12 +37,10 @@ export function isBpffs(path: string): boolean {
 
 /**
  * Mounts a BPF file system where none is yet.
- *
- * @returns a warning when its pins will not outlive this process: it is mounted in a mount namespace that ends with it
  * @throws AnyhopError ERR_BPF that says what to do
  */
-export async function requireBpffs(bpffs: string, run: RunTool = runTool): Promise<string | undefined> {
-  if (isBpffs(bpffs)) return undefined;
+export async function requireBpffs(bpffs: string, run: RunTool = runTool): Promise<void> {
+  if (isBpffs(bpffs)) return requireAccess(bpffs);
   if (process.geteuid?.() !== 0) {
     throw new AnyhopError('ERR_BPF', `no BPF file system is mounted at ${bpffs}`, {
       hint: `As root: mkdir -p ${bpffs} && mount -t bpf bpf ${bpffs} && ${ownerCommand(bpffs)}`,
@@ -44,11 +52,50 @@ export async function requireBpffs(bpffs: string, run: RunTool = runTool): Promi
   } catch (error) {
     throw cannotUse(bpffs, error as Error);
   }
-  if (mountNamespace('self') === mountNamespace('1')) return undefined;
-  return (
-    `a BPF file system was mounted at ${bpffs} in a mount namespace of this process's own: forwarding ends with it. ` +
-    `Mount one outside before the start (mount -t bpf bpf ${bpffs}), or name one by node.bpffs`
-  );
+}
+
+/**
+ * Whether pins go when this process does: the file system is mounted only in a mount namespace that this process and none of
+ * those that started it is in. `ip netns exec` makes such a one, and so do services with file systems of their own.
+ */
+export function endsWithProcess(bpffs: string): boolean {
+  const own = mountNamespace('self');
+  const { dev } = statSync(bpffs);
+  const outside = ancestors().filter((pid) => mountNamespace(pid) !== own);
+  return outside.length > 0 && !outside.some((pid) => deviceOf(`/proc/${pid}/root${bpffs}`) === dev);
+}
+
+/** Of this process, as far as they can be seen into. */
+function ancestors(): string[] {
+  const found: string[] = [];
+  for (let pid = String(process.ppid); pid !== '0'; ) {
+    if (mountNamespace(pid) !== undefined) found.push(pid);
+    try {
+      // The name of the program, in parentheses, may hold anything; the parent is the second field behind it.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      pid = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+    } catch {
+      break; // it ended meanwhile
+    }
+  }
+  return found;
+}
+
+function deviceOf(path: string): number | undefined {
+  try {
+    return statSync(path).dev;
+  } catch {
+    return undefined;
+  }
+}
+
+function requireAccess(bpffs: string): void {
+  const own = join(bpffs, 'anyhop');
+  try {
+    accessSync(existsSync(own) ? own : bpffs, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw cannotUse(bpffs, error as Error);
+  }
 }
 
 /** @throws AnyhopError ERR_BPF that says how this user gets to write there */

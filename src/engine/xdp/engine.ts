@@ -28,7 +28,7 @@ import type { Engine, EngineCounters } from '../contract.js';
 import { fits, sizesFor } from '../maps/sizes.js';
 import { isThis } from './about.js';
 import { type Attachment, attach, detach, findAttachment, findSet, removeStale } from './attachment.js';
-import { isBpffs, makePinDirectory, removePinDirectory } from './directory.js';
+import { endsWithProcess, isBpffs, makePinDirectory, removePinDirectory } from './directory.js';
 import { Handover } from './handover.js';
 import { prepare, type XdpPlace } from './obstacle.js';
 import { listSets, PinnedSet, removeSet } from './pinned-set.js';
@@ -94,10 +94,17 @@ export class XdpEngine implements Engine {
     const { log, bpffs } = this.#options;
     this.#lock = await lockInterface('run', this.#options.interface);
     try {
-      const { link, directory, warning } = await prepare(this.#options);
-      if (warning !== undefined) log.warn({ event: 'bpffs_private', bpffs }, warning);
+      const { link, directory } = await prepare(this.#options);
+      const outlives = !endsWithProcess(bpffs);
+      if (!outlives) {
+        log.warn(
+          { event: 'bpffs_private', bpffs },
+          `the BPF file system at ${bpffs} belongs to this process's own mount namespace: forwarding ends with the process. ` +
+            `Mount one outside before the start: mount -t bpf bpf ${bpffs}`,
+        );
+      }
       const attachment = findAttachment(directory, link.index);
-      const place = { link, directory, outlives: warning === undefined };
+      const place = { link, directory, outlives };
       this.#running =
         attachment === undefined
           ? await this.#attach(image, place)

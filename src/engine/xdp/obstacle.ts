@@ -18,8 +18,6 @@ export interface PreparedPlace {
   readonly link: Link & { readonly mac: Uint8Array };
   /** Where the interface's pins are, or will be. */
   readonly directory: string;
-  /** Why forwarding would not outlive the process. */
-  readonly warning: string | undefined;
 }
 
 /** The first kernel with BPF links for XDP; what else is needed is older. */
@@ -60,12 +58,12 @@ export async function prepare(
   requireCapabilities(system.processStatus ?? readFileSync('/proc/self/status', 'utf8'));
   const link = await requireEthernetLink(name);
   new Barrier(); // throws where the kernel has none
-  const warning = await requireBpffs(bpffs);
+  await requireBpffs(bpffs);
   const directory = pinDirectory(bpffs, name);
   const attachment = findAttachment(directory, link.index);
   if (attachment === undefined) requireNoOther(link);
   attachment?.link.descriptor.close();
-  return { link, directory, warning };
+  return { link, directory };
 }
 
 function requireKernel(kernel: string): void {

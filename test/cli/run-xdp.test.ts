@@ -1,0 +1,184 @@
+/** `anyhop run` with the engine xdp, and `anyhop stop`: what stays in the kernel, who takes it over, and who takes it away. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chownSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { inNamespace } from '../../scripts/lab/command.js';
+import type { LabProcess } from '../../scripts/lab/process.js';
+import { devObjectPath } from '../../scripts/native/object.js';
+import { flows } from '../engine/contract-frames.js';
+import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
+import { isolationObstacle } from '../isolation.js';
+import { FLAGS, finalCounters, MAIN, refusal, sendFlows, startRun, writeFleet } from './run-fixture.js';
+
+const NOBODY = 65534;
+const EVENT_TIMEOUT_MS = 5000;
+const ALL = { gre4: 20, gre6: 0 };
+const NONE = { gre4: 0, gre6: 0 };
+/** What an XDP program takes, and a driver without native XDP for large frames. */
+const JUMBO_MTU = 9000;
+
+describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 'setpriv') }, () => {
+  let link: NodeLink;
+  let bpffs: string;
+  let file: string;
+  beforeEach(async () => {
+    link = await createLink();
+    await letXdpArrive(link);
+    bpffs = link.resources.bpffs();
+    file = writeFleet(link, { node: { engine: 'xdp', bpffs } });
+  });
+  afterEach(() => link?.resources.close());
+
+  const start = (prefix: readonly string[] = []): Promise<LabProcess> =>
+    startRun(link, ['-c', file, ...FLAGS], prefix);
+  const send = (): Promise<typeof ALL> => sendFlows(link, flows(20));
+  const stop = (...args: string[]) => {
+    const [program = '', ...rest] = inNamespace(link.node, [process.execPath, MAIN, 'stop', ...args]);
+    return spawnSync(program, rest, { encoding: 'utf8', timeout: 10_000 });
+  };
+  const stopHere = () => stop('--interface', LINK, '--bpffs', bpffs);
+  const program = async (): Promise<unknown> =>
+    JSON.parse(await link.onNode('ip', '-json', 'link', 'show', 'dev', LINK))[0].xdp?.prog?.name;
+  /** What there is beside the kernel's own files. */
+  const pins = (): string[] => readdirSync(bpffs).filter((name) => !name.endsWith('.debug'));
+  const requireNothingLeft = async (): Promise<void> => {
+    assert.equal(await program(), undefined);
+    assert.deepEqual(pins(), []);
+  };
+
+  test('goes on forwarding after SIGTERM, is adopted with its counters, and ended by anyhop stop', async () => {
+    const first = await start();
+    assert.deepEqual(await send(), ALL);
+    assert.deepEqual(await first.stop('SIGTERM'), { code: 0, signal: null });
+    assert.deepEqual(finalCounters(first).engine, { received: 20, sent: 20, sendFailed: 0, missed: 0 });
+    assert.equal(await program(), 'anyhop_forward');
+    assert.deepEqual(await send(), ALL);
+
+    const second = await start();
+    assert.ok(second.events.some(({ event }) => event === 'adopted'));
+    assert.deepEqual(await send(), ALL);
+    const refused = stopHere();
+    assert.equal(refused.status, 3);
+    assert.match(refused.stderr, /another "anyhop run" runs on interface eth0\n {2}End it first/);
+    assert.deepEqual(await send(), ALL);
+    await second.stop('SIGTERM');
+    assert.equal(finalCounters(second).engine.received, 80);
+    assert.equal(finalCounters(second).verdicts['forwarded'], 80);
+
+    const stopped = stopHere();
+    assert.equal(stopped.status, 0, stopped.stderr);
+    assert.match(stopped.stdout, /^stopped forwarding on eth0: program \d+ \(native XDP, generation 2\)/);
+    await requireNothingLeft();
+    assert.deepEqual(await send(), NONE);
+    const again = stop('-c', file, '--interface', LINK, '--bpffs', bpffs, '--json');
+    assert.equal(again.status, 0, again.stderr);
+    assert.deepEqual(JSON.parse(again.stdout), { interface: LINK, bpffs, removed: null });
+  });
+
+  test('gives the interface back on SIGINT', async () => {
+    const run = await start();
+    assert.deepEqual(await run.stop('SIGINT'), { code: 0, signal: null });
+    await requireNothingLeft();
+  });
+
+  test('needs no root with five capabilities and a directory of its own, and says what is missing of these', async (t) => {
+    for (const path of [link.resources.directory, file]) chownSync(path, NOBODY, NOBODY);
+    const user = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+    const readable = spawnSync(user[0], [...user.slice(1), 'test', '-r', MAIN]).status === 0;
+    if (!readable) return t.skip('needs a checkout that every user can read');
+    const withCaps = (...names: string[]): string[] => {
+      const list = names.map((name) => `+${name}`).join();
+      return [...user, `--inh-caps=${list}`, `--ambient-caps=${list}`];
+    };
+    const args = ['-c', file, ...FLAGS];
+    const missing = refusal(link, args, { prefix: withCaps('net_admin', 'net_raw') });
+    assert.match(
+      missing.stderr,
+      /lacks CAP_PERFMON, CAP_BPF\n {2}.*AmbientCapabilities=CAP_NET_ADMIN CAP_BPF CAP_PERFMON/,
+    );
+    assert.equal(missing.status, 3);
+
+    const five = withCaps('net_admin', 'bpf', 'perfmon', 'net_raw', 'ipc_lock');
+    await link.onNode('chmod', '700', bpffs);
+    const closed = refusal(link, args, { prefix: five });
+    const command = /As root: (.*)/.exec(closed.stderr)?.[1];
+    assert.ok(command, closed.stderr);
+    await link.onNode('sh', '-c', command);
+
+    const first = await start(five);
+    assert.deepEqual(await send(), ALL);
+    assert.deepEqual(await first.stop('SIGTERM'), { code: 0, signal: null });
+    const second = await start(five);
+    assert.ok(second.events.some(({ event }) => event === 'adopted'));
+    assert.deepEqual(await send(), ALL);
+    await second.stop('SIGINT');
+    assert.equal(finalCounters(second).verdicts['forwarded'], 40);
+    assert.equal(await program(), undefined);
+    assert.deepEqual(readdirSync(join(bpffs, 'anyhop')), []);
+  });
+
+  test('leaves an interface to the XDP program of somebody else, and says whose it is', async () => {
+    const theirs = ['object', devObjectPath('bench'), 'program', 'bench_pass'];
+    await link.onNode('ip', 'link', 'set', 'dev', LINK, 'xdpdrv', ...theirs);
+    const { status, stderr } = refusal(link, ['-c', file, ...FLAGS]);
+    assert.match(
+      stderr,
+      /eth0 has an XDP program already: bench_pass \(id \d+, native\)\n {2}.*ip link set dev eth0 xdp off/,
+    );
+    assert.equal(status, 3);
+    assert.equal(stopHere().status, 3);
+    assert.equal(await program(), 'bench_pass');
+    assert.deepEqual(pins(), []);
+  });
+
+  test('runs before the stack where the driver refuses, with its reason and what to do', async () => {
+    await link.onPeer('ip', 'link', 'set', 'dev', LINK, 'xdpdrv', 'off');
+    await link.onPeer('ip', 'link', 'set', 'dev', LINK, 'mtu', String(JUMBO_MTU));
+    const run = await start();
+    const generic = run.events.find(({ event }) => event === 'generic_xdp');
+    assert.match(
+      String(generic?.['msg']),
+      /the driver of eth0 refuses XDP: .*Peer MTU is too large .*generic XDP instead/,
+    );
+    assert.match(String(generic?.['hint']), /ip link set dev eth0 mtu \d+/);
+    const engine = run.events.find(({ event }) => event === 'engine');
+    assert.match(String(engine?.['mode']), /^generic XDP/);
+    assert.deepEqual(await send(), ALL);
+    await run.stop('SIGINT');
+    await requireNothingLeft();
+  });
+
+  test('warns that forwarding ends with it where its BPF file system does, and then ends it itself', async () => {
+    const own = join(link.resources.directory, 'own');
+    mkdirSync(own);
+    file = writeFleet(link, { node: { engine: 'xdp', bpffs: own } });
+    const run = await start();
+    assert.ok(run.events.some(({ event }) => event === 'bpffs_private'));
+    assert.deepEqual(await send(), ALL);
+    assert.deepEqual(await run.stop('SIGTERM'), { code: 0, signal: null });
+    assert.ok(!run.events.some(({ event }) => event === 'left_forwarding'));
+    assert.equal(await program(), undefined);
+  });
+
+  test('leaves pins when it is killed and its interface is removed, which anyhop stop removes', async () => {
+    const run = await start();
+    run.kill();
+    await run.exited;
+    await link.onNode('ip', 'link', 'del', LINK);
+    const stopped = stopHere();
+    assert.equal(stopped.status, 0, stopped.stderr);
+    assert.match(stopped.stdout, /^removed what was left in .*; no program was on eth0\n$/);
+    assert.deepEqual(pins(), []);
+  });
+
+  test('ends when its interface is gone, and says so', async () => {
+    const run = await start();
+    await link.onNode('ip', 'link', 'del', LINK);
+    await run.waitForEvent('stopping', EVENT_TIMEOUT_MS).catch(() => undefined);
+    assert.equal((await run.exited).code, 1);
+    assert.match(run.tail(), /the program is no longer attached to eth0/);
+    assert.deepEqual(pins(), []);
+  });
+});
