@@ -138,13 +138,33 @@ function errorTo(target: Target): fc.Arbitrary<Uint8Array> {
       quoteBytes: fc.oneof(fc.constant(undefined), fc.integer({ min: 0, max: 120 })),
       size: fc.integer({ min: 0, max: 600 }),
       ttl: fc.constantFrom(64, 64, 64, 1),
+      // One byte of the quoted headers in five is not what it should be.
+      spoil: fc.oneof(
+        { weight: 4, arbitrary: fc.constant(null) },
+        { weight: 1, arbitrary: fc.record({ at: fc.nat(47), by: fc.integer({ min: 1, max: 255 }) }) },
+      ),
       vlans: fc.constantFrom(...VLANS),
     })
     .chain(
-      ({ router, client, sender, port, clientPort, other, type, code, quoteBytes, size, ttl, vlans }) => {
+      ({
+        router,
+        client,
+        sender,
+        port,
+        clientPort,
+        other,
+        type,
+        code,
+        quoteBytes,
+        size,
+        ttl,
+        spoil,
+        vlans,
+      }) => {
         const layer = (target.protocol === 'tcp') === other > 0 ? tcp : udp;
         const layers = [layer({ sport: port, dport: clientPort }), payload(size)];
         return about(target, sender, client, layers).map((bytes) => {
+          if (spoil !== null && spoil.at < bytes.length) bytes[spoil.at] ^= spoil.by;
           const quote = quoteBytes === undefined ? {} : { quoteBytes };
           return family === 4
             ? frame(
