@@ -10,7 +10,8 @@ import type { Logger } from '../core/log.js';
 import { afXdpReaches } from '../engine/af_xdp/engine.js';
 import { engineCandidates } from '../engine/candidates.js';
 import { startEngine } from '../engine/choose.js';
-import type { Engine } from '../engine/contract.js';
+import type { Engine, EngineName } from '../engine/contract.js';
+import { xdpReaches } from '../engine/xdp/reach.js';
 import type { Image } from '../forward/image.js';
 import { P } from '../packet/constants.js';
 import { formatMac } from '../packet/mac.js';
@@ -56,10 +57,14 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
     let hopOf!: (address: string) => NextHop | NoNextHop;
     const prepare = async (engine: Engine, predecessor: Image | undefined): Promise<Image> => {
       await hops?.close();
-      const followed = new NextHops({ log, asFrames: engine.name !== 'portable' });
+      const followed = new NextHops({
+        log,
+        asFrames: engine.name !== 'portable',
+        refuse: (hop) => engineRefusal(engine.name, hop, link),
+      });
       hops = followed;
       await followed.resolve(targetsOf(config));
-      hopOf = (address) => within(engine, followed.current().get(address)!, link);
+      hopOf = (address) => followed.current().get(address)!;
       const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
       warnAboutNarrowWays(config, way, log);
       forwarding = new Forwarding(config, { mac: link.mac, way }, predecessor, log);
@@ -177,11 +182,13 @@ function warnAboutNarrowWays(
   }
 }
 
-/** A next hop, if the engine can send there. */
-function within(engine: Engine, hop: NextHop | NoNextHop, link: Link): NextHop | NoNextHop {
-  if (hop.reason !== undefined || engine.name !== 'af_xdp' || afXdpReaches(hop.interfaceIndex, link.index))
-    return hop;
-  return { reason: `its way leads out of ${hop.interface}, and af_xdp sends out of ${link.name} alone` };
+/** Why an engine cannot send to a next hop, or undefined. */
+function engineRefusal(engine: EngineName, hop: NextHop, link: Link): string | undefined {
+  if (engine === 'af_xdp' && !afXdpReaches(hop.interfaceIndex, link.index))
+    return `its way leads out of ${hop.interface}, and af_xdp sends out of ${link.name} alone`;
+  if (engine === 'xdp' && !xdpReaches(hop, link.index))
+    return `its way leads out of ${hop.interface}, and xdp cannot send out of a ${hop.kind}`;
+  return undefined;
 }
 
 /** Every backend that the tables may name, members of prior states included. */

@@ -25,6 +25,8 @@ export interface NextHopsOptions {
   readonly log: Logger;
   /** False for an engine that leaves the frames to the kernel: tunnels are ways too, then. True when not given. */
   readonly asFrames?: boolean;
+  /** Why the engine cannot send to a next hop, in words for a log line; such a backend counts as down. */
+  readonly refuse?: (hop: NextHop) => string | undefined;
   readonly run?: RunTool;
   readonly monitor?: StartMonitor;
 }
@@ -46,6 +48,14 @@ const WAITING_MS = 20;
 
 const READING_FAILS = 'routes and neighbours cannot be read';
 const USING_FAILS = 'neighbours cannot be kept resolved';
+/** What to do about what the kernel says against using neighbours. */
+const HINTS: readonly (readonly [string, string])[] = [
+  ['not permitted', 'the program ip needs CAP_NET_ADMIN: let it be an ambient capability of this process'],
+  [
+    'No buffer space',
+    'the table is full: raise net.ipv4.neigh.default.gc_thresh3 and net.ipv6.neigh.default.gc_thresh3',
+  ],
+];
 
 interface Target {
   readonly address: IpAddress;
@@ -56,6 +66,7 @@ export class NextHops {
   readonly #log: Logger;
   readonly #run: RunTool;
   readonly #asFrames: boolean;
+  readonly #refuse: (hop: NextHop) => string | undefined;
   readonly #startMonitor: StartMonitor;
   readonly #reads: ReadQueue;
   readonly #listeners = new Set<NextHopListener>();
@@ -72,10 +83,17 @@ export class NextHops {
   /** Why it last failed, by what failed. */
   readonly #complaints = new Map<string, string | undefined>();
 
-  constructor({ log, asFrames = true, run = runTool, monitor = startMonitor }: NextHopsOptions) {
+  constructor({
+    log,
+    asFrames = true,
+    refuse = () => undefined,
+    run = runTool,
+    monitor = startMonitor,
+  }: NextHopsOptions) {
     this.#log = log;
     this.#run = run;
     this.#asFrames = asFrames;
+    this.#refuse = refuse;
     this.#startMonitor = monitor;
     this.#reads = new ReadQueue(
       (what) => this.#read(what),
@@ -184,7 +202,11 @@ export class NextHops {
   #trace({ address }: Target): Traced | undefined {
     const answer = this.#answers.get(address.text);
     const tables = { links: this.#links, neighbours: this.#neighbours };
-    return answer === undefined ? undefined : traceNextHop(address, answer, tables, this.#asFrames);
+    if (answer === undefined) return undefined;
+    const traced = traceNextHop(address, answer, tables, this.#asFrames);
+    if (traced.hop === undefined || traced.hop.reason !== undefined) return traced;
+    const reason = this.#refuse(traced.hop);
+    return reason === undefined ? traced : { hop: { reason }, neighbour: undefined };
   }
 
   #set({ address, names }: Target, now: NextHop | NoNextHop, changes: NextHopChange[]): void {
@@ -203,7 +225,9 @@ export class NextHops {
   async #use(places: readonly NeighbourPlace[]): Promise<void> {
     if (places.length === 0) return;
     try {
-      this.#said(USING_FAILS, await useNeighbours(places, this.#run));
+      const refusal = await useNeighbours(places, this.#run);
+      const hint = HINTS.find(([words]) => refusal?.includes(words))?.[1];
+      this.#said(USING_FAILS, hint === undefined ? refusal : `${refusal} (${hint})`);
     } catch (error) {
       this.#said(USING_FAILS, messageOf(error));
     }

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { wayOf } from '#anyhop/control/way.js';
 import type { RunTool, ToolResult } from '#anyhop/core/tool.js';
 import type { StartMonitor } from '#anyhop/underlay/monitor.js';
-import { NextHops } from '#anyhop/underlay/next-hops.js';
+import { NextHops, type NextHopsOptions } from '#anyhop/underlay/next-hops.js';
 import { lineLog, targets, told } from './underlay.js';
 
 interface FakeLink {
@@ -72,9 +72,9 @@ after(async () => {
 async function resolved(
   system: FakeSystem,
   addresses: readonly string[],
-  { asFrames = true, lines = [] as string[], monitor = noMonitor } = {},
+  { lines = [] as string[], ...options }: Partial<NextHopsOptions> & { lines?: string[] } = {},
 ): Promise<NextHops> {
-  const hops = new NextHops({ log: lineLog(lines), run: system.run, asFrames, monitor });
+  const hops = new NextHops({ log: lineLog(lines), run: system.run, monitor: noMonitor, ...options });
   open.push(hops);
   await hops.resolve(targets(...addresses), 200);
   return hops;
@@ -206,7 +206,20 @@ test('a kernel that may not be told to use neighbours is complained about once',
   await hops.resolve(targets('10.0.0.11'), 50);
   const complaints = lines.filter((line) => line.includes('Operation not permitted'));
   assert.deepEqual(complaints, [
-    'warn: neighbours cannot be kept resolved: RTNETLINK answers: Operation not permitted',
+    'warn: neighbours cannot be kept resolved: RTNETLINK answers: Operation not permitted ' +
+      '(the program ip needs CAP_NET_ADMIN: let it be an ambient capability of this process)',
+  ]);
+});
+
+test('a next hop that the engine cannot send to is none', async () => {
+  const system = new FakeSystem();
+  system.links = [link('br0', 2, { linkinfo: { info_kind: 'bridge' } })];
+  system.route = () => ({ dev: 'br0' });
+  system.neighbours = [neighbour('10.1.0.1', 'br0', 'REACHABLE', MAC)];
+  const lines: string[] = [];
+  await resolved(system, ['10.1.0.1'], { lines, refuse: ({ kind }) => `it stands behind a ${kind}` });
+  assert.deepEqual(lines, [
+    'warn: web/10.1.0.1 (10.1.0.1) has no next hop: it stands behind a bridge: it counts as down',
   ]);
 });
 
