@@ -16,7 +16,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build demo test bench bench-xdp interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
+.PHONY: help build demo test bench bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -79,6 +79,9 @@ bench: build setup-lab ## every benchmark, as a table with its targets
 
 bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floor program in the same harness (root)
 	node build/bench/run.js xdp
+
+bench-engines: build setup-lab ## what each engine forwards, and adds to round trips at half load (root)
+	node build/bench/run.js engines
 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js
