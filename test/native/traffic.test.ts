@@ -53,7 +53,8 @@ describe('the traffic generator', { skip: isolationObstacle('tcpdump', 'ethtool'
       );
       await tcpdump.exited;
       assert.equal(made.packets, PACKETS);
-      assert.ok(made.rate > 5000 && made.rate < 22_000, `${made.rate} packets a second`);
+      // It never makes more than asked for; a busy machine makes it make less.
+      assert.ok(made.rate < 22_000, `${made.rate} packets a second`);
 
       const flows = new Map<string, string>();
       const seen: Record<string, number> = {};
