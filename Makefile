@@ -16,7 +16,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build demo test bench bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
+.PHONY: help build demo test bench bench-afxdp bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,8 @@ ts: node_modules/.installed
 
 BPF_OBJECTS = $(patsubst native/bpf/%.c,dist/native/%.o,$(wildcard native/bpf/*.bpf.c))
 DEV_SOURCES = $(filter-out %.bpf.c,$(wildcard native/dev/*.c))
+# What both libraries are made of.
+DEV_SHARED = $(addprefix native/lib/,layout.c error.c queues.c xsk.c)
 DEV_OBJECTS = $(patsubst native/dev/%.c,build/native/%.o,$(wildcard native/dev/*.bpf.c))
 
 native: setup-build dist/native/libanyhop.so $(BPF_OBJECTS) build/native/libanyhop-dev.so $(DEV_OBJECTS)
@@ -59,10 +61,10 @@ dist/native/%.bpf.o: native/bpf/%.bpf.c $(HEADERS) | setup-build
 	$(BPF_CC) -c -o $@ $<
 
 # What only tests, benchmarks and the traffic generator use.
-build/native/libanyhop-dev.so: $(DEV_SOURCES) native/lib/layout.c native/lib/error.c $(HEADERS) | setup-build
+build/native/libanyhop-dev.so: $(DEV_SOURCES) $(DEV_SHARED) $(HEADERS) | setup-build
 	mkdir -p build/native
 	$(CC) $(CFLAGS) -O3 -std=gnu11 -Wall -Wextra -Werror -fPIC -shared -Inative/include -Inative/lib -o $@ \
-	  $(DEV_SOURCES) native/lib/layout.c native/lib/error.c -lbpf
+	  $(DEV_SOURCES) $(DEV_SHARED) -lbpf
 
 build/native/%.bpf.o: native/dev/%.bpf.c $(HEADERS) | setup-build
 	mkdir -p build/native
@@ -82,6 +84,9 @@ bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floo
 
 bench-engines: build setup-lab ## what each engine forwards, and adds to round trips at half load (root)
 	node build/bench/run.js engines
+
+bench-afxdp: build setup-lab ## the AF_XDP loop and the pipeline in TypeScript, beside the same in C (root)
+	node build/bench/run.js afxdp pipeline-c
 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js

@@ -23,6 +23,9 @@ export type EngineRequest =
   /** Once `afterPackets` have been received. */
   | { readonly ask: 'publish'; readonly image: Uint8Array; readonly afterPackets: number }
   | { readonly ask: 'counters' }
+  | { readonly ask: 'mode' }
+  /** Answers once the engine has ended: with what broke it. */
+  | { readonly ask: 'finished' }
   | { readonly ask: 'stop' };
 
 const [name = '', interfaceName = '', bpffs = ''] = process.argv.slice(2);
@@ -63,6 +66,8 @@ async function answer(request: EngineRequest): Promise<unknown> {
     await engine.publish(imageFrom(request.image));
     return undefined;
   }
+  if (request.ask === 'mode') return engine.mode;
+  if (request.ask === 'finished') return engine.finished;
   const stopped = engine;
   if (request.ask === 'stop') {
     await stopped.stop();

@@ -47,8 +47,17 @@ export async function letXdpArrive({ onPeer }: NodeLink): Promise<void> {
   );
 }
 
+export interface LinkOptions {
+  /** Receive and transmit queues of both ends; 1 unless given. */
+  readonly queues?: number;
+  readonly mtu?: number;
+}
+
 /** @param families of the addresses that the link gets; both unless given */
-export async function createLink(families: readonly (4 | 6)[] = [4, 6]): Promise<NodeLink> {
+export async function createLink(
+  families: readonly (4 | 6)[] = [4, 6],
+  { queues = 1, mtu = LINK_MTU }: LinkOptions = {},
+): Promise<NodeLink> {
   const resources = new Resources();
   try {
     const node = resources.addNamespace('node');
@@ -57,10 +66,12 @@ export async function createLink(families: readonly (4 | 6)[] = [4, 6]): Promise
       run(inNamespace(namespace, ['ip', '-batch', '-']), { input: `${commands.join('\n')}\n` });
     const four = families.includes(4);
     const six = families.includes(6);
+    const end = (mac: string): string =>
+      `${LINK} mtu ${mtu} address ${mac} numtxqueues ${queues} numrxqueues ${queues}`;
     await ip(
       node,
       'link set lo up',
-      `link add ${LINK} mtu ${LINK_MTU} address ${NODE_MAC} type veth peer name ${LINK} mtu ${LINK_MTU} address ${ROUTER_MAC} netns ${peer}`,
+      `link add ${end(NODE_MAC)} type veth peer name ${end(ROUTER_MAC)} netns ${peer}`,
     );
     await ip(
       peer,

@@ -9,20 +9,28 @@ export class Peer<Request extends object> {
   readonly #exited: Promise<unknown>;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param script compiled test program; it ends when the channel closes */
+  /**
+   * @param script compiled test program; it ends when the channel closes
+   * @param through a command that starts the one behind it: another user's, say
+   */
   constructor(
     namespace: string,
     script: string,
     args: readonly string[],
     env: NodeJS.ProcessEnv = process.env,
+    through: readonly string[] = [],
   ) {
-    const [program = '', ...rest] = inNamespace(namespace, [process.execPath, script, ...args]);
+    const [program = '', ...rest] = inNamespace(namespace, [...through, process.execPath, script, ...args]);
     this.#child = spawn(program, rest, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
       env,
     });
     this.#exited = new Promise((resolve) => this.#child.once('exit', resolve));
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** The next message that nobody asked for. */

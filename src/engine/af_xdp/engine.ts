@@ -29,6 +29,9 @@ import { Forwarder, sharedImage } from './forwarder.js';
 import { FRAMES_PER_QUEUE, type PreparedInterface, prepareInterface } from './obstacle.js';
 import { Steering, searchWithout } from './steering.js';
 
+/** How often the engine looks whether its program is still attached. */
+const WATCH_MS = 1000;
+
 export interface AfXdpOptions {
   readonly interface: string;
   /** How long an idle worker polls before it sleeps, in microseconds; 0 sleeps at once. */
@@ -56,6 +59,7 @@ export class AfXdpEngine implements Engine {
   #end!: { resolve: () => void; reject: (reason: unknown) => void };
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
+  #watch: NodeJS.Timeout | undefined;
   /** Once the end has begun. */
   #takenBack: Promise<void> | undefined;
   /** What there was to count, once all of it is closed. */
@@ -111,6 +115,7 @@ export class AfXdpEngine implements Engine {
       throw error;
     }
     for (const { failed } of forwarders) failed.catch((reason: unknown) => this.#fail(reason));
+    this.#watch = setInterval(() => this.#lookAtProgram(), WATCH_MS).unref();
   }
 
   async publish(image: Image): Promise<void> {
@@ -210,6 +215,7 @@ export class AfXdpEngine implements Engine {
     const running = this.#running;
     if (running === undefined) return Promise.resolve();
     this.#takenBack ??= (async () => {
+      clearInterval(this.#watch);
       const { steering, forwarders, image } = running;
       await steering.publish(searchWithout(image, searchPart(image), () => true));
       await new Barrier().over();
@@ -220,7 +226,18 @@ export class AfXdpEngine implements Engine {
     return this.#takenBack;
   }
 
-  /** A worker has died: its queue would lose every packet, and the host can at least say that nobody is there. */
+  #lookAtProgram(): void {
+    const { steering, interface: prepared } = this.#started;
+    if (steering.isAttached()) return;
+    this.#fail(
+      new AnyhopError('ERR_INTERFACE', `the program is no longer attached to ${prepared.link.name}`, {
+        hint: 'The interface is gone, or somebody has detached the program (bpftool link detach).',
+        exitCode: EXIT.failure,
+      }),
+    );
+  }
+
+  /** Without a worker its queue would lose every packet; the host can at least say that nobody is there. */
   #fail(reason: unknown): void {
     if (this.#takenBack !== undefined) return; // it was told to end
     const end = (): void => this.#end.reject(reason);

@@ -58,7 +58,7 @@ export class Steering {
   }
 
   /** The socket that takes the packets of its queue. */
-  connect(socket: XdpSocket): void {
+  connect(socket: Pick<XdpSocket, 'queue' | 'fd'>): void {
     this.#object.fill('xsks', [[word(socket.queue), word(socket.fd)]]);
   }
 
@@ -84,6 +84,11 @@ export class Steering {
   /** Packets for VIPs that came in by a queue without a socket. */
   missed(): number {
     return this.#maps.verdict(L.STEER_MISSED);
+  }
+
+  /** Whether the program is still on the interface: that can be removed, and a link be detached by force. */
+  isAttached(): boolean {
+    return this.#link.info().interfaceIndex !== 0;
   }
 
   /** Takes the program off the interface and gives everything back. */
