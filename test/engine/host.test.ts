@@ -34,7 +34,7 @@ function fake(system: System): { run: RunTool; changes: string[] } {
     const ok = (stdout = '') => ({ code: 0, stdout, stderr: '' });
     if (system.fails !== undefined && line.startsWith(system.fails))
       return { code: 1, stdout: '', stderr: 'it broke' };
-    if (line === 'ip -json link show') {
+    if (line === 'ip -json -details link show') {
       const link = {
         ifname: LINK,
         ifindex: 7,
