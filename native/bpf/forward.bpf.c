@@ -82,22 +82,42 @@ static __always_inline void add(struct anyhop_traffic *traffic, __u32 bytes)
 	traffic->bytes += bytes;
 }
 
-/* Phases 2 and 3 of a packet that is forwarded: the XDP action. */
+/* Grows the head by an outer header of one shape, in the place of the frame's `l2_length` bytes of layer 2, and writes it. */
+static __always_inline int wrap_shape(struct xdp_md *ctx, __u32 l2_length, const struct anyhop_way *way,
+				      const struct anyhop_inner *inner, __u32 outer_l2, __u32 outer_ip, __u32 keyed)
+{
+	__u32 length = ANYHOP_OUTER_LENGTH(outer_l2, outer_ip, keyed);
+	__u8 *out;
+
+	if (bpf_xdp_adjust_head(ctx, (int)(l2_length - length)))
+		return -1;
+	out = frame_of(ctx);
+	if (out + length > (__u8 *)frame_end(ctx))
+		return -1;
+	anyhop_write_outer(out, way, inner, outer_l2, outer_ip, keyed);
+	return 0;
+}
+
+static __always_inline int wrap(struct xdp_md *ctx, __u32 l2_length, const struct anyhop_way *way,
+				const struct anyhop_inner *inner)
+{
+#define WRAP(outer_l2, outer_ip, keyed) wrap_shape(ctx, l2_length, way, inner, outer_l2, outer_ip, keyed)
+	ANYHOP_BY_SHAPE(way, WRAP);
+#undef WRAP
+}
+
+/* Phases 2 and 3 of a packet that is forwarded, whose IP header starts behind `l2_length` bytes: the XDP action, which is
+ * XDP_DROP when the kernel refuses to move the frame's ends. */
 static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *counted, struct anyhop_packet *p,
-				   const struct anyhop_match *m, const struct anyhop_way *way, int verdict)
+				   const struct anyhop_match *m, const struct anyhop_way *way, __u32 l2_length)
 {
 	struct anyhop_traffic *traffic = (struct anyhop_traffic *)(counted + 1);
 	__u32 padding = anyhop_distance(p->l3, p->at.end) - p->length;
-	__u32 l2_length = anyhop_distance(p->frame, p->l3);
 	__u32 service = m->service->counter, backend = way->path->counter, out = way->path->interface_index;
 	struct anyhop_inner inner = anyhop_age(p);
 
-	if (move_ends(ctx, padding, (int)(l2_length - way->outer_length)) ||
-	    anyhop_write_outer(frame_of(ctx), frame_end(ctx), way, &inner)) {
-		counted->verdicts[ANYHOP_V_DROP_HEADROOM]++;
+	if ((padding && bpf_xdp_adjust_tail(ctx, -(int)padding)) || wrap(ctx, l2_length, way, &inner))
 		return XDP_DROP;
-	}
-	counted->verdicts[verdict]++;
 	if (service < sizes.service_counters)
 		add(traffic + service, p->length);
 	if (backend < sizes.backend_counters)
@@ -134,69 +154,102 @@ static __noinline int answer(struct xdp_md *ctx, const struct anyhop_packet *p, 
 	return verdict;
 }
 
-/* The whole pipeline, for every packet that is not plain (anyhop/plain.h): the XDP action. */
-static __noinline int take_long_way(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
+static __always_inline struct anyhop_packet packet_of(const struct xdp_md *ctx, const __u8 *image)
 {
-	static const __u8 actions[] = {
-#define V(name, action, text) ANYHOP_##action,
-		ANYHOP_VERDICTS(V)
-#undef V
-	};
-	struct anyhop_packet packet = {
+	return (struct anyhop_packet) {
 		.view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX},
 		.frame = frame_of(ctx),
 		.at = {.at = frame_of(ctx), .end = frame_end(ctx)},
 	};
+}
+
+/* Functions of their own for their stacks: there are 512 bytes for all that call each other. */
+static __noinline int decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way)
+{
+	return anyhop_decide(p, m, way);
+}
+
+static __noinline int forward_any(struct xdp_md *ctx, struct anyhop_counters *counted, struct anyhop_packet *p,
+				  const struct anyhop_match *m, const struct anyhop_way *way)
+{
+	if (!m->service || !way->path || !way->template)
+		return XDP_ABORTED; /* for the verifier */
+	return forward(ctx, counted, p, m, way, anyhop_distance(p->frame, p->l3));
+}
+
+/* The whole pipeline, for every packet that is not plain (anyhop/plain.h): the XDP action. */
+static __noinline int take_long_way(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
+{
+	enum { FORWARD = XDP_TX, ANSWER = XDP_TX, PASS = XDP_PASS, DROP = XDP_DROP };
+	static const __u8 actions[] = {
+#define V(name, action, text) action,
+		ANYHOP_VERDICTS(V)
+#undef V
+	};
+	struct anyhop_packet packet = packet_of(ctx, image);
 	struct anyhop_match match = {};
 	struct anyhop_way way = {};
-	__u32 verdict = (__u32)anyhop_decide(&packet, &match, &way);
+	__u32 verdict = (__u32)decide(&packet, &match, &way);
+	int action;
 
-	if (verdict <= ANYHOP_FORWARDED_LAST)
-		return forward(ctx, counted, &packet, &match, &way, (int)verdict);
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)answer(ctx, &packet, &match, &way, (int)verdict);
 	if (verdict >= ANYHOP_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
+	if (verdict <= ANYHOP_FORWARDED_LAST) {
+		action = forward_any(ctx, counted, &packet, &match, &way);
+		if (action == XDP_DROP)
+			verdict = ANYHOP_V_DROP_HEADROOM;
+	} else {
+		action = actions[verdict];
+	}
 	counted->verdicts[verdict]++;
-	return actions[verdict] == ANYHOP_PASS ? XDP_PASS : actions[verdict] == ANYHOP_ANSWER ? XDP_TX : XDP_DROP;
+	return action;
 }
 
-/* A plain packet: the XDP action, or -1 for one that is not. */
-static __noinline int take_straight_line(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
+/* A plain packet of one family, a constant: the XDP action, or -1 for one that is not plain. Twice the code, but in each of
+ * them the compiler knows where everything is. */
+static __always_inline int take_straight_line(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted,
+					      __u32 family)
 {
-	struct anyhop_packet packet = {
-		.view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX},
-		.frame = frame_of(ctx),
-		.at = {.end = frame_end(ctx)},
-	};
-	struct anyhop_match match = {};
-	struct anyhop_way way = {};
-	int verdict = anyhop_decide_plain(&packet, &match, &way);
+	struct anyhop_packet packet = packet_of(ctx, image);
+	struct anyhop_match match;
+	struct anyhop_way way;
+	int verdict = anyhop_decide_plain(&packet, &match, &way, family), action;
 
-	if (anyhop_likely(verdict == ANYHOP_V_FORWARDED))
-		return forward(ctx, counted, &packet, &match, &way, ANYHOP_V_FORWARDED);
 	if (verdict < 0)
 		return -1;
-	counted->verdicts[ANYHOP_V_PASS_NOT_VIP]++;
-	return XDP_PASS;
+	if (verdict == ANYHOP_V_PASS_NOT_VIP) {
+		counted->verdicts[ANYHOP_V_PASS_NOT_VIP]++;
+		return XDP_PASS;
+	}
+	action = forward(ctx, counted, &packet, &match, &way, 14);
+	counted->verdicts[action == XDP_DROP ? ANYHOP_V_DROP_HEADROOM : ANYHOP_V_FORWARDED]++;
+	return action;
 }
 
 SEC("xdp")
 int anyhop_forward(struct xdp_md *ctx)
 {
-	__u32 first = 0, cpu = bpf_get_smp_processor_id(), buffer;
+	__u32 first = 0, cpu = bpf_get_smp_processor_id();
 	const struct anyhop_live *in_force = bpf_map_lookup_elem(&live, &first);
 	struct anyhop_counters *counted = bpf_map_lookup_elem(&counters, &cpu);
 	const __u8 *image;
-	int action;
+	int action = -1;
+	__u32 type;
 
 	if (!in_force || !counted)
 		return XDP_ABORTED; /* for the verifier */
-	buffer = in_force->buffer;
-	image = bpf_map_lookup_elem(&images, &buffer);
+	image = bpf_map_lookup_elem(&images, &in_force->buffer);
 	if (!image)
 		return XDP_ABORTED;
-	action = take_straight_line(ctx, image, counted);
+	if (anyhop_likely(frame_of(ctx) + 14 <= frame_end(ctx))) {
+		type = anyhop_get16be(frame_of(ctx) + 12);
+		if (type == ANYHOP_ETHERTYPE_IPV4)
+			action = take_straight_line(ctx, image, counted, 4);
+		else if (type == ANYHOP_ETHERTYPE_IPV6)
+			action = take_straight_line(ctx, image, counted, 6);
+	}
 	return action >= 0 ? action : take_long_way(ctx, image, counted);
 }
 

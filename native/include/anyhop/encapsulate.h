@@ -21,30 +21,34 @@
 
 /* The inner packet's part in the outer header. */
 struct anyhop_inner {
+	__u32 family;
 	__u32 length;
 	__u32 tos; /* TOS or traffic class: DSCP and ECN (RFC 6040) */
-	__u32 ethertype;
 	__u32 source4_hosts; /* of the image: the bits of the outer IPv4 source that carry entropy */
 };
 
 /* Lowers TTL or hop limit by one and tells what of the packet goes into the outer header. */
 anyhop_inline struct anyhop_inner anyhop_age(struct anyhop_packet *p)
 {
-	struct anyhop_inner inner = {.length = p->length, .source4_hosts = anyhop_header(&p->view)->source4_hosts};
+	struct anyhop_inner inner = {
+		.family = p->family,
+		.length = p->length,
+		.source4_hosts = anyhop_header(&p->view)->source4_hosts,
+	};
 	__u8 *ip = p->l3;
 
 	if (p->family == 4) {
-		/* The TTL is the high byte of its word: RFC 1141's update, with the carry as in RFC 1624. */
-		__u32 sum = anyhop_get16be(ip + 10) + 0x0100;
+		/* TTL, protocol and checksum are one raw word, lowest byte first. The TTL falls by one, so the checksum rises
+		 * by one at the TTL's place: RFC 1141's update, with the carry as in RFC 1624. */
+		__u64 word = (__u64)anyhop_get32(ip + 8) - 1 + 0x10000;
 
+		if (anyhop_unlikely(word >> 16 >= 0xffff))
+			word += 0x10000;
+		anyhop_put32(ip + 8, (__u32)word);
 		inner.tos = ip[1];
-		inner.ethertype = ANYHOP_ETHERTYPE_IPV4;
-		ip[8]--;
-		anyhop_put16be(ip + 10, sum + (sum >= 0xffff));
 	} else {
-		inner.tos = anyhop_get16be(ip) >> 4 & 0xff;
-		inner.ethertype = ANYHOP_ETHERTYPE_IPV6;
 		ip[7]--;
+		inner.tos = anyhop_get16be(ip) >> 4 & 0xff;
 	}
 	return inner;
 }
@@ -68,8 +72,8 @@ anyhop_inline void anyhop_write_fields6(__u8 *ip, const struct anyhop_way *way, 
 	anyhop_put16be(ip + 4, payload);
 }
 
-/* One shape of outer header: the last three arguments are constants wherever it is called. */
-anyhop_inline void anyhop_write_shape(__u8 *out, const struct anyhop_way *way, const struct anyhop_inner *inner,
+/* Writes an outer header of one shape at `out`, where there is room for it: the last three arguments are constants. */
+anyhop_inline void anyhop_write_outer(__u8 *out, const struct anyhop_way *way, const struct anyhop_inner *inner,
 				      __u32 l2_length, __u32 ip_length, __u32 keyed)
 {
 	__u32 gre = l2_length + ip_length;
@@ -80,7 +84,7 @@ anyhop_inline void anyhop_write_shape(__u8 *out, const struct anyhop_way *way, c
 		anyhop_put64(out + at, anyhop_get64(way->template + at));
 	if (at < gre + 2)
 		anyhop_put32(out + at, anyhop_get32(way->template + at));
-	anyhop_put16be(out + gre + 2, inner->ethertype);
+	anyhop_put16be(out + gre + 2, inner->family == 4 ? ANYHOP_ETHERTYPE_IPV4 : ANYHOP_ETHERTYPE_IPV6);
 	if (keyed) {
 		anyhop_put16be(out + gre, ANYHOP_GRE_FLAG_KEY);
 		anyhop_put32(out + gre + 4, way->key);
@@ -92,31 +96,31 @@ anyhop_inline void anyhop_write_shape(__u8 *out, const struct anyhop_way *way, c
 		anyhop_write_fields6(out + l2_length, way, inner, inner->length + 4 + 4 * keyed);
 }
 
-/* Writes way->outer_length bytes at `out`. Returns 0, or -1 when they would go past `end`, which the caller's move of the
- * frame's head rules out. */
-anyhop_inline int anyhop_write_outer(__u8 *out, const __u8 *end, const struct anyhop_way *way,
-				     const struct anyhop_inner *inner)
-{
-#define SHAPE(l2, ip, keyed) \
-	case (l2) + (ip) + 4 + 4 * (keyed) + 100 * (keyed): \
-		if (out + (l2) + (ip) + 4 + 4 * (keyed) > end) \
-			return -1; \
-		anyhop_write_shape(out, way, inner, l2, ip, keyed); \
-		return 0;
+/* The length of a shape, in bytes. */
+#define ANYHOP_OUTER_LENGTH(l2_length, ip_length, keyed) ((l2_length) + (ip_length) + 4 + 4 * (keyed))
 
-	/* A VLAN tag and a key are four bytes each: the hundred tells them apart. */
-	switch (way->outer_length + (way->alternate >= 0 ? 100 : 0)) {
-		SHAPE(14, 20, 0)
-		SHAPE(14, 20, 1)
-		SHAPE(18, 20, 0)
-		SHAPE(18, 20, 1)
-		SHAPE(14, 40, 0)
-		SHAPE(14, 40, 1)
-		SHAPE(18, 40, 0)
-		SHAPE(18, 40, 1)
-	}
-#undef SHAPE
-	return -1;
-}
+/* Returns each(l2_length, ip_length, keyed) for the shape that `way` asks for, with constants. Branches, and no arithmetic on
+ * lengths: where the frame's head goes is then predicted, and does not wait for the flow hash. */
+#define ANYHOP_BY_SHAPE(way, each) \
+	do { \
+		if ((way)->path->l2_length == 14) { \
+			if (!((way)->path->flags & ANYHOP_PATH_OUTER_IPV6)) { \
+				if (!(way)->keyed) \
+					return each(14, 20, 0); \
+				return each(14, 20, 1); \
+			} \
+			if (!(way)->keyed) \
+				return each(14, 40, 0); \
+			return each(14, 40, 1); \
+		} \
+		if (!((way)->path->flags & ANYHOP_PATH_OUTER_IPV6)) { \
+			if (!(way)->keyed) \
+				return each(18, 20, 0); \
+			return each(18, 20, 1); \
+		} \
+		if (!(way)->keyed) \
+			return each(18, 40, 0); \
+		return each(18, 40, 1); \
+	} while (0)
 
 #endif

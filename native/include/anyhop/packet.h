@@ -42,8 +42,8 @@ struct anyhop_way {
 	__u32 slot;
 	__u32 backend;   /* its number in the image */
 	__s32 alternate; /* number of the backend that the key names, or -1 */
-	__u32 key;       /* raw */
-	__u32 outer_length; /* Ethernet, IP and GRE, in bytes */
+	__u32 keyed;     /* whether there is a key, the raw word that follows */
+	__u32 key;
 	__u32 answer_mtu;   /* what to tell the sender, after the verdict TOO_BIG_ANSWERED */
 };
 

@@ -47,6 +47,16 @@ struct anyhop_outcome {
 	__u32 interface_index; /* 0: the one that the packet came in on */
 };
 
+/* Phases 2 and 3 of a packet that is forwarded: where the frame starts now. */
+anyhop_inline __u8 *anyhop_wrap(__u8 *l3, const struct anyhop_way *way, const struct anyhop_inner *inner)
+{
+#define WRAP(l2, ip, keyed) \
+	(anyhop_write_outer(l3 - ANYHOP_OUTER_LENGTH(l2, ip, keyed), way, inner, l2, ip, keyed), \
+	 l3 - ANYHOP_OUTER_LENGTH(l2, ip, keyed))
+	ANYHOP_BY_SHAPE(way, WRAP);
+#undef WRAP
+}
+
 /* Makes an answer of a frame, in place. */
 anyhop_rare int anyhop_answer_frame(struct anyhop_packet *p, const struct anyhop_answer *a, struct anyhop_outcome *outcome)
 {
@@ -78,20 +88,24 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 	struct anyhop_way way = {0};
 	struct anyhop_answer answer;
 	struct anyhop_inner inner;
+	__u32 type;
 	int verdict;
 
 	if (image_bytes < sizeof(struct anyhop_header) + ANYHOP_READ_MAX)
 		return ANYHOP_V_PASS_NOT_VIP;
-	verdict = anyhop_decide_plain(&packet, &match, &way);
+	type = length < 14 ? 0 : anyhop_get16be(frame + 12);
+	verdict = type == ANYHOP_ETHERTYPE_IPV4 ? anyhop_decide_plain(&packet, &match, &way, 4) :
+		  type == ANYHOP_ETHERTYPE_IPV6 ? anyhop_decide_plain(&packet, &match, &way, 6) :
+						  -1;
 	if (anyhop_unlikely(verdict < 0)) {
 		packet.at.at = frame;
 		verdict = anyhop_decide(&packet, &match, &way);
 	}
 	if (anyhop_likely(verdict <= ANYHOP_FORWARDED_LAST)) {
 		inner = anyhop_age(&packet);
-		outcome->frame = packet.l3 - way.outer_length;
-		outcome->length = way.outer_length + packet.length;
-		outcome->l2_length = way.path->l2_length;
+		outcome->frame = anyhop_wrap(packet.l3, &way, &inner);
+		outcome->length = (__u32)(packet.l3 - outcome->frame) + packet.length;
+		outcome->l2_length = way.path->l2_length == 14 ? 14 : 18;
 		outcome->service_counter = match.service->counter;
 		outcome->backend_counter = way.path->counter;
 		outcome->bytes = packet.length;
@@ -100,7 +114,6 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 		outcome->backend = way.backend;
 		outcome->alternate = way.alternate;
 		outcome->interface_index = way.path->interface_index;
-		anyhop_write_outer(outcome->frame, packet.l3, &way, &inner);
 		return verdict;
 	}
 	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {

@@ -13,8 +13,9 @@
 #include "match.h"
 #include "way.h"
 
-/* The same for one family, a constant. */
-anyhop_inline int anyhop_decide_plain_ip(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way,
+/* The verdict of the frame that starts at p->frame and has at least an Ethernet header, of IPv4 or IPv6 as `family` says, a
+ * constant: FORWARDED, PASS_NOT_VIP, or -1 for a packet that is not plain. */
+anyhop_inline int anyhop_decide_plain(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way,
 				      __u32 family)
 {
 	__u32 header_length = family == 4 ? 20 : 40;
@@ -54,19 +55,6 @@ anyhop_inline int anyhop_decide_plain_ip(struct anyhop_packet *p, struct anyhop_
 	    anyhop_choose_way(p, m, ANYHOP_V_FORWARDED, way) != ANYHOP_V_FORWARDED || way->path->l2_length != 14)
 		return -1;
 	return ANYHOP_V_FORWARDED;
-}
-
-/* The verdict of the frame that starts at p->frame: FORWARDED, PASS_NOT_VIP, or -1 for a packet that is not plain. */
-anyhop_inline int anyhop_decide_plain(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way)
-{
-	__u32 type;
-
-	if (p->frame + 14 > p->at.end)
-		return -1;
-	type = anyhop_get16be(p->frame + 12);
-	return type == ANYHOP_ETHERTYPE_IPV4 ? anyhop_decide_plain_ip(p, m, way, 4) :
-	       type == ANYHOP_ETHERTYPE_IPV6 ? anyhop_decide_plain_ip(p, m, way, 6) :
-					       -1;
 }
 
 #endif

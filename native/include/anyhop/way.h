@@ -53,6 +53,7 @@ anyhop_inline int anyhop_choose_way(const struct anyhop_packet *p, const struct 
 	way->hash = anyhop_hash_flow(p, m);
 	way->slot = anyhop_slot(way->hash, service->slots);
 	way->alternate = -1;
+	way->keyed = 0;
 	way->key = 0;
 	owner = anyhop_table_at(&p->view, service->owners_offset, way->slot);
 	if (owner == ANYHOP_NONE)
@@ -73,6 +74,7 @@ anyhop_inline int anyhop_choose_way(const struct anyhop_packet *p, const struct 
 			if (!path)
 				return ANYHOP_V_DROP_NO_BACKEND;
 			way->alternate = (__s32)(service->backend_first + alternate);
+			way->keyed = 1;
 			way->key = path->key;
 			ip_and_gre = 8;
 		}
@@ -81,7 +83,6 @@ anyhop_inline int anyhop_choose_way(const struct anyhop_packet *p, const struct 
 	if (p->l3[p->family == 4 ? 8 : 7] <= 1)
 		return ANYHOP_V_DROP_TTL_EXPIRED;
 	ip_and_gre += way->path->flags & ANYHOP_PATH_OUTER_IPV6 ? 40 : 20;
-	way->outer_length = ip_and_gre + (way->path->l2_length == 14 ? 14 : 18);
 	if (anyhop_unlikely(p->length + ip_and_gre > way->path->mtu)) {
 		way->answer_mtu = (way->path->mtu - ip_and_gre) & 0xffff;
 		/* An ICMP error is never answered by another. */
