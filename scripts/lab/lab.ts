@@ -31,6 +31,7 @@ import {
   CLIENT_MTU,
   clientAddresses,
   connect,
+  connectAgain,
   forwarderAddresses,
   HOST_LINK,
   type Host,
@@ -74,6 +75,8 @@ export interface Lab {
   startForwarder(index: number): Promise<LabProcess>;
   /** Path of a forwarder's control socket. */
   socket(index: number): string;
+  /** Gives a forwarder (index from 0) a second link, by which its packets to the backends leave. */
+  connectAgain(index: number): Promise<void>;
   /** Makes a forwarder a plain Linux router that sends all packets for the VIPs to one backend (indexes from 0). */
   routePlainly(forwarder: number, backend: number): Promise<void>;
   /** Starts `anyhop agent` on a backend (index from 0); resolves when it says that it is ready. */
@@ -187,6 +190,7 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
       return startReady('anyhop run', on, file(`${on.name}.yaml`), ['run', ...identity(on)]);
     },
     socket,
+    connectAgain: (index) => connectAgain(forwarders[index]!, router, underlayMtu),
     routePlainly: (forwarder, backend) => routePlainly(forwarders[forwarder]!, backends[backend]!, router),
     startAgent: (index) => startReady('anyhop agent', backends[index]!, configFile, ['agent']),
     async startAll() {

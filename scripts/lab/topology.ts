@@ -30,6 +30,8 @@ export const CLIENT_MTU = 1500;
 export const UNDERLAY_MTU = 1600;
 /** The name of a machine's only link, on its own side; the router's side is named like the machine. */
 export const HOST_LINK = 'eth0';
+/** Of a forwarder that has two. */
+const SECOND_LINK = 'eth1';
 
 const PASS_PROGRAM = fileURLToPath(new URL('../../native/pass.bpf.o', import.meta.url));
 /** Unlike those of the router's ports: where the two ends of a veth pair have the same, "running" is told a second late. */
@@ -106,30 +108,56 @@ export async function prepareNamespace(
 
 /** Connects a machine to the router by a veth pair and gives it a default route. `mtu` in bytes, for both ends. */
 export async function connect(host: Host, router: string, mtu: number): Promise<void> {
-  await ip(router, [
-    `link add ${host.name} mtu ${mtu} type veth peer name ${HOST_LINK} index ${HOST_LINK_INDEX} mtu ${mtu} netns ${host.namespace}`,
-    ...routerEnd(host),
-    `link set dev ${host.name} xdp obj ${PASS_PROGRAM} sec xdp`,
-  ]);
+  await plug(host, { link: HOST_LINK, index: HOST_LINK_INDEX }, router, mtu);
   await ip(host.namespace, [
-    `addr add ${host.host4}/24 dev ${HOST_LINK}`,
-    `addr add ${host.host6}/64 dev ${HOST_LINK} nodad`,
-    `link set ${HOST_LINK} up`,
     `route add default via ${host.router4}`,
     `route add default via ${host.router6}`,
   ]);
+}
+
+/**
+ * Connects a forwarder to the router a second time, and routes all backends over that link: what comes in by the first one
+ * leaves by the second. The router's port is named like the forwarder with `b` at its end.
+ */
+export async function connectAgain(forwarder: Host, router: string, mtu: number): Promise<void> {
+  const number = Number(forwarder.name.replace(/\D/g, ''));
+  const second = { ...forwarder, ...underlay(2, number), name: `${forwarder.name}b` };
+  await plug(second, { link: SECOND_LINK, index: HOST_LINK_INDEX + 1 }, router, mtu);
+  await ip(forwarder.namespace, [
+    `route add 10.1.0.0/16 via ${second.router4}`,
+    `route add fd00:1::/32 via ${second.router6}`,
+  ]);
+}
+
+/** Makes a veth pair between a machine and the router's port of the machine's name. */
+async function plug(
+  { name, namespace, ...addresses }: Host,
+  { link, index }: { link: string; index: number },
+  router: string,
+  mtu: number,
+): Promise<void> {
+  await ip(router, [
+    `link add ${name} mtu ${mtu} type veth peer name ${link} index ${index} mtu ${mtu} netns ${namespace}`,
+    ...routerEnd({ name, ...addresses }),
+    `link set dev ${name} xdp obj ${PASS_PROGRAM} sec xdp`,
+  ]);
+  await ip(namespace, [
+    `addr add ${addresses.host4}/24 dev ${link}`,
+    `addr add ${addresses.host6}/64 dev ${link} nodad`,
+    `link set ${link} up`,
+  ]);
   // After the program, which switches GRO on.
-  await run(inNamespace(router, ['ethtool', '-K', host.name, ...OFFLOADS]));
-  await run(inNamespace(host.namespace, ['ethtool', '-K', HOST_LINK, ...OFFLOADS]));
-  await running(host);
+  await run(inNamespace(router, ['ethtool', '-K', name, ...OFFLOADS]));
+  await run(inNamespace(namespace, ['ethtool', '-K', link, ...OFFLOADS]));
+  await running(namespace, link);
 }
 
 /** Programs do not see the addresses of an interface before it is running. */
-async function running({ name, namespace }: Host): Promise<void> {
+async function running(namespace: string, link: string): Promise<void> {
   const deadline = Date.now() + RUNNING_TIMEOUT_MS;
-  const show = ['ip', '-n', namespace, 'link', 'show', 'dev', HOST_LINK];
+  const show = ['ip', '-n', namespace, 'link', 'show', 'dev', link];
   while (!(await run(show)).includes('state UP')) {
-    if (Date.now() > deadline) throw new Error(`${name}: ${HOST_LINK} does not come up`);
+    if (Date.now() > deadline) throw new Error(`${namespace}: ${link} does not come up`);
     await delay(POLL_INTERVAL_MS);
   }
 }

@@ -22,6 +22,49 @@ for (const engine of ENGINES) {
   );
 }
 
+for (const engine of ['xdp', 'portable'] as const) {
+  test(`on ${engine} packets leave by another interface than they came in on, when the backends' routes say so`, {
+    skip: labObstacle()?.message ?? false,
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const lab = await createLab({ forwarders: 1, backends: 2, engine });
+    try {
+      await lab.connectAgain(0);
+      await lab.startAll();
+      assert.deepEqual(new Set(await owners(lab, 20_000)), new Set(['web-1', 'web-2']));
+      const gre = [...(await lab.counters()).values()].reduce((sum, port) => sum + port.gre, 0);
+      assert.ok(gre > 0);
+      const [first, second] = [await received(lab, 'edge-1'), await received(lab, 'edge-1b')];
+      assert.ok(second >= gre, `${gre} GRE packets, and ${second} of all kinds left by the second link`);
+      assert.ok(first < gre / 2, `${gre} GRE packets, and ${first} of all kinds left by the first link`);
+    } finally {
+      await lab.close();
+    }
+  });
+}
+
+test('on af_xdp, which sends by one interface alone, backends behind another count as down', {
+  skip: labObstacle()?.message ?? false,
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const lab = await createLab({ forwarders: 1, backends: 1, engine: 'af_xdp' });
+  try {
+    await lab.connectAgain(0);
+    const forwarder = await lab.startForwarder(0);
+    const warning = forwarder.events.find(({ event }) => event === 'no_next_hop')!;
+    assert.equal(warning['reason'], 'its way leads out of eth1, and af_xdp sends out of eth0 alone');
+  } finally {
+    await lab.close();
+  }
+});
+
+/** Packets that came in at a port of the router. */
+async function received(lab: Lab, port: string): Promise<number> {
+  const show = ['ip', '-json', '-stats', 'link', 'show', 'dev', port];
+  const [shown] = JSON.parse(await lab.exec(lab.router, show));
+  return shown.stats64.rx.packets;
+}
+
 async function followUnderlay(engine: EngineChoice): Promise<void> {
   const lab = await createLab({ forwarders: 1, backends: 2, engine });
   try {
