@@ -35,7 +35,7 @@ DEV_SOURCES = $(filter-out %.bpf.c,$(wildcard native/dev/*.c))
 DEV_SHARED = $(addprefix native/lib/,layout.c error.c queues.c xsk.c)
 DEV_OBJECTS = $(patsubst native/dev/%.c,build/native/%.o,$(wildcard native/dev/*.bpf.c))
 
-native: setup-build dist/native/libanyhop.so $(BPF_OBJECTS) build/native/libanyhop-dev.so $(DEV_OBJECTS)
+native: setup-build dist/native/libanyhop.so $(BPF_OBJECTS) build/native/libanyhop-dev.so $(DEV_OBJECTS) build/native/fuzz.checked
 
 # A fifth of a second when all is there, so it asks every time: packages go away again. One after the other, since apt
 # takes a lock.
@@ -69,6 +69,12 @@ build/native/libanyhop-dev.so: $(DEV_SOURCES) $(DEV_SHARED) $(HEADERS) | setup-b
 build/native/%.bpf.o: native/dev/%.bpf.c $(HEADERS) | setup-build
 	mkdir -p build/native
 	$(BPF_CC) -c -o $@ $<
+
+# The fuzzer is built by scripts/fuzz.sh; here it is only seen to that a change of the pipeline does not break it.
+build/native/fuzz.checked: $(wildcard native/fuzz/*.[ch]) $(HEADERS) | setup-build
+	mkdir -p build/native
+	$(CLANG) -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -Inative/include -DFUZZ_IMAGES='""' $(wildcard native/fuzz/*.c)
+	touch $@
 
 demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable)
 	node build/scripts/demo.js $(ENGINE)

@@ -64,7 +64,7 @@ export function runDifferential(options: Options): Summary {
       const recipe = RECIPES[number] ?? fc.sample(anyRecipe, { numRuns: 1, seed: seed + number })[0];
       const image = imageFrom(recipe, number + 1);
       for (const subject of subjects) subject.publish(image);
-      const again = `ANYHOP_SEED=${seed} (node ${number})`;
+      const again = `ANYHOP_SEED=${seed} make soak (node ${number + 1})`;
       const totals = new Totals(image.serviceCounters, image.backendCounters);
       const tooBig: Uint8Array[] = [];
       for (const batch of batchesFor(recipe, seed + number, summary)) {
