@@ -13,7 +13,7 @@ import { isolationObstacle } from '../isolation.js';
 const PROGRAM = fileURLToPath(new URL('./monitor-process.js', import.meta.url));
 const TIMEOUT_MS = 30_000;
 const WAIT_MS = 5_000;
-const SETTLED_MS = 300;
+const SETTLED_MS = 1_000;
 
 /** A watching program and what runs in the namespace that it watches: `ip monitor`, and nothing else. */
 interface Watch {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
+import type { RunTool } from '#anyhop/core/tool.js';
 import type { NextHops } from '#anyhop/underlay/next-hops.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { isolationObstacle } from '../isolation.js';
@@ -162,7 +163,7 @@ describe('in namespaces', { skip: isolationObstacle() }, () => {
         const startMs = performance.now();
         await hops.resolve(targets('10.0.1.77', 'fd00:1::77', '10.0.1.254'));
         const tookMs = performance.now() - startMs;
-        assert.ok(tookMs > 2_500 && tookMs < 4_500, `${tookMs} ms`);
+        assert.ok(tookMs > 2_500 && tookMs < 10_000, `${tookMs} ms`);
         assert.deepEqual(told(hops), {
           '10.0.1.77': 'it does not answer ARP on eth0',
           '10.0.1.254': left,
@@ -233,18 +234,21 @@ describe('in namespaces', { skip: isolationObstacle() }, () => {
     });
   });
 
-  test('thousands of backends are resolved, and follow their gateway, within a second', {
+  test('thousands of backends are resolved by a few runs of ip, and follow their gateway', {
     timeout: TIMEOUT_MS,
   }, async () => {
     await withUnderlay(async (underlay) => {
       await underlay.node('route add 10.1.0.0/16 via 10.0.1.254');
       const backends = targets(...Array.from({ length: 4_000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`));
-      await withNextHops(underlay, async (hops) => {
-        const startMs = performance.now();
+      let runs = 0;
+      const counted: RunTool = (...command) => {
+        runs += 1;
+        return underlay.run(...command);
+      };
+      await withNextHops({ ...underlay, run: counted }, async (hops) => {
         await hops.resolve(backends);
-        const resolvedMs = performance.now();
-        // 0.2 s by itself on two cores, which tests share with others.
-        assert.ok(resolvedMs - startMs < 1_000, `resolved in ${resolvedMs - startMs} ms`);
+        // Tables, a question to the gateway, and a look at what it answered now and then: 0.2 s on two idle cores.
+        assert.ok(runs < 40, `${runs} runs`);
         assert.deepEqual(new Set(Object.values(told(hops))), new Set([left]));
         await underlay.node('route replace 10.1.0.0/16 via 10.0.2.254');
         await becomes(hops, { '10.1.15.159': right });
