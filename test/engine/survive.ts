@@ -7,6 +7,7 @@
  * images, one step at a time and never back. A packet that came by an older image than the one before it, by none, or by a
  * mix of two, is misdirected; and when all is over, as many steps must have been seen as there were images.
  */
+import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EngineCounters } from '#anyhop/engine/contract.js';
@@ -29,7 +30,9 @@ const FLOWS = 509;
 const SLOTS = 1021;
 const FIRST_ADDRESS = 11;
 /** What a veth takes on one of two busy cores, with room to spare. */
-export const RATE = 20_000;
+const RATE = 20_000;
+/** Packets are numbered up to here: longer than a run takes on a busy machine. */
+const PACKETS_MAX = 120 * RATE;
 
 export interface Verdict {
   readonly sent: number;
@@ -108,11 +111,11 @@ export class LoadedNode {
   }
 
   /** Starts the engine, then the packets. */
-  static async start(seconds: number): Promise<LoadedNode> {
+  static async start(): Promise<LoadedNode> {
     const link = await createLink();
     try {
       const bpffs = link.resources.bpffs();
-      const args = [LINK, String(seconds * RATE), String(RATE)];
+      const args = [LINK, String(PACKETS_MAX), String(RATE)];
       const witness = new Peer<WitnessRequest>(link.peer, here('witness-process.js'), args);
       const node = new LoadedNode(link, bpffs, witness);
       try {
@@ -213,4 +216,33 @@ export async function publishAndKill(
 
 export function told({ sent, received, lost, misdirected }: Verdict): string {
   return `packets: ${sent} sent, ${received} received, ${lost} lost, ${misdirected} misdirected`;
+}
+
+/** Runs with a node of its own under load. */
+export async function withLoad(use: (node: LoadedNode) => Promise<void>): Promise<void> {
+  const node = await LoadedNode.start();
+  try {
+    await use(node);
+  } finally {
+    await node.close();
+  }
+}
+
+/** Every packet arrived, once, by an image that was in force; and every image was seen in force. */
+export function requireAll({ sent, lost, misdirected, duplicated, steps }: Verdict, node: LoadedNode): void {
+  assert.ok(sent > 1000, `${sent} packets were sent`);
+  assert.deepEqual(
+    { lost, misdirected, duplicated, steps },
+    { lost: 0, misdirected: 0, duplicated: 0, steps: node.generation - 1 },
+  );
+}
+
+/** Every packet was counted, once, whichever process was there. */
+export function requireCounted({ sent }: Verdict, { verdicts, services, backends, engine }: Counted): void {
+  const packets = (entries: readonly number[]): number =>
+    entries.reduce((sum, count, i) => (i % 2 === 0 ? sum + count : sum), 0);
+  assert.equal(verdicts['forwarded'], sent);
+  assert.equal(packets(services), sent);
+  assert.equal(packets(backends), sent);
+  assert.deepEqual(engine, { received: sent, sent, sendFailed: 0, missed: 0 });
 }

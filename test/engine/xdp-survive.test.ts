@@ -3,12 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isolationObstacle } from '../isolation.js';
-import { type Counted, LoadedNode, publishAndKill, told, type Verdict } from './survive.js';
+import { publishAndKill, requireAll, requireCounted, told, withLoad } from './survive.js';
 
 const PUBLISHES = 1000;
 const KILLS = 20;
-/** Longer than any of these takes: packets are numbered up to here. */
-const SECONDS_MAX = 60;
 const DEAD_MS = 300;
 /** More than the room that maps are made with. */
 const EXTRA_BACKENDS = 1500;
@@ -83,31 +81,3 @@ describe('the xdp engine under load', { skip: isolationObstacle('ethtool') }, ()
     });
   });
 });
-
-async function withLoad(use: (node: LoadedNode) => Promise<void>): Promise<void> {
-  const node = await LoadedNode.start(SECONDS_MAX);
-  try {
-    await use(node);
-  } finally {
-    await node.close();
-  }
-}
-
-/** Every packet arrived, once, by an image that was in force; and every image was seen in force. */
-function requireAll({ sent, lost, misdirected, duplicated, steps }: Verdict, node: LoadedNode): void {
-  assert.ok(sent > 1000, `${sent} packets were sent`);
-  assert.deepEqual(
-    { lost, misdirected, duplicated, steps },
-    { lost: 0, misdirected: 0, duplicated: 0, steps: node.generation - 1 },
-  );
-}
-
-/** Every packet was counted, once, whichever process was there. */
-function requireCounted({ sent }: Verdict, { verdicts, services, backends, engine }: Counted): void {
-  const packets = (entries: readonly number[]): number =>
-    entries.reduce((sum, count, i) => (i % 2 === 0 ? sum + count : sum), 0);
-  assert.equal(verdicts['forwarded'], sent);
-  assert.equal(packets(services), sent);
-  assert.equal(packets(backends), sent);
-  assert.deepEqual(engine, { received: sent, sent, sendFailed: 0, missed: 0 });
-}

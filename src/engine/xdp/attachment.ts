@@ -70,7 +70,7 @@ export function attach(
   directory: string,
 ): Attachment & { readonly refusal: AnyhopError | undefined } {
   const native = XdpLink.create(program, interfaceLink.index, 'native');
-  const refusal = typeof native === 'string' ? refusedBy(interfaceLink, native) : undefined;
+  const refusal = typeof native === 'string' ? driverRefusal(interfaceLink, native) : undefined;
   const link = typeof native === 'string' ? XdpLink.create(program, interfaceLink.index, 'generic') : native;
   if (typeof link === 'string') {
     throw new AnyhopError('ERR_INTERFACE', `${interfaceLink.name} takes no XDP program: ${firstLine(link)}`, {
@@ -119,8 +119,8 @@ function whatToDo(name: string, { name: program, mode, id }: AttachedXdp): strin
   );
 }
 
-/** What the driver said, and what helps. */
-function refusedBy({ name, mtu }: Link, words: string): AnyhopError {
+/** What the driver said, and what helps. @param words of the library (native/lib/link.c) */
+export function driverRefusal({ name, mtu }: Pick<Link, 'name' | 'mtu'>, words: string): AnyhopError {
   const driver = /Kernel error message: (.*)/.exec(words)?.[1];
   const reason = driver ?? firstLine(words);
   return new AnyhopError('ERR_INTERFACE', `the driver of ${name} refuses XDP: ${reason}`, {

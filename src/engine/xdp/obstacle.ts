@@ -18,6 +18,8 @@ export interface PreparedPlace {
   readonly link: Link & { readonly mac: Uint8Array };
   /** Where the interface's pins are, or will be. */
   readonly directory: string;
+  /** A process before this one left a program attached. */
+  readonly isForwarding: boolean;
 }
 
 /** The first kernel with BPF links for XDP; what else is needed is older. */
@@ -33,11 +35,11 @@ export interface XdpSystem {
   readonly processStatus?: string;
 }
 
-/** Undefined when nothing is in the way; loads the program to see. Native or generic is found out by `start`. */
+/** Undefined when nothing is in the way; loads the program to see, unless one is in force. Native or generic is found out by `start`. */
 export async function xdpObstacle(place: XdpPlace): Promise<AnyhopError | undefined> {
   try {
-    await prepare(place);
-    new BpfObject('forward').close();
+    const { isForwarding } = await prepare(place);
+    if (!isForwarding) new BpfObject('forward').close();
     return undefined;
   } catch (error) {
     if (error instanceof AnyhopError) return error;
@@ -63,7 +65,7 @@ export async function prepare(
   const attachment = findAttachment(directory, link.index);
   if (attachment === undefined) requireNoOther(link);
   attachment?.link.descriptor.close();
-  return { link, directory };
+  return { link, directory, isForwarding: attachment !== undefined };
 }
 
 function requireKernel(kernel: string): void {

@@ -25,6 +25,7 @@ export async function removeForwarding(
   log: Logger,
 ): Promise<Removed | undefined> {
   const lock = await lockInterface('run', name).catch((cause: AnyhopError) => {
+    if (cause.cause !== undefined) throw cause;
     throw new AnyhopError('ERR_INTERFACE', cause.message, {
       hint: `End it first: SIGINT (Ctrl-C) also takes its program off ${name}, SIGTERM leaves that to "anyhop stop".`,
       cause,
