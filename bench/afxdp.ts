@@ -30,7 +30,7 @@ const DROP_ALL = `table netdev sink { chain ingress { type filter hook ingress d
 const obstacle = isolationObstacle('nft');
 if (obstacle !== false) skip(NAME, obstacle);
 else {
-  const link = await createLink();
+  const link = await createLink([4], { mtu: 1500 });
   const node = new Peer<LoopRequest>(link.node, here('../../bench/afxdp/process.js'), [LINK]);
   try {
     await measure(link, node);
@@ -44,7 +44,7 @@ async function measure(link: NodeLink, node: Peer<LoopRequest>): Promise<void> {
   const image = imageOf({
     mac: macBytes(NODE_MAC),
     slots: 65537,
-    pools: { web: Array.from({ length: 100 }, (_, i) => ({ address: `10.1.0.${i + 1}`, mtu: 1600 })) },
+    pools: { web: Array.from({ length: 100 }, (_, i) => ({ address: `10.1.0.${i + 1}` })) },
   });
   await link.onPeer('nft', DROP_ALL);
   const [{ ifindex }] = JSON.parse(await link.onNode('ip', '-json', 'link', 'show', 'dev', LINK));
