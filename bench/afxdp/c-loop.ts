@@ -22,7 +22,7 @@ export class CLoop {
 
   async start(image: Image): Promise<void> {
     const { link, frameBytes } = await prepareInterface(this.#interface);
-    this.#steering = new Steering(link.name, link.index, 1);
+    this.#steering = new Steering(link, 1);
     this.#socket = call('anyhop_xsk_open', link.index, 0, frameBytes, FRAMES_PER_QUEUE, L.HEADROOM);
     call('anyhop_xsk_bind', this.#socket, 0);
     this.#steering.connect({ queue: 0, fd: call('anyhop_xsk_fd', this.#socket) });

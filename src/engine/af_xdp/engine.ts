@@ -93,7 +93,7 @@ export class AfXdpEngine implements Engine {
       const prepared = await prepareInterface(this.#options.interface);
       const { link, queues, frameBytes } = prepared;
       requireOwnInterface(image, link.index, link.name);
-      steering = new Steering(link.name, link.index, queues);
+      steering = new Steering(link, queues);
       const bytes = { frameBytes, frames: FRAMES_PER_QUEUE, headroom: L.HEADROOM };
       let zeroCopy = true;
       for (let queue = 0; queue < queues; queue++) {
@@ -200,11 +200,9 @@ export class AfXdpEngine implements Engine {
     const { log } = this.#options;
     const count = forwarders.length === 1 ? '1 queue' : `${forwarders.length} queues`;
     this.#mode = `${zeroCopy ? 'zero copy' : 'copy mode'}, ${steering.mode} XDP, ${count}`;
-    if (steering.refusal !== undefined) {
-      log.warn(
-        { event: 'generic_xdp', refusal: steering.refusal },
-        `the driver of ${link.name} has no XDP for us, so packets are taken before the stack instead`,
-      );
+    const { refusal } = steering;
+    if (refusal !== undefined) {
+      log.warn({ event: 'generic_xdp', hint: refusal.hint }, `${refusal.message}; generic XDP instead`);
     }
     const cores = forwarders.map(({ core }) => core);
     log.info({ event: 'attached', mode: this.#mode, cores }, `af_xdp on ${link.name}: ${this.#mode}`);

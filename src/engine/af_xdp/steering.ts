@@ -8,12 +8,14 @@ import { AnyhopError } from '../../core/errors.js';
 import { L } from '../../core/layout.gen.js';
 import { BpfObject, type XdpMode } from '../../ffi/bpf.js';
 import type { Descriptor } from '../../ffi/descriptor.js';
-import { XdpLink } from '../../ffi/link.js';
+import type { XdpLink } from '../../ffi/link.js';
 import type { XdpSocket } from '../../ffi/xsk.js';
 import type { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
+import type { Link } from '../../underlay/link.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
 import { type ForwardSizes, forwardShape } from '../maps/sizes.js';
+import { attachProgram } from '../xdp/attachment.js';
 
 /** 32768 places, four times what as many VIPs take as a config may have; the maps have three of these. */
 const SEARCH_BYTES = 1024 * 1024;
@@ -24,7 +26,7 @@ const FAMILY_NONE = 0xff;
 export class Steering {
   readonly mode: XdpMode;
   /** Why the driver refused native XDP; undefined in native mode. */
-  readonly refusal: string | undefined;
+  readonly refusal: AnyhopError | undefined;
   readonly #object: BpfObject;
   readonly #maps: ForwardMaps;
   readonly #link: XdpLink;
@@ -32,9 +34,9 @@ export class Steering {
   /**
    * Attaches the program to an interface; until the first `publish` it passes everything.
    * @param queues receive queues that will have a socket
-   * @throws AnyhopError ERR_BPF when the kernel refuses the program, or both modes
+   * @throws AnyhopError ERR_BPF when the kernel refuses the program, ERR_INTERFACE when it refuses both modes
    */
-  constructor(interfaceName: string, interfaceIndex: number, queues: number) {
+  constructor(interfaceLink: Link, queues: number) {
     const shape = forwardShape(SIZES);
     const object = new BpfObject('steer', { ...shape, entries: { ...shape.entries, xsks: queues } });
     let maps: ForwardMaps | undefined;
@@ -42,7 +44,7 @@ export class Steering {
     try {
       maps = ForwardMaps.of(object, SIZES);
       program = object.program('anyhop_steer');
-      const { link, mode, refusal } = attach(program, interfaceName, interfaceIndex);
+      const { link, mode, refusal } = attachProgram(program, interfaceLink);
       this.#object = object;
       this.#maps = maps;
       this.#link = link;
@@ -112,23 +114,6 @@ export function searchWithout(
     if (copy[family] !== 0 && isGone(vip)) copy[family] = FAMILY_NONE;
   }
   return copy;
-}
-
-/** Native first; generic where the driver cannot. */
-function attach(
-  program: Descriptor,
-  name: string,
-  index: number,
-): { link: XdpLink; mode: XdpMode; refusal: string | undefined } {
-  let refusal: string | undefined;
-  for (const mode of ['native', 'generic'] as const) {
-    const link = XdpLink.create(program, index, mode);
-    if (typeof link !== 'string') return { link, mode, refusal };
-    refusal = refusal === undefined ? link : `${refusal}\n${link}`;
-  }
-  throw new AnyhopError('ERR_BPF', `cannot attach to ${name}: ${refusal}`, {
-    hint: `One interface takes one XDP program (ip link show ${name} tells of it); native XDP needs a driver with XDP, LRO off and an MTU of about 3.5 kB at most; generic XDP needs LRO off.`,
-  });
 }
 
 function word(value: number): Buffer {

@@ -59,36 +59,47 @@ export function removeStale(directory: string): boolean {
   return hadLink || sets.length > 0;
 }
 
+/** A program on an interface. */
+export interface Attached {
+  readonly link: XdpLink;
+  readonly mode: XdpMode;
+  /** Why it is not native. */
+  readonly refusal: AnyhopError | undefined;
+}
+
 /**
- * Attaches a program to an interface that has none, in the driver where that can, before the stack otherwise, and pins it.
- * @returns the attachment, and why it is not native
+ * Attaches a program to an interface that has none, in the driver where that can, before the stack otherwise; until the
+ * link is closed.
  * @throws AnyhopError ERR_INTERFACE with the driver's and the kernel's words
  */
+export function attachProgram(
+  program: Descriptor,
+  interfaceLink: Pick<Link, 'name' | 'index' | 'mtu'>,
+): Attached {
+  const native = XdpLink.create(program, interfaceLink.index, 'native');
+  if (typeof native !== 'string') return { link: native, mode: 'native', refusal: undefined };
+  const refusal = driverRefusal(interfaceLink, native);
+  const link = XdpLink.create(program, interfaceLink.index, 'generic');
+  if (typeof link !== 'string') return { link, mode: 'generic', refusal };
+  throw new AnyhopError('ERR_INTERFACE', `${interfaceLink.name} takes no XDP program: ${firstLine(link)}`, {
+    ...(refusal.hint !== undefined && { hint: refusal.hint }),
+  });
+}
+
+/** The same, and pins it: it outlives the process. */
 export function attach(
   program: Descriptor,
   interfaceLink: Link,
   directory: string,
-): Attachment & { readonly refusal: AnyhopError | undefined } {
-  const native = XdpLink.create(program, interfaceLink.index, 'native');
-  const refusal = typeof native === 'string' ? driverRefusal(interfaceLink, native) : undefined;
-  const link = typeof native === 'string' ? XdpLink.create(program, interfaceLink.index, 'generic') : native;
-  if (typeof link === 'string') {
-    throw new AnyhopError('ERR_INTERFACE', `${interfaceLink.name} takes no XDP program: ${firstLine(link)}`, {
-      ...(refusal?.hint !== undefined && { hint: refusal.hint }),
-    });
-  }
+): Attachment & Pick<Attached, 'refusal'> {
+  const attached = attachProgram(program, interfaceLink);
   try {
-    link.descriptor.pin(linkPath(directory));
+    attached.link.descriptor.pin(linkPath(directory));
   } catch (error) {
-    link.descriptor.close(); // takes the program off
+    attached.link.descriptor.close(); // takes the program off
     throw error;
   }
-  return {
-    link,
-    mode: refusal === undefined ? 'native' : 'generic',
-    programId: program.programId(),
-    refusal,
-  };
+  return { ...attached, programId: program.programId() };
 }
 
 /** Takes the program off the interface, and removes all pins of it. */
