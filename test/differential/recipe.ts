@@ -74,7 +74,7 @@ export const RECIPES: readonly Recipe[] = [
   {
     ...PLAIN,
     name: 'an outer source prefix, other interfaces, every kind of hash',
-    source4: '10.0.0.0/16',
+    source4: '10.16.0.0/12', // host bits in both halves of the address
     pools: {
       web: [
         ...four(2, { vlan: 7, mtu: 1500 }),
