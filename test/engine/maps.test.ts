@@ -75,6 +75,16 @@ describe('the maps of an XDP program', { skip: isolationObstacle() }, () => {
     assert.ok(part.length > L.SIZEOF_HEADER && part.length < image.bytes.length);
   });
 
+  it('reject a publish that still waits for a buffer when they are closed', async () => {
+    const others = ForwardMaps.of(object, sizes);
+    await others.publish(image.bytes);
+    await others.publish(image.bytes);
+    const waiting = [others.publish(image.bytes), others.publish(image.bytes)];
+    others.close();
+    const done = await Promise.allSettled(waiting);
+    assert.ok(done.some(({ status }) => status === 'rejected'));
+  });
+
   it('refuse an image that they have no room for', async () => {
     const large = imageOf({ slots: 65537 });
     assert.equal(fits(large, sizes), false);

@@ -99,8 +99,9 @@ export class ForwardMaps {
     this.#counters.carry(counters);
   }
 
-  /** Gives the memory back. None of the above may be called any more. */
+  /** Gives the memory back. None of the above may be called any more; a publish that waits is rejected. */
   close(): void {
+    this.#buffers.close();
     for (const name of NAMES) this.#arrays[name].close();
   }
 }

@@ -26,6 +26,7 @@ export class ImageBuffers {
   readonly #live: Int32Array;
   /** By buffer; undefined when no program can be reading it. */
   readonly #retired: (Barrier | undefined)[];
+  #isClosed = false;
 
   /** @param inUse programs may be reading any buffer: those of a process before this one */
   constructor(images: MappedArray, live: MappedArray, inUse: boolean) {
@@ -47,15 +48,21 @@ export class ImageBuffers {
 
   /**
    * Puts an image in force; resolves when it is. One at a time.
-   * @throws RangeError when there is no room for it
+   * @throws RangeError when there is no room for it; Error when it was closed meanwhile
    */
   async publish(image: Uint8Array): Promise<void> {
     if (image.length > this.capacity) throw new RangeError(`no room for an image of ${image.length} bytes`);
     const before = Atomics.load(this.#live, 0);
     const buffer = await this.#free(before);
+    if (this.#isClosed) throw new Error('the maps were closed before the image could be published');
     this.#buffer(buffer).set(image);
     Atomics.store(this.#live, 0, buffer); // orders the writes before it
     this.#retired[before] = new Barrier();
+  }
+
+  /** The memory will be gone: a publish that still waits for a buffer must not write. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** A buffer that no program reads: not the one in force. */

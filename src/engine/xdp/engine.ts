@@ -62,6 +62,8 @@ export class XdpEngine implements Engine {
   #running: Running | undefined;
   #last: { readonly counters: Counters; readonly engine: EngineCounters } | undefined;
   #watch: NodeJS.Timeout | undefined;
+  #publishing: Promise<void> = Promise.resolve();
+  #ending: Promise<void> | undefined;
   #mode = '';
 
   constructor(options: XdpOptions) {
@@ -117,7 +119,13 @@ export class XdpEngine implements Engine {
     this.#watch = setInterval(() => this.#lookAtLink(), WATCH_MS).unref();
   }
 
-  async publish(image: Image): Promise<void> {
+  publish(image: Image): Promise<void> {
+    const done = this.#publish(image);
+    this.#publishing = done.catch(() => undefined); // the caller is told
+    return done;
+  }
+
+  async #publish(image: Image): Promise<void> {
     const running = this.#started;
     if (image.generation < running.image.generation) {
       throw new RangeError(
@@ -173,20 +181,29 @@ export class XdpEngine implements Engine {
     return outlives;
   }
 
-  /** Ends this process's part; what was counted by then can still be asked for. */
-  async #finish(letGo: (running: Running) => void): Promise<void> {
+  /** Ends this process's part, once; what was counted by then can still be asked for. */
+  #finish(letGo: (running: Running) => void): Promise<void> {
+    this.#ending ??= this.#finishOnce(letGo);
+    return this.#ending;
+  }
+
+  async #finishOnce(letGo: (running: Running) => void): Promise<void> {
     clearInterval(this.#watch);
+    await this.#publishing;
     const running = this.#running;
-    if (running !== undefined) {
-      const engine = await this.engineCounters();
-      letGo(running);
-      await new Barrier().over();
-      this.#last = { counters: this.counters(), engine };
-      this.#running = undefined;
-      running.set.close();
+    try {
+      if (running !== undefined) {
+        const engine = await this.engineCounters();
+        letGo(running);
+        await new Barrier().over();
+        this.#last = { counters: this.counters(), engine };
+        this.#running = undefined;
+        running.set.close();
+      }
+    } finally {
+      await this.#lock?.release();
+      this.#end.resolve();
     }
-    await this.#lock?.release();
-    this.#end.resolve();
   }
 
   /** Nothing is in force yet. */
