@@ -51,8 +51,10 @@ else {
 
 async function measure(lab: EnginesLab): Promise<void> {
   for (const name of ['kernel', ...ENGINES] as const) {
-    const rate = await withEngine(lab, name, () => measureRate(lab, name));
-    const { node, direct, lost } = await withEngine(lab, name, () => underLoad(lab, rate / 2));
+    const { rate, node, direct, lost } = await withEngine(lab, name, async () => {
+      const rate = await measureRate(lab, name);
+      return { rate, ...(await underLoad(lab, rate / 2)) };
+    });
     for (const [label, share] of [
       ['p50', 0.5],
       ['p99', 0.99],
