@@ -85,8 +85,14 @@ test: build setup-lab ## the whole test suite (root: the network tests run too)
 bench: build setup-lab ## every benchmark, as a table with its targets
 	node build/bench/run.js
 
-bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floor program in the same harness (root)
-	node build/bench/run.js xdp
+# Each step of the forwarding program taken out: native/dev/without.h says what it takes.
+STEPS_OUT = hash vip service checks age write
+build/native/without-%.bpf.o: native/bpf/forward.bpf.c native/dev/without.h $(HEADERS) | setup-build
+	mkdir -p build/native
+	$(BPF_CC) -include native/dev/without.h -DANYHOP_WITHOUT_$* -c -o $@ $<
+
+bench-xdp: build setup-lab $(if $(STEPS),$(STEPS_OUT:%=build/native/without-%.bpf.o)) ## what a packet costs the XDP program, beside a floor program; STEPS=1: and each of its steps (root)
+	node build/bench/run.js xdp $(if $(STEPS),--steps)
 
 bench-engines: build setup-lab ## what each engine forwards, and adds to round trips at half load (root)
 	node build/bench/run.js engines

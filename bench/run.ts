@@ -2,7 +2,9 @@
  * Runs every benchmark, each in a process of its own (inline caches of one would spoil the next), and draws a table of
  * what they print. Exits 0 when all of them could measure: whether a target was reached is for the reader.
  *
- *   node build/bench/run.js [--quick] [--json] [name, or part of one]...
+ *   node build/bench/run.js [--quick] [--json] [--steps] [name, or part of one]...
+ *
+ * `--steps` is for `xdp`: what each step of its program costs.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -23,7 +25,7 @@ const folder = fileURLToPath(new URL('.', import.meta.url));
 
 const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
-const unknown = flags.filter((flag) => flag !== '--quick' && flag !== '--json');
+const unknown = flags.filter((flag) => !['--quick', '--json', '--steps'].includes(flag));
 const all = readdirSync(folder).filter((file) => file.endsWith('.js') && !HELPERS.has(file));
 /** A whole name means that one; a part of a name, all that have it. */
 const chosen = (part: string): string[] =>
@@ -31,7 +33,7 @@ const chosen = (part: string): string[] =>
 const benches = [...new Set(wanted.length === 0 ? all : wanted.flatMap(chosen))].sort();
 if (unknown.length > 0 || benches.length === 0) {
   process.stderr.write(
-    `usage: run.js [--quick] [--json] [name, or part of one]...\nbenches: ${benches.join(' ')}\n`,
+    `usage: run.js [--quick] [--json] [--steps] [name, or part of one]...\nbenches: ${benches.join(' ')}\n`,
   );
   process.exit(2);
 }
@@ -48,7 +50,7 @@ process.exitCode = failed.length === 0 ? 0 : 1;
 
 /** @returns whether it ended well and printed something */
 async function run(file: string): Promise<boolean> {
-  const args = ['--expose-gc', `${folder}${file}`, ...flags.filter((flag) => flag === '--quick')];
+  const args = ['--expose-gc', `${folder}${file}`, ...flags.filter((flag) => flag !== '--json')];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const code = new Promise((resolve) => child.once('close', resolve));
   const before = lines.length;

@@ -1,0 +1,57 @@
+/**
+ * What does each step of the forwarding program cost? The program is compiled again without it (native/dev/without.h), or
+ * loaded so that the kernel takes it out, and the two take turns. Steps overlap in the processor, so the costs are not
+ * parts of a sum: each is what would be won without this one.
+ */
+import type { Image } from '#anyhop/forward/image.js';
+import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../../scripts/native/forwarder.js';
+import { devObjectPath } from '../../scripts/native/object.js';
+import { median, report } from '../report.js';
+import { type Harness, type Subject, spread, type Traffic, type Turns } from './harness.js';
+
+const STEPS = [
+  ['hash', 'the flow hash, over one multiplication'],
+  ['vip', 'the search for the VIP'],
+  ['service', 'the search for the service'],
+  ['checks', 'the checks of MAC and client address'],
+  ['age', 'the inner TTL'],
+  ['write', 'writing the outer headers'],
+] as const;
+
+/** @param image of one IPv4 VIP, at the first place of its table, with one TCP service */
+export function measureSteps(
+  harness: Harness,
+  whole: Forwarder,
+  image: Image,
+  traffic: Traffic,
+  turns: Turns,
+): void {
+  const sizes = sizesFor([image]);
+  const base: Subject = { object: whole.object, program: FORWARD_PROGRAM };
+  whole.publish(image);
+  const measure = (name: string, without: Forwarder): void => {
+    without.publish(image);
+    const subject: Subject = { object: without.object, program: FORWARD_PROGRAM };
+    const [all, less] = harness.compare(
+      [base, subject].map((each) => ({ subject: each, traffic })),
+      turns,
+    );
+    const forwarded = without.verdicts()['forwarded'] ?? 0;
+    const expected = (turns.turns + 1) * turns.packets;
+    if (forwarded !== expected) throw new Error(`without ${name}: ${forwarded} of ${expected} forwarded`);
+    without.close();
+    const won = all.ns.map((ns, turn) => ns - less.ns[turn]);
+    report({
+      bench: `xdp step, ${name}`,
+      value: median(won),
+      unit: 'ns',
+      note: `${spread(won, 1)}; ns: ${median(all.ns).toFixed(1)}, without it ${median(less.ns).toFixed(1)}`,
+    });
+  };
+  for (const [step, name] of STEPS) measure(name, new Forwarder(sizes, devObjectPath(`without-${step}`)));
+  // The verifier removes what no counter number can reach.
+  measure(
+    'counting by service and backend',
+    new Forwarder({ ...sizes, serviceCounters: 0, backendCounters: 0 }),
+  );
+}
