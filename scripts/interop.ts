@@ -1,11 +1,12 @@
 /**
  * `make interop`: fetches pages through anyhop from a machine that runs nothing of anyhop, but a real Linux kernel with
  * ip_gre and ip6_gre tunnels, over every mix of inner and outer IP version. That kernel is older than most, so it also has to
- * take the agent's BPF program.
+ * take the BPF programs.
  */
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '#anyhop/core/errors.js';
 import { bootGuest } from './interop/guest.js';
+import { BPF_PROGRAMS } from './interop/initramfs.js';
 import { obtainKernel } from './interop/kernel.js';
 import { fourMixes, type LabService } from './lab/config.js';
 import { createLab, type Lab } from './lab/lab.js';
@@ -48,7 +49,7 @@ async function interop(): Promise<number> {
       bootGuest(lab.resources, { router: lab.router, guest: GUEST, kernel }),
       lab.startForwarder(0),
     ]);
-    console.log("The agent's program loads on that kernel.");
+    console.log(`It takes the BPF programs: ${BPF_PROGRAMS.join(', ')}.`);
     return await fetchAll(lab, services);
   } finally {
     await lab.close();

@@ -8,7 +8,7 @@ import { HTTP_PORTS, LARGE_BYTES } from '../lab/nginx.js';
 import type { LabProcess } from '../lab/process.js';
 import type { Resources } from '../lab/resources.js';
 import { type LinkAddresses, UNDERLAY_MTU, VIP4, VIP6 } from '../lab/topology.js';
-import { writeInitramfs } from './initramfs.js';
+import { BPF_PROGRAMS, writeInitramfs } from './initramfs.js';
 import type { Kernel } from './kernel.js';
 
 const READY = 'guest: ready';
@@ -85,7 +85,7 @@ for setting in all default eth0 anyhop4 anyhop6; do echo 0 >/proc/sys/net/ipv4/c
 
 # Not needed by the tunnels: this kernel's verifier is asked for its opinion.
 mount -t bpf bpf /sys/fs/bpf
-/sbin/bpftool prog load /agent.bpf.o /sys/fs/bpf/agent type xdp
+${BPF_PROGRAMS.map((name) => `/sbin/bpftool prog load /${name}.bpf.o /sys/fs/bpf/${name} type xdp`).join('\n')}
 
 ${HTTP_PORTS.map((port) => `httpd -p ${port} -h /www`).join('\n')}
 echo '${READY}'

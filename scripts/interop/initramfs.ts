@@ -1,11 +1,14 @@
-/** The guest's whole file system: busybox, `ip` and `bpftool` of this machine with their libraries, kernel modules, the agent's program, an init script. */
+/** The guest's whole file system: busybox, `ip` and `bpftool` of this machine with their libraries, kernel modules, the BPF programs, an init script. */
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from '../lab/command.js';
 import type { Kernel } from './kernel.js';
 
-const AGENT_PROGRAM = fileURLToPath(new URL('../../../dist/native/agent.bpf.o', import.meta.url));
+/** Programs whose names start the names of their object files; the guest's init loads each. */
+export const BPF_PROGRAMS = ['agent', 'forward'] as const;
+const bpfObject = (name: string): string =>
+  fileURLToPath(new URL(`../../../dist/native/${name}.bpf.o`, import.meta.url));
 
 /** With what these in turn need; the guest finds the order by trying. */
 const MODULES = [
@@ -48,7 +51,7 @@ export async function writeInitramfs(
   copyFileSync(await which('busybox'), join(directory, 'bin/busybox'));
   await copyProgram(await which('ip'), directory);
   await copyProgram(await which('bpftool'), directory);
-  copyFileSync(AGENT_PROGRAM, join(directory, basename(AGENT_PROGRAM)));
+  for (const name of BPF_PROGRAMS) copyFileSync(bpfObject(name), join(directory, basename(bpfObject(name))));
   for (const name of MODULES) await copyModule(kernel, name, join(directory, 'modules'));
   writeExecutable(join(directory, 'init'), init);
   for (const [name, script] of Object.entries(pages)) {
