@@ -67,9 +67,8 @@ export class Forwarding {
   /** Something has changed that the tables come from. Resolves when what was true at the call is in force, or failed to be. */
   refresh(): Promise<void> {
     this.#changed = true;
-    this.#publishing ??= this.#publishAll().finally(() => {
-      this.#publishing = undefined;
-    });
+    // A turn later, so that it is never over before it is remembered.
+    this.#publishing ??= Promise.resolve().then(() => this.#publishAll());
     return this.#publishing;
   }
 
@@ -99,6 +98,8 @@ export class Forwarding {
         );
       }
     }
+    // Here and not when the promise settles: a change that came in between would be lost.
+    this.#publishing = undefined;
   }
 
   /** Pools whose tables are others than before, or all. */
