@@ -10,6 +10,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineCounters } from '#anyhop/engine/contract.js';
 import type { About } from '#anyhop/engine/xdp/about.js';
 import { MappedArray } from '#anyhop/ffi/map.js';
@@ -94,6 +95,8 @@ function flowFrames(): Uint8Array[] {
   );
 }
 
+const REPLACEMENT_TIMEOUT_MS = 10_000;
+
 /** A node under load, on a link of its own. */
 export class LoadedNode {
   readonly #link: NodeLink;
@@ -158,8 +161,29 @@ export class LoadedNode {
     if (found !== undefined && found !== this.generation && found !== this.generation + 1) {
       throw new Error(`generation ${found} is in force, after ${this.generation}`);
     }
-    this.generation = (found ?? 0) + 1;
-    await this.#engine.ask({ ask: 'start', image: movedImage(this.generation).bytes });
+    const next = (found ?? 0) + 1;
+    await this.#engine.ask({ ask: 'start', image: movedImage(next).bytes });
+    this.generation = next;
+  }
+
+  /**
+   * SIGKILL to a process so long after it has begun to pin a program that is to take the place of the one in force.
+   * @returns whether it was in the middle of that
+   */
+  async killWhileReplacing(milliseconds: number): Promise<boolean> {
+    const taken = this.restart().catch(() => undefined);
+    const end = performance.now() + REPLACEMENT_TIMEOUT_MS;
+    while (this.#sets() < 2 && performance.now() < end) await delay(1);
+    await delay(milliseconds);
+    await this.kill();
+    await taken;
+    return this.#sets() === 2;
+  }
+
+  /** How many are pinned, whole or not: <namespace>/<interface>/<number>. */
+  #sets(): number {
+    const names = readdirSync(this.#bpffs, { recursive: true }).map(String);
+    return names.filter((name) => /^anyhop\/\d+\/\w+\/\d+$/.test(name)).length;
   }
 
   async counters(): Promise<Counted> {

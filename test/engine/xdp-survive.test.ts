@@ -54,6 +54,23 @@ describe('the xdp engine under load', { skip: isolationObstacle('ethtool') }, ()
     });
   });
 
+  it('may be killed at any point of a replacement: the next process ends it, and no counter is lost', async (t) => {
+    await withLoad(async (node) => {
+      let killedWithin = 0;
+      for (const milliseconds of [0, 3, 9]) {
+        await node.kill();
+        node.forge({ program: 'another' });
+        if (await node.killWhileReplacing(milliseconds)) killedWithin++;
+        await node.restart();
+      }
+      assert.ok(killedWithin > 0);
+      const { verdict, counted } = await node.finish();
+      t.diagnostic(told(verdict));
+      requireAll(verdict, node);
+      requireCounted(verdict, counted);
+    });
+  });
+
   it('is replaced by a version with another layout without a gap; verdicts are carried over by name', async (t) => {
     await withLoad(async (node) => {
       await delay(DEAD_MS);
