@@ -3,17 +3,19 @@
  * forwarding of plain packets, in the same lab (bench/engines/lab.ts). UDP of 64 bytes on the wire, 4096 flows, IPv4.
  *
  * A rate is what comes back when the generator offers all that one core can make. Generator, the kernel's part and sink share
- * that core; an engine's process has the machine's other cores to itself, with client and server. Round trips are those of
+ * that core; an engine's process, client and server have the others. Round trips are those of
  * requests beside a load of half that rate; what requests take without a node in their way, beside the same load and in turns
  * with the others, is taken off.
  * `--quick` measures a little of it.
  */
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Image } from '#anyhop/forward/image.js';
 import { buildImage, type ImageInput } from '#anyhop/pool/image.js';
 import { inside } from '../scripts/native/attached.js';
 import type { Generated } from '../scripts/native/generator.js';
+import { devLibrary } from '../scripts/native/object.js';
 import { type RoundTrips, roundTrips } from '../scripts/native/round-trip.js';
 import type { EngineRequest } from '../test/engine/engine-process.js';
 import { here, LINK } from '../test/engine/link.js';
@@ -38,9 +40,12 @@ const PACKETS_MAX = '1e12';
 const ENGINES = ['xdp', 'af_xdp', 'portable'] as const;
 type Contender = 'kernel' | (typeof ENGINES)[number];
 
-const obstacle = isolationObstacle('nft', 'ethtool', 'sysctl');
+const obstacle =
+  isolationObstacle('nft', 'ethtool', 'sysctl') || (availableParallelism() < 2 && 'needs two CPUs');
 if (obstacle !== false) skip('engines', obstacle);
 else {
+  // Before anything is started, which then keeps off it too: a generator never rests.
+  devLibrary.call('ERR_NATIVE', 'anyhop_dev_avoid', GENERATOR_CPU);
   const lab = await EnginesLab.create();
   try {
     await measure(lab);

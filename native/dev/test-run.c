@@ -37,6 +37,18 @@ int anyhop_dev_pin(int cpu)
 	return sched_setaffinity(0, sizeof(set), &set) ? anyhop_error_is(-errno, "cannot stay on CPU %d", cpu) : 0;
 }
 
+/* Keeps the calling thread, and whatever it starts from now on, off one CPU. */
+int anyhop_dev_avoid(int cpu)
+{
+	cpu_set_t set;
+
+	anyhop_error_start();
+	if (sched_getaffinity(0, sizeof(set), &set))
+		return anyhop_error_is(-errno, "the CPUs of this thread");
+	CPU_CLR(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) ? anyhop_error_is(-errno, "cannot stay off CPU %d", cpu) : 0;
+}
+
 /* Runs a program `repeat` times: the last run's XDP action. Out gets the nanoseconds of CPU time that all of it took, a
  * __u64. */
 int anyhop_dev_test_run(int object, const char *program, const __u8 *frame, __u32 size, __u32 repeat, __u8 *out)
