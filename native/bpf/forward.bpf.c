@@ -231,7 +231,7 @@ static __always_inline int take_straight_line(struct xdp_md *ctx, const __u8 *im
 	return action;
 }
 
-/* IPv6 has a function of its own, for its stack: a call costs 3 ns, and the longest way down has no room for both. */
+/* IPv6 has a function of its own, which costs a call: the stack has no room for both families' on the longest way. */
 static __noinline int take_straight_line6(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
 {
 	return take_straight_line(ctx, image, counted, 6);
