@@ -29,11 +29,11 @@
 
 #elif defined(ANYHOP_WITHOUT_age)
 #include "anyhop/encapsulate.h"
-#define anyhop_age(p) ((struct anyhop_inner){.length = (p)->length, .ethertype = ANYHOP_ETHERTYPE_IPV4})
+#define anyhop_age(p) ((struct anyhop_inner){.family = (p)->family, .length = (p)->length})
 
 #elif defined(ANYHOP_WITHOUT_write)
 #include "anyhop/encapsulate.h"
-#define anyhop_write_outer(out, end, way, inner) ((void)(inner), 0)
+#define anyhop_write_outer(out, way, inner, l2_length, ip_length, keyed) ((void)(out), (void)(way), (void)(inner))
 
 #else
 #error "no such step"

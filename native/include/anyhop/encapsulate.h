@@ -53,47 +53,50 @@ anyhop_inline struct anyhop_inner anyhop_age(struct anyhop_packet *p)
 	return inner;
 }
 
-/* The fields that differ from packet to packet, over the template's. */
-anyhop_inline void anyhop_write_fields4(__u8 *ip, const struct anyhop_way *way, const struct anyhop_inner *inner,
-					const __u8 *template, __u32 total)
+/* Sets 16 raw bits that the template leaves zero; `at` is even and a constant. */
+anyhop_inline void anyhop_set16(__u64 *words, __u32 at, __u32 raw)
 {
-	__u32 host = way->hash & inner->source4_hosts;
-
-	ip[1] = (__u8)inner->tos;
-	anyhop_put16be(ip + 2, total);
-	anyhop_put16be(ip + 10, anyhop_finish32(way->path->checksum + total + inner->tos + (host >> 16) + (host & 0xffff)));
-	anyhop_put32(ip + 12, anyhop_get32(template + 12) | __builtin_bswap32(host));
+	words[at / 8] |= (__u64)(__u16)raw << at % 8 * 8;
 }
 
-anyhop_inline void anyhop_write_fields6(__u8 *ip, const struct anyhop_way *way, const struct anyhop_inner *inner,
-					__u32 payload)
-{
-	anyhop_put32be(ip, 0x60000000u | inner->tos << 20 | (way->hash & 0xfffff));
-	anyhop_put16be(ip + 4, payload);
-}
-
-/* Writes an outer header of one shape at `out`, where there is room for it: the last three arguments are constants. */
+/* Writes an outer header of one shape at `out`, where there is room for it: the last three arguments are constants. It is put
+ * together in registers. */
 anyhop_inline void anyhop_write_outer(__u8 *out, const struct anyhop_way *way, const struct anyhop_inner *inner,
 				      __u32 l2_length, __u32 ip_length, __u32 keyed)
 {
-	__u32 gre = l2_length + ip_length;
-	__u32 at = 0;
+	__u32 ip = l2_length, gre = l2_length + ip_length, whole = (gre + 2) / 8, at = 0;
+	__u64 words[8] = {};
 
-	/* Up to the GRE header's flags, which end on a multiple of four. */
-	for (; at + 8 <= gre + 2; at += 8)
-		anyhop_put64(out + at, anyhop_get64(way->template + at));
-	if (at < gre + 2)
-		anyhop_put32(out + at, anyhop_get32(way->template + at));
-	anyhop_put16be(out + gre + 2, inner->family == 4 ? ANYHOP_ETHERTYPE_IPV4 : ANYHOP_ETHERTYPE_IPV6);
-	if (keyed) {
-		anyhop_put16be(out + gre, ANYHOP_GRE_FLAG_KEY);
-		anyhop_put32(out + gre + 4, way->key);
+	for (; at < whole; at++)
+		words[at] = anyhop_get64(way->template + 8 * at);
+	if (8 * whole < gre + 2)
+		words[whole] = anyhop_get32(way->template + 8 * whole);
+	if (ip_length == 20) {
+		__u32 total = inner->length + 24 + 4 * keyed, host = way->hash & inner->source4_hosts;
+		__u32 sum = way->path->checksum + total + inner->tos + (host >> 16) + (host & 0xffff);
+
+		anyhop_set16(words, ip, inner->tos << 8);
+		anyhop_set16(words, ip + 2, __builtin_bswap16((__u16)total));
+		anyhop_set16(words, ip + 10, __builtin_bswap16((__u16)anyhop_finish32(sum)));
+		host = __builtin_bswap32(host);
+		anyhop_set16(words, ip + 12, host);
+		anyhop_set16(words, ip + 14, host >> 16);
+	} else {
+		__u32 first = __builtin_bswap32(inner->tos << 20 | (way->hash & 0xfffff));
+
+		anyhop_set16(words, ip, first);
+		anyhop_set16(words, ip + 2, first >> 16);
+		anyhop_set16(words, ip + 4, __builtin_bswap16((__u16)(inner->length + 4 + 4 * keyed)));
 	}
-	if (ip_length == 20)
-		anyhop_write_fields4(out + l2_length, way, inner, way->template + l2_length,
-				     inner->length + 24 + 4 * keyed);
-	else
-		anyhop_write_fields6(out + l2_length, way, inner, inner->length + 4 + 4 * keyed);
+	if (keyed)
+		anyhop_set16(words, gre, __builtin_bswap16(ANYHOP_GRE_FLAG_KEY));
+	for (at = 0; at < whole; at++)
+		anyhop_put64(out + 8 * at, words[at]);
+	if (8 * whole < gre + 2)
+		anyhop_put32(out + 8 * whole, (__u32)words[whole]);
+	anyhop_put16be(out + gre + 2, inner->family == 4 ? ANYHOP_ETHERTYPE_IPV4 : ANYHOP_ETHERTYPE_IPV6);
+	if (keyed)
+		anyhop_put32(out + gre + 4, way->key);
 }
 
 /* The length of a shape, in bytes. */
