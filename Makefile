@@ -33,7 +33,10 @@ BPF_OBJECTS = $(patsubst native/bpf/%.c,dist/native/%.o,$(wildcard native/bpf/*.
 DEV_SOURCES = $(filter-out %.bpf.c,$(wildcard native/dev/*.c))
 # What both libraries are made of.
 DEV_SHARED = $(addprefix native/lib/,layout.c error.c queues.c xsk.c)
-DEV_OBJECTS = $(patsubst native/dev/%.c,build/native/%.o,$(wildcard native/dev/*.bpf.c))
+# The forwarding program without one of its steps: native/dev/without.h says what it takes.
+STEPS_OUT = hash vip service checks age write
+DEV_OBJECTS = $(patsubst native/dev/%.c,build/native/%.o,$(wildcard native/dev/*.bpf.c)) \
+  $(STEPS_OUT:%=build/native/without-%.bpf.o)
 
 native: setup-build dist/native/libanyhop.so $(BPF_OBJECTS) build/native/libanyhop-dev.so $(DEV_OBJECTS) build/native/fuzz.checked
 
@@ -76,6 +79,10 @@ build/native/fuzz.checked: $(wildcard native/fuzz/*.[ch]) $(HEADERS) | setup-bui
 	$(CLANG) -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -Inative/include -DFUZZ_IMAGES='""' $(wildcard native/fuzz/*.c)
 	touch $@
 
+build/native/without-%.bpf.o: native/bpf/forward.bpf.c native/dev/without.h $(HEADERS) | setup-build
+	mkdir -p build/native
+	$(BPF_CC) -include native/dev/without.h -DANYHOP_WITHOUT_$* -c -o $@ $<
+
 demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable)
 	node build/scripts/demo.js $(ENGINE)
 
@@ -85,13 +92,7 @@ test: build setup-lab ## the whole test suite (root: the network tests run too)
 bench: build setup-lab ## every benchmark, as a table with its targets
 	node build/bench/run.js
 
-# Each step of the forwarding program taken out: native/dev/without.h says what it takes.
-STEPS_OUT = hash vip service checks age write
-build/native/without-%.bpf.o: native/bpf/forward.bpf.c native/dev/without.h $(HEADERS) | setup-build
-	mkdir -p build/native
-	$(BPF_CC) -include native/dev/without.h -DANYHOP_WITHOUT_$* -c -o $@ $<
-
-bench-xdp: build setup-lab $(if $(STEPS),$(STEPS_OUT:%=build/native/without-%.bpf.o)) ## what a packet costs the XDP program, beside a floor program; STEPS=1: and each of its steps (root)
+bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floor program; STEPS=1: and each of its steps (root)
 	node build/bench/run.js xdp $(if $(STEPS),--steps)
 
 bench-engines: build setup-lab ## what each engine forwards, and adds to round trips at half load (root)
