@@ -27,17 +27,8 @@ const member = z.strictObject({
   state: z.enum(['active', 'draining']),
   agent: z.boolean(),
 });
-const members = z
-  .array(member)
-  .max(BACKENDS_PER_POOL_MAX)
-  .refine(
-    (list) => list.every((one, i) => i === 0 || list[i - 1].name < one.name),
-    'not sorted, or one named twice',
-  );
-const prior = z
-  .array(member.extend({ health: upOrDown }))
-  .max(BACKENDS_PER_POOL_MAX)
-  .refine((list) => new Set(list.map((one) => one.name)).size === list.length, 'one named twice');
+const members = sorted(member);
+const prior = sorted(member.extend({ health: upOrDown }));
 const queued = z.strictObject({
   members,
   prior: prior.optional(),
@@ -129,4 +120,14 @@ function movedBack(changes: PoolChanges, byMs: number): PoolChanges {
     marks: changes.marks.map((one) => ({ ...one, sinceMs: one.sinceMs - byMs })),
     queue: changes.queue.map((one) => ({ ...one, plannedAtMs: one.plannedAtMs - byMs })),
   };
+}
+
+function sorted<T extends { name: string }>(one: z.ZodType<T>): z.ZodType<T[]> {
+  return z
+    .array(one)
+    .max(BACKENDS_PER_POOL_MAX)
+    .refine(
+      (list) => list.every(({ name }, i) => i === 0 || list[i - 1].name < name),
+      'not sorted, or one named twice',
+    );
 }

@@ -106,10 +106,8 @@ export interface PoolChanges {
  */
 export function startChanges(change: PoolChange, settleMs: number, nowMs: number): PoolChanges {
   const members = sorted(change.members);
-  return withMarks(
-    { settleMs, nowMs, members, past: [], marks: [], queue: [], override: change.prior },
-    change.health,
-  );
+  const override = sortedPrior(change.prior);
+  return withMarks({ settleMs, nowMs, members, past: [], marks: [], queue: [], override }, change.health);
 }
 
 /**
@@ -123,11 +121,11 @@ export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): P
   const wanted = sorted(change.members);
   const waiting = now.queue.findLastIndex(({ members }) => isDeepStrictEqual(members, wanted));
   if (waiting >= 0) {
-    const again = { ...now.queue[waiting], prior: change.prior };
+    const again = { ...now.queue[waiting], prior: sortedPrior(change.prior) };
     return withMarks({ ...now, queue: [...now.queue.slice(0, waiting), again] }, change.health);
   }
   if (isDeepStrictEqual(now.members, wanted)) {
-    return withMarks({ ...now, queue: [], override: change.prior }, change.health);
+    return withMarks({ ...now, queue: [], override: sortedPrior(change.prior) }, change.health);
   }
   if (now.past.length === 0) return apply(now, change);
   if (now.queue.length >= CHANGES_QUEUED_MAX) {
@@ -135,7 +133,8 @@ export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): P
       hint: 'Wait until the first of them is in force, or force the change.',
     });
   }
-  const queued = { ...change, members: wanted, plannedAtMs: now.nowMs };
+  const { prior, health } = change;
+  const queued = { members: wanted, prior: sortedPrior(prior), health, plannedAtMs: now.nowMs };
   return withMarks({ ...now, queue: [...now.queue, queued] }, change.health);
 }
 
@@ -143,7 +142,7 @@ export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): P
 export function force(changes: PoolChanges, change: PoolChange, nowMs: number): PoolChanges {
   const now = { ...passTime(changes, nowMs), queue: [] };
   if (!isDeepStrictEqual(now.members, sorted(change.members))) return apply(now, change);
-  return withMarks({ ...now, override: change.prior }, change.health);
+  return withMarks({ ...now, override: sortedPrior(change.prior) }, change.health);
 }
 
 /** A health mark, of a member that is in force or waits; marks of others are ignored. Never waits. */
@@ -238,7 +237,7 @@ function passTime(changes: PoolChanges, nowMs: number): PoolChanges {
 function apply(changes: PoolChanges, change: PoolChange): PoolChanges {
   const past = [...changes.past, { members: changes.members, untilMs: changes.nowMs }];
   const members = sorted(change.members);
-  return withMarks({ ...changes, members, past, override: change.prior }, change.health);
+  return withMarks({ ...changes, members, past, override: sortedPrior(change.prior) }, change.health);
 }
 
 /** Marks for exactly the members that are named anywhere; those without one are up, or as `health` says. */
@@ -279,9 +278,19 @@ function upOrDown(health: Health): 'up' | 'down' {
   return health === 'up' ? 'up' : 'down';
 }
 
-/** In one order and with these fields alone, so that lists can be compared. */
+/** In one order and with these fields alone, so that lists can be compared and read back. */
 function sorted(members: readonly ChangeMember[]): ChangeMember[] {
-  return members
-    .map(({ name, address, weight, state, agent }) => ({ name, address, weight, state, agent }))
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return members.map(plain).sort(byName);
+}
+
+function sortedPrior(members: readonly PriorMember[] | undefined): PriorMember[] | undefined {
+  return members?.map((member) => ({ ...plain(member), health: member.health })).sort(byName);
+}
+
+function plain({ name, address, weight, state, agent }: ChangeMember): ChangeMember {
+  return { name, address, weight, state, agent };
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

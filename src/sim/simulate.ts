@@ -110,12 +110,12 @@ class Simulation {
   }
 
   #happen(event: SimEvent): void {
-    if (event.kind === 'settle') return this.#settle();
-    if (event.kind === 'wait') {
-      const endMs = this.#nowMs + event.seconds * 1000;
-      while (this.#nowMs < endMs) this.#tick();
-      return;
-    }
+    if (event.kind === 'settle') this.#settle();
+    else if (event.kind === 'wait') this.#wait(event.seconds * 1000);
+    else this.#apply(event);
+  }
+
+  #apply(event: SimEvent): void {
     this.#begins(eventText(event));
     if (this.#fleet.apply(event, this.#nowMs)) this.#changesAtMs.push(this.#nowMs);
     if (event.kind === 'crash') {
@@ -126,6 +126,11 @@ class Simulation {
     }
     this.#route();
     this.#send();
+  }
+
+  #wait(ms: number): void {
+    const endMs = this.#nowMs + ms;
+    while (this.#nowMs < endMs) this.#tick();
   }
 
   #settle(): void {
