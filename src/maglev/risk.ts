@@ -6,6 +6,14 @@
  *
  * Pure, slot by slot, over the tables that the nodes use; the one estimate is that flows spread evenly over the hash.
  */
+import {
+  force,
+  type PoolChange,
+  type PoolChanges,
+  priorState,
+  rememberedStates,
+  stateInForce,
+} from '../pool/change.js';
 import type { PoolState } from '../pool/state.js';
 import { NONE } from './layers.js';
 import { type PoolTables, resolvePool } from './resolve.js';
@@ -13,7 +21,7 @@ import { type PoolTables, resolvePool } from './resolve.js';
 export interface RiskInput {
   /** M, prime. */
   readonly slots: number;
-  readonly panicThreshold?: number;
+  readonly panicThreshold?: number | undefined;
   /** Pool states that live flows were born in: `rememberedStates` of pool/change.ts, oldest first. */
   readonly born: readonly PoolState[];
   /** The state that would come into force, and the prior state beside it. */
@@ -35,6 +43,37 @@ export function shareAtRisk(input: RiskInput): number[] {
     });
     return shareLost(tables, after);
   });
+}
+
+export interface FlowsAtRisk {
+  /** Those born in a state that was in force until then, the oldest first; undefined for the state in force. */
+  readonly bornUntilMs: number | undefined;
+  /** Of the flows of that age, 0 to 1. */
+  readonly share: number;
+}
+
+/**
+ * What forcing `change` now would break, by the age of the flows; where nothing is settling nothing is at risk.
+ *
+ * @param slots M, prime
+ * @param nowMs as in pool/change.ts
+ */
+export function riskOfForce(
+  changes: PoolChanges,
+  change: PoolChange,
+  nowMs: number,
+  { slots, panicThreshold }: Pick<RiskInput, 'slots' | 'panicThreshold'>,
+): FlowsAtRisk[] {
+  const forced = force(changes, change, nowMs);
+  const remembered = rememberedStates(changes);
+  const shares = shareAtRisk({
+    slots,
+    panicThreshold,
+    born: remembered.map(({ state }) => state),
+    next: stateInForce(forced),
+    prior: priorState(forced),
+  });
+  return remembered.map(({ untilMs }, i) => ({ bornUntilMs: untilMs, share: shares[i] }));
 }
 
 function shareLost(before: PoolTables, after: PoolTables): number {

@@ -22,8 +22,10 @@
  *  - a planned change waits for the planned change before it and for no health mark, so when it will come into force
  *    is known when it is queued.
  *
- * What cannot follow, for a GRE key carries one alternate: flows born between two changes within a settle time belong
- * to a third backend. Nor is anything remembered for longer than a settle time, drains aside (a draining backend stays
+ * What cannot follow, for a GRE key carries one alternate: flows born between two changes within a settle time may be on
+ * a third backend. The smallest case has two backends: one drains, the other fails, and what was born on the second for
+ * slots of the first is at risk, 1 / n(n-1) of those flows with n backends. A drain that has settled counts too: beside
+ * it, flows born during another backend's health flap are at risk when that is over. maglev/risk.ts tells shares. Nor is anything remembered for longer than a settle time, drains aside (a draining backend stays
  * a candidate of its slots): it should be longer than connections live.
  *
  * Drain, then remove: two planned changes. The removal waits until the drain has settled. It moves slots of other

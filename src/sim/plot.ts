@@ -13,7 +13,7 @@ const ROW_PX = 64;
 const COLOURS = ['#009e73', '#56b4e9', '#e69f00', '#cc79a7', '#d55e00'];
 
 /**
- * The SVG document of `report`; the same report gives the same text.
+ * The SVG document of `report`, a bar for each event and scheme.
  * @throws AnyhopError ERR_TOOL when ECharts is not installed
  */
 export async function plotReport(report: SimReport, schemes: readonly Scheme[]): Promise<string> {
@@ -33,8 +33,16 @@ export async function plotReport(report: SimReport, schemes: readonly Scheme[]):
     backgroundColor: '#ffffff',
     color: COLOURS,
     title: { text: 'Connections broken by each event', left: 'center', top: 8 },
-    legend: { top: 40, data: schemes.map(({ title }) => title) },
-    grid: { left: 16, right: 48, top: 76, bottom: 16, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
+    textStyle: { fontFamily: 'sans-serif' },
+    legend: { top: 40, itemGap: 40, data: schemes.map(({ title }) => title) },
+    grid: {
+      left: 16,
+      right: 48,
+      top: 76,
+      bottom: 16,
+      outerBoundsMode: 'same',
+      outerBoundsContain: 'axisLabel',
+    },
     xAxis: { type: 'value', min: 0, max: 100, axisLabel: { formatter: '{value} %' } },
     yAxis: { type: 'category', inverse: true, data: rows.map(({ event }) => event) },
     series: schemes.map(({ name, title }) => ({

@@ -112,7 +112,7 @@ export const ANYHOP: Scheme = {
 };
 export const ANYHOP_ALONE: Scheme = {
   name: 'anyhop_without_second_chance',
-  title: 'no 2nd chance',
+  title: 'anyhop, no 2nd chance',
   build: anyhopLookup,
   secondChance: false,
 };

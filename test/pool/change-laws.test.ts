@@ -3,10 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { resolvePool } from '#anyhop/maglev/resolve.js';
-import { shareAtRisk } from '#anyhop/maglev/risk.js';
+import { riskOfForce, shareAtRisk } from '#anyhop/maglev/risk.js';
 import {
   advance,
-  force,
   mark,
   type PoolChanges,
   plan,
@@ -224,9 +223,10 @@ test('what a forced change breaks is told beforehand, by age of the flows', () =
     0,
   );
   const wanted = { members: members.map((one) => ({ ...one, weight: one.name === 'b' ? 4 : 1 })) };
-  const told = riskOf(heavier, force(heavier, wanted, 500));
-  assert.equal(told[0], 0);
-  assert.ok(told[1] > 0.1, String(told[1]));
+  const [before, since] = riskOfForce(heavier, wanted, 500, { slots: SLOTS });
+  assert.deepEqual(before, { bornUntilMs: 0, share: 0 });
+  assert.ok(since.bornUntilMs === undefined && since.share > 0.1, JSON.stringify(since));
+  assert.deepEqual(riskOfForce(start, wanted, 500, { slots: SLOTS }), [{ bornUntilMs: undefined, share: 0 }]);
   const due = advance(heavier, SETTLE_MS);
   assert.deepEqual(riskOf(due, advance(plan(heavier, wanted, 500), SETTLE_MS)), [0]);
 });

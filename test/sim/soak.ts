@@ -5,7 +5,7 @@
  *   node build/scripts/soak/simulate.js [runs] [seed]
  */
 import fc from 'fast-check';
-import { anyScenario, breaks, isExcused, story } from '../../test/sim/scenario.js';
+import { anyScenario, breaks, isExcused, story } from './scenario.js';
 
 const [runs = 100_000, seed = Math.floor(Date.now() / 1000)] = process.argv.slice(2).map(Number);
 const started = performance.now();
