@@ -22,6 +22,8 @@ const POOL = 'web';
 export class SimNode {
   #changes: PoolChanges;
   #view: View;
+  /** The view as text, to compare. */
+  #viewText: string;
   #nextAtMs = 0;
   /** Known by the router as a next hop. */
   isUp = true;
@@ -32,10 +34,15 @@ export class SimNode {
   constructor(members: readonly ChangeMember[], settleMs: number, nowMs: number) {
     this.#changes = startChanges({ members }, settleMs, nowMs);
     this.#view = viewOf(this.#changes);
+    this.#viewText = JSON.stringify(this.#view);
   }
 
   get view(): View {
     return this.#view;
+  }
+
+  get viewText(): string {
+    return this.#viewText;
   }
 
   /** Nothing is queued or settling, and nothing has changed for a settle time, flaps included. */
@@ -91,6 +98,7 @@ export class SimNode {
     this.#nextAtMs = nextAtMs(changes) ?? Number.POSITIVE_INFINITY;
     const before = this.#view;
     this.#view = viewOf(changes);
+    this.#viewText = JSON.stringify(this.#view);
     const isOther = JSON.stringify(this.#view.state) !== JSON.stringify(before.state);
     if (isOther) this.#changedAtMs = nowMs;
     return isOther;

@@ -9,6 +9,7 @@ import { parseAddress } from '../packet/address.js';
 import { eventText, type SimEvent } from './event.js';
 import { Fleet } from './fleet.js';
 import { type FlowCounts, Flows } from './flows.js';
+import type { SimNode } from './node.js';
 import { Random } from './random.js';
 import { BackendIds, type Builder, type Lookup, type Scheme, type View } from './scheme.js';
 
@@ -84,6 +85,7 @@ class Simulation {
   readonly #lookups = new Map<Builder, Lookup[]>();
   #dividedAtMs = Number.NEGATIVE_INFINITY;
   #nowMs = 0;
+  #live: readonly SimNode[] = [];
 
   constructor(options: SimOptions) {
     const { seed, flows } = options;
@@ -100,9 +102,9 @@ class Simulation {
 
   run(): SimReport {
     const { flows, events, schemes } = this.#options;
+    this.#live = this.#fleet.live;
     for (let flow = 0; flow < flows; flow++) this.#begin(flow);
     this.#begins('start');
-    this.#route();
     this.#send();
     for (const event of events) this.#happen(event);
     this.#settle();
@@ -148,7 +150,6 @@ class Simulation {
       this.#begin(flow);
       for (const flows of this.#schemes) flows.end(flow);
     }
-    this.#route();
     this.#send();
   }
 
@@ -162,22 +163,29 @@ class Simulation {
     const [key0, key1] = this.#key;
     this.#hash[flow] = flowHashPair(key0, key1, this.#random.bits(), this.#random.bits());
     this.#endsAtMs[flow] = this.#nowMs + 1 + this.#random.below(this.#options.lifetimeMs);
+    this.#through[flow] = this.#nextHop(flow);
   }
 
-  /** The router's next hop for each flow, and each node's tables. */
+  /** The router's choice for a flow: index into the nodes that are up. */
+  #nextHop(flow: number): number {
+    const count = this.#live.length;
+    return count === 0 ? NONE : (flowHashPair(this.#fleet.salt, count, this.#hash[flow], 0) >>> 0) % count;
+  }
+
+  /** The router's next hops are others, or are chosen anew. */
   #route(): void {
-    const live = this.#fleet.live;
-    const { salt } = this.#fleet;
-    for (let flow = 0; flow < this.#through.length; flow++) {
-      const spread = flowHashPair(salt, live.length, this.#hash[flow], 0) >>> 0;
-      this.#through[flow] = live.length === 0 ? NONE : spread % live.length;
-    }
-    const keys = live.map(({ view }) => JSON.stringify(view));
-    if (new Set(keys).size > 1) this.#dividedAtMs = this.#nowMs;
+    this.#live = this.#fleet.live;
+    for (let flow = 0; flow < this.#through.length; flow++) this.#through[flow] = this.#nextHop(flow);
+  }
+
+  /** Each node's tables, as far as its view is another one now. */
+  #look(): void {
+    const texts = this.#live.map(({ viewText }) => viewText);
+    if (texts.some((text) => text !== texts[0])) this.#dividedAtMs = this.#nowMs;
     for (const { scheme } of this.#schemes) {
       this.#lookups.set(
         scheme.build,
-        live.map(({ view }, i) => this.#lookup(scheme.build, view, keys[i])),
+        this.#live.map(({ view }, i) => this.#lookup(scheme.build, view, texts[i])),
       );
     }
   }
@@ -196,6 +204,7 @@ class Simulation {
   }
 
   #send(): void {
+    this.#look();
     const { onBreak } = this.#options;
     const crashed = new Set([...this.#fleet.crashed].map((name) => this.#ids.of(name)));
     const { counts } = this.#rows[this.#rows.length - 1];

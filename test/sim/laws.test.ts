@@ -39,7 +39,11 @@ test('no connection breaks when one planned change is made at a time, or a backe
 
 test('no connection breaks when planned changes come in any order at any time, for they are queued', () => {
   const waits = fc.integer({ min: 1, max: 12 }).map((seconds): SimEvent => ({ kind: 'wait', seconds }));
-  holds(scenario(fc.array(fc.oneof(edit, waits), { maxLength: 10 })), 200, (of) => breaks(of).length === 0);
+  holds(
+    scenario(fc.array(fc.oneof(edit, waits), { maxLength: 10, size: 'max' })),
+    200,
+    (of) => breaks(of).length === 0,
+  );
 });
 
 const steady = fc.constantFrom<SimEvent>(

@@ -76,7 +76,7 @@ export function scenario(events: fc.Arbitrary<SimEvent[]>): fc.Arbitrary<Scenari
 }
 
 /** Events in any order and overlap. */
-export const anyScenario = scenario(fc.array(anyEvent, { maxLength: 12 }));
+export const anyScenario = scenario(fc.array(anyEvent, { maxLength: 14, size: 'max' }));
 
 export function optionsOf({ seed, backends, nodes, events }: Scenario): SimOptions {
   return {
