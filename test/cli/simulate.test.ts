@@ -8,6 +8,8 @@ import { after, test } from 'node:test';
 const directory = mkdtempSync(join(tmpdir(), 'anyhop-simulate-'));
 after(() => rmSync(directory, { recursive: true }));
 
+const HIDE_MODULE = new URL('./hide-module.js', import.meta.url).href;
+
 function simulate(...args: string[]): { stdout: string; stderr: string; status: number | null } {
   return spawnSync(process.execPath, ['dist/main.js', 'simulate', ...args], {
     encoding: 'utf8',
@@ -77,4 +79,21 @@ test('simulate --events random is the same for the same seed', () => {
   const args = ['--flows', '100', '--events', 'random:5', '--json', '--seed'];
   assert.equal(simulate(...args, '3').stdout, simulate(...args, '3').stdout);
   assert.notEqual(simulate(...args, '3').stdout, simulate(...args, '4').stdout);
+});
+
+test('simulate --svg without echarts says what to install; the table does without', () => {
+  const run = (...args: string[]) =>
+    spawnSync(
+      process.execPath,
+      ['--import', HIDE_MODULE, 'dist/main.js', 'simulate', '--flows', '10', ...args],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, HIDE_MODULE: 'echarts/core' },
+        timeout: 60_000,
+      },
+    );
+  const { status, stderr } = run('--events', 'rehash', '--svg', join(directory, 'none.svg'));
+  assert.equal(status, 3);
+  assert.match(stderr, /echarts.*cannot be loaded\n.*npm install echarts/);
+  assert.equal(run('--events', 'rehash').status, 0);
 });
