@@ -1,6 +1,6 @@
 /**
  * TCP connections of one scheme: where each one's socket is, and what becomes of its packets. Every flow sends a
- * packet at every tick, as the agents' second chance treats it (README, "second chance"):
+ * packet at every tick:
  *
  *   the owner has the socket                      -> ok
  *   else a SYN                                    -> the owner opens the connection
