@@ -104,9 +104,10 @@ bench-afxdp: build setup-lab ## the AF_XDP loop and the pipeline in TypeScript, 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js
 
-soak: build setup-lab ## as root: hundreds of kills under load (SOAK_ROUNDS of 20); millions of packets compared (SOAK_PACKETS, SOAK_SECONDS, ANYHOP_SEED)
+soak: build setup-lab ## as root: hundreds of kills under load (SOAK_ROUNDS of 20); millions of packets compared (SOAK_PACKETS, SOAK_SECONDS, ANYHOP_SEED); 100000 simulations (SOAK_SEEDS)
 	node build/test/engine/xdp-soak.js
 	node build/test/differential/soak.js
+	node build/test/sim/soak.js
 
 fuzz: build setup-fuzz ## libFuzzer and sanitizers on the C pipeline for FUZZ_SECONDS (60), and what it covers
 	scripts/fuzz.sh

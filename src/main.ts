@@ -9,6 +9,7 @@ import { planCommand } from './cli/plan.js';
 import { replayCommand } from './cli/replay.js';
 import { runCommand } from './cli/run.js';
 import { schemaCommand } from './cli/schema.js';
+import { simulateCommand } from './cli/simulate.js';
 import { statusCommand } from './cli/status.js';
 import { stopCommand } from './cli/stop.js';
 import { tableCommand } from './cli/table.js';
@@ -34,6 +35,7 @@ for (const command of [
   replayCommand(),
   tableCommand(),
   planCommand(),
+  simulateCommand(),
   whichCommand(),
   imageCommand(),
   agentCommand(),

@@ -28,7 +28,8 @@ export type ErrorCode =
   | 'ERR_LIMIT'
   | 'ERR_BPF'
   | 'ERR_ENGINE'
-  | 'ERR_SOCKET';
+  | 'ERR_SOCKET'
+  | 'ERR_STATE_FILE';
 
 export class AnyhopError extends Error {
   override readonly name = 'AnyhopError';

@@ -32,6 +32,9 @@ export const BPFFS_DEFAULT = '/sys/fs/bpf';
 /** Linux: sun_path, less the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
+/** Planned changes of one pool that wait for the one before them; more is a script that has gone wild. */
+export const CHANGES_QUEUED_MAX = 64;
+
 /** Names of nodes, pools, services and backends, in (ASCII) characters. */
 export const NAME_CHARS_MAX = 63;
 /** Linux: IFNAMSIZ less the closing NUL. */

@@ -1,0 +1,195 @@
+/** `anyhop simulate`: what events of every kind do to connections, under anyhop and under other ways to balance. */
+import { writeFileSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { AnyhopError } from '../core/errors.js';
+import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
+import { parseScript, type SimEvent } from '../sim/event.js';
+import { plotReport } from '../sim/plot.js';
+import { randomEvents } from '../sim/random-events.js';
+import { ANYHOP, ANYHOP_ALONE, PEERS, type Scheme } from '../sim/scheme.js';
+import { type SimReport, type SimRow, simulate } from '../sim/simulate.js';
+import { amount, columns, percent } from './format.js';
+
+/** Each one a single change: it has settled before the next. */
+const EVENTS_DEFAULT = `drain web-2, settle, undrain web-2, settle, add web-new, settle, remove web-new, settle,
+weight web-3 2, settle, flap web-4 10, settle, lose node-1, wait 10, return node-1, settle, rehash, wait 10,
+restart node-1, settle`;
+
+const RANDOM_EVENTS_DEFAULT = 12;
+
+interface SimulateOptions {
+  readonly seed: number;
+  readonly backends: number;
+  readonly nodes: number;
+  readonly flows: number;
+  readonly settle: number;
+  readonly lifetime?: number;
+  readonly events: string;
+  readonly secondChance: 'on' | 'off';
+  readonly svg?: string;
+  readonly json?: true;
+}
+
+export function simulateCommand(): Command {
+  return new Command('simulate')
+    .summary('simulate drains, failures and lost forwarders, and count the connections that break')
+    .description(
+      'Simulates forwarders, backends and TCP connections by the tables and the memory that the nodes use, and counts the ' +
+        'connections that each event breaks; beside it for plain Maglev, rendezvous and modulo hashing.',
+    )
+    .option(
+      '--events <script>',
+      'what happens (below), or random, or random:COUNT',
+      EVENTS_DEFAULT.replaceAll('\n', ' '),
+    )
+    .addOption(number('--seed <number>', 'chooses the connections and random events', 1, 0, 0xffffffff))
+    .addOption(number('--backends <count>', 'at the start, named web-1 and so on', 10, 1, 1000))
+    .addOption(number('--nodes <count>', 'forwarders, named node-1 and so on', 3, 1, 100))
+    .addOption(number('--flows <count>', 'connections open at any moment', 10_000, 1, 1_000_000))
+    .addOption(number('--settle <seconds>', 'settle time', 60, 1, 100_000))
+    .addOption(
+      new Option(
+        '--lifetime <seconds>',
+        'how long connections live at most (default: the settle time)',
+      ).argParser(between(1, 100_000)),
+    )
+    .addOption(
+      new Option('--second-chance <mode>', 'whether the agents send on what they have no socket for')
+        .choices(['on', 'off'])
+        .default('on'),
+    )
+    .option('--svg <file>', 'also draw it')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+An event is a phrase; commas stand between them:
+  drain NAME, undrain NAME, add NAME [WEIGHT], remove NAME, weight NAME WEIGHT   edits of the config that all nodes read;
+                               one that comes while another settles waits, with "force" before it not
+  down NAME [on NODE], up NAME [on NODE]    health marks, on all nodes or on one; the backend goes on working
+  flap NAME SECONDS [on NODE]  down, wait, up
+  crash NAME, recover NAME     the machine dies with its connections, or is back; no health mark changes by itself
+  lose NODE, return NODE       the router takes a forwarder out of its next hops, or in
+  restart NODE                 a forwarder's process, with what it remembers
+  rehash                       the router spreads all connections over the forwarders anew
+  wait SECONDS                 else the next event happens at the same moment
+  settle                       wait until nothing is queued and nothing has changed for a settle time
+Every connection sends all the time, so one that could break does. It is broken when its packet reaches a live backend
+that has no socket for it, after the second hop if there is one; the client then connects anew, so it can break again.
+Connections that die with a machine are not counted. A connection that lives longer than the settle time after its slot
+moved may break when that has passed: try --lifetime 300. So may one that begins between two overlapping changes.
+The agents of this version have no second chance yet: until they do, "no 2nd chance" is what happens.
+
+Examples:
+  anyhop simulate
+  anyhop simulate --svg broken.svg --backends 100
+  anyhop simulate --events 'drain web-1, wait 5, flap web-2 10, settle'        # two at a time: some break
+  anyhop simulate --events 'weight web-1 3, wait 5, force weight web-2 3, settle'
+  anyhop simulate --events random:20 --seed 7 --json`,
+    )
+    .action(run);
+}
+
+async function run(options: SimulateOptions): Promise<void> {
+  const { seed, backends, nodes, flows, svg } = options;
+  const settleMs = options.settle * 1000;
+  const schemes = [...(options.secondChance === 'on' ? [ANYHOP] : []), ANYHOP_ALONE, ...PEERS];
+  const report = simulate({
+    seed,
+    backends,
+    nodes,
+    flows,
+    slots: TABLE_SIZE_DEFAULT,
+    settleMs,
+    lifetimeMs: options.lifetime === undefined ? settleMs : options.lifetime * 1000,
+    tickMs: settleMs / 30,
+    events: eventsOf(options, settleMs),
+    schemes,
+  });
+  if (svg !== undefined) save(svg, await plotReport(report, schemes));
+  process.stdout.write(
+    options.json ? `${JSON.stringify({ seed, ...report })}\n` : describe(report, schemes, options),
+  );
+}
+
+function eventsOf({ events, seed, backends, nodes }: SimulateOptions, settleMs: number): SimEvent[] {
+  const [, count] = /^random(?::([1-9]\d{0,3}))?$/.exec(events) ?? [];
+  if (!events.startsWith('random')) return parseScript(events);
+  if (count === undefined && events !== 'random') {
+    throw new AnyhopError('ERR_USAGE', `--events ${events}: random:COUNT takes a number from 1 to 9999`);
+  }
+  return randomEvents(seed, Number(count ?? RANDOM_EVENTS_DEFAULT), { backends, nodes, settleMs });
+}
+
+function describe(report: SimReport, schemes: readonly Scheme[], options: SimulateOptions): string {
+  const titles = schemes.map(({ title }) => title);
+  const cell = (row: SimRow, { name }: Scheme): string => {
+    const { broken } = row.counts[name];
+    return broken === 0 ? '0' : `${broken} (${percent(broken / report.flows)})`;
+  };
+  const rows = report.rows.slice(1).map((row) => {
+    const at = `${Number((row.atMs / 1000).toFixed(1))}`;
+    return [at, row.event, ...schemes.map((scheme) => cell(row, scheme))];
+  });
+  const totals = schemes.map((scheme) => total(report, scheme));
+  const table = columns(
+    ['s', 'event', ...titles],
+    [...rows, ['', 'all', ...totals.map(String)]],
+    new Set(['s', ...titles]),
+  );
+  const fleet = [
+    amount(options.backends, 'backend'),
+    amount(options.nodes, 'node'),
+    `${report.flows} connections open at any moment`,
+    `settle time ${options.settle} s`,
+    `seed ${options.seed}`,
+  ].join(', ');
+  return `${fleet}\nConnections broken by each event, and until the next:\n\n${table.join('\n')}\n\n${sentence(report, schemes)}\n`;
+}
+
+function sentence(report: SimReport, [first]: readonly Scheme[]): string {
+  const [broken, died] = [total(report, first), sum(report, first, 'died')];
+  const lost = died === 0 ? '' : ` ${amount(died, 'connection')} died with the machine that they were on.`;
+  if (!first.secondChance)
+    return `Without second chance, every connection whose slot moves is broken.${lost}`;
+  const hops = amount(sum(report, first, 'secondHops'), 'packet');
+  const kept = `${hops} took a second hop.${lost}`;
+  return broken === 0
+    ? `With second chance anyhop broke no connection; ${kept}`
+    : `With second chance anyhop broke ${amount(broken, 'connection')}: changes overlapped, or connections outlived the settle time. ${kept}`;
+}
+
+function total(report: SimReport, scheme: Scheme): number {
+  return sum(report, scheme, 'broken');
+}
+
+function sum(report: SimReport, { name }: Scheme, what: 'broken' | 'died' | 'secondHops'): number {
+  return report.rows.reduce((all, { counts }) => all + counts[name][what], 0);
+}
+
+function save(file: string, svg: string): void {
+  try {
+    writeFileSync(file, svg);
+  } catch (error) {
+    throw new AnyhopError(
+      'ERR_USAGE',
+      `cannot write ${file}: ${error instanceof Error ? error.message : error}`,
+      {
+        hint: 'Name a file in a directory that you may write to.',
+        cause: error,
+      },
+    );
+  }
+}
+
+function number(flags: string, description: string, value: number, min: number, max: number): Option {
+  return new Option(flags, description).argParser(between(min, max)).default(value);
+}
+
+function between(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}

@@ -1,0 +1,133 @@
+/**
+ * The changes of a node's pools as text, so that prior states, queues and marks survive a restart. What is read back
+ * was written by this program or by a stranger: shape, ranges and the relations between fields are checked, and a file
+ * that fails any of it is refused as a whole, for half a memory would name wrong alternates.
+ */
+import { z } from 'zod';
+import { NAME_PATTERN } from '../config/schema.js';
+import { AnyhopError } from '../core/errors.js';
+import { BACKENDS_PER_POOL_MAX, CHANGES_QUEUED_MAX, POOLS_MAX, WEIGHT_MAX } from '../core/limits.js';
+import { parseAddress } from '../packet/address.js';
+import type { PoolChanges } from './change.js';
+
+/** Rises when a file of the present program could not be read by an older one. */
+const FILE_VERSION = 1;
+
+/** Year 5138: beyond it a time is a mistake, and sums of times stay exact. */
+const TIME_MS_MAX = 1e14;
+const time = z.number().min(0).max(TIME_MS_MAX);
+const name = z.string().regex(NAME_PATTERN);
+const health = z.enum(['up', 'down', 'dead']);
+const upOrDown = z.enum(['up', 'down']);
+
+const member = z.strictObject({
+  name,
+  address: z.string().refine((text) => parseAddress(text)?.text === text, 'not an address in canonical form'),
+  weight: z.int().min(0).max(WEIGHT_MAX),
+  state: z.enum(['active', 'draining']),
+  agent: z.boolean(),
+});
+const members = sorted(member);
+const prior = sorted(member.extend({ health: upOrDown }));
+const queued = z.strictObject({
+  members,
+  prior: prior.optional(),
+  health: z.record(name, health).optional(),
+  plannedAtMs: time,
+});
+
+const poolChanges = z
+  .strictObject({
+    settleMs: time.gt(0),
+    nowMs: time,
+    members,
+    past: z.array(z.strictObject({ members, untilMs: time })),
+    marks: z.array(z.strictObject({ name, health, sinceMs: time, rested: upOrDown })),
+    queue: z.array(queued).max(CHANGES_QUEUED_MAX),
+    override: prior.optional(),
+  })
+  .refine(({ past, queue, marks, nowMs }) => {
+    const times = [
+      ...past.map(({ untilMs }) => untilMs),
+      ...queue.map(({ plannedAtMs }) => plannedAtMs),
+      ...marks.map(({ sinceMs }) => sinceMs),
+    ];
+    return times.every((at) => at <= nowMs);
+  }, 'a time after the last one seen')
+  .refine(
+    ({ past }) => past.every(({ untilMs }, i) => i === 0 || past[i - 1].untilMs <= untilMs),
+    'past members out of order',
+  )
+  .refine((pool) => {
+    const names = [pool, ...pool.past, ...pool.queue].flatMap((list) => list.members.map((one) => one.name));
+    const expected = [...new Set(names)].sort();
+    return expected.length === pool.marks.length && expected.every((one, i) => one === pool.marks[i].name);
+  }, 'marks that are not those of the members');
+
+const file = z.strictObject({
+  version: z.literal(FILE_VERSION),
+  pools: z
+    .record(name, poolChanges)
+    .refine((pools) => Object.keys(pools).length <= POOLS_MAX, 'too many pools'),
+});
+
+/** The text to keep, by name of pool; ends with a newline. */
+export function writeChanges(pools: ReadonlyMap<string, PoolChanges>): string {
+  return `${JSON.stringify({ version: FILE_VERSION, pools: Object.fromEntries(pools) })}\n`;
+}
+
+/**
+ * What `writeChanges` wrote, by name of pool. Call `advance` next: time has passed. Where the clock is behind the last
+ * time that was seen, all times are moved back with it; settling then takes no longer than it would have.
+ *
+ * @param nowMs as in change.ts
+ * @throws AnyhopError ERR_STATE_FILE, with the first field that is wrong
+ */
+export function readChanges(text: string, nowMs: number): Map<string, PoolChanges> {
+  const parsed = file.safeParse(parseJson(text));
+  if (!parsed.success) {
+    const [{ path, message }] = parsed.error.issues;
+    throw unreadable(`${path.length === 0 ? 'the file' : path.join('.')}: ${message}`);
+  }
+  return new Map(
+    Object.entries(parsed.data.pools).map(([pool, changes]) => {
+      const behindMs = Math.max(0, changes.nowMs - nowMs);
+      return [pool, movedBack({ ...changes, override: changes.override }, behindMs)];
+    }),
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw unreadable(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function unreadable(what: string): AnyhopError {
+  return new AnyhopError('ERR_STATE_FILE', `the remembered changes of the pools cannot be used: ${what}`, {
+    hint: 'Remove the file; the node then takes the present state of each pool as its prior state.',
+  });
+}
+
+function movedBack(changes: PoolChanges, byMs: number): PoolChanges {
+  if (byMs === 0) return changes;
+  return {
+    ...changes,
+    nowMs: changes.nowMs - byMs,
+    past: changes.past.map((one) => ({ ...one, untilMs: one.untilMs - byMs })),
+    marks: changes.marks.map((one) => ({ ...one, sinceMs: one.sinceMs - byMs })),
+    queue: changes.queue.map((one) => ({ ...one, plannedAtMs: one.plannedAtMs - byMs })),
+  };
+}
+
+function sorted<T extends { name: string }>(one: z.ZodType<T>): z.ZodType<T[]> {
+  return z
+    .array(one)
+    .max(BACKENDS_PER_POOL_MAX)
+    .refine(
+      (list) => list.every(({ name }, i) => i === 0 || list[i - 1].name < name),
+      'not sorted, or one named twice',
+    );
+}

@@ -1,0 +1,298 @@
+/**
+ * How one pool changes over time: what is in force, what was before, what waits. A pure state machine, data in and
+ * data out, under a clock that is passed in; change-file.ts keeps it across a restart.
+ *
+ *   plan()     a new list of members: in force at once when the change before it has settled, else queued
+ *   force()    the same without waiting; what it may break is for maglev/risk.ts to say beforehand
+ *   mark()     a health mark: in force at once, always
+ *   advance()  time passes: the prior state moves on, and the first of the queue comes into force when it is due
+ *
+ * The prior state is the pool as it was one settle time ago, members, weights, admin states and health marks together:
+ *  - its members are those that were in force at (now - settle time),
+ *  - its health marks are, backend by backend, the last that stood for a whole settle time.
+ * Where no mark is taken back within a settle time the two are exactly the state at (now - settle time). A mark that
+ * is taken back sooner leaves no trace: a backend that was away for a second must not, one settle time later, be away
+ * from the prior state for a second, for a planned change in between would have no other memory of its flows.
+ * Waiting for the whole pool to rest instead would let one backend that keeps flapping freeze the prior state, and
+ * after the second planned change nobody would remember where the flows of the last hours are.
+ *
+ * What follows, for every slot (test/pool/change-laws.test.ts):
+ *  - a single change from a settled state leaves the former owner as alternate, whatever is down or draining;
+ *  - after any changes within one settle time, the owner before all of them is still owner or alternate;
+ *  - a planned change waits for the planned change before it and for no health mark, so when it will come into force
+ *    is known when it is queued.
+ *
+ * What cannot follow, for a GRE key carries one alternate: flows born between two changes within a settle time may be on
+ * a third backend. The smallest case has two backends: one drains, the other fails, and what was born on the second for
+ * slots of the first is at risk, 1 / n(n-1) of those flows with n backends. A drain that has settled counts too: beside
+ * it, flows born during another backend's health flap are at risk when that is over. maglev/risk.ts tells shares. Nor is anything remembered for longer than a settle time, drains aside (a draining backend stays
+ * a candidate of its slots): it should be longer than connections live.
+ *
+ * Drain, then remove: two planned changes. The removal waits until the drain has settled. It moves slots of other
+ * backends too, since layers are a function of the members (9.7 % of all with 3 backends); for a settle time their
+ * former owners are the alternates, as for any change. The drained backend is then no longer a candidate for its
+ * former slots: connections that are left on it break, so remove it when it has none. A backend removed without a
+ * drain keeps its connections for one settle time.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { AnyhopError } from '../core/errors.js';
+import { CHANGES_QUEUED_MAX } from '../core/limits.js';
+import type { Health, Member, PoolState } from './state.js';
+
+/** A member as a config names it: all but its health, in plain JSON. */
+export interface ChangeMember extends Omit<Member, 'health'> {
+  /** Underlay address, canonical text. Another address under the same name is another machine. */
+  readonly address: string;
+  /** Runs `anyhop agent`. */
+  readonly agent: boolean;
+}
+
+/** A member of a prior state: dead or down makes no difference to who owned what. */
+export interface PriorMember extends ChangeMember {
+  readonly health: 'up' | 'down';
+}
+
+/** What a config says of a pool. */
+export interface PoolChange {
+  /** In any order; names are unique. */
+  readonly members: readonly ChangeMember[];
+  /** `prior:` of the config; takes the place of what is remembered for as long as the config has it. */
+  readonly prior?: readonly PriorMember[] | undefined;
+  /** Marks of members that are new to the pool; up when not named. Others keep the marks that they have. */
+  readonly health?: Readonly<Record<string, Health>> | undefined;
+}
+
+export interface QueuedChange extends PoolChange {
+  readonly plannedAtMs: number;
+}
+
+/** Members that were in force. */
+export interface PastMembers {
+  readonly members: readonly ChangeMember[];
+  readonly untilMs: number;
+}
+
+export interface Mark {
+  readonly name: string;
+  readonly health: Health;
+  /** Since when the backend is up, or is not. */
+  readonly sinceMs: number;
+  /** The last mark that stood for a settle time, as of `sinceMs`. */
+  readonly rested: 'up' | 'down';
+}
+
+/** All that is known of one pool's changes; plain JSON. Made by `startChanges`, then by the transitions alone. */
+export interface PoolChanges {
+  readonly settleMs: number;
+  /** The latest time seen: time does not run backwards here. */
+  readonly nowMs: number;
+  /** In force now, sorted by name. */
+  readonly members: readonly ChangeMember[];
+  /** What was in force within the last settle time, oldest first. */
+  readonly past: readonly PastMembers[];
+  /** Of all members named anywhere here, sorted by name. */
+  readonly marks: readonly Mark[];
+  /** In the order in which they were planned. */
+  readonly queue: readonly QueuedChange[];
+  /** `prior:` of the config that is in force. */
+  readonly override: readonly PriorMember[] | undefined;
+}
+
+/**
+ * A pool that nothing is remembered of: its present state is the prior one.
+ *
+ * Times here and below are milliseconds of a clock that goes on across restarts and is not set back within a process:
+ * `performance.timeOrigin + performance.now()`.
+ *
+ * @param settleMs how long a state must have been in force to be the prior one, above 0
+ */
+export function startChanges(change: PoolChange, settleMs: number, nowMs: number): PoolChanges {
+  const members = sorted(change.members);
+  const override = sortedPrior(change.prior);
+  return withMarks({ settleMs, nowMs, members, past: [], marks: [], queue: [], override }, change.health);
+}
+
+/**
+ * The config was edited. Takes it at once, or queues it while a planned change is settling. A list of members that is
+ * in force or waits already drops what was queued after it: that was taken back.
+ *
+ * @throws AnyhopError ERR_LIMIT when the queue is full
+ */
+export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): PoolChanges {
+  const now = advance(changes, nowMs);
+  const wanted = sorted(change.members);
+  const waiting = now.queue.findLastIndex(({ members }) => isDeepStrictEqual(members, wanted));
+  if (waiting >= 0) {
+    const again = { ...now.queue[waiting], prior: sortedPrior(change.prior) };
+    return withMarks({ ...now, queue: [...now.queue.slice(0, waiting), again] }, change.health);
+  }
+  if (isDeepStrictEqual(now.members, wanted)) {
+    return withMarks({ ...now, queue: [], override: sortedPrior(change.prior) }, change.health);
+  }
+  if (now.past.length === 0) return apply(now, change);
+  if (now.queue.length >= CHANGES_QUEUED_MAX) {
+    throw new AnyhopError('ERR_LIMIT', `${CHANGES_QUEUED_MAX} changes are waiting for this pool already`, {
+      hint: 'Wait until the first of them is in force, or force the change.',
+    });
+  }
+  const { prior, health } = change;
+  const queued = { members: wanted, prior: sortedPrior(prior), health, plannedAtMs: now.nowMs };
+  return withMarks({ ...now, queue: [...now.queue, queued] }, change.health);
+}
+
+/** Takes a change without waiting. What was queued is dropped: the config that is forced was edited after it. */
+export function force(changes: PoolChanges, change: PoolChange, nowMs: number): PoolChanges {
+  const now = { ...passTime(changes, nowMs), queue: [] };
+  if (!isDeepStrictEqual(now.members, sorted(change.members))) return apply(now, change);
+  return withMarks({ ...now, override: sortedPrior(change.prior) }, change.health);
+}
+
+/** A health mark, of a member that is in force or waits; marks of others are ignored. Never waits. */
+export function mark(changes: PoolChanges, name: string, health: Health, nowMs: number): PoolChanges {
+  const now = advance(changes, nowMs);
+  const isMarked = (one: Mark): boolean => one.name === name && one.health !== health;
+  if (!now.marks.some(isMarked)) return now;
+  return { ...now, marks: now.marks.map((one) => (isMarked(one) ? remark(one, health, now) : one)) };
+}
+
+/**
+ * Time passes. One queued change at most comes into force, and its own settle time starts now: after a pause of the
+ * process several may be due, but no node has forwarded by any of them yet.
+ */
+export function advance(changes: PoolChanges, nowMs: number): PoolChanges {
+  const now = passTime(changes, nowMs);
+  const [first, ...rest] = now.queue;
+  return first === undefined || now.past.length > 0 ? now : apply({ ...now, queue: rest }, first);
+}
+
+/** The pool state in force. */
+export function stateInForce(changes: PoolChanges): PoolState {
+  const marks = new Map(changes.marks.map(({ name, health }) => [name, health]));
+  return changes.members.map(({ name, weight, state }) => ({
+    name,
+    weight,
+    state,
+    health: marks.get(name)!,
+  }));
+}
+
+/** The prior state with the addresses of its members, for one that is no longer in force is still sent to. */
+export function priorMembers(changes: PoolChanges): readonly PriorMember[] {
+  if (changes.override !== undefined) return changes.override;
+  return rested(changes, changes.past[0]?.members ?? changes.members);
+}
+
+/** The prior state, for resolvePool. */
+export function priorState(changes: PoolChanges): PoolState {
+  return withoutAddresses(priorMembers(changes));
+}
+
+/** A pool state that was in force within the last settle time, or is. */
+export interface Remembered {
+  readonly state: PoolState;
+  /** Undefined for the state in force. */
+  readonly untilMs: number | undefined;
+}
+
+/** Where live flows may have been born: the prior state, what came between, the state in force; oldest first. */
+export function rememberedStates(changes: PoolChanges): Remembered[] {
+  const past = changes.past.map(
+    ({ members, untilMs }): Remembered => ({ state: withoutAddresses(rested(changes, members)), untilMs }),
+  );
+  const isFlapping = changes.marks.some((one) => upOrDown(one.health) !== one.rested);
+  if (past.length === 0 && isFlapping) past.push({ state: priorState(changes), untilMs: changes.nowMs });
+  return [...past, { state: stateInForce(changes), untilMs: undefined }];
+}
+
+/** When the planned change in force has settled, or undefined when it has. */
+export function settlesAtMs(changes: PoolChanges): number | undefined {
+  const last = changes.past.at(-1);
+  return last === undefined ? undefined : last.untilMs + changes.settleMs;
+}
+
+/**
+ * When each of the queue comes into force, if `advance` is called then and nothing is forced. Health marks do not
+ * change that.
+ */
+export function dueAtMs(changes: PoolChanges): number[] {
+  const first = settlesAtMs(changes) ?? changes.nowMs;
+  return changes.queue.map((_, i) => first + i * changes.settleMs);
+}
+
+/** When `advance` has something to do next, or undefined when the prior state is the present one. */
+export function nextAtMs(changes: PoolChanges): number | undefined {
+  const times = changes.past.map(({ untilMs }) => untilMs + changes.settleMs);
+  for (const one of changes.marks) {
+    if (upOrDown(one.health) !== one.rested) times.push(one.sinceMs + changes.settleMs);
+  }
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+function passTime(changes: PoolChanges, nowMs: number): PoolChanges {
+  if (nowMs <= changes.nowMs) return changes;
+  const { settleMs } = changes;
+  const past = changes.past.filter(({ untilMs }) => nowMs < untilMs + settleMs);
+  const marks = changes.marks.map((one) => rest(one, settleMs, nowMs));
+  return withMarks({ ...changes, nowMs, past, marks });
+}
+
+function apply(changes: PoolChanges, change: PoolChange): PoolChanges {
+  const past = [...changes.past, { members: changes.members, untilMs: changes.nowMs }];
+  const members = sorted(change.members);
+  return withMarks({ ...changes, members, past, override: sortedPrior(change.prior) }, change.health);
+}
+
+/** Marks for exactly the members that are named anywhere; those without one are up, or as `health` says. */
+function withMarks(changes: PoolChanges, health: Readonly<Record<string, Health>> = {}): PoolChanges {
+  const names = new Set<string>();
+  for (const { members } of [changes, ...changes.past, ...changes.queue]) {
+    for (const { name } of members) names.add(name);
+  }
+  const known = new Map(changes.marks.map((one) => [one.name, one]));
+  const first = new Map(Object.entries(health));
+  const marks = [...names].sort().map((name): Mark => {
+    const initial = first.get(name) ?? 'up';
+    return known.get(name) ?? { name, health: initial, sinceMs: changes.nowMs, rested: upOrDown(initial) };
+  });
+  return { ...changes, marks };
+}
+
+function rest(one: Mark, settleMs: number, nowMs: number): Mark {
+  const now = upOrDown(one.health);
+  return one.rested === now || nowMs < one.sinceMs + settleMs ? one : { ...one, rested: now };
+}
+
+function remark(one: Mark, health: Health, { nowMs }: PoolChanges): Mark {
+  const isSame = upOrDown(one.health) === upOrDown(health);
+  return { ...one, health, sinceMs: isSame ? one.sinceMs : nowMs };
+}
+
+function rested({ marks }: PoolChanges, members: readonly ChangeMember[]): PriorMember[] {
+  const byName = new Map(marks.map((one) => [one.name, one.rested]));
+  return members.map((member) => ({ ...member, health: byName.get(member.name)! }));
+}
+
+function withoutAddresses(members: readonly PriorMember[]): PoolState {
+  return members.map(({ name, weight, state, health }) => ({ name, weight, state, health }));
+}
+
+function upOrDown(health: Health): 'up' | 'down' {
+  return health === 'up' ? 'up' : 'down';
+}
+
+/** In one order and with these fields alone, so that lists can be compared and read back. */
+function sorted(members: readonly ChangeMember[]): ChangeMember[] {
+  return members.map(plain).sort(byName);
+}
+
+function sortedPrior(members: readonly PriorMember[] | undefined): PriorMember[] | undefined {
+  return members?.map((member) => ({ ...plain(member), health: member.health })).sort(byName);
+}
+
+function plain({ name, address, weight, state, agent }: ChangeMember): ChangeMember {
+  return { name, address, weight, state, agent };
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}

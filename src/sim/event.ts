@@ -1,0 +1,175 @@
+/** What can happen in a simulation, and its words: one event a phrase, the same in scripts, reports and stories. */
+
+import { NAME_PATTERN } from '../config/schema.js';
+import { AnyhopError } from '../core/errors.js';
+import { WEIGHT_MAX } from '../core/limits.js';
+
+/** An edit of the config file that all nodes read. */
+export type Edit = { readonly force?: boolean } & (
+  | { readonly kind: 'drain' | 'undrain' | 'remove'; readonly backend: string }
+  | { readonly kind: 'add' | 'weight'; readonly backend: string; readonly weight: number }
+);
+
+export type SimEvent =
+  | Edit
+  /** A health mark, on one node (from 0) or on all; the backend itself goes on working. */
+  | { readonly kind: 'down' | 'up'; readonly backend: string; readonly node?: number | undefined }
+  /** The machine dies with its connections, or comes back without any; nobody is told. */
+  | { readonly kind: 'crash' | 'recover'; readonly backend: string }
+  /** A forwarder leaves the router's next hops or comes back to them, or its process is restarted. */
+  | { readonly kind: 'lose' | 'return' | 'restart'; readonly node: number }
+  /** The router hashes flows to its next hops anew. */
+  | { readonly kind: 'rehash' }
+  | { readonly kind: 'wait'; readonly seconds: number }
+  /** Waits until nothing settles or is queued on any node. */
+  | { readonly kind: 'settle' };
+
+export function isEdit(event: SimEvent): event is Edit {
+  return ['drain', 'undrain', 'remove', 'add', 'weight'].includes(event.kind);
+}
+
+/** The phrase that `parseScript` reads back. */
+export function eventText(event: SimEvent): string {
+  switch (event.kind) {
+    case 'add':
+    case 'weight':
+      return `${event.force ? 'force ' : ''}${event.kind} ${event.backend} ${event.weight}`;
+    case 'drain':
+    case 'undrain':
+    case 'remove':
+      return `${event.force ? 'force ' : ''}${event.kind} ${event.backend}`;
+    case 'down':
+    case 'up':
+      return `${event.kind} ${event.backend}${event.node === undefined ? '' : ` on ${nodeName(event.node)}`}`;
+    case 'crash':
+    case 'recover':
+      return `${event.kind} ${event.backend}`;
+    case 'lose':
+    case 'return':
+    case 'restart':
+      return `${event.kind} ${nodeName(event.node)}`;
+    case 'wait':
+      return `wait ${event.seconds}`;
+    default:
+      return event.kind;
+  }
+}
+
+export function nodeName(node: number): string {
+  return `node-${node + 1}`;
+}
+
+/** Name of backend `i` (from 0) of the pool that a simulation starts with. */
+export function backendName(i: number): string {
+  return `web-${i + 1}`;
+}
+
+const PHRASES = [
+  '[force] drain|undrain|remove BACKEND',
+  '[force] add|weight BACKEND WEIGHT',
+  'down|up BACKEND [on NODE]',
+  'flap BACKEND SECONDS [on NODE]',
+  'crash|recover BACKEND',
+  'lose|return|restart NODE',
+  'rehash',
+  'wait SECONDS',
+  'settle',
+];
+
+/**
+ * Events as phrases with commas, semicolons or line ends between them; `#` starts a comment.
+ * `flap` stands for down, wait, up. Waiting at most 100,000 seconds at a time.
+ * @throws AnyhopError ERR_USAGE with the phrase that is not understood
+ */
+export function parseScript(script: string): SimEvent[] {
+  return script
+    .replaceAll(/#.*$/gm, '')
+    .split(/[,;\n]/)
+    .map((phrase) => phrase.trim().split(/\s+/))
+    .filter(([first]) => first !== '')
+    .flatMap((words) => {
+      const events = parsePhrase(words);
+      if (events !== undefined) return events;
+      throw new AnyhopError('ERR_USAGE', `--events: ${JSON.stringify(words.join(' '))} is no event`, {
+        hint: `Events are: ${PHRASES.join('; ')}.`,
+      });
+    });
+}
+
+function parsePhrase(words: readonly string[]): SimEvent[] | undefined {
+  if (words[0] === 'force') {
+    const events = parsePhrase(words.slice(1));
+    return events?.length === 1 && isEdit(events[0]) ? [{ ...events[0], force: true }] : undefined;
+  }
+  const [kind, ...rest] = words;
+  switch (kind) {
+    case 'rehash':
+    case 'settle':
+      return rest.length === 0 ? [{ kind }] : undefined;
+    case 'wait': {
+      const seconds = rest.length === 1 ? parseSeconds(rest[0]) : undefined;
+      return seconds === undefined ? undefined : [{ kind, seconds }];
+    }
+    case 'lose':
+    case 'return':
+    case 'restart': {
+      const node = rest.length === 1 ? parseNode(rest[0]) : undefined;
+      return node === undefined ? undefined : [{ kind, node }];
+    }
+    default:
+      return rest.length > 0 && NAME_PATTERN.test(rest[0])
+        ? ofBackend(kind, rest[0], rest.slice(1))
+        : undefined;
+  }
+}
+
+function ofBackend(kind: string, backend: string, rest: readonly string[]): SimEvent[] | undefined {
+  switch (kind) {
+    case 'drain':
+    case 'undrain':
+    case 'remove':
+    case 'crash':
+    case 'recover':
+      return rest.length === 0 ? [{ kind, backend }] : undefined;
+    case 'add':
+    case 'weight': {
+      const weight =
+        rest.length === 0 && kind === 'add' ? 1 : Number(rest.length === 1 ? rest[0] : Number.NaN);
+      const isWeight = Number.isInteger(weight) && weight >= 0 && weight <= WEIGHT_MAX;
+      return isWeight ? [{ kind, backend, weight }] : undefined;
+    }
+    case 'down':
+    case 'up': {
+      const on = parseOn(rest);
+      return on && [{ kind, backend, ...on }];
+    }
+    case 'flap': {
+      const seconds = parseSeconds(rest[0] ?? '');
+      const on = parseOn(rest.slice(1));
+      if (seconds === undefined || on === undefined) return undefined;
+      return [
+        { kind: 'down', backend, ...on },
+        { kind: 'wait', seconds },
+        { kind: 'up', backend, ...on },
+      ];
+    }
+    default:
+      return undefined;
+  }
+}
+
+function parseOn(words: readonly string[]): { node?: number } | undefined {
+  if (words.length === 0) return {};
+  const node = words.length === 2 && words[0] === 'on' ? parseNode(words[1]) : undefined;
+  return node === undefined ? undefined : { node };
+}
+
+function parseNode(text: string): number | undefined {
+  const [, number] = /^(?:node-)?([1-9]\d{0,3})$/.exec(text) ?? [];
+  return number === undefined ? undefined : Number(number) - 1;
+}
+
+function parseSeconds(text: string): number | undefined {
+  const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : Number.NaN;
+  return seconds > 0 && seconds <= 100_000 ? seconds : undefined;
+}

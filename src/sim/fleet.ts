@@ -1,0 +1,138 @@
+/** The control side of a simulation: the config file, the nodes that read it, the router before them, and events. */
+import { AnyhopError } from '../core/errors.js';
+import type { ChangeMember } from '../pool/change.js';
+import { backendName, type Edit, eventText, type SimEvent } from './event.js';
+import { SimNode } from './node.js';
+
+export interface FleetOptions {
+  readonly backends: number;
+  readonly nodes: number;
+  readonly settleMs: number;
+}
+
+export class Fleet {
+  readonly nodes: readonly SimNode[];
+  /** Names of backends whose machines are dead. */
+  readonly crashed = new Set<string>();
+  /** What the router mixes into its hash. */
+  salt = 0;
+  #file: readonly ChangeMember[];
+  readonly #named: Set<string>;
+  /** Health marks that all nodes were told. */
+  readonly #down = new Set<string>();
+
+  constructor({ backends, nodes, settleMs }: FleetOptions) {
+    this.#file = Array.from({ length: backends }, (_, i) => memberOf(backendName(i), 1));
+    this.#named = new Set(this.#file.map(({ name }) => name));
+    this.nodes = Array.from({ length: nodes }, () => new SimNode(this.#file, settleMs, 0));
+  }
+
+  get live(): readonly SimNode[] {
+    return this.nodes.filter((node) => node.isUp);
+  }
+
+  /** True when a state that is in force has changed. */
+  advance(nowMs: number): boolean {
+    return this.live.map((node) => node.advance(nowMs)).includes(true);
+  }
+
+  /** Why `event` cannot happen now, in words; undefined when it can. */
+  obstacle(event: SimEvent): string | undefined {
+    if ('node' in event && event.node !== undefined && event.node >= this.nodes.length) {
+      return `there are ${this.nodes.length} nodes`;
+    }
+    switch (event.kind) {
+      case 'down':
+      case 'up':
+        return this.#named.has(event.backend) ? undefined : 'there is no such backend';
+      case 'crash':
+        if (!this.#named.has(event.backend)) return 'there is no such backend';
+        return this.crashed.has(event.backend) ? 'it has crashed already' : undefined;
+      case 'recover':
+        return this.crashed.has(event.backend) ? undefined : 'it has not crashed';
+      case 'lose':
+      case 'restart':
+        return this.nodes[event.node].isUp ? undefined : 'it is lost already';
+      case 'return':
+        return this.nodes[event.node].isUp ? 'it was not lost' : undefined;
+      case 'add':
+        return this.#has(event.backend) ? 'the config has it already' : undefined;
+      case 'remove':
+        if (this.#file.length === 1) return 'a pool keeps one backend';
+        return this.#has(event.backend) ? undefined : 'the config does not have it';
+      case 'drain':
+      case 'undrain':
+      case 'weight':
+        return this.#has(event.backend) ? undefined : 'the config does not have it';
+      default:
+        return undefined;
+    }
+  }
+
+  /**
+   * Makes `event` happen; true when a state in force has changed. Waiting is not for here.
+   * @throws AnyhopError ERR_USAGE for an event that cannot happen now
+   */
+  apply(event: SimEvent, nowMs: number): boolean {
+    const obstacle = this.obstacle(event);
+    if (obstacle !== undefined) {
+      throw new AnyhopError('ERR_USAGE', `--events: "${eventText(event)}" cannot happen: ${obstacle}`, {
+        hint: 'Events happen in the order in which they are given.',
+      });
+    }
+    switch (event.kind) {
+      case 'down':
+      case 'up':
+        return this.#mark(event.backend, event.kind, event.node, nowMs);
+      case 'crash':
+        this.crashed.add(event.backend);
+        return false;
+      case 'recover':
+        this.crashed.delete(event.backend);
+        return false;
+      case 'lose':
+        this.nodes[event.node].leave(nowMs);
+        return false;
+      case 'return':
+        return this.nodes[event.node].comeBack(this.#file, this.#down, nowMs);
+      case 'restart':
+        return this.nodes[event.node].restart(this.#file, nowMs);
+      case 'rehash':
+        this.salt++;
+        return false;
+      case 'wait':
+      case 'settle':
+        return false;
+      default:
+        this.#file = edited(this.#file, event);
+        this.#named.add(event.backend);
+        return this.live.map((node) => node.edit(this.#file, event.force === true, nowMs)).includes(true);
+    }
+  }
+
+  #mark(backend: string, health: 'up' | 'down', on: number | undefined, nowMs: number): boolean {
+    if (on !== undefined) return this.nodes[on].isUp && this.nodes[on].mark(backend, health, nowMs);
+    if (health === 'down') this.#down.add(backend);
+    else this.#down.delete(backend);
+    return this.live.map((node) => node.mark(backend, health, nowMs)).includes(true);
+  }
+
+  #has(backend: string): boolean {
+    return this.#file.some(({ name }) => name === backend);
+  }
+}
+
+function memberOf(name: string, weight: number): ChangeMember {
+  // Nothing is sent: one address (RFC 5737) will do for all.
+  return { name, address: '192.0.2.1', weight, state: 'active', agent: true };
+}
+
+function edited(file: readonly ChangeMember[], event: Edit): readonly ChangeMember[] {
+  if (event.kind === 'add') return [...file, memberOf(event.backend, event.weight)];
+  if (event.kind === 'remove') return file.filter(({ name }) => name !== event.backend);
+  return file.map((member): ChangeMember => {
+    if (member.name !== event.backend) return member;
+    if (event.kind === 'weight') return { ...member, weight: event.weight };
+    return { ...member, state: event.kind === 'drain' ? 'draining' : 'active' };
+  });
+}

@@ -1,0 +1,107 @@
+/**
+ * TCP connections of one scheme: where each one's socket is, and what becomes of its packets. Every flow sends a
+ * packet at every tick:
+ *
+ *   the owner has the socket                      -> ok
+ *   else a SYN                                    -> the owner opens the connection
+ *   else the alternate has it, with second chance -> ok, by a second hop
+ *   else                                          -> a live host answers with RST: broken; the client connects anew
+ *
+ * What reaches a dead machine is lost, and the client sends again.
+ */
+import { NONE } from '../maglev/layers.js';
+import type { Lookup, Scheme } from './scheme.js';
+
+/** In the place of a backend: the next packet is a SYN. */
+const NO_SOCKET = -1;
+
+export interface Break {
+  readonly flow: number;
+  /** Since when its packets took the second hop; its slot moved just now when undefined. */
+  readonly awaySinceMs: number | undefined;
+}
+
+export interface FlowCounts {
+  broken: number;
+  /** Lost with the machine that they were on. */
+  died: number;
+  /** Packets that took the second hop. */
+  secondHops: number;
+}
+
+export class Flows {
+  readonly scheme: Scheme;
+  /** By flow: id of the backend that has the socket, or NO_SOCKET. */
+  readonly #backend: Int32Array;
+  /** By flow: when its packets began to take the second hop; NaN while they do not. */
+  readonly #awaySinceMs: Float64Array;
+
+  constructor(scheme: Scheme, count: number) {
+    this.scheme = scheme;
+    this.#backend = new Int32Array(count).fill(NO_SOCKET);
+    this.#awaySinceMs = new Float64Array(count).fill(Number.NaN);
+  }
+
+  /** The flow has come to its end; another takes its place. */
+  end(flow: number): void {
+    this.#backend[flow] = NO_SOCKET;
+    this.#awaySinceMs[flow] = Number.NaN;
+  }
+
+  /** A machine dies, and its connections with it. */
+  die(backend: number, counts: FlowCounts): void {
+    for (let flow = 0; flow < this.#backend.length; flow++) {
+      if (this.#backend[flow] !== backend) continue;
+      counts.died++;
+      this.end(flow);
+    }
+  }
+
+  /**
+   * A packet of each flow.
+   * @param hash by flow
+   * @param through by flow, index into `lookups`; NONE when no node is left
+   * @param isCrashed whether the backend with this id is a dead machine
+   */
+  send(
+    hash: Int32Array,
+    through: Uint16Array,
+    lookups: readonly Lookup[],
+    isCrashed: (id: number) => boolean,
+    nowMs: number,
+    counts: FlowCounts,
+    onBreak: ((event: Break) => void) | undefined,
+  ): void {
+    const { secondChance } = this.scheme;
+    const backends = this.#backend;
+    const away = this.#awaySinceMs;
+    for (let flow = 0; flow < backends.length; flow++) {
+      if (through[flow] === NONE) continue;
+      const lookup = lookups[through[flow]];
+      const owner = lookup.owner(hash[flow]);
+      const backend = backends[flow];
+      if (owner === backend) {
+        away[flow] = Number.NaN;
+        continue;
+      }
+      // Nobody owns the slot, or a dead machine does: the packet is lost.
+      if (owner === NONE || isCrashed(owner)) continue;
+      if (backend === NO_SOCKET) {
+        backends[flow] = owner;
+        continue;
+      }
+      if (secondChance) {
+        const alternate = lookup.alternate(hash[flow]);
+        if (alternate === backend) {
+          counts.secondHops++;
+          if (Number.isNaN(away[flow])) away[flow] = nowMs;
+          continue;
+        }
+        if (alternate !== NONE && isCrashed(alternate)) continue;
+      }
+      counts.broken++;
+      onBreak?.({ flow, awaySinceMs: Number.isNaN(away[flow]) ? undefined : away[flow] });
+      this.end(flow);
+    }
+  }
+}

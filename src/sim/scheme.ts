@@ -1,0 +1,123 @@
+/**
+ * Ways to choose a backend, for the same flows: anyhop's own tables, and three that others use. Those know neither
+ * layers nor a prior state: a backend that is down or drains is simply not in the list that they hash over.
+ *
+ *   maglev      one Maglev table over the eligible backends, built by the same code as anyhop's first layer
+ *   rendezvous  highest random weight: each slot goes to the backend with the highest score -w / ln(hash)
+ *   modulo      hash mod n over the eligible backends, each repeated by its weight
+ */
+import { flowHashPair, slotOf } from '../hash/flow.js';
+import { eligibility } from '../maglev/eligible.js';
+import { buildStack, byName, NONE } from '../maglev/layers.js';
+import { nameWords } from '../maglev/name-words.js';
+import { resolvePool } from '../maglev/resolve.js';
+import type { PoolState } from '../pool/state.js';
+
+/** Where a node sends a flow, by its 32-bit hash: indexes that `BackendIds` gave out, or NONE. */
+export interface Lookup {
+  owner(hash: number): number;
+  /** What the GRE key would name. */
+  alternate(hash: number): number;
+}
+
+/** Numbers for the names of backends, the same for all schemes of a simulation. */
+export class BackendIds {
+  readonly #ids = new Map<string, number>();
+
+  of(name: string): number {
+    const id = this.#ids.get(name) ?? this.#ids.size;
+    this.#ids.set(name, id);
+    return id;
+  }
+}
+
+/** What a node knows of its pool. */
+export interface View {
+  readonly state: PoolState;
+  readonly prior: PoolState;
+}
+
+export type Builder = (view: View, slots: number, ids: BackendIds) => Lookup;
+
+function anyhopLookup({ state, prior }: View, slots: number, ids: BackendIds): Lookup {
+  const tables = resolvePool({ slots, state, prior });
+  const id = tables.names.map((name) => ids.of(name));
+  const look = (table: Uint16Array, hash: number): number => {
+    const index = table[slotOf(hash, slots)];
+    return index === NONE ? NONE : id[index];
+  };
+  return {
+    owner: (hash) => look(tables.owners, hash),
+    alternate: (hash) => look(tables.alternates, hash),
+  };
+}
+
+function maglevLookup({ state }: View, slots: number, ids: BackendIds): Lookup {
+  const { members } = eligibility(state);
+  const { names, layers } = buildStack(members, slots, 1);
+  const id = names.map((name) => ids.of(name));
+  return ownersOnly((hash) => (layers.length === 0 ? NONE : id[layers[0][slotOf(hash, slots)]]));
+}
+
+function rendezvousLookup({ state }: View, slots: number, ids: BackendIds): Lookup {
+  const members = [...eligibility(state).members].sort(byName);
+  const id = members.map(({ name }) => ids.of(name));
+  const words = members.map(({ name }) => nameWords(name));
+  const highest = (slot: number): number => {
+    let best = NONE;
+    let bestScore = -1;
+    for (let i = 0; i < members.length; i++) {
+      const hash = flowHashPair(words[i][0] | 0, words[i][1] | 0, slot, 0) >>> 0;
+      const score = -members[i].weight / Math.log((hash + 0.5) / 2 ** 32);
+      if (score <= bestScore) continue;
+      best = id[i];
+      bestScore = score;
+    }
+    return best;
+  };
+  // Worked out when a slot is first asked for: a simulation has fewer flows than a table has slots.
+  const found = new Int32Array(slots).fill(-1);
+  return ownersOnly((hash) => {
+    const slot = slotOf(hash, slots);
+    if (found[slot] < 0) found[slot] = highest(slot);
+    return found[slot];
+  });
+}
+
+function moduloLookup({ state }: View, _slots: number, ids: BackendIds): Lookup {
+  const members = [...eligibility(state).members].sort(byName);
+  const list = members.flatMap(({ name, weight }) => new Array<number>(weight).fill(ids.of(name)));
+  return ownersOnly((hash) => (list.length === 0 ? NONE : list[(hash >>> 0) % list.length]));
+}
+
+function ownersOnly(owner: (hash: number) => number): Lookup {
+  return { owner, alternate: () => NONE };
+}
+
+export interface Scheme {
+  /** In JSON. */
+  readonly name: string;
+  /** For people. */
+  readonly title: string;
+  /** Schemes with one builder share their tables. */
+  readonly build: Builder;
+  readonly secondChance: boolean;
+}
+
+export const ANYHOP: Scheme = {
+  name: 'anyhop',
+  title: 'anyhop',
+  build: anyhopLookup,
+  secondChance: true,
+};
+export const ANYHOP_ALONE: Scheme = {
+  name: 'anyhop_without_second_chance',
+  title: 'anyhop, no 2nd chance',
+  build: anyhopLookup,
+  secondChance: false,
+};
+export const PEERS: readonly Scheme[] = [
+  { name: 'maglev', title: 'plain Maglev', build: maglevLookup, secondChance: false },
+  { name: 'rendezvous', title: 'rendezvous', build: rendezvousLookup, secondChance: false },
+  { name: 'modulo', title: 'modulo', build: moduloLookup, secondChance: false },
+];

@@ -1,0 +1,232 @@
+/**
+ * The simulation: a fleet, a list of events, and the same flows under several schemes, tick by tick. All that
+ * decides is the program's own code (tables, prior states, queues, the flow hash); the seed gives flows and router.
+ */
+import { flowHashPair } from '../hash/flow.js';
+import { deriveFlowKey } from '../hash/key.js';
+import { NONE } from '../maglev/layers.js';
+import { parseAddress } from '../packet/address.js';
+import { eventText, type SimEvent } from './event.js';
+import { Fleet } from './fleet.js';
+import { type FlowCounts, Flows } from './flows.js';
+import type { SimNode } from './node.js';
+import { Random } from './random.js';
+import { BackendIds, type Builder, type Lookup, type Scheme, type View } from './scheme.js';
+
+export interface SimOptions {
+  readonly seed: number;
+  readonly backends: number;
+  readonly nodes: number;
+  /** Open at any moment: when one ends another begins. */
+  readonly flows: number;
+  /** M, prime. */
+  readonly slots: number;
+  readonly settleMs: number;
+  /** Flows live up to this long, evenly spread. */
+  readonly lifetimeMs: number;
+  /** Time between two packets of a flow. */
+  readonly tickMs: number;
+  readonly events: readonly SimEvent[];
+  readonly schemes: readonly Scheme[];
+  /** Called for each connection that breaks, with all that a law about it could ask for. */
+  readonly onBreak?: (event: SimBreak) => void;
+}
+
+export interface SimBreak {
+  readonly scheme: string;
+  readonly nowMs: number;
+  readonly flow: number;
+  readonly awaySinceMs: number | undefined;
+  /** When states in force changed, on any node, oldest first. */
+  readonly changesAtMs: readonly number[];
+  /** When two nodes that take packets last saw different states, owners or prior ones. */
+  readonly dividedAtMs: number;
+}
+
+/** What happened from one event to the next. */
+export interface SimRow {
+  readonly event: string;
+  readonly atMs: number;
+  /** By scheme. */
+  readonly counts: Readonly<Record<string, Readonly<FlowCounts>>>;
+}
+
+export interface SimReport {
+  readonly flows: number;
+  readonly schemes: readonly string[];
+  readonly rows: readonly SimRow[];
+  readonly endMs: number;
+}
+
+/**
+ * Runs the events, then until everything has settled.
+ * @throws AnyhopError ERR_USAGE for an event that cannot happen when its turn comes
+ */
+export function simulate(options: SimOptions): SimReport {
+  return new Simulation(options).run();
+}
+
+/** Ends a `settle` that never does: more queued changes than a queue holds, each with its settle time. */
+const SETTLE_TIMES_MAX = 100;
+
+class Simulation {
+  readonly #options: SimOptions;
+  readonly #fleet: Fleet;
+  readonly #ids = new BackendIds();
+  readonly #schemes: readonly Flows[];
+  readonly #random: Random;
+  readonly #key: readonly [number, number];
+  readonly #hash: Int32Array;
+  readonly #endsAtMs: Float64Array;
+  readonly #through: Uint16Array;
+  readonly #rows: SimRow[] = [];
+  readonly #changesAtMs: number[] = [];
+  readonly #built = new Map<Builder, Map<string, Lookup>>();
+  readonly #lookups = new Map<Builder, Lookup[]>();
+  #dividedAtMs = Number.NEGATIVE_INFINITY;
+  #nowMs = 0;
+  #live: readonly SimNode[] = [];
+
+  constructor(options: SimOptions) {
+    const { seed, flows } = options;
+    this.#options = options;
+    this.#fleet = new Fleet(options);
+    this.#schemes = options.schemes.map((scheme) => new Flows(scheme, flows));
+    this.#random = new Random(seed, 1);
+    const secret = new Uint8Array(Int32Array.of(seed, 0, 0, 0).buffer);
+    this.#key = deriveFlowKey(secret, '5-tuple', 'tcp', parseAddress('203.0.113.10')!);
+    this.#hash = new Int32Array(flows);
+    this.#endsAtMs = new Float64Array(flows);
+    this.#through = new Uint16Array(flows);
+  }
+
+  run(): SimReport {
+    const { flows, events, schemes } = this.#options;
+    this.#live = this.#fleet.live;
+    for (let flow = 0; flow < flows; flow++) this.#begin(flow);
+    this.#begins('start');
+    this.#send();
+    for (const event of events) this.#happen(event);
+    this.#settle();
+    return { flows, schemes: schemes.map(({ name }) => name), rows: this.#rows, endMs: this.#nowMs };
+  }
+
+  #happen(event: SimEvent): void {
+    if (event.kind === 'settle') this.#settle();
+    else if (event.kind === 'wait') this.#wait(event.seconds * 1000);
+    else this.#apply(event);
+  }
+
+  #apply(event: SimEvent): void {
+    this.#begins(eventText(event));
+    if (this.#fleet.apply(event, this.#nowMs)) this.#changesAtMs.push(this.#nowMs);
+    if (event.kind === 'crash') {
+      const counts = this.#rows[this.#rows.length - 1].counts;
+      for (const flows of this.#schemes) {
+        flows.die(this.#ids.of(event.backend), counts[flows.scheme.name]);
+      }
+    }
+    this.#route();
+    this.#send();
+  }
+
+  #wait(ms: number): void {
+    const endMs = this.#nowMs + ms;
+    while (this.#nowMs < endMs) this.#tick();
+  }
+
+  #settle(): void {
+    const endMs = this.#nowMs + SETTLE_TIMES_MAX * this.#options.settleMs;
+    while (this.#nowMs < endMs && this.#fleet.live.some((node) => !node.isSettled(this.#nowMs))) {
+      this.#tick();
+    }
+  }
+
+  #tick(): void {
+    this.#nowMs += this.#options.tickMs;
+    if (this.#fleet.advance(this.#nowMs)) this.#changesAtMs.push(this.#nowMs);
+    for (let flow = 0; flow < this.#hash.length; flow++) {
+      if (this.#endsAtMs[flow] > this.#nowMs) continue;
+      this.#begin(flow);
+      for (const flows of this.#schemes) flows.end(flow);
+    }
+    this.#send();
+  }
+
+  #begins(event: string): void {
+    const counts = this.#options.schemes.map(({ name }) => [name, { broken: 0, died: 0, secondHops: 0 }]);
+    this.#rows.push({ event, atMs: this.#nowMs, counts: Object.fromEntries(counts) });
+  }
+
+  /** A new client with a new port: address and ports as they would stand in its packets. */
+  #begin(flow: number): void {
+    const [key0, key1] = this.#key;
+    this.#hash[flow] = flowHashPair(key0, key1, this.#random.bits(), this.#random.bits());
+    this.#endsAtMs[flow] = this.#nowMs + 1 + this.#random.below(this.#options.lifetimeMs);
+    this.#through[flow] = this.#nextHop(flow);
+  }
+
+  /** The router's choice for a flow: index into the nodes that are up. */
+  #nextHop(flow: number): number {
+    const count = this.#live.length;
+    return count === 0 ? NONE : (flowHashPair(this.#fleet.salt, count, this.#hash[flow], 0) >>> 0) % count;
+  }
+
+  /** The router's next hops are others, or are chosen anew. */
+  #route(): void {
+    this.#live = this.#fleet.live;
+    for (let flow = 0; flow < this.#through.length; flow++) this.#through[flow] = this.#nextHop(flow);
+  }
+
+  /** Each node's tables, as far as its view is another one now. */
+  #look(): void {
+    const texts = this.#live.map(({ viewText }) => viewText);
+    if (texts.some((text) => text !== texts[0])) this.#dividedAtMs = this.#nowMs;
+    for (const { scheme } of this.#schemes) {
+      this.#lookups.set(
+        scheme.build,
+        this.#live.map(({ view }, i) => this.#lookup(scheme.build, view, texts[i])),
+      );
+    }
+  }
+
+  #lookup(build: Builder, view: View, key: string): Lookup {
+    const built = this.#built.get(build) ?? new Map<string, Lookup>();
+    this.#built.set(build, built);
+    let lookup = built.get(key);
+    if (lookup === undefined) {
+      lookup = build(view, this.#options.slots, this.#ids);
+      // Nodes that agree share tables; those of long ago are not worth their memory.
+      if (built.size >= 4 * this.#options.nodes) built.clear();
+      built.set(key, lookup);
+    }
+    return lookup;
+  }
+
+  #send(): void {
+    this.#look();
+    const { onBreak } = this.#options;
+    const crashed = new Set([...this.#fleet.crashed].map((name) => this.#ids.of(name)));
+    const { counts } = this.#rows[this.#rows.length - 1];
+    for (const flows of this.#schemes) {
+      const { name, build } = flows.scheme;
+      flows.send(
+        this.#hash,
+        this.#through,
+        this.#lookups.get(build)!,
+        (id) => crashed.has(id),
+        this.#nowMs,
+        counts[name],
+        onBreak &&
+          ((event) =>
+            onBreak({
+              ...event,
+              scheme: name,
+              nowMs: this.#nowMs,
+              changesAtMs: this.#changesAtMs,
+              dividedAtMs: this.#dividedAtMs,
+            })),
+      );
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+
+const directory = mkdtempSync(join(tmpdir(), 'anyhop-simulate-'));
+after(() => rmSync(directory, { recursive: true }));
+
+const HIDE_MODULE = new URL('./hide-module.js', import.meta.url).href;
+
+function simulate(...args: string[]): { stdout: string; stderr: string; status: number | null } {
+  return spawnSync(process.execPath, ['dist/main.js', 'simulate', ...args], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+}
+
+test('simulate without options prints a table in which anyhop broke nothing and every other scheme a lot', () => {
+  const { stdout, status } = simulate();
+  assert.equal(status, 0);
+  const [, anyhop, alone, maglev, rendezvous, modulo] = /^ +all +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)$/m
+    .exec(stdout)!
+    .map(Number);
+  assert.equal(anyhop, 0);
+  for (const broken of [alone, maglev, rendezvous]) assert.ok(broken > 5000, String(broken));
+  assert.ok(modulo > 50_000, String(modulo));
+  assert.match(stdout, /With second chance anyhop broke no connection; \d+ packets took a second hop\.\n$/);
+});
+
+test('simulate --json and --svg say the same', () => {
+  const svg = join(directory, 'broken.svg');
+  const small = ['--flows', '200', '--events', 'drain web-1, settle', '--svg', svg];
+  const { stdout, status } = simulate(...small, '--json');
+  assert.equal(status, 0);
+  const report = JSON.parse(stdout);
+  assert.deepEqual(
+    report.rows.map(({ event }: { event: string }) => event),
+    ['start', 'drain web-1'],
+  );
+  const { broken } = report.rows[1].counts.maglev;
+  assert.ok(readFileSync(svg, 'utf8').includes(`${Number((broken / 2).toFixed(1))} %`));
+  const picture = readFileSync(svg, 'utf8');
+  assert.equal(simulate(...small, '--json').stdout, stdout);
+  assert.equal(readFileSync(svg, 'utf8'), picture);
+});
+
+test('simulate --second-chance off leaves that column out and says what is left', () => {
+  const { stdout } = simulate('--flows', '200', '--second-chance', 'off', '--events', 'drain web-1');
+  assert.match(stdout, /s +event +anyhop, no 2nd chance +plain Maglev/);
+  assert.match(stdout, /Without second chance, every connection whose slot moves is broken\.\n$/);
+});
+
+test('simulate tells of connections that died with their machine, and of those that overlapping changes broke', () => {
+  const events = 'drain web-1, wait 5, flap web-2 10, settle, crash web-3';
+  const { stdout } = simulate('--backends', '5', '--events', events);
+  assert.match(stdout, /anyhop broke \d+ connections: changes overlapped/);
+  assert.match(stdout, /\d{3,4} connections died with the machine/);
+});
+
+test('simulate refuses events that cannot be or cannot happen, and numbers out of range', () => {
+  for (const [args, message] of [
+    [['--events', 'drian web-1'], /"drian web-1" is no event\n.*Events are:/],
+    [['--events', 'drain web-11'], /"drain web-11" cannot happen: the config does not have it/],
+    [['--events', 'return node-1'], /it was not lost/],
+    [['--events', 'lose node-4'], /there are 3 nodes/],
+    [['--events', 'random:0'], /random:COUNT/],
+    [['--backends', '0'], /from 1 to 1000/],
+    [['--svg', join(directory, 'missing', 'x.svg'), '--flows', '10', '--events', 'rehash'], /cannot write/],
+  ] as const) {
+    const { status, stderr } = simulate(...args);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, message);
+  }
+});
+
+test('simulate --events random is the same for the same seed', () => {
+  const args = ['--flows', '100', '--events', 'random:5', '--json', '--seed'];
+  assert.equal(simulate(...args, '3').stdout, simulate(...args, '3').stdout);
+  assert.notEqual(simulate(...args, '3').stdout, simulate(...args, '4').stdout);
+});
+
+test('simulate --svg without echarts says what to install; the table does without', () => {
+  const run = (...args: string[]) =>
+    spawnSync(
+      process.execPath,
+      ['--import', HIDE_MODULE, 'dist/main.js', 'simulate', '--flows', '10', ...args],
+      {
+        encoding: 'utf8',
+        env: { ...process.env, HIDE_MODULE: 'echarts/core' },
+        timeout: 60_000,
+      },
+    );
+  const { status, stderr } = run('--events', 'rehash', '--svg', join(directory, 'none.svg'));
+  assert.equal(status, 3);
+  assert.match(stderr, /echarts.*cannot be loaded\n.*npm install echarts/);
+  assert.equal(run('--events', 'rehash').status, 0);
+});

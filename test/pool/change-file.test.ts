@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { AnyhopError } from '#anyhop/core/errors.js';
+import { CHANGES_QUEUED_MAX } from '#anyhop/core/limits.js';
+import { dueAtMs, mark, type PoolChanges, plan, priorState, startChanges } from '#anyhop/pool/change.js';
+import { readChanges, writeChanges } from '#anyhop/pool/change-file.js';
+import { act, history, member, memberList, SETTLE_MS } from './change-fixture.js';
+
+function text(changes: PoolChanges): string {
+  return writeChanges(new Map([['web', changes]]));
+}
+
+/** Two members in force, another two before them, one that waits, one that is down. */
+function busy(): PoolChanges {
+  const start = startChanges({ members: [member('a'), member('b')] }, SETTLE_MS, 5000);
+  const changed = plan(start, { members: [member('a'), member('c')] }, 5100);
+  return mark(plan(changed, { members: [member('c')] }, 5200), 'a', 'down', 5300);
+}
+
+test('whatever happened to a pool is read back as it was written', () => {
+  fc.assert(
+    fc.property(memberList, history, (members, steps) => {
+      let changes = startChanges({ members }, SETTLE_MS, 0);
+      for (const { afterMs, action } of steps) changes = act(changes, action, changes.nowMs + afterMs);
+      const read = readChanges(text(changes), changes.nowMs).get('web')!;
+      assert.equal(text(read), text(changes));
+    }),
+  );
+});
+
+test('a prior state that the config names comes before what is remembered, and survives a restart', () => {
+  const prior = [{ ...member('z'), health: 'down' as const }];
+  const changes = plan(busy(), { members: busy().members, prior }, 5400);
+  const read = readChanges(text(changes), 5400).get('web')!;
+  assert.deepEqual(priorState(read), [{ name: 'z', weight: 1, state: 'active', health: 'down' }]);
+  const without = plan(read, { members: read.members }, 5500);
+  assert.deepEqual(
+    priorState(without).map(({ name }) => name),
+    ['a', 'b'],
+  );
+});
+
+test('a clock that was set back makes nothing settle later than it would have', () => {
+  const read = readChanges(text(busy()), 300).get('web')!;
+  assert.equal(read.nowMs, 300);
+  assert.equal(read.past[0].untilMs, 100);
+  assert.deepEqual(
+    dueAtMs(read),
+    dueAtMs(busy()).map((at) => at - 5000),
+  );
+});
+
+test('a file that is cut short, altered, or of another version is refused with the field that is wrong', () => {
+  const good = JSON.parse(text(busy()));
+  const altered = (change: (web: Record<string, never>) => void): string => {
+    const copy = structuredClone(good);
+    change(copy.pools.web);
+    return JSON.stringify(copy);
+  };
+  const cases: [string, RegExp][] = [
+    ['', /cannot be used: .*JSON/],
+    ['null', /the file/],
+    [text(busy()).slice(0, -20), /JSON/],
+    [JSON.stringify({ ...good, version: 2 }), /version/],
+    [altered((web) => Object.assign(web, { settleMs: 0 })), /pools\.web\.settleMs/],
+    [altered((web) => Object.assign(web, { nowMs: 1 })), /time after the last one/],
+    [altered((web) => Object.assign(web, { extra: 1 })), /extra/],
+    [altered((web) => Object.assign(web, { marks: [] })), /marks/],
+    [altered((web) => Object.assign(web, { members: [member('a'), member('a')] })), /members.*twice/],
+    [altered((web) => Object.assign(web, { members: [member('../a')] })), /members\.0\.name/],
+    [altered((web) => Object.assign(web, { members: [{ ...member('a'), address: '10.1' }] })), /address/],
+    [altered((web) => Object.assign(web, { members: [{ ...member('a'), weight: -1 }] })), /weight/],
+  ];
+  for (const [contents, expected] of cases) {
+    assert.throws(
+      () => readChanges(contents, 6000),
+      (error) =>
+        error instanceof AnyhopError && error.code === 'ERR_STATE_FILE' && expected.test(error.message),
+      contents.slice(0, 200),
+    );
+  }
+});
+
+test('a file altered in any one place is read or refused, never half taken', () => {
+  const whole = text(busy());
+  fc.assert(
+    fc.property(fc.nat(whole.length - 1), fc.string({ maxLength: 3 }), fc.nat(9), (at, insert, cut) => {
+      const contents = whole.slice(0, at) + insert + whole.slice(at + cut);
+      try {
+        for (const changes of readChanges(contents, 6000).values()) {
+          act(act(changes, { kind: 'mark', name: 'a', health: 'up' }, 6001), { kind: 'restart' }, 9000);
+        }
+      } catch (error) {
+        assert.ok(error instanceof AnyhopError && error.code === 'ERR_STATE_FILE', String(error));
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a queue has an end, and going back to a config drops what was queued after it', () => {
+  const numbered = (weight: number) => ({ members: [member('a', { weight }), member('b')] });
+  let changes = startChanges(numbered(1), SETTLE_MS, 0);
+  for (let i = 0; i <= CHANGES_QUEUED_MAX; i++) changes = plan(changes, numbered(i + 2), 0);
+  assert.equal(changes.queue.length, CHANGES_QUEUED_MAX);
+  assert.throws(() => plan(changes, numbered(1000), 0), { code: 'ERR_LIMIT' });
+  assert.equal(plan(changes, numbered(5), 0).queue.length, 3);
+  assert.equal(plan(changes, numbered(2), 0).queue.length, 0, 'back to what is in force');
+});

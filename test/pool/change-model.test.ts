@@ -1,0 +1,196 @@
+/** pool/change.ts against a model that keeps everything that ever was and looks things up in it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  advance,
+  type ChangeMember,
+  dueAtMs,
+  nextAtMs,
+  type PoolChanges,
+  priorState,
+  startChanges,
+  stateInForce,
+} from '#anyhop/pool/change.js';
+import { type Action, act, history, markAction, memberList, SETTLE_MS } from './change-fixture.js';
+
+/** Values of one thing over time, from the start. */
+class Timeline<T> {
+  readonly entries: { readonly atMs: number; readonly value: T }[];
+
+  constructor(value: T, atMs = Number.NEGATIVE_INFINITY) {
+    this.entries = [{ atMs, value }];
+  }
+
+  set(value: T, atMs: number): void {
+    this.entries.push({ atMs, value });
+  }
+
+  at(ms: number): T {
+    return (this.entries.findLast(({ atMs }) => atMs <= ms) ?? this.entries[0]).value;
+  }
+
+  get last(): T {
+    return this.entries[this.entries.length - 1].value;
+  }
+
+  /** The last value that stood for a settle time. */
+  rested(nowMs: number): T {
+    const entry = this.entries.findLast(
+      ({ atMs }, i) => (this.entries[i + 1]?.atMs ?? nowMs) - atMs >= SETTLE_MS,
+    );
+    return (entry ?? this.entries[0]).value;
+  }
+}
+
+class Model {
+  readonly members: Timeline<readonly ChangeMember[]>;
+  readonly marks = new Map<string, Timeline<'up' | 'down'>>();
+  queue: (readonly ChangeMember[])[] = [];
+  appliedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(members: readonly ChangeMember[]) {
+    this.members = new Timeline(byName(members));
+    this.#remember(0);
+  }
+
+  advance(nowMs: number): void {
+    if (this.queue.length > 0 && nowMs >= this.appliedAtMs + SETTLE_MS)
+      this.#apply(this.queue.shift()!, nowMs);
+    this.#forget(nowMs);
+  }
+
+  act(action: Action, nowMs: number): void {
+    if (action.kind === 'force') {
+      this.#forget(nowMs);
+      this.queue = [];
+      const list = byName(action.members);
+      if (JSON.stringify(list) !== JSON.stringify(this.members.last)) this.#apply(list, nowMs);
+    } else {
+      this.advance(nowMs);
+    }
+    if (action.kind === 'plan') this.#plan(byName(action.members), nowMs);
+    if (action.kind === 'mark') {
+      const marks = this.marks.get(action.name);
+      const value = action.health === 'up' ? 'up' : 'down';
+      if (marks !== undefined && marks.last !== value) marks.set(value, nowMs);
+    }
+    this.#forget(nowMs);
+    this.#remember(nowMs);
+  }
+
+  #plan(list: readonly ChangeMember[], nowMs: number): void {
+    const text = JSON.stringify(list);
+    const waiting = this.queue.findLastIndex((one) => JSON.stringify(one) === text);
+    if (waiting >= 0) this.queue.length = waiting + 1;
+    else if (JSON.stringify(this.members.last) === text) this.queue = [];
+    else if (nowMs < this.appliedAtMs + SETTLE_MS) this.queue.push(list);
+    else this.#apply(list, nowMs);
+  }
+
+  #apply(list: readonly ChangeMember[], nowMs: number): void {
+    this.members.set(list, nowMs);
+    this.appliedAtMs = nowMs;
+  }
+
+  #remember(nowMs: number): void {
+    for (const name of this.#names(nowMs)) {
+      if (!this.marks.has(name)) this.marks.set(name, new Timeline<'up' | 'down'>('up', nowMs));
+    }
+  }
+
+  #forget(nowMs: number): void {
+    const names = this.#names(nowMs);
+    for (const name of this.marks.keys()) if (!names.has(name)) this.marks.delete(name);
+  }
+
+  /** Of members in force now or within the last settle time, and of the queue. */
+  #names(nowMs: number): Set<string> {
+    const { entries } = this.members;
+    const recent = entries.filter((_, i) => (entries[i + 1]?.atMs ?? nowMs) > nowMs - SETTLE_MS);
+    return new Set([...recent.map(({ value }) => value), ...this.queue].flat().map(({ name }) => name));
+  }
+}
+
+function byName(members: readonly ChangeMember[]): ChangeMember[] {
+  return [...members].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function play(
+  members: readonly ChangeMember[],
+  steps: readonly { readonly afterMs: number; readonly action: Action }[],
+  check: (changes: PoolChanges, model: Model, nowMs: number) => void,
+): void {
+  let changes = startChanges({ members }, SETTLE_MS, 0);
+  const model = new Model(members);
+  let nowMs = 0;
+  for (const { afterMs, action } of steps) {
+    nowMs += afterMs;
+    changes = act(changes, action, nowMs);
+    model.act(action, nowMs);
+    check(changes, model, nowMs);
+  }
+}
+
+test('members in force, the prior state and the queue are those of a model that forgets nothing', () => {
+  fc.assert(
+    fc.property(memberList, history, (members, steps) => {
+      play(members, steps, (changes, model, nowMs) => {
+        assert.deepEqual(changes.members, model.members.last);
+        assert.deepEqual(
+          changes.queue.map((one) => one.members),
+          model.queue,
+        );
+        assert.deepEqual(
+          priorState(changes),
+          model.members.at(nowMs - SETTLE_MS).map(({ name, weight, state }) => {
+            return { name, weight, state, health: model.marks.get(name)!.rested(nowMs) };
+          }),
+        );
+        for (const { name, health } of stateInForce(changes)) {
+          assert.equal(health === 'up' ? 'up' : 'down', model.marks.get(name)!.last, name);
+        }
+      });
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('where no mark is taken back within a settle time, the prior state is the one of a settle time ago', () => {
+  fc.assert(
+    fc.property(memberList, history, (members, steps) => {
+      play(members, steps, (changes, model, nowMs) => {
+        const isCalm = [...model.marks.values()].every(({ entries }) =>
+          entries.every(({ atMs }, i) => i < 2 || atMs - entries[i - 1].atMs >= SETTLE_MS),
+        );
+        if (!isCalm) return;
+        assert.deepEqual(
+          priorState(changes).map(({ name, health }) => [name, health]),
+          model.members
+            .at(nowMs - SETTLE_MS)
+            .map(({ name }) => [name, model.marks.get(name)!.at(nowMs - SETTLE_MS)]),
+        );
+      });
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a queued change comes into force at the time that was told, whatever marks come meanwhile', () => {
+  fc.assert(
+    fc.property(memberList, history, markAction, (members, steps, meanwhile) => {
+      play(members, steps, (changes, _, nowMs) => {
+        const [dueMs] = dueAtMs(changes);
+        if (dueMs === undefined) return;
+        const marked = act(changes, meanwhile, Math.min(nowMs + 1, dueMs - 1));
+        assert.deepEqual(dueAtMs(marked), dueAtMs(changes));
+        assert.ok(nextAtMs(changes)! <= dueMs, 'a timer would come too late');
+        assert.deepEqual(advance(marked, dueMs - 1).members, changes.members);
+        const after = advance(marked, dueMs);
+        assert.deepEqual(after.members, changes.queue[0].members);
+        assert.equal(after.queue.length, changes.queue.length - 1, 'one change at a time');
+      });
+    }),
+    { numRuns: 300 },
+  );
+});

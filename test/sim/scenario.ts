@@ -1,0 +1,132 @@
+/**
+ * Random lists of events for the simulator, the laws that hold for each of them, and the story of one for which a law
+ * fails. Shared by the test suite and by `make soak`.
+ */
+import fc from 'fast-check';
+import { backendName, eventText, nodeName, type SimEvent } from '#anyhop/sim/event.js';
+import { possibleEvents } from '#anyhop/sim/random-events.js';
+import { ANYHOP } from '#anyhop/sim/scheme.js';
+import { type SimBreak, type SimOptions, simulate } from '#anyhop/sim/simulate.js';
+
+export const SETTLE_MS = 8000;
+const SETTLE_SECONDS = SETTLE_MS / 1000;
+const TICK_MS = 1000;
+
+export interface Scenario {
+  readonly seed: number;
+  readonly backends: number;
+  readonly nodes: number;
+  readonly events: readonly SimEvent[];
+}
+
+const BACKENDS_MAX = 6;
+const NODES_MAX = 3;
+const backend = fc.nat(BACKENDS_MAX + 1).map(backendName);
+const node = fc.nat(NODES_MAX - 1);
+const weight = fc.integer({ min: 1, max: 4 });
+const force = fc.boolean();
+
+/** What operators do to the config. */
+export const edit: fc.Arbitrary<SimEvent> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('drain', 'undrain', 'remove'), backend }),
+  fc.record({ kind: fc.constantFrom('add', 'weight'), backend, weight }),
+);
+const forced: fc.Arbitrary<SimEvent> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('drain', 'undrain', 'remove'), backend, force }),
+  fc.record({ kind: fc.constantFrom('add', 'weight'), backend, weight, force }),
+);
+export const health: fc.Arbitrary<SimEvent> = fc.record({ kind: fc.constantFrom('down', 'up'), backend });
+const oneNodesHealth: fc.Arbitrary<SimEvent> = fc.record({
+  kind: fc.constantFrom('down', 'up'),
+  backend,
+  node,
+});
+const machine: fc.Arbitrary<SimEvent> = fc.record({ kind: fc.constantFrom('crash', 'recover'), backend });
+
+/** What happens to forwarders and to the router. */
+export const path: fc.Arbitrary<SimEvent> = fc.oneof(
+  fc.record({ kind: fc.constantFrom('lose', 'return', 'restart'), node }),
+  fc.constant<SimEvent>({ kind: 'rehash' }),
+);
+const wait: fc.Arbitrary<SimEvent> = fc
+  .integer({ min: 1, max: 2 * SETTLE_SECONDS })
+  .map((seconds) => ({ kind: 'wait', seconds }));
+export const anyEvent = fc.oneof(
+  { weight: 3, arbitrary: forced },
+  { weight: 3, arbitrary: health },
+  { weight: 1, arbitrary: oneNodesHealth },
+  { weight: 1, arbitrary: machine },
+  { weight: 2, arbitrary: path },
+  { weight: 4, arbitrary: wait },
+);
+
+/** Scenarios of `events`, without those that cannot happen. */
+export function scenario(events: fc.Arbitrary<SimEvent[]>): fc.Arbitrary<Scenario> {
+  return fc
+    .record({
+      seed: fc.integer(),
+      backends: fc.integer({ min: 2, max: BACKENDS_MAX }),
+      nodes: fc.integer({ min: 1, max: NODES_MAX }),
+      events,
+    })
+    .map((found) => ({
+      ...found,
+      events: possibleEvents(found.events, { ...found, settleMs: SETTLE_MS }),
+    }));
+}
+
+/** Events in any order and overlap. */
+export const anyScenario = scenario(fc.array(anyEvent, { maxLength: 14, size: 'max' }));
+
+export function optionsOf({ seed, backends, nodes, events }: Scenario): SimOptions {
+  return {
+    seed,
+    backends,
+    nodes,
+    events,
+    flows: 100,
+    slots: 251,
+    settleMs: SETTLE_MS,
+    lifetimeMs: SETTLE_MS,
+    tickMs: TICK_MS,
+    schemes: [ANYHOP],
+  };
+}
+
+/** Connections that anyhop breaks, in order. */
+export function breaks(of: Scenario): SimBreak[] {
+  const found: SimBreak[] = [];
+  simulate({ ...optionsOf(of), onBreak: (event) => found.push(event) });
+  return found;
+}
+
+/**
+ * Whether DESIGN lets this connection break: nodes disagreed, or the pool changed at least twice around the connection's
+ * lifetime, or it has been away from its owner for a whole settle time. What is left is the promise: one change at a
+ * time, whatever else was down or draining, breaks nothing.
+ */
+export function isExcused({ nowMs, awaySinceMs, changesAtMs, dividedAtMs }: SimBreak): boolean {
+  const recent = changesAtMs.filter((at) => at > nowMs - 2 * SETTLE_MS).length;
+  const awayMs = awaySinceMs === undefined ? 0 : nowMs - awaySinceMs;
+  return recent >= 2 || awayMs >= SETTLE_MS - TICK_MS || dividedAtMs > nowMs - SETTLE_MS;
+}
+
+/** The events in words, and what broke. */
+export function story(of: Scenario): string {
+  const { seed, backends, nodes, events } = of;
+  const names = Array.from({ length: backends }, (_, i) => backendName(i)).join(', ');
+  const lines = [
+    `seed ${seed}: ${names}; ${Array.from({ length: nodes }, (_, i) => nodeName(i)).join(', ')}`,
+  ];
+  const broken = breaks(of);
+  for (const event of events) lines.push(`  ${eventText(event)}`);
+  const counts = new Map<number, number>();
+  for (const { nowMs } of broken) counts.set(nowMs, (counts.get(nowMs) ?? 0) + 1);
+  for (const [at, count] of counts) lines.push(`  -> at ${at / 1000} s: ${count} of 100 connections broken`);
+  const script = events.map(eventText).join(', ');
+  lines.push(
+    '  again, larger:',
+    `  anyhop simulate --seed ${seed} --backends ${backends} --nodes ${nodes} --settle ${SETTLE_SECONDS} --events '${script}'`,
+  );
+  return lines.join('\n');
+}

@@ -1,0 +1,97 @@
+/** The simulator's figures where they can be worked out by hand, under every scheme. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseScript } from '#anyhop/sim/event.js';
+import { plotReport } from '#anyhop/sim/plot.js';
+import { ANYHOP, ANYHOP_ALONE, PEERS } from '#anyhop/sim/scheme.js';
+import { type SimOptions, type SimReport, simulate } from '#anyhop/sim/simulate.js';
+
+const SCHEMES = [ANYHOP, ANYHOP_ALONE, ...PEERS];
+
+function run(script: string, options: Partial<SimOptions> = {}): SimReport {
+  return simulate({
+    seed: 1,
+    backends: 10,
+    nodes: 3,
+    flows: 2000,
+    slots: 65537,
+    settleMs: 60_000,
+    lifetimeMs: 60_000,
+    tickMs: 6000,
+    events: parseScript(script),
+    schemes: SCHEMES,
+    ...options,
+  });
+}
+
+/** Share of the open connections that broke, over the whole run. */
+function broken(report: SimReport, scheme = 'anyhop'): number {
+  return report.rows.reduce((sum, { counts }) => sum + counts[scheme].broken, 0) / report.flows;
+}
+
+test('a drain breaks nothing with second chance, the share of one backend without, and nine of ten with modulo', () => {
+  const report = run('drain web-2');
+  assert.equal(broken(report), 0);
+  for (const scheme of ['anyhop_without_second_chance', 'maglev', 'rendezvous']) {
+    assert.ok(
+      broken(report, scheme) > 0.07 && broken(report, scheme) < 0.13,
+      `${scheme} ${broken(report, scheme)}`,
+    );
+  }
+  assert.ok(broken(report, 'modulo') > 0.85, String(broken(report, 'modulo')));
+});
+
+test('plain Maglev moves connections of healthy backends as well; anyhop only those of the one that goes', () => {
+  const report = run('down web-2', { backends: 100, flows: 20_000 });
+  assert.equal(broken(report), 0);
+  assert.ok(broken(report, 'maglev') > 1.2 * broken(report, 'anyhop_without_second_chance'));
+});
+
+test('a forwarder that is lost, restarted or comes back breaks nothing under any scheme', () => {
+  const report = run('lose node-1, wait 100, return node-1, rehash, restart node-2, rehash');
+  for (const { name } of SCHEMES) assert.equal(broken(report, name), 0, name);
+});
+
+test('a machine that crashes loses its own connections, and no other', () => {
+  const report = run('crash web-2, wait 6, down web-2, settle');
+  const [, crash] = report.rows;
+  assert.ok(crash.counts['anyhop'].died > 100 && crash.counts['anyhop'].died < 300);
+  assert.equal(broken(report), 0);
+});
+
+test('a connection that outlives the settle time breaks when its slot was given away and that time has passed', () => {
+  const short = run('weight web-1 5, settle');
+  const long = run('weight web-1 5, settle', { lifetimeMs: 600_000 });
+  assert.equal(broken(short), 0);
+  assert.ok(broken(long) > 0.1, String(broken(long)));
+  // A draining backend stays a candidate for as long as it drains.
+  assert.equal(broken(run('drain web-1, settle', { lifetimeMs: 600_000 })), 0);
+});
+
+test('a change that comes too soon waits and breaks nothing; forced, it breaks some', () => {
+  assert.equal(broken(run('weight web-1 5, wait 30, weight web-2 5, settle')), 0);
+  assert.ok(broken(run('weight web-1 5, wait 30, force weight web-2 5, settle')) > 0.01);
+});
+
+test('nodes that see different health for less than a settle time break nothing when the router hashes anew', () => {
+  assert.equal(
+    broken(run('down web-5 on node-2, wait 6, rehash, wait 6, rehash, up web-5 on node-2, rehash')),
+    0,
+  );
+  const long = run('down web-5 on node-2, wait 120, rehash, wait 6', { nodes: 2 });
+  assert.ok(broken(long) > 0, 'after that they are two fleets');
+});
+
+test('no backend, no forwarder: nothing is opened and nothing breaks', () => {
+  assert.equal(broken(run('lose node-1, wait 60, return node-1, settle', { nodes: 1 })), 0);
+  assert.equal(broken(run('crash web-1, wait 60', { backends: 1 })), 0);
+});
+
+test('the picture is an SVG document with every event and scheme', async () => {
+  const report = run('drain web-2, settle, rehash');
+  const svg = await plotReport(report, SCHEMES);
+  assert.match(svg, /^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"[\s\S]*<\/svg>\s*$/);
+  for (const text of ['drain web-2', 'rehash', ...SCHEMES.map(({ title }) => title)])
+    assert.ok(svg.includes(text), text);
+  assert.doesNotMatch(svg, /NaN|undefined/);
+});
