@@ -11,19 +11,25 @@ import { fileURLToPath } from 'node:url';
 import type { HealthCheck } from '#anyhop/config/types.js';
 import { createLog } from '#anyhop/core/log.js';
 import { HealthChecks } from '#anyhop/health/health-checks.js';
-import { makeProbe } from '#anyhop/health/probes.js';
+import { Probes } from '#anyhop/health/probes.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { median, report } from './report.js';
 
 const quick = process.argv.includes('--quick');
 const [ROUNDS, ROUND_MS] = quick ? [1, 500] : [5, 2000];
-const BACKENDS = 1000;
+const BACKENDS = quick ? 100 : 1000;
 const TARGETS = { tcp: 20, http: 40 } as const;
 
 const server = fork(fileURLToPath(new URL('./health/server.js', import.meta.url)), { silent: true });
 try {
   const [port] = (await once(createInterface({ input: server.stdout! }), 'line')) as [string];
-  const http = { path: '/', host: undefined, status: { first: 200, last: 399 }, body: undefined, tls: undefined };
+  const http = {
+    path: '/',
+    host: undefined,
+    status: { first: 200, last: 399 },
+    body: undefined,
+    tls: undefined,
+  };
   await measure({ kind: 'tcp', port: Number(port) });
   await measure({ kind: 'http', port: Number(port), ...http });
 } finally {
@@ -31,13 +37,14 @@ try {
 }
 
 async function measure(check: HealthCheck & { kind: keyof typeof TARGETS }): Promise<void> {
-  const timing = { intervalMs: 1000, timeoutMs: 500, rise: 2, fall: 3, jitter: 0.1 };
+  const timing = { intervalMs: 1000, timeoutMs: 900, rise: 2, fall: 3, jitter: 0.1 };
   let changes = 0;
   let done = 0;
+  const probes = new Probes({ interface: 'lo', source4: undefined, source6: undefined });
   const checks = new HealthChecks({
     log: createLog('silent'),
     probe: (target, finish) =>
-      makeProbe(target, (failure, isOwnFault) => {
+      probes.make(target, (failure, isOwnFault) => {
         done++;
         finish(failure, isOwnFault);
       }),

@@ -76,7 +76,10 @@ export class DueQueue {
     for (;;) {
       let below = 2 * place + 1;
       if (below >= this.#heap.length) break;
-      if (below + 1 < this.#heap.length && this.#times[this.#heap[below + 1]] < this.#times[this.#heap[below]])
+      if (
+        below + 1 < this.#heap.length &&
+        this.#times[this.#heap[below + 1]] < this.#times[this.#heap[below]]
+      )
         below += 1;
       if (this.#times[this.#heap[below]] >= this.#times[element]) break;
       this.#put(this.#heap[below], place);

@@ -49,6 +49,8 @@ export interface HealthChecksOptions {
 const TICK_MS = 5;
 /** A tick that comes later than this found the process standing still. */
 const LATE_MS = 20;
+/** While checks are running there is a tick this often: all the time since the last one is what a late one takes for lost. */
+const HEARTBEAT_MS = 50;
 
 interface Check {
   readonly target: HealthTarget;
@@ -72,6 +74,8 @@ export class HealthChecks {
   #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #tickDueMs = Number.POSITIVE_INFINITY;
+  /** When the timer was set: the process was running then. */
+  #armedMs = 0;
   #stoodStillMs = 0;
 
   constructor({ log, probe, random }: HealthChecksOptions) {
@@ -146,18 +150,20 @@ export class HealthChecks {
   /** Sets the timer for what is due next. */
   #arm(): void {
     const nowMs = performance.now();
-    const nextMs = Math.min(this.#schedule.nextMs, this.#deadlines.nextMs + this.#stoodStillMs);
+    const heartbeatMs = this.#deadlines.size > 0 ? nowMs + HEARTBEAT_MS : Number.POSITIVE_INFINITY;
+    const nextMs = Math.min(this.#schedule.nextMs, this.#deadlines.nextMs + this.#stoodStillMs, heartbeatMs);
     clearTimeout(this.#timer);
     if (nextMs === Number.POSITIVE_INFINITY) return;
     const delayMs = Math.max(1, Math.ceil((nextMs - nowMs) / TICK_MS) * TICK_MS);
+    this.#armedMs = nowMs;
     this.#tickDueMs = nowMs + delayMs;
     this.#timer = setTimeout(this.#tick, delayMs);
   }
 
   readonly #tick = (): void => {
     const nowMs = performance.now();
-    const lateMs = nowMs - this.#tickDueMs;
-    if (lateMs > LATE_MS) this.#stoodStillMs += lateMs;
+    // Answers may have come meanwhile and wait to be read: nobody is given up in such a tick.
+    if (nowMs - this.#tickDueMs > LATE_MS) this.#stoodStillMs += nowMs - this.#armedMs;
     const awakeMs = nowMs - this.#stoodStillMs;
     for (let each = this.#deadlines.take(awakeMs); each >= 0; each = this.#deadlines.take(awakeMs)) {
       this.#giveUp(each);

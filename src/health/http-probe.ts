@@ -2,8 +2,14 @@
  * Kinds `http` and `https`: a GET over a new connection each time, since one that is kept open tells nothing of whether
  * the server takes new ones. Redirects are not followed: their status is judged like any other.
  */
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { Agent as TlsAgent, request as httpsRequest } from 'node:https';
+import {
+  Agent,
+  type ClientRequest,
+  request as httpRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
+import { request as httpsRequest, Agent as TlsAgent } from 'node:https';
 import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { quote } from '../config/path.js';
 import { formatStatusCodes } from '../config/status-codes.js';
@@ -114,7 +120,11 @@ export class HttpProbe implements Probe {
     request.off('response', this.#onResponse).off('error', this.#onError).on('error', ignore);
     const response = this.#response;
     if (response !== undefined) {
-      response.off('data', this.#onData).off('end', this.#onEnd).off('error', this.#onError).on('error', ignore);
+      response
+        .off('data', this.#onData)
+        .off('end', this.#onEnd)
+        .off('error', this.#onError)
+        .on('error', ignore);
       this.#response = undefined;
       this.#body = [];
       this.#bodyBytes = 0;

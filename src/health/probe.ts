@@ -16,8 +16,8 @@ export interface Probe {
   close?(): void;
 }
 
-/** The process lacks descriptors, ports or memory. */
-const OWN_FAULTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EPERM', 'EACCES']);
+/** The process lacks descriptors, ports or memory, or this host's own filter stops it. */
+const OWN_FAULTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL', 'EPERM']);
 
 /** Ends a check with what a socket said. */
 export function fail(done: Done, error: Error): void {

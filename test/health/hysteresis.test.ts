@@ -20,7 +20,8 @@ describe('a mark', () => {
           mark = judge(mark, isGood, limits);
           const seen = all.slice(0, index + 1);
           const run = seen.length - 1 - seen.lastIndexOf(!isGood);
-          const changes = isUp === undefined || (isGood !== isUp && run >= (isGood ? limits.rise : limits.fall));
+          const changes =
+            isUp === undefined || (isGood !== isUp && run >= (isGood ? limits.rise : limits.fall));
           if (changes) isUp = isGood;
           assert.equal(mark.isUp, isUp, `after ${seen.join()}`);
           assert.ok(mark.against < Math.max(limits.rise, limits.fall));

@@ -1,11 +1,11 @@
 /** Every kind of check against real servers, good ones and bad ones: the mark and the reason that a person reads. */
 import assert from 'node:assert/strict';
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { HealthCheck, HttpCheck, TlsCheck, UdpCheck } from '#anyhop/config/types.js';
 import { createLog } from '#anyhop/core/log.js';
 import { HealthChecks } from '#anyhop/health/health-checks.js';
-import { makeProbe } from '#anyhop/health/probes.js';
+import { Probes } from '#anyhop/health/probes.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { isInstalled } from '../isolation.js';
 import {
@@ -19,13 +19,16 @@ import {
 } from './servers.js';
 
 const TIMEOUT_MS = 300;
+const PROBES = new Probes({ interface: 'lo', source4: undefined, source6: undefined });
 const GOOD = 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall right';
 
 /** Checks once. @returns `up`, or why not */
 async function verdictOf(check: HealthCheck): Promise<string> {
-  const checks = new HealthChecks({ log: createLog('silent'), probe: makeProbe });
+  const checks = new HealthChecks({ log: createLog('silent'), probe: PROBES.make });
   const timing = { intervalMs: 60_000, timeoutMs: TIMEOUT_MS, rise: 1, fall: 1, jitter: 0 };
-  await checks.setTargets([{ name: 'a/b', address: parseAddress('127.0.0.1')!, check: { ...timing, ...check } }]);
+  await checks.setTargets([
+    { name: 'a/b', address: parseAddress('127.0.0.1')!, check: { ...timing, ...check } },
+  ]);
   const { isUp, reason } = checks.current().get('a/b')!;
   checks.close();
   return isUp ? 'up' : reason;
@@ -44,7 +47,13 @@ describe('a tcp check', () => {
   const tcp = (port: number): HealthCheck => ({ kind: 'tcp', port });
 
   it('is good when a connection is made, even with a server that never says a word', async () => {
-    assert.equal(await against(tcpServer(() => {}), tcp), 'up');
+    assert.equal(
+      await against(
+        tcpServer(() => {}),
+        tcp,
+      ),
+      'up',
+    );
   });
 
   it('fails where nobody listens', async () => {
@@ -66,7 +75,8 @@ describe('an http check', () => {
       tls: undefined,
       ...change,
     });
-  const answer = (text: string, change?: Partial<HttpCheck>) => against(tcpServer(answering(text)), http(change));
+  const answer = (text: string, change?: Partial<HttpCheck>) =>
+    against(tcpServer(answering(text)), http(change));
 
   it('sends a GET of the path, with the Host that is wanted', async () => {
     const heads: string[] = [];
@@ -118,7 +128,13 @@ describe('an http check', () => {
   });
 
   it('fails on a server that takes the connection and says nothing', async () => {
-    assert.equal(await against(tcpServer(() => {}), http()), 'no response within 300ms');
+    assert.equal(
+      await against(
+        tcpServer(() => {}),
+        http(),
+      ),
+      'no response within 300ms',
+    );
   });
 
   it('fails on a server that answers byte after byte, too slowly', async () => {
@@ -146,7 +162,10 @@ describe('an http check', () => {
 
   it('fails on what is no HTTP', async () => {
     assert.match(await answer('SSH-2.0-OpenSSH_9.2\r\n'), /^Parse Error/);
-    assert.match(await answer(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`), /^Parse Error: Header overflow/);
+    assert.match(
+      await answer(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(100_000)}`),
+      /^Parse Error: Header overflow/,
+    );
   });
 });
 
@@ -176,7 +195,10 @@ describe('an https check', { skip: !isInstalled('openssl') && 'needs openssl' },
     assert.equal(await judge({ ca: undefined }), 'self-signed certificate');
     assert.match(await judge({ serverName: 'www.example.org' }), /does not match certificate's altnames/);
     const other = makeCertificate('DNS:www.example.net');
-    assert.match(await judge({ ca: other.cert, serverName: undefined }, other), /IP: 127\.0\.0\.1 is not in the cert/);
+    assert.match(
+      await judge({ ca: other.cert, serverName: undefined }, other),
+      /IP: 127\.0\.0\.1 is not in the cert/,
+    );
     assert.equal(await judge({ ca: undefined, serverName: 'www.example.org', verify: false }), 'up');
   });
 
@@ -205,7 +227,13 @@ describe('an https check', { skip: !isInstalled('openssl') && 'needs openssl' },
 
   it('fails on a server that speaks no TLS, or hangs within the handshake', async () => {
     assert.match(await against(tcpServer(answering(GOOD)), https()), /^TLS: wrong version number$/);
-    assert.equal(await against(tcpServer(() => {}), https()), 'no TLS handshake within 300ms');
+    assert.equal(
+      await against(
+        tcpServer(() => {}),
+        https(),
+      ),
+      'no TLS handshake within 300ms',
+    );
   });
 });
 
@@ -228,7 +256,13 @@ describe('a udp check', () => {
   });
 
   it('fails on silence, and at once on a port that is closed', async () => {
-    assert.equal(await against(udpServer(() => undefined), udp()), 'no answer within 300ms');
+    assert.equal(
+      await against(
+        udpServer(() => undefined),
+        udp(),
+      ),
+      'no answer within 300ms',
+    );
     const { port, close } = await udpServer(() => undefined);
     close();
     assert.equal(await verdictOf(udp()(port)), `127.0.0.1 says that port ${port} is unreachable`);

@@ -33,7 +33,8 @@ function run(schedule: Schedule, fromMs: number, steps: readonly number[]): Star
   return starts;
 }
 
-const steps = (durationMs: number, stepMs: number) => new Array<number>(Math.round(durationMs / stepMs)).fill(stepMs);
+const steps = (durationMs: number, stepMs: number) =>
+  new Array<number>(Math.round(durationMs / stepMs)).fill(stepMs);
 const busiest = (starts: readonly Start[], windowMs: number): number => {
   const counts = new Map<number, number>();
   for (const { atMs } of starts) {
@@ -66,7 +67,10 @@ describe('a queue of what is due', () => {
         const due = [...model].filter(([, timeMs]) => timeMs <= nowMs);
         assert.deepEqual(taken.toSorted(), due.map(([element]) => element).toSorted());
         const times = taken.map((element) => model.get(element)!);
-        assert.deepEqual(times, times.toSorted((a, b) => a - b));
+        assert.deepEqual(
+          times,
+          times.toSorted((a, b) => a - b),
+        );
       }),
     );
   });
@@ -88,7 +92,10 @@ describe('a schedule', () => {
         for (let check = 0; check < count; check++) {
           const times = starts.filter((start) => start.check === check).map(({ atMs }) => atMs);
           // The first round; then one a turn, of which the last may be beyond the end.
-          assert.ok(times.length === TURNS || times.length === TURNS - 1 || times.length === TURNS + 1, `${times}`);
+          assert.ok(
+            times.length === TURNS || times.length === TURNS - 1 || times.length === TURNS + 1,
+            `${times}`,
+          );
           const tick = each.intervalMs / 100;
           for (const [index, atMs] of times.entries()) {
             if (index === 0) assert.ok(atMs <= each.intervalMs + tick);
@@ -96,7 +103,10 @@ describe('a schedule', () => {
           }
           // No drift: the last is as many intervals after the second as there are turns between, but for the jitter.
           const turns = (times.at(-1)! - times[1]) / each.intervalMs;
-          assert.ok(Math.abs(turns - (times.length - 2)) <= each.jitter + 0.02, `${turns} of ${times.length - 2}`);
+          assert.ok(
+            Math.abs(turns - (times.length - 2)) <= each.jitter + 0.02,
+            `${turns} of ${times.length - 2}`,
+          );
         }
       }),
       { numRuns: 50 },
