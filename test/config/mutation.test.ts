@@ -143,9 +143,7 @@ const set =
     return path;
   };
 const isAddress = (path: Path) => path[path.length - 1] === 'address';
-const REQUIRED = 'node pools backends services name address vip protocol port pool forwarders'.split(
-  ' ',
-);
+const REQUIRED = 'node pools backends services name address vip protocol port pool forwarders'.split(' ');
 const isRequired = (path: Path) => {
   const field = String(path[path.length - 1]);
   if (path[0] === 'node' && path.length > 1) return field === 'interface' || field === 'source';
