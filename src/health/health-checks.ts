@@ -51,6 +51,8 @@ const TICK_MS = 5;
 const LATE_MS = 20;
 /** While checks are running there is a tick this often: all the time since the last one is what a late one takes for lost. */
 const HEARTBEAT_MS = 50;
+/** Between two words on what this host lacks. */
+const COMPLAINT_MS = 10_000;
 
 interface Check {
   readonly target: HealthTarget;
@@ -77,6 +79,7 @@ export class HealthChecks {
   /** When the timer was set: the process was running then. */
   #armedMs = 0;
   #stoodStillMs = 0;
+  #complainedMs = Number.NEGATIVE_INFINITY;
 
   constructor({ log, probe, random }: HealthChecksOptions) {
     this.#log = log;
@@ -190,10 +193,7 @@ export class HealthChecks {
     check.isRunning = false;
     this.#deadlines.remove(number);
     if (isOwnFault) {
-      this.#log.error(
-        { event: 'health_unknown', backend: target.name, reason: failure },
-        `${target.name} cannot be checked from here: ${failure}`,
-      );
+      this.#complain(target.name, failure);
       // Who has never been tried is not known to work; whose mark is known keeps it.
       if (check.shown !== undefined) return;
     }
@@ -206,6 +206,17 @@ export class HealthChecks {
     const isUp = mark.isUp === true;
     if (check.shown?.isUp !== isUp) this.#change(check, isUp, failure, isFirst);
     else if (!isUp && failure !== undefined) this.#show(check, { ...check.shown, reason: failure });
+  }
+
+  /** Most often all checks have the same trouble: one speaks for all. */
+  #complain(backend: string, reason: string | undefined): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#complainedMs + COMPLAINT_MS) return;
+    this.#complainedMs = nowMs;
+    this.#log.error(
+      { event: 'health_unknown', backend, reason },
+      `${backend} cannot be checked from here: ${reason}`,
+    );
   }
 
   #change(check: Check, isUp: boolean, failure: string | undefined, isFirst: boolean): void {
