@@ -37,12 +37,19 @@ export function writeConfig(
     node,
     forwarders,
     services,
-  }: { node: LabNode; forwarders: readonly LinkAddresses[]; services: readonly LabService[] },
+    pool,
+  }: {
+    node: LabNode;
+    forwarders: readonly LinkAddresses[];
+    services: readonly LabService[];
+    /** What every pool has besides its backends: `health`, say. */
+    pool?: Readonly<Record<string, unknown>> | undefined;
+  },
 ): void {
   const config = {
     node: { ...node, key: LAB_KEY },
     agent: { forwarders: forwarders.flatMap(({ host4, host6 }) => [host4, host6]) },
-    pools: Object.fromEntries(services.map(({ name, backends }) => [name, { backends }])),
+    pools: Object.fromEntries(services.map(({ name, backends }) => [name, { ...pool, backends }])),
     services: services.map(({ name, vip, port }) => ({ name, vip, protocol: 'tcp', port, pool: name })),
   };
   writeFileSync(file, stringify(config), { mode: 0o600 });

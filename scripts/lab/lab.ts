@@ -58,6 +58,8 @@ export interface LabOptions {
   readonly underlayMtu?: number;
   /** What the fleet serves; when not given, every mix of inner and outer IP version over all backends. */
   readonly services?: readonly LabService[];
+  /** What the config says of every pool besides its backends. */
+  readonly pool?: Readonly<Record<string, unknown>>;
 }
 
 export interface Lab {
@@ -79,6 +81,10 @@ export interface Lab {
   connectAgain(index: number): Promise<void>;
   /** Makes a forwarder a plain Linux router that sends all packets for the VIPs to one backend (indexes from 0). */
   routePlainly(forwarder: number, backend: number): Promise<void>;
+  /** The backends' web servers, which run from the beginning. */
+  readonly servers: readonly LabProcess[];
+  /** Starts the web server of a backend (index from 0) again; resolves when it listens. */
+  startServer(index: number): Promise<LabProcess>;
   /** Starts `anyhop agent` on a backend (index from 0); resolves when it says that it is ready. */
   startAgent(index: number): Promise<LabProcess>;
   /** Starts a forwarder and an agent everywhere. */
@@ -155,13 +161,13 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     hosts.map(({ name }) => name),
   );
   await Promise.all(backends.map(addVips));
-  await Promise.all(backends.map((backend) => startNginx(resources, backend)));
+  const servers = await Promise.all(backends.map((backend) => startNginx(resources, backend)));
 
   const file = (name: string): string => join(resources.directory, name);
   const configFile = file('anyhop.yaml');
   const socket = (index: number): string => file(`${forwarders[index]!.name}.sock`);
   const node = { engine: options.engine ?? 'auto', bpffs: resources.bpffs() };
-  const fleet = { forwarders, services: options.services ?? fourMixes(backends) };
+  const fleet = { forwarders, services: options.services ?? fourMixes(backends), pool: options.pool };
   writeConfig(configFile, { ...fleet, node });
   for (const [index, { name }] of forwarders.entries())
     writeConfig(file(`${name}.yaml`), { ...fleet, node: { ...node, socket: socket(index) } });
@@ -191,6 +197,8 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     },
     socket,
     connectAgain: (index) => connectAgain(forwarders[index]!, router, underlayMtu),
+    servers,
+    startServer: (index) => startNginx(resources, backends[index]!),
     routePlainly: (forwarder, backend) => routePlainly(forwarders[forwarder]!, backends[backend]!, router),
     startAgent: (index) => startReady('anyhop agent', backends[index]!, configFile, ['agent']),
     async startAll() {

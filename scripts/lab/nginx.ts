@@ -1,6 +1,6 @@
 /**
- * A real web server for a backend: Debian's nginx on the VIPs, all its files in one directory of its own. It names itself in
- * the header `X-Backend` and in the body.
+ * A real web server for a backend: Debian's nginx on the VIPs and, for health checks, on the backend's own addresses, all its
+ * files in one directory of its own. It names itself in the header `X-Backend` and in the body.
  *
  *   /         the backend's name
  *   /large    LARGE_BYTES of text
@@ -23,9 +23,9 @@ const POLL_INTERVAL_MS = 20;
 /** Starts nginx on a backend; resolves when it listens. */
 export async function startNginx(resources: Resources, backend: Host): Promise<LabProcess> {
   const directory = join(resources.directory, backend.name);
-  mkdirSync(directory);
+  mkdirSync(directory, { recursive: true }); // it is there when nginx is started again
   writeFileSync(join(directory, 'large'), 'anyhop\n'.repeat(LARGE_BYTES).slice(0, LARGE_BYTES));
-  writeFileSync(join(directory, 'nginx.conf'), nginxConfig(backend.name, directory));
+  writeFileSync(join(directory, 'nginx.conf'), nginxConfig(backend, directory));
   const argv = ['nginx', '-p', directory, '-c', join(directory, 'nginx.conf'), '-e', 'stderr'];
   const nginx = await resources.startProcess(`nginx ${backend.name}`, backend.namespace, argv);
   // nginx writes the pid file once its sockets listen.
@@ -38,8 +38,10 @@ export async function startNginx(resources: Resources, backend: Host): Promise<L
   return nginx;
 }
 
-function nginxConfig(name: string, directory: string): string {
-  const listen = HTTP_PORTS.flatMap((port) => [`${VIP4}:${port}`, `[${VIP6}]:${port}`]);
+function nginxConfig({ name, host4, host6 }: Host, directory: string): string {
+  const listen = HTTP_PORTS.flatMap((port) =>
+    [VIP4, `[${VIP6}]`, host4, `[${host6}]`].map((address) => `${address}:${port}`),
+  );
   const temporary = ['client_body', 'proxy', 'fastcgi', 'scgi', 'uwsgi'].map(
     (kind) => `${kind}_temp_path ${directory}/${kind};`,
   );

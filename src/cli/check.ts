@@ -95,6 +95,13 @@ function formatPool(pool: PoolSummary): string[] {
     `pool ${pool.name}: ${pool.backends.length} backends, ${pool.tableSize} slots${panic}`,
     ...table(rows),
   ];
+  const { health } = pool;
+  if (health !== undefined) {
+    lines.push(
+      `  checked by ${health.kind}, ${health.tries.join(', ')}, every ${health.interval}: down after ` +
+        `${health.fall} failures, up after ${health.rise} good ones, given up ${pool.deadAfter} after going down`,
+    );
+  }
   if (pool.prior !== undefined) {
     lines.push('  prior state');
     lines.push(

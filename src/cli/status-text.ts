@@ -57,12 +57,15 @@ function drawPool(pool: PoolStatus): string[] {
         backend.name,
         backend.address,
         String(backend.weight),
-        backend.health === 'down' ? `${backend.state}, DOWN` : backend.state,
+        backend.health === 'up' ? backend.state : `${backend.state}, ${backend.health.toUpperCase()}`,
         String(backend.slots),
         drawNextHop(backend.nextHop),
         ...drawTraffic(backend),
       ]),
       RIGHT,
+    ),
+    ...pool.backends.flatMap(({ name, health, healthReason, healthSince }) =>
+      healthReason === undefined ? [] : `${name} is ${health} since ${healthSince}: ${healthReason}`,
     ),
   ];
 }

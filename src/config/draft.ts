@@ -2,8 +2,15 @@
  * The config between shape and rules: parsed addresses, defaults filled in, every value with the place it came from,
  * and what was missing or wrong left out, so that each rule judges what there is.
  */
-import { BPFFS_DEFAULT, BUSY_POLL_US_DEFAULT, TABLE_SIZE_DEFAULT } from '../core/limits.js';
+import {
+  BPFFS_DEFAULT,
+  BUSY_POLL_US_DEFAULT,
+  DEAD_AFTER_MS_DEFAULT,
+  TABLE_SIZE_DEFAULT,
+} from '../core/limits.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
+import { type DraftHealth, draftHealth } from './draft-health.js';
+import { parseDuration } from './duration.js';
 import type { FieldPath } from './path.js';
 import { type PortRange, parsePorts } from './ports.js';
 import type { At } from './problems.js';
@@ -50,6 +57,8 @@ export interface DraftPool {
   readonly name: string;
   readonly tableSize: number;
   readonly panicThreshold: number;
+  readonly health: DraftHealth | undefined;
+  readonly deadAfterMs: number;
   readonly backends: readonly DraftBackend[];
   readonly prior: readonly DraftBackend[] | undefined;
 }
@@ -137,6 +146,8 @@ function draftPool(name: string, pool: PoolInput): DraftPool | [] {
     name,
     tableSize: pool.table_size ?? TABLE_SIZE_DEFAULT,
     panicThreshold: pool.panic_threshold ?? 0,
+    health: pool.health && draftHealth([...path, 'health'], pool.health),
+    deadAfterMs: pool.dead_after === undefined ? DEAD_AFTER_MS_DEFAULT : parseDuration(pool.dead_after)!,
     backends: draftBackends([...path, 'backends'], pool.backends ?? []),
     prior: pool.prior && draftBackends([...path, 'prior'], pool.prior),
   };

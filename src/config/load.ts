@@ -8,10 +8,12 @@ import { ConfigDocument } from './document.js';
 import { type Draft, type DraftBackend, type DraftNode, draftConfig } from './draft.js';
 import { ConfigError } from './error.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
+import { type CaTexts, healthConfig, readCaFiles } from './health.js';
 import { readKey } from './key.js';
 import { applyOverrides, type Overrides } from './overrides.js';
 import { quote } from './path.js';
 import { byPlace, Problems, type Report } from './problems.js';
+import { checkHealth } from './rules/health.js';
 import { checkNeeds, checkNode } from './rules/node.js';
 import { checkPools } from './rules/pools.js';
 import { checkSecondChance } from './rules/second-chance.js';
@@ -85,6 +87,7 @@ function readConfig<R extends Role>(
     checkPools(draft, document, report);
     checkServices(draft, document, report);
     checkSecondChance(draft, role, document, report);
+    checkHealth(draft, report);
     warnAboutPools(draft, warnings.report);
     if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
       warnings.report(
@@ -93,14 +96,18 @@ function readConfig<R extends Role>(
       );
     }
     if (draft.node === undefined || (role !== 'run' && role !== 'node' && role !== 'flow')) {
-      return () => configOf(draft, undefined, file);
+      return () => configOf(draft, undefined, file, NO_CA_TEXTS);
     }
     const { node } = draft;
     const name = nodeName(node, report);
     const key = readKey(node, file, report, warnings.report);
-    return () => configOf(draft, nodeConfig(node, name!, key!), file);
+    const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
+    return () => configOf(draft, nodeConfig(node, name!, key!), file, caTexts);
   }
 }
+
+/** Who checks no backends reads no certificates. */
+const NO_CA_TEXTS: CaTexts = new Map();
 
 /** The name of the host when neither the file nor anyone else gives one. */
 function nodeName(node: DraftNode, report: Report): string | undefined {
@@ -132,7 +139,7 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
 }
 
 /** Of a draft without holes: each hole has been reported. */
-function configOf(draft: Draft, node: NodeConfig | undefined, file: string): Config {
+function configOf(draft: Draft, node: NodeConfig | undefined, file: string, caTexts: CaTexts): Config {
   return {
     file,
     node,
@@ -140,6 +147,8 @@ function configOf(draft: Draft, node: NodeConfig | undefined, file: string): Con
       name: pool.name,
       tableSize: pool.tableSize,
       panicThreshold: pool.panicThreshold,
+      health: healthConfig(draft, pool, caTexts),
+      deadAfterMs: pool.deadAfterMs,
       backends: pool.backends.map(backendConfig),
       prior: pool.prior?.map(priorBackendConfig),
     })),

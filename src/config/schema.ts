@@ -9,6 +9,9 @@ import {
   BPFFS_DEFAULT,
   BUSY_POLL_US_DEFAULT,
   BUSY_POLL_US_MAX,
+  DEAD_AFTER_MS_DEFAULT,
+  DEAD_AFTER_MS_MAX,
+  DEAD_AFTER_MS_MIN,
   INTERFACE_CHARS_MAX,
   KEY_HEX_DIGITS_MAX,
   KEY_HEX_DIGITS_MIN,
@@ -22,7 +25,9 @@ import {
   WEIGHT_MAX,
 } from '../core/limits.js';
 import { parseAddress, parsePrefix } from '../packet/address.js';
-import { parsePorts } from './ports.js';
+import { formatDuration } from './duration.js';
+import { choice, duration, integer, ports, text } from './fields.js';
+import { health } from './health-schema.js';
 
 /** Names of nodes, pools, services and backends. */
 export const NAME_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._-]{0,${NAME_CHARS_MAX - 1}}$`);
@@ -41,22 +46,7 @@ export const KEY_PATTERN = new RegExp(
 export const KEY_EXPECTED =
   `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} (KEY_HEX_DIGITS_MIN) to ` +
   `${KEY_HEX_DIGITS_MAX} (KEY_HEX_DIGITS_MAX)`;
-const PORT_EXPECTED = 'a port, 1 to 65535, or a range in quotes, "8000-8999"';
 const ADDRESS_EXPECTED = 'an IPv4 or IPv6 address';
-
-function text(expected: string, pattern: RegExp) {
-  return z.string({ error: expected }).regex(pattern, { error: expected });
-}
-
-function integer(expected: string, min: number, max: number) {
-  return z.int({ error: expected }).min(min, { error: expected }).max(max, { error: expected });
-}
-
-function choice<const T extends readonly [string, ...string[]]>(values: T) {
-  return z.enum(values, {
-    error: `${values.slice(0, -1).join(', ')}${values.length > 1 ? ' or ' : ''}${values.at(-1)}`,
-  });
-}
 
 const name = text(NAME_EXPECTED, NAME_PATTERN);
 const networkInterface = text(INTERFACE_EXPECTED, INTERFACE_PATTERN);
@@ -183,6 +173,12 @@ const pool = z.strictObject(
       .max(1, { error: 'a number, 0 to 1' })
       .default(0)
       .describe('Share of the active backends below which, when fewer are up, all count as up; 0 for never.'),
+    health: health
+      .optional()
+      .describe('How the backends are checked; left out, a backend is up when the kernel knows a way to it.'),
+    dead_after: duration([DEAD_AFTER_MS_MIN, 'DEAD_AFTER_MS_MIN'], [DEAD_AFTER_MS_MAX, 'DEAD_AFTER_MS_MAX'])
+      .default(formatDuration(DEAD_AFTER_MS_DEFAULT))
+      .describe('A backend that has been down for longer is no candidate for older connections any more.'),
     backends: z
       .array(backend, { error: BACKENDS_EXPECTED })
       .min(1, { error: BACKENDS_EXPECTED })
@@ -205,12 +201,7 @@ const service = z.strictObject(
     name: name.describe('Name of the service, in logs and metrics.'),
     vip: address.describe('Virtual address that clients connect to.'),
     protocol: choice(['tcp', 'udp']).describe('Transport protocol.'),
-    port: z
-      .union([integer(PORT_EXPECTED, 1, 65535), text(PORT_EXPECTED, /^[0-9]{1,5}(-[0-9]{1,5})?$/)], {
-        error: PORT_EXPECTED,
-      })
-      .refine((value) => parsePorts(value) !== undefined, { error: PORT_EXPECTED })
-      .describe('Port, or a range of ports in quotes, "8000-8999", both included.'),
+    port: ports().describe('Port, or a range of ports in quotes, "8000-8999", both included.'),
     pool: z.string({ error: 'the name of a pool' }).describe('Name of the pool that serves it.'),
     hash: choice(['5-tuple', '3-tuple', 'source'])
       .default('5-tuple')

@@ -1,7 +1,8 @@
 /** What a config makes a node do, as plain values without the secret: for `anyhop check`. */
 import type { IpPrefix } from '../packet/address.js';
+import { formatDuration } from './duration.js';
 import { formatPorts } from './ports.js';
-import type { BackendConfig, Config, PoolConfig, PriorBackendConfig } from './types.js';
+import type { BackendConfig, Config, HealthConfig, PoolConfig, PriorBackendConfig } from './types.js';
 
 export interface ConfigSummary {
   readonly node?: {
@@ -20,8 +21,22 @@ export interface PoolSummary {
   readonly name: string;
   readonly tableSize: number;
   readonly panicThreshold: number;
+  readonly health?: HealthSummary;
+  /** `5m` */
+  readonly deadAfter: string;
   readonly backends: readonly BackendSummary[];
   readonly prior?: readonly (Omit<BackendSummary, 'share'> & { readonly health: string })[];
+}
+
+export interface HealthSummary {
+  readonly kind: string;
+  /** What is tried: `port 80`, `203.0.113.10 port 80`. */
+  readonly tries: readonly string[];
+  /** `2s` */
+  readonly interval: string;
+  readonly timeout: string;
+  readonly rise: number;
+  readonly fall: number;
 }
 
 export interface BackendSummary {
@@ -89,8 +104,24 @@ function summarizePool(pool: PoolConfig): PoolSummary {
     name: pool.name,
     tableSize: pool.tableSize,
     panicThreshold: pool.panicThreshold,
+    ...(pool.health && { health: summarizeHealth(pool.health) }),
+    deadAfter: formatDuration(pool.deadAfterMs),
     backends: pool.backends.map((backend) => ({ ...summarizeBackend(backend), share: shareOf(backend) })),
     ...(pool.prior && { prior: pool.prior.map(summarizePrior) }),
+  };
+}
+
+function summarizeHealth(health: HealthConfig): HealthSummary {
+  return {
+    kind: health.kind,
+    tries:
+      health.kind === 'tunnel'
+        ? health.endpoints.map(({ vip, port }) => `${vip.text} port ${port}`)
+        : [`port ${health.port}`],
+    interval: formatDuration(health.intervalMs),
+    timeout: formatDuration(health.timeoutMs),
+    rise: health.rise,
+    fall: health.fall,
   };
 }
 

@@ -5,6 +5,7 @@
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 import type { ConfigProblem } from './error.js';
 import type { Secret } from './secret.js';
+import type { StatusCodes } from './status-codes.js';
 
 export type EngineChoice = 'auto' | 'xdp' | 'af_xdp' | 'portable';
 export type Protocol = 'tcp' | 'udp';
@@ -45,12 +46,76 @@ export interface PriorBackendConfig extends BackendConfig {
   readonly health: 'up' | 'down';
 }
 
+/** One check of a backend, and what its results are worth. */
+export interface HealthTiming {
+  readonly intervalMs: number;
+  /** Of a whole check; at most the interval less its jitter, so that no two checks of a backend overlap. */
+  readonly timeoutMs: number;
+  /** Results in a row that change the mark: 1 or more. */
+  readonly rise: number;
+  readonly fall: number;
+  /** Share of the interval, 0 to 0.5, by which a check may come late. */
+  readonly jitter: number;
+}
+
+export interface TcpCheck {
+  readonly kind: 'tcp';
+  readonly port: number;
+}
+
+export interface HttpCheck {
+  readonly kind: 'http' | 'https';
+  readonly port: number;
+  readonly path: string;
+  /** The Host header; the backend's address when undefined. */
+  readonly host: string | undefined;
+  readonly status: StatusCodes;
+  /** Must stand in the body's first HEALTH_BODY_BYTES_MAX. */
+  readonly body: string | undefined;
+  /** Of kind https alone. */
+  readonly tls: TlsCheck | undefined;
+}
+
+export interface TlsCheck {
+  readonly verify: boolean;
+  /** For SNI and the certificate; undefined to be checked by the backend's address. */
+  readonly serverName: string | undefined;
+  /** Trusted certificates in PEM; the well-known ones when undefined. */
+  readonly ca: string | undefined;
+}
+
+export interface UdpCheck {
+  readonly kind: 'udp';
+  readonly port: number;
+  /** Each character a byte, as in `answer`. */
+  readonly payload: string;
+  readonly answer: string | undefined;
+}
+
+export interface TunnelCheck {
+  readonly kind: 'tunnel';
+  /** Every VIP and port that the pool serves over TCP: all must answer. */
+  readonly endpoints: readonly VipEndpoint[];
+}
+
+export interface VipEndpoint {
+  readonly vip: IpAddress;
+  readonly port: number;
+}
+
+export type HealthCheck = TcpCheck | HttpCheck | UdpCheck | TunnelCheck;
+export type HealthConfig = HealthTiming & HealthCheck;
+
 export interface PoolConfig {
   readonly name: string;
   /** M, prime. */
   readonly tableSize: number;
   /** Share of active backends (0 to 1) below which health marks are ignored; 0 never. */
   readonly panicThreshold: number;
+  /** Undefined when the backends are not checked. */
+  readonly health: HealthConfig | undefined;
+  /** A backend that has been down for longer is `dead`. */
+  readonly deadAfterMs: number;
   /** In the order of the file. */
   readonly backends: readonly BackendConfig[];
   readonly prior: readonly PriorBackendConfig[] | undefined;

@@ -13,7 +13,7 @@ import { poolStatesFromConfig } from '../pool/from-config.js';
 import { buildImage } from '../pool/image.js';
 import { Numbers } from '../pool/numbers.js';
 import type { BackendPath } from '../pool/path.js';
-import type { PoolState } from '../pool/state.js';
+import type { Health, PoolState } from '../pool/state.js';
 
 /** How one backend is reached: the part of a BackendPath that the underlay decides. */
 export type Way = Pick<BackendPath, 'mtu' | 'interfaceIndex' | 'sourceMac' | 'destinationMac' | 'vlan'>;
@@ -23,6 +23,11 @@ export interface AssembleOptions {
   readonly generation: number;
   /** The way to each backend, members of prior states included; one without a way counts as down. */
   readonly way: (backend: BackendConfig) => Way | undefined;
+  /**
+   * The health mark of a present member; up when not given. One that is not up by its mark alone can be sent to all the same,
+   * when panic or need makes it an owner.
+   */
+  readonly health?: (pool: PoolConfig, backend: BackendConfig) => Health;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
   /** Counter numbers given out before: whoever assembles more than once keeps these. */
@@ -65,7 +70,10 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
     return ways.get(backend);
   };
   const pools = config.pools.map((pool): AssembledPool => {
-    const { state, prior } = poolStatesFromConfig(pool, (backend) => wayTo(backend) !== undefined);
+    const { state, prior } = poolStatesFromConfig(pool, (backend) => {
+      const health = options.health?.(pool, backend) ?? 'up';
+      return health === 'up' && wayTo(backend) === undefined ? 'down' : health;
+    });
     const before = options.previous?.pools.find(({ config: { name } }) => name === pool.name);
     // Nothing that its tables come from has changed.
     if (before?.config === pool && sameHealth(before.state, state)) return before;

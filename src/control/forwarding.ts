@@ -1,6 +1,6 @@
 /**
- * What is in force, and the one place that changes it: a change of what the tables come from (next hops) makes a new
- * image, which is published whole. Changes that come while one is being published are taken together into the next.
+ * What is in force, and the one place that changes it: a change of what the tables come from (next hops, health marks)
+ * makes a new image, which is published whole. Changes that come while one is being published are taken together into the next.
  * One that cannot be published leaves the last in force, and is tried again with the next change.
  */
 import type { LoadedConfig } from '../config/types.js';
@@ -21,7 +21,7 @@ const MODES: Record<EligibilityMode, string> = {
   none: 'no backend can serve: its packets are dropped',
 };
 
-export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'mac'>;
+export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health' | 'mac'>;
 
 export class Forwarding {
   readonly #config: LoadedConfig<'run'>;

@@ -2,10 +2,11 @@
  * One node's life: from its config to a running engine, until it is told to stop. What may fail on this machine fails
  * before anything on it is changed.
  *
- *   next hops --change--> Forwarding --new image--> engine
- *                             \-----------------------\--> control socket: status
+ *   next hops ------\
+ *                    marks --change--> Forwarding --new image--> engine
+ *   health checks --/                      \-----------------------\--> control socket: status
  */
-import type { BackendConfig, LoadedConfig } from '../config/types.js';
+import type { BackendConfig, LoadedConfig, PoolConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { afXdpReaches } from '../engine/af_xdp/engine.js';
 import { engineCandidates } from '../engine/candidates.js';
@@ -20,6 +21,7 @@ import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
 import type { Way } from './assemble.js';
 import { Forwarding } from './forwarding.js';
+import { NodeHealth } from './node-health.js';
 import { Rates } from './rates.js';
 import { serveControl } from './server.js';
 import { type BackendStatus, nodeStatus, type StatusInput } from './status.js';
@@ -49,10 +51,13 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
   const control = await serveControl(node.socket, {
     '/status': async () => nodeStatus(await running.promise),
   });
+  const health = new NodeHealth(config, log);
   let hops: NextHops | undefined;
   let rates: Rates | undefined;
   try {
     const signal = waitForSignal();
+    await health.prepare();
+    const checked = health.start();
     let forwarding!: Forwarding;
     let hopOf!: (address: string) => NextHop | NoNextHop;
     const prepare = async (engine: Engine, predecessor: Image | undefined): Promise<Image> => {
@@ -63,11 +68,13 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
         refuse: (hop) => engineRefusal(engine.name, hop, link),
       });
       hops = followed;
-      await followed.resolve(targetsOf(config));
+      await Promise.all([followed.resolve(targetsOf(config)), checked]);
       hopOf = (address) => followed.current().get(address)!;
       const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
       warnAboutNarrowWays(config, way, log);
-      forwarding = new Forwarding(config, { mac: link.mac, way }, predecessor, log);
+      health.follow(({ address }) => hopOf(address.text).reason);
+      const healthOf = (pool: PoolConfig, backend: BackendConfig) => health.markOf(pool, backend).health;
+      forwarding = new Forwarding(config, { mac: link.mac, way, health: healthOf }, predecessor, log);
       return forwarding.assembly.image;
     };
     const candidates = engineCandidates({ ...node, log });
@@ -77,8 +84,9 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
       `engine: ${engine.name}, ${engine.mode} (${reason})`,
     );
     forwarding.drive(engine);
-    hops!.onChange(() => void forwarding.refresh());
-    void forwarding.refresh(); // what changed since the first image was built
+    health.onChange(() => void forwarding.refresh());
+    hops!.onChange(() => health.refresh());
+    health.refresh(); // what changed since the first image was built
     rates = new Rates(() => engine.counters());
     const nextHop = (address: string): BackendStatus['nextHop'] => {
       const hop = hopOf(address);
@@ -86,7 +94,17 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
       const { interface: out, destinationMac, vlan, mtu } = hop;
       return { interface: out, mac: formatMac(destinationMac), mtu, ...(vlan !== undefined && { vlan }) };
     };
-    running.resolve({ config, node, startedAt, engine, engineReason: reason, forwarding, rates, nextHop });
+    running.resolve({
+      config,
+      node,
+      startedAt,
+      engine,
+      engineReason: reason,
+      forwarding,
+      rates,
+      nextHop,
+      mark: (pool, backend) => health.markOf(pool, backend),
+    });
     log.info(
       {
         event: 'ready',
@@ -100,6 +118,7 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
     await forward(engine, forwarding, signal, log);
   } finally {
     rates?.close();
+    health.close();
     await hops?.close();
     await control.close();
   }

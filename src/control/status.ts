@@ -2,13 +2,15 @@
  * What a running node says about itself: engine, what is in force, who is up, and what has been counted. One plain object,
  * which `GET /status` returns and `anyhop status` draws. Names are stable; more may be added.
  */
-import type { Config, NodeConfig } from '../config/types.js';
+import type { BackendConfig, Config, NodeConfig, PoolConfig } from '../config/types.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { VERSION } from '../core/version.js';
 import type { Engine, EngineCounters } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
 import { imageDigest } from '../pool/inspect.js';
+import type { Health } from '../pool/state.js';
 import type { Assembly } from './assemble.js';
+import type { BackendMark } from './marks.js';
 import type { Rates } from './rates.js';
 
 /** Packets and IP bytes as received, since the counters began, and a second. */
@@ -24,7 +26,14 @@ export interface BackendStatus extends Traffic {
   readonly address: string;
   readonly weight: number;
   readonly state: 'active' | 'draining';
-  readonly health: 'up' | 'down';
+  /** `dead` is down for longer than the pool's dead_after. */
+  readonly health: Health;
+  /** What is wrong; absent when it is up. */
+  readonly healthReason?: string;
+  /** ISO 8601: since when it is up, or not. */
+  readonly healthSince: string;
+  /** How it is checked; absent when it is not. */
+  readonly check?: string;
   /** Slots that it owns. */
   readonly slots: number;
   /** Where its packets leave, or why they cannot. */
@@ -95,6 +104,8 @@ export interface StatusInput {
   readonly rates: Rates;
   /** By the text of a backend's address. */
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
+  /** Of a present member. */
+  readonly mark: (pool: PoolConfig, backend: BackendConfig) => BackendMark;
 }
 
 export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
@@ -152,16 +163,21 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
         slots: pool.tableSize,
         layers: tables.layers,
         digests: { owners: tables.ownersDigest, alternates: tables.alternatesDigest },
-        backends: backends.flatMap(({ name, address, weight, state }, index): BackendStatus[] => {
+        backends: backends.flatMap((backend, index): BackendStatus[] => {
+          const { name, address, weight, state } = backend;
           if (!present.has(name)) return []; // known from the prior state alone
           const nextHop = input.nextHop(address.text);
+          const { health, reason, since } = input.mark(pool, backend);
           return [
             {
               name,
               address: address.text,
               weight,
               state,
-              health: 'missing' in nextHop ? 'down' : 'up',
+              health,
+              ...(reason !== undefined && { healthReason: reason }),
+              healthSince: since.toISOString(),
+              ...(pool.health && { check: pool.health.kind }),
               slots: slots.get(index) ?? 0,
               nextHop,
               ...traffic('backends', `${pool.name}/${name}`),

@@ -24,6 +24,27 @@ export const SERVICES_MAX = 4096;
 export const VIPS_MAX = 4096;
 export const WEIGHT_MAX = 65535;
 
+/** Health checks: see src/config/health-schema.ts for what they mean. */
+export const HEALTH_INTERVAL_MS_DEFAULT = 2000;
+export const HEALTH_INTERVAL_MS_MIN = 100;
+export const HEALTH_INTERVAL_MS_MAX = 3_600_000;
+export const HEALTH_TIMEOUT_MS_DEFAULT = 1000;
+export const HEALTH_TIMEOUT_MS_MIN = 10;
+export const HEALTH_RISE_DEFAULT = 2;
+export const HEALTH_FALL_DEFAULT = 3;
+/** Of results in a row. */
+export const HEALTH_COUNT_MAX = 100;
+export const HEALTH_JITTER_DEFAULT = 0.1;
+export const HEALTH_JITTER_MAX = 0.5;
+/** Of a payload, an expected answer, or an expected part of a body. */
+export const HEALTH_BYTES_MAX = 1024;
+/** Of a body, searched for the expected part. */
+export const HEALTH_BODY_BYTES_MAX = 64 * 1024;
+export const HEALTH_CA_BYTES_MAX = 1024 * 1024;
+export const DEAD_AFTER_MS_DEFAULT = 300_000;
+export const DEAD_AFTER_MS_MIN = 1000;
+export const DEAD_AFTER_MS_MAX = 86_400_000;
+
 /** Longer than a batch takes, shorter than anybody notices in `top`. */
 export const BUSY_POLL_US_DEFAULT = 50;
 /** One second: as good as for ever. */
@@ -56,6 +77,9 @@ if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_
 // The config checks the number of services alone.
 if (VIPS_MAX < SERVICES_MAX)
   throw new RangeError('limits: services within their limit could have too many VIPs');
+// A pool that sets nothing of it must be a good one.
+if (HEALTH_TIMEOUT_MS_DEFAULT > HEALTH_INTERVAL_MS_DEFAULT * (1 - HEALTH_JITTER_DEFAULT))
+  throw new RangeError('limits: by default, a health check could outlast its interval');
 // Quotas and turns are exact only while their products stay below 2^53 (src/maglev/turns.ts).
 if (
   TABLE_SIZE_MAX * TABLE_SIZE_MAX * 2 > Number.MAX_SAFE_INTEGER ||

@@ -22,25 +22,37 @@ export function composeFrame(protocol: 'tcp' | 'udp', source: Endpoint, destinat
   const frame = new Uint8Array(l4 + transport);
   const view = new DataView(frame.buffer);
   view.setUint16(12, isIpv4 ? P.ETHERTYPE_IPV4 : P.ETHERTYPE_IPV6);
-  if (isIpv4) {
-    view.setUint16(l3, 0x4500);
-    view.setUint16(l3 + 2, P.IPV4_HEADER + transport);
-    view.setUint16(l3 + 6, P.IPV4_DONT_FRAGMENT);
-    view.setUint16(l3 + 8, (P.NODE_TTL << 8) | number);
-    frame.set(source.address.bytes, l3 + 12);
-    frame.set(destination.address.bytes, l3 + 16);
-    view.setUint16(l3 + 10, finish(sumWords(view, l3, P.IPV4_HEADER)));
-  } else {
-    view.setUint8(l3, 0x60);
-    view.setUint16(l3 + 4, transport);
-    view.setUint16(l3 + 6, (number << 8) | P.NODE_TTL);
-    frame.set(source.address.bytes, l3 + 8);
-    frame.set(destination.address.bytes, l3 + 24);
-  }
+  writeIpHeader(view, l3, source.address, destination.address, number, transport);
   view.setUint16(l4, source.port);
   view.setUint16(l4 + 2, destination.port);
   if (protocol === 'tcp')
     view.setUint8(l4 + 12, 0x50); // data offset: five words
   else view.setUint16(l4 + 4, transport);
   return frame;
+}
+
+/** Writes an IP header without options, and for IPv4 its checksum. @param length of what follows it, in bytes */
+export function writeIpHeader(
+  view: DataView,
+  at: number,
+  source: IpAddress,
+  destination: IpAddress,
+  protocol: number,
+  length: number,
+): void {
+  const addressBytes = source.bytes.length;
+  const addresses = at + (source.family === 4 ? 12 : 8);
+  for (let i = 0; i < addressBytes; i++) {
+    view.setUint8(addresses + i, source.bytes[i]);
+    view.setUint8(addresses + addressBytes + i, destination.bytes[i]);
+  }
+  if (source.family === 4) {
+    view.setUint32(at, 0x45000000 | (P.IPV4_HEADER + length));
+    view.setUint32(at + 4, P.IPV4_DONT_FRAGMENT);
+    view.setUint32(at + 8, (P.NODE_TTL << 24) | (protocol << 16));
+    view.setUint16(at + 10, finish(sumWords(view, at, P.IPV4_HEADER)));
+  } else {
+    view.setUint32(at, 0x60000000);
+    view.setUint32(at + 4, (length << 16) | (protocol << 8) | P.NODE_TTL);
+  }
 }

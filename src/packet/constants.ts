@@ -39,6 +39,11 @@ export const enum P {
   IPV6_OFFSET = 0xfff8,
   IPV6_FRAGMENT = 0xfff9,
 
+  /** RFC 9293 section 3.1. */
+  TCP_SYN = 0x02,
+  TCP_RST = 0x04,
+  TCP_ACK = 0x10,
+
   /** RFC 792. */
   ICMP_ECHO_REPLY = 0,
   ICMP_UNREACHABLE = 3,

@@ -1,6 +1,6 @@
 /** The pool states that a config speaks of: what it wants now, and what it says was before. */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
-import type { PoolState } from './state.js';
+import type { Health, PoolState } from './state.js';
 
 export interface ConfiguredStates {
   /** The present members, with the marks that they were given. */
@@ -9,15 +9,15 @@ export interface ConfiguredStates {
   readonly prior: PoolState | undefined;
 }
 
-/** @param isUp the health mark of a present member */
+/** @param healthOf the health mark of a present member */
 export function poolStatesFromConfig(
   pool: PoolConfig,
-  isUp: (backend: BackendConfig) => boolean = () => true,
+  healthOf: (backend: BackendConfig) => Health = () => 'up',
 ): ConfiguredStates {
   return {
     state: pool.backends.map((backend) => {
       const { name, weight, state } = backend;
-      return { name, weight, state, health: isUp(backend) ? 'up' : 'down' };
+      return { name, weight, state, health: healthOf(backend) };
     }),
     prior: pool.prior?.map(({ name, weight, state, health }) => ({ name, weight, state, health })),
   };

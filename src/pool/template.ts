@@ -24,7 +24,7 @@ export function writeTemplate(
   out: Uint8Array,
   view: DataView,
   start: number,
-  path: BackendPath,
+  path: Pick<BackendPath, 'name' | 'address' | 'mtu' | 'sourceMac' | 'destinationMac' | 'vlan'>,
   source4: IpAddress | undefined,
   source6: IpAddress | undefined,
 ): number {

@@ -35,6 +35,7 @@ const KEYWORDS: Record<string, (value: never, argument: never, schema: Schema) =
   minimum: (value: unknown, limit: number) => typeof value !== 'number' || value >= limit,
   maximum: (value: unknown, limit: number) => typeof value !== 'number' || value <= limit,
   minLength: (value: unknown, limit: number) => typeof value !== 'string' || value.length >= limit,
+  maxLength: (value: unknown, limit: number) => typeof value !== 'string' || value.length <= limit,
   pattern: (value: unknown, pattern: string) =>
     typeof value !== 'string' || new RegExp(pattern, 'u').test(value),
   format: (value: unknown, format: string) => typeof value !== 'string' || FORMATS[format](value),

@@ -126,6 +126,7 @@ describe('the full example', () => {
       'panic_threshold',
       'prior',
       'health',
+      'dead_after',
       'hash',
       'forwarders',
     ]) {

@@ -49,12 +49,23 @@ const backends = (pool: number, isPrior: boolean) =>
     .chain((count) => fc.tuple(...Array.from({ length: count }, (_, index) => backend(pool, index, isPrior))))
     .map((members) => list(false, members));
 
+const health = fields({
+  kind: fc.constantFrom('tcp', 'http', 'none'),
+  port: fc.constantFrom('80', '8080'),
+  interval: optional(fc.constantFrom('1500ms', '2s', '1m')),
+  timeout: optional(fc.constantFrom('10ms', '1s')),
+  rise: optional(fc.integer({ min: 1, max: 100 }).map(String)),
+  jitter: optional(fc.constantFrom('0', '0.3')),
+});
+
 const pool = (index: number) =>
   fields({
     backends: backends(index, false),
     table_size: optional(fc.constantFrom('251', '65537', '655373')),
     panic_threshold: optional(fc.constantFrom('0', '0.25', '1')),
     prior: optional(backends(index, true)),
+    health: optional(health),
+    dead_after: optional(fc.constantFrom('10s', '2h')),
   }).map(({ pairs }) => mapping(false, pairs));
 
 const service = (index: number, poolCount: number) =>
@@ -136,6 +147,7 @@ const REQUIRED = 'node pools backends services name address vip protocol port po
 const isRequired = (path: Path) => {
   const field = String(path[path.length - 1]);
   if (path[0] === 'node' && path.length > 1) return field === 'interface' || field === 'source';
+  if (path.includes('health')) return field === 'kind';
   return REQUIRED.includes(field);
 };
 
@@ -173,7 +185,11 @@ const LOCAL: Record<string, Slip> = {
   },
   'a number that looks octal': { where: named('weight', 'port', 'table_size'), make: set('0701', '00') },
   'a table size that is no prime': { where: named('table_size'), make: set('65536', '251001') },
-  'a share above one': { where: named('panic_threshold'), make: set('1.01', '"0.5"') },
+  'a time that is none': {
+    where: named('interval', 'timeout', 'dead_after'),
+    make: set('2', '2 s', '1.5s', '"2m30s"', '-1s', '0ms', '999999999h'),
+  },
+  'a share above one': { where: named('panic_threshold', 'jitter'), make: set('1.01', '"0.5"') },
   'a choice that is none': {
     where: named('state', 'hash', 'protocol', 'engine', 'second_chance', 'health'),
     make: set('other', 'true', '1', 'yes'),

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Assembly, assemble, fixedWay } from '#anyhop/control/assemble.js';
 import { L } from '#anyhop/core/layout.gen.js';
+import type { Health } from '#anyhop/pool/state.js';
 import { parse } from '../config/fixture.js';
 
 const CONFIG = `
@@ -97,4 +98,34 @@ it('a pool whose backends are as they were keeps its tables, so that one change 
   });
   assert.notEqual(second.pools[0].tables, first.pools[0].tables);
   assert.equal(second.pools[1].tables, first.pools[1].tables);
+});
+
+describe('a backend that is down by its check', () => {
+  const members = /\[\{name: a.*\]/.exec(CONFIG)![0];
+  const config = parse(CONFIG.replace(members, `${members}\n    prior: ${members}`), 'node');
+  const ownersOf = (health: (name: string) => Health) => {
+    const { pools, image } = assemble(config, config.node, {
+      generation: 1,
+      way: fixedWay(1500),
+      health: (_, { name }) => health(name),
+    });
+    const first = image.words[image.service(0) + L.SERVICE_OWNERS_OFFSET / 4] / 2;
+    const { owners, alternates, mode } = pools[0].tables;
+    const inImage = [...image.halves.subarray(first, first + owners.length)];
+    return { owners: [...owners], alternates: [...alternates], image: inImage, mode };
+  };
+  const all = ownersOf(() => 'up');
+
+  it('owns nothing while others are up, and is sent to all the same when none is', () => {
+    const without = ownersOf((name) => (name === 'b' ? 'down' : 'up'));
+    assert.ok(!without.image.includes(1));
+    const none = ownersOf(() => 'down');
+    assert.equal(none.mode, 'all_down');
+    assert.deepEqual(none.image, all.owners);
+  });
+
+  it('is a candidate for its older connections until it is dead', () => {
+    assert.ok(ownersOf((name) => (name === 'b' ? 'down' : 'up')).alternates.includes(1));
+    assert.ok(!ownersOf((name) => (name === 'b' ? 'dead' : 'up')).alternates.includes(1));
+  });
 });

@@ -24,7 +24,16 @@ function prior(list: readonly BackendConfig[]): PriorBackendConfig[] {
 }
 
 function pool(list: readonly BackendConfig[], fields: Partial<PoolConfig> = {}): PoolConfig {
-  return { name: 'web', tableSize: SLOTS, panicThreshold: 0, backends: list, prior: undefined, ...fields };
+  return {
+    name: 'web',
+    tableSize: SLOTS,
+    panicThreshold: 0,
+    health: undefined,
+    deadAfterMs: 300_000,
+    backends: list,
+    prior: undefined,
+    ...fields,
+  };
 }
 
 function near(actual: number, expected: number, within: number): void {

@@ -9,8 +9,6 @@
  *  - `cap` hands over packets in a loop of its own for as long as there are any, so that under overload neither timers
  *    nor signals would ever run. After BREATH_MS in that loop a new capture is opened and the old one closed, which
  *    ends the loop; what the old ring held by then is lost, and counted as missed.
- *  - `raw-socket`'s public `send` queues, and takes a turn of the event loop a packet. The socket that it wraps sends
- *    at once, and throws when the kernel refuses: caught and counted.
  *  - A raw socket fills in an IPv4 identification of 0 when DF is off: an echo reply may leave with another one.
  *  - Both are native and optional: they are loaded when the engine starts, and a missing one costs this engine alone.
  */
@@ -23,12 +21,13 @@ import { Pipeline } from '../../forward/pipeline.js';
 import { addressFromBytes } from '../../packet/address.js';
 import { P } from '../../packet/constants.js';
 import { imageBackends, imageVips } from '../../pool/inspect.js';
+import type { RawSender } from '../../underlay/raw-socket.js';
 import type { Engine, EngineCounters } from '../contract.js';
 import { type Capture, openCapture } from './capture.js';
 import { captureFilter } from './capture-filter.js';
 import { readDroppedPackets } from './filter.js';
 import { guardHost, type HostGuard } from './host.js';
-import { type Libraries, loadLibraries, type RawSender } from './libraries.js';
+import { type Libraries, loadLibraries } from './libraries.js';
 
 /** The kernel's ring: it holds some 4000 packets at an MTU of 1500, 40 ms of 100,000 a second. See offload.ts. */
 const RING_BYTES = 8 * 1024 * 1024;

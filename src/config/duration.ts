@@ -1,0 +1,22 @@
+/** How a time is written in the config, and in messages about it: a whole number and its unit, `500ms`, `2s`, `5m`, `1h`. */
+
+const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+type Unit = keyof typeof UNITS_MS;
+
+export const DURATION_PATTERN = /^([0-9]{1,9})(ms|s|m|h)$/;
+
+/** Milliseconds, 0 to 3.6e15; undefined for anything but digits and a unit. */
+export function parseDuration(text: string): number | undefined {
+  const match = DURATION_PATTERN.exec(text);
+  return match === null ? undefined : Number(match[1]) * UNITS_MS[match[2] as Unit];
+}
+
+/**
+ * The shortest text that `parseDuration` reads as this time.
+ * @param ms a whole number, 0 or more
+ */
+export function formatDuration(ms: number): string {
+  const units: readonly Unit[] = ['h', 'm', 's'];
+  const unit = units.find((each) => ms > 0 && ms % UNITS_MS[each] === 0) ?? 'ms';
+  return `${ms / UNITS_MS[unit]}${unit}`;
+}

@@ -1,0 +1,89 @@
+/** A pool's health check as the program sees it, from a draft in which everything wrong has been reported. */
+import { X509Certificate } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
+import { HEALTH_CA_BYTES_MAX } from '../core/limits.js';
+import type { Draft, DraftPool } from './draft.js';
+import type { DraftHealth } from './draft-health.js';
+import { readSmallFile, UnreadableFile } from './file.js';
+import { quote } from './path.js';
+import type { Report } from './problems.js';
+import { endpointsOf, portOf, servicesOf } from './rules/health.js';
+import type { HealthCheck, HealthConfig } from './types.js';
+
+/** Texts of `ca_file`s by pool. */
+export type CaTexts = ReadonlyMap<string, string>;
+
+/** Reads the files that health checks name; what cannot be used is reported. */
+export function readCaFiles(draft: Draft, configFile: string, report: Report): CaTexts {
+  const texts = new Map<string, string>();
+  for (const { name, health } of draft.pools) {
+    if (health?.kind !== 'https' || health.tls.caFile === undefined) continue;
+    const at = [...health.path, 'tls', 'ca_file'];
+    const path = resolve(dirname(configFile), health.tls.caFile);
+    try {
+      const { bytes } = readSmallFile(path, HEALTH_CA_BYTES_MAX, 'HEALTH_CA_BYTES_MAX');
+      const text = new TextDecoder().decode(bytes);
+      if (holdsCertificates(text)) texts.set(name, text);
+      else report(at, `${quote(path)} holds no certificate that can be read; expected certificates in PEM`);
+    } catch (error) {
+      if (!(error instanceof UnreadableFile)) throw error;
+      report(at, `${quote(path)}: ${error.message}`);
+    }
+  }
+  return texts;
+}
+
+function holdsCertificates(text: string): boolean {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  try {
+    for (const block of blocks) new X509Certificate(block);
+  } catch {
+    return false;
+  }
+  return blocks.length > 0;
+}
+
+/** Undefined when the pool's backends are not checked: none is configured, or the file has no services to tell the port. */
+export function healthConfig(draft: Draft, pool: DraftPool, caTexts: CaTexts): HealthConfig | undefined {
+  const { health } = pool;
+  const check = health && checkOf(health, draft, pool, caTexts);
+  if (check === undefined) return undefined;
+  const { intervalMs, timeoutMs, rise, fall, jitter } = health!;
+  return { intervalMs: intervalMs!, timeoutMs: timeoutMs!, rise, fall, jitter, ...check };
+}
+
+function checkOf(
+  health: DraftHealth,
+  draft: Draft,
+  pool: DraftPool,
+  caTexts: CaTexts,
+): HealthCheck | undefined {
+  const services = servicesOf(draft, pool) ?? [];
+  const { kind } = health;
+  if (kind === 'tunnel') return { kind, endpoints: endpointsOf(services, health.port) };
+  const port = health.port ?? portOf(services);
+  if (port === undefined) return undefined;
+  switch (kind) {
+    case 'tcp':
+      return { kind, port };
+    case 'http':
+    case 'https': {
+      const { httpPath: path, host, status, body } = health;
+      const { verify, serverName } = health.tls;
+      const tls =
+        kind === 'https'
+          ? { verify, serverName: serverName ?? nameIn(host), ca: caTexts.get(pool.name) }
+          : undefined;
+      return { kind, port, path, host, status, body, tls };
+    }
+    case 'udp':
+      return { kind, port, payload: health.payload!, answer: health.answer };
+    default:
+      return undefined;
+  }
+}
+
+/** The name of a Host header, without its port; undefined when it is an address. */
+function nameIn(host: string | undefined): string | undefined {
+  return /^(?![0-9.]+(?::[0-9]+)?$)([A-Za-z0-9_.-]+)(?::[0-9]+)?$/.exec(host ?? '')?.[1];
+}

@@ -1,0 +1,115 @@
+/** Rules on health checks: fields that belong to the kind, a port that can be known, and times that fit each other. */
+import type { Draft, DraftPool, DraftService } from '../draft.js';
+import type { DraftHealth } from '../draft-health.js';
+import { formatDuration } from '../duration.js';
+import { quote } from '../path.js';
+import type { Report } from '../problems.js';
+import type { VipEndpoint } from '../types.js';
+
+const HTTP = ['path', 'host', 'status', 'body'];
+const ALL_KINDS = ['kind', 'port', 'interval', 'timeout', 'rise', 'fall', 'jitter'];
+/** `none` takes them all, so that a check can be switched off by one word. */
+const FIELDS: Readonly<Record<Exclude<DraftHealth['kind'], 'none' | undefined>, readonly string[]>> = {
+  tcp: ALL_KINDS,
+  http: [...ALL_KINDS, ...HTTP],
+  https: [...ALL_KINDS, ...HTTP, 'tls'],
+  udp: [...ALL_KINDS, 'payload', 'answer'],
+  tunnel: ALL_KINDS,
+};
+
+export function checkHealth(draft: Draft, report: Report): void {
+  for (const pool of draft.pools) {
+    const { health } = pool;
+    if (health === undefined || health.kind === undefined || health.kind === 'none') continue;
+    const known = FIELDS[health.kind];
+    for (const field of health.written) {
+      if (known.includes(field)) continue;
+      const kinds = Object.entries(FIELDS).flatMap(([kind, fields]) =>
+        fields.includes(field) ? [kind] : [],
+      );
+      // An unknown key is in no list, and reported by its shape.
+      if (kinds.length === 0) continue;
+      report(
+        [...health.path, field],
+        `found with kind ${health.kind}; expected with ${kinds.join(' or ')} alone`,
+        'key',
+      );
+    }
+    if (health.kind === 'udp' && !health.written.has('payload')) {
+      report([...health.path, 'payload'], 'missing; expected the datagram to send, which a server answers');
+    }
+    checkTimes(health, report);
+    checkPort(draft, pool, health, report);
+  }
+}
+
+function checkTimes({ path, intervalMs, timeoutMs, jitter }: DraftHealth, report: Report): void {
+  if (intervalMs === undefined || timeoutMs === undefined) return;
+  const max = Math.floor(intervalMs * (1 - jitter));
+  if (timeoutMs <= max) return;
+  report(
+    [...path, 'timeout'],
+    `found ${formatDuration(timeoutMs)}; expected ${formatDuration(max)} at most, the interval ` +
+      `${formatDuration(intervalMs)} less its jitter: one check must end before the next`,
+  );
+}
+
+function checkPort(draft: Draft, pool: DraftPool, health: DraftHealth, report: Report): void {
+  const isPortBad = health.port === undefined && health.written.has('port');
+  if (draft.serviceCount === undefined || isPortBad) return; // nothing to judge by
+  const services = servicesOf(draft, pool);
+  if (services === undefined) return;
+  const at = [...health.path, 'port'];
+  if (health.kind === 'tunnel') {
+    const tcp = services.filter(({ protocol }) => protocol === 'tcp');
+    if (tcp.length === 0) {
+      report(
+        [...health.path, 'kind'],
+        `found tunnel, but no service gives pool ${quote(pool.name)} a VIP and a TCP port; expected such a service, or another kind`,
+      );
+    } else if (health.port !== undefined) {
+      if (endpointsOf(tcp, health.port).length > 0) return;
+      report(
+        at,
+        `found ${health.port}, which no TCP service of pool ${quote(pool.name)} has; expected one that it has`,
+      );
+    } else if (tcp.some(({ ports }) => ports!.first !== ports!.last)) {
+      report(
+        at,
+        `missing, and a TCP service of pool ${quote(pool.name)} has a range of ports; expected the one to try`,
+      );
+    }
+  } else if (health.port === undefined && portOf(services) === undefined) {
+    const why =
+      services.length === 0
+        ? `no service uses pool ${quote(pool.name)}`
+        : `the services of pool ${quote(pool.name)} have several ports`;
+    report(at, `missing, and ${why}; expected the port to check`);
+  }
+}
+
+/** The services of a pool; undefined when one is too badly written to be judged. */
+export function servicesOf(draft: Draft, pool: DraftPool): DraftService[] | undefined {
+  if (draft.services.length !== draft.serviceCount) return undefined;
+  if (draft.services.some((service) => service.pool === undefined)) return undefined;
+  const services = draft.services.filter((service) => service.pool === pool.name);
+  const isWhole = services.every(({ vip, protocol, ports }) => vip && protocol && ports);
+  return isWhole ? services : undefined;
+}
+
+/** The one port that all these services have. */
+export function portOf(services: readonly DraftService[]): number | undefined {
+  const { first } = services[0]?.ports ?? {};
+  return services.every(({ ports }) => ports!.first === first && ports!.last === first) ? first : undefined;
+}
+
+/** What a tunnel check tries: each VIP's own port, or the given one where the VIP has it. No endpoint twice. */
+export function endpointsOf(services: readonly DraftService[], port: number | undefined): VipEndpoint[] {
+  const endpoints = new Map<string, VipEndpoint>();
+  for (const { protocol, vip, ports } of services) {
+    if (protocol !== 'tcp' || (port !== undefined && (port < ports!.first || port > ports!.last))) continue;
+    const endpoint = { vip: vip!, port: port ?? ports!.first };
+    endpoints.set(`${vip!.text} ${endpoint.port}`, endpoint);
+  }
+  return [...endpoints.values()];
+}

@@ -1,0 +1,20 @@
+/** The HTTP status codes that a health check takes for good: one, or a range. */
+
+export interface StatusCodes {
+  /** 100 to 599, both included. */
+  readonly first: number;
+  readonly last: number;
+}
+
+/** `200`, `"200"` or `"200-399"`; undefined when a code is out of range or the range runs backwards. */
+export function parseStatusCodes(value: number | string): StatusCodes | undefined {
+  const match = /^([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?$/.exec(String(value));
+  if (match === null) return undefined;
+  const first = Number(match[1]);
+  const last = match[2] === undefined ? first : Number(match[2]);
+  return first <= last ? { first, last } : undefined;
+}
+
+export function formatStatusCodes({ first, last }: StatusCodes): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}

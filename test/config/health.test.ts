@@ -1,0 +1,282 @@
+/** Health checks in the config: what comes out, where the port comes from, and every rule with the place of its error. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { formatDuration, parseDuration } from '#anyhop/config/duration.js';
+import { loadConfig } from '#anyhop/config/load.js';
+import { parseStatusCodes } from '#anyhop/config/status-codes.js';
+import type { HealthConfig } from '#anyhop/config/types.js';
+import { join, parse, placeOf, problemsOf, unmark } from './fixture.js';
+
+const FULL = fileURLToPath(new URL('../../../test/config/full.yaml', import.meta.url));
+const WEB = '{name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}';
+
+/** @param health the inside of web's mapping */
+function config(health: string, ...services: string[]): string {
+  const pools = `pools:\n  web:\n    health: {${health}}\n    backends: [{name: web-1, address: 10.1.0.11}]\n`;
+  return join({ pools, services: `services:\n${services.map((line) => `  - ${line}\n`).join('')}` });
+}
+
+const healthOf = (health: string, ...services: string[]): HealthConfig | undefined =>
+  parse(config(health, ...(services.length > 0 ? services : [WEB]))).pools[0].health;
+
+describe('a time', () => {
+  it('is a whole number and a unit', () => {
+    assert.deepEqual(
+      ['0ms', '250ms', '2s', '5m', '1h'].map(parseDuration),
+      [0, 250, 2000, 300_000, 3_600_000],
+    );
+    for (const text of ['', '2', 's', '1.5s', '2 s', '2S', '-2s', '1h30m', '2d', '1e3ms', '1234567890ms'])
+      assert.equal(parseDuration(text), undefined, text);
+  });
+
+  it('is written in the shortest way that reads the same', () => {
+    assert.deepEqual([0, 1500, 2000, 90_000, 300_000, 7_200_000].map(formatDuration), [
+      '0ms',
+      '1500ms',
+      '2s',
+      '90s',
+      '5m',
+      '2h',
+    ]);
+    fc.assert(fc.property(fc.nat(999_999_999), (ms) => parseDuration(formatDuration(ms)) === ms));
+  });
+});
+
+describe('a status, or a range of statuses', () => {
+  it('lies within 100 to 599 and runs forward', () => {
+    assert.deepEqual(parseStatusCodes(204), { first: 204, last: 204 });
+    assert.deepEqual(parseStatusCodes('200-399'), { first: 200, last: 399 });
+    for (const value of [99, 600, '20', '399-200', '2xx', '200-', '0200'])
+      assert.equal(parseStatusCodes(value), undefined, String(value));
+  });
+});
+
+describe('a health check', () => {
+  it('is none when the config does not say, and none for the kind none whatever else is said', () => {
+    assert.equal(parse(join({})).pools[0].health, undefined);
+    assert.equal(parse(join({})).pools[0].deadAfterMs, 300_000);
+    assert.equal(healthOf('kind: none, path: /x, payload: x, interval: 1s, timeout: 5s'), undefined);
+  });
+
+  it('has defaults, and the port of its services', () => {
+    assert.deepEqual(healthOf('kind: tcp'), {
+      kind: 'tcp',
+      port: 80,
+      intervalMs: 2000,
+      timeoutMs: 1000,
+      rise: 2,
+      fall: 3,
+      jitter: 0.1,
+    });
+  });
+
+  it('comes out as the full example has it', () => {
+    const { pools } = loadConfig(FULL, { role: 'run', env: {} });
+    const [{ health: web, deadAfterMs }, { health: dns }] = pools;
+    assert.ok(web?.kind === 'https' && dns?.kind === 'udp');
+    const { tls, ...rest } = web;
+    assert.deepEqual(rest, {
+      kind: 'https',
+      port: 443,
+      intervalMs: 2000,
+      timeoutMs: 1000,
+      rise: 2,
+      fall: 3,
+      jitter: 0.1,
+      path: '/healthz',
+      host: 'www.example.com',
+      status: { first: 200, last: 299 },
+      body: 'ok',
+    });
+    assert.deepEqual([tls?.verify, tls?.serverName], [true, 'www.example.com']);
+    assert.match(tls?.ca ?? '', /^-----BEGIN CERTIFICATE-----/);
+    assert.equal(deadAfterMs, 300_000);
+    assert.equal(dns.port, 53);
+    assert.deepEqual([...Buffer.from(dns.answer!, 'latin1')], [0x12, 0x34, 0x81]);
+    assert.equal(dns.payload.length, 17);
+  });
+
+  it('asks for the name in host, unless that is an address', () => {
+    const nameOf = (host: string) => {
+      const health = healthOf(`kind: https, host: "${host}"`);
+      return health?.kind === 'https' ? health.tls?.serverName : 'no https';
+    };
+    assert.equal(nameOf('www.example.com:8443'), 'www.example.com');
+    for (const host of ['10.0.0.1', '10.0.0.1:443', '[fd00::1]:443', 'fd00::1'])
+      assert.equal(nameOf(host), undefined);
+  });
+
+  it('through the tunnel tries every VIP of the pool that has the port, and each once', () => {
+    const endpoints = (health: string, ...services: string[]) => {
+      const check = healthOf(health, ...services);
+      return check?.kind === 'tunnel'
+        ? check.endpoints.map(({ vip, port }) => `${vip.text} ${port}`)
+        : undefined;
+    };
+    const services = [
+      WEB,
+      '{name: web6, vip: "2001:db8::10", protocol: tcp, port: 443, pool: web}',
+      '{name: quic, vip: 203.0.113.10, protocol: udp, port: 443, pool: web}',
+      '{name: more, vip: 203.0.113.11, protocol: tcp, port: 400-499, pool: web}',
+    ];
+    assert.deepEqual(endpoints('kind: tunnel', ...services.slice(0, 3)), [
+      '203.0.113.10 80',
+      '2001:db8::10 443',
+    ]);
+    assert.deepEqual(endpoints('kind: tunnel, port: 443', ...services), [
+      '2001:db8::10 443',
+      '203.0.113.11 443',
+    ]);
+  });
+
+  it('may lack a port where the file has no services to serve', () => {
+    const pools = 'pools: {web: {health: {kind: tcp}, backends: [{name: a, address: 10.1.0.1}]}}\n';
+    assert.equal(parse(pools, 'pools').pools[0].health, undefined);
+  });
+});
+
+type Case = readonly [
+  title: string,
+  health: string,
+  services: readonly string[],
+  field: string,
+  message: RegExp,
+];
+const RANGE = '{name: a, vip: 203.0.113.10, protocol: tcp, port: 80-90, pool: web}';
+const OTHER = '{name: b, vip: 203.0.113.11, protocol: tcp, port: 443, pool: web}';
+const UDP = '{name: c, vip: 203.0.113.10, protocol: udp, port: 53, pool: web}';
+
+const CASES: readonly Case[] = [
+  ['an unknown kind', 'kind: ^ping', [WEB], 'kind', /^found "ping"; expected tcp, http, .* or none$/],
+  ['no kind', 'port: 80', [WEB], 'kind', /^missing/],
+  ['an unknown field', 'kind: tcp, ^intervall: 2s', [WEB], 'intervall', /did you mean "interval"\?$/],
+  [
+    'a number for a time',
+    'kind: tcp, interval: ^2',
+    [WEB],
+    'interval',
+    /^found 2; expected a time with its unit/,
+  ],
+  [
+    'a time that is too short',
+    'kind: tcp, interval: ^99ms',
+    [WEB],
+    'interval',
+    /100ms \(HEALTH_INTERVAL_MS_MIN\)/,
+  ],
+  [
+    'a timeout that outlasts the interval',
+    'kind: tcp, timeout: ^1801ms',
+    [WEB],
+    'timeout',
+    /^found 1801ms; expected 1800ms at most, the interval 2s less its jitter/,
+  ],
+  [
+    'a field of another kind',
+    'kind: tcp, ^path: /x',
+    [WEB],
+    'path',
+    /^found with kind tcp; expected with http or https alone$/,
+  ],
+  ['tls without https', 'kind: http, ^tls: {verify: true}', [WEB], 'tls', /expected with https alone$/],
+  [
+    'a status that is none',
+    'kind: http, status: ^600',
+    [WEB],
+    'status',
+    /^found 600; expected an HTTP status/,
+  ],
+  ['a path that is none', 'kind: http, path: ^healthz', [WEB], 'path', /expected a path/],
+  ['a host with a space', 'kind: http, host: ^"a b"', [WEB], 'host', /expected a host name/],
+  [
+    'a payload of more than bytes',
+    'kind: udp, payload: ^"\u20ac"',
+    [UDP],
+    'payload',
+    /each character is a byte/,
+  ],
+  ['a UDP check without a payload', 'kind: udp', [UDP], 'payload', /^missing; expected the datagram/],
+  [
+    'services of several ports',
+    'kind: tcp',
+    [WEB, OTHER],
+    'port',
+    /^missing, and the services of pool "web" have several ports/,
+  ],
+  [
+    'a service of a range of ports',
+    'kind: tcp',
+    [RANGE],
+    'port',
+    /^missing, and the services of pool "web" have several/,
+  ],
+  [
+    'a pool without a service',
+    'kind: tcp',
+    ['{name: x, vip: 203.0.113.1, protocol: tcp, port: 1, pool: ^dns}'],
+    'port',
+    /no service uses pool "web"/,
+  ],
+  [
+    'a tunnel without a TCP service',
+    'kind: ^tunnel',
+    [UDP],
+    'kind',
+    /no service gives pool "web" a VIP and a TCP port/,
+  ],
+  [
+    'a tunnel to a range of ports',
+    'kind: tunnel',
+    [RANGE],
+    'port',
+    /range of ports; expected the one to try$/,
+  ],
+  [
+    'a tunnel to a port that no service has',
+    'kind: tunnel, port: ^81',
+    [WEB],
+    'port',
+    /^found 81, which no TCP service/,
+  ],
+  [
+    'a file of certificates that is not there',
+    'kind: https, tls: {ca_file: ^none.pem}',
+    [WEB],
+    'tls.ca_file',
+    /^"\/nowhere\/none\.pem": no such file/,
+  ],
+];
+
+describe('an error in a health check', () => {
+  for (const [title, health, services, field, message] of CASES) {
+    it(`is reported at its place: ${title}`, () => {
+      const { text, places } = unmark(config(health, ...services));
+      const problems = problemsOf(text).filter((problem) => problem.field.startsWith('pools.web'));
+      assert.deepEqual(
+        problems.map((problem) => problem.field),
+        [`pools.web.health.${field}`],
+      );
+      assert.match(problems[0].message, message);
+      if (health.includes('^')) assert.deepEqual(problems.map(placeOf), places);
+    });
+  }
+
+  it('is not piled on a service that is wrong itself', () => {
+    const services = '{name: web, vip: 203.0.113.10, protocol: tcp, port: 99999, pool: web}';
+    assert.deepEqual(
+      problemsOf(config('kind: tcp', services)).map(({ field }) => field),
+      ['services[0].port'],
+    );
+  });
+
+  it('says when a file of certificates holds none', () => {
+    const text = config(`kind: https, tls: {ca_file: ${FULL}}`, WEB);
+    assert.match(
+      problemsOf(text)[0].message,
+      /holds no certificate that can be read; expected certificates in PEM$/,
+    );
+    assert.deepEqual(problemsOf(text, 'pools'), []);
+  });
+});

@@ -1,0 +1,238 @@
+/** The checks as a whole, with probes that do what the test says: first results, changes, new targets, stalls. */
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pino } from 'pino';
+import type { HealthConfig } from '#anyhop/config/types.js';
+import { type HealthChange, HealthChecks, type HealthTarget } from '#anyhop/health/health-checks.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+import { FakeProbe } from './fake-probe.js';
+
+const CHECK: HealthConfig = {
+  kind: 'tcp',
+  port: 80,
+  intervalMs: 100,
+  timeoutMs: 50,
+  rise: 2,
+  fall: 3,
+  jitter: 0,
+};
+
+const target = (index: number, change: Partial<HealthTarget> = {}): HealthTarget => ({
+  name: `web/web-${index}`,
+  address: parseAddress(`10.1.0.${index}`)!,
+  check: CHECK,
+  ...change,
+});
+
+interface Setup {
+  readonly checks: HealthChecks;
+  /** The newest for each name. */
+  readonly probes: Map<string, FakeProbe>;
+  readonly made: FakeProbe[];
+  readonly changes: HealthChange[];
+  readonly lines: Record<string, unknown>[];
+}
+
+const open: HealthChecks[] = [];
+afterEach(() => {
+  for (const checks of open.splice(0)) checks.close();
+});
+
+/** @param react what each check does; good at once when not given */
+function setUp(react: (probe: FakeProbe) => void = (probe) => probe.finish()): Setup {
+  const [probes, made, changes, lines] = [
+    new Map<string, FakeProbe>(),
+    [] as FakeProbe[],
+    [] as HealthChange[],
+    [],
+  ];
+  const log = pino(
+    { base: null },
+    { write: (line: string) => void (lines as unknown[]).push(JSON.parse(line)) },
+  );
+  const checks = new HealthChecks({
+    log,
+    probe: (each, done) => {
+      const probe = new FakeProbe(each, done, react);
+      made.push(probe);
+      probes.set(each.name, probe);
+      return probe;
+    },
+  });
+  open.push(checks);
+  checks.onChange((change) => changes.push(change));
+  return { checks, probes, made, changes, lines };
+}
+
+/** Waits for what the checks do in their own time; fails when they never do. */
+async function until(condition: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + 20_000;
+  while (!condition()) {
+    assert.ok(performance.now() < deadlineMs, `never: ${condition}`);
+    await delay(5);
+  }
+}
+
+const marks = (checks: HealthChecks) =>
+  Object.fromEntries([...checks.current()].map(([name, { isUp, reason }]) => [name, isUp ? 'up' : reason]));
+
+describe('health checks', () => {
+  it('have a mark for every target once its first check has ended, by an answer or by the timeout', async () => {
+    const { checks, lines } = setUp((probe) => {
+      const { name } = probe.target;
+      if (name === 'web/web-1') probe.finish();
+      if (name === 'web/web-2') setTimeout(() => probe.finish('connect ECONNREFUSED 10.1.0.2:80'), 10);
+    });
+    await checks.setTargets([target(1), target(2), target(3)]);
+    assert.deepEqual(marks(checks), {
+      'web/web-1': 'up',
+      'web/web-2': 'connect ECONNREFUSED 10.1.0.2:80',
+      'web/web-3': 'no answer within 50ms',
+    });
+    assert.deepEqual(lines.map(({ msg }) => msg).sort(), [
+      'web/web-1 is up: the check is good, first check',
+      'web/web-2 is down: connect ECONNREFUSED 10.1.0.2:80, first check',
+      'web/web-3 is down: no answer within 50ms, first check',
+    ]);
+  });
+
+  it('have nothing to wait for without targets, and end a wait when closed', async () => {
+    const { checks } = setUp(() => {});
+    await checks.setTargets([]);
+    const waiting = checks.setTargets([target(1)]);
+    checks.close();
+    await waiting;
+  });
+
+  it('tell of a change at once, after enough results, with a reason and a time', async () => {
+    let failure: string | undefined;
+    const { checks, changes, probes, lines } = setUp((probe) => probe.finish(failure));
+    await checks.setTargets([target(1)]);
+    const probe = probes.get('web/web-1')!;
+    failure = 'connect ECONNREFUSED 10.1.0.1:80';
+    await until(() => changes.length >= 2);
+    assert.equal(probe.starts, 4);
+    failure = undefined;
+    await until(() => changes.length >= 3);
+    assert.equal(probe.starts, 6);
+    assert.deepEqual(
+      lines.map(({ msg }) => msg),
+      [
+        'web/web-1 is up: the check is good, first check',
+        'web/web-1 is down: connect ECONNREFUSED 10.1.0.1:80, 3 in a row',
+        'web/web-1 is up: the check is good, 2 in a row',
+      ],
+    );
+    assert.deepEqual(
+      lines.map(({ event, backend, health }) => `${event} ${backend} ${health}`),
+      ['health web/web-1 up', 'health web/web-1 down', 'health web/web-1 up'],
+    );
+    assert.ok(changes.every(({ since }) => Math.abs(Date.now() - since.getTime()) < 10_000));
+  });
+
+  it('of one that is down show the last reason, which is no change', async () => {
+    let failure = 'first';
+    const { checks, changes, probes } = setUp((probe) => probe.finish(failure));
+    await checks.setTargets([target(1)]);
+    const { since } = checks.current().get('web/web-1')!;
+    failure = 'second';
+    await until(() => probes.get('web/web-1')!.starts >= 3);
+    assert.deepEqual(marks(checks), { 'web/web-1': 'second' });
+    assert.deepEqual([changes.length, checks.current().get('web/web-1')!.since], [1, since]);
+  });
+
+  it('leave targets alone that are as before, and end those that are gone', async () => {
+    const { checks, probes, made, changes } = setUp();
+    await checks.setTargets([target(1), target(2)]);
+    const [first, second] = [probes.get('web/web-1')!, probes.get('web/web-2')!];
+    const mark = checks.current().get('web/web-1');
+    await checks.setTargets([target(3), { ...target(1), check: { ...CHECK } }]);
+    assert.equal(made.length, 3);
+    assert.equal(checks.current().get('web/web-1'), mark);
+    assert.deepEqual([second.isClosed, first.isClosed], [true, false]);
+    assert.deepEqual([...checks.current().keys()].sort(), ['web/web-1', 'web/web-3']);
+    const { starts } = second;
+    const third = probes.get('web/web-3')!;
+    await until(() => first.starts > 2 && third.starts > 1);
+    assert.equal(second.starts, starts);
+    assert.equal(changes.length, 3);
+  });
+
+  it('cancel a check that is running when its target goes', async () => {
+    const { checks, probes } = setUp(() => {});
+    const waiting = checks.setTargets([target(1)]);
+    await until(() => probes.get('web/web-1')!.isRunning);
+    await checks.setTargets([]);
+    await waiting;
+    const { cancelled, isClosed } = probes.get('web/web-1')!;
+    assert.deepEqual([cancelled, isClosed], [1, true]);
+  });
+
+  it('keep the mark of a target that is checked in another way, until the first result decides', async () => {
+    let failure: string | undefined;
+    const { checks, changes } = setUp((probe) => probe.finish(failure));
+    await checks.setTargets([target(1)]);
+    failure = 'HTTP status 500; expected 200';
+    await checks.setTargets([target(1, { check: { ...CHECK, port: 81 } })]);
+    assert.deepEqual(marks(checks), { 'web/web-1': 'up' });
+    await until(() => changes.length >= 2);
+    assert.deepEqual(marks(checks), { 'web/web-1': failure });
+  });
+
+  it('forget the mark of a name that stands for another server now', async () => {
+    const { checks } = setUp((probe) => {
+      if (probe.target.address.text === '10.1.0.1') probe.finish();
+    });
+    await checks.setTargets([target(1)]);
+    const waiting = checks.setTargets([target(1, { address: parseAddress('10.1.0.9')! })]);
+    assert.deepEqual(marks(checks), {});
+    await waiting;
+    assert.deepEqual(marks(checks), { 'web/web-1': 'no answer within 50ms' });
+  });
+
+  it('do not blame a backend for what this host lacks, unless nothing else is known of it', async () => {
+    let isOwnFault = false;
+    const { checks, changes, probes, lines } = setUp((probe) =>
+      isOwnFault ? probe.finish('socket EMFILE', true) : probe.finish(),
+    );
+    await checks.setTargets([target(1)]);
+    isOwnFault = true;
+    await until(() => probes.get('web/web-1')!.starts >= 6);
+    assert.deepEqual(marks(checks), { 'web/web-1': 'up' });
+    assert.equal(changes.length, 1);
+    // Said once, however many checks have the same trouble.
+    const complaints = lines.filter(({ event }) => event === 'health_unknown').map(({ msg }) => msg);
+    assert.deepEqual(complaints, ['web/web-1 cannot be checked from here: socket EMFILE']);
+    await checks.setTargets([target(1), target(2)]);
+    assert.equal(marks(checks)['web/web-2'], 'socket EMFILE');
+  });
+
+  it('blame no backend for the time in which this process stood still', async () => {
+    const { checks, changes, probes } = setUp((probe) => {
+      setTimeout(() => probe.isRunning && probe.finish(), 20);
+    });
+    const targets = Array.from({ length: 20 }, (_, index) => target(index + 1));
+    await checks.setTargets(targets);
+    for (let stall = 0; stall < 5; stall++) {
+      await until(() => [...probes.values()].some(({ isRunning }) => isRunning));
+      const untilMs = performance.now() + 200;
+      while (performance.now() < untilMs);
+      await delay(60);
+    }
+    assert.equal(changes.length, 20);
+    assert.deepEqual(
+      [...probes.values()].filter(({ cancelled }) => cancelled > 0),
+      [],
+    );
+  });
+
+  it('never run two checks of a backend at once, though none is ever answered', async () => {
+    const { checks, probes } = setUp(() => {});
+    await checks.setTargets(
+      Array.from({ length: 50 }, (_, index) => target(index + 1, { check: { ...CHECK, timeoutMs: 100 } })),
+    );
+    await until(() => [...probes.values()].every(({ starts }) => starts >= 3));
+    for (const { starts, cancelled } of probes.values()) assert.ok(cancelled >= starts - 1);
+  });
+});
