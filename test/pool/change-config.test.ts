@@ -19,7 +19,15 @@ function pool(names: readonly string[], prior?: readonly PriorBackendConfig[]): 
     const { health: _, ...rest } = backend(name, `2001:db8::${i + 1}`);
     return rest;
   });
-  return { name: 'web', tableSize: 251, panicThreshold: 0, backends, prior };
+  return {
+    name: 'web',
+    tableSize: 251,
+    panicThreshold: 0,
+    health: undefined,
+    deadAfterMs: 300_000,
+    backends,
+    prior,
+  };
 }
 
 const names = (list: readonly { readonly name: string }[] | undefined) => list?.map(({ name }) => name);
