@@ -8,6 +8,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,13 +20,27 @@
 #include "bpf.h"
 #include "error.h"
 
-/* Elements of a map that has one for each CPU: those that the kernel could bring up, not those that are there. */
+/* Elements of a map that has one for each CPU, by its number: those that the kernel could bring up, not those that are there.
+ * Numbers may have gaps, so it is the highest that counts: the last one of a list like "0-3,8-11". */
 int anyhop_cpus(void)
 {
-	int cpus = libbpf_num_possible_cpus();
+	FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
+	char text[256] = "";
+	const char *last = text;
 
 	anyhop_error_start();
-	return cpus < 0 ? anyhop_error_is(cpus, "the number of CPUs") : cpus;
+	if (!file || !fgets(text, sizeof(text), file)) {
+		int error = -errno;
+
+		if (file)
+			fclose(file);
+		return anyhop_error_is(error ? error : -EIO, "/sys/devices/system/cpu/possible");
+	}
+	fclose(file);
+	for (const char *at = text; *at; at++)
+		if (*at == ',' || *at == '-')
+			last = at + 1;
+	return atoi(last) + 1;
 }
 
 /* A new mmapable array of one element of `bytes`: its descriptor. */

@@ -1,6 +1,7 @@
 /** Asking a running node over its control socket. */
 import { readdirSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { AnyhopError, EXIT } from '../core/errors.js';
 
@@ -11,7 +12,7 @@ const ANSWER_TIMEOUT_MS = 5_000;
  * The socket of the one node that runs here.
  * @throws AnyhopError ERR_SOCKET when there is none, or more than one
  */
-export function findSocket(): string {
+export async function findSocket(): Promise<string> {
   let names: string[];
   try {
     names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.sock'));
@@ -19,6 +20,9 @@ export function findSocket(): string {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cannotAsk(DIRECTORY, cause as Error);
     names = [];
   }
+  // A node that was killed leaves its socket.
+  const isLive = await Promise.all(names.map((name) => isAnswered(join(DIRECTORY, name))));
+  names = names.filter((_, i) => isLive[i]);
   if (names.length === 1) return join(DIRECTORY, names[0]);
   throw new AnyhopError(
     'ERR_SOCKET',
@@ -27,10 +31,23 @@ export function findSocket(): string {
       exitCode: EXIT.failure,
       hint:
         names.length === 0
-          ? 'Start one with `anyhop run`, or name its control socket (node.socket) with --socket.'
+          ? 'Start one with `anyhop run`, or name its control socket (node.socket) with --socket. Ended by SIGTERM, the engine xdp forwards on without a node: `ip link show` has its program then.'
           : `Name one: --socket ${names.map((name) => join(DIRECTORY, name)).join(' | ')}`,
     },
   );
+}
+
+/** Whether somebody listens there, be it for others than us. */
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'),
+    );
+  });
 }
 
 /** `GET path`. @throws AnyhopError ERR_SOCKET when nobody answers, or not with what was asked for */
@@ -65,7 +82,8 @@ function cannotAsk(what: string, cause: NodeJS.ErrnoException): AnyhopError {
   const hints: Record<string, string> = {
     EACCES: 'Ask as the user that runs the node, as one of its group, or as root.',
     ENOENT: 'There is no such socket: is the node running?',
-    ECONNREFUSED: 'Nobody listens there any more: the node was killed.',
+    ECONNREFUSED:
+      'Nobody listens there any more: the node was killed. With the engine xdp it still forwards.',
   };
   return new AnyhopError('ERR_SOCKET', `${what}: ${cause.message}`, {
     exitCode: EXIT.failure,

@@ -40,7 +40,7 @@ Examples:
   anyhop status --json | jq '.pools[].backends[] | select(.health == "down")'`,
     )
     .action(async (options: StatusOptions) => {
-      const socket = options.socket ?? findSocket();
+      const socket = options.socket ?? (await findSocket());
       const everySeconds = options.watch === true ? WATCH_SECONDS_DEFAULT : options.watch;
       for (;;) {
         const status = (await ask(socket, '/status')) as NodeStatus;

@@ -21,7 +21,10 @@ const MODES: Record<EligibilityMode, string> = {
   none: 'no backend can serve: its packets are dropped',
 };
 
-export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health' | 'mac'>;
+export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health'> & {
+  /** The interface's own address now; undefined takes frames for any. */
+  readonly mac: () => Uint8Array | undefined;
+};
 
 export class Forwarding {
   readonly #config: LoadedConfig<'run'>;
@@ -48,6 +51,7 @@ export class Forwarding {
     const names = predecessor && imageCounterNames(predecessor);
     this.#assembly = assemble(config, config.node, {
       ...options,
+      mac: options.mac(),
       generation: (predecessor?.generation ?? 0) + 1,
       numbers: { services: new Numbers(names?.services), backends: new Numbers(names?.backends) },
     });
@@ -80,6 +84,7 @@ export class Forwarding {
       try {
         const next = assemble(this.#config, this.#config.node, {
           ...this.#options,
+          mac: this.#options.mac(),
           generation: before.image.generation + 1,
           numbers: before.numbers,
           previous: before,

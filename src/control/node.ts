@@ -7,6 +7,7 @@
  *   health checks --/                      \-----------------------\--> control socket: status
  */
 import type { BackendConfig, LoadedConfig, PoolConfig } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { afXdpReaches } from '../engine/af_xdp/engine.js';
 import { engineCandidates } from '../engine/candidates.js';
@@ -35,6 +36,8 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 type StopSignal = (typeof STOP_SIGNALS)[number];
 /** How often a running node tells its counters. */
 const INTERIM_COUNTERS_MS = 60_000;
+/** How often it looks whether packets were lost. */
+const LOSSES_MS = 10_000;
 
 /**
  * Forwards until SIGINT or SIGTERM.
@@ -46,6 +49,7 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
   for (const { line, field, message } of config.warnings)
     log.warn({ event: 'config_warning', line, field }, message);
   const link = await requireEthernetLink(node.interface);
+  let { mac } = link;
 
   const running = deferred<StatusInput>();
   const control = await serveControl(node.socket, {
@@ -61,20 +65,26 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
     let forwarding!: Forwarding;
     let hopOf!: (address: string) => NextHop | NoNextHop;
     const prepare = async (engine: Engine, predecessor: Image | undefined): Promise<Image> => {
+      let unreached: string | undefined;
       await hops?.close();
       const followed = new NextHops({
         log,
         asFrames: engine.name !== 'portable',
-        refuse: (hop) => engineRefusal(engine.name, hop, link),
+        refuse: (hop) => {
+          const refusal = engineRefusal(engine.name, hop, link);
+          unreached ??= refusal;
+          return refusal;
+        },
       });
       hops = followed;
       await Promise.all([followed.resolve(targetsOf(config)), checked]);
+      if (node.engine === 'auto') requireReach([...followed.current().values()], unreached);
       hopOf = (address) => followed.current().get(address)!;
       const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
       warnAboutNarrowWays(config, way, log);
       health.follow(({ address }) => hopOf(address.text).reason);
       const healthOf = (pool: PoolConfig, backend: BackendConfig) => health.markOf(pool, backend).health;
-      forwarding = new Forwarding(config, { mac: link.mac, way, health: healthOf }, predecessor, log);
+      forwarding = new Forwarding(config, { mac: () => mac, way, health: healthOf }, predecessor, log);
       return forwarding.assembly.image;
     };
     const candidates = engineCandidates({ ...node, log });
@@ -86,6 +96,17 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
     forwarding.drive(engine);
     health.onChange(() => void forwarding.refresh());
     hops!.onChange(() => health.refresh());
+    // A bond that fails over takes on another address, and frames for the former one are no longer ours.
+    hops!.onLinks((links) => {
+      const now = links.get(node.interface)?.mac;
+      if (now === undefined || formatMac(now) === formatMac(mac)) return;
+      mac = now;
+      log.info(
+        { event: 'own_mac', mac: formatMac(mac) },
+        `${node.interface} has the address ${formatMac(mac)} now`,
+      );
+      void forwarding.refresh();
+    });
     health.refresh(); // what changed since the first image was built
     rates = new Rates(() => engine.counters());
     const nextHop = (address: string): BackendStatus['nextHop'] => {
@@ -136,6 +157,7 @@ async function forward(
       log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
     });
   }, INTERIM_COUNTERS_MS);
+  const losses = engine.name === 'portable' ? undefined : watchLosses(engine, log); // it tells of its own
   let leaves = false;
   try {
     const why = await Promise.race([signal, engine.finished.then(() => 'the engine ended')]);
@@ -143,6 +165,7 @@ async function forward(
     log.info({ event: 'stopping', why }, `stopping: ${why}`);
   } finally {
     clearInterval(interim);
+    clearInterval(losses);
     let goesOn = false;
     if (leaves) goesOn = await engine.leave();
     else await engine.stop();
@@ -154,6 +177,27 @@ async function forward(
       );
     }
   }
+}
+
+/** Tells of packets that the engine lost, when there are more of them than before. */
+function watchLosses(engine: Engine, log: Logger): NodeJS.Timeout {
+  const told = { sendFailed: 0, missed: 0 };
+  const look = async (): Promise<void> => {
+    const { sendFailed, missed } = await engine.engineCounters();
+    // NaN, what cannot be told, is not more than anything.
+    if (!(sendFailed > told.sendFailed || missed > told.missed)) return;
+    Object.assign(told, { sendFailed, missed });
+    log.warn(
+      { event: 'packets_lost', engine: engine.name, sendFailed, missed },
+      `${sendFailed} packets could not be sent and ${missed} were missed since the start (a veth takes frames only if its ` +
+        'far end has an XDP program or GRO on; a full ring misses packets)',
+    );
+  };
+  return setInterval(() => {
+    look().catch((error: unknown) => {
+      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
+    });
+  }, LOSSES_MS).unref();
 }
 
 /** @param event `interim_counters` while it runs, `counters` for the final ones */
@@ -208,6 +252,16 @@ function engineRefusal(engine: EngineName, hop: NextHop, link: Link): string | u
   if (engine === 'xdp' && !xdpReaches(hop, link.index))
     return `its way leads out of ${hop.interface}, and xdp cannot send out of a ${hop.kind}`;
   return undefined;
+}
+
+/**
+ * An engine that works, but reaches none of the backends that have a next hop, is no engine for this node.
+ * @param unreached why it cannot send to one of them; undefined when it can send to all
+ * @throws AnyhopError ERR_ROUTE
+ */
+function requireReach(hops: readonly (NextHop | NoNextHop)[], unreached: string | undefined): void {
+  if (unreached === undefined || hops.some(({ reason }) => reason === undefined)) return;
+  throw new AnyhopError('ERR_ROUTE', `it reaches no backend: ${unreached}`);
 }
 
 /** Every backend that the tables may name, members of prior states included. */

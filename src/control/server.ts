@@ -45,7 +45,9 @@ export async function serveControl(path: string, routes: Routes): Promise<Contro
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
     },
-    (request, response) => void respond(routes, request, response),
+    (request, response) => {
+      respond(routes, request, response).catch((error: unknown) => response.destroy(error as Error));
+    },
   );
   server.maxConnections = CONNECTIONS_MAX;
   await listen(server, path);
@@ -62,7 +64,7 @@ export async function serveControl(path: string, routes: Routes): Promise<Contro
 }
 
 async function respond(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+  const [path = ''] = (request.url ?? '').split('?', 1); // not `new URL`, which throws at some of what clients may send
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (route === undefined) {
     send(response, 404, {
@@ -136,6 +138,8 @@ function removeEmpty(directory: string): void {
   try {
     rmdirSync(directory);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+    // Or it is gone, or is no longer ours to remove: nothing of this is worth a failed end.
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['ENOTEMPTY', 'ENOENT', 'EACCES', 'EPERM', 'EBUSY'].includes(code)) throw error;
   }
 }

@@ -1,8 +1,11 @@
 /** The engines that move packets on an interface, the fastest first, as `anyhop run` makes them. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { NodeConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { attachedXdp } from '../ffi/bpf.js';
+import { readLinks } from '../underlay/link.js';
 import { AfXdpEngine } from './af_xdp/engine.js';
 import { afXdpObstacle } from './af_xdp/obstacle.js';
 import type { EngineCandidate, Obstacle } from './choose.js';
@@ -11,6 +14,7 @@ import { PortableEngine } from './portable/engine.js';
 import { pinDirectory } from './xdp/directory.js';
 import { XdpEngine } from './xdp/engine.js';
 import { xdpObstacle } from './xdp/obstacle.js';
+import { FORWARD_PROGRAM } from './xdp/pinned-set.js';
 
 export type EngineSettings = Pick<NodeConfig, 'bpffs' | 'busyPollUs'> & {
   readonly interface: string;
@@ -38,12 +42,24 @@ export function engineCandidates(settings: EngineSettings): EngineCandidate[] {
 }
 
 /** An XDP program that forwards would leave nothing for libpcap to see. */
-function stillInForce({ bpffs, interface: name }: EngineSettings): Obstacle | undefined {
-  if (!existsSync(pinDirectory(bpffs, name))) return undefined;
+async function stillInForce({ bpffs, interface: name }: EngineSettings): Promise<Obstacle | undefined> {
+  const isPinned = existsSync(join(pinDirectory(bpffs, name), 'link'));
+  if (!isPinned && !(await isForwarding(name))) return undefined;
   return {
-    message: `the engine xdp of an earlier run still forwards on ${name}`,
-    hint: `End that first: anyhop stop --interface ${name} --bpffs ${bpffs}`,
+    message: `the program of the engine xdp is still on ${name}`,
+    hint: `End it first: anyhop stop --interface ${name} --bpffs ${isPinned ? bpffs : 'DIRECTORY, the one of that run'}`,
   };
+}
+
+/** Whether the program is there, pinned wherever. Where the native library cannot be used, nobody can have put it there. */
+async function isForwarding(name: string): Promise<boolean> {
+  const link = (await readLinks()).get(name);
+  try {
+    return link !== undefined && attachedXdp(link.index)?.name === FORWARD_PROGRAM;
+  } catch (error) {
+    if (error instanceof AnyhopError && error.code === 'ERR_NATIVE') return false;
+    throw error;
+  }
 }
 
 /** What a check throws, as an obstacle. */

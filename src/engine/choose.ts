@@ -52,7 +52,7 @@ export async function startEngine(
       return { engine, reason: tried.length === 0 ? 'auto: the fastest' : `auto; ${tried.join('; ')}` };
     } catch (error) {
       if (!(error instanceof AnyhopError)) throw error;
-      tried.push(`not ${candidate.name}: ${error.message}`);
+      tried.push(`not ${candidate.name}: ${error.message.replace(cannotWork(candidate), '')}`);
       if (error.hint !== undefined) hints.set(error.hint, candidate.name);
     }
   }
@@ -71,15 +71,15 @@ async function start(
 ): Promise<Engine> {
   const obstacle = await candidate.obstacle();
   if (obstacle !== undefined) {
-    throw new AnyhopError(
-      'ERR_ENGINE',
-      `the engine ${candidate.name} cannot work here: ${obstacle.message}`,
-      {
-        ...(obstacle.hint !== undefined && { hint: obstacle.hint }),
-      },
-    );
+    throw new AnyhopError('ERR_ENGINE', `${cannotWork(candidate)}${obstacle.message}`, {
+      ...(obstacle.hint !== undefined && { hint: obstacle.hint }),
+    });
   }
   const engine = candidate.create();
   await engine.start(await firstImage(engine, await engine.predecessor()));
   return engine;
+}
+
+function cannotWork({ name }: EngineCandidate): string {
+  return `the engine ${name} cannot work here: `;
 }

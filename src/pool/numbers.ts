@@ -27,7 +27,7 @@ export class Numbers {
     const number = this.#byName.get(name) ?? this.#byName.size;
     if (number >= NUMBERS_MAX) {
       throw new AnyhopError('ERR_LIMIT', `more than ${NUMBERS_MAX} names have been counted since the start`, {
-        hint: 'Restart the process; counters begin at zero then.',
+        hint: 'Restart the process; with the engine xdp `anyhop stop` before that. Counters begin at zero then.',
       });
     }
     this.#byName.set(name, number);

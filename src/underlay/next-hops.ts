@@ -32,6 +32,7 @@ export interface NextHopsOptions {
 }
 
 export type NextHopListener = (changes: readonly NextHopChange[]) => void;
+export type LinksListener = (links: ReadonlyMap<string, Link>) => void;
 
 /**
  * How often neighbours are used. An entry is believed for 15 to 45 s after its last answer (base_reachable_time); the next
@@ -70,6 +71,7 @@ export class NextHops {
   readonly #startMonitor: StartMonitor;
   readonly #reads: ReadQueue;
   readonly #listeners = new Set<NextHopListener>();
+  readonly #linkListeners = new Set<LinksListener>();
   /** All by the address's canonical text. */
   readonly #current = new Map<string, NextHop | NoNextHop>();
   #targets = new Map<string, Target>();
@@ -112,6 +114,12 @@ export class NextHops {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls `listener` with all interfaces, by name, whenever they have been read, until the returned function is called. */
+  onLinks(listener: LinksListener): () => void {
+    this.#linkListeners.add(listener);
+    return () => this.#linkListeners.delete(listener);
+  }
+
   /**
    * Follows these backends from now on and no others; several may share an address. Resolves once each has a next hop or
    * definitely none; one whose neighbour has said nothing by `timeoutMs` has none until it does.
@@ -133,6 +141,7 @@ export class NextHops {
   /** Ends what was started here. The kernel's neighbour entries go on as any others. */
   async close(): Promise<void> {
     this.#listeners.clear();
+    this.#linkListeners.clear();
     clearInterval(this.#interval);
     await this.#monitor?.close();
     await this.#reads.close();
@@ -164,6 +173,7 @@ export class NextHops {
         neighbours,
       ]);
       this.#links = links;
+      for (const listener of this.#linkListeners) listener(links);
       this.#answers = new Map(targets.map(({ text }, i) => [text, answers[i]!]));
     }
     this.#neighbours = await neighbours;

@@ -41,7 +41,6 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
   const stopHere = () => stop('--interface', LINK, '--bpffs', bpffs);
   const program = async (): Promise<unknown> =>
     JSON.parse(await link.onNode('ip', '-json', 'link', 'show', 'dev', LINK))[0].xdp?.prog?.name;
-  /** What there is beside the kernel's own files. */
   /** What is anyhop's: `ip` makes directories of its own in the first BPF file system that it finds. */
   const pins = (): string[] => readdirSync(bpffs).filter((name) => name === 'anyhop');
   const requireNothingLeft = async (): Promise<void> => {

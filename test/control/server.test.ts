@@ -43,7 +43,7 @@ describe('the control socket', () => {
     const server = await serveControl(path, ROUTES);
     try {
       assert.deepEqual(await ask(path, '/status?x=1'), { status: 200, answer: { node: 'edge-1' } });
-      for (const wrong of ['/', '/constructor', '/status/../x', '/__proto__']) {
+      for (const wrong of ['/', '//', '//[', '/%', '/constructor', '/status/../x', '/__proto__']) {
         const { status, answer } = await ask(path, wrong);
         assert.equal(status, 404, wrong);
         assert.match(JSON.stringify(answer), /ERR_NOT_FOUND.*\/status, \/broken/);
@@ -92,6 +92,13 @@ describe('the control socket', () => {
     await server.close();
     assert.equal(existsSync(path), false);
     assert.equal(existsSync(join(path, '..')), false);
+  });
+
+  it('ends well when somebody has removed its directory', async () => {
+    const path = newPath();
+    const server = await serveControl(path, ROUTES);
+    rmSync(join(path, '..'), { recursive: true });
+    await server.close();
   });
 
   it('replaces a socket that nobody listens on any more', async () => {

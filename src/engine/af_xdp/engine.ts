@@ -18,7 +18,7 @@ import { AnyhopError, EXIT } from '../../core/errors.js';
 import { L } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
-import { prepareWorkerCalls, XdpSocket } from '../../ffi/xsk.js';
+import { interfaceQueues, prepareWorkerCalls, XdpSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
 import { imageBackends } from '../../pool/inspect.js';
@@ -59,6 +59,7 @@ export class AfXdpEngine implements Engine {
   #end!: { resolve: () => void; reject: (reason: unknown) => void };
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
+  #publishing: Promise<void> | undefined;
   #watch: NodeJS.Timeout | undefined;
   /** Once the end has begun. */
   #takenBack: Promise<void> | undefined;
@@ -118,7 +119,13 @@ export class AfXdpEngine implements Engine {
     this.#watch = setInterval(() => this.#lookAtProgram(), WATCH_MS).unref();
   }
 
-  async publish(image: Image): Promise<void> {
+  publish(image: Image): Promise<void> {
+    this.#publishing = this.#publish(image);
+    return this.#publishing;
+  }
+
+  async #publish(image: Image): Promise<void> {
+    if (this.#takenBack !== undefined) throw new Error('the engine has been stopped');
     const running = this.#started;
     const { steering, forwarders, image: former } = running;
     if (image.generation < former.generation) {
@@ -214,7 +221,9 @@ export class AfXdpEngine implements Engine {
     if (running === undefined) return Promise.resolve();
     this.#takenBack ??= (async () => {
       clearInterval(this.#watch);
-      const { steering, forwarders, image } = running;
+      const { steering, forwarders } = running;
+      await this.#publishing?.catch(() => undefined); // whoever asked for it is told; it would steer again behind us
+      const { image } = running;
       await steering.publish(searchWithout(image, searchPart(image), () => true));
       await new Barrier().over();
       for (const forwarder of forwarders) await forwarder.close();
@@ -226,9 +235,20 @@ export class AfXdpEngine implements Engine {
 
   #lookAtProgram(): void {
     const { steering, interface: prepared } = this.#started;
-    if (steering.isAttached()) return;
+    const { name } = prepared.link;
+    if (steering.isAttached()) {
+      if (queuesOf(name) <= prepared.queues) return;
+      // Packets of the new ones would meet no socket.
+      this.#fail(
+        new AnyhopError('ERR_INTERFACE', `${name} has more receive queues than when the engine started`, {
+          hint: 'Start again: there is a worker for each queue that is there at the start.',
+          exitCode: EXIT.failure,
+        }),
+      );
+      return;
+    }
     this.#fail(
-      new AnyhopError('ERR_INTERFACE', `the program is no longer attached to ${prepared.link.name}`, {
+      new AnyhopError('ERR_INTERFACE', `the program is no longer attached to ${name}`, {
         hint: 'The interface is gone, or somebody has detached the program (bpftool link detach).',
         exitCode: EXIT.failure,
       }),
@@ -245,6 +265,16 @@ export class AfXdpEngine implements Engine {
   get #started(): Running {
     if (this.#running === undefined) throw new Error('the engine has not been started');
     return this.#running;
+  }
+}
+
+/** None when the interface is gone, which the program's end tells. */
+function queuesOf(name: string): number {
+  try {
+    return interfaceQueues(name).receive;
+  } catch (error) {
+    if (error instanceof AnyhopError) return 0;
+    throw error;
   }
 }
 

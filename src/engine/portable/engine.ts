@@ -20,6 +20,7 @@ import type { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { addressFromBytes } from '../../packet/address.js';
 import { P } from '../../packet/constants.js';
+import { formatMac } from '../../packet/mac.js';
 import { imageBackends, imageVips } from '../../pool/inspect.js';
 import type { RawSender } from '../../underlay/raw-socket.js';
 import type { Engine, EngineCounters } from '../contract.js';
@@ -125,7 +126,9 @@ export class PortableEngine implements Engine {
     if (names(image) !== names(this.#started.image))
       throw new Error('the VIPs of a running engine cannot change');
     this.#prepare(image);
+    const mac = this.#macOf(this.#started.image);
     this.#started.publish(image);
+    if (formatMac(mac) !== formatMac(this.#macOf(image))) this.#breathe(); // the filter has the address
   }
 
   async engineCounters(): Promise<EngineCounters> {
@@ -168,10 +171,15 @@ export class PortableEngine implements Engine {
     if (families.has(6)) this.#sender6 ??= this.#libraries!.openSender(6);
   }
 
+  /** The interface's own address, by the image: it can change. */
+  #macOf({ checkMac, bytes }: Image): Uint8Array {
+    return checkMac ? bytes.subarray(L.HEADER_MAC, L.HEADER_MAC + 6) : this.#guard!.link.mac;
+  }
+
   #openCapture(): Capture {
     return openCapture(this.#libraries!.Cap, {
       interface: this.#options.interface,
-      filter: captureFilter(this.#guard!.link.mac, imageVips(this.#started.image)),
+      filter: captureFilter(this.#macOf(this.#started.image), imageVips(this.#started.image)),
       ringBytes: RING_BYTES,
       buffer: this.#memory.subarray(L.HEADROOM),
       onPacket: (length) => this.#onPacket(length),

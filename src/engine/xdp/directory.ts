@@ -8,6 +8,7 @@ import {
   constants,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmdirSync,
@@ -48,6 +49,9 @@ export async function requireBpffs(bpffs: string, run: RunTool = runTool): Promi
   }
   try {
     mkdirSync(bpffs, { recursive: true });
+    if (readdirSync(bpffs).length > 0) {
+      throw new Error('the directory is not empty, and a mount would hide what is in it');
+    }
     await requireTool(run, 'mount', ['-t', 'bpf', 'bpf', bpffs]);
   } catch (error) {
     throw cannotUse(bpffs, error as Error);
@@ -111,6 +115,7 @@ export function makePinDirectory(path: string, bpffs: string): void {
 export function removePinDirectory(path: string): void {
   for (const directory of [path, dirname(path), dirname(dirname(path))]) {
     try {
+      if (statSync(directory).uid !== process.geteuid?.()) return; // made for another user
       rmdirSync(directory);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;

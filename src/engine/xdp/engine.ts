@@ -31,7 +31,7 @@ import { type Attachment, attach, detach, findAttachment, findSet, removeStale }
 import { endsWithProcess, isBpffs, makePinDirectory, removePinDirectory } from './directory.js';
 import { Handover } from './handover.js';
 import { prepare, type XdpPlace } from './obstacle.js';
-import { listSets, PinnedSet, removeSet } from './pinned-set.js';
+import { entries, listSets, PinnedSet, removeSet } from './pinned-set.js';
 import { type DriverStatistics, readStatistics } from './statistics.js';
 
 /** How often the engine looks whether it is still attached. */
@@ -175,7 +175,9 @@ export class XdpEngine implements Engine {
   }
 
   async leave(): Promise<boolean> {
-    const outlives = this.#running?.outlives ?? false;
+    const running = this.#running;
+    // The file system may have been unmounted since, and the pins with it.
+    const outlives = running?.outlives === true && entries(running.directory).includes('link');
     if (!outlives) await this.stop();
     else await this.#finish(({ attachment }) => attachment.link.descriptor.close());
     return outlives;

@@ -40,6 +40,11 @@ export async function removeForwarding(
       if (link !== undefined) requireNoOther(link);
       const hadPins = isBpffs(bpffs) && removeStale(directory);
       if (hadPins) removePinDirectory(directory);
+      else if (link === undefined) {
+        throw new AnyhopError('ERR_INTERFACE', `there is no interface ${name}, and nothing is left of one`, {
+          hint: 'Interfaces here: ip -br link',
+        });
+      }
       return hadPins ? { attached: undefined } : undefined;
     }
     const set = findSet(directory, attachment, log);
