@@ -6,7 +6,7 @@ import { run } from '../lab/command.js';
 import type { Kernel } from './kernel.js';
 
 /** Programs whose names start the names of their object files; the guest's init loads each. */
-export const BPF_PROGRAMS = ['agent', 'forward'] as const;
+export const BPF_PROGRAMS = ['agent', 'forward', 'steer'] as const;
 const bpfObject = (name: string): string =>
   fileURLToPath(new URL(`../../../dist/native/${name}.bpf.o`, import.meta.url));
 
