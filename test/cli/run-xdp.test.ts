@@ -96,7 +96,7 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     const missing = refusal(link, args, { prefix: withCaps('net_admin', 'net_raw') });
     assert.match(
       missing.stderr,
-      /lacks CAP_PERFMON, CAP_BPF\n {2}.*AmbientCapabilities=CAP_NET_ADMIN CAP_BPF CAP_PERFMON/,
+      /lacks CAP_BPF, CAP_PERFMON\n {2}.*AmbientCapabilities=CAP_NET_ADMIN CAP_BPF CAP_PERFMON/,
     );
     assert.equal(missing.status, 3);
 

@@ -33,7 +33,7 @@ describe('the xdp engine refuses', () => {
   it('to run without its capabilities, and names those that are missing', async () => {
     const refusesWith = (bits: number[], names: RegExp) =>
       refuses({ kernel: '6.1.0', processStatus: capabilities(...bits) }, 'ERR_CAPABILITY', names);
-    await refusesWith([], /lacks CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF\n.*AmbientCapabilities/);
+    await refusesWith([], /lacks CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON\n.*AmbientCapabilities/);
     await refusesWith([NET_ADMIN, NET_RAW, BPF], /lacks CAP_PERFMON\n/);
     await refusesWith([SYS_ADMIN], /lacks CAP_NET_ADMIN\n/); // it includes the two younger ones
     await refusesWith([PERFMON, BPF], /lacks CAP_NET_ADMIN\n/);

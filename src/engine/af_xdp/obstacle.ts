@@ -1,6 +1,7 @@
 /** Why the `af_xdp` engine cannot work here, before anything is changed; each with what to do. */
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
+import { type Capability, missingCapabilities } from '../../core/capability.js';
 import { AnyhopError } from '../../core/errors.js';
 import { L } from '../../core/layout.gen.js';
 import { Barrier } from '../../ffi/barrier.js';
@@ -9,14 +10,11 @@ import { interfaceQueues, XdpSocket } from '../../ffi/xsk.js';
 import { P } from '../../packet/constants.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
 import type { Obstacle } from '../choose.js';
+import { requireCapabilities, requireKernel } from '../requirement.js';
 
-/** For BPF links of XDP; all else that is needed is older. */
-const KERNEL_MIN = [5, 9] as const;
-/** Bits of linux/capability.h. CAP_SYS_ADMIN includes the two younger ones. */
-const NEEDED = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n, CAP_BPF: 39n, CAP_PERFMON: 38n } as const;
-const YOUNGER: ReadonlySet<string> = new Set(['CAP_BPF', 'CAP_PERFMON']);
-const CAP_IPC_LOCK = 14n;
-const CAP_SYS_ADMIN = 21n;
+const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_BPF', 'CAP_PERFMON'];
+/** With it, locked memory has no limit; without, the limit may do. */
+const TO_LOCK: Capability = 'CAP_IPC_LOCK';
 
 /** Of each queue; half of them can wait to be forwarded: 2 ms of a million packets a second. */
 export const FRAMES_PER_QUEUE = 4096;
@@ -64,44 +62,19 @@ export async function prepareInterface(
   interfaceName: string,
   system: AfXdpSystem = {},
 ): Promise<PreparedInterface> {
-  requireKernel(system.kernel ?? release());
-  const has = capabilities(system.status ?? readFileSync('/proc/self/status', 'utf8'));
-  requireCapabilities(has);
+  requireKernel('af_xdp', system.kernel ?? release());
+  const status = system.status ?? readFileSync('/proc/self/status', 'utf8');
+  requireCapabilities('af_xdp', NEEDED, [...NEEDED, TO_LOCK], status);
   const link = await requireEthernetLink(interfaceName);
   const frameBytes = frameBytesFor(link);
   const queues = requireQueues(interfaceName);
-  if (!has(CAP_IPC_LOCK)) {
+  if (missingCapabilities([TO_LOCK], status).length > 0) {
     requireLockedMemory(queues * FRAMES_PER_QUEUE * frameBytes, system.limits);
   }
   requireNoProgram(link);
   new Barrier(); // throws where the kernel has none
   trySocket(link.index);
   return { link, queues, frameBytes };
-}
-
-function requireKernel(kernel: string): void {
-  const [major = 0, minor = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
-  if (major > KERNEL_MIN[0] || (major === KERNEL_MIN[0] && minor >= KERNEL_MIN[1])) return;
-  throw new AnyhopError('ERR_BPF', `Linux ${kernel} has no BPF links for XDP`, {
-    hint: `The engine af_xdp needs Linux ${KERNEL_MIN.join('.')} or later; portable needs none of that.`,
-  });
-}
-
-function capabilities(status: string): (bit: bigint) => boolean {
-  const bits = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  return (bit) => ((bits >> bit) & 1n) === 1n;
-}
-
-function requireCapabilities(has: (bit: bigint) => boolean): void {
-  const missing = Object.entries(NEEDED)
-    .filter(([name, bit]) => !has(bit) && !(YOUNGER.has(name) && has(CAP_SYS_ADMIN)))
-    .map(([name]) => name);
-  if (missing.length === 0) return;
-  throw new AnyhopError('ERR_CAPABILITY', `the engine af_xdp lacks ${missing.join(', ')}`, {
-    hint:
-      'Run it as root (sudo), or give the service all of them (systemd: User=anyhop, AmbientCapabilities=' +
-      'CAP_NET_ADMIN CAP_NET_RAW CAP_BPF CAP_PERFMON CAP_IPC_LOCK).',
-  });
 }
 
 /** Packet memory is pinned, and counts against a limit per user unless CAP_IPC_LOCK is held. */

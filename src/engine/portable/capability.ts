@@ -4,10 +4,10 @@
  * user is root or the capabilities are ambient ones.
  */
 import { readFileSync } from 'node:fs';
+import { type Capability, missingCapabilities } from '../../core/capability.js';
 import { AnyhopError } from '../../core/errors.js';
 
-/** Bits of linux/capability.h. */
-const NEEDED = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n } as const;
+const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW'];
 const HINT =
   'Run it as root (sudo), or give the service both (systemd: User=anyhop, AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW; ' +
   'containers: --cap-add NET_ADMIN --cap-add NET_RAW).';
@@ -17,24 +17,17 @@ const HINT =
  * @throws AnyhopError ERR_CAPABILITY that names what is missing
  */
 export function requireCapabilities(status: string = readFileSync('/proc/self/status', 'utf8')): void {
-  const missing = missingFrom(status, 'CapEff');
+  const missing = missingCapabilities(NEEDED, status);
   if (missing.length > 0) {
     throw new AnyhopError('ERR_CAPABILITY', `the portable engine lacks ${missing.join(' and ')}`, {
       hint: HINT,
     });
   }
   const effectiveUser = Number(/^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1]);
-  if (effectiveUser === 0 || missingFrom(status, 'CapAmb').length === 0) return;
+  if (effectiveUser === 0 || missingCapabilities(NEEDED, status, 'CapAmb').length === 0) return;
   throw new AnyhopError(
     'ERR_CAPABILITY',
     'the process has CAP_NET_ADMIN and CAP_NET_RAW, but the programs that it starts (nft, ethtool) would not',
     { hint: HINT },
   );
-}
-
-function missingFrom(status: string, set: 'CapEff' | 'CapAmb'): string[] {
-  const bits = BigInt(`0x${new RegExp(`^${set}:\\s+([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
-  return Object.entries(NEEDED)
-    .filter(([, bit]) => ((bits >> bit) & 1n) === 0n)
-    .map(([name]) => name);
 }
