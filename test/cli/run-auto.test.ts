@@ -1,0 +1,35 @@
+/** `engine: auto` on a node with two arms: an engine that works but reaches no backend is no engine for it. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, test } from 'node:test';
+import { createLink, type NodeLink } from '../engine/link.js';
+import { isolationObstacle } from '../isolation.js';
+import { FLAGS, startRun, writeFleet } from './run-fixture.js';
+
+let link: NodeLink | undefined;
+afterEach(() => link?.resources.close());
+
+test('auto leaves an engine that cannot send out of the interface to the backends for one that can, and says so', {
+  skip: isolationObstacle('nft', 'ethtool'),
+}, async () => {
+  link = await createLink();
+  const { onNode, peer, resources } = link;
+  await onNode('ip', 'link', 'add', 'eth1', 'type', 'veth', 'peer', 'name', 'eth1', 'netns', peer);
+  await onNode('ip', 'addr', 'add', '10.9.0.1/24', 'dev', 'eth1');
+  await onNode('ip', 'link', 'set', 'eth1', 'up');
+  await link.onPeer('ip', 'addr', 'add', '10.9.0.2/24', 'dev', 'eth1');
+  await link.onPeer('ip', 'link', 'set', 'eth1', 'up');
+  await onNode('ip', 'route', 'add', '10.1.0.0/16', 'via', '10.9.0.2');
+  // What keeps the engine xdp, which could, from working: no place for its pins.
+  writeFileSync(join(resources.directory, 'file'), '');
+  const file = writeFleet(link, { node: { engine: 'auto', bpffs: join(resources.directory, 'file') } });
+  const run = await startRun(link, ['-c', file, ...FLAGS]);
+  const engine = run.events.find(({ event }) => event === 'engine');
+  assert.equal(engine?.['engine'], 'portable');
+  assert.match(
+    String(engine?.['reason']),
+    /^auto; not xdp: the BPF file system .*; not af_xdp: it reaches no backend: its way leads out of eth1/,
+  );
+  await run.stop();
+});
