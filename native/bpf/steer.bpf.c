@@ -8,37 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "anyhop/match.h"
-#include "anyhop/xdp.h"
-
-/* Sizes that the object loads with; user space sets its own before it loads. */
-#define IMAGE_BYTES_DEFAULT 4096u
-#define COUNTERS_BYTES_DEFAULT sizeof(struct anyhop_counters)
-
-const volatile struct anyhop_sizes sizes SEC(".rodata.sizes") = { .image_bytes = IMAGE_BYTES_DEFAULT };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, ANYHOP_IMAGES);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, IMAGE_BYTES_DEFAULT);
-} images SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct anyhop_live);
-} live SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 2); /* one CPU and user space */
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, COUNTERS_BYTES_DEFAULT);
-} counters SEC(".maps");
+#include "maps.h"
 
 /* The sockets, by receive queue. */
 struct {
