@@ -45,7 +45,7 @@ function list(name, actions, verdicts) {
 
 out.push(
   ...list('VERDICTS', "'forward' | 'answer' | 'pass' | 'drop'", verdicts),
-  ...list('AGENT_VERDICTS', "'deliver' | 'pass' | 'drop'", agentVerdicts),
+  ...list('AGENT_VERDICTS', "'deliver' | 'send' | 'pass' | 'drop'", agentVerdicts),
   '',
   '/** SHA-256 of the layout text; the native library must tell the same. */',
   `export const LAYOUT_DIGEST = '${createHash('sha256').update(text).digest('hex')}';`,

@@ -12,8 +12,8 @@
  *    except when its inner packet is for a VIP or too short to tell. Later fragments pass too: without the first
  *    one, which is judged, they come to nothing.
  *
- * A key (RFC 2890) names the alternate of the flow's slot, for second chance. This program delivers a packet with a
- * key like one without. Second chance belongs in judge_transport, before it says DELIVERED.
+ * A key (RFC 2890) names the alternate of the flow's slot: what would be delivered then has a second chance
+ * (second-chance.h).
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
@@ -21,6 +21,7 @@
 
 #include "anyhop/agent.h"
 #include "anyhop/parse.h"
+#include "second-chance.h"
 
 /* GRE flags (RFC 2784, RFC 2890) as read in host order. */
 #define GRE_CHECKSUM 0x8000u
@@ -30,6 +31,9 @@
 #define GRE_VERSION 0x0007u
 /* Everything that must be zero here: RFC 2784 section 2.3 refuses bits 1 to 5 (less the key), and ignores 6 to 12. */
 #define GRE_REFUSED (GRE_CHECKSUM | GRE_ROUTING | GRE_SEQUENCE | 0x0c00u | GRE_VERSION)
+
+/* TCP flags (RFC 9293). */
+enum { TCP_SYN = 0x02, TCP_ACK = 0x10 };
 
 enum { ECN_NONE = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3, ECN_DROP = 4 };
 
@@ -73,7 +77,12 @@ struct {
 struct inner {
 	__u32 offset; /* from the start of the frame, in bytes */
 	__u32 family;
+	__u32 length; /* in bytes, by its own header */
 	__u32 ecn;    /* to be written, or ECN_NONE to leave it as it is */
+	__u32 keyed;  /* whether there is a key, the raw word that follows */
+	__u32 key;
+	struct flow flow; /* of a packet with a key */
+	const struct anyhop_agent_peer *peer; /* where it is to be sent on */
 };
 
 #define VERDICT(name) ANYHOP_AGENT_V_##name
@@ -189,9 +198,22 @@ static __always_inline int judge_stranger(struct anyhop_cursor *c, const struct 
 	return find_vip(c->at + (family == 4 ? 16 : 24), family) ? VERDICT(DROP_STRANGER) : VERDICT(PASS_OTHER_TUNNEL);
 }
 
-/* TCP or UDP; the cursor stands at its header, and the packet ends at `last`. */
-static __always_inline int judge_transport(struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *last,
-					   __u32 row)
+/* A SYN is for whoever owns the slot now; any other packet of TCP belongs to a connection. Forwarders give no key to
+ * fragments, which cannot all be told a socket. */
+static __always_inline void note_flow(const struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *start,
+				      struct inner *found)
+{
+	if (!found->keyed || inner->protocol != ANYHOP_IP_TCP || inner->fragment != ANYHOP_WHOLE || !anyhop_fits(c, 20) ||
+	    (c->at[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		return;
+	set_flow(&found->flow, inner->family, inner->source, inner->destination, load32(c->at));
+	found->flow.ip = start;
+	found->flow.tcp = c->at;
+}
+
+/* TCP or UDP; the cursor stands at its header, and the packet goes from `start` to `last`. */
+static __always_inline int judge_transport(struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *start,
+					   const __u8 *last, __u32 row, struct inner *found)
 {
 	long size = inner->protocol == ANYHOP_IP_TCP ? 20 : 8;
 
@@ -200,15 +222,18 @@ static __always_inline int judge_transport(struct anyhop_cursor *c, const struct
 	/* A first fragment too short for the header is an attack (RFC 1858 section 3). */
 	if (last - c->at < size || !anyhop_fits(c, 4))
 		return VERDICT(DROP_TRUNCATED);
-	return is_service(row, anyhop_load16(c->at + 2)) ? VERDICT(DELIVERED) : VERDICT(DROP_NO_SERVICE);
+	if (!is_service(row, anyhop_load16(c->at + 2)))
+		return VERDICT(DROP_NO_SERVICE);
+	note_flow(c, inner, start, found);
+	return VERDICT(DELIVERED);
 }
 
 /* Errors follow the flow that they quote, whose source is the VIP: without them path MTU discovery breaks. */
 static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *last,
-				      const struct anyhop_agent_vip *vip)
+				      const struct anyhop_agent_vip *vip, struct inner *found)
 {
 	struct anyhop_ip quoted = {};
-	__u32 type;
+	__u32 type, ports;
 	int protocol;
 
 	if (inner->fragment != ANYHOP_WHOLE)
@@ -233,12 +258,16 @@ static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyh
 	    !same_address(quoted.source, inner->destination, inner->family) ||
 	    !is_service(row_of(vip, (__u32)protocol), anyhop_load16(c->at)))
 		return VERDICT(DROP_ICMP_UNMATCHED);
+	if (found->keyed && protocol == ANYHOP_IP_TCP) {
+		ports = load32(c->at);
+		set_flow(&found->flow, inner->family, quoted.destination, quoted.source, ports << 16 | ports >> 16);
+	}
 	return VERDICT(DELIVERED_ICMP_ERROR);
 }
 
 /* The packet inside the fleet's GRE, which ends at `end`. */
 static __always_inline int judge_inner(struct anyhop_cursor *c, struct anyhop_ip *inner, int type, const __u8 *frame,
-				       const __u8 *end)
+				       const __u8 *end, struct inner *found)
 {
 	const __u8 *start = c->at, *last;
 	int protocol = anyhop_parse_ip(c, inner, type);
@@ -255,15 +284,15 @@ static __always_inline int judge_inner(struct anyhop_cursor *c, struct anyhop_ip
 	if (!vip)
 		return VERDICT(DROP_NOT_VIP);
 	if (protocol == ANYHOP_IP_TCP || protocol == ANYHOP_IP_UDP)
-		return judge_transport(c, inner, last, row_of(vip, (__u32)protocol));
+		return judge_transport(c, inner, start, last, row_of(vip, (__u32)protocol), found);
 	if (protocol == (inner->family == 4 ? ANYHOP_IP_ICMP : ANYHOP_IP_ICMPV6))
-		return judge_icmp(c, inner, last, vip);
+		return judge_icmp(c, inner, last, vip, found);
 	return VERDICT(DROP_PROTOCOL);
 }
 
 /* GRE of the fleet to this backend; the cursor stands behind the outer header, which starts at `start`. */
-static __always_inline int judge_fleet(struct anyhop_cursor *c, const __u8 *start, const struct anyhop_ip *outer,
-				       const __u8 *frame, struct inner *found)
+static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor *c, const __u8 *start,
+				       const struct anyhop_ip *outer, const __u8 *frame, struct inner *found)
 {
 	struct anyhop_ip inner = {};
 	__u32 flags, type, size;
@@ -284,16 +313,23 @@ static __always_inline int judge_fleet(struct anyhop_cursor *c, const __u8 *star
 	size = flags & GRE_KEY ? 8 : 4;
 	if (!anyhop_fits(c, size) || outer->length < outer->header_length + size)
 		return VERDICT(DROP_OUTER_LENGTH);
+	if (flags & GRE_KEY && anyhop_fits(c, 8)) {
+		found->keyed = 1;
+		found->key = load32(c->at + 4);
+	}
 	c->at += size;
 	if (!anyhop_settle(c, frame, INNER_MAX))
 		return VERDICT(DROP_OUTER_LENGTH);
 	found->offset = (__u32)(c->at - frame);
-	verdict = judge_inner(c, &inner, (int)type, frame, start + outer->length);
+	verdict = judge_inner(c, &inner, (int)type, frame, start + outer->length, found);
 	found->family = inner.family;
+	found->length = inner.length;
 	found->ecn = combine_ecn(outer->ecn, inner.ecn);
-	if (verdict <= VERDICT(DELIVERED_ICMP_ERROR) && found->ecn == ECN_DROP)
+	if (verdict > VERDICT(DELIVERED_ICMP_ERROR))
+		return verdict;
+	if (found->ecn == ECN_DROP)
 		return VERDICT(DROP_ECN);
-	return verdict;
+	return give_second_chance(ctx, &found->flow, found->key, found->length, verdict, &found->peer);
 }
 
 static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
@@ -317,7 +353,7 @@ static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
 		return judge_stranger(&c, &outer);
 	if (!is_local(&outer))
 		return VERDICT(PASS_OTHER_DESTINATION);
-	return judge_fleet(&c, start, &outer, frame, found);
+	return judge_fleet(ctx, &c, start, &outer, frame, found);
 }
 
 /* RFC 1624, equation 3, for the word that holds the TOS byte. */
@@ -364,6 +400,14 @@ static __always_inline int unwrap(struct xdp_md *ctx, const struct inner *inner)
 	return 0;
 }
 
+/* Unwraps and wraps anew, which puts the outer header's ECN field where RFC 6040 wants it on both ends. */
+static __always_inline int send_on(struct xdp_md *ctx, const struct inner *inner)
+{
+	if (!inner->peer || unwrap(ctx, inner))
+		return -1;
+	return wrap(ctx, inner->peer, inner->family, inner->length, label_of(&inner->flow));
+}
+
 SEC("xdp")
 int anyhop_agent(struct xdp_md *ctx)
 {
@@ -380,14 +424,15 @@ int anyhop_agent(struct xdp_md *ctx)
 	if (verdict >= ANYHOP_AGENT_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
 	action = actions[verdict];
-	if (action == ANYHOP_AGENT_DELIVER && unwrap(ctx, &inner)) {
+	if ((action == ANYHOP_AGENT_DELIVER && unwrap(ctx, &inner)) ||
+	    (action == ANYHOP_AGENT_SEND && send_on(ctx, &inner))) {
 		verdict = VERDICT(DROP_ADJUST);
 		action = ANYHOP_AGENT_DROP;
 	}
 	counter = bpf_map_lookup_elem(&counters, &verdict);
 	if (counter)
 		++*counter;
-	return action == ANYHOP_AGENT_DROP ? XDP_DROP : XDP_PASS;
+	return action == ANYHOP_AGENT_DROP ? XDP_DROP : action == ANYHOP_AGENT_SEND ? XDP_TX : XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -9,10 +9,13 @@
 
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
 import { attachedXdp, type BpfObject, type XdpMode } from '../ffi/bpf.js';
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import { checkEnvironment, type Environment } from './environment.js';
+import { peerAddresses } from './peers.js';
 import { AGENT_PROGRAM, loadAgentProgram, readVerdicts } from './program.js';
+import { SecondChance } from './second-chance.js';
 import { thisSystem } from './system.js';
 import { agentTables } from './tables.js';
 
@@ -23,12 +26,14 @@ export class Agent {
   readonly refusal: string | undefined;
   readonly #program: BpfObject;
   readonly #lock: InterfaceLock;
+  readonly #secondChance: SecondChance | undefined;
   readonly #id: number | undefined;
 
   private constructor(
     environment: Environment,
     program: BpfObject,
     lock: InterfaceLock,
+    secondChance: SecondChance | undefined,
     attachment: { mode: XdpMode; refusal: string | undefined },
   ) {
     this.environment = environment;
@@ -36,24 +41,30 @@ export class Agent {
     this.refusal = attachment.refusal;
     this.#program = program;
     this.#lock = lock;
+    this.#secondChance = secondChance;
     this.#id = attachedXdp(environment.interfaceIndex)?.id;
   }
 
   /**
    * Checks the machine, loads the program, fills its maps and attaches it; from then on packets are delivered.
    * @throws AnyhopError the first error of the environment check; ERR_INTERFACE when another agent runs on the
-   *   interface; ERR_BPF when the kernel refuses the program or both modes
+   *   interface; ERR_BPF when the kernel refuses the program or both modes; ERR_TOOL when `ip` is missing and
+   *   a service has second chance
    */
-  static async start(config: LoadedConfig<'agent'>): Promise<Agent> {
+  static async start(config: LoadedConfig<'agent'>, log: Logger): Promise<Agent> {
     const environment = checkEnvironment(config, thisSystem);
     const error = environment.findings.find(({ level }) => level === 'error');
     if (error !== undefined) throw new AnyhopError(error.code, error.message, { hint: error.hint });
     const lock = await lockInterface('agent', environment.interface);
     let program: BpfObject | undefined;
+    let secondChance: SecondChance | undefined;
     try {
-      program = loadAgentProgram(agentTables(config, environment.locals));
-      return new Agent(environment, program, lock, attach(program, environment));
+      const peers = peerAddresses(config);
+      program = loadAgentProgram(agentTables(config, environment.locals), peers.length);
+      if (peers.length > 0) secondChance = await SecondChance.start(program, peers, environment, log);
+      return new Agent(environment, program, lock, secondChance, attach(program, environment));
     } catch (error) {
+      await secondChance?.close();
       program?.close();
       await lock.release();
       throw error;
@@ -75,10 +86,11 @@ export class Agent {
   }
 
   /** Takes the program off and gives everything back. Returns undefined, or why the program could not be taken off. */
-  stop(): string | undefined {
+  async stop(): Promise<string | undefined> {
+    await this.#secondChance?.close();
     const problem = this.#program.detach(AGENT_PROGRAM, this.environment.interfaceIndex, this.mode);
     this.#program.close();
-    void this.#lock.release(); // the process ends with it, or goes on without
+    await this.#lock.release();
     return problem;
   }
 }

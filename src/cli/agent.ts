@@ -71,11 +71,11 @@ async function run(config: LoadedConfig<'agent'>): Promise<number> {
   const log = createLog();
   for (const { field, message } of config.warnings) log.warn({ event: 'config', field }, message);
   const stopped = stopSignal();
-  const agent = await Agent.start(config);
+  const agent = await Agent.start(config, log);
   sayReady(log, config, agent);
   const reason = await ended(agent, stopped);
   const verdicts = agent.verdicts();
-  const problem = agent.stop();
+  const problem = await agent.stop();
   log.info({ event: 'counters', verdicts });
   if (reason === 'lost') {
     log.error({ event: 'lost' }, `the XDP program is no longer on ${agent.environment.interface}`);

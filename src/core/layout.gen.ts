@@ -29,6 +29,9 @@ export const enum L {
   VERDICTS_MAX = 64,
   STEER_MISSED = 63,
   AGENT_FAMILY_BITS = 32,
+  AGENT_PEER_NO_WAY = 0,
+  AGENT_PEER_WAY = 1,
+  AGENT_PEER_HERE = 2,
   SIZEOF_HEADER = 256,
   HEADER_MAGIC = 0,
   HEADER_VERSION = 4,
@@ -102,6 +105,13 @@ export const enum L {
   AGENT_VIP_UDP_ROW = 4,
   SIZEOF_AGENT_PORTS = 8192,
   AGENT_PORTS_WORDS = 0,
+  SIZEOF_AGENT_PEER = 84,
+  AGENT_PEER_PATH = 0,
+  AGENT_PEER_TEMPLATE = 16,
+  AGENT_PEER_STANDING = 80,
+  SIZEOF_AGENT_RATE = 16,
+  AGENT_RATE_COST_NS = 0,
+  AGENT_RATE_BURST_NS = 8,
   /** wrapped in GRE and sent to the slot's owner. */
   V_FORWARDED = 0,
   /** the same for a fragment, matched by VIP and protocol. */
@@ -184,10 +194,11 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
 ];
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
-export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'pass' | 'drop'; description: string }[] = [
+export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send' | 'pass' | 'drop'; description: string }[] = [
   { name: 'delivered', action: 'deliver', description: "unwrapped and passed to the host" },
   { name: 'delivered_fragment', action: 'deliver', description: "the same for a later fragment, matched by VIP and protocol" },
   { name: 'delivered_icmp_error', action: 'deliver', description: "the same for an ICMP error about a flow of a service" },
+  { name: 'sent_on', action: 'send', description: "second chance: no socket here, so it was sent to the alternate; normal while connections outlive a change" },
   { name: 'pass_not_gre', action: 'pass', description: "not GRE: the host's own traffic" },
   { name: 'pass_other_tunnel', action: 'pass', description: "GRE of a stranger that is for no VIP: a tunnel of the host's own" },
   { name: 'pass_other_destination', action: 'pass', description: "GRE of the fleet for an address that is not this backend's" },
@@ -207,8 +218,12 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'pass'
   { name: 'drop_icmp_type', action: 'drop', description: "ICMP for a VIP that is not an error; forwarders answer echo requests themselves" },
   { name: 'drop_icmp_unmatched', action: 'drop', description: "an ICMP error whose embedded flow belongs to no service of the VIP" },
   { name: 'drop_ecn', action: 'drop', description: "congestion was marked on the way for a flow that cannot be told (RFC 6040)" },
+  { name: 'drop_peer_unknown', action: 'drop', description: "no socket here, and the key names no backend of a pool with second chance: forwarder and agent have different configs" },
+  { name: 'drop_peer_no_next_hop', action: 'drop', description: "no socket here, and the alternate cannot be reached on this interface; the agent's log says why" },
+  { name: 'drop_peer_too_big', action: 'drop', description: "no socket here, and the MTU towards the alternate is too small" },
+  { name: 'drop_peer_rate', action: 'drop', description: "no socket here, and more to send on than the limit for each CPU: a flood of packets of no connection, or a very large change" },
   { name: 'drop_adjust', action: 'drop', description: "the kernel refused to move the head of the frame: a fault of the program" },
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'a1515bdb6bcc515e2a7683b92e5114d42bcb4117d97ff1a9e92a87759dfb7252';
+export const LAYOUT_DIGEST = 'f4f932c0e08f6a6f35d3deeb116711964ba13a14efd87dfede62394e04eb69a7';

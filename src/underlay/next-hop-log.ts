@@ -19,7 +19,11 @@ export interface NextHopChange {
 /** Backends beyond this many are counted in the message. */
 const BACKENDS_SHOWN = 3;
 
-export function logChanges(changes: readonly NextHopChange[], log: Logger): void {
+/**
+ * @param withoutHop what a backend without a next hop means to the caller, before its name: `second chance does not
+ *   reach`; when not given, it counts as down
+ */
+export function logChanges(changes: readonly NextHopChange[], log: Logger, withoutHop?: string): void {
   const groups = new Map<string, NextHopChange[]>();
   for (const change of changes) {
     const key = `${change.before === undefined} ${hopKey(change.now)}`;
@@ -27,20 +31,21 @@ export function logChanges(changes: readonly NextHopChange[], log: Logger): void
     if (group === undefined) groups.set(key, [change]);
     else group.push(change);
   }
-  for (const group of groups.values()) logGroup(group, log);
+  for (const group of groups.values()) logGroup(group, log, withoutHop);
 }
 
-function logGroup(group: readonly NextHopChange[], log: Logger): void {
+function logGroup(group: readonly NextHopChange[], log: Logger, withoutHop: string | undefined): void {
   const [{ before, now }] = group;
   const backends = group.flatMap(({ names, address }) => names.map((name) => `${name} (${address.text})`));
   const who = listed(backends);
   if (now.reason !== undefined) {
     const counts = backends.length === 1 ? 'it counts as down' : 'they count as down';
     const verb = backends.length === 1 ? 'has' : 'have';
-    log.warn(
-      { event: 'no_next_hop', backends, reason: now.reason },
-      `${who} ${verb} no next hop: ${now.reason}: ${counts}`,
-    );
+    const message =
+      withoutHop === undefined
+        ? `${who} ${verb} no next hop: ${now.reason}: ${counts}`
+        : `${withoutHop} ${who}: ${now.reason}`;
+    log.warn({ event: 'no_next_hop', backends, reason: now.reason }, message);
   } else {
     const text = formatHop(now);
     const is = before === undefined ? 'is' : 'is now';

@@ -27,6 +27,8 @@ export interface NextHopsOptions {
   readonly asFrames?: boolean;
   /** Why the engine cannot send to a next hop, in words for a log line; such a backend counts as down. */
   readonly refuse?: (hop: NextHop) => string | undefined;
+  /** See logChanges. */
+  readonly withoutHop?: string;
   readonly run?: RunTool;
   readonly monitor?: StartMonitor;
 }
@@ -68,6 +70,7 @@ export class NextHops {
   readonly #run: RunTool;
   readonly #asFrames: boolean;
   readonly #refuse: (hop: NextHop) => string | undefined;
+  readonly #withoutHop: string | undefined;
   readonly #startMonitor: StartMonitor;
   readonly #reads: ReadQueue;
   readonly #listeners = new Set<NextHopListener>();
@@ -89,6 +92,7 @@ export class NextHops {
     log,
     asFrames = true,
     refuse = () => undefined,
+    withoutHop,
     run = runTool,
     monitor = startMonitor,
   }: NextHopsOptions) {
@@ -96,6 +100,7 @@ export class NextHops {
     this.#run = run;
     this.#asFrames = asFrames;
     this.#refuse = refuse;
+    this.#withoutHop = withoutHop;
     this.#startMonitor = monitor;
     this.#reads = new ReadQueue(
       (what) => this.#read(what),
@@ -228,7 +233,7 @@ export class NextHops {
 
   #tell(changes: readonly NextHopChange[]): void {
     if (changes.length === 0) return;
-    logChanges(changes, this.#log);
+    logChanges(changes, this.#log, this.#withoutHop);
     for (const listener of this.#listeners) listener(changes);
   }
 

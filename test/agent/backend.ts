@@ -12,7 +12,7 @@ import { inNamespace, run } from '../../scripts/lab/command.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { Resources } from '../../scripts/lab/resources.js';
 import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
-import { type DecodedPacket, decodeFrame } from '../packets/decode.js';
+import { type DecodedFrame, type DecodedPacket, decodeFrame } from '../packets/decode.js';
 import { CONFIG, SKIP, VIP, VIP6 } from './fixture.js';
 
 export const INTERFACE = 'underlay';
@@ -49,7 +49,7 @@ export class Backend {
   readonly #backend = this.#resources.addNamespace('backend');
   readonly config = join(this.#resources.directory, 'agent.yaml');
   #wire: ChildProcess | undefined;
-  readonly #received: DecodedPacket[] = [];
+  readonly #received: (DecodedFrame & { packet: DecodedPacket })[] = [];
   readonly #watchers = new Set<() => void>();
 
   static async make(): Promise<Backend> {
@@ -76,6 +76,11 @@ export class Backend {
     await this.ip('addr', 'add', 'fd00:1::11/16', 'dev', INTERFACE, 'nodad');
     await this.ip('addr', 'add', `${VIP}/32`, 'dev', 'lo');
     await this.ip('addr', 'add', `${VIP6}/128`, 'dev', 'lo', 'nodad');
+    // The peers are on the link, and silent: what is sent on to them shows on the wire.
+    for (const peer of ['10.1.0.12', 'fd00:1::12'])
+      await this.ip('neigh', 'add', peer, 'lladdr', ROUTER_MAC, 'dev', INTERFACE);
+    // What an XDP program sends arrives on a veth only with this.
+    await run(inNamespace(this.#fleet, ['ethtool', '-K', INTERFACE, 'gro', 'on']));
     for (const gateway of ['10.0.0.1', 'fd00::1']) {
       await this.ip('neigh', 'add', gateway, 'lladdr', ROUTER_MAC, 'dev', INTERFACE);
       await this.ip('route', 'add', 'default', 'via', gateway, 'dev', INTERFACE);
@@ -88,7 +93,7 @@ export class Backend {
   }
 
   async #openWire(): Promise<void> {
-    const filter = `ether src ${NODE_MAC} and (tcp or udp)`;
+    const filter = `ether src ${NODE_MAC} and (tcp or udp or proto 47 or ip6 proto 47)`;
     const [program, ...args] = inNamespace(this.#fleet, [process.execPath, WIRE, INTERFACE, filter]);
     const wire = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#wire = wire;
@@ -97,8 +102,9 @@ export class Backend {
       wire.once('close', () => reject(new Error('the wire did not open')));
       createInterface({ input: wire.stdout }).on('line', (line) => {
         if (line === 'open') return resolve();
-        const { packet } = decodeFrame(Uint8Array.from(Buffer.from(line, 'hex')));
-        if (packet !== undefined) this.#received.push(packet);
+        const decoded = decodeFrame(Uint8Array.from(Buffer.from(line, 'hex')));
+        const { packet } = decoded;
+        if (packet !== undefined) this.#received.push({ ...decoded, packet });
         for (const watcher of this.#watchers) watcher();
       });
     });
@@ -118,6 +124,11 @@ export class Backend {
     return this.#start('agent', [MAIN, 'agent', '-c', this.config, '--interface', INTERFACE, ...options]);
   }
 
+  /** Sets a kernel parameter on the backend. */
+  sysctl(setting: string): Promise<string> {
+    return run(inNamespace(this.#backend, ['sysctl', '-qw', setting]));
+  }
+
   /** The XDP program on an interface of the backend, as `ip` tells it; undefined when there is none. */
   async xdp(
     networkInterface: string = INTERFACE,
@@ -132,6 +143,18 @@ export class Backend {
 
   /** The first packet, past or future, that the backend sent and `wanted` accepts; it is then forgotten. */
   async answer(what: string, wanted: (packet: DecodedPacket) => boolean): Promise<DecodedPacket> {
+    return (await this.#frame(what, ({ packet }) => wanted(packet))).packet;
+  }
+
+  /** The first frame to a MAC address, in the same way. */
+  async frameTo(mac: string): Promise<void> {
+    await this.#frame(`frame to ${mac}`, ({ dst }) => dst === mac);
+  }
+
+  #frame(
+    what: string,
+    wanted: (frame: DecodedFrame & { packet: DecodedPacket }) => boolean,
+  ): Promise<DecodedFrame & { packet: DecodedPacket }> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
         const index = this.#received.findIndex(wanted);

@@ -43,6 +43,8 @@ import {
 } from './fixture.js';
 
 const web = tcp({ sport: 40000, dport: 80 });
+/** What has a key is delivered when it opens a connection; what has none, always. */
+const opening = tcp({ sport: 40000, dport: 80, flags: ['syn'] });
 const dns = udp({ sport: 40000, dport: 53 });
 
 describe('the agent unwraps', { skip: SKIP }, () => {
@@ -65,7 +67,8 @@ describe('the agent unwraps', { skip: SKIP }, () => {
       test(`${innerName} in ${outerName}, with and without a key`, () => {
         const packetBytes = packet(inner, web, payload(100));
         delivers(agent, frame({}, outer, gre(), inner, web, payload(100)), packetBytes);
-        delivers(agent, frame({}, outer, gre({ key: 0x0a01000c }), inner, web, payload(100)), packetBytes);
+        const openingBytes = packet(inner, opening, payload(100));
+        delivers(agent, frame({}, outer, gre({ key: 0x0a01000c }), inner, opening, payload(100)), openingBytes);
       });
     }
   }
@@ -74,7 +77,8 @@ describe('the agent unwraps', { skip: SKIP }, () => {
     const inner = packet(inner4(), web, payload(10));
     delivers(agent, frame({ vlans: [10] }, outer4(), gre(), inner4(), web, payload(10)), inner);
     const twice = [{ id: 10, tpid: 0x88a8 }, 20];
-    delivers(agent, frame({ vlans: twice }, outer6(), gre({ key: 1 }), inner4(), web, payload(10)), inner);
+    const keyed = frame({ vlans: twice }, outer6(), gre({ key: 1 }), inner4(), opening, payload(10));
+    delivers(agent, keyed, packet(inner4(), opening, payload(10)));
   });
 
   test('padding behind the outer packet stays behind the inner one', () => {

@@ -3,10 +3,13 @@
  * kernel's own BPF_PROG_TEST_RUN on maps that are filled from a config by the code of the agent itself.
  */
 import assert from 'node:assert/strict';
-import { AGENT_PROGRAM, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
+import { peerAddresses, peerEntry } from '#anyhop/agent/peers.js';
+import { AGENT_PROGRAM, type AgentRate, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
 import { agentTables, backendAddresses } from '#anyhop/agent/tables.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { BpfObject, TestRun } from '#anyhop/ffi/bpf.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+import type { NextHop, NoNextHop } from '#anyhop/underlay/next-hop.js';
 import {
   frame,
   gre,
@@ -19,6 +22,8 @@ import {
 } from '../packets/build.js';
 
 export const CONFIG = `
+node:
+  second_chance_prefix: "fd00:1::/96"
 pools:
   web:
     backends:
@@ -29,10 +34,10 @@ pools:
       - {name: web6-1, address: "fd00:1::11"}
       - {name: web6-2, address: "fd00:1::12"}
 services:
-  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
+  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web, second_chance: on}
   - {name: dns, vip: 203.0.113.10, protocol: udp, port: 53, pool: web}
   - {name: games, vip: 203.0.113.20, protocol: udp, port: 27000-27015, pool: web}
-  - {name: web6, vip: "2001:db8::10", protocol: tcp, port: 80, pool: web6}
+  - {name: web6, vip: "2001:db8::10", protocol: tcp, port: 80, pool: web6, second_chance: on}
   - {name: dns6, vip: "2001:db8::10", protocol: udp, port: 53, pool: web6}
 agent:
   forwarders: [10.0.0.0/28, "fd00::/64"]
@@ -44,11 +49,45 @@ export const CLIENT = '198.51.100.7';
 export const CLIENT6 = '2001:db8:c::7';
 export const SKIP = process.getuid?.() === 0 ? false : 'needs root';
 
+/** Keys that name web-2 and web6-2, and one that names nobody. */
+export const KEYS = { peer4: 0x0a01000c, peer6: 0x00000012, unknown: 0x0a01000d } as const;
+/** Where web-2 and web6-2 are reached. */
+export const HOP: NextHop = {
+  interface: 'eth0',
+  interfaceIndex: 2,
+  kind: undefined,
+  sourceMac: Uint8Array.from(Buffer.from('020000000001', 'hex')),
+  destinationMac: Uint8Array.from(Buffer.from('0200000000aa', 'hex')),
+  vlan: undefined,
+  mtu: 1600,
+};
+
+export interface AgentOptions {
+  /** In place of the services' own. */
+  readonly vips?: Readonly<Record<string, string>>;
+  /** In place of port 80 of TCP services. */
+  readonly port?: number;
+  /** The way to web-2 and web6-2. */
+  readonly hop?: NextHop | NoNextHop;
+  readonly rate?: AgentRate;
+}
+
 /** This host is web-1 and web6-1. */
-export function loadAgent(): BpfObject {
+export function loadAgent({ vips = {}, port, hop = HOP, rate }: AgentOptions = {}): BpfObject {
   const config = parseConfig(CONFIG, 'agent.yaml', { role: 'agent', env: {} });
+  const services = config.services.map((service) => ({
+    ...service,
+    vip: parseAddress(vips[service.vip.text] ?? service.vip.text)!,
+    ...(port !== undefined && service.protocol === 'tcp' && { portFirst: port, portLast: port }),
+  }));
   const locals = backendAddresses(config).filter(({ text }) => text.endsWith('11'));
-  return loadAgentProgram(agentTables(config, locals));
+  const peers = peerAddresses(config);
+  const agent = loadAgentProgram(agentTables({ ...config, services }, locals), peers.length, rate);
+  agent.fill(
+    'peers',
+    peers.map((address) => peerEntry(address, locals, hop)),
+  );
+  return agent;
 }
 
 /** From a forwarder to this backend, unless the options say otherwise. */

@@ -1,10 +1,10 @@
 /** The agent on a real interface: frames on a wire reach sockets on the VIP, and nothing stays behind. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { frame, gre, type Layer, payload, tcp, udp } from '../packets/build.js';
+import { frame, gre, type Layer, packet, payload, ROUTER_MAC, tcp, udp } from '../packets/build.js';
 import type { DecodedPacket } from '../packets/decode.js';
 import { Backend, INTERFACE, networkSkip } from './backend.js';
-import { CLIENT, CLIENT6, inner4, inner6, outer4, outer6, VIP, VIP6 } from './fixture.js';
+import { CLIENT, CLIENT6, inner4, inner6, KEYS, outer4, outer6, VIP, VIP6 } from './fixture.js';
 
 const READY_TIMEOUT_MS = 20_000;
 /** `mode` of ip -j: in the driver, or before the stack. */
@@ -61,7 +61,7 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
   const data = ({ transport }: DecodedPacket): string =>
     transport?.kind === 'udp' || transport?.kind === 'tcp' ? Buffer.from(transport.data).toString() : '';
 
-  /** SYN, then data, each through the tunnel; the kernel's answers come back bare. */
+  /** SYN, then data, each through the tunnel and with a key; the kernel's answers come back bare. */
   async function tcpEcho(sport: number, { inner, outer }: (typeof FLOWS)[number]): Promise<void> {
     const segment = (o: Partial<Parameters<typeof tcp>[0]>, ...rest: Layer[]): void =>
       backend.send(frame({}, outer(), gre({ key: 9 }), inner(), tcp({ sport, dport: 80, ...o }), ...rest));
@@ -71,12 +71,68 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     const synAck = await backend.answer('SYN-ACK', fromServer);
     const header = Buffer.from(synAck.payload);
     assert.equal(header[13], 0x12);
-    segment(
-      { flags: ['ack', 'psh'], sequence: 1001, acknowledgment: header.readUInt32BE(4) + 1 },
-      payload('hello'),
-    );
+    const rest = { flags: ['ack', 'psh'], sequence: 1001 } as const;
+    segment({ ...rest, acknowledgment: header.readUInt32BE(4) + 1 }, payload('hello'));
     await backend.answer('echo', (packet) => fromServer(packet) && data(packet) === 'hello');
   }
+
+  /** A segment of no connection here is seen on its way to the alternate. */
+  async function strayGoesOn(sport: number, { inner, outer, peer, key }: (typeof STRAYS)[number]): Promise<void> {
+    const layers = [inner(), tcp({ sport, dport: 80, flags: ['ack'] }), payload('stray')];
+    backend.send(frame({}, outer(), gre({ key }), ...layers));
+    const { transport, src } = await backend.answer('packet for the peer', ({ dst }) => dst === peer);
+    assert.equal(src, peer.replace(/2$/, '1'));
+    assert.ok(transport?.kind === 'gre' && transport.key === undefined);
+    assert.deepEqual(transport.inner, packet(...layers));
+  }
+
+  const STRAYS = [
+    { ...FLOWS[0], peer: '10.1.0.12', key: KEYS.peer4 },
+    { ...FLOWS[1], peer: 'fd00:1::12', key: KEYS.peer6 },
+  ] as const;
+
+  test('sends on to the alternate what has no socket here, also after the agent was killed', async () => {
+    const agent = await backend.startAgent();
+    await agent.waitForEvent('ready', READY_TIMEOUT_MS);
+    for (const stray of STRAYS) await strayGoesOn(43000, stray);
+    for (const [i, flow] of FLOWS.entries()) await tcpEcho(43010 + i, flow);
+    agent.kill();
+    await agent.exited;
+    for (const stray of STRAYS) await strayGoesOn(43001, stray);
+    const next = await backend.startAgent();
+    await next.waitForEvent('ready', READY_TIMEOUT_MS);
+    for (const stray of STRAYS) await strayGoesOn(43002, stray);
+    assert.equal((await next.stop()).code, 0);
+  });
+
+  test('follows the way to a peer', async () => {
+    const agent = await backend.startAgent();
+    await agent.waitForEvent('ready', READY_TIMEOUT_MS);
+    await strayGoesOn(44000, STRAYS[0]);
+    const set = ['neigh', 'replace', STRAYS[0].peer, 'dev', INTERFACE, 'lladdr'];
+    await backend.ip(...set, '02:00:00:00:00:77');
+    const isMoved = (line: string): boolean => line.includes('is now 02:00:00:00:00:77');
+    await agent.waitForLine(isMoved, 'the new next hop', READY_TIMEOUT_MS);
+    backend.send(
+      frame({}, outer4(), gre({ key: KEYS.peer4 }), inner4(), tcp({ sport: 44001, dport: 80 }), payload('x')),
+    );
+    await backend.frameTo('02:00:00:00:00:77');
+    await backend.ip(...set, ROUTER_MAC);
+    assert.equal((await agent.stop()).code, 0);
+  });
+
+  test('takes a handshake that is under a SYN cookie for its own, and no made-up one', async () => {
+    await backend.sysctl('net.ipv4.tcp_syncookies=2'); // without exception
+    try {
+      const agent = await backend.startAgent();
+      await agent.waitForEvent('ready', READY_TIMEOUT_MS);
+      for (const [i, flow] of FLOWS.entries()) await tcpEcho(45000 + i, flow);
+      for (const stray of STRAYS) await strayGoesOn(45010, stray);
+      assert.equal((await agent.stop()).code, 0);
+    } finally {
+      await backend.sysctl('net.ipv4.tcp_syncookies=1');
+    }
+  });
 
   test('goes on delivering when it is killed, and the next agent takes over', async () => {
     const first = await backend.startAgent();

@@ -23,6 +23,7 @@ import {
   inner4,
   inner6,
   judge,
+  KEYS,
   loadAgent,
   outer4,
   outer6,
@@ -32,13 +33,16 @@ import {
 } from './fixture.js';
 
 const web = tcp({ sport: 40000, dport: 80 });
+const opening = tcp({ sport: 40000, dport: 80, flags: ['syn'] });
 const about4 = packet(ipv4({ src: VIP, dst: CLIENT }), tcp({ sport: 80, dport: 40000 }));
 const about6 = packet(ipv6({ src: VIP6, dst: CLIENT6 }), destinationOptions(), udp({ sport: 53, dport: 9 }));
 
-/** Frames that are delivered, one of each kind. */
+/** Frames that are delivered or sent on, one of each kind. */
 const GOOD = [
   frame({}, outer4(), gre(), inner4(), web, payload(10)),
-  frame({ vlans: [10, 20] }, outer6(), gre({ key: 1 }), inner6(), web, payload(10)),
+  frame({ vlans: [10, 20] }, outer6(), gre({ key: 1 }), inner6(), opening, payload(10)),
+  frame({ vlans: [10, 20] }, outer6(), gre({ key: KEYS.peer4 }), inner6(), web, payload(10)),
+  frame({}, outer4(), gre({ key: KEYS.peer6 }), inner4(), icmpError({ type: 3, mtu: 1400, about: about4 })),
   frame({}, outer4({ tos: 3 }), gre(), inner4({ tos: 2 }), udp({ sport: 1, dport: 53 }), payload(10)),
   frame({}, outer6(), gre(), inner6(), destinationOptions({ length: 24 }), web),
   frame({}, outer4(), gre(), inner4(), icmpError({ type: 3, mtu: 1400, about: about4 })),
@@ -55,17 +59,18 @@ describe('the agent, whatever arrives,', { skip: SKIP }, () => {
   /** `judge` sees to it that exactly one counter rises, by one. */
   const sound = (bytes: Uint8Array): string => {
     const judged = judge(agent, bytes);
-    const expected = judged.verdict.startsWith('drop_') ? 'drop' : 'pass';
-    assert.equal(judged.action, expected, judged.verdict);
+    const { verdict } = judged;
+    const expected = verdict === 'sent_on' ? 'tx' : verdict.startsWith('drop_') ? 'drop' : 'pass';
+    assert.equal(judged.action, expected, verdict);
     if (judged.verdict.startsWith('pass_')) assert.deepEqual(judged.frame, Buffer.from(bytes));
     return judged.verdict;
   };
 
-  test('delivers no frame that is cut short, at whatever byte', () => {
+  test('delivers or sends on no frame that is cut short, at whatever byte', () => {
     for (const bytes of GOOD) {
-      assert.match(sound(bytes), /^delivered/);
+      assert.match(sound(bytes), /^delivered|^sent_on/);
       for (let length = 14; length < bytes.length; length++) {
-        assert.doesNotMatch(sound(bytes.subarray(0, length)), /^delivered/, `cut to ${length} bytes`);
+        assert.doesNotMatch(sound(bytes.subarray(0, length)), /^delivered|^sent_on/, `cut to ${length} bytes`);
       }
     }
   });
@@ -114,13 +119,14 @@ describe('the agent, whatever arrives,', { skip: SKIP }, () => {
         (six, outerSix, key, size) => {
           const inner = six ? inner6() : inner4();
           const tunnel = gre(key === undefined ? {} : { key });
+          const transport = key === undefined ? web : opening;
           const judged = judge(
             agent,
-            frame({}, outerSix ? outer6() : outer4(), tunnel, inner, web, payload(size)),
+            frame({}, outerSix ? outer6() : outer4(), tunnel, inner, transport, payload(size)),
           );
           assert.equal(judged.verdict, 'delivered');
           const decoded = decodeFrame(new Uint8Array(judged.frame));
-          assert.deepEqual(decoded.packet?.bytes, packet(inner, web, payload(size)));
+          assert.deepEqual(decoded.packet?.bytes, packet(inner, transport, payload(size)));
         },
       ),
       { numRuns: 200 },

@@ -8,6 +8,8 @@
  *   locals   hash        anyhop_agent_address -> 1                 underlay addresses of this backend
  *   vips     hash        anyhop_agent_address -> anyhop_agent_vip  the VIPs, each with its rows of `ports`
  *   ports    array       row -> anyhop_agent_ports                 one bit a port: is there a service?
+ *   peers    hash        GRE key -> anyhop_agent_peer              second chance: the backends that a key may name
+ *   budget   per-CPU     0 -> anyhop_agent_budget                  second chance: what this CPU may still send on
  *   counters per-CPU     verdict -> __u64                          packets
  *
  * A bit a port instead of a trie of port prefixes: a range costs no more than a single port, nothing has to be
@@ -17,6 +19,8 @@
 #define ANYHOP_AGENT_H
 
 #include <linux/types.h>
+
+#include "image.h"
 
 /* Bits of an LPM key before the address: the family. */
 #define ANYHOP_AGENT_FAMILY_BITS 32u
@@ -44,27 +48,63 @@ struct anyhop_agent_ports {
 	__u32 words[2048];
 };
 
+/* What is known of the backend that a key names. */
+enum anyhop_agent_standing {
+	ANYHOP_AGENT_PEER_NO_WAY, /* it has no next hop on this interface */
+	ANYHOP_AGENT_PEER_WAY,    /* path and template say how to reach it */
+	ANYHOP_AGENT_PEER_HERE,   /* it is this host, by another of its addresses */
+};
+
+/* Found by the raw word of a GRE key: an IPv4 address, or the last 4 bytes of an IPv6 one. Of the path, mtu, l2_length,
+ * checksum and the flag ANYHOP_PATH_OUTER_IPV6 count. */
+struct anyhop_agent_peer {
+	struct anyhop_path path;
+	__u8 template[ANYHOP_TEMPLATE_SIZE];
+	__u32 standing; /* enum anyhop_agent_standing */
+};
+
+/* How much second chance may send on, for each CPU: a packet costs cost_ns of time that has passed, and burst_ns of it can be
+ * saved up. Constants of the program (section .rodata.rate). */
+struct anyhop_agent_rate {
+	__u64 cost_ns;
+	__u64 burst_ns;
+};
+
+struct anyhop_agent_budget {
+	__u64 saved_ns;
+	__u64 counted_ns; /* until when, by the kernel's coarse monotonic clock */
+};
+
 #define ANYHOP_AGENT_STRUCTS(S, F) \
 	S(agent_source) F(agent_source, bits) F(agent_source, family) F(agent_source, address) \
 	S(agent_address) F(agent_address, family) F(agent_address, address) \
 	S(agent_vip) F(agent_vip, tcp_row) F(agent_vip, udp_row) \
-	S(agent_ports) F(agent_ports, words)
+	S(agent_ports) F(agent_ports, words) \
+	S(agent_peer) F(agent_peer, path) F(agent_peer, template) F(agent_peer, standing) \
+	S(agent_rate) F(agent_rate, cost_ns) F(agent_rate, burst_ns)
 
-#define ANYHOP_AGENT_CONSTANTS(C) C(AGENT_FAMILY_BITS)
+#define ANYHOP_AGENT_CONSTANTS(C) \
+	C(AGENT_FAMILY_BITS) C(AGENT_PEER_NO_WAY) C(AGENT_PEER_WAY) C(AGENT_PEER_HERE)
 
 /* What is done with the packet. */
 enum anyhop_agent_action {
 	ANYHOP_AGENT_DELIVER, /* unwrapped and passed to the host */
 	ANYHOP_AGENT_PASS,    /* untouched: the host's own business */
+	ANYHOP_AGENT_SEND,    /* unwrapped, wrapped anew for another backend, and sent back out */
 	ANYHOP_AGENT_DROP,
 };
 
 /* V(NAME, ACTION, "what it means; whether it is normal or points at a fault"). A "stranger" is a sender that is
- * neither a configured forwarder nor a peer. */
+ * neither a configured forwarder nor a peer. The "alternate" is the backend that a packet's key names.
+ *
+ * What second chance cannot send on is dropped and not delivered: what keeps it back passes (a config on its way to all, a
+ * neighbour that is being asked, a burst), and TCP sends again. Delivered, it would meet this host's RST, which ends a
+ * connection that the alternate may well hold. */
 #define ANYHOP_AGENT_VERDICTS(V) \
 	V(DELIVERED, DELIVER, "unwrapped and passed to the host") \
 	V(DELIVERED_FRAGMENT, DELIVER, "the same for a later fragment, matched by VIP and protocol") \
 	V(DELIVERED_ICMP_ERROR, DELIVER, "the same for an ICMP error about a flow of a service") \
+	V(SENT_ON, SEND, "second chance: no socket here, so it was sent to the alternate; normal while connections outlive a change") \
 	V(PASS_NOT_GRE, PASS, "not GRE: the host's own traffic") \
 	V(PASS_OTHER_TUNNEL, PASS, "GRE of a stranger that is for no VIP: a tunnel of the host's own") \
 	V(PASS_OTHER_DESTINATION, PASS, "GRE of the fleet for an address that is not this backend's") \
@@ -84,6 +124,10 @@ enum anyhop_agent_action {
 	V(DROP_ICMP_TYPE, DROP, "ICMP for a VIP that is not an error; forwarders answer echo requests themselves") \
 	V(DROP_ICMP_UNMATCHED, DROP, "an ICMP error whose embedded flow belongs to no service of the VIP") \
 	V(DROP_ECN, DROP, "congestion was marked on the way for a flow that cannot be told (RFC 6040)") \
+	V(DROP_PEER_UNKNOWN, DROP, "no socket here, and the key names no backend of a pool with second chance: forwarder and agent have different configs") \
+	V(DROP_PEER_NO_NEXT_HOP, DROP, "no socket here, and the alternate cannot be reached on this interface; the agent's log says why") \
+	V(DROP_PEER_TOO_BIG, DROP, "no socket here, and the MTU towards the alternate is too small") \
+	V(DROP_PEER_RATE, DROP, "no socket here, and more to send on than the limit for each CPU: a flood of packets of no connection, or a very large change") \
 	V(DROP_ADJUST, DROP, "the kernel refused to move the head of the frame: a fault of the program")
 
 enum anyhop_agent_verdict {

@@ -20,10 +20,11 @@ export function checkSecondChance(draft: Draft, role: Role, document: ConfigDocu
       );
     } else if (service.pool !== undefined) pools.add(service.pool);
   }
+  const words: KeyWords = new Map();
   for (const pool of draft.pools) {
     if (!pools.has(pool.name)) continue;
     checkPrefix(draft, pool, role, report);
-    checkKeyWords(pool, document, report);
+    checkKeyWords(pool, words, document, report);
   }
 }
 
@@ -51,9 +52,11 @@ function checkPrefix(draft: Draft, pool: DraftPool, role: Role, report: Report):
   }
 }
 
-/** Two addresses with one key word: an agent could not tell which of them is meant. */
-function checkKeyWords(pool: DraftPool, document: ConfigDocument, report: Report): void {
-  const first = new Map<number, { address: IpAddress; path: readonly (string | number)[] }>();
+/** By key word, the first place that has it. */
+type KeyWords = Map<number, { address: IpAddress; path: readonly (string | number)[] }>;
+
+/** Two addresses with one key word, of whatever pools: an agent could not tell which of them is meant. */
+function checkKeyWords(pool: DraftPool, first: KeyWords, document: ConfigDocument, report: Report): void {
   for (const { address, path } of [...pool.backends, ...(pool.prior ?? [])]) {
     if (address === undefined) continue;
     const word = keyWord(address);
