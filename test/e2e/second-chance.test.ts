@@ -1,0 +1,110 @@
+/** A drain under real connections: with second chance all of them go on, without it those of the drained backend break. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parse, stringify } from 'yaml';
+import type { EngineChoice } from '#anyhop/config/types.js';
+import { fourMixes } from '../../scripts/lab/config.js';
+import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
+import type { LabProcess } from '../../scripts/lab/process.js';
+import { backendAddresses, VIP4, VIP6 } from '../../scripts/lab/topology.js';
+import type { Held } from './held-connections.js';
+
+const TIMEOUT_MS = 60_000;
+const OPEN_TIMEOUT_MS = 10_000;
+/** Longer than it takes a connection to be found broken. */
+const WATCH_MS = 1_000;
+const CONNECTIONS_PER_VIP = 30;
+const HELD_CONNECTIONS = fileURLToPath(new URL('./held-connections.js', import.meta.url));
+const BACKENDS = [1, 2, 3].map((number) => ({ name: `web-${number}`, ...backendAddresses(number) }));
+
+interface ConfigFile {
+  pools: Record<string, { backends: { name: string; state?: string }[]; prior?: object[] }>;
+  services: { second_chance?: string }[];
+}
+
+function edit(file: string, change: (config: ConfigFile) => void): void {
+  const config: ConfigFile = parse(readFileSync(file, 'utf8'));
+  change(config);
+  writeFileSync(file, stringify(config));
+}
+
+/** Holds connections over IPv4 and IPv6 while web-1 starts to drain. @returns what became of them, and the agents' verdicts */
+async function drainUnderLoad(
+  engine: EngineChoice,
+  secondChance: 'on' | 'off',
+): Promise<{ held: Held; verdicts: Record<string, number>[] }> {
+  // IPv6 backends of the lab lie in different /96: their keys would be the same.
+  const services = fourMixes(BACKENDS).filter(({ name }) => name.endsWith('over-v4'));
+  const onePort = services.map((service) => ({ ...service, port: HTTP_PORTS[0] }));
+  const lab = await createLab({ forwarders: 1, backends: 3, engine, services: onePort });
+  try {
+    const nodeFile = join(dirname(lab.configFile), `${lab.forwarders[0]!.name}.yaml`);
+    for (const file of [lab.configFile, nodeFile])
+      edit(file, (config) => {
+        for (const service of config.services) service.second_chance = secondChance;
+      });
+    const { agents, forwarders } = await lab.startAll();
+    const client = await startClient(lab);
+    edit(nodeFile, ({ pools }) => {
+      for (const pool of Object.values(pools)) {
+        pool.prior = structuredClone(pool.backends);
+        pool.backends[0]!.state = 'draining';
+      }
+    });
+    await forwarders[0]!.stop();
+    await lab.startForwarder(0);
+    await delay(WATCH_MS);
+    await client.stop();
+    const verdicts = await Promise.all(agents.map(verdictsOf));
+    return { held: JSON.parse(client.lines.at(-1)!), verdicts };
+  } finally {
+    await lab.close();
+  }
+}
+
+async function startClient({ resources, client }: Lab): Promise<LabProcess> {
+  const argv = [process.execPath, HELD_CONNECTIONS, `${HTTP_PORTS[0]}`, `${CONNECTIONS_PER_VIP}`, VIP4, VIP6];
+  const started = await resources.startProcess('held connections', client.namespace, argv);
+  await started.waitForLine((line) => line === 'open', 'answers on all connections', OPEN_TIMEOUT_MS);
+  return started;
+}
+
+async function verdictsOf(agent: LabProcess): Promise<Record<string, number>> {
+  await agent.stop();
+  const counters = await agent.waitForEvent('counters', OPEN_TIMEOUT_MS);
+  return counters['verdicts'] as Record<string, number>;
+}
+
+const count = (held: Held, key: 'held' | 'broken', ...names: string[]): number =>
+  names.reduce((sum, name) => sum + (held[name]?.[key] ?? 0), 0);
+const ALL = BACKENDS.map(({ name }) => name);
+
+describeSkipped('a drain breaks no connection with second chance', async () => {
+  const { held, verdicts } = await drainUnderLoad('xdp', 'on');
+  assert.deepEqual(Object.keys(held).sort(), ALL, JSON.stringify(held));
+  assert.equal(count(held, 'broken', ...ALL), 0, JSON.stringify(held));
+  assert.equal(count(held, 'held', ...ALL), 2 * CONNECTIONS_PER_VIP);
+  const [drained, ...others] = verdicts;
+  assert.equal(drained!['sent_on'], 0);
+  // Each of the drained backend's connections asked several times after the change.
+  const sentOn = others.reduce((sum, each) => sum + each['sent_on']!, 0);
+  assert.ok(sentOn >= 2 * count(held, 'held', 'web-1'), `${sentOn} packets sent on`);
+});
+
+describeSkipped('a drain without second chance breaks the connections of that backend alone', async () => {
+  const { held, verdicts } = await drainUnderLoad('xdp', 'off');
+  const ofDrained = count(held, 'held', 'web-1');
+  assert.ok(ofDrained > 0, JSON.stringify(held));
+  assert.equal(count(held, 'broken', 'web-1'), ofDrained, JSON.stringify(held));
+  assert.equal(count(held, 'broken', 'web-2', 'web-3'), 0, JSON.stringify(held));
+  for (const each of verdicts) assert.equal(each['sent_on'], 0);
+});
+
+function describeSkipped(name: string, run: () => Promise<void>): void {
+  test(name, { skip: labObstacle()?.message ?? false, timeout: TIMEOUT_MS }, run);
+}
