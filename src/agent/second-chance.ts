@@ -66,7 +66,10 @@ export class SecondChance {
 }
 
 /** The program sends back out of the interface that it runs on, and by no other one. */
-function refusal(hop: NextHop, environment: Pick<Environment, 'interface' | 'interfaceIndex'>): string | undefined {
+function refusal(
+  hop: NextHop,
+  environment: Pick<Environment, 'interface' | 'interfaceIndex'>,
+): string | undefined {
   if (hop.interfaceIndex === environment.interfaceIndex) return undefined;
   return `its way is over ${hop.interface}, and the agent sends on over ${environment.interface} alone`;
 }

@@ -30,6 +30,9 @@ Runs in the foreground and logs JSON lines; SIGINT or SIGTERM takes the program 
 counters. An agent that is killed (kill -9) leaves its program on the interface, which goes on delivering; the next
 agent takes its place without losing a packet. To take it off by hand: ip link set dev eth0 xdp off
 
+Second chance: with second_chance: on, a TCP packet whose connection this host does not know goes on to the backend that
+had it before. Counted as sent_on, or as drop_peer_... with the reason why not.
+
 GRE is taken from agent.forwarders and the pools' backends alone, and for configured services alone. A stranger's GRE
 for a VIP is dropped; all other traffic passes untouched.
 

@@ -21,8 +21,8 @@ export function planCommand(): Command {
       `
 Slots move unavoidably when their backend leaves, drains or changes weight, or when a new backend takes its share; other
 moves are collateral. Flows are counted for the moment of the change, all backends up and flows spread evenly. Second
-chance keeps TCP flows of services that have it on, where both backends run an agent; UDP has none. The agents of this version do not do it yet: until then
-the figures without it are what happens.
+chance keeps TCP flows of services that have it on, where both backends run an agent; UDP has none. It takes the
+state of OLD under "prior:" in NEW, since nodes of this version do not remember it by themselves.
 An OLD with "prior:" has not settled from its own change: flows born before and after that one are told apart.
 The fleet's key is not compared: a new key moves every flow.
 
@@ -177,8 +177,8 @@ function describeEvenness(even: Evenness | undefined): string {
   return `max/mean ${maxOverMean.toFixed(4)}, busiest ${maxOverShare.toFixed(4)} of its share, variation ${cv.toFixed(4)}`;
 }
 
-/** The tables and the packets are ready for it; the agents of this version deliver every packet where it arrives. */
-const PENDING = ' and the agents do it (those of this version do not yet)';
+/** What second chance takes besides agents: alternates come from the prior state, and a node takes that from its config. */
+const NEEDS_PRIOR = ' and NEW has the state of OLD under "prior:"';
 
 function sentence({ pool, status, services }: PoolReport, { moved, collateral, flows }: PoolPlan): string {
   if (moved.share === 0 && flows.every((age) => age.tcpBreakWithoutSecondChance === 0)) {
@@ -194,8 +194,8 @@ function sentence({ pool, status, services }: PoolReport, { moved, collateral, f
       : `${percent(moved.share)} of the slots move, ${need}`;
   const promise =
     broken === 0
-      ? `no TCP flow breaks where second chance is on${PENDING}`
-      : `up to ${percent(broken)} of TCP flows break even with second chance${PENDING}`;
+      ? `no TCP flow breaks where second chance is on${NEEDS_PRIOR}`
+      : `up to ${percent(broken)} of TCP flows break even with second chance${NEEDS_PRIOR}`;
   const off = services.filter((service) => service.protocol === 'tcp' && !service.secondChance);
   const warning =
     off.length === 0

@@ -68,7 +68,11 @@ describe('the agent unwraps', { skip: SKIP }, () => {
         const packetBytes = packet(inner, web, payload(100));
         delivers(agent, frame({}, outer, gre(), inner, web, payload(100)), packetBytes);
         const openingBytes = packet(inner, opening, payload(100));
-        delivers(agent, frame({}, outer, gre({ key: 0x0a01000c }), inner, opening, payload(100)), openingBytes);
+        delivers(
+          agent,
+          frame({}, outer, gre({ key: 0x0a01000c }), inner, opening, payload(100)),
+          openingBytes,
+        );
       });
     }
   }

@@ -77,7 +77,10 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
   }
 
   /** A segment of no connection here is seen on its way to the alternate. */
-  async function strayGoesOn(sport: number, { inner, outer, peer, key }: (typeof STRAYS)[number]): Promise<void> {
+  async function strayGoesOn(
+    sport: number,
+    { inner, outer, peer, key }: (typeof STRAYS)[number],
+  ): Promise<void> {
     const layers = [inner(), tcp({ sport, dport: 80, flags: ['ack'] }), payload('stray')];
     backend.send(frame({}, outer(), gre({ key }), ...layers));
     const { transport, src } = await backend.answer('packet for the peer', ({ dst }) => dst === peer);

@@ -70,7 +70,11 @@ describe('the agent, whatever arrives,', { skip: SKIP }, () => {
     for (const bytes of GOOD) {
       assert.match(sound(bytes), /^delivered|^sent_on/);
       for (let length = 14; length < bytes.length; length++) {
-        assert.doesNotMatch(sound(bytes.subarray(0, length)), /^delivered|^sent_on/, `cut to ${length} bytes`);
+        assert.doesNotMatch(
+          sound(bytes.subarray(0, length)),
+          /^delivered|^sent_on/,
+          `cut to ${length} bytes`,
+        );
       }
     }
   });

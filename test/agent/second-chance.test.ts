@@ -322,6 +322,9 @@ describe('the peers of a backend', () => {
   test('have no way where this host has no address of their family', () => {
     const [local4, peer6] = [parseAddress('10.1.0.11')!, parseAddress('fd00:1::12')!];
     assert.deepEqual(peerEntry(peer6, [local4], HOP), peerEntry(peer6, [local4], undefined));
-    assert.notDeepEqual(peerEntry(peer6, [parseAddress('fd00:1::11')!], HOP), peerEntry(peer6, [local4], HOP));
+    assert.notDeepEqual(
+      peerEntry(peer6, [parseAddress('fd00:1::11')!], HOP),
+      peerEntry(peer6, [local4], HOP),
+    );
   });
 });

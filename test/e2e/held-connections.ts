@@ -62,8 +62,7 @@ await Promise.all(ends);
 while (!stops) await delay(10); // all broke
 const held: Held = {};
 for (const { backend = 'nobody', broken } of connections) {
-  const entry = (held[backend] ??= { held: 0, broken: 0 });
-  entry.held += 1;
-  if (broken) entry.broken += 1;
+  const before = held[backend] ?? { held: 0, broken: 0 };
+  held[backend] = { held: before.held + 1, broken: before.broken + (broken ? 1 : 0) };
 }
 process.stdout.write(`${JSON.stringify(held)}\n`);
