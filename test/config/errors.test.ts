@@ -484,6 +484,20 @@ const ACROSS: readonly Case[] = [
     /^fd00::1:0:0:a01:1 has the same GRE key, 0x0a010001, as 10\.1\.0\.1 of pools\.web\.backends\[0\] \(line 12\)/,
   ],
   [
+    'two backends of different pools with one GRE key',
+    {
+      pools:
+        'pools:\n  dns:\n    backends: [{name: d, address: 10.1.0.1}]\n' +
+        '  web:\n    backends: [{name: a, address: ^"fd00:0:0:1::a01:1"}]\n',
+      ...services(
+        '{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}',
+        '{name: b, vip: 198.51.100.9, protocol: tcp, port: 81, pool: dns, second_chance: on}',
+      ),
+    },
+    'pools.web.backends[0].address',
+    /^fd00::1:0:0:a01:1 has the same GRE key, 0x0a010001, as 10\.1\.0\.1 of pools\.dns\.backends\[0\] /,
+  ],
+  [
     'an empty list of services',
     { services: 'services: ^[]\n' },
     'services',
