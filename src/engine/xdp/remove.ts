@@ -42,7 +42,7 @@ export async function removeForwarding(
       if (hadPins) removePinDirectory(directory);
       else if (link === undefined) {
         throw new AnyhopError('ERR_INTERFACE', `there is no interface ${name}, and nothing is left of one`, {
-          hint: 'Interfaces here: ip -br link',
+          hint: 'See which there are: ip -br link',
         });
       }
       return hadPins ? { attached: undefined } : undefined;
