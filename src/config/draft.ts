@@ -3,9 +3,13 @@
  * and what was missing or wrong left out, so that each rule judges what there is.
  */
 import {
+  AGENT_REPORT_PORT_DEFAULT,
   BPFFS_DEFAULT,
   BUSY_POLL_US_DEFAULT,
   DEAD_AFTER_MS_DEFAULT,
+  DRAIN_DEADLINE_MS_DEFAULT,
+  SETTLE_MS_DEFAULT,
+  STATE_DIRECTORY_DEFAULT,
   TABLE_SIZE_DEFAULT,
 } from '../core/limits.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
@@ -37,6 +41,8 @@ export interface DraftNode {
   readonly busyPollUs: number;
   readonly bpffs: string;
   readonly socket: string | undefined;
+  readonly stateDirectory: string;
+  readonly stopDelayMs: number;
   /** The fields that the file tells of, well or badly. */
   readonly written: ReadonlySet<string>;
 }
@@ -59,6 +65,8 @@ export interface DraftPool {
   readonly panicThreshold: number;
   readonly health: DraftHealth | undefined;
   readonly deadAfterMs: number;
+  readonly settleMs: number;
+  readonly drainDeadlineMs: number;
   readonly backends: readonly DraftBackend[];
   readonly prior: readonly DraftBackend[] | undefined;
 }
@@ -77,6 +85,7 @@ export interface DraftService {
 export interface DraftAgent {
   readonly path: FieldPath;
   readonly interface: string | undefined;
+  readonly reportPort: number;
   readonly forwarders: readonly { readonly path: FieldPath; readonly prefix: IpPrefix }[];
 }
 
@@ -134,6 +143,8 @@ function draftNode(node: Part<'node'>): DraftNode {
     busyPollUs: node.busy_poll_us ?? BUSY_POLL_US_DEFAULT,
     bpffs: node.bpffs ?? BPFFS_DEFAULT,
     socket: node.socket,
+    stateDirectory: node.state_dir ?? STATE_DIRECTORY_DEFAULT,
+    stopDelayMs: durationMs(node.stop_delay, 0),
     written: new Set(Object.keys(node)),
   };
 }
@@ -147,10 +158,17 @@ function draftPool(name: string, pool: PoolInput): DraftPool | [] {
     tableSize: pool.table_size ?? TABLE_SIZE_DEFAULT,
     panicThreshold: pool.panic_threshold ?? 0,
     health: pool.health && draftHealth([...path, 'health'], pool.health),
-    deadAfterMs: pool.dead_after === undefined ? DEAD_AFTER_MS_DEFAULT : parseDuration(pool.dead_after)!,
+    deadAfterMs: durationMs(pool.dead_after, DEAD_AFTER_MS_DEFAULT),
+    settleMs: durationMs(pool.settle_time, SETTLE_MS_DEFAULT),
+    drainDeadlineMs: durationMs(pool.drain_deadline, DRAIN_DEADLINE_MS_DEFAULT),
     backends: draftBackends([...path, 'backends'], pool.backends ?? []),
     prior: pool.prior && draftBackends([...path, 'prior'], pool.prior),
   };
+}
+
+/** Of a text whose shape was checked. */
+function durationMs(text: string | undefined, defaultMs: number): number {
+  return text === undefined ? defaultMs : parseDuration(text)!;
 }
 
 function draftBackends(path: FieldPath, backends: readonly (BackendInput | undefined)[]): DraftBackend[] {
@@ -184,6 +202,7 @@ function draftAgent(agent: Part<'agent'>): DraftAgent {
   return {
     path,
     interface: agent.interface,
+    reportPort: agent.report_port ?? AGENT_REPORT_PORT_DEFAULT,
     forwarders: (agent.forwarders ?? []).flatMap((text, index) => {
       const prefix = text === undefined ? undefined : parsePrefix(text);
       return prefix === undefined ? [] : { path: [...path, 'forwarders', index], prefix };

@@ -135,6 +135,8 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
     busyPollUs: node.busyPollUs,
     bpffs: node.bpffs,
     socket: node.socket ?? `/run/anyhop/${name}.sock`,
+    stateDirectory: node.stateDirectory,
+    stopDelayMs: node.stopDelayMs,
   };
 }
 
@@ -149,6 +151,8 @@ function configOf(draft: Draft, node: NodeConfig | undefined, file: string, caTe
       panicThreshold: pool.panicThreshold,
       health: healthConfig(draft, pool, caTexts),
       deadAfterMs: pool.deadAfterMs,
+      settleMs: pool.settleMs,
+      drainDeadlineMs: pool.drainDeadlineMs,
       backends: pool.backends.map(backendConfig),
       prior: pool.prior?.map(priorBackendConfig),
     })),
@@ -165,6 +169,7 @@ function configOf(draft: Draft, node: NodeConfig | undefined, file: string, caTe
     agent: draft.agent && {
       interface: draft.agent.interface,
       forwarders: draft.agent.forwarders.map((forwarder) => forwarder.prefix),
+      reportPort: draft.agent.reportPort,
     },
   };
 }

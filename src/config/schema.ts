@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import {
+  AGENT_REPORT_PORT_DEFAULT,
   BACKENDS_PER_POOL_MAX,
   BPFFS_DEFAULT,
   BUSY_POLL_US_DEFAULT,
@@ -12,13 +13,21 @@ import {
   DEAD_AFTER_MS_DEFAULT,
   DEAD_AFTER_MS_MAX,
   DEAD_AFTER_MS_MIN,
+  DRAIN_DEADLINE_MS_DEFAULT,
+  DRAIN_DEADLINE_MS_MAX,
+  DRAIN_DEADLINE_MS_MIN,
   INTERFACE_CHARS_MAX,
   KEY_HEX_DIGITS_MAX,
   KEY_HEX_DIGITS_MIN,
   NAME_CHARS_MAX,
   POOLS_MAX,
   SERVICES_MAX,
+  SETTLE_MS_DEFAULT,
+  SETTLE_MS_MAX,
+  SETTLE_MS_MIN,
   SOCKET_PATH_BYTES_MAX,
+  STATE_DIRECTORY_DEFAULT,
+  STOP_DELAY_MS_MAX,
   TABLE_SIZE_DEFAULT,
   TABLE_SIZE_MAX,
   TABLE_SIZE_MIN,
@@ -124,6 +133,14 @@ const node = z
       )
         .optional()
         .describe('The control socket; /run/anyhop/NAME.sock when left out, NAME being that of the node.'),
+      state_dir: path
+        .default(STATE_DIRECTORY_DEFAULT)
+        .describe(
+          'Directory for what the node remembers over a restart: prior states, waiting changes, overrides.',
+        ),
+      stop_delay: duration([0, 'none'], [STOP_DELAY_MS_MAX, 'STOP_DELAY_MS_MAX'])
+        .default('0s')
+        .describe('How long a node that is told to stop forwards on after it said that it is not ready.'),
     },
     { error: 'a mapping with this node: interface, source, key_file, ...' },
   )
@@ -179,6 +196,17 @@ const pool = z.strictObject(
     dead_after: duration([DEAD_AFTER_MS_MIN, 'DEAD_AFTER_MS_MIN'], [DEAD_AFTER_MS_MAX, 'DEAD_AFTER_MS_MAX'])
       .default(formatDuration(DEAD_AFTER_MS_DEFAULT))
       .describe('A backend that has been down for longer is no candidate for older connections any more.'),
+    settle_time: duration([SETTLE_MS_MIN, 'SETTLE_MS_MIN'], [SETTLE_MS_MAX, 'SETTLE_MS_MAX'])
+      .default(formatDuration(SETTLE_MS_DEFAULT))
+      .describe(
+        'How long a change is remembered, and the next planned one waits: longer than connections live.',
+      ),
+    drain_deadline: duration(
+      [DRAIN_DEADLINE_MS_MIN, 'DRAIN_DEADLINE_MS_MIN'],
+      [DRAIN_DEADLINE_MS_MAX, 'DRAIN_DEADLINE_MS_MAX'],
+    )
+      .default(formatDuration(DRAIN_DEADLINE_MS_DEFAULT))
+      .describe('After so long a drain counts as done, whatever connections are left.'),
     backends: z
       .array(backend, { error: BACKENDS_EXPECTED })
       .min(1, { error: BACKENDS_EXPECTED })
@@ -221,6 +249,11 @@ const agent = z
         .array(prefix, { error: 'a list of addresses or prefixes, at least one' })
         .min(1, { error: 'a list of addresses or prefixes, at least one' })
         .describe('Addresses or prefixes of the forwarders; GRE from anyone else is dropped.'),
+      report_port: integer('a port, 1 to 65535', 1, 65535)
+        .default(AGENT_REPORT_PORT_DEFAULT)
+        .describe(
+          'TCP port on which agents tell forwarders and each other of their connections and counters.',
+        ),
     },
     { error: 'a mapping {forwarders: [...]}' },
   )

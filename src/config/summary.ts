@@ -24,6 +24,8 @@ export interface PoolSummary {
   readonly health?: HealthSummary;
   /** `5m` */
   readonly deadAfter: string;
+  readonly settleTime: string;
+  readonly drainDeadline: string;
   readonly backends: readonly BackendSummary[];
   readonly prior?: readonly (Omit<BackendSummary, 'share'> & { readonly health: string })[];
 }
@@ -106,6 +108,8 @@ function summarizePool(pool: PoolConfig): PoolSummary {
     panicThreshold: pool.panicThreshold,
     ...(pool.health && { health: summarizeHealth(pool.health) }),
     deadAfter: formatDuration(pool.deadAfterMs),
+    settleTime: formatDuration(pool.settleMs),
+    drainDeadline: formatDuration(pool.drainDeadlineMs),
     backends: pool.backends.map((backend) => ({ ...summarizeBackend(backend), share: shareOf(backend) })),
     ...(pool.prior && { prior: pool.prior.map(summarizePrior) }),
   };

@@ -29,6 +29,10 @@ export interface NodeConfig {
   readonly bpffs: string;
   /** Absolute path of the control socket. */
   readonly socket: string;
+  /** Absolute path of the directory for what outlives the process. */
+  readonly stateDirectory: string;
+  /** How long a node that is told to stop forwards on, not ready. */
+  readonly stopDelayMs: number;
 }
 
 export interface BackendConfig {
@@ -116,6 +120,10 @@ export interface PoolConfig {
   readonly health: HealthConfig | undefined;
   /** A backend that has been down for longer is `dead`. */
   readonly deadAfterMs: number;
+  /** How long a change is remembered, and how long the next planned one waits. */
+  readonly settleMs: number;
+  /** After so long a drain counts as done. */
+  readonly drainDeadlineMs: number;
   /** In the order of the file. */
   readonly backends: readonly BackendConfig[];
   readonly prior: readonly PriorBackendConfig[] | undefined;
@@ -137,6 +145,8 @@ export interface AgentConfig {
   readonly interface: string | undefined;
   /** GRE is accepted from these alone, and from the pools' backends. */
   readonly forwarders: readonly IpPrefix[];
+  /** TCP port of the agents' reports. */
+  readonly reportPort: number;
 }
 
 export interface Config {

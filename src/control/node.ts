@@ -125,6 +125,11 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
       rates,
       nextHop,
       mark: (pool, backend) => health.markOf(pool, backend),
+      readiness: () => ({ ready: true, reasons: [] }),
+      configFile: () => ({ file: config.file, loadedAt: startedAt.toISOString() }),
+      overrides: () => [],
+      change: () => ({ queued: [] }),
+      drain: () => undefined,
     });
     log.info(
       {

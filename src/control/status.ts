@@ -8,7 +8,8 @@ import { VERSION } from '../core/version.js';
 import type { Engine, EngineCounters } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
 import { imageDigest } from '../pool/inspect.js';
-import type { Health } from '../pool/state.js';
+import type { Health, Member } from '../pool/state.js';
+import type { Readiness } from './api.js';
 import type { Assembly } from './assemble.js';
 import type { BackendMark } from './marks.js';
 import type { Rates } from './rates.js';
@@ -36,6 +37,8 @@ export interface BackendStatus extends Traffic {
   readonly check?: string;
   /** Slots that it owns. */
   readonly slots: number;
+  /** While it drains. */
+  readonly drain?: DrainStatus;
   /** Where its packets leave, or why they cannot. */
   readonly nextHop: NextHopStatus | { readonly missing: string };
 }
@@ -48,12 +51,67 @@ export interface NextHopStatus {
   readonly mtu: number;
 }
 
+/** How far a drain has come. */
+export interface DrainStatus {
+  /** ISO 8601: since when it drains, and when it counts as done whatever is left. */
+  readonly since: string;
+  readonly deadline: string;
+  /** TCP connections that its agent still has to the pool's VIPs; null when nobody can tell. */
+  readonly connections: number | null;
+  /** Why nobody can tell; absent when somebody can. */
+  readonly unknown?: string;
+  /** No connection is left, or the deadline is over. */
+  readonly done: boolean;
+}
+
+/** A planned change of a pool that is settling, and those that wait for it. */
+export interface PoolChangeStatus {
+  /** ISO 8601; absent when nothing settles. */
+  readonly settlesAt?: string;
+  readonly queued: readonly {
+    /** ISO 8601. */
+    readonly dueAt: string;
+    /** In words, each against what comes before it. */
+    readonly changes: readonly string[];
+  }[];
+}
+
+/** A member of a prior state. */
+export interface PriorStatus {
+  readonly name: string;
+  readonly weight: number;
+  readonly state: 'active' | 'draining';
+  readonly health: 'up' | 'down';
+}
+
+/** What was said at runtime and not by the file; the other fields of the backend are the file's. */
+export interface OverrideStatus {
+  readonly pool: string;
+  readonly backend: string;
+  readonly state?: 'active' | 'draining';
+  readonly weight?: number;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+export interface ConfigFileStatus {
+  readonly file: string;
+  /** ISO 8601: when what is in force was read. */
+  readonly loadedAt: string;
+  /** The last attempt to read it anew, when that failed. */
+  readonly refused?: { readonly at: string; readonly message: string };
+}
+
 export interface PoolStatus {
   readonly name: string;
   /** `normal`, or in which need its owners were found. */
   readonly mode: string;
   readonly slots: number;
   readonly layers: number;
+  readonly panicThreshold: number;
+  /** What the alternates are resolved by. */
+  readonly prior: readonly PriorStatus[];
+  readonly change: PoolChangeStatus;
   readonly digests: { readonly owners: string; readonly alternates: string };
   readonly backends: readonly BackendStatus[];
 }
@@ -79,6 +137,9 @@ export interface NodeStatus {
   /** ISO 8601. */
   readonly startedAt: string;
   readonly interface: string;
+  readonly readiness: Readiness;
+  readonly config: ConfigFileStatus;
+  readonly overrides: readonly OverrideStatus[];
   readonly engine: {
     readonly name: string;
     readonly mode: string;
@@ -106,6 +167,13 @@ export interface StatusInput {
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
   /** Of a present member. */
   readonly mark: (pool: PoolConfig, backend: BackendConfig) => BackendMark;
+  readonly readiness: () => Readiness;
+  readonly configFile: () => ConfigFileStatus;
+  readonly overrides: () => readonly OverrideStatus[];
+  /** By the pool's name. */
+  readonly change: (pool: string) => PoolChangeStatus;
+  /** Undefined for a member that does not drain. */
+  readonly drain: (pool: PoolConfig, backend: BackendConfig) => DrainStatus | undefined;
 }
 
 export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
@@ -128,6 +196,9 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
     pid: process.pid,
     startedAt: input.startedAt.toISOString(),
     interface: node.interface,
+    readiness: input.readiness(),
+    config: input.configFile(),
+    overrides: input.overrides(),
     engine: {
       name: engine.name,
       mode: engine.mode,
@@ -153,7 +224,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       pool,
       ...traffic('services', name),
     })),
-    pools: assembly.pools.map(({ config: pool, tables, backends }) => {
+    pools: assembly.pools.map(({ config: pool, state, tables, backends }) => {
       const slots = new Map<number, number>();
       for (const owner of tables.owners) slots.set(owner, (slots.get(owner) ?? 0) + 1);
       const present = new Set(pool.backends.map(({ name }) => name));
@@ -162,12 +233,21 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
         mode: tables.mode,
         slots: pool.tableSize,
         layers: tables.layers,
+        panicThreshold: pool.panicThreshold,
+        prior: (pool.prior ?? state.map(asPrior)).map(({ name, weight, state, health }) => ({
+          name,
+          weight,
+          state,
+          health,
+        })),
+        change: input.change(pool.name),
         digests: { owners: tables.ownersDigest, alternates: tables.alternatesDigest },
         backends: backends.flatMap((backend, index): BackendStatus[] => {
           const { name, address, weight, state } = backend;
           if (!present.has(name)) return []; // known from the prior state alone
           const nextHop = input.nextHop(address.text);
           const { health, reason, since } = input.mark(pool, backend);
+          const drain = input.drain(pool, backend);
           return [
             {
               name,
@@ -179,6 +259,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
               healthSince: since.toISOString(),
               ...(pool.health && { check: pool.health.kind }),
               slots: slots.get(index) ?? 0,
+              ...(drain && { drain }),
               nextHop,
               ...traffic('backends', `${pool.name}/${name}`),
             },
@@ -193,6 +274,10 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       }),
     ),
   };
+}
+
+function asPrior({ name, weight, state, health }: Member): PriorStatus {
+  return { name, weight, state, health: health === 'up' ? 'up' : 'down' };
 }
 
 /** JSON has no NaN. */

@@ -45,11 +45,25 @@ export const DEAD_AFTER_MS_DEFAULT = 300_000;
 export const DEAD_AFTER_MS_MIN = 1000;
 export const DEAD_AFTER_MS_MAX = 86_400_000;
 
+/** Should be longer than connections live: what had a slot before a change is remembered for so long. */
+export const SETTLE_MS_DEFAULT = 300_000;
+export const SETTLE_MS_MIN = 1000;
+export const SETTLE_MS_MAX = 7 * 86_400_000;
+/** After so long a drain counts as done, whatever is left. */
+export const DRAIN_DEADLINE_MS_DEFAULT = 3_600_000;
+export const DRAIN_DEADLINE_MS_MIN = 1000;
+export const DRAIN_DEADLINE_MS_MAX = 30 * 86_400_000;
+/** How long a node that is told to stop goes on forwarding after it said that it is not ready. */
+export const STOP_DELAY_MS_MAX = 600_000;
+
 /** Longer than a batch takes, shorter than anybody notices in `top`. */
 export const BUSY_POLL_US_DEFAULT = 50;
 /** One second: as good as for ever. */
 export const BUSY_POLL_US_MAX = 1_000_000;
 export const BPFFS_DEFAULT = '/sys/fs/bpf';
+export const STATE_DIRECTORY_DEFAULT = '/var/lib/anyhop';
+/** Where agents tell of their connections, over TCP. */
+export const AGENT_REPORT_PORT_DEFAULT = 9611;
 /** Linux: sun_path, less the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 

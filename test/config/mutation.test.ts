@@ -66,6 +66,8 @@ const pool = (index: number) =>
     prior: optional(backends(index, true)),
     health: optional(health),
     dead_after: optional(fc.constantFrom('10s', '2h')),
+    settle_time: optional(fc.constantFrom('1s', '24h')),
+    drain_deadline: optional(fc.constantFrom('1s', '24h')),
   }).map(({ pairs }) => mapping(false, pairs));
 
 const service = (index: number, poolCount: number) =>
@@ -91,10 +93,13 @@ const node = fields({
   busy_poll_us: optional(fc.nat(1_000_000).map(String)),
   bpffs: optional(fc.constant('/run/bpf')),
   socket: optional(fc.constant('/run/edge.sock')),
+  state_dir: optional(fc.constant('/var/lib/edge')),
+  stop_delay: optional(fc.constantFrom('0s', '10m')),
 });
 
 const agent = fields({
   interface: optional(fc.constant('eth0')),
+  report_port: optional(fc.constantFrom('1', '65535')),
   forwarders: fc.constant(null).map(() => list(false, ['192.0.2.0/24', '"fd00::1"'])),
 });
 

@@ -30,6 +30,8 @@ function pool(list: readonly BackendConfig[], fields: Partial<PoolConfig> = {}):
     panicThreshold: 0,
     health: undefined,
     deadAfterMs: 300_000,
+    settleMs: 300_000,
+    drainDeadlineMs: 3_600_000,
     backends: list,
     prior: undefined,
     ...fields,

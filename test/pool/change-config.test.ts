@@ -25,6 +25,8 @@ function pool(names: readonly string[], prior?: readonly PriorBackendConfig[]): 
     panicThreshold: 0,
     health: undefined,
     deadAfterMs: 300_000,
+    settleMs: 300_000,
+    drainDeadlineMs: 3_600_000,
     backends,
     prior,
   };

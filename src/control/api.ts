@@ -1,0 +1,162 @@
+/**
+ * What can be asked of a running node, and told to it: the contract between the control socket (routes.ts) and the node
+ * behind it (node.ts). Plain JSON in both directions. Names are stable; more may be added.
+ *
+ *   GET  /status                   NodeStatus
+ *   GET  /ready                    Readiness; status 503 when it is not
+ *   GET  /health                   HealthReport
+ *   GET  /counters                 CounterReport
+ *   GET  /tables?pool=NAME         TablesReport, of all pools when none is named
+ *   POST /plan                     PlanReport: what /reload would do
+ *   POST /reload  {force?}         ChangeReport
+ *   POST /drain   {backend, pool?, force?}            ChangeReport
+ *   POST /undrain {backend, pool?, force?}            ChangeReport
+ *   POST /weight  {backend, weight, pool?, force?}    ChangeReport
+ *
+ * What goes wrong comes back as {error: {code, message, hint?, problems?}} with a status of 4xx, and changed nothing; 5xx is a
+ * fault of the node.
+ */
+import type { ConfigProblem } from '../config/error.js';
+import type { PoolPlan } from '../maglev/plan.js';
+import type { Health } from '../pool/state.js';
+import type { NodeStatus } from './status.js';
+
+export interface ControlActions {
+  status(): Promise<NodeStatus>;
+  /** Answers at any time, also while the node starts or stops. */
+  ready(): Readiness;
+  health(): HealthReport;
+  counters(): CounterReport;
+  /** @throws ControlError 404 for a pool that is not there */
+  tables(pool: string | undefined): TablesReport;
+  /** @throws ControlError 422 for a config file that is wrong */
+  plan(): Promise<PlanReport>;
+  /** @throws ControlError 422 for a config file that is wrong, 409 for a change that takes a restart, 429 for a full queue */
+  reload(options: ChangeOptions): Promise<ChangeReport>;
+  /** @throws ControlError 404 for a backend that no pool has, 429 for a full queue */
+  drain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport>;
+  undrain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport>;
+  weight(target: BackendTarget, weight: number, options: ChangeOptions): Promise<ChangeReport>;
+}
+
+export interface ChangeOptions {
+  /** Not to wait for the change before it to settle, whatever that breaks. */
+  readonly force: boolean;
+}
+
+export interface BackendTarget {
+  readonly backend: string;
+  /** Undefined for every pool that has the backend. */
+  readonly pool: string | undefined;
+}
+
+/** A request that the node refuses; nothing was changed. */
+export class ControlError extends Error {
+  override readonly name = 'ControlError';
+  /** HTTP. */
+  readonly status: number;
+  /** Stable, `ERR_...`. */
+  readonly code: string;
+  readonly hint: string | undefined;
+  /** Of a config file, each with its place. */
+  readonly problems: readonly ConfigProblem[] | undefined;
+
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    { hint, problems }: { hint?: string | undefined; problems?: readonly ConfigProblem[] } = {},
+  ) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.hint = hint;
+    this.problems = problems;
+  }
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is still missing, or that it stops; empty when ready. */
+  readonly reasons: readonly string[];
+}
+
+export interface HealthReport {
+  readonly backends: readonly {
+    readonly pool: string;
+    readonly backend: string;
+    readonly health: Health;
+    readonly reason?: string;
+    /** ISO 8601. */
+    readonly since: string;
+  }[];
+}
+
+/** Packets and IP bytes since the counters began. */
+export interface CounterReport {
+  readonly verdicts: Readonly<Record<string, number>>;
+  readonly services: Readonly<Record<string, Counted>>;
+  /** By `pool/backend`. */
+  readonly backends: Readonly<Record<string, Counted>>;
+}
+
+export interface Counted {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+export interface TablesReport {
+  readonly generation: number;
+  readonly pools: readonly {
+    readonly pool: string;
+    readonly slots: number;
+    /** What the entries of the tables are indexes of. */
+    readonly backends: readonly string[];
+    /** For each slot an index, or null for none. */
+    readonly owners: readonly (number | null)[];
+    readonly alternates: readonly (number | null)[];
+  }[];
+}
+
+/** What became of a pool that was to change. */
+export interface PoolChangeReport {
+  readonly pool: string;
+  /**
+   * `in_force`: the tables have it. `queued`: it waits for the change before it to settle. `unchanged`: members, weights and
+   * admin states are as they were (or wait already). `added`, `removed`: the pool itself.
+   */
+  readonly effect: 'in_force' | 'queued' | 'unchanged' | 'added' | 'removed';
+  /** In words: `web-2 state active -> draining`; against what is in force. */
+  readonly changes: readonly string[];
+  /** ISO 8601: when a queued one comes into force. */
+  readonly dueAt?: string;
+  /** ISO 8601: when one that is in force has settled. */
+  readonly settlesAt?: string;
+}
+
+export interface ChangeReport {
+  /** Of the image in force. */
+  readonly generation: number;
+  readonly pools: readonly PoolChangeReport[];
+  /** What changed beside the pools, in words: services, checks, thresholds. */
+  readonly changes: readonly string[];
+  /** Of the config file, in words with their places. */
+  readonly warnings: readonly string[];
+}
+
+export interface PlanReport {
+  /** The file that was compared with what is in force. */
+  readonly file: string;
+  readonly pools: readonly (PoolChangeReport & {
+    /** What it would move and break when it comes into force; absent for a pool that stays, comes or goes. */
+    readonly plan?: PoolPlan;
+    /** Shares (0 to 1) of the flows that `force` would break, by age; empty when nothing has to wait. */
+    readonly atRiskByForce: readonly {
+      /** ISO 8601: born until then; absent for the youngest. */
+      readonly bornUntil?: string;
+      readonly share: number;
+    }[];
+  })[];
+  readonly changes: readonly string[];
+  readonly warnings: readonly string[];
+}
