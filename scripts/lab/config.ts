@@ -28,6 +28,7 @@ export interface LabNode {
   readonly engine: EngineChoice;
   readonly bpffs: string;
   readonly socket?: string;
+  readonly state_dir?: string;
 }
 
 /** Writes the fleet's config: each service with a pool of its own of the same name. */

@@ -170,7 +170,10 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
   const fleet = { forwarders, services: options.services ?? fourMixes(backends), pool: options.pool };
   writeConfig(configFile, { ...fleet, node });
   for (const [index, { name }] of forwarders.entries())
-    writeConfig(file(`${name}.yaml`), { ...fleet, node: { ...node, socket: socket(index) } });
+    writeConfig(file(`${name}.yaml`), {
+      ...fleet,
+      node: { ...node, socket: socket(index), state_dir: file(`${name}.state`) },
+    });
 
   const startReady = async (
     name: string,

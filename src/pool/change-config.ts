@@ -28,6 +28,11 @@ export function queuedBackends(changes: PoolChanges): BackendConfig[] {
   return changes.queue.flatMap(({ members }) => members.map(backendOf));
 }
 
+/** `pool` with the backends that each queued change wants, the next one first. */
+export function queuedConfigs(pool: PoolConfig, { queue }: PoolChanges): PoolConfig[] {
+  return queue.map(({ members }) => ({ ...pool, backends: members.map(backendOf) }));
+}
+
 function backendOf({ name, address, weight, state, agent }: ChangeMember): BackendConfig {
   // Canonical text of an address that was parsed before, or checked when the file was read.
   return { name, address: parseAddress(address)!, weight, state, agent };

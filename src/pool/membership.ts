@@ -22,7 +22,7 @@ import {
   settlesAtMs,
   startChanges,
 } from './change.js';
-import { changeFromConfig, configInForce, queuedBackends } from './change-config.js';
+import { changeFromConfig, configInForce, queuedBackends, queuedConfigs } from './change-config.js';
 import { describeMembers } from './describe-change.js';
 import { type Override, overridden, stillNeeded } from './override.js';
 import type { Health } from './state.js';
@@ -228,6 +228,8 @@ export function effects(before: Membership, after: Membership): Effect[] {
     const [was, is] = [before.get(name), after.get(name)];
     if (is === undefined) return { pool: name, effect: 'removed', changes: [] };
     if (was === undefined) return { pool: name, effect: 'added', changes: [] };
+    if (is.changes.members === was.changes.members && is.changes.queue === was.changes.queue)
+      return { pool: name, effect: 'unchanged', changes: [] };
     const settling = settlesAtMs(is.changes);
     const settles = settling !== undefined && { settlesAtMs: settling };
     const inForce = describeMembers(was.inForce.backends, is.inForce.backends);
@@ -241,13 +243,9 @@ export function effects(before: Membership, after: Membership): Effect[] {
     return {
       pool: name,
       effect: 'queued',
-      changes: describeMembers(is.inForce.backends, lastQueued(is.changes)),
+      changes: describeMembers(is.inForce.backends, queuedConfigs(is.inForce, is.changes).at(-1)!.backends),
       dueAtMs: dueAtMs(is.changes).at(-1)!,
       ...settles,
     };
   });
-}
-
-function lastQueued(changes: PoolChanges): BackendConfig[] {
-  return queuedBackends({ ...changes, queue: changes.queue.slice(-1) });
 }
