@@ -6,10 +6,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { EngineCounters, EngineName } from '#anyhop/engine/contract.js';
 import type { Image } from '#anyhop/forward/image.js';
-import { type FixtureOptions, imageOf, Runner } from '../forward/fixture.js';
+import { type FixtureOptions, imageOf, Runner, VIP4 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
-import { answered, expected, flows, mixed, unserved } from './contract-frames.js';
+import { answered, expected, flows, flowsTo, mixed, unserved } from './contract-frames.js';
 
 /** What a bench does between start and stop. */
 export type Step =
@@ -170,6 +170,21 @@ export function engineContract(engine: EngineUnderTest): void {
       const frames = flows(50);
       const { outputs } = await bench.run(imageOf(OPTIONS), [{ publish: moved }, { send: frames }]);
       assert.deepEqual(outputs.map(hex), expected(engine, moved, frames).outputs.map(hex));
+    });
+
+    test('takes an image by which a VIP has come and another has gone', async () => {
+      const [came, stays] = ['203.0.113.77', VIP4];
+      const service = (vip: string) => ({ vip, protocol: 'tcp', port: 80 }) as const;
+      const moved = imageOf({ ...OPTIONS, services: [service(came), service(stays)] });
+      const frames = [...flowsTo(came, 40), ...flowsTo(stays, 40)];
+      const steps = [{ send: flows(10) }, { publish: moved }, { send: frames }];
+      const { outputs } = await bench.run(imageOf(OPTIONS), steps);
+      const wanted = [
+        ...expected(engine, imageOf(OPTIONS), flows(10)).outputs,
+        ...expected(engine, moved, frames).outputs,
+      ];
+      assert.equal(wanted.length, 90);
+      assert.deepEqual(outputs.map(hex), wanted.map(hex));
     });
 
     test('tries a frame as it would forward it, sends nothing of it and counts nothing', async () => {

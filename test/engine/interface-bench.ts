@@ -119,17 +119,19 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
         const outputs: Uint8Array[] = [];
         const tried: (Uint8Array | null)[] = [];
         let received = 0;
+        let live = image;
         try {
           for (const step of steps) {
-            if ('publish' in step)
+            if ('publish' in step) {
               await engine.ask({ ask: 'publish', image: step.publish.bytes, afterPackets: 0 });
-            else if ('startAgain' in step) await start(step.startAgain);
+              live = step.publish;
+            } else if ('startAgain' in step) await start(step.startAgain);
             else if ('try' in step) {
               for (const bytes of step.try)
                 tried.push((await engine.ask({ ask: 'try', frame: bytes })) as Uint8Array | null);
             } else {
-              received += await send(image, step, received);
-              const wanted = expected({ sends, onInterface: true }, image, step.send).outputs.length;
+              received += await send(live, step, received);
+              const wanted = expected({ sends, onInterface: true }, live, step.send).outputs.length;
               outputs.push(...(await take(wanted, THROUGH_TIMEOUT_MS)));
             }
           }
