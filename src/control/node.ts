@@ -52,9 +52,8 @@ export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise
   let { mac } = link;
 
   const running = deferred<StatusInput>();
-  const control = await serveControl(node.socket, {
-    '/status': async () => nodeStatus(await running.promise),
-  });
+  const status = async () => ({ status: 200, json: await nodeStatus(await running.promise) });
+  const control = await serveControl(node.socket, { '/status': { GET: status } }, log);
   const health = new NodeHealth(config, log);
   let hops: NextHops | undefined;
   let rates: Rates | undefined;
