@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ConfigError } from '../config/error.js';
-import { ControlError } from './api.js';
+import { ControlError, type ErrorReport } from './api.js';
 
 export type Answer =
   | { readonly status: number; readonly json: unknown }
@@ -13,7 +13,7 @@ export type Answer =
 export function refusalOf(error: unknown): Answer | undefined {
   if (error instanceof ConfigError) {
     const count = error.problems.length;
-    const message = `the config file has ${count} problem${count === 1 ? '' : 's'}; nothing was changed`;
+    const message = `the config file has ${count} problem${count === 1 ? '' : 's'}; what was in force still is`;
     return errorAnswer(422, { code: error.code, message, problems: error.problems });
   }
   if (error instanceof ControlError) {
@@ -23,10 +23,7 @@ export function refusalOf(error: unknown): Answer | undefined {
   return undefined;
 }
 
-export function errorAnswer(
-  status: number,
-  error: { code: string; message: string; hint?: string | undefined; problems?: unknown },
-): Answer & { json: unknown } {
+export function errorAnswer(status: number, error: ErrorReport): Answer & { json: unknown } {
   return { status, json: { error } };
 }
 

@@ -76,6 +76,14 @@ export class ControlError extends Error {
   }
 }
 
+/** What comes back for a request that is refused, in the place of `error`. */
+export interface ErrorReport {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly problems?: readonly ConfigProblem[] | undefined;
+}
+
 export interface Readiness {
   readonly ready: boolean;
   /** What is still missing, or that it stops; empty when ready. */
@@ -151,6 +159,8 @@ export interface PlanReport {
   readonly pools: readonly (PoolChangeReport & {
     /** What it would move and break when it comes into force; absent for a pool that stays, comes or goes. */
     readonly plan?: PoolPlan;
+    /** TCP services of the pool that second chance is off for: what `plan` says of it is not theirs. */
+    readonly withoutSecondChance?: readonly string[];
     /** Shares (0 to 1) of the flows that `force` would break, by age; empty when nothing has to wait. */
     readonly atRiskByForce: readonly {
       /** ISO 8601: born until then; absent for the youngest. */

