@@ -7,7 +7,8 @@ import { NONE } from '../maglev/layers.js';
 import { forEachSegment, sameNames } from '../maglev/overlay.js';
 import type { SlotCount } from '../maglev/plan.js';
 import { type PoolTables, resolvePool } from '../maglev/resolve.js';
-import type { BackendStatus, NodeStatus, PoolStatus, ServiceStatus } from './status.js';
+import type { Member } from '../pool/state.js';
+import type { BackendStatus, DrainStatus, NodeStatus, PoolStatus, ServiceStatus } from './status.js';
 
 /** The part of a status that is compared. */
 export type ComparedNode = Pick<NodeStatus, 'node'> & {
@@ -25,7 +26,7 @@ export type ComparedPool = Pick<
 export type ComparedBackend = Pick<
   BackendStatus,
   'name' | 'address' | 'weight' | 'state' | 'health' | 'healthReason'
->;
+> & { readonly drain?: Pick<DrainStatus, 'connections'> };
 
 /** Of the one node and of the other; null for what is not there. */
 export type Pair = readonly [string | null, string | null];
@@ -134,7 +135,7 @@ type Aspect<T> = readonly [what: string, draw: (of: T) => string, told?: (of: T)
 const BACKEND: readonly Aspect<ComparedBackend>[] = [
   ['address', ({ address }) => address],
   ['weight', ({ weight }) => String(weight)],
-  ['state', ({ state }) => state],
+  ['state', (backend) => (isDrained(backend) ? 'drained' : backend.state)],
   [
     'health',
     ({ health }) => health,
@@ -157,6 +158,11 @@ function differing<T extends { readonly name: string }>(
   );
 }
 
+/** As the node's own tables have it (control/drains.ts). */
+function isDrained({ state, drain }: ComparedBackend): boolean {
+  return state === 'draining' && drain?.connections === 0;
+}
+
 function drawService({ vip, protocol, portFirst, portLast, pool }: ComparedService): string {
   return `${vip} ${protocol} ${portFirst === portLast ? portFirst : `${portFirst}-${portLast}`}, pool ${pool}`;
 }
@@ -176,12 +182,11 @@ function pairs<T extends { readonly name: string }>(
 }
 
 function resolve({ slots, panicThreshold, prior, backends }: ComparedPool): PoolTables {
-  const state = backends.map(({ name, weight, state: admin, health }) => ({
-    name,
-    weight,
-    state: admin,
-    health,
-  }));
+  const state = backends.map((backend): Member => {
+    const { name, weight, state: admin, health } = backend;
+    const member = { name, weight, state: admin, health };
+    return isDrained(backend) ? { ...member, drained: true } : member;
+  });
   return resolvePool({ slots, panicThreshold, state, prior });
 }
 
