@@ -130,7 +130,7 @@ describe('drain --wait', () => {
     statuses(drain(12), drain(1), drain(0));
     const { code, stdout, stderr } = await run('drain', 'web-2', '--wait');
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /^web\/web-2: 12 connections left, until (....-..-.. )?\d\d:\d\d:\d\d\n$/);
+    assert.match(stderr, /^web\/web-2: draining, 12 connections left, until (....-..-.. )?\d\d:\d\d:\d\d\n$/);
     assert.match(stdout, /in force[\s\S]*\nweb\/web-2: drained, no connection is left\n$/);
   });
 
