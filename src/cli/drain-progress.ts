@@ -29,7 +29,8 @@ export function drainsOf(backend: string, pools: readonly PoolChangeReport[]): P
   return pools.map(({ pool, effect, dueAt }) => ({
     pool,
     backend,
-    stage: effect === 'queued' ? 'waiting' : 'draining',
+    // One that is unchanged drains already, or waits already.
+    stage: effect === 'in_force' ? 'draining' : 'waiting',
     connections: null,
     ...(dueAt !== undefined && { until: dueAt }),
   }));

@@ -165,6 +165,23 @@ describe('drain --wait', () => {
     assert.match((await run('drain', 'web-2', '--wait')).stdout, /web\/web-2: is in the pool no longer\n$/);
   });
 
+  it('waits for a drain whose turn has not come, also when it was asked for before', async () => {
+    for (const told of [QUEUED, { pool: 'api', effect: 'unchanged', changes: [] } as const]) {
+      let asked = 0;
+      node.instead.drain = async () => report(told);
+      node.instead.status = async () => {
+        const begun = ++asked > 1;
+        const member = backendStatus('web-2', begun ? { state: 'draining', drain: drain(0) } : {});
+        const queued = begun ? [] : [{ dueAt: until, changes: CHANGES }];
+        return nodeStatus({ pools: [poolStatus('api', [member], { change: { queued } })] });
+      };
+      const { code, stdout, stderr } = await run('drain', 'web-2', '--wait');
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /^api\/web-2: waits/);
+      assert.match(stdout, /api\/web-2: drained/);
+    }
+  });
+
   it('waits for a node that is being restarted', async () => {
     let asked = 0;
     node.instead.status = async () => {
