@@ -4,6 +4,7 @@ import type { Config, PoolConfig, ServiceConfig } from '../config/types.js';
 import type { PlanReport } from '../control/api.js';
 import { AnyhopError } from '../core/errors.js';
 import { type PoolPlan, planPool } from '../maglev/plan.js';
+import { describeMembers, describeSettings } from '../pool/describe-change.js';
 import { serviceChanges } from '../pool/service-changes.js';
 import { findSocket, socketOption, tell } from './control-client.js';
 import { someOf } from './format.js';
@@ -127,36 +128,5 @@ function planOne(
 
 /** What differs, in words; empty when the pool stays as it is. */
 function poolChanges(before: PoolConfig, after: PoolConfig): string[] {
-  const old = new Map(before.backends.map((backend) => [backend.name, backend]));
-  const next = new Map(after.backends.map((backend) => [backend.name, backend]));
-  const added = [...next.keys()].filter((name) => !old.has(name));
-  const removed = [...old.keys()].filter((name) => !next.has(name));
-  const changes: string[] = [];
-  if (added.length > 0) changes.push(`${someOf(added)} added`);
-  if (removed.length > 0) changes.push(`${someOf(removed)} removed`);
-  const differing = (what: 'weight' | 'state' | 'agent', text: (value: unknown) => string): string[] =>
-    [...next.values()].flatMap((backend) => {
-      const was = old.get(backend.name)?.[what];
-      if (was === undefined || was === backend[what]) return [];
-      return [`${backend.name} ${what} ${text(was)} -> ${text(backend[what])}`];
-    });
-  const addresses = [...next.values()].flatMap(({ name, address }) => {
-    const was = old.get(name)?.address.text;
-    return was === undefined || was === address.text ? [] : [`${name} address ${was} -> ${address.text}`];
-  });
-  for (const list of [
-    differing('state', String),
-    differing('weight', String),
-    addresses,
-    differing('agent', String),
-  ]) {
-    if (list.length > 0) changes.push(someOf(list));
-  }
-  if (before.tableSize !== after.tableSize)
-    changes.push(`table size ${before.tableSize} -> ${after.tableSize}`);
-  if (before.panicThreshold !== after.panicThreshold) {
-    changes.push(`panic threshold ${before.panicThreshold} -> ${after.panicThreshold}`);
-  }
-  if (JSON.stringify(before.prior) !== JSON.stringify(after.prior)) changes.push('prior state');
-  return changes;
+  return [...describeMembers(before.backends, after.backends), ...describeSettings(before, after)];
 }

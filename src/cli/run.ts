@@ -36,6 +36,7 @@ export function runCommand(): Command {
       `
 Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and CAP_IPC_LOCK, and a route to every backend. The engine
 (node.engine) is the fastest that works here; the log says which, and why.
+Told to stop, it is first not ready ("anyhop ready") and forwards on for node.stop_delay; a second signal ends that. Then
 SIGINT (Ctrl-C) takes everything back. After SIGTERM the engine xdp forwards on in the kernel until the next "anyhop run" takes
 over or "anyhop stop" ends it; the others take everything back too. SIGHUP reads the config file anew, as "anyhop reload" does.
 What must outlive the process (prior states, waiting changes, what was said at runtime) is kept in --state-dir.

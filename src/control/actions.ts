@@ -143,6 +143,9 @@ export class NodeActions implements ControlActions {
       pools: effects(before, after).map((effect) => ({
         ...reportOf(effect),
         ...planOf(effect, before, after),
+        withoutSecondChance: config.services.flatMap(({ name, pool, protocol, secondChance }) =>
+          pool === effect.pool && protocol === 'tcp' && !secondChance ? [name] : [],
+        ),
         atRiskByForce: effect.effect === 'queued' ? riskOf(effect.pool, before, after, now()) : [],
       })),
       changes: settingsChanges(pools.file, config),
@@ -329,7 +332,7 @@ function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>
     ...serviceChanges(before.services, after.services),
     ...after.pools.flatMap((pool) => {
       const was = known.get(pool.name);
-      return was === undefined ? [] : describeSettings(was, pool);
+      return was === undefined ? [] : describeSettings(was, pool).map((what) => `${pool.name}: ${what}`);
     }),
   ];
 }

@@ -228,6 +228,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       const slots = new Map<number, number>();
       for (const owner of tables.owners) slots.set(owner, (slots.get(owner) ?? 0) + 1);
       const present = new Set(pool.backends.map(({ name }) => name));
+      const marked = new Map(state.map((member) => [member.name, member]));
       return {
         name: pool.name,
         mode: tables.mode,
@@ -248,7 +249,8 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
           const nextHop = input.nextHop(address.text);
           const mark = input.mark(pool, backend);
           if (mark === undefined) return []; // it came into force a moment ago
-          const { health, reason, since } = mark;
+          const { reason, since } = mark;
+          const { health } = marked.get(name)!; // by which the tables were made; the mark may be newer
           const drain = input.drain(pool, backend);
           return [
             {
@@ -257,7 +259,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
               weight,
               state,
               health,
-              ...(reason !== undefined && { healthReason: reason }),
+              ...(health !== 'up' && reason !== undefined && { healthReason: reason }),
               healthSince: since.toISOString(),
               ...(pool.health && { check: pool.health.kind }),
               slots: slots.get(index) ?? 0,

@@ -37,15 +37,15 @@ export function describeSettings(before: PoolConfig, after: PoolConfig): string[
   const changes: string[] = [];
   const differing = (what: string, value: (pool: PoolConfig) => unknown): void => {
     const [was, is] = [value(before), value(after)];
-    if (was !== is) changes.push(`${after.name}: ${what} ${was} -> ${is}`);
+    if (was !== is) changes.push(`${what} ${was} -> ${is}`);
   };
   differing('table size', ({ tableSize }) => tableSize);
   differing('panic threshold', ({ panicThreshold }) => panicThreshold);
   differing('settle time', ({ settleMs }) => formatDuration(settleMs));
   differing('drain deadline', ({ drainDeadlineMs }) => formatDuration(drainDeadlineMs));
   differing('dead after', ({ deadAfterMs }) => formatDuration(deadAfterMs));
-  if (!isDeepStrictEqual(before.health, after.health)) changes.push(`${after.name}: health checks`);
-  if (!isDeepStrictEqual(before.prior, after.prior)) changes.push(`${after.name}: prior state`);
+  if (!isDeepStrictEqual(before.health, after.health)) changes.push('health checks');
+  if (!isDeepStrictEqual(before.prior, after.prior)) changes.push('prior state');
   return changes;
 }
 
