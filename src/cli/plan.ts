@@ -7,7 +7,6 @@ import { type PoolPlan, planPool } from '../maglev/plan.js';
 import { describeMembers, describeSettings } from '../pool/describe-change.js';
 import { serviceChanges } from '../pool/service-changes.js';
 import { findSocket, socketOption, tell } from './control-client.js';
-import { someOf } from './format.js';
 import { loadFor } from './options.js';
 import { drawFilePlan, drawNodePlan } from './plan-text.js';
 
