@@ -196,23 +196,6 @@ int anyhop_bpf_sum(int object, const char *map, __u8 *out, __u32 entries)
 	return error;
 }
 
-/* Runs an XDP program once on a frame, without an interface (BPF_PROG_TEST_RUN): the XDP action. Out gets the length
- * of the resulting frame as a __u32, then the frame. */
-int anyhop_bpf_test_run(int object, const char *program, const __u8 *frame, __u32 size, __u8 *out, __u32 out_size)
-{
-	int fd = program_fd(object, program);
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = size, .data_out = out + 4,
-		    .data_size_out = out_size - 4, .repeat = 1);
-
-	anyhop_error_start();
-	if (fd < 0)
-		return anyhop_error_is(fd, "program %s", program);
-	if (out_size < 4 || bpf_prog_test_run_opts(fd, &options))
-		return anyhop_error_is(out_size < 4 ? -EINVAL : -errno, "test run of %s", program);
-	memcpy(out, &options.data_size_out, 4);
-	return (int)options.retval;
-}
-
 /* The program that is attached to an interface, as text: "MODE ID NAME", MODE being native, generic or offloaded;
  * nothing when there is none. NAME is left out when the kernel does not tell it (CAP_SYS_ADMIN is missing). Returns
  * the text's length. */

@@ -17,7 +17,6 @@ int anyhop_bpf_close(int object);
 int anyhop_bpf_fill(int object, const char *map, const __u8 *keys, __u32 key_size, const __u8 *values,
 		    __u32 value_size, __u32 count);
 int anyhop_bpf_sum(int object, const char *map, __u8 *out, __u32 entries);
-int anyhop_bpf_test_run(int object, const char *program, const __u8 *frame, __u32 size, __u8 *out, __u32 out_size);
 int anyhop_xdp_attached(int interface, char *out, int size);
 int anyhop_xdp_attach(int object, const char *program, int interface, int mode, int replaced);
 int anyhop_xdp_detach(int object, const char *program, int interface, int mode);
@@ -28,6 +27,7 @@ int anyhop_map_shape(int fd, __u8 *out);
 void *anyhop_map_memory(int fd, __u32 bytes);
 int anyhop_map_unmap(__u8 *memory, __u32 bytes);
 int anyhop_program_id(int fd);
+int anyhop_program_run(int fd, const __u8 *frame, __u32 size, __u8 *out, __u32 out_size);
 int anyhop_pin(int fd, const char *path);
 int anyhop_pinned(const char *path);
 int anyhop_close(int fd);

@@ -99,6 +99,20 @@ int anyhop_program_id(int fd)
 	return (int)info.id;
 }
 
+/* Runs an XDP program once on a frame, without an interface (BPF_PROG_TEST_RUN): the XDP action. Out gets the length
+ * of the resulting frame as a __u32, then the frame. */
+int anyhop_program_run(int fd, const __u8 *frame, __u32 size, __u8 *out, __u32 out_size)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = size, .data_out = out + 4,
+		    .data_size_out = out_size - 4, .repeat = 1);
+
+	anyhop_error_start();
+	if (out_size < 4 || bpf_prog_test_run_opts(fd, &options))
+		return anyhop_error_is(out_size < 4 ? -EINVAL : -errno, "test run of a program");
+	memcpy(out, &options.data_size_out, 4);
+	return (int)options.retval;
+}
+
 /* Gives a map, program or link a name in a BPF file system, which keeps it alive. */
 int anyhop_pin(int fd, const char *path)
 {

@@ -20,6 +20,11 @@ export interface NodeOptions {
   readonly source?: readonly string[];
 }
 
+/** Parsed values of `stateOption`. */
+export interface StateOptions {
+  readonly stateDir?: string;
+}
+
 /** `-c, --config <file>`, for every command that reads the config. */
 export function configOption(): Option {
   return new Option('-c, --config <file>', 'config file').env('ANYHOP_CONFIG').default(CONFIG_FILE_DEFAULT);
@@ -45,6 +50,14 @@ export function nodeOptions(): Option[] {
         'and one IPv6 (env: ANYHOP_SOURCE)',
     ).argParser((value: string, before: readonly string[] = []) => [...before, value]),
   ];
+}
+
+/** `--state-dir <directory>`, for the command that remembers. */
+export function stateOption(): Option {
+  return new Option(
+    '--state-dir <directory>',
+    'where the node remembers over a restart, instead of the one in the file (env: ANYHOP_STATE_DIR)',
+  );
 }
 
 /**

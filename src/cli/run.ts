@@ -1,10 +1,22 @@
 /** `anyhop run`: forward packets, in the foreground. */
 import { Command, Option } from 'commander';
-import { runNode } from '../control/node.js';
-import { createLog, LOG_LEVELS, type LogLevel } from '../core/log.js';
-import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+import { ConfigError } from '../config/error.js';
+import { loadConfigWithText, parseConfig } from '../config/load.js';
+import type { ReadConfig } from '../control/actions.js';
+import { type RunOptions, runNode } from '../control/node.js';
+import { lastGoodConfig } from '../control/state-store.js';
+import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
+import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
+import {
+  type ConfigOptions,
+  configOption,
+  type NodeOptions,
+  nodeOptions,
+  type StateOptions,
+  stateOption,
+} from './options.js';
 
-interface RunOptions extends ConfigOptions, NodeOptions {
+interface RunCommandOptions extends ConfigOptions, NodeOptions, StateOptions {
   readonly logLevel: LogLevel;
 }
 
@@ -25,17 +37,62 @@ export function runCommand(): Command {
 Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and CAP_IPC_LOCK, and a route to every backend. The engine
 (node.engine) is the fastest that works here; the log says which, and why.
 SIGINT (Ctrl-C) takes everything back. After SIGTERM the engine xdp forwards on in the kernel until the next "anyhop run" takes
-over or "anyhop stop" ends it; the others take everything back too.
+over or "anyhop stop" ends it; the others take everything back too. SIGHUP reads the config file anew, as "anyhop reload" does.
+What must outlive the process (prior states, waiting changes, what was said at runtime) is kept in --state-dir.
 Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong config or usage, 3 the machine lacks something.
 
 Examples:
   anyhop check -c anyhop.yaml && anyhop run -c anyhop.yaml
   anyhop run -c fleet.yaml --name edge-2 --interface eth1 --source 10.0.0.2`,
     )
-    .action(async (options: RunOptions) => {
-      const config = loadFor('run', options);
-      await runNode(config, createLog(options.logLevel));
+    .action(async (options: RunCommandOptions) => {
+      const log = createLog(options.logLevel);
+      const load = (): ReadConfig => loadConfigWithText(options.config, loadOptions(options));
+      await runNode({ ...firstConfig(load, options, log), load }, log);
     });
-  for (const option of nodeOptions()) command.addOption(option);
+  for (const option of [...nodeOptions(), stateOption()]) command.addOption(option);
   return command;
+}
+
+/**
+ * The config to start with: that of the file, or, when the file is wrong, the last one that was good. A node that crashed
+ * while somebody was editing must come back.
+ * @throws ConfigError when the file is wrong and there was none before
+ */
+function firstConfig(
+  load: () => ReadConfig,
+  options: RunCommandOptions,
+  log: Logger,
+): Pick<RunOptions, 'first' | 'refused'> {
+  try {
+    return { first: load() };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const directory = options.stateDir ?? process.env['ANYHOP_STATE_DIR'] ?? STATE_DIRECTORY_DEFAULT;
+    const text = lastGoodConfig(directory, options.config);
+    const config = text === undefined ? undefined : parseGood(text, options);
+    if (text === undefined || config === undefined) throw error;
+    log.error(
+      { event: 'config_refused', file: options.config, problems: error.problems },
+      `${error.message}\nThe node starts with the last config that was good; mend the file, then \`anyhop reload\``,
+    );
+    return { first: { config, text }, refused: { at: new Date().toISOString(), message: error.message } };
+  }
+}
+
+/** Undefined when it is good no more: a file that it names may be gone. */
+function parseGood(text: string, options: RunCommandOptions): ReadConfig['config'] | undefined {
+  try {
+    return parseConfig(text, options.config, loadOptions(options));
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
+function loadOptions({ name, interface: networkInterface, source, stateDir }: RunCommandOptions) {
+  return {
+    role: 'run' as const,
+    overrides: { name, interface: networkInterface, source, stateDirectory: stateDir },
+  };
 }

@@ -29,7 +29,7 @@ export interface LoadOptions<R extends Role> {
   readonly role: R;
   /** From the command line; come before the environment and the file. */
   readonly overrides?: Overrides;
-  /** ANYHOP_NODE_NAME, ANYHOP_INTERFACE and ANYHOP_SOURCE (commas between) come before the file. */
+  /** ANYHOP_NODE_NAME, ANYHOP_INTERFACE, ANYHOP_SOURCE (commas between) and ANYHOP_STATE_DIR come before the file. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -39,9 +39,18 @@ export interface LoadOptions<R extends Role> {
  * @throws ConfigError with every problem of the file; nothing else
  */
 export function loadConfig<R extends Role>(file: string, options: LoadOptions<R>): LoadedConfig<R> {
+  return loadConfigWithText(file, options).config;
+}
+
+/** The same, and the text that it was read from, which may hold the secret. @throws ConfigError as `loadConfig` */
+export function loadConfigWithText<R extends Role>(
+  file: string,
+  options: LoadOptions<R>,
+): { readonly config: LoadedConfig<R>; readonly text: string } {
   try {
     const { bytes, mode } = readSmallFile(file, CONFIG_BYTES_MAX, 'CONFIG_BYTES_MAX');
-    return readConfig(decodeText(bytes), file, mode, options);
+    const text = decodeText(bytes);
+    return { config: readConfig(text, file, mode, options), text: text as string }; // what is no text is refused
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
     throw new ConfigError([{ file, line: 0, column: 0, field: '', message: error.message }]);

@@ -1,5 +1,5 @@
 /**
- * What differs from node to node in a fleet that shares one file: name, interface, source. The command line comes
+ * What differs from node to node in a fleet that shares one file: name, interface, source, place of its state. The command line comes
  * before the environment, and that before the file.
  */
 import { parsePrefix } from '../packet/address.js';
@@ -11,6 +11,8 @@ import {
   INTERFACE_PATTERN,
   NAME_EXPECTED,
   NAME_PATTERN,
+  PATH_EXPECTED,
+  PATH_PATTERN,
   PREFIX_EXPECTED,
 } from './schema.js';
 import type { Role } from './types.js';
@@ -20,6 +22,7 @@ export interface Overrides {
   readonly interface?: string | undefined;
   /** Addresses or prefixes, each entry one or several with commas between. */
   readonly source?: readonly string[] | undefined;
+  readonly stateDirectory?: string | undefined;
 }
 
 interface Given<T> {
@@ -47,6 +50,8 @@ export function applyOverrides(
   const name = given('--name', overrides.name, 'ANYHOP_NODE_NAME', String);
   checkText(name, NAME_PATTERN, NAME_EXPECTED, report);
   const source = given('--source', overrides.source, 'ANYHOP_SOURCE', (text) => [text]);
+  const state = given('--state-dir', overrides.stateDirectory, 'ANYHOP_STATE_DIR', String);
+  checkText(state, PATH_PATTERN, PATH_EXPECTED, report);
   const { node } = draft;
   if (node === undefined) return draft;
   return {
@@ -55,6 +60,7 @@ export function applyOverrides(
       ...node,
       name: name?.value ?? node.name,
       interface: networkInterface?.value ?? node.interface,
+      stateDirectory: state?.value ?? node.stateDirectory,
       ...(source && readSources(source, report)),
       written: new Set([
         ...node.written,

@@ -68,7 +68,9 @@ const prefix = z
   .refine((value) => parsePrefix(value) !== undefined, { error: PREFIX_EXPECTED })
   .meta({ pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$' });
 
-const path = text('an absolute path', /^\/[ -~]*$/);
+export const PATH_PATTERN = /^\/[ -~]*$/;
+export const PATH_EXPECTED = 'an absolute path';
+const path = text(PATH_EXPECTED, PATH_PATTERN);
 
 const node = z
   .strictObject(

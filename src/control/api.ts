@@ -25,10 +25,10 @@ export interface ControlActions {
   status(): Promise<NodeStatus>;
   /** Answers at any time, also while the node starts or stops. */
   ready(): Readiness;
-  health(): HealthReport;
-  counters(): CounterReport;
+  health(): Promise<HealthReport>;
+  counters(): Promise<CounterReport>;
   /** @throws ControlError 404 for a pool that is not there */
-  tables(pool: string | undefined): TablesReport;
+  tables(pool: string | undefined): Promise<TablesReport>;
   /** @throws ControlError 422 for a config file that is wrong */
   plan(): Promise<PlanReport>;
   /** @throws ControlError 422 for a config file that is wrong, 409 for a change that takes a restart, 429 for a full queue */

@@ -1,6 +1,6 @@
 /**
- * What is in force, and the one place that changes it: a change of what the tables come from (next hops, health marks)
- * makes a new image, which is published whole. Changes that come while one is being published are taken together into the next.
+ * What is in force, and the one place that changes it: a change of what the tables come from (config, next hops, health
+ * marks) makes a new image, which is published whole. Changes that come while one is being published are taken together into the next.
  * One that cannot be published leaves the last in force, and is tried again with the next change.
  */
 import type { LoadedConfig } from '../config/types.js';
@@ -22,33 +22,29 @@ const MODES: Record<EligibilityMode, string> = {
 };
 
 export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health'> & {
+  /** With the pools as they are in force; the same object for a pool that has not changed. */
+  readonly config: () => LoadedConfig<'run'>;
   /** The interface's own address now; undefined takes frames for any. */
   readonly mac: () => Uint8Array | undefined;
 };
 
 export class Forwarding {
-  readonly #config: LoadedConfig<'run'>;
   readonly #options: ForwardingOptions;
   readonly #log: Logger;
   #assembly: Assembly;
   #engine: Engine | undefined;
-  #publishing: Promise<void> | undefined;
+  #publishing: Promise<unknown> | undefined;
   #changed = false;
 
   /**
    * Builds the first image.
    * @param predecessor image in force, which the first one follows: its generation, and its counters' numbers
    */
-  constructor(
-    config: LoadedConfig<'run'>,
-    options: ForwardingOptions,
-    predecessor: Image | undefined,
-    log: Logger,
-  ) {
-    this.#config = config;
+  constructor(options: ForwardingOptions, predecessor: Image | undefined, log: Logger) {
     this.#options = options;
     this.#log = log;
     const names = predecessor && imageCounterNames(predecessor);
+    const config = options.config();
     this.#assembly = assemble(config, config.node, {
       ...options,
       mac: options.mac(),
@@ -68,28 +64,38 @@ export class Forwarding {
     this.#engine = engine;
   }
 
-  /** Something has changed that the tables come from. Resolves when what was true at the call is in force, or failed to be. */
-  refresh(): Promise<void> {
+  /**
+   * Something has changed that the tables come from. Resolves when what was true at the call is in force (to undefined), or
+   * failed to be (to why).
+   */
+  refresh(): Promise<unknown> {
     this.#changed = true;
     // A turn later, so that it is never over before it is remembered.
     this.#publishing ??= Promise.resolve().then(() => this.#publishAll());
     return this.#publishing;
   }
 
-  async #publishAll(): Promise<void> {
+  async #publishAll(): Promise<unknown> {
+    let failure: unknown;
     while (this.#changed && this.#engine !== undefined) {
       this.#changed = false;
       const before = this.#assembly;
       const startMs = performance.now();
+      failure = undefined;
       try {
-        const next = assemble(this.#config, this.#config.node, {
+        const config = this.#options.config();
+        const next = assemble(config, config.node, {
           ...this.#options,
           mac: this.#options.mac(),
           generation: before.image.generation + 1,
           numbers: before.numbers,
           previous: before,
         });
-        if (imageDigest(next.image) === imageDigest(before.image)) continue;
+        if (imageDigest(next.image) === imageDigest(before.image)) {
+          this.#assembly = { ...next, image: before.image };
+          this.#describe(next, before);
+          continue;
+        }
         await this.#engine.publish(next.image);
         this.#assembly = next;
         const ms = Number((performance.now() - startMs).toFixed(1));
@@ -97,6 +103,7 @@ export class Forwarding {
         this.#log.info({ event: 'published', generation, ms }, `generation ${generation} is in force`);
         this.#describe(next, before);
       } catch (error) {
+        failure = error;
         this.#log.error(
           { event: 'publish_failed', generation: before.image.generation, error },
           `a new image could not be published; generation ${before.image.generation} stays in force`,
@@ -105,12 +112,14 @@ export class Forwarding {
     }
     // Here and not when the promise settles: a change that came in between would be lost.
     this.#publishing = undefined;
+    return failure;
   }
 
   /** Pools whose tables are others than before, or all. */
   #describe(assembly: Assembly, before?: Assembly): void {
-    for (const [index, { config: pool, tables }] of assembly.pools.entries()) {
-      if (before?.pools[index].tables.ownersDigest === tables.ownersDigest) continue;
+    const known = new Map(before?.pools.map(({ config, tables }) => [config.name, tables.ownersDigest]));
+    for (const { config: pool, tables } of assembly.pools) {
+      if (known.get(pool.name) === tables.ownersDigest) continue;
       const fields = {
         event: 'pool',
         pool: pool.name,

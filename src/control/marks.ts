@@ -2,8 +2,9 @@
  * How every backend stands, from all that is known of it: it is up when the kernel knows a way to it and its check, if it has
  * one, says so. `dead` is only a matter of time: down for longer than the pool's `dead_after`.
  */
-import type { BackendConfig, PoolConfig } from '../config/types.js';
+import type { BackendConfig } from '../config/types.js';
 import type { HealthMark } from '../health/health-checks.js';
+import type { NamedBackend } from '../pool/membership.js';
 import type { Health } from '../pool/state.js';
 
 export interface BackendMark {
@@ -24,28 +25,44 @@ export interface MarkSources {
 /** A timer's longest time: beyond it, Node's fires at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-interface Member {
+interface Member extends NamedBackend {
   readonly name: string;
-  readonly pool: PoolConfig;
-  readonly backend: BackendConfig;
 }
 
 export class Marks {
-  readonly #members: readonly Member[];
   readonly #sources: MarkSources;
-  readonly #marks = new Map<string, BackendMark>();
+  #members: readonly Member[] = [];
+  #marks: Map<string, BackendMark>;
 
-  /** @param nowMs of the clock that `since` is told by */
-  constructor(pools: readonly PoolConfig[], sources: MarkSources, nowMs: number) {
-    this.#members = pools.flatMap((pool) =>
-      pool.backends.map((backend) => ({ name: nameOf(pool, backend), pool, backend })),
-    );
+  /** @param remembered marks of a process before this one, by `pool/backend`: they tell since when */
+  constructor(sources: MarkSources, remembered: ReadonlyMap<string, BackendMark> = new Map()) {
     this.#sources = sources;
+    this.#marks = new Map(remembered);
+  }
+
+  /**
+   * Whom to judge from now on; marks of others are forgotten.
+   * @param nowMs of the clock that `since` is told by
+   */
+  setMembers(backends: readonly NamedBackend[], nowMs: number): void {
+    this.#members = backends.map(({ pool, backend }) => ({
+      name: nameOf(pool.name, backend.name),
+      pool,
+      backend,
+    }));
+    const names = new Set(this.#members.map(({ name }) => name));
+    this.#marks = new Map([...this.#marks].filter(([name]) => names.has(name)));
     this.refresh(nowMs);
   }
 
-  of(pool: PoolConfig, backend: BackendConfig): BackendMark {
-    return this.#marks.get(nameOf(pool, backend))!;
+  /** By `pool/backend`. */
+  all(): ReadonlyMap<string, BackendMark> {
+    return this.#marks;
+  }
+
+  /** Undefined for one that is not a member. */
+  of(pool: string, backend: string): BackendMark | undefined {
+    return this.#marks.get(nameOf(pool, backend));
   }
 
   /**
@@ -77,6 +94,6 @@ export class Marks {
   }
 }
 
-function nameOf(pool: PoolConfig, backend: BackendConfig): string {
-  return `${pool.name}/${backend.name}`;
+function nameOf(pool: string, backend: string): string {
+  return `${pool}/${backend}`;
 }

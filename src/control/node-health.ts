@@ -2,51 +2,57 @@
  * A node's view of its backends' health: the checks, what they and the next hops together say, and the clock that makes of
  * one that is down one that is dead.
  */
-import type { BackendConfig, LoadedConfig, PoolConfig } from '../config/types.js';
+import type { BackendConfig, LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { HealthChecks, type HealthTarget } from '../health/health-checks.js';
 import { Probes } from '../health/probes.js';
+import type { NamedBackend } from '../pool/membership.js';
 import { type BackendMark, Marks } from './marks.js';
 
 export class NodeHealth {
-  readonly #config: LoadedConfig<'run'>;
   readonly #probes: Probes;
   readonly #checks: HealthChecks;
-  readonly #targets: readonly HealthTarget[];
-  #marks: Marks | undefined;
+  #marks: Marks;
   #changed = (): void => {};
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
 
-  constructor(config: LoadedConfig<'run'>, log: Logger) {
-    const { source4, source6, interface: name } = config.node;
-    this.#config = config;
-    this.#targets = targetsOf(config.pools);
+  /** @param remembered marks of a process before this one, by `pool/backend` */
+  constructor(
+    { source4, source6, interface: name }: LoadedConfig<'run'>['node'],
+    remembered: ReadonlyMap<string, BackendMark>,
+    log: Logger,
+  ) {
     this.#probes = new Probes({ source4, source6, interface: name });
     this.#checks = new HealthChecks({ log, probe: this.#probes.make });
+    this.#marks = new Marks({ noWay: () => undefined, checks: this.#checks.current() }, remembered);
   }
 
   /**
-   * Loads what the checks need.
-   * @throws AnyhopError when this host cannot make them
+   * Checks these backends from now on and no others. Resolves once each has its first result, after the longest timeout at the
+   * latest.
+   * @throws AnyhopError when this host cannot make the checks; the former ones go on then
    */
-  prepare(): Promise<void> {
-    return this.#probes.prepare(this.#targets);
+  async check(backends: readonly NamedBackend[]): Promise<void> {
+    const targets = backends.flatMap(targetOf);
+    await this.#probes.prepare(targets);
+    await this.#checks.setTargets(targets);
   }
 
-  /** Starts the checks; resolves once each has its first result, after the longest timeout at the latest. */
-  start(): Promise<void> {
-    return this.#checks.setTargets(this.#targets);
-  }
-
-  /** From now on marks depend on these ways too. @param noWay why there is none to a backend; undefined when there is one */
+  /** From now on marks depend on ways too. @param noWay why there is none to a backend; undefined when there is one */
   follow(noWay: (backend: BackendConfig) => string | undefined): void {
-    this.#marks = new Marks(this.#config.pools, { noWay, checks: this.#checks.current() }, Date.now());
+    this.#marks = new Marks({ noWay, checks: this.#checks.current() }, this.#marks.all());
   }
 
-  /** Of a present member, once `follow` has been called. */
-  markOf(pool: PoolConfig, backend: BackendConfig): BackendMark {
-    return this.#marks!.of(pool, backend);
+  /** Marks these backends from now on and no others, at once. */
+  judge(backends: readonly NamedBackend[]): void {
+    this.#marks.setMembers(backends, Date.now());
+    this.refresh(); // whoever is down now will be dead some day
+  }
+
+  /** Undefined for a backend that is not judged. */
+  markOf(pool: string, backend: string): BackendMark | undefined {
+    return this.#marks.of(pool, backend);
   }
 
   /** Calls `listener` when marks may have changed. */
@@ -72,16 +78,12 @@ export class NodeHealth {
 
   #refresh(): void {
     clearTimeout(this.#timer);
-    const nextMs = this.#marks?.refresh(Date.now());
+    const nextMs = this.#marks.refresh(Date.now());
     if (nextMs !== undefined) this.#timer = setTimeout(() => this.#refresh(), Math.max(1, nextMs)).unref();
     this.#changed();
   }
 }
 
-function targetsOf(pools: readonly PoolConfig[]): HealthTarget[] {
-  return pools.flatMap(({ name: pool, health, backends }) =>
-    health === undefined
-      ? []
-      : backends.map(({ name, address }) => ({ name: `${pool}/${name}`, address, check: health })),
-  );
+function targetOf({ pool, backend: { name, address } }: NamedBackend): HealthTarget | [] {
+  return pool.health === undefined ? [] : { name: `${pool.name}/${name}`, address, check: pool.health };
 }

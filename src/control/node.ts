@@ -2,30 +2,42 @@
  * One node's life: from its config to a running engine, until it is told to stop. What may fail on this machine fails
  * before anything on it is changed.
  *
- *   next hops ------\
- *                    marks --change--> Forwarding --new image--> engine
- *   health checks --/                      \-----------------------\--> control socket: status
+ *   config file, drain, weight ---\
+ *   health checks, next hops ------> NodePools --what is in force--> Forwarding --image--> engine
+ *   memory of a process before ---/       \------------------------------\--> control socket
  */
-import type { BackendConfig, LoadedConfig, PoolConfig } from '../config/types.js';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fetchAgentReport } from '../agent/report.js';
+import type { BackendConfig, LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
+import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { afXdpReaches } from '../engine/af_xdp/engine.js';
 import { engineCandidates } from '../engine/candidates.js';
-import { startEngine } from '../engine/choose.js';
+import { type ChosenEngine, startEngine } from '../engine/choose.js';
 import type { Engine, EngineName } from '../engine/contract.js';
 import { xdpReaches } from '../engine/xdp/reach.js';
 import type { Image } from '../forward/image.js';
-import { P } from '../packet/constants.js';
 import { formatMac } from '../packet/mac.js';
+import { markedBackends, type NamedBackend, type PoolMemory, reachedBackends } from '../pool/membership.js';
 import { type Link, requireEthernetLink } from '../underlay/link.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
+import { type Forwarded, NodeActions, type ReadConfig } from './actions.js';
 import type { Way } from './assemble.js';
+import { Drains } from './drains.js';
 import { Forwarding } from './forwarding.js';
+import type { BackendMark } from './marks.js';
 import { NodeHealth } from './node-health.js';
+import { logCounters, tellRegularly, warnAboutNarrowWays } from './node-log.js';
+import { NodePools } from './node-pools.js';
+import { changeStatus, overrideStatus } from './pool-status.js';
 import { Rates } from './rates.js';
+import { ReadinessGate } from './readiness.js';
+import { selfTest } from './self-test.js';
 import { serveControl } from './server.js';
-import { type BackendStatus, nodeStatus, type StatusInput } from './status.js';
+import { StateStore } from './state-store.js';
+import { type BackendStatus, type ConfigFileStatus, nodeStatus } from './status.js';
 import { wayOf } from './way.js';
 
 /**
@@ -34,143 +46,235 @@ import { wayOf } from './way.js';
  */
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 type StopSignal = (typeof STOP_SIGNALS)[number];
-/** How often a running node tells its counters. */
-const INTERIM_COUNTERS_MS = 60_000;
-/** How often it looks whether packets were lost. */
-const LOSSES_MS = 10_000;
+/** How long an agent may take to tell of its connections. */
+const REPORT_TIMEOUT_MS = 1_500;
+
+export interface RunOptions {
+  readonly first: ReadConfig;
+  /** Reads the config file anew. @throws ConfigError */
+  readonly load: () => ReadConfig;
+  /** Why `first` is not what the file says. */
+  readonly refused?: ConfigFileStatus['refused'];
+}
 
 /**
  * Forwards until SIGINT or SIGTERM.
  * @throws AnyhopError when the machine lacks something; nothing is left changed then
  */
-export async function runNode(config: LoadedConfig<'run'>, log: Logger): Promise<void> {
-  const { node } = config;
+export async function runNode({ first, load, refused }: RunOptions, log: Logger): Promise<void> {
+  const { node } = first.config;
   const startedAt = new Date();
-  for (const { line, field, message } of config.warnings)
+  const now = (): number => performance.timeOrigin + performance.now();
+  for (const { line, field, message } of first.config.warnings)
     log.warn({ event: 'config_warning', line, field }, message);
   const link = await requireEthernetLink(node.interface);
   let { mac } = link;
 
-  const running = deferred<StatusInput>();
-  const control = await serveControl(node.socket, {
-    '/status': async () => nodeStatus(await running.promise),
-  });
-  const health = new NodeHealth(config, log);
+  const stop = stopSignals();
+  const gate = new ReadinessGate();
+  const store = new StateStore(node.stateDirectory, node.name, log);
+  const memory = await store.read(now());
+  const health = new NodeHealth(node, marksIn(memory), log);
+  const running = deferred<Forwarded>();
   let hops: NextHops | undefined;
+  let forwarding: Forwarding | undefined;
   let rates: Rates | undefined;
-  try {
-    const signal = waitForSignal();
-    await health.prepare();
-    const checked = health.start();
-    let forwarding!: Forwarding;
-    let hopOf!: (address: string) => NextHop | NoNextHop;
-    const prepare = async (engine: Engine, predecessor: Image | undefined): Promise<Image> => {
-      let unreached: string | undefined;
-      await hops?.close();
-      const followed = new NextHops({
-        log,
-        asFrames: engine.name !== 'portable',
-        refuse: (hop) => {
-          const refusal = engineRefusal(engine.name, hop, link);
-          unreached ??= refusal;
-          return refusal;
-        },
-      });
-      hops = followed;
-      await Promise.all([followed.resolve(targetsOf(config)), checked]);
-      if (node.engine === 'auto') requireReach([...followed.current().values()], unreached);
-      hopOf = (address) => followed.current().get(address)!;
-      const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
-      warnAboutNarrowWays(config, way, log);
-      health.follow(({ address }) => hopOf(address.text).reason);
-      const healthOf = (pool: PoolConfig, backend: BackendConfig) => health.markOf(pool, backend).health;
-      forwarding = new Forwarding(config, { mac: () => mac, way, health: healthOf }, predecessor, log);
-      return forwarding.assembly.image;
+  const hopOf = (address: string): NextHop | NoNextHop =>
+    hops?.current().get(address) ?? { reason: 'its next hop is being resolved' };
+  const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
+
+  const drains = new Drains({ log, now, count: (address) => connectionsOf(address, pools.file) });
+  let followed: LoadedConfig<'run'> | undefined;
+  const pools = new NodePools({
+    file: first.config,
+    memory,
+    log,
+    now,
+    surroundings: {
+      reach: (backends) => hops!.resolve(targetsOf(backends)),
+      check: (backends) => health.check(backends),
+      judge: (backends) => health.judge(backends),
+      health: (pool, backend) => health.markOf(pool, backend)?.health,
+      publish() {
+        if (followed !== pools.config) drains.follow(pools.pools, pools.config.services);
+        followed = pools.config;
+        return forwarding?.refresh() ?? Promise.resolve();
+      },
+      remember: (all) => store.write(all),
+    },
+  });
+  const actions = new NodeActions({
+    pools,
+    load,
+    accepted: async (read) => {
+      warnAboutNarrowWays(pools.config, way, log);
+      await store.keepConfig(read.config.file, read.text);
+    },
+    mark: (pool, backend) => health.markOf(pool, backend),
+    readiness: () => gate.current(),
+    forwarded: running.promise,
+    configFile: { file: first.config.file, loadedAt: startedAt.toISOString(), ...(refused && { refused }) },
+    now,
+    log,
+  });
+  const hangup = (): void => reloadBySignal(actions, log);
+
+  /** What the engine starts with, once it is known which one it is: they reach different backends. */
+  const prepare = async (
+    checked: Promise<void>,
+    engine: Engine,
+    predecessor: Image | undefined,
+  ): Promise<Image> => {
+    let unreached: string | undefined;
+    await hops?.close();
+    const known = new NextHops({
+      log,
+      asFrames: engine.name !== 'portable',
+      refuse: (hop) => {
+        const refusal = engineRefusal(engine.name, hop, link);
+        unreached ??= refusal;
+        return refusal;
+      },
+    });
+    hops = known;
+    await Promise.all([known.resolve(targetsOf(reachedBackends(pools.pools))), checked]);
+    gate.passed('nextHops');
+    gate.passed('health');
+    if (node.engine === 'auto') requireReach([...known.current().values()], unreached);
+    health.follow(({ address }) => hopOf(address.text).reason);
+    health.judge(markedBackends(pools.pools));
+    pools.start();
+    warnAboutNarrowWays(pools.config, way, log);
+    const options = {
+      config: () => pools.config,
+      mac: () => mac,
+      way,
+      health: (pool: { readonly name: string }, { name }: BackendConfig) =>
+        health.markOf(pool.name, name)?.health ?? 'down',
     };
+    forwarding = new Forwarding(options, predecessor, log);
+    return forwarding.assembly.image;
+  };
+
+  const control = await serveControl(node.socket, {
+    '/status': () => actions.status(),
+  });
+  try {
+    process.on('SIGHUP', hangup);
+    const checked = health.check(markedBackends(pools.pools));
+    checked.catch(() => undefined); // `prepare` waits for it, if it comes to that
     const candidates = engineCandidates({ ...node, log });
-    const { engine, reason } = await startEngine(node.engine, candidates, prepare);
+    const chosen = await startEngine(node.engine, candidates, (engine, before) =>
+      prepare(checked, engine, before),
+    );
+    const { engine, reason } = chosen;
     log.info(
       { event: 'engine', engine: engine.name, mode: engine.mode, reason },
       `engine: ${engine.name}, ${engine.mode} (${reason})`,
     );
-    forwarding.drive(engine);
-    health.onChange(() => void forwarding.refresh());
+    gate.passed('engine');
+    const inForce = forwarding!;
+    try {
+      await selfTest(engine, inForce.assembly.image, pools.config);
+    } catch (error) {
+      await engine.stop(); // one that forwards wrongly must not forward
+      throw error;
+    }
+    gate.passed('selfTest');
+    inForce.drive(engine);
+    health.onChange(() => pools.marksChanged());
     hops!.onChange(() => health.refresh());
     // A bond that fails over takes on another address, and frames for the former one are no longer ours.
     hops!.onLinks((links) => {
-      const now = links.get(node.interface)?.mac;
-      if (now === undefined || formatMac(now) === formatMac(mac)) return;
-      mac = now;
+      const current = links.get(node.interface)?.mac;
+      if (current === undefined || formatMac(current) === formatMac(mac)) return;
+      mac = current;
       log.info(
         { event: 'own_mac', mac: formatMac(mac) },
         `${node.interface} has the address ${formatMac(mac)} now`,
       );
-      void forwarding.refresh();
+      void inForce.refresh();
     });
     health.refresh(); // what changed since the first image was built
     rates = new Rates(() => engine.counters());
-    const nextHop = (address: string): BackendStatus['nextHop'] => {
-      const hop = hopOf(address);
-      if (hop.reason !== undefined) return { missing: hop.reason };
-      const { interface: out, destinationMac, vlan, mtu } = hop;
-      return { interface: out, mac: formatMac(destinationMac), mtu, ...(vlan !== undefined && { vlan }) };
-    };
+    const counted = rates;
     running.resolve({
-      config,
-      node,
-      startedAt,
       engine,
-      engineReason: reason,
-      forwarding,
-      rates,
-      nextHop,
-      mark: (pool, backend) => health.markOf(pool, backend),
-      readiness: () => ({ ready: true, reasons: [] }),
-      configFile: () => ({ file: config.file, loadedAt: startedAt.toISOString() }),
-      overrides: () => [],
-      change: () => ({ queued: [] }),
-      drain: () => undefined,
+      forwarding: inForce,
+      status: () =>
+        nodeStatus({
+          config: pools.config,
+          node,
+          startedAt,
+          engine,
+          engineReason: reason,
+          forwarding: inForce,
+          rates: counted,
+          nextHop: (address) => nextHopStatus(hopOf(address)),
+          mark: (pool, backend) => health.markOf(pool.name, backend.name),
+          readiness: () => gate.current(),
+          configFile: () => actions.configFile,
+          overrides: () => overrideStatus(pools.pools),
+          change: (pool) => changeStatus(pools.pools.get(pool)),
+          drain: (pool, backend) => drains.status(pool.name, backend.name),
+        }),
     });
+    if (refused === undefined) await store.keepConfig(first.config.file, first.text);
     log.info(
       {
         event: 'ready',
         node: node.name,
         interface: node.interface,
         engine: engine.name,
-        generation: forwarding.assembly.image.generation,
+        generation: inForce.assembly.image.generation,
       },
       `ready: ${node.name} forwards on ${node.interface}`,
     );
-    await forward(engine, forwarding, signal, log);
+    await forward(chosen, inForce, { stop, gate, log, stopDelayMs: () => pools.file.node.stopDelayMs });
   } finally {
+    process.off('SIGHUP', hangup);
+    pools.close();
     rates?.close();
+    drains.close();
     health.close();
     await hops?.close();
+    await store.write(pools.pools);
     await control.close();
   }
 }
 
+interface Ending {
+  readonly stop: StopSignals;
+  readonly gate: ReadinessGate;
+  readonly log: Logger;
+  readonly stopDelayMs: () => number;
+}
+
 /** Until a signal comes or the engine ends. */
-async function forward(
-  engine: Engine,
-  forwarding: Forwarding,
-  signal: Promise<StopSignal>,
-  log: Logger,
-): Promise<void> {
-  const interim = setInterval(() => {
-    logCounters('interim_counters', engine, forwarding, log).catch((error: unknown) => {
-      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
-    });
-  }, INTERIM_COUNTERS_MS);
-  const losses = engine.name === 'portable' ? undefined : watchLosses(engine, log); // it tells of its own
+async function forward({ engine }: ChosenEngine, forwarding: Forwarding, ending: Ending): Promise<void> {
+  const { stop, gate, log } = ending;
+  const quiet = tellRegularly(engine, forwarding, log);
   let leaves = false;
   try {
-    const why = await Promise.race([signal, engine.finished.then(() => 'the engine ended')]);
+    const ended = engine.finished.then(() => 'the engine ended');
+    const why = await Promise.race([stop.first, ended]);
     leaves = why === 'SIGTERM';
+    gate.stops(why);
     log.info({ event: 'stopping', why }, `stopping: ${why}`);
+    const delayMs = ending.stopDelayMs();
+    if (delayMs > 0 && why !== 'the engine ended') {
+      const text = `not ready; forwarding goes on for ${delayMs / 1000} s (another signal ends it)`;
+      log.info({ event: 'stop_delay', delayMs }, text);
+      const over = new AbortController();
+      await Promise.race([
+        delay(delayMs, undefined, { signal: over.signal }).catch(() => undefined),
+        stop.second,
+        ended,
+      ]);
+      over.abort();
+    }
   } finally {
-    clearInterval(interim);
-    clearInterval(losses);
+    quiet();
     let goesOn = false;
     if (leaves) goesOn = await engine.leave();
     else await engine.stop();
@@ -184,70 +288,52 @@ async function forward(
   }
 }
 
-/** Tells of packets that the engine lost, when there are more of them than before. */
-function watchLosses(engine: Engine, log: Logger): NodeJS.Timeout {
-  const told = { sendFailed: 0, missed: 0 };
-  const look = async (): Promise<void> => {
-    const { sendFailed, missed } = await engine.engineCounters();
-    // NaN, what cannot be told, is not more than anything.
-    if (!(sendFailed > told.sendFailed || missed > told.missed)) return;
-    Object.assign(told, { sendFailed, missed });
-    log.warn(
-      { event: 'packets_lost', engine: engine.name, sendFailed, missed },
-      `${sendFailed} packets could not be sent and ${missed} were missed since the start (a veth takes frames only if its ` +
-        'far end has an XDP program or GRO on; a full ring misses packets)',
-    );
-  };
-  return setInterval(() => {
-    look().catch((error: unknown) => {
-      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
-    });
-  }, LOSSES_MS).unref();
-}
-
-/** @param event `interim_counters` while it runs, `counters` for the final ones */
-async function logCounters(
-  event: 'interim_counters' | 'counters',
-  engine: Engine,
-  { assembly: { numbers } }: Forwarding,
-  log: Logger,
-): Promise<void> {
-  const counters = engine.counters();
-  log.info(
-    {
-      event,
-      engine: await engine.engineCounters(),
-      verdicts: counters.verdictsByName(),
-      services: counters.entriesByName('services', numbers.services.names()),
-      backends: counters.entriesByName('backends', numbers.backends.names()),
+function reloadBySignal(actions: NodeActions, log: Logger): void {
+  log.info({ event: 'reload', by: 'SIGHUP' }, 'the config file is read anew');
+  actions.reload({ force: false }).then(
+    ({ generation }) =>
+      log.info({ event: 'reloaded', generation }, `reloaded; generation ${generation} is in force`),
+    (error: unknown) => {
+      const message = error instanceof Error ? error.message : String(error);
+      log.error({ event: 'reload_refused' }, `reload refused, what was in force stays: ${message}`);
     },
-    event === 'counters' ? 'final counters' : 'counters so far',
   );
 }
 
-/** IPv6's smallest MTU (RFC 8200 section 5): senders keep packets of this size whatever they are told. */
-const IPV6_MTU_MIN = 1280;
+/** @param file tells the port of the agents' reports */
+async function connectionsOf(address: string, { agent }: LoadedConfig<'run'>): Promise<Map<string, number>> {
+  const port = agent?.reportPort ?? AGENT_REPORT_PORT_DEFAULT;
+  const { vips } = await fetchAgentReport(address, port, REPORT_TIMEOUT_MS);
+  const sums = new Map<string, number>();
+  for (const { services } of vips)
+    for (const [name, count] of Object.entries(services)) sums.set(name, (sums.get(name) ?? 0) + count);
+  return sums;
+}
 
-/** What IPv6 clients send at least must fit the way to each backend of an IPv6 service, with the outer headers. */
-function warnAboutNarrowWays(
-  config: LoadedConfig<'run'>,
-  way: (backend: BackendConfig) => Way | undefined,
-  log: Logger,
-): void {
-  const pools = new Set(config.services.filter(({ vip }) => vip.family === 6).map(({ pool }) => pool));
-  for (const pool of config.pools) {
-    if (!pools.has(pool.name)) continue;
-    for (const backend of pool.backends) {
-      const outer = (backend.address.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER) + P.GRE_HEADER + P.GRE_KEY;
-      const mtu = way(backend)?.mtu;
-      if (mtu === undefined || mtu >= IPV6_MTU_MIN + outer) continue;
-      log.warn(
-        { event: 'narrow_way', backend: `${pool.name}/${backend.name}`, mtu, needed: IPV6_MTU_MIN + outer },
-        `the way to ${pool.name}/${backend.name} has an MTU of ${mtu}: IPv6 packets of 1280 bytes do not fit, and no ` +
-          `sender makes smaller ones; raise it to ${IPV6_MTU_MIN + outer} or more`,
-      );
-    }
-  }
+function nextHopStatus(hop: NextHop | NoNextHop): BackendStatus['nextHop'] {
+  if (hop.reason !== undefined) return { missing: hop.reason };
+  const { interface: out, destinationMac, vlan, mtu } = hop;
+  return { interface: out, mac: formatMac(destinationMac), mtu, ...(vlan !== undefined && { vlan }) };
+}
+
+/** What a process before this one knew of its backends: since when each is up, or not. */
+function marksIn(memory: ReadonlyMap<string, PoolMemory>): Map<string, BackendMark> {
+  return new Map(
+    [...memory].flatMap(([pool, { changes }]) =>
+      changes.marks.map(({ name, health, sinceMs }): [string, BackendMark] => [
+        `${pool}/${name}`,
+        {
+          health,
+          reason: health === 'up' ? undefined : 'it was before the restart',
+          since: new Date(sinceMs),
+        },
+      ]),
+    ),
+  );
+}
+
+function targetsOf(backends: readonly NamedBackend[]) {
+  return backends.map(({ pool, backend: { name, address } }) => ({ name: `${pool.name}/${name}`, address }));
 }
 
 /** Why an engine cannot send to a next hop, or undefined. */
@@ -269,21 +355,22 @@ function requireReach(hops: readonly (NextHop | NoNextHop)[], unreached: string 
   throw new AnyhopError('ERR_ROUTE', `it reaches no backend: ${unreached}`);
 }
 
-/** Every backend that the tables may name, members of prior states included. */
-function targetsOf(config: LoadedConfig<'run'>) {
-  return config.pools.flatMap((pool) =>
-    [...pool.backends, ...(pool.prior ?? [])].map(({ name, address }) => ({
-      name: `${pool.name}/${name}`,
-      address,
-    })),
-  );
+interface StopSignals {
+  readonly first: Promise<StopSignal>;
+  /** Whoever asks twice does not want to wait. What was changed on the host is taken back all the same. */
+  readonly second: Promise<StopSignal>;
 }
 
-function waitForSignal(): Promise<StopSignal> {
-  return new Promise((resolve) => {
-    // More of them change nothing: what was changed on the host is taken back first.
-    for (const signal of STOP_SIGNALS) process.on(signal, () => resolve(signal));
-  });
+function stopSignals(): StopSignals {
+  const [first, second] = [deferred<StopSignal>(), deferred<StopSignal>()];
+  let count = 0;
+  for (const signal of STOP_SIGNALS) {
+    process.on(signal, () => {
+      count += 1;
+      (count === 1 ? first : second).resolve(signal);
+    });
+  }
+  return { first: first.promise, second: second.promise };
 }
 
 function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {

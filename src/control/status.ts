@@ -166,7 +166,7 @@ export interface StatusInput {
   /** By the text of a backend's address. */
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
   /** Of a present member. */
-  readonly mark: (pool: PoolConfig, backend: BackendConfig) => BackendMark;
+  readonly mark: (pool: PoolConfig, backend: BackendConfig) => BackendMark | undefined;
   readonly readiness: () => Readiness;
   readonly configFile: () => ConfigFileStatus;
   readonly overrides: () => readonly OverrideStatus[];
@@ -246,7 +246,9 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
           const { name, address, weight, state } = backend;
           if (!present.has(name)) return []; // known from the prior state alone
           const nextHop = input.nextHop(address.text);
-          const { health, reason, since } = input.mark(pool, backend);
+          const mark = input.mark(pool, backend);
+          if (mark === undefined) return []; // it came into force a moment ago
+          const { health, reason, since } = mark;
           const drain = input.drain(pool, backend);
           return [
             {

@@ -39,6 +39,11 @@ export interface Engine {
   start(image: Image): Promise<void>;
   /** Makes a newer image the live one; resolves when it is. One at a time. */
   publish(image: Image): Promise<void>;
+  /**
+   * One frame through what decides here, by the image in force. It is sent nowhere, and does not stay in the counters.
+   * @returns the frame that it would send; undefined when it would send none
+   */
+  tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined>;
   /** A snapshot: the sum over what counts, since the first of the processes that took over from one another. */
   counters(): Counters;
   engineCounters(): Promise<EngineCounters>;

@@ -7,6 +7,7 @@ import { L, VERDICTS } from '../core/layout.gen.js';
 import type { Counters } from '../forward/counters.js';
 import type { Image } from '../forward/image.js';
 import { Pipeline } from '../forward/pipeline.js';
+import { tryFrame } from '../forward/try-frame.js';
 import { type CapturedPacket, FRAME_BYTES_MAX } from '../packet/pcap.js';
 import type { Engine, EngineCounters } from './contract.js';
 
@@ -63,6 +64,10 @@ export class ReplayEngine implements Engine {
 
   async publish(image: Image): Promise<void> {
     this.#started.publish(image);
+  }
+
+  async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
+    return tryFrame(new Pipeline(this.#started.image), frame);
   }
 
   async engineCounters(): Promise<EngineCounters> {

@@ -2,25 +2,13 @@
  * BPF objects: programs and maps in the kernel, through the native library (native/lib/bpf.c). Thin on purpose; what
  * keys and values mean is the business of whoever owns the program.
  */
-import { Descriptor } from './descriptor.js';
+import { Descriptor, type TestRun } from './descriptor.js';
 import { anyhopLibrary, bpfObjectPath, type NativeArgument } from './library.js';
 
 export type XdpMode = 'native' | 'generic';
 export const MODE_NUMBER: Record<XdpMode, number> = { native: 1, generic: 2 };
 
 /** XDP actions as the kernel numbers them (linux/bpf.h). */
-const XDP_ACTIONS = ['aborted', 'drop', 'pass', 'tx', 'redirect'] as const;
-export type XdpAction = (typeof XDP_ACTIONS)[number];
-
-/** The longest frame that a test run returns. */
-const FRAME_BYTES_MAX = 16 * 1024;
-
-export interface TestRun {
-  readonly action: XdpAction;
-  /** The frame as the program left it. */
-  readonly frame: Buffer;
-}
-
 export interface AttachedXdp {
   readonly mode: XdpMode | 'offloaded';
   readonly id: number;
@@ -102,18 +90,12 @@ export class BpfObject {
 
   /** Runs a program on a frame of 14 bytes or more, without an interface. Needs root. */
   testRun(program: string, frame: Uint8Array): TestRun {
-    const out = Buffer.alloc(4 + FRAME_BYTES_MAX);
-    const action = anyhopLibrary.call(
-      'ERR_BPF',
-      'anyhop_bpf_test_run',
-      this.#object,
-      program,
-      Buffer.from(frame),
-      frame.length,
-      out,
-      out.length,
-    );
-    return { action: XDP_ACTIONS[action], frame: out.subarray(4, 4 + out.readUInt32LE(0)) };
+    const descriptor = this.program(program);
+    try {
+      return descriptor.testRun(frame);
+    } finally {
+      descriptor.close();
+    }
   }
 
   /**

@@ -18,16 +18,26 @@ export function changeFromConfig({ backends, prior }: PoolConfig): PoolChange {
 export function configInForce(pool: PoolConfig, changes: PoolChanges): PoolConfig {
   return {
     ...pool,
-    backends: changes.members.map(backend),
-    prior: priorMembers(changes).map((one) => ({ ...backend(one), health: one.health })),
+    backends: changes.members.map(backendOf),
+    prior: priorMembers(changes).map((one) => ({ ...backendOf(one), health: one.health })),
   };
+}
+
+/** Every member that a queued change names, the next one's first; names may come again. */
+export function queuedBackends(changes: PoolChanges): BackendConfig[] {
+  return changes.queue.flatMap(({ members }) => members.map(backendOf));
+}
+
+/** `pool` with the backends that each queued change wants, the next one first. */
+export function queuedConfigs(pool: PoolConfig, { queue }: PoolChanges): PoolConfig[] {
+  return queue.map(({ members }) => ({ ...pool, backends: members.map(backendOf) }));
+}
+
+function backendOf({ name, address, weight, state, agent }: ChangeMember): BackendConfig {
+  // Canonical text of an address that was parsed before, or checked when the file was read.
+  return { name, address: parseAddress(address)!, weight, state, agent };
 }
 
 function member({ name, address, weight, state, agent }: BackendConfig): ChangeMember {
   return { name, address: address.text, weight, state, agent };
-}
-
-function backend({ name, address, weight, state, agent }: ChangeMember): BackendConfig {
-  // Canonical text of an address that was parsed before, or checked when the file was read.
-  return { name, address: parseAddress(address)!, weight, state, agent };
 }

@@ -1,5 +1,5 @@
 /**
- * The changes of a node's pools as text, so that prior states, queues and marks survive a restart. What is read back
+ * What a node remembers of its pools as text, so that prior states, queues, marks and what was said at runtime survive a restart. What is read back
  * was written by this program or by a stranger: shape, ranges and the relations between fields are checked, and a file
  * that fails any of it is refused as a whole, for half a memory would name wrong alternates.
  */
@@ -9,6 +9,7 @@ import { AnyhopError } from '../core/errors.js';
 import { BACKENDS_PER_POOL_MAX, CHANGES_QUEUED_MAX, POOLS_MAX, WEIGHT_MAX } from '../core/limits.js';
 import { parseAddress } from '../packet/address.js';
 import type { PoolChanges } from './change.js';
+import type { PoolMemory } from './membership.js';
 
 /** Rises when a file of the present program could not be read by an older one. */
 const FILE_VERSION = 1;
@@ -64,35 +65,55 @@ const poolChanges = z
     return expected.length === pool.marks.length && expected.every((one, i) => one === pool.marks[i].name);
   }, 'marks that are not those of the members');
 
+const override = z
+  .strictObject({
+    backend: name,
+    state: z.enum(['active', 'draining']).optional(),
+    weight: z.int().min(0).max(WEIGHT_MAX).optional(),
+    sinceMs: time,
+  })
+  .refine(({ state, weight }) => state !== undefined || weight !== undefined, 'overrides nothing');
+
+const poolMemory = z.strictObject({
+  changes: poolChanges,
+  overrides: z.array(override).max(BACKENDS_PER_POOL_MAX),
+  drainingSinceMs: z.record(name, time),
+});
+
 const file = z.strictObject({
   version: z.literal(FILE_VERSION),
   pools: z
-    .record(name, poolChanges)
+    .record(name, poolMemory)
     .refine((pools) => Object.keys(pools).length <= POOLS_MAX, 'too many pools'),
 });
 
 /** The text to keep, by name of pool; ends with a newline. */
-export function writeChanges(pools: ReadonlyMap<string, PoolChanges>): string {
-  return `${JSON.stringify({ version: FILE_VERSION, pools: Object.fromEntries(pools) })}\n`;
+export function writeMemory(pools: ReadonlyMap<string, PoolMemory>): string {
+  const kept = [...pools].map(([pool, { changes, overrides, drainingSinceMs }]) => [
+    pool,
+    { changes, overrides, drainingSinceMs },
+  ]);
+  return `${JSON.stringify({ version: FILE_VERSION, pools: Object.fromEntries(kept) })}\n`;
 }
 
 /**
- * What `writeChanges` wrote, by name of pool. Call `advance` next: time has passed. Where the clock is behind the last
+ * What `writeMemory` wrote, by name of pool. Call `advance` next: time has passed. Where the clock is behind the last
  * time that was seen, all times are moved back with it; settling then takes no longer than it would have.
  *
  * @param nowMs as in change.ts
  * @throws AnyhopError ERR_STATE_FILE, with the first field that is wrong
  */
-export function readChanges(text: string, nowMs: number): Map<string, PoolChanges> {
+export function readMemory(text: string, nowMs: number): Map<string, PoolMemory> {
   const parsed = file.safeParse(parseJson(text));
   if (!parsed.success) {
     const [{ path, message }] = parsed.error.issues;
     throw unreadable(`${path.length === 0 ? 'the file' : path.join('.')}: ${message}`);
   }
   return new Map(
-    Object.entries(parsed.data.pools).map(([pool, changes]) => {
+    Object.entries(parsed.data.pools).map(([pool, memory]) => {
+      const { changes } = memory;
       const behindMs = Math.max(0, changes.nowMs - nowMs);
-      return [pool, movedBack({ ...changes, override: changes.override }, behindMs)];
+      return [pool, { ...memory, changes: movedBack({ ...changes, override: changes.override }, behindMs) }];
     }),
   );
 }

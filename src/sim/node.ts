@@ -14,7 +14,8 @@ import {
   startChanges,
   stateInForce,
 } from '../pool/change.js';
-import { readChanges, writeChanges } from '../pool/change-file.js';
+import { readMemory, writeMemory } from '../pool/change-file.js';
+import { memoryOf } from '../pool/membership.js';
 import type { View } from './scheme.js';
 
 const POOL = 'web';
@@ -65,8 +66,8 @@ export class SimNode {
 
   /** Its process ends and starts again: what it remembers goes through the file. */
   restart(members: readonly ChangeMember[], nowMs: number): boolean {
-    const written = writeChanges(new Map([[POOL, this.#changes]]));
-    const read = readChanges(written, nowMs).get(POOL)!;
+    const written = writeMemory(new Map([[POOL, memoryOf(this.#changes)]]));
+    const read = readMemory(written, nowMs).get(POOL)!.changes;
     return this.#take(plan(read, { members }, nowMs), nowMs);
   }
 

@@ -7,7 +7,8 @@ import { peerAddresses, peerEntry } from '#anyhop/agent/peers.js';
 import { AGENT_PROGRAM, type AgentRate, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
 import { agentTables, backendAddresses } from '#anyhop/agent/tables.js';
 import { parseConfig } from '#anyhop/config/load.js';
-import type { BpfObject, TestRun } from '#anyhop/ffi/bpf.js';
+import type { BpfObject } from '#anyhop/ffi/bpf.js';
+import type { TestRun } from '#anyhop/ffi/descriptor.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import type { NextHop, NoNextHop } from '#anyhop/underlay/next-hop.js';
 import {

@@ -1,6 +1,6 @@
 /** A fleet file for `anyhop run` on the link of test/engine/link.ts, and the command as a user starts it. */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inNamespace } from '../../scripts/lab/command.js';
@@ -39,6 +39,8 @@ export function writeFleet(
       engine: 'portable',
       key: '00112233445566778899aabbccddeeff',
       socket: join(link.resources.directory, 'control.sock'),
+      // Of each file its own: another one is no change of the one before.
+      state_dir: mkdtempSync(join(link.resources.directory, 'state-')),
       ...node,
     },
     pools: { web: { backends: backends.map((address, i) => ({ name: `web-${i}`, address })) } },

@@ -37,7 +37,11 @@ function bench(predecessor?: Image) {
   const known = fixedWay(1500);
   const way = (backend: Parameters<typeof known>[0]): Way | undefined =>
     lost.has(backend.name) ? undefined : known(backend);
-  const forwarding = new Forwarding(CONFIG, { way, mac: () => undefined }, predecessor, createLog('silent'));
+  const forwarding = new Forwarding(
+    { config: () => CONFIG, way, mac: () => undefined },
+    predecessor,
+    createLog('silent'),
+  );
   forwarding.drive(engine as Engine);
   return {
     forwarding,
@@ -120,8 +124,8 @@ describe('a node that forwards', () => {
     );
     const known = fixedWay(1500);
     const log = createLog('silent');
-    const before = new Forwarding(config, { way: known, mac: () => undefined }, undefined, log).assembly
-      .image;
+    const before = new Forwarding({ config: () => config, way: known, mac: () => undefined }, undefined, log)
+      .assembly.image;
     const { image } = bench(before).forwarding.assembly;
     assert.equal(image.generation, before.generation + 1);
     const { backends } = imageCounterNames(image);

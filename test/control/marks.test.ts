@@ -35,7 +35,11 @@ describe('marks', () => {
         const isUp = (each: string) => ways.get(each) !== false && checks.get(`web/${each}`)?.isUp !== false;
         const noWay = (backend: { name: string }) =>
           ways.get(backend.name) === false ? 'no route' : undefined;
-        const marks = new Marks(POOLS, { noWay, checks }, nowMs);
+        const marks = new Marks({ noWay, checks });
+        marks.setMembers(
+          pool.backends.map((backend) => ({ pool, backend })),
+          nowMs,
+        );
         for (const each of events) {
           const before = new Map(NAMES.map((member) => [member, isUp(member)]));
           if (each.kind === 'time') nowMs += each.ms;
@@ -46,7 +50,7 @@ describe('marks', () => {
           for (const backend of pool.backends) {
             const member = backend.name as 'a' | 'b';
             if (isUp(member) !== before.get(member)) since.set(member, nowMs);
-            const mark = marks.of(pool, backend);
+            const mark = marks.of('web', backend.name)!;
             const downMs = nowMs - since.get(member)!;
             const expected = isUp(member) ? 'up' : downMs >= DEAD_AFTER_MS ? 'dead' : 'down';
             assert.equal(mark.health, expected);

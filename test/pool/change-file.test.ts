@@ -4,11 +4,12 @@ import fc from 'fast-check';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { CHANGES_QUEUED_MAX } from '#anyhop/core/limits.js';
 import { dueAtMs, mark, type PoolChanges, plan, priorState, startChanges } from '#anyhop/pool/change.js';
-import { readChanges, writeChanges } from '#anyhop/pool/change-file.js';
+import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
+import { memoryOf } from '#anyhop/pool/membership.js';
 import { act, history, member, memberList, SETTLE_MS } from './change-fixture.js';
 
 function text(changes: PoolChanges): string {
-  return writeChanges(new Map([['web', changes]]));
+  return writeMemory(new Map([['web', memoryOf(changes)]]));
 }
 
 /** Two members in force, another two before them, one that waits, one that is down. */
@@ -23,7 +24,7 @@ test('whatever happened to a pool is read back as it was written', () => {
     fc.property(memberList, history, (members, steps) => {
       let changes = startChanges({ members }, SETTLE_MS, 0);
       for (const { afterMs, action } of steps) changes = act(changes, action, changes.nowMs + afterMs);
-      const read = readChanges(text(changes), changes.nowMs).get('web')!;
+      const read = readMemory(text(changes), changes.nowMs).get('web')!.changes;
       assert.equal(text(read), text(changes));
     }),
   );
@@ -32,7 +33,7 @@ test('whatever happened to a pool is read back as it was written', () => {
 test('a prior state that the config names comes before what is remembered, and survives a restart', () => {
   const prior = [{ ...member('z'), health: 'down' as const }];
   const changes = plan(busy(), { members: busy().members, prior }, 5400);
-  const read = readChanges(text(changes), 5400).get('web')!;
+  const read = readMemory(text(changes), 5400).get('web')!.changes;
   assert.deepEqual(priorState(read), [{ name: 'z', weight: 1, state: 'active', health: 'down' }]);
   const without = plan(read, { members: read.members }, 5500);
   assert.deepEqual(
@@ -42,7 +43,7 @@ test('a prior state that the config names comes before what is remembered, and s
 });
 
 test('a clock that was set back makes nothing settle later than it would have', () => {
-  const read = readChanges(text(busy()), 300).get('web')!;
+  const read = readMemory(text(busy()), 300).get('web')!.changes;
   assert.equal(read.nowMs, 300);
   assert.equal(read.past[0].untilMs, 100);
   assert.deepEqual(
@@ -55,7 +56,7 @@ test('a file that is cut short, altered, or of another version is refused with t
   const good = JSON.parse(text(busy()));
   const altered = (change: (web: Record<string, never>) => void): string => {
     const copy = structuredClone(good);
-    change(copy.pools.web);
+    change(copy.pools.web.changes);
     return JSON.stringify(copy);
   };
   const cases: [string, RegExp][] = [
@@ -63,7 +64,7 @@ test('a file that is cut short, altered, or of another version is refused with t
     ['null', /the file/],
     [text(busy()).slice(0, -20), /JSON/],
     [JSON.stringify({ ...good, version: 2 }), /version/],
-    [altered((web) => Object.assign(web, { settleMs: 0 })), /pools\.web\.settleMs/],
+    [altered((web) => Object.assign(web, { settleMs: 0 })), /pools\.web\.changes\.settleMs/],
     [altered((web) => Object.assign(web, { nowMs: 1 })), /time after the last one/],
     [altered((web) => Object.assign(web, { extra: 1 })), /extra/],
     [altered((web) => Object.assign(web, { marks: [] })), /marks/],
@@ -74,7 +75,7 @@ test('a file that is cut short, altered, or of another version is refused with t
   ];
   for (const [contents, expected] of cases) {
     assert.throws(
-      () => readChanges(contents, 6000),
+      () => readMemory(contents, 6000),
       (error) =>
         error instanceof AnyhopError && error.code === 'ERR_STATE_FILE' && expected.test(error.message),
       contents.slice(0, 200),
@@ -88,7 +89,7 @@ test('a file altered in any one place is read or refused, never half taken', () 
     fc.property(fc.nat(whole.length - 1), fc.string({ maxLength: 3 }), fc.nat(9), (at, insert, cut) => {
       const contents = whole.slice(0, at) + insert + whole.slice(at + cut);
       try {
-        for (const changes of readChanges(contents, 6000).values()) {
+        for (const { changes } of readMemory(contents, 6000).values()) {
           act(act(changes, { kind: 'mark', name: 'a', health: 'up' }, 6001), { kind: 'restart' }, 9000);
         }
       } catch (error) {

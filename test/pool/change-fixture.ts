@@ -1,7 +1,8 @@
 /** Arbitrary members, and a history of a pool to play: what operators, health checks and restarts do, and when. */
 import fc from 'fast-check';
 import { advance, type ChangeMember, force, mark, type PoolChanges, plan } from '#anyhop/pool/change.js';
-import { readChanges, writeChanges } from '#anyhop/pool/change-file.js';
+import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
+import { memoryOf } from '#anyhop/pool/membership.js';
 
 export const SETTLE_MS = 1000;
 export const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
@@ -60,6 +61,9 @@ export function act(changes: PoolChanges, action: Action, nowMs: number): PoolCh
     case 'mark':
       return mark(changes, action.name, action.health, nowMs);
     default:
-      return advance(readChanges(writeChanges(new Map([['web', changes]])), nowMs).get('web')!, nowMs);
+      return advance(
+        readMemory(writeMemory(new Map([['web', memoryOf(changes)]])), nowMs).get('web')!.changes,
+        nowMs,
+      );
   }
 }

@@ -145,6 +145,11 @@ export class AfXdpEngine implements Engine {
     running.image = image;
   }
 
+  /** By the first queue's worker: they all do the same. */
+  async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#started.forwarders[0].tryFrame(frame);
+  }
+
   counters(): Counters {
     if (this.#last !== undefined) return this.#last.counters;
     const { image, steering, forwarders } = this.#started;

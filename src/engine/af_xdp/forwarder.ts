@@ -79,19 +79,20 @@ export class Forwarder {
   /** Resolves once the worker forwards by this image. */
   async publish(parsed: Image, image: SharedArrayBuffer): Promise<void> {
     const memory = memoryFor(parsed, this.#counters, image);
-    const live = new Promise<void>((resolve) => {
-      const listen = (report: WorkerReport): void => {
-        if (!('generation' in report) || report.generation !== parsed.generation) return;
-        this.#worker.off('message', listen);
-        resolve();
-      };
-      this.#worker.on('message', listen);
-    });
+    const live = this.#answer((report) => 'generation' in report && report.generation === parsed.generation);
     this.#send(memory);
     await Promise.race([live, this.failed]);
     // The worker has taken its counts along: only now is there something to read.
     this.#counters.services = memory.services;
     this.#counters.backends = memory.backends;
+  }
+
+  /** See Engine.tryFrame. One at a time. */
+  async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
+    const tried = this.#answer((report) => 'tried' in report);
+    this.#send({ frame });
+    const { tried: sent } = (await Promise.race([tried, this.failed])) as { tried: Uint8Array | null };
+    return sent ?? undefined;
   }
 
   counters(): Counters {
@@ -114,6 +115,18 @@ export class Forwarder {
     await this.#ended;
     this.#losses = this.#socket.losses();
     this.#socket.close();
+  }
+
+  /** The first of the worker's reports from now on that is the one. */
+  #answer(isIt: (report: WorkerReport) => boolean): Promise<WorkerReport> {
+    return new Promise((resolve) => {
+      const listen = (report: WorkerReport): void => {
+        if (!isIt(report)) return;
+        this.#worker.off('message', listen);
+        resolve(report);
+      };
+      this.#worker.on('message', listen);
+    });
   }
 
   #send(mail: WorkerMail): void {

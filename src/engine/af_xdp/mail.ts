@@ -27,8 +27,11 @@ export interface WorkerSetup extends SharedImage {
   readonly tally: Float64Array;
 }
 
-/** To the worker: take this image, or come to an end. */
-export type WorkerMail = SharedImage | 'stop';
+/** To the worker: take this image, try this frame, or come to an end. */
+export type WorkerMail = SharedImage | { readonly frame: Uint8Array } | 'stop';
 
-/** From the worker: the core that it runs on once it is ready; the generation that is live from now on. */
-export type WorkerReport = { readonly core: number } | { readonly generation: number };
+/** From the worker: the core that it runs on once it is ready; the generation that is live from now on; what it would send. */
+export type WorkerReport =
+  | { readonly core: number }
+  | { readonly generation: number }
+  | { readonly tried: Uint8Array | null };

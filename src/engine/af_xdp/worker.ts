@@ -13,6 +13,7 @@ import { pinThread, WorkerSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
 import { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
+import { tryFrame } from '../../forward/try-frame.js';
 import { ForwardingLoop } from './loop.js';
 import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
 import { Ring } from './ring.js';
@@ -82,7 +83,9 @@ function readMail(): boolean {
       sendTheRest();
       return false;
     }
-    take(received.message);
+    if ('frame' in received.message)
+      report({ tried: tryFrame(new Pipeline(pipeline.image), received.message.frame) ?? null });
+    else take(received.message);
   }
 }
 

@@ -54,24 +54,41 @@ export class CounterBlocks {
     this.#write(counters.backends, start + this.#backends);
   }
 
+  /** Takes back what a program has counted of frames that never came in. */
+  uncount(counters: Counters): void {
+    const start = (this.#blocks - 1) * this.#blockWords;
+    this.#subtract(counters.verdicts, start);
+    this.#subtract(counters.services, start + this.#services);
+    this.#subtract(counters.backends, start + this.#backends);
+  }
+
   /** The sum over all blocks of any verdict, also one that this program does not know. */
   verdict(number: number): number {
     let sum = 0;
     for (let block = 0; block < this.#blocks; block++)
-      sum += Number(this.#words[block * this.#blockWords + number]);
+      sum += signed(this.#words[block * this.#blockWords + number]);
     return sum;
   }
 
   #add(sum: Float64Array, start: number): void {
     for (let i = 0; i < sum.length; i++) {
       const count = this.#words[start + i];
-      if (count !== 0n) sum[i] += Number(count);
+      if (count !== 0n) sum[i] += signed(count);
     }
   }
 
   #write(values: Float64Array, start: number): void {
     for (let i = 0; i < values.length; i++) this.#words[start + i] = BigInt(values[i]);
   }
+
+  #subtract(values: Float64Array, start: number): void {
+    for (const [i, value] of values.entries()) if (value !== 0) this.#words[start + i] -= BigInt(value);
+  }
+}
+
+/** User space's block can be below zero, when more was taken back than it had carried. */
+function signed(count: bigint): number {
+  return Number(BigInt.asIntN(64, count));
 }
 
 if (VERDICTS.length > L.VERDICTS_MAX) throw new RangeError('more verdicts than a block has room for');

@@ -99,6 +99,11 @@ export class ForwardMaps {
     this.#counters.carry(counters);
   }
 
+  /** See CounterBlocks.uncount. */
+  uncount(counters: Counters): void {
+    this.#counters.uncount(counters);
+  }
+
   /** Gives the memory back. None of the above may be called any more; a publish that waits is rejected. */
   close(): void {
     this.#buffers.close();

@@ -18,6 +18,7 @@ import type { Logger } from '../../core/log.js';
 import type { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
+import { tryFrame } from '../../forward/try-frame.js';
 import { addressFromBytes } from '../../packet/address.js';
 import { P } from '../../packet/constants.js';
 import { formatMac } from '../../packet/mac.js';
@@ -129,6 +130,10 @@ export class PortableEngine implements Engine {
     const mac = this.#macOf(this.#started.image);
     this.#started.publish(image);
     if (formatMac(mac) !== formatMac(this.#macOf(image))) this.#breathe(); // the filter has the address
+  }
+
+  async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
+    return tryFrame(new Pipeline(this.#started.image), frame);
   }
 
   async engineCounters(): Promise<EngineCounters> {

@@ -21,6 +21,8 @@ import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
 import type { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
+import { Pipeline } from '../../forward/pipeline.js';
+import { tryFrame } from '../../forward/try-frame.js';
 import { imageBackends, imageCounterNames } from '../../pool/inspect.js';
 import type { Link } from '../../underlay/link.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
@@ -135,6 +137,15 @@ export class XdpEngine implements Engine {
     if (fits(image, running.set.about.sizes)) await running.set.maps.publish(image.bytes);
     else await this.#replace(running, image, 'the image has outgrown the maps');
     running.image = image;
+  }
+
+  async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
+    const { set, image } = this.#started;
+    const { action, frame: left } = set.program.testRun(frame);
+    const reference = new Pipeline(image);
+    tryFrame(reference, frame);
+    set.maps.uncount(reference.counters); // the program has counted the same
+    return action === 'tx' || action === 'redirect' ? left : undefined;
   }
 
   counters(): Counters {

@@ -1,0 +1,356 @@
+/**
+ * What a running node answers and does when it is asked over its control socket: the implementation of api.ts over its
+ * pools and what it forwards. Nothing here is on the packet path.
+ */
+import { ConfigError, formatProblem } from '../config/error.js';
+import type { LoadedConfig, NodeConfig, PoolConfig } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
+import { VERDICTS } from '../core/layout.gen.js';
+import type { Logger } from '../core/log.js';
+import type { Engine } from '../engine/contract.js';
+import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
+import { NONE } from '../maglev/layers.js';
+import { planPool } from '../maglev/plan.js';
+import { riskOfForce } from '../maglev/risk.js';
+import { changeFromConfig, queuedConfigs } from '../pool/change-config.js';
+import { describeSettings } from '../pool/describe-change.js';
+import { type Effect, effects, type Membership } from '../pool/membership.js';
+import { type OverridePatch, overridden, override } from '../pool/override.js';
+import { serviceChanges } from '../pool/service-changes.js';
+import {
+  type BackendTarget,
+  type ChangeOptions,
+  type ChangeReport,
+  type ControlActions,
+  ControlError,
+  type Counted,
+  type CounterReport,
+  type HealthReport,
+  type PlanReport,
+  type PoolChangeReport,
+  type Readiness,
+  type TablesReport,
+} from './api.js';
+import type { Forwarding } from './forwarding.js';
+import type { BackendMark } from './marks.js';
+import type { NodePools } from './node-pools.js';
+import type { ConfigFileStatus, NodeStatus } from './status.js';
+
+export interface ReadConfig {
+  readonly config: LoadedConfig<'run'>;
+  readonly text: string;
+}
+
+/** What there is once the node forwards. */
+export interface Forwarded {
+  readonly engine: Engine;
+  readonly forwarding: Forwarding;
+  readonly status: () => Promise<NodeStatus>;
+}
+
+export interface NodeActionsOptions {
+  readonly pools: NodePools;
+  /** Reads the config file anew. @throws ConfigError */
+  readonly load: () => ReadConfig;
+  /** A config is in force. */
+  readonly accepted: (read: ReadConfig) => Promise<void>;
+  readonly mark: (pool: string, backend: string) => BackendMark | undefined;
+  readonly readiness: () => Readiness;
+  /** Settles once the node forwards. */
+  readonly forwarded: Promise<Forwarded>;
+  readonly configFile: ConfigFileStatus;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+export class NodeActions implements ControlActions {
+  readonly #options: NodeActionsOptions;
+  #configFile: ConfigFileStatus;
+
+  constructor(options: NodeActionsOptions) {
+    this.#options = options;
+    this.#configFile = options.configFile;
+  }
+
+  /** When the config in force was read, and why the last one was refused. */
+  get configFile(): ConfigFileStatus {
+    return this.#configFile;
+  }
+
+  async status(): Promise<NodeStatus> {
+    return (await this.#options.forwarded).status();
+  }
+
+  ready(): Readiness {
+    return this.#options.readiness();
+  }
+
+  async health(): Promise<HealthReport> {
+    return {
+      backends: [...this.#options.pools.pools].flatMap(([pool, { inForce }]) =>
+        inForce.backends.flatMap(({ name }) => {
+          const mark = this.#options.mark(pool, name);
+          if (mark === undefined) return [];
+          const { health, reason, since } = mark;
+          const told = reason === undefined ? {} : { reason };
+          return [{ pool, backend: name, health, ...told, since: since.toISOString() }];
+        }),
+      ),
+    };
+  }
+
+  async counters(): Promise<CounterReport> {
+    const { engine, forwarding } = await this.#options.forwarded;
+    const { verdicts, services, backends } = engine.counters();
+    const { numbers } = forwarding.assembly;
+    const byName = (names: readonly string[], counted: Float64Array): Record<string, Counted> =>
+      Object.fromEntries(
+        names.map((name, number) => {
+          const at = number * COUNTERS_PER_ENTRY;
+          return [name, { packets: counted[at] ?? 0, bytes: counted[at + 1] ?? 0 }];
+        }),
+      );
+    return {
+      verdicts: Object.fromEntries(VERDICTS.map(({ name }, number) => [name, verdicts[number]])),
+      services: byName(numbers.services.names(), services),
+      backends: byName(numbers.backends.names(), backends),
+    };
+  }
+
+  async tables(pool: string | undefined): Promise<TablesReport> {
+    const { image, pools } = (await this.#options.forwarded).forwarding.assembly;
+    const asked = pools.filter(({ config }) => pool === undefined || config.name === pool);
+    if (pool !== undefined && asked.length === 0) throw this.#noPool(pool);
+    const entries = (table: Uint16Array): (number | null)[] =>
+      Array.from(table, (index) => (index === NONE ? null : index));
+    return {
+      generation: image.generation,
+      pools: asked.map(({ config, tables }) => ({
+        pool: config.name,
+        slots: config.tableSize,
+        backends: tables.names,
+        owners: entries(tables.owners),
+        alternates: entries(tables.alternates),
+      })),
+    };
+  }
+
+  async plan(): Promise<PlanReport> {
+    await this.#options.forwarded;
+    const { pools, now } = this.#options;
+    const { config } = this.#read();
+    const before = pools.pools;
+    const after = pools.preview({ file: config }, false);
+    return {
+      file: config.file,
+      pools: effects(before, after).map((effect) => ({
+        ...reportOf(effect),
+        ...planOf(effect, before, after),
+        atRiskByForce: effect.effect === 'queued' ? riskOf(effect.pool, before, after, now()) : [],
+      })),
+      changes: settingsChanges(pools.file, config),
+      warnings: config.warnings.map(formatProblem),
+    };
+  }
+
+  async reload({ force }: ChangeOptions): Promise<ChangeReport> {
+    await this.#options.forwarded;
+    const { pools } = this.#options;
+    let read: ReadConfig;
+    try {
+      read = this.#read();
+    } catch (error) {
+      this.#refused(error);
+      throw error;
+    }
+    const changes = settingsChanges(pools.file, read.config);
+    const report = await this.#change(() => ({ file: read.config }), force).catch((error: unknown) => {
+      this.#refused(error);
+      throw error;
+    });
+    this.#configFile = { file: read.config.file, loadedAt: new Date().toISOString() };
+    await this.#options.accepted(read);
+    for (const { line, field, message } of read.config.warnings)
+      this.#options.log.warn({ event: 'config_warning', line, field }, message);
+    return { ...report, changes, warnings: read.config.warnings.map(formatProblem) };
+  }
+
+  drain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport> {
+    return this.#override(target, { state: 'draining' }, options);
+  }
+
+  undrain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport> {
+    return this.#override(target, { state: 'active' }, options);
+  }
+
+  weight(target: BackendTarget, weight: number, options: ChangeOptions): Promise<ChangeReport> {
+    return this.#override(target, { weight }, options);
+  }
+
+  async #override(
+    { backend, pool: asked }: BackendTarget,
+    patch: OverridePatch,
+    { force }: ChangeOptions,
+  ): Promise<ChangeReport> {
+    await this.#options.forwarded;
+    const { pools, now } = this.#options;
+    return this.#change(() => {
+      const { file } = pools;
+      const targets = new Set(this.#poolsOf(backend, asked, file.pools));
+      return {
+        file,
+        overrides: (name) => {
+          const pool = pools.pools.get(name);
+          if (pool === undefined || !targets.has(name)) return undefined;
+          return override(pool.overrides, pool.file, backend, patch, now());
+        },
+      };
+    }, force);
+  }
+
+  async #change(request: Parameters<NodePools['change']>[0], force: boolean): Promise<ChangeReport> {
+    const { pools, forwarded } = this.#options;
+    const done = await pools.change(request, force).catch((error: unknown) => {
+      throw refusal(error);
+    });
+    const { image } = (await forwarded).forwarding.assembly;
+    return { generation: image.generation, pools: done.map(reportOf), changes: [], warnings: [] };
+  }
+
+  /** @throws ControlError 422 for a config that is wrong, 409 for one that takes a restart */
+  #read(): ReadConfig {
+    let read: ReadConfig;
+    try {
+      read = this.#options.load();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      const { message, problems } = error;
+      throw new ControlError(422, 'ERR_CONFIG', message, {
+        problems,
+        hint: 'The config in force stays. `anyhop check` tells when the file is good.',
+      });
+    }
+    const differing = restartFields(this.#options.pools.file.node, read.config.node);
+    if (differing.length === 0) return read;
+    throw new ControlError(
+      409,
+      'ERR_RESTART',
+      `${read.config.file}: ${differing.join(', ')} cannot change while the node runs; the config in force stays`,
+      { hint: 'Restart the node for that. With the engine xdp a restart loses no packet.' },
+    );
+  }
+
+  #refused(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#configFile = { ...this.#configFile, refused: { at: new Date().toISOString(), message } };
+  }
+
+  #poolsOf(backend: string, asked: string | undefined, pools: readonly PoolConfig[]): string[] {
+    const named = pools.filter(({ name }) => asked === undefined || name === asked);
+    if (asked !== undefined && named.length === 0) throw this.#noPool(asked);
+    const found = named.filter(({ backends }) => backends.some(({ name }) => name === backend));
+    if (found.length > 0) return found.map(({ name }) => name);
+    const where = asked === undefined ? 'no pool has' : `the pool ${asked} does not have`;
+    throw new ControlError(404, 'ERR_BACKEND', `${where} a backend ${backend}`, {
+      hint: `There are: ${some(named.flatMap(({ backends }) => backends.map(({ name }) => name)))}.`,
+    });
+  }
+
+  #noPool(pool: string): ControlError {
+    const names = this.#options.pools.file.pools.map(({ name }) => name);
+    return new ControlError(404, 'ERR_POOL', `there is no pool ${pool}`, {
+      hint: `There are: ${some(names)}.`,
+    });
+  }
+}
+
+const NAMES_SHOWN = 12;
+
+function some(names: readonly string[]): string {
+  const unique = [...new Set(names)];
+  const shown = unique.slice(0, NAMES_SHOWN).join(', ');
+  return unique.length > NAMES_SHOWN ? `${shown} and ${unique.length - NAMES_SHOWN} more` : shown;
+}
+
+/** Why a change was not taken, as an answer. */
+function refusal(error: unknown): unknown {
+  if (!(error instanceof AnyhopError)) return error;
+  const { code, message, hint } = error;
+  return new ControlError(code === 'ERR_LIMIT' ? 429 : 409, code, message, { hint });
+}
+
+function reportOf({ pool, effect, changes, dueAtMs, settlesAtMs }: Effect): PoolChangeReport {
+  return {
+    pool,
+    effect,
+    changes,
+    ...(dueAtMs !== undefined && { dueAt: new Date(dueAtMs).toISOString() }),
+    ...(settlesAtMs !== undefined && { settlesAt: new Date(settlesAtMs).toISOString() }),
+  };
+}
+
+/** What a change moves when it comes into force; a queued one comes into force when what is in force now has settled. */
+function planOf(
+  { pool, effect }: Effect,
+  before: Membership,
+  after: Membership,
+): Pick<PlanReport['pools'][number], 'plan'> {
+  const was = before.get(pool);
+  const is = after.get(pool);
+  if (was === undefined || is === undefined || effect === 'unchanged') return {};
+  const settled = { ...was.inForce, prior: undefined };
+  if (effect === 'queued')
+    return {
+      plan: planPool(settled, { ...queuedConfigs(is.inForce, is.changes).at(-1)!, prior: undefined }),
+    };
+  const isSettled = was.changes.past.length === 0;
+  return { plan: planPool(isSettled ? settled : was.inForce, is.inForce) };
+}
+
+function riskOf(
+  pool: string,
+  before: Membership,
+  after: Membership,
+  nowMs: number,
+): PlanReport['pools'][number]['atRiskByForce'] {
+  const { changes } = before.get(pool)!;
+  const { file, overrides, inForce } = after.get(pool)!;
+  const { tableSize: slots, panicThreshold } = inForce;
+  const change = changeFromConfig(overridden(file, overrides));
+  return riskOfForce(changes, change, nowMs, { slots, panicThreshold }).map(({ bornUntilMs, share }) => ({
+    ...(bornUntilMs !== undefined && { bornUntil: new Date(bornUntilMs).toISOString() }),
+    share,
+  }));
+}
+
+/** What changes at once beside the members of pools. */
+function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): string[] {
+  const known = new Map(before.pools.map((pool) => [pool.name, pool]));
+  const served = new Set(before.services.map(({ name }) => name));
+  return [
+    ...after.services.flatMap(({ name }) => (served.has(name) ? [] : [`${name}: a new service`])),
+    ...serviceChanges(before.services, after.services),
+    ...after.pools.flatMap((pool) => {
+      const was = known.get(pool.name);
+      return was === undefined ? [] : describeSettings(was, pool);
+    }),
+  ];
+}
+
+/** Fields of the node that are fixed for the life of the process and differ. The secret is not told, only that it is another. */
+function restartFields(before: NodeConfig, after: NodeConfig): string[] {
+  const values = (node: NodeConfig): Record<string, string | number | undefined> => ({
+    name: node.name,
+    interface: node.interface,
+    engine: node.engine,
+    source: [node.source4?.text, node.source6?.text].join(),
+    key: Buffer.from(node.key.reveal()).toString('hex'),
+    second_chance_prefix: node.secondChancePrefix?.text,
+    busy_poll_us: node.busyPollUs,
+    bpffs: node.bpffs,
+    socket: node.socket,
+    state_dir: node.stateDirectory,
+  });
+  const [was, is] = [values(before), values(after)];
+  return Object.keys(was).flatMap((field) => (was[field] === is[field] ? [] : [`node.${field}`]));
+}

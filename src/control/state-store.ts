@@ -1,0 +1,142 @@
+/**
+ * What of a node outlives its process, in `node.state_dir`: what it remembers of its pools, NAME.json, and the last config
+ * file that was good, config-DIGEST.yaml, by the file's path, so that it can be found when the file no longer says the
+ * node's name.
+ *
+ * Each is written beside its place and renamed, so that a reader, and a process killed at any moment, finds the former or the
+ * next and never half of one. What cannot be written is logged and costs the memory alone: a forwarder with a full disk forwards.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AnyhopError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
+import { readMemory, writeMemory } from '../pool/change-file.js';
+import type { PoolMemory } from '../pool/membership.js';
+
+/** Both may hold what others must not read: the secret can stand in the config. */
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+const PATH_DIGEST_CHARS = 16;
+
+export class StateStore {
+  readonly #directory: string;
+  readonly #file: string;
+  readonly #log: Logger;
+  #writing: Promise<void> | undefined;
+  #next: string | undefined;
+  #complained: string | undefined;
+
+  /** @param directory absolute; made when it is not there */
+  constructor(directory: string, node: string, log: Logger) {
+    this.#directory = directory;
+    this.#file = join(directory, `${node}.json`);
+    this.#log = log;
+  }
+
+  /**
+   * What a process before this one remembered; nothing when there was none. A file that cannot be used is logged and set aside
+   * as NAME.json.bad: a node without a memory forwards, and takes the present state for the prior one.
+   * @param nowMs as in pool/change.ts
+   */
+  async read(nowMs: number): Promise<ReadonlyMap<string, PoolMemory>> {
+    try {
+      return readMemory(readFileSync(this.#file, 'utf8'), nowMs);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
+      const why = error instanceof Error ? error.message : String(error);
+      this.#log.error(
+        { event: 'state_unusable', file: this.#file, why },
+        `${this.#file}: ${why}; the present state of each pool is taken as its prior one`,
+      );
+      if (error instanceof AnyhopError)
+        await rename(this.#file, `${this.#file}.bad`).catch((cause: unknown) => this.#complain(cause));
+      return new Map();
+    }
+  }
+
+  /** Resolves when this, or something newer, is kept or could not be. */
+  async write(pools: ReadonlyMap<string, PoolMemory>): Promise<void> {
+    this.#next = writeMemory(pools);
+    this.#writing ??= this.#writeAll();
+    await this.#writing;
+  }
+
+  /** Keeps the text of a config file that has proved good. */
+  async keepConfig(path: string, text: string): Promise<void> {
+    try {
+      this.#makeDirectory();
+      await replaceFile(configCopy(this.#directory, path), text);
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#next !== undefined) {
+      const text = this.#next;
+      this.#next = undefined;
+      try {
+        this.#makeDirectory();
+        await replaceFile(this.#file, text);
+        this.#complained = undefined;
+      } catch (error) {
+        this.#complain(error);
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  #makeDirectory(): void {
+    mkdirSync(this.#directory, { recursive: true, mode: DIRECTORY_MODE });
+  }
+
+  /** Once for each reason. */
+  #complain(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    if (why === this.#complained) return;
+    this.#complained = why;
+    this.#log.warn(
+      { event: 'state_not_kept', directory: this.#directory, why },
+      `what this node remembers will not survive a restart: ${why}; node.state_dir names another place`,
+    );
+  }
+}
+
+/** The last good text of a config file, or undefined. */
+export function lastGoodConfig(directory: string, path: string): string | undefined {
+  try {
+    return readFileSync(configCopy(directory, path), 'utf8');
+  } catch {
+    return undefined; // what is wrong with the file itself is what there is to say
+  }
+}
+
+function configCopy(directory: string, path: string): string {
+  let place = path;
+  try {
+    place = realpathSync(path);
+  } catch {
+    // It is gone, or may not be looked at: by its name then.
+  }
+  const digest = createHash('sha256').update(place).digest('hex').slice(0, PATH_DIGEST_CHARS);
+  return join(directory, `config-${digest}.yaml`);
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const beside = `${path}.${process.pid}`;
+  try {
+    const file = await open(beside, 'w', FILE_MODE);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+}

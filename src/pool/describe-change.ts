@@ -1,0 +1,55 @@
+/** What differs between two configs of one pool, in words: for plans, reports and the log. */
+import { isDeepStrictEqual } from 'node:util';
+import { formatDuration } from '../config/duration.js';
+import type { BackendConfig, PoolConfig } from '../config/types.js';
+
+type Member = Omit<BackendConfig, 'address'> & { readonly address: { readonly text: string } };
+
+/** So many names are spelled out. */
+const NAMES_SHOWN = 5;
+
+/** Members, weights, admin states, addresses, agents; empty when they are the same in any order. */
+export function describeMembers(before: readonly Member[], after: readonly Member[]): string[] {
+  const old = new Map(before.map((backend) => [backend.name, backend]));
+  const next = new Map(after.map((backend) => [backend.name, backend]));
+  const added = [...next.keys()].filter((name) => !old.has(name));
+  const removed = [...old.keys()].filter((name) => !next.has(name));
+  const changes: string[] = [];
+  if (added.length > 0) changes.push(`${someOf(added)} added`);
+  if (removed.length > 0) changes.push(`${someOf(removed)} removed`);
+  const differing = (what: string, value: (member: Member) => string): void => {
+    const list = [...next.values()].flatMap((backend) => {
+      const was = old.get(backend.name);
+      if (was === undefined || value(was) === value(backend)) return [];
+      return [`${backend.name} ${what} ${value(was)} -> ${value(backend)}`];
+    });
+    if (list.length > 0) changes.push(someOf(list));
+  };
+  differing('state', ({ state }) => state);
+  differing('weight', ({ weight }) => String(weight));
+  differing('address', ({ address }) => address.text);
+  differing('agent', ({ agent }) => String(agent));
+  return changes;
+}
+
+/** What a pool has beside its members, and takes at once. */
+export function describeSettings(before: PoolConfig, after: PoolConfig): string[] {
+  const changes: string[] = [];
+  const differing = (what: string, value: (pool: PoolConfig) => unknown): void => {
+    const [was, is] = [value(before), value(after)];
+    if (was !== is) changes.push(`${after.name}: ${what} ${was} -> ${is}`);
+  };
+  differing('table size', ({ tableSize }) => tableSize);
+  differing('panic threshold', ({ panicThreshold }) => panicThreshold);
+  differing('settle time', ({ settleMs }) => formatDuration(settleMs));
+  differing('drain deadline', ({ drainDeadlineMs }) => formatDuration(drainDeadlineMs));
+  differing('dead after', ({ deadAfterMs }) => formatDuration(deadAfterMs));
+  if (!isDeepStrictEqual(before.health, after.health)) changes.push(`${after.name}: health checks`);
+  if (!isDeepStrictEqual(before.prior, after.prior)) changes.push(`${after.name}: prior state`);
+  return changes;
+}
+
+function someOf(texts: readonly string[]): string {
+  const shown = texts.slice(0, NAMES_SHOWN).join(', ');
+  return texts.length > NAMES_SHOWN ? `${shown} and ${texts.length - NAMES_SHOWN} more` : shown;
+}

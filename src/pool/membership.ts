@@ -1,0 +1,251 @@
+/**
+ * What all pools of a node were, are and will be: the file, what was said at runtime over it, and what is remembered of each
+ * pool (change.ts). One immutable value; every transition gives the next one, so that a change can be looked at before it is
+ * made, and one that could not be published is simply not kept.
+ *
+ *   file ---- overridden() --> wanted --- plan(), force() --> changes --- configInForce() --> inForce --> tables
+ *
+ * Times are milliseconds as in change.ts.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { BackendConfig, PoolConfig } from '../config/types.js';
+import {
+  advance,
+  dueAtMs,
+  force,
+  mark,
+  nextAtMs,
+  type PoolChange,
+  type PoolChanges,
+  plan,
+  priorMembers,
+  settlesAtMs,
+  startChanges,
+} from './change.js';
+import { changeFromConfig, configInForce, queuedBackends, queuedConfigs } from './change-config.js';
+import { describeMembers } from './describe-change.js';
+import { type Override, overridden, stillNeeded } from './override.js';
+import type { Health } from './state.js';
+
+export interface PoolMembership {
+  /** As the file has it. */
+  readonly file: PoolConfig;
+  /** Over the file; sorted by name. */
+  readonly overrides: readonly Override[];
+  readonly changes: PoolChanges;
+  /** What the tables come from; the same object for as long as it says the same. */
+  readonly inForce: PoolConfig;
+  /** Since when each member in force that drains does so. */
+  readonly drainingSinceMs: Readonly<Record<string, number>>;
+}
+
+/** By name, in the order of the file. */
+export type Membership = ReadonlyMap<string, PoolMembership>;
+
+/** What outlives the process, by the pool's name. */
+export interface PoolMemory {
+  readonly changes: PoolChanges;
+  readonly overrides: readonly Override[];
+  readonly drainingSinceMs: Readonly<Record<string, number>>;
+}
+
+/** Of a pool of which nothing was said at runtime. */
+export function memoryOf(changes: PoolChanges): PoolMemory {
+  return { changes, overrides: [], drainingSinceMs: {} };
+}
+
+export interface TakeOptions {
+  readonly force: boolean;
+  readonly nowMs: number;
+  /** Marks of members that are new to a pool; up when there is none. */
+  readonly health?: (pool: string, backend: string) => Health | undefined;
+  /** What was remembered over a restart, for pools that are not known yet. */
+  readonly memory?: ReadonlyMap<string, PoolMemory>;
+}
+
+/** What became of one pool. */
+export interface Effect {
+  readonly pool: string;
+  readonly effect: 'in_force' | 'queued' | 'unchanged' | 'added' | 'removed';
+  /** In words, against what is in force. */
+  readonly changes: readonly string[];
+  /** When one that is queued comes into force. */
+  readonly dueAtMs?: number;
+  /** When one that is in force has settled. */
+  readonly settlesAtMs?: number;
+}
+
+export const NO_POOLS: Membership = new Map();
+
+/**
+ * The file as it is now, with overrides over it: the change, if it is one.
+ * @param overrides by pool; those that were in force when not given
+ * @throws AnyhopError ERR_LIMIT when a queue is full
+ */
+export function take(
+  before: Membership,
+  files: readonly PoolConfig[],
+  options: TakeOptions,
+  overrides: (pool: string) => readonly Override[] | undefined = () => undefined,
+): Membership {
+  return new Map(
+    files.map((file): [string, PoolMembership] => {
+      const known = before.get(file.name);
+      return [file.name, takePool(file, known, overrides(file.name), options)];
+    }),
+  );
+}
+
+function takePool(
+  file: PoolConfig,
+  known: PoolMembership | undefined,
+  said: readonly Override[] | undefined,
+  { force: isForced, nowMs, health, memory }: TakeOptions,
+): PoolMembership {
+  const remembered = known ?? memory?.get(file.name);
+  const overrides = stillNeeded(said ?? remembered?.overrides ?? [], file);
+  const wanted = changeFromConfig(overridden(file, overrides));
+  const change: PoolChange = { ...wanted, health: marksOf(file.name, wanted.members, health) };
+  const { settleMs } = file;
+  const changes =
+    remembered === undefined
+      ? startChanges(change, settleMs, nowMs)
+      : (isForced ? force : plan)({ ...remembered.changes, settleMs }, change, nowMs);
+  return next({ file, overrides, changes, drainingSinceMs: remembered?.drainingSinceMs ?? {} }, known);
+}
+
+function marksOf(
+  pool: string,
+  members: readonly { readonly name: string }[],
+  health: TakeOptions['health'] = () => undefined,
+): Record<string, Health> {
+  return Object.fromEntries(members.map(({ name }) => [name, health(pool, name) ?? 'up']));
+}
+
+/** Time passes: what is due comes into force. The same object when nothing has changed. */
+export function passTime(before: Membership, nowMs: number): Membership {
+  return mapPools(before, (pool) => {
+    const changes = advance(pool.changes, nowMs);
+    return changes === pool.changes ? pool : next({ ...pool, changes }, pool);
+  });
+}
+
+/** Health marks as they are now, of members that are in force or wait. The same object when nothing has changed. */
+export function takeMarks(
+  before: Membership,
+  health: (pool: string, backend: string) => Health | undefined,
+  nowMs: number,
+): Membership {
+  return mapPools(before, (pool, name) => {
+    let { changes } = pool;
+    for (const known of pool.changes.marks) {
+      const now = health(name, known.name);
+      // Most are as they were; `mark` looks at all of them each time.
+      if (now !== undefined && now !== known.health) changes = mark(changes, known.name, now, nowMs);
+    }
+    return changes === pool.changes ? pool : next({ ...pool, changes }, pool);
+  });
+}
+
+function mapPools(
+  before: Membership,
+  transform: (pool: PoolMembership, name: string) => PoolMembership,
+): Membership {
+  const after = new Map([...before].map(([name, pool]) => [name, transform(pool, name)]));
+  return [...after].every(([name, pool]) => before.get(name) === pool) ? before : after;
+}
+
+/** Completes a pool. @param known as it was before, whose objects go on being used where they say the same */
+function next(
+  pool: Omit<PoolMembership, 'inForce'> & { readonly inForce?: PoolConfig },
+  known: PoolMembership | undefined,
+): PoolMembership {
+  const { file, changes } = pool;
+  const inForce = isAsBefore(pool, known) ? known!.inForce : configInForce(file, changes);
+  const isSame = known !== undefined && isDeepStrictEqual(known.inForce, inForce);
+  const draining = changes.members.filter(({ state }) => state === 'draining');
+  const drainingSinceMs = Object.fromEntries(
+    draining.map(({ name }) => [name, pool.drainingSinceMs[name] ?? changes.nowMs]),
+  );
+  return { ...pool, drainingSinceMs, inForce: isSame ? known.inForce : inForce };
+}
+
+/** Whether neither file nor members nor prior state have changed: the rule, for a health mark. Addresses are then not parsed. */
+function isAsBefore(
+  { file, changes }: Pick<PoolMembership, 'file' | 'changes'>,
+  known: PoolMembership | undefined,
+): boolean {
+  return (
+    known !== undefined &&
+    known.file === file &&
+    known.changes.members === changes.members &&
+    isDeepStrictEqual(priorMembers(known.changes), priorMembers(changes))
+  );
+}
+
+/** When `passTime` has something to do next; undefined when nothing waits or settles. */
+export function nextChangeAtMs(pools: Membership): number | undefined {
+  const times = [...pools.values()].flatMap(({ changes }) => nextAtMs(changes) ?? []);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+export interface NamedBackend {
+  readonly pool: PoolConfig;
+  readonly backend: BackendConfig;
+}
+
+/**
+ * The members that have a health mark: those in force, and those that wait to be. One that waits under the name of one in force,
+ * with another address, is not among them.
+ */
+export function markedBackends(pools: Membership): NamedBackend[] {
+  return [...pools.values()].flatMap(({ inForce, changes }) =>
+    firstByName([...inForce.backends, ...queuedBackends(changes)]).map((backend) => ({
+      pool: inForce,
+      backend,
+    })),
+  );
+}
+
+/** All that packets may be sent to soon: those, and members of the prior state. */
+export function reachedBackends(pools: Membership): NamedBackend[] {
+  return [...pools.values()].flatMap(({ inForce, changes }) =>
+    [...inForce.backends, ...queuedBackends(changes), ...(inForce.prior ?? [])].map((backend) => ({
+      pool: inForce,
+      backend,
+    })),
+  );
+}
+
+function firstByName(backends: readonly BackendConfig[]): BackendConfig[] {
+  return [...new Map([...backends].reverse().map((backend) => [backend.name, backend])).values()].reverse();
+}
+
+/** What a transition did, pool by pool. */
+export function effects(before: Membership, after: Membership): Effect[] {
+  const names = [...new Set([...before.keys(), ...after.keys()])];
+  return names.map((name): Effect => {
+    const [was, is] = [before.get(name), after.get(name)];
+    if (is === undefined) return { pool: name, effect: 'removed', changes: [] };
+    if (was === undefined) return { pool: name, effect: 'added', changes: [] };
+    if (is.changes.members === was.changes.members && is.changes.queue === was.changes.queue)
+      return { pool: name, effect: 'unchanged', changes: [] };
+    const settling = settlesAtMs(is.changes);
+    const settles = settling !== undefined && { settlesAtMs: settling };
+    const inForce = describeMembers(was.inForce.backends, is.inForce.backends);
+    if (inForce.length > 0) return { pool: name, effect: 'in_force', changes: inForce, ...settles };
+    const waiting = queuedBackends(is.changes);
+    const isNew = !isDeepStrictEqual(
+      was.changes.queue.map(({ members }) => members),
+      is.changes.queue.map(({ members }) => members),
+    );
+    if (waiting.length === 0 || !isNew) return { pool: name, effect: 'unchanged', changes: [], ...settles };
+    return {
+      pool: name,
+      effect: 'queued',
+      changes: describeMembers(is.inForce.backends, queuedConfigs(is.inForce, is.changes).at(-1)!.backends),
+      dueAtMs: dueAtMs(is.changes).at(-1)!,
+      ...settles,
+    };
+  });
+}
