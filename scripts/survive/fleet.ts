@@ -154,8 +154,13 @@ export class Fleet {
     const { namespace } = this.lab.forwarders[forwarder]!;
     const { host4 } = this.lab.backends[backend]!;
     const rules = hidden
-      ? `table ip hide { chain output { type filter hook output priority 0;
-         ip daddr ${host4} tcp dport ${HEALTH_PORT} reject with tcp reset; } }\n`
+      ? `table ip hide {
+chain output {
+type filter hook output priority filter; policy accept;
+ip daddr ${host4} tcp dport ${HEALTH_PORT} reject with tcp reset
+}
+}
+`
       : 'delete table ip hide\n';
     await run(inNamespace(namespace, ['nft', '-f', '-']), { input: rules });
   }
