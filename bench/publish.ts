@@ -10,10 +10,19 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { BackendConfig, LoadedConfig, PoolConfig, ServiceConfig } from '#anyhop/config/types.js';
 import { type Assembly, assemble, fixedWay, type Way } from '#anyhop/control/assemble.js';
+import { Forwarding } from '#anyhop/control/forwarding.js';
+import { NodeHealth } from '#anyhop/control/node-health.js';
+import { NodePools } from '#anyhop/control/node-pools.js';
+import { createLog } from '#anyhop/core/log.js';
+import type { Engine } from '#anyhop/engine/contract.js';
 import { ForwardMaps } from '#anyhop/engine/maps/forward-maps.js';
 import { forwardShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
+import type { Image } from '#anyhop/forward/image.js';
+import type { Done } from '#anyhop/health/probe.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import { markedBackends } from '#anyhop/pool/membership.js';
+import type { Health } from '#anyhop/pool/state.js';
 import { isolationObstacle } from '../test/isolation.js';
 import { median, report, skip } from './report.js';
 
@@ -23,6 +32,8 @@ const [WARM_UP, CHANGES] = quick ? [1, 3] : [30, 41];
 /** An image holds this many services with pools of a thousand; see above. */
 const SERVICES = quick ? 2 : 50;
 const IMAGES = 2;
+/** Of one pool. */
+const VERDICT_SERVICES = quick ? 3 : 100;
 /** Between two changes: longer than a buffer takes to become free again (engine/maps/image-buffers.ts). */
 const REST_MS = quick ? 1 : 25;
 const MTU = 1500;
@@ -75,6 +86,7 @@ function configOf(prefix: string, services: number): LoadedConfig<'run'> {
 }
 
 await healthChange();
+await verdict();
 fullBuild();
 
 async function healthChange(): Promise<void> {
@@ -121,6 +133,107 @@ async function healthChange(): Promise<void> {
     target: 5,
     note: `of it building ${median(assembling).toFixed(2)} ms; CPU time ${median(cpu).toFixed(2)} ms; worst ${Math.max(...whole).toFixed(1)} ms; the image has ${kib(assembly)}`,
   });
+}
+
+/** The whole way: a check has failed; hysteresis, marks, what is remembered, tables, image, and the memory that XDP reads. */
+async function verdict(): Promise<void> {
+  const name = `publish: a check's verdict to the image in force, ${BACKENDS} backends, ${VERDICT_SERVICES} services`;
+  const obstacle = isolationObstacle();
+  if (obstacle !== false) return skip(name, obstacle);
+  const config = verdictConfig();
+  const log = createLog('silent');
+  const probes = new Map<string, Done>();
+  const health = new NodeHealth(config.node, new Map(), log, {
+    prepare: async () => undefined,
+    make: (target, done) => {
+      probes.set(target.name, done);
+      return { start: () => done(undefined), cancel: () => 'no answer' };
+    },
+    close: () => undefined,
+  });
+  let forwarding: Forwarding | undefined;
+  const pools = new NodePools({
+    file: config,
+    memory: new Map(),
+    log,
+    surroundings: {
+      reach: async () => undefined,
+      check: (backends) => health.check(backends),
+      judge: (backends) => health.judge(backends),
+      health: (pool, backend) => health.markOf(pool, backend)?.health,
+      publish: async () => forwarding?.refresh(),
+      remember: async () => undefined, // written behind the image's back
+    },
+  });
+  await health.check(markedBackends(pools.pools));
+  health.follow(() => undefined);
+  health.judge(markedBackends(pools.pools));
+  pools.start();
+  const mark = (pool: PoolConfig, backend: BackendConfig): Health =>
+    health.markOf(pool.name, backend.name)!.health;
+  forwarding = new Forwarding(
+    { config: () => pools.config, mac: () => undefined, way, health: mark },
+    undefined,
+    log,
+  );
+  const sizes = sizesFor(forwarding.assembly.image);
+  const object = new BpfObject('forward', forwardShape(sizes));
+  const maps = ForwardMaps.of(object, sizes);
+  await maps.publish(forwarding.assembly.image.bytes);
+  let inForce: (() => void) | undefined;
+  forwarding.drive({
+    publish: async (image: Image) => {
+      await maps.publish(image.bytes);
+      inForce?.();
+    },
+  } as Engine);
+  health.onChange(() => pools.marksChanged());
+  const took: number[] = [];
+  for (let change = -WARM_UP; change < CHANGES; change++) {
+    await delay(REST_MS);
+    const backend = `web/web-${((change + WARM_UP) * 7) % BACKENDS}`;
+    const published = new Promise<void>((resolve) => {
+      inForce = resolve;
+    });
+    const start = performance.now();
+    probes.get(backend)!('refused');
+    await published;
+    if (change >= 0) took.push(performance.now() - start);
+  }
+  pools.close();
+  health.close();
+  const down = [...pools.pools.values()].flatMap(({ changes }) =>
+    changes.marks.filter((each) => each.health !== 'up'),
+  );
+  if (down.length !== WARM_UP + CHANGES) throw new Error(`${down.length} backends are down`);
+  maps.close();
+  object.close();
+  report({
+    bench: name,
+    value: median(took),
+    unit: 'ms',
+    target: 50,
+    note: `worst ${Math.max(...took).toFixed(1)} ms; more backends are down each time, ${down.length} in the end`,
+  });
+}
+
+/** One pool, of which every backend is checked once an hour, and services of many ports. */
+function verdictConfig(): LoadedConfig<'run'> {
+  const checked = pool('web');
+  const health = {
+    kind: 'tcp',
+    port: 80,
+    intervalMs: 3_600_000,
+    timeoutMs: 1000,
+    rise: 1,
+    fall: 1,
+    jitter: 0,
+  } as const;
+  const services = Array.from(
+    { length: VERDICT_SERVICES },
+    (_, i): ServiceConfig => ({ ...base.services[0], name: `web-${i}`, portFirst: i + 1, portLast: i + 1 }),
+  );
+  return { ...base, pools: [{ ...checked, health }], services };
 }
 
 function fullBuild(): void {

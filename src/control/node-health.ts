@@ -9,8 +9,11 @@ import { Probes } from '../health/probes.js';
 import type { NamedBackend } from '../pool/membership.js';
 import { type BackendMark, Marks } from './marks.js';
 
+/** What a benchmark or a test puts something of its own in the place of. */
+export type ProbeMaker = Pick<Probes, 'prepare' | 'make' | 'close'>;
+
 export class NodeHealth {
-  readonly #probes: Probes;
+  readonly #probes: ProbeMaker;
   readonly #checks: HealthChecks;
   #marks: Marks;
   #changed = (): void => {};
@@ -22,8 +25,9 @@ export class NodeHealth {
     { source4, source6, interface: name }: LoadedConfig<'run'>['node'],
     remembered: ReadonlyMap<string, BackendMark>,
     log: Logger,
+    probes: ProbeMaker = new Probes({ source4, source6, interface: name }),
   ) {
-    this.#probes = new Probes({ source4, source6, interface: name });
+    this.#probes = probes;
     this.#checks = new HealthChecks({ log, probe: this.#probes.make });
     this.#marks = new Marks({ noWay: () => undefined, checks: this.#checks.current() }, remembered);
   }

@@ -111,6 +111,7 @@ export class NodePools {
     const { force, nowMs } = { force: false, nowMs: this.#now() };
     const health = this.#around.health;
     this.#set(take(NO_POOLS, this.#file.pools, { force, nowMs, health, memory: this.#memory }));
+    void this.#around.remember(this.#pools); // a change of the file while no process runs must find it
     this.marksChanged();
   }
 

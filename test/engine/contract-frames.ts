@@ -36,6 +36,13 @@ export function flows(count: number): Uint8Array[] {
   });
 }
 
+/** TCP of as many flows to another VIP, over IPv4. */
+export function flowsTo(vip: string, count: number): Uint8Array[] {
+  return Array.from({ length: count }, (_, i) =>
+    frame({}, ipv4({ src: CLIENT4, dst: vip }), tcp({ sport: 1024 + i, dport: 80 }), payload(10)),
+  );
+}
+
 /** What a node answers itself: two echo requests, and two packets that fit the client's link but not the underlay. */
 export function answered(): Uint8Array[] {
   const segment = [tcp({ sport: 5000, dport: 80 }), payload(1540)];

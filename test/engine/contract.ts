@@ -6,16 +6,18 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { EngineCounters, EngineName } from '#anyhop/engine/contract.js';
 import type { Image } from '#anyhop/forward/image.js';
-import { type FixtureOptions, imageOf } from '../forward/fixture.js';
+import { type FixtureOptions, imageOf, Runner, VIP4 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
-import { answered, expected, flows, mixed, unserved } from './contract-frames.js';
+import { answered, expected, flows, flowsTo, mixed, unserved } from './contract-frames.js';
 
 /** What a bench does between start and stop. */
 export type Step =
   | { readonly publish: Image }
   /** Another start of the engine that runs: whatever it rejects with, `run` rejects with. */
   | { readonly startAgain: Image }
+  /** Frames for `tryFrame`. */
+  | { readonly try: readonly Uint8Array[] }
   | {
       readonly send: readonly Uint8Array[];
       /** Published when about half of the frames have been received, while the rest is coming in. */
@@ -25,6 +27,8 @@ export type Step =
 export interface Outcome {
   /** Frames, or packets without layer 2, in the order in which they came out. */
   readonly outputs: readonly Uint8Array[];
+  /** Whole frames that `tryFrame` gave back, null for none. */
+  readonly tried: readonly (Uint8Array | null)[];
   readonly engine: EngineCounters;
   readonly verdicts: Readonly<Record<string, number>>;
   /** Packets and bytes in turn, by number. */
@@ -166,6 +170,44 @@ export function engineContract(engine: EngineUnderTest): void {
       const frames = flows(50);
       const { outputs } = await bench.run(imageOf(OPTIONS), [{ publish: moved }, { send: frames }]);
       assert.deepEqual(outputs.map(hex), expected(engine, moved, frames).outputs.map(hex));
+    });
+
+    test('takes an image by which a VIP has come and another has gone', async () => {
+      const [came, stays] = ['203.0.113.77', VIP4];
+      const service = (vip: string) => ({ vip, protocol: 'tcp', port: 80 }) as const;
+      const moved = imageOf({ ...OPTIONS, services: [service(came), service(stays)] });
+      const frames = [...flowsTo(came, 40), ...flowsTo(stays, 40)];
+      const steps = [{ send: flows(10) }, { publish: moved }, { send: frames }];
+      const { outputs } = await bench.run(imageOf(OPTIONS), steps);
+      const wanted = [
+        ...expected(engine, imageOf(OPTIONS), flows(10)).outputs,
+        ...expected(engine, moved, frames).outputs,
+      ];
+      assert.equal(wanted.length, 90);
+      assert.deepEqual(outputs.map(hex), wanted.map(hex));
+    });
+
+    test('tries a frame as it would forward it, sends nothing of it and counts nothing', async () => {
+      const image = imageOf(OPTIONS);
+      const frames = [...flows(20), ...mixed()];
+      const { tried, outputs, verdicts, services, backends } = await bench.run(image, [
+        { try: frames },
+        { send: flows(20) },
+        { try: flows(20) }, // not those that only one answer a tick is given to
+      ]);
+      const wanted = [...frames, ...flows(20)].map((bytes) => {
+        const { out } = new Runner(image).run(bytes);
+        return out && hex(out);
+      });
+      assert.deepEqual(
+        tried.map((bytes) => (bytes === null ? undefined : hex(bytes))),
+        wanted,
+      );
+      const once = expected(engine, image, flows(20));
+      assert.deepEqual(outputs.map(hex), once.outputs.map(hex));
+      assert.deepEqual(verdicts, once.verdicts);
+      assert.deepEqual(services, once.services);
+      assert.deepEqual(backends, once.backends);
     });
 
     test('runs without packets', async () => {

@@ -22,6 +22,7 @@ export type EngineRequest =
   | { readonly ask: 'start'; readonly image: Uint8Array }
   /** Once `afterPackets` have been received. */
   | { readonly ask: 'publish'; readonly image: Uint8Array; readonly afterPackets: number }
+  | { readonly ask: 'try'; readonly frame: Uint8Array }
   | { readonly ask: 'counters' }
   | { readonly ask: 'mode' }
   /** Answers once the engine has ended: with what broke it. */
@@ -66,6 +67,7 @@ async function answer(request: EngineRequest): Promise<unknown> {
     await engine.publish(imageFrom(request.image));
     return undefined;
   }
+  if (request.ask === 'try') return (await engine.tryFrame(Uint8Array.from(request.frame))) ?? null;
   if (request.ask === 'mode') return engine.mode;
   if (request.ask === 'finished') return engine.finished;
   const stopped = engine;

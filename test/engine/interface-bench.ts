@@ -92,7 +92,7 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
     };
     const stop = async (): Promise<Outcome> => {
       const counted = await counters('stop');
-      return { ...counted, outputs: await take(Number.POSITIVE_INFINITY, SILENCE_MS) };
+      return { ...counted, tried: [], outputs: await take(Number.POSITIVE_INFINITY, SILENCE_MS) };
     };
     /** Sends; with an image to publish midway, the engine waits for half of what it will get. */
     const send = async (image: Image, step: SendStep, before: number): Promise<number> => {
@@ -117,15 +117,21 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
       async run(image, steps) {
         await start(image);
         const outputs: Uint8Array[] = [];
+        const tried: (Uint8Array | null)[] = [];
         let received = 0;
+        let live = image;
         try {
           for (const step of steps) {
-            if ('publish' in step)
+            if ('publish' in step) {
               await engine.ask({ ask: 'publish', image: step.publish.bytes, afterPackets: 0 });
-            else if ('startAgain' in step) await start(step.startAgain);
-            else {
-              received += await send(image, step, received);
-              const wanted = expected({ sends, onInterface: true }, image, step.send).outputs.length;
+              live = step.publish;
+            } else if ('startAgain' in step) await start(step.startAgain);
+            else if ('try' in step) {
+              for (const bytes of step.try)
+                tried.push((await engine.ask({ ask: 'try', frame: bytes })) as Uint8Array | null);
+            } else {
+              received += await send(live, step, received);
+              const wanted = expected({ sends, onInterface: true }, live, step.send).outputs.length;
               outputs.push(...(await take(wanted, THROUGH_TIMEOUT_MS)));
             }
           }
@@ -134,7 +140,7 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
           throw error;
         }
         const rest = await stop();
-        return { ...rest, outputs: [...outputs, ...rest.outputs] };
+        return { ...rest, tried, outputs: [...outputs, ...rest.outputs] };
       },
       start,
       stop,

@@ -25,12 +25,18 @@ export const replay: EngineUnderTest = {
           }
         }
         await engine.start(image);
-        for (const step of steps) if ('startAgain' in step) await engine.start(step.startAgain);
+        const tried: (Uint8Array | null)[] = [];
+        for (const step of steps) {
+          if ('startAgain' in step) await engine.start(step.startAgain);
+          if (!('try' in step)) continue;
+          for (const bytes of step.try) tried.push((await engine.tryFrame(bytes)) ?? null);
+        }
         await engine.finished;
         await engine.stop();
         const counters = engine.counters();
         return {
           outputs,
+          tried,
           engine: await engine.engineCounters(),
           verdicts: counters.verdictsByName(),
           services: [...counters.services],

@@ -19,7 +19,7 @@ import type { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
-import { addressFromBytes } from '../../packet/address.js';
+import { addressFromBytes, type IpAddress } from '../../packet/address.js';
 import { P } from '../../packet/constants.js';
 import { formatMac } from '../../packet/mac.js';
 import { imageBackends, imageVips } from '../../pool/inspect.js';
@@ -117,19 +117,21 @@ export class PortableEngine implements Engine {
     this.#timer = setInterval(() => this.#turn(), L.LIMIT_TICK_MS);
   }
 
-  /** @throws Error when the VIPs are not those of the start: capture and host filter are made for them */
+  /**
+   * Where VIPs come or go, the host is kept away from the former and the next ones while the image changes: what none of the
+   * two images knows is dropped for a moment, and nothing is ever answered by the host that is the engine's.
+   */
   async publish(image: Image): Promise<void> {
-    const names = (of: Image): string =>
-      imageVips(of)
-        .map(({ text }) => text)
-        .sort()
-        .join();
-    if (names(image) !== names(this.#started.image))
-      throw new Error('the VIPs of a running engine cannot change');
+    const former = this.#started.image;
+    const [before, after] = [imageVips(former), imageVips(image)];
+    const haveChanged = textOf(before) !== textOf(after);
+    if (haveChanged) await this.#guard!.setVips(union(before, after));
     this.#prepare(image);
-    const mac = this.#macOf(this.#started.image);
+    const mac = this.#macOf(former);
     this.#started.publish(image);
-    if (formatMac(mac) !== formatMac(this.#macOf(image))) this.#breathe(); // the filter has the address
+    // The capture's own filter has the address and the VIPs.
+    if (haveChanged || formatMac(mac) !== formatMac(this.#macOf(image))) this.#breathe();
+    if (haveChanged) await this.#guard?.setVips(after);
   }
 
   async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
@@ -280,4 +282,15 @@ export class PortableEngine implements Engine {
     if (this.#pipeline === undefined) throw new Error('the engine has not been started');
     return this.#pipeline;
   }
+}
+
+function textOf(vips: readonly IpAddress[]): string {
+  return vips
+    .map(({ text }) => text)
+    .sort()
+    .join();
+}
+
+function union(some: readonly IpAddress[], others: readonly IpAddress[]): IpAddress[] {
+  return [...new Map([...some, ...others].map((vip) => [vip.text, vip])).values()];
 }

@@ -26,6 +26,17 @@ export async function installFilter(
   await requireTool(run, 'nft', ['-f', '-'], ruleset(link, vips, comment));
 }
 
+/** Puts other VIPs in the place of those in the table, in one transaction; its counters go on. */
+export async function replaceVips(link: string, vips: readonly IpAddress[], run: RunTool): Promise<void> {
+  const lines = ([4, 6] as const).map((family) => {
+    const name = `netdev ${tableName(link)} vips${family}`;
+    const elements = textsOf(vips, family);
+    const added = elements.length > 0 ? `add element ${name} { ${elements.join(', ')} }\n` : '';
+    return `flush set ${name}\n${added}`;
+  });
+  await requireTool(run, 'nft', ['-f', '-'], lines.join(''));
+}
+
 /** Takes the table away; it may be gone already. */
 export async function removeFilter(link: string, run: RunTool): Promise<void> {
   await requireTool(run, 'nft', ['-f', '-'], removal(link));
@@ -54,7 +65,7 @@ export async function readDroppedPackets(link: string, run: RunTool = runTool): 
 
 function ruleset(link: string, vips: readonly IpAddress[], comment: string): string {
   const set = (family: 4 | 6): string => {
-    const elements = vips.filter((vip) => vip.family === family).map((vip) => vip.text);
+    const elements = textsOf(vips, family);
     return elements.length > 0 ? `elements = { ${elements.join(', ')} }` : '';
   };
   return `${removal(link)}
@@ -71,6 +82,10 @@ table netdev ${tableName(link)} {
   }
 }
 `;
+}
+
+function textsOf(vips: readonly IpAddress[], family: 4 | 6): string[] {
+  return vips.filter((vip) => vip.family === family).map((vip) => vip.text);
 }
 
 /** Adding first makes sure that there is something to delete. */

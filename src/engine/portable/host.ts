@@ -14,7 +14,7 @@ import { type Link, requireEthernetLink } from '../../underlay/link.js';
 import { lockInterface } from '../../underlay/lock.js';
 import { askKernel } from '../../underlay/route.js';
 import { requireCapabilities } from './capability.js';
-import { installFilter, readFilterComment, removeFilter } from './filter.js';
+import { installFilter, readFilterComment, removeFilter, replaceVips } from './filter.js';
 import { isOffload, switchOffloads, unfitOffloads } from './offload.js';
 
 export interface HostGuard {
@@ -23,6 +23,11 @@ export interface HostGuard {
   readonly switchedOff: readonly string[];
   /** A table of a predecessor that was killed has been replaced. */
   readonly replacedStale: boolean;
+  /**
+   * Keeps the host away from packets for these VIPs from now on, and no others.
+   * @throws AnyhopError ERR_VIP_LOCAL, ERR_TOOL; the former ones go on then
+   */
+  setVips(vips: readonly IpAddress[]): Promise<void>;
   /** Gives everything back; call it once the engine has stopped. */
   release(): Promise<void>;
 }
@@ -71,6 +76,10 @@ export async function guardHost(
       link,
       switchedOff,
       replacedStale: stale !== undefined,
+      async setVips(now) {
+        await requireVipsNotLocal(now, run);
+        await replaceVips(interfaceName, now, run);
+      },
       release: () => restore().finally(() => lock.release()),
     };
   } catch (error) {

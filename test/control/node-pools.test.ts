@@ -1,0 +1,249 @@
+/** A running node's pools under changes of every kind at once, and publishes that fail: nothing is lost, nothing half taken. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { LoadedConfig } from '#anyhop/config/types.js';
+import { NodePools, type NodeSurroundings } from '#anyhop/control/node-pools.js';
+import { createLog } from '#anyhop/core/log.js';
+import type { Membership, NamedBackend } from '#anyhop/pool/membership.js';
+import { override } from '#anyhop/pool/override.js';
+import type { Health } from '#anyhop/pool/state.js';
+import { NODE, parse, SERVICES } from '../config/fixture.js';
+
+const SETTLE_MS = 1000;
+const NAMES = ['a', 'b', 'c', 'd'] as const;
+
+interface Written {
+  readonly name: string;
+  readonly weight: number;
+  readonly state: 'active' | 'draining';
+}
+
+function fileOf(members: readonly Written[]): LoadedConfig<'run'> {
+  const lines = members.map(
+    ({ name, weight, state }) =>
+      `{name: ${name}, address: 10.1.0.${NAMES.indexOf(name as 'a') + 1}, weight: ${weight}, state: ${state}}`,
+  );
+  return parse(
+    `${NODE}pools:
+  web: {table_size: 251, settle_time: 1s, backends: [${lines.join(', ')}]}
+  dns: {table_size: 251, backends: [{name: dns-1, address: 10.1.1.1}]}
+${SERVICES}`,
+    'run',
+  );
+}
+
+/** A node around the pools, which notes what it is told, and whose publishes fail when they are to. */
+class Node {
+  readonly published: LoadedConfig<'run'>[] = [];
+  readonly marks = new Map<string, Health>();
+  readonly faults: string[] = [];
+  remembered: Membership = new Map();
+  fails = 0;
+  nowMs = 5000;
+  #judged = new Set<string>();
+  #reached = new Set<string>();
+  #checked = new Set<string>();
+  readonly pools: NodePools;
+
+  constructor(file: LoadedConfig<'run'>) {
+    const named = (backends: readonly NamedBackend[]) =>
+      new Set(backends.map(({ pool, backend }) => `${pool.name}/${backend.name}`));
+    const later = () => new Promise<void>((resolve) => setImmediate(resolve));
+    const surroundings: NodeSurroundings = {
+      reach: async (backends) => {
+        await later();
+        this.#reached = named(backends);
+      },
+      check: async (backends) => {
+        await later();
+        this.#checked = named(backends);
+      },
+      judge: (backends) => {
+        this.#judged = named(backends);
+      },
+      health: (pool, backend) =>
+        this.#judged.has(`${pool}/${backend}`) ? (this.marks.get(backend) ?? 'up') : undefined,
+      publish: async () => {
+        const { config } = this.pools;
+        if (this.fails-- > 0) return new Error('no room');
+        for (const pool of config.pools) {
+          for (const { name } of pool.backends) {
+            const known = [this.#judged, this.#reached, this.#checked];
+            if (!known.every((set) => set.has(`${pool.name}/${name}`)))
+              this.faults.push(`${name} is not known`);
+          }
+        }
+        this.published.push(config);
+        return undefined;
+      },
+      remember: async (pools) => {
+        this.remembered = pools;
+      },
+    };
+    const log = createLog('silent');
+    this.pools = new NodePools({ file, memory: new Map(), surroundings, log, now: () => this.nowMs });
+    const all = file.pools.flatMap((pool) => pool.backends.map((backend) => ({ pool, backend })));
+    this.#judged = this.#reached = this.#checked = named(all);
+    this.pools.start();
+  }
+
+  drain(backend: string, state: 'active' | 'draining', force: boolean) {
+    return this.pools.change(
+      () => ({
+        file: this.pools.file,
+        overrides: (name) => {
+          const pool = this.pools.pools.get(name)!;
+          const has = pool.file.backends.some((each) => each.name === backend);
+          return has ? override(pool.overrides, pool.file, backend, { state }, this.nowMs) : undefined;
+        },
+      }),
+      force,
+    );
+  }
+
+  inForce(): Written[] {
+    return this.pools.config.pools[0].backends.map(({ name, weight, state }) => ({ name, weight, state }));
+  }
+
+  /** What the pool will be once nothing waits. */
+  finally(): Written[] {
+    const { changes } = this.pools.pools.get('web')!;
+    const members = changes.queue.at(-1)?.members ?? changes.members;
+    return members.map(({ name, weight, state }) => ({ name, weight, state }));
+  }
+}
+
+const members = fc
+  .uniqueArray(
+    fc.record({
+      name: fc.constantFrom<string[]>(...NAMES),
+      weight: fc.constantFrom(1, 2),
+      state: fc.constantFrom<Written['state'][]>('active', 'active', 'draining'),
+    }),
+    { minLength: 1, selector: ({ name }) => name },
+  )
+  .map((list) => list.sort((x, y) => (x.name < y.name ? -1 : 1)));
+
+type Step =
+  | { readonly kind: 'reload'; readonly members: Written[]; readonly force: boolean; readonly fails: boolean }
+  | {
+      readonly kind: 'say';
+      readonly name: string;
+      readonly state: Written['state'];
+      readonly force: boolean;
+      readonly fails: boolean;
+    }
+  | { readonly kind: 'mark'; readonly name: string; readonly health: Health }
+  | { readonly kind: 'time'; readonly ms: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.record({ kind: fc.constant('reload' as const), members, force: fc.boolean(), fails: fc.boolean() }),
+  fc.record({
+    kind: fc.constant('say' as const),
+    name: fc.constantFrom<string[]>(...NAMES),
+    state: fc.constantFrom<Written['state'][]>('active', 'draining'),
+    force: fc.boolean(),
+    fails: fc.boolean(),
+  }),
+  fc.record({
+    kind: fc.constant('mark' as const),
+    name: fc.constantFrom<string[]>(...NAMES),
+    health: fc.constantFrom<Health[]>('up', 'down', 'dead'),
+  }),
+  fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 0, max: 1500 }) }),
+);
+
+describe('the pools of a running node', () => {
+  it('take each change whole or not at all, keep what was said at runtime, and publish nobody unknown', async () => {
+    await fc.assert(
+      fc.asyncProperty(members, fc.array(step, { maxLength: 15 }), async (first, steps) => {
+        const node = new Node(fileOf(first));
+        let file: readonly Written[] = first;
+        const said = new Map<string, Written['state']>();
+        for (const each of steps) {
+          const before = { inForce: node.inForce(), finally: node.finally(), file: node.pools.file };
+          if (each.kind === 'time') {
+            node.nowMs += each.ms;
+            node.pools.marksChanged();
+          } else if (each.kind === 'mark') {
+            node.marks.set(each.name, each.health);
+            node.pools.marksChanged();
+            assert.deepEqual(node.inForce(), before.inForce, 'a mark changes no member');
+          } else {
+            node.fails = each.fails ? 1 : 0;
+            const request =
+              each.kind === 'reload'
+                ? node.pools.change(() => ({ file: fileOf(each.members) }), each.force)
+                : node.drain(each.name, each.state, each.force);
+            const failure = await request.then(
+              () => undefined,
+              (error: unknown) => error,
+            );
+            node.fails = 0;
+            if (failure !== undefined) {
+              assert.ok(each.fails, String(failure));
+              assert.deepEqual(node.inForce(), before.inForce, 'what was in force stays');
+              assert.deepEqual(node.finally(), before.finally, 'what waited waits');
+              assert.equal(node.pools.file, before.file);
+            } else if (each.kind === 'reload') {
+              file = each.members;
+            } else if (file.some(({ name }) => name === each.name)) {
+              said.set(each.name, each.state);
+            }
+            // What the file says too is said no more.
+            for (const { name, state } of file) if (said.get(name) === state) said.delete(name);
+            for (const name of said.keys())
+              if (!file.some((member) => member.name === name)) said.delete(name);
+            if (each.force && failure === undefined) assert.deepEqual(node.inForce(), node.finally());
+          }
+          const wanted = file.map((member) => ({ ...member, state: said.get(member.name) ?? member.state }));
+          assert.deepEqual(node.finally(), wanted);
+          await new Promise((resolve) => setImmediate(resolve));
+          assert.deepEqual(node.faults, []);
+          const last = node.published.at(-1);
+          if (last !== undefined) assert.deepEqual(last.pools, node.pools.config.pools);
+          const kept = node.remembered.get('web')!;
+          assert.deepEqual(
+            kept.overrides.map(({ backend, state }) => [backend, state]).sort(),
+            [...said].sort(),
+          );
+        }
+        node.nowMs += SETTLE_MS * (steps.length + 1);
+        for (let i = 0; i <= steps.length; i++) {
+          node.pools.marksChanged();
+          node.nowMs += SETTLE_MS;
+        }
+        assert.deepEqual(node.inForce(), node.finally(), 'in the end nothing waits');
+        node.pools.close();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('lose neither of a reload and a drain that come at once', async () => {
+    const members = (...names: string[]): Written[] =>
+      names.map((name) => ({ name, weight: 1, state: 'active' }));
+    const node = new Node(fileOf(members('a', 'b')));
+    await Promise.all([
+      node.pools.change(() => ({ file: fileOf(members('a', 'b', 'c')) }), true),
+      node.drain('b', 'draining', true),
+      node.drain('c', 'draining', true),
+    ]);
+    assert.deepEqual(
+      node.inForce().map(({ name, state }) => `${name} ${state}`),
+      ['a active', 'b draining', 'c draining'],
+    );
+    node.pools.close();
+  });
+
+  it('have a backend that is new and down counted as down from the moment when it is in force', async () => {
+    const node = new Node(fileOf([{ name: 'a', weight: 1, state: 'active' }]));
+    node.marks.set('b', 'down');
+    const both: Written[] = ['a', 'b'].map((name) => ({ name, weight: 1, state: 'active' }));
+    await node.pools.change(() => ({ file: fileOf(both) }), false);
+    const { changes } = node.pools.pools.get('web')!;
+    assert.equal(changes.marks.find(({ name }) => name === 'b')?.health, 'down');
+    node.pools.close();
+  });
+});

@@ -1,0 +1,76 @@
+/** What outlives a process: read back as it was, never half, and no reason to fail when it cannot be kept. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { lastGoodConfig, StateStore } from '#anyhop/control/state-store.js';
+import { createLog } from '#anyhop/core/log.js';
+import { startChanges } from '#anyhop/pool/change.js';
+import type { PoolMemory } from '#anyhop/pool/membership.js';
+import { member } from '../pool/change-fixture.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'anyhop-state-'));
+after(() => rmSync(directory, { recursive: true }));
+const log = createLog('silent');
+let count = 0;
+const fresh = (): string => join(directory, String(count++));
+
+function memory(weight: number): ReadonlyMap<string, PoolMemory> {
+  const changes = startChanges({ members: [member('a', { weight })] }, 1000, 5000);
+  const overrides = [{ backend: 'a', state: 'draining' as const, sinceMs: 10 }];
+  return new Map([['web', { changes, overrides, drainingSinceMs: { a: 10 } }]]);
+}
+
+describe('the state of a node', () => {
+  it('is read back as it was written, by its owner alone, and leaves nothing beside it', async () => {
+    const place = fresh();
+    const store = new StateStore(place, 'edge-1', log);
+    assert.equal((await store.read(6000)).size, 0);
+    await store.write(memory(1));
+    assert.deepEqual(await new StateStore(place, 'edge-1', log).read(6000), memory(1));
+    assert.equal((await new StateStore(place, 'edge-2', log).read(6000)).size, 0, 'of another node');
+    assert.deepEqual(readdirSync(place), ['edge-1.json']);
+    assert.equal(statSync(join(place, 'edge-1.json')).mode & 0o077, 0);
+    assert.equal(statSync(place).mode & 0o077, 0);
+  });
+
+  it('is the last of many writes at once', async () => {
+    const store = new StateStore(fresh(), 'edge-1', log);
+    await Promise.all([1, 2, 3, 4, 5].map((weight) => store.write(memory(weight))));
+    assert.deepEqual(await store.read(6000), memory(5));
+  });
+
+  it('is set aside when it cannot be used, and the node starts without', async () => {
+    const place = fresh();
+    mkdirSync(place);
+    writeFileSync(join(place, 'edge-1.json'), '{"version":1,"pools":{"web":');
+    const store = new StateStore(place, 'edge-1', log);
+    assert.equal((await store.read(6000)).size, 0);
+    assert.deepEqual(readdirSync(place), ['edge-1.json.bad']);
+    await store.write(memory(1));
+    assert.deepEqual(await store.read(6000), memory(1));
+  });
+
+  it('costs the memory alone when it cannot be written', async () => {
+    const place = fresh();
+    writeFileSync(place, 'a file where a directory should be');
+    const store = new StateStore(place, 'edge-1', log);
+    await store.write(memory(1));
+    await store.keepConfig('/etc/anyhop/anyhop.yaml', 'pools: {}');
+    assert.equal(readFileSync(place, 'utf8'), 'a file where a directory should be');
+  });
+
+  it('has the last good text of each config file', async () => {
+    const place = fresh();
+    const store = new StateStore(place, 'edge-1', log);
+    const [one, other] = [join(directory, 'one.yaml'), join(directory, 'other.yaml')];
+    assert.equal(lastGoodConfig(place, one), undefined);
+    await store.keepConfig(one, 'one: 1');
+    await store.keepConfig(other, 'other: 1');
+    await store.keepConfig(one, 'one: 2');
+    assert.equal(lastGoodConfig(place, one), 'one: 2');
+    assert.equal(lastGoodConfig(place, other), 'other: 1');
+    for (const name of readdirSync(place)) assert.equal(statSync(join(place, name)).mode & 0o077, 0, name);
+  });
+});

@@ -1,0 +1,175 @@
+/** A running node takes changes: what it is told is in force, what is wrong is refused with its place, and a restart forgets nothing. */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parse, stringify } from 'yaml';
+import { ask } from '#anyhop/cli/control-client.js';
+import type { NodeStatus } from '#anyhop/control/status.js';
+import { fourMixes, type LabService } from '../../scripts/lab/config.js';
+import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
+import type { LabProcess } from '../../scripts/lab/process.js';
+import { getRequests } from '../../scripts/lab/requests.js';
+import { backendAddresses, VIP4 } from '../../scripts/lab/topology.js';
+
+const TIMEOUT_MS = 60_000;
+const WAIT_MS = 10_000;
+const SETTLE_MS = 2_000;
+const BACKENDS = [1, 2, 3].map((number) => ({ name: `web-${number}`, ...backendAddresses(number) }));
+
+interface ConfigFile {
+  pools: Record<string, { backends: { name: string; address: string; state?: string; weight?: number }[] }>;
+}
+
+describe('a running node', { skip: labObstacle()?.message ?? false, timeout: TIMEOUT_MS }, () => {
+  let lab: Lab;
+  let node: LabProcess;
+  let file: string;
+  let port = 30_000;
+
+  before(async () => {
+    const [service] = fourMixes(BACKENDS) as [LabService];
+    lab = await createLab({
+      forwarders: 1,
+      backends: 3,
+      engine: 'xdp',
+      services: [service],
+      pool: { settle_time: `${SETTLE_MS}ms`, health: { kind: 'tcp', interval: '200ms', timeout: '150ms' } },
+    });
+    file = join(dirname(lab.configFile), 'edge-1.yaml');
+    edit(({ backends }) => backends.pop()); // the agents know it already
+    node = (await lab.startAll()).forwarders[0]!;
+  });
+  after(() => lab?.close());
+
+  const status = async () => (await ask(lab.socket(0), '/status')) as NodeStatus;
+  const edit = (change: (pool: ConfigFile['pools'][string]) => void): void => {
+    const config: ConfigFile = parse(readFileSync(file, 'utf8'));
+    for (const pool of Object.values(config.pools)) change(pool);
+    writeFileSync(file, stringify(config));
+  };
+  /** The first line with this event that comes after the signal. */
+  const reload = async (event: string): Promise<Record<string, unknown>> => {
+    const known = node.events.length;
+    process.kill(node.pid, 'SIGHUP');
+    const deadline = Date.now() + WAIT_MS;
+    for (;;) {
+      const found = node.events.slice(known).find((each) => each.event === event);
+      if (found !== undefined) return found;
+      if (Date.now() > deadline) throw new Error(`no ${event}\n${node.tail()}`);
+      await delay(20);
+    }
+  };
+  const answers = async () => {
+    port += 100;
+    const requests = getRequests(VIP4, HTTP_PORTS[0], { count: 30, firstSourcePort: port });
+    return (await lab.request({ requests, concurrency: 8, timeoutMs: 5_000 })).map(({ backend }) => backend);
+  };
+  const settled = async (): Promise<void> => {
+    while ((await status()).pools.some(({ change }) => change.settlesAt !== undefined)) await delay(50);
+  };
+
+  test('says that it is ready and that nothing waits', async () => {
+    const { readiness, config, overrides, pools } = await status();
+    assert.deepEqual(readiness, { ready: true, reasons: [] });
+    assert.equal(config.file, file);
+    assert.deepEqual(overrides, []);
+    for (const { change, prior } of pools) {
+      assert.deepEqual(change, { queued: [] });
+      assert.deepEqual(
+        prior.map(({ name }) => name),
+        ['web-1', 'web-2'],
+      );
+    }
+  });
+
+  test('takes a backend that has come, has it checked first, and remembers who was there before', async () => {
+    edit(({ backends }) => backends.push({ name: 'web-3', address: BACKENDS[2]!.host4 }));
+    await reload('reloaded');
+    const [pool] = (await status()).pools;
+    assert.deepEqual(
+      pool!.backends.map(({ name, health }) => `${name} ${health}`),
+      ['web-1 up', 'web-2 up', 'web-3 up'],
+    );
+    assert.deepEqual(
+      pool!.prior.map(({ name }) => name),
+      ['web-1', 'web-2'],
+    );
+    assert.ok(pool!.change.settlesAt !== undefined);
+    assert.deepEqual([...new Set(await answers())].sort(), ['web-1', 'web-2', 'web-3']);
+  });
+
+  test('lets the next change wait until the one before has settled, also over a kill and a restart', async () => {
+    edit(({ backends }) => {
+      backends[0]!.weight = 3;
+    });
+    await reload('reloaded');
+    const [waiting] = (await status()).pools;
+    assert.equal(waiting!.backends.find(({ name }) => name === 'web-1')!.weight, 1);
+    assert.deepEqual(
+      waiting!.change.queued.map(({ changes }) => changes),
+      [['web-1 weight 1 -> 3']],
+    );
+    node.kill();
+    await node.exited;
+    node = await lab.startForwarder(0);
+    const [again] = (await status()).pools;
+    assert.ok(again!.change.queued.length > 0 || again!.backends.some(({ weight }) => weight === 3));
+    const deadline = Date.now() + WAIT_MS;
+    while ((await status()).pools[0]!.backends.every(({ weight }) => weight === 1)) {
+      assert.ok(Date.now() < deadline, 'the change that waited never came into force');
+      await delay(50);
+    }
+    const [done] = (await status()).pools;
+    assert.ok(
+      done!.prior.some(({ name }) => name === 'web-3'),
+      'the prior state is what was before it',
+    );
+    assert.ok(done!.prior.every(({ weight }) => weight === 1));
+    await settled();
+  });
+
+  test('refuses a broken file with its place, says so in its status, and forwards on by the old one', async () => {
+    const before = await status();
+    const now = readFileSync(file, 'utf8');
+    writeFileSync(file, now.replace(/weight: 3/, 'weight: heavy'));
+    const line = now.split('\n').findIndex((text) => text.includes('weight: 3')) + 1;
+    const { msg } = (await reload('reload_refused')) as { msg: string };
+    assert.match(msg, new RegExp(`edge-1\\.yaml:${line}:\\d+: pools\\.\\S+\\.weight: found "heavy"`));
+    const after = await status();
+    assert.match(after.config.refused!.message, /weight/);
+    assert.equal(after.image.digest, before.image.digest);
+    assert.ok((await answers()).every((backend) => backend !== null));
+    writeFileSync(file, now);
+    await reload('reloaded');
+    assert.equal((await status()).config.refused, undefined);
+  });
+
+  test('refuses what takes a restart, without a word of the secret', async () => {
+    const now = readFileSync(file, 'utf8');
+    const key = 'ffeeddccbbaa99887766554433221100';
+    writeFileSync(file, now.replace(/key: \S+/, `key: ${key}`).replace(/engine: \S+/, 'engine: portable'));
+    const { msg } = (await reload('reload_refused')) as { msg: string };
+    assert.match(msg, /node\.engine, node\.key cannot change while the node runs/);
+    writeFileSync(file, now);
+    await reload('reloaded');
+    assert.ok(!node.lines.some((line) => line.includes(key)));
+  });
+
+  test('starts with the last good config when the file has been broken meanwhile', async () => {
+    const now = readFileSync(file, 'utf8');
+    writeFileSync(file, `${now}\nservices: nonsense\n`);
+    node.kill();
+    await node.exited;
+    // Where to look cannot be read from the file any more.
+    process.env['ANYHOP_STATE_DIR'] = join(dirname(file), 'edge-1.state');
+    node = await lab.startForwarder(0).finally(() => delete process.env['ANYHOP_STATE_DIR']);
+    assert.match((await status()).config.refused!.message, /services/);
+    assert.ok((await answers()).every((backend) => backend !== null));
+    writeFileSync(file, now);
+    await reload('reloaded');
+    assert.equal((await status()).config.refused, undefined);
+  });
+});
