@@ -45,7 +45,7 @@ const FORMS = {
 } as const;
 const SECOND_HOPS_INTERVAL_MS = 1_000;
 /** Before the first event, for comparison. */
-const CALM_MS = 2_000;
+const CALM_MS = 1_500;
 
 interface Options {
   readonly form: keyof typeof FORMS;
@@ -117,9 +117,9 @@ async function run(
       ),
     );
     await traffic.stop();
-    const packets = await witness.secondHops();
     const { samples, connections } = traffic;
-    const verdict = judge({ startMs, played, samples, connections, secondHops: packets });
+    const counted = { secondHops: await witness.secondHops(), sentOn: await fleet.endAgents() };
+    const verdict = judge({ startMs, played, samples, connections, ...counted });
     if (svg === undefined) return { verdict, svg };
     const during = samples.filter(({ atMs }) => atMs >= startMs);
     const picture = { startMs, title: summary(verdict), events: verdict.events, samples: during, secondHops };

@@ -23,14 +23,18 @@ export interface SurviveEvent {
   /** What comes before the moment that counts as the event's. */
   readonly prepare?: (fleet: Fleet) => Promise<void>;
   readonly run: (fleet: Fleet) => Promise<void>;
-  /** Whose connections are at risk besides those that the event sends another way: forwarders by name, or all. */
+  /** Whose connections are at risk besides those that the event sends another way. */
   readonly touches?: { readonly forwarders?: readonly string[]; readonly backend?: string };
   /** The backend that takes its connections along. */
   readonly crashes?: string;
+  /** How long to look on before the next event. */
+  readonly watchMs: number;
 }
 
-/** After an event, before the next: longer than the router's witness looks back. */
-export const WATCH_MS = 1_500;
+/** Longer than the router's witness looks back, so that it has the new ways alone. */
+const WATCH_MS = 1_500;
+/** Where time is short because a flap must be over, or has passed already because a change had to settle. */
+const GLANCE_MS = 500;
 /** How long the router goes on sending packets to a forwarder that is gone. */
 const NOTICE_MS = 500;
 const BEFORE_DUE_MS = 200;
@@ -84,6 +88,7 @@ type Change = (fleet: Fleet) => Promise<ChangeReport[]>;
 function planned(title: string, path: string, body: object): SurviveEvent {
   return {
     title,
+    watchMs: GLANCE_MS,
     async run(fleet) {
       require('in_force', title, await fleet.tell(path, body));
       await fleet.untilSettled();
@@ -99,6 +104,7 @@ function pair(
   return [
     {
       title: firstTitle,
+      watchMs: GLANCE_MS,
       async run(fleet) {
         require('in_force', firstTitle, await first(fleet));
         require('queued', secondTitle, await second(fleet));
@@ -106,6 +112,7 @@ function pair(
     },
     {
       title: secondTitle,
+      watchMs: GLANCE_MS,
       async prepare(fleet) {
         const leftMs = Math.min(...(await queuedUntil(fleet))) - BEFORE_DUE_MS - Date.now();
         if (leftMs > 0 && leftMs < Number.POSITIVE_INFINITY) await delay(leftMs);
@@ -132,6 +139,7 @@ function reorder(): SurviveEvent {
   return {
     title: 'reload with the backends in another order',
     touches: { forwarders: ALL },
+    watchMs: WATCH_MS,
     async run(fleet) {
       const reports = await fleet.reload((all) => all.slice(0, -1).toReversed());
       require('unchanged', 'another order', reports);
@@ -143,6 +151,7 @@ function flap(backend: string, index: number): SurviveEvent[] {
   return [
     {
       title: `${backend} fails its checks`,
+      watchMs: GLANCE_MS,
       async run(fleet) {
         await toggleHealth(fleet.servers[index]!, 2);
         await fleet.untilHealth(backend, 'down');
@@ -150,6 +159,7 @@ function flap(backend: string, index: number): SurviveEvent[] {
     },
     {
       title: `${backend} passes them again`,
+      watchMs: WATCH_MS,
       async run(fleet) {
         await toggleHealth(fleet.servers[index]!, 3);
         await fleet.untilHealth(backend, 'up');
@@ -165,6 +175,7 @@ function divide(backend: string, forwarder: number): SurviveEvent[] {
   return [
     {
       title: `${name} alone sees ${backend} down, and the router hashes anew`,
+      watchMs: WATCH_MS,
       async run(fleet) {
         await fleet.hideBackend(forwarder, index, true);
         await fleet.untilHealth(backend, 'down', name);
@@ -173,6 +184,7 @@ function divide(backend: string, forwarder: number): SurviveEvent[] {
     },
     {
       title: `${name} sees ${backend} up, and the router hashes anew`,
+      watchMs: WATCH_MS,
       async run(fleet) {
         await fleet.hideBackend(forwarder, index, false);
         await fleet.untilHealth(backend, 'up', name);
@@ -187,6 +199,7 @@ function killed(index: number, engine: string): SurviveEvent {
   return {
     title: `kill -9 of ${name} (${engine}), and its restart`,
     touches: { forwarders: [name] },
+    watchMs: WATCH_MS,
     async run(fleet) {
       await fleet.killNode(index);
       await fleet.startNode(index);
@@ -200,6 +213,7 @@ function loss(index: number): SurviveEvent[] {
     {
       title: `loss of ${name}`,
       touches: { forwarders: [name] },
+      watchMs: WATCH_MS,
       async run(fleet) {
         await fleet.killNode(index);
         await fleet.lab.stopForwarding(index);
@@ -209,6 +223,7 @@ function loss(index: number): SurviveEvent[] {
     },
     {
       title: `return of ${name}`,
+      watchMs: WATCH_MS,
       async run(fleet) {
         await fleet.startNode(index);
         await fleet.lab.routeTo(ALL.map((_, i) => i));
@@ -222,6 +237,7 @@ function upgrade({ program, version }: { program: string; version: string }): Su
   return {
     title: `upgrade of all forwarders to ${version}`,
     touches: { forwarders: ALL },
+    watchMs: WATCH_MS,
     async run(fleet) {
       for (const index of ALL.keys()) {
         await fleet.endNode(index);
@@ -236,6 +252,7 @@ function restartAgent(backend: string, index: number): SurviveEvent {
   return {
     title: `restart of the agent of ${backend}`,
     touches: { backend },
+    watchMs: WATCH_MS,
     async run(fleet) {
       await fleet.agents[index]!.stop();
       fleet.agents[index] = await fleet.lab.startAgent(index);
@@ -247,6 +264,7 @@ function crash(backend: string, index: number): SurviveEvent {
   return {
     title: `crash of ${backend}`,
     touches: { backend },
+    watchMs: WATCH_MS,
     crashes: backend,
     async run(fleet) {
       fleet.servers[index]!.kill();
@@ -258,6 +276,7 @@ function crash(backend: string, index: number): SurviveEvent {
 function comeBack(backend: string, index: number): SurviveEvent {
   return {
     title: `${backend} is back`,
+    watchMs: WATCH_MS,
     async run(fleet) {
       fleet.servers[index] = await startServer(fleet.lab, index);
       await fleet.untilHealth(backend, 'up');

@@ -105,8 +105,7 @@ export class Fleet {
 
   /** Says the same to every node that runs. @param body as in src/control/api.ts */
   async tell(path: string, body: object): Promise<ChangeReport[]> {
-    const running = [...this.#running];
-    return Promise.all(running.map((index) => change(this.lab.socket(index), path, body)));
+    return this.#ask((socket) => change(socket, path, body));
   }
 
   /** Edits the backends in every node's config file, and has those that run read it. `all` are the six, in order. */
@@ -117,9 +116,7 @@ export class Fleet {
 
   /** Of the nodes that run, by the forwarder's name. */
   async statuses(): Promise<Map<string, NodeStatus>> {
-    const running = [...this.#running];
-    const found = await Promise.all(running.map((index) => statusOf(this.lab.socket(index))));
-    return new Map(found.map((status) => [status.node, status]));
+    return new Map((await this.#ask(statusOf)).map((status) => [status.node, status]));
   }
 
   /** Waits until `wanted` is true of every node that runs. */
@@ -165,8 +162,31 @@ ip daddr ${host4} tcp dport ${HEALTH_PORT} reject with tcp reset
     await run(inNamespace(namespace, ['nft', '-f', '-']), { input: rules });
   }
 
+  /** Ends the agents. @returns packets that they sent on to other backends, by their final counters */
+  async endAgents(): Promise<number> {
+    const counts = await Promise.all(
+      this.agents.map(async (agent) => {
+        await agent.stop();
+        const { verdicts } = await agent.waitForEvent('counters', EVENTUALLY_MS);
+        return (verdicts as Readonly<Record<string, number>>)['sent_on'] ?? 0;
+      }),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
   async close(): Promise<void> {
     await this.lab.close();
+  }
+
+  /** Of every node that runs; one that does not, though it should, is shown by the end of its log. */
+  #ask<T>(question: (socket: string) => Promise<T>): Promise<T[]> {
+    return Promise.all(
+      [...this.#running].map((index) =>
+        question(this.lab.socket(index)).catch((error: Error) => {
+          throw new Error(`${error.message}\n${this.nodes[index]!.tail()}`);
+        }),
+      ),
+    );
   }
 
   #writeBackends(choose: (all: readonly ConfigBackend[]) => readonly ConfigBackend[]): void {

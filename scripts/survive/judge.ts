@@ -4,7 +4,7 @@
  * At risk are connections that are open in the moment of the event, and
  *  - whose packets go another way after it than before: the router sends them through another forwarder, or the forwarder's
  *    table gives their slot to another backend;
- *  - or which go through a forwarder, or to a backend, that the event stops or starts anew.
+ *  - or which go through a forwarder, or to or through a backend, that the event stops or starts anew.
  *
  * A broken connection counts for the last event before it began to be broken. It is excused if that event is the crash of its
  * backend, or comes later; one that nobody accepted belongs to the backend that its slot is given to.
@@ -40,6 +40,9 @@ export interface Verdict {
   readonly held: number;
   readonly shorts: number;
   readonly answers: number;
+  /** Packets that backends sent on to each other: as the router counted them, and as the agents did. */
+  readonly secondHops: number;
+  readonly sentOn: number;
   readonly events: readonly EventResult[];
   readonly broken: readonly Breakage[];
 }
@@ -51,10 +54,11 @@ export interface Witnessed {
   readonly samples: readonly Sample[];
   /** When all was over. */
   readonly secondHops: number;
+  readonly sentOn: number;
 }
 
 /** @throws Error when the first tables do not have the held connections where they are: nothing here would mean anything */
-export function judge({ startMs, played, connections, samples, secondHops }: Witnessed): Verdict {
+export function judge({ startMs, played, connections, samples, secondHops, sentOn }: Witnessed): Verdict {
   requireTables(connections, played);
   const broken = connections.filter((each) => each.broken !== null).map((each) => breakage(each, played));
   const events = played.map((event, i): EventResult => {
@@ -76,6 +80,8 @@ export function judge({ startMs, played, connections, samples, secondHops }: Wit
     held: held.length,
     shorts: connections.length - held.length,
     answers: connections.reduce((sum, { answers }) => sum + answers, 0),
+    secondHops,
+    sentOn,
     events,
     broken: broken.map(({ during, ...told }) => ({ event: during?.title ?? 'before all events', ...told })),
   };
@@ -96,13 +102,14 @@ function isAtRisk(connection: ConnectionRecord, { atMs, before, after, touches }
   if (connection.brokenSinceMs !== null && connection.brokenSinceMs < atMs) return false;
   const flow = flowName(connection);
   const { server } = connection;
-  if (server !== null && touches?.backend === backendOf(server)) return true;
   const through = before.forwarder(flow);
-  if (through === undefined) return false; // it has sent nothing yet
+  if (server === null || through === undefined) return false; // it has hardly begun
+  const owner = before.owner(flow, through);
+  if (touches?.backend !== undefined && [backendOf(server), owner].includes(touches.backend)) return true;
   if (touches?.forwarders?.includes(through) === true) return true;
   // One that ended meanwhile was seen by no forwarder in the end.
   const then = after.forwarder(flow) ?? through;
-  return then !== through || after.owner(flow, then) !== before.owner(flow, through);
+  return then !== through || after.owner(flow, then) !== owner;
 }
 
 function breakage(

@@ -1,6 +1,6 @@
 /** Plays events against the fleet while traffic flows, and notes what there is to know about each for judge.ts. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type SurviveEvent, WATCH_MS } from './events.js';
+import type { SurviveEvent } from './events.js';
 import type { Fleet } from './fleet.js';
 import type { RouterWitness } from './router.js';
 import { Ways } from './ways.js';
@@ -35,7 +35,7 @@ export async function play(
     const atMs = Date.now();
     onStart(event);
     await event.run(fleet);
-    await delay(WATCH_MS);
+    await delay(event.watchMs);
     played.push({
       title,
       ...(touches && { touches }),

@@ -1,14 +1,14 @@
 /** What a run shows: a line for each event, what broke, and the summary line. Pure functions of the verdict. */
 import type { EventResult, Verdict } from './judge.js';
 
-const BROKEN_SHOWN = 10;
+const BROKEN_SHOWN = 5;
 
 export function passed({ broken }: Verdict): boolean {
   return broken.every(({ excused }) => excused);
 }
 
 export function reportText(verdict: Verdict): string {
-  const { broken, shorts, answers } = verdict;
+  const { broken, held, shorts, answers, secondHops, sentOn } = verdict;
   const outside = broken.filter(({ excused }) => !excused);
   return [
     table(verdict.events),
@@ -16,7 +16,8 @@ export function reportText(verdict: Verdict): string {
     'At risk: open when it happened, and sent another way by it (to another backend or through another forwarder), or through',
     'what it stopped. Second hops: packets that one backend sent on to another, as the router counted them.',
     '',
-    `${answers} answers, each checked; ${shorts} short connections besides those that were held.`,
+    `${held} connections were held from before the first event to after the last, ${shorts} were short; ${answers} answers,`,
+    `each of them checked. ${secondHops} second hops by the router's count, ${sentOn} by the agents' own.`,
     ...outside
       .slice(0, BROKEN_SHOWN)
       .map(

@@ -67,7 +67,7 @@ function run(connections: readonly ConnectionRecord[], events: readonly Partial<
     broken: 0,
     slowestMs: 40,
   };
-  return { startMs: 0, played, connections, samples: [sample], secondHops: 1_000 };
+  return { startMs: 0, played, connections, samples: [sample], secondHops: 1_000, sentOn: 1_000 };
 }
 
 const counts = (of: Witnessed) =>
