@@ -4,8 +4,11 @@ import { Command, CommanderError } from 'commander';
 import { agentCommand } from './cli/agent.js';
 import { checkCommand } from './cli/check.js';
 import { completionCommand } from './cli/completion.js';
+import { drainCommand } from './cli/drain.js';
 import { imageCommand } from './cli/image.js';
 import { planCommand } from './cli/plan.js';
+import { readyCommand } from './cli/ready.js';
+import { reloadCommand } from './cli/reload.js';
 import { replayCommand } from './cli/replay.js';
 import { runCommand } from './cli/run.js';
 import { schemaCommand } from './cli/schema.js';
@@ -13,6 +16,8 @@ import { simulateCommand } from './cli/simulate.js';
 import { statusCommand } from './cli/status.js';
 import { stopCommand } from './cli/stop.js';
 import { tableCommand } from './cli/table.js';
+import { undrainCommand } from './cli/undrain.js';
+import { weightCommand } from './cli/weight.js';
 import { whichCommand } from './cli/which.js';
 import { AnyhopError, EXIT } from './core/errors.js';
 import { VERSION } from './core/version.js';
@@ -31,6 +36,11 @@ for (const command of [
   checkCommand(),
   runCommand(),
   statusCommand(),
+  readyCommand(),
+  reloadCommand(),
+  drainCommand(),
+  undrainCommand(),
+  weightCommand(),
   stopCommand(),
   replayCommand(),
   tableCommand(),

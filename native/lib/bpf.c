@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * BPF objects for TypeScript: load one, fill its maps, read its counters, run it on a frame, attach it.
+ * BPF objects for TypeScript: load one, fill its maps, read its counters, run it on a frame.
  *
  * The surface is made for ffi-rs: numbers, strings and flat buffers, no structs. An object is a small number. Every
  * function returns 0 or what it found, or a negative errno, and anyhop_error then has the words.
- *
- * Attaching is by netlink and not by a link: the program belongs to the interface, not to this process, so a
- * backend whose agent was killed stays reachable, and the next agent takes the program's place without a gap.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/if_link.h>
 
 #include "bpf.h"
 #include "error.h"
@@ -99,6 +93,28 @@ int anyhop_bpf_constants(int object, const char *section, const __u8 *data, __u3
 		return anyhop_error_is(-ENOENT, "section %s", section);
 	error = bpf_map__set_initial_value(found, data, bytes);
 	return error ? anyhop_error_is(error, "section %s with %u bytes", section, bytes) : 0;
+}
+
+/* Has the object go on with a map that is there, behind a descriptor, in the place of a new one; before anyhop_bpf_load. 1, or
+ * 0 when the map there has another shape, which changes nothing. */
+int anyhop_bpf_reuse(int object, const char *map, int fd)
+{
+	struct bpf_map *found = map_of(object, map);
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	int error;
+
+	anyhop_error_start();
+	if (!found)
+		return anyhop_error_is(-ENOENT, "map %s", map);
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return anyhop_error_is(-errno, "map information");
+	if (info.type != bpf_map__type(found) || info.key_size != bpf_map__key_size(found) ||
+	    info.value_size != bpf_map__value_size(found) || info.max_entries != bpf_map__max_entries(found) ||
+	    info.map_flags != bpf_map__map_flags(found))
+		return 0;
+	error = bpf_map__reuse_fd(found, fd);
+	return error ? anyhop_error_is(error, "going on with map %s", map) : 1;
 }
 
 /* Makes the maps and has the kernel check the programs. */
@@ -194,79 +210,4 @@ int anyhop_bpf_sum(int object, const char *map, __u8 *out, __u32 entries)
 	}
 	free(values);
 	return error;
-}
-
-/* The program that is attached to an interface, as text: "MODE ID NAME", MODE being native, generic or offloaded;
- * nothing when there is none. NAME is left out when the kernel does not tell it (CAP_SYS_ADMIN is missing). Returns
- * the text's length. */
-int anyhop_xdp_attached(int interface, char *out, int size)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-	struct bpf_prog_info info = {};
-	__u32 info_size = sizeof(info);
-	const char *mode;
-	int error, fd;
-	__u32 id;
-
-	anyhop_error_start();
-	error = bpf_xdp_query(interface, 0, &query);
-	if (error)
-		return anyhop_error_is(error, "XDP state of interface %d", interface);
-	id = query.drv_prog_id ? query.drv_prog_id : query.skb_prog_id ? query.skb_prog_id : query.hw_prog_id;
-	if (!id) {
-		*out = 0;
-		return 0;
-	}
-	mode = query.drv_prog_id ? "native" : query.skb_prog_id ? "generic" : "offloaded";
-	fd = bpf_prog_get_fd_by_id(id);
-	if (fd >= 0) {
-		if (bpf_obj_get_info_by_fd(fd, &info, &info_size))
-			info.name[0] = 0;
-		close(fd);
-	}
-	return snprintf(out, (size_t)size, "%s %u %s", mode, id, info.name);
-}
-
-static __u32 mode_flags(int mode)
-{
-	return mode == 1 ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
-}
-
-/* Attaches a program to an interface; mode 1 is native (in the driver), 2 generic (before the stack). With `replaced`
- * 0 there must be none yet; otherwise the program of that id is replaced in one step. */
-int anyhop_xdp_attach(int object, const char *program, int interface, int mode, int replaced)
-{
-	LIBBPF_OPTS(bpf_xdp_attach_opts, options);
-	int fd = program_fd(object, program);
-	__u32 flags = mode_flags(mode);
-	int error;
-
-	anyhop_error_start();
-	if (fd < 0)
-		return anyhop_error_is(fd, "program %s", program);
-	if (replaced) {
-		options.old_prog_fd = bpf_prog_get_fd_by_id((__u32)replaced);
-		if (options.old_prog_fd < 0)
-			return anyhop_error_is(-errno, "program %d", replaced);
-		flags |= XDP_FLAGS_REPLACE;
-	} else {
-		flags |= XDP_FLAGS_UPDATE_IF_NOEXIST;
-	}
-	error = bpf_xdp_attach(interface, fd, flags, replaced ? &options : NULL);
-	if (replaced)
-		close(options.old_prog_fd);
-	return error ? anyhop_error_is(error, "%s XDP", mode == 1 ? "native" : "generic") : 0;
-}
-
-/* Takes a program off an interface, if it is still the one that is attached there. */
-int anyhop_xdp_detach(int object, const char *program, int interface, int mode)
-{
-	LIBBPF_OPTS(bpf_xdp_attach_opts, options, .old_prog_fd = program_fd(object, program));
-	int error;
-
-	anyhop_error_start();
-	if (options.old_prog_fd < 0)
-		return anyhop_error_is(options.old_prog_fd, "program %s", program);
-	error = bpf_xdp_detach(interface, mode_flags(mode) | XDP_FLAGS_REPLACE, &options);
-	return error ? anyhop_error_is(error, "detach from interface %d", interface) : 0;
 }

@@ -10,6 +10,7 @@ int anyhop_bpf_open(const char *path);
 int anyhop_bpf_resize(int object, const char *map, __u32 entries);
 int anyhop_bpf_element(int object, const char *map, __u32 bytes);
 int anyhop_bpf_constants(int object, const char *section, const __u8 *data, __u32 bytes);
+int anyhop_bpf_reuse(int object, const char *map, int fd);
 int anyhop_bpf_load(int object);
 int anyhop_bpf_map(int object, const char *map);
 int anyhop_bpf_program(int object, const char *program);
@@ -17,9 +18,11 @@ int anyhop_bpf_close(int object);
 int anyhop_bpf_fill(int object, const char *map, const __u8 *keys, __u32 key_size, const __u8 *values,
 		    __u32 value_size, __u32 count);
 int anyhop_bpf_sum(int object, const char *map, __u8 *out, __u32 entries);
+
 int anyhop_xdp_attached(int interface, char *out, int size);
-int anyhop_xdp_attach(int object, const char *program, int interface, int mode, int replaced);
-int anyhop_xdp_detach(int object, const char *program, int interface, int mode);
+int anyhop_xdp_attach(int program, int interface, int mode, int replaced);
+int anyhop_xdp_detach(int program, int interface, int mode);
+int anyhop_program_by_id(int id);
 
 int anyhop_cpus(void);
 int anyhop_map_create(const char *name, __u32 bytes);
@@ -36,6 +39,8 @@ int anyhop_link_create(int program, int interface, int mode);
 int anyhop_link_update(int link, int program);
 int anyhop_link_info(int link, __u8 *out);
 int anyhop_link_detach(int link);
+
+int anyhop_tcp_count(const __u8 *ranges, __u32 count, __u8 *out);
 
 int anyhop_barrier_ask(void);
 int anyhop_barrier_passed(void);

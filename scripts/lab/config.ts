@@ -52,7 +52,7 @@ export function writeConfig(
 ): void {
   const config = {
     node: { ...node, key: LAB_KEY },
-    agent: { forwarders: forwarders.flatMap(({ host4, host6 }) => [host4, host6]) },
+    agent: { bpffs: node.bpffs, forwarders: forwarders.flatMap(({ host4, host6 }) => [host4, host6]) },
     pools: Object.fromEntries(
       services.map(({ name, pool: of = name, backends }) => [of, { ...pool, backends }]),
     ),

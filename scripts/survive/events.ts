@@ -174,7 +174,7 @@ function divide(backend: string, forwarder: number): SurviveEvent[] {
   const order = ALL.map((_, i) => i);
   return [
     {
-      title: `${name} alone sees ${backend} down, and the router hashes anew`,
+      title: `${name} alone sees ${backend} down; the router rehashes`,
       watchMs: WATCH_MS,
       async run(fleet) {
         await fleet.hideBackend(forwarder, index, true);
@@ -183,7 +183,7 @@ function divide(backend: string, forwarder: number): SurviveEvent[] {
       },
     },
     {
-      title: `${name} sees ${backend} up, and the router hashes anew`,
+      title: `${name} sees ${backend} up; the router rehashes`,
       watchMs: WATCH_MS,
       async run(fleet) {
         await fleet.hideBackend(forwarder, index, false);

@@ -1,115 +1,243 @@
 /**
- * The agent's life on one interface: load, attach, count, detach.
+ * The agent's life on one interface: load, attach, count; reload; leave or take off.
  *
- * The program belongs to the interface, not to this process. A clean stop takes it off; an agent that is killed leaves
- * it behind, still delivering, because a backend without it is unreachable. The next agent replaces what was left in
- * one step, so that no packet is lost; counters then start from zero. `ip link set dev IF xdp off` (or `xdpgeneric
- * off`) takes off what no agent is to come back for.
+ *   interface -> driver -> anyhop_agent -> the host, or another backend    (native/bpf/agent.bpf.c)
+ *                             |
+ *                 counters, budget: kept                    by whoever comes next (pins.ts)
+ *                 who may send, services, peers: its own    full before it is put in force
+ *
+ * The program outlives this process, because a backend without it is unreachable: whoever comes next, a reload or another
+ * agent, loads a program with maps of its own and exchanges the two in one step (attachment.ts), so that each packet meets the one
+ * or the other. What was counted goes on.
  */
-
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { attachedXdp, type BpfObject, type XdpMode } from '../ffi/bpf.js';
+import { VERSION } from '../core/version.js';
+import type { BpfObject } from '../ffi/bpf.js';
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
-import { checkEnvironment, type Environment } from './environment.js';
+import { type AgentAttachment, attachAgent } from './attachment.js';
+import { Connections } from './connections.js';
+import { checkEnvironment, type Environment, requireInterface } from './environment.js';
 import { peerAddresses } from './peers.js';
-import { AGENT_PROGRAM, loadAgentProgram, readVerdicts } from './program.js';
+import { closeMaps, openKeptMaps, pinKeptMaps, removeOthers, removePins, unpinAll } from './pins.js';
+import { findPinDirectory } from './place.js';
+import { type KeptMaps, keptMapsOf, loadAgentProgram, readVerdicts } from './program.js';
+import type { AgentReport } from './report.js';
 import { SecondChance } from './second-chance.js';
 import { thisSystem } from './system.js';
 import { agentTables } from './tables.js';
 
-export class Agent {
+/** A program with its maps filled, for a config. */
+interface Prepared {
+  readonly config: LoadedConfig<'agent'>;
   readonly environment: Environment;
-  readonly mode: XdpMode;
-  /** Why the driver refused native XDP; undefined in native mode. */
-  readonly refusal: string | undefined;
-  readonly #program: BpfObject;
+  readonly program: BpfObject;
+  readonly secondChance: SecondChance | undefined;
+  readonly connections: Connections;
+}
+
+export class Agent {
+  readonly #log: Logger;
   readonly #lock: InterfaceLock;
-  readonly #secondChance: SecondChance | undefined;
-  readonly #id: number | undefined;
+  /** Undefined when nothing can be pinned. */
+  readonly #directory: string | undefined;
+  readonly #attachment: AgentAttachment;
+  readonly #startedAt = new Date();
+  #inForce: Prepared;
+  #reloading: Promise<void> = Promise.resolve();
+  #lastVerdicts: Record<string, number> | undefined;
 
   private constructor(
-    environment: Environment,
-    program: BpfObject,
+    log: Logger,
     lock: InterfaceLock,
-    secondChance: SecondChance | undefined,
-    attachment: { mode: XdpMode; refusal: string | undefined },
+    directory: string | undefined,
+    attachment: AgentAttachment,
+    inForce: Prepared,
   ) {
-    this.environment = environment;
-    this.mode = attachment.mode;
-    this.refusal = attachment.refusal;
-    this.#program = program;
+    this.#log = log;
     this.#lock = lock;
-    this.#secondChance = secondChance;
-    this.#id = attachedXdp(environment.interfaceIndex)?.id;
+    this.#directory = directory;
+    this.#attachment = attachment;
+    this.#inForce = inForce;
   }
 
   /**
-   * Checks the machine, loads the program, fills its maps and attaches it; from then on packets are delivered.
-   * @throws AnyhopError the first error of the environment check; ERR_INTERFACE when another agent runs on the
-   *   interface; ERR_BPF when the kernel refuses the program or both modes; ERR_TOOL when `ip` is missing and
-   *   a service has second chance
+   * Checks the machine, loads the program, fills its maps and puts it in force; from then on packets are delivered.
+   * @throws AnyhopError the first error of the environment check; ERR_INTERFACE when another agent runs on the interface, or
+   *   the kernel refuses both modes; ERR_BPF when it refuses the program; ERR_TOOL when `ip` is missing and a service has
+   *   second chance
    */
   static async start(config: LoadedConfig<'agent'>, log: Logger): Promise<Agent> {
-    const environment = checkEnvironment(config, thisSystem);
-    const error = environment.findings.find(({ level }) => level === 'error');
-    if (error !== undefined) throw new AnyhopError(error.code, error.message, { hint: error.hint });
-    const lock = await lockInterface('agent', environment.interface);
-    let program: BpfObject | undefined;
-    let secondChance: SecondChance | undefined;
+    const lock = await lockInterface('agent', requireInterface(config));
     try {
-      const peers = peerAddresses(config);
-      program = loadAgentProgram(agentTables(config, environment.locals), peers.length);
-      if (peers.length > 0) secondChance = await SecondChance.start(program, peers, environment, log);
-      return new Agent(environment, program, lock, secondChance, attach(program, environment));
+      const environment = readyEnvironment(config);
+      const directory = await findPinDirectory(config.agent.bpffs, environment.interface, log);
+      const { attachment, inForce } = await begin(config, environment, directory, log);
+      return new Agent(log, lock, directory, attachment, inForce);
     } catch (error) {
-      await secondChance?.close();
-      program?.close();
       await lock.release();
       throw error;
     }
   }
 
-  /** Packets since the start, by verdict. */
-  verdicts(): Record<string, number> {
-    return readVerdicts(this.#program);
+  get environment(): Environment {
+    return this.#inForce.environment;
   }
 
-  /** False once somebody took the program off, or the interface is gone. */
-  isAttached(): boolean {
+  get attachment(): Pick<AgentAttachment, 'mode' | 'refusal'> {
+    return this.#attachment;
+  }
+
+  /** Whether the next agent finds the link, and the counters. */
+  get isPinned(): boolean {
+    return this.#directory !== undefined;
+  }
+
+  /** Packets by verdict: since the program was put on the interface, whoever ran since then. */
+  verdicts(): Record<string, number> {
+    return this.#lastVerdicts ?? readVerdicts(this.#inForce.program);
+  }
+
+  /** @throws AnyhopError ERR_BPF when the kernel does not tell its connections */
+  report(): AgentReport {
+    return {
+      version: VERSION,
+      startedAt: this.#startedAt.toISOString(),
+      vips: this.#inForce.connections.vips(),
+      verdicts: this.verdicts(),
+    };
+  }
+
+  /**
+   * Puts a program for this config in the place of the one in force, without losing a packet. One reload waits for the other.
+   * @throws AnyhopError as `start`, and ERR_USAGE when the config names another interface or BPF file system; what is in
+   *   force stays then
+   */
+  reload(config: LoadedConfig<'agent'>): Promise<void> {
+    const done = this.#reloading.then(() => this.#reload(config));
+    this.#reloading = done.catch(() => undefined); // the caller is told
+    return done;
+  }
+
+  async #reload(config: LoadedConfig<'agent'>): Promise<void> {
+    const former = this.#inForce;
+    requireSamePlace(config, former.config);
+    const environment = readyEnvironment(config, this.#attachment.programId);
+    const kept = keptMapsOf(former.program);
+    const next = await prepare(config, environment, kept, this.#log);
     try {
-      return attachedXdp(this.environment.interfaceIndex)?.id === this.#id;
-    } catch {
-      return false;
+      this.#attachment.replace(next.program);
+    } catch (error) {
+      await release(next);
+      throw error;
     }
+    this.#inForce = next;
+    await release(former);
+  }
+
+  isAttached(): boolean {
+    return this.#attachment.isAttached();
+  }
+
+  /** Ends this process's part: the program goes on delivering. @returns false when it cannot, and was taken off */
+  async leave(): Promise<boolean> {
+    await this.#reloading;
+    const stays = this.#attachment.leave();
+    await this.#end();
+    return stays;
   }
 
   /** Takes the program off and gives everything back. Returns undefined, or why the program could not be taken off. */
   async stop(): Promise<string | undefined> {
-    await this.#secondChance?.close();
-    const problem = this.#program.detach(AGENT_PROGRAM, this.environment.interfaceIndex, this.mode);
-    this.#program.close();
-    await this.#lock.release();
+    await this.#reloading;
+    const problem = this.#attachment.detach();
+    if (this.#directory !== undefined) removePins(this.#directory);
+    await this.#end();
     return problem;
+  }
+
+  async #end(): Promise<void> {
+    this.#lastVerdicts = readVerdicts(this.#inForce.program);
+    await release(this.#inForce);
+    await this.#lock.release();
   }
 }
 
-/** Native first; generic where the driver cannot. What an earlier agent left is replaced in the mode that it has. */
-function attach(
-  program: BpfObject,
+/** @throws AnyhopError the first error of the environment check */
+function readyEnvironment(config: LoadedConfig<'agent'>, own?: number): Environment {
+  const environment = checkEnvironment(config, thisSystem, own);
+  const error = environment.findings.find(({ level }) => level === 'error');
+  if (error === undefined) return environment;
+  throw new AnyhopError(error.code, error.message, { hint: error.hint });
+}
+
+/** Prepares a program and puts it in force, in the place of what was left. */
+async function begin(
+  config: LoadedConfig<'agent'>,
   environment: Environment,
-): { mode: XdpMode; refusal: string | undefined } {
-  const { interfaceIndex, leftover } = environment;
-  const modes: readonly XdpMode[] =
-    leftover === undefined ? ['native', 'generic'] : leftover.mode === 'generic' ? ['generic'] : ['native'];
-  let refusal: string | undefined;
-  for (const mode of modes) {
-    const problem = program.attach(AGENT_PROGRAM, interfaceIndex, mode, leftover?.id);
-    if (problem === undefined) return { mode, refusal };
-    refusal = refusal === undefined ? problem : `${refusal}\n${problem}`;
+  directory: string | undefined,
+  log: Logger,
+): Promise<{ attachment: AgentAttachment; inForce: Prepared }> {
+  const { leftover, interface: name } = environment;
+  if (directory !== undefined && leftover === undefined && unpinAll(directory)) {
+    log.warn(
+      { event: 'stale_pins', directory },
+      `pins without a program on ${name} were removed: ${directory}`,
+    );
   }
-  throw new AnyhopError('ERR_BPF', `cannot attach to ${environment.interface}: ${refusal}`, {
-    hint: 'native XDP needs a driver with XDP, LRO off and an MTU of about 3.5 kB at most; generic XDP needs LRO off',
-  });
+  const kept = directory === undefined ? {} : openKeptMaps(directory);
+  const inForce = await prepare(config, environment, kept, log);
+  try {
+    if (directory !== undefined) pinKeptMaps(directory, inForce.program);
+    const attachment = attachAgent(inForce.program, environment, directory);
+    if (directory !== undefined) removeOthers(directory);
+    if (leftover !== undefined && !inForce.program.reused.has('counters')) {
+      log.warn(
+        { event: 'counters_dropped' },
+        'counters start again: those of the program before cannot be gone on with',
+      );
+    }
+    return { attachment, inForce };
+  } catch (error) {
+    await release(inForce);
+    if (directory !== undefined && leftover === undefined) removePins(directory);
+    throw error;
+  }
+}
+
+/** @param kept of the program before; closed here */
+async function prepare(
+  config: LoadedConfig<'agent'>,
+  environment: Environment,
+  kept: KeptMaps,
+  log: Logger,
+): Promise<Prepared> {
+  const peers = peerAddresses(config);
+  let program: BpfObject | undefined;
+  try {
+    program = loadAgentProgram(agentTables(config, environment.locals), peers.length, { kept });
+    const secondChance =
+      peers.length === 0 ? undefined : await SecondChance.start(program, peers, environment, log);
+    return { config, environment, program, secondChance, connections: new Connections(config.services) };
+  } catch (error) {
+    program?.close();
+    throw error;
+  } finally {
+    closeMaps(kept);
+  }
+}
+
+async function release({ secondChance, program }: Prepared): Promise<void> {
+  await secondChance?.close();
+  program.close();
+}
+
+function requireSamePlace({ agent: next }: LoadedConfig<'agent'>, { agent }: LoadedConfig<'agent'>): void {
+  for (const field of ['interface', 'bpffs'] as const) {
+    if (next[field] === agent[field]) continue;
+    throw new AnyhopError('ERR_USAGE', `agent.${field} is ${next[field]} now, and was ${agent[field]}`, {
+      hint: 'A reload stays where it is. Take the agent off and start it anew: SIGINT, then anyhop agent.',
+    });
+  }
 }

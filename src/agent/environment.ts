@@ -17,6 +17,11 @@ export interface Finding {
   readonly hint: string;
 }
 
+export interface Leftover extends AttachedXdp {
+  /** Behind a link whose pin is there, and not by netlink. */
+  readonly isPinned: boolean;
+}
+
 export interface Environment {
   readonly interface: string;
   /** 0 when there is no such interface. */
@@ -25,8 +30,8 @@ export interface Environment {
   readonly mtu: number;
   /** The backends' addresses that are this host's. */
   readonly locals: readonly IpAddress[];
-  /** An agent's program that is attached already: left by one that was killed. */
-  readonly leftover: AttachedXdp | undefined;
+  /** An agent's program that is attached already: this one's own, or left by one that ended without taking it off. */
+  readonly leftover: Leftover | undefined;
   readonly findings: readonly Finding[];
 }
 
@@ -38,14 +43,20 @@ const CAP_SYS_ADMIN = 21;
 const CAP_PERFMON = 38;
 const CAP_BPF = 39;
 
-/** @throws AnyhopError ERR_USAGE when nobody says which interface, ERR_NATIVE when the native library is not there */
-export function checkEnvironment(config: LoadedConfig<'agent'>, system: System): Environment {
-  const name = config.agent.interface;
-  if (name === undefined) {
-    throw new AnyhopError('ERR_USAGE', 'no interface is given', {
-      hint: 'set agent.interface in the config, ANYHOP_INTERFACE, or --interface',
-    });
-  }
+/** @throws AnyhopError ERR_USAGE when nobody says which */
+export function requireInterface({ agent }: LoadedConfig<'agent'>): string {
+  if (agent.interface !== undefined) return agent.interface;
+  throw new AnyhopError('ERR_USAGE', 'no interface is given', {
+    hint: 'set agent.interface in the config, ANYHOP_INTERFACE, or --interface',
+  });
+}
+
+/**
+ * @param own id of the program that the asking agent has attached
+ * @throws AnyhopError ERR_USAGE when nobody says which interface, ERR_NATIVE when the native library is not there
+ */
+export function checkEnvironment(config: LoadedConfig<'agent'>, system: System, own?: number): Environment {
+  const name = requireInterface(config);
   const findings: Finding[] = [];
   const report =
     (level: Finding['level']): Report =>
@@ -76,7 +87,7 @@ export function checkEnvironment(config: LoadedConfig<'agent'>, system: System):
     interfaceIndex,
     mtu: Number(system.read(`${link}/mtu`) ?? 0),
     locals,
-    leftover: interfaceIndex === 0 ? undefined : checkAttached(name, interfaceIndex, system, fail),
+    leftover: interfaceIndex === 0 ? undefined : checkAttached(config, interfaceIndex, system, fail, own),
     findings,
   };
 }
@@ -135,16 +146,25 @@ function checkReversePath(config: LoadedConfig<'agent'>, name: string, system: S
   );
 }
 
-function checkAttached(name: string, index: number, system: System, fail: Report): AttachedXdp | undefined {
+function checkAttached(
+  config: LoadedConfig<'agent'>,
+  index: number,
+  system: System,
+  fail: Report,
+  own: number | undefined,
+): Leftover | undefined {
   const attached = system.attachedXdp(index);
-  if (attached?.name === AGENT_PROGRAM) return attached;
   if (attached !== undefined) {
+    const name = requireInterface(config);
+    const isPinned = attached.id === system.pinnedProgram(config.agent.bpffs, name, index);
+    if (isPinned || attached.id === own || attached.name === AGENT_PROGRAM) return { ...attached, isPinned };
     const off = `ip link set dev ${name} ${attached.mode === 'generic' ? 'xdpgeneric' : 'xdp'} off`;
     fail(
       'ERR_INTERFACE',
       `${name} has an XDP program already: ${attached.name ?? 'name unknown'} (id ${attached.id}, ${attached.mode})`,
       attached.name === undefined
-        ? `CAP_SYS_ADMIN lets this agent see, and replace, what a killed agent left; or, if nobody needs it: ${off}`
+        ? `If an agent left it: one whose agent.bpffs is the same takes it over, and CAP_SYS_ADMIN lets this one see. ` +
+            `If nobody needs it: ${off}`
         : `if nobody needs it: ${off}`,
     );
   }

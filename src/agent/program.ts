@@ -1,6 +1,7 @@
 /** The agent's XDP program in the kernel, with its maps filled; attached to nothing yet. */
 import { AGENT_VERDICTS, L } from '../core/layout.gen.js';
 import { BpfObject } from '../ffi/bpf.js';
+import type { Descriptor } from '../ffi/descriptor.js';
 import type { AgentTables } from './tables.js';
 
 /** The program's name in its object file, and in the kernel, where it tells whose a program is. */
@@ -13,13 +14,27 @@ export interface AgentRate {
   readonly burstNs: number;
 }
 
+/** Maps that one program hands to the next: what was counted, and what second chance may still send on. */
+export const KEPT_MAPS = ['counters', 'budget'] as const;
+export type KeptMaps = Readonly<Partial<Record<(typeof KEPT_MAPS)[number], Descriptor>>>;
+
+export interface AgentProgramOptions {
+  /** Of second chance; the program's own when not given. */
+  readonly rate?: AgentRate;
+  /** Of the program before; those that have another shape are made anew. */
+  readonly kept?: KeptMaps;
+}
+
 /**
  * Loads the program. Close it when done.
  * @param peers how many entries its map `peers` can hold
- * @param rate of second chance; the program's own when not given
  * @throws AnyhopError ERR_NATIVE when it was not built, ERR_BPF when the kernel refuses it
  */
-export function loadAgentProgram(tables: AgentTables, peers: number, rate?: AgentRate): BpfObject {
+export function loadAgentProgram(
+  tables: AgentTables,
+  peers: number,
+  { rate, kept = {} }: AgentProgramOptions = {},
+): BpfObject {
   const program = new BpfObject('agent', {
     entries: {
       sources: Math.max(1, tables.sources.length),
@@ -28,6 +43,7 @@ export function loadAgentProgram(tables: AgentTables, peers: number, rate?: Agen
       ports: tables.ports.length + 1,
       peers: Math.max(1, peers),
     },
+    reuse: kept,
     ...(rate !== undefined && { constants: { '.rodata.rate': rateBytes(rate) } }),
   });
   try {
@@ -37,6 +53,11 @@ export function loadAgentProgram(tables: AgentTables, peers: number, rate?: Agen
     program.close();
     throw error;
   }
+}
+
+/** Descriptors of them, to be closed. */
+export function keptMapsOf(program: BpfObject): Required<KeptMaps> {
+  return { counters: program.map('counters'), budget: program.map('budget') };
 }
 
 /** Packets so far, by verdict. */

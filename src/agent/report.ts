@@ -1,19 +1,126 @@
-/** What an agent tells of itself. */
+/**
+ * What an agent tells of itself over HTTP, and how to ask for it. An answer comes from another machine: it is read within a
+ * limit of bytes and of time, and believed only when it has the shape that it should have.
+ */
+import { request } from 'node:http';
+import { AnyhopError, EXIT } from '../core/errors.js';
+
+export const REPORT_PATH = '/report';
+/** A report on 4096 services, each with a VIP of its own, has some 0.8 MB. */
+const REPORT_BYTES_MAX = 1024 * 1024;
+
 export interface AgentReport {
-  readonly vips: readonly {
-    readonly vip: string;
-    readonly protocol: string;
-    readonly established: number;
-    readonly services: Readonly<Record<string, number>>;
-  }[];
+  /** Of anyhop. */
+  readonly version: string;
+  /** When the agent's process started, in ISO 8601. */
+  readonly startedAt: string;
+  /** Those that have connections to count, in the order of the agent's config. */
+  readonly vips: readonly VipReport[];
+  /** Packets by verdict, since the program was put on the interface. */
+  readonly verdicts: Readonly<Record<string, number>>;
 }
 
+export interface VipReport {
+  /** Canonical text. */
+  readonly vip: string;
+  readonly protocol: 'tcp';
+  /** Connections that a drain has to wait for (src/agent/connections.ts says which count). */
+  readonly established: number;
+  /** The same by the services' names. */
+  readonly services: Readonly<Record<string, number>>;
+}
+
+/**
+ * Asks an agent for its report.
+ * @param address of the backend in the underlay, IPv4 or IPv6
+ * @param timeoutMs for all of it, from the first packet to the last byte
+ * @throws AnyhopError ERR_REPORT when nobody answers in time, the answer is a refusal, or no report
+ */
 export async function fetchAgentReport(
   address: string,
   port: number,
   timeoutMs: number,
 ): Promise<AgentReport> {
-  const host = address.includes(':') ? `[${address}]` : address;
-  const response = await fetch(`http://${host}:${port}/report`, { signal: AbortSignal.timeout(timeoutMs) });
-  return (await response.json()) as AgentReport;
+  const where = `${address.includes(':') ? `[${address}]` : address}:${port}`;
+  const fail = (message: string, cause?: unknown): AnyhopError =>
+    new AnyhopError('ERR_REPORT', `the agent at ${where} ${message}`, {
+      exitCode: EXIT.failure,
+      ...(cause !== undefined && { cause }),
+    });
+  let answer: Answer;
+  try {
+    answer = await get(address, port, timeoutMs);
+  } catch (cause) {
+    const late = (cause as Error).name === 'TimeoutError' || (cause as Error).name === 'AbortError';
+    throw fail(`does not answer: ${late ? `not within ${timeoutMs} ms` : (cause as Error).message}`, cause);
+  }
+  if (answer.status !== 200) throw fail(`answers ${answer.status}: ${answer.text.slice(0, 200).trim()}`);
+  const report = parseAgentReport(answer.text);
+  if (report === undefined)
+    throw fail('sends something that is no report: another version, or another program');
+  return report;
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly text: string;
+}
+
+function get(host: string, port: number, timeoutMs: number): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    // Without a pool: a connection is for one question, so that nothing is left to close.
+    const signal = AbortSignal.timeout(timeoutMs);
+    const asked = request({ host, port, path: REPORT_PATH, agent: false, signal }, (response) => {
+      const parts: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (part: Buffer) => {
+        bytes += part.length;
+        if (bytes > REPORT_BYTES_MAX) asked.destroy(new Error(`more than ${REPORT_BYTES_MAX} bytes`));
+        else parts.push(part);
+      });
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode, text: Buffer.concat(parts).toString() }),
+      );
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
+/** The report that a text is; undefined when it is none. Fields that this version does not know are left out. */
+export function parseAgentReport(text: string): AgentReport | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(value)) return undefined;
+  const { version, startedAt, verdicts, vips } = value;
+  if (typeof version !== 'string' || typeof startedAt !== 'string' || Number.isNaN(Date.parse(startedAt)))
+    return undefined;
+  if (!isCounts(verdicts) || !Array.isArray(vips)) return undefined;
+  const read = vips.map(readVip);
+  return read.every((each) => each !== undefined) ? { version, startedAt, vips: read, verdicts } : undefined;
+}
+
+function readVip(value: unknown): VipReport | undefined {
+  if (!isRecord(value)) return undefined;
+  const { vip, protocol, established, services } = value;
+  if (typeof vip !== 'string' || protocol !== 'tcp' || !isCount(established) || !isCounts(services))
+    return undefined;
+  return { vip, protocol, established, services };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isCounts(value: unknown): value is Record<string, number> {
+  return isRecord(value) && Object.values(value).every(isCount);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

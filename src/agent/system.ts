@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { type AttachedXdp, attachedXdp } from '../ffi/bpf.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
+import { pinnedProgram } from './pins.js';
 
 export interface System {
   /** The trimmed text of a file under /proc or /sys; undefined when it cannot be read. */
@@ -11,6 +12,8 @@ export interface System {
   /** Addresses of all interfaces that are up. */
   addresses(): IpAddress[];
   attachedXdp(interfaceIndex: number): AttachedXdp | undefined;
+  /** Id of the program that an agent left on an interface by a pinned link. */
+  pinnedProgram(bpffs: string, interfaceName: string, interfaceIndex: number): number | undefined;
 }
 
 export const thisSystem: System = {
@@ -27,4 +30,5 @@ export const thisSystem: System = {
       .flatMap((list) => list ?? [])
       .flatMap(({ address }) => parseAddress(address.replace(/%.*/, '')) ?? []),
   attachedXdp,
+  pinnedProgram,
 };

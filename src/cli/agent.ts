@@ -1,34 +1,60 @@
-/** `anyhop agent`: the backend side, in the foreground. */
-import { Command } from 'commander';
-import { Agent } from '../agent/agent.js';
-import { checkEnvironment, type Environment } from '../agent/environment.js';
+/** `anyhop agent`: the backend side, in the foreground; and what there is to ask of it and to take back. */
+import { Command, Option } from 'commander';
+import { checkEnvironment, type Environment, requireInterface } from '../agent/environment.js';
+import { type AgentPlace, type RemovedAgent, removeAgent } from '../agent/remove.js';
 import { thisSystem } from '../agent/system.js';
 import type { LoadedConfig } from '../config/types.js';
 import { EXIT } from '../core/errors.js';
-import { createLog, type Logger } from '../core/log.js';
+import { BPFFS_DEFAULT } from '../core/limits.js';
+import { drawReport, ownReport } from './agent-report.js';
+import { runAgent } from './agent-run.js';
 import { type ConfigOptions, configOption, interfaceOption, loadFor, type NodeOptions } from './options.js';
-
-/** How often the agent looks whether its program is still attached. */
-const WATCH_INTERVAL_MS = 1000;
 
 interface AgentOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
   readonly check?: true;
+  readonly status?: true;
+  readonly stop?: true;
+  readonly bpffs?: string;
   readonly json?: true;
 }
 
 export function agentCommand(): Command {
   return new Command('agent')
-    .description('unwrap GRE from the forwarders on a backend and pass the packets to this host')
+    .summary('unwrap GRE from the forwarders on a backend and pass the packets to this host')
+    .description(
+      'Unwraps GRE from the forwarders on a backend and passes the packets to this host, by an XDP program on the interface, until ' +
+        'SIGINT or SIGTERM. Packets of connections that this host does not have get a second chance at the backend that may.',
+    )
     .addOption(configOption())
     .addOption(interfaceOption())
-    .option('--check', 'only say whether this host is ready to be a backend; exit code 3 when it is not')
-    .option('--json', 'with --check: print one JSON object')
+    .addOption(
+      new Option(
+        '--check',
+        'only say whether this host is ready to be a backend; exit code 3 when it is not',
+      ).conflicts(['status', 'stop']),
+    )
+    .addOption(
+      new Option('--status', 'show the connections and counters of the agent on this host').conflicts('stop'),
+    )
+    .addOption(new Option('--stop', 'take off the interface what an agent has left delivering there'))
+    .addOption(
+      new Option(
+        '--bpffs <directory>',
+        `with --stop: the agent's BPF file system; with --interface, ${BPFFS_DEFAULT} unless given`,
+      ),
+    )
+    .addOption(new Option('--json', 'with --check, --status or --stop: print one JSON object'))
     .addHelpText(
       'after',
       `
-Runs in the foreground and logs JSON lines; SIGINT or SIGTERM takes the program off the interface and logs the
-counters. An agent that is killed (kill -9) leaves its program on the interface, which goes on delivering; the next
-agent takes its place without losing a packet. To take it off by hand: ip link set dev eth0 xdp off
+Runs in the foreground and logs JSON lines.
+  SIGINT   takes the program off the interface
+  SIGTERM  leaves it there, delivering, until the next agent takes its place without losing a packet, counters and all; the
+           same after a crash or kill -9. --stop takes off what was left; with --interface it reads no config
+  SIGHUP   reads the config again and puts it in force without losing a packet; a bad one is refused, and nothing changes
+
+Reports: GET /report on TCP port 9611 (agent.report_port) of the backend's address, for forwarders and backends alone: open
+connections by VIP and service, and counters. --status asks for it here.
 
 Second chance: with second_chance: on, a TCP packet whose connection this host does not know goes on to the backend that
 had it before. Counted as sent_on, or as drop_peer_... with the reason why not.
@@ -36,15 +62,27 @@ had it before. Counted as sent_on, or as drop_peer_... with the reason why not.
 GRE is taken from agent.forwarders and the pools' backends alone, and for configured services alone. A stranger's GRE
 for a VIP is dropped; all other traffic passes untouched.
 
+Exit codes: 0 done, 1 failed while running or no agent answers, 2 wrong config or usage, 3 the machine lacks something.
+
 Examples:
   ip addr add 203.0.113.10/32 dev lo        # the VIP must be an address of the backend
   anyhop agent -c /etc/anyhop/anyhop.yaml --interface eth0 --check
-  anyhop agent -c /etc/anyhop/anyhop.yaml --interface eth0`,
+  anyhop agent -c /etc/anyhop/anyhop.yaml --interface eth0
+  anyhop agent -c /etc/anyhop/anyhop.yaml --status --json | jq '.vips[].established'
+  anyhop agent --stop --interface eth0`,
     )
     .action(async (options: AgentOptions) => {
-      const config = loadFor('agent', options);
-      process.exitCode = options.check ? check(config, options.json === true) : await run(config);
+      process.exitCode = await act(options);
     });
+}
+
+async function act(options: AgentOptions): Promise<number> {
+  const load = (): LoadedConfig<'agent'> => loadFor('agent', options);
+  const inJson = options.json === true;
+  if (options.check) return check(load(), inJson);
+  if (options.status) return status(load(), inJson);
+  if (options.stop) return stop(placeOf(options), inJson);
+  return runAgent(load);
 }
 
 function check(config: LoadedConfig<'agent'>, json: boolean): number {
@@ -70,65 +108,30 @@ function textOf({ interface: name, mtu, locals, findings }: Environment, ready: 
   ].join('\n');
 }
 
-async function run(config: LoadedConfig<'agent'>): Promise<number> {
-  const log = createLog();
-  for (const { field, message } of config.warnings) log.warn({ event: 'config', field }, message);
-  const stopped = stopSignal();
-  const agent = await Agent.start(config, log);
-  sayReady(log, config, agent);
-  const reason = await ended(agent, stopped);
-  const verdicts = agent.verdicts();
-  const problem = await agent.stop();
-  log.info({ event: 'counters', verdicts });
-  if (reason === 'lost') {
-    log.error({ event: 'lost' }, `the XDP program is no longer on ${agent.environment.interface}`);
-    return EXIT.failure;
-  }
-  if (problem !== undefined) {
-    log.error({ event: 'detach' }, problem);
-    return EXIT.failure;
-  }
+async function status(config: LoadedConfig<'agent'>, inJson: boolean): Promise<number> {
+  const report = await ownReport(config);
+  process.stdout.write(inJson ? `${JSON.stringify(report)}\n` : drawReport(report));
   return EXIT.ok;
 }
 
-function sayReady(log: Logger, config: LoadedConfig<'agent'>, agent: Agent): void {
-  const { interface: name, mtu, locals, leftover, findings } = agent.environment;
-  for (const { message, hint } of findings) log.warn({ event: 'environment', hint }, message);
-  if (agent.refusal !== undefined) {
-    log.warn({ event: 'environment', hint: 'switch LRO off, keep the MTU below 3.5 kB' }, agent.refusal);
-  }
-  log.info(
-    {
-      event: 'ready',
-      interface: name,
-      mode: agent.mode,
-      mtu,
-      addresses: locals.map(({ text }) => text),
-      services: config.services.length,
-      replaced: leftover !== undefined,
-    },
-    `delivering on ${name} (${agent.mode} XDP)`,
+async function stop(place: AgentPlace, inJson: boolean): Promise<number> {
+  const removed = await removeAgent(place);
+  process.stdout.write(
+    inJson ? `${JSON.stringify({ ...place, removed: removed ?? null })}\n` : textOfStop(place, removed),
   );
+  return EXIT.ok;
 }
 
-/** Resolves on the first SIGINT or SIGTERM; a second one ends the process at once. */
-function stopSignal(): Promise<'signal'> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('signal'));
-  });
+function placeOf(options: AgentOptions): AgentPlace {
+  if (options.interface !== undefined)
+    return { interface: options.interface, bpffs: options.bpffs ?? BPFFS_DEFAULT };
+  const config = loadFor('agent', options);
+  return { interface: requireInterface(config), bpffs: options.bpffs ?? config.agent.bpffs };
 }
 
-/** Keeps the process running until the signal, or until somebody takes the program off. */
-async function ended(agent: Agent, stopped: Promise<'signal'>): Promise<'signal' | 'lost'> {
-  let watch: NodeJS.Timeout | undefined;
-  const lost = new Promise<'lost'>((resolve) => {
-    watch = setInterval(() => {
-      if (!agent.isAttached()) resolve('lost');
-    }, WATCH_INTERVAL_MS);
-  });
-  try {
-    return await Promise.race([stopped, lost]);
-  } finally {
-    clearInterval(watch);
-  }
+function textOfStop({ interface: name, bpffs }: AgentPlace, removed: RemovedAgent | undefined): string {
+  if (removed === undefined) return `nothing of an agent is in force on ${name} (looked in ${bpffs})\n`;
+  if (removed.attached === undefined) return `removed what was left in ${bpffs}; no program was on ${name}\n`;
+  const { mode, programId } = removed.attached;
+  return `stopped delivering on ${name}: program ${programId} (${mode} XDP) and its pins are gone\n`;
 }

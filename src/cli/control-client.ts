@@ -1,12 +1,23 @@
-/** Asking a running node over its control socket. */
+/** Asking a running node over its control socket, and telling it what to change. */
 import { readdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { Option } from 'commander';
+import { formatProblem } from '../config/error.js';
+import { quote } from '../config/path.js';
+import type { ErrorReport } from '../control/api.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 
 const DIRECTORY = '/run/anyhop';
 const ANSWER_TIMEOUT_MS = 5_000;
+/** A change may have to wait for others, and for tables to be built. */
+const CHANGE_TIMEOUT_MS = 60_000;
+
+/** `--socket <path>`, for every command that asks a node. */
+export function socketOption(): Option {
+  return new Option('--socket <path>', "the node's control socket; may be left out when one node runs here");
+}
 
 /**
  * The socket of the one node that runs here.
@@ -50,31 +61,95 @@ function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** `GET path`. @throws AnyhopError ERR_SOCKET when nobody answers, or not with what was asked for */
-export async function ask(socket: string, path: string): Promise<unknown> {
-  const { status, text } = await get(socket, path).catch((cause: Error) => {
-    throw cannotAsk(socket, cause);
-  });
-  if (status === 200) return JSON.parse(text);
-  throw new AnyhopError('ERR_SOCKET', `${socket} answers ${status} to ${path}: ${text.trim()}`, {
-    exitCode: EXIT.failure,
-    hint: 'Another version may be running there.',
-  });
+/** The node does not do what it was asked for, and has changed nothing. */
+export class Refusal extends AnyhopError {
+  /** As the node said it. */
+  readonly report: ErrorReport;
+
+  constructor(status: number, report: ErrorReport) {
+    const { code, message, hint, problems = [] } = report;
+    const exitCode = ASKED_WRONGLY.includes(status) ? EXIT.usage : EXIT.failure;
+    if (problems.length > 0) {
+      super('ERR_CONFIG', problems.map(formatProblem).join('\n'), { hint: message, exitCode });
+    } else {
+      const said = code === 'ERR_INTERNAL' ? `the node failed: ${message}` : message;
+      super('ERR_REFUSED', said, { exitCode, ...(hint !== undefined && { hint }) });
+    }
+    this.report = report;
+  }
 }
 
-function get(socketPath: string, path: string): Promise<{ status: number | undefined; text: string }> {
+/** A request that names what is not there or cannot be, and a config file that is wrong. */
+const ASKED_WRONGLY: readonly number[] = [400, 404, 422];
+
+/**
+ * `GET path`.
+ * @param accepted statuses that are no refusal
+ * @throws AnyhopError ERR_SOCKET when nobody answers, or not with what was asked for; Refusal
+ */
+export function ask(socket: string, path: string, accepted: readonly number[] = [200]): Promise<unknown> {
+  return exchange(socket, { method: 'GET', path, timeoutMs: ANSWER_TIMEOUT_MS }, accepted);
+}
+
+/** `POST path`. @throws as `ask` */
+export function tell(socket: string, path: string, value: object): Promise<unknown> {
+  const body = JSON.stringify(value);
+  return exchange(socket, { method: 'POST', path, body, timeoutMs: CHANGE_TIMEOUT_MS }, [200]);
+}
+
+interface Question {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: string;
+  readonly timeoutMs: number;
+}
+
+async function exchange(socket: string, question: Question, accepted: readonly number[]): Promise<unknown> {
+  const { status, text } = await send(socket, question).catch((cause: Error) => {
+    throw cannotAsk(socket, cause);
+  });
+  const json = parse(text);
+  if (json !== undefined && accepted.includes(status)) return json;
+  const { error } = (json ?? {}) as { error?: ErrorReport };
+  if (typeof error?.message === 'string') throw new Refusal(status, error);
+  throw new AnyhopError(
+    'ERR_SOCKET',
+    `${socket} answers ${status} to ${question.path}: ${quote(text.trim())}`,
+    {
+      exitCode: EXIT.failure,
+      hint: 'Another version may be running there, or another program.',
+    },
+  );
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function send(
+  socketPath: string,
+  { method, path, body = '', timeoutMs }: Question,
+): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, timeout: ANSWER_TIMEOUT_MS }, (response) => {
-      const parts: Buffer[] = [];
-      response.on('data', (part: Buffer) => parts.push(part));
-      response.on('error', reject);
-      response.on('end', () =>
-        resolve({ status: response.statusCode, text: Buffer.concat(parts).toString() }),
-      );
-    });
-    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`)));
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    const asked = request(
+      { socketPath, method, path, headers, timeout: timeoutMs, agent: false },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('error', reject);
+        response.on('end', () =>
+          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() }),
+        );
+      },
+    );
+    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     asked.on('error', reject);
-    asked.end();
+    asked.end(body);
   });
 }
 

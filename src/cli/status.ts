@@ -1,7 +1,7 @@
 /** `anyhop status`: what a running node forwards, to whom, and how much. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { NodeStatus } from '../control/status.js';
-import { ask, findSocket } from './control-client.js';
+import { ask, findSocket, socketOption } from './control-client.js';
 import { drawStatus } from './status-text.js';
 
 interface StatusOptions {
@@ -21,7 +21,7 @@ export function statusCommand(): Command {
       'Asks a running node: its engine, what is in force, the backends with their next hops, and counters with rates ' +
         'over the last one to two seconds.',
     )
-    .option('--socket <path>', "the node's control socket; may be left out when one node runs here")
+    .addOption(socketOption())
     .option('--json', 'print one JSON object (with --watch one a line)')
     .option(
       '-w, --watch [seconds]',

@@ -85,6 +85,7 @@ export interface DraftService {
 export interface DraftAgent {
   readonly path: FieldPath;
   readonly interface: string | undefined;
+  readonly bpffs: string;
   readonly reportPort: number;
   readonly forwarders: readonly { readonly path: FieldPath; readonly prefix: IpPrefix }[];
 }
@@ -202,6 +203,7 @@ function draftAgent(agent: Part<'agent'>): DraftAgent {
   return {
     path,
     interface: agent.interface,
+    bpffs: agent.bpffs ?? BPFFS_DEFAULT,
     reportPort: agent.report_port ?? AGENT_REPORT_PORT_DEFAULT,
     forwarders: (agent.forwarders ?? []).flatMap((text, index) => {
       const prefix = text === undefined ? undefined : parsePrefix(text);

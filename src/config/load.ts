@@ -178,6 +178,7 @@ function configOf(draft: Draft, node: NodeConfig | undefined, file: string, caTe
     agent: draft.agent && {
       interface: draft.agent.interface,
       forwarders: draft.agent.forwarders.map((forwarder) => forwarder.prefix),
+      bpffs: draft.agent.bpffs,
       reportPort: draft.agent.reportPort,
     },
   };

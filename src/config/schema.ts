@@ -251,6 +251,11 @@ const agent = z
         .array(prefix, { error: 'a list of addresses or prefixes, at least one' })
         .min(1, { error: 'a list of addresses or prefixes, at least one' })
         .describe('Addresses or prefixes of the forwarders; GRE from anyone else is dropped.'),
+      bpffs: path
+        .default(BPFFS_DEFAULT)
+        .describe(
+          'Where the BPF file system is: agents pin their programs and counters there, and so outlive their processes.',
+        ),
       report_port: integer('a port, 1 to 65535', 1, 65535)
         .default(AGENT_REPORT_PORT_DEFAULT)
         .describe(

@@ -145,6 +145,8 @@ export interface AgentConfig {
   readonly interface: string | undefined;
   /** GRE is accepted from these alone, and from the pools' backends. */
   readonly forwarders: readonly IpPrefix[];
+  /** Where the agent pins its program and counters: a directory where a BPF file system is or can be mounted. */
+  readonly bpffs: string;
   /** TCP port of the agents' reports. */
   readonly reportPort: number;
 }

@@ -9,7 +9,6 @@ import { VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
-import { NONE } from '../maglev/layers.js';
 import { planPool } from '../maglev/plan.js';
 import { riskOfForce } from '../maglev/risk.js';
 import { changeFromConfig, queuedConfigs } from '../pool/change-config.js';
@@ -121,16 +120,14 @@ export class NodeActions implements ControlActions {
     const { image, pools } = (await this.#options.forwarded).forwarding.assembly;
     const asked = pools.filter(({ config }) => pool === undefined || config.name === pool);
     if (pool !== undefined && asked.length === 0) throw this.#noPool(pool);
-    const entries = (table: Uint16Array): (number | null)[] =>
-      Array.from(table, (index) => (index === NONE ? null : index));
     return {
       generation: image.generation,
       pools: asked.map(({ config, tables }) => ({
         pool: config.name,
         slots: config.tableSize,
         backends: tables.names,
-        owners: entries(tables.owners),
-        alternates: entries(tables.alternates),
+        owners: tables.owners,
+        alternates: tables.alternates,
       })),
     };
   }

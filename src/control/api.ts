@@ -14,7 +14,8 @@
  *   POST /weight  {backend, weight, pool?, force?}    ChangeReport
  *
  * What goes wrong comes back as {error: {code, message, hint?, problems?}} with a status of 4xx, and changed nothing; 5xx is a
- * fault of the node.
+ * fault of the node. Of what is wrong with the request itself: 400 ERR_REQUEST (a field; it is named), ERR_HTTP; 404 ERR_NOT_FOUND;
+ * 405 ERR_METHOD; 408 ERR_TIMEOUT; 413 and 431 ERR_TOO_LARGE; 415 ERR_CONTENT_TYPE. A connection takes one request.
  */
 import type { ConfigProblem } from '../config/error.js';
 import type { PoolPlan } from '../maglev/plan.js';
@@ -75,6 +76,14 @@ export class ControlError extends Error {
   }
 }
 
+/** What comes back for a request that is refused, in the place of `error`. */
+export interface ErrorReport {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly problems?: readonly ConfigProblem[] | undefined;
+}
+
 export interface Readiness {
   readonly ready: boolean;
   /** What is still missing, or that it stops; empty when ready. */
@@ -112,9 +121,9 @@ export interface TablesReport {
     readonly slots: number;
     /** What the entries of the tables are indexes of. */
     readonly backends: readonly string[];
-    /** For each slot an index, or null for none. */
-    readonly owners: readonly (number | null)[];
-    readonly alternates: readonly (number | null)[];
+    /** For each slot an index, or null for none; NONE of maglev/layers.ts is null too, so that tables need no copy. */
+    readonly owners: ArrayLike<number | null>;
+    readonly alternates: ArrayLike<number | null>;
   }[];
 }
 
@@ -150,6 +159,8 @@ export interface PlanReport {
   readonly pools: readonly (PoolChangeReport & {
     /** What it would move and break when it comes into force; absent for a pool that stays, comes or goes. */
     readonly plan?: PoolPlan;
+    /** TCP services of the pool that second chance is off for: what `plan` says of it is not theirs. */
+    readonly withoutSecondChance?: readonly string[];
     /** Shares (0 to 1) of the flows that `force` would break, by age; empty when nothing has to wait. */
     readonly atRiskByForce: readonly {
       /** ISO 8601: born until then; absent for the youngest. */

@@ -191,7 +191,10 @@ export class NodePools {
     const atMs = nextChangeAtMs(this.#pools);
     if (atMs === undefined || this.#isClosed) return;
     const delayMs = Math.min(Math.max(1, Math.ceil(atMs - this.#now())), TIMER_MS_MAX);
-    this.#timer = setTimeout(() => this.marksChanged(), delayMs).unref();
+    this.#timer = setTimeout(() => {
+      this.marksChanged();
+      this.#arm(); // it may have come a little early, or only for the timer's longest time
+    }, delayMs).unref();
   }
 
   /** Reaches, checks and marks whom there is now. @param before nothing is done when it had the same backends */

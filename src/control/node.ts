@@ -34,6 +34,7 @@ import { NodePools } from './node-pools.js';
 import { changeStatus, overrideStatus } from './pool-status.js';
 import { Rates } from './rates.js';
 import { ReadinessGate } from './readiness.js';
+import { controlRoutes } from './routes.js';
 import { selfTest } from './self-test.js';
 import { serveControl } from './server.js';
 import { StateStore } from './state-store.js';
@@ -156,9 +157,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     return forwarding.assembly.image;
   };
 
-  const control = await serveControl(node.socket, {
-    '/status': () => actions.status(),
-  });
+  const control = await serveControl(node.socket, controlRoutes(actions), log);
   try {
     process.on('SIGHUP', hangup);
     const checked = health.check(markedBackends(pools.pools));

@@ -3,24 +3,28 @@
  *
  * A socket file outlives a process that was killed. Whether one is stale is found out by connecting to it: only a socket
  * that nobody listens on is replaced.
+ *
+ *   connections.ts   what clients can do without asking: hold connections, send what is no HTTP
+ *   responder.ts     from a request to its answer, one change at a time
+ *   routes.ts        what there is to ask for
  */
 import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import { createServer, type Server } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { AnyhopError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
+import { Connections } from './connections.js';
+import { Responder, type Routes, TRANSFER_TIMEOUT_MS } from './responder.js';
+
+/** Of one request without its body. */
+const HEADER_BYTES_MAX = 8 * 1024;
+/** How often the server looks for connections that are too slow. */
+const TIMEOUT_CHECK_MS = 1_000;
 
 /** For its user and group; the directory above it decides as well. */
 const SOCKET_UMASK = 0o117;
 const DIRECTORY_MODE = 0o755;
-/** Of one request, headers included, and of the time that it takes to come in. */
-const HEADER_BYTES_MAX = 8 * 1024;
-const REQUEST_TIMEOUT_MS = 5_000;
-const CONNECTIONS_MAX = 64;
-
-/** Answers `GET PATH` with JSON. */
-export type Routes = Readonly<Record<string, () => Promise<unknown>>>;
-
 export interface ControlServer {
   /** Ends open connections and removes the socket. */
   close(): Promise<void>;
@@ -28,9 +32,10 @@ export interface ControlServer {
 
 /**
  * @param path absolute path of the socket; its directory is made when it is not there, and removed again on close
+ * @param log told of faults behind the routes; what clients do wrong they are told themselves
  * @throws AnyhopError ERR_SOCKET when it cannot be made, or another process listens on it
  */
-export async function serveControl(path: string, routes: Routes): Promise<ControlServer> {
+export async function serveControl(path: string, routes: Routes, log: Logger): Promise<ControlServer> {
   const directory = dirname(path);
   let madeDirectory: boolean;
   try {
@@ -39,17 +44,22 @@ export async function serveControl(path: string, routes: Routes): Promise<Contro
     throw cannotServe(path, cause as NodeJS.ErrnoException);
   }
   await removeStale(path);
+  const connections = new Connections();
+  const responder = new Responder(routes, log);
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: TRANSFER_TIMEOUT_MS,
+      headersTimeout: TRANSFER_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     },
     (request, response) => {
-      respond(routes, request, response).catch((error: unknown) => response.destroy(error as Error));
+      void responder.respond(request, response, () => connections.asked(request.socket));
     },
   );
-  server.maxConnections = CONNECTIONS_MAX;
+  server.maxRequestsPerSocket = 1; // what is sent behind a request is not even looked at
+  server.on('connection', (socket) => connections.add(socket));
+  server.on('clientError', (error, socket) => connections.refuse(error, socket as Socket));
   await listen(server, path);
   server.unref(); // a node lives as long as its engine
   return {
@@ -61,37 +71,6 @@ export async function serveControl(path: string, routes: Routes): Promise<Contro
       if (madeDirectory) removeEmpty(directory);
     },
   };
-}
-
-async function respond(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const [path = ''] = (request.url ?? '').split('?', 1); // not `new URL`, which throws at some of what clients may send
-  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (route === undefined) {
-    send(response, 404, {
-      error: { code: 'ERR_NOT_FOUND', message: `no ${path}; there are ${Object.keys(routes).join(', ')}` },
-    });
-  } else if (request.method !== 'GET') {
-    send(response.setHeader('allow', 'GET'), 405, {
-      error: { code: 'ERR_METHOD', message: `${path} takes GET alone` },
-    });
-  } else {
-    try {
-      send(response, 200, await route());
-    } catch (error) {
-      send(response, 500, { error: { code: 'ERR_INTERNAL', message: String(error) } });
-    }
-  }
-  request.resume(); // a body is nobody's business, and would keep the connection
-}
-
-function send(response: ServerResponse, status: number, body: unknown): void {
-  const text = `${JSON.stringify(body)}\n`;
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-    'cache-control': 'no-store',
-  });
-  response.end(text);
 }
 
 /** @throws AnyhopError ERR_SOCKET when somebody listens there, or it is no socket */

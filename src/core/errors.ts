@@ -29,6 +29,8 @@ export type ErrorCode =
   | 'ERR_BPF'
   | 'ERR_ENGINE'
   | 'ERR_SOCKET'
+  | 'ERR_REPORT'
+  | 'ERR_REFUSED'
   | 'ERR_STATE_FILE';
 
 export class AnyhopError extends Error {

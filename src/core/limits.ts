@@ -67,6 +67,9 @@ export const AGENT_REPORT_PORT_DEFAULT = 9611;
 /** Linux: sun_path, less the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
+/** Of a request to the control socket; the largest that is asked for has some 200. */
+export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
+
 /** Planned changes of one pool that wait for the one before them; more is a script that has gone wild. */
 export const CHANGES_QUEUED_MAX = 64;
 

@@ -23,23 +23,34 @@ export interface ObjectShape {
   readonly elementBytes?: Readonly<Record<string, number>>;
   /** Contents of sections of read-only data. */
   readonly constants?: Readonly<Record<string, Buffer>>;
+  /** Maps to go on with in the place of new ones; one whose shape is another is left alone (`reused` tells). */
+  readonly reuse?: Readonly<Record<string, Descriptor>>;
 }
 
 /** An object file in the kernel. `close` gives it back; a program that is attached then stays attached. */
 export class BpfObject {
+  /** The maps that it goes on with. */
+  readonly reused: ReadonlySet<string>;
   readonly #object: number;
 
   /**
    * Loads dist/native/NAME.bpf.o.
    * ERR_NATIVE when the file is missing, ERR_BPF with the verifier's words when the kernel refuses it.
    */
-  constructor(name: string, { entries = {}, elementBytes = {}, constants = {} }: ObjectShape = {}) {
+  constructor(
+    name: string,
+    { entries = {}, elementBytes = {}, constants = {}, reuse = {} }: ObjectShape = {},
+  ) {
     this.#object = anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_open', bpfObjectPath(name));
     try {
       for (const [map, count] of Object.entries(entries)) this.#call('anyhop_bpf_resize', map, count);
       for (const [map, bytes] of Object.entries(elementBytes)) this.#call('anyhop_bpf_element', map, bytes);
       for (const [section, data] of Object.entries(constants))
         this.#call('anyhop_bpf_constants', section, data, data.length);
+      const fitting = Object.entries(reuse).filter(
+        ([map, { fd }]) => this.#call('anyhop_bpf_reuse', map, fd) === 1,
+      );
+      this.reused = new Set(fitting.map(([map]) => map));
       this.#call('anyhop_bpf_load');
     } catch (error) {
       this.close();
@@ -96,34 +107,6 @@ export class BpfObject {
     } finally {
       descriptor.close();
     }
-  }
-
-  /**
-   * Attaches a program to an interface (by its index), in place of the program with id `replaced` when given, in
-   * one step. Returns undefined, or why the kernel or the driver refused.
-   */
-  attach(program: string, interfaceIndex: number, mode: XdpMode, replaced?: number): string | undefined {
-    const result = anyhopLibrary.attempt(
-      'anyhop_xdp_attach',
-      this.#object,
-      program,
-      interfaceIndex,
-      MODE_NUMBER[mode],
-      replaced ?? 0,
-    );
-    return result < 0 ? anyhopLibrary.error() : undefined;
-  }
-
-  /** Takes the program off. Returns undefined, or why not: another program has taken its place, say. */
-  detach(program: string, interfaceIndex: number, mode: XdpMode): string | undefined {
-    const result = anyhopLibrary.attempt(
-      'anyhop_xdp_detach',
-      this.#object,
-      program,
-      interfaceIndex,
-      MODE_NUMBER[mode],
-    );
-    return result < 0 ? anyhopLibrary.error() : undefined;
   }
 }
 

@@ -233,8 +233,9 @@ export class NextHops {
 
   #tell(changes: readonly NextHopChange[]): void {
     if (changes.length === 0) return;
-    logChanges(changes, this.#log, this.#withoutHop);
     for (const listener of this.#listeners) listener(changes);
+    // Last: what the log tells is in force.
+    logChanges(changes, this.#log, this.#withoutHop);
   }
 
   async #use(places: readonly NeighbourPlace[]): Promise<void> {

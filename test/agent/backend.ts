@@ -3,11 +3,12 @@
  * router), of which only the wire is used; `backend` has the VIPs on lo and an echo server on each service.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { XdpLink } from '#anyhop/ffi/link.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { Resources } from '../../scripts/lab/resources.js';
@@ -64,7 +65,7 @@ export class Backend {
   }
 
   async #setUp(): Promise<void> {
-    writeFileSync(this.config, CONFIG);
+    this.configure();
     const peer = ['address', NODE_MAC, 'netns', this.#backend];
     const link = ['ip', 'link', 'add', 'name', INTERFACE, 'address', ROUTER_MAC, 'netns', this.#fleet];
     await run([...link, 'type', 'veth', 'peer', 'name', INTERFACE, ...peer]);
@@ -110,23 +111,83 @@ export class Backend {
     });
   }
 
+  /** The BPF file system that agents pin in. */
+  get bpffs(): string {
+    return this.#resources.bpffs();
+  }
+
+  /** What an agent has pinned, by name. */
+  pins(): string[] {
+    return readdirSync(this.bpffs, { recursive: true })
+      .map(String)
+      .flatMap((path) => path.match(/^anyhop-agent\/\d+\/[^/]+\/(.+)$/)?.[1] ?? [])
+      .sort();
+  }
+
+  /** The path of a pin. */
+  #pin(start: string): string {
+    const paths = readdirSync(this.bpffs, { recursive: true }).map(String);
+    return join(this.bpffs, paths.find((each) => each.includes(`/${start}`))!);
+  }
+
+  /** Gives the pinned counters another name, as another version would have them. */
+  renameCounters(name: string): void {
+    const path = this.#pin('counters-');
+    renameSync(path, join(path, '..', name));
+  }
+
+  /** Takes the agent's program off by force, as somebody else might. */
+  detachLink(): void {
+    const link = XdpLink.pinned(this.#pin('link'));
+    link.detach();
+    link.descriptor.close();
+  }
+
+  /** Writes the config. @param change of the fixture's text */
+  configure(change: (text: string) => string = (text) => text): void {
+    writeFileSync(this.config, change(`${CONFIG}  bpffs: ${this.bpffs}\n`));
+  }
+
   #start(name: string, args: readonly string[]): Promise<LabProcess> {
     return this.#resources.startProcess(name, this.#backend, [process.execPath, ...args]);
   }
 
+  /** The namespace of everybody else, whose interface is INTERFACE as well. */
+  get fleet(): string {
+    return this.#fleet;
+  }
+
+  /** Runs a program on the backend. */
+  exec(...argv: string[]): Promise<string> {
+    return run(inNamespace(this.#backend, argv));
+  }
+
   /** Runs `ip` on the backend. */
   ip(...args: string[]): Promise<string> {
-    return run(inNamespace(this.#backend, ['ip', ...args]));
+    return this.exec('ip', ...args);
   }
 
   /** Runs `anyhop agent` on the backend; does not wait for it. */
   startAgent(...options: string[]): Promise<LabProcess> {
-    return this.#start('agent', [MAIN, 'agent', '-c', this.config, '--interface', INTERFACE, ...options]);
+    return this.startAgentThrough([], ...options);
+  }
+
+  /** The same by a command that starts the one behind it, with fewer capabilities, say. */
+  startAgentThrough(through: readonly string[], ...options: string[]): Promise<LabProcess> {
+    const argv = [process.execPath, MAIN, 'agent', '-c', this.config, '--interface', INTERFACE, ...options];
+    return this.#resources.startProcess('agent', this.#backend, [...through, ...argv]);
+  }
+
+  /** Runs it to its end. */
+  async agent(...options: string[]): Promise<{ code: number | null; text: string }> {
+    const agent = await this.startAgent(...options);
+    const { code } = await agent.exited;
+    return { code, text: agent.lines.join('\n') };
   }
 
   /** Sets a kernel parameter on the backend. */
   sysctl(setting: string): Promise<string> {
-    return run(inNamespace(this.#backend, ['sysctl', '-qw', setting]));
+    return this.exec('sysctl', '-qw', setting);
   }
 
   /** The XDP program on an interface of the backend, as `ip` tells it; undefined when there is none. */

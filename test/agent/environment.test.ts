@@ -34,16 +34,17 @@ function machine(o: Machine = {}): System {
     interfaces: () => ['eth0', 'lo'],
     addresses: () => addresses.map((text) => parseAddress(text)!),
     attachedXdp: o.attachedXdp ?? (() => undefined),
+    pinnedProgram: o.pinnedProgram ?? (() => undefined),
   };
 }
 
-function findings(o: Machine, networkInterface = 'eth0'): readonly Finding[] {
+function findings(o: Machine, networkInterface = 'eth0', own?: number): readonly Finding[] {
   const config = parseConfig(CONFIG, 'a.yaml', {
     role: 'agent',
     env: {},
     overrides: { interface: networkInterface },
   });
-  return checkEnvironment(config, machine(o)).findings;
+  return checkEnvironment(config, machine(o), own).findings;
 }
 
 function onlyFinding(o: Machine, networkInterface?: string): [string, string, string, string] {
@@ -147,8 +148,12 @@ test("a foreign XDP program is refused, an agent's own is to be replaced", () =>
   ]);
   const [, , message, hint] = onlyFinding(attached(undefined));
   assert.match(message, /name unknown \(id 7, native\)/);
-  assert.match(hint, /CAP_SYS_ADMIN .* ip link set dev eth0 xdp off/);
+  assert.match(hint, /agent\.bpffs .* CAP_SYS_ADMIN .* ip link set dev eth0 xdp off/);
   assert.deepEqual(findings(attached('anyhop_agent')), []);
+  // Without a name it is known by the pin of its link, and by whoever attached it.
+  assert.deepEqual(findings({ ...attached(undefined), pinnedProgram: () => 7 }), []);
+  assert.equal(findings({ ...attached(undefined), pinnedProgram: () => 8 }).length, 1);
+  assert.deepEqual(findings(attached(undefined), 'eth0', 7), []);
 });
 
 test('a JIT that is off is a warning', () => {

@@ -83,7 +83,11 @@ export function loadAgent({ vips = {}, port, hop = HOP, rate }: AgentOptions = {
   }));
   const locals = backendAddresses(config).filter(({ text }) => text.endsWith('11'));
   const peers = peerAddresses(config);
-  const agent = loadAgentProgram(agentTables({ ...config, services }, locals), peers.length, rate);
+  const agent = loadAgentProgram(
+    agentTables({ ...config, services }, locals),
+    peers.length,
+    rate === undefined ? {} : { rate },
+  );
   agent.fill(
     'peers',
     peers.map((address) => peerEntry(address, locals, hop)),

@@ -48,8 +48,9 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     backend.send(frame({}, stranger, gre(), inner4(), udp({ sport, dport: 53 })));
     await echo(sport + 1, outer4(), FLOWS[0]);
 
-    assert.deepEqual(await agent.stop(), { code: 0, signal: null });
+    assert.deepEqual(await agent.stop('SIGINT'), { code: 0, signal: null });
     assert.equal(await backend.xdp(), undefined);
+    assert.deepEqual(backend.pins(), []);
     const { verdicts } = agent.events.find(({ event }) => event === 'counters') as unknown as {
       verdicts: Record<string, number>;
     };
@@ -105,7 +106,7 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     const next = await backend.startAgent();
     await next.waitForEvent('ready', READY_TIMEOUT_MS);
     for (const stray of STRAYS) await strayGoesOn(43002, stray);
-    assert.equal((await next.stop()).code, 0);
+    assert.equal((await next.stop('SIGINT')).code, 0);
   });
 
   test('follows the way to a peer', async () => {
@@ -121,7 +122,7 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     );
     await backend.frameTo('02:00:00:00:00:77');
     await backend.ip(...set, ROUTER_MAC);
-    assert.equal((await agent.stop()).code, 0);
+    assert.equal((await agent.stop('SIGINT')).code, 0);
   });
 
   test('takes a handshake that is under a SYN cookie for its own, and no made-up one', async () => {
@@ -131,7 +132,7 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
       await agent.waitForEvent('ready', READY_TIMEOUT_MS);
       for (const [i, flow] of FLOWS.entries()) await tcpEcho(45000 + i, flow);
       for (const stray of STRAYS) await strayGoesOn(45010, stray);
-      assert.equal((await agent.stop()).code, 0);
+      assert.equal((await agent.stop('SIGINT')).code, 0);
     } finally {
       await backend.sysctl('net.ipv4.tcp_syncookies=1');
     }
@@ -150,19 +151,28 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     await first.exited;
     assert.equal((await backend.xdp())?.prog.name, 'anyhop_agent');
     await echo(41001, outer4(), FLOWS[0]);
+    // Nobody else can take the place.
+    await assert.rejects(
+      backend.ip('link', 'set', 'dev', INTERFACE, 'xdp', 'off'),
+      /Can't replace active BPF XDP link/,
+    );
 
     const second = await backend.startAgent();
     const ready = await second.waitForEvent('ready', READY_TIMEOUT_MS);
-    assert.equal(ready['replaced'], true);
+    assert.deepEqual([ready['replaced'], ready['pinned']], [true, true]);
     await echo(41002, outer4(), FLOWS[0]);
     assert.deepEqual(await second.stop('SIGINT'), { code: 0, signal: null });
+    const counted = second.events.find(({ event }) => event === 'counters')?.['verdicts'];
+    assert.equal((counted as Record<string, number>)['delivered'], 3, 'counters go on');
+    assert.deepEqual(backend.pins(), []);
     assert.equal(await backend.xdp(), undefined);
   });
 
   test('says so and ends when its program is taken off', async () => {
     const agent = await backend.startAgent();
     await agent.waitForEvent('ready', READY_TIMEOUT_MS);
-    await backend.ip('link', 'set', 'dev', INTERFACE, 'xdp', 'off');
+    assert.ok(backend.pins().includes('link'));
+    backend.detachLink();
     assert.equal((await agent.exited).code, 1);
     assert.ok(agent.events.some(({ event }) => event === 'lost'));
   });
@@ -173,9 +183,11 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     assert.equal(ready['mode'], 'generic');
     assert.equal((await backend.xdp('lo'))?.mode, IP_XDP_GENERIC);
     assert.ok(
-      agent.events.some(({ event, msg }) => event === 'environment' && /native XDP/.test(String(msg))),
+      agent.events.some(
+        ({ event, msg }) => event === 'environment' && /generic XDP instead/.test(String(msg)),
+      ),
     );
-    assert.equal((await agent.stop()).code, 0);
+    assert.equal((await agent.stop('SIGINT')).code, 0);
     assert.equal(await backend.xdp('lo'), undefined);
   });
 

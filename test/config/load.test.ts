@@ -115,6 +115,7 @@ describe('the full example', () => {
       ['10.0.0.0/24', 'fd00::/64'],
     );
     assert.equal(agent?.interface, 'eth0');
+    assert.deepEqual([agent?.bpffs, agent?.reportPort], ['/sys/fs/bpf', 9611]);
   });
 
   it('names every field that the schema knows', () => {

@@ -99,6 +99,7 @@ const node = fields({
 
 const agent = fields({
   interface: optional(fc.constant('eth0')),
+  bpffs: optional(fc.constant('/run/bpf')),
   report_port: optional(fc.constantFrom('1', '65535')),
   forwarders: fc.constant(null).map(() => list(false, ['192.0.2.0/24', '"fd00::1"'])),
 });

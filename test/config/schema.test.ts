@@ -51,6 +51,7 @@ describe('the JSON Schema of the config', () => {
       ['stop_delay: 0s', 'stop_delay: 0'],
       ['settle_time: 5m', 'settle_time: 5 m'],
       ['drain_deadline: 1h', 'drain_deadline: 1d'],
+      [/bpffs: \/sys\/fs\/bpf(?= # where agents)/, 'bpffs: sys/fs/bpf'],
       ['report_port: 9611', 'report_port: 0'],
       ['- fd00::1', '- nope'],
       ['key_file: full.key', 'key_file: ""'],

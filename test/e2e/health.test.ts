@@ -143,7 +143,7 @@ describe('backends that are checked through the tunnel, IPv4 and IPv6, inside an
   });
 
   test('are down when the agent or the VIP is missing', { timeout: TIMEOUT_MS }, async () => {
-    await agents[1]!.stop();
+    await agents[1]!.stop('SIGINT');
     await eventually(lab, 'down', (status) => !healthOf(status, 'web-2').includes('up'));
     const { namespace } = lab.backends[2]!;
     const vip = ['dev', 'lo', 'noprefixroute'];

@@ -2,10 +2,10 @@
  * The other end of a forwarder's link: sends numbered packets at a steady rate, and has an XDP program write down what comes
  * back (native/dev/witness.bpf.c).
  *
- *   witness-process.js INTERFACE PACKETS_MAX PACKETS_PER_SECOND
+ *   witness-process.js INTERFACE PACKETS_MAX PACKETS_PER_SECOND [OFFSET]
  *
  * Requests over the IPC channel: { start: frames }, which are sent in turn, each packet with its number as the TCP sequence
- * number; { stop: true }, answered with what came back, by number. Ends with the channel.
+ * number, or at another offset in the frame; { stop: true }, answered with what came back, by number. Ends with the channel.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import cap from 'cap';
@@ -24,17 +24,17 @@ export interface Witnessed {
   readonly seen: Uint32Array;
 }
 
-/** Ethernet, IPv4, and the ports. */
-const SEQUENCE_OFFSET = 14 + 20 + 4;
 const SIGHTING_BYTES = 8;
 /** A veth's ring holds 256: who was late does not catch up at once. */
 const BURST_MAX = 64;
 /** Time for what is on its way. */
 const SILENCE_MS = 100;
 
-const [interfaceName = '', packetsMaxText, rateText] = process.argv.slice(2);
+const [interfaceName = '', packetsMaxText, rateText, offsetText] = process.argv.slice(2);
 const packetsMax = Number(packetsMaxText);
 const rate = Number(rateText);
+/** Ethernet, IPv4, and the ports, unless told otherwise. */
+const sequenceOffset = Number(offsetText ?? 14 + 20 + 4);
 
 const object = new DevObject(devObjectPath('witness'), {
   maps: { seen: { valueBytes: SIGHTING_BYTES, entries: packetsMax } },
@@ -77,7 +77,7 @@ async function send(frames: readonly Buffer[]): Promise<void> {
     for (; due >= 1; due--) {
       if (sent === packetsMax) return;
       const frame = frames[sent % frames.length];
-      frame.writeUInt32BE(sent, SEQUENCE_OFFSET);
+      frame.writeUInt32BE(sent, sequenceOffset);
       sent++;
       try {
         device.send(frame, frame.length);

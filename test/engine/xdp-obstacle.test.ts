@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RunTool } from '#anyhop/core/tool.js';
-import { driverRefusal } from '#anyhop/engine/xdp/attachment.js';
 import { prepare } from '#anyhop/engine/xdp/obstacle.js';
 import { readStatistics } from '#anyhop/engine/xdp/statistics.js';
+import { driverRefusal } from '#anyhop/pins/attachment.js';
 
 const PLACE = { interface: 'eth0', bpffs: '/sys/fs/bpf' };
 const capabilities = (...bits: number[]): string => {

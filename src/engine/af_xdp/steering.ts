@@ -12,10 +12,10 @@ import type { XdpLink } from '../../ffi/link.js';
 import type { XdpSocket } from '../../ffi/xsk.js';
 import type { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
+import { attachProgram } from '../../pins/attachment.js';
 import type { Link } from '../../underlay/link.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
 import { type ForwardSizes, forwardShape } from '../maps/sizes.js';
-import { attachProgram } from '../xdp/attachment.js';
 
 /** 32768 places, four times what as many VIPs take as a config may have; the maps have three of these. */
 const SEARCH_BYTES = 1024 * 1024;

@@ -42,7 +42,7 @@ export function fits(image: Image, sizes: ForwardSizes): boolean {
 }
 
 /** What an object with these maps is loaded with, beside maps of its own. */
-export function forwardShape(sizes: ForwardSizes): Required<ObjectShape> {
+export function forwardShape(sizes: ForwardSizes): Required<Omit<ObjectShape, 'reuse'>> {
   const constants = Buffer.alloc(L.SIZEOF_SIZES);
   constants.writeUInt32LE(sizes.imageBytes, L.SIZES_IMAGE_BYTES);
   constants.writeUInt32LE(sizes.services, L.SIZES_SERVICE_COUNTERS);

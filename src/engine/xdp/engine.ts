@@ -23,17 +23,24 @@ import type { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
+import { type Attachment, attach, findAttachment } from '../../pins/attachment.js';
+import {
+  endsWithProcess,
+  entries,
+  isBpffs,
+  makePinDirectory,
+  removePinDirectory,
+} from '../../pins/directory.js';
 import { imageBackends, imageCounterNames } from '../../pool/inspect.js';
 import type { Link } from '../../underlay/link.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import type { Engine, EngineCounters } from '../contract.js';
 import { fits, sizesFor } from '../maps/sizes.js';
 import { isThis } from './about.js';
-import { type Attachment, attach, detach, findAttachment, findSet, removeStale } from './attachment.js';
-import { endsWithProcess, isBpffs, makePinDirectory, removePinDirectory } from './directory.js';
+import { detach, findSet, removeStale } from './attachment.js';
 import { Handover } from './handover.js';
 import { prepare, type XdpPlace } from './obstacle.js';
-import { entries, listSets, PinnedSet, removeSet } from './pinned-set.js';
+import { listSets, PinnedSet, removeSet } from './pinned-set.js';
 import { type DriverStatistics, readStatistics } from './statistics.js';
 
 /** How often the engine looks whether it is still attached. */

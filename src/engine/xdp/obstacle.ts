@@ -5,10 +5,11 @@ import type { Capability } from '../../core/capability.js';
 import { AnyhopError } from '../../core/errors.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { BpfObject } from '../../ffi/bpf.js';
+import { findAttachment } from '../../pins/attachment.js';
+import { pinDirectory, requireBpffs } from '../../pins/directory.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
 import { requireCapabilities, requireKernel } from '../requirement.js';
-import { findAttachment, requireNoOther } from './attachment.js';
-import { pinDirectory, requireBpffs } from './directory.js';
+import { requireNoOther } from './attachment.js';
 
 export interface XdpPlace {
   readonly interface: string;

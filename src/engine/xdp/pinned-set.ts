@@ -9,12 +9,12 @@
  * program the link has is the one in force. One with a lower number that it replaced still has counters to be carried
  * over; any other was never in force.
  */
-import { mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { AnyhopError } from '../../core/errors.js';
 import { BpfObject } from '../../ffi/bpf.js';
 import { Descriptor } from '../../ffi/descriptor.js';
 import type { Image } from '../../forward/image.js';
+import { entries } from '../../pins/directory.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
 import { forwardShape } from '../maps/sizes.js';
 import { type About, describeThis, type Origin, readAbout, writeAbout } from './about.js';
@@ -139,19 +139,5 @@ export function removeSet(directory: string, number: number): void {
     rmdirSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-}
-
-/** Names in a directory; none when it is not there. @throws AnyhopError ERR_BPF when this user may not look */
-export function entries(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
-    throw new AnyhopError('ERR_BPF', message, {
-      hint: 'Pins belong to the user whose anyhop made them: run it as that user, or as root.',
-      cause: error,
-    });
   }
 }

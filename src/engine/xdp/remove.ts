@@ -2,10 +2,11 @@
 import { AnyhopError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import type { XdpMode } from '../../ffi/bpf.js';
+import { findAttachment } from '../../pins/attachment.js';
+import { isBpffs, pinDirectory, removePinDirectory } from '../../pins/directory.js';
 import { readLinks } from '../../underlay/link.js';
 import { lockInterface } from '../../underlay/lock.js';
-import { detach, findAttachment, findSet, removeStale, requireNoOther } from './attachment.js';
-import { isBpffs, pinDirectory, removePinDirectory } from './directory.js';
+import { detach, findSet, removeStale, requireNoOther } from './attachment.js';
 import type { XdpPlace } from './obstacle.js';
 
 export interface Removed {

@@ -1,5 +1,5 @@
 /**
- * Where an interface's pins are: `<bpffs>/anyhop/<network namespace>/<interface>`, in a BPF file system, which holds what
+ * Where an interface's pins are: `<bpffs>/<owner>/<network namespace>/<interface>`, in a BPF file system, which holds what
  * is pinned in it until it is unpinned or unmounted. Names of interfaces belong to a network namespace, and a file
  * system may be shared by several of these; so its inode number is part of the path.
  */
@@ -16,23 +16,29 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { AnyhopError } from '../../core/errors.js';
-import { type RunTool, requireTool, runTool } from '../../core/tool.js';
+import { AnyhopError } from '../core/errors.js';
+import { type RunTool, requireTool, runTool } from '../core/tool.js';
 
 /** BPF_FS_MAGIC of linux/magic.h. */
 const BPF_FS_MAGIC = 0xcafe4a11;
 
-export function pinDirectory(bpffs: string, interfaceName: string): string {
-  return join(bpffs, 'anyhop', String(statSync('/proc/self/ns/net').ino), interfaceName);
+/** Whose pins: a forwarder's or an agent's; the folder that they are in. */
+export type PinOwner = 'anyhop' | 'anyhop-agent';
+
+/** The config's field that names the BPF file system. */
+const FIELD: Readonly<Record<PinOwner, string>> = { anyhop: 'node.bpffs', 'anyhop-agent': 'agent.bpffs' };
+
+export function pinDirectory(bpffs: string, interfaceName: string, owner: PinOwner = 'anyhop'): string {
+  return join(bpffs, owner, String(statSync('/proc/self/ns/net').ino), interfaceName);
 }
 
 /** Whether a path is in a BPF file system that is mounted. */
-export function isBpffs(path: string): boolean {
+export function isBpffs(path: string, owner: PinOwner = 'anyhop'): boolean {
   try {
     return statfsSync(path).type >>> 0 === BPF_FS_MAGIC;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw cannotUse(path, error as Error);
+    throw cannotUse(path, owner, error as Error);
   }
 }
 
@@ -40,11 +46,15 @@ export function isBpffs(path: string): boolean {
  * Mounts a BPF file system where none is yet.
  * @throws AnyhopError ERR_BPF that says what to do
  */
-export async function requireBpffs(bpffs: string, run: RunTool = runTool): Promise<void> {
-  if (isBpffs(bpffs)) return requireAccess(bpffs);
+export async function requireBpffs(
+  bpffs: string,
+  owner: PinOwner = 'anyhop',
+  run: RunTool = runTool,
+): Promise<void> {
+  if (isBpffs(bpffs, owner)) return requireAccess(bpffs, owner);
   if (process.geteuid?.() !== 0) {
     throw new AnyhopError('ERR_BPF', `no BPF file system is mounted at ${bpffs}`, {
-      hint: `As root: mkdir -p ${bpffs} && mount -t bpf bpf ${bpffs} && ${ownerCommand(bpffs)}`,
+      hint: `As root: mkdir -p ${bpffs} && mount -t bpf bpf ${bpffs} && ${ownerCommand(bpffs, owner)}`,
     });
   }
   try {
@@ -54,7 +64,7 @@ export async function requireBpffs(bpffs: string, run: RunTool = runTool): Promi
     }
     await requireTool(run, 'mount', ['-t', 'bpf', 'bpf', bpffs]);
   } catch (error) {
-    throw cannotUse(bpffs, error as Error);
+    throw cannotUse(bpffs, owner, error as Error);
   }
 }
 
@@ -93,21 +103,21 @@ function deviceOf(path: string): number | undefined {
   }
 }
 
-function requireAccess(bpffs: string): void {
-  const own = join(bpffs, 'anyhop');
+function requireAccess(bpffs: string, owner: PinOwner): void {
+  const own = join(bpffs, owner);
   try {
     accessSync(existsSync(own) ? own : bpffs, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw cannotUse(bpffs, error as Error);
+    throw cannotUse(bpffs, owner, error as Error);
   }
 }
 
 /** @throws AnyhopError ERR_BPF that says how this user gets to write there */
-export function makePinDirectory(path: string, bpffs: string): void {
+export function makePinDirectory(path: string, bpffs: string, owner: PinOwner = 'anyhop'): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw cannotUse(bpffs, error as Error);
+    throw cannotUse(bpffs, owner, error as Error);
   }
 }
 
@@ -126,11 +136,25 @@ export function removePinDirectory(path: string): void {
   }
 }
 
-function cannotUse(bpffs: string, cause: Error): AnyhopError {
+/** Names in a directory; none when it is not there. @throws AnyhopError ERR_BPF when this user may not look */
+export function entries(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw new AnyhopError('ERR_BPF', message, {
+      hint: 'Pins belong to the user whose anyhop made them: run it as that user, or as root.',
+      cause: error,
+    });
+  }
+}
+
+function cannotUse(bpffs: string, owner: PinOwner, cause: Error): AnyhopError {
   return new AnyhopError('ERR_BPF', `the BPF file system at ${bpffs} cannot be used: ${cause.message}`, {
     hint: isPermission(cause)
-      ? `As root: ${ownerCommand(bpffs)}`
-      : `Mount one and name it by node.bpffs: mkdir -p /run/anyhop/bpf && mount -t bpf bpf /run/anyhop/bpf`,
+      ? `As root: ${ownerCommand(bpffs, owner)}`
+      : `Mount one and name it by ${FIELD[owner]}: mkdir -p /run/anyhop/bpf && mount -t bpf bpf /run/anyhop/bpf`,
     cause,
   });
 }
@@ -140,9 +164,9 @@ function isPermission(cause: Error): boolean {
 }
 
 /** Root's BPF file systems are closed to others; a directory in one can be given away. */
-function ownerCommand(bpffs: string): string {
+function ownerCommand(bpffs: string, owner: PinOwner): string {
   const user = process.geteuid?.() ?? 0;
-  return `chmod o+x ${bpffs} && mkdir -p ${join(bpffs, 'anyhop')} && chown ${user} ${join(bpffs, 'anyhop')}`;
+  return `chmod o+x ${bpffs} && mkdir -p ${join(bpffs, owner)} && chown ${user} ${join(bpffs, owner)}`;
 }
 
 function mountNamespace(process: string): string | undefined {

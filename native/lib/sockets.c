@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How many TCP connections this host has on some addresses and ports, as the kernel's own socket tables tell (NETLINK_SOCK_DIAG): one
+ * walk over them for each family, some 100 bytes for each connection that may be meant, and no text.
+ *
+ * The kernel picks by state, and by address where these are few: its filter is a list that it reads for every socket. What is
+ * left is found in the caller's sorted list. A socket of the dual-stack kind has its IPv4 address mapped (::ffff:a.b.c.d), and
+ * the kernel shows it among those of IPv6; so all addresses are 16 bytes here.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+
+#include "bpf.h"
+#include "error.h"
+
+/* What a range of ports of one address is for the caller: sorted by address, then by first port; ports in network order, so that
+ * the bytes sort. */
+struct range {
+	__u8 address[16];
+	__u8 first[2];
+	__u8 last[2];
+};
+
+#define KEY_BYTES 18 /* of an address and a port */
+
+/* Both ends know of the connection, and one of them may still send. Without a request that is not answered yet (SYN_RECV), or a
+ * flood of them would look like connections, and without TIME_WAIT, in which nothing is left to lose. LAST_ACK and CLOSING wait for
+ * the client's last word. The kernel counts a FIN_WAIT2 without an owner as one, too. */
+#define STATES \
+	(1u << TCP_ESTABLISHED | 1u << TCP_FIN_WAIT1 | 1u << TCP_FIN_WAIT2 | 1u << TCP_CLOSE_WAIT | 1u << TCP_LAST_ACK | \
+	 1u << TCP_CLOSING)
+
+/* Beyond this many addresses the kernel's filter costs more than what it keeps away. */
+#define FILTER_ADDRESSES_MAX 8
+#define TIMEOUT_SECONDS 5
+#define REPLY_BYTES 32768 /* the most that the kernel gives at once */
+
+/* A condition on the local address: its operation, and what it is compared with. */
+struct condition {
+	struct inet_diag_bc_op op;
+	struct inet_diag_hostcond host;
+	__u8 address[16];
+};
+
+/* "This one, or else the next": a condition that holds goes on at a jump to the end, one that does not, behind that jump. */
+struct alternative {
+	struct condition condition;
+	struct inet_diag_bc_op jump;
+};
+
+struct request {
+	struct nlmsghdr header;
+	struct inet_diag_req_v2 asked;
+	struct nlattr filter;
+	struct alternative alternatives[FILTER_ADDRESSES_MAX];
+};
+
+static const __u8 mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+static int is_mapped(const __u8 *address)
+{
+	return !memcmp(address, mapped_prefix, sizeof(mapped_prefix));
+}
+
+/* The distinct addresses that a socket of this family can have, into `found`; more than FILTER_ADDRESSES_MAX is all that is told of
+ * too many. */
+static __u32 addresses_of(const struct range *ranges, __u32 count, int family, const __u8 **found)
+{
+	__u32 number = 0;
+
+	for (__u32 i = 0; i < count; i++) {
+		if ((i && !memcmp(ranges[i].address, ranges[i - 1].address, 16)) ||
+		    (family == AF_INET && !is_mapped(ranges[i].address)))
+			continue;
+		if (number < FILTER_ADDRESSES_MAX)
+			found[number] = ranges[i].address;
+		if (++number > FILTER_ADDRESSES_MAX)
+			break;
+	}
+	return number;
+}
+
+/* Writes the filter for up to FILTER_ADDRESSES_MAX addresses. Jumps are counted in bytes from the operation that they stand in; one
+ * that ends 4 bytes behind the filter's end refuses. */
+static void write_filter(struct request *request, int family, const __u8 **addresses, __u32 number)
+{
+	__u32 size = number * sizeof(struct alternative);
+
+	for (__u32 i = 0; i < number; i++) {
+		struct alternative *at = &request->alternatives[i];
+		__u32 left = size - i * sizeof(*at);
+		int is_last = i == number - 1;
+
+		/* An IPv4 address stands in the first 4 bytes; conditions are of one length all the same. */
+		at->condition.host = (struct inet_diag_hostcond){
+			.family = (__u8)family, .prefix_len = family == AF_INET ? 32 : 128, .port = -1};
+		memcpy(at->condition.address, addresses[i] + (family == AF_INET ? 12 : 0), family == AF_INET ? 4 : 16);
+		at->condition.op = (struct inet_diag_bc_op){.code = INET_DIAG_BC_S_COND,
+							     .yes = sizeof(at->condition),
+							     .no = (__u16)(is_last ? left + 4 : sizeof(*at))};
+		at->jump = (struct inet_diag_bc_op){
+			.code = INET_DIAG_BC_JMP, .yes = sizeof(at->jump), .no = (__u16)(left - sizeof(at->condition))};
+	}
+	request->filter = (struct nlattr){.nla_len = (__u16)(sizeof(request->filter) + size),
+					  .nla_type = INET_DIAG_REQ_BYTECODE};
+}
+
+/* Counts a connection under the last range that begins at or before its address and port, if that holds it. */
+static void count_one(const struct range *ranges, __u32 count, const __u8 *key, __u8 *out)
+{
+	__u32 low = 0, high = count, value;
+
+	while (low < high) {
+		__u32 middle = low + (high - low) / 2;
+
+		if (memcmp(ranges[middle].address, key, KEY_BYTES) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || memcmp(ranges[low - 1].address, key, 16) || memcmp(ranges[low - 1].last, key + 16, 2) < 0)
+		return;
+	memcpy(&value, out + (size_t)(low - 1) * 4, 4);
+	value++;
+	memcpy(out + (size_t)(low - 1) * 4, &value, 4);
+}
+
+static void count_socket(const struct range *ranges, __u32 count, const struct inet_diag_msg *socket, __u8 *out)
+{
+	__u8 key[KEY_BYTES];
+
+	if (socket->idiag_family == AF_INET) {
+		memcpy(key, mapped_prefix, sizeof(mapped_prefix));
+		memcpy(key + 12, socket->id.idiag_src, 4);
+	} else {
+		memcpy(key, socket->id.idiag_src, 16);
+	}
+	memcpy(key + 16, &socket->id.idiag_sport, 2);
+	count_one(ranges, count, key, out);
+}
+
+/* Reads the kernel's answer to its end. */
+static int read_answer(int diag, const struct range *ranges, __u32 count, __u8 *out)
+{
+	static __u8 reply[REPLY_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
+
+	for (;;) {
+		ssize_t size = recv(diag, reply, sizeof(reply), MSG_TRUNC);
+		const struct nlmsghdr *header = (const struct nlmsghdr *)reply;
+
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0)
+			return -errno;
+		if ((size_t)size > sizeof(reply))
+			return -EMSGSIZE;
+		for (; NLMSG_OK(header, size); header = NLMSG_NEXT(header, size)) {
+			if (header->nlmsg_type == NLMSG_DONE)
+				return 0;
+			if (header->nlmsg_type == NLMSG_ERROR)
+				return header->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)) ?
+					       -EPROTO :
+					       ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+			if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+			    header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+				count_socket(ranges, count, NLMSG_DATA(header), out);
+		}
+	}
+}
+
+static int count_family(int diag, int family, const struct range *ranges, __u32 count, __u8 *out)
+{
+	struct request request = {
+		.header = {.nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		.asked = {.sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = STATES},
+	};
+	const __u8 *addresses[FILTER_ADDRESSES_MAX];
+	__u32 number = addresses_of(ranges, count, family, addresses);
+	__u32 size = offsetof(struct request, filter);
+
+	if (!number)
+		return 0; /* no socket of this family has one of these addresses */
+	if (number <= FILTER_ADDRESSES_MAX) {
+		write_filter(&request, family, addresses, number);
+		size += request.filter.nla_len;
+	}
+	request.header.nlmsg_len = size;
+	if (send(diag, &request, size, 0) < 0)
+		return -errno;
+	return read_answer(diag, ranges, count, out);
+}
+
+/* Counts the connections of each of `count` ranges (20 bytes each: struct range), into as many __u32 at out. Ranges of one address do
+ * not overlap. */
+int anyhop_tcp_count(const __u8 *ranges, __u32 count, __u8 *out)
+{
+	const struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
+	const struct range *list = (const struct range *)ranges;
+	int diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	int error = diag < 0 ? -errno : 0;
+
+	anyhop_error_start();
+	memset(out, 0, (size_t)count * 4);
+	if (!error && setsockopt(diag, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)))
+		error = -errno;
+	if (!error)
+		error = count_family(diag, AF_INET, list, count, out);
+	if (!error)
+		error = count_family(diag, AF_INET6, list, count, out);
+	if (diag >= 0)
+		close(diag);
+	return error ? anyhop_error_is(error, "asking the kernel for its TCP sockets") : 0;
+}

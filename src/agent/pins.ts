@@ -1,0 +1,97 @@
+/**
+ * What of an agent outlives it, in the interface's directory of a BPF file system:
+ *
+ *     <bpffs>/anyhop-agent/<inode of the network namespace>/<interface>/
+ *         link                the BPF link: whoever has it decides what runs on the interface, and nobody else can
+ *         counters-<digest>   packets by verdict; the digest is that of the verdicts' names, so that no version counts on under
+ *                             the numbers of another
+ *         budget              what second chance may still send on
+ *
+ * An agent can be killed at any moment. The one after it goes by the link alone; the maps are there before a program that
+ * uses them is put in force, and what nobody uses any more is unpinned after that.
+ */
+import { createHash } from 'node:crypto';
+import { unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { AnyhopError } from '../core/errors.js';
+import { AGENT_VERDICTS } from '../core/layout.gen.js';
+import type { BpfObject } from '../ffi/bpf.js';
+import { Descriptor } from '../ffi/descriptor.js';
+import { findAttachment } from '../pins/attachment.js';
+import { entries, isBpffs, pinDirectory, removePinDirectory } from '../pins/directory.js';
+import { KEPT_MAPS, type KeptMaps, keptMapsOf } from './program.js';
+
+export const AGENT_PINS = 'anyhop-agent';
+
+const verdictNames = AGENT_VERDICTS.map(({ name }) => name).join();
+const PIN = {
+  counters: `counters-${createHash('sha256').update(verdictNames).digest('hex').slice(0, 16)}`,
+  budget: 'budget',
+} as const;
+
+/** The maps that a program on the interface may be using. Close them. */
+export function openKeptMaps(directory: string): KeptMaps {
+  const there = new Set(entries(directory));
+  return Object.fromEntries(
+    KEPT_MAPS.filter((map) => there.has(PIN[map])).map((map) => [
+      map,
+      Descriptor.pinned(join(directory, PIN[map])),
+    ]),
+  );
+}
+
+/** Pins the maps that a program does not go on with, in the place of any that have their names. */
+export function pinKeptMaps(directory: string, program: BpfObject): void {
+  const there = new Set(entries(directory));
+  const maps = keptMapsOf(program);
+  try {
+    for (const map of KEPT_MAPS) {
+      if (program.reused.has(map)) continue;
+      if (there.has(PIN[map])) unlinkSync(join(directory, PIN[map]));
+      maps[map].pin(join(directory, PIN[map]));
+    }
+  } finally {
+    closeMaps(maps);
+  }
+}
+
+export function closeMaps(maps: KeptMaps): void {
+  for (const map of Object.values(maps)) map.close();
+}
+
+/** Unpins what another version has left. */
+export function removeOthers(directory: string): void {
+  const own = new Set<string>(['link', ...Object.values(PIN)]);
+  for (const name of entries(directory)) if (!own.has(name)) unlinkSync(join(directory, name));
+}
+
+/** Unpins all. @returns whether there was something */
+export function unpinAll(directory: string): boolean {
+  const names = entries(directory);
+  for (const name of names) unlinkSync(join(directory, name));
+  return names.length > 0;
+}
+
+/** The same, and removes the directory. */
+export function removePins(directory: string): boolean {
+  const hadPins = unpinAll(directory);
+  removePinDirectory(directory);
+  return hadPins;
+}
+
+/** Id of the program that an agent left on an interface by a pinned link; undefined when there is none, or it is another user's. */
+export function pinnedProgram(
+  bpffs: string,
+  interfaceName: string,
+  interfaceIndex: number,
+): number | undefined {
+  try {
+    if (!isBpffs(bpffs, AGENT_PINS)) return undefined;
+    const attachment = findAttachment(pinDirectory(bpffs, interfaceName, AGENT_PINS), interfaceIndex);
+    attachment?.link.descriptor.close();
+    return attachment?.programId;
+  } catch (error) {
+    if (error instanceof AnyhopError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Where the agent tells of its connections and counters: HTTP on its underlay addresses, `GET /report` and nothing else.
+ *
+ * The underlay is not the Internet, but a backend is closer to it than a control socket is. So who is neither a forwarder nor a
+ * backend of the config is hung up on before a byte is read; and nobody has a connection for longer than 10 s, whatever he does
+ * with it. An address that cannot be listened on (not there yet, a port that is taken) is tried again, and keeps the agent from
+ * nothing.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { LoadedConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import { type IpAddress, parseAddress, prefixContains } from '../packet/address.js';
+import { type AgentReport, REPORT_PATH } from './report.js';
+import { backendAddresses } from './tables.js';
+
+/** On each address: many more than a fleet's forwarders that ask at the same time. */
+const CONNECTIONS_MAX = 64;
+const CONNECTION_MS_MAX = 10_000;
+const HEADER_BYTES_MAX = 4 * 1024;
+const RETRY_MS = 5_000;
+const MAPPED = /^::ffff:(?=\d+\.)/;
+
+export class ReportServer {
+  readonly #report: () => AgentReport;
+  readonly #log: Logger;
+  readonly #listeners: readonly Listener[];
+
+  /**
+   * @param locals the addresses to listen on
+   * @param report may throw: then whoever asks is told so
+   */
+  constructor(
+    config: LoadedConfig<'agent'>,
+    locals: readonly IpAddress[],
+    report: () => AgentReport,
+    log: Logger,
+  ) {
+    this.#report = report;
+    this.#log = log;
+    const mayAsk = whoMayAsk(config);
+    this.#listeners = locals.map(
+      (address) => new Listener(address, config.agent.reportPort, () => this.#makeServer(mayAsk), log),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#listeners.map((each) => each.close()));
+  }
+
+  #makeServer(mayAsk: (socket: Socket) => boolean): Server {
+    const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) =>
+      this.#respond(request, response),
+    );
+    server.maxConnections = CONNECTIONS_MAX;
+    server.prependListener('connection', (socket: Socket) => {
+      if (!mayAsk(socket)) {
+        socket.destroy();
+        return;
+      }
+      const end = setTimeout(() => socket.destroy(), CONNECTION_MS_MAX);
+      socket.once('close', () => clearTimeout(end));
+    });
+    return server;
+  }
+
+  #respond(request: IncomingMessage, response: ServerResponse): void {
+    const [path] = (request.url ?? '').split('?', 1); // not `new URL`, which throws at some of what may come
+    if (path !== REPORT_PATH) {
+      send(response, 404, { error: `there is ${REPORT_PATH} alone` });
+    } else if (request.method !== 'GET') {
+      send(response.setHeader('allow', 'GET'), 405, { error: `${REPORT_PATH} takes GET alone` });
+    } else {
+      this.#tell(response);
+    }
+  }
+
+  #tell(response: ServerResponse): void {
+    try {
+      send(response, 200, this.#report());
+    } catch (error) {
+      // Not knowing must not read as having no connections.
+      const { message } = error as Error;
+      this.#log.error({ event: 'report_failed' }, `no report can be given: ${message}`);
+      send(response, 503, { error: message });
+    }
+  }
+}
+
+/** One question a connection. */
+function send(response: ServerResponse, status: number, body: object): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    connection: 'close',
+  });
+  response.end(text);
+}
+
+/** Forwarders, and backends: one of them is this host itself. */
+function whoMayAsk(config: LoadedConfig<'agent'>): (socket: Socket) => boolean {
+  const { forwarders } = config.agent;
+  const backends = new Set(backendAddresses(config).map(({ text }) => text));
+  return ({ remoteAddress = '' }) => {
+    const address = parseAddress(remoteAddress.replace(MAPPED, ''));
+    if (address === undefined) return false;
+    return backends.has(address.text) || forwarders.some((prefix) => prefixContains(prefix, address));
+  };
+}
+
+/** Listens on one address as soon as that can be. */
+class Listener {
+  readonly #address: IpAddress;
+  readonly #port: number;
+  readonly #make: () => Server;
+  readonly #log: Logger;
+  #server: Server | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #warned = false;
+
+  constructor(address: IpAddress, port: number, make: () => Server, log: Logger) {
+    this.#address = address;
+    this.#port = port;
+    this.#make = make;
+    this.#log = log;
+    this.#listen();
+  }
+
+  #listen(): void {
+    const server = this.#make();
+    const where = `${this.#address.text} port ${this.#port}`;
+    this.#server = server;
+    server.on('error', ({ message }) => {
+      if (!this.#warned) {
+        this.#warned = true;
+        const text = `no reports on ${where}, which is tried again: ${message}`;
+        this.#log.warn({ event: 'report_unavailable', address: this.#address.text, port: this.#port }, text);
+      }
+      server.close();
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.#listen(), RETRY_MS).unref();
+    });
+    server.listen({ host: this.#address.text, port: this.#port, ipv6Only: true }, () => {
+      if (this.#warned) this.#log.info({ event: 'report_available' }, `reports on ${where} now`);
+      this.#warned = false;
+    });
+    server.unref();
+  }
+
+  close(): Promise<void> {
+    clearTimeout(this.#retry);
+    const server = this.#server!;
+    return new Promise((resolve) => {
+      server.close(() => resolve()); // also when it never listened
+      server.closeAllConnections();
+    });
+  }
+}

@@ -1,0 +1,55 @@
+/** `anyhop agent --status`: the report of the agent on this host. */
+import { type AgentReport, fetchAgentReport } from '../agent/report.js';
+import { thisSystem } from '../agent/system.js';
+import { backendAddresses } from '../agent/tables.js';
+import type { LoadedConfig } from '../config/types.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { columns } from './format.js';
+
+const ANSWER_TIMEOUT_MS = 5_000;
+
+/**
+ * Asks this host's own agent, from the address that it listens on, which is a backend's and so may ask.
+ * @throws AnyhopError ERR_ADDRESS when this host is no backend of the config; ERR_REPORT when no agent answers
+ */
+export async function ownReport(config: LoadedConfig<'agent'>): Promise<AgentReport> {
+  const own = new Set(thisSystem.addresses().map(({ text }) => text));
+  const locals = backendAddresses(config).filter(({ text }) => own.has(text));
+  let failure = new AnyhopError(
+    'ERR_ADDRESS',
+    'none of the backends in the config has an address of this host',
+  );
+  for (const { text } of locals) {
+    try {
+      return await fetchAgentReport(text, config.agent.reportPort, ANSWER_TIMEOUT_MS);
+    } catch (error) {
+      if (!(error instanceof AnyhopError)) throw error;
+      failure = new AnyhopError(error.code, error.message, {
+        exitCode: EXIT.failure,
+        hint: 'Is the agent running? A program that it has left on the interface delivers without it, and tells nothing.',
+        cause: error,
+      });
+    }
+  }
+  throw failure;
+}
+
+const RIGHT = new Set(['CONNECTIONS', 'PACKETS']);
+
+export function drawReport({ version, startedAt, vips, verdicts }: AgentReport): string {
+  const services = vips.flatMap(({ vip, services }) =>
+    Object.entries(services).map(([name, count]) => [name, vip, String(count)]),
+  );
+  const counted = Object.entries(verdicts).filter(([, packets]) => packets > 0);
+  return `${[
+    `anyhop ${version}, since ${startedAt}`,
+    '',
+    ...columns(['SERVICE', 'VIP', 'CONNECTIONS'], services, RIGHT),
+    '',
+    ...columns(
+      ['VERDICT', 'PACKETS'],
+      counted.map(([name, packets]) => [name, String(packets)]),
+      RIGHT,
+    ),
+  ].join('\n')}\n`;
+}

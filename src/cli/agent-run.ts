@@ -1,0 +1,184 @@
+/** A running agent: what it says, what signals do to it, and how it ends. */
+import { Agent } from '../agent/agent.js';
+import { ReportServer } from '../agent/report-server.js';
+import type { LoadedConfig } from '../config/types.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { createLog, type Logger } from '../core/log.js';
+
+/** How often the agent looks whether its program is still attached. */
+const WATCH_INTERVAL_MS = 1000;
+
+/**
+ * What ends an agent. SIGINT is somebody at a terminal: the program is taken off. SIGTERM is a service manager, most often about to
+ * start the next one: the program stays and delivers until then.
+ */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+type End = (typeof STOP_SIGNALS)[number] | 'lost';
+
+/**
+ * Runs until a signal, or until somebody takes the program off; SIGHUP reloads the config.
+ * @param load reads the config, also for a reload
+ * @returns the exit code
+ */
+export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<number> {
+  const log = createLog();
+  // Before anything else: a SIGHUP that comes while it starts must not end it.
+  const hangups = new Hangups();
+  const stopped = stopSignal();
+  const config = load();
+  sayWarnings(log, config);
+  const agent = await Agent.start(config, log);
+  let reports = reportServer(agent, config, log);
+  sayReady(log, config, agent);
+  hangups.handle(async () => {
+    const next = await reload(agent, load, log);
+    if (next === undefined) return;
+    await reports.close();
+    reports = reportServer(agent, next, log);
+  });
+  const end = await ended(agent, stopped);
+  await hangups.close();
+  await reports.close();
+  return finish(agent, end, log);
+}
+
+function reportServer(agent: Agent, config: LoadedConfig<'agent'>, log: Logger): ReportServer {
+  return new ReportServer(config, agent.environment.locals, () => agent.report(), log);
+}
+
+/** @returns the config that is in force now; undefined when it was refused, and the former one still is */
+async function reload(
+  agent: Agent,
+  load: () => LoadedConfig<'agent'>,
+  log: Logger,
+): Promise<LoadedConfig<'agent'> | undefined> {
+  try {
+    const config = load();
+    sayWarnings(log, config);
+    await agent.reload(config);
+    sayFindings(log, agent);
+    log.info(
+      { event: 'reloaded', services: config.services.length },
+      'the config was read again and is in force',
+    );
+    return config;
+  } catch (error) {
+    if (!(error instanceof AnyhopError)) throw error;
+    const { message, code, hint } = error;
+    log.error({ event: 'reload_refused', code, ...(hint !== undefined && { hint }) }, message);
+    return undefined;
+  }
+}
+
+async function finish(agent: Agent, end: End, log: Logger): Promise<number> {
+  const { interface: name } = agent.environment;
+  let problem: string | undefined;
+  if (end === 'SIGTERM') {
+    const stays = await agent.leave();
+    if (stays)
+      log.info(
+        { event: 'left' },
+        `the program stays on ${name} and delivers; "anyhop agent --stop" takes it off`,
+      );
+    else problem = `the program went off ${name}: the pin of its link is gone`;
+  } else {
+    problem = await agent.stop();
+  }
+  log.info({ event: 'counters', verdicts: agent.verdicts() });
+  if (end === 'lost') problem = `the XDP program is no longer on ${name}`;
+  if (problem === undefined) return EXIT.ok;
+  log.error({ event: end === 'lost' ? 'lost' : 'detach' }, problem);
+  return EXIT.failure;
+}
+
+function sayWarnings(log: Logger, config: LoadedConfig<'agent'>): void {
+  for (const { field, message } of config.warnings) log.warn({ event: 'config', field }, message);
+}
+
+function sayFindings(log: Logger, { environment }: Agent): void {
+  for (const { message, hint } of environment.findings) log.warn({ event: 'environment', hint }, message);
+}
+
+function sayReady(log: Logger, config: LoadedConfig<'agent'>, agent: Agent): void {
+  const { interface: name, mtu, locals, leftover } = agent.environment;
+  const { mode, refusal } = agent.attachment;
+  sayFindings(log, agent);
+  if (refusal !== undefined) {
+    log.warn({ event: 'environment', hint: refusal.hint }, `${refusal.message}; generic XDP instead`);
+  }
+  log.info(
+    {
+      event: 'ready',
+      interface: name,
+      mode,
+      mtu,
+      addresses: locals.map(({ text }) => text),
+      services: config.services.length,
+      replaced: leftover !== undefined,
+      pinned: agent.isPinned,
+    },
+    `delivering on ${name} (${mode} XDP)`,
+  );
+}
+
+/** SIGHUPs, handled one after the other; as many as come meanwhile are one. */
+class Hangups {
+  #handle: (() => Promise<void>) | undefined;
+  #isWanted = false;
+  #running: Promise<void> | undefined;
+  readonly #onSignal = (): void => {
+    this.#isWanted = true;
+    this.#start();
+  };
+
+  constructor() {
+    process.on('SIGHUP', this.#onSignal);
+  }
+
+  /** From now on; also for one that has come by now. */
+  handle(handle: () => Promise<void>): void {
+    this.#handle = handle;
+    this.#start();
+  }
+
+  #start(): void {
+    if (this.#isWanted && this.#handle !== undefined) this.#running ??= this.#run(this.#handle);
+  }
+
+  async #run(handle: () => Promise<void>): Promise<void> {
+    while (this.#isWanted) {
+      this.#isWanted = false;
+      await handle();
+    }
+    this.#running = undefined;
+  }
+
+  /** None is handled any more; resolves when the one under way is done. A SIGHUP still ends nothing. */
+  async close(): Promise<void> {
+    this.#handle = undefined;
+    this.#isWanted = false;
+    await this.#running;
+  }
+}
+
+/** Resolves on the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopSignal(): Promise<End> {
+  return new Promise((resolve) => {
+    for (const signal of STOP_SIGNALS) process.once(signal, () => resolve(signal));
+  });
+}
+
+/** Keeps the process running until the signal, or until somebody takes the program off. */
+async function ended(agent: Agent, stopped: Promise<End>): Promise<End> {
+  let watch: NodeJS.Timeout | undefined;
+  const lost = new Promise<End>((resolve) => {
+    watch = setInterval(() => {
+      if (!agent.isAttached()) resolve('lost');
+    }, WATCH_INTERVAL_MS);
+  });
+  try {
+    return await Promise.race([stopped, lost]);
+  } finally {
+    clearInterval(watch);
+  }
+}

@@ -1,0 +1,97 @@
+/** `anyhop drain`: a backend takes no new flows and keeps those that it has; with --wait, until it has none. */
+import type { Command } from 'commander';
+import type { ChangeReport } from '../control/api.js';
+import type { NodeStatus } from '../control/status.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { type BackendCommandOptions, backendCommand, change } from './change.js';
+import { drawChange } from './change-text.js';
+import { ask } from './control-client.js';
+import { drainsOf, drawDrain, followDrains, isOver, type PoolDrain } from './drain-progress.js';
+
+const ASK_INTERVAL_MS = 1_000;
+/** Where nobody watches. */
+const LINE_INTERVAL_MS = 10_000;
+/** A node that is being restarted is waited for. */
+const SILENCE_MS_MAX = 60_000;
+/** Back to the start of the line, and erase it (ECMA-48). */
+const LINE_START = '\r\x1b[K';
+
+interface DrainOptions extends BackendCommandOptions {
+  readonly wait?: true;
+}
+
+export function drainCommand(): Command {
+  return backendCommand('drain')
+    .summary('let a backend take no new flows, and wait until it has none')
+    .description(
+      'Tells a running node that a backend drains, whatever the config file says: it takes no new flows.',
+    )
+    .option('--wait', 'wait until no connection is left, or the deadline is over (drain_deadline)')
+    .addHelpText(
+      'after',
+      `
+Its slots go to the others at once. Connections that it has stay with it where second chance is on, for as long as it is
+draining; take it out of the config file when it has none. This waits for the change before it to settle, as every planned
+change does. It holds until the config file says the same or no longer has the backend, over restarts too. One node is told;
+run it on each.
+--wait counts the TCP connections that the backend's agent reports. Without an agent nobody can tell, and the deadline
+ends the drain. Progress goes to standard error. Ctrl-C ends the waiting and not the drain.
+Exit codes: 0 done or waiting its turn, with --wait: drained in every pool; 1 refused, no node answers, or with --wait: ended
+otherwise, such as by the deadline; 2 wrong usage, such as a backend that is not there.
+
+Examples:
+  anyhop drain web-2
+  anyhop drain web-2 --wait && ssh web-2 reboot`,
+    )
+    .action(drain);
+}
+
+async function drain(backend: string, options: DrainOptions): Promise<void> {
+  const done = await change('/drain', { backend, pool: options.pool }, options);
+  if (done === undefined) return;
+  const { socket, report } = done;
+  if (!options.json) process.stdout.write(drawChange(report));
+  if (options.wait) await waitFor(socket, backend, report, options.json === true);
+  else if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function waitFor(socket: string, backend: string, report: ChangeReport, json: boolean): Promise<void> {
+  const drains = await follow(socket, drainsOf(backend, report.pools));
+  process.stdout.write(
+    json ? `${JSON.stringify({ ...report, drains })}\n` : drains.map((one) => `${drawDrain(one)}\n`).join(''),
+  );
+  if (drains.some(({ stage }) => stage !== 'drained')) process.exitCode = EXIT.failure;
+}
+
+async function follow(socket: string, first: readonly PoolDrain[]): Promise<readonly PoolDrain[]> {
+  let drains = first;
+  let lineAtMs = Number.NEGATIVE_INFINITY;
+  let answeredAtMs = performance.now();
+  for (;;) {
+    const nowMs = performance.now();
+    const status = await answer(socket, nowMs - answeredAtMs);
+    if (status !== undefined) {
+      answeredAtMs = nowMs;
+      drains = followDrains(drains, status);
+    }
+    if (process.stderr.isTTY) process.stderr.write(LINE_START);
+    if (drains.every(isOver)) return drains;
+    const text = drains.map((one) => drawDrain(one)).join('; ');
+    if (process.stderr.isTTY) process.stderr.write(text.slice(0, process.stderr.columns - 1));
+    else if (nowMs - lineAtMs >= LINE_INTERVAL_MS) {
+      lineAtMs = nowMs;
+      process.stderr.write(`${text}\n`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, ASK_INTERVAL_MS));
+  }
+}
+
+/** @throws AnyhopError when nobody has answered for too long, after `silentMs` of silence */
+async function answer(socket: string, silentMs: number): Promise<NodeStatus | undefined> {
+  try {
+    return (await ask(socket, '/status')) as NodeStatus;
+  } catch (error) {
+    if (!(error instanceof AnyhopError) || silentMs > SILENCE_MS_MAX) throw error;
+    return undefined;
+  }
+}

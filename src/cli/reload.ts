@@ -1,0 +1,33 @@
+/** `anyhop reload`: a running node reads its config file again. */
+import { Command } from 'commander';
+import { type ChangeCommandOptions, change, changeOptions } from './change.js';
+import { drawChange } from './change-text.js';
+
+export function reloadCommand(): Command {
+  const command = new Command('reload')
+    .summary('have a running node read its config file again')
+    .description(
+      'Tells a running node to read its config file again, as SIGHUP does. Says what has changed, and what waits until when.',
+    );
+  for (const option of changeOptions()) command.addOption(option);
+  return command
+    .addHelpText(
+      'after',
+      `
+A file with a problem changes nothing: every problem is listed, file:line:column, and what was in force still is. What a change
+would do "anyhop plan" says before.
+Each pool takes its change at once when the one before has settled (settle_time), and remembers what it was; otherwise it
+waits its turn. Health checks, services and thresholds never wait.
+Exit codes: 0 done or waiting its turn, 1 refused (it takes a restart, or too much waits already) or no node answers, 2 the file
+is wrong.
+
+Examples:
+  anyhop plan && anyhop reload
+  anyhop reload --force`,
+    )
+    .action(async (options: ChangeCommandOptions) => {
+      const done = await change('/reload', {}, options);
+      if (done === undefined) return;
+      process.stdout.write(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
+    });
+}

@@ -1,0 +1,114 @@
+/**
+ * From a request to its answer. However much is asked, packets come first: each request is handled in a turn of the event
+ * loop of its own, and a client that does not read its answer loses it.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { quote } from '../config/path.js';
+import type { Logger } from '../core/log.js';
+import { type Answer, errorAnswer, refusalOf, send } from './answer.js';
+import { ControlError } from './api.js';
+import { ClientGone, readBody } from './request.js';
+
+/** From the first byte of a request to its last, and from the first of an answer to its last. */
+export const TRANSFER_TIMEOUT_MS = 5_000;
+
+/** What came with a request. */
+export interface Sent {
+  /** Behind the `?`, as it was sent. */
+  readonly query: string;
+  /** Parsed JSON of a POST. */
+  readonly body?: unknown;
+}
+
+export type Handler = (sent: Sent) => Promise<Answer>;
+
+/** A POST changes something: no two of these run at a time. */
+export interface Endpoint {
+  readonly GET?: Handler;
+  readonly POST?: Handler;
+}
+
+/** By path. */
+export type Routes = Readonly<Record<string, Endpoint>>;
+
+export class Responder {
+  readonly #routes: Routes;
+  readonly #log: Logger;
+  #turn: Promise<unknown> = Promise.resolve();
+  #change: Promise<unknown> = Promise.resolve();
+
+  constructor(routes: Routes, log: Logger) {
+    this.#routes = routes;
+    this.#log = log;
+  }
+
+  /**
+   * Never rejects.
+   * @param onAsked called once the request is there as a whole
+   */
+  async respond(request: IncomingMessage, response: ServerResponse, onAsked: () => void): Promise<void> {
+    try {
+      const answer = await this.#answer(request, response, onAsked);
+      if (response.destroyed) return;
+      const timer = setTimeout(() => request.destroy(), TRANSFER_TIMEOUT_MS);
+      response.once('close', () => clearTimeout(timer));
+      await send(response, answer);
+    } catch (error) {
+      if (!(error instanceof ClientGone)) this.#fault(request, error);
+      response.destroy();
+    }
+  }
+
+  /** @throws ClientGone */
+  async #answer(request: IncomingMessage, response: ServerResponse, onAsked: () => void): Promise<Answer> {
+    try {
+      const { handler, query } = this.#find(request, response);
+      const body = request.method === 'POST' ? await readBody(request) : undefined;
+      onAsked();
+      return await this.#handle(request, () => handler({ query, body }));
+    } catch (error) {
+      if (error instanceof ClientGone) throw error;
+      return refusalOf(error) ?? this.#fault(request, error);
+    }
+  }
+
+  /** @throws ControlError 404 or 405 */
+  #find(
+    { method = '', url = '' }: IncomingMessage,
+    response: ServerResponse,
+  ): { handler: Handler; query: string } {
+    const at = url.indexOf('?'); // not `new URL`, which throws at some of what clients may send
+    const [path, query] = at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)];
+    const endpoint = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
+    if (endpoint === undefined) {
+      const known = Object.keys(this.#routes).join(', ');
+      throw new ControlError(404, 'ERR_NOT_FOUND', `no ${quote(path)}`, { hint: `There are ${known}.` });
+    }
+    const handler = method === 'GET' || method === 'POST' ? endpoint[method] : undefined;
+    if (handler !== undefined) return { handler, query };
+    const allowed = Object.keys(endpoint).join(', ');
+    response.setHeader('allow', allowed);
+    throw new ControlError(405, 'ERR_METHOD', `${path} takes ${allowed} alone`);
+  }
+
+  /** Each in a turn of the event loop of its own: between two of them packets are forwarded. */
+  async #handle({ method, socket }: IncomingMessage, handle: () => Promise<Answer>): Promise<Answer> {
+    this.#turn = this.#turn.then(() => nextTurn());
+    await this.#turn;
+    if (method !== 'POST') return handle();
+    const done = this.#change.then(() => {
+      // Who has given up, or was refused for what came behind, would not know that it changes all the same.
+      if (!socket.writable) throw new ClientGone();
+      return handle();
+    });
+    this.#change = done.catch(() => undefined);
+    return done;
+  }
+
+  #fault({ method, url }: IncomingMessage, error: unknown): Answer {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#log.error({ event: 'control_fault', method, url, error }, `${method} ${url} failed: ${message}`);
+    return errorAnswer(500, { code: 'ERR_INTERNAL', message });
+  }
+}

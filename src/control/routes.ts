@@ -1,0 +1,113 @@
+/**
+ * The control API over HTTP: which method of which path is which action of the node (api.ts), and the one place where what
+ * a client sent is checked. An action gets checked values alone.
+ */
+import { z } from 'zod';
+import { integer, text } from '../config/fields.js';
+import { nearest } from '../config/nearest.js';
+import { quote } from '../config/path.js';
+import { NAME_EXPECTED, NAME_PATTERN } from '../config/schema.js';
+import { WEIGHT_MAX } from '../core/limits.js';
+import { type ControlActions, ControlError } from './api.js';
+import type { Endpoint, Routes, Sent } from './responder.js';
+import { tableParts } from './table-parts.js';
+
+const name = text(NAME_EXPECTED, NAME_PATTERN);
+const force = z.boolean({ error: 'true or false' }).default(false);
+const target = { backend: name, pool: name.optional(), force };
+const BODY = {
+  none: z.strictObject({}),
+  change: z.strictObject({ force }),
+  target: z.strictObject(target),
+  weight: z.strictObject({
+    ...target,
+    weight: integer(`a whole number, 0 to ${WEIGHT_MAX} (WEIGHT_MAX)`, 0, WEIGHT_MAX),
+  }),
+};
+const QUERY = {
+  none: z.strictObject({}),
+  pool: z.strictObject({ pool: name.optional() }),
+};
+
+export function controlRoutes(actions: ControlActions): Routes {
+  return {
+    '/status': get(() => actions.status()),
+    '/ready': {
+      GET: async (sent) => {
+        checkQuery(QUERY.none, sent);
+        const readiness = actions.ready();
+        return { status: readiness.ready ? 200 : 503, json: readiness };
+      },
+    },
+    '/health': get(() => actions.health()),
+    '/counters': get(() => actions.counters()),
+    '/tables': {
+      GET: async (sent) => {
+        const { pool } = checkQuery(QUERY.pool, sent);
+        return { status: 200, parts: tableParts(await actions.tables(pool)) };
+      },
+    },
+    '/plan': post(BODY.none, () => actions.plan()),
+    '/reload': post(BODY.change, (options) => actions.reload(options)),
+    '/drain': post(BODY.target, ({ force, backend, pool }) => actions.drain({ backend, pool }, { force })),
+    '/undrain': post(BODY.target, ({ force, backend, pool }) =>
+      actions.undrain({ backend, pool }, { force }),
+    ),
+    '/weight': post(BODY.weight, ({ force, backend, pool, weight }) =>
+      actions.weight({ backend, pool }, weight, { force }),
+    ),
+  };
+}
+
+function get(action: () => unknown): Endpoint {
+  return {
+    GET: async (sent) => {
+      checkQuery(QUERY.none, sent);
+      return { status: 200, json: await action() };
+    },
+  };
+}
+
+function post<T extends z.ZodObject>(schema: T, action: (body: z.output<T>) => unknown): Endpoint {
+  return {
+    POST: async (sent) => {
+      checkQuery(QUERY.none, sent);
+      return { status: 200, json: await action(check(schema, sent.body, 'the body')) };
+    },
+  };
+}
+
+function checkQuery<T extends z.ZodObject>(schema: T, { query }: Sent): z.output<T> {
+  const given = [...new URLSearchParams(query)];
+  const fields = Object.fromEntries(given);
+  if (Object.keys(fields).length < given.length) throw refusal('the query names a field twice');
+  return check(schema, fields, 'the query');
+}
+
+/** @throws ControlError 400, which names the first field that is wrong */
+function check<T extends z.ZodObject>(schema: T, value: unknown, what: string): z.output<T> {
+  const { data, error } = schema.safeParse(value);
+  if (error === undefined) return data;
+  const [issue] = error.issues;
+  if (issue.code === 'unrecognized_keys') throw unknownField(issue.keys[0], Object.keys(schema.shape), what);
+  const [field] = issue.path;
+  if (field === undefined) throw refusal(`${what} is no JSON object`);
+  const found = Object.hasOwn(value as object, field) ? 'is wrong' : 'is missing';
+  throw refusal(`${what}: ${String(field)} ${found}; expected ${issue.message}`);
+}
+
+function unknownField(field: string, known: readonly string[], what: string): ControlError {
+  const meant = nearest(field, known);
+  return refusal(
+    `${what}: unknown field ${quote(field)}`,
+    meant !== undefined
+      ? `Did you mean ${meant}?`
+      : known.length === 0
+        ? 'It takes none.'
+        : `It takes ${known.join(', ')}.`,
+  );
+}
+
+function refusal(message: string, hint?: string): ControlError {
+  return new ControlError(400, 'ERR_REQUEST', message, { hint });
+}

@@ -1,0 +1,95 @@
+/** A program on an interface by a BPF link, pinned or not: attached anew, or found where a process before this one left it. */
+import { join } from 'node:path';
+import { AnyhopError } from '../core/errors.js';
+import { attachedXdp, type XdpMode } from '../ffi/bpf.js';
+import type { Descriptor } from '../ffi/descriptor.js';
+import { XdpLink } from '../ffi/link.js';
+import type { Link } from '../underlay/link.js';
+import { entries } from './directory.js';
+
+export interface Attachment {
+  readonly link: XdpLink;
+  readonly mode: XdpMode;
+  readonly programId: number;
+}
+
+export const linkPath = (directory: string): string => join(directory, 'link');
+
+/** The attachment whose link is pinned in this directory, if it is alive on this interface. Close its link. */
+export function findAttachment(directory: string, interfaceIndex: number): Attachment | undefined {
+  if (!entries(directory).includes('link')) return undefined;
+  const link = XdpLink.pinned(linkPath(directory));
+  const info = link.info();
+  const attached = attachedXdp(interfaceIndex);
+  if (
+    info.interfaceIndex === interfaceIndex &&
+    attached?.id === info.programId &&
+    attached.mode !== 'offloaded'
+  ) {
+    return { link, mode: attached.mode, programId: info.programId };
+  }
+  link.descriptor.close();
+  return undefined;
+}
+
+/** A program on an interface. */
+export interface Attached {
+  readonly link: XdpLink;
+  readonly mode: XdpMode;
+  /** Why it is not native. */
+  readonly refusal: AnyhopError | undefined;
+}
+
+/**
+ * Attaches a program to an interface that has none, in the driver where that can, before the stack otherwise; until the
+ * link is closed.
+ * @throws AnyhopError ERR_INTERFACE with the driver's and the kernel's words
+ */
+export function attachProgram(
+  program: Descriptor,
+  interfaceLink: Pick<Link, 'name' | 'index' | 'mtu'>,
+): Attached {
+  const native = XdpLink.create(program, interfaceLink.index, 'native');
+  if (typeof native !== 'string') return { link: native, mode: 'native', refusal: undefined };
+  const refusal = driverRefusal(interfaceLink, native);
+  const link = XdpLink.create(program, interfaceLink.index, 'generic');
+  if (typeof link !== 'string') return { link, mode: 'generic', refusal };
+  throw new AnyhopError('ERR_INTERFACE', `${interfaceLink.name} takes no XDP program: ${firstLine(link)}`, {
+    ...(refusal.hint !== undefined && { hint: refusal.hint }),
+  });
+}
+
+/** The same, and pins it: it outlives the process. */
+export function attach(
+  program: Descriptor,
+  interfaceLink: Pick<Link, 'name' | 'index' | 'mtu'>,
+  directory: string,
+): Attachment & Pick<Attached, 'refusal'> {
+  const attached = attachProgram(program, interfaceLink);
+  try {
+    attached.link.descriptor.pin(linkPath(directory));
+  } catch (error) {
+    attached.link.descriptor.close(); // takes the program off
+    throw error;
+  }
+  return { ...attached, programId: program.programId() };
+}
+
+/** What the driver said, and what helps. @param words of the library (native/lib/link.c) */
+export function driverRefusal({ name, mtu }: Pick<Link, 'name' | 'mtu'>, words: string): AnyhopError {
+  const driver = /Kernel error message: (.*)/.exec(words)?.[1];
+  const reason = driver ?? firstLine(words);
+  return new AnyhopError('ERR_INTERFACE', `the driver of ${name} refuses XDP: ${reason}`, {
+    hint: /\bLRO|GRO_HW|hw-gro/i.test(reason)
+      ? `Switch merging in the card off: ethtool -K ${name} lro off rx-gro-hw off`
+      : /\bMTU|too large|page|frags/i.test(reason)
+        ? `Its MTU is ${mtu}; one packet has to fit a page: ip link set dev ${name} mtu 3498 (for veth: the peer's too)`
+        : /not supported/i.test(reason)
+          ? 'The driver has no XDP of its own; generic XDP costs more a packet.'
+          : `See dmesg, and: ethtool -i ${name}`,
+  });
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0];
+}

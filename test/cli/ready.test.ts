@@ -1,0 +1,60 @@
+/** ready: an exit code for what announces the VIPs. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fakeNode } from '../control/fake-node.js';
+import { anyhop } from './client.js';
+
+test('ready ends with 0 when the node is ready, and with 1 and the reasons when it is not', async () => {
+  const node = await fakeNode();
+  try {
+    const ready = await anyhop(['ready', '--socket', node.socket]);
+    assert.deepEqual(ready, { code: 0, stdout: 'ready\n', stderr: '' });
+    node.instead.ready = () => ({ ready: false, reasons: ['web/web-1 has no result yet', 'it starts'] });
+    const not = await anyhop(['ready', '--socket', node.socket]);
+    const stderr = 'not ready: web/web-1 has no result yet; it starts\n';
+    assert.deepEqual(not, { code: 1, stdout: '', stderr });
+    const json = await anyhop(['ready', '--socket', node.socket, '--json']);
+    assert.equal(json.code, 1);
+    assert.deepEqual(JSON.parse(json.stdout), node.instead.ready());
+  } finally {
+    await node.close();
+  }
+});
+
+test('ready takes a node that does not answer, or not with an answer, as one that is not ready', async () => {
+  const missing = await anyhop(['ready', '--socket', '/nonexistent/x.sock', '--json']);
+  assert.equal(missing.code, 1);
+  assert.equal(JSON.parse(missing.stdout).ready, false);
+  const directory = mkdtempSync(join(tmpdir(), 'ah-ready-'));
+  const path = join(directory, 'x.sock');
+  const other = createServer((socket) => socket.end('220 mail.example ESMTP\r\n'));
+  await new Promise<void>((resolve) => other.listen(path, resolve));
+  const { code, stderr } = await anyhop(['ready', '--socket', path]);
+  other.close();
+  rmSync(directory, { recursive: true });
+  assert.equal(code, 1);
+  assert.match(stderr, /^not ready: .*x\.sock/);
+});
+
+test('ready --wait waits until the node is ready, and no longer than it was told to', async () => {
+  const node = await fakeNode();
+  try {
+    let asked = 0;
+    node.instead.ready = () => ({ ready: ++asked > 3, reasons: ['it starts'] });
+    assert.equal((await anyhop(['ready', '--wait', '20', '--socket', node.socket])).code, 0);
+    assert.equal(asked, 4);
+    node.instead.ready = () => ({ ready: false, reasons: ['it stops'] });
+    const start = performance.now();
+    assert.equal((await anyhop(['ready', '--wait', '0.5', '--socket', node.socket])).code, 1);
+    assert.ok(performance.now() - start >= 500);
+    for (const wrong of ['-1', 'x', '1e9', '']) {
+      assert.equal((await anyhop(['ready', '--socket', node.socket, `--wait=${wrong}`])).code, 2, wrong);
+    }
+  } finally {
+    await node.close();
+  }
+});

@@ -1,0 +1,54 @@
+/** A node that is told to stop says first that it is not ready, and goes on forwarding until routers have turned away. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { afterEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LabProcess } from '../../scripts/lab/process.js';
+import { ask } from '../control/fake-node.js';
+import { flows } from '../engine/contract-frames.js';
+import { createLink, type NodeLink } from '../engine/link.js';
+import { isolationObstacle } from '../isolation.js';
+import { FLAGS, finalCounters, sendFlows, startRun, writeFleet } from './run-fixture.js';
+
+const STOP_DELAY_MS = 2_000;
+
+describe('a node that is told to stop', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+  let link: NodeLink | undefined;
+  afterEach(() => link?.resources.close());
+
+  async function start(): Promise<{ run: LabProcess; socket: string }> {
+    link = await createLink();
+    const file = writeFleet(link, { node: { stop_delay: `${STOP_DELAY_MS}ms` } });
+    return {
+      run: await startRun(link, ['-c', file, ...FLAGS]),
+      socket: join(link.resources.directory, 'control.sock'),
+    };
+  }
+
+  test('is not ready from then on, forwards on for the configured time, and then ends', async () => {
+    const { run, socket } = await start();
+    const before = await ask(socket, '/ready');
+    assert.deepEqual([before.status, before.json], [200, { ready: true, reasons: [] }]);
+    const from = performance.now();
+    process.kill(run.pid, 'SIGTERM');
+    await run.waitForEvent('stop_delay', STOP_DELAY_MS);
+    const reasons = ['the node stops: SIGTERM'];
+    const then = await ask(socket, '/ready');
+    assert.deepEqual([then.status, then.json], [503, { ready: false, reasons }]);
+    assert.deepEqual(await sendFlows(link!, flows(20)), { gre4: 20, gre6: 0 });
+    assert.deepEqual(await run.exited, { code: 0, signal: null });
+    assert.ok(performance.now() - from >= STOP_DELAY_MS, 'it has waited');
+    assert.equal(finalCounters(run).engine.sent, 20);
+  });
+
+  test('ends at once when it is told a second time', async () => {
+    const { run } = await start();
+    const from = performance.now();
+    process.kill(run.pid, 'SIGTERM');
+    await run.waitForEvent('stop_delay', STOP_DELAY_MS);
+    await delay(50);
+    process.kill(run.pid, 'SIGTERM');
+    assert.deepEqual(await run.exited, { code: 0, signal: null });
+    assert.ok(performance.now() - from < STOP_DELAY_MS, 'it has not waited');
+  });
+});

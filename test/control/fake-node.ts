@@ -1,0 +1,118 @@
+/** A node behind a control socket that does nothing: what it was told is written down, and what it answers can be set. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BackendTarget, ChangeOptions, ChangeReport, ControlActions } from '#anyhop/control/api.js';
+import { controlRoutes } from '#anyhop/control/routes.js';
+import { serveControl } from '#anyhop/control/server.js';
+import type { NodeStatus } from '#anyhop/control/status.js';
+import { createLog, type Logger } from '#anyhop/core/log.js';
+
+const UNCHANGED: ChangeReport = { generation: 7, pools: [], changes: [], warnings: [] };
+
+/** What the node was told, the latest last. */
+export type Told =
+  | { readonly what: 'drain' | 'undrain'; readonly target: BackendTarget; readonly options: ChangeOptions }
+  | {
+      readonly what: 'weight';
+      readonly target: BackendTarget;
+      readonly weight: number;
+      readonly options: ChangeOptions;
+    }
+  | { readonly what: 'reload'; readonly options: ChangeOptions }
+  | { readonly what: 'plan' }
+  | { readonly what: 'tables'; readonly pool: string | undefined };
+
+export interface FakeNode {
+  readonly socket: string;
+  readonly told: Told[];
+  /** Actions that do something else than to write down what they were told. */
+  readonly instead: Partial<ControlActions>;
+  close(): Promise<void>;
+}
+
+export async function fakeNode(
+  instead: Partial<ControlActions> = {},
+  log: Logger = createLog('silent'),
+): Promise<FakeNode> {
+  const directory = mkdtempSync(join(tmpdir(), 'ah-node-'));
+  const socket = join(directory, 'edge-1.sock');
+  const told: Told[] = [];
+  const changed = async (one: Told): Promise<ChangeReport> => {
+    told.push(one);
+    return UNCHANGED;
+  };
+  const silent: ControlActions = {
+    status: async () => ({ node: 'edge-1' }) as NodeStatus,
+    ready: () => ({ ready: true, reasons: [] }),
+    health: async () => ({ backends: [] }),
+    counters: async () => ({ verdicts: {}, services: {}, backends: {} }),
+    tables: async (pool) => {
+      told.push({ what: 'tables', pool });
+      return { generation: 7, pools: [] };
+    },
+    plan: async () => {
+      told.push({ what: 'plan' });
+      return { file: '/etc/anyhop/anyhop.yaml', pools: [], changes: [], warnings: [] };
+    },
+    reload: (options) => changed({ what: 'reload', options }),
+    drain: (target, options) => changed({ what: 'drain', target, options }),
+    undrain: (target, options) => changed({ what: 'undrain', target, options }),
+    weight: (target, weight, options) => changed({ what: 'weight', target, weight, options }),
+  };
+  // Looked up at each call, so that a test can change its mind.
+  const actions = new Proxy(silent, {
+    get: (_, name: keyof ControlActions) => instead[name] ?? silent[name],
+  });
+  const server = await serveControl(socket, controlRoutes(actions), log);
+  return {
+    socket,
+    told,
+    instead,
+    async close() {
+      await server.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+export interface Asked {
+  readonly status: number | undefined;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: whatever came back, for assertions to look into
+  readonly json: any;
+}
+
+export interface Question {
+  readonly method?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Uint8Array;
+}
+
+/** One request, and all of its answer. */
+export function ask(
+  socketPath: string,
+  path: string,
+  { method = 'GET', headers = {}, body = '' }: Question = {},
+): Promise<Asked> {
+  return new Promise((resolve, reject) => {
+    // Not left to Node, which for some methods sends a body without saying that there is one.
+    const length = { 'content-length': String(Buffer.byteLength(body)) };
+    const framed = 'transfer-encoding' in headers || body.length === 0 ? headers : { ...length, ...headers };
+    const asked = request({ socketPath, path, method, headers: framed, agent: false }, async (response) => {
+      let text = '';
+      for await (const part of response) text += part;
+      const json = text === '' ? undefined : JSON.parse(text);
+      resolve({ status: response.statusCode, headers: response.headers, text, json });
+    });
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
+
+/** One POST of a JSON value. */
+export function post(socket: string, path: string, value: unknown): Promise<Asked> {
+  return ask(socket, path, { method: 'POST', body: JSON.stringify(value) });
+}
