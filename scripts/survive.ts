@@ -92,8 +92,9 @@ async function run(
   const { lab } = fleet;
   const names = (hosts: readonly { name: string }[]): string[] => hosts.map(({ name }) => name);
   const witness = await RouterWitness.start(lab.router, names(lab.forwarders), names(lab.backends));
-  const events = eventsOf(form, makeNextBuild(join(lab.resources.directory, 'next')), engines);
-  const { held, shortsPerSecond } = FORMS[form];
+  const nextBuild = makeNextBuild(join(lab.resources.directory, 'next'));
+  const { held, shortsPerSecond, settleSeconds } = FORMS[form];
+  const events = eventsOf({ form, nextBuild, engines, settleMs: settleSeconds * 1000 });
   const traffic = await Traffic.start(lab, {
     vips: { 4: VIP4, 6: VIP6 },
     port: SERVICE_PORT,

@@ -1,6 +1,6 @@
 /** Plays events against the fleet while traffic flows, and notes what there is to know about each for judge.ts. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SurviveEvent } from './events.js';
+import type { SurviveEvent } from './acts.js';
 import type { Fleet } from './fleet.js';
 import type { RouterWitness } from './router.js';
 import { Ways } from './ways.js';
