@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { agentCommand } from './cli/agent.js';
 import { checkCommand } from './cli/check.js';
 import { completionCommand } from './cli/completion.js';
+import { diffCommand } from './cli/diff.js';
 import { drainCommand } from './cli/drain.js';
 import { imageCommand } from './cli/image.js';
 import { planCommand } from './cli/plan.js';
@@ -41,6 +42,7 @@ for (const command of [
   drainCommand(),
   undrainCommand(),
   weightCommand(),
+  diffCommand(),
   stopCommand(),
   replayCommand(),
   tableCommand(),

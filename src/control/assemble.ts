@@ -28,6 +28,8 @@ export interface AssembleOptions {
    * when panic or need makes it an owner.
    */
   readonly health?: (pool: PoolConfig, backend: BackendConfig) => Health;
+  /** Whether a present member that drains has no connection left; not so when not given. */
+  readonly drained?: (pool: PoolConfig, backend: BackendConfig) => boolean;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
   /** Counter numbers given out before: whoever assembles more than once keeps these. */
@@ -70,13 +72,15 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
     return ways.get(backend);
   };
   const pools = config.pools.map((pool): AssembledPool => {
-    const { state, prior } = poolStatesFromConfig(pool, (backend) => {
+    const healthOf = (backend: BackendConfig): Health => {
       const health = options.health?.(pool, backend) ?? 'up';
       return health === 'up' && wayTo(backend) === undefined ? 'down' : health;
-    });
+    };
+    const isDrained = (backend: BackendConfig): boolean => options.drained?.(pool, backend) === true;
+    const { state, prior } = poolStatesFromConfig(pool, healthOf, isDrained);
     const before = options.previous?.pools.find(({ config: { name } }) => name === pool.name);
     // Nothing that its tables come from has changed.
-    if (before?.config === pool && sameHealth(before.state, state)) return before;
+    if (before?.config === pool && sameMarks(before.state, state)) return before;
     const tables = resolvePool({
       slots: pool.tableSize,
       state,
@@ -142,8 +146,8 @@ function membersByName(pool: PoolConfig): Map<string, BackendConfig> {
 }
 
 /** Whether two states of one pool, in one order, have the same marks. */
-function sameHealth(one: PoolState, other: PoolState): boolean {
-  return one.every(({ health }, i) => health === other[i].health);
+function sameMarks(one: PoolState, other: PoolState): boolean {
+  return one.every(({ health, drained }, i) => health === other[i].health && drained === other[i].drained);
 }
 
 /** Keys are derived once each: 0.1 ms, and fragments of several services may share one. */

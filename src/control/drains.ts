@@ -1,6 +1,7 @@
 /**
  * How far drains have come. A backend that drains is asked, by its agent's report, how many connections it still has to the
- * services of its pool; the drain is done when there is none left, or at the pool's deadline.
+ * services of its pool; the drain is done when there is none left, or at the pool's deadline. One that has none left is no
+ * candidate any more (Member.drained), so that its slots' alternates can remember others.
  *
  * Only TCP has connections to count, and only agents count them: without either a drain is done at its deadline.
  */
@@ -17,6 +18,8 @@ export interface DrainsOptions {
   readonly log: Logger;
   /** Milliseconds, as in pool/change.ts. */
   readonly now: () => number;
+  /** Who has no connection left has changed. */
+  readonly changed: () => void;
 }
 
 const POLL_MS = 2_000;
@@ -34,6 +37,8 @@ interface Drain {
   /** Undefined before the first answer. */
   answer: { readonly connections: number } | { readonly failure: string } | undefined;
   isTold: boolean;
+  /** No connection was left when it was last asked. */
+  isEmpty: boolean;
 }
 
 export class Drains {
@@ -54,7 +59,10 @@ export class Drains {
         const key = `${drain.pool}/${drain.backend}`;
         const known = before.get(key);
         const isKnown = known?.sinceMs === drain.sinceMs && known.address === drain.address;
-        return [key, isKnown ? { ...drain, answer: known.answer, isTold: known.isTold } : drain];
+        return [
+          key,
+          isKnown ? { ...drain, answer: known.answer, isTold: known.isTold, isEmpty: known.isEmpty } : drain,
+        ];
       }),
     );
     clearInterval(this.#timer);
@@ -76,6 +84,11 @@ export class Drains {
       ...(!isCounted && { unknown: drain.uncounted ?? answer?.failure ?? 'its agent has not answered yet' }),
       done: this.#isDone(drain),
     };
+  }
+
+  /** Whether a backend that drains has no connection left. */
+  isDrained(pool: string, backend: string): boolean {
+    return this.#drains.get(`${pool}/${backend}`)?.isEmpty === true;
   }
 
   /** Asks every draining backend once; resolves when all have answered or failed to. */
@@ -110,12 +123,18 @@ export class Drains {
         }
       }),
     );
-    for (const drain of this.#drains.values()) if (this.#isDone(drain)) this.#tell(drain);
+    let hasChanged = false;
+    for (const drain of this.#drains.values()) {
+      const isEmpty = hasNoConnections(drain);
+      hasChanged ||= isEmpty !== drain.isEmpty;
+      drain.isEmpty = isEmpty;
+      if (this.#isDone(drain)) this.#tell(drain);
+    }
+    if (hasChanged) this.#options.changed();
   }
 
-  #isDone({ answer, deadlineMs }: Drain): boolean {
-    if (this.#options.now() >= deadlineMs) return true;
-    return answer !== undefined && 'connections' in answer && answer.connections === 0;
+  #isDone(drain: Drain): boolean {
+    return this.#options.now() >= drain.deadlineMs || hasNoConnections(drain);
   }
 
   /** Once a drain. */
@@ -141,6 +160,10 @@ export class Drains {
   }
 }
 
+function hasNoConnections({ answer }: Drain): boolean {
+  return answer !== undefined && 'connections' in answer && answer.connections === 0;
+}
+
 function drainsOf(pools: Membership, services: readonly ServiceConfig[]): Drain[] {
   return [...pools].flatMap(([pool, { inForce, drainingSinceMs }]) => {
     const ofPool = services.filter((service) => service.pool === pool && service.protocol === 'tcp');
@@ -162,6 +185,7 @@ function drainsOf(pools: Membership, services: readonly ServiceConfig[]): Drain[
           services: ofPool.map((service) => service.name),
           answer: undefined,
           isTold: false,
+          isEmpty: false,
         },
       ];
     });

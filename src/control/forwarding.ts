@@ -21,7 +21,7 @@ const MODES: Record<EligibilityMode, string> = {
   none: 'no backend can serve: its packets are dropped',
 };
 
-export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health'> & {
+export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health' | 'drained'> & {
   /** With the pools as they are in force; the same object for a pool that has not changed. */
   readonly config: () => LoadedConfig<'run'>;
   /** The interface's own address now; undefined takes frames for any. */

@@ -84,7 +84,12 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     hops?.current().get(address) ?? { reason: 'its next hop is being resolved' };
   const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
 
-  const drains = new Drains({ log, now, count: (address) => connectionsOf(address, pools.file) });
+  const drains = new Drains({
+    log,
+    now,
+    count: (address) => connectionsOf(address, pools.file),
+    changed: () => void forwarding?.refresh(),
+  });
   let followed: LoadedConfig<'run'> | undefined;
   const pools = new NodePools({
     file: first.config,
@@ -152,6 +157,8 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
       way,
       health: (pool: { readonly name: string }, { name }: BackendConfig) =>
         health.markOf(pool.name, name)?.health ?? 'down',
+      drained: (pool: { readonly name: string }, { name }: BackendConfig) =>
+        drains.isDrained(pool.name, name),
     };
     forwarding = new Forwarding(options, predecessor, log);
     return forwarding.assembly.image;

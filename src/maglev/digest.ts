@@ -3,8 +3,8 @@
  * over a version, the input in canonical form (JSON on one line, members sorted by name) and the table.
  *
  * The owners' digest covers config and health marks alone; `dead` counts as `down` there, for no owner depends on
- * how long a backend has been down, and nodes do not reach that moment together. The alternates' digest covers the
- * prior state as well, and tells `dead` from `down`.
+ * how long a backend has been down or drains, and nodes do not reach these moments together. The alternates' digest covers
+ * the prior state as well, and tells `dead` from `down` and drained from draining.
  */
 import { createHash } from 'node:crypto';
 import type { PoolState } from '../pool/state.js';
@@ -51,10 +51,10 @@ function digest(what: string, input: readonly unknown[], table: Uint16Array): st
     .digest('hex');
 }
 
-function canonical(state: PoolState, tellDead: boolean): readonly unknown[] {
-  return [...state].sort(byName).map(({ name, weight, state: admin, health }) => {
-    const up = health === 'up' || (health === 'dead' && tellDead) ? health : 'down';
-    return [name, weight, admin, up];
+function canonical(state: PoolState, tellAll: boolean): readonly unknown[] {
+  return [...state].sort(byName).map(({ name, weight, state: admin, health, drained }) => {
+    const up = health === 'up' || (health === 'dead' && tellAll) ? health : 'down';
+    return [name, weight, admin, up, ...(drained === true && tellAll ? ['drained'] : [])];
   });
 }
 

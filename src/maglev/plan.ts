@@ -6,9 +6,6 @@
  * The change starts from a settled state unless OLD has a prior state. Then a second change is made before the first
  * has settled, the nodes still resolve alternates against OLD's prior state, and two kinds of flows are alive: those
  * born before both changes, and those born between them, which nobody promised to keep.
- *
- * Tables of different sizes share no slots, so the two are laid over each other along the hash: a segment is a range
- * of hashes with one slot in each. With equal sizes a segment is a slot.
  */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { poolStatesFromConfig } from '../pool/from-config.js';
@@ -16,6 +13,7 @@ import type { PoolState } from '../pool/state.js';
 import { type EligibilityMode, eligibility } from './eligible.js';
 import { type Evenness, evenness } from './evenness.js';
 import { NONE } from './layers.js';
+import { forEachSegment, sameNames } from './overlay.js';
 import { type PoolTables, resolvePool } from './resolve.js';
 
 /** Flows of one age, as shares of all flows of that age, 0 to 1. */
@@ -170,30 +168,5 @@ class Age {
       tcpBreakWithSecondChance: share(this.#broken),
       udpMove: share(this.#moved),
     };
-  }
-}
-
-/** For each of `names`, its index in `others`, or NONE. */
-function sameNames(names: readonly string[], others: readonly string[]): Uint16Array {
-  const index = new Map(others.map((name, i) => [name, i]));
-  return Uint16Array.from(names, (name) => index.get(name) ?? NONE);
-}
-
-/**
- * Lays a table of m slots and one of n over each other. Lengths are integers, in units of 1/m of the hash when m = n
- * and of 1/(m n) otherwise (below 2^40, so their sums are exact).
- */
-function forEachSegment(
-  m: number,
-  n: number,
-  visit: (slotOfM: number, slotOfN: number, length: number) => void,
-): void {
-  const [widthOfM, widthOfN] = m === n ? [1, 1] : [n, m];
-  for (let i = 0, j = 0, at = 0; i < m && j < n; ) {
-    const end = Math.min((i + 1) * widthOfM, (j + 1) * widthOfN);
-    visit(i, j, end - at);
-    at = end;
-    if (at === (i + 1) * widthOfM) i++;
-    if (at === (j + 1) * widthOfN) j++;
   }
 }

@@ -5,7 +5,7 @@
  * Owner: the first eligible backend (eligible.ts) down the slot's stack (layers.ts), else along the walk (walk.ts).
  * Candidates, in order, without the owner, without repeats, and without backends that are `dead`:
  *  1. the slot's owner as the prior state resolves it,
- *  2. backends above the owner in the stack that are draining and up,
+ *  2. backends above the owner in the stack that are draining, not drained, and up,
  *  3. the next eligible backends down the stack, then along the walk.
  * The first candidate is the alternate. This is a versioned function: RESOLVE_VERSION in digest.ts.
  *
@@ -220,7 +220,8 @@ function resolveCandidates(input: CandidateInput): Uint16Array {
   for (let i = 0; i < toUnion.length; i++) {
     const member = members[toUnion[i]];
     toStack[toUnion[i]] = i;
-    drainingUp[i] = member.state === 'draining' && member.health === 'up' ? 1 : 0;
+    const mayHold = member.state === 'draining' && member.drained !== true;
+    drainingUp[i] = mayHold && member.health === 'up' ? 1 : 0;
     wanted[i] = input.wanted[i] === 1 && member.health !== 'dead' ? 1 : 0;
   }
   const walk = new Walk(stack, wanted);

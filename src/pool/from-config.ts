@@ -9,15 +9,17 @@ export interface ConfiguredStates {
   readonly prior: PoolState | undefined;
 }
 
-/** @param healthOf the health mark of a present member */
+/** @param healthOf the health mark of a present member; @param isDrained whether one that drains has no connection left */
 export function poolStatesFromConfig(
   pool: PoolConfig,
   healthOf: (backend: BackendConfig) => Health = () => 'up',
+  isDrained: (backend: BackendConfig) => boolean = () => false,
 ): ConfiguredStates {
   return {
     state: pool.backends.map((backend) => {
       const { name, weight, state } = backend;
-      return { name, weight, state, health: healthOf(backend) };
+      const member = { name, weight, state, health: healthOf(backend) };
+      return state === 'draining' && isDrained(backend) ? { ...member, drained: true } : member;
     }),
     prior: pool.prior?.map(({ name, weight, state, health }) => ({ name, weight, state, health })),
   };

@@ -13,6 +13,8 @@ export interface Member {
   readonly weight: number;
   readonly state: 'active' | 'draining';
   readonly health: Health;
+  /** Of one that drains: no connection is left on it, so it is no candidate for being above an owner. */
+  readonly drained?: boolean;
 }
 
 export type PoolState = readonly Member[];

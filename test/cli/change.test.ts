@@ -5,8 +5,8 @@ import type { ConfigProblem } from '#anyhop/config/error.js';
 import { type ChangeReport, ControlError, type PoolChangeReport } from '#anyhop/control/api.js';
 import type { DrainStatus, NodeStatus } from '#anyhop/control/status.js';
 import { type FakeNode, fakeNode } from '../control/fake-node.js';
+import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
 import { anyhop, type Ran } from './client.js';
-import { backendStatus, nodeStatus, poolStatus } from './node-status.js';
 
 const CHANGES = ['web-2 state active -> draining'];
 const IN_FORCE: PoolChangeReport = {

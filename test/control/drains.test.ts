@@ -27,7 +27,11 @@ function bench() {
   const asked: string[] = [];
   let nowMs = START_MS;
   let pools: Membership = take(NO_POOLS, FILE.pools, { force: false, nowMs });
+  let changes = 0;
   const drains = new Drains({
+    changed: () => {
+      changes++;
+    },
     log: createLog('silent'),
     now: () => nowMs,
     count: async (address) => {
@@ -41,6 +45,7 @@ function bench() {
     drains,
     counts,
     asked,
+    changes: () => changes,
     wait: (ms: number) => {
       nowMs += ms;
     },
@@ -56,7 +61,7 @@ function bench() {
 
 describe('a drain', () => {
   it('is done once the agent has no connection to any TCP service of the pool, other services aside', async () => {
-    const { drains, counts, set } = bench();
+    const { drains, counts, set, changes } = bench();
     counts.set('10.1.0.1', new Map(Object.entries({ web: 3, admin: 2, other: 7 })));
     await set('web', 'a', 'draining');
     assert.deepEqual(drains.status('web', 'a'), {
@@ -70,6 +75,10 @@ describe('a drain', () => {
     assert.equal(drains.status('web', 'a')!.connections, 0);
     assert.equal(drains.status('web', 'a')!.done, true);
     assert.equal(drains.status('web', 'b'), undefined);
+    assert.equal(drains.isDrained('web', 'a'), true);
+    assert.equal(changes(), 1);
+    await drains.poll();
+    assert.equal(changes(), 1);
     drains.close();
   });
 
@@ -82,6 +91,7 @@ describe('a drain', () => {
     wait(1);
     assert.equal(drains.status('web', 'a')!.done, true);
     assert.equal(drains.status('web', 'a')!.connections, 1);
+    assert.equal(drains.isDrained('web', 'a'), false, 'it still holds one');
     await set('web', 'a', 'active');
     assert.equal(drains.status('web', 'a'), undefined);
     await set('web', 'a', 'draining');

@@ -80,6 +80,13 @@ test('anyhop drain ends by itself once its connections have ended, none of them 
     assert.match(await waiting, /drained, no connection is left/);
     assert.equal((await drainOnce((drain) => drain.done)).connections, 0);
 
+    // What the node says of itself leads to the tables that it has.
+    const [told] = JSON.parse(
+      await run([process.execPath, MAIN, 'diff', lab.socket(0), lab.socket(0), '--json']),
+    ).pools;
+    assert.deepEqual(told.reproduced ?? [true, true], [true, true]);
+    assert.equal(told.same, true);
+
     await anyhop('undrain', 'web-2', '--force');
     assert.equal((await web2()).state, 'active');
     assert.equal((await web2()).drain, undefined);

@@ -141,6 +141,30 @@ test('in a settled state the alternate is the backend that takes over when the o
   );
 });
 
+test('a flap leaves whoever stood in as alternate, unless a backend that drains still has connections', () => {
+  const eligible = fc.nat();
+  fc.assert(
+    fc.property(smallSlots, poolState({ minLength: 2 }), eligible, (slots, given, n) => {
+      const settled = given.map(
+        (member): Member => (member.state === 'draining' ? { ...member, drained: true } : member),
+      );
+      const { mode, members: able } = eligibility(settled);
+      fc.pre(mode === 'normal' && able.length > 1);
+      const { name } = able[n % able.length];
+      const down = settled.map(
+        (member): Member => (member.name === name ? { ...member, health: 'down' } : member),
+      );
+      const during = ownerNames(resolvePool({ slots, state: down, prior: settled }));
+      const tables = resolvePool({ slots, state: settled });
+      const [owners, alternates] = [ownerNames(tables), candidateNames(tables)];
+      for (let slot = 0; slot < slots; slot++) {
+        const stoodIn = during[slot];
+        assert.ok(stoodIn === owners[slot] || stoodIn === alternates[slot], `slot ${slot}: ${stoodIn}`);
+      }
+    }),
+  );
+});
+
 test('candidates never hold the owner, a dead backend or a backend twice', () => {
   fc.assert(
     fc.property(poolState(), poolState(), smallSlots, (state, prior, slots) => {

@@ -31,10 +31,15 @@ export const admin = fc.oneof(
 export function poolState(
   constraints: { minLength?: number; maxLength?: number } = {},
 ): fc.Arbitrary<PoolState> {
-  return fc.uniqueArray(fc.record({ name: backendName, weight, state: admin, health }), {
+  const member = fc
+    .record({ name: backendName, weight, state: admin, health, drained: fc.boolean() })
+    .map(
+      ({ drained, ...rest }): Member => (rest.state === 'draining' && drained ? { ...rest, drained } : rest),
+    );
+  return fc.uniqueArray(member, {
     minLength: 1,
     maxLength: 12,
-    selector: (member) => member.name,
+    selector: ({ name }) => name,
     ...constraints,
   });
 }

@@ -31,8 +31,8 @@ export function oracleResolve(
     const list = [
       ...(former === undefined ? [] : [former]),
       ...stack.slice(0, height).filter((name) => {
-        const { state: admin, health } = member(name);
-        return admin === 'draining' && health === 'up';
+        const { state: admin, health, drained } = member(name);
+        return admin === 'draining' && health === 'up' && !drained;
       }),
       ...preferences(
         slot,

@@ -1,0 +1,138 @@
+/** `anyhop diff A B`: whether two nodes send every flow to the same backend, and if not, why. */
+import { readFileSync, statSync } from 'node:fs';
+import { text as readAll } from 'node:stream/consumers';
+import { Command } from 'commander';
+import { z } from 'zod';
+import { type ComparedNode, diffNodes } from '../control/diff.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { TABLE_SIZE_MAX, TABLE_SIZE_MIN, WEIGHT_MAX } from '../core/limits.js';
+import { ask } from './control-client.js';
+import { drawDiff } from './diff-text.js';
+
+export function diffCommand(): Command {
+  return new Command('diff')
+    .summary('say what two nodes see differently, and which connections that would break')
+    .description(
+      'Compares two nodes by their statuses: whether they send every flow to the same backend, otherwise which backends they see ' +
+        'differently, and in how many slots a connection would break that moves from one node to the other.',
+    )
+    .argument(
+      '<a>',
+      'control socket of a node, or a file with what "anyhop status --json" printed, or - for standard input',
+    )
+    .argument('<b>', 'another')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      `
+Nodes differ for as long as they see a backend's health differently, and while a change is on its way through the fleet.
+Connections that stay with their node do not notice; when the router moves them, those of the slots counted here break.
+Exit codes: 0 the same, 1 different, 2 wrong usage; 1 too when a node does not answer.
+
+Examples:
+  anyhop diff /run/anyhop/edge-1.sock /run/anyhop/edge-2.sock
+  ssh edge-2 anyhop status --json | anyhop diff /run/anyhop/edge-1.sock -
+  anyhop diff edge-1.json edge-2.json --json | jq '.pools[] | select(.same | not) | .pool'`,
+    )
+    .action(async (a: string, b: string, options: { readonly json?: true }) => {
+      if (a === '-' && b === '-') {
+        throw new AnyhopError('ERR_USAGE', 'standard input cannot be both', {
+          hint: 'Name a file or socket.',
+        });
+      }
+      const [one, other] = [await read(a), await read(b)];
+      const diff = compare(one, other);
+      const names: [string, string] = one.node === other.node ? [a, b] : [one.node, other.node];
+      process.stdout.write(options.json ? `${JSON.stringify(diff)}\n` : drawDiff(diff, names));
+      if (!diff.same) process.exitCode = EXIT.failure;
+    });
+}
+
+function compare(a: ComparedNode, b: ComparedNode) {
+  try {
+    return diffNodes(a, b);
+  } catch (cause) {
+    // No node tells such a status, but a file may hold anything.
+    if (cause instanceof RangeError) {
+      throw new AnyhopError('ERR_USAGE', `no tables come from these statuses: ${cause.message}`, { cause });
+    }
+    throw cause;
+  }
+}
+
+const member = {
+  name: z.string(),
+  weight: z.int().min(0).max(WEIGHT_MAX),
+  state: z.enum(['active', 'draining']),
+};
+
+/** As far as it is compared; what else a status has may be of another version. */
+const statusSchema: z.ZodType<ComparedNode> = z.object({
+  node: z.string(),
+  services: z.array(
+    z.object({
+      name: z.string(),
+      vip: z.string(),
+      protocol: z.string(),
+      portFirst: z.number(),
+      portLast: z.number(),
+      pool: z.string(),
+    }),
+  ),
+  pools: z.array(
+    z.object({
+      name: z.string(),
+      slots: z.int().min(TABLE_SIZE_MIN).max(TABLE_SIZE_MAX),
+      panicThreshold: z.number().min(0).max(1),
+      digests: z.object({ owners: z.string(), alternates: z.string() }),
+      change: z.object({
+        settlesAt: z.string().exactOptional(),
+        queued: z.array(z.object({ dueAt: z.string(), changes: z.array(z.string()) })),
+      }),
+      prior: z.array(z.object({ ...member, health: z.enum(['up', 'down']) })),
+      backends: z.array(
+        z.object({
+          ...member,
+          health: z.enum(['up', 'down', 'dead']),
+          address: z.string(),
+          healthReason: z.string().exactOptional(),
+          drain: z.object({ connections: z.number().nullable() }).exactOptional(),
+        }),
+      ),
+    }),
+  ),
+});
+
+async function read(from: string): Promise<ComparedNode> {
+  const value = isSocket(from) ? await ask(from, '/status') : parse(from, await contents(from));
+  const { data, error } = statusSchema.safeParse(value);
+  if (data !== undefined) return data;
+  const [{ path, message }] = error.issues;
+  throw new AnyhopError('ERR_USAGE', `${from} is no status of a node: ${path.join('.')}: ${message}`, {
+    hint: 'It is what "anyhop status --json" prints, of a node of this version.',
+  });
+}
+
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+}
+
+async function contents(path: string): Promise<string> {
+  if (path === '-') return readAll(process.stdin);
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new AnyhopError('ERR_USAGE', `cannot read ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function parse(from: string, json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (cause) {
+    throw new AnyhopError('ERR_USAGE', `${from} is no JSON: ${(cause as Error).message}`, {
+      hint: 'It is what "anyhop status --json" prints.',
+      cause,
+    });
+  }
+}

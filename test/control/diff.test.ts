@@ -1,0 +1,216 @@
+/** What is told of two nodes that do not see the same: nothing for the same, all that differs, and slots as counted one by one. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { type Difference, diffNodes, type PoolDiff } from '#anyhop/control/diff.js';
+import type { BackendStatus, NodeStatus, PoolStatus } from '#anyhop/control/status.js';
+import { resolvePool } from '#anyhop/maglev/resolve.js';
+import { candidateNames, ownerNames, poolState, smallSlots } from '../maglev/pools.js';
+import { backendStatus, nodeStatus, poolStatus } from './node-status.js';
+
+/** A pool as some node might tell it, with a prior state of its own and some machines behind other addresses. */
+const anyPool = fc
+  .record({
+    state: poolState({ maxLength: 6 }),
+    prior: fc.option(poolState({ maxLength: 6 }), { nil: undefined }),
+    slots: smallSlots,
+    panicThreshold: fc.constantFrom(0, 0, 0.5),
+    moved: fc.constantFrom(0, 0, 0, 1),
+  })
+  .map(({ state, prior, slots, panicThreshold, moved }): PoolStatus => {
+    const members = state.map((member, i) =>
+      backendStatus(member.name, { ...member, address: `10.1.${i === 0 ? moved : 0}.${member.name.length}` }),
+    );
+    const before = prior?.map((one) => ({ ...one, health: one.health === 'up' ? 'up' : 'down' }) as const);
+    return poolStatus('web', members, { slots, panicThreshold, ...(before && { prior: before }) });
+  });
+
+/** Two nodes, of which the second is most often the first with something changed. */
+const twoPools = fc.oneof(
+  fc.tuple(anyPool, anyPool),
+  fc
+    .tuple(anyPool, fc.nat(), fc.constantFrom('down', 'draining', 'weight', 'gone'))
+    .map(([pool, at, how]) => {
+      const index = at % pool.backends.length;
+      const changed = pool.backends.flatMap((one, i): BackendStatus[] => {
+        if (i !== index) return [one];
+        if (how === 'down') return [{ ...one, health: 'down' }];
+        if (how === 'draining') return [{ ...one, state: 'draining' }];
+        return how === 'weight' ? [{ ...one, weight: one.weight + 1 }] : [];
+      });
+      const { slots, panicThreshold, prior } = pool;
+      const backends = changed.length > 0 ? changed : pool.backends;
+      return [pool, poolStatus('web', backends, { slots, panicThreshold, prior })] as const;
+    }),
+);
+
+const node = (name: string, ...pools: PoolStatus[]): NodeStatus => nodeStatus({ node: name, pools });
+
+/** Slot by slot, or where sizes differ hash by hash, by the names in the tables. */
+function countOneByOne(a: PoolStatus, b: PoolStatus): { differ: number; lost: [number, number]; of: number } {
+  const read = ({ slots, panicThreshold, prior, backends }: PoolStatus) => {
+    const tables = resolvePool({ slots, panicThreshold, prior, state: backends });
+    return { owners: ownerNames(tables), alternates: candidateNames(tables) };
+  };
+  const [ofA, ofB] = [read(a), read(b)];
+  const addressOf = (pool: PoolStatus, name: string) =>
+    pool.backends.find((one) => one.name === name)?.address;
+  const isSame = (one: string, other: string | undefined): boolean => {
+    const [here, there] = [addressOf(a, one), addressOf(b, one)];
+    return one === other && (here === undefined || there === undefined || here === there);
+  };
+  const of = a.slots === b.slots ? a.slots : a.slots * b.slots;
+  const counted = { differ: 0, lost: [0, 0] as [number, number], of };
+  for (let hash = 0; hash < of; hash++) {
+    const [i, j] = [Math.floor((hash * a.slots) / of), Math.floor((hash * b.slots) / of)];
+    const [ownerA, ownerB] = [ofA.owners[i], ofB.owners[j]];
+    if (ownerA === undefined ? ownerB === undefined : isSame(ownerA, ownerB)) continue;
+    counted.differ++;
+    if (ownerA !== undefined && !isSame(ownerA, ofB.alternates[j])) counted.lost[0]++;
+    if (ownerB !== undefined && !isSame(ownerB, ofA.alternates[i])) counted.lost[1]++;
+  }
+  return counted;
+}
+
+describe('the difference between two nodes', () => {
+  it('is nothing for a node and itself', () => {
+    fc.assert(
+      fc.property(anyPool, (pool) => {
+        const { same, services, pools } = diffNodes(node('a', pool), node('b', pool));
+        assert.equal(same, true);
+        assert.deepEqual(services, []);
+        assert.deepEqual(pools[0].differences, []);
+        assert.deepEqual(pools[0].reproduced, [true, true]);
+        assert.equal(pools[0].slots!.owners.slots, 0);
+        assert.deepEqual(
+          pools[0].slots!.lost.map(({ slots }) => slots),
+          [0, 0],
+        );
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('has the slots that a comparison slot by slot finds', () => {
+    let lost = 0;
+    fc.assert(
+      fc.property(twoPools, ([a, b]) => {
+        const { slots } = diffNodes(node('a', a), node('b', b)).pools[0];
+        const counted = countOneByOne(a, b);
+        const expected = [counted.differ, ...counted.lost].map((count) => count / counted.of);
+        const told = [slots!.owners, ...slots!.lost];
+        assert.deepEqual(
+          told.map(({ share }) => share),
+          expected,
+        );
+        if (a.slots === b.slots)
+          assert.deepEqual(
+            told.map((one) => Math.round(one.slots)),
+            [counted.differ, ...counted.lost],
+          );
+        lost += counted.lost[0];
+      }),
+      { numRuns: 100 },
+    );
+    assert.ok(lost > 0);
+  });
+
+  it('is the same from the other side', () => {
+    const turn = ({ values, ...rest }: Difference): Difference => ({
+      ...rest,
+      values: [values[1], values[0]],
+    });
+    fc.assert(
+      fc.property(twoPools, ([a, b]) => {
+        const [one, other] = [diffNodes(node('a', a), node('b', b)), diffNodes(node('b', b), node('a', a))];
+        assert.equal(one.same, other.same);
+        const [pool, turned] = [one.pools[0], other.pools[0]];
+        assert.deepEqual(pool.differences.map(turn), turned.differences);
+        assert.deepEqual(pool.digests, turned.digests);
+        const shares = ({ slots }: PoolDiff) => slots!.lost.map(({ share }) => share);
+        assert.deepEqual(shares(pool), shares(turned).reverse());
+        assert.equal(pool.slots!.owners.share, turned.slots!.owners.share);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('breaks no connection where one node sees a backend down that the other has up, second chance on', () => {
+    const members = ['web-1', 'web-2', 'web-3'].map((name) => backendStatus(name));
+    const reason = 'connect ECONNREFUSED 10.1.0.12:80, 3 in a row';
+    const changed = members.map((one) =>
+      one.name === 'web-2' ? { ...one, health: 'down' as const, healthReason: reason } : one,
+    );
+    const { prior } = poolStatus('web', members);
+    const [up, down] = [poolStatus('web', members), poolStatus('web', changed, { prior })];
+    const { same, pools } = diffNodes(node('edge-1', up), node('edge-2', down));
+    assert.equal(same, false);
+    assert.deepEqual(pools[0].digests, { owners: false, alternates: false });
+    assert.deepEqual(pools[0].differences, [
+      { of: 'web-2', what: 'health', values: ['up', `down: ${reason}`] },
+    ]);
+    const { owners, lost } = pools[0].slots!;
+    assert.equal(owners.slots, up.backends[1].slots);
+    // Each has as alternate what the other has as owner.
+    assert.deepEqual(
+      lost.map(({ slots }) => slots),
+      [0, 0],
+    );
+  });
+
+  it('names all that can differ: members, prior state, settings, queue, services, pools', () => {
+    const settlesAt = (second: number) => new Date(Date.UTC(2024, 4, 1, 12, 0, second)).toISOString();
+    const prior = (weight: number) => [{ name: 'web-1', weight, state: 'active', health: 'up' }] as const;
+    const dueAt = settlesAt(0);
+    const a = poolStatus('web', [backendStatus('web-1'), backendStatus('web-2')], {
+      prior: prior(1),
+      change: { settlesAt: settlesAt(0), queued: [] },
+    });
+    const b = poolStatus('web', [backendStatus('web-1', { address: '10.9.9.9', weight: 2 })], {
+      prior: prior(3),
+      panicThreshold: 0.5,
+      slots: 257,
+      change: { settlesAt: settlesAt(6), queued: [{ dueAt, changes: ['web-3 added'] }] },
+    });
+    const [service] = nodeStatus().services;
+    const one = { ...node('a', a, poolStatus('api', [backendStatus('api-1')])), services: [service] };
+    const other = { ...node('b', b), services: [{ ...service, portLast: 89 }] };
+    const { services, pools } = diffNodes(one, other);
+    assert.deepEqual(services, [
+      {
+        of: 'http',
+        what: 'service',
+        values: ['203.0.113.10 tcp 80, pool web', '203.0.113.10 tcp 80-89, pool web'],
+      },
+    ]);
+    assert.deepEqual(pools[0], {
+      pool: 'api',
+      same: false,
+      differences: [{ what: 'pool', values: ['present', null] }],
+    });
+    assert.deepEqual(
+      pools[1].differences.map(({ of = '', what, values }) => [of, what, ...values].join(' ')),
+      [
+        ' table size 251 257',
+        ' panic threshold 0 0.5',
+        ` settles at ${settlesAt(0)} ${settlesAt(6)}`,
+        ' queued  web-3 added',
+        'web-1 address 10.1.0.11 10.9.9.9',
+        'web-1 weight 1 2',
+        'web-2 address 10.1.0.12 ',
+        'web-2 weight 1 ',
+        'web-2 state active ',
+        'web-2 health up ',
+        'web-1 prior state weight 1, active, up weight 3, active, up',
+      ],
+    );
+  });
+
+  it('says of a status that it does not lead to the digest that it names', () => {
+    const pool = poolStatus('web', [backendStatus('web-1')]);
+    const odd = { ...pool, digests: { ...pool.digests, owners: 'f'.repeat(64) } };
+    const { same, pools } = diffNodes(node('a', pool), node('b', odd));
+    assert.equal(same, false);
+    assert.deepEqual(pools[0].reproduced, [true, false]);
+  });
+});
