@@ -56,8 +56,11 @@ export function planned(title: string, change: (fleet: Fleet) => Promise<ChangeR
   };
 }
 
-/** A change, and the one that takes it back, asked for at once: it comes into force when the first has settled. */
-export function pair(first: PlannedEvent, second: PlannedEvent): SurviveEvent[] {
+/**
+ * A change, and the one that takes it back, asked for at once: it comes into force when the first has settled.
+ * @param meanwhile what happens while the first one settles; shorter than that
+ */
+export function pair(first: PlannedEvent, second: PlannedEvent, meanwhile?: SurviveEvent): SurviveEvent[] {
   return [
     {
       ...first,
@@ -66,6 +69,7 @@ export function pair(first: PlannedEvent, second: PlannedEvent): SurviveEvent[] 
         await second.ask(fleet, 'queued');
       },
     },
+    ...(meanwhile === undefined ? [] : [meanwhile]),
     {
       ...second,
       async prepare(fleet) {

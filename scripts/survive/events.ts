@@ -7,7 +7,8 @@
  *    time its connections live on their second chance alone.
  *  - An addition, a removal and a weight are remembered for a settle time. A connection that is older than that and has been
  *    away from its slot's owner for longer would break, by design. So each of them is taken back by a change that is queued at
- *    once, and comes into force in the moment in which the first has settled.
+ *    once, and comes into force in the moment in which the first has settled. What waits and what settles outlives a
+ *    forwarder's process, so one is killed meanwhile.
  *  - A health mark that is taken back within a settle time leaves no trace; one that stays is forgotten as above. So a flap is
  *    shorter, and there is none while a backend drains: what is born during such a flap is at risk at its end.
  *
@@ -42,7 +43,8 @@ export interface EventsOptions {
 export function eventsOf({ form, nextBuild, engines, settleMs }: EventsOptions): SurviveEvent[] {
   const drain = planned('drain web-2', (fleet) => fleet.tell('/drain', { backend: 'web-2' }));
   const undrain = planned('undrain web-2', (fleet) => fleet.tell('/undrain', { backend: 'web-2' }));
-  const kills = [kill(1, engines[0]!), kill(3, engines[2]!)];
+  const killOf = (forwarder: number) => kill(forwarder, engines[forwarder - 1]!);
+  const kills = [killOf(1), killOf(3)];
   const weigh = (weight: number) =>
     planned(`set the weight of web-3 to ${weight}`, (fleet) =>
       fleet.tell('/weight', { backend: 'web-3', weight }),
@@ -59,8 +61,8 @@ export function eventsOf({ form, nextBuild, engines, settleMs }: EventsOptions):
     upgrade(nextBuild),
     undrain,
     ...joins,
-    ...pair(weigh(3), weigh(1)),
-    ...pair(list('remove web-1', [2, 3, 4, 5]), list('add web-1 again', [1, 2, 3, 4, 5])),
+    ...pair(weigh(3), weigh(1), killOf(2)),
+    ...pair(list('remove web-1', [2, 3, 4, 5]), list('add web-1 again', [1, 2, 3, 4, 5]), killOf(1)),
     reorder([5, 4, 3, 2, 1]),
     ...flap(4, settleMs),
     ...divide(1, settleMs),
