@@ -40,7 +40,8 @@ struct range {
 	(1u << TCP_ESTABLISHED | 1u << TCP_FIN_WAIT1 | 1u << TCP_FIN_WAIT2 | 1u << TCP_CLOSE_WAIT | 1u << TCP_LAST_ACK | \
 	 1u << TCP_CLOSING)
 
-/* Beyond this many addresses the kernel's filter costs more than what it keeps away. */
+/* With 108,000 sockets, half of them on other addresses: 26 ms with one address in the filter, 46 with eight, 65 to 90 without a
+ * filter. It costs more with each, and less than a socket that is told and not meant. */
 #define FILTER_ADDRESSES_MAX 8
 #define TIMEOUT_SECONDS 5
 #define REPLY_BYTES 32768 /* the most that the kernel gives at once */

@@ -3,7 +3,7 @@
  * waits.
  */
 import type { PoolChangeReport } from '../control/api.js';
-import type { NodeStatus } from '../control/status.js';
+import type { DrainStatus, NodeStatus } from '../control/status.js';
 import { amount, clockTime } from './format.js';
 
 /**
@@ -29,7 +29,8 @@ export function drainsOf(backend: string, pools: readonly PoolChangeReport[]): P
   return pools.map(({ pool, effect, dueAt }) => ({
     pool,
     backend,
-    stage: effect === 'queued' ? 'waiting' : 'draining',
+    // One that is unchanged drains already, or waits already.
+    stage: effect === 'in_force' ? 'draining' : 'waiting',
     connections: null,
     ...(dueAt !== undefined && { until: dueAt }),
   }));
@@ -54,9 +55,17 @@ function follow(before: PoolDrain, status: NodeStatus): PoolDrain {
     const mayCome = before.stage === 'waiting' && pool.change.queued.length > 0;
     return mayCome ? before : ended('undone');
   }
-  const { connections, unknown, deadline, done } = member.drain;
+  return drainOf(name, backend, member.drain);
+}
+
+/** As a status tells it. */
+export function drainOf(
+  pool: string,
+  backend: string,
+  { connections, unknown, deadline, done }: DrainStatus,
+): PoolDrain {
   return {
-    pool: name,
+    pool,
     backend,
     stage: !done ? 'draining' : connections === 0 ? 'drained' : 'cut_off',
     connections,
@@ -65,13 +74,13 @@ function follow(before: PoolDrain, status: NodeStatus): PoolDrain {
   };
 }
 
-/** `web/web-2: 12 connections left, until 13:00:00` */
+/** `web/web-2: draining, 12 connections left, until 13:00:00` */
 export function drawDrain(drain: PoolDrain, now = new Date()): string {
   const { pool, backend, stage, until } = drain;
   const when = until === undefined ? '' : `until ${clockTime(until, now)}`;
   const words: Record<DrainStage, string> = {
     waiting: `waits ${when}`.trimEnd(),
-    draining: `${drawLeft(drain)}, ${when}`.replace(/, $/, ''),
+    draining: `draining, ${drawLeft(drain)}, ${when}`.replace(/, $/, ''),
     drained: 'drained, no connection is left',
     cut_off: `the deadline ended the drain, ${drawLeft(drain)}`,
     undone: 'is active again: the drain was taken back',

@@ -78,8 +78,6 @@ Every connection sends all the time, so one that could break does. It is broken 
 that has no socket for it, after the second hop if there is one; the client then connects anew, so it can break again.
 Connections that die with a machine are not counted. A connection that lives longer than the settle time after its slot
 moved may break when that has passed: try --lifetime 300. So may one that begins between two overlapping changes.
-Nodes of this version do not remember the prior state: write it into the config (prior) with each change, or
-"no 2nd chance" is what happens.
 
 Examples:
   anyhop simulate

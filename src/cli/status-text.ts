@@ -1,16 +1,30 @@
 /** A node's status as text for people: what is wrong stands out, and numbers are short. */
-import type { BackendStatus, NodeStatus, PoolStatus, ServiceStatus } from '../control/status.js';
-import { amount, columns, labelled, short } from './format.js';
+import type {
+  BackendStatus,
+  ConfigFileStatus,
+  NodeStatus,
+  OverrideStatus,
+  PoolStatus,
+  ServiceStatus,
+} from '../control/status.js';
+import { drainOf, drawDrain } from './drain-progress.js';
+import { amount, clockTime, columns, labelled, short } from './format.js';
 
 const RIGHT = new Set(['SLOTS', 'PACKETS', 'PACKETS/S', 'BITS/S', 'WEIGHT']);
 
-export function drawStatus(status: NodeStatus): string {
-  const { engine, image } = status;
-  const pools = status.pools.flatMap((pool) => ['', ...drawPool(pool)]);
+export function drawStatus(status: NodeStatus, now = new Date()): string {
+  const { engine, image, readiness, overrides } = status;
+  const pools = status.pools.flatMap((pool) => [
+    '',
+    ...drawPool(pool, now),
+    ...overrides.filter((one) => one.pool === pool.name).map((one) => drawOverride(one, now)),
+  ]);
   return `${labelled(
     [
       ['node', `${status.node} on ${status.interface}, anyhop ${status.version}, process ${status.pid}`],
       ['since', status.startedAt],
+      ['ready', readiness.ready ? 'yes' : `NO: ${readiness.reasons.join('; ')}`],
+      ...drawConfigFile(status.config, now),
       ['engine', `${engine.name}: ${engine.mode} (${engine.reason})`],
       [
         'image',
@@ -45,9 +59,21 @@ export function drawStatus(status: NodeStatus): string {
   ].join('\n')}\n`;
 }
 
-function drawPool(pool: PoolStatus): string[] {
+function drawConfigFile({ file, loadedAt, refused }: ConfigFileStatus, now: Date): [string, string][] {
+  const rows: [string, string][] = [['config', `${file}, read at ${clockTime(loadedAt, now)}`]];
+  if (refused !== undefined) {
+    const [first, ...more] = refused.message.split('\n');
+    rows.push(['REFUSED', `at ${clockTime(refused.at, now)}: ${first}`]);
+    if (more.length > 0)
+      rows.push(['', `and ${amount(more.length, 'line')} more: "anyhop check -c ${file}" has all`]);
+  }
+  return rows;
+}
+
+function drawPool(pool: PoolStatus, now: Date): string[] {
   const up = pool.backends.filter(({ health }) => health === 'up').length;
   const need = pool.mode === 'normal' ? '' : `, mode ${pool.mode.replace('_', ' ')}`;
+  const { settlesAt, queued } = pool.change;
   return [
     `pool ${pool.name}: ${up} of ${amount(pool.backends.length, 'backend')} up${need}, ` +
       `owners ${pool.digests.owners.slice(0, 16)}, alternates ${pool.digests.alternates.slice(0, 16)}`,
@@ -67,7 +93,20 @@ function drawPool(pool: PoolStatus): string[] {
     ...pool.backends.flatMap(({ name, health, healthReason, healthSince }) =>
       healthReason === undefined ? [] : `${name} is ${health} since ${healthSince}: ${healthReason}`,
     ),
+    ...pool.backends.flatMap(({ name, drain }) =>
+      drain === undefined ? [] : drawDrain(drainOf(pool.name, name, drain), now),
+    ),
+    ...(settlesAt === undefined ? [] : [`the last change settles at ${clockTime(settlesAt, now)}`]),
+    ...queued.map(({ dueAt, changes }) => `waits until ${clockTime(dueAt, now)}: ${changes.join('; ')}`),
   ];
+}
+
+function drawOverride({ pool, backend, state, weight, since }: OverrideStatus, now: Date): string {
+  const what = [
+    ...(state === undefined ? [] : [`state ${state}`]),
+    ...(weight === undefined ? [] : [`weight ${weight}`]),
+  ];
+  return `${pool}/${backend}: ${what.join(' and ')} set at runtime, at ${clockTime(since, now)}`;
 }
 
 function drawNextHop(hop: BackendStatus['nextHop']): string {

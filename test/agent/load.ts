@@ -44,6 +44,7 @@ export class Load {
   /** Once an agent is ready. */
   static async start(backend: Backend): Promise<Load> {
     const args = [INTERFACE, `${PACKETS_MAX}`, `${RATE}`, `${SEQUENCE_OFFSET}`];
+    await backend.letXdpArrive(false); // the witness has a program of its own
     const load = new Load(backend, new Peer<WitnessRequest>(backend.fleet, WITNESS, args));
     await load.#witness.hello();
     await backend.exec(
@@ -78,6 +79,7 @@ export class Load {
 
   async close(): Promise<void> {
     await this.#witness.close();
+    await this.#backend.letXdpArrive(true);
     await this.#backend.exec('nft', 'delete', 'table', 'ip', 'load');
   }
 }

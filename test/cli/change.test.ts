@@ -130,7 +130,7 @@ describe('drain --wait', () => {
     statuses(drain(12), drain(1), drain(0));
     const { code, stdout, stderr } = await run('drain', 'web-2', '--wait');
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /^web\/web-2: 12 connections left, until (....-..-.. )?\d\d:\d\d:\d\d\n$/);
+    assert.match(stderr, /^web\/web-2: draining, 12 connections left, until (....-..-.. )?\d\d:\d\d:\d\d\n$/);
     assert.match(stdout, /in force[\s\S]*\nweb\/web-2: drained, no connection is left\n$/);
   });
 
@@ -163,6 +163,23 @@ describe('drain --wait', () => {
     assert.match(undone.stdout, /the drain was taken back\n$/);
     node.instead.status = async () => nodeStatus({ pools: [] });
     assert.match((await run('drain', 'web-2', '--wait')).stdout, /web\/web-2: is in the pool no longer\n$/);
+  });
+
+  it('waits for a drain whose turn has not come, also when it was asked for before', async () => {
+    for (const told of [QUEUED, { pool: 'api', effect: 'unchanged', changes: [] } as const]) {
+      let asked = 0;
+      node.instead.drain = async () => report(told);
+      node.instead.status = async () => {
+        const begun = ++asked > 1;
+        const member = backendStatus('web-2', begun ? { state: 'draining', drain: drain(0) } : {});
+        const queued = begun ? [] : [{ dueAt: until, changes: CHANGES }];
+        return nodeStatus({ pools: [poolStatus('api', [member], { change: { queued } })] });
+      };
+      const { code, stdout, stderr } = await run('drain', 'web-2', '--wait');
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /^api\/web-2: waits/);
+      assert.match(stdout, /api\/web-2: drained/);
+    }
   });
 
   it('waits for a node that is being restarted', async () => {

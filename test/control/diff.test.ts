@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Difference, diffNodes, type PoolDiff } from '#anyhop/control/diff.js';
 import type { BackendStatus, NodeStatus, PoolStatus } from '#anyhop/control/status.js';
+import { WEIGHT_MAX } from '#anyhop/core/limits.js';
 import { resolvePool } from '#anyhop/maglev/resolve.js';
 import { candidateNames, ownerNames, poolState, smallSlots } from '../maglev/pools.js';
 import { backendStatus, nodeStatus, poolStatus } from './node-status.js';
@@ -36,7 +37,7 @@ const twoPools = fc.oneof(
         if (i !== index) return [one];
         if (how === 'down') return [{ ...one, health: 'down' }];
         if (how === 'draining') return [{ ...one, state: 'draining' }];
-        return how === 'weight' ? [{ ...one, weight: one.weight + 1 }] : [];
+        return how === 'weight' ? [{ ...one, weight: (one.weight + 1) % WEIGHT_MAX }] : [];
       });
       const { slots, panicThreshold, prior } = pool;
       const backends = changed.length > 0 ? changed : pool.backends;

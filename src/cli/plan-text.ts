@@ -1,0 +1,129 @@
+/** What a change would do, for people: of two config files, and of a node's file beside what is in force there. */
+import type { PlanReport } from '../control/api.js';
+import type { Evenness } from '../maglev/evenness.js';
+import type { FlowPlan, PoolPlan, SlotCount } from '../maglev/plan.js';
+import { drawEffect } from './change-text.js';
+import { amount, clockTime, labelled, percent, someOf } from './format.js';
+import type { FilePoolReport, FileReport } from './plan.js';
+
+type NodePoolPlan = PlanReport['pools'][number];
+type Row = readonly [label: string, value: string];
+
+/** Of two files. */
+export function drawFilePlan({ pools, services }: FileReport): string {
+  const parts = pools.map(drawFilePool);
+  if (services.length > 0) parts.push(`services\n${indented(services)}`);
+  return parts.join('\n');
+}
+
+/** Of a node: what its config file would change in what is in force. */
+export function drawNodePlan({ file, pools, changes, warnings }: PlanReport, now = new Date()): string {
+  const same = pools.filter(({ effect }) => effect === 'unchanged');
+  const parts = pools.filter(({ effect }) => effect !== 'unchanged').map((pool) => drawNodePool(pool, now));
+  if (changes.length > 0) parts.push(`beside the pools\n${indented(changes)}`);
+  if (warnings.length > 0) parts.push(`warnings\n${indented(warnings)}`);
+  if (parts.length === 0) return `${file}: a reload would change nothing\n`;
+  if (same.length > 0) parts.push(`unchanged: ${someOf(same.map(({ pool }) => pool))}\n`);
+  return `${file}: a reload would change this\n\n${parts.join('\n')}`;
+}
+
+function drawNodePool(report: NodePoolPlan, now: Date): string {
+  const { pool, effect, changes, plan, withoutSecondChance = [], atRiskByForce } = report;
+  if (effect === 'added') return `pool ${pool}: added; it has no flows yet.\n`;
+  if (effect === 'removed') return `pool ${pool}: removed; its flows end.\n`;
+  const rows: Row[] = [];
+  if (changes.length > 0) rows.push(['changes', changes.join('; ')]);
+  if (plan !== undefined) rows.push(...planRows(plan, 'the last change'));
+  for (const { bornUntil, share } of atRiskByForce) {
+    const age = bornUntil === undefined ? 'younger ones' : `those born until ${clockTime(bornUntil, now)}`;
+    rows.push(['--force', `${percent(share)} of ${age} break even with second chance`]);
+  }
+  const end = plan === undefined ? '' : `${sentence(pool, plan, withoutSecondChance)}\n`;
+  const when = effect === 'in_force' ? 'at once' : drawEffect(report, now);
+  return `pool ${pool}: ${when}\n${labelled(rows)}${end}`;
+}
+
+function drawFilePool({ pool, status, changes, services, plan }: FilePoolReport): string {
+  if (status === 'added') return `pool ${pool}: added; it has no flows yet.\n`;
+  if (plan === undefined) return `pool ${pool}: removed; its flows end.\n`;
+  const [before, after] = plan.slots;
+  const slots = before === after ? `${after} slots` : `${before} -> ${after} slots`;
+  const rows: Row[] = changes.length > 0 ? [['changes', changes.join('; ')]] : [];
+  const off = services.filter((service) => service.protocol === 'tcp' && !service.secondChance);
+  const end =
+    status === 'same' && isStill(plan)
+      ? `Pool ${pool} stays as it is.`
+      : sentence(
+          pool,
+          plan,
+          off.map(({ name }) => name),
+        );
+  return `pool ${pool}: ${slots}\n${labelled([...rows, ...planRows(plan, 'OLD')])}${end}\n`;
+}
+
+/** @param last what flows of two ages were born before and since */
+function planRows(plan: PoolPlan, last: string): Row[] {
+  const { moved, unavoidable, collateral, flows, evenness, mode } = plan;
+  const rows: Row[] = [
+    ['slots moved', slotCount(moved)],
+    ['unavoidable', slotCount(unavoidable)],
+    ['collateral', slotCount(collateral)],
+  ];
+  for (const age of flows) {
+    const when = age.born === 'before' ? 'before' : 'since';
+    rows.push(...flowRows(age, flows.length > 1 ? `, born ${when} ${last}` : ''));
+  }
+  for (const [i, when] of ['before', 'after'].entries()) {
+    rows.push([`evenness ${when}`, drawEvenness(evenness[i])]);
+    if (mode[i] !== 'normal') rows.push([`mode ${when}`, mode[i].replace('_', ' ')]);
+  }
+  return rows;
+}
+
+function slotCount({ slots, share }: SlotCount): string {
+  return `${amount(slots, 'slot')} (${percent(share)})`;
+}
+
+function flowRows(flows: FlowPlan, age: string): Row[] {
+  const kept = percent(flows.tcpBreakWithSecondChance);
+  const lost = percent(flows.tcpBreakWithoutSecondChance);
+  return [
+    [`TCP${age}`, `${kept} of flows break with second chance, ${lost} without`],
+    [`UDP${age}`, `${percent(flows.udpMove)} of flows move; UDP has no second chance`],
+  ];
+}
+
+function drawEvenness(even: Evenness | undefined): string {
+  if (even === undefined) return 'no backend owns a slot';
+  const { maxOverMean, maxOverShare, cv } = even;
+  return `max/mean ${maxOverMean.toFixed(4)}, busiest ${maxOverShare.toFixed(4)} of its share, variation ${cv.toFixed(4)}`;
+}
+
+/** No flow of it changes backends. */
+function isStill({ moved, flows }: PoolPlan): boolean {
+  return moved.share === 0 && flows.every((age) => age.tcpBreakWithoutSecondChance === 0);
+}
+
+/** @param off TCP services of the pool that have no second chance */
+function sentence(pool: string, plan: PoolPlan, off: readonly string[]): string {
+  if (isStill(plan)) return `No flow of pool ${pool} moves.`;
+  const { moved, collateral, flows } = plan;
+  const without = flows.reduce((most, age) => Math.max(most, age.tcpBreakWithoutSecondChance), 0);
+  const broken = flows.reduce((most, age) => Math.max(most, age.tcpBreakWithSecondChance), 0);
+  const need =
+    collateral.share === 0 ? 'all of them unavoidably' : `${percent(collateral.share)} without need`;
+  const what =
+    moved.share === 0
+      ? 'No slot moves, but addresses change'
+      : `${percent(moved.share)} of the slots move, ${need}`;
+  const promise =
+    broken === 0
+      ? 'no TCP flow breaks where second chance is on'
+      : `up to ${percent(broken)} of TCP flows break even with second chance`;
+  const warning = off.length === 0 ? '' : ` It is off for ${someOf(off)}: ${percent(without)} break there.`;
+  return `${what}; ${promise}.${warning}`;
+}
+
+function indented(lines: readonly string[]): string {
+  return lines.map((line) => `  ${line}\n`).join('');
+}

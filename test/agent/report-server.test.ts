@@ -1,0 +1,146 @@
+/** Who is told what an agent has to report, and what becomes of those who mean harm. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pino } from 'pino';
+import { type AgentReport, fetchAgentReport } from '#anyhop/agent/report.js';
+import { ReportServer } from '#anyhop/agent/report-server.js';
+import { AnyhopError } from '#anyhop/core/errors.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+import { configOf, freePort, REPORT, TIMEOUT_MS } from './report-fixture.js';
+
+const log = pino({ level: 'silent' });
+
+describe('the report over HTTP', () => {
+  let port: number;
+  let server: ReportServer;
+  let answer: () => AgentReport = () => REPORT;
+  before(async () => {
+    port = await freePort('127.0.0.1');
+    const locals = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!);
+    server = new ReportServer(configOf(port), locals, () => answer(), log);
+    while (!(await isListening('127.0.0.1'))) await delay(5);
+  });
+  after(() => server?.close());
+
+  const isListening = (host: string): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = connect(port, host, () => resolve(socket.destroy() !== undefined));
+      socket.once('error', () => resolve(false));
+    });
+
+  /** Sends bytes as they are. @returns all that comes back until the other end closes, or undefined when it cut off */
+  function raw(text: string, from?: string): Promise<string> {
+    return new Promise((resolve) => {
+      const parts: Buffer[] = [];
+      const socket = connect({ host: '127.0.0.1', port, ...(from !== undefined && { localAddress: from }) });
+      socket.on('data', (part) => parts.push(part)).on('error', () => {});
+      socket.on('close', () => resolve(Buffer.concat(parts).toString()));
+      socket.write(text);
+    });
+  }
+  const isWell = async (): Promise<void> =>
+    assert.deepEqual(await fetchAgentReport('127.0.0.1', port, TIMEOUT_MS), REPORT);
+
+  test('is what the client reads', isWell);
+
+  test('is for forwarders and backends alone: others are hung up on', async () => {
+    assert.equal(await raw('GET /report HTTP/1.1\r\nHost: a\r\n\r\n', '127.0.0.2'), '');
+    await assert.rejects(fetchAgentReport('::1', port, TIMEOUT_MS), /does not answer/);
+    assert.match(await raw('GET /report HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1\.1 200 /);
+  });
+
+  test('answers one question a connection, and what is no question with what is wrong', async () => {
+    const statusOf = async (text: string): Promise<string> => (await raw(text)).split('\r\n', 1)[0];
+    assert.match(await statusOf('GET / HTTP/1.1\r\nHost: a\r\n\r\n'), / 404 /);
+    assert.match(await statusOf('GET //[ HTTP/1.1\r\nHost: a\r\n\r\n'), / 404 /);
+    assert.match(await statusOf('GET /report/../x HTTP/1.1\r\nHost: a\r\n\r\n'), / 404 /);
+    assert.match(await statusOf('POST /report HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123'), / 405 /);
+    assert.match(await statusOf('HEAD /report HTTP/1.1\r\nHost: a\r\n\r\n'), / 405 /);
+    assert.match(await statusOf('GET /report?now=1 HTTP/1.1\r\nHost: a\r\n\r\n'), / 200 /);
+    assert.match(await statusOf('\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n'), / 400 /);
+    assert.match(
+      await statusOf(`GET /report HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(5000)}\r\n\r\n`),
+      / 431 /,
+    );
+    assert.equal(
+      (await raw('GET /report HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3))).split('HTTP/1.1 ').length,
+      2,
+    );
+    await statusOf('CONNECT /report HTTP/1.1\r\nHost: a\r\n\r\n');
+    await statusOf('GET /report HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n');
+    await isWell();
+  });
+
+  test('says that it does not know rather than that there is nothing', async () => {
+    answer = () => {
+      throw new AnyhopError('ERR_BPF', 'asking the kernel failed');
+    };
+    await assert.rejects(fetchAgentReport('127.0.0.1', port, TIMEOUT_MS), /answers 503: .*asking the kernel/);
+    answer = () => REPORT;
+    await isWell();
+  });
+
+  test('outlives more connections than it takes, that say nothing, or a byte a second', {
+    timeout: 60_000,
+  }, async () => {
+    const sockets = Array.from({ length: 200 }, () => connect(port, '127.0.0.1'));
+    const closed = sockets.map((socket) =>
+      once(
+        socket.on('error', () => {}),
+        'close',
+      ),
+    );
+    const started = performance.now();
+    const drip = setInterval(() => {
+      for (const socket of sockets.slice(100)) if (socket.writable) socket.write('G');
+    }, 500);
+    await Promise.all(closed);
+    clearInterval(drip);
+    assert.ok(performance.now() - started < 20_000);
+    await isWell();
+  });
+
+  test('keeps nobody who does not read what he asked for', { timeout: 60_000 }, async () => {
+    const long = Array.from({ length: 4000 }, (_, i) => [`service-${i}-${'x'.repeat(150)}`, i] as const);
+    answer = () => ({ ...REPORT, vips: [{ ...REPORT.vips[0], services: Object.fromEntries(long) }] });
+    const socket = connect(port, '127.0.0.1');
+    socket.pause().write('GET /report HTTP/1.1\r\nHost: a\r\n\r\n');
+    const closing = server.close();
+    await closing; // does not wait for him
+    socket.destroy();
+    const locals = [parseAddress('127.0.0.1')!];
+    server = new ReportServer(configOf(port), locals, () => answer(), log);
+    while (!(await isListening('127.0.0.1'))) await delay(5);
+    assert.equal(
+      Object.keys((await fetchAgentReport('127.0.0.1', port, TIMEOUT_MS)).vips[0].services).length,
+      4000,
+    );
+    answer = () => REPORT;
+  });
+
+  test('is a warning where the port is taken, and there as soon as it is free', {
+    timeout: 30_000,
+  }, async () => {
+    const taken = await freePort('127.0.0.1');
+    const other = createServer().listen(taken, '127.0.0.1');
+    await once(other, 'listening');
+    const lines: string[] = [];
+    const written = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
+    const locals = ['127.0.0.1', '192.0.2.1'].map((text) => parseAddress(text)!);
+    const late = new ReportServer(configOf(taken), locals, () => REPORT, written);
+    while (lines.length < 2) await delay(5);
+    assert.match(lines.join(''), /no reports on 127\.0\.0\.1 port \d+.*EADDRINUSE/);
+    assert.match(lines.join(''), /no reports on 192\.0\.2\.1 port \d+.*EADDRNOTAVAIL/);
+    other.close();
+    for (;;) {
+      const report = await fetchAgentReport('127.0.0.1', taken, TIMEOUT_MS).catch(() => undefined);
+      if (report !== undefined) break;
+      await delay(100);
+    }
+    assert.equal(lines.length, 2, 'said once');
+    await late.close();
+  });
+});

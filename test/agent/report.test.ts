@@ -1,0 +1,112 @@
+/** What is made of a report that comes from another machine. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { type AgentReport, fetchAgentReport, parseAgentReport } from '#anyhop/agent/report.js';
+import { AnyhopError } from '#anyhop/core/errors.js';
+import { freePort, REPORT, TIMEOUT_MS } from './report-fixture.js';
+
+describe('a report from another machine', () => {
+  test('is taken when it is whole, and whatever else comes is refused', () => {
+    assert.deepEqual(parseAgentReport(JSON.stringify(REPORT)), REPORT);
+    assert.deepEqual(parseAgentReport(JSON.stringify({ ...REPORT, more: 1 })), REPORT);
+    const [vip] = REPORT.vips;
+    for (const wrong of [
+      null,
+      [],
+      {},
+      { ...REPORT, version: 1 },
+      { ...REPORT, startedAt: 'soon' },
+      { ...REPORT, vips: {} },
+      { ...REPORT, vips: [null] },
+      { ...REPORT, vips: [{ ...vip, protocol: 'udp' }] },
+      { ...REPORT, vips: [{ ...vip, established: '12' }] },
+      { ...REPORT, vips: [{ ...vip, established: -1 }] },
+      { ...REPORT, vips: [{ ...vip, established: 1.5 }] },
+      { ...REPORT, vips: [{ ...vip, services: [1] }] },
+      { ...REPORT, vips: [{ ...vip, services: { web: null } }] },
+      { ...REPORT, verdicts: { delivered: 1e99 } },
+      { ...REPORT, verdicts: undefined },
+    ])
+      assert.equal(parseAgentReport(JSON.stringify(wrong)), undefined, JSON.stringify(wrong));
+  });
+
+  test('is never something else, whatever text comes', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.json(),
+      fc.record({ at: fc.nat(), put: fc.string({ maxLength: 3 }) }).map(({ at, put }) => {
+        const whole = JSON.stringify(REPORT);
+        const place = at % whole.length;
+        return whole.slice(0, place) + put + whole.slice(place + 1);
+      }),
+    );
+    fc.assert(
+      fc.property(text, (each) => {
+        const report = parseAgentReport(each);
+        if (report === undefined) return;
+        assert.ok(
+          report.vips.every(({ established }) => Number.isSafeInteger(established) && established >= 0),
+        );
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  /** Asks a server that answers as it likes. */
+  async function fetchFrom(
+    handle: Parameters<typeof createServer>[1],
+    timeoutMs: number,
+  ): Promise<AgentReport> {
+    const server = createServer(handle).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      return await fetchAgentReport('127.0.0.1', (server.address() as AddressInfo).port, timeoutMs);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+
+  test('is waited for only so long, and read only so far', async () => {
+    const isLate = /does not answer: not within 300 ms/;
+    await assert.rejects(
+      fetchFrom(() => {}, 300),
+      isLate,
+    );
+    const drip: Parameters<typeof createServer>[1] = (_, response) => {
+      const timer = setInterval(() => response.write(' '), 50);
+      response.once('close', () => clearInterval(timer));
+    };
+    await assert.rejects(fetchFrom(drip, 300), isLate);
+    const flood: Parameters<typeof createServer>[1] = (_, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write(' '.repeat(65536)));
+      };
+      response.on('drain', more);
+      more();
+    };
+    await assert.rejects(fetchFrom(flood, TIMEOUT_MS), /more than \d+ bytes/);
+    await assert.rejects(
+      fetchFrom((_, response) => response.socket?.destroy(), TIMEOUT_MS),
+      /does not answer/,
+    );
+    await assert.rejects(
+      fetchFrom((_, response) => void response.writeHead(302, { location: '/report' }).end(), TIMEOUT_MS),
+      /answers 302/,
+    );
+    await assert.rejects(
+      fetchFrom((_, response) => void response.end('{}'), TIMEOUT_MS),
+      /no report/,
+    );
+    const closed = await freePort('127.0.0.1');
+    await assert.rejects(
+      fetchAgentReport('127.0.0.1', closed, TIMEOUT_MS),
+      (error) =>
+        error instanceof AnyhopError && error.code === 'ERR_REPORT' && /ECONNREFUSED/.test(error.message),
+    );
+  });
+});

@@ -1,0 +1,119 @@
+/** plan without files: what a node says of its config file, drawn. (Of two files: test/maglev/commands.test.ts.) */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { BackendConfig, PoolConfig } from '#anyhop/config/types.js';
+import { ControlError, type PlanReport } from '#anyhop/control/api.js';
+import { planPool } from '#anyhop/maglev/plan.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+import { type FakeNode, fakeNode } from '../control/fake-node.js';
+import { anyhop } from './client.js';
+
+const CHANGES = ['web-1 state active -> draining'];
+const members = [1, 2, 3].map((i): BackendConfig => {
+  return { name: `web-${i}`, address: parseAddress(`10.1.0.${i}`)!, weight: 1, state: 'active', agent: true };
+});
+const before: PoolConfig = {
+  name: 'web',
+  tableSize: 251,
+  panicThreshold: 0,
+  health: undefined,
+  deadAfterMs: 300_000,
+  settleMs: 300_000,
+  drainDeadlineMs: 3_600_000,
+  backends: members,
+  prior: undefined,
+};
+const after: PoolConfig = {
+  ...before,
+  backends: [{ ...members[0], state: 'draining' }, ...members.slice(1)],
+};
+const prior = members.slice(1).map((one) => ({ ...one, health: 'up' as const }));
+const settled = planPool(before, after);
+const unsettled = planPool({ ...before, prior }, after);
+
+const REPORT: PlanReport = {
+  file: '/etc/anyhop/anyhop.yaml',
+  pools: [
+    { pool: 'api', effect: 'unchanged', changes: [], atRiskByForce: [] },
+    {
+      pool: 'db',
+      effect: 'in_force',
+      changes: CHANGES,
+      plan: settled,
+      atRiskByForce: [],
+      withoutSecondChance: ['http'],
+    },
+    { pool: 'new', effect: 'added', changes: [], atRiskByForce: [] },
+    { pool: 'old', effect: 'removed', changes: [], atRiskByForce: [] },
+    {
+      pool: 'web',
+      effect: 'queued',
+      changes: CHANGES,
+      dueAt: '2024-05-01T12:07:30.000Z',
+      plan: unsettled,
+      atRiskByForce: [{ bornUntil: '2024-05-01T12:02:30.000Z', share: 0 }, { share: 0.125 }],
+    },
+  ],
+  changes: ['web: panic threshold 0 -> 0.5'],
+  warnings: ['anyhop.yaml:3:5: pools.web: few slots'],
+};
+
+let node: FakeNode;
+beforeEach(async () => {
+  node = await fakeNode({ plan: async () => REPORT });
+});
+afterEach(() => node.close());
+
+describe('plan of a running node', () => {
+  it('says what is at once, what waits until when, what breaks, and what --force would break', async () => {
+    const { code, stdout, stderr } = await anyhop(['plan', '--socket', node.socket]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^\/etc\/anyhop\/anyhop\.yaml: a reload would change this\n\npool db: at once\n/);
+    assert.match(stdout, /^ {2}changes {10}web-1 state active -> draining\n {2}slots moved {6}8\d slots/m);
+    assert.match(
+      stdout,
+      /no TCP flow breaks where second chance is on\. It is off for http: 3\d\.\d % break there\.\n/,
+    );
+    assert.match(stdout, /^pool new: added; it has no flows yet\.\n\npool old: removed; its flows end\.\n/m);
+    assert.match(stdout, /^pool web: waits until 2024-05-01 12:07:30, for the change before it to settle\n/m);
+    assert.match(stdout, /^ {2}TCP, born since the last change +\d/m);
+    assert.match(
+      stdout,
+      /--force +0 % of those born until 2024-05-01 12:02:30 break even with second chance\n/,
+    );
+    assert.match(stdout, /--force +12\.5 % of younger ones break even with second chance\n/);
+    assert.match(stdout, /^beside the pools\n {2}web: panic threshold 0 -> 0\.5\n/m);
+    assert.match(stdout, /^warnings\n {2}anyhop\.yaml:3:5/m);
+    assert.match(stdout, /\nunchanged: api\n$/);
+    const json = await anyhop(['plan', '--json', '--socket', node.socket]);
+    assert.deepEqual(JSON.parse(json.stdout), JSON.parse(JSON.stringify(REPORT)));
+  });
+
+  it('says that nothing would change', async () => {
+    node.instead.plan = async () => ({
+      ...REPORT,
+      pools: REPORT.pools.slice(0, 1),
+      changes: [],
+      warnings: [],
+    });
+    const { stdout } = await anyhop(['plan', '--socket', node.socket]);
+    assert.equal(stdout, '/etc/anyhop/anyhop.yaml: a reload would change nothing\n');
+  });
+
+  it('prints the problems of a file that is wrong, and ends with 2', async () => {
+    node.instead.plan = async () => {
+      const problems = [{ file: 'a.yaml', line: 3, column: 5, field: 'pools', message: 'missing' }];
+      throw new ControlError(422, 'ERR_CONFIG', 'what was in force still is', { problems });
+    };
+    const { code, stderr } = await anyhop(['plan', '--socket', node.socket]);
+    assert.deepEqual([code, stderr], [2, 'a.yaml:3:5: pools: missing\n  what was in force still is\n']);
+  });
+
+  it('takes both files or none', async () => {
+    for (const args of [['old.yaml'], ['old.yaml', 'new.yaml', '--socket', node.socket]]) {
+      const { code, stderr } = await anyhop(['plan', ...args]);
+      assert.equal(code, 2);
+      assert.match(stderr, /Name OLD and NEW without --socket, or no file/);
+    }
+  });
+});

@@ -1,0 +1,87 @@
+/** What `anyhop status` draws of a node: what is wrong, what is under way and what was set at runtime stand out. */
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { drawStatus } from '#anyhop/cli/status-text.js';
+import type { NodeStatus } from '#anyhop/control/status.js';
+import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
+
+const at = (time: string): string => `2024-05-01T${time}.000Z`;
+const NOW = new Date(at('12:09:30'));
+before(() => {
+  process.env['TZ'] = 'UTC';
+});
+
+const lines = (status: NodeStatus): string[] => drawStatus(status, NOW).split('\n');
+
+test('status of a node at rest says that it is ready and which file it has read, and nothing of changes', () => {
+  const drawn = lines(nodeStatus());
+  assert.ok(drawn.includes('ready    yes'));
+  assert.ok(drawn.includes('config   /etc/anyhop/anyhop.yaml, read at 12:00:00'));
+  assert.doesNotMatch(drawn.join('\n'), /settles|waits|runtime|REFUSED|drain/);
+});
+
+test('status says why a node is not ready, and what of its config file was refused', () => {
+  const drawn = lines(
+    nodeStatus({
+      readiness: { ready: false, reasons: ['web/web-1 has no result yet', 'it stops'] },
+      config: {
+        file: '/etc/anyhop/anyhop.yaml',
+        loadedAt: at('12:00:00'),
+        refused: {
+          at: at('12:08:00'),
+          message: 'a.yaml:3:5: pools.web: missing\na.yaml:9:1: x\na.yaml:9:2: y',
+        },
+      },
+    }),
+  );
+  assert.ok(drawn.includes('ready    NO: web/web-1 has no result yet; it stops'));
+  assert.ok(drawn.includes('REFUSED  at 12:08:00: a.yaml:3:5: pools.web: missing'));
+  assert.ok(drawn.includes('         and 2 lines more: "anyhop check -c /etc/anyhop/anyhop.yaml" has all'));
+});
+
+test('status says how far drains have come, what settles, what waits, and what was set at runtime', () => {
+  const drain = (connections: number | null, done: boolean) => ({
+    state: 'draining' as const,
+    drain: { since: at('12:00:00'), deadline: at('13:00:00'), connections, done },
+  });
+  const pool = poolStatus(
+    'web',
+    [
+      backendStatus('web-1'),
+      backendStatus('web-2', drain(12, false)),
+      backendStatus('web-3', drain(0, true)),
+      backendStatus('web-4', drain(3, true)),
+      backendStatus('web-5', {
+        ...drain(null, false),
+        drain: { ...drain(null, false).drain, unknown: 'it has no agent' },
+      }),
+    ],
+    {
+      change: {
+        settlesAt: at('12:10:00'),
+        queued: [{ dueAt: at('12:10:00'), changes: ['web-6 added', 'web-1 weight 1 -> 2'] }],
+      },
+    },
+  );
+  const drawn = lines(
+    nodeStatus({
+      pools: [pool],
+      overrides: [
+        { pool: 'web', backend: 'web-2', state: 'draining', weight: 0, since: at('12:00:00') },
+        { pool: 'web', backend: 'web-1', weight: 2, since: '2024-04-30T12:00:00.000Z' },
+      ],
+    }),
+  );
+  const first = drawn.indexOf('web/web-2: draining, 12 connections left, until 13:00:00');
+  assert.deepEqual(drawn.slice(first, first + 8), [
+    'web/web-2: draining, 12 connections left, until 13:00:00',
+    'web/web-3: drained, no connection is left',
+    'web/web-4: the deadline ended the drain, 3 connections left',
+    'web/web-5: draining, connections left: unknown (it has no agent), until 13:00:00',
+    'the last change settles at 12:10:00',
+    'waits until 12:10:00: web-6 added; web-1 weight 1 -> 2',
+    'web/web-2: state draining and weight 0 set at runtime, at 12:00:00',
+    'web/web-1: weight 2 set at runtime, at 2024-04-30 12:00:00',
+  ]);
+  for (const line of drawn.slice(first)) assert.ok(line.length <= 100, line);
+});
