@@ -71,7 +71,11 @@ async function survive(): Promise<number> {
   const fleet = await Fleet.start({ ...options, settleSeconds: form.settleSeconds });
   try {
     const { verdict, svg } = await run(fleet, options, say);
-    if (options.svg !== undefined) writeFileSync(options.svg, svg!);
+    if (options.svg !== undefined) {
+      writeFileSync(options.svg, svg!);
+      say(`\nthe picture is in ${options.svg}`);
+    }
+    say('');
     const { engines, secondChance } = options;
     console.log(
       options.json

@@ -16,8 +16,8 @@ export function reportText(verdict: Verdict): string {
     'At risk: open when it happened, and sent another way by it (to another backend or through another forwarder), or through',
     'what it stopped. Second hops: packets that one backend sent on to another, as the router counted them.',
     '',
-    `${held} connections were held from before the first event to after the last, ${shorts} were short; ${answers} answers,`,
-    `each of them checked. ${secondHops} second hops by the router's count, ${sentOn} by the agents' own.`,
+    `${held} connections were open before the first event, ${shorts} came later for a few messages; ${answers} answers, each of`,
+    `them checked. ${secondHops} second hops by the router's count, ${sentOn} by the agents' own.`,
     ...outside
       .slice(0, BROKEN_SHOWN)
       .map(
