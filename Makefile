@@ -11,12 +11,15 @@ CC ?= cc
 CLANG ?= clang
 CFLAGS ?= -O2 -g
 ENGINE ?= auto
+SECOND_CHANCE ?= on
+SURVIVE_ENGINES ?= xdp,xdp,af_xdp
+SURVIVE_SVG ?= build/survive.svg
 HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h native/dev/*.h)
 # Not `:=`: on a bare machine the compiler is there only once the set-up has run.
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build demo test bench bench-afxdp bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
+.PHONY: help build demo survive test bench bench-afxdp bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -85,6 +88,9 @@ build/native/without-%.bpf.o: native/bpf/forward.bpf.c native/dev/without.h $(HE
 
 demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable)
 	node build/scripts/demo.js $(ENGINE)
+
+survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in 90 s (SECOND_CHANCE=off, SURVIVE_SVG=file, SURVIVE_ENGINES=xdp,xdp,af_xdp)
+	node build/scripts/survive.js --second-chance $(SECOND_CHANCE) --engines $(SURVIVE_ENGINES) $(if $(SURVIVE_SVG),--svg $(SURVIVE_SVG))
 
 test: build setup-lab ## the whole test suite (root: the network tests run too)
 	node scripts/test.mjs

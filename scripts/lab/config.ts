@@ -18,12 +18,15 @@ export interface LabService {
   readonly vip: string;
   readonly port: number;
   readonly backends: readonly LabBackend[];
+  /** Of services that share one, which then have the same backends; a pool of the service's own name when not given. */
+  readonly pool?: string;
+  readonly secondChance?: 'on' | 'off';
 }
 
 /** Guards nothing outside the lab; fixed, so that the same flows meet the same backends in every run. */
-const LAB_KEY = '00112233445566778899aabbccddeeff';
+export const LAB_KEY = '00112233445566778899aabbccddeeff';
 
-/** Of a forwarder; `socket` alone differs from one to another. */
+/** Of a forwarder; those that have a socket and a directory have their own. */
 export interface LabNode {
   readonly engine: EngineChoice;
   readonly bpffs: string;
@@ -31,7 +34,7 @@ export interface LabNode {
   readonly state_dir?: string;
 }
 
-/** Writes the fleet's config: each service with a pool of its own of the same name. */
+/** Writes the fleet's config. */
 export function writeConfig(
   file: string,
   {
@@ -50,8 +53,17 @@ export function writeConfig(
   const config = {
     node: { ...node, key: LAB_KEY },
     agent: { bpffs: node.bpffs, forwarders: forwarders.flatMap(({ host4, host6 }) => [host4, host6]) },
-    pools: Object.fromEntries(services.map(({ name, backends }) => [name, { ...pool, backends }])),
-    services: services.map(({ name, vip, port }) => ({ name, vip, protocol: 'tcp', port, pool: name })),
+    pools: Object.fromEntries(
+      services.map(({ name, pool: of = name, backends }) => [of, { ...pool, backends }]),
+    ),
+    services: services.map(({ name, vip, port, pool: of = name, secondChance }) => ({
+      name,
+      vip,
+      protocol: 'tcp',
+      port,
+      pool: of,
+      second_chance: secondChance,
+    })),
   };
   writeFileSync(file, stringify(config), { mode: 0o600 });
 }

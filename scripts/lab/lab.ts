@@ -52,8 +52,10 @@ export const ENGINES = ['xdp', 'af_xdp', 'portable'] as const satisfies readonly
 export interface LabOptions {
   readonly forwarders: number;
   readonly backends: number;
-  /** Of the forwarders; `auto` when not given. */
-  readonly engine?: EngineChoice;
+  /** Of the forwarders, or of each; `auto` when not given. */
+  readonly engine?: EngineChoice | readonly EngineChoice[];
+  /** Whether the backends run nginx; true when not given. */
+  readonly webServers?: boolean;
   /** MTU of the links to forwarders and backends, in bytes; 1600 when not given. */
   readonly underlayMtu?: number;
   /** What the fleet serves; when not given, every mix of inner and outer IP version over all backends. */
@@ -65,23 +67,27 @@ export interface LabOptions {
 export interface Lab {
   /** Starts the name of everything that the lab makes. */
   readonly name: string;
-  /** The fleet's. */
+  /** The fleet's, which the agents read. */
   readonly configFile: string;
+  /** The one that a forwarder (index from 0) reads: the fleet's, and what differs from node to node. */
+  nodeFile(index: number): string;
   readonly client: Host;
   /** Namespace of the router, whose ports are named like the machines behind them. */
   readonly router: string;
   readonly forwarders: readonly Host[];
   readonly backends: readonly Host[];
   readonly resources: Resources;
-  /** Starts `anyhop run` on a forwarder (index from 0); resolves when it says that it is ready. */
-  startForwarder(index: number): Promise<LabProcess>;
+  /** Starts `anyhop run` on a forwarder (index from 0), of another build if `program` says so; resolves when it is ready. */
+  startForwarder(index: number, program?: string): Promise<LabProcess>;
+  /** Ends what a forwarder's engine (index from 0) still does without its process. */
+  stopForwarding(index: number): Promise<void>;
   /** Path of a forwarder's control socket. */
   socket(index: number): string;
   /** Gives a forwarder (index from 0) a second link, by which its packets to the backends leave. */
   connectAgain(index: number): Promise<void>;
   /** Makes a forwarder a plain Linux router that sends all packets for the VIPs to one backend (indexes from 0). */
   routePlainly(forwarder: number, backend: number): Promise<void>;
-  /** The backends' web servers, which run from the beginning. */
+  /** The backends' web servers, which run from the beginning, if at all. */
   readonly servers: readonly LabProcess[];
   /** Starts the web server of a backend (index from 0) again; resolves when it listens. */
   startServer(index: number): Promise<LabProcess>;
@@ -161,27 +167,36 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     hosts.map(({ name }) => name),
   );
   await Promise.all(backends.map(addVips));
-  const servers = await Promise.all(backends.map((backend) => startNginx(resources, backend)));
+  const servers =
+    options.webServers === false
+      ? []
+      : await Promise.all(backends.map((backend) => startNginx(resources, backend)));
 
   const file = (name: string): string => join(resources.directory, name);
   const configFile = file('anyhop.yaml');
   const socket = (index: number): string => file(`${forwarders[index]!.name}.sock`);
-  const node = { engine: options.engine ?? 'auto', bpffs: resources.bpffs() };
+  const nodeFile = (index: number): string => file(`${forwarders[index]!.name}.yaml`);
+  const { engine = 'auto' } = options;
+  const bpffs = resources.bpffs();
   const fleet = { forwarders, services: options.services ?? fourMixes(backends), pool: options.pool };
-  writeConfig(configFile, { ...fleet, node });
-  for (const [index, { name }] of forwarders.entries())
-    writeConfig(file(`${name}.yaml`), {
-      ...fleet,
-      node: { ...node, socket: socket(index), state_dir: file(`${name}.state`) },
-    });
+  writeConfig(configFile, {
+    ...fleet,
+    node: { engine: typeof engine === 'string' ? engine : 'auto', bpffs },
+  });
+  for (const [index, { name }] of forwarders.entries()) {
+    const own = { socket: socket(index), state_dir: file(`${name}.state`) };
+    const choice = typeof engine === 'string' ? engine : engine[index]!;
+    writeConfig(nodeFile(index), { ...fleet, node: { engine: choice, bpffs, ...own } });
+  }
 
   const startReady = async (
     name: string,
     on: Host,
     config: string,
     args: readonly string[],
+    program = PROGRAM,
   ): Promise<LabProcess> => {
-    const argv = [process.execPath, PROGRAM, ...args, '-c', config, '--interface', HOST_LINK];
+    const argv = [process.execPath, program, ...args, '-c', config, '--interface', HOST_LINK];
     const started = await resources.startProcess(`${name} ${on.name}`, on.namespace, argv);
     await started.waitForEvent('ready', READY_TIMEOUT_MS);
     return started;
@@ -189,14 +204,19 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
   const lab: Lab = {
     name: resources.name,
     configFile,
+    nodeFile,
     client,
     router,
     forwarders,
     backends,
     resources,
-    startForwarder(index) {
+    startForwarder(index, program) {
       const on = forwarders[index]!;
-      return startReady('anyhop run', on, file(`${on.name}.yaml`), ['run', ...identity(on)]);
+      return startReady('anyhop run', on, nodeFile(index), ['run', ...identity(on)], program);
+    },
+    async stopForwarding(index) {
+      const place = ['--interface', HOST_LINK, '--bpffs', bpffs];
+      await run(inNamespace(forwarders[index]!.namespace, [process.execPath, PROGRAM, 'stop', ...place]));
     },
     socket,
     connectAgain: (index) => connectAgain(forwarders[index]!, router, underlayMtu),

@@ -111,10 +111,10 @@ export class LabProcess {
     return parseEvent(line)!;
   }
 
-  /** Asks the process to end and waits until it has; one that does not within 5 s is killed. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
+  /** Asks the process to end and waits until it has; one that does not in time is killed. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs: number = STOP_TIMEOUT_MS): Promise<Exit> {
     if (this.running) this.#child.kill(signal);
-    const timer = setTimeout(() => this.kill(), STOP_TIMEOUT_MS);
+    const timer = setTimeout(() => this.kill(), timeoutMs);
     const exit = await this.exited;
     clearTimeout(timer);
     return exit;

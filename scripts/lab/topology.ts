@@ -102,6 +102,9 @@ export async function prepareNamespace(
     // By addresses and ports: the flows of one client go over both forwarders.
     'net.ipv4.fib_multipath_hash_policy': 1,
     'net.ipv6.fib_multipath_hash_policy': 1,
+    // Over veth the router is handed the sending socket's hash and takes that for addresses and ports. It is to last for as
+    // long as these do: by default a socket makes a new one after each timeout, and its packets change forwarders.
+    'net.core.txrehash': 0,
   });
   await ip(namespace, ['link set lo up']);
 }

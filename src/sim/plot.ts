@@ -58,7 +58,7 @@ export async function plotReport(report: SimReport, schemes: readonly Scheme[]):
   return `${svg}\n`;
 }
 
-async function loadCharts() {
+export async function loadCharts() {
   try {
     const [core, charts, components, renderers] = await Promise.all([
       import('echarts/core'),

@@ -1,0 +1,167 @@
+/**
+ * `make survive`: a fleet in network namespaces, a thousand TCP connections through it, and all that is allowed to happen to
+ * such a fleet. Every answer on every connection is checked. Ends with one line that says how many broke; the exit code is 0
+ * only if none did but those of the backend that was made to crash.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { EngineChoice } from '#anyhop/config/types.js';
+import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
+import { loadCharts } from '#anyhop/sim/plot.js';
+import { ENGINES } from './lab/lab.js';
+import { runInLab } from './lab/main.js';
+import { VIP4, VIP6 } from './lab/topology.js';
+import { eventsOf } from './survive/events.js';
+import { Fleet, FORWARDERS } from './survive/fleet.js';
+import { judge, type Verdict } from './survive/judge.js';
+import { makeNextBuild } from './survive/next-build.js';
+import { play } from './survive/play.js';
+import { passed, reportText, summary } from './survive/report.js';
+import { RouterWitness } from './survive/router.js';
+import { drawTimeline } from './survive/timeline.js';
+import { SERVICE_PORT, Traffic } from './survive/traffic.js';
+
+const HELP = `usage: node build/scripts/survive.js [options]
+
+Holds TCP connections through a fleet of three forwarders and five backends, in network namespaces, while backends are drained,
+added, removed, weighted, fail their checks and crash, and forwarders are killed, lost, and upgraded. Broken is a connection
+that is reset, ends, gets a wrong answer, or none for 10 seconds. Needs root; everything is removed in the end.
+
+  --short                  fewer connections and events: half a minute instead of one and a half
+  --second-chance on|off   off shows what second chance is for: connections break (default: on)
+  --engines E,E,E          of the three forwarders, out of ${ENGINES.join(', ')} (default: xdp,xdp,af_xdp)
+  --svg FILE               draw the run (needs the npm package echarts)
+  --json                   print one JSON object instead of text
+  --help
+
+Exit codes: 0 nothing broke but what a crashed backend takes along, 1 something did, 2 wrong usage, 3 the machine lacks something.
+`;
+
+const FORMS = {
+  full: { held: 1_000, shortsPerSecond: 50, settleSeconds: 4 },
+  short: { held: 200, shortsPerSecond: 20, settleSeconds: 3 },
+} as const;
+const SECOND_HOPS_INTERVAL_MS = 1_000;
+/** Before the first event, for comparison. */
+const CALM_MS = 1_500;
+
+interface Options {
+  readonly form: keyof typeof FORMS;
+  readonly secondChance: 'on' | 'off';
+  readonly engines: readonly EngineChoice[];
+  readonly svg: string | undefined;
+  readonly json: boolean;
+}
+
+if (process.argv.includes('--help')) process.stdout.write(HELP);
+else await runInLab('survive', survive);
+
+async function survive(): Promise<number> {
+  const options = optionsFrom(process.argv.slice(2));
+  if (options.svg !== undefined) await loadCharts(); // or it fails after all is done
+  const say = (line: string): void => {
+    if (!options.json) console.log(line);
+  };
+  const form = FORMS[options.form];
+  say(
+    `starting ${FORWARDERS} forwarders (${options.engines.join(', ')}), second chance ${options.secondChance}`,
+  );
+  const fleet = await Fleet.start({ ...options, settleSeconds: form.settleSeconds });
+  try {
+    const { verdict, svg } = await run(fleet, options, say);
+    if (options.svg !== undefined) {
+      writeFileSync(options.svg, svg!);
+      say(`\nthe picture is in ${options.svg}`);
+    }
+    say('');
+    const { engines, secondChance } = options;
+    console.log(
+      options.json
+        ? JSON.stringify({ engines, secondChance, passed: passed(verdict), ...verdict })
+        : reportText(verdict),
+    );
+    return passed(verdict) ? EXIT.ok : EXIT.failure;
+  } finally {
+    await fleet.close();
+  }
+}
+
+async function run(
+  fleet: Fleet,
+  { form, engines, svg }: Options,
+  say: (line: string) => void,
+): Promise<{ verdict: Verdict; svg: string | undefined }> {
+  const { lab } = fleet;
+  const names = (hosts: readonly { name: string }[]): string[] => hosts.map(({ name }) => name);
+  const witness = await RouterWitness.start(lab.router, names(lab.forwarders), names(lab.backends));
+  const nextBuild = makeNextBuild(join(lab.resources.directory, 'next'));
+  const { held, shortsPerSecond, settleSeconds } = FORMS[form];
+  const events = eventsOf({ form, nextBuild, engines, settleMs: settleSeconds * 1000 });
+  const traffic = await Traffic.start(lab, {
+    vips: { 4: VIP4, 6: VIP6 },
+    port: SERVICE_PORT,
+    held,
+    shortsPerSecond,
+  });
+  const startMs = Date.now();
+  say(
+    `${held} connections are open, half of them over IPv6; ${shortsPerSecond} short ones begin each second\n`,
+  );
+
+  const secondHops: { atMs: number; packets: number }[] = [];
+  const watch = setInterval(async () => {
+    secondHops.push({ packets: await witness.secondHops(), atMs: Date.now() });
+  }, SECOND_HOPS_INTERVAL_MS);
+  try {
+    await delay(CALM_MS);
+    const played = await play(events, fleet, witness, ({ title }) =>
+      say(
+        `${((Date.now() - startMs) / 1000).toFixed(1).padStart(6)} s  ${title}; ${traffic.broken} broken so far`,
+      ),
+    );
+    await traffic.stop();
+    const { samples, connections } = traffic;
+    const counted = { secondHops: await witness.secondHops(), sentOn: await fleet.endAgents() };
+    const verdict = judge({ startMs, played, samples, connections, ...counted });
+    if (svg === undefined) return { verdict, svg };
+    const during = samples.filter(({ atMs }) => atMs >= startMs);
+    const picture = { startMs, title: summary(verdict), events: verdict.events, samples: during, secondHops };
+    return { verdict, svg: await drawTimeline(picture) };
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+/** @throws AnyhopError ERR_USAGE */
+function optionsFrom(args: string[]): Options {
+  const usage = (message: string): AnyhopError =>
+    new AnyhopError('ERR_USAGE', message, { hint: '--help tells the options.' });
+  const values = parse(args, usage);
+  const { 'second-chance': secondChance = 'on', engines: text = 'xdp,xdp,af_xdp' } = values;
+  if (secondChance !== 'on' && secondChance !== 'off') throw usage('--second-chance is on or off');
+  const engines = text.split(',').map((name) => ENGINES.find((each) => each === name));
+  if (engines.length !== FORWARDERS || engines.some((engine) => engine === undefined))
+    throw usage(`--engines are ${FORWARDERS} out of ${ENGINES.join(', ')}, with commas between`);
+  return {
+    form: values.short === true ? 'short' : 'full',
+    secondChance,
+    engines: engines as EngineChoice[],
+    svg: values.svg,
+    json: values.json === true,
+  };
+}
+
+function parse(args: string[], usage: (message: string) => AnyhopError) {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  try {
+    return parseArgs({
+      args,
+      options: { short: flag, 'second-chance': text, engines: text, svg: text, json: flag },
+    }).values;
+  } catch (error) {
+    throw usage((error as Error).message);
+  }
+}

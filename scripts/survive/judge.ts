@@ -1,0 +1,127 @@
+/**
+ * From what happened to what it means: for each event, the connections at risk and those that broke. A pure function.
+ *
+ * At risk are connections that are open in the moment of the event, and
+ *  - whose packets go another way after it than before: the router sends them through another forwarder, or the forwarder's
+ *    table gives their slot to another backend;
+ *  - or which go through a forwarder, or to or through a backend, that the event stops or starts anew.
+ *
+ * A broken connection counts for the last event before it began to be broken. It is excused if that event is the crash of its
+ * backend, or comes later; one that nobody accepted belongs to the backend that its slot is given to.
+ */
+import { type ConnectionRecord, type FlowName, flowName, type Sample } from './journal.js';
+import type { PlayedEvent } from './play.js';
+import { backendOf } from './wire.js';
+
+export interface EventResult {
+  readonly title: string;
+  /** Seconds since the traffic began. */
+  readonly atSeconds: number;
+  readonly atRisk: number;
+  readonly broken: number;
+  /** Of the broken ones, those of a backend that crashed. */
+  readonly excused: number;
+  /** Packets that backends sent on to each other, until the next event. */
+  readonly secondHops: number;
+  /** The longest time that an answer took, until the next event. */
+  readonly slowestMs: number;
+}
+
+export interface Breakage {
+  readonly event: string;
+  readonly kind: ConnectionRecord['kind'];
+  readonly flow: FlowName;
+  readonly server: string | null;
+  readonly why: string;
+  readonly excused: boolean;
+}
+
+export interface Verdict {
+  readonly held: number;
+  readonly shorts: number;
+  readonly answers: number;
+  /** Packets that backends sent on to each other: as the router counted them, and as the agents did. */
+  readonly secondHops: number;
+  readonly sentOn: number;
+  readonly events: readonly EventResult[];
+  readonly broken: readonly Breakage[];
+}
+
+export interface Witnessed {
+  readonly startMs: number;
+  readonly played: readonly PlayedEvent[];
+  readonly connections: readonly ConnectionRecord[];
+  readonly samples: readonly Sample[];
+  /** When all was over. */
+  readonly secondHops: number;
+  readonly sentOn: number;
+}
+
+/** @throws Error when the first tables do not have the held connections where they are: nothing here would mean anything */
+export function judge({ startMs, played, connections, samples, secondHops, sentOn }: Witnessed): Verdict {
+  requireTables(connections, played);
+  const broken = connections.filter((each) => each.broken !== null).map((each) => breakage(each, played));
+  const events = played.map((event, i): EventResult => {
+    const untilMs = played[i + 1]?.atMs ?? Number.POSITIVE_INFINITY;
+    const own = broken.filter(({ during }) => during === event);
+    const slowest = samples.filter(({ atMs }) => atMs > event.atMs && atMs <= untilMs);
+    return {
+      title: event.title,
+      atSeconds: (event.atMs - startMs) / 1000,
+      atRisk: connections.filter((each) => isAtRisk(each, event)).length,
+      broken: own.length,
+      excused: own.filter(({ excused }) => excused).length,
+      secondHops: (played[i + 1]?.secondHops ?? secondHops) - event.secondHops,
+      slowestMs: Math.max(0, ...slowest.map(({ slowestMs }) => slowestMs)),
+    };
+  });
+  const held = connections.filter(({ kind }) => kind === 'held');
+  return {
+    held: held.length,
+    shorts: connections.length - held.length,
+    answers: connections.reduce((sum, { answers }) => sum + answers, 0),
+    secondHops,
+    sentOn,
+    events,
+    broken: broken.map(({ during, ...told }) => ({ event: during?.title ?? 'before all events', ...told })),
+  };
+}
+
+function requireTables(connections: readonly ConnectionRecord[], played: readonly PlayedEvent[]): void {
+  const ways = played[0]?.before;
+  for (const each of connections) {
+    if (ways === undefined || each.kind !== 'held' || each.server === null) continue;
+    const owner = ways.ownerAnywhere(flowName(each));
+    if (owner !== backendOf(each.server))
+      throw new Error(`IPv${flowName(each)} is with ${each.server}, and its slot is ${owner}'s`);
+  }
+}
+
+function isAtRisk(connection: ConnectionRecord, { atMs, before, after, touches }: PlayedEvent): boolean {
+  if (connection.openedAtMs > atMs || connection.endedAtMs <= atMs) return false;
+  if (connection.brokenSinceMs !== null && connection.brokenSinceMs < atMs) return false;
+  const flow = flowName(connection);
+  const { server } = connection;
+  const through = before.forwarder(flow);
+  if (server === null || through === undefined) return false; // it has hardly begun
+  const owner = before.owner(flow, through);
+  if (touches?.backend !== undefined && [backendOf(server), owner].includes(touches.backend)) return true;
+  if (touches?.forwarders?.includes(through) === true) return true;
+  // One that ended meanwhile was seen by no forwarder in the end.
+  const then = after.forwarder(flow) ?? through;
+  return then !== through || after.owner(flow, then) !== owner;
+}
+
+function breakage(
+  connection: ConnectionRecord,
+  played: readonly PlayedEvent[],
+): Omit<Breakage, 'event'> & { during: PlayedEvent | undefined } {
+  const { kind, server, broken } = connection;
+  const flow = flowName(connection);
+  const sinceMs = connection.brokenSinceMs!;
+  const during = played.findLast(({ atMs }) => atMs <= sinceMs);
+  const crashed = played.find(({ crashes }) => crashes !== undefined);
+  const backend = server === null ? crashed?.before.ownerAnywhere(flow) : backendOf(server);
+  const excused = crashed !== undefined && sinceMs >= crashed.atMs && backend === crashed.crashes;
+  return { kind, flow, server, why: broken!, excused, during };
+}

@@ -1,0 +1,50 @@
+/** Plays events against the fleet while traffic flows, and notes what there is to know about each for judge.ts. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SurviveEvent } from './acts.js';
+import type { Fleet } from './fleet.js';
+import type { RouterWitness } from './router.js';
+import { Ways } from './ways.js';
+
+/** What there is to ask of Ways. */
+export type WaysThen = Pick<Ways, keyof Ways>;
+
+export interface PlayedEvent extends Pick<SurviveEvent, 'title' | 'touches' | 'crashes'> {
+  readonly atMs: number;
+  readonly before: WaysThen;
+  readonly after: WaysThen;
+  /** Packets from backend to backend until then. */
+  readonly secondHops: number;
+}
+
+/** @param onStart told of each event as it begins */
+export async function play(
+  events: readonly SurviveEvent[],
+  fleet: Fleet,
+  witness: RouterWitness,
+  onStart: (event: SurviveEvent) => void,
+): Promise<PlayedEvent[]> {
+  const observe = async (): Promise<Ways> => {
+    const [flows, statuses] = await Promise.all([witness.flows(), fleet.statuses()]);
+    return new Ways(flows, statuses);
+  };
+  const played: PlayedEvent[] = [];
+  for (const event of events) {
+    const { title, touches, crashes } = event;
+    await event.prepare?.(fleet);
+    const [before, secondHops] = await Promise.all([observe(), witness.secondHops()]);
+    const atMs = Date.now();
+    onStart(event);
+    await event.run(fleet);
+    await delay(event.watchMs);
+    played.push({
+      title,
+      ...(touches && { touches }),
+      ...(crashes !== undefined && { crashes }),
+      atMs,
+      before,
+      after: await observe(),
+      secondHops,
+    });
+  }
+  return played;
+}

@@ -1,0 +1,54 @@
+/** What a run shows: a line for each event, what broke, and the summary line. Pure functions of the verdict. */
+import type { EventResult, Verdict } from './judge.js';
+
+const BROKEN_SHOWN = 5;
+
+export function passed({ broken }: Verdict): boolean {
+  return broken.every(({ excused }) => excused);
+}
+
+export function reportText(verdict: Verdict): string {
+  const { broken, held, shorts, answers, secondHops, sentOn } = verdict;
+  const outside = broken.filter(({ excused }) => !excused);
+  return [
+    table(verdict.events),
+    '',
+    'At risk: open when it happened, and sent another way by it (to another backend or through another forwarder), or through',
+    'what it stopped. Second hops: packets that one backend sent on to another, as the router counted them.',
+    '',
+    `${held} connections were open before the first event, ${shorts} came later for a few messages; ${answers} answers, each of`,
+    `them checked. ${secondHops} second hops by the router's count, ${sentOn} by the agents' own.`,
+    ...outside
+      .slice(0, BROKEN_SHOWN)
+      .map(
+        ({ event, kind, flow, server, why }) =>
+          `broken: ${kind}, ${server ?? 'accepted by nobody'}, IPv${flow}, ${why} (${event})`,
+      ),
+    ...(outside.length > BROKEN_SHOWN ? [`and ${outside.length - BROKEN_SHOWN} more`] : []),
+    '',
+    summary(verdict),
+  ].join('\n');
+}
+
+export function summary({ held, shorts, events, broken }: Verdict): string {
+  const outside = broken.filter(({ excused }) => !excused).length;
+  return `survive: ${held + shorts} connections, ${events.length} events, ${outside} broken outside the crashed backend`;
+}
+
+function table(events: readonly EventResult[]): string {
+  const header = ['at', 'event', 'at risk', 'broken', 'second hops', 'slowest answer'];
+  const rows = events.map(({ atSeconds, title, atRisk, broken, excused, secondHops, slowestMs }) => [
+    `${atSeconds.toFixed(1)} s`,
+    title,
+    String(atRisk),
+    excused > 0 ? `${broken} (${excused} its own)` : String(broken),
+    String(secondHops),
+    `${slowestMs} ms`,
+  ]);
+  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
+  return [header, ...rows]
+    .map((row) =>
+      row.map((cell, i) => (i === 1 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('   '),
+    )
+    .join('\n');
+}

@@ -1,0 +1,84 @@
+/**
+ * What the router sees, by an nftables table of its own: which forwarder it sends each connection to (ECMP is the kernel's
+ * secret, so the packets are asked), and how many packets backends send to each other, which are those of a second chance.
+ * Neither depends on what anyhop counts.
+ */
+import { inNamespace, run } from '../lab/command.js';
+import { VIP4, VIP6 } from '../lab/topology.js';
+import type { FlowName } from './journal.js';
+
+/** Longer than from one message of a connection to the next. */
+const SEEN_MS = 1_000;
+const FLOWS_MAX = 65_535;
+
+export class RouterWitness {
+  readonly #router: string;
+  readonly #forwarders: readonly string[];
+
+  private constructor(router: string, forwarders: readonly string[]) {
+    this.#router = router;
+    this.#forwarders = forwarders;
+  }
+
+  static async start(
+    router: string,
+    forwarders: readonly string[],
+    backends: readonly string[],
+  ): Promise<RouterWitness> {
+    const sets = forwarders.flatMap((name) =>
+      [4, 6].map(
+        (family) =>
+          `set ${name}.${family} { type ipv${family}_addr . inet_service; size ${FLOWS_MAX}; ` +
+          `flags dynamic,timeout; timeout ${SEEN_MS}ms; }`,
+      ),
+    );
+    const flows = forwarders.flatMap((name) => [
+      `oifname "${name}" ip daddr ${VIP4} update @${name}.4 { ip saddr . tcp sport }`,
+      `oifname "${name}" ip6 daddr ${VIP6} update @${name}.6 { ip6 saddr . tcp sport }`,
+    ]);
+    const ports = `{ ${backends.map((name) => `"${name}"`).join(', ')} }`;
+    const table = `table inet survive {
+counter second { }
+${sets.join('\n')}
+chain forward {
+type filter hook forward priority filter; policy accept;
+iifname ${ports} meta l4proto gre counter name second
+${flows.join('\n')}
+}
+}
+`;
+    await run(inNamespace(router, ['nft', '-f', '-']), { input: table });
+    return new RouterWitness(router, forwarders);
+  }
+
+  /** GRE packets from backends so far. */
+  async secondHops(): Promise<number> {
+    const listed = await this.#list('counter', 'inet', 'survive', 'second');
+    return listed.find(({ counter }) => counter !== undefined)!.counter!.packets;
+  }
+
+  async flows(): Promise<Map<string, Set<FlowName>>> {
+    const listed = await this.#list('table', 'inet', 'survive');
+    const flows = new Map(this.#forwarders.map((name) => [name, new Set<FlowName>()]));
+    for (const { set } of listed) {
+      if (set?.elem === undefined) continue;
+      const [forwarder, family] = set.name.split('.') as [string, '4' | '6'];
+      for (const { elem } of set.elem)
+        flows.get(forwarder)!.add(`${family} ${elem.val.concat[1]}` as FlowName);
+    }
+    return flows;
+  }
+
+  async #list(...what: string[]): Promise<NftObject[]> {
+    return JSON.parse(await run(inNamespace(this.#router, ['nft', '-j', 'list', ...what]))).nftables;
+  }
+}
+
+/** As nft prints them. */
+interface NftObject {
+  readonly counter?: { readonly packets: number };
+  readonly set?: {
+    readonly name: string;
+    readonly elem?: readonly { readonly elem: { readonly val: { readonly concat: [string, number] } } }[];
+  };
+}
