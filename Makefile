@@ -19,7 +19,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build demo survive test bench bench-afxdp bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
+.PHONY: help build demo survive test bench bench-afxdp bench-agent bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -100,6 +100,9 @@ bench: build setup-lab ## every benchmark, as a table with its targets
 
 bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floor program; STEPS=1: and each of its steps (root)
 	node build/bench/run.js xdp $(if $(STEPS),--steps)
+
+bench-agent: build setup-lab ## what a packet costs the agent's program, and second chance, beside a floor program (root)
+	node build/bench/run.js agent
 
 bench-engines: build setup-lab ## what each engine forwards, and adds to round trips at half load (root)
 	node build/bench/run.js engines

@@ -72,24 +72,11 @@ export class Harness {
     devLibrary.call('ERR_BPF', 'anyhop_dev_pin', cpu);
   }
 
-  /**
-   * Lets contenders take turns, in an order that turns around; each goes on with the flows where it stopped. The first is
-   * what the others are divided by.
-   */
-  compare(contenders: readonly Contender[], { turns, packets }: Turns): Series[] {
-    const series = contenders.map(() => ({ ns: [] as number[], ratios: [] as number[], action: -1 }));
-    const order = contenders.map((_, index) => index);
-    // The first turn fills caches and is not counted.
-    for (let turn = -1; turn < turns; turn++) {
-      for (const index of order) {
-        const { ns, action } = this.#run(contenders[index], (turn + 1) * packets, packets);
-        series[index].action = action;
-        if (turn >= 0) series[index].ns.push(ns);
-      }
-      if (turn >= 0) for (const one of series) one.ratios.push(one.ns[turn] / series[0].ns[turn]);
-      order.reverse();
-    }
-    return series;
+  /** Each contender goes on with the flows where it stopped. The first is what the others are divided by. */
+  compare(contenders: readonly Contender[], turns: Turns): Series[] {
+    return takeTurns(contenders.length, turns, (index, first, packets) =>
+      this.#run(contenders[index], first, packets),
+    );
   }
 
   close(): void {
@@ -131,6 +118,30 @@ export class Harness {
 
 function isIpv6(frame: Uint8Array): boolean {
   return new DataView(frame.buffer, frame.byteOffset).getUint16(12) === ETHERTYPE_IPV6;
+}
+
+/**
+ * Lets contenders take turns, in an order that turns around.
+ * @param run one of them, on packets from number `first` on
+ */
+export function takeTurns(
+  contenders: number,
+  { turns, packets }: Turns,
+  run: (index: number, first: number, packets: number) => { ns: number; action: number },
+): Series[] {
+  const order = Array.from({ length: contenders }, (_, index) => index);
+  const series = order.map(() => ({ ns: [] as number[], ratios: [] as number[], action: -1 }));
+  // The first turn fills caches and is not counted.
+  for (let turn = -1; turn < turns; turn++) {
+    for (const index of order) {
+      const { ns, action } = run(index, (turn + 1) * packets, packets);
+      series[index].action = action;
+      if (turn >= 0) series[index].ns.push(ns);
+    }
+    if (turn >= 0) for (const one of series) one.ratios.push(one.ns[turn] / series[0].ns[turn]);
+    order.reverse();
+  }
+  return series;
 }
 
 /** "median, p10 to p90". */

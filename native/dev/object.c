@@ -138,16 +138,20 @@ int anyhop_dev_program(int object, const char *program)
 /* Lets a tail call of `object` through its program array `map` at `index` go to a program of the object `target`. */
 int anyhop_dev_tail_call(int object, const char *map, __u32 index, int target, const char *program)
 {
+	int fd = anyhop_dev_program(target, program);
+
+	return fd < 0 ? fd : anyhop_dev_tail_call_to(object, map, index, fd);
+}
+
+/* The same to a program behind a descriptor. */
+int anyhop_dev_tail_call_to(int object, const char *map, __u32 index, int program)
+{
 	struct bpf_map *found = map_of(object, map);
-	int fd;
 
 	anyhop_error_start();
 	if (!found)
 		return anyhop_error_is(-ENOENT, "map %s", map);
-	fd = anyhop_dev_program(target, program);
-	if (fd < 0)
-		return fd;
-	if (bpf_map_update_elem(bpf_map__fd(found), &index, &fd, BPF_ANY))
-		return anyhop_error_is(-errno, "a tail call to %s", program);
+	if (bpf_map_update_elem(bpf_map__fd(found), &index, &program, BPF_ANY))
+		return anyhop_error_is(-errno, "a tail call to another program");
 	return 0;
 }

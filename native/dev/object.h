@@ -12,6 +12,7 @@ int anyhop_dev_load(int object);
 int anyhop_dev_close(int object);
 void *anyhop_dev_memory(int object, const char *map, __u32 bytes);
 int anyhop_dev_tail_call(int object, const char *map, __u32 index, int target, const char *program);
+int anyhop_dev_tail_call_to(int object, const char *map, __u32 index, int program);
 
 /* NULL when there is none of this name. */
 struct bpf_program;

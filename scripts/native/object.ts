@@ -3,6 +3,7 @@
  * program's own `BpfObject` leaves out because no node needs it.
  */
 import { fileURLToPath } from 'node:url';
+import type { Descriptor } from '#anyhop/ffi/descriptor.js';
 import { NativeLibrary } from '#anyhop/ffi/library.js';
 
 const nativeFile = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
@@ -53,6 +54,11 @@ export class DevObject {
   /** Lets a tail call through the program array `map` at 0 go to a program of `target`. */
   tailCall(map: string, target: DevObject, program: string): void {
     devLibrary.call('ERR_BPF', 'anyhop_dev_tail_call', this.number, map, 0, target.number, program);
+  }
+
+  /** The same, to a program that was loaded elsewhere. */
+  tailCallTo(map: string, program: Descriptor): void {
+    devLibrary.call('ERR_BPF', 'anyhop_dev_tail_call_to', this.number, map, 0, program.fd);
   }
 
   /** Runs a program many times over on one frame. @returns the CPU time a run, in ns, and the last XDP action */

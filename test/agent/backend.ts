@@ -148,6 +148,11 @@ export class Backend {
     writeFileSync(this.config, change(`${CONFIG}  bpffs: ${this.bpffs}\n`));
   }
 
+  /** Runs a program of Node on the backend. */
+  startScript(text: string): Promise<LabProcess> {
+    return this.#start('script', ['-e', text]);
+  }
+
   #start(name: string, args: readonly string[]): Promise<LabProcess> {
     return this.#resources.startProcess(name, this.#backend, [process.execPath, ...args]);
   }

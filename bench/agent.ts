@@ -1,0 +1,135 @@
+/**
+ * What does a packet cost the agent's program? Times by BPF_PROG_TEST_RUN beside a floor program in the same harness
+ * (bench/agent/harness.ts), on one CPU: unwrapping, unwrapping after a socket was looked for, and second chance. Each line is a
+ * ratio; the note has the times.
+ *
+ *   node build/bench/agent.js [--quick]
+ *
+ * Needs root.
+ */
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { AGENT_PROGRAM, readVerdicts } from '#anyhop/agent/program.js';
+import { inner4, inner6, KEYS, loadAgent, outer4, outer6 } from '../test/agent/fixture.js';
+import { isolationObstacle } from '../test/isolation.js';
+import { frame, gre, payload, tcp } from '../test/packets/build.js';
+import { type AgentContender, type AgentFlow, AgentHarness, type AgentTraffic } from './agent/harness.js';
+import { Connections } from './agent/sockets.js';
+import { median, report, skip } from './report.js';
+import { type Series, spread } from './xdp/harness.js';
+
+const { values: options } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const TURNS = options.quick ? { turns: 3, packets: 2048 } : { turns: 41, packets: 1 << 18 };
+const FLOWS = options.quick ? 16 : 512;
+const SECOND_CHANCE_MAX = 3;
+/** The last one: interrupts tend to go to the first. */
+const CPU = availableParallelism() - 1;
+/** Keys that name this host by another of its addresses: what has no socket is delivered all the same. */
+const KEY_HERE = 0x0a01000b;
+
+const FAMILIES = [
+  { family: 4, vip: '127.0.0.5', client: '127.0.0.1', tail: Uint8Array.of(127, 0, 0, 1), peer: KEYS.peer4 },
+  { family: 6, vip: '::1', client: '::1', tail: Uint8Array.of(0, 0, 0, 1), peer: KEYS.peer6 },
+] as const;
+
+const obstacle = isolationObstacle();
+if (obstacle !== false) skip('agent', obstacle);
+else await measure();
+
+async function measure(): Promise<void> {
+  const harness = new AgentHarness(CPU);
+  for (const each of FAMILIES) await measureFamily(harness, each);
+  harness.close();
+}
+
+async function measureFamily(
+  harness: AgentHarness,
+  { family, vip, client, tail, peer }: (typeof FAMILIES)[number],
+): Promise<void> {
+  const held = await Connections.open(vip, client, tail, FLOWS);
+  const agent = loadAgent({
+    vips: { '203.0.113.10': FAMILIES[0].vip, '2001:db8::10': FAMILIES[1].vip },
+    port: held.port,
+    rate: { costNs: 1, burstNs: 1e9 }, // never short
+  });
+  const traffic = (key: number | undefined, flows: readonly AgentFlow[]): AgentTraffic => {
+    const addresses = { src: client, dst: vip };
+    const [outer, inner] = family === 4 ? [outer4(), inner4(addresses)] : [outer6(), inner6(addresses)];
+    const tunnel = gre(key === undefined ? {} : { key });
+    return {
+      frame: frame({}, outer, tunnel, inner, tcp({ sport: 1, dport: held.port }), payload(20)),
+      outer: (family === 4 ? 20 : 40) + (key === undefined ? 4 : 8),
+      family,
+      flows,
+    };
+  };
+  // No connection comes from a system port.
+  const strange = held.flows.map((flow, i) => ({ ...flow, port: 1 + i }));
+  const plain = traffic(undefined, held.flows);
+  const [hit, miss, sentOn] = [traffic(peer, held.flows), traffic(KEY_HERE, strange), traffic(peer, strange)];
+  const subject = { object: agent, program: AGENT_PROGRAM };
+  const as = (each: AgentTraffic, subject: AgentContender['subject']): AgentContender => ({
+    subject,
+    traffic: each,
+  });
+  const contenders = [
+    as(plain, 'floor'),
+    as(plain, subject),
+    as(hit, 'floor'),
+    as(hit, subject),
+    as(miss, subject),
+    as(sentOn, subject),
+    as(plain, 'nothing'),
+  ];
+  const before = readVerdicts(agent);
+  const series = harness.compare(contenders, TURNS);
+  const after = readVerdicts(agent);
+  const packets = (TURNS.turns + 1) * TURNS.packets;
+  const counted = Object.fromEntries(
+    Object.keys(after).flatMap((name) =>
+      after[name] === before[name] ? [] : [[name, (after[name] - before[name]) / packets]],
+    ),
+  );
+  if (JSON.stringify(counted) !== JSON.stringify({ delivered: 3, sent_on: 1 }))
+    throw new Error(`packets ended otherwise than they should: ${JSON.stringify(counted)}`);
+
+  const [floor, unwrapped, keyedFloor, found, missed, second, nothing] = series;
+  const name = `agent, IPv${family}`;
+  overFloor(`${name}, unwrapped, over the floor`, unwrapped, floor);
+  overFloor(`${name}, socket found, unwrapped, over the floor`, found, keyedFloor);
+  overFloor(`${name}, no socket, unwrapped, over the floor`, missed, keyedFloor);
+  const ratios = ratioOf(second, unwrapped);
+  // Without what the wrapper takes, which makes the two look more alike than they are.
+  const bare = second.ns.map(
+    (each, turn) => (each - nothing.ns[turn]) / (unwrapped.ns[turn] - nothing.ns[turn]),
+  );
+  report({
+    bench: `${name}, second chance (no socket, sent on), over unwrapped`,
+    value: median(ratios),
+    unit: 'x',
+    target: SECOND_CHANCE_MAX,
+    note:
+      `ratio ${spread(ratios, 2)}, without the wrapper ${median(bare).toFixed(2)}; ` +
+      `ns: ${ns(second)}, unwrapped ${ns(unwrapped)}, wrapper alone ${ns(nothing)}`,
+  });
+  agent.close();
+  held.close();
+}
+
+function ns(series: Series): string {
+  return median(series.ns).toFixed(1);
+}
+
+function ratioOf(a: Series, b: Series): number[] {
+  return a.ns.map((each, turn) => each / b.ns[turn]);
+}
+
+function overFloor(bench: string, series: Series, floor: Series): void {
+  const ratios = ratioOf(series, floor);
+  report({
+    bench,
+    value: median(ratios),
+    unit: 'x',
+    note: `ratio ${spread(ratios, 2)}; ns: ${ns(series)}, floor ${ns(floor)}`,
+  });
+}
