@@ -143,7 +143,7 @@ async function verdict(): Promise<void> {
   const config = verdictConfig();
   const log = createLog('silent');
   const probes = new Map<string, Done>();
-  const health = new NodeHealth(config.node, new Map(), log, {
+  const health = new NodeHealth(config.node, new Map(), log, Date.now, {
     prepare: async () => undefined,
     make: (target, done) => {
       probes.set(target.name, done);

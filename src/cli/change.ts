@@ -16,7 +16,10 @@ export interface BackendCommandOptions extends ChangeCommandOptions {
 /** Options of a command that tells a node something. */
 export function changeOptions(): Option[] {
   return [
-    new Option('--force', 'do not wait for the change before it to settle, whatever connections that breaks'),
+    new Option(
+      '--force',
+      'do not wait for the change before it to settle, and let nothing else wait either, whatever connections that breaks',
+    ),
     socketOption(),
     new Option('--json', 'print one JSON object, {error} when the node refuses'),
   ];

@@ -96,7 +96,7 @@ const statusSchema: z.ZodType<ComparedNode> = z.object({
           health: z.enum(['up', 'down', 'dead']),
           address: z.string(),
           healthReason: z.string().exactOptional(),
-          drain: z.object({ connections: z.number().nullable() }).exactOptional(),
+          drain: z.object({ connections: z.number().nullable(), done: z.boolean() }).exactOptional(),
         }),
       ),
     }),

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/error.js';
 import { loadConfigWithText, parseConfig } from '../config/load.js';
+import { stateDirectoryIn } from '../config/state-directory.js';
 import type { ReadConfig } from '../control/actions.js';
 import { type RunOptions, runNode } from '../control/node.js';
 import { lastGoodConfig } from '../control/state-store.js';
@@ -69,16 +70,25 @@ function firstConfig(
     return { first: load() };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const directory = options.stateDir ?? process.env['ANYHOP_STATE_DIR'] ?? STATE_DIRECTORY_DEFAULT;
-    const text = lastGoodConfig(directory, options.config);
-    const config = text === undefined ? undefined : parseGood(text, options);
-    if (text === undefined || config === undefined) throw error;
+    const good = lastGoodConfig(stateDirectory(options), options.config);
+    const config = good === undefined ? undefined : parseGood(good.text, options);
+    if (good === undefined || config === undefined) throw error;
     log.error(
       { event: 'config_refused', file: options.config, problems: error.problems },
-      `${error.message}\nThe node starts with the last config that was good; mend the file, then \`anyhop reload\``,
+      `${error.message}\nThe node starts with the last config that was good, of ${good.keptAt.toISOString()}; mend the file, ` +
+        'then `anyhop reload`',
     );
-    return { first: { config, text }, refused: { at: new Date().toISOString(), message: error.message } };
+    return {
+      first: { config, text: good.text },
+      refused: { at: new Date().toISOString(), message: error.message },
+    };
   }
+}
+
+/** Where the last good config is: what says so beside the file, or the file itself, as far as it can be read. */
+function stateDirectory({ stateDir, config }: RunCommandOptions): string {
+  const said = stateDir ?? process.env['ANYHOP_STATE_DIR'];
+  return said || (stateDirectoryIn(config) ?? STATE_DIRECTORY_DEFAULT);
 }
 
 /** Undefined when it is good no more: a file that it names may be gone. */

@@ -30,6 +30,9 @@ export function drawStatus(status: NodeStatus, now = new Date()): string {
         'image',
         `generation ${image.generation}, ${short(image.bytes)}B, digest ${image.digest.slice(0, 16)}`,
       ],
+      ...(image.failed === undefined
+        ? []
+        : [['NOT IN FORCE', `what follows cannot be published: ${image.failed}`] as const]),
       ['packets', drawEngineCounters(engine.counters)],
     ],
     '',

@@ -65,10 +65,14 @@ export interface NodeActionsOptions {
 export class NodeActions implements ControlActions {
   readonly #options: NodeActionsOptions;
   #configFile: ConfigFileStatus;
+  #forwarded: Forwarded | undefined;
 
   constructor(options: NodeActionsOptions) {
     this.#options = options;
     this.#configFile = options.configFile;
+    void options.forwarded.then((forwarded) => {
+      this.#forwarded = forwarded;
+    });
   }
 
   /** When the config in force was read, and why the last one was refused. */
@@ -77,7 +81,7 @@ export class NodeActions implements ControlActions {
   }
 
   async status(): Promise<NodeStatus> {
-    return (await this.#options.forwarded).status();
+    return this.#started().status();
   }
 
   ready(): Readiness {
@@ -99,7 +103,7 @@ export class NodeActions implements ControlActions {
   }
 
   async counters(): Promise<CounterReport> {
-    const { engine, forwarding } = await this.#options.forwarded;
+    const { engine, forwarding } = this.#started();
     const { verdicts, services, backends } = engine.counters();
     const { numbers } = forwarding.assembly;
     const byName = (names: readonly string[], counted: Float64Array): Record<string, Counted> =>
@@ -117,7 +121,7 @@ export class NodeActions implements ControlActions {
   }
 
   async tables(pool: string | undefined): Promise<TablesReport> {
-    const { image, pools } = (await this.#options.forwarded).forwarding.assembly;
+    const { image, pools } = this.#started().forwarding.assembly;
     const asked = pools.filter(({ config }) => pool === undefined || config.name === pool);
     if (pool !== undefined && asked.length === 0) throw this.#noPool(pool);
     return {
@@ -133,11 +137,11 @@ export class NodeActions implements ControlActions {
   }
 
   async plan(): Promise<PlanReport> {
-    await this.#options.forwarded;
+    this.#started();
     const { pools, now } = this.#options;
     const { config } = this.#read();
     const before = pools.pools;
-    const after = pools.preview({ file: config }, false);
+    const after = orRefusal(() => pools.preview({ file: config }, false));
     return {
       file: config.file,
       pools: effects(before, after).map((effect) => ({
@@ -153,12 +157,19 @@ export class NodeActions implements ControlActions {
     };
   }
 
-  async reload({ force }: ChangeOptions): Promise<ChangeReport> {
+  /** The same as `reload`, but it waits until the node forwards. */
+  async reloadOnceForwarding(): Promise<ChangeReport> {
     await this.#options.forwarded;
-    const { pools } = this.#options;
+    return this.reload({ force: false });
+  }
+
+  async reload({ force }: ChangeOptions): Promise<ChangeReport> {
+    this.#started();
+    const { pools, log } = this.#options;
     let read: ReadConfig;
     try {
       read = this.#read();
+      if (!force) refuseOtherSlots(pools.file, read.config);
     } catch (error) {
       this.#refused(error);
       throw error;
@@ -170,8 +181,10 @@ export class NodeActions implements ControlActions {
     });
     this.#configFile = { file: read.config.file, loadedAt: new Date().toISOString() };
     await this.#options.accepted(read);
+    const { generation } = report;
+    log.info({ event: 'reloaded', generation, changes }, `reloaded; generation ${generation} is in force`);
     for (const { line, field, message } of read.config.warnings)
-      this.#options.log.warn({ event: 'config_warning', line, field }, message);
+      log.warn({ event: 'config_warning', line, field }, message);
     return { ...report, changes, warnings: read.config.warnings.map(formatProblem) };
   }
 
@@ -192,7 +205,7 @@ export class NodeActions implements ControlActions {
     patch: OverridePatch,
     { force }: ChangeOptions,
   ): Promise<ChangeReport> {
-    await this.#options.forwarded;
+    this.#started();
     const { pools, now } = this.#options;
     return this.#change(() => {
       const { file } = pools;
@@ -224,10 +237,11 @@ export class NodeActions implements ControlActions {
       read = this.#options.load();
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      const { message, problems } = error;
-      throw new ControlError(422, 'ERR_CONFIG', message, {
+      const { problems } = error;
+      const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
+      throw new ControlError(422, 'ERR_CONFIG', `the config file has ${count}; the config in force stays`, {
         problems,
-        hint: 'The config in force stays. `anyhop check` tells when the file is good.',
+        hint: '`anyhop check` tells when the file is good.',
       });
     }
     const differing = restartFields(this.#options.pools.file.node, read.config.node);
@@ -241,8 +255,23 @@ export class NodeActions implements ControlActions {
   }
 
   #refused(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
+    const problems = error instanceof ControlError ? error.problems : undefined;
+    const said = error instanceof Error ? error.message : String(error);
+    const message = problems === undefined ? said : problems.map(formatProblem).join('\n');
     this.#configFile = { ...this.#configFile, refused: { at: new Date().toISOString(), message } };
+    const { hint } = error as { hint?: string };
+    this.#options.log.error(
+      { event: 'reload_refused', ...(hint !== undefined && { hint }) },
+      `reload refused, what was in force stays: ${message}`,
+    );
+  }
+
+  /** @throws ControlError 503 while the node starts */
+  #started(): Forwarded {
+    if (this.#forwarded !== undefined) return this.#forwarded;
+    throw new ControlError(503, 'ERR_STARTING', `the node starts: ${this.ready().reasons.join('; ')}`, {
+      hint: '`anyhop ready --wait 30` waits for it.',
+    });
   }
 
   #poolsOf(backend: string, asked: string | undefined, pools: readonly PoolConfig[]): string[] {
@@ -270,6 +299,31 @@ function some(names: readonly string[]): string {
   const unique = [...new Set(names)];
   const shown = unique.slice(0, NAMES_SHOWN).join(', ');
   return unique.length > NAMES_SHOWN ? `${shown} and ${unique.length - NAMES_SHOWN} more` : shown;
+}
+
+/**
+ * Another table size gives nearly every flow another slot, and no prior state knows who had it.
+ * @throws ControlError 409
+ */
+function refuseOtherSlots(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): void {
+  const known = new Map(before.pools.map((pool) => [pool.name, pool.tableSize]));
+  const other = after.pools.find(({ name, tableSize }) => (known.get(name) ?? tableSize) !== tableSize);
+  if (other === undefined) return;
+  throw new ControlError(
+    409,
+    'ERR_BREAKS',
+    `${after.file}: pools.${other.name}.table_size: ${known.get(other.name)} -> ${other.tableSize} gives nearly all flows of ` +
+      'the pool other slots, and their connections break, second chance or not',
+    { hint: '`anyhop reload --force` takes it all the same.' },
+  );
+}
+
+function orRefusal<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw refusal(error);
+  }
 }
 
 /** Why a change was not taken, as an answer. */

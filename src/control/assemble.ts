@@ -68,9 +68,12 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
   // Asked once a backend, so that tables and templates are of one moment.
   const ways = new Map<BackendConfig, Way | undefined>();
   const wayTo = (backend: BackendConfig): Way | undefined => {
-    if (!ways.has(backend)) ways.set(backend, options.way(backend));
+    if (!ways.has(backend)) ways.set(backend, hasSource(backend) ? options.way(backend) : undefined);
     return ways.get(backend);
   };
+  // A file without is refused; one of the prior state may be of a family that the node has given up.
+  const hasSource = ({ address }: BackendConfig): boolean =>
+    (address.family === 4 ? node.source4 : node.source6) !== undefined;
   const pools = config.pools.map((pool): AssembledPool => {
     const healthOf = (backend: BackendConfig): Health => {
       const health = options.health?.(pool, backend) ?? 'up';

@@ -26,7 +26,7 @@ export type ComparedPool = Pick<
 export type ComparedBackend = Pick<
   BackendStatus,
   'name' | 'address' | 'weight' | 'state' | 'health' | 'healthReason'
-> & { readonly drain?: Pick<DrainStatus, 'connections'> };
+> & { readonly drain?: Pick<DrainStatus, 'connections' | 'done'> };
 
 /** Of the one node and of the other; null for what is not there. */
 export type Pair = readonly [string | null, string | null];
@@ -160,7 +160,7 @@ function differing<T extends { readonly name: string }>(
 
 /** As the node's own tables have it (control/drains.ts). */
 function isDrained({ state, drain }: ComparedBackend): boolean {
-  return state === 'draining' && drain?.connections === 0;
+  return state === 'draining' && drain?.done === true && drain.connections === 0;
 }
 
 function drawService({ vip, protocol, portFirst, portLast, pool }: ComparedService): string {

@@ -7,7 +7,7 @@
  */
 import type { ServiceConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
-import type { Membership } from '../pool/membership.js';
+import { drainsSinceMs, type Membership } from '../pool/membership.js';
 import type { DrainStatus } from './status.js';
 
 /** TCP connections by the service's name. */
@@ -23,6 +23,11 @@ export interface DrainsOptions {
 }
 
 const POLL_MS = 2_000;
+/**
+ * None is left when two answers so far apart say so: an agent's count can be a second old (agent/connections.ts), and from
+ * before the tables of which the backend is drained.
+ */
+const CONFIRM_MS = 1_500;
 
 interface Drain {
   readonly pool: string;
@@ -34,11 +39,18 @@ interface Drain {
   readonly uncounted: string | undefined;
   /** Names of the pool's services over TCP. */
   readonly services: readonly string[];
+  /** The same object for as long as it drains. */
+  readonly progress: Progress;
+}
+
+interface Progress {
   /** Undefined before the first answer. */
   answer: { readonly connections: number } | { readonly failure: string } | undefined;
-  isTold: boolean;
-  /** No connection was left when it was last asked. */
+  /** When the first of the answers in a row was asked for that say that none is left. */
+  noneSinceMs: number | undefined;
+  /** None is left: confirmed. */
   isEmpty: boolean;
+  isTold: boolean;
 }
 
 export class Drains {
@@ -59,23 +71,24 @@ export class Drains {
         const key = `${drain.pool}/${drain.backend}`;
         const known = before.get(key);
         const isKnown = known?.sinceMs === drain.sinceMs && known.address === drain.address;
-        return [
-          key,
-          isKnown ? { ...drain, answer: known.answer, isTold: known.isTold, isEmpty: known.isEmpty } : drain,
-        ];
+        return [key, isKnown ? { ...drain, progress: known.progress } : drain];
       }),
     );
-    clearInterval(this.#timer);
-    if (this.#drains.size === 0) return;
-    this.#timer = setInterval(() => void this.poll(), POLL_MS).unref();
-    if ([...this.#drains.values()].some(({ answer }) => answer === undefined)) void this.poll();
+    if (this.#drains.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    this.#timer ??= setInterval(() => void this.poll(), POLL_MS).unref();
+    if ([...this.#drains.values()].some(({ progress }) => progress.answer === undefined)) void this.poll();
   }
 
   /** Undefined for a backend that does not drain. */
   status(pool: string, backend: string): DrainStatus | undefined {
     const drain = this.#drains.get(`${pool}/${backend}`);
     if (drain === undefined) return undefined;
-    const { sinceMs, deadlineMs, answer } = drain;
+    const { sinceMs, deadlineMs } = drain;
+    const { answer } = drain.progress;
     const isCounted = answer !== undefined && 'connections' in answer;
     return {
       since: new Date(sinceMs).toISOString(),
@@ -88,7 +101,7 @@ export class Drains {
 
   /** Whether a backend that drains has no connection left. */
   isDrained(pool: string, backend: string): boolean {
-    return this.#drains.get(`${pool}/${backend}`)?.isEmpty === true;
+    return this.#drains.get(`${pool}/${backend}`)?.progress.isEmpty === true;
   }
 
   /** Asks every draining backend once; resolves when all have answered or failed to. */
@@ -109,39 +122,36 @@ export class Drains {
     const byAddress = new Map<string, Drain[]>();
     for (const drain of counted)
       byAddress.set(drain.address, [...(byAddress.get(drain.address) ?? []), drain]);
+    const askedMs = this.#options.now();
     await Promise.all(
       [...byAddress].map(async ([address, drains]) => {
         try {
           const connections = await this.#options.count(address);
-          for (const drain of drains) {
-            const sum = drain.services.reduce((all, name) => all + (connections.get(name) ?? 0), 0);
-            drain.answer = { connections: sum };
-          }
+          for (const drain of drains) drain.progress.answer = answerFor(drain, connections);
         } catch (error) {
           const failure = error instanceof Error ? error.message : String(error);
-          for (const drain of drains) drain.answer = { failure };
+          for (const { progress } of drains) progress.answer = { failure };
         }
       }),
     );
     let hasChanged = false;
     for (const drain of this.#drains.values()) {
-      const isEmpty = hasNoConnections(drain);
-      hasChanged ||= isEmpty !== drain.isEmpty;
-      drain.isEmpty = isEmpty;
+      hasChanged = conclude(drain.progress, askedMs) || hasChanged;
       if (this.#isDone(drain)) this.#tell(drain);
     }
     if (hasChanged) this.#options.changed();
   }
 
-  #isDone(drain: Drain): boolean {
-    return this.#options.now() >= drain.deadlineMs || hasNoConnections(drain);
+  #isDone({ deadlineMs, progress }: Drain): boolean {
+    return this.#options.now() >= deadlineMs || progress.isEmpty;
   }
 
   /** Once a drain. */
   #tell(drain: Drain): void {
-    if (drain.isTold) return;
-    drain.isTold = true;
-    const { pool, backend, answer, uncounted } = drain;
+    const { pool, backend, uncounted, progress } = drain;
+    if (progress.isTold) return;
+    progress.isTold = true;
+    const { answer } = progress;
     const fields = { event: 'drained', pool, backend };
     if (answer !== undefined && 'connections' in answer) {
       const { connections } = answer;
@@ -160,15 +170,34 @@ export class Drains {
   }
 }
 
-function hasNoConnections({ answer }: Drain): boolean {
-  return answer !== undefined && 'connections' in answer && answer.connections === 0;
+/** An agent tells of every service that it knows: one that it does not name is not one without connections. */
+function answerFor({ services }: Drain, connections: ReadonlyMap<string, number>): Progress['answer'] {
+  let sum = 0;
+  for (const name of services) {
+    const count = connections.get(name);
+    if (count === undefined) {
+      return { failure: `its agent does not know the service ${name}: it has another config, reload it` };
+    }
+    sum += count;
+  }
+  return { connections: sum };
+}
+
+/** What the last answer says, if it came. @returns whether `isEmpty` has become another */
+function conclude(progress: Progress, askedMs: number): boolean {
+  const { answer, isEmpty } = progress;
+  const hasNone = answer !== undefined && 'connections' in answer && answer.connections === 0;
+  progress.noneSinceMs = hasNone ? (progress.noneSinceMs ?? askedMs) : undefined;
+  progress.isEmpty = progress.noneSinceMs !== undefined && askedMs - progress.noneSinceMs >= CONFIRM_MS;
+  return progress.isEmpty !== isEmpty;
 }
 
 function drainsOf(pools: Membership, services: readonly ServiceConfig[]): Drain[] {
-  return [...pools].flatMap(([pool, { inForce, drainingSinceMs }]) => {
+  return [...pools].flatMap(([pool, membership]) => {
+    const { inForce } = membership;
     const ofPool = services.filter((service) => service.pool === pool && service.protocol === 'tcp');
     return inForce.backends.flatMap(({ name, address, agent }): Drain[] => {
-      const sinceMs = drainingSinceMs[name];
+      const sinceMs = drainsSinceMs(membership, name);
       if (sinceMs === undefined) return [];
       return [
         {
@@ -183,9 +212,7 @@ function drainsOf(pools: Membership, services: readonly ServiceConfig[]): Drain[
               ? 'the pool serves no TCP, and only TCP has connections to count'
               : undefined,
           services: ofPool.map((service) => service.name),
-          answer: undefined,
-          isTold: false,
-          isEmpty: false,
+          progress: { answer: undefined, noneSinceMs: undefined, isEmpty: false, isTold: false },
         },
       ];
     });

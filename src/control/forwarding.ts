@@ -35,6 +35,7 @@ export class Forwarding {
   #engine: Engine | undefined;
   #publishing: Promise<unknown> | undefined;
   #changed = false;
+  #failure: unknown;
 
   /**
    * Builds the first image.
@@ -57,6 +58,12 @@ export class Forwarding {
   /** What is in force, or will be once the engine has started. */
   get assembly(): Assembly {
     return this.#assembly;
+  }
+
+  /** Why something newer than what is in force could not be published; undefined when nothing is newer. */
+  get failure(): string | undefined {
+    if (this.#failure === undefined) return undefined;
+    return this.#failure instanceof Error ? this.#failure.message : String(this.#failure);
   }
 
   /** From now on changes are published there. */
@@ -112,6 +119,7 @@ export class Forwarding {
     }
     // Here and not when the promise settles: a change that came in between would be lost.
     this.#publishing = undefined;
+    this.#failure = failure;
     return failure;
   }
 

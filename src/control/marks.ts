@@ -84,7 +84,7 @@ export class Marks {
     const { noWay, checks } = this.#sources;
     const before = this.#marks.get(name);
     const check = checks.get(name);
-    const reason = noWay(backend) ?? (check?.isUp === false ? check.reason : undefined);
+    const reason = noWay(backend) ?? (pool.health === undefined ? undefined : failureOf(check));
     const isUp = reason === undefined;
     const hasTurned = before === undefined || (before.health === 'up') !== isUp;
     if (isUp && !hasTurned) return before;
@@ -96,4 +96,10 @@ export class Marks {
 
 function nameOf(pool: string, backend: string): string {
   return `${pool}/${backend}`;
+}
+
+/** One that has never been tried is not known to work: a backend that has another address, say. */
+function failureOf(check: HealthMark | undefined): string | undefined {
+  if (check === undefined) return 'its first check is under way';
+  return check.isUp ? undefined : check.reason;
 }

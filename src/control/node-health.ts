@@ -14,20 +14,26 @@ export type ProbeMaker = Pick<Probes, 'prepare' | 'make' | 'close'>;
 
 export class NodeHealth {
   readonly #probes: ProbeMaker;
+  readonly #now: () => number;
   readonly #checks: HealthChecks;
   #marks: Marks;
   #changed = (): void => {};
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
 
-  /** @param remembered marks of a process before this one, by `pool/backend` */
+  /**
+   * @param remembered marks of a process before this one, by `pool/backend`
+   * @param now milliseconds as in pool/change.ts: a clock that is set must make nobody dead
+   */
   constructor(
     { source4, source6, interface: name }: LoadedConfig<'run'>['node'],
     remembered: ReadonlyMap<string, BackendMark>,
     log: Logger,
+    now: () => number,
     probes: ProbeMaker = new Probes({ source4, source6, interface: name }),
   ) {
     this.#probes = probes;
+    this.#now = now;
     this.#checks = new HealthChecks({ log, probe: this.#probes.make });
     this.#marks = new Marks({ noWay: () => undefined, checks: this.#checks.current() }, remembered);
   }
@@ -50,7 +56,7 @@ export class NodeHealth {
 
   /** Marks these backends from now on and no others, at once. */
   judge(backends: readonly NamedBackend[]): void {
-    this.#marks.setMembers(backends, Date.now());
+    this.#marks.setMembers(backends, this.#now());
     this.refresh(); // whoever is down now will be dead some day
   }
 
@@ -82,7 +88,7 @@ export class NodeHealth {
 
   #refresh(): void {
     clearTimeout(this.#timer);
-    const nextMs = this.#marks.refresh(Date.now());
+    const nextMs = this.#marks.refresh(this.#now());
     if (nextMs !== undefined) this.#timer = setTimeout(() => this.#refresh(), Math.max(1, nextMs)).unref();
     this.#changed();
   }

@@ -61,6 +61,17 @@ export interface NodePoolsOptions {
 
 /** A timer's longest time: beyond it, Node's fires at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+/** When to try again what could not be published. */
+const RETRY_MS = 5_000;
+
+/** Whom a change that is under way prepares for, and the settings of pools as they will be. */
+interface Coming {
+  readonly marked: readonly NamedBackend[];
+  readonly reached: readonly NamedBackend[];
+  readonly settings: ReadonlyMap<string, PoolConfig>;
+}
+
+const NOTHING_COMING: Coming = { marked: [], reached: [], settings: new Map() };
 
 export class NodePools {
   readonly #around: NodeSurroundings;
@@ -72,6 +83,8 @@ export class NodePools {
   #config: LoadedConfig<'run'>;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #retry: NodeJS.Timeout | undefined;
+  #coming = NOTHING_COMING;
   #isClosed = false;
 
   /** Marks are not known yet: all count as up, but for what is remembered. `start` comes next. */
@@ -134,31 +147,38 @@ export class NodePools {
 
   /** Health marks may have changed. */
   marksChanged(): void {
-    const next = takeMarks(passTime(this.#pools, this.#now()), this.#around.health, this.#now());
-    if (next !== this.#pools) {
-      const before = this.#pools;
+    if (this.#isClosed) return;
+    const before = this.#pools;
+    const nowMs = this.#now();
+    const next = takeMarks(passTime(before, nowMs), this.#around.health, nowMs);
+    if (next !== before) {
       this.#set(next);
       this.#tell(effects(before, next), 'the change before it has settled');
-      this.#follow(before);
-      void this.#around.remember(next);
+      if (!hasSameBackends(before, next)) this.#follow();
     }
-    void this.#around.publish();
+    void this.#around.publish().then((failure) => {
+      if (next !== before) void this.#around.remember(this.#pools);
+      if (failure !== undefined) this.#tryAgain();
+    });
   }
 
+  /** Nothing changes any more. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
   }
 
   async #change(request: ChangeRequest, force: boolean): Promise<Effect[]> {
     const proposed = this.preview(request, force);
-    const marked = firstOfName([...markedBackends(this.#pools), ...markedBackends(proposed)]);
+    this.#coming = {
+      marked: markedBackends(proposed),
+      reached: reachedBackends(proposed),
+      settings: new Map([...proposed].map(([name, { inForce }]) => [name, inForce])),
+    };
     try {
-      await Promise.all([
-        this.#around.reach([...reachedBackends(this.#pools), ...reachedBackends(proposed)]),
-        this.#around.check(marked),
-      ]);
-      this.#around.judge(marked);
+      await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
+      this.#around.judge(this.#checked());
       const before = this.#pools;
       const fileBefore = this.#file;
       this.#file = request.file;
@@ -175,7 +195,8 @@ export class NodePools {
       this.#tell(done, 'the config changed');
       return done;
     } finally {
-      this.#follow(undefined);
+      this.#coming = NOTHING_COMING;
+      this.#follow();
     }
   }
 
@@ -197,15 +218,34 @@ export class NodePools {
     }, delayMs).unref();
   }
 
-  /** Reaches, checks and marks whom there is now. @param before nothing is done when it had the same backends */
-  #follow(before: Membership | undefined): void {
-    if (before !== undefined && hasSameBackends(before, this.#pools)) return;
-    const [marked, reached] = [markedBackends(this.#pools), reachedBackends(this.#pools)];
+  /** Reaches, checks and marks whom there is now, and whom a change prepares for. */
+  #follow(): void {
+    if (this.#isClosed) return;
     const failed = (error: unknown): void =>
       this.#log.error({ event: 'follow_failed', error }, 'backends can no longer be followed as they should');
-    this.#around.reach(reached).catch(failed);
-    this.#around.check(marked).catch(failed);
-    this.#around.judge(marked);
+    this.#around.reach(this.#reached()).catch(failed);
+    this.#around.check(this.#checked()).catch(failed);
+    // Those in force by the settings that are: a check that is new to a pool has not had its first result.
+    this.#around.judge(firstOfName([...markedBackends(this.#pools), ...this.#coming.marked]));
+  }
+
+  #reached(): NamedBackend[] {
+    return [...reachedBackends(this.#pools), ...this.#coming.reached];
+  }
+
+  /** Everybody as they will be checked, so that a check that this host cannot make keeps the change from being taken. */
+  #checked(): NamedBackend[] {
+    const { settings, marked } = this.#coming;
+    const current = markedBackends(this.#pools).map(({ pool, backend }) => ({
+      pool: settings.get(pool.name) ?? pool,
+      backend,
+    }));
+    return firstOfName([...current, ...marked]);
+  }
+
+  #tryAgain(): void {
+    clearTimeout(this.#retry);
+    if (!this.#isClosed) this.#retry = setTimeout(() => this.marksChanged(), RETRY_MS).unref();
   }
 
   #tell(list: readonly Effect[], why: string): void {

@@ -65,6 +65,7 @@ export interface RunOptions {
 export async function runNode({ first, load, refused }: RunOptions, log: Logger): Promise<void> {
   const { node } = first.config;
   const startedAt = new Date();
+  const hangups = new Hangups(); // first of all: until there is somebody to take it, the signal would end the process
   const now = (): number => performance.timeOrigin + performance.now();
   for (const { line, field, message } of first.config.warnings)
     log.warn({ event: 'config_warning', line, field }, message);
@@ -74,8 +75,8 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
   const stop = stopSignals();
   const gate = new ReadinessGate();
   const store = new StateStore(node.stateDirectory, node.name, log);
-  const memory = await store.read(now());
-  const health = new NodeHealth(node, marksIn(memory), log);
+  const memory = withSources(await store.read(now()), node, log);
+  const health = new NodeHealth(node, marksIn(memory), log, now);
   const running = deferred<Forwarded>();
   let hops: NextHops | undefined;
   let forwarding: Forwarding | undefined;
@@ -123,7 +124,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     now,
     log,
   });
-  const hangup = (): void => reloadBySignal(actions, log);
+  hangups.on(() => reloadBySignal(actions, log));
 
   /** What the engine starts with, once it is known which one it is: they reach different backends. */
   const prepare = async (
@@ -166,7 +167,6 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
 
   const control = await serveControl(node.socket, controlRoutes(actions), log);
   try {
-    process.on('SIGHUP', hangup);
     const checked = health.check(markedBackends(pools.pools));
     checked.catch(() => undefined); // `prepare` waits for it, if it comes to that
     const candidates = engineCandidates({ ...node, log });
@@ -236,9 +236,9 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
       },
       `ready: ${node.name} forwards on ${node.interface}`,
     );
-    await forward(chosen, inForce, { stop, gate, log, stopDelayMs: () => pools.file.node.stopDelayMs });
+    const stopDelayMs = (): number => pools.file.node.stopDelayMs;
+    await forward(chosen, inForce, { stop, gate, log, stopDelayMs, ends: () => pools.close() });
   } finally {
-    process.off('SIGHUP', hangup);
     pools.close();
     rates?.close();
     drains.close();
@@ -246,6 +246,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     await hops?.close();
     await store.write(pools.pools);
     await control.close();
+    hangups.close();
   }
 }
 
@@ -254,6 +255,8 @@ interface Ending {
   readonly gate: ReadinessGate;
   readonly log: Logger;
   readonly stopDelayMs: () => number;
+  /** Called before the engine ends: nothing more is to be published. */
+  readonly ends: () => void;
 }
 
 /** Until a signal comes or the engine ends. */
@@ -281,6 +284,7 @@ async function forward({ engine }: ChosenEngine, forwarding: Forwarding, ending:
     }
   } finally {
     quiet();
+    ending.ends();
     let goesOn = false;
     if (leaves) goesOn = await engine.leave();
     else await engine.stop();
@@ -294,16 +298,33 @@ async function forward({ engine }: ChosenEngine, forwarding: Forwarding, ending:
   }
 }
 
+/** The signal, from the first moment on; one that came too early is remembered. */
+class Hangups {
+  #listener: (() => void) | undefined;
+  #isDue = false;
+  readonly #take = (): void => {
+    if (this.#listener === undefined) this.#isDue = true;
+    else this.#listener();
+  };
+
+  constructor() {
+    process.on('SIGHUP', this.#take);
+  }
+
+  on(listener: () => void): void {
+    this.#listener = listener;
+    if (this.#isDue) listener();
+  }
+
+  close(): void {
+    process.off('SIGHUP', this.#take);
+  }
+}
+
+/** It waits until the node forwards. What became of it is in the log. */
 function reloadBySignal(actions: NodeActions, log: Logger): void {
   log.info({ event: 'reload', by: 'SIGHUP' }, 'the config file is read anew');
-  actions.reload({ force: false }).then(
-    ({ generation }) =>
-      log.info({ event: 'reloaded', generation }, `reloaded; generation ${generation} is in force`),
-    (error: unknown) => {
-      const message = error instanceof Error ? error.message : String(error);
-      log.error({ event: 'reload_refused' }, `reload refused, what was in force stays: ${message}`);
-    },
-  );
+  actions.reloadOnceForwarding().catch(() => undefined);
 }
 
 /** @param file tells the port of the agents' reports */
@@ -335,6 +356,31 @@ function marksIn(memory: ReadonlyMap<string, PoolMemory>): Map<string, BackendMa
         },
       ]),
     ),
+  );
+}
+
+/**
+ * Without pools whose members were of a family that the node has no source for any more: they could be sent nothing, and what
+ * the file wants instead would wait for them.
+ */
+function withSources(
+  memory: ReadonlyMap<string, PoolMemory>,
+  { source4, source6 }: LoadedConfig<'run'>['node'],
+  log: Logger,
+): ReadonlyMap<string, PoolMemory> {
+  const isReached = (address: string): boolean => (address.includes(':') ? source6 : source4) !== undefined;
+  return new Map(
+    [...memory].filter(([pool, { changes }]) => {
+      const lists = [changes, ...changes.queue].map(({ members }) => members);
+      const stray = lists.flat().find(({ address }) => !isReached(address));
+      if (stray === undefined) return true;
+      log.warn(
+        { event: 'memory_unused', pool, backend: stray.name, address: stray.address },
+        `what is remembered of the pool ${pool} is not used: ${stray.name} had the address ${stray.address}, and node.source ` +
+          'has none of its family any more',
+      );
+      return false;
+    }),
   );
 }
 

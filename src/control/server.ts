@@ -8,7 +8,7 @@
  *   responder.ts     from a request to its answer, one change at a time
  *   routes.ts        what there is to ask for
  */
-import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -84,6 +84,7 @@ async function removeStale(path: string): Promise<void> {
   });
   if (failure?.code === 'ENOENT') return;
   if (failure?.code === 'ECONNREFUSED') {
+    if (!lstatSync(path).isSocket()) throw cannotServe(path, new Error('something else is there'));
     unlinkSync(path);
     return;
   }

@@ -7,7 +7,7 @@
  * next and never half of one. What cannot be written is logged and costs the memory alone: a forwarder with a full disk forwards.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AnyhopError } from '../core/errors.js';
@@ -26,6 +26,7 @@ export class StateStore {
   readonly #log: Logger;
   #writing: Promise<void> | undefined;
   #next: string | undefined;
+  #keeping: Promise<void> = Promise.resolve();
   #complained: string | undefined;
 
   /** @param directory absolute; made when it is not there */
@@ -42,6 +43,7 @@ export class StateStore {
    */
   async read(nowMs: number): Promise<ReadonlyMap<string, PoolMemory>> {
     try {
+      await removeLeftovers(this.#directory);
       return readMemory(readFileSync(this.#file, 'utf8'), nowMs);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
@@ -59,18 +61,22 @@ export class StateStore {
   /** Resolves when this, or something newer, is kept or could not be. */
   async write(pools: ReadonlyMap<string, PoolMemory>): Promise<void> {
     this.#next = writeMemory(pools);
-    this.#writing ??= this.#writeAll();
+    // A turn later, so that it is never over before it is remembered.
+    this.#writing ??= Promise.resolve().then(() => this.#writeAll());
     await this.#writing;
   }
 
-  /** Keeps the text of a config file that has proved good. */
-  async keepConfig(path: string, text: string): Promise<void> {
-    try {
-      this.#makeDirectory();
-      await replaceFile(configCopy(this.#directory, path), text);
-    } catch (error) {
-      this.#complain(error);
-    }
+  /** Keeps the text of a config file that has proved good; one after the other. */
+  keepConfig(path: string, text: string): Promise<void> {
+    this.#keeping = this.#keeping.then(async () => {
+      try {
+        this.#makeDirectory();
+        await replaceFile(configCopy(this.#directory, path), text);
+      } catch (error) {
+        this.#complain(error);
+      }
+    });
+    return this.#keeping;
   }
 
   async #writeAll(): Promise<void> {
@@ -104,10 +110,16 @@ export class StateStore {
   }
 }
 
+export interface GoodConfig {
+  readonly text: string;
+  readonly keptAt: Date;
+}
+
 /** The last good text of a config file, or undefined. */
-export function lastGoodConfig(directory: string, path: string): string | undefined {
+export function lastGoodConfig(directory: string, path: string): GoodConfig | undefined {
   try {
-    return readFileSync(configCopy(directory, path), 'utf8');
+    const copy = configCopy(directory, path);
+    return { text: readFileSync(copy, 'utf8'), keptAt: statSync(copy).mtime };
   } catch {
     return undefined; // what is wrong with the file itself is what there is to say
   }
@@ -124,8 +136,25 @@ function configCopy(directory: string, path: string): string {
   return join(directory, `config-${digest}.yaml`);
 }
 
+/** What a process that was killed has left half written. */
+async function removeLeftovers(directory: string): Promise<void> {
+  for (const name of readdirSync(directory)) {
+    const pid = /\.([0-9]+)\.tmp$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(directory, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
 async function replaceFile(path: string, text: string): Promise<void> {
-  const beside = `${path}.${process.pid}`;
+  const beside = `${path}.${process.pid}.tmp`;
   try {
     const file = await open(beside, 'w', FILE_MODE);
     try {

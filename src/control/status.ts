@@ -148,7 +148,13 @@ export interface NodeStatus {
     /** Packets; null for what cannot be told. */
     readonly counters: { readonly [Name in keyof EngineCounters]: number | null };
   };
-  readonly image: { readonly generation: number; readonly digest: string; readonly bytes: number };
+  readonly image: {
+    readonly generation: number;
+    readonly digest: string;
+    readonly bytes: number;
+    /** Why what the rest of this status tells is not in force; absent when it is. It is tried again and again. */
+    readonly failed?: string;
+  };
   readonly services: readonly ServiceStatus[];
   readonly pools: readonly PoolStatus[];
   /** Those that happened, by name. */
@@ -161,7 +167,7 @@ export interface StatusInput {
   readonly startedAt: Date;
   readonly engine: Engine;
   readonly engineReason: string;
-  readonly forwarding: { readonly assembly: Assembly };
+  readonly forwarding: { readonly assembly: Assembly; readonly failure?: string | undefined };
   readonly rates: Rates;
   /** By the text of a backend's address. */
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
@@ -214,6 +220,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       generation: assembly.image.generation,
       digest: imageDigest(assembly.image),
       bytes: assembly.image.bytes.length,
+      ...(input.forwarding.failure !== undefined && { failed: input.forwarding.failure }),
     },
     services: config.services.map(({ name, vip, protocol, portFirst, portLast, pool }) => ({
       name,

@@ -110,10 +110,18 @@ export function readMemory(text: string, nowMs: number): Map<string, PoolMemory>
     throw unreadable(`${path.length === 0 ? 'the file' : path.join('.')}: ${message}`);
   }
   return new Map(
-    Object.entries(parsed.data.pools).map(([pool, memory]) => {
-      const { changes } = memory;
+    Object.entries(parsed.data.pools).map(([pool, { changes, overrides, drainingSinceMs }]) => {
       const behindMs = Math.max(0, changes.nowMs - nowMs);
-      return [pool, { ...memory, changes: movedBack({ ...changes, override: changes.override }, behindMs) }];
+      // None of these can be later than the last time seen.
+      const back = (ms: number): number => Math.min(ms, changes.nowMs) - behindMs;
+      const memory: PoolMemory = {
+        changes: movedBack({ ...changes, override: changes.override }, behindMs),
+        overrides: overrides.map((each) => ({ ...each, sinceMs: back(each.sinceMs) })),
+        drainingSinceMs: Object.fromEntries(
+          Object.entries(drainingSinceMs).map(([name, ms]) => [name, back(ms)]),
+        ),
+      };
+      return [pool, memory];
     }),
   );
 }

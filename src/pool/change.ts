@@ -151,9 +151,29 @@ export function force(changes: PoolChanges, change: PoolChange, nowMs: number): 
 /** A health mark, of a member that is in force or waits; marks of others are ignored. Never waits. */
 export function mark(changes: PoolChanges, name: string, health: Health, nowMs: number): PoolChanges {
   const now = advance(changes, nowMs);
-  const isMarked = (one: Mark): boolean => one.name === name && one.health !== health;
-  if (!now.marks.some(isMarked)) return now;
-  return { ...now, marks: now.marks.map((one) => (isMarked(one) ? remark(one, health, now) : one)) };
+  return markEach(now, (each) => (each === name ? health : undefined), nowMs);
+}
+
+/**
+ * Many of them at one moment; the same object when all are as they were.
+ * @param healthOf undefined for a member whose mark stays
+ */
+export function markEach(
+  changes: PoolChanges,
+  healthOf: (name: string) => Health | undefined,
+  nowMs: number,
+): PoolChanges {
+  const other = ({ name, health }: Mark): Health | undefined => {
+    const now = healthOf(name);
+    return now === health ? undefined : now;
+  };
+  if (!changes.marks.some((one) => other(one) !== undefined)) return changes;
+  const now = advance(changes, nowMs);
+  const marks = now.marks.map((one) => {
+    const health = other(one);
+    return health === undefined ? one : remark(one, health, now);
+  });
+  return { ...now, marks };
 }
 
 /**
@@ -164,6 +184,12 @@ export function advance(changes: PoolChanges, nowMs: number): PoolChanges {
   const now = passTime(changes, nowMs);
   const [first, ...rest] = now.queue;
   return first === undefined || now.past.length > 0 ? now : apply({ ...now, queue: rest }, first);
+}
+
+/** Whether `advance` has something to do by now. */
+export function isDue(changes: PoolChanges, nowMs: number): boolean {
+  const next = nextAtMs(changes);
+  return (next !== undefined && nowMs >= next) || (changes.queue.length > 0 && changes.past.length === 0);
 }
 
 /** The pool state in force. */

@@ -35,11 +35,11 @@ export function describeMembers(before: readonly Member[], after: readonly Membe
 /** What a pool has beside its members, and takes at once. */
 export function describeSettings(before: PoolConfig, after: PoolConfig): string[] {
   const changes: string[] = [];
-  const differing = (what: string, value: (pool: PoolConfig) => unknown): void => {
+  const differing = (what: string, value: (pool: PoolConfig) => unknown, so = ''): void => {
     const [was, is] = [value(before), value(after)];
-    if (was !== is) changes.push(`${what} ${was} -> ${is}`);
+    if (was !== is) changes.push(`${what} ${was} -> ${is}${so}`);
   };
-  differing('table size', ({ tableSize }) => tableSize);
+  differing('table size', ({ tableSize }) => tableSize, ': all its flows get other slots');
   differing('panic threshold', ({ panicThreshold }) => panicThreshold);
   differing('settle time', ({ settleMs }) => formatDuration(settleMs));
   differing('drain deadline', ({ drainDeadlineMs }) => formatDuration(drainDeadlineMs));

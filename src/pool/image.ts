@@ -10,6 +10,7 @@ import { VIPS_MAX } from '../core/limits.js';
 import { vipHash } from '../forward/image.js';
 import type { FlowKey } from '../hash/key.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
+import { P } from '../packet/constants.js';
 import type { CounterNames } from './numbers.js';
 import type { BackendPath } from './path.js';
 import { outerHeaderSum, writeTemplate } from './template.js';
@@ -113,16 +114,11 @@ export function buildImage(input: ImageInput): ArrayBuffer {
     table += 2 * lines(pool.owners.byteLength);
     for (const path of pool.backends) {
       const template = templateOffset + backend * L.TEMPLATE_SIZE;
-      const l2Length = writeTemplate(
-        bytes,
-        writer.view,
-        template,
+      writer.putPath(
+        pathOffset + backend++ * L.SIZEOF_PATH,
         path,
-        input.source4?.address,
-        input.source6?.address,
+        ...writer.putTemplate(template, path, input),
       );
-      const sum = path.address.family === 4 ? outerHeaderSum(writer.view, template + l2Length) : 0;
-      writer.putPath(pathOffset + backend++ * L.SIZEOF_PATH, path, l2Length, sum);
     }
   }
   for (const [index, entry] of entries.entries()) {
@@ -178,6 +174,14 @@ class ImageWriter {
     this.bytes[at + L.SERVICE_FLAGS] = entry.secondChance ? L.SERVICE_SECOND_CHANCE : 0;
     this.put16(at + L.SERVICE_PORT_FIRST, entry.portFirst);
     this.put16(at + L.SERVICE_PORT_LAST, entry.portLast);
+  }
+
+  /** One that is never sent to needs none. @returns length of the part before the outer IP header, and the header's sum */
+  putTemplate(at: number, path: BackendPath, { source4, source6 }: ImageInput): [number, number] {
+    const source = path.address.family === 4 ? source4 : source6;
+    if (!path.isReachable && source === undefined) return [P.ETHERNET_HEADER, 0];
+    const length = writeTemplate(this.bytes, this.view, at, path, source4?.address, source6?.address);
+    return [length, path.address.family === 4 ? outerHeaderSum(this.view, at + length) : 0];
   }
 
   putPath(at: number, path: BackendPath, l2Length: number, headerSum: number): void {

@@ -13,7 +13,8 @@ import {
   advance,
   dueAtMs,
   force,
-  mark,
+  isDue,
+  markEach,
   nextAtMs,
   type PoolChange,
   type PoolChanges,
@@ -124,10 +125,9 @@ function marksOf(
 
 /** Time passes: what is due comes into force. The same object when nothing has changed. */
 export function passTime(before: Membership, nowMs: number): Membership {
-  return mapPools(before, (pool) => {
-    const changes = advance(pool.changes, nowMs);
-    return changes === pool.changes ? pool : next({ ...pool, changes }, pool);
-  });
+  return mapPools(before, (pool) =>
+    isDue(pool.changes, nowMs) ? next({ ...pool, changes: advance(pool.changes, nowMs) }, pool) : pool,
+  );
 }
 
 /** Health marks as they are now, of members that are in force or wait. The same object when nothing has changed. */
@@ -137,12 +137,7 @@ export function takeMarks(
   nowMs: number,
 ): Membership {
   return mapPools(before, (pool, name) => {
-    let { changes } = pool;
-    for (const known of pool.changes.marks) {
-      const now = health(name, known.name);
-      // Most are as they were; `mark` looks at all of them each time.
-      if (now !== undefined && now !== known.health) changes = mark(changes, known.name, now, nowMs);
-    }
+    const changes = markEach(pool.changes, (backend) => health(name, backend), nowMs);
     return changes === pool.changes ? pool : next({ ...pool, changes }, pool);
   });
 }
@@ -165,9 +160,19 @@ function next(
   const isSame = known !== undefined && isDeepStrictEqual(known.inForce, inForce);
   const draining = changes.members.filter(({ state }) => state === 'draining');
   const drainingSinceMs = Object.fromEntries(
-    draining.map(({ name }) => [name, pool.drainingSinceMs[name] ?? changes.nowMs]),
+    draining.map(({ name }) => [name, own(pool.drainingSinceMs, name) ?? changes.nowMs]),
   );
   return { ...pool, drainingSinceMs, inForce: isSame ? known.inForce : inForce };
+}
+
+/** A backend may have the name of something that every object has. */
+function own(times: Readonly<Record<string, number>>, name: string): number | undefined {
+  return Object.hasOwn(times, name) ? times[name] : undefined;
+}
+
+/** Since when a member that is in force drains; undefined when it does not. */
+export function drainsSinceMs({ drainingSinceMs }: PoolMembership, backend: string): number | undefined {
+  return own(drainingSinceMs, backend);
 }
 
 /** Whether neither file nor members nor prior state have changed: the rule, for a health mark. Addresses are then not parsed. */

@@ -5,7 +5,7 @@
  */
 import type { ServiceConfig } from '../config/types.js';
 
-/** One sentence for each thing that ends or moves flows; none when the tables tell everything. */
+/** One sentence for each thing that ends or moves flows, or what is done for them; none when the tables tell everything. */
 export function serviceChanges(before: readonly ServiceConfig[], after: readonly ServiceConfig[]): string[] {
   return before.flatMap((old) => {
     const heirs = after.filter((service) => overlap(old, service));
@@ -20,6 +20,10 @@ export function serviceChanges(before: readonly ServiceConfig[], after: readonly
         lines.push(`${old.name}: pool ${old.pool} -> ${heir.pool}; all its flows change backends`);
       } else if (heir.hash !== old.hash) {
         lines.push(`${old.name}: hash ${old.hash} -> ${heir.hash}; all its flows get new slots`);
+      }
+      if (heir.secondChance !== old.secondChance) {
+        const [was, is] = [old, heir].map(({ secondChance }) => (secondChance ? 'on' : 'off'));
+        lines.push(`${old.name}: second chance ${was} -> ${is}`);
       }
     }
     return lines;

@@ -9,6 +9,8 @@ import { resolvePool } from '#anyhop/maglev/resolve.js';
 import { candidateNames, ownerNames, poolState, smallSlots } from '../maglev/pools.js';
 import { backendStatus, nodeStatus, poolStatus } from './node-status.js';
 
+const DRAINED = { since: '', deadline: '', connections: 0, done: true };
+
 /** A pool as some node might tell it, with a prior state of its own and some machines behind other addresses. */
 const anyPool = fc
   .record({
@@ -19,8 +21,12 @@ const anyPool = fc
     moved: fc.constantFrom(0, 0, 0, 1),
   })
   .map(({ state, prior, slots, panicThreshold, moved }): PoolStatus => {
-    const members = state.map((member, i) =>
-      backendStatus(member.name, { ...member, address: `10.1.${i === 0 ? moved : 0}.${member.name.length}` }),
+    const members = state.map(({ drained, ...member }, i) =>
+      backendStatus(member.name, {
+        ...member,
+        address: `10.1.${i === 0 ? moved : 0}.${member.name.length}`,
+        ...(drained && { drain: DRAINED }),
+      }),
     );
     const before = prior?.map((one) => ({ ...one, health: one.health === 'up' ? 'up' : 'down' }) as const);
     return poolStatus('web', members, { slots, panicThreshold, ...(before && { prior: before }) });
@@ -50,7 +56,10 @@ const node = (name: string, ...pools: PoolStatus[]): NodeStatus => nodeStatus({ 
 /** Slot by slot, or where sizes differ hash by hash, by the names in the tables. */
 function countOneByOne(a: PoolStatus, b: PoolStatus): { differ: number; lost: [number, number]; of: number } {
   const read = ({ slots, panicThreshold, prior, backends }: PoolStatus) => {
-    const tables = resolvePool({ slots, panicThreshold, prior, state: backends });
+    const state = backends.map(({ drain, ...one }) =>
+      drain === undefined || one.state !== 'draining' ? one : { ...one, drained: true },
+    );
+    const tables = resolvePool({ slots, panicThreshold, prior, state });
     return { owners: ownerNames(tables), alternates: candidateNames(tables) };
   };
   const [ofA, ofB] = [read(a), read(b)];

@@ -20,6 +20,7 @@ services:
   'run',
 );
 const START_MS = 50_000;
+const NONE_LEFT = new Map(Object.entries({ web: 0, admin: 0, other: 7 }));
 
 /** Drains with an agent that has so many connections, or does not answer. */
 function bench() {
@@ -46,6 +47,7 @@ function bench() {
     counts,
     asked,
     changes: () => changes,
+    again: () => drains.follow(pools, FILE.services),
     wait: (ms: number) => {
       nowMs += ms;
     },
@@ -61,7 +63,7 @@ function bench() {
 
 describe('a drain', () => {
   it('is done once the agent has no connection to any TCP service of the pool, other services aside', async () => {
-    const { drains, counts, set, changes } = bench();
+    const { drains, counts, set, changes, wait } = bench();
     counts.set('10.1.0.1', new Map(Object.entries({ web: 3, admin: 2, other: 7 })));
     await set('web', 'a', 'draining');
     assert.deepEqual(drains.status('web', 'a'), {
@@ -70,9 +72,13 @@ describe('a drain', () => {
       connections: 5,
       done: false,
     });
-    counts.set('10.1.0.1', new Map([['other', 7]]));
+    counts.set('10.1.0.1', NONE_LEFT);
     await drains.poll();
     assert.equal(drains.status('web', 'a')!.connections, 0);
+    assert.equal(drains.status('web', 'a')!.done, false, 'the count may be from before');
+    assert.equal(drains.isDrained('web', 'a'), false);
+    wait(2_000);
+    await drains.poll();
     assert.equal(drains.status('web', 'a')!.done, true);
     assert.equal(drains.status('web', 'b'), undefined);
     assert.equal(drains.isDrained('web', 'a'), true);
@@ -84,7 +90,7 @@ describe('a drain', () => {
 
   it('is done at its deadline whatever is left, and begins anew when the backend drains again', async () => {
     const { drains, counts, set, wait } = bench();
-    counts.set('10.1.0.1', new Map([['web', 1]]));
+    counts.set('10.1.0.1', new Map(Object.entries({ web: 1, admin: 0 })));
     await set('web', 'a', 'draining');
     wait(9_999);
     assert.equal(drains.status('web', 'a')!.done, false);
@@ -121,6 +127,38 @@ describe('a drain', () => {
     );
     wait(3_600_000);
     assert.equal(drains.status('dns', 'a')!.done, true);
+    drains.close();
+  });
+
+  it('is not done by an agent that does not know a service, or that says none and then some', async () => {
+    const { drains, counts, set, wait } = bench();
+    counts.set('10.1.0.1', new Map([['web', 0]]));
+    await set('web', 'a', 'draining');
+    wait(2_000);
+    await drains.poll();
+    assert.match(drains.status('web', 'a')!.unknown!, /does not know the service admin/);
+    assert.equal(drains.status('web', 'a')!.done, false);
+    for (const answer of [NONE_LEFT, new Map(Object.entries({ web: 1, admin: 0 })), NONE_LEFT]) {
+      counts.set('10.1.0.1', answer);
+      wait(2_000);
+      await drains.poll();
+      assert.equal(drains.isDrained('web', 'a'), false);
+    }
+    drains.close();
+  });
+
+  it('is asked for as long as it lasts, however often something else changes meanwhile', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const { drains, counts, set, asked, again } = bench();
+    counts.set('10.1.0.1', NONE_LEFT);
+    await set('web', 'a', 'draining');
+    const before = asked.length;
+    for (let ms = 0; ms < 10_000; ms += 500) {
+      t.mock.timers.tick(500);
+      again();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(asked.length - before >= 4, `asked ${asked.length - before} times in ten seconds`);
     drains.close();
   });
 });

@@ -8,11 +8,12 @@ import { parse } from '../config/fixture.js';
 
 const DEAD_AFTER_MS = 10_000;
 const POOLS = parse(
-  'pools: {web: {dead_after: 10s, backends: [{name: a, address: 10.1.0.1}, {name: b, address: 10.1.0.2}]}}\n',
+  'pools: {web: {dead_after: 10s, health: {kind: tcp, port: 80}, backends: [{name: a, address: 10.1.0.1}, {name: b, address: 10.1.0.2}]}}\n',
   'pools',
 ).pools;
 const [pool] = POOLS;
 const NAMES = ['a', 'b'] as const;
+const GOOD: HealthMark = { isUp: true, reason: 'the check is good', since: new Date(0) };
 
 type Event =
   | { readonly kind: 'way' | 'check'; readonly name: 'a' | 'b'; readonly isUp: boolean }
@@ -29,7 +30,7 @@ describe('marks', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 30 }), (events) => {
         const ways = new Map<string, boolean>();
-        const checks = new Map<string, HealthMark>();
+        const checks = new Map(NAMES.map((each): [string, HealthMark] => [`web/${each}`, GOOD]));
         const since = new Map<string, number>(NAMES.map((each) => [each, 0]));
         let nowMs = 0;
         const isUp = (each: string) => ways.get(each) !== false && checks.get(`web/${each}`)?.isUp !== false;
@@ -63,5 +64,24 @@ describe('marks', () => {
         }
       }),
     );
+  });
+
+  it('are down before the first result where there are checks, and up at once where there are none', () => {
+    const unchecked = { ...pool, health: undefined };
+    const checks = new Map([['web/a', GOOD]]);
+    for (const [each, expected] of [
+      [pool, ['up', 'down']],
+      [unchecked, ['up', 'up']],
+    ] as const) {
+      const marks = new Marks({ noWay: () => undefined, checks });
+      marks.setMembers(
+        pool.backends.map((backend) => ({ pool: each, backend })),
+        0,
+      );
+      assert.deepEqual(
+        NAMES.map((name) => marks.of('web', name)!.health),
+        expected,
+      );
+    }
   });
 });

@@ -1,5 +1,6 @@
 /** What outlives a process: read back as it was, never half, and no reason to fail when it cannot be kept. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +60,24 @@ describe('the state of a node', () => {
     await store.write(memory(1));
     await store.keepConfig('/etc/anyhop/anyhop.yaml', 'pools: {}');
     assert.equal(readFileSync(place, 'utf8'), 'a file where a directory should be');
+    rmSync(place);
+    await store.write(memory(2));
+    assert.deepEqual(await store.read(6000), memory(2), 'once the place is mended, all is kept again');
+  });
+
+  it('has no text that two at once have written, and nothing that a killed process left half written', async () => {
+    const place = fresh();
+    const store = new StateStore(place, 'edge-1', log);
+    const texts = ['a', 'b', 'c'].map((letter) => `${letter.repeat(200_000)}\n`);
+    await Promise.all(texts.map((text) => store.keepConfig('/etc/a.yaml', text)));
+    assert.equal(lastGoodConfig(place, '/etc/a.yaml')?.text, texts[2]);
+    const { pid } = spawnSync('true');
+    writeFileSync(join(place, `edge-1.json.${pid}.tmp`), 'half');
+    await store.read(6000);
+    assert.deepEqual(
+      readdirSync(place).filter((name) => name.endsWith('.tmp')),
+      [],
+    );
   });
 
   it('has the last good text of each config file', async () => {
@@ -69,8 +88,8 @@ describe('the state of a node', () => {
     await store.keepConfig(one, 'one: 1');
     await store.keepConfig(other, 'other: 1');
     await store.keepConfig(one, 'one: 2');
-    assert.equal(lastGoodConfig(place, one), 'one: 2');
-    assert.equal(lastGoodConfig(place, other), 'other: 1');
+    assert.equal(lastGoodConfig(place, one)?.text, 'one: 2');
+    assert.equal(lastGoodConfig(place, other)?.text, 'other: 1');
     for (const name of readdirSync(place)) assert.equal(statSync(join(place, name)).mode & 0o077, 0, name);
   });
 });
