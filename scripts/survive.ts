@@ -15,11 +15,11 @@ import { runInLab } from './lab/main.js';
 import { VIP4, VIP6 } from './lab/topology.js';
 import { eventsOf } from './survive/events.js';
 import { Fleet, FORWARDERS } from './survive/fleet.js';
-import { judge, type Verdict } from './survive/judge.js';
+import { judge, type Witnessed } from './survive/judge.js';
 import { makeNextBuild } from './survive/next-build.js';
 import { play } from './survive/play.js';
 import { passed, reportText, summary } from './survive/report.js';
-import { RouterWitness } from './survive/router.js';
+import { type CountedPackets, RouterWitness } from './survive/router.js';
 import { drawTimeline } from './survive/timeline.js';
 import { SERVICE_PORT, Traffic } from './survive/traffic.js';
 
@@ -43,7 +43,6 @@ const FORMS = {
   full: { held: 1_000, shortsPerSecond: 50, settleSeconds: 4 },
   short: { held: 200, shortsPerSecond: 20, settleSeconds: 3 },
 } as const;
-const SECOND_HOPS_INTERVAL_MS = 1_000;
 /** Before the first event, for comparison. */
 const CALM_MS = 1_500;
 
@@ -69,68 +68,58 @@ async function survive(): Promise<number> {
     `starting ${FORWARDERS} forwarders (${options.engines.join(', ')}), second chance ${options.secondChance}`,
   );
   const fleet = await Fleet.start({ ...options, settleSeconds: form.settleSeconds });
+  let witnessed: Witnessed & { secondHopsOverTime: CountedPackets[] };
   try {
-    const { verdict, svg } = await run(fleet, options, say);
-    if (options.svg !== undefined) {
-      writeFileSync(options.svg, svg!);
-      say(`\nthe picture is in ${options.svg}`);
-    }
-    say('');
-    const { engines, secondChance } = options;
-    console.log(
-      options.json
-        ? JSON.stringify({ engines, secondChance, passed: passed(verdict), ...verdict })
-        : reportText(verdict),
-    );
-    return passed(verdict) ? EXIT.ok : EXIT.failure;
+    witnessed = await run(fleet, options, say);
   } finally {
     await fleet.close();
   }
+  const verdict = judge(witnessed);
+  const { engines, secondChance, svg } = options;
+  if (svg !== undefined) {
+    writeFileSync(svg, await drawTimeline({ title: summary(verdict), events: verdict.events, ...witnessed }));
+    say(`\nthe picture is in ${svg}`);
+  }
+  say('');
+  console.log(
+    options.json
+      ? JSON.stringify({ engines, secondChance, passed: passed(verdict), ...verdict })
+      : reportText(verdict),
+  );
+  return passed(verdict) ? EXIT.ok : EXIT.failure;
 }
 
+/** The traffic, and all events in it. */
 async function run(
   fleet: Fleet,
-  { form, engines, svg }: Options,
+  { form, engines }: Options,
   say: (line: string) => void,
-): Promise<{ verdict: Verdict; svg: string | undefined }> {
+): Promise<Witnessed & { secondHopsOverTime: CountedPackets[] }> {
   const { lab } = fleet;
   const names = (hosts: readonly { name: string }[]): string[] => hosts.map(({ name }) => name);
   const witness = await RouterWitness.start(lab.router, names(lab.forwarders), names(lab.backends));
   const nextBuild = makeNextBuild(join(lab.resources.directory, 'next'));
   const { held, shortsPerSecond, settleSeconds } = FORMS[form];
   const events = eventsOf({ form, nextBuild, engines, settleMs: settleSeconds * 1000 });
-  const traffic = await Traffic.start(lab, {
-    vips: { 4: VIP4, 6: VIP6 },
-    port: SERVICE_PORT,
-    held,
-    shortsPerSecond,
-  });
+  const plan = { vips: { 4: VIP4, 6: VIP6 }, port: SERVICE_PORT, held, shortsPerSecond };
+  const traffic = await Traffic.start(lab, plan);
   const startMs = Date.now();
   say(
     `${held} connections are open, half of them over IPv6; ${shortsPerSecond} short ones begin each second\n`,
   );
-
-  const secondHops: { atMs: number; packets: number }[] = [];
-  const watch = setInterval(async () => {
-    secondHops.push({ packets: await witness.secondHops(), atMs: Date.now() });
-  }, SECOND_HOPS_INTERVAL_MS);
+  const watch = witness.watch();
   try {
     await delay(CALM_MS);
-    const played = await play(events, fleet, witness, ({ title }) =>
-      say(
-        `${((Date.now() - startMs) / 1000).toFixed(1).padStart(6)} s  ${title}; ${traffic.broken} broken so far`,
-      ),
-    );
+    const played = await play(events, fleet, witness, ({ title }) => {
+      const seconds = ((Date.now() - startMs) / 1000).toFixed(1).padStart(6);
+      say(`${seconds} s  ${title}; ${traffic.broken} broken so far`);
+    });
     await traffic.stop();
     const { samples, connections } = traffic;
     const counted = { secondHops: await witness.secondHops(), sentOn: await fleet.endAgents() };
-    const verdict = judge({ startMs, played, samples, connections, ...counted });
-    if (svg === undefined) return { verdict, svg };
-    const during = samples.filter(({ atMs }) => atMs >= startMs);
-    const picture = { startMs, title: summary(verdict), events: verdict.events, samples: during, secondHops };
-    return { verdict, svg: await drawTimeline(picture) };
+    return { startMs, played, samples, connections, ...counted, secondHopsOverTime: watch.counted };
   } finally {
-    clearInterval(watch);
+    await watch.stop();
   }
 }
 

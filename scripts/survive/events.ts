@@ -3,14 +3,15 @@
  * alternate a slot can do (the head of src/pool/change.ts):
  *
  *  - Planned changes come one at a time; the nodes see to it, for a second one waits until the first has settled.
- *  - A drain is remembered for as long as it lasts. So forwarders are killed, lost and upgraded while web-2 drains: all that
- *    time its connections live on their second chance alone.
+ *  - A drain is remembered for as long as it lasts, and no other change moves the slot. So forwarders are killed, lost and
+ *    upgraded while web-2 drains, for its connections live on their second chance alone all that time; and no other backend
+ *    comes, goes, fails or changes. A flap of web-4 then broke 59 of web-2's 219 connections, an addition 81, a weight 121.
  *  - An addition, a removal and a weight are remembered for a settle time. A connection that is older than that and has been
  *    away from its slot's owner for longer would break, by design. So each of them is taken back by a change that is queued at
  *    once, and comes into force in the moment in which the first has settled. What waits and what settles outlives a
  *    forwarder's process, so one is killed meanwhile.
  *  - A health mark that is taken back within a settle time leaves no trace; one that stays is forgotten as above. So a flap is
- *    shorter, and there is none while a backend drains: what is born during such a flap is at risk at its end.
+ *    shorter.
  *
  * Short connections live for 2 s at most, less than a settle time. The held ones are all older than the first event.
  */

@@ -3,6 +3,7 @@
  * secret, so the packets are asked), and how many packets backends send to each other, which are those of a second chance.
  * Neither depends on what anyhop counts.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { inNamespace, run } from '../lab/command.js';
 import { VIP4, VIP6 } from '../lab/topology.js';
 import type { FlowName } from './journal.js';
@@ -10,6 +11,13 @@ import type { FlowName } from './journal.js';
 /** Longer than from one message of a connection to the next. */
 const SEEN_MS = 1_000;
 const FLOWS_MAX = 65_535;
+const WATCH_INTERVAL_MS = 1_000;
+
+/** So far, at a moment. */
+export interface CountedPackets {
+  readonly atMs: number;
+  readonly packets: number;
+}
 
 export class RouterWitness {
   readonly #router: string;
@@ -69,8 +77,38 @@ ${flows.join('\n')}
     return flows;
   }
 
+  /** Counts second hops every second, until it is stopped. */
+  watch(): SecondHopWatch {
+    return new SecondHopWatch(this);
+  }
+
   async #list(...what: string[]): Promise<NftObject[]> {
     return JSON.parse(await run(inNamespace(this.#router, ['nft', '-j', 'list', ...what]))).nftables;
+  }
+}
+
+export class SecondHopWatch {
+  readonly counted: CountedPackets[] = [];
+  readonly #stopping = new AbortController();
+  readonly #ended: Promise<void>;
+
+  constructor(witness: RouterWitness) {
+    this.#ended = this.#count(witness);
+    this.#ended.catch(() => {}); // stop() tells
+  }
+
+  /** Rejects when a count failed. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#ended;
+  }
+
+  async #count(witness: RouterWitness): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.counted.push({ packets: await witness.secondHops(), atMs: Date.now() });
+      await delay(WATCH_INTERVAL_MS, undefined, { signal }).catch(() => {}); // it is to stop
+    }
   }
 }
 

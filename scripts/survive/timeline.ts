@@ -5,14 +5,15 @@
 import { loadCharts } from '#anyhop/sim/plot.js';
 import type { Sample } from './journal.js';
 import type { EventResult } from './judge.js';
+import type { CountedPackets } from './router.js';
 
 export interface TimelineInput {
   readonly title: string;
   readonly startMs: number;
   readonly events: readonly EventResult[];
   readonly samples: readonly Sample[];
-  /** Packets from backend to backend so far, at several moments. */
-  readonly secondHops: readonly { readonly atMs: number; readonly packets: number }[];
+  /** Packets from backend to backend. */
+  readonly secondHopsOverTime: readonly CountedPackets[];
 }
 
 interface Curve {
@@ -33,7 +34,8 @@ const RIGHT_PX = 36;
 const NAME_PX = 22;
 
 /** Colours that stay apart for the colour-blind (Okabe and Ito). */
-function curvesOf({ startMs, samples, secondHops }: TimelineInput): Curve[] {
+function curvesOf({ startMs, secondHopsOverTime, ...input }: TimelineInput): Curve[] {
+  const samples = input.samples.filter(({ atMs }) => atMs >= startMs);
   const seconds = (atMs: number): number => Number(((atMs - startMs) / 1000).toFixed(2));
   const rate = (counted: readonly { atMs: number; total: number }[]): Curve['points'] =>
     counted.slice(1).map(({ atMs, total }, i) => {
@@ -58,7 +60,7 @@ function curvesOf({ startMs, samples, secondHops }: TimelineInput): Curve[] {
     {
       name: 'packets a second that backends send on to the backend of the second chance',
       colour: '#cc79a7',
-      points: rate(secondHops.map(({ atMs, packets }) => ({ atMs, total: packets }))),
+      points: rate(secondHopsOverTime.map(({ atMs, packets }) => ({ atMs, total: packets }))),
     },
   ];
 }

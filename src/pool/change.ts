@@ -27,7 +27,9 @@
  * slots of the first is at risk, 1 / n(n-1) of those flows with n backends. A drain that has settled counts too, for as
  * long as the backend still has connections (Member.drained): beside it, flows born during another backend's health flap
  * are at risk when that is over. maglev/risk.ts tells shares. Nor is anything remembered for longer than a settle time,
- * drains aside (a draining backend stays a candidate of its slots): it should be longer than connections live.
+ * drains aside (a draining backend stays a candidate of its slots): it should be longer than connections live. And a drain
+ * is remembered only where nothing else moves the slot: the alternate is then its owner before that, and the connections
+ * that are left on the draining backend break there (a quarter of them when one of four others fails its checks).
  *
  * Drain, then remove: two planned changes. The removal waits until the drain has settled. It moves slots of other
  * backends too, since layers are a function of the members (9.7 % of all with 3 backends); for a settle time their
