@@ -23,11 +23,15 @@ import { KEPT_MAPS, type KeptMaps, keptMapsOf } from './program.js';
 
 export const AGENT_PINS = 'anyhop-agent';
 
-const verdictNames = AGENT_VERDICTS.map(({ name }) => name).join();
 const PIN = {
-  counters: `counters-${createHash('sha256').update(verdictNames).digest('hex').slice(0, 16)}`,
+  counters: countersPin(AGENT_VERDICTS.map(({ name }) => name)),
   budget: 'budget',
 } as const;
+
+/** The name of the pin of counters by these verdicts, in this order. */
+export function countersPin(verdicts: readonly string[]): string {
+  return `counters-${createHash('sha256').update(verdicts.join()).digest('hex').slice(0, 16)}`;
+}
 
 /** The maps that a program on the interface may be using. Close them. */
 export function openKeptMaps(directory: string): KeptMaps {

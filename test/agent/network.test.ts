@@ -191,6 +191,20 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     assert.equal(await backend.xdp('lo'), undefined);
   });
 
+  test('pins nothing where that would end with it, and leaves its program all the same', async () => {
+    // `ip netns exec` gives each command a mount namespace, with a /sys of its own.
+    backend.configure((text) => text.replace(/bpffs: .*/, 'bpffs: /sys/fs/bpf'));
+    const agent = await backend.startAgent();
+    assert.equal((await agent.waitForEvent('ready', READY_TIMEOUT_MS))['pinned'], false);
+    const told = agent.events.find(({ event }) => event === 'not_pinned');
+    assert.match(String(told?.['msg']), /belongs to this process's own mount namespace/);
+    assert.equal((await agent.stop('SIGTERM')).code, 0);
+    await echo(46000, outer4(), FLOWS[0]);
+    assert.equal((await backend.agent('--stop', '--bpffs', backend.bpffs)).code, 0);
+    assert.equal(await backend.xdp(), undefined);
+    backend.configure();
+  });
+
   test('--check says what keeps this host from being a backend', async () => {
     const fine = await backend.startAgent('--check', '--json');
     assert.equal((await fine.exited).code, 0);

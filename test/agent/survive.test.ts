@@ -4,6 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { countersPin } from '#anyhop/agent/pins.js';
+import { AGENT_VERDICTS } from '#anyhop/core/layout.gen.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { isolationObstacle } from '../isolation.js';
 import { Backend, networkSkip } from './backend.js';
@@ -13,6 +15,13 @@ const READY_TIMEOUT_MS = 20_000;
 const ROUNDS = 3;
 /** With nobody in charge, or before the next thing happens. */
 const PAUSE_MS = 200;
+
+test('counters are found again by the same verdicts in the same order alone', () => {
+  const names = AGENT_VERDICTS.map(({ name }) => name);
+  const changed = [names.toReversed(), names.slice(1), [...names, 'another']];
+  assert.equal(new Set([names, ...changed].map(countersPin)).size, 4);
+  assert.equal(countersPin([...names]), countersPin(names));
+});
 
 describe('the agent under load', { skip: networkSkip() || isolationObstacle('nft', 'setpriv') }, () => {
   let backend: Backend;
