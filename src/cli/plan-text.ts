@@ -63,7 +63,7 @@ function drawFilePool({ pool, status, changes, services, plan }: FilePoolReport)
 
 /** @param last what flows of two ages were born before and since */
 function planRows(plan: PoolPlan, last: string): Row[] {
-  const { moved, unavoidable, collateral, flows, evenness, mode } = plan;
+  const { moved, unavoidable, collateral, flows, draining, evenness, mode } = plan;
   const rows: Row[] = [
     ['slots moved', slotCount(moved)],
     ['unavoidable', slotCount(unavoidable)],
@@ -72,6 +72,13 @@ function planRows(plan: PoolPlan, last: string): Row[] {
   for (const age of flows) {
     const when = age.born === 'before' ? 'before' : 'since';
     rows.push(...flowRows(age, flows.length > 1 ? `, born ${when} ${last}` : ''));
+  }
+  if (draining !== undefined) {
+    const share = percent(draining.tcpBreakWithSecondChance);
+    rows.push([
+      'TCP, on draining',
+      `${share} of the flows left on ${someOf(draining.backends)} break with second chance`,
+    ]);
   }
   for (const [i, when] of ['before', 'after'].entries()) {
     rows.push([`evenness ${when}`, drawEvenness(evenness[i])]);
@@ -100,14 +107,15 @@ function drawEvenness(even: Evenness | undefined): string {
 }
 
 /** No flow of it changes backends. */
-function isStill({ moved, flows }: PoolPlan): boolean {
-  return moved.share === 0 && flows.every((age) => age.tcpBreakWithoutSecondChance === 0);
+function isStill({ moved, flows, draining }: PoolPlan): boolean {
+  const keepsDraining = draining === undefined || draining.tcpBreakWithSecondChance === 0;
+  return moved.share === 0 && keepsDraining && flows.every((age) => age.tcpBreakWithoutSecondChance === 0);
 }
 
 /** @param off TCP services of the pool that have no second chance */
 function sentence(pool: string, plan: PoolPlan, off: readonly string[]): string {
   if (isStill(plan)) return `No flow of pool ${pool} moves.`;
-  const { moved, collateral, flows } = plan;
+  const { moved, collateral, flows, draining } = plan;
   const without = flows.reduce((most, age) => Math.max(most, age.tcpBreakWithoutSecondChance), 0);
   const broken = flows.reduce((most, age) => Math.max(most, age.tcpBreakWithSecondChance), 0);
   const need =
@@ -120,8 +128,13 @@ function sentence(pool: string, plan: PoolPlan, off: readonly string[]): string 
     broken === 0
       ? 'no TCP flow breaks where second chance is on'
       : `up to ${percent(broken)} of TCP flows break even with second chance`;
+  const left =
+    draining === undefined || draining.tcpBreakWithSecondChance === 0
+      ? ''
+      : ` Of the flows left on ${someOf(draining.backends)}, which ${draining.backends.length === 1 ? 'drains' : 'drain'}, ` +
+        `${percent(draining.tcpBreakWithSecondChance)} break: better wait until the drain is done.`;
   const warning = off.length === 0 ? '' : ` It is off for ${someOf(off)}: ${percent(without)} break there.`;
-  return `${what}; ${promise}.${warning}`;
+  return `${what}; ${promise}.${left}${warning}`;
 }
 
 function indented(lines: readonly string[]): string {

@@ -55,6 +55,8 @@ export interface NodeActionsOptions {
   readonly accepted: (read: ReadConfig) => Promise<void>;
   readonly mark: (pool: string, backend: string) => BackendMark | undefined;
   readonly readiness: () => Readiness;
+  /** Whether a backend that drains has no connection left. */
+  readonly isDrained: (pool: string, backend: string) => boolean;
   /** Settles once the node forwards. */
   readonly forwarded: Promise<Forwarded>;
   readonly configFile: ConfigFileStatus;
@@ -146,7 +148,7 @@ export class NodeActions implements ControlActions {
       file: config.file,
       pools: effects(before, after).map((effect) => ({
         ...reportOf(effect),
-        ...planOf(effect, before, after),
+        ...planOf(effect, before, after, (backend) => this.#options.isDrained(effect.pool, backend)),
         withoutSecondChance: config.services.flatMap(({ name, pool, protocol, secondChance }) =>
           pool === effect.pool && protocol === 'tcp' && !secondChance ? [name] : [],
         ),
@@ -348,17 +350,18 @@ function planOf(
   { pool, effect }: Effect,
   before: Membership,
   after: Membership,
+  isDrained: (backend: string) => boolean,
 ): Pick<PlanReport['pools'][number], 'plan'> {
   const was = before.get(pool);
   const is = after.get(pool);
   if (was === undefined || is === undefined || effect === 'unchanged') return {};
   const settled = { ...was.inForce, prior: undefined };
-  if (effect === 'queued')
-    return {
-      plan: planPool(settled, { ...queuedConfigs(is.inForce, is.changes).at(-1)!, prior: undefined }),
-    };
+  if (effect === 'queued') {
+    const wanted = { ...queuedConfigs(is.inForce, is.changes).at(-1)!, prior: undefined };
+    return { plan: planPool(settled, wanted, isDrained) };
+  }
   const isSettled = was.changes.past.length === 0;
-  return { plan: planPool(isSettled ? settled : was.inForce, is.inForce) };
+  return { plan: planPool(isSettled ? settled : was.inForce, is.inForce, isDrained) };
 }
 
 function riskOf(

@@ -119,6 +119,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     },
     mark: (pool, backend) => health.markOf(pool, backend),
     readiness: () => gate.current(),
+    isDrained: (pool, backend) => drains.isDrained(pool, backend),
     forwarded: running.promise,
     configFile: { file: first.config.file, loadedAt: startedAt.toISOString(), ...(refused && { refused }) },
     now,

@@ -9,7 +9,7 @@
  */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { poolStatesFromConfig } from '../pool/from-config.js';
-import type { PoolState } from '../pool/state.js';
+import type { Member, PoolState } from '../pool/state.js';
 import { type EligibilityMode, eligibility } from './eligible.js';
 import { type Evenness, evenness } from './evenness.js';
 import { NONE } from './layers.js';
@@ -38,8 +38,20 @@ export interface PoolPlan {
   /** Between two backends that own before and after with the same weight. */
   readonly collateral: SlotCount;
   readonly flows: readonly FlowPlan[];
+  /** Of OLD's members that drain and have flows from before that; absent when none do. */
+  readonly draining?: DrainingPlan;
   readonly mode: readonly [EligibilityMode, EligibilityMode];
   readonly evenness: readonly [Evenness | undefined, Evenness | undefined];
+}
+
+/**
+ * Flows that are left on backends that drain live on second chance alone: a slot has one alternate, and where it is another
+ * backend's former owner now, these are not found any more.
+ */
+export interface DrainingPlan {
+  readonly backends: readonly string[];
+  /** Share of these flows, 0 to 1. */
+  readonly tcpBreakWithSecondChance: number;
 }
 
 export interface SlotCount {
@@ -48,10 +60,18 @@ export interface SlotCount {
   readonly share: number;
 }
 
-/** What rolling out `after` in place of `before` does to one pool. Health marks: all up, as in a config. */
-export function planPool(before: PoolConfig, after: PoolConfig): PoolPlan {
-  const old = poolStatesFromConfig(before);
-  const next = poolStatesFromConfig(after);
+/**
+ * What rolling out `after` in place of `before` does to one pool. Health marks: all up, as in a config.
+ * @param isDrained whether a backend that drains is known to have no flow left
+ */
+export function planPool(
+  before: PoolConfig,
+  after: PoolConfig,
+  isDrained: (backend: string) => boolean = () => false,
+): PoolPlan {
+  const drained = ({ name }: BackendConfig): boolean => isDrained(name);
+  const old = poolStatesFromConfig(before, undefined, drained);
+  const next = poolStatesFromConfig(after, undefined, drained);
   const oldPrior = old.prior ?? old.state;
   const oldTables = resolve(before, old.state, oldPrior);
   const newTables = resolve(after, next.state, next.prior ?? oldPrior);
@@ -67,6 +87,15 @@ export function planPool(before: PoolConfig, after: PoolConfig): PoolPlan {
   }
   const born = before.prior === undefined ? 'before' : 'between';
   ages.push(new Age(born, oldTables, before.backends, newTables, after, remembered));
+
+  const draining = drainingBefore(before, isDrained);
+  if (draining.size > 0) {
+    const undrained = old.state.map(
+      (one): Member => (draining.has(one.name) ? { ...one, state: 'active' } : one),
+    );
+    const tables = resolve(before, undrained, undrained);
+    ages.push(new Age('before', tables, before.backends, newTables, after, remembered, draining));
+  }
 
   const weightBefore = new Map(oldEligible.members.map(({ name, weight }) => [name, weight]));
   const weightAfter = new Map(newEligible.members.map(({ name, weight }) => [name, weight]));
@@ -96,18 +125,40 @@ export function planPool(before: PoolConfig, after: PoolConfig): PoolPlan {
     moved: slotCount(moved),
     unavoidable: slotCount(moved - collateral),
     collateral: slotCount(collateral),
-    flows: ages.map((age) => age.plan()),
+    flows: ages.filter((age) => age.ofAll).map((age) => age.plan()),
+    ...(draining.size > 0 && {
+      draining: {
+        backends: [...draining],
+        tcpBreakWithSecondChance: ages.at(-1)!.plan().tcpBreakWithSecondChance,
+      },
+    }),
     mode: [oldEligible.mode, newEligible.mode],
     evenness: [evenness(oldTables, oldEligible.members), evenness(newTables, newEligible.members)],
   };
+}
+
+/** Names of members that drain and did so in the prior state: their flows are older than that. */
+function drainingBefore(
+  { backends, prior }: PoolConfig,
+  isDrained: (backend: string) => boolean,
+): ReadonlySet<string> {
+  const former = new Map(prior?.map(({ name, state }) => [name, state]));
+  const names = backends.flatMap(({ name, state, weight }) => {
+    const isLong = state === 'draining' && (former.get(name) ?? 'draining') === 'draining';
+    return isLong && weight > 0 && !isDrained(name) ? [name] : [];
+  });
+  return new Set(names);
 }
 
 function resolve(pool: PoolConfig, state: PoolState, prior: PoolState): PoolTables {
   return resolvePool({ slots: pool.tableSize, state, prior, panicThreshold: pool.panicThreshold });
 }
 
-/** The flows that were born under one table. */
+/** The flows that were born under one table: all, or those of some backends. */
 class Age {
+  readonly ofAll: boolean;
+  /** By index of the former owner: 1 for one whose flows count. */
+  readonly #counts: Uint8Array;
   readonly #born: FlowPlan['born'];
   readonly #owners: Uint16Array;
   readonly #newOwners: Uint16Array;
@@ -128,7 +179,10 @@ class Age {
     newTables: PoolTables,
     after: PoolConfig,
     remembered: readonly BackendConfig[],
+    only?: ReadonlySet<string>,
   ) {
+    this.ofAll = only === undefined;
+    this.#counts = Uint8Array.from(tables.names, (name) => (only === undefined || only.has(name) ? 1 : 0));
     this.#born = born;
     this.#owners = tables.owners;
     this.#newOwners = newTables.owners;
@@ -145,7 +199,7 @@ class Age {
 
   count(slot: number, newSlot: number, length: number): void {
     const former = this.#owners[slot];
-    if (former === NONE) return;
+    if (former === NONE || this.#counts[former] === 0) return;
     this.#alive += length;
     const reached = this.#reached[former];
     const owner = this.#newOwners[newSlot];

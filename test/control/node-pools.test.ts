@@ -40,6 +40,7 @@ class Node {
   readonly faults: string[] = [];
   remembered: Membership = new Map();
   fails = 0;
+  hold: Promise<void> | undefined;
   nowMs = 5000;
   #judged = new Set<string>();
   #reached = new Set<string>();
@@ -51,13 +52,15 @@ class Node {
       new Set(backends.map(({ pool, backend }) => `${pool.name}/${backend.name}`));
     const later = () => new Promise<void>((resolve) => setImmediate(resolve));
     const surroundings: NodeSurroundings = {
+      // As the real ones: who is named is followed from the call on, and known when it resolves.
       reach: async (backends) => {
-        await later();
         this.#reached = named(backends);
+        await (this.hold ?? later());
       },
       check: async (backends) => {
-        await later();
+        if (backends.some(({ pool }) => pool.health?.kind === 'tunnel')) throw new Error('no raw sockets');
         this.#checked = named(backends);
+        await later();
       },
       judge: (backends) => {
         this.#judged = named(backends);
@@ -244,6 +247,79 @@ describe('the pools of a running node', () => {
     await node.pools.change(() => ({ file: fileOf(both) }), false);
     const { changes } = node.pools.pools.get('web')!;
     assert.equal(changes.marks.find(({ name }) => name === 'b')?.health, 'down');
+    node.pools.close();
+  });
+
+  it('prepare a change to its end though another one comes into force meanwhile', async () => {
+    const members = (...names: string[]): Written[] =>
+      names.map((name) => ({ name, weight: 1, state: 'active' }));
+    const node = new Node(fileOf(members('a')));
+    await node.pools.change(() => ({ file: fileOf(members('a', 'b')) }), false);
+    await node.pools.change(() => ({ file: fileOf(members('a', 'b', 'c')) }), false);
+    assert.deepEqual(
+      node.inForce().map(({ name }) => name),
+      ['a', 'b'],
+    );
+    let release = (): void => {};
+    node.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    const last = node.pools.change(() => ({ file: fileOf(members('a', 'b', 'c', 'd')) }), true);
+    await new Promise((resolve) => setImmediate(resolve));
+    node.nowMs += SETTLE_MS;
+    node.pools.marksChanged();
+    assert.deepEqual(
+      node.inForce().map(({ name }) => name),
+      ['a', 'b', 'c'],
+    );
+    release();
+    await last;
+    assert.deepEqual(
+      node.inForce().map(({ name }) => name),
+      ['a', 'b', 'c', 'd'],
+    );
+    assert.deepEqual(node.faults, []);
+    node.pools.close();
+  });
+
+  it('refuse a file with checks that this host cannot make, and go on as they are', async () => {
+    const file = fileOf([{ name: 'a', weight: 1, state: 'active' }]);
+    const node = new Node(file);
+    const [web, dns] = file.pools;
+    const health = {
+      kind: 'tunnel',
+      endpoints: [],
+      intervalMs: 1000,
+      timeoutMs: 500,
+      rise: 1,
+      fall: 1,
+      jitter: 0,
+    } as const;
+    const other = { ...file, pools: [{ ...web, health }, dns] };
+    await assert.rejects(
+      node.pools.change(() => ({ file: other }), false),
+      /no raw sockets/,
+    );
+    assert.equal(node.pools.file, file);
+    await node.drain('a', 'draining', false);
+    assert.deepEqual(node.faults, []);
+    node.pools.close();
+  });
+
+  it('try again what could not be published, by themselves', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const node = new Node(fileOf([{ name: 'a', weight: 1, state: 'active' }]));
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    node.fails = 1;
+    node.pools.marksChanged();
+    await turn();
+    const before = node.published.length;
+    t.mock.timers.tick(5_000);
+    await turn();
+    assert.equal(node.published.length, before + 1);
+    t.mock.timers.tick(60_000);
+    await turn();
+    assert.equal(node.published.length, before + 1, 'once it is in force, no more');
     node.pools.close();
   });
 });

@@ -127,6 +127,25 @@ test('a second change before the first has settled keeps the flows older than bo
   assert.deepEqual(planPool(pool(drained), pool(both)).flows.length, 1);
 });
 
+test('flows left on a backend that drains are counted, where another change takes their one alternate', () => {
+  const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
+  const other = drained.map((one, i): BackendConfig => (i === 1 ? { ...one, state: 'draining' } : one));
+  const same = planPool(pool(drained), pool(drained));
+  assert.deepEqual(same.draining, { backends: ['web-0'], tcpBreakWithSecondChance: 0 });
+  const { flows, draining } = planPool(pool(drained), pool(other));
+  assert.equal(flows[0].tcpBreakWithSecondChance, 0);
+  // Where web-1 had taken over, it is the alternate now.
+  near(draining!.tcpBreakWithSecondChance, 1 / 4, 0.02);
+  assert.equal(
+    planPool(pool(drained), pool(backends(5))).draining!.tcpBreakWithSecondChance,
+    0,
+    'it comes back',
+  );
+  assert.equal(planPool(pool(drained), pool(other), () => true).draining, undefined, 'nothing is left on it');
+  const young = planPool(pool(drained, { prior: prior(backends(5)) }), pool(other));
+  assert.equal(young.draining, undefined, 'they are among those born before');
+});
+
 test('a prior state written in NEW comes before the one in OLD', () => {
   const settled = backends(5);
   const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
