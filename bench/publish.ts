@@ -161,6 +161,7 @@ async function verdict(): Promise<void> {
       check: (backends) => health.check(backends),
       judge: (backends) => health.judge(backends),
       health: (pool, backend) => health.markOf(pool, backend)?.health,
+      holds: () => [],
       publish: async () => forwarding?.refresh(),
       remember: async () => undefined, // written behind the image's back
     },

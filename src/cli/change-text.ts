@@ -23,10 +23,11 @@ function drawPoolChange(report: PoolChangeReport, now: Date): string {
 }
 
 /** `in force, settles at 12:05:00` */
-export function drawEffect({ effect, dueAt, settlesAt }: PoolChangeReport, now: Date): string {
+export function drawEffect({ effect, dueAt, waitsFor, settlesAt }: PoolChangeReport, now: Date): string {
   const settles = settlesAt === undefined ? '' : `, settles at ${clockTime(settlesAt, now)}`;
   if (effect === 'in_force') return `in force${settles}`;
   if (effect !== 'queued') return effect;
   const until = dueAt === undefined ? '' : ` until ${clockTime(dueAt, now)}`;
-  return `waits${until}, for the change before it to settle`;
+  if (waitsFor === undefined) return `waits${until}, for the change before it to settle`;
+  return `waits${until} at the latest, for ${someOf(waitsFor)} to be drained`;
 }

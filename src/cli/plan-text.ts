@@ -132,7 +132,7 @@ function sentence(pool: string, plan: PoolPlan, off: readonly string[]): string 
     draining === undefined || draining.tcpBreakWithSecondChance === 0
       ? ''
       : ` Of the flows left on ${someOf(draining.backends)}, which ${draining.backends.length === 1 ? 'drains' : 'drain'}, ` +
-        `${percent(draining.tcpBreakWithSecondChance)} break: better wait until the drain is done.`;
+        `${percent(draining.tcpBreakWithSecondChance)} break, unless the drain is done first: a node waits for that.`;
   const warning = off.length === 0 ? '' : ` It is off for ${someOf(off)}: ${percent(without)} break there.`;
   return `${what}; ${promise}.${left}${warning}`;
 }

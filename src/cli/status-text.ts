@@ -8,7 +8,7 @@ import type {
   ServiceStatus,
 } from '../control/status.js';
 import { drainOf, drawDrain } from './drain-progress.js';
-import { amount, clockTime, columns, labelled, short } from './format.js';
+import { amount, clockTime, columns, labelled, short, someOf } from './format.js';
 
 const RIGHT = new Set(['SLOTS', 'PACKETS', 'PACKETS/S', 'BITS/S', 'WEIGHT']);
 
@@ -76,7 +76,7 @@ function drawConfigFile({ file, loadedAt, refused }: ConfigFileStatus, now: Date
 function drawPool(pool: PoolStatus, now: Date): string[] {
   const up = pool.backends.filter(({ health }) => health === 'up').length;
   const need = pool.mode === 'normal' ? '' : `, mode ${pool.mode.replace('_', ' ')}`;
-  const { settlesAt, queued } = pool.change;
+  const { settlesAt, waitsFor, queued } = pool.change;
   return [
     `pool ${pool.name}: ${up} of ${amount(pool.backends.length, 'backend')} up${need}, ` +
       `owners ${pool.digests.owners.slice(0, 16)}, alternates ${pool.digests.alternates.slice(0, 16)}`,
@@ -100,7 +100,10 @@ function drawPool(pool: PoolStatus, now: Date): string[] {
       drain === undefined ? [] : drawDrain(drainOf(pool.name, name, drain), now),
     ),
     ...(settlesAt === undefined ? [] : [`the last change settles at ${clockTime(settlesAt, now)}`]),
-    ...queued.map(({ dueAt, changes }) => `waits until ${clockTime(dueAt, now)}: ${changes.join('; ')}`),
+    ...queued.map(({ dueAt, changes }) => {
+      const drains = waitsFor === undefined ? '' : ` at the latest, for ${someOf(waitsFor)} to be drained`;
+      return `waits until ${clockTime(dueAt, now)}${drains}: ${changes.join('; ')}`;
+    }),
   ];
 }
 

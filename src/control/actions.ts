@@ -335,19 +335,20 @@ function refusal(error: unknown): unknown {
   return new ControlError(code === 'ERR_LIMIT' ? 429 : 409, code, message, { hint });
 }
 
-function reportOf({ pool, effect, changes, dueAtMs, settlesAtMs }: Effect): PoolChangeReport {
+function reportOf({ pool, effect, changes, dueAtMs, waitsFor, settlesAtMs }: Effect): PoolChangeReport {
   return {
     pool,
     effect,
     changes,
     ...(dueAtMs !== undefined && { dueAt: new Date(dueAtMs).toISOString() }),
+    ...(waitsFor !== undefined && waitsFor.length > 0 && { waitsFor }),
     ...(settlesAtMs !== undefined && { settlesAt: new Date(settlesAtMs).toISOString() }),
   };
 }
 
 /** What a change moves when it comes into force; a queued one comes into force when what is in force now has settled. */
 function planOf(
-  { pool, effect }: Effect,
+  { pool, effect, waitsFor = [] }: Effect,
   before: Membership,
   after: Membership,
   isDrained: (backend: string) => boolean,
@@ -358,7 +359,8 @@ function planOf(
   const settled = { ...was.inForce, prior: undefined };
   if (effect === 'queued') {
     const wanted = { ...queuedConfigs(is.inForce, is.changes).at(-1)!, prior: undefined };
-    return { plan: planPool(settled, wanted, isDrained) };
+    const willBeDrained = (backend: string): boolean => isDrained(backend) || waitsFor.includes(backend);
+    return { plan: planPool(settled, wanted, willBeDrained) };
   }
   const isSettled = was.changes.past.length === 0;
   return { plan: planPool(isSettled ? settled : was.inForce, is.inForce, isDrained) };

@@ -131,14 +131,16 @@ export interface TablesReport {
 export interface PoolChangeReport {
   readonly pool: string;
   /**
-   * `in_force`: the tables have it. `queued`: it waits for the change before it to settle. `unchanged`: members, weights and
+   * `in_force`: the tables have it. `queued`: it waits for the change before it to settle, and for drains to be done. `unchanged`: members, weights and
    * admin states are as they were (or wait already). `added`, `removed`: the pool itself.
    */
   readonly effect: 'in_force' | 'queued' | 'unchanged' | 'added' | 'removed';
   /** In words: `web-2 state active -> draining`; against what is in force. */
   readonly changes: readonly string[];
-  /** ISO 8601: when a queued one comes into force. */
+  /** ISO 8601: when a queued one comes into force, at the latest. */
   readonly dueAt?: string;
+  /** Backends that drain and still have connections, for which a queued one waits; absent when for none. */
+  readonly waitsFor?: readonly string[];
   /** ISO 8601: when one that is in force has settled. */
   readonly settlesAt?: string;
 }

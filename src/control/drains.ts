@@ -7,6 +7,7 @@
  */
 import type { ServiceConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
+import type { Hold } from '../pool/change.js';
 import { drainsSinceMs, type Membership } from '../pool/membership.js';
 import type { DrainStatus } from './status.js';
 
@@ -39,6 +40,8 @@ interface Drain {
   readonly uncounted: string | undefined;
   /** Names of the pool's services over TCP. */
   readonly services: readonly string[];
+  /** Second chance keeps its connections, so that a planned change is worth waiting for. */
+  readonly isKept: boolean;
   /** The same object for as long as it drains. */
   readonly progress: Progress;
 }
@@ -102,6 +105,15 @@ export class Drains {
   /** Whether a backend that drains has no connection left. */
   isDrained(pool: string, backend: string): boolean {
     return this.#drains.get(`${pool}/${backend}`)?.progress.isEmpty === true;
+  }
+
+  /** Who of a pool drains and still has connections, as far as is known. */
+  holds(pool: string): Hold[] {
+    return [...this.#drains.values()].flatMap((drain) =>
+      drain.pool === pool && drain.isKept && !drain.progress.isEmpty
+        ? [{ name: drain.backend, untilMs: drain.deadlineMs }]
+        : [],
+    );
   }
 
   /** Asks every draining backend once; resolves when all have answered or failed to. */
@@ -212,6 +224,7 @@ function drainsOf(pools: Membership, services: readonly ServiceConfig[]): Drain[
               ? 'the pool serves no TCP, and only TCP has connections to count'
               : undefined,
           services: ofPool.map((service) => service.name),
+          isKept: agent && ofPool.some(({ secondChance }) => secondChance),
           progress: { answer: undefined, noneSinceMs: undefined, isEmpty: false, isTold: false },
         },
       ];

@@ -11,6 +11,7 @@
  */
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
+import type { Hold } from '../pool/change.js';
 import {
   type Effect,
   effects,
@@ -23,6 +24,7 @@ import {
   passTime,
   reachedBackends,
   take,
+  takeHolds,
   takeMarks,
 } from '../pool/membership.js';
 import type { Override } from '../pool/override.js';
@@ -37,6 +39,8 @@ export interface NodeSurroundings {
   /** From now on these have marks, at once, and no others. */
   judge(backends: readonly NamedBackend[]): void;
   health(pool: string, backend: string): Health | undefined;
+  /** Who of a pool drains and still has connections. */
+  holds(pool: string): readonly Hold[];
   /** The pools have changed, or the marks; `config` has what is in force. Publishes it. Resolves to undefined, or to why it is not in force. */
   publish(): Promise<unknown>;
   /** Keeps what is remembered. Resolves when it is kept; a failure is logged and no reason to fail. */
@@ -145,15 +149,16 @@ export class NodePools {
     return done;
   }
 
-  /** Health marks may have changed. */
+  /** Health marks may have changed, or who drains and still has connections. */
   marksChanged(): void {
     if (this.#isClosed) return;
     const before = this.#pools;
     const nowMs = this.#now();
-    const next = takeMarks(passTime(before, nowMs), this.#around.health, nowMs);
+    const held = takeHolds(passTime(before, nowMs), this.#around.holds, nowMs);
+    const next = takeMarks(held, this.#around.health, nowMs);
     if (next !== before) {
       this.#set(next);
-      this.#tell(effects(before, next), 'the change before it has settled');
+      this.#tell(effects(before, next), 'what it waited for is over');
       if (!hasSameBackends(before, next)) this.#follow();
     }
     void this.#around.publish().then((failure) => {
@@ -249,14 +254,19 @@ export class NodePools {
   }
 
   #tell(list: readonly Effect[], why: string): void {
-    for (const { pool, effect, changes, dueAtMs } of list) {
+    for (const { pool, effect, changes, dueAtMs, waitsFor = [] } of list) {
       if (effect === 'unchanged') continue;
       const fields = { event: 'pool_change', pool, effect, changes };
       const what = changes.join('; ');
       if (effect === 'in_force') this.#log.info(fields, `pool ${pool}: ${what} (${why})`);
       else if (effect === 'queued') {
         const dueAt = new Date(dueAtMs!).toISOString();
-        this.#log.info({ ...fields, dueAt }, `pool ${pool}: ${what}, waits until ${dueAt}`);
+        const drains =
+          waitsFor.length === 0 ? '' : ` at the latest, for ${waitsFor.join(', ')} to be drained`;
+        this.#log.info(
+          { ...fields, dueAt, waitsFor },
+          `pool ${pool}: ${what}, waits until ${dueAt}${drains}`,
+        );
       } else this.#log.info(fields, `pool ${pool} ${effect}`);
     }
   }

@@ -89,7 +89,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     log,
     now,
     count: (address) => connectionsOf(address, pools.file),
-    changed: () => void forwarding?.refresh(),
+    changed: () => pools.marksChanged(),
   });
   let followed: LoadedConfig<'run'> | undefined;
   const pools = new NodePools({
@@ -102,8 +102,12 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
       check: (backends) => health.check(backends),
       judge: (backends) => health.judge(backends),
       health: (pool, backend) => health.markOf(pool, backend)?.health,
+      holds: (pool) => drains.holds(pool),
       publish() {
-        if (followed !== pools.config) drains.follow(pools.pools, pools.config.services);
+        if (followed !== pools.config) {
+          drains.follow(pools.pools, pools.config.services);
+          setImmediate(() => pools.marksChanged()); // who drains now holds up what is planned next
+        }
         followed = pools.config;
         return forwarding?.refresh() ?? Promise.resolve();
       },

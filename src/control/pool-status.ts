@@ -1,5 +1,5 @@
 /** What `status` tells of a pool's planned changes and of what was said at runtime. */
-import { dueAtMs, settlesAtMs } from '../pool/change.js';
+import { dueAtMs, settlesAtMs, waitsFor } from '../pool/change.js';
 import { queuedConfigs } from '../pool/change-config.js';
 import { describeMembers } from '../pool/describe-change.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
@@ -10,9 +10,11 @@ export function changeStatus(pool: PoolMembership | undefined): PoolChangeStatus
   const { inForce, changes } = pool;
   const settles = settlesAtMs(changes);
   const due = dueAtMs(changes);
+  const held = waitsFor(changes);
   const steps = [inForce, ...queuedConfigs(inForce, changes)];
   return {
     ...(settles !== undefined && { settlesAt: new Date(settles).toISOString() }),
+    ...(held.length > 0 && { waitsFor: held }),
     queued: due.map((at, i) => ({
       dueAt: new Date(at).toISOString(),
       changes: describeMembers(steps[i].backends, steps[i + 1].backends),

@@ -68,8 +68,10 @@ export interface DrainStatus {
 export interface PoolChangeStatus {
   /** ISO 8601; absent when nothing settles. */
   readonly settlesAt?: string;
+  /** Backends that drain and still have connections, for which the first that is queued waits; absent when for none. */
+  readonly waitsFor?: readonly string[];
   readonly queued: readonly {
-    /** ISO 8601. */
+    /** ISO 8601: at the latest. */
     readonly dueAt: string;
     /** In words, each against what comes before it. */
     readonly changes: readonly string[];

@@ -45,6 +45,7 @@ const poolChanges = z
     past: z.array(z.strictObject({ members, untilMs: time })),
     marks: z.array(z.strictObject({ name, health, sinceMs: time, rested: upOrDown })),
     queue: z.array(queued).max(CHANGES_QUEUED_MAX),
+    holds: sorted(z.strictObject({ name, untilMs: time })),
     override: prior.optional(),
   })
   .refine(({ past, queue, marks, nowMs }) => {
@@ -148,6 +149,7 @@ function movedBack(changes: PoolChanges, byMs: number): PoolChanges {
     past: changes.past.map((one) => ({ ...one, untilMs: one.untilMs - byMs })),
     marks: changes.marks.map((one) => ({ ...one, sinceMs: one.sinceMs - byMs })),
     queue: changes.queue.map((one) => ({ ...one, plannedAtMs: one.plannedAtMs - byMs })),
+    holds: changes.holds.map((one) => ({ ...one, untilMs: one.untilMs - byMs })),
   };
 }
 

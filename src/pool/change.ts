@@ -5,6 +5,7 @@
  *   plan()     a new list of members: in force at once when the change before it has settled, else queued
  *   force()    the same without waiting; what it may break is for maglev/risk.ts to say beforehand
  *   mark()     a health mark: in force at once, always
+ *   hold()     who drains and still has connections: a planned change waits for these
  *   advance()  time passes: the prior state moves on, and the first of the queue comes into force when it is due
  *
  * The prior state is the pool as it was one settle time ago, members, weights, admin states and health marks together:
@@ -20,7 +21,7 @@
  *  - a single change from a settled state leaves the former owner as alternate, whatever is down or draining;
  *  - after any changes within one settle time, the owner before all of them is still owner or alternate;
  *  - a planned change waits for the planned change before it and for no health mark, so when it will come into force
- *    is known when it is queued.
+ *    at the latest is known when it is queued.
  *
  * What cannot follow, for a GRE key carries one alternate: flows born between two changes within a settle time may be on
  * a third backend. The smallest case has two backends: one drains, the other fails, and what was born on the second for
@@ -29,9 +30,11 @@
  * are at risk when that is over. maglev/risk.ts tells shares. Nor is anything remembered for longer than a settle time,
  * drains aside (a draining backend stays a candidate of its slots): it should be longer than connections live. And a drain
  * is remembered only where nothing else moves the slot: the alternate is then its owner before that, and the connections
- * that are left on the draining backend break there (a quarter of them when one of four others fails its checks).
+ * that are left on the draining backend break there, a quarter of them when one of four others changes. So planned
+ * changes wait until those that drain have no connection left (`hold`), but for the one that ends the drain; a health
+ * mark cannot wait.
  *
- * Drain, then remove: two planned changes. The removal waits until the drain has settled. It moves slots of other
+ * Drain, then remove: two planned changes. The removal waits until the drain has settled and is done. It moves slots of other
  * backends too, since layers are a function of the members (9.7 % of all with 3 backends); for a settle time their
  * former owners are the alternates, as for any change. The drained backend is then no longer a candidate for its
  * former slots: connections that are left on it break, so remove it when it has none. A backend removed without a
@@ -84,6 +87,13 @@ export interface Mark {
   readonly rested: 'up' | 'down';
 }
 
+/** A member in force that drains and still has connections. A change that does not make it active again waits for it. */
+export interface Hold {
+  readonly name: string;
+  /** Its deadline. */
+  readonly untilMs: number;
+}
+
 /** All that is known of one pool's changes; plain JSON. Made by `startChanges`, then by the transitions alone. */
 export interface PoolChanges {
   readonly settleMs: number;
@@ -97,6 +107,8 @@ export interface PoolChanges {
   readonly marks: readonly Mark[];
   /** In the order in which they were planned. */
   readonly queue: readonly QueuedChange[];
+  /** Sorted by name. */
+  readonly holds: readonly Hold[];
   /** `prior:` of the config that is in force. */
   readonly override: readonly PriorMember[] | undefined;
 }
@@ -112,7 +124,10 @@ export interface PoolChanges {
 export function startChanges(change: PoolChange, settleMs: number, nowMs: number): PoolChanges {
   const members = sorted(change.members);
   const override = sortedPrior(change.prior);
-  return withMarks({ settleMs, nowMs, members, past: [], marks: [], queue: [], override }, change.health);
+  return withMarks(
+    { settleMs, nowMs, members, past: [], marks: [], queue: [], holds: [], override },
+    change.health,
+  );
 }
 
 /**
@@ -132,7 +147,13 @@ export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): P
   if (isDeepStrictEqual(now.members, wanted)) {
     return withMarks({ ...now, queue: [], override: sortedPrior(change.prior) }, change.health);
   }
-  if (now.past.length === 0) return apply(now, change);
+  if (now.queue.length === 0 && mayCome(now, wanted)) return apply(now, change);
+  const released = releasedBy(now, wanted);
+  if (released !== undefined && mayCome(now, released)) {
+    // What ends drains comes at once. The rest waits for it, and what waited before is in `change` as well.
+    const { prior, health } = change;
+    return plan(apply({ ...now, queue: [] }, { members: released, prior, health }), change, nowMs);
+  }
   if (now.queue.length >= CHANGES_QUEUED_MAX) {
     throw new AnyhopError('ERR_LIMIT', `${CHANGES_QUEUED_MAX} changes are waiting for this pool already`, {
       hint: 'Wait until the first of them is in force, or force the change.',
@@ -178,6 +199,12 @@ export function markEach(
   return { ...now, marks };
 }
 
+/** Who drains and still has connections, by now; who is not in force, or does not drain, does not count. */
+export function hold(changes: PoolChanges, holds: readonly Hold[], nowMs: number): PoolChanges {
+  const next = inForceHolds(holds, changes.members).sort(byName);
+  return isDeepStrictEqual(next, changes.holds) ? changes : advance({ ...changes, holds: next }, nowMs);
+}
+
 /**
  * Time passes. One queued change at most comes into force, and its own settle time starts now: after a pause of the
  * process several may be due, but no node has forwarded by any of them yet.
@@ -185,13 +212,20 @@ export function markEach(
 export function advance(changes: PoolChanges, nowMs: number): PoolChanges {
   const now = passTime(changes, nowMs);
   const [first, ...rest] = now.queue;
-  return first === undefined || now.past.length > 0 ? now : apply({ ...now, queue: rest }, first);
+  return first === undefined || !mayCome(now, first.members) ? now : apply({ ...now, queue: rest }, first);
 }
 
 /** Whether `advance` has something to do by now. */
 export function isDue(changes: PoolChanges, nowMs: number): boolean {
   const next = nextAtMs(changes);
-  return (next !== undefined && nowMs >= next) || (changes.queue.length > 0 && changes.past.length === 0);
+  const [first] = changes.queue;
+  const isFree = first !== undefined && mayCome({ ...changes, nowMs }, first.members);
+  return isFree || (next !== undefined && nowMs >= next);
+}
+
+/** Whom the first of the queue waits for, though the change before it has settled. */
+export function waitsFor({ queue: [first], holds, nowMs }: PoolChanges): string[] {
+  return first === undefined ? [] : keepsWaiting(holds, first.members, nowMs).map(({ name }) => name);
 }
 
 /** The pool state in force. */
@@ -240,21 +274,54 @@ export function settlesAtMs(changes: PoolChanges): number | undefined {
 }
 
 /**
- * When each of the queue comes into force, if `advance` is called then and nothing is forced. Health marks do not
- * change that.
+ * When each of the queue comes into force at the latest, if `advance` is called then and nothing is forced. Health marks do
+ * not change that; a drain that is done before its deadline makes it sooner.
  */
 export function dueAtMs(changes: PoolChanges): number[] {
-  const first = settlesAtMs(changes) ?? changes.nowMs;
+  const { queue, holds, nowMs } = changes;
+  const held = queue.length === 0 ? [] : keepsWaiting(holds, queue[0].members, nowMs);
+  const first = Math.max(settlesAtMs(changes) ?? nowMs, ...held.map(({ untilMs }) => untilMs));
   return changes.queue.map((_, i) => first + i * changes.settleMs);
 }
 
 /** When `advance` has something to do next, or undefined when the prior state is the present one. */
 export function nextAtMs(changes: PoolChanges): number | undefined {
   const times = changes.past.map(({ untilMs }) => untilMs + changes.settleMs);
+  const [first] = changes.queue;
+  if (first !== undefined)
+    times.push(...keepsWaiting(changes.holds, first.members, changes.nowMs).map(({ untilMs }) => untilMs));
   for (const one of changes.marks) {
     if (upOrDown(one.health) !== one.rested) times.push(one.sinceMs + changes.settleMs);
   }
   return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** Whether a planned change may come into force now. */
+function mayCome({ past, holds, nowMs }: PoolChanges, wanted: readonly ChangeMember[]): boolean {
+  return past.length === 0 && keepsWaiting(holds, wanted, nowMs).length === 0;
+}
+
+/** Those that a change would leave draining, or take out. */
+function keepsWaiting(holds: readonly Hold[], wanted: readonly ChangeMember[], nowMs: number): Hold[] {
+  const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
+  return holds.filter(({ name, untilMs }) => nowMs < untilMs && !active.has(name));
+}
+
+/** What is in force, but for drains that `wanted` ends; undefined when it ends none. */
+function releasedBy(
+  { members, holds }: PoolChanges,
+  wanted: readonly ChangeMember[],
+): ChangeMember[] | undefined {
+  const held = new Set(holds.map(({ name }) => name));
+  const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
+  const isReleased = ({ name }: ChangeMember): boolean => held.has(name) && active.has(name);
+  if (!members.some(isReleased)) return undefined;
+  return members.map((member) => (isReleased(member) ? { ...member, state: 'active' } : member));
+}
+
+function inForceHolds(holds: readonly Hold[], members: readonly ChangeMember[]): Hold[] {
+  const draining = new Set(members.flatMap(({ name, state }) => (state === 'draining' ? [name] : [])));
+  return holds.filter(({ name }) => draining.has(name));
 }
 
 function passTime(changes: PoolChanges, nowMs: number): PoolChanges {
@@ -268,7 +335,8 @@ function passTime(changes: PoolChanges, nowMs: number): PoolChanges {
 function apply(changes: PoolChanges, change: PoolChange): PoolChanges {
   const past = [...changes.past, { members: changes.members, untilMs: changes.nowMs }];
   const members = sorted(change.members);
-  return withMarks({ ...changes, members, past, override: sortedPrior(change.prior) }, change.health);
+  const holds = inForceHolds(changes.holds, members);
+  return withMarks({ ...changes, members, past, holds, override: sortedPrior(change.prior) }, change.health);
 }
 
 /** Marks for exactly the members that are named anywhere; those without one are up, or as `health` says. */

@@ -13,6 +13,8 @@ import {
   advance,
   dueAtMs,
   force,
+  type Hold,
+  hold,
   isDue,
   markEach,
   nextAtMs,
@@ -22,6 +24,7 @@ import {
   priorMembers,
   settlesAtMs,
   startChanges,
+  waitsFor,
 } from './change.js';
 import { changeFromConfig, configInForce, queuedBackends, queuedConfigs } from './change-config.js';
 import { describeMembers } from './describe-change.js';
@@ -70,8 +73,10 @@ export interface Effect {
   readonly effect: 'in_force' | 'queued' | 'unchanged' | 'added' | 'removed';
   /** In words, against what is in force. */
   readonly changes: readonly string[];
-  /** When one that is queued comes into force. */
+  /** When one that is queued comes into force at the latest. */
   readonly dueAtMs?: number;
+  /** Backends that drain, for which one that is queued waits. */
+  readonly waitsFor?: readonly string[];
   /** When one that is in force has settled. */
   readonly settlesAtMs?: number;
 }
@@ -128,6 +133,18 @@ export function passTime(before: Membership, nowMs: number): Membership {
   return mapPools(before, (pool) =>
     isDue(pool.changes, nowMs) ? next({ ...pool, changes: advance(pool.changes, nowMs) }, pool) : pool,
   );
+}
+
+/** Who drains and still has connections, by now. The same object when nothing has changed. */
+export function takeHolds(
+  before: Membership,
+  holds: (pool: string) => readonly Hold[],
+  nowMs: number,
+): Membership {
+  return mapPools(before, (pool, name) => {
+    const changes = hold(pool.changes, holds(name), nowMs);
+    return changes === pool.changes ? pool : next({ ...pool, changes }, pool);
+  });
 }
 
 /** Health marks as they are now, of members that are in force or wait. The same object when nothing has changed. */
@@ -250,6 +267,7 @@ export function effects(before: Membership, after: Membership): Effect[] {
       effect: 'queued',
       changes: describeMembers(is.inForce.backends, queuedConfigs(is.inForce, is.changes).at(-1)!.backends),
       dueAtMs: dueAtMs(is.changes).at(-1)!,
+      waitsFor: waitsFor(is.changes),
       ...settles,
     };
   });

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { LoadedConfig } from '#anyhop/config/types.js';
 import { NodePools, type NodeSurroundings } from '#anyhop/control/node-pools.js';
 import { createLog } from '#anyhop/core/log.js';
+import type { Hold } from '#anyhop/pool/change.js';
 import type { Membership, NamedBackend } from '#anyhop/pool/membership.js';
 import { override } from '#anyhop/pool/override.js';
 import type { Health } from '#anyhop/pool/state.js';
@@ -40,6 +41,7 @@ class Node {
   readonly faults: string[] = [];
   remembered: Membership = new Map();
   fails = 0;
+  holds: readonly Hold[] = [];
   hold: Promise<void> | undefined;
   nowMs = 5000;
   #judged = new Set<string>();
@@ -65,6 +67,7 @@ class Node {
       judge: (backends) => {
         this.#judged = named(backends);
       },
+      holds: (pool) => (pool === 'web' ? this.holds : []),
       health: (pool, backend) =>
         this.#judged.has(`${pool}/${backend}`) ? (this.marks.get(backend) ?? 'up') : undefined,
       publish: async () => {
@@ -138,6 +141,7 @@ type Step =
       readonly fails: boolean;
     }
   | { readonly kind: 'mark'; readonly name: string; readonly health: Health }
+  | { readonly kind: 'hold'; readonly names: string[] }
   | { readonly kind: 'time'; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -154,6 +158,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     name: fc.constantFrom<string[]>(...NAMES),
     health: fc.constantFrom<Health[]>('up', 'down', 'dead'),
   }),
+  fc.record({ kind: fc.constant('hold' as const), names: fc.subarray<string>([...NAMES]) }),
   fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 0, max: 1500 }) }),
 );
 
@@ -168,6 +173,9 @@ describe('the pools of a running node', () => {
           const before = { inForce: node.inForce(), finally: node.finally(), file: node.pools.file };
           if (each.kind === 'time') {
             node.nowMs += each.ms;
+            node.pools.marksChanged();
+          } else if (each.kind === 'hold') {
+            node.holds = each.names.map((name) => ({ name, untilMs: 1e12 }));
             node.pools.marksChanged();
           } else if (each.kind === 'mark') {
             node.marks.set(each.name, each.health);
@@ -212,6 +220,7 @@ describe('the pools of a running node', () => {
             [...said].sort(),
           );
         }
+        node.holds = [];
         node.nowMs += SETTLE_MS * (steps.length + 1);
         for (let i = 0; i <= steps.length; i++) {
           node.pools.marksChanged();

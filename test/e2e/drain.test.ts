@@ -27,7 +27,8 @@ test('anyhop drain ends by itself once its connections have ended, none of them 
   timeout: TIMEOUT_MS,
 }, async () => {
   const [service] = fourMixes(BACKENDS);
-  const lab = await createLab({ forwarders: 1, backends: 3, engine: 'xdp', services: [service!] });
+  const pool = { settle_time: '1s' }; // what the drain needs is remembered for as long as it lasts
+  const lab = await createLab({ forwarders: 1, backends: 3, engine: 'xdp', services: [service!], pool });
   try {
     for (const file of [lab.configFile, join(dirname(lab.configFile), 'edge-1.yaml')]) {
       const config = parse(readFileSync(file, 'utf8'));
@@ -40,10 +41,11 @@ test('anyhop drain ends by itself once its connections have ended, none of them 
     await client.waitForLine((line) => line === 'open', 'answers on all connections', WAIT_MS);
     const anyhop = (...args: string[]): Promise<string> =>
       run([process.execPath, MAIN, ...args, '--socket', lab.socket(0)], { timeoutMs: WAIT_MS });
-    const web2 = async () => {
+    const backend = async (wanted: string) => {
       const [pool] = ((await ask(lab.socket(0), '/status')) as NodeStatus).pools;
-      return pool!.backends.find(({ name }) => name === 'web-2')!;
+      return pool!.backends.find(({ name }) => name === wanted)!;
     };
+    const web2 = () => backend('web-2');
     const drainOnce = async (isIt: (drain: DrainStatus) => boolean): Promise<DrainStatus> => {
       const deadline = Date.now() + WAIT_MS;
       for (;;) {
@@ -69,6 +71,15 @@ test('anyhop drain ends by itself once its connections have ended, none of them 
     assert.equal((await web2()).state, 'draining');
     assert.equal((await drainOnce((drain) => drain.connections !== null)).connections, connections);
 
+    // Another change would take the alternate of connections that are left: it waits for them.
+    await delay(1_500); // the drain has settled
+    assert.match(
+      await anyhop('weight', 'web-3', '2'),
+      /waits until .* at the latest, for web-2 to be drained/,
+    );
+    assert.match(await anyhop('status'), /for web-2 to be drained: web-3 weight 1 -> 2/);
+    assert.equal((await backend('web-3')).weight, 1);
+
     const waiting = anyhop('drain', 'web-2', '--wait');
     await client.stop();
     const held: Held = JSON.parse(client.lines.at(-1)!);
@@ -79,6 +90,12 @@ test('anyhop drain ends by itself once its connections have ended, none of them 
     );
     assert.match(await waiting, /drained, no connection is left/);
     assert.equal((await drainOnce((drain) => drain.done)).connections, 0);
+
+    const deadline = Date.now() + WAIT_MS;
+    while ((await backend('web-3')).weight !== 2) {
+      assert.ok(Date.now() < deadline, 'the weight never came');
+      await delay(100);
+    }
 
     // What the node says of itself leads to the tables that it has.
     const [told] = JSON.parse(

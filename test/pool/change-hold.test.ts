@@ -1,0 +1,127 @@
+/** Planned changes wait for backends that drain and still have connections, but for what ends their drains. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  advance,
+  type ChangeMember,
+  dueAtMs,
+  force,
+  type Hold,
+  hold,
+  nextAtMs,
+  type PoolChanges,
+  plan,
+  startChanges,
+  waitsFor,
+} from '#anyhop/pool/change.js';
+import { member, memberList, NAMES, SETTLE_MS } from './change-fixture.js';
+
+const START_MS = 10_000;
+const DEADLINE_MS = START_MS + 60_000;
+const DRAINING = [member('a', { state: 'draining' }), member('b'), member('c')];
+const active = (list: readonly ChangeMember[]): ChangeMember[] =>
+  list.map((one) => ({ ...one, state: 'active' }));
+
+/** A drain of `a` that has settled and is not done. */
+function draining(): PoolChanges {
+  const start = startChanges({ members: DRAINING }, SETTLE_MS, START_MS);
+  return hold(start, [{ name: 'a', untilMs: DEADLINE_MS }], START_MS);
+}
+
+const names = (list: readonly ChangeMember[]): string[] =>
+  list.map(({ name, state }) => (state === 'draining' ? `${name} draining` : name));
+
+test('a change waits until the drain is done, and then comes at once', () => {
+  const wanted = [...DRAINING, member('d')];
+  const waiting = plan(draining(), { members: wanted }, START_MS + 1);
+  assert.deepEqual(names(waiting.members), names(DRAINING));
+  assert.deepEqual(waitsFor(waiting), ['a']);
+  assert.deepEqual(dueAtMs(waiting), [DEADLINE_MS], 'at the latest');
+  assert.equal(nextAtMs(waiting), DEADLINE_MS);
+  assert.deepEqual(names(hold(waiting, [], START_MS + 2).members), names(wanted));
+});
+
+test('a change comes at the deadline of a drain that is not done, and not before', () => {
+  const waiting = plan(draining(), { members: [...DRAINING, member('d')] }, START_MS);
+  assert.equal(advance(waiting, DEADLINE_MS - 1).queue.length, 1);
+  assert.equal(advance(waiting, DEADLINE_MS).queue.length, 0);
+});
+
+test('taking the draining backend out waits too; forced, nothing waits', () => {
+  const without = DRAINING.slice(1);
+  assert.deepEqual(names(plan(draining(), { members: without }, START_MS).members), names(DRAINING));
+  assert.deepEqual(names(force(draining(), { members: without }, START_MS).members), names(without));
+});
+
+test('what ends the drain comes at once, before all that waits for it', () => {
+  assert.deepEqual(names(plan(draining(), { members: active(DRAINING) }, START_MS).members), ['a', 'b', 'c']);
+  const waiting = plan(draining(), { members: [...DRAINING, member('d')] }, START_MS);
+  const both = [...active(DRAINING), member('d')];
+  const ended = plan(waiting, { members: both }, START_MS);
+  assert.deepEqual(names(ended.members), ['a', 'b', 'c']);
+  assert.deepEqual(
+    ended.queue.map(({ members }) => names(members)),
+    [['a', 'b', 'c', 'd']],
+  );
+  assert.deepEqual(names(advance(ended, START_MS + SETTLE_MS).members), ['a', 'b', 'c', 'd']);
+});
+
+test('of two that drain, the one is not ended while the other has connections: its slots would forget that one', () => {
+  const two = [...DRAINING.slice(0, 1), member('b', { state: 'draining' }), member('c')];
+  const start = startChanges({ members: two }, SETTLE_MS, START_MS);
+  const held = hold(
+    start,
+    ['a', 'b'].map((name) => ({ name, untilMs: DEADLINE_MS })),
+    START_MS,
+  );
+  const wanted = [two[0], member('b'), member('c')];
+  assert.deepEqual(names(plan(held, { members: wanted }, START_MS).members), names(two));
+  const all = plan(held, { members: active(two) }, START_MS);
+  assert.deepEqual(names(all.members), ['a', 'b', 'c']);
+});
+
+test('whatever is planned, held and awaited: nothing comes while it is held, all comes in the end, none after it is due', () => {
+  const step = fc.record({
+    afterMs: fc.integer({ min: 0, max: 1500 }),
+    members: fc.option(memberList),
+    holds: fc.option(fc.subarray([...NAMES])),
+  });
+  fc.assert(
+    fc.property(memberList, fc.array(step, { maxLength: 15 }), (first, steps) => {
+      let changes = startChanges({ members: first }, SETTLE_MS, 0);
+      let wanted = changes.members;
+      for (const { afterMs, members, holds } of steps) {
+        const nowMs = changes.nowMs + afterMs;
+        const before = advance(changes, nowMs);
+        changes = before;
+        if (holds !== null) {
+          const list = holds.map((name): Hold => ({ name, untilMs: nowMs + 5_000 }));
+          changes = hold(changes, list, nowMs);
+        }
+        if (members !== null) {
+          const held = changes;
+          changes = plan(changes, { members }, nowMs);
+          wanted = (changes.queue.at(-1)?.members ?? changes.members) as typeof wanted;
+          const drains = held.holds.filter(({ untilMs }) => untilMs > nowMs);
+          for (const { name } of drains) {
+            const left = changes.members.find((one) => one.name === name);
+            const was = held.members.find((one) => one.name === name);
+            assert.ok(left !== undefined, `${name} was taken out`);
+            if (left.state === 'draining') assert.deepEqual(changes.members, held.members, `${name} drains`);
+            else assert.equal(was?.state, 'draining');
+          }
+        }
+        const due = dueAtMs(changes);
+        if (due.length > 0) {
+          assert.ok(advance(changes, due[0] - 1).queue.length === changes.queue.length);
+          assert.ok(advance(changes, due[0]).queue.length < changes.queue.length, 'it comes when it is due');
+        }
+      }
+      changes = hold(changes, [], changes.nowMs);
+      for (let i = 0; i <= steps.length; i++) changes = advance(changes, changes.nowMs + SETTLE_MS);
+      assert.deepEqual(changes.members, wanted);
+      assert.equal(changes.queue.length, 0);
+    }),
+  );
+});
