@@ -3,8 +3,8 @@ import type { PlanReport } from '../control/api.js';
 import type { Evenness } from '../maglev/evenness.js';
 import type { FlowPlan, PoolPlan, SlotCount } from '../maglev/plan.js';
 import { drawEffect } from './change-text.js';
+import type { FilePoolReport, FileReport } from './file-plan.js';
 import { amount, clockTime, labelled, percent, someOf } from './format.js';
-import type { FilePoolReport, FileReport } from './plan.js';
 
 type NodePoolPlan = PlanReport['pools'][number];
 type Row = readonly [label: string, value: string];

@@ -1,12 +1,9 @@
 /** `anyhop plan`: what a change of the config would do to the flows that are alive, asked of a node or of two files. */
 import { Command } from 'commander';
-import type { Config, PoolConfig, ServiceConfig } from '../config/types.js';
 import type { PlanReport } from '../control/api.js';
 import { AnyhopError } from '../core/errors.js';
-import { type PoolPlan, planPool } from '../maglev/plan.js';
-import { describeMembers, describeSettings } from '../pool/describe-change.js';
-import { serviceChanges } from '../pool/service-changes.js';
 import { findSocket, socketOption, tell } from './control-client.js';
+import { planFiles } from './file-plan.js';
 import { loadFor } from './options.js';
 import { drawFilePlan, drawNodePlan } from './plan-text.js';
 
@@ -64,68 +61,6 @@ function compareFiles(oldFile: string, newFile: string | undefined, { socket, js
       },
     );
   }
-  const report = plan(loadFor('pools', { config: oldFile }), loadFor('pools', { config: newFile }));
+  const report = planFiles(loadFor('pools', { config: oldFile }), loadFor('pools', { config: newFile }));
   return json ? `${JSON.stringify(report)}\n` : drawFilePlan(report);
-}
-
-export interface FilePoolReport {
-  readonly pool: string;
-  readonly status: 'added' | 'removed' | 'same' | 'changed';
-  readonly changes: readonly string[];
-  /** Services of NEW that use the pool. */
-  readonly services: readonly {
-    readonly name: string;
-    readonly protocol: string;
-    readonly secondChance: boolean;
-  }[];
-  /** For a pool that is in both files. */
-  readonly plan: PoolPlan | undefined;
-}
-
-export interface FileReport {
-  readonly pools: readonly FilePoolReport[];
-  /** What moves flows beside the tables. */
-  readonly services: readonly string[];
-}
-
-function plan(before: Config, after: Config): FileReport {
-  const names = [...new Set([...before.pools, ...after.pools].map((pool) => pool.name))].sort();
-  return {
-    pools: names.map((name) => {
-      const isNamed = (pool: PoolConfig): boolean => pool.name === name;
-      return planOne(name, before.pools.find(isNamed), after.pools.find(isNamed), after.services);
-    }),
-    services: serviceChanges(before.services, after.services),
-  };
-}
-
-function planOne(
-  name: string,
-  before: PoolConfig | undefined,
-  after: PoolConfig | undefined,
-  services: readonly ServiceConfig[],
-): FilePoolReport {
-  const both = before !== undefined && after !== undefined;
-  const changes = both ? poolChanges(before, after) : [];
-  return {
-    pool: name,
-    status:
-      before === undefined
-        ? 'added'
-        : after === undefined
-          ? 'removed'
-          : changes.length > 0
-            ? 'changed'
-            : 'same',
-    changes,
-    services: services
-      .filter((service) => service.pool === name)
-      .map(({ name: service, protocol, secondChance }) => ({ name: service, protocol, secondChance })),
-    plan: both ? planPool(before, after) : undefined,
-  };
-}
-
-/** What differs, in words; empty when the pool stays as it is. */
-function poolChanges(before: PoolConfig, after: PoolConfig): string[] {
-  return [...describeMembers(before.backends, after.backends), ...describeSettings(before, after)];
 }

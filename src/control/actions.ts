@@ -3,19 +3,14 @@
  * pools and what it forwards. Nothing here is on the packet path.
  */
 import { ConfigError, formatProblem } from '../config/error.js';
-import type { LoadedConfig, NodeConfig, PoolConfig } from '../config/types.js';
+import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
-import { planPool } from '../maglev/plan.js';
-import { riskOfForce } from '../maglev/risk.js';
-import { changeFromConfig, queuedConfigs } from '../pool/change-config.js';
-import { describeSettings } from '../pool/describe-change.js';
-import { type Effect, effects, type Membership } from '../pool/membership.js';
-import { type OverridePatch, overridden, override } from '../pool/override.js';
-import { serviceChanges } from '../pool/service-changes.js';
+import { effects } from '../pool/membership.js';
+import { type OverridePatch, override } from '../pool/override.js';
 import {
   type BackendTarget,
   type ChangeOptions,
@@ -26,14 +21,20 @@ import {
   type CounterReport,
   type HealthReport,
   type PlanReport,
-  type PoolChangeReport,
-  type Readiness,
   type TablesReport,
 } from './api.js';
+import {
+  planOf,
+  refuseOtherSlots,
+  reportOf,
+  restartFields,
+  riskOf,
+  settingsChanges,
+} from './change-reports.js';
 import type { Forwarding } from './forwarding.js';
 import type { BackendMark } from './marks.js';
 import type { NodePools } from './node-pools.js';
-import type { ConfigFileStatus, NodeStatus } from './status.js';
+import type { ConfigFileStatus, NodeStatus, Readiness } from './status.js';
 
 export interface ReadConfig {
   readonly config: LoadedConfig<'run'>;
@@ -303,23 +304,6 @@ function some(names: readonly string[]): string {
   return unique.length > NAMES_SHOWN ? `${shown} and ${unique.length - NAMES_SHOWN} more` : shown;
 }
 
-/**
- * Another table size gives nearly every flow another slot, and no prior state knows who had it.
- * @throws ControlError 409
- */
-function refuseOtherSlots(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): void {
-  const known = new Map(before.pools.map((pool) => [pool.name, pool.tableSize]));
-  const other = after.pools.find(({ name, tableSize }) => (known.get(name) ?? tableSize) !== tableSize);
-  if (other === undefined) return;
-  throw new ControlError(
-    409,
-    'ERR_BREAKS',
-    `${after.file}: pools.${other.name}.table_size: ${known.get(other.name)} -> ${other.tableSize} gives nearly all flows of ` +
-      'the pool other slots, and their connections break, second chance or not',
-    { hint: '`anyhop reload --force` takes it all the same.' },
-  );
-}
-
 function orRefusal<T>(make: () => T): T {
   try {
     return make();
@@ -333,83 +317,4 @@ function refusal(error: unknown): unknown {
   if (!(error instanceof AnyhopError)) return error;
   const { code, message, hint } = error;
   return new ControlError(code === 'ERR_LIMIT' ? 429 : 409, code, message, { hint });
-}
-
-function reportOf({ pool, effect, changes, dueAtMs, waitsFor, settlesAtMs }: Effect): PoolChangeReport {
-  return {
-    pool,
-    effect,
-    changes,
-    ...(dueAtMs !== undefined && { dueAt: new Date(dueAtMs).toISOString() }),
-    ...(waitsFor !== undefined && waitsFor.length > 0 && { waitsFor }),
-    ...(settlesAtMs !== undefined && { settlesAt: new Date(settlesAtMs).toISOString() }),
-  };
-}
-
-/** What a change moves when it comes into force; a queued one comes into force when what is in force now has settled. */
-function planOf(
-  { pool, effect, waitsFor = [] }: Effect,
-  before: Membership,
-  after: Membership,
-  isDrained: (backend: string) => boolean,
-): Pick<PlanReport['pools'][number], 'plan'> {
-  const was = before.get(pool);
-  const is = after.get(pool);
-  if (was === undefined || is === undefined || effect === 'unchanged') return {};
-  const settled = { ...was.inForce, prior: undefined };
-  if (effect === 'queued') {
-    const wanted = { ...queuedConfigs(is.inForce, is.changes).at(-1)!, prior: undefined };
-    const willBeDrained = (backend: string): boolean => isDrained(backend) || waitsFor.includes(backend);
-    return { plan: planPool(settled, wanted, willBeDrained) };
-  }
-  const isSettled = was.changes.past.length === 0;
-  return { plan: planPool(isSettled ? settled : was.inForce, is.inForce, isDrained) };
-}
-
-function riskOf(
-  pool: string,
-  before: Membership,
-  after: Membership,
-  nowMs: number,
-): PlanReport['pools'][number]['atRiskByForce'] {
-  const { changes } = before.get(pool)!;
-  const { file, overrides, inForce } = after.get(pool)!;
-  const { tableSize: slots, panicThreshold } = inForce;
-  const change = changeFromConfig(overridden(file, overrides));
-  return riskOfForce(changes, change, nowMs, { slots, panicThreshold }).map(({ bornUntilMs, share }) => ({
-    ...(bornUntilMs !== undefined && { bornUntil: new Date(bornUntilMs).toISOString() }),
-    share,
-  }));
-}
-
-/** What changes at once beside the members of pools. */
-function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): string[] {
-  const known = new Map(before.pools.map((pool) => [pool.name, pool]));
-  const served = new Set(before.services.map(({ name }) => name));
-  return [
-    ...after.services.flatMap(({ name }) => (served.has(name) ? [] : [`${name}: a new service`])),
-    ...serviceChanges(before.services, after.services),
-    ...after.pools.flatMap((pool) => {
-      const was = known.get(pool.name);
-      return was === undefined ? [] : describeSettings(was, pool).map((what) => `${pool.name}: ${what}`);
-    }),
-  ];
-}
-
-/** Fields of the node that are fixed for the life of the process and differ. The secret is not told, only that it is another. */
-function restartFields(before: NodeConfig, after: NodeConfig): string[] {
-  const values = (node: NodeConfig): Record<string, string | number | undefined> => ({
-    name: node.name,
-    interface: node.interface,
-    engine: node.engine,
-    source: [node.source4?.text, node.source6?.text].join(),
-    key: Buffer.from(node.key.reveal()).toString('hex'),
-    second_chance_prefix: node.secondChancePrefix?.text,
-    busy_poll_us: node.busyPollUs,
-    bpffs: node.bpffs,
-    socket: node.socket,
-    state_dir: node.stateDirectory,
-  });
-  const [was, is] = [values(before), values(after)];
-  return Object.keys(was).flatMap((field) => (was[field] === is[field] ? [] : [`node.${field}`]));
 }

@@ -20,7 +20,7 @@
 import type { ConfigProblem } from '../config/error.js';
 import type { PoolPlan } from '../maglev/plan.js';
 import type { Health } from '../pool/state.js';
-import type { NodeStatus } from './status.js';
+import type { NodeStatus, Readiness } from './status.js';
 
 export interface ControlActions {
   status(): Promise<NodeStatus>;
@@ -82,12 +82,6 @@ export interface ErrorReport {
   readonly message: string;
   readonly hint?: string | undefined;
   readonly problems?: readonly ConfigProblem[] | undefined;
-}
-
-export interface Readiness {
-  readonly ready: boolean;
-  /** What is still missing, or that it stops; empty when ready. */
-  readonly reasons: readonly string[];
 }
 
 export interface HealthReport {

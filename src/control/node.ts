@@ -19,15 +19,16 @@ import type { Engine, EngineName } from '../engine/contract.js';
 import { xdpReaches } from '../engine/xdp/reach.js';
 import type { Image } from '../forward/image.js';
 import { formatMac } from '../packet/mac.js';
-import { markedBackends, type NamedBackend, type PoolMemory, reachedBackends } from '../pool/membership.js';
+import { markedBackends, type NamedBackend, reachedBackends } from '../pool/membership.js';
 import { type Link, requireEthernetLink } from '../underlay/link.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
 import { type Forwarded, NodeActions, type ReadConfig } from './actions.js';
 import type { Way } from './assemble.js';
+import { deferred } from './deferred.js';
 import { Drains } from './drains.js';
 import { Forwarding } from './forwarding.js';
-import type { BackendMark } from './marks.js';
+import { marksIn, withSources } from './memory.js';
 import { NodeHealth } from './node-health.js';
 import { logCounters, tellRegularly, warnAboutNarrowWays } from './node-log.js';
 import { NodePools } from './node-pools.js';
@@ -37,16 +38,11 @@ import { ReadinessGate } from './readiness.js';
 import { controlRoutes } from './routes.js';
 import { selfTest } from './self-test.js';
 import { serveControl } from './server.js';
+import { Hangups, type StopSignals, stopSignals } from './signals.js';
 import { StateStore } from './state-store.js';
 import { type BackendStatus, type ConfigFileStatus, nodeStatus } from './status.js';
 import { wayOf } from './way.js';
 
-/**
- * What ends a run. SIGINT is somebody at a terminal: all is taken back. SIGTERM is a service manager, most often about to
- * start the next version: an engine that can goes on forwarding until then.
- */
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-type StopSignal = (typeof STOP_SIGNALS)[number];
 /** How long an agent may take to tell of its connections. */
 const REPORT_TIMEOUT_MS = 1_500;
 
@@ -303,29 +299,6 @@ async function forward({ engine }: ChosenEngine, forwarding: Forwarding, ending:
   }
 }
 
-/** The signal, from the first moment on; one that came too early is remembered. */
-class Hangups {
-  #listener: (() => void) | undefined;
-  #isDue = false;
-  readonly #take = (): void => {
-    if (this.#listener === undefined) this.#isDue = true;
-    else this.#listener();
-  };
-
-  constructor() {
-    process.on('SIGHUP', this.#take);
-  }
-
-  on(listener: () => void): void {
-    this.#listener = listener;
-    if (this.#isDue) listener();
-  }
-
-  close(): void {
-    process.off('SIGHUP', this.#take);
-  }
-}
-
 /** It waits until the node forwards. What became of it is in the log. */
 function reloadBySignal(actions: NodeActions, log: Logger): void {
   log.info({ event: 'reload', by: 'SIGHUP' }, 'the config file is read anew');
@@ -346,47 +319,6 @@ function nextHopStatus(hop: NextHop | NoNextHop): BackendStatus['nextHop'] {
   if (hop.reason !== undefined) return { missing: hop.reason };
   const { interface: out, destinationMac, vlan, mtu } = hop;
   return { interface: out, mac: formatMac(destinationMac), mtu, ...(vlan !== undefined && { vlan }) };
-}
-
-/** What a process before this one knew of its backends: since when each is up, or not. */
-function marksIn(memory: ReadonlyMap<string, PoolMemory>): Map<string, BackendMark> {
-  return new Map(
-    [...memory].flatMap(([pool, { changes }]) =>
-      changes.marks.map(({ name, health, sinceMs }): [string, BackendMark] => [
-        `${pool}/${name}`,
-        {
-          health,
-          reason: health === 'up' ? undefined : 'it was before the restart',
-          since: new Date(sinceMs),
-        },
-      ]),
-    ),
-  );
-}
-
-/**
- * Without pools whose members were of a family that the node has no source for any more: they could be sent nothing, and what
- * the file wants instead would wait for them.
- */
-function withSources(
-  memory: ReadonlyMap<string, PoolMemory>,
-  { source4, source6 }: LoadedConfig<'run'>['node'],
-  log: Logger,
-): ReadonlyMap<string, PoolMemory> {
-  const isReached = (address: string): boolean => (address.includes(':') ? source6 : source4) !== undefined;
-  return new Map(
-    [...memory].filter(([pool, { changes }]) => {
-      const lists = [changes, ...changes.queue].map(({ members }) => members);
-      const stray = lists.flat().find(({ address }) => !isReached(address));
-      if (stray === undefined) return true;
-      log.warn(
-        { event: 'memory_unused', pool, backend: stray.name, address: stray.address },
-        `what is remembered of the pool ${pool} is not used: ${stray.name} had the address ${stray.address}, and node.source ` +
-          'has none of its family any more',
-      );
-      return false;
-    }),
-  );
 }
 
 function targetsOf(backends: readonly NamedBackend[]) {
@@ -410,30 +342,4 @@ function engineRefusal(engine: EngineName, hop: NextHop, link: Link): string | u
 function requireReach(hops: readonly (NextHop | NoNextHop)[], unreached: string | undefined): void {
   if (unreached === undefined || hops.some(({ reason }) => reason === undefined)) return;
   throw new AnyhopError('ERR_ROUTE', `it reaches no backend: ${unreached}`);
-}
-
-interface StopSignals {
-  readonly first: Promise<StopSignal>;
-  /** Whoever asks twice does not want to wait. What was changed on the host is taken back all the same. */
-  readonly second: Promise<StopSignal>;
-}
-
-function stopSignals(): StopSignals {
-  const [first, second] = [deferred<StopSignal>(), deferred<StopSignal>()];
-  let count = 0;
-  for (const signal of STOP_SIGNALS) {
-    process.on(signal, () => {
-      count += 1;
-      (count === 1 ? first : second).resolve(signal);
-    });
-  }
-  return { first: first.promise, second: second.promise };
-}
-
-function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve!: (value: T) => void;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

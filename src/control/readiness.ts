@@ -1,5 +1,5 @@
 /** Whether a node is to be sent traffic, and if not, what it still waits for: for routing daemons, by `anyhop ready`. */
-import type { Readiness } from './api.js';
+import type { Readiness } from './status.js';
 
 /** What must have happened, in words for as long as it has not. */
 const STEPS = {

@@ -9,7 +9,6 @@ import type { Engine, EngineCounters } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
 import { imageDigest } from '../pool/inspect.js';
 import type { Health, Member } from '../pool/state.js';
-import type { Readiness } from './api.js';
 import type { Assembly } from './assemble.js';
 import type { BackendMark } from './marks.js';
 import type { Rates } from './rates.js';
@@ -94,6 +93,12 @@ export interface OverrideStatus {
   readonly weight?: number;
   /** ISO 8601. */
   readonly since: string;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is still missing, or that it stops; empty when ready. */
+  readonly reasons: readonly string[];
 }
 
 export interface ConfigFileStatus {

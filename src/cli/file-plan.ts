@@ -1,0 +1,67 @@
+/** What rolling out one config file in the place of another would do: pools by name, and what moves flows beside their tables. */
+import type { Config, PoolConfig, ServiceConfig } from '../config/types.js';
+import { type PoolPlan, planPool } from '../maglev/plan.js';
+import { describeMembers, describeSettings } from '../pool/describe-change.js';
+import { serviceChanges } from '../pool/service-changes.js';
+
+export interface FilePoolReport {
+  readonly pool: string;
+  readonly status: 'added' | 'removed' | 'same' | 'changed';
+  readonly changes: readonly string[];
+  /** Services of NEW that use the pool. */
+  readonly services: readonly {
+    readonly name: string;
+    readonly protocol: string;
+    readonly secondChance: boolean;
+  }[];
+  /** For a pool that is in both files. */
+  readonly plan: PoolPlan | undefined;
+}
+
+export interface FileReport {
+  readonly pools: readonly FilePoolReport[];
+  /** What moves flows beside the tables. */
+  readonly services: readonly string[];
+}
+
+export function planFiles(before: Config, after: Config): FileReport {
+  const names = [...new Set([...before.pools, ...after.pools].map((pool) => pool.name))].sort();
+  return {
+    pools: names.map((name) => {
+      const isNamed = (pool: PoolConfig): boolean => pool.name === name;
+      return planOne(name, before.pools.find(isNamed), after.pools.find(isNamed), after.services);
+    }),
+    services: serviceChanges(before.services, after.services),
+  };
+}
+
+function planOne(
+  name: string,
+  before: PoolConfig | undefined,
+  after: PoolConfig | undefined,
+  services: readonly ServiceConfig[],
+): FilePoolReport {
+  const both = before !== undefined && after !== undefined;
+  const changes = both ? poolChanges(before, after) : [];
+  return {
+    pool: name,
+    status:
+      before === undefined
+        ? 'added'
+        : after === undefined
+          ? 'removed'
+          : changes.length > 0
+            ? 'changed'
+            : 'same',
+    changes,
+    services: services
+      .filter((service) => service.pool === name)
+      .map(({ name: service, protocol, secondChance }) => ({ name: service, protocol, secondChance })),
+    plan: both ? planPool(before, after) : undefined,
+  };
+}
+
+/** What differs, in words; empty when the pool stays as it is. */
+function poolChanges(before: PoolConfig, after: PoolConfig): string[] {
+  return [...describeMembers(before.backends, after.backends), ...describeSettings(before, after)];
+}

@@ -1,0 +1,46 @@
+/** What a node takes over from a process before it, as far as it is of use. */
+import type { LoadedConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import type { PoolMemory } from '../pool/membership.js';
+import type { BackendMark } from './marks.js';
+
+/** What a process before this one knew of its backends: since when each is up, or not. */
+export function marksIn(memory: ReadonlyMap<string, PoolMemory>): Map<string, BackendMark> {
+  return new Map(
+    [...memory].flatMap(([pool, { changes }]) =>
+      changes.marks.map(({ name, health, sinceMs }): [string, BackendMark] => [
+        `${pool}/${name}`,
+        {
+          health,
+          reason: health === 'up' ? undefined : 'it was before the restart',
+          since: new Date(sinceMs),
+        },
+      ]),
+    ),
+  );
+}
+
+/**
+ * Without pools whose members were of a family that the node has no source for any more: they could be sent nothing, and what
+ * the file wants instead would wait for them.
+ */
+export function withSources(
+  memory: ReadonlyMap<string, PoolMemory>,
+  { source4, source6 }: LoadedConfig<'run'>['node'],
+  log: Logger,
+): ReadonlyMap<string, PoolMemory> {
+  const isReached = (address: string): boolean => (address.includes(':') ? source6 : source4) !== undefined;
+  return new Map(
+    [...memory].filter(([pool, { changes }]) => {
+      const lists = [changes, ...changes.queue].map(({ members }) => members);
+      const stray = lists.flat().find(({ address }) => !isReached(address));
+      if (stray === undefined) return true;
+      log.warn(
+        { event: 'memory_unused', pool, backend: stray.name, address: stray.address },
+        `what is remembered of the pool ${pool} is not used: ${stray.name} had the address ${stray.address}, and node.source ` +
+          'has none of its family any more',
+      );
+      return false;
+    }),
+  );
+}
