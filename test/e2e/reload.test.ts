@@ -4,9 +4,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { ask } from '#anyhop/cli/control-client.js';
 import type { NodeStatus } from '#anyhop/control/status.js';
+import { run } from '../../scripts/lab/command.js';
 import { fourMixes, type LabService } from '../../scripts/lab/config.js';
 import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
@@ -14,6 +16,7 @@ import type { LabProcess } from '../../scripts/lab/process.js';
 import { getRequests } from '../../scripts/lab/requests.js';
 import { backendAddresses, VIP4 } from '../../scripts/lab/topology.js';
 
+const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const TIMEOUT_MS = 60_000;
 const WAIT_MS = 10_000;
 const SETTLE_MS = 2_000;
@@ -138,6 +141,15 @@ describe('a running node', { skip: labObstacle()?.message ?? false, timeout: TIM
     const line = now.split('\n').findIndex((text) => text.includes('weight: 3')) + 1;
     const { msg } = (await reload('reload_refused')) as { msg: string };
     assert.match(msg, new RegExp(`edge-1\\.yaml:${line}:\\d+: pools\\.\\S+\\.weight: found "heavy"`));
+    // Whoever asks by the command is told the same, and by the exit code.
+    await assert.rejects(
+      run([process.execPath, MAIN, 'reload', '--socket', lab.socket(0)]),
+      ({ message }: Error) => {
+        assert.match(message, /exit code 2/);
+        assert.match(message, new RegExp(`edge-1\\.yaml:${line}:\\d+: pools\\.\\S+\\.weight: found "heavy"`));
+        return true;
+      },
+    );
     const after = await status();
     assert.match(after.config.refused!.message, /weight/);
     assert.equal(after.image.digest, before.image.digest);
