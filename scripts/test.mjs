@@ -13,7 +13,9 @@ if (files.length === 0) {
   console.error(`no test file matches: ${wanted.join(' ')}`);
   process.exit(2);
 }
-const child = spawn(process.execPath, ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files], {
+// A test that waits for ever is a failure, not a run without an end.
+const options = ['--test', '--test-concurrency=2', '--test-timeout=600000', '--test-reporter=spec'];
+const child = spawn(process.execPath, [...options, ...files], {
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 const skipped = [];

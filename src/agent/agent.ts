@@ -91,7 +91,7 @@ export class Agent {
 
   /** Whether the next agent finds the link, and the counters. */
   get isPinned(): boolean {
-    return this.#directory !== undefined;
+    return this.#attachment.isPinned;
   }
 
   /** Packets by verdict: since the program was put on the interface, whoever ran since then. */

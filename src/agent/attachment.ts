@@ -23,6 +23,8 @@ export interface AgentAttachment {
   readonly refusal: AnyhopError | undefined;
   /** The kernel's number of the program. */
   readonly programId: number;
+  /** Whether the next agent finds it by a pin, without CAP_SYS_ADMIN. */
+  readonly isPinned: boolean;
   /** Puts a program in the place of the one that is attached; each packet meets the one or the other. */
   replace(program: BpfObject): void;
   /** False once somebody took the program off, or the interface is gone. */
@@ -69,6 +71,7 @@ export function attachAgent(
 }
 
 class ByLink implements AgentAttachment {
+  readonly isPinned = true;
   readonly mode: XdpMode;
   readonly refusal: AnyhopError | undefined;
   readonly #link: XdpLink;
@@ -120,6 +123,7 @@ class ByLink implements AgentAttachment {
 }
 
 class ByNetlink implements AgentAttachment {
+  readonly isPinned = false;
   readonly mode: XdpMode;
   readonly refusal: AnyhopError | undefined;
   #program: Descriptor;

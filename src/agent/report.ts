@@ -52,7 +52,9 @@ export async function fetchAgentReport(
     answer = await get(address, port, timeoutMs);
   } catch (cause) {
     const late = (cause as Error).name === 'TimeoutError' || (cause as Error).name === 'AbortError';
-    throw fail(`does not answer: ${late ? `not within ${timeoutMs} ms` : (cause as Error).message}`, cause);
+    const { message, code } = cause as NodeJS.ErrnoException;
+    const why = code === 'ECONNRESET' ? `${message} (is this node's address in agent.forwarders?)` : message;
+    throw fail(`does not answer: ${late ? `not within ${timeoutMs} ms` : why}`, cause);
   }
   if (answer.status !== 200) throw fail(`answers ${answer.status}: ${answer.text.slice(0, 200).trim()}`);
   const report = parseAgentReport(answer.text);

@@ -23,14 +23,7 @@ import {
   type PlanReport,
   type TablesReport,
 } from './api.js';
-import {
-  planOf,
-  refuseOtherSlots,
-  reportOf,
-  restartFields,
-  riskOf,
-  settingsChanges,
-} from './change-reports.js';
+import { otherSlots, planOf, reportOf, restartFields, riskOf, settingsChanges } from './change-reports.js';
 import type { Forwarding } from './forwarding.js';
 import type { BackendMark } from './marks.js';
 import type { NodePools } from './node-pools.js';
@@ -56,6 +49,8 @@ export interface NodeActionsOptions {
   readonly accepted: (read: ReadConfig) => Promise<void>;
   readonly mark: (pool: string, backend: string) => BackendMark | undefined;
   readonly readiness: () => Readiness;
+  /** Why what the node remembers is not kept; undefined when it is. */
+  readonly unkept: () => string | undefined;
   /** Whether a backend that drains has no connection left. */
   readonly isDrained: (pool: string, backend: string) => boolean;
   /** Settles once the node forwards. */
@@ -145,6 +140,7 @@ export class NodeActions implements ControlActions {
     const { config } = this.#read();
     const before = pools.pools;
     const after = orRefusal(() => pools.preview({ file: config }, false));
+    const breaks = otherSlots(pools.file, config);
     return {
       file: config.file,
       pools: effects(before, after).map((effect) => ({
@@ -156,7 +152,10 @@ export class NodeActions implements ControlActions {
         atRiskByForce: effect.effect === 'queued' ? riskOf(effect.pool, before, after, now()) : [],
       })),
       changes: settingsChanges(pools.file, config),
-      warnings: config.warnings.map(formatProblem),
+      warnings: [
+        ...config.warnings.map(formatProblem),
+        ...(breaks === undefined ? [] : [`${breaks}; reload takes it with --force alone`]),
+      ],
     };
   }
 
@@ -172,7 +171,9 @@ export class NodeActions implements ControlActions {
     let read: ReadConfig;
     try {
       read = this.#read();
-      if (!force) refuseOtherSlots(pools.file, read.config);
+      const breaks = force ? undefined : otherSlots(pools.file, read.config);
+      if (breaks !== undefined)
+        throw new ControlError(409, 'ERR_BREAKS', `${read.config.file}: ${breaks}`, FORCE_HINT);
     } catch (error) {
       this.#refused(error);
       throw error;
@@ -188,7 +189,8 @@ export class NodeActions implements ControlActions {
     log.info({ event: 'reloaded', generation, changes }, `reloaded; generation ${generation} is in force`);
     for (const { line, field, message } of read.config.warnings)
       log.warn({ event: 'config_warning', line, field }, message);
-    return { ...report, changes, warnings: read.config.warnings.map(formatProblem) };
+    const warnings = [...report.warnings, ...read.config.warnings.map(formatProblem)];
+    return { ...report, changes, warnings };
   }
 
   drain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport> {
@@ -210,9 +212,10 @@ export class NodeActions implements ControlActions {
   ): Promise<ChangeReport> {
     this.#started();
     const { pools, now } = this.#options;
-    return this.#change(() => {
+    let targets: ReadonlySet<string> = new Set();
+    const report = await this.#change(() => {
       const { file } = pools;
-      const targets = new Set(this.#poolsOf(backend, asked, file.pools));
+      targets = new Set(this.#poolsOf(backend, asked, file.pools));
       return {
         file,
         overrides: (name) => {
@@ -222,6 +225,7 @@ export class NodeActions implements ControlActions {
         },
       };
     }, force);
+    return { ...report, pools: report.pools.filter(({ pool }) => targets.has(pool)) };
   }
 
   async #change(request: Parameters<NodePools['change']>[0], force: boolean): Promise<ChangeReport> {
@@ -230,7 +234,9 @@ export class NodeActions implements ControlActions {
       throw refusal(error);
     });
     const { image } = (await forwarded).forwarding.assembly;
-    return { generation: image.generation, pools: done.map(reportOf), changes: [], warnings: [] };
+    const unkept = this.#options.unkept();
+    const warnings = unkept === undefined ? [] : [`this will not survive a restart of the node: ${unkept}`];
+    return { generation: image.generation, pools: done.map(reportOf), changes: [], warnings };
   }
 
   /** @throws ControlError 422 for a config that is wrong, 409 for one that takes a restart */
@@ -296,6 +302,7 @@ export class NodeActions implements ControlActions {
   }
 }
 
+const FORCE_HINT = { hint: '`anyhop reload --force` takes it all the same.' };
 const NAMES_SHOWN = 12;
 
 function some(names: readonly string[]): string {

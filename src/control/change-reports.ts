@@ -9,8 +9,8 @@ import { changeFromConfig, queuedConfigs } from '../pool/change-config.js';
 import { describeSettings } from '../pool/describe-change.js';
 import type { Effect, Membership } from '../pool/membership.js';
 import { overridden } from '../pool/override.js';
-import { serviceChanges } from '../pool/service-changes.js';
-import { ControlError, type PlanReport, type PoolChangeReport } from './api.js';
+import { movedServices, serviceChanges } from '../pool/service-changes.js';
+import type { PlanReport, PoolChangeReport } from './api.js';
 
 export function reportOf({
   pool,
@@ -81,20 +81,20 @@ export function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig
 }
 
 /**
- * Another table size gives nearly every flow another slot, and no prior state knows who had it.
- * @throws ControlError 409
+ * Why nearly all flows of something would break, second chance or not: nobody remembers who had them where another table size,
+ * hash or pool gives them other slots. Undefined when that is so for nothing.
  */
-export function refuseOtherSlots(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): void {
+export function otherSlots(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): string | undefined {
   const known = new Map(before.pools.map((pool) => [pool.name, pool.tableSize]));
   const other = after.pools.find(({ name, tableSize }) => (known.get(name) ?? tableSize) !== tableSize);
-  if (other === undefined) return;
-  throw new ControlError(
-    409,
-    'ERR_BREAKS',
-    `${after.file}: pools.${other.name}.table_size: ${known.get(other.name)} -> ${other.tableSize} gives nearly all flows of ` +
-      'the pool other slots, and their connections break, second chance or not',
-    { hint: '`anyhop reload --force` takes it all the same.' },
-  );
+  if (other !== undefined) {
+    return (
+      `pools.${other.name}.table_size: ${known.get(other.name)} -> ${other.tableSize} gives nearly all flows of the pool other ` +
+      'slots, and their connections break'
+    );
+  }
+  const moved = movedServices(before.services, after.services)[0];
+  return moved === undefined ? undefined : `services: ${moved}, and their connections break`;
 }
 
 /** Fields of the node that are fixed for the life of the process and differ. The secret is not told, only that it is another. */

@@ -198,6 +198,8 @@ function answerFor({ services }: Drain, connections: ReadonlyMap<string, number>
 /** What the last answer says, if it came. @returns whether `isEmpty` has become another */
 function conclude(progress: Progress, askedMs: number): boolean {
   const { answer, isEmpty } = progress;
+  // An agent that restarts, or a machine that does: nothing has come back by that.
+  if (isEmpty && answer !== undefined && 'failure' in answer) return false;
   const hasNone = answer !== undefined && 'connections' in answer && answer.connections === 0;
   progress.noneSinceMs = hasNone ? (progress.noneSinceMs ?? askedMs) : undefined;
   progress.isEmpty = progress.noneSinceMs !== undefined && askedMs - progress.noneSinceMs >= CONFIRM_MS;

@@ -10,6 +10,7 @@
  * is taken on top of what is there by then.
  */
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Hold } from '../pool/change.js';
 import {
@@ -183,6 +184,7 @@ export class NodePools {
     };
     try {
       await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
+      if (this.#isClosed) throw new AnyhopError('ERR_STOPPING', 'the node stops; nothing was changed');
       this.#around.judge(this.#checked());
       const before = this.#pools;
       const fileBefore = this.#file;

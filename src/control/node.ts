@@ -119,6 +119,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     },
     mark: (pool, backend) => health.markOf(pool, backend),
     readiness: () => gate.current(),
+    unkept: () => store.problem,
     isDrained: (pool, backend) => drains.isDrained(pool, backend),
     forwarded: running.promise,
     configFile: { file: first.config.file, loadedAt: startedAt.toISOString(), ...(refused && { refused }) },
@@ -145,7 +146,8 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
       },
     });
     hops = known;
-    await Promise.all([known.resolve(targetsOf(reachedBackends(pools.pools))), checked]);
+    const reached = known.resolve(targetsOf(reachedBackends(pools.pools)));
+    await Promise.race([Promise.all([reached, checked]), stop.first.then(stopsWhileStarting)]);
     gate.passed('nextHops');
     gate.passed('health');
     if (node.engine === 'auto') requireReach([...known.current().values()], unreached);
@@ -239,6 +241,12 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     );
     const stopDelayMs = (): number => pools.file.node.stopDelayMs;
     await forward(chosen, inForce, { stop, gate, log, stopDelayMs, ends: () => pools.close() });
+  } catch (error) {
+    if (!(error instanceof StoppedWhileStarting)) throw error;
+    log.info(
+      { event: 'stopping', why: error.message },
+      `stopping: ${error.message}, before anything was changed`,
+    );
   } finally {
     pools.close();
     rates?.close();
@@ -249,6 +257,13 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     await control.close();
     hangups.close();
   }
+}
+
+/** While next hops and first checks are waited for, which may take as long as a check does. */
+class StoppedWhileStarting extends Error {}
+
+function stopsWhileStarting(signal: string): never {
+  throw new StoppedWhileStarting(signal);
 }
 
 interface Ending {

@@ -8,10 +8,11 @@
  *   responder.ts     from a request to its answer, one change at a time
  *   routes.ts        what there is to ask for
  */
-import { lstatSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, rmdirSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { Connections } from './connections.js';
@@ -39,7 +40,7 @@ export async function serveControl(path: string, routes: Routes, log: Logger): P
   const directory = dirname(path);
   let madeDirectory: boolean;
   try {
-    madeDirectory = mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE }) !== undefined;
+    madeDirectory = makeDirectory(directory, DIRECTORY_MODE);
   } catch (cause) {
     throw cannotServe(path, cause as NodeJS.ErrnoException);
   }

@@ -7,9 +7,10 @@
  * next and never half of one. What cannot be written is logged and costs the memory alone: a forwarder with a full disk forwards.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
@@ -58,6 +59,11 @@ export class StateStore {
     }
   }
 
+  /** Why what is written is not kept; undefined when it is. */
+  get problem(): string | undefined {
+    return this.#complained;
+  }
+
   /** Resolves when this, or something newer, is kept or could not be. */
   async write(pools: ReadonlyMap<string, PoolMemory>): Promise<void> {
     this.#next = writeMemory(pools);
@@ -95,7 +101,7 @@ export class StateStore {
   }
 
   #makeDirectory(): void {
-    mkdirSync(this.#directory, { recursive: true, mode: DIRECTORY_MODE });
+    makeDirectory(this.#directory, DIRECTORY_MODE);
   }
 
   /** Once for each reason. */

@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'ERR_BPF'
   | 'ERR_ENGINE'
   | 'ERR_SOCKET'
+  | 'ERR_STOPPING'
   | 'ERR_REPORT'
   | 'ERR_REFUSED'
   | 'ERR_STATE_FILE';

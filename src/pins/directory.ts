@@ -7,7 +7,6 @@ import {
   accessSync,
   constants,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -16,6 +15,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
 
@@ -58,7 +58,7 @@ export async function requireBpffs(
     });
   }
   try {
-    mkdirSync(bpffs, { recursive: true });
+    makeDirectory(bpffs, 0o755);
     if (readdirSync(bpffs).length > 0) {
       throw new Error('the directory is not empty, and a mount would hide what is in it');
     }
@@ -115,7 +115,7 @@ function requireAccess(bpffs: string, owner: PinOwner): void {
 /** @throws AnyhopError ERR_BPF that says how this user gets to write there */
 export function makePinDirectory(path: string, bpffs: string, owner: PinOwner = 'anyhop'): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path, 0o700);
   } catch (error) {
     throw cannotUse(bpffs, owner, error as Error);
   }

@@ -8,7 +8,7 @@ import type { ServiceConfig } from '../config/types.js';
 /** One sentence for each thing that ends or moves flows, or what is done for them; none when the tables tell everything. */
 export function serviceChanges(before: readonly ServiceConfig[], after: readonly ServiceConfig[]): string[] {
   return before.flatMap((old) => {
-    const heirs = after.filter((service) => overlap(old, service));
+    const heirs = heirsOf(old, after);
     const ports = heirs.reduce((sum, heir) => sum + sharedPorts(old, heir), 0);
     const lines: string[] = [];
     if (ports < old.portLast - old.portFirst + 1) {
@@ -16,11 +16,7 @@ export function serviceChanges(before: readonly ServiceConfig[], after: readonly
       lines.push(`${old.name}: no longer served${part}; those flows end`);
     }
     for (const heir of heirs) {
-      if (heir.pool !== old.pool) {
-        lines.push(`${old.name}: pool ${old.pool} -> ${heir.pool}; all its flows change backends`);
-      } else if (heir.hash !== old.hash) {
-        lines.push(`${old.name}: hash ${old.hash} -> ${heir.hash}; all its flows get new slots`);
-      }
+      lines.push(...movedTo(old, heir));
       if (heir.secondChance !== old.secondChance) {
         const [was, is] = [old, heir].map(({ secondChance }) => (secondChance ? 'on' : 'off'));
         lines.push(`${old.name}: second chance ${was} -> ${is}`);
@@ -28,6 +24,23 @@ export function serviceChanges(before: readonly ServiceConfig[], after: readonly
     }
     return lines;
   });
+}
+
+/** Of these, what gives flows that go on being served other slots. */
+export function movedServices(before: readonly ServiceConfig[], after: readonly ServiceConfig[]): string[] {
+  return before.flatMap((old) => heirsOf(old, after).flatMap((heir) => movedTo(old, heir)));
+}
+
+function heirsOf(old: ServiceConfig, after: readonly ServiceConfig[]): ServiceConfig[] {
+  return after.filter((service) => overlap(old, service));
+}
+
+function movedTo(old: ServiceConfig, heir: ServiceConfig): string[] {
+  if (heir.pool !== old.pool)
+    return [`${old.name}: pool ${old.pool} -> ${heir.pool}; all its flows change backends`];
+  if (heir.hash !== old.hash)
+    return [`${old.name}: hash ${old.hash} -> ${heir.hash}; all its flows get new slots`];
+  return [];
 }
 
 function overlap(a: ServiceConfig, b: ServiceConfig): boolean {

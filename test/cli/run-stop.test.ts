@@ -1,5 +1,6 @@
 /** A node that is told to stop says first that it is not ready, and goes on forwarding until routers have turned away. */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +9,7 @@ import { ask } from '../control/fake-node.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, type NodeLink } from '../engine/link.js';
 import { isolationObstacle } from '../isolation.js';
-import { FLAGS, finalCounters, sendFlows, startRun, writeFleet } from './run-fixture.js';
+import { FLAGS, finalCounters, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 const STOP_DELAY_MS = 2_000;
 
@@ -50,5 +51,27 @@ describe('a node that is told to stop', { skip: isolationObstacle('nft', 'ethtoo
     process.kill(run.pid, 'SIGTERM');
     assert.deepEqual(await run.exited, { code: 0, signal: null });
     assert.ok(performance.now() - from < STOP_DELAY_MS, 'it has not waited');
+  });
+
+  test('ends at once while it still waits for first checks, and has changed nothing', async () => {
+    link = await createLink();
+    const file = writeFleet(link);
+    const config = JSON.parse(readFileSync(file, 'utf8'));
+    config.pools.web.health = { kind: 'tcp', interval: '20s', timeout: '15s' }; // nobody answers there
+    writeFileSync(file, JSON.stringify(config));
+    const argv = [process.execPath, MAIN, 'run', '-c', file, ...FLAGS];
+    const run = await link.resources.startProcess('anyhop run', link.node, argv);
+    const socket = join(link.resources.directory, 'control.sock');
+    const isWaiting = async (): Promise<boolean> => {
+      const { status, json } = await ask(socket, '/ready').catch(() => ({ status: 0, json: undefined }));
+      return status === 503 && json.reasons.includes('first health checks are under way');
+    };
+    while (!(await isWaiting())) await delay(50);
+    const told = await ask(socket, '/status');
+    assert.deepEqual([told.status, told.json.error.code], [503, 'ERR_STARTING']);
+    const from = performance.now();
+    assert.deepEqual(await run.stop('SIGTERM'), { code: 0, signal: null });
+    assert.ok(performance.now() - from < 4_000, 'it has not waited for the check');
+    assert.ok(!run.events.some(({ event }) => event === 'ready'));
   });
 });

@@ -85,6 +85,13 @@ describe('a drain', () => {
     assert.equal(changes(), 1);
     await drains.poll();
     assert.equal(changes(), 1);
+    counts.delete('10.1.0.1');
+    wait(2_000);
+    await drains.poll();
+    assert.equal(drains.isDrained('web', 'a'), true, 'an agent that restarts brings no connection back');
+    counts.set('10.1.0.1', new Map(Object.entries({ web: 1, admin: 0 })));
+    await drains.poll();
+    assert.equal(drains.isDrained('web', 'a'), false, 'one that is counted does');
     drains.close();
   });
 

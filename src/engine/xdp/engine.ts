@@ -136,6 +136,7 @@ export class XdpEngine implements Engine {
 
   async #publish(image: Image): Promise<void> {
     const running = this.#started;
+    if (this.#ending !== undefined) throw new Error('the engine ends');
     if (image.generation < running.image.generation) {
       throw new RangeError(
         `generation ${image.generation} is older than ${running.image.generation}, which is in force`,
