@@ -133,5 +133,5 @@ function textOfStop({ interface: name, bpffs }: AgentPlace, removed: RemovedAgen
   if (removed === undefined) return `nothing of an agent is in force on ${name} (looked in ${bpffs})\n`;
   if (removed.attached === undefined) return `removed what was left in ${bpffs}; no program was on ${name}\n`;
   const { mode, programId } = removed.attached;
-  return `stopped delivering on ${name}: program ${programId} (${mode} XDP) and its pins are gone\n`;
+  return `stopped delivering on ${name}: program ${programId} (${mode} XDP) is gone, and what was pinned for it in ${bpffs}\n`;
 }

@@ -147,7 +147,11 @@ function send(
         );
       },
     );
-    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    asked.on('timeout', () => {
+      const late: NodeJS.ErrnoException = new Error(`no answer within ${timeoutMs} ms`);
+      late.code = 'ETIMEDOUT';
+      asked.destroy(late);
+    });
     asked.on('error', reject);
     asked.end(body);
   });
@@ -157,6 +161,8 @@ function cannotAsk(what: string, cause: NodeJS.ErrnoException): AnyhopError {
   const hints: Record<string, string> = {
     EACCES: 'Ask as the user that runs the node, as one of its group, or as root.',
     ENOENT: 'There is no such socket: is the node running?',
+    ETIMEDOUT:
+      'The node is busy; a change that was asked for may still come into force: `anyhop status` tells.',
     ECONNREFUSED:
       'Nobody listens there any more: the node was killed. With the engine xdp it still forwards.',
   };

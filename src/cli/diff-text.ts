@@ -6,7 +6,10 @@ import { amount, columns, percent } from './format.js';
 const DIFFERENCES_SHOWN = 20;
 
 /** @param nodes what the two are called, when their own names do not tell them apart */
-export function drawDiff({ same, services, pools }: NodeDiff, nodes: readonly [string, string]): string {
+export function drawDiff(
+  { same, sameKey, services, pools }: NodeDiff,
+  nodes: readonly [string, string],
+): string {
   const different = pools.filter((pool) => !pool.same);
   const head = same
     ? `${nodes[0]} and ${nodes[1]} send every flow to the same backend`
@@ -14,7 +17,7 @@ export function drawDiff({ same, services, pools }: NodeDiff, nodes: readonly [s
   const agreed = pools.length - different.length;
   const rest = agreed === 0 ? [] : [`${amount(agreed, 'pool')} with the same digests`];
   const parts = [
-    [head, ...rest],
+    [head, ...(sameKey ? [] : ['their keys are different: each hashes every flow in its own way']), ...rest],
     ...(services.length === 0 ? [] : [['services', ...drawDifferences(services, nodes)]]),
     ...different.map((pool) => drawPool(pool, nodes)),
   ];

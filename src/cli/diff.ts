@@ -69,6 +69,7 @@ const member = {
 /** As far as it is compared; what else a status has may be of another version. */
 const statusSchema: z.ZodType<ComparedNode> = z.object({
   node: z.string(),
+  keyFingerprint: z.string(),
   services: z.array(
     z.object({
       name: z.string(),
@@ -77,6 +78,8 @@ const statusSchema: z.ZodType<ComparedNode> = z.object({
       portFirst: z.number(),
       portLast: z.number(),
       pool: z.string(),
+      hash: z.enum(['5-tuple', '3-tuple', 'source']),
+      secondChance: z.boolean(),
     }),
   ),
   pools: z.array(

@@ -32,7 +32,7 @@ chance keeps TCP flows of services that have it on, where both backends run an a
 A node also says what would wait until when, and what --force would break instead. Of two files, an OLD with "prior:" has
 not settled from its own change: flows born before and after that one are told apart.
 The fleet's key is not compared: a new key moves every flow.
-Exit codes: 0 told, 1 no node answers, 2 a config that is wrong, or wrong usage.
+Exit codes: 0 told, 1 no node answers, or the file takes a restart, 2 a config that is wrong, or wrong usage.
 
 Examples:
   anyhop plan && anyhop reload

@@ -60,7 +60,8 @@ async function readinessOf(socket: string | undefined): Promise<Readiness> {
     return (await ask(socket ?? (await findSocket()), '/ready', [200, 503])) as Readiness;
   } catch (error) {
     if (!(error instanceof AnyhopError)) throw error;
-    return { ready: false, reasons: [error.message] };
+    const { message, hint } = error;
+    return { ready: false, reasons: [hint === undefined ? message : `${message} (${hint})`] };
   }
 }
 

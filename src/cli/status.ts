@@ -31,7 +31,7 @@ export function statusCommand(): Command {
     .addHelpText(
       'after',
       `
-Two nodes that show the same digest of owners send every flow to the same backend.
+Two nodes of one key that show the same digest of owners send every flow to the same backend (anyhop diff).
 Exit codes: 0 shown, 1 no node answers.
 
 Examples:

@@ -38,7 +38,7 @@ export function tableCommand(): Command {
       'after',
       `
 With --down, the state before it (everyone up) is the prior state: the alternate of a slot that moves is the backend
-that it moved away from. Two nodes with the same digest send every flow to the same backend.
+that it moved away from. Two nodes of one key with the same digest send every flow to the same backend.
 
 Examples:
   anyhop table -c fleet.yaml --pool web

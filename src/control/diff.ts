@@ -11,13 +11,13 @@ import type { Member } from '../pool/state.js';
 import type { BackendStatus, DrainStatus, NodeStatus, PoolStatus, ServiceStatus } from './status.js';
 
 /** The part of a status that is compared. */
-export type ComparedNode = Pick<NodeStatus, 'node'> & {
+export type ComparedNode = Pick<NodeStatus, 'node' | 'keyFingerprint'> & {
   readonly services: readonly ComparedService[];
   readonly pools: readonly ComparedPool[];
 };
 export type ComparedService = Pick<
   ServiceStatus,
-  'name' | 'vip' | 'protocol' | 'portFirst' | 'portLast' | 'pool'
+  'name' | 'vip' | 'protocol' | 'portFirst' | 'portLast' | 'pool' | 'hash' | 'secondChance'
 >;
 export type ComparedPool = Pick<
   PoolStatus,
@@ -65,6 +65,8 @@ export interface PoolDiff {
 export interface NodeDiff {
   readonly nodes: readonly [string, string];
   readonly same: boolean;
+  /** Whether they have the same secret; otherwise every flow has another slot on each. */
+  readonly sameKey: boolean;
   readonly services: readonly Difference[];
   /** Those of either node, by name. */
   readonly pools: readonly PoolDiff[];
@@ -75,11 +77,13 @@ const SETTLE_SKEW_MS_MAX = 5_000;
 
 /** @throws RangeError for statuses that no node tells, as resolvePool */
 export function diffNodes(a: ComparedNode, b: ComparedNode): NodeDiff {
+  const sameKey = a.keyFingerprint === b.keyFingerprint;
   const services = differing(a.services, b.services, [['service', drawService]]);
   const pools = pairs(a.pools, b.pools).map(([one, other]) => diffPools(one, other));
   return {
     nodes: [a.node, b.node],
-    same: services.length === 0 && pools.every(({ same }) => same),
+    sameKey,
+    same: sameKey && services.length === 0 && pools.every(({ same }) => same),
     services,
     pools,
   };
@@ -163,8 +167,10 @@ function isDrained({ state, drain }: ComparedBackend): boolean {
   return state === 'draining' && drain?.done === true && drain.connections === 0;
 }
 
-function drawService({ vip, protocol, portFirst, portLast, pool }: ComparedService): string {
-  return `${vip} ${protocol} ${portFirst === portLast ? portFirst : `${portFirst}-${portLast}`}, pool ${pool}`;
+function drawService(service: ComparedService): string {
+  const { vip, protocol, portFirst, portLast, pool, hash, secondChance } = service;
+  const hashed = `hash ${hash}${secondChance ? ', second chance' : ''}`;
+  return `${vip} ${protocol} ${portFirst === portLast ? portFirst : `${portFirst}-${portLast}`}, pool ${pool}, ${hashed}`;
 }
 
 function drawMember({ weight, state, health }: PoolStatus['prior'][number]): string {

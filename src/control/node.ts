@@ -18,6 +18,7 @@ import { type ChosenEngine, startEngine } from '../engine/choose.js';
 import type { Engine, EngineName } from '../engine/contract.js';
 import { xdpReaches } from '../engine/xdp/reach.js';
 import type { Image } from '../forward/image.js';
+import { keyFingerprint } from '../hash/key.js';
 import { formatMac } from '../packet/mac.js';
 import { markedBackends, type NamedBackend, reachedBackends } from '../pool/membership.js';
 import { type Link, requireEthernetLink } from '../underlay/link.js';
@@ -60,6 +61,7 @@ export interface RunOptions {
  */
 export async function runNode({ first, load, refused }: RunOptions, log: Logger): Promise<void> {
   const { node } = first.config;
+  const fingerprint = keyFingerprint(node.key.reveal());
   const startedAt = new Date();
   const hangups = new Hangups(); // first of all: until there is somebody to take it, the signal would end the process
   const now = (): number => performance.timeOrigin + performance.now();
@@ -215,6 +217,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
           config: pools.config,
           node,
           startedAt,
+          keyFingerprint: fingerprint,
           engine,
           engineReason: reason,
           forwarding: inForce,

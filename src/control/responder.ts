@@ -23,8 +23,9 @@ export interface Sent {
 
 export type Handler = (sent: Sent) => Promise<Answer>;
 
-/** A POST changes something: no two of these run at a time. */
+/** A POST changes something, unless it only asks: no two of those that do run at a time. */
 export interface Endpoint {
+  readonly onlyAsks?: true;
   readonly GET?: Handler;
   readonly POST?: Handler;
 }
@@ -63,10 +64,10 @@ export class Responder {
   /** @throws ClientGone */
   async #answer(request: IncomingMessage, response: ServerResponse, onAsked: () => void): Promise<Answer> {
     try {
-      const { handler, query } = this.#find(request, response);
+      const { handler, query, changes } = this.#find(request, response);
       const body = request.method === 'POST' ? await readBody(request) : undefined;
       onAsked();
-      return await this.#handle(request, () => handler({ query, body }));
+      return await this.#handle(request, changes, () => handler({ query, body }));
     } catch (error) {
       if (error instanceof ClientGone) throw error;
       return refusalOf(error) ?? this.#fault(request, error);
@@ -77,7 +78,7 @@ export class Responder {
   #find(
     { method = '', url = '' }: IncomingMessage,
     response: ServerResponse,
-  ): { handler: Handler; query: string } {
+  ): { handler: Handler; query: string; changes: boolean } {
     const at = url.indexOf('?'); // not `new URL`, which throws at some of what clients may send
     const [path, query] = at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)];
     const endpoint = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
@@ -86,17 +87,22 @@ export class Responder {
       throw new ControlError(404, 'ERR_NOT_FOUND', `no ${quote(path)}`, { hint: `There are ${known}.` });
     }
     const handler = method === 'GET' || method === 'POST' ? endpoint[method] : undefined;
-    if (handler !== undefined) return { handler, query };
-    const allowed = Object.keys(endpoint).join(', ');
+    const changes = method === 'POST' && endpoint.onlyAsks !== true;
+    if (handler !== undefined) return { handler, query, changes };
+    const allowed = (['GET', 'POST'] as const).filter((each) => endpoint[each] !== undefined).join(', ');
     response.setHeader('allow', allowed);
     throw new ControlError(405, 'ERR_METHOD', `${path} takes ${allowed} alone`);
   }
 
   /** Each in a turn of the event loop of its own: between two of them packets are forwarded. */
-  async #handle({ method, socket }: IncomingMessage, handle: () => Promise<Answer>): Promise<Answer> {
+  async #handle(
+    { socket }: IncomingMessage,
+    changes: boolean,
+    handle: () => Promise<Answer>,
+  ): Promise<Answer> {
     this.#turn = this.#turn.then(() => nextTurn());
     await this.#turn;
-    if (method !== 'POST') return handle();
+    if (!changes) return handle();
     const done = this.#change.then(() => {
       // Who has given up, or was refused for what came behind, would not know that it changes all the same.
       if (!socket.writable) throw new ClientGone();

@@ -47,7 +47,7 @@ export function controlRoutes(actions: ControlActions): Routes {
         return { status: 200, parts: tableParts(await actions.tables(pool)) };
       },
     },
-    '/plan': post(BODY.none, () => actions.plan()),
+    '/plan': { ...post(BODY.none, () => actions.plan()), onlyAsks: true },
     '/reload': post(BODY.change, (options) => actions.reload(options)),
     '/drain': post(BODY.target, ({ force, backend, pool }) => actions.drain({ backend, pool }, { force })),
     '/undrain': post(BODY.target, ({ force, backend, pool }) =>

@@ -2,7 +2,7 @@
  * What a running node says about itself: engine, what is in force, who is up, and what has been counted. One plain object,
  * which `GET /status` returns and `anyhop status` draws. Names are stable; more may be added.
  */
-import type { BackendConfig, Config, NodeConfig, PoolConfig } from '../config/types.js';
+import type { BackendConfig, Config, HashMode, NodeConfig, PoolConfig } from '../config/types.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { VERSION } from '../core/version.js';
 import type { Engine, EngineCounters } from '../engine/contract.js';
@@ -130,6 +130,8 @@ export interface ServiceStatus extends Traffic {
   readonly portFirst: number;
   readonly portLast: number;
   readonly pool: string;
+  readonly hash: HashMode;
+  readonly secondChance: boolean;
 }
 
 export interface VerdictStatus {
@@ -144,6 +146,8 @@ export interface NodeStatus {
   /** ISO 8601. */
   readonly startedAt: string;
   readonly interface: string;
+  /** Tells whether two nodes have the same secret; nothing of the secret can be learned from it. */
+  readonly keyFingerprint: string;
   readonly readiness: Readiness;
   readonly config: ConfigFileStatus;
   readonly overrides: readonly OverrideStatus[];
@@ -172,6 +176,7 @@ export interface StatusInput {
   readonly config: Config;
   readonly node: NodeConfig & { readonly interface: string };
   readonly startedAt: Date;
+  readonly keyFingerprint: string;
   readonly engine: Engine;
   readonly engineReason: string;
   readonly forwarding: { readonly assembly: Assembly; readonly failure?: string | undefined };
@@ -209,6 +214,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
     pid: process.pid,
     startedAt: input.startedAt.toISOString(),
     interface: node.interface,
+    keyFingerprint: input.keyFingerprint,
     readiness: input.readiness(),
     config: input.configFile(),
     overrides: input.overrides(),
@@ -229,15 +235,19 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       bytes: assembly.image.bytes.length,
       ...(input.forwarding.failure !== undefined && { failed: input.forwarding.failure }),
     },
-    services: config.services.map(({ name, vip, protocol, portFirst, portLast, pool }) => ({
-      name,
-      vip: vip.text,
-      protocol,
-      portFirst,
-      portLast,
-      pool,
-      ...traffic('services', name),
-    })),
+    services: config.services.map(
+      ({ name, vip, protocol, portFirst, portLast, pool, hash, secondChance }) => ({
+        name,
+        vip: vip.text,
+        protocol,
+        portFirst,
+        portLast,
+        pool,
+        hash,
+        secondChance,
+        ...traffic('services', name),
+      }),
+    ),
     pools: assembly.pools.map(({ config: pool, state, tables, backends }) => {
       const slots = new Map<number, number>();
       for (const owner of tables.owners) slots.set(owner, (slots.get(owner) ?? 0) + 1);

@@ -1,5 +1,5 @@
 /**
- * The digests that name a pool's tables: two nodes that print the same one send every flow to the same backend. SHA-256
+ * The digests that name a pool's tables: two nodes of one key that print the same one send every flow to the same backend. SHA-256
  * over a version, the input in canonical form (JSON on one line, members sorted by name) and the table.
  *
  * The owners' digest covers config and health marks alone; `dead` counts as `down` there, for no owner depends on

@@ -76,7 +76,7 @@ describe('diff', () => {
     const twice = { ...edge1, pools: [{ ...edge1.pools[0], backends: [members[0], members[0]] }] };
     for (const [other, message] of [
       [file('empty.json', ''), /empty\.json is no JSON/],
-      [file('other.json', '{"node":"x"}'), /is no status of a node: services/],
+      [file('other.json', '{"node":"x"}'), /is no status of a node: keyFingerprint/],
       [file('broken.json', broken), /is no status of a node: pools\.0\.slots/],
       [file('twice.json', twice), /no tables come from these statuses: two members are named web-1/],
       [join(directory, 'missing.json'), /cannot read .*missing\.json: ENOENT/],

@@ -190,7 +190,9 @@ describe('the difference between two nodes', () => {
       {
         of: 'http',
         what: 'service',
-        values: ['203.0.113.10 tcp 80, pool web', '203.0.113.10 tcp 80-89, pool web'],
+        values: ['80', '80-89'].map(
+          (port) => `203.0.113.10 tcp ${port}, pool web, hash 5-tuple, second chance`,
+        ),
       },
     ]);
     assert.deepEqual(pools[0], {
@@ -222,5 +224,21 @@ describe('the difference between two nodes', () => {
     const { same, pools } = diffNodes(node('a', pool), node('b', odd));
     assert.equal(same, false);
     assert.deepEqual(pools[0].reproduced, [true, false]);
+  });
+
+  it('names another key, and another hash or second chance of a service: tables alone send no flow anywhere', () => {
+    const a = nodeStatus();
+    assert.deepEqual([diffNodes(a, a).same, diffNodes(a, a).sameKey], [true, true]);
+    const otherKey = diffNodes(a, nodeStatus({ keyFingerprint: 'ffffffffffffffff' }));
+    assert.deepEqual([otherKey.same, otherKey.sameKey], [false, false]);
+    for (const change of [{ hash: 'source' }, { secondChance: false }] as const) {
+      const services = a.services.map((service) => ({ ...service, ...change }));
+      const diff = diffNodes(a, nodeStatus({ services }));
+      assert.equal(diff.same, false);
+      assert.deepEqual(
+        diff.services.map(({ of }) => of),
+        ['http'],
+      );
+    }
   });
 });
