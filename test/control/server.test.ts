@@ -1,6 +1,6 @@
 /** The control socket as a file: who may connect, and what it leaves behind. */
 import assert from 'node:assert/strict';
-import { existsSync, linkSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,5 +67,8 @@ describe('the control socket as a file', () => {
     const file = join(directory, 'file');
     writeFileSync(file, 'precious');
     await assert.rejects(serve(join(file, 'x.sock')), { code: 'ERR_SOCKET' });
+    // A file that is no socket answers as a stale one does.
+    await assert.rejects(serve(file), { code: 'ERR_SOCKET', message: /something else is there/ });
+    assert.equal(readFileSync(file, 'utf8'), 'precious');
   });
 });
