@@ -90,6 +90,14 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     changed: () => pools.marksChanged(),
   });
   let followed: LoadedConfig<'run'> | undefined;
+  /** @returns whether what is in force has changed since the last time */
+  const followDrains = (): boolean => {
+    const { config, pools: all } = pools;
+    if (followed === config) return false;
+    followed = config;
+    drains.follow(all, config.services);
+    return true;
+  };
   const pools = new NodePools({
     file: first.config,
     memory,
@@ -100,13 +108,12 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
       check: (backends) => health.check(backends),
       judge: (backends) => health.judge(backends),
       health: (pool, backend) => health.markOf(pool, backend)?.health,
-      holds: (pool) => drains.holds(pool),
+      holds(pool) {
+        followDrains(); // after a restart nobody has been asked yet, and what waits must go on waiting
+        return drains.holds(pool);
+      },
       publish() {
-        if (followed !== pools.config) {
-          drains.follow(pools.pools, pools.config.services);
-          setImmediate(() => pools.marksChanged()); // who drains now holds up what is planned next
-        }
-        followed = pools.config;
+        if (followDrains()) setImmediate(() => pools.marksChanged()); // who drains now holds up what is planned next
         return forwarding?.refresh() ?? Promise.resolve();
       },
       remember: (all) => store.write(all),
