@@ -8,6 +8,7 @@
  * channel closes it stops the engine and ends.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { VERDICTS } from '#anyhop/core/layout.gen.js';
 import { createLog } from '#anyhop/core/log.js';
 import { AfXdpEngine } from '#anyhop/engine/af_xdp/engine.js';
@@ -22,6 +23,8 @@ export type EngineRequest =
   | { readonly ask: 'start'; readonly image: Uint8Array }
   /** Once `afterPackets` have been received. */
   | { readonly ask: 'publish'; readonly image: Uint8Array; readonly afterPackets: number }
+  /** Answers once a packet has met the image in force. */
+  | { readonly ask: 'met' }
   | { readonly ask: 'try'; readonly frame: Uint8Array }
   | { readonly ask: 'counters' }
   | { readonly ask: 'mode' }
@@ -65,6 +68,11 @@ async function answer(request: EngineRequest): Promise<unknown> {
   if (request.ask === 'publish') {
     while (packetsOf(engine) < request.afterPackets) await new Promise((go) => setImmediate(go));
     await engine.publish(imageFrom(request.image));
+    return undefined;
+  }
+  if (request.ask === 'met') {
+    const before = packetsOf(engine);
+    while (packetsOf(engine) === before) await delay(1);
     return undefined;
   }
   if (request.ask === 'try') return (await engine.tryFrame(Uint8Array.from(request.frame))) ?? null;

@@ -5,7 +5,9 @@
  * Every packet has a number and a known flow. In image number g the owner of each slot is moved on by g backends, so where a
  * packet went tells by which image. A veth keeps the order, and each packet meets one image: numbers rise, and with them
  * images, one step at a time and never back. A packet that came by an older image than the one before it, by none, or by a
- * mix of two, is misdirected; and when all is over, as many steps must have been seen as there were images.
+ * mix of two, is misdirected; and when all is over, as many steps must have been seen as there were images. Owners come round
+ * again after a few images, so each one waits for a packet that has met the one before: a sender that the machine lets
+ * starve would else miss a whole round of them.
  */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
@@ -25,8 +27,8 @@ import { Peer } from './peer.js';
 import type { Witnessed, WitnessRequest } from './witness-process.js';
 
 const BACKENDS = 8;
-/** Images that may be published between two packets: the sender sleeps for a millisecond, and longer on a busy machine. */
-const STEP_MAX = 4;
+/** Images between two packets: a killed process may have published one, and its successor has one of its own. */
+const STEP_MAX = 2;
 const FLOWS = 509;
 const SLOTS = 1021;
 const FIRST_ADDRESS = 11;
@@ -103,6 +105,7 @@ export class LoadedNode {
   readonly #bpffs: string;
   readonly #witness: Peer<WitnessRequest>;
   #engine: Peer<EngineRequest>;
+  #flowing = false;
   /** Of the last image that is in force for sure. */
   generation = 0;
 
@@ -125,6 +128,7 @@ export class LoadedNode {
         await witness.hello();
         await node.restart();
         await witness.ask({ start: flowFrames() });
+        node.#flowing = true;
         return node;
       } catch (error) {
         await node.close();
@@ -140,6 +144,7 @@ export class LoadedNode {
   async publish(extra = 0): Promise<void> {
     const image = movedImage(this.generation + 1, extra);
     await this.#engine.ask({ ask: 'publish', image: image.bytes, afterPackets: 0 });
+    await this.#met();
     this.generation++;
   }
 
@@ -163,6 +168,7 @@ export class LoadedNode {
     }
     const next = (found ?? 0) + 1;
     await this.#engine.ask({ ask: 'start', image: movedImage(next).bytes });
+    await this.#met();
     this.generation = next;
   }
 
@@ -217,6 +223,11 @@ export class LoadedNode {
   async close(): Promise<void> {
     await Promise.all([this.#witness.close(), this.#engine.close()]);
     await this.#link.resources.close();
+  }
+
+  /** Before there are packets, nothing can. */
+  async #met(): Promise<void> {
+    if (this.#flowing) await this.#engine.ask({ ask: 'met' });
   }
 
   #spawn(): Peer<EngineRequest> {
