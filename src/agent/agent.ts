@@ -65,13 +65,12 @@ export class Agent {
   /**
    * Checks the machine, loads the program, fills its maps and puts it in force; from then on packets are delivered.
    * @throws AnyhopError the first error of the environment check; ERR_INTERFACE when another agent runs on the interface, or
-   *   the kernel refuses both modes; ERR_BPF when it refuses the program; ERR_TOOL when `ip` is missing and a service has
-   *   second chance
+   *   the kernel refuses both modes; ERR_BPF when it refuses the program; ERR_TOOL when `ip` is missing
    */
   static async start(config: LoadedConfig<'agent'>, log: Logger): Promise<Agent> {
     const lock = await lockInterface('agent', requireInterface(config));
     try {
-      const environment = readyEnvironment(config);
+      const environment = await readyEnvironment(config);
       const directory = await findPinDirectory(config.agent.bpffs, environment.interface, log);
       const { attachment, inForce } = await begin(config, environment, directory, log);
       return new Agent(log, lock, directory, attachment, inForce);
@@ -123,7 +122,7 @@ export class Agent {
   async #reload(config: LoadedConfig<'agent'>): Promise<void> {
     const former = this.#inForce;
     requireSamePlace(config, former.config);
-    const environment = readyEnvironment(config, this.#attachment.programId);
+    const environment = await readyEnvironment(config, this.#attachment.programId);
     const kept = keptMapsOf(former.program);
     const next = await prepare(config, environment, kept, this.#log);
     try {
@@ -165,8 +164,8 @@ export class Agent {
 }
 
 /** @throws AnyhopError the first error of the environment check */
-function readyEnvironment(config: LoadedConfig<'agent'>, own?: number): Environment {
-  const environment = checkEnvironment(config, thisSystem, own);
+async function readyEnvironment(config: LoadedConfig<'agent'>, own?: number): Promise<Environment> {
+  const environment = await checkEnvironment(config, thisSystem, own);
   const error = environment.findings.find(({ level }) => level === 'error');
   if (error === undefined) return environment;
   throw new AnyhopError(error.code, error.message, { hint: error.hint });

@@ -6,6 +6,7 @@ import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, type ErrorCode } from '../core/errors.js';
 import type { AttachedXdp } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
+import type { Link } from '../underlay/link.js';
 import { AGENT_PROGRAM } from './program.js';
 import type { System } from './system.js';
 import { backendAddresses } from './tables.js';
@@ -53,9 +54,14 @@ export function requireInterface({ agent }: LoadedConfig<'agent'>): string {
 
 /**
  * @param own id of the program that the asking agent has attached
- * @throws AnyhopError ERR_USAGE when nobody says which interface, ERR_NATIVE when the native library is not there
+ * @throws AnyhopError ERR_USAGE when nobody says which interface, ERR_NATIVE when the native library is not there, ERR_TOOL
+ *   when `ip` is not
  */
-export function checkEnvironment(config: LoadedConfig<'agent'>, system: System, own?: number): Environment {
+export async function checkEnvironment(
+  config: LoadedConfig<'agent'>,
+  system: System,
+  own?: number,
+): Promise<Environment> {
   const name = requireInterface(config);
   const findings: Finding[] = [];
   const report =
@@ -65,13 +71,9 @@ export function checkEnvironment(config: LoadedConfig<'agent'>, system: System, 
   const [fail, warn] = [report('error'), report('warning')];
 
   checkCapabilities(system, fail);
-  const link = `/sys/class/net/${name}`;
-  const interfaceIndex = Number(system.read(`${link}/ifindex`) ?? 0);
-  if (interfaceIndex === 0) {
-    fail('ERR_INTERFACE', `there is no interface ${name}`, `there are: ${system.interfaces().join(', ')}`);
-  } else if ((Number(system.read(`${link}/flags`) ?? 1) & 1) === 0) {
-    warn('ERR_INTERFACE', `${name} is down`, `ip link set dev ${name} up`);
-  }
+  const links = await system.links();
+  const link = links.get(name);
+  checkLink(name, link, [...links.keys()], report);
   const locals = checkLocals(config, system, fail);
   checkVips(config, system, warn);
   checkReversePath(config, name, system, warn);
@@ -84,10 +86,10 @@ export function checkEnvironment(config: LoadedConfig<'agent'>, system: System, 
   }
   return {
     interface: name,
-    interfaceIndex,
-    mtu: Number(system.read(`${link}/mtu`) ?? 0),
+    interfaceIndex: link?.index ?? 0,
+    mtu: link?.mtu ?? 0,
     locals,
-    leftover: interfaceIndex === 0 ? undefined : checkAttached(config, interfaceIndex, system, fail, own),
+    leftover: link && checkAttached(config, link.index, system, fail, own),
     findings,
   };
 }
@@ -107,6 +109,23 @@ function checkCapabilities(system: System, fail: Report): void {
     `this process lacks ${missing.join(', ')}`,
     'run as root, or grant them (systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_BPF CAP_PERFMON)',
   );
+}
+
+function checkLink(
+  name: string,
+  link: Link | undefined,
+  all: readonly string[],
+  report: (level: Finding['level']) => Report,
+): void {
+  if (link === undefined) {
+    report('error')(
+      'ERR_INTERFACE',
+      `there is no interface ${name}`,
+      `there are: ${[...all].sort().join(', ')}`,
+    );
+  } else if (!link.isUp) {
+    report('warning')('ERR_INTERFACE', `${name} is down`, `ip link set dev ${name} up`);
+  }
 }
 
 function checkLocals(config: LoadedConfig<'agent'>, system: System, fail: Report): IpAddress[] {

@@ -1,14 +1,16 @@
 /** What the agent asks the machine, gathered in one place so that the checks can be tried on machines that are not there. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { type AttachedXdp, attachedXdp } from '../ffi/bpf.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
+import { type Link, readLinks } from '../underlay/link.js';
 import { pinnedProgram } from './pins.js';
 
 export interface System {
-  /** The trimmed text of a file under /proc or /sys; undefined when it cannot be read. */
+  /** The trimmed text of a file under /proc; undefined when it cannot be read. */
   read(path: string): string | undefined;
-  interfaces(): string[];
+  /** By name, of this process's network namespace: /sys may be another one's (nsenter, a unit's NetworkNamespacePath). */
+  links(): Promise<ReadonlyMap<string, Link>>;
   /** Addresses of all interfaces that are up. */
   addresses(): IpAddress[];
   attachedXdp(interfaceIndex: number): AttachedXdp | undefined;
@@ -24,7 +26,7 @@ export const thisSystem: System = {
       return undefined;
     }
   },
-  interfaces: () => readdirSync('/sys/class/net').sort(),
+  links: readLinks,
   addresses: () =>
     Object.values(networkInterfaces())
       .flatMap((list) => list ?? [])

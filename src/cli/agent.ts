@@ -85,8 +85,8 @@ async function act(options: AgentOptions): Promise<number> {
   return runAgent(load);
 }
 
-function check(config: LoadedConfig<'agent'>, json: boolean): number {
-  const environment = checkEnvironment(config, thisSystem);
+async function check(config: LoadedConfig<'agent'>, json: boolean): Promise<number> {
+  const environment = await checkEnvironment(config, thisSystem);
   const ready = environment.findings.every(({ level }) => level !== 'error');
   process.stdout.write(
     json ? `${JSON.stringify(reportOf(environment, ready))}\n` : textOf(environment, ready),

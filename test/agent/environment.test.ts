@@ -7,6 +7,7 @@ import { parseConfig } from '#anyhop/config/load.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import type { Link } from '#anyhop/underlay/link.js';
 import { CONFIG } from './fixture.js';
 
 const CAPABILITIES_ALL = '000001ffffffffff';
@@ -16,13 +17,25 @@ interface Machine extends Partial<Omit<System, 'addresses'>> {
   addresses?: string[];
 }
 
+function links(isUp: boolean): ReadonlyMap<string, Link> {
+  const link = (name: string, index: number, type: string): Link => ({
+    name,
+    index,
+    mtu: 1500,
+    isUp,
+    hasCarrier: isUp,
+    type,
+    mac: undefined,
+    kind: undefined,
+    vlan: undefined,
+  });
+  return new Map([link('lo', 1, 'loopback'), link('eth0', 2, 'ether')].map((each) => [each.name, each]));
+}
+
 /** A backend as it should be, with some things different. */
 function machine(o: Machine = {}): System {
   const files: Record<string, string> = {
     '/proc/self/status': `Name:\tnode\nCapEff:\t${CAPABILITIES_ALL}\nSeccomp:\t0`,
-    '/sys/class/net/eth0/ifindex': '2',
-    '/sys/class/net/eth0/flags': '0x1003',
-    '/sys/class/net/eth0/mtu': '1500',
     '/proc/sys/net/ipv4/conf/all/rp_filter': '0',
     '/proc/sys/net/ipv4/conf/eth0/rp_filter': '0',
     '/proc/sys/net/core/bpf_jit_enable': '1',
@@ -31,60 +44,60 @@ function machine(o: Machine = {}): System {
   const addresses = o.addresses ?? ['10.1.0.11', '203.0.113.10', '203.0.113.20', '2001:db8::10'];
   return {
     read: (path) => files[path] || undefined,
-    interfaces: () => ['eth0', 'lo'],
+    links: o.links ?? (async () => links(true)),
     addresses: () => addresses.map((text) => parseAddress(text)!),
     attachedXdp: o.attachedXdp ?? (() => undefined),
     pinnedProgram: o.pinnedProgram ?? (() => undefined),
   };
 }
 
-function findings(o: Machine, networkInterface = 'eth0', own?: number): readonly Finding[] {
+async function findings(o: Machine, networkInterface = 'eth0', own?: number): Promise<readonly Finding[]> {
   const config = parseConfig(CONFIG, 'a.yaml', {
     role: 'agent',
     env: {},
     overrides: { interface: networkInterface },
   });
-  return checkEnvironment(config, machine(o), own).findings;
+  return (await checkEnvironment(config, machine(o), own)).findings;
 }
 
-function onlyFinding(o: Machine, networkInterface?: string): [string, string, string, string] {
-  const found = findings(o, networkInterface);
+async function onlyFinding(o: Machine, networkInterface?: string): Promise<[string, string, string, string]> {
+  const found = await findings(o, networkInterface);
   assert.equal(found.length, 1, JSON.stringify(found));
   const [{ level, code, message, hint }] = found;
   return [level, code, message, hint];
 }
 
-test('a host that is set up right gives no finding', () => {
-  assert.deepEqual(findings({}), []);
+test('a host that is set up right gives no finding', async () => {
+  assert.deepEqual(await findings({}), []);
 });
 
-test('each missing capability is named; CAP_SYS_ADMIN stands for the younger two', () => {
+test('each missing capability is named; CAP_SYS_ADMIN stands for the younger two', async () => {
   const status = (capabilities: string): Machine => ({
     files: { '/proc/self/status': `CapEff:\t${capabilities}` },
   });
   const hint = 'run as root, or grant them (systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_BPF CAP_PERFMON)';
-  const lacks = (capabilities: string, list: string): void =>
-    assert.deepEqual(onlyFinding(status(capabilities)), [
+  const lacks = async (capabilities: string, list: string): Promise<void> =>
+    assert.deepEqual(await onlyFinding(status(capabilities)), [
       'error',
       'ERR_CAPABILITY',
       `this process lacks ${list}`,
       hint,
     ]);
-  lacks('0000000000000000', 'CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON');
-  lacks('0000000000001000', 'CAP_BPF, CAP_PERFMON');
-  lacks('000000c000000000', 'CAP_NET_ADMIN');
-  assert.deepEqual(findings(status('0000000000201000')), []);
-  assert.deepEqual(findings(status('000000c000001000')), []);
+  await lacks('0000000000000000', 'CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON');
+  await lacks('0000000000001000', 'CAP_BPF, CAP_PERFMON');
+  await lacks('000000c000000000', 'CAP_NET_ADMIN');
+  assert.deepEqual(await findings(status('0000000000201000')), []);
+  assert.deepEqual(await findings(status('000000c000001000')), []);
 });
 
-test('a missing interface is an error that lists those that are there, one that is down a warning', () => {
-  assert.deepEqual(onlyFinding({}, 'eth9'), [
+test('a missing interface is an error that lists those that are there, one that is down a warning', async () => {
+  assert.deepEqual(await onlyFinding({}, 'eth9'), [
     'error',
     'ERR_INTERFACE',
     'there is no interface eth9',
     'there are: eth0, lo',
   ]);
-  assert.deepEqual(onlyFinding({ files: { '/sys/class/net/eth0/flags': '0x1002' } }), [
+  assert.deepEqual(await onlyFinding({ links: async () => links(false) }), [
     'warning',
     'ERR_INTERFACE',
     'eth0 is down',
@@ -92,8 +105,8 @@ test('a missing interface is an error that lists those that are there, one that 
   ]);
 });
 
-test('a host that is none of the backends is refused, with both sides of the comparison', () => {
-  const [level, code, , hint] = onlyFinding({
+test('a host that is none of the backends is refused, with both sides of the comparison', async () => {
+  const [level, code, , hint] = await onlyFinding({
     addresses: ['10.9.9.9', '203.0.113.10', '203.0.113.20', '2001:db8::10'],
   });
   assert.deepEqual([level, code], ['error', 'ERR_ADDRESS']);
@@ -104,8 +117,8 @@ test('a host that is none of the backends is refused, with both sides of the com
   );
 });
 
-test('each VIP that is not on the host is a warning with the line that adds it', () => {
-  const found = findings({ addresses: ['10.1.0.11', '203.0.113.20'] });
+test('each VIP that is not on the host is a warning with the line that adds it', async () => {
+  const found = await findings({ addresses: ['10.1.0.11', '203.0.113.20'] });
   assert.deepEqual(
     found.map(({ level, message, hint }) => [level, message, hint]),
     [
@@ -115,7 +128,7 @@ test('each VIP that is not on the host is a warning with the line that adds it',
   );
 });
 
-test('rp_filter is judged by the larger of the two values, as the kernel does', () => {
+test('rp_filter is judged by the larger of the two values, as the kernel does', async () => {
   const values = (all: string, own: string): Machine => ({
     files: { '/proc/sys/net/ipv4/conf/all/rp_filter': all, '/proc/sys/net/ipv4/conf/eth0/rp_filter': own },
   });
@@ -124,7 +137,7 @@ test('rp_filter is judged by the larger of the two values, as the kernel does', 
     ['0', '1'],
     ['1', '1'],
   ]) {
-    const [level, , , hint] = onlyFinding(values(all, own));
+    const [level, , , hint] = await onlyFinding(values(all, own));
     assert.deepEqual([level, hint], ['warning', 'sysctl -w net.ipv4.conf.eth0.rp_filter=2']);
   }
   for (const [all, own] of [
@@ -132,47 +145,47 @@ test('rp_filter is judged by the larger of the two values, as the kernel does', 
     ['2', '1'],
     ['1', '2'],
   ]) {
-    assert.deepEqual(findings(values(all, own)), []);
+    assert.deepEqual(await findings(values(all, own)), []);
   }
 });
 
-test("a foreign XDP program is refused, an agent's own is to be replaced", () => {
+test("a foreign XDP program is refused, an agent's own is to be replaced", async () => {
   const attached = (name: string | undefined, mode: 'native' | 'generic' = 'native'): Machine => ({
     attachedXdp: () => ({ id: 7, mode, name }),
   });
-  assert.deepEqual(onlyFinding(attached('katran', 'generic')), [
+  assert.deepEqual(await onlyFinding(attached('katran', 'generic')), [
     'error',
     'ERR_INTERFACE',
     'eth0 has an XDP program already: katran (id 7, generic)',
     'if nobody needs it: ip link set dev eth0 xdpgeneric off',
   ]);
-  const [, , message, hint] = onlyFinding(attached(undefined));
+  const [, , message, hint] = await onlyFinding(attached(undefined));
   assert.match(message, /name unknown \(id 7, native\)/);
   assert.match(hint, /agent\.bpffs .* CAP_SYS_ADMIN .* ip link set dev eth0 xdp off/);
-  assert.deepEqual(findings(attached('anyhop_agent')), []);
+  assert.deepEqual(await findings(attached('anyhop_agent')), []);
   // Without a name it is known by the pin of its link, and by whoever attached it.
-  assert.deepEqual(findings({ ...attached(undefined), pinnedProgram: () => 7 }), []);
-  assert.equal(findings({ ...attached(undefined), pinnedProgram: () => 8 }).length, 1);
-  assert.deepEqual(findings(attached(undefined), 'eth0', 7), []);
+  assert.deepEqual(await findings({ ...attached(undefined), pinnedProgram: () => 7 }), []);
+  assert.equal((await findings({ ...attached(undefined), pinnedProgram: () => 8 })).length, 1);
+  assert.deepEqual(await findings(attached(undefined), 'eth0', 7), []);
 });
 
-test('a JIT that is off is a warning', () => {
+test('a JIT that is off is a warning', async () => {
   assert.equal(
-    onlyFinding({ files: { '/proc/sys/net/core/bpf_jit_enable': '0' } })[3],
+    (await onlyFinding({ files: { '/proc/sys/net/core/bpf_jit_enable': '0' } }))[3],
     'sysctl -w net.core.bpf_jit_enable=1',
   );
 });
 
-test('without an interface the agent says where one can be given', () => {
+test('without an interface the agent says where one can be given', async () => {
   const config = parseConfig(CONFIG, 'a.yaml', { role: 'agent', env: {} });
-  assert.throws(
-    () => checkEnvironment(config, machine()),
+  await assert.rejects(
+    checkEnvironment(config, machine()),
     (error) =>
       error instanceof AnyhopError && error.code === 'ERR_USAGE' && /--interface/.test(error.hint ?? ''),
   );
 });
 
-test('a BPF program that was not built is named, with what to do', () => {
+test('a BPF program that was not built is named, with what to do', async () => {
   assert.throws(
     () => new BpfObject('no-such-program'),
     (error) =>

@@ -219,4 +219,11 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     assert.equal((await wrong.exited).code, 3);
     assert.match(wrong.tail(), /error: there is no interface eth9\n.*there are: lo, underlay/);
   });
+
+  test("finds its interface where /sys is another network namespace's, as in a unit with NetworkNamespacePath", async () => {
+    const below = ['sh', '-c', 'umount /sys && exec "$@"', 'sh'];
+    const agent = await backend.startAgentThrough(below, '--check');
+    assert.equal((await agent.exited).code, 0, agent.tail());
+    assert.match(agent.tail(), /ready: underlay \(MTU 1500\)/);
+  });
 });

@@ -274,7 +274,7 @@ describe('second chance', { skip: SKIP }, () => {
     const stray = keyed(KEYS.peer4, inner(4), segment());
     const verdicts = Array.from({ length: most + 1 }, () => judge(capped, stray).verdict);
     assert.deepEqual(verdicts.slice(0, 3), ['sent_on', 'sent_on', 'sent_on']);
-    assert.equal(verdicts.at(-1), 'drop_peer_rate');
+    // Not the last one for sure: the kernel may move this process to a CPU that has some left.
     assert.deepEqual([...new Set(verdicts)], ['sent_on', 'drop_peer_rate']);
     const socket = await sockets.connect(4);
     const own = [inner(4), segment(socket.localPort!)];
