@@ -16,12 +16,13 @@
  * (second-chance.h).
  */
 #include <linux/bpf.h>
-#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "anyhop/agent.h"
 #include "anyhop/parse.h"
+#include "fleet.h"
 #include "second-chance.h"
+#include "unwrap.h"
 
 /* GRE flags (RFC 2784, RFC 2890) as read in host order. */
 #define GRE_CHECKSUM 0x8000u
@@ -34,37 +35,6 @@
 
 /* TCP flags (RFC 9293). */
 enum { TCP_SYN = 0x02, TCP_ACK = 0x10 };
-
-enum { ECN_NONE = 0, ECN_ECT1 = 1, ECN_ECT0 = 2, ECN_CE = 3, ECN_DROP = 4 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, struct anyhop_agent_source);
-	__type(value, __u32);
-} sources SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, struct anyhop_agent_address);
-	__type(value, __u32);
-} locals SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, struct anyhop_agent_address);
-	__type(value, struct anyhop_agent_vip);
-} vips SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct anyhop_agent_ports);
-} ports SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -87,66 +57,13 @@ struct inner {
 
 #define VERDICT(name) ANYHOP_AGENT_V_##name
 
-static __always_inline __u32 load32(const __u8 *p)
-{
-	return *(const __u32 *)p;
-}
-
-static __always_inline void copy_address(__u8 *to, const __u8 *address, __u32 family)
-{
-	__u32 *words = (__u32 *)to;
-
-	words[0] = load32(address);
-	words[1] = family == 6 ? load32(address + 4) : 0;
-	words[2] = family == 6 ? load32(address + 8) : 0;
-	words[3] = family == 6 ? load32(address + 12) : 0;
-}
-
-static __always_inline int is_fleet(const struct anyhop_ip *ip)
-{
-	struct anyhop_agent_source key = {.family = ip->family};
-
-	key.bits = ANYHOP_AGENT_FAMILY_BITS + (ip->family == 6 ? 128 : 32);
-	copy_address(key.address, ip->source, ip->family);
-	return bpf_map_lookup_elem(&sources, &key) != NULL;
-}
-
-static __always_inline int is_local(const struct anyhop_ip *ip)
-{
-	struct anyhop_agent_address key = {.family = ip->family};
-
-	copy_address(key.address, ip->destination, ip->family);
-	return bpf_map_lookup_elem(&locals, &key) != NULL;
-}
-
-static __always_inline struct anyhop_agent_vip *find_vip(const __u8 *address, __u32 family)
-{
-	struct anyhop_agent_address key = {.family = family};
-
-	copy_address(key.address, address, family);
-	return bpf_map_lookup_elem(&vips, &key);
-}
-
-/* The row of `ports` for TCP or UDP; 0 when the VIP has no such service. */
-static __always_inline __u32 row_of(const struct anyhop_agent_vip *vip, __u32 protocol)
-{
-	return protocol == ANYHOP_IP_TCP ? vip->tcp_row : vip->udp_row;
-}
-
-static __always_inline int is_service(__u32 row, __u32 port)
-{
-	const struct anyhop_agent_ports *bits = bpf_map_lookup_elem(&ports, &row);
-
-	return bits && bits->words[(port & 0xffff) / 32] >> port % 32 & 1;
-}
-
 static __always_inline int same_address(const __u8 *a, const __u8 *b, __u32 family)
 {
-	__u32 differ = load32(a) ^ load32(b);
+	__u32 differ = anyhop_get32(a) ^ anyhop_get32(b);
 
 	if (family == 6)
-		differ |= (load32(a + 4) ^ load32(b + 4)) | (load32(a + 8) ^ load32(b + 8)) |
-			  (load32(a + 12) ^ load32(b + 12));
+		differ |= (anyhop_get32(a + 4) ^ anyhop_get32(b + 4)) | (anyhop_get32(a + 8) ^ anyhop_get32(b + 8)) |
+			  (anyhop_get32(a + 12) ^ anyhop_get32(b + 12));
 	return differ == 0;
 }
 
@@ -156,20 +73,12 @@ static __always_inline int ipv4_checksum_ok(const __u8 *header)
 	__u64 sum = 0;
 
 	for (int i = 0; i < 20; i += 4)
-		sum += load32(header + i);
+		sum += anyhop_get32(header + i);
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return sum == 0xffff;
-}
-
-/* RFC 6040 figure 4: what the inner packet's ECN field becomes; ECN_NONE to leave it, ECN_DROP to drop. */
-static __always_inline __u32 combine_ecn(__u32 outer, __u32 inner)
-{
-	if (outer == ECN_CE)
-		return inner == ECN_NONE ? ECN_DROP : inner == ECN_CE ? ECN_NONE : ECN_CE;
-	return outer == ECN_ECT1 && inner == ECN_ECT0 ? ECN_ECT1 : ECN_NONE;
 }
 
 /* Where a cursor can be at most, in bytes from the start of the frame: behind Ethernet, IPv4 or IPv6 without options,
@@ -206,7 +115,7 @@ static __always_inline void note_flow(const struct anyhop_cursor *c, const struc
 	if (!found->keyed || inner->protocol != ANYHOP_IP_TCP || inner->fragment != ANYHOP_WHOLE || !anyhop_fits(c, 20) ||
 	    (c->at[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return;
-	set_flow(&found->flow, inner->family, inner->source, inner->destination, load32(c->at));
+	set_flow(&found->flow, inner->family, inner->source, inner->destination, anyhop_get32(c->at));
 	found->flow.ip = start;
 	found->flow.tcp = c->at;
 }
@@ -259,7 +168,7 @@ static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyh
 	    !is_service(row_of(vip, (__u32)protocol), anyhop_load16(c->at)))
 		return VERDICT(DROP_ICMP_UNMATCHED);
 	if (found->keyed && protocol == ANYHOP_IP_TCP) {
-		ports = load32(c->at);
+		ports = anyhop_get32(c->at);
 		set_flow(&found->flow, inner->family, quoted.destination, quoted.source, ports << 16 | ports >> 16);
 	}
 	return VERDICT(DELIVERED_ICMP_ERROR);
@@ -315,7 +224,7 @@ static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor 
 		return VERDICT(DROP_OUTER_LENGTH);
 	if (flags & GRE_KEY && anyhop_fits(c, 8)) {
 		found->keyed = 1;
-		found->key = load32(c->at + 4);
+		found->key = anyhop_get32(c->at + 4);
 	}
 	c->at += size;
 	if (!anyhop_settle(c, frame, INNER_MAX))
@@ -356,54 +265,10 @@ static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
 	return judge_fleet(ctx, &c, start, &outer, frame, found);
 }
 
-/* RFC 1624, equation 3, for the word that holds the TOS byte. */
-static __always_inline void set_ecn(__u8 *ip, __u32 family, __u32 ecn)
-{
-	__u32 sum;
-
-	if (family == 6) {
-		ip[1] = (__u8)((ip[1] & 0xcf) | ecn << 4);
-		return;
-	}
-	sum = (~anyhop_load16(ip + 10) & 0xffff) + (~anyhop_load16(ip) & 0xffff);
-	ip[1] = (__u8)((ip[1] & 0xfc) | ecn);
-	sum += anyhop_load16(ip);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~(sum + (sum >> 16)) & 0xffff;
-	ip[10] = (__u8)(sum >> 8);
-	ip[11] = (__u8)sum;
-}
-
-/* Leaves Ethernet and the inner packet; VLAN tags go with the outer header. */
-static __always_inline int unwrap(struct xdp_md *ctx, const struct inner *inner)
-{
-	const __u8 *old = (const __u8 *)(long)ctx->data;
-	__u32 mac[3];
-	__u8 *frame;
-
-	if (old + 14 > (const __u8 *)(long)ctx->data_end)
-		return -1;
-	mac[0] = load32(old);
-	mac[1] = load32(old + 4);
-	mac[2] = load32(old + 8);
-	if (bpf_xdp_adjust_head(ctx, (int)(inner->offset - 14)))
-		return -1;
-	frame = (__u8 *)(long)ctx->data;
-	if (frame + 14 + 20 > (__u8 *)(long)ctx->data_end)
-		return -1;
-	*(__u32 *)frame = mac[0];
-	*(__u32 *)(frame + 4) = mac[1];
-	*(__u32 *)(frame + 8) = mac[2];
-	*(__u16 *)(frame + 12) = bpf_htons(inner->family == 4 ? ANYHOP_ETHERTYPE_IPV4 : ANYHOP_ETHERTYPE_IPV6);
-	if (inner->ecn != ECN_NONE)
-		set_ecn(frame + 14, inner->family, inner->ecn);
-	return 0;
-}
-
 /* Unwraps and wraps anew, which puts the outer header's ECN field where RFC 6040 wants it on both ends. */
 static __always_inline int send_on(struct xdp_md *ctx, const struct inner *inner)
 {
-	if (!inner->peer || unwrap(ctx, inner))
+	if (!inner->peer || unwrap(ctx, inner->offset, inner->family, inner->ecn))
 		return -1;
 	return wrap(ctx, inner->peer, inner->family, inner->length, label_of(&inner->flow));
 }
@@ -424,7 +289,7 @@ int anyhop_agent(struct xdp_md *ctx)
 	if (verdict >= ANYHOP_AGENT_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
 	action = actions[verdict];
-	if ((action == ANYHOP_AGENT_DELIVER && unwrap(ctx, &inner)) ||
+	if ((action == ANYHOP_AGENT_DELIVER && unwrap(ctx, inner.offset, inner.family, inner.ecn)) ||
 	    (action == ANYHOP_AGENT_SEND && send_on(ctx, &inner))) {
 		verdict = VERDICT(DROP_ADJUST);
 		action = ANYHOP_AGENT_DROP;

@@ -125,7 +125,10 @@ async function contents(path: string): Promise<string> {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new AnyhopError('ERR_USAGE', `cannot read ${path}: ${(cause as Error).message}`, { cause });
+    throw new AnyhopError('ERR_USAGE', `cannot read ${path}: ${(cause as Error).message}`, {
+      hint: 'Name a control socket (/run/anyhop/NAME.sock), or a file with what "anyhop status --json" printed.',
+      cause,
+    });
   }
 }
 

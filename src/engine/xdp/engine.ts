@@ -31,16 +31,16 @@ import {
   makePinDirectory,
   removePinDirectory,
 } from '../../pins/directory.js';
-import { imageBackends, imageCounterNames } from '../../pool/inspect.js';
+import { imageBackends } from '../../pool/inspect.js';
 import type { Link } from '../../underlay/link.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import type { Engine, EngineCounters } from '../contract.js';
 import { fits, sizesFor } from '../maps/sizes.js';
-import { isThis } from './about.js';
 import { detach, findSet, removeStale } from './attachment.js';
 import { Handover } from './handover.js';
 import { prepare, type XdpPlace } from './obstacle.js';
 import { listSets, PinnedSet, removeSet } from './pinned-set.js';
+import { replacementReason } from './replacement.js';
 import { type DriverStatistics, readStatistics } from './statistics.js';
 
 /** How often the engine looks whether it is still attached. */
@@ -369,26 +369,6 @@ export class XdpEngine implements Engine {
     if (this.#running === undefined) throw new Error('the engine has not been started');
     return this.#running;
   }
-}
-
-/** Why a set in force cannot simply take the image; undefined when it can. */
-function replacementReason(
-  image: Image,
-  set: PinnedSet | undefined,
-  former: Image | undefined,
-): string | undefined {
-  if (set === undefined || former === undefined) return 'what was in force has another layout';
-  if (!isThis(set.about)) return `version ${set.about.version} of the program was in force`;
-  if (!fits(image, set.about.sizes)) return 'the image has outgrown the maps';
-  return keepsNumbers(image, former) ? undefined : 'counters have other numbers';
-}
-
-/** Whether every counter still is whose it was. */
-function keepsNumbers(image: Image, former: Image): boolean {
-  const [now, then] = [imageCounterNames(image), imageCounterNames(former)];
-  return (['services', 'backends'] as const).every((kind) =>
-    then[kind].every((name, number) => now[kind][number] === name),
-  );
 }
 
 function openIfWhole(directory: string, number: number): PinnedSet | undefined {

@@ -1,0 +1,26 @@
+/** When the program in force has to make room for another one, although it forwards well: its maps or its numbers do not do. */
+import type { Image } from '../../forward/image.js';
+import { imageCounterNames } from '../../pool/inspect.js';
+import { fits } from '../maps/sizes.js';
+import { isThis } from './about.js';
+import type { PinnedSet } from './pinned-set.js';
+
+/** Why a set in force cannot simply take the image; undefined when it can. */
+export function replacementReason(
+  image: Image,
+  set: PinnedSet | undefined,
+  former: Image | undefined,
+): string | undefined {
+  if (set === undefined || former === undefined) return 'what was in force has another layout';
+  if (!isThis(set.about)) return `version ${set.about.version} of the program was in force`;
+  if (!fits(image, set.about.sizes)) return 'the image has outgrown the maps';
+  return keepsNumbers(image, former) ? undefined : 'counters have other numbers';
+}
+
+/** Whether every counter still is whose it was. */
+function keepsNumbers(image: Image, former: Image): boolean {
+  const [now, then] = [imageCounterNames(image), imageCounterNames(former)];
+  return (['services', 'backends'] as const).every((kind) =>
+    then[kind].every((name, number) => now[kind][number] === name),
+  );
+}
