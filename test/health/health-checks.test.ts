@@ -65,6 +65,11 @@ function setUp(react: (probe: FakeProbe) => void = (probe) => probe.finish()): S
   return { checks, probes, made, changes, lines };
 }
 
+/** Unless it was cancelled by then, as a check is when this process stands still for too long. */
+function finishLater(probe: FakeProbe, ms: number, failure?: string): void {
+  setTimeout(() => probe.isRunning && probe.finish(failure), ms);
+}
+
 /** Waits for what the checks do in their own time; fails when they never do. */
 async function until(condition: () => boolean): Promise<void> {
   const deadlineMs = performance.now() + 20_000;
@@ -82,7 +87,7 @@ describe('health checks', () => {
     const { checks, lines } = setUp((probe) => {
       const { name } = probe.target;
       if (name === 'web/web-1') probe.finish();
-      if (name === 'web/web-2') setTimeout(() => probe.finish('connect ECONNREFUSED 10.1.0.2:80'), 10);
+      if (name === 'web/web-2') finishLater(probe, 10, 'connect ECONNREFUSED 10.1.0.2:80');
     });
     await checks.setTargets([target(1), target(2), target(3)]);
     assert.deepEqual(marks(checks), {
@@ -210,7 +215,7 @@ describe('health checks', () => {
 
   it('blame no backend for the time in which this process stood still', async () => {
     const { checks, changes, probes } = setUp((probe) => {
-      setTimeout(() => probe.isRunning && probe.finish(), 20);
+      finishLater(probe, 20);
     });
     const targets = Array.from({ length: 20 }, (_, index) => target(index + 1));
     await checks.setTargets(targets);
