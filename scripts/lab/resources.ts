@@ -14,7 +14,7 @@ const open = new Set<Resources>();
 
 export class Resources {
   readonly name: string = newLabName();
-  readonly directory: string = mkdtempSync(join(tmpdir(), `${this.name}-`));
+  readonly directory: string;
   readonly #namespaces: string[] = [];
   readonly #processes: LabProcess[] = [];
   #bpffs: string | undefined;
@@ -22,6 +22,8 @@ export class Resources {
   constructor() {
     if (open.size === 0) watchExit();
     open.add(this);
+    // Not before: a signal that came between would leave it behind.
+    this.directory = mkdtempSync(join(tmpdir(), `${this.name}-`));
   }
 
   /** Synchronous, so that no signal can come between making a namespace and knowing of it. */

@@ -7,7 +7,9 @@
  *      deadlines --cancel-+
  *
  * One timer serves all: it comes every TICK_MS at most, so that many checks share a wake-up. Answers are taken as they
- * come. Time in which this process stood still is no backend's fault: deadlines move on by as much.
+ * come. Time in which this process stood still is no backend's fault: deadlines move on by as much. Under a load that makes
+ * every turn of the event loop a long one they would move on for ever, so a check ends all the same once its timeout has passed
+ * and it has had turns enough to hear an answer.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { formatDuration } from '../config/duration.js';
@@ -51,6 +53,8 @@ const TICK_MS = 5;
 const LATE_MS = 20;
 /** While checks are running there is a tick this often: all the time since the last one is what a late one takes for lost. */
 const HEARTBEAT_MS = 50;
+/** An answer over TLS is read in some five turns of the event loop. */
+const TURNS_ENOUGH = 8;
 /** Between two words on what this host lacks. */
 const COMPLAINT_MS = 10_000;
 
@@ -58,6 +62,9 @@ interface Check {
   readonly target: HealthTarget;
   readonly probe: Probe;
   isRunning: boolean;
+  /** Of the check that is running. */
+  startedMs: number;
+  startedTurn: number;
   mark: Mark;
   shown: HealthMark | undefined;
 }
@@ -79,6 +86,8 @@ export class HealthChecks {
   /** When the timer was set: the process was running then. */
   #armedMs = 0;
   #stoodStillMs = 0;
+  /** Ticks so far: between two of them is a turn of the event loop, in which answers are read. */
+  #turn = 0;
   #complainedMs = Number.NEGATIVE_INFINITY;
 
   constructor({ log, probe, random }: HealthChecksOptions) {
@@ -131,7 +140,8 @@ export class HealthChecks {
     if (before !== undefined) this.#remove(name);
     const number = this.#free.pop() ?? this.#checks.length;
     const probe = this.#makeProbe(target, (failure, isOwnFault) => this.#finish(number, failure, isOwnFault));
-    this.#checks[number] = { target, probe, isRunning: false, mark: UNKNOWN, shown };
+    const idle = { isRunning: false, startedMs: 0, startedTurn: 0 };
+    this.#checks[number] = { target, probe, ...idle, mark: UNKNOWN, shown };
     this.#numbers.set(name, number);
     if (shown !== undefined) this.#current.set(name, shown);
     this.#schedule.add(number, check, performance.now());
@@ -165,8 +175,12 @@ export class HealthChecks {
 
   readonly #tick = (): void => {
     const nowMs = performance.now();
-    // Answers may have come meanwhile and wait to be read: nobody is given up in such a tick.
-    if (nowMs - this.#tickDueMs > LATE_MS) this.#stoodStillMs += nowMs - this.#armedMs;
+    this.#turn++;
+    if (nowMs - this.#tickDueMs > LATE_MS) {
+      // Answers may have come meanwhile and wait to be read: no deadline passes in such a tick.
+      this.#stoodStillMs += nowMs - this.#armedMs;
+      this.#giveUpOverdue(nowMs);
+    }
     const awakeMs = nowMs - this.#stoodStillMs;
     for (let each = this.#deadlines.take(awakeMs); each >= 0; each = this.#deadlines.take(awakeMs)) {
       this.#giveUp(each);
@@ -176,11 +190,21 @@ export class HealthChecks {
       // Only after a stall, when the deadline has moved: the check that runs has its time all the same.
       if (check.isRunning) continue;
       check.isRunning = true;
+      check.startedMs = nowMs;
+      check.startedTurn = this.#turn;
       this.#deadlines.set(each, awakeMs + check.target.check.timeoutMs);
       check.probe.start();
     }
     this.#arm();
   };
+
+  /** Those whose timeout has passed by the clock, after turns enough. */
+  #giveUpOverdue(nowMs: number): void {
+    for (const [number, check] of this.#checks.entries()) {
+      if (check?.isRunning !== true || this.#turn - check.startedTurn < TURNS_ENOUGH) continue;
+      if (nowMs - check.startedMs >= check.target.check.timeoutMs) this.#giveUp(number);
+    }
+  }
 
   #giveUp(number: number): void {
     const { probe, target } = this.#checks[number]!;

@@ -24,7 +24,10 @@ export interface Timing {
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
 /** Between two starts of the first round. */
 const FIRST_ROUND_STEP_MS = 1;
-/** Share of the interval: so many of all checks at most start at once after a stall. */
+/**
+ * Share of the interval: so many of all checks at most start at once after a stall. Who was left out may come twice as late next
+ * time: under a load that makes every turn of the event loop a long one, all would be left out for ever.
+ */
 const LATE_SHARE_MAX = 1 / 8;
 
 interface Entry extends Timing {
@@ -32,6 +35,8 @@ interface Entry extends Timing {
   readonly originMs: number;
   /** The turn that comes next, from 0: the first round. */
   turn: number;
+  /** Starts in a row that came too late. */
+  leftOut: number;
 }
 
 export class Schedule {
@@ -60,7 +65,7 @@ export class Schedule {
       nowMs + phase * intervalMs,
     );
     this.#firstRoundMs = Math.max(this.#firstRoundMs, firstMs);
-    this.#entries[check] = { intervalMs, jitter, originMs: nowMs + phase * intervalMs, turn: 1 };
+    this.#entries[check] = { intervalMs, jitter, originMs: nowMs + phase * intervalMs, turn: 1, leftOut: 0 };
     this.#queue.set(check, firstMs);
   }
 
@@ -78,7 +83,9 @@ export class Schedule {
       const entry = this.#entries[check]!;
       const isFirst = entry.turn === 1;
       this.#schedule(check, entry, nowMs);
-      if (isFirst || nowMs - dueMs <= entry.intervalMs * LATE_SHARE_MAX) return check;
+      const isTooLate = nowMs - dueMs > entry.intervalMs * LATE_SHARE_MAX * 2 ** entry.leftOut;
+      entry.leftOut = isTooLate ? entry.leftOut + 1 : 0;
+      if (isFirst || !isTooLate) return check;
     }
   }
 

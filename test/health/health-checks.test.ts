@@ -232,6 +232,26 @@ describe('health checks', () => {
     );
   });
 
+  it('give up a silent backend, and no other, although every turn of the event loop is a long one', async () => {
+    let isSilent = false;
+    const { checks, changes } = setUp((probe) => {
+      if (!isSilent || probe.target.name !== 'web/web-1') finishLater(probe, 1);
+    });
+    await checks.setTargets([target(1), target(2)]);
+    isSilent = true;
+    // Longer than a late tick, and than the timeout.
+    const turn = setInterval(() => {
+      const untilMs = performance.now() + 80;
+      while (performance.now() < untilMs);
+    }, 1);
+    try {
+      await until(() => changes.length > 2);
+    } finally {
+      clearInterval(turn);
+    }
+    assert.deepEqual(marks(checks), { 'web/web-1': 'no answer within 50ms', 'web/web-2': 'up' });
+  });
+
   it('never run two checks of a backend at once, though none is ever answered', async () => {
     const { checks, probes } = setUp(() => {});
     await checks.setTargets(

@@ -166,6 +166,19 @@ describe('a schedule', () => {
     );
   });
 
+  it('leaves nobody out for ever when it is asked too late each time', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 130, max: 5000 }), fc.integer(), (stepMs, seed) => {
+        const schedule = new Schedule(randomOf(seed));
+        for (let check = 0; check < 100; check++) schedule.add(check, { intervalMs: 1000, jitter: 0.1 }, 0);
+        run(schedule, 0, [2000]);
+        // Left out six times in a row, a start may come eight intervals late, and none is later.
+        const starts = run(schedule, 2000, steps(7 * (1100 + stepMs), stepMs));
+        assert.equal(new Set(starts.map(({ check }) => check)).size, 100);
+      }),
+    );
+  });
+
   it('leaves out no first turn, however late it comes', () => {
     const schedule = new Schedule();
     for (let check = 0; check < 100; check++) schedule.add(check, { intervalMs: 100, jitter: 0 }, 0);
