@@ -79,6 +79,11 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
   let hops: NextHops | undefined;
   let forwarding: Forwarding | undefined;
   let rates: Rates | undefined;
+  /**
+   * Until then the kernel may forward by what a process before this one has left there, and what is remembered is of that: a start that
+   * fails must not count as a change, or nobody would know any more who has the connections.
+   */
+  let forwards = false;
   const hopOf = (address: string): NextHop | NoNextHop =>
     hops?.current().get(address) ?? { reason: 'its next hop is being resolved' };
   const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
@@ -116,7 +121,9 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
         if (followDrains()) setImmediate(() => pools.marksChanged()); // who drains now holds up what is planned next
         return forwarding?.refresh() ?? Promise.resolve();
       },
-      remember: (all) => store.write(all),
+      remember: async (all) => {
+        if (forwards) await store.write(all);
+      },
     },
   });
   const actions = new NodeActions({
@@ -200,6 +207,8 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     }
     gate.passed('selfTest');
     inForce.drive(engine);
+    forwards = true;
+    await store.write(pools.pools); // a change of the file while no process runs must find it
     health.onChange(() => pools.marksChanged());
     hops!.onChange(() => health.refresh());
     // A bond that fails over takes on another address, and frames for the former one are no longer ours.
@@ -263,7 +272,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     drains.close();
     health.close();
     await hops?.close();
-    await store.write(pools.pools);
+    if (forwards) await store.write(pools.pools);
     await control.close();
     hangups.close();
   }

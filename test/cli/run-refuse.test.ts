@@ -1,5 +1,6 @@
-/** What `anyhop run` refuses to start with: the exit code, what it says, and that nothing on the host has changed. */
+/** What `anyhop run` refuses to start with: the exit code, what it says, and that nothing on the host has changed, nor what it remembers. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createLink, here as engineFile, LINK, type NodeLink } from '../engine/link.js';
@@ -14,8 +15,10 @@ describe('anyhop run refuses', { skip: isolationObstacle('nft', 'ethtool', 'setp
   let link: NodeLink;
   let file: string;
   let state: string;
-  const hostState = async (): Promise<string> =>
-    `${await link.onNode('nft', 'list', 'ruleset')}${await link.onNode('ethtool', '-k', LINK)}`;
+  const hostState = async (): Promise<string> => {
+    const { state_dir } = JSON.parse(readFileSync(file, 'utf8')).node;
+    return `${await link.onNode('nft', 'list', 'ruleset')}${await link.onNode('ethtool', '-k', LINK)}${readdirSync(state_dir)}`;
+  };
   before(async () => {
     link = await createLink();
     file = writeFleet(link);
