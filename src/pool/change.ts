@@ -138,30 +138,79 @@ export function startChanges(change: PoolChange, settleMs: number, nowMs: number
  */
 export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): PoolChanges {
   const now = advance(changes, nowMs);
-  const wanted = sorted(change.members);
+  const members = sorted(change.members);
+  const done = known(now, members, change) ?? applied(now, members, change);
+  if (done !== undefined) return done;
+  const next = endDrains(now, members, change);
+  return known(next, members, change) ?? append(next, members, change);
+}
+
+/** What is in force or waits already; undefined when it is neither. */
+function known(
+  now: PoolChanges,
+  wanted: readonly ChangeMember[],
+  change: PoolChange,
+): PoolChanges | undefined {
+  const prior = sortedPrior(change.prior);
   const waiting = now.queue.findLastIndex(({ members }) => isDeepStrictEqual(members, wanted));
   if (waiting >= 0) {
-    const again = { ...now.queue[waiting], prior: sortedPrior(change.prior) };
+    const again = { ...now.queue[waiting], prior };
     return withMarks({ ...now, queue: [...now.queue.slice(0, waiting), again] }, change.health);
   }
-  if (isDeepStrictEqual(now.members, wanted)) {
-    return withMarks({ ...now, queue: [], override: sortedPrior(change.prior) }, change.health);
-  }
-  if (now.queue.length === 0 && mayCome(now, wanted)) return apply(now, change);
-  const released = releasedBy(now, wanted);
-  if (released !== undefined && mayCome(now, released)) {
-    // What ends drains comes at once. The rest waits for it, and what waited before is in `change` as well.
-    const { prior, health } = change;
-    return plan(apply({ ...now, queue: [] }, { members: released, prior, health }), change, nowMs);
-  }
-  if (now.queue.length >= CHANGES_QUEUED_MAX) {
-    throw new AnyhopError('ERR_LIMIT', `${CHANGES_QUEUED_MAX} changes are waiting for this pool already`, {
-      hint: 'Wait until the first of them is in force, or force the change.',
-    });
-  }
-  const { prior, health } = change;
-  const queued = { members: wanted, prior: sortedPrior(prior), health, plannedAtMs: now.nowMs };
-  return withMarks({ ...now, queue: [...now.queue, queued] }, change.health);
+  if (!isDeepStrictEqual(now.members, wanted)) return undefined;
+  return withMarks({ ...now, queue: [], override: prior }, change.health);
+}
+
+/** In force at once; undefined when it has to wait. */
+function applied(
+  now: PoolChanges,
+  wanted: readonly ChangeMember[],
+  change: PoolChange,
+): PoolChanges | undefined {
+  return now.queue.length === 0 && mayCome(now, wanted) ? apply(now, change) : undefined;
+}
+
+/**
+ * What ends a drain that is not done comes before all that waits, at once if it may: the backends that `wanted` makes active again are
+ * so from then on, in each step that waits. Steps that change nothing more are gone, such as the removal that was to follow the drain.
+ */
+function endDrains(now: PoolChanges, wanted: readonly ChangeMember[], change: PoolChange): PoolChanges {
+  const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
+  const held = new Set(now.holds.map(({ name }) => name));
+  const ended = now.members
+    .filter(({ name }) => held.has(name) && active.has(name))
+    .map((member): ChangeMember => ({ ...member, state: 'active' }));
+  if (ended.length === 0) return now;
+  const names = new Set(ended.map(({ name }) => name));
+  const withoutDrains = (members: readonly ChangeMember[]): ChangeMember[] =>
+    sorted([...members.filter(({ name }) => !names.has(name)), ...ended]);
+  const first = queued(now, withoutDrains(now.members), change);
+  const rest = now.queue.map((one) => ({ ...one, members: withoutDrains(one.members) }));
+  const queue = [first, ...rest].filter(
+    ({ members }, i, all) => i === 0 || !isDeepStrictEqual(members, all[i - 1].members),
+  );
+  return advance({ ...now, queue: ofLength(queue) }, now.nowMs);
+}
+
+function append(now: PoolChanges, wanted: readonly ChangeMember[], change: PoolChange): PoolChanges {
+  const queue = ofLength([...now.queue, queued(now, wanted, change)]);
+  return withMarks({ ...now, queue }, change.health);
+}
+
+/** @throws AnyhopError ERR_LIMIT when the queue is too long */
+function ofLength(queue: readonly QueuedChange[]): readonly QueuedChange[] {
+  if (queue.length <= CHANGES_QUEUED_MAX) return queue;
+  throw new AnyhopError('ERR_LIMIT', `${CHANGES_QUEUED_MAX} changes are waiting for this pool already`, {
+    hint: 'Wait until the first of them is in force, or force the change.',
+  });
+}
+
+function queued(
+  { nowMs }: PoolChanges,
+  members: readonly ChangeMember[],
+  { prior, health }: PoolChange,
+): QueuedChange {
+  return { members, prior: sortedPrior(prior), health, plannedAtMs: nowMs };
 }
 
 /** Takes a change without waiting. What was queued is dropped: the config that is forced was edited after it. */
@@ -305,18 +354,6 @@ function mayCome({ past, holds, nowMs }: PoolChanges, wanted: readonly ChangeMem
 function keepsWaiting(holds: readonly Hold[], wanted: readonly ChangeMember[], nowMs: number): Hold[] {
   const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
   return holds.filter(({ name, untilMs }) => nowMs < untilMs && !active.has(name));
-}
-
-/** What is in force, but for drains that `wanted` ends; undefined when it ends none. */
-function releasedBy(
-  { members, holds }: PoolChanges,
-  wanted: readonly ChangeMember[],
-): ChangeMember[] | undefined {
-  const held = new Set(holds.map(({ name }) => name));
-  const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
-  const isReleased = ({ name }: ChangeMember): boolean => held.has(name) && active.has(name);
-  if (!members.some(isReleased)) return undefined;
-  return members.map((member) => (isReleased(member) ? { ...member, state: 'active' } : member));
 }
 
 function inForceHolds(holds: readonly Hold[], members: readonly ChangeMember[]): Hold[] {

@@ -67,6 +67,41 @@ test('what ends the drain comes at once, before all that waits for it', () => {
   assert.deepEqual(names(advance(ended, START_MS + SETTLE_MS).members), ['a', 'b', 'c', 'd']);
 });
 
+test('what ends one drain leaves the steps that wait as they are, but for that backend', () => {
+  const drained = [DRAINING[0], member('b', { state: 'draining' }), member('c')];
+  let changes = plan(draining(), { members: drained }, START_MS);
+  changes = plan(changes, { members: [drained[0], drained[2]] }, START_MS);
+  changes = plan(changes, { members: [member('a'), member('c')] }, START_MS);
+  assert.deepEqual(names(changes.members), ['a', 'b', 'c']);
+  const waiting = changes.queue.map(({ members }) => names(members));
+  assert.deepEqual(waiting, [
+    ['a', 'b draining', 'c'],
+    ['a', 'c'],
+  ]);
+});
+
+test('what ends a drain takes back the removal that was to follow it', () => {
+  const removed = plan(draining(), { members: DRAINING.slice(1) }, START_MS);
+  const ended = plan(removed, { members: active(DRAINING) }, START_MS);
+  assert.deepEqual(names(ended.members), ['a', 'b', 'c']);
+  assert.deepEqual(ended.queue, []);
+});
+
+test('a drain that is ended while it settles is over once it has settled, whatever waits for its connections', () => {
+  const start = startChanges({ members: active(DRAINING) }, SETTLE_MS, START_MS);
+  const begun = hold(
+    plan(start, { members: DRAINING }, START_MS),
+    [{ name: 'a', untilMs: DEADLINE_MS }],
+    START_MS,
+  );
+  const waiting = plan(begun, { members: [...DRAINING, member('d')] }, START_MS);
+  const ended = plan(waiting, { members: [...active(DRAINING), member('d')] }, START_MS);
+  assert.deepEqual(names(ended.members), names(DRAINING));
+  const settled = advance(ended, START_MS + SETTLE_MS);
+  assert.deepEqual(names(settled.members), ['a', 'b', 'c']);
+  assert.deepEqual(names(advance(settled, START_MS + 2 * SETTLE_MS).members), ['a', 'b', 'c', 'd']);
+});
+
 test('of two that drain, the one is not ended while the other has connections: its slots would forget that one', () => {
   const two = [...DRAINING.slice(0, 1), member('b', { state: 'draining' }), member('c')];
   const start = startChanges({ members: two }, SETTLE_MS, START_MS);
@@ -119,7 +154,8 @@ test('whatever is planned, held and awaited: nothing comes while it is held, all
         }
       }
       changes = hold(changes, [], changes.nowMs);
-      for (let i = 0; i <= steps.length; i++) changes = advance(changes, changes.nowMs + SETTLE_MS);
+      // Each step may have put two into the queue: the end of a drain, and the rest.
+      for (let i = 0; i <= 2 * steps.length; i++) changes = advance(changes, changes.nowMs + SETTLE_MS);
       assert.deepEqual(changes.members, wanted);
       assert.equal(changes.queue.length, 0);
     }),
