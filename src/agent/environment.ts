@@ -161,7 +161,7 @@ function checkReversePath(config: LoadedConfig<'agent'>, name: string, system: S
   warn(
     'ERR_INTERFACE',
     `rp_filter is strict on ${name}: packets of clients whose route does not lead out of ${name} are lost`,
-    `sysctl -w net.ipv4.conf.${name}.rp_filter=2`,
+    `sysctl -w net.ipv4.conf.${name.replaceAll('.', '/')}.rp_filter=2`,
   );
 }
 

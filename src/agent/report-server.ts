@@ -53,6 +53,7 @@ export class ReportServer {
       this.#respond(request, response),
     );
     server.maxConnections = CONNECTIONS_MAX;
+    server.maxRequestsPerSocket = 1; // or as many reports wait in memory as questions fit into one write
     server.prependListener('connection', (socket: Socket) => {
       if (!mayAsk(socket)) {
         socket.destroy();

@@ -28,8 +28,9 @@ export type PinOwner = 'anyhop' | 'anyhop-agent';
 /** The config's field that names the BPF file system. */
 const FIELD: Readonly<Record<PinOwner, string>> = { anyhop: 'node.bpffs', 'anyhop-agent': 'agent.bpffs' };
 
+/** A BPF file system takes no dots in names, and names of interfaces have no colons. */
 export function pinDirectory(bpffs: string, interfaceName: string, owner: PinOwner = 'anyhop'): string {
-  return join(bpffs, owner, String(statSync('/proc/self/ns/net').ino), interfaceName);
+  return join(bpffs, owner, String(statSync('/proc/self/ns/net').ino), interfaceName.replaceAll('.', ':'));
 }
 
 /** Whether a path is in a BPF file system that is mounted. */

@@ -17,7 +17,8 @@ import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
 import { type DecodedFrame, type DecodedPacket, decodeFrame } from '../packets/decode.js';
 import { CONFIG, SKIP, VIP, VIP6 } from './fixture.js';
 
-export const INTERFACE = 'underlay';
+/** With a dot, as VLAN interfaces have: a BPF file system takes none in its names. */
+export const INTERFACE = 'under.42';
 const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const WIRE = fileURLToPath(new URL('./wire.js', import.meta.url));
 const ANSWER_TIMEOUT_MS = 5_000;

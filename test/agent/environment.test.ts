@@ -149,6 +149,14 @@ test('rp_filter is judged by the larger of the two values, as the kernel does', 
   }
 });
 
+test('of a VLAN interface the line for rp_filter names it as sysctl wants it', async () => {
+  const [vlan, rp] = ['eth0.100', '/proc/sys/net/ipv4/conf/eth0.100/rp_filter'];
+  const there = async () => new Map([...links(true), [vlan, links(true).get('eth0')!]]);
+  const [, , message, hint] = await onlyFinding({ links: there, files: { [rp]: '1' } }, vlan);
+  assert.match(message, /strict on eth0\.100/);
+  assert.equal(hint, 'sysctl -w net.ipv4.conf.eth0/100.rp_filter=2');
+});
+
 test("a foreign XDP program is refused, an agent's own is to be replaced", async () => {
   const attached = (name: string | undefined, mode: 'native' | 'generic' = 'native'): Machine => ({
     attachedXdp: () => ({ id: 7, mode, name }),

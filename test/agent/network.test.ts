@@ -144,7 +144,7 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
 
     const rival = await backend.startAgent();
     assert.equal((await rival.exited).code, 3);
-    assert.match(rival.tail(), /another "anyhop agent" runs on interface underlay/);
+    assert.match(rival.tail(), /another "anyhop agent" runs on interface under\.42/);
     await echo(41000, outer4(), FLOWS[0]);
 
     first.kill();
@@ -217,13 +217,13 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     );
     const wrong = await backend.startAgent('--check', '--interface', 'eth9');
     assert.equal((await wrong.exited).code, 3);
-    assert.match(wrong.tail(), /error: there is no interface eth9\n.*there are: lo, underlay/);
+    assert.match(wrong.tail(), /error: there is no interface eth9\n.*there are: lo, under\.42/);
   });
 
   test("finds its interface where /sys is another network namespace's, as in a unit with NetworkNamespacePath", async () => {
     const below = ['sh', '-c', 'umount /sys && exec "$@"', 'sh'];
     const agent = await backend.startAgentThrough(below, '--check');
     assert.equal((await agent.exited).code, 0, agent.tail());
-    assert.match(agent.tail(), /ready: underlay \(MTU 1500\)/);
+    assert.match(agent.tail(), /ready: under\.42 \(MTU 1500\)/);
   });
 });

@@ -103,7 +103,7 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     started.push(agent);
     await agent.waitForEvent('ready', READY_TIMEOUT_MS);
     const refused = await hangUp(agent, on('lo'));
-    assert.match(String(refused['msg']), /agent\.interface is lo now, and was underlay/);
+    assert.match(String(refused['msg']), /agent\.interface is lo now, and was under\.42/);
     assert.equal(await backend.xdp('lo'), undefined);
     await delivers();
     assert.equal((await agent.stop('SIGINT')).code, 0);
@@ -144,7 +144,7 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     const stop = () => backend.agent('--stop', '--bpffs', backend.bpffs);
     const running = await stop();
     assert.equal(running.code, 3);
-    assert.match(running.text, /another "anyhop agent" runs on interface underlay\n.*End it first/);
+    assert.match(running.text, /another "anyhop agent" runs on interface under\.42\n.*End it first/);
     await agent.stop('SIGTERM');
     await delivers();
     const stopped = await backend.agent('--stop', '--bpffs', backend.bpffs, '--json');
@@ -155,7 +155,7 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     const again = await stop();
     assert.deepEqual(
       [again.code, again.text],
-      [0, `nothing of an agent is in force on underlay (looked in ${backend.bpffs})`],
+      [0, `nothing of an agent is in force on under.42 (looked in ${backend.bpffs})`],
     );
   });
 
@@ -166,7 +166,7 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     await delivers();
     assert.match(
       (await backend.agent('--stop', '--bpffs', backend.bpffs)).text,
-      /^stopped delivering on underlay/,
+      /^stopped delivering on under\.42/,
     );
     assert.equal(await backend.xdp(), undefined);
     backend.configure();

@@ -69,6 +69,14 @@ describe('the report over HTTP', () => {
       (await raw('GET /report HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3))).split('HTTP/1.1 ').length,
       2,
     );
+    let made = 0;
+    answer = () => {
+      made++;
+      return REPORT;
+    };
+    await raw('GET /report HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(2000));
+    assert.equal(made, 1, 'reports that nobody reads are not even made');
+    answer = () => REPORT;
     await statusOf('CONNECT /report HTTP/1.1\r\nHost: a\r\n\r\n');
     await statusOf('GET /report HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n');
     await isWell();
