@@ -15,10 +15,11 @@ import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { VERSION } from '../core/version.js';
 import type { BpfObject } from '../ffi/bpf.js';
+import type { IpAddress } from '../packet/address.js';
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import { type AgentAttachment, attachAgent } from './attachment.js';
 import { Connections } from './connections.js';
-import { checkEnvironment, type Environment, requireInterface } from './environment.js';
+import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
 import { peerAddresses } from './peers.js';
 import { closeMaps, openKeptMaps, pinKeptMaps, removeOthers, removePins, unpinAll } from './pins.js';
 import { findPinDirectory } from './place.js';
@@ -133,6 +134,13 @@ export class Agent {
     }
     this.#inForce = next;
     await release(former);
+  }
+
+  /** Backends' addresses that have come to this host since the program was loaded: it takes nothing for them. */
+  newAddresses(): IpAddress[] {
+    const { config, environment } = this.#inForce;
+    const known = new Set(environment.locals.map(({ text }) => text));
+    return localBackends(config, thisSystem).filter(({ text }) => !known.has(text));
   }
 
   isAttached(): boolean {

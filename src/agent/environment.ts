@@ -128,15 +128,19 @@ function checkLink(
   }
 }
 
-function checkLocals(config: LoadedConfig<'agent'>, system: System, fail: Report): IpAddress[] {
+/** The backends' addresses that are this host's. */
+export function localBackends(config: Pick<LoadedConfig<'agent'>, 'pools'>, system: System): IpAddress[] {
   const own = new Set(system.addresses().map((address) => address.text));
-  const backends = backendAddresses(config);
-  const locals = backends.filter((address) => own.has(address.text));
+  return backendAddresses(config).filter((address) => own.has(address.text));
+}
+
+function checkLocals(config: LoadedConfig<'agent'>, system: System, fail: Report): IpAddress[] {
+  const locals = localBackends(config, system);
   if (locals.length === 0) {
     fail(
       'ERR_ADDRESS',
       'none of the backends in the config has an address of this host',
-      `the config has ${some(backends)}; this host has ${some(system.addresses())}`,
+      `the config has ${some(backendAddresses(config))}; this host has ${some(system.addresses())}`,
     );
   }
   return locals;

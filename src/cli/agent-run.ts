@@ -25,19 +25,28 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
   // Before anything else: a SIGHUP that comes while it starts must not end it.
   const hangups = new Hangups();
   const stopped = stopSignal();
-  const config = load();
+  let config = load();
   sayWarnings(log, config);
   const agent = await Agent.start(config, log);
   let reports = reportServer(agent, config, log);
   sayReady(log, config, agent);
-  hangups.handle(async () => {
-    const next = await reload(agent, load, log);
+  const take = async (read: () => LoadedConfig<'agent'>): Promise<void> => {
+    const next = await reload(agent, read, log);
     if (next === undefined) return;
+    config = next;
     await reports.close();
     reports = reportServer(agent, next, log);
-  });
-  const end = await ended(agent, stopped);
+  };
+  let taken = Promise.resolve();
+  const takeNext = (read: () => LoadedConfig<'agent'>): Promise<void> => {
+    taken = taken.then(() => take(read));
+    return taken;
+  };
+  hangups.handle(() => takeNext(load));
+  const look = newAddressWatch(agent, log, () => void takeNext(() => config));
+  const end = await ended(agent, stopped, look);
   await hangups.close();
+  await taken;
   await reports.close();
   return finish(agent, end, log);
 }
@@ -57,10 +66,7 @@ async function reload(
     sayWarnings(log, config);
     await agent.reload(config);
     sayFindings(log, agent);
-    log.info(
-      { event: 'reloaded', services: config.services.length },
-      'the config was read again and is in force',
-    );
+    log.info({ event: 'reloaded', services: config.services.length }, 'the config is in force');
     return config;
   } catch (error) {
     if (!(error instanceof AnyhopError)) throw error;
@@ -168,12 +174,31 @@ function stopSignal(): Promise<End> {
   });
 }
 
+/**
+ * A host may get its addresses, by DHCP or a router's advertisements, after its agent has started.
+ * @param take puts the config in force anew
+ */
+function newAddressWatch(agent: Agent, log: Logger, take: () => void): () => void {
+  let tried = '';
+  return () => {
+    const addresses = agent.newAddresses().map(({ text }) => text);
+    if (addresses.length === 0 || addresses.join() === tried) return;
+    tried = addresses.join(); // what was refused is not tried every second
+    log.info(
+      { event: 'new_addresses', addresses },
+      `backends' addresses are here now: ${addresses.join(', ')}`,
+    );
+    take();
+  };
+}
+
 /** Keeps the process running until the signal, or until somebody takes the program off. */
-async function ended(agent: Agent, stopped: Promise<End>): Promise<End> {
+async function ended(agent: Agent, stopped: Promise<End>, look: () => void): Promise<End> {
   let watch: NodeJS.Timeout | undefined;
   const lost = new Promise<End>((resolve) => {
     watch = setInterval(() => {
       if (!agent.isAttached()) resolve('lost');
+      else look();
     }, WATCH_INTERVAL_MS);
   });
   try {

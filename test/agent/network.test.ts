@@ -1,6 +1,7 @@
 /** The agent on a real interface: frames on a wire reach sockets on the VIP, and nothing stays behind. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { frame, gre, type Layer, packet, payload, ROUTER_MAC, tcp, udp } from '../packets/build.js';
 import type { DecodedPacket } from '../packets/decode.js';
 import { Backend, INTERFACE, networkSkip } from './backend.js';
@@ -203,6 +204,20 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     assert.equal((await backend.agent('--stop', '--bpffs', backend.bpffs)).code, 0);
     assert.equal(await backend.xdp(), undefined);
     backend.configure();
+  });
+
+  test("takes packets for a backend's address that comes after its start, and tells of its connections there", async () => {
+    const address = 'fd00:1::11';
+    await backend.ip('addr', 'del', `${address}/16`, 'dev', INTERFACE);
+    const agent = await backend.startAgent();
+    const { addresses } = await agent.waitForEvent('ready', READY_TIMEOUT_MS);
+    assert.deepEqual(addresses, ['10.1.0.11']);
+    await backend.ip('addr', 'add', `${address}/16`, 'dev', INTERFACE, 'nodad');
+    await backend.ip('route', 'replace', 'default', 'via', 'fd00::1', 'dev', INTERFACE);
+    await agent.waitForEvent('reloaded', READY_TIMEOUT_MS);
+    await echo(47000, outer6(), FLOWS[0]);
+    while (!(await backend.exec('ss', '-Htln', 'src', `[${address}]`)).includes(address)) await delay(20);
+    assert.equal((await agent.stop('SIGINT')).code, 0);
   });
 
   test('--check says what keeps this host from being a backend', async () => {
