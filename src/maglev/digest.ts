@@ -11,7 +11,7 @@ import type { PoolState } from '../pool/state.js';
 import { byName, NONE, STACK_VERSION } from './layers.js';
 
 /** Version of the function from pool states and layers to owners and candidates (eligible.ts, walk.ts, resolve.ts). */
-export const RESOLVE_VERSION = 1;
+export const RESOLVE_VERSION = 2;
 
 export interface TableInput {
   readonly slots: number;

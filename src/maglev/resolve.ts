@@ -3,8 +3,8 @@
  * connections. Pure: what the node remembers (the prior state, layers built before) is passed in.
  *
  * Owner: the first eligible backend (eligible.ts) down the slot's stack (layers.ts), else along the walk (walk.ts).
- * Candidates, in order, without the owner, without repeats, and without backends that are `dead`:
- *  1. the slot's owner as the prior state resolves it,
+ * Candidates, in order, without the owner, without repeats, and without backends that are `dead`, which have no connections:
+ *  1. the slot's owner as the prior state resolves it; where marks were not believed then (eligible.ts), a dead one too, which has,
  *  2. backends above the owner in the stack that are draining, not drained, and up,
  *  3. the next eligible backends down the stack, then along the walk.
  * The first candidate is the alternate. This is a versioned function: RESOLVE_VERSION in digest.ts.
@@ -118,6 +118,7 @@ export function resolvePool(input: ResolveInput): PoolTables {
     priorOwners,
     toUnion,
     members: membersByUnion(names.length, index, prior, state),
+    wereMarksIgnored: before.mode === 'panic' || before.mode === 'all_down',
     candidates,
   });
   const digestInput = { slots, panicThreshold, state };
@@ -206,6 +207,8 @@ interface CandidateInput {
   readonly toUnion: Uint16Array;
   /** By index into the union of names. */
   readonly members: readonly Member[];
+  /** By the prior state. */
+  readonly wereMarksIgnored: boolean;
   readonly candidates: number;
 }
 
@@ -213,7 +216,9 @@ function resolveCandidates(input: CandidateInput): Uint16Array {
   const { stack, ownersInStack, owners, priorOwners, toUnion, members, candidates } = input;
   const { slots, layers } = stack;
   const height = layers.length;
-  const dead = Uint8Array.from(members, (member) => (member.health === 'dead' ? 1 : 0));
+  const forgotten = Uint8Array.from(members, ({ health }) =>
+    health === 'dead' && !input.wereMarksIgnored ? 1 : 0,
+  );
   const toStack = new Uint16Array(members.length).fill(NONE);
   const drainingUp = new Uint8Array(stack.names.length);
   const wanted = new Uint8Array(stack.names.length);
@@ -236,7 +241,7 @@ function resolveCandidates(input: CandidateInput): Uint16Array {
     const former = priorOwners[slot];
     let found = 0;
     taken[0] = owner;
-    if (former !== owners[slot] && former !== NONE && dead[former] === 0) {
+    if (former !== owners[slot] && former !== NONE && forgotten[former] === 0) {
       result[slot] = former;
       taken[++found] = toStack[former];
     } else if (height > 1 && owner === top[slot] && wanted[second[slot]] === 1) {

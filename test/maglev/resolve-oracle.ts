@@ -29,7 +29,9 @@ export function oracleResolve(
     const stack = layers.map((layer) => layer[slot]);
     const height = owner === undefined || !stack.includes(owner) ? stack.length : stack.indexOf(owner);
     const list = [
-      ...(former === undefined ? [] : [former]),
+      ...(former === undefined || (member(former).health === 'dead' && believesMarks(prior, panicThreshold))
+        ? []
+        : [former]),
       ...stack.slice(0, height).filter((name) => {
         const { state: admin, health, drained } = member(name);
         return admin === 'draining' && health === 'up' && !drained;
@@ -42,7 +44,7 @@ export function oracleResolve(
       ),
     ];
     owners.push(owner);
-    candidates.push([...new Set(list)].filter((name) => name !== owner && member(name).health !== 'dead'));
+    candidates.push([...new Set(list)].filter((name) => name !== owner));
   }
   return { owners, candidates };
 }
@@ -56,6 +58,12 @@ function oracleEligible(state: PoolState, panicThreshold: number): string[] {
   if (up.length > 0 && up.length / active.length >= panicThreshold) chosen = up;
   else if (up.length === 0 && drainingUp.length > 0) chosen = drainingUp;
   return chosen.map((m) => m.name).sort();
+}
+
+/** Whether only what is up may own. */
+function believesMarks(state: PoolState, panicThreshold: number): boolean {
+  const eligible = oracleEligible(state, panicThreshold);
+  return state.every(({ name, health }) => health === 'up' || !eligible.includes(name));
 }
 
 /** Every eligible backend in the order in which `slot` turns to them. */

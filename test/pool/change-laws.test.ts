@@ -45,12 +45,14 @@ function settled(changes: PoolChanges): PoolChanges {
   return now;
 }
 
-/** Every owner that `before` gave a slot is owner or alternate of it after; one that is dead now has no flows. */
+/** Every owner that `before` gave a slot is owner or alternate of it after; one that is dead has no flows where marks are believed. */
 function assertKept(before: PoolChanges, after: PoolChanges): void {
-  const former = ownerNames(resolvePool({ slots: SLOTS, state: stateInForce(before) }));
+  const first = resolvePool({ slots: SLOTS, state: stateInForce(before) });
+  const former = ownerNames(first);
   const tables = resolvePool({ slots: SLOTS, state: stateInForce(after), prior: priorState(after) });
   const [owners, alternates] = [ownerNames(tables), candidateNames(tables)];
-  const dead = new Set(after.marks.filter(({ health }) => health === 'dead').map(({ name }) => name));
+  const forgotten = after.marks.filter(({ health }) => health === 'dead' && first.mode !== 'all_down');
+  const dead = new Set(forgotten.map(({ name }) => name));
   for (let slot = 0; slot < SLOTS; slot++) {
     const name = former[slot];
     if (name === undefined || dead.has(name) || name === owners[slot]) continue;
