@@ -3,7 +3,7 @@
  * The command line: one file a command under src/cli; this one puts them together and turns errors into exit codes.
  *
  * A command's file is loaded when it is the one that was asked for: `anyhop ready`, which routing daemons call every second,
- * then costs 0.1 s instead of the 0.5 s that the modules of all of them take.
+ * then costs 0.16 s of a processor instead of 0.5 s.
  */
 import { Command, CommanderError } from 'commander';
 import { AnyhopError, EXIT } from './core/errors.js';

@@ -33,7 +33,7 @@ Examples:
   anyhop ready --wait 30
   # keepalived.conf: the VRRP instance that has the VIPs tracks this
   vrrp_script anyhop { script "/usr/bin/anyhop ready"  interval 1  fall 2  rise 2 }
-  # the same for less: 10 ms instead of 400
+  # the same for less: 10 ms of a processor instead of 160
   curl -sfo /dev/null --unix-socket /run/anyhop/edge-1.sock http://node/ready
   # bird: a route to each VIP in a static protocol of its own, switched by a loop or a timer
   anyhop ready && birdc enable vips || birdc disable vips
