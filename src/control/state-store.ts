@@ -7,9 +7,9 @@
  * next and never half of one. What cannot be written is logged and costs the memory alone: a forwarder with a full disk forwards.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -131,14 +131,12 @@ export function lastGoodConfig(directory: string, path: string): GoodConfig | un
   }
 }
 
+/**
+ * By the path that was named, wherever links on it lead: where deployments switch a link (a Kubernetes ConfigMap's `..data`),
+ * the last good text is that of another target, and each target would leave a copy of the secret behind.
+ */
 function configCopy(directory: string, path: string): string {
-  let place = path;
-  try {
-    place = realpathSync(path);
-  } catch {
-    // It is gone, or may not be looked at: by its name then.
-  }
-  const digest = createHash('sha256').update(place).digest('hex').slice(0, PATH_DIGEST_CHARS);
+  const digest = createHash('sha256').update(resolve(path)).digest('hex').slice(0, PATH_DIGEST_CHARS);
   return join(directory, `config-${digest}.yaml`);
 }
 

@@ -1,9 +1,18 @@
 /** What outlives a process: read back as it was, never half, and no reason to fail when it cannot be kept. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { lastGoodConfig, StateStore } from '#anyhop/control/state-store.js';
 import { createLog } from '#anyhop/core/log.js';
@@ -91,5 +100,32 @@ describe('the state of a node', () => {
     assert.equal(lastGoodConfig(place, one)?.text, 'one: 2');
     assert.equal(lastGoodConfig(place, other)?.text, 'other: 1');
     for (const name of readdirSync(place)) assert.equal(statSync(join(place, name)).mode & 0o077, 0, name);
+  });
+
+  it('has it by the path that was named, whatever a deployment has switched on it since', async () => {
+    const place = fresh();
+    const store = new StateStore(place, 'edge-1', log);
+    const releases = fresh();
+    for (const version of ['v1', 'v2']) {
+      mkdirSync(join(releases, version), { recursive: true });
+      writeFileSync(join(releases, version, 'anyhop.yaml'), version);
+    }
+    const current = join(releases, 'current');
+    const switchTo = (version: string): void => {
+      rmSync(current, { force: true });
+      symlinkSync(version, current);
+    };
+    const file = join(current, 'anyhop.yaml');
+    switchTo('v1');
+    await store.keepConfig(file, 'good: 1');
+    for (const version of ['v2', 'gone']) {
+      switchTo(version);
+      assert.equal(lastGoodConfig(place, file)?.text, 'good: 1', version);
+      assert.equal(lastGoodConfig(place, relative('', file))?.text, 'good: 1', 'from where the node starts');
+    }
+    switchTo('v2');
+    await store.keepConfig(file, 'good: 2');
+    assert.equal(lastGoodConfig(place, file)?.text, 'good: 2');
+    assert.equal(readdirSync(place).length, 1, 'no deployment leaves a copy behind');
   });
 });
