@@ -1,42 +1,66 @@
 /**
- * The connections to the control socket, and what clients can do with one without asking anything: hold it, or send what is
- * no HTTP. Neither keeps others out.
+ * The connections to the control socket, and what clients can do with them that is no question to the node: hold one, ask and
+ * not read the answer, send what is no HTTP. None of it keeps others out.
+ *
+ *   connected --a whole request--> asks --an answer--> reads it
+ *                              \-> changes: kept until it is answered, of which there are few (limits.ts)
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { CONTROL_CONNECTIONS_MAX, CONTROL_UNASKED_MIN } from '../core/limits.js';
 import { errorAnswer, HEADERS } from './answer.js';
 
-const CONNECTIONS_MAX = 64;
-
-/** By the codes of Node's parser and server; anything else is 400. */
+/** By the codes of Node's parser and server, and CONNECT, which Node takes for no request; anything else is 400. */
 const REFUSALS: Readonly<Record<string, readonly [status: number, code: string, message: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'ERR_TIMEOUT', 'the request did not come in in time'],
   HPE_HEADER_OVERFLOW: [431, 'ERR_TOO_LARGE', 'path and headers are too large'],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'ERR_TOO_LARGE', 'chunk extensions are too large'],
+  CONNECT: [405, 'ERR_METHOD', 'CONNECT is for proxies, and this is none'],
 };
 
 export class Connections {
   /** Those that have not asked yet, the oldest first. */
   readonly #waiting = new Set<Socket>();
+  /** Those that have, and have no answer yet or not all of it; without changes that are not done. The oldest first. */
+  readonly #asking = new Set<Socket>();
   #open = 0;
 
-  /** Beyond the bound, the oldest that has not asked makes room. */
+  /** Beyond the bound, another makes room. */
   add(socket: Socket): void {
     this.#open++;
     this.#waiting.add(socket);
     socket.once('close', () => {
       this.#open--;
       this.#waiting.delete(socket);
+      this.#asking.delete(socket);
     });
-    if (this.#open <= CONNECTIONS_MAX) return;
-    const [oldest] = this.#waiting;
-    this.#waiting.delete(oldest);
-    oldest.destroy();
+    if (this.#open <= CONTROL_CONNECTIONS_MAX) return;
+    const loser = this.#loser();
+    this.#waiting.delete(loser);
+    this.#asking.delete(loser);
+    loser.destroy();
   }
 
-  /** It has sent a whole request, and keeps its connection until that is answered. */
-  asked(socket: Socket): void {
+  /** It has sent a whole request. One that changes nothing may lose its connection before it is answered. */
+  asked(socket: Socket, changes: boolean): void {
     this.#waiting.delete(socket);
+    if (!changes && !socket.destroyed) this.#asking.add(socket);
+  }
+
+  /** Its change is done, or refused: what is left is to read what became of it. */
+  changed(socket: Socket): void {
+    if (!socket.destroyed) this.#asking.add(socket);
+  }
+
+  /**
+   * One that has not asked is the cheapest to lose, but not down to the last of them: the next client would lose its connection
+   * before it could ask. So of those who have asked one goes then who does not read: its answer fills its socket.
+   */
+  #loser(): Socket {
+    const [oldest] = this.#waiting;
+    if (this.#waiting.size > CONTROL_UNASKED_MIN) return oldest;
+    const asking = [...this.#asking];
+    return asking.find(({ writableLength }) => writableLength > 0) ?? asking[0] ?? oldest;
   }
 
   /** What came cannot be read as a request, or not in time. */
@@ -48,6 +72,12 @@ export class Connections {
       this.#waiting.delete(socket);
       socket.end(refusal(code), () => socket.destroy());
     }
+  }
+
+  /** Node has let go of this socket, and would leave it open without a word. */
+  refuseTunnel(socket: Socket): void {
+    socket.on('error', () => undefined); // a client that has gone; it is closed all the same
+    socket.end(refusal('CONNECT'), () => socket.destroy());
   }
 }
 

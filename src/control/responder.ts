@@ -5,9 +5,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { quote } from '../config/path.js';
+import { CONTROL_CHANGES_MAX } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { type Answer, errorAnswer, refusalOf, send } from './answer.js';
 import { ControlError } from './api.js';
+import type { Connections } from './connections.js';
 import { ClientGone, readBody } from './request.js';
 
 /** From the first byte of a request to its last, and from the first of an answer to its last. */
@@ -35,22 +37,23 @@ export type Routes = Readonly<Record<string, Endpoint>>;
 
 export class Responder {
   readonly #routes: Routes;
+  readonly #connections: Connections;
   readonly #log: Logger;
   #turn: Promise<unknown> = Promise.resolve();
   #change: Promise<unknown> = Promise.resolve();
+  /** That run or wait for their turn. */
+  #changes = 0;
 
-  constructor(routes: Routes, log: Logger) {
+  constructor(routes: Routes, connections: Connections, log: Logger) {
     this.#routes = routes;
+    this.#connections = connections;
     this.#log = log;
   }
 
-  /**
-   * Never rejects.
-   * @param onAsked called once the request is there as a whole
-   */
-  async respond(request: IncomingMessage, response: ServerResponse, onAsked: () => void): Promise<void> {
+  /** Never rejects. */
+  async respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const answer = await this.#answer(request, response, onAsked);
+      const answer = await this.#answer(request, response);
       if (response.destroyed) return;
       const timer = setTimeout(() => request.destroy(), TRANSFER_TIMEOUT_MS);
       response.once('close', () => clearTimeout(timer));
@@ -62,12 +65,15 @@ export class Responder {
   }
 
   /** @throws ClientGone */
-  async #answer(request: IncomingMessage, response: ServerResponse, onAsked: () => void): Promise<Answer> {
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
     try {
+      requireHost(request);
       const { handler, query, changes } = this.#find(request, response);
       const body = request.method === 'POST' ? await readBody(request) : undefined;
-      onAsked();
-      return await this.#handle(request, changes, () => handler({ query, body }));
+      if (changes && this.#changes >= CONTROL_CHANGES_MAX) throw tooManyChanges();
+      const handle = (): Promise<Answer> => handler({ query, body });
+      this.#connections.asked(request.socket, changes);
+      return await (changes ? this.#handleChange(request, handle) : this.#handle(handle));
     } catch (error) {
       if (error instanceof ClientGone) throw error;
       return refusalOf(error) ?? this.#fault(request, error);
@@ -95,21 +101,28 @@ export class Responder {
   }
 
   /** Each in a turn of the event loop of its own: between two of them packets are forwarded. */
-  async #handle(
-    { socket }: IncomingMessage,
-    changes: boolean,
-    handle: () => Promise<Answer>,
-  ): Promise<Answer> {
+  async #handle(handle: () => Promise<Answer>): Promise<Answer> {
     this.#turn = this.#turn.then(() => nextTurn());
     await this.#turn;
-    if (!changes) return handle();
-    const done = this.#change.then(() => {
+    return handle();
+  }
+
+  async #handleChange({ socket }: IncomingMessage, handle: () => Promise<Answer>): Promise<Answer> {
+    this.#changes++;
+    const before = this.#change;
+    const done = this.#handle(async () => {
+      await before;
       // Who has given up, or was refused for what came behind, would not know that it changes all the same.
       if (!socket.writable) throw new ClientGone();
       return handle();
     });
     this.#change = done.catch(() => undefined);
-    return done;
+    try {
+      return await done;
+    } finally {
+      this.#changes--;
+      this.#connections.changed(socket);
+    }
   }
 
   #fault({ method, url }: IncomingMessage, error: unknown): Answer {
@@ -117,4 +130,21 @@ export class Responder {
     this.#log.error({ event: 'control_fault', method, url, error }, `${method} ${url} failed: ${message}`);
     return errorAnswer(500, { code: 'ERR_INTERNAL', message });
   }
+}
+
+/** Node's own refusal of it has no body. @throws ControlError 400 */
+function requireHost({ httpVersion, headers }: IncomingMessage): void {
+  if (httpVersion === '1.1' && headers.host === undefined)
+    throw new ControlError(400, 'ERR_HTTP', 'HTTP/1.1 has a host in every request', {
+      hint: 'Which one makes no difference here.',
+    });
+}
+
+function tooManyChanges(): ControlError {
+  return new ControlError(
+    429,
+    'ERR_BUSY',
+    `${CONTROL_CHANGES_MAX} changes wait for their turn already (CONTROL_CHANGES_MAX); nothing was changed`,
+    { hint: 'Ask again when these are done.' },
+  );
 }

@@ -4,7 +4,7 @@
  * A socket file outlives a process that was killed. Whether one is stale is found out by connecting to it: only a socket
  * that nobody listens on is replaced.
  *
- *   connections.ts   what clients can do without asking: hold connections, send what is no HTTP
+ *   connections.ts   what clients can do but ask: hold connections, leave answers unread, send what is no HTTP
  *   responder.ts     from a request to its answer, one change at a time
  *   routes.ts        what there is to ask for
  */
@@ -15,6 +15,7 @@ import { dirname } from 'node:path';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { errorAnswer, send } from './answer.js';
 import { Connections } from './connections.js';
 import { Responder, type Routes, TRANSFER_TIMEOUT_MS } from './responder.js';
 
@@ -26,6 +27,13 @@ const TIMEOUT_CHECK_MS = 1_000;
 /** For its user and group; the directory above it decides as well. */
 const SOCKET_UMASK = 0o117;
 const DIRECTORY_MODE = 0o755;
+
+const NO_EXPECTATION = errorAnswer(417, {
+  code: 'ERR_EXPECTATION',
+  message: 'there is no such expectation',
+  hint: '"expect: 100-continue" is the one that is met.',
+});
+
 export interface ControlServer {
   /** Ends open connections and removes the socket. */
   close(): Promise<void>;
@@ -46,20 +54,21 @@ export async function serveControl(path: string, routes: Routes, log: Logger): P
   }
   await removeStale(path);
   const connections = new Connections();
-  const responder = new Responder(routes, log);
+  const responder = new Responder(routes, connections, log);
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
       requestTimeout: TRANSFER_TIMEOUT_MS,
       headersTimeout: TRANSFER_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      requireHostHeader: false, // the responder refuses it, in JSON
     },
-    (request, response) => {
-      void responder.respond(request, response, () => connections.asked(request.socket));
-    },
+    (request, response) => void responder.respond(request, response),
   );
   server.maxRequestsPerSocket = 1; // what is sent behind a request is not even looked at
   server.on('connection', (socket) => connections.add(socket));
+  server.on('checkExpectation', (_, response) => void send(response, NO_EXPECTATION));
+  server.on('connect', (_, socket) => connections.refuseTunnel(socket as Socket));
   server.on('clientError', (error, socket) => connections.refuse(error, socket as Socket));
   await listen(server, path);
   server.unref(); // a node lives as long as its engine

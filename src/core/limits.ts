@@ -69,6 +69,12 @@ export const SOCKET_PATH_BYTES_MAX = 107;
 
 /** Of a request to the control socket; the largest that is asked for has some 200. */
 export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
+/** To the control socket, at a time. */
+export const CONTROL_CONNECTIONS_MAX = 64;
+/** Of these, so many may wait to have asked before the oldest of them makes room, and not one whose answer is under way. */
+export const CONTROL_UNASKED_MIN = 16;
+/** Changes asked for over the control socket that run or wait for their turn: none of these is let go. */
+export const CONTROL_CHANGES_MAX = 16;
 
 /** Planned changes of one pool that wait for the one before them; more is a script that has gone wild. */
 export const CHANGES_QUEUED_MAX = 64;
@@ -94,6 +100,9 @@ if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_
 // The config checks the number of services alone.
 if (VIPS_MAX < SERVICES_MAX)
   throw new RangeError('limits: services within their limit could have too many VIPs');
+// Who neither asks nor changes anything is let go for the next client; there must always be one.
+if (CONTROL_CHANGES_MAX + CONTROL_UNASKED_MIN >= CONTROL_CONNECTIONS_MAX)
+  throw new RangeError('limits: changes that wait could keep all others from the control socket');
 // A pool that sets nothing of it must be a good one.
 if (HEALTH_TIMEOUT_MS_DEFAULT > HEALTH_INTERVAL_MS_DEFAULT * (1 - HEALTH_JITTER_DEFAULT))
   throw new RangeError('limits: by default, a health check could outlast its interval');
