@@ -9,6 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fetchAgentReport } from '../agent/report.js';
 import type { BackendConfig, LoadedConfig } from '../config/types.js';
+import { readClocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
 import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
@@ -72,8 +73,8 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
 
   const stop = stopSignals();
   const gate = new ReadinessGate();
-  const store = new StateStore(node.stateDirectory, node.name, log);
-  const memory = withSources(await store.read(now()), node, log);
+  const store = new StateStore(node.stateDirectory, node.name, log, readClocks);
+  const memory = withSources(await store.read(), node, log);
   const health = new NodeHealth(node, marksIn(memory), log, now);
   const running = deferred<Forwarded>();
   let hops: NextHops | undefined;

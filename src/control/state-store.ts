@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Clocks } from '../core/clock.js';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -25,27 +26,28 @@ export class StateStore {
   readonly #directory: string;
   readonly #file: string;
   readonly #log: Logger;
+  readonly #clocks: () => Clocks;
   #writing: Promise<void> | undefined;
   #next: string | undefined;
   #keeping: Promise<void> = Promise.resolve();
   #complained: string | undefined;
 
   /** @param directory absolute; made when it is not there */
-  constructor(directory: string, node: string, log: Logger) {
+  constructor(directory: string, node: string, log: Logger, clocks: () => Clocks) {
     this.#directory = directory;
     this.#file = join(directory, `${node}.json`);
     this.#log = log;
+    this.#clocks = clocks;
   }
 
   /**
    * What a process before this one remembered; nothing when there was none. A file that cannot be used is logged and set aside
    * as NAME.json.bad: a node without a memory forwards, and takes the present state for the prior one.
-   * @param nowMs as in pool/change.ts
    */
-  async read(nowMs: number): Promise<ReadonlyMap<string, PoolMemory>> {
+  async read(): Promise<ReadonlyMap<string, PoolMemory>> {
     try {
       await removeLeftovers(this.#directory);
-      return readMemory(readFileSync(this.#file, 'utf8'), nowMs);
+      return readMemory(readFileSync(this.#file, 'utf8'), this.#clocks());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
       const why = error instanceof Error ? error.message : String(error);
@@ -66,7 +68,7 @@ export class StateStore {
 
   /** Resolves when this, or something newer, is kept or could not be. */
   async write(pools: ReadonlyMap<string, PoolMemory>): Promise<void> {
-    this.#next = writeMemory(pools);
+    this.#next = writeMemory(pools, this.#clocks());
     // A turn later, so that it is never over before it is remembered.
     this.#writing ??= Promise.resolve().then(() => this.#writeAll());
     await this.#writing;

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { NAME_PATTERN } from '../config/schema.js';
+import type { Clocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
 import { BACKENDS_PER_POOL_MAX, CHANGES_QUEUED_MAX, POOLS_MAX, WEIGHT_MAX } from '../core/limits.js';
 import { parseAddress } from '../packet/address.js';
@@ -12,7 +13,9 @@ import type { PoolChanges } from './change.js';
 import type { PoolMemory } from './membership.js';
 
 /** Rises when a file of the present program could not be read by an older one. */
-const FILE_VERSION = 1;
+const FILE_VERSION = 2;
+/** As 2, without the clocks. */
+const FILE_VERSION_BEFORE = 1;
 
 /** Year 5138: beyond it a time is a mistake, and sums of times stay exact. */
 const TIME_MS_MAX = 1e14;
@@ -81,30 +84,34 @@ const poolMemory = z.strictObject({
   drainingSinceMs: z.record(name, time),
 });
 
-const file = z.strictObject({
-  version: z.literal(FILE_VERSION),
-  pools: z
-    .record(name, poolMemory)
-    .refine((pools) => Object.keys(pools).length <= POOLS_MAX, 'too many pools'),
-});
+const pools = z
+  .record(name, poolMemory)
+  .refine((all) => Object.keys(all).length <= POOLS_MAX, 'too many pools');
+const clocks = z.strictObject({ nowMs: time, wallMs: time });
 
-/** The text to keep, by name of pool; ends with a newline. */
-export function writeMemory(pools: ReadonlyMap<string, PoolMemory>): string {
-  const kept = [...pools].map(([pool, { changes, overrides, drainingSinceMs }]) => [
+const file = z.discriminatedUnion('version', [
+  z.strictObject({ version: z.literal(FILE_VERSION), clocks, pools }),
+  z.strictObject({ version: z.literal(FILE_VERSION_BEFORE), clocks: z.undefined().optional(), pools }),
+]);
+
+/** The text to keep, by name of pool; ends with a newline. @param now when that is */
+export function writeMemory(memory: ReadonlyMap<string, PoolMemory>, now: Clocks): string {
+  const kept = [...memory].map(([pool, { changes, overrides, drainingSinceMs }]) => [
     pool,
     { changes, overrides, drainingSinceMs },
   ]);
-  return `${JSON.stringify({ version: FILE_VERSION, pools: Object.fromEntries(kept) })}\n`;
+  const { nowMs, wallMs } = now;
+  const contents = { version: FILE_VERSION, clocks: { nowMs, wallMs }, pools: Object.fromEntries(kept) };
+  return `${JSON.stringify(contents)}\n`;
 }
 
 /**
- * What `writeMemory` wrote, by name of pool. Call `advance` next: time has passed. Where the clock is behind the last
- * time that was seen, all times are moved back with it; settling then takes no longer than it would have.
+ * What `writeMemory` wrote, by name of pool, with its times moved to the clock of this process. Call `advance` next: as much
+ * time has passed as no process ran, by the wall clock, and none where that was set back meanwhile.
  *
- * @param nowMs as in change.ts
  * @throws AnyhopError ERR_STATE_FILE, with the first field that is wrong
  */
-export function readMemory(text: string, nowMs: number): Map<string, PoolMemory> {
+export function readMemory(text: string, now: Clocks): Map<string, PoolMemory> {
   const parsed = file.safeParse(parseJson(text));
   if (!parsed.success) {
     const [{ path, message }] = parsed.error.issues;
@@ -112,19 +119,39 @@ export function readMemory(text: string, nowMs: number): Map<string, PoolMemory>
   }
   return new Map(
     Object.entries(parsed.data.pools).map(([pool, { changes, overrides, drainingSinceMs }]) => {
-      const behindMs = Math.max(0, changes.nowMs - nowMs);
+      const byMs = movedByMs(parsed.data.clocks, changes.nowMs, now);
       // None of these can be later than the last time seen.
-      const back = (ms: number): number => Math.min(ms, changes.nowMs) - behindMs;
+      const since = (ms: number): number => movedTime(Math.min(ms, changes.nowMs), byMs);
       const memory: PoolMemory = {
-        changes: movedBack({ ...changes, override: changes.override }, behindMs),
-        overrides: overrides.map((each) => ({ ...each, sinceMs: back(each.sinceMs) })),
+        changes: moved({ ...changes, override: changes.override }, byMs),
+        overrides: overrides.map((each) => ({ ...each, sinceMs: since(each.sinceMs) })),
         drainingSinceMs: Object.fromEntries(
-          Object.entries(drainingSinceMs).map(([name, ms]) => [name, back(ms)]),
+          Object.entries(drainingSinceMs).map(([name, ms]) => [name, since(ms)]),
         ),
       };
       return [pool, memory];
     }),
   );
+}
+
+/**
+ * From the clock of the process that wrote to that of the one that reads. What the file calls `saved.nowMs` was as long ago as
+ * the wall clock has gone on since: the two show together what it was set by while the process ran, and that is not time passed.
+ *
+ * @param lastMs the last time that the pool has seen; without the clocks, it was written then
+ */
+function movedByMs(saved: Clocks | undefined, lastMs: number, now: Clocks): number {
+  if (saved === undefined) return Math.min(0, now.nowMs - lastMs);
+  const awayMs = Math.max(0, now.wallMs - saved.wallMs);
+  return now.nowMs - awayMs - Math.max(saved.nowMs, lastMs);
+}
+
+/**
+ * Not before 1970, where a machine without a battery for its clock begins anew, for what this program writes it must be able to
+ * read. A longer wait than need be is the safe side.
+ */
+function movedTime(ms: number, byMs: number): number {
+  return Math.min(Math.max(0, ms + byMs), TIME_MS_MAX);
 }
 
 function parseJson(text: string): unknown {
@@ -141,15 +168,16 @@ function unreadable(what: string): AnyhopError {
   });
 }
 
-function movedBack(changes: PoolChanges, byMs: number): PoolChanges {
+function moved(changes: PoolChanges, byMs: number): PoolChanges {
   if (byMs === 0) return changes;
+  const at = (ms: number): number => movedTime(ms, byMs);
   return {
     ...changes,
-    nowMs: changes.nowMs - byMs,
-    past: changes.past.map((one) => ({ ...one, untilMs: one.untilMs - byMs })),
-    marks: changes.marks.map((one) => ({ ...one, sinceMs: one.sinceMs - byMs })),
-    queue: changes.queue.map((one) => ({ ...one, plannedAtMs: one.plannedAtMs - byMs })),
-    holds: changes.holds.map((one) => ({ ...one, untilMs: one.untilMs - byMs })),
+    nowMs: at(changes.nowMs),
+    past: changes.past.map((one) => ({ ...one, untilMs: at(one.untilMs) })),
+    marks: changes.marks.map((one) => ({ ...one, sinceMs: at(one.sinceMs) })),
+    queue: changes.queue.map((one) => ({ ...one, plannedAtMs: at(one.plannedAtMs) })),
+    holds: changes.holds.map((one) => ({ ...one, untilMs: at(one.untilMs) })),
   };
 }
 

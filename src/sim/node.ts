@@ -66,8 +66,9 @@ export class SimNode {
 
   /** Its process ends and starts again: what it remembers goes through the file. */
   restart(members: readonly ChangeMember[], nowMs: number): boolean {
-    const written = writeMemory(new Map([[POOL, memoryOf(this.#changes)]]));
-    const read = readMemory(written, nowMs).get(POOL)!.changes;
+    const clocks = { nowMs, wallMs: nowMs };
+    const written = writeMemory(new Map([[POOL, memoryOf(this.#changes)]]), clocks);
+    const read = readMemory(written, clocks).get(POOL)!.changes;
     return this.#take(plan(read, { members }, nowMs), nowMs);
   }
 

@@ -7,7 +7,7 @@ import { mark, plan, startChanges } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { drainsSinceMs, memoryOf, NO_POOLS, take } from '#anyhop/pool/membership.js';
 import { NODE, parse } from '../config/fixture.js';
-import { member } from '../pool/change-fixture.js';
+import { clocksAt, member } from '../pool/change-fixture.js';
 
 const log = createLog('silent');
 const over6 = [member('a', { address: 'fd00::1' })];
@@ -59,8 +59,8 @@ services: [{name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}]
     const changes = startChanges({ members: over4 }, 1000, 9_000);
     const overrides = [{ backend: 'a', weight: 2, sinceMs: 8_000 }];
     const drainingSinceMs = { a: 7_000, b: 99_000 };
-    const text = writeMemory(new Map([['web', { changes, overrides, drainingSinceMs }]]));
-    const read = readMemory(text, 4_000).get('web')!;
+    const text = writeMemory(new Map([['web', { changes, overrides, drainingSinceMs }]]), clocksAt(9_000));
+    const read = readMemory(text, clocksAt(4_000)).get('web')!;
     assert.equal(read.changes.nowMs, 4_000);
     assert.equal(read.overrides[0].sinceMs, 3_000);
     assert.deepEqual(read.drainingSinceMs, { a: 2_000, b: 4_000 });

@@ -18,13 +18,16 @@ import { lastGoodConfig, StateStore } from '#anyhop/control/state-store.js';
 import { createLog } from '#anyhop/core/log.js';
 import { startChanges } from '#anyhop/pool/change.js';
 import type { PoolMemory } from '#anyhop/pool/membership.js';
-import { member } from '../pool/change-fixture.js';
+import { clocksAt, member } from '../pool/change-fixture.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'anyhop-state-'));
 after(() => rmSync(directory, { recursive: true }));
 const log = createLog('silent');
 let count = 0;
 const fresh = (): string => join(directory, String(count++));
+
+const storeOf = (place: string, node: string, at = clocksAt(6000)): StateStore =>
+  new StateStore(place, node, log, () => at);
 
 function memory(weight: number): ReadonlyMap<string, PoolMemory> {
   const changes = startChanges({ members: [member('a', { weight })] }, 1000, 5000);
@@ -35,54 +38,62 @@ function memory(weight: number): ReadonlyMap<string, PoolMemory> {
 describe('the state of a node', () => {
   it('is read back as it was written, by its owner alone, and leaves nothing beside it', async () => {
     const place = fresh();
-    const store = new StateStore(place, 'edge-1', log);
-    assert.equal((await store.read(6000)).size, 0);
+    const store = storeOf(place, 'edge-1');
+    assert.equal((await store.read()).size, 0);
     await store.write(memory(1));
-    assert.deepEqual(await new StateStore(place, 'edge-1', log).read(6000), memory(1));
-    assert.equal((await new StateStore(place, 'edge-2', log).read(6000)).size, 0, 'of another node');
+    assert.deepEqual(await storeOf(place, 'edge-1').read(), memory(1));
+    assert.equal((await storeOf(place, 'edge-2').read()).size, 0, 'of another node');
     assert.deepEqual(readdirSync(place), ['edge-1.json']);
     assert.equal(statSync(join(place, 'edge-1.json')).mode & 0o077, 0);
     assert.equal(statSync(place).mode & 0o077, 0);
   });
 
+  it('is kept with both clocks, so that what was set while the process ran is no time that passed', async () => {
+    const place = fresh();
+    await storeOf(place, 'edge-1', { nowMs: 6000, wallMs: 606_000 }).write(memory(1));
+    const read = await storeOf(place, 'edge-1', { nowMs: 606_300, wallMs: 606_300 }).read();
+    assert.equal(read.get('web')?.changes.nowMs, 605_000);
+    assert.equal(read.get('web')?.drainingSinceMs['a'], 600_010);
+  });
+
   it('is the last of many writes at once', async () => {
-    const store = new StateStore(fresh(), 'edge-1', log);
+    const store = storeOf(fresh(), 'edge-1');
     await Promise.all([1, 2, 3, 4, 5].map((weight) => store.write(memory(weight))));
-    assert.deepEqual(await store.read(6000), memory(5));
+    assert.deepEqual(await store.read(), memory(5));
   });
 
   it('is set aside when it cannot be used, and the node starts without', async () => {
     const place = fresh();
     mkdirSync(place);
     writeFileSync(join(place, 'edge-1.json'), '{"version":1,"pools":{"web":');
-    const store = new StateStore(place, 'edge-1', log);
-    assert.equal((await store.read(6000)).size, 0);
+    const store = storeOf(place, 'edge-1');
+    assert.equal((await store.read()).size, 0);
     assert.deepEqual(readdirSync(place), ['edge-1.json.bad']);
     await store.write(memory(1));
-    assert.deepEqual(await store.read(6000), memory(1));
+    assert.deepEqual(await store.read(), memory(1));
   });
 
   it('costs the memory alone when it cannot be written', async () => {
     const place = fresh();
     writeFileSync(place, 'a file where a directory should be');
-    const store = new StateStore(place, 'edge-1', log);
+    const store = storeOf(place, 'edge-1');
     await store.write(memory(1));
     await store.keepConfig('/etc/anyhop/anyhop.yaml', 'pools: {}');
     assert.equal(readFileSync(place, 'utf8'), 'a file where a directory should be');
     rmSync(place);
     await store.write(memory(2));
-    assert.deepEqual(await store.read(6000), memory(2), 'once the place is mended, all is kept again');
+    assert.deepEqual(await store.read(), memory(2), 'once the place is mended, all is kept again');
   });
 
   it('has no text that two at once have written, and nothing that a killed process left half written', async () => {
     const place = fresh();
-    const store = new StateStore(place, 'edge-1', log);
+    const store = storeOf(place, 'edge-1');
     const texts = ['a', 'b', 'c'].map((letter) => `${letter.repeat(200_000)}\n`);
     await Promise.all(texts.map((text) => store.keepConfig('/etc/a.yaml', text)));
     assert.equal(lastGoodConfig(place, '/etc/a.yaml')?.text, texts[2]);
     const { pid } = spawnSync('true');
     writeFileSync(join(place, `edge-1.json.${pid}.tmp`), 'half');
-    await store.read(6000);
+    await store.read();
     assert.deepEqual(
       readdirSync(place).filter((name) => name.endsWith('.tmp')),
       [],
@@ -91,7 +102,7 @@ describe('the state of a node', () => {
 
   it('has the last good text of each config file', async () => {
     const place = fresh();
-    const store = new StateStore(place, 'edge-1', log);
+    const store = storeOf(place, 'edge-1');
     const [one, other] = [join(directory, 'one.yaml'), join(directory, 'other.yaml')];
     assert.equal(lastGoodConfig(place, one), undefined);
     await store.keepConfig(one, 'one: 1');
@@ -104,7 +115,7 @@ describe('the state of a node', () => {
 
   it('has it by the path that was named, whatever a deployment has switched on it since', async () => {
     const place = fresh();
-    const store = new StateStore(place, 'edge-1', log);
+    const store = storeOf(place, 'edge-1');
     const releases = fresh();
     for (const version of ['v1', 'v2']) {
       mkdirSync(join(releases, version), { recursive: true });

@@ -6,10 +6,10 @@ import { CHANGES_QUEUED_MAX } from '#anyhop/core/limits.js';
 import { dueAtMs, mark, type PoolChanges, plan, priorState, startChanges } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { memoryOf } from '#anyhop/pool/membership.js';
-import { act, history, member, memberList, SETTLE_MS } from './change-fixture.js';
+import { act, clocksAt, history, member, memberList, SETTLE_MS } from './change-fixture.js';
 
 function text(changes: PoolChanges): string {
-  return writeMemory(new Map([['web', memoryOf(changes)]]));
+  return writeMemory(new Map([['web', memoryOf(changes)]]), clocksAt(changes.nowMs));
 }
 
 /** Two members in force, another two before them, one that waits, one that is down. */
@@ -24,7 +24,7 @@ test('whatever happened to a pool is read back as it was written', () => {
     fc.property(memberList, history, (members, steps) => {
       let changes = startChanges({ members }, SETTLE_MS, 0);
       for (const { afterMs, action } of steps) changes = act(changes, action, changes.nowMs + afterMs);
-      const read = readMemory(text(changes), changes.nowMs).get('web')!.changes;
+      const read = readMemory(text(changes), clocksAt(changes.nowMs)).get('web')!.changes;
       assert.equal(text(read), text(changes));
     }),
   );
@@ -33,7 +33,7 @@ test('whatever happened to a pool is read back as it was written', () => {
 test('a prior state that the config names comes before what is remembered, and survives a restart', () => {
   const prior = [{ ...member('z'), health: 'down' as const }];
   const changes = plan(busy(), { members: busy().members, prior }, 5400);
-  const read = readMemory(text(changes), 5400).get('web')!.changes;
+  const read = readMemory(text(changes), clocksAt(5400)).get('web')!.changes;
   assert.deepEqual(priorState(read), [{ name: 'z', weight: 1, state: 'active', health: 'down' }]);
   const without = plan(read, { members: read.members }, 5500);
   assert.deepEqual(
@@ -43,7 +43,7 @@ test('a prior state that the config names comes before what is remembered, and s
 });
 
 test('a clock that was set back makes nothing settle later than it would have', () => {
-  const read = readMemory(text(busy()), 300).get('web')!.changes;
+  const read = readMemory(text(busy()), clocksAt(300)).get('web')!.changes;
   assert.equal(read.nowMs, 300);
   assert.equal(read.past[0].untilMs, 100);
   assert.deepEqual(
@@ -63,7 +63,7 @@ test('a file that is cut short, altered, or of another version is refused with t
     ['', /cannot be used: .*JSON/],
     ['null', /the file/],
     [text(busy()).slice(0, -20), /JSON/],
-    [JSON.stringify({ ...good, version: 2 }), /version/],
+    [JSON.stringify({ ...good, version: 3 }), /version/],
     [altered((web) => Object.assign(web, { settleMs: 0 })), /pools\.web\.changes\.settleMs/],
     [altered((web) => Object.assign(web, { nowMs: 1 })), /time after the last one/],
     [altered((web) => Object.assign(web, { extra: 1 })), /extra/],
@@ -75,7 +75,7 @@ test('a file that is cut short, altered, or of another version is refused with t
   ];
   for (const [contents, expected] of cases) {
     assert.throws(
-      () => readMemory(contents, 6000),
+      () => readMemory(contents, clocksAt(6000)),
       (error) =>
         error instanceof AnyhopError && error.code === 'ERR_STATE_FILE' && expected.test(error.message),
       contents.slice(0, 200),
@@ -89,7 +89,7 @@ test('a file altered in any one place is read or refused, never half taken', () 
     fc.property(fc.nat(whole.length - 1), fc.string({ maxLength: 3 }), fc.nat(9), (at, insert, cut) => {
       const contents = whole.slice(0, at) + insert + whole.slice(at + cut);
       try {
-        for (const { changes } of readMemory(contents, 6000).values()) {
+        for (const { changes } of readMemory(contents, clocksAt(6000)).values()) {
           act(act(changes, { kind: 'mark', name: 'a', health: 'up' }, 6001), { kind: 'restart' }, 9000);
         }
       } catch (error) {

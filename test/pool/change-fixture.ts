@@ -1,5 +1,6 @@
 /** Arbitrary members, and a history of a pool to play: what operators, health checks and restarts do, and when. */
 import fc from 'fast-check';
+import type { Clocks } from '#anyhop/core/clock.js';
 import { advance, type ChangeMember, force, mark, type PoolChanges, plan } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { memoryOf } from '#anyhop/pool/membership.js';
@@ -21,6 +22,9 @@ export const memberList: fc.Arbitrary<ChangeMember[]> = fc
     { minLength: 1, selector: ({ name }) => name },
   )
   .map((list) => list.map(({ name, ...fields }) => member(name, fields)));
+
+/** Both clocks where nobody has set the wall clock. */
+export const clocksAt = (ms: number): Clocks => ({ nowMs: ms, wallMs: ms });
 
 export type Action =
   | { readonly kind: 'plan' | 'force'; readonly members: readonly ChangeMember[] }
@@ -62,7 +66,10 @@ export function act(changes: PoolChanges, action: Action, nowMs: number): PoolCh
       return mark(changes, action.name, action.health, nowMs);
     default:
       return advance(
-        readMemory(writeMemory(new Map([['web', memoryOf(changes)]])), nowMs).get('web')!.changes,
+        readMemory(
+          writeMemory(new Map([['web', memoryOf(changes)]]), clocksAt(changes.nowMs)),
+          clocksAt(nowMs),
+        ).get('web')!.changes,
         nowMs,
       );
   }
