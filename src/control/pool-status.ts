@@ -1,7 +1,8 @@
 /** What `status` tells of a pool's planned changes and of what was said at runtime. */
-import { dueAtMs, settlesAtMs, waitsFor } from '../pool/change.js';
+import { settlesAtMs, waitsFor } from '../pool/change.js';
 import { queuedConfigs } from '../pool/change-config.js';
 import { describeMembers } from '../pool/describe-change.js';
+import { dueAtMs } from '../pool/due.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
 import type { OverrideStatus, PoolChangeStatus } from './status.js';
 
@@ -9,7 +10,7 @@ export function changeStatus(pool: PoolMembership | undefined): PoolChangeStatus
   if (pool === undefined) return { queued: [] };
   const { inForce, changes } = pool;
   const settles = settlesAtMs(changes);
-  const due = dueAtMs(changes);
+  const due = dueAtMs(changes, inForce.drainDeadlineMs);
   const held = waitsFor(changes);
   const steps = [inForce, ...queuedConfigs(inForce, changes)];
   return {

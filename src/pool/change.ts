@@ -20,8 +20,8 @@
  * What follows, for every slot (test/pool/change-laws.test.ts):
  *  - a single change from a settled state leaves the former owner as alternate, whatever is down or draining;
  *  - after any changes within one settle time, the owner before all of them is still owner or alternate;
- *  - a planned change waits for the planned change before it and for no health mark, so when it will come into force
- *    at the latest is known when it is queued.
+ *  - a planned change waits for the planned change before it, for its drains, and for no health mark, so when it will come
+ *    into force at the latest is known when it is queued (due.ts).
  *
  * What cannot follow, for a GRE key carries one alternate: flows born between two changes within a settle time may be on
  * a third backend. The smallest case has two backends: one drains, the other fails, and what was born on the second for
@@ -322,17 +322,6 @@ export function settlesAtMs(changes: PoolChanges): number | undefined {
   return last === undefined ? undefined : last.untilMs + changes.settleMs;
 }
 
-/**
- * When each of the queue comes into force at the latest, if `advance` is called then and nothing is forced. Health marks do
- * not change that; a drain that is done before its deadline makes it sooner.
- */
-export function dueAtMs(changes: PoolChanges): number[] {
-  const { queue, holds, nowMs } = changes;
-  const held = queue.length === 0 ? [] : keepsWaiting(holds, queue[0].members, nowMs);
-  const first = Math.max(settlesAtMs(changes) ?? nowMs, ...held.map(({ untilMs }) => untilMs));
-  return changes.queue.map((_, i) => first + i * changes.settleMs);
-}
-
 /** When `advance` has something to do next, or undefined when the prior state is the present one. */
 export function nextAtMs(changes: PoolChanges): number | undefined {
   const times = changes.past.map(({ untilMs }) => untilMs + changes.settleMs);
@@ -351,12 +340,13 @@ function mayCome({ past, holds, nowMs }: PoolChanges, wanted: readonly ChangeMem
 }
 
 /** Those that a change would leave draining, or take out. */
-function keepsWaiting(holds: readonly Hold[], wanted: readonly ChangeMember[], nowMs: number): Hold[] {
+export function keepsWaiting(holds: readonly Hold[], wanted: readonly ChangeMember[], nowMs: number): Hold[] {
   const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
   return holds.filter(({ name, untilMs }) => nowMs < untilMs && !active.has(name));
 }
 
-function inForceHolds(holds: readonly Hold[], members: readonly ChangeMember[]): Hold[] {
+/** Those of members that drain. */
+export function inForceHolds(holds: readonly Hold[], members: readonly ChangeMember[]): Hold[] {
   const draining = new Set(members.flatMap(({ name, state }) => (state === 'draining' ? [name] : [])));
   return holds.filter(({ name }) => draining.has(name));
 }

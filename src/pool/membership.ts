@@ -11,7 +11,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import {
   advance,
-  dueAtMs,
   force,
   type Hold,
   hold,
@@ -28,6 +27,7 @@ import {
 } from './change.js';
 import { changeFromConfig, configInForce, queuedBackends, queuedConfigs } from './change-config.js';
 import { describeMembers } from './describe-change.js';
+import { dueAtMs } from './due.js';
 import { type Override, overridden, stillNeeded } from './override.js';
 import type { Health } from './state.js';
 
@@ -266,7 +266,7 @@ export function effects(before: Membership, after: Membership): Effect[] {
       pool: name,
       effect: 'queued',
       changes: describeMembers(is.inForce.backends, queuedConfigs(is.inForce, is.changes).at(-1)!.backends),
-      dueAtMs: dueAtMs(is.changes).at(-1)!,
+      dueAtMs: dueAtMs(is.changes, is.inForce.drainDeadlineMs).at(-1)!,
       waitsFor: waitsFor(is.changes),
       ...settles,
     };

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { CHANGES_QUEUED_MAX } from '#anyhop/core/limits.js';
-import { dueAtMs, mark, type PoolChanges, plan, priorState, startChanges } from '#anyhop/pool/change.js';
+import { mark, type PoolChanges, plan, priorState, startChanges } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
+import { dueAtMs } from '#anyhop/pool/due.js';
 import { memoryOf } from '#anyhop/pool/membership.js';
-import { act, clocksAt, history, member, memberList, SETTLE_MS } from './change-fixture.js';
+import { act, clocksAt, DRAIN_MS, history, member, memberList, SETTLE_MS } from './change-fixture.js';
 
 function text(changes: PoolChanges): string {
   return writeMemory(new Map([['web', memoryOf(changes)]]), clocksAt(changes.nowMs));
@@ -47,8 +48,8 @@ test('a clock that was set back makes nothing settle later than it would have', 
   assert.equal(read.nowMs, 300);
   assert.equal(read.past[0].untilMs, 100);
   assert.deepEqual(
-    dueAtMs(read),
-    dueAtMs(busy()).map((at) => at - 5000),
+    dueAtMs(read, DRAIN_MS),
+    dueAtMs(busy(), DRAIN_MS).map((at) => at - 5000),
   );
 });
 

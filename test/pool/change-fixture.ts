@@ -6,6 +6,8 @@ import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { memoryOf } from '#anyhop/pool/membership.js';
 
 export const SETTLE_MS = 1000;
+/** The pool's drain deadline. */
+export const DRAIN_MS = 5000;
 export const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 
 export function member(name: string, fields: Partial<ChangeMember> = {}): ChangeMember {

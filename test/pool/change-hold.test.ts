@@ -5,7 +5,6 @@ import fc from 'fast-check';
 import {
   advance,
   type ChangeMember,
-  dueAtMs,
   force,
   type Hold,
   hold,
@@ -15,7 +14,8 @@ import {
   startChanges,
   waitsFor,
 } from '#anyhop/pool/change.js';
-import { member, memberList, NAMES, SETTLE_MS } from './change-fixture.js';
+import { dueAtMs } from '#anyhop/pool/due.js';
+import { DRAIN_MS, member, memberList, NAMES, SETTLE_MS } from './change-fixture.js';
 
 const START_MS = 10_000;
 const DEADLINE_MS = START_MS + 60_000;
@@ -37,7 +37,7 @@ test('a change waits until the drain is done, and then comes at once', () => {
   const waiting = plan(draining(), { members: wanted }, START_MS + 1);
   assert.deepEqual(names(waiting.members), names(DRAINING));
   assert.deepEqual(waitsFor(waiting), ['a']);
-  assert.deepEqual(dueAtMs(waiting), [DEADLINE_MS], 'at the latest');
+  assert.deepEqual(dueAtMs(waiting, DRAIN_MS), [DEADLINE_MS], 'at the latest');
   assert.equal(nextAtMs(waiting), DEADLINE_MS);
   assert.deepEqual(names(hold(waiting, [], START_MS + 2).members), names(wanted));
 });
@@ -131,7 +131,7 @@ test('whatever is planned, held and awaited: nothing comes while it is held, all
         const before = advance(changes, nowMs);
         changes = before;
         if (holds !== null) {
-          const list = holds.map((name): Hold => ({ name, untilMs: nowMs + 5_000 }));
+          const list = holds.map((name): Hold => ({ name, untilMs: nowMs + DRAIN_MS }));
           changes = hold(changes, list, nowMs);
         }
         if (members !== null) {
@@ -147,7 +147,7 @@ test('whatever is planned, held and awaited: nothing comes while it is held, all
             else assert.equal(was?.state, 'draining');
           }
         }
-        const due = dueAtMs(changes);
+        const due = dueAtMs(changes, DRAIN_MS);
         if (due.length > 0) {
           assert.ok(advance(changes, due[0] - 1).queue.length === changes.queue.length);
           assert.ok(advance(changes, due[0]).queue.length < changes.queue.length, 'it comes when it is due');

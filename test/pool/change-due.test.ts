@@ -1,0 +1,154 @@
+/** What an operator is told of changes that wait: none comes later, whoever drains meanwhile and whenever that is done. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  advance,
+  type ChangeMember,
+  type Hold,
+  hold,
+  nextAtMs,
+  type PoolChanges,
+  plan,
+  startChanges,
+} from '#anyhop/pool/change.js';
+import { dueAtMs } from '#anyhop/pool/due.js';
+import { DRAIN_MS, member, memberList, SETTLE_MS } from './change-fixture.js';
+
+/** After how long a drain is done, by name; at the deadline when it is not named. */
+type Drained = Readonly<Record<string, number>>;
+
+/** A pool whose agents are asked, as control/drains.ts does it. */
+class Pool {
+  readonly #drained: Drained;
+  readonly #sinceMs = new Map<string, number>();
+  changes: PoolChanges;
+
+  constructor(members: readonly ChangeMember[], drained: Drained = {}) {
+    this.changes = startChanges({ members }, SETTLE_MS, 0);
+    this.#drained = drained;
+    this.#follow();
+  }
+
+  plan(members: readonly ChangeMember[]): void {
+    this.changes = plan(this.changes, { members }, this.changes.nowMs);
+    this.#follow();
+  }
+
+  /** On to `nowMs`, and at each moment between at which something is due. */
+  passTo(nowMs: number): void {
+    for (let at = this.#nextMs(); at < nowMs; at = this.#nextMs()) this.#passTo(at);
+    this.#passTo(nowMs);
+  }
+
+  /** When each that waits comes into force, if nothing more is planned. */
+  timesOfQueue(): number[] {
+    const times: number[] = [];
+    while (this.changes.queue.length > 0) {
+      const { length } = this.changes.queue;
+      this.#passTo(this.#nextMs());
+      if (this.changes.queue.length < length) times.push(this.changes.nowMs);
+    }
+    return times;
+  }
+
+  #passTo(nowMs: number): void {
+    this.changes = advance(this.changes, nowMs);
+    this.#follow();
+  }
+
+  #follow(): void {
+    const { members, nowMs } = this.changes;
+    const draining = members.filter(({ state }) => state === 'draining');
+    for (const name of this.#sinceMs.keys())
+      if (draining.every((one) => one.name !== name)) this.#sinceMs.delete(name);
+    for (const { name } of draining) if (!this.#sinceMs.has(name)) this.#sinceMs.set(name, nowMs);
+    const holds = draining.flatMap(({ name, agent }): Hold[] => {
+      const untilMs = this.#sinceMs.get(name)! + DRAIN_MS;
+      return agent && nowMs < this.#doneMs(name) ? [{ name, untilMs }] : [];
+    });
+    const before = this.changes;
+    this.changes = hold(before, holds, nowMs);
+    if (this.changes.members !== before.members) this.#follow();
+  }
+
+  #doneMs(name: string): number {
+    return this.#sinceMs.get(name)! + Math.min(this.#drained[name] ?? DRAIN_MS, DRAIN_MS);
+  }
+
+  #nextMs(): number {
+    const { nowMs } = this.changes;
+    const done = [...this.#sinceMs.keys()].map((name) => this.#doneMs(name));
+    return Math.min(...[nextAtMs(this.changes) ?? Infinity, ...done].filter((at) => at > nowMs), Infinity);
+  }
+}
+
+const drainingOf = (...names: string[]): ChangeMember[] =>
+  ['a', 'b', 'c', 'd'].map((name) => member(name, { state: names.includes(name) ? 'draining' : 'active' }));
+
+test('of a rolling drain each is told with the drains before it, which hold it up for a deadline each', () => {
+  const pool = new Pool(drainingOf());
+  for (const names of [['a'], ['a', 'b'], ['a', 'b', 'c'], ['a', 'b', 'c', 'd']])
+    pool.plan(drainingOf(...names));
+  const due = [DRAIN_MS, 2 * DRAIN_MS, 3 * DRAIN_MS];
+  assert.deepEqual(dueAtMs(pool.changes, DRAIN_MS), due);
+  assert.deepEqual(pool.timesOfQueue(), due);
+});
+
+test('a drain that nobody counts, that the next change ends, or that is shorter than settling holds up nothing', () => {
+  const start = [member('a'), member('b')];
+  const weighted = [member('a', { weight: 2 }), member('b')];
+  const uncounted = [member('a', { agent: false, state: 'draining' }), member('b')];
+  const counted = [uncounted[0], member('b', { state: 'draining' })];
+  const pool = new Pool(start);
+  for (const members of [weighted, uncounted, counted, [member('a', { weight: 3 }), member('b')]])
+    pool.plan(members);
+  const due = [1, 2, 3].map((steps) => steps * SETTLE_MS);
+  assert.deepEqual(dueAtMs(pool.changes, DRAIN_MS), due);
+  assert.deepEqual(pool.timesOfQueue(), due);
+  const rolling = new Pool(drainingOf());
+  for (const names of [['a'], ['a', 'b'], ['a', 'b', 'c']]) rolling.plan(drainingOf(...names));
+  assert.deepEqual(dueAtMs(rolling.changes, SETTLE_MS - 1), [DRAIN_MS, DRAIN_MS + SETTLE_MS]);
+});
+
+const plans = fc.array(fc.record({ afterMs: fc.integer({ min: 0, max: 1500 }), members: memberList }), {
+  minLength: 1,
+  maxLength: 10,
+});
+
+test('whatever is planned, every queued change comes just when it is due where all drains last to their deadline', () => {
+  fc.assert(
+    fc.property(memberList, plans, (first, steps) => {
+      const pool = new Pool(first);
+      for (const { afterMs, members } of steps) {
+        pool.passTo(pool.changes.nowMs + afterMs);
+        pool.plan(members);
+      }
+      const due = dueAtMs(pool.changes, DRAIN_MS);
+      assert.deepEqual(pool.timesOfQueue(), due);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('whatever is planned, and whenever drains are done, no queued change comes after it is due', () => {
+  const drained = fc.dictionary(
+    fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+    fc.integer({ min: 1, max: 6000 }),
+  );
+  const agents = fc.infiniteStream(fc.boolean());
+  fc.assert(
+    fc.property(memberList, plans, drained, agents, (first, steps, doneAfterMs, hasAgent) => {
+      const pool = new Pool(first, doneAfterMs);
+      for (const { afterMs, members } of steps) {
+        pool.passTo(pool.changes.nowMs + afterMs);
+        pool.plan(members.map((one) => ({ ...one, agent: hasAgent.next().value })));
+      }
+      const due = dueAtMs(pool.changes, DRAIN_MS);
+      const times = pool.timesOfQueue();
+      assert.equal(times.length, due.length);
+      for (const [i, at] of times.entries()) assert.ok(at <= due[i], `${i}: at ${at}, due ${due}`);
+    }),
+    { numRuns: 500 },
+  );
+});
