@@ -6,14 +6,8 @@
  *
  * Pure, slot by slot, over the tables that the nodes use; the one estimate is that flows spread evenly over the hash.
  */
-import {
-  force,
-  type PoolChange,
-  type PoolChanges,
-  priorState,
-  rememberedStates,
-  stateInForce,
-} from '../pool/change.js';
+import { force, type PoolChange, type PoolChanges } from '../pool/change.js';
+import { priorState, rememberedStates, stateInForce } from '../pool/remembered.js';
 import type { PoolState } from '../pool/state.js';
 import { NONE } from './layers.js';
 import { type PoolTables, resolvePool } from './resolve.js';

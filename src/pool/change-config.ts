@@ -1,7 +1,8 @@
 /** Between the config of a pool and its changes: what a file asks for, and the config that is in force meanwhile. */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { parseAddress } from '../packet/address.js';
-import { type ChangeMember, type PoolChange, type PoolChanges, priorMembers } from './change.js';
+import type { ChangeMember, PoolChange, PoolChanges } from './change.js';
+import { priorMembers } from './remembered.js';
 
 /** What a pool of a config file asks for. */
 export function changeFromConfig({ backends, prior }: PoolConfig): PoolChange {

@@ -14,8 +14,6 @@ import type { PoolMemory } from './membership.js';
 
 /** Rises when a file of the present program could not be read by an older one. */
 const FILE_VERSION = 2;
-/** As 2, without the clocks. */
-const FILE_VERSION_BEFORE = 1;
 
 /** Year 5138: beyond it a time is a mistake, and sums of times stay exact. */
 const TIME_MS_MAX = 1e14;
@@ -89,10 +87,7 @@ const pools = z
   .refine((all) => Object.keys(all).length <= POOLS_MAX, 'too many pools');
 const clocks = z.strictObject({ nowMs: time, wallMs: time });
 
-const file = z.discriminatedUnion('version', [
-  z.strictObject({ version: z.literal(FILE_VERSION), clocks, pools }),
-  z.strictObject({ version: z.literal(FILE_VERSION_BEFORE), clocks: z.undefined().optional(), pools }),
-]);
+const file = z.strictObject({ version: z.literal(FILE_VERSION), clocks, pools });
 
 /** The text to keep, by name of pool; ends with a newline. @param now when that is */
 export function writeMemory(memory: ReadonlyMap<string, PoolMemory>, now: Clocks): string {
@@ -138,10 +133,9 @@ export function readMemory(text: string, now: Clocks): Map<string, PoolMemory> {
  * From the clock of the process that wrote to that of the one that reads. What the file calls `saved.nowMs` was as long ago as
  * the wall clock has gone on since: the two show together what it was set by while the process ran, and that is not time passed.
  *
- * @param lastMs the last time that the pool has seen; without the clocks, it was written then
+ * @param lastMs the last time that the pool has seen
  */
-function movedByMs(saved: Clocks | undefined, lastMs: number, now: Clocks): number {
-  if (saved === undefined) return Math.min(0, now.nowMs - lastMs);
+function movedByMs(saved: Clocks, lastMs: number, now: Clocks): number {
   const awayMs = Math.max(0, now.wallMs - saved.wallMs);
   return now.nowMs - awayMs - Math.max(saved.nowMs, lastMs);
 }

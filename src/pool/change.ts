@@ -43,7 +43,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { AnyhopError } from '../core/errors.js';
 import { CHANGES_QUEUED_MAX } from '../core/limits.js';
-import type { Health, Member, PoolState } from './state.js';
+import type { Health, Member } from './state.js';
 
 /** A member as a config names it: all but its health, in plain JSON. */
 export interface ChangeMember extends Omit<Member, 'health'> {
@@ -277,45 +277,6 @@ export function waitsFor({ queue: [first], holds, nowMs }: PoolChanges): string[
   return first === undefined ? [] : keepsWaiting(holds, first.members, nowMs).map(({ name }) => name);
 }
 
-/** The pool state in force. */
-export function stateInForce(changes: PoolChanges): PoolState {
-  const marks = new Map(changes.marks.map(({ name, health }) => [name, health]));
-  return changes.members.map(({ name, weight, state }) => ({
-    name,
-    weight,
-    state,
-    health: marks.get(name)!,
-  }));
-}
-
-/** The prior state with the addresses of its members, for one that is no longer in force is still sent to. */
-export function priorMembers(changes: PoolChanges): readonly PriorMember[] {
-  if (changes.override !== undefined) return changes.override;
-  return rested(changes, changes.past[0]?.members ?? changes.members);
-}
-
-/** The prior state, for resolvePool. */
-export function priorState(changes: PoolChanges): PoolState {
-  return withoutAddresses(priorMembers(changes));
-}
-
-/** A pool state that was in force within the last settle time, or is. */
-export interface Remembered {
-  readonly state: PoolState;
-  /** Undefined for the state in force. */
-  readonly untilMs: number | undefined;
-}
-
-/** Where live flows may have been born: the prior state, what came between, the state in force; oldest first. */
-export function rememberedStates(changes: PoolChanges): Remembered[] {
-  const past = changes.past.map(
-    ({ members, untilMs }): Remembered => ({ state: withoutAddresses(rested(changes, members)), untilMs }),
-  );
-  const isFlapping = changes.marks.some((one) => upOrDown(one.health) !== one.rested);
-  if (past.length === 0 && isFlapping) past.push({ state: priorState(changes), untilMs: changes.nowMs });
-  return [...past, { state: stateInForce(changes), untilMs: undefined }];
-}
-
 /** When the planned change in force has settled, or undefined when it has. */
 export function settlesAtMs(changes: PoolChanges): number | undefined {
   const last = changes.past.at(-1);
@@ -391,16 +352,7 @@ function remark(one: Mark, health: Health, { nowMs }: PoolChanges): Mark {
   return { ...one, health, sinceMs: isSame ? one.sinceMs : nowMs };
 }
 
-function rested({ marks }: PoolChanges, members: readonly ChangeMember[]): PriorMember[] {
-  const byName = new Map(marks.map((one) => [one.name, one.rested]));
-  return members.map((member) => ({ ...member, health: byName.get(member.name)! }));
-}
-
-function withoutAddresses(members: readonly PriorMember[]): PoolState {
-  return members.map(({ name, weight, state, health }) => ({ name, weight, state, health }));
-}
-
-function upOrDown(health: Health): 'up' | 'down' {
+export function upOrDown(health: Health): 'up' | 'down' {
   return health === 'up' ? 'up' : 'down';
 }
 

@@ -20,7 +20,6 @@ import {
   type PoolChange,
   type PoolChanges,
   plan,
-  priorMembers,
   settlesAtMs,
   startChanges,
   waitsFor,
@@ -29,6 +28,7 @@ import { changeFromConfig, configInForce, queuedBackends, queuedConfigs } from '
 import { describeMembers } from './describe-change.js';
 import { dueAtMs } from './due.js';
 import { type Override, overridden, stillNeeded } from './override.js';
+import { priorMembers } from './remembered.js';
 import type { Health } from './state.js';
 
 export interface PoolMembership {

@@ -10,12 +10,11 @@ import {
   nextAtMs,
   type PoolChanges,
   plan,
-  priorState,
   startChanges,
-  stateInForce,
 } from '../pool/change.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import { memoryOf } from '../pool/membership.js';
+import { priorState, stateInForce } from '../pool/remembered.js';
 import type { View } from './scheme.js';
 
 const POOL = 'web';

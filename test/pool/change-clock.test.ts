@@ -99,23 +99,6 @@ test('a machine that begins anew in 1970 goes on by its memory, and can read wha
   assert.ok(leftMs(read(text, machine.clocks).changes, machine.clocks) >= SETTLE_MS - 1_150);
 });
 
-test('a file of the version before, without the clocks, is read as it was', () => {
-  const memory = changed({ nowMs: 5_000, wallMs: 5_000 });
-  const { clocks, ...rest } = JSON.parse(write(memory, { nowMs: 6_000, wallMs: 6_000 }));
-  assert.deepEqual(clocks, { nowMs: 6_000, wallMs: 6_000 });
-  const before = JSON.stringify({ ...rest, version: 1 });
-  assert.deepEqual(read(before, { nowMs: 7_000, wallMs: 99_000 }), memory);
-  const back = read(before, { nowMs: 4_000, wallMs: 99_000 });
-  assert.deepEqual([back.changes.nowMs, settlesAtMs(back.changes)], [4_000, SETTLE_MS + 4_000]);
-  for (const wrong of [
-    { ...rest, version: 2 },
-    { ...rest, version: 1, clocks },
-  ])
-    assert.throws(() => read(JSON.stringify(wrong), { nowMs: 7_000, wallMs: 7_000 }), {
-      code: 'ERR_STATE_FILE',
-    });
-});
-
 const ms = (max: number): fc.Arbitrary<number> => fc.integer({ min: 0, max });
 const stepMs = fc.oneof(
   fc.integer({ min: -20 * MINUTE_MS, max: 20 * MINUTE_MS }),

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { CHANGES_QUEUED_MAX } from '#anyhop/core/limits.js';
-import { mark, type PoolChanges, plan, priorState, startChanges } from '#anyhop/pool/change.js';
+import { mark, type PoolChanges, plan, startChanges } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { dueAtMs } from '#anyhop/pool/due.js';
 import { memoryOf } from '#anyhop/pool/membership.js';
+import { priorState } from '#anyhop/pool/remembered.js';
 import { act, clocksAt, DRAIN_MS, history, member, memberList, SETTLE_MS } from './change-fixture.js';
 
 function text(changes: PoolChanges): string {

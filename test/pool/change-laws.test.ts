@@ -4,16 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { resolvePool } from '#anyhop/maglev/resolve.js';
 import { riskOfForce, shareAtRisk } from '#anyhop/maglev/risk.js';
-import {
-  advance,
-  mark,
-  type PoolChanges,
-  plan,
-  priorState,
-  rememberedStates,
-  startChanges,
-  stateInForce,
-} from '#anyhop/pool/change.js';
+import { advance, mark, type PoolChanges, plan, startChanges } from '#anyhop/pool/change.js';
+import { priorState, rememberedStates, stateInForce } from '#anyhop/pool/remembered.js';
 import { candidateNames, ownerNames } from '../maglev/pools.js';
 import {
   act,

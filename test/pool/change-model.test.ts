@@ -2,16 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  advance,
-  type ChangeMember,
-  nextAtMs,
-  type PoolChanges,
-  priorState,
-  startChanges,
-  stateInForce,
-} from '#anyhop/pool/change.js';
+import { advance, type ChangeMember, nextAtMs, type PoolChanges, startChanges } from '#anyhop/pool/change.js';
 import { dueAtMs } from '#anyhop/pool/due.js';
+import { priorState, stateInForce } from '#anyhop/pool/remembered.js';
 import { type Action, act, DRAIN_MS, history, markAction, memberList, SETTLE_MS } from './change-fixture.js';
 
 /** Values of one thing over time, from the start. */
