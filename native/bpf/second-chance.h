@@ -9,8 +9,8 @@
  *
  * A flow is here when the kernel has a socket of its own for it: established, closing, a request, or time-wait. A listening
  * socket has all flows and none; it alone counts when the packet brings a SYN cookie that is valid here, since a handshake
- * under SYN cookies leaves nothing else. Cookies are asked for last: a secret is one per kernel, so of two backends in
- * namespaces of one machine each takes the other's for its own.
+ * under SYN cookies leaves nothing else, or when the flow has just brought one. Cookies are asked for last: a secret is one
+ * per kernel, so of two backends in namespaces of one machine each takes the other's for its own.
  */
 #ifndef ANYHOP_SECOND_CHANCE_H
 #define ANYHOP_SECOND_CHANCE_H
@@ -42,6 +42,17 @@ struct {
 	__type(value, struct anyhop_agent_budget);
 } budget SEC(".maps");
 
+/* When a flow brought a SYN cookie that is valid here. Only the segment that ends the handshake has one, and the kernel hands
+ * XDP a whole burst of packets before the first of them makes a socket: what follows in it would be taken for the
+ * alternate's, which answers RST. No connection table: it is a second's memory of handshakes, only a listening socket's packets
+ * are looked up in it, and what is forgotten has a socket by then. That is also why the next program starts without it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, ANYHOP_AGENT_HANDSHAKES_MAX);
+	__type(key, struct bpf_sock_tuple);
+	__type(value, __u64); /* by the kernel's coarse monotonic clock, in ns */
+} handshakes SEC(".maps");
+
 /* The flow of a packet as the socket on the VIP sees it. */
 struct flow {
 	struct bpf_sock_tuple tuple;
@@ -50,11 +61,13 @@ struct flow {
 	const __u8 *tcp;
 };
 
-/* Addresses and ports as they lie in a packet; `ports` is a raw word: of the client, of the service. */
+/* Addresses and ports as they lie in a packet; `ports` is a raw word: of the client, of the service. An IPv4 flow has all of the
+ * tuple's other bytes zero, as a key; no IPv6 flow looks like it, whose port of the service lies there. */
 static __always_inline void set_flow(struct flow *flow, __u32 family, const __u8 *client, const __u8 *vip, __u32 ports)
 {
 	flow->family = family;
 	if (family == 4) {
+		__builtin_memset(&flow->tuple, 0, sizeof(flow->tuple));
 		flow->tuple.ipv4.saddr = anyhop_get32(client);
 		flow->tuple.ipv4.daddr = anyhop_get32(vip);
 		flow->tuple.ipv4.sport = (__u16)ports;
@@ -89,6 +102,19 @@ static __always_inline int brings_cookie(struct xdp_md *ctx, const struct flow *
 	return ip + 40 <= end && !bpf_tcp_check_syncookie(listener, (void *)ip, 40, (void *)tcp, 20);
 }
 
+/* Whether the flow has a handshake under a SYN cookie behind it that the listening socket may not have heard of yet. */
+static __always_inline int is_admitted(struct xdp_md *ctx, const struct flow *flow, struct bpf_sock *listener)
+{
+	__u64 now = bpf_ktime_get_coarse_ns(), *since;
+
+	if (brings_cookie(ctx, flow, listener)) {
+		bpf_map_update_elem(&handshakes, &flow->tuple, &now, BPF_ANY);
+		return 1;
+	}
+	since = bpf_map_lookup_elem(&handshakes, &flow->tuple);
+	return since && now < *since + ANYHOP_AGENT_HANDSHAKE_NS;
+}
+
 /* Whether the flow's socket is on this host, in the network namespace of the interface. */
 static __noinline int is_here(struct xdp_md *ctx, struct flow *flow)
 {
@@ -101,7 +127,7 @@ static __noinline int is_here(struct xdp_md *ctx, struct flow *flow)
 		socket = bpf_skc_lookup_tcp(ctx, &flow->tuple, sizeof(flow->tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 	if (!socket)
 		return 0;
-	here = socket->state != BPF_TCP_LISTEN || brings_cookie(ctx, flow, socket);
+	here = socket->state != BPF_TCP_LISTEN || is_admitted(ctx, flow, socket);
 	bpf_sk_release(socket);
 	return here;
 }

@@ -10,6 +10,7 @@
  *   ports    array       row -> anyhop_agent_ports                 one bit a port: is there a service?
  *   peers    hash        GRE key -> anyhop_agent_peer              second chance: the backends that a key may name
  *   budget   per-CPU     0 -> anyhop_agent_budget                  second chance: what this CPU may still send on
+ *   handshakes LRU hash  bpf_sock_tuple -> __u64                   second chance: flows that brought a SYN cookie, and when
  *   counters per-CPU     verdict -> __u64                          packets
  *
  * A bit a port instead of a trie of port prefixes: a range costs no more than a single port, nothing has to be
@@ -74,6 +75,11 @@ struct anyhop_agent_budget {
 	__u64 saved_ns;
 	__u64 counted_ns; /* until when, by the kernel's coarse monotonic clock */
 };
+
+/* For how long a flow is known by the SYN cookie that it brought: many times what the kernel takes to make a socket of it. */
+#define ANYHOP_AGENT_HANDSHAKE_NS 1000000000ull
+/* How many flows are, in 1.8 MB: far more than one burst of packets brings. The oldest goes first. */
+#define ANYHOP_AGENT_HANDSHAKES_MAX 16384u
 
 #define ANYHOP_AGENT_STRUCTS(S, F) \
 	S(agent_source) F(agent_source, bits) F(agent_source, family) F(agent_source, address) \
