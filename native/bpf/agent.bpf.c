@@ -52,7 +52,7 @@ struct inner {
 	__u32 keyed;  /* whether there is a key, the raw word that follows */
 	__u32 key;
 	struct flow flow; /* of a packet with a key */
-	const struct anyhop_agent_peer *peer; /* where it is to be sent on */
+	const struct anyhop_agent_way *way; /* by which it is to be sent on */
 };
 
 #define VERDICT(name) ANYHOP_AGENT_V_##name
@@ -238,7 +238,7 @@ static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor 
 		return verdict;
 	if (found->ecn == ECN_DROP)
 		return VERDICT(DROP_ECN);
-	return give_second_chance(ctx, &found->flow, found->key, found->length, verdict, &found->peer);
+	return give_second_chance(ctx, &found->flow, found->key, found->length, verdict, &found->way);
 }
 
 static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
@@ -268,9 +268,9 @@ static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
 /* Unwraps and wraps anew, which puts the outer header's ECN field where RFC 6040 wants it on both ends. */
 static __always_inline int send_on(struct xdp_md *ctx, const struct inner *inner)
 {
-	if (!inner->peer || unwrap(ctx, inner->offset, inner->family, inner->ecn))
+	if (!inner->way || unwrap(ctx, inner->offset, inner->family, inner->ecn))
 		return -1;
-	return wrap(ctx, inner->peer, inner->family, inner->length, label_of(&inner->flow));
+	return wrap(ctx, inner->way, inner->family, inner->length, label_of(&inner->flow));
 }
 
 SEC("xdp")

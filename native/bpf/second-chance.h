@@ -26,10 +26,17 @@
  * costs the fleet that much and no more; what a change moves stays below, unless a new backend takes over a very busy one. */
 const volatile struct anyhop_agent_rate rate SEC(".rodata.rate") = {.cost_ns = 5000, .burst_ns = 100000000};
 
-/* Without preallocation: an entry that is replaced stays whole for whoever is reading it. */
+/* The ways are not in the hash itself: an entry of a hash that is replaced is given out again at once, preallocated or, since
+ * Linux 6.1, not, so whoever is reading it could read another backend's way. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} keys SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct anyhop_agent_peer);
@@ -149,16 +156,27 @@ static __always_inline int afford(void)
 	return saved >= rate.cost_ns;
 }
 
-/* The verdict on a packet of `length` bytes that would be delivered, under `delivered`, if it had no key; `peer` is set for
+/* The way in force to the backend that a key names; NULL for a key that names none. */
+static __always_inline const struct anyhop_agent_way *find_way(__u32 key)
+{
+	const __u32 *row = bpf_map_lookup_elem(&keys, &key);
+	const struct anyhop_agent_peer *peer = row ? bpf_map_lookup_elem(&peers, row) : NULL;
+
+	if (!peer)
+		return NULL;
+	return *(const volatile __u32 *)&peer->in_force ? &peer->ways[1] : &peer->ways[0];
+}
+
+/* The verdict on a packet of `length` bytes that would be delivered, under `delivered`, if it had no key; `way` is set for
  * SENT_ON. */
 static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *flow, __u32 key, __u32 length, int delivered,
-					      const struct anyhop_agent_peer **peer)
+					      const struct anyhop_agent_way **way)
 {
-	const struct anyhop_agent_peer *found;
+	const struct anyhop_agent_way *found;
 
 	if (flow->family == 0 || is_here(ctx, flow))
 		return delivered;
-	found = bpf_map_lookup_elem(&peers, &key);
+	found = find_way(key);
 	if (!found)
 		return ANYHOP_AGENT_V_DROP_PEER_UNKNOWN;
 	if (found->standing == ANYHOP_AGENT_PEER_HERE)
@@ -169,7 +187,7 @@ static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *f
 		return ANYHOP_AGENT_V_DROP_PEER_TOO_BIG;
 	if (!afford())
 		return ANYHOP_AGENT_V_DROP_PEER_RATE;
-	*peer = found;
+	*way = found;
 	return ANYHOP_AGENT_V_SENT_ON;
 }
 
@@ -190,10 +208,9 @@ static __always_inline int wrap_shape(struct xdp_md *ctx, const struct anyhop_wa
 
 /* Wraps a packet of `length` bytes that stands bare behind 14 bytes of Ethernet. Its padding goes: it would count against the
  * MTU of a larger outer header. */
-static __always_inline int wrap(struct xdp_md *ctx, const struct anyhop_agent_peer *peer, __u32 family, __u32 length,
-				__u32 label)
+static __always_inline int wrap(struct xdp_md *ctx, const struct anyhop_agent_way *to, __u32 family, __u32 length, __u32 label)
 {
-	const struct anyhop_way way = {.path = &peer->path, .template = peer->template, .hash = label};
+	const struct anyhop_way way = {.path = &to->path, .template = to->template, .hash = label};
 	struct anyhop_inner inner = {.family = family, .length = length};
 	const __u8 *frame = (const __u8 *)(long)ctx->data, *end = (const __u8 *)(long)ctx->data_end;
 	__u32 padding = anyhop_distance(frame, end) - 14 - length;

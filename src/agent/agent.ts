@@ -223,7 +223,7 @@ async function prepare(
   const peers = peerAddresses(config);
   let program: BpfObject | undefined;
   try {
-    program = loadAgentProgram(agentTables(config, environment.locals), peers.length, { kept });
+    program = loadAgentProgram(agentTables(config, environment.locals), peers, { kept });
     const secondChance =
       peers.length === 0 ? undefined : await SecondChance.start(program, peers, environment, log);
     return { config, environment, program, secondChance, connections: new Connections(config.services) };

@@ -2,6 +2,8 @@
 import { AGENT_VERDICTS, L } from '../core/layout.gen.js';
 import { BpfObject } from '../ffi/bpf.js';
 import type { Descriptor } from '../ffi/descriptor.js';
+import type { IpAddress } from '../packet/address.js';
+import { peerKeys } from './peers.js';
 import type { AgentTables } from './tables.js';
 
 /** The program's name in its object file, and in the kernel, where it tells whose a program is. */
@@ -27,12 +29,12 @@ export interface AgentProgramOptions {
 
 /**
  * Loads the program. Close it when done.
- * @param peers how many entries its map `peers` can hold
+ * @param peers the backends that a key may name; none of them has a way yet (`PeerRows`)
  * @throws AnyhopError ERR_NATIVE when it was not built, ERR_BPF when the kernel refuses it
  */
 export function loadAgentProgram(
   tables: AgentTables,
-  peers: number,
+  peers: readonly IpAddress[],
   { rate, kept = {} }: AgentProgramOptions = {},
 ): BpfObject {
   const program = new BpfObject('agent', {
@@ -41,13 +43,15 @@ export function loadAgentProgram(
       locals: Math.max(1, tables.locals.length),
       vips: Math.max(1, tables.vips.length),
       ports: tables.ports.length + 1,
-      peers: Math.max(1, peers),
+      keys: Math.max(1, peers.length),
+      peers: Math.max(1, peers.length),
     },
     reuse: kept,
     ...(rate !== undefined && { constants: { '.rodata.rate': rateBytes(rate) } }),
   });
   try {
     for (const map of ['sources', 'locals', 'vips', 'ports'] as const) program.fill(map, tables[map]);
+    program.fill('keys', peerKeys(peers));
     return program;
   } catch (error) {
     program.close();

@@ -8,7 +8,7 @@ import type { IpAddress } from '../packet/address.js';
 import type { NextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
 import type { Environment } from './environment.js';
-import { peerEntry, sourceFor } from './peers.js';
+import { PeerRows, sourceFor } from './peers.js';
 
 export class SecondChance {
   readonly #hops: NextHops;
@@ -18,7 +18,7 @@ export class SecondChance {
   }
 
   /**
-   * Fills the program's map `peers` and keeps it up to date. Resolves once each peer has a next hop or for now none, after
+   * Fills the program's map `peers`, which was loaded with the same list, and keeps it up to date. Resolves once each peer has a next hop or for now none, after
    * 3.5 s at most.
    * @throws AnyhopError ERR_TOOL when the kernel cannot be asked; ERR_BPF when the map takes no entry
    */
@@ -40,11 +40,12 @@ export class SecondChance {
       refuse: (hop) => refusal(hop, environment),
       withoutHop: 'second chance does not reach',
     });
+    const rows = new PeerRows(peers, locals);
     const fill = (addresses: readonly IpAddress[]): void => {
       const current = hops.current();
       program.fill(
         'peers',
-        addresses.map((address) => peerEntry(address, locals, current.get(address.text))),
+        addresses.flatMap((address) => rows.change(address, current.get(address.text))),
       );
     };
     hops.onChange((changes) => fill(changes.map(({ address }) => address)));

@@ -71,7 +71,7 @@ function addressKey(address: IpAddress): Buffer {
   return key;
 }
 
-function u32(value: number): Buffer {
+export function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);
   return bytes;

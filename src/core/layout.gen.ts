@@ -105,10 +105,13 @@ export const enum L {
   AGENT_VIP_UDP_ROW = 4,
   SIZEOF_AGENT_PORTS = 8192,
   AGENT_PORTS_WORDS = 0,
-  SIZEOF_AGENT_PEER = 84,
-  AGENT_PEER_PATH = 0,
-  AGENT_PEER_TEMPLATE = 16,
-  AGENT_PEER_STANDING = 80,
+  SIZEOF_AGENT_WAY = 84,
+  AGENT_WAY_PATH = 0,
+  AGENT_WAY_TEMPLATE = 16,
+  AGENT_WAY_STANDING = 80,
+  SIZEOF_AGENT_PEER = 172,
+  AGENT_PEER_WAYS = 0,
+  AGENT_PEER_IN_FORCE = 168,
   SIZEOF_AGENT_RATE = 16,
   AGENT_RATE_COST_NS = 0,
   AGENT_RATE_BURST_NS = 8,
@@ -226,4 +229,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'f4f932c0e08f6a6f35d3deeb116711964ba13a14efd87dfede62394e04eb69a7';
+export const LAYOUT_DIGEST = '945e78682acd5edfa9d1dff627f11f8481605898658ac5cf7c129021222b9ee6';

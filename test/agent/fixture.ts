@@ -3,7 +3,7 @@
  * kernel's own BPF_PROG_TEST_RUN on maps that are filled from a config by the code of the agent itself.
  */
 import assert from 'node:assert/strict';
-import { peerAddresses, peerEntry } from '#anyhop/agent/peers.js';
+import { PeerRows, peerAddresses } from '#anyhop/agent/peers.js';
 import { AGENT_PROGRAM, type AgentRate, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
 import { agentTables, backendAddresses } from '#anyhop/agent/tables.js';
 import { parseConfig } from '#anyhop/config/load.js';
@@ -85,12 +85,13 @@ export function loadAgent({ vips = {}, port, hop = HOP, rate }: AgentOptions = {
   const peers = peerAddresses(config);
   const agent = loadAgentProgram(
     agentTables({ ...config, services }, locals),
-    peers.length,
+    peers,
     rate === undefined ? {} : { rate },
   );
+  const rows = new PeerRows(peers, locals);
   agent.fill(
     'peers',
-    peers.map((address) => peerEntry(address, locals, hop)),
+    peers.flatMap((address) => rows.change(address, hop)),
   );
   return agent;
 }

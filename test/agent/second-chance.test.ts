@@ -9,10 +9,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { cpus } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { peerAddresses, peerEntry } from '#anyhop/agent/peers.js';
-import { parseConfig } from '#anyhop/config/load.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
-import { parseAddress } from '#anyhop/packet/address.js';
 import {
   frame,
   gre,
@@ -31,7 +28,6 @@ import {
 import { decapsulate } from '../packets/decode.js';
 import {
   type AgentOptions,
-  CONFIG,
   delivers,
   HOP,
   judge,
@@ -299,32 +295,6 @@ describe('second chance', { skip: SKIP }, () => {
         },
       ),
       { numRuns: 500 },
-    );
-  });
-});
-
-describe('the peers of a backend', () => {
-  const config = parseConfig(CONFIG, 'a.yaml', { role: 'agent', env: {} });
-
-  test('are the backends of pools with second chance, by the prior state too', () => {
-    const texts = (c: typeof config): string[] => peerAddresses(c).map(({ text }) => text);
-    assert.deepEqual(texts(config), ['10.1.0.11', '10.1.0.12', 'fd00:1::11', 'fd00:1::12']);
-    const pools = config.pools.map((pool) => ({
-      ...pool,
-      backends: pool.backends.slice(0, 1),
-      prior: pool.backends.map((backend) => ({ ...backend, health: 'up' as const })),
-    }));
-    assert.deepEqual(texts({ ...config, pools }), texts(config));
-    const off = config.services.map((service) => ({ ...service, secondChance: false }));
-    assert.deepEqual(peerAddresses({ ...config, services: off }), []);
-  });
-
-  test('have no way where this host has no address of their family', () => {
-    const [local4, peer6] = [parseAddress('10.1.0.11')!, parseAddress('fd00:1::12')!];
-    assert.deepEqual(peerEntry(peer6, [local4], HOP), peerEntry(peer6, [local4], undefined));
-    assert.notDeepEqual(
-      peerEntry(peer6, [parseAddress('fd00:1::11')!], HOP),
-      peerEntry(peer6, [local4], HOP),
     );
   });
 });

@@ -8,7 +8,8 @@
  *   locals   hash        anyhop_agent_address -> 1                 underlay addresses of this backend
  *   vips     hash        anyhop_agent_address -> anyhop_agent_vip  the VIPs, each with its rows of `ports`
  *   ports    array       row -> anyhop_agent_ports                 one bit a port: is there a service?
- *   peers    hash        GRE key -> anyhop_agent_peer              second chance: the backends that a key may name
+ *   keys     hash        GRE key -> row of `peers`                 second chance: the backends that a key may name
+ *   peers    array       row -> anyhop_agent_peer                  second chance: the ways to them
  *   budget   per-CPU     0 -> anyhop_agent_budget                  second chance: what this CPU may still send on
  *   handshakes LRU hash  bpf_sock_tuple -> __u64                   second chance: flows that brought a SYN cookie, and when
  *   counters per-CPU     verdict -> __u64                          packets
@@ -56,12 +57,19 @@ enum anyhop_agent_standing {
 	ANYHOP_AGENT_PEER_HERE,   /* it is this host, by another of its addresses */
 };
 
-/* Found by the raw word of a GRE key: an IPv4 address, or the last 4 bytes of an IPv6 one. Of the path, mtu, l2_length,
- * checksum and the flag ANYHOP_PATH_OUTER_IPV6 count. */
-struct anyhop_agent_peer {
+/* Of the path, mtu, l2_length, checksum and the flag ANYHOP_PATH_OUTER_IPV6 count. */
+struct anyhop_agent_way {
 	struct anyhop_path path;
 	__u8 template[ANYHOP_TEMPLATE_SIZE];
 	__u32 standing; /* enum anyhop_agent_standing */
+};
+
+/* A backend that keys name: the raw word of a GRE key is an IPv4 address, or the last 4 bytes of an IPv6 one. Rows are given out
+ * before the program runs and stay the same backend's. User space writes the way that is not in force, then in_force, so a
+ * packet meets a whole one; if there are two changes while one packet is judged, it gets bytes of two ways to the same backend. */
+struct anyhop_agent_peer {
+	struct anyhop_agent_way ways[2];
+	__u32 in_force; /* 0 or 1 */
 };
 
 /* How much second chance may send on, for each CPU: a packet costs cost_ns of time that has passed, and burst_ns of it can be
@@ -86,7 +94,8 @@ struct anyhop_agent_budget {
 	S(agent_address) F(agent_address, family) F(agent_address, address) \
 	S(agent_vip) F(agent_vip, tcp_row) F(agent_vip, udp_row) \
 	S(agent_ports) F(agent_ports, words) \
-	S(agent_peer) F(agent_peer, path) F(agent_peer, template) F(agent_peer, standing) \
+	S(agent_way) F(agent_way, path) F(agent_way, template) F(agent_way, standing) \
+	S(agent_peer) F(agent_peer, ways) F(agent_peer, in_force) \
 	S(agent_rate) F(agent_rate, cost_ns) F(agent_rate, burst_ns)
 
 #define ANYHOP_AGENT_CONSTANTS(C) \
