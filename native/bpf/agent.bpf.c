@@ -10,7 +10,7 @@
  *    for services alone, and everything else in them is dropped.
  *  - Any other sender is a stranger. The host may have tunnels of its own, so a stranger's GRE passes untouched,
  *    except when its inner packet is for a VIP or too short to tell. Later fragments pass too: without the first
- *    one, which is judged, they come to nothing.
+ *    one, which is judged and must have all of the headers, they come to nothing.
  *
  * A key (RFC 2890) names the alternate of the flow's slot: what would be delivered then has a second chance
  * (second-chance.h).
@@ -86,15 +86,16 @@ static __always_inline int ipv4_checksum_ok(const __u8 *header)
 #define INNER_MAX 128u
 #define TRANSPORT_MAX 20479u
 
-/* GRE of a sender outside the fleet; the cursor stands behind the outer header. Linux's own tunnels take a checksum,
- * a key and a sequence number, so these are stepped over; what they refuse, or what carries no bare IP, passes. */
-static __always_inline int judge_stranger(struct anyhop_cursor *c, const struct anyhop_ip *outer)
+/* GRE of a sender outside the fleet; the cursor stands behind the outer header, and the packet goes from `start` to where its
+ * length says: behind that the frame may say anything. Linux's own tunnels take a checksum, a key and a sequence number,
+ * so these are stepped over; what they refuse, or what carries no bare IP, passes. */
+static __always_inline int judge_stranger(struct anyhop_cursor *c, const __u8 *start, const struct anyhop_ip *outer)
 {
-	__u32 flags, type, family;
+	__u32 flags, type, family, size;
 
 	if (outer->fragment == ANYHOP_LATER)
 		return VERDICT(PASS_OTHER_TUNNEL);
-	if (!anyhop_fits(c, 4))
+	if (!anyhop_fits(c, 4) || anyhop_distance(start, c->at) + 4 > outer->length)
 		return VERDICT(DROP_STRANGER);
 	flags = anyhop_load16(c->at);
 	type = anyhop_load16(c->at + 2);
@@ -102,7 +103,8 @@ static __always_inline int judge_stranger(struct anyhop_cursor *c, const struct 
 		return VERDICT(PASS_OTHER_TUNNEL);
 	c->at += 4 + (flags & GRE_CHECKSUM ? 4 : 0) + (flags & GRE_KEY ? 4 : 0) + (flags & GRE_SEQUENCE ? 4 : 0);
 	family = type == ANYHOP_ETHERTYPE_IPV4 ? 4 : 6;
-	if (!anyhop_fits(c, family == 4 ? 20 : 40))
+	size = family == 4 ? 20 : 40;
+	if (!anyhop_fits(c, size) || anyhop_distance(start, c->at) + size > outer->length)
 		return VERDICT(DROP_STRANGER);
 	return find_vip(c->at + (family == 4 ? 16 : 24), family) ? VERDICT(DROP_STRANGER) : VERDICT(PASS_OTHER_TUNNEL);
 }
@@ -160,7 +162,7 @@ static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyh
 		/* The same and packet too big (RFC 4443 section 3). */
 		if (type < 1 || type > 4)
 			return VERDICT(DROP_ICMP_TYPE);
-		protocol = anyhop_parse_ipv6(c, &quoted);
+		protocol = anyhop_parse_ipv6(c, &quoted, ANYHOP_WALK_RECEIVED);
 	}
 	if ((protocol != ANYHOP_IP_TCP && protocol != ANYHOP_IP_UDP) || quoted.fragment == ANYHOP_LATER ||
 	    last - c->at < 8 || !anyhop_fits(c, 8) ||
@@ -179,7 +181,7 @@ static __always_inline int judge_inner(struct anyhop_cursor *c, struct anyhop_ip
 				       const __u8 *end, struct inner *found)
 {
 	const __u8 *start = c->at, *last;
-	int protocol = anyhop_parse_ip(c, inner, type);
+	int protocol = anyhop_parse_ip(c, inner, type, ANYHOP_WALK_RECEIVED);
 	const struct anyhop_agent_vip *vip;
 
 	if (inner->family == 0 || (long)inner->length > end - start)
@@ -253,13 +255,14 @@ static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
 	if (type != ANYHOP_ETHERTYPE_IPV4 && type != ANYHOP_ETHERTYPE_IPV6)
 		return VERDICT(PASS_NOT_GRE);
 	start = c.at;
-	protocol = anyhop_parse_ip(&c, &outer, type);
-	if (protocol == ANYHOP_TOO_MANY)
+	protocol = anyhop_parse_ip(&c, &outer, type, ANYHOP_WALK_OUTER);
+	/* What could be GRE and cannot be told. No sound packet is dropped by it: RFC 8200 knows seven headers in a row. */
+	if (protocol == ANYHOP_TOO_MANY || protocol == ANYHOP_HIDDEN)
 		return VERDICT(DROP_OUTER_OPTIONS);
 	if (protocol != ANYHOP_IP_GRE)
 		return VERDICT(PASS_NOT_GRE);
 	if (!is_fleet(&outer))
-		return judge_stranger(&c, &outer);
+		return judge_stranger(&c, start, &outer);
 	if (!is_local(&outer))
 		return VERDICT(PASS_OTHER_DESTINATION);
 	return judge_fleet(ctx, &c, start, &outer, frame, found);

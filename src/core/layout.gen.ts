@@ -209,7 +209,7 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
   { name: 'drop_outer_checksum', action: 'drop', description: "the outer IPv4 header's checksum is wrong" },
   { name: 'drop_outer_length', action: 'drop', description: "the outer header's lengths do not fit the frame" },
   { name: 'drop_outer_fragment', action: 'drop', description: "a fragment of a GRE packet: the MTU towards the backend is too small" },
-  { name: 'drop_outer_options', action: 'drop', description: "GRE behind IPv4 options or IPv6 extension headers, or behind more of these than are read" },
+  { name: 'drop_outer_options', action: 'drop', description: "GRE of the fleet behind IPv4 options or IPv6 extension headers; from anybody, more of these than are read or than a first fragment has, which could hide GRE" },
   { name: 'drop_gre_header', action: 'drop', description: "GRE with a checksum, sequence number, routing, another version, or neither IPv4 nor IPv6 inside" },
   { name: 'drop_inner_length', action: 'drop', description: "the inner packet's version or lengths do not fit what was received" },
   { name: 'drop_inner_extension_header', action: 'drop', description: "inner IPv6 extension headers that are cut short or too many" },
@@ -229,4 +229,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '945e78682acd5edfa9d1dff627f11f8481605898658ac5cf7c129021222b9ee6';
+export const LAYOUT_DIGEST = '6d9c2ad015948cfadceeffda5810256c15e829e4ccf5d9e91e41e36da06d8dad';

@@ -53,8 +53,8 @@ enum anyhop_fragment {
 };
 
 /* From a step that cannot go on: it ends too early, it has too many extension headers (or any behind a real fragment's),
- * it is on its way to another node by a routing header. */
-enum { ANYHOP_CUT_SHORT = -1, ANYHOP_TOO_MANY = -2, ANYHOP_ELSEWHERE = -3 };
+ * it is on its way to another node by a routing header, its first fragment leaves some of its headers to the others. */
+enum { ANYHOP_CUT_SHORT = -1, ANYHOP_TOO_MANY = -2, ANYHOP_ELSEWHERE = -3, ANYHOP_HIDDEN = -4 };
 
 struct anyhop_cursor {
 	const __u8 *at;
@@ -199,10 +199,13 @@ anyhop_inline int anyhop_parse_ipv6_fixed(struct anyhop_cursor *c, struct anyhop
 enum anyhop_walk {
 	ANYHOP_WALK_RECEIVED, /* of a packet that was received */
 	ANYHOP_WALK_QUOTED,   /* of one that an ICMP error quotes: it went another way, and was judged by others */
+	ANYHOP_WALK_OUTER,    /* of one that a host received, who may reassemble it: it is for its own sockets unless found otherwise */
 };
 
 /* The upper-layer protocol behind at most ANYHOP_EXTENSION_HEADERS_MAX extension headers, the first of them of `type`.
- * Behind the header of a real fragment there is nothing to walk over: the other fragments do not have it.
+ * For a forwarder there is nothing to walk over behind the header of a real fragment: the other fragments do not have it. For the
+ * host that reassembles it a first fragment goes on, and must have all headers (RFC 7112), in the packet and not in what lies
+ * behind it in the frame; behind a later one's header is data, and the protocol may be an extension header's number.
  *
  * The loop branches only to leave: with a branch for each kind of header the verifier sees 5^8 ways through one
  * walk and gives up after its million instructions. */
@@ -214,7 +217,9 @@ anyhop_inline int anyhop_walk_extensions(struct anyhop_cursor *c, struct anyhop_
 		__u32 is_extension, is_fragment, is_ah, size;
 
 		is_extension = type < 64 && anyhop_has(ANYHOP_EXTENSIONS, type);
-		if (!is_extension) {
+		if (!is_extension || (walk == ANYHOP_WALK_OUTER && fragment & 0xfff8)) {
+			if (walk == ANYHOP_WALK_OUTER && fragment & 0xfff9 && ip->header_length > ip->length)
+				return ANYHOP_HIDDEN;
 			/* An atomic fragment (RFC 6946) is a whole packet. */
 			ip->fragment = fragment & 0xfff8 ? ANYHOP_LATER : fragment & 1 ? ANYHOP_FIRST : ANYHOP_WHOLE;
 			ip->protocol = (__u8)type;
@@ -223,11 +228,13 @@ anyhop_inline int anyhop_walk_extensions(struct anyhop_cursor *c, struct anyhop_
 		if (walk == ANYHOP_WALK_RECEIVED && fragment & 0xfff9)
 			return ANYHOP_TOO_MANY;
 		if (!anyhop_fits(c, 8))
-			return ANYHOP_CUT_SHORT;
+			return walk == ANYHOP_WALK_OUTER && fragment & 0xfff9 ? ANYHOP_HIDDEN : ANYHOP_CUT_SHORT;
 		is_fragment = anyhop_has(1ull << ANYHOP_IP_FRAGMENT, type);
 		is_ah = anyhop_has(1ull << ANYHOP_IP_AH, type);
-		/* With segments left, this is not where the packet is going (RFC 8200 section 4.4, RFC 5095). */
-		if (walk == ANYHOP_WALK_RECEIVED && c->at[3] & (0 - anyhop_has(1ull << ANYHOP_IP_ROUTING, type)))
+		/* With segments left, this is not where the packet is going (RFC 8200 section 4.4, RFC 5095); a fragment is
+		 * reassembled before it goes on. */
+		if (walk != ANYHOP_WALK_QUOTED && c->at[3] & (0 - anyhop_has(1ull << ANYHOP_IP_ROUTING, type)) &&
+		    !(fragment & 0xfff9))
 			return ANYHOP_ELSEWHERE;
 		fragment |= anyhop_load16(c->at + 2) & (0 - is_fragment);
 		/* 8 for a fragment header, 4 x (length + 2) for AH, 8 x (length + 1) for the others. */
@@ -236,25 +243,25 @@ anyhop_inline int anyhop_walk_extensions(struct anyhop_cursor *c, struct anyhop_
 		size &= 0xfff;
 		type = c->at[0];
 		if (!anyhop_fits(c, size))
-			return ANYHOP_CUT_SHORT;
+			return walk == ANYHOP_WALK_OUTER && fragment & 0xfff9 ? ANYHOP_HIDDEN : ANYHOP_CUT_SHORT;
 		c->at += size;
 		ip->header_length += size;
 	}
 	return ANYHOP_TOO_MANY;
 }
 
-/* RFC 8200: the upper-layer protocol behind all extension headers of a packet that was received. */
-anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *ip)
+/* RFC 8200: the upper-layer protocol behind all extension headers. */
+anyhop_inline int anyhop_parse_ipv6(struct anyhop_cursor *c, struct anyhop_ip *ip, enum anyhop_walk walk)
 {
 	int type = anyhop_parse_ipv6_fixed(c, ip);
 
-	return type < 0 ? type : anyhop_walk_extensions(c, ip, (__u32)type, ANYHOP_WALK_RECEIVED);
+	return type < 0 ? type : anyhop_walk_extensions(c, ip, (__u32)type, walk);
 }
 
 /* The header that an EtherType announces, ANYHOP_ETHERTYPE_IPV4 or ANYHOP_ETHERTYPE_IPV6. */
-anyhop_inline int anyhop_parse_ip(struct anyhop_cursor *c, struct anyhop_ip *ip, int ethertype)
+anyhop_inline int anyhop_parse_ip(struct anyhop_cursor *c, struct anyhop_ip *ip, int ethertype, enum anyhop_walk walk)
 {
-	return ethertype == ANYHOP_ETHERTYPE_IPV4 ? anyhop_parse_ipv4(c, ip) : anyhop_parse_ipv6(c, ip);
+	return ethertype == ANYHOP_ETHERTYPE_IPV4 ? anyhop_parse_ipv4(c, ip) : anyhop_parse_ipv6(c, ip, walk);
 }
 
 #endif
