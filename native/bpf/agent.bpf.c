@@ -139,7 +139,8 @@ static __always_inline int judge_transport(struct anyhop_cursor *c, const struct
 	return VERDICT(DELIVERED);
 }
 
-/* Errors follow the flow that they quote, whose source is the VIP: without them path MTU discovery breaks. */
+/* Errors follow the flow that they quote, whose source is the VIP: without them path MTU discovery breaks. The quote is read by the
+ * forwarder's rules (anyhop_read_embedded): what it lets through must not end here. */
 static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *last,
 				      const struct anyhop_agent_vip *vip, struct inner *found)
 {
@@ -162,7 +163,7 @@ static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyh
 		/* The same and packet too big (RFC 4443 section 3). */
 		if (type < 1 || type > 4)
 			return VERDICT(DROP_ICMP_TYPE);
-		protocol = anyhop_parse_ipv6(c, &quoted, ANYHOP_WALK_RECEIVED);
+		protocol = anyhop_parse_ipv6(c, &quoted, ANYHOP_WALK_QUOTED);
 	}
 	if ((protocol != ANYHOP_IP_TCP && protocol != ANYHOP_IP_UDP) || quoted.fragment == ANYHOP_LATER ||
 	    last - c->at < 8 || !anyhop_fits(c, 8) ||
