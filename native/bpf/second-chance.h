@@ -112,14 +112,15 @@ static __always_inline int brings_cookie(struct xdp_md *ctx, const struct flow *
 /* Whether the flow has a handshake under a SYN cookie behind it that the listening socket may not have heard of yet. */
 static __always_inline int is_admitted(struct xdp_md *ctx, const struct flow *flow, struct bpf_sock *listener)
 {
-	__u64 now = bpf_ktime_get_coarse_ns(), *since;
+	__u64 now, *since;
 
 	if (brings_cookie(ctx, flow, listener)) {
+		now = bpf_ktime_get_coarse_ns();
 		bpf_map_update_elem(&handshakes, &flow->tuple, &now, BPF_ANY);
 		return 1;
 	}
 	since = bpf_map_lookup_elem(&handshakes, &flow->tuple);
-	return since && now < *since + ANYHOP_AGENT_HANDSHAKE_NS;
+	return since && bpf_ktime_get_coarse_ns() < *since + ANYHOP_AGENT_HANDSHAKE_NS;
 }
 
 /* Whether the flow's socket is on this host, in the network namespace of the interface. */
