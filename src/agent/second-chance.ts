@@ -18,8 +18,8 @@ export class SecondChance {
   }
 
   /**
-   * Fills the program's map `peers`, which was loaded with the same list, and keeps it up to date. Resolves once each peer has a next hop or for now none, after
-   * 3.5 s at most.
+   * Fills the program's map `peers`, which was loaded with the same list, and keeps it up to date. Resolves once each peer has a
+   * next hop or for now none, after 3.5 s at most.
    * @throws AnyhopError ERR_TOOL when the kernel cannot be asked; ERR_BPF when the map takes no entry
    */
   static async start(
