@@ -15,6 +15,8 @@ export interface SurviveEvent {
   readonly touches?: { readonly forwarders?: readonly string[]; readonly backend?: string };
   /** The backend that takes its connections along. */
   readonly crashes?: string;
+  /** The router sends most connections through another forwarder. */
+  readonly rehashes?: true;
   /** How long to look on before the next event. */
   readonly watchMs: number;
 }
@@ -69,7 +71,7 @@ export function pair(first: PlannedEvent, second: PlannedEvent, meanwhile?: Surv
         await second.ask(fleet, 'queued');
       },
     },
-    ...(meanwhile === undefined ? [] : [meanwhile]),
+    ...(meanwhile === undefined ? [] : [{ ...meanwhile, watchMs: GLANCE_MS }]),
     {
       ...second,
       async prepare(fleet) {
@@ -125,6 +127,7 @@ export function divide(backend: number, settleMs: number): SurviveEvent[] {
   return [
     {
       title: `${edge(one)} alone sees ${name} down; the router rehashes`,
+      rehashes: true,
       watchMs: WATCH_MS,
       async run(fleet) {
         away.begins();
@@ -135,6 +138,7 @@ export function divide(backend: number, settleMs: number): SurviveEvent[] {
     },
     {
       title: `${edge(one)} sees ${name} up; the router rehashes`,
+      rehashes: true,
       watchMs: WATCH_MS,
       async run(fleet) {
         await fleet.hideBackend(one, backend, false);
@@ -195,6 +199,7 @@ export function upgrade({ program, version }: NextBuild): SurviveEvent {
         await fleet.startNode(forwarder, program);
       }
       await fleet.until(`of version ${version}`, (status) => status.version === version);
+      await fleet.requireReplaced();
     },
   };
 }

@@ -62,6 +62,16 @@ export class Fleet {
     this.#nodes.set(forwarder, await this.lab.startForwarder(forwarder - 1, program));
   }
 
+  /** @throws Error when a node's program in the kernel is the one that a process before it has left */
+  async requireReplaced(): Promise<void> {
+    const statuses = await this.statuses();
+    for (const [forwarder, process] of this.#nodes) {
+      if (statuses.get(`edge-${forwarder}`)?.engine.name !== 'xdp') continue;
+      if (!process.events.some(({ event }) => event === 'replaced'))
+        throw new Error(`edge-${forwarder} goes on with the program that was there\n${process.tail()}`);
+    }
+  }
+
   /** As a service manager does it; the engine xdp forwards on. */
   async endNode(forwarder: number): Promise<void> {
     const node = this.#takeNode(forwarder);

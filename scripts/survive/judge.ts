@@ -6,21 +6,30 @@
  *    table gives their slot to another backend;
  *  - or which go through a forwarder, or to or through a backend, that the event stops or starts anew.
  *
- * A broken connection counts for the last event before it began to be broken. It is excused if that event is the crash of its
- * backend, or comes later; one that nobody accepted belongs to the backend that its slot is given to.
+ * A broken connection counts for the last event before it began to be broken. It is excused if it was made to the process that
+ * crashed; one that nobody accepted, if its slot was that backend's and no forwarder had to know better yet.
  */
 import { type ConnectionRecord, type FlowName, flowName, type Sample } from './journal.js';
 import type { PlayedEvent } from './play.js';
 import { backendOf } from './wire.js';
+
+/** From a check's verdict on every node to the image in force, ten times over. */
+const OUT_OF_TABLES_MS = 500;
+/** A SYN may be on its way when the process dies. */
+const ACCEPTED_MS = 500;
 
 export interface EventResult {
   readonly title: string;
   /** Seconds since the traffic began. */
   readonly atSeconds: number;
   readonly atRisk: number;
+  /** The router was to send most connections through another forwarder. */
+  readonly rehashes: boolean;
   readonly broken: number;
   /** Of the broken ones, those of a backend that crashed. */
   readonly excused: number;
+  /** Held connections that live on another backend than the one that their packets go to from then on. */
+  readonly away: number;
   /** Packets that backends sent on to each other, until the next event. */
   readonly secondHops: number;
   /** The longest time that an answer took, until the next event. */
@@ -38,7 +47,13 @@ export interface Breakage {
 
 export interface Verdict {
   readonly held: number;
+  /** Of the held ones, those that were open from before the first event to after the last one. */
+  readonly throughout: number;
+  /** A second, on that one of these which had the fewest. */
+  readonly leastAnswers: number;
   readonly shorts: number;
+  /** Short ones that began, each second. */
+  readonly shortsPerSecond: number;
   readonly answers: number;
   /** Packets that backends sent on to each other: as the router counted them, and as the agents did. */
   readonly secondHops: number;
@@ -69,16 +84,26 @@ export function judge({ startMs, played, connections, samples, secondHops, sentO
       title: event.title,
       atSeconds: (event.atMs - startMs) / 1000,
       atRisk: connections.filter((each) => isAtRisk(each, event)).length,
+      rehashes: event.rehashes === true,
       broken: own.length,
       excused: own.filter(({ excused }) => excused).length,
+      away: connections.filter((each) => isAway(each, event)).length,
       secondHops: (played[i + 1]?.secondHops ?? secondHops) - event.secondHops,
       slowestMs: Math.max(0, ...slowest.map(({ slowestMs }) => slowestMs)),
     };
   });
   const held = connections.filter(({ kind }) => kind === 'held');
+  const throughout = held.filter((each) => isThroughout(each, played));
+  const shorts = connections.length - held.length;
+  const seconds = ((played.at(-1)?.doneMs ?? startMs) - startMs) / 1000;
   return {
     held: held.length,
-    shorts: connections.length - held.length,
+    throughout: throughout.length,
+    leastAnswers: Math.min(
+      ...throughout.map(({ answers, openedAtMs, endedAtMs }) => (1000 * answers) / (endedAtMs - openedAtMs)),
+    ),
+    shorts,
+    shortsPerSecond: seconds > 0 ? shorts / seconds : 0,
     answers: connections.reduce((sum, { answers }) => sum + answers, 0),
     secondHops,
     sentOn,
@@ -112,6 +137,18 @@ function isAtRisk(connection: ConnectionRecord, { atMs, before, after, touches }
   return then !== through || after.owner(flow, then) !== owner;
 }
 
+function isThroughout({ openedAtMs, endedAtMs }: ConnectionRecord, played: readonly PlayedEvent[]): boolean {
+  return played.length > 0 && openedAtMs < played[0]!.atMs && endedAtMs > played.at(-1)!.doneMs;
+}
+
+function isAway(connection: ConnectionRecord, { doneMs, after }: PlayedEvent): boolean {
+  const { kind, server, endedAtMs } = connection;
+  if (kind !== 'held' || server === null || endedAtMs <= doneMs) return false;
+  const flow = flowName(connection);
+  const through = after.forwarder(flow);
+  return through !== undefined && after.owner(flow, through) !== backendOf(server);
+}
+
 function breakage(
   connection: ConnectionRecord,
   played: readonly PlayedEvent[],
@@ -121,7 +158,16 @@ function breakage(
   const sinceMs = connection.brokenSinceMs!;
   const during = played.findLast(({ atMs }) => atMs <= sinceMs);
   const crashed = played.find(({ crashes }) => crashes !== undefined);
-  const backend = server === null ? crashed?.before.ownerAnywhere(flow) : backendOf(server);
-  const excused = crashed !== undefined && sinceMs >= crashed.atMs && backend === crashed.crashes;
+  const excused = crashed !== undefined && sinceMs >= crashed.atMs && isItsOwn(connection, crashed);
   return { kind, flow, server, why: broken!, excused, during };
+}
+
+/** Whether a broken connection is one that the crash takes along. */
+function isItsOwn(connection: ConnectionRecord, { atMs, doneMs, before, crashes }: PlayedEvent): boolean {
+  const { server, openedAtMs, brokenSinceMs } = connection;
+  const byThenMs = doneMs + OUT_OF_TABLES_MS;
+  if (server === null)
+    return before.ownerAnywhere(flowName(connection)) === crashes && openedAtMs <= byThenMs;
+  // The process that is started in its place is another one, and has nothing to be excused for.
+  return backendOf(server) === crashes && openedAtMs <= atMs + ACCEPTED_MS && brokenSinceMs! >= atMs;
 }

@@ -8,8 +8,10 @@ import { Ways } from './ways.js';
 /** What there is to ask of Ways. */
 export type WaysThen = Pick<Ways, keyof Ways>;
 
-export interface PlayedEvent extends Pick<SurviveEvent, 'title' | 'touches' | 'crashes'> {
+export interface PlayedEvent extends Pick<SurviveEvent, 'title' | 'touches' | 'crashes' | 'rehashes'> {
   readonly atMs: number;
+  /** When it had taken place, everywhere. */
+  readonly doneMs: number;
   readonly before: WaysThen;
   readonly after: WaysThen;
   /** Packets from backend to backend until then. */
@@ -29,18 +31,21 @@ export async function play(
   };
   const played: PlayedEvent[] = [];
   for (const event of events) {
-    const { title, touches, crashes } = event;
+    const { title, touches, crashes, rehashes } = event;
     await event.prepare?.(fleet);
     const [before, secondHops] = await Promise.all([observe(), witness.secondHops()]);
     const atMs = Date.now();
     onStart(event);
     await event.run(fleet);
+    const doneMs = Date.now();
     await delay(event.watchMs);
     played.push({
       title,
       ...(touches && { touches }),
       ...(crashes !== undefined && { crashes }),
+      ...(rehashes && { rehashes }),
       atMs,
+      doneMs,
       before,
       after: await observe(),
       secondHops,

@@ -3,12 +3,13 @@ import type { EventResult, Verdict } from './judge.js';
 
 const BROKEN_SHOWN = 5;
 
-export function passed({ broken }: Verdict): boolean {
-  return broken.every(({ excused }) => excused);
+/** @param shortcomings as of proof.ts */
+export function passed({ broken }: Verdict, shortcomings: readonly string[]): boolean {
+  return shortcomings.length === 0 && broken.every(({ excused }) => excused);
 }
 
-export function reportText(verdict: Verdict): string {
-  const { broken, held, shorts, answers, secondHops, sentOn } = verdict;
+export function reportText(verdict: Verdict, shortcomings: readonly string[]): string {
+  const { broken, held, leastAnswers, shorts, answers, secondHops, sentOn } = verdict;
   const outside = broken.filter(({ excused }) => !excused);
   return [
     table(verdict.events),
@@ -17,7 +18,8 @@ export function reportText(verdict: Verdict): string {
     'what it stopped. Second hops: packets that one backend sent on to another, as the router counted them.',
     '',
     `${held} connections were open before the first event, ${shorts} came later for a few messages; ${answers} answers, each of`,
-    `them checked. ${secondHops} second hops by the router's count, ${sentOn} by the agents' own.`,
+    `them checked, at least ${leastAnswers.toFixed(1)} a second on each that was open to the end. ${secondHops} second hops by the`,
+    `router's count, ${sentOn} by the agents' own.`,
     ...outside
       .slice(0, BROKEN_SHOWN)
       .map(
@@ -25,6 +27,7 @@ export function reportText(verdict: Verdict): string {
           `broken: ${kind}, ${server ?? 'accepted by nobody'}, IPv${flow}, ${why} (${event})`,
       ),
     ...(outside.length > BROKEN_SHOWN ? [`and ${outside.length - BROKEN_SHOWN} more`] : []),
+    ...shortcomings.map((text) => `not proved: ${text}`),
     '',
     summary(verdict),
   ].join('\n');

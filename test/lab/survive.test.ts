@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { type ConnectionRecord, flowName, type Sample } from '../../scripts/survive/journal.js';
 import { judge, type Witnessed } from '../../scripts/survive/judge.js';
 import type { PlayedEvent, WaysThen } from '../../scripts/survive/play.js';
+import { shortcomings } from '../../scripts/survive/proof.js';
 import { passed, reportText } from '../../scripts/survive/report.js';
 import { Wheel } from '../../scripts/survive/wheel.js';
 import { answer, Lines } from '../../scripts/survive/wire.js';
@@ -53,6 +54,7 @@ function run(connections: readonly ConnectionRecord[], events: readonly Partial<
   const played = events.map((event, i) => ({
     title: `event ${i}`,
     atMs: 10_000 * (i + 1),
+    doneMs: 10_000 * (i + 1) + 1_000,
     before: same,
     after: same,
     secondHops: 100 * i,
@@ -110,8 +112,11 @@ test('a broken connection counts for the event in which it began to be broken, b
     verdict.events.map(({ broken }) => broken),
     [1, 0],
   );
-  assert.equal(passed(verdict), false);
-  assert.match(reportText(verdict), /^broken: held, web-1\/aa, IPv[46] \d+, silence for 10 s \(event 0\)$/m);
+  assert.equal(passed(verdict, []), false);
+  assert.match(
+    reportText(verdict, []),
+    /^broken: held, web-1\/aa, IPv[46] \d+, silence for 10 s \(event 0\)$/m,
+  );
 });
 
 test('a crash excuses the connections of its backend from then on, refused ones too, and no others', () => {
@@ -127,12 +132,69 @@ test('a crash excuses the connections of its backend from then on, refused ones 
     [1, 3, 2],
   ]);
   const verdict = judge(of);
-  assert.equal(passed(verdict), false);
+  assert.equal(passed(verdict, []), false);
   assert.match(
-    reportText(verdict),
+    reportText(verdict, []),
     /^survive: 4 connections, 2 events, 2 broken outside the crashed backend$/m,
   );
-  assert.equal(passed(judge(run(all.slice(0, 2), [{ crashes: 'web-3' }]))), true);
+  assert.equal(passed(judge(run(all.slice(0, 2), [{}, { crashes: 'web-3' }])), []), true);
+});
+
+test('a crash excuses neither the process that is started anew, nor who is refused when all could know', () => {
+  const all = [
+    connection('web-3/dd', { kind: 'short', openedAtMs: 30_000, ...brokenAt(31_000, 'EOF') }),
+    connection(null, { kind: 'short', openedAtMs: 22_000, ...brokenAt(22_000, 'ECONNREFUSED') }),
+    connection(null, { kind: 'short', openedAtMs: 20_900, ...brokenAt(20_900, 'ECONNREFUSED') }),
+  ];
+  assert.deepEqual(counts(run(all, [{}, { crashes: 'web-3' }])).at(-1), [0, 3, 1]);
+});
+
+const EXPECTED = { held: 3, shortsPerSecond: 0, answersPerSecond: 0.1, secondChance: true };
+/** What the run of these connections through one event, which touches the first one's backend, lacks. */
+function lacks(
+  connections: readonly ConnectionRecord[],
+  change: Partial<typeof EXPECTED> = {},
+  event: Partial<PlayedEvent> = {},
+): string[] {
+  const of = run(connections, [{ touches: { backend: 'web-1' }, ...event }]);
+  return shortcomings(judge(of), { ...EXPECTED, ...change });
+}
+const three = () => [connection(ONE), connection(ONE), connection(TWO)];
+
+test('a run in which all were there, talked and were at risk proves what it says', () => {
+  assert.deepEqual(lacks(three()), []);
+});
+
+test('a run proves little without connections or events, or with some that were not open all the time', () => {
+  const nothing = shortcomings(judge(run([], [])), { ...EXPECTED, held: 0 });
+  assert.deepEqual(nothing, ['nothing happened']);
+  assert.deepEqual(lacks(three().slice(1)), ['2 connections were held, and not 3']);
+  const early = [...three().slice(1), connection(ONE, { endedAtMs: 9_000 })];
+  assert.deepEqual(lacks(early), [
+    '1 held connections were not open from before the first event to after the last',
+  ]);
+});
+
+test('a run proves little when connections are silent, short ones are few, or nothing was at risk', () => {
+  const silent = [...three().slice(1), connection(ONE, { answers: 1 })];
+  assert.deepEqual(lacks(silent), ['a held connection had 0.01 answers a second, and not 0.1']);
+  const [few] = lacks(three(), { shortsPerSecond: 20 });
+  assert.equal(few, '0.0 short connections began each second, and not 20');
+  const idle = lacks(three(), {}, { touches: { backend: 'web-9' } });
+  assert.deepEqual(idle, ['event 0: put nothing at risk']);
+});
+
+test('a run proves little when the router rehashed few, or nobody was reached by a second hop', () => {
+  const all = three();
+  const still = lacks(all, {}, { rehashes: true, touches: { backend: 'web-2' } });
+  assert.deepEqual(still, ['event 0: 1 of 3 connections went another way']);
+  const away = ways(all, (each) => ['edge-1', each === all[0] ? 'web-2' : owner(each.server)]);
+  assert.deepEqual(lacks(all, {}, { after: away }), []);
+  const without = { ...run(all, [{ after: away }]), secondHops: 0 };
+  assert.deepEqual(shortcomings(judge(without), EXPECTED), [
+    'event 0: 1 connections live elsewhere, and no packet took a second hop',
+  ]);
+  assert.deepEqual(shortcomings(judge(without), { ...EXPECTED, secondChance: false }), []);
 });
 
 test('second hops are counted from an event to the next, and the slowest answer is told', () => {
