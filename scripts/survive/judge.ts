@@ -22,6 +22,8 @@ export interface EventResult {
   readonly title: string;
   /** Seconds since the traffic began. */
   readonly atSeconds: number;
+  /** Connections that were open in that moment, and not broken. */
+  readonly open: number;
   readonly atRisk: number;
   /** The router was to send most connections through another forwarder. */
   readonly rehashes: boolean;
@@ -83,6 +85,7 @@ export function judge({ startMs, played, connections, samples, secondHops, sentO
     return {
       title: event.title,
       atSeconds: (event.atMs - startMs) / 1000,
+      open: connections.filter((each) => isOpen(each, event)).length,
       atRisk: connections.filter((each) => isAtRisk(each, event)).length,
       rehashes: event.rehashes === true,
       broken: own.length,
@@ -122,9 +125,13 @@ function requireTables(connections: readonly ConnectionRecord[], played: readonl
   }
 }
 
-function isAtRisk(connection: ConnectionRecord, { atMs, before, after, touches }: PlayedEvent): boolean {
-  if (connection.openedAtMs > atMs || connection.endedAtMs <= atMs) return false;
-  if (connection.brokenSinceMs !== null && connection.brokenSinceMs < atMs) return false;
+function isOpen({ openedAtMs, endedAtMs, brokenSinceMs }: ConnectionRecord, { atMs }: PlayedEvent): boolean {
+  return openedAtMs <= atMs && endedAtMs > atMs && (brokenSinceMs === null || brokenSinceMs >= atMs);
+}
+
+function isAtRisk(connection: ConnectionRecord, event: PlayedEvent): boolean {
+  if (!isOpen(connection, event)) return false;
+  const { before, after, touches } = event;
   const flow = flowName(connection);
   const { server } = connection;
   const through = before.forwarder(flow);

@@ -15,7 +15,7 @@ export interface Expected {
 
 /** On a busy machine the client is late now and then. */
 const SHORTS_SHARE_MIN = 0.5;
-/** Of the held connections, at least. */
+/** Of those that are open then, at least. */
 const REHASHED_SHARE_MIN = 0.5;
 
 /** Why the run proves less than it says; empty when it does not. */
@@ -37,16 +37,16 @@ export function shortcomings(verdict: Verdict, expected: Expected): string[] {
       shortsPerSecond < expected.shortsPerSecond * SHORTS_SHARE_MIN,
       `${shortsPerSecond.toFixed(1)} short connections began each second, and not ${expected.shortsPerSecond}`,
     ),
-    ...events.flatMap((event) => eventShortcomings(event, held, expected.secondChance)),
+    ...events.flatMap((event) => eventShortcomings(event, expected.secondChance)),
   ];
 }
 
-function eventShortcomings(event: EventResult, held: number, secondChance: boolean): string[] {
-  const { title, atRisk, away, secondHops, rehashes } = event;
-  const few = rehashes && atRisk < held * REHASHED_SHARE_MIN;
+function eventShortcomings(event: EventResult, secondChance: boolean): string[] {
+  const { title, open, atRisk, away, secondHops, rehashes } = event;
+  const few = rehashes && atRisk < open * REHASHED_SHARE_MIN;
   return [
     ...when(atRisk === 0, `${title}: put nothing at risk`),
-    ...when(few, `${title}: ${atRisk} of ${held} connections went another way`),
+    ...when(few, `${title}: ${atRisk} of ${open} connections went another way`),
     ...when(
       secondChance && away > 0 && secondHops === 0,
       `${title}: ${away} connections live elsewhere, and no packet took a second hop`,
