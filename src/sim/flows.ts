@@ -17,8 +17,8 @@ const NO_SOCKET = -1;
 
 export interface Break {
   readonly flow: number;
-  /** Since when its packets took the second hop; its slot moved just now when undefined. */
-  readonly awaySinceMs: number | undefined;
+  /** How many changes there had been when it was opened. Not a time: several events may share one. */
+  readonly changesBefore: number;
 }
 
 export interface FlowCounts {
@@ -33,19 +33,18 @@ export class Flows {
   readonly scheme: Scheme;
   /** By flow: id of the backend that has the socket, or NO_SOCKET. */
   readonly #backend: Int32Array;
-  /** By flow: when its packets began to take the second hop; NaN while they do not. */
-  readonly #awaySinceMs: Float64Array;
+  /** By flow: how many changes there had been when it was opened. */
+  readonly #changesBefore: Uint32Array;
 
   constructor(scheme: Scheme, count: number) {
     this.scheme = scheme;
     this.#backend = new Int32Array(count).fill(NO_SOCKET);
-    this.#awaySinceMs = new Float64Array(count).fill(Number.NaN);
+    this.#changesBefore = new Uint32Array(count);
   }
 
   /** The flow has come to its end; another takes its place. */
   end(flow: number): void {
     this.#backend[flow] = NO_SOCKET;
-    this.#awaySinceMs[flow] = Number.NaN;
   }
 
   /** A machine dies, and its connections with it. */
@@ -62,45 +61,42 @@ export class Flows {
    * @param hash by flow
    * @param through by flow, index into `lookups`; NONE when no node is left
    * @param isCrashed whether the backend with this id is a dead machine
+   * @param changes how many times a state in force has changed by now
    */
   send(
     hash: Int32Array,
     through: Uint16Array,
     lookups: readonly Lookup[],
     isCrashed: (id: number) => boolean,
-    nowMs: number,
+    changes: number,
     counts: FlowCounts,
     onBreak: ((event: Break) => void) | undefined,
   ): void {
     const { secondChance } = this.scheme;
     const backends = this.#backend;
-    const away = this.#awaySinceMs;
     for (let flow = 0; flow < backends.length; flow++) {
       if (through[flow] === NONE) continue;
       const lookup = lookups[through[flow]];
       const owner = lookup.owner(hash[flow]);
       const backend = backends[flow];
-      if (owner === backend) {
-        away[flow] = Number.NaN;
-        continue;
-      }
+      if (owner === backend) continue;
       // Nobody owns the slot, or a dead machine does: the packet is lost.
       if (owner === NONE || isCrashed(owner)) continue;
       if (backend === NO_SOCKET) {
         backends[flow] = owner;
+        this.#changesBefore[flow] = changes;
         continue;
       }
       if (secondChance) {
         const alternate = lookup.alternate(hash[flow]);
         if (alternate === backend) {
           counts.secondHops++;
-          if (Number.isNaN(away[flow])) away[flow] = nowMs;
           continue;
         }
         if (alternate !== NONE && isCrashed(alternate)) continue;
       }
       counts.broken++;
-      onBreak?.({ flow, awaySinceMs: Number.isNaN(away[flow]) ? undefined : away[flow] });
+      onBreak?.({ flow, changesBefore: this.#changesBefore[flow] });
       this.end(flow);
     }
   }

@@ -36,7 +36,8 @@ export interface SimBreak {
   readonly scheme: string;
   readonly nowMs: number;
   readonly flow: number;
-  readonly awaySinceMs: number | undefined;
+  /** How many of `changesAtMs` there had been when the connection was opened. */
+  readonly changesBefore: number;
   /** When states in force changed, on any node, oldest first. */
   readonly changesAtMs: readonly number[];
   /** When two nodes that take packets last saw different states, owners or prior ones. */
@@ -215,7 +216,7 @@ class Simulation {
         this.#through,
         this.#lookups.get(build)!,
         (id) => crashed.has(id),
-        this.#nowMs,
+        this.#changesAtMs.length,
         counts[name],
         onBreak &&
           ((event) =>
