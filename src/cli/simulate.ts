@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
 import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { parseScript, type SimEvent } from '../sim/event.js';
+import { type FlowCounts, SILENCE_MS } from '../sim/flows.js';
 import { plotReport } from '../sim/plot.js';
 import { randomEvents } from '../sim/random-events.js';
 import { ANYHOP, ANYHOP_ALONE, PEERS, type Scheme } from '../sim/scheme.js';
@@ -16,6 +17,8 @@ weight web-3 2, settle, flap web-4 10, settle, lose node-1, wait 10, return node
 restart node-1, settle`;
 
 const RANDOM_EVENTS_DEFAULT = 12;
+
+const SILENCE_WHY = 'their packets went to a dead machine, or nowhere';
 
 interface SimulateOptions {
   readonly seed: number;
@@ -76,8 +79,10 @@ An event is a phrase; commas stand between them:
   settle                       wait until nothing is queued and nothing has changed for a settle time
 Every connection sends all the time, so one that could break does. It is broken when its packet reaches a live backend
 that has no socket for it, after the second hop if there is one; the client then connects anew, so it can break again.
-Connections that die with a machine are not counted. A connection that lives longer than the settle time after its slot
-moved may break when that has passed: try --lifetime 300. So may one that begins between two overlapping changes.
+One that is not reset but gets no answer for more than ${SILENCE_MS / 1000} s, for its packets go to a dead machine or nowhere, is counted
+below the table (in JSON: silent), once, even if it is answered later. Connections that die with a machine are in neither
+figure. A connection that lives longer than the settle time after its slot moved may break when that has passed: try
+--lifetime 300. So may one that begins between two overlapping changes.
 
 Examples:
   anyhop simulate
@@ -131,11 +136,12 @@ function describe(report: SimReport, schemes: readonly Scheme[], options: Simula
     return [at, row.event, ...schemes.map((scheme) => cell(row, scheme))];
   });
   const totals = schemes.map((scheme) => total(report, scheme));
-  const table = columns(
-    ['s', 'event', ...titles],
-    [...rows, ['', 'all', ...totals.map(String)]],
-    new Set(['s', ...titles]),
-  );
+  const silent = schemes.map((scheme) => sum(report, scheme, 'silent'));
+  const closing = [['', 'all', ...totals.map(String)]];
+  if (silent.some((count) => count > 0)) {
+    closing.push(['', `no answer for ${SILENCE_MS / 1000} s`, ...silent.map(String)]);
+  }
+  const table = columns(['s', 'event', ...titles], [...rows, ...closing], new Set(['s', ...titles]));
   const fleet = [
     amount(options.backends, 'backend'),
     amount(options.nodes, 'node'),
@@ -147,22 +153,29 @@ function describe(report: SimReport, schemes: readonly Scheme[], options: Simula
 }
 
 function sentence(report: SimReport, [first]: readonly Scheme[]): string {
-  const [broken, died] = [total(report, first), sum(report, first, 'died')];
+  const [broken, silent, died] = [
+    total(report, first),
+    sum(report, first, 'silent'),
+    sum(report, first, 'died'),
+  ];
+  const unheard = `${amount(silent, 'connection')} got no answer for ${SILENCE_MS / 1000} s: ${SILENCE_WHY}.`;
   const lost = died === 0 ? '' : ` ${amount(died, 'connection')} died with the machine that they were on.`;
   if (!first.secondChance)
-    return `Without second chance, every connection whose slot moves is broken.${lost}`;
+    return `Without second chance, every connection whose slot moves is broken.${silent === 0 ? '' : ` ${unheard}`}${lost}`;
   const hops = amount(sum(report, first, 'secondHops'), 'packet');
   const kept = `${hops} took a second hop.${lost}`;
-  return broken === 0
-    ? `With second chance anyhop broke no connection; ${kept}`
-    : `With second chance anyhop broke ${amount(broken, 'connection')}: changes overlapped, or connections outlived the settle time. ${kept}`;
+  if (broken > 0)
+    return `With second chance anyhop broke ${amount(broken, 'connection')}: changes overlapped, or connections outlived the settle time. ${silent === 0 ? '' : `${unheard} `}${kept}`;
+  return silent > 0
+    ? `With second chance anyhop reset no connection, but ${unheard} ${kept}`
+    : `With second chance anyhop broke no connection; ${kept}`;
 }
 
 function total(report: SimReport, scheme: Scheme): number {
   return sum(report, scheme, 'broken');
 }
 
-function sum(report: SimReport, { name }: Scheme, what: 'broken' | 'died' | 'secondHops'): number {
+function sum(report: SimReport, { name }: Scheme, what: keyof FlowCounts): number {
   return report.rows.reduce((all, { counts }) => all + counts[name][what], 0);
 }
 

@@ -155,7 +155,8 @@ class Simulation {
   }
 
   #begins(event: string): void {
-    const counts = this.#options.schemes.map(({ name }) => [name, { broken: 0, died: 0, secondHops: 0 }]);
+    const nothing: Readonly<FlowCounts> = { broken: 0, silent: 0, died: 0, secondHops: 0 };
+    const counts = this.#options.schemes.map(({ name }) => [name, { ...nothing }]);
     this.#rows.push({ event, atMs: this.#nowMs, counts: Object.fromEntries(counts) });
   }
 
@@ -216,7 +217,7 @@ class Simulation {
         this.#through,
         this.#lookups.get(build)!,
         (id) => crashed.has(id),
-        this.#changesAtMs.length,
+        { nowMs: this.#nowMs, changes: this.#changesAtMs.length },
         counts[name],
         onBreak &&
           ((event) =>

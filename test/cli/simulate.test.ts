@@ -59,6 +59,14 @@ test('simulate tells of connections that died with their machine, and of those t
   assert.match(stdout, /\d{3,4} connections died with the machine/);
 });
 
+test('simulate does not say that nothing broke where connections got no answer', () => {
+  const events = 'weight web-2 5, wait 4, crash web-2, wait 40';
+  const { stdout } = simulate('--backends', '5', '--events', events);
+  assert.match(stdout, /^ +no answer for 10 s +2648 +0 +0 +0 +0$/m);
+  assert.match(stdout, /anyhop reset no connection, but 2648 connections got no answer for 10 s: /);
+  assert.doesNotMatch(stdout, /broke no connection/);
+});
+
 test('simulate refuses events that cannot be or cannot happen, and numbers out of range', () => {
   for (const [args, message] of [
     [['--events', 'drian web-1'], /"drian web-1" is no event\n.*Events are:/],

@@ -24,6 +24,10 @@ function run(script: string, options: Partial<SimOptions> = {}): SimReport {
   });
 }
 
+function silent(report: SimReport, scheme = 'anyhop'): number {
+  return report.rows.reduce((sum, { counts }) => sum + counts[scheme].silent, 0);
+}
+
 /** Share of the open connections that broke, over the whole run. */
 function broken(report: SimReport, scheme = 'anyhop'): number {
   return report.rows.reduce((sum, { counts }) => sum + counts[scheme].broken, 0) / report.flows;
@@ -59,6 +63,32 @@ test('a machine that crashes loses its own connections, and no other', () => {
   assert.equal(broken(report), 0);
 });
 
+test('a connection whose machine lives is silent when its packets go to a dead one for more than 10 s', () => {
+  const report = run('weight web-2 5, wait 4, crash web-2, wait 40', {
+    backends: 5,
+    flows: 10_000,
+    tickMs: 2000,
+  });
+  assert.equal(silent(report), 2648);
+  assert.equal(broken(report), 0);
+  const [, , crash] = report.rows;
+  assert.equal(crash.counts['anyhop'].died, 2244, 'those of the dead machine itself are not among them');
+  // What moved to the dead machine was broken by the move, and died there.
+  for (const { name } of SCHEMES.slice(1)) assert.equal(silent(report, name), 0, name);
+});
+
+test('a silent connection counts once and for good; one that is answered within 10 s does not', () => {
+  const sizes = { backends: 5, tickMs: 2000, lifetimeMs: 600_000 };
+  const start = 'weight web-2 5, wait 4, crash web-2';
+  assert.equal(
+    silent(run(`${start}, wait 10, recover web-2, wait 4, crash web-2, wait 10, recover web-2`, sizes)),
+    0,
+  );
+  const once = silent(run(`${start}, wait 12, recover web-2, wait 4`, sizes));
+  assert.ok(once > 100, String(once));
+  assert.equal(silent(run(`${start}, wait 12, recover web-2, wait 4, crash web-2, wait 30`, sizes)), once);
+});
+
 test('a connection that outlives the settle time breaks when its slot was given away and that time has passed', () => {
   const short = run('weight web-1 5, settle');
   const long = run('weight web-1 5, settle', { lifetimeMs: 600_000 });
@@ -82,9 +112,14 @@ test('nodes that see different health for less than a settle time break nothing 
   assert.ok(broken(long) > 0, 'after that they are two fleets');
 });
 
-test('no backend, no forwarder: nothing is opened and nothing breaks', () => {
-  assert.equal(broken(run('lose node-1, wait 60, return node-1, settle', { nodes: 1 })), 0);
-  assert.equal(broken(run('crash web-1, wait 60', { backends: 1 })), 0);
+test('no backend, no forwarder: nothing is opened and nothing is reset; without a forwarder all are silent', () => {
+  const lost = run('lose node-1, wait 60, return node-1, settle', { nodes: 1 });
+  for (const { name } of SCHEMES) {
+    assert.equal(broken(lost, name), 0, name);
+    assert.ok(silent(lost, name) > 1000, `${name} ${silent(lost, name)}`);
+  }
+  const crashed = run('crash web-1, wait 60', { backends: 1 });
+  assert.equal(broken(crashed) + silent(crashed), 0);
 });
 
 test('the picture is an SVG document with every event and scheme', async () => {
