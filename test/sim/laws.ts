@@ -19,6 +19,7 @@ import {
   type Scenario,
   SETTLE_MS,
   scenario,
+  silent,
   story,
 } from './scenario.js';
 
@@ -78,6 +79,46 @@ const longDrain = fc
     return [{ kind: 'drain', backend }, ...between, settle, { kind: 'undrain', backend }, ...between, settle];
   });
 
+const LONG_LIFETIME_MS = 10 * SETTLE_MS;
+const isAnswered = (of: Scenario): boolean => silent(of) === 0;
+const some = fc.subarray([0, 1, 2, 3, 4, 5].map(backendName), { minLength: 1 });
+const drainOf = (backend: fc.Arbitrary<string>): fc.Arbitrary<SimEvent> =>
+  fc.record({ kind: fc.constantFrom('drain', 'undrain'), backend });
+
+/** Marks of many backends at once. One stays active: where all that is down also drains, nobody owns. */
+const marks = fc.array(
+  fc.oneof(
+    fc
+      .tuple(fc.constantFrom('down', 'up'), some)
+      .map(([kind, names]) => names.map((backend): SimEvent => ({ kind, backend }))),
+    drainOf(fc.integer({ min: 1, max: 5 }).map(backendName)).map((event) => [event]),
+    fc.oneof(steady, waits(16)).map((event) => [event]),
+  ),
+  { maxLength: 10 },
+);
+
+/** Machines that die or come back, many at once, and that every node is told of at once. */
+const machines = fc
+  .array(
+    fc.oneof(
+      some.map((names) =>
+        names.flatMap((backend): SimEvent[] => [
+          { kind: 'crash', backend },
+          { kind: 'down', backend },
+        ]),
+      ),
+      some.map((names) =>
+        names.flatMap((backend): SimEvent[] => [
+          { kind: 'recover', backend },
+          { kind: 'up', backend },
+        ]),
+      ),
+      drainOf(fc.nat(5).map(backendName)).map((event) => [event]),
+    ),
+    { maxLength: 6 },
+  )
+  .map((steps) => steps.map((events): SimEvent[] => [...events, settle, { kind: 'wait', seconds: 16 }]));
+
 const threeForwarders = scenario(
   fc.array(
     fc.oneof(
@@ -132,8 +173,22 @@ export const LAWS: readonly Law[] = [
   {
     id: 'drain',
     name: 'no connection breaks on a draining backend, or when the drain is taken back, however long it lives',
-    of: scenario(longDrain).map((of) => ({ ...of, lifetimeMs: 10 * SETTLE_MS })),
+    of: scenario(longDrain).map((of) => ({ ...of, lifetimeMs: LONG_LIFETIME_MS })),
     holds: breaksNothing,
+    runs: 100,
+  },
+  {
+    id: 'marks',
+    name: 'no connection goes without an answer while machines live, whatever the health marks say, all down among them',
+    of: scenario(marks.map((list) => list.flat())).map((of) => ({ ...of, lifetimeMs: LONG_LIFETIME_MS })),
+    holds: isAnswered,
+    runs: 100,
+  },
+  {
+    id: 'machines',
+    name: 'no connection goes without an answer while dead machines are marked down, a draining one the last among them',
+    of: scenario(machines.map((list) => list.flat())).map((of) => ({ ...of, lifetimeMs: LONG_LIFETIME_MS })),
+    holds: isAnswered,
     runs: 100,
   },
   {

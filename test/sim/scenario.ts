@@ -102,6 +102,11 @@ export function breaks(of: Scenario): SimBreak[] {
   return found;
 }
 
+/** How many connections got no answer for too long, though their machines live. */
+export function silent(of: Scenario): number {
+  return simulate(optionsOf(of)).rows.reduce((sum, { counts }) => sum + counts[ANYHOP.name].silent, 0);
+}
+
 /**
  * Whether DESIGN lets this connection break: it was opened between two changes that lie within a settle time, so it may
  * be on a backend that owned its slot only in between, or nodes saw different pools in its lifetime. Every other one,
@@ -127,6 +132,8 @@ export function story(of: Scenario): string {
   const counts = new Map<number, number>();
   for (const { nowMs } of broken) counts.set(nowMs, (counts.get(nowMs) ?? 0) + 1);
   for (const [at, count] of counts) lines.push(`  -> at ${at / 1000} s: ${count} of 100 connections broken`);
+  const unheard = silent(of);
+  if (unheard > 0) lines.push(`  -> ${unheard} connections without an answer`);
   const script = events.map(eventText).join(', ');
   const lifetime = lifetimeMs === undefined ? '' : ` --lifetime ${lifetimeMs / 1000}`;
   // Not the same connections: it has more of them, more slots and other moments, so what is rare may not show in it.
