@@ -169,12 +169,12 @@ function breakage(
   return { kind, flow, server, why: broken!, excused, during };
 }
 
-/** Whether a broken connection is one that the crash takes along. */
+/** Whether a connection that broke after a crash is one that the crash takes along. */
 function isItsOwn(connection: ConnectionRecord, { atMs, doneMs, before, crashes }: PlayedEvent): boolean {
-  const { server, openedAtMs, brokenSinceMs } = connection;
+  const { server, openedAtMs } = connection;
   const byThenMs = doneMs + OUT_OF_TABLES_MS;
   if (server === null)
     return before.ownerAnywhere(flowName(connection)) === crashes && openedAtMs <= byThenMs;
   // The process that is started in its place is another one, and has nothing to be excused for.
-  return backendOf(server) === crashes && openedAtMs <= atMs + ACCEPTED_MS && brokenSinceMs! >= atMs;
+  return backendOf(server) === crashes && openedAtMs <= atMs + ACCEPTED_MS;
 }

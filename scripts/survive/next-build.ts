@@ -1,4 +1,7 @@
-/** Another build of anyhop to upgrade to: a copy of this one with a version and an XDP program of its own, which takes the place of this one's. */
+/**
+ * Another build of anyhop to upgrade to: a copy of this one with a version of its own, and with an XDP program of its own, which
+ * takes the place of this one's.
+ */
 import { appendFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -9,7 +9,7 @@
  * One timer serves all: it comes every TICK_MS at most, so that many checks share a wake-up. Answers are taken as they
  * come. Time in which this process stood still is no backend's fault: deadlines move on by as much. Under a load that makes
  * every turn of the event loop a long one they would move on for ever, so a check ends all the same once its timeout has passed
- * and it has had turns enough to hear an answer.
+ * and it has lived through so many long turns that an answer would have been heard between them.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { formatDuration } from '../config/duration.js';
@@ -54,7 +54,7 @@ const LATE_MS = 20;
 /** While checks are running there is a tick this often: all the time since the last one is what a late one takes for lost. */
 const HEARTBEAT_MS = 50;
 /** An answer over TLS is read in some five turns of the event loop. */
-const TURNS_ENOUGH = 8;
+const LONG_TURNS_MAX = 8;
 /** Between two words on what this host lacks. */
 const COMPLAINT_MS = 10_000;
 
@@ -64,7 +64,7 @@ interface Check {
   isRunning: boolean;
   /** Of the check that is running. */
   startedMs: number;
-  startedTurn: number;
+  startedLongTurns: number;
   mark: Mark;
   shown: HealthMark | undefined;
 }
@@ -86,8 +86,8 @@ export class HealthChecks {
   /** When the timer was set: the process was running then. */
   #armedMs = 0;
   #stoodStillMs = 0;
-  /** Ticks so far: between two of them is a turn of the event loop, in which answers are read. */
-  #turn = 0;
+  /** Late ticks so far: between two of them answers are read. Of others deadlines take note. */
+  #longTurns = 0;
   #complainedMs = Number.NEGATIVE_INFINITY;
 
   constructor({ log, probe, random }: HealthChecksOptions) {
@@ -140,7 +140,7 @@ export class HealthChecks {
     if (before !== undefined) this.#remove(name);
     const number = this.#free.pop() ?? this.#checks.length;
     const probe = this.#makeProbe(target, (failure, isOwnFault) => this.#finish(number, failure, isOwnFault));
-    const idle = { isRunning: false, startedMs: 0, startedTurn: 0 };
+    const idle = { isRunning: false, startedMs: 0, startedLongTurns: 0 };
     this.#checks[number] = { target, probe, ...idle, mark: UNKNOWN, shown };
     this.#numbers.set(name, number);
     if (shown !== undefined) this.#current.set(name, shown);
@@ -175,8 +175,8 @@ export class HealthChecks {
 
   readonly #tick = (): void => {
     const nowMs = performance.now();
-    this.#turn++;
     if (nowMs - this.#tickDueMs > LATE_MS) {
+      this.#longTurns++;
       // Answers may have come meanwhile and wait to be read: no deadline passes in such a tick.
       this.#stoodStillMs += nowMs - this.#armedMs;
       this.#giveUpOverdue(nowMs);
@@ -191,17 +191,17 @@ export class HealthChecks {
       if (check.isRunning) continue;
       check.isRunning = true;
       check.startedMs = nowMs;
-      check.startedTurn = this.#turn;
+      check.startedLongTurns = this.#longTurns;
       this.#deadlines.set(each, awakeMs + check.target.check.timeoutMs);
       check.probe.start();
     }
     this.#arm();
   };
 
-  /** Those whose timeout has passed by the clock, after turns enough. */
+  /** Those whose timeout has passed by the clock, after long turns enough. */
   #giveUpOverdue(nowMs: number): void {
     for (const [number, check] of this.#checks.entries()) {
-      if (check?.isRunning !== true || this.#turn - check.startedTurn < TURNS_ENOUGH) continue;
+      if (check?.isRunning !== true || this.#longTurns - check.startedLongTurns < LONG_TURNS_MAX) continue;
       if (nowMs - check.startedMs >= check.target.check.timeoutMs) this.#giveUp(number);
     }
   }

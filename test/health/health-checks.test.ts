@@ -232,6 +232,18 @@ describe('health checks', () => {
     );
   });
 
+  it('give a slow backend all of its time, however long one stall in it is', async () => {
+    const slow = { ...CHECK, intervalMs: 2_000, timeoutMs: 1_000 };
+    const { checks, probes } = setUp((probe) => finishLater(probe, 700));
+    const checked = checks.setTargets([target(1, { check: slow })]);
+    await until(() => probes.get('web/web-1')?.isRunning === true);
+    await delay(500); // many short turns
+    const untilMs = performance.now() + 1_500;
+    while (performance.now() < untilMs);
+    await checked;
+    assert.deepEqual(marks(checks), { 'web/web-1': 'up' });
+  });
+
   it('give up a silent backend, and no other, although every turn of the event loop is a long one', async () => {
     let isSilent = false;
     const { checks, changes } = setUp((probe) => {
