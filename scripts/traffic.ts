@@ -25,7 +25,8 @@ namespace, as fast as one core can or at a rate. Needs root. On veth the far end
 
   --interface NAME   where packets leave
   --mac MAC          destination of the frames: the forwarder's address
-  --to TARGET        PROTOCOL:ADDRESS:PORT, such as tcp:203.0.113.10:80 or udp:[2001:db8:100::10]:53; up to ${TARGETS_MAX}
+  --to TARGET        PROTOCOL:ADDRESS:PORT, such as tcp:203.0.113.10:80 or udp:[2001:db8:100::10]:53, or icmp:ADDRESS for echo
+                     requests; up to ${TARGETS_MAX}
   --count N          stop after so many packets
   --seconds N        stop after so many seconds (3600 at most)
   --rate N           packets a second; as fast as it goes when not given. Keeps the core busy all the same
@@ -145,11 +146,15 @@ async function main(values: ReturnType<typeof parse>['values']): Promise<void> {
 }
 
 function parseTarget(text: string): Target {
-  const parts = /^(tcp|udp):(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);
-  const address = parseAddress(parts?.[2] ?? parts?.[3] ?? '');
-  const port = Number(parts?.[4]);
-  if (parts === null || address === undefined || port < 1 || port > 65535) {
-    throw new UsageError(`--to ${text}: such as tcp:203.0.113.10:80 or udp:[2001:db8:100::10]:53`);
+  const [, protocol, six, four, portText] =
+    /^(tcp|udp|icmp):(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? [];
+  const address = parseAddress(six ?? four ?? '');
+  const port = Number(portText ?? 0);
+  const isPortRight = protocol === 'icmp' ? portText === undefined : port >= 1 && port <= 65535;
+  if (address === undefined || !isPortRight) {
+    throw new UsageError(
+      `--to ${text}: such as tcp:203.0.113.10:80, udp:[2001:db8:100::10]:53 or icmp:203.0.113.10`,
+    );
   }
-  return { protocol: parts[1] as Target['protocol'], address, port };
+  return { protocol: protocol as Target['protocol'], address, port };
 }

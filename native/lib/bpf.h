@@ -24,6 +24,8 @@ int anyhop_xdp_attach(int program, int interface, int mode, int replaced);
 int anyhop_xdp_detach(int program, int interface, int mode);
 int anyhop_program_by_id(int id);
 
+int anyhop_filter_option(const __u8 *instructions, int bytes, __u8 *out);
+
 int anyhop_cpus(void);
 int anyhop_map_create(const char *name, __u32 bytes);
 int anyhop_map_shape(int fd, __u8 *out);

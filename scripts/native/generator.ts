@@ -5,7 +5,7 @@
  * On veth, what is sent this way arrives only when the far end has an XDP program or GRO on.
  */
 import type { IpAddress } from '#anyhop/packet/address.js';
-import { frame, ipv4, ipv6, payload, tcp, udp } from '../../test/packets/build.js';
+import { frame, icmpEcho, icmpv6Echo, ipv4, ipv6, payload, tcp, udp } from '../../test/packets/build.js';
 import { CLIENT_PORT_FIRST, FIRST_CLIENT4, FIRST_CLIENT6 } from './clients.js';
 import { DevObject, devLibrary, devObjectPath } from './object.js';
 
@@ -23,6 +23,8 @@ const PLAN = {
   packets: 64,
 } as const;
 const PACKET = { length: 80, client: 84, sum: 88, clientAt: 92, portAt: 93, sumAt: 94, bytes: 96 } as const;
+/** Of the checksum in the transport's header. All clients' addresses have the same sum, so that ICMP need not cover them. */
+const SUM_AT = { tcp: 16, udp: 6, icmp: 2 } as const;
 const HEAD = 80;
 const SHORTEST = 60;
 const PACKETS_MAX = 256;
@@ -39,8 +41,10 @@ const SLACK_MS = 50;
 
 export interface Target {
   readonly address: IpAddress;
+  /** Of no meaning with ICMP. */
   readonly port: number;
-  readonly protocol: 'tcp' | 'udp';
+  /** ICMP, or ICMPv6: echo requests; the clients' ports are their identifiers. */
+  readonly protocol: 'tcp' | 'udp' | 'icmp';
 }
 
 export interface GeneratorPlan {
@@ -79,10 +83,12 @@ function frameOf(plan: GeneratorPlan, target: Target, size: number, isSyn: boole
   const ip = four
     ? ipv4({ src: FIRST_CLIENT4, dst: address.text, df: true })
     : ipv6({ src: FIRST_CLIENT6, dst: address.text });
-  const transport =
-    protocol === 'tcp'
-      ? tcp({ sport: CLIENT_PORT_FIRST, dport: port, flags: [isSyn ? 'syn' : 'ack'] })
-      : udp({ sport: CLIENT_PORT_FIRST, dport: port });
+  const echo = four ? icmpEcho : icmpv6Echo;
+  const transport = {
+    tcp: () => tcp({ sport: CLIENT_PORT_FIRST, dport: port, flags: [isSyn ? 'syn' : 'ack'] }),
+    udp: () => udp({ sport: CLIENT_PORT_FIRST, dport: port }),
+    icmp: () => echo({ id: CLIENT_PORT_FIRST }),
+  }[protocol]();
   const headers = ETHERNET + (four ? 20 : 40) + (protocol === 'tcp' ? 20 : 8);
   const length = four && size - FCS <= SHORTEST ? SHORTEST : Math.max(HEAD, size - FCS);
   const zeros = payload(new Uint8Array(length - headers));
@@ -163,7 +169,7 @@ export class Generator {
     const four = target.address.family === 4;
     const transport = ETHERNET + (four ? 20 : 40);
     const clientAt = ETHERNET + (four ? 12 : 20);
-    const sumAt = transport + (target.protocol === 'tcp' ? 16 : 6);
+    const sumAt = transport + SUM_AT[target.protocol];
     new Uint8Array(plan.buffer, at, HEAD).set(bytes.subarray(0, HEAD));
     plan.setUint32(at + PACKET.length, bytes.length, true);
     const view = new DataView(bytes.buffer, bytes.byteOffset);
@@ -172,7 +178,7 @@ export class Generator {
     const sum = (~view.getUint16(sumAt) & 0xffff) + (~CLIENT_PORT_FIRST & 0xffff);
     plan.setUint32(at + PACKET.sum, sum, true);
     plan.setUint8(at + PACKET.clientAt, clientAt);
-    plan.setUint8(at + PACKET.portAt, transport);
+    plan.setUint8(at + PACKET.portAt, transport + (target.protocol === 'icmp' ? 4 : 0));
     plan.setUint8(at + PACKET.sumAt, sumAt);
   }
 }

@@ -13,7 +13,8 @@ import type { Tunnel } from './tunnel.js';
 interface Try {
   readonly vip: Endpoint;
   readonly client: IpAddress;
-  /** Of the last SYN. */
+  /** Of the last SYN; the sequence number is -1 before the first. */
+  port: number;
   sequence: number;
   isMissing: boolean;
 }
@@ -33,6 +34,7 @@ export class TunnelProbe implements Probe {
     this.#tries = endpoints.map(({ vip, port }) => ({
       vip: { address: vip, port },
       client: tunnel.prepare(backend, vip),
+      port: 0,
       sequence: -1,
       isMissing: false,
     }));
@@ -48,11 +50,12 @@ export class TunnelProbe implements Probe {
       const sent = this.#tunnel.connect(this.#backend, source, each.vip, (segment) =>
         this.#take(each, source, segment),
       );
-      if (typeof sent === 'number') each.sequence = sent;
-      else {
+      if (typeof sent === 'string') {
         this.#finish(`cannot be sent to: ${sent}`);
         return;
       }
+      each.port = port;
+      each.sequence = sent;
     }
   }
 
@@ -81,7 +84,7 @@ export class TunnelProbe implements Probe {
   }
 
   #forget(): void {
-    for (const { sequence } of this.#tries) if (sequence >= 0) this.#tunnel.forget(sequence);
+    for (const { port, sequence } of this.#tries) if (sequence >= 0) this.#tunnel.forget(port, sequence);
   }
 }
 

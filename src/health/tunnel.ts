@@ -7,8 +7,12 @@
  *   RST  [node -> backend GRE [client -> VIP]] ------> the half-open connection is gone
  *
  * The client is this node, by an address of its own and a port that no socket here has. A raw socket gets a copy of every
- * TCP packet for this host, and an answer is told by its acknowledgment: one above the SYN's sequence number, which is
- * random, so that it is known whose answer it is and nobody who cannot see the SYN can forge one.
+ * TCP packet for this host, and an answer is known by its port and its acknowledgment: one above the SYN's sequence number, which
+ * is random, so that nobody who cannot see the SYN can forge one.
+ *
+ * Anybody can send this host more TCP packets than a process can read. Therefore the sequence numbers of all SYNs begin with the same
+ * secret bits, by which the kernel knows an answer (answer-filter.ts): of a flood of SYN-ACKs that look like a VIP's, one in
+ * 4096 gets through, and nothing of any other flood.
  *
  * The kernel here knows of no such connection and answers with a RST of its own. That one takes the route to the VIP, which
  * leads to whatever backend has the flow's slot, where it means nothing; so the RST that ends the connection, at the backend
@@ -22,6 +26,7 @@ import type { Endpoint } from '../packet/compose.js';
 import { P } from '../packet/constants.js';
 import { composeTcp, readTcp, type TcpSegment } from '../packet/tcp.js';
 import { loadRawSockets, type RawSender, type RawSockets } from '../underlay/raw-socket.js';
+import { answerFilter, isAnswer, NUMBER_BITS, SECRET_BITS } from './answer-filter.js';
 import { type TunnelPath, wrap } from './tunnel-packet.js';
 
 export interface TunnelOptions extends Omit<TunnelPath, 'backend'> {
@@ -49,8 +54,9 @@ export class Tunnel {
   readonly #clients = new Map<4 | 6, IpAddress>();
   readonly #senders = new Map<4 | 6, RawSender>();
   readonly #receivers = new Map<4 | 6, { close(): void }>();
-  /** By the acknowledgment that an answer has. */
+  /** By what an answer has: see keyOf. */
   readonly #attempts = new Map<number, Attempt>();
+  readonly #secret = randomInt(0, 2 ** SECRET_BITS);
   #port = randomInt(PORT_FIRST, PORT_LAST + 1);
 
   /** @param clientOf an address of this node */
@@ -82,7 +88,8 @@ export class Tunnel {
     if (!this.#receivers.has(vip.family)) {
       const { family } = vip;
       const take = (packet: Buffer, source: string): void => this.#receive(family, packet, source);
-      this.#receivers.set(family, this.#sockets.openReceiver(family, P.PROTOCOL_TCP, take));
+      const filter = answerFilter(family, PORT_FIRST, this.#secret);
+      this.#receivers.set(family, this.#sockets.openReceiver(family, P.PROTOCOL_TCP, filter, take));
     }
     return client;
   }
@@ -99,10 +106,10 @@ export class Tunnel {
    * @returns its sequence number, or why it could not be sent
    */
   connect(backend: IpAddress, source: Endpoint, vip: Endpoint, answered: Answered): number | string {
-    const sequence = randomInt(0, 2 ** 32);
+    const sequence = this.#secret * 2 ** NUMBER_BITS + randomInt(0, 2 ** NUMBER_BITS);
     const failure = this.#send(backend, source, vip, { sequence, acknowledgment: 0, flags: P.TCP_SYN });
     if (failure !== undefined) return failure;
-    this.#attempts.set((sequence + 1) >>> 0, { source, vip, answered });
+    this.#attempts.set(keyOf(source.port, sequence + 1), { source, vip, answered });
     return sequence;
   }
 
@@ -111,9 +118,9 @@ export class Tunnel {
     this.#send(backend, source, vip, { sequence: acknowledgment, acknowledgment: 0, flags: P.TCP_RST });
   }
 
-  /** No more answers to the SYN of this sequence number are of interest. */
-  forget(sequence: number): void {
-    this.#attempts.delete((sequence + 1) >>> 0);
+  /** No more answers to the SYN from this port, of this sequence number, are of interest. */
+  forget(port: number, sequence: number): void {
+    this.#attempts.delete(keyOf(port, sequence + 1));
   }
 
   close(): void {
@@ -133,18 +140,21 @@ export class Tunnel {
     return this.#senders.get(backend.family)!.send(packet, 0, packet.length, backend.text);
   }
 
-  /** Every TCP packet for this host: most are turned away by their flags. */
+  /** What the filter lets through. */
   #receive(family: 4 | 6, packet: Buffer, sender: string): void {
-    const at = family === 4 ? (packet[0] & 0x0f) * 4 : 0;
-    const flags = packet[at + 13];
-    if ((flags & P.TCP_ACK) === 0 || (flags & (P.TCP_SYN | P.TCP_RST)) === 0) return;
-    const segment = readTcp(packet, at);
-    const attempt = segment && this.#attempts.get(segment.acknowledgment);
-    if (segment === undefined || attempt === undefined) return;
-    const { source, vip, answered } = attempt;
+    const segment = readTcp(packet, family === 4 ? (packet[0] & 0x0f) * 4 : 0);
+    if (segment === undefined || !isAnswer(segment)) return;
+    const attempt = this.#attempts.get(keyOf(segment.destinationPort, segment.acknowledgment));
+    if (attempt === undefined) return;
+    const { vip, answered } = attempt;
     const isFromVip = segment.sourcePort === vip.port && parseAddress(sender)?.text === vip.address.text;
-    if (isFromVip && segment.destinationPort === source.port) answered(segment);
+    if (isFromVip) answered(segment);
   }
+}
+
+/** Of the port that an answer goes to and the number that it acknowledges. */
+function keyOf(port: number, acknowledgment: number): number {
+  return port * 2 ** 32 + (acknowledgment >>> 0);
 }
 
 /** An address that this host has: in the range of an outer source, or else on the interface. */

@@ -15,10 +15,12 @@ declare module 'raw-socket' {
       done: (error: Error | null, bytes: number) => void,
     ): this;
     /**
-     * The native socket beneath, which sends at once instead of queueing; not documented, fixed by the pinned version.
-     * @throws Error with the kernel's reason; `done` is then not called
+     * The native socket beneath, which sends and receives at once instead of by turns of the event loop; not documented, fixed
+     * by the pinned version. Each calls `done` before it returns.
+     * @throws Error with the kernel's reason, also when there is nothing to receive; `done` is then not called
      */
     readonly wrap: {
+      recv(buffer: Buffer, done: (buffer: Buffer, bytes: number, source: string) => void): void;
       send(
         buffer: Buffer,
         offset: number,
@@ -29,6 +31,7 @@ declare module 'raw-socket' {
     };
     pauseRecv(): this;
     setOption(level: number, option: number, value: number): void;
+    setOption(level: number, option: number, value: Buffer, bytes: number): void;
     close(): this;
     on(event: 'close', listener: () => void): this;
     on(event: 'error', listener: (error: Error) => void): this;

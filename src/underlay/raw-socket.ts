@@ -1,16 +1,29 @@
 /**
  * Raw sockets by npm `raw-socket`, an optional dependency: loaded when somebody needs one. Its public `send` queues, and
  * takes a turn of the event loop a packet; the socket that it wraps sends at once, and throws when the kernel refuses.
+ *
+ * A raw socket gets a copy of every packet of its protocol, whoever sent it. So every one of them has a filter in the kernel,
+ * those that only send too: a flood of other packets neither fills a socket's queue nor wakes this process.
  */
 import type rawSocket from 'raw-socket';
 import type { Socket } from 'raw-socket';
 import { AnyhopError } from '../core/errors.js';
+import { filterOption } from '../ffi/socket-filter.js';
+import { NO_PACKET } from '../packet/socket-filter.js';
 
 type Raw = typeof rawSocket;
 
 const IPPROTO_RAW = 255;
-/** Room for bursts: the kernel's default of 208 KiB holds some 90 full packets. */
+/** Room for bursts: the kernel's default of 208 KiB holds some 90 full packets, or 270 small ones. */
 const BUFFER_BYTES = 4 * 1024 * 1024;
+/** Linux, asm-generic/socket.h; the library names none of them. */
+const SO_ATTACH_FILTER = 26;
+/** As SO_SNDBUF and SO_RCVBUF, beyond net.core.wmem_max and rmem_max: needs CAP_NET_ADMIN. */
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+/** Packets that are read in one turn of the event loop; the library itself reads one. */
+const BATCH_PACKETS = 64;
+const PACKET_BYTES_MAX = 65_535;
 
 /** A raw socket that sends whole IP packets of one family. */
 export interface RawSender {
@@ -23,13 +36,15 @@ export interface RawSockets {
   /** @throws AnyhopError ERR_CAPABILITY when the kernel refuses the socket */
   openSender(family: 4 | 6): RawSender;
   /**
-   * Receives a copy of every packet of a protocol that this host takes for itself.
+   * Receives a copy of every packet of a protocol that this host takes for itself and that passes a filter.
+   * @param filter instructions of src/packet/socket-filter.ts
    * @param take gets the packet with its IP header (IPv4) or without (IPv6), valid during the call, and the sender's address
    * @throws AnyhopError ERR_CAPABILITY when the kernel refuses the socket
    */
   openReceiver(
     family: 4 | 6,
     protocol: number,
+    filter: Buffer,
     take: (packet: Buffer, source: string) => void,
   ): { close(): void };
 }
@@ -42,7 +57,7 @@ export async function loadRawSockets(user: string): Promise<RawSockets> {
   const raw = await loadOptional(user, 'raw-socket', async () => (await import('raw-socket')).default);
   return {
     openSender: (family) => openSender(raw, family),
-    openReceiver: (family, protocol, take) => openReceiver(raw, family, protocol, take),
+    openReceiver: (family, protocol, filter, take) => openReceiver(raw, family, protocol, filter, take),
   };
 }
 
@@ -59,8 +74,9 @@ export async function loadOptional<T>(user: string, name: string, load: () => Pr
 }
 
 function openSender(raw: Raw, family: 4 | 6): RawSender {
-  const socket = open(raw, family, IPPROTO_RAW, 'SO_SNDBUF');
-  socket.pauseRecv(); // a socket of IPPROTO_RAW receives nothing
+  // The kernel queues packets of protocol 255 for it, which nobody would read.
+  const socket = open(raw, family, IPPROTO_RAW, NO_PACKET, 'SO_SNDBUF', SO_SNDBUFFORCE);
+  socket.pauseRecv();
   let closed = false;
   const done = (): void => undefined;
   return {
@@ -83,19 +99,60 @@ function openReceiver(
   raw: Raw,
   family: 4 | 6,
   protocol: number,
+  filter: Buffer,
   take: (packet: Buffer, source: string) => void,
 ): { close(): void } {
-  const socket = open(raw, family, protocol, 'SO_RCVBUF');
-  socket.on('message', take);
+  const socket = open(raw, family, protocol, filter, 'SO_RCVBUF', SO_RCVBUFFORCE);
+  const buffer = Buffer.alloc(PACKET_BYTES_MAX);
+  let isOpen = true;
+  const deliver = (packet: Buffer, source: string): void => {
+    try {
+      take(packet, source);
+    } catch (error) {
+      // The library would take it for an error of the socket.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  };
+  const takeOne = (_: Buffer, length: number, source: string): void =>
+    deliver(buffer.subarray(0, length), source);
+  socket.on('message', (packet, source) => {
+    deliver(packet, source);
+    try {
+      for (let i = 1; i < BATCH_PACKETS && isOpen; i++) socket.wrap.recv(buffer, takeOne);
+    } catch {
+      // No more of them for now.
+    }
+  });
   socket.on('error', () => {}); // of one packet, say ENETDOWN; the socket goes on
-  return { close: () => void socket.close() };
+  return {
+    close() {
+      isOpen = false;
+      socket.close();
+    },
+  };
 }
 
-function open(raw: Raw, family: 4 | 6, protocol: number, buffer: 'SO_SNDBUF' | 'SO_RCVBUF'): Socket {
+function open(
+  raw: Raw,
+  family: 4 | 6,
+  protocol: number,
+  filter: Buffer,
+  buffer: 'SO_SNDBUF' | 'SO_RCVBUF',
+  forced: number,
+): Socket {
+  const option = filterOption(filter);
+  const { SOL_SOCKET } = raw.SocketLevel;
   try {
     const addressFamily = family === 4 ? raw.AddressFamily.IPv4 : raw.AddressFamily.IPv6;
     const socket = raw.createSocket({ addressFamily, protocol });
-    socket.setOption(raw.SocketLevel.SOL_SOCKET, raw.SocketOption[buffer], BUFFER_BYTES);
+    socket.setOption(SOL_SOCKET, SO_ATTACH_FILTER, option, option.length);
+    try {
+      socket.setOption(SOL_SOCKET, forced, BUFFER_BYTES);
+    } catch {
+      socket.setOption(SOL_SOCKET, raw.SocketOption[buffer], BUFFER_BYTES);
+    }
     return socket;
   } catch (cause) {
     throw new AnyhopError(

@@ -40,7 +40,7 @@ function setUp() {
         },
         close() {},
       }),
-      openReceiver(family, protocol, take) {
+      openReceiver(family, protocol, _filter, take) {
         assert.equal(protocol, P.PROTOCOL_TCP);
         takers.set(family, take);
         return { close: () => void takers.delete(family) };

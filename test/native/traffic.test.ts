@@ -19,7 +19,7 @@ const traffic = (link: NodeLink, ...args: string[]): Promise<string> =>
   link.onPeer(process.execPath, TRAFFIC, '--interface', LINK, '--mac', NODE_MAC, '--json', ...args);
 
 describe('the traffic generator', { skip: isolationObstacle('tcpdump', 'ethtool') }, () => {
-  test('makes IPv4 and IPv6, TCP and UDP, SYNs and ACKs of the sizes asked for, all with right checksums', async () => {
+  test('makes IPv4 and IPv6, TCP, UDP and echo requests, SYNs and ACKs of the sizes asked for, all with right checksums', async () => {
     const link = await createLink();
     try {
       const file = join(link.resources.directory, 'traffic.pcap');
@@ -45,6 +45,8 @@ describe('the traffic generator', { skip: isolationObstacle('tcpdump', 'ethtool'
         'udp:203.0.113.10:53',
         'tcp:[2001:db8:100::10]:80',
         'udp:[2001:db8:100::10]:53',
+        'icmp:203.0.113.10',
+        'icmp:[2001:db8:100::10]',
       ];
       const kinds = ['--sizes', '64,128,1518', '--syn', '25', '--flows', '1024', '--rate', '20000'];
       const limits = ['--count', String(PACKETS), '--seconds', '5'];
@@ -66,20 +68,25 @@ describe('the traffic generator', { skip: isolationObstacle('tcpdump', 'ethtool'
         assert.equal(decoded.dst, NODE_MAC);
         assert.equal(decoded.src, ROUTER_MAC);
         const { version, src, dst, transport } = decoded.packet!;
-        assert.ok(transport?.kind === 'tcp' || transport?.kind === 'udp');
         assert.equal(dst, version === 4 ? '203.0.113.10' : '2001:db8:100::10');
-        assert.equal(transport.dport, transport.kind === 'tcp' ? 80 : 53);
-        count(`${transport.kind} ${version}`);
+        count(`${transport!.kind} ${version}`);
         count(`${frame.length + 4} bytes`);
+        const client = src.split(/[.:]/).slice(-2).join();
+        if (transport?.kind === 'tcp' || transport?.kind === 'udp') {
+          assert.equal(transport.dport, transport.kind === 'tcp' ? 80 : 53);
+          flows.set(`${transport.sport} ${client}`, `${transport.kind} ${version}`);
+        } else {
+          assert.ok(transport?.kind === 'icmp' || transport?.kind === 'icmpv6');
+          assert.equal(transport.type, version === 4 ? 8 : 128);
+          flows.set(`${transport.word >>> 16} ${client}`, `${transport.kind} ${version}`);
+        }
         if (transport.kind === 'tcp') count(transport.flags.includes('syn') ? 'syn' : 'ack');
-        const flow = `${transport.sport} ${src.split(/[.:]/).slice(-2).join()}`;
-        flows.set(flow, `${transport.kind} ${version}`);
       }
       assert.equal(flows.size, 1024);
       const { syn, ack } = seen;
       assert.ok(syn / (syn + ack) > 0.2 && syn / (syn + ack) < 0.3, `${syn} SYNs, ${ack} ACKs`);
-      for (const kind of ['tcp 4', 'udp 4', 'tcp 6', 'udp 6']) {
-        assert.ok(seen[kind] > PACKETS / 6 && seen[kind] < PACKETS / 3, `${kind}: ${seen[kind]}`);
+      for (const kind of ['tcp 4', 'udp 4', 'icmp 4', 'tcp 6', 'udp 6', 'icmpv6 6']) {
+        assert.ok(seen[kind] > PACKETS / 9 && seen[kind] < PACKETS / 4, `${kind}: ${seen[kind]}`);
       }
       // IPv6 has no 64-byte packets: its shortest have 84.
       assert.deepEqual(

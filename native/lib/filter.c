@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A socket filter in classic BPF for a socket that only npm raw-socket holds. It sets any socket option from bytes; the option for
+ * a filter has a pointer in it, which TypeScript cannot write.
+ */
+#include <linux/filter.h>
+#include <string.h>
+
+#include "bpf.h"
+#include "error.h"
+
+/* Writes the value of SO_ATTACH_FILTER for these instructions (struct sock_filter each) to out, and returns its length. Both
+ * must stay where they are until the option is set. */
+int anyhop_filter_option(const __u8 *instructions, int bytes, __u8 *out)
+{
+	struct sock_fprog option = {
+		.len = (unsigned short)(bytes / (int)sizeof(struct sock_filter)),
+		.filter = (struct sock_filter *)instructions,
+	};
+
+	memcpy(out, &option, sizeof(option));
+	return sizeof(option);
+}
