@@ -102,8 +102,12 @@ function flowRows(flows: FlowPlan, age: string): Row[] {
 
 function drawEvenness(even: Evenness | undefined): string {
   if (even === undefined) return 'no backend owns a slot';
-  const { maxOverMean, maxOverShare, cv } = even;
-  return `max/mean ${maxOverMean.toFixed(4)}, busiest ${maxOverShare.toFixed(4)} of its share, variation ${cv.toFixed(4)}`;
+  const { maxOverMean, maxOverShare, cv, idle } = even;
+  const nothing = idle.length === 0 ? '' : `; no slot: ${someOf(idle)}`;
+  return (
+    `max/mean ${maxOverMean.toFixed(4)}, busiest ${maxOverShare.toFixed(4)} of its share, variation ${cv.toFixed(4)}` +
+    nothing
+  );
 }
 
 /** No flow of it changes backends. */

@@ -158,10 +158,14 @@ function describe(summary: Summary, down: readonly string[]): string {
 function sentence({ pool, evenness: even, moved }: Summary): string {
   if (even === undefined) return `Pool ${pool} forwards nothing.`;
   const excess = even.maxOverShare - 1;
-  const load =
+  const busiest =
     excess < 0.00005
       ? 'Every backend gets its share of the flows.'
       : `The busiest backend gets ${percent(excess)} more flows than its share.`;
+  const load =
+    even.idle.length === 0
+      ? busiest
+      : `Without a slot, and so without flows: ${someOf(even.idle)}; the weight is too small beside the others'.`;
   if (moved === undefined) return load;
   return moved.betweenHealthy === 0
     ? `Only flows of backends that went down move. ${load}`

@@ -15,6 +15,8 @@ export interface Evenness {
   readonly maxOverShare: number;
   /** The backend that this is, the first by name of several. */
   readonly busiest: string;
+  /** Those without a slot, by name. */
+  readonly idle: readonly string[];
 }
 
 /**
@@ -49,6 +51,7 @@ export function evenness(
     maxOverMean: max / mean,
     maxOverShare: overShare(busiest),
     busiest: busiest.name,
+    idle: [...slotsOf].flatMap(([name, count]) => (count === 0 ? [name] : [])).sort(),
   };
 }
 

@@ -22,10 +22,11 @@
  * the first position wins. Positions behind the walk cannot win: such slots are taken or the backend's own above.
  */
 import { isPrime } from '../config/prime.js';
+import { quotas } from '../core/apportion.js';
 import { LAYERS_MAX, TABLE_SIZE_MAX, WEIGHT_MAX } from '../core/limits.js';
 import { nameWords } from './name-words.js';
 import { inverse, mod, permutationOffset, permutationSkip } from './permutation.js';
-import { quotas, turnOrder } from './turns.js';
+import { turnOrder } from './turns.js';
 
 /** Version of the function from members and M to layers, turns.ts and permutation.ts included. */
 export const STACK_VERSION = 1;

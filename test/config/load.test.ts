@@ -333,7 +333,28 @@ describe('warnings', () => {
     );
     assert.match(
       warningsOf(join({ pools })).join('\n'),
-      /^9:5 pools\.web\.backends: every backend is draining or has weight 0/,
+      /^9:5 pools\.web\.backends: web-1 is draining, and the others have weight 0: .*those that drain go on taking them/,
+    );
+  });
+
+  it('say that packets are dropped where every backend has weight 0, drains or not', () => {
+    const pools = POOLS.replace('10.1.0.11}', '10.1.0.11, weight: 0, state: draining}').replace(
+      '10.1.0.12}',
+      '10.1.0.12, weight: 0}',
+    );
+    assert.deepEqual(warningsOf(join({ pools })), [
+      '9:5 pools.web.backends: no backend has a weight above 0: none gets a slot, and every packet for this pool is dropped',
+    ]);
+  });
+
+  it('name the backend whose weight is too small to get a slot, as its table has it', () => {
+    const pools = POOLS.replace('10.1.0.11}', '10.1.0.11, weight: 65535}').replace(
+      '    backends:',
+      '    table_size: 251\n    backends:',
+    );
+    assert.match(
+      warningsOf(join({ pools })).join('\n'),
+      /pools\.web\.backends: web-2 gets no slot of 251, and so no flow: the weight is too small/,
     );
   });
 });

@@ -43,6 +43,15 @@ test('table prints evenness, digests and build time, and says what it means', ()
   assert.match(stdout, /more flows than its share\.\n$/);
 });
 
+test('table names who has so small a weight that it gets no slot, as check does', () => {
+  const file = config('small.yaml', {
+    web: [`${three[0]}, weight: 65535`, three[1], `${three[2]}, weight: 65535`],
+  });
+  const table = anyhop('table', '-c', file);
+  assert.match(table.stdout, /\nWithout a slot, and so without flows: web-2; the weight is too small/);
+  assert.doesNotMatch(table.stdout, /Every backend gets/);
+});
+
 test('table --json prints one object with the same figures', () => {
   const { stdout } = anyhop('table', '-c', web, '--down', 'web-2', '--json');
   const summary = JSON.parse(stdout);

@@ -53,7 +53,7 @@ test('figures are those of a table that can be counted by hand', () => {
     Math.abs(even.cv - Math.sqrt(((8 / 3) ** 2 + (2 / 3) ** 2 + (10 / 3) ** 2) / 3) / (10 / 3)) < 1e-12,
   );
   assert.ok(Math.abs(even.maxOverMean - 1.8) < 1e-12);
-  assert.deepEqual([even.busiest, even.maxOverShare], ['b', 2]);
+  assert.deepEqual([even.busiest, even.maxOverShare, even.idle], ['b', 2, ['c']]);
   assert.equal(evenness(tables, []), undefined);
 });
 

@@ -1,6 +1,7 @@
 /** What is allowed and most likely not meant. */
 import { SLOTS_PER_BACKEND_ADVISED } from '../../core/limits.js';
 import type { Draft, DraftPool } from '../draft.js';
+import { idleBackends } from '../idle.js';
 import { nextPrime } from '../prime.js';
 import type { Report } from '../problems.js';
 
@@ -8,12 +9,7 @@ export function warnAboutPools(draft: Draft, warn: Report): void {
   const used = new Set(draft.services.map((service) => service.pool));
   for (const pool of draft.pools) {
     warnAboutTableSize(pool, warn);
-    if (pool.backends.every((backend) => backend.weight === 0 || backend.state === 'draining')) {
-      warn(
-        [...pool.path, 'backends'],
-        'every backend is draining or has weight 0: none is meant to take new flows, so one that is not must',
-      );
-    }
+    for (const idle of idleBackends(pool.backends, pool.tableSize)) warn([...pool.path, 'backends'], idle);
     if (draft.serviceCount !== undefined && !used.has(pool.name))
       warn(pool.path, 'no service uses this pool', 'key');
   }
