@@ -17,9 +17,10 @@ export function reloadCommand(): Command {
 A file with a problem changes nothing: every problem is listed, file:line:column, and what was in force still is. What a change
 would do "anyhop plan" says before.
 Each pool takes its change at once when the one before has settled (settle_time), and remembers what it was; otherwise it
-waits its turn. Health checks, services and thresholds never wait.
-Exit codes: 0 done or waiting its turn, 1 refused (it takes a restart, or too much waits already) or no node answers, 2 the file
-is wrong.
+waits its turn. Health checks, services and thresholds never wait. What breaks connections for good (another table size, hash, pool
+of a service or key, a service that leaves) is refused without --force, and a restart does not take it either.
+Exit codes: 0 done or waiting its turn, 1 refused (it breaks connections, takes a restart, or too much waits already) or no node
+answers, 2 the file is wrong.
 
 Examples:
   anyhop plan && anyhop reload

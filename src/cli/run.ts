@@ -4,6 +4,7 @@ import { ConfigError } from '../config/error.js';
 import { loadConfigWithText, parseConfig } from '../config/load.js';
 import { stateDirectoryIn } from '../config/state-directory.js';
 import type { ReadConfig } from '../control/actions.js';
+import { losses } from '../control/change-reports.js';
 import { type RunOptions, runNode } from '../control/node.js';
 import { lastGoodConfig } from '../control/state-store.js';
 import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
@@ -57,8 +58,9 @@ Examples:
 }
 
 /**
- * The config to start with: that of the file, or, when the file is wrong, the last one that was good. A node that crashed
- * while somebody was editing must come back.
+ * The config to start with: that of the file, or the last one that was in force when the file is wrong, or when it would break what
+ * a reload takes with --force only. A node that crashed while somebody was editing must come back, and a restart must not do in
+ * silence what a reload has refused.
  * @throws ConfigError when the file is wrong and there was none before
  */
 function firstConfig(
@@ -66,35 +68,70 @@ function firstConfig(
   options: RunCommandOptions,
   log: Logger,
 ): Pick<RunOptions, 'first' | 'refused'> {
+  const read = loaded(load);
+  const directory = read instanceof ConfigError ? stateDirectory(options) : read.config.node.stateDirectory;
+  const good = directory === undefined ? undefined : lastGood(directory, options);
+  if (read instanceof ConfigError) {
+    if (good === undefined) throw read;
+    const whatToDo = 'mend the file, then `anyhop reload`';
+    return startWith(good, read.message, whatToDo, { file: options.config, problems: read.problems }, log);
+  }
+  const lost = good === undefined ? [] : losses(good.first.config, read.config);
+  if (good === undefined || lost.length === 0) return { first: read };
+  const why = lost.map((loss) => `${options.config}: ${loss}`).join('\n');
+  return startWith(good, why, '`anyhop reload --force` takes the file', { file: options.config }, log);
+}
+
+function loaded(load: () => ReadConfig): ReadConfig | ConfigError {
   try {
-    return { first: load() };
+    return load();
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const good = lastGoodConfig(stateDirectory(options), options.config);
-    const config = good === undefined ? undefined : parseGood(good.text, options);
-    if (good === undefined || config === undefined) throw error;
-    log.error(
-      { event: 'config_refused', file: options.config, problems: error.problems },
-      `${error.message}\nThe node starts with the last config that was good, of ${good.keptAt.toISOString()}; mend the file, ` +
-        'then `anyhop reload`',
-    );
-    return {
-      first: { config, text: good.text },
-      refused: { at: new Date().toISOString(), message: error.message },
-    };
+    if (error instanceof ConfigError) return error;
+    throw error;
   }
 }
 
-/** Where the last good config is: what says so beside the file, or the file itself, as far as it can be read. */
-function stateDirectory({ stateDir, config }: RunCommandOptions): string {
-  const said = stateDir ?? process.env['ANYHOP_STATE_DIR'];
-  return said || (stateDirectoryIn(config) ?? STATE_DIRECTORY_DEFAULT);
+interface LastGood {
+  readonly first: ReadConfig;
+  readonly keptAt: Date;
 }
 
-/** Undefined when it is good no more: a file that it names may be gone. */
-function parseGood(text: string, options: RunCommandOptions): ReadConfig['config'] | undefined {
+function startWith(
+  { first, keptAt }: LastGood,
+  why: string,
+  whatToDo: string,
+  fields: object,
+  log: Logger,
+): Pick<RunOptions, 'first' | 'refused'> {
+  log.error(
+    { event: 'config_refused', ...fields },
+    `${why}\nThe node starts with the last config that was in force, of ${keptAt.toISOString()}; ${whatToDo}`,
+  );
+  return { first, refused: { at: new Date().toISOString(), message: why } };
+}
+
+/**
+ * Where the last good config of a file that is wrong is: what says so beside the file, or the file itself, as far as it can be read.
+ * Undefined when it cannot be told: another place would have an older one.
+ */
+function stateDirectory({ stateDir, config }: RunCommandOptions): string | undefined {
+  const said = stateDir ?? process.env['ANYHOP_STATE_DIR'];
+  if (said) return said;
+  const inFile = stateDirectoryIn(config);
+  if (inFile === 'unclear') return undefined;
+  return inFile === 'none' ? STATE_DIRECTORY_DEFAULT : inFile.path;
+}
+
+/** Undefined when there is none, or when it is good no more: a file that it names may be gone. */
+function lastGood(directory: string, options: RunCommandOptions): LastGood | undefined {
+  const good = lastGoodConfig(directory, options.config);
+  if (good === undefined) return undefined;
+  const { text, key, keptAt } = good;
   try {
-    return parseConfig(text, options.config, loadOptions(options));
+    return {
+      first: { config: parseConfig(text, options.config, { ...loadOptions(options), key }), text },
+      keptAt,
+    };
   } catch (error) {
     if (error instanceof ConfigError) return undefined;
     throw error;

@@ -31,6 +31,8 @@ export interface LoadOptions<R extends Role> {
   readonly overrides?: Overrides;
   /** ANYHOP_NODE_NAME, ANYHOP_INTERFACE, ANYHOP_SOURCE (commas between) and ANYHOP_STATE_DIR come before the file. */
   readonly env?: NodeJS.ProcessEnv;
+  /** The secret, in the place of that in the file or its key_file. */
+  readonly key?: Secret;
 }
 
 /**
@@ -75,7 +77,7 @@ function readConfig<R extends Role>(
   mode: number | undefined,
   options: LoadOptions<R>,
 ): LoadedConfig<R> {
-  const { role, overrides = {}, env = process.env } = options;
+  const { role, overrides = {}, env = process.env, key: givenKey } = options;
   if (typeof text !== 'string') throw new ConfigError([{ file, field: '', ...text }]);
   const document = new ConfigDocument(text, file);
   const problems = new Problems(document);
@@ -109,7 +111,7 @@ function readConfig<R extends Role>(
     }
     const { node } = draft;
     const name = nodeName(node, report);
-    const key = readKey(node, file, report, warnings.report);
+    const key = givenKey ?? readKey(node, file, report, warnings.report);
     const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
     return () => configOf(draft, nodeConfig(node, name!, key!), file, caTexts);
   }

@@ -23,7 +23,7 @@ import {
   type PlanReport,
   type TablesReport,
 } from './api.js';
-import { otherSlots, planOf, reportOf, restartFields, riskOf, settingsChanges } from './change-reports.js';
+import { losses, planOf, reportOf, restartFields, riskOf, settingsChanges } from './change-reports.js';
 import type { Forwarding } from './forwarding.js';
 import type { BackendMark } from './marks.js';
 import type { NodePools } from './node-pools.js';
@@ -140,7 +140,6 @@ export class NodeActions implements ControlActions {
     const { config } = this.#read();
     const before = pools.pools;
     const after = orRefusal(() => pools.preview({ file: config }, false));
-    const breaks = otherSlots(pools.file, config);
     return {
       file: config.file,
       pools: effects(before, after).map((effect) => ({
@@ -154,7 +153,7 @@ export class NodeActions implements ControlActions {
       changes: settingsChanges(pools.file, config),
       warnings: [
         ...config.warnings.map(formatProblem),
-        ...(breaks === undefined ? [] : [`${breaks}; reload takes it with --force alone`]),
+        ...losses(pools.file, config).map((loss) => `${loss}; a reload takes it with --force only`),
       ],
     };
   }
@@ -171,9 +170,9 @@ export class NodeActions implements ControlActions {
     let read: ReadConfig;
     try {
       read = this.#read();
-      const breaks = force ? undefined : otherSlots(pools.file, read.config);
-      if (breaks !== undefined)
-        throw new ControlError(409, 'ERR_BREAKS', `${read.config.file}: ${breaks}`, FORCE_HINT);
+      const lost = force ? [] : losses(pools.file, read.config);
+      if (lost.length > 0)
+        throw new ControlError(409, 'ERR_BREAKS', `${read.config.file}: ${lost.join('; ')}`, LOSS_HINT);
     } catch (error) {
       this.#refused(error);
       throw error;
@@ -259,7 +258,7 @@ export class NodeActions implements ControlActions {
       409,
       'ERR_RESTART',
       `${read.config.file}: ${differing.join(', ')} cannot change while the node runs; the config in force stays`,
-      { hint: 'Restart the node for that. With the engine xdp a restart loses no packet.' },
+      { hint: 'Restart the node for that. Connections stay with their backends.' },
     );
   }
 
@@ -302,7 +301,9 @@ export class NodeActions implements ControlActions {
   }
 }
 
-const FORCE_HINT = { hint: '`anyhop reload --force` takes it all the same.' };
+const LOSS_HINT = {
+  hint: '`anyhop reload --force` takes it all the same. A restart does not: the node then starts with the config that is in force now.',
+};
 const NAMES_SHOWN = 12;
 
 function some(names: readonly string[]): string {

@@ -9,7 +9,7 @@ import { changeFromConfig, queuedConfigs } from '../pool/change-config.js';
 import { describeSettings } from '../pool/describe-change.js';
 import type { Effect, Membership } from '../pool/membership.js';
 import { overridden } from '../pool/override.js';
-import { movedServices, serviceChanges } from '../pool/service-changes.js';
+import { endedServices, movedServices, serviceChanges } from '../pool/service-changes.js';
 import type { PlanReport, PoolChangeReport } from './api.js';
 
 export function reportOf({
@@ -81,30 +81,40 @@ export function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig
 }
 
 /**
- * Why nearly all flows of something would break, second chance or not: nobody remembers who had them where another table size,
- * hash or pool gives them other slots. Undefined when that is so for nothing.
+ * What a change of the config breaks for good, one sentence for each: nobody remembers who had the flows where another key, table
+ * size, hash or pool gives them other slots, and what is no longer served has nobody to go to. Such a change is taken with
+ * `force` only, by a reload and by a restart.
  */
-export function otherSlots(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): string | undefined {
+export function losses(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): string[] {
   const known = new Map(before.pools.map((pool) => [pool.name, pool.tableSize]));
-  const other = after.pools.find(({ name, tableSize }) => (known.get(name) ?? tableSize) !== tableSize);
-  if (other !== undefined) {
-    return (
-      `pools.${other.name}.table_size: ${known.get(other.name)} -> ${other.tableSize} gives nearly all flows of the pool other ` +
-      'slots, and their connections break'
-    );
-  }
-  const moved = movedServices(before.services, after.services)[0];
-  return moved === undefined ? undefined : `services: ${moved}, and their connections break`;
+  const otherKey = keyOf(before.node) !== keyOf(after.node);
+  return [
+    ...(otherKey ? ['node.key: another key gives all flows other slots, and their connections break'] : []),
+    ...after.pools.flatMap(({ name, tableSize }) => {
+      const was = known.get(name) ?? tableSize;
+      if (was === tableSize) return [];
+      return [
+        `pools.${name}.table_size: ${was} -> ${tableSize} gives nearly all flows of the pool other slots, and their connections break`,
+      ];
+    }),
+    ...movedServices(before.services, after.services).map(
+      (moved) => `services: ${moved}, and their connections break`,
+    ),
+    ...endedServices(before.services, after.services).map((ended) => `services: ${ended}`),
+  ];
 }
 
-/** Fields of the node that are fixed for the life of the process and differ. The secret is not told, only that it is another. */
+function keyOf({ key }: NodeConfig): string {
+  return Buffer.from(key.reveal()).toString('hex');
+}
+
+/** Fields of the node that are fixed for the life of the process and differ. */
 export function restartFields(before: NodeConfig, after: NodeConfig): string[] {
   const values = (node: NodeConfig): Record<string, string | number | undefined> => ({
     name: node.name,
     interface: node.interface,
     engine: node.engine,
     source: [node.source4?.text, node.source6?.text].join(),
-    key: Buffer.from(node.key.reveal()).toString('hex'),
     second_chance_prefix: node.secondChancePrefix?.text,
     busy_poll_us: node.busyPollUs,
     bpffs: node.bpffs,

@@ -62,7 +62,6 @@ export interface RunOptions {
  */
 export async function runNode({ first, load, refused }: RunOptions, log: Logger): Promise<void> {
   const { node } = first.config;
-  const fingerprint = keyFingerprint(node.key.reveal());
   const startedAt = new Date();
   const hangups = new Hangups(); // first of all: until there is somebody to take it, the signal would end the process
   const now = (): number => performance.timeOrigin + performance.now();
@@ -132,7 +131,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     load,
     accepted: async (read) => {
       warnAboutNarrowWays(pools.config, way, log);
-      await store.keepConfig(read.config.file, read.text);
+      await store.keepConfig(read.config.file, read.text, read.config.node.key);
     },
     mark: (pool, backend) => health.markOf(pool, backend),
     readiness: () => gate.current(),
@@ -234,7 +233,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
           config: pools.config,
           node,
           startedAt,
-          keyFingerprint: fingerprint,
+          keyFingerprint: keyFingerprint(pools.file.node.key.reveal()),
           engine,
           engineReason: reason,
           forwarding: inForce,
@@ -248,7 +247,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
           drain: (pool, backend) => drains.status(pool.name, backend.name),
         }),
     });
-    if (refused === undefined) await store.keepConfig(first.config.file, first.text);
+    if (refused === undefined) await store.keepConfig(first.config.file, first.text, node.key);
     log.info(
       {
         event: 'ready',

@@ -1,7 +1,7 @@
 /**
  * What of a node outlives its process, in `node.state_dir`: what it remembers of its pools, NAME.json, and the last config
- * file that was good, config-DIGEST.yaml, by the file's path, so that it can be found when the file no longer says the
- * node's name.
+ * file that was good with its key, config-DIGEST.json, by the file's path, so that it can be found when the file no longer says
+ * the node's name.
  *
  * Each is written beside its place and renamed, so that a reader, and a process killed at any moment, finds the former or the
  * next and never half of one. What cannot be written is logged and costs the memory alone: a forwarder with a full disk forwards.
@@ -10,9 +10,13 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { KEY_PATTERN } from '../config/schema.js';
+import { Secret } from '../config/secret.js';
 import type { Clocks } from '../core/clock.js';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
+import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import type { PoolMemory } from '../pool/membership.js';
@@ -74,12 +78,14 @@ export class StateStore {
     await this.#writing;
   }
 
-  /** Keeps the text of a config file that has proved good; one after the other. */
-  keepConfig(path: string, text: string): Promise<void> {
+  /** Keeps the text of a config file that is in force, and its secret; one after the other. */
+  keepConfig(path: string, text: string, key: Secret): Promise<void> {
     this.#keeping = this.#keeping.then(async () => {
       try {
         this.#makeDirectory();
-        await replaceFile(configCopy(this.#directory, path), text);
+        const digits = Buffer.from(key.reveal()).toString('hex');
+        await replaceFile(configCopy(this.#directory, path), `${JSON.stringify({ text, key: digits })}\n`);
+        await this.#forgetElsewhere(path);
       } catch (error) {
         this.#complain(error);
       }
@@ -102,6 +108,12 @@ export class StateStore {
     this.#writing = undefined;
   }
 
+  /** A copy from the time before the file named a state_dir, which a file that cannot be read would lead to. */
+  async #forgetElsewhere(path: string): Promise<void> {
+    if (this.#directory !== STATE_DIRECTORY_DEFAULT)
+      await rm(configCopy(STATE_DIRECTORY_DEFAULT, path), { force: true }).catch(() => undefined); // another user's is not ours
+  }
+
   #makeDirectory(): void {
     makeDirectory(this.#directory, DIRECTORY_MODE);
   }
@@ -118,8 +130,12 @@ export class StateStore {
   }
 }
 
+const kept = z.object({ text: z.string(), key: z.string().regex(KEY_PATTERN) });
+
 export interface GoodConfig {
   readonly text: string;
+  /** The secret that was in force with it, which key_file may no longer hold. */
+  readonly key: Secret;
   readonly keptAt: Date;
 }
 
@@ -127,7 +143,8 @@ export interface GoodConfig {
 export function lastGoodConfig(directory: string, path: string): GoodConfig | undefined {
   try {
     const copy = configCopy(directory, path);
-    return { text: readFileSync(copy, 'utf8'), keptAt: statSync(copy).mtime };
+    const { text, key } = kept.parse(JSON.parse(readFileSync(copy, 'utf8')));
+    return { text, key: new Secret(Buffer.from(key, 'hex')), keptAt: statSync(copy).mtime };
   } catch {
     return undefined; // what is wrong with the file itself is what there is to say
   }
@@ -139,7 +156,7 @@ export function lastGoodConfig(directory: string, path: string): GoodConfig | un
  */
 function configCopy(directory: string, path: string): string {
   const digest = createHash('sha256').update(resolve(path)).digest('hex').slice(0, PATH_DIGEST_CHARS);
-  return join(directory, `config-${digest}.yaml`);
+  return join(directory, `config-${digest}.json`);
 }
 
 /** What a process that was killed has left half written. */

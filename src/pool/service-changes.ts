@@ -9,12 +9,7 @@ import type { ServiceConfig } from '../config/types.js';
 export function serviceChanges(before: readonly ServiceConfig[], after: readonly ServiceConfig[]): string[] {
   return before.flatMap((old) => {
     const heirs = heirsOf(old, after);
-    const ports = heirs.reduce((sum, heir) => sum + sharedPorts(old, heir), 0);
-    const lines: string[] = [];
-    if (ports < old.portLast - old.portFirst + 1) {
-      const part = ports === 0 ? '' : ' in part';
-      lines.push(`${old.name}: no longer served${part}; those flows end`);
-    }
+    const lines = ending(old, heirs);
     for (const heir of heirs) {
       lines.push(...movedTo(old, heir));
       if (heir.secondChance !== old.secondChance) {
@@ -29,6 +24,17 @@ export function serviceChanges(before: readonly ServiceConfig[], after: readonly
 /** Of these, what gives flows that go on being served other slots. */
 export function movedServices(before: readonly ServiceConfig[], after: readonly ServiceConfig[]): string[] {
   return before.flatMap((old) => heirsOf(old, after).flatMap((heir) => movedTo(old, heir)));
+}
+
+/** And what is served no longer. */
+export function endedServices(before: readonly ServiceConfig[], after: readonly ServiceConfig[]): string[] {
+  return before.flatMap((old) => ending(old, heirsOf(old, after)));
+}
+
+function ending(old: ServiceConfig, heirs: readonly ServiceConfig[]): string[] {
+  const ports = heirs.reduce((sum, heir) => sum + sharedPorts(old, heir), 0);
+  if (ports === old.portLast - old.portFirst + 1) return [];
+  return [`${old.name}: no longer served${ports === 0 ? '' : ' in part'}; those flows end`];
 }
 
 function heirsOf(old: ServiceConfig, after: readonly ServiceConfig[]): ServiceConfig[] {

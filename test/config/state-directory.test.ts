@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { stateDirectoryIn } from '#anyhop/config/state-directory.js';
+import { type StateDirectory, stateDirectoryIn } from '#anyhop/config/state-directory.js';
 
 const root = mkdtempSync(join(tmpdir(), 'anyhop-config-'));
 after(() => rmSync(root, { recursive: true }));
 
-function inFile(text: string): string | undefined {
+function inFile(text: string): StateDirectory {
   const file = join(root, 'anyhop.yaml');
   writeFileSync(file, text);
   return stateDirectoryIn(file);
@@ -23,20 +23,29 @@ test('the state directory is found in every style of YAML, also where the rest i
     "node:\n  'state_dir': '/srv/state' # here\n\t- nonsense",
     'node:\n  state_dir: /srv/state # a comment',
     '{"node": {"state_dir": "/srv/state"',
+    'node:\n  # state_dir: /var/lib/anyhop\n  state_dir: /srv/state\n  engine: [',
+    'node:\n  state_dir: "/srv/state\n  engine: xdp',
+    "node:\n  state_dir: '/srv/state\n",
+    'node:\n  state_dir:\n    /srv/state\n  engine: ][',
   ]) {
-    assert.equal(inFile(text), '/srv/state', text);
+    assert.deepEqual(inFile(text), { path: '/srv/state' }, text);
   }
 });
 
-test('nothing is made of what is no path, is commented out, or is not there', () => {
+test('a file that does not speak of it leaves it where it is by default', () => {
+  for (const text of ['# state_dir: /a', '# state_dirs: /a', 'my_state_dir: /a', '']) {
+    assert.equal(inFile(text), 'none', text);
+  }
+  assert.equal(stateDirectoryIn(join(root, 'missing.yaml')), 'none');
+});
+
+test('a file that speaks of it without saying where is not taken for one that does not: an older config would come into force', () => {
   for (const text of [
     'node:\n  state_dir: srv/state',
     'node:\n  state_dir:\n',
-    '# state_dirs: /a',
-    'my_state_dir: /a',
-    '',
+    'node:\n  state_dir: [/srv/state]\n',
+    'node:\n  state_dir: /srv/state\n  state_dir: /srv/other\n',
   ]) {
-    assert.equal(inFile(text), undefined, text);
+    assert.equal(inFile(text), 'unclear', text);
   }
-  assert.equal(stateDirectoryIn(join(root, 'missing.yaml')), undefined);
 });

@@ -1,7 +1,7 @@
 /** What a running node does not take without being forced, since nobody would remember whose the flows were. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { otherSlots, restartFields, settingsChanges } from '#anyhop/control/change-reports.js';
+import { losses, restartFields, settingsChanges } from '#anyhop/control/change-reports.js';
 import { NODE, parse } from '../config/fixture.js';
 
 const TEXT = `${NODE}pools:
@@ -17,35 +17,49 @@ const after = (from: string, to: string) => {
 };
 
 describe('a change of the config', () => {
-  it('that gives flows other slots is named with what does it', () => {
-    assert.match(
-      otherSlots(BEFORE, after('{table_size: 251', '{table_size: 257'))!,
-      /web\.table_size: 251 -> 257/,
+  it('that breaks connections for good is named with what does it, all of it', () => {
+    const only = (from: string, to: string): string => {
+      const found = losses(BEFORE, after(from, to));
+      assert.equal(found.length, 1, found.join());
+      return found[0];
+    };
+    assert.match(only('{table_size: 251', '{table_size: 257'), /web\.table_size: 251 -> 257/);
+    assert.match(only('hash: 5-tuple', 'hash: source'), /web: hash 5-tuple -> source/);
+    assert.match(only('pool: web', 'pool: other'), /web: pool web -> other/);
+    assert.match(only('port: 80', 'port: 81'), /web: no longer served; those flows end/);
+    assert.match(only('vip: 203.0.113.10', 'vip: 203.0.113.11'), /web: no longer served/);
+    const both = TEXT.replace('hash: 5-tuple', 'hash: source').replace(
+      '{table_size: 251',
+      '{table_size: 257',
     );
-    assert.match(otherSlots(BEFORE, after('hash: 5-tuple', 'hash: source'))!, /web: hash 5-tuple -> source/);
-    assert.match(otherSlots(BEFORE, after('pool: web', 'pool: other'))!, /web: pool web -> other/);
+    assert.equal(losses(BEFORE, parse(both, 'run')).length, 2);
   });
 
-  it('that gives none other slots is none of that: members, names, ports that end or begin, second chance', () => {
+  it('to another key is one of these, and tells nothing of either', () => {
+    const other = parse(TEXT.replace(/key: \S+/, `key: ${'ab'.repeat(16)}`), 'run');
+    const [lost] = losses(BEFORE, other);
+    assert.match(lost, /^node\.key: another key gives all flows other slots/);
+    assert.doesNotMatch(lost, /abab/);
+  });
+
+  it('of members, names, ports that come and second chance is none of these', () => {
     for (const [from, to] of [
       ['{name: a,', '{name: c, address: 10.1.0.3}, {name: a,'],
       ['name: web, vip', 'name: www, vip'],
-      ['port: 80', 'port: 81'],
+      ['port: 80', 'port: 80-81'],
       ['second_chance: off', 'second_chance: on'],
     ] as const) {
-      assert.equal(otherSlots(BEFORE, after(from, to)), undefined, to);
+      assert.deepEqual(losses(BEFORE, after(from, to)), [], to);
     }
     assert.deepEqual(settingsChanges(BEFORE, after('second_chance: off', 'second_chance: on')), [
       'web: second chance off -> on',
     ]);
   });
 
-  it('of what is fixed for the life of the process is told by field, and the secret by its name alone', () => {
+  it('of what is fixed for the life of the process is told by field', () => {
     assert.deepEqual(restartFields(BEFORE.node, after('port: 80', 'port: 81').node), []);
     assert.deepEqual(restartFields(BEFORE.node, after('interface: eth0', 'interface: eth1').node), [
       'node.interface',
     ]);
-    const key = parse(TEXT.replace(/key: \S+/, `key: ${'ab'.repeat(16)}`), 'run').node;
-    assert.deepEqual(restartFields(BEFORE.node, key), ['node.key']);
   });
 });

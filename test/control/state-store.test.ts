@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { Secret } from '#anyhop/config/secret.js';
 import { lastGoodConfig, StateStore } from '#anyhop/control/state-store.js';
 import { createLog } from '#anyhop/core/log.js';
 import { startChanges } from '#anyhop/pool/change.js';
@@ -23,6 +24,7 @@ import { clocksAt, member } from '../pool/change-fixture.js';
 const directory = mkdtempSync(join(tmpdir(), 'anyhop-state-'));
 after(() => rmSync(directory, { recursive: true }));
 const log = createLog('silent');
+const KEY = new Secret(Buffer.from('ab'.repeat(16), 'hex'));
 let count = 0;
 const fresh = (): string => join(directory, String(count++));
 
@@ -78,7 +80,7 @@ describe('the state of a node', () => {
     writeFileSync(place, 'a file where a directory should be');
     const store = storeOf(place, 'edge-1');
     await store.write(memory(1));
-    await store.keepConfig('/etc/anyhop/anyhop.yaml', 'pools: {}');
+    await store.keepConfig('/etc/anyhop/anyhop.yaml', 'pools: {}', KEY);
     assert.equal(readFileSync(place, 'utf8'), 'a file where a directory should be');
     rmSync(place);
     await store.write(memory(2));
@@ -89,7 +91,7 @@ describe('the state of a node', () => {
     const place = fresh();
     const store = storeOf(place, 'edge-1');
     const texts = ['a', 'b', 'c'].map((letter) => `${letter.repeat(200_000)}\n`);
-    await Promise.all(texts.map((text) => store.keepConfig('/etc/a.yaml', text)));
+    await Promise.all(texts.map((text) => store.keepConfig('/etc/a.yaml', text, KEY)));
     assert.equal(lastGoodConfig(place, '/etc/a.yaml')?.text, texts[2]);
     const { pid } = spawnSync('true');
     writeFileSync(join(place, `edge-1.json.${pid}.tmp`), 'half');
@@ -105,10 +107,11 @@ describe('the state of a node', () => {
     const store = storeOf(place, 'edge-1');
     const [one, other] = [join(directory, 'one.yaml'), join(directory, 'other.yaml')];
     assert.equal(lastGoodConfig(place, one), undefined);
-    await store.keepConfig(one, 'one: 1');
-    await store.keepConfig(other, 'other: 1');
-    await store.keepConfig(one, 'one: 2');
+    await store.keepConfig(one, 'one: 1', KEY);
+    await store.keepConfig(other, 'other: 1', KEY);
+    await store.keepConfig(one, 'one: 2', KEY);
     assert.equal(lastGoodConfig(place, one)?.text, 'one: 2');
+    assert.deepEqual(lastGoodConfig(place, one)?.key.reveal(), KEY.reveal());
     assert.equal(lastGoodConfig(place, other)?.text, 'other: 1');
     for (const name of readdirSync(place)) assert.equal(statSync(join(place, name)).mode & 0o077, 0, name);
   });
@@ -128,14 +131,14 @@ describe('the state of a node', () => {
     };
     const file = join(current, 'anyhop.yaml');
     switchTo('v1');
-    await store.keepConfig(file, 'good: 1');
+    await store.keepConfig(file, 'good: 1', KEY);
     for (const version of ['v2', 'gone']) {
       switchTo(version);
       assert.equal(lastGoodConfig(place, file)?.text, 'good: 1', version);
       assert.equal(lastGoodConfig(place, relative('', file))?.text, 'good: 1', 'from where the node starts');
     }
     switchTo('v2');
-    await store.keepConfig(file, 'good: 2');
+    await store.keepConfig(file, 'good: 2', KEY);
     assert.equal(lastGoodConfig(place, file)?.text, 'good: 2');
     assert.equal(readdirSync(place).length, 1, 'no deployment leaves a copy behind');
   });

@@ -159,15 +159,55 @@ describe('a running node', { skip: labObstacle()?.message ?? false, timeout: TIM
     assert.equal((await status()).config.refused, undefined);
   });
 
-  test('refuses what takes a restart, without a word of the secret', async () => {
+  test('refuses what takes a restart, and names the fields', async () => {
     const now = readFileSync(file, 'utf8');
-    const key = 'ffeeddccbbaa99887766554433221100';
-    writeFileSync(file, now.replace(/key: \S+/, `key: ${key}`).replace(/engine: \S+/, 'engine: portable'));
+    writeFileSync(file, now.replace(/engine: \S+/, 'engine: portable'));
     const { msg } = (await reload('reload_refused')) as { msg: string };
-    assert.match(msg, /node\.engine, node\.key cannot change while the node runs/);
+    assert.match(msg, /node\.engine cannot change while the node runs/);
     writeFileSync(file, now);
     await reload('reloaded');
+  });
+
+  test('does not do at a restart what a reload has refused, and takes it when it is forced', async () => {
+    const now = readFileSync(file, 'utf8');
+    const key = 'ffeeddccbbaa99887766554433221100';
+    const lossy = now.replace(/key: \S+/, `key: ${key}`).replace(/^( +)backends:/m, '$1table_size: 257\n$&');
+    assert.match(lossy, /table_size: 257/);
+    const before = await status();
+    writeFileSync(file, lossy);
+    const { msg, hint } = (await reload('reload_refused')) as { msg: string; hint: string };
+    assert.match(msg, /node\.key: another key .*connections break; pools\.\S+\.table_size: 65537 -> 257/);
+    assert.match(hint, /reload --force/);
+    const again = async (): Promise<NodeStatus> => {
+      node.kill();
+      await node.exited;
+      node = await lab.startForwarder(0);
+      return status();
+    };
+    const kept = await again();
+    assert.match(kept.config.refused!.message, /node\.key: another key[\s\S]*table_size: 65537 -> 257/);
+    assert.equal(kept.keyFingerprint, before.keyFingerprint);
+    assert.equal(kept.pools[0]!.digests.owners, before.pools[0]!.digests.owners);
+    const refused = node.events.find(({ event }) => event === 'config_refused');
+    assert.match(String(refused?.['msg']), /starts with the last config that was in force, .*reload --force/);
+    assert.ok(!node.lines.some((line) => /not a packet/.test(line)), 'nothing is promised of packets');
+    await run([process.execPath, MAIN, 'reload', '--force', '--socket', lab.socket(0)]);
+    const taken = await again();
+    assert.equal(taken.config.refused, undefined);
+    assert.deepEqual([taken.pools[0]!.slots, taken.keyFingerprint === before.keyFingerprint], [257, false]);
+    assert.ok((await answers()).every((backend) => backend !== null));
+    writeFileSync(file, now);
+    await run([process.execPath, MAIN, 'reload', '--force', '--socket', lab.socket(0)]);
     assert.ok(!node.lines.some((line) => line.includes(key)));
+  });
+
+  test('asks for force before a service is served no longer', async () => {
+    const now = readFileSync(file, 'utf8');
+    writeFileSync(file, now.replace(/port: 80\b/, 'port: 81'));
+    const { msg } = (await reload('reload_refused')) as { msg: string };
+    assert.match(msg, /no longer served; those flows end/);
+    writeFileSync(file, now);
+    await reload('reloaded');
   });
 
   test('starts with the last good config when the file has been broken meanwhile', async () => {

@@ -282,7 +282,7 @@ export class XdpEngine implements Engine {
         await set.maps.publish(image.bytes);
         log.info(
           { event: 'adopted', generation: image.generation, former: former!.generation },
-          `adopted what was in force on ${place.link.name}: not a packet was lost`,
+          `adopted the program on ${place.link.name} without a gap: generation ${image.generation} took the place of ${former!.generation}`,
         );
         return { ...place, set, image, handover: undefined };
       }
