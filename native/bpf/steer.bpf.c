@@ -18,12 +18,13 @@ struct {
 	__type(value, __u32);
 } xsks SEC(".maps");
 
-/* The verdict under which a frame passes to the host, or -1 when it is for a VIP. */
+/* The verdict under which a frame passes to the host, or -1 when the pipeline is to judge it: it is for a VIP, or may be, behind more
+ * VLAN tags than anybody reads. */
 static __always_inline int judge(const struct anyhop_view *view, const __u8 *frame, const __u8 *end)
 {
 	struct anyhop_cursor at = { .at = frame, .end = end };
-	int type = anyhop_parse_ethernet(&at);
-	const struct anyhop_vip *vip;
+	int type = anyhop_parse_ethernet(&at), is_deep = 0;
+	const struct anyhop_vip *vip = 0;
 
 	if (type == ANYHOP_ETHERTYPE_IPV4) {
 		if (!anyhop_fits(&at, 20) || at.at[0] >> 4 != 4)
@@ -33,12 +34,14 @@ static __always_inline int judge(const struct anyhop_view *view, const __u8 *fra
 		if (!anyhop_fits(&at, 40) || at.at[0] >> 4 != 6)
 			return ANYHOP_V_PASS_NOT_IP;
 		vip = anyhop_find_vip_at(view, 6, at.at + 24);
+	} else if (anyhop_is_vlan(type)) {
+		is_deep = 1;
 	} else {
 		return ANYHOP_V_PASS_NOT_IP;
 	}
-	if (!vip)
+	if (!vip && !is_deep)
 		return ANYHOP_V_PASS_NOT_VIP;
-	return anyhop_accepts_mac(anyhop_header(view), frame) ? -1 : ANYHOP_V_PASS_OTHER_HOST;
+	return anyhop_judge_mac(anyhop_header(view), frame) == ANYHOP_V_PASS_OTHER_HOST ? ANYHOP_V_PASS_OTHER_HOST : -1;
 }
 
 SEC("xdp")

@@ -23,8 +23,8 @@
 
 #elif defined(ANYHOP_WITHOUT_checks)
 #include "anyhop/match.h"
-#define anyhop_accepts_mac(header, frame) 1
-#define anyhop_can_be_client4(source) 1
+#define anyhop_judge_mac(header, frame) (-1)
+#define anyhop_is_plain_source4(source) 1
 #define anyhop_is_own(packet, match) 0
 
 #elif defined(ANYHOP_WITHOUT_age)

@@ -6,13 +6,16 @@
  */
 export const enum L {
   IMAGE_MAGIC = 829450337,
-  IMAGE_VERSION = 2,
+  IMAGE_VERSION = 3,
   NONE = 65535,
   FRAGMENT_AMBIGUOUS = 65535,
   FRAGMENT_NEEDS_PORTS = 65534,
   VIP_PROBES_MAX = 8,
   TEMPLATE_SIZE = 64,
   EXTENSION_HEADERS_MAX = 8,
+  VLAN_TAGS_MAX = 2,
+  VLAN_TAGS_READ = 8,
+  OTHER_MACS_MAX = 15,
   HEADROOM = 96,
   QUOTE6 = 512,
   LIMIT_BUCKETS = 1024,
@@ -54,6 +57,8 @@ export const enum L {
   HEADER_BACKEND_COUNTERS = 104,
   HEADER_NAMES_OFFSET = 108,
   HEADER_NAMES_BYTES = 112,
+  HEADER_OTHER_MAC_COUNT = 116,
+  HEADER_OTHER_MACS = 120,
   SIZEOF_VIP = 32,
   VIP_ADDRESS = 0,
   VIP_FAMILY = 16,
@@ -125,7 +130,7 @@ export const enum L {
   V_ECHO_ANSWERED = 3,
   /** too big once wrapped: the sender was told the MTU that fits. */
   V_TOO_BIG_ANSWERED = 4,
-  /** neither IPv4 nor IPv6 (ARP, LLDP, more than two VLAN tags, cut short). */
+  /** neither IPv4 nor IPv6 (ARP, LLDP, a tag of type 0x9100, which Linux does not read either, cut short). */
   V_PASS_NOT_IP = 5,
   /** for no VIP of this node. */
   V_PASS_NOT_VIP = 6,
@@ -133,7 +138,7 @@ export const enum L {
   V_PASS_OTHER_HOST = 7,
   /** the IP header's lengths do not fit the frame. */
   V_DROP_BAD_LENGTH = 8,
-  /** the source cannot be a client: zero, loopback, multicast, broadcast, the VIP itself or, TCP aside, another VIP. */
+  /** the source cannot be a client: zero, loopback, multicast, broadcast, link-local (IPv4 ICMP errors aside), the VIP itself or, TCP aside, another VIP. */
   V_DROP_BAD_SOURCE = 9,
   /** the IPv4 header checksum is wrong (looked at before the node answers). */
   V_DROP_CHECKSUM = 10,
@@ -165,6 +170,10 @@ export const enum L {
   V_DROP_TOO_BIG_LIMITED = 23,
   /** the kernel refused to move the frame's ends: a driver without headroom for XDP. */
   V_DROP_HEADROOM = 24,
+  /** for a VIP, in a frame for a broadcast or multicast MAC address. */
+  V_DROP_GROUP_MAC = 25,
+  /** for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them. */
+  V_DROP_VLAN_TAGS = 26,
 }
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
@@ -174,11 +183,11 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'forwarded_icmp_error', action: 'forward', description: "an ICMP error that followed the flow it embeds" },
   { name: 'echo_answered', action: 'answer', description: "an echo request to a VIP, answered by the node" },
   { name: 'too_big_answered', action: 'answer', description: "too big once wrapped: the sender was told the MTU that fits" },
-  { name: 'pass_not_ip', action: 'pass', description: "neither IPv4 nor IPv6 (ARP, LLDP, more than two VLAN tags, cut short)" },
+  { name: 'pass_not_ip', action: 'pass', description: "neither IPv4 nor IPv6 (ARP, LLDP, a tag of type 0x9100, which Linux does not read either, cut short)" },
   { name: 'pass_not_vip', action: 'pass', description: "for no VIP of this node" },
   { name: 'pass_other_host', action: 'pass', description: "the frame is for another machine's MAC address (flooded by a switch)" },
   { name: 'drop_bad_length', action: 'drop', description: "the IP header's lengths do not fit the frame" },
-  { name: 'drop_bad_source', action: 'drop', description: "the source cannot be a client: zero, loopback, multicast, broadcast, the VIP itself or, TCP aside, another VIP" },
+  { name: 'drop_bad_source', action: 'drop', description: "the source cannot be a client: zero, loopback, multicast, broadcast, link-local (IPv4 ICMP errors aside), the VIP itself or, TCP aside, another VIP" },
   { name: 'drop_checksum', action: 'drop', description: "the IPv4 header checksum is wrong (looked at before the node answers)" },
   { name: 'drop_ttl_expired', action: 'drop', description: "TTL or hop limit was 1 or 0 on arrival" },
   { name: 'drop_no_service', action: 'drop', description: "for a VIP, but for none of its services" },
@@ -194,6 +203,8 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'drop_too_big', action: 'drop', description: "too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error" },
   { name: 'drop_too_big_limited', action: 'drop', description: "too big once wrapped; the rate limit on answers kept the node silent" },
   { name: 'drop_headroom', action: 'drop', description: "the kernel refused to move the frame's ends: a driver without headroom for XDP" },
+  { name: 'drop_group_mac', action: 'drop', description: "for a VIP, in a frame for a broadcast or multicast MAC address" },
+  { name: 'drop_vlan_tags', action: 'drop', description: "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them" },
 ];
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
@@ -229,4 +240,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '6d9c2ad015948cfadceeffda5810256c15e829e4ccf5d9e91e41e36da06d8dad';
+export const LAYOUT_DIGEST = '38477a098504cc8300d9210fee00842af05fef840023ad3e9a8d30bde85f7b01';

@@ -19,7 +19,9 @@ const EMBEDDED_TRANSPORT = 8;
 export function icmpv4(p: PacketState, view: DataView, l4: number): number {
   if (p.end - l4 < P.ICMP_HEADER) return L.V_DROP_TRUNCATED;
   const type = view.getUint8(l4);
-  if (type === P.ICMP_ECHO_REQUEST) return answerEcho(p, view, l4);
+  if (type === P.ICMP_ECHO_REQUEST) {
+    return isLinkLocal(p.flow[0]) ? L.V_DROP_BAD_SOURCE : answerEcho(p, view, l4);
+  }
   if (type !== P.ICMP_UNREACHABLE && type !== P.ICMP_TIME_EXCEEDED && type !== P.ICMP_PARAMETER_PROBLEM) {
     return L.V_DROP_ICMP_TYPE;
   }
@@ -57,6 +59,14 @@ export function icmpv6(p: PacketState, view: DataView, l4: number): number {
     at += length;
   }
   return followEmbedded(p, view, at, next);
+}
+
+/**
+ * 169.254.0.0/16 (RFC 3927): no client beyond the link has such an address. Routers send ICMP errors from one when they have no
+ * other. A raw word.
+ */
+export function isLinkLocal(source: number): boolean {
+  return (source & 0xffff) === 0xfea9;
 }
 
 /** @param l4 offset of the embedded transport header, of `protocol` */

@@ -31,6 +31,8 @@ export class Image {
   /** The interface's address: its first four bytes raw, its last two big-endian. */
   readonly macHead: number;
   readonly macTail: number;
+  /** The host's other addresses on the interface, in the same form, one after the other. */
+  readonly otherMacs: Int32Array;
   readonly source4Hosts: number;
 
   /**
@@ -63,6 +65,12 @@ export class Image {
     this.checkMac = (header(L.HEADER_FLAGS) & L.IMAGE_CHECK_MAC) !== 0;
     this.macHead = view.getInt32(L.HEADER_MAC, true);
     this.macTail = view.getUint16(L.HEADER_MAC + 4);
+    const others = Math.min(header(L.HEADER_OTHER_MAC_COUNT), L.OTHER_MACS_MAX);
+    this.otherMacs = new Int32Array(others * 2);
+    for (let i = 0; i < others; i++) {
+      this.otherMacs[i * 2] = view.getInt32(L.HEADER_OTHER_MACS + i * 8, true);
+      this.otherMacs[i * 2 + 1] = view.getUint16(L.HEADER_OTHER_MACS + i * 8 + 4);
+    }
     this.source4Hosts = header(L.HEADER_SOURCE4_HOSTS) | 0;
   }
 
@@ -121,10 +129,20 @@ export class Image {
     return port >= (ports & 0xffff) && port <= ports >>> 16 ? low : -1;
   }
 
-  /** Whether a frame is for this interface; where the image does not say which it is, at least for a single machine. */
-  acceptsMac(view: DataView, frame: number): boolean {
-    if (!this.checkMac) return (view.getUint8(frame) & 1) === 0;
-    return view.getInt32(frame, true) === this.macHead && view.getUint16(frame + 4) === this.macTail;
+  /** A frame with a packet for a VIP. @returns a verdict when the frame is not for this host alone, or -1 */
+  judgeMac(view: DataView, frame: number): number {
+    const head = view.getInt32(frame, true);
+    const tail = view.getUint16(frame + 4);
+    return head === this.macHead && tail === this.macTail ? -1 : this.#judgeOtherMac(head, tail);
+  }
+
+  /** Where the image does not say which address the interface has, any for a single machine will do. */
+  #judgeOtherMac(head: number, tail: number): number {
+    if ((head & 1) !== 0) return L.V_DROP_GROUP_MAC;
+    if (!this.checkMac) return -1;
+    const others = this.otherMacs;
+    for (let i = 0; i < others.length; i += 2) if (others[i] === head && others[i + 1] === tail) return -1;
+    return L.V_PASS_OTHER_HOST;
   }
 
   /** A service by its number, as an index into `words`. */

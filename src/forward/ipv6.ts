@@ -2,6 +2,7 @@
 import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
 import { extensionLength, isExtension } from '../packet/extension.js';
+import { judgeFrame } from './frame.js';
 import { icmpv6 } from './icmp.js';
 import type { PacketState } from './packet-state.js';
 import { forwardFragment, forwardTransport } from './service.js';
@@ -17,7 +18,8 @@ export function parseIpv6(p: PacketState, view: DataView, end: number): number {
   const d3 = view.getInt32(l3 + 36, true);
   const vip = p.image.findVip6(d0, d1, d2, d3);
   if (vip < 0) return L.V_PASS_NOT_VIP;
-  if (!p.image.acceptsMac(view, p.frame)) return L.V_PASS_OTHER_HOST;
+  const frameVerdict = judgeFrame(p, view);
+  if (frameVerdict >= 0) return frameVerdict;
 
   const last = l3 + P.IPV6_HEADER + view.getUint16(l3 + 4);
   if (last > end) return L.V_DROP_BAD_LENGTH;
@@ -69,11 +71,11 @@ function isFromVip(p: PacketState): boolean {
 }
 
 /**
- * Not multicast, and outside of ::/96: unspecified, loopback and the deprecated IPv4-compatible addresses. Nor
- * IPv4-mapped, which is never on the wire (RFC 4291 section 2.5). Raw words.
+ * Not multicast or link-local (fe80::/10), and outside of ::/96: unspecified, loopback and the deprecated IPv4-compatible
+ * addresses. Nor IPv4-mapped, which is never on the wire (RFC 4291 section 2.5). Raw words.
  */
 function canBeClient(source: Int32Array): boolean {
-  if ((source[0] & 0xff) === 0xff) return false;
+  if ((source[0] & 0xff) === 0xff || (source[0] & 0xc0ff) === 0x80fe) return false;
   return source[0] !== 0 || source[1] !== 0 || (source[2] !== 0 && source[2] !== IPV4_MAPPED);
 }
 

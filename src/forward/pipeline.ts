@@ -72,8 +72,8 @@ export class Pipeline extends PacketState {
     let l3 = start + P.ETHERNET_HEADER;
     if (end < l3) return L.V_PASS_NOT_IP;
     let type = view.getUint16(l3 - 2);
-    for (let tags = 0; tags < P.VLAN_TAGS_MAX; tags++) {
-      if (type !== P.ETHERTYPE_VLAN && type !== P.ETHERTYPE_SERVICE_VLAN) break;
+    for (let tags = 0; tags < L.VLAN_TAGS_READ; tags++) {
+      if (!isVlan(type)) break;
       l3 += P.VLAN_TAG;
       if (end < l3) return L.V_PASS_NOT_IP;
       type = view.getUint16(l3 - 2);
@@ -82,6 +82,13 @@ export class Pipeline extends PacketState {
     this.l3 = l3;
     if (type === P.ETHERTYPE_IPV4) return parseIpv4(this, view, end);
     if (type === P.ETHERTYPE_IPV6) return parseIpv6(this, view, end);
-    return L.V_PASS_NOT_IP;
+    if (!isVlan(type)) return L.V_PASS_NOT_IP;
+    // A stack of tags that nobody reads to its end must not reach the host, which would: a VIP may be behind it.
+    const verdict = this.image.judgeMac(view, start);
+    return verdict === L.V_PASS_OTHER_HOST ? verdict : L.V_DROP_VLAN_TAGS;
   }
+}
+
+function isVlan(etherType: number): boolean {
+  return etherType === P.ETHERTYPE_VLAN || etherType === P.ETHERTYPE_SERVICE_VLAN;
 }

@@ -8,7 +8,6 @@ export const enum P {
   /** 802.1Q customer tag and 802.1ad service tag. */
   ETHERTYPE_VLAN = 0x8100,
   ETHERTYPE_SERVICE_VLAN = 0x88a8,
-  VLAN_TAGS_MAX = 2,
 
   IPV4_HEADER = 20,
   IPV6_HEADER = 40,

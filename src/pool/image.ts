@@ -29,6 +29,8 @@ export interface ImageInput {
   readonly generation: number;
   /** Frames for another address than this pass untouched; undefined accepts all (files). */
   readonly mac: Uint8Array | undefined;
+  /** The host's other addresses on the interface, at most OTHER_MACS_MAX. */
+  readonly otherMacs?: readonly Uint8Array[];
   readonly source4: IpPrefix | undefined;
   readonly source6: IpPrefix | undefined;
   readonly pools: readonly ImagePool[];
@@ -90,6 +92,10 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   writer.put32(L.HEADER_BACKEND_COUNT, backendCount);
   writer.put32(L.HEADER_FLAGS, input.mac === undefined ? 0 : L.IMAGE_CHECK_MAC);
   if (input.mac !== undefined) bytes.set(input.mac, L.HEADER_MAC);
+  const { otherMacs = [] } = input;
+  if (otherMacs.length > L.OTHER_MACS_MAX) throw new RangeError(`${otherMacs.length} other MAC addresses`);
+  writer.put32(L.HEADER_OTHER_MAC_COUNT, otherMacs.length);
+  for (const [i, mac] of otherMacs.entries()) bytes.set(mac, L.HEADER_OTHER_MACS + i * 8);
   writer.put32(
     L.HEADER_SOURCE4_HOSTS,
     input.source4 === undefined ? 0 : 2 ** (32 - input.source4.length) - 1,

@@ -29,7 +29,7 @@ import {
   tcp,
   udp,
 } from '../packets/build.js';
-import type { Recipe } from './recipe.js';
+import { OTHER_MACS, type Recipe } from './recipe.js';
 
 /** A VIP with ports of its services, one that is next to a service's, and the MTUs of its pool's paths. */
 interface Target {
@@ -47,10 +47,40 @@ const VLANS = [
   [10, 20],
   [{ id: 5, tpid: 0x88a8 }, 6],
   [1, 2, 3],
+  [0, 0, 0],
+  [0, 0, 0, 0, 0, 0, 0, 0],
+  [0, 0, 0, 0, 0, 0, 0, 0, 0],
+  [{ id: 5, tpid: 0x9100 }],
 ] as const;
 const UNUSABLE = {
-  4: ['0.0.0.0', '0.1.2.3', '127.0.0.1', '224.0.0.1', '240.0.0.1', '255.255.255.255', '223.255.255.255'],
-  6: ['::', '::1', '::ffff:192.0.2.1', '::2:3', 'ff02::1', '0:0:0:1::', '::1:0:0', 'fe80::1'],
+  4: [
+    '0.0.0.0',
+    '0.1.2.3',
+    '127.0.0.1',
+    '224.0.0.1',
+    '239.255.255.255',
+    '240.0.0.1',
+    '255.255.255.254',
+    '255.255.255.255',
+    '223.255.255.255',
+    '169.253.255.255',
+    '169.254.0.1',
+    '169.254.255.255',
+    '169.255.0.0',
+  ],
+  6: [
+    '::',
+    '::1',
+    '::ffff:192.0.2.1',
+    '::2:3',
+    'ff02::1',
+    '0:0:0:1::',
+    '::1:0:0',
+    'fe7f::1',
+    'fe80::1',
+    'febf:ffff::1',
+    'fec0::1',
+  ],
 } as const;
 
 /** @returns any frame that is worth sending to such a node */
@@ -124,7 +154,10 @@ function errorTo(target: Target): fc.Arbitrary<Uint8Array> {
   const { family, vip } = target;
   return fc
     .record({
-      router: clientAddress[family],
+      router: fc.oneof(
+        { weight: 7, arbitrary: clientAddress[family] },
+        { weight: 1, arbitrary: fc.constantFrom(...UNUSABLE[family]) },
+      ),
       client: clientAddress[family],
       sender: fc.oneof(
         { weight: 7, arbitrary: fc.constant(vip) },
@@ -230,6 +263,7 @@ function oddTo(target: Target, vips: readonly string[]): fc.Arbitrary<Uint8Array
       mac: fc.constantFrom(
         '02:00:00:00:00:01',
         '02:00:00:00:00:99',
+        ...OTHER_MACS,
         'ff:ff:ff:ff:ff:ff',
         '33:33:00:00:00:01',
       ),

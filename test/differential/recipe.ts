@@ -17,13 +17,16 @@ export interface Recipe {
   /** Address or prefix. */
   readonly source4: string;
   readonly source6: string;
-  /** Whether frames for other MAC addresses than NODE_MAC pass. */
+  /** Whether frames for other MAC addresses than NODE_MAC and OTHER_MACS pass. */
   readonly checkMac: boolean;
   readonly slots: number;
   /** One slot in so many has no owner, or no alternate: 0 none of them, 1 all. */
   readonly ownerless: number;
   readonly alternateless: number;
 }
+
+/** Further addresses of the node: two of the three may well be taken for each other. */
+export const OTHER_MACS = ['00:00:5e:00:01:33', '00:00:5e:00:01:34', '02:00:00:00:01:33'] as const;
 
 /** Ways out: as it came; the same by its number, since a test run comes in by the loopback; any other. */
 export const SAME_INTERFACE = 0;
@@ -214,7 +217,7 @@ export function imageFrom(recipe: Recipe, generation: number): Image {
     services: recipe.services,
     source4: recipe.source4,
     source6: recipe.source6,
-    ...(recipe.checkMac ? { mac: macBytes(NODE_MAC) } : {}),
+    ...(recipe.checkMac ? { mac: macBytes(NODE_MAC), otherMacs: OTHER_MACS.map(macBytes) } : {}),
     slots: recipe.slots,
     owner: (slot, count) => (count === 0 || lacks(slot + 1, recipe.ownerless) ? L.NONE : slot % count),
     alternate: (slot, count) =>

@@ -39,6 +39,7 @@ export interface FixtureOptions {
   readonly source4?: string;
   readonly source6?: string;
   readonly mac?: Uint8Array;
+  readonly otherMacs?: readonly Uint8Array[];
   readonly slots?: number;
   /** Index of the owner of a slot, and of its alternate; L.NONE for none. */
   readonly owner?: (slot: number, backends: number) => number;
@@ -81,6 +82,7 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
   return {
     generation: options.generation ?? 1,
     mac: options.mac,
+    otherMacs: options.otherMacs ?? [],
     source4: parsePrefix(options.source4 ?? '10.0.0.1') as IpPrefix,
     source6: parsePrefix(options.source6 ?? 'fd00::1') as IpPrefix,
     pools: Object.entries(pools).map(([name, backends]): ImagePool => {

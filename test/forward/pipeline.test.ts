@@ -19,6 +19,7 @@ import {
 } from '../packets/build.js';
 import { decapsulate, decodeFrame } from '../packets/decode.js';
 import { internetChecksum } from '../packets/decode-util.js';
+import { macBytes } from '../packets/layer.js';
 import { type FixtureOptions, imageOf, Runner, VIP4, VIP6 } from './fixture.js';
 
 const CLIENT4 = '198.51.100.7';
@@ -331,14 +332,28 @@ describe('too-big answers', () => {
 });
 
 describe('what is not for this machine', () => {
+  const to = (dst: string) => frame({ dst }, ipv4({ src: CLIENT4, dst: VIP4 }), tcp({ sport: 1, dport: 80 }));
+
   it("passes when the MAC address is not the interface's own, and is forwarded when it is", () => {
     const runner = new Runner({ mac: Uint8Array.of(2, 0, 0, 0, 0, 1) });
-    const to = (dst: string) =>
-      frame({ dst }, ipv4({ src: CLIENT4, dst: VIP4 }), tcp({ sport: 1, dport: 80 }));
     assert.equal(runner.run(to('02:00:00:00:00:01')).verdict, 'forwarded');
     assert.equal(runner.run(to('02:00:00:00:00:02')).verdict, 'pass_other_host');
-    assert.equal(runner.run(to('ff:ff:ff:ff:ff:ff')).verdict, 'pass_other_host');
     assert.equal(runner.run(to('02:00:00:00:01:01')).verdict, 'pass_other_host');
+    assert.equal(runner.run(to('ff:ff:ff:ff:ff:ff')).verdict, 'drop_group_mac');
+  });
+
+  it('is forwarded for each of as many further MAC addresses of the host as an image has room for', () => {
+    const macs = Array.from(
+      { length: L.OTHER_MACS_MAX },
+      (_, i) => `00:00:5e:00:01:${(0x30 + i).toString(16)}`,
+    );
+    const otherMacs = macs.map(macBytes);
+    const runner = new Runner({ mac: Uint8Array.of(2, 0, 0, 0, 0, 1), otherMacs });
+    for (const mac of [...macs, '02:00:00:00:00:01'])
+      assert.equal(runner.run(to(mac)).verdict, 'forwarded', mac);
+    for (const mac of ['00:00:5e:00:01:3f', '00:00:5e:00:02:30', '02:00:5e:00:01:30'])
+      assert.equal(runner.run(to(mac)).verdict, 'pass_other_host', mac);
+    assert.throws(() => new Runner({ otherMacs: [...otherMacs, otherMacs[0]] }), RangeError);
   });
 });
 

@@ -57,11 +57,11 @@ describe('a packet', () => {
     }
   });
 
-  it('to all or to a group of machines passes, even where the interface’s own address is not known', () => {
+  it('to all or to a group of machines is dropped, even where the interface’s own address is not known', () => {
     const runner = new Runner();
     for (const [dst, verdict] of [
-      ['ff:ff:ff:ff:ff:ff', 'pass_other_host'],
-      ['01:00:5e:00:00:01', 'pass_other_host'],
+      ['ff:ff:ff:ff:ff:ff', 'drop_group_mac'],
+      ['01:00:5e:00:00:01', 'drop_group_mac'],
       ['02:00:00:00:77:77', 'forwarded'],
     ]) {
       const four = frame({ dst }, ipv4({ src: '198.51.100.7', dst: VIP4 }), tcp({ sport: 1, dport: 80 }));

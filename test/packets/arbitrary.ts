@@ -64,7 +64,7 @@ const port = fc.integer({ min: 1, max: 65535 });
 export const clientAddress = {
   4: fc
     .tuple(fc.integer({ min: 1, max: 223 }), byte, byte, byte)
-    .filter(([first]) => first !== 127)
+    .filter(([first, second]) => first !== 127 && (first !== 169 || second !== 254))
     .map((parts) => parts.join('.')),
   6: fc
     .array(fc.integer({ min: 0, max: 0xffff }), { minLength: 7, maxLength: 7 })

@@ -98,8 +98,51 @@ export const IPV4: readonly Row[] = [
   ],
   [
     'a SYN under three VLAN tags',
-    'pass_not_ip',
+    'drop_vlan_tags',
     frame({ vlans: [{ id: 100, tpid: 0x88a8 }, 10, 20] }, ipv4(to), syn),
+  ],
+  [
+    'a SYN under three priority tags, which Linux takes off',
+    'drop_vlan_tags',
+    frame({ vlans: [0, 0, 0] }, ipv4(to), syn),
+  ],
+  ['a SYN under two priority tags', 'forwarded', frame({ vlans: [0, 0] }, ipv4(to), syn)],
+  [
+    'a SYN under eight VLAN tags',
+    'drop_vlan_tags',
+    frame({ vlans: [0, 0, 0, 0, 0, 0, 0, 9] }, ipv4(to), syn),
+  ],
+  [
+    'a packet for nobody here under eight VLAN tags',
+    'pass_not_vip',
+    frame({ vlans: [0, 0, 0, 0, 0, 0, 0, 9] }, ipv4({ ...to, dst: '10.0.0.1' }), syn),
+  ],
+  [
+    'a packet for nobody knows whom under nine VLAN tags',
+    'drop_vlan_tags',
+    frame({ vlans: [0, 0, 0, 0, 0, 0, 0, 0, 0] }, ipv4({ ...to, dst: '10.0.0.1' }), syn),
+  ],
+  [
+    'a SYN under a tag of type 0x9100',
+    'pass_not_ip',
+    frame({ vlans: [{ id: 10, tpid: 0x9100 }] }, ipv4(to), syn),
+  ],
+  ['a SYN for all machines', 'drop_group_mac', frame({ dst: 'ff:ff:ff:ff:ff:ff' }, ipv4(to), syn)],
+  ['a SYN from 240.0.0.0/4', 'forwarded', frame({}, ipv4({ ...to, src: '240.0.0.1' }), syn)],
+  ['a SYN from a link-local address', 'drop_bad_source', frame({}, ipv4({ ...to, src: '169.254.1.1' }), syn)],
+  [
+    'an echo request from a link-local address',
+    'drop_bad_source',
+    frame({}, ipv4({ ...to, src: '169.254.1.1' }), icmpEcho()),
+  ],
+  [
+    'an ICMP error of a router that has a link-local address alone',
+    'forwarded_icmp_error',
+    frame(
+      {},
+      ipv4({ src: '169.254.1.1', dst: VIP.web4 }),
+      icmpError({ type: 3, code: 4, mtu: 1400, about: aboutTcp }),
+    ),
   ],
   [
     'a SYN behind a router alert option',

@@ -72,7 +72,7 @@ export const IPV6: readonly Row[] = [
     frame({}, ipv6({ ...to, trafficClass: 0xba, flowLabel: 0xabcde }), syn),
   ],
   ['an IPv6 SYN under two VLAN tags', 'forwarded', frame({ vlans: [10, 20] }, ipv6(to), syn)],
-  ['an IPv6 SYN under three VLAN tags', 'pass_not_ip', frame({ vlans: [10, 20, 30] }, ipv6(to), syn)],
+  ['an IPv6 SYN under three VLAN tags', 'drop_vlan_tags', frame({ vlans: [10, 20, 30] }, ipv6(to), syn)],
   ['an IPv6 UDP datagram', 'forwarded', frame({}, ipv6(to), datagram, payload(100))],
   [
     'an IPv6 SYN to a pool with an IPv6 underlay',
@@ -264,6 +264,16 @@ export const IPV6: readonly Row[] = [
     ),
   ],
 
+  [
+    'an IPv6 SYN for a group of machines',
+    'drop_group_mac',
+    frame({ dst: '33:33:00:00:00:01' }, ipv6(to), syn),
+  ],
+  [
+    'an IPv6 SYN from a link-local address',
+    'drop_bad_source',
+    frame({}, ipv6({ ...to, src: 'fe80::1' }), syn),
+  ],
   ['an IPv6 SYN from loopback', 'drop_bad_source', frame({}, ipv6({ ...to, src: '::1' }), syn)],
   ['an IPv6 SYN from the unspecified address', 'drop_bad_source', frame({}, ipv6({ ...to, src: '::' }), syn)],
   ['an IPv6 SYN from a multicast group', 'drop_bad_source', frame({}, ipv6({ ...to, src: 'ff02::1' }), syn)],

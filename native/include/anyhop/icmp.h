@@ -84,6 +84,21 @@ anyhop_inline int anyhop_read_embedded(struct anyhop_packet *p, __u32 client[4])
 	return protocol;
 }
 
+/* 169.254.0.0/16 (RFC 3927): no client beyond the link has such an address. Routers send ICMP errors from one when they have no
+ * other. */
+anyhop_inline int anyhop_is_link_local4(const __u8 *source)
+{
+	return source[0] == 169 && source[1] == 254;
+}
+
+/* An IPv4 echo request to a VIP: a verdict. */
+anyhop_inline int anyhop_judge_echo4(const __u8 *header, const __u8 *end)
+{
+	if (anyhop_is_link_local4(header + 12))
+		return ANYHOP_V_DROP_BAD_SOURCE;
+	return anyhop_is_ipv4_sound(header, end) ? ANYHOP_V_ECHO_ANSWERED : ANYHOP_V_DROP_CHECKSUM;
+}
+
 /* A whole ICMP message; the cursor stands at its header. */
 anyhop_inline int anyhop_match_icmp(struct anyhop_packet *p, struct anyhop_match *m)
 {
@@ -95,7 +110,7 @@ anyhop_inline int anyhop_match_icmp(struct anyhop_packet *p, struct anyhop_match
 	type = p->at.at[0];
 	if (p->family == 4) {
 		if (type == ANYHOP_ICMP_ECHO_REQUEST)
-			return anyhop_is_ipv4_sound(p->l3, p->at.end) ? ANYHOP_V_ECHO_ANSWERED : ANYHOP_V_DROP_CHECKSUM;
+			return anyhop_judge_echo4(p->l3, p->at.end);
 		if (type != ANYHOP_ICMP_UNREACHABLE && type != ANYHOP_ICMP_TIME_EXCEEDED &&
 		    type != ANYHOP_ICMP_PARAMETER_PROBLEM)
 			return ANYHOP_V_DROP_ICMP_TYPE;

@@ -25,7 +25,7 @@
 #include <linux/types.h>
 
 #define ANYHOP_IMAGE_MAGIC 0x31706861u /* "ahp1" */
-#define ANYHOP_IMAGE_VERSION 2u
+#define ANYHOP_IMAGE_VERSION 3u
 
 #define ANYHOP_NONE 0xffffu      /* no owner, no alternate, no service */
 #define ANYHOP_FRAGMENT_AMBIGUOUS 0xffffu   /* more than one pool or kind of hash could answer */
@@ -33,6 +33,9 @@
 #define ANYHOP_VIP_PROBES_MAX 8u /* the builder grows the VIP array until no probe is longer */
 #define ANYHOP_TEMPLATE_SIZE 64u /* Ethernet 14, VLAN 4, IPv6 40, GRE 4 make 62 */
 #define ANYHOP_EXTENSION_HEADERS_MAX 8u
+#define ANYHOP_VLAN_TAGS_MAX 2u  /* what is forwarded or answered has no more */
+#define ANYHOP_VLAN_TAGS_READ 8u /* how many are looked through for a VIP */
+#define ANYHOP_OTHER_MACS_MAX 15u
 #define ANYHOP_HEADROOM 96u      /* free bytes a pipeline needs before a frame: 62 + 4 of key, rounded up */
 #define ANYHOP_QUOTE6 512u       /* bytes of the packet that a packet-too-big message quotes */
 #define ANYHOP_LIMIT_BUCKETS 1024u /* too-big answers: one a bucket a tick, the bucket by the client's address */
@@ -49,7 +52,7 @@ enum anyhop_hash_mode { ANYHOP_HASH_5_TUPLE, ANYHOP_HASH_3_TUPLE, ANYHOP_HASH_SO
 #define ANYHOP_PATH_AGENT 2u
 
 /* anyhop_header.flags */
-#define ANYHOP_IMAGE_CHECK_MAC 1u /* frames for another MAC address pass untouched */
+#define ANYHOP_IMAGE_CHECK_MAC 1u /* frames for the MAC addresses of others pass untouched */
 
 struct anyhop_header {
 	__u32 magic;
@@ -74,7 +77,9 @@ struct anyhop_header {
 	__u32 backend_counters;
 	__u32 names_offset; /* {"services": [...], "backends": [...]}, by counter number, UTF-8 */
 	__u32 names_bytes;
-	__u8 reserved1[140];
+	__u32 other_mac_count;
+	__u8 other_macs[ANYHOP_OTHER_MACS_MAX][8]; /* further addresses of this host on the interface, two bytes of zero behind each */
+	__u8 reserved1[16];
 };
 
 /* One VIP. IPv4 sits in address[3], the rest zero; family 0 marks a free place. */
@@ -142,7 +147,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(header, table_offset) F(header, table_bytes) F(header, template_offset) \
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
 	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
-	F(header, names_offset) F(header, names_bytes) \
+	F(header, names_offset) F(header, names_bytes) F(header, other_mac_count) F(header, other_macs) \
 	S(vip) \
 	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
 	F(vip, tcp_fragment) F(vip, udp_fragment) \
@@ -156,6 +161,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 
 #define ANYHOP_CONSTANTS(C) \
 	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
+	C(VLAN_TAGS_MAX) C(VLAN_TAGS_READ) C(OTHER_MACS_MAX) \
 	C(HEADROOM) C(QUOTE6) C(LIMIT_BUCKETS) C(LIMIT_TICK_MS) C(PATH_MTU_MIN) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
 	C(SERVICE_SECOND_CHANCE) C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
 

@@ -9,25 +9,50 @@
 #include "icmp.h"
 #include "packet.h"
 
-/* Whether a frame is for this interface; where the image does not say which it is, at least for a single machine. */
-anyhop_inline int anyhop_accepts_mac(const struct anyhop_header *header, const __u8 *frame)
+/* A frame that is not for the interface's own MAC address: a verdict, or -1 when it is for another one of this host, or for a
+ * single machine where the image does not say which. */
+anyhop_rare int anyhop_judge_other_mac(const struct anyhop_header *header, const __u8 *frame)
 {
+	if (frame[0] & 1)
+		return ANYHOP_V_DROP_GROUP_MAC;
 	if (!(header->flags & ANYHOP_IMAGE_CHECK_MAC))
-		return (frame[0] & 1) == 0;
-	return anyhop_get32(frame) == anyhop_get32(header->mac) && anyhop_get16(frame + 4) == anyhop_get16(header->mac + 4);
+		return -1;
+	for (__u32 i = 0; i < ANYHOP_OTHER_MACS_MAX && i < header->other_mac_count; i++) {
+		const __u8 *mac = header->other_macs[i];
+
+		if (anyhop_get32(frame) == anyhop_get32(mac) && anyhop_get16(frame + 4) == anyhop_get16(mac + 4))
+			return -1;
+	}
+	return ANYHOP_V_PASS_OTHER_HOST;
 }
 
-/* Not 0.0.0.0/8, 127.0.0.0/8, multicast, reserved or broadcast (RFC 1122 section 3.2.1.3). */
+/* A frame with a packet for a VIP: a verdict when the frame is not for this host alone, or -1. */
+anyhop_inline int anyhop_judge_mac(const struct anyhop_header *header, const __u8 *frame)
+{
+	if (anyhop_likely(anyhop_get32(frame) == anyhop_get32(header->mac) &&
+			  anyhop_get16(frame + 4) == anyhop_get16(header->mac + 4)))
+		return -1;
+	return anyhop_judge_other_mac(header, frame);
+}
+
+/* Not 0.0.0.0/8, 127.0.0.0/8, multicast or broadcast (RFC 1122 section 3.2.1.3). The rest of 240.0.0.0/4 is reserved, but some
+ * networks use it as private addresses. */
 anyhop_inline int anyhop_can_be_client4(const __u8 *source)
 {
-	return source[0] != 0 && source[0] != 127 && source[0] < 224;
+	return source[0] != 0 && source[0] != 127 && (source[0] < 224 || source[0] >= 240) && anyhop_get32(source) != 0xffffffffu;
 }
 
-/* Not multicast, and outside of ::/96: unspecified, loopback and the deprecated IPv4-compatible addresses. Nor
- * IPv4-mapped, which is never on the wire (RFC 4291 section 2.5). */
+/* A source that can be a client for certain, by fewer tests. */
+anyhop_inline int anyhop_is_plain_source4(const __u8 *source)
+{
+	return source[0] != 0 && source[0] != 127 && source[0] < 224 && anyhop_get16(source) != 0xfea9;
+}
+
+/* Not multicast or link-local (fe80::/10), and outside of ::/96: unspecified, loopback and the deprecated IPv4-compatible addresses.
+ * Nor IPv4-mapped, which is never on the wire (RFC 4291 section 2.5). */
 anyhop_inline int anyhop_can_be_client6(const __u8 *source)
 {
-	if (source[0] == 0xff)
+	if (source[0] >= 0xfe && (source[0] == 0xff || (source[1] & 0xc0) == 0x80))
 		return 0;
 	return (anyhop_get32(source) | anyhop_get32(source + 4)) != 0 ||
 	       (anyhop_get32(source + 8) != 0 && anyhop_get32(source + 8) != 0xffff0000u);
@@ -112,24 +137,36 @@ anyhop_rare int anyhop_match_rare(struct anyhop_packet *p, struct anyhop_match *
 	return p->fragment == ANYHOP_WHOLE ? anyhop_match_transport(p, m) : anyhop_match_fragment(p, m);
 }
 
+/* The frame around a packet for a VIP: a verdict, or -1 to go on. */
+anyhop_inline int anyhop_judge_frame(const struct anyhop_packet *p)
+{
+	int verdict = anyhop_judge_mac(anyhop_header(&p->view), p->frame);
+
+	if (verdict >= 0)
+		return verdict;
+	return anyhop_distance(p->frame, p->l3) > 14 + 4 * ANYHOP_VLAN_TAGS_MAX ? ANYHOP_V_DROP_VLAN_TAGS : -1;
+}
+
 /* The IPv4 header at the cursor (RFC 791): a verdict, or -1 to go on. */
 anyhop_inline int anyhop_read_ipv4(struct anyhop_packet *p, struct anyhop_match *m)
 {
 	__u32 there = anyhop_left(&p->at);
 	struct anyhop_ip ip;
-	int protocol;
+	int protocol, verdict;
 
 	if (!anyhop_fits(&p->at, 20) || p->l3[0] >> 4 != 4)
 		return ANYHOP_V_PASS_NOT_IP;
 	p->vip = anyhop_find_vip(&p->view, 4, 0, 0, 0, anyhop_get32(p->l3 + 16));
 	if (!p->vip)
 		return ANYHOP_V_PASS_NOT_VIP;
-	if (!anyhop_accepts_mac(anyhop_header(&p->view), p->frame))
-		return ANYHOP_V_PASS_OTHER_HOST;
+	verdict = anyhop_judge_frame(p);
+	if (verdict >= 0)
+		return verdict;
 	protocol = anyhop_parse_ipv4(&p->at, &ip);
 	if (protocol < 0 || ip.length < ip.header_length || ip.length > there)
 		return ANYHOP_V_DROP_BAD_LENGTH;
-	if (!anyhop_can_be_client4(p->l3 + 12))
+	if (!anyhop_can_be_client4(p->l3 + 12) ||
+	    (anyhop_is_link_local4(p->l3 + 12) && protocol != ANYHOP_IP_ICMP)) /* see anyhop_match_icmp */
 		return ANYHOP_V_DROP_BAD_SOURCE;
 	p->family = 4;
 	p->length = ip.length;
@@ -145,15 +182,16 @@ anyhop_inline int anyhop_read_ipv6(struct anyhop_packet *p, struct anyhop_match 
 {
 	__u32 there = anyhop_left(&p->at);
 	struct anyhop_ip ip;
-	int next = anyhop_parse_ipv6_fixed(&p->at, &ip);
+	int next = anyhop_parse_ipv6_fixed(&p->at, &ip), verdict;
 
 	if (next < 0)
 		return ANYHOP_V_PASS_NOT_IP;
 	p->vip = anyhop_find_vip_at(&p->view, 6, ip.destination);
 	if (!p->vip)
 		return ANYHOP_V_PASS_NOT_VIP;
-	if (!anyhop_accepts_mac(anyhop_header(&p->view), p->frame))
-		return ANYHOP_V_PASS_OTHER_HOST;
+	verdict = anyhop_judge_frame(p);
+	if (verdict >= 0)
+		return verdict;
 	if (ip.length > there)
 		return ANYHOP_V_DROP_BAD_LENGTH;
 	for (int i = 0; i < 4; i++)
@@ -168,13 +206,23 @@ anyhop_inline int anyhop_read_ipv6(struct anyhop_packet *p, struct anyhop_match 
 	return -1;
 }
 
+/* Neither IPv4 nor IPv6 comes next. A stack of tags that nobody reads to its end must not reach the host, which would: a VIP may be
+ * behind it. */
+anyhop_inline int anyhop_judge_not_ip(const struct anyhop_packet *p, int type)
+{
+	if (!anyhop_is_vlan(type))
+		return ANYHOP_V_PASS_NOT_IP;
+	return anyhop_judge_mac(anyhop_header(&p->view), p->frame) == ANYHOP_V_PASS_OTHER_HOST ? ANYHOP_V_PASS_OTHER_HOST :
+												     ANYHOP_V_DROP_VLAN_TAGS;
+}
+
 /* A frame that starts at p->frame, where the cursor stands. Forwarding verdicts leave service and flow in `m`; ECHO_ANSWERED
  * leaves the cursor at the request. */
 anyhop_inline int anyhop_match(struct anyhop_packet *p, struct anyhop_match *m)
 {
 	int type = anyhop_parse_ethernet(&p->at), verdict;
 
-	if (!anyhop_settle(&p->at, p->frame, 22))
+	if (type < 0 || !anyhop_settle(&p->at, p->frame, ANYHOP_L2_MAX))
 		return ANYHOP_V_PASS_NOT_IP;
 	p->l3 = (__u8 *)p->at.at;
 	if (type == ANYHOP_ETHERTYPE_IPV4)
@@ -182,7 +230,7 @@ anyhop_inline int anyhop_match(struct anyhop_packet *p, struct anyhop_match *m)
 	else if (type == ANYHOP_ETHERTYPE_IPV6)
 		verdict = anyhop_read_ipv6(p, m);
 	else
-		return ANYHOP_V_PASS_NOT_IP;
+		return anyhop_judge_not_ip(p, type);
 	if (verdict >= 0)
 		return verdict;
 	if ((p->protocol == ANYHOP_IP_TCP || p->protocol == ANYHOP_IP_UDP) && p->fragment == ANYHOP_WHOLE)

@@ -119,7 +119,16 @@ anyhop_inline int anyhop_settle(struct anyhop_cursor *c, const __u8 *frame, __u3
 	return 1;
 }
 
-/* Ethernet and up to two VLAN tags: the EtherType behind them, which is a VLAN's when there are more. */
+/* Where the cursor is at most behind the tags that anyhop_parse_ethernet reads, in bytes from the start of the frame. */
+#define ANYHOP_L2_MAX (14 + 4 * ANYHOP_VLAN_TAGS_READ)
+
+anyhop_inline int anyhop_is_vlan(int ethertype)
+{
+	return ethertype == ANYHOP_ETHERTYPE_VLAN || ethertype == ANYHOP_ETHERTYPE_QINQ;
+}
+
+/* Ethernet and up to ANYHOP_VLAN_TAGS_READ tags: the EtherType behind them, which is a VLAN's when there are more. Linux takes
+ * off as many priority tags (of VLAN 0) as there are, so a packet behind any number of tags can reach its sockets. */
 anyhop_inline int anyhop_parse_ethernet(struct anyhop_cursor *c)
 {
 	int type;
@@ -128,8 +137,8 @@ anyhop_inline int anyhop_parse_ethernet(struct anyhop_cursor *c)
 		return ANYHOP_CUT_SHORT;
 	type = (int)anyhop_load16(c->at + 12);
 	c->at += 14;
-	for (int tag = 0; tag < 2; tag++) {
-		if (type != ANYHOP_ETHERTYPE_VLAN && type != ANYHOP_ETHERTYPE_QINQ)
+	for (__u32 tag = 0; tag < ANYHOP_VLAN_TAGS_READ; tag++) {
+		if (!anyhop_is_vlan(type))
 			break;
 		if (!anyhop_fits(c, 4))
 			return ANYHOP_CUT_SHORT;

@@ -36,7 +36,7 @@ anyhop_inline int anyhop_decide_plain(struct anyhop_packet *p, struct anyhop_mat
 		return -1;
 	if (family == 4) {
 		if (anyhop_get16be(p->l3 + 6) & (ANYHOP_IPV4_MORE_FRAGMENTS | ANYHOP_IPV4_OFFSET) ||
-		    !anyhop_can_be_client4(p->l3 + 12))
+		    !anyhop_is_plain_source4(p->l3 + 12))
 			return -1;
 		p->length = anyhop_get16be(p->l3 + 2);
 		m->client[0] = anyhop_get32(p->l3 + 12);
@@ -47,7 +47,7 @@ anyhop_inline int anyhop_decide_plain(struct anyhop_packet *p, struct anyhop_mat
 		for (int i = 0; i < 4; i++)
 			m->client[i] = anyhop_get32(p->l3 + 8 + 4 * i);
 	}
-	if (!anyhop_accepts_mac(anyhop_header(&p->view), p->frame) || p->length < header_length ||
+	if (anyhop_judge_mac(anyhop_header(&p->view), p->frame) >= 0 || p->length < header_length ||
 	    p->length > anyhop_distance(p->l3, p->at.end) || anyhop_is_own(p, m))
 		return -1;
 	p->left = p->length - header_length;

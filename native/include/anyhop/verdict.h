@@ -24,11 +24,11 @@ enum anyhop_action {
 	V(FORWARDED_ICMP_ERROR, FORWARD, "an ICMP error that followed the flow it embeds") \
 	V(ECHO_ANSWERED, ANSWER, "an echo request to a VIP, answered by the node") \
 	V(TOO_BIG_ANSWERED, ANSWER, "too big once wrapped: the sender was told the MTU that fits") \
-	V(PASS_NOT_IP, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, more than two VLAN tags, cut short)") \
+	V(PASS_NOT_IP, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, a tag of type 0x9100, which Linux does not read either, cut short)") \
 	V(PASS_NOT_VIP, PASS, "for no VIP of this node") \
 	V(PASS_OTHER_HOST, PASS, "the frame is for another machine's MAC address (flooded by a switch)") \
 	V(DROP_BAD_LENGTH, DROP, "the IP header's lengths do not fit the frame") \
-	V(DROP_BAD_SOURCE, DROP, "the source cannot be a client: zero, loopback, multicast, broadcast, the VIP itself or, TCP aside, another VIP") \
+	V(DROP_BAD_SOURCE, DROP, "the source cannot be a client: zero, loopback, multicast, broadcast, link-local (IPv4 ICMP errors aside), the VIP itself or, TCP aside, another VIP") \
 	V(DROP_CHECKSUM, DROP, "the IPv4 header checksum is wrong (looked at before the node answers)") \
 	V(DROP_TTL_EXPIRED, DROP, "TTL or hop limit was 1 or 0 on arrival") \
 	V(DROP_NO_SERVICE, DROP, "for a VIP, but for none of its services") \
@@ -43,7 +43,9 @@ enum anyhop_action {
 	V(DROP_NO_BACKEND, DROP, "no backend can take it: all of the pool are unusable, or no way to the slot's owner is known") \
 	V(DROP_TOO_BIG, DROP, "too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error") \
 	V(DROP_TOO_BIG_LIMITED, DROP, "too big once wrapped; the rate limit on answers kept the node silent") \
-	V(DROP_HEADROOM, DROP, "the kernel refused to move the frame's ends: a driver without headroom for XDP")
+	V(DROP_HEADROOM, DROP, "the kernel refused to move the frame's ends: a driver without headroom for XDP") \
+	V(DROP_GROUP_MAC, DROP, "for a VIP, in a frame for a broadcast or multicast MAC address") \
+	V(DROP_VLAN_TAGS, DROP, "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them")
 
 enum anyhop_verdict {
 #define V(name, action, text) ANYHOP_V_##name,

@@ -22,7 +22,7 @@ export const FRAMES_PER_QUEUE = 4096;
 const KERNEL_HEADROOM = 256;
 /** A frame of packet memory is half a page or a page; beyond that a packet would have to lie in several. */
 const FRAME_BYTES = [2048, 4096] as const;
-const LAYER2_MAX = P.ETHERNET_HEADER + P.VLAN_TAGS_MAX * P.VLAN_TAG;
+const LAYER2_MAX = P.ETHERNET_HEADER + L.VLAN_TAGS_MAX * P.VLAN_TAG;
 
 /** What a test puts in the place of the system. */
 export interface AfXdpSystem {
