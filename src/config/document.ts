@@ -1,7 +1,8 @@
 /**
  * YAML text to plain values, with the place of every field at hand. YAML 1.2 core schema: `on`, `off`, `yes` and `no`
  * are text. What YAML allows but nobody means in a config file is refused here: several documents, tags, keys that
- * are not text, numbers with leading zeros, aliases that unfold without end.
+ * are not text, numbers with leading zeros, aliases that unfold without end, one anchor for two values, look-alikes of
+ * spaces and quotes, and the merge key `<<`, which only YAML 1.1 had.
  */
 import {
   type Document,
@@ -17,7 +18,8 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { CONFIG_ALIASED_VALUES_MAX, CONFIG_DEPTH_MAX } from '../core/limits.js';
-import { ConfigError, type ConfigProblem } from './error.js';
+import { byPlace, ConfigError, type ConfigProblem } from './error.js';
+import { type LookAlike, lookAlikeAround, lookAlikeInKey, structuralLookAlikes } from './look-alikes.js';
 import { type FieldPath, formatPath, quote } from './path.js';
 import { syntaxMessage } from './syntax.js';
 
@@ -52,12 +54,15 @@ export class ConfigDocument {
       prettyErrors: false,
       lineCounter: this.#lines,
     });
-    this.#refuseSyntaxErrors();
-    const reader = new Reader(this.#document);
+    this.#refuseSyntaxErrors(text);
+    const reader = new Reader(this.#document, (offset) => this.#place(offset).line);
     this.value = reader.read(this.#document.contents, [], 0);
-    this.problems = reader.problems.map(({ offset, path, message }) =>
-      this.#problem(offset, formatPath(path), message),
-    );
+    const found = ({ offset, path, message }: ReadProblem): ConfigProblem =>
+      this.#problem(offset, formatPath(path), message);
+    // What else is wrong then follows from these: a key that is not the one that was meant is missing, too.
+    const [causes, problems] = [reader.causes, reader.problems].map((each) => [...each.values()].map(found));
+    if (causes.length > 0) throw new ConfigError([...causes, ...problems].sort(byPlace));
+    this.problems = problems;
   }
 
   /**
@@ -91,7 +96,7 @@ export class ConfigDocument {
     return isAlias(node) ? node.resolve(this.#document) : node;
   }
 
-  #refuseSyntaxErrors(): void {
+  #refuseSyntaxErrors(text: string): void {
     const { errors } = this.#document;
     const exhausted = errors.find((error) => error.code === 'RESOURCE_EXHAUSTION');
     // One slip upsets the parser several times: of each line only the first is worth reading.
@@ -107,7 +112,15 @@ export class ConfigDocument {
         this.#problem(0, '', `found YAML ${yaml.version}; expected YAML 1.2: remove the %YAML line`),
       );
     }
-    if (byLine.size > 0) throw new ConfigError([...byLine.values()].sort((a, b) => a.line - b.line));
+    if (byLine.size === 0) return;
+    const problems = [...byLine.values()].sort(byPlace);
+    // The parser may notice only on the next line, or at the end of the line before.
+    const causes = structuralLookAlikes(text, problems.at(-1)!.line + 1).map(({ offset, message }) =>
+      this.#problem(offset, '', message),
+    );
+    const isNoConsequence = ({ line }: ConfigProblem): boolean =>
+      causes.length === 0 || line < causes[0].line - 1;
+    throw new ConfigError([...problems.filter(isNoConsequence), ...causes]);
   }
 
   #problem(offset: number, field: string, message: string): ConfigProblem {
@@ -128,18 +141,25 @@ interface ReadProblem {
 
 /** Turns nodes into plain values, unfolding aliases within bounds, and notes what it refuses. */
 class Reader {
-  readonly problems: ReadProblem[] = [];
+  /** By offset: a value reached by several aliases is refused once. */
+  readonly problems = new Map<number, ReadProblem>();
+  /** What makes the text mean something else than its author thinks. */
+  readonly causes = new Map<number, ReadProblem>();
   readonly #document: Document.Parsed;
+  readonly #lineOf: (offset: number) => number;
+  readonly #anchors = new Map<string, Node>();
   #aliasDepth = 0;
   #aliasedValues = 0;
 
-  constructor(document: Document.Parsed) {
+  constructor(document: Document.Parsed, lineOf: (offset: number) => number) {
     this.#document = document;
+    this.#lineOf = lineOf;
   }
 
   read(node: unknown, path: FieldPath, depth: number): unknown {
     if (isAlias(node)) return this.#readAlias(node, path, depth);
     if (this.#aliasDepth > 0) this.#aliasedValues++;
+    else this.#checkAnchor(node, path);
     if (isMap(node) || isSeq(node)) {
       if (depth >= CONFIG_DEPTH_MAX) {
         this.#refuse(node, path, `nested too deeply; at most ${CONFIG_DEPTH_MAX} levels (CONFIG_DEPTH_MAX)`);
@@ -151,6 +171,7 @@ class Reader {
     if (!isScalar(node)) return null;
     this.#checkTag(node, path);
     this.#checkNumber(node, path);
+    if (node.type === 'PLAIN') this.#note(node, lookAlikeAround(node.source ?? ''), path);
     return node.value;
   }
 
@@ -164,6 +185,7 @@ class Reader {
     for (const pair of map.items) {
       const key = keyText(pair.key);
       const here = [...path, key];
+      if (isScalar(pair.key)) this.#checkKey(pair.key, key, here);
       if (Object.hasOwn(value, key)) {
         this.#refuse(pair.key, here, 'found a second time in the same mapping; remove one of the two');
       } else if (key === '__proto__') {
@@ -204,6 +226,35 @@ class Reader {
     return value;
   }
 
+  #checkKey(node: Scalar, key: string, path: FieldPath): void {
+    this.#note(node, lookAlikeInKey(key), path);
+    if (key === '<<') addTo(this.causes, startOf(node, 0), path, MERGE_KEY);
+  }
+
+  #note(node: Scalar, found: LookAlike | undefined, path: FieldPath): void {
+    if (found === undefined) return;
+    // In quotes, or over several lines, its place in the file is not known so exactly.
+    const within = node.type === 'PLAIN' && !/\n/.test(node.source ?? '') ? found.offset : 0;
+    addTo(this.causes, startOf(node, 0) + within, path, found.message);
+  }
+
+  /** YAML takes the nearest one before an alias; who moves a line then gets another value without a word. */
+  #checkAnchor(node: unknown, path: FieldPath): void {
+    const { anchor } = (node ?? {}) as { readonly anchor?: string };
+    if (anchor === undefined) return;
+    const first = this.#anchors.get(anchor);
+    if (first === undefined) this.#anchors.set(anchor, node as Node);
+    else {
+      const name = quote(anchor).slice(1, -1);
+      const line = this.#lineOf(startOf(first, 0));
+      this.#refuse(
+        node,
+        path,
+        `found a second anchor &${name} (the first: line ${line}); give each its own name`,
+      );
+    }
+  }
+
   #checkTag(node: Node, path: FieldPath): void {
     const tag = node.tag;
     if (tag === undefined || PLAIN_TAGS.has(tag)) return;
@@ -223,12 +274,17 @@ class Reader {
   }
 
   #refuse(node: unknown, path: FieldPath, message: string): void {
-    // A value reached by several aliases is refused once.
-    const offset = startOf(node, 0);
-    if (this.problems.some((problem) => problem.offset === offset)) return;
-    this.problems.push({ offset, path, message });
+    addTo(this.problems, startOf(node, 0), path, message);
   }
 }
+
+function addTo(found: Map<number, ReadProblem>, offset: number, path: FieldPath, message: string): void {
+  if (!found.has(offset)) found.set(offset, { offset, path, message });
+}
+
+const MERGE_KEY =
+  'found the merge key <<, which YAML 1.2 does not have; write the fields out (an alias stands for a whole value, as in ' +
+  '"health: *web")';
 
 const PLAIN_TAGS = new Set(
   ['map', 'seq', 'str', 'int', 'float', 'bool', 'null'].map((tag) => `tag:yaml.org,2002:${tag}`),

@@ -24,6 +24,11 @@ export class ConfigError extends AnyhopError {
   }
 }
 
+/** In the order of the file; what has no place in it comes first. */
+export function byPlace(a: ConfigProblem, b: ConfigProblem): number {
+  return a.line - b.line || a.column - b.column;
+}
+
 /** `file:line:column: field: message`, the form that editors and terminals turn into a link. */
 export function formatProblem(problem: ConfigProblem): string {
   const place = problem.line > 0 ? `${problem.file}:${problem.line}:${problem.column}` : problem.file;

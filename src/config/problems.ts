@@ -3,7 +3,7 @@
  * of the file.
  */
 import type { ConfigDocument } from './document.js';
-import { type ConfigProblem, formatProblem } from './error.js';
+import { byPlace, type ConfigProblem, formatProblem } from './error.js';
 import { type FieldPath, formatPath } from './path.js';
 
 /** A value that did not come from the file. */
@@ -44,11 +44,6 @@ export class Problems {
   #add(problem: ConfigProblem): void {
     this.#found.set(formatProblem(problem), problem);
   }
-}
-
-/** In the order of the file; what has no place in it comes first. */
-export function byPlace(a: ConfigProblem, b: ConfigProblem): number {
-  return a.line - b.line || a.column - b.column;
 }
 
 /** `line 12`, or where else the value came from; for a message on one field that names another. */

@@ -1,0 +1,108 @@
+/**
+ * Characters that look like a part of YAML and are none: spaces of word processors, typographic quotes, what cannot be seen at all.
+ * They come with text that is copied from a web page or a document. To YAML they are text, so that it complains about something else,
+ * often on another line; here the cause is named.
+ */
+
+/** One that was found, and what is wrong with it. */
+export interface LookAlike {
+  /** Index in the text. */
+  readonly offset: number;
+  readonly message: string;
+}
+
+const SPACES = '\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000';
+const INVISIBLE = '\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff';
+const QUOTES = '\u00ab\u00bb\u2018-\u201f\u2039\u203a\u300c\u300d\uff02\uff07';
+const DASHES = '\u2010-\u2015\u2212\uff0d';
+const COLON = '\uff1a';
+const BREAKS = '\u0085\u2028\u2029';
+
+const NAMES: Readonly<Record<string, string>> = {
+  '\u00a0': 'no-break space',
+  '\u00ad': 'soft hyphen',
+  '\u200b': 'zero-width space',
+  '\u2010': 'hyphen of typography',
+  '\u2013': 'en dash',
+  '\u2014': 'em dash',
+  '\u2018': 'left single quotation mark',
+  '\u2019': 'right single quotation mark',
+  '\u201c': 'left double quotation mark',
+  '\u201d': 'right double quotation mark',
+  '\u2028': 'line separator',
+  '\u2212': 'minus sign',
+  '\u3000': 'ideographic space',
+  '\ufeff': 'byte order mark, which may only begin the file',
+  '\uff1a': 'fullwidth colon',
+};
+
+/** What is written in their place, by kind. */
+const KINDS: readonly (readonly [characters: RegExp, name: string, advice: string])[] = [
+  [new RegExp(`[${SPACES}]`), 'a space of another kind', 'YAML takes only the plain space: write that'],
+  [new RegExp(`[${INVISIBLE}]`), 'a character that cannot be seen', 'delete it'],
+  [new RegExp(`[${QUOTES}]`), 'a typographic quote', `YAML's quotes are " and ': write these`],
+  [new RegExp(`[${DASHES}]`), 'a dash', 'a list entry begins with a plain hyphen: write "- "'],
+  [new RegExp(COLON), 'a colon of another kind', 'a key ends with a plain colon and a space: write ": "'],
+  [new RegExp(`[${BREAKS}]`), 'a line break of another kind', 'lines end with a line feed: write that'],
+  [/\r/, 'carriage return', 'lines end with a line feed: save the file with Unix line ends'],
+];
+
+const IN_KEY = new RegExp(`[${SPACES}${INVISIBLE}${QUOTES}${COLON}${BREAKS}]|^[${DASHES}]`);
+/** Around a value, where a plain space or a quote was meant. */
+const AROUND = new RegExp(
+  `^[${SPACES}${INVISIBLE}${QUOTES}]|[${SPACES}${INVISIBLE}](?=[${SPACES}${INVISIBLE}]*$)`,
+);
+
+/** The first one in a key; no key of the config has any. */
+export function lookAlikeInKey(source: string): LookAlike | undefined {
+  return find(IN_KEY, source);
+}
+
+/** The first one at the start or the end of a value that is written without quotes. */
+export function lookAlikeAround(source: string): LookAlike | undefined {
+  return find(AROUND, source);
+}
+
+/** What YAML sees as a quoted text or a comment: nothing that is looked for there. A quote that is not closed is no such text. */
+const QUOTED_OR_COMMENT = /"(?:[^"\\]|\\.)*"|'[^']*'|(?:^|[ \t])#.*/g;
+const INDENTATION = new RegExp(`^[ \\t]*([${SPACES}${INVISIBLE}])`);
+const LIST_DASH = new RegExp(`^[ \\t]*([${DASHES}])[ \\t${SPACES}]`);
+const AFTER_SIGN = new RegExp(`[-:,?{}[\\]][ \\t]*([${SPACES}${INVISIBLE}${QUOTES}])`);
+const AFTER_KEY = new RegExp(`^[ \\t-]*[\\w.-]+([${COLON}])`);
+const BREAK = new RegExp(`([${BREAKS}]|\\r(?!$))`);
+
+/** Longer lines are looked at so far; nobody types one, and an expression must not work without end. */
+const LINE_CHARS_MAX = 1000;
+
+/**
+ * Those that stand where YAML expects a part of itself, at most one a line: what a syntax error is likely to come from.
+ * @param lines how many lines of the text to look at
+ */
+export function structuralLookAlikes(text: string, lines: number): LookAlike[] {
+  const found: LookAlike[] = [];
+  let offset = 0;
+  for (const line of text.split('\n', lines)) {
+    const bare = line.slice(0, LINE_CHARS_MAX).replace(QUOTED_OR_COMMENT, (part) => ' '.repeat(part.length));
+    const at = [INDENTATION, LIST_DASH, AFTER_SIGN, AFTER_KEY, BREAK]
+      .map((place) => place.exec(bare))
+      .flatMap((match) => (match === null ? [] : match.index + match[0].lastIndexOf(match[1])));
+    if (at.length > 0) {
+      const first = Math.min(...at);
+      const where = INDENTATION.test(bare) && bare.slice(0, first).trim() === '' ? ' in the indentation' : '';
+      found.push({ offset: offset + first, message: describe(line[first], where) });
+    }
+    offset += line.length + 1;
+  }
+  return found;
+}
+
+function find(pattern: RegExp, source: string): LookAlike | undefined {
+  const offset = source.search(pattern);
+  return offset < 0 ? undefined : { offset, message: describe(source[offset], '') };
+}
+
+function describe(character: string, where: string): string {
+  const [, kind, advice] = KINDS.find(([characters]) => characters.test(character))!;
+  const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+  return `found U+${code} (${NAMES[character] ?? kind})${where}; ${advice}`;
+}
