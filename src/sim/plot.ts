@@ -4,6 +4,7 @@
  * no use for it.
  */
 import { AnyhopError } from '../core/errors.js';
+import { installAgain } from '../core/install.js';
 import type { Scheme } from './scheme.js';
 import type { SimReport } from './simulate.js';
 
@@ -69,7 +70,7 @@ export async function loadCharts() {
     return { core, charts, components, renderers };
   } catch (error) {
     throw new AnyhopError('ERR_TOOL', 'the npm package echarts, which draws the picture, cannot be loaded', {
-      hint: 'Install it with: npm install echarts. The table and --json do without.',
+      hint: `It comes with anyhop unless optional packages are left out: ${installAgain()}. The table and --json do without.`,
       cause: error,
     });
   }

@@ -8,6 +8,7 @@
 import type rawSocket from 'raw-socket';
 import type { Socket } from 'raw-socket';
 import { AnyhopError } from '../core/errors.js';
+import { installAgain } from '../core/install.js';
 import { filterOption } from '../ffi/socket-filter.js';
 import { NO_PACKET } from '../packet/socket-filter.js';
 
@@ -67,7 +68,7 @@ export async function loadOptional<T>(user: string, name: string, load: () => Pr
     return await load();
   } catch (cause) {
     throw new AnyhopError('ERR_NATIVE', `${user} npm ${name}, which cannot be loaded: ${firstLine(cause)}`, {
-      hint: 'Install libpcap (Debian: apt-get install libpcap-dev g++ make python3), then npm rebuild cap raw-socket.',
+      hint: `Install what it is built with (Debian: apt-get install libpcap-dev g++ make python3), then anyhop again: ${installAgain()}`,
       cause,
     });
   }

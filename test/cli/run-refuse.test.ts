@@ -93,7 +93,9 @@ describe('anyhop run refuses', { skip: isolationObstacle('nft', 'ethtool', 'setp
       const got = refusal(link, ['-c', file, ...FLAGS], { env });
       await refuses(
         3,
-        new RegExp(`npm ${name}, which cannot be loaded: libpcap\\.so.*\n {2}Install libpcap .*npm rebuild`),
+        new RegExp(
+          `npm ${name}, which cannot be loaded: libpcap\\.so.*\n {2}Install what it is built with .*libpcap-dev g\\+\\+ .*anyhop again: npm ci, in `,
+        ),
         got,
       );
     });
