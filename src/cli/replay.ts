@@ -6,6 +6,8 @@ import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { ReplayEngine } from '../engine/replay.js';
 import { type CapturedPacket, CaptureWriter, readCapture } from '../packet/capture.js';
+import { KNOWN_LINKS } from '../packet/link-type.js';
+import { someOf } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
 
@@ -19,7 +21,8 @@ export function replayCommand(): Command {
     .summary('run the packets of a capture through the pipeline')
     .description(
       'Reads a pcap or pcapng file, writes what the node would send to a pcap file, and prints how many packets ended in ' +
-        'which verdict as one JSON object. MAC addresses are made up (02:01: and the last four bytes of the backend).',
+        'which verdict as one JSON object. Captures of "any" (Linux cooked) and of tunnels (raw IP) are read too; packets of other ' +
+        'links are skipped and counted. MAC addresses are made up (02:01: and the last four bytes of the backend).',
     )
     .argument('<in>', 'pcap or pcapng file to read; - for standard input')
     .argument('<out>', 'pcap file to write; - for standard output (the counts then go to standard error)')
@@ -50,14 +53,15 @@ Examples:
       };
       requireOtherFile(input, output);
       // An input that cannot be read ends the command here, before the output is emptied.
-      const packets = readCapture(input);
+      const skipped = new Map<number, number>();
+      const packets = readCapture(input, (link) => void skipped.set(link, (skipped.get(link) ?? 0) + 1));
       const first = packets.next();
       const sink = new CaptureWriter(output);
       const cut = { packets: 0 };
       const engine = new ReplayEngine(
         countCut(first, packets, cut),
         sink,
-        options.verdicts ? (verdict, index) => print(`${index + 1} ${VERDICTS[verdict].name}`) : undefined,
+        options.verdicts ? (verdict, number) => print(`${number} ${VERDICTS[verdict].name}`) : undefined,
       );
       const interrupt = (): void => void engine.stop();
       process.once('SIGINT', interrupt);
@@ -73,11 +77,13 @@ Examples:
             `anyhop: ${cut.packets} packets were cut short by the capturer (snap length) and fail for that; capture whole ones\n`,
           );
         }
+        if (skipped.size > 0) process.stderr.write(`anyhop: ${describeSkipped(skipped)}\n`);
         const { received, sent } = await engine.engineCounters();
         const counters = engine.counters();
         print(
           JSON.stringify({
             read: received,
+            skipped: sum(skipped.values()),
             sent,
             verdicts: counters.verdictsByName(),
             services: counters.entriesByName('services', numbers.services.names()),
@@ -107,6 +113,16 @@ function statOf(path: string): Stats | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** @param skipped packets by link type */
+function describeSkipped(skipped: ReadonlyMap<number, number>): string {
+  const each = [...skipped].map(([link, count]) => `${count} of link type ${link}`);
+  return `packets of interfaces that are no IP links were skipped: ${someOf(each)}; known are ${KNOWN_LINKS}`;
+}
+
+function sum(counts: Iterable<number>): number {
+  return [...counts].reduce((total, count) => total + count, 0);
 }
 
 /** Passes packets on, and counts those that the capturer cut short. */

@@ -9,6 +9,7 @@ import { Image } from '../forward/image.js';
 import { deriveFlowKey, type FlowKey } from '../hash/key.js';
 import { type PoolTables, resolvePool } from '../maglev/resolve.js';
 import type { IpAddress } from '../packet/address.js';
+import { NODE_MAC } from '../packet/mac.js';
 import { poolStatesFromConfig } from '../pool/from-config.js';
 import { buildImage } from '../pool/image.js';
 import { Numbers } from '../pool/numbers.js';
@@ -175,8 +176,8 @@ export function fixedWay(mtu: number): (backend: BackendConfig) => Way {
   return (backend) => ({
     mtu,
     interfaceIndex: 0,
-    // Locally administered; the last four bytes of the backend's address tell the destinations apart.
-    sourceMac: Uint8Array.of(0x02, 0x00, 0x00, 0x00, 0x00, 0x01),
+    sourceMac: NODE_MAC,
+    // The last four bytes of the backend's address tell the destinations apart.
     destinationMac: Uint8Array.of(0x02, 0x01, ...backend.address.bytes.subarray(-4)),
     vlan: undefined,
   });

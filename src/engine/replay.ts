@@ -8,7 +8,8 @@ import type { Counters } from '../forward/counters.js';
 import type { Image } from '../forward/image.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { tryFrame } from '../forward/try-frame.js';
-import { type CapturedPacket, FRAME_BYTES_MAX } from '../packet/pcap.js';
+import { FRAME_BYTES_MAX } from '../packet/link-type.js';
+import type { CapturedPacket } from '../packet/pcap.js';
 import type { Engine, EngineCounters } from './contract.js';
 
 /** Where frames go; a CaptureWriter is one. */
@@ -27,18 +28,18 @@ export class ReplayEngine implements Engine {
   readonly finished: Promise<void>;
   readonly #packets: Iterable<CapturedPacket>;
   readonly #sink: FrameSink;
-  readonly #onVerdict: ((verdict: number, index: number) => void) | undefined;
+  readonly #onVerdict: ((verdict: number, number: number) => void) | undefined;
   readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
   #pipeline: Pipeline | undefined;
   #stopped = false;
   #received = 0;
   #sent = 0;
 
-  /** @param onVerdict called for each packet, with its number from 0 */
+  /** @param onVerdict called for each packet, with its number in the capture */
   constructor(
     packets: Iterable<CapturedPacket>,
     sink: FrameSink,
-    onVerdict?: (verdict: number, index: number) => void,
+    onVerdict?: (verdict: number, number: number) => void,
   ) {
     this.#packets = packets;
     this.#sink = sink;
@@ -89,7 +90,7 @@ export class ReplayEngine implements Engine {
     const memory = new Uint8Array(L.HEADROOM + FRAME_BYTES_MAX);
     const view = new DataView(memory.buffer);
     let highest = 0n;
-    for (const { frame, timestampNs } of this.#packets) {
+    for (const { number, frame, timestampNs } of this.#packets) {
       if (this.#stopped) return;
       memory.set(frame, L.HEADROOM);
       const tick = timestampNs / TICK_NS;
@@ -101,7 +102,7 @@ export class ReplayEngine implements Engine {
         this.#sink.write(memory.subarray(outStart, outStart + outLength), timestampNs);
         this.#sent++;
       }
-      this.#onVerdict?.(verdict, this.#received);
+      this.#onVerdict?.(verdict, number);
       this.#received++;
       if (this.#received % BATCH_PACKETS === 0) await new Promise((resolve) => setImmediate(resolve));
     }

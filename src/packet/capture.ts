@@ -14,7 +14,7 @@ import {
   putPcapRecord,
   readPcap,
 } from './pcap.js';
-import { isPcapng, readPcapng } from './pcapng.js';
+import { isPcapng, type OnSkip, readPcapng } from './pcapng.js';
 
 export type { CapturedPacket };
 
@@ -26,29 +26,36 @@ const WRITE_BUFFER_BYTES = 1024 * 1024;
  * The packets of a pcap or pcapng file, one at a time; memory use does not depend on the size of the file. Each
  * packet's `frame` is a view that holds until the next one is asked for.
  * @param path `-` is standard input
- * @throws AnyhopError ERR_CAPTURE_FILE: not there, not a capture, not Ethernet, cut short or corrupt (after the
- * packets before the damage)
+ * @param onSkip called for each packet of a pcapng interface whose link type is not known
+ * @throws AnyhopError ERR_CAPTURE_FILE: not there, not a capture, all of it of a link type that is not known, cut short or corrupt
+ * (after the packets before the damage)
  */
-export function* readCapture(path: string): Generator<CapturedPacket, void, undefined> {
+export function* readCapture(
+  path: string,
+  onSkip: OnSkip = ignore,
+): Generator<CapturedPacket, void, undefined> {
   const name = path === '-' ? 'standard input' : path;
   const descriptor = path === '-' ? STDIN : wrap(name, () => openSync(path, 'r'));
   try {
     const source = descriptorSource(descriptor);
-    yield* readCaptureFrom((target) => wrap(name, () => source(target)), name);
+    yield* readCaptureFrom((target) => wrap(name, () => source(target)), name, onSkip);
   } finally {
     if (descriptor !== STDIN) closeSync(descriptor);
   }
 }
 
+function ignore(): void {}
+
 /** The same from any source of bytes; `name` stands in messages. */
 export function* readCaptureFrom(
   source: ByteSource,
   name: string,
+  onSkip: OnSkip = ignore,
 ): Generator<CapturedPacket, void, undefined> {
   const reader = new ByteReader(source);
   const start = reader.peek(4);
   if (isPcap(start)) yield* readPcap(reader, name);
-  else if (isPcapng(start)) yield* readPcapng(reader, name);
+  else if (isPcapng(start)) yield* readPcapng(reader, name, onSkip);
   else if (start.length === 0) throw captureError(name, 0, 'the file is empty');
   else if (start[0] === 0x1f && start[1] === 0x8b) {
     throw captureError(

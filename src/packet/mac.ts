@@ -8,3 +8,7 @@ export function parseMac(text: string): Uint8Array {
 export function formatMac(mac: Uint8Array): string {
   return Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
+
+/** Where no real one is known: locally administered, of the node itself and of a router before it. Backends begin with 02:01. */
+export const NODE_MAC: Uint8Array = Uint8Array.of(0x02, 0x00, 0x00, 0x00, 0x00, 0x01);
+export const ROUTER_MAC: Uint8Array = Uint8Array.of(0x02, 0x00, 0x00, 0x00, 0x00, 0x02);

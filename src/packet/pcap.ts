@@ -6,21 +6,22 @@
  */
 import { AnyhopError, EXIT } from '../core/errors.js';
 import type { ByteReader } from './byte-reader.js';
+import { FRAME_BYTES_MAX, FrameMaker, frameLength, KNOWN_LINKS, type Link, linkOf } from './link-type.js';
 
 export interface CapturedPacket {
+  /** Its place among all packets of the file, from 1, as other programs number them; those that were skipped count. */
+  readonly number: number;
   /** An Ethernet frame, a view that holds until the next packet is asked for. */
   readonly frame: Uint8Array;
   /** Since 1970 UTC; 0 when the file does not say (simple packet blocks of pcapng). */
   readonly timestampNs: bigint;
-  /** Bytes that the frame had on the wire. */
+  /** Bytes that the frame had on the wire (or would have had, when it was made of another link type). */
   readonly originalLength: number;
   /** The capturer cut the frame short (its snap length). */
   readonly truncated: boolean;
 }
 
 const LINKTYPE_ETHERNET = 1;
-/** libpcap's MAXIMUM_SNAPLEN: a longer record can only be damage. */
-export const FRAME_BYTES_MAX = 262_144;
 
 const HEADER_BYTES = 24;
 const RECORD_BYTES = 16;
@@ -50,25 +51,31 @@ export function* readPcap(reader: ByteReader, name: string): Generator<CapturedP
     throw captureError(name, 4, `pcap version ${major}.${minor}; only 2.4 is known`);
   }
   // The upper bits tell of a frame check sequence, which no parser minds: lengths come from the IP header.
-  requireEthernet(header.getUint32(20, little) & 0x03ff_ffff, name, 20);
-
-  for (;;) {
+  const linkType = header.getUint32(20, little) & 0x03ff_ffff;
+  const link = linkOf(linkType);
+  if (link === undefined) {
+    throw captureError(
+      name,
+      20,
+      `link type ${linkType}; known are ${KNOWN_LINKS}`,
+      'https://www.tcpdump.org/linktypes.html has the names; capture on an Ethernet interface, or on "any".',
+    );
+  }
+  const maker = new FrameMaker();
+  for (let number = 1; ; number++) {
     const at = reader.offset;
     if (reader.peek(1).length === 0) return;
-    const record = viewOf(takeWhole(reader, RECORD_BYTES, name, 'a record header'));
-    const seconds = record.getUint32(0, little);
-    const fraction = record.getUint32(4, little);
-    const length = record.getUint32(8, little);
-    const originalLength = record.getUint32(12, little);
+    const head = viewOf(takeWhole(reader, RECORD_BYTES, name, 'a record header'));
+    const seconds = head.getUint32(0, little);
+    const fraction = head.getUint32(4, little);
+    const length = head.getUint32(8, little);
+    const originalLength = head.getUint32(12, little);
     if (length > FRAME_BYTES_MAX) {
       throw captureError(name, at, `a record of ${length} bytes; at most ${FRAME_BYTES_MAX} are possible`);
     }
-    yield {
-      frame: takeWhole(reader, length, name, 'a packet'),
-      timestampNs: BigInt(seconds) * 1_000_000_000n + BigInt(fraction) * nanosecondsPerTick,
-      originalLength,
-      truncated: length < originalLength,
-    };
+    const record = takeWhole(reader, length, name, 'a packet');
+    const timestampNs = BigInt(seconds) * 1_000_000_000n + BigInt(fraction) * nanosecondsPerTick;
+    yield packetOf(number, link, maker, record, timestampNs, originalLength);
   }
 }
 
@@ -122,14 +129,18 @@ export function takeWhole(reader: ByteReader, length: number, name: string, what
   );
 }
 
-export function requireEthernet(linkType: number, name: string, offset: number): void {
-  if (linkType === LINKTYPE_ETHERNET) return;
-  throw captureError(
-    name,
-    offset,
-    `link type ${linkType}; only Ethernet (${LINKTYPE_ETHERNET}) is known`,
-    'Capture on one Ethernet interface, not on "any" or a tunnel.',
-  );
+/** The packet that a record of a link type holds. */
+export function packetOf(
+  number: number,
+  link: Link,
+  maker: FrameMaker,
+  record: Uint8Array,
+  timestampNs: bigint,
+  recordedLength: number,
+): CapturedPacket {
+  const frame = maker.frame(link, record);
+  const originalLength = frameLength(link, recordedLength);
+  return { number, frame, timestampNs, originalLength, truncated: frame.length < originalLength };
 }
 
 export function captureError(name: string, offset: number, message: string, hint?: string): AnyhopError {

@@ -3,20 +3,16 @@
  * time resolution and offset, enhanced, simple and the obsolete packet blocks. Every other block is skipped unread.
  */
 import type { ByteReader } from './byte-reader.js';
-import {
-  type CapturedPacket,
-  captureError,
-  FRAME_BYTES_MAX,
-  requireEthernet,
-  takeWhole,
-  viewOf,
-} from './pcap.js';
+import { FRAME_BYTES_MAX, FrameMaker, linkOf } from './link-type.js';
+import { type CapturedPacket, captureError, packetOf, takeWhole, viewOf } from './pcap.js';
 
 const BLOCK = { section: 0x0a0d0d0a, interface: 1, packet: 2, simple: 3, enhanced: 6 } as const;
 const OPTION = { end: 0, tsresol: 9, tsoffset: 14 } as const;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 /** A block that we look into is a packet and its options; Wireshark's own limit is the same. */
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
+/** More than any machine has; a file may not fill our memory with them. */
+const INTERFACES_MAX = 65_536;
 
 interface Interface {
   readonly linkType: number;
@@ -33,6 +29,9 @@ interface Section {
   interfaces: Interface[];
 }
 
+/** Called for a packet that cannot be read, with the type of the link that it was captured on. */
+export type OnSkip = (linkType: number) => void;
+
 /** Where a block's body stands, for messages. */
 interface Place {
   readonly name: string;
@@ -46,11 +45,17 @@ export function isPcapng(start: Uint8Array): boolean {
 }
 
 /**
- * The packets of a pcapng file. All whole blocks come before the error about a cut or corrupt one, as with tcpdump.
+ * The packets of a pcapng file; those of interfaces whose link type is not known are skipped. All whole blocks come before the error about a cut or corrupt one, as with tcpdump.
  * @throws AnyhopError ERR_CAPTURE_FILE, with the byte offset
  */
-export function* readPcapng(reader: ByteReader, name: string): Generator<CapturedPacket, void, undefined> {
+export function* readPcapng(
+  reader: ByteReader,
+  name: string,
+  onSkip: OnSkip,
+): Generator<CapturedPacket, void, undefined> {
   const section: Section = { little: true, interfaces: [] };
+  const maker = new FrameMaker();
+  let number = 0;
   for (;;) {
     const place = { name, offset: reader.offset };
     if (reader.peek(1).length === 0) return;
@@ -70,8 +75,14 @@ export function* readPcapng(reader: ByteReader, name: string): Generator<Capture
     const body = takeBody(reader, type, length, section.little, place);
     if (body === undefined) continue;
     if (type === BLOCK.section) checkVersion(body, section.little, place);
-    else if (type === BLOCK.interface) section.interfaces.push(readInterface(body, section.little, place));
-    else yield readPacket(type, body, section, place);
+    else if (type === BLOCK.interface) addInterface(section, body, place);
+    else {
+      number++;
+      const { port, record, timestampNs, originalLength } = readPacket(type, body, section, place);
+      const link = linkOf(port.linkType);
+      if (link === undefined) onSkip(port.linkType);
+      else yield packetOf(number, link, maker, record, timestampNs, originalLength);
+    }
   }
 }
 
@@ -132,6 +143,13 @@ function requireTrailer(trailer: number, length: number, name: string, offset: n
   );
 }
 
+function addInterface({ interfaces, little }: Section, body: DataView, place: Place): void {
+  if (interfaces.length === INTERFACES_MAX) {
+    throw captureError(place.name, place.offset, `more than ${INTERFACES_MAX} interfaces in a section`);
+  }
+  interfaces.push(readInterface(body, little, place));
+}
+
 function readInterface(body: DataView, little: boolean, place: Place): Interface {
   needBytes(body, 8, place);
   const resolution = option(body, 8, OPTION.tsresol, 1, little, place);
@@ -173,7 +191,14 @@ function option(
   return undefined;
 }
 
-function readPacket(type: number, body: DataView, section: Section, place: Place): CapturedPacket {
+interface Recorded {
+  readonly port: Interface;
+  readonly record: Uint8Array;
+  readonly timestampNs: bigint;
+  readonly originalLength: number;
+}
+
+function readPacket(type: number, body: DataView, section: Section, place: Place): Recorded {
   const { little } = section;
   const headBytes = type === BLOCK.simple ? 4 : 20;
   needBytes(body, headBytes, place);
@@ -187,7 +212,6 @@ function readPacket(type: number, body: DataView, section: Section, place: Place
       `a packet of interface ${id}, and ${section.interfaces.length} were described`,
     );
   }
-  requireEthernet(port.linkType, place.name, place.offset);
   const room = body.byteLength - headBytes;
   const originalLength = body.getUint32(headBytes - 4, little);
   // A simple block tells its captured length only by way of the snap length.
@@ -205,10 +229,10 @@ function readPacket(type: number, body: DataView, section: Section, place: Place
       ? 0n
       : (BigInt(body.getUint32(4, little)) << 32n) | BigInt(body.getUint32(8, little));
   return {
-    frame: new Uint8Array(body.buffer, body.byteOffset + headBytes, length),
+    port,
+    record: new Uint8Array(body.buffer, body.byteOffset + headBytes, length),
     timestampNs: type === BLOCK.simple ? 0n : (ticks * port.multiplier) / port.divisor + port.offsetNs,
     originalLength,
-    truncated: length < originalLength,
   };
 }
 

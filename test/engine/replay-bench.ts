@@ -14,13 +14,20 @@ export const replay: EngineUnderTest = {
       async run(image, steps) {
         const outputs: Uint8Array[] = [];
         const engine = new ReplayEngine(packets(steps), { write: (bytes) => outputs.push(bytes.slice()) });
+        let number = 0;
         function* packets(list: readonly Step[]): Generator<CapturedPacket> {
           for (const step of list) {
             if ('publish' in step) void engine.publish(step.publish);
             if (!('send' in step)) continue;
             for (const [i, bytes] of step.send.entries()) {
               if (i === step.send.length >> 1 && step.publishMidway) void engine.publish(step.publishMidway);
-              yield { frame: bytes, timestampNs: 0n, originalLength: bytes.length, truncated: false };
+              yield {
+                number: ++number,
+                frame: bytes,
+                timestampNs: 0n,
+                originalLength: bytes.length,
+                truncated: false,
+              };
             }
           }
         }

@@ -42,11 +42,14 @@ export interface PcapngForm {
   snapLength?: number;
   /** Put a block of an unknown type, a comment and a statistics block between the packets. */
   strangers?: boolean;
+  /** Of more interfaces; packet `i` is then captured on `on[i]`, the first interface being 0. */
+  moreLinks?: readonly number[];
+  on?: readonly number[];
   /** Leave the interface description out, as no capturer would. */
   noInterface?: boolean;
 }
 
-/** One section with one interface. Sections can be joined: each stands for itself. */
+/** One section, with one interface unless more are asked for. Sections can be joined: each stands for itself. */
 export function pcapngSection(form: PcapngForm, packets: readonly Packet[]): Uint8Array {
   const n = numbers(form.little);
   const block = (type: number, ...parts: Uint8Array[]): Uint8Array => {
@@ -60,14 +63,15 @@ export function pcapngSection(form: PcapngForm, packets: readonly Packet[]): Uin
   const stranger = block(0x0bad_cafe, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
   const ticksPerSecond =
     (form.resolution ?? 6) < 128 ? 10n ** BigInt(form.resolution ?? 6) : 2n ** BigInt(form.resolution! & 127);
-  const one = ({ frame, timestampNs, originalLength }: Packet): Uint8Array => {
+  const one = ({ frame, timestampNs, originalLength }: Packet, index: number): Uint8Array => {
+    const port = form.on?.[index] ?? 0;
     const ns = timestampNs - (form.offset ?? 0n) * 1_000_000_000n;
     const ticks = (ns * ticksPerSecond) / 1_000_000_000n;
     const stamp = n.u32(Number(ticks >> 32n), Number(ticks & 0xffff_ffffn));
     const lengths = n.u32(frame.length, originalLength);
     if (form.block === 'simple') return block(3, n.u32(originalLength), frame);
-    if (form.block === 'obsolete') return block(2, n.u16(0), n.u16(0xffff), stamp, lengths, frame);
-    return block(6, n.u32(0), stamp, lengths, padded(frame), comment, end);
+    if (form.block === 'obsolete') return block(2, n.u16(port), n.u16(0xffff), stamp, lengths, frame);
+    return block(6, n.u32(port), stamp, lengths, padded(frame), comment, end);
   };
   return concat(
     block(0x0a0d0d0a, n.u32(0x1a2b3c4d), n.u16(1), n.u16(0), n.u64(-1n), comment, end),
@@ -83,7 +87,10 @@ export function pcapngSection(form: PcapngForm, packets: readonly Packet[]): Uin
           ...(form.offset === undefined ? [] : [option(14, n.u64(form.offset))]),
           end,
         ),
-    ...packets.flatMap((packet) => (form.strangers ? [stranger, one(packet)] : [one(packet)])),
+    ...(form.moreLinks ?? []).map((link) => block(1, n.u16(link), n.u16(0), n.u32(0), end)),
+    ...packets.flatMap((packet, index) =>
+      form.strangers ? [stranger, one(packet, index)] : [one(packet, index)],
+    ),
   );
 }
 
