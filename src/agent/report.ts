@@ -1,9 +1,10 @@
 /**
  * What an agent tells of itself over HTTP, and how to ask for it. An answer comes from another machine: it is read within a
- * limit of bytes and of time, and believed only when it has the shape that it should have.
+ * limit of bytes, pieces and time, and believed only when it has the shape that it should have.
  */
 import { request } from 'node:http';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { Pieces } from '../core/pieces.js';
 
 export const REPORT_PATH = '/report';
 /** A report on 4096 services, each with a VIP of its own, has some 0.8 MB. */
@@ -73,17 +74,17 @@ function get(host: string, port: number, timeoutMs: number): Promise<Answer> {
     // Without a pool: a connection is for one question, so that nothing is left to close.
     const signal = AbortSignal.timeout(timeoutMs);
     const asked = request({ host, port, path: REPORT_PATH, agent: false, signal }, (response) => {
-      const parts: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (part: Buffer) => {
-        bytes += part.length;
-        if (bytes > REPORT_BYTES_MAX) asked.destroy(new Error(`more than ${REPORT_BYTES_MAX} bytes`));
-        else parts.push(part);
-      });
+      const pieces = new Pieces(REPORT_BYTES_MAX);
+      const add = (part: Buffer): void => {
+        const excess = pieces.add(part);
+        if (excess === undefined) return;
+        // Those of the same read would still come.
+        response.off('data', add);
+        asked.destroy(new Error(excess));
+      };
+      response.on('data', add);
       response.on('error', reject);
-      response.on('end', () =>
-        resolve({ status: response.statusCode, text: Buffer.concat(parts).toString() }),
-      );
+      response.on('end', () => resolve({ status: response.statusCode, text: pieces.join().toString() }));
     });
     asked.on('error', reject);
     asked.end();

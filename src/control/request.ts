@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { CONTROL_BODY_BYTES_MAX } from '../core/limits.js';
+import { PIECES_MAX, Pieces } from '../core/pieces.js';
 import { ControlError } from './api.js';
 
 /** There is nobody any more to answer to. */
@@ -32,22 +33,19 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
 // By events: a loop over the stream that ends early would end the connection, and the client would not see why.
 function read(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const parts: Buffer[] = [];
-    let length = 0;
+    const pieces = new Pieces(CONTROL_BODY_BYTES_MAX);
     const add = (part: Buffer): void => {
-      length += part.length;
-      if (length > CONTROL_BODY_BYTES_MAX) refuse();
-      else parts.push(part);
+      if (pieces.add(part) !== undefined) refuse();
     };
     const refuse = (): void => {
       request.off('data', add).pause();
       reject(
         new ControlError(413, 'ERR_TOO_LARGE', 'the body is too large', {
-          hint: `It may have ${CONTROL_BODY_BYTES_MAX} bytes (CONTROL_BODY_BYTES_MAX).`,
+          hint: `It may have ${CONTROL_BODY_BYTES_MAX} bytes (CONTROL_BODY_BYTES_MAX), in ${PIECES_MAX} chunks.`,
         }),
       );
     };
-    request.once('end', () => resolve(Buffer.concat(parts)));
+    request.once('end', () => resolve(pieces.join()));
     request.once('error', () => reject(new ClientGone()));
     request.once('close', () => reject(new ClientGone()));
     if (Number(request.headers['content-length'] ?? 0) > CONTROL_BODY_BYTES_MAX) refuse();

@@ -40,6 +40,12 @@ export const HEALTH_JITTER_MAX = 0.5;
 export const HEALTH_BYTES_MAX = 1024;
 /** Of a body, searched for the expected part. */
 export const HEALTH_BODY_BYTES_MAX = 64 * 1024;
+/** Of the status line and headers of an answer; a server that sends more is judged by its status only. */
+export const HEALTH_HEAD_BYTES_MAX = 128 * 1024;
+/** Of a whole answer as it comes: room for a body in chunks of one byte each. */
+export const HEALTH_ANSWER_BYTES_MAX = 1024 * 1024;
+/** Reads that one answer may take: a server that sends byte after byte costs no more than so many turns. */
+export const HEALTH_ANSWER_READS_MAX = 4096;
 export const HEALTH_CA_BYTES_MAX = 1024 * 1024;
 export const DEAD_AFTER_MS_DEFAULT = 300_000;
 export const DEAD_AFTER_MS_MIN = 1000;

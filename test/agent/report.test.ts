@@ -90,6 +90,11 @@ describe('a report from another machine', () => {
       more();
     };
     await assert.rejects(fetchFrom(flood, TIMEOUT_MS), /more than \d+ bytes/);
+    const crumbs: Parameters<typeof createServer>[1] = (_, response) => {
+      response.flushHeaders();
+      response.socket!.write('1\r\n \r\n'.repeat(100_000));
+    };
+    await assert.rejects(fetchFrom(crumbs, TIMEOUT_MS), /more than 4096 pieces/);
     await assert.rejects(
       fetchFrom((_, response) => response.socket?.destroy(), TIMEOUT_MS),
       /does not answer/,

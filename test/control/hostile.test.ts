@@ -80,6 +80,13 @@ describe('the control socket', () => {
     assert.equal((await ask(node.socket, '/reload', { method: 'POST', body: `${most} ` })).status, 413);
   });
 
+  it('refuses a body of crumbs', async () => {
+    const { received, closed } = client(chunked('1\r\n \r\n'.repeat(60_000)));
+    await closed;
+    assert.match(received(), /^HTTP\/1\.1 413 [\s\S]*ERR_TOO_LARGE/);
+    await answersAtOnce();
+  });
+
   it('closes the connection of one that goes on sending what was refused', async () => {
     const { received, closed } = client(
       'POST /reload HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n',
