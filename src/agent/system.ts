@@ -1,6 +1,7 @@
 /** What the agent asks the machine, gathered in one place so that the checks can be tried on machines that are not there. */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { AnyhopError } from '../core/errors.js';
 import { type AttachedXdp, attachedXdp } from '../ffi/bpf.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
 import { type Link, readLinks } from '../underlay/link.js';
@@ -28,9 +29,20 @@ export const thisSystem: System = {
   },
   links: readLinks,
   addresses: () =>
-    Object.values(networkInterfaces())
+    Object.values(requireInterfaces())
       .flatMap((list) => list ?? [])
       .flatMap(({ address }) => parseAddress(address.replace(/%.*/, '')) ?? []),
   attachedXdp,
   pinnedProgram,
 };
+
+/** @throws AnyhopError ERR_ADDRESS when the kernel cannot be asked: that takes a descriptor */
+function requireInterfaces(): ReturnType<typeof networkInterfaces> {
+  try {
+    return networkInterfaces();
+  } catch (cause) {
+    const { info } = cause as { info?: { message?: string } };
+    const why = info?.message ?? (cause as Error).message;
+    throw new AnyhopError('ERR_ADDRESS', `the addresses of this host cannot be read: ${why}`, { cause });
+  }
+}

@@ -2,7 +2,7 @@
 import { Agent } from '../agent/agent.js';
 import { ReportServer } from '../agent/report-server.js';
 import type { LoadedConfig } from '../config/types.js';
-import { AnyhopError, EXIT } from '../core/errors.js';
+import { AnyhopError, EXIT, isSystemError } from '../core/errors.js';
 import { createLog, type Logger } from '../core/log.js';
 
 /** How often the agent looks whether its program is still attached. */
@@ -69,8 +69,9 @@ async function reload(
     log.info({ event: 'reloaded', services: config.services.length }, 'the config is in force');
     return config;
   } catch (error) {
-    if (!(error instanceof AnyhopError)) throw error;
-    const { message, code, hint } = error;
+    if (!(error instanceof AnyhopError) && !isSystemError(error)) throw error;
+    const { message, code } = error;
+    const hint = error instanceof AnyhopError ? error.hint : undefined;
     log.error({ event: 'reload_refused', code, ...(hint !== undefined && { hint }) }, message);
     return undefined;
   }
@@ -181,7 +182,13 @@ function stopSignal(): Promise<End> {
 function newAddressWatch(agent: Agent, log: Logger, take: () => void): () => void {
   let tried = '';
   return () => {
-    const addresses = agent.newAddresses().map(({ text }) => text);
+    let addresses: string[];
+    try {
+      addresses = agent.newAddresses().map(({ text }) => text);
+    } catch (error) {
+      if (!(error instanceof AnyhopError)) throw error;
+      return; // the kernel cannot be asked: in a second, maybe
+    }
     if (addresses.length === 0 || addresses.join() === tried) return;
     tried = addresses.join(); // what was refused is not tried every second
     log.info(

@@ -25,6 +25,9 @@ export function drawStatus(status: NodeStatus, now = new Date()): string {
       ['since', status.startedAt],
       ['ready', readiness.ready ? 'yes' : `NO: ${readiness.reasons.join('; ')}`],
       ...drawConfigFile(status.config, now),
+      ...(status.log === undefined
+        ? []
+        : [['LOG', `${status.log.lost} lines could not be written: ${status.log.why}`] as const]),
       ['engine', `${engine.name}: ${engine.mode} (${engine.reason})`],
       [
         'image',

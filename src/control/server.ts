@@ -71,6 +71,12 @@ export async function serveControl(path: string, routes: Routes, log: Logger): P
   server.on('connect', (_, socket) => connections.refuseTunnel(socket as Socket));
   server.on('clientError', (error, socket) => connections.refuse(error, socket as Socket));
   await listen(server, path);
+  server.on('error', (error) =>
+    log.warn(
+      { event: 'control_socket', why: error.message },
+      `the control socket took no connection: ${error.message}`,
+    ),
+  );
   server.unref(); // a node lives as long as its engine
   return {
     async close() {

@@ -4,6 +4,7 @@
  */
 import type { BackendConfig, Config, HashMode, NodeConfig, PoolConfig } from '../config/types.js';
 import { VERDICTS } from '../core/layout.gen.js';
+import { logLosses } from '../core/log-sink.js';
 import { VERSION } from '../core/version.js';
 import type { Engine, EngineCounters } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
@@ -143,6 +144,8 @@ export interface NodeStatus {
   readonly node: string;
   readonly version: string;
   readonly pid: number;
+  /** Lines that could not be written to the log, and the last reason; absent when all could. */
+  readonly log?: { readonly lost: number; readonly why: string };
   /** ISO 8601. */
   readonly startedAt: string;
   readonly interface: string;
@@ -208,6 +211,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       bytesPerSecond: rate(kind, at + 1),
     };
   };
+  const losses = logLosses();
   return {
     node: node.name,
     version: VERSION,
@@ -217,6 +221,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
     keyFingerprint: input.keyFingerprint,
     readiness: input.readiness(),
     config: input.configFile(),
+    ...(losses !== undefined && { log: { lost: losses.lines, why: losses.why } }),
     overrides: input.overrides(),
     engine: {
       name: engine.name,

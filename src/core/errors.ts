@@ -53,3 +53,8 @@ export class AnyhopError extends Error {
       options.exitCode ?? (code === 'ERR_CONFIG' || code === 'ERR_USAGE' ? EXIT.usage : EXIT.environment);
   }
 }
+
+/** What a system call of Node's says: no descriptor is left, a disk is full. Whoever can go on without it does. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
+}

@@ -2,8 +2,9 @@
  * Runs the system's own programs (ip, nft, ethtool) to their end: no shell, untranslated messages, a time limit. Who
  * uses one takes a `RunTool`, so that a test can stand in for the system.
  */
-import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { AnyhopError } from './errors.js';
+import { PROGRAM_DIRECTORIES, type ProgramOptions, startProgram } from './program.js';
 
 export interface ToolResult {
   readonly code: number;
@@ -15,27 +16,37 @@ export interface ToolResult {
 export type RunTool = (program: string, args: readonly string[], input?: string) => Promise<ToolResult>;
 
 const TIMEOUT_MS = 10_000;
-/** Where the programs lie; Debian leaves the sbin folders out of a user's PATH. */
-const SYSTEM_PATH = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin';
-const PACKAGES: Readonly<Record<string, string>> = { ip: 'iproute2', nft: 'nftables', ethtool: 'ethtool' };
+const PACKAGES: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  nft: 'nftables',
+  ethtool: 'ethtool',
+  mount: 'mount',
+  flock: 'util-linux',
+};
 
-/** What the system's programs are started with. */
-export function toolEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: `${process.env['PATH'] ?? ''}:${SYSTEM_PATH}`, LC_ALL: 'C' };
+export const runTool: RunTool = (program, args, input = '') => runWith({}, program, args, input);
+
+/** The same, where the program gets one of this process's descriptors as its descriptor 3. */
+export function runToolOn(inherited: number, program: string, args: readonly string[]): Promise<ToolResult> {
+  return runWith({ inherited }, program, args, '');
 }
 
-export const runTool: RunTool = (program, args, input = '') =>
-  new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      stdio: 'pipe',
-      env: toolEnvironment(),
-    });
+function runWith(
+  options: ProgramOptions,
+  program: string,
+  args: readonly string[],
+  input: string,
+): Promise<ToolResult> {
+  return new Promise((resolve, reject) => {
+    let child: ChildProcess;
+    try {
+      child = startProgram(program, args, options);
+    } catch (cause) {
+      reject(cannotStart(program, cause as Error));
+      return;
+    }
     let stdout = '';
     let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.stdin.on('error', () => {}); // a program that ends without reading says why by its exit code
-    child.stdin.end(input);
     // Not spawn's own time limit: that one keeps the process alive when the program could not be started.
     const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
     child.on('error', (cause) => {
@@ -50,7 +61,13 @@ export const runTool: RunTool = (program, args, input = '') =>
           new AnyhopError('ERR_TOOL', `${program} was ended by ${signal} (time limit ${TIMEOUT_MS} ms)`),
         );
     });
+    // Without descriptors left there are no streams: the error comes in the next turn.
+    child.stdin?.on('error', () => {}); // a program that ends without reading says why by its exit code
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stdin?.end(input);
   });
+}
 
 /** The same, where anything but exit code 0 is a failure: resolves to the standard output. */
 export async function requireTool(
@@ -69,11 +86,14 @@ export function toolError(program: string, args: readonly string[], message: str
 }
 
 function cannotStart(program: string, cause: Error): AnyhopError {
-  const { code } = cause as NodeJS.ErrnoException;
-  // EACCES also when it is nowhere and a folder of PATH is closed to this user.
-  const isMissing = code === 'ENOENT' || code === 'EACCES';
-  return new AnyhopError('ERR_TOOL', isMissing ? `the program ${program} is not there` : cause.message, {
+  if ((cause as NodeJS.ErrnoException).code !== 'ENOENT')
+    return new AnyhopError('ERR_TOOL', `the program ${program} cannot be started: ${cause.message}`, {
+      cause,
+    });
+  return new AnyhopError('ERR_TOOL', `the program ${program} is not there`, {
     cause,
-    ...(isMissing ? { hint: `Install it (Debian: apt-get install ${PACKAGES[program] ?? program}).` } : {}),
+    hint:
+      `Install it (Debian: apt-get install ${PACKAGES[program] ?? program}). ` +
+      `It is looked for in ${PROGRAM_DIRECTORIES.join(', ')}.`,
   });
 }

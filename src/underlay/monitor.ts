@@ -6,11 +6,11 @@
  * something to say. So a shell stands in between that waits for the end of its standard input, which a dead process
  * cannot keep open, and then ends it. The two have a session of their own: a Ctrl-C in the terminal is not for them.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { toolEnvironment } from '../core/tool.js';
+import { findProgram, startProgram } from '../core/program.js';
 
 /** What changed: neighbours alone, which is frequent and cheap to read, or anything else. */
 export type Change = 'neighbours' | 'anything';
@@ -39,18 +39,19 @@ const LISTENING_MS = 250;
 export function startMonitor(listener: MonitorListener, ip: readonly string[] = ['ip']): Monitor {
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
-  let child: ChildProcess;
+  let child: ChildProcess | undefined;
   let ended: Promise<void>;
   const start = (): void => {
-    child = spawn('sh', ['-c', SCRIPT, 'sh', ...ip, 'monitor', 'label', ...OBJECTS], {
-      stdio: 'pipe',
-      env: toolEnvironment(),
-      detached: true,
-    });
-    child.unref();
-    for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as Socket).unref();
     timer = setTimeout(() => listener.changed('anything'), LISTENING_MS).unref();
-    ended = follow(child, listener).then((why) => {
+    let followed: Promise<string>;
+    try {
+      child = startWatching(ip);
+      followed = follow(child, listener);
+    } catch (error) {
+      child = undefined;
+      followed = Promise.resolve((error as Error).message);
+    }
+    ended = followed.then((why) => {
       if (isClosed) return;
       clearTimeout(timer);
       listener.lost(why);
@@ -62,29 +63,42 @@ export function startMonitor(listener: MonitorListener, ip: readonly string[] = 
     close() {
       isClosed = true;
       clearTimeout(timer);
-      child.ref();
-      endGroup(child);
+      child?.ref();
+      if (child !== undefined) endGroup(child);
       return ended;
     },
   };
 }
 
-/** Passes on what `ip` says; resolves to its last words when it and the shell have ended. */
+/** @throws Error when the system refuses at once; anything later is the child's `error` event */
+function startWatching([ip = 'ip', ...options]: readonly string[]): ChildProcess {
+  const watch = [findProgram(ip) ?? ip, ...options, 'monitor', 'label', ...OBJECTS];
+  return startProgram('sh', ['-c', SCRIPT, 'sh', ...watch], { detached: true });
+}
+
+/** Passes on what `ip` says; resolves to its last words when it and the shell have ended, or could not start. */
 async function follow(child: ChildProcess, listener: MonitorListener): Promise<string> {
   let complaint = 'it ended';
-  createInterface({ input: child.stdout! }).on('line', (line) =>
-    listener.changed(line.startsWith('[NEIGH]') ? 'neighbours' : 'anything'),
-  );
-  // It also says here that the kernel had more to tell than it could take, and goes on.
-  createInterface({ input: child.stderr! }).on('line', (line) => {
-    complaint = line;
-    listener.changed('anything');
-  });
-  child.stdin!.on('error', () => {}); // it may have ended before this end was closed
   const exited = once(child, 'exit').catch((error: Error) => {
     complaint = error.message;
   });
-  await Promise.race([once(child.stdout!, 'close'), exited]);
+  const { stdin, stdout, stderr } = child;
+  if (!stdin || !stdout || !stderr) {
+    await exited; // no descriptors were left for the pipes
+    return complaint;
+  }
+  child.unref();
+  for (const stream of [stdin, stdout, stderr]) (stream as Socket).unref();
+  createInterface({ input: stdout }).on('line', (line) =>
+    listener.changed(line.startsWith('[NEIGH]') ? 'neighbours' : 'anything'),
+  );
+  // It also says here that the kernel had more to tell than it could take, and goes on.
+  createInterface({ input: stderr }).on('line', (line) => {
+    complaint = line;
+    listener.changed('anything');
+  });
+  stdin.on('error', () => {}); // it may have ended before this end was closed
+  await Promise.race([once(stdout, 'close'), exited]);
   endGroup(child);
   await exited;
   return complaint;
@@ -92,8 +106,8 @@ async function follow(child: ChildProcess, listener: MonitorListener): Promise<s
 
 /** Ends the shell and what it started; fine when they have ended. */
 function endGroup(child: ChildProcess): void {
-  child.stdin!.destroy();
-  child.stdout!.destroy();
+  child.stdin?.destroy();
+  child.stdout?.destroy();
   if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, 'SIGTERM');

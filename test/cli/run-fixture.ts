@@ -19,12 +19,14 @@ const ARRIVAL_MS = 3000;
 export interface RunConfig {
   readonly node?: object;
   readonly backends?: readonly string[];
+  /** Pools more, by name, each with its check: backends that nobody reaches. */
+  readonly checks?: Readonly<Record<string, object>>;
 }
 
 /** Writes the file, for the portable engine; what `node` leaves out is for flags and environment. */
 export function writeFleet(
   link: NodeLink,
-  { node = {}, backends = ['10.1.0.11', '10.1.0.12'] }: RunConfig = {},
+  { node = {}, backends = ['10.1.0.11', '10.1.0.12'], checks = {} }: RunConfig = {},
 ): string {
   const file = join(link.resources.directory, 'fleet.yaml');
   const service = (vip: string): object => ({
@@ -43,8 +45,29 @@ export function writeFleet(
       state_dir: mkdtempSync(join(link.resources.directory, 'state-')),
       ...node,
     },
-    pools: { web: { backends: backends.map((address, i) => ({ name: `web-${i}`, address })) } },
-    services: [service(VIP4), service(VIP6)],
+    pools: {
+      web: { backends: backends.map((address, i) => ({ name: `web-${i}`, address })) },
+      ...Object.fromEntries(
+        Object.entries(checks).map(([name, check], i) => [
+          name,
+          {
+            health: { interval: '200ms', timeout: '100ms', port: 8000, ...check },
+            backends: [{ name: `${name}-0`, address: `10.1.1.${i + 1}` }],
+          },
+        ]),
+      ),
+    },
+    services: [
+      service(VIP4),
+      service(VIP6),
+      ...Object.keys(checks).map((pool, i) => ({
+        name: pool,
+        vip: VIP4,
+        protocol: 'tcp',
+        port: 8000 + i,
+        pool,
+      })),
+    ],
   };
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
   return file;

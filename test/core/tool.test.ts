@@ -1,5 +1,9 @@
 /** Running the system's programs: what comes back, and what a user is told when one is missing or fails. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'node:test';
 import type { AnyhopError } from '#anyhop/core/errors.js';
 import { requireTool, runTool } from '#anyhop/core/tool.js';
@@ -21,6 +25,40 @@ test('a program that does not read its input is no error', async () => {
   assert.equal((await runTool('true', [], 'x'.repeat(1_000_000))).code, 0);
 });
 
+test("what runs as `ip` is the system's own, whatever PATH says and whatever lies in the current directory", () => {
+  const directory = mkdtempSync(join(tmpdir(), 'anyhop-tool-'));
+  try {
+    const trap = join(directory, 'trap');
+    for (const name of ['ip', 'sh'])
+      writeFileSync(join(directory, name), `#!/bin/sh\ntouch ${trap}\n`, { mode: 0o755 });
+    const urls = ['core/tool.js', 'underlay/monitor.js'].map((path) =>
+      import.meta.resolve(`#anyhop/${path}`),
+    );
+    const script = `
+      const [{ runTool }, { startMonitor }] = await Promise.all(${JSON.stringify(urls)}.map((url) => import(url)));
+      const { stdout } = await runTool('ip', ['-V']);
+      let why;
+      const lost = new Promise((told) => { why = told; });
+      const monitor = startMonitor({ changed: () => why('it listens'), lost: why });
+      const timer = setTimeout(() => {}, 10_000);
+      await lost;
+      clearTimeout(timer);
+      await monitor.close();
+      process.stdout.write(stdout);`;
+    for (const path of ['', '.', directory, undefined]) {
+      const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+        cwd: directory,
+        env: path === undefined ? {} : { PATH: path },
+        encoding: 'utf8',
+      });
+      assert.match(stdout, /iproute2/, stderr);
+      assert.ok(!existsSync(trap), `PATH=${path}`);
+    }
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test('a program that is not there is named, with the package to install', async () => {
   await assert.rejects(runTool('no-such-program', []), (error: AnyhopError) => {
     assert.equal(error.code, 'ERR_TOOL');
@@ -28,6 +66,24 @@ test('a program that is not there is named, with the package to install', async 
     assert.match(error.hint ?? '', /Install it/);
     return true;
   });
+});
+
+test('a program for which no descriptor is left is an error of its own, and not the end of the process', () => {
+  const url = import.meta.resolve('#anyhop/core/tool.js');
+  const script = `
+    const { runTool } = await import(${JSON.stringify(url)});
+    const held = [];
+    const { openSync, closeSync } = await import('node:fs');
+    try { for (;;) held.push(openSync('/dev/null')); } catch {}
+    const error = await runTool('ip', ['-V']).catch((each) => each);
+    for (const each of held) closeSync(each);
+    const { code } = await runTool('ip', ['-V']);
+    console.log(error.code, error.message, code);`;
+  const node = [process.execPath, '--input-type=module', '-e', script];
+  const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...node], {
+    encoding: 'utf8',
+  });
+  assert.equal(stdout, 'ERR_TOOL the program ip cannot be started: spawn /usr/sbin/ip EMFILE 0\n', stderr);
 });
 
 test('a program that fails where it must not is quoted', async () => {

@@ -1,0 +1,57 @@
+/**
+ * The system's own programs, by absolute paths from a fixed list of directories: what PATH says, or a folder that somebody works in,
+ * never decides what runs with this process's privileges.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+
+export const PROGRAM_DIRECTORIES: readonly string[] = [
+  '/usr/local/sbin',
+  '/usr/local/bin',
+  '/usr/sbin',
+  '/usr/bin',
+  '/sbin',
+  '/bin',
+];
+
+/** The path of a program by its name, or by an absolute path; undefined when it is nowhere. */
+export function findProgram(name: string): string | undefined {
+  const paths = isAbsolute(name) ? [name] : PROGRAM_DIRECTORIES.map((directory) => join(directory, name));
+  return paths.find(isExecutable);
+}
+
+export interface ProgramOptions {
+  /** In a session of its own: signals from the terminal are not for it. */
+  readonly detached?: boolean;
+  /** A descriptor of this process that it gets as its descriptor 3. */
+  readonly inherited?: number;
+}
+
+/**
+ * Starts a program with pipes to it. Whatever goes wrong, also for want of descriptors, is told by the child's `error` event; its
+ * streams may be missing then.
+ * @throws Error ENOENT when the program is nowhere; whatever else the system refuses at once
+ */
+export function startProgram(
+  name: string,
+  args: readonly string[],
+  { detached = false, inherited }: ProgramOptions = {},
+): ChildProcess {
+  const path = findProgram(name);
+  if (path === undefined) throw Object.assign(new Error(`spawn ${name} ENOENT`), { code: 'ENOENT' });
+  return spawn(path, args, {
+    stdio: inherited === undefined ? 'pipe' : ['pipe', 'pipe', 'pipe', inherited],
+    env: { PATH: PROGRAM_DIRECTORIES.join(':'), LC_ALL: 'C' },
+    detached,
+  });
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
