@@ -7,7 +7,8 @@
  *
  * What it lets through is the whole of a backend's protection, since a VIP must not be reached around its services:
  *  - A sender counts as the fleet's when it is a configured forwarder or peer. The fleet's packets are unwrapped
- *    for services alone, and everything else in them is dropped.
+ *    for services alone, and everything else in them is dropped. So is what would be delivered for a VIP that this
+ *    host does not have.
  *  - Any other sender is a stranger. The host may have tunnels of its own, so a stranger's GRE passes untouched,
  *    except when its inner packet is for a VIP or too short to tell. Later fragments pass too: without the first
  *    one, which is judged and must have all of the headers, they come to nothing.
@@ -51,6 +52,7 @@ struct inner {
 	__u32 ecn;    /* to be written, or ECN_NONE to leave it as it is */
 	__u32 keyed;  /* whether there is a key, the raw word that follows */
 	__u32 key;
+	__u32 has_vip;
 	struct flow flow; /* of a packet with a key */
 	const struct anyhop_agent_way *way; /* by which it is to be sent on */
 };
@@ -195,6 +197,7 @@ static __always_inline int judge_inner(struct anyhop_cursor *c, struct anyhop_ip
 	vip = find_vip(inner->destination, inner->family);
 	if (!vip)
 		return VERDICT(DROP_NOT_VIP);
+	found->has_vip = (__u32)has_vip(vip);
 	if (protocol == ANYHOP_IP_TCP || protocol == ANYHOP_IP_UDP)
 		return judge_transport(c, inner, start, last, row_of(vip, (__u32)protocol), found);
 	if (protocol == (inner->family == 4 ? ANYHOP_IP_ICMP : ANYHOP_IP_ICMPV6))
@@ -241,7 +244,11 @@ static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor 
 		return verdict;
 	if (found->ecn == ECN_DROP)
 		return VERDICT(DROP_ECN);
-	return give_second_chance(ctx, &found->flow, found->key, found->length, verdict, &found->way);
+	verdict = give_second_chance(ctx, &found->flow, found->key, found->length, verdict, &found->way);
+	/* The kernel would route it on, where it forwards: back to a forwarder, which sends it here again until its TTL ends. */
+	if (verdict <= VERDICT(DELIVERED_ICMP_ERROR) && !found->has_vip)
+		return VERDICT(DROP_VIP_NOT_LOCAL);
+	return verdict;
 }
 
 static __always_inline int judge(struct xdp_md *ctx, struct inner *found)

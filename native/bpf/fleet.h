@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Who the fleet is, and what it sends here: the tables that user space fills once, before the program runs, and what is asked
- * of them. An address stands in a key as it lies in the packet.
+ * Who the fleet is, and what it sends here: the tables that user space fills before the program runs, and what is asked of
+ * them. An address stands in a key as it lies in the packet.
  */
 #ifndef ANYHOP_FLEET_H
 #define ANYHOP_FLEET_H
@@ -42,6 +42,14 @@ struct {
 	__type(value, struct anyhop_agent_ports);
 } ports SEC(".maps");
 
+/* By a VIP's number; user space follows the kernel's routes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} here SEC(".maps");
+
 static __always_inline void copy_address(__u8 *to, const __u8 *address, __u32 family)
 {
 	__u32 *words = (__u32 *)to;
@@ -75,6 +83,14 @@ static __always_inline struct anyhop_agent_vip *find_vip(const __u8 *address, __
 
 	copy_address(key.address, address, family);
 	return bpf_map_lookup_elem(&vips, &key);
+}
+
+/* Whether packets for the VIP end on this host, or are let through all the same. */
+static __always_inline int has_vip(const struct anyhop_agent_vip *vip)
+{
+	const __u32 *has = bpf_map_lookup_elem(&here, &vip->number);
+
+	return has && *(const volatile __u32 *)has;
 }
 
 /* The row of `ports` for TCP or UDP; 0 when the VIP has no such service. */

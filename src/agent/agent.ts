@@ -20,6 +20,7 @@ import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import { type AgentAttachment, attachAgent } from './attachment.js';
 import { Connections } from './connections.js';
 import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
+import { allHere, LocalVips } from './local-vips.js';
 import { peerAddresses } from './peers.js';
 import { closeMaps, openKeptMaps, pinKeptMaps, removeOthers, removePins, unpinAll } from './pins.js';
 import { findPinDirectory } from './place.js';
@@ -27,7 +28,7 @@ import { type KeptMaps, keptMapsOf, loadAgentProgram, readVerdicts } from './pro
 import type { AgentReport } from './report.js';
 import { SecondChance } from './second-chance.js';
 import { thisSystem } from './system.js';
-import { agentTables } from './tables.js';
+import { agentTables, vipsOf } from './tables.js';
 
 /** A program with its maps filled, for a config. */
 interface Prepared {
@@ -35,6 +36,8 @@ interface Prepared {
   readonly environment: Environment;
   readonly program: BpfObject;
   readonly secondChance: SecondChance | undefined;
+  /** Undefined where VIPs may be elsewhere. */
+  readonly localVips: LocalVips | undefined;
   readonly connections: Connections;
 }
 
@@ -222,12 +225,16 @@ async function prepare(
 ): Promise<Prepared> {
   const peers = peerAddresses(config);
   let program: BpfObject | undefined;
+  let localVips: LocalVips | undefined;
   try {
     program = loadAgentProgram(agentTables(config, environment.locals), peers, { kept });
+    localVips = await followVips(program, config, log);
     const secondChance =
       peers.length === 0 ? undefined : await SecondChance.start(program, peers, environment, log);
-    return { config, environment, program, secondChance, connections: new Connections(config.services) };
+    const connections = new Connections(config.services);
+    return { config, environment, program, secondChance, localVips, connections };
   } catch (error) {
+    await localVips?.close();
     program?.close();
     throw error;
   } finally {
@@ -235,8 +242,19 @@ async function prepare(
   }
 }
 
-async function release({ secondChance, program }: Prepared): Promise<void> {
-  await secondChance?.close();
+async function followVips(
+  program: BpfObject,
+  { services, agent }: LoadedConfig<'agent'>,
+  log: Logger,
+): Promise<LocalVips | undefined> {
+  const vips = vipsOf(services);
+  if (!agent.vipElsewhere) return LocalVips.start(program, vips, log);
+  program.fill('here', allHere(vips.length));
+  return undefined;
+}
+
+async function release({ secondChance, localVips, program }: Prepared): Promise<void> {
+  await Promise.all([secondChance?.close(), localVips?.close()]);
   program.close();
 }
 

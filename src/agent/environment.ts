@@ -1,18 +1,21 @@
 /**
- * Can this host be a backend? Looks before anything is attached: errors are what an agent cannot start with, warnings
- * what it starts with and what most often keeps a backend from answering all the same. Each says what to do.
+ * Can this host be a backend? Looks before anything is attached. Each finding says what to do.
+ *
+ *   error     no agent can start
+ *   not_ready an agent starts, and yet packets of a service are not delivered: what is missing may come later
+ *   warning   packets are delivered, and what most often keeps a backend from answering all the same
  */
-import type { LoadedConfig } from '../config/types.js';
+import type { LoadedConfig, PoolConfig, ServiceConfig } from '../config/types.js';
 import { AnyhopError, type ErrorCode } from '../core/errors.js';
 import type { AttachedXdp } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
 import type { Link } from '../underlay/link.js';
 import { AGENT_PROGRAM } from './program.js';
 import type { System } from './system.js';
-import { backendAddresses } from './tables.js';
+import { backendAddresses, vipsOf } from './tables.js';
 
 export interface Finding {
-  readonly level: 'error' | 'warning';
+  readonly level: 'error' | 'not_ready' | 'warning';
   readonly code: ErrorCode;
   readonly message: string;
   readonly hint: string;
@@ -69,13 +72,14 @@ export async function checkEnvironment(
     (code, message, hint) =>
       findings.push({ level, code, message, hint });
   const [fail, warn] = [report('error'), report('warning')];
+  const lack = report('not_ready');
 
   checkCapabilities(system, fail);
   const links = await system.links();
   const link = links.get(name);
   checkLink(name, link, [...links.keys()], report);
   const locals = checkLocals(config, system, fail);
-  checkVips(config, system, warn);
+  await checkVips(config, locals, system, lack);
   checkReversePath(config, name, system, warn);
   if (system.read('/proc/sys/net/core/bpf_jit_enable') === '0') {
     warn(
@@ -124,7 +128,7 @@ function checkLink(
       `there are: ${[...all].sort().join(', ')}`,
     );
   } else if (!link.isUp) {
-    report('warning')('ERR_INTERFACE', `${name} is down`, `ip link set dev ${name} up`);
+    report('not_ready')('ERR_INTERFACE', `${name} is down`, `ip link set dev ${name} up`);
   }
 }
 
@@ -146,14 +150,37 @@ function checkLocals(config: LoadedConfig<'agent'>, system: System, fail: Report
   return locals;
 }
 
-function checkVips(config: LoadedConfig<'agent'>, system: System, warn: Report): void {
-  const own = new Set(system.addresses().map((address) => address.text));
-  const vips = new Map(config.services.map(({ vip }) => [vip.text, vip]));
-  for (const vip of vips.values()) {
-    if (own.has(vip.text)) continue;
+/** VIPs of the pools that this host is in: packets for others do not come here. */
+async function checkVips(
+  config: LoadedConfig<'agent'>,
+  locals: readonly IpAddress[],
+  system: System,
+  lack: Report,
+): Promise<void> {
+  if (config.agent.vipElsewhere) return;
+  const vips = vipsOf(servicesAt(config, locals));
+  const here = await system.localAmong(vips);
+  for (const vip of vips) {
+    if (here.has(vip.text)) continue;
     const prefix = `${vip.text}/${vip.family === 4 ? 32 : 128}`;
-    warn('ERR_ADDRESS', `VIP ${vip.text} is not on this host`, `ip addr add ${prefix} dev lo`);
+    lack(
+      'ERR_ADDRESS',
+      `VIP ${vip.text} is not on this host: packets for it are dropped (drop_vip_not_local)`,
+      `ip addr add ${prefix} dev lo${vip.family === 4 ? '' : ' nodad'}, or agent.vip_elsewhere: true where DNAT or a route takes it elsewhere`,
+    );
   }
+}
+
+/** The services of the pools that one of these addresses is in, or was by the prior state. */
+function servicesAt(
+  { pools, services }: LoadedConfig<'agent'>,
+  addresses: readonly IpAddress[],
+): readonly ServiceConfig[] {
+  const own = new Set(addresses.map(({ text }) => text));
+  const isHere = ({ backends, prior = [] }: PoolConfig): boolean =>
+    [...backends, ...prior].some(({ address }) => own.has(address.text));
+  const here = new Set(pools.filter(isHere).map(({ name }) => name));
+  return services.filter(({ pool }) => here.has(pool));
 }
 
 /** The stricter-looking rule of the kernel: the larger of the two values counts, and 2 is the loose one. */
@@ -194,10 +221,14 @@ function checkAttached(
   return undefined;
 }
 
+/** Some of many, for a sentence. */
+export function someOf(texts: readonly string[]): string {
+  const shown = texts.slice(0, 8);
+  return [...shown, ...(texts.length > shown.length ? [`and ${texts.length - shown.length} more`] : [])].join(
+    ', ',
+  );
+}
+
 function some(addresses: readonly IpAddress[]): string {
-  const texts = addresses.slice(0, 8).map(({ text }) => text);
-  return [
-    ...texts,
-    ...(addresses.length > texts.length ? [`and ${addresses.length - texts.length} more`] : []),
-  ].join(', ');
+  return someOf(addresses.map(({ text }) => text));
 }

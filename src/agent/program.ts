@@ -28,7 +28,7 @@ export interface AgentProgramOptions {
 }
 
 /**
- * Loads the program. Close it when done.
+ * Loads the program, which takes no VIP for this host's own yet (`LocalVips`). Close it when done.
  * @param peers the backends that a key may name; none of them has a way yet (`PeerRows`)
  * @throws AnyhopError ERR_NATIVE when it was not built, ERR_BPF when the kernel refuses it
  */
@@ -42,6 +42,7 @@ export function loadAgentProgram(
       sources: Math.max(1, tables.sources.length),
       locals: Math.max(1, tables.locals.length),
       vips: Math.max(1, tables.vips.length),
+      here: Math.max(1, tables.vips.length),
       ports: tables.ports.length + 1,
       keys: Math.max(1, peers.length),
       peers: Math.max(1, peers.length),

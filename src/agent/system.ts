@@ -5,6 +5,7 @@ import { AnyhopError } from '../core/errors.js';
 import { type AttachedXdp, attachedXdp } from '../ffi/bpf.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
 import { type Link, readLinks } from '../underlay/link.js';
+import { localAmong } from '../underlay/local.js';
 import { pinnedProgram } from './pins.js';
 
 export interface System {
@@ -14,6 +15,8 @@ export interface System {
   links(): Promise<ReadonlyMap<string, Link>>;
   /** Addresses of all interfaces that are up. */
   addresses(): IpAddress[];
+  /** Those of some addresses that the kernel keeps for this host, by an address or a local route; canonical texts. */
+  localAmong(addresses: readonly IpAddress[]): Promise<ReadonlySet<string>>;
   attachedXdp(interfaceIndex: number): AttachedXdp | undefined;
   /** Id of the program that an agent left on an interface by a pinned link. */
   pinnedProgram(bpffs: string, interfaceName: string, interfaceIndex: number): number | undefined;
@@ -32,6 +35,7 @@ export const thisSystem: System = {
     Object.values(requireInterfaces())
       .flatMap((list) => list ?? [])
       .flatMap(({ address }) => parseAddress(address.replace(/%.*/, '')) ?? []),
+  localAmong: (addresses) => localAmong(addresses),
   attachedXdp,
   pinnedProgram,
 };

@@ -35,13 +35,23 @@ export function agentTables(
   };
 }
 
+/** The VIPs of the services, each once, in the order of their numbers. */
+export function vipsOf(services: readonly ServiceConfig[]): IpAddress[] {
+  return [...new Map(services.map(({ vip }) => [vip.text, vip])).values()];
+}
+
 /** Row 0 of `ports` stays empty; each VIP and protocol that has services gets a row of its own. */
 function serviceTables(services: readonly ServiceConfig[]): Pick<AgentTables, 'vips' | 'ports'> {
   const ports: MapEntry[] = [];
-  const vips = new Map<string, MapEntry>();
+  const vips = new Map(
+    vipsOf(services).map((vip, number): [string, MapEntry] => {
+      const value = Buffer.alloc(L.SIZEOF_AGENT_VIP);
+      value.writeUInt32LE(number, L.AGENT_VIP_NUMBER);
+      return [vip.text, [addressKey(vip), value]];
+    }),
+  );
   for (const { vip, protocol, portFirst, portLast } of services) {
-    const entry = vips.get(vip.text) ?? [addressKey(vip), Buffer.alloc(L.SIZEOF_AGENT_VIP)];
-    vips.set(vip.text, entry);
+    const entry = vips.get(vip.text)!;
     const field = protocol === 'tcp' ? L.AGENT_VIP_TCP_ROW : L.AGENT_VIP_UDP_ROW;
     if (entry[1].readUInt32LE(field) === 0) {
       ports.push([u32(ports.length + 1), Buffer.alloc(L.SIZEOF_AGENT_PORTS)]);

@@ -103,7 +103,9 @@ function sayWarnings(log: Logger, config: LoadedConfig<'agent'>): void {
 }
 
 function sayFindings(log: Logger, { environment }: Agent): void {
-  for (const { message, hint } of environment.findings) log.warn({ event: 'environment', hint }, message);
+  for (const { level, message, hint } of environment.findings) {
+    log[level === 'warning' ? 'warn' : 'error']({ event: 'environment', hint }, message);
+  }
 }
 
 function sayReady(log: Logger, config: LoadedConfig<'agent'>, agent: Agent): void {

@@ -60,7 +60,8 @@ Second chance: with second_chance: on, a TCP packet whose connection this host d
 had it before. Counted as sent_on, or as drop_peer_... with the reason why not.
 
 GRE is taken from agent.forwarders and the pools' backends alone, and for configured services alone. A stranger's GRE
-for a VIP is dropped; all other traffic passes untouched.
+for a VIP is dropped; all other traffic passes untouched. Packets for a VIP that this host does not have (ip route get VIP)
+are dropped as drop_vip_not_local, unless agent.vip_elsewhere is true.
 
 Exit codes: 0 done, 1 failed while running or no agent answers, 2 wrong config or usage, 3 the machine lacks something.
 
@@ -87,7 +88,7 @@ async function act(options: AgentOptions): Promise<number> {
 
 async function check(config: LoadedConfig<'agent'>, json: boolean): Promise<number> {
   const environment = await checkEnvironment(config, thisSystem);
-  const ready = environment.findings.every(({ level }) => level !== 'error');
+  const ready = environment.findings.every(({ level }) => level === 'warning');
   process.stdout.write(
     json ? `${JSON.stringify(reportOf(environment, ready))}\n` : textOf(environment, ready),
   );
@@ -98,9 +99,11 @@ function reportOf({ interface: name, mtu, locals, findings }: Environment, ready
   return { ready, interface: name, mtu, addresses: locals.map(({ text }) => text), findings };
 }
 
+const LABELS = { error: 'error', not_ready: 'not ready', warning: 'warning' } as const;
+
 function textOf({ interface: name, mtu, locals, findings }: Environment, ready: boolean): string {
   return [
-    ...findings.flatMap(({ level, message, hint }) => [`${level}: ${message}`, `  ${hint}`]),
+    ...findings.flatMap(({ level, message, hint }) => [`${LABELS[level]}: ${message}`, `  ${hint}`]),
     ready
       ? `ready: ${name} (MTU ${mtu}), GRE to ${locals.map(({ text }) => text).join(', ')}`
       : 'not ready to be a backend',

@@ -87,6 +87,7 @@ export interface DraftAgent {
   readonly interface: string | undefined;
   readonly bpffs: string;
   readonly reportPort: number;
+  readonly vipElsewhere: boolean;
   readonly forwarders: readonly { readonly path: FieldPath; readonly prefix: IpPrefix }[];
 }
 
@@ -205,6 +206,7 @@ function draftAgent(agent: Part<'agent'>): DraftAgent {
     interface: agent.interface,
     bpffs: agent.bpffs ?? BPFFS_DEFAULT,
     reportPort: agent.report_port ?? AGENT_REPORT_PORT_DEFAULT,
+    vipElsewhere: agent.vip_elsewhere ?? false,
     forwarders: (agent.forwarders ?? []).flatMap((text, index) => {
       const prefix = text === undefined ? undefined : parsePrefix(text);
       return prefix === undefined ? [] : { path: [...path, 'forwarders', index], prefix };

@@ -18,7 +18,7 @@ import { checkNeeds, checkNode } from './rules/node.js';
 import { checkPools } from './rules/pools.js';
 import { checkSecondChance } from './rules/second-chance.js';
 import { checkServices } from './rules/services.js';
-import { warnAboutPools } from './rules/warnings.js';
+import { warnAboutAgent, warnAboutPools } from './rules/warnings.js';
 import { NAME_EXPECTED, NAME_PATTERN } from './schema.js';
 import type { Secret } from './secret.js';
 import { checkShape } from './shape.js';
@@ -100,6 +100,7 @@ function readConfig<R extends Role>(
     checkSecondChance(draft, role, document, report);
     checkHealth(draft, report);
     warnAboutPools(draft, warnings.report);
+    warnAboutAgent(draft, warnings.report);
     if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
       warnings.report(
         [...draft.node.path, 'key'],
@@ -182,6 +183,7 @@ function configOf(draft: Draft, node: NodeConfig | undefined, file: string, caTe
       forwarders: draft.agent.forwarders.map((forwarder) => forwarder.prefix),
       bpffs: draft.agent.bpffs,
       reportPort: draft.agent.reportPort,
+      vipElsewhere: draft.agent.vipElsewhere,
     },
   };
 }

@@ -261,6 +261,12 @@ const agent = z
         .describe(
           'TCP port on which agents tell forwarders and each other of their connections and counters.',
         ),
+      vip_elsewhere: z
+        .boolean({ error: 'true or false' })
+        .default(false)
+        .describe(
+          'Whether agents also pass on packets for VIPs that their host does not have, for its DNAT rules or routes; otherwise these are dropped.',
+        ),
     },
     { error: 'a mapping {forwarders: [...]}' },
   )

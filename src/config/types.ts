@@ -149,6 +149,8 @@ export interface AgentConfig {
   readonly bpffs: string;
   /** TCP port of the agents' reports. */
   readonly reportPort: number;
+  /** Whether packets for VIPs that the host does not have are passed to it too: its DNAT rules or routes know what to do. */
+  readonly vipElsewhere: boolean;
 }
 
 export interface Config {

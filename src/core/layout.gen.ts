@@ -105,9 +105,10 @@ export const enum L {
   SIZEOF_AGENT_ADDRESS = 20,
   AGENT_ADDRESS_FAMILY = 0,
   AGENT_ADDRESS_ADDRESS = 4,
-  SIZEOF_AGENT_VIP = 8,
+  SIZEOF_AGENT_VIP = 12,
   AGENT_VIP_TCP_ROW = 0,
   AGENT_VIP_UDP_ROW = 4,
+  AGENT_VIP_NUMBER = 8,
   SIZEOF_AGENT_PORTS = 8192,
   AGENT_PORTS_WORDS = 0,
   SIZEOF_AGENT_WAY = 84,
@@ -228,6 +229,7 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
   { name: 'drop_protocol', action: 'drop', description: "for a VIP, neither TCP, UDP nor ICMP" },
   { name: 'drop_truncated', action: 'drop', description: "the inner TCP, UDP or ICMP header is cut short" },
   { name: 'drop_no_service', action: 'drop', description: "for a VIP, but for none of its services: forwarder and agent have different configs" },
+  { name: 'drop_vip_not_local', action: 'drop', description: "for a service whose VIP this host does not have, so that the kernel would route the packet on: add the VIP (ip addr add VIP dev lo), or, where it is meant to go elsewhere (DNAT, a container), set agent.vip_elsewhere: true" },
   { name: 'drop_icmp_fragment', action: 'drop', description: "a fragmented ICMP message" },
   { name: 'drop_icmp_type', action: 'drop', description: "ICMP for a VIP that is not an error; forwarders answer echo requests themselves" },
   { name: 'drop_icmp_unmatched', action: 'drop', description: "an ICMP error whose embedded flow belongs to no service of the VIP" },
@@ -240,4 +242,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '38477a098504cc8300d9210fee00842af05fef840023ad3e9a8d30bde85f7b01';
+export const LAYOUT_DIGEST = 'a75fa06ddd60489ebc8bf8b756b37f4790553eabf74e8d65d5735350bafb84f3';

@@ -77,7 +77,7 @@ export class Backend {
     // Answers go to the fleet's end, which nobody has to resolve.
     await this.ip('addr', 'add', '10.1.0.11/8', 'dev', INTERFACE);
     await this.ip('addr', 'add', 'fd00:1::11/16', 'dev', INTERFACE, 'nodad');
-    await this.ip('addr', 'add', `${VIP}/32`, 'dev', 'lo');
+    for (const vip of [VIP, '203.0.113.20']) await this.ip('addr', 'add', `${vip}/32`, 'dev', 'lo');
     await this.ip('addr', 'add', `${VIP6}/128`, 'dev', 'lo', 'nodad');
     // The peers are on the link, and silent: what is sent on to them shows on the wire.
     for (const peer of ['10.1.0.12', 'fd00:1::12'])
@@ -225,6 +225,11 @@ export class Backend {
   /** The first packet, past or future, that the backend sent and `wanted` accepts; it is then forgotten. */
   async answer(what: string, wanted: (packet: DecodedPacket) => boolean): Promise<DecodedPacket> {
     return (await this.#frame(what, ({ packet }) => wanted(packet))).packet;
+  }
+
+  /** Whether the backend has sent a packet that `wanted` accepts. */
+  seen(wanted: (packet: DecodedPacket) => boolean): boolean {
+    return this.#received.some(({ packet }) => wanted(packet));
   }
 
   /** The first frame to a MAC address, in the same way. */

@@ -12,9 +12,11 @@ import { CONFIG } from './fixture.js';
 
 const CAPABILITIES_ALL = '000001ffffffffff';
 
-interface Machine extends Partial<Omit<System, 'addresses'>> {
+interface Machine extends Partial<Omit<System, 'addresses' | 'localAmong'>> {
   files?: Record<string, string>;
   addresses?: string[];
+  /** Addresses that a local route makes this host's. */
+  anyIp?: string[];
 }
 
 function links(isUp: boolean): ReadonlyMap<string, Link> {
@@ -46,13 +48,22 @@ function machine(o: Machine = {}): System {
     read: (path) => files[path] || undefined,
     links: o.links ?? (async () => links(true)),
     addresses: () => addresses.map((text) => parseAddress(text)!),
+    localAmong: async (asked) =>
+      new Set(
+        asked.map(({ text }) => text).filter((text) => addresses.includes(text) || o.anyIp?.includes(text)),
+      ),
     attachedXdp: o.attachedXdp ?? (() => undefined),
     pinnedProgram: o.pinnedProgram ?? (() => undefined),
   };
 }
 
-async function findings(o: Machine, networkInterface = 'eth0', own?: number): Promise<readonly Finding[]> {
-  const config = parseConfig(CONFIG, 'a.yaml', {
+async function findings(
+  o: Machine,
+  networkInterface = 'eth0',
+  own?: number,
+  text = CONFIG,
+): Promise<readonly Finding[]> {
+  const config = parseConfig(text, 'a.yaml', {
     role: 'agent',
     env: {},
     overrides: { interface: networkInterface },
@@ -90,7 +101,7 @@ test('each missing capability is named; CAP_SYS_ADMIN stands for the younger two
   assert.deepEqual(await findings(status('000000c000001000')), []);
 });
 
-test('a missing interface is an error that lists those that are there, one that is down a warning', async () => {
+test('a missing interface is an error that lists those that are there, one that is down makes the host not ready', async () => {
   assert.deepEqual(await onlyFinding({}, 'eth9'), [
     'error',
     'ERR_INTERFACE',
@@ -98,7 +109,7 @@ test('a missing interface is an error that lists those that are there, one that 
     'there are: eth0, lo',
   ]);
   assert.deepEqual(await onlyFinding({ links: async () => links(false) }), [
-    'warning',
+    'not_ready',
     'ERR_INTERFACE',
     'eth0 is down',
     'ip link set dev eth0 up',
@@ -117,15 +128,20 @@ test('a host that is none of the backends is refused, with both sides of the com
   );
 });
 
-test('each VIP that is not on the host is a warning with the line that adds it', async () => {
-  const found = await findings({ addresses: ['10.1.0.11', '203.0.113.20'] });
-  assert.deepEqual(
-    found.map(({ level, message, hint }) => [level, message, hint]),
-    [
-      ['warning', 'VIP 203.0.113.10 is not on this host', 'ip addr add 203.0.113.10/32 dev lo'],
-      ['warning', 'VIP 2001:db8::10 is not on this host', 'ip addr add 2001:db8::10/128 dev lo'],
-    ],
-  );
+test('each VIP of its pools that the host does not have makes it not ready, with the line that adds it', async () => {
+  const missing = async (o: Machine, text?: string): Promise<string[][]> =>
+    (await findings(o, 'eth0', undefined, text)).map(({ level, message, hint }) => [level, message, hint]);
+  const elsewhere = ', or agent.vip_elsewhere: true where DNAT or a route takes it elsewhere';
+  const dropped = 'is not on this host: packets for it are dropped (drop_vip_not_local)';
+  const all = ['10.1.0.11', 'fd00:1::11', '203.0.113.20'];
+  assert.deepEqual(await missing({ addresses: all }), [
+    ['not_ready', `VIP 203.0.113.10 ${dropped}`, `ip addr add 203.0.113.10/32 dev lo${elsewhere}`],
+    ['not_ready', `VIP 2001:db8::10 ${dropped}`, `ip addr add 2001:db8::10/128 dev lo nodad${elsewhere}`],
+  ]);
+  assert.deepEqual(await missing({ addresses: all, anyIp: ['203.0.113.10', '2001:db8::10'] }), []);
+  assert.deepEqual(await missing({ addresses: all }, `${CONFIG}  vip_elsewhere: true\n`), []);
+  // The IPv6 pool is not on this host, so no packet for its VIP comes here.
+  assert.deepEqual(await missing({ addresses: ['10.1.0.11', '203.0.113.10', '203.0.113.20'] }), []);
 });
 
 test('rp_filter is judged by the larger of the two values, as the kernel does', async () => {

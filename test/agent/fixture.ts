@@ -3,9 +3,10 @@
  * kernel's own BPF_PROG_TEST_RUN on maps that are filled from a config by the code of the agent itself.
  */
 import assert from 'node:assert/strict';
+import { allHere } from '#anyhop/agent/local-vips.js';
 import { PeerRows, peerAddresses } from '#anyhop/agent/peers.js';
 import { AGENT_PROGRAM, type AgentRate, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
-import { agentTables, backendAddresses } from '#anyhop/agent/tables.js';
+import { agentTables, backendAddresses, vipsOf } from '#anyhop/agent/tables.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
 import type { TestRun } from '#anyhop/ffi/descriptor.js';
@@ -71,10 +72,12 @@ export interface AgentOptions {
   /** The way to web-2 and web6-2. */
   readonly hop?: NextHop | NoNextHop;
   readonly rate?: AgentRate;
+  /** Numbers of VIPs that this host does not have. */
+  readonly absent?: readonly number[];
 }
 
 /** This host is web-1 and web6-1. */
-export function loadAgent({ vips = {}, port, hop = HOP, rate }: AgentOptions = {}): BpfObject {
+export function loadAgent({ vips = {}, port, hop = HOP, rate, absent = [] }: AgentOptions = {}): BpfObject {
   const config = parseConfig(CONFIG, 'agent.yaml', { role: 'agent', env: {} });
   const services = config.services.map((service) => ({
     ...service,
@@ -87,6 +90,10 @@ export function loadAgent({ vips = {}, port, hop = HOP, rate }: AgentOptions = {
     agentTables({ ...config, services }, locals),
     peers,
     rate === undefined ? {} : { rate },
+  );
+  agent.fill(
+    'here',
+    allHere(vipsOf(services).length).filter((_, number) => !absent.includes(number)),
   );
   const rows = new PeerRows(peers, locals);
   agent.fill(

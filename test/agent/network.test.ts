@@ -223,13 +223,8 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
   test('--check says what keeps this host from being a backend', async () => {
     const fine = await backend.startAgent('--check', '--json');
     assert.equal((await fine.exited).code, 0);
-    // The second IPv4 VIP of the config is not there.
-    const { ready, findings } = JSON.parse(fine.lines[0]);
-    assert.equal(ready, true);
-    assert.deepEqual(
-      findings.map(({ hint }: { hint: string }) => hint),
-      ['ip addr add 203.0.113.20/32 dev lo'],
-    );
+    assert.deepEqual(JSON.parse(fine.lines[0]).findings, []);
+    assert.equal(JSON.parse(fine.lines[0]).ready, true);
     const wrong = await backend.startAgent('--check', '--interface', 'eth9');
     assert.equal((await wrong.exited).code, 3);
     assert.match(wrong.tail(), /error: there is no interface eth9\n.*there are: lo, under\.42/);

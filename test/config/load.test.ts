@@ -115,7 +115,7 @@ describe('the full example', () => {
       ['10.0.0.0/24', 'fd00::/64'],
     );
     assert.equal(agent?.interface, 'eth0');
-    assert.deepEqual([agent?.bpffs, agent?.reportPort], ['/sys/fs/bpf', 9611]);
+    assert.deepEqual([agent?.bpffs, agent?.reportPort, agent?.vipElsewhere], ['/sys/fs/bpf', 9611, false]);
   });
 
   it('names every field that the schema knows', () => {
@@ -307,6 +307,18 @@ describe('warnings', () => {
     parse(text, role).warnings.map(
       ({ line, column, field, message }) => `${line}:${column} ${field}: ${message}`,
     );
+
+  it('name second chance beside VIPs that are elsewhere', () => {
+    const elsewhere = (secondChance: string): string =>
+      readFileSync(FULL, 'utf8')
+        .replace('vip_elsewhere: false', 'vip_elsewhere: true')
+        .replaceAll('second_chance: on', `second_chance: ${secondChance}`);
+    assert.match(
+      warningsOf(elsewhere('on'), 'agent').join('\n'),
+      /^\d+:18 agent\.vip_elsewhere: service "web" has second_chance: on, and an agent sees only the sockets on its own host/m,
+    );
+    assert.doesNotMatch(warningsOf(elsewhere('off'), 'agent').join('\n'), /vip_elsewhere/);
+  });
 
   it('are none for a good file', () => assert.deepEqual(warningsOf(join({})), []));
 

@@ -101,6 +101,7 @@ const agent = fields({
   interface: optional(fc.constant('eth0')),
   bpffs: optional(fc.constant('/run/bpf')),
   report_port: optional(fc.constantFrom('1', '65535')),
+  vip_elsewhere: optional(fc.constantFrom('true', 'false')),
   forwarders: fc.constant(null).map(() => list(false, ['192.0.2.0/24', '"fd00::1"'])),
 });
 

@@ -53,6 +53,7 @@ describe('the JSON Schema of the config', () => {
       ['drain_deadline: 1h', 'drain_deadline: 1d'],
       [/bpffs: \/sys\/fs\/bpf(?= # where agents)/, 'bpffs: sys/fs/bpf'],
       ['report_port: 9611', 'report_port: 0'],
+      ['vip_elsewhere: false', 'vip_elsewhere: no'],
       ['- fd00::1', '- nope'],
       ['key_file: full.key', 'key_file: ""'],
       ['key_file: full.key', 'key: abc'],

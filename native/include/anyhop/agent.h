@@ -8,6 +8,7 @@
  *   locals   hash        anyhop_agent_address -> 1                 underlay addresses of this backend
  *   vips     hash        anyhop_agent_address -> anyhop_agent_vip  the VIPs, each with its rows of `ports`
  *   ports    array       row -> anyhop_agent_ports                 one bit a port: is there a service?
+ *   here     array       number of a VIP -> __u32                  does this host have it?
  *   keys     hash        GRE key -> row of `peers`                 second chance: the backends that a key may name
  *   peers    array       row -> anyhop_agent_peer                  second chance: the ways to them
  *   budget   per-CPU     0 -> anyhop_agent_budget                  second chance: what this CPU may still send on
@@ -39,10 +40,12 @@ struct anyhop_agent_address {
 	__u8 address[16];
 };
 
-/* Rows of `ports`; row 0 is empty and stands for a protocol without a service. */
+/* Rows of `ports`; row 0 is empty and stands for a protocol without a service. What changes while the program runs has an array of
+ * its own (`here`): an element of a hash that is replaced is given out again under its readers' eyes. */
 struct anyhop_agent_vip {
 	__u32 tcp_row;
 	__u32 udp_row;
+	__u32 number; /* of the VIP: its element of `here` */
 };
 
 /* Port p is bit p % 32 of word p / 32. */
@@ -92,7 +95,7 @@ struct anyhop_agent_budget {
 #define ANYHOP_AGENT_STRUCTS(S, F) \
 	S(agent_source) F(agent_source, bits) F(agent_source, family) F(agent_source, address) \
 	S(agent_address) F(agent_address, family) F(agent_address, address) \
-	S(agent_vip) F(agent_vip, tcp_row) F(agent_vip, udp_row) \
+	S(agent_vip) F(agent_vip, tcp_row) F(agent_vip, udp_row) F(agent_vip, number) \
 	S(agent_ports) F(agent_ports, words) \
 	S(agent_way) F(agent_way, path) F(agent_way, template) F(agent_way, standing) \
 	S(agent_peer) F(agent_peer, ways) F(agent_peer, in_force) \
@@ -135,6 +138,7 @@ enum anyhop_agent_action {
 	V(DROP_PROTOCOL, DROP, "for a VIP, neither TCP, UDP nor ICMP") \
 	V(DROP_TRUNCATED, DROP, "the inner TCP, UDP or ICMP header is cut short") \
 	V(DROP_NO_SERVICE, DROP, "for a VIP, but for none of its services: forwarder and agent have different configs") \
+	V(DROP_VIP_NOT_LOCAL, DROP, "for a service whose VIP this host does not have, so that the kernel would route the packet on: add the VIP (ip addr add VIP dev lo), or, where it is meant to go elsewhere (DNAT, a container), set agent.vip_elsewhere: true") \
 	V(DROP_ICMP_FRAGMENT, DROP, "a fragmented ICMP message") \
 	V(DROP_ICMP_TYPE, DROP, "ICMP for a VIP that is not an error; forwarders answer echo requests themselves") \
 	V(DROP_ICMP_UNMATCHED, DROP, "an ICMP error whose embedded flow belongs to no service of the VIP") \

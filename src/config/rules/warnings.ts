@@ -2,6 +2,7 @@
 import { SLOTS_PER_BACKEND_ADVISED } from '../../core/limits.js';
 import type { Draft, DraftPool } from '../draft.js';
 import { idleBackends } from '../idle.js';
+import { quote } from '../path.js';
 import { nextPrime } from '../prime.js';
 import type { Report } from '../problems.js';
 
@@ -13,6 +14,17 @@ export function warnAboutPools(draft: Draft, warn: Report): void {
     if (draft.serviceCount !== undefined && !used.has(pool.name))
       warn(pool.path, 'no service uses this pool', 'key');
   }
+}
+
+/** Second chance asks for sockets where the agent is. */
+export function warnAboutAgent({ agent, services }: Draft, warn: Report): void {
+  const first = services.find(({ secondChance }) => secondChance);
+  if (!agent?.vipElsewhere || first === undefined) return;
+  warn(
+    [...agent.path, 'vip_elsewhere'],
+    `service ${quote(first.name ?? '')} has second_chance: on, and an agent sees only the sockets on its own host, for the VIP itself: ` +
+      'packets for sockets behind DNAT or in another network namespace are sent on to other backends, which reset their connections',
+  );
 }
 
 function warnAboutTableSize(pool: DraftPool, warn: Report): void {
