@@ -1,5 +1,6 @@
 /** What the agent's program refuses, and what it leaves alone: every verdict that is no delivery. */
 import { after, before, describe, test } from 'node:test';
+import { L } from '#anyhop/core/layout.gen.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
 import {
   arpRequest,
@@ -58,7 +59,7 @@ describe('the agent', { skip: SKIP }, () => {
       frame({}, outer6(), destinationOptions(), udp({ sport: 1, dport: 179 })),
       frame({}, inner4(), web),
       frame({}, outer4({ options: ipOption.routerAlert() }), udp({ sport: 1, dport: 2 })),
-      frame({ vlans: [1, 2, 3] }, outer4(), gre(), inner4(), web),
+      frame({ vlans: Array.from({ length: L.VLAN_TAGS_READ + 1 }, () => 0) }, outer4(), gre(), inner4(), web),
       frame({ etherType: 0x86dd }, outer4(), gre(), inner4(), web),
       wrapped(inner4(), web).subarray(0, 14 + 19),
       frame({}, outer6(), gre(), inner4(), web).subarray(0, 14 + 39),
