@@ -18,11 +18,11 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, ANYHOP_LIMIT_BUCKETS * sizeof(__u32));
+	__uint(value_size, sizeof(struct anyhop_limiter));
 } limiter SEC(".maps");
 
 /* User space's clock may be coarse, but both count from the same moment. */
-#define TICK_NS (ANYHOP_LIMIT_TICK_MS * 1000000ull)
+#define TICK_NS (ANYHOP_BUDGET_TICK_MS * 1000000ull)
 
 static __always_inline void *frame_of(const struct xdp_md *ctx)
 {
@@ -97,25 +97,27 @@ static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *c
 }
 
 /* Phases 2 and 3 of a packet that is answered, if the limit admits it: the verdict. */
-static __noinline int answer(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_match *m,
-			     const struct anyhop_way *way, int verdict)
+static __noinline int answer(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_way *way, int verdict)
 {
 	struct anyhop_answer a = {};
-	__u32 frame_length = anyhop_distance(p->frame, p->at.end);
+	__u32 frame_length = anyhop_distance(p->frame, p->at.end), first = 0;
+	__u32 tick = (__u32)(bpf_ktime_get_coarse_ns() / TICK_NS);
+	struct anyhop_limiter *left = bpf_map_lookup_elem(&limiter, &first);
 
+	if (!left)
+		return ANYHOP_V_DROP_HEADROOM; /* for the verifier */
 	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
-		__u32 first = 0;
-		__u32 *ticks = bpf_map_lookup_elem(&limiter, &first);
-
-		if (!ticks)
-			return ANYHOP_V_DROP_TOO_BIG;
-		verdict = anyhop_admit_too_big(p, m, (__u32)(bpf_ktime_get_coarse_ns() / TICK_NS), ticks);
+		verdict = anyhop_admit_too_big(p, tick, left);
 		if (verdict != ANYHOP_V_TOO_BIG_ANSWERED)
 			return verdict;
 		if (anyhop_prepare_too_big(p, way->answer_mtu, &a))
 			return ANYHOP_V_DROP_TOO_BIG;
-	} else if (anyhop_prepare_echo(p, &a)) {
-		return ANYHOP_V_DROP_TRUNCATED;
+	} else {
+		verdict = anyhop_admit_echo(p, tick, left);
+		if (verdict != ANYHOP_V_ECHO_ANSWERED)
+			return verdict;
+		if (anyhop_prepare_echo(p, &a))
+			return ANYHOP_V_DROP_TRUNCATED;
 	}
 	if (move_ends(ctx, frame_length - (__u32)a.head - a.length, a.head) ||
 	    anyhop_write_answer(frame_of(ctx), frame_end(ctx), p->vip, &a))
@@ -162,7 +164,7 @@ static __noinline int take_long_way(struct xdp_md *ctx, const __u8 *image, struc
 	int action;
 
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
-		verdict = (__u32)answer(ctx, &packet, &match, &way, (int)verdict);
+		verdict = (__u32)answer(ctx, &packet, &way, (int)verdict);
 	if (verdict >= ANYHOP_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
 	if (verdict <= ANYHOP_FORWARDED_LAST) {

@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
+#include "anyhop/budget.h"
 #include "anyhop/xdp.h"
 #include "differential.h"
 #include "error.h"
@@ -22,7 +23,7 @@
 
 #define FRAME_MIN 14u
 #define FRAME_MAX (4096u - 256u - 320u) /* a page, its headroom, and skb_shared_info on 64-bit machines */
-#define LIMITER_BYTES (ANYHOP_LIMIT_BUCKETS * sizeof(__u32))
+#define LIMITER_BYTES sizeof(struct anyhop_limiter)
 
 /* The program that is watched: one at a time. */
 static struct {
@@ -131,8 +132,8 @@ static void read_counters(struct anyhop_dev_record *record)
 		record->verdict = ANYHOP_DEV_MISCOUNTED;
 }
 
-/* Runs the watched program on `count` frames. `limited`: the limit on too-big answers lasts from one frame to the
- * next; otherwise each frame finds it unused. */
+/* Runs the watched program on `count` frames. `limited`: each frame finds the budgets as those before it left
+ * them; otherwise each finds them unused. */
 int anyhop_dev_run(const __u8 *frames, const __u8 *lengths, __u32 count, int limited, __u8 *records, __u8 *out,
 		   __u32 out_size)
 {
@@ -158,7 +159,7 @@ int anyhop_dev_run(const __u8 *frames, const __u8 *lengths, __u32 count, int lim
 			return anyhop_error_is(-errno, "test run on frame %u of %u bytes", i, length);
 		read_counters(record);
 		record->action = options.retval;
-		if (!limited && record->verdict == ANYHOP_V_TOO_BIG_ANSWERED)
+		if (!limited && (record->verdict == ANYHOP_V_TOO_BIG_ANSWERED || record->verdict == ANYHOP_V_ECHO_ANSWERED))
 			memset(watched.limiter, 0, LIMITER_BYTES);
 		if (options.retval == XDP_DROP || options.retval == XDP_ABORTED)
 			continue;

@@ -34,11 +34,11 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
 		   int limited, __u8 *records, __u8 *out, __u32 out_size)
 {
 	static __u8 memory[MARK_BYTES + ANYHOP_HEADROOM + 65535 + MARK_BYTES];
-	static __u32 limiter[ANYHOP_LIMIT_BUCKETS];
+	static struct anyhop_limiter limiter;
 	struct anyhop_dev_record *record = (struct anyhop_dev_record *)records;
 	__u8 *frame = memory + MARK_BYTES + ANYHOP_HEADROOM;
 
-	memset(limiter, 0, sizeof(limiter));
+	memset(&limiter, 0, sizeof(limiter));
 	memset(memory, MARK, MARK_BYTES);
 	for (__u32 i = 0; i < count; i++, record++) {
 		__u32 length = ((const __u32 *)lengths)[i];
@@ -54,13 +54,13 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
 		memset(record, 0, sizeof(*record));
 		record->service_counter = record->backend_counter = ANYHOP_NONE;
 
-		verdict = anyhop_process(image, image_bytes, frame, length, tick, limiter, &outcome);
+		verdict = anyhop_process(image, image_bytes, frame, length, tick, &limiter, &outcome);
 		if (verdict < 0 || verdict >= ANYHOP_VERDICT_COUNT)
 			return anyhop_error_is(-ERANGE, "verdict %d of frame %u", verdict, i);
 		if (!is_marked(memory) || !is_marked(frame + length))
 			return anyhop_error_is(-EFAULT, "frame %u: the pipeline wrote outside of its memory", i);
-		if (!limited && verdict == ANYHOP_V_TOO_BIG_ANSWERED)
-			memset(limiter, 0, sizeof(limiter));
+		if (!limited)
+			tick += ANYHOP_DEV_UNUSED_TICKS;
 		record->verdict = (__u32)verdict;
 		action = actions[verdict];
 		if (action == ANYHOP_FORWARD) {
@@ -91,8 +91,8 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
 	return 0;
 }
 
-/* Runs `count` frames through the image. `limited`: the limit on too-big answers lasts from one frame to the next,
- * all within the tick; otherwise each frame finds it unused. */
+/* Runs `count` frames through the image. `limited`: all come within the tick, and find the budgets as those before them left
+ * them; otherwise each finds them unused. */
 int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,
 		       __u32 tick, int limited, __u8 *records, __u8 *out, __u32 out_size)
 {
@@ -106,6 +106,17 @@ int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames,
 	error = process(aligned, image_bytes, frames, lengths, count, tick, limited, records, out, out_size);
 	free(aligned);
 	return error;
+}
+
+/* What a budget says to `count` packets, each of a client by its hash, at a tick. */
+int anyhop_dev_budget(const __u8 *hashes, const __u8 *ticks, __u32 count, __u32 for_client, __u8 *out)
+{
+	static struct anyhop_budget budget;
+
+	memset(&budget, 0, sizeof(budget));
+	for (__u32 i = 0; i < count; i++)
+		out[i] = (__u8)anyhop_budget_admits(&budget, ((const __u32 *)hashes)[i], ((const __u32 *)ticks)[i], for_client);
+	return 0;
 }
 
 /* The hash of each of `count` inputs of `words_each` words under a key of its own, and its slot: two words each. */

@@ -10,6 +10,9 @@
 #include <linux/types.h>
 
 /* Instead of a verdict. */
+/* After so long, whatever was asked and answered before counts no more. */
+#define ANYHOP_DEV_UNUSED_TICKS 1024u
+
 #define ANYHOP_DEV_SKIPPED 0xffffffffu    /* the kernel's test run does not take a frame of this length */
 #define ANYHOP_DEV_MISCOUNTED 0xfffffffeu /* what rose in the counters is not what one packet may raise */
 
@@ -35,6 +38,7 @@ int anyhop_dev_watch(int object, const char *program, __u32 counter_bytes, __u32
 int anyhop_dev_unwatch(void);
 int anyhop_dev_run(const __u8 *frames, const __u8 *lengths, __u32 count, int limited, __u8 *records, __u8 *out,
 		   __u32 out_size);
+int anyhop_dev_budget(const __u8 *hashes, const __u8 *ticks, __u32 count, __u32 for_client, __u8 *out);
 int anyhop_dev_flow_hash(const __u8 *keys, const __u8 *words, __u32 words_each, __u32 count, __u32 slots, __u8 *out);
 
 #endif

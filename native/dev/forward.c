@@ -20,7 +20,6 @@ int anyhop_dev_forward_make(struct anyhop_dev_forward *f, const __u8 *image, __u
 	const struct anyhop_header *header;
 
 	memset(f, 0, sizeof(*f));
-	memset(f->limiter, 0xff, sizeof(f->limiter));
 	f->image = aligned_alloc(64, lines(image_bytes));
 	if (!f->image)
 		return -ENOMEM;

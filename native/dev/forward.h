@@ -15,7 +15,7 @@ struct anyhop_dev_forward {
 	__u8 *image; /* a copy on a 64-byte line */
 	__u32 image_bytes;
 	__u32 tick;
-	__u32 limiter[ANYHOP_LIMIT_BUCKETS];
+	struct anyhop_limiter limiter;
 	__u64 verdicts[ANYHOP_VERDICT_COUNT];
 	struct anyhop_traffic *services;
 	struct anyhop_traffic *backends;
@@ -28,7 +28,7 @@ void anyhop_dev_forward_free(struct anyhop_dev_forward *f);
 static inline __attribute__((always_inline)) int anyhop_dev_process(struct anyhop_dev_forward *f, __u8 *frame,
 								      __u32 length, struct anyhop_outcome *outcome)
 {
-	int verdict = anyhop_process(f->image, f->image_bytes, frame, length, f->tick, f->limiter, outcome);
+	int verdict = anyhop_process(f->image, f->image_bytes, frame, length, f->tick, &f->limiter, outcome);
 
 	f->verdicts[verdict]++;
 	if (verdict <= (int)ANYHOP_FORWARDED_LAST) {

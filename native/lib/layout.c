@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "anyhop/agent.h"
+#include "anyhop/budget.h"
 #include "anyhop/image.h"
 #include "anyhop/verdict.h"
 #include "anyhop/xdp.h"
@@ -30,12 +31,14 @@ int anyhop_layout(char *out, int size)
 	} while (0)
 #define C(name) SAY("const %s %u\n", #name, (unsigned)ANYHOP_##name);
 	ANYHOP_CONSTANTS(C)
+	ANYHOP_BUDGET_CONSTANTS(C)
 	ANYHOP_XDP_CONSTANTS(C)
 	ANYHOP_AGENT_CONSTANTS(C)
 #undef C
 #define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));
 #define F(type, name) SAY("field %s %s %zu\n", #type, #name, offsetof(struct anyhop_##type, name));
 	ANYHOP_STRUCTS(S, F)
+	ANYHOP_BUDGET_STRUCTS(S, F)
 	ANYHOP_XDP_STRUCTS(S, F)
 	ANYHOP_AGENT_STRUCTS(S, F)
 #undef S

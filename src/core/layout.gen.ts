@@ -18,8 +18,7 @@ export const enum L {
   OTHER_MACS_MAX = 15,
   HEADROOM = 96,
   QUOTE6 = 512,
-  LIMIT_BUCKETS = 1024,
-  LIMIT_TICK_MS = 100,
+  IPV6_MTU_MIN = 1280,
   PATH_MTU_MIN = 600,
   HASH_5_TUPLE = 0,
   HASH_3_TUPLE = 1,
@@ -28,6 +27,15 @@ export const enum L {
   PATH_OUTER_IPV6 = 1,
   PATH_AGENT = 2,
   IMAGE_CHECK_MAC = 1,
+  BUDGET_TICK_MS = 100,
+  BUDGET_ROWS = 4,
+  BUDGET_WIDTH = 65536,
+  BUDGET_EPOCH_TICKS = 32,
+  BUDGET_PACKETS_MAX = 1023,
+  BUDGET_ANSWERS = 4096,
+  BUDGET_RARE = 8,
+  BUDGET_TOO_BIG = 1,
+  BUDGET_ECHO = 10,
   IMAGES = 3,
   VERDICTS_MAX = 64,
   STEER_MISSED = 63,
@@ -87,6 +95,13 @@ export const enum L {
   PATH_KEY = 8,
   PATH_CHECKSUM = 12,
   PATH_COUNTER = 14,
+  SIZEOF_BUDGET = 1048584,
+  BUDGET_TICK = 0,
+  BUDGET_SPENT = 4,
+  BUDGET_CELLS = 8,
+  SIZEOF_LIMITER = 2097168,
+  LIMITER_TOO_BIG = 0,
+  LIMITER_ECHO = 1048584,
   SIZEOF_SIZES = 12,
   SIZES_IMAGE_BYTES = 0,
   SIZES_SERVICE_COUNTERS = 4,
@@ -165,16 +180,18 @@ export const enum L {
   V_DROP_ICMP_UNMATCHED = 20,
   /** no backend can take it: all of the pool are unusable, or no way to the slot's owner is known. */
   V_DROP_NO_BACKEND = 21,
-  /** too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error. */
+  /** too big once wrapped, and no answer is allowed: DF is off, it is itself an ICMP error, or IPv6 of 1280 bytes or less. */
   V_DROP_TOO_BIG = 22,
   /** too big once wrapped; the rate limit on answers kept the node silent. */
   V_DROP_TOO_BIG_LIMITED = 23,
+  /** an echo request to a VIP; the rate limit on answers kept the node silent. */
+  V_DROP_ECHO_LIMITED = 24,
   /** the kernel refused to move the frame's ends: a driver without headroom for XDP. */
-  V_DROP_HEADROOM = 24,
+  V_DROP_HEADROOM = 25,
   /** for a VIP, in a frame for a broadcast or multicast MAC address. */
-  V_DROP_GROUP_MAC = 25,
+  V_DROP_GROUP_MAC = 26,
   /** for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them. */
-  V_DROP_VLAN_TAGS = 26,
+  V_DROP_VLAN_TAGS = 27,
 }
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
@@ -201,8 +218,9 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'drop_icmp_type', action: 'drop', description: "ICMP for a VIP that is neither an echo request nor an error" },
   { name: 'drop_icmp_unmatched', action: 'drop', description: "an ICMP error whose embedded flow belongs to no service of the VIP" },
   { name: 'drop_no_backend', action: 'drop', description: "no backend can take it: all of the pool are unusable, or no way to the slot's owner is known" },
-  { name: 'drop_too_big', action: 'drop', description: "too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error" },
+  { name: 'drop_too_big', action: 'drop', description: "too big once wrapped, and no answer is allowed: DF is off, it is itself an ICMP error, or IPv6 of 1280 bytes or less" },
   { name: 'drop_too_big_limited', action: 'drop', description: "too big once wrapped; the rate limit on answers kept the node silent" },
+  { name: 'drop_echo_limited', action: 'drop', description: "an echo request to a VIP; the rate limit on answers kept the node silent" },
   { name: 'drop_headroom', action: 'drop', description: "the kernel refused to move the frame's ends: a driver without headroom for XDP" },
   { name: 'drop_group_mac', action: 'drop', description: "for a VIP, in a frame for a broadcast or multicast MAC address" },
   { name: 'drop_vlan_tags', action: 'drop', description: "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them" },
@@ -242,4 +260,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'a75fa06ddd60489ebc8bf8b756b37f4790553eabf74e8d65d5735350bafb84f3';
+export const LAYOUT_DIGEST = 'd5a0313bb275686b1bd8bd6ae44795c9a76818ddb52027fb1de12a9d3438cf0c';

@@ -17,7 +17,9 @@ export interface FrameSink {
   write(frame: Uint8Array, timestampNs: bigint): void;
 }
 
-const TICK_NS = BigInt(L.LIMIT_TICK_MS) * 1_000_000n;
+const TICK_NS = BigInt(L.BUDGET_TICK_MS) * 1_000_000n;
+/** A second: interfaces' queues mix less. */
+const DISORDER_TICKS = 10n;
 /** The event loop gets a turn after this many packets, for signals and a publish. */
 const BATCH_PACKETS = 4096;
 const SENDS = VERDICTS.map(({ action }) => action === 'forward' || action === 'answer');
@@ -89,13 +91,12 @@ export class ReplayEngine implements Engine {
   async #run(pipeline: Pipeline): Promise<void> {
     const memory = new Uint8Array(L.HEADROOM + FRAME_BYTES_MAX);
     const view = new DataView(memory.buffer);
-    let highest = 0n;
+    let tick = 0n;
     for (const { number, frame, timestampNs } of this.#packets) {
       if (this.#stopped) return;
       memory.set(frame, L.HEADROOM);
-      const tick = timestampNs / TICK_NS;
-      if (tick > highest) highest = tick; // stamps may be out of order; time does not go back
-      pipeline.tick = Number(BigInt.asIntN(32, highest));
+      tick = follow(tick, timestampNs / TICK_NS);
+      pipeline.tick = Number(BigInt.asIntN(32, tick));
       const verdict = pipeline.process(view, L.HEADROOM, frame.length);
       if (SENDS[verdict]) {
         const { outStart, outLength } = pipeline;
@@ -112,6 +113,14 @@ export class ReplayEngine implements Engine {
     if (this.#pipeline === undefined) throw new Error('the engine has not been started');
     return this.#pipeline;
   }
+}
+
+/**
+ * The time at the next packet. Stamps may be out of order, so time stands still for one that lies a little back. One that lies
+ * far back is followed: it, or the one before it, was bogus, and a time that only rises would stand still from then on.
+ */
+function follow(tick: bigint, next: bigint): bigint {
+  return next > tick || tick - next > DISORDER_TICKS ? next : tick;
 }
 
 function withResolvers(): { promise: Promise<void>; resolve: () => void; reject: (reason: unknown) => void } {

@@ -2,13 +2,15 @@
  * Answers that the node makes itself, from the VIP, in place, with the frame's MAC addresses swapped and its VLAN tags
  * kept: echo replies, and the two messages that make path MTU discovery work through a tunnel (RFC 1191, RFC 8201).
  *
- * Too-big answers are limited: one a bucket a tick. The bucket comes from a keyed hash of the client's address (of its
- * /64 in IPv6) alone, so that no client can use up another's share, but by chance or by lying about its address.
+ * Both kinds have a budget (budget.ts). Its hash is of the client's address (of its /64 in IPv6) alone, so that no client can
+ * use up another's share but by lying about its address; its key is the first service's, whatever the packet is for, so
+ * that a client is one client.
  */
 import { L } from '../core/layout.gen.js';
 import { FLOW_WORDS, flowHash } from '../hash/flow.js';
 import { adjustFallen, adjustRisen, finish, sumWords } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
+import { budgetAdmits, ECHO_BUDGET, TOO_BIG_BUDGET } from './budget.js';
 import type { PacketState } from './packet-state.js';
 
 /** Bytes of the offending packet's payload that an ICMPv4 error quotes (RFC 792). */
@@ -16,16 +18,18 @@ const QUOTE4_PAYLOAD = 8;
 /** Of the TOS or traffic class; ECN is about the way there, not the way back (RFC 3168). */
 const DSCP = 0xfc;
 
-const limitInput = new Int32Array(FLOW_WORDS);
+/** What the budgets' hash is of. */
+const clientWords = new Int32Array(FLOW_WORDS);
 
 /**
  * The echo reply to the request whose ICMP header is at `l4`: the same message, behind a new IP header without options
- * or extension headers. It is sent whatever the request's TTL was.
+ * or extension headers. It is sent whatever the request's TTL was, if the budget admits it.
  */
 export function answerEcho(p: PacketState, view: DataView, l4: number): number {
   const length = p.end - l4;
   if (p.family === 4) {
     if (!isHeaderSound(view, p.l3)) return L.V_DROP_CHECKSUM;
+    if (!admitsClient(p, view, ECHO_BUDGET, L.BUDGET_ECHO)) return L.V_DROP_ECHO_LIMITED;
     const client = view.getInt32(p.l3 + 12, true);
     const dscp = view.getUint8(p.l3 + 1) & DSCP;
     const fragmentation = view.getInt32(p.l3 + 4); // identification and DF as asked: the way back may be narrower
@@ -38,6 +42,7 @@ export function answerEcho(p: PacketState, view: DataView, l4: number): number {
     );
     view.setUint8(l4, P.ICMP_ECHO_REPLY);
   } else {
+    if (!admitsClient(p, view, ECHO_BUDGET, L.BUDGET_ECHO)) return L.V_DROP_ECHO_LIMITED;
     const dscp = (view.getUint16(p.l3) >>> 4) & DSCP;
     const ip = l4 - P.IPV6_HEADER;
     startFrame(p, view, ip);
@@ -56,20 +61,21 @@ export function answerEcho(p: PacketState, view: DataView, l4: number): number {
 /**
  * Tells the sender the size that fits.
  *
- * @param mtu of an inner packet, in bytes
+ * @param fits bytes of an inner packet, at most
  * @param verdict under which the packet would have been forwarded: an ICMP error is never answered by another
  */
-export function answerTooBig(p: PacketState, view: DataView, mtu: number, verdict: number): number {
+export function answerTooBig(p: PacketState, view: DataView, fits: number, verdict: number): number {
   if (verdict === L.V_FORWARDED_ICMP_ERROR) return L.V_DROP_TOO_BIG;
   const l3 = p.l3;
   if (p.family === 4) {
     const flags = view.getUint16(l3 + 6);
     if ((flags & P.IPV4_DONT_FRAGMENT) === 0 || (flags & P.IPV4_OFFSET) !== 0) return L.V_DROP_TOO_BIG;
     if (!isHeaderSound(view, l3)) return L.V_DROP_CHECKSUM;
+  } else if (p.end - l3 <= Math.max(fits, L.IPV6_MTU_MIN)) {
+    return L.V_DROP_TOO_BIG; // no IPv6 sender makes smaller ones, whatever it is told (RFC 8200 section 5)
   }
-  const bucket = limitBucket(p);
-  if (p.limiter[bucket] === p.tick) return L.V_DROP_TOO_BIG_LIMITED;
-  p.limiter[bucket] = p.tick;
+  const mtu = p.family === 4 ? fits : Math.max(fits, L.IPV6_MTU_MIN);
+  if (!admitsClient(p, view, TOO_BIG_BUDGET, L.BUDGET_TOO_BIG)) return L.V_DROP_TOO_BIG_LIMITED;
 
   const icmp = l3 - P.ICMP_HEADER;
   if (p.family === 4) {
@@ -99,13 +105,15 @@ export function answerTooBig(p: PacketState, view: DataView, mtu: number, verdic
   return L.V_TOO_BIG_ANSWERED;
 }
 
-/** Which bucket of the limit the client falls into. */
-function limitBucket(p: PacketState): number {
-  const { words } = p.image;
-  const key = p.service + L.SERVICE_KEY / 4;
-  limitInput[0] = p.flow[0];
-  limitInput[1] = p.flow[1];
-  return flowHash(words[key], words[key + 1], limitInput, p.family === 4 ? 1 : 2) & (L.LIMIT_BUCKETS - 1);
+/** Whether a budget has an answer for the packet's sender. */
+function admitsClient(p: PacketState, view: DataView, budget: number, forClient: number): boolean {
+  const words = p.image.words;
+  const key = p.image.service(0) + L.SERVICE_KEY / 4;
+  const source = p.l3 + (p.family === 4 ? 12 : 8);
+  clientWords[0] = view.getInt32(source, true);
+  clientWords[1] = view.getInt32(source + 4, true);
+  const hash = flowHash(words[key], words[key + 1], clientWords, p.family === 4 ? 1 : 2);
+  return budgetAdmits(p.limiter, budget, hash, p.tick, forClient);
 }
 
 /** Whether an IPv4 header's checksum is right: an answer must not make a sound packet out of a damaged one. */

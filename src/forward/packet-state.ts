@@ -3,17 +3,17 @@
  * the frame that is to be sent. One object a pipeline, made once: its fields are small integers, which V8 keeps without
  * allocating, and typed arrays.
  */
-import { L } from '../core/layout.gen.js';
 import { FLOW_WORDS } from '../hash/flow.js';
+import { makeLimiter } from './budget.js';
 import type { Image } from './image.js';
 
 export class PacketState {
   image: Image;
 
-  /** Coarse time that the too-big limit counts in: the engine raises it every LIMIT_TICK_MS. An int32. */
+  /** Coarse time that the budgets count in: the engine raises it every BUDGET_TICK_MS. An int32. */
   tick = 0;
-  /** The tick of each bucket's last too-big answer. */
-  readonly limiter = new Int32Array(L.LIMIT_BUCKETS).fill(-1);
+  /** What the node has left to answer with. */
+  readonly limiter = makeLimiter();
 
   // The packet at hand. Offsets are into the view.
   /** Start of the frame. */

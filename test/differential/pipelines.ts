@@ -16,15 +16,17 @@ export interface Subject {
   /**
    * Runs a batch through the live image.
    *
-   * @param limited whether the rate limit on too-big answers lasts from one frame to the next; otherwise each frame finds
-   *   it as if it were the first
+   * @param limited whether each frame finds the budgets of answers as those before it left them; otherwise each finds
+   *   them unused
    */
   run(frames: Frames, limited?: boolean): Results;
   close(): void;
 }
 
-/** The limit's tick, for the pipelines that are told the time; not what an unused bucket holds, which is 0 or -1. */
+/** The tick that a batch begins with, for the pipelines that are told the time. */
 const TICK = 1;
+/** After so long, whatever was asked and answered before counts no more: native/dev/differential.h has it too. */
+const UNUSED_TICKS = 1024;
 
 export class TypeScriptSubject implements Subject {
   readonly name = 'TypeScript';
@@ -38,7 +40,7 @@ export class TypeScriptSubject implements Subject {
     const pipeline = this.#pipeline!;
     const results = new Results(frames);
     pipeline.tick = TICK;
-    pipeline.limiter.fill(-1);
+    pipeline.limiter.fill(0);
     let out = 0;
     for (let i = 0; i < frames.count; i++) {
       const length = frames.lengths[i];
@@ -46,7 +48,7 @@ export class TypeScriptSubject implements Subject {
       const memory = new Uint8Array(L.HEADROOM + length).fill(0xa5, 0, L.HEADROOM);
       memory.set(frames.frame(i), L.HEADROOM);
       const verdict = pipeline.process(new DataView(memory.buffer), L.HEADROOM, length);
-      if (!limited && verdict === L.V_TOO_BIG_ANSWERED) pipeline.limiter.fill(-1);
+      if (!limited) pipeline.tick += UNUSED_TICKS;
       results.set(i, R.VERDICT, verdict);
       const forwarded = isForwarded(verdict);
       const wayOut = forwarded ? this.#wayOut(pipeline) : SAME_INTERFACE;

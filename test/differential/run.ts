@@ -17,7 +17,7 @@ import { Frames, isForwarded, R, type Results, SKIPPED, verdictName } from './re
 const BPF_SIZES = { imageBytes: 1 << 20, serviceCounters: 512, backendCounters: 512 } as const;
 const FRAMES_A_NODE = 5000;
 const FRAMES_A_BATCH = 1000;
-/** Too big ones among them that are tried again, in disorder, while the limit on answers lasts. */
+/** Answered ones among them that are tried again, in disorder, while the limits on answers last. */
 const LIMITED_FRAMES = 100;
 /** Of each frame that is generated: tweaks and damaged ones; right and nearly right ones are the majority. */
 const TWEAKS = 3;
@@ -66,21 +66,23 @@ export function runDifferential(options: Options): Summary {
       for (const subject of subjects) subject.publish(image);
       const again = `ANYHOP_SEED=${seed} make soak (node ${number + 1})`;
       const totals = new Totals(image.serviceCounters, image.backendCounters);
-      const tooBig: Uint8Array[] = [];
+      const answered: Uint8Array[] = [];
       for (const batch of batchesFor(recipe, seed + number, summary)) {
         const frames = new Frames(batch);
         const results = compareBatch(subjects, frames, recipe, again);
         totals.add(results[1]);
         countResults(summary, results);
-        for (let i = 0; i < frames.count && tooBig.length < LIMITED_FRAMES; i++) {
+        for (let i = 0; i < frames.count && answered.length < LIMITED_FRAMES; i++) {
           // One that a pipeline skips would leave its limit behind those of the others.
           const isSkipped = results.some((result) => result.get(i, R.VERDICT) === SKIPPED);
-          if (!isSkipped && results[0].get(i, R.VERDICT) === L.V_TOO_BIG_ANSWERED) tooBig.push(batch[i]);
+          const verdict = results[0].get(i, R.VERDICT);
+          const isAnswered = verdict === L.V_TOO_BIG_ANSWERED || verdict === L.V_ECHO_ANSWERED;
+          if (!isSkipped && isAnswered) answered.push(batch[i]);
         }
       }
       totals.mustEqual(reference.counters);
-      if (tooBig.length > 0) {
-        const frames = disordered(tooBig, new Random(seed + number));
+      if (answered.length > 0) {
+        const frames = disordered(answered, new Random(seed + number));
         countResults(summary, compareBatch(subjects, frames, recipe, `${again}, the rate limit`, true));
       }
       if (options.onNode?.(summary) === false) break;
@@ -94,7 +96,7 @@ export function runDifferential(options: Options): Summary {
 /**
  * Runs one batch through all, the reference first.
  *
- * @param limited whether the rate limit on too-big answers lasts from one frame to the next
+ * @param limited whether each frame finds the budgets of answers as those before it left them
  * @throws Error that explains the first difference
  */
 export function compareBatch(
@@ -145,7 +147,7 @@ function* batchesFor(recipe: Recipe, seed: number, summary: Summary): Generator<
 
 /** Packets in disorder and each more than once: while the limit lasts, all must stay silent on the same ones. */
 function disordered(packets: readonly Uint8Array[], random: Random): Frames {
-  return new Frames(Array.from({ length: packets.length * 3 }, () => random.pick(packets)));
+  return new Frames(Array.from({ length: packets.length * 12 }, () => random.pick(packets)));
 }
 
 function countResults(summary: Summary, results: readonly Results[]): void {

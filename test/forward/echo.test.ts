@@ -37,6 +37,7 @@ const TAGS: readonly VlanTag[][] = [
 const SIZES = [0, 1, 17, 56, 1472];
 
 function assertAnswered(runner: Runner, asked: Uint8Array, expected: Uint8Array, tags: number): void {
+  runner.pipeline.tick++;
   const { verdict, out } = runner.run(asked);
   assert.equal(verdict, 'echo_answered');
   assert.deepEqual(out, expected);
@@ -74,6 +75,7 @@ describe('an echo reply over IPv4', () => {
     const runner = new Runner();
     const seen = new Set<number>();
     for (let id = 0; id < 65536; id++) {
+      runner.pipeline.tick++;
       const { out } = runner.run(frame({}, ipv4({ src: CLIENT4, dst: VIP4 }), icmpEcho({ id, sequence: 0 })));
       const message = out!.subarray(34);
       assert.equal(internetChecksum(message), 0, `identifier ${id}`);
@@ -141,6 +143,7 @@ describe('an echo reply over IPv6', () => {
   it('has the checksum of the whole message, for every one that a request can have', () => {
     const runner = new Runner();
     for (let id = 0; id < 65536; id++) {
+      runner.pipeline.tick++;
       const asked = frame({}, ipv6({ src: CLIENT6, dst: VIP6 }), icmpv6Echo({ id, sequence: 0 }));
       const expected = frame(
         BACK,

@@ -32,15 +32,15 @@ const traffic = mixedTraffic();
 
 test('no two packets of the mixed traffic have the same name, and every verdict that a client can cause occurs', () => {
   assert.equal(new Set(traffic.map(({ name }) => name)).size, traffic.length);
-  // The others need a pool without backends, an interface with an address, and a driver without headroom.
-  const others = new Set(['drop_no_backend', 'pass_other_host', 'drop_headroom']);
+  // The others need a pool without backends, an interface with an address, eleven pings at once, and a driver without headroom.
+  const others = new Set(['drop_no_backend', 'pass_other_host', 'drop_echo_limited', 'drop_headroom']);
   const expected = VERDICTS.map(({ name }) => name).filter((name) => !others.has(name));
   assert.deepEqual([...new Set(traffic.map(({ verdict }) => verdict))].sort(), expected.sort());
 });
 
 for (const { name, verdict, frame, timestampNs } of traffic) {
   test(`${name}: ${verdict}`, () => {
-    runner.pipeline.tick = Number(timestampNs / (BigInt(L.LIMIT_TICK_MS) * 1_000_000n) - 16_999_999_999n);
+    runner.pipeline.tick = Number(timestampNs / (BigInt(L.BUDGET_TICK_MS) * 1_000_000n) - 16_999_999_999n);
     const { verdict: got, action, out } = runner.run(frame);
     assert.equal(got, verdict);
     if (action === 'forward') {

@@ -38,8 +38,7 @@
 #define ANYHOP_OTHER_MACS_MAX 15u
 #define ANYHOP_HEADROOM 96u      /* free bytes a pipeline needs before a frame: 62 + 4 of key, rounded up */
 #define ANYHOP_QUOTE6 512u       /* bytes of the packet that a packet-too-big message quotes */
-#define ANYHOP_LIMIT_BUCKETS 1024u /* too-big answers: one a bucket a tick, the bucket by the client's address */
-#define ANYHOP_LIMIT_TICK_MS 100u
+#define ANYHOP_IPV6_MTU_MIN 1280u /* RFC 8200 section 5: no link has less, and no sender goes below it */
 #define ANYHOP_PATH_MTU_MIN 600u /* below it, a packet that is too big could be shorter than the quote of it */
 
 enum anyhop_hash_mode { ANYHOP_HASH_5_TUPLE, ANYHOP_HASH_3_TUPLE, ANYHOP_HASH_SOURCE };
@@ -162,7 +161,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 #define ANYHOP_CONSTANTS(C) \
 	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
 	C(VLAN_TAGS_MAX) C(VLAN_TAGS_READ) C(OTHER_MACS_MAX) \
-	C(HEADROOM) C(QUOTE6) C(LIMIT_BUCKETS) C(LIMIT_TICK_MS) C(PATH_MTU_MIN) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
+	C(HEADROOM) C(QUOTE6) C(IPV6_MTU_MIN) C(PATH_MTU_MIN) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
 	C(SERVICE_SECOND_CHANCE) C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
 
 _Static_assert(sizeof(struct anyhop_header) == 256, "the header is four cache lines");

@@ -21,7 +21,8 @@
 /* The last of the verdicts that forward; they are the first in the list. */
 #define ANYHOP_FORWARDED_LAST ANYHOP_V_FORWARDED_ICMP_ERROR
 
-/* Phase 1, of the frame that starts at p->frame, where the cursor stands; TOO_BIG_ANSWERED is yet to be admitted. */
+/* Phase 1, of the frame that starts at p->frame, where the cursor stands; what it is to
+ * be answered is yet to be admitted. */
 anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way)
 {
 	int verdict = anyhop_match(p, m);
@@ -71,13 +72,13 @@ anyhop_rare int anyhop_answer_frame(struct anyhop_packet *p, const struct anyhop
  * frame - ANYHOP_HEADROOM to frame + length, whatever the frame or the image says.
  *
  * image, image_bytes  an image, on a 64-byte line, and its size
- * tick                coarse time that the too-big limit counts in, in units of ANYHOP_LIMIT_TICK_MS
- * limiter             ANYHOP_LIMIT_BUCKETS ticks: of each bucket's last answer
+ * tick                coarse time that the budgets count in, in units of ANYHOP_BUDGET_TICK_MS
+ * limiter             what the node has left to answer with
  *
  * Returns an enum anyhop_verdict.
  */
 anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *frame, __u32 length, __u32 tick,
-				 __u32 *limiter, struct anyhop_outcome *outcome)
+				 struct anyhop_limiter *limiter, struct anyhop_outcome *outcome)
 {
 	struct anyhop_packet packet = {
 		.view = {.image = image, .limit = image_bytes - ANYHOP_READ_MAX},
@@ -117,13 +118,16 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 		return verdict;
 	}
 	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
-		verdict = anyhop_admit_too_big(&packet, &match, tick, limiter);
+		verdict = anyhop_admit_too_big(&packet, tick, limiter);
 		if (verdict != ANYHOP_V_TOO_BIG_ANSWERED)
 			return verdict;
 		if (anyhop_prepare_too_big(&packet, way.answer_mtu, &answer))
 			return ANYHOP_V_DROP_TOO_BIG;
 		anyhop_answer_frame(&packet, &answer, outcome);
 	} else if (verdict == ANYHOP_V_ECHO_ANSWERED) {
+		verdict = anyhop_admit_echo(&packet, tick, limiter);
+		if (verdict != ANYHOP_V_ECHO_ANSWERED)
+			return verdict;
 		if (anyhop_prepare_echo(&packet, &answer))
 			return ANYHOP_V_DROP_TRUNCATED;
 		anyhop_answer_frame(&packet, &answer, outcome);

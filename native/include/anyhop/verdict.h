@@ -41,8 +41,9 @@ enum anyhop_action {
 	V(DROP_ICMP_TYPE, DROP, "ICMP for a VIP that is neither an echo request nor an error") \
 	V(DROP_ICMP_UNMATCHED, DROP, "an ICMP error whose embedded flow belongs to no service of the VIP") \
 	V(DROP_NO_BACKEND, DROP, "no backend can take it: all of the pool are unusable, or no way to the slot's owner is known") \
-	V(DROP_TOO_BIG, DROP, "too big once wrapped, and no answer is allowed: DF is off, or it is itself an ICMP error") \
+	V(DROP_TOO_BIG, DROP, "too big once wrapped, and no answer is allowed: DF is off, it is itself an ICMP error, or IPv6 of 1280 bytes or less") \
 	V(DROP_TOO_BIG_LIMITED, DROP, "too big once wrapped; the rate limit on answers kept the node silent") \
+	V(DROP_ECHO_LIMITED, DROP, "an echo request to a VIP; the rate limit on answers kept the node silent") \
 	V(DROP_HEADROOM, DROP, "the kernel refused to move the frame's ends: a driver without headroom for XDP") \
 	V(DROP_GROUP_MAC, DROP, "for a VIP, in a frame for a broadcast or multicast MAC address") \
 	V(DROP_VLAN_TAGS, DROP, "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them")

@@ -85,8 +85,11 @@ anyhop_inline int anyhop_choose_way(const struct anyhop_packet *p, const struct 
 	ip_and_gre += way->path->flags & ANYHOP_PATH_OUTER_IPV6 ? 40 : 20;
 	if (anyhop_unlikely(p->length + ip_and_gre > way->path->mtu)) {
 		way->answer_mtu = (way->path->mtu - ip_and_gre) & 0xffff;
-		/* An ICMP error is never answered by another. */
-		return verdict == ANYHOP_V_FORWARDED_ICMP_ERROR ? ANYHOP_V_DROP_TOO_BIG : ANYHOP_V_TOO_BIG_ANSWERED;
+		if (p->family == 6 && way->answer_mtu < ANYHOP_IPV6_MTU_MIN)
+			way->answer_mtu = ANYHOP_IPV6_MTU_MIN;
+		/* An ICMP error is never answered by another; nor does an IPv6 sender make packets smaller than the least MTU. */
+		return verdict == ANYHOP_V_FORWARDED_ICMP_ERROR || p->length <= way->answer_mtu ? ANYHOP_V_DROP_TOO_BIG :
+												  ANYHOP_V_TOO_BIG_ANSWERED;
 	}
 	return verdict;
 }

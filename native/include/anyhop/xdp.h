@@ -6,7 +6,7 @@
  *   images    array, 3 elements of as many bytes as user space asks for   three buffers, each holds one image
  *   live      one anyhop_live                                             which of them is in force
  *   counters  array, an element a possible CPU and one more               anyhop_counters, services, backends
- *   limiter   one element, LIMIT_BUCKETS x __u32                          the tick of each bucket's last too-big answer (forward)
+ *   limiter   one anyhop_limiter                                          what is left to answer with (forward)
  *   xsks      an AF_XDP socket a receive queue                            where packets for VIPs go (steer)
  *
  * What to know:

@@ -59,7 +59,7 @@ function run(): void {
       if (!readMail()) return;
     }
     const now = performance.now();
-    pipeline.tick = Math.floor(now / L.LIMIT_TICK_MS);
+    pipeline.tick = Math.floor(now / L.BUDGET_TICK_MS);
     if (turn(BATCH_FRAMES) > 0) busyUntil = now + busyPollMs;
     else if (now >= busyUntil) socket.wait(tx.pending() > 0 ? SLEEP_UNSENT_MS : SLEEP_MS);
   }

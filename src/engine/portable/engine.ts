@@ -114,7 +114,7 @@ export class PortableEngine implements Engine {
       throw error;
     }
     this.#startMs = this.#lastTurnMs = performance.now();
-    this.#timer = setInterval(() => this.#turn(), L.LIMIT_TICK_MS);
+    this.#timer = setInterval(() => this.#turn(), L.BUDGET_TICK_MS);
   }
 
   /**
@@ -229,7 +229,7 @@ export class PortableEngine implements Engine {
   /** The event loop may not have had a turn for long: time goes on all the same. */
   #lookAtClock(): number {
     const now = performance.now();
-    this.#started.tick = 1 + Math.floor((now - this.#startMs) / L.LIMIT_TICK_MS);
+    this.#started.tick = 1 + Math.floor((now - this.#startMs) / L.BUDGET_TICK_MS);
     if (now - this.#lastTurnMs > BREATH_MS) this.#breathe();
     return now;
   }
