@@ -64,6 +64,7 @@ const member = {
   name: z.string(),
   weight: z.int().min(0).max(WEIGHT_MAX),
   state: z.enum(['active', 'draining']),
+  reachable: z.boolean(),
 };
 
 /** As far as it is compared; what else a status has may be of another version. */

@@ -51,6 +51,7 @@ export interface AssembledPool {
   readonly config: PoolConfig;
   /** What the tables are of, in the order of the config. */
   readonly state: PoolState;
+  readonly prior: PoolState | undefined;
   readonly tables: PoolTables;
   /** In the order of `tables.names`, which is that of the image. */
   readonly backends: readonly BackendConfig[];
@@ -81,10 +82,12 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
       return health === 'up' && wayTo(backend) === undefined ? 'down' : health;
     };
     const isDrained = (backend: BackendConfig): boolean => options.drained?.(pool, backend) === true;
-    const { state, prior } = poolStatesFromConfig(pool, healthOf, isDrained);
+    const isReachable = (backend: BackendConfig): boolean => wayTo(backend) !== undefined;
+    const { state, prior } = poolStatesFromConfig(pool, healthOf, isDrained, isReachable);
     const before = options.previous?.pools.find(({ config: { name } }) => name === pool.name);
     // Nothing that its tables come from has changed.
-    if (before?.config === pool && sameMarks(before.state, state)) return before;
+    if (before?.config === pool && sameMarks(before.state, state) && sameMarks(before.prior ?? [], prior ?? []))
+      return before;
     const tables = resolvePool({
       slots: pool.tableSize,
       state,
@@ -94,7 +97,7 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
       priorStack: before?.tables.priorStack,
     });
     const members = membersByName(pool);
-    return { config: pool, state, tables, backends: tables.names.map((name) => members.get(name)!) };
+    return { config: pool, state, prior, tables, backends: tables.names.map((name) => members.get(name)!) };
   });
   const numbers = options.numbers ?? { services: new Numbers(), backends: new Numbers() };
   // Numbers are given out before their names are read.
@@ -151,7 +154,10 @@ function membersByName(pool: PoolConfig): Map<string, BackendConfig> {
 
 /** Whether two states of one pool, in one order, have the same marks. */
 function sameMarks(one: PoolState, other: PoolState): boolean {
-  return one.every(({ health, drained }, i) => health === other[i].health && drained === other[i].drained);
+  return one.every(
+    ({ health, drained, unreachable }, i) =>
+      health === other[i].health && drained === other[i].drained && unreachable === other[i].unreachable,
+  );
 }
 
 /** Keys are derived once each: 0.1 ms, and fragments of several services may share one. */

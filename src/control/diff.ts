@@ -25,7 +25,7 @@ export type ComparedPool = Pick<
 > & { readonly backends: readonly ComparedBackend[] };
 export type ComparedBackend = Pick<
   BackendStatus,
-  'name' | 'address' | 'weight' | 'state' | 'health' | 'healthReason'
+  'name' | 'address' | 'weight' | 'state' | 'health' | 'healthReason' | 'reachable'
 > & { readonly drain?: Pick<DrainStatus, 'connections' | 'done'> };
 
 /** Of the one node and of the other; null for what is not there. */
@@ -189,11 +189,20 @@ function pairs<T extends { readonly name: string }>(
 
 function resolve({ slots, panicThreshold, prior, backends }: ComparedPool): PoolTables {
   const state = backends.map((backend): Member => {
-    const { name, weight, state: admin, health } = backend;
-    const member = { name, weight, state: admin, health };
+    const member = memberOf(backend);
     return isDrained(backend) ? { ...member, drained: true } : member;
   });
-  return resolvePool({ slots, panicThreshold, state, prior });
+  return resolvePool({ slots, panicThreshold, state, prior: prior.map(memberOf) });
+}
+
+function memberOf({
+  name,
+  weight,
+  state,
+  health,
+  reachable,
+}: Pick<ComparedBackend, 'name' | 'weight' | 'state' | 'health' | 'reachable'>): Member {
+  return { name, weight, state, health, ...(!reachable && { unreachable: true }) };
 }
 
 function countSlots(a: ComparedPool, b: ComparedPool, ofA: PoolTables, ofB: PoolTables): SlotDiff {

@@ -33,6 +33,8 @@ export interface BackendStatus extends Traffic {
   readonly healthReason?: string;
   /** ISO 8601: since when it is up, or not. */
   readonly healthSince: string;
+  /** Whether link, route and neighbour are there for its packets; one that cannot be reached is not up. */
+  readonly reachable: boolean;
   /** How it is checked; absent when it is not. */
   readonly check?: string;
   /** Slots that it owns. */
@@ -84,6 +86,8 @@ export interface PriorStatus {
   readonly weight: number;
   readonly state: 'active' | 'draining';
   readonly health: 'up' | 'down';
+  /** As it is now. */
+  readonly reachable: boolean;
 }
 
 /** What was said at runtime and not by the file; the other fields of the backend are the file's. */
@@ -253,7 +257,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
         ...traffic('services', name),
       }),
     ),
-    pools: assembly.pools.map(({ config: pool, state, tables, backends }) => {
+    pools: assembly.pools.map(({ config: pool, state, prior, tables, backends }) => {
       const slots = new Map<number, number>();
       for (const owner of tables.owners) slots.set(owner, (slots.get(owner) ?? 0) + 1);
       const present = new Set(pool.backends.map(({ name }) => name));
@@ -264,12 +268,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
         slots: pool.tableSize,
         layers: tables.layers,
         panicThreshold: pool.panicThreshold,
-        prior: (pool.prior ?? state.map(asPrior)).map(({ name, weight, state, health }) => ({
-          name,
-          weight,
-          state,
-          health,
-        })),
+        prior: (prior ?? state).map(priorStatus),
         change: input.change(pool.name),
         digests: { owners: tables.ownersDigest, alternates: tables.alternatesDigest },
         backends: backends.flatMap((backend, index): BackendStatus[] => {
@@ -279,7 +278,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
           const mark = input.mark(pool, backend);
           if (mark === undefined) return []; // it came into force a moment ago
           const { reason, since } = mark;
-          const { health } = marked.get(name)!; // by which the tables were made; the mark may be newer
+          const { health, unreachable } = marked.get(name)!; // by which the tables were made; the mark may be newer
           const drain = input.drain(pool, backend);
           return [
             {
@@ -290,6 +289,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
               health,
               ...(health !== 'up' && reason !== undefined && { healthReason: reason }),
               healthSince: since.toISOString(),
+              reachable: unreachable !== true,
               ...(pool.health && { check: pool.health.kind }),
               slots: slots.get(index) ?? 0,
               ...(drain && { drain }),
@@ -309,8 +309,14 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
   };
 }
 
-function asPrior({ name, weight, state, health }: Member): PriorStatus {
-  return { name, weight, state, health: health === 'up' ? 'up' : 'down' };
+function priorStatus({ name, weight, state, health, unreachable }: Member): PriorStatus {
+  return {
+    name,
+    weight,
+    state,
+    health: health === 'up' ? 'up' : 'down',
+    reachable: unreachable !== true,
+  };
 }
 
 /** JSON has no NaN. */

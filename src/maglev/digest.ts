@@ -3,11 +3,13 @@
  * over a version, the input in canonical form (JSON on one line, members sorted by name) and the table.
  *
  * The owners' digest covers config and health marks alone; `dead` counts as `down` there, for no owner depends on
- * how long a backend has been down or drains, and nodes do not reach these moments together. The alternates' digest covers
+ * how long a backend has been down or drains, and nodes do not reach these moments together. Which members cannot be reached counts where marks
+ * are ignored, for only there owners depend on it. The alternates' digest covers
  * the prior state as well, and tells `dead` from `down` and drained from draining.
  */
 import { createHash } from 'node:crypto';
 import type { PoolState } from '../pool/state.js';
+import { eligibility, ignoresMarks } from './eligible.js';
 import { byName, NONE, STACK_VERSION } from './layers.js';
 
 /** Version of the function from pool states and layers to owners and candidates (eligible.ts, walk.ts, resolve.ts). */
@@ -30,7 +32,7 @@ export function digestOwners(input: TableInput, owners: Uint16Array, names: read
   // Indexes count present members only, so that a member of the prior state alone cannot change the digest.
   const place = Uint16Array.from(names, (name) => ofMember.get(name) ?? NONE);
   const table = owners.map((owner) => (owner === NONE ? NONE : place[owner]));
-  return digest('owners', [input.slots, input.panicThreshold, canonical(input.state, false)], table);
+  return digest('owners', [input.slots, input.panicThreshold, canonical(input, input.state, false)], table);
 }
 
 /** `alternates` are indexes into the sorted union of both states' names, `candidates` tables one after the other. */
@@ -40,7 +42,7 @@ export function digestAlternates(
   candidates: number,
   alternates: Uint16Array,
 ): string {
-  const states = [canonical(input.state, true), canonical(prior, true)];
+  const states = [input.state, prior].map((state) => canonical(input, state, true));
   return digest('alternates', [input.slots, input.panicThreshold, candidates, ...states], alternates);
 }
 
@@ -51,10 +53,22 @@ function digest(what: string, input: readonly unknown[], table: Uint16Array): st
     .digest('hex');
 }
 
-function canonical(state: PoolState, tellAll: boolean): readonly unknown[] {
-  return [...state].sort(byName).map(({ name, weight, state: admin, health, drained }) => {
+function canonical(
+  { panicThreshold }: Pick<TableInput, 'panicThreshold'>,
+  state: PoolState,
+  tellAll: boolean,
+): readonly unknown[] {
+  const tellReach = ignoresMarks(eligibility(state, panicThreshold).mode);
+  return [...state].sort(byName).map(({ name, weight, state: admin, health, drained, unreachable }) => {
     const up = health === 'up' || (health === 'dead' && tellAll) ? health : 'down';
-    return [name, weight, admin, up, ...(drained === true && tellAll ? ['drained'] : [])];
+    return [
+      name,
+      weight,
+      admin,
+      up,
+      ...(drained === true && tellAll ? ['drained'] : []),
+      ...(unreachable === true && tellReach ? ['unreachable'] : []),
+    ];
   });
 }
 

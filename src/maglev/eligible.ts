@@ -7,9 +7,10 @@ import type { Member, PoolState } from '../pool/state.js';
 /**
  * How the eligible members were found:
  * - `normal`: up and active.
- * - `panic`: the share of active members that are up is below the threshold, so all active ones count as up.
+ * - `panic`: the share of active members that are up is below the threshold, so all active ones that can be reached count as up.
  * - `draining`: no active member is up; those that are up and draining own.
- * - `all_down`: nothing is up; all active members count as up, for a try is better than a certain drop.
+ * - `all_down`: nothing is up; all active members that can be reached count as up, for a try is better than a certain drop. Where
+ *   none can be reached, all active members own, and their packets are dropped.
  * - `none`: no active member has weight and nothing is up; nobody owns.
  */
 export type EligibilityMode = 'normal' | 'panic' | 'draining' | 'all_down' | 'none';
@@ -30,10 +31,21 @@ export function eligibility(state: PoolState, panicThreshold = 0): Eligibility {
   const up = active.filter((member) => member.health === 'up');
   if (up.length > 0) {
     return up.length / active.length < panicThreshold
-      ? { mode: 'panic', members: active }
+      ? { mode: 'panic', members: active.filter(isReachable) }
       : { mode: 'normal', members: up };
   }
   const draining = weighted.filter((member) => member.health === 'up');
   if (draining.length > 0) return { mode: 'draining', members: draining };
-  return active.length > 0 ? { mode: 'all_down', members: active } : { mode: 'none', members: [] };
+  if (active.length === 0) return { mode: 'none', members: [] };
+  const reachable = active.filter(isReachable);
+  return { mode: 'all_down', members: reachable.length > 0 ? reachable : active };
+}
+
+/** Whether owners of this mode are found whatever the health marks say. */
+export function ignoresMarks(mode: EligibilityMode): boolean {
+  return mode === 'panic' || mode === 'all_down';
+}
+
+function isReachable({ unreachable }: Member): boolean {
+  return unreachable !== true;
 }

@@ -14,7 +14,7 @@
  */
 import type { Member, PoolState } from '../pool/state.js';
 import { digestAlternates, digestOwners } from './digest.js';
-import { type EligibilityMode, eligibility } from './eligible.js';
+import { type EligibilityMode, eligibility, ignoresMarks } from './eligible.js';
 import { buildStack, NONE, type Stack, stackFits } from './layers.js';
 import { Walk } from './walk.js';
 
@@ -118,7 +118,7 @@ export function resolvePool(input: ResolveInput): PoolTables {
     priorOwners,
     toUnion,
     members: membersByUnion(names.length, index, prior, state),
-    wereMarksIgnored: before.mode === 'panic' || before.mode === 'all_down',
+    wereMarksIgnored: ignoresMarks(before.mode),
     candidates,
   });
   const digestInput = { slots, panicThreshold, state };

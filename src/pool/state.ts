@@ -13,6 +13,8 @@ export interface Member {
   readonly weight: number;
   readonly state: 'active' | 'draining';
   readonly health: Health;
+  /** No packet gets there from here, whatever its check says: link, route or neighbour is missing. Such a member is not up. */
+  readonly unreachable?: true;
   /** Of one that drains: no connection is left on it, so it is no candidate for being above an owner. */
   readonly drained?: boolean;
 }

@@ -21,14 +21,18 @@ const anyPool = fc
     moved: fc.constantFrom(0, 0, 0, 1),
   })
   .map(({ state, prior, slots, panicThreshold, moved }): PoolStatus => {
-    const members = state.map(({ drained, ...member }, i) =>
+    const members = state.map(({ drained, unreachable, ...member }, i) =>
       backendStatus(member.name, {
         ...member,
+        reachable: unreachable !== true,
         address: `10.1.${i === 0 ? moved : 0}.${member.name.length}`,
         ...(drained && { drain: DRAINED }),
       }),
     );
-    const before = prior?.map((one) => ({ ...one, health: one.health === 'up' ? 'up' : 'down' }) as const);
+    const before = prior?.map(
+      ({ unreachable, health, ...one }) =>
+        ({ ...one, health: health === 'up' ? 'up' : 'down', reachable: unreachable !== true }) as const,
+    );
     return poolStatus('web', members, { slots, panicThreshold, ...(before && { prior: before }) });
   });
 
@@ -56,10 +60,14 @@ const node = (name: string, ...pools: PoolStatus[]): NodeStatus => nodeStatus({ 
 /** Slot by slot, or where sizes differ hash by hash, by the names in the tables. */
 function countOneByOne(a: PoolStatus, b: PoolStatus): { differ: number; lost: [number, number]; of: number } {
   const read = ({ slots, panicThreshold, prior, backends }: PoolStatus) => {
-    const state = backends.map(({ drain, ...one }) =>
-      drain === undefined || one.state !== 'draining' ? one : { ...one, drained: true },
-    );
-    const tables = resolvePool({ slots, panicThreshold, prior, state });
+    const reach = ({ reachable }: { reachable: boolean }) => !reachable && { unreachable: true as const };
+    const state = backends.map(({ drain, ...one }) => ({
+      ...one,
+      ...reach(one),
+      ...(drain !== undefined && one.state === 'draining' && { drained: true }),
+    }));
+    const before = prior.map((one) => ({ ...one, ...reach(one) }));
+    const tables = resolvePool({ slots, panicThreshold, prior: before, state });
     return { owners: ownerNames(tables), alternates: candidateNames(tables) };
   };
   const [ofA, ofB] = [read(a), read(b)];
@@ -170,7 +178,7 @@ describe('the difference between two nodes', () => {
 
   it('names all that can differ: members, prior state, settings, queue, services, pools', () => {
     const settlesAt = (second: number) => new Date(Date.UTC(2024, 4, 1, 12, 0, second)).toISOString();
-    const prior = (weight: number) => [{ name: 'web-1', weight, state: 'active', health: 'up' }] as const;
+    const prior = (weight: number) => [{ name: 'web-1', weight, state: 'active', health: 'up', reachable: true }] as const;
     const dueAt = settlesAt(0);
     const a = poolStatus('web', [backendStatus('web-1'), backendStatus('web-2')], {
       prior: prior(1),

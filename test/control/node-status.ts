@@ -14,6 +14,7 @@ export function backendStatus(name: string, change: Partial<BackendStatus> = {})
     state: 'active',
     health: 'up',
     healthSince: SINCE,
+    reachable: true,
     slots: 0,
     nextHop: { interface: 'eth0', mac: '02:00:00:00:00:01', mtu: 1500 },
     ...NO_TRAFFIC,
@@ -27,25 +28,34 @@ export function poolStatus(
   members: readonly BackendStatus[],
   change: Partial<PoolStatus> = {},
 ): PoolStatus {
-  const state: PoolState = members.map(({ name: member, weight, state: admin, health }) => ({
+  const state: PoolState = members.map(({ name: member, weight, state: admin, health, reachable }) => ({
     name: member,
     weight,
     state: admin,
     health,
+    ...(!reachable && { unreachable: true }),
   }));
   const pool = {
     name,
     slots: 251,
     panicThreshold: 0,
-    prior: state.map((one) => ({
-      ...one,
-      health: one.health === 'up' ? ('up' as const) : ('down' as const),
+    prior: members.map(({ name: member, weight, state: admin, health, reachable }) => ({
+      name: member,
+      weight,
+      state: admin,
+      health: health === 'up' ? ('up' as const) : ('down' as const),
+      reachable,
     })),
     change: { queued: [] },
     ...change,
   };
   const { slots, panicThreshold, prior } = pool;
-  const tables = resolvePool({ slots, panicThreshold, state, prior });
+  const tables = resolvePool({
+    slots,
+    panicThreshold,
+    state,
+    prior: prior.map(({ reachable, ...one }) => ({ ...one, ...(!reachable && { unreachable: true }) })),
+  });
   const owned = (member: string): number =>
     tables.owners.filter((owner) => tables.names[owner] === member).length;
   return {

@@ -43,8 +43,41 @@ function editOf(fields: Partial<Member>): fc.Arbitrary<Change> {
 }
 
 function edit(n: number, fields: Partial<Member>): Change {
-  return (state) => state.map((member, i) => (i === n % state.length ? { ...member, ...fields } : member));
+  return (state) => state.map((member, i) => (i === n % state.length ? edited(member, fields) : member));
 }
+
+/** One that is up can be reached. */
+function edited(member: Member, fields: Partial<Member>): Member {
+  const { unreachable, ...changed } = { ...member, ...fields };
+  return unreachable === true && changed.health !== 'up' ? { ...changed, unreachable } : changed;
+}
+
+test('no member that cannot be reached owns a slot while an active one can be reached, in panic and with all down too', () => {
+  const threshold = fc.constantFrom(0, 0.5, 1);
+  fc.assert(
+    fc.property(poolState(), smallSlots, threshold, (state, slots, panicThreshold) => {
+      const tables = resolvePool({ slots, state, panicThreshold });
+      const isReachable = new Map(state.map(({ name, unreachable }) => [name, unreachable !== true]));
+      const some = state.some(
+        (one) => one.weight > 0 && one.state === 'active' && isReachable.get(one.name) === true,
+      );
+      const owners = new Set(ownerNames(tables));
+      for (const owner of owners) if (some && owner !== undefined) assert.ok(isReachable.get(owner), owner);
+      if (some) assert.ok(!owners.has(undefined) && owners.size > 0);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('who cannot be reached changes the digest of the owners where marks are ignored, and nowhere else', () => {
+  const digest = (state: PoolState): string => resolvePool({ slots: 251, state }).ownersDigest;
+  const pool = (health: Member['health'], unreachable: boolean): PoolState =>
+    members(3, (i) =>
+      i === 0 ? { health: 'down', ...(unreachable && { unreachable: true as const }) } : { health },
+    );
+  assert.equal(digest(pool('up', true)), digest(pool('up', false)));
+  assert.notEqual(digest(pool('down', true)), digest(pool('down', false)));
+});
 
 test('the order of members never matters, in the present state or in the prior one', () => {
   const shuffled = (state: PoolState) => fc.shuffledSubarray([...state], { minLength: state.length });

@@ -32,10 +32,12 @@ export function poolState(
   constraints: { minLength?: number; maxLength?: number } = {},
 ): fc.Arbitrary<PoolState> {
   const member = fc
-    .record({ name: backendName, weight, state: admin, health, drained: fc.boolean() })
-    .map(
-      ({ drained, ...rest }): Member => (rest.state === 'draining' && drained ? { ...rest, drained } : rest),
-    );
+    .record({ name: backendName, weight, state: admin, health, drained: fc.boolean(), reach: fc.boolean() })
+    .map(({ drained, reach, ...rest }): Member => ({
+      ...rest,
+      ...(rest.state === 'draining' && drained && { drained }),
+      ...(rest.health !== 'up' && !reach && { unreachable: true }),
+    }));
   return fc.uniqueArray(member, {
     minLength: 1,
     maxLength: 12,

@@ -54,7 +54,8 @@ function oracleEligible(state: PoolState, panicThreshold: number): string[] {
   const active = weighted.filter((m) => m.state === 'active');
   const up = active.filter((m) => m.health === 'up');
   const drainingUp = weighted.filter((m) => m.state === 'draining' && m.health === 'up');
-  let chosen = active;
+  const reachable = active.filter((m) => !m.unreachable);
+  let chosen = reachable.length > 0 ? reachable : active;
   if (up.length > 0 && up.length / active.length >= panicThreshold) chosen = up;
   else if (up.length === 0 && drainingUp.length > 0) chosen = drainingUp;
   return chosen.map((m) => m.name).sort();
