@@ -5,6 +5,7 @@ import type {
   NodeStatus,
   OverrideStatus,
   PoolStatus,
+  Readiness,
   ServiceStatus,
 } from '../control/status.js';
 import { drainOf, drawDrain } from './drain-progress.js';
@@ -24,6 +25,7 @@ export function drawStatus(status: NodeStatus, now = new Date()): string {
       ['node', `${status.node} on ${status.interface}, anyhop ${status.version}, process ${status.pid}`],
       ['since', status.startedAt],
       ['ready', readiness.ready ? 'yes' : `NO: ${readiness.reasons.join('; ')}`],
+      ...(readiness.ready ? notReady(readiness.services) : []).map((line) => ['NOT READY', line] as const),
       ...drawConfigFile(status.config, now),
       ...(status.log === undefined
         ? []
@@ -63,6 +65,16 @@ export function drawStatus(status: NodeStatus, now = new Date()): string {
       RIGHT,
     ),
   ].join('\n')}\n`;
+}
+
+/** A line for each pool whose services are not ready: they have one reason. */
+export function notReady(services: Readiness['services']): string[] {
+  const byReason = new Map<string, string[]>();
+  for (const { name, reason } of services)
+    if (reason !== undefined) byReason.set(reason, [...(byReason.get(reason) ?? []), name]);
+  return [...byReason].map(
+    ([reason, names]) => `${names.length === 1 ? 'service' : 'services'} ${someOf(names)}: ${reason}`,
+  );
 }
 
 function drawConfigFile({ file, loadedAt, refused }: ConfigFileStatus, now: Date): [string, string][] {

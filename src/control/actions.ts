@@ -82,8 +82,18 @@ export class NodeActions implements ControlActions {
     return this.#started().status();
   }
 
-  ready(): Readiness {
-    return this.#options.readiness();
+  ready(service?: string): Readiness {
+    const readiness = this.#options.readiness();
+    if (service === undefined) return readiness;
+    const found = readiness.services.find(({ name }) => name === service);
+    if (found === undefined) {
+      const names = readiness.services.map(({ name }) => name);
+      throw new ControlError(404, 'ERR_SERVICE', `there is no service ${service}`, {
+        hint: `There are: ${some(names)}.`,
+      });
+    }
+    const { ready, reason } = found;
+    return { ready, reasons: reason === undefined ? [] : [reason], services: [found] };
   }
 
   async health(): Promise<HealthReport> {

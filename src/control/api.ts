@@ -3,7 +3,8 @@
  * behind it (node.ts). Plain JSON in both directions. Names are stable; more may be added.
  *
  *   GET  /status                   NodeStatus
- *   GET  /ready                    Readiness; status 503 when it is not
+ *   GET  /ready                    Readiness of the node and of all services; status 503 when the node is not ready
+ *   GET  /ready?service=NAME       Readiness of one service, which alone is listed; status 503 when it is not ready
  *   GET  /health                   HealthReport
  *   GET  /counters                 CounterReport
  *   GET  /tables?pool=NAME         TablesReport, of all pools when none is named
@@ -25,8 +26,8 @@ import type { NodeStatus, Readiness } from './status.js';
 
 export interface ControlActions {
   status(): Promise<NodeStatus>;
-  /** Answers at any time, also while the node starts or stops. */
-  ready(): Readiness;
+  /** Answers at any time, also while the node starts or stops. @throws ControlError 404 for a service that is not there */
+  ready(service: string | undefined): Readiness;
   health(): Promise<HealthReport>;
   counters(): Promise<CounterReport>;
   /** @throws ControlError 404 for a pool that is not there */

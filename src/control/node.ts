@@ -36,7 +36,7 @@ import { logCounters, tellRegularly, warnAboutNarrowWays } from './node-log.js';
 import { NodePools } from './node-pools.js';
 import { changeStatus, overrideStatus } from './pool-status.js';
 import { Rates } from './rates.js';
-import { ReadinessGate } from './readiness.js';
+import { NodeReadiness } from './readiness.js';
 import { controlRoutes } from './routes.js';
 import { selfTest } from './self-test.js';
 import { serveControl } from './server.js';
@@ -71,7 +71,6 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
   let { mac } = link;
 
   const stop = stopSignals();
-  const gate = new ReadinessGate();
   const store = new StateStore(node.stateDirectory, node.name, log, readClocks);
   const memory = withSources(await store.read(), node, log);
   const health = new NodeHealth(node, marksIn(memory), log, now);
@@ -87,6 +86,14 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
   const hopOf = (address: string): NextHop | NoNextHop =>
     hops?.current().get(address) ?? { reason: 'its next hop is being resolved' };
   const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
+  const readiness = new NodeReadiness({
+    node: node.name,
+    interface: node.interface,
+    log,
+    services: first.config.services,
+    noWay: ({ address }) => hopOf(address.text).reason,
+  });
+  readiness.sawLinks(new Map([[link.name, link]]));
 
   const drains = new Drains({
     log,
@@ -134,7 +141,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
       await store.keepConfig(read.config.file, read.text, read.config.node.key);
     },
     mark: (pool, backend) => health.markOf(pool, backend),
-    readiness: () => gate.current(),
+    readiness: () => readiness.current(),
     unkept: () => store.problem,
     isDrained: (pool, backend) => drains.isDrained(pool, backend),
     forwarded: running.promise,
@@ -164,8 +171,8 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     hops = known;
     const reached = known.resolve(targetsOf(reachedBackends(pools.pools)));
     await Promise.race([Promise.all([reached, checked]), stop.first.then(stopsWhileStarting)]);
-    gate.passed('nextHops');
-    gate.passed('health');
+    readiness.passed('nextHops');
+    readiness.passed('health');
     if (node.engine === 'auto') requireReach([...known.current().values()], unreached);
     health.follow(({ address }) => hopOf(address.text).reason);
     health.judge(markedBackends(pools.pools));
@@ -197,7 +204,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
       { event: 'engine', engine: engine.name, mode: engine.mode, reason },
       `engine: ${engine.name}, ${engine.mode} (${reason})`,
     );
-    gate.passed('engine');
+    readiness.passed('engine');
     const inForce = forwarding!;
     try {
       await selfTest(engine, inForce.assembly.image, pools.config);
@@ -205,7 +212,6 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
       await engine.stop(); // one that forwards wrongly must not forward
       throw error;
     }
-    gate.passed('selfTest');
     inForce.drive(engine);
     forwards = true;
     await store.write(pools.pools); // a change of the file while no process runs must find it
@@ -213,6 +219,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     hops!.onChange(() => health.refresh());
     // A bond that fails over takes on another address, and frames for the former one are no longer ours.
     hops!.onLinks((links) => {
+      readiness.sawLinks(links);
       const current = links.get(node.interface)?.mac;
       if (current === undefined || formatMac(current) === formatMac(mac)) return;
       mac = current;
@@ -240,7 +247,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
           rates: counted,
           nextHop: (address) => nextHopStatus(hopOf(address)),
           mark: (pool, backend) => health.markOf(pool.name, backend.name),
-          readiness: () => gate.current(),
+          readiness: () => readiness.current(),
           configFile: () => actions.configFile,
           overrides: () => overrideStatus(pools.pools),
           change: (pool) => changeStatus(pools.pools.get(pool)),
@@ -248,18 +255,16 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
         }),
     });
     if (refused === undefined) await store.keepConfig(first.config.file, first.text, node.key);
-    log.info(
-      {
-        event: 'ready',
-        node: node.name,
-        interface: node.interface,
-        engine: engine.name,
-        generation: inForce.assembly.image.generation,
-      },
-      `ready: ${node.name} forwards on ${node.interface}`,
+    readiness.follow(
+      () => ({
+        services: pools.config.services,
+        pools: inForce.assembly.pools,
+        detached: engine.detached,
+      }),
+      { engine: engine.name, generation: inForce.assembly.image.generation },
     );
     const stopDelayMs = (): number => pools.file.node.stopDelayMs;
-    await forward(chosen, inForce, { stop, gate, log, stopDelayMs, ends: () => pools.close() });
+    await forward(chosen, inForce, { stop, readiness, log, stopDelayMs, ends: () => pools.close() });
   } catch (error) {
     if (!(error instanceof StoppedWhileStarting)) throw error;
     log.info(
@@ -268,6 +273,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     );
   } finally {
     pools.close();
+    readiness.close();
     rates?.close();
     drains.close();
     health.close();
@@ -287,7 +293,7 @@ function stopsWhileStarting(signal: string): never {
 
 interface Ending {
   readonly stop: StopSignals;
-  readonly gate: ReadinessGate;
+  readonly readiness: NodeReadiness;
   readonly log: Logger;
   readonly stopDelayMs: () => number;
   /** Called before the engine ends: nothing more is to be published. */
@@ -296,14 +302,14 @@ interface Ending {
 
 /** Until a signal comes or the engine ends. */
 async function forward({ engine }: ChosenEngine, forwarding: Forwarding, ending: Ending): Promise<void> {
-  const { stop, gate, log } = ending;
+  const { stop, readiness, log } = ending;
   const quiet = tellRegularly(engine, forwarding, log);
   let leaves = false;
   try {
     const ended = engine.finished.then(() => 'the engine ended');
     const why = await Promise.race([stop.first, ended]);
     leaves = why === 'SIGTERM';
-    gate.stops(why);
+    readiness.stops(why);
     log.info({ event: 'stopping', why }, `stopping: ${why}`);
     const delayMs = ending.stopDelayMs();
     if (delayMs > 0 && why !== 'the engine ended') {

@@ -27,6 +27,7 @@ const BODY = {
 const QUERY = {
   none: z.strictObject({}),
   pool: z.strictObject({ pool: name.optional() }),
+  service: z.strictObject({ service: name.optional() }),
 };
 
 export function controlRoutes(actions: ControlActions): Routes {
@@ -34,8 +35,8 @@ export function controlRoutes(actions: ControlActions): Routes {
     '/status': get(() => actions.status()),
     '/ready': {
       GET: async (sent) => {
-        checkQuery(QUERY.none, sent);
-        const readiness = actions.ready();
+        const { service } = checkQuery(QUERY.service, sent);
+        const readiness = actions.ready(service);
         return { status: readiness.ready ? 200 : 503, json: readiness };
       },
     },

@@ -102,8 +102,21 @@ export interface OverrideStatus {
 
 export interface Readiness {
   readonly ready: boolean;
-  /** What is still missing, or that it stops; empty when ready. */
+  /** What is missing, or that it stops; empty when ready. */
   readonly reasons: readonly string[];
+  /** In the order of the file. */
+  readonly services: readonly ServiceReadiness[];
+}
+
+export interface ServiceReadiness {
+  readonly name: string;
+  /** Whether what is sent to it here reaches a backend. */
+  readonly ready: boolean;
+  /** Why not; absent when it does. */
+  readonly reason?: string;
+  readonly pool: string;
+  /** Of the pool, with those that drain; absent while the node starts. How many are up decides nothing. */
+  readonly backends?: { readonly total: number; readonly reachable: number; readonly up: number };
 }
 
 export interface ConfigFileStatus {

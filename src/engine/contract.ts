@@ -28,6 +28,8 @@ export interface Engine {
   readonly name: EngineName;
   /** How it runs here, in a few words for the log and for `anyhop status`: the XDP mode, say. There once started. */
   readonly mode: string;
+  /** Why no packet gets to the engine at present: its program was taken off the interface, say. Undefined when they do. */
+  readonly detached: string | undefined;
   /** Settles when the engine has ended: at the end of its input, after `stop` or `leave`, or with what broke it. */
   readonly finished: Promise<void>;
   /**

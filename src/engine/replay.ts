@@ -27,6 +27,7 @@ const SENDS = VERDICTS.map(({ action }) => action === 'forward' || action === 'a
 export class ReplayEngine implements Engine {
   readonly name = 'replay';
   readonly mode = 'from a capture';
+  readonly detached = undefined;
   readonly finished: Promise<void>;
   readonly #packets: Iterable<CapturedPacket>;
   readonly #sink: FrameSink;

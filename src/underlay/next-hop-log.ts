@@ -2,6 +2,7 @@
  * Changes of next hops as log lines. Backends that change in the same way, say because they stand behind one gateway,
  * share a line; its fields name them all.
  */
+import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';
 import type { IpAddress } from '../packet/address.js';
 import { formatHop, hopKey, type NextHop, type NoNextHop } from './next-hop.js';
@@ -15,9 +16,6 @@ export interface NextHopChange {
   readonly before: NextHop | NoNextHop | undefined;
   readonly now: NextHop | NoNextHop;
 }
-
-/** Backends beyond this many are counted in the message. */
-const BACKENDS_SHOWN = 3;
 
 /**
  * @param withoutHop what a backend without a next hop means to the caller, before its name: `second chance does not
@@ -51,11 +49,4 @@ function logGroup(group: readonly NextHopChange[], log: Logger, withoutHop: stri
     const is = before === undefined ? 'is' : 'is now';
     log.info({ event: 'next_hop', backends, nextHop: text }, `next hop of ${who} ${is} ${text}`);
   }
-}
-
-function listed(backends: readonly string[]): string {
-  const more = backends.length - BACKENDS_SHOWN;
-  // One more takes no more room than to say so.
-  if (more <= 1) return backends.join(', ');
-  return `${backends.slice(0, BACKENDS_SHOWN).join(', ')} and ${more} more`;
 }

@@ -119,9 +119,10 @@ export class NextHops {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Calls `listener` with all interfaces, by name, whenever they have been read, until the returned function is called. */
+  /** Calls `listener` with all interfaces, by name, as last read, and whenever they have been read, until the returned function is called. */
   onLinks(listener: LinksListener): () => void {
     this.#linkListeners.add(listener);
+    if (this.#links.size > 0) listener(this.#links);
     return () => this.#linkListeners.delete(listener);
   }
 

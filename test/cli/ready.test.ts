@@ -13,13 +13,13 @@ test('ready ends with 0 when the node is ready, and with 1 and the reasons when 
   try {
     const ready = await anyhop(['ready', '--socket', node.socket]);
     assert.deepEqual(ready, { code: 0, stdout: 'ready\n', stderr: '' });
-    node.instead.ready = () => ({ ready: false, reasons: ['web/web-1 has no result yet', 'it starts'] });
+    node.instead.ready = () => ({ ready: false, reasons: ['web/web-1 has no result yet', 'it starts'], services: [] });
     const not = await anyhop(['ready', '--socket', node.socket]);
     const stderr = 'not ready: web/web-1 has no result yet; it starts\n';
     assert.deepEqual(not, { code: 1, stdout: '', stderr });
     const json = await anyhop(['ready', '--socket', node.socket, '--json']);
     assert.equal(json.code, 1);
-    assert.deepEqual(JSON.parse(json.stdout), node.instead.ready());
+    assert.deepEqual(JSON.parse(json.stdout), node.instead.ready(undefined));
   } finally {
     await node.close();
   }
@@ -44,10 +44,10 @@ test('ready --wait waits until the node is ready, and no longer than it was told
   const node = await fakeNode();
   try {
     let asked = 0;
-    node.instead.ready = () => ({ ready: ++asked > 3, reasons: ['it starts'] });
+    node.instead.ready = () => ({ ready: ++asked > 3, reasons: ['it starts'], services: [] });
     assert.equal((await anyhop(['ready', '--wait', '20', '--socket', node.socket])).code, 0);
     assert.equal(asked, 4);
-    node.instead.ready = () => ({ ready: false, reasons: ['it stops'] });
+    node.instead.ready = () => ({ ready: false, reasons: ['it stops'], services: [] });
     const start = performance.now();
     assert.equal((await anyhop(['ready', '--wait', '0.5', '--socket', node.socket])).code, 1);
     assert.ok(performance.now() - start >= 500);

@@ -23,7 +23,7 @@ test('status of a node at rest says that it is ready and which file it has read,
 test('status says why a node is not ready, and what of its config file was refused', () => {
   const drawn = lines(
     nodeStatus({
-      readiness: { ready: false, reasons: ['web/web-1 has no result yet', 'it stops'] },
+      readiness: { ready: false, reasons: ['web/web-1 has no result yet', 'it stops'], services: [] },
       config: {
         file: '/etc/anyhop/anyhop.yaml',
         loadedAt: at('12:00:00'),

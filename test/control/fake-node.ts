@@ -45,7 +45,7 @@ export async function fakeNode(
   };
   const silent: ControlActions = {
     status: async () => ({ node: 'edge-1' }) as NodeStatus,
-    ready: () => ({ ready: true, reasons: [] }),
+    ready: () => ({ ready: true, reasons: [], services: [] }),
     health: async () => ({ backends: [] }),
     counters: async () => ({ verdicts: {}, services: {}, backends: {} }),
     tables: async (pool) => {

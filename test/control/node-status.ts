@@ -75,7 +75,7 @@ export function nodeStatus(change: Partial<NodeStatus> = {}): NodeStatus {
     startedAt: SINCE,
     interface: 'eth0',
     keyFingerprint: '0011223344556677',
-    readiness: { ready: true, reasons: [] },
+    readiness: { ready: true, reasons: [], services: [] },
     config: { file: '/etc/anyhop/anyhop.yaml', loadedAt: SINCE },
     overrides: [],
     engine: {

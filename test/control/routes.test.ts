@@ -31,13 +31,13 @@ describe('the control API', () => {
       services: {},
       backends: {},
     });
-    assert.deepEqual((await ask(node.socket, '/ready')).json, { ready: true, reasons: [] });
+    assert.deepEqual((await ask(node.socket, '/ready')).json, { ready: true, reasons: [], services: [] });
   });
 
   it('says with 503 that the node is not ready, and why', async () => {
-    node.instead.ready = () => ({ ready: false, reasons: ['it starts'] });
+    node.instead.ready = () => ({ ready: false, reasons: ['it starts'], services: [] });
     const { status, json } = await ask(node.socket, '/ready');
-    assert.deepEqual([status, json], [503, { ready: false, reasons: ['it starts'] }]);
+    assert.deepEqual([status, json], [503, { ready: false, reasons: ['it starts'], services: [] }]);
   });
 
   it('hands an action what was asked, with force off and every pool meant unless said otherwise', async () => {

@@ -1,8 +1,7 @@
-/** What keeps a node from saying that it is ready. */
+/** The packets that an engine must forward rightly before a node says that it is ready. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { assemble, fixedWay } from '#anyhop/control/assemble.js';
-import { ReadinessGate } from '#anyhop/control/readiness.js';
 import { selfTest } from '#anyhop/control/self-test.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
@@ -65,21 +64,5 @@ describe('the self-test', () => {
     await selfTest(dropping.engine, nobody, CONFIG);
     const forwarding = engineThat((frame) => right(frame));
     await assert.rejects(selfTest(forwarding.engine, nobody, CONFIG), { code: 'ERR_ENGINE' });
-  });
-});
-
-describe('readiness', () => {
-  it('comes when everything has passed, in any order, and goes for good when the node stops', () => {
-    const gate = new ReadinessGate();
-    for (const step of ['selfTest', 'health', 'engine'] as const) gate.passed(step);
-    assert.deepEqual(gate.current(), {
-      ready: false,
-      reasons: ['next hops of the backends are being resolved'],
-    });
-    gate.passed('nextHops');
-    assert.deepEqual(gate.current(), { ready: true, reasons: [] });
-    gate.stops('SIGTERM');
-    gate.passed('engine');
-    assert.deepEqual(gate.current(), { ready: false, reasons: ['the node stops: SIGTERM'] });
   });
 });

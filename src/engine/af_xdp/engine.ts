@@ -23,14 +23,15 @@ import { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
 import { imageBackends } from '../../pool/inspect.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
+import { AttachmentWatch } from '../attachment-watch.js';
 import type { Engine, EngineCounters } from '../contract.js';
 import { searchPart } from '../maps/forward-maps.js';
 import { Forwarder, sharedImage } from './forwarder.js';
 import { FRAMES_PER_QUEUE, type PreparedInterface, prepareInterface } from './obstacle.js';
 import { Steering, searchWithout } from './steering.js';
 
-/** How often the engine looks whether its program is still attached. */
-const WATCH_MS = 1000;
+/** How often the engine looks whether the interface has more queues than it knows. */
+const QUEUES_MS = 1000;
 
 export interface AfXdpOptions {
   readonly interface: string;
@@ -60,7 +61,8 @@ export class AfXdpEngine implements Engine {
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
   #publishing: Promise<void> | undefined;
-  #watch: NodeJS.Timeout | undefined;
+  #watch: AttachmentWatch | undefined;
+  #queueTimer: NodeJS.Timeout | undefined;
   /** Once the end has begun. */
   #takenBack: Promise<void> | undefined;
   /** What there was to count, once all of it is closed. */
@@ -77,6 +79,10 @@ export class AfXdpEngine implements Engine {
 
   get mode(): string {
     return this.#mode;
+  }
+
+  get detached(): string | undefined {
+    return this.#watch?.detached;
   }
 
   /** A process that was killed forwards no more. */
@@ -116,7 +122,15 @@ export class AfXdpEngine implements Engine {
       throw error;
     }
     for (const { failed } of forwarders) failed.catch((reason: unknown) => this.#fail(reason));
-    this.#watch = setInterval(() => this.#lookAtProgram(), WATCH_MS).unref();
+    const attached = steering;
+    this.#watch = new AttachmentWatch({
+      link: this.#started.interface.link,
+      log: this.#options.log,
+      isAttached: () => attached.isAttached(),
+      attach: () => attached.attachAgain(),
+      lost: (reason) => this.#fail(reason),
+    });
+    this.#queueTimer = setInterval(() => this.#lookAtQueues(), QUEUES_MS).unref();
   }
 
   publish(image: Image): Promise<void> {
@@ -225,7 +239,8 @@ export class AfXdpEngine implements Engine {
     const running = this.#running;
     if (running === undefined) return Promise.resolve();
     this.#takenBack ??= (async () => {
-      clearInterval(this.#watch);
+      this.#watch?.close();
+      clearInterval(this.#queueTimer);
       const { steering, forwarders } = running;
       await this.#publishing?.catch(() => undefined); // whoever asked for it is told; it would steer again behind us
       const { image } = running;
@@ -238,23 +253,14 @@ export class AfXdpEngine implements Engine {
     return this.#takenBack;
   }
 
-  #lookAtProgram(): void {
-    const { steering, interface: prepared } = this.#started;
+  #lookAtQueues(): void {
+    const { interface: prepared } = this.#started;
     const { name } = prepared.link;
-    if (steering.isAttached()) {
-      if (queuesOf(name) <= prepared.queues) return;
-      // Packets of the new ones would meet no socket.
-      this.#fail(
-        new AnyhopError('ERR_INTERFACE', `${name} has more receive queues than when the engine started`, {
-          hint: 'Start again: there is a worker for each queue that is there at the start.',
-          exitCode: EXIT.failure,
-        }),
-      );
-      return;
-    }
+    if (queuesOf(name) <= prepared.queues) return;
+    // Packets of the new ones would meet no socket.
     this.#fail(
-      new AnyhopError('ERR_INTERFACE', `the program is no longer attached to ${name}`, {
-        hint: 'The interface is gone, or somebody has detached the program (bpftool link detach).',
+      new AnyhopError('ERR_INTERFACE', `${name} has more receive queues than when the engine started`, {
+        hint: 'Start again: there is a worker for each queue that is there at the start.',
         exitCode: EXIT.failure,
       }),
     );

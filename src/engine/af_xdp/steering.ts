@@ -24,12 +24,14 @@ const SIZES: ForwardSizes = { imageBytes: SEARCH_BYTES, services: 0, backends: 0
 const FAMILY_NONE = 0xff;
 
 export class Steering {
-  readonly mode: XdpMode;
+  mode: XdpMode;
   /** Why the driver refused native XDP; undefined in native mode. */
   readonly refusal: AnyhopError | undefined;
   readonly #object: BpfObject;
   readonly #maps: ForwardMaps;
-  readonly #link: XdpLink;
+  readonly #program: Descriptor;
+  readonly #on: Link;
+  #link: XdpLink;
 
   /**
    * Attaches the program to an interface; until the first `publish` it passes everything.
@@ -48,14 +50,15 @@ export class Steering {
       this.#object = object;
       this.#maps = maps;
       this.#link = link;
+      this.#program = program;
+      this.#on = interfaceLink;
       this.mode = mode;
       this.refusal = refusal;
     } catch (error) {
+      program?.close();
       maps?.close();
       object.close();
       throw error;
-    } finally {
-      program?.close();
     }
   }
 
@@ -88,14 +91,23 @@ export class Steering {
     return this.#maps.verdict(L.STEER_MISSED);
   }
 
-  /** Whether the program is still on the interface: that can be removed, and a link be detached by force. */
+  /** Whether the program is still on the interface: a link can be detached by force. */
   isAttached(): boolean {
     return this.#link.info().interfaceIndex !== 0;
+  }
+
+  /** Puts the program back that somebody has taken off. @throws AnyhopError ERR_INTERFACE when the interface takes none */
+  attachAgain(): void {
+    const { link, mode } = attachProgram(this.#program, this.#on);
+    this.#link.descriptor.close();
+    this.#link = link;
+    this.mode = mode;
   }
 
   /** Takes the program off the interface and gives everything back. */
   close(): void {
     this.#link.descriptor.close();
+    this.#program.close();
     this.#maps.close();
     this.#object.close();
   }

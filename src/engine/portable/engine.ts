@@ -55,6 +55,7 @@ export interface PortableOptions {
 export class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly mode = 'libpcap in, raw sockets out';
+  readonly detached: string | undefined;
   readonly finished: Promise<void>;
   readonly #options: PortableOptions;
   readonly #memory = Buffer.alloc(L.HEADROOM + FRAME_BYTES);

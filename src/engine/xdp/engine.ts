@@ -15,7 +15,8 @@
  *    in one step, carry the counters over (handover.ts).
  * The same replacement serves `publish` when an image has outgrown the maps.
  */
-import { AnyhopError, EXIT } from '../../core/errors.js';
+import { unlinkSync } from 'node:fs';
+import { AnyhopError } from '../../core/errors.js';
 import { VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
@@ -23,7 +24,7 @@ import type { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
-import { type Attachment, attach, findAttachment } from '../../pins/attachment.js';
+import { type Attachment, attach, attachProgram, findAttachment, linkPath } from '../../pins/attachment.js';
 import {
   endsWithProcess,
   entries,
@@ -34,6 +35,7 @@ import {
 import { imageBackends } from '../../pool/inspect.js';
 import type { Link } from '../../underlay/link.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
+import { AttachmentWatch } from '../attachment-watch.js';
 import type { Engine, EngineCounters } from '../contract.js';
 import { fits, sizesFor } from '../maps/sizes.js';
 import { detach, findSet, removeStale } from './attachment.js';
@@ -43,9 +45,6 @@ import { listSets, PinnedSet, removeSet } from './pinned-set.js';
 import { replacementReason } from './replacement.js';
 import { type DriverStatistics, readStatistics } from './statistics.js';
 
-/** How often the engine looks whether it is still attached. */
-const WATCH_MS = 1000;
-
 export interface XdpOptions extends XdpPlace {
   readonly log: Logger;
 }
@@ -54,7 +53,7 @@ export interface XdpOptions extends XdpPlace {
 interface Running {
   readonly link: Link;
   readonly directory: string;
-  readonly attachment: Attachment;
+  attachment: Attachment;
   readonly outlives: boolean;
   set: PinnedSet;
   image: Image;
@@ -70,7 +69,7 @@ export class XdpEngine implements Engine {
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
   #last: { readonly counters: Counters; readonly engine: EngineCounters } | undefined;
-  #watch: NodeJS.Timeout | undefined;
+  #watch: AttachmentWatch | undefined;
   #publishing: Promise<void> = Promise.resolve();
   #ending: Promise<void> | undefined;
   #mode = '';
@@ -85,6 +84,10 @@ export class XdpEngine implements Engine {
 
   get mode(): string {
     return this.#mode;
+  }
+
+  get detached(): string | undefined {
+    return this.#watch?.detached;
   }
 
   async predecessor(): Promise<Image | undefined> {
@@ -125,7 +128,15 @@ export class XdpEngine implements Engine {
       this.#lock = undefined;
       throw error;
     }
-    this.#watch = setInterval(() => this.#lookAtLink(), WATCH_MS).unref();
+    const running = this.#running;
+    const { link } = running;
+    this.#watch = new AttachmentWatch({
+      link,
+      log,
+      isAttached: () => running.attachment.link.info().interfaceIndex === link.index,
+      attach: () => this.#attachAgain(running),
+      lost: (reason) => this.#end.reject(reason),
+    });
   }
 
   publish(image: Image): Promise<void> {
@@ -209,7 +220,7 @@ export class XdpEngine implements Engine {
   }
 
   async #finishOnce(letGo: (running: Running) => void): Promise<void> {
-    clearInterval(this.#watch);
+    this.#watch?.close();
     await this.#publishing;
     const running = this.#running;
     try {
@@ -351,18 +362,20 @@ export class XdpEngine implements Engine {
     return { ...place, set, image, handover: undefined };
   }
 
-  /** An interface can be removed, and a link be detached by force. */
-  #lookAtLink(): void {
-    const { attachment, link } = this.#started;
-    const info = attachment.link.info();
-    if (info.interfaceIndex === link.index) return;
-    clearInterval(this.#watch);
-    this.#end.reject(
-      new AnyhopError('ERR_INTERFACE', `the program is no longer attached to ${link.name}`, {
-        hint: 'The interface is gone, or somebody has detached the program (bpftool link detach).',
-        exitCode: EXIT.failure,
-      }),
-    );
+  /** The link was detached by force, which it does not survive: another takes its place and its pin. */
+  #attachAgain(running: Running): void {
+    const { set, link, directory, attachment } = running;
+    const { link: next, mode } = attachProgram(set.program, link);
+    try {
+      if (entries(directory).includes('link')) unlinkSync(linkPath(directory));
+      next.descriptor.pin(linkPath(directory));
+    } catch (error) {
+      next.descriptor.close();
+      throw error;
+    }
+    attachment.link.descriptor.close();
+    running.attachment = { link: next, mode, programId: set.program.programId() };
+    this.#mode = `${mode} XDP`;
   }
 
   get #started(): Running {
