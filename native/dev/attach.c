@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "attach.h"
@@ -97,4 +98,36 @@ int anyhop_dev_detach(int attached)
 	error = bpf_link__destroy(links[attached]);
 	links[attached] = NULL;
 	return error ? anyhop_error_is(error, "link %d", attached) : 0;
+}
+
+/* Whether a link is the one of a program; detaches it by force if so. */
+static int detach_if(__u32 link_id, __u32 program_id)
+{
+	struct bpf_link_info info = {};
+	__u32 size = sizeof(info);
+	int fd = bpf_link_get_fd_by_id(link_id);
+	int found, error = 0;
+
+	if (fd < 0)
+		return 0; /* it has gone meanwhile */
+	found = !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == BPF_LINK_TYPE_XDP && info.prog_id == program_id;
+	if (found && bpf_link_detach(fd))
+		error = -errno;
+	close(fd);
+	return error ? error : found;
+}
+
+/* Takes the program off an interface of the thread's namespace whose link somebody else holds, as `bpftool link detach` does. */
+int anyhop_dev_take_off(const char *interface)
+{
+	__u32 program = 0, link = 0;
+	int result = 0, error;
+
+	anyhop_error_start();
+	error = bpf_xdp_query_id((int)if_nametoindex(interface), 0, &program);
+	if (error || !program)
+		return anyhop_error_is(error ? error : -ENOENT, "the XDP program on %s", interface);
+	while (!result && !bpf_link_get_next_id(link, &link))
+		result = detach_if(link, program);
+	return result == 1 ? 0 : anyhop_error_is(result ? result : -ENOENT, "the link on %s", interface);
 }

@@ -9,5 +9,6 @@ int anyhop_dev_return(int origin);
 int anyhop_dev_attach(const char *interface, int object, const char *program);
 int anyhop_dev_replace(int attached, int object, const char *program);
 int anyhop_dev_detach(int attached);
+int anyhop_dev_take_off(const char *interface);
 
 #endif

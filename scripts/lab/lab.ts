@@ -77,8 +77,11 @@ export interface Lab {
   readonly forwarders: readonly Host[];
   readonly backends: readonly Host[];
   readonly resources: Resources;
-  /** Starts `anyhop run` on a forwarder (index from 0), of another build if `program` says so; resolves when it is ready. */
-  startForwarder(index: number, program?: string): Promise<LabProcess>;
+  /**
+   * Starts `anyhop run` on a forwarder (index from 0), of another build if `program` says so; resolves when it is ready, or has
+   * logged another event than `ready`.
+   */
+  startForwarder(index: number, program?: string, until?: string): Promise<LabProcess>;
   /** Ends what a forwarder's engine (index from 0) still does without its process. */
   stopForwarding(index: number): Promise<void>;
   /** Path of a forwarder's control socket. */
@@ -195,10 +198,11 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     config: string,
     args: readonly string[],
     program = PROGRAM,
+    until = 'ready',
   ): Promise<LabProcess> => {
     const argv = [process.execPath, program, ...args, '-c', config, '--interface', HOST_LINK];
     const started = await resources.startProcess(`${name} ${on.name}`, on.namespace, argv);
-    await started.waitForEvent('ready', READY_TIMEOUT_MS);
+    await started.waitForEvent(until, READY_TIMEOUT_MS);
     return started;
   };
   const lab: Lab = {
@@ -210,9 +214,9 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
     forwarders,
     backends,
     resources,
-    startForwarder(index, program) {
+    startForwarder(index, program, until) {
       const on = forwarders[index]!;
-      return startReady('anyhop run', on, nodeFile(index), ['run', ...identity(on)], program);
+      return startReady('anyhop run', on, nodeFile(index), ['run', ...identity(on)], program, until);
     },
     async stopForwarding(index) {
       const place = ['--interface', HOST_LINK, '--bpffs', bpffs];

@@ -32,3 +32,8 @@ export class Attached {
     devLibrary.attempt('anyhop_dev_detach', this.#link);
   }
 }
+
+/** Takes the program off an interface of this thread's namespace by force, whoever holds its link (`bpftool link detach`). */
+export function takeOff(interfaceName: string): void {
+  devLibrary.call('ERR_BPF', 'anyhop_dev_take_off', interfaceName);
+}

@@ -71,7 +71,8 @@ async function readinessOf({ socket, service }: ReadyOptions): Promise<Readiness
     const query = service === undefined ? '' : `?service=${encodeURIComponent(service)}`;
     return (await ask(socket ?? (await findSocket()), `/ready${query}`, [200, 503])) as Readiness;
   } catch (error) {
-    if (!(error instanceof AnyhopError) || (error instanceof Refusal && error.exitCode === EXIT.usage)) throw error;
+    if (!(error instanceof AnyhopError) || (error instanceof Refusal && error.exitCode === EXIT.usage))
+      throw error;
     const { message, hint } = error;
     return { ready: false, reasons: [hint === undefined ? message : `${message} (${hint})`], services: [] };
   }

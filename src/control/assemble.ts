@@ -86,7 +86,11 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
     const { state, prior } = poolStatesFromConfig(pool, healthOf, isDrained, isReachable);
     const before = options.previous?.pools.find(({ config: { name } }) => name === pool.name);
     // Nothing that its tables come from has changed.
-    if (before?.config === pool && sameMarks(before.state, state) && sameMarks(before.prior ?? [], prior ?? []))
+    if (
+      before?.config === pool &&
+      sameMarks(before.state, state) &&
+      sameMarks(before.prior ?? [], prior ?? [])
+    )
       return before;
     const tables = resolvePool({
       slots: pool.tableSize,

@@ -1,6 +1,7 @@
 /**
  * When to read the kernel's tables: one read at a time, a burst of changes as one, and however much changes, reading
- * takes no more than a fifth of the time.
+ * takes no more than a fifth of the time, unless a read is so slow that what changed would wait for too long: a node has to
+ * notice within a second that it can reach nobody.
  */
 import type { Change } from './monitor.js';
 
@@ -8,6 +9,7 @@ import type { Change } from './monitor.js';
 const DEBOUNCE_MS = 50;
 /** A read that took so long is followed by this many times that without one. */
 const PAUSE_PER_READ = 4;
+const PAUSE_MS_MAX = 400;
 
 export class ReadQueue {
   readonly #read: (what: Change) => Promise<void>;
@@ -55,7 +57,7 @@ export class ReadQueue {
       await this.#read(what);
     } finally {
       const endMs = performance.now();
-      this.#pauseEndMs = endMs + PAUSE_PER_READ * (endMs - startMs);
+      this.#pauseEndMs = endMs + Math.min(PAUSE_PER_READ * (endMs - startMs), PAUSE_MS_MAX);
     }
   }
 }

@@ -13,7 +13,11 @@ test('ready ends with 0 when the node is ready, and with 1 and the reasons when 
   try {
     const ready = await anyhop(['ready', '--socket', node.socket]);
     assert.deepEqual(ready, { code: 0, stdout: 'ready\n', stderr: '' });
-    node.instead.ready = () => ({ ready: false, reasons: ['web/web-1 has no result yet', 'it starts'], services: [] });
+    node.instead.ready = () => ({
+      ready: false,
+      reasons: ['web/web-1 has no result yet', 'it starts'],
+      services: [],
+    });
     const not = await anyhop(['ready', '--socket', node.socket]);
     const stderr = 'not ready: web/web-1 has no result yet; it starts\n';
     assert.deepEqual(not, { code: 1, stdout: '', stderr });

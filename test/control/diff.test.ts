@@ -178,7 +178,8 @@ describe('the difference between two nodes', () => {
 
   it('names all that can differ: members, prior state, settings, queue, services, pools', () => {
     const settlesAt = (second: number) => new Date(Date.UTC(2024, 4, 1, 12, 0, second)).toISOString();
-    const prior = (weight: number) => [{ name: 'web-1', weight, state: 'active', health: 'up', reachable: true }] as const;
+    const prior = (weight: number) =>
+      [{ name: 'web-1', weight, state: 'active', health: 'up', reachable: true }] as const;
     const dueAt = settlesAt(0);
     const a = poolStatus('web', [backendStatus('web-1'), backendStatus('web-2')], {
       prior: prior(1),

@@ -43,14 +43,14 @@ for (const engine of ['xdp', 'portable'] as const) {
   });
 }
 
-test('on af_xdp, which sends by one interface alone, backends behind another count as down', {
+test('on af_xdp, which sends by one interface alone, backends behind another count as down, and the node is not ready', {
   skip: labObstacle()?.message ?? false,
   timeout: TIMEOUT_MS,
 }, async () => {
   const lab = await createLab({ forwarders: 1, backends: 1, engine: 'af_xdp' });
   try {
     await lab.connectAgain(0);
-    const forwarder = await lab.startForwarder(0);
+    const forwarder = await lab.startForwarder(0, undefined, 'not_ready');
     const warning = forwarder.events.find(({ event }) => event === 'no_next_hop')!;
     assert.equal(warning['reason'], 'its way leads out of eth1, and af_xdp sends out of eth0 alone');
   } finally {

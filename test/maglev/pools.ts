@@ -33,11 +33,13 @@ export function poolState(
 ): fc.Arbitrary<PoolState> {
   const member = fc
     .record({ name: backendName, weight, state: admin, health, drained: fc.boolean(), reach: fc.boolean() })
-    .map(({ drained, reach, ...rest }): Member => ({
-      ...rest,
-      ...(rest.state === 'draining' && drained && { drained }),
-      ...(rest.health !== 'up' && !reach && { unreachable: true }),
-    }));
+    .map(
+      ({ drained, reach, ...rest }): Member => ({
+        ...rest,
+        ...(rest.state === 'draining' && drained && { drained }),
+        ...(rest.health !== 'up' && !reach && { unreachable: true }),
+      }),
+    );
   return fc.uniqueArray(member, {
     minLength: 1,
     maxLength: 12,
