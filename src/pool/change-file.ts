@@ -13,7 +13,7 @@ import type { PoolChanges } from './change.js';
 import type { PoolMemory } from './membership.js';
 
 /** Rises when a file of the present program could not be read by an older one. */
-const FILE_VERSION = 2;
+const FILE_VERSION = 3;
 
 /** Year 5138: beyond it a time is a mistake, and sums of times stay exact. */
 const TIME_MS_MAX = 1e14;
@@ -31,7 +31,9 @@ const member = z.strictObject({
 });
 const members = sorted(member);
 const prior = sorted(member.extend({ health: upOrDown }));
+const id = z.int().min(1);
 const queued = z.strictObject({
+  id,
   members,
   prior: prior.optional(),
   health: z.record(name, health).optional(),
@@ -46,6 +48,7 @@ const poolChanges = z
     past: z.array(z.strictObject({ members, untilMs: time })),
     marks: z.array(z.strictObject({ name, health, sinceMs: time, rested: upOrDown })),
     queue: z.array(queued).max(CHANGES_QUEUED_MAX),
+    lastId: id.or(z.literal(0)),
     holds: sorted(z.strictObject({ name, untilMs: time })),
     override: prior.optional(),
   })
@@ -60,6 +63,11 @@ const poolChanges = z
   .refine(
     ({ past }) => past.every(({ untilMs }, i) => i === 0 || past[i - 1].untilMs <= untilMs),
     'past members out of order',
+  )
+  .refine(
+    ({ queue, lastId }) =>
+      queue.every(({ id }) => id <= lastId) && new Set(queue.map(({ id }) => id)).size === queue.length,
+    'ids of queued changes that are given twice, or not yet',
   )
   .refine((pool) => {
     const names = [pool, ...pool.past, ...pool.queue].flatMap((list) => list.members.map((one) => one.name));

@@ -3,7 +3,8 @@
  * data out, under a clock that is passed in; change-file.ts keeps it across a restart.
  *
  *   plan()     a new list of members: in force at once when the change before it has settled, else queued
- *   force()    the same without waiting; what it may break is for maglev/risk.ts to say beforehand
+ *   force()    the same without waiting; what it may break is for maglev/risk.ts to say beforehand. forceBackend() and
+ *              forceQueued() bring one thing forward and leave the rest waiting; cancelQueued() takes one back
  *   mark()     a health mark: in force at once, always
  *   hold()     who drains and still has connections: a planned change waits for these
  *   advance()  time passes: the prior state moves on, and the first of the queue comes into force when it is due
@@ -41,8 +42,7 @@
  * drain keeps its connections for one settle time.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { AnyhopError } from '../core/errors.js';
-import { CHANGES_QUEUED_MAX } from '../core/limits.js';
+import { type Brought, bringFields, bringStep, endDrains, merge, withoutStep } from './queue.js';
 import type { Health, Member } from './state.js';
 
 /** A member as a config names it: all but its health, in plain JSON. */
@@ -69,6 +69,8 @@ export interface PoolChange {
 }
 
 export interface QueuedChange extends PoolChange {
+  /** For as long as it waits, and never given to another change of the pool. */
+  readonly id: number;
   readonly plannedAtMs: number;
 }
 
@@ -107,6 +109,8 @@ export interface PoolChanges {
   readonly marks: readonly Mark[];
   /** In the order in which they were planned. */
   readonly queue: readonly QueuedChange[];
+  /** The last id that was given to a queued change. */
+  readonly lastId: number;
   /** Sorted by name. */
   readonly holds: readonly Hold[];
   /** `prior:` of the config that is in force. */
@@ -125,92 +129,59 @@ export function startChanges(change: PoolChange, settleMs: number, nowMs: number
   const members = sorted(change.members);
   const override = sortedPrior(change.prior);
   return withMarks(
-    { settleMs, nowMs, members, past: [], marks: [], queue: [], holds: [], override },
+    { settleMs, nowMs, members, past: [], marks: [], queue: [], lastId: 0, holds: [], override },
     change.health,
   );
 }
 
 /**
- * The config was edited. Takes it at once, or queues it while a planned change is settling. A list of members that is
- * in force or waits already drops what was queued after it: that was taken back.
+ * The config was edited. Takes it at once, or queues it while a planned change is settling. What waits already and is meant
+ * otherwise now is changed where it waits (queue.ts), so that going back to what is in force leaves nothing to wait for. What ends
+ * a drain waits behind nothing that is queued, and comes at once if it may.
  *
  * @throws AnyhopError ERR_LIMIT when the queue is full
  */
 export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): PoolChanges {
   const now = advance(changes, nowMs);
-  const members = sorted(change.members);
-  const done = known(now, members, change) ?? applied(now, members, change);
-  if (done !== undefined) return done;
-  const next = endDrains(now, members, change);
-  return known(next, members, change) ?? append(next, members, change);
-}
-
-/** What is in force or waits already; undefined when it is neither. */
-function known(
-  now: PoolChanges,
-  wanted: readonly ChangeMember[],
-  change: PoolChange,
-): PoolChanges | undefined {
+  const wanted = sorted(change.members);
   const prior = sortedPrior(change.prior);
-  const waiting = now.queue.findLastIndex(({ members }) => isDeepStrictEqual(members, wanted));
-  if (waiting >= 0) {
-    const again = { ...now.queue[waiting], prior };
-    return withMarks({ ...now, queue: [...now.queue.slice(0, waiting), again] }, change.health);
-  }
-  if (!isDeepStrictEqual(now.members, wanted)) return undefined;
-  return withMarks({ ...now, queue: [], override: prior }, change.health);
+  if (isDeepStrictEqual(now.members, wanted))
+    return withMarks({ ...now, queue: [], override: prior }, change.health);
+  if (now.queue.length === 0 && mayCome(now, wanted)) return apply(now, change);
+  const step = { id: now.lastId + 1, members: wanted, prior, health: change.health, plannedAtMs: now.nowMs };
+  const merged = withPrior(merge(now.members, now.queue, step), prior);
+  const ended = endedDrains(now, wanted, merged.length > 1);
+  const queue =
+    ended.size === 0 ? merged : endDrains(now.members, merged, ended, { ...step, id: now.lastId + 2 });
+  return advance(withMarks({ ...now, queue, lastId: lastIdOf(now, queue) }, change.health), now.nowMs);
 }
 
-/** In force at once; undefined when it has to wait. */
-function applied(
-  now: PoolChanges,
+/** `prior:` of the file belongs to what the file says last. */
+function withPrior(
+  queue: readonly QueuedChange[],
+  prior: QueuedChange['prior'],
+): readonly QueuedChange[] {
+  const last = queue.at(-1);
+  return last === undefined ? queue : [...queue.slice(0, -1), { ...last, prior }];
+}
+
+/** Who drains in force and is to be active: those that still have connections, and all when more than their own step waits. */
+function endedDrains(
+  { members, holds }: PoolChanges,
   wanted: readonly ChangeMember[],
-  change: PoolChange,
-): PoolChanges | undefined {
-  return now.queue.length === 0 && mayCome(now, wanted) ? apply(now, change) : undefined;
-}
-
-/**
- * What ends a drain that is not done comes before all that waits, at once if it may: the backends that `wanted` makes active again are
- * so from then on, in each step that waits. Steps that change nothing more are gone, such as the removal that was to follow the drain.
- */
-function endDrains(now: PoolChanges, wanted: readonly ChangeMember[], change: PoolChange): PoolChanges {
+  othersWait: boolean,
+): ReadonlySet<string> {
   const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
-  const held = new Set(now.holds.map(({ name }) => name));
-  const ended = now.members
-    .filter(({ name }) => held.has(name) && active.has(name))
-    .map((member): ChangeMember => ({ ...member, state: 'active' }));
-  if (ended.length === 0) return now;
-  const names = new Set(ended.map(({ name }) => name));
-  const withoutDrains = (members: readonly ChangeMember[]): ChangeMember[] =>
-    sorted([...members.filter(({ name }) => !names.has(name)), ...ended]);
-  const first = queued(now, withoutDrains(now.members), change);
-  const rest = now.queue.map((one) => ({ ...one, members: withoutDrains(one.members) }));
-  const queue = [first, ...rest].filter(
-    ({ members }, i, all) => i === 0 || !isDeepStrictEqual(members, all[i - 1].members),
+  const held = new Set(holds.map(({ name }) => name));
+  return new Set(
+    members.flatMap(({ name, state }) =>
+      state === 'draining' && active.has(name) && (othersWait || held.has(name)) ? [name] : [],
+    ),
   );
-  return advance({ ...now, queue: ofLength(queue) }, now.nowMs);
 }
 
-function append(now: PoolChanges, wanted: readonly ChangeMember[], change: PoolChange): PoolChanges {
-  const queue = ofLength([...now.queue, queued(now, wanted, change)]);
-  return withMarks({ ...now, queue }, change.health);
-}
-
-/** @throws AnyhopError ERR_LIMIT when the queue is too long */
-function ofLength(queue: readonly QueuedChange[]): readonly QueuedChange[] {
-  if (queue.length <= CHANGES_QUEUED_MAX) return queue;
-  throw new AnyhopError('ERR_LIMIT', `${CHANGES_QUEUED_MAX} changes are waiting for this pool already`, {
-    hint: 'Wait until the first of them is in force, or force the change.',
-  });
-}
-
-function queued(
-  { nowMs }: PoolChanges,
-  members: readonly ChangeMember[],
-  { prior, health }: PoolChange,
-): QueuedChange {
-  return { members, prior: sortedPrior(prior), health, plannedAtMs: nowMs };
+function lastIdOf({ lastId }: PoolChanges, queue: readonly QueuedChange[]): number {
+  return queue.reduce((most, { id }) => Math.max(most, id), lastId);
 }
 
 /** Takes a change without waiting. What was queued is dropped: the config that is forced was edited after it. */
@@ -218,6 +189,39 @@ export function force(changes: PoolChanges, change: PoolChange, nowMs: number): 
   const now = { ...passTime(changes, nowMs), queue: [] };
   if (!isDeepStrictEqual(now.members, sorted(change.members))) return apply(now, change);
   return withMarks({ ...now, override: sortedPrior(change.prior) }, change.health);
+}
+
+/** Some fields of one backend are in force now; what is queued goes on waiting, and has the same in these fields. */
+export function forceBackend(
+  changes: PoolChanges,
+  name: string,
+  fields: Partial<Pick<ChangeMember, 'weight' | 'state'>>,
+  nowMs: number,
+): PoolChanges {
+  const now = passTime(changes, nowMs);
+  return applyBrought(now, bringFields(now.members, now.queue, name, fields), now.override);
+}
+
+/** One queued change is in force now; the others go on waiting. @param at its place in the queue */
+export function forceQueued(changes: PoolChanges, at: number, nowMs: number): PoolChanges {
+  const now = passTime(changes, nowMs);
+  const prior = at === now.queue.length - 1 ? now.queue[at].prior : now.override;
+  return applyBrought(now, bringStep(now.members, now.queue, at), prior);
+}
+
+function applyBrought(
+  now: PoolChanges,
+  { inForce, queue }: Brought,
+  prior: PoolChanges['override'],
+): PoolChanges {
+  const next = { ...now, queue };
+  return isDeepStrictEqual(inForce, now.members) ? next : apply(next, { members: inForce, prior });
+}
+
+/** A queued change is taken back; those after it are as if it had never been planned. @param at its place in the queue */
+export function cancelQueued(changes: PoolChanges, at: number, nowMs: number): PoolChanges {
+  const queue = withoutStep(changes.members, changes.queue, at);
+  return advance(withMarks({ ...changes, queue }), nowMs);
 }
 
 /** A health mark, of a member that is in force or waits; marks of others are ignored. Never waits. */
@@ -296,8 +300,22 @@ export function nextAtMs(changes: PoolChanges): number | undefined {
 }
 
 /** Whether a planned change may come into force now. */
-function mayCome({ past, holds, nowMs }: PoolChanges, wanted: readonly ChangeMember[]): boolean {
-  return past.length === 0 && keepsWaiting(holds, wanted, nowMs).length === 0;
+function mayCome(changes: PoolChanges, wanted: readonly ChangeMember[]): boolean {
+  const { past, holds, nowMs } = changes;
+  const isFree = past.length === 0 || takesDrainBack(changes, wanted);
+  return isFree && keepsWaiting(holds, wanted, nowMs).length === 0;
+}
+
+/**
+ * Whether all that has changed within the settle time is that one backend drains, the only one, and `wanted` takes that back. It breaks
+ * nothing: the backend owns its slots again, and whoever owned them meanwhile comes next in their stacks, and so is the alternate.
+ */
+function takesDrainBack({ past, members }: PoolChanges, wanted: readonly ChangeMember[]): boolean {
+  if (past.length !== 1 || !isDeepStrictEqual(past[0].members, wanted)) return false;
+  const taken = members.filter((one, i) => !isDeepStrictEqual(one, wanted[i]));
+  const back = wanted.filter((one, i) => !isDeepStrictEqual(one, members[i]));
+  if (wanted.some(({ state }) => state === 'draining')) return false;
+  return taken.length === 1 && taken[0].state === 'draining' && isDeepStrictEqual(back, [{ ...taken[0], state: 'active' }]);
 }
 
 /** Those that a change would leave draining, or take out. */

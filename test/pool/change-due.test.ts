@@ -95,13 +95,12 @@ test('of a rolling drain each is told with the drains before it, which hold it u
   assert.deepEqual(pool.timesOfQueue(), due);
 });
 
-test('a drain that nobody counts, that the next change ends, or that is shorter than settling holds up nothing', () => {
-  const start = [member('a'), member('b')];
-  const weighted = [member('a', { weight: 2 }), member('b')];
-  const uncounted = [member('a', { agent: false, state: 'draining' }), member('b')];
-  const counted = [uncounted[0], member('b', { state: 'draining' })];
-  const pool = new Pool(start);
-  for (const members of [weighted, uncounted, counted, [member('a', { weight: 3 }), member('b')]])
+test('a drain that nobody counts, or that is shorter than settling, holds up nothing', () => {
+  const [b, c] = ['b', 'c'].map((name) => member(name, { agent: false }));
+  const heavier = member('a', { weight: 2 });
+  const draining = [b, c].map((one): ChangeMember => ({ ...one, state: 'draining' }));
+  const pool = new Pool([member('a'), b, c]);
+  for (const members of [[heavier, b, c], [heavier, draining[0], c], [heavier, ...draining], [heavier, draining[1]]])
     pool.plan(members);
   const due = [1, 2, 3].map((steps) => steps * SETTLE_MS);
   assert.deepEqual(dueAtMs(pool.changes, DRAIN_MS), due);

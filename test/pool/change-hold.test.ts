@@ -87,7 +87,7 @@ test('what ends a drain takes back the removal that was to follow it', () => {
   assert.deepEqual(ended.queue, []);
 });
 
-test('a drain that is ended while it settles is over once it has settled, whatever waits for its connections', () => {
+test('a drain that is ended while it settles is over at once, for its tables are remembered, whatever waits behind it', () => {
   const start = startChanges({ members: active(DRAINING) }, SETTLE_MS, START_MS);
   const begun = hold(
     plan(start, { members: DRAINING }, START_MS),
@@ -95,11 +95,18 @@ test('a drain that is ended while it settles is over once it has settled, whatev
     START_MS,
   );
   const waiting = plan(begun, { members: [...DRAINING, member('d')] }, START_MS);
-  const ended = plan(waiting, { members: [...active(DRAINING), member('d')] }, START_MS);
+  const ended = plan(waiting, { members: [...active(DRAINING), member('d')] }, START_MS + 1);
+  assert.deepEqual(names(ended.members), ['a', 'b', 'c']);
+  assert.deepEqual(names(advance(ended, START_MS + SETTLE_MS).members), ['a', 'b', 'c'], 'it settles too');
+  assert.deepEqual(names(advance(ended, START_MS + 1 + SETTLE_MS).members), ['a', 'b', 'c', 'd']);
+});
+
+test('a drain is not ended at once beside another change that settles', () => {
+  const start = startChanges({ members: active(DRAINING) }, SETTLE_MS, START_MS);
+  const heavier = [DRAINING[0], member('b', { weight: 2 }), member('c')];
+  const forced = force(plan(start, { members: DRAINING }, START_MS), { members: heavier }, START_MS + 1);
+  const ended = plan(forced, { members: active(heavier) }, START_MS + 2);
   assert.deepEqual(names(ended.members), names(DRAINING));
-  const settled = advance(ended, START_MS + SETTLE_MS);
-  assert.deepEqual(names(settled.members), ['a', 'b', 'c']);
-  assert.deepEqual(names(advance(settled, START_MS + 2 * SETTLE_MS).members), ['a', 'b', 'c', 'd']);
 });
 
 test('of two that drain, the one is not ended while the other has connections: its slots would forget that one', () => {

@@ -173,6 +173,26 @@ test('flows born between a drain and a failure are at risk: 1/2, 1/6, 5 % and 0.
   }
 });
 
+test('a drain of the only backend that drains, taken back at once, breaks no flow of any age, whatever is down', () => {
+  let taken = 0;
+  fc.assert(
+    fc.property(memberList, history, fc.nat(5), fc.integer({ min: 1, max: SETTLE_MS - 1 }), (members, steps, pick, afterMs) => {
+      const before = settled(play(startChanges({ members }, SETTLE_MS, 0), steps));
+      fc.pre(before.members.every(({ state }) => state === 'active'));
+      const { name } = before.members[pick % before.members.length];
+      const drained = before.members.map((one) => (one.name === name ? { ...one, state: 'draining' as const } : one));
+      const draining = plan(before, { members: drained }, before.nowMs);
+      const back = plan(draining, { members: before.members }, before.nowMs + afterMs);
+      assert.deepEqual(back.members, before.members);
+      taken++;
+      for (const share of riskOf(draining, back)) assert.equal(share, 0);
+      assert.ok(riskOf(back, advance(back, before.nowMs + SETTLE_MS)).every((share) => share === 0));
+    }),
+    { numRuns: 300 },
+  );
+  assert.ok(taken > 0);
+});
+
 /**
  * A drain that has settled is enough for a health flap to break flows: those born during the flap, when it is over. The
  * slot's one alternate is the draining backend, for its connections come first in the order of candidates.
