@@ -1,25 +1,41 @@
 /** What became of a change that a node was told, for people: a sentence a pool, and what there is beside the pools. */
 import type { ChangeReport, PoolChangeReport } from '../control/api.js';
+import type { QueuedStatus } from '../control/status.js';
 import { clockTime, someOf } from './format.js';
 
 export function drawChange({ pools, changes, warnings }: ChangeReport, now = new Date()): string {
-  const unchanged = pools.filter(({ effect }) => effect === 'unchanged').map(({ pool }) => pool);
+  const isNews = ({ effect, takenBack }: PoolChangeReport): boolean =>
+    effect !== 'unchanged' || takenBack !== undefined;
+  const unchanged = pools.filter((pool) => !isNews(pool)).map(({ pool }) => pool);
   const lines = [
-    ...pools.filter(({ effect }) => effect !== 'unchanged').map((pool) => drawPoolChange(pool, now)),
+    ...pools.filter(isNews).flatMap((pool) => drawPoolChange(pool, now)),
     ...changes,
     ...(unchanged.length > 0 ? [`unchanged: ${someOf(unchanged)}`] : []),
     ...warnings.map((warning) => `warning: ${warning}`),
   ];
   if (pools.some(({ effect }) => effect === 'queued')) {
-    lines.push('What waits is in "anyhop status"; --force would not wait, and may break connections.');
+    lines.push(
+      '"anyhop changes" lists what waits, "anyhop cancel ID" takes one back, "anyhop force ID" does not let it wait and may break connections.',
+    );
   }
   if (lines.length === 0) lines.push('nothing has changed');
   return `${lines.join('\n')}\n`;
 }
 
-function drawPoolChange(report: PoolChangeReport, now: Date): string {
-  const what = report.changes.length > 0 ? `: ${report.changes.join('; ')}` : '';
-  return `pool ${report.pool}: ${drawEffect(report, now)}${what}`;
+function drawPoolChange(report: PoolChangeReport, now: Date): string[] {
+  const { pool, effect, changes, id, came = [], takenBack = [] } = report;
+  const what = changes.length > 0 ? `: ${changes.join('; ')}` : '';
+  const named = id === undefined ? '' : ` (${id})`;
+  return [
+    ...(effect === 'unchanged' ? [] : [`pool ${pool}: ${drawEffect(report, now)}${what}${named}`]),
+    ...came.map((step) => `pool ${pool}: with it came what waited: ${drawQueued(step)}`),
+    ...takenBack.map((step) => `pool ${pool}: no longer waits: ${drawQueued(step)}`),
+  ];
+}
+
+/** `web-1 weight 1 -> 2 (web:3)` */
+export function drawQueued({ id, changes }: QueuedStatus): string {
+  return `${changes.join('; ')} (${id})`;
 }
 
 /** `in force, settles at 12:05:00` */
@@ -28,6 +44,6 @@ export function drawEffect({ effect, dueAt, waitsFor, settlesAt }: PoolChangeRep
   if (effect === 'in_force') return `in force${settles}`;
   if (effect !== 'queued') return effect;
   const until = dueAt === undefined ? '' : ` until ${clockTime(dueAt, now)}`;
-  if (waitsFor === undefined) return `waits${until}, for the change before it to settle`;
+  if (waitsFor === undefined) return `waits${until}, for what comes before it to settle`;
   return `waits${until} at the latest, for ${someOf(waitsFor)} to be drained`;
 }

@@ -1,7 +1,9 @@
 /** What the commands that change one backend of a running node, or all of it, have in common. */
 import { Command, Option } from 'commander';
-import type { ChangeReport } from '../control/api.js';
+import type { ChangeReport, PlanReport } from '../control/api.js';
+import { drawChange } from './change-text.js';
 import { findSocket, Refusal, socketOption, tell } from './control-client.js';
+import { drawNodePlan } from './plan-text.js';
 
 export interface ChangeCommandOptions {
   readonly socket?: string;
@@ -11,43 +13,59 @@ export interface ChangeCommandOptions {
 
 export interface BackendCommandOptions extends ChangeCommandOptions {
   readonly pool?: string;
+  readonly plan?: true;
 }
 
-/** Options of a command that tells a node something. */
-export function changeOptions(): Option[] {
-  return [
-    new Option(
-      '--force',
-      'do not wait for the change before it to settle, and let nothing else wait either, whatever connections that breaks',
-    ),
-    socketOption(),
-    new Option('--json', 'print one JSON object, {error} when the node refuses'),
-  ];
+/** Options of a command that tells a node something. @param force what --force does */
+export function changeOptions(force: string): Option[] {
+  return [new Option('--force', force), ...answerOptions()];
+}
+
+export function answerOptions(): Option[] {
+  return [socketOption(), new Option('--json', 'print one JSON object, {error} when the node refuses')];
 }
 
 /** A command that changes one backend; its options are BackendCommandOptions. */
 export function backendCommand(name: string): Command {
   const command = new Command(name)
     .argument('<backend>', 'its name in the config file')
-    .option('-p, --pool <name>', 'in this pool alone; otherwise in every pool that has the backend');
-  for (const option of changeOptions()) command.addOption(option);
+    .option('-p, --pool <name>', 'in this pool alone; otherwise in every pool that has the backend')
+    .option('--plan', 'change nothing: say which slots it would move and which connections it would break');
+  const force =
+    'do not wait for the change before it to settle, whatever connections that breaks; what waits goes on waiting';
+  for (const option of changeOptions(force)) command.addOption(option);
   return command;
 }
 
+export type ChangePath = '/drain' | '/undrain' | '/weight' | '/reload' | '/cancel' | '/force';
+
 /** Tells the node that is meant; what it answers, or undefined when its refusal has been printed as JSON. */
 export async function change(
-  path: '/drain' | '/undrain' | '/weight' | '/reload',
+  path: ChangePath,
   body: object,
-  options: ChangeCommandOptions,
+  options: Pick<ChangeCommandOptions, 'socket' | 'json'>,
 ): Promise<{ socket: string; report: ChangeReport } | undefined> {
   const socket = options.socket ?? (await findSocket());
   try {
-    const asked = { ...body, force: options.force === true };
-    return { socket, report: (await tell(socket, path, asked)) as ChangeReport };
+    return { socket, report: (await tell(socket, path, body)) as ChangeReport };
   } catch (error) {
     if (!options.json || !(error instanceof Refusal)) throw error;
     process.stdout.write(`${JSON.stringify({ error: error.report })}\n`);
     process.exitCode = error.exitCode;
     return undefined;
   }
+}
+
+/** Changes one backend, or with --plan says what that would do, and prints what the node answers. */
+export async function changeBackend(
+  path: '/drain' | '/undrain' | '/weight',
+  body: object,
+  options: BackendCommandOptions,
+): Promise<void> {
+  const { pool, force = false, plan = false, json } = options;
+  const done = await change(path, { ...body, pool, force, plan }, options);
+  if (done === undefined) return;
+  if (json) process.stdout.write(`${JSON.stringify(done.report)}\n`);
+  else if (plan) process.stdout.write(drawNodePlan(done.report as unknown as PlanReport));
+  else process.stdout.write(drawChange(done.report));
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { ChangeReport } from '../control/api.js';
 import type { NodeStatus } from '../control/status.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
-import { type BackendCommandOptions, backendCommand, change } from './change.js';
+import { type BackendCommandOptions, backendCommand, change, changeBackend } from './change.js';
 import { drawChange } from './change-text.js';
 import { ask } from './control-client.js';
 import { drainsOf, drawDrain, followDrains, isOver, type PoolDrain } from './drain-progress.js';
@@ -40,6 +40,7 @@ Exit codes: 0 done or waiting its turn, with --wait: drained in every pool; 1 re
 otherwise, such as by the deadline; 2 wrong usage, such as a backend that is not there.
 
 Examples:
+  anyhop drain web-2 --plan
   anyhop drain web-2
   anyhop drain web-2 --wait && ssh web-2 reboot`,
     )
@@ -47,12 +48,13 @@ Examples:
 }
 
 async function drain(backend: string, options: DrainOptions): Promise<void> {
-  const done = await change('/drain', { backend, pool: options.pool }, options);
+  const { pool, wait, plan, force = false, json } = options;
+  if (!wait || plan) return changeBackend('/drain', { backend }, options);
+  const done = await change('/drain', { backend, pool, force }, options);
   if (done === undefined) return;
   const { socket, report } = done;
-  if (!options.json) process.stdout.write(drawChange(report));
-  if (options.wait) await waitFor(socket, backend, report, options.json === true);
-  else if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (!json) process.stdout.write(drawChange(report));
+  await waitFor(socket, backend, report, json === true);
 }
 
 async function waitFor(socket: string, backend: string, report: ChangeReport, json: boolean): Promise<void> {

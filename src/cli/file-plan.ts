@@ -2,6 +2,7 @@
 import type { Config, PoolConfig, ServiceConfig } from '../config/types.js';
 import { type PoolPlan, planPool } from '../maglev/plan.js';
 import { describeMembers, describeSettings } from '../pool/describe-change.js';
+import { poolStatesFromConfig } from '../pool/from-config.js';
 import { serviceChanges } from '../pool/service-changes.js';
 
 export interface FilePoolReport {
@@ -57,7 +58,7 @@ function planOne(
     services: services
       .filter((service) => service.pool === name)
       .map(({ name: service, protocol, secondChance }) => ({ name: service, protocol, secondChance })),
-    plan: both ? planPool(before, after) : undefined,
+    plan: both ? planPool(poolStatesFromConfig(before), poolStatesFromConfig(after)) : undefined,
   };
 }
 

@@ -1,8 +1,10 @@
 /** What a change would do, for people: of two config files, and of a node's file beside what is in force there. */
+
+import { formatDuration } from '../config/duration.js';
 import type { PlanReport } from '../control/api.js';
 import type { Evenness } from '../maglev/evenness.js';
 import type { FlowPlan, PoolPlan, SlotCount } from '../maglev/plan.js';
-import { drawEffect } from './change-text.js';
+import { drawEffect, drawQueued } from './change-text.js';
 import type { FilePoolReport, FileReport } from './file-plan.js';
 import { amount, clockTime, labelled, percent, someOf } from './format.js';
 
@@ -16,19 +18,24 @@ export function drawFilePlan({ pools, services }: FileReport): string {
   return parts.join('\n');
 }
 
-/** Of a node: what its config file would change in what is in force. */
-export function drawNodePlan({ file, pools, changes, warnings }: PlanReport, now = new Date()): string {
-  const same = pools.filter(({ effect }) => effect === 'unchanged');
-  const parts = pools.filter(({ effect }) => effect !== 'unchanged').map((pool) => drawNodePool(pool, now));
+/** Of a node: what its config file, or a word at runtime, would change in what is in force. */
+export function drawNodePlan(report: PlanReport, now = new Date()): string {
+  const { of, file, pools, changes, warnings } = report;
+  const isNews = ({ effect, takenBack }: NodePoolPlan): boolean =>
+    effect !== 'unchanged' || takenBack !== undefined;
+  const same = pools.filter((pool) => !isNews(pool));
+  const parts = pools.filter(isNews).map((pool) => drawNodePool(pool, now));
   if (changes.length > 0) parts.push(`beside the pools\n${indented(changes)}`);
   if (warnings.length > 0) parts.push(`warnings\n${indented(warnings)}`);
-  if (parts.length === 0) return `${file}: a reload would change nothing\n`;
+  const what = file === undefined ? of : `${file}: a ${of}`;
+  if (parts.length === 0) return `${what} would change nothing\n`;
   if (same.length > 0) parts.push(`unchanged: ${someOf(same.map(({ pool }) => pool))}\n`);
-  return `${file}: a reload would change this\n\n${parts.join('\n')}`;
+  return `${what} would change this\n\n${parts.join('\n')}`;
 }
 
 function drawNodePool(report: NodePoolPlan, now: Date): string {
   const { pool, effect, changes, plan, withoutSecondChance = [], atRiskByForce } = report;
+  const { forceBrings = [], takenBack = [] } = report;
   if (effect === 'added') return `pool ${pool}: added; it has no flows yet.\n`;
   if (effect === 'removed') return `pool ${pool}: removed; its flows end.\n`;
   const rows: Row[] = [];
@@ -38,8 +45,10 @@ function drawNodePool(report: NodePoolPlan, now: Date): string {
     const age = bornUntil === undefined ? 'younger ones' : `those born until ${clockTime(bornUntil, now)}`;
     rows.push(['--force', `${percent(share)} of ${age} break even with second chance`]);
   }
+  for (const step of forceBrings) rows.push(['--force', `a reload also brings ${drawQueued(step)}`]);
+  for (const step of takenBack) rows.push(['no longer waits', drawQueued(step)]);
   const end = plan === undefined ? '' : `${sentence(pool, plan, withoutSecondChance)}\n`;
-  const when = effect === 'in_force' ? 'at once' : drawEffect(report, now);
+  const when = effect === 'in_force' ? 'at once' : effect === 'unchanged' ? 'stays' : drawEffect(report, now);
   return `pool ${pool}: ${when}\n${labelled(rows)}${end}`;
 }
 
@@ -71,7 +80,7 @@ function planRows(plan: PoolPlan, last: string): Row[] {
   ];
   for (const age of flows) {
     const when = age.born === 'before' ? 'before' : 'since';
-    rows.push(...flowRows(age, flows.length > 1 ? `, born ${when} ${last}` : ''));
+    rows.push(...flowRows(age, plan.settleMs, flows.length > 1 ? `, born ${when} ${last}` : ''));
   }
   if (draining !== undefined) {
     const share = percent(draining.tcpBreakWithSecondChance);
@@ -91,11 +100,16 @@ function slotCount({ slots, share }: SlotCount): string {
   return `${amount(slots, 'slot')} (${percent(share)})`;
 }
 
-function flowRows(flows: FlowPlan, age: string): Row[] {
+function flowRows(flows: FlowPlan, settleMs: number, age: string): Row[] {
   const kept = percent(flows.tcpBreakWithSecondChance);
   const lost = percent(flows.tcpBreakWithoutSecondChance);
+  const old = percent(flows.tcpBreakOnceSettled);
   return [
     [`TCP${age}`, `${kept} of flows break with second chance, ${lost} without`],
+    [
+      `TCP${age}, long`,
+      `${old} of those that live on for longer than settle_time (${formatDuration(settleMs)}) break`,
+    ],
     [`UDP${age}`, `${percent(flows.udpMove)} of flows move; UDP has no second chance`],
   ];
 }
@@ -119,19 +133,21 @@ function isStill({ moved, flows, draining }: PoolPlan): boolean {
 /** @param off TCP services of the pool that have no second chance */
 function sentence(pool: string, plan: PoolPlan, off: readonly string[]): string {
   if (isStill(plan)) return `No flow of pool ${pool} moves.`;
-  const { moved, collateral, flows, draining } = plan;
+  const { moved, collateral, flows, draining, settleMs } = plan;
   const without = flows.reduce((most, age) => Math.max(most, age.tcpBreakWithoutSecondChance), 0);
   const broken = flows.reduce((most, age) => Math.max(most, age.tcpBreakWithSecondChance), 0);
   const need =
     collateral.share === 0 ? 'all of them unavoidably' : `${percent(collateral.share)} without need`;
-  const what =
-    moved.share === 0
-      ? 'No slot moves, but addresses change'
-      : `${percent(moved.share)} of the slots move, ${need}`;
+  const what = moved.share === 0 ? 'No slot moves' : `${percent(moved.share)} of the slots move, ${need}`;
+  const old = flows.reduce((most, age) => Math.max(most, age.tcpBreakOnceSettled), 0);
+  const long = `${percent(old)} of those that live on for longer than settle_time (${formatDuration(settleMs)})`;
   const promise =
-    broken === 0
-      ? 'no TCP flow breaks where second chance is on'
-      : `up to ${percent(broken)} of TCP flows break even with second chance`;
+    broken > 0
+      ? `up to ${percent(broken)} of TCP flows break even with second chance, and ${long}`
+      : old === 0
+        ? 'no TCP flow breaks where second chance is on'
+        : `where second chance is on, no TCP flow breaks that is over within settle_time (${formatDuration(settleMs)}), and ` +
+          `${percent(old)} of those do that live on for longer`;
   const left =
     draining === undefined || draining.tcpBreakWithSecondChance === 0
       ? ''

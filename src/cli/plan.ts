@@ -27,8 +27,9 @@ export function planCommand(): Command {
       'after',
       `
 Slots move unavoidably when their backend leaves, drains or changes weight, or when a new backend takes its share; other
-moves are collateral. Flows are counted for the moment of the change, all backends up and flows spread evenly. Second
-chance keeps TCP flows of services that have it on, where both backends run an agent; UDP has none.
+moves are collateral. Flows are counted as spread evenly, with the health marks of the node; of two files, with all backends up.
+Second chance keeps TCP flows of services that have it on, where both backends run an agent, for settle_time: what breaks of those
+that live on for longer is said beside it. UDP has none.
 A node also says what would wait until when, and what --force would break instead. Of two files, an OLD with "prior:" has
 not settled from its own change: flows born before and after that one are told apart.
 The fleet's key is not compared: a new key moves every flow.

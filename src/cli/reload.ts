@@ -9,7 +9,9 @@ export function reloadCommand(): Command {
     .description(
       'Tells a running node to read its config file again, as SIGHUP does. Says what has changed, and what waits until when.',
     );
-  for (const option of changeOptions()) command.addOption(option);
+  const force =
+    'wait for nothing, and take along all that waits, whatever connections that breaks; take what breaks them for good';
+  for (const option of changeOptions(force)) command.addOption(option);
   return command
     .addHelpText(
       'after',
@@ -27,7 +29,7 @@ Examples:
   anyhop reload --force`,
     )
     .action(async (options: ChangeCommandOptions) => {
-      const done = await change('/reload', {}, options);
+      const done = await change('/reload', { force: options.force === true }, options);
       if (done === undefined) return;
       process.stdout.write(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
     });

@@ -115,9 +115,10 @@ function drawPool(pool: PoolStatus, now: Date): string[] {
       drain === undefined ? [] : drawDrain(drainOf(pool.name, name, drain), now),
     ),
     ...(settlesAt === undefined ? [] : [`the last change settles at ${clockTime(settlesAt, now)}`]),
-    ...queued.map(({ dueAt, changes }) => {
-      const drains = waitsFor === undefined ? '' : ` at the latest, for ${someOf(waitsFor)} to be drained`;
-      return `waits until ${clockTime(dueAt, now)}${drains}: ${changes.join('; ')}`;
+    ...queued.map(({ id, dueAt, changes }, i) => {
+      const drains =
+        waitsFor === undefined || i > 0 ? '' : ` at the latest, for ${someOf(waitsFor)} to be drained`;
+      return `${id} waits until ${clockTime(dueAt, now)}${drains}: ${changes.join('; ')}`;
     }),
   ];
 }

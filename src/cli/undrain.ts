@@ -1,7 +1,6 @@
 /** `anyhop undrain`: a backend takes new flows again. */
 import type { Command } from 'commander';
-import { type BackendCommandOptions, backendCommand, change } from './change.js';
-import { drawChange } from './change-text.js';
+import { type BackendCommandOptions, backendCommand, changeBackend } from './change.js';
 
 export function undrainCommand(): Command {
   return backendCommand('undrain')
@@ -10,7 +9,8 @@ export function undrainCommand(): Command {
     .addHelpText(
       'after',
       `
-It gets exactly the slots back that it had. This waits for the change before it to settle, as every planned change does.
+It gets exactly the slots back that it had. A drain that waits is taken back; one that is in force ends before all that waits, at
+once where that breaks nothing, and otherwise as soon as the change before it has settled.
 It holds until the config file says the same or no longer has the backend, over restarts too. One node is told; run it on each.
 Exit codes: 0 done or waiting its turn, 1 refused or no node answers, 2 wrong usage, such as a backend that is not there.
 
@@ -19,8 +19,6 @@ Examples:
   anyhop undrain web-2 --pool web --force`,
     )
     .action(async (backend: string, options: BackendCommandOptions) => {
-      const done = await change('/undrain', { backend, pool: options.pool }, options);
-      if (done === undefined) return;
-      process.stdout.write(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
+      await changeBackend('/undrain', { backend }, options);
     });
 }

@@ -1,8 +1,7 @@
 /** `anyhop weight`: a backend gets another share of the flows. */
 import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { WEIGHT_MAX } from '../core/limits.js';
-import { type BackendCommandOptions, backendCommand, change } from './change.js';
-import { drawChange } from './change-text.js';
+import { type BackendCommandOptions, backendCommand, changeBackend } from './change.js';
 
 export function weightCommand(): Command {
   return backendCommand('weight')
@@ -18,18 +17,17 @@ export function weightCommand(): Command {
       'after',
       `
 Another weight makes another table: slots of other backends move too, and second chance keeps their connections for the
-settle time. This waits for the change before it to settle, as every planned change does.
+settle time. This waits for the change before it to settle, as every planned change does. A weight that waits is replaced.
 It holds until the config file says the same or no longer has the backend, over restarts too. One node is told; run it on each.
 Exit codes: 0 done or waiting its turn, 1 refused or no node answers, 2 wrong usage, such as a backend that is not there.
 
 Examples:
+  anyhop weight web-2 5 --plan
   anyhop weight web-2 5
   anyhop weight web-2 0 --pool web`,
     )
     .action(async (backend: string, weight: number, options: BackendCommandOptions) => {
-      const done = await change('/weight', { backend, weight, pool: options.pool }, options);
-      if (done === undefined) return;
-      process.stdout.write(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
+      await changeBackend('/weight', { backend, weight }, options);
     });
 }
 

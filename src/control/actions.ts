@@ -3,14 +3,18 @@
  * pools and what it forwards. Nothing here is on the packet path.
  */
 import { ConfigError, formatProblem } from '../config/error.js';
+import { idleBackends } from '../config/idle.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
-import { effects } from '../pool/membership.js';
-import { type OverridePatch, override } from '../pool/override.js';
+import { describeMembers } from '../pool/describe-change.js';
+import { effects } from '../pool/effects.js';
+import { type Membership, take } from '../pool/membership.js';
+import type { OverridePatch } from '../pool/override.js';
+import { bringForward, cancel, findQueued, say } from '../pool/runtime.js';
 import {
   type BackendTarget,
   type ChangeOptions,
@@ -21,12 +25,23 @@ import {
   type CounterReport,
   type HealthReport,
   type PlanReport,
+  type PoolChangeReport,
+  type QueuedReport,
   type TablesReport,
 } from './api.js';
-import { losses, planOf, reportOf, restartFields, riskOf, settingsChanges } from './change-reports.js';
+import {
+  losses,
+  planOf,
+  queuedReport,
+  reportOf,
+  restartFields,
+  riskOfForce,
+  settingsChanges,
+} from './change-reports.js';
 import type { Forwarding } from './forwarding.js';
 import type { BackendMark } from './marks.js';
-import type { NodePools } from './node-pools.js';
+import type { ChangeRequest, NodePools } from './node-pools.js';
+import { queuedStatus } from './pool-status.js';
 import type { ConfigFileStatus, NodeStatus, Readiness } from './status.js';
 
 export interface ReadConfig {
@@ -146,26 +161,61 @@ export class NodeActions implements ControlActions {
 
   async plan(): Promise<PlanReport> {
     this.#started();
-    const { pools, now } = this.#options;
+    const { pools } = this.#options;
     const { config } = this.#read();
-    const before = pools.pools;
-    const after = orRefusal(() => pools.preview({ file: config }, false));
     return {
+      of: 'reload',
       file: config.file,
-      pools: effects(before, after).map((effect) => ({
-        ...reportOf(effect),
-        ...planOf(effect, before, after, (backend) => this.#options.isDrained(effect.pool, backend)),
-        withoutSecondChance: config.services.flatMap(({ name, pool, protocol, secondChance }) =>
-          pool === effect.pool && protocol === 'tcp' && !secondChance ? [name] : [],
-        ),
-        atRiskByForce: effect.effect === 'queued' ? riskOf(effect.pool, before, after, now()) : [],
-      })),
+      pools: this.#planPools((force) => reloadTo(config, force), config),
       changes: settingsChanges(pools.file, config),
       warnings: [
         ...config.warnings.map(formatProblem),
         ...losses(pools.file, config).map((loss) => `${loss}; a reload takes it with --force only`),
       ],
     };
+  }
+
+  async planFor(target: BackendTarget, patch: OverridePatch, { force }: ChangeOptions): Promise<PlanReport> {
+    this.#started();
+    const { file } = this.#options.pools;
+    const names = this.#poolsOf(target, file.pools);
+    const request = (isForced: boolean): ChangeRequest =>
+      this.#saying(names, target.backend, patch, isForced);
+    const pools = this.#planPools((isForced) => request(isForced || force), file);
+    return {
+      of: `${wordOf(patch)} ${target.backend}`,
+      pools: pools.filter(({ pool }) => names.includes(pool)),
+      changes: [],
+      warnings: this.#idle(
+        names,
+        orRefusal(() => this.#options.pools.preview(request(force))),
+      ),
+    };
+  }
+
+  #planPools(
+    request: (force: boolean) => ChangeRequest,
+    { services }: LoadedConfig<'run'>,
+  ): PlanReport['pools'] {
+    const { pools } = this.#options;
+    const before = pools.pools;
+    const [after, forced] = orRefusal(() => [false, true].map((force) => pools.preview(request(force))));
+    const brought = new Map(effects(before, forced).map(({ pool, came }) => [pool, came]));
+    return effects(before, after).map((effect) => {
+      const { pool } = effect;
+      const isDrained = (backend: string): boolean => this.#options.isDrained(pool, backend);
+      const isQueued = effect.effect === 'queued';
+      const others = brought.get(pool)!.filter(({ id }) => id !== effect.step?.id);
+      return {
+        ...reportOf(effect),
+        ...planOf(effect, before, after, isDrained),
+        withoutSecondChance: services.flatMap(({ name, pool: of, protocol, secondChance }) =>
+          of === pool && protocol === 'tcp' && !secondChance ? [name] : [],
+        ),
+        ...(isQueued && others.length > 0 && { forceBrings: others.map(queuedStatus) }),
+        atRiskByForce: isQueued ? riskOfForce(pool, before, forced, isDrained) : [],
+      };
+    });
   }
 
   /** The same as `reload`, but it waits until the node forwards. */
@@ -188,7 +238,7 @@ export class NodeActions implements ControlActions {
       throw error;
     }
     const changes = settingsChanges(pools.file, read.config);
-    const report = await this.#change(() => ({ file: read.config }), force).catch((error: unknown) => {
+    const report = await this.#change(() => reloadTo(read.config, force)).catch((error: unknown) => {
       this.#refused(error);
       throw error;
     });
@@ -203,43 +253,88 @@ export class NodeActions implements ControlActions {
   }
 
   drain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport> {
-    return this.#override(target, { state: 'draining' }, options);
+    return this.#say(target, { state: 'draining' }, options);
   }
 
   undrain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport> {
-    return this.#override(target, { state: 'active' }, options);
+    return this.#say(target, { state: 'active' }, options);
   }
 
   weight(target: BackendTarget, weight: number, options: ChangeOptions): Promise<ChangeReport> {
-    return this.#override(target, { weight }, options);
+    return this.#say(target, { weight }, options);
   }
 
-  async #override(
-    { backend, pool: asked }: BackendTarget,
-    patch: OverridePatch,
-    { force }: ChangeOptions,
-  ): Promise<ChangeReport> {
+  async changes(): Promise<QueuedReport> {
+    return queuedReport(this.#options.pools.pools);
+  }
+
+  async cancel(id: string): Promise<ChangeReport> {
+    let fromFile = false;
+    const report = await this.#queued(id, (before, at) => {
+      const after = cancel(before, id, at);
+      fromFile = [...after].some(
+        ([name, { file }]) => file !== before.get(name)!.file && !sameMembers(file, before.get(name)!.file),
+      );
+      return after;
+    });
+    if (!fromFile) return report;
+    const { file } = this.#configFile;
+    const warning = `${file} still says it: the next reload or restart plans it again`;
+    return { ...report, warnings: [...report.warnings, warning] };
+  }
+
+  force(id: string): Promise<ChangeReport> {
+    return this.#queued(id, (before, at) => bringForward(before, id, at));
+  }
+
+  async #queued(id: string, next: ChangeRequest['next']): Promise<ChangeReport> {
     this.#started();
-    const { pools, now } = this.#options;
-    let targets: ReadonlySet<string> = new Set();
+    const { pools } = this.#options;
+    let pool = '';
     const report = await this.#change(() => {
-      const { file } = pools;
-      targets = new Set(this.#poolsOf(backend, asked, file.pools));
-      return {
-        file,
-        overrides: (name) => {
-          const pool = pools.pools.get(name);
-          if (pool === undefined || !targets.has(name)) return undefined;
-          return override(pool.overrides, pool.file, backend, patch, now());
-        },
-      };
-    }, force);
-    return { ...report, pools: report.pools.filter(({ pool }) => targets.has(pool)) };
+      const found = findQueued(pools.pools, id);
+      if (found === undefined) throw this.#noChange(id);
+      pool = found.pool;
+      return { file: pools.file, next };
+    });
+    return { ...report, pools: report.pools.filter((each) => each.pool === pool).map(alone) };
   }
 
-  async #change(request: Parameters<NodePools['change']>[0], force: boolean): Promise<ChangeReport> {
+  async #say(target: BackendTarget, patch: OverridePatch, { force }: ChangeOptions): Promise<ChangeReport> {
+    this.#started();
+    const { pools } = this.#options;
+    let names: readonly string[] = [];
+    const report = await this.#change(() => {
+      names = this.#poolsOf(target, pools.file.pools);
+      return this.#saying(names, target.backend, patch, force);
+    });
+    return {
+      ...report,
+      pools: report.pools.filter(({ pool }) => names.includes(pool)).map(alone),
+      warnings: [...report.warnings, ...this.#idle(names, pools.pools)],
+    };
+  }
+
+  #saying(names: readonly string[], backend: string, patch: OverridePatch, force: boolean): ChangeRequest {
+    return {
+      file: this.#options.pools.file,
+      next: (before, at) =>
+        names.reduce((all, name) => say(all, name, backend, patch, { ...at, force }), before),
+    };
+  }
+
+  /** Who gets no flows once all that waits has come, though the pool has them. */
+  #idle(names: readonly string[], pools: Membership): string[] {
+    return names.flatMap((name) => {
+      const { changes, inForce } = pools.get(name)!;
+      const members = changes.queue.at(-1)?.members ?? changes.members;
+      return idleBackends(members, inForce.tableSize).map((idle) => `pool ${name}: ${idle}`);
+    });
+  }
+
+  async #change(request: () => ChangeRequest): Promise<ChangeReport> {
     const { pools, forwarded } = this.#options;
-    const done = await pools.change(request, force).catch((error: unknown) => {
+    const done = await pools.change(request).catch((error: unknown) => {
       throw refusal(error);
     });
     const { image } = (await forwarded).forwarding.assembly;
@@ -292,7 +387,7 @@ export class NodeActions implements ControlActions {
     });
   }
 
-  #poolsOf(backend: string, asked: string | undefined, pools: readonly PoolConfig[]): string[] {
+  #poolsOf({ backend, pool: asked }: BackendTarget, pools: readonly PoolConfig[]): string[] {
     const named = pools.filter(({ name }) => asked === undefined || name === asked);
     if (asked !== undefined && named.length === 0) throw this.#noPool(asked);
     const found = named.filter(({ backends }) => backends.some(({ name }) => name === backend));
@@ -303,12 +398,38 @@ export class NodeActions implements ControlActions {
     });
   }
 
+  #noChange(id: string): ControlError {
+    const ids = queuedReport(this.#options.pools.pools).changes.map((change) => change.id);
+    return new ControlError(404, 'ERR_CHANGE', `no change ${id} waits`, {
+      hint: ids.length === 0 ? 'None waits: it may be in force by now.' : `There wait: ${some(ids)}.`,
+    });
+  }
+
   #noPool(pool: string): ControlError {
     const names = this.#options.pools.file.pools.map(({ name }) => name);
     return new ControlError(404, 'ERR_POOL', `there is no pool ${pool}`, {
       hint: `There are: ${some(names)}.`,
     });
   }
+}
+
+/** What a file says; forced, all that waits comes with it. */
+function reloadTo(file: LoadedConfig<'run'>, force: boolean): ChangeRequest {
+  return { file, next: (before, at) => take(before, file.pools, { ...at, force }) };
+}
+
+function wordOf({ state, weight }: OverridePatch): string {
+  if (weight !== undefined) return `weight ${weight} of`;
+  return state === 'draining' ? 'drain' : 'undrain';
+}
+
+/** What is asked of one change brings no other; that it waited before itself is no news. */
+function alone({ came: _, ...report }: PoolChangeReport): PoolChangeReport {
+  return report;
+}
+
+function sameMembers(one: PoolConfig, other: PoolConfig): boolean {
+  return describeMembers(one.backends, other.backends).length === 0;
 }
 
 const LOSS_HINT = {

@@ -8,11 +8,14 @@
  *   GET  /health                   HealthReport
  *   GET  /counters                 CounterReport
  *   GET  /tables?pool=NAME         TablesReport, of all pools when none is named
+ *   GET  /changes                  QueuedReport: what waits
  *   POST /plan                     PlanReport: what /reload would do
  *   POST /reload  {force?}         ChangeReport
- *   POST /drain   {backend, pool?, force?}            ChangeReport
- *   POST /undrain {backend, pool?, force?}            ChangeReport
- *   POST /weight  {backend, weight, pool?, force?}    ChangeReport
+ *   POST /drain   {backend, pool?, force?, plan?}            ChangeReport; PlanReport with plan
+ *   POST /undrain {backend, pool?, force?, plan?}            the same
+ *   POST /weight  {backend, weight, pool?, force?, plan?}    the same
+ *   POST /cancel  {id}             ChangeReport: takes back one change that waits
+ *   POST /force   {id}             ChangeReport: has one change wait no longer; others do
  *
  * What goes wrong comes back as {error: {code, message, hint?, problems?}} with a status of 4xx, and changed nothing; 5xx is a
  * fault of the node. Of what is wrong with the request itself: 400 ERR_REQUEST (a field; it is named), ERR_HTTP; 404 ERR_NOT_FOUND;
@@ -21,8 +24,9 @@
  */
 import type { ConfigProblem } from '../config/error.js';
 import type { PoolPlan } from '../maglev/plan.js';
+import type { OverridePatch } from '../pool/override.js';
 import type { Health } from '../pool/state.js';
-import type { NodeStatus, Readiness } from './status.js';
+import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
 
 export interface ControlActions {
   status(): Promise<NodeStatus>;
@@ -40,10 +44,19 @@ export interface ControlActions {
   drain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport>;
   undrain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport>;
   weight(target: BackendTarget, weight: number, options: ChangeOptions): Promise<ChangeReport>;
+  /** What one of these three would do; changes nothing. @throws as these */
+  planFor(target: BackendTarget, patch: OverridePatch, options: ChangeOptions): Promise<PlanReport>;
+  changes(): Promise<QueuedReport>;
+  /** @throws ControlError 404 for an id that no change that waits has */
+  cancel(id: string): Promise<ChangeReport>;
+  force(id: string): Promise<ChangeReport>;
 }
 
 export interface ChangeOptions {
-  /** Not to wait for the change before it to settle, whatever that breaks. */
+  /**
+   * Not to wait for the change before it to settle, whatever that breaks. What is said of one backend comes alone; a reload
+   * brings all that waits.
+   */
   readonly force: boolean;
 }
 
@@ -131,8 +144,14 @@ export interface PoolChangeReport {
    * admin states are as they were (or wait already). `added`, `removed`: the pool itself.
    */
   readonly effect: 'in_force' | 'queued' | 'unchanged' | 'added' | 'removed';
-  /** In words: `web-2 state active -> draining`; against what is in force. */
+  /** In words: `web-2 state active -> draining`; against what is in force, or what waits before it. */
   readonly changes: readonly string[];
+  /** Of a queued one. */
+  readonly id?: string;
+  /** What waited before, and is in force now beside what was asked for: a forced reload brings it. Absent when there is none. */
+  readonly came?: readonly QueuedStatus[];
+  /** What waited before, and does not come any more: the opposite was asked for, or it was cancelled. Absent when there is none. */
+  readonly takenBack?: readonly QueuedStatus[];
   /** ISO 8601: when a queued one comes into force, at the latest. */
   readonly dueAt?: string;
   /** Backends that drain and still have connections, for which a queued one waits; absent when for none. */
@@ -151,14 +170,26 @@ export interface ChangeReport {
   readonly warnings: readonly string[];
 }
 
+export interface QueuedReport {
+  readonly changes: readonly (QueuedStatus & {
+    readonly pool: string;
+    /** What it waits for: `web-3 drains`, `web:2`, `the last change settles`. */
+    readonly waitsFor: readonly string[];
+  })[];
+}
+
 export interface PlanReport {
-  /** The file that was compared with what is in force. */
-  readonly file: string;
+  /** What was asked: `reload`, `drain web-2`. */
+  readonly of: string;
+  /** The file that was compared with what is in force; absent when nothing was read. */
+  readonly file?: string;
   readonly pools: readonly (PoolChangeReport & {
     /** What it would move and break when it comes into force; absent for a pool that stays, comes or goes. */
     readonly plan?: PoolPlan;
     /** TCP services of the pool that second chance is off for: what `plan` says of it is not theirs. */
     readonly withoutSecondChance?: readonly string[];
+    /** What waits already and `force` would bring too; absent when there is none. */
+    readonly forceBrings?: readonly QueuedStatus[];
     /** Shares (0 to 1) of the flows that `force` would break, by age; empty when nothing has to wait. */
     readonly atRiskByForce: readonly {
       /** ISO 8601: born until then; absent for the youngest. */

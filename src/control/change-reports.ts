@@ -3,36 +3,45 @@
  * beside the pools, and what a running node cannot take. Pure.
  */
 import type { LoadedConfig, NodeConfig } from '../config/types.js';
-import { planPool } from '../maglev/plan.js';
-import { riskOfForce } from '../maglev/risk.js';
-import { changeFromConfig, queuedConfigs } from '../pool/change-config.js';
+import { type PoolPlan, planPool } from '../maglev/plan.js';
+import { riskOf } from '../maglev/risk.js';
+import { queuedConfigs } from '../pool/change-config.js';
 import { describeSettings } from '../pool/describe-change.js';
-import type { Effect, Membership } from '../pool/membership.js';
-import { overridden } from '../pool/override.js';
+import { type Effect, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
+import type { PoolStates } from '../pool/from-config.js';
+import type { Membership, PoolMembership } from '../pool/membership.js';
+import { priorState, rememberedStates, stateInForce, stateOf } from '../pool/remembered.js';
 import { endedServices, movedServices, serviceChanges } from '../pool/service-changes.js';
-import type { PlanReport, PoolChangeReport } from './api.js';
+import type { PlanReport, PoolChangeReport, QueuedReport } from './api.js';
+import { queuedStatus } from './pool-status.js';
 
 export function reportOf({
   pool,
   effect,
   changes,
-  dueAtMs,
-  waitsFor,
+  step,
+  came,
+  takenBack,
   settlesAtMs,
 }: Effect): PoolChangeReport {
   return {
     pool,
     effect,
     changes,
-    ...(dueAtMs !== undefined && { dueAt: new Date(dueAtMs).toISOString() }),
-    ...(waitsFor !== undefined && waitsFor.length > 0 && { waitsFor }),
+    ...(step !== undefined && { id: step.id, dueAt: new Date(step.dueAtMs).toISOString() }),
+    ...(step !== undefined && step.waitsFor.length > 0 && { waitsFor: step.waitsFor }),
+    ...(came.length > 0 && { came: came.map(queuedStatus) }),
+    ...(takenBack.length > 0 && { takenBack: takenBack.map(queuedStatus) }),
     ...(settlesAtMs !== undefined && { settlesAt: new Date(settlesAtMs).toISOString() }),
   };
 }
 
-/** What a change moves when it comes into force; a queued one comes into force when what is in force now has settled. */
+/**
+ * What a change moves when it comes into force, with the health marks that backends have now. A queued one comes into force when all
+ * that is before it has, and has settled.
+ */
 export function planOf(
-  { pool, effect, waitsFor = [] }: Effect,
+  { pool, effect, step }: Effect,
   before: Membership,
   after: Membership,
   isDrained: (backend: string) => boolean,
@@ -40,30 +49,63 @@ export function planOf(
   const was = before.get(pool);
   const is = after.get(pool);
   if (was === undefined || is === undefined || effect === 'unchanged') return {};
-  const settled = { ...was.inForce, prior: undefined };
-  if (effect === 'queued') {
-    const wanted = { ...queuedConfigs(is.inForce, is.changes).at(-1)!, prior: undefined };
-    const willBeDrained = (backend: string): boolean => isDrained(backend) || waitsFor.includes(backend);
-    return { plan: planPool(settled, wanted, willBeDrained) };
-  }
-  const isSettled = was.changes.past.length === 0;
-  return { plan: planPool(isSettled ? settled : was.inForce, is.inForce, isDrained) };
+  if (effect === 'queued') return { plan: planQueued(is, step!, isDrained) };
+  const isSettled = rememberedStates(was.changes).length === 1;
+  const old: PoolStates = {
+    config: isSettled ? { ...was.inForce, prior: undefined } : was.inForce,
+    state: stateInForce(was.changes, isDrained),
+    prior: isSettled ? undefined : priorState(was.changes),
+  };
+  const state = stateInForce(is.changes, isDrained);
+  return { plan: planPool(old, { config: is.inForce, state, prior: priorState(is.changes) }) };
 }
 
-export function riskOf(
+/** From the step before it, whose drains it has waited for. */
+function planQueued(
+  { inForce, changes }: PoolMembership,
+  { id, waitsFor }: QueuedStep,
+  isDrained: (backend: string) => boolean,
+): PoolPlan {
+  const at = changes.queue.findIndex((one) => stepId(inForce.name, one) === id);
+  const configs = [inForce, ...queuedConfigs(inForce, changes)];
+  const members = [changes.members, ...changes.queue.map((one) => one.members)];
+  const agents = new Set(members[at].flatMap(({ name, agent }) => (agent ? [name] : [])));
+  const isOver = (name: string): boolean =>
+    isDrained(name) || (at === 0 ? waitsFor.includes(name) : agents.has(name));
+  const settled = (i: number): PoolStates => ({
+    config: { ...configs[i], prior: undefined },
+    state: stateOf(changes, members[i], isOver),
+    prior: undefined,
+  });
+  return planPool(settled(at), settled(at + 1));
+}
+
+/** What would break if the pool changed from `before` to `forced`, which waits for nothing. */
+export function riskOfForce(
   pool: string,
   before: Membership,
-  after: Membership,
-  nowMs: number,
+  forced: Membership,
+  isDrained: (backend: string) => boolean,
 ): PlanReport['pools'][number]['atRiskByForce'] {
-  const { changes } = before.get(pool)!;
-  const { file, overrides, inForce } = after.get(pool)!;
-  const { tableSize: slots, panicThreshold } = inForce;
-  const change = changeFromConfig(overridden(file, overrides));
-  return riskOfForce(changes, change, nowMs, { slots, panicThreshold }).map(({ bornUntilMs, share }) => ({
+  const { changes, inForce } = forced.get(pool)!;
+  const table = { slots: inForce.tableSize, panicThreshold: inForce.panicThreshold };
+  return riskOf(before.get(pool)!.changes, changes, table, isDrained).map(({ bornUntilMs, share }) => ({
     ...(bornUntilMs !== undefined && { bornUntil: new Date(bornUntilMs).toISOString() }),
     share,
   }));
+}
+
+/** What waits, with what each waits for. */
+export function queuedReport(pools: Membership): QueuedReport {
+  return {
+    changes: [...pools].flatMap(([pool, membership]) =>
+      queuedSteps(membership).map((step, i, steps) => {
+        const drains = step.waitsFor.map((name) => `${name} drains`);
+        const before = i > 0 ? [steps[i - 1].id] : ['the last change settles'];
+        return { pool, ...queuedStatus(step), waitsFor: drains.length > 0 ? drains : before };
+      }),
+    ),
+  };
 }
 
 /** What changes at once beside the members of pools. */

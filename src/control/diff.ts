@@ -8,7 +8,14 @@ import { forEachSegment, sameNames } from '../maglev/overlay.js';
 import type { SlotCount } from '../maglev/plan.js';
 import { type PoolTables, resolvePool } from '../maglev/resolve.js';
 import type { Member } from '../pool/state.js';
-import type { BackendStatus, DrainStatus, NodeStatus, PoolStatus, ServiceStatus } from './status.js';
+import type {
+  BackendStatus,
+  DrainStatus,
+  NodeStatus,
+  PoolStatus,
+  QueuedStatus,
+  ServiceStatus,
+} from './status.js';
 
 /** The part of a status that is compared. */
 export type ComparedNode = Pick<NodeStatus, 'node' | 'keyFingerprint'> & {
@@ -19,10 +26,13 @@ export type ComparedService = Pick<
   ServiceStatus,
   'name' | 'vip' | 'protocol' | 'portFirst' | 'portLast' | 'pool' | 'hash' | 'secondChance'
 >;
-export type ComparedPool = Pick<
-  PoolStatus,
-  'name' | 'slots' | 'panicThreshold' | 'prior' | 'change' | 'digests'
-> & { readonly backends: readonly ComparedBackend[] };
+export type ComparedPool = Pick<PoolStatus, 'name' | 'slots' | 'panicThreshold' | 'prior' | 'digests'> & {
+  readonly backends: readonly ComparedBackend[];
+  readonly change: {
+    readonly settlesAt?: string;
+    readonly queued: readonly Pick<QueuedStatus, 'changes'>[];
+  };
+};
 export type ComparedBackend = Pick<
   BackendStatus,
   'name' | 'address' | 'weight' | 'state' | 'health' | 'healthReason' | 'reachable'

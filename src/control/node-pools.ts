@@ -13,10 +13,10 @@ import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import type { Hold } from '../pool/change.js';
+import { type Effect, effects, type QueuedStep } from '../pool/effects.js';
 import {
-  type Effect,
-  effects,
   type Membership,
+  type Moment,
   markedBackends,
   type NamedBackend,
   NO_POOLS,
@@ -28,7 +28,6 @@ import {
   takeHolds,
   takeMarks,
 } from '../pool/membership.js';
-import type { Override } from '../pool/override.js';
 import type { Health } from '../pool/state.js';
 
 /** What a change needs of the rest of the node. */
@@ -48,11 +47,10 @@ export interface NodeSurroundings {
   remember(pools: Membership): Promise<void>;
 }
 
-/** What is wanted: a file, and what lies over it. */
+/** What is wanted: what is beside the pools, and what becomes of these. @throws AnyhopError ERR_LIMIT when a queue is full */
 export interface ChangeRequest {
   readonly file: LoadedConfig<'run'>;
-  /** By pool; those that are there when not given, or undefined. */
-  readonly overrides?: (pool: string) => readonly Override[] | undefined;
+  readonly next: (before: Membership, at: Moment) => Membership;
 }
 
 export interface NodePoolsOptions {
@@ -134,9 +132,8 @@ export class NodePools {
   }
 
   /** What a request would make of the pools as they are; nothing is changed. @throws AnyhopError ERR_LIMIT when a queue is full */
-  preview({ file, overrides }: ChangeRequest, force: boolean): Membership {
-    const { health } = this.#around;
-    return take(this.#pools, file.pools, { force, nowMs: this.#now(), health }, overrides);
+  preview({ next }: ChangeRequest): Membership {
+    return next(this.#pools, { nowMs: this.#now(), health: this.#around.health });
   }
 
   /**
@@ -144,8 +141,8 @@ export class NodePools {
    * @param request asked for when its turn has come, so that nothing is lost that came before
    * @throws what kept it from being published, or AnyhopError ERR_LIMIT when a queue is full; what was in force stays
    */
-  change(request: () => ChangeRequest, force: boolean): Promise<Effect[]> {
-    const done = this.#turn.then(() => this.#change(request(), force));
+  change(request: () => ChangeRequest): Promise<Effect[]> {
+    const done = this.#turn.then(() => this.#change(request()));
     this.#turn = done.catch(() => undefined); // the caller is told
     return done;
   }
@@ -175,8 +172,8 @@ export class NodePools {
     clearTimeout(this.#retry);
   }
 
-  async #change(request: ChangeRequest, force: boolean): Promise<Effect[]> {
-    const proposed = this.preview(request, force);
+  async #change(request: ChangeRequest): Promise<Effect[]> {
+    const proposed = this.preview(request);
     this.#coming = {
       marked: markedBackends(proposed),
       reached: reachedBackends(proposed),
@@ -188,8 +185,9 @@ export class NodePools {
       this.#around.judge(this.#checked());
       const before = this.#pools;
       const fileBefore = this.#file;
-      this.#file = request.file;
-      this.#set(this.preview(request, force)); // on top of what marks and time have done meanwhile
+      const next = this.preview(request);
+      this.#file = withPools(request.file, next);
+      this.#set(next); // on top of what marks and time have done meanwhile
       const failure = await this.#around.publish();
       if (failure !== undefined) {
         this.#file = fileBefore;
@@ -256,22 +254,34 @@ export class NodePools {
   }
 
   #tell(list: readonly Effect[], why: string): void {
-    for (const { pool, effect, changes, dueAtMs, waitsFor = [] } of list) {
-      if (effect === 'unchanged') continue;
+    for (const { pool, effect, changes, step, takenBack } of list) {
       const fields = { event: 'pool_change', pool, effect, changes };
       const what = changes.join('; ');
       if (effect === 'in_force') this.#log.info(fields, `pool ${pool}: ${what} (${why})`);
-      else if (effect === 'queued') {
-        const dueAt = new Date(dueAtMs!).toISOString();
-        const drains =
-          waitsFor.length === 0 ? '' : ` at the latest, for ${waitsFor.join(', ')} to be drained`;
+      else if (effect === 'queued') this.#tellQueued(fields, what, step!);
+      else if (effect !== 'unchanged') this.#log.info(fields, `pool ${pool} ${effect}`);
+      for (const { id, changes } of takenBack)
         this.#log.info(
-          { ...fields, dueAt, waitsFor },
-          `pool ${pool}: ${what}, waits until ${dueAt}${drains}`,
+          { event: 'change_taken_back', pool, id, changes },
+          `pool ${pool}: no longer waits: ${changes.join('; ')}`,
         );
-      } else this.#log.info(fields, `pool ${pool} ${effect}`);
     }
   }
+
+  #tellQueued(fields: { readonly pool: string }, what: string, step: QueuedStep): void {
+    const { id, dueAtMs, waitsFor } = step;
+    const dueAt = new Date(dueAtMs).toISOString();
+    const drains = waitsFor.length === 0 ? '' : ` at the latest, for ${waitsFor.join(', ')} to be drained`;
+    this.#log.info(
+      { ...fields, id, dueAt, waitsFor },
+      `pool ${fields.pool}: ${what}, waits until ${dueAt}${drains} (${id})`,
+    );
+  }
+}
+
+/** A queued change that is taken back makes a pool go by its file without it. */
+function withPools(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'run'> {
+  return { ...file, pools: file.pools.map((pool): PoolConfig => pools.get(pool.name)?.file ?? pool) };
 }
 
 function configOf(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'run'> {

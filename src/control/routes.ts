@@ -14,11 +14,19 @@ import { tableParts } from './table-parts.js';
 
 const name = text(NAME_EXPECTED, NAME_PATTERN);
 const force = z.boolean({ error: 'true or false' }).default(false);
-const target = { backend: name, pool: name.optional(), force };
+const target = {
+  backend: name,
+  pool: name.optional(),
+  force,
+  plan: z.boolean({ error: 'true or false' }).default(false),
+};
+/** `web:3` */
+const ID_PATTERN = new RegExp(`${NAME_PATTERN.source.slice(0, -1)}:[1-9][0-9]{0,15}$`);
 const BODY = {
   none: z.strictObject({}),
   change: z.strictObject({ force }),
   target: z.strictObject(target),
+  id: z.strictObject({ id: text('the id of a change that waits, such as "web:3"', ID_PATTERN) }),
   weight: z.strictObject({
     ...target,
     weight: integer(`a whole number, 0 to ${WEIGHT_MAX} (WEIGHT_MAX)`, 0, WEIGHT_MAX),
@@ -40,6 +48,7 @@ export function controlRoutes(actions: ControlActions): Routes {
         return { status: readiness.ready ? 200 : 503, json: readiness };
       },
     },
+    '/changes': get(() => actions.changes()),
     '/health': get(() => actions.health()),
     '/counters': get(() => actions.counters()),
     '/tables': {
@@ -50,13 +59,23 @@ export function controlRoutes(actions: ControlActions): Routes {
     },
     '/plan': { ...post(BODY.none, () => actions.plan()), onlyAsks: true },
     '/reload': post(BODY.change, (options) => actions.reload(options)),
-    '/drain': post(BODY.target, ({ force, backend, pool }) => actions.drain({ backend, pool }, { force })),
-    '/undrain': post(BODY.target, ({ force, backend, pool }) =>
-      actions.undrain({ backend, pool }, { force }),
+    '/drain': post(BODY.target, ({ force, backend, pool, plan }) =>
+      plan
+        ? actions.planFor({ backend, pool }, { state: 'draining' }, { force })
+        : actions.drain({ backend, pool }, { force }),
     ),
-    '/weight': post(BODY.weight, ({ force, backend, pool, weight }) =>
-      actions.weight({ backend, pool }, weight, { force }),
+    '/undrain': post(BODY.target, ({ force, backend, pool, plan }) =>
+      plan
+        ? actions.planFor({ backend, pool }, { state: 'active' }, { force })
+        : actions.undrain({ backend, pool }, { force }),
     ),
+    '/weight': post(BODY.weight, ({ force, backend, pool, weight, plan }) =>
+      plan
+        ? actions.planFor({ backend, pool }, { weight }, { force })
+        : actions.weight({ backend, pool }, weight, { force }),
+    ),
+    '/cancel': post(BODY.id, ({ id }) => actions.cancel(id)),
+    '/force': post(BODY.id, ({ id }) => actions.force(id)),
   };
 }
 

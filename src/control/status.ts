@@ -72,12 +72,19 @@ export interface PoolChangeStatus {
   readonly settlesAt?: string;
   /** Backends that drain and still have connections, for which the first that is queued waits; absent when for none. */
   readonly waitsFor?: readonly string[];
-  readonly queued: readonly {
-    /** ISO 8601: at the latest. */
-    readonly dueAt: string;
-    /** In words, each against what comes before it. */
-    readonly changes: readonly string[];
-  }[];
+  /** The next one first. */
+  readonly queued: readonly QueuedStatus[];
+}
+
+export interface QueuedStatus {
+  /** `web:3`, for as long as it waits: what `cancel` and `force` take. */
+  readonly id: string;
+  /** ISO 8601. */
+  readonly plannedAt: string;
+  /** ISO 8601: at the latest. */
+  readonly dueAt: string;
+  /** In words, each against what comes before it. */
+  readonly changes: readonly string[];
 }
 
 /** A member of a prior state. */

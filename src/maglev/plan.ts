@@ -1,19 +1,22 @@
 /**
- * What a change of a pool's config would do to its slots and to the flows that are alive when it is rolled out. Pure;
- * counted slot by slot over the tables that the nodes would use, so nothing here is an estimate beyond one: flows are
- * taken to be spread evenly over the hash.
+ * What a change of a pool would do to its slots and to the flows that are alive when it is rolled out. Pure; counted slot by slot
+ * over the tables that the nodes would use, so nothing here is an estimate beyond one: flows are taken to be spread evenly over
+ * the hash. It starts from pool states, marks and all, so that it is told of a node in trouble what then really happens.
  *
- * The change starts from a settled state unless OLD has a prior state. Then a second change is made before the first
- * has settled, the nodes still resolve alternates against OLD's prior state, and two kinds of flows are alive: those
- * born before both changes, and those born between them, which nobody promised to keep.
+ * The change starts from a settled state unless OLD has a prior state. Then a second change is made before the first (a planned one,
+ * or a health mark) has settled, the nodes still resolve alternates against OLD's prior state, and two kinds of flows are alive:
+ * those born before both changes, and those born between them, which nobody promised to keep.
+ *
+ * A backend is its address. One that has another name than before is the same machine, in other slots; one that has another address
+ * is another machine.
  */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
-import { poolStatesFromConfig } from '../pool/from-config.js';
+import type { PoolStates } from '../pool/from-config.js';
 import type { Member, PoolState } from '../pool/state.js';
 import { type EligibilityMode, eligibility } from './eligible.js';
 import { type Evenness, evenness } from './evenness.js';
 import { NONE } from './layers.js';
-import { forEachSegment, sameNames } from './overlay.js';
+import { forEachSegment } from './overlay.js';
 import { type PoolTables, resolvePool } from './resolve.js';
 
 /** Flows of one age, as shares of all flows of that age, 0 to 1. */
@@ -24,6 +27,8 @@ export interface FlowPlan {
   readonly tcpBreakWithoutSecondChance: number;
   /** Those that second chance does not bring back to their backend either. */
   readonly tcpBreakWithSecondChance: number;
+  /** The same for those that still live when this change has settled: nobody remembers then who had them before it. */
+  readonly tcpBreakOnceSettled: number;
   /** UDP flows that change backends; second chance does not exist for them. */
   readonly udpMove: number;
 }
@@ -31,7 +36,7 @@ export interface FlowPlan {
 export interface PoolPlan {
   /** Slots in OLD and in NEW. */
   readonly slots: readonly [number, number];
-  /** In slots of NEW, and as a share of the hash. Whole numbers when both tables have one size. */
+  /** In slots of NEW, and as a share of the hash, whose packets go to another address. Whole numbers when both tables have one size. */
   readonly moved: SlotCount;
   /** The former owner may not own any more, the new one could not before, or one of the two changed weight. */
   readonly unavoidable: SlotCount;
@@ -42,6 +47,8 @@ export interface PoolPlan {
   readonly draining?: DrainingPlan;
   readonly mode: readonly [EligibilityMode, EligibilityMode];
   readonly evenness: readonly [Evenness | undefined, Evenness | undefined];
+  /** How long NEW remembers what was before, in milliseconds. */
+  readonly settleMs: number;
 }
 
 /**
@@ -60,92 +67,84 @@ export interface SlotCount {
   readonly share: number;
 }
 
-/**
- * What rolling out `after` in place of `before` does to one pool. Health marks: all up, as in a config.
- * @param isDrained whether a backend that drains is known to have no flow left
- */
-export function planPool(
-  before: PoolConfig,
-  after: PoolConfig,
-  isDrained: (backend: string) => boolean = () => false,
-): PoolPlan {
-  const drained = ({ name }: BackendConfig): boolean => isDrained(name);
-  const old = poolStatesFromConfig(before, undefined, drained);
-  const next = poolStatesFromConfig(after, undefined, drained);
-  const oldPrior = old.prior ?? old.state;
-  const oldTables = resolve(before, old.state, oldPrior);
-  const newTables = resolve(after, next.state, next.prior ?? oldPrior);
-  const oldEligible = eligibility(old.state, before.panicThreshold);
-  const newEligible = eligibility(next.state, after.panicThreshold);
+/** What rolling out `after` in place of `before` does to one pool. A member with `drained` has no flow left. */
+export function planPool(before: PoolStates, after: PoolStates): PoolPlan {
+  const { config: was } = before;
+  const { config: is } = after;
+  const oldPrior = before.prior ?? before.state;
+  const oldTables = resolve(was, before.state, oldPrior);
+  const newTables = resolve(is, after.state, after.prior ?? oldPrior);
+  const oldEligible = eligibility(before.state, was.panicThreshold);
+  const newEligible = eligibility(after.state, is.panicThreshold);
 
-  const remembered = after.prior ?? before.prior ?? before.backends;
+  const places = new Places();
+  const next: NextTables = {
+    now: places.reached(newTables, is, was),
+    settled: places.reached(resolve(is, after.state, after.state), is, was),
+  };
   const ages: Age[] = [];
   if (before.prior !== undefined) {
-    ages.push(
-      new Age('before', resolve(before, oldPrior, oldPrior), before.prior, newTables, after, remembered),
-    );
+    const tables = resolve(was, before.prior, before.prior);
+    ages.push(new Age('before', places.owners(tables, was.prior ?? was.backends), next));
   }
-  const born = before.prior === undefined ? 'before' : 'between';
-  ages.push(new Age(born, oldTables, before.backends, newTables, after, remembered));
+  const oldOwners = places.owners(oldTables, was.backends);
+  ages.push(new Age(before.prior === undefined ? 'before' : 'between', oldOwners, next));
 
-  const draining = drainingBefore(before, isDrained);
+  const draining = drainingBefore(before);
   if (draining.size > 0) {
-    const undrained = old.state.map(
+    const undrained = before.state.map(
       (one): Member => (draining.has(one.name) ? { ...one, state: 'active' } : one),
     );
-    const tables = resolve(before, undrained, undrained);
-    ages.push(new Age('before', tables, before.backends, newTables, after, remembered, draining));
+    const tables = resolve(was, undrained, undrained);
+    ages.push(new Age('before', places.owners(tables, was.backends, draining), next));
   }
 
-  const weightBefore = new Map(oldEligible.members.map(({ name, weight }) => [name, weight]));
-  const weightAfter = new Map(newEligible.members.map(({ name, weight }) => [name, weight]));
-  const isUnchanged = (name: string): boolean =>
-    weightBefore.has(name) && weightBefore.get(name) === weightAfter.get(name);
-  const [fromUnchanged, toUnchanged] = [oldTables, newTables].map(({ names }) => names.map(isUnchanged));
-  const sameAs = sameNames(oldTables.names, newTables.names);
+  const weightBefore = places.weights(oldEligible.members, was.backends);
+  const weightAfter = places.weights(newEligible.members, is.backends);
+  const isUnchanged = (place: number): boolean =>
+    weightBefore.has(place) && weightBefore.get(place) === weightAfter.get(place);
 
   let total = 0;
   let moved = 0;
   let collateral = 0;
-  forEachSegment(before.tableSize, after.tableSize, (oldSlot, newSlot, length) => {
+  forEachSegment(was.tableSize, is.tableSize, (oldSlot, newSlot, length) => {
     total += length;
     for (const age of ages) age.count(oldSlot, newSlot, length);
-    const from = oldTables.owners[oldSlot];
-    const to = newTables.owners[newSlot];
-    if (from === NONE ? to === NONE : to !== NONE && sameAs[from] === to) return;
+    const from = oldOwners[oldSlot];
+    const to = next.now.owners[newSlot];
+    if (from === to) return;
     moved += length;
-    if (from !== NONE && to !== NONE && fromUnchanged[from] && toUnchanged[to]) collateral += length;
+    if (from !== NOWHERE && to !== NOWHERE && isUnchanged(from) && isUnchanged(to)) collateral += length;
   });
   const slotCount = (length: number): SlotCount => ({
-    slots: (length / total) * after.tableSize,
+    slots: (length / total) * is.tableSize,
     share: length / total,
   });
+  const [ofDraining] = draining.size === 0 ? [] : ages.splice(-1);
   return {
-    slots: [before.tableSize, after.tableSize],
+    slots: [was.tableSize, is.tableSize],
     moved: slotCount(moved),
     unavoidable: slotCount(moved - collateral),
     collateral: slotCount(collateral),
-    flows: ages.filter((age) => age.ofAll).map((age) => age.plan()),
-    ...(draining.size > 0 && {
+    flows: ages.map((age) => age.plan()),
+    ...(ofDraining !== undefined && {
       draining: {
         backends: [...draining],
-        tcpBreakWithSecondChance: ages.at(-1)!.plan().tcpBreakWithSecondChance,
+        tcpBreakWithSecondChance: ofDraining.plan().tcpBreakWithSecondChance,
       },
     }),
     mode: [oldEligible.mode, newEligible.mode],
     evenness: [evenness(oldTables, oldEligible.members), evenness(newTables, newEligible.members)],
+    settleMs: is.settleMs,
   };
 }
 
 /** Names of members that drain and did so in the prior state: their flows are older than that. */
-function drainingBefore(
-  { backends, prior }: PoolConfig,
-  isDrained: (backend: string) => boolean,
-): ReadonlySet<string> {
-  const former = new Map(prior?.map(({ name, state }) => [name, state]));
-  const names = backends.flatMap(({ name, state, weight }) => {
-    const isLong = state === 'draining' && (former.get(name) ?? 'draining') === 'draining';
-    return isLong && weight > 0 && !isDrained(name) ? [name] : [];
+function drainingBefore({ state, prior }: PoolStates): ReadonlySet<string> {
+  const former = new Map(prior?.map((member) => [member.name, member.state]));
+  const names = state.flatMap(({ name, state: admin, weight, drained }) => {
+    const isLong = admin === 'draining' && (former.get(name) ?? 'draining') === 'draining';
+    return isLong && weight > 0 && drained !== true ? [name] : [];
   });
   return new Set(names);
 }
@@ -154,64 +153,90 @@ function resolve(pool: PoolConfig, state: PoolState, prior: PoolState): PoolTabl
   return resolvePool({ slots: pool.tableSize, state, prior, panicThreshold: pool.panicThreshold });
 }
 
-/** The flows that were born under one table: all, or those of some backends. */
+/** In the place of a place: no owner, or none whose flows count. */
+const NOWHERE = -1;
+
+/** Tables in which each entry is a place, the number of an address, or NOWHERE. */
+interface Reached {
+  readonly owners: Int32Array;
+  readonly alternates: Int32Array;
+  /** By slot: owner and alternate run agents, which take part in second chance. */
+  readonly isKept: Uint8Array;
+}
+
+interface NextTables {
+  readonly now: Reached;
+  readonly settled: Reached;
+}
+
+/** Addresses by number, so that tables of different names can be compared. */
+class Places {
+  readonly #numbers = new Map<string, number>();
+
+  #of({ address }: BackendConfig): number {
+    const number = this.#numbers.get(address.text) ?? this.#numbers.size;
+    this.#numbers.set(address.text, number);
+    return number;
+  }
+
+  /** Who owned each slot. @param only others' flows do not count */
+  owners(tables: PoolTables, members: readonly BackendConfig[], only?: ReadonlySet<string>): Int32Array {
+    const byName = new Map(members.map((member) => [member.name, member]));
+    const places = tables.names.map((name) => {
+      const member = byName.get(name);
+      return member === undefined || only?.has(name) === false ? NOWHERE : this.#of(member);
+    });
+    return Int32Array.from(tables.owners, (owner) => (owner === NONE ? NOWHERE : places[owner]));
+  }
+
+  /** Where packets go by tables of `is`. A backend that it leaves out is reached as it is remembered. */
+  reached(tables: PoolTables, is: PoolConfig, was: PoolConfig): Reached {
+    const remembered = is.prior ?? was.prior ?? was.backends;
+    const byName = new Map([...remembered, ...is.backends].map((member) => [member.name, member]));
+    const members = tables.names.map((name) => byName.get(name)!);
+    const places = members.map((member) => this.#of(member));
+    const place = (index: number): number => (index === NONE ? NOWHERE : places[index]);
+    const hasAgent = (index: number): boolean => index !== NONE && members[index].agent;
+    return {
+      owners: Int32Array.from(tables.owners, place),
+      alternates: Int32Array.from(tables.alternates, place),
+      isKept: Uint8Array.from(tables.owners, (owner, slot) =>
+        hasAgent(owner) && hasAgent(tables.alternates[slot]) ? 1 : 0,
+      ),
+    };
+  }
+
+  weights(members: readonly Member[], backends: readonly BackendConfig[]): ReadonlyMap<number, number> {
+    const byName = new Map(backends.map((backend) => [backend.name, backend]));
+    return new Map(members.map(({ name, weight }) => [this.#of(byName.get(name)!), weight]));
+  }
+}
+
+/** The flows that were born under one table. */
 class Age {
-  readonly ofAll: boolean;
-  /** By index of the former owner: 1 for one whose flows count. */
-  readonly #counts: Uint8Array;
   readonly #born: FlowPlan['born'];
-  readonly #owners: Uint16Array;
-  readonly #newOwners: Uint16Array;
-  readonly #alternates: Uint16Array;
-  /** By index of the former owner: its index in the new tables if it is still reached there, else NONE. */
-  readonly #reached: Uint16Array;
-  /** By index in the new tables: it runs an agent, which takes part in second chance. */
-  readonly #hasAgent: readonly boolean[];
+  readonly #owners: Int32Array;
+  readonly #next: NextTables;
   #alive = 0;
   #moved = 0;
   #broken = 0;
+  #brokenOnceSettled = 0;
 
-  /** `members` own slots in `tables`; `remembered` is the prior state that the new tables were resolved against. */
-  constructor(
-    born: FlowPlan['born'],
-    tables: PoolTables,
-    members: readonly BackendConfig[],
-    newTables: PoolTables,
-    after: PoolConfig,
-    remembered: readonly BackendConfig[],
-    only?: ReadonlySet<string>,
-  ) {
-    this.ofAll = only === undefined;
-    this.#counts = Uint8Array.from(tables.names, (name) => (only === undefined || only.has(name) ? 1 : 0));
+  /** @param owners by slot; flows of NOWHERE do not count */
+  constructor(born: FlowPlan['born'], owners: Int32Array, next: NextTables) {
     this.#born = born;
-    this.#owners = tables.owners;
-    this.#newOwners = newTables.owners;
-    this.#alternates = newTables.alternates;
-    // A backend that NEW leaves out is reached as it is remembered; one that has a new address is another machine.
-    const reachable = new Map([...remembered, ...after.backends].map((backend) => [backend.name, backend]));
-    const address = new Map(members.map((backend) => [backend.name, backend.address.text]));
-    this.#reached = sameNames(tables.names, newTables.names).map((index, former) => {
-      const name = tables.names[former];
-      return reachable.get(name)?.address.text === address.get(name) ? index : NONE;
-    });
-    this.#hasAgent = newTables.names.map((name) => reachable.get(name)!.agent);
+    this.#owners = owners;
+    this.#next = next;
   }
 
   count(slot: number, newSlot: number, length: number): void {
     const former = this.#owners[slot];
-    if (former === NONE || this.#counts[former] === 0) return;
+    if (former === NOWHERE) return;
     this.#alive += length;
-    const reached = this.#reached[former];
-    const owner = this.#newOwners[newSlot];
-    if (reached !== NONE && reached === owner) return;
-    this.#moved += length;
-    const isKept =
-      reached !== NONE &&
-      reached === this.#alternates[newSlot] &&
-      owner !== NONE &&
-      this.#hasAgent[owner] &&
-      this.#hasAgent[reached];
-    if (!isKept) this.#broken += length;
+    const { now, settled } = this.#next;
+    if (now.owners[newSlot] !== former) this.#moved += length;
+    if (!isFound(former, now, newSlot)) this.#broken += length;
+    if (!isFound(former, settled, newSlot)) this.#brokenOnceSettled += length;
   }
 
   plan(): FlowPlan {
@@ -220,7 +245,12 @@ class Age {
       born: this.#born,
       tcpBreakWithoutSecondChance: share(this.#moved),
       tcpBreakWithSecondChance: share(this.#broken),
+      tcpBreakOnceSettled: share(this.#brokenOnceSettled),
       udpMove: share(this.#moved),
     };
   }
+}
+
+function isFound(former: number, { owners, alternates, isKept }: Reached, slot: number): boolean {
+  return owners[slot] === former || (alternates[slot] === former && isKept[slot] === 1);
 }

@@ -6,7 +6,7 @@
  *
  * Pure, slot by slot, over the tables that the nodes use; the one estimate is that flows spread evenly over the hash.
  */
-import { force, type PoolChange, type PoolChanges } from '../pool/change.js';
+import type { PoolChanges } from '../pool/change.js';
 import { priorState, rememberedStates, stateInForce } from '../pool/remembered.js';
 import type { PoolState } from '../pool/state.js';
 import { NONE } from './layers.js';
@@ -47,25 +47,25 @@ export interface FlowsAtRisk {
 }
 
 /**
- * What forcing `change` now would break, by the age of the flows; where nothing is settling nothing is at risk.
+ * What the change of a pool from `before` to `after` would break, by the age of the flows; where nothing is settling nothing is at
+ * risk.
  *
  * @param slots M, prime
- * @param nowMs as in pool/change.ts
+ * @param isDrained whether a backend that drains has no connection left
  */
-export function riskOfForce(
-  changes: PoolChanges,
-  change: PoolChange,
-  nowMs: number,
+export function riskOf(
+  before: PoolChanges,
+  after: PoolChanges,
   { slots, panicThreshold }: Pick<RiskInput, 'slots' | 'panicThreshold'>,
+  isDrained?: (backend: string) => boolean,
 ): FlowsAtRisk[] {
-  const forced = force(changes, change, nowMs);
-  const remembered = rememberedStates(changes);
+  const remembered = rememberedStates(before);
   const shares = shareAtRisk({
     slots,
     panicThreshold,
     born: remembered.map(({ state }) => state),
-    next: stateInForce(forced),
-    prior: priorState(forced),
+    next: stateInForce(after, isDrained),
+    prior: priorState(after),
   });
   return remembered.map(({ untilMs }, i) => ({ bornUntilMs: untilMs, share: shares[i] }));
 }

@@ -157,10 +157,7 @@ export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): P
 }
 
 /** `prior:` of the file belongs to what the file says last. */
-function withPrior(
-  queue: readonly QueuedChange[],
-  prior: QueuedChange['prior'],
-): readonly QueuedChange[] {
+function withPrior(queue: readonly QueuedChange[], prior: QueuedChange['prior']): readonly QueuedChange[] {
   const last = queue.at(-1);
   return last === undefined ? queue : [...queue.slice(0, -1), { ...last, prior }];
 }
@@ -315,7 +312,11 @@ function takesDrainBack({ past, members }: PoolChanges, wanted: readonly ChangeM
   const taken = members.filter((one, i) => !isDeepStrictEqual(one, wanted[i]));
   const back = wanted.filter((one, i) => !isDeepStrictEqual(one, members[i]));
   if (wanted.some(({ state }) => state === 'draining')) return false;
-  return taken.length === 1 && taken[0].state === 'draining' && isDeepStrictEqual(back, [{ ...taken[0], state: 'active' }]);
+  return (
+    taken.length === 1 &&
+    taken[0].state === 'draining' &&
+    isDeepStrictEqual(back, [{ ...taken[0], state: 'active' }])
+  );
 }
 
 /** Those that a change would leave draining, or take out. */

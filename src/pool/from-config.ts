@@ -2,14 +2,19 @@
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import type { Health, Member, PoolState } from './state.js';
 
-export interface ConfiguredStates {
+/** A pool at one moment. */
+export interface PoolStates {
+  /** Has the addresses of both states' members, and what else the tables come from. */
+  readonly config: PoolConfig;
   /** The present members, with the marks that they were given. */
   readonly state: PoolState;
-  /** As written under `prior:`, with the marks written there; absent when the config has none. */
+  /** Undefined when all has settled. */
   readonly prior: PoolState | undefined;
 }
 
 /**
+ * Its prior state is the one written under `prior:`, with the marks written there.
+ *
  * @param healthOf the health mark of a present member; not `up` for one that cannot be reached
  * @param isDrained whether one that drains has no connection left
  * @param isReachable whether packets get there from here, now
@@ -19,10 +24,11 @@ export function poolStatesFromConfig(
   healthOf: (backend: BackendConfig) => Health = () => 'up',
   isDrained: (backend: BackendConfig) => boolean = () => false,
   isReachable: (backend: BackendConfig) => boolean = () => true,
-): ConfiguredStates {
+): PoolStates {
   const reach = (backend: BackendConfig): Pick<Member, 'unreachable'> =>
     isReachable(backend) ? {} : { unreachable: true };
   return {
+    config: pool,
     state: pool.backends.map((backend) => {
       const { name, weight, state } = backend;
       const member = { name, weight, state, health: healthOf(backend), ...reach(backend) };

@@ -20,13 +20,9 @@ import {
   type PoolChange,
   type PoolChanges,
   plan,
-  settlesAtMs,
   startChanges,
-  waitsFor,
 } from './change.js';
-import { changeFromConfig, configInForce, queuedBackends, queuedConfigs } from './change-config.js';
-import { describeMembers } from './describe-change.js';
-import { dueAtMs } from './due.js';
+import { changeFromConfig, configInForce, queuedBackends } from './change-config.js';
 import { type Override, overridden, stillNeeded } from './override.js';
 import { priorMembers } from './remembered.js';
 import type { Health } from './state.js';
@@ -58,27 +54,16 @@ export function memoryOf(changes: PoolChanges): PoolMemory {
   return { changes, overrides: [], drainingSinceMs: {} };
 }
 
-export interface TakeOptions {
-  readonly force: boolean;
+/** When a transition is made, and the marks of members that are new to a pool; up when there is none. */
+export interface Moment {
   readonly nowMs: number;
-  /** Marks of members that are new to a pool; up when there is none. */
   readonly health?: (pool: string, backend: string) => Health | undefined;
-  /** What was remembered over a restart, for pools that are not known yet. */
-  readonly memory?: ReadonlyMap<string, PoolMemory>;
 }
 
-/** What became of one pool. */
-export interface Effect {
-  readonly pool: string;
-  readonly effect: 'in_force' | 'queued' | 'unchanged' | 'added' | 'removed';
-  /** In words, against what is in force. */
-  readonly changes: readonly string[];
-  /** When one that is queued comes into force at the latest. */
-  readonly dueAtMs?: number;
-  /** Backends that drain, for which one that is queued waits. */
-  readonly waitsFor?: readonly string[];
-  /** When one that is in force has settled. */
-  readonly settlesAtMs?: number;
+export interface TakeOptions extends Moment {
+  readonly force: boolean;
+  /** What was remembered over a restart, for pools that are not known yet. */
+  readonly memory?: ReadonlyMap<string, PoolMemory>;
 }
 
 export const NO_POOLS: Membership = new Map();
@@ -167,6 +152,15 @@ function mapPools(
   return [...after].every(([name, pool]) => before.get(name) === pool) ? before : after;
 }
 
+/** Makes one pool another; the same object when nothing has changed. */
+export function mapPool(
+  before: Membership,
+  name: string,
+  transform: (pool: PoolMembership) => Omit<PoolMembership, 'inForce'>,
+): Membership {
+  return mapPools(before, (pool, each) => (each === name ? next(transform(pool), pool) : pool));
+}
+
 /** Completes a pool. @param known as it was before, whose objects go on being used where they say the same */
 function next(
   pool: Omit<PoolMembership, 'inForce'> & { readonly inForce?: PoolConfig },
@@ -241,34 +235,4 @@ export function reachedBackends(pools: Membership): NamedBackend[] {
 
 function firstByName(backends: readonly BackendConfig[]): BackendConfig[] {
   return [...new Map([...backends].reverse().map((backend) => [backend.name, backend])).values()].reverse();
-}
-
-/** What a transition did, pool by pool. */
-export function effects(before: Membership, after: Membership): Effect[] {
-  const names = [...new Set([...before.keys(), ...after.keys()])];
-  return names.map((name): Effect => {
-    const [was, is] = [before.get(name), after.get(name)];
-    if (is === undefined) return { pool: name, effect: 'removed', changes: [] };
-    if (was === undefined) return { pool: name, effect: 'added', changes: [] };
-    if (is.changes.members === was.changes.members && is.changes.queue === was.changes.queue)
-      return { pool: name, effect: 'unchanged', changes: [] };
-    const settling = settlesAtMs(is.changes);
-    const settles = settling !== undefined && { settlesAtMs: settling };
-    const inForce = describeMembers(was.inForce.backends, is.inForce.backends);
-    if (inForce.length > 0) return { pool: name, effect: 'in_force', changes: inForce, ...settles };
-    const waiting = queuedBackends(is.changes);
-    const isNew = !isDeepStrictEqual(
-      was.changes.queue.map(({ members }) => members),
-      is.changes.queue.map(({ members }) => members),
-    );
-    if (waiting.length === 0 || !isNew) return { pool: name, effect: 'unchanged', changes: [], ...settles };
-    return {
-      pool: name,
-      effect: 'queued',
-      changes: describeMembers(is.inForce.backends, queuedConfigs(is.inForce, is.changes).at(-1)!.backends),
-      dueAtMs: dueAtMs(is.changes, is.inForce.drainDeadlineMs).at(-1)!,
-      waitsFor: waitsFor(is.changes),
-      ...settles,
-    };
-  });
 }

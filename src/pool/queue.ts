@@ -55,7 +55,8 @@ export function merge(
 function withPresence(states: States, name: string, isWanted: boolean): States {
   if ((find(states.at(-1)!, name) !== undefined) === isWanted) return states;
   const at = states.findLastIndex(
-    (members, i) => i > 0 && (find(members, name) !== undefined) !== (find(states[i - 1], name) !== undefined),
+    (members, i) =>
+      i > 0 && (find(members, name) !== undefined) !== (find(states[i - 1], name) !== undefined),
   );
   return at < 0 ? states : edited(states, at, { name, whole: find(states[at - 1], name) });
 }
@@ -147,7 +148,11 @@ function changes(states: States, at: number, name: string, field: (typeof FIELDS
  * @param steps as many as there are lists of members
  * @throws AnyhopError ERR_LIMIT when too many change something
  */
-function withMembers(inForce: Members, steps: readonly QueuedChange[], lists: States): readonly QueuedChange[] {
+function withMembers(
+  inForce: Members,
+  steps: readonly QueuedChange[],
+  lists: States,
+): readonly QueuedChange[] {
   const queue = steps
     .map((step, i) => ({ ...step, members: lists[i] }))
     .filter(({ members }, i) => editsBetween(i === 0 ? inForce : lists[i - 1], members).length > 0);

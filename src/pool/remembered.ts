@@ -2,14 +2,24 @@
 import { type ChangeMember, type PoolChanges, type PriorMember, upOrDown } from './change.js';
 import type { PoolState } from './state.js';
 
-/** The pool state in force. */
-export function stateInForce(changes: PoolChanges): PoolState {
-  const marks = new Map(changes.marks.map(({ name, health }) => [name, health]));
-  return changes.members.map(({ name, weight, state }) => ({
+/** The pool state in force. @param isDrained whether one that drains has no connection left */
+export function stateInForce(changes: PoolChanges, isDrained?: (backend: string) => boolean): PoolState {
+  return stateOf(changes, changes.members, isDrained);
+}
+
+/** Members that are in force, or wait to be, with the marks that they have now. */
+export function stateOf(
+  { marks }: PoolChanges,
+  members: readonly ChangeMember[],
+  isDrained: (backend: string) => boolean = () => false,
+): PoolState {
+  const byName = new Map(marks.map(({ name, health }) => [name, health]));
+  return members.map(({ name, weight, state }) => ({
     name,
     weight,
     state,
-    health: marks.get(name)!,
+    health: byName.get(name)!,
+    ...(state === 'draining' && isDrained(name) && { drained: true }),
   }));
 }
 

@@ -19,6 +19,7 @@ const QUEUED: PoolChangeReport = {
   pool: 'api',
   effect: 'queued',
   changes: CHANGES,
+  id: 'api:4',
   dueAt: '2024-05-01T12:07:30.000Z',
 };
 
@@ -56,9 +57,9 @@ describe('drain, undrain and weight', () => {
     assert.equal(
       stdout,
       'pool web: in force, settles at 2024-05-01 12:05:00: web-2 state active -> draining\n' +
-        'pool api: waits until 2024-05-01 12:07:30, for the change before it to settle: web-2 state active -> draining\n' +
+        'pool api: waits until 2024-05-01 12:07:30, for what comes before it to settle: web-2 state active -> draining (api:4)\n' +
         'unchanged: db\n' +
-        'What waits is in "anyhop status"; --force would not wait, and may break connections.\n',
+        '"anyhop changes" lists what waits, "anyhop cancel ID" takes one back, "anyhop force ID" does not let it wait and may break connections.\n',
     );
     const json = await run('drain', 'web-2', '--json');
     assert.deepEqual(JSON.parse(json.stdout), report(IN_FORCE, QUEUED, unchanged));
@@ -172,7 +173,7 @@ describe('drain --wait', () => {
       node.instead.status = async () => {
         const begun = ++asked > 1;
         const member = backendStatus('web-2', begun ? { state: 'draining', drain: drain(0) } : {});
-        const queued = begun ? [] : [{ dueAt: until, changes: CHANGES }];
+        const queued = begun ? [] : [{ id: 'api:1', plannedAt: until, dueAt: until, changes: CHANGES }];
         return nodeStatus({ pools: [poolStatus('api', [member], { change: { queued } })] });
       };
       const { code, stdout, stderr } = await run('drain', 'web-2', '--wait');
@@ -195,7 +196,65 @@ describe('drain --wait', () => {
   });
 });
 
+describe('changes, cancel and force', () => {
+  const step = (id: string, changes: string[]) => {
+    return { id, plannedAt: '2024-05-01T12:00:00.000Z', dueAt: '2024-05-01T12:05:00.000Z', changes };
+  };
+
+  it('list what waits with its id, when it comes and what it waits for', async () => {
+    const queue = [
+      { pool: 'web', ...step('web:3', CHANGES), waitsFor: ['web-1 drains'] },
+      { pool: 'web', ...step('web:4', ['web-2 weight 1 -> 4']), waitsFor: ['web:3'] },
+    ];
+    node.instead.changes = async () => ({ changes: queue });
+    const { code, stdout, stderr } = await run('changes');
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(stdout.split('\n'), [
+      'ID     AT THE LATEST        WAITS UNTIL   CHANGE',
+      'web:3  2024-05-01 12:05:00  web-1 drains  web-2 state active -> draining',
+      'web:4  2024-05-01 12:05:00  web:3         web-2 weight 1 -> 4',
+      '',
+    ]);
+    assert.deepEqual(JSON.parse((await run('changes', '--json')).stdout), { changes: queue });
+    node.instead.changes = async () => ({ changes: [] });
+    assert.equal((await run('changes')).stdout, 'no change waits\n');
+  });
+
+  it('tell the node which one is meant, and say what has come of it', async () => {
+    node.instead.cancel = async (id) => {
+      node.told.push({ what: 'cancel', id });
+      return report({ pool: 'web', effect: 'unchanged', changes: [], takenBack: [step(id, CHANGES)] });
+    };
+    const { code, stdout, stderr } = await run('cancel', 'web:3');
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, 'pool web: no longer waits: web-2 state active -> draining (web:3)\n');
+    node.instead.force = async (id) => {
+      node.told.push({ what: 'force', id });
+      return report(IN_FORCE);
+    };
+    assert.match((await run('force', 'web:4')).stdout, /^pool web: in force, .*draining\n$/);
+    assert.deepEqual(node.told, [
+      { what: 'cancel', id: 'web:3' },
+      { what: 'force', id: 'web:4' },
+    ]);
+    const wrong = await run('cancel', 'web');
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /expected the id of a change that waits, such as "web:3"/);
+  });
+});
+
 describe('reload', () => {
+  it('names what came with it because it was forced', async () => {
+    const came = [
+      { id: 'web:2', plannedAt: IN_FORCE.settlesAt!, dueAt: IN_FORCE.settlesAt!, changes: CHANGES },
+    ];
+    node.instead.reload = async () => report({ ...IN_FORCE, changes: ['web-9 added', ...CHANGES], came });
+    assert.match(
+      (await run('reload', '--force')).stdout,
+      /\npool web: with it came what waited: web-2 state active -> draining \(web:2\)\n/,
+    );
+  });
+
   it('says what has changed, what waits and what to beware of', async () => {
     node.instead.reload = async ({ force }) => ({
       ...report(

@@ -5,6 +5,7 @@ import type { BackendConfig, PoolConfig } from '#anyhop/config/types.js';
 import { ControlError, type PlanReport } from '#anyhop/control/api.js';
 import { planPool } from '#anyhop/maglev/plan.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import { poolStatesFromConfig } from '#anyhop/pool/from-config.js';
 import { type FakeNode, fakeNode } from '../control/fake-node.js';
 import { anyhop } from './client.js';
 
@@ -28,10 +29,18 @@ const after: PoolConfig = {
   backends: [{ ...members[0], state: 'draining' }, ...members.slice(1)],
 };
 const prior = members.slice(1).map((one) => ({ ...one, health: 'up' as const }));
-const settled = planPool(before, after);
-const unsettled = planPool({ ...before, prior }, after);
+const next = poolStatesFromConfig(after);
+const settled = planPool(poolStatesFromConfig(before), next);
+const unsettled = planPool(poolStatesFromConfig({ ...before, prior }), next);
 
+const WAITING = {
+  id: 'web:2',
+  plannedAt: '2024-05-01T12:01:00.000Z',
+  dueAt: '2024-05-01T12:05:00.000Z',
+  changes: ['web-2 weight 1 -> 5'],
+};
 const REPORT: PlanReport = {
+  of: 'reload',
   file: '/etc/anyhop/anyhop.yaml',
   pools: [
     { pool: 'api', effect: 'unchanged', changes: [], atRiskByForce: [] },
@@ -49,8 +58,10 @@ const REPORT: PlanReport = {
       pool: 'web',
       effect: 'queued',
       changes: CHANGES,
+      id: 'web:3',
       dueAt: '2024-05-01T12:07:30.000Z',
       plan: unsettled,
+      forceBrings: [WAITING],
       atRiskByForce: [{ bornUntil: '2024-05-01T12:02:30.000Z', share: 0 }, { share: 0.125 }],
     },
   ],
@@ -75,18 +86,51 @@ describe('plan of a running node', () => {
       /no TCP flow breaks where second chance is on\. It is off for http: 3\d\.\d % break there\.\n/,
     );
     assert.match(stdout, /^pool new: added; it has no flows yet\.\n\npool old: removed; its flows end\.\n/m);
-    assert.match(stdout, /^pool web: waits until 2024-05-01 12:07:30, for the change before it to settle\n/m);
+    assert.match(stdout, /^pool web: waits until 2024-05-01 12:07:30, for what comes before it to settle\n/m);
     assert.match(stdout, /^ {2}TCP, born since the last change +\d/m);
     assert.match(
       stdout,
       /--force +0 % of those born until 2024-05-01 12:02:30 break even with second chance\n/,
     );
     assert.match(stdout, /--force +12\.5 % of younger ones break even with second chance\n/);
+    assert.match(stdout, /--force +a reload also brings web-2 weight 1 -> 5 \(web:2\)\n/);
     assert.match(stdout, /^beside the pools\n {2}web: panic threshold 0 -> 0\.5\n/m);
     assert.match(stdout, /^warnings\n {2}anyhop\.yaml:3:5/m);
     assert.match(stdout, /\nunchanged: api\n$/);
     const json = await anyhop(['plan', '--json', '--socket', node.socket]);
     assert.deepEqual(JSON.parse(json.stdout), JSON.parse(JSON.stringify(REPORT)));
+  });
+
+  it('is asked for a drain, an undrain and a weight as well, before they are told', async () => {
+    const asked: unknown[] = [];
+    const members4 = [...members, { ...members[0], name: 'web-4', address: parseAddress('10.1.0.4')! }];
+    const plan = planPool(
+      poolStatesFromConfig(before),
+      poolStatesFromConfig({ ...before, backends: members4 }),
+    );
+    node.instead.planFor = async (target, patch, options) => {
+      asked.push([target, patch, options]);
+      const changes = ['web-1 weight 1 -> 5'];
+      const pools = [{ pool: 'web', effect: 'in_force' as const, changes, plan, atRiskByForce: [] }];
+      return { of: 'weight 5 of web-1', pools, changes: [], warnings: [] };
+    };
+    const socket = ['--socket', node.socket];
+    const { code, stdout, stderr } = await anyhop(['weight', 'web-1', '5', '--plan', ...socket]);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^weight 5 of web-1 would change this\n\npool web: at once\n/);
+    assert.match(
+      stdout,
+      /no TCP flow breaks that is over within settle_time \(5m\), and [\d.]+ % of those do that live on for longer\.\n$/,
+    );
+    await anyhop(['drain', 'web-1', '--plan', '--wait', ...socket]);
+    await anyhop(['undrain', 'web-1', '--plan', '--pool', 'web', '--json', ...socket]);
+    const all = { backend: 'web-1', pool: undefined };
+    assert.deepEqual(asked, [
+      [all, { weight: 5 }, { force: false }],
+      [all, { state: 'draining' }, { force: false }],
+      [{ backend: 'web-1', pool: 'web' }, { state: 'active' }, { force: false }],
+    ]);
+    assert.deepEqual(node.told, [], 'nothing was changed');
   });
 
   it('says that nothing would change', async () => {

@@ -59,7 +59,14 @@ test('status says how far drains have come, what settles, what waits, and what w
     {
       change: {
         settlesAt: at('12:10:00'),
-        queued: [{ dueAt: at('12:10:00'), changes: ['web-6 added', 'web-1 weight 1 -> 2'] }],
+        queued: [
+          {
+            id: 'web:3',
+            plannedAt: at('12:09:00'),
+            dueAt: at('12:10:00'),
+            changes: ['web-6 added', 'web-1 weight 1 -> 2'],
+          },
+        ],
       },
     },
   );
@@ -79,7 +86,7 @@ test('status says how far drains have come, what settles, what waits, and what w
     'web/web-4: the deadline ended the drain, 3 connections left',
     'web/web-5: draining, connections left: unknown (it has no agent), until 13:00:00',
     'the last change settles at 12:10:00',
-    'waits until 12:10:00: web-6 added; web-1 weight 1 -> 2',
+    'web:3 waits until 12:10:00: web-6 added; web-1 weight 1 -> 2',
     'web/web-2: state draining and weight 0 set at runtime, at 12:00:00',
     'web/web-1: weight 2 set at runtime, at 2024-04-30 12:00:00',
   ]);

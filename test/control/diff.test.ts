@@ -189,7 +189,10 @@ describe('the difference between two nodes', () => {
       prior: prior(3),
       panicThreshold: 0.5,
       slots: 257,
-      change: { settlesAt: settlesAt(6), queued: [{ dueAt, changes: ['web-3 added'] }] },
+      change: {
+        settlesAt: settlesAt(6),
+        queued: [{ id: 'web:1', plannedAt: dueAt, dueAt, changes: ['web-3 added'] }],
+      },
     });
     const [service] = nodeStatus().services;
     const one = { ...node('a', a, poolStatus('api', [backendStatus('api-1')])), services: [service] };

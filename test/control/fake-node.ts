@@ -8,6 +8,7 @@ import { controlRoutes } from '#anyhop/control/routes.js';
 import { serveControl } from '#anyhop/control/server.js';
 import type { NodeStatus } from '#anyhop/control/status.js';
 import { createLog, type Logger } from '#anyhop/core/log.js';
+import type { OverridePatch } from '#anyhop/pool/override.js';
 
 const UNCHANGED: ChangeReport = { generation: 7, pools: [], changes: [], warnings: [] };
 
@@ -21,6 +22,13 @@ export type Told =
       readonly options: ChangeOptions;
     }
   | { readonly what: 'reload'; readonly options: ChangeOptions }
+  | {
+      readonly what: 'plan for';
+      readonly target: BackendTarget;
+      readonly patch: OverridePatch;
+      readonly options: ChangeOptions;
+    }
+  | { readonly what: 'cancel' | 'force'; readonly id: string }
   | { readonly what: 'plan' }
   | { readonly what: 'tables'; readonly pool: string | undefined };
 
@@ -54,12 +62,19 @@ export async function fakeNode(
     },
     plan: async () => {
       told.push({ what: 'plan' });
-      return { file: '/etc/anyhop/anyhop.yaml', pools: [], changes: [], warnings: [] };
+      return { of: 'reload', file: '/etc/anyhop/anyhop.yaml', pools: [], changes: [], warnings: [] };
     },
     reload: (options) => changed({ what: 'reload', options }),
     drain: (target, options) => changed({ what: 'drain', target, options }),
     undrain: (target, options) => changed({ what: 'undrain', target, options }),
     weight: (target, weight, options) => changed({ what: 'weight', target, weight, options }),
+    planFor: async (target, patch, options) => {
+      told.push({ what: 'plan for', target, patch, options });
+      return { of: 'drain', pools: [], changes: [], warnings: [] };
+    },
+    changes: async () => ({ changes: [] }),
+    cancel: (id) => changed({ what: 'cancel', id }),
+    force: (id) => changed({ what: 'force', id }),
   };
   // Looked up at each call, so that a test can change its mind.
   const actions = new Proxy(silent, {

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { LoadedConfig } from '#anyhop/config/types.js';
-import { NodePools, type NodeSurroundings } from '#anyhop/control/node-pools.js';
+import { type ChangeRequest, NodePools, type NodeSurroundings } from '#anyhop/control/node-pools.js';
 import { createLog } from '#anyhop/core/log.js';
 import type { Hold } from '#anyhop/pool/change.js';
-import type { Membership, NamedBackend } from '#anyhop/pool/membership.js';
-import { override } from '#anyhop/pool/override.js';
+import { type Membership, type NamedBackend, take } from '#anyhop/pool/membership.js';
+import { say } from '#anyhop/pool/runtime.js';
 import type { Health } from '#anyhop/pool/state.js';
 import { NODE, parse, SERVICES } from '../config/fixture.js';
 
@@ -32,6 +32,10 @@ function fileOf(members: readonly Written[]): LoadedConfig<'run'> {
 ${SERVICES}`,
     'run',
   );
+}
+
+function reloadTo(file: LoadedConfig<'run'>, force: boolean): ChangeRequest {
+  return { file, next: (before, at) => take(before, file.pools, { ...at, force }) };
 }
 
 /** A node around the pools, which notes what it is told, and whose publishes fail when they are to. */
@@ -95,17 +99,13 @@ class Node {
   }
 
   drain(backend: string, state: 'active' | 'draining', force: boolean) {
-    return this.pools.change(
-      () => ({
-        file: this.pools.file,
-        overrides: (name) => {
-          const pool = this.pools.pools.get(name)!;
-          const has = pool.file.backends.some((each) => each.name === backend);
-          return has ? override(pool.overrides, pool.file, backend, { state }, this.nowMs) : undefined;
-        },
-      }),
-      force,
-    );
+    return this.pools.change(() => ({
+      file: this.pools.file,
+      next: (before, at) => {
+        const has = before.get('web')!.file.backends.some((each) => each.name === backend);
+        return has ? say(before, 'web', backend, { state }, { ...at, force }) : before;
+      },
+    }));
   }
 
   inForce(): Written[] {
@@ -185,7 +185,7 @@ describe('the pools of a running node', () => {
             node.fails = each.fails ? 1 : 0;
             const request =
               each.kind === 'reload'
-                ? node.pools.change(() => ({ file: fileOf(each.members) }), each.force)
+                ? node.pools.change(() => reloadTo(fileOf(each.members), each.force))
                 : node.drain(each.name, each.state, each.force);
             const failure = await request.then(
               () => undefined,
@@ -238,7 +238,7 @@ describe('the pools of a running node', () => {
       names.map((name) => ({ name, weight: 1, state: 'active' }));
     const node = new Node(fileOf(members('a', 'b')));
     await Promise.all([
-      node.pools.change(() => ({ file: fileOf(members('a', 'b', 'c')) }), true),
+      node.pools.change(() => reloadTo(fileOf(members('a', 'b', 'c')), true)),
       node.drain('b', 'draining', true),
       node.drain('c', 'draining', true),
     ]);
@@ -253,7 +253,7 @@ describe('the pools of a running node', () => {
     const node = new Node(fileOf([{ name: 'a', weight: 1, state: 'active' }]));
     node.marks.set('b', 'down');
     const both: Written[] = ['a', 'b'].map((name) => ({ name, weight: 1, state: 'active' }));
-    await node.pools.change(() => ({ file: fileOf(both) }), false);
+    await node.pools.change(() => reloadTo(fileOf(both), false));
     const { changes } = node.pools.pools.get('web')!;
     assert.equal(changes.marks.find(({ name }) => name === 'b')?.health, 'down');
     node.pools.close();
@@ -263,8 +263,8 @@ describe('the pools of a running node', () => {
     const members = (...names: string[]): Written[] =>
       names.map((name) => ({ name, weight: 1, state: 'active' }));
     const node = new Node(fileOf(members('a')));
-    await node.pools.change(() => ({ file: fileOf(members('a', 'b')) }), false);
-    await node.pools.change(() => ({ file: fileOf(members('a', 'b', 'c')) }), false);
+    await node.pools.change(() => reloadTo(fileOf(members('a', 'b')), false));
+    await node.pools.change(() => reloadTo(fileOf(members('a', 'b', 'c')), false));
     assert.deepEqual(
       node.inForce().map(({ name }) => name),
       ['a', 'b'],
@@ -273,7 +273,7 @@ describe('the pools of a running node', () => {
     node.hold = new Promise((resolve) => {
       release = resolve;
     });
-    const last = node.pools.change(() => ({ file: fileOf(members('a', 'b', 'c', 'd')) }), true);
+    const last = node.pools.change(() => reloadTo(fileOf(members('a', 'b', 'c', 'd')), true));
     await new Promise((resolve) => setImmediate(resolve));
     node.nowMs += SETTLE_MS;
     node.pools.marksChanged();
@@ -306,7 +306,7 @@ describe('the pools of a running node', () => {
     } as const;
     const other = { ...file, pools: [{ ...web, health }, dns] };
     await assert.rejects(
-      node.pools.change(() => ({ file: other }), false),
+      node.pools.change(() => reloadTo(other, false)),
       /no raw sockets/,
     );
     assert.equal(node.pools.file, file);

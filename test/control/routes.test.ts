@@ -10,6 +10,7 @@ import { NAME_PATTERN } from '#anyhop/config/schema.js';
 import { ControlError, type TablesReport } from '#anyhop/control/api.js';
 import { tableParts } from '#anyhop/control/table-parts.js';
 import { NONE } from '#anyhop/maglev/layers.js';
+import type { OverridePatch } from '#anyhop/pool/override.js';
 import { ask, type FakeNode, fakeNode, post, type Told } from './fake-node.js';
 
 const REPORT = { generation: 7, pools: [], changes: [], warnings: [] };
@@ -66,10 +67,22 @@ describe('the control API', () => {
         },
       ],
     ];
+    const plans: [string, unknown, OverridePatch][] = [
+      ['/drain', {}, { state: 'draining' }],
+      ['/undrain', {}, { state: 'active' }],
+      ['/weight', { weight: 3 }, { weight: 3 }],
+    ];
+    for (const [path, body, patch] of plans) {
+      const target = { backend: 'web-1', pool: undefined };
+      const expected: Told = { what: 'plan for', target, patch, options: { force: false } };
+      told.push([path, { backend: 'web-1', plan: true, ...(body as object) }, expected]);
+    }
+    told.push(['/cancel', { id: 'web:3' }, { what: 'cancel', id: 'web:3' }]);
+    told.push(['/force', { id: 'web.a-b:12' }, { what: 'force', id: 'web.a-b:12' }]);
     for (const [path, body, expected] of told) {
       const { status, json } = await post(node.socket, path, body);
       assert.equal(status, 200);
-      if (path !== '/plan') assert.deepEqual(json, REPORT);
+      if (!expected.what.startsWith('plan')) assert.deepEqual(json, REPORT);
       assert.deepEqual(node.told.at(-1), expected);
     }
     assert.equal((await ask(node.socket, '/reload', { method: 'POST' })).status, 200, 'without a body');
@@ -88,7 +101,15 @@ describe('the control API', () => {
       ['/drain', { backend: 'web-1', pool: null }, /pool is wrong/],
       ['/drain', { backend: 'web-1', force: 'yes' }, /force is wrong; expected true or false/],
       ['/drain', { backend: 'web-1', fource: true }, /unknown field \\"fource\\".*Did you mean force/],
-      ['/drain', { backend: 'web-1', weight: 1 }, /unknown field \\"weight\\".*takes backend, pool, force/],
+      [
+        '/drain',
+        { backend: 'web-1', weight: 1 },
+        /unknown field \\"weight\\".*takes backend, pool, force, plan/,
+      ],
+      ['/cancel', {}, /id is missing; expected the id of a change that waits/],
+      ['/cancel', { id: 'web' }, /id is wrong/],
+      ['/force', { id: 'web:0' }, /id is wrong/],
+      ['/force', { id: 'web:3', force: true }, /unknown field/],
       ['/weight', { backend: 'web-1' }, /weight is missing; expected a whole number, 0 to 65535/],
       ...[-1, 1.5, 65536, 1e99, '1', null, true].map((weight): [string, unknown, RegExp] => [
         '/weight',
@@ -246,9 +267,13 @@ describe('the control API', () => {
     );
     const fields = fc.oneof(
       fc.record(target, { requiredKeys: ['backend'] }),
-      fc.record({ ...target, weight }, { requiredKeys: [] }),
+      fc.record({ ...target, weight, plan: fc.boolean() }, { requiredKeys: [] }),
+      fc.record({ id: mostly<unknown>('web:3', fc.string()) }),
     );
-    const paths = ['/status', '/ready', '/tables', '/plan', '/reload', '/drain', '/undrain', '/weight'];
+    const paths = [
+      ...['/status', '/ready', '/tables', '/plan', '/reload', '/drain', '/undrain', '/weight'],
+      ...['/changes', '/cancel', '/force'],
+    ];
     const path = fc.oneof(
       { weight: 6, arbitrary: fc.constantFrom(...paths) },
       { weight: 1, arbitrary: fc.webPath().map((text) => text || '/') },
@@ -271,7 +296,10 @@ describe('the control API', () => {
         const { status } = await ask(node.socket, `${where}${more}`, { method: verb, body: sent });
         assert.ok(status !== undefined && status < 500, String(status));
         changes += node.told.length;
-        assert.equal(node.told.length > 0, status === 200 && !['/status', '/ready'].includes(where));
+        assert.equal(
+          node.told.length > 0,
+          status === 200 && !['/status', '/ready', '/changes'].includes(where),
+        );
         for (const told of node.told) assertChecked(told);
       }),
       { numRuns: 500 },

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BackendConfig, PoolConfig, PriorBackendConfig } from '#anyhop/config/types.js';
-import { planPool } from '#anyhop/maglev/plan.js';
+import { type PoolPlan, planPool as planStates } from '#anyhop/maglev/plan.js';
+import { resolvePool } from '#anyhop/maglev/resolve.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import { poolStatesFromConfig } from '#anyhop/pool/from-config.js';
+import type { Health } from '#anyhop/pool/state.js';
 
 const SLOTS = 65537;
 
@@ -38,6 +41,16 @@ function pool(list: readonly BackendConfig[], fields: Partial<PoolConfig> = {}):
   };
 }
 
+/** As of two files. */
+function planPool(
+  before: PoolConfig,
+  after: PoolConfig,
+  isDrained?: (backend: BackendConfig) => boolean,
+): PoolPlan {
+  const [old, next] = [before, after].map((one) => poolStatesFromConfig(one, undefined, isDrained));
+  return planStates(old, next);
+}
+
 function near(actual: number, expected: number, within: number): void {
   assert.ok(Math.abs(actual - expected) <= within, `${actual}, expected ${expected} within ${within}`);
 }
@@ -46,7 +59,13 @@ test('a config that does not change moves nothing', () => {
   const plan = planPool(pool(backends(10)), pool(backends(10).reverse()));
   assert.equal(plan.moved.slots, 0);
   assert.deepEqual(plan.flows, [
-    { born: 'before', tcpBreakWithoutSecondChance: 0, tcpBreakWithSecondChance: 0, udpMove: 0 },
+    {
+      born: 'before',
+      tcpBreakWithoutSecondChance: 0,
+      tcpBreakWithSecondChance: 0,
+      tcpBreakOnceSettled: 0,
+      udpMove: 0,
+    },
   ]);
   assert.deepEqual(plan.evenness[0], plan.evenness[1]);
 });
@@ -85,16 +104,87 @@ test('slots that move from or to a backend of another weight are unavoidable', (
   assert.equal(plan.flows[0].tcpBreakWithSecondChance, 0);
 });
 
-test('a backend with a new address is another machine: its flows break though no slot moves', () => {
+test('a backend with a new address is another machine: its slots go elsewhere under the same name, and its flows break', () => {
   const moved = backends(4, (i) => (i === 1 ? { address: parseAddress('10.9.9.9')! } : {}));
   const plan = planPool(pool(backends(4)), pool(moved));
-  assert.equal(plan.moved.slots, 0);
+  near(plan.moved.share, 0.25, 0.001);
+  assert.equal(plan.collateral.slots, 0);
   const [{ tcpBreakWithoutSecondChance, tcpBreakWithSecondChance, udpMove }] = plan.flows;
-  near(tcpBreakWithoutSecondChance, 0.25, 0.001);
+  assert.equal(tcpBreakWithoutSecondChance, plan.moved.share);
   assert.deepEqual(
     [tcpBreakWithSecondChance, udpMove],
     [tcpBreakWithoutSecondChance, tcpBreakWithoutSecondChance],
   );
+});
+
+test('a backend with a new name is the same machine: slots move where its address is another, and not where the name is', () => {
+  const before = backends(3);
+  const renamed = before.map((one, i): BackendConfig => (i === 1 ? { ...one, name: 'www' } : one));
+  const plan = planPool(pool(before), pool(renamed));
+  const owners = [before, renamed].map((list) => {
+    const tables = resolvePool({ slots: SLOTS, state: poolStatesFromConfig(pool(list)).state });
+    return Array.from(
+      tables.owners,
+      (owner) => list.find(({ name }) => name === tables.names[owner])!.address.text,
+    );
+  });
+  const elsewhere = owners[0].filter((address, slot) => address !== owners[1][slot]).length;
+  assert.equal(plan.moved.slots, elsewhere);
+  assert.ok(plan.moved.share > 0.2 && plan.moved.share < 0.45, String(plan.moved.share));
+  assert.equal(plan.flows[0].tcpBreakWithSecondChance, 0);
+  assert.equal(
+    planPool(
+      pool(before),
+      pool(
+        before.map((one) => one),
+        { name: 'other' },
+      ),
+    ).moved.slots,
+    0,
+  );
+});
+
+test('an added backend breaks nothing at once, and a part of the connections that outlive the settle time; a drain none of them', () => {
+  const added = planPool(pool(backends(4)), pool(backends(5))).flows[0];
+  assert.equal(added.tcpBreakWithSecondChance, 0);
+  const [before, after] = [4, 5].map((count) =>
+    resolvePool({ slots: SLOTS, state: poolStatesFromConfig(pool(backends(count))).state }),
+  );
+  let lost = 0;
+  for (let slot = 0; slot < SLOTS; slot++) {
+    const former = before.names[before.owners[slot]];
+    if (former !== after.names[after.owners[slot]] && former !== after.names[after.alternates[slot]]) lost++;
+  }
+  near(added.tcpBreakOnceSettled, lost / SLOTS, 1e-9);
+  assert.ok(added.tcpBreakOnceSettled > 0.1, String(added.tcpBreakOnceSettled));
+  const drained = backends(4, (i) => (i === 0 ? { state: 'draining' } : {}));
+  assert.equal(planPool(pool(backends(4)), pool(drained)).flows[0].tcpBreakOnceSettled, 0);
+});
+
+test('what is down counts as down: of five with one failed, a drain moves a quarter and breaks what was born since', () => {
+  const up = poolStatesFromConfig(pool(backends(5)));
+  const failed = (i: number): Health => (i === 4 ? 'down' : 'up');
+  const marked = (list: readonly BackendConfig[]) =>
+    poolStatesFromConfig(pool(list), ({ name }) => failed(Number(name.slice(4)))).state;
+  const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
+  const config = pool(backends(5), { prior: prior(backends(5)) });
+  const soon = planStates(
+    { config, state: marked(backends(5)), prior: up.state },
+    { config: { ...config, backends: drained }, state: marked(drained), prior: up.state },
+  );
+  near(soon.moved.share, 0.25, 0.01);
+  assert.deepEqual(
+    soon.flows.map(({ born }) => born),
+    ['before', 'between'],
+  );
+  assert.equal(soon.flows[0].tcpBreakWithSecondChance, 0);
+  near(soon.flows[1].tcpBreakWithSecondChance, 0.05, 0.01);
+  const later = planStates(
+    { config: pool(backends(5)), state: marked(backends(5)), prior: undefined },
+    { config: pool(drained), state: marked(drained), prior: undefined },
+  );
+  near(later.moved.share, 0.25, 0.01);
+  assert.equal(later.flows[0].tcpBreakWithSecondChance, 0);
 });
 
 test('second chance needs an agent at both ends', () => {

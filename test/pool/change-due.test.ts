@@ -100,7 +100,12 @@ test('a drain that nobody counts, or that is shorter than settling, holds up not
   const heavier = member('a', { weight: 2 });
   const draining = [b, c].map((one): ChangeMember => ({ ...one, state: 'draining' }));
   const pool = new Pool([member('a'), b, c]);
-  for (const members of [[heavier, b, c], [heavier, draining[0], c], [heavier, ...draining], [heavier, draining[1]]])
+  for (const members of [
+    [heavier, b, c],
+    [heavier, draining[0], c],
+    [heavier, ...draining],
+    [heavier, draining[1]],
+  ])
     pool.plan(members);
   const due = [1, 2, 3].map((steps) => steps * SETTLE_MS);
   assert.deepEqual(dueAtMs(pool.changes, DRAIN_MS), due);

@@ -80,7 +80,11 @@ class Model {
     else if (nowMs >= this.appliedAtMs + SETTLE_MS) this.#apply(list, nowMs);
     else {
       if (this.#tookDrainBack(observed.members, nowMs)) this.#apply(observed.members, nowMs);
-      assert.deepEqual(observed.queue.at(-1)?.members ?? observed.members, list, 'what was asked for last comes last');
+      assert.deepEqual(
+        observed.queue.at(-1)?.members ?? observed.members,
+        list,
+        'what was asked for last comes last',
+      );
       this.queue = observed.queue.map(({ members }) => members);
     }
   }
@@ -89,7 +93,9 @@ class Model {
   #tookDrainBack(members: readonly ChangeMember[], nowMs: number): boolean {
     const { entries, last } = this.members;
     const before = entries.at(-2);
-    const isAlone = entries.slice(0, -1).every(({ atMs }) => atMs <= nowMs - SETTLE_MS || atMs === before?.atMs);
+    const isAlone = entries
+      .slice(0, -1)
+      .every(({ atMs }) => atMs <= nowMs - SETTLE_MS || atMs === before?.atMs);
     const ended = last.filter((one) => !members.some((other) => isDeepStrictEqual(one, other)));
     return (
       isAlone &&

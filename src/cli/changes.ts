@@ -1,0 +1,41 @@
+/** `anyhop changes`: what waits for its turn on a node, when it comes, and what it waits for. */
+import { Command } from 'commander';
+import type { QueuedReport } from '../control/api.js';
+import { answerOptions } from './change.js';
+import { ask, findSocket } from './control-client.js';
+import { clockTime, columns, someOf } from './format.js';
+
+export function changesCommand(): Command {
+  const command = new Command('changes')
+    .summary('list the changes that wait')
+    .description(
+      'Lists the planned changes that wait on a running node, pool by pool, the next one first: what they change, when they come ' +
+        'into force at the latest, and what they wait for.',
+    );
+  for (const option of answerOptions()) command.addOption(option);
+  return command
+    .addHelpText(
+      'after',
+      `
+A change keeps its id for as long as it waits. "anyhop cancel ID" takes it back, "anyhop force ID" has it wait no longer.
+Exit codes: 0 told, 1 no node answers.
+
+Example:
+  anyhop changes --json | jq -r '.changes[].id'`,
+    )
+    .action(async ({ socket, json }: { readonly socket?: string; readonly json?: true }) => {
+      const report = (await ask(socket ?? (await findSocket()), '/changes')) as QueuedReport;
+      process.stdout.write(json ? `${JSON.stringify(report)}\n` : drawQueue(report));
+    });
+}
+
+export function drawQueue({ changes }: QueuedReport, now = new Date()): string {
+  if (changes.length === 0) return 'no change waits\n';
+  const rows = changes.map(({ id, dueAt, waitsFor, changes: what }) => [
+    id,
+    clockTime(dueAt, now),
+    someOf(waitsFor),
+    what.join('; '),
+  ]);
+  return `${columns(['ID', 'AT THE LATEST', 'WAITS UNTIL', 'CHANGE'], rows).join('\n')}\n`;
+}

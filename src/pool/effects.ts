@@ -1,0 +1,104 @@
+/** What a transition of the pools did, pool by pool: for reports, for the log, and for a plan before it is made. */
+import { isDeepStrictEqual } from 'node:util';
+import type { PoolConfig } from '../config/types.js';
+import { type PoolChanges, type QueuedChange, settlesAtMs, waitsFor } from './change.js';
+import { queuedConfigs } from './change-config.js';
+import { describeMembers } from './describe-change.js';
+import { dueAtMs } from './due.js';
+import type { Membership, PoolMembership } from './membership.js';
+
+/** A planned change that waits. */
+export interface QueuedStep {
+  /** `web:3`, as long as it waits; never given to another. */
+  readonly id: string;
+  readonly plannedAtMs: number;
+  /** In words, against what comes before it. */
+  readonly changes: readonly string[];
+  /** When it comes into force at the latest. */
+  readonly dueAtMs: number;
+  /** Backends that drain and still have connections; of the first in the queue only. */
+  readonly waitsFor: readonly string[];
+}
+
+/** What became of one pool. */
+export interface Effect {
+  readonly pool: string;
+  readonly effect: 'in_force' | 'queued' | 'unchanged' | 'added' | 'removed';
+  /** In words; of one that is queued against what comes before it. */
+  readonly changes: readonly string[];
+  /** Of one that is queued: the last of the steps that are new, or are others than before. */
+  readonly step?: QueuedStep;
+  /** What waited before and is in force now. */
+  readonly came: readonly QueuedStep[];
+  /** What waited before and does not come any more. */
+  readonly takenBack: readonly QueuedStep[];
+  /** When one that is in force has settled. */
+  readonly settlesAtMs?: number;
+}
+
+/** `web:3`; names of pools have no colon. */
+export function stepId(pool: string, { id }: Pick<QueuedChange, 'id'>): string {
+  return `${pool}:${id}`;
+}
+
+/** All that wait, the next one first. */
+export function queuedSteps({ inForce, changes }: PoolMembership): QueuedStep[] {
+  const due = dueAtMs(changes, inForce.drainDeadlineMs);
+  const configs = [inForce, ...queuedConfigs(inForce, changes)];
+  return changes.queue.map((step, i) => ({
+    id: stepId(inForce.name, step),
+    plannedAtMs: step.plannedAtMs,
+    changes: describeMembers(configs[i].backends, configs[i + 1].backends),
+    dueAtMs: due[i],
+    waitsFor: i === 0 ? waitsFor(changes) : [],
+  }));
+}
+
+export function effects(before: Membership, after: Membership): Effect[] {
+  const names = [...new Set([...before.keys(), ...after.keys()])];
+  return names.map((name): Effect => {
+    const [was, is] = [before.get(name), after.get(name)];
+    const nothing = { pool: name, changes: [], came: [], takenBack: [] };
+    if (is === undefined) return { ...nothing, effect: 'removed' };
+    if (was === undefined) return { ...nothing, effect: 'added' };
+    return effectOf(name, was, is);
+  });
+}
+
+function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect {
+  const nothing: Effect = { pool, effect: 'unchanged', changes: [], came: [], takenBack: [] };
+  if (is.changes.members === was.changes.members && is.changes.queue === was.changes.queue) return nothing;
+  const settling = settlesAtMs(is.changes);
+  const kept = new Set(is.changes.queue.map(({ id }) => id));
+  const [came, takenBack] = [true, false].map((isIn) =>
+    was.changes.queue.flatMap((step, i) =>
+      kept.has(step.id) || isInForce(was.changes, i, is.inForce) !== isIn ? [] : [queuedSteps(was)[i]],
+    ),
+  );
+  const rest = { ...nothing, came, takenBack, ...(settling !== undefined && { settlesAtMs: settling }) };
+  const inForce = describeMembers(was.inForce.backends, is.inForce.backends);
+  if (inForce.length > 0) return { ...rest, effect: 'in_force', changes: inForce };
+  const before = new Map(queuedSteps(was).map((step) => [step.id, step.changes]));
+  const step = queuedSteps(is).findLast(({ id, changes }) => !isDeepStrictEqual(before.get(id), changes));
+  if (step === undefined) return rest;
+  return { ...rest, effect: 'queued', changes: step.changes, step };
+}
+
+/** Whether what a step that waited would have changed is so. */
+function isInForce(before: PoolChanges, at: number, { backends }: PoolConfig): boolean {
+  const from = at === 0 ? before.members : before.queue[at - 1].members;
+  const by = <T extends { name: string }>(list: readonly T[]) => new Map(list.map((one) => [one.name, one]));
+  const [was, wanted, is] = [by(from), by(before.queue[at].members), by(backends)];
+  return [...new Set([...was.keys(), ...wanted.keys()])].every((name) => {
+    const [old, next, now] = [was.get(name), wanted.get(name), is.get(name)];
+    if (next === undefined) return old === undefined || now === undefined;
+    return (
+      isDeepStrictEqual(old, next) ||
+      (now !== undefined &&
+        (next.weight === old?.weight || next.weight === now.weight) &&
+        (next.state === old?.state || next.state === now.state) &&
+        (next.address === old?.address || next.address === now.address.text) &&
+        (next.agent === old?.agent || next.agent === now.agent))
+    );
+  });
+}
