@@ -14,6 +14,7 @@ import { describeMembers } from '../pool/describe-change.js';
 import { effects } from '../pool/effects.js';
 import { type Membership, take } from '../pool/membership.js';
 import type { OverridePatch } from '../pool/override.js';
+import type { BackendFacts } from '../pool/remembered.js';
 import { bringForward, cancel, findQueued, say } from '../pool/runtime.js';
 import {
   type BackendTarget,
@@ -66,8 +67,7 @@ export interface NodeActionsOptions {
   readonly readiness: () => Readiness;
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
-  /** Whether a backend that drains has no connection left. */
-  readonly isDrained: (pool: string, backend: string) => boolean;
+  readonly facts: (pool: string) => BackendFacts;
   /** Settles once the node forwards. */
   readonly forwarded: Promise<Forwarded>;
   readonly configFile: ConfigFileStatus;
@@ -203,17 +203,17 @@ export class NodeActions implements ControlActions {
     const brought = new Map(effects(before, forced).map(({ pool, came }) => [pool, came]));
     return effects(before, after).map((effect) => {
       const { pool } = effect;
-      const isDrained = (backend: string): boolean => this.#options.isDrained(pool, backend);
+      const facts = this.#options.facts(pool);
       const isQueued = effect.effect === 'queued';
       const others = brought.get(pool)!.filter(({ id }) => id !== effect.step?.id);
       return {
         ...reportOf(effect),
-        ...planOf(effect, before, after, isDrained),
+        ...planOf(effect, before, after, facts),
         withoutSecondChance: services.flatMap(({ name, pool: of, protocol, secondChance }) =>
           of === pool && protocol === 'tcp' && !secondChance ? [name] : [],
         ),
         ...(isQueued && others.length > 0 && { forceBrings: others.map(queuedStatus) }),
-        atRiskByForce: isQueued ? riskOfForce(pool, before, forced, isDrained) : [],
+        atRiskByForce: isQueued ? riskOfForce(pool, before, forced, facts) : [],
       };
     });
   }

@@ -10,7 +10,13 @@ import { describeSettings } from '../pool/describe-change.js';
 import { type Effect, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
 import type { PoolStates } from '../pool/from-config.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
-import { priorState, rememberedStates, stateInForce, stateOf } from '../pool/remembered.js';
+import {
+  type BackendFacts,
+  priorState,
+  rememberedStates,
+  stateInForce,
+  stateOf,
+} from '../pool/remembered.js';
 import { endedServices, movedServices, serviceChanges } from '../pool/service-changes.js';
 import type { PlanReport, PoolChangeReport, QueuedReport } from './api.js';
 import { queuedStatus } from './pool-status.js';
@@ -44,37 +50,37 @@ export function planOf(
   { pool, effect, step }: Effect,
   before: Membership,
   after: Membership,
-  isDrained: (backend: string) => boolean,
+  facts: BackendFacts,
 ): Pick<PlanReport['pools'][number], 'plan'> {
   const was = before.get(pool);
   const is = after.get(pool);
   if (was === undefined || is === undefined || effect === 'unchanged') return {};
-  if (effect === 'queued') return { plan: planQueued(is, step!, isDrained) };
+  if (effect === 'queued') return { plan: planQueued(is, step!, facts) };
   const isSettled = rememberedStates(was.changes).length === 1;
   const old: PoolStates = {
     config: isSettled ? { ...was.inForce, prior: undefined } : was.inForce,
-    state: stateInForce(was.changes, isDrained),
-    prior: isSettled ? undefined : priorState(was.changes),
+    state: stateInForce(was.changes, facts),
+    prior: isSettled ? undefined : priorState(was.changes, facts),
   };
-  const state = stateInForce(is.changes, isDrained);
-  return { plan: planPool(old, { config: is.inForce, state, prior: priorState(is.changes) }) };
+  const state = stateInForce(is.changes, facts);
+  return { plan: planPool(old, { config: is.inForce, state, prior: priorState(is.changes, facts) }) };
 }
 
 /** From the step before it, whose drains it has waited for. */
 function planQueued(
   { inForce, changes }: PoolMembership,
   { id, waitsFor }: QueuedStep,
-  isDrained: (backend: string) => boolean,
+  facts: BackendFacts,
 ): PoolPlan {
   const at = changes.queue.findIndex((one) => stepId(inForce.name, one) === id);
   const configs = [inForce, ...queuedConfigs(inForce, changes)];
   const members = [changes.members, ...changes.queue.map((one) => one.members)];
   const agents = new Set(members[at].flatMap(({ name, agent }) => (agent ? [name] : [])));
-  const isOver = (name: string): boolean =>
-    isDrained(name) || (at === 0 ? waitsFor.includes(name) : agents.has(name));
+  const isDrained = (name: string): boolean =>
+    facts.isDrained(name) || (at === 0 ? waitsFor.includes(name) : agents.has(name));
   const settled = (i: number): PoolStates => ({
     config: { ...configs[i], prior: undefined },
-    state: stateOf(changes, members[i], isOver),
+    state: stateOf(changes, members[i], { ...facts, isDrained }),
     prior: undefined,
   });
   return planPool(settled(at), settled(at + 1));
@@ -85,11 +91,11 @@ export function riskOfForce(
   pool: string,
   before: Membership,
   forced: Membership,
-  isDrained: (backend: string) => boolean,
+  facts: BackendFacts,
 ): PlanReport['pools'][number]['atRiskByForce'] {
   const { changes, inForce } = forced.get(pool)!;
   const table = { slots: inForce.tableSize, panicThreshold: inForce.panicThreshold };
-  return riskOf(before.get(pool)!.changes, changes, table, isDrained).map(({ bornUntilMs, share }) => ({
+  return riskOf(before.get(pool)!.changes, changes, table, facts).map(({ bornUntilMs, share }) => ({
     ...(bornUntilMs !== undefined && { bornUntil: new Date(bornUntilMs).toISOString() }),
     share,
   }));

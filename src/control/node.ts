@@ -143,7 +143,15 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     mark: (pool, backend) => health.markOf(pool, backend),
     readiness: () => readiness.current(),
     unkept: () => store.problem,
-    isDrained: (pool, backend) => drains.isDrained(pool, backend),
+    facts(pool) {
+      const known = reachedBackends(pools.pools).filter((each) => each.pool.name === pool);
+      const byName = new Map(known.map(({ backend }) => [backend.name, backend]));
+      return {
+        isDrained: (name) => drains.isDrained(pool, name),
+        // One that is still to come is not followed yet.
+        isReachable: (name) => !byName.has(name) || way(byName.get(name)!) !== undefined,
+      };
+    },
     forwarded: running.promise,
     configFile: { file: first.config.file, loadedAt: startedAt.toISOString(), ...(refused && { refused }) },
     now,

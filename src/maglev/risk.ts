@@ -7,7 +7,7 @@
  * Pure, slot by slot, over the tables that the nodes use; the one estimate is that flows spread evenly over the hash.
  */
 import type { PoolChanges } from '../pool/change.js';
-import { priorState, rememberedStates, stateInForce } from '../pool/remembered.js';
+import { type BackendFacts, priorState, rememberedStates, stateInForce } from '../pool/remembered.js';
 import type { PoolState } from '../pool/state.js';
 import { NONE } from './layers.js';
 import { type PoolTables, resolvePool } from './resolve.js';
@@ -51,21 +51,20 @@ export interface FlowsAtRisk {
  * risk.
  *
  * @param slots M, prime
- * @param isDrained whether a backend that drains has no connection left
  */
 export function riskOf(
   before: PoolChanges,
   after: PoolChanges,
   { slots, panicThreshold }: Pick<RiskInput, 'slots' | 'panicThreshold'>,
-  isDrained?: (backend: string) => boolean,
+  facts?: BackendFacts,
 ): FlowsAtRisk[] {
   const remembered = rememberedStates(before);
   const shares = shareAtRisk({
     slots,
     panicThreshold,
     born: remembered.map(({ state }) => state),
-    next: stateInForce(after, isDrained),
-    prior: priorState(after),
+    next: stateInForce(after, facts),
+    prior: priorState(after, facts),
   });
   return remembered.map(({ untilMs }, i) => ({ bornUntilMs: untilMs, share: shares[i] }));
 }

@@ -2,16 +2,26 @@
 import { type ChangeMember, type PoolChanges, type PriorMember, upOrDown } from './change.js';
 import type { PoolState } from './state.js';
 
-/** The pool state in force. @param isDrained whether one that drains has no connection left */
-export function stateInForce(changes: PoolChanges, isDrained?: (backend: string) => boolean): PoolState {
-  return stateOf(changes, changes.members, isDrained);
+/** What is known of a pool's backends beside their marks; where nothing is known, all can be reached, and none is drained. */
+export interface BackendFacts {
+  /** Whether one that drains has no connection left. */
+  isDrained(backend: string): boolean;
+  /** Whether packets get there from here, now. */
+  isReachable(backend: string): boolean;
+}
+
+const NO_FACTS: BackendFacts = { isDrained: () => false, isReachable: () => true };
+
+/** The pool state in force. */
+export function stateInForce(changes: PoolChanges, facts?: BackendFacts): PoolState {
+  return stateOf(changes, changes.members, facts);
 }
 
 /** Members that are in force, or wait to be, with the marks that they have now. */
 export function stateOf(
   { marks }: PoolChanges,
   members: readonly ChangeMember[],
-  isDrained: (backend: string) => boolean = () => false,
+  { isDrained, isReachable } = NO_FACTS,
 ): PoolState {
   const byName = new Map(marks.map(({ name, health }) => [name, health]));
   return members.map(({ name, weight, state }) => ({
@@ -19,6 +29,7 @@ export function stateOf(
     weight,
     state,
     health: byName.get(name)!,
+    ...(!isReachable(name) && { unreachable: true as const }),
     ...(state === 'draining' && isDrained(name) && { drained: true }),
   }));
 }
@@ -29,9 +40,14 @@ export function priorMembers(changes: PoolChanges): readonly PriorMember[] {
   return rested(changes, changes.past[0]?.members ?? changes.members);
 }
 
-/** The prior state, for resolvePool. */
-export function priorState(changes: PoolChanges): PoolState {
-  return withoutAddresses(priorMembers(changes));
+/**
+ * The prior state, for resolvePool. Who could be reached then is not remembered: of those that were not up, most likely those that can
+ * be reached now.
+ */
+export function priorState(changes: PoolChanges, { isReachable } = NO_FACTS): PoolState {
+  return withoutAddresses(priorMembers(changes)).map((member) =>
+    member.health === 'up' || isReachable(member.name) ? member : { ...member, unreachable: true },
+  );
 }
 
 /** A pool state that was in force within the last settle time, or is. */
