@@ -157,6 +157,11 @@ function send(
   });
 }
 
+/** Whether an error of `ask` means that nobody runs there at all. */
+export function isNobody({ cause }: AnyhopError): boolean {
+  return ['ENOENT', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '');
+}
+
 function cannotAsk(what: string, cause: NodeJS.ErrnoException): AnyhopError {
   const hints: Record<string, string> = {
     EACCES: 'Ask as the user that runs the node, as one of its group, or as root.',

@@ -16,8 +16,8 @@ export function imageCommand(): Command {
   const command = new Command('image')
     .summary('print the forwarding state as the packet side sees it')
     .description(
-      'Builds the image (the flat memory that every engine reads) and prints what stands in it, with its digest. MAC ' +
-        'addresses and the MTU are assumed, since no underlay is asked; keys are not shown.',
+      'Builds the image (the flat memory that every engine reads) from the config file and prints what stands in it, with its digest. ' +
+        'It asks no node and no underlay: every backend counts as up, MAC addresses and the MTU are assumed. Keys are not shown.',
     )
     .addOption(configOption())
     .addOption(mtuOption())

@@ -1,17 +1,19 @@
 /** `anyhop replay`: what the node would do with the packets of a capture. */
 import { type Stats, statSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { assemble, fixedWay } from '../control/assemble.js';
+import { type Assembly, assemble, fixedWay } from '../control/assemble.js';
+import { assembleInForce, readInForce } from '../control/in-force.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { ReplayEngine } from '../engine/replay.js';
 import { type CapturedPacket, CaptureWriter, readCapture } from '../packet/capture.js';
 import { KNOWN_LINKS } from '../packet/link-type.js';
+import { askDecider, type DeciderOptions, deciderOptions, type State } from './decider.js';
 import { someOf } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
 
-interface ReplayOptions extends ConfigOptions, NodeOptions {
+interface ReplayOptions extends ConfigOptions, NodeOptions, DeciderOptions {
   readonly mtu: number;
   readonly verdicts?: boolean;
 }
@@ -22,7 +24,9 @@ export function replayCommand(): Command {
     .description(
       'Reads a pcap or pcapng file, writes what the node would send to a pcap file, and prints how many packets ended in ' +
         'which verdict as one JSON object. Captures of "any" (Linux cooked) and of tunnels (raw IP) are read too; packets of other ' +
-        'links are skipped and counted. MAC addresses are made up (02:01: and the last four bytes of the backend).',
+        'links are skipped and counted. Where a node runs by the config file, its decisions count: health marks, drains, weights, the MTU ' +
+        'of its ways; of the file only the secret is needed. Otherwise every backend counts as up. "state" in the JSON says which. ' +
+        'MAC addresses are made up (02:01: and the last four bytes of the backend).',
     )
     .argument('<in>', 'pcap or pcapng file to read; - for standard input')
     .argument('<out>', 'pcap file to write; - for standard output (the counts then go to standard error)')
@@ -39,15 +43,14 @@ export function replayCommand(): Command {
       `
 Examples:
   anyhop replay -c anyhop.yaml in.pcap out.pcap
+  anyhop replay -c anyhop.yaml --no-socket in.pcap out.pcap
   tcpdump -i eth0 -c 1000 -w - | anyhop replay -c anyhop.yaml - /dev/null
   anyhop replay -c anyhop.yaml --verdicts in.pcapng out.pcap | grep drop_`,
     )
     .action(async (input: string, output: string, options: ReplayOptions) => {
-      const config = loadFor('node', options);
-      const { image, numbers } = assemble(config, config.node, {
-        generation: 1,
-        way: fixedWay(options.mtu),
-      });
+      const isMtuGiven = command.getOptionValueSource('mtu') !== 'default';
+      const { state, assembly } = await decider(options, isMtuGiven ? options.mtu : undefined);
+      const { image, numbers } = assembly;
       const print = (text: string): void => {
         (output === '-' ? process.stderr : process.stdout).write(`${text}\n`);
       };
@@ -82,6 +85,7 @@ Examples:
         const counters = engine.counters();
         print(
           JSON.stringify({
+            state,
             read: received,
             skipped: sum(skipped.values()),
             sent,
@@ -92,8 +96,28 @@ Examples:
         );
       }
     });
-  for (const option of nodeOptions()) command.addOption(option);
+  for (const option of [...deciderOptions(), ...nodeOptions()]) command.addOption(option);
   return command;
+}
+
+/** @param mtu of the ways to the backends, when it was given; a node knows its own */
+async function decider(
+  options: ReplayOptions,
+  mtu: number | undefined,
+): Promise<{ readonly state: State; readonly assembly: Assembly }> {
+  // Only the secret is needed of the file of a node that runs.
+  const secret = loadFor('flow', options);
+  const { file } = secret;
+  const told = await askDecider('/in-force', readInForce, options, secret.node.socket);
+  if (told !== undefined) {
+    const { socket, value } = told;
+    const { node, at, generation, configFile } = value;
+    const assembly = assembleInForce(value, secret.node, { from: socket, file, mtu });
+    return { state: { from: 'node', node, at, generation, configFile }, assembly };
+  }
+  const config = loadFor('node', options);
+  const way = fixedWay(mtu ?? options.mtu);
+  return { state: { from: 'file', file }, assembly: assemble(config, config.node, { generation: 1, way }) };
 }
 
 /** Opening the output empties it, and a capture of an incident must survive a slip of the hand. */

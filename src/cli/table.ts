@@ -23,7 +23,8 @@ export function tableCommand(): Command {
   return new Command('table')
     .summary('show how even the lookup table of a pool is, and its digests')
     .description(
-      'Builds the lookup table of a pool and says how even it is, who owns which slot, and what a failure moves.',
+      'Builds the lookup table of a pool from the config file and says how even it is, who owns which slot, and what a failure moves. ' +
+        'It asks no node: every backend counts as up, but for --down.',
     )
     .addOption(configOption())
     .option('-p, --pool <name>', 'the pool; may be left out when there is only one')

@@ -1,13 +1,24 @@
 /** `anyhop which`: where a packet goes, and why. */
+import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { LoadedConfig } from '../config/types.js';
+import type { WhichReport } from '../control/api.js';
 import { assemble, fixedWay } from '../control/assemble.js';
 import { type Explanation, explain } from '../control/explain.js';
 import { AnyhopError } from '../core/errors.js';
-import { parseAddress, parsePrefix } from '../packet/address.js';
-import type { Endpoint } from '../packet/compose.js';
+import { parsePrefix } from '../packet/address.js';
+import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.js';
+import {
+  askDecider,
+  type DeciderOptions,
+  deciderOptions,
+  describeState,
+  namesConfig,
+  type State,
+} from './decider.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
 
-interface WhichOptions extends ConfigOptions, NodeOptions {
+interface WhichOptions extends ConfigOptions, NodeOptions, DeciderOptions {
   readonly proto: 'tcp' | 'udp';
   readonly src: Endpoint;
   readonly dst: Endpoint;
@@ -21,24 +32,24 @@ export function whichCommand(): Command {
   const command = new Command('which')
     .summary('say where a packet goes, and why')
     .description(
-      'Sends one packet of the flow through the pipeline that forwards, in memory, and says what came of it. Health ' +
-        'marks are not known here: every backend counts as up.',
+      'Sends one packet of the flow through the pipeline that forwards, in memory, and says what comes of it. Where a node ' +
+        'runs by the config file, it answers by what it has in force: health marks, drains, weights. Otherwise the answer is of ' +
+        'the file, and every backend counts as up. The answer says which.',
     )
     .addOption(configOption())
     .addOption(new Option('--proto <protocol>', 'transport protocol').choices(['tcp', 'udp']).default('tcp'))
-    .addOption(new Option('--src <ip:port>', 'the client').argParser(parseEndpoint).makeOptionMandatory())
-    .addOption(
-      new Option('--dst <ip:port>', 'the VIP and port').argParser(parseEndpoint).makeOptionMandatory(),
-    )
+    .addOption(new Option('--src <ip:port>', 'the client').argParser(endpoint).makeOptionMandatory())
+    .addOption(new Option('--dst <ip:port>', 'the VIP and port').argParser(endpoint).makeOptionMandatory())
     .addOption(new Option('--json', 'print one JSON object'))
     .addHelpText(
       'after',
       `
 Examples:
-  anyhop which -c anyhop.yaml --proto tcp --src 198.51.100.7:40000 --dst 203.0.113.10:80
-  anyhop which -c anyhop.yaml --src '[2001:db8::7]:40000' --dst '[2001:db8:100::10]:80' --json`,
+  anyhop which --src 198.51.100.7:40000 --dst 203.0.113.10:80
+  anyhop which -c new.yaml --no-socket --proto tcp --src 198.51.100.7:40000 --dst 203.0.113.10:80
+  anyhop which --socket /run/anyhop/edge-1.sock --src '[2001:db8::7]:40000' --dst '[2001:db8:100::10]:80' --json`,
     )
-    .action((options: WhichOptions) => {
+    .action(async (options: WhichOptions) => {
       const { proto, src, dst } = options;
       if (src.address.family !== dst.address.family) {
         throw new AnyhopError(
@@ -49,31 +60,59 @@ Examples:
           },
         );
       }
-      const config = loadFor('flow', options);
-      // Owners do not depend on the outer source, so a file that leaves it to the nodes will do (RFC 5737, RFC 3849).
-      const node = {
-        ...config.node,
-        source4: config.node.source4 ?? parsePrefix('192.0.2.1'),
-        source6: config.node.source6 ?? parsePrefix('2001:db8::1'),
-      };
-      const assembly = assemble(config, node, { generation: 1, way: fixedWay(MTU) });
-      const answer = explain(assembly, config.services, proto, src, dst);
+      const { state, answer } = await decide(options, namesConfig(command));
       const flow = `${proto} ${formatEndpoint(src)} -> ${formatEndpoint(dst)}`;
-      process.stdout.write(options.json ? `${JSON.stringify(answer)}\n` : describe(flow, answer));
+      process.stdout.write(
+        options.json ? `${JSON.stringify({ state, ...answer })}\n` : describe(flow, state, answer),
+      );
     });
-  for (const option of nodeOptions()) command.addOption(option);
+  for (const option of [...deciderOptions(), ...nodeOptions()]) command.addOption(option);
   return command;
 }
 
-function describe(flow: string, answer: Explanation): string {
+async function decide(
+  options: WhichOptions,
+  isNamed: boolean,
+): Promise<{ readonly state: State; readonly answer: Explanation }> {
+  const { proto, src, dst } = options;
+  const query = new URLSearchParams({
+    protocol: proto,
+    source: formatEndpoint(src),
+    destination: formatEndpoint(dst),
+  });
+  // The node needs no file, which only root may be able to read.
+  const config = typeof options.socket === 'string' ? undefined : loadUnlessDefault(options, isNamed);
+  const read = (value: unknown): WhichReport => value as WhichReport;
+  const told = await askDecider(`/which?${query}`, read, options, config?.node.socket);
+  if (told !== undefined) {
+    const { answer, ...moment } = told.value;
+    return { state: { from: 'node', ...moment }, answer };
+  }
+  const { node, file } = config!;
+  // Owners do not depend on the outer source, so a file that leaves it to the nodes will do (RFC 5737, RFC 3849).
+  const source4 = node.source4 ?? parsePrefix('192.0.2.1');
+  const source6 = node.source6 ?? parsePrefix('2001:db8::1');
+  const assembly = assemble(config!, { ...node, source4, source6 }, { generation: 1, way: fixedWay(MTU) });
+  return { state: { from: 'file', file }, answer: explain(assembly, proto, src, dst) };
+}
+
+/** Undefined for a file that nobody has named and that is not there: the node that runs here is meant. */
+function loadUnlessDefault(options: WhichOptions, isNamed: boolean): LoadedConfig<'flow'> | undefined {
+  if (!isNamed && options.socket === undefined && !existsSync(options.config)) return undefined;
+  return loadFor('flow', options);
+}
+
+function describe(flow: string, from: State, answer: Explanation): string {
   const rows: [string, string][] = [
+    ['state', describeState(from)],
     ['packet', flow],
     ['verdict', `${answer.verdict}: ${answer.meaning}`],
   ];
   if (answer.slot !== undefined) {
-    const stack = answer.stack!.map(({ backend, state }) =>
-      state === 'active' ? backend : `${backend} (${state})`,
-    );
+    const stack = answer.stack!.map(({ backend, state, health }) => {
+      const notes = [...(state === 'active' ? [] : [state]), ...(health === 'up' ? [] : [health])];
+      return notes.length === 0 ? backend : `${backend} (${notes.join(', ')})`;
+    });
     const inStack = answer.stack!.findIndex(({ backend }) => backend === answer.owner);
     const why =
       answer.owner === null
@@ -97,16 +136,9 @@ function describe(flow: string, answer: Explanation): string {
   return `${rows.map(([name, value]) => `${name.padEnd(9)}  ${value}`).join('\n')}\n`;
 }
 
-function parseEndpoint(text: string): Endpoint {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const address = match === null ? undefined : parseAddress(match[1] ?? match[2]);
-  const port = Number(match?.[3]);
-  if (address === undefined || port > 65535 || (match?.[1] === undefined) !== (address.family === 4)) {
+function endpoint(text: string): Endpoint {
+  const parsed = parseEndpoint(text);
+  if (parsed === undefined)
     throw new InvalidArgumentError('It is ADDRESS:PORT, and [ADDRESS]:PORT for IPv6.');
-  }
-  return { address, port };
-}
-
-function formatEndpoint({ address, port }: Endpoint): string {
-  return address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`;
+  return parsed;
 }

@@ -2,6 +2,7 @@
  * What a running node answers and does when it is asked over its control socket: the implementation of api.ts over its
  * pools and what it forwards. Nothing here is on the packet path.
  */
+import { resolve } from 'node:path';
 import { ConfigError, formatProblem } from '../config/error.js';
 import { idleBackends } from '../config/idle.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
@@ -24,12 +25,15 @@ import {
   ControlError,
   type Counted,
   type CounterReport,
+  type Flow,
   type HealthReport,
   type PlanReport,
   type PoolChangeReport,
   type QueuedReport,
   type TablesReport,
+  type WhichReport,
 } from './api.js';
+import type { Assembly } from './assemble.js';
 import {
   losses,
   planOf,
@@ -39,7 +43,9 @@ import {
   riskOfForce,
   settingsChanges,
 } from './change-reports.js';
+import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
+import { type InForceReport, inForceReport, type Moment } from './in-force.js';
 import type { BackendMark } from './marks.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
 import { queuedStatus } from './pool-status.js';
@@ -156,6 +162,26 @@ export class NodeActions implements ControlActions {
         owners: tables.owners,
         alternates: tables.alternates,
       })),
+    };
+  }
+
+  async inForce(): Promise<InForceReport> {
+    const { assembly } = this.#started().forwarding;
+    return inForceReport(assembly, this.#options.pools.file.node, this.#moment(assembly));
+  }
+
+  async which({ protocol, source, destination }: Flow): Promise<WhichReport> {
+    const { assembly } = this.#started().forwarding;
+    return { ...this.#moment(assembly), answer: explain(assembly, protocol, source, destination) };
+  }
+
+  #moment({ image: { generation } }: Assembly): Moment {
+    const { file } = this.#options.pools;
+    return {
+      node: file.node.name,
+      at: new Date().toISOString(),
+      generation,
+      configFile: resolve(file.file),
     };
   }
 

@@ -9,6 +9,8 @@
  *   GET  /counters                 CounterReport
  *   GET  /tables?pool=NAME         TablesReport, of all pools when none is named
  *   GET  /changes                  QueuedReport: what waits
+ *   GET  /in-force                 InForceReport: what decisions are made by, but for the secret
+ *   GET  /which?protocol=tcp&source=ADDRESS:PORT&destination=ADDRESS:PORT     WhichReport: where a packet goes now, and why
  *   POST /plan                     PlanReport: what /reload would do
  *   POST /reload  {force?}         ChangeReport
  *   POST /drain   {backend, pool?, force?, plan?}            ChangeReport; PlanReport with plan
@@ -24,8 +26,11 @@
  */
 import type { ConfigProblem } from '../config/error.js';
 import type { PoolPlan } from '../maglev/plan.js';
+import type { Endpoint } from '../packet/compose.js';
 import type { OverridePatch } from '../pool/override.js';
 import type { Health } from '../pool/state.js';
+import type { Explanation } from './explain.js';
+import type { InForceReport, Moment } from './in-force.js';
 import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
 
 export interface ControlActions {
@@ -36,6 +41,8 @@ export interface ControlActions {
   counters(): Promise<CounterReport>;
   /** @throws ControlError 404 for a pool that is not there */
   tables(pool: string | undefined): Promise<TablesReport>;
+  inForce(): Promise<InForceReport>;
+  which(flow: Flow): Promise<WhichReport>;
   /** @throws ControlError 422 for a config file that is wrong */
   plan(): Promise<PlanReport>;
   /** @throws ControlError 422 for a config file that is wrong, 409 for a change that takes a restart, 429 for a full queue */
@@ -50,6 +57,17 @@ export interface ControlActions {
   /** @throws ControlError 404 for an id that no change that waits has */
   cancel(id: string): Promise<ChangeReport>;
   force(id: string): Promise<ChangeReport>;
+}
+
+export interface Flow {
+  readonly protocol: 'tcp' | 'udp';
+  /** Both of one family. */
+  readonly source: Endpoint;
+  readonly destination: Endpoint;
+}
+
+export interface WhichReport extends Moment {
+  readonly answer: Explanation;
 }
 
 export interface ChangeOptions {

@@ -3,7 +3,15 @@
  * where the control side's stages meet.
  */
 import type { Secret } from '../config/secret.js';
-import type { BackendConfig, Config, HashMode, NodeConfig, PoolConfig, Protocol } from '../config/types.js';
+import type {
+  BackendConfig,
+  Config,
+  HashMode,
+  NodeConfig,
+  PoolConfig,
+  Protocol,
+  ServiceConfig,
+} from '../config/types.js';
 import { L } from '../core/layout.gen.js';
 import { Image } from '../forward/image.js';
 import { deriveFlowKey, type FlowKey } from '../hash/key.js';
@@ -60,6 +68,10 @@ export interface AssembledPool {
 export interface Assembly {
   readonly image: Image;
   readonly pools: readonly AssembledPool[];
+  /** In the order of the config. */
+  readonly services: readonly ServiceConfig[];
+  /** To the members of the pools, present and prior, as they were then. */
+  readonly ways: ReadonlyMap<BackendConfig, Way | undefined>;
   /** Services by name, backends as `pool/backend`. */
   readonly numbers: CounterNumbers;
   readonly flowKeys: FlowKeys;
@@ -139,7 +151,7 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
       flowKey: (mode, protocol, vip) => flowKeys.of(mode, protocol, vip),
     }),
   );
-  return { image, pools, numbers, flowKeys };
+  return { image, pools, services: config.services, ways, numbers, flowKeys };
 }
 
 /** In the place of a way that is not known; never sent by. */

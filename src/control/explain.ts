@@ -1,13 +1,15 @@
 /** Where a flow goes and why: one frame of it through the pipeline that forwards, and the tables that it read. */
-import type { ServiceConfig } from '../config/types.js';
 import { L, VERDICTS } from '../core/layout.gen.js';
 import { Pipeline } from '../forward/pipeline.js';
-import { composeFrame, type Endpoint } from '../packet/compose.js';
+import { frameOfFlow } from '../forward/try-frame.js';
+import type { Endpoint } from '../packet/compose.js';
+import type { Health } from '../pool/state.js';
 import type { Assembly } from './assemble.js';
 
 export interface StackEntry {
   readonly backend: string;
   readonly state: 'active' | 'draining';
+  readonly health: Health;
 }
 
 export interface Explanation {
@@ -31,15 +33,13 @@ export interface Explanation {
   readonly mode?: string;
 }
 
-/** @param services of the config, in its order */
 export function explain(
   assembly: Assembly,
-  services: readonly ServiceConfig[],
   protocol: 'tcp' | 'udp',
   source: Endpoint,
   destination: Endpoint,
 ): Explanation {
-  const frame = composeFrame(protocol, source, destination);
+  const frame = frameOfFlow(assembly.image, protocol, source, destination);
   const memory = new Uint8Array(L.HEADROOM + frame.length);
   memory.set(frame, L.HEADROOM);
   const pipeline = new Pipeline(assembly.image);
@@ -52,12 +52,12 @@ export function explain(
   const { slot } = pipeline;
   const counter = assembly.image.halves[pipeline.service * 2 + L.SERVICE_COUNTER / 2];
   const name = assembly.numbers.services.names()[counter];
-  const service = services.find((each) => each.name === name)!;
+  const service = assembly.services.find((each) => each.name === name)!;
   const pool = assembly.pools.find(({ config }) => config.name === service.pool)!;
   const { tables, backends } = pool;
   const owner = backends[tables.owners[slot]];
   const alternate = backends[tables.alternates[slot]];
-  const states = new Map(pool.config.backends.map((backend) => [backend.name, backend.state]));
+  const members = new Map(pool.state.map((member) => [member.name, member]));
   return {
     ...outcome,
     service: service.name,
@@ -71,7 +71,8 @@ export function explain(
     ...(pipeline.alternate >= 0 && { key: alternate.address.bytes.subarray(-4).join('.') }),
     stack: tables.stack.layers.map((layer) => {
       const backend = tables.stack.names[layer[slot]];
-      return { backend, state: states.get(backend)! };
+      const { state, health } = members.get(backend)!;
+      return { backend, state, health };
     }),
     mode: tables.mode,
   };

@@ -8,12 +8,20 @@ import { nearest } from '../config/nearest.js';
 import { quote } from '../config/path.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../config/schema.js';
 import { WEIGHT_MAX } from '../core/limits.js';
+import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
 import { type ControlActions, ControlError } from './api.js';
+import { inForceParts } from './in-force.js';
 import type { Endpoint, Routes, Sent } from './responder.js';
 import { tableParts } from './table-parts.js';
 
+const ENDPOINT_EXPECTED = 'ADDRESS:PORT, and [ADDRESS]:PORT for IPv6';
 const name = text(NAME_EXPECTED, NAME_PATTERN);
 const force = z.boolean({ error: 'true or false' }).default(false);
+const endpoint = z.string({ error: ENDPOINT_EXPECTED }).transform((text, context): PacketEndpoint => {
+  const parsed = parseEndpoint(text);
+  if (parsed === undefined) context.addIssue(ENDPOINT_EXPECTED);
+  return parsed!;
+});
 const target = {
   backend: name,
   pool: name.optional(),
@@ -36,6 +44,11 @@ const QUERY = {
   none: z.strictObject({}),
   pool: z.strictObject({ pool: name.optional() }),
   service: z.strictObject({ service: name.optional() }),
+  flow: z.strictObject({
+    protocol: z.enum(['tcp', 'udp'], { error: 'tcp or udp' }),
+    source: endpoint,
+    destination: endpoint,
+  }),
 };
 
 export function controlRoutes(actions: ControlActions): Routes {
@@ -55,6 +68,20 @@ export function controlRoutes(actions: ControlActions): Routes {
       GET: async (sent) => {
         const { pool } = checkQuery(QUERY.pool, sent);
         return { status: 200, parts: tableParts(await actions.tables(pool)) };
+      },
+    },
+    '/in-force': {
+      GET: async (sent) => {
+        checkQuery(QUERY.none, sent);
+        return { status: 200, parts: inForceParts(await actions.inForce()) };
+      },
+    },
+    '/which': {
+      GET: async (sent) => {
+        const flow = checkQuery(QUERY.flow, sent);
+        if (flow.source.address.family !== flow.destination.address.family)
+          throw refusal('the query: source and destination are not of one family');
+        return { status: 200, json: await actions.which(flow) };
       },
     },
     '/plan': { ...post(BODY.none, () => actions.plan()), onlyAsks: true },

@@ -5,13 +5,11 @@
  */
 import type { Config, ServiceConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
-import { L } from '../core/layout.gen.js';
 import type { Engine } from '../engine/contract.js';
 import type { Image } from '../forward/image.js';
 import { Pipeline } from '../forward/pipeline.js';
-import { tryFrame } from '../forward/try-frame.js';
+import { frameOfFlow, tryFrame } from '../forward/try-frame.js';
 import { parseAddress } from '../packet/address.js';
-import { composeFrame } from '../packet/compose.js';
 
 /** Clients that are nobody (RFC 5737, RFC 3849); nothing is ever sent to them. */
 const CLIENTS = { 4: parseAddress('192.0.2.1')!, 6: parseAddress('2001:db8::1')! };
@@ -47,7 +45,5 @@ export async function selfTest(
 
 function frameFor({ protocol, vip, portFirst }: ServiceConfig, image: Image): Uint8Array {
   const client = { address: CLIENTS[vip.family], port: CLIENT_PORT };
-  const frame = composeFrame(protocol, client, { address: vip, port: portFirst });
-  if (image.checkMac) frame.set(image.bytes.subarray(L.HEADER_MAC, L.HEADER_MAC + 6));
-  return frame;
+  return frameOfFlow(image, protocol, client, { address: vip, port: portFirst });
 }

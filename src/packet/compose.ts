@@ -2,7 +2,7 @@
  * The smallest frame of a flow: what `anyhop which` sends through the pipeline to ask where the flow goes. Checksums
  * of the transport are left zero, since nothing on the way looks at them.
  */
-import type { IpAddress } from './address.js';
+import { type IpAddress, parseAddress } from './address.js';
 import { finish, sumWords } from './checksum.js';
 import { P } from './constants.js';
 
@@ -10,6 +10,20 @@ export interface Endpoint {
   readonly address: IpAddress;
   /** 0 to 65535. */
   readonly port: number;
+}
+
+/** `192.0.2.1:80` or `[2001:db8::1]:80`; undefined for anything else. */
+export function parseEndpoint(text: string): Endpoint | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const address = match === null ? undefined : parseAddress(match[1] ?? match[2]);
+  const port = Number(match?.[3]);
+  if (address === undefined || port > 65535 || (match?.[1] === undefined) !== (address.family === 4))
+    return undefined;
+  return { address, port };
+}
+
+export function formatEndpoint({ address, port }: Endpoint): string {
+  return address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`;
 }
 
 /** An Ethernet frame from `source` to `destination`, which are of one family. */

@@ -160,7 +160,7 @@ describe('anyhop which', () => {
     const noService = at('203.0.113.10:82');
     assert.deepEqual(
       [noService.verdict, Object.keys(noService)],
-      ['drop_no_service', ['verdict', 'meaning']],
+      ['drop_no_service', ['state', 'verdict', 'meaning']],
     );
     assert.equal(at('203.0.113.99:80').verdict, 'pass_not_vip');
     const empty = at('203.0.113.10:90');
@@ -169,7 +169,7 @@ describe('anyhop which', () => {
       ['drop_no_backend', 'empty', null, null],
     );
     const text = rows('--src', '198.51.100.7:40000', '--dst', '203.0.113.99:80');
-    assert.deepEqual(Object.keys(text), ['packet', 'verdict']);
+    assert.deepEqual(Object.keys(text), ['state', 'packet', 'verdict']);
   });
 
   it('refuses endpoints that are none, families that differ and a missing option with exit code 2', () => {
@@ -192,6 +192,6 @@ describe('anyhop which', () => {
     writeFileSync(bare, CONFIG.replace(/^ {2}source:.*\n/m, ''));
     const { status, stdout } = which('-c', bare, ...flow, '--json');
     assert.equal(status, 0);
-    assert.deepEqual(JSON.parse(stdout), wanted);
+    assert.deepEqual(JSON.parse(stdout), { ...wanted, state: { from: 'file', file: bare } });
   });
 });

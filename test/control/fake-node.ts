@@ -3,13 +3,25 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BackendTarget, ChangeOptions, ChangeReport, ControlActions } from '#anyhop/control/api.js';
+import type {
+  BackendTarget,
+  ChangeOptions,
+  ChangeReport,
+  ControlActions,
+  Flow,
+} from '#anyhop/control/api.js';
 import { controlRoutes } from '#anyhop/control/routes.js';
 import { serveControl } from '#anyhop/control/server.js';
 import type { NodeStatus } from '#anyhop/control/status.js';
 import { createLog, type Logger } from '#anyhop/core/log.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
 
+const MOMENT = {
+  node: 'edge-1',
+  at: '2024-05-01T12:00:00.000Z',
+  generation: 7,
+  configFile: '/etc/anyhop/anyhop.yaml',
+};
 const UNCHANGED: ChangeReport = { generation: 7, pools: [], changes: [], warnings: [] };
 
 /** What the node was told, the latest last. */
@@ -30,6 +42,7 @@ export type Told =
     }
   | { readonly what: 'cancel' | 'force'; readonly id: string }
   | { readonly what: 'plan' }
+  | { readonly what: 'which'; readonly flow: Flow }
   | { readonly what: 'tables'; readonly pool: string | undefined };
 
 export interface FakeNode {
@@ -59,6 +72,11 @@ export async function fakeNode(
     tables: async (pool) => {
       told.push({ what: 'tables', pool });
       return { generation: 7, pools: [] };
+    },
+    inForce: async () => ({ ...MOMENT, keyFingerprint: '00', services: [], pools: [] }),
+    which: async (flow) => {
+      told.push({ what: 'which', flow });
+      return { ...MOMENT, answer: { verdict: 'pass_not_vip', meaning: 'for no VIP of this node' } };
     },
     plan: async () => {
       told.push({ what: 'plan' });

@@ -35,6 +35,24 @@ describe('the control API', () => {
     assert.deepEqual((await ask(node.socket, '/ready')).json, { ready: true, reasons: [], services: [] });
   });
 
+  it('says where a flow goes, and by what it decides', async () => {
+    const flow = 'source=198.51.100.7:40000&destination=203.0.113.10:80';
+    const { status, json } = await ask(node.socket, `/which?protocol=tcp&${flow}`);
+    assert.deepEqual([status, json.node, json.answer.verdict], [200, 'edge-1', 'pass_not_vip']);
+    const inForce = await ask(node.socket, '/in-force');
+    assert.deepEqual([inForce.status, inForce.json.generation, inForce.json.pools], [200, 7, []]);
+    for (const [query, message] of [
+      [`protocol=icmp&${flow}`, /protocol is wrong; expected tcp or udp/],
+      ['protocol=tcp&source=198.51.100.7:40000', /destination is missing; expected ADDRESS:PORT/],
+      ['protocol=tcp&source=x:1&destination=203.0.113.10:80', /source is wrong; expected ADDRESS:PORT/],
+      ['protocol=tcp&source=[fd00::1]:1&destination=203.0.113.10:80', /not of one family/],
+    ] as const) {
+      const refused = await ask(node.socket, `/which?${query}`);
+      assert.equal(refused.status, 400);
+      assert.match(refused.json.error.message, message);
+    }
+  });
+
   it('says with 503 that the node is not ready, and why', async () => {
     node.instead.ready = () => ({ ready: false, reasons: ['it starts'], services: [] });
     const { status, json } = await ask(node.socket, '/ready');

@@ -19,7 +19,7 @@ import {
 } from '../packets/build.js';
 import type { EngineUnderTest, Outcome } from './contract.js';
 
-const CLIENT4 = '198.51.100.7';
+export const CLIENT4 = '198.51.100.7';
 const CLIENT6 = '2001:db8:7::7';
 /** What an engine on an interface leaves to the host, where the kernel's own packets come among it: nobody counts on it. */
 export const PASSED: ReadonlySet<string> = new Set(

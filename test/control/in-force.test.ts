@@ -1,0 +1,155 @@
+/** What a node hands out of its decisions: enough for the same ones to be made elsewhere, and nothing of the secret. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parseConfig } from '#anyhop/config/load.js';
+import { type AssembleOptions, assemble, fixedWay } from '#anyhop/control/assemble.js';
+import { assembleInForce, inForceParts, inForceReport, readInForce } from '#anyhop/control/in-force.js';
+import { imageDigest } from '#anyhop/pool/inspect.js';
+import { admin, health, weight } from '../maglev/pools.js';
+
+const KEY = '00112233445566778899aabbccddeeff';
+const MOMENT = {
+  node: 'edge-1',
+  at: '2024-05-01T12:00:00.000Z',
+  generation: 7,
+  configFile: '/etc/anyhop.yaml',
+};
+const FROM = { from: 'the node', file: 'here.yaml' };
+
+const members = (from: number) =>
+  fc
+    .array(
+      fc.record({
+        weight,
+        state: admin,
+        health,
+        drained: fc.boolean(),
+        agent: fc.boolean(),
+        mtu: fc.constantFrom(null, 1500, 9000),
+      }),
+      {
+        minLength: 1,
+        maxLength: 8,
+      },
+    )
+    .map((list) =>
+      list.map((member, i) => ({ name: `b${from + i}`, address: `10.1.0.${from + i + 1}`, ...member })),
+    );
+
+type Members = ReturnType<typeof members> extends fc.Arbitrary<infer T> ? T : never;
+
+function config(backends: Members, prior: Members, panic: number) {
+  const written = ({ name, address, weight, state, agent }: Members[number]) => ({
+    name,
+    address,
+    weight,
+    state,
+    agent,
+  });
+  const text = JSON.stringify({
+    node: { name: 'edge-1', source: ['10.0.0.1', 'fd00::1'], key: KEY, second_chance_prefix: 'fd00::/96' },
+    pools: {
+      web: {
+        table_size: 251,
+        panic_threshold: panic,
+        backends: backends.map(written),
+        ...(prior.length > 0 && {
+          prior: prior.map((member) => ({
+            ...written(member),
+            health: member.health === 'up' ? 'up' : 'down',
+          })),
+        }),
+      },
+    },
+    services: [
+      { name: 'web', vip: '203.0.113.10', protocol: 'tcp', port: 80, pool: 'web' },
+      { name: 'many', vip: '2001:db8::10', protocol: 'udp', port: '5000-5010', pool: 'web', hash: 'source' },
+    ],
+  });
+  return parseConfig(text, 'here.yaml', { role: 'node', env: {} });
+}
+
+describe('what a node has in force', () => {
+  test('makes the same image elsewhere, whatever the marks, drains, weights and ways', () => {
+    fc.assert(
+      fc.property(
+        members(0),
+        fc.oneof(fc.constant<Members>([]), members(4)),
+        fc.constantFrom(0, 0.5),
+        (backends, prior, panic) => {
+          const { node, ...rest } = config(backends, prior, panic);
+          const known = new Map([...prior, ...backends].map((member) => [member.name, member]));
+          const options: AssembleOptions = {
+            generation: 7,
+            way: (member) => {
+              const { mtu } = known.get(member.name)!;
+              return mtu === null ? undefined : fixedWay(mtu)(member);
+            },
+            health: (_, { name }) => known.get(name)!.health,
+            drained: (_, { name }) => known.get(name)!.drained,
+          };
+          const there = assemble({ ...rest, node }, node, options);
+          const text = [...inForceParts(inForceReport(there, node, MOMENT))].join('');
+          const here = assembleInForce(readInForce(JSON.parse(text), 'the node'), node, FROM);
+          assert.equal(imageDigest(here.image), imageDigest(there.image));
+        },
+      ),
+    );
+  });
+
+  test('says nothing of the secret', () => {
+    const { node, ...rest } = config([member('b0')], [], 0);
+    const assembly = assemble({ ...rest, node }, node, { generation: 7, way: fixedWay(1500) });
+    const text = [...inForceParts(inForceReport(assembly, node, MOMENT))].join('');
+    assert.ok(!text.includes(KEY));
+    const fields = Object.keys(JSON.parse(text));
+    assert.deepEqual(fields.sort(), [
+      'at',
+      'configFile',
+      'generation',
+      'keyFingerprint',
+      'node',
+      'pools',
+      'services',
+      'source4',
+      'source6',
+    ]);
+  });
+
+  test('is refused for another secret, and where it makes other tables than the node has', () => {
+    const { node, ...rest } = config([member('b0'), member('b1')], [], 0);
+    const assembly = assemble({ ...rest, node }, node, { generation: 7, way: fixedWay(1500) });
+    const report = inForceReport(assembly, node, MOMENT);
+    assert.throws(
+      () => assembleInForce(readInForce({ ...report, keyFingerprint: '0011' }, 'it'), node, FROM),
+      /the secret of here\.yaml is not the one that node edge-1 forwards by/,
+    );
+    const pools = report.pools.map((pool) => ({ ...pool, owners: '00' }));
+    assert.throws(
+      () => assembleInForce(readInForce({ ...report, pools }, 'it'), node, FROM),
+      /the node has in force is not understood: pool web makes other tables here than there/,
+    );
+  });
+
+  test('is refused with the place of what is no such thing', () => {
+    assert.throws(
+      () => readInForce({}, '/run/x.sock'),
+      /\/run\/x\.sock has in force is not understood: node: /,
+    );
+    assert.throws(() => readInForce(null, 'it'), /not understood/);
+  });
+});
+
+function member(name: string): Members[number] {
+  return {
+    name,
+    address: `10.1.0.${1 + Number(name.slice(1))}`,
+    weight: 1,
+    state: 'active',
+    health: 'up',
+    drained: false,
+    agent: true,
+    mtu: 1500,
+  };
+}
