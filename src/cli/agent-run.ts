@@ -1,6 +1,7 @@
 /** A running agent: what it says, what signals do to it, and how it ends. */
 import { Agent } from '../agent/agent.js';
 import { ReportServer } from '../agent/report-server.js';
+import { logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT, isSystemError } from '../core/errors.js';
 import { createLog, type Logger } from '../core/log.js';
@@ -26,7 +27,7 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
   const hangups = new Hangups();
   const stopped = stopSignal();
   let config = load();
-  sayWarnings(log, config);
+  logWarnings(config.warnings, log);
   const agent = await Agent.start(config, log);
   let reports = reportServer(agent, config, log);
   sayReady(log, config, agent);
@@ -63,7 +64,7 @@ async function reload(
 ): Promise<LoadedConfig<'agent'> | undefined> {
   try {
     const config = load();
-    sayWarnings(log, config);
+    logWarnings(config.warnings, log);
     await agent.reload(config);
     sayFindings(log, agent);
     log.info({ event: 'reloaded', services: config.services.length }, 'the config is in force');
@@ -96,10 +97,6 @@ async function finish(agent: Agent, end: End, log: Logger): Promise<number> {
   if (problem === undefined) return EXIT.ok;
   log.error({ event: end === 'lost' ? 'lost' : 'detach' }, problem);
   return EXIT.failure;
-}
-
-function sayWarnings(log: Logger, config: LoadedConfig<'agent'>): void {
-  for (const { field, message } of config.warnings) log.warn({ event: 'config', field }, message);
 }
 
 function sayFindings(log: Logger, { environment }: Agent): void {

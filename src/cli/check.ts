@@ -1,4 +1,5 @@
 /** `anyhop check`: is this config good, and what would the node do with it? Touches nothing but the files it reads. */
+import { networkInterfaces } from 'node:os';
 import { Command } from 'commander';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
@@ -33,7 +34,9 @@ Every problem is listed with its place, file:line:column. Exit code 0 when the f
 
 function check(options: CheckOptions): void {
   try {
-    const { warnings, ...config } = loadFor(options.agent ? 'agent' : 'node', options);
+    const { warnings, ...config } = loadFor(options.agent ? 'agent' : 'node', options, {
+      host: networkInterfaces(),
+    });
     const summary = summarize(config);
     if (options.json) printJson({ ok: true, warnings, summary });
     else process.stdout.write(formatSummary(config.file, summary, warnings));

@@ -3,7 +3,7 @@
  * what commander parsed to `loadFor`.
  */
 import { Option } from 'commander';
-import { loadConfig } from '../config/load.js';
+import { type LoadOptions, loadConfig } from '../config/load.js';
 import type { LoadedConfig, Role } from '../config/types.js';
 
 const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
@@ -64,7 +64,11 @@ export function stateOption(): Option {
  * The config that these options name, checked for a role.
  * @throws ConfigError with every problem of the file, the options and the environment
  */
-export function loadFor<R extends Role>(role: R, options: ConfigOptions & NodeOptions): LoadedConfig<R> {
+export function loadFor<R extends Role>(
+  role: R,
+  options: ConfigOptions & NodeOptions,
+  more: Pick<LoadOptions<R>, 'host'> = {},
+): LoadedConfig<R> {
   const { config, name, interface: networkInterface, source } = options;
-  return loadConfig(config, { role, overrides: { name, interface: networkInterface, source } });
+  return loadConfig(config, { role, overrides: { name, interface: networkInterface, source }, ...more });
 }

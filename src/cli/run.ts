@@ -1,4 +1,5 @@
 /** `anyhop run`: forward packets, in the foreground. */
+import { networkInterfaces } from 'node:os';
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/error.js';
 import { loadConfigWithText, parseConfig } from '../config/load.js';
@@ -142,5 +143,6 @@ function loadOptions({ name, interface: networkInterface, source, stateDir }: Ru
   return {
     role: 'run' as const,
     overrides: { name, interface: networkInterface, source, stateDirectory: stateDir },
+    host: networkInterfaces(),
   };
 }

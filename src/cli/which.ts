@@ -109,8 +109,11 @@ function describe(flow: string, from: State, answer: Explanation): string {
     ['verdict', `${answer.verdict}: ${answer.meaning}`],
   ];
   if (answer.slot !== undefined) {
-    const stack = answer.stack!.map(({ backend, state, health }) => {
-      const notes = [...(state === 'active' ? [] : [state]), ...(health === 'up' ? [] : [health])];
+    const stack = answer.stack!.map(({ backend, state, health, unreachable }) => {
+      const notes = [
+        ...(state === 'active' ? [] : [state]),
+        ...(unreachable ? ['unreachable'] : health === 'up' ? [] : [health]),
+      ];
       return notes.length === 0 ? backend : `${backend} (${notes.join(', ')})`;
     });
     const inStack = answer.stack!.findIndex(({ backend }) => backend === answer.owner);

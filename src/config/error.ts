@@ -3,6 +3,7 @@
  * is accepted.
  */
 import { AnyhopError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
 
 export interface ConfigProblem {
   readonly file: string;
@@ -35,4 +36,12 @@ export function formatProblem(problem: ConfigProblem): string {
   return problem.field === ''
     ? `${place}: ${problem.message}`
     : `${place}: ${problem.field}: ${problem.message}`;
+}
+
+/** Logs what is doubtful in a config that is in force, each with its place. */
+export function logWarnings(warnings: readonly ConfigProblem[], log: Logger): void {
+  for (const warning of warnings) {
+    const { file, line, field } = warning;
+    log.warn({ event: 'config_warning', file, line, field }, formatProblem(warning));
+  }
 }

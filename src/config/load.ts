@@ -13,6 +13,7 @@ import { readKey } from './key.js';
 import { applyOverrides, type Overrides } from './overrides.js';
 import { quote } from './path.js';
 import { Problems, type Report } from './problems.js';
+import { type HostInterfaces, warnAboutFleet } from './rules/fleet.js';
 import { checkHealth } from './rules/health.js';
 import { checkNeeds, checkNode } from './rules/node.js';
 import { checkPools } from './rules/pools.js';
@@ -33,6 +34,8 @@ export interface LoadOptions<R extends Role> {
   readonly env?: NodeJS.ProcessEnv;
   /** The secret, in the place of that in the file or its key_file. */
   readonly key?: Secret;
+  /** Of this machine, where the node is to run on it: its addresses are then held against those that the file speaks of. */
+  readonly host?: HostInterfaces;
 }
 
 /**
@@ -77,7 +80,7 @@ function readConfig<R extends Role>(
   mode: number | undefined,
   options: LoadOptions<R>,
 ): LoadedConfig<R> {
-  const { role, overrides = {}, env = process.env, key: givenKey } = options;
+  const { role, overrides = {}, env = process.env, key: givenKey, host } = options;
   if (typeof text !== 'string') throw new ConfigError([{ file, field: '', ...text }]);
   const document = new ConfigDocument(text, file);
   const problems = new Problems(document);
@@ -101,6 +104,7 @@ function readConfig<R extends Role>(
     checkHealth(draft, report);
     warnAboutPools(draft, warnings.report);
     warnAboutAgent(draft, warnings.report);
+    warnAboutFleet(draft, role, host, warnings.report);
     if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
       warnings.report(
         [...draft.node.path, 'key'],

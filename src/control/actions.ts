@@ -3,7 +3,7 @@
  * pools and what it forwards. Nothing here is on the packet path.
  */
 import { resolve } from 'node:path';
-import { ConfigError, formatProblem } from '../config/error.js';
+import { ConfigError, formatProblem, logWarnings } from '../config/error.js';
 import { idleBackends } from '../config/idle.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
@@ -272,8 +272,7 @@ export class NodeActions implements ControlActions {
     await this.#options.accepted(read);
     const { generation } = report;
     log.info({ event: 'reloaded', generation, changes }, `reloaded; generation ${generation} is in force`);
-    for (const { line, field, message } of read.config.warnings)
-      log.warn({ event: 'config_warning', line, field }, message);
+    logWarnings(read.config.warnings, log);
     const warnings = [...report.warnings, ...read.config.warnings.map(formatProblem)];
     return { ...report, changes, warnings };
   }

@@ -10,6 +10,8 @@ export interface StackEntry {
   readonly backend: string;
   readonly state: 'active' | 'draining';
   readonly health: Health;
+  /** No packet gets there from here, whatever its check says. */
+  readonly unreachable?: true;
 }
 
 export interface Explanation {
@@ -71,8 +73,8 @@ export function explain(
     ...(pipeline.alternate >= 0 && { key: alternate.address.bytes.subarray(-4).join('.') }),
     stack: tables.stack.layers.map((layer) => {
       const backend = tables.stack.names[layer[slot]];
-      const { state, health } = members.get(backend)!;
-      return { backend, state, health };
+      const { state, health, unreachable } = members.get(backend)!;
+      return { backend, state, health, ...(unreachable && { unreachable }) };
     }),
     mode: tables.mode,
   };

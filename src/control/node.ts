@@ -8,6 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { fetchAgentReport } from '../agent/report.js';
+import { logWarnings } from '../config/error.js';
 import type { BackendConfig, LoadedConfig } from '../config/types.js';
 import { readClocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
@@ -65,8 +66,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
   const startedAt = new Date();
   const hangups = new Hangups(); // first of all: until there is somebody to take it, the signal would end the process
   const now = (): number => performance.timeOrigin + performance.now();
-  for (const { line, field, message } of first.config.warnings)
-    log.warn({ event: 'config_warning', line, field }, message);
+  logWarnings(first.config.warnings, log);
   const link = await requireEthernetLink(node.interface);
   let { mac } = link;
 

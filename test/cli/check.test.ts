@@ -1,8 +1,8 @@
 /** `anyhop check` and `anyhop schema`, run as a user runs them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -97,6 +97,40 @@ describe('anyhop check', () => {
     const { status, stdout } = anyhop(['check', '--agent', '-c', file]);
     assert.equal(status, 0);
     assert.match(stdout, /^ {2}GRE accepted from 10\.0\.0\.1 and from backends$/m);
+  });
+
+  it('warns with file, line and field, and ends with 0', () => {
+    const file = join(folder, 'doubtful.yaml');
+    writeFileSync(
+      file,
+      'node: {interface: lo, source: 192.0.2.77, key: 00112233445566778899aabbccddeeff}\n' +
+        'pools: {web: {backends: [{name: a, address: 127.0.0.1}]}}\n' +
+        'services: [{name: s, vip: 198.51.100.1, protocol: tcp, port: 80, pool: web}]\n' +
+        'agent: {forwarders: [10.0.0.1]}\n',
+      { mode: 0o600 },
+    );
+    // An address of a loopback is refused as a backend; what this machine has is enough.
+    const own = Object.values(networkInterfaces()).flatMap((all = []) =>
+      all.filter(({ internal }) => !internal),
+    );
+    const ipv4 = own.find(({ family }) => family === 'IPv4');
+    if (ipv4 !== undefined)
+      writeFileSync(file, readFileSync(file, 'utf8').replace('127.0.0.1', ipv4.address));
+    else writeFileSync(file, readFileSync(file, 'utf8').replace('127.0.0.1', '10.1.0.1'));
+    const { status, stdout } = anyhop(['check', '-c', file]);
+    assert.equal(status, 0, stdout);
+    const warnings = stdout.slice(stdout.indexOf('\nwarnings\n'));
+    const at = `${file}:1:`.replaceAll(/[.\\/]/g, '\\$&');
+    assert.match(
+      warnings,
+      new RegExp(`${at}\\d+: node\\.source: 192\\.0\\.2\\.77 is outside agent\\.forwarders`),
+    );
+    assert.match(
+      warnings,
+      new RegExp(`${at}\\d+: node\\.source: 192\\.0\\.2\\.77 is no address of this host`),
+    );
+    if (ipv4 !== undefined)
+      assert.match(warnings, /:2:\d+: pools\.web\.backends\[0\]\.address: \S+ is an address of this host/);
   });
 
   it('ends with 2 for an option that does not exist, and for a file that is missing', () => {

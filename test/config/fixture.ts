@@ -27,6 +27,8 @@ export const SERVICES = `services:
   - {name: dns, vip: 203.0.113.53, protocol: udp, port: 53, pool: dns}
 `;
 
+export const AGENT = "agent: {forwarders: [10.0.0.0/24, 'fd00::1']}\n";
+
 export interface Parts {
   readonly node?: string;
   readonly pools?: string;
@@ -34,7 +36,7 @@ export interface Parts {
   readonly agent?: string;
 }
 
-export function join({ node = NODE, pools = POOLS, services = SERVICES, agent = '' }: Parts): string {
+export function join({ node = NODE, pools = POOLS, services = SERVICES, agent = AGENT }: Parts): string {
   return node + pools + services + agent;
 }
 

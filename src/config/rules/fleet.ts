@@ -1,0 +1,117 @@
+/**
+ * What makes a fleet that is good field by field drop its packets all the same: agents that do not take this node's GRE, a source
+ * that is not this host's, a node among its own backends. Warnings, since other machines may read this file, and some of what it
+ * needs may be set up later.
+ */
+import { type IpPrefix, parseAddress, prefixContains } from '../../packet/address.js';
+import type { Draft, DraftBackend, DraftSource } from '../draft.js';
+import { formatPath } from '../path.js';
+import type { Report } from '../problems.js';
+import type { Role } from '../types.js';
+
+/** What the machine has, as Node's `networkInterfaces` says it: addresses by interface, of those that are up. */
+export type HostInterfaces = Readonly<Record<string, readonly { readonly address: string }[] | undefined>>;
+
+/** @param host of the machine that the node is to run on; undefined when that is not asked */
+export function warnAboutFleet(
+  draft: Draft,
+  role: Role,
+  host: HostInterfaces | undefined,
+  warn: Report,
+): void {
+  if (role === 'pools') return;
+  warnAboutForwarders(draft, warn);
+  if (role === 'agent') return;
+  warnAboutAgents(draft, warn);
+  const local = localTexts(draft, role, host);
+  warnAboutSources(draft, local, warn);
+  warnAboutSelf(draft, local, warn);
+}
+
+function warnAboutForwarders({ node, agent }: Draft, warn: Report): void {
+  if (agent === undefined || agent.forwarders.length === 0) return;
+  for (const { at, prefix } of node?.sources ?? []) {
+    if (agent.forwarders.some((forwarder) => covers(forwarder.prefix, prefix))) continue;
+    const known = agent.forwarders.map((forwarder) => forwarder.prefix.text).slice(0, 3);
+    const more = agent.forwarders.length > known.length ? ', ...' : '';
+    warn(
+      at,
+      `${shown(prefix)} is outside agent.forwarders (${known.join(', ')}${more}): agents that read this file drop all packets from it; add it there`,
+    );
+  }
+}
+
+function warnAboutAgents({ written, pools }: Draft, warn: Report): void {
+  if (written.has('agent')) return;
+  const backends = pools.flatMap((pool) => pool.backends.filter(({ agent }) => agent));
+  if (backends.length === 0) return;
+  const [first, ...others] = backends;
+  const which = `${formatPath(first.path)}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+  warn(
+    ['agent'],
+    `missing, and backends have an agent (${which}): "anyhop agent" does not start with this file; ` +
+      'add agent: {forwarders: [the sources of all nodes]}, or agent: false to each backend with a plain tunnel',
+  );
+}
+
+function warnAboutSources({ node }: Draft, local: ReadonlySet<string> | undefined, warn: Report): void {
+  if (local === undefined) return;
+  for (const { at, prefix } of node?.sources ?? []) {
+    if (!isSingle(prefix) || local.has(prefix.address.text)) continue;
+    warn(
+      at,
+      `${shown(prefix)} is no address of this host: what routers say about packets from it (errors, path MTU) goes elsewhere; ` +
+        'expected an address that this host has, or a prefix that is routed to it',
+    );
+  }
+}
+
+function warnAboutSelf({ node, pools }: Draft, local: ReadonlySet<string> | undefined, warn: Report): void {
+  for (const pool of pools) {
+    for (const backend of pool.backends) {
+      const who = selfOf(backend, node?.sources ?? [], local);
+      if (who === undefined) continue;
+      warn(
+        [...backend.path, 'address'],
+        `${backend.address!.text} ${who}: a forwarder cannot be its own backend, what it sends to itself reaches nobody`,
+      );
+    }
+  }
+}
+
+function selfOf(
+  { address }: DraftBackend,
+  sources: readonly DraftSource[],
+  local: ReadonlySet<string> | undefined,
+): string | undefined {
+  if (address === undefined) return undefined;
+  const source = sources.find(({ prefix }) => prefixContains(prefix, address));
+  if (source !== undefined)
+    return isSingle(source.prefix) ? 'is node.source' : `lies in node.source ${source.prefix.text}`;
+  return local?.has(address.text) ? 'is an address of this host' : undefined;
+}
+
+/** Undefined when the file may be of another machine: it names an interface that this one does not have. */
+function localTexts(
+  { node }: Draft,
+  role: Role,
+  host: HostInterfaces | undefined,
+): ReadonlySet<string> | undefined {
+  if (host === undefined || node === undefined) return undefined;
+  const isHere = role === 'run' || (node.interface !== undefined && Object.hasOwn(host, node.interface));
+  if (!isHere) return undefined;
+  const texts = Object.values(host).flatMap((addresses = []) => addresses.map(({ address }) => address));
+  return new Set(texts.flatMap((text) => parseAddress(text)?.text ?? []));
+}
+
+function covers(outer: IpPrefix, inner: IpPrefix): boolean {
+  return outer.length <= inner.length && prefixContains(outer, inner.address);
+}
+
+function isSingle({ address, length }: IpPrefix): boolean {
+  return length === address.bytes.length * 8;
+}
+
+function shown(prefix: IpPrefix): string {
+  return isSingle(prefix) ? prefix.address.text : prefix.text;
+}
