@@ -96,28 +96,44 @@ static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *c
 	return (int)bpf_redirect(out, 0);
 }
 
-/* Phases 2 and 3 of a packet that is answered, if the limit admits it: the verdict. */
-static __noinline int answer(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_way *way, int verdict)
+/* Whether a budget has an answer for a client. Not static: the verifier looks at it once, and not for every way that leads
+ * here. */
+__noinline int admits(__u32 hash, __u32 is_echo)
 {
-	struct anyhop_answer a = {};
-	__u32 frame_length = anyhop_distance(p->frame, p->at.end), first = 0;
-	__u32 tick = (__u32)(bpf_ktime_get_coarse_ns() / TICK_NS);
+	__u32 first = 0, tick = (__u32)(bpf_ktime_get_coarse_ns() / TICK_NS);
 	struct anyhop_limiter *left = bpf_map_lookup_elem(&limiter, &first);
 
 	if (!left)
-		return ANYHOP_V_DROP_HEADROOM; /* for the verifier */
+		return 0; /* for the verifier */
+	return anyhop_budget_admits(is_echo ? &left->echo : &left->too_big, hash, tick,
+				    is_echo ? ANYHOP_BUDGET_ECHO : ANYHOP_BUDGET_TOO_BIG);
+}
+
+/* The verdict of a packet that is to be answered: the same if it may be, and the budget admits it. */
+static __noinline int admitted(const struct anyhop_packet *p, int verdict)
+{
+	__u32 is_echo = verdict == ANYHOP_V_ECHO_ANSWERED;
+
+	if (!is_echo)
+		verdict = anyhop_may_tell(p);
+	if (verdict != ANYHOP_V_TOO_BIG_ANSWERED && verdict != ANYHOP_V_ECHO_ANSWERED)
+		return verdict;
+	if (admits(anyhop_client_hash(p), is_echo))
+		return verdict;
+	return is_echo ? ANYHOP_V_DROP_ECHO_LIMITED : ANYHOP_V_DROP_TOO_BIG_LIMITED;
+}
+
+/* Phases 2 and 3 of a packet that is answered: the verdict. */
+static __noinline int answer(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_way *way, int verdict)
+{
+	struct anyhop_answer a = {};
+	__u32 frame_length = anyhop_distance(p->frame, p->at.end);
+
 	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
-		verdict = anyhop_admit_too_big(p, tick, left);
-		if (verdict != ANYHOP_V_TOO_BIG_ANSWERED)
-			return verdict;
 		if (anyhop_prepare_too_big(p, way->answer_mtu, &a))
 			return ANYHOP_V_DROP_TOO_BIG;
-	} else {
-		verdict = anyhop_admit_echo(p, tick, left);
-		if (verdict != ANYHOP_V_ECHO_ANSWERED)
-			return verdict;
-		if (anyhop_prepare_echo(p, &a))
-			return ANYHOP_V_DROP_TRUNCATED;
+	} else if (anyhop_prepare_echo(p, &a)) {
+		return ANYHOP_V_DROP_TRUNCATED;
 	}
 	if (move_ends(ctx, frame_length - (__u32)a.head - a.length, a.head) ||
 	    anyhop_write_answer(frame_of(ctx), frame_end(ctx), p->vip, &a))
@@ -163,6 +179,8 @@ static __noinline int take_long_way(struct xdp_md *ctx, const __u8 *image, struc
 	__u32 verdict = (__u32)decide(&packet, &match, &way);
 	int action;
 
+	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
+		verdict = (__u32)admitted(&packet, (int)verdict);
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)answer(ctx, &packet, &way, (int)verdict);
 	if (verdict >= ANYHOP_VERDICT_COUNT)

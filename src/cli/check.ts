@@ -58,6 +58,10 @@ function formatSummary(file: string, summary: ConfigSummary, warnings: readonly 
     const networkInterface = node.interface ?? 'not set (run needs --interface)';
     lines.push('', `node ${node.name}: interface ${networkInterface}, engine ${node.engine}`);
     lines.push(`  GRE from ${node.source.join(' and ')}`);
+    for (const prefix of node.source.filter((source) => source.includes('/')))
+      lines.push(
+        `  route ${prefix} to this node: without it, routers that say "too big" about GRE packets do not reach it`,
+      );
     if (node.secondChancePrefix !== undefined) {
       lines.push(`  second chance names IPv6 backends under ${node.secondChancePrefix}`);
     }

@@ -39,6 +39,7 @@ export function drawStatus(status: NodeStatus, now = new Date()): string {
         ? []
         : [['NOT IN FORCE', `what follows cannot be published: ${image.failed}`] as const]),
       ['packets', drawEngineCounters(engine.counters)],
+      ...drawPathReports(status.pathReports),
     ],
     '',
   )}\n${[
@@ -111,6 +112,7 @@ function drawPool(pool: PoolStatus, now: Date): string[] {
     ...pool.backends.flatMap(({ name, health, healthReason, healthSince }) =>
       healthReason === undefined ? [] : `${name} is ${health} since ${healthSince}: ${healthReason}`,
     ),
+    ...pool.backends.flatMap(({ name, nextHop }) => drawPath(name, nextHop, now)),
     ...pool.backends.flatMap(({ name, drain }) =>
       drain === undefined ? [] : drawDrain(drainOf(pool.name, name, drain), now),
     ),
@@ -135,6 +137,37 @@ function drawNextHop(hop: BackendStatus['nextHop']): string {
   if ('missing' in hop) return `none: ${hop.missing}`;
   const tag = hop.vlan === undefined ? '' : ` vlan ${hop.vlan}`;
   return `${hop.mac} ${hop.interface}${tag} mtu ${hop.mtu}`;
+}
+
+/** Where less fits than the route says, or than IPv6 needs. */
+function drawPath(name: string, hop: BackendStatus['nextHop'], now: Date): string[] {
+  if ('missing' in hop) return [];
+  const { mtu, learned, ipv6Needs } = hop;
+  return [
+    ...(learned === undefined
+      ? []
+      : [
+          `the path to ${name} takes ${mtu} bytes and not ${learned.routeMtu}, says router ${learned.router}: ` +
+            `believed until ${clockTime(learned.until, now)}`,
+        ]),
+    ...(ipv6Needs === undefined
+      ? []
+      : [`the way to ${name} is TOO NARROW for IPv6: its MTU must be ${ipv6Needs} or more`]),
+  ];
+}
+
+function drawPathReports(counts: NodeStatus['pathReports']): [string, string][] {
+  const words = {
+    raised: 'with an MTU too small to believe',
+    withoutSize: 'without an MTU',
+    unrelated: 'about no packet from here',
+    lost: 'not read',
+  } as const;
+  const said = Object.entries(words).flatMap(([name, word]) => {
+    const count = counts[name as keyof typeof words];
+    return count === 0 ? [] : `${count} ${word}`;
+  });
+  return said.length === 0 ? [] : [['routers', `said "too big" ${said.join(', ')}`]];
 }
 
 function drawTraffic(of: Pick<ServiceStatus, 'packets' | 'packetsPerSecond' | 'bytesPerSecond'>): string[] {

@@ -1,16 +1,14 @@
 /** What a running node tells of its own accord: counters once a minute, packets lost, ways that are too narrow. */
-import type { BackendConfig, LoadedConfig } from '../config/types.js';
+import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
-import { P } from '../packet/constants.js';
-import type { Way } from './assemble.js';
+import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { Forwarding } from './forwarding.js';
+import { leastMtus, narrowForIpv6 } from './least-mtu.js';
 
 const INTERIM_COUNTERS_MS = 60_000;
 /** How often a node looks whether packets were lost. */
 const LOSSES_MS = 10_000;
-/** IPv6's smallest MTU (RFC 8200 section 5): senders keep packets of this size whatever they are told. */
-const IPV6_MTU_MIN = 1280;
 
 /** Tells until the returned function is called. */
 export function tellRegularly(engine: Engine, forwarding: Forwarding, log: Logger): () => void {
@@ -70,21 +68,17 @@ export async function logCounters(
 /** What IPv6 clients send at least must fit the way to each backend of an IPv6 service, with the outer headers. */
 export function warnAboutNarrowWays(
   config: LoadedConfig<'run'>,
-  way: (backend: BackendConfig) => Way | undefined,
+  nextHop: (address: string) => NextHop | NoNextHop,
   log: Logger,
 ): void {
-  const pools = new Set(config.services.filter(({ vip }) => vip.family === 6).map(({ pool }) => pool));
+  const least = leastMtus(config);
   for (const pool of config.pools) {
-    if (!pools.has(pool.name)) continue;
-    for (const backend of pool.backends) {
-      const outer = (backend.address.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER) + P.GRE_HEADER + P.GRE_KEY;
-      const mtu = way(backend)?.mtu;
-      if (mtu === undefined || mtu >= IPV6_MTU_MIN + outer) continue;
-      log.warn(
-        { event: 'narrow_way', backend: `${pool.name}/${backend.name}`, mtu, needed: IPV6_MTU_MIN + outer },
-        `the way to ${pool.name}/${backend.name} has an MTU of ${mtu}: IPv6 packets of 1280 bytes do not fit, and no ` +
-          `sender makes smaller ones; raise it to ${IPV6_MTU_MIN + outer} or more`,
-      );
+    for (const { name, address } of pool.backends) {
+      const hop = nextHop(address.text);
+      const backend = `${pool.name}/${name}`;
+      const message =
+        hop.reason === undefined ? narrowForIpv6(backend, hop.mtu, least.get(address.text)) : undefined;
+      if (message !== undefined) log.warn({ event: 'narrow_way', backend }, message);
     }
   }
 }

@@ -35,6 +35,7 @@ import { marksIn, withSources } from './memory.js';
 import { NodeHealth } from './node-health.js';
 import { logCounters, tellRegularly, warnAboutNarrowWays } from './node-log.js';
 import { NodePools } from './node-pools.js';
+import { Paths } from './paths.js';
 import { changeStatus, overrideStatus } from './pool-status.js';
 import { Rates } from './rates.js';
 import { NodeReadiness } from './readiness.js';
@@ -43,7 +44,7 @@ import { selfTest } from './self-test.js';
 import { serveControl } from './server.js';
 import { Hangups, type StopSignals, stopSignals } from './signals.js';
 import { StateStore } from './state-store.js';
-import { type BackendStatus, type ConfigFileStatus, nodeStatus } from './status.js';
+import { type ConfigFileStatus, nodeStatus } from './status.js';
 import { wayOf } from './way.js';
 
 /** How long an agent may take to tell of its connections. */
@@ -85,7 +86,16 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
   let forwards = false;
   const hopOf = (address: string): NextHop | NoNextHop =>
     hops?.current().get(address) ?? { reason: 'its next hop is being resolved' };
-  const way = ({ address }: BackendConfig): Way | undefined => wayOf(hopOf(address.text), link.index);
+  const paths = new Paths({
+    node,
+    config: () => pools.config,
+    nextHop: hopOf,
+    changed: () => void forwarding?.refresh(),
+    now,
+    log,
+  });
+  const way = (backend: BackendConfig): Way | undefined =>
+    paths.along(backend, wayOf(hopOf(backend.address.text), link.index));
   const readiness = new NodeReadiness({
     node: node.name,
     interface: node.interface,
@@ -137,7 +147,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     pools,
     load,
     accepted: async (read) => {
-      warnAboutNarrowWays(pools.config, way, log);
+      warnAboutNarrowWays(pools.config, hopOf, log);
       await store.keepConfig(read.config.file, read.text, read.config.node.key);
     },
     mark: (pool, backend) => health.markOf(pool, backend),
@@ -185,7 +195,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     health.follow(({ address }) => hopOf(address.text).reason);
     health.judge(markedBackends(pools.pools));
     pools.start();
-    warnAboutNarrowWays(pools.config, way, log);
+    warnAboutNarrowWays(pools.config, hopOf, log);
     const options = {
       config: () => pools.config,
       mac: () => mac,
@@ -224,6 +234,8 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     forwards = true;
     await store.write(pools.pools); // a change of the file while no process runs must find it
     health.onChange(() => pools.marksChanged());
+    hops!.onChange((changes) => paths.hopsChanged(changes));
+    paths.start();
     hops!.onChange(() => health.refresh());
     // A bond that fails over takes on another address, and frames for the former one are no longer ours.
     hops!.onLinks((links) => {
@@ -253,7 +265,8 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
           engineReason: reason,
           forwarding: inForce,
           rates: counted,
-          nextHop: (address) => nextHopStatus(hopOf(address)),
+          nextHop: (address) => paths.status(address, hopOf(address)),
+          pathReports: () => paths.counts,
           mark: (pool, backend) => health.markOf(pool.name, backend.name),
           readiness: () => readiness.current(),
           configFile: () => actions.configFile,
@@ -285,6 +298,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     rates?.close();
     drains.close();
     health.close();
+    paths.close();
     await hops?.close();
     if (forwards) await store.write(pools.pools);
     await control.close();
@@ -361,12 +375,6 @@ async function connectionsOf(address: string, { agent }: LoadedConfig<'run'>): P
   for (const { services } of vips)
     for (const [name, count] of Object.entries(services)) sums.set(name, (sums.get(name) ?? 0) + count);
   return sums;
-}
-
-function nextHopStatus(hop: NextHop | NoNextHop): BackendStatus['nextHop'] {
-  if (hop.reason !== undefined) return { missing: hop.reason };
-  const { interface: out, destinationMac, vlan, mtu } = hop;
-  return { interface: out, mac: formatMac(destinationMac), mtu, ...(vlan !== undefined && { vlan }) };
 }
 
 function targetsOf(backends: readonly NamedBackend[]) {

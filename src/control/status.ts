@@ -10,6 +10,7 @@ import type { Engine, EngineCounters } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
 import { imageDigest } from '../pool/inspect.js';
 import type { Health, Member } from '../pool/state.js';
+import type { PathReportCounts } from '../underlay/path-mtus.js';
 import type { Assembly } from './assemble.js';
 import type { BackendMark } from './marks.js';
 import type { Rates } from './rates.js';
@@ -49,8 +50,12 @@ export interface NextHopStatus {
   readonly interface: string;
   readonly mac: string;
   readonly vlan?: number;
-  /** At layer 3, in bytes. */
+  /** At layer 3, in bytes: what is sent at most. */
   readonly mtu: number;
+  /** By which router it is less than the route says, and until when that is believed; absent when it is the route's. */
+  readonly learned?: { readonly router: string; readonly until: string; readonly routeMtu: number };
+  /** The MTU that the route would have to have for IPv6 services; absent when it has. */
+  readonly ipv6Needs?: number;
 }
 
 /** How far a drain has come. */
@@ -195,6 +200,8 @@ export interface NodeStatus {
   };
   readonly services: readonly ServiceStatus[];
   readonly pools: readonly PoolStatus[];
+  /** What routers said about packets that are too big, and taught nothing. */
+  readonly pathReports: Readonly<PathReportCounts>;
   /** Those that happened, by name. */
   readonly verdicts: Readonly<Record<string, VerdictStatus>>;
 }
@@ -210,6 +217,7 @@ export interface StatusInput {
   readonly rates: Rates;
   /** By the text of a backend's address. */
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
+  readonly pathReports: () => Readonly<PathReportCounts>;
   /** Of a present member. */
   readonly mark: (pool: PoolConfig, backend: BackendConfig) => BackendMark | undefined;
   readonly readiness: () => Readiness;
@@ -320,6 +328,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
         }),
       };
     }),
+    pathReports: { ...input.pathReports() },
     verdicts: Object.fromEntries(
       VERDICTS.flatMap(({ name }, number): [string, VerdictStatus][] => {
         const packets = sample.verdicts[number] ?? 0;

@@ -99,6 +99,7 @@ export function nodeStatus(change: Partial<NodeStatus> = {}): NodeStatus {
       },
     ],
     pools: [poolStatus('web', [backendStatus('web-1'), backendStatus('web-2')])],
+    pathReports: { raised: 0, withoutSize: 0, unrelated: 0, lost: 0 },
     verdicts: { forwarded: { packets: 10, packetsPerSecond: 1 } },
     ...change,
   };

@@ -79,33 +79,23 @@ anyhop_inline int anyhop_prepare_echo(const struct anyhop_packet *p, struct anyh
 	return 0;
 }
 
-/* Whether one of the node's budgets has an answer for the packet's sender. The hash is of its address (of its /64 in IPv6)
- * alone, so that no client can use up another's share but by lying about its address; its key is the first service's,
- * whatever the packet is for, so that a client is one client. */
-anyhop_inline int anyhop_admit_client(const struct anyhop_packet *p, struct anyhop_budget *budget, __u32 tick,
-				      __u32 for_client)
+/* The packet's sender as the budgets know it: a hash of its address (of its /64 in IPv6) alone, so that no client can use up
+ * another's share but by lying about its address. The key is the first service's, whatever the packet is for, so that a client
+ * is one client. */
+anyhop_inline __u32 anyhop_client_hash(const struct anyhop_packet *p)
 {
 	const struct anyhop_service *first = anyhop_service_at(&p->view, 0);
 	const __u8 *source = p->l3 + (p->family == 4 ? 12 : 8);
 	__u32 words[2] = {anyhop_get32(source), anyhop_get32(source + 4)};
 
 	if (!first)
-		return 0;
-	return anyhop_budget_admits(budget,
-				    p->family == 4 ? anyhop_flow_hash(first->key, words, 1) :
-						     anyhop_flow_hash(first->key, words, 2),
-				    tick, for_client);
+		return 0; /* a damaged image */
+	return p->family == 4 ? anyhop_flow_hash(first->key, words, 1) : anyhop_flow_hash(first->key, words, 2);
 }
 
-/* Whether an echo request may be answered: a verdict. */
-anyhop_inline int anyhop_admit_echo(const struct anyhop_packet *p, __u32 tick, struct anyhop_limiter *limiter)
-{
-	return anyhop_admit_client(p, &limiter->echo, tick, ANYHOP_BUDGET_ECHO) ? ANYHOP_V_ECHO_ANSWERED :
-										  ANYHOP_V_DROP_ECHO_LIMITED;
-}
-
-/* Whether the sender of a packet that is too big may be told, by the packet and by the budget: a verdict. */
-anyhop_inline int anyhop_admit_too_big(const struct anyhop_packet *p, __u32 tick, struct anyhop_limiter *limiter)
+/* Whether the sender of a packet that is too big may be told, by the packet: TOO_BIG_ANSWERED, which the budget is yet to admit,
+ * or another verdict. */
+anyhop_inline int anyhop_may_tell(const struct anyhop_packet *p)
 {
 	if (p->family == 4) {
 		__u32 bits = anyhop_get16be(p->l3 + 6);
@@ -115,8 +105,7 @@ anyhop_inline int anyhop_admit_too_big(const struct anyhop_packet *p, __u32 tick
 		if (!anyhop_is_ipv4_sound(p->l3, p->at.end))
 			return ANYHOP_V_DROP_CHECKSUM;
 	}
-	return anyhop_admit_client(p, &limiter->too_big, tick, ANYHOP_BUDGET_TOO_BIG) ? ANYHOP_V_TOO_BIG_ANSWERED :
-											 ANYHOP_V_DROP_TOO_BIG_LIMITED;
+	return ANYHOP_V_TOO_BIG_ANSWERED;
 }
 
 /* Tells the sender the size of an inner packet that fits. */

@@ -118,16 +118,17 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 		return verdict;
 	}
 	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
-		verdict = anyhop_admit_too_big(&packet, tick, limiter);
+		verdict = anyhop_may_tell(&packet);
 		if (verdict != ANYHOP_V_TOO_BIG_ANSWERED)
 			return verdict;
+		if (!anyhop_budget_admits(&limiter->too_big, anyhop_client_hash(&packet), tick, ANYHOP_BUDGET_TOO_BIG))
+			return ANYHOP_V_DROP_TOO_BIG_LIMITED;
 		if (anyhop_prepare_too_big(&packet, way.answer_mtu, &answer))
 			return ANYHOP_V_DROP_TOO_BIG;
 		anyhop_answer_frame(&packet, &answer, outcome);
 	} else if (verdict == ANYHOP_V_ECHO_ANSWERED) {
-		verdict = anyhop_admit_echo(&packet, tick, limiter);
-		if (verdict != ANYHOP_V_ECHO_ANSWERED)
-			return verdict;
+		if (!anyhop_budget_admits(&limiter->echo, anyhop_client_hash(&packet), tick, ANYHOP_BUDGET_ECHO))
+			return ANYHOP_V_DROP_ECHO_LIMITED;
 		if (anyhop_prepare_echo(&packet, &answer))
 			return ANYHOP_V_DROP_TRUNCATED;
 		anyhop_answer_frame(&packet, &answer, outcome);

@@ -43,7 +43,7 @@ anyhop_inline __u32 anyhop_table_at(const struct anyhop_view *view, __u32 table_
 }
 
 /* The way of a matched packet. Returns `verdict`, which it was matched with, or another one; TOO_BIG_ANSWERED is yet to be
- * admitted (anyhop_admit_too_big). */
+ * admitted (anyhop_may_tell, anyhop_budget_admits). */
 anyhop_inline int anyhop_choose_way(const struct anyhop_packet *p, const struct anyhop_match *m, int verdict,
 				    struct anyhop_way *way)
 {
