@@ -37,6 +37,10 @@ export class SecondChance {
     }
     const hops = new NextHops({
       log,
+      sources: {
+        source4: locals.find(({ family }) => family === 4),
+        source6: locals.find(({ family }) => family === 6),
+      },
       refuse: (hop) => refusal(hop, environment),
       withoutHop: 'second chance does not reach',
     });

@@ -179,6 +179,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
     await hops?.close();
     const known = new NextHops({
       log,
+      sources: { source4: node.source4?.address, source6: node.source6?.address },
       asFrames: engine.name !== 'portable',
       refuse: (hop) => {
         const refusal = engineRefusal(engine.name, hop, link);

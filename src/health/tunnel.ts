@@ -84,7 +84,13 @@ export class Tunnel {
     const client = this.#clients.get(vip.family) ?? this.#clientOf(vip.family);
     this.#clients.set(vip.family, client);
     if (!this.#senders.has(backend.family))
-      this.#senders.set(backend.family, this.#sockets.openSender(backend.family));
+      this.#senders.set(
+        backend.family,
+        this.#sockets.openSender(
+          backend.family,
+          backend.family === 4 ? this.#options.source4?.address : this.#options.source6?.address,
+        ),
+      );
     if (!this.#receivers.has(vip.family)) {
       const { family } = vip;
       const take = (packet: Buffer, source: string): void => this.#receive(family, packet, source);

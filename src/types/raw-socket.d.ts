@@ -30,6 +30,7 @@ declare module 'raw-socket' {
       ): void;
     };
     pauseRecv(): this;
+    getOption(level: number, option: number, out: Buffer, bytes: number): number;
     setOption(level: number, option: number, value: number): void;
     setOption(level: number, option: number, value: Buffer, bytes: number): void;
     close(): this;

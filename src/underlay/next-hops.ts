@@ -19,10 +19,12 @@ import { NeighbourUses } from './neighbour-uses.js';
 import { hopKey, type NextHop, type NoNextHop, type Traced, traceNextHop, unanswered } from './next-hop.js';
 import { logChanges, type NextHopChange } from './next-hop-log.js';
 import { ReadQueue } from './read-queue.js';
-import { type Answer, askKernel, type RouteTarget } from './route.js';
+import { type Answer, askFrom, type RouteSources, type RouteTarget, rulesFrom } from './route.js';
 
 export interface NextHopsOptions {
   readonly log: Logger;
+  /** What packets are sent from. */
+  readonly sources?: RouteSources;
   /** False for an engine that leaves the frames to the kernel: tunnels are ways too, then. True when not given. */
   readonly asFrames?: boolean;
   /** Why the engine cannot send to a next hop, in words for a log line; such a backend counts as down. */
@@ -50,6 +52,7 @@ const RESOLVE_TIMEOUT_MS = 3_500;
 const WAITING_MS = 20;
 
 const READING_FAILS = 'routes and neighbours cannot be read';
+const SOURCE_UNUSED = 'routes are looked up without the source of what is sent';
 const USING_FAILS = 'neighbours cannot be kept resolved';
 /** What to do about what the kernel says against using neighbours. */
 const HINTS: readonly (readonly [string, string])[] = [
@@ -68,6 +71,7 @@ interface Target {
 export class NextHops {
   readonly #log: Logger;
   readonly #run: RunTool;
+  readonly #sources: RouteSources;
   readonly #asFrames: boolean;
   readonly #refuse: (hop: NextHop) => string | undefined;
   readonly #withoutHop: string | undefined;
@@ -90,6 +94,7 @@ export class NextHops {
 
   constructor({
     log,
+    sources = {},
     asFrames = true,
     refuse = () => undefined,
     withoutHop,
@@ -98,6 +103,7 @@ export class NextHops {
   }: NextHopsOptions) {
     this.#log = log;
     this.#run = run;
+    this.#sources = sources;
     this.#asFrames = asFrames;
     this.#refuse = refuse;
     this.#withoutHop = withoutHop;
@@ -173,11 +179,7 @@ export class NextHops {
     const targets = [...this.#targets.values()].map(({ address }) => address);
     const neighbours = readNeighbours(this.#run);
     if (what === 'anything') {
-      const [links, answers] = await Promise.all([
-        readLinks(this.#run),
-        targets.length === 0 ? [] : askKernel(targets, this.#run),
-        neighbours,
-      ]);
+      const [links, answers] = await Promise.all([readLinks(this.#run), this.#ask(targets), neighbours]);
       this.#links = links;
       for (const listener of this.#linkListeners) listener(links);
       this.#answers = new Map(targets.map(({ text }, i) => [text, answers[i]!]));
@@ -186,6 +188,17 @@ export class NextHops {
     const unasked = this.#update();
     this.#said(READING_FAILS, undefined);
     await this.#use(unasked);
+  }
+
+  async #ask(targets: readonly IpAddress[]): Promise<readonly Answer[]> {
+    if (targets.length === 0) return [];
+    const { answers, strange } = await askFrom(targets, this.#sources, this.#run);
+    const rules = strange === undefined ? [] : await rulesFrom(strange, this.#run);
+    const why =
+      `${strange?.text} is no address of this host, and rules look at it (${rules.join('; ')}); ` +
+      `give it to the host: ip addr add ${strange?.text}/32 dev lo`;
+    this.#said(SOURCE_UNUSED, rules.length === 0 ? undefined : why);
+    return answers;
   }
 
   /** Compares what was read with what was known. @returns the neighbours that the kernel is to be asked for */

@@ -9,7 +9,9 @@ import type rawSocket from 'raw-socket';
 import type { Socket } from 'raw-socket';
 import { AnyhopError } from '../core/errors.js';
 import { installAgain } from '../core/install.js';
+import { bindSocket } from '../ffi/bind.js';
 import { filterOption } from '../ffi/socket-filter.js';
+import type { IpAddress } from '../packet/address.js';
 import { NO_PACKET } from '../packet/socket-filter.js';
 
 type Raw = typeof rawSocket;
@@ -19,6 +21,7 @@ const IPPROTO_RAW = 255;
 const BUFFER_BYTES = 4 * 1024 * 1024;
 /** Linux, asm-generic/socket.h; the library names none of them. */
 const SO_ATTACH_FILTER = 26;
+const SO_COOKIE = 57;
 /** As SO_SNDBUF and SO_RCVBUF, beyond net.core.wmem_max and rmem_max: needs CAP_NET_ADMIN. */
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
@@ -34,8 +37,12 @@ export interface RawSender {
 }
 
 export interface RawSockets {
-  /** @throws AnyhopError ERR_CAPABILITY when the kernel refuses the socket */
-  openSender(family: 4 | 6): RawSender;
+  /**
+   * @param source of all that is sent, by which the kernel's rules choose its routes; it is not asked when it is not given, or is
+   *   IPv4 and no address of this host
+   * @throws AnyhopError ERR_CAPABILITY when the kernel refuses the socket
+   */
+  openSender(family: 4 | 6, source?: IpAddress): RawSender;
   /**
    * Receives a copy of every packet of a protocol that this host takes for itself and that passes a filter.
    * @param filter instructions of src/packet/socket-filter.ts
@@ -57,7 +64,7 @@ export interface RawSockets {
 export async function loadRawSockets(user: string): Promise<RawSockets> {
   const raw = await loadOptional(user, 'raw-socket', async () => (await import('raw-socket')).default);
   return {
-    openSender: (family) => openSender(raw, family),
+    openSender: (family, source) => openSender(raw, family, source),
     openReceiver: (family, protocol, filter, take) => openReceiver(raw, family, protocol, filter, take),
   };
 }
@@ -74,10 +81,15 @@ export async function loadOptional<T>(user: string, name: string, load: () => Pr
   }
 }
 
-function openSender(raw: Raw, family: 4 | 6): RawSender {
+function openSender(raw: Raw, family: 4 | 6, source: IpAddress | undefined): RawSender {
   // The kernel queues packets of protocol 255 for it, which nobody would read.
   const socket = open(raw, family, IPPROTO_RAW, NO_PACKET, 'SO_SNDBUF', SO_SNDBUFFORCE);
   socket.pauseRecv();
+  if (source !== undefined) {
+    const cookie = Buffer.alloc(8);
+    socket.getOption(raw.SocketLevel.SOL_SOCKET, SO_COOKIE, cookie, cookie.length);
+    bindSocket(cookie, source.bytes);
+  }
   let closed = false;
   const done = (): void => undefined;
   return {

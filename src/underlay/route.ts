@@ -5,8 +5,8 @@
  * Of a route with several next hops the kernel names one, chosen by its hash of the address.
  */
 import { AnyhopError } from '../core/errors.js';
-import type { RunTool } from '../core/tool.js';
-import { type IpAddress, parseAddress } from '../packet/address.js';
+import { type RunTool, requireTool } from '../core/tool.js';
+import { type IpAddress, parseAddress, parsePrefix, prefixContains } from '../packet/address.js';
 import type { Link } from './link.js';
 
 /** A backend as messages name it. */
@@ -30,9 +30,64 @@ export interface IpRoute {
 /** What the kernel says about one address: a route, or its reason against one. */
 export type Answer = IpRoute | string;
 
+/** What packets are sent from, by IP version: rules may look at it (`ip rule add from 10.0.0.1 lookup 100`). */
+export interface RouteSources {
+  readonly source4?: IpAddress | undefined;
+  readonly source6?: IpAddress | undefined;
+}
+
+export interface SourcedAnswers {
+  /** In the order of the addresses. */
+  readonly answers: readonly Answer[];
+  /** The IPv4 source that was left out, for it is no address of this host: the kernel then tells no route for it. */
+  readonly strange: IpAddress | undefined;
+}
+
+/**
+ * The kernel's route to each address for packets from these sources that start here: neither an interface that they came in by
+ * nor a mark is theirs, as neither is of what is sent.
+ */
+export async function askFrom(
+  addresses: readonly IpAddress[],
+  { source4, source6 }: RouteSources,
+  run: RunTool,
+): Promise<SourcedAnswers> {
+  const question = ({ text, family }: IpAddress): string => {
+    const source = family === 4 ? source4 : source6;
+    return source === undefined ? text : `${text} from ${source.text}`;
+  };
+  if (source4 === undefined || !addresses.some(({ family }) => family === 4))
+    return { answers: await ask(addresses.map(question), run), strange: undefined };
+  const [own, ...answers] = await ask([source4.text, ...addresses.map(question)], run);
+  if (typeof own !== 'string' && own.type === 'local') return { answers, strange: undefined };
+  return { ...(await askFrom(addresses, { source6 }, run)), strange: source4 };
+}
+
 /** The kernel's route to each address, in their order, without judging it. */
-export async function askKernel(addresses: readonly IpAddress[], run: RunTool): Promise<Answer[]> {
-  const commands = addresses.map((address) => `route get ${address.text}\n`).join('');
+export function askKernel(addresses: readonly IpAddress[], run: RunTool): Promise<Answer[]> {
+  return ask(
+    addresses.map(({ text }) => text),
+    run,
+  );
+}
+
+interface IpRule {
+  readonly priority: number;
+  readonly src: string;
+  readonly srclen?: number;
+}
+
+/** The rules for IPv4 that look at a source and concern this one, as `ip rule` names them. */
+export async function rulesFrom(source: IpAddress, run: RunTool): Promise<string[]> {
+  const rules: IpRule[] = JSON.parse(await requireTool(run, 'ip', ['-4', '-json', 'rule', 'show']));
+  return rules.flatMap(({ priority, src, srclen = 32 }) => {
+    const prefix = parsePrefix(`${src}/${srclen}`);
+    return prefix !== undefined && prefixContains(prefix, source) ? [`${priority}: from ${src}/${srclen}`] : [];
+  });
+}
+
+async function ask(questions: readonly string[], run: RunTool): Promise<Answer[]> {
+  const commands = questions.map((question) => `route get ${question}\n`).join('');
   const args = ['-force', '-json', '-details', '-batch', '-'];
   const { stdout, stderr } = await run('ip', args, commands);
   // A failure is a line with the reason and one that says which command it was, counted from 1.
@@ -45,7 +100,7 @@ export async function askKernel(addresses: readonly IpAddress[], run: RunTool): 
   }
   // The others have one line of JSON each, in order.
   const found = stdout.split('\n').filter((line) => line.startsWith('['));
-  if (found.length + failures.size !== addresses.length) {
+  if (found.length + failures.size !== questions.length) {
     throw new AnyhopError(
       'ERR_TOOL',
       `ip ${args.join(' ')}: ${stderr.trim() || 'not one answer a question'}`,
@@ -55,7 +110,7 @@ export async function askKernel(addresses: readonly IpAddress[], run: RunTool): 
     );
   }
   let next = 0;
-  return addresses.map((_, i) => failures.get(i) ?? (JSON.parse(found[next++]) as IpRoute[])[0]);
+  return questions.map((_, i) => failures.get(i) ?? (JSON.parse(found[next++]) as IpRoute[])[0]);
 }
 
 /** Why the kernel's answer is no way to another machine, in words that follow "it" or stand alone; or undefined. */

@@ -43,6 +43,43 @@ for (const engine of ['xdp', 'portable'] as const) {
   });
 }
 
+for (const engine of ['xdp', 'portable'] as const) {
+  test(`on ${engine} packets take the way that a rule for the node's source names, and none that it does not, when the rule is gone`, {
+    skip: labObstacle()?.message ?? false,
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const lab = await createLab({ forwarders: 1, backends: 2, engine });
+    try {
+      await lab.connectAgain(0);
+      const { namespace, host4, host6 } = lab.forwarders[0]!;
+      const onEdge = (command: string): Promise<string> => lab.exec(namespace, ['ip', ...command.split(' ')]);
+      // The second link is known to one table alone, and the table to one rule.
+      await onEdge('route del 10.1.0.0/16');
+      await onEdge('-6 route del fd00:1::/32');
+      await onEdge('route add 10.1.0.0/16 via 10.2.1.254 table 100');
+      await onEdge('-6 route add fd00:1::/32 via fd00:2:1::fe table 100');
+      await onEdge(`rule add from ${host4} lookup 100`);
+      await onEdge(`-6 rule add from ${host6} lookup 100`);
+      const { forwarders } = await lab.startAll();
+      const sent = async (firstSourcePort: number): Promise<number> => {
+        const before = await received(lab, 'edge-1b');
+        assert.deepEqual(new Set(await owners(lab, firstSourcePort)), new Set(['web-1', 'web-2']));
+        return (await received(lab, 'edge-1b')) - before;
+      };
+      const byRule = await sent(20_000);
+      assert.ok(byRule >= 20, `${byRule} packets of 20 connections left by the second link`);
+      await published(forwarders[0]!, async () => {
+        await onEdge(`rule del from ${host4} lookup 100`);
+        await onEdge(`-6 rule del from ${host6} lookup 100`);
+      });
+      const without = await sent(21_000);
+      assert.ok(without < byRule / 2, `${without} packets still left by the second link`);
+    } finally {
+      await lab.close();
+    }
+  });
+}
+
 test('on af_xdp, which sends by one interface alone, backends behind another count as down, and the node is not ready', {
   skip: labObstacle()?.message ?? false,
   timeout: TIMEOUT_MS,

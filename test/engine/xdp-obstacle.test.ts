@@ -1,10 +1,14 @@
 /** What the xdp engine says when it cannot work, where that can be told without a machine that lacks it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { RunTool } from '#anyhop/core/tool.js';
 import { prepare } from '#anyhop/engine/xdp/obstacle.js';
 import { readStatistics } from '#anyhop/engine/xdp/statistics.js';
+import { readInterfaceCounters } from '#anyhop/ffi/interface-counters.js';
 import { driverRefusal } from '#anyhop/pins/attachment.js';
+import { inNamespace, run } from '../../scripts/lab/command.js';
+import { Resources } from '../../scripts/lab/resources.js';
+import { inside } from '../../scripts/native/attached.js';
+import { isolationObstacle } from '../isolation.js';
 
 const PLACE = { interface: 'eth0', bpffs: '/sys/fs/bpf' };
 const capabilities = (...bits: number[]): string => {
@@ -67,29 +71,32 @@ describe("a driver's refusal", () => {
 });
 
 describe("a driver's statistics", () => {
-  const machine =
-    (ethtool: string, missed?: number): RunTool =>
-    async (program) => {
-      if (program === 'ethtool') return { code: ethtool === '' ? 94 : 0, stdout: ethtool, stderr: '' };
-      const stats64 = missed === undefined ? undefined : { rx: { missed_errors: missed } };
-      return {
-        code: 0,
-        stdout: JSON.stringify([{ ifname: 'eth0', ...(stats64 && { stats64 }) }]),
-        stderr: '',
-      };
-    };
-  const read = (ethtool: string, missed?: number) => readStatistics('eth0', machine(ethtool, missed));
+  const read = (text: string) => readStatistics('eth0', () => text);
 
-  it('tell how many packets could not be sent, over all queues and by the names of several drivers', async () => {
-    const veth =
-      '     rx_queue_0_xdp_tx_errors: 3\n     rx_queue_1_xdp_tx_errors: 4\n     rx_queue_0_xdp_tx: 99\n';
-    assert.deepEqual(await read(`NIC statistics:\n${veth}`, 5), { sendFailed: 7, missed: 5 });
-    const mlx5 = '     rx_xdp_tx_full: 2\n     rx_xdp_tx_err: 1\n     rx_xdp_tx_xmit: 50\n';
-    assert.equal((await read(mlx5)).sendFailed, 3);
-    assert.equal((await read('     tx0_xdp_tx: 8\n     tx0_xdp_tx_drops: 6\n')).sendFailed, 6);
+  it('tell how many packets could not be sent, over all queues and by the names of several drivers', () => {
+    const veth = 'rx_queue_0_xdp_tx_errors: 3\nrx_queue_1_xdp_tx_errors: 4\nrx_queue_0_xdp_tx_ok: 99\n';
+    assert.deepEqual(read(`missed: 5\n${veth}`), { sendFailed: 7, missed: 5 });
+    assert.equal(read('rx_xdp_tx_full: 2\nrx_xdp_tx_err: 1\nrx_xdp_tx_xmit: 50\n').sendFailed, 3);
+    assert.equal(read('tx0_xdp_tx_drops: 6\n').sendFailed, 6);
   });
 
-  it('are not a number where a driver does not tell', async () => {
-    assert.deepEqual(await read(''), { sendFailed: Number.NaN, missed: Number.NaN });
+  it('are not a number where a driver does not tell', () => {
+    assert.deepEqual(read(''), { sendFailed: Number.NaN, missed: Number.NaN });
+  });
+
+  it('are those that ethtool and ip show, read in this process', { skip: isolationObstacle('ethtool') }, async () => {
+    const resources = new Resources();
+    try {
+      const namespace = resources.addNamespace('statistics');
+      await run(['ip', '-n', namespace, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'eth1']);
+      const text = await inside(namespace, () => readInterfaceCounters('eth0', 'xdp_tx_'));
+      const shown = await run(inNamespace(namespace, ['ethtool', '-S', 'eth0']));
+      const expected = shown.split('\n').flatMap((line) => (line.includes('xdp_tx_') ? [line.trim()] : []));
+      assert.ok(expected.length > 0, shown);
+      assert.deepEqual(text.trimEnd().split('\n'), ['missed: 0', ...expected]);
+      assert.equal(await inside(namespace, () => readInterfaceCounters('eth9', 'xdp_tx_')), '');
+    } finally {
+      await resources.close();
+    }
   });
 });

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { RunTool } from '#anyhop/core/tool.js';
+import { parseAddress } from '#anyhop/packet/address.js';
 import type { NextHops } from '#anyhop/underlay/next-hops.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { isolationObstacle } from '../isolation.js';
@@ -212,6 +213,52 @@ describe('in namespaces', { skip: isolationObstacle() }, () => {
         await delay(6_000); // neighbours are used every 5 s
         assert.equal(await table(), before);
       });
+    });
+  });
+
+  test('routes are those of packets from the node\'s source, also after a rule or the address has changed', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await withUnderlay(async (underlay) => {
+      await underlay.node(
+        'route add 10.1.0.0/16 via 10.0.1.254',
+        'route add 10.1.0.0/16 via 10.0.2.254 table 100',
+        'route add 2001:db8::/32 via fd00:1::fe',
+        'route add 2001:db8::/32 via fd00:2::fe table 100',
+        'rule add from 10.0.1.1 lookup 100',
+        'rule add from 10.0.9.0/28 lookup 100',
+      );
+      const address = (text: string) => parseAddress(text)!;
+      const sources = { source4: address('10.0.1.1'), source6: address('fd00:1::1') };
+      const both = targets('10.1.0.1', '2001:db8::1');
+      await withNextHops(
+        underlay,
+        async (hops, lines) => {
+          await hops.resolve(both);
+          assert.deepEqual(told(hops), { '10.1.0.1': right, '2001:db8::1': left });
+          await underlay.node('rule del from 10.0.1.1 lookup 100');
+          await becomes(hops, { '10.1.0.1': left });
+          await run(inNamespace(underlay.namespace, 'ip -6 rule add from fd00:1::1 lookup 100'.split(' ')));
+          await becomes(hops, { '2001:db8::1': right });
+          assert.ok(!lines.some((line) => line.includes('without the source')), lines.join('\n'));
+        },
+        sources,
+      );
+      // The kernel tells no IPv4 route for a source that is not its own: that is said where a rule looks at it.
+      await withNextHops(
+        underlay,
+        async (hops, lines) => {
+          await hops.resolve(both);
+          assert.equal(told(hops)['10.1.0.1'], left);
+          const warning =
+            'warn: routes are looked up without the source of what is sent: 10.0.9.1 is no address of this host, and rules ' +
+            'look at it (32764: from 10.0.9.0/28); give it to the host: ip addr add 10.0.9.1/32 dev lo';
+          assert.equal(lines.filter((line) => line === warning).length, 1, lines.join('\n'));
+          await underlay.node('link set lo up', 'addr add 10.0.9.1/32 dev lo');
+          await becomes(hops, { '10.1.0.1': right });
+        },
+        { source4: address('10.0.9.1') },
+      );
     });
   });
 

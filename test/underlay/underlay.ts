@@ -10,7 +10,7 @@ import { parseAddress } from '#anyhop/packet/address.js';
 import { startMonitor } from '#anyhop/underlay/monitor.js';
 import { formatHop } from '#anyhop/underlay/next-hop.js';
 import { NextHops } from '#anyhop/underlay/next-hops.js';
-import type { RouteTarget } from '#anyhop/underlay/route.js';
+import type { RouteSources, RouteTarget } from '#anyhop/underlay/route.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
 
@@ -70,10 +70,12 @@ export async function withUnderlay(work: (underlay: Underlay) => Promise<void>):
 export async function withNextHops(
   { namespace, run: inside }: Underlay,
   work: (hops: NextHops, lines: string[]) => Promise<void>,
+  sources: RouteSources = {},
 ): Promise<void> {
   const lines: string[] = [];
   const hops = new NextHops({
     log: lineLog(lines),
+    sources,
     run: inside,
     monitor: (listener) => startMonitor(listener, ['ip', '-n', namespace]),
   });

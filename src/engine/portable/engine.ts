@@ -67,6 +67,9 @@ export class PortableEngine implements Engine {
   #capture: Capture | undefined;
   #sender4: RawSender | undefined;
   #sender6: RawSender | undefined;
+  /** The node's own answers leave by the routes to clients, and come from VIPs. */
+  #answerer4: RawSender | undefined;
+  #answerer6: RawSender | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** By the image's numbers: where to send, as text, and over which socket. */
   #addresses: readonly string[] = [];
@@ -148,8 +151,7 @@ export class PortableEngine implements Engine {
     clearInterval(this.#timer);
     this.#capture?.close();
     this.#capture = undefined;
-    this.#sender4?.close();
-    this.#sender6?.close();
+    for (const socket of [this.#sender4, this.#sender6, this.#answerer4, this.#answerer6]) socket?.close();
     const guard = this.#guard;
     this.#guard = undefined;
     if (guard !== undefined) {
@@ -172,11 +174,14 @@ export class PortableEngine implements Engine {
     const backends = imageBackends(image);
     this.#addresses = backends.map(({ address }) => address.text);
     this.#isOuter6 = backends.map(({ flags }) => (flags & L.PATH_OUTER_IPV6) !== 0);
-    const families = new Set(
-      [...imageVips(image), ...backends.map(({ address }) => address)].map(({ family }) => family),
-    );
-    if (families.has(4)) this.#sender4 ??= this.#libraries!.openSender(4);
-    if (families.has(6)) this.#sender6 ??= this.#libraries!.openSender(6);
+    const { openSender } = this.#libraries!;
+    const outer4 = backends.find(({ address }) => address.family === 4);
+    const outer6 = backends.find(({ address }) => address.family === 6);
+    if (outer4 !== undefined) this.#sender4 ??= openSender(4, outer4.source);
+    if (outer6 !== undefined) this.#sender6 ??= openSender(6, outer6.source);
+    const families = new Set(imageVips(image).map(({ family }) => family));
+    if (families.has(4)) this.#answerer4 ??= openSender(4);
+    if (families.has(6)) this.#answerer6 ??= openSender(6);
   }
 
   /** The interface's own address, by the image: it can change. */
@@ -224,7 +229,7 @@ export class PortableEngine implements Engine {
     const isIpv4 = pipeline.family === 4;
     const end = ip + (isIpv4 ? P.IPV4_HEADER : P.IPV6_HEADER);
     const client = addressFromBytes(this.#memory.subarray(end - (isIpv4 ? 4 : 16), end));
-    this.#send(isIpv4 ? this.#sender4! : this.#sender6!, client.text);
+    this.#send(isIpv4 ? this.#answerer4! : this.#answerer6!, client.text);
   }
 
   /** The event loop may not have had a turn for long: time goes on all the same. */

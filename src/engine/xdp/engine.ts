@@ -177,7 +177,7 @@ export class XdpEngine implements Engine {
   async engineCounters(): Promise<EngineCounters> {
     if (this.#last !== undefined) return this.#last.engine;
     const { set, image, link, attachment } = this.#started;
-    const now = await readStatistics(link.name);
+    const now = readStatistics(link.name);
     const { baseline } = set.about;
     // Failures of other interfaces, and of the stack's own sending, which generic XDP uses, are counted elsewhere.
     const isTold =
@@ -254,7 +254,7 @@ export class XdpEngine implements Engine {
     makePinDirectory(directory, bpffs);
     let set: PinnedSet | undefined;
     try {
-      const baseline = await readStatistics(link.name);
+      const baseline = readStatistics(link.name);
       set = await PinnedSet.create(directory, 1, image, {
         sizes: sizesFor(image),
         replaced: undefined,
@@ -336,7 +336,7 @@ export class XdpEngine implements Engine {
     const { log } = this.#options;
     const { directory, attachment, link } = place;
     const others = listSets(directory);
-    const baseline: DriverStatistics = former?.about.baseline ?? (await readStatistics(link.name));
+    const baseline: DriverStatistics = former?.about.baseline ?? readStatistics(link.name);
     const set = await PinnedSet.create(directory, (others.at(-1) ?? 0) + 1, image, {
       sizes: sizesFor(image),
       replaced: former?.number,
