@@ -8,6 +8,8 @@ import { logLosses } from '../core/log-sink.js';
 import { VERSION } from '../core/version.js';
 import type { Engine, EngineCounters } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
+import { NONE } from '../maglev/layers.js';
+import type { PoolTables } from '../maglev/resolve.js';
 import { imageDigest } from '../pool/inspect.js';
 import type { Health, Member } from '../pool/state.js';
 import type { PathReportCounts } from '../underlay/path-mtus.js';
@@ -286,8 +288,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       }),
     ),
     pools: assembly.pools.map(({ config: pool, state, prior, tables, backends }) => {
-      const slots = new Map<number, number>();
-      for (const owner of tables.owners) slots.set(owner, (slots.get(owner) ?? 0) + 1);
+      const slots = slotsOf(tables);
       const present = new Set(pool.backends.map(({ name }) => name));
       const marked = new Map(state.map((member) => [member.name, member]));
       return {
@@ -319,7 +320,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
               healthSince: since.toISOString(),
               reachable: unreachable !== true,
               ...(pool.health && { check: pool.health.kind }),
-              slots: slots.get(index) ?? 0,
+              slots: slots[index],
               ...(drain && { drain }),
               nextHop,
               ...traffic('backends', `${pool.name}/${name}`),
@@ -336,6 +337,18 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       }),
     ),
   };
+}
+
+/** Slots by owner: counted once for each table, not for each who asks. */
+const counted = new WeakMap<PoolTables, Uint32Array>();
+
+function slotsOf(tables: PoolTables): Uint32Array {
+  const known = counted.get(tables);
+  if (known !== undefined) return known;
+  const slots = new Uint32Array(tables.names.length);
+  for (const owner of tables.owners) if (owner !== NONE) slots[owner]++;
+  counted.set(tables, slots);
+  return slots;
 }
 
 function priorStatus({ name, weight, state, health, unreachable }: Member): PriorStatus {

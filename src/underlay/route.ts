@@ -82,7 +82,9 @@ export async function rulesFrom(source: IpAddress, run: RunTool): Promise<string
   const rules: IpRule[] = JSON.parse(await requireTool(run, 'ip', ['-4', '-json', 'rule', 'show']));
   return rules.flatMap(({ priority, src, srclen = 32 }) => {
     const prefix = parsePrefix(`${src}/${srclen}`);
-    return prefix !== undefined && prefixContains(prefix, source) ? [`${priority}: from ${src}/${srclen}`] : [];
+    return prefix !== undefined && prefixContains(prefix, source)
+      ? [`${priority}: from ${src}/${srclen}`]
+      : [];
   });
 }
 

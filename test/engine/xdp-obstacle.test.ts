@@ -84,7 +84,9 @@ describe("a driver's statistics", () => {
     assert.deepEqual(read(''), { sendFailed: Number.NaN, missed: Number.NaN });
   });
 
-  it('are those that ethtool and ip show, read in this process', { skip: isolationObstacle('ethtool') }, async () => {
+  it('are those that ethtool and ip show, read in this process', {
+    skip: isolationObstacle('ethtool'),
+  }, async () => {
     const resources = new Resources();
     try {
       const namespace = resources.addNamespace('statistics');

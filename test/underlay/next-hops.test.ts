@@ -216,7 +216,7 @@ describe('in namespaces', { skip: isolationObstacle() }, () => {
     });
   });
 
-  test('routes are those of packets from the node\'s source, also after a rule or the address has changed', {
+  test("routes are those of packets from the node's source, also after a rule or the address has changed", {
     timeout: TIMEOUT_MS,
   }, async () => {
     await withUnderlay(async (underlay) => {
