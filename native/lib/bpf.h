@@ -24,6 +24,9 @@ int anyhop_xdp_attach(int program, int interface, int mode, int replaced);
 int anyhop_xdp_detach(int program, int interface, int mode);
 int anyhop_program_by_id(int id);
 
+int anyhop_packet_sockets(__u8 *out, int max);
+int anyhop_capture_shield(int fd);
+int anyhop_capture_state(int kept);
 int anyhop_filter_option(const __u8 *instructions, int bytes, __u8 *out);
 
 int anyhop_cpus(void);

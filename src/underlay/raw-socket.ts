@@ -25,6 +25,11 @@ const SO_COOKIE = 57;
 /** As SO_SNDBUF and SO_RCVBUF, beyond net.core.wmem_max and rmem_max: needs CAP_NET_ADMIN. */
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
+/** Linux, in.h and in6.h: without it the kernel does not say that the interface's queue was full (ENOBUFS). */
+const IP_RECVERR = 11;
+const IPV6_RECVERR = 25;
+/** strerror(ENOBUFS), as the library says it. */
+const QUEUE_FULL = 'No buffer space available';
 /** Packets that are read in one turn of the event loop; the library itself reads one. */
 const BATCH_PACKETS = 64;
 const PACKET_BYTES_MAX = 65_535;
@@ -90,16 +95,25 @@ function openSender(raw: Raw, family: 4 | 6, source: IpAddress | undefined): Raw
     socket.getOption(raw.SocketLevel.SOL_SOCKET, SO_COOKIE, cookie, cookie.length);
     bindSocket(cookie, source.bytes);
   }
+  const { IPPROTO_IP, IPPROTO_IPV6 } = raw.SocketLevel;
+  if (family === 4) socket.setOption(IPPROTO_IP, IP_RECVERR, 1);
+  else socket.setOption(IPPROTO_IPV6, IPV6_RECVERR, 1);
   let closed = false;
   const done = (): void => undefined;
+  const attempt = (buffer: Buffer, offset: number, length: number, address: string): string | undefined => {
+    try {
+      socket.wrap.send(buffer, offset, length, address, done);
+      return undefined;
+    } catch (error) {
+      return firstLine(error);
+    }
+  };
   return {
     send(buffer, offset, length, address) {
-      try {
-        socket.wrap.send(buffer, offset, length, address, done);
-        return undefined;
-      } catch (error) {
-        return firstLine(error);
-      }
+      const failure = attempt(buffer, offset, length, address);
+      if (failure === undefined || failure === QUEUE_FULL) return failure;
+      // Older kernels report an ICMP error about an earlier packet, which anybody can forge, once and in place of sending.
+      return attempt(buffer, offset, length, address);
     },
     close() {
       if (!closed) socket.close();

@@ -4,17 +4,27 @@ import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { answerFilter, isAnswer, NUMBER_BITS, SECRET_BITS } from '#anyhop/health/answer-filter.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { P } from '#anyhop/packet/constants.js';
 import { composeTcp, readTcp, type TcpSegment } from '#anyhop/packet/tcp.js';
 import { loadRawSockets } from '#anyhop/underlay/raw-socket.js';
+import { createLink, LINK, NODE4, NODE6 } from '../engine/link.js';
+import { isolationObstacle } from '../isolation.js';
+import { icmpError, ipv4, packet, payload } from '../packets/build.js';
 
 const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;
 /** Ports that nobody else on this machine is likely to use now. */
 const PORT_FIRST = 62_000;
 const SOURCE_PORT = 7;
+const SENDER = fileURLToPath(new URL('send-process.js', import.meta.url));
+/** Of the link between the node and its peer. */
+const PAIRS = [
+  [NODE4, '10.0.0.2'],
+  [NODE6, 'fd00::2'],
+] as const;
 const WAIT_MS = 10_000;
 const skip = process.getuid?.() !== 0 && 'needs root';
 
@@ -24,6 +34,45 @@ function waitingBytes(): number {
     .flatMap((file) => readFileSync(`/proc/self/net/${file}`, 'utf8').trimEnd().split('\n').slice(1))
     .reduce((sum, line) => sum + Number.parseInt(line.trim().split(/\s+/)[4].split(':')[1], 16), 0);
 }
+
+describe('a raw socket that sends', { skip: isolationObstacle('tc', 'ethtool') }, () => {
+  it('is refused, with the reason, what a full queue or a link that is down cannot take, and survives it', async () => {
+    const link = await createLink();
+    const send = async (from: string, to: string): Promise<Record<string, number>> =>
+      JSON.parse(await link.onNode(process.execPath, SENDER, '200', from, to));
+    try {
+      for (const [from, to] of PAIRS) assert.deepEqual(await send(from, to), {});
+      // Room for some 60 packets, and hardly any that leaves.
+      const tbf = 'tbf rate 8kbit burst 1540 limit 1540';
+      await link.onNode('tc', 'qdisc', 'add', 'dev', LINK, 'root', ...tbf.split(' '));
+      for (const [from, to] of PAIRS) {
+        const refusals = await send(from, to);
+        assert.deepEqual(Object.keys(refusals), ['No buffer space available']);
+        assert.ok(refusals['No buffer space available'] > 50, JSON.stringify(refusals));
+      }
+      await link.onNode('ip', 'link', 'set', LINK, 'down');
+      for (const [from, to] of PAIRS)
+        assert.deepEqual(await send(from, to), { 'Network is unreachable': 200 });
+    } finally {
+      await link.resources.close();
+    }
+  });
+});
+
+describe('a raw socket that sends to this host', { skip }, () => {
+  it('loses no packet to a forged ICMP error about one that was never sent', async () => {
+    const sender = (await loadRawSockets('this test needs')).openSender(4);
+    const addresses = { src: '127.0.0.1', dst: '127.0.0.1' };
+    const about = packet(ipv4({ ...addresses, protocol: 255 }), payload(8));
+    const forged = Buffer.from(packet(ipv4(addresses), icmpError({ type: 3, code: 2, about })));
+    try {
+      for (let i = 0; i < 100; i++)
+        assert.equal(sender.send(forged, 0, forged.length, '127.0.0.1'), undefined);
+    } finally {
+      sender.close();
+    }
+  });
+});
 
 describe('a raw socket for answers to checks', { skip }, () => {
   for (const family of [4, 6] as const) {

@@ -12,7 +12,6 @@
  *  - A raw socket fills in an IPv4 identification of 0 when DF is off: an echo reply may leave with another one.
  *  - Both are native and optional: they are loaded when the engine starts, and a missing one costs this engine alone.
  */
-import { AnyhopError, EXIT } from '../../core/errors.js';
 import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import type { Counters } from '../../forward/counters.js';
@@ -28,6 +27,7 @@ import type { Engine, EngineCounters } from '../contract.js';
 import { type Capture, openCapture } from './capture.js';
 import { captureFilter } from './capture-filter.js';
 import { readDroppedPackets } from './filter.js';
+import { FollowedCapture } from './followed-capture.js';
 import { guardHost, type HostGuard } from './host.js';
 import { type Libraries, loadLibraries } from './libraries.js';
 
@@ -55,7 +55,6 @@ export interface PortableOptions {
 export class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly mode = 'libpcap in, raw sockets out';
-  readonly detached: string | undefined;
   readonly finished: Promise<void>;
   readonly #options: PortableOptions;
   readonly #memory = Buffer.alloc(L.HEADROOM + FRAME_BYTES);
@@ -64,7 +63,7 @@ export class PortableEngine implements Engine {
   #pipeline: Pipeline | undefined;
   #guard: HostGuard | undefined;
   #libraries: Libraries | undefined;
-  #capture: Capture | undefined;
+  #capture: FollowedCapture | undefined;
   #sender4: RawSender | undefined;
   #sender6: RawSender | undefined;
   /** The node's own answers leave by the routes to clients, and come from VIPs. */
@@ -105,6 +104,11 @@ export class PortableEngine implements Engine {
     return this.#guard?.link;
   }
 
+  /** Why no packets get here at present: the interface is down. They come again when it is up. */
+  get detached(): string | undefined {
+    return this.#capture?.detached;
+  }
+
   async start(image: Image): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
     this.#pipeline = new Pipeline(image);
@@ -112,7 +116,13 @@ export class PortableEngine implements Engine {
       this.#libraries = await loadLibraries();
       this.#guard = await guardHost(this.#options.interface, imageVips(image));
       this.#prepare(image);
-      this.#capture = this.#openCapture();
+      const { interface: name, log } = this.#options;
+      this.#capture = new FollowedCapture({
+        interface: name,
+        log,
+        open: () => this.#openCapture(),
+        lost: (reason) => this.#end.reject(reason),
+      });
     } catch (error) {
       await this.stop();
       throw error;
@@ -240,25 +250,16 @@ export class PortableEngine implements Engine {
     return now;
   }
 
-  /** Replaces a capture that never runs dry. The new one is there before the old one ends: no packet falls between. */
+  /** Replaces a capture that never runs dry, or that has the filter of a former image. */
   #breathe(): void {
-    const old = this.#capture;
-    this.#capture = undefined;
     this.#lastTurnMs = performance.now();
-    try {
-      this.#capture = this.#openCapture();
-    } catch (cause) {
-      const { message, hint } = cause as AnyhopError;
-      this.#end.reject(
-        new AnyhopError('ERR_INTERFACE', message, { exitCode: EXIT.failure, ...(hint && { hint }), cause }),
-      );
-    }
-    old?.close();
+    this.#capture?.replace();
   }
 
   /** Every tick: the event loop is alive. */
   #turn(): void {
     this.#lastTurnMs = performance.now();
+    this.#capture?.look();
     const now = this.#lookAtClock();
     if (this.#lastFailure !== '' && now - this.#lastFailureLogMs > SEND_FAILURE_LOG_MS) {
       this.#lastFailureLogMs = now;

@@ -63,7 +63,9 @@ export async function guardHost(
     await installFilter(interfaceName, vips, `off: ${switchedOff.join(' ')}`, run);
     const restore = async (): Promise<void> => {
       const done = await Promise.allSettled([
-        switchOffloads(interfaceName, switchedOff, 'on', run),
+        switchOffloads(interfaceName, switchedOff, 'on', run).catch(async (error: unknown) => {
+          if (await isThere(interfaceName, run)) throw error;
+        }),
         removeFilter(interfaceName, run),
       ]);
       for (const each of done) if (each.status === 'rejected') throw each.reason;
@@ -86,6 +88,11 @@ export async function guardHost(
     await lock.release();
     throw error;
   }
+}
+
+/** An interface that is gone has nothing to be given back. */
+async function isThere(interfaceName: string, run: RunTool): Promise<boolean> {
+  return (await run('ip', ['link', 'show', 'dev', interfaceName])).code === 0;
 }
 
 /**

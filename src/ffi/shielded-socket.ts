@@ -1,0 +1,43 @@
+/** Packet sockets of this process that a library holds, and whose faults it does not survive (native/lib/capture.c). */
+import { constants } from 'node:os';
+import { anyhopLibrary } from './library.js';
+
+const SOCKETS_MAX = 256;
+
+/** What became of the interface that a socket is bound to. */
+export type InterfaceState = 'up' | 'down' | 'gone';
+
+/** Their descriptors. @throws AnyhopError ERR_NATIVE */
+export function packetSockets(): number[] {
+  const out = Buffer.alloc(4 * SOCKETS_MAX);
+  const count = anyhopLibrary.call('ERR_NATIVE', 'anyhop_packet_sockets', out, SOCKETS_MAX);
+  return Array.from({ length: Math.min(count, SOCKETS_MAX) }, (_, i) => out.readUInt32LE(4 * i));
+}
+
+/** A packet socket whose errors nobody sees who polls it under its former descriptor. */
+export class ShieldedSocket {
+  readonly #kept: number;
+  readonly #ask: () => number;
+  #isOpen = true;
+
+  /**
+   * @param fd of a packet socket that no event loop polls yet; it can be polled and closed from now on, and nothing else
+   * @throws AnyhopError ERR_NATIVE
+   */
+  constructor(fd: number) {
+    this.#kept = anyhopLibrary.call('ERR_NATIVE', 'anyhop_capture_shield', fd);
+    this.#ask = anyhopLibrary.repeated('anyhop_capture_state', this.#kept);
+  }
+
+  /** Takes the socket's error away, without which it counts as readable. Costs some 3 us. */
+  interfaceState(): InterfaceState {
+    const result = this.#ask();
+    if (result === 0) return 'up';
+    return result === -constants.errno.ENETDOWN ? 'down' : 'gone';
+  }
+
+  close(): void {
+    if (this.#isOpen) anyhopLibrary.attempt('anyhop_close', this.#kept);
+    this.#isOpen = false;
+  }
+}
