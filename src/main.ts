@@ -8,6 +8,7 @@
 import './core/no-debugger.js'; // before all others
 import { Command, CommanderError } from 'commander';
 import { AnyhopError, EXIT } from './core/errors.js';
+import { reasonOf } from './core/reason.js';
 import { VERSION } from './core/version.js';
 
 // In the order of help: what one does first comes first.
@@ -58,7 +59,7 @@ if (RELOADED_BY_SIGHUP.includes(asked)) process.on('SIGHUP', () => undefined);
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok); // `anyhop schema | head` is no failure
-  process.stderr.write(`anyhop: standard output cannot be written: ${error.message}\n`);
+  process.stderr.write(`anyhop: standard output cannot be written: ${reasonOf(error)}\n`);
   process.exit(EXIT.failure);
 });
 

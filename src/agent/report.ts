@@ -5,6 +5,7 @@
 import { request } from 'node:http';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { Pieces } from '../core/pieces.js';
+import { reasonOf } from '../core/reason.js';
 
 export const REPORT_PATH = '/report';
 /** A report on 4096 services, each with a VIP of its own, has some 0.8 MB. */
@@ -53,8 +54,11 @@ export async function fetchAgentReport(
     answer = await get(address, port, timeoutMs);
   } catch (cause) {
     const late = (cause as Error).name === 'TimeoutError' || (cause as Error).name === 'AbortError';
-    const { message, code } = cause as NodeJS.ErrnoException;
-    const why = code === 'ECONNRESET' ? `${message} (is this node's address in agent.forwarders?)` : message;
+    const { code } = cause as NodeJS.ErrnoException;
+    const why =
+      code === 'ECONNRESET'
+        ? `${reasonOf(cause)} (is this node's address in agent.forwarders?)`
+        : reasonOf(cause);
     throw fail(`does not answer: ${late ? `not within ${timeoutMs} ms` : why}`, cause);
   }
   if (answer.status !== 200) throw fail(`answers ${answer.status}: ${answer.text.slice(0, 200).trim()}`);

@@ -8,6 +8,7 @@ import { formatProblem } from '../config/error.js';
 import { quote } from '../config/path.js';
 import type { ErrorReport } from '../control/api.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { reasonOf } from '../core/reason.js';
 
 const DIRECTORY = '/run/anyhop';
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -171,7 +172,7 @@ function cannotAsk(what: string, cause: NodeJS.ErrnoException): AnyhopError {
     ECONNREFUSED:
       'Nobody listens there any more: the node was killed. With the engine xdp it still forwards.',
   };
-  return new AnyhopError('ERR_SOCKET', `${what}: ${cause.message}`, {
+  return new AnyhopError('ERR_SOCKET', `${what}: ${reasonOf(cause)}`, {
     exitCode: EXIT.failure,
     hint: hints[cause.code ?? ''] ?? 'Is the node running?',
     cause,

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { type ComparedNode, diffNodes } from '../control/diff.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { TABLE_SIZE_MAX, TABLE_SIZE_MIN, WEIGHT_MAX } from '../core/limits.js';
+import { reasonOf } from '../core/reason.js';
 import { ask } from './control-client.js';
 import { drawDiff } from './diff-text.js';
 
@@ -126,7 +127,7 @@ async function contents(path: string): Promise<string> {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new AnyhopError('ERR_USAGE', `cannot read ${path}: ${(cause as Error).message}`, {
+    throw new AnyhopError('ERR_USAGE', `cannot read ${path}: ${reasonOf(cause)}`, {
       hint: 'Name a control socket (/run/anyhop/NAME.sock), or a file with what "anyhop status --json" printed.',
       cause,
     });

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
 import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
+import { reasonOf } from '../core/reason.js';
 import { parseScript, type SimEvent } from '../sim/event.js';
 import { type FlowCounts, SILENCE_MS } from '../sim/flows.js';
 import { plotReport } from '../sim/plot.js';
@@ -183,14 +184,10 @@ function save(file: string, svg: string): void {
   try {
     writeFileSync(file, svg);
   } catch (error) {
-    throw new AnyhopError(
-      'ERR_USAGE',
-      `cannot write ${file}: ${error instanceof Error ? error.message : error}`,
-      {
-        hint: 'Name a file in a directory that you may write to.',
-        cause: error,
-      },
-    );
+    throw new AnyhopError('ERR_USAGE', `cannot write ${file}: ${reasonOf(error)}`, {
+      hint: 'Name a file in a directory that you may write to.',
+      cause: error,
+    });
   }
 }
 

@@ -162,7 +162,7 @@ class Reader {
     else this.#checkAnchor(node, path);
     if (isMap(node) || isSeq(node)) {
       if (depth >= CONFIG_DEPTH_MAX) {
-        this.#refuse(node, path, `nested too deeply; at most ${CONFIG_DEPTH_MAX} levels (CONFIG_DEPTH_MAX)`);
+        this.#refuse(node, path, `nested too deeply; at most ${CONFIG_DEPTH_MAX} levels`);
         return undefined;
       }
       this.#checkTag(node, path);
@@ -215,8 +215,8 @@ class Reader {
       this.#refuse(
         alias,
         path,
-        `aliases unfold to too much; at most ${CONFIG_DEPTH_MAX} levels (CONFIG_DEPTH_MAX) and ` +
-          `${CONFIG_ALIASED_VALUES_MAX} values (CONFIG_ALIASED_VALUES_MAX)`,
+        `aliases unfold to too much; at most ${CONFIG_DEPTH_MAX} levels and ` +
+          `${CONFIG_ALIASED_VALUES_MAX} values`,
       );
       return undefined;
     }

@@ -17,11 +17,9 @@ export function choice<const T extends readonly [string, ...string[]]>(values: T
   });
 }
 
-/** @param minMs by the name of its limit, as `maxMs` */
-export function duration([minMs, minName]: [number, string], [maxMs, maxName]: [number, string]) {
-  const expected =
-    `a time with its unit (500ms, 2s, 5m, 1h), ${formatDuration(minMs)} (${minName}) to ` +
-    `${formatDuration(maxMs)} (${maxName})`;
+/** A time within bounds. */
+export function duration(minMs: number, maxMs: number) {
+  const expected = `a time with its unit (500ms, 2s, 5m, 1h), ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
   return text(expected, DURATION_PATTERN).refine(
     (value) => {
       const ms = parseDuration(value);

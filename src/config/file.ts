@@ -1,5 +1,6 @@
 /** Reading small files that a user named, with errors that say what to do. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { reasonOf } from '../core/reason.js';
 
 export interface FileText {
   readonly bytes: Uint8Array;
@@ -14,7 +15,7 @@ export class UnreadableFile extends Error {}
  * Reads a regular file or a pipe (`/dev/stdin`, `<(...)`).
  * @throws UnreadableFile when it is missing, not permitted, a directory, or longer than `bytesMax`
  */
-export function readSmallFile(path: string, bytesMax: number, limit: string): FileText {
+export function readSmallFile(path: string, bytesMax: number): FileText {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, 'r');
@@ -22,7 +23,7 @@ export function readSmallFile(path: string, bytesMax: number, limit: string): Fi
     if (status.isDirectory()) throw new UnreadableFile('this is a directory; expected a file');
     const bytes = readUpTo(descriptor, bytesMax + 1);
     if (bytes.length > bytesMax) {
-      throw new UnreadableFile(`the file is too large; expected ${bytesMax} bytes at most (${limit})`);
+      throw new UnreadableFile(`the file is too large; expected ${bytesMax} bytes at most`);
     }
     return { bytes, mode: status.isFile() ? status.mode & 0o777 : undefined };
   } catch (error) {
@@ -66,6 +67,6 @@ function explain(error: unknown): string {
     case 'EAGAIN':
       return 'nothing to read from this pipe or terminal yet; expected a file';
     default:
-      return `the file cannot be read (${code ?? 'unknown reason'})`;
+      return `the file cannot be read: ${reasonOf(error)}`;
   }
 }

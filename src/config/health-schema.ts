@@ -22,17 +22,15 @@ export const HEALTH_PATH_DEFAULT = '/';
 export const HEALTH_STATUS_DEFAULT = '200-399';
 
 const STATUS_EXPECTED = 'an HTTP status, 100 to 599, or a range in quotes, "200-399"';
-const BYTES_EXPECTED =
-  `text of which each character is a byte (in double quotes \\x00 to \\xff), 1 to ${HEALTH_BYTES_MAX} of them ` +
-  '(HEALTH_BYTES_MAX)';
-const JITTER_EXPECTED = `a share of the interval, 0 to ${HEALTH_JITTER_MAX} (HEALTH_JITTER_MAX)`;
+const BYTES_EXPECTED = `text of which each character is a byte (in double quotes \\x00 to \\xff), 1 to ${HEALTH_BYTES_MAX} of them`;
+const JITTER_EXPECTED = `a share of the interval, 0 to ${HEALTH_JITTER_MAX}`;
 const HOST_EXPECTED = 'a host name or address';
 /** What may stand in a Host header, port included. */
 const HOST_PATTERN = /^[A-Za-z0-9_.:[\]-]{1,255}$/;
 const NAME_PATTERN = /^(?![0-9.]+$)[A-Za-z0-9_.-]{1,253}$/;
 const TLS_EXPECTED = 'a mapping {verify: ..., server_name: ..., ca_file: ...}';
 
-const count = integer(`a whole number, 1 to ${HEALTH_COUNT_MAX} (HEALTH_COUNT_MAX)`, 1, HEALTH_COUNT_MAX);
+const count = integer(`a whole number, 1 to ${HEALTH_COUNT_MAX}`, 1, HEALTH_COUNT_MAX);
 /** Each character a byte: what ISO 8859-1 encodes. */
 const bytes = text(BYTES_EXPECTED, new RegExp(`^[\\u0000-\\u00ff]{1,${HEALTH_BYTES_MAX}}$`));
 
@@ -64,16 +62,10 @@ export const health = z.strictObject(
     port: integer('a port, 1 to 65535', 1, 65535)
       .optional()
       .describe("Port of the check; left out, the services' own, when it is the same one for all."),
-    interval: duration(
-      [HEALTH_INTERVAL_MS_MIN, 'HEALTH_INTERVAL_MS_MIN'],
-      [HEALTH_INTERVAL_MS_MAX, 'HEALTH_INTERVAL_MS_MAX'],
-    )
+    interval: duration(HEALTH_INTERVAL_MS_MIN, HEALTH_INTERVAL_MS_MAX)
       .default(formatDuration(HEALTH_INTERVAL_MS_DEFAULT))
       .describe('Time from one check of a backend to the next.'),
-    timeout: duration(
-      [HEALTH_TIMEOUT_MS_MIN, 'HEALTH_TIMEOUT_MS_MIN'],
-      [HEALTH_INTERVAL_MS_MAX, 'HEALTH_INTERVAL_MS_MAX'],
-    )
+    timeout: duration(HEALTH_TIMEOUT_MS_MIN, HEALTH_INTERVAL_MS_MAX)
       .default(formatDuration(HEALTH_TIMEOUT_MS_DEFAULT))
       .describe('Time that one check may take in all; no longer than the interval less its jitter.'),
     rise: count.default(HEALTH_RISE_DEFAULT).describe('Good checks in a row that take a backend up again.'),
@@ -103,7 +95,7 @@ export const health = z.strictObject(
     body: z
       .string({ error: 'text' })
       .min(1, { error: 'text' })
-      .max(HEALTH_BYTES_MAX, { error: `text of ${HEALTH_BYTES_MAX} characters at most (HEALTH_BYTES_MAX)` })
+      .max(HEALTH_BYTES_MAX, { error: `text of ${HEALTH_BYTES_MAX} characters at most` })
       .optional()
       .describe('http, https: text that must stand in the first 64 KiB of the body.'),
     tls: tls.optional().describe('https: how the certificate is judged.'),

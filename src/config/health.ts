@@ -21,7 +21,7 @@ export function readCaFiles(draft: Draft, configFile: string, report: Report): C
     const at = [...health.path, 'tls', 'ca_file'];
     const path = resolve(dirname(configFile), health.tls.caFile);
     try {
-      const { bytes } = readSmallFile(path, HEALTH_CA_BYTES_MAX, 'HEALTH_CA_BYTES_MAX');
+      const { bytes } = readSmallFile(path, HEALTH_CA_BYTES_MAX);
       const text = new TextDecoder().decode(bytes);
       if (holdsCertificates(text)) texts.set(name, text);
       else report(at, `${quote(path)} holds no certificate that can be read; expected certificates in PEM`);

@@ -24,11 +24,7 @@ export function readKey(
   const at = [...node.path, 'key_file'];
   const path = resolve(dirname(configFile), node.keyFile);
   try {
-    const { bytes, mode } = readSmallFile(
-      path,
-      KEY_FILE_BYTES_MAX,
-      'KEY_HEX_DIGITS_MAX and some white space',
-    );
+    const { bytes, mode } = readSmallFile(path, KEY_FILE_BYTES_MAX);
     const text = new TextDecoder().decode(bytes).trim();
     if (!KEY_PATTERN.test(text)) {
       report(at, `${quote(path)} holds ${describeSecret(text)}; expected ${KEY_EXPECTED}`);

@@ -53,7 +53,7 @@ export function loadConfigWithText<R extends Role>(
   options: LoadOptions<R>,
 ): { readonly config: LoadedConfig<R>; readonly text: string } {
   try {
-    const { bytes, mode } = readSmallFile(file, CONFIG_BYTES_MAX, 'CONFIG_BYTES_MAX');
+    const { bytes, mode } = readSmallFile(file, CONFIG_BYTES_MAX);
     const text = decodeText(bytes);
     return { config: readConfig(text, file, mode, options), text: text as string }; // what is no text is refused
   } catch (error) {

@@ -42,19 +42,18 @@ import { health } from './health-schema.js';
 export const NAME_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._-]{0,${NAME_CHARS_MAX - 1}}$`);
 export const NAME_EXPECTED =
   `a name: letters, digits, ".", "_" and "-", the first one a letter or digit, ` +
-  `${NAME_CHARS_MAX} characters at most (NAME_CHARS_MAX)`;
+  `${NAME_CHARS_MAX} characters at most`;
 
 /** What the kernel takes (dev_valid_name), less what would only be a slip. */
 export const INTERFACE_PATTERN = new RegExp(`^(?!-|\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
-export const INTERFACE_EXPECTED = `the name of a network interface, ${INTERFACE_CHARS_MAX} characters at most (INTERFACE_CHARS_MAX)`;
+export const INTERFACE_EXPECTED = `the name of a network interface, ${INTERFACE_CHARS_MAX} characters at most`;
 export const PREFIX_EXPECTED =
   'an IPv4 or IPv6 address, or a prefix "address/length" with no bit set behind its length';
 export const KEY_PATTERN = new RegExp(
   `^([0-9A-Fa-f]{2}){${KEY_HEX_DIGITS_MIN / 2},${KEY_HEX_DIGITS_MAX / 2}}$`,
 );
 export const KEY_EXPECTED =
-  `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} (KEY_HEX_DIGITS_MIN) to ` +
-  `${KEY_HEX_DIGITS_MAX} (KEY_HEX_DIGITS_MAX)`;
+  `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} to ` + `${KEY_HEX_DIGITS_MAX}`;
 const ADDRESS_EXPECTED = 'an IPv4 or IPv6 address';
 
 const name = text(NAME_EXPECTED, NAME_PATTERN);
@@ -115,11 +114,7 @@ const node = z
         })
         .optional()
         .describe('The /96 under which IPv6 backends lie, so that 32 bits of a GRE key name one of them.'),
-      busy_poll_us: integer(
-        `a whole number of microseconds, 0 to ${BUSY_POLL_US_MAX} (BUSY_POLL_US_MAX)`,
-        0,
-        BUSY_POLL_US_MAX,
-      )
+      busy_poll_us: integer(`a whole number of microseconds, 0 to ${BUSY_POLL_US_MAX}`, 0, BUSY_POLL_US_MAX)
         .default(BUSY_POLL_US_DEFAULT)
         .describe(
           'How long an idle worker of the engine af_xdp polls before it sleeps: more costs processor time, less costs latency.',
@@ -130,7 +125,7 @@ const node = z
           'Where the BPF file system is: the engine xdp pins its program and maps there, and so outlives its process.',
         ),
       socket: text(
-        `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most (SOCKET_PATH_BYTES_MAX)`,
+        `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most`,
         new RegExp(`^/[!-~]{0,${SOCKET_PATH_BYTES_MAX - 1}}$`),
       )
         .optional()
@@ -140,7 +135,7 @@ const node = z
         .describe(
           'Directory for what the node remembers over a restart: prior states, waiting changes, overrides.',
         ),
-      stop_delay: duration([0, 'none'], [STOP_DELAY_MS_MAX, 'STOP_DELAY_MS_MAX'])
+      stop_delay: duration(0, STOP_DELAY_MS_MAX)
         .default('0s')
         .describe('How long a node that is told to stop forwards on after it said that it is not ready.'),
     },
@@ -154,7 +149,7 @@ const backendFields = {
     'Stable name of the server; it decides which slots are its own. Unique within the list.',
   ),
   address: address.describe('Underlay address that GRE packets are sent to.'),
-  weight: integer(`a whole number, 0 to ${WEIGHT_MAX} (WEIGHT_MAX)`, 0, WEIGHT_MAX)
+  weight: integer(`a whole number, 0 to ${WEIGHT_MAX}`, 0, WEIGHT_MAX)
     .default(1)
     .describe('Share of new flows, relative to the other backends of the pool; 0 for none.'),
   state: choice(['active', 'draining'])
@@ -180,7 +175,7 @@ const priorBackend = z.strictObject(
 const pool = z.strictObject(
   {
     table_size: integer(
-      `a prime number, ${TABLE_SIZE_MIN} (TABLE_SIZE_MIN) to ${TABLE_SIZE_MAX} (TABLE_SIZE_MAX)`,
+      `a prime number, ${TABLE_SIZE_MIN} to ${TABLE_SIZE_MAX}`,
       TABLE_SIZE_MIN,
       TABLE_SIZE_MAX,
     )
@@ -195,18 +190,15 @@ const pool = z.strictObject(
     health: health
       .optional()
       .describe('How the backends are checked; left out, a backend is up when the kernel knows a way to it.'),
-    dead_after: duration([DEAD_AFTER_MS_MIN, 'DEAD_AFTER_MS_MIN'], [DEAD_AFTER_MS_MAX, 'DEAD_AFTER_MS_MAX'])
+    dead_after: duration(DEAD_AFTER_MS_MIN, DEAD_AFTER_MS_MAX)
       .default(formatDuration(DEAD_AFTER_MS_DEFAULT))
       .describe('A backend that has been down for longer is no candidate for older connections any more.'),
-    settle_time: duration([SETTLE_MS_MIN, 'SETTLE_MS_MIN'], [SETTLE_MS_MAX, 'SETTLE_MS_MAX'])
+    settle_time: duration(SETTLE_MS_MIN, SETTLE_MS_MAX)
       .default(formatDuration(SETTLE_MS_DEFAULT))
       .describe(
         'How long a change is remembered, and the next planned one waits: longer than connections live.',
       ),
-    drain_deadline: duration(
-      [DRAIN_DEADLINE_MS_MIN, 'DRAIN_DEADLINE_MS_MIN'],
-      [DRAIN_DEADLINE_MS_MAX, 'DRAIN_DEADLINE_MS_MAX'],
-    )
+    drain_deadline: duration(DRAIN_DEADLINE_MS_MIN, DRAIN_DEADLINE_MS_MAX)
       .default(formatDuration(DRAIN_DEADLINE_MS_DEFAULT))
       .describe('After so long a drain counts as done, whatever connections are left.'),
     backends: z

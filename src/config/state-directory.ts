@@ -16,7 +16,7 @@ export type StateDirectory = { readonly path: string } | 'none' | 'unclear';
 export function stateDirectoryIn(file: string): StateDirectory {
   let text: string;
   try {
-    text = new TextDecoder().decode(readSmallFile(file, CONFIG_BYTES_MAX, 'CONFIG_BYTES_MAX').bytes);
+    text = new TextDecoder().decode(readSmallFile(file, CONFIG_BYTES_MAX).bytes);
   } catch (error) {
     if (error instanceof UnreadableFile) return 'none';
     throw error;

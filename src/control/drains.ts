@@ -7,6 +7,7 @@
  */
 import type { ServiceConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import type { Hold } from '../pool/change.js';
 import { drainsSinceMs, type Membership } from '../pool/membership.js';
 import type { DrainStatus } from './status.js';
@@ -141,7 +142,7 @@ export class Drains {
           const connections = await this.#options.count(address);
           for (const drain of drains) drain.progress.answer = answerFor(drain, connections);
         } catch (error) {
-          const failure = error instanceof Error ? error.message : String(error);
+          const failure = reasonOf(error);
           for (const { progress } of drains) progress.answer = { failure };
         }
       }),

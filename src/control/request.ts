@@ -41,7 +41,7 @@ function read(request: IncomingMessage): Promise<Buffer> {
       request.off('data', add).pause();
       reject(
         new ControlError(413, 'ERR_TOO_LARGE', 'the body is too large', {
-          hint: `It may have ${CONTROL_BODY_BYTES_MAX} bytes (CONTROL_BODY_BYTES_MAX), in ${PIECES_MAX} chunks.`,
+          hint: `It may have ${CONTROL_BODY_BYTES_MAX} bytes, in ${PIECES_MAX} chunks.`,
         }),
       );
     };

@@ -144,7 +144,7 @@ function tooManyChanges(): ControlError {
   return new ControlError(
     429,
     'ERR_BUSY',
-    `${CONTROL_CHANGES_MAX} changes wait for their turn already (CONTROL_CHANGES_MAX); nothing was changed`,
+    `${CONTROL_CHANGES_MAX} changes wait for their turn already; nothing was changed`,
     { hint: 'Ask again when these are done.' },
   );
 }

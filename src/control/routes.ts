@@ -37,7 +37,7 @@ const BODY = {
   id: z.strictObject({ id: text('the id of a change that waits, such as "web:3"', ID_PATTERN) }),
   weight: z.strictObject({
     ...target,
-    weight: integer(`a whole number, 0 to ${WEIGHT_MAX} (WEIGHT_MAX)`, 0, WEIGHT_MAX),
+    weight: integer(`a whole number, 0 to ${WEIGHT_MAX}`, 0, WEIGHT_MAX),
   }),
 };
 const QUERY = {

@@ -15,6 +15,7 @@ import { dirname } from 'node:path';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import { errorAnswer, send } from './answer.js';
 import { Connections } from './connections.js';
 import { Responder, type Routes, TRANSFER_TIMEOUT_MS } from './responder.js';
@@ -74,7 +75,7 @@ export async function serveControl(path: string, routes: Routes, log: Logger): P
   server.on('error', (error) =>
     log.warn(
       { event: 'control_socket', why: error.message },
-      `the control socket took no connection: ${error.message}`,
+      `the control socket took no connection: ${reasonOf(error)}`,
     ),
   );
   server.unref(); // a node lives as long as its engine
@@ -121,7 +122,7 @@ function listen(server: Server, path: string): Promise<void> {
 }
 
 function cannotServe(path: string, cause: NodeJS.ErrnoException): AnyhopError {
-  return new AnyhopError('ERR_SOCKET', `the control socket ${path} cannot be made: ${cause.message}`, {
+  return new AnyhopError('ERR_SOCKET', `the control socket ${path} cannot be made: ${reasonOf(cause)}`, {
     hint:
       'The directory must be writable for the user that runs this (systemd: RuntimeDirectory=anyhop); ' +
       'node.socket names another place.',

@@ -18,6 +18,7 @@ import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import type { PoolMemory } from '../pool/membership.js';
 
@@ -54,7 +55,7 @@ export class StateStore {
       return readMemory(readFileSync(this.#file, 'utf8'), this.#clocks());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
-      const why = error instanceof Error ? error.message : String(error);
+      const why = reasonOf(error);
       this.#log.error(
         { event: 'state_unusable', file: this.#file, why },
         `${this.#file}: ${why}; the present state of each pool is taken as its prior one`,
@@ -120,7 +121,7 @@ export class StateStore {
 
   /** Once for each reason. */
   #complain(error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = reasonOf(error);
     if (why === this.#complained) return;
     this.#complained = why;
     this.#log.warn(

@@ -4,6 +4,7 @@
  * be written comes behind one that says how many are missing.
  */
 import { writeSync } from 'node:fs';
+import { reasonOf } from './reason.js';
 
 const STANDARD_ERROR = 2;
 /** A terminal or pipe that does not block and is full: it gets so long to make room. */
@@ -13,7 +14,7 @@ const PAUSE_MS = 5;
 export interface LogLosses {
   /** Since the process started. */
   readonly lines: number;
-  /** The last reason, as the system names it: ENOSPC, EPIPE. */
+  /** The last reason, in words. */
   readonly why: string;
 }
 
@@ -46,7 +47,7 @@ function attempt(line: string): boolean {
     } catch (error) {
       const { code = 'unknown' } = error as NodeJS.ErrnoException;
       if (code !== 'EAGAIN' || waitedMs >= PATIENCE_MS) {
-        why = code;
+        why = reasonOf(error);
         isCut ||= written > 0;
         return false;
       }

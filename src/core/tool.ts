@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { AnyhopError } from './errors.js';
 import { PROGRAM_DIRECTORIES, type ProgramOptions, startProgram } from './program.js';
+import { reasonOf } from './reason.js';
 
 export interface ToolResult {
   readonly code: number;
@@ -87,7 +88,7 @@ export function toolError(program: string, args: readonly string[], message: str
 
 function cannotStart(program: string, cause: Error): AnyhopError {
   if ((cause as NodeJS.ErrnoException).code !== 'ENOENT')
-    return new AnyhopError('ERR_TOOL', `the program ${program} cannot be started: ${cause.message}`, {
+    return new AnyhopError('ERR_TOOL', `the program ${program} cannot be started: ${reasonOf(cause)}`, {
       cause,
     });
   return new AnyhopError('ERR_TOOL', `the program ${program} is not there`, {

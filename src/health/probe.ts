@@ -1,4 +1,5 @@
 /** What tries a backend: one kind a file. A probe lives as long as its target, so that a check makes no closures. */
+import { reasonOf } from '../core/reason.js';
 
 /**
  * Called once for each check that was started and not cancelled.
@@ -21,11 +22,10 @@ const OWN_FAULTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAV
 
 /** Ends a check with what a socket said. */
 export function fail(done: Done, error: Error): void {
-  const [line] = error.message.split('\n');
   // Of OpenSSL's own messages, "error:0A00010B:SSL routines:function:reason:file:line:", the reason is for people.
-  const reason = /:SSL routines:[^:]*:([^:]+)/.exec(line)?.[1];
+  const reason = /:SSL routines:[^:\n]*:([^:\n]+)/.exec(error.message)?.[1];
   const { code } = error as NodeJS.ErrnoException;
-  done(reason === undefined ? line : `TLS: ${reason}`, OWN_FAULTS.has(code ?? ''));
+  done(reason === undefined ? reasonOf(error) : `TLS: ${reason}`, OWN_FAULTS.has(code ?? ''));
 }
 
 /** For sockets that are over and may have more to say. */

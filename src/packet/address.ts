@@ -88,9 +88,14 @@ function parseIpv6(text: string): Uint8Array {
   return bytes;
 }
 
-/** RFC 5952: lower case, no leading zeros, the longest (first) run of two or more zero words as `::`. */
+/**
+ * RFC 5952: lower case, no leading zeros, the longest (first) run of two or more zero words as `::`, and of an IPv4-mapped address
+ * the last 32 bits in dotted form (its section 5).
+ */
 function formatIpv6(bytes: Uint8Array): string {
   const words = Array.from({ length: 8 }, (_, i) => (bytes[i * 2] << 8) | bytes[i * 2 + 1]);
+  if (words.slice(0, 5).every((word) => word === 0) && words[5] === 0xffff)
+    return `::ffff:${bytes.subarray(12).join('.')}`;
   let start = -1;
   let length = 1;
   for (let i = 0; i < 8; i++) {

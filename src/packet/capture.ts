@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { reasonOf } from '../core/reason.js';
 import { ByteReader, type ByteSource, descriptorSource, isBusy, pause } from './byte-reader.js';
 import {
   type CapturedPacket,
@@ -134,15 +135,14 @@ function wrap<T>(name: string, work: () => T): T {
 }
 
 function fileError(name: string, error: unknown): AnyhopError {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code } = error as NodeJS.ErrnoException;
   const known: Record<string, string> = {
     ENOENT: 'there is no such file',
     EACCES: 'no permission',
-    EISDIR: 'it is a directory',
     ENOSPC: 'no space is left on the device',
     EPIPE: 'the reader of the pipe has gone',
   };
-  return new AnyhopError('ERR_CAPTURE_FILE', `${name}: ${known[code ?? ''] ?? message}`, {
+  return new AnyhopError('ERR_CAPTURE_FILE', `${name}: ${known[code ?? ''] ?? reasonOf(error)}`, {
     exitCode: EXIT.failure,
     cause: error,
   });

@@ -17,6 +17,7 @@ import {
 import { dirname, join } from 'node:path';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
+import { reasonOf } from '../core/reason.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
 
 /** BPF_FS_MAGIC of linux/magic.h. */
@@ -152,7 +153,7 @@ export function entries(directory: string): string[] {
 }
 
 function cannotUse(bpffs: string, owner: PinOwner, cause: Error): AnyhopError {
-  return new AnyhopError('ERR_BPF', `the BPF file system at ${bpffs} cannot be used: ${cause.message}`, {
+  return new AnyhopError('ERR_BPF', `the BPF file system at ${bpffs} cannot be used: ${reasonOf(cause)}`, {
     hint: isPermission(cause)
       ? `As root: ${ownerCommand(bpffs, owner)}`
       : `Mount one and name it by ${FIELD[owner]}: mkdir -p /run/anyhop/bpf && mount -t bpf bpf /run/anyhop/bpf`,

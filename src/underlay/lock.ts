@@ -5,6 +5,7 @@
  */
 import { createServer, type Server } from 'node:net';
 import { AnyhopError } from '../core/errors.js';
+import { reasonOf } from '../core/reason.js';
 
 /** The command that holds a lock. */
 export type LockHolder = 'run' | 'agent';
@@ -29,7 +30,7 @@ function close(server: Server): Promise<void> {
 
 function cannotLock(holder: LockHolder, link: string, cause: NodeJS.ErrnoException): AnyhopError {
   if (cause.code !== 'EADDRINUSE') {
-    return new AnyhopError('ERR_INTERFACE', `interface ${link} cannot be locked: ${cause.message}`, {
+    return new AnyhopError('ERR_INTERFACE', `interface ${link} cannot be locked: ${reasonOf(cause)}`, {
       cause,
     });
   }

@@ -10,6 +10,7 @@
  * another gateway, does not take backends down for the time of an ARP exchange. The kernel gives up asking after 3 s.
  */
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import { type RunTool, runTool } from '../core/tool.js';
 import type { IpAddress } from '../packet/address.js';
 import { type Link, readLinks } from './link.js';
@@ -282,5 +283,5 @@ function byAddress(targets: readonly RouteTarget[]): Map<string, Target> {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return reasonOf(error);
 }

@@ -79,7 +79,7 @@ describe('diff', () => {
       [file('other.json', '{"node":"x"}'), /is no status of a node: keyFingerprint/],
       [file('broken.json', broken), /is no status of a node: pools\.0\.slots/],
       [file('twice.json', twice), /no tables come from these statuses: two members are named web-1/],
-      [join(directory, 'missing.json'), /cannot read .*missing\.json: ENOENT/],
+      [join(directory, 'missing.json'), /cannot read .*missing\.json: it is not there/],
       [directory, /cannot read/],
     ] as const) {
       const { code, stderr } = await anyhop(['diff', good, other]);

@@ -144,7 +144,7 @@ const SHAPE: readonly Case[] = [
     'a name of 64 characters',
     pool(`    backends: [{name: ^${'n'.repeat(64)}, address: 10.1.0.1}]\n`),
     'pools.web.backends[0].name',
-    /63 characters at most \(NAME_CHARS_MAX\)$/,
+    /63 characters at most$/,
   ],
   [
     'a bad pool name, whose pool is read on',
@@ -159,7 +159,7 @@ const SHAPE: readonly Case[] = [
     'a weight above the limit',
     pool('    backends: [{name: a, address: 10.1.0.1, weight: ^65536}]\n'),
     'pools.web.backends[0].weight',
-    /^found 65536; expected a whole number, 0 to 65535 \(WEIGHT_MAX\)$/,
+    /^found 65536; expected a whole number, 0 to 65535$/,
   ],
   [
     'a weight below zero',
@@ -239,7 +239,7 @@ const SHAPE: readonly Case[] = [
     'an interface name of 16 characters',
     { node: `node:\n${SOURCE}${SECRET}  interface: ^abcdefghijklmnop\n` },
     'node.interface',
-    /15 characters at most \(INTERFACE_CHARS_MAX\)$/,
+    /15 characters at most$/,
   ],
   [
     'a protocol in capitals',
@@ -330,13 +330,13 @@ const SHAPE: readonly Case[] = [
     'a table size below the limit',
     pool('    table_size: ^241\n    backends: [{name: a, address: 10.1.0.1}]\n'),
     'pools.web.table_size',
-    /251 \(TABLE_SIZE_MIN\)/,
+    /251/,
   ],
   [
     'a table size above the limit',
     pool('    table_size: ^655379\n    backends: [{name: a, address: 10.1.0.1}]\n'),
     'pools.web.table_size',
-    /655373 \(TABLE_SIZE_MAX\)/,
+    /655373/,
   ],
 ];
 
@@ -619,7 +619,8 @@ describe('config errors about addresses that cannot be such', () => {
           problems.map((problem) => [placeOf(problem), problem.field]),
           [[places[0], field]],
         );
-        assert.match(problems[0].message, new RegExp(`(is|are) ${why}`));
+        // As it is written in the file.
+        assert.ok(problems[0].message.startsWith(`${address} is ${why}`), problems[0].message);
       });
     }
   }

@@ -383,7 +383,7 @@ describe('limits', () => {
     const problems = problemsOf(join({ pools: pools(4097) }));
     assert.deepEqual(
       problems.map(({ field, message }) => `${field}: ${message}`),
-      ['pools.web.backends: found 4097 backends; expected 4096 at most (BACKENDS_PER_POOL_MAX)'],
+      ['pools.web.backends: found 4097 backends; expected 4096 at most'],
     );
   });
 
@@ -391,12 +391,12 @@ describe('limits', () => {
     const services = `services:\n${many(4097, (i) => `  - {name: s${i}, vip: 198.51.100.1, protocol: tcp, port: ${i + 1}, pool: ${i === 0 ? 'dns' : 'web'}}\n`)}`;
     assert.deepEqual(
       problemsOf(join({ services })).map(({ message }) => message),
-      ['found 4097 services; expected 4096 at most (SERVICES_MAX)'],
+      ['found 4097 services; expected 4096 at most'],
     );
     const pools = `${POOLS}${many(255, (i) => `  p${i}: {backends: [{name: a, address: 10.2.0.1}]}\n`)}`;
     assert.deepEqual(
       problemsOf(join({ pools })).map(({ message }) => message),
-      ['found 257 pools; expected 256 at most (POOLS_MAX)'],
+      ['found 257 pools; expected 256 at most'],
     );
   });
 
@@ -406,7 +406,7 @@ describe('limits', () => {
     assert.deepEqual(
       problemsOf(join({ pools })).map(({ field, message }) => `${field}: ${message}`),
       [
-        'pools: found 69632 backends in all pools, prior ones included; expected 65535 at most (BACKENDS_MAX)',
+        'pools: found 69632 backends in all pools, prior ones included; expected 65535 at most',
         'pools.web.table_size: found 3001 slots for 4096 backends; expected more slots than backends',
       ],
     );

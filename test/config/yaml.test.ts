@@ -116,7 +116,7 @@ describe('a file of odd YAML', () => {
     let text = 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n';
     for (let i = 1; i < 12; i++) text += `a${i}: &a${i} [${Array(10).fill(`*a${i - 1}`)}]\n`;
     const start = performance.now();
-    assert.ok(problemsOf(text).some(({ message }) => message.includes('CONFIG_ALIASED_VALUES_MAX')));
+    assert.ok(problemsOf(text).some(({ message }) => message.includes('aliases unfold to too much')));
     assert.ok(performance.now() - start < 20_000);
   });
 

@@ -83,7 +83,7 @@ test('a program for which no descriptor is left is an error of its own, and not 
   const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 64; exec "$@"', 'sh', ...node], {
     encoding: 'utf8',
   });
-  assert.equal(stdout, 'ERR_TOOL the program ip cannot be started: spawn /usr/sbin/ip EMFILE 0\n', stderr);
+  assert.equal(stdout, 'ERR_TOOL the program ip cannot be started: too many open files 0\n', stderr);
 });
 
 test('a program that fails where it must not is quoted', async () => {

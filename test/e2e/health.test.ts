@@ -207,7 +207,7 @@ describe('backends that are checked by HTTP', { skip }, () => {
     const { host4 } = lab.backends[1]!;
     assert.ok(
       linesOf(forwarder, 'health').includes(
-        `v4-over-v4/web-2 is down: connect ECONNREFUSED ${host4}:80, 2 in a row`,
+        `v4-over-v4/web-2 is down: connection refused (${host4}:80), 2 in a row`,
       ),
     );
     await lab.startServer(1);

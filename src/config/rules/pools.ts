@@ -20,7 +20,7 @@ export function checkPools(draft: Draft, document: ConfigDocument, report: Repor
   const poolCount = draft.poolNames?.size;
   if (poolCount === 0) report(['pools'], 'found an empty mapping; expected one pool at least');
   if (poolCount !== undefined && poolCount > POOLS_MAX) {
-    report(['pools'], `found ${poolCount} pools; expected ${POOLS_MAX} at most (POOLS_MAX)`);
+    report(['pools'], `found ${poolCount} pools; expected ${POOLS_MAX} at most`);
   }
   const memberCount = draft.pools.reduce(
     (sum, pool) => sum + pool.backends.length + (pool.prior?.length ?? 0),
@@ -29,7 +29,7 @@ export function checkPools(draft: Draft, document: ConfigDocument, report: Repor
   if (memberCount > BACKENDS_MAX) {
     report(
       ['pools'],
-      `found ${memberCount} backends in all pools, prior ones included; expected ${BACKENDS_MAX} at most (BACKENDS_MAX)`,
+      `found ${memberCount} backends in all pools, prior ones included; expected ${BACKENDS_MAX} at most`,
     );
   }
   for (const pool of draft.pools) {
@@ -49,8 +49,8 @@ function checkTableSize(pool: DraftPool, report: Report): void {
   if (!isPrime(tableSize)) {
     report(
       path,
-      `found ${tableSize}, which is not a prime; expected a prime number, ${TABLE_SIZE_MIN} (TABLE_SIZE_MIN) to ` +
-        `${TABLE_SIZE_MAX} (TABLE_SIZE_MAX): the next one is ${nextPrime(tableSize)}`,
+      `found ${tableSize}, which is not a prime; expected a prime number, ${TABLE_SIZE_MIN} to ` +
+        `${TABLE_SIZE_MAX}: the next one is ${nextPrime(tableSize)}`,
     );
   }
   const members = Math.max(pool.backends.length, pool.prior?.length ?? 0);
@@ -66,10 +66,7 @@ function checkMembers(
   report: Report,
 ): void {
   if (members.length > BACKENDS_PER_POOL_MAX) {
-    report(
-      path,
-      `found ${members.length} backends; expected ${BACKENDS_PER_POOL_MAX} at most (BACKENDS_PER_POOL_MAX)`,
-    );
+    report(path, `found ${members.length} backends; expected ${BACKENDS_PER_POOL_MAX} at most`);
   }
   const names = new Unique(document, report);
   const addresses = new Unique(document, report);

@@ -14,10 +14,7 @@ import { Unique } from './unique.js';
 export function checkServices(draft: Draft, document: ConfigDocument, report: Report): void {
   const { services, poolNames } = draft;
   if (services.length > SERVICES_MAX) {
-    report(
-      ['services'],
-      `found ${services.length} services; expected ${SERVICES_MAX} at most (SERVICES_MAX)`,
-    );
+    report(['services'], `found ${services.length} services; expected ${SERVICES_MAX} at most`);
   }
   const names = new Unique(document, report);
   for (const { path, name, pool } of services) {
