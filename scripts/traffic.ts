@@ -7,7 +7,7 @@ import { AnyhopError } from '#anyhop/core/errors.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { formatMac } from '#anyhop/packet/mac.js';
 import { requireEthernetLink } from '#anyhop/underlay/link.js';
-import { FLOWS_MAX } from './native/clients.js';
+import { CLIENT_PORTS_MAX, CLIENTS_MAX, FLOWS_MAX } from './native/clients.js';
 import {
   Generator,
   type GeneratorLimits,
@@ -30,7 +30,8 @@ namespace, as fast as one core can or at a rate. Needs root. On veth the far end
   --count N          stop after so many packets
   --seconds N        stop after so many seconds (3600 at most)
   --rate N           packets a second; as fast as it goes when not given. Keeps the core busy all the same
-  --flows N          a power of two up to ${FLOWS_MAX} (65536): clients 20.N.100.N and 2001:db8:c11e::, 4096 ports each
+  --flows N          a power of two up to ${FLOWS_MAX} (65536): clients 20.N.128.N and 2001:db8:c11e::
+  --ports N          of each client, a power of two up to ${CLIENT_PORTS_MAX} (${CLIENT_PORTS_MAX}); up to ${CLIENTS_MAX} clients
   --sizes N,...      bytes on the wire, check sequence included (64); IPv6 84 and more, IPv4 64, or 84 and more
   --syn PERCENT      of TCP packets that open a connection (0), the rest are ACKs; kept to a sixteenth
   --cpu N            stay on this CPU
@@ -75,6 +76,7 @@ function parse() {
         seconds: text,
         rate: text,
         flows: text,
+        ports: text,
         sizes: text,
         syn: text,
         cpu: text,
@@ -88,7 +90,11 @@ function parse() {
 }
 
 async function main(values: ReturnType<typeof parse>['values']): Promise<void> {
-  const number = (name: 'count' | 'seconds' | 'rate' | 'flows' | 'syn' | 'cpu', min: number, max: number) => {
+  const number = (
+    name: 'count' | 'seconds' | 'rate' | 'flows' | 'ports' | 'syn' | 'cpu',
+    min: number,
+    max: number,
+  ) => {
     const text = values[name];
     if (text === undefined) return undefined;
     const value = Number(text);
@@ -115,6 +121,10 @@ async function main(values: ReturnType<typeof parse>['values']): Promise<void> {
     throw new UsageError(`--to: ${to.length} of them; up to ${TARGETS_MAX} are possible`);
   const flows = number('flows', 1, FLOWS_MAX) ?? 65536;
   if (!Number.isInteger(Math.log2(flows))) throw new UsageError(`--flows ${flows}: a power of two is needed`);
+  const ports = number('ports', 1, CLIENT_PORTS_MAX) ?? CLIENT_PORTS_MAX;
+  if (!Number.isInteger(Math.log2(ports)) || flows / ports > CLIENTS_MAX) {
+    throw new UsageError(`--ports ${ports}: a power of two is needed, and ${CLIENTS_MAX} clients at most`);
+  }
   const link = await requireEthernetLink(name);
   const sizes = (values.sizes ?? String(WIRE_MIN)).split(',').map(Number);
   const wireMax = link.mtu + WIRE_OVERHEAD;
@@ -129,6 +139,7 @@ async function main(values: ReturnType<typeof parse>['values']): Promise<void> {
     destinationMac: mac,
     targets: to.map(parseTarget),
     flows,
+    ports,
     sizes,
     synShare: (number('syn', 0, 100) ?? 0) / 100,
   };

@@ -59,8 +59,8 @@ static __always_inline struct flow next_flow(void)
 	__u32 number = anyhop_scatter(plan.next++) & plan.flow_mask;
 
 	return (struct flow) {
-		.client = anyhop_client(plan.client, number),
-		.port = __builtin_bswap16(anyhop_client_port(number)),
+		.client = anyhop_client(plan.client, number, ANYHOP_CLIENT_PORTS_BITS),
+		.port = __builtin_bswap16(anyhop_client_port(number, ANYHOP_CLIENT_PORTS_BITS)),
 		.target = &plan.targets[anyhop_scatter(number) >> 27],
 	};
 }

@@ -16,18 +16,19 @@
 #define ANYHOP_CLIENT_PORTS_BITS 12
 #define ANYHOP_CLIENT_PORT_FIRST 1024u
 
-/* The first client's last 32 bits are N.0.N.255 (network order): the second octet counts up, the last one down. */
-static inline __u32 anyhop_client(__u32 first, __u32 flow)
+/* The client of a flow when each has 2^bits ports. The first one's last 32 bits are N.0.128.255 (network order): the second octet
+ * counts up, the last one down, then the first up and the third down, so that no checksum changes; 32,768 clients. */
+static inline __u32 anyhop_client(__u32 first, __u32 flow, __u32 bits)
 {
-	__u32 client = flow >> ANYHOP_CLIENT_PORTS_BITS;
+	__u32 client = flow >> bits, low = client & 255, high = client >> 8;
 
-	return first + (client << 8) - (client << 24);
+	return first + (low << 8) - (low << 24) + high - (high << 16);
 }
 
 /* Host order. */
-static inline __u16 anyhop_client_port(__u32 flow)
+static inline __u16 anyhop_client_port(__u32 flow, __u32 bits)
 {
-	return (__u16)(ANYHOP_CLIENT_PORT_FIRST + (flow & ((1u << ANYHOP_CLIENT_PORTS_BITS) - 1)));
+	return (__u16)(ANYHOP_CLIENT_PORT_FIRST + (flow & ((1u << bits) - 1)));
 }
 
 /* Odd, so multiplying permutes the residues of every power of two; its high bits also spread what is close together. */

@@ -76,7 +76,7 @@ SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
 	const struct anyhop_generator_packet *p;
-	__u32 flow, target, kind, number, sum;
+	__u32 flow, target, kind, number, sum, client, port;
 	__u8 *packet, *end;
 
 	if (plan.made >= plan.count || !is_due())
@@ -94,12 +94,14 @@ int generate(struct xdp_md *ctx)
 	end = (void *)(long)ctx->data_end;
 	if (!write_head(packet, end, p->head))
 		return XDP_ABORTED;
-	sum = p->sum + anyhop_client_port(flow);
+	client = anyhop_client(p->client, flow, p->port_bits & 15);
+	port = anyhop_client_port(flow, p->port_bits & 15);
+	sum = p->sum + port;
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = ~((sum & 0xffff) + (sum >> 16));
-	if (!write16(packet, end, p->client_at, (__u16)anyhop_client(p->client, flow)) ||
-	    !write16(packet, end, p->client_at + 2u, (__u16)(anyhop_client(p->client, flow) >> 16)) ||
-	    !write16(packet, end, p->port_at, __builtin_bswap16(anyhop_client_port(flow))) ||
+	if (!write16(packet, end, p->client_at, (__u16)client) ||
+	    !write16(packet, end, p->client_at + 2u, (__u16)(client >> 16)) ||
+	    !write16(packet, end, p->port_at, __builtin_bswap16((__u16)port)) ||
 	    !write16(packet, end, p->sum_at, __builtin_bswap16((__u16)sum)))
 		return XDP_ABORTED;
 	return (int)bpf_redirect(plan.interface_index, 0);

@@ -24,7 +24,7 @@ struct anyhop_generator_packet {
 	__u8 client_at; /* where in the head these stand */
 	__u8 port_at;
 	__u8 sum_at;
-	__u8 reserved;
+	__u8 port_bits; /* each client has 2^bits ports */
 };
 
 struct anyhop_generator_plan {

@@ -1,10 +1,13 @@
 /** The clients of benches and of the generator, as native/dev/flows.h counts them. */
 
-/** The first; the second octet of its last 32 bits counts up, the last one down. */
-export const FIRST_CLIENT4 = '20.0.100.255';
-export const FIRST_CLIENT6 = '2001:db8:c11e::1400:64ff';
+/** The first; the second octet of its last 32 bits counts up, the last one down, then the first up and the third down. */
+export const FIRST_CLIENT4 = '20.0.128.255';
+export const FIRST_CLIENT6 = '2001:db8:c11e::1400:80ff';
 
 /** More flows than these there cannot be; their number is a power of two. */
 export const FLOWS_MAX = 1 << 20;
+/** Of each client, and of all of them, when flows are many. */
+export const CLIENT_PORTS_MAX = 4096;
+export const CLIENTS_MAX = 32_768;
 /** The first port of every client. */
 export const CLIENT_PORT_FIRST = 1024;

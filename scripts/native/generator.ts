@@ -6,7 +6,7 @@
  */
 import type { IpAddress } from '#anyhop/packet/address.js';
 import { frame, icmpEcho, icmpv6Echo, ipv4, ipv6, payload, tcp, udp } from '../../test/packets/build.js';
-import { CLIENT_PORT_FIRST, FIRST_CLIENT4, FIRST_CLIENT6 } from './clients.js';
+import { CLIENT_PORT_FIRST, CLIENT_PORTS_MAX, FIRST_CLIENT4, FIRST_CLIENT6 } from './clients.js';
 import { DevObject, devLibrary, devObjectPath } from './object.js';
 
 /** Layout of struct anyhop_generator_plan, native/dev/generator.h. */
@@ -22,7 +22,16 @@ const PLAN = {
   length: 60,
   packets: 64,
 } as const;
-const PACKET = { length: 80, client: 84, sum: 88, clientAt: 92, portAt: 93, sumAt: 94, bytes: 96 } as const;
+const PACKET = {
+  length: 80,
+  client: 84,
+  sum: 88,
+  clientAt: 92,
+  portAt: 93,
+  sumAt: 94,
+  portBits: 95,
+  bytes: 96,
+} as const;
 /** Of the checksum in the transport's header. All clients' addresses have the same sum, so that ICMP need not cover them. */
 const SUM_AT = { tcp: 16, udp: 6, icmp: 2 } as const;
 const HEAD = 80;
@@ -55,6 +64,8 @@ export interface GeneratorPlan {
   readonly targets: readonly Target[];
   /** A power of two up to FLOWS_MAX. */
   readonly flows: number;
+  /** Of each client, a power of two up to CLIENT_PORTS_MAX, which it is when not given; flows beyond have the next client, up to CLIENTS_MAX. */
+  readonly ports?: number;
   /** Bytes on the wire, frame check sequence included; packets have each of them equally often. */
   readonly sizes: readonly number[];
   /** Share of TCP packets that are SYNs, 0 to 1, kept to a sixteenth; the rest are ACKs. */
@@ -118,6 +129,10 @@ export class Generator {
     for (const [i, bytes] of frames.entries()) {
       const target = plan.targets[Math.floor(i / KINDS)];
       this.#setPacket(PLAN.packets + i * PACKET.bytes, bytes, target);
+      view.setUint8(
+        PLAN.packets + i * PACKET.bytes + PACKET.portBits,
+        Math.log2(plan.ports ?? CLIENT_PORTS_MAX),
+      );
     }
   }
 
