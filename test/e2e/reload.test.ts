@@ -76,7 +76,7 @@ describe('a running node', { skip: labObstacle()?.message ?? false, timeout: TIM
 
   test('says that it is ready and that nothing waits', async () => {
     const { readiness, config, overrides, pools } = await status();
-    assert.deepEqual(readiness, { ready: true, reasons: [] });
+    assert.deepEqual([readiness.ready, readiness.reasons], [true, []]);
     assert.equal(config.file, file);
     assert.deepEqual(overrides, []);
     for (const { change, prior } of pools) {
