@@ -1,8 +1,10 @@
 /** What rolling out one config file in the place of another would do: pools by name, and what moves flows beside their tables. */
 import type { Config, PoolConfig, ServiceConfig } from '../config/types.js';
 import { type PoolPlan, planPool } from '../maglev/plan.js';
+import { shareMoved } from '../maglev/share-moved.js';
 import { describeMembers, describeSettings } from '../pool/describe-change.js';
 import { poolStatesFromConfig } from '../pool/from-config.js';
+import { renamedPools } from '../pool/renames.js';
 import { serviceChanges } from '../pool/service-changes.js';
 
 export interface FilePoolReport {
@@ -26,13 +28,23 @@ export interface FileReport {
 }
 
 export function planFiles(before: Config, after: Config): FileReport {
+  const renamed = renamedPools(before, after);
+  const gone = new Set(renamed.values());
   const names = [...new Set([...before.pools, ...after.pools].map((pool) => pool.name))].sort();
   return {
-    pools: names.map((name) => {
-      const isNamed = (pool: PoolConfig): boolean => pool.name === name;
-      return planOne(name, before.pools.find(isNamed), after.pools.find(isNamed), after.services);
-    }),
-    services: serviceChanges(before.services, after.services),
+    pools: names
+      .filter((name) => !gone.has(name))
+      .map((name) => {
+        const former = renamed.get(name) ?? name;
+        const old = before.pools.find((pool) => pool.name === former);
+        return planOne(
+          name,
+          old,
+          after.pools.find((pool) => pool.name === name),
+          after.services,
+        );
+      }),
+    services: serviceChanges(before, after, shareMoved),
   };
 }
 
@@ -64,5 +76,10 @@ function planOne(
 
 /** What differs, in words; empty when the pool stays as it is. */
 function poolChanges(before: PoolConfig, after: PoolConfig): string[] {
-  return [...describeMembers(before.backends, after.backends), ...describeSettings(before, after)];
+  const renamed = before.name === after.name ? [] : [`renamed from ${before.name}`];
+  return [
+    ...renamed,
+    ...describeMembers(before.backends, after.backends),
+    ...describeSettings(before, after),
+  ];
 }

@@ -10,6 +10,7 @@ import { type RunOptions, runNode } from '../control/node.js';
 import { lastGoodConfig } from '../control/state-store.js';
 import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
+import { renamedPools } from '../pool/renames.js';
 import {
   type ConfigOptions,
   configOption,
@@ -68,7 +69,7 @@ function firstConfig(
   load: () => ReadConfig,
   options: RunCommandOptions,
   log: Logger,
-): Pick<RunOptions, 'first' | 'refused'> {
+): Omit<RunOptions, 'load'> {
   const read = loaded(load);
   const directory = read instanceof ConfigError ? stateDirectory(options) : read.config.node.stateDirectory;
   const good = directory === undefined ? undefined : lastGood(directory, options);
@@ -77,8 +78,10 @@ function firstConfig(
     const whatToDo = 'mend the file, then `anyhop reload`';
     return startWith(good, read.message, whatToDo, { file: options.config, problems: read.problems }, log);
   }
-  const lost = good === undefined ? [] : losses(good.first.config, read.config);
-  if (good === undefined || lost.length === 0) return { first: read };
+  if (good === undefined) return { first: read };
+  const { config } = good.first;
+  const lost = losses(config, read.config);
+  if (lost.length === 0) return { first: read, renamed: renamedPools(config, read.config) };
   const why = lost.map((loss) => `${options.config}: ${loss}`).join('\n');
   return startWith(good, why, '`anyhop reload --force` takes the file', { file: options.config }, log);
 }
@@ -103,7 +106,7 @@ function startWith(
   whatToDo: string,
   fields: object,
   log: Logger,
-): Pick<RunOptions, 'first' | 'refused'> {
+): Omit<RunOptions, 'load'> {
   log.error(
     { event: 'config_refused', ...fields },
     `${why}\nThe node starts with the last config that was in force, of ${keptAt.toISOString()}; ${whatToDo}`,

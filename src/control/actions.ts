@@ -16,6 +16,7 @@ import { effects } from '../pool/effects.js';
 import { type Membership, take } from '../pool/membership.js';
 import type { OverridePatch } from '../pool/override.js';
 import type { BackendFacts } from '../pool/remembered.js';
+import { renamedPools } from '../pool/renames.js';
 import { bringForward, cancel, findQueued, say } from '../pool/runtime.js';
 import {
   type BackendTarget,
@@ -192,7 +193,7 @@ export class NodeActions implements ControlActions {
     return {
       of: 'reload',
       file: config.file,
-      pools: this.#planPools((force) => reloadTo(config, force), config),
+      pools: this.#planPools((force) => reloadTo(pools.file, config, force), config),
       changes: settingsChanges(pools.file, config),
       warnings: [
         ...config.warnings.map(formatProblem),
@@ -264,10 +265,12 @@ export class NodeActions implements ControlActions {
       throw error;
     }
     const changes = settingsChanges(pools.file, read.config);
-    const report = await this.#change(() => reloadTo(read.config, force)).catch((error: unknown) => {
-      this.#refused(error);
-      throw error;
-    });
+    const report = await this.#change(() => reloadTo(pools.file, read.config, force)).catch(
+      (error: unknown) => {
+        this.#refused(error);
+        throw error;
+      },
+    );
     this.#configFile = { file: read.config.file, loadedAt: new Date().toISOString() };
     await this.#options.accepted(read);
     const { generation } = report;
@@ -439,8 +442,9 @@ export class NodeActions implements ControlActions {
 }
 
 /** What a file says; forced, all that waits comes with it. */
-function reloadTo(file: LoadedConfig<'run'>, force: boolean): ChangeRequest {
-  return { file, next: (before, at) => take(before, file.pools, { ...at, force }) };
+function reloadTo(was: LoadedConfig<'run'>, file: LoadedConfig<'run'>, force: boolean): ChangeRequest {
+  const renamed = renamedPools(was, file);
+  return { file, next: (before, at) => take(before, file.pools, { ...at, force, renamed }) };
 }
 
 function wordOf({ state, weight }: OverridePatch): string {

@@ -2,12 +2,13 @@
  * A change of the config as it is told to whoever asked: what becomes of each pool, what it would move and break, what is
  * beside the pools, and what a running node cannot take. Pure.
  */
-import type { LoadedConfig, NodeConfig } from '../config/types.js';
+import type { LoadedConfig, NodeConfig, PoolConfig } from '../config/types.js';
 import { type PoolPlan, planPool } from '../maglev/plan.js';
 import { riskOf } from '../maglev/risk.js';
+import { shareMoved } from '../maglev/share-moved.js';
 import { queuedConfigs } from '../pool/change-config.js';
 import { describeSettings } from '../pool/describe-change.js';
-import { type Effect, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
+import { type Effect, formerOf, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
 import type { PoolStates } from '../pool/from-config.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
 import {
@@ -17,6 +18,7 @@ import {
   stateInForce,
   stateOf,
 } from '../pool/remembered.js';
+import { renamedPools } from '../pool/renames.js';
 import { endedServices, movedServices, serviceChanges } from '../pool/service-changes.js';
 import type { PlanReport, PoolChangeReport, QueuedReport } from './api.js';
 import { queuedStatus } from './pool-status.js';
@@ -52,8 +54,8 @@ export function planOf(
   after: Membership,
   facts: BackendFacts,
 ): Pick<PlanReport['pools'][number], 'plan'> {
-  const was = before.get(pool);
   const is = after.get(pool);
+  const was = is && formerOf(before, pool, is);
   if (was === undefined || is === undefined || effect === 'unchanged') return {};
   if (effect === 'queued') return { plan: planQueued(is, step!, facts) };
   const isSettled = rememberedStates(was.changes).length === 1;
@@ -93,9 +95,10 @@ export function riskOfForce(
   forced: Membership,
   facts: BackendFacts,
 ): PlanReport['pools'][number]['atRiskByForce'] {
-  const { changes, inForce } = forced.get(pool)!;
+  const is = forced.get(pool)!;
+  const { changes, inForce } = is;
   const table = { slots: inForce.tableSize, panicThreshold: inForce.panicThreshold };
-  return riskOf(before.get(pool)!.changes, changes, table, facts).map(({ bornUntilMs, share }) => ({
+  return riskOf(formerOf(before, pool, is)!.changes, changes, table, facts).map(({ bornUntilMs, share }) => ({
     ...(bornUntilMs !== undefined && { bornUntil: new Date(bornUntilMs).toISOString() }),
     share,
   }));
@@ -116,11 +119,11 @@ export function queuedReport(pools: Membership): QueuedReport {
 
 /** What changes at once beside the members of pools. */
 export function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): string[] {
-  const known = new Map(before.pools.map((pool) => [pool.name, pool]));
+  const known = formerPools(before, after);
   const served = new Set(before.services.map(({ name }) => name));
   return [
     ...after.services.flatMap(({ name }) => (served.has(name) ? [] : [`${name}: a new service`])),
-    ...serviceChanges(before.services, after.services),
+    ...serviceChanges(before, after, shareMoved),
     ...after.pools.flatMap((pool) => {
       const was = known.get(pool.name);
       return was === undefined ? [] : describeSettings(was, pool).map((what) => `${pool.name}: ${what}`);
@@ -134,22 +137,37 @@ export function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig
  * `force` only, by a reload and by a restart.
  */
 export function losses(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): string[] {
-  const known = new Map(before.pools.map((pool) => [pool.name, pool.tableSize]));
+  const known = formerPools(before, after);
   const otherKey = keyOf(before.node) !== keyOf(after.node);
   return [
     ...(otherKey ? ['node.key: another key gives all flows other slots, and their connections break'] : []),
     ...after.pools.flatMap(({ name, tableSize }) => {
-      const was = known.get(name) ?? tableSize;
+      const was = known.get(name)?.tableSize ?? tableSize;
       if (was === tableSize) return [];
       return [
         `pools.${name}.table_size: ${was} -> ${tableSize} gives nearly all flows of the pool other slots, and their connections break`,
       ];
     }),
-    ...movedServices(before.services, after.services).map(
+    ...movedServices(before, after, shareMoved).map(
       (moved) => `services: ${moved}, and their connections break`,
     ),
-    ...endedServices(before.services, after.services).map((ended) => `services: ${ended}`),
+    ...endedServices(before, after).map((ended) => `services: ${ended}`),
   ];
+}
+
+/** By the name that it has in `after`, each pool as it is in `before`, under whatever name. */
+function formerPools(
+  before: LoadedConfig<'run'>,
+  after: LoadedConfig<'run'>,
+): ReadonlyMap<string, PoolConfig> {
+  const byName = new Map(before.pools.map((pool) => [pool.name, pool]));
+  const renamed = renamedPools(before, after);
+  return new Map(
+    after.pools.flatMap(({ name }) => {
+      const former = byName.get(name) ?? byName.get(renamed.get(name) ?? '');
+      return former === undefined ? [] : [[name, former]];
+    }),
+  );
 }
 
 function keyOf({ key }: NodeConfig): string {

@@ -4,9 +4,10 @@
  */
 
 import { NONE } from '../maglev/layers.js';
-import { forEachSegment, sameNames } from '../maglev/overlay.js';
+import { forEachSegment } from '../maglev/overlay.js';
 import type { SlotCount } from '../maglev/plan.js';
 import { type PoolTables, resolvePool } from '../maglev/resolve.js';
+import { renamedPools } from '../pool/renames.js';
 import type { Member } from '../pool/state.js';
 import type {
   BackendStatus,
@@ -89,7 +90,11 @@ const SETTLE_SKEW_MS_MAX = 5_000;
 export function diffNodes(a: ComparedNode, b: ComparedNode): NodeDiff {
   const sameKey = a.keyFingerprint === b.keyFingerprint;
   const services = differing(a.services, b.services, [['service', drawService]]);
-  const pools = pairs(a.pools, b.pools).map(([one, other]) => diffPools(one, other));
+  const names = renamedPools(namesOf(b), namesOf(a));
+  const nameOnA = new Map([...names].map(([ofA, ofB]) => [ofB, ofA]));
+  const pools = pairs(a.pools, b.pools, ({ name }) => nameOnA.get(name) ?? name).map(([one, other]) =>
+    diffPools(one, other),
+  );
   return {
     nodes: [a.node, b.node],
     sameKey,
@@ -97,6 +102,11 @@ export function diffNodes(a: ComparedNode, b: ComparedNode): NodeDiff {
     services,
     pools,
   };
+}
+
+/** As much as tells which pools are the same under two names. */
+function namesOf({ pools, services }: ComparedNode): Parameters<typeof renamedPools>[0] {
+  return { pools, services: services.map((service) => ({ ...service, vip: { text: service.vip } })) };
 }
 
 function diffPools(a: ComparedPool | undefined, b: ComparedPool | undefined): PoolDiff {
@@ -130,6 +140,7 @@ function ofPool(a: ComparedPool, b: ComparedPool): Difference[] {
     const values: Pair = [value(a), value(b)];
     if (values[0] !== values[1]) list.push({ what, values });
   };
+  compare('name', ({ name }) => name);
   compare('table size', ({ slots }) => String(slots));
   compare('panic threshold', ({ panicThreshold }) => String(panicThreshold));
   const [settlesA, settlesB] = [a, b].map(({ change }) => Date.parse(change.settlesAt ?? ''));
@@ -187,12 +198,17 @@ function drawMember({ weight, state, health }: PoolStatus['prior'][number]): str
   return `weight ${weight}, ${state}, ${health}`;
 }
 
-/** The things of either list, those of one name together, by name. */
+/**
+ * The things of either list, those of one name together, by name.
+ * @param nameOnA the name that a thing of the second list has in the first
+ */
 function pairs<T extends { readonly name: string }>(
   a: readonly T[],
   b: readonly T[],
+  nameOnA = ({ name }: T): string => name,
 ): (readonly [T | undefined, T | undefined])[] {
-  const [ofA, ofB] = [a, b].map((list) => new Map(list.map((one) => [one.name, one])));
+  const ofA = new Map(a.map((one) => [one.name, one]));
+  const ofB = new Map(b.map((one) => [nameOnA(one), one]));
   const names = [...new Set([...ofA.keys(), ...ofB.keys()])].sort();
   return names.map((name) => [ofA.get(name), ofB.get(name)]);
 }
@@ -238,19 +254,24 @@ function isFound(former: number, alternate: number): boolean {
   return former !== NONE && former === alternate;
 }
 
-/** For each of `names` its index in `others`; NONE for one that is not there, or has another address and so is another. */
+/**
+ * For each of `names` its index in `others`, NONE for one that is not there. A backend is its address, whatever its name; of one that
+ * is in a prior state alone no status tells the address, and it goes by its name.
+ */
 function sameBackends(
   names: readonly string[],
   of: ComparedPool,
   others: readonly string[],
   ofOthers: ComparedPool,
 ): Uint16Array {
-  const [here, there] = [of, ofOthers].map(
-    ({ backends }) => new Map(backends.map(({ name, address }) => [name, address])),
-  );
-  return sameNames(names, others).map((index, i) => {
-    const [address, other] = [here.get(names[i]), there.get(names[i])];
-    // Of one that is in a prior state alone no status tells the address.
-    return address === undefined || other === undefined || address === other ? index : NONE;
+  const addresses = new Map(of.backends.map(({ name, address }) => [name, address]));
+  const named = new Map(ofOthers.backends.map(({ name, address }) => [address, name]));
+  const known = new Set(ofOthers.backends.map(({ name }) => name));
+  const index = new Map(others.map((name, i) => [name, i]));
+  return Uint16Array.from(names, (name) => {
+    const address = addresses.get(name);
+    if (address === undefined) return index.get(name) ?? NONE;
+    const there = named.get(address) ?? (known.has(name) ? undefined : name);
+    return there === undefined ? NONE : (index.get(there) ?? NONE);
   });
 }

@@ -56,6 +56,8 @@ export interface ChangeRequest {
 export interface NodePoolsOptions {
   readonly file: LoadedConfig<'run'>;
   readonly memory: ReadonlyMap<string, PoolMemory>;
+  /** Pools that have another name than in `memory`, by the new one. */
+  readonly renamed?: ReadonlyMap<string, string>;
   readonly surroundings: NodeSurroundings;
   readonly log: Logger;
   /** Milliseconds, as in pool/change.ts. */
@@ -80,7 +82,10 @@ export class NodePools {
   readonly #around: NodeSurroundings;
   readonly #log: Logger;
   readonly #now: () => number;
-  readonly #memory: ReadonlyMap<string, PoolMemory>;
+  readonly #past: {
+    readonly memory: ReadonlyMap<string, PoolMemory>;
+    readonly renamed: ReadonlyMap<string, string>;
+  };
   #file: LoadedConfig<'run'>;
   #pools: Membership;
   #config: LoadedConfig<'run'>;
@@ -94,6 +99,7 @@ export class NodePools {
   constructor({
     file,
     memory,
+    renamed = new Map(),
     surroundings,
     log,
     now = () => performance.timeOrigin + performance.now(),
@@ -101,9 +107,9 @@ export class NodePools {
     this.#around = surroundings;
     this.#log = log;
     this.#now = now;
-    this.#memory = memory;
+    this.#past = { memory, renamed };
     this.#file = file;
-    this.#pools = take(NO_POOLS, file.pools, { force: false, nowMs: now(), memory });
+    this.#pools = take(NO_POOLS, file.pools, { force: false, nowMs: now(), ...this.#past });
     this.#config = configOf(file, this.#pools);
   }
 
@@ -126,7 +132,7 @@ export class NodePools {
     // Anew, since members that the file has and the memory has not take their first marks as they come into force.
     const { force, nowMs } = { force: false, nowMs: this.#now() };
     const health = this.#around.health;
-    this.#set(take(NO_POOLS, this.#file.pools, { force, nowMs, health, memory: this.#memory }));
+    this.#set(take(NO_POOLS, this.#file.pools, { force, nowMs, health, ...this.#past }));
     void this.#around.remember(this.#pools); // a change of the file while no process runs must find it
     this.marksChanged();
   }

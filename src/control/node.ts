@@ -54,6 +54,8 @@ export interface RunOptions {
   readonly first: ReadConfig;
   /** Reads the config file anew. @throws ConfigError */
   readonly load: () => ReadConfig;
+  /** Pools that have another name in `first` than in the config that was in force before, by the new one. */
+  readonly renamed?: ReadonlyMap<string, string>;
   /** Why `first` is not what the file says. */
   readonly refused?: ConfigFileStatus['refused'];
 }
@@ -62,7 +64,7 @@ export interface RunOptions {
  * Forwards until SIGINT or SIGTERM.
  * @throws AnyhopError when the machine lacks something; nothing is left changed then
  */
-export async function runNode({ first, load, refused }: RunOptions, log: Logger): Promise<void> {
+export async function runNode({ first, load, renamed, refused }: RunOptions, log: Logger): Promise<void> {
   const { node } = first.config;
   const startedAt = new Date();
   const hangups = new Hangups(); // first of all: until there is somebody to take it, the signal would end the process
@@ -123,6 +125,7 @@ export async function runNode({ first, load, refused }: RunOptions, log: Logger)
   const pools = new NodePools({
     file: first.config,
     memory,
+    ...(renamed && { renamed }),
     log,
     now,
     surroundings: {

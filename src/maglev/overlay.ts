@@ -2,14 +2,6 @@
  * Two tables laid over each other, to compare them. Tables of different sizes share no slots, so they are laid along the hash:
  * a segment is a range of hashes with one slot in each. With equal sizes a segment is a slot.
  */
-import { NONE } from './layers.js';
-
-/** For each of `names`, its index in `others`, or NONE. */
-export function sameNames(names: readonly string[], others: readonly string[]): Uint16Array {
-  const index = new Map(others.map((name, i) => [name, i]));
-  return Uint16Array.from(names, (name) => index.get(name) ?? NONE);
-}
-
 /**
  * Lays a table of m slots and one of n over each other. Lengths are integers, in units of 1/m of the hash when m = n
  * and of 1/(m n) otherwise (below 2^40, so their sums are exact).

@@ -55,9 +55,11 @@ export function queuedSteps({ inForce, changes }: PoolMembership): QueuedStep[] 
 }
 
 export function effects(before: Membership, after: Membership): Effect[] {
-  const names = [...new Set([...before.keys(), ...after.keys()])];
-  return names.map((name): Effect => {
-    const [was, is] = [before.get(name), after.get(name)];
+  const formers = [...after].map(([name, is]) => formerOf(before, name, is));
+  const gone = [...before].flatMap(([name, was]) => (after.has(name) || formers.includes(was) ? [] : [name]));
+  return [...gone, ...after.keys()].map((name): Effect => {
+    const is = after.get(name);
+    const was = is && formerOf(before, name, is);
     const nothing = { pool: name, changes: [], came: [], takenBack: [] };
     if (is === undefined) return { ...nothing, effect: 'removed' };
     if (was === undefined) return { ...nothing, effect: 'added' };
@@ -65,8 +67,20 @@ export function effects(before: Membership, after: Membership): Effect[] {
   });
 }
 
+/** The same pool as it was before, under whatever name; undefined for one that is new. */
+export function formerOf(before: Membership, name: string, is: PoolMembership): PoolMembership | undefined {
+  return before.get(name) ?? before.get(is.formerly ?? '');
+}
+
 function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect {
-  const nothing: Effect = { pool, effect: 'unchanged', changes: [], came: [], takenBack: [] };
+  const isRenamed = was.file.name !== is.file.name;
+  const nothing: Effect = {
+    pool,
+    effect: isRenamed ? 'in_force' : 'unchanged',
+    changes: isRenamed ? [`renamed from ${was.file.name}`] : [],
+    came: [],
+    takenBack: [],
+  };
   if (is.changes.members === was.changes.members && is.changes.queue === was.changes.queue) return nothing;
   const settling = settlesAtMs(is.changes);
   const kept = new Set(is.changes.queue.map(({ id }) => id));
@@ -77,11 +91,15 @@ function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect
   );
   const rest = { ...nothing, came, takenBack, ...(settling !== undefined && { settlesAtMs: settling }) };
   const inForce = describeMembers(was.inForce.backends, is.inForce.backends);
-  if (inForce.length > 0) return { ...rest, effect: 'in_force', changes: inForce };
-  const before = new Map(queuedSteps(was).map((step) => [step.id, step.changes]));
-  const step = queuedSteps(is).findLast(({ id, changes }) => !isDeepStrictEqual(before.get(id), changes));
-  if (step === undefined) return rest;
-  return { ...rest, effect: 'queued', changes: step.changes, step };
+  if (inForce.length > 0) return { ...rest, effect: 'in_force', changes: [...nothing.changes, ...inForce] };
+  const [before, steps] = [queuedSteps(was), queuedSteps(is)];
+  const last = is.changes.queue.findLastIndex(({ id }, i) => {
+    const at = was.changes.queue.findIndex((one) => one.id === id);
+    return at < 0 || !isDeepStrictEqual(before[at].changes, steps[i].changes);
+  });
+  if (last < 0) return rest;
+  const step = steps[last];
+  return { ...rest, effect: 'queued', changes: [...nothing.changes, ...step.changes], step };
 }
 
 /** Whether what a step that waited would have changed is so. */

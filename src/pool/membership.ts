@@ -30,6 +30,8 @@ import type { Health } from './state.js';
 export interface PoolMembership {
   /** As the file has it. */
   readonly file: PoolConfig;
+  /** The name that it had when it was last taken from a pool of another. */
+  readonly formerly?: string;
   /** Over the file; sorted by name. */
   readonly overrides: readonly Override[];
   readonly changes: PoolChanges;
@@ -62,6 +64,8 @@ export interface Moment {
 
 export interface TakeOptions extends Moment {
   readonly force: boolean;
+  /** Pools that have another name now, by that: the name that they are known by. */
+  readonly renamed?: ReadonlyMap<string, string>;
   /** What was remembered over a restart, for pools that are not known yet. */
   readonly memory?: ReadonlyMap<string, PoolMemory>;
 }
@@ -70,19 +74,13 @@ export const NO_POOLS: Membership = new Map();
 
 /**
  * The file as it is now, with overrides over it: the change, if it is one.
- * @param overrides by pool; those that were in force when not given
  * @throws AnyhopError ERR_LIMIT when a queue is full
  */
-export function take(
-  before: Membership,
-  files: readonly PoolConfig[],
-  options: TakeOptions,
-  overrides: (pool: string) => readonly Override[] | undefined = () => undefined,
-): Membership {
+export function take(before: Membership, files: readonly PoolConfig[], options: TakeOptions): Membership {
   return new Map(
     files.map((file): [string, PoolMembership] => {
-      const known = before.get(file.name);
-      return [file.name, takePool(file, known, overrides(file.name), options)];
+      const known = before.get(file.name) ?? before.get(options.renamed?.get(file.name) ?? '');
+      return [file.name, takePool(file, known, options)];
     }),
   );
 }
@@ -90,11 +88,10 @@ export function take(
 function takePool(
   file: PoolConfig,
   known: PoolMembership | undefined,
-  said: readonly Override[] | undefined,
-  { force: isForced, nowMs, health, memory }: TakeOptions,
+  { force: isForced, nowMs, health, memory, renamed }: TakeOptions,
 ): PoolMembership {
-  const remembered = known ?? memory?.get(file.name);
-  const overrides = stillNeeded(said ?? remembered?.overrides ?? [], file);
+  const remembered = known ?? memory?.get(file.name) ?? memory?.get(renamed?.get(file.name) ?? '');
+  const overrides = stillNeeded(remembered?.overrides ?? [], file);
   const wanted = changeFromConfig(overridden(file, overrides));
   const change: PoolChange = { ...wanted, health: marksOf(file.name, wanted.members, health) };
   const { settleMs } = file;
@@ -102,7 +99,12 @@ function takePool(
     remembered === undefined
       ? startChanges(change, settleMs, nowMs)
       : (isForced ? force : plan)({ ...remembered.changes, settleMs }, change, nowMs);
-  return next({ file, overrides, changes, drainingSinceMs: remembered?.drainingSinceMs ?? {} }, known);
+  const isRenamed = known !== undefined && known.file.name !== file.name;
+  const { drainingSinceMs = {} } = remembered ?? {};
+  return next(
+    { file, ...(isRenamed && { formerly: known.file.name }), overrides, changes, drainingSinceMs },
+    known,
+  );
 }
 
 function marksOf(

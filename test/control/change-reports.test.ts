@@ -35,6 +35,17 @@ describe('a change of the config', () => {
     assert.equal(losses(BEFORE, parse(both, 'run')).length, 2);
   });
 
+  it('of the name of a pool is none of these, whatever else changes in it', () => {
+    const renamed = TEXT.replace('  web: {', '  www: {').replace('pool: web', 'pool: www');
+    assert.deepEqual(losses(BEFORE, parse(renamed, 'run')), []);
+    const grown = renamed.replace('{name: a,', '{name: c, address: 10.1.0.3}, {name: a,');
+    assert.deepEqual(losses(BEFORE, parse(grown, 'run')), []);
+    const resized = renamed.replace('www: {table_size: 251', 'www: {table_size: 257');
+    assert.match(losses(BEFORE, parse(resized, 'run')).join(), /^pools\.www\.table_size: 251 -> 257/);
+    const same = TEXT.replace('pool: web', 'pool: other').replace('address: 10.1.0.2', 'address: 10.1.0.1');
+    assert.deepEqual(losses(BEFORE, parse(same, 'run')), [], 'another pool with the same backends');
+  });
+
   it('to another key is one of these, and tells nothing of either', () => {
     const other = parse(TEXT.replace(/key: \S+/, `key: ${'ab'.repeat(16)}`), 'run');
     const [lost] = losses(BEFORE, other);

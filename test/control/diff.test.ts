@@ -25,7 +25,7 @@ const anyPool = fc
       backendStatus(member.name, {
         ...member,
         reachable: unreachable !== true,
-        address: `10.1.${i === 0 ? moved : 0}.${member.name.length}`,
+        address: `${i === 0 ? moved : 0} ${member.name}`,
         ...(drained && { drain: DRAINED }),
       }),
     );
@@ -74,8 +74,8 @@ function countOneByOne(a: PoolStatus, b: PoolStatus): { differ: number; lost: [n
   const addressOf = (pool: PoolStatus, name: string) =>
     pool.backends.find((one) => one.name === name)?.address;
   const isSame = (one: string, other: string | undefined): boolean => {
-    const [here, there] = [addressOf(a, one), addressOf(b, one)];
-    return one === other && (here === undefined || there === undefined || here === there);
+    const [here, there] = [addressOf(a, one), other === undefined ? undefined : addressOf(b, other)];
+    return here === undefined || there === undefined ? one === other : here === there;
   };
   const of = a.slots === b.slots ? a.slots : a.slots * b.slots;
   const counted = { differ: 0, lost: [0, 0] as [number, number], of };

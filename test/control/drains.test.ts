@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { Drains } from '#anyhop/control/drains.js';
 import { createLog } from '#anyhop/core/log.js';
 import { type Membership, NO_POOLS, take } from '#anyhop/pool/membership.js';
-import { override } from '#anyhop/pool/override.js';
+import { say } from '#anyhop/pool/runtime.js';
 import { NODE, parse } from '../config/fixture.js';
 
 const FILE = parse(
@@ -52,9 +52,7 @@ function bench() {
       nowMs += ms;
     },
     async set(pool: string, backend: string, state: 'active' | 'draining') {
-      const { overrides, file } = pools.get(pool)!;
-      const said = override(overrides, file, backend, { state }, nowMs);
-      pools = take(pools, FILE.pools, { force: true, nowMs }, (name) => (name === pool ? said : undefined));
+      pools = say(pools, pool, backend, { state }, { force: true, nowMs });
       drains.follow(pools, FILE.services);
       await drains.poll();
     },

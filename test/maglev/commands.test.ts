@@ -118,7 +118,22 @@ test('plan tells of pools that come and go, and of services that change pool or 
   assert.match(stdout, /pool api: removed/);
   assert.match(stdout, /pool db: added/);
   assert.match(stdout, /Pool web stays as it is\.\n/);
-  assert.match(stdout, /http: pool web -> db; all its flows change backends\n/);
+  assert.match(stdout, /http: pool web -> db, in which all its flows have the same backends\n/);
+  const others = [4, 5, 6].map((i) => `name: web-${i}, address: 10.1.0.${i}`);
+  const elsewhere = config('services-else.yaml', { web: three, db: others }, service('pool: db'));
+  assert.match(
+    anyhop('plan', old, elsewhere).stdout,
+    /http: pool web -> db; all of its flows change backends\n/,
+  );
+  const mixed = config(
+    'services-mixed.yaml',
+    { web: three, db: [...three.slice(0, 2), others[0]] },
+    service('pool: db'),
+  );
+  assert.match(
+    anyhop('plan', old, mixed).stdout,
+    /http: pool web -> db; [2-5]\d(\.\d)? % of its flows change backends\n/,
+  );
   const rehashed = config(
     'services-hash.yaml',
     { web: three, api: three },
