@@ -7,10 +7,10 @@ import { FollowedCapture } from '#anyhop/engine/portable/followed-capture.js';
 import type { InterfaceState } from '#anyhop/ffi/shielded-socket.js';
 
 function setUp() {
-  const world: { state: InterfaceState; refuses: boolean; opened: number; tries: number; open: Set<number> } =
+  const world: { state: InterfaceState; openMax: number; opened: number; tries: number; open: Set<number> } =
     {
       state: 'up',
-      refuses: false,
+      openMax: 2,
       opened: 0,
       tries: 0,
       open: new Set(),
@@ -21,7 +21,8 @@ function setUp() {
     log: createLog('silent'),
     open() {
       world.tries++;
-      if (world.refuses || world.state !== 'up') throw new AnyhopError('ERR_INTERFACE', 'cannot be opened');
+      if (world.open.size >= world.openMax || world.state !== 'up')
+        throw new AnyhopError('ERR_INTERFACE', 'cannot be opened');
       const number = world.opened++;
       world.open.add(number);
       return { interfaceState: () => world.state, close: () => void world.open.delete(number) };
@@ -65,18 +66,44 @@ describe('a capture', () => {
     assert.deepEqual([[...world.open], lost], [[1], []]);
   });
 
-  it('ends when it cannot be replaced though the interface is up, or when the interface is gone', () => {
-    const refused = setUp();
-    refused.world.refuses = true;
-    refused.capture.replace();
-    assert.deepEqual(refused.lost, ['cannot be opened, exit code 1']);
-    assert.equal(refused.world.open.size, 0);
-    assert.equal(refused.world.tries, 4);
-    const gone = setUp();
-    gone.world.state = 'gone';
-    gone.capture.look();
-    gone.capture.look();
-    assert.deepEqual(gone.lost, ['the interface eth0 is gone, exit code 1']);
-    assert.equal(gone.world.open.size, 0);
+  it('that cannot be replaced beside the old one is replaced after it', () => {
+    const { world, capture, lost } = setUp();
+    world.openMax = 1; // descriptors for one
+    capture.replace();
+    assert.deepEqual([[...world.open], capture.detached, lost], [[1], undefined, []]);
+  });
+
+  it('that cannot be opened at all says why, is tried again each second, and ends the engine after ten tries', () => {
+    const { world, capture, lost } = setUp();
+    const startMs = performance.now();
+    const look = (seconds: number): void => capture.look(startMs + 1001 * seconds + 500);
+    world.openMax = 0;
+    capture.replace();
+    assert.equal(capture.detached, 'cannot be opened');
+    assert.equal(world.tries, 3);
+    look(0);
+    assert.equal(world.tries, 3);
+    for (let second = 1; second < 9; second++) look(second);
+    assert.deepEqual([world.tries, lost], [11, []]);
+    look(9);
+    assert.deepEqual(lost, ['cannot be opened, exit code 1']);
+    look(10);
+    assert.equal(world.tries, 12);
+
+    const back = setUp();
+    back.world.openMax = 0;
+    back.capture.replace();
+    back.world.openMax = 1;
+    back.capture.look(performance.now() + 1500);
+    assert.deepEqual([[...back.world.open], back.capture.detached, back.lost], [[1], undefined, []]);
+  });
+
+  it('ends the engine when its interface is gone', () => {
+    const { world, capture, lost } = setUp();
+    world.state = 'gone';
+    capture.look();
+    capture.look();
+    assert.deepEqual(lost, ['the interface eth0 is gone, exit code 1']);
+    assert.equal(world.open.size, 0);
   });
 });
