@@ -40,7 +40,12 @@ async function measure(check: HealthCheck & { kind: keyof typeof TARGETS }): Pro
   const timing = { intervalMs: 1000, timeoutMs: 900, rise: 2, fall: 3, jitter: 0.1 };
   let changes = 0;
   let done = 0;
-  const probes = new Probes({ interface: 'lo', source4: undefined, source6: undefined });
+  const probes = new Probes({
+    interface: 'lo',
+    source4: undefined,
+    source6: undefined,
+    isLocal: () => false,
+  });
   const checks = new HealthChecks({
     log: createLog('silent'),
     probe: (target, finish) =>

@@ -143,7 +143,7 @@ async function verdict(): Promise<void> {
   const config = verdictConfig();
   const log = createLog('silent');
   const probes = new Map<string, Done>();
-  const health = new NodeHealth(config.node, new Map(), log, Date.now, {
+  const health = new NodeHealth(new Map(), log, Date.now, {
     prepare: async () => undefined,
     make: (target, done) => {
       probes.set(target.name, done);
@@ -157,6 +157,7 @@ async function verdict(): Promise<void> {
     memory: new Map(),
     log,
     surroundings: {
+      permit: async () => undefined,
       reach: async () => undefined,
       check: (backends) => health.check(backends),
       judge: (backends) => health.judge(backends),
@@ -173,7 +174,7 @@ async function verdict(): Promise<void> {
   const mark = (pool: PoolConfig, backend: BackendConfig): Health =>
     health.markOf(pool.name, backend.name)!.health;
   forwarding = new Forwarding(
-    { config: () => pools.config, mac: () => undefined, way, health: mark },
+    { config: () => pools.config, macs: () => [], way, health: mark },
     undefined,
     log,
   );

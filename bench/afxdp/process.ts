@@ -26,7 +26,12 @@ const LOOPS: Record<Language, () => Loop> = {
   C: () => new CLoop(interfaceName, BUSY_POLL_US),
   TypeScript: () => {
     const log = createLog('warn', false);
-    const engine = new AfXdpEngine({ interface: interfaceName, busyPollUs: BUSY_POLL_US, log });
+    const engine = new AfXdpEngine({
+      interface: interfaceName,
+      busyPollUs: BUSY_POLL_US,
+      localVips: false,
+      log,
+    });
     return {
       start: (image) => engine.start(image),
       sent: async () => (await engine.engineCounters()).sent,

@@ -260,6 +260,11 @@ static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
 	int type, protocol;
 
 	type = anyhop_parse_ethernet(&c);
+	if (anyhop_is_vlan(type))
+		type = anyhop_parse_deep_tags(&c, frame, type);
+	/* Linux would take priority tags off, however many there are. */
+	if (anyhop_is_vlan(type))
+		return VERDICT(DROP_OUTER_OPTIONS);
 	if (type != ANYHOP_ETHERTYPE_IPV4 && type != ANYHOP_ETHERTYPE_IPV6)
 		return VERDICT(PASS_NOT_GRE);
 	start = c.at;

@@ -23,9 +23,13 @@ struct {
 static __always_inline int judge(const struct anyhop_view *view, const __u8 *frame, const __u8 *end)
 {
 	struct anyhop_cursor at = { .at = frame, .end = end };
-	int type = anyhop_parse_ethernet(&at), is_deep = 0;
-	const struct anyhop_vip *vip = 0;
+	int type = anyhop_parse_ethernet(&at), verdict;
+	const struct anyhop_vip *vip;
 
+	if (anyhop_is_vlan(type)) {
+		verdict = anyhop_judge_deep(view, frame, &at, type);
+		return verdict == ANYHOP_V_DROP_VLAN_TAGS ? -1 : verdict;
+	}
 	if (type == ANYHOP_ETHERTYPE_IPV4) {
 		if (!anyhop_fits(&at, 20) || at.at[0] >> 4 != 4)
 			return ANYHOP_V_PASS_NOT_IP;
@@ -34,12 +38,10 @@ static __always_inline int judge(const struct anyhop_view *view, const __u8 *fra
 		if (!anyhop_fits(&at, 40) || at.at[0] >> 4 != 6)
 			return ANYHOP_V_PASS_NOT_IP;
 		vip = anyhop_find_vip_at(view, 6, at.at + 24);
-	} else if (anyhop_is_vlan(type)) {
-		is_deep = 1;
 	} else {
 		return ANYHOP_V_PASS_NOT_IP;
 	}
-	if (!vip && !is_deep)
+	if (!vip)
 		return ANYHOP_V_PASS_NOT_VIP;
 	return anyhop_judge_mac(anyhop_header(view), frame) == ANYHOP_V_PASS_OTHER_HOST ? ANYHOP_V_PASS_OTHER_HOST : -1;
 }

@@ -42,6 +42,7 @@ export interface DraftNode {
   readonly bpffs: string;
   readonly socket: string | undefined;
   readonly stateDirectory: string;
+  readonly localVips: boolean;
   readonly stopDelayMs: number;
   /** The fields that the file tells of, well or badly. */
   readonly written: ReadonlySet<string>;
@@ -146,6 +147,7 @@ function draftNode(node: Part<'node'>): DraftNode {
     bpffs: node.bpffs ?? BPFFS_DEFAULT,
     socket: node.socket,
     stateDirectory: node.state_dir ?? STATE_DIRECTORY_DEFAULT,
+    localVips: node.local_vips ?? false,
     stopDelayMs: durationMs(node.stop_delay, 0),
     written: new Set(Object.keys(node)),
   };

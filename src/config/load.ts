@@ -152,6 +152,7 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
     bpffs: node.bpffs,
     socket: node.socket ?? `/run/anyhop/${name}.sock`,
     stateDirectory: node.stateDirectory,
+    localVips: node.localVips,
     stopDelayMs: node.stopDelayMs,
   };
 }

@@ -135,6 +135,12 @@ const node = z
         .describe(
           'Directory for what the node remembers over a restart: prior states, waiting changes, overrides.',
         ),
+      local_vips: z
+        .boolean({ error: 'true or false' })
+        .default(false)
+        .describe(
+          'Whether VIPs may be addresses of this host, as on the active one of a pair that keepalived moves them between; refused otherwise.',
+        ),
       stop_delay: duration(0, STOP_DELAY_MS_MAX)
         .default('0s')
         .describe('How long a node that is told to stop forwards on after it said that it is not ready.'),

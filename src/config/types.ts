@@ -31,6 +31,8 @@ export interface NodeConfig {
   readonly socket: string;
   /** Absolute path of the directory for what outlives the process. */
   readonly stateDirectory: string;
+  /** Whether VIPs may be addresses of this host. */
+  readonly localVips: boolean;
   /** How long a node that is told to stop forwards on, not ready. */
   readonly stopDelayMs: number;
 }

@@ -41,6 +41,8 @@ export interface AssembleOptions {
   readonly drained?: (pool: PoolConfig, backend: BackendConfig) => boolean;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
+  /** The host's other addresses on the interface, at most OTHER_MACS_MAX. */
+  readonly otherMacs?: readonly Uint8Array[];
   /** Counter numbers given out before: whoever assembles more than once keeps these. */
   readonly numbers?: CounterNumbers;
   /**
@@ -127,6 +129,7 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
     buildImage({
       generation: options.generation,
       mac: options.mac,
+      otherMacs: options.otherMacs ?? [],
       source4: node.source4,
       source6: node.source6,
       pools: pools.map(({ config: pool, tables, backends }, index) => ({

@@ -24,8 +24,8 @@ const MODES: Record<EligibilityMode, string> = {
 export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health' | 'drained'> & {
   /** With the pools as they are in force; the same object for a pool that has not changed. */
   readonly config: () => LoadedConfig<'run'>;
-  /** The interface's own address now; undefined takes frames for any. */
-  readonly mac: () => Uint8Array | undefined;
+  /** The host's addresses on the interface now: its own first; none takes frames for any. */
+  readonly macs: () => readonly Uint8Array[];
 };
 
 export class Forwarding {
@@ -48,7 +48,7 @@ export class Forwarding {
     const config = options.config();
     this.#assembly = assemble(config, config.node, {
       ...options,
-      mac: options.mac(),
+      ...macsOf(options),
       generation: (predecessor?.generation ?? 0) + 1,
       numbers: { services: new Numbers(names?.services), backends: new Numbers(names?.backends) },
     });
@@ -93,7 +93,7 @@ export class Forwarding {
         const config = this.#options.config();
         const next = assemble(config, config.node, {
           ...this.#options,
-          mac: this.#options.mac(),
+          ...macsOf(this.#options),
           generation: before.image.generation + 1,
           numbers: before.numbers,
           previous: before,
@@ -142,4 +142,9 @@ export class Forwarding {
       else this.#log.warn(fields, `${text}; ${MODES[tables.mode]}`);
     }
   }
+}
+
+function macsOf({ macs }: ForwardingOptions): Pick<AssembleOptions, 'mac' | 'otherMacs'> {
+  const [mac, ...otherMacs] = macs();
+  return { mac, otherMacs };
 }

@@ -2,10 +2,10 @@
  * A node's view of its backends' health: the checks, what they and the next hops together say, and the clock that makes of
  * one that is down one that is dead.
  */
-import type { BackendConfig, LoadedConfig } from '../config/types.js';
+import type { BackendConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { HealthChecks, type HealthTarget } from '../health/health-checks.js';
-import { Probes } from '../health/probes.js';
+import type { Probes } from '../health/probes.js';
 import type { NamedBackend } from '../pool/membership.js';
 import { type BackendMark, Marks } from './marks.js';
 
@@ -24,13 +24,13 @@ export class NodeHealth {
   /**
    * @param remembered marks of a process before this one, by `pool/backend`
    * @param now milliseconds as in pool/change.ts: a clock that is set must make nobody dead
+   * @param probes is closed with this
    */
   constructor(
-    { source4, source6, interface: name }: LoadedConfig<'run'>['node'],
     remembered: ReadonlyMap<string, BackendMark>,
     log: Logger,
     now: () => number,
-    probes: ProbeMaker = new Probes({ source4, source6, interface: name }),
+    probes: ProbeMaker,
   ) {
     this.#probes = probes;
     this.#now = now;

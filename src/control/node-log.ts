@@ -5,22 +5,30 @@ import type { Engine } from '../engine/contract.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { Forwarding } from './forwarding.js';
 import { leastMtus, narrowForIpv6 } from './least-mtu.js';
+import { watchStrayFrames } from './stray-frames.js';
 
 const INTERIM_COUNTERS_MS = 60_000;
 /** How often a node looks whether packets were lost. */
 const LOSSES_MS = 10_000;
 
 /** Tells until the returned function is called. */
-export function tellRegularly(engine: Engine, forwarding: Forwarding, log: Logger): () => void {
+export function tellRegularly(
+  engine: Engine,
+  forwarding: Forwarding,
+  macs: () => readonly Uint8Array[],
+  log: Logger,
+): () => void {
   const interim = setInterval(() => {
     logCounters('interim_counters', engine, forwarding, log).catch((error: unknown) => {
       log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
     });
   }, INTERIM_COUNTERS_MS);
   const losses = engine.name === 'portable' ? undefined : watchLosses(engine, log); // it tells of its own
+  const stray = watchStrayFrames(engine, macs, log);
   return () => {
     clearInterval(interim);
     clearInterval(losses);
+    clearInterval(stray);
   };
 }
 

@@ -32,6 +32,8 @@ import type { Health } from '../pool/state.js';
 
 /** What a change needs of the rest of the node. */
 export interface NodeSurroundings {
+  /** Resolves when this host may run such a config, as it is now. */
+  permit(config: LoadedConfig<'run'>): Promise<void>;
   /** Resolves once each of these has a next hop, or definitely none; they are followed from then on, and no others. */
   reach(backends: readonly NamedBackend[]): Promise<void>;
   /** Resolves once each of these has a first result; they are checked from then on, and no others. */
@@ -186,6 +188,7 @@ export class NodePools {
       settings: new Map([...proposed].map(([name, { inForce }]) => [name, inForce])),
     };
     try {
+      await this.#around.permit(request.file);
       await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
       if (this.#isClosed) throw new AnyhopError('ERR_STOPPING', 'the node stops; nothing was changed');
       this.#around.judge(this.#checked());

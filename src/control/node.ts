@@ -21,16 +21,19 @@ import type { Engine, EngineName } from '../engine/contract.js';
 import { xdpReaches } from '../engine/xdp/reach.js';
 import type { Image } from '../forward/image.js';
 import { keyFingerprint } from '../hash/key.js';
-import { formatMac } from '../packet/mac.js';
+import { Probes } from '../health/probes.js';
+import type { IpAddress } from '../packet/address.js';
 import { markedBackends, type NamedBackend, reachedBackends } from '../pool/membership.js';
 import { type Link, requireEthernetLink } from '../underlay/link.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
+import { OwnMacs } from '../underlay/own-macs.js';
 import { type Forwarded, NodeActions, type ReadConfig } from './actions.js';
 import type { Way } from './assemble.js';
 import { deferred } from './deferred.js';
 import { Drains } from './drains.js';
 import { Forwarding } from './forwarding.js';
+import { LocalVips } from './local-vips.js';
 import { marksIn, withSources } from './memory.js';
 import { NodeHealth } from './node-health.js';
 import { logCounters, tellRegularly, warnAboutNarrowWays } from './node-log.js';
@@ -71,12 +74,16 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
   const now = (): number => performance.timeOrigin + performance.now();
   logWarnings(first.config.warnings, log);
   const link = await requireEthernetLink(node.interface);
-  let { mac } = link;
+  const macs = new OwnMacs(node.interface, link.mac, log);
+  await macs.refresh();
+  const localVips = new LocalVips(() => pools.config, log);
+  await localVips.permit(first.config);
 
   const stop = stopSignals();
   const store = new StateStore(node.stateDirectory, node.name, log, readClocks);
   const memory = withSources(await store.read(), node, log);
-  const health = new NodeHealth(node, marksIn(memory), log, now);
+  const isLocal = (vip: IpAddress): boolean => localVips.has(vip);
+  const health = new NodeHealth(marksIn(memory), log, now, new Probes({ ...node, isLocal }));
   const running = deferred<Forwarded>();
   let hops: NextHops | undefined;
   let forwarding: Forwarding | undefined;
@@ -129,6 +136,7 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
     log,
     now,
     surroundings: {
+      permit: (config) => localVips.permit(config),
       reach: (backends) => hops!.resolve(targetsOf(backends)),
       check: (backends) => health.check(backends),
       judge: (backends) => health.judge(backends),
@@ -202,7 +210,7 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
     warnAboutNarrowWays(pools.config, hopOf, log);
     const options = {
       config: () => pools.config,
-      mac: () => mac,
+      macs: () => macs.current(),
       way,
       health: (pool: { readonly name: string }, { name }: BackendConfig) =>
         health.markOf(pool.name, name)?.health ?? 'down',
@@ -244,14 +252,8 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
     // A bond that fails over takes on another address, and frames for the former one are no longer ours.
     hops!.onLinks((links) => {
       readiness.sawLinks(links);
-      const current = links.get(node.interface)?.mac;
-      if (current === undefined || formatMac(current) === formatMac(mac)) return;
-      mac = current;
-      log.info(
-        { event: 'own_mac', mac: formatMac(mac) },
-        `${node.interface} has the address ${formatMac(mac)} now`,
-      );
-      void inForce.refresh();
+      void macs.refresh(links).then((changed) => changed && inForce.refresh());
+      void localVips.look();
     });
     health.refresh(); // what changed since the first image was built
     rates = new Rates(() => engine.counters());
@@ -289,7 +291,14 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
       { engine: engine.name, generation: inForce.assembly.image.generation },
     );
     const stopDelayMs = (): number => pools.file.node.stopDelayMs;
-    await forward(chosen, inForce, { stop, readiness, log, stopDelayMs, ends: () => pools.close() });
+    await forward(chosen, inForce, {
+      stop,
+      readiness,
+      macs: () => macs.current(),
+      log,
+      stopDelayMs,
+      ends: () => pools.close(),
+    });
   } catch (error) {
     if (!(error instanceof StoppedWhileStarting)) throw error;
     log.info(
@@ -320,6 +329,7 @@ function stopsWhileStarting(signal: string): never {
 interface Ending {
   readonly stop: StopSignals;
   readonly readiness: NodeReadiness;
+  readonly macs: () => readonly Uint8Array[];
   readonly log: Logger;
   readonly stopDelayMs: () => number;
   /** Called before the engine ends: nothing more is to be published. */
@@ -329,7 +339,7 @@ interface Ending {
 /** Until a signal comes or the engine ends. */
 async function forward({ engine }: ChosenEngine, forwarding: Forwarding, ending: Ending): Promise<void> {
   const { stop, readiness, log } = ending;
-  const quiet = tellRegularly(engine, forwarding, log);
+  const quiet = tellRegularly(engine, forwarding, ending.macs, log);
   let leaves = false;
   try {
     const ended = engine.finished.then(() => 'the engine ended');

@@ -239,7 +239,7 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
   { name: 'drop_outer_checksum', action: 'drop', description: "the outer IPv4 header's checksum is wrong" },
   { name: 'drop_outer_length', action: 'drop', description: "the outer header's lengths do not fit the frame" },
   { name: 'drop_outer_fragment', action: 'drop', description: "a fragment of a GRE packet: the MTU towards the backend is too small" },
-  { name: 'drop_outer_options', action: 'drop', description: "GRE of the fleet behind IPv4 options or IPv6 extension headers; from anybody, more of these than are read or than a first fragment has, which could hide GRE" },
+  { name: 'drop_outer_options', action: 'drop', description: "GRE of the fleet behind IPv4 options or IPv6 extension headers; from anybody, more of these than are read or than a first fragment has, or more than eight VLAN tags, which could hide GRE" },
   { name: 'drop_gre_header', action: 'drop', description: "GRE with a checksum, sequence number, routing, another version, or neither IPv4 nor IPv6 inside" },
   { name: 'drop_inner_length', action: 'drop', description: "the inner packet's version or lengths do not fit what was received" },
   { name: 'drop_inner_extension_header', action: 'drop', description: "inner IPv6 extension headers that are cut short or too many" },
@@ -260,4 +260,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'd5a0313bb275686b1bd8bd6ae44795c9a76818ddb52027fb1de12a9d3438cf0c';
+export const LAYOUT_DIGEST = 'd2b4888d96dd7103bb14b922b79b37f5a3ee885bd34407ef0075107c52f148dd';

@@ -19,6 +19,7 @@ export type RunTool = (program: string, args: readonly string[], input?: string)
 const TIMEOUT_MS = 10_000;
 const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
+  bridge: 'iproute2',
   nft: 'nftables',
   ethtool: 'ethtool',
   mount: 'mount',

@@ -16,7 +16,7 @@ import { XdpEngine } from './xdp/engine.js';
 import { xdpObstacle } from './xdp/obstacle.js';
 import { FORWARD_PROGRAM } from './xdp/pinned-set.js';
 
-export type EngineSettings = Pick<NodeConfig, 'bpffs' | 'busyPollUs'> & {
+export type EngineSettings = Pick<NodeConfig, 'bpffs' | 'busyPollUs' | 'localVips'> & {
   readonly interface: string;
   readonly log: Logger;
 };

@@ -8,6 +8,6 @@ const L2_MAX = P.ETHERNET_HEADER + L.VLAN_TAGS_MAX * P.VLAN_TAG;
 /** @returns a verdict, or -1 to go on */
 export function judgeFrame(p: PacketState, view: DataView): number {
   const verdict = p.image.judgeMac(view, p.frame);
-  if (verdict >= 0) return verdict;
-  return p.l3 - p.frame > L2_MAX ? L.V_DROP_VLAN_TAGS : -1;
+  const isDeep = p.l3 - p.frame > L2_MAX;
+  return isDeep && verdict !== L.V_PASS_OTHER_HOST ? L.V_DROP_VLAN_TAGS : verdict;
 }

@@ -61,8 +61,10 @@ export class TunnelProbe implements Probe {
 
   cancel(): string {
     this.#isRunning = false;
-    const missing = this.#tries.filter(({ isMissing }) => isMissing).map(({ vip }) => textOf(vip));
-    return `no answer from ${missing.join(' and ')} through the tunnel`;
+    const missing = this.#tries.filter(({ isMissing }) => isMissing).map(({ vip }) => vip);
+    const why = missing.flatMap(({ address }) => this.#tunnel.deafness(address) ?? [])[0];
+    const text = `no answer from ${missing.map(textOf).join(' and ')} through the tunnel`;
+    return why === undefined ? text : `${text}: ${why}`;
   }
 
   close(): void {

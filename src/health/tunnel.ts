@@ -32,6 +32,8 @@ import { type TunnelPath, wrap } from './tunnel-packet.js';
 export interface TunnelOptions extends Omit<TunnelPath, 'backend'> {
   /** The node's interface: an address of its own is a client's, unless one of the outer sources is. */
   readonly interface: string;
+  /** Whether a VIP is an address of this host: its kernel drops what comes from there, so no answer is ever seen. */
+  readonly isLocal: (vip: IpAddress) => boolean;
 }
 
 /** Takes the answer to a SYN. */
@@ -98,6 +100,14 @@ export class Tunnel {
       this.#receivers.set(family, this.#sockets.openReceiver(family, P.PROTOCOL_TCP, filter, take));
     }
     return client;
+  }
+
+  /** Why an answer of this VIP could not be seen, whatever the backend does; undefined when it could. */
+  deafness(vip: IpAddress): string | undefined {
+    const { family, text } = vip;
+    // Over IPv6, Linux takes packets from an address of its own.
+    if (family === 6 || !this.#options.isLocal(vip)) return undefined;
+    return `${text} is an address of this host, whose kernel drops packets from there (ip route get ${text})`;
   }
 
   /** A source port; the same one comes again after 4536 others. */

@@ -46,6 +46,14 @@ export function imageVips(image: Image): IpAddress[] {
   return vipPlaces(image).map(({ address }) => address);
 }
 
+/** The host's addresses on the interface, its own first; none when the image accepts any. */
+export function imageMacs({ checkMac, bytes, otherMacs }: Image): Uint8Array[] {
+  if (!checkMac) return [];
+  const at = (offset: number): Uint8Array => bytes.slice(offset, offset + 6);
+  const others = Array.from({ length: otherMacs.length / 2 }, (_, i) => at(L.HEADER_OTHER_MACS + i * 8));
+  return [at(L.HEADER_MAC), ...others];
+}
+
 /** Every service that a packet can be matched to by its ports; entries for fragments are left out. */
 export function imageServices(image: Image): ImageService[] {
   const { halves, bytes, words } = image;

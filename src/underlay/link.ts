@@ -17,6 +17,10 @@ export interface Link {
   readonly mac: Uint8Array | undefined;
   /** What a virtual device is: `bridge`, `bond`, `vlan`, `veth`, `gre` and so on; undefined for a network card. */
   readonly kind: string | undefined;
+  /** Name of the device that it lies upon: of a VLAN device, a macvlan and so on; and of a veth the other end. */
+  readonly below?: string | undefined;
+  /** Name of the bridge, bond and so on that it is a port of. */
+  readonly master?: string | undefined;
   /** Of a VLAN device. */
   readonly vlan: VlanTag | undefined;
 }
@@ -39,6 +43,7 @@ interface IpLink {
   address?: string;
   /** Name of the device below. */
   link?: string;
+  master?: string;
   linkinfo?: { info_kind?: string; info_data?: { protocol?: string; id?: number } };
 }
 
@@ -89,6 +94,8 @@ function fromIp(link: IpLink): Link {
     type: link.link_type,
     mac: isEthernet ? parseMac(link.address!) : undefined,
     kind: link.linkinfo?.info_kind,
+    below: link.link,
+    master: link.master,
     vlan: vlanOf(link),
   };
 }

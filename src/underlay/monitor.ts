@@ -31,6 +31,8 @@ export type StartMonitor = (listener: MonitorListener) => Monitor;
 // The shell must not keep the output open: its end tells that `ip` has ended.
 const SCRIPT = '"$@" & exec >&- 2>&-; read -r _; kill $!';
 const OBJECTS = ['link', 'address', 'route', 'neigh', 'rule', 'nexthop'];
+/** But for an entry without an IP address that is there for good: a MAC address that a card takes from now on. */
+const NEIGHBOUR = /^\[NEIGH\](?!(Deleted )?dev \S+ lladdr \S+ .*NOARP PERMANENT)/;
 const RESTART_DELAY_MS = 1_000;
 /** It does not say when it listens, which takes some milliseconds: what it missed until then is told of by this time. */
 const LISTENING_MS = 250;
@@ -90,7 +92,7 @@ async function follow(child: ChildProcess, listener: MonitorListener): Promise<s
   child.unref();
   for (const stream of [stdin, stdout, stderr]) (stream as Socket).unref();
   createInterface({ input: stdout }).on('line', (line) =>
-    listener.changed(line.startsWith('[NEIGH]') ? 'neighbours' : 'anything'),
+    listener.changed(NEIGHBOUR.test(line) ? 'neighbours' : 'anything'),
   );
   // It also says here that the kernel had more to tell than it could take, and goes on.
   createInterface({ input: stderr }).on('line', (line) => {

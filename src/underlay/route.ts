@@ -20,6 +20,8 @@ export interface IpRoute {
   readonly type: string;
   readonly dev: string;
   readonly gateway?: string;
+  /** The address of this host that packets leave from, unless whoever sends them chooses another. */
+  readonly prefsrc?: string;
   /** Instead of `gateway`, when that is of the other IP version. */
   readonly via?: { readonly host: string };
   readonly metrics?: readonly { readonly mtu?: number }[];

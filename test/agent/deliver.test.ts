@@ -77,7 +77,12 @@ describe('the agent unwraps', { skip: SKIP }, () => {
     }
   }
 
-  test('behind one or two VLAN tags, which go with the outer header', () => {
+  test('behind up to eight VLAN tags, which go with the outer header', () => {
+    for (const count of [3, 8]) {
+      const vlans = Array<number>(count).fill(0);
+      const tagged = frame({ vlans }, outer4(), gre(), inner4(), web, payload(10));
+      delivers(agent, tagged, packet(inner4(), web, payload(10)));
+    }
     const inner = packet(inner4(), web, payload(10));
     delivers(agent, frame({ vlans: [10] }, outer4(), gre(), inner4(), web, payload(10)), inner);
     const twice = [{ id: 10, tpid: 0x88a8 }, 20];

@@ -1,6 +1,5 @@
 /** What the agent's program refuses, and what it leaves alone: every verdict that is no delivery. */
 import { after, before, describe, test } from 'node:test';
-import { L } from '#anyhop/core/layout.gen.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
 import {
   arpRequest,
@@ -59,7 +58,8 @@ describe('the agent', { skip: SKIP }, () => {
       frame({}, outer6(), destinationOptions(), udp({ sport: 1, dport: 179 })),
       frame({}, inner4(), web),
       frame({}, outer4({ options: ipOption.routerAlert() }), udp({ sport: 1, dport: 2 })),
-      frame({ vlans: Array.from({ length: L.VLAN_TAGS_READ + 1 }, () => 0) }, outer4(), gre(), inner4(), web),
+      frame({ vlans: [1, 2, 3] }, outer4(), tcp({ sport: 1, dport: 22 })),
+      frame({ vlans: [{ id: 1, tpid: 0x9100 }] }, outer4(), gre(), inner4(), web),
       frame({ etherType: 0x86dd }, outer4(), gre(), inner4(), web),
       wrapped(inner4(), web).subarray(0, 14 + 19),
       frame({}, outer6(), gre(), inner4(), web).subarray(0, 14 + 39),
@@ -79,6 +79,13 @@ describe('the agent', { skip: SKIP }, () => {
       frame({}, outer4({ src: STRANGER, options: ipOption.nop(8) }), gre(), inner4(), web),
     ];
     for (const bytes of strangers) refuses(agent, bytes, 'drop_stranger');
+    // Linux takes any number of priority tags off.
+    for (const count of [3, 8]) {
+      const vlans = Array<number>(count).fill(0);
+      refuses(agent, frame({ vlans }, outer4({ src: STRANGER }), gre(), inner4(), web), 'drop_stranger');
+    }
+    const vlans = Array<number>(9).fill(0);
+    refuses(agent, frame({ vlans }, outer4({ src: STRANGER }), gre(), inner4(), web), 'drop_outer_options');
     const [first, second] = ipv4Fragments(
       { src: STRANGER, dst: '10.1.0.11' },
       [gre(), inner4(), web, payload(80)],

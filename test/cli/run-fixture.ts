@@ -19,6 +19,8 @@ const ARRIVAL_MS = 3000;
 export interface RunConfig {
   readonly node?: object;
   readonly backends?: readonly string[];
+  /** Of the pool that all services use. */
+  readonly health?: object;
   /** Pools more, by name, each with its check: backends that nobody reaches. */
   readonly checks?: Readonly<Record<string, object>>;
 }
@@ -26,7 +28,7 @@ export interface RunConfig {
 /** Writes the file, for the portable engine; what `node` leaves out is for flags and environment. */
 export function writeFleet(
   link: NodeLink,
-  { node = {}, backends = ['10.1.0.11', '10.1.0.12'], checks = {} }: RunConfig = {},
+  { node = {}, backends = ['10.1.0.11', '10.1.0.12'], health, checks = {} }: RunConfig = {},
 ): string {
   const file = join(link.resources.directory, 'fleet.yaml');
   const service = (vip: string): object => ({
@@ -46,7 +48,10 @@ export function writeFleet(
       ...node,
     },
     pools: {
-      web: { backends: backends.map((address, i) => ({ name: `web-${i}`, address })) },
+      web: {
+        ...(health && { health }),
+        backends: backends.map((address, i) => ({ name: `web-${i}`, address })),
+      },
       ...Object.fromEntries(
         Object.entries(checks).map(([name, check], i) => [
           name,

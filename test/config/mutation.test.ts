@@ -94,6 +94,7 @@ const node = fields({
   bpffs: optional(fc.constant('/run/bpf')),
   socket: optional(fc.constant('/run/edge.sock')),
   state_dir: optional(fc.constant('/var/lib/edge')),
+  local_vips: optional(fc.constantFrom('true', 'false')),
   stop_delay: optional(fc.constantFrom('0s', '10m')),
 });
 

@@ -38,7 +38,7 @@ function bench(predecessor?: Image) {
   const way = (backend: Parameters<typeof known>[0]): Way | undefined =>
     lost.has(backend.name) ? undefined : known(backend);
   const forwarding = new Forwarding(
-    { config: () => CONFIG, way, mac: () => undefined },
+    { config: () => CONFIG, way, macs: () => [] },
     predecessor,
     createLog('silent'),
   );
@@ -124,7 +124,7 @@ describe('a node that forwards', () => {
     );
     const known = fixedWay(1500);
     const log = createLog('silent');
-    const before = new Forwarding({ config: () => config, way: known, mac: () => undefined }, undefined, log)
+    const before = new Forwarding({ config: () => config, way: known, macs: () => [] }, undefined, log)
       .assembly.image;
     const { image } = bench(before).forwarding.assembly;
     assert.equal(image.generation, before.generation + 1);

@@ -59,6 +59,7 @@ class Node {
       new Set(backends.map(({ pool, backend }) => `${pool.name}/${backend.name}`));
     const later = () => new Promise<void>((resolve) => setImmediate(resolve));
     const surroundings: NodeSurroundings = {
+      permit: async () => undefined,
       // As the real ones: who is named is followed from the call on, and known when it resolves.
       reach: async (backends) => {
         this.#reached = named(backends);

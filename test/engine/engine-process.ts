@@ -37,7 +37,7 @@ const log = createLog('warn', false);
 const ENGINES: Record<string, () => Engine> = {
   portable: () => new PortableEngine({ interface: interfaceName, log }),
   xdp: () => new XdpEngine({ interface: interfaceName, bpffs, log }),
-  af_xdp: () => new AfXdpEngine({ interface: interfaceName, busyPollUs: 50, log }),
+  af_xdp: () => new AfXdpEngine({ interface: interfaceName, busyPollUs: 50, localVips: false, log }),
 };
 
 let engine: Engine | undefined;

@@ -16,10 +16,7 @@ import { decodeFrame } from '../packets/decode.js';
 const [interfaceName = '', ...vips] = process.argv.slice(2);
 
 try {
-  const guard = await guardHost(
-    interfaceName,
-    vips.map((text) => parseAddress(text)!),
-  );
+  const guard = await guardHost(interfaceName, { vips: vips.map((text) => parseAddress(text)!), macs: [] });
   const buffer = Buffer.alloc(65535);
   const device = new cap.Cap();
   // In libpcap's language what follows `vlan` looks behind a tag.

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { AnyhopError, type ErrorCode } from '#anyhop/core/errors.js';
 import type { RunTool } from '#anyhop/core/tool.js';
+import { tableName } from '#anyhop/engine/host-filter.js';
 import { requireCapabilities } from '#anyhop/engine/portable/capability.js';
-import { tableName } from '#anyhop/engine/portable/filter.js';
 import { guardHost } from '#anyhop/engine/portable/host.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { lockInterface } from '#anyhop/underlay/lock.js';
@@ -17,8 +17,6 @@ const LINK = `ah${process.pid}`;
 interface System {
   flags?: string[];
   type?: string;
-  addresses?: { local: string; prefixlen: number }[];
-  routeType?: string;
   features?: string;
   /** Comment of a table that is in place already. */
   stale?: string;
@@ -44,15 +42,6 @@ function fake(system: System): { run: RunTool; changes: string[] } {
       };
       return ok(JSON.stringify([{ ...link, address: '02:00:00:00:00:01' }]));
     }
-    if (line === 'ip -json addr show')
-      return ok(JSON.stringify([{ ifname: LINK, addr_info: system.addresses ?? [] }]));
-    if (line.startsWith('ip -force')) {
-      const routes = input
-        .trim()
-        .split('\n')
-        .map(() => JSON.stringify([{ type: system.routeType ?? 'unicast', dev: LINK }]));
-      return ok(`${routes.join('\n')}\n`);
-    }
     if (line === `ethtool -k ${LINK}`)
       return ok(system.features ?? 'generic-receive-offload: on\nlarge-receive-offload: off [fixed]\n');
     if (line === `nft list table netdev ${tableName(LINK)}`) {
@@ -70,18 +59,21 @@ function fake(system: System): { run: RunTool; changes: string[] } {
 
 async function refuses(system: System, code: ErrorCode, message: RegExp): Promise<string[]> {
   const { run, changes } = fake(system);
-  await assert.rejects(guardHost(LINK, vips, { run, processStatus: root }), (error: unknown) => {
-    assert.ok(error instanceof AnyhopError, String(error));
-    assert.equal(error.code, code);
-    assert.match(`${error.message}\n${error.hint}`, message);
-    return true;
-  });
+  await assert.rejects(
+    guardHost(LINK, { vips, macs: [] }, { run, processStatus: root }),
+    (error: unknown) => {
+      assert.ok(error instanceof AnyhopError, String(error));
+      assert.equal(error.code, code);
+      assert.match(`${error.message}\n${error.hint}`, message);
+      return true;
+    },
+  );
   return changes;
 }
 
 test('the filter is put in place before offloads go off, and both are taken back', async () => {
   const { run, changes } = fake({});
-  const guard = await guardHost(LINK, vips, { run, processStatus: root });
+  const guard = await guardHost(LINK, { vips, macs: [] }, { run, processStatus: root });
   assert.deepEqual(changes, ['nft install', `ethtool -K ${LINK} gro off`]);
   assert.deepEqual(guard.switchedOff, ['gro']);
   assert.equal(guard.replacedStale, false);
@@ -94,7 +86,7 @@ test('segmentation offloads go off one by one; those that are fixed stay', async
     features:
       'tcp-segmentation-offload: on\n\ttx-tcp-segmentation: on\n\ttx-tcp6-segmentation: off\n\ttx-tcp-ecn-segmentation: on [fixed]\ngeneric-segmentation-offload: on\n',
   });
-  const guard = await guardHost(LINK, vips, { run, processStatus: root });
+  const guard = await guardHost(LINK, { vips, macs: [] }, { run, processStatus: root });
   assert.deepEqual(guard.switchedOff, ['tx-tcp-segmentation', 'gso']);
   await guard.release();
   assert.ok(changes.includes(`ethtool -K ${LINK} tx-tcp-segmentation on gso on`));
@@ -102,7 +94,7 @@ test('segmentation offloads go off one by one; those that are fixed stay', async
 
 test('offloads that are off already are left alone', async () => {
   const { run, changes } = fake({ features: 'generic-receive-offload: off\nlarge-receive-offload: off\n' });
-  const guard = await guardHost(LINK, vips, { run, processStatus: root });
+  const guard = await guardHost(LINK, { vips, macs: [] }, { run, processStatus: root });
   await guard.release();
   assert.deepEqual(changes, ['nft install', 'nft remove']);
 });
@@ -112,7 +104,7 @@ test('what a killed predecessor had switched off is switched on in the end', asy
     stale: 'off: gro lro nonsense',
     features: 'generic-receive-offload: off\nlarge-receive-offload: off\n',
   });
-  const guard = await guardHost(LINK, vips, { run, processStatus: root });
+  const guard = await guardHost(LINK, { vips, macs: [] }, { run, processStatus: root });
   assert.equal(guard.replacedStale, true);
   assert.deepEqual(guard.switchedOff, ['gro', 'lro']);
   await guard.release();
@@ -131,12 +123,6 @@ test('refusals change nothing and say what to do', async () => {
     [{ flags: [] }, 'ERR_INTERFACE', /is down\nip link set .* up/],
     [{ type: 'none' }, 'ERR_INTERFACE', /not Ethernet but of type none/],
     [
-      { addresses: [{ local: '203.0.113.10', prefixlen: 32 }] },
-      'ERR_VIP_LOCAL',
-      /the VIP 203\.0\.113\.10 is an address of this host\n.*ip addr del 203\.0\.113\.10\/32 dev/,
-    ],
-    [{ routeType: 'local' }, 'ERR_VIP_LOCAL', /ip route get 203\.0\.113\.10 shows the local route/],
-    [
       { features: 'large-receive-offload: on [fixed]' },
       'ERR_INTERFACE',
       /large-receive-offload of interface .* is on and cannot be switched off/,
@@ -147,18 +133,21 @@ test('refusals change nothing and say what to do', async () => {
 
 test('an interface that is not there is refused, and those that are there are named', async () => {
   const { run } = fake({});
-  await assert.rejects(guardHost('nothing', vips, { run, processStatus: root }), (error: AnyhopError) => {
-    assert.equal(error.code, 'ERR_INTERFACE');
-    assert.equal(error.hint, `Ethernet interfaces here: ${LINK}.`);
-    return true;
-  });
+  await assert.rejects(
+    guardHost('nothing', { vips, macs: [] }, { run, processStatus: root }),
+    (error: AnyhopError) => {
+      assert.equal(error.code, 'ERR_INTERFACE');
+      assert.equal(error.hint, `Ethernet interfaces here: ${LINK}.`);
+      return true;
+    },
+  );
 });
 
 test('the second of two anyhops on one interface is refused until the first has let go', async () => {
-  const first = await guardHost(LINK, vips, { run: fake({}).run, processStatus: root });
+  const first = await guardHost(LINK, { vips, macs: [] }, { run: fake({}).run, processStatus: root });
   await refuses({}, 'ERR_INTERFACE', /another "anyhop run" runs on interface/);
   await first.release();
-  const second = await guardHost(LINK, vips, { run: fake({}).run, processStatus: root });
+  const second = await guardHost(LINK, { vips, macs: [] }, { run: fake({}).run, processStatus: root });
   await second.release();
 });
 

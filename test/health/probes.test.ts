@@ -19,7 +19,7 @@ import {
 } from './servers.js';
 
 const TIMEOUT_MS = 300;
-const PROBES = new Probes({ interface: 'lo', source4: undefined, source6: undefined });
+const PROBES = new Probes({ interface: 'lo', source4: undefined, source6: undefined, isLocal: () => false });
 const GOOD = 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nall right';
 
 /** Checks once. @returns `up`, or why not */

@@ -25,6 +25,8 @@ function setUp() {
   const sent: Sent[] = [];
   const takers = new Map<4 | 6, (packet: Buffer, source: string) => void>();
   let refusal: string | undefined;
+  /** VIPs that are addresses of the node. */
+  const isLocal = new Set<string>();
   const tunnel = new Tunnel(
     {
       openSender: () => ({
@@ -46,7 +48,12 @@ function setUp() {
         return { close: () => void takers.delete(family) };
       },
     },
-    { source4: parsePrefix('10.0.0.0/28'), source6: parsePrefix('fd00::1'), interface: 'eth0' },
+    {
+      source4: parsePrefix('10.0.0.0/28'),
+      source6: parsePrefix('fd00::1'),
+      interface: 'eth0',
+      isLocal: ({ text }) => isLocal.has(text),
+    },
     (family) => address(CLIENTS[family]),
   );
   /** What the host hears: raw IPv6 sockets see no IP header. */
@@ -77,7 +84,7 @@ function setUp() {
   const refuse = (why: string): void => {
     refusal = why;
   };
-  return { tunnel, sent, takers, answer, probe, refuse };
+  return { tunnel, sent, takers, answer, probe, refuse, isLocal };
 }
 
 const SYN_ACK = P.TCP_SYN | P.TCP_ACK;
@@ -152,6 +159,22 @@ describe('checks through the tunnel', () => {
     assert.equal(made.cancel(), `no answer from ${VIPS[4]}:80 through the tunnel`);
   });
 
+  it('say so when the VIP is an IPv4 address of the node, which hears no answer from there then', () => {
+    const { sent, answer, probe, isLocal } = setUp();
+    for (const vip of [VIPS[4], VIPS[6]]) isLocal.add(vip);
+    const { made } = probe(address('10.1.0.11'), [VIPS[4], VIPS[6]]);
+    made.start();
+    answer(sent[1], SYN_ACK);
+    assert.equal(
+      made.cancel(),
+      `no answer from ${VIPS[4]}:80 through the tunnel: ${VIPS[4]} is an address of this host, whose kernel drops packets ` +
+        `from there (ip route get ${VIPS[4]})`,
+    );
+    made.start();
+    answer(sent.at(-2)!, SYN_ACK);
+    assert.equal(made.cancel(), `no answer from [${VIPS[6]}]:80 through the tunnel`);
+  });
+
   it('take no answer from another address, to or from another port, to another SYN, or that is no answer', () => {
     const { sent, answer, probe } = setUp();
     const { made, results } = probe(address('10.1.0.11'), [VIPS[4]]);
@@ -206,7 +229,7 @@ describe('checks through the tunnel', () => {
     const noSockets = () => assert.fail('a socket is opened');
     const tunnel = new Tunnel(
       { openSender: noSockets, openReceiver: noSockets },
-      { interface: 'none0', source4: undefined, source6: undefined },
+      { interface: 'none0', source4: undefined, source6: undefined, isLocal: () => false },
     );
     assert.throws(() => tunnel.prepare(address('10.1.0.11'), address(VIPS[6])), {
       code: 'ERR_ADDRESS',

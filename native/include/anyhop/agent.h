@@ -130,7 +130,7 @@ enum anyhop_agent_action {
 	V(DROP_OUTER_CHECKSUM, DROP, "the outer IPv4 header's checksum is wrong") \
 	V(DROP_OUTER_LENGTH, DROP, "the outer header's lengths do not fit the frame") \
 	V(DROP_OUTER_FRAGMENT, DROP, "a fragment of a GRE packet: the MTU towards the backend is too small") \
-	V(DROP_OUTER_OPTIONS, DROP, "GRE of the fleet behind IPv4 options or IPv6 extension headers; from anybody, more of these than are read or than a first fragment has, which could hide GRE") \
+	V(DROP_OUTER_OPTIONS, DROP, "GRE of the fleet behind IPv4 options or IPv6 extension headers; from anybody, more of these than are read or than a first fragment has, or more than eight VLAN tags, which could hide GRE") \
 	V(DROP_GRE_HEADER, DROP, "GRE with a checksum, sequence number, routing, another version, or neither IPv4 nor IPv6 inside") \
 	V(DROP_INNER_LENGTH, DROP, "the inner packet's version or lengths do not fit what was received") \
 	V(DROP_INNER_EXTENSION_HEADER, DROP, "inner IPv6 extension headers that are cut short or too many") \

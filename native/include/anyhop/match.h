@@ -137,16 +137,6 @@ anyhop_rare int anyhop_match_rare(struct anyhop_packet *p, struct anyhop_match *
 	return p->fragment == ANYHOP_WHOLE ? anyhop_match_transport(p, m) : anyhop_match_fragment(p, m);
 }
 
-/* The frame around a packet for a VIP: a verdict, or -1 to go on. */
-anyhop_inline int anyhop_judge_frame(const struct anyhop_packet *p)
-{
-	int verdict = anyhop_judge_mac(anyhop_header(&p->view), p->frame);
-
-	if (verdict >= 0)
-		return verdict;
-	return anyhop_distance(p->frame, p->l3) > 14 + 4 * ANYHOP_VLAN_TAGS_MAX ? ANYHOP_V_DROP_VLAN_TAGS : -1;
-}
-
 /* The IPv4 header at the cursor (RFC 791): a verdict, or -1 to go on. */
 anyhop_inline int anyhop_read_ipv4(struct anyhop_packet *p, struct anyhop_match *m)
 {
@@ -159,7 +149,7 @@ anyhop_inline int anyhop_read_ipv4(struct anyhop_packet *p, struct anyhop_match 
 	p->vip = anyhop_find_vip(&p->view, 4, 0, 0, 0, anyhop_get32(p->l3 + 16));
 	if (!p->vip)
 		return ANYHOP_V_PASS_NOT_VIP;
-	verdict = anyhop_judge_frame(p);
+	verdict = anyhop_judge_mac(anyhop_header(&p->view), p->frame);
 	if (verdict >= 0)
 		return verdict;
 	protocol = anyhop_parse_ipv4(&p->at, &ip);
@@ -189,7 +179,7 @@ anyhop_inline int anyhop_read_ipv6(struct anyhop_packet *p, struct anyhop_match 
 	p->vip = anyhop_find_vip_at(&p->view, 6, ip.destination);
 	if (!p->vip)
 		return ANYHOP_V_PASS_NOT_VIP;
-	verdict = anyhop_judge_frame(p);
+	verdict = anyhop_judge_mac(anyhop_header(&p->view), p->frame);
 	if (verdict >= 0)
 		return verdict;
 	if (ip.length > there)
@@ -206,14 +196,22 @@ anyhop_inline int anyhop_read_ipv6(struct anyhop_packet *p, struct anyhop_match 
 	return -1;
 }
 
-/* Neither IPv4 nor IPv6 comes next. A stack of tags that nobody reads to its end must not reach the host, which would: a VIP may be
- * behind it. */
-anyhop_inline int anyhop_judge_not_ip(const struct anyhop_packet *p, int type)
+/* What lies behind more VLAN tags than are forwarded, the next of them announced by `type`: a verdict. When nobody reads them to their
+ * end, the frame must not reach the host, which would: a VIP may be behind them. */
+anyhop_rare int anyhop_judge_deep(const struct anyhop_view *view, const __u8 *frame, struct anyhop_cursor *c, int type)
 {
-	if (!anyhop_is_vlan(type))
-		return ANYHOP_V_PASS_NOT_IP;
-	return anyhop_judge_mac(anyhop_header(&p->view), p->frame) == ANYHOP_V_PASS_OTHER_HOST ? ANYHOP_V_PASS_OTHER_HOST :
-												     ANYHOP_V_DROP_VLAN_TAGS;
+	__u32 family;
+
+	type = anyhop_parse_deep_tags(c, frame, type);
+	if (!anyhop_is_vlan(type)) {
+		family = type == ANYHOP_ETHERTYPE_IPV4 ? 4 : type == ANYHOP_ETHERTYPE_IPV6 ? 6 : 0;
+		if (family == 0 || !anyhop_fits(c, family == 4 ? 20 : 40) || c->at[0] >> 4 != family)
+			return ANYHOP_V_PASS_NOT_IP;
+		if (!anyhop_find_vip_at(view, family, c->at + (family == 4 ? 16 : 24)))
+			return ANYHOP_V_PASS_NOT_VIP;
+	}
+	return anyhop_judge_mac(anyhop_header(view), frame) == ANYHOP_V_PASS_OTHER_HOST ? ANYHOP_V_PASS_OTHER_HOST :
+											   ANYHOP_V_DROP_VLAN_TAGS;
 }
 
 /* A frame that starts at p->frame, where the cursor stands. Forwarding verdicts leave service and flow in `m`; ECHO_ANSWERED
@@ -222,7 +220,9 @@ anyhop_inline int anyhop_match(struct anyhop_packet *p, struct anyhop_match *m)
 {
 	int type = anyhop_parse_ethernet(&p->at), verdict;
 
-	if (type < 0 || !anyhop_settle(&p->at, p->frame, ANYHOP_L2_MAX))
+	if (anyhop_is_vlan(type))
+		return anyhop_judge_deep(&p->view, p->frame, &p->at, type);
+	if (type < 0 || !anyhop_settle(&p->at, p->frame, 22))
 		return ANYHOP_V_PASS_NOT_IP;
 	p->l3 = (__u8 *)p->at.at;
 	if (type == ANYHOP_ETHERTYPE_IPV4)
@@ -230,7 +230,7 @@ anyhop_inline int anyhop_match(struct anyhop_packet *p, struct anyhop_match *m)
 	else if (type == ANYHOP_ETHERTYPE_IPV6)
 		verdict = anyhop_read_ipv6(p, m);
 	else
-		return anyhop_judge_not_ip(p, type);
+		return ANYHOP_V_PASS_NOT_IP;
 	if (verdict >= 0)
 		return verdict;
 	if ((p->protocol == ANYHOP_IP_TCP || p->protocol == ANYHOP_IP_UDP) && p->fragment == ANYHOP_WHOLE)

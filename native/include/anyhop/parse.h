@@ -119,16 +119,12 @@ anyhop_inline int anyhop_settle(struct anyhop_cursor *c, const __u8 *frame, __u3
 	return 1;
 }
 
-/* Where the cursor is at most behind the tags that anyhop_parse_ethernet reads, in bytes from the start of the frame. */
-#define ANYHOP_L2_MAX (14 + 4 * ANYHOP_VLAN_TAGS_READ)
-
 anyhop_inline int anyhop_is_vlan(int ethertype)
 {
 	return ethertype == ANYHOP_ETHERTYPE_VLAN || ethertype == ANYHOP_ETHERTYPE_QINQ;
 }
 
-/* Ethernet and up to ANYHOP_VLAN_TAGS_READ tags: the EtherType behind them, which is a VLAN's when there are more. Linux takes
- * off as many priority tags (of VLAN 0) as there are, so a packet behind any number of tags can reach its sockets. */
+/* Ethernet and up to ANYHOP_VLAN_TAGS_MAX tags: the EtherType behind them, which is a VLAN's when there are more. */
 anyhop_inline int anyhop_parse_ethernet(struct anyhop_cursor *c)
 {
 	int type;
@@ -137,7 +133,7 @@ anyhop_inline int anyhop_parse_ethernet(struct anyhop_cursor *c)
 		return ANYHOP_CUT_SHORT;
 	type = (int)anyhop_load16(c->at + 12);
 	c->at += 14;
-	for (__u32 tag = 0; tag < ANYHOP_VLAN_TAGS_READ; tag++) {
+	for (__u32 tag = 0; tag < ANYHOP_VLAN_TAGS_MAX; tag++) {
 		if (!anyhop_is_vlan(type))
 			break;
 		if (!anyhop_fits(c, 4))
@@ -147,6 +143,25 @@ anyhop_inline int anyhop_parse_ethernet(struct anyhop_cursor *c)
 	}
 	return type;
 }
+
+/* The same for further tags, up to ANYHOP_VLAN_TAGS_READ. Linux takes off as many priority tags (of VLAN 0) as there are, so a packet
+ * behind any number of tags can reach its sockets.
+ * One bound for all of them, or the verifier checks what follows once for each number of tags: an IPv4 header behind one tag more than
+ * MAX ends where the last tag does that is read, so a frame without that many bytes has nothing in it. */
+anyhop_inline int anyhop_parse_deep_tags(struct anyhop_cursor *c, const __u8 *frame, int type)
+{
+	__u32 max = 14 + 4 * ANYHOP_VLAN_TAGS_READ;
+
+	if (frame + max > c->end)
+		return ANYHOP_CUT_SHORT;
+	for (__u32 tag = ANYHOP_VLAN_TAGS_MAX; tag < ANYHOP_VLAN_TAGS_READ && anyhop_is_vlan(type); tag++) {
+		type = (int)anyhop_load16(c->at + 2);
+		c->at += 4;
+	}
+	return anyhop_settle(c, frame, max) ? type : ANYHOP_CUT_SHORT;
+}
+
+_Static_assert(14 + 4 * (ANYHOP_VLAN_TAGS_MAX + 1) + 20 == 14 + 4 * ANYHOP_VLAN_TAGS_READ, "see anyhop_parse_deep_tags");
 
 /* RFC 791: the protocol. A wrong version or a header length below 20 counts as cut short. */
 anyhop_inline int anyhop_parse_ipv4(struct anyhop_cursor *c, struct anyhop_ip *ip)

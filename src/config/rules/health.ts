@@ -38,9 +38,22 @@ export function checkHealth(draft: Draft, report: Report): void {
     if (health.kind === 'udp' && !health.written.has('payload')) {
       report([...health.path, 'payload'], 'missing; expected the datagram to send, which a server answers');
     }
+    checkTunnel(draft, pool, health, report);
     checkTimes(health, report);
     checkPort(draft, pool, health, report);
   }
+}
+
+/** Linux drops an IPv4 packet whose source is an address of its own as a martian before any socket sees it; over IPv6 it does not. */
+function checkTunnel(draft: Draft, pool: DraftPool, { kind, path }: DraftHealth, report: Report): void {
+  if (kind !== 'tunnel' || draft.node?.localVips !== true) return;
+  const vip = draft.services.find((service) => service.pool === pool.name && service.vip?.family === 4)?.vip;
+  if (vip === undefined) return;
+  report(
+    [...path, 'kind'],
+    `found tunnel with node.local_vips; expected another kind: this host hears no answer from ${vip.text} ` +
+      'once the VIP is an address of its own',
+  );
 }
 
 function checkTimes({ path, intervalMs, timeoutMs, jitter }: DraftHealth, report: Report): void {

@@ -27,6 +27,7 @@ import { AttachmentWatch } from '../attachment-watch.js';
 import type { Engine, EngineCounters } from '../contract.js';
 import { searchPart } from '../maps/forward-maps.js';
 import { Forwarder, sharedImage } from './forwarder.js';
+import { type Guard, guardSockets } from './guard.js';
 import { FRAMES_PER_QUEUE, type PreparedInterface, prepareInterface } from './obstacle.js';
 import { Steering, searchWithout } from './steering.js';
 
@@ -37,6 +38,8 @@ export interface AfXdpOptions {
   readonly interface: string;
   /** How long an idle worker polls before it sleeps, in microseconds; 0 sleeps at once. */
   readonly busyPollUs: number;
+  /** Whether VIPs may be addresses of the host, which must not answer for them when this process is killed. */
+  readonly localVips: boolean;
   readonly log: Logger;
 }
 
@@ -45,6 +48,7 @@ interface Running {
   readonly interface: PreparedInterface;
   readonly steering: Steering;
   readonly forwarders: Forwarder[];
+  readonly guard: Guard | undefined;
   image: Image;
 }
 
@@ -96,10 +100,12 @@ export class AfXdpEngine implements Engine {
     const sockets: XdpSocket[] = [];
     const forwarders: Forwarder[] = [];
     let steering: Steering | undefined;
+    let guard: Guard | undefined;
     try {
       const prepared = await prepareInterface(this.#options.interface);
       const { link, queues, frameBytes } = prepared;
       requireOwnInterface(image, link.index, link.name);
+      if (this.#options.localVips) guard = await guardSockets(link.name, image);
       steering = new Steering(link, queues);
       const bytes = { frameBytes, frames: FRAMES_PER_QUEUE, headroom: L.HEADROOM };
       let zeroCopy = true;
@@ -111,12 +117,13 @@ export class AfXdpEngine implements Engine {
       }
       await this.#startForwarders(sockets, forwarders, image, link.index);
       await steering.publish(searchPart(image));
-      this.#running = { interface: prepared, steering, forwarders, image };
+      this.#running = { interface: prepared, steering, forwarders, guard, image };
       this.#describe(this.#running, zeroCopy);
     } catch (error) {
       steering?.close();
       for (const forwarder of forwarders) await forwarder.close();
       for (const socket of sockets.slice(forwarders.length)) socket.close();
+      await guard?.release();
       await this.#lock.release();
       this.#lock = undefined;
       throw error;
@@ -147,6 +154,7 @@ export class AfXdpEngine implements Engine {
     }
     const { index, name } = running.interface.link;
     requireOwnInterface(image, index, name);
+    await running.guard?.publish(image);
     if (findsAllOf(image, former)) {
       await Promise.all(this.#take(forwarders, image));
     } else {
@@ -241,7 +249,7 @@ export class AfXdpEngine implements Engine {
     this.#takenBack ??= (async () => {
       this.#watch?.close();
       clearInterval(this.#queueTimer);
-      const { steering, forwarders } = running;
+      const { steering, forwarders, guard } = running;
       await this.#publishing?.catch(() => undefined); // whoever asked for it is told; it would steer again behind us
       const { image } = running;
       await steering.publish(searchWithout(image, searchPart(image), () => true));
@@ -249,6 +257,7 @@ export class AfXdpEngine implements Engine {
       for (const forwarder of forwarders) await forwarder.close();
       this.#last = { counters: this.counters(), engine: await this.engineCounters() };
       steering.close();
+      await guard?.release();
     })();
     return this.#takenBack;
   }

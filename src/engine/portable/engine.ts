@@ -21,12 +21,12 @@ import { tryFrame } from '../../forward/try-frame.js';
 import { addressFromBytes, type IpAddress } from '../../packet/address.js';
 import { P } from '../../packet/constants.js';
 import { formatMac } from '../../packet/mac.js';
-import { imageBackends, imageVips } from '../../pool/inspect.js';
+import { imageBackends, imageMacs, imageVips } from '../../pool/inspect.js';
 import type { RawSender } from '../../underlay/raw-socket.js';
 import type { Engine, EngineCounters } from '../contract.js';
+import { type HostFilter, readDroppedPackets } from '../host-filter.js';
 import { type Capture, openCapture } from './capture.js';
 import { captureFilter } from './capture-filter.js';
-import { readDroppedPackets } from './filter.js';
 import { FollowedCapture } from './followed-capture.js';
 import { guardHost, type HostGuard } from './host.js';
 import { type Libraries, loadLibraries } from './libraries.js';
@@ -114,7 +114,8 @@ export class PortableEngine implements Engine {
     this.#pipeline = new Pipeline(image);
     try {
       this.#libraries = await loadLibraries();
-      this.#guard = await guardHost(this.#options.interface, imageVips(image));
+      const filter = { vips: imageVips(image), macs: imageMacs(image) };
+      this.#guard = await guardHost(this.#options.interface, filter);
       this.#prepare(image);
       const { interface: name, log } = this.#options;
       this.#capture = new FollowedCapture({
@@ -137,15 +138,14 @@ export class PortableEngine implements Engine {
    */
   async publish(image: Image): Promise<void> {
     const former = this.#started.image;
-    const [before, after] = [imageVips(former), imageVips(image)];
+    const [before, after] = [this.#filterOf(former), this.#filterOf(image)];
     const haveChanged = textOf(before) !== textOf(after);
-    if (haveChanged) await this.#guard!.setVips(union(before, after));
+    if (haveChanged) await this.#guard!.setFilter({ ...after, vips: union(before.vips, after.vips) });
     this.#prepare(image);
-    const mac = this.#macOf(former);
     this.#started.publish(image);
-    // The capture's own filter has the address and the VIPs.
-    if (haveChanged || formatMac(mac) !== formatMac(this.#macOf(image))) this.#breathe();
-    if (haveChanged) await this.#guard?.setVips(after);
+    // The capture's own filter has the addresses and the VIPs.
+    if (haveChanged) this.#breathe();
+    if (haveChanged) await this.#guard?.setFilter(after);
   }
 
   async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
@@ -194,15 +194,17 @@ export class PortableEngine implements Engine {
     if (families.has(6)) this.#answerer6 ??= openSender(6);
   }
 
-  /** The interface's own address, by the image: it can change. */
-  #macOf({ checkMac, bytes }: Image): Uint8Array {
-    return checkMac ? bytes.subarray(L.HEADER_MAC, L.HEADER_MAC + 6) : this.#guard!.link.mac;
+  /** The host's addresses on the interface, by the image: they can change. */
+  #filterOf(image: Image): HostFilter {
+    const macs = imageMacs(image);
+    return { vips: imageVips(image), macs: macs.length > 0 ? macs : [this.#guard!.link.mac] };
   }
 
   #openCapture(): Capture {
+    const { macs, vips } = this.#filterOf(this.#started.image);
     return openCapture(this.#libraries!.Cap, {
       interface: this.#options.interface,
-      filter: captureFilter(this.#macOf(this.#started.image), imageVips(this.#started.image)),
+      filter: captureFilter(macs, vips),
       ringBytes: RING_BYTES,
       buffer: this.#memory.subarray(L.HEADROOM),
       onPacket: (length) => this.#onPacket(length),
@@ -276,12 +278,13 @@ export class PortableEngine implements Engine {
    * packets flow it includes those that wait in the ring.
    */
   async #countMissed(): Promise<number> {
-    const arrived = await readDroppedPackets(this.#options.interface);
+    const { arrived, elsewhere } = await readDroppedPackets(this.#options.interface);
     const { verdicts } = this.counters();
     let seen = 0;
     for (const [index, { name }] of VERDICTS.entries()) {
       if (!NOT_ARRIVED.has(name)) seen += verdicts[index];
     }
+    verdicts[L.V_PASS_OTHER_HOST] = elsewhere; // libpcap is not asked for these
     return Math.max(0, arrived - seen);
   }
 
@@ -291,11 +294,8 @@ export class PortableEngine implements Engine {
   }
 }
 
-function textOf(vips: readonly IpAddress[]): string {
-  return vips
-    .map(({ text }) => text)
-    .sort()
-    .join();
+function textOf({ vips, macs }: HostFilter): string {
+  return [...vips.map(({ text }) => text).sort(), ...macs.map(formatMac)].join();
 }
 
 function union(some: readonly IpAddress[], others: readonly IpAddress[]): IpAddress[] {
