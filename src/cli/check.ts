@@ -1,9 +1,11 @@
-/** `anyhop check`: is this config good, and what would the node do with it? Touches nothing but the files it reads. */
+/** `anyhop check`: is this config good, and what would the node do with it? It only reads: the files, and this machine's
+ * addresses and routes. */
 import { networkInterfaces } from 'node:os';
 import { Command } from 'commander';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
 import { EXIT } from '../core/errors.js';
+import { warnAboutNarrowRoutes } from './narrow-routes.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
 
 interface CheckOptions extends ConfigOptions, NodeOptions {
@@ -32,11 +34,12 @@ Every problem is listed with its place, file:line:column. Exit code 0 when the f
     .action((options: CheckOptions) => check(options));
 }
 
-function check(options: CheckOptions): void {
+async function check(options: CheckOptions): Promise<void> {
   try {
-    const { warnings, ...config } = loadFor(options.agent ? 'agent' : 'node', options, {
-      host: networkInterfaces(),
-    });
+    const host = networkInterfaces();
+    const loaded = options.agent ? loadFor('agent', options, { host }) : loadFor('node', options, { host });
+    const { warnings: ofFile, ...config } = loaded;
+    const warnings = [...ofFile, ...(options.agent ? [] : await warnAboutNarrowRoutes(loaded))];
     const summary = summarize(config);
     if (options.json) printJson({ ok: true, warnings, summary });
     else process.stdout.write(formatSummary(config.file, summary, warnings));

@@ -25,6 +25,8 @@ export interface IpRoute {
   /** Instead of `gateway`, when that is of the other IP version. */
   readonly via?: { readonly host: string };
   readonly metrics?: readonly { readonly mtu?: number }[];
+  /** Seconds for which this holds: what the kernel learned about the path, or a router advertised, and nobody configured. */
+  readonly expires?: number;
   /** What the route itself wraps packets in: `mpls`, `ip6`, `seg6` and so on. */
   readonly encap?: string;
 }
@@ -140,9 +142,16 @@ export function gatewayOf(route: IpRoute): IpAddress | undefined {
   return addressOf(route.gateway ?? route.via?.host);
 }
 
+/**
+ * The least that is believed of an MTU that the kernel learned: it takes one ICMP error about a ping that nobody sent to make it
+ * learn 552. So much has room for an IPv6 packet of 1280 bytes in any outer headers; less is learned by path-mtus.ts.
+ */
+const LEARNED_MTU_MIN = 1328;
+
 /** In bytes at layer 3: the interface's, or the route's when that is smaller; 0 when the interface is gone. */
-export function routeMtu(route: IpRoute, link: Link | undefined): number {
-  return Math.min(link?.mtu ?? 0, ...(route.metrics ?? []).map((metric) => metric.mtu ?? Infinity));
+export function routeMtu({ metrics = [], expires }: IpRoute, link: Link | undefined): number {
+  const least = expires === undefined ? 0 : LEARNED_MTU_MIN;
+  return Math.min(link?.mtu ?? 0, ...metrics.map(({ mtu = Infinity }) => Math.max(mtu, least)));
 }
 
 function addressOf(text: string | undefined): IpAddress | undefined {

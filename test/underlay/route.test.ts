@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test, { describe } from 'node:test';
 import { type RunTool, runTool } from '#anyhop/core/tool.js';
 import { parseAddress } from '#anyhop/packet/address.js';
-import { readLinks } from '#anyhop/underlay/link.js';
+import { type Link, readLinks } from '#anyhop/underlay/link.js';
 import { askKernel, gatewayOf, type IpRoute, refusalOf, routeMtu } from '#anyhop/underlay/route.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
@@ -14,6 +14,17 @@ const address = (text: string) => parseAddress(text)!;
 test('an answer that cannot be read as one answer a question is an error about the tool', async () => {
   const broken: RunTool = async () => ({ code: 255, stdout: '', stderr: 'Option "-json" is unknown' });
   await assert.rejects(askKernel([address('10.9.0.1')], broken), { code: 'ERR_TOOL', message: /-json/ });
+});
+
+test('a path MTU that the kernel learned makes a route no narrower than IPv6 can use, what was configured does', () => {
+  const link = { mtu: 1500 } as Link;
+  // `ip -json route get` of Linux 6.18 after a router's report, and for a route with an MTU.
+  const learned = { type: 'unicast', dev: 'e0', cache: [], expires: 599, metrics: [{ mtu: 552 }] };
+  const configured = { type: 'unicast', dev: 'e0', cache: [], metrics: [{ mtu: 1234 }] };
+  assert.equal(routeMtu(learned, link), 1328);
+  assert.equal(routeMtu({ ...learned, metrics: [{ mtu: 1400 }] }, link), 1400);
+  assert.equal(routeMtu(configured, link), 1234);
+  assert.equal(routeMtu(learned, { mtu: 1300 } as Link), 1300);
 });
 
 describe('in a namespace', { skip: isolationObstacle() }, () => {
