@@ -13,3 +13,12 @@ export function isolationObstacle(...tools: string[]): string | false {
   const missing = ['ip', ...tools].filter((tool) => !isInstalled(tool));
   return missing.length > 0 && `needs ${missing.join(', ')}`;
 }
+
+/**
+ * A command before another one, in a namespace of the lab: /run is empty but for the directory that RuntimeDirectory= of a unit makes,
+ * and belongs to this user.
+ */
+export function withRuntimeDirectory(user: number, name = 'anyhop'): string[] {
+  const script = `mount -t tmpfs tmpfs /run && install -d -o "$0" /run/${name} && exec "$@"`;
+  return ['sh', '-c', script, String(user)];
+}

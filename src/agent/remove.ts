@@ -5,7 +5,7 @@ import { detachByNetlink, programById } from '../ffi/netlink.js';
 import { findAttachment } from '../pins/attachment.js';
 import { isBpffs, pinDirectory } from '../pins/directory.js';
 import { readLinks } from '../underlay/link.js';
-import { lockInterface } from '../underlay/lock.js';
+import { lockLeftovers } from '../underlay/lock.js';
 import { AGENT_PINS, removePins } from './pins.js';
 import { AGENT_PROGRAM } from './program.js';
 
@@ -25,7 +25,7 @@ export interface RemovedAgent {
  *   one; ERR_BPF when this user may not have what is there
  */
 export async function removeAgent({ interface: name, bpffs }: AgentPlace): Promise<RemovedAgent | undefined> {
-  const lock = await lockInterface('agent', name).catch((cause: AnyhopError) => {
+  const lock = await lockLeftovers('agent', name).catch((cause: AnyhopError) => {
     if (cause.cause !== undefined) throw cause;
     throw new AnyhopError('ERR_INTERFACE', cause.message, {
       hint: `End it first: SIGINT (Ctrl-C) also takes its program off ${name}, SIGTERM leaves that to "anyhop agent --stop".`,

@@ -15,6 +15,7 @@ import { dirname } from 'node:path';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { requireOwnDirectory } from '../core/own-directory.js';
 import { reasonOf } from '../core/reason.js';
 import { errorAnswer, send } from './answer.js';
 import { Connections } from './connections.js';
@@ -43,14 +44,16 @@ export interface ControlServer {
 /**
  * @param path absolute path of the socket; its directory is made when it is not there, and removed again on close
  * @param log told of faults behind the routes; what clients do wrong they are told themselves
- * @throws AnyhopError ERR_SOCKET when it cannot be made, or another process listens on it
+ * @throws AnyhopError ERR_SOCKET when it cannot be made, another process listens on it, or others can write in its directory
  */
 export async function serveControl(path: string, routes: Routes, log: Logger): Promise<ControlServer> {
   const directory = dirname(path);
   let madeDirectory: boolean;
   try {
+    requireOwnDirectory(directory, 'ERR_SOCKET', 'node.socket');
     madeDirectory = makeDirectory(directory, DIRECTORY_MODE);
   } catch (cause) {
+    if (cause instanceof AnyhopError) throw cause;
     throw cannotServe(path, cause as NodeJS.ErrnoException);
   }
   await removeStale(path);

@@ -3,12 +3,11 @@
  * file that was good with its key, config-DIGEST.json, by the file's path, so that it can be found when the file no longer says
  * the node's name.
  *
- * Each is written beside its place and renamed, so that a reader, and a process killed at any moment, finds the former or the
- * next and never half of one. What cannot be written is logged and costs the memory alone: a forwarder with a full disk forwards.
+ * Each is replaced as a whole (core/own-file.ts). What cannot be written is logged and costs the memory alone: a forwarder with a full
+ * disk forwards. A directory that others can write is refused (core/own-directory.ts).
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { KEY_PATTERN } from '../config/schema.js';
@@ -18,12 +17,12 @@ import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
+import { requireOwnDirectory } from '../core/own-directory.js';
+import { readOwnFile, removeLeftovers, replaceOwnFile } from '../core/own-file.js';
 import { reasonOf } from '../core/reason.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import type { PoolMemory } from '../pool/membership.js';
 
-/** Both may hold what others must not read: the secret can stand in the config. */
-const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 const PATH_DIGEST_CHARS = 16;
 
@@ -48,11 +47,13 @@ export class StateStore {
   /**
    * What a process before this one remembered; nothing when there was none. A file that cannot be used is logged and set aside
    * as NAME.json.bad: a node without a memory forwards, and takes the present state for the prior one.
+   * @throws AnyhopError ERR_STATE_FILE when others can write in the directory
    */
   async read(): Promise<ReadonlyMap<string, PoolMemory>> {
+    requireSafe(this.#directory);
     try {
       await removeLeftovers(this.#directory);
-      return readMemory(readFileSync(this.#file, 'utf8'), this.#clocks());
+      return readMemory(readOwnFile(this.#file).text, this.#clocks());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
       const why = reasonOf(error);
@@ -85,7 +86,7 @@ export class StateStore {
       try {
         this.#makeDirectory();
         const digits = Buffer.from(key.reveal()).toString('hex');
-        await replaceFile(configCopy(this.#directory, path), `${JSON.stringify({ text, key: digits })}\n`);
+        await replaceOwnFile(configCopy(this.#directory, path), `${JSON.stringify({ text, key: digits })}\n`);
         await this.#forgetElsewhere(path);
       } catch (error) {
         this.#complain(error);
@@ -100,7 +101,7 @@ export class StateStore {
       this.#next = undefined;
       try {
         this.#makeDirectory();
-        await replaceFile(this.#file, text);
+        await replaceOwnFile(this.#file, text);
         this.#complained = undefined;
       } catch (error) {
         this.#complain(error);
@@ -116,6 +117,7 @@ export class StateStore {
   }
 
   #makeDirectory(): void {
+    requireSafe(this.#directory);
     makeDirectory(this.#directory, DIRECTORY_MODE);
   }
 
@@ -140,14 +142,27 @@ export interface GoodConfig {
   readonly keptAt: Date;
 }
 
-/** The last good text of a config file, or undefined. */
+/**
+ * The last good text of a config file, or undefined.
+ * @throws AnyhopError ERR_STATE_FILE when others can write in the directory: it could be theirs
+ */
 export function lastGoodConfig(directory: string, path: string): GoodConfig | undefined {
+  requireSafe(directory);
   try {
-    const copy = configCopy(directory, path);
-    const { text, key } = kept.parse(JSON.parse(readFileSync(copy, 'utf8')));
-    return { text, key: new Secret(Buffer.from(key, 'hex')), keptAt: statSync(copy).mtime };
+    const { text: file, writtenAt } = readOwnFile(configCopy(directory, path));
+    const { text, key } = kept.parse(JSON.parse(file));
+    return { text, key: new Secret(Buffer.from(key, 'hex')), keptAt: writtenAt };
   } catch {
     return undefined; // what is wrong with the file itself is what there is to say
+  }
+}
+
+function requireSafe(directory: string): void {
+  try {
+    requireOwnDirectory(directory, 'ERR_STATE_FILE', 'node.state_dir');
+  } catch (error) {
+    if (error instanceof AnyhopError) throw error;
+    // A part of the path is no directory, or closed to this user: reading and writing say so.
   }
 }
 
@@ -158,38 +173,4 @@ export function lastGoodConfig(directory: string, path: string): GoodConfig | un
 function configCopy(directory: string, path: string): string {
   const digest = createHash('sha256').update(resolve(path)).digest('hex').slice(0, PATH_DIGEST_CHARS);
   return join(directory, `config-${digest}.json`);
-}
-
-/** What a process that was killed has left half written. */
-async function removeLeftovers(directory: string): Promise<void> {
-  for (const name of readdirSync(directory)) {
-    const pid = /\.([0-9]+)\.tmp$/.exec(name)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(directory, name), { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const beside = `${path}.${process.pid}.tmp`;
-  try {
-    const file = await open(beside, 'w', FILE_MODE);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
 }

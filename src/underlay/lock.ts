@@ -1,11 +1,34 @@
 /**
  * One forwarder and one agent an interface: a lock that the kernel gives back when its holder dies, however that happens.
- * It is a listening socket with an abstract name, which belongs to the network namespace like the interface itself, so it
- * also holds between containers that share one and see no processes of each other; and it leaves no file behind.
+ *
+ * It is an flock on a file in a directory that the node's user and root alone can write, so nobody else can take or block it. Its name
+ * has the network namespace and the interface's index: interfaces of the same name in other namespaces are others, and one that is
+ * renamed is the same. Processes find each other as long as they share /run, also in containers.
+ *
+ *     /run/anyhop/run-4026531840-2.lock            forwarders, and `anyhop stop`
+ *     /run/anyhop-agent/agent-4026531840-2.lock    agents, and `anyhop agent --stop`
+ *
+ * The holder's file goes with its lock. Who has locked a file therefore looks whether it is still the one with that name.
  */
-import { createServer, type Server } from 'node:net';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
+import { requireOwnDirectory } from '../core/own-directory.js';
 import { reasonOf } from '../core/reason.js';
+import { type RunTool, runTool, runToolOn, toolError } from '../core/tool.js';
+import { readLinks } from './link.js';
 
 /** The command that holds a lock. */
 export type LockHolder = 'run' | 'agent';
@@ -14,27 +37,148 @@ export interface InterfaceLock {
   release(): Promise<void>;
 }
 
-/** @throws AnyhopError ERR_INTERFACE when another process of that command has the interface */
-export function lockInterface(holder: LockHolder, link: string): Promise<InterfaceLock> {
-  const server = createServer((socket) => socket.destroy());
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => reject(cannotLock(holder, link, cause)));
-    server.listen(`\0anyhop/${holder}/${link}`, () => resolve({ release: () => close(server) }));
-    server.unref();
-  });
+const DIRECTORY: Readonly<Record<LockHolder, string>> = { run: '/run/anyhop', agent: '/run/anyhop-agent' };
+const DIRECTORY_MODE = 0o755;
+const FILE_MODE = 0o600;
+const { O_RDWR, O_CREAT, O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+/** flock(1) gets the file as this descriptor, and says by this exit code that somebody else has it. */
+const INHERITED = '3';
+const TAKEN = 1;
+/** A holder may be just giving it back. */
+const TRIES_MAX = 20;
+
+/** @throws AnyhopError ERR_INTERFACE when another process of that command has the interface, or it cannot be locked */
+export async function lockInterface(
+  holder: LockHolder,
+  link: string,
+  run: RunTool = runTool,
+): Promise<InterfaceLock> {
+  const path = await lockPath(holder, link, run);
+  const descriptor = (await take(holder, link, path, O_RDWR | O_CREAT))!;
+  ftruncateSync(descriptor);
+  writeSync(descriptor, `${process.pid}\n`, 0);
+  return {
+    async release() {
+      if (isStill(descriptor, path)) unlinkSync(path);
+      closeSync(descriptor);
+      removeEmpty(dirname(path));
+    },
+  };
 }
 
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()));
+/**
+ * For who takes away what a process has left: root does that for the service's user as well, and makes no file in that one's
+ * directory. Where there is no file, nobody is in charge.
+ * @throws AnyhopError as `lockInterface`
+ */
+export async function lockLeftovers(
+  holder: LockHolder,
+  link: string,
+  run: RunTool = runTool,
+): Promise<InterfaceLock> {
+  const path = await lockPath(holder, link, run);
+  if (isOurs(dirname(path))) return lockInterface(holder, link, run);
+  const descriptor = await take(holder, link, path, O_RDONLY);
+  return {
+    async release() {
+      if (descriptor !== undefined) closeSync(descriptor);
+    },
+  };
 }
 
-function cannotLock(holder: LockHolder, link: string, cause: NodeJS.ErrnoException): AnyhopError {
-  if (cause.code !== 'EADDRINUSE') {
-    return new AnyhopError('ERR_INTERFACE', `interface ${link} cannot be locked: ${reasonOf(cause)}`, {
-      cause,
-    });
+async function lockPath(holder: LockHolder, link: string, run: RunTool): Promise<string> {
+  const index = (await readLinks(run)).get(link)?.index ?? `gone-${link}`;
+  const namespace = statSync('/proc/self/ns/net').ino;
+  return join(DIRECTORY[holder], `${holder}-${namespace}-${index}.lock`);
+}
+
+/** @returns undefined when there is no such file, and none is to be made */
+async function take(
+  holder: LockHolder,
+  link: string,
+  path: string,
+  flags: number,
+): Promise<number | undefined> {
+  const isMade = (flags & O_CREAT) !== 0;
+  for (let tries = 1; ; tries++) {
+    let descriptor: number;
+    try {
+      if (isMade) prepareDirectory(dirname(path));
+      descriptor = openSync(path, flags | O_NOFOLLOW | O_NONBLOCK, FILE_MODE);
+    } catch (cause) {
+      if (cause instanceof AnyhopError) throw cause;
+      const isGone = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+      if (isGone && !isMade) return undefined;
+      if (isGone && tries < TRIES_MAX) continue; // the last holder took the directory along
+      throw cannotLock(link, dirname(path), cause as Error);
+    }
+    try {
+      const isLocked = await flock(descriptor);
+      if (!isLocked) throw alreadyRuns(holder, link, readFileSync(descriptor, 'latin1'));
+      if (isStill(descriptor, path)) return descriptor;
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    closeSync(descriptor);
+    if (tries === TRIES_MAX)
+      throw cannotLock(link, dirname(path), new Error('others take and release it all the time'));
   }
+}
+
+function prepareDirectory(directory: string): void {
+  requireOwnDirectory(directory, 'ERR_INTERFACE');
+  makeDirectory(directory, DIRECTORY_MODE);
+}
+
+/** The lock belongs to the open file, which this process keeps. @returns false when somebody else has it */
+async function flock(descriptor: number): Promise<boolean> {
+  const args = ['-n', '-x', INHERITED];
+  const { code, stderr } = await runToolOn(descriptor, 'flock', args);
+  if (code === 0) return true;
+  if (code === TAKEN && stderr === '') return false;
+  throw toolError('flock', args, stderr || `exit code ${code}`);
+}
+
+/** Whether the file of a descriptor is the one that has the name now. */
+function isStill(descriptor: number, path: string): boolean {
+  try {
+    return statSync(path).ino === fstatSync(descriptor).ino;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function isOurs(directory: string): boolean {
+  try {
+    return statSync(directory).uid === process.geteuid?.();
+  } catch {
+    return true; // it is made, or why not is said
+  }
+}
+
+function alreadyRuns(holder: LockHolder, link: string, content: string): AnyhopError {
+  const pid = /^\d+$/.test(content.trim()) ? ` (process ${content.trim()})` : '';
   return new AnyhopError('ERR_INTERFACE', `another "anyhop ${holder}" runs on interface ${link}`, {
-    hint: `Stop it first. It runs in this network namespace, maybe in a container that shares it: pgrep -af "anyhop ${holder}"`,
+    hint: `Stop it first${pid}. It runs in this network namespace, maybe in a container that shares it: pgrep -af "anyhop ${holder}"`,
   });
+}
+
+function cannotLock(link: string, directory: string, cause: Error): AnyhopError {
+  const name = directory.slice('/run/'.length);
+  return new AnyhopError('ERR_INTERFACE', `interface ${link} cannot be locked: ${reasonOf(cause)}`, {
+    hint:
+      `${directory} must belong to the user that runs this: RuntimeDirectory=${name} in a systemd unit, or as root: ` +
+      `install -d -o ${process.geteuid?.() ?? 0} ${directory}`,
+    cause,
+  });
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Others have files there, or it is not ours to remove.
+  }
 }

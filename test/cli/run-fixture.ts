@@ -12,7 +12,7 @@ import { VIP4, VIP6 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 
 export const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
-export const READY_TIMEOUT_MS = 10_000;
+export const READY_TIMEOUT_MS = 30_000;
 const REFUSAL_TIMEOUT_MS = 20_000;
 const ARRIVAL_MS = 3000;
 

@@ -9,7 +9,7 @@ import type { LabProcess } from '../../scripts/lab/process.js';
 import { devObjectPath } from '../../scripts/native/object.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { isolationObstacle, withRuntimeDirectory } from '../isolation.js';
 import { FLAGS, finalCounters, MAIN, refusal, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 const NOBODY = 65534;
@@ -85,8 +85,9 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
 
   test('needs no root with five capabilities and a directory of its own, and says what is missing of these', async (t) => {
     for (const path of [link.resources.directory, file]) chownSync(path, NOBODY, NOBODY);
-    const user = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
-    const readable = spawnSync(user[0], [...user.slice(1), 'test', '-r', MAIN]).status === 0;
+    const drop = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+    const user = [...withRuntimeDirectory(NOBODY), ...drop];
+    const readable = spawnSync(drop[0], [...drop.slice(1), 'test', '-r', MAIN]).status === 0;
     if (!readable) return t.skip('needs a checkout that every user can read');
     const withCaps = (...names: string[]): string[] => {
       const list = names.map((name) => `+${name}`).join();

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CaptureWriter } from '#anyhop/packet/capture.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, here as engineFile, LINK, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { isolationObstacle, withRuntimeDirectory } from '../isolation.js';
 import { FLAGS, finalCounters, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 /** Breath, stop and what a busy machine adds. */
@@ -47,7 +47,11 @@ describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool', 'setpriv') },
     const readable = spawnSync(setpriv[0], [...setpriv.slice(1), 'test', '-r', MAIN]).status === 0;
     if (!readable) return t.skip('needs a checkout that every user can read');
     const capabilities = ['--inh-caps=+net_raw,+net_admin', '--ambient-caps=+net_raw,+net_admin'];
-    const run = await startRun(link, ['-c', file, ...FLAGS], [...setpriv, ...capabilities]);
+    const run = await startRun(
+      link,
+      ['-c', file, ...FLAGS],
+      [...withRuntimeDirectory(NOBODY), ...setpriv, ...capabilities],
+    );
     assert.deepEqual(await sendFlows(link, flows(20)), { gre4: 20, gre6: 0 });
     assert.deepEqual(await run.stop(), { code: 0, signal: null });
     assert.deepEqual(finalCounters(run).engine, { received: 20, sent: 20, sendFailed: 0, missed: 0 });

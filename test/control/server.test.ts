@@ -1,6 +1,17 @@
 /** The control socket as a file: who may connect, and what it leaves behind. */
 import assert from 'node:assert/strict';
-import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,5 +81,21 @@ describe('the control socket as a file', () => {
     // A file that is no socket answers as a stale one does.
     await assert.rejects(serve(file), { code: 'ERR_SOCKET', message: /something else is there/ });
     assert.equal(readFileSync(file, 'utf8'), 'precious');
+  });
+
+  it('is in no directory that others can write, and takes no pipe for a socket', async () => {
+    const path = newPath();
+    mkdirSync(join(path, '..'));
+    for (const mode of [0o777, 0o1777]) {
+      chmodSync(join(path, '..'), mode);
+      await assert.rejects(serve(path), {
+        code: 'ERR_SOCKET',
+        message: /can be written by others than its owner/,
+        hint: /chmod go-w .*, or name another directory by node\.socket\./,
+      });
+    }
+    chmodSync(join(path, '..'), 0o755);
+    spawnSync('mkfifo', [path]);
+    await assert.rejects(serve(path), { code: 'ERR_SOCKET', message: /something else is there/ });
   });
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -9,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,7 +68,7 @@ describe('the state of a node', () => {
 
   it('is set aside when it cannot be used, and the node starts without', async () => {
     const place = fresh();
-    mkdirSync(place);
+    mkdirSync(place, { mode: 0o700 });
     writeFileSync(join(place, 'edge-1.json'), '{"version":1,"pools":{"web":');
     const store = storeOf(place, 'edge-1');
     assert.equal((await store.read()).size, 0);
@@ -94,7 +96,7 @@ describe('the state of a node', () => {
     await Promise.all(texts.map((text) => store.keepConfig('/etc/a.yaml', text, KEY)));
     assert.equal(lastGoodConfig(place, '/etc/a.yaml')?.text, texts[2]);
     const { pid } = spawnSync('true');
-    writeFileSync(join(place, `edge-1.json.${pid}.tmp`), 'half');
+    writeFileSync(join(place, `edge-1.json.${pid}-0123456789abcdef.tmp`), 'half');
     await store.read();
     assert.deepEqual(
       readdirSync(place).filter((name) => name.endsWith('.tmp')),
@@ -141,5 +143,70 @@ describe('the state of a node', () => {
     await store.keepConfig(file, 'good: 2', KEY);
     assert.equal(lastGoodConfig(place, file)?.text, 'good: 2');
     assert.equal(readdirSync(place).length, 1, 'no deployment leaves a copy behind');
+  });
+
+  it('is neither read from nor written to a directory that others can write, and the error says what to do', async () => {
+    const place = fresh();
+    mkdirSync(place);
+    writeFileSync(join(place, 'edge-1.json'), 'not even JSON');
+    for (const mode of [0o777, 0o1777, 0o775]) {
+      chmodSync(place, mode);
+      const refused = {
+        code: 'ERR_STATE_FILE',
+        message: new RegExp(
+          `^${place} can be written by others than its owner \\(mode ${mode.toString(8)}\\)$`,
+        ),
+        hint: `As root: chmod go-w ${place}, or name another directory by node.state_dir.`,
+      };
+      const store = storeOf(place, 'edge-1');
+      await assert.rejects(store.read(), refused);
+      assert.throws(() => lastGoodConfig(place, '/etc/a.yaml'), refused);
+      await store.write(memory(1));
+      await store.keepConfig('/etc/a.yaml', 'pools: {}', KEY);
+      assert.match(store.problem ?? '', refused.message);
+      assert.deepEqual(readdirSync(place), ['edge-1.json']);
+    }
+    chmodSync(place, 0o755);
+    await storeOf(place, 'edge-1').write(memory(1));
+  });
+
+  it('is no pipe and no link: a start does not wait for one, and what one leads to is not touched', async () => {
+    const place = fresh();
+    mkdirSync(place, { mode: 0o700 });
+    const [file, victim] = [join(place, 'edge-1.json'), join(place, 'victim')];
+    const copy = join(fresh(), '..', 'unused');
+    for (const make of [() => spawnSync('mkfifo', [file]), () => symlinkSync(victim, file)]) {
+      writeFileSync(victim, 'precious');
+      make();
+      const store = storeOf(place, 'edge-1');
+      assert.equal((await store.read()).size, 0);
+      await store.write(memory(1));
+      assert.deepEqual(await store.read(), memory(1));
+      assert.equal(readFileSync(victim, 'utf8'), 'precious');
+      rmSync(file);
+    }
+    const store = storeOf(place, 'edge-1');
+    await store.keepConfig(copy, 'pools: {}', KEY);
+    const kept = join(place, readdirSync(place).find((name) => name.startsWith('config-'))!);
+    rmSync(kept);
+    spawnSync('mkfifo', [kept]);
+    assert.equal(lastGoodConfig(place, copy), undefined);
+  });
+
+  it('passes no file that somebody has put where it is written first', async () => {
+    const place = fresh();
+    const store = storeOf(place, 'edge-1');
+    await store.write(memory(1));
+    const seen = new Set<string>();
+    const watcher = watch(place, (_, name) => name?.endsWith('.tmp') && seen.add(name));
+    try {
+      for (let weight = 2; weight < 6; weight++) await store.write(memory(weight));
+      const deadline = Date.now() + 5000;
+      while (seen.size < 4 && Date.now() < deadline) await new Promise((done) => setTimeout(done, 5));
+    } finally {
+      watcher.close();
+    }
+    assert.equal(seen.size, 4, 'each write has a name of its own');
+    for (const name of seen) assert.match(name, /^edge-1\.json\.\d+-[0-9a-f]{16}\.tmp$/);
   });
 });

@@ -5,7 +5,7 @@ import { after, afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Image } from '#anyhop/forward/image.js';
 import { type FixtureOptions, imageOf, VIP4 } from '../forward/fixture.js';
-import { isolationObstacle } from '../isolation.js';
+import { isolationObstacle, withRuntimeDirectory } from '../isolation.js';
 import { frame, ipv4, NODE_MAC, payload, tcp } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
 import type { Outcome } from './contract.js';
@@ -20,7 +20,13 @@ const TUNNELLED = `ether src ${NODE_MAC} and (ip proto 47 or ip6 proto 47)`;
 const TIMEOUT_MS = 5000;
 const CAPABILITIES = '+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock';
 const NOBODY = ['--reuid=65534', '--regid=65534', '--clear-groups'];
-const USER = ['setpriv', ...NOBODY, `--inh-caps=${CAPABILITIES}`, `--ambient-caps=${CAPABILITIES}`];
+const USER = [
+  ...withRuntimeDirectory(65534),
+  'setpriv',
+  ...NOBODY,
+  `--inh-caps=${CAPABILITIES}`,
+  `--ambient-caps=${CAPABILITIES}`,
+];
 const OPTIONS: FixtureOptions = {
   mac: macBytes(NODE_MAC),
   pools: {

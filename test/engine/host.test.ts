@@ -11,8 +11,10 @@ import { lockInterface } from '#anyhop/underlay/lock.js';
 
 const vips = ['203.0.113.10', '2001:db8:100::10'].map((text) => parseAddress(text)!);
 const root = 'Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\nCapAmb:\t0000000000000000\n';
-/** Tests run in parallel in one network namespace, and the lock is real. */
+/** Tests run in parallel in one network namespace, and the lock is real: it takes root to make its directory. */
 const LINK = `ah${process.pid}`;
+
+const skip = process.geteuid?.() === 0 ? false : 'needs root';
 
 interface System {
   flags?: string[];
@@ -35,7 +37,7 @@ function fake(system: System): { run: RunTool; changes: string[] } {
     if (line === 'ip -json -details link show') {
       const link = {
         ifname: LINK,
-        ifindex: 7,
+        ifindex: process.pid,
         mtu: 1500,
         flags: system.flags ?? ['UP'],
         link_type: system.type ?? 'ether',
@@ -71,7 +73,7 @@ async function refuses(system: System, code: ErrorCode, message: RegExp): Promis
   return changes;
 }
 
-test('the filter is put in place before offloads go off, and both are taken back', async () => {
+test('the filter is put in place before offloads go off, and both are taken back', { skip }, async () => {
   const { run, changes } = fake({});
   const guard = await guardHost(LINK, { vips, macs: [] }, { run, processStatus: root });
   assert.deepEqual(changes, ['nft install', `ethtool -K ${LINK} gro off`]);
@@ -81,7 +83,7 @@ test('the filter is put in place before offloads go off, and both are taken back
   assert.deepEqual(changes.slice(2).sort(), [`ethtool -K ${LINK} gro on`, 'nft remove'].sort());
 });
 
-test('segmentation offloads go off one by one; those that are fixed stay', async () => {
+test('segmentation offloads go off one by one; those that are fixed stay', { skip }, async () => {
   const { run, changes } = fake({
     features:
       'tcp-segmentation-offload: on\n\ttx-tcp-segmentation: on\n\ttx-tcp6-segmentation: off\n\ttx-tcp-ecn-segmentation: on [fixed]\ngeneric-segmentation-offload: on\n',
@@ -92,14 +94,14 @@ test('segmentation offloads go off one by one; those that are fixed stay', async
   assert.ok(changes.includes(`ethtool -K ${LINK} tx-tcp-segmentation on gso on`));
 });
 
-test('offloads that are off already are left alone', async () => {
+test('offloads that are off already are left alone', { skip }, async () => {
   const { run, changes } = fake({ features: 'generic-receive-offload: off\nlarge-receive-offload: off\n' });
   const guard = await guardHost(LINK, { vips, macs: [] }, { run, processStatus: root });
   await guard.release();
   assert.deepEqual(changes, ['nft install', 'nft remove']);
 });
 
-test('what a killed predecessor had switched off is switched on in the end', async () => {
+test('what a killed predecessor had switched off is switched on in the end', { skip }, async () => {
   const { run, changes } = fake({
     stale: 'off: gro lro nonsense',
     features: 'generic-receive-offload: off\nlarge-receive-offload: off\n',
@@ -111,14 +113,16 @@ test('what a killed predecessor had switched off is switched on in the end', asy
   assert.ok(changes.includes(`ethtool -K ${LINK} gro on lro on`));
 });
 
-test('when an offload cannot be switched off after all, the filter is taken back and the interface is free', async () => {
+test('when an offload cannot be switched off after all, the filter is taken back and the interface is free', {
+  skip,
+}, async () => {
   const changes = await refuses({ fails: `ethtool -K ${LINK} gro off` }, 'ERR_TOOL', /gro off: it broke/);
   assert.ok(changes.includes('nft remove'));
-  const lock = await lockInterface('run', LINK);
+  const lock = await lockInterface('run', LINK, fake({}).run);
   await lock.release();
 });
 
-test('refusals change nothing and say what to do', async () => {
+test('refusals change nothing and say what to do', { skip }, async () => {
   const cases: [System, ErrorCode, RegExp][] = [
     [{ flags: [] }, 'ERR_INTERFACE', /is down\nip link set .* up/],
     [{ type: 'none' }, 'ERR_INTERFACE', /not Ethernet but of type none/],
@@ -131,7 +135,7 @@ test('refusals change nothing and say what to do', async () => {
   for (const [system, code, message] of cases) assert.deepEqual(await refuses(system, code, message), []);
 });
 
-test('an interface that is not there is refused, and those that are there are named', async () => {
+test('an interface that is not there is refused, and those that are there are named', { skip }, async () => {
   const { run } = fake({});
   await assert.rejects(
     guardHost('nothing', { vips, macs: [] }, { run, processStatus: root }),
@@ -143,7 +147,9 @@ test('an interface that is not there is refused, and those that are there are na
   );
 });
 
-test('the second of two anyhops on one interface is refused until the first has let go', async () => {
+test('the second of two anyhops on one interface is refused until the first has let go', {
+  skip,
+}, async () => {
   const first = await guardHost(LINK, { vips, macs: [] }, { run: fake({}).run, processStatus: root });
   await refuses({}, 'ERR_INTERFACE', /another "anyhop run" runs on interface/);
   await first.release();

@@ -56,7 +56,7 @@ export async function guardHost(
   requireCapabilities(processStatus);
   const link = await requireEthernetLink(interfaceName, run);
   const filter = { vips, macs: macs.length > 0 ? macs : [link.mac] };
-  const lock = await lockInterface('run', interfaceName);
+  const lock = await lockInterface('run', interfaceName, run);
   try {
     const stale = await readFilterComment(interfaceName, run);
     const inherited = (stale ?? '').split(' ').filter(isOffload);

@@ -5,7 +5,7 @@ import type { XdpMode } from '../../ffi/bpf.js';
 import { findAttachment } from '../../pins/attachment.js';
 import { isBpffs, pinDirectory, removePinDirectory } from '../../pins/directory.js';
 import { readLinks } from '../../underlay/link.js';
-import { lockInterface } from '../../underlay/lock.js';
+import { lockLeftovers } from '../../underlay/lock.js';
 import { detach, findSet, removeStale, requireNoOther } from './attachment.js';
 import type { XdpPlace } from './obstacle.js';
 
@@ -25,7 +25,7 @@ export async function removeForwarding(
   { interface: name, bpffs }: XdpPlace,
   log: Logger,
 ): Promise<Removed | undefined> {
-  const lock = await lockInterface('run', name).catch((cause: AnyhopError) => {
+  const lock = await lockLeftovers('run', name).catch((cause: AnyhopError) => {
     if (cause.cause !== undefined) throw cause;
     throw new AnyhopError('ERR_INTERFACE', cause.message, {
       hint: `End it first: SIGINT (Ctrl-C) also takes its program off ${name}, SIGTERM leaves that to "anyhop stop".`,
