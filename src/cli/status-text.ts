@@ -1,4 +1,5 @@
 /** A node's status as text for people: what is wrong stands out, and numbers are short. */
+import type { EventsReport } from '../control/events.js';
 import type {
   BackendStatus,
   ConfigFileStatus,
@@ -10,14 +11,18 @@ import type {
 } from '../control/status.js';
 import { drainOf, drawDrain } from './drain-progress.js';
 import { amount, clockTime, columns, labelled, short, someOf } from './format.js';
+import { withoutUp } from './status-filter.js';
 
 const RIGHT = new Set(['SLOTS', 'PACKETS', 'PACKETS/S', 'BITS/S', 'WEIGHT']);
 
-export function drawStatus(status: NodeStatus, now = new Date()): string {
+/** @param onlyDown leaves out backends that are up, and pools all of whose backends are */
+export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = false): string {
   const { engine, image, readiness, overrides } = status;
-  const pools = status.pools.flatMap((pool) => [
+  const shown = onlyDown ? withoutUp(status).pools : status.pools;
+  const whole = new Map(status.pools.map((pool) => [pool.name, pool]));
+  const pools = shown.flatMap((pool) => [
     '',
-    ...drawPool(pool, now),
+    ...drawPool(whole.get(pool.name)!, pool.backends, status.version, now),
     ...overrides.filter((one) => one.pool === pool.name).map((one) => drawOverride(one, now)),
   ]);
   return `${labelled(
@@ -89,7 +94,7 @@ function drawConfigFile({ file, loadedAt, refused }: ConfigFileStatus, now: Date
   return rows;
 }
 
-function drawPool(pool: PoolStatus, now: Date): string[] {
+function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: string, now: Date): string[] {
   const up = pool.backends.filter(({ health }) => health === 'up').length;
   const need = pool.mode === 'normal' ? '' : `, mode ${pool.mode.replace('_', ' ')}`;
   const { settlesAt, waitsFor, queued } = pool.change;
@@ -97,23 +102,36 @@ function drawPool(pool: PoolStatus, now: Date): string[] {
     `pool ${pool.name}: ${up} of ${amount(pool.backends.length, 'backend')} up${need}, ` +
       `owners ${pool.digests.owners.slice(0, 16)}, alternates ${pool.digests.alternates.slice(0, 16)}`,
     ...columns(
-      ['BACKEND', 'ADDRESS', 'WEIGHT', 'STATE', 'SLOTS', 'NEXT HOP', 'PACKETS', 'PACKETS/S', 'BITS/S'],
-      pool.backends.map((backend) => [
+      [
+        'BACKEND',
+        'ADDRESS',
+        'WEIGHT',
+        'STATE',
+        'SLOTS',
+        'AGENT',
+        'NEXT HOP',
+        'PACKETS',
+        'PACKETS/S',
+        'BITS/S',
+      ],
+      backends.map((backend) => [
         backend.name,
         backend.address,
         String(backend.weight),
         backend.health === 'up' ? backend.state : `${backend.state}, ${backend.health.toUpperCase()}`,
         String(backend.slots),
+        drawAgent(backend.agent),
         drawNextHop(backend.nextHop),
         ...drawTraffic(backend),
       ]),
       RIGHT,
     ),
-    ...pool.backends.flatMap(({ name, health, healthReason, healthSince }) =>
+    ...drawAgents(backends, version),
+    ...backends.flatMap(({ name, health, healthReason, healthSince }) =>
       healthReason === undefined ? [] : `${name} is ${health} since ${healthSince}: ${healthReason}`,
     ),
-    ...pool.backends.flatMap(({ name, nextHop }) => drawPath(name, nextHop, now)),
-    ...pool.backends.flatMap(({ name, drain }) =>
+    ...backends.flatMap(({ name, nextHop }) => drawPath(name, nextHop, now)),
+    ...backends.flatMap(({ name, drain }) =>
       drain === undefined ? [] : drawDrain(drainOf(pool.name, name, drain), now),
     ),
     ...(settlesAt === undefined ? [] : [`the last change settles at ${clockTime(settlesAt, now)}`]),
@@ -123,6 +141,40 @@ function drawPool(pool: PoolStatus, now: Date): string[] {
       return `${id} waits until ${clockTime(dueAt, now)}${drains}: ${changes.join('; ')}`;
     }),
   ];
+}
+
+function drawAgent(agent: BackendStatus['agent']): string {
+  if (agent === undefined) return '-';
+  return agent.reachable ? amount(agent.connections ?? 0, 'conn') : 'SILENT';
+}
+
+/** Agents that do not answer, with one's reason for all, and those of other versions than the node's. */
+function drawAgents(backends: PoolStatus['backends'], version: string): string[] {
+  const silent = backends.filter(({ agent }) => agent?.reachable === false);
+  const others = backends.flatMap(({ name, agent }) =>
+    agent?.version !== undefined && agent.version !== version ? [`${name} (${agent.version})`] : [],
+  );
+  return [
+    ...(silent.length === 0
+      ? []
+      : [
+          `silent: ${someOf(
+            silent.map(({ name }) => name),
+            3,
+          )}: ${silent[0].agent?.why}`,
+        ]),
+    ...(others.length === 0 ? [] : [`agents of another version than this node's: ${someOf(others, 3)}`]),
+  ];
+}
+
+/** The newest last. */
+export function drawEvents({ since, events }: EventsReport, now = new Date()): string {
+  const head = `events since ${clockTime(since, now)}${events.length === 0 ? ': none' : ''}`;
+  const lines = events.map(
+    ({ at, level, message }) =>
+      `${clockTime(at, now)}  ${level.padEnd(5)}  ${message.replaceAll('\n', '\n                 ')}`,
+  );
+  return `${[head, ...lines].join('\n')}\n`;
 }
 
 function drawOverride({ pool, backend, state, weight, since }: OverrideStatus, now: Date): string {

@@ -1,13 +1,18 @@
 /** `anyhop status`: what a running node forwards, to whom, and how much. */
 import { Command, InvalidArgumentError } from 'commander';
+import type { EventsReport } from '../control/events.js';
 import type { NodeStatus } from '../control/status.js';
-import { ask, findSocket, socketOption } from './control-client.js';
-import { drawStatus } from './status-text.js';
+import { AnyhopError } from '../core/errors.js';
+import { ask, findSocket, Refusal, socketOption } from './control-client.js';
+import { clockTime } from './format.js';
+import { filterStatus, type StatusFilter, withoutUp } from './status-filter.js';
+import { drawEvents, drawStatus } from './status-text.js';
 
-interface StatusOptions {
+interface StatusOptions extends StatusFilter {
   readonly socket?: string;
   readonly json?: true;
   readonly watch?: number | true;
+  readonly events?: true;
 }
 
 const WATCH_SECONDS_DEFAULT = 2;
@@ -23,6 +28,10 @@ export function statusCommand(): Command {
     )
     .addOption(socketOption())
     .option('--json', 'print one JSON object (with --watch one a line)')
+    .option('--pool <name>', 'show this pool alone, and its services')
+    .option('--service <name>', 'show this service alone, and its pool')
+    .option('--down', 'show backends that are not up, and no others')
+    .option('--events', 'show what happened in the last hour instead: what the node has told its log')
     .option(
       '-w, --watch [seconds]',
       'go on until interrupted, every so many seconds (2 when left out)',
@@ -31,25 +40,59 @@ export function statusCommand(): Command {
     .addHelpText(
       'after',
       `
+With --watch it goes on while the node is away, for a restart say, and shows the time.
 Two nodes of one key that show the same digest of owners send every flow to the same backend (anyhop diff).
 Exit codes: 0 shown, 1 no node answers.
 
 Examples:
   anyhop status
-  anyhop status --watch 1
+  anyhop status --watch 1 --down
+  anyhop status --events
   anyhop status --json | jq '.pools[].backends[] | select(.health == "down")'`,
     )
     .action(async (options: StatusOptions) => {
       const socket = options.socket ?? (await findSocket());
       const everySeconds = options.watch === true ? WATCH_SECONDS_DEFAULT : options.watch;
+      if (everySeconds === undefined) {
+        process.stdout.write(await look(socket, options));
+        return;
+      }
+      let last = '';
       for (;;) {
-        const status = (await ask(socket, '/status')) as NodeStatus;
-        const clear = everySeconds !== undefined && process.stdout.isTTY ? HOME : '';
-        process.stdout.write(options.json ? `${JSON.stringify(status)}\n` : `${clear}${drawStatus(status)}`);
-        if (everySeconds === undefined) return;
+        const time = clockTime(new Date().toISOString());
+        try {
+          last = await look(socket, options);
+          show(options.json ? last : `at ${time}\n${last}`);
+        } catch (error) {
+          if (last === '' || !isAway(error)) throw error; // it has never been there, or is asked for what it has not
+          const away = `at ${time} the node does not answer: ${error.message}\n`;
+          if (options.json) process.stderr.write(away);
+          else show(process.stdout.isTTY ? `${away}What it said last:\n${last}` : away);
+        }
         await new Promise((resolve) => setTimeout(resolve, everySeconds * 1000));
       }
     });
+}
+
+function show(text: string): void {
+  process.stdout.write(process.stdout.isTTY ? `${HOME}${text}` : text);
+}
+
+/** A node that stops or starts answers nothing, or that it is not ready to. */
+function isAway(error: unknown): error is AnyhopError {
+  if (error instanceof Refusal) return error.report.code === 'ERR_STARTING';
+  return error instanceof AnyhopError && error.code === 'ERR_SOCKET';
+}
+
+/** What is to be printed. */
+async function look(socket: string, options: StatusOptions): Promise<string> {
+  if (options.events) {
+    const report = (await ask(socket, '/events')) as EventsReport;
+    return options.json ? `${JSON.stringify(report)}\n` : drawEvents(report);
+  }
+  const status = filterStatus((await ask(socket, '/status')) as NodeStatus, options);
+  if (options.json) return `${JSON.stringify(options.down ? withoutUp(status) : status)}\n`;
+  return drawStatus(status, new Date(), options.down === true);
 }
 
 function seconds(text: string): number {

@@ -44,6 +44,7 @@ import {
   riskOfForce,
   settingsChanges,
 } from './change-reports.js';
+import type { EventsReport } from './events.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { type InForceReport, inForceReport, type Moment } from './in-force.js';
@@ -72,6 +73,7 @@ export interface NodeActionsOptions {
   readonly accepted: (read: ReadConfig) => Promise<void>;
   readonly mark: (pool: string, backend: string) => BackendMark | undefined;
   readonly readiness: () => Readiness;
+  readonly events: () => EventsReport;
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
   readonly facts: (pool: string) => BackendFacts;
@@ -116,6 +118,10 @@ export class NodeActions implements ControlActions {
     }
     const { ready, reason } = found;
     return { ready, reasons: reason === undefined ? [] : [reason], services: [found] };
+  }
+
+  events(): EventsReport {
+    return this.#options.events();
   }
 
   async health(): Promise<HealthReport> {

@@ -5,6 +5,7 @@
  *   GET  /status                   NodeStatus
  *   GET  /ready                    Readiness of the node and of all services; status 503 when the node is not ready
  *   GET  /ready?service=NAME       Readiness of one service, which alone is listed; status 503 when it is not ready
+ *   GET  /events                   EventsReport: what the node told its log in the last hour
  *   GET  /health                   HealthReport
  *   GET  /counters                 CounterReport
  *   GET  /tables?pool=NAME         TablesReport, of all pools when none is named
@@ -29,6 +30,7 @@ import type { PoolPlan } from '../maglev/plan.js';
 import type { Endpoint } from '../packet/compose.js';
 import type { OverridePatch } from '../pool/override.js';
 import type { Health } from '../pool/state.js';
+import type { EventsReport } from './events.js';
 import type { Explanation } from './explain.js';
 import type { InForceReport, Moment } from './in-force.js';
 import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
@@ -37,6 +39,8 @@ export interface ControlActions {
   status(): Promise<NodeStatus>;
   /** Answers at any time, also while the node starts or stops. @throws ControlError 404 for a service that is not there */
   ready(service: string | undefined): Readiness;
+  /** Answers at any time. */
+  events(): EventsReport;
   health(): Promise<HealthReport>;
   counters(): Promise<CounterReport>;
   /** @throws ControlError 404 for a pool that is not there */

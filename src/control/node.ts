@@ -7,7 +7,7 @@
  *   memory of a process before ---/       \------------------------------\--> control socket
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { fetchAgentReport } from '../agent/report.js';
+import type { AgentReport } from '../agent/report.js';
 import { logWarnings } from '../config/error.js';
 import type { BackendConfig, LoadedConfig } from '../config/types.js';
 import { readClocks } from '../core/clock.js';
@@ -29,9 +29,11 @@ import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
 import { OwnMacs } from '../underlay/own-macs.js';
 import { type Forwarded, NodeActions, type ReadConfig } from './actions.js';
+import { Agents } from './agents.js';
 import type { Way } from './assemble.js';
 import { deferred } from './deferred.js';
 import { Drains } from './drains.js';
+import { EventRing, recorded } from './events.js';
 import { Forwarding } from './forwarding.js';
 import { LocalVips } from './local-vips.js';
 import { marksIn, withSources } from './memory.js';
@@ -50,9 +52,6 @@ import { StateStore } from './state-store.js';
 import { type ConfigFileStatus, nodeStatus } from './status.js';
 import { wayOf } from './way.js';
 
-/** How long an agent may take to tell of its connections. */
-const REPORT_TIMEOUT_MS = 1_500;
-
 export interface RunOptions {
   readonly first: ReadConfig;
   /** Reads the config file anew. @throws ConfigError */
@@ -67,7 +66,9 @@ export interface RunOptions {
  * Forwards until SIGINT or SIGTERM.
  * @throws AnyhopError when the machine lacks something; nothing is left changed then
  */
-export async function runNode({ first, load, renamed, refused }: RunOptions, log: Logger): Promise<void> {
+export async function runNode({ first, load, renamed, refused }: RunOptions, outer: Logger): Promise<void> {
+  const events = new EventRing();
+  const log = recorded(outer, events);
   const { node } = first.config;
   const startedAt = new Date();
   const hangups = new Hangups(); // first of all: until there is somebody to take it, the signal would end the process
@@ -114,10 +115,11 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
   });
   readiness.sawLinks(new Map([[link.name, link]]));
 
+  const agents = new Agents({ port: () => pools.file.agent?.reportPort ?? AGENT_REPORT_PORT_DEFAULT });
   const drains = new Drains({
     log,
     now,
-    count: (address) => connectionsOf(address, pools.file),
+    count: async (address) => connectionsOf(await agents.ask(address)),
     changed: () => pools.marksChanged(),
   });
   let followed: LoadedConfig<'run'> | undefined;
@@ -127,6 +129,7 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
     if (followed === config) return false;
     followed = config;
     drains.follow(all, config.services);
+    agents.follow(markedBackends(all));
     return true;
   };
   const pools = new NodePools({
@@ -164,6 +167,7 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
     mark: (pool, backend) => health.markOf(pool, backend),
     readiness: () => readiness.current(),
     unkept: () => store.problem,
+    events: () => events.report(),
     facts(pool) {
       const known = reachedBackends(pools.pools).filter((each) => each.pool.name === pool);
       const byName = new Map(known.map(({ backend }) => [backend.name, backend]));
@@ -230,7 +234,8 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
       prepare(checked, engine, before),
     );
     const { engine, reason } = chosen;
-    log.info(
+    const isSlower = node.engine === 'auto' && engine.name !== candidates[0].name;
+    log[isSlower ? 'warn' : 'info'](
       { event: 'engine', engine: engine.name, mode: engine.mode, reason },
       `engine: ${engine.name}, ${engine.mode} (${reason})`,
     );
@@ -279,6 +284,7 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
           overrides: () => overrideStatus(pools.pools),
           change: (pool) => changeStatus(pools.pools.get(pool)),
           drain: (pool, backend) => drains.status(pool.name, backend.name),
+          agent: (address) => agents.status(address),
         }),
     });
     if (refused === undefined) await store.keepConfig(first.config.file, first.text, node.key);
@@ -310,6 +316,7 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, log
     readiness.close();
     rates?.close();
     drains.close();
+    agents.close();
     health.close();
     paths.close();
     await hops?.close();
@@ -381,10 +388,8 @@ function reloadBySignal(actions: NodeActions, log: Logger): void {
   actions.reloadOnceForwarding().catch(() => undefined);
 }
 
-/** @param file tells the port of the agents' reports */
-async function connectionsOf(address: string, { agent }: LoadedConfig<'run'>): Promise<Map<string, number>> {
-  const port = agent?.reportPort ?? AGENT_REPORT_PORT_DEFAULT;
-  const { vips } = await fetchAgentReport(address, port, REPORT_TIMEOUT_MS);
+/** By service. */
+function connectionsOf({ vips }: AgentReport): Map<string, number> {
   const sums = new Map<string, number>();
   for (const { services } of vips)
     for (const [name, count] of Object.entries(services)) sums.set(name, (sums.get(name) ?? 0) + count);

@@ -62,6 +62,7 @@ export function controlRoutes(actions: ControlActions): Routes {
       },
     },
     '/changes': get(() => actions.changes()),
+    '/events': get(() => actions.events()),
     '/health': get(() => actions.health()),
     '/counters': get(() => actions.counters()),
     '/tables': {

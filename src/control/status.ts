@@ -44,6 +44,8 @@ export interface BackendStatus extends Traffic {
   readonly slots: number;
   /** While it drains. */
   readonly drain?: DrainStatus;
+  /** Absent when it runs none. */
+  readonly agent?: AgentStatus;
   /** Where its packets leave, or why they cannot. */
   readonly nextHop: NextHopStatus | { readonly missing: string };
 }
@@ -58,6 +60,23 @@ export interface NextHopStatus {
   readonly learned?: { readonly router: string; readonly until: string; readonly routeMtu: number };
   /** The MTU that the route would have to have for IPv6 services; absent when it has. */
   readonly ipv6Needs?: number;
+}
+
+/** What a backend's agent reported last. */
+export interface AgentStatus {
+  readonly reachable: boolean;
+  /** ISO 8601: when it was asked. */
+  readonly at: string;
+  /** Why it is not reachable. */
+  readonly why?: string;
+  /** The others are there when it is reachable. Of anyhop. */
+  readonly version?: string;
+  /** ISO 8601: when its process started. */
+  readonly startedAt?: string;
+  /** VIPs that can have connections, of those that its config has. */
+  readonly vips?: readonly string[];
+  /** TCP connections to these. */
+  readonly connections?: number;
 }
 
 /** How far a drain has come. */
@@ -227,6 +246,8 @@ export interface StatusInput {
   readonly overrides: () => readonly OverrideStatus[];
   /** By the pool's name. */
   readonly change: (pool: string) => PoolChangeStatus;
+  /** By the text of a backend's address; undefined before it was asked. */
+  readonly agent: (address: string) => AgentStatus | undefined;
   /** Undefined for a member that does not drain. */
   readonly drain: (pool: PoolConfig, backend: BackendConfig) => DrainStatus | undefined;
 }
@@ -309,6 +330,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
           const { reason, since } = mark;
           const { health, unreachable } = marked.get(name)!; // by which the tables were made; the mark may be newer
           const drain = input.drain(pool, backend);
+          const agent = backend.agent ? input.agent(address.text) : undefined;
           return [
             {
               name,
@@ -322,6 +344,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
               ...(pool.health && { check: pool.health.kind }),
               slots: slots[index],
               ...(drain && { drain }),
+              ...(agent && { agent }),
               nextHop,
               ...traffic('backends', `${pool.name}/${name}`),
             },

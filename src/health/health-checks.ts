@@ -57,6 +57,8 @@ const HEARTBEAT_MS = 50;
 const LONG_TURNS_MAX = 8;
 /** Between two words on what this host lacks. */
 const COMPLAINT_MS = 10_000;
+/** Between two words on why one backend is still down: some fail in two ways by turns. */
+const REASON_MS = 10_000;
 
 interface Check {
   readonly target: HealthTarget;
@@ -67,6 +69,8 @@ interface Check {
   startedLongTurns: number;
   mark: Mark;
   shown: HealthMark | undefined;
+  /** The reason that the log has, and since when. */
+  told: { readonly reason: string; readonly atMs: number } | undefined;
 }
 
 export class HealthChecks {
@@ -141,7 +145,7 @@ export class HealthChecks {
     const number = this.#free.pop() ?? this.#checks.length;
     const probe = this.#makeProbe(target, (failure, isOwnFault) => this.#finish(number, failure, isOwnFault));
     const idle = { isRunning: false, startedMs: 0, startedLongTurns: 0 };
-    this.#checks[number] = { target, probe, ...idle, mark: UNKNOWN, shown };
+    this.#checks[number] = { target, probe, ...idle, mark: UNKNOWN, shown, told: undefined };
     this.#numbers.set(name, number);
     if (shown !== undefined) this.#current.set(name, shown);
     this.#schedule.add(number, check, performance.now());
@@ -224,12 +228,25 @@ export class HealthChecks {
     if (failure !== undefined && check.mark.isUp)
       this.#log.debug({ event: 'check_failed', backend: target.name }, `check of ${target.name}: ${failure}`);
     const mark = judge(check.mark, failure === undefined, target.check);
-    if (mark === check.mark && (mark.isUp || failure === check.shown?.reason)) return;
+    const isNews = failure !== check.shown?.reason || failure !== check.told?.reason;
+    if (mark === check.mark && (mark.isUp || !isNews)) return;
     const isFirst = check.mark.isUp === undefined;
     check.mark = mark;
     const isUp = mark.isUp === true;
     if (check.shown?.isUp !== isUp) this.#change(check, isUp, failure, isFirst);
-    else if (!isUp && failure !== undefined) this.#show(check, { ...check.shown, reason: failure });
+    else if (!isUp && failure !== undefined) this.#stillDown(check, check.shown, failure);
+  }
+
+  /** Down as before, maybe for another reason. */
+  #stillDown(check: Check, shown: HealthMark, reason: string): void {
+    this.#show(check, { ...shown, reason });
+    const nowMs = performance.now();
+    const { told } = check;
+    if (told !== undefined && (told.reason === reason || nowMs < told.atMs + REASON_MS)) return;
+    check.told = { reason, atMs: nowMs };
+    const { name } = check.target;
+    const fields = { event: 'health', backend: name, health: 'down', reason };
+    this.#log.warn(fields, `${name} is still down, now for another reason: ${reason}`);
   }
 
   /** Most often all checks have the same trouble: one speaks for all. */
@@ -249,6 +266,7 @@ export class HealthChecks {
     const times = isFirst ? 'first check' : `${count} in a row`;
     const mark = { isUp, reason: failure ?? 'the check is good', since: new Date() };
     this.#show(check, mark);
+    check.told = { reason: mark.reason, atMs: performance.now() };
     const fields = { event: 'health', backend: name, health: isUp ? 'up' : 'down', reason: mark.reason };
     const text = `${name} is ${fields.health}: ${mark.reason}, ${times}`;
     if (isUp) this.#log.info(fields, text);

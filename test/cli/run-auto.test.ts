@@ -27,6 +27,7 @@ test('auto leaves an engine that cannot send out of the interface to the backend
   const run = await startRun(link, ['-c', file, ...FLAGS]);
   const engine = run.events.find(({ event }) => event === 'engine');
   assert.equal(engine?.['engine'], 'portable');
+  assert.equal(engine?.['level'], 40, 'a slower engine than there could be is a warning');
   assert.match(
     String(engine?.['reason']),
     /^auto; not xdp: the BPF file system .*; not af_xdp: it reaches no backend: its way leads out of eth1/,

@@ -39,6 +39,23 @@ test('status says why a node is not ready, and what of its config file was refus
   assert.ok(drawn.includes('         and 2 lines more: "anyhop check -c /etc/anyhop/anyhop.yaml" has all'));
 });
 
+test('status names agents that do not answer, and those of another version than the node', () => {
+  const at = '2024-05-01T12:00:00.000Z';
+  const pool = poolStatus('web', [
+    backendStatus('web-1', { agent: { reachable: true, at, version: '0.1.0', connections: 1, vips: [] } }),
+    backendStatus('web-2', { agent: { reachable: true, at, version: '0.0.9', connections: 12, vips: [] } }),
+    backendStatus('web-3', { agent: { reachable: false, at, why: 'ECONNREFUSED' } }),
+    backendStatus('web-4'),
+  ]);
+  const drawn = lines(nodeStatus({ pools: [pool] }));
+  const cell = (name: string): string | undefined =>
+    drawn.find((line) => line.startsWith(`${name} `))?.split(/ {2,}/)[5];
+  const names = ['web-1', 'web-2', 'web-3', 'web-4'];
+  assert.deepEqual(names.map(cell), ['1 conn', '12 conns', 'SILENT', '-']);
+  assert.ok(drawn.includes('silent: web-3: ECONNREFUSED'));
+  assert.ok(drawn.includes("agents of another version than this node's: web-2 (0.0.9)"));
+});
+
 test('status says how far drains have come, what settles, what waits, and what was set at runtime', () => {
   const drain = (connections: number | null, done: boolean) => ({
     state: 'draining' as const,

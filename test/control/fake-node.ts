@@ -67,6 +67,7 @@ export async function fakeNode(
   const silent: ControlActions = {
     status: async () => ({ node: 'edge-1' }) as NodeStatus,
     ready: () => ({ ready: true, reasons: [], services: [] }),
+    events: () => ({ since: '2024-05-01T12:00:00.000Z', events: [] }),
     health: async () => ({ backends: [] }),
     counters: async () => ({ verdicts: {}, services: {}, backends: {} }),
     tables: async (pool) => {

@@ -1,6 +1,9 @@
 /** The whole path on real packets: client, ECMP router, forwarders, GRE, agents, nginx, and the way back. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NodeStatus } from '#anyhop/control/status.js';
+import { VERSION } from '#anyhop/core/version.js';
 import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
@@ -106,6 +109,33 @@ describe('a fleet of two forwarders and three backends', { skip: labObstacle()?.
         const { owner } = JSON.parse(await lab.anyhop(index, ['which', '--json', ...flow]));
         assert.equal(owner, byForwarder[index]!.get(`${sourcePort} > ${host} ${port}`));
       }
+    }
+  });
+
+  test('status tells of each backend whether its agent answers, its version, VIPs and connections', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const ask = async (): Promise<NodeStatus['pools'][0]['backends'][0]['agent'][]> => {
+      const status = JSON.parse(
+        await lab.exec(lab.forwarders[0]!.namespace, [
+          'curl',
+          '-s',
+          '--unix-socket',
+          lab.socket(0),
+          'http://node/status',
+        ]),
+      ) as NodeStatus;
+      return status.pools.flatMap(({ backends }) => backends.map(({ agent }) => agent));
+    };
+    let agents = await ask();
+    for (let i = 0; i < 100 && !agents.every((agent) => agent?.reachable); i++) {
+      await delay(100);
+      agents = await ask();
+    }
+    assert.equal(agents.length, 12);
+    for (const agent of agents) {
+      assert.deepEqual([agent?.reachable, agent?.version, agent?.vips], [true, VERSION, [VIP4, VIP6]]);
+      assert.equal(typeof agent?.connections, 'number');
     }
   });
 

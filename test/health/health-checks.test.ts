@@ -83,6 +83,31 @@ const marks = (checks: HealthChecks) =>
   Object.fromEntries([...checks.current()].map(([name, { isUp, reason }]) => [name, isUp ? 'up' : reason]));
 
 describe('health checks', () => {
+  it('tell the log the present reason of one that is down when it changes, and not each time when two take turns', async () => {
+    let reason = 'connection refused';
+    const { checks, lines } = setUp((probe) => probe.finish(reason));
+    await checks.setTargets([target(1)]);
+    reason = 'no answer';
+    await until(() => checks.current().get('web/web-1')?.reason === 'no answer');
+    const told = (): unknown[] => lines.map(({ level, reason: why, msg }) => [level, why, msg]);
+    assert.equal(told().length, 1, 'within ten seconds the log has the first reason alone');
+    // The clock of the checks, ten seconds later.
+    const { now } = performance;
+    try {
+      performance.now = () => now.call(performance) + 10_000;
+      await until(() => lines.length === 2);
+      for (const next of ['connection refused', 'no answer', 'connection refused']) {
+        reason = next;
+        await until(() => checks.current().get('web/web-1')?.reason === next);
+      }
+    } finally {
+      performance.now = now;
+    }
+    assert.deepEqual(told().slice(1), [
+      [40, 'no answer', 'web/web-1 is still down, now for another reason: no answer'],
+    ]);
+  });
+
   it('have a mark for every target once its first check has ended, by an answer or by the timeout', async () => {
     const { checks, lines } = setUp((probe) => {
       const { name } = probe.target;
