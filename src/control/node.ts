@@ -170,7 +170,8 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, out
     events: () => events.report(),
     facts(pool) {
       const known = reachedBackends(pools.pools).filter((each) => each.pool.name === pool);
-      const byName = new Map(known.map(({ backend }) => [backend.name, backend]));
+      // The one in force is the first of its name.
+      const byName = new Map(known.map(({ backend }) => [backend.name, backend] as const).reverse());
       return {
         isDrained: (name) => drains.isDrained(pool, name),
         // One that is still to come is not followed yet.

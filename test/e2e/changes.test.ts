@@ -1,8 +1,10 @@
 /** Planned changes of a running node, as an operator handles them: looked at before, listed, replaced, taken back, brought forward. */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parse, stringify } from 'yaml';
 import { ask } from '#anyhop/cli/control-client.js';
 import type { PlanReport, QueuedReport, TablesReport } from '#anyhop/control/api.js';
 import type { NodeStatus } from '#anyhop/control/status.js';
@@ -84,6 +86,37 @@ describe('planned changes', { skip: labObstacle()?.message ?? false, timeout: TI
     assert.match(await anyhop('reload', '--force'), /with it came what waited: web-4 weight 1 -> 7/);
     assert.deepEqual(await waiting(), []);
     assert.equal((await backend('web-2')).weight, 1, 'what was cancelled does not come back');
+  });
+
+  test('one that came from the file is taken back until the file is read again', async () => {
+    const file = lab.nodeFile(0);
+    const text = readFileSync(file, 'utf8');
+    const config = parse(text);
+    config.pools[queued].backends[1].weight = 9;
+    writeFileSync(file, stringify(config));
+    await anyhop('reload');
+    const [wait] = await waiting();
+    assert.match(wait!, /web-2 weight 1 -> 9$/);
+    const said = await anyhop('cancel', wait!.split(' ')[0]!);
+    assert.match(
+      said,
+      /no longer waits: web-2 weight 1 -> 9[\s\S]*warning: \S+ still says it: the next reload or restart/,
+    );
+    await say('weight', 'web-3', '5');
+    assert.deepEqual(
+      (await waiting()).map((one) => one.replace(/^\S+ /, '')),
+      ['web-3 weight 3 -> 5'],
+      'and not by the next change of something else',
+    );
+    await anyhop('reload');
+    assert.deepEqual(
+      (await waiting()).map((one) => one.replace(/^\S+ /, '')),
+      ['web-3 weight 3 -> 5', 'web-2 weight 1 -> 9'],
+    );
+    writeFileSync(file, text);
+    await anyhop('reload');
+    await say('weight', 'web-3', '3');
+    assert.deepEqual(await waiting(), []);
   });
 
   test('says who gets nothing once every weight is 0', async () => {
