@@ -16,6 +16,7 @@ import { Problems, type Report } from './problems.js';
 import { type HostInterfaces, warnAboutFleet } from './rules/fleet.js';
 import { checkHealth } from './rules/health.js';
 import { checkNeeds, checkNode } from './rules/node.js';
+import { checkSourcePrefix } from './rules/on-link.js';
 import { checkPools } from './rules/pools.js';
 import { checkSecondChance } from './rules/second-chance.js';
 import { checkServices } from './rules/services.js';
@@ -98,6 +99,7 @@ function readConfig<R extends Role>(
   function check(draft: Draft): () => Config {
     checkNeeds(draft, role, report);
     checkNode(draft, document, report);
+    checkSourcePrefix(draft, role, host, report);
     checkPools(draft, document, report);
     checkServices(draft, document, report);
     checkSecondChance(draft, role, document, report);

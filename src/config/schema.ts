@@ -96,7 +96,7 @@ const node = z
         )
         .optional()
         .describe(
-          'Outer source addresses of GRE packets, one IPv4 and/or one IPv6; an IPv4 prefix spreads flows over its addresses.',
+          'Outer source addresses of GRE packets, one IPv4 and/or one IPv6; an IPv4 prefix, which must belong to nobody, spreads flows over its addresses.',
         ),
       key_file: z
         .string({ error: 'the path of a file' })

@@ -27,6 +27,7 @@ import { markedBackends, type NamedBackend, reachedBackends } from '../pool/memb
 import { type Link, requireEthernetLink } from '../underlay/link.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
+import { requireOffLink } from '../underlay/on-link.js';
 import { OwnMacs } from '../underlay/own-macs.js';
 import { type Forwarded, NodeActions, type ReadConfig } from './actions.js';
 import { Agents } from './agents.js';
@@ -75,6 +76,7 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, out
   const now = (): number => performance.timeOrigin + performance.now();
   logWarnings(first.config.warnings, log);
   const link = await requireEthernetLink(node.interface);
+  await requireOffLink(node.source4);
   const macs = new OwnMacs(node.interface, link.mac, log);
   await macs.refresh();
   const localVips = new LocalVips(() => pools.config, log);

@@ -75,6 +75,23 @@ describe('anyhop run refuses', { skip: isolationObstacle('nft', 'ethtool', 'setp
     }
   });
 
+  test('a source prefix with addresses that are on a link: of a subnet, and of a route without an address', async () => {
+    const from = (prefix: string): string[] => FLAGS.map((flag) => (flag === '10.0.0.1' ? prefix : flag));
+    const got = refusal(link, ['-c', file, ...from('10.0.0.0/28')]);
+    await refuses(2, /10\.0\.0\.0\/28, which overlaps the subnet of 10\.0\.0\.1\/24 on eth0/, got);
+    await link.onNode('ip', 'route', 'add', '10.0.9.0/30', 'dev', LINK);
+    try {
+      const routed = refusal(link, ['-c', file, ...from('10.0.9.0/28')]);
+      await refuses(
+        3,
+        /10\.0\.9\.0\/28 overlaps 10\.0\.9\.0\/30, which is on the link eth0\n.*belongs to nobody/,
+        routed,
+      );
+    } finally {
+      await link.onNode('ip', 'route', 'del', '10.0.9.0/30', 'dev', LINK);
+    }
+  });
+
   for (const [program, name] of [
     ['ip', 'iproute2'],
     ['nft', 'nftables'],

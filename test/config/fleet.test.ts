@@ -23,6 +23,48 @@ function warningsOf(text: string, { role = 'node', env = {}, host }: Asked = {})
 
 const HERE = hostOf('10.0.0.1', 'fd00:0::1');
 
+describe('a source prefix', () => {
+  const problemsOf = (prefix: string, cidr: string, asked: Asked = {}): string => {
+    const host = {
+      eth0: [{ address: cidr.split('/')[0], cidr }],
+      lo: [{ address: '127.0.0.1', cidr: '127.0.0.1/8' }],
+    };
+    const { role = 'run' } = asked;
+    try {
+      parseConfig(join({ node: NODE.replace('10.0.0.1', prefix) }), FILE, { role, env: {}, host });
+      return '';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+
+  it('that overlaps a subnet of the host is refused, whichever of the two is larger', () => {
+    for (const [prefix, cidr] of [
+      ['10.0.0.0/28', '10.0.0.5/24'],
+      ['10.0.0.0/24', '10.0.0.5/24'],
+      ['10.0.0.0/16', '10.0.3.5/24'],
+      ['10.0.0.254/31', '10.0.0.5/24'],
+    ]) {
+      for (const role of ['run', 'node'] as const)
+        assert.match(
+          problemsOf(prefix, cidr, { role }),
+          new RegExp(
+            `node\\.source\\[0\\].*${prefix}, which overlaps the subnet of ${cidr} on eth0; expected a prefix that belongs to nobody`,
+          ),
+        );
+    }
+  });
+
+  it('is good beside the subnets of the host, around single addresses, and on another machine', () => {
+    assert.equal(problemsOf('10.0.1.0/28', '10.0.0.5/24'), '');
+    assert.equal(problemsOf('10.0.0.0/28', '10.0.0.5/32'), '');
+    assert.equal(problemsOf('10.0.0.1', '10.0.0.1/24'), '', 'one address is no prefix');
+    const node = NODE.replace('10.0.0.1', '10.0.0.0/28');
+    const host = { eth9: [{ address: '10.0.0.5', cidr: '10.0.0.5/24' }] };
+    assert.ok(parseConfig(join({ node }), FILE, { role: 'node', env: {}, host }));
+  });
+});
+
 describe('a fleet', () => {
   it('of which nothing is doubtful brings no warning, on the host of the node or elsewhere', () => {
     for (const role of ['run', 'node', 'agent', 'pools'] as const) {

@@ -10,7 +10,9 @@ import type { Report } from '../problems.js';
 import type { Role } from '../types.js';
 
 /** What the machine has, as Node's `networkInterfaces` says it: addresses by interface, of those that are up. */
-export type HostInterfaces = Readonly<Record<string, readonly { readonly address: string }[] | undefined>>;
+export type HostInterfaces = Readonly<
+  Record<string, readonly { readonly address: string; readonly cidr?: string | null }[] | undefined>
+>;
 
 /** @param host of the machine that the node is to run on; undefined when that is not asked */
 export function warnAboutFleet(
@@ -91,16 +93,25 @@ function selfOf(
   return local?.has(address.text) ? 'is an address of this host' : undefined;
 }
 
-/** Undefined when the file may be of another machine: it names an interface that this one does not have. */
-function localTexts(
+/** The host, or undefined when the file may be of another machine: it names an interface that this one does not have. */
+export function hostOfNode(
   { node }: Draft,
   role: Role,
   host: HostInterfaces | undefined,
-): ReadonlySet<string> | undefined {
+): HostInterfaces | undefined {
   if (host === undefined || node === undefined) return undefined;
   const isHere = role === 'run' || (node.interface !== undefined && Object.hasOwn(host, node.interface));
-  if (!isHere) return undefined;
-  const texts = Object.values(host).flatMap((addresses = []) => addresses.map(({ address }) => address));
+  return isHere ? host : undefined;
+}
+
+function localTexts(
+  draft: Draft,
+  role: Role,
+  host: HostInterfaces | undefined,
+): ReadonlySet<string> | undefined {
+  const here = hostOfNode(draft, role, host);
+  if (here === undefined) return undefined;
+  const texts = Object.values(here).flatMap((addresses = []) => addresses.map(({ address }) => address));
   return new Set(texts.flatMap((text) => parseAddress(text)?.text ?? []));
 }
 
