@@ -6,6 +6,7 @@ import { request } from 'node:http';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { Pieces } from '../core/pieces.js';
 import { reasonOf } from '../core/reason.js';
+import { formatDuration } from '../core/time.js';
 
 export const REPORT_PATH = '/report';
 /** A report on 4096 services, each with a VIP of its own, has some 0.8 MB. */
@@ -59,7 +60,7 @@ export async function fetchAgentReport(
       code === 'ECONNRESET'
         ? `${reasonOf(cause)} (is this node's address in agent.forwarders?)`
         : reasonOf(cause);
-    throw fail(`does not answer: ${late ? `not within ${timeoutMs} ms` : why}`, cause);
+    throw fail(`does not answer: ${late ? `not within ${formatDuration(timeoutMs)}` : why}`, cause);
   }
   if (answer.status !== 200) throw fail(`answers ${answer.status}: ${answer.text.slice(0, 200).trim()}`);
   const report = parseAgentReport(answer.text);

@@ -4,6 +4,7 @@ import { thisSystem } from '../agent/system.js';
 import { backendAddresses } from '../agent/tables.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { clockTime } from '../core/time.js';
 import { columns } from './format.js';
 
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -42,7 +43,7 @@ export function drawReport({ version, startedAt, vips, verdicts }: AgentReport):
   );
   const counted = Object.entries(verdicts).filter(([, packets]) => packets > 0);
   return `${[
-    `anyhop ${version}, since ${startedAt}`,
+    `anyhop ${version}, since ${clockTime(startedAt)}`,
     '',
     ...columns(['SERVICE', 'VIP', 'CONNECTIONS'], services, RIGHT),
     '',

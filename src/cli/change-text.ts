@@ -1,7 +1,8 @@
 /** What became of a change that a node was told, for people: a sentence a pool, and what there is beside the pools. */
 import type { ChangeReport, PoolChangeReport } from '../control/api.js';
 import type { QueuedStatus } from '../control/status.js';
-import { clockTime, someOf } from './format.js';
+import { clockTime } from '../core/time.js';
+import { someOf } from './format.js';
 
 export function drawChange({ pools, changes, warnings }: ChangeReport, now = new Date()): string {
   const isNews = ({ effect, takenBack }: PoolChangeReport): boolean =>

@@ -1,9 +1,10 @@
 /** `anyhop changes`: what waits for its turn on a node, when it comes, and what it waits for. */
 import { Command } from 'commander';
 import type { QueuedReport } from '../control/api.js';
+import { clockTime } from '../core/time.js';
 import { answerOptions } from './change.js';
 import { ask, findSocket } from './control-client.js';
-import { clockTime, columns, someOf } from './format.js';
+import { columns, someOf } from './format.js';
 
 export function changesCommand(): Command {
   const command = new Command('changes')

@@ -9,6 +9,7 @@ import { quote } from '../config/path.js';
 import type { ErrorReport } from '../control/api.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { reasonOf } from '../core/reason.js';
+import { formatDuration } from '../core/time.js';
 
 const DIRECTORY = '/run/anyhop';
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -149,7 +150,7 @@ function send(
       },
     );
     asked.on('timeout', () => {
-      const late: NodeJS.ErrnoException = new Error(`no answer within ${timeoutMs} ms`);
+      const late: NodeJS.ErrnoException = new Error(`no answer within ${formatDuration(timeoutMs)}`);
       late.code = 'ETIMEDOUT';
       asked.destroy(late);
     });

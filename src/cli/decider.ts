@@ -8,8 +8,8 @@ import type { Command, Option } from 'commander';
 import { Option as CommandOption } from 'commander';
 import type { Moment } from '../control/in-force.js';
 import { AnyhopError } from '../core/errors.js';
+import { clockTime } from '../core/time.js';
 import { ask, findSocket, isNobody } from './control-client.js';
-import { clockTime } from './format.js';
 
 export interface DeciderOptions {
   /** False for --no-socket, undefined when nothing was said. */

@@ -4,7 +4,8 @@
  */
 import type { PoolChangeReport } from '../control/api.js';
 import type { DrainStatus, NodeStatus } from '../control/status.js';
-import { amount, clockTime } from './format.js';
+import { clockTime } from '../core/time.js';
+import { amount } from './format.js';
 
 /**
  * `waiting` for its turn; `draining`; then for good: `drained` without a connection left, `cut_off` by the deadline, or ended

@@ -46,15 +46,6 @@ export function columns(
   );
 }
 
-/** `12:05:00`, and the day before it when that is another than today's; by the clock of this machine. */
-export function clockTime(iso: string, now = new Date()): string {
-  const at = new Date(iso);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':');
-  if (at.toDateString() === now.toDateString()) return time;
-  return `${[at.getFullYear(), at.getMonth() + 1, at.getDate()].map(two).join('-')} ${time}`;
-}
-
 const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P'] as const;
 
 /** `0`, `950`, `12.3k`, `4.56M`: three significant digits and an SI prefix. */

@@ -1,12 +1,12 @@
 /** What a change would do, for people: of two config files, and of a node's file beside what is in force there. */
 
-import { formatDuration } from '../config/duration.js';
 import type { PlanReport } from '../control/api.js';
+import { clockTime, formatDuration } from '../core/time.js';
 import type { Evenness } from '../maglev/evenness.js';
 import type { FlowPlan, PoolPlan, SlotCount } from '../maglev/plan.js';
 import { drawEffect, drawQueued } from './change-text.js';
 import type { FilePoolReport, FileReport } from './file-plan.js';
-import { amount, clockTime, labelled, percent, someOf } from './format.js';
+import { amount, labelled, percent, someOf } from './format.js';
 
 type NodePoolPlan = PlanReport['pools'][number];
 type Row = readonly [label: string, value: string];

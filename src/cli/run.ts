@@ -10,6 +10,7 @@ import { type RunOptions, runNode } from '../control/node.js';
 import { lastGoodConfig } from '../control/state-store.js';
 import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
+import { clockTime } from '../core/time.js';
 import { renamedPools } from '../pool/renames.js';
 import {
   type ConfigOptions,
@@ -109,7 +110,7 @@ function startWith(
 ): Omit<RunOptions, 'load'> {
   log.error(
     { event: 'config_refused', ...fields },
-    `${why}\nThe node starts with the last config that was in force, of ${keptAt.toISOString()}; ${whatToDo}`,
+    `${why}\nThe node starts with the last config that was in force, of ${clockTime(keptAt.toISOString())}; ${whatToDo}`,
   );
   return { first, refused: { at: new Date().toISOString(), message: why } };
 }

@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
 import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
+import { formatDuration } from '../core/time.js';
 import { parseScript, type SimEvent } from '../sim/event.js';
 import { type FlowCounts, SILENCE_MS } from '../sim/flows.js';
 import { plotReport } from '../sim/plot.js';
@@ -80,7 +81,7 @@ An event is a phrase; commas stand between them:
   settle                       wait until nothing is queued and nothing has changed for a settle time
 Every connection sends all the time, so one that could break does. It is broken when its packet reaches a live backend
 that has no socket for it, after the second hop if there is one; the client then connects anew, so it can break again.
-One that is not reset but gets no answer for more than ${SILENCE_MS / 1000} s, for its packets go to a dead machine or nowhere, is counted
+One that is not reset but gets no answer for more than ${formatDuration(SILENCE_MS)}, for its packets go to a dead machine or nowhere, is counted
 below the table (in JSON: silent), once, even if it is answered later. Connections that die with a machine are in neither
 figure. A connection that lives longer than the settle time after its slot moved may break when that has passed: try
 --lifetime 300. So may one that begins between two overlapping changes.
@@ -140,14 +141,14 @@ function describe(report: SimReport, schemes: readonly Scheme[], options: Simula
   const silent = schemes.map((scheme) => sum(report, scheme, 'silent'));
   const closing = [['', 'all', ...totals.map(String)]];
   if (silent.some((count) => count > 0)) {
-    closing.push(['', `no answer for ${SILENCE_MS / 1000} s`, ...silent.map(String)]);
+    closing.push(['', `no answer for ${formatDuration(SILENCE_MS)}`, ...silent.map(String)]);
   }
   const table = columns(['s', 'event', ...titles], [...rows, ...closing], new Set(['s', ...titles]));
   const fleet = [
     amount(options.backends, 'backend'),
     amount(options.nodes, 'node'),
     `${report.flows} connections open at any moment`,
-    `settle time ${options.settle} s`,
+    `settle time ${formatDuration(options.settle * 1000)}`,
     `seed ${options.seed}`,
   ].join(', ');
   return `${fleet}\nConnections broken by each event, and until the next:\n\n${table.join('\n')}\n\n${sentence(report, schemes)}\n`;
@@ -159,7 +160,7 @@ function sentence(report: SimReport, [first]: readonly Scheme[]): string {
     sum(report, first, 'silent'),
     sum(report, first, 'died'),
   ];
-  const unheard = `${amount(silent, 'connection')} got no answer for ${SILENCE_MS / 1000} s: ${SILENCE_WHY}.`;
+  const unheard = `${amount(silent, 'connection')} got no answer for ${formatDuration(SILENCE_MS)}: ${SILENCE_WHY}.`;
   const lost = died === 0 ? '' : ` ${amount(died, 'connection')} died with the machine that they were on.`;
   if (!first.secondChance)
     return `Without second chance, every connection whose slot moves is broken.${silent === 0 ? '' : ` ${unheard}`}${lost}`;

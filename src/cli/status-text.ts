@@ -9,8 +9,9 @@ import type {
   Readiness,
   ServiceStatus,
 } from '../control/status.js';
+import { clockTime } from '../core/time.js';
 import { drainOf, drawDrain } from './drain-progress.js';
-import { amount, clockTime, columns, labelled, short, someOf } from './format.js';
+import { amount, columns, labelled, short, someOf } from './format.js';
 import { withoutUp } from './status-filter.js';
 
 const RIGHT = new Set(['SLOTS', 'PACKETS', 'PACKETS/S', 'BITS/S', 'WEIGHT']);
@@ -28,7 +29,7 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
   return `${labelled(
     [
       ['node', `${status.node} on ${status.interface}, anyhop ${status.version}, process ${status.pid}`],
-      ['since', status.startedAt],
+      ['since', clockTime(status.startedAt, now)],
       ['ready', readiness.ready ? 'yes' : `NO: ${readiness.reasons.join('; ')}`],
       ...(readiness.ready ? notReady(readiness.services) : []).map((line) => ['NOT READY', line] as const),
       ...drawConfigFile(status.config, now),
@@ -128,7 +129,9 @@ function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: s
     ),
     ...drawAgents(backends, version),
     ...backends.flatMap(({ name, health, healthReason, healthSince }) =>
-      healthReason === undefined ? [] : `${name} is ${health} since ${healthSince}: ${healthReason}`,
+      healthReason === undefined
+        ? []
+        : `${name} is ${health} since ${clockTime(healthSince, now)}: ${healthReason}`,
     ),
     ...backends.flatMap(({ name, nextHop }) => drawPath(name, nextHop, now)),
     ...backends.flatMap(({ name, drain }) =>

@@ -3,8 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { EventsReport } from '../control/events.js';
 import type { NodeStatus } from '../control/status.js';
 import { AnyhopError } from '../core/errors.js';
+import { clockTime } from '../core/time.js';
 import { ask, findSocket, Refusal, socketOption } from './control-client.js';
-import { clockTime } from './format.js';
 import { filterStatus, type StatusFilter, withoutUp } from './status-filter.js';
 import { drawEvents, drawStatus } from './status-text.js';
 

@@ -149,7 +149,7 @@ function describe(summary: Summary, down: readonly string[]): string {
     ['alternates', summary.alternatesDigest],
     [
       'build time',
-      `${summary.buildMs.layers.toFixed(1)} ms layers, ${summary.buildMs.tables.toFixed(1)} ms owners and alternates`,
+      `${summary.buildMs.layers.toFixed(1)}ms layers, ${summary.buildMs.tables.toFixed(1)}ms owners and alternates`,
     ],
   );
   const title = `pool ${summary.pool}: ${amount(summary.backends, 'backend')}, ${slots} slots, ${amount(summary.layers, 'layer')}\n`;

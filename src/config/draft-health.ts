@@ -6,7 +6,7 @@ import {
   HEALTH_RISE_DEFAULT,
   HEALTH_TIMEOUT_MS_DEFAULT,
 } from '../core/limits.js';
-import { parseDuration } from './duration.js';
+import { parseDuration } from '../core/time.js';
 import { type HEALTH_KINDS, HEALTH_PATH_DEFAULT, HEALTH_STATUS_DEFAULT } from './health-schema.js';
 import type { FieldPath } from './path.js';
 import type { ConfigInput } from './schema.js';

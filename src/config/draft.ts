@@ -12,9 +12,9 @@ import {
   STATE_DIRECTORY_DEFAULT,
   TABLE_SIZE_DEFAULT,
 } from '../core/limits.js';
+import { parseDuration } from '../core/time.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
 import { type DraftHealth, draftHealth } from './draft-health.js';
-import { parseDuration } from './duration.js';
 import type { FieldPath } from './path.js';
 import { type PortRange, parsePorts } from './ports.js';
 import type { At } from './problems.js';

@@ -1,6 +1,6 @@
 /** Kinds of fields that the schema is made of; `expected` is the second half of their message. */
 import { z } from 'zod';
-import { DURATION_PATTERN, formatDuration, parseDuration } from './duration.js';
+import { DURATION_PATTERN, formatDuration, parseDuration } from '../core/time.js';
 import { parsePorts } from './ports.js';
 
 export function text(expected: string, pattern: RegExp) {

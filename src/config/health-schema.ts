@@ -13,7 +13,7 @@ import {
   HEALTH_TIMEOUT_MS_DEFAULT,
   HEALTH_TIMEOUT_MS_MIN,
 } from '../core/limits.js';
-import { formatDuration } from './duration.js';
+import { formatDuration } from '../core/time.js';
 import { choice, duration, integer, text } from './fields.js';
 import { parseStatusCodes } from './status-codes.js';
 

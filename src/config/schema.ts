@@ -33,8 +33,8 @@ import {
   TABLE_SIZE_MIN,
   WEIGHT_MAX,
 } from '../core/limits.js';
+import { formatDuration } from '../core/time.js';
 import { parseAddress, parsePrefix } from '../packet/address.js';
-import { formatDuration } from './duration.js';
 import { choice, duration, integer, ports, text } from './fields.js';
 import { health } from './health-schema.js';
 

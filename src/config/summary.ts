@@ -1,6 +1,7 @@
 /** What a config makes a node do, as plain values without the secret: for `anyhop check`. */
+
+import { formatDuration } from '../core/time.js';
 import type { IpPrefix } from '../packet/address.js';
-import { formatDuration } from './duration.js';
 import { formatPorts } from './ports.js';
 import type { BackendConfig, Config, HealthConfig, PoolConfig, PriorBackendConfig } from './types.js';
 

@@ -12,6 +12,7 @@
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { clockTime } from '../core/time.js';
 import type { Hold } from '../pool/change.js';
 import { type Effect, effects, type QueuedStep } from '../pool/effects.js';
 import {
@@ -283,7 +284,7 @@ export class NodePools {
     const drains = waitsFor.length === 0 ? '' : ` at the latest, for ${waitsFor.join(', ')} to be drained`;
     this.#log.info(
       { ...fields, id, dueAt, waitsFor },
-      `pool ${fields.pool}: ${what}, waits until ${dueAt}${drains} (${id})`,
+      `pool ${fields.pool}: ${what}, waits until ${clockTime(dueAt)}${drains} (${id})`,
     );
   }
 }

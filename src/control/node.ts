@@ -14,6 +14,7 @@ import { readClocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
 import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
+import { formatDuration } from '../core/time.js';
 import { afXdpReaches } from '../engine/af_xdp/engine.js';
 import { engineCandidates } from '../engine/candidates.js';
 import { type ChosenEngine, startEngine } from '../engine/choose.js';
@@ -359,7 +360,7 @@ async function forward({ engine }: ChosenEngine, forwarding: Forwarding, ending:
     log.info({ event: 'stopping', why }, `stopping: ${why}`);
     const delayMs = ending.stopDelayMs();
     if (delayMs > 0 && why !== 'the engine ended') {
-      const text = `not ready; forwarding goes on for ${delayMs / 1000} s (another signal ends it)`;
+      const text = `not ready; forwarding goes on for ${formatDuration(delayMs)} (another signal ends it)`;
       log.info({ event: 'stop_delay', delayMs }, text);
       const over = new AbortController();
       await Promise.race([

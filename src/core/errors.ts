@@ -54,6 +54,13 @@ export class AnyhopError extends Error {
   }
 }
 
+/** Another process of the same command has the interface: with any engine, and whatever else it lacks. */
+export class InterfaceTaken extends AnyhopError {
+  constructor(message: string, hint: string) {
+    super('ERR_INTERFACE', message, { hint });
+  }
+}
+
 /** What a system call of Node's says: no descriptor is left, a disk is full. Whoever can go on without it does. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';

@@ -10,12 +10,17 @@ const OWN_WORDS: Readonly<Record<string, string>> = {
   EPIPE: 'its reader has gone',
 };
 
-/** One line, without a full stop; of an error of the system in words, with the place that was called; of another one its message. */
+/** One line, without a full stop; of an error of the system in words, of another one its message. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { code = '', errno, address, port } = error as NodeJS.ErrnoException & Partial<AddressInfo>;
+  const { code = '', errno } = error as NodeJS.ErrnoException;
   const words = errno === undefined ? undefined : (OWN_WORDS[code] ?? WORDS.get(code));
-  if (words === undefined) return error.message.split('\n')[0];
-  if (address === undefined || port === undefined) return words;
-  return `${words} (${address.includes(':') ? `[${address}]` : address}:${port})`;
+  return words ?? error.message.split('\n')[0];
+}
+
+/** The same with the address that was called, `connection refused (10.1.0.11:80)`, for who has not named it. */
+export function reasonWithPlace(error: unknown): string {
+  const { errno, address, port } = error as Partial<NodeJS.ErrnoException & AddressInfo>;
+  if (errno === undefined || address === undefined || port === undefined) return reasonOf(error);
+  return `${reasonOf(error)} (${address.includes(':') ? `[${address}]` : address}:${port})`;
 }

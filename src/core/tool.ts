@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { AnyhopError } from './errors.js';
 import { PROGRAM_DIRECTORIES, type ProgramOptions, startProgram } from './program.js';
 import { reasonOf } from './reason.js';
+import { formatDuration } from './time.js';
 
 export interface ToolResult {
   readonly code: number;
@@ -60,7 +61,10 @@ function runWith(
       if (code !== null) resolve({ code, stdout, stderr });
       else
         reject(
-          new AnyhopError('ERR_TOOL', `${program} was ended by ${signal} (time limit ${TIMEOUT_MS} ms)`),
+          new AnyhopError(
+            'ERR_TOOL',
+            `${program} was ended by ${signal} (time limit ${formatDuration(TIMEOUT_MS)})`,
+          ),
         );
     });
     // Without descriptors left there are no streams: the error comes in the next turn.

@@ -4,7 +4,7 @@
  * tells why a node is slower than it could be.
  */
 import type { EngineChoice } from '../config/types.js';
-import { AnyhopError } from '../core/errors.js';
+import { AnyhopError, InterfaceTaken } from '../core/errors.js';
 import type { Image } from '../forward/image.js';
 import type { Engine, EngineName } from './contract.js';
 
@@ -51,8 +51,10 @@ export async function startEngine(
       const engine = await start(candidate, firstImage);
       return { engine, reason: tried.length === 0 ? 'auto: the fastest' : `auto; ${tried.join('; ')}` };
     } catch (error) {
-      if (!(error instanceof AnyhopError)) throw error;
-      tried.push(`not ${candidate.name}: ${error.message.replace(cannotWork(candidate), '')}`);
+      if (!(error instanceof AnyhopError) || error instanceof InterfaceTaken) throw error;
+      tried.push(
+        `not ${candidate.name}: ${ofItself(candidate, error.message.replace(cannotWork(candidate), ''))}`,
+      );
       if (error.hint !== undefined) hints.set(error.hint, candidate.name);
     }
   }
@@ -71,13 +73,18 @@ async function start(
 ): Promise<Engine> {
   const obstacle = await candidate.obstacle();
   if (obstacle !== undefined) {
-    throw new AnyhopError('ERR_ENGINE', `${cannotWork(candidate)}${obstacle.message}`, {
+    throw new AnyhopError('ERR_ENGINE', `${cannotWork(candidate)}${ofItself(candidate, obstacle.message)}`, {
       ...(obstacle.hint !== undefined && { hint: obstacle.hint }),
     });
   }
   const engine = candidate.create();
   await engine.start(await firstImage(engine, await engine.predecessor()));
   return engine;
+}
+
+/** What is said of an engine, behind its name. */
+function ofItself({ name }: EngineCandidate, message: string): string {
+  return message.replaceAll(new RegExp(`the (?:engine ${name}|${name} engine)\\b`, 'g'), 'it');
 }
 
 function cannotWork({ name }: EngineCandidate): string {

@@ -12,9 +12,9 @@
  * and it has lived through so many long turns that an answer would have been heard between them.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { formatDuration } from '../config/duration.js';
 import type { HealthConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
+import { formatDuration } from '../core/time.js';
 import type { IpAddress } from '../packet/address.js';
 import { DueQueue } from './due-queue.js';
 import { judge, type Mark, UNKNOWN } from './hysteresis.js';

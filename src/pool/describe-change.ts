@@ -1,7 +1,7 @@
 /** What differs between two configs of one pool, in words: for plans, reports and the log. */
 import { isDeepStrictEqual } from 'node:util';
-import { formatDuration } from '../config/duration.js';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
+import { formatDuration } from '../core/time.js';
 
 type Member = Omit<BackendConfig, 'address'> & { readonly address: { readonly text: string } };
 

@@ -24,7 +24,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { makeDirectory } from '../core/directory.js';
-import { AnyhopError } from '../core/errors.js';
+import { AnyhopError, InterfaceTaken } from '../core/errors.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
 import { reasonOf } from '../core/reason.js';
 import { type RunTool, runTool, runToolOn, toolError } from '../core/tool.js';
@@ -160,9 +160,10 @@ function isOurs(directory: string): boolean {
 
 function alreadyRuns(holder: LockHolder, link: string, content: string): AnyhopError {
   const pid = /^\d+$/.test(content.trim()) ? ` (process ${content.trim()})` : '';
-  return new AnyhopError('ERR_INTERFACE', `another "anyhop ${holder}" runs on interface ${link}`, {
-    hint: `Stop it first${pid}. It runs in this network namespace, maybe in a container that shares it: pgrep -af "anyhop ${holder}"`,
-  });
+  return new InterfaceTaken(
+    `another "anyhop ${holder}" runs on interface ${link}`,
+    `Stop it first${pid}. It runs in this network namespace, maybe in a container that shares it: pgrep -af "anyhop ${holder}"`,
+  );
 }
 
 function cannotLock(link: string, directory: string, cause: Error): AnyhopError {

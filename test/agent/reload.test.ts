@@ -136,7 +136,7 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     assert.equal((await agent.stop('SIGINT')).code, 0);
     const none = await backend.agent('--status');
     assert.equal(none.code, 1);
-    assert.match(none.text, /the agent at \[?[\d.:a-f]+\]?:9612 does not answer: connection refused \(/);
+    assert.match(none.text, /the agent at \[?[\d.:a-f]+\]?:9612 does not answer: connection refused/);
   });
 
   test('--stop takes off what an agent has left, and not from under one that runs', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { createLink, type NodeLink } from '../engine/link.js';
 import { isolationObstacle } from '../isolation.js';
-import { FLAGS, startRun, writeFleet } from './run-fixture.js';
+import { FLAGS, refusal, startRun, writeFleet } from './run-fixture.js';
 
 let link: NodeLink | undefined;
 afterEach(() => link?.resources.close());
@@ -32,5 +32,21 @@ test('auto leaves an engine that cannot send out of the interface to the backend
     String(engine?.['reason']),
     /^auto; not xdp: the BPF file system .*; not af_xdp: it reaches no backend: its way leads out of eth1/,
   );
+  await run.stop();
+});
+
+test('a second node on an interface hears once that it is taken, whatever the engines lack besides', {
+  skip: isolationObstacle('nft', 'ethtool'),
+}, async () => {
+  link = await createLink();
+  const { resources } = link;
+  const run = await startRun(link, ['-c', writeFleet(link), ...FLAGS]);
+  const socket = join(resources.directory, 'second.sock');
+  const second = writeFleet(link, { node: { engine: 'auto', socket } });
+  const { status, stderr } = refusal(link, ['-c', second, ...FLAGS, '--name', 'edge-2']);
+  assert.equal(status, 3, stderr);
+  const said = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
+  assert.equal(said.length, 2, stderr);
+  assert.match(said.join('\n'), /^anyhop: another "anyhop run" runs on interface eth0\n {2}\S/);
   await run.stop();
 });

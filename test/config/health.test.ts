@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { formatDuration, parseDuration } from '#anyhop/config/duration.js';
 import { loadConfig } from '#anyhop/config/load.js';
 import { parseStatusCodes } from '#anyhop/config/status-codes.js';
 import type { HealthConfig } from '#anyhop/config/types.js';
+import { formatDuration, parseDuration } from '#anyhop/core/time.js';
 import { join, parse, placeOf, problemsOf, unmark } from './fixture.js';
 
 const FULL = fileURLToPath(new URL('../../../test/config/full.yaml', import.meta.url));

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { reasonOf } from '#anyhop/core/reason.js';
+import { reasonOf, reasonWithPlace } from '#anyhop/core/reason.js';
 
 describe('the reason of a failure', () => {
   test('of the system is in words, with the address that was called', async () => {
@@ -19,7 +19,9 @@ describe('the reason of a failure', () => {
     const refused = await new Promise<unknown>((resolve) =>
       createConnection({ host: '127.0.0.1', port: 1 }).once('error', resolve),
     );
-    assert.equal(reasonOf(refused), 'connection refused (127.0.0.1:1)');
+    assert.equal(reasonOf(refused), 'connection refused');
+    assert.equal(reasonWithPlace(refused), 'connection refused (127.0.0.1:1)');
+    assert.equal(reasonWithPlace(new Error('it broke')), 'it broke');
     const full = Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC', errno: -28, syscall: 'write' });
     assert.equal(reasonOf(full), 'no space left on device');
   });

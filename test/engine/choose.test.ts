@@ -1,7 +1,7 @@
 /** Which engine runs, and what is said about those that do not. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { AnyhopError } from '#anyhop/core/errors.js';
+import { AnyhopError, InterfaceTaken } from '#anyhop/core/errors.js';
 import { type EngineCandidate, startEngine } from '#anyhop/engine/choose.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import type { Image } from '#anyhop/forward/image.js';
@@ -70,11 +70,42 @@ describe('auto', () => {
     });
   });
 
+  it('says once that somebody else has the interface, for that is so with every engine', async () => {
+    const failure = new InterfaceTaken('another "anyhop run" runs on interface eth0', 'Stop it first.');
+    const { list, started } = candidates({ xdp: { obstacle: 'x' }, af_xdp: { failure } });
+    await assert.rejects(startEngine('auto', list, first), failure);
+    assert.deepEqual(started, []);
+  });
+
   it('does not go on after a fault of the program', async () => {
     const { list, started } = candidates({ xdp: { failure: new TypeError('x is undefined') } });
     await assert.rejects(startEngine('auto', list, first), TypeError);
     assert.deepEqual(started, []);
   });
+});
+
+it('an engine is named once in a sentence about it', async () => {
+  const all = {
+    xdp: { obstacle: 'the engine xdp lacks CAP_BPF' },
+    af_xdp: { obstacle: 'the MTU of eth0 is 9000: the engine af_xdp takes 3498 at most' },
+    portable: {
+      obstacle: 'the portable engine lacks CAP_NET_RAW; the program of the engine xdp is still there',
+    },
+  };
+  const said = [
+    'it lacks CAP_BPF',
+    'the MTU of eth0 is 9000: it takes 3498 at most',
+    'it lacks CAP_NET_RAW; the program of the engine xdp is still there',
+  ];
+  const names = ['xdp', 'af_xdp', 'portable'] as const;
+  const none = names.map((name, i) => `  not ${name}: ${said[i]}`).join('\n');
+  await assert.rejects(startEngine('auto', candidates(all).list, first), {
+    message: `no engine works here\n${none}`,
+  });
+  for (const [i, name] of names.entries()) {
+    const message = `the engine ${name} cannot work here: ${said[i]}`;
+    await assert.rejects(startEngine(name, candidates(all).list, first), { message });
+  }
 });
 
 describe('an engine that is named', () => {

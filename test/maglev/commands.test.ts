@@ -39,7 +39,7 @@ test('table prints evenness, digests and build time, and says what it means', ()
   assert.match(stdout, /^pool web: 3 backends, 251 slots, 3 layers\n/);
   assert.match(stdout, /slots each +min 83, max 84, mean 83\.67\n/);
   assert.match(stdout, /owners +[0-9a-f]{64}\n/);
-  assert.match(stdout, /build time +[\d.]+ ms layers/);
+  assert.match(stdout, /build time +[\d.]+ms layers/);
   assert.match(stdout, /more flows than its share\.\n$/);
 });
 

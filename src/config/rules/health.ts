@@ -1,7 +1,8 @@
 /** Rules on health checks: fields that belong to the kind, a port that can be known, and times that fit each other. */
+
+import { formatDuration } from '../../core/time.js';
 import type { Draft, DraftPool, DraftService } from '../draft.js';
 import type { DraftHealth } from '../draft-health.js';
-import { formatDuration } from '../duration.js';
 import { quote } from '../path.js';
 import type { Report } from '../problems.js';
 import type { VipEndpoint } from '../types.js';

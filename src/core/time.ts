@@ -1,4 +1,7 @@
-/** How a time is written in the config, and in messages about it: a whole number and its unit, `500ms`, `2s`, `5m`, `1h`. */
+/**
+ * How times are written, in the config and wherever people read: a duration is a whole number and its unit, `500ms`, `2s`, `5m`,
+ * `1h`; a moment is `12:05:00`. What machines read, JSON and the fields of the log, has ISO 8601.
+ */
 
 const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 type Unit = keyof typeof UNITS_MS;
@@ -19,4 +22,13 @@ export function formatDuration(ms: number): string {
   const units: readonly Unit[] = ['h', 'm', 's'];
   const unit = units.find((each) => ms > 0 && ms % UNITS_MS[each] === 0) ?? 'ms';
   return `${ms / UNITS_MS[unit]}${unit}`;
+}
+
+/** `12:05:00`, and the day before it when that is another than today's; by the clock of this machine. */
+export function clockTime(iso: string, now = new Date()): string {
+  const at = new Date(iso);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':');
+  if (at.toDateString() === now.toDateString()) return time;
+  return `${[at.getFullYear(), at.getMonth() + 1, at.getDate()].map(two).join('-')} ${time}`;
 }
