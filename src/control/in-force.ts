@@ -73,9 +73,18 @@ const schema = z.object({
   ),
 });
 
-/** As it is sent. */
-export type InForceReport = z.input<typeof schema>;
+type Sent = z.input<typeof schema>;
 type InForce = z.output<typeof schema>;
+type SentPool = Sent['pools'][number];
+
+/** Before it is sent: its lists are made as they are read, so that no turn of the event loop has to make all of them. */
+export interface InForceReport extends Omit<Sent, 'services' | 'pools'> {
+  readonly services: Iterable<Sent['services'][number]>;
+  readonly pools: readonly (Omit<SentPool, 'backends' | 'prior'> & {
+    readonly backends: Iterable<SentPool['backends'][number]>;
+    readonly prior?: Iterable<NonNullable<SentPool['prior']>[number]>;
+  })[];
+}
 
 /** Who decides, and when. */
 export interface Moment {
@@ -85,7 +94,6 @@ export interface Moment {
   readonly configFile: string;
 }
 
-/** @param config of the assembly, as it was then */
 export function inForceReport(
   { pools, services, ways }: Assembly,
   { source4, source6, key }: NodeConfig,
@@ -106,27 +114,65 @@ export function inForceReport(
     keyFingerprint: keyFingerprint(key.reveal()),
     ...(source4 && { source4: source4.text }),
     ...(source6 && { source6: source6.text }),
-    services: services.map(({ vip, ...service }) => ({ ...service, vip: vip.text })),
+    services: each(services, ({ vip, ...service }) => ({ ...service, vip: vip.text })),
     pools: pools.map(({ config: pool, state, tables }) => ({
       name: pool.name,
       slots: pool.tableSize,
       panicThreshold: pool.panicThreshold,
       owners: tables.ownersDigest,
       alternates: tables.alternatesDigest,
-      backends: pool.backends.map((member, i) => {
+      backends: each(pool.backends, (member, i) => {
         const { health, drained } = state[i];
         return { ...told(member), health, ...(drained !== undefined && { drained }) };
       }),
-      ...(pool.prior && { prior: pool.prior.map((member) => ({ ...told(member), health: member.health })) }),
+      ...(pool.prior && {
+        prior: each(pool.prior, (member) => ({ ...told(member), health: member.health })),
+      }),
     })),
   };
 }
 
-/** Large ones in several parts, each made in a turn of its own. */
-export function* inForceParts({ pools, ...rest }: InForceReport): Generator<string> {
-  yield `${JSON.stringify(rest).slice(0, -1)},"pools":[`;
-  for (const [index, pool] of pools.entries()) yield `${index === 0 ? '' : ','}${JSON.stringify(pool)}`;
+/** What `make` makes of each, made anew whenever it is read. */
+function each<T, R>(list: readonly T[], make: (one: T, index: number) => R): Iterable<R> {
+  return {
+    *[Symbol.iterator]() {
+      for (const [index, one] of list.entries()) yield make(one, index);
+    },
+  };
+}
+
+/** Of one list, made in one turn of the event loop. */
+const ENTRIES_PER_PART = 256;
+
+/** As JSON, part by part. */
+export function* inForceParts({ services, pools, ...rest }: InForceReport): Generator<string> {
+  yield `${JSON.stringify(rest).slice(0, -1)},"services":`;
+  yield* listParts(services);
+  yield ',"pools":[';
+  for (const [index, { backends, prior, ...pool }] of pools.entries()) {
+    yield `${index === 0 ? '' : ','}${JSON.stringify(pool).slice(0, -1)},"backends":`;
+    yield* listParts(backends);
+    if (prior !== undefined) {
+      yield ',"prior":';
+      yield* listParts(prior);
+    }
+    yield '}';
+  }
   yield ']}';
+}
+
+function* listParts(list: Iterable<object>): Generator<string> {
+  let part = '[';
+  let count = 0;
+  for (const entry of list) {
+    if (count > 0 && count % ENTRIES_PER_PART === 0) {
+      yield part;
+      part = '';
+    }
+    part += `${count === 0 ? '' : ','}${JSON.stringify(entry)}`;
+    count++;
+  }
+  yield `${part}]`;
 }
 
 /** @throws AnyhopError ERR_SOCKET when it is none */

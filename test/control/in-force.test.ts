@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseConfig } from '#anyhop/config/load.js';
-import { type AssembleOptions, assemble, fixedWay } from '#anyhop/control/assemble.js';
+import type { NodeConfig } from '#anyhop/config/types.js';
+import { type AssembleOptions, type Assembly, assemble, fixedWay } from '#anyhop/control/assemble.js';
 import { assembleInForce, inForceParts, inForceReport, readInForce } from '#anyhop/control/in-force.js';
 import { imageDigest } from '#anyhop/pool/inspect.js';
 import { admin, health, weight } from '../maglev/pools.js';
@@ -51,7 +52,7 @@ function config(backends: Members, prior: Members, panic: number) {
     node: { name: 'edge-1', source: ['10.0.0.1', 'fd00::1'], key: KEY, second_chance_prefix: 'fd00::/96' },
     pools: {
       web: {
-        table_size: 251,
+        table_size: backends.length < 251 ? 251 : 65537,
         panic_threshold: panic,
         backends: backends.map(written),
         ...(prior.length > 0 && {
@@ -120,15 +121,33 @@ describe('what a node has in force', () => {
   test('is refused for another secret, and where it makes other tables than the node has', () => {
     const { node, ...rest } = config([member('b0'), member('b1')], [], 0);
     const assembly = assemble({ ...rest, node }, node, { generation: 7, way: fixedWay(1500) });
-    const report = inForceReport(assembly, node, MOMENT);
+    const report = sent(assembly, node);
     assert.throws(
       () => assembleInForce(readInForce({ ...report, keyFingerprint: '0011' }, 'it'), node, FROM),
       /the secret of here\.yaml is not the one that node edge-1 forwards by/,
     );
-    const pools = report.pools.map((pool) => ({ ...pool, owners: '00' }));
+    const pools = report.pools.map((pool: object) => ({ ...pool, owners: '00' }));
     assert.throws(
       () => assembleInForce(readInForce({ ...report, pools }, 'it'), node, FROM),
       /the node has in force is not understood: pool web makes other tables here than there/,
+    );
+  });
+
+  test('is sent whole in as many parts as it takes', () => {
+    const many = Array.from({ length: 600 }, (_, i) => ({
+      ...member(`b${i % 200}`),
+      name: `b${i}`,
+      address: `10.1.${i >> 8}.${i & 255}`,
+    }));
+    const { node, ...rest } = config(many, many.slice(0, 257), 0);
+    const assembly = assemble({ ...rest, node }, node, { generation: 7, way: fixedWay(1500) });
+    const parts = [...inForceParts(inForceReport(assembly, node, MOMENT))];
+    assert.ok(parts.every((part) => part.length < 64 * 1024));
+    const [pool] = JSON.parse(parts.join('')).pools;
+    assert.deepEqual([pool.backends.length, pool.prior.length], [600, 257]);
+    assert.deepEqual(
+      pool.backends.map(({ name }: { name: string }) => name),
+      many.map(({ name }) => name),
     );
   });
 
@@ -140,6 +159,11 @@ describe('what a node has in force', () => {
     assert.throws(() => readInForce(null, 'it'), /not understood/);
   });
 });
+
+/** What a client gets. */
+function sent(...of: [Assembly, NodeConfig]) {
+  return JSON.parse([...inForceParts(inForceReport(...of, MOMENT))].join(''));
+}
 
 function member(name: string): Members[number] {
   return {
