@@ -49,7 +49,8 @@ describe('an answer to an HTTP check', () => {
       expected: fc.option(fc.stringMatching(/^[ab]{1,4}$/), { nil: undefined }),
       framing: fc.constantFrom('length', 'twice', 'chunked', 'close'),
       chunkBytes: fc.integer({ min: 1, max: 12 }),
-      extension: fc.constantFrom('', ';name=value', ' '),
+      // Without a letter of the body.
+      extension: fc.constantFrom('', ';n=v', ' '),
       isCutShort: fc.boolean(),
       places: fc.array(fc.nat(), { maxLength: 20 }),
     });
