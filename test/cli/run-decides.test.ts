@@ -57,3 +57,29 @@ describe('of a node that runs and drains a backend', { skip: isolationObstacle('
     assert.deepEqual(packets(backends), packets(counted));
   });
 });
+
+describe('a node whose config is good and doubtful', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+  let link: NodeLink | undefined;
+  afterEach(() => link?.resources.close());
+
+  test('says so in its log with file, line and field, for the addresses that this host has', async () => {
+    link = await createLink();
+    await link.onNode('ip', 'addr', 'add', '10.1.0.12/32', 'dev', 'lo');
+    const file = writeFleet(link);
+    const run = await startRun(link, ['-c', file, ...FLAGS.slice(0, -1), '10.0.0.7']);
+    const warnings = run.events.filter(({ event }) => event === 'config_warning');
+    assert.deepEqual(
+      warnings.map(({ file, line, field }) => [file, line, field]),
+      [
+        ['command line', 0, '--source'],
+        [file, 1, 'agent'],
+        [file, 1, 'pools.web.backends[1].address'],
+      ],
+    );
+    const [source, agent, backend] = warnings.map(({ msg }) => String(msg));
+    assert.match(source, /10\.0\.0\.7 is no address of this host/);
+    assert.match(agent, /^\S+fleet\.yaml:1:\d+: agent: missing, and backends have an agent/);
+    assert.match(backend, /10\.1\.0\.12 is an address of this host: a forwarder cannot be its own backend/);
+    await run.stop();
+  });
+});
