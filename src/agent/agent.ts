@@ -230,7 +230,7 @@ async function prepare(
     program = loadAgentProgram(agentTables(config, environment.locals), peers, { kept });
     localVips = await followVips(program, config, log);
     const secondChance =
-      peers.length === 0 ? undefined : await SecondChance.start(program, peers, environment, log);
+      peers.length === 0 ? undefined : await SecondChance.start(program, peers, config, environment, log);
     const connections = new Connections(config.services);
     return { config, environment, program, secondChance, localVips, connections };
   } catch (error) {

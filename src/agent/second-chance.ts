@@ -1,20 +1,33 @@
 /**
  * The ways to this backend's peers, as the agent's program needs them: resolved before the program is attached, and
  * followed for as long as the agent runs. An agent that is killed leaves the last ones behind.
+ *
+ * So are the path MTUs that routers report: what does not fit a peer's path ends here in a verdict of its own instead of being lost
+ * on the way.
  */
+import type { Config } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { BpfObject } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
-import type { NextHop } from '../underlay/next-hop.js';
+import { leastMtus } from '../pool/least-mtu.js';
+import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
+import { PathErrors } from '../underlay/path-errors.js';
+import { PathMtus } from '../underlay/path-mtus.js';
 import type { Environment } from './environment.js';
 import { PeerRows, sourceFor } from './peers.js';
 
+const EXPIRE_INTERVAL_MS = 5_000;
+
 export class SecondChance {
   readonly #hops: NextHops;
+  readonly #errors: PathErrors;
+  readonly #timer: NodeJS.Timeout;
 
-  private constructor(hops: NextHops) {
+  private constructor(hops: NextHops, mtus: PathMtus, errors: PathErrors) {
     this.#hops = hops;
+    this.#errors = errors;
+    this.#timer = setInterval(() => mtus.expire(), EXPIRE_INTERVAL_MS).unref();
   }
 
   /**
@@ -25,6 +38,7 @@ export class SecondChance {
   static async start(
     program: BpfObject,
     peers: readonly IpAddress[],
+    config: Pick<Config, 'pools' | 'services'>,
     environment: Pick<Environment, 'interface' | 'interfaceIndex' | 'locals'>,
     log: Logger,
   ): Promise<SecondChance> {
@@ -49,10 +63,27 @@ export class SecondChance {
       const current = hops.current();
       program.fill(
         'peers',
-        addresses.flatMap((address) => rows.change(address, current.get(address.text))),
+        addresses.flatMap((address) => rows.change(address, along(address.text, current.get(address.text)))),
       );
     };
-    hops.onChange((changes) => fill(changes.map(({ address }) => address)));
+    const mtus = new PathMtus({
+      log,
+      now: Date.now,
+      routeMtu: (address) => {
+        const hop = hops.current().get(address);
+        return hop?.reason === undefined ? hop?.mtu : undefined;
+      },
+      leastMtu: (address) => leastMtus(config).get(address)?.all ?? 0,
+      names: () => [],
+      changed: (narrow) => fill(others.filter(({ text }) => narrow.includes(text))),
+      meaning: 'what is larger is dropped here (drop_peer_too_big)',
+    });
+    const along = (address: string, hop: NextHop | NoNextHop | undefined) =>
+      hop === undefined || hop.reason !== undefined ? hop : { ...hop, mtu: mtus.mtuOf(address, hop.mtu) };
+    hops.onChange((changes) => {
+      mtus.forget(changes.map(({ address }) => address.text));
+      fill(changes.map(({ address }) => address));
+    });
     try {
       const reachable = others.filter((peer) => sourceFor(peer, locals) !== undefined);
       await hops.resolve(reachable.map((address) => ({ name: 'peer', address })));
@@ -61,11 +92,19 @@ export class SecondChance {
       await hops.close();
       throw error;
     }
-    return new SecondChance(hops);
+    const sources = locals.map((address) => ({
+      address,
+      length: address.bytes.length * 8,
+      text: address.text,
+    }));
+    const errors = new PathErrors(sources, (reports, lost) => mtus.take(reports, lost), log);
+    return new SecondChance(hops, mtus, errors);
   }
 
   /** Follows the next hops no longer; the program keeps those that it has. */
   close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#errors.close();
     return this.#hops.close();
   }
 }

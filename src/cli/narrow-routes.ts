@@ -1,9 +1,9 @@
 /** What `check` says of this machine's routes to the backends: those that are too narrow for IPv6 services. */
 import type { ConfigProblem } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
-import { leastMtus, narrowForIpv6 } from '../control/least-mtu.js';
 import { type RunTool, runTool } from '../core/tool.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
+import { leastMtus, narrowForIpv6 } from '../pool/least-mtu.js';
 import { readLinks } from '../underlay/link.js';
 import { askFrom, refusalOf, routeMtu } from '../underlay/route.js';
 

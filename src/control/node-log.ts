@@ -2,9 +2,9 @@
 import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
+import { leastMtus, narrowForIpv6 } from '../pool/least-mtu.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { Forwarding } from './forwarding.js';
-import { leastMtus, narrowForIpv6 } from './least-mtu.js';
 import { watchStrayFrames } from './stray-frames.js';
 
 const INTERIM_COUNTERS_MS = 60_000;

@@ -5,12 +5,12 @@
 import type { BackendConfig, Config, NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { formatMac } from '../packet/mac.js';
+import { leastMtus } from '../pool/least-mtu.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { NextHopChange } from '../underlay/next-hop-log.js';
 import { PathErrors } from '../underlay/path-errors.js';
 import { PathMtus, type PathReportCounts } from '../underlay/path-mtus.js';
 import type { Way } from './assemble.js';
-import { leastMtus } from './least-mtu.js';
 import type { BackendStatus } from './status.js';
 
 const EXPIRE_INTERVAL_MS = 5_000;
@@ -52,6 +52,7 @@ export class Paths {
             ),
           ),
       changed: () => options.changed(),
+      meaning: 'clients are told what fits',
     });
   }
 

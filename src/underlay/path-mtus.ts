@@ -49,6 +49,8 @@ export interface PathMtusOptions {
   readonly leastMtu: (address: string) => number;
   /** Who has an address, for the log: `pool/backend`. */
   readonly names: (address: string) => readonly string[];
+  /** What a smaller MTU means, for the log: `clients are told what fits`. */
+  readonly meaning: string;
   /** Called when a path has become narrower or wider, with the addresses. */
   readonly changed: (addresses: readonly string[]) => void;
 }
@@ -162,7 +164,7 @@ export class PathMtus {
     this.#options.log.warn(
       { event: 'path_mtu', backends: due, mtu, router },
       `the path to ${this.#listed(same)} takes packets of ${mtu} bytes at most, says router ${router}` +
-        `${others === 0 ? '' : ` (and those to ${others} more take less than their routes say, too)`}: clients are told what fits`,
+        `${others === 0 ? '' : ` (and those to ${others} more take less than their routes say, too)`}: ${this.#options.meaning}`,
     );
   }
 

@@ -2,7 +2,18 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { frame, gre, type Layer, packet, payload, ROUTER_MAC, tcp, udp } from '../packets/build.js';
+import {
+  frame,
+  gre,
+  icmpError,
+  ipv4,
+  type Layer,
+  packet,
+  payload,
+  ROUTER_MAC,
+  tcp,
+  udp,
+} from '../packets/build.js';
 import type { DecodedPacket } from '../packets/decode.js';
 import { Backend, INTERFACE, networkSkip } from './backend.js';
 import { CLIENT, CLIENT6, inner4, inner6, KEYS, outer4, outer6, VIP, VIP6 } from './fixture.js';
@@ -124,6 +135,40 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     await backend.frameTo('02:00:00:00:00:77');
     await backend.ip(...set, ROUTER_MAC);
     assert.equal((await agent.stop('SIGINT')).code, 0);
+  });
+
+  test('learns from a router what the path to a peer takes, and drops what is larger under a name', async () => {
+    const agent = await backend.startAgent();
+    await agent.waitForEvent('ready', READY_TIMEOUT_MS);
+    const stray = (sport: number, bytes: number): void =>
+      backend.send(
+        frame(
+          {},
+          outer4(),
+          gre({ key: KEYS.peer4 }),
+          ipv4({ src: CLIENT, dst: VIP, df: true }),
+          tcp({ sport, dport: 80, flags: ['ack'] }),
+          payload(bytes),
+        ),
+      );
+    stray(46000, 1400);
+    const lost = await backend.answer('large packet for the peer', ({ dst }) => dst === STRAYS[0].peer);
+    const about = packet(
+      ipv4({ src: lost.src, dst: lost.dst, df: true, protocol: 47 }),
+      payload(Buffer.from(lost.payload)),
+    );
+    assert.equal(about.length, 20 + 4 + 40 + 1400);
+    backend.send(
+      frame({}, ipv4({ src: '10.9.9.9', dst: lost.src }), icmpError({ type: 3, code: 4, mtu: 1400, about })),
+    );
+    await agent.waitForEvent('path_mtu', READY_TIMEOUT_MS);
+    stray(46001, 1400);
+    await strayGoesOn(46002, STRAYS[0]);
+    assert.equal((await agent.stop('SIGINT')).code, 0);
+    const { verdicts } = agent.events.find(({ event }) => event === 'counters') as unknown as {
+      verdicts: Record<string, number>;
+    };
+    assert.deepEqual([verdicts['sent_on'], verdicts['drop_peer_too_big']], [2, 1]);
   });
 
   test('takes a handshake that is under a SYN cookie for its own, and no made-up one', async () => {

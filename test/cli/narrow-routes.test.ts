@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { warnAboutNarrowRoutes } from '#anyhop/cli/narrow-routes.js';
 import { loadConfig } from '#anyhop/config/load.js';
-import { leastMtus } from '#anyhop/control/least-mtu.js';
+import { leastMtus } from '#anyhop/pool/least-mtu.js';
 import { labObstacle } from '../../scripts/lab/lab.js';
 import { withUnderlay } from '../underlay/underlay.js';
 

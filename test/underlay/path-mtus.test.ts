@@ -28,6 +28,7 @@ function paths(least = LEAST) {
     routeMtu: (address) => (known.has(address) ? ROUTE : undefined),
     leastMtu: () => least,
     names: (address) => (address === KNOWN[0] ? ['web/web-1'] : []),
+    meaning: 'clients are told what fits',
     changed: (addresses) => changes.push([...addresses]),
   });
   return { mtus, changes, lines, clock, known };
