@@ -20,8 +20,8 @@ import { devLibrary } from './native/object.js';
 const HELP = `usage: node build/scripts/traffic.js --interface NAME --mac MAC --to TARGET... --count N --seconds N [options]
 
 Makes packets in the kernel (a live-frame test run, Linux 5.18) and sends them out of an interface of this network
-namespace, as fast as one core can or at a rate. Needs root. On veth the far end needs an XDP program, or GRO on
-(ethtool -K NAME gro on): otherwise everything vanishes.
+namespace, as fast as one core can or at a rate. Needs root. On veth the far end needs an XDP program
+(anyhop pass --interface NAME): otherwise everything vanishes.
 
   --interface NAME   where packets leave
   --mac MAC          destination of the frames: the forwarder's address

@@ -11,6 +11,8 @@
  * With the kernel's own forwarding the node routes what is for the VIP back to the peer, and a rule for what comes in from
  * there leads to the backend: the same hops, without a tunnel.
  */
+import { bpfObjectPath } from '#anyhop/ffi/library.js';
+import { PASS_PROGRAM } from '#anyhop/pins/pass.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Attached, inside } from '../../scripts/native/attached.js';
 import { DevObject, devObjectPath } from '../../scripts/native/object.js';
@@ -44,7 +46,7 @@ export class EnginesLab {
   private constructor(link: NodeLink) {
     this.link = link;
     this.#ends = new DevObject(devObjectPath('veth'));
-    this.#pass = new DevObject(devObjectPath('pass'));
+    this.#pass = new DevObject(bpfObjectPath('pass'));
     this.#sunk = new BigUint64Array(this.#ends.memory('.bss', CPUS_MAX * 8));
   }
 
@@ -129,7 +131,7 @@ export class EnginesLab {
   /** Load arrives on the node's interface only through a program; engines with one of their own have no need of this. */
   async letNodePass(passes: boolean): Promise<void> {
     if (passes)
-      this.#nodePass = await inside(this.link.node, () => new Attached(LINK, this.#pass, 'lab_pass'));
+      this.#nodePass = await inside(this.link.node, () => new Attached(LINK, this.#pass, PASS_PROGRAM));
     else this.#nodePass?.detach();
   }
 

@@ -2,7 +2,7 @@
  * The traffic generator: millions of packets a second out of one interface of this network namespace, made in the kernel by
  * native/dev/generator.bpf.c. Which kinds of packets there are is decided here, where a packet is words instead of bytes.
  *
- * On veth, what is sent this way arrives only when the far end has an XDP program or GRO on.
+ * On veth, what is sent this way arrives only while the far end has an XDP program.
  */
 import type { IpAddress } from '#anyhop/packet/address.js';
 import { frame, icmpEcho, icmpv6Echo, ipv4, ipv6, payload, tcp, udp } from '../../test/packets/build.js';

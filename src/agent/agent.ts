@@ -12,11 +12,14 @@
  */
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
+import { AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
 import { VERSION } from '../core/version.js';
 import type { BpfObject } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
+import { type DriverStatistics, lessBaseline, readStatistics } from '../underlay/driver-statistics.js';
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
+import type { Losses } from '../underlay/losses.js';
 import { type AgentAttachment, attachAgent } from './attachment.js';
 import { Connections } from './connections.js';
 import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
@@ -41,6 +44,8 @@ interface Prepared {
   readonly connections: Connections;
 }
 
+const DELIVERING = AGENT_VERDICTS.filter(({ action }) => action === 'deliver').map(({ name }) => name);
+
 export class Agent {
   readonly #log: Logger;
   readonly #lock: InterfaceLock;
@@ -48,6 +53,8 @@ export class Agent {
   readonly #directory: string | undefined;
   readonly #attachment: AgentAttachment;
   readonly #startedAt = new Date();
+  /** Of the driver, when the agent started. */
+  readonly #baseline: DriverStatistics;
   #inForce: Prepared;
   #reloading: Promise<void> = Promise.resolve();
   #lastVerdicts: Record<string, number> | undefined;
@@ -57,12 +64,14 @@ export class Agent {
     lock: InterfaceLock,
     directory: string | undefined,
     attachment: AgentAttachment,
+    baseline: DriverStatistics,
     inForce: Prepared,
   ) {
     this.#log = log;
     this.#lock = lock;
     this.#directory = directory;
     this.#attachment = attachment;
+    this.#baseline = baseline;
     this.#inForce = inForce;
   }
 
@@ -76,8 +85,9 @@ export class Agent {
     try {
       const environment = await readyEnvironment(config);
       const directory = await findPinDirectory(config.agent.bpffs, environment.interface, log);
+      const baseline = readStatistics(environment.interface);
       const { attachment, inForce } = await begin(config, environment, directory, log);
-      return new Agent(log, lock, directory, attachment, inForce);
+      return new Agent(log, lock, directory, attachment, baseline, inForce);
     } catch (error) {
       await lock.release();
       throw error;
@@ -102,13 +112,30 @@ export class Agent {
     return this.#lastVerdicts ?? readVerdicts(this.#inForce.program);
   }
 
+  /** Packets that were delivered to this host, so far. */
+  delivered(): number {
+    const counts = this.verdicts();
+    return DELIVERING.reduce((sum, verdict) => sum + counts[verdict], 0);
+  }
+
+  /** What the driver lost since this agent started: it refuses what the program has counted as sent on. */
+  losses(): Losses {
+    const now = readStatistics(this.environment.interface);
+    // Generic XDP sends by the stack, which counts elsewhere.
+    const sendFailed =
+      this.#attachment.mode === 'native' ? lessBaseline(now, this.#baseline, 'sendFailed') : Number.NaN;
+    return { sendFailed, missed: lessBaseline(now, this.#baseline, 'missed') };
+  }
+
   /** @throws AnyhopError ERR_BPF when the kernel does not tell its connections */
   report(): AgentReport {
+    const { sendFailed, missed } = this.losses();
     return {
       version: VERSION,
       startedAt: this.#startedAt.toISOString(),
       vips: this.#inForce.connections.vips(),
       verdicts: this.verdicts(),
+      driver: { sendFailed: known(sendFailed), missed: known(missed) },
     };
   }
 
@@ -265,4 +292,9 @@ function requireSamePlace({ agent: next }: LoadedConfig<'agent'>, { agent }: Loa
       hint: 'A reload stays where it is. Take the agent off and start it anew: SIGINT, then anyhop agent.',
     });
   }
+}
+
+/** NaN, what nobody can tell, is no JSON. */
+function known(count: number): number | null {
+  return Number.isNaN(count) ? null : count;
 }

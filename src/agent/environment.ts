@@ -32,6 +32,8 @@ export interface Environment {
   readonly interfaceIndex: number;
   /** In bytes, at layer 3; 0 when there is no such interface. */
   readonly mtu: number;
+  /** `Link.kind` of the interface. */
+  readonly kind: string | undefined;
   /** The backends' addresses that are this host's. */
   readonly locals: readonly IpAddress[];
   /** An agent's program that is attached already: this one's own, or left by one that ended without taking it off. */
@@ -92,6 +94,7 @@ export async function checkEnvironment(
     interface: name,
     interfaceIndex: link?.index ?? 0,
     mtu: link?.mtu ?? 0,
+    kind: link?.kind,
     locals,
     leftover: link && checkAttached(config, link.index, system, fail, own),
     findings,

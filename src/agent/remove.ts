@@ -1,9 +1,9 @@
 /** Takes off an interface what an agent has left there: for `anyhop agent --stop`. */
 import { AnyhopError } from '../core/errors.js';
-import { attachedXdp, type XdpMode } from '../ffi/bpf.js';
-import { detachByNetlink, programById } from '../ffi/netlink.js';
+import type { XdpMode } from '../ffi/bpf.js';
 import { findAttachment } from '../pins/attachment.js';
 import { isBpffs, pinDirectory } from '../pins/directory.js';
+import { detachByName } from '../pins/leftover.js';
 import { readLinks } from '../underlay/link.js';
 import { lockLeftovers } from '../underlay/lock.js';
 import { AGENT_PINS, removePins } from './pins.js';
@@ -36,7 +36,9 @@ export async function removeAgent({ interface: name, bpffs }: AgentPlace): Promi
     const index = (await readLinks()).get(name)?.index;
     const directory = isBpffs(bpffs, AGENT_PINS) ? pinDirectory(bpffs, name, AGENT_PINS) : undefined;
     const attached =
-      index === undefined ? undefined : (detachPinned(directory, index) ?? detachLeftover(index, name));
+      index === undefined
+        ? undefined
+        : (detachPinned(directory, index) ?? detachByName(index, name, AGENT_PROGRAM));
     const hadPins = directory !== undefined && removePins(directory);
     if (attached === undefined && !hadPins && index === undefined) {
       throw new AnyhopError('ERR_INTERFACE', `there is no interface ${name}, and nothing is left of one`, {
@@ -57,31 +59,4 @@ function detachPinned(directory: string | undefined, interfaceIndex: number): Re
   link.detach();
   link.descriptor.close();
   return { mode, programId };
-}
-
-/** Left there by netlink: the kernel tells whose it is by its name. */
-function detachLeftover(interfaceIndex: number, name: string): RemovedAgent['attached'] {
-  const attached = attachedXdp(interfaceIndex);
-  if (attached === undefined || attached.mode === 'offloaded') return undefined;
-  const { mode, id } = attached;
-  if (attached.name === undefined) {
-    throw new AnyhopError(
-      'ERR_BPF',
-      `${name} has an XDP program (id ${id}), and whose it is cannot be told`,
-      {
-        hint: 'Run this as root: CAP_SYS_ADMIN is needed to see, and to take off, what has no pin.',
-      },
-    );
-  }
-  if (attached.name !== AGENT_PROGRAM) return undefined;
-  const program = programById(id);
-  try {
-    const problem = detachByNetlink(program, interfaceIndex, mode);
-    if (problem === undefined) return { mode, programId: id };
-    throw new AnyhopError('ERR_BPF', `program ${id} cannot be taken off ${name}: ${problem}`, {
-      hint: 'If it hangs on a link that is pinned in another BPF file system, name that one: --bpffs DIRECTORY',
-    });
-  } finally {
-    program.close();
-  }
 }

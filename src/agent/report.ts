@@ -21,6 +21,16 @@ export interface AgentReport {
   readonly vips: readonly VipReport[];
   /** Packets by verdict, since the program was put on the interface. */
   readonly verdicts: Readonly<Record<string, number>>;
+  /**
+   * Since the agent's process started: packets that the driver refused although the program counts them as sent on, and packets that
+   * it had no room for; null where nobody can tell. Agents that look at no driver leave it out.
+   */
+  readonly driver?: DriverReport;
+}
+
+export interface DriverReport {
+  readonly sendFailed: number | null;
+  readonly missed: number | null;
 }
 
 export interface VipReport {
@@ -105,12 +115,20 @@ export function parseAgentReport(text: string): AgentReport | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { version, startedAt, verdicts, vips } = value;
+  const { version, startedAt, verdicts, vips, driver } = value;
   if (typeof version !== 'string' || typeof startedAt !== 'string' || Number.isNaN(Date.parse(startedAt)))
     return undefined;
   if (!isCounts(verdicts) || !Array.isArray(vips)) return undefined;
   const read = vips.map(readVip);
-  return read.every((each) => each !== undefined) ? { version, startedAt, vips: read, verdicts } : undefined;
+  if (!read.every((each) => each !== undefined)) return undefined;
+  if (driver !== undefined && !isDriver(driver)) return undefined;
+  return {
+    version,
+    startedAt,
+    vips: read,
+    verdicts,
+    ...(driver !== undefined && { driver: { sendFailed: driver.sendFailed, missed: driver.missed } }),
+  };
 }
 
 function readVip(value: unknown): VipReport | undefined {
@@ -119,6 +137,11 @@ function readVip(value: unknown): VipReport | undefined {
   if (typeof vip !== 'string' || protocol !== 'tcp' || !isCount(established) || !isCounts(services))
     return undefined;
   return { vip, protocol, established, services };
+}
+
+function isDriver(value: unknown): value is DriverReport {
+  if (!isRecord(value)) return false;
+  return [value['sendFailed'], value['missed']].every((count) => count === null || isCount(count));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

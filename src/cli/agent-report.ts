@@ -5,6 +5,7 @@ import { backendAddresses } from '../agent/tables.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { clockTime } from '../core/time.js';
+import { SEND_HINT } from '../underlay/veth.js';
 import { columns } from './format.js';
 
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -37,7 +38,7 @@ export async function ownReport(config: LoadedConfig<'agent'>): Promise<AgentRep
 
 const RIGHT = new Set(['CONNECTIONS', 'PACKETS']);
 
-export function drawReport({ version, startedAt, vips, verdicts }: AgentReport): string {
+export function drawReport({ version, startedAt, vips, verdicts, driver }: AgentReport): string {
   const services = vips.flatMap(({ vip, services }) =>
     Object.entries(services).map(([name, count]) => [name, vip, String(count)]),
   );
@@ -52,5 +53,17 @@ export function drawReport({ version, startedAt, vips, verdicts }: AgentReport):
       counted.map(([name, packets]) => [name, String(packets)]),
       RIGHT,
     ),
+    ...drawDriver(driver),
   ].join('\n')}\n`;
+}
+
+/** What the driver lost; nothing when it lost nothing. */
+function drawDriver(driver: AgentReport['driver']): string[] {
+  const { sendFailed = 0, missed = 0 } = driver ?? {};
+  return [
+    ...(sendFailed
+      ? ['', `not sent by the driver: ${sendFailed}, of what is counted as sent_on. ${SEND_HINT}`]
+      : []),
+    ...(missed ? ['', `missed by the interface: ${missed}`] : []),
+  ];
 }

@@ -1,10 +1,13 @@
 /** A running agent: what it says, what signals do to it, and how it ends. */
 import { Agent } from '../agent/agent.js';
+import { watchChecksums } from '../agent/checksums.js';
 import { ReportServer } from '../agent/report-server.js';
 import { logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT, isSystemError } from '../core/errors.js';
 import { createLog, type Logger } from '../core/log.js';
+import { watchLosses } from '../underlay/losses.js';
+import { warnAboutVeth } from '../underlay/veth.js';
 
 /** How often the agent looks whether its program is still attached. */
 const WATCH_INTERVAL_MS = 1000;
@@ -30,6 +33,8 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
   logWarnings(config.warnings, log);
   const agent = await Agent.start(config, log);
   let reports = reportServer(agent, config, log);
+  // Before it says that it delivers: from then on everything counts.
+  const quiet = [watchLosses(async () => agent.losses(), log), watchChecksums(() => agent.delivered(), log)];
   sayReady(log, config, agent);
   const take = async (read: () => LoadedConfig<'agent'>): Promise<void> => {
     const next = await reload(agent, read, log);
@@ -46,6 +51,7 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
   hangups.handle(() => takeNext(load));
   const look = newAddressWatch(agent, log, () => void takeNext(() => config));
   const end = await ended(agent, stopped, look);
+  for (const stop of quiet) stop();
   await hangups.close();
   await taken;
   await reports.close();
@@ -109,6 +115,8 @@ function sayReady(log: Logger, config: LoadedConfig<'agent'>, agent: Agent): voi
   const { interface: name, mtu, locals, leftover } = agent.environment;
   const { mode, refusal } = agent.attachment;
   sayFindings(log, agent);
+  const sendsOn = config.services.some(({ secondChance }) => secondChance);
+  warnAboutVeth({ name, kind: agent.environment.kind }, sendsOn, log);
   if (refusal !== undefined) {
     log.warn({ event: 'environment', hint: refusal.hint }, `${refusal.message}; generic XDP instead`);
   }

@@ -3,13 +3,12 @@ import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { leastMtus, narrowForIpv6 } from '../pool/least-mtu.js';
+import { watchLosses } from '../underlay/losses.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { Forwarding } from './forwarding.js';
 import { watchStrayFrames } from './stray-frames.js';
 
 const INTERIM_COUNTERS_MS = 60_000;
-/** How often a node looks whether packets were lost. */
-const LOSSES_MS = 10_000;
 
 /** Tells until the returned function is called. */
 export function tellRegularly(
@@ -23,34 +22,16 @@ export function tellRegularly(
       log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
     });
   }, INTERIM_COUNTERS_MS);
-  const losses = engine.name === 'portable' ? undefined : watchLosses(engine, log); // it tells of its own
+  const losses =
+    engine.name === 'portable' // it tells of its own
+      ? undefined
+      : watchLosses(() => engine.engineCounters(), log, { engine: engine.name });
   const stray = watchStrayFrames(engine, macs, log);
   return () => {
     clearInterval(interim);
-    clearInterval(losses);
+    losses?.();
     clearInterval(stray);
   };
-}
-
-/** Tells of packets that the engine lost, when there are more of them than before. */
-function watchLosses(engine: Engine, log: Logger): NodeJS.Timeout {
-  const told = { sendFailed: 0, missed: 0 };
-  const look = async (): Promise<void> => {
-    const { sendFailed, missed } = await engine.engineCounters();
-    // NaN, what cannot be told, is not more than anything.
-    if (!(sendFailed > told.sendFailed || missed > told.missed)) return;
-    Object.assign(told, { sendFailed, missed });
-    log.warn(
-      { event: 'packets_lost', engine: engine.name, sendFailed, missed },
-      `${sendFailed} packets could not be sent and ${missed} were missed since the start (a veth takes frames only if its ` +
-        'far end has an XDP program or GRO on; a full ring misses packets)',
-    );
-  };
-  return setInterval(() => {
-    look().catch((error: unknown) => {
-      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
-    });
-  }, LOSSES_MS).unref();
 }
 
 /** @param event `interim_counters` while it runs, `counters` for the final ones */

@@ -30,6 +30,7 @@ import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
 import { requireOffLink } from '../underlay/on-link.js';
 import { OwnMacs } from '../underlay/own-macs.js';
+import { warnAboutVeth } from '../underlay/veth.js';
 import { type Forwarded, NodeActions, type ReadConfig } from './actions.js';
 import { Agents } from './agents.js';
 import type { Way } from './assemble.js';
@@ -244,6 +245,7 @@ export async function runNode({ first, load, renamed, refused }: RunOptions, out
       `engine: ${engine.name}, ${engine.mode} (${reason})`,
     );
     readiness.passed('engine');
+    warnAboutVeth(link, engine.name === 'xdp', log); // the others send by the stack
     const inForce = forwarding!;
     try {
       await selfTest(engine, inForce.assembly.image, pools.config);

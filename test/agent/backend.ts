@@ -12,7 +12,6 @@ import { XdpLink } from '#anyhop/ffi/link.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { Resources } from '../../scripts/lab/resources.js';
-import { devObjectPath } from '../../scripts/native/object.js';
 import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
 import { type DecodedFrame, type DecodedPacket, decodeFrame } from '../packets/decode.js';
 import { CONFIG, SKIP, VIP, VIP6 } from './fixture.js';
@@ -168,8 +167,8 @@ export class Backend {
    * instead, a lone one was seen to lie for seconds, until the next (Linux 6.18).
    */
   async letXdpArrive(on: boolean): Promise<void> {
-    const program = on ? ['object', devObjectPath('bench'), 'program', 'bench_pass'] : ['off'];
-    await run(inNamespace(this.#fleet, ['ip', 'link', 'set', 'dev', INTERFACE, 'xdpdrv', ...program]));
+    const pass = [process.execPath, MAIN, 'pass', '--interface', INTERFACE, ...(on ? [] : ['--stop'])];
+    await run(inNamespace(this.#fleet, pass));
   }
 
   /** Runs a program on the backend. */

@@ -8,7 +8,6 @@
 import { fileURLToPath } from 'node:url';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
-import { devObjectPath } from '../../scripts/native/object.js';
 import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
 
 export const LINK = 'eth0';
@@ -31,20 +30,7 @@ export const here = (file: string): string => fileURLToPath(new URL(file, import
 
 /** Frames that XDP sends reach a veth only if it has an XDP program itself: the peer gets one that lets everything pass. */
 export async function letXdpArrive({ onPeer }: NodeLink): Promise<void> {
-  await onPeer(
-    ...[
-      'ip',
-      'link',
-      'set',
-      'dev',
-      LINK,
-      'xdpdrv',
-      'object',
-      devObjectPath('bench'),
-      'program',
-      'bench_pass',
-    ],
-  );
+  await onPeer(process.execPath, here('../../../dist/main.js'), 'pass', '--interface', LINK);
 }
 
 export interface LinkOptions {

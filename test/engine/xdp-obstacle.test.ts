@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { prepare } from '#anyhop/engine/xdp/obstacle.js';
-import { readStatistics } from '#anyhop/engine/xdp/statistics.js';
 import { readInterfaceCounters } from '#anyhop/ffi/interface-counters.js';
 import { driverRefusal } from '#anyhop/pins/attachment.js';
+import { readStatistics } from '#anyhop/underlay/driver-statistics.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
 import { inside } from '../../scripts/native/attached.js';

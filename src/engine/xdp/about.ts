@@ -9,8 +9,8 @@ import { L, LAYOUT_DIGEST, VERDICTS } from '../../core/layout.gen.js';
 import { VERSION } from '../../core/version.js';
 import { bpfObjectPath } from '../../ffi/library.js';
 import { MappedArray } from '../../ffi/map.js';
+import type { DriverStatistics } from '../../underlay/driver-statistics.js';
 import type { ForwardSizes } from '../maps/sizes.js';
-import type { DriverStatistics } from './statistics.js';
 
 const ABOUT_BYTES = 4096;
 

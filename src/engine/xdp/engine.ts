@@ -33,6 +33,7 @@ import {
   removePinDirectory,
 } from '../../pins/directory.js';
 import { imageBackends } from '../../pool/inspect.js';
+import { type DriverStatistics, lessBaseline, readStatistics } from '../../underlay/driver-statistics.js';
 import type { Link } from '../../underlay/link.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
@@ -43,7 +44,6 @@ import { Handover } from './handover.js';
 import { prepare, type XdpPlace } from './obstacle.js';
 import { listSets, PinnedSet, removeSet } from './pinned-set.js';
 import { replacementReason } from './replacement.js';
-import { type DriverStatistics, readStatistics } from './statistics.js';
 
 export interface XdpOptions extends XdpPlace {
   readonly log: Logger;
@@ -185,7 +185,7 @@ export class XdpEngine implements Engine {
       imageBackends(image).every(
         ({ interfaceIndex }) => interfaceIndex === 0 || interfaceIndex === link.index,
       );
-    const sendFailed = isTold ? Math.max(0, now.sendFailed - baseline.sendFailed) : Number.NaN;
+    const sendFailed = isTold ? lessBaseline(now, baseline, 'sendFailed') : Number.NaN;
     const byAction = { forward: 0, answer: 0, pass: 0, drop: 0 };
     const { verdicts } = this.counters();
     for (const [number, { action }] of VERDICTS.entries()) byAction[action] += verdicts[number];
@@ -193,7 +193,7 @@ export class XdpEngine implements Engine {
       received: byAction.forward + byAction.answer + byAction.drop,
       sent: byAction.forward + byAction.answer - sendFailed,
       sendFailed,
-      missed: Math.max(0, now.missed - baseline.missed),
+      missed: lessBaseline(now, baseline, 'missed'),
     };
   }
 

@@ -1,9 +1,9 @@
 /**
- * What only the driver knows: packets that it could not send for the program, and packets that never got as far as the
+ * What only the driver knows: packets that it could not send for an XDP program, and packets that never got as far as the
  * program. NaN where a driver does not tell.
  */
-import { AnyhopError } from '../../core/errors.js';
-import { readInterfaceCounters } from '../../ffi/interface-counters.js';
+import { AnyhopError } from '../core/errors.js';
+import { readInterfaceCounters } from '../ffi/interface-counters.js';
 
 export interface DriverStatistics {
   /** Of what the program gave to XDP_TX. */
@@ -28,6 +28,15 @@ export function readStatistics(
     sendFailed: failures.length > 0 ? failures.reduce((sum, count) => sum + count) : Number.NaN,
     missed: Number(MISSED.exec(text)?.[1] ?? Number.NaN),
   };
+}
+
+/** How much there is more now; a driver that was reset counts from zero. */
+export function lessBaseline(
+  now: DriverStatistics,
+  baseline: DriverStatistics,
+  field: keyof DriverStatistics,
+): number {
+  return Math.max(0, now[field] - baseline[field]);
 }
 
 function orNothing(read: () => string): string {

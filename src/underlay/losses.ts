@@ -1,0 +1,47 @@
+/** Packets that a driver or a ring lost: told of when there are more of them than before. */
+import type { Logger } from '../core/log.js';
+import { SEND_HINT } from './veth.js';
+
+/** Counts since any start; NaN for what cannot be told. */
+export interface Losses {
+  /** Of what was given to the driver to send. */
+  readonly sendFailed: number;
+  /** That never got as far as the program. */
+  readonly missed: number;
+}
+
+/** How often is looked. */
+const LOSSES_MS = 10_000;
+
+/**
+ * Tells until the returned function is called.
+ * @param fields of each log line
+ */
+export function watchLosses(
+  read: () => Promise<Losses>,
+  log: Logger,
+  fields: Readonly<Record<string, unknown>> = {},
+): () => void {
+  const told = { sendFailed: 0, missed: 0 };
+  const look = async (): Promise<void> => {
+    const { sendFailed, missed } = await read();
+    // NaN is not more than anything.
+    if (!(sendFailed > told.sendFailed || missed > told.missed)) return;
+    const hint = sendFailed > told.sendFailed ? SEND_HINT : 'A full ring misses packets: see ethtool -g.';
+    Object.assign(told, { sendFailed, missed });
+    log.warn(
+      { event: 'packets_lost', ...fields, sendFailed, missed, hint },
+      `${known(sendFailed)} packets could not be sent and ${known(missed)} were missed since the start`,
+    );
+  };
+  const timer = setInterval(() => {
+    look().catch((error: unknown) => {
+      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
+    });
+  }, LOSSES_MS).unref();
+  return () => clearInterval(timer);
+}
+
+function known(count: number): string {
+  return Number.isNaN(count) ? 'an unknown number of' : String(count);
+}
