@@ -11,12 +11,15 @@
  * or the other. What was counted goes on.
  */
 import type { LoadedConfig } from '../config/types.js';
-import { AnyhopError } from '../core/errors.js';
+import { AnyhopError, isSystemError } from '../core/errors.js';
 import { AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import { VERSION } from '../core/version.js';
 import type { BpfObject } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
+import { isBpffs, makePinDirectory } from '../pins/directory.js';
+import { sweep } from '../pins/find.js';
 import { type DriverStatistics, lessBaseline, readStatistics } from '../underlay/driver-statistics.js';
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import type { Losses } from '../underlay/losses.js';
@@ -25,7 +28,16 @@ import { Connections } from './connections.js';
 import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
 import { allHere, LocalVips } from './local-vips.js';
 import { peerAddresses } from './peers.js';
-import { closeMaps, openKeptMaps, pinKeptMaps, removeOthers, removePins, unpinAll } from './pins.js';
+import {
+  AGENT_PINS,
+  closeMaps,
+  keepMapsPinned,
+  openKeptMaps,
+  pinKeptMaps,
+  removeOthers,
+  removePins,
+  unpinAll,
+} from './pins.js';
 import { findPinDirectory } from './place.js';
 import { type KeptMaps, keptMapsOf, loadAgentProgram, readVerdicts } from './program.js';
 import type { AgentReport } from './report.js';
@@ -55,6 +67,7 @@ export class Agent {
   readonly #startedAt = new Date();
   /** Of the driver, when the agent started. */
   readonly #baseline: DriverStatistics;
+  #pinProblem: string | undefined;
   #inForce: Prepared;
   #reloading: Promise<void> = Promise.resolve();
   #lastVerdicts: Record<string, number> | undefined;
@@ -84,7 +97,16 @@ export class Agent {
     const lock = await lockInterface('agent', requireInterface(config));
     try {
       const environment = await readyEnvironment(config);
-      const directory = await findPinDirectory(config.agent.bpffs, environment.interface, log);
+      const directory = await findPinDirectory(
+        config.agent.bpffs,
+        { name: environment.interface, index: environment.interfaceIndex },
+        log,
+      );
+      const swept = directory === undefined ? [] : await sweep(config.agent.bpffs, directory, AGENT_PINS);
+      if (swept.length > 0) {
+        const text = `removed the pins of interfaces that are gone: ${swept.join(', ')}`;
+        log.info({ event: 'swept', directories: swept }, text);
+      }
       const baseline = readStatistics(environment.interface);
       const { attachment, inForce } = await begin(config, environment, directory, log);
       return new Agent(log, lock, directory, attachment, baseline, inForce);
@@ -177,9 +199,36 @@ export class Agent {
     return this.#attachment.isAttached();
   }
 
+  /** Pins again what somebody has removed: it would end with this process. Says so, and once why it cannot. */
+  keepPinned(): void {
+    const directory = this.#directory;
+    const { bpffs } = this.#inForce.config.agent;
+    if (directory === undefined || !this.isPinned) return;
+    try {
+      if (!isBpffs(bpffs, AGENT_PINS))
+        throw new AnyhopError('ERR_BPF', `no BPF file system is mounted at ${bpffs}`);
+      makePinDirectory(directory, bpffs, AGENT_PINS);
+      const hadNone = this.#attachment.keepPinned();
+      if (!keepMapsPinned(directory, this.#inForce.program) && !hadNone) return;
+      this.#pinProblem = undefined;
+      this.#log.warn(
+        { event: 'pinned_again', directory },
+        `pins were removed from ${directory}; they are there again`,
+      );
+    } catch (error) {
+      if (!(error instanceof AnyhopError) && !isSystemError(error)) throw error;
+      const why = reasonOf(error);
+      if (why === this.#pinProblem) return;
+      this.#pinProblem = why;
+      const text = `the pins in ${directory} are gone, and delivering will end with this process: ${why}`;
+      this.#log.error({ event: 'pins_lost', directory, why }, text);
+    }
+  }
+
   /** Ends this process's part: the program goes on delivering. @returns false when it cannot, and was taken off */
   async leave(): Promise<boolean> {
     await this.#reloading;
+    this.keepPinned();
     const stays = this.#attachment.leave();
     await this.#end();
     return stays;

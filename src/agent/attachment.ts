@@ -12,7 +12,7 @@ import { attachedXdp, type BpfObject, type XdpMode } from '../ffi/bpf.js';
 import type { Descriptor } from '../ffi/descriptor.js';
 import type { XdpLink } from '../ffi/link.js';
 import { attachByNetlink, detachByNetlink, programById } from '../ffi/netlink.js';
-import { attach, driverRefusal, findAttachment } from '../pins/attachment.js';
+import { attach, driverRefusal, findAttachment, linkPath } from '../pins/attachment.js';
 import { entries } from '../pins/directory.js';
 import type { Environment } from './environment.js';
 import { AGENT_PROGRAM } from './program.js';
@@ -29,6 +29,8 @@ export interface AgentAttachment {
   replace(program: BpfObject): void;
   /** False once somebody took the program off, or the interface is gone. */
   isAttached(): boolean;
+  /** Pins its link again when somebody has removed the pin. @returns whether it was gone @throws AnyhopError ERR_BPF */
+  keepPinned(): boolean;
   /** Lets go of what is attached, and leaves it. @returns false when it cannot stay: the pin of its link is gone */
   leave(): boolean;
   /** Takes the program off. Returns undefined, or why it could not be. */
@@ -109,6 +111,12 @@ class ByLink implements AgentAttachment {
     return this.#link.info().interfaceIndex === this.#place.interfaceIndex;
   }
 
+  keepPinned(): boolean {
+    if (entries(this.#directory).includes('link')) return false;
+    this.#link.descriptor.pin(linkPath(this.#directory));
+    return true;
+  }
+
   leave(): boolean {
     // The file system may have been unmounted since, and the pin with it.
     const stays = entries(this.#directory).includes('link');
@@ -154,6 +162,10 @@ class ByNetlink implements AgentAttachment {
     } catch {
       return false;
     }
+  }
+
+  keepPinned(): boolean {
+    return false;
   }
 
   leave(): boolean {

@@ -18,7 +18,8 @@ import { AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { BpfObject } from '../ffi/bpf.js';
 import { Descriptor } from '../ffi/descriptor.js';
 import { findAttachment } from '../pins/attachment.js';
-import { entries, isBpffs, pinDirectory, removePinDirectory } from '../pins/directory.js';
+import { entries, isBpffs, removePinDirectory } from '../pins/directory.js';
+import { directoryOf } from '../pins/find.js';
 import { KEPT_MAPS, type KeptMaps, keptMapsOf } from './program.js';
 
 export const AGENT_PINS = 'anyhop-agent';
@@ -59,6 +60,20 @@ export function pinKeptMaps(directory: string, program: BpfObject): void {
   }
 }
 
+/** Pins again what somebody has removed of the maps. @returns whether something was gone */
+export function keepMapsPinned(directory: string, program: BpfObject): boolean {
+  const there = new Set(entries(directory));
+  const gone = KEPT_MAPS.filter((map) => !there.has(PIN[map]));
+  if (gone.length === 0) return false;
+  const maps = keptMapsOf(program);
+  try {
+    for (const map of gone) maps[map].pin(join(directory, PIN[map]));
+  } finally {
+    closeMaps(maps);
+  }
+  return true;
+}
+
 export function closeMaps(maps: KeptMaps): void {
   for (const map of Object.values(maps)) map.close();
 }
@@ -91,7 +106,10 @@ export function pinnedProgram(
 ): number | undefined {
   try {
     if (!isBpffs(bpffs, AGENT_PINS)) return undefined;
-    const attachment = findAttachment(pinDirectory(bpffs, interfaceName, AGENT_PINS), interfaceIndex);
+    const attachment = findAttachment(
+      directoryOf(bpffs, { name: interfaceName, index: interfaceIndex }, AGENT_PINS),
+      interfaceIndex,
+    );
     attachment?.link.descriptor.close();
     return attachment?.programId;
   } catch (error) {

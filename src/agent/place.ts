@@ -1,7 +1,8 @@
 /** Where the agent's pins go, if anywhere: a BPF file system is what it likes to have, and nothing that it cannot do without. */
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { endsWithProcess, makePinDirectory, pinDirectory, requireBpffs } from '../pins/directory.js';
+import { endsWithProcess, makePinDirectory, requireBpffs } from '../pins/directory.js';
+import { directoryOf } from '../pins/find.js';
 import { AGENT_PINS } from './pins.js';
 
 /**
@@ -10,7 +11,7 @@ import { AGENT_PINS } from './pins.js';
  */
 export async function findPinDirectory(
   bpffs: string,
-  interfaceName: string,
+  networkInterface: { readonly name: string; readonly index: number },
   log: Logger,
 ): Promise<string | undefined> {
   const consequence =
@@ -25,7 +26,7 @@ export async function findPinDirectory(
       );
       return undefined;
     }
-    const directory = pinDirectory(bpffs, interfaceName, AGENT_PINS);
+    const directory = directoryOf(bpffs, networkInterface, AGENT_PINS);
     makePinDirectory(directory, bpffs, AGENT_PINS);
     return directory;
   } catch (error) {

@@ -2,7 +2,8 @@
 import { AnyhopError } from '../core/errors.js';
 import type { XdpMode } from '../ffi/bpf.js';
 import { findAttachment } from '../pins/attachment.js';
-import { isBpffs, pinDirectory } from '../pins/directory.js';
+import { isBpffs } from '../pins/directory.js';
+import { whatIsMeant } from '../pins/find.js';
 import { detachByName } from '../pins/leftover.js';
 import { readLinks } from '../underlay/link.js';
 import { lockLeftovers } from '../underlay/lock.js';
@@ -25,7 +26,8 @@ export interface RemovedAgent {
  *   one; ERR_BPF when this user may not have what is there
  */
 export async function removeAgent({ interface: name, bpffs }: AgentPlace): Promise<RemovedAgent | undefined> {
-  const lock = await lockLeftovers('agent', name).catch((cause: AnyhopError) => {
+  const { directory: place, link } = whatIsMeant(bpffs, name, await readLinks(), AGENT_PINS);
+  const lock = await lockLeftovers('agent', link?.name ?? name).catch((cause: AnyhopError) => {
     if (cause.cause !== undefined) throw cause;
     throw new AnyhopError('ERR_INTERFACE', cause.message, {
       hint: `End it first: SIGINT (Ctrl-C) also takes its program off ${name}, SIGTERM leaves that to "anyhop agent --stop".`,
@@ -33,8 +35,8 @@ export async function removeAgent({ interface: name, bpffs }: AgentPlace): Promi
     });
   });
   try {
-    const index = (await readLinks()).get(name)?.index;
-    const directory = isBpffs(bpffs, AGENT_PINS) ? pinDirectory(bpffs, name, AGENT_PINS) : undefined;
+    const index = link?.index;
+    const directory = isBpffs(bpffs, AGENT_PINS) ? place : undefined;
     const attached =
       index === undefined
         ? undefined

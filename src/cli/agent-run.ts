@@ -212,7 +212,10 @@ async function ended(agent: Agent, stopped: Promise<End>, look: () => void): Pro
   const lost = new Promise<End>((resolve) => {
     watch = setInterval(() => {
       if (!agent.isAttached()) resolve('lost');
-      else look();
+      else {
+        agent.keepPinned();
+        look();
+      }
     }, WATCH_INTERVAL_MS);
   });
   try {

@@ -59,7 +59,8 @@ function placeOf(options: StopOptions): XdpPlace {
 function textOf({ interface: name, bpffs }: XdpPlace, removed: Removed | undefined): string {
   if (removed === undefined) return `nothing of anyhop is in force on ${name} (looked in ${bpffs})\n`;
   if (removed.attached === undefined) return `removed what was left in ${bpffs}; no program was on ${name}\n`;
-  const { mode, programId, generation } = removed.attached;
+  const { mode, programId, generation, interface: now } = removed.attached;
+  const where = now === name ? name : `${now}, which was called ${name} before`;
   const image = generation === undefined ? 'an image of another version' : `generation ${generation}`;
-  return `stopped forwarding on ${name}: program ${programId} (${mode} XDP, ${image}) and its pins are gone\n`;
+  return `stopped forwarding on ${where}: program ${programId} (${mode} XDP, ${image}) and its pins are gone\n`;
 }

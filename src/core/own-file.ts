@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAlive } from './alive.js';
 
 /** They may hold what others must not read. */
 const FILE_MODE = 0o600;
@@ -56,14 +57,5 @@ export async function removeLeftovers(directory: string): Promise<void> {
   for (const name of readdirSync(directory)) {
     const pid = LEFTOVER.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid))) await rm(join(directory, name), { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

@@ -7,7 +7,7 @@
 import { AnyhopError, EXIT } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { attachedXdp } from '../ffi/bpf.js';
-import type { Link } from '../underlay/link.js';
+import { type Link, readLinks } from '../underlay/link.js';
 
 /** How often: a look takes 10 us. */
 const LOOK_MS = 200;
@@ -77,7 +77,17 @@ export class AttachmentWatch {
     } catch (error) {
       if (!(error instanceof AnyhopError)) throw error;
       this.#tell(`the program was taken off ${link.name} and cannot be put back: ${error.message}`);
+      void this.#endWhenGone();
     }
+  }
+
+  /** The kernel says nothing of its own about an interface that is not there. */
+  async #endWhenGone(): Promise<void> {
+    const { link, lost } = this.#options;
+    const links = await readLinks().catch(() => undefined); // asked again with the next look
+    if (links === undefined || [...links.values()].some(({ index }) => index === link.index)) return;
+    this.close();
+    lost(interfaceGone(link.name));
   }
 
   /** Once for each reason. */

@@ -16,6 +16,7 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmdirSync,
   statSync,
@@ -23,6 +24,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive } from '../core/alive.js';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError, InterfaceTaken } from '../core/errors.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
@@ -46,6 +49,10 @@ const INHERITED = '3';
 const TAKEN = 1;
 /** A holder may be just giving it back. */
 const TRIES_MAX = 20;
+const RETRY_MS = 10;
+
+/** Files of the locks that this process has. */
+const held = new Set<string>();
 
 /** @throws AnyhopError ERR_INTERFACE when another process of that command has the interface, or it cannot be locked */
 export async function lockInterface(
@@ -57,8 +64,10 @@ export async function lockInterface(
   const descriptor = (await take(holder, link, path, O_RDWR | O_CREAT))!;
   ftruncateSync(descriptor);
   writeSync(descriptor, `${process.pid}\n`, 0);
+  held.add(path);
   return {
     async release() {
+      held.delete(path);
       if (isStill(descriptor, path)) unlinkSync(path);
       closeSync(descriptor);
       removeEmpty(dirname(path));
@@ -84,6 +93,39 @@ export async function lockLeftovers(
       if (descriptor !== undefined) closeSync(descriptor);
     },
   };
+}
+
+/**
+ * Whether another process of this command is in charge of any interface of a network namespace. Files of processes that were killed
+ * are removed on the way.
+ * @param namespace its inode number
+ */
+export async function isInCharge(holder: LockHolder, namespace: number): Promise<boolean> {
+  const directory = DIRECTORY[holder];
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    return false; // nobody has a lock
+  }
+  for (const name of names.filter((each) => each.startsWith(`${holder}-${namespace}-`))) {
+    const path = join(directory, name);
+    if (held.has(path)) continue;
+    let descriptor: number;
+    try {
+      descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      return true; // another user's
+    }
+    try {
+      if (!(await flock(descriptor))) return true;
+      if (isStill(descriptor, path)) unlinkSync(path);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+  return false;
 }
 
 async function lockPath(holder: LockHolder, link: string, run: RunTool): Promise<string> {
@@ -113,9 +155,11 @@ async function take(
       throw cannotLock(link, dirname(path), cause as Error);
     }
     try {
-      const isLocked = await flock(descriptor);
-      if (!isLocked) throw alreadyRuns(holder, link, readFileSync(descriptor, 'latin1'));
-      if (isStill(descriptor, path)) return descriptor;
+      if (!(await flock(descriptor))) {
+        const pid = Number.parseInt(readFileSync(descriptor, 'latin1'), 10);
+        if (isAlive(pid) || tries === TRIES_MAX) throw alreadyRuns(holder, link, pid);
+        await delay(RETRY_MS); // the file is just being made or cleared away
+      } else if (isStill(descriptor, path)) return descriptor;
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -158,8 +202,8 @@ function isOurs(directory: string): boolean {
   }
 }
 
-function alreadyRuns(holder: LockHolder, link: string, content: string): AnyhopError {
-  const pid = /^\d+$/.test(content.trim()) ? ` (process ${content.trim()})` : '';
+function alreadyRuns(holder: LockHolder, link: string, holderPid: number): AnyhopError {
+  const pid = Number.isNaN(holderPid) ? '' : ` (process ${holderPid})`;
   return new InterfaceTaken(
     `another "anyhop ${holder}" runs on interface ${link}`,
     `Stop it first${pid}. It runs in this network namespace, maybe in a container that shares it: pgrep -af "anyhop ${holder}"`,

@@ -1,6 +1,7 @@
 /** An agent goes on without file descriptors and without a log, and nobody opens Node's debugger on it. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabProcess } from '../../scripts/lab/process.js';
@@ -59,5 +60,27 @@ describe('an agent', { skip: networkSkip() || isolationObstacle('prlimit') }, ()
     const listening = readFileSync(`/proc/${agent.pid}/net/tcp`, 'latin1');
     assert.doesNotMatch(listening, /0100007F:240D /); // 127.0.0.1:9229
     assert.deepEqual(await agent.stop('SIGINT'), { code: 0, signal: null });
+  });
+
+  test('pins again what somebody removes of its pins, at the latest on SIGTERM', async () => {
+    const agent = await start();
+    const [before, remove] = [
+      backend.pins(),
+      () => rmSync(join(backend.bpffs, 'anyhop-agent'), { recursive: true }),
+    ];
+    remove();
+    await agent.waitForEvent('pinned_again', READY_TIMEOUT_MS);
+    assert.deepEqual(backend.pins(), before);
+    remove();
+    assert.deepEqual(await agent.stop('SIGTERM'), { code: 0, signal: null });
+    assert.ok(
+      agent.events.some(({ event }) => event === 'left'),
+      agent.tail(),
+    );
+    assert.deepEqual(backend.pins(), before);
+    const next = await start();
+    assert.equal(next.events.find(({ event }) => event === 'ready')?.['replaced'], true);
+    await next.stop('SIGINT');
+    assert.deepEqual(backend.pins(), []);
   });
 });

@@ -179,7 +179,7 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     await link.onNode('ip', 'link', 'del', LINK);
     await run.waitForEvent('stopping', EVENT_TIMEOUT_MS).catch(() => undefined);
     assert.equal((await run.exited).code, 1);
-    assert.match(run.tail(), /the program is no longer attached to eth0/);
+    assert.match(run.tail(), /the interface eth0 is gone, and the program with it/);
     assert.deepEqual(pins(), []);
   });
 });

@@ -32,6 +32,7 @@ import {
   makePinDirectory,
   removePinDirectory,
 } from '../../pins/directory.js';
+import { sweep } from '../../pins/find.js';
 import { imageBackends } from '../../pool/inspect.js';
 import { type DriverStatistics, lessBaseline, readStatistics } from '../../underlay/driver-statistics.js';
 import type { Link } from '../../underlay/link.js';
@@ -42,12 +43,16 @@ import { fits, sizesFor } from '../maps/sizes.js';
 import { detach, findSet, removeStale } from './attachment.js';
 import { Handover } from './handover.js';
 import { prepare, type XdpPlace } from './obstacle.js';
+import { PinKeeper } from './pin-keeper.js';
 import { listSets, PinnedSet, removeSet } from './pinned-set.js';
 import { replacementReason } from './replacement.js';
 
 export interface XdpOptions extends XdpPlace {
   readonly log: Logger;
 }
+
+/** How often the engine looks whether its pins are there. */
+const PIN_WATCH_MS = 1_000;
 
 /** What there is between `start` and `stop`. */
 interface Running {
@@ -70,12 +75,15 @@ export class XdpEngine implements Engine {
   #running: Running | undefined;
   #last: { readonly counters: Counters; readonly engine: EngineCounters } | undefined;
   #watch: AttachmentWatch | undefined;
+  readonly #pins: PinKeeper;
+  #pinWatch: NodeJS.Timeout | undefined;
   #publishing: Promise<void> = Promise.resolve();
   #ending: Promise<void> | undefined;
   #mode = '';
 
   constructor(options: XdpOptions) {
     this.#options = options;
+    this.#pins = new PinKeeper(options.bpffs, options.log);
     this.finished = new Promise((resolve, reject) => {
       this.#end = { resolve, reject };
     });
@@ -117,6 +125,11 @@ export class XdpEngine implements Engine {
             `Mount one outside before the start: mount -t bpf bpf ${bpffs}`,
         );
       }
+      const swept = await sweep(bpffs, directory);
+      if (swept.length > 0) {
+        const text = `removed the pins of interfaces that are gone: ${swept.join(', ')}`;
+        log.info({ event: 'swept', directories: swept }, text);
+      }
       const attachment = findAttachment(directory, link.index);
       const place = { link, directory, outlives };
       this.#running =
@@ -137,6 +150,8 @@ export class XdpEngine implements Engine {
       attach: () => this.#attachAgain(running),
       lost: (reason) => this.#end.reject(reason),
     });
+    const keep = (): unknown => running.handover === undefined && this.#pins.keep(running);
+    if (running.outlives) this.#pinWatch = setInterval(keep, PIN_WATCH_MS).unref();
   }
 
   publish(image: Image): Promise<void> {
@@ -206,8 +221,12 @@ export class XdpEngine implements Engine {
 
   async leave(): Promise<boolean> {
     const running = this.#running;
-    // The file system may have been unmounted since, and the pins with it.
-    const outlives = running?.outlives === true && entries(running.directory).includes('link');
+    const outlives = running?.outlives === true && this.#pins.keep(running);
+    if (running?.outlives === true && !outlives) {
+      const { directory, link } = running;
+      const text = `forwarding on ${link.name} ends: its pins in ${directory} are gone, and cannot be made again`;
+      this.#options.log.error({ event: 'not_left', directory }, text);
+    }
     if (!outlives) await this.stop();
     else await this.#finish(({ attachment }) => attachment.link.descriptor.close());
     return outlives;
@@ -221,6 +240,7 @@ export class XdpEngine implements Engine {
 
   async #finishOnce(letGo: (running: Running) => void): Promise<void> {
     this.#watch?.close();
+    clearInterval(this.#pinWatch);
     await this.#publishing;
     const running = this.#running;
     try {

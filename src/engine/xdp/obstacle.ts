@@ -6,7 +6,8 @@ import { AnyhopError } from '../../core/errors.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { BpfObject } from '../../ffi/bpf.js';
 import { findAttachment } from '../../pins/attachment.js';
-import { pinDirectory, requireBpffs } from '../../pins/directory.js';
+import { requireBpffs } from '../../pins/directory.js';
+import { directoryOf } from '../../pins/find.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
 import { requireCapabilities, requireKernel } from '../requirement.js';
 import { requireNoOther } from './attachment.js';
@@ -61,7 +62,7 @@ export async function prepare(
   const link = await requireEthernetLink(name);
   new Barrier(); // throws where the kernel has none
   await requireBpffs(bpffs);
-  const directory = pinDirectory(bpffs, name);
+  const directory = directoryOf(bpffs, link);
   const attachment = findAttachment(directory, link.index);
   if (attachment === undefined) requireNoOther(link);
   attachment?.link.descriptor.close();

@@ -22,6 +22,8 @@ import { type About, describeThis, type Origin, readAbout, writeAbout } from './
 /** In its object file, and in the kernel, where it tells whose a program is. */
 export const FORWARD_PROGRAM = 'anyhop_forward';
 
+const PINS = ['program', 'images', 'live', 'counters', 'about'];
+
 export class PinnedSet {
   readonly number: number;
   readonly program: Descriptor;
@@ -95,6 +97,18 @@ export class PinnedSet {
   close(): void {
     this.maps.close();
     this.program.close();
+  }
+
+  /** Whether all of it is there for the next process. */
+  get isPinned(): boolean {
+    const there = entries(join(this.#directory, String(this.number)));
+    return PINS.every((name) => there.includes(name));
+  }
+
+  /** The same as at first, in the place of what is left. @throws AnyhopError ERR_BPF; NodeJS.ErrnoException */
+  pinAgain(): void {
+    removeSet(this.#directory, this.number);
+    this.#pin();
   }
 
   #pin(): void {

@@ -3,7 +3,8 @@ import { AnyhopError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import type { XdpMode } from '../../ffi/bpf.js';
 import { findAttachment } from '../../pins/attachment.js';
-import { isBpffs, pinDirectory, removePinDirectory } from '../../pins/directory.js';
+import { isBpffs, removePinDirectory } from '../../pins/directory.js';
+import { whatIsMeant } from '../../pins/find.js';
 import { readLinks } from '../../underlay/link.js';
 import { lockLeftovers } from '../../underlay/lock.js';
 import { detach, findSet, removeStale, requireNoOther } from './attachment.js';
@@ -12,7 +13,13 @@ import type { XdpPlace } from './obstacle.js';
 export interface Removed {
   /** What forwarded until now; undefined when pins were left of a program that was attached no more. */
   readonly attached:
-    | { readonly mode: XdpMode; readonly programId: number; readonly generation: number | undefined }
+    | {
+        /** As it is called now. */
+        readonly interface: string;
+        readonly mode: XdpMode;
+        readonly programId: number;
+        readonly generation: number | undefined;
+      }
     | undefined;
 }
 
@@ -25,7 +32,9 @@ export async function removeForwarding(
   { interface: name, bpffs }: XdpPlace,
   log: Logger,
 ): Promise<Removed | undefined> {
-  const lock = await lockLeftovers('run', name).catch((cause: AnyhopError) => {
+  const links = await readLinks();
+  const { directory, link } = whatIsMeant(bpffs, name, links);
+  const lock = await lockLeftovers('run', link?.name ?? name).catch((cause: AnyhopError) => {
     if (cause.cause !== undefined) throw cause;
     throw new AnyhopError('ERR_INTERFACE', cause.message, {
       hint: `End it first: SIGINT (Ctrl-C) also takes its program off ${name}, SIGTERM leaves that to "anyhop stop".`,
@@ -33,8 +42,6 @@ export async function removeForwarding(
     });
   });
   try {
-    const link = (await readLinks()).get(name);
-    const directory = pinDirectory(bpffs, name);
     const attachment =
       link !== undefined && isBpffs(bpffs) ? findAttachment(directory, link.index) : undefined;
     if (attachment === undefined) {
@@ -54,7 +61,7 @@ export async function removeForwarding(
     const { mode, programId } = attachment;
     detach(attachment, directory);
     removePinDirectory(directory);
-    return { attached: { mode, programId, generation } };
+    return { attached: { interface: link!.name, mode, programId, generation } };
   } finally {
     await lock.release();
   }

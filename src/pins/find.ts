@@ -1,0 +1,97 @@
+/**
+ * Which directory of pins is an interface's: the one whose pinned link is on it, whatever the interface was called when that was
+ * made; and those that are nobody's any more, since the kernel keeps what is pinned when an interface or its network namespace goes.
+ */
+import { readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { AnyhopError } from '../core/errors.js';
+import { XdpLink } from '../ffi/link.js';
+import type { Link } from '../underlay/link.js';
+import { isInCharge } from '../underlay/lock.js';
+import { linkPath } from './attachment.js';
+import { entries, isBpffs, type PinOwner, pinDirectory, removePinDirectory } from './directory.js';
+
+/**
+ * The directory of an interface: found by its index, or named by its name when there is none yet. That name may be taken by one
+ * that was renamed since.
+ */
+export function directoryOf(
+  bpffs: string,
+  { name, index }: { readonly name: string; readonly index: number },
+  owner: PinOwner = 'anyhop',
+): string {
+  const byName = pinDirectory(bpffs, name, owner);
+  if (!isBpffs(bpffs, owner)) return byName;
+  const all = entries(dirname(byName)).map((each) => join(dirname(byName), each));
+  const found = all.find((directory) => linkedIndex(directory) === index);
+  if (found !== undefined) return found;
+  return (linkedIndex(byName) ?? 0) === 0 ? byName : `${byName}:${index}`;
+}
+
+/** The index of the interface that a pinned link is on; 0 when that is gone, undefined when no link is pinned. */
+export function linkedIndex(directory: string): number | undefined {
+  if (!entries(directory).includes('link')) return undefined;
+  const link = XdpLink.pinned(linkPath(directory));
+  try {
+    return link.info().interfaceIndex;
+  } finally {
+    link.descriptor.close();
+  }
+}
+
+/**
+ * Removes what interfaces that are gone have left, in this network namespace and in others that may be gone with them; not where a
+ * process of this kind is in charge of any interface, which could be about to pin.
+ * @param own the directory of the interface whose process this is
+ * @returns the directories that were removed
+ */
+export async function sweep(bpffs: string, own: string, owner: PinOwner = 'anyhop'): Promise<string[]> {
+  const removed: string[] = [];
+  const root = join(bpffs, owner);
+  for (const namespace of entries(root).filter((name) => /^\d+$/.test(name))) {
+    const dead = readdirSafely(join(root, namespace)).filter((path) => path !== own && isDead(path));
+    if (dead.length === 0) continue;
+    const others = await isInCharge(owner === 'anyhop' ? 'run' : 'agent', Number(namespace));
+    if (others) continue;
+    for (const path of dead) {
+      rmSync(path, { recursive: true, force: true });
+      removePinDirectory(path);
+      removed.push(path);
+    }
+  }
+  return removed;
+}
+
+function readdirSafely(directory: string): string[] {
+  try {
+    return readdirSync(directory).map((name) => join(directory, name));
+  } catch {
+    return []; // another user's, or gone meanwhile
+  }
+}
+
+function isDead(directory: string): boolean {
+  try {
+    return (linkedIndex(directory) ?? 0) === 0;
+  } catch (error) {
+    if (error instanceof AnyhopError) return false; // another user's
+    throw error;
+  }
+}
+
+/**
+ * What somebody means by a name: the interface that has it; or, when none has, the one that had it when its directory was made.
+ * @returns no link when that interface is gone
+ */
+export function whatIsMeant(
+  bpffs: string,
+  name: string,
+  links: ReadonlyMap<string, Link>,
+  owner: PinOwner = 'anyhop',
+): { readonly directory: string; readonly link: Link | undefined } {
+  const link = links.get(name);
+  if (link !== undefined) return { directory: directoryOf(bpffs, link, owner), link };
+  const directory = pinDirectory(bpffs, name, owner);
+  const index = isBpffs(bpffs, owner) ? linkedIndex(directory) : undefined;
+  return { directory, link: [...links.values()].find((each) => each.index === index) };
+}
