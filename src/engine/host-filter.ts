@@ -74,9 +74,16 @@ export async function readFilterComment(link: string, run: RunTool = runTool): P
   throw toolError('nft', args, stderr);
 }
 
-export async function readDroppedPackets(link: string, run: RunTool = runTool): Promise<DroppedPackets> {
+/** Undefined when the table is not there. */
+export async function readDroppedPackets(
+  link: string,
+  run: RunTool = runTool,
+): Promise<DroppedPackets | undefined> {
   const args = ['-j', 'list', 'counters', 'table', 'netdev', tableName(link)];
-  const listed = JSON.parse(await requireTool(run, 'nft', args));
+  const { code, stdout, stderr } = await run('nft', args);
+  if (code !== 0 && stderr.includes('No such file or directory')) return undefined;
+  if (code !== 0) throw toolError('nft', args, stderr);
+  const listed = JSON.parse(stdout);
   const parts: { counter?: { name: string; packets: number } }[] = listed.nftables;
   const packetsOf = (name: string): number =>
     parts.find(({ counter }) => counter?.name === name)?.counter?.packets ?? 0;

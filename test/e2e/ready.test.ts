@@ -20,6 +20,8 @@ const NOT_READY_MS = 1_000;
 const READY_AGAIN_MS = 15_000;
 const FAILED_TIMEOUT_MS = 20_000;
 const POLL_MS = 20;
+/** The log is told within a quarter of a second. */
+const LOG_POLLS_MAX = 250;
 
 const skip = labObstacle()?.message ?? false;
 
@@ -61,10 +63,6 @@ for (const engine of ENGINES) {
         );
       }
       assert.ok(node.running, node.tail());
-      const told = node.events.flatMap(({ event }) =>
-        event === 'ready' || event === 'not_ready' ? event : [],
-      );
-      assert.equal(told.length, 1 + 2 * losses(lab, engine).length, told.join());
     } finally {
       await lab.close();
     }
@@ -91,6 +89,15 @@ function losses(lab: Lab, engine: EngineChoice): Loss[] {
       reason: /interface eth0 has no carrier/,
       take: () => done(onRouter(`link set ${edge.name} down`)),
       giveBack: () => onRouter(`link set ${edge.name} up`),
+    },
+    {
+      what: 'link down',
+      reason: /interface eth0 is down/,
+      take: () => done(onEdge(`link set ${HOST_LINK} down`)),
+      async giveBack() {
+        await onEdge(`link set ${HOST_LINK} up`);
+        await addRoute();
+      },
     },
     {
       what: 'the default route deleted',
@@ -123,19 +130,20 @@ function losses(lab: Lab, engine: EngineChoice): Loss[] {
       giveBack: () => onRouter(`link set ${edge.name} arp on`),
     },
   ];
-  if (engine === 'portable') return common;
+  if (engine === 'portable') {
+    return [
+      ...common,
+      {
+        what: 'the host filter flushed',
+        reason: /the filter that keeps the host away from packets for VIPs was taken off eth0/,
+        take: () => done(lab.exec(edge.namespace, ['nft', 'flush', 'ruleset'])),
+        giveBack: async () => undefined, // the engine puts it back by itself
+      },
+    ];
+  }
   const other = `dev ${HOST_LINK} xdpdrv`;
   return [
     ...common,
-    {
-      what: 'link down',
-      reason: /interface eth0 is down/,
-      take: () => done(onEdge(`link set ${HOST_LINK} down`)),
-      async giveBack() {
-        await onEdge(`link set ${HOST_LINK} up`);
-        await addRoute();
-      },
-    },
     {
       what: 'the program detached',
       reason: /the program was taken off eth0/,
@@ -181,9 +189,18 @@ async function becomes(
     const ms = performance.now() - startMs;
     if (json.ready === wanted) {
       assert.ok(ms <= limitMs, `${what}: ${wanted ? 'ready' : 'not ready'} only after ${ms} ms`);
+      await logSays(node, wanted ? 'ready' : 'not_ready');
       return { ms, readiness: json };
     }
     assert.ok(ms < limitMs, `${what}: still ${JSON.stringify(json)}\n${node.tail()}`);
     await delay(POLL_MS);
   }
+}
+
+/** Waits until this is the last that the log says of it. */
+async function logSays(node: LabProcess, wanted: 'ready' | 'not_ready'): Promise<void> {
+  const last = (): unknown =>
+    node.events.map(({ event }) => event).findLast((event) => event === 'ready' || event === 'not_ready');
+  for (let i = 0; i < LOG_POLLS_MAX && last() !== wanted; i++) await delay(POLL_MS);
+  assert.equal(last(), wanted, node.tail());
 }

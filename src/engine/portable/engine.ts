@@ -27,6 +27,7 @@ import type { Engine, EngineCounters } from '../contract.js';
 import { type HostFilter, readDroppedPackets } from '../host-filter.js';
 import { type Capture, openCapture } from './capture.js';
 import { captureFilter } from './capture-filter.js';
+import { FilterWatch } from './filter-watch.js';
 import { FollowedCapture } from './followed-capture.js';
 import { guardHost, type HostGuard } from './host.js';
 import { type Libraries, loadLibraries } from './libraries.js';
@@ -64,6 +65,7 @@ export class PortableEngine implements Engine {
   #guard: HostGuard | undefined;
   #libraries: Libraries | undefined;
   #capture: FollowedCapture | undefined;
+  #filterWatch: FilterWatch | undefined;
   #sender4: RawSender | undefined;
   #sender6: RawSender | undefined;
   /** The node's own answers leave by the routes to clients, and come from VIPs. */
@@ -104,9 +106,9 @@ export class PortableEngine implements Engine {
     return this.#guard?.link;
   }
 
-  /** Why no packets get here at present: the interface is down. They come again when it is up. */
+  /** Why no packets get here at present, or the host gets them too. */
   get detached(): string | undefined {
-    return this.#capture?.detached;
+    return this.#capture?.detached ?? this.#filterWatch?.detached;
   }
 
   async start(image: Image): Promise<void> {
@@ -128,6 +130,13 @@ export class PortableEngine implements Engine {
       await this.stop();
       throw error;
     }
+    const guard = this.#guard;
+    this.#filterWatch = new FilterWatch({
+      interface: this.#options.interface,
+      log: this.#options.log,
+      read: () => readDroppedPackets(this.#options.interface),
+      putBack: () => guard.putBack(this.#filterOf(this.#started.image)),
+    });
     this.#startMs = this.#lastTurnMs = performance.now();
     this.#timer = setInterval(() => this.#turn(), L.BUDGET_TICK_MS);
   }
@@ -153,7 +162,8 @@ export class PortableEngine implements Engine {
   }
 
   async engineCounters(): Promise<EngineCounters> {
-    const missed = this.#missedAtStop ?? (await this.#countMissed());
+    if (this.#filterWatch?.dropped === undefined) await this.#filterWatch?.look();
+    const missed = this.#missedAtStop ?? this.#countMissed();
     return { received: this.#received, sent: this.#sent, sendFailed: this.#sendFailed, missed };
   }
 
@@ -164,13 +174,10 @@ export class PortableEngine implements Engine {
     for (const socket of [this.#sender4, this.#sender6, this.#answerer4, this.#answerer6]) socket?.close();
     const guard = this.#guard;
     this.#guard = undefined;
-    if (guard !== undefined) {
-      this.#missedAtStop = await this.#countMissed().catch((error: unknown) => {
-        this.#options.log.warn({ event: 'missed_unknown', error }, 'missed packets could not be counted');
-        return Number.NaN;
-      });
-      await guard.release();
-    }
+    await this.#filterWatch?.close();
+    await this.#filterWatch?.look(); // the last packets
+    this.#missedAtStop ??= this.#countMissed();
+    await guard?.release();
     this.#end.resolve();
   }
 
@@ -277,8 +284,8 @@ export class PortableEngine implements Engine {
    * Packets for VIPs that reached the interface, by the host filter's counters, less those that the pipeline saw. While
    * packets flow it includes those that wait in the ring.
    */
-  async #countMissed(): Promise<number> {
-    const { arrived, elsewhere } = await readDroppedPackets(this.#options.interface);
+  #countMissed(): number {
+    const { arrived, elsewhere } = this.#filterWatch?.dropped ?? { arrived: Number.NaN, elsewhere: 0 };
     const { verdicts } = this.counters();
     let seen = 0;
     for (const [index, { name }] of VERDICTS.entries()) {

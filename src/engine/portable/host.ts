@@ -31,6 +31,8 @@ export interface HostGuard {
    * @throws AnyhopError ERR_TOOL; the former ones go on then
    */
   setFilter(filter: HostFilter): Promise<void>;
+  /** Makes the filter anew, which somebody has taken away. @throws AnyhopError ERR_TOOL */
+  putBack(filter: HostFilter): Promise<void>;
   /** Gives everything back; call it once the engine has stopped. */
   release(): Promise<void>;
 }
@@ -82,6 +84,7 @@ export async function guardHost(
       switchedOff,
       replacedStale: stale !== undefined,
       setFilter: (now) => replaceElements(interfaceName, now, run),
+      putBack: (now) => installFilter(interfaceName, now, `off: ${switchedOff.join(' ')}`, run),
       release: () => restore().finally(() => lock.release()),
     };
   } catch (error) {
