@@ -51,6 +51,29 @@ describe('a backend to which no way is known', () => {
   });
 });
 
+describe('a backend to which no way is known, where health marks are ignored', () => {
+  const ownersWith = (lost: readonly string[], down: readonly string[], panic: number): string[] => {
+    const config = parse(CONFIG.replace('table_size', `panic_threshold: ${panic}\n    table_size`), 'node');
+    const { pools } = assemble(config, config.node, {
+      generation: 1,
+      way: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
+      health: (_, { name }) => (down.includes(name) ? 'down' : 'up'),
+    });
+    const { owners, names } = pools[0].tables;
+    return [...new Set([...owners].map((owner) => names[owner]!))].sort();
+  };
+
+  it('owns nothing in panic, while another can be reached', () => {
+    assert.deepEqual(ownersWith([], ['a', 'b'], 0.5), ['a', 'b', 'c']);
+    assert.deepEqual(ownersWith(['a'], ['a', 'b'], 0.5), ['b', 'c']);
+  });
+
+  it('owns nothing with all down, while another can be reached', () => {
+    assert.deepEqual(ownersWith(['a'], ['a', 'b', 'c'], 0), ['b', 'c']);
+    assert.deepEqual(ownersWith(['a', 'b', 'c'], ['a', 'b', 'c'], 0), ['a', 'b', 'c']);
+  });
+});
+
 const TWO_POOLS = CONFIG.replace(
   'services:',
   `  api:
