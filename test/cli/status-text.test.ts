@@ -56,6 +56,26 @@ test('status names agents that do not answer, and those of another version than 
   assert.ok(drawn.includes("agents of another version than this node's: web-2 (0.0.9)"));
 });
 
+test('status shows the paths that take less than their routes say, and what routers said that taught nothing', () => {
+  const hop = { interface: 'eth0', mac: '02:00:00:00:00:01' };
+  const learned = { router: '10.9.9.9', until: at('12:19:00'), routeMtu: 1600 };
+  const pool = poolStatus('web', [
+    backendStatus('web-1', { nextHop: { ...hop, mtu: 1400, learned } }),
+    backendStatus('web-2', { nextHop: { ...hop, mtu: 1300, ipv6Needs: 1304 } }),
+    backendStatus('web-3'),
+  ]);
+  const drawn = lines(
+    nodeStatus({ pools: [pool], pathReports: { raised: 2, withoutSize: 0, unrelated: 31, lost: 0 } }),
+  );
+  const said =
+    'the path to web-1 takes 1400 bytes and not 1600, says router 10.9.9.9: believed until 12:19:00';
+  assert.ok(drawn.includes(said), drawn.join('\n'));
+  assert.ok(drawn.includes('the way to web-2 is TOO NARROW for IPv6: its MTU must be 1304 or more'));
+  const counts = '2 with an MTU too small to believe, 31 about no packet from here';
+  assert.ok(drawn.some((line) => line.startsWith('routers') && line.includes(counts)));
+  assert.doesNotMatch(lines(nodeStatus()).join('\n'), /path to|NARROW|routers/);
+});
+
 test('status says how far drains have come, what settles, what waits, and what was set at runtime', () => {
   const drain = (connections: number | null, done: boolean) => ({
     state: 'draining' as const,
