@@ -2,8 +2,8 @@
  * Where the agent tells of its connections and counters: HTTP on its underlay addresses, `GET /report` and nothing else.
  *
  * The underlay is not the Internet, but a backend is closer to it than a control socket is. So who is neither a forwarder nor a
- * backend of the config is hung up on before a byte is read; and nobody has a connection for longer than 10 s, whatever he does
- * with it. An address that cannot be listened on (not there yet, a port that is taken) is tried again, and keeps the agent from
+ * backend of the config is hung up on before a byte is read; nobody has a connection for longer than 10 s, whatever he does with it;
+ * and each address has a share of the connections, so that one peer which holds many keeps nobody else out. An address that cannot be listened on (not there yet, a port that is taken) is tried again, and keeps the agent from
  * nothing.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -12,10 +12,13 @@ import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { type IpAddress, parseAddress, prefixContains } from '../packet/address.js';
 import { type AgentReport, REPORT_PATH } from './report.js';
+import { Shares } from './shares.js';
 import { backendAddresses } from './tables.js';
 
 /** On each address: many more than a fleet's forwarders that ask at the same time. */
 const CONNECTIONS_MAX = 64;
+/** Of one peer: a forwarder asks one question at a time. */
+const CONNECTIONS_PER_PEER_MAX = 8;
 const CONNECTION_MS_MAX = 10_000;
 const HEADER_BYTES_MAX = 4 * 1024;
 const RETRY_MS = 5_000;
@@ -52,15 +55,20 @@ export class ReportServer {
     const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) =>
       this.#respond(request, response),
     );
-    server.maxConnections = CONNECTIONS_MAX;
+    const shares = new Shares<Socket>(CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX);
     server.maxRequestsPerSocket = 1; // or as many reports wait in memory as questions fit into one write
     server.prependListener('connection', (socket: Socket) => {
       if (!mayAsk(socket)) {
         socket.destroy();
         return;
       }
+      const { remoteAddress = '' } = socket;
+      shares.enter(remoteAddress, socket)?.destroy();
       const end = setTimeout(() => socket.destroy(), CONNECTION_MS_MAX);
-      socket.once('close', () => clearTimeout(end));
+      socket.once('close', () => {
+        clearTimeout(end);
+        shares.leave(remoteAddress, socket);
+      });
     });
     return server;
   }

@@ -16,7 +16,7 @@ export const REPORT: AgentReport = {
 };
 
 /**
- * Services on these VIPs, on ports from 80 on; 127.0.0.1 is the forwarder.
+ * Services on these VIPs, on ports from 80 on; 127.0.0.1 and 127.0.0.4 to 127.0.0.7 are forwarders.
  * @param port of the reports
  */
 export function configOf(port: number, vips: readonly string[] = ['203.0.113.10']): LoadedConfig<'agent'> {
@@ -31,7 +31,10 @@ agent: {forwarders: [10.0.0.1], report_port: ${port}}
 `;
   const config = parseConfig(text, 'agent.yaml', { role: 'agent', env: {} });
   // A config takes no loopback address.
-  return { ...config, agent: { ...config.agent, forwarders: [parsePrefix('127.0.0.1')!] } };
+  return {
+    ...config,
+    agent: { ...config.agent, forwarders: [parsePrefix('127.0.0.1')!, parsePrefix('127.0.0.4/30')!] },
+  };
 }
 
 /** A port that nobody listens on. */

@@ -91,15 +91,25 @@ describe('the report over HTTP', () => {
     await isWell();
   });
 
+  test('is there for others while one peer holds as many connections as it can', async () => {
+    const greedy = Array.from({ length: 200 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+    await Promise.all(greedy.map((socket) => once(socket, 'connect')));
+    const started = performance.now();
+    for (const other of ['127.0.0.4', '127.0.0.5', '127.0.0.6', '127.0.0.7']) {
+      assert.match(await raw('GET /report HTTP/1.1\r\nHost: a\r\n\r\n', other), /^HTTP\/1\.1 200 /);
+    }
+    await isWell(); // and for itself, when it asks anew
+    assert.ok(performance.now() - started < 5_000, 'long before the first connections end by themselves');
+    assert.ok(greedy.filter(({ closed }) => !closed).length <= 8);
+    for (const socket of greedy) socket.destroy();
+  });
+
   test('outlives more connections than it takes, that say nothing, or a byte a second', {
     timeout: 60_000,
   }, async () => {
     const sockets = Array.from({ length: 200 }, () => connect(port, '127.0.0.1'));
-    const closed = sockets.map((socket) =>
-      once(
-        socket.on('error', () => {}),
-        'close',
-      ),
+    const closed = sockets.map(
+      (socket) => new Promise((resolve) => socket.on('error', () => {}).once('close', resolve)),
     );
     const started = performance.now();
     const drip = setInterval(() => {
@@ -112,7 +122,7 @@ describe('the report over HTTP', () => {
   });
 
   test('keeps nobody who does not read what he asked for', { timeout: 60_000 }, async () => {
-    const long = Array.from({ length: 4000 }, (_, i) => [`service-${i}-${'x'.repeat(150)}`, i] as const);
+    const long = Array.from({ length: 12_000 }, (_, i) => [`service-${i}-${'x'.repeat(45)}`, i] as const);
     answer = () => ({ ...REPORT, vips: [{ ...REPORT.vips[0], services: Object.fromEntries(long) }] });
     const socket = connect(port, '127.0.0.1');
     socket.pause().write('GET /report HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -124,7 +134,7 @@ describe('the report over HTTP', () => {
     while (!(await isListening('127.0.0.1'))) await delay(5);
     assert.equal(
       Object.keys((await fetchAgentReport('127.0.0.1', port, TIMEOUT_MS)).vips[0].services).length,
-      4000,
+      12_000,
     );
     answer = () => REPORT;
   });
