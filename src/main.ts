@@ -7,6 +7,7 @@
  */
 import './core/no-debugger.js'; // before all others
 import { Command, CommanderError } from 'commander';
+import { writeError, writeOut } from './cli/output.js';
 import { AnyhopError, EXIT } from './core/errors.js';
 import { reasonOf } from './core/reason.js';
 import { VERSION } from './core/version.js';
@@ -50,6 +51,7 @@ const program = new Command('anyhop')
   )
   .version(VERSION, '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print this help')
+  .configureOutput({ writeOut, writeErr: writeError })
   .showHelpAfterError('(add --help for the options)')
   .exitOverride();
 
@@ -60,7 +62,7 @@ if (RELOADED_BY_SIGHUP.includes(asked)) process.on('SIGHUP', () => undefined);
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok); // `anyhop schema | head` is no failure
-  process.stderr.write(`anyhop: standard output cannot be written: ${reasonOf(error)}\n`);
+  writeError(`anyhop: standard output cannot be written: ${reasonOf(error)}\n`);
   process.exit(EXIT.failure);
 });
 
@@ -78,16 +80,16 @@ function report(error: unknown): number {
   // commander has printed its own message by now.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof AnyhopError) {
-    process.stderr.write(`${error.code === 'ERR_CONFIG' ? '' : 'anyhop: '}${error.message}\n`);
-    if (error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`);
+    writeError(`${error.code === 'ERR_CONFIG' ? '' : 'anyhop: '}${error.message}\n`);
+    if (error.hint !== undefined) writeError(`  ${error.hint}\n`);
     return error.exitCode;
   }
   const { code, message } = error as NodeJS.ErrnoException;
   if (code !== undefined && NO_DESCRIPTORS.has(code)) {
     const hint = 'Raise the limit: LimitNOFILE= in a systemd unit, or ulimit -n.';
-    process.stderr.write(`anyhop: no file descriptors are left: ${message}\n  ${hint}\n`);
+    writeError(`anyhop: no file descriptors are left: ${message}\n  ${hint}\n`);
     return EXIT.environment;
   }
-  process.stderr.write(`anyhop: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
+  writeError(`anyhop: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
   return EXIT.failure;
 }

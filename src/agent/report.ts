@@ -3,12 +3,22 @@
  * limit of bytes, pieces and time, and believed only when it has the shape that it should have.
  */
 import { request } from 'node:http';
+import { NAME_PATTERN } from '../config/schema.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { Pieces } from '../core/pieces.js';
+import { printable } from '../core/printable.js';
 import { reasonOf } from '../core/reason.js';
 import { formatDuration } from '../core/time.js';
+import { parseAddress } from '../packet/address.js';
 
 export const REPORT_PATH = '/report';
+/** Of an answer that is no report. */
+const QUOTED_CHARS_MAX = 200;
+const VERSION_PATTERN = /^[\w.+-]{1,64}$/;
+const TIME_PATTERN = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const VERDICT_PATTERN = /^[a-z0-9_]{1,64}$/;
+/** Verdicts that a report may have: many more than any version has. */
+const VERDICTS_MAX = 1024;
 /** A report on 4096 services, each with a VIP of its own, has some 0.8 MB. */
 const REPORT_BYTES_MAX = 1024 * 1024;
 
@@ -72,7 +82,8 @@ export async function fetchAgentReport(
         : reasonOf(cause);
     throw fail(`does not answer: ${late ? `not within ${formatDuration(timeoutMs)}` : why}`, cause);
   }
-  if (answer.status !== 200) throw fail(`answers ${answer.status}: ${answer.text.slice(0, 200).trim()}`);
+  if (answer.status !== 200)
+    throw fail(`answers ${answer.status}: ${printable(answer.text.trim(), QUOTED_CHARS_MAX)}`);
   const report = parseAgentReport(answer.text);
   if (report === undefined)
     throw fail('sends something that is no report: another version, or another program');
@@ -106,7 +117,10 @@ function get(host: string, port: number, timeoutMs: number): Promise<Answer> {
   });
 }
 
-/** The report that a text is; undefined when it is none. Fields that this version does not know are left out. */
+/**
+ * The report that a text is; undefined when it is none. Fields that this version does not know are left out. Names and texts have the
+ * form that an agent gives them, so that nothing else gets into logs, status and files.
+ */
 export function parseAgentReport(text: string): AgentReport | undefined {
   let value: unknown;
   try {
@@ -116,9 +130,9 @@ export function parseAgentReport(text: string): AgentReport | undefined {
   }
   if (!isRecord(value)) return undefined;
   const { version, startedAt, verdicts, vips, driver } = value;
-  if (typeof version !== 'string' || typeof startedAt !== 'string' || Number.isNaN(Date.parse(startedAt)))
-    return undefined;
-  if (!isCounts(verdicts) || !Array.isArray(vips)) return undefined;
+  if (!isText(version, VERSION_PATTERN) || !isText(startedAt, TIME_PATTERN)) return undefined;
+  if (!isCounts(verdicts, VERDICT_PATTERN) || !Array.isArray(vips)) return undefined;
+  if (Object.keys(verdicts).length > VERDICTS_MAX) return undefined;
   const read = vips.map(readVip);
   if (!read.every((each) => each !== undefined)) return undefined;
   if (driver !== undefined && !isDriver(driver)) return undefined;
@@ -134,8 +148,8 @@ export function parseAgentReport(text: string): AgentReport | undefined {
 function readVip(value: unknown): VipReport | undefined {
   if (!isRecord(value)) return undefined;
   const { vip, protocol, established, services } = value;
-  if (typeof vip !== 'string' || protocol !== 'tcp' || !isCount(established) || !isCounts(services))
-    return undefined;
+  if (typeof vip !== 'string' || parseAddress(vip)?.text !== vip || protocol !== 'tcp') return undefined;
+  if (!isCount(established) || !isCounts(services, NAME_PATTERN)) return undefined;
   return { vip, protocol, established, services };
 }
 
@@ -148,8 +162,15 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isCounts(value: unknown): value is Record<string, number> {
-  return isRecord(value) && Object.values(value).every(isCount);
+/** @param names of what is counted */
+function isCounts(value: unknown, names: RegExp): value is Record<string, number> {
+  return (
+    isRecord(value) && Object.entries(value).every(([name, count]) => names.test(name) && isCount(count))
+  );
+}
+
+function isText(value: unknown, pattern: RegExp): value is string {
+  return typeof value === 'string' && pattern.test(value);
 }
 
 function isCount(value: unknown): value is number {

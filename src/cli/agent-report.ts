@@ -4,6 +4,7 @@ import { thisSystem } from '../agent/system.js';
 import { backendAddresses } from '../agent/tables.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { SEND_HINT } from '../underlay/veth.js';
 import { columns } from './format.js';
@@ -44,7 +45,7 @@ export function drawReport({ version, startedAt, vips, verdicts, driver }: Agent
   );
   const counted = Object.entries(verdicts).filter(([, packets]) => packets > 0);
   return `${[
-    `anyhop ${version}, since ${clockTime(startedAt)}`,
+    `anyhop ${printable(version)}, since ${clockTime(startedAt)}`,
     '',
     ...columns(['SERVICE', 'VIP', 'CONNECTIONS'], services, RIGHT),
     '',

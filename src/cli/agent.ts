@@ -9,6 +9,7 @@ import { BPFFS_DEFAULT } from '../core/limits.js';
 import { drawReport, ownReport } from './agent-report.js';
 import { runAgent } from './agent-run.js';
 import { type ConfigOptions, configOption, interfaceOption, loadFor, type NodeOptions } from './options.js';
+import { writeOut } from './output.js';
 
 interface AgentOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
   readonly check?: true;
@@ -89,9 +90,7 @@ async function act(options: AgentOptions): Promise<number> {
 async function check(config: LoadedConfig<'agent'>, json: boolean): Promise<number> {
   const environment = await checkEnvironment(config, thisSystem);
   const ready = environment.findings.every(({ level }) => level === 'warning');
-  process.stdout.write(
-    json ? `${JSON.stringify(reportOf(environment, ready))}\n` : textOf(environment, ready),
-  );
+  writeOut(json ? `${JSON.stringify(reportOf(environment, ready))}\n` : textOf(environment, ready));
   return ready ? EXIT.ok : EXIT.environment;
 }
 
@@ -113,13 +112,13 @@ function textOf({ interface: name, mtu, locals, findings }: Environment, ready: 
 
 async function status(config: LoadedConfig<'agent'>, inJson: boolean): Promise<number> {
   const report = await ownReport(config);
-  process.stdout.write(inJson ? `${JSON.stringify(report)}\n` : drawReport(report));
+  writeOut(inJson ? `${JSON.stringify(report)}\n` : drawReport(report));
   return EXIT.ok;
 }
 
 async function stop(place: AgentPlace, inJson: boolean): Promise<number> {
   const removed = await removeAgent(place);
-  process.stdout.write(
+  writeOut(
     inJson ? `${JSON.stringify({ ...place, removed: removed ?? null })}\n` : textOfStop(place, removed),
   );
   return EXIT.ok;

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import type { ChangeReport, PlanReport } from '../control/api.js';
 import { drawChange } from './change-text.js';
 import { findSocket, Refusal, socketOption, tell } from './control-client.js';
+import { writeOut } from './output.js';
 import { drawNodePlan } from './plan-text.js';
 
 export interface ChangeCommandOptions {
@@ -50,7 +51,7 @@ export async function change(
     return { socket, report: (await tell(socket, path, body)) as ChangeReport };
   } catch (error) {
     if (!options.json || !(error instanceof Refusal)) throw error;
-    process.stdout.write(`${JSON.stringify({ error: error.report })}\n`);
+    writeOut(`${JSON.stringify({ error: error.report })}\n`);
     process.exitCode = error.exitCode;
     return undefined;
   }
@@ -65,7 +66,7 @@ export async function changeBackend(
   const { pool, force = false, plan = false, json } = options;
   const done = await change(path, { ...body, pool, force, plan }, options);
   if (done === undefined) return;
-  if (json) process.stdout.write(`${JSON.stringify(done.report)}\n`);
-  else if (plan) process.stdout.write(drawNodePlan(done.report as unknown as PlanReport));
-  else process.stdout.write(drawChange(done.report));
+  if (json) writeOut(`${JSON.stringify(done.report)}\n`);
+  else if (plan) writeOut(drawNodePlan(done.report as unknown as PlanReport));
+  else writeOut(drawChange(done.report));
 }

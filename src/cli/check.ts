@@ -7,6 +7,7 @@ import { type ConfigSummary, type PoolSummary, summarize } from '../config/summa
 import { EXIT } from '../core/errors.js';
 import { warnAboutNarrowRoutes } from './narrow-routes.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+import { writeOut } from './output.js';
 
 interface CheckOptions extends ConfigOptions, NodeOptions {
   readonly agent?: boolean;
@@ -42,7 +43,7 @@ async function check(options: CheckOptions): Promise<void> {
     const warnings = [...ofFile, ...(options.agent ? [] : await warnAboutNarrowRoutes(loaded))];
     const summary = summarize(config);
     if (options.json) printJson({ ok: true, warnings, summary });
-    else process.stdout.write(formatSummary(config.file, summary, warnings));
+    else writeOut(formatSummary(config.file, summary, warnings));
   } catch (error) {
     if (!(error instanceof ConfigError) || !options.json) throw error;
     printJson({ ok: false, problems: error.problems });
@@ -51,7 +52,7 @@ async function check(options: CheckOptions): Promise<void> {
 }
 
 function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  writeOut(`${JSON.stringify(value, null, 2)}\n`);
 }
 
 function formatSummary(file: string, summary: ConfigSummary, warnings: readonly ConfigProblem[]): string {

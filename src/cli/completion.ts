@@ -3,6 +3,7 @@
  * them.
  */
 import { Argument, Command } from 'commander';
+import { writeOut } from './output.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
@@ -31,7 +32,7 @@ Examples:
     )
     .action((shell: Shell, _options, command: Command) => {
       const words = (command.parent?.commands ?? []).map(wordsOf);
-      process.stdout.write({ bash, zsh, fish }[shell](words));
+      writeOut({ bash, zsh, fish }[shell](words));
     });
 }
 

@@ -13,6 +13,8 @@ import { formatDuration } from '../core/time.js';
 
 const DIRECTORY = '/run/anyhop';
 const ANSWER_TIMEOUT_MS = 5_000;
+/** The status of a node with 65,535 backends has some 30 MB. */
+const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
 /** A change may have to wait for others, and for tables to be built. */
 const CHANGE_TIMEOUT_MS = 60_000;
 
@@ -142,7 +144,12 @@ function send(
       { socketPath, method, path, headers, timeout: timeoutMs, agent: false },
       (response) => {
         const parts: Buffer[] = [];
-        response.on('data', (part: Buffer) => parts.push(part));
+        let bytes = 0;
+        response.on('data', (part: Buffer) => {
+          bytes += part.length;
+          if (bytes <= ANSWER_BYTES_MAX) parts.push(part);
+          else asked.destroy(new Error(`more than ${ANSWER_BYTES_MAX} bytes`));
+        });
         response.on('error', reject);
         response.on('end', () =>
           resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() }),

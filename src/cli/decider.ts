@@ -10,6 +10,7 @@ import type { Moment } from '../control/in-force.js';
 import { AnyhopError } from '../core/errors.js';
 import { clockTime } from '../core/time.js';
 import { ask, findSocket, isNobody } from './control-client.js';
+import { writeError } from './output.js';
 
 export interface DeciderOptions {
   /** False for --no-socket, undefined when nothing was said. */
@@ -82,7 +83,7 @@ export function describeState(state: State): string {
 }
 
 function note(text: string): void {
-  process.stderr.write(`anyhop: ${text}\n`);
+  writeError(`anyhop: ${text}\n`);
 }
 
 /** By name or, through links, by what it is. A pipe is another one each time. */

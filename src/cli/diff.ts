@@ -9,6 +9,7 @@ import { TABLE_SIZE_MAX, TABLE_SIZE_MIN, WEIGHT_MAX } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
 import { ask } from './control-client.js';
 import { drawDiff } from './diff-text.js';
+import { writeOut } from './output.js';
 
 export function diffCommand(): Command {
   return new Command('diff')
@@ -44,7 +45,7 @@ Examples:
       const [one, other] = [await read(a), await read(b)];
       const diff = compare(one, other);
       const names: [string, string] = one.node === other.node ? [a, b] : [one.node, other.node];
-      process.stdout.write(options.json ? `${JSON.stringify(diff)}\n` : drawDiff(diff, names));
+      writeOut(options.json ? `${JSON.stringify(diff)}\n` : drawDiff(diff, names));
       if (!diff.same) process.exitCode = EXIT.failure;
     });
 }

@@ -4,6 +4,7 @@
  */
 import type { PoolChangeReport } from '../control/api.js';
 import type { DrainStatus, NodeStatus } from '../control/status.js';
+import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { amount } from './format.js';
 
@@ -92,5 +93,5 @@ export function drawDrain(drain: PoolDrain, now = new Date()): string {
 
 function drawLeft({ connections, unknown }: PoolDrain): string {
   if (connections !== null) return `${amount(connections, 'connection')} left`;
-  return `connections left: unknown${unknown === undefined ? '' : ` (${unknown})`}`;
+  return `connections left: unknown${unknown === undefined ? '' : ` (${printable(unknown)})`}`;
 }

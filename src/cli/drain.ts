@@ -7,14 +7,13 @@ import { type BackendCommandOptions, backendCommand, change, changeBackend } fro
 import { drawChange } from './change-text.js';
 import { ask } from './control-client.js';
 import { drainsOf, drawDrain, followDrains, isOver, type PoolDrain } from './drain-progress.js';
+import { LINE_START, writeControl, writeError, writeOut } from './output.js';
 
 const ASK_INTERVAL_MS = 1_000;
 /** Where nobody watches. */
 const LINE_INTERVAL_MS = 10_000;
 /** A node that is being restarted is waited for. */
 const SILENCE_MS_MAX = 60_000;
-/** Back to the start of the line, and erase it (ECMA-48). */
-const LINE_START = '\r\x1b[K';
 
 interface DrainOptions extends BackendCommandOptions {
   readonly wait?: true;
@@ -53,13 +52,13 @@ async function drain(backend: string, options: DrainOptions): Promise<void> {
   const done = await change('/drain', { backend, pool, force }, options);
   if (done === undefined) return;
   const { socket, report } = done;
-  if (!json) process.stdout.write(drawChange(report));
+  if (!json) writeOut(drawChange(report));
   await waitFor(socket, backend, report, json === true);
 }
 
 async function waitFor(socket: string, backend: string, report: ChangeReport, json: boolean): Promise<void> {
   const drains = await follow(socket, drainsOf(backend, report.pools));
-  process.stdout.write(
+  writeOut(
     json ? `${JSON.stringify({ ...report, drains })}\n` : drains.map((one) => `${drawDrain(one)}\n`).join(''),
   );
   if (drains.some(({ stage }) => stage !== 'drained')) process.exitCode = EXIT.failure;
@@ -76,13 +75,13 @@ async function follow(socket: string, first: readonly PoolDrain[]): Promise<read
       answeredAtMs = nowMs;
       drains = followDrains(drains, status);
     }
-    if (process.stderr.isTTY) process.stderr.write(LINE_START);
+    if (process.stderr.isTTY) writeControl(LINE_START, process.stderr);
     if (drains.every(isOver)) return drains;
     const text = drains.map((one) => drawDrain(one)).join('; ');
-    if (process.stderr.isTTY) process.stderr.write(text.slice(0, process.stderr.columns - 1));
+    if (process.stderr.isTTY) writeError(text.slice(0, process.stderr.columns - 1));
     else if (nowMs - lineAtMs >= LINE_INTERVAL_MS) {
       lineAtMs = nowMs;
-      process.stderr.write(`${text}\n`);
+      writeError(`${text}\n`);
     }
     await new Promise((resolve) => setTimeout(resolve, ASK_INTERVAL_MS));
   }

@@ -1,4 +1,5 @@
-/** Figures and lines as the commands print them for people. */
+/** Figures and lines as the commands print them for people; a value from elsewhere is one line here, whatever it holds. */
+import { printable } from '../core/printable.js';
 
 /** `66 slots`, `1 slot`: the number with thousands apart by nothing, at most one decimal. */
 export function amount(count: number, unit: string): string {
@@ -17,14 +18,20 @@ export function percent(share: number): string {
 /** Some of `names`, for a sentence: all of a few, the first of many and how many more. */
 export function someOf(names: readonly string[], max = 6): string {
   if (names.length === 0) return 'none';
-  if (names.length <= max) return names.join(', ');
-  return `${names.slice(0, max).join(', ')} and ${names.length - max} more`;
+  const shown = names.slice(0, max).map((name) => printable(name));
+  if (names.length <= max) return shown.join(', ');
+  return `${shown.join(', ')} and ${names.length - max} more`;
 }
+
+/** Of a value with a line of its own: some sentences. */
+const VALUE_CHARS_MAX = 4096;
 
 /** Lines of label and value, the values below each other. */
 export function labelled(rows: readonly (readonly [label: string, value: string])[], indent = '  '): string {
   const width = rows.reduce((most, [label]) => Math.max(most, label.length), 0);
-  return rows.map(([label, value]) => `${indent}${label.padEnd(width)}  ${value}\n`).join('');
+  return rows
+    .map(([label, value]) => `${indent}${label.padEnd(width)}  ${printable(value, VALUE_CHARS_MAX)}\n`)
+    .join('');
 }
 
 /** Lines of a table: a heading, then rows, every column as wide as its widest cell; those in `right` end flush. */
@@ -33,10 +40,11 @@ export function columns(
   rows: readonly (readonly string[])[],
   right: ReadonlySet<string> = new Set(),
 ): string[] {
+  const cells = rows.map((row) => row.map((cell) => printable(cell)));
   const widths = head.map((title, column) =>
-    rows.reduce((most, row) => Math.max(most, row[column].length), title.length),
+    cells.reduce((most, row) => Math.max(most, row[column].length), title.length),
   );
-  return [head, ...rows].map((row) =>
+  return [head, ...cells].map((row) =>
     row
       .map((cell, column) =>
         right.has(head[column]) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),

@@ -6,6 +6,7 @@ import { imageBackends, imageDigest, imageServices } from '../pool/inspect.js';
 import { columns } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+import { writeOut } from './output.js';
 
 interface ImageOptions extends ConfigOptions, NodeOptions {
   readonly mtu: number;
@@ -27,7 +28,7 @@ export function imageCommand(): Command {
       const config = loadFor('node', options);
       const assembly = assemble(config, config.node, { generation: 1, way: fixedWay(options.mtu) });
       const summary = summarize(assembly);
-      process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : format(summary));
+      writeOut(options.json ? `${JSON.stringify(summary)}\n` : format(summary));
     });
   for (const option of nodeOptions()) command.addOption(option);
   return command;

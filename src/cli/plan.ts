@@ -5,6 +5,7 @@ import { AnyhopError } from '../core/errors.js';
 import { findSocket, socketOption, tell } from './control-client.js';
 import { planFiles } from './file-plan.js';
 import { loadFor } from './options.js';
+import { writeOut } from './output.js';
 import { drawFilePlan, drawNodePlan } from './plan-text.js';
 
 interface PlanOptions {
@@ -41,9 +42,7 @@ Examples:
   anyhop plan old.yaml new.yaml --json`,
     )
     .action(async (oldFile: string | undefined, newFile: string | undefined, options: PlanOptions) => {
-      process.stdout.write(
-        oldFile === undefined ? await askNode(options) : compareFiles(oldFile, newFile, options),
-      );
+      writeOut(oldFile === undefined ? await askNode(options) : compareFiles(oldFile, newFile, options));
     });
 }
 

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { answerOptions, type ChangeCommandOptions, change } from './change.js';
 import { drawChange } from './change-text.js';
+import { writeOut } from './output.js';
 
 export function cancelCommand(): Command {
   return queuedCommand('cancel', '/cancel')
@@ -43,6 +44,6 @@ function queuedCommand(name: string, path: '/cancel' | '/force'): Command {
   return command.action(async (id: string, options: ChangeCommandOptions) => {
     const done = await change(path, { id }, options);
     if (done === undefined) return;
-    process.stdout.write(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
+    writeOut(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
   });
 }

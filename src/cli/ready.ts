@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { Readiness } from '../control/status.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { ask, findSocket, Refusal, socketOption } from './control-client.js';
+import { writeError, writeOut } from './output.js';
 import { notReady } from './status-text.js';
 
 const ASK_INTERVAL_MS = 200;
@@ -55,11 +56,11 @@ Examples:
         readiness = await readinessOf(options);
       }
       const { ready, reasons, services } = readiness;
-      if (options.json) process.stdout.write(`${JSON.stringify(readiness)}\n`);
+      if (options.json) writeOut(`${JSON.stringify(readiness)}\n`);
       else {
-        if (ready) process.stdout.write('ready\n');
-        else process.stderr.write(`not ready: ${reasons.join('; ')}\n`);
-        if (ready) for (const line of notReady(services)) process.stderr.write(`not ready: ${line}\n`);
+        if (ready) writeOut('ready\n');
+        else writeError(`not ready: ${reasons.join('; ')}\n`);
+        if (ready) for (const line of notReady(services)) writeError(`not ready: ${line}\n`);
       }
       if (!ready) process.exitCode = EXIT.failure;
     });

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { type ChangeCommandOptions, change, changeOptions } from './change.js';
 import { drawChange } from './change-text.js';
+import { writeOut } from './output.js';
 
 export function reloadCommand(): Command {
   const command = new Command('reload')
@@ -31,6 +32,6 @@ Examples:
     .action(async (options: ChangeCommandOptions) => {
       const done = await change('/reload', { force: options.force === true }, options);
       if (done === undefined) return;
-      process.stdout.write(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
+      writeOut(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
     });
 }

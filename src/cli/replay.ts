@@ -12,6 +12,7 @@ import { askDecider, type DeciderOptions, deciderOptions, type State } from './d
 import { someOf } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+import { writeError, writeOut } from './output.js';
 
 interface ReplayOptions extends ConfigOptions, NodeOptions, DeciderOptions {
   readonly mtu: number;
@@ -52,7 +53,7 @@ Examples:
       const { state, assembly } = await decider(options, isMtuGiven ? options.mtu : undefined);
       const { image, numbers } = assembly;
       const print = (text: string): void => {
-        (output === '-' ? process.stderr : process.stdout).write(`${text}\n`);
+        (output === '-' ? writeError : writeOut)(`${text}\n`);
       };
       requireOtherFile(input, output);
       // An input that cannot be read ends the command here, before the output is emptied.
@@ -76,11 +77,11 @@ Examples:
         sink.close();
         // After a damaged capture too: what was read before the damage counts.
         if (cut.packets > 0) {
-          process.stderr.write(
+          writeError(
             `anyhop: ${cut.packets} packets were cut short by the capturer (snap length) and fail for that; capture whole ones\n`,
           );
         }
-        if (skipped.size > 0) process.stderr.write(`anyhop: ${describeSkipped(skipped)}\n`);
+        if (skipped.size > 0) writeError(`anyhop: ${describeSkipped(skipped)}\n`);
         const { received, sent } = await engine.engineCounters();
         const counters = engine.counters();
         print(

@@ -1,6 +1,7 @@
 /** `anyhop schema`: the JSON Schema of the config file, for editors and for checks before a roll-out. */
 import { Command } from 'commander';
 import { configJsonSchema } from '../config/schema.js';
+import { writeOut } from './output.js';
 
 export function schemaCommand(): Command {
   return new Command('schema')
@@ -18,6 +19,6 @@ The schema knows types, ranges and names. What takes two fields to judge (overla
 only \`anyhop check\` tells.`,
     )
     .action(() => {
-      process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+      writeOut(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
     });
 }

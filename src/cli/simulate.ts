@@ -12,6 +12,7 @@ import { randomEvents } from '../sim/random-events.js';
 import { ANYHOP, ANYHOP_ALONE, PEERS, type Scheme } from '../sim/scheme.js';
 import { type SimReport, type SimRow, simulate } from '../sim/simulate.js';
 import { amount, columns, percent } from './format.js';
+import { writeOut } from './output.js';
 
 /** Each one a single change: it has settled before the next. */
 const EVENTS_DEFAULT = `drain web-2, settle, undrain web-2, settle, add web-new, settle, remove web-new, settle,
@@ -113,9 +114,7 @@ async function run(options: SimulateOptions): Promise<void> {
     schemes,
   });
   if (svg !== undefined) save(svg, await plotReport(report, schemes));
-  process.stdout.write(
-    options.json ? `${JSON.stringify({ seed, ...report })}\n` : describe(report, schemes, options),
-  );
+  writeOut(options.json ? `${JSON.stringify({ seed, ...report })}\n` : describe(report, schemes, options));
 }
 
 function eventsOf({ events, seed, backends, nodes }: SimulateOptions, settleMs: number): SimEvent[] {

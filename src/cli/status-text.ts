@@ -9,6 +9,7 @@ import type {
   Readiness,
   ServiceStatus,
 } from '../control/status.js';
+import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { drainOf, drawDrain } from './drain-progress.js';
 import { amount, columns, labelled, short, someOf } from './format.js';
@@ -131,7 +132,7 @@ function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: s
     ...backends.flatMap(({ name, health, healthReason, healthSince }) =>
       healthReason === undefined
         ? []
-        : `${name} is ${health} since ${clockTime(healthSince, now)}: ${healthReason}`,
+        : `${name} is ${health} since ${clockTime(healthSince, now)}: ${printable(healthReason)}`,
     ),
     ...backends.flatMap(({ name, nextHop }) => drawPath(name, nextHop, now)),
     ...backends.flatMap(({ name, drain }) =>

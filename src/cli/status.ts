@@ -5,6 +5,7 @@ import type { NodeStatus } from '../control/status.js';
 import { AnyhopError } from '../core/errors.js';
 import { clockTime } from '../core/time.js';
 import { ask, findSocket, Refusal, socketOption } from './control-client.js';
+import { HOME, writeControl, writeError, writeOut } from './output.js';
 import { filterStatus, type StatusFilter, withoutUp } from './status-filter.js';
 import { drawEvents, drawStatus } from './status-text.js';
 
@@ -16,8 +17,6 @@ interface StatusOptions extends StatusFilter {
 }
 
 const WATCH_SECONDS_DEFAULT = 2;
-/** Cursor to the top left, and erase to the end of the screen (ECMA-48). */
-const HOME = '\x1b[H\x1b[J';
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -54,7 +53,7 @@ Examples:
       const socket = options.socket ?? (await findSocket());
       const everySeconds = options.watch === true ? WATCH_SECONDS_DEFAULT : options.watch;
       if (everySeconds === undefined) {
-        process.stdout.write(await look(socket, options));
+        writeOut(await look(socket, options));
         return;
       }
       let last = '';
@@ -66,7 +65,7 @@ Examples:
         } catch (error) {
           if (last === '' || !isAway(error)) throw error; // it has never been there, or is asked for what it has not
           const away = `at ${time} the node does not answer: ${error.message}\n`;
-          if (options.json) process.stderr.write(away);
+          if (options.json) writeError(away);
           else show(process.stdout.isTTY ? `${away}What it said last:\n${last}` : away);
         }
         await new Promise((resolve) => setTimeout(resolve, everySeconds * 1000));
@@ -75,7 +74,8 @@ Examples:
 }
 
 function show(text: string): void {
-  process.stdout.write(process.stdout.isTTY ? `${HOME}${text}` : text);
+  if (process.stdout.isTTY) writeControl(HOME, process.stdout);
+  writeOut(text);
 }
 
 /** A node that stops or starts answers nothing, or that it is not ready to. */

@@ -5,6 +5,7 @@ import { createLog } from '../core/log.js';
 import type { XdpPlace } from '../engine/xdp/obstacle.js';
 import { type Removed, removeForwarding } from '../engine/xdp/remove.js';
 import { type ConfigOptions, configOption, interfaceOption, loadFor, type NodeOptions } from './options.js';
+import { writeOut } from './output.js';
 
 interface StopOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
   readonly bpffs?: string;
@@ -42,7 +43,7 @@ Examples:
     .action(async (options: StopOptions) => {
       const place = placeOf(options);
       const removed = await removeForwarding(place, createLog('warn'));
-      process.stdout.write(
+      writeOut(
         options.json ? `${JSON.stringify({ ...place, removed: removed ?? null })}\n` : textOf(place, removed),
       );
     });

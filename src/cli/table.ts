@@ -11,6 +11,7 @@ import { poolStatesFromConfig } from '../pool/from-config.js';
 import type { PoolState } from '../pool/state.js';
 import { amount, labelled, percent, someOf } from './format.js';
 import { type ConfigOptions, configOption, loadFor } from './options.js';
+import { writeOut } from './output.js';
 
 interface TableOptions extends ConfigOptions {
   readonly pool?: string;
@@ -47,7 +48,7 @@ Examples:
   anyhop table -c fleet.yaml --pool web --down web-3 --dump | grep ,web-3$ | wc -l`,
     )
     .action((options: TableOptions) => {
-      process.stdout.write(table(loadFor('pools', options), options));
+      writeOut(table(loadFor('pools', options), options));
     });
 }
 

@@ -17,6 +17,7 @@ import {
   type State,
 } from './decider.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+import { writeOut } from './output.js';
 
 interface WhichOptions extends ConfigOptions, NodeOptions, DeciderOptions {
   readonly proto: 'tcp' | 'udp';
@@ -62,9 +63,7 @@ Examples:
       }
       const { state, answer } = await decide(options, namesConfig(command));
       const flow = `${proto} ${formatEndpoint(src)} -> ${formatEndpoint(dst)}`;
-      process.stdout.write(
-        options.json ? `${JSON.stringify({ state, ...answer })}\n` : describe(flow, state, answer),
-      );
+      writeOut(options.json ? `${JSON.stringify({ state, ...answer })}\n` : describe(flow, state, answer));
     });
   for (const option of [...deciderOptions(), ...nodeOptions()]) command.addOption(option);
   return command;

@@ -1,10 +1,12 @@
 /**
  * The log: pino, one JSON object a line on standard error, so that standard output belongs to what a command was
- * asked for. On a terminal the lines are made readable instead. Nothing on the packet path logs.
+ * asked for. On a terminal the lines are made readable instead. Nothing on the packet path logs. A value of a line may come from
+ * anywhere: what a terminal would obey is escaped, in JSON too, since people read that as well.
  */
 import { type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import { type LogLosses, writeLine } from './log-sink.js';
+import { printableLines } from './printable.js';
 
 export type { Logger };
 
@@ -16,12 +18,23 @@ export function createLog(
   level: LogLevel = 'info',
   terminal: boolean = process.stderr.isTTY === true,
 ): Logger {
-  const shown = terminal
-    ? prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
-    : (line: string) => line;
+  const shown = terminal ? readable() : printableLines;
   const notice = (losses: LogLosses): string => shown(lossLine(losses));
   const stream = { write: (line: string) => writeLine(shown(line), notice) };
   return pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, stream);
+}
+
+/** Makes a line readable; what its values bring along for the terminal is shown, not sent there. */
+function readable(): (line: string) => string {
+  const pretty = prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' });
+  return (line) => pretty(JSON.parse(line, shownValue));
+}
+
+/** Of JSON.parse: a text, or an object with its keys, as people may see it. */
+function shownValue(_: string, value: unknown): unknown {
+  if (typeof value === 'string') return printableLines(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [printableLines(key), each]));
 }
 
 function lossLine({ lines, why }: LogLosses): string {

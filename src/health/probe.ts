@@ -1,4 +1,5 @@
 /** What tries a backend: one kind a file. A probe lives as long as its target, so that a check makes no closures. */
+import { printable } from '../core/printable.js';
 import { reasonWithPlace } from '../core/reason.js';
 
 /**
@@ -25,7 +26,11 @@ export function fail(done: Done, error: Error): void {
   // Of OpenSSL's own messages, "error:0A00010B:SSL routines:function:reason:file:line:", the reason is for people.
   const reason = /:SSL routines:[^:\n]*:([^:\n]+)/.exec(error.message)?.[1];
   const { code } = error as NodeJS.ErrnoException;
-  done(reason === undefined ? reasonWithPlace(error) : `TLS: ${reason}`, OWN_FAULTS.has(code ?? ''));
+  // Of a certificate, say, it repeats what the other end wrote.
+  done(
+    reason === undefined ? reasonWithPlace(error) : `TLS: ${printable(reason)}`,
+    OWN_FAULTS.has(code ?? ''),
+  );
 }
 
 /** For sockets that are over and may have more to say. */

@@ -13,6 +13,8 @@ describe('a report from another machine', () => {
   test('is taken when it is whole, and whatever else comes is refused', () => {
     assert.deepEqual(parseAgentReport(JSON.stringify(REPORT)), REPORT);
     assert.deepEqual(parseAgentReport(JSON.stringify({ ...REPORT, more: 1 })), REPORT);
+    const driven = { ...REPORT, driver: { sendFailed: 3, missed: null } };
+    assert.deepEqual(parseAgentReport(JSON.stringify(driven)), driven);
     const [vip] = REPORT.vips;
     for (const wrong of [
       null,
@@ -29,6 +31,15 @@ describe('a report from another machine', () => {
       { ...REPORT, vips: [{ ...vip, services: [1] }] },
       { ...REPORT, vips: [{ ...vip, services: { web: null } }] },
       { ...REPORT, verdicts: { delivered: 1e99 } },
+      // Texts that a terminal would obey, and any that no agent gives.
+      { ...REPORT, version: '1.0\x1b[2J' },
+      { ...REPORT, version: 'x'.repeat(65) },
+      { ...REPORT, startedAt: 'Wed, 01 May 2024 12:00:00 GMT (\x1b[2J)' },
+      { ...REPORT, vips: [{ ...vip, vip: '203.0.113.10\x1b[2J' }] },
+      { ...REPORT, vips: [{ ...vip, services: { 'web\x9b2J': 1 } }] },
+      { ...REPORT, verdicts: { 'delivered\n': 1 } },
+      { ...REPORT, verdicts: Object.fromEntries(Array.from({ length: 1025 }, (_, i) => [`v${i}`, 1])) },
+      { ...REPORT, driver: { sendFailed: -1, missed: 0 } },
       { ...REPORT, verdicts: undefined },
     ])
       assert.equal(parseAgentReport(JSON.stringify(wrong)), undefined, JSON.stringify(wrong));
@@ -106,6 +117,11 @@ describe('a report from another machine', () => {
     await assert.rejects(
       fetchFrom((_, response) => void response.end('{}'), TIMEOUT_MS),
       /no report/,
+    );
+    const hostile = `gone\x1b[2J\n${'x'.repeat(1000)}`;
+    await assert.rejects(
+      fetchFrom((_, response) => void response.writeHead(500).end(hostile), TIMEOUT_MS),
+      (error: Error) => /answers 500: gone\\u001b\[2J\\nx{100,200}\.\.\.$/.test(error.message),
     );
     const closed = await freePort('127.0.0.1');
     await assert.rejects(
