@@ -5,8 +5,12 @@ export function parseMac(text: string): Uint8Array {
   return Uint8Array.from(text.split(':'), (byte) => Number.parseInt(byte, 16));
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 export function formatMac(mac: Uint8Array): string {
-  return Array.from(mac, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+  let text = HEX[mac[0]];
+  for (let i = 1; i < mac.length; i++) text += `:${HEX[mac[i]]}`;
+  return text;
 }
 
 /** Where no real one is known: locally administered, of the node itself and of a router before it. Backends begin with 02:01. */

@@ -106,3 +106,31 @@ labTest('a drain without second chance breaks the connections of that backend al
 function labTest(name: string, run: () => Promise<void>): void {
   test(name, { skip: labObstacle()?.message ?? false, timeout: TIMEOUT_MS }, run);
 }
+
+test("an agent's ways to its peers are those of packets from its own address, by the rules for that, also when one changes", {
+  skip: labObstacle()?.message ?? false,
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const services = fourMixes(BACKENDS.slice(0, 2))
+    .filter(({ name }) => name.endsWith('over-v4'))
+    .map((service) => ({ ...service, secondChance: 'on' as const }));
+  const lab = await createLab({ forwarders: 1, backends: 2, webServers: false, services });
+  try {
+    const { namespace, host4, router4 } = lab.backends[0]!;
+    const ip = (command: string): Promise<string> => lab.exec(namespace, ['ip', ...command.split(' ')]);
+    await ip('route add unreachable 10.1.2.0/24');
+    await ip(`route add 10.1.2.0/24 via ${router4} table 100`);
+    await ip(`rule add from ${host4} lookup 100`);
+    const agent = await lab.startAgent(0);
+    const told = (): unknown[] =>
+      agent.events
+        .filter(({ event }) => event === 'next_hop' || event === 'no_next_hop')
+        .map(({ event, backends }) => [event, backends]);
+    assert.deepEqual(told(), [['next_hop', ['peer (10.1.2.1)']]]);
+    await ip(`rule del from ${host4} lookup 100`);
+    await agent.waitForEvent('no_next_hop', TIMEOUT_MS / 2);
+    assert.deepEqual(told().at(-1), ['no_next_hop', ['peer (10.1.2.1)']]);
+  } finally {
+    await lab.close();
+  }
+});
