@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { ControlError } from '#anyhop/control/api.js';
 import { fakeNode } from '../control/fake-node.js';
 import { anyhop } from './client.js';
 
@@ -58,6 +59,52 @@ test('ready --wait waits until the node is ready, and no longer than it was told
     for (const wrong of ['-1', 'x', '1e9', '']) {
       assert.equal((await anyhop(['ready', '--socket', node.socket, `--wait=${wrong}`])).code, 2, wrong);
     }
+  } finally {
+    await node.close();
+  }
+});
+
+test('ready --service asks for one service, and is wrong usage for one that the node does not have', async () => {
+  const node = await fakeNode();
+  const asked: unknown[] = [];
+  try {
+    node.instead.ready = (service) => {
+      asked.push(service);
+      if (service === 'wbe') {
+        throw new ControlError(404, 'ERR_SERVICE', 'there is no service wbe', { hint: 'There are: web.' });
+      }
+      const fault = service === 'dns' ? { reason: 'no backend of the pool dns can be reached' } : undefined;
+      const one = { name: service ?? 'web', ready: fault === undefined, pool: 'web', ...fault };
+      return { ready: one.ready, reasons: fault === undefined ? [] : [fault.reason], services: [one] };
+    };
+    const ask = (service: string) => anyhop(['ready', '--socket', node.socket, '--service', service]);
+    assert.deepEqual(await ask('web'), { code: 0, stdout: 'ready\n', stderr: '' });
+    const stderr = 'not ready: no backend of the pool dns can be reached\n';
+    assert.deepEqual(await ask('dns'), { code: 1, stdout: '', stderr });
+    const wrong = await anyhop(['ready', '--socket', node.socket, '--service', 'wbe', '--wait', '60']);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /there is no service wbe\n.*There are: web\./);
+    assert.deepEqual(asked, ['web', 'dns', 'wbe']);
+  } finally {
+    await node.close();
+  }
+});
+
+test('ready names services that are not, also when the node is', async () => {
+  const services = ['web', 'dns', 'dns-tls'].map((name) => {
+    const isReady = name === 'web';
+    return {
+      name,
+      ready: isReady,
+      pool: 'x',
+      ...(!isReady && { reason: 'no backend of the pool x can be reached' }),
+    };
+  });
+  const node = await fakeNode({ ready: () => ({ ready: true, reasons: [], services }) });
+  try {
+    const stderr = 'not ready: services dns, dns-tls: no backend of the pool x can be reached\n';
+    const said = await anyhop(['ready', '--socket', node.socket]);
+    assert.deepEqual(said, { code: 0, stdout: 'ready\n', stderr });
   } finally {
     await node.close();
   }

@@ -39,6 +39,19 @@ test('status says why a node is not ready, and what of its config file was refus
   assert.ok(drawn.includes('         and 2 lines more: "anyhop check -c /etc/anyhop/anyhop.yaml" has all'));
 });
 
+test('status names services that are not ready, though the node is', () => {
+  const reason = 'no backend of the pool dns can be reached: a, b: no route covers it';
+  const services = ['dns', 'dns-tls'].map((name) => ({ name, ready: false, pool: 'dns', reason }));
+  const readiness = {
+    ready: true,
+    reasons: [],
+    services: [{ name: 'http', ready: true, pool: 'web' }, ...services],
+  };
+  const drawn = lines(nodeStatus({ readiness }));
+  assert.ok(drawn.includes('ready      yes'), drawn.join('\n'));
+  assert.ok(drawn.includes(`NOT READY  services dns, dns-tls: ${reason}`));
+});
+
 test('status names agents that do not answer, and those of another version than the node', () => {
   const at = '2024-05-01T12:00:00.000Z';
   const pool = poolStatus('web', [
