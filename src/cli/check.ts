@@ -1,12 +1,18 @@
 /** `anyhop check`: is this config good, and what would the node do with it? It only reads: the files, and this machine's
  * addresses and routes. */
-import { networkInterfaces } from 'node:os';
 import { Command } from 'commander';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
 import { EXIT } from '../core/errors.js';
 import { warnAboutNarrowRoutes } from './narrow-routes.js';
-import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
+import {
+  type ConfigOptions,
+  configOption,
+  hostInterfaces,
+  loadFor,
+  type NodeOptions,
+  nodeOptions,
+} from './options.js';
 import { writeOut } from './output.js';
 
 interface CheckOptions extends ConfigOptions, NodeOptions {
@@ -37,7 +43,7 @@ Every problem is listed with its place, file:line:column. Exit code 0 when the f
 
 async function check(options: CheckOptions): Promise<void> {
   try {
-    const host = networkInterfaces();
+    const host = hostInterfaces();
     const loaded = options.agent ? loadFor('agent', options, { host }) : loadFor('node', options, { host });
     const { warnings: ofFile, ...config } = loaded;
     const warnings = [...ofFile, ...(options.agent ? [] : await warnAboutNarrowRoutes(loaded))];

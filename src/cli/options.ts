@@ -2,8 +2,10 @@
  * Options that several commands share, and how they lead to a Config. A command adds them with `addOption` and hands
  * what commander parsed to `loadFor`.
  */
+import { networkInterfaces } from 'node:os';
 import { Option } from 'commander';
 import { type LoadOptions, loadConfig } from '../config/load.js';
+import type { HostInterfaces } from '../config/rules/fleet.js';
 import type { LoadedConfig, Role } from '../config/types.js';
 
 const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
@@ -58,6 +60,15 @@ export function stateOption(): Option {
     '--state-dir <directory>',
     'where the node remembers over a restart, instead of the one in the file (env: ANYHOP_STATE_DIR)',
   );
+}
+
+/** What this machine has; undefined while it cannot be asked, since that takes a descriptor. */
+export function hostInterfaces(): HostInterfaces | undefined {
+  try {
+    return networkInterfaces();
+  } catch {
+    return undefined; // only warnings come from it
+  }
 }
 
 /**

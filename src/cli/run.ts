@@ -1,5 +1,4 @@
 /** `anyhop run`: forward packets, in the foreground. */
-import { networkInterfaces } from 'node:os';
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/error.js';
 import { loadConfigWithText, parseConfig } from '../config/load.js';
@@ -15,6 +14,7 @@ import { renamedPools } from '../pool/renames.js';
 import {
   type ConfigOptions,
   configOption,
+  hostInterfaces,
   type NodeOptions,
   nodeOptions,
   type StateOptions,
@@ -147,6 +147,6 @@ function loadOptions({ name, interface: networkInterface, source, stateDir }: Ru
   return {
     role: 'run' as const,
     overrides: { name, interface: networkInterface, source, stateDirectory: stateDir },
-    host: networkInterfaces(),
+    host: hostInterfaces(),
   };
 }

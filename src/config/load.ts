@@ -36,7 +36,7 @@ export interface LoadOptions<R extends Role> {
   /** The secret, in the place of that in the file or its key_file. */
   readonly key?: Secret;
   /** Of this machine, where the node is to run on it: its addresses are then held against those that the file speaks of. */
-  readonly host?: HostInterfaces;
+  readonly host?: HostInterfaces | undefined;
 }
 
 /**

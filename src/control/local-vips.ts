@@ -10,6 +10,7 @@
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
 import type { IpAddress } from '../packet/address.js';
 import { localAmong } from '../underlay/local.js';
@@ -96,7 +97,7 @@ export class LocalVips {
       } catch (error) {
         this.#log.warn(
           { event: 'local_vips_unknown', error },
-          `whether VIPs are addresses of this host could not be found out: ${(error as Error).message}`,
+          `whether VIPs are addresses of this host could not be found out: ${reasonOf(error)}`,
         );
       }
     }

@@ -77,7 +77,7 @@ export async function serveControl(path: string, routes: Routes, log: Logger): P
   await listen(server, path);
   server.on('error', (error) =>
     log.warn(
-      { event: 'control_socket', why: error.message },
+      { event: 'control_socket', why: reasonOf(error) },
       `the control socket took no connection: ${reasonOf(error)}`,
     ),
   );

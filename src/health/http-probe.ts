@@ -11,6 +11,7 @@ import {
   type SecureContext,
 } from 'node:tls';
 import type { HttpCheck, TlsCheck } from '../config/types.js';
+import { reasonOf } from '../core/reason.js';
 import { HttpAnswer, type Verdict } from './http-answer.js';
 import { type Done, fail, ignore, type Probe } from './probe.js';
 
@@ -71,7 +72,7 @@ export class HttpProbe implements Probe {
   readonly #onError = (error: Error): void => {
     const isInBody = this.#answer!.hasHead;
     this.#end();
-    if (isInBody) this.#done(`${error.message} within the body`);
+    if (isInBody) this.#done(`${reasonOf(error)} within the body`);
     else fail(this.#done, error);
   };
 

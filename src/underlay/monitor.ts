@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { findProgram, startProgram } from '../core/program.js';
+import { reasonOf } from '../core/reason.js';
 
 /** What changed: neighbours alone, which is frequent and cheap to read, or anything else. */
 export type Change = 'neighbours' | 'anything';
@@ -51,7 +52,7 @@ export function startMonitor(listener: MonitorListener, ip: readonly string[] = 
       followed = follow(child, listener);
     } catch (error) {
       child = undefined;
-      followed = Promise.resolve((error as Error).message);
+      followed = Promise.resolve(reasonOf(error));
     }
     ended = followed.then((why) => {
       if (isClosed) return;
@@ -82,7 +83,7 @@ function startWatching([ip = 'ip', ...options]: readonly string[]): ChildProcess
 async function follow(child: ChildProcess, listener: MonitorListener): Promise<string> {
   let complaint = 'it ended';
   const exited = once(child, 'exit').catch((error: Error) => {
-    complaint = error.message;
+    complaint = reasonOf(error);
   });
   const { stdin, stdout, stderr } = child;
   if (!stdin || !stdout || !stderr) {

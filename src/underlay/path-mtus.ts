@@ -10,6 +10,7 @@
  *  - a path only becomes narrower by a report, and wider when what was learned is forgotten.
  */
 import type { Logger } from '../core/log.js';
+import { formatDuration } from '../core/time.js';
 import type { TooBig } from '../packet/too-big.js';
 
 /** RFC 1191 section 6.3, RFC 8201 section 4: ten minutes is what both advise. */
@@ -102,7 +103,7 @@ export class PathMtus {
     changed(wider);
     log.info(
       { event: 'path_mtu_expired', backends: wider },
-      `the path MTU of ${this.#listed(wider)} is forgotten after ${PATH_MTU_LIFETIME_MS / 60_000} min, and tried anew`,
+      `the path MTU of ${this.#listed(wider)} is forgotten after ${formatDuration(PATH_MTU_LIFETIME_MS)}, and tried anew`,
     );
   }
 
