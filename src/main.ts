@@ -6,6 +6,7 @@
  * then costs 0.16 s of a processor instead of 0.5 s.
  */
 import './core/no-debugger.js'; // before all others
+import { existsSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { writeError, writeOut } from './cli/output.js';
 import { AnyhopError, EXIT } from './core/errors.js';
@@ -85,11 +86,17 @@ function report(error: unknown): number {
     return error.exitCode;
   }
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code !== undefined && NO_DESCRIPTORS.has(code)) {
+  if (NO_DESCRIPTORS.has(code ?? '') || isThereAllTheSame(message)) {
     const hint = 'Raise the limit: LimitNOFILE= in a systemd unit, or ulimit -n.';
-    writeError(`anyhop: no file descriptors are left: ${message}\n  ${hint}\n`);
+    writeError(`anyhop: no file descriptors are left\n  ${hint}\n`);
     return EXIT.environment;
   }
   writeError(`anyhop: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
   return EXIT.failure;
+}
+
+/** Of a package that cannot be opened, Node's loader says that it cannot be found. */
+function isThereAllTheSame(message: string): boolean {
+  const [, directory] = /^Cannot find package '(.+)\/index\.js'/.exec(message) ?? [];
+  return directory !== undefined && existsSync(`${directory}/package.json`);
 }
