@@ -26,8 +26,8 @@ import type { Losses } from '../underlay/losses.js';
 import { type AgentAttachment, attachAgent } from './attachment.js';
 import { Connections } from './connections.js';
 import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
+import { backendAddresses, type Fleet, FormerFleets, fleetOf, withFormer } from './fleet.js';
 import { allHere, LocalVips } from './local-vips.js';
-import { peerAddresses } from './peers.js';
 import {
   AGENT_PINS,
   closeMaps,
@@ -48,6 +48,7 @@ import { agentTables, vipsOf } from './tables.js';
 /** A program with its maps filled, for a config. */
 interface Prepared {
   readonly config: LoadedConfig<'agent'>;
+  readonly fleet: Fleet;
   readonly environment: Environment;
   readonly program: BpfObject;
   readonly secondChance: SecondChance | undefined;
@@ -65,6 +66,7 @@ export class Agent {
   readonly #directory: string | undefined;
   readonly #attachment: AgentAttachment;
   readonly #startedAt = new Date();
+  readonly #former = new FormerFleets();
   /** Of the driver, when the agent started. */
   readonly #baseline: DriverStatistics;
   #pinProblem: string | undefined;
@@ -114,6 +116,11 @@ export class Agent {
       await lock.release();
       throw error;
     }
+  }
+
+  /** By the config in force, and for a settle time by those before. */
+  get fleet(): Fleet {
+    return this.#inForce.fleet;
   }
 
   get environment(): Environment {
@@ -175,9 +182,11 @@ export class Agent {
   async #reload(config: LoadedConfig<'agent'>): Promise<void> {
     const former = this.#inForce;
     requireSamePlace(config, former.config);
-    const environment = await readyEnvironment(config, this.#attachment.programId);
+    const checked = await readyEnvironment(config, this.#attachment.programId);
+    const fleet = withFormer(fleetOf(config), [...this.#former.inForce(), fleetOf(former.config)]);
+    const environment = { ...checked, locals: localBackends(fleet.backends, thisSystem) };
     const kept = keptMapsOf(former.program);
-    const next = await prepare(config, environment, kept, this.#log);
+    const next = await prepare(config, fleet, environment, kept, this.#log);
     try {
       this.#attachment.replace(next.program);
     } catch (error) {
@@ -185,6 +194,7 @@ export class Agent {
       throw error;
     }
     this.#inForce = next;
+    this.#former.replaced(former.config, config);
     await release(former);
   }
 
@@ -192,7 +202,12 @@ export class Agent {
   newAddresses(): IpAddress[] {
     const { config, environment } = this.#inForce;
     const known = new Set(environment.locals.map(({ text }) => text));
-    return localBackends(config, thisSystem).filter(({ text }) => !known.has(text));
+    return localBackends(backendAddresses(config), thisSystem).filter(({ text }) => !known.has(text));
+  }
+
+  /** Whether what is in force has something left of a config before whose settle time is over: a reload takes it away. */
+  hasExpired(): boolean {
+    return this.#former.hasExpired();
   }
 
   isAttached(): boolean {
@@ -273,7 +288,7 @@ async function begin(
     );
   }
   const kept = directory === undefined ? {} : openKeptMaps(directory);
-  const inForce = await prepare(config, environment, kept, log);
+  const inForce = await prepare(config, fleetOf(config), environment, kept, log);
   try {
     if (directory !== undefined) pinKeptMaps(directory, inForce.program);
     const attachment = attachAgent(inForce.program, environment, directory);
@@ -295,20 +310,21 @@ async function begin(
 /** @param kept of the program before; closed here */
 async function prepare(
   config: LoadedConfig<'agent'>,
+  fleet: Fleet,
   environment: Environment,
   kept: KeptMaps,
   log: Logger,
 ): Promise<Prepared> {
-  const peers = peerAddresses(config);
+  const { peers } = fleet;
   let program: BpfObject | undefined;
   let localVips: LocalVips | undefined;
   try {
-    program = loadAgentProgram(agentTables(config, environment.locals), peers, { kept });
+    program = loadAgentProgram(agentTables(fleet, config.services, environment.locals), peers, { kept });
     localVips = await followVips(program, config, log);
     const secondChance =
       peers.length === 0 ? undefined : await SecondChance.start(program, peers, config, environment, log);
     const connections = new Connections(config.services);
-    return { config, environment, program, secondChance, localVips, connections };
+    return { config, fleet, environment, program, secondChance, localVips, connections };
   } catch (error) {
     await localVips?.close();
     program?.close();

@@ -10,9 +10,10 @@ import { AnyhopError, type ErrorCode } from '../core/errors.js';
 import type { AttachedXdp } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
 import type { Link } from '../underlay/link.js';
+import { backendAddresses } from './fleet.js';
 import { AGENT_PROGRAM } from './program.js';
 import type { System } from './system.js';
-import { backendAddresses, vipsOf } from './tables.js';
+import { vipsOf } from './tables.js';
 
 export interface Finding {
   readonly level: 'error' | 'not_ready' | 'warning';
@@ -135,14 +136,14 @@ function checkLink(
   }
 }
 
-/** The backends' addresses that are this host's. */
-export function localBackends(config: Pick<LoadedConfig<'agent'>, 'pools'>, system: System): IpAddress[] {
+/** Those of backends' addresses that are this host's. */
+export function localBackends(backends: readonly IpAddress[], system: System): IpAddress[] {
   const own = new Set(system.addresses().map((address) => address.text));
-  return backendAddresses(config).filter((address) => own.has(address.text));
+  return backends.filter((address) => own.has(address.text));
 }
 
 function checkLocals(config: LoadedConfig<'agent'>, system: System, fail: Report): IpAddress[] {
-  const locals = localBackends(config, system);
+  const locals = localBackends(backendAddresses(config), system);
   if (locals.length === 0) {
     fail(
       'ERR_ADDRESS',

@@ -2,22 +2,16 @@
  * Whom second chance may send a packet on to: the backends that a GRE key can name, and what the program must know of each of
  * them. It touches no program, as tables.ts does not.
  */
-import type { Config } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
 import type { IpAddress } from '../packet/address.js';
 import { outerHeaderSum, writeTemplate } from '../pool/template.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
-import { backendAddresses, type MapEntry, u32 } from './tables.js';
-
-/** Every address of the pools that a service with second chance uses, by the prior state too. */
-export function peerAddresses(config: Pick<Config, 'pools' | 'services'>): IpAddress[] {
-  const used = new Set(config.services.flatMap(({ secondChance, pool }) => (secondChance ? [pool] : [])));
-  return backendAddresses({ pools: config.pools.filter(({ name }) => used.has(name)) });
-}
+import { keyOf } from './fleet.js';
+import { type MapEntry, u32 } from './tables.js';
 
 /** The program's map `keys`: the row in the map `peers` of each of them, which is its place in the list. */
 export function peerKeys(peers: readonly IpAddress[]): MapEntry[] {
-  return peers.map((address, row) => [Buffer.from(address.bytes.subarray(-4)), u32(row)]);
+  return peers.map((address, row) => [keyOf(address), u32(row)]);
 }
 
 /**

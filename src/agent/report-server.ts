@@ -8,12 +8,11 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { type IpAddress, parseAddress, prefixContains } from '../packet/address.js';
+import type { Fleet } from './fleet.js';
 import { type AgentReport, REPORT_PATH } from './report.js';
 import { Shares } from './shares.js';
-import { backendAddresses } from './tables.js';
 
 /** On each address: many more than a fleet's forwarders that ask at the same time. */
 const CONNECTIONS_MAX = 64;
@@ -30,20 +29,22 @@ export class ReportServer {
   readonly #listeners: readonly Listener[];
 
   /**
+   * @param fleet who may ask: forwarders and backends
    * @param locals the addresses to listen on
    * @param report may throw: then whoever asks is told so
    */
   constructor(
-    config: LoadedConfig<'agent'>,
+    fleet: Fleet,
+    port: number,
     locals: readonly IpAddress[],
     report: () => AgentReport,
     log: Logger,
   ) {
     this.#report = report;
     this.#log = log;
-    const mayAsk = whoMayAsk(config);
+    const mayAsk = whoMayAsk(fleet);
     this.#listeners = locals.map(
-      (address) => new Listener(address, config.agent.reportPort, () => this.#makeServer(mayAsk), log),
+      (address) => new Listener(address, port, () => this.#makeServer(mayAsk), log),
     );
   }
 
@@ -109,9 +110,8 @@ function send(response: ServerResponse, status: number, body: object): void {
 }
 
 /** Forwarders, and backends: one of them is this host itself. */
-function whoMayAsk(config: LoadedConfig<'agent'>): (socket: Socket) => boolean {
-  const { forwarders } = config.agent;
-  const backends = new Set(backendAddresses(config).map(({ text }) => text));
+function whoMayAsk({ forwarders, ...fleet }: Fleet): (socket: Socket) => boolean {
+  const backends = new Set(fleet.backends.map(({ text }) => text));
   return ({ remoteAddress = '' }) => {
     const address = parseAddress(remoteAddress.replace(MAPPED, ''));
     if (address === undefined) return false;

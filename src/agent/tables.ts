@@ -2,9 +2,10 @@
  * What the agent's XDP program must know, from the config: the entries of its maps, whose layouts stand in
  * native/include/anyhop/agent.h. Pure, so that the tests fill the program's maps by the very same code.
  */
-import type { Config, ServiceConfig } from '../config/types.js';
+import type { ServiceConfig } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
 import { type IpAddress, type IpPrefix, parsePrefix } from '../packet/address.js';
+import type { Fleet } from './fleet.js';
 
 export type MapEntry = readonly [key: Buffer, value: Buffer];
 
@@ -15,23 +16,17 @@ export interface AgentTables {
   readonly ports: readonly MapEntry[];
 }
 
-/** Every address that a backend has or, by the prior state, had: the peers of each other. */
-export function backendAddresses(config: Pick<Config, 'pools'>): IpAddress[] {
-  const backends = config.pools.flatMap((pool) => [...pool.backends, ...(pool.prior ?? [])]);
-  return [...new Map(backends.map(({ address }) => [address.text, address])).values()];
-}
-
 /** @param locals the backends' addresses that are this host's own */
 export function agentTables(
-  config: Pick<Config, 'pools' | 'services' | 'agent'>,
+  { forwarders, backends }: Pick<Fleet, 'forwarders' | 'backends'>,
+  services: readonly ServiceConfig[],
   locals: readonly IpAddress[],
 ): AgentTables {
-  const forwarders = config.agent?.forwarders ?? [];
-  const peers = backendAddresses(config).map((address) => parsePrefix(address.text)!);
+  const peers = backends.map((address) => parsePrefix(address.text)!);
   return {
     sources: [...forwarders, ...peers].map((prefix) => [sourceKey(prefix), u32(1)]),
     locals: locals.map((address) => [addressKey(address), u32(1)]),
-    ...serviceTables(config.services),
+    ...serviceTables(services),
   };
 }
 

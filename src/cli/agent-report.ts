@@ -1,7 +1,8 @@
 /** `anyhop agent --status`: the report of the agent on this host. */
+
+import { backendAddresses } from '../agent/fleet.js';
 import { type AgentReport, fetchAgentReport } from '../agent/report.js';
 import { thisSystem } from '../agent/system.js';
-import { backendAddresses } from '../agent/tables.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { printable } from '../core/printable.js';

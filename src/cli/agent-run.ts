@@ -59,7 +59,13 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
 }
 
 function reportServer(agent: Agent, config: LoadedConfig<'agent'>, log: Logger): ReportServer {
-  return new ReportServer(config, agent.environment.locals, () => agent.report(), log);
+  return new ReportServer(
+    agent.fleet,
+    config.agent.reportPort,
+    agent.environment.locals,
+    () => agent.report(),
+    log,
+  );
 }
 
 /** @returns the config that is in force now; undefined when it was refused, and the former one still is */
@@ -183,7 +189,8 @@ function stopSignal(): Promise<End> {
 }
 
 /**
- * A host may get its addresses, by DHCP or a router's advertisements, after its agent has started.
+ * A host may get its addresses, by DHCP or a router's advertisements, after its agent has started; and what a config before had ceases
+ * to hold when its settle time is over.
  * @param take puts the config in force anew
  */
 function newAddressWatch(agent: Agent, log: Logger, take: () => void): () => void {
@@ -196,12 +203,23 @@ function newAddressWatch(agent: Agent, log: Logger, take: () => void): () => voi
       if (!(error instanceof AnyhopError)) throw error;
       return; // the kernel cannot be asked: in a second, maybe
     }
-    if (addresses.length === 0 || addresses.join() === tried) return;
-    tried = addresses.join(); // what was refused is not tried every second
-    log.info(
-      { event: 'new_addresses', addresses },
-      `backends' addresses are here now: ${addresses.join(', ')}`,
-    );
+    const expired = agent.hasExpired();
+    const reason = `${expired} ${addresses.join()}`;
+    const isNews = (expired || addresses.length > 0) && reason !== tried;
+    tried = reason; // what was refused is not tried every second
+    if (!isNews) return;
+    if (addresses.length > 0) {
+      log.info(
+        { event: 'new_addresses', addresses },
+        `backends' addresses are here now: ${addresses.join(', ')}`,
+      );
+    }
+    if (expired) {
+      log.info(
+        { event: 'settled' },
+        'the settle time is over: forwarders and backends that the config no longer has are strangers now',
+      );
+    }
     take();
   };
 }

@@ -12,7 +12,7 @@ import { type CaTexts, healthConfig, readCaFiles } from './health.js';
 import { readKey } from './key.js';
 import { applyOverrides, type Overrides } from './overrides.js';
 import { quote } from './path.js';
-import { Problems, type Report } from './problems.js';
+import { isPath, Problems, type Report } from './problems.js';
 import { type HostInterfaces, warnAboutFleet } from './rules/fleet.js';
 import { checkHealth } from './rules/health.js';
 import { checkNeeds, checkNode } from './rules/node.js';
@@ -86,7 +86,7 @@ function readConfig<R extends Role>(
   const document = new ConfigDocument(text, file);
   const problems = new Problems(document);
   const warnings = new Problems(document);
-  const { report } = problems;
+  const report = role === 'agent' ? lessSource(problems.report) : problems.report;
 
   const input = checkShape(document, report);
   const checked = input && check(applyOverrides(draftConfig(input), role, overrides, env, report));
@@ -97,11 +97,12 @@ function readConfig<R extends Role>(
 
   /** Judges the draft; what it gives back builds the config, once nothing was found wrong. */
   function check(draft: Draft): () => Config {
+    const judged = role === 'agent' ? withoutSources(draft) : draft;
     checkNeeds(draft, role, report);
-    checkNode(draft, document, report);
-    checkSourcePrefix(draft, role, host, report);
-    checkPools(draft, document, report);
-    checkServices(draft, document, report);
+    checkNode(judged, document, report);
+    checkSourcePrefix(judged, role, host, report);
+    checkPools(judged, document, report);
+    checkServices(judged, document, report);
     checkSecondChance(draft, role, document, report);
     checkHealth(draft, report);
     warnAboutPools(draft, warnings.report);
@@ -122,6 +123,19 @@ function readConfig<R extends Role>(
     const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
     return () => configOf(draft, nodeConfig(node, name!, key!), file, caTexts);
   }
+}
+
+/** Every forwarder has a source of its own, and an agent reads none of them: what is wrong with one is no error to it. */
+function lessSource(report: Report): Report {
+  return (at, message, part) => {
+    const isSource = isPath(at) && at[0] === 'node' && at[1] === 'source';
+    if (!isSource) report(at, message, part);
+  };
+}
+
+/** The draft for rules that hold other fields to `node.source`. */
+function withoutSources(draft: Draft): Draft {
+  return { ...draft, node: draft.node && { ...draft.node, sources: [], sourcesWhole: false } };
 }
 
 /** Who checks no backends reads no certificates. */

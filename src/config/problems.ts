@@ -51,6 +51,6 @@ export function describePlace(document: ConfigDocument, at: At): string {
   return isPath(at) ? `line ${document.locate(at).line}` : `the ${at.origin}, ${at.name}`;
 }
 
-function isPath(at: At): at is FieldPath {
+export function isPath(at: At): at is FieldPath {
   return Array.isArray(at);
 }

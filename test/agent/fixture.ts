@@ -3,10 +3,11 @@
  * kernel's own BPF_PROG_TEST_RUN on maps that are filled from a config by the code of the agent itself.
  */
 import assert from 'node:assert/strict';
+import { backendAddresses, fleetOf, peerAddresses } from '#anyhop/agent/fleet.js';
 import { allHere } from '#anyhop/agent/local-vips.js';
-import { PeerRows, peerAddresses } from '#anyhop/agent/peers.js';
+import { PeerRows } from '#anyhop/agent/peers.js';
 import { AGENT_PROGRAM, type AgentRate, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
-import { agentTables, backendAddresses, vipsOf } from '#anyhop/agent/tables.js';
+import { agentTables, vipsOf } from '#anyhop/agent/tables.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
 import type { TestRun } from '#anyhop/ffi/descriptor.js';
@@ -87,7 +88,7 @@ export function loadAgent({ vips = {}, port, hop = HOP, rate, absent = [] }: Age
   const locals = backendAddresses(config).filter(({ text }) => text.endsWith('11'));
   const peers = peerAddresses(config);
   const agent = loadAgentProgram(
-    agentTables({ ...config, services }, locals),
+    agentTables(fleetOf({ ...config, services }), services, locals),
     peers,
     rate === undefined ? {} : { rate },
   );

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { PeerRows, peerAddresses, peerKeys } from '#anyhop/agent/peers.js';
+import { peerAddresses } from '#anyhop/agent/fleet.js';
+import { PeerRows, peerKeys } from '#anyhop/agent/peers.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import { L } from '#anyhop/core/layout.gen.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';

@@ -10,6 +10,8 @@ import { inner4, outer4, VIP } from './fixture.js';
 import { verdictsOf } from './load.js';
 
 const READY_TIMEOUT_MS = 20_000;
+/** Long enough to send a packet within it, however busy the machine is. */
+const SETTLE_S = 6;
 
 describe('anyhop agent', { skip: networkSkip() }, () => {
   let backend: Backend;
@@ -55,26 +57,62 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     await backend.answer('packet for the peer', ({ dst }) => dst === peer);
   }
 
+  const settlesSoon = (text: string): string =>
+    text.replace(/^( {2}web6?:)\n/gm, `$1\n    settle_time: ${SETTLE_S}s\n`);
+
+  /** What the config before had is over: a reload of the agent's own is in force. */
+  async function settled(agent: LabProcess): Promise<void> {
+    const at = (event: string): number => agent.events.findLastIndex((each) => each.event === event);
+    const before = at('settled');
+    const deadline = Date.now() + READY_TIMEOUT_MS;
+    while (at('settled') === before || at('reloaded') < at('settled')) {
+      assert.ok(Date.now() < deadline, agent.tail());
+      await delay(20);
+    }
+  }
+
   const addPeer = (text: string): string =>
     text.replace('address: 10.1.0.12}', 'address: 10.1.0.12}\n      - {name: web-3, address: 10.1.0.13}');
 
   test('makes a backend that is added a peer when it is reloaded, and one that is gone none', async () => {
     await backend.ip('neigh', 'add', '10.1.0.13', 'lladdr', ROUTER_MAC, 'dev', INTERFACE);
+    backend.configure(settlesSoon);
     const agent = await start();
     await sendsOn('10.1.0.12');
     await assert.rejects(sendsOn('10.1.0.13'), /no packet for the peer/);
-    assert.equal((await hangUp(agent, addPeer))['event'], 'reloaded');
+    assert.equal((await hangUp(agent, (text) => addPeer(settlesSoon(text))))['event'], 'reloaded');
     await sendsOn('10.1.0.13');
     await sendsOn('10.1.0.12');
     await delivers();
-    await hangUp(agent);
+    await hangUp(agent, settlesSoon);
+    await sendsOn('10.1.0.13'); // for the settle time: forwarders do not reload at the same moment
+    await settled(agent);
     await assert.rejects(sendsOn('10.1.0.13'), /no packet for the peer/);
     assert.equal((await agent.stop('SIGINT')).code, 0);
     const { sent_on, drop_peer_unknown, delivered } = verdictsOf(agent.events);
     assert.deepEqual(
       { sent_on, drop_peer_unknown, delivered },
-      { sent_on: 3, drop_peer_unknown: 2, delivered: 1 },
+      { sent_on: 4, drop_peer_unknown: 2, delivered: 1 },
     );
+  });
+
+  test('takes GRE from former forwarders, and at its former address, for a settle time after the reload', async () => {
+    await backend.ip('addr', 'add', '10.1.0.21/8', 'dev', INTERFACE);
+    backend.configure(settlesSoon);
+    const agent = await start();
+    const renumbered = (text: string): string =>
+      settlesSoon(text)
+        .replace('10.0.0.0/28', '10.9.9.9')
+        .replace('address: 10.1.0.11}', 'address: 10.1.0.21}');
+    assert.equal((await hangUp(agent, renumbered))['event'], 'reloaded');
+    await delivers();
+    assert.equal((await backend.agent('--status')).code, 0, 'reports at the new address');
+    await settled(agent);
+    await assert.rejects(delivers(), /no answer/);
+    assert.equal((await hangUp(agent, settlesSoon))['event'], 'reloaded');
+    await delivers();
+    await backend.ip('addr', 'del', '10.1.0.21/8', 'dev', INTERFACE);
+    assert.equal((await agent.stop('SIGINT')).code, 0);
   });
 
   test('refuses a bad config with its file and line, and what is in force stays', async () => {

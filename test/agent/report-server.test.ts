@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
+import { fleetOf } from '#anyhop/agent/fleet.js';
 import { type AgentReport, fetchAgentReport } from '#anyhop/agent/report.js';
 import { ReportServer } from '#anyhop/agent/report-server.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
@@ -20,7 +21,7 @@ describe('the report over HTTP', () => {
   before(async () => {
     port = await freePort('127.0.0.1');
     const locals = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!);
-    server = new ReportServer(configOf(port), locals, () => answer(), log);
+    server = new ReportServer(fleetOf(configOf(port)), port, locals, () => answer(), log);
     while (!(await isListening('127.0.0.1'))) await delay(5);
   });
   after(() => server?.close());
@@ -130,7 +131,7 @@ describe('the report over HTTP', () => {
     await closing; // does not wait for him
     socket.destroy();
     const locals = [parseAddress('127.0.0.1')!];
-    server = new ReportServer(configOf(port), locals, () => answer(), log);
+    server = new ReportServer(fleetOf(configOf(port)), port, locals, () => answer(), log);
     while (!(await isListening('127.0.0.1'))) await delay(5);
     assert.equal(
       Object.keys((await fetchAgentReport('127.0.0.1', port, TIMEOUT_MS)).vips[0].services).length,
@@ -148,7 +149,7 @@ describe('the report over HTTP', () => {
     const lines: string[] = [];
     const written = pino({ level: 'warn' }, { write: (line: string) => lines.push(line) });
     const locals = ['127.0.0.1', '192.0.2.1'].map((text) => parseAddress(text)!);
-    const late = new ReportServer(configOf(taken), locals, () => REPORT, written);
+    const late = new ReportServer(fleetOf(configOf(taken)), taken, locals, () => REPORT, written);
     while (lines.length < 2) await delay(5);
     assert.match(lines.join(''), /no reports on 127\.0\.0\.1 port \d+.*EADDRINUSE/);
     assert.match(lines.join(''), /no reports on 192\.0\.2\.1 port \d+.*EADDRNOTAVAIL/);

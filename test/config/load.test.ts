@@ -302,6 +302,29 @@ describe('name, interface and source', () => {
   });
 });
 
+describe('node.source', () => {
+  it('is nothing to an agent, whatever stands there and however other fields fit it', () => {
+    const full = readFileSync(FULL, 'utf8');
+    for (const source of [
+      'nonsense',
+      '[]',
+      '$EDGE_SOURCE',
+      '[10.0.0.1, 10.0.0.2]',
+      '127.0.0.1',
+      '10.0.0.1',
+      '203.0.113.0/24',
+    ]) {
+      const text = full.replace(
+        /source:.*\n(?: +- .*\n)+/,
+        `source: "${source}"\n`.replace(/"(\[.*\])"/, '$1'),
+      );
+      assert.notEqual(text, full);
+      assert.equal(parse(text, 'agent').agent?.reportPort, 9611, source);
+      assert.throws(() => parse(text, 'run'), ConfigError, source);
+    }
+  });
+});
+
 describe('warnings', () => {
   const warningsOf = (text: string, role: Role = 'run') =>
     parse(text, role).warnings.map(

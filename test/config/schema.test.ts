@@ -85,7 +85,7 @@ describe('the JSON Schema of the config', () => {
       const text = FULL.replace(from, () => to);
       assert.notEqual(text, FULL, String(from));
       assert.ok(!accepts(schema, parseYaml(text)), `the schema accepts ${to}`);
-      assert.ok(problemsOf(text, 'agent').length > 0, `the loader accepts ${to}`);
+      assert.ok(problemsOf(text, 'pools').length > 0, `the loader accepts ${to}`);
     }
   });
 });
