@@ -45,7 +45,7 @@ export const HEALTH_HEAD_BYTES_MAX = 128 * 1024;
 /** Of a whole answer as it comes: room for a body in chunks of one byte each. */
 export const HEALTH_ANSWER_BYTES_MAX = 1024 * 1024;
 /** Reads that one answer may take: a server that sends byte after byte costs no more than so many turns. */
-export const HEALTH_ANSWER_READS_MAX = 4096;
+export const HEALTH_ANSWER_READS_MAX = 1024;
 export const HEALTH_CA_BYTES_MAX = 1024 * 1024;
 export const DEAD_AFTER_MS_DEFAULT = 300_000;
 export const DEAD_AFTER_MS_MIN = 1000;
