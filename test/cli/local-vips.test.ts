@@ -3,6 +3,7 @@
  * host, whatever frame it comes in, and whether the node's process lives or was killed: on each engine, with real sockets.
  */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabProcess } from '../../scripts/lab/process.js';
@@ -111,6 +112,26 @@ describe('a VIP that is an address of the node', { skip: isolationObstacle('nft'
       const { level, msg } = await run.waitForEvent('vip_local', TIMEOUT_MS);
       assert.match(String(msg), /pool web through the tunnel get no answer.*node\.local_vips: true/);
       assert.equal(level, WARN);
+      await run.stop('SIGINT');
+    });
+
+    test(`is refused by a reload, which leaves in force what was: ${engine}`, async () => {
+      const node = await open(engine);
+      const settings = { engine, bpffs: node.resources.bpffs() };
+      const file = writeFleet(node, { node: settings });
+      const run = await startRun(node, ['-c', file, ...FLAGS]);
+      await node.onNode('ip', 'addr', 'add', '203.0.113.99/32', 'dev', 'lo');
+      const config = JSON.parse(readFileSync(file, 'utf8'));
+      config.services.push({ ...config.services[0], name: 'late', vip: '203.0.113.99' });
+      writeFileSync(file, JSON.stringify(config));
+      process.kill(run.pid, 'SIGHUP');
+      const said = await run.waitForLine(
+        (line) => line.includes('203.0.113.99 is an address of this host'),
+        'refusal',
+        TIMEOUT_MS,
+      );
+      assert.match(said, /node\.local_vips: true/);
+      assert.equal((await sendFlows(node, flows(20))).gre4, 20);
       await run.stop('SIGINT');
     });
 
