@@ -41,6 +41,7 @@ import {
   queuedReport,
   reportOf,
   restartFields,
+  restartHint,
   riskOfForce,
   settingsChanges,
 } from './change-reports.js';
@@ -397,7 +398,7 @@ export class NodeActions implements ControlActions {
       409,
       'ERR_RESTART',
       `${read.config.file}: ${differing.join(', ')} cannot change while the node runs; the config in force stays`,
-      { hint: 'Restart the node for that. Connections stay with their backends.' },
+      { hint: restartHint(differing) },
     );
   }
 

@@ -190,3 +190,13 @@ export function restartFields(before: NodeConfig, after: NodeConfig): string[] {
   const [was, is] = [values(before), values(after)];
   return Object.keys(was).flatMap((field) => (was[field] === is[field] ? [] : [`node.${field}`]));
 }
+
+/** What a restart for these fields does to connections, and what to see to. */
+export function restartHint(fields: readonly string[]): string {
+  const place = ['node.name', 'node.state_dir'].filter((field) => fields.includes(field));
+  if (place.length === 0) return 'Restart the node for that. Connections stay with their backends.';
+  return (
+    `Restart the node for that. With another ${place.join(' or ')} it does not find what it remembers (prior states, drains and weights ` +
+    'set at runtime, changes that wait) unless NAME.json is moved in state_dir as well, while the node is stopped.'
+  );
+}

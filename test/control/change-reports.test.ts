@@ -1,7 +1,7 @@
 /** What a running node does not take without being forced, since nobody would remember whose the flows were. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { losses, restartFields, settingsChanges } from '#anyhop/control/change-reports.js';
+import { losses, restartFields, restartHint, settingsChanges } from '#anyhop/control/change-reports.js';
 import { NODE, parse } from '../config/fixture.js';
 
 const TEXT = `${NODE}pools:
@@ -72,5 +72,11 @@ describe('a change of the config', () => {
     assert.deepEqual(restartFields(BEFORE.node, after('interface: eth0', 'interface: eth1').node), [
       'node.interface',
     ]);
+    assert.match(restartHint(['node.interface']), /Connections stay with their backends/);
+    for (const field of ['node.name', 'node.state_dir'])
+      assert.match(
+        restartHint([field, 'node.engine']),
+        /does not find what it remembers .* unless NAME\.json is moved/,
+      );
   });
 });
