@@ -176,6 +176,32 @@ describe('the difference between two nodes', () => {
     );
   });
 
+  it('takes a backend for its address, whatever its name, and a pool for the one that its services go to', () => {
+    const of = (name: string, address: string) => backendStatus(name, { address });
+    const two = [of('web-1', '10.1.0.1'), of('web-2', '10.1.0.2')];
+    const swapped = [of('web-1', '10.1.0.2'), of('web-2', '10.1.0.1')];
+    const [a, b] = [poolStatus('web', two), poolStatus('web', swapped)];
+    const exchanged = diffNodes(node('a', a), node('b', b)).pools[0];
+    assert.equal(exchanged.slots!.owners.share, 1, 'every slot goes to another machine');
+    const renamed = poolStatus('web', [of('one', '10.1.0.1'), two[1]]);
+    const { slots } = diffNodes(node('a', a), node('b', renamed)).pools[0];
+    const counted = countOneByOne(a, renamed);
+    assert.equal(Math.round(slots!.owners.slots), counted.differ);
+    assert.ok(counted.differ > 0 && counted.differ < a.slots, String(counted.differ));
+
+    const [service] = nodeStatus().services;
+    const served = (name: string, pool: string) => ({
+      ...node(name, poolStatus(pool, two)),
+      services: [{ ...service, pool }],
+    });
+    const { pools } = diffNodes(served('a', 'web'), served('b', 'www'));
+    assert.deepEqual(
+      pools.map(({ differences }) => differences),
+      [[{ what: 'name', values: ['web', 'www'] }]],
+    );
+    assert.equal(pools[0].slots!.owners.share, 0);
+  });
+
   it('names all that can differ: members, prior state, settings, queue, services, pools', () => {
     const settlesAt = (second: number) => new Date(Date.UTC(2024, 4, 1, 12, 0, second)).toISOString();
     const prior = (weight: number) =>

@@ -109,6 +109,14 @@ test('a drain is not ended at once beside another change that settles', () => {
   assert.deepEqual(names(ended.members), names(DRAINING));
 });
 
+test('a drain is not ended at once beside another, whose connections have the alternates of its slots', () => {
+  const before = [DRAINING[0], member('b'), member('c')];
+  const start = startChanges({ members: before }, SETTLE_MS, START_MS);
+  const both = [DRAINING[0], member('b', { state: 'draining' }), member('c')];
+  const begun = plan(start, { members: both }, START_MS);
+  assert.deepEqual(names(plan(begun, { members: before }, START_MS + 1).members), names(both));
+});
+
 test('of two that drain, the one is not ended while the other has connections: its slots would forget that one', () => {
   const two = [...DRAINING.slice(0, 1), member('b', { state: 'draining' }), member('c')];
   const start = startChanges({ members: two }, SETTLE_MS, START_MS);
