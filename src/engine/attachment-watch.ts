@@ -18,7 +18,7 @@ export interface AttachmentWatchOptions {
   readonly link: Pick<Link, 'name' | 'index'>;
   readonly log: Logger;
   readonly isAttached: () => boolean;
-  /** Attaches the program again. @throws AnyhopError why that cannot be */
+  /** Attaches the program again. @throws Error why that cannot be */
   readonly attach: () => void;
   /** The interface is gone. */
   readonly lost: (reason: AnyhopError) => void;
@@ -75,8 +75,8 @@ export class AttachmentWatch {
       this.#backSinceMs = nowMs;
       this.#tell(`the program was taken off ${link.name}; it was put back a moment ago`);
     } catch (error) {
-      if (!(error instanceof AnyhopError)) throw error;
-      this.#tell(`the program was taken off ${link.name} and cannot be put back: ${error.message}`);
+      const why = error instanceof Error ? error.message : String(error);
+      this.#tell(`the program was taken off ${link.name} and cannot be put back: ${why}`);
       void this.#endWhenGone();
     }
   }

@@ -390,8 +390,12 @@ export class XdpEngine implements Engine {
       if (entries(directory).includes('link')) unlinkSync(linkPath(directory));
       next.descriptor.pin(linkPath(directory));
     } catch (error) {
-      next.descriptor.close();
-      throw error;
+      // It forwards all the same; what is missing is pinned when that can be.
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.log.warn(
+        { event: 'not_pinned', directory, why },
+        `the program on ${link.name} is not pinned: ${why}`,
+      );
     }
     attachment.link.descriptor.close();
     running.attachment = { link: next, mode, programId: set.program.programId() };
