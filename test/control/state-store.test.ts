@@ -21,6 +21,7 @@ import { lastGoodConfig, StateStore } from '#anyhop/control/state-store.js';
 import { createLog } from '#anyhop/core/log.js';
 import { startChanges } from '#anyhop/pool/change.js';
 import type { PoolMemory } from '#anyhop/pool/membership.js';
+import { isolationObstacle } from '../isolation.js';
 import { clocksAt, member } from '../pool/change-fixture.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'anyhop-state-'));
@@ -116,6 +117,28 @@ describe('the state of a node', () => {
     assert.deepEqual(lastGoodConfig(place, one)?.key.reveal(), KEY.reveal());
     assert.equal(lastGoodConfig(place, other)?.text, 'other: 1');
     for (const name of readdirSync(place)) assert.equal(statSync(join(place, name)).mode & 0o077, 0, name);
+  });
+
+  const isolation = isolationObstacle('unshare', 'mount');
+  it('leaves no older copy where a file is looked for that does not say where', { skip: isolation }, () => {
+    // In a mount namespace of its own: the default place is that of the machine.
+    const script = `
+      import { Secret } from '#anyhop/config/secret.js';
+      import { StateStore, lastGoodConfig } from '#anyhop/control/state-store.js';
+      import { createLog } from '#anyhop/core/log.js';
+      const key = new Secret(Buffer.from('ab'.repeat(16), 'hex'));
+      const keep = (place, text) =>
+        new StateStore(place, 'edge-1', createLog('silent'), () => ({ nowMs: 1, wallMs: 1 })).keepConfig('/etc/a.yaml', text, key);
+      await keep('/var/lib/anyhop', 'an hour ago');
+      await keep('/var/lib/elsewhere', 'now');
+      const texts = ['/var/lib/anyhop', '/var/lib/elsewhere'].map((place) => lastGoodConfig(place, '/etc/a.yaml')?.text ?? null);
+      console.log(JSON.stringify(texts));`;
+    const node = [process.execPath, '--input-type=module', '-e', script];
+    const command = 'mount -t tmpfs none /var/lib && exec "$@"';
+    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', command, 'sh', ...node], {
+      encoding: 'utf8',
+    });
+    assert.deepEqual(JSON.parse(stdout || 'null'), [null, 'now'], stderr);
   });
 
   it('has it by the path that was named, whatever a deployment has switched on it since', async () => {
