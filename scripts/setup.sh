@@ -4,7 +4,7 @@
 set -eu
 
 build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpcap-dev'
-lab='iproute2 nftables ethtool iputils-ping tcpdump tshark nginx-light curl procps openssl'
+lab='iproute2 nftables ethtool iputils-ping tcpdump tshark nginx-light curl procps openssl systemd'
 fuzz='libclang-rt-dev'
 interop='qemu-system-x86 busybox-static bpftool cpio xz-utils'
 

@@ -6,6 +6,7 @@ import { logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT, isSystemError } from '../core/errors.js';
 import { createLog, type Logger } from '../core/log.js';
+import { forbidDumps } from '../ffi/process.js';
 import { watchLosses } from '../underlay/losses.js';
 import { warnAboutVeth } from '../underlay/veth.js';
 
@@ -26,6 +27,7 @@ type End = (typeof STOP_SIGNALS)[number] | 'lost';
  */
 export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<number> {
   const log = createLog();
+  forbidDumps(log);
   // Before anything else: a SIGHUP that comes while it starts must not end it.
   const hangups = new Hangups();
   const stopped = stopSignal();

@@ -8,7 +8,14 @@ import { EXIT } from '../core/errors.js';
 import { BPFFS_DEFAULT } from '../core/limits.js';
 import { drawReport, ownReport } from './agent-report.js';
 import { runAgent } from './agent-run.js';
-import { type ConfigOptions, configOption, interfaceOption, loadFor, type NodeOptions } from './options.js';
+import {
+  type ConfigOptions,
+  configOption,
+  interfaceOption,
+  isNamed,
+  loadFor,
+  type NodeOptions,
+} from './options.js';
 import { writeOut } from './output.js';
 
 interface AgentOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
@@ -41,7 +48,7 @@ export function agentCommand(): Command {
     .addOption(
       new Option(
         '--bpffs <directory>',
-        `with --stop: the agent's BPF file system; with --interface, ${BPFFS_DEFAULT} unless given`,
+        `with --stop: the agent's BPF file system, instead of the one in the file; without a file ${BPFFS_DEFAULT}`,
       ),
     )
     .addOption(new Option('--json', 'with --check, --status or --stop: print one JSON object'))
@@ -51,7 +58,7 @@ export function agentCommand(): Command {
 Runs in the foreground and logs JSON lines.
   SIGINT   takes the program off the interface
   SIGTERM  leaves it there, delivering, until the next agent takes its place without losing a packet, counters and all; the
-           same after a crash or kill -9. --stop takes off what was left; with --interface it reads no config
+           same after a crash or kill -9. --stop takes off what was left, where the config says, or --interface and --bpffs
   SIGHUP   reads the config again and puts it in force without losing a packet; a bad one is refused, and nothing changes
 
 Reports: GET /report on TCP port 9611 (agent.report_port) of the backend's address, for forwarders and backends alone: open
@@ -73,17 +80,17 @@ Examples:
   anyhop agent -c /etc/anyhop/anyhop.yaml --status --json | jq '.vips[].established'
   anyhop agent --stop --interface eth0`,
     )
-    .action(async (options: AgentOptions) => {
-      process.exitCode = await act(options);
+    .action(async (options: AgentOptions, command: Command) => {
+      process.exitCode = await act(options, isNamed(command));
     });
 }
 
-async function act(options: AgentOptions): Promise<number> {
+async function act(options: AgentOptions, isConfigNamed: boolean): Promise<number> {
   const load = (): LoadedConfig<'agent'> => loadFor('agent', options);
   const inJson = options.json === true;
   if (options.check) return check(load(), inJson);
   if (options.status) return status(load(), inJson);
-  if (options.stop) return stop(placeOf(options), inJson);
+  if (options.stop) return stop(placeOf(options, isConfigNamed), inJson);
   return runAgent(load);
 }
 
@@ -124,9 +131,11 @@ async function stop(place: AgentPlace, inJson: boolean): Promise<number> {
   return EXIT.ok;
 }
 
-function placeOf(options: AgentOptions): AgentPlace {
-  if (options.interface !== undefined)
-    return { interface: options.interface, bpffs: options.bpffs ?? BPFFS_DEFAULT };
+/** @param isConfigNamed a config that somebody names is read; without one, an interface is enough */
+function placeOf(options: AgentOptions, isConfigNamed: boolean): AgentPlace {
+  const { bpffs } = options;
+  if (options.interface !== undefined && (bpffs !== undefined || !isConfigNamed))
+    return { interface: options.interface, bpffs: bpffs ?? BPFFS_DEFAULT };
   const config = loadFor('agent', options);
   return { interface: requireInterface(config), bpffs: options.bpffs ?? config.agent.bpffs };
 }

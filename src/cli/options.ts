@@ -3,10 +3,10 @@
  * what commander parsed to `loadFor`.
  */
 import { networkInterfaces } from 'node:os';
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type LoadOptions, loadConfig } from '../config/load.js';
 import type { HostInterfaces } from '../config/rules/fleet.js';
-import type { LoadedConfig, Role } from '../config/types.js';
+import { ENGINE_CHOICES, type EngineChoice, type LoadedConfig, type Role } from '../config/types.js';
 
 const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
 
@@ -22,6 +22,12 @@ export interface NodeOptions {
   readonly source?: readonly string[];
 }
 
+/** Parsed values of `engineOptions`. */
+export interface EngineOptions {
+  readonly engine?: EngineChoice;
+  readonly bpffs?: string;
+}
+
 /** Parsed values of `stateOption`. */
 export interface StateOptions {
   readonly stateDir?: string;
@@ -30,6 +36,11 @@ export interface StateOptions {
 /** `-c, --config <file>`, for every command that reads the config. */
 export function configOption(): Option {
   return new Option('-c, --config <file>', 'config file').env('ANYHOP_CONFIG').default(CONFIG_FILE_DEFAULT);
+}
+
+/** Whether somebody has named the config file, by option or environment. */
+export function isNamed(command: Command): boolean {
+  return command.getOptionValueSource('config') !== 'default';
 }
 
 /** `--interface <name>`, for commands that touch the network; comes before ANYHOP_INTERFACE and the file. */
@@ -51,6 +62,19 @@ export function nodeOptions(): Option[] {
       'outer source address or prefix, instead of those in the file; give it twice (or with a comma) for one IPv4 ' +
         'and one IPv6 (env: ANYHOP_SOURCE)',
     ).argParser((value: string, before: readonly string[] = []) => [...before, value]),
+  ];
+}
+
+/** How it forwards, and where it pins; for the command that forwards. */
+export function engineOptions(): Option[] {
+  return [
+    new Option('--engine <engine>', 'what moves packets, instead of the one in the file').choices(
+      ENGINE_CHOICES,
+    ),
+    new Option(
+      '--bpffs <directory>',
+      'BPF file system that the engine xdp pins in, instead of the one in the file',
+    ),
   ];
 }
 

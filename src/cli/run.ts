@@ -10,10 +10,13 @@ import { lastGoodConfig } from '../control/state-store.js';
 import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
 import { clockTime } from '../core/time.js';
+import { forbidDumps } from '../ffi/process.js';
 import { renamedPools } from '../pool/renames.js';
 import {
   type ConfigOptions,
   configOption,
+  type EngineOptions,
+  engineOptions,
   hostInterfaces,
   type NodeOptions,
   nodeOptions,
@@ -21,7 +24,7 @@ import {
   stateOption,
 } from './options.js';
 
-interface RunCommandOptions extends ConfigOptions, NodeOptions, StateOptions {
+interface RunCommandOptions extends ConfigOptions, NodeOptions, StateOptions, EngineOptions {
   readonly logLevel: LogLevel;
 }
 
@@ -53,10 +56,11 @@ Examples:
     )
     .action(async (options: RunCommandOptions) => {
       const log = createLog(options.logLevel);
+      forbidDumps(log);
       const load = (): ReadConfig => loadConfigWithText(options.config, loadOptions(options));
       await runNode({ ...firstConfig(load, options, log), load }, log);
     });
-  for (const option of [...nodeOptions(), stateOption()]) command.addOption(option);
+  for (const option of [...nodeOptions(), ...engineOptions(), stateOption()]) command.addOption(option);
   return command;
 }
 
@@ -143,10 +147,17 @@ function lastGood(directory: string, options: RunCommandOptions): LastGood | und
   }
 }
 
-function loadOptions({ name, interface: networkInterface, source, stateDir }: RunCommandOptions) {
+function loadOptions({
+  name,
+  interface: networkInterface,
+  source,
+  stateDir,
+  engine,
+  bpffs,
+}: RunCommandOptions) {
   return {
     role: 'run' as const,
-    overrides: { name, interface: networkInterface, source, stateDirectory: stateDir },
+    overrides: { name, interface: networkInterface, source, stateDirectory: stateDir, engine, bpffs },
     host: hostInterfaces(),
   };
 }

@@ -4,7 +4,14 @@ import { BPFFS_DEFAULT } from '../core/limits.js';
 import { createLog } from '../core/log.js';
 import type { XdpPlace } from '../engine/xdp/obstacle.js';
 import { type Removed, removeForwarding } from '../engine/xdp/remove.js';
-import { type ConfigOptions, configOption, interfaceOption, loadFor, type NodeOptions } from './options.js';
+import {
+  type ConfigOptions,
+  configOption,
+  interfaceOption,
+  isNamed,
+  loadFor,
+  type NodeOptions,
+} from './options.js';
 import { writeOut } from './output.js';
 
 interface StopOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
@@ -25,14 +32,15 @@ export function stopCommand(): Command {
     .addOption(
       new Option(
         '--bpffs <directory>',
-        `the node's BPF file system; with --interface, ${BPFFS_DEFAULT} unless given`,
+        `the node's BPF file system, instead of the one in the file; without a file ${BPFFS_DEFAULT}`,
       ),
     )
     .addOption(new Option('--json', 'print one JSON object'))
     .addHelpText(
       'after',
       `
-The config says which interface and BPF file system; with --interface no config is read. A run that is still there is
+The config says which interface and BPF file system. With --interface it is read only when it is named (-c, ANYHOP_CONFIG)
+and --bpffs is not given. A run that is still there is
 not touched: end it first. Nothing to remove is no failure.
 Exit codes: 0 done or nothing to do, 2 wrong config or usage, 3 a process is in charge, or a capability is missing.
 
@@ -40,8 +48,8 @@ Examples:
   anyhop stop -c anyhop.yaml
   anyhop stop --interface eth0`,
     )
-    .action(async (options: StopOptions) => {
-      const place = placeOf(options);
+    .action(async (options: StopOptions, command: Command) => {
+      const place = placeOf(options, isNamed(command));
       const removed = await removeForwarding(place, createLog('warn'));
       writeOut(
         options.json ? `${JSON.stringify({ ...place, removed: removed ?? null })}\n` : textOf(place, removed),
@@ -49,10 +57,11 @@ Examples:
     });
 }
 
-function placeOf(options: StopOptions): XdpPlace {
-  if (options.interface !== undefined) {
-    return { interface: options.interface, bpffs: options.bpffs ?? BPFFS_DEFAULT };
-  }
+/** @param isConfigNamed a config that somebody names is read; without one, an interface is enough */
+function placeOf(options: StopOptions, isConfigNamed: boolean): XdpPlace {
+  const { bpffs } = options;
+  if (options.interface !== undefined && (bpffs !== undefined || !isConfigNamed))
+    return { interface: options.interface, bpffs: bpffs ?? BPFFS_DEFAULT };
   const { node } = loadFor('run', options);
   return { interface: node.interface, bpffs: options.bpffs ?? node.bpffs };
 }

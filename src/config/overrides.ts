@@ -1,5 +1,5 @@
 /**
- * What differs from node to node in a fleet that shares one file: name, interface, source, place of its state. The command line comes
+ * What differs from node to node in a fleet that shares one file: name, interface, source, engine, places of its state. The command line comes
  * before the environment, and that before the file.
  */
 import { parsePrefix } from '../packet/address.js';
@@ -15,7 +15,7 @@ import {
   PATH_PATTERN,
   PREFIX_EXPECTED,
 } from './schema.js';
-import type { Role } from './types.js';
+import type { EngineChoice, Role } from './types.js';
 
 export interface Overrides {
   readonly name?: string | undefined;
@@ -23,7 +23,11 @@ export interface Overrides {
   /** Addresses or prefixes, each entry one or several with commas between. */
   readonly source?: readonly string[] | undefined;
   readonly stateDirectory?: string | undefined;
+  readonly engine?: EngineChoice | undefined;
+  readonly bpffs?: string | undefined;
 }
+
+const COMMAND_LINE_BPFFS: Outside = { origin: 'command line', name: '--bpffs' };
 
 interface Given<T> {
   readonly value: T;
@@ -52,6 +56,8 @@ export function applyOverrides(
   const source = given('--source', overrides.source, 'ANYHOP_SOURCE', (text) => [text]);
   const state = given('--state-dir', overrides.stateDirectory, 'ANYHOP_STATE_DIR', String);
   checkText(state, PATH_PATTERN, PATH_EXPECTED, report);
+  const bpffs = overrides.bpffs && { value: overrides.bpffs, from: COMMAND_LINE_BPFFS };
+  checkText(bpffs || undefined, PATH_PATTERN, PATH_EXPECTED, report);
   const { node } = draft;
   if (node === undefined) return draft;
   return {
@@ -61,6 +67,8 @@ export function applyOverrides(
       name: name?.value ?? node.name,
       interface: networkInterface?.value ?? node.interface,
       stateDirectory: state?.value ?? node.stateDirectory,
+      engine: overrides.engine ?? node.engine,
+      bpffs: overrides.bpffs ?? node.bpffs,
       ...(source && readSources(source, report)),
       written: new Set([
         ...node.written,

@@ -37,6 +37,7 @@ import { formatDuration } from '../core/time.js';
 import { parseAddress, parsePrefix } from '../packet/address.js';
 import { choice, duration, integer, ports, text } from './fields.js';
 import { health } from './health-schema.js';
+import { ENGINE_CHOICES } from './types.js';
 
 /** Names of nodes, pools, services and backends. */
 export const NAME_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._-]{0,${NAME_CHARS_MAX - 1}}$`);
@@ -78,7 +79,7 @@ const node = z
       interface: networkInterface
         .optional()
         .describe('Interface that packets for the VIPs come in by and GRE goes out by.'),
-      engine: choice(['auto', 'xdp', 'af_xdp', 'portable'])
+      engine: choice(ENGINE_CHOICES)
         .default('auto')
         .describe('What moves packets; auto picks the fastest that the interface and the kernel take.'),
       source: z

@@ -7,7 +7,8 @@ import type { ConfigProblem } from './error.js';
 import type { Secret } from './secret.js';
 import type { StatusCodes } from './status-codes.js';
 
-export type EngineChoice = 'auto' | 'xdp' | 'af_xdp' | 'portable';
+export const ENGINE_CHOICES = ['auto', 'xdp', 'af_xdp', 'portable'] as const;
+export type EngineChoice = (typeof ENGINE_CHOICES)[number];
 export type Protocol = 'tcp' | 'udp';
 export type HashMode = '5-tuple' | '3-tuple' | 'source';
 

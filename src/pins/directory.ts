@@ -17,6 +17,7 @@ import {
 import { dirname, join } from 'node:path';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
+import { BPFFS_DEFAULT } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
 
@@ -45,7 +46,8 @@ export function isBpffs(path: string, owner: PinOwner = 'anyhop'): boolean {
 }
 
 /**
- * Mounts a BPF file system where none is yet.
+ * Mounts a BPF file system in the usual place where none is yet. Another one is the user's to mount: its name may be mistyped, and what
+ * was pinned would not be found there.
  * @throws AnyhopError ERR_BPF that says what to do
  */
 export async function requireBpffs(
@@ -54,9 +56,9 @@ export async function requireBpffs(
   run: RunTool = runTool,
 ): Promise<void> {
   if (isBpffs(bpffs, owner)) return requireAccess(bpffs, owner);
-  if (process.geteuid?.() !== 0) {
+  if (process.geteuid?.() !== 0 || bpffs !== BPFFS_DEFAULT) {
     throw new AnyhopError('ERR_BPF', `no BPF file system is mounted at ${bpffs}`, {
-      hint: `As root: mkdir -p ${bpffs} && mount -t bpf bpf ${bpffs} && ${ownerCommand(bpffs, owner)}`,
+      hint: `If ${bpffs} is right, as root: mkdir -p ${bpffs} && mount -t bpf bpf ${bpffs} && ${ownerCommand(bpffs, owner)}`,
     });
   }
   try {

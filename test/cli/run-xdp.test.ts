@@ -1,7 +1,7 @@
 /** `anyhop run` with the engine xdp, and `anyhop stop`: what stays in the kernel, who takes it over, and who takes it away. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, readdirSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { inNamespace } from '../../scripts/lab/command.js';
@@ -75,6 +75,33 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     const again = stop('-c', file, '--interface', LINK, '--bpffs', bpffs, '--json');
     assert.equal(again.status, 0, again.stderr);
     assert.deepEqual(JSON.parse(again.stdout), { interface: LINK, bpffs, removed: null });
+  });
+
+  test('goes by --engine and --bpffs before the file, and anyhop stop by the file that is named', async () => {
+    file = writeFleet(link, {
+      node: { engine: 'portable', bpffs: join(link.resources.directory, 'nowhere') },
+    });
+    const run = await startRun(link, ['-c', file, ...FLAGS, '--engine', 'xdp', '--bpffs', bpffs]);
+    assert.equal(run.events.find(({ event }) => event === 'engine')?.['engine'], 'xdp');
+    await run.stop('SIGTERM');
+    assert.deepEqual(pins(), ['anyhop']);
+    file = writeFleet(link, { node: { engine: 'xdp', bpffs, source: '10.0.0.1' } });
+    const stopped = stop('-c', file, '--interface', LINK);
+    assert.match(stopped.stdout, /^stopped forwarding on eth0/, stopped.stderr);
+    assert.deepEqual(pins(), []);
+  });
+
+  test('mounts nothing at a path that may be mistyped, and says what to do if it is right', () => {
+    const mistyped = join(link.resources.directory, 'bfp');
+    const { status, stderr } = refusal(link, ['-c', file, ...FLAGS, '--bpffs', mistyped]);
+    assert.match(
+      stderr,
+      new RegExp(
+        `no BPF file system is mounted at ${mistyped}\n {2}If ${mistyped} is right, as root: mkdir -p ${mistyped} && mount`,
+      ),
+    );
+    assert.equal(status, 3);
+    assert.equal(existsSync(mistyped), false);
   });
 
   test('gives the interface back on SIGINT', async () => {
@@ -155,7 +182,7 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     const own = join(link.resources.directory, 'own');
     mkdirSync(own);
     file = writeFleet(link, { node: { engine: 'xdp', bpffs: own } });
-    const run = await start();
+    const run = await start(['sh', '-c', `mount -t bpf bpf ${own} && exec "$@"`, 'sh']);
     assert.ok(run.events.some(({ event }) => event === 'bpffs_private'));
     assert.deepEqual(await send(), ALL);
     assert.deepEqual(await run.stop('SIGTERM'), { code: 0, signal: null });
