@@ -117,8 +117,15 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
     const members = membersByName(pool);
     return { config: pool, state, prior, tables, backends: tables.names.map((name) => members.get(name)!) };
   });
-  const numbers = options.numbers ?? { services: new Numbers(), backends: new Numbers() };
+  const { services: ofServices = new Numbers(), backends: ofBackends = new Numbers() } =
+    options.numbers ?? {};
   // Numbers are given out before their names are read.
+  const numbers = {
+    services: ofServices.roomFor(config.services.map(({ name }) => name)),
+    backends: ofBackends.roomFor(
+      pools.flatMap(({ config: pool, backends }) => backends.map(({ name }) => `${pool.name}/${name}`)),
+    ),
+  };
   const backendNumbers = pools.map(({ config: pool, backends }) =>
     backends.map(({ name }) => numbers.backends.of(`${pool.name}/${name}`)),
   );

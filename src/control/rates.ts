@@ -47,6 +47,11 @@ export class Rates {
   /** Counters as they are, and a function that gives a counter's rate: events a second, 0 when no time has passed. */
   now(): { sample: Sample; rate: (kind: 'verdicts' | 'services' | 'backends', index: number) => number } {
     const sample = this.sample();
+    // Names with new numbers: their rates begin again.
+    const isRenumbered = (['services', 'backends'] as const).some(
+      (kind) => sample[kind].length < this.#older[kind].length,
+    );
+    if (isRenumbered) this.#older = this.#newer = sample;
     const since = this.#older;
     const seconds = (sample.atMs - since.atMs) / 1000;
     return {

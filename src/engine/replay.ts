@@ -3,6 +3,7 @@
  * debugging and simulation; the pipeline is the one that forwards. Time is the capture's own, so that limits behave as
  * they would have.
  */
+
 import { L, VERDICTS } from '../core/layout.gen.js';
 import type { Counters } from '../forward/counters.js';
 import type { Image } from '../forward/image.js';
@@ -10,6 +11,7 @@ import { Pipeline } from '../forward/pipeline.js';
 import { tryFrame } from '../forward/try-frame.js';
 import { FRAME_BYTES_MAX } from '../packet/link-type.js';
 import type { CapturedPacket } from '../packet/pcap.js';
+import { renumber } from '../pool/counter-moves.js';
 import type { Engine, EngineCounters } from './contract.js';
 
 /** Where frames go; a CaptureWriter is one. */
@@ -67,6 +69,7 @@ export class ReplayEngine implements Engine {
   }
 
   async publish(image: Image): Promise<void> {
+    renumber(this.#started.counters, this.#started.image, image);
     this.#started.publish(image);
   }
 

@@ -1,14 +1,14 @@
 /**
  * Counter numbers: a name keeps its number through every image, and where the engine outlives the process also through a
- * restart, so that a counter never changes its meaning when backends or services come and go. Numbers of names that are
- * gone are not given out again.
+ * restart, so that a counter never changes its meaning when backends or services come and go. When numbers run out, those of names that are gone
+ * are given up: the names that are there get new ones, all at once, and their counts move along (counter-moves.ts).
  */
 import { AnyhopError } from '../core/errors.js';
 
 /** Numbers are 16-bit in the image. */
-const NUMBERS_MAX = 0xffff;
+export const NUMBERS_MAX = 0xffff;
 
-/** Every name ever numbered, by number. Backends as `pool/backend`. */
+/** Every name that has a number, by number. Backends as `pool/backend`. */
 export interface CounterNames {
   readonly services: readonly string[];
   readonly backends: readonly string[];
@@ -26,12 +26,18 @@ export class Numbers {
   of(name: string): number {
     const number = this.#byName.get(name) ?? this.#byName.size;
     if (number >= NUMBERS_MAX) {
-      throw new AnyhopError('ERR_LIMIT', `more than ${NUMBERS_MAX} names have been counted since the start`, {
-        hint: 'Restart the process; with the engine xdp `anyhop stop` before that. Counters begin at zero then.',
+      throw new AnyhopError('ERR_LIMIT', `more than ${NUMBERS_MAX} names are there to be counted`, {
+        hint: 'Each service and each backend of a pool is one, also those that are only remembered.',
       });
     }
     this.#byName.set(name, number);
     return number;
+  }
+
+  /** These, if there is a number for every one of them; otherwise new ones, for whoever is there. */
+  roomFor(names: readonly string[], max = NUMBERS_MAX): Numbers {
+    const more = names.filter((name) => !this.#byName.has(name)).length;
+    return this.size + more <= max ? this : new Numbers();
   }
 
   /** How many have been given out. */

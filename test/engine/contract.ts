@@ -5,8 +5,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { EngineCounters, EngineName } from '#anyhop/engine/contract.js';
-import type { Image } from '#anyhop/forward/image.js';
-import { type FixtureOptions, imageOf, Runner, VIP4 } from '../forward/fixture.js';
+import { Image } from '#anyhop/forward/image.js';
+import { buildImage } from '#anyhop/pool/image.js';
+import { type FixtureOptions, imageOf, inputOf, Runner, VIP4 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
 import { answered, expected, flows, flowsTo, mixed, unserved } from './contract-frames.js';
@@ -172,6 +173,18 @@ export function engineContract(engine: EngineUnderTest): void {
       assert.deepEqual(outputs.map(hex), expected(engine, moved, frames).outputs.map(hex));
     });
 
+    test("counts on by name when names have new numbers, and a number shows nobody else's counts", async () => {
+      const image = imageOf({ ...OPTIONS, generation: 2 });
+      const frames = flows(60);
+      const { services, backends } = await bench.run(withGoneNames(OPTIONS), [
+        { send: frames },
+        { publish: image },
+        { send: frames },
+      ]);
+      const wanted = expected(engine, image, [...frames, ...frames]);
+      assert.deepEqual([services, backends], [wanted.services, wanted.backends]);
+    });
+
     test('takes an image by which a VIP has come and another has gone', async () => {
       const [came, stays] = ['203.0.113.77', VIP4];
       const service = (vip: string) => ({ vip, protocol: 'tcp', port: 80 }) as const;
@@ -278,4 +291,23 @@ export function engineContract(engine: EngineUnderTest): void {
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
+
+/** The same as `imageOf`, whose numbers come behind those of names that are gone. */
+function withGoneNames(options: FixtureOptions): Image {
+  const input = inputOf({ ...options, generation: 1 });
+  return new Image(
+    buildImage({
+      ...input,
+      pools: input.pools.map((pool) => ({
+        ...pool,
+        backends: pool.backends.map((backend) => ({ ...backend, counter: backend.counter + 2 })),
+      })),
+      serviceCounters: input.serviceCounters.map((counter) => counter + 1),
+      counterNames: {
+        services: ['gone', ...input.counterNames.services],
+        backends: ['gone/a', 'gone/b', ...input.counterNames.backends],
+      },
+    }),
+  );
 }

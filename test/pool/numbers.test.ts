@@ -20,13 +20,29 @@ describe('numbers', () => {
     assert.deepEqual([numbers.size, numbers.names()], [3, ['a', 'b', 'c']]);
   });
 
+  it('are given up, those of names that are gone, when there is none for a new one', () => {
+    const numbers = new Numbers(['a', 'b', 'c']);
+    assert.equal(numbers.roomFor(['b', 'd'], 4), numbers);
+    const fresh = numbers.roomFor(['b', 'd', 'e'], 4);
+    assert.deepEqual(
+      ['b', 'd', 'e'].map((name) => fresh.of(name)),
+      [0, 1, 2],
+    );
+    const full = new Numbers(Array.from({ length: 65535 }, (_, i) => `n${i}`));
+    assert.equal(full.roomFor(['n0', 'n65534']), full);
+    assert.equal(full.roomFor(['n0', 'new']).size, 0);
+  });
+
   it('end at what 16 bits hold less the one that means none, with advice; those that are given stay', () => {
     const numbers = new Numbers();
     for (let i = 0; i < 65535; i++) assert.equal(numbers.of(`n${i}`), i);
     for (let again = 0; again < 2; again++) {
       assert.throws(
         () => numbers.of('one too many'),
-        (error) => error instanceof AnyhopError && error.code === 'ERR_LIMIT' && /Restart/.test(error.hint!),
+        (error) =>
+          error instanceof AnyhopError &&
+          error.code === 'ERR_LIMIT' &&
+          /backend of a pool is one/.test(error.hint!),
       );
     }
     assert.equal(numbers.of('n7'), 7);

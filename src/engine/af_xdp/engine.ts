@@ -21,6 +21,7 @@ import { Barrier } from '../../ffi/barrier.js';
 import { interfaceQueues, prepareWorkerCalls, XdpSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
+import { counterMoves } from '../../pool/counter-moves.js';
 import { imageBackends } from '../../pool/inspect.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
@@ -156,12 +157,12 @@ export class AfXdpEngine implements Engine {
     requireOwnInterface(image, index, name);
     await running.guard?.publish(image);
     if (findsAllOf(image, former)) {
-      await Promise.all(this.#take(forwarders, image));
+      await Promise.all(this.#take(forwarders, image, former));
     } else {
       const search = searchPart(former);
       await steering.publish(searchWithout(former, search, (vip) => !findsVip(image, former, vip)));
       await new Barrier().over();
-      await Promise.all(this.#take(forwarders, image));
+      await Promise.all(this.#take(forwarders, image, former));
     }
     await steering.publish(searchPart(image));
     running.image = image;
@@ -225,9 +226,10 @@ export class AfXdpEngine implements Engine {
     }
   }
 
-  #take(forwarders: readonly Forwarder[], parsed: Image): Promise<void>[] {
+  #take(forwarders: readonly Forwarder[], parsed: Image, former: Image): Promise<void>[] {
     const image = sharedImage(parsed);
-    return forwarders.map((forwarder) => forwarder.publish(parsed, image));
+    const moves = counterMoves(former, parsed);
+    return forwarders.map((forwarder) => forwarder.publish(parsed, image, moves));
   }
 
   #describe({ steering, forwarders, interface: { link } }: Running, zeroCopy: boolean): void {

@@ -1,10 +1,12 @@
 /** The main thread's side of one forwarding worker: its socket, its counters, and the messages to and fro. */
+
 import { Worker } from 'node:worker_threads';
 import { AnyhopError, EXIT } from '../../core/errors.js';
 import { VERDICTS } from '../../core/layout.gen.js';
 import type { SocketLosses, XdpSocket } from '../../ffi/xsk.js';
 import { COUNTERS_PER_ENTRY, Counters } from '../../forward/counters.js';
 import type { Image } from '../../forward/image.js';
+import type { CounterMoves } from '../../pool/counter-moves.js';
 import { TALLIES, TALLY } from './loop.js';
 import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
 
@@ -77,8 +79,11 @@ export class Forwarder {
   }
 
   /** Resolves once the worker forwards by this image. */
-  async publish(parsed: Image, image: SharedArrayBuffer): Promise<void> {
-    const memory = memoryFor(parsed, this.#counters, image);
+  async publish(parsed: Image, image: SharedArrayBuffer, moves?: CounterMoves): Promise<void> {
+    const memory: SharedImage =
+      moves === undefined
+        ? memoryFor(parsed, this.#counters, image)
+        : { ...memoryFor(parsed, undefined, image), moves };
     const live = this.#answer((report) => 'generation' in report && report.generation === parsed.generation);
     this.#send(memory);
     await Promise.race([live, this.failed]);

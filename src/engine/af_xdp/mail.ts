@@ -5,10 +5,14 @@
  * The worker never gets back to its event loop: it looks at `mailbox`, one number that rises with each message, once a
  * batch, and only then at its port.
  */
+
 import type { SocketPlace } from '../../ffi/xsk.js';
+import type { CounterMoves } from '../../pool/counter-moves.js';
 
 /** An image, and memory for what is counted by it: at least as much as by the one before. */
 export interface SharedImage {
+  /** When names have new numbers: which counts go where. */
+  readonly moves?: CounterMoves;
   readonly image: SharedArrayBuffer;
   readonly services: Float64Array;
   readonly backends: Float64Array;

@@ -7,6 +7,7 @@
  * An image is taken between two batches. What lies in the RX ring at that moment was steered here by what the former image
  * knew, so it is forwarded by that one first.
  */
+
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { L } from '../../core/layout.gen.js';
 import { pinThread, WorkerSocket } from '../../ffi/xsk.js';
@@ -14,6 +15,7 @@ import { Counters } from '../../forward/counters.js';
 import { Image } from '../../forward/image.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
+import { moveCounters } from '../../pool/counter-moves.js';
 import { ForwardingLoop } from './loop.js';
 import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
 import { Ring } from './ring.js';
@@ -94,8 +96,9 @@ function drain(): void {
   for (let left = rx.available(); left > 0; ) left -= turn(Math.min(left, BATCH_FRAMES));
 }
 
-function take({ image, services, backends }: SharedImage): void {
-  counters.moveTo(services, backends);
+function take({ image, services, backends, moves }: SharedImage): void {
+  if (moves === undefined) counters.moveTo(services, backends);
+  else moveCounters(counters, moves, { services, backends });
   const next = new Image(image);
   pipeline.publish(next);
   report({ generation: next.generation });

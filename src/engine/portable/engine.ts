@@ -12,6 +12,7 @@
  *  - A raw socket fills in an IPv4 identification of 0 when DF is off: an echo reply may leave with another one.
  *  - Both are native and optional: they are loaded when the engine starts, and a missing one costs this engine alone.
  */
+
 import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import type { Counters } from '../../forward/counters.js';
@@ -21,6 +22,7 @@ import { tryFrame } from '../../forward/try-frame.js';
 import { addressFromBytes, type IpAddress } from '../../packet/address.js';
 import { P } from '../../packet/constants.js';
 import { formatMac } from '../../packet/mac.js';
+import { renumber } from '../../pool/counter-moves.js';
 import { imageBackends, imageMacs, imageVips } from '../../pool/inspect.js';
 import type { RawSender } from '../../underlay/raw-socket.js';
 import type { Engine, EngineCounters } from '../contract.js';
@@ -151,6 +153,7 @@ export class PortableEngine implements Engine {
     const haveChanged = textOf(before) !== textOf(after);
     if (haveChanged) await this.#guard!.setFilter({ ...after, vips: union(before.vips, after.vips) });
     this.#prepare(image);
+    renumber(this.#started.counters, former, image);
     this.#started.publish(image);
     // The capture's own filter has the addresses and the VIPs.
     if (haveChanged) this.#breathe();

@@ -33,6 +33,7 @@ import {
   removePinDirectory,
 } from '../../pins/directory.js';
 import { sweep } from '../../pins/find.js';
+import { counterMoves } from '../../pool/counter-moves.js';
 import { imageBackends } from '../../pool/inspect.js';
 import { type DriverStatistics, lessBaseline, readStatistics } from '../../underlay/driver-statistics.js';
 import type { Link } from '../../underlay/link.js';
@@ -168,7 +169,9 @@ export class XdpEngine implements Engine {
         `generation ${image.generation} is older than ${running.image.generation}, which is in force`,
       );
     }
-    if (fits(image, running.set.about.sizes)) await running.set.maps.publish(image.bytes);
+    if (counterMoves(running.image, image) !== undefined)
+      await this.#replace(running, image, 'counters have new numbers');
+    else if (fits(image, running.set.about.sizes)) await running.set.maps.publish(image.bytes);
     else await this.#replace(running, image, 'the image has outgrown the maps');
     running.image = image;
   }
