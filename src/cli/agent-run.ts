@@ -106,10 +106,10 @@ async function finish(agent: Agent, end: End, log: Logger): Promise<number> {
   } else {
     problem = await agent.stop();
   }
-  log.info({ event: 'counters', verdicts: agent.verdicts() });
+  log.info({ event: 'counters', verdicts: agent.verdicts() }, 'final counters');
   if (end === 'lost') problem = `the XDP program is no longer on ${name}`;
   if (problem === undefined) return EXIT.ok;
-  log.error({ event: end === 'lost' ? 'lost' : 'detach' }, problem);
+  log.error({ event: 'stop_failed' }, problem);
   return EXIT.failure;
 }
 

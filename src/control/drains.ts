@@ -165,7 +165,7 @@ export class Drains {
     if (progress.isTold) return;
     progress.isTold = true;
     const { answer } = progress;
-    const fields = { event: 'drained', pool, backend };
+    const fields = { event: 'drained', pool, backend } as const;
     if (answer !== undefined && 'connections' in answer) {
       const { connections } = answer;
       const text = `${pool}/${backend} is drained`;

@@ -3,7 +3,7 @@
  * whoever looks at the node, and it may have been lost. Bounded in number and size; routine lines (counters, generations) are
  * left out.
  */
-import type { Logger } from '../core/log.js';
+import type { Logger, LogLine } from '../core/log.js';
 
 export interface NodeEvent {
   /** ISO 8601. */
@@ -59,12 +59,11 @@ export class EventRing {
 
 /** A logger that also tells a ring what it is told, whatever level the log itself has. */
 export function recorded(log: Logger, ring: EventRing): Logger {
-  const both: Logger = Object.create(log);
-  for (const level of ['info', 'warn', 'error'] as const) {
-    both[level] = (fields: { readonly event?: string }, message?: string): void => {
-      ring.add(level, fields.event ?? '', message ?? '');
-      log[level](fields, message);
+  const both =
+    (level: 'info' | 'warn' | 'error'): LogLine =>
+    (fields, text) => {
+      ring.add(level, fields.event, text);
+      log[level](fields, text);
     };
-  }
-  return both;
+  return { debug: log.debug.bind(log), info: both('info'), warn: both('warn'), error: both('error') };
 }

@@ -136,7 +136,7 @@ export class Forwarding {
         mode: tables.mode,
         owners: tables.ownersDigest,
         alternates: tables.alternatesDigest,
-      };
+      } as const;
       const text = `pool ${pool.name}: ${pool.backends.length} backends`;
       if (tables.mode === 'normal') this.#log.info(fields, text);
       else this.#log.warn(fields, `${text}; ${MODES[tables.mode]}`);

@@ -11,7 +11,7 @@
  */
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
-import type { Logger } from '../core/log.js';
+import type { LogFields, Logger } from '../core/log.js';
 import { clockTime } from '../core/time.js';
 import type { Hold } from '../pool/change.js';
 import { type Effect, effects, type QueuedStep } from '../pool/effects.js';
@@ -265,7 +265,7 @@ export class NodePools {
 
   #tell(list: readonly Effect[], why: string): void {
     for (const { pool, effect, changes, step, takenBack } of list) {
-      const fields = { event: 'pool_change', pool, effect, changes };
+      const fields = { event: 'pool_change', pool, effect, changes } as const;
       const what = changes.join('; ');
       if (effect === 'in_force') this.#log.info(fields, `pool ${pool}: ${what} (${why})`);
       else if (effect === 'queued') this.#tellQueued(fields, what, step!);
@@ -278,7 +278,7 @@ export class NodePools {
     }
   }
 
-  #tellQueued(fields: { readonly pool: string }, what: string, step: QueuedStep): void {
+  #tellQueued(fields: LogFields & { readonly pool: string }, what: string, step: QueuedStep): void {
     const { id, dueAtMs, waitsFor } = step;
     const dueAt = new Date(dueAtMs).toISOString();
     const drains = waitsFor.length === 0 ? '' : ` at the latest, for ${waitsFor.join(', ')} to be drained`;

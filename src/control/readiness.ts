@@ -130,7 +130,7 @@ export class NodeReadiness {
     this.#told = { ready, reasons: reasons.join('; ') };
     if (before?.ready === ready && (ready || before.reasons === this.#told.reasons)) return;
     if (ready) {
-      const fields = { event: 'ready', node, interface: name, ...this.#started };
+      const fields = { event: 'ready', node, interface: name, ...this.#started } as const;
       log.info(fields, `ready: ${node} forwards on ${name}`);
     } else log.warn({ event: 'not_ready', node, reasons: words }, `not ready: ${words.join('; ')}`);
   }

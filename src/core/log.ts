@@ -3,12 +3,26 @@
  * asked for. On a terminal the lines are made readable instead. Nothing on the packet path logs. A value of a line may come from
  * anywhere: what a terminal would obey is escaped, in JSON too, since people read that as well.
  */
-import { type Logger, pino } from 'pino';
+import { pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import type { LogEventName } from './log-events.js';
 import { type LogLosses, writeLine } from './log-sink.js';
 import { printableLines } from './printable.js';
 
-export type { Logger };
+/** What a line carries beside its text: which event it is, and its facts. */
+export interface LogFields {
+  readonly event: LogEventName;
+  readonly [fact: string]: unknown;
+}
+
+export type LogLine = (fields: LogFields, text: string) => void;
+
+export interface Logger {
+  readonly debug: LogLine;
+  readonly info: LogLine;
+  readonly warn: LogLine;
+  readonly error: LogLine;
+}
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -245,7 +245,7 @@ export class HealthChecks {
     if (told !== undefined && (told.reason === reason || nowMs < told.atMs + REASON_MS)) return;
     check.told = { reason, atMs: nowMs };
     const { name } = check.target;
-    const fields = { event: 'health', backend: name, health: 'down', reason };
+    const fields = { event: 'health', backend: name, health: 'down', reason } as const;
     this.#log.warn(fields, `${name} is still down, now for another reason: ${reason}`);
   }
 
@@ -267,7 +267,12 @@ export class HealthChecks {
     const mark = { isUp, reason: failure ?? 'the check is good', since: new Date() };
     this.#show(check, mark);
     check.told = { reason: mark.reason, atMs: performance.now() };
-    const fields = { event: 'health', backend: name, health: isUp ? 'up' : 'down', reason: mark.reason };
+    const fields = {
+      event: 'health',
+      backend: name,
+      health: isUp ? 'up' : 'down',
+      reason: mark.reason,
+    } as const;
     const text = `${name} is ${fields.health}: ${mark.reason}, ${times}`;
     if (isUp) this.#log.info(fields, text);
     else this.#log.warn(fields, text);

@@ -10,6 +10,7 @@
  *  - a path only becomes narrower by a report, and wider when what was learned is forgotten.
  */
 import type { Logger } from '../core/log.js';
+import type { LogEventName } from '../core/log-events.js';
 import { formatDuration } from '../core/time.js';
 import type { TooBig } from '../packet/too-big.js';
 
@@ -170,7 +171,7 @@ export class PathMtus {
   }
 
   /** Once in a while for each far end. */
-  #warn(address: string, event: string, message: string): void {
+  #warn(address: string, event: LogEventName, message: string): void {
     const nowMs = this.#options.now();
     if (nowMs - (this.#said.get(address) ?? Number.NEGATIVE_INFINITY) < LOG_AGAIN_MS) return;
     this.#said.set(address, nowMs); // as many as there are far ends

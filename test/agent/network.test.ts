@@ -220,7 +220,7 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     assert.ok(backend.pins().includes('link'));
     backend.detachLink();
     assert.equal((await agent.exited).code, 1);
-    assert.ok(agent.events.some(({ event }) => event === 'lost'));
+    assert.ok(agent.events.some(({ event }) => event === 'stop_failed'));
   });
 
   test('falls back to generic XDP where the driver has none, and says so', async () => {
