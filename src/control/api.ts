@@ -2,24 +2,6 @@
  * What can be asked of a running node, and told to it: the contract between the control socket (routes.ts) and the node
  * behind it (node.ts). Plain JSON in both directions. Names are stable; more may be added.
  *
- *   GET  /status                   NodeStatus
- *   GET  /ready                    Readiness of the node and of all services; status 503 when the node is not ready
- *   GET  /ready?service=NAME       Readiness of one service, which alone is listed; status 503 when it is not ready
- *   GET  /events                   EventsReport: what the node told its log in the last hour
- *   GET  /health                   HealthReport
- *   GET  /counters                 CounterReport
- *   GET  /tables?pool=NAME         TablesReport, of all pools when none is named
- *   GET  /changes                  QueuedReport: what waits
- *   GET  /in-force                 InForceReport: what decisions are made by, but for the secret
- *   GET  /which?protocol=tcp&source=ADDRESS:PORT&destination=ADDRESS:PORT     WhichReport: where a packet goes now, and why
- *   POST /plan                     PlanReport: what /reload would do
- *   POST /reload  {force?}         ChangeReport
- *   POST /drain   {backend, pool?, force?, plan?}            ChangeReport; PlanReport with plan
- *   POST /undrain {backend, pool?, force?, plan?}            the same
- *   POST /weight  {backend, weight, pool?, force?, plan?}    the same
- *   POST /cancel  {id}             ChangeReport: takes back one change that waits
- *   POST /force   {id}             ChangeReport: has one change wait no longer; others do
- *
  * What goes wrong comes back as {error: {code, message, hint?, problems?}} with a status of 4xx, and changed nothing; 5xx is a
  * fault of the node. Of what is wrong with the request itself: 400 ERR_REQUEST (a field; it is named), ERR_HTTP; 404 ERR_NOT_FOUND;
  * 405 ERR_METHOD; 408 ERR_TIMEOUT; 413 and 431 ERR_TOO_LARGE; 415 ERR_CONTENT_TYPE; 417 ERR_EXPECTATION. 429 ERR_BUSY: too many
