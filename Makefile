@@ -19,7 +19,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build demo survive test bench bench-afxdp bench-agent bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
+.PHONY: help build docs demo survive test bench bench-afxdp bench-agent bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -125,6 +125,10 @@ check: node_modules/.installed ## format, lint, types, generated files
 	scripts/generate-layout.sh --check
 	node_modules/.bin/biome ci --error-on-warnings
 	node_modules/.bin/tsc -b tsconfig.dev.json
+	node build/scripts/reference.js --check
+
+docs: ts ## write the reference pages of docs/reference from the program
+	node build/scripts/reference.js
 
 format: node_modules/.installed ## rewrite the sources in the project's format
 	node_modules/.bin/biome check --write

@@ -1,0 +1,30 @@
+/** `docs/reference/commands.md`: each command's own `--help`, as a user sees it. */
+import { execFileSync } from 'node:child_process';
+import { page } from './markdown.js';
+
+export function commandPage(): string {
+  const all = help();
+  return page(
+    'Commands',
+    "each command's `--help`",
+    'Commands that machines read have `--json`. The command line comes before the environment, the environment before the file. ' +
+      '`anyhop completion bash|zsh|fish` prints a completion script.',
+    fence(all),
+    ...names(all).map((name) => `## ${name}\n\n${fence(help(name))}`),
+  );
+}
+
+function fence(text: string): string {
+  return `\`\`\`text\n${text.trimEnd()}\n\`\`\``;
+}
+
+/** Its width and colours do not depend on the terminal that the page is made on. */
+function help(...command: string[]): string {
+  const env = { PATH: process.env['PATH'], NO_COLOR: '1', COLUMNS: '100' };
+  return execFileSync(process.execPath, ['dist/main.js', ...command, '--help'], { encoding: 'utf8', env });
+}
+
+function names(all: string): string[] {
+  const list = all.slice(all.indexOf('\nCommands:'));
+  return [...list.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name).filter((name) => name !== 'help');
+}

@@ -1,0 +1,88 @@
+/**
+ * `docs/reference/config.md` and `health-checks.md`: every field of the config file, from its schema. What a field accepts is
+ * the schema's own error message for a value that is wrong.
+ */
+import { z } from 'zod';
+import { configSchema } from '#anyhop/config/schema.js';
+import { cell, code, page, table } from './markdown.js';
+
+interface Field {
+  /** `pools.NAME.settle_time` */
+  readonly path: string;
+  readonly meaning: string;
+  readonly accepted: string;
+  /** As written in the file; undefined for none. */
+  readonly default: string | undefined;
+  readonly required: boolean;
+}
+
+const HEALTH = 'pools.NAME.health';
+const HEAD = ['field', 'meaning', 'accepts', 'default'];
+
+export function configPage(): string {
+  const fields = fieldsOf(configSchema, '').filter(({ path }) => !path.startsWith(`${HEALTH}.`));
+  const sections = [...new Set(fields.map(({ path }) => path.split(/[.[]/)[0]))];
+  return page(
+    'Config',
+    'the schema of the config file',
+    'One YAML file serves every node and agent of a fleet. `anyhop check -c FILE` lists everything that is wrong with a file, with line, ' +
+      'column and field. `anyhop schema` prints the JSON Schema for editors. Fields of `health` have [a page of their own](health-checks.md).',
+    ...sections.map(
+      (section) => `## ${section}\n\n${rows(fields.filter(({ path }) => path.split(/[.[]/)[0] === section))}`,
+    ),
+  );
+}
+
+export function healthPage(): string {
+  const fields = fieldsOf(configSchema, '').filter(({ path }) => path.startsWith(`${HEALTH}.`));
+  return page(
+    'Health checks: fields',
+    'the schema of the config file',
+    `The fields of \`${HEALTH}\`. A pool without it is not checked: a backend is up while the kernel knows a next hop to it.`,
+    rows(fields.map((field) => ({ ...field, path: field.path.slice(HEALTH.length + 1) }))),
+  );
+}
+
+function rows(fields: readonly Field[]): string {
+  return table(
+    HEAD,
+    fields.map((field) => [
+      code(field.path),
+      cell(field.meaning),
+      cell(field.accepted),
+      field.default === undefined ? (field.required ? 'required' : '') : code(field.default),
+    ]),
+  );
+}
+
+/** Every field below a schema, in the order of the schema. */
+export function fieldsOf(schema: z.core.$ZodType, path: string): Field[] {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodObject)
+    return Object.entries(inner.shape as z.core.$ZodShape).flatMap(([name, field]) => {
+      const at = path === '' ? name : `${path}.${name}`;
+      return [describe(field as z.ZodType, at), ...fieldsOf(field, at)];
+    });
+  if (inner instanceof z.ZodRecord) return fieldsOf(inner._zod.def.valueType, `${path}.NAME`);
+  if (inner instanceof z.ZodArray) return fieldsOf(inner._zod.def.element, `${path}[]`);
+  return [];
+}
+
+function describe(field: z.ZodType, path: string): Field {
+  const optional = field.safeParse(undefined);
+  const usual = optional.success ? optional.data : undefined;
+  return {
+    path,
+    meaning: field.description ?? '',
+    accepted: field.safeParse(null).error!.issues[0].message,
+    default: usual === undefined ? undefined : String(usual),
+    required: !optional.success,
+  };
+}
+
+/** The schema behind `optional()` and `default()`. */
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  let inner = schema;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault) inner = inner._zod.def.innerType;
+  return inner;
+}
