@@ -11,7 +11,7 @@
  * included; the loop's also runs what sending makes the kernel do, up to the drop.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { createLink, here, LINK, type NodeLink } from '../test/engine/link.js';
 import { Peer } from '../test/engine/peer.js';
 import { imageOf, VIP4 } from '../test/forward/fixture.js';

@@ -9,20 +9,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { BackendConfig, LoadedConfig, PoolConfig, ServiceConfig } from '#anyhop/config/types.js';
-import { type Assembly, assemble, fixedWay, type Way } from '#anyhop/control/assemble.js';
-import { Forwarding } from '#anyhop/control/forwarding.js';
-import { NodeHealth } from '#anyhop/control/node-health.js';
-import { NodePools } from '#anyhop/control/node-pools.js';
+import { type Assembly, assemble, fixedWay, type Way } from '#anyhop/node/assemble.js';
+import { Forwarding } from '#anyhop/node/forwarding.js';
+import { NodeHealth } from '#anyhop/node/node-health.js';
+import { NodePools } from '#anyhop/node/node-pools.js';
 import { createLog } from '#anyhop/core/log.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { ForwardMaps } from '#anyhop/engine/maps/forward-maps.js';
 import { forwardShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import type { Done } from '#anyhop/health/probe.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { markedBackends } from '#anyhop/pool/membership.js';
-import type { Health } from '#anyhop/pool/state.js';
+import type { Health } from '#anyhop/table/state.js';
 import { isolationObstacle } from '../test/isolation.js';
 import { median, report, skip } from './report.js';
 

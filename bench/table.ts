@@ -3,9 +3,9 @@
  * a small pool a few times, to see that the bench still works.
  */
 import { createHash } from 'node:crypto';
-import { buildStack, type WeightedName } from '#anyhop/maglev/layers.js';
-import { resolvePool } from '#anyhop/maglev/resolve.js';
-import type { Member } from '#anyhop/pool/state.js';
+import { buildStack, type WeightedName } from '#anyhop/table/layers.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
+import type { Member } from '#anyhop/table/state.js';
 import { median, report } from './report.js';
 
 const quick = process.argv.includes('--quick');

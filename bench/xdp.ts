@@ -12,7 +12,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { L } from '#anyhop/core/layout.gen.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { FIRST_CLIENT4, FIRST_CLIENT6 } from '../scripts/native/clients.js';
 import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../scripts/native/forwarder.js';

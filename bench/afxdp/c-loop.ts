@@ -6,7 +6,7 @@ import { L } from '#anyhop/core/layout.gen.js';
 import { FRAMES_PER_QUEUE, prepareInterface } from '#anyhop/engine/af_xdp/obstacle.js';
 import { Steering } from '#anyhop/engine/af_xdp/steering.js';
 import { searchPart } from '#anyhop/engine/maps/forward-maps.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { devLibrary } from '../../scripts/native/object.js';
 
 export class CLoop {

@@ -7,7 +7,7 @@
  */
 import { createLog } from '#anyhop/core/log.js';
 import { AfXdpEngine } from '#anyhop/engine/af_xdp/engine.js';
-import { Image } from '#anyhop/forward/image.js';
+import { Image } from '#anyhop/image/read.js';
 import { CLoop } from './c-loop.js';
 
 export type Language = 'TypeScript' | 'C';

@@ -3,7 +3,7 @@
  * loaded so that the kernel takes it out, and the two take turns. Steps overlap in the processor, so the costs are not
  * parts of a sum: each is what would be won without this one.
  */
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../../scripts/native/forwarder.js';
 import { devObjectPath } from '../../scripts/native/object.js';
 import { median, report } from '../report.js';

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import { bpfObjectPath } from '#anyhop/ffi/library.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { DevObject } from './object.js';
 
 export const FORWARD_PROGRAM = 'anyhop_forward';

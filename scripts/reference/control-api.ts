@@ -1,7 +1,7 @@
 /** `docs/reference/control-api.md`: what the control socket answers, from the list of routes and their schemas. */
 import type { z } from 'zod';
-import type { ControlActions } from '#anyhop/control/api.js';
-import { type Route, routeList } from '#anyhop/control/routes.js';
+import type { ControlActions } from '#anyhop/api/api.js';
+import { type Route, routeList } from '#anyhop/api/routes.js';
 import { fieldsOf } from './config.js';
 import { cell, code, page, table } from './markdown.js';
 
@@ -21,7 +21,7 @@ export function controlApiPage(): string {
       ['request', 'what it does', 'answers'],
       routes.map(({ method, path, does, answers }) => [code(`${method} ${path}`), cell(does), cell(answers)]),
     ),
-    'The types are in `src/control/api.ts` and `src/control/status.ts`. Names are stable; more may be added.',
+    'The types are in `src/api/api.ts` and `src/api/status.ts`. Names are stable; more may be added.',
     '## Fields',
     'A GET takes them in its query, a POST in its JSON body.',
     table(['request', 'field', 'meaning', 'accepts', 'default'], routes.flatMap(fieldRows)),

@@ -1,6 +1,6 @@
 /** The kinds of events, each with what it touches and how long to look on after it. Machines count from 1, as their names do. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ChangeReport, PoolChangeReport } from '#anyhop/control/api.js';
+import type { ChangeReport, PoolChangeReport } from '#anyhop/api/api.js';
 import { Absence } from './absence.js';
 import { type Fleet, FORWARDERS } from './fleet.js';
 import type { NextBuild } from './next-build.js';

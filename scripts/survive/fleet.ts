@@ -7,8 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import { ask, tell } from '#anyhop/cli/control-client.js';
 import type { EngineChoice } from '#anyhop/config/types.js';
-import type { ChangeReport } from '#anyhop/control/api.js';
-import type { NodeStatus } from '#anyhop/control/status.js';
+import type { ChangeReport } from '#anyhop/api/api.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { inNamespace, run } from '../lab/command.js';
 import { createLab, type Lab } from '../lab/lab.js';
 import type { LabProcess } from '../lab/process.js';
@@ -121,7 +121,7 @@ export class Fleet {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Says the same to every node that runs. @param body as in src/control/api.ts */
+  /** Says the same to every node that runs. @param body as in src/api/api.ts */
   tell(path: string, body: object): Promise<ChangeReport[]> {
     return this.#askAll<ChangeReport>((socket) => tell(socket, path, body));
   }

@@ -2,10 +2,10 @@
  * The way of every connection at one moment: through which forwarder the router sends it, and to whom that forwarder's table
  * gives its slot. What an event puts at risk are the connections whose way it changes.
  */
-import type { NodeStatus } from '#anyhop/control/status.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { FLOW_WORDS, flowHash, slotOf } from '#anyhop/hash/flow.js';
 import { deriveFlowKey, type FlowKey } from '#anyhop/hash/key.js';
-import { resolvePool } from '#anyhop/maglev/resolve.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { LAB_KEY } from '../lab/config.js';
 import { clientAddresses, VIP4, VIP6 } from '../lab/topology.js';

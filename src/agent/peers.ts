@@ -4,7 +4,7 @@
  */
 import { L } from '../core/layout.gen.js';
 import type { IpAddress } from '../packet/address.js';
-import { outerHeaderSum, writeTemplate } from '../pool/template.js';
+import { outerHeaderSum, writeTemplate } from '../packet/template.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { keyOf } from './fleet.js';
 import { type MapEntry, u32 } from './tables.js';

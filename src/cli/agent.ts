@@ -7,7 +7,7 @@ import type { LoadedConfig } from '../config/types.js';
 import { EXIT } from '../core/errors.js';
 import { BPFFS_DEFAULT } from '../core/limits.js';
 import { drawReport, ownReport } from './agent-report.js';
-import { runAgent } from './agent-run.js';
+import { runAgent } from '../agent/run.js';
 import {
   type ConfigOptions,
   configOption,

@@ -1,6 +1,6 @@
 /** What became of a change that a node was told, for people: a sentence a pool, and what there is beside the pools. */
-import type { ChangeReport, PoolChangeReport } from '../control/api.js';
-import type { QueuedStatus } from '../control/status.js';
+import type { ChangeReport, PoolChangeReport } from '../api/api.js';
+import type { QueuedStatus } from '../api/status.js';
 import { clockTime } from '../core/time.js';
 import { someOf } from './format.js';
 

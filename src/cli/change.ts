@@ -1,6 +1,6 @@
 /** What the commands that change one backend of a running node, or all of it, have in common. */
 import { Command, Option } from 'commander';
-import type { ChangeReport, PlanReport } from '../control/api.js';
+import type { ChangeReport, PlanReport } from '../api/api.js';
 import { drawChange } from './change-text.js';
 import { findSocket, Refusal, socketOption, tell } from './control-client.js';
 import { writeOut } from './output.js';

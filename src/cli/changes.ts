@@ -1,6 +1,6 @@
 /** `anyhop changes`: what waits for its turn on a node, when it comes, and what it waits for. */
 import { Command } from 'commander';
-import type { QueuedReport } from '../control/api.js';
+import type { QueuedReport } from '../api/api.js';
 import { clockTime } from '../core/time.js';
 import { answerOptions } from './change.js';
 import { ask, findSocket } from './control-client.js';

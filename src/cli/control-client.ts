@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Option } from 'commander';
 import { formatProblem } from '../config/error.js';
 import { quote } from '../config/path.js';
-import type { ErrorReport } from '../control/api.js';
+import type { ErrorReport } from '../api/api.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { reasonOf } from '../core/reason.js';
 import { formatDuration } from '../core/time.js';

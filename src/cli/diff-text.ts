@@ -1,5 +1,5 @@
 /** What two nodes see differently, for people. */
-import type { Difference, NodeDiff, PoolDiff, SlotDiff } from '../control/diff.js';
+import type { Difference, NodeDiff, PoolDiff, SlotDiff } from '../node/diff.js';
 import { amount, columns, percent } from './format.js';
 
 /** Of one pool; a prior state of a thousand backends is no help to anybody. */

@@ -2,8 +2,8 @@
  * How far the drain of a backend has come, pool by pool, from one status of the node to the next. Pure: drain.ts asks and
  * waits.
  */
-import type { PoolChangeReport } from '../control/api.js';
-import type { DrainStatus, NodeStatus } from '../control/status.js';
+import type { PoolChangeReport } from '../api/api.js';
+import type { DrainStatus, NodeStatus } from '../api/status.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { amount } from './format.js';

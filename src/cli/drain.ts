@@ -1,7 +1,7 @@
 /** `anyhop drain`: a backend takes no new flows and keeps those that it has; with --wait, until it has none. */
 import type { Command } from 'commander';
-import type { ChangeReport } from '../control/api.js';
-import type { NodeStatus } from '../control/status.js';
+import type { ChangeReport } from '../api/api.js';
+import type { NodeStatus } from '../api/status.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { type BackendCommandOptions, backendCommand, change, changeBackend } from './change.js';
 import { drawChange } from './change-text.js';

@@ -1,7 +1,7 @@
 /** What rolling out one config file in the place of another would do: pools by name, and what moves flows beside their tables. */
 import type { Config, PoolConfig, ServiceConfig } from '../config/types.js';
-import { type PoolPlan, planPool } from '../maglev/plan.js';
-import { shareMoved } from '../maglev/share-moved.js';
+import { type PoolPlan, planPool } from '../pool/plan.js';
+import { shareMoved } from '../table/share-moved.js';
 import { describeMembers, describeSettings } from '../pool/describe-change.js';
 import { poolStatesFromConfig } from '../pool/from-config.js';
 import { renamedPools } from '../pool/renames.js';

@@ -1,9 +1,9 @@
 /** What a change would do, for people: of two config files, and of a node's file beside what is in force there. */
 
-import type { PlanReport } from '../control/api.js';
+import type { PlanReport } from '../api/api.js';
 import { clockTime, formatDuration } from '../core/time.js';
-import type { Evenness } from '../maglev/evenness.js';
-import type { FlowPlan, PoolPlan, SlotCount } from '../maglev/plan.js';
+import type { Evenness } from '../table/evenness.js';
+import type { FlowPlan, PoolPlan, SlotCount } from '../pool/plan.js';
 import { drawEffect, drawQueued } from './change-text.js';
 import type { FilePoolReport, FileReport } from './file-plan.js';
 import { amount, labelled, percent, someOf } from './format.js';

@@ -1,6 +1,6 @@
 /** `anyhop plan`: what a change of the config would do to the flows that are alive, asked of a node or of two files. */
 import { Command } from 'commander';
-import type { PlanReport } from '../control/api.js';
+import type { PlanReport } from '../api/api.js';
 import { AnyhopError } from '../core/errors.js';
 import { findSocket, socketOption, tell } from './control-client.js';
 import { planFiles } from './file-plan.js';

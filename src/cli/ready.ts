@@ -1,6 +1,6 @@
 /** `anyhop ready`: whether traffic may be sent to this node, as an exit code. */
 import { Command, InvalidArgumentError } from 'commander';
-import type { Readiness } from '../control/status.js';
+import type { Readiness } from '../api/status.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { ask, findSocket, Refusal, socketOption } from './control-client.js';
 import { writeError, writeOut } from './output.js';

@@ -1,8 +1,8 @@
 /** `anyhop replay`: what the node would do with the packets of a capture. */
 import { type Stats, statSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { type Assembly, assemble, fixedWay } from '../control/assemble.js';
-import { assembleInForce, readInForce } from '../control/in-force.js';
+import { type Assembly, assemble, fixedWay } from '../node/assemble.js';
+import { assembleInForce, readInForce } from '../node/in-force.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { ReplayEngine } from '../engine/replay.js';

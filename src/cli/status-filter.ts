@@ -1,5 +1,5 @@
 /** The part of a node's status that somebody asks for: a pool, a service, backends that are not up. */
-import type { NodeStatus } from '../control/status.js';
+import type { NodeStatus } from '../api/status.js';
 import { AnyhopError } from '../core/errors.js';
 import { someOf } from './format.js';
 

@@ -1,5 +1,5 @@
 /** A node's status as text for people: what is wrong stands out, and numbers are short. */
-import type { EventsReport } from '../control/events.js';
+import type { EventsReport } from '../node/events.js';
 import type {
   BackendStatus,
   ConfigFileStatus,
@@ -8,7 +8,7 @@ import type {
   PoolStatus,
   Readiness,
   ServiceStatus,
-} from '../control/status.js';
+} from '../api/status.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { drainOf, drawDrain } from './drain-progress.js';

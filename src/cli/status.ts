@@ -1,7 +1,7 @@
 /** `anyhop status`: what a running node forwards, to whom, and how much. */
 import { Command, InvalidArgumentError } from 'commander';
-import type { EventsReport } from '../control/events.js';
-import type { NodeStatus } from '../control/status.js';
+import type { EventsReport } from '../node/events.js';
+import type { NodeStatus } from '../api/status.js';
 import { AnyhopError } from '../core/errors.js';
 import { clockTime } from '../core/time.js';
 import { ask, findSocket, Refusal, socketOption } from './control-client.js';

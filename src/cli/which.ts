@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LoadedConfig } from '../config/types.js';
-import type { WhichReport } from '../control/api.js';
-import { assemble, fixedWay } from '../control/assemble.js';
-import { type Explanation, explain } from '../control/explain.js';
+import type { WhichReport } from '../api/api.js';
+import { assemble, fixedWay } from '../node/assemble.js';
+import { type Explanation, explain } from '../node/explain.js';
 import { AnyhopError } from '../core/errors.js';
 import { parsePrefix } from '../packet/address.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.js';

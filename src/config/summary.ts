@@ -138,7 +138,7 @@ function summarizeBackend({ name, address, weight, state, agent }: BackendConfig
   return { name, address: address.text, weight, state, agent };
 }
 
-/** By weight among the active backends; when there is none, the draining ones own (src/maglev/eligible.ts). */
+/** By weight among the active backends; when there is none, the draining ones own (src/table/eligible.ts). */
 function shares(backends: readonly BackendConfig[]): (backend: BackendConfig) => number {
   const weightOf = (state: string) =>
     backends.reduce((sum, backend) => sum + (backend.state === state ? backend.weight : 0), 0);

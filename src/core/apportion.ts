@@ -1,5 +1,5 @@
 /**
- * Whole shares of a whole by weight: who gets how many slots of a table. Part of the versioned table function (maglev/layers.ts):
+ * Whole shares of a whole by weight: who gets how many slots of a table. Part of the versioned table function (table/layers.ts):
  * a change here is a new version.
  *
  * Exact in doubles: `count` <= TABLE_SIZE_MAX < 2^20 and weights are below 2^16, so count * weight < 2^36.

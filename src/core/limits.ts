@@ -112,7 +112,7 @@ if (CONTROL_CHANGES_MAX + CONTROL_UNASKED_MIN >= CONTROL_CONNECTIONS_MAX)
 // A pool that sets nothing of it must be a good one.
 if (HEALTH_TIMEOUT_MS_DEFAULT > HEALTH_INTERVAL_MS_DEFAULT * (1 - HEALTH_JITTER_DEFAULT))
   throw new RangeError('limits: by default, a health check could outlast its interval');
-// Quotas and turns are exact only while their products stay below 2^53 (src/maglev/turns.ts).
+// Quotas and turns are exact only while their products stay below 2^53 (src/table/turns.ts).
 if (
   TABLE_SIZE_MAX * TABLE_SIZE_MAX * 2 > Number.MAX_SAFE_INTEGER ||
   TABLE_SIZE_MAX * WEIGHT_MAX > Number.MAX_SAFE_INTEGER

@@ -5,7 +5,7 @@
  */
 import type { EngineChoice } from '../config/types.js';
 import { AnyhopError, InterfaceTaken } from '../core/errors.js';
-import type { Image } from '../forward/image.js';
+import type { Image } from '../image/read.js';
 import type { Engine, EngineName } from './contract.js';
 
 /** Why an engine cannot work here. */

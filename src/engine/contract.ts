@@ -9,7 +9,7 @@
  * effect between two packets; `stop` takes back everything that `start` changed on the host, also after a failed one.
  */
 import type { Counters } from '../forward/counters.js';
-import type { Image } from '../forward/image.js';
+import type { Image } from '../image/read.js';
 
 export type EngineName = 'portable' | 'replay' | 'af_xdp' | 'xdp';
 

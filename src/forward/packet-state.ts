@@ -5,7 +5,7 @@
  */
 import { FLOW_WORDS } from '../hash/flow.js';
 import { makeLimiter } from './budget.js';
-import type { Image } from './image.js';
+import type { Image } from '../image/read.js';
 
 export class PacketState {
   image: Image;

@@ -2,7 +2,7 @@
 import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
 import { encapsulate } from './encapsulate.js';
-import type { Image } from './image.js';
+import type { Image } from '../image/read.js';
 import type { PacketState } from './packet-state.js';
 
 /** A whole TCP or UDP packet whose transport header starts at `l4`. */

@@ -4,7 +4,7 @@ import { L } from '../core/layout.gen.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 import { finish, sumWords } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
-import { writeTemplate } from '../pool/template.js';
+import { writeTemplate } from '../packet/template.js';
 
 const NO_MAC = new Uint8Array(6);
 /** Of no interest here: the kernel finds the way. */

@@ -3,7 +3,7 @@
  * data out, under a clock that is passed in; change-file.ts keeps it across a restart.
  *
  *   plan()     a new list of members: in force at once when the change before it has settled, else queued
- *   force()    the same without waiting; what it may break is for maglev/risk.ts to say beforehand. forceBackend() and
+ *   force()    the same without waiting; what it may break is for pool/risk.ts to say beforehand. forceBackend() and
  *              forceQueued() bring one thing forward and leave the rest waiting; cancelQueued() takes one back
  *   mark()     a health mark: in force at once, always
  *   hold()     who drains and still has connections: a planned change waits for these
@@ -28,7 +28,7 @@
  * a third backend. The smallest case has two backends: one drains, the other fails, and what was born on the second for
  * slots of the first is at risk, 1 / n(n-1) of those flows with n backends. A drain that has settled counts too, for as
  * long as the backend still has connections (Member.drained): beside it, flows born during another backend's health flap
- * are at risk when that is over. maglev/risk.ts tells shares. Nor is anything remembered for longer than a settle time,
+ * are at risk when that is over. pool/risk.ts tells shares. Nor is anything remembered for longer than a settle time,
  * drains aside (a draining backend stays a candidate of its slots): it should be longer than connections live. And a drain
  * is remembered only where nothing else moves the slot: the alternate is then its owner before that, and the connections
  * that are left on the draining backend break there, a quarter of them when one of four others changes. So planned
@@ -43,7 +43,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Brought, bringFields, bringStep, endDrains, merge, withoutStep } from './queue.js';
-import type { Health, Member } from './state.js';
+import type { Health, Member } from '../table/state.js';
 
 /** A member as a config names it: all but its health, in plain JSON. */
 export interface ChangeMember extends Omit<Member, 'health'> {

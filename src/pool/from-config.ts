@@ -1,6 +1,6 @@
 /** The pool states that a config speaks of: what it wants now, and what it says was before. */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
-import type { Health, Member, PoolState } from './state.js';
+import type { Health, Member, PoolState } from '../table/state.js';
 
 /** A pool at one moment. */
 export interface PoolStates {

@@ -25,7 +25,7 @@ import {
 import { changeFromConfig, configInForce, queuedBackends } from './change-config.js';
 import { type Override, overridden, stillNeeded } from './override.js';
 import { priorMembers } from './remembered.js';
-import type { Health } from './state.js';
+import type { Health } from '../table/state.js';
 
 export interface PoolMembership {
   /** As the file has it. */

@@ -10,7 +10,7 @@
  * What reaches a dead machine, or no forwarder, is lost, and the client sends again. A connection whose own machine
  * lives and that gets no answer for more than SILENCE_MS is silent: it is not reset, but its user has gone.
  */
-import { NONE } from '../maglev/layers.js';
+import { NONE } from '../table/layers.js';
 import type { Lookup, Scheme } from './scheme.js';
 
 /** In the place of a backend: the next packet is a SYN. */

@@ -7,11 +7,11 @@
  *   modulo      hash mod n over the eligible backends, each repeated by its weight
  */
 import { flowHashPair, slotOf } from '../hash/flow.js';
-import { eligibility } from '../maglev/eligible.js';
-import { buildStack, byName, NONE } from '../maglev/layers.js';
-import { nameWords } from '../maglev/name-words.js';
-import { resolvePool } from '../maglev/resolve.js';
-import type { PoolState } from '../pool/state.js';
+import { eligibility } from '../table/eligible.js';
+import { buildStack, byName, NONE } from '../table/layers.js';
+import { nameWords } from '../table/name-words.js';
+import { resolvePool } from '../table/resolve.js';
+import type { PoolState } from '../table/state.js';
 
 /** Where a node sends a flow, by its 32-bit hash: indexes that `BackendIds` gave out, or NONE. */
 export interface Lookup {

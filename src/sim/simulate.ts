@@ -4,7 +4,7 @@
  */
 import { flowHashPair } from '../hash/flow.js';
 import { deriveFlowKey } from '../hash/key.js';
-import { NONE } from '../maglev/layers.js';
+import { NONE } from '../table/layers.js';
 import { parseAddress } from '../packet/address.js';
 import { eventText, type SimEvent } from './event.js';
 import { Fleet } from './fleet.js';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ConfigProblem } from '#anyhop/config/error.js';
-import { type ChangeReport, ControlError, type PoolChangeReport } from '#anyhop/control/api.js';
-import type { DrainStatus, NodeStatus } from '#anyhop/control/status.js';
+import { type ChangeReport, ControlError, type PoolChangeReport } from '#anyhop/api/api.js';
+import type { DrainStatus, NodeStatus } from '#anyhop/api/status.js';
 import { type FakeNode, fakeNode } from '../control/fake-node.js';
 import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
 import { anyhop, type Ran } from './client.js';

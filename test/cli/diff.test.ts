@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import type { NodeStatus } from '#anyhop/control/status.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { fakeNode } from '../control/fake-node.js';
 import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
 import { anyhop } from './client.js';

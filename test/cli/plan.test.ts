@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { BackendConfig, PoolConfig } from '#anyhop/config/types.js';
-import { ControlError, type PlanReport } from '#anyhop/control/api.js';
-import { planPool } from '#anyhop/maglev/plan.js';
+import { ControlError, type PlanReport } from '#anyhop/api/api.js';
+import { planPool } from '#anyhop/pool/plan.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { poolStatesFromConfig } from '#anyhop/pool/from-config.js';
 import { type FakeNode, fakeNode } from '../control/fake-node.js';

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ControlError } from '#anyhop/control/api.js';
+import { ControlError } from '#anyhop/api/api.js';
 import { fakeNode } from '../control/fake-node.js';
 import { anyhop } from './client.js';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { drawStatus } from '#anyhop/cli/status-text.js';
-import type { NodeStatus } from '#anyhop/control/status.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
 
 const at = (time: string): string => `2024-05-01T${time}.000Z`;

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { NodeStatus } from '#anyhop/control/status.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { fakeNode } from '../control/fake-node.js';
 import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
 import { anyhop } from './client.js';

@@ -5,7 +5,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { NodeStatus } from '#anyhop/control/status.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, type NodeLink } from '../engine/link.js';
 import { isolationObstacle } from '../isolation.js';

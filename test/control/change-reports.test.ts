@@ -1,7 +1,7 @@
 /** What a running node does not take without being forced, since nobody would remember whose the flows were. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { losses, restartFields, restartHint, settingsChanges } from '#anyhop/control/change-reports.js';
+import { losses, restartFields, restartHint, settingsChanges } from '#anyhop/node/change-reports.js';
 import { NODE, parse } from '../config/fixture.js';
 
 const TEXT = `${NODE}pools:

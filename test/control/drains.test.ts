@@ -1,7 +1,7 @@
 /** When a drain is done: with its connections, as agents report them, or at its deadline. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Drains } from '#anyhop/control/drains.js';
+import { Drains } from '#anyhop/node/drains.js';
 import { createLog } from '#anyhop/core/log.js';
 import { type Membership, NO_POOLS, take } from '#anyhop/pool/membership.js';
 import { say } from '#anyhop/pool/runtime.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
-import { EventRing, recorded } from '#anyhop/control/events.js';
+import { EventRing, recorded } from '#anyhop/node/events.js';
 
 const START_MS = Date.UTC(2024, 4, 1, 12);
 const MINUTE_MS = 60_000;

@@ -9,10 +9,10 @@ import type {
   ChangeReport,
   ControlActions,
   Flow,
-} from '#anyhop/control/api.js';
-import { controlRoutes } from '#anyhop/control/routes.js';
-import { serveControl } from '#anyhop/control/server.js';
-import type { NodeStatus } from '#anyhop/control/status.js';
+} from '#anyhop/api/api.js';
+import { controlRoutes } from '#anyhop/api/routes.js';
+import { serveControl } from '#anyhop/api/server.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { createLog, type Logger } from '#anyhop/core/log.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
 

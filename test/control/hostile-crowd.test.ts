@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ChangeReport, TablesReport } from '#anyhop/control/api.js';
+import type { ChangeReport, TablesReport } from '#anyhop/api/api.js';
 import { CONTROL_CHANGES_MAX, CONTROL_CONNECTIONS_MAX, TABLE_SIZE_MAX } from '#anyhop/core/limits.js';
 import { ask, type FakeNode, fakeNode, post } from './fake-node.js';
 import { answersAtOnce, deafClient, type RawClient, rawClient } from './raw-client.js';

@@ -4,9 +4,9 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { NodeConfig } from '#anyhop/config/types.js';
-import { type AssembleOptions, type Assembly, assemble, fixedWay } from '#anyhop/control/assemble.js';
-import { assembleInForce, inForceParts, inForceReport, readInForce } from '#anyhop/control/in-force.js';
-import { imageDigest } from '#anyhop/pool/inspect.js';
+import { type AssembleOptions, type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
+import { assembleInForce, inForceParts, inForceReport, readInForce } from '#anyhop/node/in-force.js';
+import { imageDigest } from '#anyhop/image/inspect.js';
 import { admin, health, weight } from '../maglev/pools.js';
 
 const KEY = '00112233445566778899aabbccddeeff';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { Marks } from '#anyhop/control/marks.js';
+import { Marks } from '#anyhop/node/marks.js';
 import type { HealthMark } from '#anyhop/health/health-checks.js';
 import { parse } from '../config/fixture.js';
 

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { LoadedConfig } from '#anyhop/config/types.js';
-import { type ChangeRequest, NodePools, type NodeSurroundings } from '#anyhop/control/node-pools.js';
+import { type ChangeRequest, NodePools, type NodeSurroundings } from '#anyhop/node/node-pools.js';
 import { createLog } from '#anyhop/core/log.js';
 import type { Hold } from '#anyhop/pool/change.js';
 import { type Membership, type NamedBackend, NO_POOLS, take } from '#anyhop/pool/membership.js';
 import { renamedPools } from '#anyhop/pool/renames.js';
 import { say } from '#anyhop/pool/runtime.js';
-import type { Health } from '#anyhop/pool/state.js';
+import type { Health } from '#anyhop/table/state.js';
 import { NODE, parse, SERVICES } from '../config/fixture.js';
 
 const SETTLE_MS = 1000;

@@ -1,7 +1,7 @@
 /** Statuses of nodes, as they tell them: two backends in one pool, and whatever a test changes. */
-import type { BackendStatus, NodeStatus, PoolStatus } from '#anyhop/control/status.js';
-import { resolvePool } from '#anyhop/maglev/resolve.js';
-import type { PoolState } from '#anyhop/pool/state.js';
+import type { BackendStatus, NodeStatus, PoolStatus } from '#anyhop/api/status.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
+import type { PoolState } from '#anyhop/table/state.js';
 
 const SINCE = '2024-05-01T12:00:00.000Z';
 const NO_TRAFFIC = { packets: 0, bytes: 0, packetsPerSecond: 0, bytesPerSecond: 0 };

@@ -1,7 +1,7 @@
 /** Rates: over the time since the look before the last. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Rates } from '#anyhop/control/rates.js';
+import { Rates } from '#anyhop/node/rates.js';
 import { Counters } from '#anyhop/forward/counters.js';
 
 describe('rates', () => {

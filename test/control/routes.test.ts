@@ -7,9 +7,9 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { ConfigError } from '#anyhop/config/error.js';
 import { NAME_PATTERN } from '#anyhop/config/schema.js';
-import { ControlError, type TablesReport } from '#anyhop/control/api.js';
-import { tableParts } from '#anyhop/control/table-parts.js';
-import { NONE } from '#anyhop/maglev/layers.js';
+import { ControlError, type TablesReport } from '#anyhop/api/api.js';
+import { tableParts } from '#anyhop/api/table-parts.js';
+import { NONE } from '#anyhop/table/layers.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
 import { ask, type FakeNode, fakeNode, post, type Told } from './fake-node.js';
 

@@ -16,7 +16,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { type ControlServer, serveControl } from '#anyhop/control/server.js';
+import { type ControlServer, serveControl } from '#anyhop/api/server.js';
 import { createLog } from '#anyhop/core/log.js';
 import { ask } from './fake-node.js';
 

@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { Secret } from '#anyhop/config/secret.js';
-import { lastGoodConfig, StateStore } from '#anyhop/control/state-store.js';
+import { lastGoodConfig, StateStore } from '#anyhop/node/state-store.js';
 import { createLog } from '#anyhop/core/log.js';
 import { startChanges } from '#anyhop/pool/change.js';
 import type { PoolMemory } from '#anyhop/pool/membership.js';
@@ -124,7 +124,7 @@ describe('the state of a node', () => {
     // In a mount namespace of its own: the default place is that of the machine.
     const script = `
       import { Secret } from '#anyhop/config/secret.js';
-      import { StateStore, lastGoodConfig } from '#anyhop/control/state-store.js';
+      import { StateStore, lastGoodConfig } from '#anyhop/node/state-store.js';
       import { createLog } from '#anyhop/core/log.js';
       const key = new Secret(Buffer.from('ab'.repeat(16), 'hex'));
       const keep = (place, text) =>

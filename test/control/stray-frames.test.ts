@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { watchStrayFrames } from '#anyhop/control/stray-frames.js';
+import { watchStrayFrames } from '#anyhop/node/stray-frames.js';
 import { L } from '#anyhop/core/layout.gen.js';
 import type { Logger } from '#anyhop/core/log.js';
 import type { Engine } from '#anyhop/engine/contract.js';

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parseConfig } from '#anyhop/config/load.js';
-import { assemble, fixedWay } from '#anyhop/control/assemble.js';
+import { assemble, fixedWay } from '#anyhop/node/assemble.js';
 import { VERDICTS } from '#anyhop/core/layout.gen.js';
 import { readCapture } from '#anyhop/packet/capture.js';
 import { sizesFor } from '../../scripts/native/forwarder.js';

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import type { HashMode } from '#anyhop/config/types.js';
 import { L } from '#anyhop/core/layout.gen.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { type FixtureBackend, type FixtureService, imageOf } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { ask } from '#anyhop/cli/control-client.js';
-import type { DrainStatus, NodeStatus } from '#anyhop/control/status.js';
+import type { DrainStatus, NodeStatus } from '#anyhop/api/status.js';
 import { run } from '../../scripts/lab/command.js';
 import { fourMixes } from '../../scripts/lab/config.js';
 import { createLab, labObstacle } from '../../scripts/lab/lab.js';

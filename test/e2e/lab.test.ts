@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { NodeStatus } from '#anyhop/control/status.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { VERSION } from '#anyhop/core/version.js';
 import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineChoice } from '#anyhop/config/types.js';
-import type { Readiness } from '#anyhop/control/status.js';
+import type { Readiness } from '#anyhop/api/status.js';
 import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { HOST_LINK, VIP4 } from '../../scripts/lab/topology.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ask } from '#anyhop/cli/control-client.js';
 import type { EngineChoice } from '#anyhop/config/types.js';
-import type { NodeStatus } from '#anyhop/control/status.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { createLab, ENGINES, labObstacle } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { type FixtureOptions, imageOf, VIP4 } from '../forward/fixture.js';
 import { isolationObstacle, withRuntimeDirectory } from '../isolation.js';
 import { frame, ipv4, NODE_MAC, payload, tcp } from '../packets/build.js';

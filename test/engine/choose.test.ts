@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { AnyhopError, InterfaceTaken } from '#anyhop/core/errors.js';
 import { type EngineCandidate, startEngine } from '#anyhop/engine/choose.js';
 import type { Engine } from '#anyhop/engine/contract.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { imageOf } from '../forward/fixture.js';
 
 const IMAGE = imageOf();

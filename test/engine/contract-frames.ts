@@ -1,6 +1,6 @@
 /** The traffic that the engine contract is tested with, and what has to come of it by the pipeline's own account. */
 import { VERDICTS } from '#anyhop/core/layout.gen.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { Runner, VIP4, VIP6 } from '../forward/fixture.js';
 import {
   arpRequest,

@@ -15,7 +15,7 @@ import { AfXdpEngine } from '#anyhop/engine/af_xdp/engine.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { PortableEngine } from '#anyhop/engine/portable/engine.js';
 import { XdpEngine } from '#anyhop/engine/xdp/engine.js';
-import { Image } from '#anyhop/forward/image.js';
+import { Image } from '#anyhop/image/read.js';
 
 export type EngineRequest =
   /** The generation of the image that `start` will take over from. */

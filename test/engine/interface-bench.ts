@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineName } from '#anyhop/engine/contract.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { CaptureWriter } from '#anyhop/packet/capture.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { VIP4, VIP6 } from '../forward/fixture.js';

@@ -7,7 +7,7 @@ import { searchWithout } from '#anyhop/engine/af_xdp/steering.js';
 import { ForwardMaps, searchPart } from '#anyhop/engine/maps/forward-maps.js';
 import { forwardShape } from '#anyhop/engine/maps/sizes.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 import { damaged, tweaked } from '../differential/mutate.js';
 import { framesFor as generated } from '../differential/packets.js';
 import { Random, seedOfRun } from '../differential/random.js';

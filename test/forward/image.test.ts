@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { L } from '#anyhop/core/layout.gen.js';
-import { Image } from '#anyhop/forward/image.js';
+import { Image } from '#anyhop/image/read.js';
 import { imageOf } from './fixture.js';
 
 /** A copy of a good image with one 32-bit field of the header changed. */

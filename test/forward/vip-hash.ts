@@ -3,7 +3,7 @@
  * looks like to it.
  */
 import { L } from '#anyhop/core/layout.gen.js';
-import type { Image } from '#anyhop/forward/image.js';
+import type { Image } from '#anyhop/image/read.js';
 
 const MASK32 = 0xffffffffn;
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { L } from '#anyhop/core/layout.gen.js';
-import { type Image, vipHash } from '#anyhop/forward/image.js';
+import { type Image, vipHash } from '#anyhop/image/read.js';
 import { addressBytes } from '../packets/layer.js';
 import { imageOf } from './fixture.js';
 import { literalHashOf, literalVipHash, probeCounts } from './vip-hash.js';

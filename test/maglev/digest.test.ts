@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ResolveInput, resolvePool } from '#anyhop/maglev/resolve.js';
-import type { Member } from '#anyhop/pool/state.js';
+import { type ResolveInput, resolvePool } from '#anyhop/table/resolve.js';
+import type { Member } from '#anyhop/table/state.js';
 import { members } from './pools.js';
 
 const base: ResolveInput = { slots: 251, state: members(5), prior: members(5) };

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { eligibility } from '#anyhop/maglev/eligible.js';
-import { buildStack } from '#anyhop/maglev/layers.js';
-import { resolvePool } from '#anyhop/maglev/resolve.js';
-import type { Member, PoolState } from '#anyhop/pool/state.js';
+import { eligibility } from '#anyhop/table/eligible.js';
+import { buildStack } from '#anyhop/table/layers.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
+import type { Member, PoolState } from '#anyhop/table/state.js';
 import {
   admin,
   backendName,

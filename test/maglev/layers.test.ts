@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { quotas } from '#anyhop/core/apportion.js';
-import { buildStack, stackFits } from '#anyhop/maglev/layers.js';
-import { nameWords } from '#anyhop/maglev/name-words.js';
-import { inverse, mod } from '#anyhop/maglev/permutation.js';
-import { turnOrder } from '#anyhop/maglev/turns.js';
+import { buildStack, stackFits } from '#anyhop/table/layers.js';
+import { nameWords } from '#anyhop/table/name-words.js';
+import { inverse, mod } from '#anyhop/table/permutation.js';
+import { turnOrder } from '#anyhop/table/turns.js';
 import { oracleLayers, oracleTurns, paperTable } from './oracle.js';
 import { assertSameTable, backendName, layerNames, members, smallSlots, weight } from './pools.js';
 

@@ -1,9 +1,9 @@
 /** Arbitrary pools for the property tests, and small helpers to read tables by name. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { NONE, type Stack } from '#anyhop/maglev/layers.js';
-import type { PoolTables } from '#anyhop/maglev/resolve.js';
-import type { Health, Member, PoolState } from '#anyhop/pool/state.js';
+import { NONE, type Stack } from '#anyhop/table/layers.js';
+import type { PoolTables } from '#anyhop/table/resolve.js';
+import type { Health, Member, PoolState } from '#anyhop/table/state.js';
 
 /** Small primes: the laws do not depend on M, and a failing case can be read. */
 export const smallSlots = fc.constantFrom(251, 257, 509);

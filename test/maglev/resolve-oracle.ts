@@ -1,5 +1,5 @@
 /** Resolving once more, slot by slot as the rule reads, over names and the oracle's layers: no index, no short cut. */
-import type { Member, PoolState } from '#anyhop/pool/state.js';
+import type { Member, PoolState } from '#anyhop/table/state.js';
 import { oracleLayers } from './oracle.js';
 
 export interface OracleTables {

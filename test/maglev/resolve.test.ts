@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { buildStack } from '#anyhop/maglev/layers.js';
-import { resolvePool } from '#anyhop/maglev/resolve.js';
+import { buildStack } from '#anyhop/table/layers.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
 import { assertSameTable, candidateNames, members, ownerNames, poolState, smallSlots } from './pools.js';
 import { oracleResolve } from './resolve-oracle.js';
 

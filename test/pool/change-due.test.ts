@@ -18,7 +18,7 @@ import { DRAIN_MS, member, memberList, SETTLE_MS } from './change-fixture.js';
 /** After how long a drain is done, by name; at the deadline when it is not named. */
 type Drained = Readonly<Record<string, number>>;
 
-/** A pool whose agents are asked, as control/drains.ts does it. */
+/** A pool whose agents are asked, as node/drains.ts does it. */
 class Pool {
   readonly #drained: Drained;
   readonly #sinceMs = new Map<string, number>();

@@ -3,16 +3,16 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { L } from '#anyhop/core/layout.gen.js';
-import { Image } from '#anyhop/forward/image.js';
+import { Image } from '#anyhop/image/read.js';
 import { parseAddress, parsePrefix } from '#anyhop/packet/address.js';
-import { buildImage, type ImageInput } from '#anyhop/pool/image.js';
+import { buildImage, type ImageInput } from '#anyhop/image/build.js';
 import {
   imageBackends,
   imageCounterNames,
   imageDigest,
   imageServices,
   imageVips,
-} from '#anyhop/pool/inspect.js';
+} from '#anyhop/image/inspect.js';
 import { type FixtureOptions, imageOf, inputOf, Runner, VIP4, VIP6 } from '../forward/fixture.js';
 import { frame, frameOf, ipv4, ipv4Fragments, ipv6, payload, tcp, udp } from '../packets/build.js';
 import { decapsulate } from '../packets/decode.js';

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { L } from '#anyhop/core/layout.gen.js';
 import { type IpAddress, parseAddress } from '#anyhop/packet/address.js';
-import type { BackendPath } from '#anyhop/pool/path.js';
-import { outerHeaderSum, writeTemplate } from '#anyhop/pool/template.js';
+import type { BackendPath } from '#anyhop/packet/path.js';
+import { outerHeaderSum, writeTemplate } from '#anyhop/packet/template.js';
 import { frame, gre, ipv4, ipv6 } from '../packets/build.js';
 import { checksum } from '../packets/layer.js';
 

@@ -5,8 +5,8 @@ import { AnyhopError, EXIT } from '../../core/errors.js';
 import { VERDICTS } from '../../core/layout.gen.js';
 import type { SocketLosses, XdpSocket } from '../../ffi/xsk.js';
 import { COUNTERS_PER_ENTRY, Counters } from '../../forward/counters.js';
-import type { Image } from '../../forward/image.js';
-import type { CounterMoves } from '../../pool/counter-moves.js';
+import type { Image } from '../../image/read.js';
+import type { CounterMoves } from '../../image/counter-moves.js';
 import { TALLIES, TALLY } from './loop.js';
 import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
 

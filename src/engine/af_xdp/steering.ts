@@ -11,7 +11,7 @@ import type { Descriptor } from '../../ffi/descriptor.js';
 import type { XdpLink } from '../../ffi/link.js';
 import type { XdpSocket } from '../../ffi/xsk.js';
 import type { Counters } from '../../forward/counters.js';
-import type { Image } from '../../forward/image.js';
+import type { Image } from '../../image/read.js';
 import { attachProgram } from '../../pins/attachment.js';
 import type { Link } from '../../underlay/link.js';
 import { ForwardMaps } from '../maps/forward-maps.js';

@@ -13,7 +13,7 @@ import { L } from '../../core/layout.gen.js';
 import type { BpfObject } from '../../ffi/bpf.js';
 import { MappedArray } from '../../ffi/map.js';
 import type { Counters } from '../../forward/counters.js';
-import { Image } from '../../forward/image.js';
+import { Image } from '../../image/read.js';
 import { CounterBlocks } from './counter-blocks.js';
 import { ImageBuffers } from './image-buffers.js';
 import type { ForwardSizes } from './sizes.js';

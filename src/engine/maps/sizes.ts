@@ -5,7 +5,7 @@
 import { L } from '../../core/layout.gen.js';
 import type { ObjectShape } from '../../ffi/bpf.js';
 import { possibleCpus } from '../../ffi/map.js';
-import type { Image } from '../../forward/image.js';
+import type { Image } from '../../image/read.js';
 
 export interface ForwardSizes {
   /** Of each of the three buffers; a multiple of 64. */

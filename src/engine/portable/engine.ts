@@ -16,14 +16,14 @@
 import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import type { Counters } from '../../forward/counters.js';
-import type { Image } from '../../forward/image.js';
+import type { Image } from '../../image/read.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
 import { addressFromBytes, type IpAddress } from '../../packet/address.js';
 import { P } from '../../packet/constants.js';
 import { formatMac } from '../../packet/mac.js';
-import { renumber } from '../../pool/counter-moves.js';
-import { imageBackends, imageMacs, imageVips } from '../../pool/inspect.js';
+import { renumber } from '../../image/counter-moves.js';
+import { imageBackends, imageMacs, imageVips } from '../../image/inspect.js';
 import type { RawSender } from '../../underlay/raw-socket.js';
 import type { Engine, EngineCounters } from '../contract.js';
 import { type HostFilter, readDroppedPackets } from '../host-filter.js';

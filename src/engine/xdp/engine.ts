@@ -21,7 +21,7 @@ import { VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
 import type { Counters } from '../../forward/counters.js';
-import type { Image } from '../../forward/image.js';
+import type { Image } from '../../image/read.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
 import { type Attachment, attach, attachProgram, findAttachment, linkPath } from '../../pins/attachment.js';
@@ -33,8 +33,8 @@ import {
   removePinDirectory,
 } from '../../pins/directory.js';
 import { sweep } from '../../pins/find.js';
-import { counterMoves } from '../../pool/counter-moves.js';
-import { imageBackends } from '../../pool/inspect.js';
+import { counterMoves } from '../../image/counter-moves.js';
+import { imageBackends } from '../../image/inspect.js';
 import { type DriverStatistics, lessBaseline, readStatistics } from '../../underlay/driver-statistics.js';
 import type { Link } from '../../underlay/link.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';

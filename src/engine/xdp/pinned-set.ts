@@ -13,7 +13,7 @@ import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { BpfObject } from '../../ffi/bpf.js';
 import { Descriptor } from '../../ffi/descriptor.js';
-import type { Image } from '../../forward/image.js';
+import type { Image } from '../../image/read.js';
 import { entries } from '../../pins/directory.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
 import { forwardShape } from '../maps/sizes.js';

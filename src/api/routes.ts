@@ -1,0 +1,249 @@
+/**
+ * The control API over HTTP: which method of which path is which action of the node (api.ts), and the one place where what
+ * a client sent is checked. An action gets checked values alone.
+ */
+import { z } from 'zod';
+import { integer, text } from '../config/fields.js';
+import { nearest } from '../config/nearest.js';
+import { quote } from '../config/path.js';
+import { NAME_EXPECTED, NAME_PATTERN } from '../config/schema.js';
+import { WEIGHT_MAX } from '../core/limits.js';
+import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
+import type { Answer } from './answer.js';
+import { type ControlActions, ControlError } from './api.js';
+import { inForceParts } from '../node/in-force.js';
+import type { Endpoint, Handler, Routes, Sent } from './responder.js';
+import { tableParts } from './table-parts.js';
+
+const ENDPOINT_EXPECTED = 'ADDRESS:PORT, and [ADDRESS]:PORT for IPv6';
+const name = text(NAME_EXPECTED, NAME_PATTERN);
+const force = z
+  .boolean({ error: 'true or false' })
+  .default(false)
+  .describe('Do not wait, and change what breaks connections for good.');
+const endpoint = z.string({ error: ENDPOINT_EXPECTED }).transform((text, context): PacketEndpoint => {
+  const parsed = parseEndpoint(text);
+  if (parsed === undefined) context.addIssue(ENDPOINT_EXPECTED);
+  return parsed!;
+});
+const target = {
+  backend: name.describe('Name of the backend.'),
+  pool: name.optional().describe('Its pool; every pool that has it when left out.'),
+  force,
+  plan: z.boolean({ error: 'true or false' }).default(false).describe('Only say what the change would do.'),
+};
+/** `web:3` */
+const ID_PATTERN = new RegExp(`${NAME_PATTERN.source.slice(0, -1)}:[1-9][0-9]{0,15}$`);
+const BODY = {
+  none: z.strictObject({}),
+  change: z.strictObject({ force }),
+  target: z.strictObject(target),
+  id: z.strictObject({
+    id: text('the id of a change that waits, such as "web:3"', ID_PATTERN).describe('Which change.'),
+  }),
+  weight: z.strictObject({
+    ...target,
+    weight: integer(`a whole number, 0 to ${WEIGHT_MAX}`, 0, WEIGHT_MAX).describe('The new weight.'),
+  }),
+};
+const QUERY = {
+  none: z.strictObject({}),
+  pool: z.strictObject({ pool: name.optional().describe('This pool; all when left out.') }),
+  service: z.strictObject({ service: name.optional().describe('This service; the node when left out.') }),
+  flow: z.strictObject({
+    protocol: z.enum(['tcp', 'udp'], { error: 'tcp or udp' }).describe('Of the packet.'),
+    source: endpoint.describe('The client.'),
+    destination: endpoint.describe('The VIP and port.'),
+  }),
+};
+
+/** One thing that can be asked or told; `docs/reference/control-api.md` is made of the list. */
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** In a sentence. */
+  readonly does: string;
+  /** The type of what comes back, in api.ts or status.ts. */
+  readonly answers: string;
+  /** Of the query of a GET, of the body of a POST. */
+  readonly fields: z.ZodObject;
+  /** Of a POST that changes nothing. */
+  readonly onlyAsks?: true;
+  readonly answer: Handler;
+}
+
+export function controlRoutes(actions: ControlActions): Routes {
+  const routes: Record<string, Endpoint> = {};
+  for (const { method, path, answer, onlyAsks } of routeList(actions))
+    routes[path] = { ...routes[path], [method]: answer, ...(onlyAsks && { onlyAsks }) };
+  return routes;
+}
+
+export function routeList(actions: ControlActions): Route[] {
+  return [
+    get(
+      '/status',
+      'NodeStatus',
+      'What the node does: engine, pools, backends, counters, rates.',
+      QUERY.none,
+      () => actions.status(),
+    ),
+    answered(
+      '/ready',
+      'Readiness',
+      'Whether the node, or one service, is ready for traffic; status 503 when not.',
+      QUERY.service,
+      ({ service }) => {
+        const readiness = actions.ready(service);
+        return { status: readiness.ready ? 200 : 503, json: readiness };
+      },
+    ),
+    get('/health', 'HealthReport', 'The health mark of each backend, since when, and why.', QUERY.none, () =>
+      actions.health(),
+    ),
+    get('/events', 'EventsReport', 'What the node logged in the last hour.', QUERY.none, () =>
+      actions.events(),
+    ),
+    get('/counters', 'CounterReport', 'Packets and bytes by verdict, service and backend.', QUERY.none, () =>
+      actions.counters(),
+    ),
+    answered(
+      '/tables',
+      'TablesReport',
+      'Owner and alternate of every slot, of one pool or of all.',
+      QUERY.pool,
+      async ({ pool }) => ({ status: 200, parts: tableParts(await actions.tables(pool)) }),
+    ),
+    answered(
+      '/in-force',
+      'InForceReport',
+      'Everything that decisions are made by, except the secret.',
+      QUERY.none,
+      async () => ({ status: 200, parts: inForceParts(await actions.inForce()) }),
+    ),
+    get('/which', 'WhichReport', 'Where a packet of a flow goes now, and why.', QUERY.flow, (flow) => {
+      if (flow.source.address.family !== flow.destination.address.family)
+        throw refusal('the query: source and destination are not of one family');
+      return actions.which(flow);
+    }),
+    get('/changes', 'QueuedReport', 'The changes that wait.', QUERY.none, () => actions.changes()),
+    {
+      ...post('/plan', 'PlanReport', 'What a reload would do.', BODY.none, () => actions.plan()),
+      onlyAsks: true,
+    },
+    post(
+      '/reload',
+      'ChangeReport',
+      'Reads the config file again and puts it in force.',
+      BODY.change,
+      (options) => actions.reload(options),
+    ),
+    post(
+      '/drain',
+      'ChangeReport; PlanReport with plan',
+      'Lets a backend take no new flows.',
+      BODY.target,
+      ({ force, backend, pool, plan }) =>
+        plan
+          ? actions.planFor({ backend, pool }, { state: 'draining' }, { force })
+          : actions.drain({ backend, pool }, { force }),
+    ),
+    post(
+      '/undrain',
+      'ChangeReport; PlanReport with plan',
+      'Lets a backend take new flows again.',
+      BODY.target,
+      ({ force, backend, pool, plan }) =>
+        plan
+          ? actions.planFor({ backend, pool }, { state: 'active' }, { force })
+          : actions.undrain({ backend, pool }, { force }),
+    ),
+    post(
+      '/weight',
+      'ChangeReport; PlanReport with plan',
+      'Changes the weight of a backend.',
+      BODY.weight,
+      ({ force, backend, pool, weight, plan }) =>
+        plan
+          ? actions.planFor({ backend, pool }, { weight }, { force })
+          : actions.weight({ backend, pool }, weight, { force }),
+    ),
+    post('/cancel', 'ChangeReport', 'Takes back one change that waits.', BODY.id, ({ id }) =>
+      actions.cancel(id),
+    ),
+    post('/force', 'ChangeReport', 'Puts one change that waits in force now.', BODY.id, ({ id }) =>
+      actions.force(id),
+    ),
+  ];
+}
+
+function get<T extends z.ZodObject>(
+  path: string,
+  answers: string,
+  does: string,
+  fields: T,
+  action: (query: z.output<T>) => unknown,
+): Route {
+  return answered(path, answers, does, fields, async (query) => ({ status: 200, json: await action(query) }));
+}
+
+/** A GET whose status or form depends on what there is to say. */
+function answered<T extends z.ZodObject>(
+  path: string,
+  answers: string,
+  does: string,
+  fields: T,
+  action: (query: z.output<T>) => Answer | Promise<Answer>,
+): Route {
+  const answer: Handler = async (sent) => action(checkQuery(fields, sent));
+  return { method: 'GET', path, answers, does, fields, answer };
+}
+
+function post<T extends z.ZodObject>(
+  path: string,
+  answers: string,
+  does: string,
+  fields: T,
+  action: (body: z.output<T>) => unknown,
+): Route {
+  const answer: Handler = async (sent) => {
+    checkQuery(QUERY.none, sent);
+    return { status: 200, json: await action(check(fields, sent.body, 'the body')) };
+  };
+  return { method: 'POST', path, answers, does, fields, answer };
+}
+
+function checkQuery<T extends z.ZodObject>(schema: T, { query }: Sent): z.output<T> {
+  const given = [...new URLSearchParams(query)];
+  const fields = Object.fromEntries(given);
+  if (Object.keys(fields).length < given.length) throw refusal('the query names a field twice');
+  return check(schema, fields, 'the query');
+}
+
+/** @throws ControlError 400, which names the first field that is wrong */
+function check<T extends z.ZodObject>(schema: T, value: unknown, what: string): z.output<T> {
+  const { data, error } = schema.safeParse(value);
+  if (error === undefined) return data;
+  const [issue] = error.issues;
+  if (issue.code === 'unrecognized_keys') throw unknownField(issue.keys[0], Object.keys(schema.shape), what);
+  const [field] = issue.path;
+  if (field === undefined) throw refusal(`${what} is no JSON object`);
+  const found = Object.hasOwn(value as object, field) ? 'is wrong' : 'is missing';
+  throw refusal(`${what}: ${String(field)} ${found}; expected ${issue.message}`);
+}
+
+function unknownField(field: string, known: readonly string[], what: string): ControlError {
+  const meant = nearest(field, known);
+  return refusal(
+    `${what}: unknown field ${quote(field)}`,
+    meant !== undefined
+      ? `Did you mean ${meant}?`
+      : known.length === 0
+        ? 'It takes none.'
+        : `It takes ${known.join(', ')}.`,
+  );
+}
+
+function refusal(message: string, hint?: string): ControlError {
+  return new ControlError(400, 'ERR_REQUEST', message, { hint });
+}

@@ -1,0 +1,51 @@
+/**
+ * Where counts go when names get new numbers (numbers.ts): each engine moves what it has counted in the moment in which it takes the
+ * image with the new ones.
+ */
+import { COUNTERS_PER_ENTRY, type Counters } from '../forward/counters.js';
+import type { Image } from './read.js';
+import { imageCounterNames } from './inspect.js';
+
+const KINDS = ['services', 'backends'] as const;
+
+/** For each new number the former one of the same name; -1 for a name that had none. */
+export type CounterMoves = Readonly<Record<(typeof KINDS)[number], Int32Array>>;
+
+/** Undefined when all names have kept their numbers: that takes no look at them. Numbers are only given up all at once. */
+export function counterMoves(former: Image, image: Image): CounterMoves | undefined {
+  const isSame =
+    image.serviceCounters >= former.serviceCounters && image.backendCounters >= former.backendCounters;
+  if (isSame) return undefined;
+  const [then, now] = [imageCounterNames(former), imageCounterNames(image)];
+  const movesOf = (kind: (typeof KINDS)[number]): Int32Array => {
+    const numbers = new Map(then[kind].map((name, number) => [name, number]));
+    return Int32Array.from(now[kind], (name) => numbers.get(name) ?? -1);
+  };
+  return { services: movesOf('services'), backends: movesOf('backends') };
+}
+
+/** Takes what has been counted to its new places, in memory that is all zeros. */
+export function moveCounters(
+  counters: Counters,
+  moves: CounterMoves,
+  to: Pick<Counters, 'services' | 'backends'>,
+): void {
+  for (const kind of KINDS) {
+    for (const [number, former] of moves[kind].entries()) {
+      if (former < 0) continue;
+      const start = former * COUNTERS_PER_ENTRY;
+      to[kind].set(counters[kind].subarray(start, start + COUNTERS_PER_ENTRY), number * COUNTERS_PER_ENTRY);
+    }
+    counters[kind] = to[kind];
+  }
+}
+
+/** The same in memory of its own, for a pipeline of this thread. */
+export function renumber(counters: Counters, former: Image, image: Image): void {
+  const moves = counterMoves(former, image);
+  if (moves === undefined) return;
+  moveCounters(counters, moves, {
+    services: new Float64Array(image.serviceCounters * COUNTERS_PER_ENTRY),
+    backends: new Float64Array(image.backendCounters * COUNTERS_PER_ENTRY),
+  });
+}

@@ -1,0 +1,99 @@
+/**
+ * What the backends' agents report, asked for all the time: whether they answer, their version, their VIPs, and how many
+ * connections they have. A few at a time, so that thousands of backends cost a node no more than some do: a small fleet is asked
+ * every 5 s, 4,000 backends every 80 s.
+ */
+import { type AgentReport, fetchAgentReport } from '../agent/report.js';
+import { parseAddress } from '../packet/address.js';
+import type { NamedBackend } from '../pool/membership.js';
+import type { AgentStatus } from '../api/status.js';
+
+const TICK_MS = 1_000;
+/** Ticks in which all of a small fleet are asked. */
+const ROUND_TICKS = 5;
+/** An answer takes 0.3 ms of this process. */
+const ASKED_PER_TICK_MAX = 50;
+const VERSION_TEXT = /^[\w.+-]{1,40}$/;
+const UNPRINTABLE = /\p{C}/gu;
+/** How long an agent may take to answer. */
+const TIMEOUT_MS = 1_500;
+
+export interface AgentsOptions {
+  /** Of the agents' reports. */
+  readonly port: () => number;
+  readonly fetch?: (address: string, port: number, timeoutMs: number) => Promise<AgentReport>;
+}
+
+export class Agents {
+  readonly #port: () => number;
+  readonly #fetch: NonNullable<AgentsOptions['fetch']>;
+  /** By address as text. */
+  readonly #known = new Map<string, AgentStatus>();
+  readonly #asked = new Set<string>();
+  #addresses: readonly string[] = [];
+  #next = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor({ port, fetch = fetchAgentReport }: AgentsOptions) {
+    this.#port = port;
+    this.#fetch = fetch;
+  }
+
+  /** Asks the agents of these backends from now on, and no others. */
+  follow(backends: readonly NamedBackend[]): void {
+    const texts = backends.flatMap(({ backend: { agent, address } }) => (agent ? [address.text] : []));
+    this.#addresses = [...new Set(texts)];
+    const kept = new Set(this.#addresses);
+    for (const address of this.#known.keys()) if (!kept.has(address)) this.#known.delete(address);
+    this.#timer ??= setInterval(() => this.tick(), TICK_MS).unref();
+  }
+
+  /** Asks those whose turn it is. */
+  tick(): void {
+    const { length } = this.#addresses;
+    const count = Math.min(Math.ceil(length / ROUND_TICKS), ASKED_PER_TICK_MAX);
+    for (let i = 0; i < count; i++) {
+      const address = this.#addresses[this.#next++ % length];
+      // Why it failed is kept.
+      if (!this.#asked.has(address)) this.ask(address).catch(() => undefined);
+    }
+  }
+
+  /** @throws AnyhopError ERR_REPORT when the agent does not answer */
+  async ask(address: string): Promise<AgentReport> {
+    this.#asked.add(address);
+    const at = new Date().toISOString();
+    try {
+      const report = await this.#fetch(address, this.#port(), TIMEOUT_MS);
+      this.#known.set(address, answered(report, at));
+      return report;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#known.set(address, { reachable: false, at, why: why.replaceAll(UNPRINTABLE, '?') });
+      throw error;
+    } finally {
+      this.#asked.delete(address);
+    }
+  }
+
+  /** Undefined before the first answer, or the first failure. */
+  status(address: string): AgentStatus | undefined {
+    return this.#known.get(address);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** It comes from another machine, and is shown on terminals. */
+function answered({ version, startedAt, vips }: AgentReport, at: string): AgentStatus {
+  return {
+    reachable: true,
+    at,
+    version: VERSION_TEXT.test(version) ? version : 'none that can be read',
+    startedAt: new Date(startedAt).toISOString(),
+    vips: [...new Set(vips.flatMap(({ vip }) => parseAddress(vip)?.text ?? []))],
+    connections: vips.reduce((sum, { established }) => sum + established, 0),
+  };
+}

@@ -1,0 +1,277 @@
+/**
+ * What two nodes see differently, by their statuses, and what that does to connections that a router moves from one to the
+ * other: for that, both nodes' tables are resolved anew from what the statuses say, slot by slot. Pure.
+ */
+
+import { NONE } from '../table/layers.js';
+import { forEachSegment } from '../table/overlay.js';
+import type { SlotCount } from '../pool/plan.js';
+import { type PoolTables, resolvePool } from '../table/resolve.js';
+import { renamedPools } from '../pool/renames.js';
+import type { Member } from '../table/state.js';
+import type {
+  BackendStatus,
+  DrainStatus,
+  NodeStatus,
+  PoolStatus,
+  QueuedStatus,
+  ServiceStatus,
+} from '../api/status.js';
+
+/** The part of a status that is compared. */
+export type ComparedNode = Pick<NodeStatus, 'node' | 'keyFingerprint'> & {
+  readonly services: readonly ComparedService[];
+  readonly pools: readonly ComparedPool[];
+};
+export type ComparedService = Pick<
+  ServiceStatus,
+  'name' | 'vip' | 'protocol' | 'portFirst' | 'portLast' | 'pool' | 'hash' | 'secondChance'
+>;
+export type ComparedPool = Pick<PoolStatus, 'name' | 'slots' | 'panicThreshold' | 'prior' | 'digests'> & {
+  readonly backends: readonly ComparedBackend[];
+  readonly change: {
+    readonly settlesAt?: string;
+    readonly queued: readonly Pick<QueuedStatus, 'changes'>[];
+  };
+};
+export type ComparedBackend = Pick<
+  BackendStatus,
+  'name' | 'address' | 'weight' | 'state' | 'health' | 'healthReason' | 'reachable'
+> & { readonly drain?: Pick<DrainStatus, 'connections' | 'done'> };
+
+/** Of the one node and of the other; null for what is not there. */
+export type Pair = readonly [string | null, string | null];
+
+export interface Difference {
+  /** A backend or service; absent for what is a pool's own. */
+  readonly of?: string;
+  readonly what: string;
+  readonly values: Pair;
+}
+
+export interface SlotDiff {
+  /** With another owner. Slots are those of the first node's table. */
+  readonly owners: SlotCount;
+  /**
+   * Of these, those in which a connection would not be found even with second chance: the owner on the first node is neither
+   * owner nor alternate on the second; the other way round.
+   */
+  readonly lost: readonly [SlotCount, SlotCount];
+}
+
+export interface PoolDiff {
+  readonly pool: string;
+  readonly same: boolean;
+  /** Whether they agree; absent, as `slots`, for a pool that one of the nodes does not have. */
+  readonly digests?: { readonly owners: boolean; readonly alternates: boolean };
+  readonly differences: readonly Difference[];
+  readonly slots?: SlotDiff;
+  /**
+   * Whether each status leads to the digest that it names. It does not while a node is changing, or when another version runs:
+   * the slots are counted by what the status says even so.
+   */
+  readonly reproduced?: readonly [boolean, boolean];
+}
+
+export interface NodeDiff {
+  readonly nodes: readonly [string, string];
+  readonly same: boolean;
+  /** Whether they have the same secret; otherwise every flow has another slot on each. */
+  readonly sameKey: boolean;
+  readonly services: readonly Difference[];
+  /** Those of either node, by name. */
+  readonly pools: readonly PoolDiff[];
+}
+
+/** Nodes do not take a change at the very same moment; settle times that end further apart are told. */
+const SETTLE_SKEW_MS_MAX = 5_000;
+
+/** @throws RangeError for statuses that no node tells, as resolvePool */
+export function diffNodes(a: ComparedNode, b: ComparedNode): NodeDiff {
+  const sameKey = a.keyFingerprint === b.keyFingerprint;
+  const services = differing(a.services, b.services, [['service', drawService]]);
+  const names = renamedPools(namesOf(b), namesOf(a));
+  const nameOnA = new Map([...names].map(([ofA, ofB]) => [ofB, ofA]));
+  const pools = pairs(a.pools, b.pools, ({ name }) => nameOnA.get(name) ?? name).map(([one, other]) =>
+    diffPools(one, other),
+  );
+  return {
+    nodes: [a.node, b.node],
+    sameKey,
+    same: sameKey && services.length === 0 && pools.every(({ same }) => same),
+    services,
+    pools,
+  };
+}
+
+/** As much as tells which pools are the same under two names. */
+function namesOf({ pools, services }: ComparedNode): Parameters<typeof renamedPools>[0] {
+  return { pools, services: services.map((service) => ({ ...service, vip: { text: service.vip } })) };
+}
+
+function diffPools(a: ComparedPool | undefined, b: ComparedPool | undefined): PoolDiff {
+  if (a === undefined || b === undefined) {
+    const values: Pair = [a === undefined ? null : 'present', b === undefined ? null : 'present'];
+    return { pool: (a ?? b)!.name, same: false, differences: [{ what: 'pool', values }] };
+  }
+  const digests = {
+    owners: a.digests.owners === b.digests.owners,
+    alternates: a.digests.alternates === b.digests.alternates,
+  };
+  const differences = [
+    ...ofPool(a, b),
+    ...differing(a.backends, b.backends, BACKEND),
+    ...differing(a.prior, b.prior, [['prior state', drawMember]]),
+  ];
+  const [ofA, ofB] = [resolve(a), resolve(b)];
+  return {
+    pool: a.name,
+    same: digests.owners && digests.alternates && differences.length === 0,
+    digests,
+    differences,
+    slots: countSlots(a, b, ofA, ofB),
+    reproduced: [ofA.ownersDigest === a.digests.owners, ofB.ownersDigest === b.digests.owners],
+  };
+}
+
+function ofPool(a: ComparedPool, b: ComparedPool): Difference[] {
+  const list: Difference[] = [];
+  const compare = (what: string, value: (pool: ComparedPool) => string | null): void => {
+    const values: Pair = [value(a), value(b)];
+    if (values[0] !== values[1]) list.push({ what, values });
+  };
+  compare('name', ({ name }) => name);
+  compare('table size', ({ slots }) => String(slots));
+  compare('panic threshold', ({ panicThreshold }) => String(panicThreshold));
+  const [settlesA, settlesB] = [a, b].map(({ change }) => Date.parse(change.settlesAt ?? ''));
+  // One that settles and one that does not are NaN apart.
+  if (!(Math.abs(settlesA - settlesB) <= SETTLE_SKEW_MS_MAX)) {
+    compare('settles at', ({ change }) => change.settlesAt ?? null);
+  }
+  const queued = ({ change }: ComparedPool): string =>
+    change.queued.map(({ changes }) => changes.join(', ')).join('; ');
+  compare('queued', (pool) => queued(pool) || null);
+  return list;
+}
+
+/** What is told of one thing, and how. */
+type Aspect<T> = readonly [what: string, draw: (of: T) => string, told?: (of: T) => string];
+
+const BACKEND: readonly Aspect<ComparedBackend>[] = [
+  ['address', ({ address }) => address],
+  ['weight', ({ weight }) => String(weight)],
+  ['state', (backend) => (isDrained(backend) ? 'drained' : backend.state)],
+  [
+    'health',
+    ({ health }) => health,
+    ({ health, healthReason }) => (healthReason === undefined ? health : `${health}: ${healthReason}`),
+  ],
+];
+
+/** What differs between things of one name; for one that only one node has, all that is told of it. */
+function differing<T extends { readonly name: string }>(
+  a: readonly T[],
+  b: readonly T[],
+  aspects: readonly Aspect<T>[],
+): Difference[] {
+  return pairs(a, b).flatMap(([one, other]): Difference[] =>
+    aspects.flatMap(([what, draw, told = draw]) => {
+      if (one !== undefined && other !== undefined && draw(one) === draw(other)) return [];
+      const values: Pair = [one === undefined ? null : told(one), other === undefined ? null : told(other)];
+      return [{ of: (one ?? other)!.name, what, values }];
+    }),
+  );
+}
+
+/** As the node's own tables have it (node/drains.ts). */
+function isDrained({ state, drain }: ComparedBackend): boolean {
+  return state === 'draining' && drain?.done === true && drain.connections === 0;
+}
+
+function drawService(service: ComparedService): string {
+  const { vip, protocol, portFirst, portLast, pool, hash, secondChance } = service;
+  const hashed = `hash ${hash}${secondChance ? ', second chance' : ''}`;
+  return `${vip} ${protocol} ${portFirst === portLast ? portFirst : `${portFirst}-${portLast}`}, pool ${pool}, ${hashed}`;
+}
+
+function drawMember({ weight, state, health }: PoolStatus['prior'][number]): string {
+  return `weight ${weight}, ${state}, ${health}`;
+}
+
+/**
+ * The things of either list, those of one name together, by name.
+ * @param nameOnA the name that a thing of the second list has in the first
+ */
+function pairs<T extends { readonly name: string }>(
+  a: readonly T[],
+  b: readonly T[],
+  nameOnA = ({ name }: T): string => name,
+): (readonly [T | undefined, T | undefined])[] {
+  const ofA = new Map(a.map((one) => [one.name, one]));
+  const ofB = new Map(b.map((one) => [nameOnA(one), one]));
+  const names = [...new Set([...ofA.keys(), ...ofB.keys()])].sort();
+  return names.map((name) => [ofA.get(name), ofB.get(name)]);
+}
+
+function resolve({ slots, panicThreshold, prior, backends }: ComparedPool): PoolTables {
+  const state = backends.map((backend): Member => {
+    const member = memberOf(backend);
+    return isDrained(backend) ? { ...member, drained: true } : member;
+  });
+  return resolvePool({ slots, panicThreshold, state, prior: prior.map(memberOf) });
+}
+
+function memberOf({
+  name,
+  weight,
+  state,
+  health,
+  reachable,
+}: Pick<ComparedBackend, 'name' | 'weight' | 'state' | 'health' | 'reachable'>): Member {
+  return { name, weight, state, health, ...(!reachable && { unreachable: true }) };
+}
+
+function countSlots(a: ComparedPool, b: ComparedPool, ofA: PoolTables, ofB: PoolTables): SlotDiff {
+  const toB = sameBackends(ofA.names, a, ofB.names, b);
+  const toA = sameBackends(ofB.names, b, ofA.names, a);
+  let [total, differ, lostOnB, lostOnA] = [0, 0, 0, 0];
+  forEachSegment(a.slots, b.slots, (slotA, slotB, length) => {
+    total += length;
+    const [ownerA, ownerB] = [ofA.owners[slotA], ofB.owners[slotB]];
+    if (ownerA === NONE ? ownerB === NONE : ownerB !== NONE && toB[ownerA] === ownerB) return;
+    differ += length;
+    if (ownerA !== NONE && !isFound(toB[ownerA], ofB.alternates[slotB])) lostOnB += length;
+    if (ownerB !== NONE && !isFound(toA[ownerB], ofA.alternates[slotA])) lostOnA += length;
+  });
+  const count = (length: number): SlotCount => ({
+    slots: (length / total) * a.slots,
+    share: length / total,
+  });
+  return { owners: count(differ), lost: [count(lostOnB), count(lostOnA)] };
+}
+
+function isFound(former: number, alternate: number): boolean {
+  return former !== NONE && former === alternate;
+}
+
+/**
+ * For each of `names` its index in `others`, NONE for one that is not there. A backend is its address, whatever its name; of one that
+ * is in a prior state alone no status tells the address, and it goes by its name.
+ */
+function sameBackends(
+  names: readonly string[],
+  of: ComparedPool,
+  others: readonly string[],
+  ofOthers: ComparedPool,
+): Uint16Array {
+  const addresses = new Map(of.backends.map(({ name, address }) => [name, address]));
+  const named = new Map(ofOthers.backends.map(({ name, address }) => [address, name]));
+  const known = new Set(ofOthers.backends.map(({ name }) => name));
+  const index = new Map(others.map((name, i) => [name, i]));
+  return Uint16Array.from(names, (name) => {
+    const address = addresses.get(name);
+    if (address === undefined) return index.get(name) ?? NONE;
+    const there = named.get(address) ?? (known.has(name) ? undefined : name);
+    return there === undefined ? NONE : (index.get(there) ?? NONE);
+  });
+}

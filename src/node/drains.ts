@@ -1,0 +1,236 @@
+/**
+ * How far drains have come. A backend that drains is asked, by its agent's report, how many connections it still has to the
+ * services of its pool; the drain is done when there is none left, or at the pool's deadline. One that has none left is no
+ * candidate any more (Member.drained), so that its slots' alternates can remember others.
+ *
+ * Only TCP has connections to count, and only agents count them: without either a drain is done at its deadline.
+ */
+import type { ServiceConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
+import type { Hold } from '../pool/change.js';
+import { drainsSinceMs, type Membership } from '../pool/membership.js';
+import type { DrainStatus } from '../api/status.js';
+
+/** TCP connections by the service's name. */
+export type CountConnections = (address: string) => Promise<ReadonlyMap<string, number>>;
+
+export interface DrainsOptions {
+  readonly count: CountConnections;
+  readonly log: Logger;
+  /** Milliseconds, as in pool/change.ts. */
+  readonly now: () => number;
+  /** Who has no connection left has changed. */
+  readonly changed: () => void;
+}
+
+const POLL_MS = 2_000;
+/**
+ * None is left when two answers so far apart say so: an agent's count can be a second old (agent/connections.ts), and from
+ * before the tables of which the backend is drained.
+ */
+const CONFIRM_MS = 1_500;
+
+interface Drain {
+  readonly pool: string;
+  readonly backend: string;
+  readonly address: string;
+  readonly sinceMs: number;
+  readonly deadlineMs: number;
+  /** Why nobody can tell for as long as it drains; undefined when its agent can. */
+  readonly uncounted: string | undefined;
+  /** Names of the pool's services over TCP. */
+  readonly services: readonly string[];
+  /** Second chance keeps its connections, so that a planned change is worth waiting for. */
+  readonly isKept: boolean;
+  /** The same object for as long as it drains. */
+  readonly progress: Progress;
+}
+
+interface Progress {
+  /** Undefined before the first answer. */
+  answer: { readonly connections: number } | { readonly failure: string } | undefined;
+  /** When the first of the answers in a row was asked for that say that none is left. */
+  noneSinceMs: number | undefined;
+  /** None is left: confirmed. */
+  isEmpty: boolean;
+  isTold: boolean;
+}
+
+export class Drains {
+  readonly #options: DrainsOptions;
+  #drains = new Map<string, Drain>();
+  #timer: NodeJS.Timeout | undefined;
+  #polling: Promise<void> | undefined;
+
+  constructor(options: DrainsOptions) {
+    this.#options = options;
+  }
+
+  /** What is in force now. Whoever begins to drain is asked at once. */
+  follow(pools: Membership, services: readonly ServiceConfig[]): void {
+    const before = this.#drains;
+    this.#drains = new Map(
+      drainsOf(pools, services).map((drain) => {
+        const key = `${drain.pool}/${drain.backend}`;
+        const known = before.get(key);
+        const isKnown = known?.sinceMs === drain.sinceMs && known.address === drain.address;
+        return [key, isKnown ? { ...drain, progress: known.progress } : drain];
+      }),
+    );
+    if (this.#drains.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    this.#timer ??= setInterval(() => void this.poll(), POLL_MS).unref();
+    if ([...this.#drains.values()].some(({ progress }) => progress.answer === undefined)) void this.poll();
+  }
+
+  /** Undefined for a backend that does not drain. */
+  status(pool: string, backend: string): DrainStatus | undefined {
+    const drain = this.#drains.get(`${pool}/${backend}`);
+    if (drain === undefined) return undefined;
+    const { sinceMs, deadlineMs } = drain;
+    const { answer } = drain.progress;
+    const isCounted = answer !== undefined && 'connections' in answer;
+    return {
+      since: new Date(sinceMs).toISOString(),
+      deadline: new Date(deadlineMs).toISOString(),
+      connections: isCounted ? answer.connections : null,
+      ...(!isCounted && { unknown: drain.uncounted ?? answer?.failure ?? 'its agent has not answered yet' }),
+      done: this.#isDone(drain),
+    };
+  }
+
+  /** Whether a backend that drains has no connection left. */
+  isDrained(pool: string, backend: string): boolean {
+    return this.#drains.get(`${pool}/${backend}`)?.progress.isEmpty === true;
+  }
+
+  /** Who of a pool drains and still has connections, as far as is known. */
+  holds(pool: string): Hold[] {
+    return [...this.#drains.values()].flatMap((drain) =>
+      drain.pool === pool && drain.isKept && !drain.progress.isEmpty
+        ? [{ name: drain.backend, untilMs: drain.deadlineMs }]
+        : [],
+    );
+  }
+
+  /** Asks every draining backend once; resolves when all have answered or failed to. */
+  poll(): Promise<void> {
+    this.#polling ??= this.#poll().finally(() => {
+      this.#polling = undefined;
+    });
+    return this.#polling;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#drains.clear();
+  }
+
+  async #poll(): Promise<void> {
+    const counted = [...this.#drains.values()].filter(({ uncounted }) => uncounted === undefined);
+    const byAddress = new Map<string, Drain[]>();
+    for (const drain of counted)
+      byAddress.set(drain.address, [...(byAddress.get(drain.address) ?? []), drain]);
+    const askedMs = this.#options.now();
+    await Promise.all(
+      [...byAddress].map(async ([address, drains]) => {
+        try {
+          const connections = await this.#options.count(address);
+          for (const drain of drains) drain.progress.answer = answerFor(drain, connections);
+        } catch (error) {
+          const failure = reasonOf(error);
+          for (const { progress } of drains) progress.answer = { failure };
+        }
+      }),
+    );
+    let hasChanged = false;
+    for (const drain of this.#drains.values()) {
+      hasChanged = conclude(drain.progress, askedMs) || hasChanged;
+      if (this.#isDone(drain)) this.#tell(drain);
+    }
+    if (hasChanged) this.#options.changed();
+  }
+
+  #isDone({ deadlineMs, progress }: Drain): boolean {
+    return this.#options.now() >= deadlineMs || progress.isEmpty;
+  }
+
+  /** Once a drain. */
+  #tell(drain: Drain): void {
+    const { pool, backend, uncounted, progress } = drain;
+    if (progress.isTold) return;
+    progress.isTold = true;
+    const { answer } = progress;
+    const fields = { event: 'drained', pool, backend } as const;
+    if (answer !== undefined && 'connections' in answer) {
+      const { connections } = answer;
+      const text = `${pool}/${backend} is drained`;
+      if (connections === 0)
+        this.#options.log.info({ ...fields, connections }, `${text}: no connection is left`);
+      else
+        this.#options.log.warn(
+          { ...fields, connections },
+          `${text} by its deadline: ${connections} connections are left`,
+        );
+    } else {
+      const why = uncounted ?? answer?.failure;
+      this.#options.log.warn({ ...fields, why }, `${pool}/${backend} is drained by its deadline: ${why}`);
+    }
+  }
+}
+
+/** An agent tells of every service that it knows: one that it does not name is not one without connections. */
+function answerFor({ services }: Drain, connections: ReadonlyMap<string, number>): Progress['answer'] {
+  let sum = 0;
+  for (const name of services) {
+    const count = connections.get(name);
+    if (count === undefined) {
+      return { failure: `its agent does not know the service ${name}: it has another config, reload it` };
+    }
+    sum += count;
+  }
+  return { connections: sum };
+}
+
+/** What the last answer says, if it came. @returns whether `isEmpty` has become another */
+function conclude(progress: Progress, askedMs: number): boolean {
+  const { answer, isEmpty } = progress;
+  // An agent that restarts, or a machine that does: nothing has come back by that.
+  if (isEmpty && answer !== undefined && 'failure' in answer) return false;
+  const hasNone = answer !== undefined && 'connections' in answer && answer.connections === 0;
+  progress.noneSinceMs = hasNone ? (progress.noneSinceMs ?? askedMs) : undefined;
+  progress.isEmpty = progress.noneSinceMs !== undefined && askedMs - progress.noneSinceMs >= CONFIRM_MS;
+  return progress.isEmpty !== isEmpty;
+}
+
+function drainsOf(pools: Membership, services: readonly ServiceConfig[]): Drain[] {
+  return [...pools].flatMap(([pool, membership]) => {
+    const { inForce } = membership;
+    const ofPool = services.filter((service) => service.pool === pool && service.protocol === 'tcp');
+    return inForce.backends.flatMap(({ name, address, agent }): Drain[] => {
+      const sinceMs = drainsSinceMs(membership, name);
+      if (sinceMs === undefined) return [];
+      return [
+        {
+          pool,
+          backend: name,
+          address: address.text,
+          sinceMs,
+          deadlineMs: sinceMs + inForce.drainDeadlineMs,
+          uncounted: !agent
+            ? 'it runs no agent that could count'
+            : ofPool.length === 0
+              ? 'the pool serves no TCP, and only TCP has connections to count'
+              : undefined,
+          services: ofPool.map((service) => service.name),
+          isKept: agent && ofPool.some(({ secondChance }) => secondChance),
+          progress: { answer: undefined, noneSinceMs: undefined, isEmpty: false, isTold: false },
+        },
+      ];
+    });
+  });
+}

@@ -1,0 +1,81 @@
+/** Where a flow goes and why: one frame of it through the pipeline that forwards, and the tables that it read. */
+import { L, VERDICTS } from '../core/layout.gen.js';
+import { Pipeline } from '../forward/pipeline.js';
+import { frameOfFlow } from '../forward/try-frame.js';
+import type { Endpoint } from '../packet/compose.js';
+import type { Health } from '../table/state.js';
+import type { Assembly } from './assemble.js';
+
+export interface StackEntry {
+  readonly backend: string;
+  readonly state: 'active' | 'draining';
+  readonly health: Health;
+  /** No packet gets there from here, whatever its check says. */
+  readonly unreachable?: true;
+}
+
+export interface Explanation {
+  readonly verdict: string;
+  readonly meaning: string;
+  /** The rest is there when the packet got as far as a slot. */
+  readonly service?: string;
+  readonly pool?: string;
+  /** The keyed flow hash, unsigned. */
+  readonly hash?: number;
+  readonly slot?: number;
+  readonly slots?: number;
+  readonly owner?: string | null;
+  readonly ownerAddress?: string;
+  readonly alternate?: string | null;
+  /** The GRE key that the packet carries, in dotted form; absent without one. */
+  readonly key?: string;
+  /** Who claimed the slot in each layer, from the first. */
+  readonly stack?: readonly StackEntry[];
+  /** How the pool's backends were found eligible. */
+  readonly mode?: string;
+}
+
+export function explain(
+  assembly: Assembly,
+  protocol: 'tcp' | 'udp',
+  source: Endpoint,
+  destination: Endpoint,
+): Explanation {
+  const frame = frameOfFlow(assembly.image, protocol, source, destination);
+  const memory = new Uint8Array(L.HEADROOM + frame.length);
+  memory.set(frame, L.HEADROOM);
+  const pipeline = new Pipeline(assembly.image);
+  pipeline.slot = -1;
+  const number = pipeline.process(new DataView(memory.buffer), L.HEADROOM, frame.length);
+  const verdict = VERDICTS[number];
+  const outcome = { verdict: verdict.name, meaning: verdict.description };
+  if (pipeline.slot < 0) return outcome;
+
+  const { slot } = pipeline;
+  const counter = assembly.image.halves[pipeline.service * 2 + L.SERVICE_COUNTER / 2];
+  const name = assembly.numbers.services.names()[counter];
+  const service = assembly.services.find((each) => each.name === name)!;
+  const pool = assembly.pools.find(({ config }) => config.name === service.pool)!;
+  const { tables, backends } = pool;
+  const owner = backends[tables.owners[slot]];
+  const alternate = backends[tables.alternates[slot]];
+  const members = new Map(pool.state.map((member) => [member.name, member]));
+  return {
+    ...outcome,
+    service: service.name,
+    pool: pool.config.name,
+    hash: pipeline.hash >>> 0,
+    slot,
+    slots: pool.config.tableSize,
+    owner: owner?.name ?? null,
+    ...(owner && { ownerAddress: owner.address.text }),
+    alternate: alternate?.name ?? null,
+    ...(pipeline.alternate >= 0 && { key: alternate.address.bytes.subarray(-4).join('.') }),
+    stack: tables.stack.layers.map((layer) => {
+      const backend = tables.stack.names[layer[slot]];
+      const { state, health, unreachable } = members.get(backend)!;
+      return { backend, state, health, ...(unreachable && { unreachable }) };
+    }),
+    mode: tables.mode,
+  };
+}

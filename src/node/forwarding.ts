@@ -1,0 +1,150 @@
+/**
+ * What is in force, and the one place that changes it: a change of what the tables come from (config, next hops, health
+ * marks) makes a new image, which is published whole. Changes that come while one is being published are taken together into the next.
+ * One that cannot be published leaves the last in force, and is tried again with the next change.
+ */
+import type { LoadedConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import type { Engine } from '../engine/contract.js';
+import type { Image } from '../image/read.js';
+import type { EligibilityMode } from '../table/eligible.js';
+import { imageCounterNames, imageDigest } from '../image/inspect.js';
+import { Numbers } from '../image/numbers.js';
+import { type AssembleOptions, type Assembly, assemble } from './assemble.js';
+
+/** What a pool's mode means to whoever reads the log; `normal` needs no words. */
+const MODES: Record<EligibilityMode, string> = {
+  normal: '',
+  panic: 'too few backends are up: health marks are ignored',
+  draining: 'no active backend is up: the draining ones serve',
+  all_down: 'no backend is up: all active ones are tried',
+  none: 'no backend can serve: its packets are dropped',
+};
+
+export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health' | 'drained'> & {
+  /** With the pools as they are in force; the same object for a pool that has not changed. */
+  readonly config: () => LoadedConfig<'run'>;
+  /** The host's addresses on the interface now: its own first; none takes frames for any. */
+  readonly macs: () => readonly Uint8Array[];
+};
+
+export class Forwarding {
+  readonly #options: ForwardingOptions;
+  readonly #log: Logger;
+  #assembly: Assembly;
+  #engine: Engine | undefined;
+  #publishing: Promise<unknown> | undefined;
+  #changed = false;
+  #failure: unknown;
+
+  /**
+   * Builds the first image.
+   * @param predecessor image in force, which the first one follows: its generation, and its counters' numbers
+   */
+  constructor(options: ForwardingOptions, predecessor: Image | undefined, log: Logger) {
+    this.#options = options;
+    this.#log = log;
+    const names = predecessor && imageCounterNames(predecessor);
+    const config = options.config();
+    this.#assembly = assemble(config, config.node, {
+      ...options,
+      ...macsOf(options),
+      generation: (predecessor?.generation ?? 0) + 1,
+      numbers: { services: new Numbers(names?.services), backends: new Numbers(names?.backends) },
+    });
+    this.#describe(this.#assembly);
+  }
+
+  /** What is in force, or will be once the engine has started. */
+  get assembly(): Assembly {
+    return this.#assembly;
+  }
+
+  /** Why something newer than what is in force could not be published; undefined when nothing is newer. */
+  get failure(): string | undefined {
+    if (this.#failure === undefined) return undefined;
+    return this.#failure instanceof Error ? this.#failure.message : String(this.#failure);
+  }
+
+  /** From now on changes are published there. */
+  drive(engine: Engine): void {
+    this.#engine = engine;
+  }
+
+  /**
+   * Something has changed that the tables come from. Resolves when what was true at the call is in force (to undefined), or
+   * failed to be (to why).
+   */
+  refresh(): Promise<unknown> {
+    this.#changed = true;
+    // A turn later, so that it is never over before it is remembered.
+    this.#publishing ??= Promise.resolve().then(() => this.#publishAll());
+    return this.#publishing;
+  }
+
+  async #publishAll(): Promise<unknown> {
+    let failure: unknown;
+    while (this.#changed && this.#engine !== undefined) {
+      this.#changed = false;
+      const before = this.#assembly;
+      const startMs = performance.now();
+      failure = undefined;
+      try {
+        const config = this.#options.config();
+        const next = assemble(config, config.node, {
+          ...this.#options,
+          ...macsOf(this.#options),
+          generation: before.image.generation + 1,
+          numbers: before.numbers,
+          previous: before,
+        });
+        if (imageDigest(next.image) === imageDigest(before.image)) {
+          this.#assembly = { ...next, image: before.image };
+          this.#describe(next, before);
+          continue;
+        }
+        await this.#engine.publish(next.image);
+        this.#assembly = next;
+        const ms = Number((performance.now() - startMs).toFixed(1));
+        const { generation } = next.image;
+        this.#log.info({ event: 'published', generation, ms }, `generation ${generation} is in force`);
+        this.#describe(next, before);
+      } catch (error) {
+        failure = error;
+        this.#log.error(
+          { event: 'publish_failed', generation: before.image.generation, error },
+          `a new image could not be published; generation ${before.image.generation} stays in force`,
+        );
+      }
+    }
+    // Here and not when the promise settles: a change that came in between would be lost.
+    this.#publishing = undefined;
+    this.#failure = failure;
+    return failure;
+  }
+
+  /** Pools whose tables are others than before, or all. */
+  #describe(assembly: Assembly, before?: Assembly): void {
+    const known = new Map(before?.pools.map(({ config, tables }) => [config.name, tables.ownersDigest]));
+    for (const { config: pool, tables } of assembly.pools) {
+      if (known.get(pool.name) === tables.ownersDigest) continue;
+      const fields = {
+        event: 'pool',
+        pool: pool.name,
+        backends: pool.backends.length,
+        layers: tables.layers,
+        mode: tables.mode,
+        owners: tables.ownersDigest,
+        alternates: tables.alternatesDigest,
+      } as const;
+      const text = `pool ${pool.name}: ${pool.backends.length} backends`;
+      if (tables.mode === 'normal') this.#log.info(fields, text);
+      else this.#log.warn(fields, `${text}; ${MODES[tables.mode]}`);
+    }
+  }
+}
+
+function macsOf({ macs }: ForwardingOptions): Pick<AssembleOptions, 'mac' | 'otherMacs'> {
+  const [mac, ...otherMacs] = macs();
+  return { mac, otherMacs };
+}

@@ -1,0 +1,321 @@
+/**
+ * The pools of a running node, and the one place that changes them: the file read anew, a word at runtime, a health mark, the
+ * clock. Whatever it is, it makes the next membership (pool/membership.ts), has the new members reached and checked first, and
+ * is published whole; when that fails the one before stays.
+ *
+ *   reload, drain, undrain, weight --one at a time--> propose --> next hops, first checks --> take --> publish --> remember
+ *   health marks, settle times ------------------------------------------------- at once -----^
+ *
+ * Health never waits for a planned change: while one is being prepared, marks go on changing what is in force, and the change
+ * is taken on top of what is there by then.
+ */
+import type { LoadedConfig, PoolConfig } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
+import type { LogFields, Logger } from '../core/log.js';
+import { clockTime } from '../core/time.js';
+import type { Hold } from '../pool/change.js';
+import { type Effect, effects, type QueuedStep } from '../pool/effects.js';
+import {
+  type Membership,
+  type Moment,
+  markedBackends,
+  type NamedBackend,
+  NO_POOLS,
+  nextChangeAtMs,
+  type PoolMemory,
+  passTime,
+  reachedBackends,
+  take,
+  takeHolds,
+  takeMarks,
+} from '../pool/membership.js';
+import type { Health } from '../table/state.js';
+
+/** What a change needs of the rest of the node. */
+export interface NodeSurroundings {
+  /** Resolves when this host may run such a config, as it is now. */
+  permit(config: LoadedConfig<'run'>): Promise<void>;
+  /** Resolves once each of these has a next hop, or definitely none; they are followed from then on, and no others. */
+  reach(backends: readonly NamedBackend[]): Promise<void>;
+  /** Resolves once each of these has a first result; they are checked from then on, and no others. */
+  check(backends: readonly NamedBackend[]): Promise<void>;
+  /** From now on these have marks, at once, and no others. */
+  judge(backends: readonly NamedBackend[]): void;
+  health(pool: string, backend: string): Health | undefined;
+  /** Who of a pool drains and still has connections. */
+  holds(pool: string): readonly Hold[];
+  /** The pools have changed, or the marks; `config` has what is in force. Publishes it. Resolves to undefined, or to why it is not in force. */
+  publish(): Promise<unknown>;
+  /** Keeps what is remembered. Resolves when it is kept; a failure is logged and no reason to fail. */
+  remember(pools: Membership): Promise<void>;
+}
+
+/** What is wanted: what is beside the pools, and what becomes of these. @throws AnyhopError ERR_LIMIT when a queue is full */
+export interface ChangeRequest {
+  readonly file: LoadedConfig<'run'>;
+  readonly next: (before: Membership, at: Moment) => Membership;
+}
+
+export interface NodePoolsOptions {
+  readonly file: LoadedConfig<'run'>;
+  readonly memory: ReadonlyMap<string, PoolMemory>;
+  /** Pools that have another name than in `memory`, by the new one. */
+  readonly renamed?: ReadonlyMap<string, string>;
+  readonly surroundings: NodeSurroundings;
+  readonly log: Logger;
+  /** Milliseconds, as in pool/change.ts. */
+  readonly now?: () => number;
+}
+
+/** A timer's longest time: beyond it, Node's fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+/** When to try again what could not be published. */
+const RETRY_MS = 5_000;
+
+/** Whom a change that is under way prepares for, and the settings of pools as they will be. */
+interface Coming {
+  readonly marked: readonly NamedBackend[];
+  readonly reached: readonly NamedBackend[];
+  readonly settings: ReadonlyMap<string, PoolConfig>;
+}
+
+const NOTHING_COMING: Coming = { marked: [], reached: [], settings: new Map() };
+
+export class NodePools {
+  readonly #around: NodeSurroundings;
+  readonly #log: Logger;
+  readonly #now: () => number;
+  readonly #past: {
+    readonly memory: ReadonlyMap<string, PoolMemory>;
+    readonly renamed: ReadonlyMap<string, string>;
+  };
+  #file: LoadedConfig<'run'>;
+  #pools: Membership;
+  #config: LoadedConfig<'run'>;
+  #timer: NodeJS.Timeout | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #retry: NodeJS.Timeout | undefined;
+  #coming = NOTHING_COMING;
+  #isClosed = false;
+
+  /** Marks are not known yet: all count as up, but for what is remembered. `start` comes next. */
+  constructor({
+    file,
+    memory,
+    renamed = new Map(),
+    surroundings,
+    log,
+    now = () => performance.timeOrigin + performance.now(),
+  }: NodePoolsOptions) {
+    this.#around = surroundings;
+    this.#log = log;
+    this.#now = now;
+    this.#past = { memory, renamed };
+    this.#file = file;
+    this.#pools = take(NO_POOLS, file.pools, { force: false, nowMs: now(), ...this.#past });
+    this.#config = configOf(file, this.#pools);
+  }
+
+  /** The config with the pools as they are in force. */
+  get config(): LoadedConfig<'run'> {
+    return this.#config;
+  }
+
+  /** The config as it was read. */
+  get file(): LoadedConfig<'run'> {
+    return this.#file;
+  }
+
+  get pools(): Membership {
+    return this.#pools;
+  }
+
+  /** Next hops and first results are there: from now on marks count. */
+  start(): void {
+    // Anew, since members that the file has and the memory has not take their first marks as they come into force.
+    const { force, nowMs } = { force: false, nowMs: this.#now() };
+    const health = this.#around.health;
+    this.#set(take(NO_POOLS, this.#file.pools, { force, nowMs, health, ...this.#past }));
+    void this.#around.remember(this.#pools); // a change of the file while no process runs must find it
+    this.marksChanged();
+  }
+
+  /** What a request would make of the pools as they are; nothing is changed. @throws AnyhopError ERR_LIMIT when a queue is full */
+  preview({ next }: ChangeRequest): Membership {
+    return next(this.#pools, { nowMs: this.#now(), health: this.#around.health });
+  }
+
+  /**
+   * Changes the pools; one after the other.
+   * @param request asked for when its turn has come, so that nothing is lost that came before
+   * @throws what kept it from being published, or AnyhopError ERR_LIMIT when a queue is full; what was in force stays
+   */
+  change(request: () => ChangeRequest): Promise<Effect[]> {
+    const done = this.#turn.then(() => this.#change(request()));
+    this.#turn = done.catch(() => undefined); // the caller is told
+    return done;
+  }
+
+  /** Health marks may have changed, or who drains and still has connections. */
+  marksChanged(): void {
+    if (this.#isClosed) return;
+    const before = this.#pools;
+    const nowMs = this.#now();
+    const held = takeHolds(passTime(before, nowMs), this.#around.holds, nowMs);
+    const next = takeMarks(held, this.#around.health, nowMs);
+    if (next !== before) {
+      this.#set(next);
+      this.#tell(effects(before, next), 'what it waited for is over');
+      if (!hasSameBackends(before, next)) this.#follow();
+    }
+    void this.#around.publish().then((failure) => {
+      if (next !== before) void this.#around.remember(this.#pools);
+      if (failure !== undefined) this.#tryAgain();
+    });
+  }
+
+  /** Nothing changes any more. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+  }
+
+  async #change(request: ChangeRequest): Promise<Effect[]> {
+    const proposed = this.preview(request);
+    this.#coming = {
+      marked: markedBackends(proposed),
+      reached: reachedBackends(proposed),
+      settings: new Map([...proposed].map(([name, { inForce }]) => [name, inForce])),
+    };
+    try {
+      await this.#around.permit(request.file);
+      await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
+      if (this.#isClosed) throw new AnyhopError('ERR_STOPPING', 'the node stops; nothing was changed');
+      this.#around.judge(this.#checked());
+      const before = this.#pools;
+      const fileBefore = this.#file;
+      const next = this.preview(request);
+      this.#file = withPools(request.file, next);
+      this.#set(next); // on top of what marks and time have done meanwhile
+      const failure = await this.#around.publish();
+      if (failure !== undefined) {
+        this.#file = fileBefore;
+        this.#set(before);
+        this.marksChanged();
+        throw failure;
+      }
+      await this.#around.remember(this.#pools);
+      const done = effects(before, this.#pools);
+      this.#tell(done, 'the config changed');
+      return done;
+    } finally {
+      this.#coming = NOTHING_COMING;
+      this.#follow();
+    }
+  }
+
+  #set(pools: Membership): void {
+    this.#pools = pools;
+    this.#config = configOf(this.#file, pools);
+    this.#arm();
+  }
+
+  /** Sets the timer for the next settle time that ends. */
+  #arm(): void {
+    clearTimeout(this.#timer);
+    const atMs = nextChangeAtMs(this.#pools);
+    if (atMs === undefined || this.#isClosed) return;
+    const delayMs = Math.min(Math.max(1, Math.ceil(atMs - this.#now())), TIMER_MS_MAX);
+    this.#timer = setTimeout(() => {
+      this.marksChanged();
+      this.#arm(); // it may have come a little early, or only for the timer's longest time
+    }, delayMs).unref();
+  }
+
+  /** Reaches, checks and marks whom there is now, and whom a change prepares for. */
+  #follow(): void {
+    if (this.#isClosed) return;
+    const failed = (error: unknown): void =>
+      this.#log.error({ event: 'follow_failed', error }, 'backends can no longer be followed as they should');
+    this.#around.reach(this.#reached()).catch(failed);
+    this.#around.check(this.#checked()).catch(failed);
+    // Those in force by the settings that are: a check that is new to a pool has not had its first result.
+    this.#around.judge(firstOfName([...markedBackends(this.#pools), ...this.#coming.marked]));
+  }
+
+  #reached(): NamedBackend[] {
+    return [...reachedBackends(this.#pools), ...this.#coming.reached];
+  }
+
+  /** Everybody as they will be checked, so that a check that this host cannot make keeps the change from being taken. */
+  #checked(): NamedBackend[] {
+    const { settings, marked } = this.#coming;
+    const current = markedBackends(this.#pools).map(({ pool, backend }) => ({
+      pool: settings.get(pool.name) ?? pool,
+      backend,
+    }));
+    return firstOfName([...current, ...marked]);
+  }
+
+  #tryAgain(): void {
+    clearTimeout(this.#retry);
+    if (!this.#isClosed) this.#retry = setTimeout(() => this.marksChanged(), RETRY_MS).unref();
+  }
+
+  #tell(list: readonly Effect[], why: string): void {
+    for (const { pool, effect, changes, step, takenBack } of list) {
+      const fields = { event: 'pool_change', pool, effect, changes } as const;
+      const what = changes.join('; ');
+      if (effect === 'in_force') this.#log.info(fields, `pool ${pool}: ${what} (${why})`);
+      else if (effect === 'queued') this.#tellQueued(fields, what, step!);
+      else if (effect !== 'unchanged') this.#log.info(fields, `pool ${pool} ${effect}`);
+      for (const { id, changes } of takenBack)
+        this.#log.info(
+          { event: 'change_taken_back', pool, id, changes },
+          `pool ${pool}: no longer waits: ${changes.join('; ')}`,
+        );
+    }
+  }
+
+  #tellQueued(fields: LogFields & { readonly pool: string }, what: string, step: QueuedStep): void {
+    const { id, dueAtMs, waitsFor } = step;
+    const dueAt = new Date(dueAtMs).toISOString();
+    const drains = waitsFor.length === 0 ? '' : ` at the latest, for ${waitsFor.join(', ')} to be drained`;
+    this.#log.info(
+      { ...fields, id, dueAt, waitsFor },
+      `pool ${fields.pool}: ${what}, waits until ${clockTime(dueAt)}${drains} (${id})`,
+    );
+  }
+}
+
+/** A queued change that is taken back makes a pool go by its file without it. */
+function withPools(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'run'> {
+  return { ...file, pools: file.pools.map((pool): PoolConfig => pools.get(pool.name)?.file ?? pool) };
+}
+
+function configOf(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'run'> {
+  return { ...file, pools: file.pools.map(({ name }): PoolConfig => pools.get(name)!.inForce) };
+}
+
+/** Members of one name have one mark: that of the one in force. */
+function firstOfName(backends: readonly NamedBackend[]): NamedBackend[] {
+  const byName = new Map<string, NamedBackend>();
+  for (const each of backends) {
+    const name = `${each.pool.name}/${each.backend.name}`;
+    if (!byName.has(name)) byName.set(name, each);
+  }
+  return [...byName.values()];
+}
+
+function hasSameBackends(some: Membership, others: Membership): boolean {
+  const isUntouched = [...others].every(([name, { inForce, changes }]) => {
+    const other = some.get(name);
+    return other?.inForce === inForce && other.changes.queue === changes.queue;
+  });
+  const text = (pools: Membership): string =>
+    [...markedBackends(pools), ...reachedBackends(pools)]
+      .map(({ pool, backend }) => `${pool.name}/${backend.name} ${backend.address.text}`)
+      .join();
+  return isUntouched || text(some) === text(others);
+}

@@ -1,0 +1,109 @@
+/**
+ * The paths behind the ways to the backends: a route says what its first link takes, routers on the way say what theirs do.
+ * What they say is in force with the next image.
+ */
+import type { BackendConfig, Config, NodeConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import { formatMac } from '../packet/mac.js';
+import { leastMtus } from '../pool/least-mtu.js';
+import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
+import type { NextHopChange } from '../underlay/next-hop-log.js';
+import { PathErrors } from '../underlay/path-errors.js';
+import { PathMtus, type PathReportCounts } from '../underlay/path-mtus.js';
+import type { Way } from './assemble.js';
+import type { BackendStatus } from '../api/status.js';
+
+const EXPIRE_INTERVAL_MS = 5_000;
+
+export interface PathsOptions {
+  readonly node: Pick<NodeConfig, 'source4' | 'source6'>;
+  /** With the pools as they are in force. */
+  readonly config: () => Pick<Config, 'pools' | 'services'>;
+  /** By an address's text. */
+  readonly nextHop: (address: string) => NextHop | NoNextHop;
+  /** Some path is narrower or wider than before. */
+  readonly changed: () => void;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+export class Paths {
+  readonly #options: PathsOptions;
+  readonly #mtus: PathMtus;
+  #errors: PathErrors | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: PathsOptions) {
+    this.#options = options;
+    this.#mtus = new PathMtus({
+      log: options.log,
+      now: options.now,
+      routeMtu: (address) => {
+        const hop = options.nextHop(address);
+        return hop.reason === undefined ? hop.mtu : undefined;
+      },
+      leastMtu: (address) => leastMtus(options.config()).get(address)?.all ?? 0,
+      names: (address) =>
+        options
+          .config()
+          .pools.flatMap((pool) =>
+            pool.backends.flatMap((each) =>
+              each.address.text === address ? `${pool.name}/${each.name}` : [],
+            ),
+          ),
+      changed: () => options.changed(),
+      meaning: 'clients are told what fits',
+    });
+  }
+
+  /** Reports that taught nothing. */
+  get counts(): Readonly<PathReportCounts> {
+    return this.#mtus.counts;
+  }
+
+  /** Listens from now on. */
+  start(): void {
+    const { node, log } = this.#options;
+    const sources = [node.source4, node.source6].flatMap((source) => source ?? []);
+    this.#errors = new PathErrors(sources, (reports, lost) => this.#mtus.take(reports, lost), log);
+    this.#timer = setInterval(() => this.#mtus.expire(), EXPIRE_INTERVAL_MS).unref();
+  }
+
+  close(): void {
+    this.#errors?.close();
+    clearInterval(this.#timer);
+  }
+
+  /** A backend's way with the MTU of its path. */
+  along({ address }: Pick<BackendConfig, 'address'>, way: Way | undefined): Way | undefined {
+    return way && { ...way, mtu: this.#mtus.mtuOf(address.text, way.mtu) };
+  }
+
+  /** What `status` says of the way to an address. */
+  status(address: string, hop: NextHop | NoNextHop): BackendStatus['nextHop'] {
+    if (hop.reason !== undefined) return { missing: hop.reason };
+    const { interface: out, destinationMac, vlan } = hop;
+    const mtu = this.#mtus.mtuOf(address, hop.mtu);
+    const learned = mtu < hop.mtu ? this.#mtus.learned(address) : undefined;
+    const least = leastMtus(this.#options.config()).get(address)?.ipv6 ?? 0;
+    return {
+      interface: out,
+      mac: formatMac(destinationMac),
+      mtu,
+      ...(vlan !== undefined && { vlan }),
+      ...(learned && {
+        learned: {
+          router: learned.router,
+          until: new Date(learned.untilMs).toISOString(),
+          routeMtu: hop.mtu,
+        },
+      }),
+      ...(hop.mtu < least && { ipv6Needs: least }),
+    };
+  }
+
+  /** Next hops are other ones: what was learned was about the ways before. */
+  hopsChanged(changes: readonly NextHopChange[]): void {
+    this.#mtus.forget(changes.map(({ address }) => address.text));
+  }
+}

@@ -1,0 +1,38 @@
+/** What `status` tells of a pool's planned changes and of what was said at runtime. */
+import { settlesAtMs } from '../pool/change.js';
+import { type QueuedStep, queuedSteps } from '../pool/effects.js';
+import type { Membership, PoolMembership } from '../pool/membership.js';
+import type { OverrideStatus, PoolChangeStatus, QueuedStatus } from '../api/status.js';
+
+export function changeStatus(pool: PoolMembership | undefined): PoolChangeStatus {
+  if (pool === undefined) return { queued: [] };
+  const settles = settlesAtMs(pool.changes);
+  const steps = queuedSteps(pool);
+  const held = steps[0]?.waitsFor ?? [];
+  return {
+    ...(settles !== undefined && { settlesAt: new Date(settles).toISOString() }),
+    ...(held.length > 0 && { waitsFor: held }),
+    queued: steps.map(queuedStatus),
+  };
+}
+
+export function queuedStatus({ id, plannedAtMs, dueAtMs, changes }: QueuedStep): QueuedStatus {
+  return {
+    id,
+    plannedAt: new Date(plannedAtMs).toISOString(),
+    dueAt: new Date(dueAtMs).toISOString(),
+    changes,
+  };
+}
+
+export function overrideStatus(pools: Membership): OverrideStatus[] {
+  return [...pools].flatMap(([pool, { overrides }]) =>
+    overrides.map(({ backend, state, weight, sinceMs }) => ({
+      pool,
+      backend,
+      ...(state !== undefined && { state }),
+      ...(weight !== undefined && { weight }),
+      since: new Date(sinceMs).toISOString(),
+    })),
+  );
+}

@@ -1,0 +1,49 @@
+/**
+ * Before a node says that it is ready: one packet for a service of each IP version through the engine that is to forward
+ * (Engine.tryFrame), which must make of it what the reference makes of it by the same image. It shows that the program in the
+ * kernel, or the worker, is alive, has the image, and reads it as this process wrote it.
+ */
+import type { Config, ServiceConfig } from '../config/types.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import type { Engine } from '../engine/contract.js';
+import type { Image } from '../image/read.js';
+import { Pipeline } from '../forward/pipeline.js';
+import { frameOfFlow, tryFrame } from '../forward/try-frame.js';
+import { parseAddress } from '../packet/address.js';
+
+/** Clients that are nobody (RFC 5737, RFC 3849); nothing is ever sent to them. */
+const CLIENTS = { 4: parseAddress('192.0.2.1')!, 6: parseAddress('2001:db8::1')! };
+const CLIENT_PORT = 49_152;
+
+/** @throws AnyhopError ERR_ENGINE when the engine makes something else of a packet than it should */
+export async function selfTest(
+  engine: Engine,
+  image: Image,
+  { services }: Pick<Config, 'services'>,
+): Promise<void> {
+  for (const family of [4, 6] as const) {
+    const service = services.find(({ vip }) => vip.family === family);
+    if (service === undefined) continue;
+    const frame = frameFor(service, image);
+    const expected = tryFrame(new Pipeline(image), frame);
+    const found = await engine.tryFrame(frame);
+    const isSame =
+      expected === undefined || found === undefined
+        ? expected === found
+        : Buffer.compare(expected, found) === 0;
+    if (isSame) continue;
+    const what = (sent: Uint8Array | undefined): string =>
+      sent === undefined ? 'nothing' : `${sent.length} bytes`;
+    throw new AnyhopError(
+      'ERR_ENGINE',
+      `the engine ${engine.name} failed its self-test: of a packet for ${service.name} it makes ${what(found)}, ` +
+        `and should make ${what(expected)}`,
+      { exitCode: EXIT.failure, hint: 'A fault of this program or of the kernel: please report it.' },
+    );
+  }
+}
+
+function frameFor({ protocol, vip, portFirst }: ServiceConfig, image: Image): Uint8Array {
+  const client = { address: CLIENTS[vip.family], port: CLIENT_PORT };
+  return frameOfFlow(image, protocol, client, { address: vip, port: portFirst });
+}
