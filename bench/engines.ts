@@ -11,8 +11,8 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Image } from '#anyhop/image/read.js';
 import { buildImage, type ImageInput } from '#anyhop/image/build.js';
+import { Image } from '#anyhop/image/read.js';
 import { inside } from '../scripts/native/attached.js';
 import type { Generated } from '../scripts/native/generator.js';
 import { devLibrary } from '../scripts/native/object.js';

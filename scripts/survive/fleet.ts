@@ -5,10 +5,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
-import { ask, tell } from '#anyhop/cli/control-client.js';
-import type { EngineChoice } from '#anyhop/config/types.js';
 import type { ChangeReport } from '#anyhop/api/api.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
+import { ask, tell } from '#anyhop/cli/control-client.js';
+import type { EngineChoice } from '#anyhop/config/types.js';
 import { inNamespace, run } from '../lab/command.js';
 import { createLab, type Lab } from '../lab/lab.js';
 import type { LabProcess } from '../lab/process.js';

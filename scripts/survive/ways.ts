@@ -5,8 +5,8 @@
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { FLOW_WORDS, flowHash, slotOf } from '#anyhop/hash/flow.js';
 import { deriveFlowKey, type FlowKey } from '#anyhop/hash/key.js';
-import { resolvePool } from '#anyhop/table/resolve.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
 import { LAB_KEY } from '../lab/config.js';
 import { clientAddresses, VIP4, VIP6 } from '../lab/topology.js';
 import type { FlowName } from './journal.js';

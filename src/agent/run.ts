@@ -1,7 +1,5 @@
 /** A running agent: what it says, what signals do to it, and how it ends. */
-import { Agent } from './agent.js';
-import { watchChecksums } from './checksums.js';
-import { ReportServer } from './report-server.js';
+
 import { logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT, isSystemError } from '../core/errors.js';
@@ -9,6 +7,9 @@ import { createLog, type Logger } from '../core/log.js';
 import { forbidDumps } from '../ffi/process.js';
 import { watchLosses } from '../underlay/losses.js';
 import { warnAboutVeth } from '../underlay/veth.js';
+import { Agent } from './agent.js';
+import { watchChecksums } from './checksums.js';
+import { ReportServer } from './report-server.js';
 
 /** How often the agent looks whether its program is still attached. */
 const WATCH_INTERVAL_MS = 1000;

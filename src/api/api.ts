@@ -8,13 +8,11 @@
  * changes wait for their turn. A connection takes one request.
  */
 import type { ConfigProblem } from '../config/error.js';
-import type { PoolPlan } from '../pool/plan.js';
 import type { Endpoint } from '../packet/compose.js';
 import type { OverridePatch } from '../pool/override.js';
+import type { PoolPlan } from '../pool/plan.js';
 import type { Health } from '../table/state.js';
-import type { EventsReport } from '../node/events.js';
-import type { Explanation } from '../node/explain.js';
-import type { InForceReport, Moment } from '../node/in-force.js';
+import type { InForceReport, Moment } from './in-force.js';
 import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
 
 export interface ControlActions {
@@ -203,4 +201,49 @@ export interface PlanReport {
   })[];
   readonly changes: readonly string[];
   readonly warnings: readonly string[];
+}
+
+export interface NodeEvent {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly level: 'info' | 'warn' | 'error';
+  /** Stable, as in the log. */
+  readonly event: string;
+  readonly message: string;
+}
+
+export interface EventsReport {
+  /** ISO 8601: from here on none is missing. */
+  readonly since: string;
+  /** The oldest first. */
+  readonly events: readonly NodeEvent[];
+}
+
+export interface StackEntry {
+  readonly backend: string;
+  readonly state: 'active' | 'draining';
+  readonly health: Health;
+  /** No packet gets there from here, whatever its check says. */
+  readonly unreachable?: true;
+}
+
+export interface Explanation {
+  readonly verdict: string;
+  readonly meaning: string;
+  /** The rest is there when the packet got as far as a slot. */
+  readonly service?: string;
+  readonly pool?: string;
+  /** The keyed flow hash, unsigned. */
+  readonly hash?: number;
+  readonly slot?: number;
+  readonly slots?: number;
+  readonly owner?: string | null;
+  readonly ownerAddress?: string;
+  readonly alternate?: string | null;
+  /** The GRE key that the packet carries, in dotted form; absent without one. */
+  readonly key?: string;
+  /** Who claimed the slot in each layer, from the first. */
+  readonly stack?: readonly StackEntry[];
+  /** How the pool's backends were found eligible. */
+  readonly mode?: string;
 }

@@ -11,7 +11,7 @@ import { WEIGHT_MAX } from '../core/limits.js';
 import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
 import type { Answer } from './answer.js';
 import { type ControlActions, ControlError } from './api.js';
-import { inForceParts } from '../node/in-force.js';
+import { inForceParts } from './in-force.js';
 import type { Endpoint, Handler, Routes, Sent } from './responder.js';
 import { tableParts } from './table-parts.js';
 

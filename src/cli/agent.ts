@@ -2,12 +2,12 @@
 import { Command, Option } from 'commander';
 import { checkEnvironment, type Environment, requireInterface } from '../agent/environment.js';
 import { type AgentPlace, type RemovedAgent, removeAgent } from '../agent/remove.js';
+import { runAgent } from '../agent/run.js';
 import { thisSystem } from '../agent/system.js';
 import type { LoadedConfig } from '../config/types.js';
 import { EXIT } from '../core/errors.js';
 import { BPFFS_DEFAULT } from '../core/limits.js';
 import { drawReport, ownReport } from './agent-report.js';
-import { runAgent } from '../agent/run.js';
 import {
   type ConfigOptions,
   configOption,

@@ -6,7 +6,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command, Option } from 'commander';
 import { Option as CommandOption } from 'commander';
-import type { Moment } from '../node/in-force.js';
+import type { Moment } from '../api/in-force.js';
 import { AnyhopError } from '../core/errors.js';
 import { clockTime } from '../core/time.js';
 import { ask, findSocket, isNobody } from './control-client.js';

@@ -1,8 +1,8 @@
 /** `anyhop image`: the forwarding state that a config leads to, in words. */
 import { Command, Option } from 'commander';
-import { type Assembly, assemble, fixedWay } from '../node/assemble.js';
 import { L } from '../core/layout.gen.js';
 import { imageBackends, imageDigest, imageServices } from '../image/inspect.js';
+import { type Assembly, assemble, fixedWay } from '../node/assemble.js';
 import { columns } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';

@@ -2,8 +2,8 @@
 
 import type { PlanReport } from '../api/api.js';
 import { clockTime, formatDuration } from '../core/time.js';
-import type { Evenness } from '../table/evenness.js';
 import type { FlowPlan, PoolPlan, SlotCount } from '../pool/plan.js';
+import type { Evenness } from '../table/evenness.js';
 import { drawEffect, drawQueued } from './change-text.js';
 import type { FilePoolReport, FileReport } from './file-plan.js';
 import { amount, labelled, percent, someOf } from './format.js';

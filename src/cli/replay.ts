@@ -1,11 +1,12 @@
 /** `anyhop replay`: what the node would do with the packets of a capture. */
 import { type Stats, statSync } from 'node:fs';
 import { Command, Option } from 'commander';
-import { type Assembly, assemble, fixedWay } from '../node/assemble.js';
-import { assembleInForce, readInForce } from '../node/in-force.js';
+import { readInForce } from '../api/in-force.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { ReplayEngine } from '../engine/replay.js';
+import { type Assembly, assemble, fixedWay } from '../node/assemble.js';
+import { assembleInForce } from '../node/in-force.js';
 import { type CapturedPacket, CaptureWriter, readCapture } from '../packet/capture.js';
 import { KNOWN_LINKS } from '../packet/link-type.js';
 import { askDecider, type DeciderOptions, deciderOptions, type State } from './decider.js';

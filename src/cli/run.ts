@@ -3,14 +3,14 @@ import { Command, Option } from 'commander';
 import { ConfigError } from '../config/error.js';
 import { loadConfigWithText, parseConfig } from '../config/load.js';
 import { stateDirectoryIn } from '../config/state-directory.js';
-import type { ReadConfig } from '../node/actions.js';
-import { losses } from '../node/change-reports.js';
-import { type RunOptions, runNode } from '../node/node.js';
-import { lastGoodConfig } from '../node/state-store.js';
 import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
 import { clockTime } from '../core/time.js';
 import { forbidDumps } from '../ffi/process.js';
+import type { ReadConfig } from '../node/actions.js';
+import { losses } from '../node/change-reports.js';
+import { type RunOptions, runNode } from '../node/node.js';
+import { lastGoodConfig } from '../node/state-store.js';
 import { renamedPools } from '../pool/renames.js';
 import {
   type ConfigOptions,

@@ -1,5 +1,6 @@
 /** A node's status as text for people: what is wrong stands out, and numbers are short. */
-import type { EventsReport } from '../node/events.js';
+
+import type { EventsReport } from '../api/api.js';
 import type {
   BackendStatus,
   ConfigFileStatus,

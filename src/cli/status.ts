@@ -1,6 +1,6 @@
 /** `anyhop status`: what a running node forwards, to whom, and how much. */
 import { Command, InvalidArgumentError } from 'commander';
-import type { EventsReport } from '../node/events.js';
+import type { EventsReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
 import { AnyhopError } from '../core/errors.js';
 import { clockTime } from '../core/time.js';

@@ -1,11 +1,11 @@
 /** `anyhop which`: where a packet goes, and why. */
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Explanation, WhichReport } from '../api/api.js';
 import type { LoadedConfig } from '../config/types.js';
-import type { WhichReport } from '../api/api.js';
-import { assemble, fixedWay } from '../node/assemble.js';
-import { type Explanation, explain } from '../node/explain.js';
 import { AnyhopError } from '../core/errors.js';
+import { assemble, fixedWay } from '../node/assemble.js';
+import { explain } from '../node/explain.js';
 import { parsePrefix } from '../packet/address.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.js';
 import {

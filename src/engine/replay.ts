@@ -6,13 +6,13 @@
 
 import { L, VERDICTS } from '../core/layout.gen.js';
 import type { Counters } from '../forward/counters.js';
-import type { Image } from '../image/read.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { tryFrame } from '../forward/try-frame.js';
+import type { Image } from '../image/read.js';
 import { FRAME_BYTES_MAX } from '../packet/link-type.js';
 import type { CapturedPacket } from '../packet/pcap.js';
-import { renumber } from '../image/counter-moves.js';
 import type { Engine, EngineCounters } from './contract.js';
+import { renumber } from './counter-moves.js';
 
 /** Where frames go; a CaptureWriter is one. */
 export interface FrameSink {

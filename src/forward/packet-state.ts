@@ -4,8 +4,8 @@
  * allocating, and typed arrays.
  */
 import { FLOW_WORDS } from '../hash/flow.js';
-import { makeLimiter } from './budget.js';
 import type { Image } from '../image/read.js';
+import { makeLimiter } from './budget.js';
 
 export class PacketState {
   image: Image;

@@ -14,9 +14,9 @@
  */
 import '../core/inlining.js';
 import { L } from '../core/layout.gen.js';
+import type { Image } from '../image/read.js';
 import { P } from '../packet/constants.js';
 import { COUNTERS_PER_ENTRY, Counters } from './counters.js';
-import type { Image } from '../image/read.js';
 import { parseIpv4 } from './ipv4.js';
 import { parseIpv6 } from './ipv6.js';
 import { PacketState } from './packet-state.js';

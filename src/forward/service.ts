@@ -1,8 +1,8 @@
 /** From a packet for a VIP to its service: by port, or for a fragment, which shows no ports, by protocol alone. */
 import { L } from '../core/layout.gen.js';
+import type { Image } from '../image/read.js';
 import { P } from '../packet/constants.js';
 import { encapsulate } from './encapsulate.js';
-import type { Image } from '../image/read.js';
 import type { PacketState } from './packet-state.js';
 
 /** A whole TCP or UDP packet whose transport header starts at `l4`. */

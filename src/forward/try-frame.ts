@@ -1,7 +1,7 @@
 /** One frame through a pipeline, in memory of its own: for tests of an engine by itself, and for whoever wants to be told. */
 import { L, VERDICTS } from '../core/layout.gen.js';
-import { composeFrame, type Endpoint } from '../packet/compose.js';
 import type { Image } from '../image/read.js';
+import { composeFrame, type Endpoint } from '../packet/compose.js';
 import type { Pipeline } from './pipeline.js';
 
 /** The smallest frame of a flow, for the MAC address that the image takes frames for. */

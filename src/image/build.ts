@@ -7,13 +7,13 @@ import type { HashMode, Protocol, ServiceConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { L } from '../core/layout.gen.js';
 import { VIPS_MAX } from '../core/limits.js';
-import { vipHash } from './read.js';
 import type { FlowKey } from '../hash/key.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 import { P } from '../packet/constants.js';
-import type { CounterNames } from './numbers.js';
 import type { BackendPath } from '../packet/path.js';
 import { outerHeaderSum, writeTemplate } from '../packet/template.js';
+import type { CounterNames } from './numbers.js';
+import { vipHash } from './read.js';
 import { arrangeServices, type ServiceEntry, type VipEntry } from './vips.js';
 
 export interface ImagePool {

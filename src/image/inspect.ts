@@ -3,10 +3,10 @@
  * It shows everything but the flow hash keys.
  */
 import { L } from '../core/layout.gen.js';
-import type { Image } from './read.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
 import { formatMac } from '../packet/mac.js';
 import type { CounterNames } from './numbers.js';
+import type { Image } from './read.js';
 
 export interface ImageService {
   readonly protocol: 'tcp' | 'udp';

@@ -3,21 +3,7 @@
  * pools and what it forwards. Nothing here is on the packet path.
  */
 import { resolve } from 'node:path';
-import { ConfigError, formatProblem, logWarnings } from '../config/error.js';
-import { idleBackends } from '../config/idle.js';
-import type { LoadedConfig, PoolConfig } from '../config/types.js';
-import { AnyhopError } from '../core/errors.js';
-import { VERDICTS } from '../core/layout.gen.js';
-import type { Logger } from '../core/log.js';
-import type { Engine } from '../engine/contract.js';
-import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
-import { describeMembers } from '../pool/describe-change.js';
-import { effects } from '../pool/effects.js';
-import { type Membership, take } from '../pool/membership.js';
-import type { OverridePatch } from '../pool/override.js';
-import type { BackendFacts } from '../pool/remembered.js';
-import { renamedPools } from '../pool/renames.js';
-import { bringForward, cancel, findQueued, say } from '../pool/runtime.js';
+import type { EventsReport } from '../api/api.js';
 import {
   type BackendTarget,
   type ChangeOptions,
@@ -34,6 +20,23 @@ import {
   type TablesReport,
   type WhichReport,
 } from '../api/api.js';
+import type { InForceReport, Moment } from '../api/in-force.js';
+import type { ConfigFileStatus, NodeStatus, Readiness } from '../api/status.js';
+import { ConfigError, formatProblem, logWarnings } from '../config/error.js';
+import { idleBackends } from '../config/idle.js';
+import type { LoadedConfig, PoolConfig } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
+import { VERDICTS } from '../core/layout.gen.js';
+import type { Logger } from '../core/log.js';
+import type { Engine } from '../engine/contract.js';
+import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
+import { describeMembers } from '../pool/describe-change.js';
+import { effects } from '../pool/effects.js';
+import { type Membership, take } from '../pool/membership.js';
+import type { OverridePatch } from '../pool/override.js';
+import type { BackendFacts } from '../pool/remembered.js';
+import { renamedPools } from '../pool/renames.js';
+import { bringForward, cancel, findQueued, say } from '../pool/runtime.js';
 import type { Assembly } from './assemble.js';
 import {
   losses,
@@ -45,14 +48,12 @@ import {
   riskOfForce,
   settingsChanges,
 } from './change-reports.js';
-import type { EventsReport } from './events.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
-import { type InForceReport, inForceReport, type Moment } from './in-force.js';
+import { inForceReport } from './in-force.js';
 import type { BackendMark } from './marks.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
 import { queuedStatus } from './pool-status.js';
-import type { ConfigFileStatus, NodeStatus, Readiness } from '../api/status.js';
 
 export interface ReadConfig {
   readonly config: LoadedConfig<'run'>;

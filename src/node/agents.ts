@@ -4,9 +4,9 @@
  * every 5 s, 4,000 backends every 80 s.
  */
 import { type AgentReport, fetchAgentReport } from '../agent/report.js';
+import type { AgentStatus } from '../api/status.js';
 import { parseAddress } from '../packet/address.js';
 import type { NamedBackend } from '../pool/membership.js';
-import type { AgentStatus } from '../api/status.js';
 
 const TICK_MS = 1_000;
 /** Ticks in which all of a small fleet are asked. */

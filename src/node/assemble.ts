@@ -13,15 +13,15 @@ import type {
   ServiceConfig,
 } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
-import { Image } from '../image/read.js';
 import { deriveFlowKey, type FlowKey } from '../hash/key.js';
-import { type PoolTables, resolvePool } from '../table/resolve.js';
-import type { IpAddress } from '../packet/address.js';
-import { NODE_MAC } from '../packet/mac.js';
-import { poolStatesFromConfig } from '../pool/from-config.js';
 import { buildImage } from '../image/build.js';
 import { Numbers } from '../image/numbers.js';
+import { Image } from '../image/read.js';
+import type { IpAddress } from '../packet/address.js';
+import { NODE_MAC } from '../packet/mac.js';
 import type { BackendPath } from '../packet/path.js';
+import { poolStatesFromConfig } from '../pool/from-config.js';
+import { type PoolTables, resolvePool } from '../table/resolve.js';
 import type { Health, PoolState } from '../table/state.js';
 
 /** How one backend is reached: the part of a BackendPath that the underlay decides. */

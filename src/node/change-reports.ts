@@ -2,15 +2,15 @@
  * A change of the config as it is told to whoever asked: what becomes of each pool, what it would move and break, what is
  * beside the pools, and what a running node cannot take. Pure.
  */
+
+import type { PlanReport, PoolChangeReport, QueuedReport } from '../api/api.js';
 import type { LoadedConfig, NodeConfig, PoolConfig } from '../config/types.js';
-import { type PoolPlan, planPool } from '../pool/plan.js';
-import { riskOf } from '../pool/risk.js';
-import { shareMoved } from '../table/share-moved.js';
 import { queuedConfigs } from '../pool/change-config.js';
 import { describeSettings } from '../pool/describe-change.js';
 import { type Effect, formerOf, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
 import type { PoolStates } from '../pool/from-config.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
+import { type PoolPlan, planPool } from '../pool/plan.js';
 import {
   type BackendFacts,
   priorState,
@@ -19,8 +19,9 @@ import {
   stateOf,
 } from '../pool/remembered.js';
 import { renamedPools } from '../pool/renames.js';
+import { riskOf } from '../pool/risk.js';
 import { endedServices, movedServices, serviceChanges } from '../pool/service-changes.js';
-import type { PlanReport, PoolChangeReport, QueuedReport } from '../api/api.js';
+import { shareMoved } from '../pool/share-moved.js';
 import { queuedStatus } from './pool-status.js';
 
 export function reportOf({

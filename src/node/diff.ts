@@ -3,12 +3,6 @@
  * other: for that, both nodes' tables are resolved anew from what the statuses say, slot by slot. Pure.
  */
 
-import { NONE } from '../table/layers.js';
-import { forEachSegment } from '../table/overlay.js';
-import type { SlotCount } from '../pool/plan.js';
-import { type PoolTables, resolvePool } from '../table/resolve.js';
-import { renamedPools } from '../pool/renames.js';
-import type { Member } from '../table/state.js';
 import type {
   BackendStatus,
   DrainStatus,
@@ -17,6 +11,12 @@ import type {
   QueuedStatus,
   ServiceStatus,
 } from '../api/status.js';
+import type { SlotCount } from '../pool/plan.js';
+import { renamedPools } from '../pool/renames.js';
+import { NONE } from '../table/layers.js';
+import { forEachSegment } from '../table/overlay.js';
+import { type PoolTables, resolvePool } from '../table/resolve.js';
+import type { Member } from '../table/state.js';
 
 /** The part of a status that is compared. */
 export type ComparedNode = Pick<NodeStatus, 'node' | 'keyFingerprint'> & {

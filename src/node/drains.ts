@@ -5,12 +5,13 @@
  *
  * Only TCP has connections to count, and only agents count them: without either a drain is done at its deadline.
  */
+
+import type { DrainStatus } from '../api/status.js';
 import type { ServiceConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import type { Hold } from '../pool/change.js';
 import { drainsSinceMs, type Membership } from '../pool/membership.js';
-import type { DrainStatus } from '../api/status.js';
 
 /** TCP connections by the service's name. */
 export type CountConnections = (address: string) => Promise<ReadonlyMap<string, number>>;

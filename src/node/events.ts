@@ -3,25 +3,10 @@
  * whoever looks at the node, and it may have been lost. Bounded in number and size; routine lines (counters, generations) are
  * left out.
  */
+import type { EventsReport, NodeEvent } from '../api/api.js';
 import type { Logger, LogLine } from '../core/log.js';
 
-export interface NodeEvent {
-  /** ISO 8601. */
-  readonly at: string;
-  readonly level: Level;
-  /** Stable, as in the log. */
-  readonly event: string;
-  readonly message: string;
-}
-
-export interface EventsReport {
-  /** ISO 8601: from here on none is missing. */
-  readonly since: string;
-  /** The oldest first. */
-  readonly events: readonly NodeEvent[];
-}
-
-type Level = 'info' | 'warn' | 'error';
+type Level = NodeEvent['level'];
 
 const EVENTS_MAX = 1_000;
 const KEPT_MS = 3_600_000;

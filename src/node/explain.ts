@@ -1,39 +1,10 @@
 /** Where a flow goes and why: one frame of it through the pipeline that forwards, and the tables that it read. */
+import type { Explanation } from '../api/api.js';
 import { L, VERDICTS } from '../core/layout.gen.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { frameOfFlow } from '../forward/try-frame.js';
 import type { Endpoint } from '../packet/compose.js';
-import type { Health } from '../table/state.js';
 import type { Assembly } from './assemble.js';
-
-export interface StackEntry {
-  readonly backend: string;
-  readonly state: 'active' | 'draining';
-  readonly health: Health;
-  /** No packet gets there from here, whatever its check says. */
-  readonly unreachable?: true;
-}
-
-export interface Explanation {
-  readonly verdict: string;
-  readonly meaning: string;
-  /** The rest is there when the packet got as far as a slot. */
-  readonly service?: string;
-  readonly pool?: string;
-  /** The keyed flow hash, unsigned. */
-  readonly hash?: number;
-  readonly slot?: number;
-  readonly slots?: number;
-  readonly owner?: string | null;
-  readonly ownerAddress?: string;
-  readonly alternate?: string | null;
-  /** The GRE key that the packet carries, in dotted form; absent without one. */
-  readonly key?: string;
-  /** Who claimed the slot in each layer, from the first. */
-  readonly stack?: readonly StackEntry[];
-  /** How the pool's backends were found eligible. */
-  readonly mode?: string;
-}
 
 export function explain(
   assembly: Assembly,

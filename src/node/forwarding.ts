@@ -6,10 +6,10 @@
 import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
-import type { Image } from '../image/read.js';
-import type { EligibilityMode } from '../table/eligible.js';
 import { imageCounterNames, imageDigest } from '../image/inspect.js';
 import { Numbers } from '../image/numbers.js';
+import type { Image } from '../image/read.js';
+import type { EligibilityMode } from '../table/eligible.js';
 import { type AssembleOptions, type Assembly, assemble } from './assemble.js';
 
 /** What a pool's mode means to whoever reads the log; `normal` needs no words. */

@@ -1,98 +1,9 @@
-/**
- * What a node decides by at one moment, as plain JSON and back: members of its pools with their weights, states and marks, what is
- * remembered of them, services. Whoever has the fleet's secret makes the same tables of it and so the same decisions; the secret
- * itself never leaves the node.
- */
-import { z } from 'zod';
+/** What a node decides by (api/in-force.ts): written from what is in force, and made into the same tables again. */
+import { type InForce, type InForceReport, type Moment, misunderstood } from '../api/in-force.js';
 import type { Config, NodeConfig, PoolConfig, PriorBackendConfig } from '../config/types.js';
-import { AnyhopError, EXIT } from '../core/errors.js';
+import { AnyhopError } from '../core/errors.js';
 import { keyFingerprint } from '../hash/key.js';
-import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
 import { type Assembly, assemble, fixedWay } from './assemble.js';
-
-const address = z.string().transform((text, context): IpAddress => {
-  const parsed = parseAddress(text);
-  if (parsed === undefined) context.addIssue('no IP address');
-  return parsed!;
-});
-const prefix = z.string().transform((text, context): IpPrefix => {
-  const parsed = parsePrefix(text);
-  if (parsed === undefined) context.addIssue('no IP prefix');
-  return parsed!;
-});
-const backend = {
-  name: z.string(),
-  address,
-  weight: z.int(),
-  state: z.enum(['active', 'draining']),
-  agent: z.boolean(),
-  /** Of the way to it; null while there is none. */
-  mtu: z.int().nullable(),
-};
-
-const schema = z.object({
-  node: z.string(),
-  /** ISO 8601: the moment that all of this is of. */
-  at: z.string(),
-  /** Of the image in force. */
-  generation: z.int(),
-  /** Absolute path of the file that the node reads. */
-  configFile: z.string(),
-  keyFingerprint: z.string(),
-  source4: prefix.exactOptional(),
-  source6: prefix.exactOptional(),
-  services: z.array(
-    z.object({
-      name: z.string(),
-      vip: address,
-      protocol: z.enum(['tcp', 'udp']),
-      portFirst: z.int(),
-      portLast: z.int(),
-      pool: z.string(),
-      hash: z.enum(['5-tuple', '3-tuple', 'source']),
-      secondChance: z.boolean(),
-    }),
-  ),
-  pools: z.array(
-    z.object({
-      name: z.string(),
-      slots: z.int(),
-      panicThreshold: z.number(),
-      /** Of the tables that these make: whoever makes others has misunderstood something. */
-      owners: z.string(),
-      alternates: z.string(),
-      backends: z.array(
-        z.object({
-          ...backend,
-          health: z.enum(['up', 'down', 'dead']),
-          drained: z.boolean().exactOptional(),
-        }),
-      ),
-      prior: z.array(z.object({ ...backend, health: z.enum(['up', 'down']) })).exactOptional(),
-    }),
-  ),
-});
-
-type Sent = z.input<typeof schema>;
-type InForce = z.output<typeof schema>;
-type SentPool = Sent['pools'][number];
-
-/** Before it is sent: its lists are made as they are read, so that no turn of the event loop has to make all of them. */
-export interface InForceReport extends Omit<Sent, 'services' | 'pools'> {
-  readonly services: Iterable<Sent['services'][number]>;
-  readonly pools: readonly (Omit<SentPool, 'backends' | 'prior'> & {
-    readonly backends: Iterable<SentPool['backends'][number]>;
-    readonly prior?: Iterable<NonNullable<SentPool['prior']>[number]>;
-  })[];
-}
-
-/** Who decides, and when. */
-export interface Moment {
-  readonly node: string;
-  readonly at: string;
-  readonly generation: number;
-  readonly configFile: string;
-}
 
 export function inForceReport(
   { pools, services, ways }: Assembly,
@@ -139,48 +50,6 @@ function each<T, R>(list: readonly T[], make: (one: T, index: number) => R): Ite
       for (const [index, one] of list.entries()) yield make(one, index);
     },
   };
-}
-
-/** Of one list, made in one turn of the event loop. */
-const ENTRIES_PER_PART = 256;
-
-/** As JSON, part by part. */
-export function* inForceParts({ services, pools, ...rest }: InForceReport): Generator<string> {
-  yield `${JSON.stringify(rest).slice(0, -1)},"services":`;
-  yield* listParts(services);
-  yield ',"pools":[';
-  for (const [index, { backends, prior, ...pool }] of pools.entries()) {
-    yield `${index === 0 ? '' : ','}${JSON.stringify(pool).slice(0, -1)},"backends":`;
-    yield* listParts(backends);
-    if (prior !== undefined) {
-      yield ',"prior":';
-      yield* listParts(prior);
-    }
-    yield '}';
-  }
-  yield ']}';
-}
-
-function* listParts(list: Iterable<object>): Generator<string> {
-  let part = '[';
-  let count = 0;
-  for (const entry of list) {
-    if (count > 0 && count % ENTRIES_PER_PART === 0) {
-      yield part;
-      part = '';
-    }
-    part += `${count === 0 ? '' : ','}${JSON.stringify(entry)}`;
-    count++;
-  }
-  yield `${part}]`;
-}
-
-/** @throws AnyhopError ERR_SOCKET when it is none */
-export function readInForce(value: unknown, from: string): InForce {
-  const { data, error } = schema.safeParse(value);
-  if (data !== undefined) return data;
-  const [{ path, message }] = error.issues;
-  throw misunderstood(from, `${path.join('.')}: ${message}`);
 }
 
 /**
@@ -247,10 +116,3 @@ const NOT_OF_THE_TABLES = {
   settleMs: 0,
   drainDeadlineMs: 0,
 } satisfies Partial<PoolConfig>;
-
-function misunderstood(from: string, why: string): AnyhopError {
-  return new AnyhopError('ERR_SOCKET', `what ${from} has in force is not understood: ${why}`, {
-    exitCode: EXIT.failure,
-    hint: 'Another version runs there; restart the node, or ask the file only (--no-socket).',
-  });
-}

@@ -8,6 +8,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentReport } from '../agent/report.js';
+import { controlRoutes } from '../api/routes.js';
+import { serveControl } from '../api/server.js';
+import type { ConfigFileStatus } from '../api/status.js';
 import { logWarnings } from '../config/error.js';
 import type { BackendConfig, LoadedConfig } from '../config/types.js';
 import { readClocks } from '../core/clock.js';
@@ -20,9 +23,9 @@ import { engineCandidates } from '../engine/candidates.js';
 import { type ChosenEngine, startEngine } from '../engine/choose.js';
 import type { Engine, EngineName } from '../engine/contract.js';
 import { xdpReaches } from '../engine/xdp/reach.js';
-import type { Image } from '../image/read.js';
 import { keyFingerprint } from '../hash/key.js';
 import { Probes } from '../health/probes.js';
+import type { Image } from '../image/read.js';
 import type { IpAddress } from '../packet/address.js';
 import { markedBackends, type NamedBackend, reachedBackends } from '../pool/membership.js';
 import { type Link, requireEthernetLink } from '../underlay/link.js';
@@ -47,12 +50,10 @@ import { Paths } from './paths.js';
 import { changeStatus, overrideStatus } from './pool-status.js';
 import { Rates } from './rates.js';
 import { NodeReadiness } from './readiness.js';
-import { controlRoutes } from '../api/routes.js';
 import { selfTest } from './self-test.js';
-import { serveControl } from '../api/server.js';
 import { Hangups, type StopSignals, stopSignals } from './signals.js';
 import { StateStore } from './state-store.js';
-import { type ConfigFileStatus, nodeStatus } from '../api/status.js';
+import { nodeStatus } from './status.js';
 import { wayOf } from './way.js';
 
 export interface RunOptions {

@@ -2,6 +2,8 @@
  * The paths behind the ways to the backends: a route says what its first link takes, routers on the way say what theirs do.
  * What they say is in force with the next image.
  */
+
+import type { BackendStatus } from '../api/status.js';
 import type { BackendConfig, Config, NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { formatMac } from '../packet/mac.js';
@@ -11,7 +13,6 @@ import type { NextHopChange } from '../underlay/next-hop-log.js';
 import { PathErrors } from '../underlay/path-errors.js';
 import { PathMtus, type PathReportCounts } from '../underlay/path-mtus.js';
 import type { Way } from './assemble.js';
-import type { BackendStatus } from '../api/status.js';
 
 const EXPIRE_INTERVAL_MS = 5_000;
 

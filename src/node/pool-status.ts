@@ -1,8 +1,9 @@
 /** What `status` tells of a pool's planned changes and of what was said at runtime. */
+
+import type { OverrideStatus, PoolChangeStatus, QueuedStatus } from '../api/status.js';
 import { settlesAtMs } from '../pool/change.js';
 import { type QueuedStep, queuedSteps } from '../pool/effects.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
-import type { OverrideStatus, PoolChangeStatus, QueuedStatus } from '../api/status.js';
 
 export function changeStatus(pool: PoolMembership | undefined): PoolChangeStatus {
   if (pool === undefined) return { queued: [] };

@@ -8,13 +8,14 @@
  * decides nothing here: packets for a pool of which all backends are down are sent to some all the same. What is looked at
  * is what is in force, whenever somebody asks.
  */
+
+import type { Readiness, ServiceReadiness } from '../api/status.js';
 import type { BackendConfig, ServiceConfig } from '../config/types.js';
 import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';
 import { NONE } from '../table/layers.js';
 import type { Link } from '../underlay/link.js';
 import type { AssembledPool } from './assemble.js';
-import type { Readiness, ServiceReadiness } from '../api/status.js';
 
 /** What must have happened, in words for as long as it has not. The last is that the node forwards: `follow`. */
 const STEPS = {

@@ -6,9 +6,9 @@
 import type { Config, ServiceConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import type { Engine } from '../engine/contract.js';
-import type { Image } from '../image/read.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { frameOfFlow, tryFrame } from '../forward/try-frame.js';
+import type { Image } from '../image/read.js';
 import { parseAddress } from '../packet/address.js';
 
 /** Clients that are nobody (RFC 5737, RFC 3849); nothing is ever sent to them. */

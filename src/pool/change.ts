@@ -42,8 +42,8 @@
  * drain keeps its connections for one settle time.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Brought, bringFields, bringStep, endDrains, merge, withoutStep } from './queue.js';
 import type { Health, Member } from '../table/state.js';
+import { type Brought, bringFields, bringStep, endDrains, merge, withoutStep } from './queue.js';
 
 /** A member as a config names it: all but its health, in plain JSON. */
 export interface ChangeMember extends Omit<Member, 'health'> {

@@ -9,6 +9,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
+import type { Health } from '../table/state.js';
 import {
   advance,
   force,
@@ -25,7 +26,6 @@ import {
 import { changeFromConfig, configInForce, queuedBackends } from './change-config.js';
 import { type Override, overridden, stillNeeded } from './override.js';
 import { priorMembers } from './remembered.js';
-import type { Health } from '../table/state.js';
 
 export interface PoolMembership {
   /** As the file has it. */

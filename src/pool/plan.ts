@@ -11,13 +11,13 @@
  * is another machine.
  */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
-import type { PoolStates } from './from-config.js';
-import type { Member, PoolState } from '../table/state.js';
 import { type EligibilityMode, eligibility } from '../table/eligible.js';
 import { type Evenness, evenness } from '../table/evenness.js';
 import { NONE } from '../table/layers.js';
 import { forEachSegment } from '../table/overlay.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
+import type { Member, PoolState } from '../table/state.js';
+import type { PoolStates } from './from-config.js';
 
 /** Flows of one age, as shares of all flows of that age, 0 to 1. */
 export interface FlowPlan {

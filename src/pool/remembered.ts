@@ -1,6 +1,7 @@
 /** The pool states that a pool's changes (change.ts) tell of: what is in force, the prior state, and what came between. */
-import { type ChangeMember, type PoolChanges, type PriorMember, upOrDown } from './change.js';
+
 import type { PoolState } from '../table/state.js';
+import { type ChangeMember, type PoolChanges, type PriorMember, upOrDown } from './change.js';
 
 /** What is known of a pool's backends beside their marks; where nothing is known, all can be reached, and none is drained. */
 export interface BackendFacts {

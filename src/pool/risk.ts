@@ -6,11 +6,12 @@
  *
  * Pure, slot by slot, over the tables that the nodes use; the one estimate is that flows spread evenly over the hash.
  */
-import type { PoolChanges } from './change.js';
-import { type BackendFacts, priorState, rememberedStates, stateInForce } from './remembered.js';
-import type { PoolState } from '../table/state.js';
+
 import { NONE } from '../table/layers.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
+import type { PoolState } from '../table/state.js';
+import type { PoolChanges } from './change.js';
+import { type BackendFacts, priorState, rememberedStates, stateInForce } from './remembered.js';
 
 export interface RiskInput {
   /** M, prime. */

@@ -4,8 +4,8 @@
  */
 import { flowHashPair } from '../hash/flow.js';
 import { deriveFlowKey } from '../hash/key.js';
-import { NONE } from '../table/layers.js';
 import { parseAddress } from '../packet/address.js';
+import { NONE } from '../table/layers.js';
 import { eventText, type SimEvent } from './event.js';
 import { Fleet } from './fleet.js';
 import { type FlowCounts, Flows } from './flows.js';

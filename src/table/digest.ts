@@ -8,9 +8,9 @@
  * the prior state as well, and tells `dead` from `down` and drained from draining.
  */
 import { createHash } from 'node:crypto';
-import type { PoolState } from './state.js';
 import { eligibility, ignoresMarks } from './eligible.js';
 import { byName, NONE, STACK_VERSION } from './layers.js';
+import type { PoolState } from './state.js';
 
 /** Version of the function from pool states and layers to owners and candidates (eligible.ts, walk.ts, resolve.ts). */
 export const RESOLVE_VERSION = 2;

@@ -12,10 +12,11 @@
  * What follows: a backend that goes down or drains moves its own slots only, and after any change the prior state's
  * owner of a slot is still its owner or alternate.
  */
-import type { Member, PoolState } from './state.js';
+
 import { digestAlternates, digestOwners } from './digest.js';
 import { type EligibilityMode, eligibility, ignoresMarks } from './eligible.js';
 import { buildStack, NONE, type Stack, stackFits } from './layers.js';
+import type { Member, PoolState } from './state.js';
 import { Walk } from './walk.js';
 
 export interface ResolveInput {

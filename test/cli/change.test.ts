@@ -1,11 +1,11 @@
 /** drain, undrain, weight and reload: what they tell a node, and what they say of its answer. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { ConfigProblem } from '#anyhop/config/error.js';
 import { type ChangeReport, ControlError, type PoolChangeReport } from '#anyhop/api/api.js';
 import type { DrainStatus, NodeStatus } from '#anyhop/api/status.js';
-import { type FakeNode, fakeNode } from '../control/fake-node.js';
-import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
+import type { ConfigProblem } from '#anyhop/config/error.js';
+import { type FakeNode, fakeNode } from '../api/fake-node.js';
+import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { anyhop, type Ran } from './client.js';
 
 const CHANGES = ['web-2 state active -> draining'];

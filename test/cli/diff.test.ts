@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { NodeStatus } from '#anyhop/api/status.js';
-import { fakeNode } from '../control/fake-node.js';
-import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
+import { fakeNode } from '../api/fake-node.js';
+import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { anyhop } from './client.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ah-diff-'));

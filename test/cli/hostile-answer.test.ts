@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { drawReport } from '#anyhop/cli/agent-report.js';
-import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
+import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { anyhop } from './client.js';
 
 const HOSTILE = 'evil\x1b]0;owned\x07\x1b[2J\x9b31m\u202e';

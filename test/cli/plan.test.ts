@@ -1,12 +1,12 @@
-/** plan without files: what a node says of its config file, drawn. (Of two files: test/maglev/commands.test.ts.) */
+/** plan without files: what a node says of its config file, drawn. (Of two files: test/table/commands.test.ts.) */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { BackendConfig, PoolConfig } from '#anyhop/config/types.js';
 import { ControlError, type PlanReport } from '#anyhop/api/api.js';
-import { planPool } from '#anyhop/pool/plan.js';
+import type { BackendConfig, PoolConfig } from '#anyhop/config/types.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { poolStatesFromConfig } from '#anyhop/pool/from-config.js';
-import { type FakeNode, fakeNode } from '../control/fake-node.js';
+import { planPool } from '#anyhop/pool/plan.js';
+import { type FakeNode, fakeNode } from '../api/fake-node.js';
 import { anyhop } from './client.js';
 
 const CHANGES = ['web-1 state active -> draining'];

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ControlError } from '#anyhop/api/api.js';
-import { fakeNode } from '../control/fake-node.js';
+import { fakeNode } from '../api/fake-node.js';
 import { anyhop } from './client.js';
 
 test('ready ends with 0 when the node is ready, and with 1 and the reasons when it is not', async () => {

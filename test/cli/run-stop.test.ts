@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabProcess } from '../../scripts/lab/process.js';
-import { ask } from '../control/fake-node.js';
+import { ask } from '../api/fake-node.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, type NodeLink } from '../engine/link.js';
 import { isolationObstacle } from '../isolation.js';

@@ -1,9 +1,9 @@
 /** What `anyhop status` draws of a node: what is wrong, what is under way and what was set at runtime stand out. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { drawStatus } from '#anyhop/cli/status-text.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
-import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
+import { drawStatus } from '#anyhop/cli/status-text.js';
+import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 
 const at = (time: string): string => `2024-05-01T${time}.000Z`;
 const NOW = new Date(at('12:09:30'));

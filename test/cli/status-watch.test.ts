@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeStatus } from '#anyhop/api/status.js';
-import { fakeNode } from '../control/fake-node.js';
-import { backendStatus, nodeStatus, poolStatus } from '../control/node-status.js';
+import { fakeNode } from '../api/fake-node.js';
+import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { anyhop } from './client.js';
 import { MAIN } from './run-fixture.js';
 

@@ -3,8 +3,8 @@
  * for BPF and run by the kernel (BPF_PROG_TEST_RUN). C takes whole batches, since a call costs microseconds.
  */
 import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
-import type { Image } from '#anyhop/image/read.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
+import type { Image } from '#anyhop/image/read.js';
 import { FORWARD_PROGRAM, Forwarder, type ForwarderSizes } from '../../scripts/native/forwarder.js';
 import { devLibrary } from '../../scripts/native/object.js';
 import { LOOPBACK, SAME_INTERFACE } from './recipe.js';

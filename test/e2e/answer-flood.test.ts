@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ask } from '#anyhop/cli/control-client.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
+import { ask } from '#anyhop/cli/control-client.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ask } from '#anyhop/cli/control-client.js';
 import type { BackendStatus, NodeStatus } from '#anyhop/api/status.js';
+import { ask } from '#anyhop/cli/control-client.js';
 import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import type { LabProcess } from '../../scripts/lab/process.js';

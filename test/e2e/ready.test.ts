@@ -5,14 +5,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EngineChoice } from '#anyhop/config/types.js';
 import type { Readiness } from '#anyhop/api/status.js';
+import type { EngineChoice } from '#anyhop/config/types.js';
 import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { HOST_LINK, VIP4 } from '../../scripts/lab/topology.js';
 import { inside, takeOff } from '../../scripts/native/attached.js';
 import { devObjectPath } from '../../scripts/native/object.js';
-import { ask } from '../control/fake-node.js';
+import { ask } from '../api/fake-node.js';
 
 const TIMEOUT_MS = 120_000;
 const NOT_READY_MS = 1_000;

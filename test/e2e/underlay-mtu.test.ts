@@ -1,9 +1,9 @@
 /** A link between router and backend with a smaller MTU than the forwarder's own: the router says so, and is believed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import type { EngineChoice } from '#anyhop/config/types.js';
-import type { NodeStatus } from '#anyhop/api/status.js';
 import { createLab, ENGINES, labObstacle } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { EngineCounters, EngineName } from '#anyhop/engine/contract.js';
-import { Image } from '#anyhop/image/read.js';
 import { buildImage } from '#anyhop/image/build.js';
+import { Image } from '#anyhop/image/read.js';
 import { type FixtureOptions, imageOf, inputOf, Runner, VIP4 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';

@@ -1,8 +1,8 @@
 /** Counters: what is counted, under which number, and that numbers outlive images. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Image } from '#anyhop/image/read.js';
 import { buildImage } from '#anyhop/image/build.js';
+import { Image } from '#anyhop/image/read.js';
 import { frame, icmpEcho, ipv4, ipv6, payload, tcp, udp } from '../packets/build.js';
 import { type FixtureOptions, imageOf, inputOf, Runner, VIP4, VIP6 } from './fixture.js';
 

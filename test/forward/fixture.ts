@@ -4,11 +4,11 @@
  */
 import type { HashMode, ServiceConfig } from '#anyhop/config/types.js';
 import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
-import { Image } from '#anyhop/image/read.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { deriveFlowKey } from '#anyhop/hash/key.js';
-import { type IpPrefix, parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import { buildImage, type ImageInput, type ImagePool } from '#anyhop/image/build.js';
+import { Image } from '#anyhop/image/read.js';
+import { type IpPrefix, parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import type { BackendPath } from '#anyhop/packet/path.js';
 
 export const VIP4 = '203.0.113.10';

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { resolvePool } from '#anyhop/table/resolve.js';
-import { riskOf as risksOf, shareAtRisk } from '#anyhop/pool/risk.js';
 import { advance, force, mark, type PoolChanges, plan, startChanges } from '#anyhop/pool/change.js';
 import { priorState, rememberedStates, stateInForce } from '#anyhop/pool/remembered.js';
-import { candidateNames, ownerNames } from '../maglev/pools.js';
+import { riskOf as risksOf, shareAtRisk } from '#anyhop/pool/risk.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
+import { candidateNames, ownerNames } from '../table/pools.js';
 import {
   act,
   history,

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { wayOf } from '#anyhop/node/way.js';
 import type { RunTool, ToolResult } from '#anyhop/core/tool.js';
+import { wayOf } from '#anyhop/node/way.js';
 import type { StartMonitor } from '#anyhop/underlay/monitor.js';
 import { NextHops, type NextHopsOptions } from '#anyhop/underlay/next-hops.js';
 import { lineLog, targets, told } from './underlay.js';

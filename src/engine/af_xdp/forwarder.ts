@@ -6,7 +6,7 @@ import { VERDICTS } from '../../core/layout.gen.js';
 import type { SocketLosses, XdpSocket } from '../../ffi/xsk.js';
 import { COUNTERS_PER_ENTRY, Counters } from '../../forward/counters.js';
 import type { Image } from '../../image/read.js';
-import type { CounterMoves } from '../../image/counter-moves.js';
+import type { CounterMoves } from '../counter-moves.js';
 import { TALLIES, TALLY } from './loop.js';
 import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
 

@@ -3,8 +3,9 @@
  * program goes with the process, but an nftables table stays (host-filter.ts). While the program runs, it takes these
  * packets before the table sees any. The next start takes the table over; by hand: `nft delete table netdev anyhop_eth0`.
  */
-import type { Image } from '../../image/read.js';
+
 import { imageMacs, imageVips } from '../../image/inspect.js';
+import type { Image } from '../../image/read.js';
 import { installFilter, readFilterComment, removeFilter, replaceElements } from '../host-filter.js';
 
 /** The comment of a table that a portable engine left, and which has nothing of the host's to switch on again. */

@@ -7,7 +7,7 @@
  */
 
 import type { SocketPlace } from '../../ffi/xsk.js';
-import type { CounterMoves } from '../../image/counter-moves.js';
+import type { CounterMoves } from '../counter-moves.js';
 
 /** An image, and memory for what is counted by it: at least as much as by the one before. */
 export interface SharedImage {

@@ -12,10 +12,10 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { L } from '../../core/layout.gen.js';
 import { pinThread, WorkerSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
-import { Image } from '../../image/read.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
-import { moveCounters } from '../../image/counter-moves.js';
+import { Image } from '../../image/read.js';
+import { moveCounters } from '../counter-moves.js';
 import { ForwardingLoop } from './loop.js';
 import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
 import { Ring } from './ring.js';

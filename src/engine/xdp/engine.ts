@@ -21,9 +21,10 @@ import { VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
 import type { Counters } from '../../forward/counters.js';
-import type { Image } from '../../image/read.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
+import { imageBackends } from '../../image/inspect.js';
+import type { Image } from '../../image/read.js';
 import { type Attachment, attach, attachProgram, findAttachment, linkPath } from '../../pins/attachment.js';
 import {
   endsWithProcess,
@@ -33,13 +34,12 @@ import {
   removePinDirectory,
 } from '../../pins/directory.js';
 import { sweep } from '../../pins/find.js';
-import { counterMoves } from '../../image/counter-moves.js';
-import { imageBackends } from '../../image/inspect.js';
 import { type DriverStatistics, lessBaseline, readStatistics } from '../../underlay/driver-statistics.js';
 import type { Link } from '../../underlay/link.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
 import type { Engine, EngineCounters } from '../contract.js';
+import { counterMoves } from '../counter-moves.js';
 import { fits, sizesFor } from '../maps/sizes.js';
 import { detach, findSet, removeStale } from './attachment.js';
 import { Handover } from './handover.js';

@@ -14,9 +14,9 @@ import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { COUNTERS_PER_ENTRY, Counters } from '../../forward/counters.js';
-import type { Image } from '../../image/read.js';
 import { imageCounterNames } from '../../image/inspect.js';
 import type { CounterNames } from '../../image/numbers.js';
+import type { Image } from '../../image/read.js';
 import type { PinnedSet } from './pinned-set.js';
 
 const NO_NAMES: CounterNames = { services: [], backends: [] };

@@ -1,6 +1,7 @@
 /** When the program in force has to make room for another one, although it forwards well: its maps or its numbers do not do. */
-import type { Image } from '../../image/read.js';
+
 import { imageCounterNames } from '../../image/inspect.js';
+import type { Image } from '../../image/read.js';
 import { fits } from '../maps/sizes.js';
 import { isThis } from './about.js';
 import type { PinnedSet } from './pinned-set.js';

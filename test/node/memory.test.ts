@@ -1,8 +1,8 @@
 /** What a node takes over from a process before it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { marksIn, withSources } from '#anyhop/node/memory.js';
 import { createLog } from '#anyhop/core/log.js';
+import { marksIn, withSources } from '#anyhop/node/memory.js';
 import { mark, plan, startChanges } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { drainsSinceMs, memoryOf, NO_POOLS, take } from '#anyhop/pool/membership.js';

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LoadedConfig } from '#anyhop/config/types.js';
-import { fixedWay, type Way } from '#anyhop/node/assemble.js';
-import { Forwarding } from '#anyhop/node/forwarding.js';
 import { createLog } from '#anyhop/core/log.js';
 import type { Engine } from '#anyhop/engine/contract.js';
-import type { Image } from '#anyhop/image/read.js';
 import { imageCounterNames, imageDigest } from '#anyhop/image/inspect.js';
+import type { Image } from '#anyhop/image/read.js';
+import { fixedWay, type Way } from '#anyhop/node/assemble.js';
+import { Forwarding } from '#anyhop/node/forwarding.js';
 import { NODE, parse, SERVICES } from '../config/fixture.js';
 
 const BACKENDS = ['web-1', 'web-2', 'web-3'];

@@ -5,12 +5,12 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { pino } from 'pino';
-import { ConfigError } from '#anyhop/config/error.js';
-import { NAME_PATTERN } from '#anyhop/config/schema.js';
 import { ControlError, type TablesReport } from '#anyhop/api/api.js';
 import { tableParts } from '#anyhop/api/table-parts.js';
-import { NONE } from '#anyhop/table/layers.js';
+import { ConfigError } from '#anyhop/config/error.js';
+import { NAME_PATTERN } from '#anyhop/config/schema.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
+import { NONE } from '#anyhop/table/layers.js';
 import { ask, type FakeNode, fakeNode, post, type Told } from './fake-node.js';
 
 const REPORT = { generation: 7, pools: [], changes: [], warnings: [] };

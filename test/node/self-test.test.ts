@@ -1,11 +1,11 @@
 /** The packets that an engine must forward rightly before a node says that it is ready. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assemble, fixedWay } from '#anyhop/node/assemble.js';
-import { selfTest } from '#anyhop/node/self-test.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { tryFrame } from '#anyhop/forward/try-frame.js';
+import { assemble, fixedWay } from '#anyhop/node/assemble.js';
+import { selfTest } from '#anyhop/node/self-test.js';
 import { NODE, parse } from '../config/fixture.js';
 
 const CONFIG = parse(

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BackendConfig, PoolConfig, PriorBackendConfig } from '#anyhop/config/types.js';
-import { type PoolPlan, planPool as planStates } from '#anyhop/pool/plan.js';
-import { resolvePool } from '#anyhop/table/resolve.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { poolStatesFromConfig } from '#anyhop/pool/from-config.js';
+import { type PoolPlan, planPool as planStates } from '#anyhop/pool/plan.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
 import type { Health } from '#anyhop/table/state.js';
 
 const SLOTS = 65537;

@@ -3,8 +3,6 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { L } from '#anyhop/core/layout.gen.js';
-import { Image } from '#anyhop/image/read.js';
-import { parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import { buildImage, type ImageInput } from '#anyhop/image/build.js';
 import {
   imageBackends,
@@ -13,6 +11,8 @@ import {
   imageServices,
   imageVips,
 } from '#anyhop/image/inspect.js';
+import { Image } from '#anyhop/image/read.js';
+import { parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import { type FixtureOptions, imageOf, inputOf, Runner, VIP4, VIP6 } from '../forward/fixture.js';
 import { frame, frameOf, ipv4, ipv4Fragments, ipv6, payload, tcp, udp } from '../packets/build.js';
 import { decapsulate } from '../packets/decode.js';

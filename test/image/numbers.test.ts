@@ -1,12 +1,12 @@
 /** Counter numbers keep their meaning through every change of services and backends. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { L } from '#anyhop/core/layout.gen.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { imageBackends, imageServices } from '#anyhop/image/inspect.js';
 import { Numbers } from '#anyhop/image/numbers.js';
+import { type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
 import { NODE, parse } from '../config/fixture.js';
 import { frame, ipv4, tcp } from '../packets/build.js';
 

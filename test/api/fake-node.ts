@@ -3,13 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type {
-  BackendTarget,
-  ChangeOptions,
-  ChangeReport,
-  ControlActions,
-  Flow,
-} from '#anyhop/api/api.js';
+import type { BackendTarget, ChangeOptions, ChangeReport, ControlActions, Flow } from '#anyhop/api/api.js';
 import { controlRoutes } from '#anyhop/api/routes.js';
 import { serveControl } from '#anyhop/api/server.js';
 import type { NodeStatus } from '#anyhop/api/status.js';

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Difference, diffNodes, type PoolDiff } from '#anyhop/node/diff.js';
 import type { BackendStatus, NodeStatus, PoolStatus } from '#anyhop/api/status.js';
 import { WEIGHT_MAX } from '#anyhop/core/limits.js';
+import { type Difference, diffNodes, type PoolDiff } from '#anyhop/node/diff.js';
 import { resolvePool } from '#anyhop/table/resolve.js';
-import { candidateNames, ownerNames, poolState, smallSlots } from '../maglev/pools.js';
+import { candidateNames, ownerNames, poolState, smallSlots } from '../table/pools.js';
 import { backendStatus, nodeStatus, poolStatus } from './node-status.js';
 
 const DRAINED = { since: '', deadline: '', connections: 0, done: true };

@@ -1,9 +1,9 @@
 /** Who is ready for traffic: a service by the owners of its slots that can be reached, a node by its link, its program and its services. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Logger } from '#anyhop/core/log.js';
 import { type AssembledPool, assemble, fixedWay } from '#anyhop/node/assemble.js';
 import { NodeReadiness, type ReadinessView } from '#anyhop/node/readiness.js';
-import type { Logger } from '#anyhop/core/log.js';
 import type { Health } from '#anyhop/table/state.js';
 import type { Link } from '#anyhop/underlay/link.js';
 import { NODE, parse } from '../config/fixture.js';

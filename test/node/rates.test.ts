@@ -1,8 +1,8 @@
 /** Rates: over the time since the look before the last. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Rates } from '#anyhop/node/rates.js';
 import { Counters } from '#anyhop/forward/counters.js';
+import { Rates } from '#anyhop/node/rates.js';
 
 describe('rates', () => {
   it('are over one to two seconds, and begin at nothing for what came since', (t) => {

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { inForceParts, readInForce } from '#anyhop/api/in-force.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { NodeConfig } from '#anyhop/config/types.js';
-import { type AssembleOptions, type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
-import { assembleInForce, inForceParts, inForceReport, readInForce } from '#anyhop/node/in-force.js';
 import { imageDigest } from '#anyhop/image/inspect.js';
-import { admin, health, weight } from '../maglev/pools.js';
+import { type AssembleOptions, type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
+import { assembleInForce, inForceReport } from '#anyhop/node/in-force.js';
+import { admin, health, weight } from '../table/pools.js';
 
 const KEY = '00112233445566778899aabbccddeeff';
 const MOMENT = {

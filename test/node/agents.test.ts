@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { AgentReport } from '#anyhop/agent/report.js';
-import { Agents } from '#anyhop/node/agents.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
+import { Agents } from '#anyhop/node/agents.js';
 import type { NamedBackend } from '#anyhop/pool/membership.js';
 import { NODE, parse } from '../config/fixture.js';
 

@@ -3,8 +3,8 @@
  * image with the new ones.
  */
 import { COUNTERS_PER_ENTRY, type Counters } from '../forward/counters.js';
-import type { Image } from './read.js';
-import { imageCounterNames } from './inspect.js';
+import { imageCounterNames } from '../image/inspect.js';
+import type { Image } from '../image/read.js';
 
 const KINDS = ['services', 'backends'] as const;
 

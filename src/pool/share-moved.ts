@@ -1,7 +1,7 @@
 /** What flows notice when another pool takes the place of theirs, and remembers nothing of it. */
 import type { PoolConfig } from '../config/types.js';
-import { poolStatesFromConfig } from '../pool/from-config.js';
-import { planPool } from '../pool/plan.js';
+import { poolStatesFromConfig } from './from-config.js';
+import { planPool } from './plan.js';
 
 /** The share of flows, 0 to 1, that change backends; all backends up. */
 export function shareMoved(from: PoolConfig, to: PoolConfig): number {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { Marks } from '#anyhop/node/marks.js';
 import type { HealthMark } from '#anyhop/health/health-checks.js';
+import { Marks } from '#anyhop/node/marks.js';
 import { parse } from '../config/fixture.js';
 
 const DEAD_AFTER_MS = 10_000;

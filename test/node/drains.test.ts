@@ -1,8 +1,8 @@
 /** When a drain is done: with its connections, as agents report them, or at its deadline. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Drains } from '#anyhop/node/drains.js';
 import { createLog } from '#anyhop/core/log.js';
+import { Drains } from '#anyhop/node/drains.js';
 import { type Membership, NO_POOLS, take } from '#anyhop/pool/membership.js';
 import { say } from '#anyhop/pool/runtime.js';
 import { NODE, parse } from '../config/fixture.js';

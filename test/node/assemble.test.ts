@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
 import { L } from '#anyhop/core/layout.gen.js';
+import { type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
 import type { Health } from '#anyhop/table/state.js';
 import { parse } from '../config/fixture.js';
 

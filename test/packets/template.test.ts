@@ -5,8 +5,8 @@ import { L } from '#anyhop/core/layout.gen.js';
 import { type IpAddress, parseAddress } from '#anyhop/packet/address.js';
 import type { BackendPath } from '#anyhop/packet/path.js';
 import { outerHeaderSum, writeTemplate } from '#anyhop/packet/template.js';
-import { frame, gre, ipv4, ipv6 } from '../packets/build.js';
-import { checksum } from '../packets/layer.js';
+import { frame, gre, ipv4, ipv6 } from './build.js';
+import { checksum } from './layer.js';
 
 const SOURCE4 = parseAddress('10.0.0.1')!;
 const SOURCE6 = parseAddress('fd00::1')!;

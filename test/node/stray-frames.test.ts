@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { watchStrayFrames } from '#anyhop/node/stray-frames.js';
 import { L } from '#anyhop/core/layout.gen.js';
 import type { Logger } from '#anyhop/core/log.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { Counters } from '#anyhop/forward/counters.js';
+import { watchStrayFrames } from '#anyhop/node/stray-frames.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
 

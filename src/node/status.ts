@@ -1,0 +1,190 @@
+/** What a node says of itself when it is asked for its status: read from what is in force and from what is followed anyway. */
+import type {
+  AgentStatus,
+  BackendStatus,
+  ConfigFileStatus,
+  DrainStatus,
+  NodeStatus,
+  OverrideStatus,
+  PoolChangeStatus,
+  PriorStatus,
+  Readiness,
+  Traffic,
+  VerdictStatus,
+} from '../api/status.js';
+import type { BackendConfig, Config, NodeConfig, PoolConfig } from '../config/types.js';
+import { VERDICTS } from '../core/layout.gen.js';
+import { logLosses } from '../core/log-sink.js';
+import { VERSION } from '../core/version.js';
+import type { Engine } from '../engine/contract.js';
+import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
+import { imageDigest } from '../image/inspect.js';
+import { NONE } from '../table/layers.js';
+import type { PoolTables } from '../table/resolve.js';
+import type { Member } from '../table/state.js';
+import type { PathReportCounts } from '../underlay/path-mtus.js';
+import type { Assembly } from './assemble.js';
+import type { BackendMark } from './marks.js';
+import type { Rates } from './rates.js';
+
+export interface StatusInput {
+  readonly config: Config;
+  readonly node: NodeConfig & { readonly interface: string };
+  readonly startedAt: Date;
+  readonly keyFingerprint: string;
+  readonly engine: Engine;
+  readonly engineReason: string;
+  readonly forwarding: { readonly assembly: Assembly; readonly failure?: string | undefined };
+  readonly rates: Rates;
+  /** By the text of a backend's address. */
+  readonly nextHop: (address: string) => BackendStatus['nextHop'];
+  readonly pathReports: () => Readonly<PathReportCounts>;
+  /** Of a present member. */
+  readonly mark: (pool: PoolConfig, backend: BackendConfig) => BackendMark | undefined;
+  readonly readiness: () => Readiness;
+  readonly configFile: () => ConfigFileStatus;
+  readonly overrides: () => readonly OverrideStatus[];
+  /** By the pool's name. */
+  readonly change: (pool: string) => PoolChangeStatus;
+  /** By the text of a backend's address; undefined before it was asked. */
+  readonly agent: (address: string) => AgentStatus | undefined;
+  /** Undefined for a member that does not drain. */
+  readonly drain: (pool: PoolConfig, backend: BackendConfig) => DrainStatus | undefined;
+}
+
+export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
+  const { config, node, engine } = input;
+  const engineCounters = await engine.engineCounters();
+  const { assembly } = input.forwarding; // after the wait: one that goes with the counters
+  const { sample, rate } = input.rates.now();
+  const traffic = (kind: 'services' | 'backends', name: string): Traffic => {
+    const at = assembly.numbers[kind].of(name) * COUNTERS_PER_ENTRY;
+    return {
+      packets: sample[kind][at] ?? 0,
+      bytes: sample[kind][at + 1] ?? 0,
+      packetsPerSecond: rate(kind, at),
+      bytesPerSecond: rate(kind, at + 1),
+    };
+  };
+  const losses = logLosses();
+  return {
+    node: node.name,
+    version: VERSION,
+    pid: process.pid,
+    startedAt: input.startedAt.toISOString(),
+    interface: node.interface,
+    keyFingerprint: input.keyFingerprint,
+    readiness: input.readiness(),
+    config: input.configFile(),
+    ...(losses !== undefined && { log: { lost: losses.lines, why: losses.why } }),
+    overrides: input.overrides(),
+    engine: {
+      name: engine.name,
+      mode: engine.mode,
+      reason: input.engineReason,
+      counters: {
+        received: known(engineCounters.received),
+        sent: known(engineCounters.sent),
+        sendFailed: known(engineCounters.sendFailed),
+        missed: known(engineCounters.missed),
+      },
+    },
+    image: {
+      generation: assembly.image.generation,
+      digest: imageDigest(assembly.image),
+      bytes: assembly.image.bytes.length,
+      ...(input.forwarding.failure !== undefined && { failed: input.forwarding.failure }),
+    },
+    services: config.services.map(
+      ({ name, vip, protocol, portFirst, portLast, pool, hash, secondChance }) => ({
+        name,
+        vip: vip.text,
+        protocol,
+        portFirst,
+        portLast,
+        pool,
+        hash,
+        secondChance,
+        ...traffic('services', name),
+      }),
+    ),
+    pools: assembly.pools.map(({ config: pool, state, prior, tables, backends }) => {
+      const slots = slotsOf(tables);
+      const present = new Set(pool.backends.map(({ name }) => name));
+      const marked = new Map(state.map((member) => [member.name, member]));
+      return {
+        name: pool.name,
+        mode: tables.mode,
+        slots: pool.tableSize,
+        layers: tables.layers,
+        panicThreshold: pool.panicThreshold,
+        prior: (prior ?? state).map(priorStatus),
+        change: input.change(pool.name),
+        digests: { owners: tables.ownersDigest, alternates: tables.alternatesDigest },
+        backends: backends.flatMap((backend, index): BackendStatus[] => {
+          const { name, address, weight, state } = backend;
+          if (!present.has(name)) return []; // known from the prior state alone
+          const nextHop = input.nextHop(address.text);
+          const mark = input.mark(pool, backend);
+          if (mark === undefined) return []; // it came into force a moment ago
+          const { reason, since } = mark;
+          const { health, unreachable } = marked.get(name)!; // by which the tables were made; the mark may be newer
+          const drain = input.drain(pool, backend);
+          const agent = backend.agent ? input.agent(address.text) : undefined;
+          return [
+            {
+              name,
+              address: address.text,
+              weight,
+              state,
+              health,
+              ...(health !== 'up' && reason !== undefined && { healthReason: reason }),
+              healthSince: since.toISOString(),
+              reachable: unreachable !== true,
+              ...(pool.health && { check: pool.health.kind }),
+              slots: slots[index],
+              ...(drain && { drain }),
+              ...(agent && { agent }),
+              nextHop,
+              ...traffic('backends', `${pool.name}/${name}`),
+            },
+          ];
+        }),
+      };
+    }),
+    pathReports: { ...input.pathReports() },
+    verdicts: Object.fromEntries(
+      VERDICTS.flatMap(({ name }, number): [string, VerdictStatus][] => {
+        const packets = sample.verdicts[number] ?? 0;
+        return packets === 0 ? [] : [[name, { packets, packetsPerSecond: rate('verdicts', number) }]];
+      }),
+    ),
+  };
+}
+
+/** Slots by owner: counted once for each table, not for each who asks. */
+const counted = new WeakMap<PoolTables, Uint32Array>();
+
+function slotsOf(tables: PoolTables): Uint32Array {
+  const known = counted.get(tables);
+  if (known !== undefined) return known;
+  const slots = new Uint32Array(tables.names.length);
+  for (const owner of tables.owners) if (owner !== NONE) slots[owner]++;
+  counted.set(tables, slots);
+  return slots;
+}
+
+function priorStatus({ name, weight, state, health, unreachable }: Member): PriorStatus {
+  return {
+    name,
+    weight,
+    state,
+    health: health === 'up' ? 'up' : 'down',
+    reachable: unreachable !== true,
+  };
+}
+
+/** JSON has no NaN. */
+function known(count: number): number | null {
+  return Number.isNaN(count) ? null : count;
+}
