@@ -12,6 +12,7 @@ import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js
 import { isolationObstacle, withRuntimeDirectory } from '../isolation.js';
 import { FLAGS, finalCounters, MAIN, refusal, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
+const NAME_BPF_LOADS = new URL('./name-bpf-loads.js', import.meta.url).href;
 const NOBODY = 65534;
 const EVENT_TIMEOUT_MS = 5000;
 const ALL = { gre4: 20, gre6: 0 };
@@ -102,6 +103,18 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     );
     assert.equal(status, 3);
     assert.equal(existsSync(mistyped), false);
+  });
+
+  test('has the kernel check its program once at the first start, and not again when it is adopted', async () => {
+    const named = ['env', `NODE_OPTIONS=--import=${NAME_BPF_LOADS}`];
+    const loads = ({ lines }: LabProcess): number =>
+      lines.filter((line) => /^loads .*forward\.bpf\.o$/.test(line)).length;
+    const first = await start(named);
+    assert.equal(loads(first), 1);
+    await first.stop('SIGTERM');
+    const second = await start(named);
+    assert.equal(loads(second), 0);
+    await second.stop('SIGINT');
   });
 
   test('gives the interface back on SIGINT', async () => {

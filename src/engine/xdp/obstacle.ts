@@ -4,7 +4,6 @@ import { release } from 'node:os';
 import type { Capability } from '../../core/capability.js';
 import { AnyhopError } from '../../core/errors.js';
 import { Barrier } from '../../ffi/barrier.js';
-import { BpfObject } from '../../ffi/bpf.js';
 import { findAttachment } from '../../pins/attachment.js';
 import { requireBpffs } from '../../pins/directory.js';
 import { directoryOf } from '../../pins/find.js';
@@ -22,8 +21,6 @@ export interface PreparedPlace {
   readonly link: Link & { readonly mac: Uint8Array };
   /** Where the interface's pins are, or will be. */
   readonly directory: string;
-  /** A process before this one left a program attached. */
-  readonly isForwarding: boolean;
 }
 
 const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_BPF', 'CAP_PERFMON'];
@@ -35,11 +32,13 @@ export interface XdpSystem {
   readonly processStatus?: string;
 }
 
-/** Undefined when nothing is in the way; loads the program to see, unless one is in force. Native or generic is found out by `start`. */
+/**
+ * Undefined when nothing is known to be in the way. Whether the kernel accepts the program shows when `start` loads it: the
+ * verifier takes a second of CPU for it, so a trial load would double the time of a start.
+ */
 export async function xdpObstacle(place: XdpPlace): Promise<AnyhopError | undefined> {
   try {
-    const { isForwarding } = await prepare(place);
-    if (!isForwarding) new BpfObject('forward').close();
+    await prepare(place);
     return undefined;
   } catch (error) {
     if (error instanceof AnyhopError) return error;
@@ -66,5 +65,5 @@ export async function prepare(
   const attachment = findAttachment(directory, link.index);
   if (attachment === undefined) requireNoOther(link);
   attachment?.link.descriptor.close();
-  return { link, directory, isForwarding: attachment !== undefined };
+  return { link, directory };
 }
