@@ -5,7 +5,6 @@
 
 import type { PlanReport, PoolChangeReport, QueuedReport } from '../api/api.js';
 import type { LoadedConfig, NodeConfig, PoolConfig } from '../config/types.js';
-import { queuedConfigs } from '../pool/change-config.js';
 import { describeSettings } from '../pool/describe-change.js';
 import { type Effect, formerOf, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
 import type { PoolStates } from '../pool/from-config.js';
@@ -76,13 +75,12 @@ function planQueued(
   facts: BackendFacts,
 ): PoolPlan {
   const at = changes.queue.findIndex((one) => stepId(inForce.name, one) === id);
-  const configs = [inForce, ...queuedConfigs(inForce, changes)];
   const members = [changes.members, ...changes.queue.map((one) => one.members)];
   const agents = new Set(members[at].flatMap(({ name, agent }) => (agent ? [name] : [])));
   const isDrained = (name: string): boolean =>
     facts.isDrained(name) || (at === 0 ? waitsFor.includes(name) : agents.has(name));
   const settled = (i: number): PoolStates => ({
-    config: { ...configs[i], prior: undefined },
+    config: { ...inForce, backends: members[i], prior: undefined },
     state: stateOf(changes, members[i], { ...facts, isDrained }),
     prior: undefined,
   });

@@ -8,7 +8,7 @@ import { NAME_PATTERN } from '../config/schema.js';
 import type { Clocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
 import { BACKENDS_PER_POOL_MAX, CHANGES_QUEUED_MAX, POOLS_MAX, WEIGHT_MAX } from '../core/limits.js';
-import { parseAddress } from '../packet/address.js';
+import { type IpAddress, parseAddress } from '../packet/address.js';
 import type { PoolChanges } from './change.js';
 import type { PoolMemory } from './membership.js';
 
@@ -22,9 +22,14 @@ const name = z.string().regex(NAME_PATTERN);
 const health = z.enum(['up', 'down', 'dead']);
 const upOrDown = z.enum(['up', 'down']);
 
+const address = z.string().transform((text, context): IpAddress => {
+  const parsed = parseAddress(text);
+  if (parsed?.text !== text) context.addIssue('not an address in canonical form');
+  return parsed!;
+});
 const member = z.strictObject({
   name,
-  address: z.string().refine((text) => parseAddress(text)?.text === text, 'not an address in canonical form'),
+  address,
   weight: z.int().min(0).max(WEIGHT_MAX),
   state: z.enum(['active', 'draining']),
   agent: z.boolean(),
@@ -97,6 +102,13 @@ const clocks = z.strictObject({ nowMs: time, wallMs: time });
 
 const file = z.strictObject({ version: z.literal(FILE_VERSION), clocks, pools });
 
+/** An address as it is written; a backend may have any name, `address` too. */
+function asText(_: string, value: unknown): unknown {
+  return value instanceof Object && 'bytes' in value && value.bytes instanceof Uint8Array
+    ? (value as IpAddress).text
+    : value;
+}
+
 /** The text to keep, by name of pool; ends with a newline. @param now when that is */
 export function writeMemory(memory: ReadonlyMap<string, PoolMemory>, now: Clocks): string {
   const kept = [...memory].map(([pool, { changes, overrides, drainingSinceMs }]) => [
@@ -105,7 +117,7 @@ export function writeMemory(memory: ReadonlyMap<string, PoolMemory>, now: Clocks
   ]);
   const { nowMs, wallMs } = now;
   const contents = { version: FILE_VERSION, clocks: { nowMs, wallMs }, pools: Object.fromEntries(kept) };
-  return `${JSON.stringify(contents)}\n`;
+  return `${JSON.stringify(contents, asText)}\n`;
 }
 
 /**

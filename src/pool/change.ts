@@ -42,28 +42,16 @@
  * drain keeps its connections for one settle time.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Health, Member } from '../table/state.js';
+import type { BackendConfig, PriorBackendConfig } from '../config/types.js';
+import type { Health } from '../table/state.js';
 import { type Brought, bringFields, bringStep, endDrains, merge, withoutStep } from './queue.js';
-
-/** A member as a config names it: all but its health, in plain JSON. */
-export interface ChangeMember extends Omit<Member, 'health'> {
-  /** Underlay address, canonical text. Another address under the same name is another machine. */
-  readonly address: string;
-  /** Runs `anyhop agent`. */
-  readonly agent: boolean;
-}
-
-/** A member of a prior state: dead or down makes no difference to who owned what. */
-export interface PriorMember extends ChangeMember {
-  readonly health: 'up' | 'down';
-}
 
 /** What a config says of a pool. */
 export interface PoolChange {
-  /** In any order; names are unique. */
-  readonly members: readonly ChangeMember[];
+  /** In any order; names are unique. Another address under the same name is another machine. */
+  readonly members: readonly BackendConfig[];
   /** `prior:` of the config; takes the place of what is remembered for as long as the config has it. */
-  readonly prior?: readonly PriorMember[] | undefined;
+  readonly prior?: readonly PriorBackendConfig[] | undefined;
   /** Marks of members that are new to the pool; up when not named. Others keep the marks that they have. */
   readonly health?: Readonly<Record<string, Health>> | undefined;
 }
@@ -76,7 +64,7 @@ export interface QueuedChange extends PoolChange {
 
 /** Members that were in force. */
 export interface PastMembers {
-  readonly members: readonly ChangeMember[];
+  readonly members: readonly BackendConfig[];
   readonly untilMs: number;
 }
 
@@ -102,7 +90,7 @@ export interface PoolChanges {
   /** The latest time seen: time does not run backwards here. */
   readonly nowMs: number;
   /** In force now, sorted by name. */
-  readonly members: readonly ChangeMember[];
+  readonly members: readonly BackendConfig[];
   /** What was in force within the last settle time, oldest first. */
   readonly past: readonly PastMembers[];
   /** Of all members named anywhere here, sorted by name. */
@@ -114,7 +102,7 @@ export interface PoolChanges {
   /** Sorted by name. */
   readonly holds: readonly Hold[];
   /** `prior:` of the config that is in force. */
-  readonly override: readonly PriorMember[] | undefined;
+  readonly override: readonly PriorBackendConfig[] | undefined;
 }
 
 /**
@@ -165,7 +153,7 @@ function withPrior(queue: readonly QueuedChange[], prior: QueuedChange['prior'])
 /** Who drains in force and is to be active: those that still have connections, and all when more than their own step waits. */
 function endedDrains(
   { members, holds }: PoolChanges,
-  wanted: readonly ChangeMember[],
+  wanted: readonly BackendConfig[],
   othersWait: boolean,
 ): ReadonlySet<string> {
   const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
@@ -192,7 +180,7 @@ export function force(changes: PoolChanges, change: PoolChange, nowMs: number): 
 export function forceBackend(
   changes: PoolChanges,
   name: string,
-  fields: Partial<Pick<ChangeMember, 'weight' | 'state'>>,
+  fields: Partial<Pick<BackendConfig, 'weight' | 'state'>>,
   nowMs: number,
 ): PoolChanges {
   const now = passTime(changes, nowMs);
@@ -297,7 +285,7 @@ export function nextAtMs(changes: PoolChanges): number | undefined {
 }
 
 /** Whether a planned change may come into force now. */
-function mayCome(changes: PoolChanges, wanted: readonly ChangeMember[]): boolean {
+function mayCome(changes: PoolChanges, wanted: readonly BackendConfig[]): boolean {
   const { past, holds, nowMs } = changes;
   const isFree = past.length === 0 || takesDrainBack(changes, wanted);
   return isFree && keepsWaiting(holds, wanted, nowMs).length === 0;
@@ -307,7 +295,7 @@ function mayCome(changes: PoolChanges, wanted: readonly ChangeMember[]): boolean
  * Whether all that has changed within the settle time is that one backend drains, the only one, and `wanted` takes that back. It breaks
  * nothing: the backend owns its slots again, and whoever owned them meanwhile comes next in their stacks, and so is the alternate.
  */
-function takesDrainBack({ past, members }: PoolChanges, wanted: readonly ChangeMember[]): boolean {
+function takesDrainBack({ past, members }: PoolChanges, wanted: readonly BackendConfig[]): boolean {
   if (past.length !== 1 || !isDeepStrictEqual(past[0].members, wanted)) return false;
   const taken = members.filter((one, i) => !isDeepStrictEqual(one, wanted[i]));
   const back = wanted.filter((one, i) => !isDeepStrictEqual(one, members[i]));
@@ -320,13 +308,17 @@ function takesDrainBack({ past, members }: PoolChanges, wanted: readonly ChangeM
 }
 
 /** Those that a change would leave draining, or take out. */
-export function keepsWaiting(holds: readonly Hold[], wanted: readonly ChangeMember[], nowMs: number): Hold[] {
+export function keepsWaiting(
+  holds: readonly Hold[],
+  wanted: readonly BackendConfig[],
+  nowMs: number,
+): Hold[] {
   const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
   return holds.filter(({ name, untilMs }) => nowMs < untilMs && !active.has(name));
 }
 
 /** Those of members that drain. */
-export function inForceHolds(holds: readonly Hold[], members: readonly ChangeMember[]): Hold[] {
+export function inForceHolds(holds: readonly Hold[], members: readonly BackendConfig[]): Hold[] {
   const draining = new Set(members.flatMap(({ name, state }) => (state === 'draining' ? [name] : [])));
   return holds.filter(({ name }) => draining.has(name));
 }
@@ -376,15 +368,15 @@ export function upOrDown(health: Health): 'up' | 'down' {
 }
 
 /** In one order and with these fields alone, so that lists can be compared and read back. */
-function sorted(members: readonly ChangeMember[]): ChangeMember[] {
+function sorted(members: readonly BackendConfig[]): BackendConfig[] {
   return members.map(plain).sort(byName);
 }
 
-function sortedPrior(members: readonly PriorMember[] | undefined): PriorMember[] | undefined {
+function sortedPrior(members: readonly PriorBackendConfig[] | undefined): PriorBackendConfig[] | undefined {
   return members?.map((member) => ({ ...plain(member), health: member.health })).sort(byName);
 }
 
-function plain({ name, address, weight, state, agent }: ChangeMember): ChangeMember {
+function plain({ name, address, weight, state, agent }: BackendConfig): BackendConfig {
   return { name, address, weight, state, agent };
 }
 

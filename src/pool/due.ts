@@ -1,5 +1,6 @@
 /** When planned changes that wait (change.ts) come into force at the latest: what an operator is told who queues one. */
-import { type ChangeMember, inForceHolds, keepsWaiting, type PoolChanges, settlesAtMs } from './change.js';
+import type { BackendConfig } from '../config/types.js';
+import { inForceHolds, keepsWaiting, type PoolChanges, settlesAtMs } from './change.js';
 
 /**
  * Of each that is queued, if `advance` is called then and nothing is forced. Health marks do not change that; a drain that is
@@ -26,11 +27,11 @@ export function dueAtMs(changes: PoolChanges, drainDeadlineMs: number): number[]
 }
 
 /** Who begins to drain with an agent that counts its connections; others hold up nothing. */
-function newDrains(before: readonly ChangeMember[], after: readonly ChangeMember[]): string[] {
+function newDrains(before: readonly BackendConfig[], after: readonly BackendConfig[]): string[] {
   const drained = new Set(counted(before));
   return counted(after).filter((name) => !drained.has(name));
 }
 
-function counted(members: readonly ChangeMember[]): string[] {
+function counted(members: readonly BackendConfig[]): string[] {
   return members.flatMap(({ name, state, agent }) => (state === 'draining' && agent ? [name] : []));
 }

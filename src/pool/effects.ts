@@ -1,11 +1,11 @@
 /** What a transition of the pools did, pool by pool: for reports, for the log, and for a plan before it is made. */
 import { isDeepStrictEqual } from 'node:util';
-import type { PoolConfig } from '../config/types.js';
+import type { BackendConfig } from '../config/types.js';
 import { type PoolChanges, type QueuedChange, settlesAtMs, waitsFor } from './change.js';
-import { queuedConfigs } from './change-config.js';
 import { describeMembers } from './describe-change.js';
 import { dueAtMs } from './due.js';
 import type { Membership, PoolMembership } from './membership.js';
+import { FIELDS, isSame } from './queue.js';
 
 /** A planned change that waits. */
 export interface QueuedStep {
@@ -42,13 +42,13 @@ export function stepId(pool: string, { id }: Pick<QueuedChange, 'id'>): string {
 }
 
 /** All that wait, the next one first. */
-export function queuedSteps({ inForce, changes }: PoolMembership): QueuedStep[] {
-  const due = dueAtMs(changes, inForce.drainDeadlineMs);
-  const configs = [inForce, ...queuedConfigs(inForce, changes)];
+export function queuedSteps({ file, changes }: PoolMembership): QueuedStep[] {
+  const due = dueAtMs(changes, file.drainDeadlineMs);
+  const lists = [changes, ...changes.queue].map(({ members }) => members);
   return changes.queue.map((step, i) => ({
-    id: stepId(inForce.name, step),
+    id: stepId(file.name, step),
     plannedAtMs: step.plannedAtMs,
-    changes: describeMembers(configs[i].backends, configs[i + 1].backends),
+    changes: describeMembers(lists[i], lists[i + 1]),
     dueAtMs: due[i],
     waitsFor: i === 0 ? waitsFor(changes) : [],
   }));
@@ -86,11 +86,11 @@ function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect
   const kept = new Set(is.changes.queue.map(({ id }) => id));
   const [came, takenBack] = [true, false].map((isIn) =>
     was.changes.queue.flatMap((step, i) =>
-      kept.has(step.id) || isInForce(was.changes, i, is.inForce) !== isIn ? [] : [queuedSteps(was)[i]],
+      kept.has(step.id) || isInForce(was.changes, i, is.changes) !== isIn ? [] : [queuedSteps(was)[i]],
     ),
   );
   const rest = { ...nothing, came, takenBack, ...(settling !== undefined && { settlesAtMs: settling }) };
-  const inForce = describeMembers(was.inForce.backends, is.inForce.backends);
+  const inForce = describeMembers(was.changes.members, is.changes.members);
   if (inForce.length > 0) return { ...rest, effect: 'in_force', changes: [...nothing.changes, ...inForce] };
   const [before, steps] = [queuedSteps(was), queuedSteps(is)];
   const last = is.changes.queue.findLastIndex(({ id }, i) => {
@@ -103,20 +103,16 @@ function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect
 }
 
 /** Whether what a step that waited would have changed is so. */
-function isInForce(before: PoolChanges, at: number, { backends }: PoolConfig): boolean {
+function isInForce(before: PoolChanges, at: number, after: PoolChanges): boolean {
   const from = at === 0 ? before.members : before.queue[at - 1].members;
-  const by = <T extends { name: string }>(list: readonly T[]) => new Map(list.map((one) => [one.name, one]));
-  const [was, wanted, is] = [by(from), by(before.queue[at].members), by(backends)];
+  const by = (list: readonly BackendConfig[]) => new Map(list.map((one) => [one.name, one]));
+  const [was, wanted, is] = [by(from), by(before.queue[at].members), by(after.members)];
   return [...new Set([...was.keys(), ...wanted.keys()])].every((name) => {
     const [old, next, now] = [was.get(name), wanted.get(name), is.get(name)];
     if (next === undefined) return old === undefined || now === undefined;
-    return (
-      isDeepStrictEqual(old, next) ||
-      (now !== undefined &&
-        (next.weight === old?.weight || next.weight === now.weight) &&
-        (next.state === old?.state || next.state === now.state) &&
-        (next.address === old?.address || next.address === now.address.text) &&
-        (next.agent === old?.agent || next.agent === now.agent))
+    return FIELDS.every(
+      (field) =>
+        (old !== undefined && isSame(old, next, field)) || (now !== undefined && isSame(now, next, field)),
     );
   });
 }

@@ -23,7 +23,6 @@ import {
   plan,
   startChanges,
 } from './change.js';
-import { changeFromConfig, configInForce, queuedBackends } from './change-config.js';
 import { type Override, overridden, stillNeeded } from './override.js';
 import { priorMembers } from './remembered.js';
 
@@ -92,8 +91,8 @@ function takePool(
 ): PoolMembership {
   const remembered = known ?? memory?.get(file.name) ?? memory?.get(renamed?.get(file.name) ?? '');
   const overrides = stillNeeded(remembered?.overrides ?? [], file);
-  const wanted = changeFromConfig(overridden(file, overrides));
-  const change: PoolChange = { ...wanted, health: marksOf(file.name, wanted.members, health) };
+  const { backends: members, prior } = overridden(file, overrides);
+  const change: PoolChange = { members, prior, health: marksOf(file.name, members, health) };
   const { settleMs } = file;
   const changes =
     remembered === undefined
@@ -169,7 +168,9 @@ function next(
   known: PoolMembership | undefined,
 ): PoolMembership {
   const { file, changes } = pool;
-  const inForce = isAsBefore(pool, known) ? known!.inForce : configInForce(file, changes);
+  const inForce = isAsBefore(pool, known)
+    ? known!.inForce
+    : { ...file, backends: changes.members, prior: priorMembers(changes) };
   const isSame = known !== undefined && isDeepStrictEqual(known.inForce, inForce);
   const draining = changes.members.filter(({ state }) => state === 'draining');
   const drainingSinceMs = Object.fromEntries(
@@ -188,7 +189,7 @@ export function drainsSinceMs({ drainingSinceMs }: PoolMembership, backend: stri
   return own(drainingSinceMs, backend);
 }
 
-/** Whether neither file nor members nor prior state have changed: the rule, for a health mark. Addresses are then not parsed. */
+/** Whether neither file nor members nor prior state have changed: the rule, for a health mark. */
 function isAsBefore(
   { file, changes }: Pick<PoolMembership, 'file' | 'changes'>,
   known: PoolMembership | undefined,
@@ -218,7 +219,7 @@ export interface NamedBackend {
  */
 export function markedBackends(pools: Membership): NamedBackend[] {
   return [...pools.values()].flatMap(({ inForce, changes }) =>
-    firstByName([...inForce.backends, ...queuedBackends(changes)]).map((backend) => ({
+    firstByName([...changes.members, ...queuedBackends(changes)]).map((backend) => ({
       pool: inForce,
       backend,
     })),
@@ -228,11 +229,16 @@ export function markedBackends(pools: Membership): NamedBackend[] {
 /** All that packets may be sent to soon: those, and members of the prior state. */
 export function reachedBackends(pools: Membership): NamedBackend[] {
   return [...pools.values()].flatMap(({ inForce, changes }) =>
-    [...inForce.backends, ...queuedBackends(changes), ...(inForce.prior ?? [])].map((backend) => ({
+    [...changes.members, ...queuedBackends(changes), ...(inForce.prior ?? [])].map((backend) => ({
       pool: inForce,
       backend,
     })),
   );
+}
+
+/** Every member that a queued change names, the next one's first; names may come again. */
+function queuedBackends({ queue }: PoolChanges): BackendConfig[] {
+  return queue.flatMap(({ members }) => members);
 }
 
 function firstByName(backends: readonly BackendConfig[]): BackendConfig[] {

@@ -8,23 +8,25 @@
  * No field of a backend is changed by two steps: whoever asks for another weight, or ends a drain that waits, changes the step that
  * waits (`merge`). Steps keep their ids; those that change nothing any more are gone.
  */
+import type { BackendConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { CHANGES_QUEUED_MAX } from '../core/limits.js';
-import type { ChangeMember, QueuedChange } from './change.js';
+import type { QueuedChange } from './change.js';
 
-type Members = readonly ChangeMember[];
+type Members = readonly BackendConfig[];
 /** A list of members before the first step, and after each. */
 type States = readonly Members[];
-type Fields = Partial<ChangeMember>;
+type Fields = Partial<BackendConfig>;
 
 /** What one backend is to be instead: fields of a member, a whole one that comes, or undefined for one that goes. */
 interface Edit {
   readonly name: string;
   readonly fields?: Fields;
-  readonly whole?: ChangeMember | undefined;
+  readonly whole?: BackendConfig | undefined;
 }
 
-const FIELDS = ['address', 'weight', 'state', 'agent'] as const;
+export const FIELDS = ['address', 'weight', 'state', 'agent'] as const;
+type Field = (typeof FIELDS)[number];
 
 /**
  * The queue after `wanted` was asked for: steps that it changes its mind about are changed, and what is new comes last.
@@ -43,7 +45,7 @@ export function merge(
     const last = find(states.at(-1)!, name);
     if (last === undefined || member === undefined) continue;
     for (const field of FIELDS) {
-      if (last[field] === member[field]) continue;
+      if (isSame(last, member, field)) continue;
       const at = states.findIndex((_, i) => i > 0 && changes(states, i, name, field));
       if (at > 0) states = edited(states, at, { name, fields: { [field]: member[field] } });
     }
@@ -133,15 +135,20 @@ function editsBetween(before: Members, after: Members): Edit[] {
     const [was, is] = [find(before, name), find(after, name)];
     if (was === undefined || is === undefined) return was === is ? [] : [{ name, whole: is }];
     const fields = Object.fromEntries(
-      FIELDS.flatMap((field) => (was[field] === is[field] ? [] : [[field, is[field]]])),
+      FIELDS.flatMap((field) => (isSame(was, is, field) ? [] : [[field, is[field]]])),
     );
     return Object.keys(fields).length === 0 ? [] : [{ name, fields }];
   });
 }
 
-function changes(states: States, at: number, name: string, field: (typeof FIELDS)[number]): boolean {
+/** Whether one backend has the same in one field. */
+export function isSame(was: BackendConfig, is: BackendConfig, field: Field): boolean {
+  return field === 'address' ? was.address.text === is.address.text : was[field] === is[field];
+}
+
+function changes(states: States, at: number, name: string, field: Field): boolean {
   const [was, is] = [find(states[at - 1], name), find(states[at], name)];
-  return is !== undefined && was?.[field] !== is[field];
+  return is !== undefined && (was === undefined || !isSame(was, is, field));
 }
 
 /**
@@ -162,10 +169,10 @@ function withMembers(
   });
 }
 
-const indexes = new WeakMap<Members, ReadonlyMap<string, ChangeMember>>();
+const indexes = new WeakMap<Members, ReadonlyMap<string, BackendConfig>>();
 
 /** By an index that is made once a list: a pool has thousands of backends. */
-function find(members: Members, name: string): ChangeMember | undefined {
+function find(members: Members, name: string): BackendConfig | undefined {
   let index = indexes.get(members);
   if (index === undefined) {
     index = new Map(members.map((member) => [member.name, member]));

@@ -1,7 +1,7 @@
 /** The pool states that a pool's changes (change.ts) tell of: what is in force, the prior state, and what came between. */
-
+import type { BackendConfig, PriorBackendConfig } from '../config/types.js';
 import type { PoolState } from '../table/state.js';
-import { type ChangeMember, type PoolChanges, type PriorMember, upOrDown } from './change.js';
+import { type PoolChanges, upOrDown } from './change.js';
 
 /** What is known of a pool's backends beside their marks; where nothing is known, all can be reached, and none is drained. */
 export interface BackendFacts {
@@ -21,7 +21,7 @@ export function stateInForce(changes: PoolChanges, facts?: BackendFacts): PoolSt
 /** Members that are in force, or wait to be, with the marks that they have now. */
 export function stateOf(
   { marks }: PoolChanges,
-  members: readonly ChangeMember[],
+  members: readonly BackendConfig[],
   { isDrained, isReachable } = NO_FACTS,
 ): PoolState {
   const byName = new Map(marks.map(({ name, health }) => [name, health]));
@@ -36,7 +36,7 @@ export function stateOf(
 }
 
 /** The prior state with the addresses of its members, for one that is no longer in force is still sent to. */
-export function priorMembers(changes: PoolChanges): readonly PriorMember[] {
+export function priorMembers(changes: PoolChanges): readonly PriorBackendConfig[] {
   if (changes.override !== undefined) return changes.override;
   return rested(changes, changes.past[0]?.members ?? changes.members);
 }
@@ -68,11 +68,11 @@ export function rememberedStates(changes: PoolChanges): Remembered[] {
   return [...past, { state: stateInForce(changes), untilMs: undefined }];
 }
 
-function rested({ marks }: PoolChanges, members: readonly ChangeMember[]): PriorMember[] {
+function rested({ marks }: PoolChanges, members: readonly BackendConfig[]): PriorBackendConfig[] {
   const byName = new Map(marks.map((one) => [one.name, one.rested]));
   return members.map((member) => ({ ...member, health: byName.get(member.name)! }));
 }
 
-function withoutAddresses(members: readonly PriorMember[]): PoolState {
+function withoutAddresses(members: readonly PriorBackendConfig[]): PoolState {
   return members.map(({ name, weight, state, health }) => ({ name, weight, state, health }));
 }

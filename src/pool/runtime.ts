@@ -3,9 +3,7 @@
  * forward one change of those that wait. The overrides (override.ts) follow, so that file and overrides together always say what
  * the last step of the queue says.
  */
-import { parseAddress } from '../packet/address.js';
 import { cancelQueued, forceBackend, forceQueued, plan } from './change.js';
-import { changeFromConfig } from './change-config.js';
 import { stepId } from './effects.js';
 import { type Membership, type Moment, mapPool, type PoolMembership } from './membership.js';
 import { type OverridePatch, overridden, override, stillNeeded } from './override.js';
@@ -24,11 +22,11 @@ export function say(
 ): Membership {
   return mapPool(before, name, (pool) => {
     const overrides = override(pool.overrides, pool.file, backend, patch, nowMs);
-    const change = changeFromConfig(overridden(pool.file, overrides));
+    const { backends: members, prior } = overridden(pool.file, overrides);
     const said = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
     const changes = force
       ? forceBackend(pool.changes, backend, said, nowMs)
-      : plan(pool.changes, change, nowMs);
+      : plan(pool.changes, { members, prior }, nowMs);
     return { ...pool, overrides, changes };
   });
 }
@@ -70,7 +68,7 @@ function wanting(pool: PoolMembership, members: Wanted): PoolMembership {
     const [file, over] = [inFile.get(name), said.get(name)];
     return {
       name,
-      address: parseAddress(address)!,
+      address,
       weight: over?.weight === undefined ? weight : (file?.weight ?? weight),
       state: over?.state === undefined ? state : (file?.state ?? state),
       agent,

@@ -1,6 +1,7 @@
 /** The control side of a simulation: the config file, the nodes that read it, the router before them, and events. */
+import type { BackendConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
-import type { ChangeMember } from '../pool/change.js';
+import { parseAddress } from '../packet/address.js';
 import { backendName, type Edit, eventText, type SimEvent } from './event.js';
 import { SimNode } from './node.js';
 
@@ -16,7 +17,7 @@ export class Fleet {
   readonly crashed = new Set<string>();
   /** What the router mixes into its hash. */
   salt = 0;
-  #file: readonly ChangeMember[];
+  #file: readonly BackendConfig[];
   readonly #named: Set<string>;
   /** Health marks that all nodes were told. */
   readonly #down = new Set<string>();
@@ -122,15 +123,17 @@ export class Fleet {
   }
 }
 
-function memberOf(name: string, weight: number): ChangeMember {
-  // Nothing is sent: one address (RFC 5737) will do for all.
-  return { name, address: '192.0.2.1', weight, state: 'active', agent: true };
+/** Nothing is sent: one address (RFC 5737) will do for all backends. */
+const ADDRESS = parseAddress('192.0.2.1')!;
+
+function memberOf(name: string, weight: number): BackendConfig {
+  return { name, address: ADDRESS, weight, state: 'active', agent: true };
 }
 
-function edited(file: readonly ChangeMember[], event: Edit): readonly ChangeMember[] {
+function edited(file: readonly BackendConfig[], event: Edit): readonly BackendConfig[] {
   if (event.kind === 'add') return [...file, memberOf(event.backend, event.weight)];
   if (event.kind === 'remove') return file.filter(({ name }) => name !== event.backend);
-  return file.map((member): ChangeMember => {
+  return file.map((member): BackendConfig => {
     if (member.name !== event.backend) return member;
     if (event.kind === 'weight') return { ...member, weight: event.weight };
     return { ...member, state: event.kind === 'drain' ? 'draining' : 'active' };

@@ -2,16 +2,8 @@
  * A forwarder in a simulation: its memory of the pool (the real one, pool/change.ts) and its tables. It reads the
  * config file and is told health marks; restarted, it has what it wrote down and the file as it is then.
  */
-import {
-  advance,
-  type ChangeMember,
-  force,
-  mark,
-  nextAtMs,
-  type PoolChanges,
-  plan,
-  startChanges,
-} from '../pool/change.js';
+import type { BackendConfig } from '../config/types.js';
+import { advance, force, mark, nextAtMs, type PoolChanges, plan, startChanges } from '../pool/change.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import { memoryOf } from '../pool/membership.js';
 import { priorState, stateInForce } from '../pool/remembered.js';
@@ -31,7 +23,7 @@ export class SimNode {
   #changedAtMs = Number.NEGATIVE_INFINITY;
   #leftAtMs = 0;
 
-  constructor(members: readonly ChangeMember[], settleMs: number, nowMs: number) {
+  constructor(members: readonly BackendConfig[], settleMs: number, nowMs: number) {
     this.#changes = startChanges({ members }, settleMs, nowMs);
     this.#view = viewOf(this.#changes);
     this.#viewText = JSON.stringify(this.#view);
@@ -55,7 +47,7 @@ export class SimNode {
     return nowMs >= this.#nextAtMs && this.#take(advance(this.#changes, nowMs), nowMs);
   }
 
-  edit(members: readonly ChangeMember[], forced: boolean, nowMs: number): boolean {
+  edit(members: readonly BackendConfig[], forced: boolean, nowMs: number): boolean {
     return this.#take((forced ? force : plan)(this.#changes, { members }, nowMs), nowMs);
   }
 
@@ -64,7 +56,7 @@ export class SimNode {
   }
 
   /** Its process ends and starts again: what it remembers goes through the file. */
-  restart(members: readonly ChangeMember[], nowMs: number): boolean {
+  restart(members: readonly BackendConfig[], nowMs: number): boolean {
     const clocks = { nowMs, wallMs: nowMs };
     const written = writeMemory(new Map([[POOL, memoryOf(this.#changes)]]), clocks);
     const read = readMemory(written, clocks).get(POOL)!.changes;
@@ -80,7 +72,7 @@ export class SimNode {
    * Comes back as a next hop, with the health marks of the others. Memories older than a settle time are of no use:
    * the flows of that time went through other nodes.
    */
-  comeBack(members: readonly ChangeMember[], down: ReadonlySet<string>, nowMs: number): boolean {
+  comeBack(members: readonly BackendConfig[], down: ReadonlySet<string>, nowMs: number): boolean {
     this.isUp = true;
     const { settleMs } = this.#changes;
     const health = Object.fromEntries([...down].map((name) => [name, 'down' as const]));

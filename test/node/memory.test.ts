@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createLog } from '#anyhop/core/log.js';
 import { marksIn, withSources } from '#anyhop/node/memory.js';
+import { parseAddress } from '#anyhop/packet/address.js';
 import { mark, plan, startChanges } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { drainsSinceMs, memoryOf, NO_POOLS, take } from '#anyhop/pool/membership.js';
@@ -10,7 +11,7 @@ import { NODE, parse } from '../config/fixture.js';
 import { clocksAt, member } from '../pool/change-fixture.js';
 
 const log = createLog('silent');
-const over6 = [member('a', { address: 'fd00::1' })];
+const over6 = [member('a', { address: parseAddress('fd00::1')! })];
 const over4 = [member('a'), member('b')];
 
 describe('the memory of a node', () => {

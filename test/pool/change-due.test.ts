@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { BackendConfig } from '#anyhop/config/types.js';
 import {
   advance,
-  type ChangeMember,
   type Hold,
   hold,
   nextAtMs,
@@ -24,13 +24,13 @@ class Pool {
   readonly #sinceMs = new Map<string, number>();
   changes: PoolChanges;
 
-  constructor(members: readonly ChangeMember[], drained: Drained = {}) {
+  constructor(members: readonly BackendConfig[], drained: Drained = {}) {
     this.changes = startChanges({ members }, SETTLE_MS, 0);
     this.#drained = drained;
     this.#follow();
   }
 
-  plan(members: readonly ChangeMember[]): void {
+  plan(members: readonly BackendConfig[]): void {
     this.changes = plan(this.changes, { members }, this.changes.nowMs);
     this.#follow();
   }
@@ -83,7 +83,7 @@ class Pool {
   }
 }
 
-const drainingOf = (...names: string[]): ChangeMember[] =>
+const drainingOf = (...names: string[]): BackendConfig[] =>
   ['a', 'b', 'c', 'd'].map((name) => member(name, { state: names.includes(name) ? 'draining' : 'active' }));
 
 test('of a rolling drain each is told with the drains before it, which hold it up for a deadline each', () => {
@@ -98,7 +98,7 @@ test('of a rolling drain each is told with the drains before it, which hold it u
 test('a drain that nobody counts, or that is shorter than settling, holds up nothing', () => {
   const [b, c] = ['b', 'c'].map((name) => member(name, { agent: false }));
   const heavier = member('a', { weight: 2 });
-  const draining = [b, c].map((one): ChangeMember => ({ ...one, state: 'draining' }));
+  const draining = [b, c].map((one): BackendConfig => ({ ...one, state: 'draining' }));
   const pool = new Pool([member('a'), b, c]);
   for (const members of [
     [heavier, b, c],

@@ -44,6 +44,15 @@ test('a prior state that the config names comes before what is remembered, and s
   );
 });
 
+test('a backend and a pool may be named as a field is', () => {
+  const [members, health] = [[member('address')], { address: 'down' as const }];
+  const settling = plan(startChanges({ members: [member('b')] }, SETTLE_MS, 0), { members, health }, 1);
+  const changes = plan(settling, { members: [member('c')], health }, 2);
+  const memory = { ...memoryOf(changes), drainingSinceMs: { address: 1 } };
+  const read = readMemory(writeMemory(new Map([['address', memory]]), clocksAt(2)), clocksAt(2));
+  assert.deepEqual(JSON.parse(JSON.stringify(read.get('address'))), JSON.parse(JSON.stringify(memory)));
+});
+
 test('a clock that was set back makes nothing settle later than it would have', () => {
   const read = readMemory(text(busy()), clocksAt(300)).get('web')!.changes;
   assert.equal(read.nowMs, 300);
@@ -55,6 +64,7 @@ test('a clock that was set back makes nothing settle later than it would have', 
 });
 
 test('a file that is cut short, altered, or of another version is refused with the field that is wrong', () => {
+  const written = (name: string) => ({ ...member(name), address: '192.0.2.1' });
   const good = JSON.parse(text(busy()));
   const altered = (change: (web: Record<string, never>) => void): string => {
     const copy = structuredClone(good);
@@ -71,10 +81,10 @@ test('a file that is cut short, altered, or of another version is refused with t
     [altered((web) => Object.assign(web, { extra: 1 })), /extra/],
     [altered((web) => Object.assign(web, { marks: [] })), /marks/],
     [altered((web) => Object.assign(web, { lastId: 0 })), /ids of queued changes/],
-    [altered((web) => Object.assign(web, { members: [member('a'), member('a')] })), /members.*twice/],
-    [altered((web) => Object.assign(web, { members: [member('../a')] })), /members\.0\.name/],
-    [altered((web) => Object.assign(web, { members: [{ ...member('a'), address: '10.1' }] })), /address/],
-    [altered((web) => Object.assign(web, { members: [{ ...member('a'), weight: -1 }] })), /weight/],
+    [altered((web) => Object.assign(web, { members: [written('a'), written('a')] })), /members.*twice/],
+    [altered((web) => Object.assign(web, { members: [written('../a')] })), /members\.0\.name/],
+    [altered((web) => Object.assign(web, { members: [{ ...written('a'), address: '10.1' }] })), /address/],
+    [altered((web) => Object.assign(web, { members: [{ ...written('a'), weight: -1 }] })), /weight/],
   ];
   for (const [contents, expected] of cases) {
     assert.throws(

@@ -1,7 +1,9 @@
 /** Arbitrary members, and a history of a pool to play: what operators, health checks and restarts do, and when. */
 import fc from 'fast-check';
+import type { BackendConfig } from '#anyhop/config/types.js';
 import type { Clocks } from '#anyhop/core/clock.js';
-import { advance, type ChangeMember, force, mark, type PoolChanges, plan } from '#anyhop/pool/change.js';
+import { parseAddress } from '#anyhop/packet/address.js';
+import { advance, force, mark, type PoolChanges, plan } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { memoryOf } from '#anyhop/pool/membership.js';
 
@@ -10,16 +12,18 @@ export const SETTLE_MS = 1000;
 export const DRAIN_MS = 5000;
 export const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 
-export function member(name: string, fields: Partial<ChangeMember> = {}): ChangeMember {
-  return { name, address: '192.0.2.1', weight: 1, state: 'active', agent: true, ...fields };
+const ADDRESS = parseAddress('192.0.2.1')!;
+
+export function member(name: string, fields: Partial<BackendConfig> = {}): BackendConfig {
+  return { name, address: ADDRESS, weight: 1, state: 'active', agent: true, ...fields };
 }
 
-export const memberList: fc.Arbitrary<ChangeMember[]> = fc
+export const memberList: fc.Arbitrary<BackendConfig[]> = fc
   .uniqueArray(
     fc.record({
       name: fc.constantFrom(...NAMES),
       weight: fc.constantFrom(1, 1, 1, 2, 5, 0),
-      state: fc.constantFrom<ChangeMember['state'][]>('active', 'active', 'active', 'draining'),
+      state: fc.constantFrom<BackendConfig['state'][]>('active', 'active', 'active', 'draining'),
     }),
     { minLength: 1, selector: ({ name }) => name },
   )
@@ -29,7 +33,7 @@ export const memberList: fc.Arbitrary<ChangeMember[]> = fc
 export const clocksAt = (ms: number): Clocks => ({ nowMs: ms, wallMs: ms });
 
 export type Action =
-  | { readonly kind: 'plan' | 'force'; readonly members: readonly ChangeMember[] }
+  | { readonly kind: 'plan' | 'force'; readonly members: readonly BackendConfig[] }
   | { readonly kind: 'mark'; readonly name: string; readonly health: 'up' | 'down' | 'dead' }
   | { readonly kind: 'restart' };
 

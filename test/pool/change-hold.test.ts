@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { BackendConfig } from '#anyhop/config/types.js';
 import {
   advance,
-  type ChangeMember,
   force,
   type Hold,
   hold,
@@ -20,7 +20,7 @@ import { DRAIN_MS, member, memberList, NAMES, SETTLE_MS } from './change-fixture
 const START_MS = 10_000;
 const DEADLINE_MS = START_MS + 60_000;
 const DRAINING = [member('a', { state: 'draining' }), member('b'), member('c')];
-const active = (list: readonly ChangeMember[]): ChangeMember[] =>
+const active = (list: readonly BackendConfig[]): BackendConfig[] =>
   list.map((one) => ({ ...one, state: 'active' }));
 
 /** A drain of `a` that has settled and is not done. */
@@ -29,7 +29,7 @@ function draining(): PoolChanges {
   return hold(start, [{ name: 'a', untilMs: DEADLINE_MS }], START_MS);
 }
 
-const names = (list: readonly ChangeMember[]): string[] =>
+const names = (list: readonly BackendConfig[]): string[] =>
   list.map(({ name, state }) => (state === 'draining' ? `${name} draining` : name));
 
 test('a change waits until the drain is done, and then comes at once', () => {

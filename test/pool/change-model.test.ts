@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { advance, type ChangeMember, nextAtMs, type PoolChanges, startChanges } from '#anyhop/pool/change.js';
+import type { BackendConfig } from '#anyhop/config/types.js';
+import { advance, nextAtMs, type PoolChanges, startChanges } from '#anyhop/pool/change.js';
 import { dueAtMs } from '#anyhop/pool/due.js';
 import { priorState, stateInForce } from '#anyhop/pool/remembered.js';
 import { type Action, act, DRAIN_MS, history, markAction, memberList, SETTLE_MS } from './change-fixture.js';
@@ -38,12 +39,12 @@ class Timeline<T> {
 }
 
 class Model {
-  readonly members: Timeline<readonly ChangeMember[]>;
+  readonly members: Timeline<readonly BackendConfig[]>;
   readonly marks = new Map<string, Timeline<'up' | 'down'>>();
-  queue: (readonly ChangeMember[])[] = [];
+  queue: (readonly BackendConfig[])[] = [];
   appliedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(members: readonly ChangeMember[]) {
+  constructor(members: readonly BackendConfig[]) {
     this.members = new Timeline(byName(members));
     this.#remember(0);
   }
@@ -74,7 +75,7 @@ class Model {
     this.#remember(nowMs);
   }
 
-  #plan(list: readonly ChangeMember[], nowMs: number, observed: PoolChanges): void {
+  #plan(list: readonly BackendConfig[], nowMs: number, observed: PoolChanges): void {
     const isInForce = isDeepStrictEqual(this.members.last, list);
     if (isInForce) this.queue = [];
     else if (nowMs >= this.appliedAtMs + SETTLE_MS) this.#apply(list, nowMs);
@@ -90,7 +91,7 @@ class Model {
   }
 
   /** The one thing that comes while another settles. */
-  #tookDrainBack(members: readonly ChangeMember[], nowMs: number): boolean {
+  #tookDrainBack(members: readonly BackendConfig[], nowMs: number): boolean {
     const { entries, last } = this.members;
     const before = entries.at(-2);
     const isAlone = entries
@@ -106,7 +107,7 @@ class Model {
     );
   }
 
-  #apply(list: readonly ChangeMember[], nowMs: number): void {
+  #apply(list: readonly BackendConfig[], nowMs: number): void {
     this.members.set(list, nowMs);
     this.appliedAtMs = nowMs;
   }
@@ -130,12 +131,12 @@ class Model {
   }
 }
 
-function byName(members: readonly ChangeMember[]): ChangeMember[] {
+function byName(members: readonly BackendConfig[]): BackendConfig[] {
   return [...members].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function play(
-  members: readonly ChangeMember[],
+  members: readonly BackendConfig[],
   steps: readonly { readonly afterMs: number; readonly action: Action }[],
   check: (changes: PoolChanges, model: Model, nowMs: number) => void,
 ): void {

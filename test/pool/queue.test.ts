@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { BackendConfig } from '#anyhop/config/types.js';
 import {
   advance,
-  type ChangeMember,
   cancelQueued,
   forceBackend,
   forceQueued,
@@ -15,7 +15,7 @@ import {
 import { member, SETTLE_MS } from './change-fixture.js';
 
 const NAMES = ['a', 'b', 'c', 'd'] as const;
-type Fields = Partial<Pick<ChangeMember, 'weight' | 'state'>>;
+type Fields = Partial<Pick<BackendConfig, 'weight' | 'state'>>;
 
 const START = NAMES.map((name) => member(name));
 /** A pool in which nothing may come: the weight of a member that nobody speaks of has just changed. */
@@ -23,7 +23,7 @@ function busy(): PoolChanges {
   const settled = startChanges({ members: [...START, member('z')] }, SETTLE_MS, 0);
   return plan(settled, { members: [...START, member('z', { weight: 2 })] }, 0);
 }
-const wantedBy = (changes: PoolChanges): readonly ChangeMember[] =>
+const wantedBy = (changes: PoolChanges): readonly BackendConfig[] =>
   changes.queue.at(-1)?.members ?? changes.members;
 const say = (changes: PoolChanges, name: string, fields: Fields): PoolChanges =>
   plan(
@@ -33,7 +33,7 @@ const say = (changes: PoolChanges, name: string, fields: Fields): PoolChanges =>
   );
 const drawn = ({ members, queue }: PoolChanges): string[] => {
   const lists = [members, ...queue.map((step) => step.members)];
-  const text = (list: readonly ChangeMember[]) =>
+  const text = (list: readonly BackendConfig[]) =>
     list.map(({ name, weight, state }) => `${name}${weight}${state === 'draining' ? 'd' : ''}`).join(' ');
   return lists.map(text);
 };
@@ -117,7 +117,7 @@ test('whatever is said, forced, cancelled and brought forward, each field waits 
       let inForce = changes.members;
       let words: Word[] = [];
       let lastId = 0;
-      const set = (list: readonly ChangeMember[], name: string, fields: Fields) =>
+      const set = (list: readonly BackendConfig[], name: string, fields: Fields) =>
         list.map((one) => (one.name === name ? { ...one, ...fields } : one));
       for (const each of steps) {
         if (each.kind === 'say' || each.kind === 'force') {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { changeFromConfig } from '#anyhop/pool/change-config.js';
 import { effects, stepId } from '#anyhop/pool/effects.js';
 import { type Membership, NO_POOLS, passTime, take } from '#anyhop/pool/membership.js';
 import { overridden } from '#anyhop/pool/override.js';
@@ -110,7 +109,7 @@ test('whatever is said, cancelled, forced and reloaded, file and overrides want 
           cancelled++;
         }
         const { file, overrides, changes } = web(pools);
-        const { members } = changeFromConfig(overridden(file, overrides));
+        const { backends: members } = overridden(file, overrides);
         assert.deepEqual(
           [...members].sort((a, b) => (a.name < b.name ? -1 : 1)),
           changes.queue.at(-1)?.members ?? changes.members,
