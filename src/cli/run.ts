@@ -9,7 +9,7 @@ import { clockTime } from '../core/time.js';
 import { forbidDumps } from '../ffi/process.js';
 import type { ReadConfig } from '../node/actions.js';
 import { losses } from '../node/change-reports.js';
-import { type RunOptions, runNode } from '../node/node.js';
+import { type RunOptions, runNode } from '../node/run.js';
 import { lastGoodConfig } from '../node/state-store.js';
 import { renamedPools } from '../pool/renames.js';
 import {

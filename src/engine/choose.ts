@@ -21,11 +21,15 @@ export interface EngineCandidate {
   create(): Engine;
 }
 
-export interface ChosenEngine {
+export interface ChosenEngine<First> {
   readonly engine: Engine;
+  /** What the engine started with. */
+  readonly first: First;
   /** One line: as configured, or why it is this one and none that is faster. */
   readonly reason: string;
 }
+
+export type FirstImage<First> = (engine: Engine, predecessor: Image | undefined) => Promise<First>;
 
 /**
  * Starts the engine.
@@ -35,21 +39,21 @@ export interface ChosenEngine {
  * @throws AnyhopError what is in the way of the engine that was named, or of every one of them (ERR_ENGINE); nothing is
  *   left changed on the host then
  */
-export async function startEngine(
+export async function startEngine<First extends { readonly image: Image }>(
   choice: EngineChoice,
   candidates: readonly EngineCandidate[],
-  firstImage: (engine: Engine, predecessor: Image | undefined) => Promise<Image>,
-): Promise<ChosenEngine> {
+  firstImage: FirstImage<First>,
+): Promise<ChosenEngine<First>> {
   if (choice !== 'auto') {
     const candidate = candidates.find(({ name }) => name === choice)!;
-    return { engine: await start(candidate, firstImage), reason: 'as configured' };
+    return { ...(await start(candidate, firstImage)), reason: 'as configured' };
   }
   const tried: string[] = [];
   const hints = new Map<string, string>();
   for (const candidate of candidates) {
     try {
-      const engine = await start(candidate, firstImage);
-      return { engine, reason: tried.length === 0 ? 'auto: the fastest' : `auto; ${tried.join('; ')}` };
+      const started = await start(candidate, firstImage);
+      return { ...started, reason: tried.length === 0 ? 'auto: the fastest' : `auto; ${tried.join('; ')}` };
     } catch (error) {
       if (!(error instanceof AnyhopError) || error instanceof InterfaceTaken) throw error;
       tried.push(
@@ -67,10 +71,10 @@ export async function startEngine(
   );
 }
 
-async function start(
+async function start<First extends { readonly image: Image }>(
   candidate: EngineCandidate,
-  firstImage: (engine: Engine, predecessor: Image | undefined) => Promise<Image>,
-): Promise<Engine> {
+  firstImage: FirstImage<First>,
+): Promise<Omit<ChosenEngine<First>, 'reason'>> {
   const obstacle = await candidate.obstacle();
   if (obstacle !== undefined) {
     throw new AnyhopError('ERR_ENGINE', `${cannotWork(candidate)}${ofItself(candidate, obstacle.message)}`, {
@@ -78,8 +82,9 @@ async function start(
     });
   }
   const engine = candidate.create();
-  await engine.start(await firstImage(engine, await engine.predecessor()));
-  return engine;
+  const first = await firstImage(engine, await engine.predecessor());
+  await engine.start(first.image);
+  return { engine, first };
 }
 
 /** What is said of an engine, behind its name. */

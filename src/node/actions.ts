@@ -64,12 +64,12 @@ export interface ReadConfig {
 export interface Forwarded {
   readonly engine: Engine;
   readonly forwarding: Forwarding;
-  readonly status: () => Promise<NodeStatus>;
+  status(): Promise<NodeStatus>;
 }
 
 export interface NodeActionsOptions {
   readonly pools: NodePools;
-  /** Reads the config file anew. @throws ConfigError */
+  /** Reads the config file again. @throws ConfigError */
   readonly load: () => ReadConfig;
   /** A config is in force. */
   readonly accepted: (read: ReadConfig) => Promise<void>;
@@ -79,8 +79,8 @@ export interface NodeActionsOptions {
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
   readonly facts: (pool: string) => BackendFacts;
-  /** Settles once the node forwards. */
-  readonly forwarded: Promise<Forwarded>;
+  /** Undefined until the node forwards. */
+  readonly forwarded: () => Forwarded | undefined;
   readonly configFile: ConfigFileStatus;
   readonly now: () => number;
   readonly log: Logger;
@@ -89,14 +89,10 @@ export interface NodeActionsOptions {
 export class NodeActions implements ControlActions {
   readonly #options: NodeActionsOptions;
   #configFile: ConfigFileStatus;
-  #forwarded: Forwarded | undefined;
 
   constructor(options: NodeActionsOptions) {
     this.#options = options;
     this.#configFile = options.configFile;
-    void options.forwarded.then((forwarded) => {
-      this.#forwarded = forwarded;
-    });
   }
 
   /** When the config in force was read, and why the last one was refused. */
@@ -253,12 +249,6 @@ export class NodeActions implements ControlActions {
     });
   }
 
-  /** The same as `reload`, but it waits until the node forwards. */
-  async reloadOnceForwarding(): Promise<ChangeReport> {
-    await this.#options.forwarded;
-    return this.reload({ force: false });
-  }
-
   async reload({ force }: ChangeOptions): Promise<ChangeReport> {
     this.#started();
     const { pools, log } = this.#options;
@@ -369,14 +359,13 @@ export class NodeActions implements ControlActions {
   }
 
   async #change(request: () => ChangeRequest): Promise<ChangeReport> {
-    const { pools, forwarded } = this.#options;
-    const done = await pools.change(request).catch((error: unknown) => {
+    const { forwarding } = this.#started();
+    const done = await this.#options.pools.change(request).catch((error: unknown) => {
       throw refusal(error);
     });
-    const { image } = (await forwarded).forwarding.assembly;
     const unkept = this.#options.unkept();
     const warnings = unkept === undefined ? [] : [`this will not survive a restart of the node: ${unkept}`];
-    return { generation: image.generation, pools: done.map(reportOf), changes: [], warnings };
+    return { generation: forwarding.image.generation, pools: done.map(reportOf), changes: [], warnings };
   }
 
   /** @throws ControlError 422 for a config that is wrong, 409 for one that takes a restart */
@@ -417,7 +406,8 @@ export class NodeActions implements ControlActions {
 
   /** @throws ControlError 503 while the node starts */
   #started(): Forwarded {
-    if (this.#forwarded !== undefined) return this.#forwarded;
+    const forwarded = this.#options.forwarded();
+    if (forwarded !== undefined) return forwarded;
     throw new ControlError(503, 'ERR_STARTING', `the node starts: ${this.ready().reasons.join('; ')}`, {
       hint: '`anyhop ready --wait 30` waits for it.',
     });

@@ -5,6 +5,7 @@
  */
 import { type AgentReport, fetchAgentReport } from '../agent/report.js';
 import type { AgentStatus } from '../api/status.js';
+import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
 import { parseAddress } from '../packet/address.js';
 import type { NamedBackend } from '../pool/membership.js';
 
@@ -19,14 +20,12 @@ const UNPRINTABLE = /\p{C}/gu;
 const TIMEOUT_MS = 1_500;
 
 export interface AgentsOptions {
-  /** Of the agents' reports. */
-  readonly port: () => number;
   readonly fetch?: (address: string, port: number, timeoutMs: number) => Promise<AgentReport>;
 }
 
 export class Agents {
-  readonly #port: () => number;
   readonly #fetch: NonNullable<AgentsOptions['fetch']>;
+  #port = AGENT_REPORT_PORT_DEFAULT;
   /** By address as text. */
   readonly #known = new Map<string, AgentStatus>();
   readonly #asked = new Set<string>();
@@ -34,13 +33,13 @@ export class Agents {
   #next = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ port, fetch = fetchAgentReport }: AgentsOptions) {
-    this.#port = port;
+  constructor({ fetch = fetchAgentReport }: AgentsOptions = {}) {
     this.#fetch = fetch;
   }
 
-  /** Asks the agents of these backends from now on, and no others. */
-  follow(backends: readonly NamedBackend[]): void {
+  /** Asks the agents of these backends from now on, and no others. @param port of the agents' reports */
+  follow(backends: readonly NamedBackend[], port: number): void {
+    this.#port = port;
     const texts = backends.flatMap(({ backend: { agent, address } }) => (agent ? [address.text] : []));
     this.#addresses = [...new Set(texts)];
     const kept = new Set(this.#addresses);
@@ -64,7 +63,7 @@ export class Agents {
     this.#asked.add(address);
     const at = new Date().toISOString();
     try {
-      const report = await this.#fetch(address, this.#port(), TIMEOUT_MS);
+      const report = await this.#fetch(address, this.#port, TIMEOUT_MS);
       this.#known.set(address, answered(report, at));
       return report;
     } catch (error) {

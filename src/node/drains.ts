@@ -21,8 +21,6 @@ export interface DrainsOptions {
   readonly log: Logger;
   /** Milliseconds, as in pool/change.ts. */
   readonly now: () => number;
-  /** Who has no connection left has changed. */
-  readonly changed: () => void;
 }
 
 const POLL_MS = 2_000;
@@ -60,12 +58,18 @@ interface Progress {
 
 export class Drains {
   readonly #options: DrainsOptions;
+  #changed = (): void => {};
   #drains = new Map<string, Drain>();
   #timer: NodeJS.Timeout | undefined;
   #polling: Promise<void> | undefined;
 
   constructor(options: DrainsOptions) {
     this.#options = options;
+  }
+
+  /** Calls `listener` when another set of backends has no connection left. */
+  onChange(listener: () => void): void {
+    this.#changed = listener;
   }
 
   /** What is in force now. Whoever begins to drain is asked at once. */
@@ -153,7 +157,7 @@ export class Drains {
       hasChanged = conclude(drain.progress, askedMs) || hasChanged;
       if (this.#isDone(drain)) this.#tell(drain);
     }
-    if (hasChanged) this.#options.changed();
+    if (hasChanged) this.#changed();
   }
 
   #isDone({ deadlineMs, progress }: Drain): boolean {

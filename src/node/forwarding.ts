@@ -60,6 +60,10 @@ export class Forwarding {
     return this.#assembly;
   }
 
+  get image(): Image {
+    return this.#assembly.image;
+  }
+
   /** Why something newer than what is in force could not be published; undefined when nothing is newer. */
   get failure(): string | undefined {
     if (this.#failure === undefined) return undefined;

@@ -19,16 +19,14 @@ import { askKernel } from '../underlay/route.js';
 type RunConfig = Pick<LoadedConfig<'run'>, 'node' | 'pools' | 'services'>;
 
 export class LocalVips {
-  readonly #config: () => RunConfig;
   readonly #log: Logger;
   readonly #run: RunTool;
   #local: ReadonlySet<string> = new Set();
   #looking: Promise<void> | undefined;
-  #again = false;
+  /** What the next look is for. */
+  #next: RunConfig | undefined;
 
-  /** @param config what is in force, to be asked whenever addresses change */
-  constructor(config: () => RunConfig, log: Logger, run: RunTool = runTool) {
-    this.#config = config;
+  constructor(log: Logger, run: RunTool = runTool) {
     this.#log = log;
     this.#run = run;
   }
@@ -69,9 +67,12 @@ export class LocalVips {
     this.#local = local;
   }
 
-  /** Addresses, links or routes may have changed. Resolves when what was true at the call is known. */
-  look(): Promise<void> {
-    this.#again = true;
+  /**
+   * Addresses, links or routes may have changed. Resolves when what was true at the call is known.
+   * @param config what is in force
+   */
+  look(config: RunConfig): Promise<void> {
+    this.#next = config;
     this.#looking ??= this.#lookWhileAsked().finally(() => {
       this.#looking = undefined;
     });
@@ -79,9 +80,9 @@ export class LocalVips {
   }
 
   async #lookWhileAsked(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
-      const config = this.#config();
+    while (this.#next !== undefined) {
+      const config = this.#next;
+      this.#next = undefined;
       const vips = vipsOf(config);
       try {
         const local = await localAmong(vips, this.#run);

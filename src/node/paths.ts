@@ -17,42 +17,37 @@ import type { Way } from './assemble.js';
 const EXPIRE_INTERVAL_MS = 5_000;
 
 export interface PathsOptions {
-  readonly node: Pick<NodeConfig, 'source4' | 'source6'>;
-  /** With the pools as they are in force. */
-  readonly config: () => Pick<Config, 'pools' | 'services'>;
+  readonly config: Pick<Config, 'pools' | 'services'>;
   /** By an address's text. */
   readonly nextHop: (address: string) => NextHop | NoNextHop;
-  /** Some path is narrower or wider than before. */
-  readonly changed: () => void;
   readonly now: () => number;
   readonly log: Logger;
 }
 
 export class Paths {
-  readonly #options: PathsOptions;
+  readonly #log: Logger;
   readonly #mtus: PathMtus;
+  #config: PathsOptions['config'];
+  #changed = (): void => {};
   #errors: PathErrors | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: PathsOptions) {
-    this.#options = options;
+  constructor({ config, nextHop, now, log }: PathsOptions) {
+    this.#config = config;
+    this.#log = log;
     this.#mtus = new PathMtus({
-      log: options.log,
-      now: options.now,
+      log,
+      now,
       routeMtu: (address) => {
-        const hop = options.nextHop(address);
+        const hop = nextHop(address);
         return hop.reason === undefined ? hop.mtu : undefined;
       },
-      leastMtu: (address) => leastMtus(options.config()).get(address)?.all ?? 0,
+      leastMtu: (address) => leastMtus(this.#config).get(address)?.all ?? 0,
       names: (address) =>
-        options
-          .config()
-          .pools.flatMap((pool) =>
-            pool.backends.flatMap((each) =>
-              each.address.text === address ? `${pool.name}/${each.name}` : [],
-            ),
-          ),
-      changed: () => options.changed(),
+        this.#config.pools.flatMap((pool) =>
+          pool.backends.flatMap((each) => (each.address.text === address ? `${pool.name}/${each.name}` : [])),
+        ),
+      changed: () => this.#changed(),
       meaning: 'clients are told what fits',
     });
   }
@@ -62,11 +57,16 @@ export class Paths {
     return this.#mtus.counts;
   }
 
-  /** Listens from now on. */
-  start(): void {
-    const { node, log } = this.#options;
-    const sources = [node.source4, node.source6].flatMap((source) => source ?? []);
-    this.#errors = new PathErrors(sources, (reports, lost) => this.#mtus.take(reports, lost), log);
+  /** What is in force, with the pools as they are. */
+  follow(config: PathsOptions['config']): void {
+    this.#config = config;
+  }
+
+  /** Listens from now on for reports about packets from this node. @param changed some path is narrower or wider than before */
+  start({ source4, source6 }: Pick<NodeConfig, 'source4' | 'source6'>, changed: () => void): void {
+    this.#changed = changed;
+    const sources = [source4, source6].flatMap((source) => source ?? []);
+    this.#errors = new PathErrors(sources, (reports, lost) => this.#mtus.take(reports, lost), this.#log);
     this.#timer = setInterval(() => this.#mtus.expire(), EXPIRE_INTERVAL_MS).unref();
   }
 
@@ -86,7 +86,7 @@ export class Paths {
     const { interface: out, destinationMac, vlan } = hop;
     const mtu = this.#mtus.mtuOf(address, hop.mtu);
     const learned = mtu < hop.mtu ? this.#mtus.learned(address) : undefined;
-    const least = leastMtus(this.#options.config()).get(address)?.ipv6 ?? 0;
+    const least = leastMtus(this.#config).get(address)?.ipv6 ?? 0;
     return {
       interface: out,
       mac: formatMac(destinationMac),

@@ -48,3 +48,6 @@ export class Hangups {
     process.off('SIGHUP', this.#take);
   }
 }
+
+/** A signal came while next hops and first checks were awaited, which takes as long as a check may. */
+export class StoppedWhileStarting extends Error {}

@@ -38,7 +38,9 @@ function candidates(fates: Partial<Record<EngineCandidate['name'], Fate>>) {
   return { list, started };
 }
 
-const first = async (_engine: Engine, predecessor: Image | undefined): Promise<Image> => predecessor ?? IMAGE;
+const first = async (_engine: Engine, predecessor: Image | undefined): Promise<{ image: Image }> => ({
+  image: predecessor ?? IMAGE,
+});
 
 describe('auto', () => {
   it('takes the fastest', async () => {

@@ -33,7 +33,7 @@ function backends(count: number, agent = true): NamedBackend[] {
 describe("the backends' agents", () => {
   it('are reachable with version, VIPs and connections, or not, with the reason', async () => {
     let answer = async (): Promise<AgentReport> => REPORT;
-    const agents = new Agents({ port: () => 1234, fetch: () => answer() });
+    const agents = new Agents({ fetch: () => answer() });
     assert.equal(agents.status('10.1.0.0'), undefined);
     await agents.ask('10.1.0.0');
     const { at, ...known } = agents.status('10.1.0.0')!;
@@ -59,7 +59,7 @@ describe("the backends' agents", () => {
       version: '\x1b]0;x\x07',
       vips: [{ vip: '\x1b[31m', protocol: 'tcp', established: 1, services: {} }],
     });
-    const agents = new Agents({ port: () => 1, fetch });
+    const agents = new Agents({ fetch });
     await agents.ask('10.1.0.0');
     const { version, vips } = agents.status('10.1.0.0')!;
     assert.deepEqual([version, vips], ['none that can be read', []]);
@@ -76,8 +76,8 @@ describe("the backends' agents", () => {
         asked.push(address);
         return REPORT;
       };
-      const agents = new Agents({ port: () => 1, fetch });
-      agents.follow(backends(count));
+      const agents = new Agents({ fetch });
+      agents.follow(backends(count), 1234);
       agents.tick();
       assert.equal(asked.length, perTick);
       for (let i = 1; i < Math.ceil(count / perTick); i++) agents.tick();
@@ -92,11 +92,11 @@ describe("the backends' agents", () => {
       asked.push(address);
       return new Promise(() => {});
     };
-    const agents = new Agents({ port: () => 1, fetch });
-    agents.follow(backends(3, false));
+    const agents = new Agents({ fetch });
+    agents.follow(backends(3, false), 1234);
     agents.tick();
     assert.deepEqual(asked, []);
-    agents.follow(backends(1));
+    agents.follow(backends(1), 1234);
     agents.tick();
     agents.tick();
     assert.deepEqual(asked, ['10.1.0.0']);

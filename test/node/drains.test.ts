@@ -30,9 +30,6 @@ function bench() {
   let pools: Membership = take(NO_POOLS, FILE.pools, { force: false, nowMs });
   let changes = 0;
   const drains = new Drains({
-    changed: () => {
-      changes++;
-    },
     log: createLog('silent'),
     now: () => nowMs,
     count: async (address) => {
@@ -41,6 +38,9 @@ function bench() {
       if (answer instanceof Error) throw answer;
       return answer;
     },
+  });
+  drains.onChange(() => {
+    changes++;
   });
   return {
     drains,

@@ -1,0 +1,53 @@
+/**
+ * A node's life, in four phases:
+ *
+ *   prepare   what this host must have, what the process before remembered     nothing on the host is changed
+ *   start     next hops, first health checks, an engine with the first image, its self-test; a failure takes all of it back
+ *   serve     changes make new images, until a signal comes or the engine ends
+ *   leave     the engine stops, or forwards on in the kernel; everything else ends
+ *
+ * The control socket answers from the start on: `anyhop ready` says what is still missing.
+ */
+import { controlRoutes } from '../api/routes.js';
+import { serveControl } from '../api/server.js';
+import type { ConfigFileStatus } from '../api/status.js';
+import { logWarnings } from '../config/error.js';
+import type { Logger } from '../core/log.js';
+import type { ReadConfig } from './actions.js';
+import { EventRing, recorded } from './events.js';
+import { Node } from './node.js';
+import { prepareHost } from './prepare.js';
+import { Hangups, StoppedWhileStarting } from './signals.js';
+
+export interface RunOptions {
+  readonly first: ReadConfig;
+  /** Reads the config file again. @throws ConfigError */
+  readonly load: () => ReadConfig;
+  /** Pools that have another name in `first` than in the config that was in force before, by the new one. */
+  readonly renamed?: ReadonlyMap<string, string>;
+  /** Why `first` is not what the file says. */
+  readonly refused?: ConfigFileStatus['refused'];
+}
+
+/**
+ * Forwards until SIGINT or SIGTERM.
+ * @throws AnyhopError when the machine lacks something; nothing is left changed then
+ */
+export async function runNode(options: RunOptions, outer: Logger): Promise<void> {
+  const hangups = new Hangups(); // first of all: SIGHUP would end the process
+  const events = new EventRing();
+  const log = recorded(outer, events);
+  logWarnings(options.first.config.warnings, log);
+  const node = new Node(options, await prepareHost(options.first.config, log), events, log);
+  const control = await serveControl(node.socket, controlRoutes(node.actions), log);
+  try {
+    await node.serve(await node.start(), hangups);
+  } catch (error) {
+    if (!(error instanceof StoppedWhileStarting)) throw error;
+    const why = error.message;
+    log.info({ event: 'stopping', why }, `stopping: ${why}, before anything was changed`);
+  } finally {
+    await node.leave(control);
+    hangups.close();
+  }
+}
