@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { L } from '#anyhop/core/layout.gen.js';
 import { deriveFlowKey } from '#anyhop/hash/key.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 
@@ -113,7 +114,10 @@ describe('anyhop image', () => {
   it('says the same for people, a line for each service and backend', () => {
     const text = image('--mtu', '1400');
     assert.ok(text.includes(summary.digest));
-    assert.match(text, new RegExp(`^image +${summary.bytes} bytes, layout version 2, generation 1$`, 'm'));
+    assert.match(
+      text,
+      new RegExp(`^image +${summary.bytes} bytes, layout version ${L.IMAGE_VERSION}, generation 1$`, 'm'),
+    );
     for (const line of [
       /^web +203\.0\.113\.10 +tcp 80 +web +5-tuple +on$/m,
       /^games +203\.0\.113\.10 +udp 8000-8999 +web +source +off$/m,

@@ -47,7 +47,10 @@ describe('the units for systemd', () => {
       assert.ok(exposure !== undefined, stderr);
       t.diagnostic(`systemd-analyze security, ${unit}: ${exposure}`);
       assert.ok(Number(exposure) <= EXPOSURE_MAX, stdout);
-      assert.ok(readFileSync('README.md', 'utf8').includes(exposure), 'the README says another one');
+      assert.ok(
+        readFileSync('docs/systemd.md', 'utf8').includes(exposure),
+        'docs/systemd.md says another one',
+      );
     });
 
     test(`${unit} leaves no core dumps, and the capabilities that it has are all that it can have`, () => {

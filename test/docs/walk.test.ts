@@ -39,6 +39,8 @@ function steps(page: string): Step[] {
     const commands = text
       .replaceAll('lab-', `${lab}-`)
       .replaceAll('build/walk', folder)
+      // Other nodes may run on this machine.
+      .replaceAll(/anyhop (ready|status)\b/g, `anyhop $1 --socket /run/anyhop/${lab}-edge.sock`)
       .replace(/^make build$/m, 'true');
     return [{ commands, seen: next?.kind === 'text' ? next.text.trim().split('\n') : [] }];
   });
