@@ -10,11 +10,13 @@
  * agent, loads a program with maps of its own and exchanges the two in one step (attachment.ts), so that each packet meets the one
  * or the other. What was counted goes on.
  */
+
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, isSystemError } from '../core/errors.js';
 import { AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
+import { SerialQueue } from '../core/serial-queue.js';
 import { VERSION } from '../core/version.js';
 import type { BpfObject } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
@@ -71,7 +73,7 @@ export class Agent {
   readonly #baseline: DriverStatistics;
   #pinProblem: string | undefined;
   #inForce: Prepared;
-  #reloading: Promise<void> = Promise.resolve();
+  readonly #reloads = new SerialQueue();
   #lastVerdicts: Record<string, number> | undefined;
 
   private constructor(
@@ -174,9 +176,7 @@ export class Agent {
    *   force stays then
    */
   reload(config: LoadedConfig<'agent'>): Promise<void> {
-    const done = this.#reloading.then(() => this.#reload(config));
-    this.#reloading = done.catch(() => undefined); // the caller is told
-    return done;
+    return this.#reloads.add(() => this.#reload(config));
   }
 
   async #reload(config: LoadedConfig<'agent'>): Promise<void> {
@@ -242,7 +242,7 @@ export class Agent {
 
   /** Ends this process's part: the program goes on delivering. @returns false when it cannot, and was taken off */
   async leave(): Promise<boolean> {
-    await this.#reloading;
+    await this.#reloads.idle();
     this.keepPinned();
     const stays = this.#attachment.leave();
     await this.#end();
@@ -251,7 +251,7 @@ export class Agent {
 
   /** Takes the program off and gives everything back. Returns undefined, or why the program could not be taken off. */
   async stop(): Promise<string | undefined> {
-    await this.#reloading;
+    await this.#reloads.idle();
     const problem = this.#attachment.detach();
     if (this.#directory !== undefined) removePins(this.#directory);
     await this.#end();

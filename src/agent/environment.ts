@@ -5,8 +5,11 @@
  *   not_ready an agent starts, and yet packets of a service are not delivered: what is missing may come later
  *   warning   packets are delivered, and what most often keeps a backend from answering all the same
  */
+
 import type { LoadedConfig, PoolConfig, ServiceConfig } from '../config/types.js';
+import { type Capability, missingCapabilities } from '../core/capability.js';
 import { AnyhopError, type ErrorCode } from '../core/errors.js';
+import { listed } from '../core/listed.js';
 import type { AttachedXdp } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
 import type { Link } from '../underlay/link.js';
@@ -44,11 +47,9 @@ export interface Environment {
 
 type Report = (code: ErrorCode, message: string, hint: string) => void;
 
-/** Capability numbers of linux/capability.h; CAP_SYS_ADMIN includes the two younger ones. */
-const CAP_NET_ADMIN = 12;
-const CAP_SYS_ADMIN = 21;
-const CAP_PERFMON = 38;
-const CAP_BPF = 39;
+const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_BPF', 'CAP_PERFMON'];
+/** Addresses in a message. */
+const NAMES_MOST = 8;
 
 /** @throws AnyhopError ERR_USAGE when nobody says which */
 export function requireInterface({ agent }: LoadedConfig<'agent'>): string {
@@ -103,19 +104,14 @@ export async function checkEnvironment(
 }
 
 function checkCapabilities(system: System, fail: Report): void {
-  const text = /^CapEff:\s*([0-9a-f]+)$/m.exec(system.read('/proc/self/status') ?? '')?.[1];
-  if (text === undefined) return;
-  const has = (bit: number): boolean => ((BigInt(`0x${text}`) >> BigInt(bit)) & 1n) === 1n;
-  const missing = [
-    ...(has(CAP_NET_ADMIN) ? [] : ['CAP_NET_ADMIN']),
-    ...(has(CAP_BPF) || has(CAP_SYS_ADMIN) ? [] : ['CAP_BPF']),
-    ...(has(CAP_PERFMON) || has(CAP_SYS_ADMIN) ? [] : ['CAP_PERFMON']),
-  ];
+  const status = system.read('/proc/self/status');
+  if (status === undefined) return;
+  const missing = missingCapabilities(NEEDED, status);
   if (missing.length === 0) return;
   fail(
     'ERR_CAPABILITY',
     `this process lacks ${missing.join(', ')}`,
-    'run as root, or grant them (systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_BPF CAP_PERFMON)',
+    `run as root, or grant them (systemd: AmbientCapabilities=${NEEDED.join(' ')})`,
   );
 }
 
@@ -225,14 +221,6 @@ function checkAttached(
   return undefined;
 }
 
-/** Some of many, for a sentence. */
-export function someOf(texts: readonly string[]): string {
-  const shown = texts.slice(0, 8);
-  return [...shown, ...(texts.length > shown.length ? [`and ${texts.length - shown.length} more`] : [])].join(
-    ', ',
-  );
-}
-
 function some(addresses: readonly IpAddress[]): string {
-  return someOf(addresses.map(({ text }) => text));
+  return listed(addresses, { most: NAMES_MOST, text: ({ text }) => text });
 }

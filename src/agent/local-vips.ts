@@ -7,16 +7,18 @@
  *                                            ^
  *   every 30 s, in case word was lost -------+
  */
+import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';
 import type { BpfObject } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
 import { localAmong } from '../underlay/local.js';
 import { type Monitor, startMonitor } from '../underlay/monitor.js';
 import { ReadQueue } from '../underlay/read-queue.js';
-import { someOf } from './environment.js';
 import { type MapEntry, u32 } from './tables.js';
 
 const FULL_READ_MS = 30_000;
+/** In a log line. */
+const VIPS_NAMED = 8;
 
 export class LocalVips {
   readonly #program: Pick<BpfObject, 'fill'>;
@@ -90,12 +92,15 @@ export class LocalVips {
     const come = changed.filter((vip) => this.#local!.has(vip));
     const gone = changed.filter((vip) => !this.#local!.has(vip));
     if (come.length > 0) {
-      this.#log.info({ event: 'vips_here', vips: come }, `on this host now: VIP ${someOf(come)}`);
+      this.#log.info(
+        { event: 'vips_here', vips: come },
+        `on this host now: VIP ${listed(come, { most: VIPS_NAMED })}`,
+      );
     }
     if (gone.length > 0) {
       this.#log.warn(
         { event: 'vips_gone', vips: gone, hint: 'ip addr add VIP dev lo, or agent.vip_elsewhere: true' },
-        `no longer on this host: VIP ${someOf(gone)}; packets for it are dropped (drop_vip_not_local)`,
+        `no longer on this host: VIP ${listed(gone, { most: VIPS_NAMED })}; packets for it are dropped (drop_vip_not_local)`,
       );
     }
   }

@@ -3,7 +3,9 @@
 import { logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT, isSystemError } from '../core/errors.js';
+import { Hangups } from '../core/hangups.js';
 import { createLog, type Logger } from '../core/log.js';
+import { SerialQueue } from '../core/serial-queue.js';
 import { forbidDumps } from '../ffi/process.js';
 import { watchLosses } from '../underlay/losses.js';
 import { warnAboutVeth } from '../underlay/veth.js';
@@ -46,17 +48,13 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
     await reports.close();
     reports = reportServer(agent, next, log);
   };
-  let taken = Promise.resolve();
-  const takeNext = (read: () => LoadedConfig<'agent'>): Promise<void> => {
-    taken = taken.then(() => take(read));
-    return taken;
-  };
-  hangups.handle(() => takeNext(load));
-  const look = newAddressWatch(agent, log, () => void takeNext(() => config));
+  const reloads = new SerialQueue();
+  hangups.handle(() => reloads.add(() => take(load)));
+  const look = newAddressWatch(agent, log, () => void reloads.add(() => take(() => config)));
   const end = await ended(agent, stopped, look);
   for (const stop of quiet) stop();
   await hangups.close();
-  await taken;
+  await reloads.idle();
   await reports.close();
   return finish(agent, end, log);
 }
@@ -142,46 +140,6 @@ function sayReady(log: Logger, config: LoadedConfig<'agent'>, agent: Agent): voi
     },
     `delivering on ${name} (${mode} XDP)`,
   );
-}
-
-/** SIGHUPs, handled one after the other; as many as come meanwhile are one. */
-class Hangups {
-  #handle: (() => Promise<void>) | undefined;
-  #isWanted = false;
-  #running: Promise<void> | undefined;
-  readonly #onSignal = (): void => {
-    this.#isWanted = true;
-    this.#start();
-  };
-
-  constructor() {
-    process.on('SIGHUP', this.#onSignal);
-  }
-
-  /** From now on; also for one that has come by now. */
-  handle(handle: () => Promise<void>): void {
-    this.#handle = handle;
-    this.#start();
-  }
-
-  #start(): void {
-    if (this.#isWanted && this.#handle !== undefined) this.#running ??= this.#run(this.#handle);
-  }
-
-  async #run(handle: () => Promise<void>): Promise<void> {
-    while (this.#isWanted) {
-      this.#isWanted = false;
-      await handle();
-    }
-    this.#running = undefined;
-  }
-
-  /** None is handled any more; resolves when the one under way is done. A SIGHUP still ends nothing. */
-  async close(): Promise<void> {
-    this.#handle = undefined;
-    this.#isWanted = false;
-    await this.#running;
-  }
 }
 
 /** Resolves on the first SIGINT or SIGTERM; a second one ends the process at once. */

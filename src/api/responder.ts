@@ -2,11 +2,13 @@
  * From a request to its answer. However much is asked, packets come first: each request is handled in a turn of the event
  * loop of its own, and a client that does not read its answer loses it.
  */
+
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { quote } from '../config/path.js';
 import { CONTROL_CHANGES_MAX } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
+import { SerialQueue } from '../core/serial-queue.js';
 import { type Answer, errorAnswer, refusalOf, send } from './answer.js';
 import { ControlError } from './api.js';
 import type { Connections } from './connections.js';
@@ -39,8 +41,8 @@ export class Responder {
   readonly #routes: Routes;
   readonly #connections: Connections;
   readonly #log: Logger;
-  #turn: Promise<unknown> = Promise.resolve();
-  #change: Promise<unknown> = Promise.resolve();
+  readonly #turns = new SerialQueue();
+  readonly #changing = new SerialQueue();
   /** That run or wait for their turn. */
   #changes = 0;
 
@@ -102,21 +104,19 @@ export class Responder {
 
   /** Each in a turn of the event loop of its own: between two of them packets are forwarded. */
   async #handle(handle: () => Promise<Answer>): Promise<Answer> {
-    this.#turn = this.#turn.then(() => nextTurn());
-    await this.#turn;
+    await this.#turns.add(nextTurn);
     return handle();
   }
 
   async #handleChange({ socket }: IncomingMessage, handle: () => Promise<Answer>): Promise<Answer> {
     this.#changes++;
-    const before = this.#change;
-    const done = this.#handle(async () => {
-      await before;
-      // Who has given up, or was refused for what came behind, would not know that it changes all the same.
-      if (!socket.writable) throw new ClientGone();
-      return handle();
-    });
-    this.#change = done.catch(() => undefined);
+    const done = this.#changing.add(() =>
+      this.#handle(async () => {
+        // Who has given up, or was refused for what came behind, would not know that it changes all the same.
+        if (!socket.writable) throw new ClientGone();
+        return handle();
+      }),
+    );
     try {
       return await done;
     } finally {

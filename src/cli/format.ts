@@ -1,4 +1,5 @@
 /** Figures and lines as the commands print them for people; a value from elsewhere is one line here, whatever it holds. */
+import { listed } from '../core/listed.js';
 import { printable } from '../core/printable.js';
 
 /** `66 slots`, `1 slot`: the number with thousands apart by nothing, at most one decimal. */
@@ -18,9 +19,7 @@ export function percent(share: number): string {
 /** Some of `names`, for a sentence: all of a few, the first of many and how many more. */
 export function someOf(names: readonly string[], max = 6): string {
   if (names.length === 0) return 'none';
-  const shown = names.slice(0, max).map((name) => printable(name));
-  if (names.length <= max) return shown.join(', ');
-  return `${shown.join(', ')} and ${names.length - max} more`;
+  return listed(names, { most: max, text: printable });
 }
 
 /** Of a value with a line of its own: some sentences. */

@@ -2,7 +2,9 @@
  * Backends that get no flows though the config has them: those with weight 0 or draining, and those whose weight is too small
  * beside the others' to earn one slot. Said of a file (rules/warnings.ts), and of what an operator asks a running node for.
  */
+
 import { quotas } from '../core/apportion.js';
+import { listed } from '../core/listed.js';
 
 export interface WeighedBackend {
   readonly name: string | undefined;
@@ -53,6 +55,5 @@ function subject(backends: readonly WeighedBackend[]): string {
 
 function names(backends: readonly WeighedBackend[]): string {
   const known = backends.flatMap(({ name }) => name ?? []);
-  const shown = known.slice(0, NAMES_SHOWN).join(', ');
-  return known.length > NAMES_SHOWN ? `${shown} and ${known.length - NAMES_SHOWN} more` : shown;
+  return listed(known, { most: NAMES_SHOWN });
 }

@@ -27,6 +27,7 @@ import { idleBackends } from '../config/idle.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
+import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
@@ -462,12 +463,8 @@ function sameMembers(one: PoolConfig, other: PoolConfig): boolean {
 const LOSS_HINT = {
   hint: '`anyhop reload --force` takes it all the same. A restart does not: the node then starts with the config that is in force now.',
 };
-const NAMES_SHOWN = 12;
-
 function some(names: readonly string[]): string {
-  const unique = [...new Set(names)];
-  const shown = unique.slice(0, NAMES_SHOWN).join(', ');
-  return unique.length > NAMES_SHOWN ? `${shown} and ${unique.length - NAMES_SHOWN} more` : shown;
+  return listed([...new Set(names)], { most: 12 });
 }
 
 function orRefusal<T>(make: () => T): T {

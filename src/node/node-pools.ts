@@ -9,9 +9,11 @@
  * Health never waits for a planned change: while one is being prepared, marks go on changing what is in force, and the change
  * is taken on top of what is there by then.
  */
+
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { LogFields, Logger } from '../core/log.js';
+import { SerialQueue } from '../core/serial-queue.js';
 import { clockTime } from '../core/time.js';
 import type { Hold } from '../pool/change.js';
 import { type Effect, effects, type QueuedStep } from '../pool/effects.js';
@@ -93,7 +95,7 @@ export class NodePools {
   #pools: Membership;
   #config: LoadedConfig<'run'>;
   #timer: NodeJS.Timeout | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #changes = new SerialQueue();
   #retry: NodeJS.Timeout | undefined;
   #coming = NOTHING_COMING;
   #isClosed = false;
@@ -151,9 +153,7 @@ export class NodePools {
    * @throws what kept it from being published, or AnyhopError ERR_LIMIT when a queue is full; what was in force stays
    */
   change(request: () => ChangeRequest): Promise<Effect[]> {
-    const done = this.#turn.then(() => this.#change(request()));
-    this.#turn = done.catch(() => undefined); // the caller is told
-    return done;
+    return this.#changes.add(() => this.#change(request()));
   }
 
   /** Health marks may have changed, or who drains and still has connections. */

@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ControlServer } from '../api/server.js';
 import type { NodeStatus } from '../api/status.js';
+import type { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { formatDuration } from '../core/time.js';
 import { engineCandidates } from '../engine/candidates.js';
@@ -29,7 +30,7 @@ import { Rates } from './rates.js';
 import { NodeReadiness } from './readiness.js';
 import type { RunOptions } from './run.js';
 import { selfTest } from './self-test.js';
-import { type Hangups, StoppedWhileStarting } from './signals.js';
+import { StoppedWhileStarting } from './signals.js';
 import { nodeStatus } from './status.js';
 
 export interface Running extends Forwarded {
@@ -154,7 +155,7 @@ export class Node {
   /** Forwards until a signal comes or the engine ends, and for node.stop_delay after a signal. */
   async serve({ engine, forwarding }: Running, hangups: Hangups): Promise<void> {
     const { stop, macs } = this.#host;
-    hangups.on(() => this.#reloadBySignal());
+    hangups.handle(async () => this.#reloadBySignal()); // not awaited: leaving does not wait for a reload
     const quiet = tellRegularly(engine, forwarding, () => macs.current(), this.#log);
     try {
       const ended = engine.finished.then(() => 'the engine ended');

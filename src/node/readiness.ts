@@ -179,7 +179,7 @@ export class NodeReadiness {
       reasons.set(why, [...(reasons.get(why) ?? []), backend.name]);
     }
     const told = [...reasons].map(([why, names]) => `${listed(names)}: ${why}`);
-    return `no backend of the pool ${config.name} can be reached: ${listed(told, '; ')}`;
+    return `no backend of the pool ${config.name} can be reached: ${listed(told, { separator: '; ' })}`;
   }
 }
 
@@ -214,5 +214,5 @@ function countBackends({ state }: AssembledPool): NonNullable<ServiceReadiness['
 /** Services of one pool have one reason. */
 function noneReady(services: readonly ServiceReadiness[]): string[] {
   const reasons = new Set(services.map(({ reason }) => reason!));
-  return reasons.size === 0 ? ['the config has no service'] : [listed([...reasons], '; ')];
+  return reasons.size === 0 ? ['the config has no service'] : [listed([...reasons], { separator: '; ' })];
 }

@@ -12,12 +12,13 @@ import { controlRoutes } from '../api/routes.js';
 import { serveControl } from '../api/server.js';
 import type { ConfigFileStatus } from '../api/status.js';
 import { logWarnings } from '../config/error.js';
+import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import type { ReadConfig } from './actions.js';
 import { EventRing, recorded } from './events.js';
 import { Node } from './node.js';
 import { prepareHost } from './prepare.js';
-import { Hangups, StoppedWhileStarting } from './signals.js';
+import { StoppedWhileStarting } from './signals.js';
 
 export interface RunOptions {
   readonly first: ReadConfig;
@@ -48,6 +49,6 @@ export async function runNode(options: RunOptions, outer: Logger): Promise<void>
     log.info({ event: 'stopping', why }, `stopping: ${why}, before anything was changed`);
   } finally {
     await node.leave(control);
-    hangups.close();
+    await hangups.close();
   }
 }

@@ -1,4 +1,4 @@
-/** What signals tell a node: to stop, which is taken once and once more, and to read its config file anew. */
+/** The signals that stop a node: a second one ends the waiting that the first one began. */
 import { deferred } from './deferred.js';
 
 /**
@@ -24,29 +24,6 @@ export function stopSignals(): StopSignals {
     });
   }
   return { first: first.promise, second: second.promise };
-}
-
-/** SIGHUP, from the first moment on; one that came too early is remembered. */
-export class Hangups {
-  #listener: (() => void) | undefined;
-  #isDue = false;
-  readonly #take = (): void => {
-    if (this.#listener === undefined) this.#isDue = true;
-    else this.#listener();
-  };
-
-  constructor() {
-    process.on('SIGHUP', this.#take);
-  }
-
-  on(listener: () => void): void {
-    this.#listener = listener;
-    if (this.#isDue) listener();
-  }
-
-  close(): void {
-    process.off('SIGHUP', this.#take);
-  }
 }
 
 /** A signal came while next hops and first checks were awaited, which takes as long as a check may. */

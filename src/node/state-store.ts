@@ -6,6 +6,7 @@
  * Each is replaced as a whole (core/own-file.ts). What cannot be written is logged and costs the memory alone: a forwarder with a full
  * disk forwards. A directory that others can write is refused (core/own-directory.ts).
  */
+
 import { createHash } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -20,6 +21,7 @@ import type { Logger } from '../core/log.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
 import { readOwnFile, removeLeftovers, replaceOwnFile } from '../core/own-file.js';
 import { reasonOf } from '../core/reason.js';
+import { SerialQueue } from '../core/serial-queue.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import type { PoolMemory } from '../pool/membership.js';
 
@@ -33,7 +35,7 @@ export class StateStore {
   readonly #clocks: () => Clocks;
   #writing: Promise<void> | undefined;
   #next: string | undefined;
-  #keeping: Promise<void> = Promise.resolve();
+  readonly #keeping = new SerialQueue();
   #complained: string | undefined;
 
   /** @param directory absolute; made when it is not there */
@@ -82,7 +84,7 @@ export class StateStore {
 
   /** Keeps the text of a config file that is in force, and its secret; one after the other. */
   keepConfig(path: string, text: string, key: Secret): Promise<void> {
-    this.#keeping = this.#keeping.then(async () => {
+    return this.#keeping.add(async () => {
       try {
         this.#makeDirectory();
         const digits = Buffer.from(key.reveal()).toString('hex');
@@ -92,7 +94,6 @@ export class StateStore {
         this.#complain(error);
       }
     });
-    return this.#keeping;
   }
 
   async #writeAll(): Promise<void> {

@@ -1,12 +1,14 @@
 /** What differs between two configs of one pool, in words: for plans, reports and the log. */
+
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
+import { listed } from '../core/listed.js';
 import { formatDuration } from '../core/time.js';
 
 type Member = Omit<BackendConfig, 'address'> & { readonly address: { readonly text: string } };
 
 /** So many names are spelled out. */
-const NAMES_SHOWN = 5;
+const NAMED = { most: 5 };
 
 /** Members, weights, admin states, addresses, agents; empty when they are the same in any order. */
 export function describeMembers(before: readonly Member[], after: readonly Member[]): string[] {
@@ -15,15 +17,15 @@ export function describeMembers(before: readonly Member[], after: readonly Membe
   const added = [...next.keys()].filter((name) => !old.has(name));
   const removed = [...old.keys()].filter((name) => !next.has(name));
   const changes: string[] = [];
-  if (added.length > 0) changes.push(`${someOf(added)} added`);
-  if (removed.length > 0) changes.push(`${someOf(removed)} removed`);
+  if (added.length > 0) changes.push(`${listed(added, NAMED)} added`);
+  if (removed.length > 0) changes.push(`${listed(removed, NAMED)} removed`);
   const differing = (what: string, value: (member: Member) => string): void => {
     const list = [...next.values()].flatMap((backend) => {
       const was = old.get(backend.name);
       if (was === undefined || value(was) === value(backend)) return [];
       return [`${backend.name} ${what} ${value(was)} -> ${value(backend)}`];
     });
-    if (list.length > 0) changes.push(someOf(list));
+    if (list.length > 0) changes.push(listed(list, NAMED));
   };
   differing('state', ({ state }) => state);
   differing('weight', ({ weight }) => String(weight));
@@ -47,9 +49,4 @@ export function describeSettings(before: PoolConfig, after: PoolConfig): string[
   if (!isDeepStrictEqual(before.health, after.health)) changes.push('health checks');
   if (!isDeepStrictEqual(before.prior, after.prior)) changes.push('prior state');
   return changes;
-}
-
-function someOf(texts: readonly string[]): string {
-  const shown = texts.slice(0, NAMES_SHOWN).join(', ');
-  return texts.length > NAMES_SHOWN ? `${shown} and ${texts.length - NAMES_SHOWN} more` : shown;
 }

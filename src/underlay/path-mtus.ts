@@ -9,6 +9,7 @@
  *    that, and counted: a path that really takes less is no path for its services, and the log says so;
  *  - a path only becomes narrower by a report, and wider when what was learned is forgotten.
  */
+import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';
 import type { LogEventName } from '../core/log-events.js';
 import { formatDuration } from '../core/time.js';
@@ -18,7 +19,6 @@ import type { TooBig } from '../packet/too-big.js';
 export const PATH_MTU_LIFETIME_MS = 600_000;
 /** A report goes into the log again for the same far end after so long. */
 const LOG_AGAIN_MS = 60_000;
-const NAMES_SHOWN = 3;
 
 export interface LearnedMtu {
   /** In bytes at layer 3. */
@@ -179,11 +179,10 @@ export class PathMtus {
   }
 
   #listed(addresses: readonly string[]): string {
-    const shown = addresses.slice(0, NAMES_SHOWN).map((address) => {
+    const text = (address: string): string => {
       const [first] = this.#options.names(address);
       return first === undefined ? address : `${first} (${address})`;
-    });
-    const more = addresses.length - shown.length;
-    return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+    };
+    return listed(addresses, { text });
   }
 }

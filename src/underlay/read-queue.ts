@@ -3,6 +3,7 @@
  * takes no more than a fifth of the time, unless a read is so slow that what changed would wait for too long: a node has to
  * notice within a second that it can reach nobody.
  */
+import { SerialQueue } from '../core/serial-queue.js';
 import type { Change } from './monitor.js';
 
 /** From the first change of a burst to reading. */
@@ -14,7 +15,7 @@ const PAUSE_MS_MAX = 400;
 export class ReadQueue {
   readonly #read: (what: Change) => Promise<void>;
   readonly #failed: (error: unknown) => void;
-  #last: Promise<void> = Promise.resolve();
+  readonly #reads = new SerialQueue();
   #due: Change | undefined;
   #timer: NodeJS.Timeout | undefined;
   #pauseEndMs = 0;
@@ -40,15 +41,13 @@ export class ReadQueue {
 
   /** Reads after the reads that are under way; rejects with what made it fail. */
   now(what: Change): Promise<void> {
-    const done = this.#last.then(() => this.#timed(what));
-    this.#last = done.catch(() => {}); // told to who asked; the next one is tried all the same
-    return done;
+    return this.#reads.add(() => this.#timed(what));
   }
 
   /** Resolves when the reads that are under way have ended; what was due is forgotten. */
   close(): Promise<void> {
     clearTimeout(this.#timer);
-    return this.#last;
+    return this.#reads.idle();
   }
 
   async #timed(what: Change): Promise<void> {
