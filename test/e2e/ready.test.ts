@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Readiness } from '#anyhop/api/status.js';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { HOST_LINK, VIP4 } from '../../scripts/lab/topology.js';
 import { inside, takeOff } from '../../scripts/native/attached.js';
-import { devObjectPath } from '../../scripts/native/object.js';
 import { ask } from '../api/fake-node.js';
 
 const TIMEOUT_MS = 120_000;
@@ -22,6 +22,9 @@ const FAILED_TIMEOUT_MS = 20_000;
 const POLL_MS = 20;
 /** The log is told within a quarter of a second. */
 const LOG_POLLS_MAX = 250;
+
+/** The program of `anyhop pass`. */
+const OTHER_PROGRAM = fileURLToPath(new URL('../../../dist/native/pass.bpf.o', import.meta.url));
 
 const skip = labObstacle()?.message ?? false;
 
@@ -157,10 +160,12 @@ function losses(lab: Lab, engine: EngineChoice): Loss[] {
         // The engine is as quick as `ip`: who comes first has the place.
         for (;;) {
           await inside(edge.namespace, () => takeOff(HOST_LINK));
-          const added = await onEdge(`link set ${other} obj ${devObjectPath('pass')} sec xdp`).catch(
-            () => 'taken',
-          );
-          if (added !== 'taken') return undefined;
+          try {
+            await onEdge(`link set ${other} obj ${OTHER_PROGRAM} sec xdp`);
+            return undefined;
+          } catch (error) {
+            if (!/active BPF XDP link|busy/i.test(String(error))) throw error;
+          }
         }
       },
       giveBack: () => onEdge(`link set ${other} off`),
