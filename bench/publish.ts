@@ -16,13 +16,13 @@ import { forwardShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
 import type { Done } from '#anyhop/health/probe.js';
 import type { Image } from '#anyhop/image/read.js';
-import { type Assembly, assemble, fixedWay, type Way } from '#anyhop/node/assemble.js';
+import { type Assembly, assemble, fixedWay, servedOf, type Way } from '#anyhop/node/assemble.js';
 import { Forwarding } from '#anyhop/node/forwarding.js';
 import { NodeHealth } from '#anyhop/node/node-health.js';
 import { NodePools } from '#anyhop/node/node-pools.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { markedBackends } from '#anyhop/pool/membership.js';
-import type { Health } from '#anyhop/table/state.js';
+import { NO_FACTS, statesOfConfig } from '#anyhop/pool/states.js';
 import { isolationObstacle } from '../test/isolation.js';
 import { median, report, skip } from './report.js';
 
@@ -94,7 +94,7 @@ async function healthChange(): Promise<void> {
   const obstacle = isolationObstacle();
   if (obstacle !== false) return skip(name, obstacle);
   const config = configOf('web-', 1);
-  let assembly: Assembly = assemble(config, config.node, { generation: 1, way });
+  let assembly: Assembly = assemble(servedOf(config), config.node, { generation: 1, way });
   const sizes = sizesFor(assembly.image);
   const object = new BpfObject('forward', forwardShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
@@ -107,9 +107,11 @@ async function healthChange(): Promise<void> {
     const gone = config.pools[0].backends[((change + WARM_UP) * 7) % BACKENDS];
     const used = process.cpuUsage();
     const start = performance.now();
-    assembly = assemble(config, config.node, {
+    const facts = { ...NO_FACTS, isReachable: ({ name }: BackendConfig) => name !== gone.name };
+    const pools = config.pools.map((each) => statesOfConfig(each, undefined, facts));
+    assembly = assemble({ ...config, pools }, config.node, {
       generation: assembly.image.generation + 1,
-      way: (backend) => (backend === gone ? undefined : WAY),
+      way: ({ name }) => (name === gone.name ? undefined : WAY),
       numbers: assembly.numbers,
       previous: assembly,
     });
@@ -162,6 +164,7 @@ async function verdict(): Promise<void> {
       check: (backends) => health.check(backends),
       judge: (backends) => health.judge(backends),
       health: (pool, backend) => health.markOf(pool, backend)?.health,
+      facts: () => NO_FACTS,
       holds: () => [],
       publish: async () => forwarding?.refresh(),
       remember: async () => undefined, // written behind the image's back
@@ -171,13 +174,7 @@ async function verdict(): Promise<void> {
   health.follow(() => undefined);
   health.judge(markedBackends(pools.pools));
   pools.start();
-  const mark = (pool: PoolConfig, backend: BackendConfig): Health =>
-    health.markOf(pool.name, backend.name)!.health;
-  forwarding = new Forwarding(
-    { config: () => pools.config, macs: () => [], way, health: mark },
-    undefined,
-    log,
-  );
+  forwarding = new Forwarding({ served: () => pools.served(), macs: () => [], way }, undefined, log);
   const sizes = sizesFor(forwarding.assembly.image);
   const object = new BpfObject('forward', forwardShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
@@ -243,7 +240,7 @@ function fullBuild(): void {
   const before = process.memoryUsage().rss;
   const used = process.cpuUsage();
   const start = performance.now();
-  const assemblies = configs.map((config) => assemble(config, config.node, { generation: 1, way }));
+  const assemblies = configs.map((config) => assemble(servedOf(config), config.node, { generation: 1, way }));
   const took = performance.now() - start;
   const cpu = cpuMs(used);
   const grown = process.memoryUsage().rss - before;

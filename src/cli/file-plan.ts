@@ -1,11 +1,11 @@
 /** What rolling out one config file in the place of another would do: pools by name, and what moves flows beside their tables. */
 import type { Config, PoolConfig, ServiceConfig } from '../config/types.js';
 import { describeMembers, describeSettings } from '../pool/describe-change.js';
-import { poolStatesFromConfig } from '../pool/from-config.js';
 import { type PoolPlan, planPool } from '../pool/plan.js';
 import { renamedPools } from '../pool/renames.js';
 import { serviceChanges } from '../pool/service-changes.js';
 import { shareMoved } from '../pool/share-moved.js';
+import { statesOfConfig } from '../pool/states.js';
 
 export interface FilePoolReport {
   readonly pool: string;
@@ -70,7 +70,7 @@ function planOne(
     services: services
       .filter((service) => service.pool === name)
       .map(({ name: service, protocol, secondChance }) => ({ name: service, protocol, secondChance })),
-    plan: both ? planPool(poolStatesFromConfig(before), poolStatesFromConfig(after)) : undefined,
+    plan: both ? planPool(statesOfConfig(before), statesOfConfig(after), after.settleMs) : undefined,
   };
 }
 

@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { L } from '../core/layout.gen.js';
 import { imageBackends, imageDigest, imageServices } from '../image/inspect.js';
-import { type Assembly, assemble, fixedWay } from '../node/assemble.js';
+import { type Assembly, assemble, fixedWay, servedOf } from '../node/assemble.js';
 import { columns } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
@@ -26,7 +26,7 @@ export function imageCommand(): Command {
     .addHelpText('after', '\nExample:\n  anyhop image -c anyhop.yaml --json | jq .digest')
     .action((options: ImageOptions) => {
       const config = loadFor('node', options);
-      const assembly = assemble(config, config.node, { generation: 1, way: fixedWay(options.mtu) });
+      const assembly = assemble(servedOf(config), config.node, { generation: 1, way: fixedWay(options.mtu) });
       const summary = summarize(assembly);
       writeOut(options.json ? `${JSON.stringify(summary)}\n` : format(summary));
     });
@@ -40,8 +40,8 @@ function summarize(assembly: Assembly) {
   const { image, pools, numbers } = assembly;
   const serviceNames = numbers.services.names();
   // The image numbers backends pool after pool.
-  const backendNames = pools.flatMap(({ config: pool, backends }) =>
-    backends.map(({ name }) => `${pool.name}/${name}`),
+  const backendNames = pools.flatMap(({ name: pool, backends }) =>
+    backends.map(({ name }) => `${pool}/${name}`),
   );
   return {
     digest: imageDigest(image),
@@ -54,9 +54,9 @@ function summarize(assembly: Assembly) {
       ...rest,
       pool: poolOf(backendNames[backendFirst]),
     })),
-    pools: pools.map(({ config: pool, tables }) => ({
-      name: pool.name,
-      slots: pool.tableSize,
+    pools: pools.map(({ name, slots, tables }) => ({
+      name,
+      slots,
       layers: tables.layers,
       mode: tables.mode,
       ownersDigest: tables.ownersDigest,

@@ -5,7 +5,7 @@ import { readInForce } from '../api/in-force.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { ReplayEngine } from '../engine/replay.js';
-import { type Assembly, assemble, fixedWay } from '../node/assemble.js';
+import { type Assembly, assemble, fixedWay, servedOf } from '../node/assemble.js';
 import { assembleInForce } from '../node/in-force.js';
 import { type CapturedPacket, CaptureWriter, readCapture } from '../packet/capture.js';
 import { KNOWN_LINKS } from '../packet/link-type.js';
@@ -119,7 +119,10 @@ async function decider(
   }
   const config = loadFor('node', options);
   const way = fixedWay(mtu ?? options.mtu);
-  return { state: { from: 'file', file }, assembly: assemble(config, config.node, { generation: 1, way }) };
+  return {
+    state: { from: 'file', file },
+    assembly: assemble(servedOf(config), config.node, { generation: 1, way }),
+  };
 }
 
 /** Opening the output empties it, and a capture of an incident must survive a slip of the hand. */

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { nearest } from '../config/nearest.js';
 import type { Config, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
-import { poolStatesFromConfig } from '../pool/from-config.js';
+import { statesOfConfig } from '../pool/states.js';
 import { type EligibilityMode, eligibility } from '../table/eligible.js';
 import { type Evenness, evenness } from '../table/evenness.js';
 import { buildStack, NONE } from '../table/layers.js';
@@ -54,18 +54,17 @@ Examples:
 
 function table(config: Config, options: TableOptions): string {
   const pool = findPool(config, options.pool);
-  const configured = poolStatesFromConfig(pool);
+  const configured = statesOfConfig(pool);
   const down = new Set((options.down ?? []).map((name) => findBackend(pool, name)));
   const state: PoolState = configured.state.map((member) =>
     down.has(member.name) ? { ...member, health: 'down' } : member,
   );
   const prior = down.size > 0 ? configured.state : (configured.prior ?? configured.state);
-  const input = { slots: pool.tableSize, panicThreshold: pool.panicThreshold };
 
   const start = performance.now();
   const stack = buildStack(state, pool.tableSize);
   const built = performance.now();
-  const tables = resolvePool({ ...input, state, prior, stack });
+  const tables = resolvePool({ ...configured, state, prior, stack });
   const resolved = performance.now();
   if (options.dump) return dump(tables);
 
@@ -78,7 +77,9 @@ function table(config: Config, options: TableOptions): string {
     mode: tables.mode,
     evenness: evenness(tables, eligible.members),
     moved:
-      down.size > 0 ? countMoves(resolvePool({ ...input, state: prior, stack }), tables, down) : undefined,
+      down.size > 0
+        ? countMoves(resolvePool({ ...configured, state: prior, prior: undefined, stack }), tables, down)
+        : undefined,
     ownersDigest: tables.ownersDigest,
     alternatesDigest: tables.alternatesDigest,
     buildMs: { layers: built - start, tables: resolved - built },

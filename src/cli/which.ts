@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Explanation, WhichReport } from '../api/api.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
-import { assemble, fixedWay } from '../node/assemble.js';
+import { assemble, fixedWay, servedOf } from '../node/assemble.js';
 import { explain } from '../node/explain.js';
 import { parsePrefix } from '../packet/address.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.js';
@@ -91,7 +91,11 @@ async function decide(
   // Owners do not depend on the outer source, so a file that leaves it to the nodes will do (RFC 5737, RFC 3849).
   const source4 = node.source4 ?? parsePrefix('192.0.2.1');
   const source6 = node.source6 ?? parsePrefix('2001:db8::1');
-  const assembly = assemble(config!, { ...node, source4, source6 }, { generation: 1, way: fixedWay(MTU) });
+  const assembly = assemble(
+    servedOf(config!),
+    { ...node, source4, source6 },
+    { generation: 1, way: fixedWay(MTU) },
+  );
   return { state: { from: 'file', file }, answer: explain(assembly, proto, src, dst) };
 }
 

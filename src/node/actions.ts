@@ -35,9 +35,9 @@ import { describeMembers } from '../pool/describe-change.js';
 import { effects } from '../pool/effects.js';
 import { type Membership, take } from '../pool/membership.js';
 import type { OverridePatch } from '../pool/override.js';
-import type { BackendFacts } from '../pool/remembered.js';
 import { renamedPools } from '../pool/renames.js';
 import { bringForward, cancel, findQueued, say } from '../pool/runtime.js';
+import type { BackendFacts } from '../pool/states.js';
 import type { Assembly } from './assemble.js';
 import {
   losses,
@@ -157,13 +157,13 @@ export class NodeActions implements ControlActions {
 
   async tables(pool: string | undefined): Promise<TablesReport> {
     const { image, pools } = this.#started().forwarding.assembly;
-    const asked = pools.filter(({ config }) => pool === undefined || config.name === pool);
+    const asked = pools.filter(({ name }) => pool === undefined || name === pool);
     if (pool !== undefined && asked.length === 0) throw this.#noPool(pool);
     return {
       generation: image.generation,
-      pools: asked.map(({ config, tables }) => ({
-        pool: config.name,
-        slots: config.tableSize,
+      pools: asked.map(({ name, slots, tables }) => ({
+        pool: name,
+        slots,
         backends: tables.names,
         owners: tables.owners,
         alternates: tables.alternates,

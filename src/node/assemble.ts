@@ -1,6 +1,6 @@
 /**
- * From a validated config to an image: pool states, tables, the ways to the backends, all put together. The one place
- * where the control side's stages meet.
+ * From pool states to an image: tables, the ways to the backends, all put together. The one place where the control side's stages
+ * meet.
  */
 import type { Secret } from '../config/secret.js';
 import type {
@@ -8,7 +8,6 @@ import type {
   Config,
   HashMode,
   NodeConfig,
-  PoolConfig,
   Protocol,
   ServiceConfig,
 } from '../config/types.js';
@@ -20,25 +19,28 @@ import { Image } from '../image/read.js';
 import type { IpAddress } from '../packet/address.js';
 import { NODE_MAC } from '../packet/mac.js';
 import type { BackendPath } from '../packet/path.js';
-import { poolStatesFromConfig } from '../pool/from-config.js';
+import { type NamedStates, type StateMember, statesOfConfig } from '../pool/states.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
-import type { Health, PoolState } from '../table/state.js';
 
 /** How one backend is reached: the part of a BackendPath that the underlay decides. */
 export type Way = Pick<BackendPath, 'mtu' | 'interfaceIndex' | 'sourceMac' | 'destinationMac' | 'vlan'>;
 
+/** What packets are forwarded by. */
+export interface Served {
+  readonly services: readonly ServiceConfig[];
+  readonly pools: readonly NamedStates[];
+}
+
+/** As a file has it: every backend is up and can be reached. */
+export function servedOf({ services, pools }: Pick<Config, 'services' | 'pools'>): Served {
+  return { services, pools: pools.map((pool) => statesOfConfig(pool)) };
+}
+
 export interface AssembleOptions {
   /** Only rises. */
   readonly generation: number;
-  /** The way to each backend, members of prior states included; one without a way counts as down. */
-  readonly way: (backend: BackendConfig) => Way | undefined;
-  /**
-   * The health mark of a present member; up when not given. One that is not up by its mark alone can be sent to all the same,
-   * when panic or need makes it an owner.
-   */
-  readonly health?: (pool: PoolConfig, backend: BackendConfig) => Health;
-  /** Whether a present member that drains has no connection left; not so when not given. */
-  readonly drained?: (pool: PoolConfig, backend: BackendConfig) => boolean;
+  /** The way to each member, prior ones included; one without a way gets no packet, even where the tables name it. */
+  readonly way: (backend: StateMember) => Way | undefined;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
   /** The host's other addresses on the interface, at most OTHER_MACS_MAX. */
@@ -57,14 +59,10 @@ export interface CounterNumbers {
   readonly backends: Numbers;
 }
 
-export interface AssembledPool {
-  readonly config: PoolConfig;
-  /** What the tables are of, in the order of the config. */
-  readonly state: PoolState;
-  readonly prior: PoolState | undefined;
+export interface AssembledPool extends NamedStates {
   readonly tables: PoolTables;
-  /** In the order of `tables.names`, which is that of the image. */
-  readonly backends: readonly BackendConfig[];
+  /** In the order of `tables.names`, which is that of the image; as they are now, if they still are. */
+  readonly backends: readonly StateMember[];
 }
 
 export interface Assembly {
@@ -73,65 +71,34 @@ export interface Assembly {
   /** In the order of the config. */
   readonly services: readonly ServiceConfig[];
   /** To the members of the pools, present and prior, as they were then. */
-  readonly ways: ReadonlyMap<BackendConfig, Way | undefined>;
+  readonly ways: ReadonlyMap<StateMember, Way | undefined>;
   /** Services by name, backends as `pool/backend`. */
   readonly numbers: CounterNumbers;
   readonly flowKeys: FlowKeys;
 }
 
-/** Builds tables and image anew. The config is one that was loaded: its references resolve and its limits hold. */
-export function assemble(config: Config, node: NodeConfig, options: AssembleOptions): Assembly {
-  // Asked once a backend, so that tables and templates are of one moment.
-  const ways = new Map<BackendConfig, Way | undefined>();
-  const wayTo = (backend: BackendConfig): Way | undefined => {
-    if (!ways.has(backend)) ways.set(backend, hasSource(backend) ? options.way(backend) : undefined);
-    return ways.get(backend);
-  };
-  // A file without is refused; one of the prior state may be of a family that the node has given up.
-  const hasSource = ({ address }: BackendConfig): boolean =>
-    (address.family === 4 ? node.source4 : node.source6) !== undefined;
-  const pools = config.pools.map((pool): AssembledPool => {
-    const healthOf = (backend: BackendConfig): Health => {
-      const health = options.health?.(pool, backend) ?? 'up';
-      return health === 'up' && wayTo(backend) === undefined ? 'down' : health;
-    };
-    const isDrained = (backend: BackendConfig): boolean => options.drained?.(pool, backend) === true;
-    const isReachable = (backend: BackendConfig): boolean => wayTo(backend) !== undefined;
-    const { state, prior } = poolStatesFromConfig(pool, healthOf, isDrained, isReachable);
-    const before = options.previous?.pools.find(({ config: { name } }) => name === pool.name);
-    // Nothing that its tables come from has changed.
-    if (
-      before?.config === pool &&
-      sameMarks(before.state, state) &&
-      sameMarks(before.prior ?? [], prior ?? [])
-    )
-      return before;
-    const tables = resolvePool({
-      slots: pool.tableSize,
-      state,
-      prior,
-      panicThreshold: pool.panicThreshold,
-      stack: before?.tables.stack,
-      priorStack: before?.tables.priorStack,
-    });
-    const members = membersByName(pool);
-    return { config: pool, state, prior, tables, backends: tables.names.map((name) => members.get(name)!) };
-  });
+/** Builds tables and image. What is served comes from a config that was loaded: its references resolve and its limits hold. */
+export function assemble(served: Served, node: NodeConfig, options: AssembleOptions): Assembly {
+  const former = new Map(options.previous?.pools.map((pool) => [pool.name, pool]));
+  const pools = served.pools.map((states) => assemblePool(states, former.get(states.name)));
+  const ways = new Map<StateMember, Way | undefined>();
+  for (const { state, prior = [] } of pools)
+    for (const member of [...state, ...prior]) ways.set(member, options.way(member));
   const { services: ofServices = new Numbers(), backends: ofBackends = new Numbers() } =
     options.numbers ?? {};
   // Numbers are given out before their names are read.
   const numbers = {
-    services: ofServices.roomFor(config.services.map(({ name }) => name)),
+    services: ofServices.roomFor(served.services.map(({ name }) => name)),
     backends: ofBackends.roomFor(
-      pools.flatMap(({ config: pool, backends }) => backends.map(({ name }) => `${pool.name}/${name}`)),
+      pools.flatMap(({ name: pool, backends }) => backends.map(({ name }) => `${pool}/${name}`)),
     ),
   };
-  const backendNumbers = pools.map(({ config: pool, backends }) =>
-    backends.map(({ name }) => numbers.backends.of(`${pool.name}/${name}`)),
+  const backendNumbers = pools.map(({ name: pool, backends }) =>
+    backends.map(({ name }) => numbers.backends.of(`${pool}/${name}`)),
   );
   const { flowKeys: known } = options.previous ?? {};
   const flowKeys = known?.secret === node.key ? known : new FlowKeys(node.key);
-  const serviceCounters = config.services.map(({ name }) => numbers.services.of(name));
+  const serviceCounters = served.services.map(({ name }) => numbers.services.of(name));
   const image = new Image(
     buildImage({
       generation: options.generation,
@@ -139,14 +106,14 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
       otherMacs: options.otherMacs ?? [],
       source4: node.source4,
       source6: node.source6,
-      pools: pools.map(({ config: pool, tables, backends }, index) => ({
-        name: pool.name,
+      pools: pools.map(({ name: pool, tables, backends }, index) => ({
+        name: pool,
         owners: tables.owners,
         alternates: tables.alternates,
         backends: backends.map((backend, member) => {
-          const way = wayTo(backend);
+          const way = ways.get(backend);
           return {
-            name: `${pool.name}/${backend.name}`,
+            name: `${pool}/${backend.name}`,
             address: backend.address,
             agent: backend.agent,
             ...(way ?? NO_WAY),
@@ -155,13 +122,13 @@ export function assemble(config: Config, node: NodeConfig, options: AssembleOpti
           };
         }),
       })),
-      services: config.services,
+      services: served.services,
       serviceCounters,
       counterNames: { services: numbers.services.names(), backends: numbers.backends.names() },
       flowKey: (mode, protocol, vip) => flowKeys.of(mode, protocol, vip),
     }),
   );
-  return { image, pools, services: config.services, ways, numbers, flowKeys };
+  return { image, pools, services: served.services, ways, numbers, flowKeys };
 }
 
 /** In the place of a way that is not known; never sent by. */
@@ -173,16 +140,41 @@ const NO_WAY: Way = {
   vlan: undefined,
 };
 
-/** The members by name; one that is present comes before what the prior state said of it. */
-function membersByName(pool: PoolConfig): Map<string, BackendConfig> {
-  return new Map([...(pool.prior ?? []), ...pool.backends].map((backend) => [backend.name, backend]));
+/** @param before the same pool as it was assembled before */
+function assemblePool(states: NamedStates, before: AssembledPool | undefined): AssembledPool {
+  if (before !== undefined && isSame(before, states)) return before;
+  const { stack, priorStack } = before?.tables ?? {};
+  const tables = resolvePool({ ...states, stack, priorStack });
+  const members = new Map([...(states.prior ?? []), ...states.state].map((member) => [member.name, member]));
+  return { ...states, tables, backends: tables.names.map((name) => members.get(name)!) };
 }
 
-/** Whether two states of one pool, in one order, have the same marks. */
-function sameMarks(one: PoolState, other: PoolState): boolean {
-  return one.every(
-    ({ health, drained, unreachable }, i) =>
-      health === other[i].health && drained === other[i].drained && unreachable === other[i].unreachable,
+function isSame(one: NamedStates, other: NamedStates): boolean {
+  return (
+    one.slots === other.slots &&
+    one.panicThreshold === other.panicThreshold &&
+    hasSameMembers(one.state, other.state) &&
+    hasSameMembers(one.prior ?? [], other.prior ?? [])
+  );
+}
+
+/** In the same order. */
+function hasSameMembers(some: readonly StateMember[], others: readonly StateMember[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((one, i) => {
+      const other = others[i];
+      return (
+        one.name === other.name &&
+        one.weight === other.weight &&
+        one.state === other.state &&
+        one.health === other.health &&
+        one.drained === other.drained &&
+        one.unreachable === other.unreachable &&
+        one.agent === other.agent &&
+        one.address.text === other.address.text
+      );
+    })
   );
 }
 

@@ -9,8 +9,9 @@ import type { BackendConfig, LoadedConfig } from '../config/types.js';
 import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { Probes } from '../health/probes.js';
+import type { IpAddress } from '../packet/address.js';
 import { type Membership, markedBackends, reachedBackends } from '../pool/membership.js';
-import type { BackendFacts } from '../pool/remembered.js';
+import type { BackendFacts } from '../pool/states.js';
 import { Agents } from './agents.js';
 import type { Way } from './assemble.js';
 import { Drains } from './drains.js';
@@ -28,15 +29,16 @@ export class Backends {
   readonly health: NodeHealth;
   readonly agents = new Agents();
   readonly drains: Drains;
+  readonly #sources: { readonly source4: IpAddress | undefined; readonly source6: IpAddress | undefined };
   readonly #interfaceIndex: number;
   #config: LoadedConfig<'run'> | undefined;
 
   constructor(config: LoadedConfig<'run'>, host: Host, now: () => number, log: Logger) {
     const { node } = config;
     const { link, localVips, memory } = host;
-    const sources = { source4: node.source4?.address, source6: node.source6?.address };
+    this.#sources = { source4: node.source4?.address, source6: node.source6?.address };
     this.#interfaceIndex = link.index;
-    this.hops = new EngineHops(link, sources, log);
+    this.hops = new EngineHops(link, this.#sources, log);
     this.paths = new Paths({ config, nextHop: (address) => this.hops.of(address), now, log });
     const probes = new Probes({ ...node, isLocal: (vip) => localVips.has(vip) });
     this.health = new NodeHealth(marksIn(memory), log, now, probes);
@@ -56,6 +58,8 @@ export class Backends {
 
   /** Undefined when packets cannot get there now. */
   way(backend: BackendConfig): Way | undefined {
+    // A member of the prior state may be of a family that the node has no source for any more.
+    if (this.#sources[`source${backend.address.family}`] === undefined) return undefined;
     return this.paths.along(backend, wayOf(this.hops.of(backend.address.text), this.#interfaceIndex));
   }
 
@@ -64,18 +68,21 @@ export class Backends {
     return this.hops.of(address.text).reason;
   }
 
-  /** Of a pool's backends. */
-  facts(pool: string, pools: Membership): BackendFacts {
-    const known = reachedBackends(pools).filter((each) => each.pool.name === pool);
-    // The one in force is the first of its name.
-    const byName = new Map(known.map(({ backend }) => [backend.name, backend] as const).reverse());
+  /** Of a pool's backends that are followed. */
+  facts(pool: string): BackendFacts {
     return {
       isDrained: (name) => this.drains.isDrained(pool, name),
-      isReachable: (name) => {
-        const backend = byName.get(name);
-        return backend === undefined || this.way(backend) !== undefined; // one still to come is not followed yet
-      },
+      isReachable: (backend) => this.way(backend) !== undefined,
     };
+  }
+
+  /** Also of backends that a change would bring: they are not followed yet, and count as reachable. */
+  expectedFacts(pool: string, pools: Membership): BackendFacts {
+    const followed = new Set(reachedBackends(pools).map(({ backend }) => backend.address.text));
+    const facts = this.facts(pool);
+    const isReachable = (backend: BackendConfig): boolean =>
+      !followed.has(backend.address.text) || facts.isReachable(backend);
+    return { ...facts, isReachable };
   }
 
   async close(): Promise<void> {

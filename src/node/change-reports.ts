@@ -7,20 +7,13 @@ import type { PlanReport, PoolChangeReport, QueuedReport } from '../api/api.js';
 import type { LoadedConfig, NodeConfig, PoolConfig } from '../config/types.js';
 import { describeSettings } from '../pool/describe-change.js';
 import { type Effect, formerOf, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
-import type { PoolStates } from '../pool/from-config.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
 import { type PoolPlan, planPool } from '../pool/plan.js';
-import {
-  type BackendFacts,
-  priorState,
-  rememberedStates,
-  stateInForce,
-  stateOf,
-} from '../pool/remembered.js';
 import { renamedPools } from '../pool/renames.js';
 import { riskOf } from '../pool/risk.js';
 import { endedServices, movedServices, serviceChanges } from '../pool/service-changes.js';
 import { shareMoved } from '../pool/share-moved.js';
+import { type BackendFacts, type NamedStates, rememberedStates, stateOf, statesOf } from '../pool/states.js';
 import { queuedStatus } from './pool-status.js';
 
 export function reportOf({
@@ -58,33 +51,34 @@ export function planOf(
   const was = is && formerOf(before, pool, is);
   if (was === undefined || is === undefined || effect === 'unchanged') return {};
   if (effect === 'queued') return { plan: planQueued(is, step!, facts) };
+  const old = statesOf(was.file, was.changes, facts);
   const isSettled = rememberedStates(was.changes).length === 1;
-  const old: PoolStates = {
-    config: isSettled ? { ...was.inForce, prior: undefined } : was.inForce,
-    state: stateInForce(was.changes, facts),
-    prior: isSettled ? undefined : priorState(was.changes, facts),
+  return {
+    plan: planPool(
+      isSettled ? { ...old, prior: undefined } : old,
+      statesOf(is.file, is.changes, facts),
+      is.file.settleMs,
+    ),
   };
-  const state = stateInForce(is.changes, facts);
-  return { plan: planPool(old, { config: is.inForce, state, prior: priorState(is.changes, facts) }) };
 }
 
 /** From the step before it, whose drains it has waited for. */
 function planQueued(
-  { inForce, changes }: PoolMembership,
+  { file, changes }: PoolMembership,
   { id, waitsFor }: QueuedStep,
   facts: BackendFacts,
 ): PoolPlan {
-  const at = changes.queue.findIndex((one) => stepId(inForce.name, one) === id);
+  const at = changes.queue.findIndex((one) => stepId(file.name, one) === id);
   const members = [changes.members, ...changes.queue.map((one) => one.members)];
   const agents = new Set(members[at].flatMap(({ name, agent }) => (agent ? [name] : [])));
   const isDrained = (name: string): boolean =>
     facts.isDrained(name) || (at === 0 ? waitsFor.includes(name) : agents.has(name));
-  const settled = (i: number): PoolStates => ({
-    config: { ...inForce, backends: members[i], prior: undefined },
+  const settled = (i: number): NamedStates => ({
+    ...statesOf(file, changes),
     state: stateOf(changes, members[i], { ...facts, isDrained }),
     prior: undefined,
   });
-  return planPool(settled(at), settled(at + 1));
+  return planPool(settled(at), settled(at + 1), file.settleMs);
 }
 
 /** What would break if the pool changed from `before` to `forced`, which waits for nothing. */
@@ -95,9 +89,8 @@ export function riskOfForce(
   facts: BackendFacts,
 ): PlanReport['pools'][number]['atRiskByForce'] {
   const is = forced.get(pool)!;
-  const { changes, inForce } = is;
-  const table = { slots: inForce.tableSize, panicThreshold: inForce.panicThreshold };
-  return riskOf(formerOf(before, pool, is)!.changes, changes, table, facts).map(({ bornUntilMs, share }) => ({
+  const next = statesOf(is.file, is.changes, facts);
+  return riskOf(formerOf(before, pool, is)!.changes, next).map(({ bornUntilMs, share }) => ({
     ...(bornUntilMs !== undefined && { bornUntil: new Date(bornUntilMs).toISOString() }),
     share,
   }));

@@ -26,7 +26,7 @@ export function explain(
   const counter = assembly.image.halves[pipeline.service * 2 + L.SERVICE_COUNTER / 2];
   const name = assembly.numbers.services.names()[counter];
   const service = assembly.services.find((each) => each.name === name)!;
-  const pool = assembly.pools.find(({ config }) => config.name === service.pool)!;
+  const pool = assembly.pools.find(({ name }) => name === service.pool)!;
   const { tables, backends } = pool;
   const owner = backends[tables.owners[slot]];
   const alternate = backends[tables.alternates[slot]];
@@ -34,10 +34,10 @@ export function explain(
   return {
     ...outcome,
     service: service.name,
-    pool: pool.config.name,
+    pool: pool.name,
     hash: pipeline.hash >>> 0,
     slot,
-    slots: pool.config.tableSize,
+    slots: pool.slots,
     owner: owner?.name ?? null,
     ...(owner && { ownerAddress: owner.address.text }),
     alternate: alternate?.name ?? null,

@@ -3,14 +3,14 @@
  * marks) makes a new image, which is published whole. Changes that come while one is being published are taken together into the next.
  * One that cannot be published leaves the last in force, and is tried again with the next change.
  */
-import type { LoadedConfig } from '../config/types.js';
+import type { NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { imageCounterNames, imageDigest } from '../image/inspect.js';
 import { Numbers } from '../image/numbers.js';
 import type { Image } from '../image/read.js';
 import type { EligibilityMode } from '../table/eligible.js';
-import { type AssembleOptions, type Assembly, assemble } from './assemble.js';
+import { type AssembleOptions, type Assembly, assemble, type Served } from './assemble.js';
 
 /** What a pool's mode means to whoever reads the log; `normal` needs no words. */
 const MODES: Record<EligibilityMode, string> = {
@@ -21,9 +21,9 @@ const MODES: Record<EligibilityMode, string> = {
   none: 'no backend can serve: its packets are dropped',
 };
 
-export type ForwardingOptions = Pick<AssembleOptions, 'way' | 'health' | 'drained'> & {
-  /** With the pools as they are in force; the same object for a pool that has not changed. */
-  readonly config: () => LoadedConfig<'run'>;
+export type ForwardingOptions = Pick<AssembleOptions, 'way'> & {
+  /** Services and pool states as they are now. */
+  readonly served: () => Served & { readonly node: NodeConfig };
   /** The host's addresses on the interface now: its own first; none takes frames for any. */
   readonly macs: () => readonly Uint8Array[];
 };
@@ -45,8 +45,8 @@ export class Forwarding {
     this.#options = options;
     this.#log = log;
     const names = predecessor && imageCounterNames(predecessor);
-    const config = options.config();
-    this.#assembly = assemble(config, config.node, {
+    const served = options.served();
+    this.#assembly = assemble(served, served.node, {
       ...options,
       ...macsOf(options),
       generation: (predecessor?.generation ?? 0) + 1,
@@ -94,8 +94,8 @@ export class Forwarding {
       const startMs = performance.now();
       failure = undefined;
       try {
-        const config = this.#options.config();
-        const next = assemble(config, config.node, {
+        const served = this.#options.served();
+        const next = assemble(served, served.node, {
           ...this.#options,
           ...macsOf(this.#options),
           generation: before.image.generation + 1,
@@ -129,19 +129,19 @@ export class Forwarding {
 
   /** Pools whose tables are others than before, or all. */
   #describe(assembly: Assembly, before?: Assembly): void {
-    const known = new Map(before?.pools.map(({ config, tables }) => [config.name, tables.ownersDigest]));
-    for (const { config: pool, tables } of assembly.pools) {
-      if (known.get(pool.name) === tables.ownersDigest) continue;
+    const known = new Map(before?.pools.map(({ name, tables }) => [name, tables.ownersDigest]));
+    for (const { name: pool, state, tables } of assembly.pools) {
+      if (known.get(pool) === tables.ownersDigest) continue;
       const fields = {
         event: 'pool',
-        pool: pool.name,
-        backends: pool.backends.length,
+        pool,
+        backends: state.length,
         layers: tables.layers,
         mode: tables.mode,
         owners: tables.ownersDigest,
         alternates: tables.alternatesDigest,
       } as const;
-      const text = `pool ${pool.name}: ${pool.backends.length} backends`;
+      const text = `pool ${pool}: ${state.length} backends`;
       if (tables.mode === 'normal') this.#log.info(fields, text);
       else this.#log.warn(fields, `${text}; ${MODES[tables.mode]}`);
     }

@@ -1,16 +1,18 @@
 /** What a node decides by (api/in-force.ts): written from what is in force, and made into the same tables again. */
 import { type InForce, type InForceReport, type Moment, misunderstood } from '../api/in-force.js';
-import type { Config, NodeConfig, PoolConfig, PriorBackendConfig } from '../config/types.js';
+import type { NodeConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { keyFingerprint } from '../hash/key.js';
-import { type Assembly, assemble, fixedWay } from './assemble.js';
+import { upOrDown } from '../pool/change.js';
+import type { StateMember } from '../pool/states.js';
+import { type Assembly, assemble, fixedWay, type Way } from './assemble.js';
 
 export function inForceReport(
   { pools, services, ways }: Assembly,
   { source4, source6, key }: NodeConfig,
   moment: Moment,
 ): InForceReport {
-  const told = (member: PoolConfig['backends'][number] | PriorBackendConfig) => {
+  const told = (member: StateMember) => {
     const {
       name,
       address: { text },
@@ -26,18 +28,18 @@ export function inForceReport(
     ...(source4 && { source4: source4.text }),
     ...(source6 && { source6: source6.text }),
     services: each(services, ({ vip, ...service }) => ({ ...service, vip: vip.text })),
-    pools: pools.map(({ config: pool, state, tables }) => ({
-      name: pool.name,
-      slots: pool.tableSize,
-      panicThreshold: pool.panicThreshold,
+    pools: pools.map(({ name, slots, panicThreshold, state, prior, tables }) => ({
+      name,
+      slots,
+      panicThreshold: panicThreshold ?? 0,
       owners: tables.ownersDigest,
       alternates: tables.alternatesDigest,
-      backends: each(pool.backends, (member, i) => {
-        const { health, drained } = state[i];
+      backends: each(state, (member) => {
+        const { health, drained } = member;
         return { ...told(member), health, ...(drained !== undefined && { drained }) };
       }),
-      ...(pool.prior && {
-        prior: each(pool.prior, (member) => ({ ...told(member), health: member.health })),
+      ...(prior && {
+        prior: each(prior, (member) => ({ ...told(member), health: upOrDown(member.health) })),
       }),
     })),
   };
@@ -72,35 +74,27 @@ export function assembleInForce(
       },
     );
   }
-  const marks = new Map(inForce.pools.flatMap((pool) => pool.backends.map((each) => [each, each] as const)));
-  const config: Config = {
-    file,
-    node,
-    agent: undefined,
-    services: inForce.services,
-    pools: inForce.pools.map((pool) => ({
-      ...NOT_OF_THE_TABLES,
-      name: pool.name,
-      tableSize: pool.slots,
-      panicThreshold: pool.panicThreshold,
-      backends: pool.backends,
-      prior: pool.prior,
+  const { services, source4, source6, generation } = inForce;
+  // `mtu` says whether the node has a way: no packet gets to a member without one.
+  const unreachable = { unreachable: true } as const;
+  const pools = inForce.pools.map(({ backends, prior, ...pool }) => ({
+    ...pool,
+    state: backends.map((member) => ({ ...member, ...(member.mtu === null && unreachable) })),
+    prior: prior?.map((member) => ({
+      ...member,
+      ...(member.mtu === null && member.health === 'down' && unreachable),
     })),
-  };
-  const { source4, source6 } = inForce;
-  const assembly = assemble(
-    config,
-    { ...node, source4, source6 },
-    {
-      generation: inForce.generation,
-      way: (member) => {
-        const { mtu: own } = member as InForce['pools'][number]['backends'][number];
-        return own === null ? undefined : fixedWay(mtu ?? own)(member);
-      },
-      health: (_, member) => marks.get(member as never)!.health,
-      drained: (_, member) => marks.get(member as never)!.drained === true,
-    },
+  }));
+  const mtus = new Map<unknown, number | null>(
+    pools.flatMap(({ state, prior = [] }) =>
+      [...state, ...prior].map((member) => [member, member.mtu] as const),
+    ),
   );
+  const way = (member: StateMember): Way | undefined => {
+    const own = mtus.get(member);
+    return typeof own === 'number' ? fixedWay(mtu ?? own)(member) : undefined;
+  };
+  const assembly = assemble({ services, pools }, { ...node, source4, source6 }, { generation, way });
   for (const [i, { tables }] of assembly.pools.entries()) {
     const { name, owners, alternates } = inForce.pools[i];
     if (tables.ownersDigest !== owners || tables.alternatesDigest !== alternates)
@@ -108,11 +102,3 @@ export function assembleInForce(
   }
   return assembly;
 }
-
-/** What a pool has besides, and no table comes from. */
-const NOT_OF_THE_TABLES = {
-  health: undefined,
-  deadAfterMs: 0,
-  settleMs: 0,
-  drainDeadlineMs: 0,
-} satisfies Partial<PoolConfig>;

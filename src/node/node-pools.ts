@@ -31,7 +31,9 @@ import {
   takeHolds,
   takeMarks,
 } from '../pool/membership.js';
+import { type BackendFacts, statesOf } from '../pool/states.js';
 import type { Health } from '../table/state.js';
+import type { Served } from './assemble.js';
 
 /** What a change needs of the rest of the node. */
 export interface NodeSurroundings {
@@ -44,6 +46,8 @@ export interface NodeSurroundings {
   /** From now on these have marks, at once, and no others. */
   judge(backends: readonly NamedBackend[]): void;
   health(pool: string, backend: string): Health | undefined;
+  /** What is known of a pool's backends beside their marks. */
+  facts(pool: string): BackendFacts;
   /** Who of a pool drains and still has connections. */
   holds(pool: string): readonly Hold[];
   /** The pools have changed, or the marks; `config` has what is in force. Publishes it. Resolves to undefined, or to why it is not in force. */
@@ -121,6 +125,15 @@ export class NodePools {
   /** The config with the pools as they are in force. */
   get config(): LoadedConfig<'run'> {
     return this.#config;
+  }
+
+  /** What packets are to be forwarded by, as it is now. */
+  served(): Served & Pick<LoadedConfig<'run'>, 'node'> {
+    const { services, node } = this.#file;
+    const pools = [...this.#pools].map(([name, { file, changes }]) =>
+      statesOf(file, changes, this.#around.facts(name)),
+    );
+    return { services, node, pools };
   }
 
   /** The config as it was read. */

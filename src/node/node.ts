@@ -85,7 +85,7 @@ export class Node {
       readiness: () => this.#readiness.current(),
       unkept: () => host.store.problem,
       events: () => events.report(),
-      facts: (pool) => this.#backends.facts(pool, this.#pools.pools),
+      facts: (pool) => this.#backends.expectedFacts(pool, this.#pools.pools),
       forwarded: () => this.#running,
       configFile: {
         file,
@@ -200,6 +200,7 @@ export class Node {
       check: (backends) => health.check(backends),
       judge: (backends) => health.judge(backends),
       health: (pool, backend) => health.markOf(pool, backend)?.health,
+      facts: (pool) => this.#backends.facts(pool),
       holds: (pool) => {
         this.#backends.follow(this.#pools); // after a restart no agent has been asked yet, and what waits must go on waiting
         return drains.holds(pool);
@@ -227,7 +228,7 @@ export class Node {
     predecessor: Image | undefined,
   ): Promise<Forwarding> {
     const { macs, stop } = this.#host;
-    const { hops, health, drains } = this.#backends;
+    const { hops, health } = this.#backends;
     const reached = hops.use(engine.name, reachedBackends(this.#pools.pools));
     const stopped = stop.first.then((signal): never => {
       throw new StoppedWhileStarting(signal);
@@ -241,13 +242,9 @@ export class Node {
     this.#pools.start();
     this.#warnAboutNarrowWays();
     const options = {
-      config: () => this.#pools.config,
+      served: () => this.#pools.served(),
       macs: () => macs.current(),
       way: this.#backends.way.bind(this.#backends),
-      health: (pool: { readonly name: string }, { name }: { readonly name: string }) =>
-        health.markOf(pool.name, name)?.health ?? 'down',
-      drained: (pool: { readonly name: string }, { name }: { readonly name: string }) =>
-        drains.isDrained(pool.name, name),
     };
     return new Forwarding(options, predecessor, this.#log);
   }
@@ -307,12 +304,12 @@ export class Node {
       rates,
       nextHop: (address) => paths.status(address, hops.of(address)),
       pathReports: () => paths.counts,
-      mark: (pool, backend) => health.markOf(pool.name, backend.name),
+      mark: (pool, backend) => health.markOf(pool, backend),
       readiness: () => this.#readiness.current(),
       configFile: () => this.actions.configFile,
       overrides: () => overrideStatus(pools),
       change: (pool) => changeStatus(pools.get(pool)),
-      drain: (pool, backend) => drains.status(pool.name, backend.name),
+      drain: (pool, backend) => drains.status(pool, backend),
       agent: (address) => agents.status(address),
     });
   }

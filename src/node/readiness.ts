@@ -96,7 +96,7 @@ export class NodeReadiness {
     const pools = new Map(
       (view?.pools ?? []).map((pool) => {
         const fault = ofNode ?? this.#poolFault(pool);
-        return [pool.config.name, { fault, backends: countBackends(pool) }];
+        return [pool.name, { fault, backends: countBackends(pool) }];
       }),
     );
     const services = (view?.services ?? this.#options.services).map(({ name, pool }): ServiceReadiness => {
@@ -121,7 +121,7 @@ export class NodeReadiness {
     const { services, pools } = this.#view();
     const used = new Set(services.map(({ pool }) => pool));
     const standing = new Map(
-      pools.filter(({ config }) => used.has(config.name)).map((pool) => [pool.config.name, isServed(pool)]),
+      pools.filter(({ name }) => used.has(name)).map((pool) => [pool.name, isServed(pool)]),
     );
     const reasons = this.#nodeReasons();
     const ready = reasons.length === 0 && [...standing.values()].includes(true);
@@ -153,7 +153,7 @@ export class NodeReadiness {
     this.#toldPools = standing;
     const { services, pools } = this.#view!();
     for (const pool of pools) {
-      const { name } = pool.config;
+      const { name } = pool;
       const isReady = standing.get(name);
       if (isReady === undefined || (before.get(name) ?? true) === isReady) continue;
       const names = services.filter((service) => service.pool === name).map((service) => service.name);
@@ -170,16 +170,16 @@ export class NodeReadiness {
   /** Why nothing that is sent to a pool arrives anywhere; undefined when it does. */
   #poolFault(pool: AssembledPool): string | undefined {
     if (isServed(pool)) return undefined;
-    const { config } = pool;
-    if (pool.tables.owners[0] === NONE)
-      return `no backend of the pool ${config.name} is active with a weight above 0, or up`;
+    const { name, state, tables } = pool;
+    if (tables.owners[0] === NONE)
+      return `no backend of the pool ${name} is active with a weight above 0, or up`;
     const reasons = new Map<string, string[]>();
-    for (const backend of config.backends) {
+    for (const backend of state) {
       const why = this.#options.noWay(backend) ?? 'its way is being put in force';
       reasons.set(why, [...(reasons.get(why) ?? []), backend.name]);
     }
     const told = [...reasons].map(([why, names]) => `${listed(names)}: ${why}`);
-    return `no backend of the pool ${config.name} can be reached: ${listed(told, { separator: '; ' })}`;
+    return `no backend of the pool ${name} can be reached: ${listed(told, { separator: '; ' })}`;
   }
 }
 

@@ -12,7 +12,7 @@ import type {
   Traffic,
   VerdictStatus,
 } from '../api/status.js';
-import type { BackendConfig, Config, NodeConfig, PoolConfig } from '../config/types.js';
+import type { Config, NodeConfig } from '../config/types.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { logLosses } from '../core/log-sink.js';
 import { VERSION } from '../core/version.js';
@@ -40,7 +40,7 @@ export interface StatusInput {
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
   readonly pathReports: () => Readonly<PathReportCounts>;
   /** Of a present member. */
-  readonly mark: (pool: PoolConfig, backend: BackendConfig) => BackendMark | undefined;
+  readonly mark: (pool: string, backend: string) => BackendMark | undefined;
   readonly readiness: () => Readiness;
   readonly configFile: () => ConfigFileStatus;
   readonly overrides: () => readonly OverrideStatus[];
@@ -49,7 +49,7 @@ export interface StatusInput {
   /** By the text of a backend's address; undefined before it was asked. */
   readonly agent: (address: string) => AgentStatus | undefined;
   /** Undefined for a member that does not drain. */
-  readonly drain: (pool: PoolConfig, backend: BackendConfig) => DrainStatus | undefined;
+  readonly drain: (pool: string, backend: string) => DrainStatus | undefined;
 }
 
 export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
@@ -66,6 +66,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       bytesPerSecond: rate(kind, at + 1),
     };
   };
+  const checks = new Map(config.pools.map(({ name, health }) => [name, health?.kind]));
   const losses = logLosses();
   return {
     node: node.name,
@@ -108,50 +109,52 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
         ...traffic('services', name),
       }),
     ),
-    pools: assembly.pools.map(({ config: pool, state, prior, tables, backends }) => {
-      const slots = slotsOf(tables);
-      const present = new Set(pool.backends.map(({ name }) => name));
-      const marked = new Map(state.map((member) => [member.name, member]));
-      return {
-        name: pool.name,
-        mode: tables.mode,
-        slots: pool.tableSize,
-        layers: tables.layers,
-        panicThreshold: pool.panicThreshold,
-        prior: (prior ?? state).map(priorStatus),
-        change: input.change(pool.name),
-        digests: { owners: tables.ownersDigest, alternates: tables.alternatesDigest },
-        backends: backends.flatMap((backend, index): BackendStatus[] => {
-          const { name, address, weight, state } = backend;
-          if (!present.has(name)) return []; // known from the prior state alone
-          const nextHop = input.nextHop(address.text);
-          const mark = input.mark(pool, backend);
-          if (mark === undefined) return []; // it came into force a moment ago
-          const { reason, since } = mark;
-          const { health, unreachable } = marked.get(name)!; // by which the tables were made; the mark may be newer
-          const drain = input.drain(pool, backend);
-          const agent = backend.agent ? input.agent(address.text) : undefined;
-          return [
-            {
-              name,
-              address: address.text,
-              weight,
-              state,
-              health,
-              ...(health !== 'up' && reason !== undefined && { healthReason: reason }),
-              healthSince: since.toISOString(),
-              reachable: unreachable !== true,
-              ...(pool.health && { check: pool.health.kind }),
-              slots: slots[index],
-              ...(drain && { drain }),
-              ...(agent && { agent }),
-              nextHop,
-              ...traffic('backends', `${pool.name}/${name}`),
-            },
-          ];
-        }),
-      };
-    }),
+    pools: assembly.pools.map(
+      ({ name: pool, slots: size, panicThreshold = 0, state, prior, tables, backends }) => {
+        const slots = slotsOf(tables);
+        const present = new Set(state);
+        const check = checks.get(pool);
+        return {
+          name: pool,
+          mode: tables.mode,
+          slots: size,
+          layers: tables.layers,
+          panicThreshold,
+          prior: (prior ?? state).map(priorStatus),
+          change: input.change(pool),
+          digests: { owners: tables.ownersDigest, alternates: tables.alternatesDigest },
+          backends: backends.flatMap((backend, index): BackendStatus[] => {
+            // `health` is what the tables were made by; the mark may be newer.
+            const { name, address, weight, state, health, unreachable } = backend;
+            if (!present.has(backend)) return []; // of the prior state only
+            const nextHop = input.nextHop(address.text);
+            const mark = input.mark(pool, name);
+            if (mark === undefined) return []; // it came into force a moment ago
+            const { reason, since } = mark;
+            const drain = input.drain(pool, name);
+            const agent = backend.agent ? input.agent(address.text) : undefined;
+            return [
+              {
+                name,
+                address: address.text,
+                weight,
+                state,
+                health,
+                ...(health !== 'up' && reason !== undefined && { healthReason: reason }),
+                healthSince: since.toISOString(),
+                reachable: unreachable !== true,
+                ...(check && { check }),
+                slots: slots[index],
+                ...(drain && { drain }),
+                ...(agent && { agent }),
+                nextHop,
+                ...traffic('backends', `${pool}/${name}`),
+              },
+            ];
+          }),
+        };
+      },
+    ),
     pathReports: { ...input.pathReports() },
     verdicts: Object.fromEntries(
       VERDICTS.flatMap(({ name }, number): [string, VerdictStatus][] => {

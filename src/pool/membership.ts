@@ -3,7 +3,7 @@
  * pool (change.ts). One immutable value; every transition gives the next one, so that a change can be looked at before it is
  * made, and one that could not be published is simply not kept.
  *
- *   file ---- overridden() --> wanted --- plan(), force() --> changes --- configInForce() --> inForce --> tables
+ *   file ---- overridden() --> wanted --- plan(), force() --> changes --- statesOf() --> tables
  *
  * Times are milliseconds as in change.ts.
  */
@@ -24,7 +24,7 @@ import {
   startChanges,
 } from './change.js';
 import { type Override, overridden, stillNeeded } from './override.js';
-import { priorMembers } from './remembered.js';
+import { priorMembers } from './states.js';
 
 export interface PoolMembership {
   /** As the file has it. */

@@ -10,14 +10,14 @@
  * A backend is its address. One that has another name than before is the same machine, in other slots; one that has another address
  * is another machine.
  */
-import type { BackendConfig, PoolConfig } from '../config/types.js';
+import type { BackendConfig } from '../config/types.js';
 import { type EligibilityMode, eligibility } from '../table/eligible.js';
 import { type Evenness, evenness } from '../table/evenness.js';
 import { NONE } from '../table/layers.js';
 import { forEachSegment } from '../table/overlay.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
-import type { Member, PoolState } from '../table/state.js';
-import type { PoolStates } from './from-config.js';
+import type { PoolStates } from '../table/state.js';
+import type { StateMember } from './states.js';
 
 /** Flows of one age, as shares of all flows of that age, 0 to 1. */
 export interface FlowPlan {
@@ -67,47 +67,49 @@ export interface SlotCount {
   readonly share: number;
 }
 
-/** What rolling out `after` in place of `before` does to one pool. A member with `drained` has no flow left. */
-export function planPool(before: PoolStates, after: PoolStates): PoolPlan {
-  const { config: was } = before;
-  const { config: is } = after;
-  const oldPrior = before.prior ?? before.state;
-  const oldTables = resolve(was, before.state, oldPrior);
-  const newTables = resolve(is, after.state, after.prior ?? oldPrior);
-  const oldEligible = eligibility(before.state, was.panicThreshold);
-  const newEligible = eligibility(after.state, is.panicThreshold);
+type States = PoolStates<StateMember>;
+
+/**
+ * What rolling out `after` in place of `before` does to one pool. A member with `drained` has no flow left.
+ * @param settleMs how long `after` remembers what was before
+ */
+export function planPool(before: States, after: States, settleMs: number): PoolPlan {
+  const was = { ...before, prior: before.prior ?? before.state };
+  const is = { ...after, prior: after.prior ?? was.prior };
+  const oldTables = resolvePool(was);
+  const newTables = resolvePool(is);
+  const oldEligible = eligibility(was.state, was.panicThreshold);
+  const newEligible = eligibility(is.state, is.panicThreshold);
 
   const places = new Places();
   const next: NextTables = {
-    now: places.reached(newTables, is, was),
-    settled: places.reached(resolve(is, after.state, after.state), is, was),
+    now: places.reached(newTables, is),
+    settled: places.reached(settledTables(is, is.state), is),
   };
   const ages: Age[] = [];
   if (before.prior !== undefined) {
-    const tables = resolve(was, before.prior, before.prior);
-    ages.push(new Age('before', places.owners(tables, was.prior ?? was.backends), next));
+    ages.push(new Age('before', places.owners(settledTables(was, was.prior), was.prior), next));
   }
-  const oldOwners = places.owners(oldTables, was.backends);
+  const oldOwners = places.owners(oldTables, was.state);
   ages.push(new Age(before.prior === undefined ? 'before' : 'between', oldOwners, next));
 
   const draining = drainingBefore(before);
   if (draining.size > 0) {
-    const undrained = before.state.map(
-      (one): Member => (draining.has(one.name) ? { ...one, state: 'active' } : one),
+    const undrained = was.state.map(
+      (one): StateMember => (draining.has(one.name) ? { ...one, state: 'active' } : one),
     );
-    const tables = resolve(was, undrained, undrained);
-    ages.push(new Age('before', places.owners(tables, was.backends, draining), next));
+    ages.push(new Age('before', places.owners(settledTables(was, undrained), undrained, draining), next));
   }
 
-  const weightBefore = places.weights(oldEligible.members, was.backends);
-  const weightAfter = places.weights(newEligible.members, is.backends);
+  const weightBefore = places.weights(oldEligible.members);
+  const weightAfter = places.weights(newEligible.members);
   const isUnchanged = (place: number): boolean =>
     weightBefore.has(place) && weightBefore.get(place) === weightAfter.get(place);
 
   let total = 0;
   let moved = 0;
   let collateral = 0;
-  forEachSegment(was.tableSize, is.tableSize, (oldSlot, newSlot, length) => {
+  forEachSegment(was.slots, is.slots, (oldSlot, newSlot, length) => {
     total += length;
     for (const age of ages) age.count(oldSlot, newSlot, length);
     const from = oldOwners[oldSlot];
@@ -117,12 +119,12 @@ export function planPool(before: PoolStates, after: PoolStates): PoolPlan {
     if (from !== NOWHERE && to !== NOWHERE && isUnchanged(from) && isUnchanged(to)) collateral += length;
   });
   const slotCount = (length: number): SlotCount => ({
-    slots: (length / total) * is.tableSize,
+    slots: (length / total) * is.slots,
     share: length / total,
   });
   const [ofDraining] = draining.size === 0 ? [] : ages.splice(-1);
   return {
-    slots: [was.tableSize, is.tableSize],
+    slots: [was.slots, is.slots],
     moved: slotCount(moved),
     unavoidable: slotCount(moved - collateral),
     collateral: slotCount(collateral),
@@ -135,12 +137,12 @@ export function planPool(before: PoolStates, after: PoolStates): PoolPlan {
     }),
     mode: [oldEligible.mode, newEligible.mode],
     evenness: [evenness(oldTables, oldEligible.members), evenness(newTables, newEligible.members)],
-    settleMs: is.settleMs,
+    settleMs,
   };
 }
 
 /** Names of members that drain and did so in the prior state: their flows are older than that. */
-function drainingBefore({ state, prior }: PoolStates): ReadonlySet<string> {
+function drainingBefore({ state, prior }: States): ReadonlySet<string> {
   const former = new Map(prior?.map((member) => [member.name, member.state]));
   const names = state.flatMap(({ name, state: admin, weight, drained }) => {
     const isLong = admin === 'draining' && (former.get(name) ?? 'draining') === 'draining';
@@ -149,8 +151,9 @@ function drainingBefore({ state, prior }: PoolStates): ReadonlySet<string> {
   return new Set(names);
 }
 
-function resolve(pool: PoolConfig, state: PoolState, prior: PoolState): PoolTables {
-  return resolvePool({ slots: pool.tableSize, state, prior, panicThreshold: pool.panicThreshold });
+/** Of a pool that has been in this state for long. */
+function settledTables(pool: States, state: States['state']): PoolTables {
+  return resolvePool({ ...pool, state, prior: undefined });
 }
 
 /** In the place of a place: no owner, or none whose flows count. */
@@ -189,10 +192,9 @@ class Places {
     return Int32Array.from(tables.owners, (owner) => (owner === NONE ? NOWHERE : places[owner]));
   }
 
-  /** Where packets go by tables of `is`. A backend that it leaves out is reached as it is remembered. */
-  reached(tables: PoolTables, is: PoolConfig, was: PoolConfig): Reached {
-    const remembered = is.prior ?? was.prior ?? was.backends;
-    const byName = new Map([...remembered, ...is.backends].map((member) => [member.name, member]));
+  /** Where packets go by tables of `is`. A backend that is no longer in force is reached as it is remembered. */
+  reached(tables: PoolTables, is: States): Reached {
+    const byName = new Map([...(is.prior ?? []), ...is.state].map((member) => [member.name, member]));
     const members = tables.names.map((name) => byName.get(name)!);
     const places = members.map((member) => this.#of(member));
     const place = (index: number): number => (index === NONE ? NOWHERE : places[index]);
@@ -206,9 +208,8 @@ class Places {
     };
   }
 
-  weights(members: readonly Member[], backends: readonly BackendConfig[]): ReadonlyMap<number, number> {
-    const byName = new Map(backends.map((backend) => [backend.name, backend]));
-    return new Map(members.map(({ name, weight }) => [this.#of(byName.get(name)!), weight]));
+  weights(members: readonly StateMember[]): ReadonlyMap<number, number> {
+    return new Map(members.map((member) => [this.#of(member), member.weight]));
   }
 }
 

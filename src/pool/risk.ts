@@ -9,35 +9,17 @@
 
 import { NONE } from '../table/layers.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
-import type { PoolState } from '../table/state.js';
+import type { PoolState, PoolStates } from '../table/state.js';
 import type { PoolChanges } from './change.js';
-import { type BackendFacts, priorState, rememberedStates, stateInForce } from './remembered.js';
-
-export interface RiskInput {
-  /** M, prime. */
-  readonly slots: number;
-  readonly panicThreshold?: number | undefined;
-  /** Pool states that live flows were born in: `rememberedStates` of pool/change.ts, oldest first. */
-  readonly born: readonly PoolState[];
-  /** The state that would come into force, and the prior state beside it. */
-  readonly next: PoolState;
-  readonly prior: PoolState;
-}
+import { rememberedStates } from './states.js';
 
 /** For each of `born`, the share of its flows (0 to 1) that `next` would break; 0 for a state in which nobody owned. */
-export function shareAtRisk(input: RiskInput): number[] {
-  const { slots, panicThreshold, born, next, prior } = input;
-  const after = resolvePool({ slots, panicThreshold, state: next, prior });
-  return born.map((state) => {
-    const tables = resolvePool({
-      slots,
-      panicThreshold,
-      state,
-      stack: after.stack,
-      priorStack: after.priorStack,
-    });
-    return shareLost(tables, after);
-  });
+export function shareAtRisk(born: readonly PoolState[], next: PoolStates): number[] {
+  const after = resolvePool(next);
+  const { stack, priorStack } = after;
+  return born.map((state) =>
+    shareLost(resolvePool({ ...next, state, prior: undefined, stack, priorStack }), after),
+  );
 }
 
 export interface FlowsAtRisk {
@@ -48,25 +30,13 @@ export interface FlowsAtRisk {
 }
 
 /**
- * What the change of a pool from `before` to `after` would break, by the age of the flows; where nothing is settling nothing is at
+ * What the change of a pool from `before` to `next` would break, by the age of the flows; where nothing is settling nothing is at
  * risk.
- *
- * @param slots M, prime
  */
-export function riskOf(
-  before: PoolChanges,
-  after: PoolChanges,
-  { slots, panicThreshold }: Pick<RiskInput, 'slots' | 'panicThreshold'>,
-  facts?: BackendFacts,
-): FlowsAtRisk[] {
+export function riskOf(before: PoolChanges, next: PoolStates): FlowsAtRisk[] {
   const remembered = rememberedStates(before);
-  const shares = shareAtRisk({
-    slots,
-    panicThreshold,
-    born: remembered.map(({ state }) => state),
-    next: stateInForce(after, facts),
-    prior: priorState(after, facts),
-  });
+  const born = remembered.map(({ state }) => state);
+  const shares = shareAtRisk(born, next);
   return remembered.map(({ untilMs }, i) => ({ bornUntilMs: untilMs, share: shares[i] }));
 }
 

@@ -1,6 +1,7 @@
 /** The control side of a simulation: the config file, the nodes that read it, the router before them, and events. */
-import type { BackendConfig } from '../config/types.js';
+import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
+import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { parseAddress } from '../packet/address.js';
 import { backendName, type Edit, eventText, type SimEvent } from './event.js';
 import { SimNode } from './node.js';
@@ -8,6 +9,8 @@ import { SimNode } from './node.js';
 export interface FleetOptions {
   readonly backends: number;
   readonly nodes: number;
+  /** M, prime; as in a config when absent. */
+  readonly slots?: number;
   readonly settleMs: number;
 }
 
@@ -17,15 +20,16 @@ export class Fleet {
   readonly crashed = new Set<string>();
   /** What the router mixes into its hash. */
   salt = 0;
-  #file: readonly BackendConfig[];
+  #file: PoolConfig;
   readonly #named: Set<string>;
   /** Health marks that all nodes were told. */
   readonly #down = new Set<string>();
 
-  constructor({ backends, nodes, settleMs }: FleetOptions) {
-    this.#file = Array.from({ length: backends }, (_, i) => memberOf(backendName(i), 1));
-    this.#named = new Set(this.#file.map(({ name }) => name));
-    this.nodes = Array.from({ length: nodes }, () => new SimNode(this.#file, settleMs, 0));
+  constructor({ backends, nodes, slots = TABLE_SIZE_DEFAULT, settleMs }: FleetOptions) {
+    const members = Array.from({ length: backends }, (_, i) => memberOf(backendName(i), 1));
+    this.#file = { ...POOL, tableSize: slots, settleMs, backends: members };
+    this.#named = new Set(members.map(({ name }) => name));
+    this.nodes = Array.from({ length: nodes }, () => new SimNode(this.#file, 0));
   }
 
   get live(): readonly SimNode[] {
@@ -59,7 +63,7 @@ export class Fleet {
       case 'add':
         return this.#has(event.backend) ? 'the config has it already' : undefined;
       case 'remove':
-        if (this.#file.length === 1) return 'a pool keeps one backend';
+        if (this.#file.backends.length === 1) return 'a pool keeps one backend';
         return this.#has(event.backend) ? undefined : 'the config does not have it';
       case 'drain':
       case 'undrain':
@@ -105,7 +109,7 @@ export class Fleet {
       case 'settle':
         return false;
       default:
-        this.#file = edited(this.#file, event);
+        this.#file = { ...this.#file, backends: edited(this.#file.backends, event) };
         this.#named.add(event.backend);
         return this.live.map((node) => node.edit(this.#file, event.force === true, nowMs)).includes(true);
     }
@@ -119,9 +123,19 @@ export class Fleet {
   }
 
   #has(backend: string): boolean {
-    return this.#file.some(({ name }) => name === backend);
+    return this.#file.backends.some(({ name }) => name === backend);
   }
 }
+
+/** Nothing is checked, and no drain holds anything up: connections are not counted. */
+const POOL = {
+  name: 'web',
+  panicThreshold: 0,
+  health: undefined,
+  deadAfterMs: 0,
+  drainDeadlineMs: 0,
+  prior: undefined,
+} satisfies Partial<PoolConfig>;
 
 /** Nothing is sent: one address (RFC 5737) will do for all backends. */
 const ADDRESS = parseAddress('192.0.2.1')!;

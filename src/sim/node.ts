@@ -1,21 +1,29 @@
 /**
- * A forwarder in a simulation: its memory of the pool (the real one, pool/change.ts) and its tables. It reads the
- * config file and is told health marks; restarted, it has what it wrote down and the file as it is then.
+ * A forwarder in a simulation: the pool of a real node (pool/membership.ts), with health marks from a script, and the states that
+ * it makes tables of. A restart goes through the state file, with the config file as it is then.
  */
-import type { BackendConfig } from '../config/types.js';
-import { advance, force, mark, nextAtMs, type PoolChanges, plan, startChanges } from '../pool/change.js';
+import type { PoolConfig } from '../config/types.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
-import { memoryOf } from '../pool/membership.js';
-import { priorState, stateInForce } from '../pool/remembered.js';
-import type { View } from './scheme.js';
+import {
+  type Membership,
+  type Moment,
+  NO_POOLS,
+  nextChangeAtMs,
+  passTime,
+  type TakeOptions,
+  take,
+  takeMarks,
+} from '../pool/membership.js';
+import { type NamedStates, statesOf } from '../pool/states.js';
 
-const POOL = 'web';
+/** What tables and their digests come from; addresses are all the same here. */
+const TEXT_FIELDS = ['state', 'prior', 'name', 'weight', 'health', 'drained', 'unreachable'];
 
 export class SimNode {
-  #changes: PoolChanges;
-  #view: View;
-  /** The view as text, to compare. */
-  #viewText: string;
+  readonly #settleMs: number;
+  #pools: Membership;
+  #states: NamedStates;
+  #text: string;
   #nextAtMs = 0;
   /** Known by the router as a next hop. */
   isUp = true;
@@ -23,44 +31,50 @@ export class SimNode {
   #changedAtMs = Number.NEGATIVE_INFINITY;
   #leftAtMs = 0;
 
-  constructor(members: readonly BackendConfig[], settleMs: number, nowMs: number) {
-    this.#changes = startChanges({ members }, settleMs, nowMs);
-    this.#view = viewOf(this.#changes);
-    this.#viewText = JSON.stringify(this.#view);
+  constructor(file: PoolConfig, nowMs: number) {
+    this.#settleMs = file.settleMs;
+    this.#pools = take(NO_POOLS, [file], { force: false, nowMs });
+    this.#states = statesIn(this.#pools);
+    this.#text = textOf(this.#states);
   }
 
-  get view(): View {
-    return this.#view;
+  get states(): NamedStates {
+    return this.#states;
   }
 
-  get viewText(): string {
-    return this.#viewText;
+  /** The states as text, to compare. */
+  get text(): string {
+    return this.#text;
   }
 
   /** Nothing is queued or settling, and nothing has changed for a settle time, flaps included. */
   isSettled(nowMs: number): boolean {
-    return nextAtMs(this.#changes) === undefined && nowMs >= this.#changedAtMs + this.#changes.settleMs;
+    return nextChangeAtMs(this.#pools) === undefined && nowMs >= this.#changedAtMs + this.#settleMs;
   }
 
   /** True when the state in force has become another. */
   advance(nowMs: number): boolean {
-    return nowMs >= this.#nextAtMs && this.#take(advance(this.#changes, nowMs), nowMs);
+    return nowMs >= this.#nextAtMs && this.#enter(passTime(this.#pools, nowMs), nowMs);
   }
 
-  edit(members: readonly BackendConfig[], forced: boolean, nowMs: number): boolean {
-    return this.#take((forced ? force : plan)(this.#changes, { members }, nowMs), nowMs);
+  edit(file: PoolConfig, force: boolean, nowMs: number): boolean {
+    return this.#enter(take(this.#pools, [file], { force, nowMs }), nowMs);
   }
 
   mark(backend: string, health: 'up' | 'down', nowMs: number): boolean {
-    return this.#take(mark(this.#changes, backend, health, nowMs), nowMs);
+    const marked = takeMarks(
+      passTime(this.#pools, nowMs),
+      (_, name) => (name === backend ? health : undefined),
+      nowMs,
+    );
+    return this.#enter(marked, nowMs);
   }
 
   /** Its process ends and starts again: what it remembers goes through the file. */
-  restart(members: readonly BackendConfig[], nowMs: number): boolean {
+  restart(file: PoolConfig, nowMs: number): boolean {
     const clocks = { nowMs, wallMs: nowMs };
-    const written = writeMemory(new Map([[POOL, memoryOf(this.#changes)]]), clocks);
-    const read = readMemory(written, clocks).get(POOL)!.changes;
-    return this.#take(plan(read, { members }, nowMs), nowMs);
+    const memory = readMemory(writeMemory(this.#pools, clocks), clocks);
+    return this.#enter(take(NO_POOLS, [file], { force: false, nowMs, memory }), nowMs);
   }
 
   leave(nowMs: number): void {
@@ -72,32 +86,33 @@ export class SimNode {
    * Comes back as a next hop, with the health marks of the others. Memories older than a settle time are of no use:
    * the flows of that time went through other nodes.
    */
-  comeBack(members: readonly BackendConfig[], down: ReadonlySet<string>, nowMs: number): boolean {
+  comeBack(file: PoolConfig, down: ReadonlySet<string>, nowMs: number): boolean {
     this.isUp = true;
-    const { settleMs } = this.#changes;
-    const health = Object.fromEntries([...down].map((name) => [name, 'down' as const]));
-    if (nowMs - this.#leftAtMs >= settleMs) {
-      return this.#take(startChanges({ members, health }, settleMs, nowMs), nowMs);
-    }
-    let changes = plan(this.#changes, { members, health }, nowMs);
-    for (const { name } of changes.marks) {
-      changes = mark(changes, name, down.has(name) ? 'down' : 'up', nowMs);
-    }
-    return this.#take(changes, nowMs);
+    const health: NonNullable<Moment['health']> = (_, name) => (down.has(name) ? 'down' : 'up');
+    const options: TakeOptions = { force: false, nowMs, health };
+    const isForgotten = nowMs - this.#leftAtMs >= this.#settleMs;
+    const pools = take(isForgotten ? NO_POOLS : this.#pools, [file], options);
+    return this.#enter(takeMarks(pools, health, nowMs), nowMs);
   }
 
-  #take(changes: PoolChanges, nowMs: number): boolean {
-    this.#changes = changes;
-    this.#nextAtMs = nextAtMs(changes) ?? Number.POSITIVE_INFINITY;
-    const before = this.#view;
-    this.#view = viewOf(changes);
-    this.#viewText = JSON.stringify(this.#view);
-    const isOther = JSON.stringify(this.#view.state) !== JSON.stringify(before.state);
+  #enter(pools: Membership, nowMs: number): boolean {
+    this.#pools = pools;
+    this.#nextAtMs = nextChangeAtMs(pools) ?? Number.POSITIVE_INFINITY;
+    const before = this.#states;
+    this.#states = statesIn(pools);
+    this.#text = textOf(this.#states);
+    const isOther = textOf({ state: this.#states.state }) !== textOf({ state: before.state });
     if (isOther) this.#changedAtMs = nowMs;
     return isOther;
   }
 }
 
-function viewOf(changes: PoolChanges): View {
-  return { state: stateInForce(changes), prior: priorState(changes) };
+/** Of the one pool. */
+function statesIn(pools: Membership): NamedStates {
+  const [{ file, changes }] = pools.values();
+  return statesOf(file, changes);
+}
+
+function textOf(states: Partial<NamedStates>): string {
+  return JSON.stringify(states, TEXT_FIELDS);
 }

@@ -11,7 +11,7 @@ import { eligibility } from '../table/eligible.js';
 import { buildStack, byName, NONE } from '../table/layers.js';
 import { nameWords } from '../table/name-words.js';
 import { resolvePool } from '../table/resolve.js';
-import type { PoolState } from '../table/state.js';
+import type { PoolStates } from '../table/state.js';
 
 /** Where a node sends a flow, by its 32-bit hash: indexes that `BackendIds` gave out, or NONE. */
 export interface Lookup {
@@ -31,19 +31,13 @@ export class BackendIds {
   }
 }
 
-/** What a node knows of its pool. */
-export interface View {
-  readonly state: PoolState;
-  readonly prior: PoolState;
-}
+export type Builder = (pool: PoolStates, ids: BackendIds) => Lookup;
 
-export type Builder = (view: View, slots: number, ids: BackendIds) => Lookup;
-
-function anyhopLookup({ state, prior }: View, slots: number, ids: BackendIds): Lookup {
-  const tables = resolvePool({ slots, state, prior });
+function anyhopLookup(pool: PoolStates, ids: BackendIds): Lookup {
+  const tables = resolvePool(pool);
   const id = tables.names.map((name) => ids.of(name));
   const look = (table: Uint16Array, hash: number): number => {
-    const index = table[slotOf(hash, slots)];
+    const index = table[slotOf(hash, pool.slots)];
     return index === NONE ? NONE : id[index];
   };
   return {
@@ -52,14 +46,14 @@ function anyhopLookup({ state, prior }: View, slots: number, ids: BackendIds): L
   };
 }
 
-function maglevLookup({ state }: View, slots: number, ids: BackendIds): Lookup {
+function maglevLookup({ state, slots }: PoolStates, ids: BackendIds): Lookup {
   const { members } = eligibility(state);
   const { names, layers } = buildStack(members, slots, 1);
   const id = names.map((name) => ids.of(name));
   return ownersOnly((hash) => (layers.length === 0 ? NONE : id[layers[0][slotOf(hash, slots)]]));
 }
 
-function rendezvousLookup({ state }: View, slots: number, ids: BackendIds): Lookup {
+function rendezvousLookup({ state, slots }: PoolStates, ids: BackendIds): Lookup {
   const members = [...eligibility(state).members].sort(byName);
   const id = members.map(({ name }) => ids.of(name));
   const words = members.map(({ name }) => nameWords(name));
@@ -84,7 +78,7 @@ function rendezvousLookup({ state }: View, slots: number, ids: BackendIds): Look
   });
 }
 
-function moduloLookup({ state }: View, _slots: number, ids: BackendIds): Lookup {
+function moduloLookup({ state }: PoolStates, ids: BackendIds): Lookup {
   const members = [...eligibility(state).members].sort(byName);
   const list = members.flatMap(({ name, weight }) => new Array<number>(weight).fill(ids.of(name)));
   return ownersOnly((hash) => (list.length === 0 ? NONE : list[(hash >>> 0) % list.length]));

@@ -6,12 +6,13 @@ import { flowHashPair } from '../hash/flow.js';
 import { deriveFlowKey } from '../hash/key.js';
 import { parseAddress } from '../packet/address.js';
 import { NONE } from '../table/layers.js';
+import type { PoolStates } from '../table/state.js';
 import { eventText, type SimEvent } from './event.js';
 import { Fleet } from './fleet.js';
 import { type FlowCounts, Flows } from './flows.js';
 import type { SimNode } from './node.js';
 import { Random } from './random.js';
-import { BackendIds, type Builder, type Lookup, type Scheme, type View } from './scheme.js';
+import { BackendIds, type Builder, type Lookup, type Scheme } from './scheme.js';
 
 export interface SimOptions {
   readonly seed: number;
@@ -180,24 +181,24 @@ class Simulation {
     for (let flow = 0; flow < this.#through.length; flow++) this.#through[flow] = this.#nextHop(flow);
   }
 
-  /** Each node's tables, as far as its view is another one now. */
+  /** Each node's tables, as far as its states are others now. */
   #look(): void {
-    const texts = this.#live.map(({ viewText }) => viewText);
+    const texts = this.#live.map(({ text }) => text);
     if (texts.some((text) => text !== texts[0])) this.#dividedAtMs = this.#nowMs;
     for (const { scheme } of this.#schemes) {
       this.#lookups.set(
         scheme.build,
-        this.#live.map(({ view }, i) => this.#lookup(scheme.build, view, texts[i])),
+        this.#live.map(({ states }, i) => this.#lookup(scheme.build, states, texts[i])),
       );
     }
   }
 
-  #lookup(build: Builder, view: View, key: string): Lookup {
+  #lookup(build: Builder, states: PoolStates, key: string): Lookup {
     const built = this.#built.get(build) ?? new Map<string, Lookup>();
     this.#built.set(build, built);
     let lookup = built.get(key);
     if (lookup === undefined) {
-      lookup = build(view, this.#options.slots, this.#ids);
+      lookup = build(states, this.#ids);
       // Nodes that agree share tables; those of long ago are not worth their memory.
       if (built.size >= 4 * this.#options.nodes) built.clear();
       built.set(key, lookup);

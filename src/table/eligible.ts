@@ -2,7 +2,7 @@
  * Who may own slots: the eligible members of a pool state, and why these. A pure function of admin states, health
  * marks and weights; what it chose when too few are up is for the log and the metrics to say.
  */
-import type { Member, PoolState } from './state.js';
+import type { Member } from './state.js';
 
 /**
  * How the eligible members were found:
@@ -15,17 +15,17 @@ import type { Member, PoolState } from './state.js';
  */
 export type EligibilityMode = 'normal' | 'panic' | 'draining' | 'all_down' | 'none';
 
-export interface Eligibility {
+export interface Eligibility<M extends Member = Member> {
   readonly mode: EligibilityMode;
   /** In the order of the state. A member with weight 0 is never among them. */
-  readonly members: readonly Member[];
+  readonly members: readonly M[];
 }
 
 /**
  * `panicThreshold` is a share of the active members with weight, 0 (never) to 1. A member that is up and draining is
  * known to work, so with no active member up it is preferred to members that are not, whatever the threshold.
  */
-export function eligibility(state: PoolState, panicThreshold = 0): Eligibility {
+export function eligibility<M extends Member>(state: readonly M[], panicThreshold = 0): Eligibility<M> {
   const weighted = state.filter((member) => member.weight > 0);
   const active = weighted.filter((member) => member.state === 'active');
   const up = active.filter((member) => member.health === 'up');

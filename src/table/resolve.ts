@@ -16,17 +16,10 @@
 import { digestAlternates, digestOwners } from './digest.js';
 import { type EligibilityMode, eligibility, ignoresMarks } from './eligible.js';
 import { buildStack, NONE, type Stack, stackFits } from './layers.js';
-import type { Member, PoolState } from './state.js';
+import type { Member, PoolState, PoolStates } from './state.js';
 import { Walk } from './walk.js';
 
-export interface ResolveInput {
-  /** M, a prime up to TABLE_SIZE_MAX. */
-  readonly slots: number;
-  readonly state: PoolState;
-  /** The last state that had rested; the present one when absent. */
-  readonly prior?: PoolState | undefined;
-  /** Share of active members (0 to 1) below which health marks are ignored; 0, never, when absent. */
-  readonly panicThreshold?: number | undefined;
+export interface ResolveInput extends PoolStates {
   /** Layers built before; built anew when they do not fit names, weights and slots. */
   readonly stack?: Stack | undefined;
   readonly priorStack?: Stack | undefined;

@@ -20,3 +20,15 @@ export interface Member {
 }
 
 export type PoolState = readonly Member[];
+
+/** All that a pool's tables come from (resolve.ts). */
+export interface PoolStates<M extends Member = Member> {
+  /** M, a prime up to TABLE_SIZE_MAX. */
+  readonly slots: number;
+  /** Share of active members (0 to 1) below which health marks are ignored; 0, never, when absent. */
+  readonly panicThreshold?: number | undefined;
+  /** In force now. */
+  readonly state: readonly M[];
+  /** In force a settle time ago; undefined when all has settled, and it is the present one. */
+  readonly prior?: readonly M[] | undefined;
+}

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ControlError, type PlanReport } from '#anyhop/api/api.js';
 import type { BackendConfig, PoolConfig } from '#anyhop/config/types.js';
 import { parseAddress } from '#anyhop/packet/address.js';
-import { poolStatesFromConfig } from '#anyhop/pool/from-config.js';
 import { planPool } from '#anyhop/pool/plan.js';
+import { statesOfConfig } from '#anyhop/pool/states.js';
 import { type FakeNode, fakeNode } from '../api/fake-node.js';
 import { anyhop } from './client.js';
 
@@ -29,9 +29,9 @@ const after: PoolConfig = {
   backends: [{ ...members[0], state: 'draining' }, ...members.slice(1)],
 };
 const prior = members.slice(1).map((one) => ({ ...one, health: 'up' as const }));
-const next = poolStatesFromConfig(after);
-const settled = planPool(poolStatesFromConfig(before), next);
-const unsettled = planPool(poolStatesFromConfig({ ...before, prior }), next);
+const next = statesOfConfig(after);
+const settled = planPool(statesOfConfig(before), next, 300_000);
+const unsettled = planPool(statesOfConfig({ ...before, prior }), next, 300_000);
 
 const WAITING = {
   id: 'web:2',
@@ -104,10 +104,7 @@ describe('plan of a running node', () => {
   it('is asked for a drain, an undrain and a weight as well, before they are told', async () => {
     const asked: unknown[] = [];
     const members4 = [...members, { ...members[0], name: 'web-4', address: parseAddress('10.1.0.4')! }];
-    const plan = planPool(
-      poolStatesFromConfig(before),
-      poolStatesFromConfig({ ...before, backends: members4 }),
-    );
+    const plan = planPool(statesOfConfig(before), statesOfConfig({ ...before, backends: members4 }), 300_000);
     node.instead.planFor = async (target, patch, options) => {
       asked.push([target, patch, options]);
       const changes = ['web-1 weight 1 -> 5'];

@@ -6,8 +6,9 @@ import { L } from '#anyhop/core/layout.gen.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { imageBackends, imageServices } from '#anyhop/image/inspect.js';
 import { Numbers } from '#anyhop/image/numbers.js';
-import { type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
+import { type Assembly, fixedWay } from '#anyhop/node/assemble.js';
 import { NODE, parse } from '../config/fixture.js';
+import { assembleConfig } from '../node/assembled.js';
 import { frame, ipv4, tcp } from '../packets/build.js';
 
 describe('numbers', () => {
@@ -64,7 +65,7 @@ function next(backends: readonly string[], services: readonly string[], before?:
       `  - {name: ${name}, vip: 203.0.113.10, protocol: tcp, port: ${Number(name.slice(1)) + 80}, pool: web}\n`,
   )}`;
   const config = parse(NODE + pools + served, 'node');
-  return assemble(config, config.node, {
+  return assembleConfig(config, config.node, {
     generation: (before?.image.generation ?? 0) + 1,
     way: fixedWay(1500),
     ...(before && { numbers: before.numbers }),

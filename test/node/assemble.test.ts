@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { L } from '#anyhop/core/layout.gen.js';
-import { type Assembly, assemble, fixedWay } from '#anyhop/node/assemble.js';
+import { type Assembly, fixedWay } from '#anyhop/node/assemble.js';
 import type { Health } from '#anyhop/table/state.js';
 import { parse } from '../config/fixture.js';
+import { assembleConfig } from './assembled.js';
 
 const CONFIG = `
 node: {name: edge-1, interface: eth0, source: 10.0.0.1, key: "00112233445566778899aabbccddeeff"}
@@ -23,7 +24,7 @@ const WAY = known(parse(CONFIG, 'node').pools[0].backends[0]);
 /** Owners as the tables and as the image have them, when no way is known to these backends. */
 function ownersWithout(...lost: string[]) {
   const config = parse(CONFIG, 'node');
-  const { pools, image } = assemble(config, config.node, {
+  const { pools, image } = assembleConfig(config, config.node, {
     generation: 1,
     way: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
   });
@@ -54,7 +55,7 @@ describe('a backend to which no way is known', () => {
 describe('a backend to which no way is known, where health marks are ignored', () => {
   const ownersWith = (lost: readonly string[], down: readonly string[], panic: number): string[] => {
     const config = parse(CONFIG.replace('table_size', `panic_threshold: ${panic}\n    table_size`), 'node');
-    const { pools } = assemble(config, config.node, {
+    const { pools } = assembleConfig(config, config.node, {
       generation: 1,
       way: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
       health: (_, { name }) => (down.includes(name) ? 'down' : 'up'),
@@ -95,8 +96,8 @@ it('an image made from what was assembled before is the one that is made from no
             generation,
             way: (backend: { name: string }) => (lost.includes(backend.name) ? undefined : WAY),
           };
-          const fresh = assemble(config, config.node, options);
-          const next = assemble(config, config.node, {
+          const fresh = assembleConfig(config, config.node, options);
+          const next = assembleConfig(config, config.node, {
             ...options,
             ...(previous && { previous, numbers: previous.numbers }),
           });
@@ -113,8 +114,8 @@ it('an image made from what was assembled before is the one that is made from no
 
 it('a pool whose backends are as they were keeps its tables, so that one change costs what one pool costs', () => {
   const config = parse(TWO_POOLS, 'node');
-  const first = assemble(config, config.node, { generation: 1, way: () => WAY });
-  const second = assemble(config, config.node, {
+  const first = assembleConfig(config, config.node, { generation: 1, way: () => WAY });
+  const second = assembleConfig(config, config.node, {
     generation: 2,
     way: ({ name }) => (name === 'b' ? undefined : WAY),
     previous: first,
@@ -127,7 +128,7 @@ describe('a backend that is down by its check', () => {
   const members = /\[\{name: a.*\]/.exec(CONFIG)![0];
   const config = parse(CONFIG.replace(members, `${members}\n    prior: ${members}`), 'node');
   const ownersOf = (health: (name: string) => Health) => {
-    const { pools, image } = assemble(config, config.node, {
+    const { pools, image } = assembleConfig(config, config.node, {
       generation: 1,
       way: fixedWay(1500),
       health: (_, { name }) => health(name),

@@ -8,6 +8,7 @@ import { imageCounterNames, imageDigest } from '#anyhop/image/inspect.js';
 import type { Image } from '#anyhop/image/read.js';
 import { fixedWay, type Way } from '#anyhop/node/assemble.js';
 import { Forwarding } from '#anyhop/node/forwarding.js';
+import { NO_FACTS, statesOfConfig } from '#anyhop/pool/states.js';
 import { NODE, parse, SERVICES } from '../config/fixture.js';
 
 const BACKENDS = ['web-1', 'web-2', 'web-3'];
@@ -20,6 +21,12 @@ const POOLS = `pools:
     backends: [{name: dns-1, address: 10.1.1.1}]
 `;
 const CONFIG: LoadedConfig<'run'> = parse(NODE + POOLS + SERVICES, 'run');
+
+/** @param lost no way is known to these */
+function served({ node, services, pools }: LoadedConfig<'run'>, lost: ReadonlySet<string> = new Set()) {
+  const facts = { ...NO_FACTS, isReachable: ({ name }: { readonly name: string }) => !lost.has(name) };
+  return { node, services, pools: pools.map((pool) => statesOfConfig(pool, undefined, facts)) };
+}
 
 /** An engine that notes what it is given, and holds each publish back until told. */
 function bench(predecessor?: Image) {
@@ -38,7 +45,7 @@ function bench(predecessor?: Image) {
   const way = (backend: Parameters<typeof known>[0]): Way | undefined =>
     lost.has(backend.name) ? undefined : known(backend);
   const forwarding = new Forwarding(
-    { config: () => CONFIG, way, macs: () => [] },
+    { served: () => served(CONFIG, lost), way, macs: () => [] },
     predecessor,
     createLog('silent'),
   );
@@ -124,8 +131,11 @@ describe('a node that forwards', () => {
     );
     const known = fixedWay(1500);
     const log = createLog('silent');
-    const before = new Forwarding({ config: () => config, way: known, macs: () => [] }, undefined, log)
-      .assembly.image;
+    const before = new Forwarding(
+      { served: () => served(config), way: known, macs: () => [] },
+      undefined,
+      log,
+    ).assembly.image;
     const { image } = bench(before).forwarding.assembly;
     assert.equal(image.generation, before.generation + 1);
     const { backends } = imageCounterNames(image);

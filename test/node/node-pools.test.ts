@@ -9,6 +9,7 @@ import type { Hold } from '#anyhop/pool/change.js';
 import { type Membership, type NamedBackend, NO_POOLS, take } from '#anyhop/pool/membership.js';
 import { renamedPools } from '#anyhop/pool/renames.js';
 import { say } from '#anyhop/pool/runtime.js';
+import { NO_FACTS } from '#anyhop/pool/states.js';
 import type { Health } from '#anyhop/table/state.js';
 import { NODE, parse, SERVICES } from '../config/fixture.js';
 
@@ -73,6 +74,7 @@ class Node {
       judge: (backends) => {
         this.#judged = named(backends);
       },
+      facts: () => NO_FACTS,
       holds: (pool) => (pool === 'web' ? this.holds : []),
       health: (pool, backend) =>
         this.#judged.has(`${pool}/${backend}`) ? (this.marks.get(backend) ?? 'up') : undefined,

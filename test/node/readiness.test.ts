@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Logger } from '#anyhop/core/log.js';
-import { type AssembledPool, assemble, fixedWay } from '#anyhop/node/assemble.js';
+import { type AssembledPool, fixedWay } from '#anyhop/node/assemble.js';
 import { NodeReadiness, type ReadinessView } from '#anyhop/node/readiness.js';
 import type { Health } from '#anyhop/table/state.js';
 import type { Link } from '#anyhop/underlay/link.js';
 import { NODE, parse } from '../config/fixture.js';
+import { assembleConfig } from './assembled.js';
 
 const CONFIG = parse(
   `${NODE}pools:
@@ -60,7 +61,7 @@ function startedNode() {
   const enter = (next: Situation): void => {
     situation = next;
     const way = fixedWay(1500);
-    pools = assemble(CONFIG, CONFIG.node, {
+    pools = assembleConfig(CONFIG, CONFIG.node, {
       generation: 1,
       way: (backend) => (isLost(backend.name) ? undefined : way(backend)),
       health: (_, { name }) => next.health?.[name] ?? (isLost(name) ? 'down' : 'up'),

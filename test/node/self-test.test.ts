@@ -4,9 +4,10 @@ import { describe, it } from 'node:test';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { tryFrame } from '#anyhop/forward/try-frame.js';
-import { assemble, fixedWay } from '#anyhop/node/assemble.js';
+import { fixedWay } from '#anyhop/node/assemble.js';
 import { selfTest } from '#anyhop/node/self-test.js';
 import { NODE, parse } from '../config/fixture.js';
+import { assembleConfig } from './assembled.js';
 
 const CONFIG = parse(
   `${NODE}pools:
@@ -20,7 +21,7 @@ services:
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 7);
 
 function imageWith(way: ReturnType<typeof fixedWay>) {
-  return assemble(CONFIG, CONFIG.node, { generation: 1, way, mac: MAC }).image;
+  return assembleConfig(CONFIG, CONFIG.node, { generation: 1, way, mac: MAC }).image;
 }
 
 /** An engine that sends this for the n-th frame that it is given. */

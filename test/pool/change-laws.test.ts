@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { advance, force, mark, type PoolChanges, plan, startChanges } from '#anyhop/pool/change.js';
-import { priorState, rememberedStates, stateInForce } from '#anyhop/pool/remembered.js';
 import { riskOf as risksOf, shareAtRisk } from '#anyhop/pool/risk.js';
+import { priorState, rememberedStates, stateInForce } from '#anyhop/pool/states.js';
 import { resolvePool } from '#anyhop/table/resolve.js';
 import { candidateNames, ownerNames } from '../table/pools.js';
 import {
@@ -230,12 +230,8 @@ test('beside a draining backend, flows born during a health flap are at risk at 
 
 /** Shares of the flows alive in `before`, by age, that `after` breaks. */
 function riskOf(before: PoolChanges, after: PoolChanges, slots = SLOTS): number[] {
-  return shareAtRisk({
-    slots,
-    born: rememberedStates(before).map(({ state }) => state),
-    next: stateInForce(after),
-    prior: priorState(after),
-  });
+  const born = rememberedStates(before).map(({ state }) => state);
+  return shareAtRisk(born, { slots, state: stateInForce(after), prior: priorState(after) });
 }
 
 test('what a forced change breaks is told beforehand, by age of the flows', () => {
@@ -247,10 +243,15 @@ test('what a forced change breaks is told beforehand, by age of the flows', () =
     0,
   );
   const wanted = { members: members.map((one) => ({ ...one, weight: one.name === 'b' ? 4 : 1 })) };
-  const [before, since] = risksOf(heavier, force(heavier, wanted, 500), { slots: SLOTS });
+  const statesAt = (changes: PoolChanges) => ({
+    slots: SLOTS,
+    state: stateInForce(changes),
+    prior: priorState(changes),
+  });
+  const [before, since] = risksOf(heavier, statesAt(force(heavier, wanted, 500)));
   assert.deepEqual(before, { bornUntilMs: 0, share: 0 });
   assert.ok(since.bornUntilMs === undefined && since.share > 0.1, JSON.stringify(since));
-  assert.deepEqual(risksOf(start, force(start, wanted, 500), { slots: SLOTS }), [
+  assert.deepEqual(risksOf(start, statesAt(force(start, wanted, 500))), [
     { bornUntilMs: undefined, share: 0 },
   ]);
   const due = advance(heavier, SETTLE_MS);

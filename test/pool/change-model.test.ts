@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { BackendConfig } from '#anyhop/config/types.js';
 import { advance, nextAtMs, type PoolChanges, startChanges } from '#anyhop/pool/change.js';
 import { dueAtMs } from '#anyhop/pool/due.js';
-import { priorState, stateInForce } from '#anyhop/pool/remembered.js';
+import { priorState, stateInForce } from '#anyhop/pool/states.js';
 import { type Action, act, DRAIN_MS, history, markAction, memberList, SETTLE_MS } from './change-fixture.js';
 
 /** Values of one thing over time, from the start. */
@@ -162,9 +162,9 @@ test('members in force, the prior state and the queue are those of a model that 
         );
         assert.deepEqual(
           priorState(changes),
-          model.members.at(nowMs - SETTLE_MS).map(({ name, weight, state }) => {
-            return { name, weight, state, health: model.marks.get(name)!.rested(nowMs) };
-          }),
+          model.members
+            .at(nowMs - SETTLE_MS)
+            .map((member) => ({ ...member, health: model.marks.get(member.name)!.rested(nowMs) })),
         );
         for (const { name, health } of stateInForce(changes)) {
           assert.equal(health === 'up' ? 'up' : 'down', model.marks.get(name)!.last, name);

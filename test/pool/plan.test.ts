@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BackendConfig, PoolConfig, PriorBackendConfig } from '#anyhop/config/types.js';
 import { parseAddress } from '#anyhop/packet/address.js';
-import { poolStatesFromConfig } from '#anyhop/pool/from-config.js';
 import { type PoolPlan, planPool as planStates } from '#anyhop/pool/plan.js';
+import { NO_FACTS, statesOfConfig } from '#anyhop/pool/states.js';
 import { resolvePool } from '#anyhop/table/resolve.js';
 import type { Health } from '#anyhop/table/state.js';
 
@@ -45,10 +45,11 @@ function pool(list: readonly BackendConfig[], fields: Partial<PoolConfig> = {}):
 function planPool(
   before: PoolConfig,
   after: PoolConfig,
-  isDrained?: (backend: BackendConfig) => boolean,
+  isDrained: (backend: string) => boolean = () => false,
 ): PoolPlan {
-  const [old, next] = [before, after].map((one) => poolStatesFromConfig(one, undefined, isDrained));
-  return planStates(old, next);
+  const facts = { ...NO_FACTS, isDrained };
+  const [old, next] = [before, after].map((one) => statesOfConfig(one, undefined, facts));
+  return planStates(old, next, after.settleMs);
 }
 
 function near(actual: number, expected: number, within: number): void {
@@ -122,7 +123,7 @@ test('a backend with a new name is the same machine: slots move where its addres
   const renamed = before.map((one, i): BackendConfig => (i === 1 ? { ...one, name: 'www' } : one));
   const plan = planPool(pool(before), pool(renamed));
   const owners = [before, renamed].map((list) => {
-    const tables = resolvePool({ slots: SLOTS, state: poolStatesFromConfig(pool(list)).state });
+    const tables = resolvePool({ slots: SLOTS, state: statesOfConfig(pool(list)).state });
     return Array.from(
       tables.owners,
       (owner) => list.find(({ name }) => name === tables.names[owner])!.address.text,
@@ -148,7 +149,7 @@ test('an added backend breaks nothing at once, and a part of the connections tha
   const added = planPool(pool(backends(4)), pool(backends(5))).flows[0];
   assert.equal(added.tcpBreakWithSecondChance, 0);
   const [before, after] = [4, 5].map((count) =>
-    resolvePool({ slots: SLOTS, state: poolStatesFromConfig(pool(backends(count))).state }),
+    resolvePool({ slots: SLOTS, state: statesOfConfig(pool(backends(count))).state }),
   );
   let lost = 0;
   for (let slot = 0; slot < SLOTS; slot++) {
@@ -162,15 +163,15 @@ test('an added backend breaks nothing at once, and a part of the connections tha
 });
 
 test('what is down counts as down: of five with one failed, a drain moves a quarter and breaks what was born since', () => {
-  const up = poolStatesFromConfig(pool(backends(5)));
+  const up = statesOfConfig(pool(backends(5)));
   const failed = (i: number): Health => (i === 4 ? 'down' : 'up');
   const marked = (list: readonly BackendConfig[]) =>
-    poolStatesFromConfig(pool(list), ({ name }) => failed(Number(name.slice(4)))).state;
+    statesOfConfig(pool(list), ({ name }) => failed(Number(name.slice(4)))).state;
   const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
-  const config = pool(backends(5), { prior: prior(backends(5)) });
   const soon = planStates(
-    { config, state: marked(backends(5)), prior: up.state },
-    { config: { ...config, backends: drained }, state: marked(drained), prior: up.state },
+    { ...up, state: marked(backends(5)), prior: up.state },
+    { ...up, state: marked(drained), prior: up.state },
+    300_000,
   );
   near(soon.moved.share, 0.25, 0.01);
   assert.deepEqual(
@@ -179,10 +180,7 @@ test('what is down counts as down: of five with one failed, a drain moves a quar
   );
   assert.equal(soon.flows[0].tcpBreakWithSecondChance, 0);
   near(soon.flows[1].tcpBreakWithSecondChance, 0.05, 0.01);
-  const later = planStates(
-    { config: pool(backends(5)), state: marked(backends(5)), prior: undefined },
-    { config: pool(drained), state: marked(drained), prior: undefined },
-  );
+  const later = planStates({ ...up, state: marked(backends(5)) }, { ...up, state: marked(drained) }, 300_000);
   near(later.moved.share, 0.25, 0.01);
   assert.equal(later.flows[0].tcpBreakWithSecondChance, 0);
 });

@@ -1,0 +1,100 @@
+/** What a node plans is what its tables then do, and what connections then notice. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { planOf } from '#anyhop/node/change-reports.js';
+import { effects } from '#anyhop/pool/effects.js';
+import { type Membership, NO_POOLS, take, takeMarks } from '#anyhop/pool/membership.js';
+import { say } from '#anyhop/pool/runtime.js';
+import { NO_FACTS, statesOf } from '#anyhop/pool/states.js';
+import { parseScript } from '#anyhop/sim/event.js';
+import { ANYHOP, ANYHOP_ALONE } from '#anyhop/sim/scheme.js';
+import { type SimBreak, simulate } from '#anyhop/sim/simulate.js';
+import { type PoolTables, resolvePool } from '#anyhop/table/resolve.js';
+import { NODE, parse } from '../config/fixture.js';
+
+const SLOTS = 65537;
+const FLOWS = 20_000;
+const FILE = parse(
+  `${NODE}pools:
+  web:
+    table_size: ${SLOTS}
+    settle_time: 300s
+    backends: [${[1, 2, 3, 4, 5].map((i) => `{name: web-${i}, address: 10.1.0.${i}}`).join(', ')}]
+services:
+  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
+`,
+  'run',
+);
+
+/** Of a node's only pool. */
+function tablesOf(pools: Membership): PoolTables {
+  const [{ file, changes }] = pools.values();
+  return resolvePool(statesOf(file, changes));
+}
+
+/** Share of the slots for which `holds` is true of owner before, owner and alternate after. */
+function shareOf(
+  before: PoolTables,
+  after: PoolTables,
+  holds: (was: string, owner: string, alternate: string) => boolean,
+): number {
+  let count = 0;
+  for (let slot = 0; slot < SLOTS; slot++) {
+    const [owner, alternate] = [after.owners, after.alternates].map((table) => after.names[table[slot]]);
+    if (holds(before.names[before.owners[slot]], owner, alternate)) count++;
+  }
+  return count / SLOTS;
+}
+
+/** One of five fails, and half a minute later another is drained. */
+function simulated(lifetimeMs: number, onBreak?: (event: SimBreak) => void) {
+  const report = simulate({
+    seed: 1,
+    backends: 5,
+    nodes: 1,
+    flows: FLOWS,
+    slots: SLOTS,
+    settleMs: 300_000,
+    lifetimeMs,
+    tickMs: 6000,
+    events: parseScript('down web-5, wait 30, drain web-1'),
+    schemes: [ANYHOP, ANYHOP_ALONE],
+    ...(onBreak && { onBreak }),
+  });
+  return report.rows.at(-1)!.counts;
+}
+
+test('one of five backends fails, then a drain is planned: plan, tables and simulation give the same shares', () => {
+  const start = take(NO_POOLS, FILE.pools, { force: false, nowMs: 0 });
+  const failed = takeMarks(start, (_, name) => (name === 'web-5' ? 'down' : undefined), 1000);
+  const drained = say(failed, 'web', 'web-1', { state: 'draining' }, { nowMs: 31_000, force: false });
+  const [effect] = effects(failed, drained);
+  assert.equal(effect.effect, 'in_force', 'a planned change does not wait for a health mark');
+  const { moved, flows } = planOf(effect, failed, drained, NO_FACTS).plan!;
+  const [old, since] = flows;
+  assert.deepEqual([old.born, since.born], ['before', 'between']);
+
+  const [atFirst, during, after] = [start, failed, drained].map(tablesOf);
+  assert.equal(
+    moved.share,
+    shareOf(during, after, (was, owner) => was !== owner),
+  );
+  const isLost = (was: string, owner: string, alternate: string) => was !== owner && was !== alternate;
+  assert.equal(old.tcpBreakWithSecondChance, shareOf(atFirst, after, isLost));
+  assert.equal(since.tcpBreakWithSecondChance, shareOf(during, after, isLost));
+  assert.ok(Math.abs(moved.share - 0.25) < 0.01, "a quarter of the slots was web-1's");
+  assert.ok(since.tcpBreakWithSecondChance > 0.03, 'the slots that web-5 left to it remember web-5');
+
+  // Every connection is born after the failure: none lives for half a minute.
+  const { anyhop, anyhop_without_second_chance: alone } = simulated(20_000);
+  const near = (count: number, share: number): void =>
+    assert.ok(Math.abs(count / FLOWS - share) < 0.01, `${count / FLOWS}, planned ${share}`);
+  near(alone.broken, moved.share);
+  near(anyhop.broken, since.tcpBreakWithSecondChance);
+
+  // Of those that are older than the failure, second chance loses none.
+  const ages = new Set<number>();
+  simulated(200_000, ({ scheme, changesBefore }) => scheme === ANYHOP.name && ages.add(changesBefore));
+  assert.deepEqual([...ages], [1]);
+  assert.equal(old.tcpBreakWithSecondChance, 0);
+});
