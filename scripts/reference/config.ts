@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { configSchema } from '#anyhop/config/schema.js';
+import { unwrap } from '#anyhop/config/shape.js';
 import { cell, code, page, table } from './markdown.js';
 
 interface Field {
@@ -69,20 +70,14 @@ export function fieldsOf(schema: z.core.$ZodType, path: string): Field[] {
 }
 
 function describe(field: z.ZodType, path: string): Field {
-  const optional = field.safeParse(undefined);
-  const usual = optional.success ? optional.data : undefined;
+  const inner = field instanceof z.ZodOptional ? field.unwrap() : field;
+  const usual =
+    inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault ? inner.def.defaultValue : undefined;
   return {
     path,
     meaning: field.description ?? '',
     accepted: field.safeParse(null).error!.issues[0].message,
     default: usual === undefined ? undefined : String(usual),
-    required: !optional.success,
+    required: !field.safeParse(undefined).success,
   };
-}
-
-/** The schema behind `optional()` and `default()`. */
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
-  let inner = schema;
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault) inner = inner._zod.def.innerType;
-  return inner;
 }

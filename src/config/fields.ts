@@ -1,7 +1,7 @@
 /** Kinds of fields that the schema is made of; `expected` is the second half of their message. */
 import { z } from 'zod';
 import { DURATION_PATTERN, formatDuration, parseDuration } from '../core/time.js';
-import { parsePorts } from './ports.js';
+import { type PortRange, parsePorts } from './ports.js';
 
 export function text(expected: string, pattern: RegExp) {
   return z.string({ error: expected }).regex(pattern, { error: expected });
@@ -17,15 +17,35 @@ export function choice<const T extends readonly [string, ...string[]]>(values: T
   });
 }
 
-/** A time within bounds. */
+/** Text that `read` turns into a value; undefined when it cannot. */
+export function parsed<T>(
+  expected: string,
+  read: (text: string) => T | undefined,
+  pattern: RegExp | undefined = undefined,
+) {
+  const schema = pattern === undefined ? z.string({ error: expected }) : text(expected, pattern);
+  return schema.transform(reading(expected, read));
+}
+
+/** A transform that refuses what `read` makes nothing of. */
+export function reading<In, Out>(expected: string, read: (value: In) => Out | undefined) {
+  return (value: In, context: z.core.$RefinementCtx<In>): Out => {
+    const result = read(value);
+    if (result === undefined) context.addIssue(expected);
+    return result ?? z.NEVER;
+  };
+}
+
+/** A time within bounds, in milliseconds. */
 export function duration(minMs: number, maxMs: number) {
   const expected = `a time with its unit (500ms, 2s, 5m, 1h), ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
-  return text(expected, DURATION_PATTERN).refine(
+  return parsed(
+    expected,
     (value) => {
       const ms = parseDuration(value);
-      return ms !== undefined && ms >= minMs && ms <= maxMs;
+      return ms !== undefined && ms >= minMs && ms <= maxMs ? ms : undefined;
     },
-    { error: expected },
+    DURATION_PATTERN,
   );
 }
 
@@ -37,5 +57,28 @@ export function ports() {
     .union([integer(PORT_EXPECTED, 1, 65535), text(PORT_EXPECTED, /^[0-9]{1,5}(-[0-9]{1,5})?$/)], {
       error: PORT_EXPECTED,
     })
-    .refine((value) => parsePorts(value) !== undefined, { error: PORT_EXPECTED });
+    .transform(reading(PORT_EXPECTED, (value): PortRange | undefined => parsePorts(value)));
+}
+
+/** `off` or `on`, as a boolean. */
+export function onOff() {
+  return choice(['on', 'off']).transform((value) => value === 'on');
+}
+
+declare const NAME: unique symbol;
+/** A field that the program knows by the name N. */
+export interface Named<N extends string> {
+  readonly [NAME]?: N;
+}
+const names = new WeakMap<z.core.$ZodType, string>();
+
+/** Gives a field another name in the program than its key in camel case: `settle_time` is `settleMs`. */
+export function named<const N extends string, S extends z.ZodType>(name: N, schema: S): S & Named<N> {
+  names.set(schema, name);
+  return schema;
+}
+
+/** The name that the program has for a field of the file. */
+export function nameOf(key: string, schema: z.core.$ZodType): string {
+  return names.get(schema) ?? key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }

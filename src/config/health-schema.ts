@@ -14,12 +14,10 @@ import {
   HEALTH_TIMEOUT_MS_MIN,
 } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
-import { choice, duration, integer, text } from './fields.js';
-import { parseStatusCodes } from './status-codes.js';
+import { choice, duration, integer, named, reading, text } from './fields.js';
+import { parseStatusCodes, type StatusCodes } from './status-codes.js';
 
-export const HEALTH_KINDS = ['tcp', 'http', 'https', 'udp', 'tunnel', 'none'] as const;
-export const HEALTH_PATH_DEFAULT = '/';
-export const HEALTH_STATUS_DEFAULT = '200-399';
+const HEALTH_KINDS = ['tcp', 'http', 'https', 'udp', 'tunnel', 'none'] as const;
 
 const STATUS_EXPECTED = 'an HTTP status, 100 to 599, or a range in quotes, "200-399"';
 const BYTES_EXPECTED = `text of which each character is a byte (in double quotes \\x00 to \\xff), 1 to ${HEALTH_BYTES_MAX} of them`;
@@ -62,12 +60,18 @@ export const health = z.strictObject(
     port: integer('a port, 1 to 65535', 1, 65535)
       .optional()
       .describe("Port of the check; left out, the services' own, when it is the same one for all."),
-    interval: duration(HEALTH_INTERVAL_MS_MIN, HEALTH_INTERVAL_MS_MAX)
-      .default(formatDuration(HEALTH_INTERVAL_MS_DEFAULT))
-      .describe('Time from one check of a backend to the next.'),
-    timeout: duration(HEALTH_TIMEOUT_MS_MIN, HEALTH_INTERVAL_MS_MAX)
-      .default(formatDuration(HEALTH_TIMEOUT_MS_DEFAULT))
-      .describe('Time that one check may take in all; no longer than the interval less its jitter.'),
+    interval: named(
+      'intervalMs',
+      duration(HEALTH_INTERVAL_MS_MIN, HEALTH_INTERVAL_MS_MAX)
+        .prefault(formatDuration(HEALTH_INTERVAL_MS_DEFAULT))
+        .describe('Time from one check of a backend to the next.'),
+    ),
+    timeout: named(
+      'timeoutMs',
+      duration(HEALTH_TIMEOUT_MS_MIN, HEALTH_INTERVAL_MS_MAX)
+        .prefault(formatDuration(HEALTH_TIMEOUT_MS_DEFAULT))
+        .describe('Time that one check may take in all; no longer than the interval less its jitter.'),
+    ),
     rise: count.default(HEALTH_RISE_DEFAULT).describe('Good checks in a row that take a backend up again.'),
     fall: count.default(HEALTH_FALL_DEFAULT).describe('Failed checks in a row that take a backend down.'),
     jitter: z
@@ -77,7 +81,7 @@ export const health = z.strictObject(
       .default(HEALTH_JITTER_DEFAULT)
       .describe('Share of the interval by which a check may come later than its even time.'),
     path: text('a path, "/healthz"', /^\/[!-~]*$/)
-      .default(HEALTH_PATH_DEFAULT)
+      .default('/')
       .describe('http, https: the path to get.'),
     host: text(HOST_EXPECTED, HOST_PATTERN)
       .optional()
@@ -89,8 +93,8 @@ export const health = z.strictObject(
           error: STATUS_EXPECTED,
         },
       )
-      .refine((value) => parseStatusCodes(value) !== undefined, { error: STATUS_EXPECTED })
-      .default(HEALTH_STATUS_DEFAULT)
+      .transform(reading(STATUS_EXPECTED, (value): StatusCodes | undefined => parseStatusCodes(value)))
+      .prefault('200-399')
       .describe('http, https: the status, or range of statuses, that is good.'),
     body: z
       .string({ error: 'text' })

@@ -2,8 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { HEALTH_CA_BYTES_MAX } from '../core/limits.js';
-import type { Draft, DraftPool } from './draft.js';
-import type { DraftHealth } from './draft-health.js';
+import type { Draft, DraftHealth, DraftPool } from './draft.js';
 import { readSmallFile, UnreadableFile } from './file.js';
 import { quote } from './path.js';
 import type { Report } from './problems.js';
@@ -17,8 +16,8 @@ export type CaTexts = ReadonlyMap<string, string>;
 export function readCaFiles(draft: Draft, configFile: string, report: Report): CaTexts {
   const texts = new Map<string, string>();
   for (const { name, health } of draft.pools) {
-    if (health?.kind !== 'https' || health.tls.caFile === undefined) continue;
-    const at = [...health.path, 'tls', 'ca_file'];
+    if (health?.kind !== 'https' || health.tls?.caFile === undefined) continue;
+    const at = [...health.at, 'tls', 'ca_file'];
     const path = resolve(dirname(configFile), health.tls.caFile);
     try {
       const { bytes } = readSmallFile(path, HEALTH_CA_BYTES_MAX);
@@ -49,7 +48,7 @@ export function healthConfig(draft: Draft, pool: DraftPool, caTexts: CaTexts): H
   const check = health && checkOf(health, draft, pool, caTexts);
   if (check === undefined) return undefined;
   const { intervalMs, timeoutMs, rise, fall, jitter } = health!;
-  return { intervalMs: intervalMs!, timeoutMs: timeoutMs!, rise, fall, jitter, ...check };
+  return { intervalMs, timeoutMs, rise, fall, jitter, ...check };
 }
 
 function checkOf(
@@ -68,8 +67,8 @@ function checkOf(
       return { kind, port };
     case 'http':
     case 'https': {
-      const { httpPath: path, host, status, body } = health;
-      const { verify, serverName } = health.tls;
+      const { path, host, status, body } = health;
+      const { verify = true, serverName } = health.tls ?? {};
       const tls =
         kind === 'https'
           ? { verify, serverName: serverName ?? nameIn(host), ca: caTexts.get(pool.name) }

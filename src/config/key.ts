@@ -21,7 +21,7 @@ export function readKey(
 ): Secret | undefined {
   if (node.key !== undefined) return secretOf(node.key);
   if (node.keyFile === undefined) return undefined;
-  const at = [...node.path, 'key_file'];
+  const at = [...node.at, 'key_file'];
   const path = resolve(dirname(configFile), node.keyFile);
   try {
     const { bytes, mode } = readSmallFile(path, KEY_FILE_BYTES_MAX);

@@ -5,7 +5,7 @@
 import { hostname } from 'node:os';
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
 import { ConfigDocument } from './document.js';
-import { type Draft, type DraftBackend, type DraftNode, draftConfig } from './draft.js';
+import { type Draft, type DraftNode, valuesOf } from './draft.js';
 import { byPlace, ConfigError } from './error.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
 import { type CaTexts, healthConfig, readCaFiles } from './health.js';
@@ -25,7 +25,7 @@ import { NAME_EXPECTED, NAME_PATTERN } from './schema.js';
 import type { Secret } from './secret.js';
 import { checkShape } from './shape.js';
 import { type BadText, checkText, decodeText } from './text.js';
-import type { BackendConfig, Config, LoadedConfig, NodeConfig, PriorBackendConfig, Role } from './types.js';
+import type { Config, LoadedConfig, NodeConfig, Role } from './types.js';
 
 export interface LoadOptions<R extends Role> {
   readonly role: R;
@@ -88,8 +88,8 @@ function readConfig<R extends Role>(
   const warnings = new Problems(document);
   const report = role === 'agent' ? lessSource(problems.report) : problems.report;
 
-  const input = checkShape(document, report);
-  const checked = input && check(applyOverrides(draftConfig(input), role, overrides, env, report));
+  const draft = checkShape(document, report);
+  const checked = draft && check(applyOverrides(draft, role, overrides, env, report));
   const found = [...document.problems, ...problems.list()].sort(byPlace);
   if (found.length > 0 || checked === undefined) throw new ConfigError(found);
   // What the role needs is there: checkNeeds would have reported it.
@@ -110,7 +110,7 @@ function readConfig<R extends Role>(
     warnAboutFleet(draft, role, host, warnings.report);
     if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
       warnings.report(
-        [...draft.node.path, 'key'],
+        [...draft.node.at, 'key'],
         'the secret of the fleet stands in a file that is open to every user; chmod 600 it',
       );
     }
@@ -135,7 +135,7 @@ function lessSource(report: Report): Report {
 
 /** The draft for rules that hold other fields to `node.source`. */
 function withoutSources(draft: Draft): Draft {
-  return { ...draft, node: draft.node && { ...draft.node, sources: [], sourcesWhole: false } };
+  return { ...draft, node: draft.node && { ...draft.node, sources: [] } };
 }
 
 /** Who checks no backends reads no certificates. */
@@ -147,29 +147,22 @@ function nodeName(node: DraftNode, report: Report): string | undefined {
   const name = hostname();
   if (NAME_PATTERN.test(name)) return name;
   report(
-    [...node.path, 'name'],
+    [...node.at, 'name'],
     `missing, and the name of the host, ${quote(name)}, will not do; expected ${NAME_EXPECTED}`,
   );
   return undefined;
 }
 
 function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
-  const sourceOf = (family: 4 | 6) =>
-    node.sources.find((source) => source.prefix.address.family === family)?.prefix;
+  const { sources = [], keyFile, ...values } = valuesOf(node);
+  const sourceOf = (family: 4 | 6) => sources.find(({ address }) => address.family === family);
   return {
+    ...values,
     name,
-    interface: node.interface,
-    engine: node.engine,
     source4: sourceOf(4),
     source6: sourceOf(6),
     key,
-    secondChancePrefix: node.secondChancePrefix,
-    busyPollUs: node.busyPollUs,
-    bpffs: node.bpffs,
     socket: node.socket ?? `/run/anyhop/${name}.sock`,
-    stateDirectory: node.stateDirectory,
-    localVips: node.localVips,
-    stopDelayMs: node.stopDelayMs,
   };
 }
 
@@ -179,43 +172,16 @@ function configOf(draft: Draft, node: NodeConfig | undefined, file: string, caTe
     file,
     node,
     pools: draft.pools.map((pool) => ({
+      ...valuesOf(pool),
       name: pool.name,
-      tableSize: pool.tableSize,
-      panicThreshold: pool.panicThreshold,
       health: healthConfig(draft, pool, caTexts),
-      deadAfterMs: pool.deadAfterMs,
-      settleMs: pool.settleMs,
-      drainDeadlineMs: pool.drainDeadlineMs,
-      backends: pool.backends.map(backendConfig),
-      prior: pool.prior?.map(priorBackendConfig),
     })),
-    services: draft.services.map((service) => ({
-      name: service.name!,
-      vip: service.vip!,
-      protocol: service.protocol!,
-      portFirst: service.ports!.first,
-      portLast: service.ports!.last,
-      pool: service.pool!,
-      hash: service.hash,
-      secondChance: service.secondChance,
-    })),
-    agent: draft.agent && {
-      interface: draft.agent.interface,
-      forwarders: draft.agent.forwarders.map((forwarder) => forwarder.prefix),
-      bpffs: draft.agent.bpffs,
-      reportPort: draft.agent.reportPort,
-      vipElsewhere: draft.agent.vipElsewhere,
-    },
+    services: draft.services.map((service) => {
+      const { ports, ...values } = valuesOf(service);
+      return { ...values, portFirst: ports.first, portLast: ports.last };
+    }),
+    agent: draft.agent && valuesOf(draft.agent),
   };
-}
-
-function backendConfig(backend: DraftBackend): BackendConfig {
-  const { name, address, weight, state, agent } = backend;
-  return { name: name!, address: address!, weight, state, agent };
-}
-
-function priorBackendConfig(backend: DraftBackend): PriorBackendConfig {
-  return { ...backendConfig(backend), health: backend.health };
 }
 
 /** Deep, but for addresses' bytes, which cannot be frozen, and the secret, which has nothing to freeze. */

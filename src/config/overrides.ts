@@ -2,19 +2,11 @@
  * What differs from node to node in a fleet that shares one file: name, interface, source, engine, places of its state. The command line comes
  * before the environment, and that before the file.
  */
-import { parsePrefix } from '../packet/address.js';
+import type { z } from 'zod';
 import type { Draft, DraftNode } from './draft.js';
 import { quote } from './path.js';
 import type { Outside, Report } from './problems.js';
-import {
-  INTERFACE_EXPECTED,
-  INTERFACE_PATTERN,
-  NAME_EXPECTED,
-  NAME_PATTERN,
-  PATH_EXPECTED,
-  PATH_PATTERN,
-  PREFIX_EXPECTED,
-} from './schema.js';
+import { networkInterface as interfaceField, name as nameField, path, prefix } from './schema.js';
 import type { EngineChoice, Role } from './types.js';
 
 export interface Overrides {
@@ -46,18 +38,18 @@ export function applyOverrides(
   const given = <T>(flag: string, value: T | undefined, variable: string, read: (text: string) => T) =>
     pick(flag, value, variable, environment[variable], read);
   const networkInterface = given('--interface', overrides.interface, 'ANYHOP_INTERFACE', String);
-  checkText(networkInterface, INTERFACE_PATTERN, INTERFACE_EXPECTED, report);
+  check(networkInterface, interfaceField, report);
   if (role === 'agent') {
     if (draft.agent === undefined || networkInterface === undefined) return draft;
     return { ...draft, agent: { ...draft.agent, interface: networkInterface.value } };
   }
   const name = given('--name', overrides.name, 'ANYHOP_NODE_NAME', String);
-  checkText(name, NAME_PATTERN, NAME_EXPECTED, report);
+  check(name, nameField, report);
   const source = given('--source', overrides.source, 'ANYHOP_SOURCE', (text) => [text]);
   const state = given('--state-dir', overrides.stateDirectory, 'ANYHOP_STATE_DIR', String);
-  checkText(state, PATH_PATTERN, PATH_EXPECTED, report);
+  check(state, path, report);
   const bpffs = overrides.bpffs && { value: overrides.bpffs, from: COMMAND_LINE_BPFFS };
-  checkText(bpffs || undefined, PATH_PATTERN, PATH_EXPECTED, report);
+  check(bpffs || undefined, path, report);
   const { node } = draft;
   if (node === undefined) return draft;
   return {
@@ -69,7 +61,7 @@ export function applyOverrides(
       stateDirectory: state?.value ?? node.stateDirectory,
       engine: overrides.engine ?? node.engine,
       bpffs: overrides.bpffs ?? node.bpffs,
-      ...(source && readSources(source, report)),
+      ...(source && readSources(source, node.wrong, report)),
       written: new Set([
         ...node.written,
         ...(networkInterface === undefined ? [] : ['interface']),
@@ -92,25 +84,27 @@ function pick<T>(
   return { value: read(text), from: { origin: 'environment', name: variable } };
 }
 
-function checkText(
-  given: Given<string> | undefined,
-  pattern: RegExp,
-  expected: string,
-  report: Report,
-): void {
-  if (given === undefined || pattern.test(given.value)) return;
-  report(given.from, `found ${quote(given.value)}; expected ${expected}`);
+/** Checks a value as the schema checks that of the file. */
+function check(given: Given<string> | undefined, schema: z.ZodType, report: Report): void {
+  if (given !== undefined) read(given.value, schema, given.from, report);
+}
+
+function read<T>(text: string, schema: z.ZodType<T>, from: Outside, report: Report): T | undefined {
+  const { data, error } = schema.safeParse(text);
+  if (error !== undefined) report(from, `found ${quote(text)}; expected ${error.issues[0].message}`);
+  return data;
 }
 
 function readSources(
   given: Given<readonly string[]>,
+  wrong: ReadonlySet<string>,
   report: Report,
-): Pick<DraftNode, 'sources' | 'sourcesWhole'> {
+): Pick<DraftNode, 'sources' | 'wrong'> {
   const texts = given.value.flatMap((entry) => entry.split(',')).map((text) => text.trim());
   const sources = texts.flatMap((text) => {
-    const prefix = parsePrefix(text);
-    if (prefix === undefined) report(given.from, `found ${quote(text)}; expected ${PREFIX_EXPECTED}`);
-    return prefix === undefined ? [] : { at: given.from, prefix };
+    const value = read(text, prefix, given.from, report);
+    return value === undefined ? [] : [{ at: given.from, value }];
   });
-  return { sources, sourcesWhole: sources.length === texts.length };
+  const others = [...wrong].filter((key) => key !== 'source');
+  return { sources, wrong: new Set(sources.length < texts.length ? [...others, 'source'] : others) };
 }

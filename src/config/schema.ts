@@ -35,7 +35,7 @@ import {
 } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
 import { parseAddress, parsePrefix } from '../packet/address.js';
-import { choice, duration, integer, ports, text } from './fields.js';
+import { choice, duration, integer, named, onOff, parsed, ports, text } from './fields.js';
 import { health } from './health-schema.js';
 import { ENGINE_CHOICES } from './types.js';
 
@@ -48,7 +48,7 @@ export const NAME_EXPECTED =
 /** What the kernel takes (dev_valid_name), less what would only be a slip. */
 export const INTERFACE_PATTERN = new RegExp(`^(?!-|\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
 export const INTERFACE_EXPECTED = `the name of a network interface, ${INTERFACE_CHARS_MAX} characters at most`;
-export const PREFIX_EXPECTED =
+const PREFIX_EXPECTED =
   'an IPv4 or IPv6 address, or a prefix "address/length" with no bit set behind its length';
 export const KEY_PATTERN = new RegExp(
   `^([0-9A-Fa-f]{2}){${KEY_HEX_DIGITS_MIN / 2},${KEY_HEX_DIGITS_MAX / 2}}$`,
@@ -57,22 +57,20 @@ export const KEY_EXPECTED =
   `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} to ` + `${KEY_HEX_DIGITS_MAX}`;
 const ADDRESS_EXPECTED = 'an IPv4 or IPv6 address';
 
-const name = text(NAME_EXPECTED, NAME_PATTERN);
-const networkInterface = text(INTERFACE_EXPECTED, INTERFACE_PATTERN);
-const address = z
-  .string({ error: ADDRESS_EXPECTED })
-  .refine((value) => parseAddress(value) !== undefined, { error: ADDRESS_EXPECTED })
-  .meta({ anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }], pattern: '^[0-9A-Fa-f:.]+$' });
-const prefix = z
-  .string({ error: PREFIX_EXPECTED })
-  .refine((value) => parsePrefix(value) !== undefined, { error: PREFIX_EXPECTED })
-  .meta({ pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$' });
+export const name = text(NAME_EXPECTED, NAME_PATTERN);
+export const networkInterface = text(INTERFACE_EXPECTED, INTERFACE_PATTERN);
+const address = parsed(ADDRESS_EXPECTED, parseAddress).meta({
+  anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }],
+  pattern: '^[0-9A-Fa-f:.]+$',
+});
+export const prefix = parsed(PREFIX_EXPECTED, parsePrefix).meta({
+  pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$',
+});
 
 export const PATH_PATTERN = /^\/[ -~]*$/;
-export const PATH_EXPECTED = 'an absolute path';
-const path = text(PATH_EXPECTED, PATH_PATTERN);
+export const path = text('an absolute path', PATH_PATTERN);
 
-const node = z
+export const node = z
   .strictObject(
     {
       name: name.optional().describe('Name of this forwarder; the name of the host when left out.'),
@@ -82,23 +80,26 @@ const node = z
       engine: choice(ENGINE_CHOICES)
         .default('auto')
         .describe('What moves packets; auto picks the fastest that the interface and the kernel take.'),
-      source: z
-        .union(
-          [
-            prefix,
-            z
-              .array(prefix, { error: PREFIX_EXPECTED })
-              .min(1, { error: 'an IPv4 entry, an IPv6 entry, or both' })
-              .meta({ maxItems: 2 }),
-          ],
-          {
-            error: `${PREFIX_EXPECTED}, or a list of one IPv4 and one IPv6 entry`,
-          },
-        )
-        .optional()
-        .describe(
-          'Outer source addresses of GRE packets, one IPv4 and/or one IPv6; an IPv4 prefix, which must belong to nobody, spreads flows over its addresses.',
-        ),
+      source: named(
+        'sources',
+        z
+          .union(
+            [
+              prefix,
+              z
+                .array(prefix, { error: PREFIX_EXPECTED })
+                .min(1, { error: 'an IPv4 entry, an IPv6 entry, or both' })
+                .meta({ maxItems: 2 }),
+            ],
+            {
+              error: `${PREFIX_EXPECTED}, or a list of one IPv4 and one IPv6 entry`,
+            },
+          )
+          .optional()
+          .describe(
+            'Outer source addresses of GRE packets, one IPv4 and/or one IPv6; an IPv4 prefix, which must belong to nobody, spreads flows over its addresses.',
+          ),
+      ),
       key_file: z
         .string({ error: 'the path of a file' })
         .min(1, { error: 'the path of a file' })
@@ -109,10 +110,14 @@ const node = z
       key: text(KEY_EXPECTED, KEY_PATTERN)
         .optional()
         .describe('The secret of the fleet itself, in hexadecimal digits. This or key_file.'),
-      second_chance_prefix: text('an IPv6 prefix of length 96, "2001:db8::/96"', /^[0-9A-Fa-f:.]+\/96$/)
-        .refine((value) => parsePrefix(value)?.address.family === 6, {
-          error: 'an IPv6 prefix of length 96, "2001:db8::/96"',
-        })
+      second_chance_prefix: parsed(
+        'an IPv6 prefix of length 96, "2001:db8::/96"',
+        (text) => {
+          const prefix = parsePrefix(text);
+          return prefix?.address.family === 6 ? prefix : undefined;
+        },
+        /^[0-9A-Fa-f:.]+\/96$/,
+      )
         .optional()
         .describe('The /96 under which IPv6 backends lie, so that 32 bits of a GRE key name one of them.'),
       busy_poll_us: integer(`a whole number of microseconds, 0 to ${BUSY_POLL_US_MAX}`, 0, BUSY_POLL_US_MAX)
@@ -131,20 +136,26 @@ const node = z
       )
         .optional()
         .describe('The control socket; /run/anyhop/NAME.sock when left out, NAME being that of the node.'),
-      state_dir: path
-        .default(STATE_DIRECTORY_DEFAULT)
-        .describe(
-          'Directory for what the node remembers over a restart: prior states, waiting changes, overrides.',
-        ),
+      state_dir: named(
+        'stateDirectory',
+        path
+          .default(STATE_DIRECTORY_DEFAULT)
+          .describe(
+            'Directory for what the node remembers over a restart: prior states, waiting changes, overrides.',
+          ),
+      ),
       local_vips: z
         .boolean({ error: 'true or false' })
         .default(false)
         .describe(
           'Whether VIPs may be addresses of this host, as on the active one of a pair that keepalived moves them between; refused otherwise.',
         ),
-      stop_delay: duration(0, STOP_DELAY_MS_MAX)
-        .default('0s')
-        .describe('How long a node that is told to stop forwards on after it said that it is not ready.'),
+      stop_delay: named(
+        'stopDelayMs',
+        duration(0, STOP_DELAY_MS_MAX)
+          .prefault('0s')
+          .describe('How long a node that is told to stop forwards on after it said that it is not ready.'),
+      ),
     },
     { error: 'a mapping with this node: interface, source, key_file, ...' },
   )
@@ -170,8 +181,8 @@ const backendFields = {
 
 const BACKEND_EXPECTED = 'a mapping {name: ..., address: ...}';
 const BACKENDS_EXPECTED = 'a list of backends, at least one: - {name: ..., address: ...}';
-const backend = z.strictObject(backendFields, { error: BACKEND_EXPECTED });
-const priorBackend = z.strictObject(
+export const backend = z.strictObject(backendFields, { error: BACKEND_EXPECTED });
+export const priorBackend = z.strictObject(
   {
     ...backendFields,
     health: choice(['up', 'down']).default('up').describe('Health mark of the member in the prior state.'),
@@ -179,7 +190,7 @@ const priorBackend = z.strictObject(
   { error: BACKEND_EXPECTED },
 );
 
-const pool = z.strictObject(
+export const pool = z.strictObject(
   {
     table_size: integer(
       `a prime number, ${TABLE_SIZE_MIN} to ${TABLE_SIZE_MAX}`,
@@ -197,17 +208,26 @@ const pool = z.strictObject(
     health: health
       .optional()
       .describe('How the backends are checked; left out, a backend is up when the kernel knows a way to it.'),
-    dead_after: duration(DEAD_AFTER_MS_MIN, DEAD_AFTER_MS_MAX)
-      .default(formatDuration(DEAD_AFTER_MS_DEFAULT))
-      .describe('A backend that has been down for longer is no candidate for older connections any more.'),
-    settle_time: duration(SETTLE_MS_MIN, SETTLE_MS_MAX)
-      .default(formatDuration(SETTLE_MS_DEFAULT))
-      .describe(
-        'How long a change is remembered, and the next planned one waits: longer than connections live.',
-      ),
-    drain_deadline: duration(DRAIN_DEADLINE_MS_MIN, DRAIN_DEADLINE_MS_MAX)
-      .default(formatDuration(DRAIN_DEADLINE_MS_DEFAULT))
-      .describe('After so long a drain counts as done, whatever connections are left.'),
+    dead_after: named(
+      'deadAfterMs',
+      duration(DEAD_AFTER_MS_MIN, DEAD_AFTER_MS_MAX)
+        .prefault(formatDuration(DEAD_AFTER_MS_DEFAULT))
+        .describe('A backend that has been down for longer is no candidate for older connections any more.'),
+    ),
+    settle_time: named(
+      'settleMs',
+      duration(SETTLE_MS_MIN, SETTLE_MS_MAX)
+        .prefault(formatDuration(SETTLE_MS_DEFAULT))
+        .describe(
+          'How long a change is remembered, and the next planned one waits: longer than connections live.',
+        ),
+    ),
+    drain_deadline: named(
+      'drainDeadlineMs',
+      duration(DRAIN_DEADLINE_MS_MIN, DRAIN_DEADLINE_MS_MAX)
+        .prefault(formatDuration(DRAIN_DEADLINE_MS_DEFAULT))
+        .describe('After so long a drain counts as done, whatever connections are left.'),
+    ),
     backends: z
       .array(backend, { error: BACKENDS_EXPECTED })
       .min(1, { error: BACKENDS_EXPECTED })
@@ -225,24 +245,27 @@ const pool = z.strictObject(
   { error: 'a mapping {backends: [...]}' },
 );
 
-const service = z.strictObject(
+export const service = z.strictObject(
   {
     name: name.describe('Name of the service, in logs and metrics.'),
     vip: address.describe('Virtual address that clients connect to.'),
     protocol: choice(['tcp', 'udp']).describe('Transport protocol.'),
-    port: ports().describe('Port, or a range of ports in quotes, "8000-8999", both included.'),
+    port: named(
+      'ports',
+      ports().describe('Port, or a range of ports in quotes, "8000-8999", both included.'),
+    ),
     pool: z.string({ error: 'the name of a pool' }).describe('Name of the pool that serves it.'),
     hash: choice(['5-tuple', '3-tuple', 'source'])
       .default('5-tuple')
       .describe('What of a packet chooses the slot; source keeps a client on one backend.'),
-    second_chance: choice(['on', 'off'])
-      .default('off')
+    second_chance: onOff()
+      .prefault('off')
       .describe('on (TCP only): a backend without the connection passes the packet on to the alternate.'),
   },
   { error: 'a mapping {name: ..., vip: ..., protocol: ..., port: ..., pool: ...}' },
 );
 
-const agent = z
+export const agent = z
   .strictObject(
     {
       interface: networkInterface.optional().describe('Interface that GRE packets come in by.'),
@@ -298,9 +321,6 @@ export const configSchema = z
     title: 'anyhop configuration',
     description: 'The one file that every node and agent of a fleet reads, as YAML 1.2 (or JSON).',
   });
-
-/** The file as it is written, before defaults. */
-export type ConfigInput = z.input<typeof configSchema>;
 
 /** A JSON Schema, as far as this program looks into it. */
 export interface JsonSchema {

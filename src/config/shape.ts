@@ -1,60 +1,194 @@
-/** Checks the file against the schema, field by field, and takes out what is wrong, so that the rest can be judged. */
-import type { z } from 'zod';
+/**
+ * Reads the file by the schema, field by field: each good value becomes what the program uses, and each wrong one is
+ * reported and left out, so that the rest can be judged. `safeParse` of the whole would give nothing for a file with
+ * one mistake.
+ */
+import { z } from 'zod';
 import type { ConfigDocument } from './document.js';
+import type { Draft, DraftPool, DraftService, Entry, Origin } from './draft.js';
+import { nameOf } from './fields.js';
 import { nearest } from './nearest.js';
 import { type FieldPath, formatPath, quote } from './path.js';
 import type { Report } from './problems.js';
-import { type ConfigInput, configJsonSchema, configSchema, type JsonSchema } from './schema.js';
+import { configJsonSchema, configSchema, type JsonSchema } from './schema.js';
 
 type Issue = z.core.$ZodIssue;
+type Mapping = Readonly<Record<string, unknown>>;
 
-/** A value of type T of which any part may have been taken out because it was missing or wrong. */
-export type Partially<T> = T extends readonly (infer U)[]
-  ? readonly (Partially<U> | undefined)[]
-  : T extends object
-    ? { readonly [K in keyof T]?: Partially<T[K]> | undefined }
-    : T;
+/** The config as a draft, after a report of every field of the wrong shape; undefined when the file is no mapping. */
+export function checkShape(document: ConfigDocument, report: Report): Draft | undefined {
+  const { value } = document;
+  const reader = new ShapeReader(document, report);
+  if (!isMapping(value)) {
+    reader.report(configSchema.safeParse(value).error?.issues ?? [], value, []);
+    return undefined;
+  }
+  const root: unknown = reader.readMapping(configSchema, value, []);
+  const { node, pools, services, agent, written } = root as Omit<Draft, 'pools' | 'services'> & {
+    readonly pools: readonly DraftPool[] | undefined;
+    readonly services: readonly DraftService[] | undefined;
+  };
+  return {
+    node,
+    pools: pools ?? [],
+    services: services ?? [],
+    agent,
+    written,
+    poolNames: pools && new Set(pools.map(({ name }) => name)),
+    serviceCount: services?.length,
+  };
+}
 
-/** Reports every field of the wrong shape and gives back the file's value without them. */
-export function checkShape(document: ConfigDocument, report: Report): Partially<ConfigInput> | undefined {
-  const result = configSchema.safeParse(document.value);
-  const refused = new Set(document.problems.map((problem) => problem.field));
-  const issues = (result.error?.issues ?? []).map(specific);
-  for (const issue of issues) {
-    const path = issue.path as FieldPath;
-    if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) report([...path, key], unknownKeyMessage(path, key), 'key');
-      continue;
+/** What the reader knows of a field, worked out once. */
+interface Field {
+  readonly schema: z.core.$ZodType;
+  /** The schema behind `optional()` and defaults. */
+  readonly inner: z.core.$ZodType;
+  /** Of a list, or of one or more. */
+  readonly list: z.ZodArray | undefined;
+  readonly isOptional: boolean;
+  /** What the program uses when the file has nothing, or nothing good. */
+  readonly otherwise: unknown;
+}
+
+class ShapeReader {
+  readonly #document: ConfigDocument;
+  readonly #report: Report;
+  /** What the document refused: its message says all there is to say. */
+  readonly #refused: ReadonlySet<string>;
+
+  constructor(document: ConfigDocument, report: Report) {
+    this.#document = document;
+    this.#report = report;
+    this.#refused = new Set(document.problems.map((problem) => problem.field));
+  }
+
+  /** The value as the program uses it; undefined when it is wrong. `parent` and `key` say where it stands. */
+  readField(
+    field: Field,
+    value: unknown,
+    parent: FieldPath,
+    key: string | number,
+    spoil: () => void,
+  ): unknown {
+    const { inner, list } = field;
+    if (isMapping(value)) {
+      if (inner instanceof z.ZodObject) return this.readMapping(inner, value, [...parent, key]);
+      if (inner instanceof z.ZodRecord) return this.#readRecord(inner, value, [...parent, key]);
     }
-    // An alias or number that the document refused says all there is to say.
-    const isRefused = refused.has(formatPath(path)) && typeof valueAt(document.value, path) !== 'string';
-    if (!isRefused) report(path, issueMessage(document, issue));
+    if (list !== undefined && Array.isArray(value) && value.length > 0)
+      return this.#readList(list, value, [...parent, key], spoil);
+    const result = z.safeParse(value === undefined ? field.schema : inner, value);
+    if (result.success)
+      return list === undefined || Array.isArray(value)
+        ? result.data
+        : [{ at: [...parent, key], value: result.data }];
+    this.report(result.error.issues, value, [...parent, key]);
+    spoil();
+    return undefined;
   }
-  // Only now: the messages above tell what stands in the file.
-  const value = { root: document.value };
-  for (const issue of issues) {
-    if (issue.code !== 'unrecognized_keys') takeOut(value, ['root', ...(issue.path as FieldPath)]);
+
+  readMapping(schema: z.ZodObject, value: Mapping, at: FieldPath): Origin & Mapping {
+    const written = new Set(Object.keys(value));
+    const fields = fieldsOf(schema);
+    for (const key of written) {
+      if (!Object.hasOwn(schema.shape, key)) this.#report([...at, key], unknownKeyMessage(at, key), 'key');
+    }
+    const wrong = new Set<string>();
+    const draft: Origin & Record<string, unknown> = { at, written, wrong };
+    for (const [key, name, field] of fields) {
+      if (value[key] !== undefined || !field.isOptional)
+        draft[name] = this.readField(field, value[key], at, key, () => wrong.add(key)) ?? field.otherwise;
+      else {
+        draft[name] = field.otherwise;
+        if (written.has(key)) wrong.add(key); // an alias that the document refused
+      }
+    }
+    return draft;
   }
-  return value.root as Partially<ConfigInput> | undefined;
+
+  #readRecord({ valueType }: z.ZodRecord, value: Mapping, at: FieldPath): unknown[] {
+    const field = fieldOf(valueType);
+    return Object.entries(value).map(([name, entry]) => {
+      const draft = this.#readEntry(field, entry, at, name, () => undefined) as Origin;
+      return { ...draft, name };
+    });
+  }
+
+  #readList(
+    { element }: z.ZodArray,
+    values: readonly unknown[],
+    at: FieldPath,
+    spoil: () => void,
+  ): unknown[] {
+    const field = fieldOf(element);
+    return values.flatMap((value, index) => this.#readEntry(field, value, at, index, spoil) ?? []);
+  }
+
+  /** An entry that should be a mapping and is none stands as an empty one; undefined for any other that is wrong. */
+  #readEntry(
+    field: Field,
+    value: unknown,
+    list: FieldPath,
+    key: string | number,
+    spoil: () => void,
+  ): Origin | Entry<unknown> | undefined {
+    const read = this.readField(field, value, list, key, spoil);
+    if (field.inner instanceof z.ZodObject)
+      return (read as Origin | undefined) ?? emptyDraft(field.inner, [...list, key]);
+    return read === undefined ? undefined : { at: [...list, key], value: read };
+  }
+
+  report(issues: readonly Issue[], value: unknown, at: FieldPath): void {
+    if (this.#refused.has(formatPath(at)) && typeof value !== 'string') return;
+    const found = value === undefined ? 'missing' : `found ${describe(this.#document, at, value)}`;
+    for (const issue of issues)
+      this.#report(at, `${found}; expected ${issue.message}${quotingHint(issue, value)}`);
+  }
 }
 
-/** Of the alternatives of a union, the one that the value came nearest to: whose issue lies deepest. */
-function specific(issue: Issue): Issue {
-  if (issue.code !== 'invalid_union') return issue;
-  const deepest = issue.errors
-    .flat()
-    .reduce<Issue | undefined>(
-      (best, inner) => (inner.path.length > (best?.path.length ?? 0) ? inner : best),
-      undefined,
-    );
-  return deepest === undefined ? issue : ({ ...deepest, path: [...issue.path, ...deepest.path] } as Issue);
+/** As of an empty mapping, without a report. */
+function emptyDraft(schema: z.ZodObject, at: FieldPath): Origin & Mapping {
+  const values = fieldsOf(schema).map(([, name, { otherwise }]) => [name, otherwise]);
+  return { at, written: NONE, wrong: NONE, ...Object.fromEntries(values) };
 }
 
-function issueMessage(document: ConfigDocument, issue: Issue): string {
-  const path = issue.path as FieldPath;
-  const value = valueAt(document.value, path);
-  const found = value === undefined ? 'missing' : `found ${describe(document, path, value)}`;
-  return `${found}; expected ${issue.message}${quotingHint(issue, value)}`;
+const NONE: ReadonlySet<string> = new Set();
+const known = new WeakMap<z.ZodObject, readonly [key: string, name: string, Field][]>();
+
+/** The fields of a mapping, each with its key in the file and its name in the program. */
+function fieldsOf(schema: z.ZodObject): readonly [key: string, name: string, Field][] {
+  let fields = known.get(schema);
+  if (fields === undefined) {
+    fields = Object.entries(schema.shape as z.core.$ZodShape).map(([key, field]) => [
+      key,
+      nameOf(key, field),
+      fieldOf(field),
+    ]);
+    known.set(schema, fields);
+  }
+  return fields;
+}
+
+function fieldOf(schema: z.core.$ZodType): Field {
+  const inner = unwrap(schema);
+  const options = inner instanceof z.ZodUnion ? inner.options : [inner];
+  const list = options.find((option) => option instanceof z.ZodArray);
+  const { success: isOptional, data } = z.safeParse(schema, undefined);
+  // A list that must be there is empty when it is not.
+  return { schema, inner, list, isOptional, otherwise: schema instanceof z.ZodArray ? [] : data };
+}
+
+/** The schema behind `optional()` and defaults. */
+export function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  let inner = schema;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault)
+    inner = inner._zod.def.innerType;
+  return inner;
+}
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What stands in the file, in a few words; of the secret no more than its length. */
@@ -104,21 +238,4 @@ function knownKeys(path: FieldPath): readonly string[] {
     else schema = schema?.properties?.[step] ?? (schema?.additionalProperties || undefined);
   }
   return Object.keys(schema?.properties ?? {});
-}
-
-function valueAt(root: unknown, path: FieldPath): unknown {
-  let value = root;
-  for (const step of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
-    value = (value as Record<string | number, unknown>)[step];
-  }
-  return value;
-}
-
-/** Sets the value at `path` to undefined; its key or place in the list stays. */
-function takeOut(root: object, path: FieldPath): void {
-  const parent = valueAt(root, path.slice(0, -1));
-  const last = path.at(-1);
-  if (typeof parent !== 'object' || parent === null || last === undefined) return;
-  if (Object.hasOwn(parent, last)) (parent as Record<string | number, unknown>)[last] = undefined;
 }

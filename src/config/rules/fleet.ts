@@ -32,9 +32,9 @@ export function warnAboutFleet(
 
 function warnAboutForwarders({ node, agent }: Draft, warn: Report): void {
   if (agent === undefined || agent.forwarders.length === 0) return;
-  for (const { at, prefix } of node?.sources ?? []) {
-    if (agent.forwarders.some((forwarder) => covers(forwarder.prefix, prefix))) continue;
-    const known = agent.forwarders.map((forwarder) => forwarder.prefix.text).slice(0, 3);
+  for (const { at, value: prefix } of node?.sources ?? []) {
+    if (agent.forwarders.some(({ value }) => covers(value, prefix))) continue;
+    const known = agent.forwarders.map(({ value }) => value.text).slice(0, 3);
     const more = agent.forwarders.length > known.length ? ', ...' : '';
     warn(
       at,
@@ -48,7 +48,7 @@ function warnAboutAgents({ written, pools }: Draft, warn: Report): void {
   const backends = pools.flatMap((pool) => pool.backends.filter(({ agent }) => agent));
   if (backends.length === 0) return;
   const [first, ...others] = backends;
-  const which = `${formatPath(first.path)}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+  const which = `${formatPath(first.at)}${others.length === 0 ? '' : ` and ${others.length} more`}`;
   warn(
     ['agent'],
     `missing, and backends have an agent (${which}): "anyhop agent" does not start with this file; ` +
@@ -58,7 +58,7 @@ function warnAboutAgents({ written, pools }: Draft, warn: Report): void {
 
 function warnAboutSources({ node }: Draft, local: ReadonlySet<string> | undefined, warn: Report): void {
   if (local === undefined) return;
-  for (const { at, prefix } of node?.sources ?? []) {
+  for (const { at, value: prefix } of node?.sources ?? []) {
     if (!isSingle(prefix) || local.has(prefix.address.text)) continue;
     warn(
       at,
@@ -74,7 +74,7 @@ function warnAboutSelf({ node, pools }: Draft, local: ReadonlySet<string> | unde
       const who = selfOf(backend, node?.sources ?? [], local);
       if (who === undefined) continue;
       warn(
-        [...backend.path, 'address'],
+        [...backend.at, 'address'],
         `${backend.address!.text} ${who}: a forwarder cannot be its own backend, what it sends to itself reaches nobody`,
       );
     }
@@ -87,9 +87,8 @@ function selfOf(
   local: ReadonlySet<string> | undefined,
 ): string | undefined {
   if (address === undefined) return undefined;
-  const source = sources.find(({ prefix }) => prefixContains(prefix, address));
-  if (source !== undefined)
-    return isSingle(source.prefix) ? 'is node.source' : `lies in node.source ${source.prefix.text}`;
+  const source = sources.find(({ value }) => prefixContains(value, address))?.value;
+  if (source !== undefined) return isSingle(source) ? 'is node.source' : `lies in node.source ${source.text}`;
   return local?.has(address.text) ? 'is an address of this host' : undefined;
 }
 

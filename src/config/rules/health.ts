@@ -1,8 +1,7 @@
 /** Rules on health checks: fields that belong to the kind, a port that can be known, and times that fit each other. */
 
 import { formatDuration } from '../../core/time.js';
-import type { Draft, DraftPool, DraftService } from '../draft.js';
-import type { DraftHealth } from '../draft-health.js';
+import type { Draft, DraftHealth, DraftPool, DraftService } from '../draft.js';
 import { quote } from '../path.js';
 import type { Report } from '../problems.js';
 import type { VipEndpoint } from '../types.js';
@@ -31,13 +30,13 @@ export function checkHealth(draft: Draft, report: Report): void {
       // An unknown key is in no list, and reported by its shape.
       if (kinds.length === 0) continue;
       report(
-        [...health.path, field],
+        [...health.at, field],
         `found with kind ${health.kind}; expected with ${kinds.join(' or ')} alone`,
         'key',
       );
     }
     if (health.kind === 'udp' && !health.written.has('payload')) {
-      report([...health.path, 'payload'], 'missing; expected the datagram to send, which a server answers');
+      report([...health.at, 'payload'], 'missing; expected the datagram to send, which a server answers');
     }
     checkTunnel(draft, pool, health, report);
     checkTimes(health, report);
@@ -46,23 +45,23 @@ export function checkHealth(draft: Draft, report: Report): void {
 }
 
 /** Linux drops an IPv4 packet whose source is an address of its own as a martian before any socket sees it; over IPv6 it does not. */
-function checkTunnel(draft: Draft, pool: DraftPool, { kind, path }: DraftHealth, report: Report): void {
+function checkTunnel(draft: Draft, pool: DraftPool, { kind, at }: DraftHealth, report: Report): void {
   if (kind !== 'tunnel' || draft.node?.localVips !== true) return;
   const vip = draft.services.find((service) => service.pool === pool.name && service.vip?.family === 4)?.vip;
   if (vip === undefined) return;
   report(
-    [...path, 'kind'],
+    [...at, 'kind'],
     `found tunnel with node.local_vips; expected another kind: this host hears no answer from ${vip.text} ` +
       'once the VIP is an address of its own',
   );
 }
 
-function checkTimes({ path, intervalMs, timeoutMs, jitter }: DraftHealth, report: Report): void {
-  if (intervalMs === undefined || timeoutMs === undefined) return;
+function checkTimes({ at, wrong, intervalMs, timeoutMs, jitter }: DraftHealth, report: Report): void {
+  if (wrong.has('interval') || wrong.has('timeout')) return;
   const max = Math.floor(intervalMs * (1 - jitter));
   if (timeoutMs <= max) return;
   report(
-    [...path, 'timeout'],
+    [...at, 'timeout'],
     `found ${formatDuration(timeoutMs)}; expected ${formatDuration(max)} at most, the interval ` +
       `${formatDuration(intervalMs)} less its jitter: one check must end before the next`,
   );
@@ -73,12 +72,12 @@ function checkPort(draft: Draft, pool: DraftPool, health: DraftHealth, report: R
   if (draft.serviceCount === undefined || isPortBad) return; // nothing to judge by
   const services = servicesOf(draft, pool);
   if (services === undefined) return;
-  const at = [...health.path, 'port'];
+  const at = [...health.at, 'port'];
   if (health.kind === 'tunnel') {
     const tcp = services.filter(({ protocol }) => protocol === 'tcp');
     if (tcp.length === 0) {
       report(
-        [...health.path, 'kind'],
+        [...health.at, 'kind'],
         `found tunnel, but no service gives pool ${quote(pool.name)} a VIP and a TCP port; expected such a service, or another kind`,
       );
     } else if (health.port !== undefined) {
@@ -104,7 +103,6 @@ function checkPort(draft: Draft, pool: DraftPool, health: DraftHealth, report: R
 
 /** The services of a pool; undefined when one is too badly written to be judged. */
 export function servicesOf(draft: Draft, pool: DraftPool): DraftService[] | undefined {
-  if (draft.services.length !== draft.serviceCount) return undefined;
   if (draft.services.some((service) => service.pool === undefined)) return undefined;
   const services = draft.services.filter((service) => service.pool === pool.name);
   const isWhole = services.every(({ vip, protocol, ports }) => vip && protocol && ports);

@@ -28,21 +28,21 @@ export function checkNeeds(draft: Draft, role: Role, report: Report): void {
 }
 
 function checkNodeNeeds(node: NonNullable<Draft['node']>, role: Role, report: Report): void {
-  if (role !== 'flow' && node.sources.length === 0 && !node.written.has('source')) {
+  if (role !== 'flow' && (node.sources ?? []).length === 0 && !node.written.has('source')) {
     report(
-      [...node.path, 'source'],
+      [...node.at, 'source'],
       'missing; expected the address that GRE leaves from, here, with --source or in ANYHOP_SOURCE',
     );
   }
   if (role === 'run' && !node.written.has('interface')) {
     report(
-      [...node.path, 'interface'],
+      [...node.at, 'interface'],
       'missing; expected the name of a network interface, here, with --interface or in ANYHOP_INTERFACE',
     );
   }
   if (!node.written.has('key') && !node.written.has('key_file')) {
     report(
-      [...node.path, 'key_file'],
+      [...node.at, 'key_file'],
       'missing; expected the path of the file with the secret of the fleet (or key)',
     );
   }
@@ -51,17 +51,17 @@ function checkNodeNeeds(node: NonNullable<Draft['node']>, role: Role, report: Re
 export function checkNode(draft: Draft, document: ConfigDocument, report: Report): void {
   const { node, agent } = draft;
   if (node?.written.has('key') && node.written.has('key_file')) {
-    report([...node.path, 'key_file'], 'found both key and key_file; expected one of the two', 'key');
+    report([...node.at, 'key_file'], 'found both key and key_file; expected one of the two', 'key');
   }
   const byFamily = new Map<number, DraftSource>();
   for (const source of node?.sources ?? []) {
-    const why = whyUnusable(source.prefix);
+    const why = whyUnusable(source.value);
     if (why !== undefined) report(source.at, `${why}; expected an address that GRE can be sent from`);
-    const { family } = source.prefix.address;
-    if (family === 6 && source.prefix.length < 128) {
+    const { family } = source.value.address;
+    if (family === 6 && source.value.length < 128) {
       report(
         source.at,
-        `found the prefix ${source.prefix.text}; expected one IPv6 address: over IPv6 the flow label spreads the flows`,
+        `found the prefix ${source.value.text}; expected one IPv6 address: over IPv6 the flow label spreads the flows`,
       );
     }
     const other = byFamily.get(family);
@@ -77,10 +77,10 @@ export function checkNode(draft: Draft, document: ConfigDocument, report: Report
   if (node?.secondChancePrefix !== undefined) {
     const why = whyUnusable(node.secondChancePrefix);
     if (why !== undefined)
-      report([...node.path, 'second_chance_prefix'], `${why}; expected the prefix of the IPv6 backends`);
+      report([...node.at, 'second_chance_prefix'], `${why}; expected the prefix of the IPv6 backends`);
   }
-  for (const { path, prefix } of agent?.forwarders ?? []) {
+  for (const { at, value: prefix } of agent?.forwarders ?? []) {
     const why = whyUnusable(prefix);
-    if (why !== undefined) report(path, `${why}; expected addresses that forwarders send GRE from`);
+    if (why !== undefined) report(at, `${why}; expected addresses that forwarders send GRE from`);
   }
 }

@@ -18,7 +18,7 @@ export function checkSourcePrefix(
   const subnets = Object.entries(hostOfNode(draft, role, host) ?? {}).flatMap(([name, addresses = []]) =>
     addresses.flatMap(({ cidr }) => subnetOf(cidr).map((subnet) => ({ name, subnet }))),
   );
-  for (const { at, prefix } of draft.node?.sources ?? []) {
+  for (const { at, value: prefix } of draft.node?.sources ?? []) {
     if (prefix.address.family !== 4 || prefix.length === 32) continue;
     const found = subnets.find(({ subnet }) => prefixesOverlap(prefix, subnet));
     if (found === undefined) continue;

@@ -34,17 +34,17 @@ export function checkPools(draft: Draft, document: ConfigDocument, report: Repor
   }
   for (const pool of draft.pools) {
     if (!NAME_PATTERN.test(pool.name)) {
-      report(pool.path, `found ${quote(pool.name)}; expected ${NAME_EXPECTED}`, 'key');
+      report(pool.at, `found ${quote(pool.name)}; expected ${NAME_EXPECTED}`, 'key');
     }
     checkTableSize(pool, report);
-    checkMembers(pool.backends, [...pool.path, 'backends'], document, report);
-    if (pool.prior !== undefined) checkMembers(pool.prior, [...pool.path, 'prior'], document, report);
+    checkMembers(pool.backends, [...pool.at, 'backends'], document, report);
+    if (pool.prior !== undefined) checkMembers(pool.prior, [...pool.at, 'prior'], document, report);
     checkFamilies(draft, pool, report);
   }
 }
 
 function checkTableSize(pool: DraftPool, report: Report): void {
-  const path = [...pool.path, 'table_size'];
+  const path = [...pool.at, 'table_size'];
   const { tableSize } = pool;
   if (!isPrime(tableSize)) {
     report(
@@ -70,25 +70,24 @@ function checkMembers(
   }
   const names = new Unique(document, report);
   const addresses = new Unique(document, report);
-  for (const { path, name, address } of members) {
-    if (name !== undefined) names.add(name, [...path, 'name'], `the backend name ${quote(name)}`);
+  for (const { at, name, address } of members) {
+    if (name !== undefined) names.add(name, [...at, 'name'], `the backend name ${quote(name)}`);
     if (address === undefined) continue;
-    addresses.add(address.text, [...path, 'address'], `the backend address ${address.text}`);
+    addresses.add(address.text, [...at, 'address'], `the backend address ${address.text}`);
     const why = whyUnusable(hostPrefix(address));
-    if (why !== undefined)
-      report([...path, 'address'], `${why}; expected an address that GRE can be sent to`);
+    if (why !== undefined) report([...at, 'address'], `${why}; expected an address that GRE can be sent to`);
   }
 }
 
 /** GRE to a backend leaves from a source address of the backend's family. */
 function checkFamilies(draft: Draft, pool: DraftPool, report: Report): void {
-  if (!draft.node?.sourcesWhole) return;
-  const { sources } = draft.node;
-  for (const { path, address } of pool.backends) {
-    if (address === undefined || sources.some((source) => source.prefix.address.family === address.family))
+  const { sources = [], wrong } = draft.node ?? {};
+  if (sources.length === 0 || wrong?.has('source')) return;
+  for (const { at, address } of pool.backends) {
+    if (address === undefined || sources.some((source) => source.value.address.family === address.family))
       continue;
     report(
-      [...path, 'address'],
+      [...at, 'address'],
       `found the IPv${address.family} address ${address.text}, but node.source has no IPv${address.family} entry; ` +
         'expected an address of a family that GRE can leave from',
     );

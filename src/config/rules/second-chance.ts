@@ -15,7 +15,7 @@ export function checkSecondChance(draft: Draft, role: Role, document: ConfigDocu
     if (!service.secondChance) continue;
     if (service.protocol === 'udp') {
       report(
-        [...service.path, 'second_chance'],
+        [...service.at, 'second_chance'],
         'found on for a UDP service; expected off: UDP has no handshake that tells whose a packet is',
       );
     } else if (service.pool !== undefined) pools.add(service.pool);
@@ -39,11 +39,11 @@ function checkPrefix(draft: Draft, pool: DraftPool, role: Role, report: Report):
         : !node.written.has('second_chance_prefix');
     if (!isJudged) return;
   }
-  for (const { path, address } of [...pool.backends, ...(pool.prior ?? [])]) {
+  for (const { at, address } of [...pool.backends, ...(pool.prior ?? [])]) {
     if (address?.family !== 6) continue;
     if (prefix !== undefined && prefixContains(prefix, address)) continue;
     report(
-      [...path, 'address'],
+      [...at, 'address'],
       prefix === undefined
         ? `found the IPv6 address ${address.text} in a pool with second chance; expected ` +
             'node.second_chance_prefix to give the /96 that it lies in'
@@ -53,20 +53,20 @@ function checkPrefix(draft: Draft, pool: DraftPool, role: Role, report: Report):
 }
 
 /** By key word, the first place that has it. */
-type KeyWords = Map<number, { address: IpAddress; path: readonly (string | number)[] }>;
+type KeyWords = Map<number, { address: IpAddress; at: readonly (string | number)[] }>;
 
 /** Two addresses with one key word, of whatever pools: an agent could not tell which of them is meant. */
 function checkKeyWords(pool: DraftPool, first: KeyWords, document: ConfigDocument, report: Report): void {
-  for (const { address, path } of [...pool.backends, ...(pool.prior ?? [])]) {
+  for (const { address, at } of [...pool.backends, ...(pool.prior ?? [])]) {
     if (address === undefined) continue;
     const word = keyWord(address);
     const other = first.get(word);
-    if (other === undefined) first.set(word, { address, path });
+    if (other === undefined) first.set(word, { address, at });
     else if (other.address.text !== address.text) {
       report(
-        [...path, 'address'],
+        [...at, 'address'],
         `${address.text} has the same GRE key, 0x${word.toString(16).padStart(8, '0')}, as ${other.address.text} of ` +
-          `${formatPath(other.path)} (${describePlace(document, [...other.path, 'address'])}); expected last 32 bits ` +
+          `${formatPath(other.at)} (${describePlace(document, [...other.at, 'address'])}); expected last 32 bits ` +
           'that no other backend of a pool with second chance has',
       );
     }

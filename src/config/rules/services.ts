@@ -17,13 +17,13 @@ export function checkServices(draft: Draft, document: ConfigDocument, report: Re
     report(['services'], `found ${services.length} services; expected ${SERVICES_MAX} at most`);
   }
   const names = new Unique(document, report);
-  for (const { path, name, pool } of services) {
-    if (name !== undefined) names.add(name, [...path, 'name'], `the service name ${quote(name)}`);
+  for (const { at, name, pool } of services) {
+    if (name !== undefined) names.add(name, [...at, 'name'], `the service name ${quote(name)}`);
     if (pool !== undefined && poolNames !== undefined && !poolNames.has(pool)) {
       const meant = nearest(pool, poolNames);
       const expected =
         meant === undefined ? 'expected the name of a pool under pools' : `did you mean ${quote(meant)}?`;
-      report([...path, 'pool'], `found ${quote(pool)}, which is no pool; ${expected}`);
+      report([...at, 'pool'], `found ${quote(pool)}, which is no pool; ${expected}`);
     }
   }
   checkVips(draft, document, report);
@@ -33,13 +33,14 @@ export function checkServices(draft: Draft, document: ConfigDocument, report: Re
 function checkVips(draft: Draft, document: ConfigDocument, report: Report): void {
   const backends = new Map<string, readonly (string | number)[]>();
   for (const pool of draft.pools) {
-    for (const { address, path } of [...pool.backends, ...(pool.prior ?? [])]) {
-      if (address !== undefined && !backends.has(address.text)) backends.set(address.text, path);
+    for (const { address, at } of [...pool.backends, ...(pool.prior ?? [])]) {
+      if (address !== undefined && !backends.has(address.text)) backends.set(address.text, at);
     }
   }
-  for (const { path, vip } of draft.services) {
+  for (const service of draft.services) {
+    const { vip } = service;
     if (vip === undefined) continue;
-    const at = [...path, 'vip'];
+    const at = [...service.at, 'vip'];
     const why = whyUnusable(hostPrefix(vip));
     if (why !== undefined) report(at, `${why}; expected an address that clients can connect to`);
     const backend = backends.get(vip.text);
@@ -62,10 +63,10 @@ function checkOutsideSource(
   report: Report,
 ): void {
   for (const source of draft.node?.sources ?? []) {
-    if (!prefixContains(source.prefix, vip)) continue;
+    if (!prefixContains(source.value, vip)) continue;
     report(
       at,
-      `${vip.text} lies in the source ${source.prefix.text} (${describePlace(document, source.at)}); ` +
+      `${vip.text} lies in the source ${source.value.text} (${describePlace(document, source.at)}); ` +
         'expected an address that GRE does not leave from',
     );
   }
@@ -84,10 +85,10 @@ function checkOverlaps(services: readonly DraftService[], document: ConfigDocume
   for (const group of groups.values()) {
     for (const [service, other] of overlaps(group)) {
       report(
-        [...service.path, 'port'],
+        [...service.at, 'port'],
         `port ${formatPorts(service.ports!)} of ${service.vip!.text} ${service.protocol} overlaps port ` +
           `${formatPorts(other.ports!)} of service ${quote(other.name ?? '')} ` +
-          `(${describePlace(document, [...other.path, 'port'])}); expected ports that no other service has`,
+          `(${describePlace(document, [...other.at, 'port'])}); expected ports that no other service has`,
       );
     }
   }

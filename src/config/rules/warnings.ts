@@ -10,9 +10,9 @@ export function warnAboutPools(draft: Draft, warn: Report): void {
   const used = new Set(draft.services.map((service) => service.pool));
   for (const pool of draft.pools) {
     warnAboutTableSize(pool, warn);
-    for (const idle of idleBackends(pool.backends, pool.tableSize)) warn([...pool.path, 'backends'], idle);
+    for (const idle of idleBackends(pool.backends, pool.tableSize)) warn([...pool.at, 'backends'], idle);
     if (draft.serviceCount !== undefined && !used.has(pool.name))
-      warn(pool.path, 'no service uses this pool', 'key');
+      warn(pool.at, 'no service uses this pool', 'key');
   }
 }
 
@@ -21,7 +21,7 @@ export function warnAboutAgent({ agent, services }: Draft, warn: Report): void {
   const first = services.find(({ secondChance }) => secondChance);
   if (!agent?.vipElsewhere || first === undefined) return;
   warn(
-    [...agent.path, 'vip_elsewhere'],
+    [...agent.at, 'vip_elsewhere'],
     `service ${quote(first.name ?? '')} has second_chance: on, and an agent sees only the sockets on its own host, for the VIP itself: ` +
       'packets for sockets behind DNAT or in another network namespace are sent on to other backends, which reset their connections',
   );
@@ -31,7 +31,7 @@ function warnAboutTableSize(pool: DraftPool, warn: Report): void {
   const advised = pool.backends.length * SLOTS_PER_BACKEND_ADVISED;
   if (pool.tableSize >= advised) return;
   warn(
-    [...pool.path, 'table_size'],
+    [...pool.at, 'table_size'],
     `${pool.tableSize} slots for ${pool.backends.length} backends make some visibly busier than others; ` +
       `advised: ${SLOTS_PER_BACKEND_ADVISED} slots a backend, here ${nextPrime(advised)}`,
   );
