@@ -4,16 +4,17 @@
  * own TCP went on all the while. Takes the engine as its argument: auto (when left out), xdp, af_xdp or portable.
  */
 import type { EngineChoice } from '#anyhop/config/types.js';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
 import { createProgress } from './demo/progress.js';
 import { demoReport } from './demo/report.js';
-import { createLab, ENGINES, type Lab } from './lab/lab.js';
+import { createLab, type Lab } from './lab/lab.js';
 import { runInLab } from './lab/main.js';
 import { startOwnTraffic } from './lab/own-traffic.js';
 import { getRequests, type HttpAnswer } from './lab/requests.js';
 import { VIP4, VIP6 } from './lab/topology.js';
 
-const CHOICES: readonly EngineChoice[] = ['auto', ...ENGINES];
+const CHOICES: readonly EngineChoice[] = ['auto', ...NODE_ENGINES];
 const REQUESTS_PER_VIP = 1_000;
 const FORWARDERS = 2;
 const BACKENDS = 3;

@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { EngineChoice } from '#anyhop/config/types.js';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
 import { loadCharts } from '#anyhop/sim/plot.js';
-import { ENGINES } from './lab/lab.js';
 import { runInLab } from './lab/main.js';
 import { VIP4, VIP6 } from './lab/topology.js';
 import { eventsOf } from './survive/events.js';
@@ -32,7 +32,7 @@ that is reset, ends, gets a wrong answer, or none for 10 seconds. Needs root; ev
 
   --short                  fewer connections and events: half a minute instead of one and a half
   --second-chance on|off   off shows what second chance is for: connections break (default: on)
-  --engines E,E,E          of the three forwarders, out of ${ENGINES.join(', ')} (default: xdp,xdp,af_xdp)
+  --engines E,E,E          of the three forwarders, out of ${NODE_ENGINES.join(', ')} (default: xdp,xdp,af_xdp)
   --svg FILE               draw the run (needs the npm package echarts)
   --json                   print one JSON object instead of text
   --help
@@ -140,9 +140,9 @@ function optionsFrom(args: string[]): Options {
   const values = parse(args, usage);
   const { 'second-chance': secondChance = 'on', engines: text = 'xdp,xdp,af_xdp' } = values;
   if (secondChance !== 'on' && secondChance !== 'off') throw usage('--second-chance is on or off');
-  const engines = text.split(',').map((name) => ENGINES.find((each) => each === name));
+  const engines = text.split(',').map((name) => NODE_ENGINES.find((each) => each === name));
   if (engines.length !== FORWARDERS || engines.some((engine) => engine === undefined))
-    throw usage(`--engines are ${FORWARDERS} out of ${ENGINES.join(', ')}, with commas between`);
+    throw usage(`--engines are ${FORWARDERS} out of ${NODE_ENGINES.join(', ')}, with commas between`);
   return {
     form: values.short === true ? 'short' : 'full',
     secondChance,

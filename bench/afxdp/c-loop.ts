@@ -3,7 +3,7 @@
  * one socket, which the development library has opened by the same code.
  */
 import { L } from '#anyhop/core/layout.gen.js';
-import { FRAMES_PER_QUEUE, prepareInterface } from '#anyhop/engine/af_xdp/obstacle.js';
+import { FRAMES_PER_QUEUE, requireAfXdp } from '#anyhop/engine/af_xdp/requirements.js';
 import { Steering } from '#anyhop/engine/af_xdp/steering.js';
 import { searchPart } from '#anyhop/engine/maps/forward-maps.js';
 import type { Image } from '#anyhop/image/read.js';
@@ -21,7 +21,7 @@ export class CLoop {
   }
 
   async start(image: Image): Promise<void> {
-    const { link, frameBytes } = await prepareInterface(this.#interface);
+    const { link, frameBytes } = await requireAfXdp({ interface: this.#interface });
     this.#steering = new Steering(link, 1);
     this.#socket = call('anyhop_xsk_open', link.index, 0, frameBytes, FRAMES_PER_QUEUE, L.HEADROOM);
     call('anyhop_xsk_bind', this.#socket, 0);

@@ -46,9 +46,6 @@ const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
 const TOOLS = ['ip', 'nft', 'ethtool', 'sysctl', 'nginx', 'tcpdump', 'ping', 'mount', 'umount'];
 const READY_TIMEOUT_MS = 15_000;
 
-/** What a forwarder can be told to run. */
-export const ENGINES = ['xdp', 'af_xdp', 'portable'] as const satisfies readonly EngineChoice[];
-
 export interface LabOptions {
   readonly forwarders: number;
   readonly backends: number;

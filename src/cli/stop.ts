@@ -2,8 +2,8 @@
 import { Command, Option } from 'commander';
 import { BPFFS_DEFAULT } from '../core/limits.js';
 import { createLog } from '../core/log.js';
-import type { XdpPlace } from '../engine/xdp/obstacle.js';
-import { type Removed, removeForwarding } from '../engine/xdp/remove.js';
+import { removeForwarding } from '../engine/candidates.js';
+import type { Place, Removed } from '../engine/contract.js';
 import {
   type ConfigOptions,
   configOption,
@@ -58,7 +58,7 @@ Examples:
 }
 
 /** @param isConfigNamed a config that somebody names is read; without one, an interface is enough */
-function placeOf(options: StopOptions, isConfigNamed: boolean): XdpPlace {
+function placeOf(options: StopOptions, isConfigNamed: boolean): Place {
   const { bpffs } = options;
   if (options.interface !== undefined && (bpffs !== undefined || !isConfigNamed))
     return { interface: options.interface, bpffs: bpffs ?? BPFFS_DEFAULT };
@@ -66,7 +66,7 @@ function placeOf(options: StopOptions, isConfigNamed: boolean): XdpPlace {
   return { interface: node.interface, bpffs: options.bpffs ?? node.bpffs };
 }
 
-function textOf({ interface: name, bpffs }: XdpPlace, removed: Removed | undefined): string {
+function textOf({ interface: name, bpffs }: Place, removed: Removed | undefined): string {
   if (removed === undefined) return `nothing of anyhop is in force on ${name} (looked in ${bpffs})\n`;
   if (removed.attached === undefined) return `removed what was left in ${bpffs}; no program was on ${name}\n`;
   const { mode, programId, generation, interface: now } = removed.attached;

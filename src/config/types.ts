@@ -2,6 +2,7 @@
  * The validated config: what the rest of the program sees of the YAML file. Everything is resolved (defaults filled
  * in, addresses parsed, references checked), frozen, and free of secrets except for one opaque key.
  */
+import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
@@ -10,7 +11,7 @@ import type { agent, backend, node, pool, priorBackend, service } from './schema
 import type { Secret } from './secret.js';
 import type { StatusCodes } from './status-codes.js';
 
-export const ENGINE_CHOICES = ['auto', 'xdp', 'af_xdp', 'portable'] as const;
+export const ENGINE_CHOICES = ['auto', ...NODE_ENGINES] as const;
 export type EngineChoice = (typeof ENGINE_CHOICES)[number];
 export type Protocol = ServiceConfig['protocol'];
 export type HashMode = ServiceConfig['hash'];

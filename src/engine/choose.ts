@@ -1,23 +1,19 @@
 /**
- * Which engine runs: the one that the config names, or with `auto` the fastest that this machine takes. An engine that
- * cannot work here says exactly what is missing and what to do; `auto` takes these words into its reason, so that the log
- * tells why a node is slower than it could be.
+ * Which engine runs: the one that the config names, or with `auto` the fastest that works on this machine. An engine that
+ * cannot work here says exactly what is missing and what to do; `auto` repeats these words in its reason, so that the log
+ * says why a node is slower than it could be.
  */
 import type { EngineChoice } from '../config/types.js';
+import type { NodeEngine } from '../core/engines.js';
 import { AnyhopError, InterfaceTaken } from '../core/errors.js';
 import type { Image } from '../image/read.js';
-import type { Engine, EngineName } from './contract.js';
+import type { Engine } from './contract.js';
 
-/** Why an engine cannot work here. */
-export interface Obstacle {
-  readonly message: string;
-  readonly hint: string | undefined;
-}
-
+/** An engine with the settings that it would run with; see `EngineKind`. */
 export interface EngineCandidate {
-  readonly name: Exclude<EngineName, 'replay'>;
-  /** Undefined when nothing is known to be in the way; `start` may still fail. */
-  obstacle(): Promise<Obstacle | undefined>;
+  readonly name: NodeEngine;
+  /** @throws AnyhopError why it cannot work here */
+  check(): Promise<void>;
   create(): Engine;
 }
 
@@ -35,9 +31,8 @@ export type FirstImage<First> = (engine: Engine, predecessor: Image | undefined)
  * Starts the engine.
  *
  * @param candidates the fastest first
- * @param firstImage made once for each engine that is tried, to follow what its predecessor left in force
- * @throws AnyhopError what is in the way of the engine that was named, or of every one of them (ERR_ENGINE); nothing is
- *   left changed on the host then
+ * @param firstImage makes the first image of each engine that is tried, which follows the predecessor's
+ * @throws AnyhopError why the named engine, or none at all, works here (ERR_ENGINE); the host is as it was before
  */
 export async function startEngine<First extends { readonly image: Image }>(
   choice: EngineChoice,
@@ -75,10 +70,14 @@ async function start<First extends { readonly image: Image }>(
   candidate: EngineCandidate,
   firstImage: FirstImage<First>,
 ): Promise<Omit<ChosenEngine<First>, 'reason'>> {
-  const obstacle = await candidate.obstacle();
-  if (obstacle !== undefined) {
-    throw new AnyhopError('ERR_ENGINE', `${cannotWork(candidate)}${ofItself(candidate, obstacle.message)}`, {
-      ...(obstacle.hint !== undefined && { hint: obstacle.hint }),
+  try {
+    await candidate.check();
+  } catch (cause) {
+    if (!(cause instanceof AnyhopError)) throw cause;
+    const { message, hint } = cause;
+    throw new AnyhopError('ERR_ENGINE', `${cannotWork(candidate)}${ofItself(candidate, message)}`, {
+      ...(hint !== undefined && { hint }),
+      cause,
     });
   }
   const engine = candidate.create();
@@ -87,7 +86,7 @@ async function start<First extends { readonly image: Image }>(
   return { engine, first };
 }
 
-/** What is said of an engine, behind its name. */
+/** The message, for a place right after the engine's name. */
 function ofItself({ name }: EngineCandidate, message: string): string {
   return message.replaceAll(new RegExp(`the (?:engine ${name}|${name} engine)\\b`, 'g'), 'it');
 }

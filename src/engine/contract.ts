@@ -1,19 +1,31 @@
 /**
- * The contract of an engine: what moves packets, given an image. Engines are thin shells around one pipeline; the
- * tests of the contract (test/engine) run over each of them.
+ * The contract of an engine: what moves packets, given an image. An engine is a thin shell around one pipeline; the
+ * tests of the contract (test/engine) run over each of them. Nothing outside of this folder asks an engine for its name
+ * to find out what it does: the contract says it.
  *
- *   predecessor -> start -> (publish)* -> stop | leave
+ *   check -> create -> predecessor -> start -> (publish)* -> stop | leave
  *
- * What an engine promises: every packet that it receives ends in one counted verdict; what is not for a VIP reaches
+ * An engine promises: every packet that it receives ends in one counted verdict; what is not for a VIP reaches
  * the host untouched; a packet that could not be received or sent is counted, never lost in silence; `publish` takes
  * effect between two packets; `stop` takes back everything that `start` changed on the host, also after a failed one.
  */
+import type { NodeConfig } from '../config/types.js';
+import type { NodeEngine } from '../core/engines.js';
+import type { Logger } from '../core/log.js';
 import type { Counters } from '../forward/counters.js';
 import type { Image } from '../image/read.js';
+import type { Link } from '../underlay/link.js';
+import type { NextHop } from '../underlay/next-hop.js';
 
-export type EngineName = 'portable' | 'replay' | 'af_xdp' | 'xdp';
+export type EngineName = NodeEngine | 'replay';
 
-/** What an engine counts beside the pipeline's verdicts; packets. NaN when it cannot be told. */
+/**
+ * How packets leave: `packet`, at layer 3, by the host's routes; `frame`, with the image's Ethernet header, out of a
+ * socket; `xdp`, the same out of an XDP program.
+ */
+export type Sends = 'packet' | 'frame' | 'xdp';
+
+/** What an engine counts beside the pipeline's verdicts, in packets. NaN is an unknown count. */
 export interface EngineCounters {
   /** Frames handed to the pipeline. */
   readonly received: number;
@@ -26,15 +38,20 @@ export interface EngineCounters {
 
 export interface Engine {
   readonly name: EngineName;
-  /** How it runs here, in a few words for the log and for `anyhop status`: the XDP mode, say. There once started. */
+  readonly sends: Sends;
+  /** Whether it logs what it could not send itself, with the reason. */
+  readonly logsLosses: boolean;
+  /** How it runs here, in a few words for the log and for `anyhop status`: the XDP mode, say. Known once it has started. */
   readonly mode: string;
-  /** Why no packet gets to the engine at present: its program was taken off the interface, say. Undefined when they do. */
+  /** Why no packet reaches the engine at present: somebody took its program off the interface, say. */
   readonly detached: string | undefined;
   /** Settles when the engine has ended: at the end of its input, after `stop` or `leave`, or with what broke it. */
   readonly finished: Promise<void>;
+  /** Why it cannot send to a next hop when packets come in on the interface `on`; undefined when it can. */
+  unreachable(hop: NextHop, on: Link): string | undefined;
   /**
-   * The image that a process before this one left in force and that `start` will take over from, without losing a packet:
-   * the first image must have a higher generation, and keep its counter numbers. Undefined when there is none.
+   * The image that a former process left in force. `start` takes over from it without losing a packet: the first image
+   * must have a higher generation and keep its counter numbers.
    */
   predecessor(): Promise<Image | undefined>;
   /** Resolves once packets are taken. @throws AnyhopError when the host lacks something; nothing is left behind. */
@@ -50,7 +67,52 @@ export interface Engine {
   counters(): Counters;
   engineCounters(): Promise<EngineCounters>;
   stop(): Promise<void>;
-  /** Ends this process's part. An engine that can forwards on, by the last image, until a successor takes over or `anyhop
-   * stop`; for the others it is `stop`. @returns whether forwarding goes on */
+  /** Ends this process's part. An engine that outlives its process forwards on by the last image until a successor or
+   * `anyhop stop` ends that; the others stop. @returns whether forwarding goes on */
   leave(): Promise<boolean>;
+}
+
+export interface Place {
+  readonly interface: string;
+  /** A directory where a BPF file system is or can be mounted, or one in it. */
+  readonly bpffs: string;
+}
+
+export type EngineSettings = Place & Pick<NodeConfig, 'busyPollUs' | 'localVips'> & { readonly log: Logger };
+
+/** An engine that a node can run: one entry in candidates.ts. */
+export interface EngineKind {
+  /**
+   * Looks whether the machine has what the engine needs; `start` may fail all the same.
+   * @throws AnyhopError that says what is missing and what to do
+   */
+  check(settings: EngineSettings): Promise<unknown>;
+  create(settings: EngineSettings): Engine;
+  /** Only of an engine that outlives its process. */
+  readonly left?: LeftBehind;
+}
+
+/** What an engine leaves in force on an interface when its process ends. */
+export interface LeftBehind {
+  /** @throws AnyhopError when it is there: no other engine would see a packet */
+  requireNone(place: Place): Promise<void>;
+  /**
+   * @returns undefined when there was nothing
+   * @throws AnyhopError ERR_INTERFACE when a process is in charge of the interface, or somebody else's program is on it;
+   *   ERR_BPF when this user may not have what is there
+   */
+  remove(place: Place, log: Logger): Promise<Removed | undefined>;
+}
+
+export interface Removed {
+  /** What forwarded until now; undefined when only pins were left. */
+  readonly attached:
+    | {
+        /** Its present name. */
+        readonly interface: string;
+        readonly mode: string;
+        readonly programId: number;
+        readonly generation: number | undefined;
+      }
+    | undefined;
 }

@@ -13,6 +13,7 @@ import { FRAME_BYTES_MAX } from '../packet/link-type.js';
 import type { CapturedPacket } from '../packet/pcap.js';
 import type { Engine, EngineCounters } from './contract.js';
 import { renumber } from './counter-moves.js';
+import { ending } from './ending.js';
 
 /** Where frames go; a CaptureWriter is one. */
 export interface FrameSink {
@@ -30,11 +31,13 @@ export class ReplayEngine implements Engine {
   readonly name = 'replay';
   readonly mode = 'from a capture';
   readonly detached = undefined;
-  readonly finished: Promise<void>;
+  readonly sends = 'frame';
+  readonly logsLosses = false;
+  readonly #end = ending();
+  readonly finished = this.#end.promise;
   readonly #packets: Iterable<CapturedPacket>;
   readonly #sink: FrameSink;
   readonly #onVerdict: ((verdict: number, number: number) => void) | undefined;
-  readonly #settle: { resolve: () => void; reject: (reason: unknown) => void };
   #pipeline: Pipeline | undefined;
   #stopped = false;
   #received = 0;
@@ -49,13 +52,14 @@ export class ReplayEngine implements Engine {
     this.#packets = packets;
     this.#sink = sink;
     this.#onVerdict = onVerdict;
-    const { promise, resolve, reject } = withResolvers();
-    this.finished = promise;
-    this.#settle = { resolve, reject };
   }
 
   counters(): Counters {
     return this.#started.counters;
+  }
+
+  unreachable(): undefined {
+    return undefined;
   }
 
   async predecessor(): Promise<undefined> {
@@ -65,7 +69,7 @@ export class ReplayEngine implements Engine {
   async start(image: Image): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
     this.#pipeline = new Pipeline(image);
-    this.#run(this.#pipeline).then(this.#settle.resolve, this.#settle.reject);
+    this.#run(this.#pipeline).then(this.#end.resolve, this.#end.reject);
   }
 
   async publish(image: Image): Promise<void> {
@@ -125,14 +129,4 @@ export class ReplayEngine implements Engine {
  */
 function follow(tick: bigint, next: bigint): bigint {
   return next > tick || tick - next > DISORDER_TICKS ? next : tick;
-}
-
-function withResolvers(): { promise: Promise<void>; resolve: () => void; reject: (reason: unknown) => void } {
-  let resolve = (): void => undefined;
-  let reject: (reason: unknown) => void = () => undefined;
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }

@@ -1,10 +1,10 @@
-/** What both engines that use XDP need of the machine, said alike. */
+/** What several engines need of the machine, and the words of those who lack it. */
 
 import { type Capability, missingCapabilities } from '../core/capability.js';
 import { AnyhopError } from '../core/errors.js';
 import type { EngineName } from './contract.js';
 
-/** The first kernel with BPF links for XDP; what else is needed is older. */
+/** The first kernel with BPF links for XDP; everything else that the engines need is older. */
 const KERNEL_MIN = [5, 9] as const;
 
 /** @param kernel its release, `6.1.0-18-amd64`. @throws AnyhopError ERR_BPF */
@@ -17,7 +17,8 @@ export function requireKernel(engine: EngineName, kernel: string): void {
 }
 
 /**
- * @param needed to refuse without; `all`, which the hint names, also has what only some set-ups need
+ * @param needed by every start
+ * @param all these, and those that only some set-ups need
  * @param status text of /proc/self/status
  * @throws AnyhopError ERR_CAPABILITY
  */
@@ -30,8 +31,13 @@ export function requireCapabilities(
   const missing = missingCapabilities(needed, status);
   if (missing.length === 0) return;
   throw new AnyhopError('ERR_CAPABILITY', `the engine ${engine} lacks ${missing.join(', ')}`, {
-    hint:
-      'Run it as root (sudo), or give the service all of them (systemd: User=anyhop, ' +
-      `AmbientCapabilities=${all.join(' ')}).`,
+    hint: capabilityHint(all),
   });
+}
+
+export function capabilityHint(all: readonly Capability[]): string {
+  return (
+    'Run it as root (sudo), or give the service all of them (systemd: User=anyhop, ' +
+    `AmbientCapabilities=${all.join(' ')}; containers: ${all.map((name) => `--cap-add ${name.slice(4)}`).join(' ')}).`
+  );
 }

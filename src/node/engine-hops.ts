@@ -4,9 +4,7 @@
  */
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { afXdpReaches } from '../engine/af_xdp/engine.js';
-import type { EngineName } from '../engine/contract.js';
-import { xdpReaches } from '../engine/xdp/reach.js';
+import type { Engine } from '../engine/contract.js';
 import type { NamedBackend } from '../pool/membership.js';
 import type { Link } from '../underlay/link.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
@@ -31,15 +29,15 @@ export class EngineHops {
   }
 
   /** Follows the next hops of these backends for this engine. Resolves as `resolve` does. */
-  async use(engine: EngineName, backends: readonly NamedBackend[]): Promise<void> {
+  async use(engine: Engine, backends: readonly NamedBackend[]): Promise<void> {
     await this.#hops?.close();
     this.#refusal = undefined;
     this.#hops = new NextHops({
       log: this.#log,
       sources: this.#sources,
-      asFrames: engine !== 'portable',
+      asFrames: engine.sends !== 'packet',
       refuse: (hop) => {
-        const refusal = refusalOf(engine, hop, this.#link);
+        const refusal = engine.unreachable(hop, this.#link);
         this.#refusal ??= refusal;
         return refusal;
       },
@@ -84,13 +82,4 @@ export class EngineHops {
   async close(): Promise<void> {
     await this.#hops?.close();
   }
-}
-
-/** Why an engine cannot send to a next hop, or undefined. */
-function refusalOf(engine: EngineName, hop: NextHop, link: Link): string | undefined {
-  if (engine === 'af_xdp' && !afXdpReaches(hop.interfaceIndex, link.index))
-    return `its way leads out of ${hop.interface}, and af_xdp sends out of ${link.name} alone`;
-  if (engine === 'xdp' && !xdpReaches(hop, link.index))
-    return `its way leads out of ${hop.interface}, and xdp cannot send out of a ${hop.kind}`;
-  return undefined;
 }

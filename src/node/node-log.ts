@@ -22,10 +22,9 @@ export function tellRegularly(
       log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
     });
   }, INTERIM_COUNTERS_MS);
-  const losses =
-    engine.name === 'portable' // it tells of its own
-      ? undefined
-      : watchLosses(() => engine.engineCounters(), log, { engine: engine.name });
+  const losses = engine.logsLosses
+    ? undefined
+    : watchLosses(() => engine.engineCounters(), log, { engine: engine.name });
   const stray = watchStrayFrames(engine, macs, log);
   return () => {
     clearInterval(interim);

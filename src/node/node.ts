@@ -123,7 +123,7 @@ export class Node {
       `engine: ${engine.name}, ${engine.mode} (${reason})`,
     );
     this.#readiness.passed('engine');
-    warnAboutVeth(link, engine.name === 'xdp', this.#log); // the others send by the stack
+    warnAboutVeth(link, engine.sends === 'xdp', this.#log);
     try {
       await selfTest(engine, forwarding.image, this.#pools.config);
     } catch (error) {
@@ -229,7 +229,7 @@ export class Node {
   ): Promise<Forwarding> {
     const { macs, stop } = this.#host;
     const { hops, health } = this.#backends;
-    const reached = hops.use(engine.name, reachedBackends(this.#pools.pools));
+    const reached = hops.use(engine, reachedBackends(this.#pools.pools));
     const stopped = stop.first.then((signal): never => {
       throw new StoppedWhileStarting(signal);
     });

@@ -1,5 +1,5 @@
 /** The signals that stop a node: a second one ends the waiting that the first one began. */
-import { deferred } from './deferred.js';
+import { deferred } from '../core/deferred.js';
 
 /**
  * What ends a run. SIGINT is somebody at a terminal: all is taken back. SIGTERM is a service manager, most often about to

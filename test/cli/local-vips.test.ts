@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, here, LINK, letXdpArrive, NODE4, NODE6, type NodeLink } from '../engine/link.js';
@@ -20,7 +21,6 @@ const PORT = 9000;
 const TIMEOUT_MS = 10_000;
 /** After the last packet that must arrive: time for one that must not. */
 const SILENCE_MS = 200;
-const ENGINES = ['xdp', 'af_xdp', 'portable'] as const;
 
 interface Around {
   readonly name: string;
@@ -73,7 +73,7 @@ describe('a VIP that is an address of the node', { skip: isolationObstacle('nft'
     return link;
   };
 
-  for (const engine of ENGINES) {
+  for (const engine of NODE_ENGINES) {
     test(`is refused at the start, with how it is permitted: ${engine}`, async () => {
       const node = await open(engine);
       const bpffs = node.resources.bpffs();

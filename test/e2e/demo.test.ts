@@ -7,8 +7,9 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import { EXIT } from '#anyhop/core/errors.js';
-import { createLab, ENGINES, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, labObstacle } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';
 
 const SUMMARY = 'demo: 2000 requests, 0 failed, 3 backends, 2 forwarders';
@@ -39,7 +40,7 @@ async function leftInTheEnd(labName: string): Promise<string[]> {
 
 const skip = labObstacle()?.message ?? false;
 
-for (const engine of ENGINES) {
+for (const engine of NODE_ENGINES) {
   test(`the demo passes on the engine ${engine}`, { skip, timeout: 60_000 }, async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [DEMO, engine]);
     assert.equal(stdout.trimEnd().split('\n').at(-1), SUMMARY);

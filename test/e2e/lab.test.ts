@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeStatus } from '#anyhop/api/status.js';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import { VERSION } from '#anyhop/core/version.js';
-import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import { getRequests, type HttpAnswer } from '../../scripts/lab/requests.js';
@@ -181,7 +182,7 @@ describe('a fleet of two forwarders and three backends', { skip: labObstacle()?.
   });
 });
 
-for (const engine of ENGINES) {
+for (const engine of NODE_ENGINES) {
   test(`the first packet after a start of ${engine} is not lost`, {
     skip: labObstacle()?.message ?? false,
     timeout: TIMEOUT_MS,

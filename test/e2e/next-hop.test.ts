@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineChoice } from '#anyhop/config/types.js';
-import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
+import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { getRequests } from '../../scripts/lab/requests.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
@@ -11,7 +12,7 @@ import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 const TIMEOUT_MS = 60_000;
 const PUBLISH_TIMEOUT_MS = 10_000;
 
-for (const engine of ENGINES) {
+for (const engine of NODE_ENGINES) {
   test(
     `on ${engine} a backend without a route loses its flows to others and gets them back, and a router's new MAC address is used`,
     {
@@ -89,7 +90,7 @@ test('on af_xdp, which sends by one interface alone, backends behind another cou
     await lab.connectAgain(0);
     const forwarder = await lab.startForwarder(0, undefined, 'not_ready');
     const warning = forwarder.events.find(({ event }) => event === 'no_next_hop')!;
-    assert.equal(warning['reason'], 'its way leads out of eth1, and af_xdp sends out of eth0 alone');
+    assert.equal(warning['reason'], 'its way leads out of eth1, and af_xdp sends only out of eth0');
   } finally {
     await lab.close();
   }

@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EngineChoice } from '#anyhop/config/types.js';
-import { createLab, ENGINES, labObstacle } from '../../scripts/lab/lab.js';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
+import { createLab, labObstacle } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS, LARGE_BYTES } from '../../scripts/lab/nginx.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 
 const CLIENT_MTU = 1500;
 const TIMEOUT_MS = 60_000;
 
-for (const engine of ENGINES) {
+for (const engine of NODE_ENGINES) {
   test(
     `large uploads and downloads complete on ${engine} when full-sized packets do not fit once wrapped`,
     {

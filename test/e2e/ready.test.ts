@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Readiness } from '#anyhop/api/status.js';
 import type { EngineChoice } from '#anyhop/config/types.js';
-import { createLab, ENGINES, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
+import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { HOST_LINK, VIP4 } from '../../scripts/lab/topology.js';
 import { inside, takeOff } from '../../scripts/native/attached.js';
@@ -46,7 +47,7 @@ async function startNode(engine: EngineChoice): Promise<{ lab: Lab; node: LabPro
   }
 }
 
-for (const engine of ENGINES) {
+for (const engine of NODE_ENGINES) {
   test(`on ${engine} a node is not ready without link, route, neighbour or program, and is ready again with them`, {
     skip,
     timeout: TIMEOUT_MS,

@@ -231,7 +231,7 @@ describe('the af_xdp engine', { skip: isolationObstacle('setpriv', 'ethtool', 'p
   test('says exactly what is missing', async () => {
     const { link } = await open();
     const obstacle = async (system: object): Promise<{ message: string; hint: string } | null> => {
-      const argv = [process.execPath, here('obstacle-process.js'), LINK, JSON.stringify(system)];
+      const argv = [process.execPath, here('requirements-process.js'), LINK, JSON.stringify(system)];
       return JSON.parse(await link.onNode(...argv));
     };
     assert.equal(await obstacle({}), null);
@@ -267,7 +267,7 @@ describe('the af_xdp engine', { skip: isolationObstacle('setpriv', 'ethtool', 'p
     });
     await link.onNode('ethtool', '-L', LINK, 'tx', '2');
     await start(imageFor([VIP4]));
-    const argv = [process.execPath, here('obstacle-process.js'), LINK];
+    const argv = [process.execPath, here('requirements-process.js'), LINK];
     assert.match(JSON.parse(await link.onNode(...argv)).message, /has an XDP program already: anyhop_steer/);
   });
 });

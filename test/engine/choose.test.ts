@@ -1,6 +1,7 @@
 /** Which engine runs, and what is said about those that do not. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import { AnyhopError, InterfaceTaken } from '#anyhop/core/errors.js';
 import { type EngineCandidate, startEngine } from '#anyhop/engine/choose.js';
 import type { Engine } from '#anyhop/engine/contract.js';
@@ -18,12 +19,13 @@ interface Fate {
 /** Engines that work, or not, as told; `started` lists those that were started, with their images. */
 function candidates(fates: Partial<Record<EngineCandidate['name'], Fate>>) {
   const started: [string, Image][] = [];
-  const list = (['xdp', 'af_xdp', 'portable'] as const).map((name): EngineCandidate => {
+  const list = NODE_ENGINES.map((name): EngineCandidate => {
     const { obstacle, failure, predecessor } = fates[name] ?? {};
     return {
       name,
-      obstacle: async () =>
-        obstacle === undefined ? undefined : { message: obstacle, hint: `mend ${name}` },
+      async check() {
+        if (obstacle !== undefined) throw new AnyhopError('ERR_BPF', obstacle, { hint: `mend ${name}` });
+      },
       create: () =>
         ({
           name,

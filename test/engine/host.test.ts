@@ -4,8 +4,8 @@ import test from 'node:test';
 import { AnyhopError, type ErrorCode } from '#anyhop/core/errors.js';
 import type { RunTool } from '#anyhop/core/tool.js';
 import { tableName } from '#anyhop/engine/host-filter.js';
-import { requireCapabilities } from '#anyhop/engine/portable/capability.js';
 import { guardHost } from '#anyhop/engine/portable/host.js';
+import { requirePortable } from '#anyhop/engine/portable/requirements.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { lockInterface } from '#anyhop/underlay/lock.js';
 
@@ -167,9 +167,9 @@ test('missing capabilities are named; root and ambient capabilities will do', ()
   const status = (uid: number, effective: bigint, ambient: bigint): string =>
     `Uid:\t${uid}\t${uid}\t${uid}\t${uid}\nCapEff:\t${effective.toString(16).padStart(16, '0')}\nCapAmb:\t${ambient.toString(16).padStart(16, '0')}\n`;
   const both = (1n << 12n) | (1n << 13n);
-  requireCapabilities(status(0, both, 0n));
-  requireCapabilities(status(1000, both, both));
-  assert.throws(() => requireCapabilities(status(0, 0n, 0n)), /lacks CAP_NET_ADMIN and CAP_NET_RAW/);
-  assert.throws(() => requireCapabilities(status(1000, 1n << 13n, 0n)), /lacks CAP_NET_ADMIN$/);
-  assert.throws(() => requireCapabilities(status(1000, both, 0n)), /the programs that it starts/);
+  requirePortable(status(0, both, 0n));
+  requirePortable(status(1000, both, both));
+  assert.throws(() => requirePortable(status(0, 0n, 0n)), /lacks CAP_NET_ADMIN, CAP_NET_RAW/);
+  assert.throws(() => requirePortable(status(1000, 1n << 13n, 0n)), /lacks CAP_NET_ADMIN$/);
+  assert.throws(() => requirePortable(status(1000, both, 0n)), /the programs that it starts/);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
-import { searchWithout } from '#anyhop/engine/af_xdp/steering.js';
+import { searchWithout } from '#anyhop/engine/af_xdp/search.js';
 import { ForwardMaps, searchPart } from '#anyhop/engine/maps/forward-maps.js';
 import { forwardShape } from '#anyhop/engine/maps/sizes.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';

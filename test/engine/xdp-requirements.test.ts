@@ -1,7 +1,7 @@
 /** What the xdp engine says when it cannot work, where that can be told without a machine that lacks it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { prepare } from '#anyhop/engine/xdp/obstacle.js';
+import { requireXdp } from '#anyhop/engine/xdp/requirements.js';
 import { readInterfaceCounters } from '#anyhop/ffi/interface-counters.js';
 import { driverRefusal } from '#anyhop/pins/attachment.js';
 import { readStatistics } from '#anyhop/underlay/driver-statistics.js';
@@ -19,7 +19,7 @@ const [NET_ADMIN, NET_RAW, SYS_ADMIN, PERFMON, BPF] = [12, 13, 21, 38, 39];
 
 describe('the xdp engine refuses', () => {
   const refuses = (system: { kernel?: string; processStatus?: string }, code: string, message: RegExp) =>
-    assert.rejects(prepare(PLACE, system), (error: { code: string; message: string; hint: string }) => {
+    assert.rejects(requireXdp(PLACE, system), (error: { code: string; message: string; hint: string }) => {
       assert.equal(error.code, code);
       assert.match(`${error.message}\n${error.hint}`, message);
       return true;

@@ -16,33 +16,28 @@
  */
 import { AnyhopError, EXIT } from '../../core/errors.js';
 import { L } from '../../core/layout.gen.js';
-import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { interfaceQueues, prepareWorkerCalls, XdpSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
-import { imageBackends } from '../../image/inspect.js';
 import type { Image } from '../../image/read.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
-import type { Engine, EngineCounters } from '../contract.js';
+import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
+import { ending } from '../ending.js';
 import { searchPart } from '../maps/forward-maps.js';
 import { Forwarder, sharedImage } from './forwarder.js';
 import { type Guard, guardSockets } from './guard.js';
-import { FRAMES_PER_QUEUE, type PreparedInterface, prepareInterface } from './obstacle.js';
-import { Steering, searchWithout } from './steering.js';
+import { afXdpUnreachable, requireReach } from './reach.js';
+import { FRAMES_PER_QUEUE, type PreparedInterface, requireAfXdp } from './requirements.js';
+import { findsAllOf, findsVip, searchWithout } from './search.js';
+import { Steering } from './steering.js';
 
 /** How often the engine looks whether the interface has more queues than it knows. */
 const QUEUES_MS = 1000;
 
-export interface AfXdpOptions {
-  readonly interface: string;
-  /** How long an idle worker polls before it sleeps, in microseconds; 0 sleeps at once. */
-  readonly busyPollUs: number;
-  /** Whether VIPs may be addresses of the host, which must not answer for them when this process is killed. */
-  readonly localVips: boolean;
-  readonly log: Logger;
-}
+/** `localVips`: VIPs may be addresses of the host, which must not answer for them when this process is killed. */
+export type AfXdpOptions = Omit<EngineSettings, 'bpffs'>;
 
 /** What there is between `start` and `stop`. */
 interface Running {
@@ -53,16 +48,14 @@ interface Running {
   image: Image;
 }
 
-/** Whether packets can leave by an interface: an AF_XDP socket sends on its own alone. 0 is its own. */
-export function afXdpReaches(interfaceIndex: number, ownIndex: number): boolean {
-  return interfaceIndex === 0 || interfaceIndex === ownIndex;
-}
-
 export class AfXdpEngine implements Engine {
   readonly name = 'af_xdp';
-  readonly finished: Promise<void>;
+  readonly sends = 'frame';
+  readonly logsLosses = false;
+  readonly unreachable = afXdpUnreachable;
+  readonly #end = ending();
+  readonly finished = this.#end.promise;
   readonly #options: AfXdpOptions;
-  #end!: { resolve: () => void; reject: (reason: unknown) => void };
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
   #publishing: Promise<void> | undefined;
@@ -76,10 +69,6 @@ export class AfXdpEngine implements Engine {
 
   constructor(options: AfXdpOptions) {
     this.#options = options;
-    this.finished = new Promise((resolve, reject) => {
-      this.#end = { resolve, reject };
-    });
-    this.finished.catch(() => undefined); // who wants to know awaits it; nobody has to
   }
 
   get mode(): string {
@@ -103,9 +92,9 @@ export class AfXdpEngine implements Engine {
     let steering: Steering | undefined;
     let guard: Guard | undefined;
     try {
-      const prepared = await prepareInterface(this.#options.interface);
+      const prepared = await requireAfXdp(this.#options);
       const { link, queues, frameBytes } = prepared;
-      requireOwnInterface(image, link.index, link.name);
+      requireReach(image, link);
       if (this.#options.localVips) guard = await guardSockets(link.name, image);
       steering = new Steering(link, queues);
       const bytes = { frameBytes, frames: FRAMES_PER_QUEUE, headroom: L.HEADROOM };
@@ -153,8 +142,7 @@ export class AfXdpEngine implements Engine {
     if (image.generation < former.generation) {
       throw new RangeError(`generation ${image.generation} is older than the live one, ${former.generation}`);
     }
-    const { index, name } = running.interface.link;
-    requireOwnInterface(image, index, name);
+    requireReach(image, running.interface.link);
     await running.guard?.publish(image);
     if (findsAllOf(image, former)) {
       await Promise.all(this.#take(forwarders, image, former));
@@ -298,31 +286,4 @@ function queuesOf(name: string): number {
     if (error instanceof AnyhopError) return 0;
     throw error;
   }
-}
-
-/** @throws AnyhopError ERR_ROUTE: whoever builds images for this engine must leave such a backend out (afXdpReaches) */
-function requireOwnInterface(image: Image, ownIndex: number, name: string): void {
-  const stray = imageBackends(image).find(({ interfaceIndex }) => !afXdpReaches(interfaceIndex, ownIndex));
-  if (stray === undefined) return;
-  throw new AnyhopError(
-    'ERR_ROUTE',
-    `the way to ${stray.address.text} leads out of another interface than ${name}, where the engine af_xdp cannot send`,
-    { hint: `Route it out of ${name}, or use the engine xdp.`, exitCode: EXIT.environment },
-  );
-}
-
-/** Whether an image knows every VIP of another. */
-function findsAllOf(image: Image, other: Image): boolean {
-  for (let place = 0; place <= other.vipMask; place++) {
-    const vip = other.vipWord + place * (L.SIZEOF_VIP / 4);
-    if (other.words[vip + L.VIP_FAMILY / 4] !== 0 && !findsVip(image, other, vip)) return false;
-  }
-  return true;
-}
-
-/** @param vip of the other image, by word index */
-function findsVip(image: Image, { words }: Image, vip: number): boolean {
-  return words[vip + L.VIP_FAMILY / 4] === 4
-    ? image.findVip4(words[vip + 3]) >= 0
-    : image.findVip6(words[vip], words[vip + 1], words[vip + 2], words[vip + 3]) >= 0;
 }

@@ -1,4 +1,4 @@
-/** Why the `af_xdp` engine cannot work here, before anything is changed; each with what to do. */
+/** What the engine `af_xdp` needs, looked at before anything is changed. */
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { type Capability, missingCapabilities } from '../../core/capability.js';
@@ -9,8 +9,8 @@ import { attachedXdp } from '../../ffi/bpf.js';
 import { interfaceQueues, XdpSocket } from '../../ffi/xsk.js';
 import { P } from '../../packet/constants.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
-import type { Obstacle } from '../choose.js';
-import { requireCapabilities, requireKernel } from '../requirement.js';
+import type { Place } from '../contract.js';
+import { requireCapabilities, requireKernel } from '../requirements.js';
 
 const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_BPF', 'CAP_PERFMON'];
 /** With it, locked memory has no limit; without, the limit may do. */
@@ -24,7 +24,7 @@ const KERNEL_HEADROOM = 256;
 const FRAME_BYTES = [2048, 4096] as const;
 const LAYER2_MAX = P.ETHERNET_HEADER + L.VLAN_TAGS_MAX * P.VLAN_TAG;
 
-/** What a test puts in the place of the system. */
+/** What tests replace of the system. */
 export interface AfXdpSystem {
   readonly kernel?: string;
   /** Texts of /proc/self/status and /proc/self/limits. */
@@ -39,27 +39,13 @@ export interface PreparedInterface {
   readonly frameBytes: number;
 }
 
-/** Undefined when nothing is known to be in the way; `start` may still fail. */
-export async function afXdpObstacle(
-  interfaceName: string,
-  system: AfXdpSystem = {},
-): Promise<Obstacle | undefined> {
-  try {
-    await prepareInterface(interfaceName, system);
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof AnyhopError)) throw error;
-    return { message: error.message, hint: error.hint };
-  }
-}
-
 /**
  * Looks at the machine and changes nothing.
  * @throws AnyhopError ERR_BPF (kernel), ERR_CAPABILITY (capabilities, locked memory), ERR_INTERFACE (not there, down, not
  *   Ethernet, MTU, queues, another XDP program), ERR_NATIVE (not built)
  */
-export async function prepareInterface(
-  interfaceName: string,
+export async function requireAfXdp(
+  { interface: interfaceName }: Pick<Place, 'interface'>,
   system: AfXdpSystem = {},
 ): Promise<PreparedInterface> {
   requireKernel('af_xdp', system.kernel ?? release());
@@ -77,7 +63,7 @@ export async function prepareInterface(
   return { link, queues, frameBytes };
 }
 
-/** Packet memory is pinned, and counts against a limit per user unless CAP_IPC_LOCK is held. */
+/** Packet memory is locked, and counts against a limit per user unless the process has CAP_IPC_LOCK. */
 function requireLockedMemory(needed: number, limits = readFileSync('/proc/self/limits', 'utf8')): void {
   const text = /^Max locked memory\s+(\S+)/m.exec(limits)?.[1] ?? 'unlimited';
   if (text === 'unlimited' || Number(text) >= needed) return;

@@ -11,7 +11,6 @@ import type { Descriptor } from '../../ffi/descriptor.js';
 import type { XdpLink } from '../../ffi/link.js';
 import type { XdpSocket } from '../../ffi/xsk.js';
 import type { Counters } from '../../forward/counters.js';
-import type { Image } from '../../image/read.js';
 import { attachProgram } from '../../pins/attachment.js';
 import type { Link } from '../../underlay/link.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
@@ -20,8 +19,6 @@ import { type ForwardSizes, forwardShape } from '../maps/sizes.js';
 /** 32768 places, four times what as many VIPs take as a config may have; the maps have three of these. */
 const SEARCH_BYTES = 1024 * 1024;
 const SIZES: ForwardSizes = { imageBytes: SEARCH_BYTES, services: 0, backends: 0 };
-/** No family: a place that matches nothing, and that a search goes on behind. */
-const FAMILY_NONE = 0xff;
 
 export class Steering {
   mode: XdpMode;
@@ -111,21 +108,6 @@ export class Steering {
     this.#maps.close();
     this.#object.close();
   }
-}
-
-/** A copy of an image's search part that does not find the VIPs for which `isGone` holds. @param isGone by word index */
-export function searchWithout(
-  image: Image,
-  search: Uint8Array,
-  isGone: (vip: number) => boolean,
-): Uint8Array {
-  const copy = search.slice();
-  for (let place = 0; place <= image.vipMask; place++) {
-    const vip = image.vipWord + place * (L.SIZEOF_VIP / 4);
-    const family = vip * 4 + L.VIP_FAMILY;
-    if (copy[family] !== 0 && isGone(vip)) copy[family] = FAMILY_NONE;
-  }
-  return copy;
 }
 
 function word(value: number): Buffer {

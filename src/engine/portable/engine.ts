@@ -14,7 +14,6 @@
  */
 
 import { L, VERDICTS } from '../../core/layout.gen.js';
-import type { Logger } from '../../core/log.js';
 import type { Counters } from '../../forward/counters.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
@@ -24,8 +23,9 @@ import { addressFromBytes, type IpAddress } from '../../packet/address.js';
 import { P } from '../../packet/constants.js';
 import { formatMac } from '../../packet/mac.js';
 import type { RawSender } from '../../underlay/raw-socket.js';
-import type { Engine, EngineCounters } from '../contract.js';
+import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { renumber } from '../counter-moves.js';
+import { ending } from '../ending.js';
 import { type HostFilter, readDroppedPackets } from '../host-filter.js';
 import { type Capture, openCapture } from './capture.js';
 import { captureFilter } from './capture-filter.js';
@@ -50,19 +50,18 @@ const NOT_ARRIVED: ReadonlySet<string> = new Set(['pass_not_ip', 'pass_not_vip',
 /** The last refusal of the kernel is logged, at most this often. */
 const SEND_FAILURE_LOG_MS = 10_000;
 
-export interface PortableOptions {
-  readonly interface: string;
-  readonly log: Logger;
-}
+export type PortableOptions = Pick<EngineSettings, 'interface' | 'log'>;
 
 export class PortableEngine implements Engine {
   readonly name = 'portable';
+  readonly sends = 'packet';
+  readonly logsLosses = true;
   readonly mode = 'libpcap in, raw sockets out';
-  readonly finished: Promise<void>;
+  readonly #end = ending();
+  readonly finished = this.#end.promise;
   readonly #options: PortableOptions;
   readonly #memory = Buffer.alloc(L.HEADROOM + FRAME_BYTES);
   readonly #view = new DataView(this.#memory.buffer, this.#memory.byteOffset, this.#memory.length);
-  #end!: { resolve: () => void; reject: (reason: unknown) => void };
   #pipeline: Pipeline | undefined;
   #guard: HostGuard | undefined;
   #libraries: Libraries | undefined;
@@ -88,14 +87,15 @@ export class PortableEngine implements Engine {
 
   constructor(options: PortableOptions) {
     this.#options = options;
-    this.finished = new Promise((resolve, reject) => {
-      this.#end = { resolve, reject };
-    });
-    this.finished.catch(() => undefined); // who wants to know awaits it; nobody has to
   }
 
   counters(): Counters {
     return this.#started.counters;
+  }
+
+  /** The kernel routes what it sends. */
+  unreachable(): undefined {
+    return undefined;
   }
 
   /** A process that was killed forwards no more. */

@@ -17,8 +17,8 @@ import {
   removeFilter,
   replaceElements,
 } from '../host-filter.js';
-import { requireCapabilities } from './capability.js';
 import { isOffload, switchOffloads, unfitOffloads } from './offload.js';
+import { requirePortable } from './requirements.js';
 
 export interface HostGuard {
   readonly link: Link & { readonly mac: Uint8Array };
@@ -55,7 +55,7 @@ export async function guardHost(
   { vips, macs }: HostFilter,
   { run = runTool, processStatus }: HostGuardOptions = {},
 ): Promise<HostGuard> {
-  requireCapabilities(processStatus);
+  requirePortable(processStatus);
   const link = await requireEthernetLink(interfaceName, run);
   const filter = { vips, macs: macs.length > 0 ? macs : [link.mac] };
   const lock = await lockInterface('run', interfaceName, run);

@@ -18,7 +18,6 @@
 import { unlinkSync } from 'node:fs';
 import { AnyhopError } from '../../core/errors.js';
 import { VERDICTS } from '../../core/layout.gen.js';
-import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
 import type { Counters } from '../../forward/counters.js';
 import { Pipeline } from '../../forward/pipeline.js';
@@ -38,19 +37,19 @@ import { type DriverStatistics, lessBaseline, readStatistics } from '../../under
 import type { Link } from '../../underlay/link.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
-import type { Engine, EngineCounters } from '../contract.js';
+import type { Engine, EngineCounters, EngineSettings, Place } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
+import { ending } from '../ending.js';
 import { fits, sizesFor } from '../maps/sizes.js';
 import { detach, findSet, removeStale } from './attachment.js';
 import { Handover } from './handover.js';
-import { prepare, type XdpPlace } from './obstacle.js';
 import { PinKeeper } from './pin-keeper.js';
 import { listSets, PinnedSet, removeSet } from './pinned-set.js';
+import { xdpUnreachable } from './reach.js';
 import { replacementReason } from './replacement.js';
+import { requireXdp } from './requirements.js';
 
-export interface XdpOptions extends XdpPlace {
-  readonly log: Logger;
-}
+export type XdpOptions = Place & Pick<EngineSettings, 'log'>;
 
 /** How often the engine looks whether its pins are there. */
 const PIN_WATCH_MS = 1_000;
@@ -69,9 +68,12 @@ interface Running {
 
 export class XdpEngine implements Engine {
   readonly name = 'xdp';
-  readonly finished: Promise<void>;
+  readonly sends = 'xdp';
+  readonly logsLosses = false;
+  readonly unreachable = xdpUnreachable;
+  readonly #end = ending();
+  readonly finished = this.#end.promise;
   readonly #options: XdpOptions;
-  #end!: { resolve: () => void; reject: (reason: unknown) => void };
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
   #last: { readonly counters: Counters; readonly engine: EngineCounters } | undefined;
@@ -85,10 +87,6 @@ export class XdpEngine implements Engine {
   constructor(options: XdpOptions) {
     this.#options = options;
     this.#pins = new PinKeeper(options.bpffs, options.log);
-    this.finished = new Promise((resolve, reject) => {
-      this.#end = { resolve, reject };
-    });
-    this.finished.catch(() => undefined); // who wants to know awaits it; nobody has to
   }
 
   get mode(): string {
@@ -102,7 +100,7 @@ export class XdpEngine implements Engine {
   async predecessor(): Promise<Image | undefined> {
     const { bpffs } = this.#options;
     if (!isBpffs(bpffs)) return undefined;
-    const { link, directory } = await prepare(this.#options);
+    const { link, directory } = await requireXdp(this.#options);
     const attachment = findAttachment(directory, link.index);
     if (attachment === undefined) return undefined;
     const set = findSet(directory, attachment, this.#options.log);
@@ -117,7 +115,7 @@ export class XdpEngine implements Engine {
     const { log, bpffs } = this.#options;
     this.#lock = await lockInterface('run', this.#options.interface);
     try {
-      const { link, directory } = await prepare(this.#options);
+      const { link, directory } = await requireXdp(this.#options);
       const outlives = !endsWithProcess(bpffs);
       if (!outlives) {
         log.warn(

@@ -1,37 +1,39 @@
-/** Takes off an interface what an xdp node has left in force there: for `anyhop stop`. */
+/** What the engine `xdp` leaves in force when its process ends: found by other engines, removed by `anyhop stop`. */
+import { existsSync } from 'node:fs';
 import { AnyhopError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
-import type { XdpMode } from '../../ffi/bpf.js';
-import { findAttachment } from '../../pins/attachment.js';
-import { isBpffs, removePinDirectory } from '../../pins/directory.js';
+import { attachedXdp } from '../../ffi/bpf.js';
+import { findAttachment, linkPath } from '../../pins/attachment.js';
+import { isBpffs, pinDirectory, removePinDirectory } from '../../pins/directory.js';
 import { whatIsMeant } from '../../pins/find.js';
 import { readLinks } from '../../underlay/link.js';
 import { lockLeftovers } from '../../underlay/lock.js';
+import type { LeftBehind, Place, Removed } from '../contract.js';
 import { detach, findSet, removeStale, requireNoOther } from './attachment.js';
-import type { XdpPlace } from './obstacle.js';
+import { FORWARD_PROGRAM } from './pinned-set.js';
 
-export interface Removed {
-  /** What forwarded until now; undefined when pins were left of a program that was attached no more. */
-  readonly attached:
-    | {
-        /** As it is called now. */
-        readonly interface: string;
-        readonly mode: XdpMode;
-        readonly programId: number;
-        readonly generation: number | undefined;
-      }
-    | undefined;
+export const xdpLeft: LeftBehind = { requireNone, remove };
+
+async function requireNone({ bpffs, interface: name }: Place): Promise<void> {
+  const isPinned = existsSync(linkPath(pinDirectory(bpffs, name)));
+  if (!isPinned && !(await isForwarding(name))) return;
+  throw new AnyhopError('ERR_INTERFACE', `the program of the engine xdp is still on ${name}`, {
+    hint: `End it first: anyhop stop --interface ${name} --bpffs ${isPinned ? bpffs : 'DIRECTORY, the one of that run'}`,
+  });
 }
 
-/**
- * @returns undefined when there was nothing
- * @throws AnyhopError ERR_INTERFACE when a process is in charge of the interface, or somebody else's program is on it; ERR_BPF
- *   when this user may not have what is there
- */
-export async function removeForwarding(
-  { interface: name, bpffs }: XdpPlace,
-  log: Logger,
-): Promise<Removed | undefined> {
+/** Wherever its pins are. Where the native library cannot be used, nobody can have attached it. */
+async function isForwarding(name: string): Promise<boolean> {
+  const link = (await readLinks()).get(name);
+  try {
+    return link !== undefined && attachedXdp(link.index)?.name === FORWARD_PROGRAM;
+  } catch (error) {
+    if (error instanceof AnyhopError && error.code === 'ERR_NATIVE') return false;
+    throw error;
+  }
+}
+
+async function remove({ interface: name, bpffs }: Place, log: Logger): Promise<Removed | undefined> {
   const links = await readLinks();
   const { directory, link } = whatIsMeant(bpffs, name, links);
   const lock = await lockLeftovers('run', link?.name ?? name).catch((cause: AnyhopError) => {

@@ -1,21 +1,15 @@
-/** Why the `xdp` engine cannot work here, before anything is changed; each with what to do. */
+/** What the engine `xdp` needs, looked at before anything is changed. */
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { Capability } from '../../core/capability.js';
-import { AnyhopError } from '../../core/errors.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { findAttachment } from '../../pins/attachment.js';
 import { requireBpffs } from '../../pins/directory.js';
 import { directoryOf } from '../../pins/find.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
-import { requireCapabilities, requireKernel } from '../requirement.js';
+import type { Place } from '../contract.js';
+import { requireCapabilities, requireKernel } from '../requirements.js';
 import { requireNoOther } from './attachment.js';
-
-export interface XdpPlace {
-  readonly interface: string;
-  /** A directory where a BPF file system is or can be mounted, or one in it. */
-  readonly bpffs: string;
-}
 
 export interface PreparedPlace {
   readonly link: Link & { readonly mac: Uint8Array };
@@ -25,7 +19,7 @@ export interface PreparedPlace {
 
 const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_BPF', 'CAP_PERFMON'];
 
-/** What of the system a test puts its own in the place of. */
+/** What tests replace of the system. */
 export interface XdpSystem {
   readonly kernel?: string;
   /** Text of /proc/self/status. */
@@ -33,26 +27,14 @@ export interface XdpSystem {
 }
 
 /**
- * Undefined when nothing is known to be in the way. Whether the kernel accepts the program shows when `start` loads it: the
- * verifier takes a second of CPU for it, so a trial load would double the time of a start.
- */
-export async function xdpObstacle(place: XdpPlace): Promise<AnyhopError | undefined> {
-  try {
-    await prepare(place);
-    return undefined;
-  } catch (error) {
-    if (error instanceof AnyhopError) return error;
-    throw error;
-  }
-}
-
-/**
- * Looks at everything that a start needs, and mounts a BPF file system if need be.
+ * Looks at everything that a start needs, and mounts a BPF file system if need be. Whether the kernel accepts the program
+ * shows when `start` loads it: the verifier takes 0.4 s of CPU or more for it, which a trial load would take once again.
+ *
  * @throws AnyhopError ERR_BPF (kernel, BPF file system), ERR_CAPABILITY, ERR_INTERFACE (not there, not Ethernet, has another
  *   XDP program), ERR_NATIVE (not built)
  */
-export async function prepare(
-  { interface: name, bpffs }: XdpPlace,
+export async function requireXdp(
+  { interface: name, bpffs }: Place,
   system: XdpSystem = {},
 ): Promise<PreparedPlace> {
   requireKernel('xdp', system.kernel ?? release());
