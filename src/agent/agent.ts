@@ -3,22 +3,21 @@
  *
  *   interface -> driver -> anyhop_agent -> the host, or another backend    (native/bpf/agent.bpf.c)
  *                             |
- *                 counters, budget: kept                    by whoever comes next (pins.ts)
+ *                 counters, budget: kept                    by the next agent (pins.ts)
  *                 who may send, services, peers: its own    full before it is put in force
  *
- * The program outlives this process, because a backend without it is unreachable: whoever comes next, a reload or another
- * agent, loads a program with maps of its own and exchanges the two in one step (attachment.ts), so that each packet meets the one
- * or the other. What was counted goes on.
+ * The program outlives this process, because a backend without it is unreachable. A reload, or the next agent, loads a program with
+ * maps of its own and exchanges the two in one step (attachment.ts), so that each packet meets one or the other. Counters go on.
  */
 
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, isSystemError } from '../core/errors.js';
+import { known } from '../core/known.js';
 import { AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { VERSION } from '../core/version.js';
-import type { BpfObject } from '../ffi/bpf.js';
 import type { IpAddress } from '../packet/address.js';
 import { isBpffs, makePinDirectory } from '../pins/directory.js';
 import { sweep } from '../pins/find.js';
@@ -26,13 +25,10 @@ import { type DriverStatistics, lessBaseline, readStatistics } from '../underlay
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import type { Losses } from '../underlay/losses.js';
 import { type AgentAttachment, attachAgent } from './attachment.js';
-import { Connections } from './connections.js';
 import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
 import { backendAddresses, type Fleet, FormerFleets, fleetOf, withFormer } from './fleet.js';
-import { allHere, LocalVips } from './local-vips.js';
 import {
   AGENT_PINS,
-  closeMaps,
   keepMapsPinned,
   openKeptMaps,
   pinKeptMaps,
@@ -41,23 +37,10 @@ import {
   unpinAll,
 } from './pins.js';
 import { findPinDirectory } from './place.js';
-import { type KeptMaps, keptMapsOf, loadAgentProgram, readVerdicts } from './program.js';
+import { type Prepared, prepare, release } from './prepared.js';
+import { keptMapsOf, readVerdicts } from './program.js';
 import type { AgentReport } from './report.js';
-import { SecondChance } from './second-chance.js';
 import { thisSystem } from './system.js';
-import { agentTables, vipsOf } from './tables.js';
-
-/** A program with its maps filled, for a config. */
-interface Prepared {
-  readonly config: LoadedConfig<'agent'>;
-  readonly fleet: Fleet;
-  readonly environment: Environment;
-  readonly program: BpfObject;
-  readonly secondChance: SecondChance | undefined;
-  /** Undefined where VIPs may be elsewhere. */
-  readonly localVips: LocalVips | undefined;
-  readonly connections: Connections;
-}
 
 const DELIVERING = AGENT_VERDICTS.filter(({ action }) => action === 'deliver').map(({ name }) => name);
 
@@ -120,7 +103,7 @@ export class Agent {
     }
   }
 
-  /** By the config in force, and for a settle time by those before. */
+  /** By the config in force, and for a settle time also by those before. */
   get fleet(): Fleet {
     return this.#inForce.fleet;
   }
@@ -138,7 +121,7 @@ export class Agent {
     return this.#attachment.isPinned;
   }
 
-  /** Packets by verdict: since the program was put on the interface, whoever ran since then. */
+  /** Packets by verdict since a program was first put on the interface, across agents. */
   verdicts(): Record<string, number> {
     return this.#lastVerdicts ?? readVerdicts(this.#inForce.program);
   }
@@ -149,7 +132,7 @@ export class Agent {
     return DELIVERING.reduce((sum, verdict) => sum + counts[verdict], 0);
   }
 
-  /** What the driver lost since this agent started: it refuses what the program has counted as sent on. */
+  /** What the driver lost since this agent started: it may refuse packets that the program counted as sent on. */
   losses(): Losses {
     const now = readStatistics(this.environment.interface);
     // Generic XDP sends by the stack, which counts elsewhere.
@@ -158,7 +141,7 @@ export class Agent {
     return { sendFailed, missed: lessBaseline(now, this.#baseline, 'missed') };
   }
 
-  /** @throws AnyhopError ERR_BPF when the kernel does not tell its connections */
+  /** @throws AnyhopError ERR_BPF when the kernel does not report its connections */
   report(): AgentReport {
     const { sendFailed, missed } = this.losses();
     return {
@@ -171,7 +154,7 @@ export class Agent {
   }
 
   /**
-   * Puts a program for this config in the place of the one in force, without losing a packet. One reload waits for the other.
+   * Replaces the program in force by one for this config, without losing a packet. Reloads wait for one another.
    * @throws AnyhopError as `start`, and ERR_USAGE when the config names another interface or BPF file system; what is in
    *   force stays then
    */
@@ -198,14 +181,14 @@ export class Agent {
     await release(former);
   }
 
-  /** Backends' addresses that have come to this host since the program was loaded: it takes nothing for them. */
+  /** Backends' addresses that came to this host after the program was loaded: it accepts nothing for them. */
   newAddresses(): IpAddress[] {
     const { config, environment } = this.#inForce;
     const known = new Set(environment.locals.map(({ text }) => text));
     return localBackends(backendAddresses(config), thisSystem).filter(({ text }) => !known.has(text));
   }
 
-  /** Whether what is in force has something left of a config before whose settle time is over: a reload takes it away. */
+  /** Whether something of a former config is still in force although its settle time is over: a reload removes it. */
   hasExpired(): boolean {
     return this.#former.hasExpired();
   }
@@ -214,7 +197,7 @@ export class Agent {
     return this.#attachment.isAttached();
   }
 
-  /** Pins again what somebody has removed: it would end with this process. Says so, and once why it cannot. */
+  /** Restores pins that were removed: without them the program would end with this process. Logs each reason for a failure once. */
   keepPinned(): void {
     const directory = this.#directory;
     const { bpffs } = this.#inForce.config.agent;
@@ -273,7 +256,7 @@ async function readyEnvironment(config: LoadedConfig<'agent'>, own?: number): Pr
   throw new AnyhopError(error.code, error.message, { hint: error.hint });
 }
 
-/** Prepares a program and puts it in force, in the place of what was left. */
+/** Prepares a program and attaches it, in place of the one that a former agent left. */
 async function begin(
   config: LoadedConfig<'agent'>,
   environment: Environment,
@@ -296,7 +279,7 @@ async function begin(
     if (leftover !== undefined && !inForce.program.reused.has('counters')) {
       log.warn(
         { event: 'counters_dropped' },
-        'counters start again: those of the program before cannot be gone on with',
+        'counters start again: this program cannot continue those of the one before',
       );
     }
     return { attachment, inForce };
@@ -307,59 +290,11 @@ async function begin(
   }
 }
 
-/** @param kept of the program before; closed here */
-async function prepare(
-  config: LoadedConfig<'agent'>,
-  fleet: Fleet,
-  environment: Environment,
-  kept: KeptMaps,
-  log: Logger,
-): Promise<Prepared> {
-  const { peers } = fleet;
-  let program: BpfObject | undefined;
-  let localVips: LocalVips | undefined;
-  try {
-    program = loadAgentProgram(agentTables(fleet, config.services, environment.locals), peers, { kept });
-    localVips = await followVips(program, config, log);
-    const secondChance =
-      peers.length === 0 ? undefined : await SecondChance.start(program, peers, config, environment, log);
-    const connections = new Connections(config.services);
-    return { config, fleet, environment, program, secondChance, localVips, connections };
-  } catch (error) {
-    await localVips?.close();
-    program?.close();
-    throw error;
-  } finally {
-    closeMaps(kept);
-  }
-}
-
-async function followVips(
-  program: BpfObject,
-  { services, agent }: LoadedConfig<'agent'>,
-  log: Logger,
-): Promise<LocalVips | undefined> {
-  const vips = vipsOf(services);
-  if (!agent.vipElsewhere) return LocalVips.start(program, vips, log);
-  program.fill('here', allHere(vips.length));
-  return undefined;
-}
-
-async function release({ secondChance, localVips, program }: Prepared): Promise<void> {
-  await Promise.all([secondChance?.close(), localVips?.close()]);
-  program.close();
-}
-
 function requireSamePlace({ agent: next }: LoadedConfig<'agent'>, { agent }: LoadedConfig<'agent'>): void {
   for (const field of ['interface', 'bpffs'] as const) {
     if (next[field] === agent[field]) continue;
     throw new AnyhopError('ERR_USAGE', `agent.${field} is ${next[field]} now, and was ${agent[field]}`, {
-      hint: 'A reload stays where it is. Take the agent off and start it anew: SIGINT, then anyhop agent.',
+      hint: 'A reload stays where it is. Take the agent off and start it again: SIGINT, then anyhop agent.',
     });
   }
-}
-
-/** NaN, what nobody can tell, is no JSON. */
-function known(count: number): number | null {
-  return Number.isNaN(count) ? null : count;
 }

@@ -13,6 +13,7 @@ import type {
   VerdictStatus,
 } from '../api/status.js';
 import type { Config, NodeConfig } from '../config/types.js';
+import { known } from '../core/known.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { logLosses } from '../core/log-sink.js';
 import { VERSION } from '../core/version.js';
@@ -185,9 +186,4 @@ function priorStatus({ name, weight, state, health, unreachable }: Member): Prio
     health: health === 'up' ? 'up' : 'down',
     reachable: unreachable !== true,
   };
-}
-
-/** JSON has no NaN. */
-function known(count: number): number | null {
-  return Number.isNaN(count) ? null : count;
 }

@@ -1,0 +1,74 @@
+/**
+ * An agent's program for one config: loaded, its maps filled, with what keeps them true of the host. A reload prepares the next one
+ * beside the one in force, then exchanges the two (agent.ts).
+ */
+import type { LoadedConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import type { BpfObject } from '../ffi/bpf.js';
+import { Connections } from './connections.js';
+import type { Environment } from './environment.js';
+import type { Fleet } from './fleet.js';
+import { allHere, LocalVips } from './local-vips.js';
+import { closeMaps } from './pins.js';
+import { type KeptMaps, loadAgentProgram } from './program.js';
+import { SecondChance } from './second-chance.js';
+import { agentTables, vipsOf } from './tables.js';
+
+/** A program with its maps filled, for a config. */
+export interface Prepared {
+  readonly config: LoadedConfig<'agent'>;
+  readonly fleet: Fleet;
+  readonly environment: Environment;
+  readonly program: BpfObject;
+  readonly secondChance: SecondChance | undefined;
+  /** Undefined where VIPs may be elsewhere. */
+  readonly localVips: LocalVips | undefined;
+  readonly connections: Connections;
+}
+
+/**
+ * Loads a program and starts what follows the host for it; nothing is in force yet.
+ * @param kept maps of the program before; closed here
+ */
+export async function prepare(
+  config: LoadedConfig<'agent'>,
+  fleet: Fleet,
+  environment: Environment,
+  kept: KeptMaps,
+  log: Logger,
+): Promise<Prepared> {
+  const { peers } = fleet;
+  let program: BpfObject | undefined;
+  let localVips: LocalVips | undefined;
+  try {
+    program = loadAgentProgram(agentTables(fleet, config.services, environment.locals), peers, { kept });
+    localVips = await followVips(program, config, log);
+    const secondChance =
+      peers.length === 0 ? undefined : await SecondChance.start(program, peers, config, environment, log);
+    const connections = new Connections(config.services);
+    return { config, fleet, environment, program, secondChance, localVips, connections };
+  } catch (error) {
+    await localVips?.close();
+    program?.close();
+    throw error;
+  } finally {
+    closeMaps(kept);
+  }
+}
+
+async function followVips(
+  program: BpfObject,
+  { services, agent }: LoadedConfig<'agent'>,
+  log: Logger,
+): Promise<LocalVips | undefined> {
+  const vips = vipsOf(services);
+  if (!agent.vipElsewhere) return LocalVips.start(program, vips, log);
+  program.fill('here', allHere(vips.length));
+  return undefined;
+}
+
+/** Closes all of it; a program that is attached stays in the kernel. */
+export async function release({ secondChance, localVips, program }: Prepared): Promise<void> {
+  await Promise.all([secondChance?.close(), localVips?.close()]);
+  program.close();
+}
