@@ -11,6 +11,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { NODE_ENGINES, type NodeEngine } from '#anyhop/core/engines.js';
 import { buildImage, type ImageInput } from '#anyhop/image/build.js';
 import { Image } from '#anyhop/image/read.js';
 import { inside } from '../scripts/native/attached.js';
@@ -39,8 +40,7 @@ const PACKETS_MAX = '1e12';
 /** A machine that stands still for a moment spoils what is measured meanwhile. */
 const ATTEMPTS = 3;
 
-const ENGINES = ['xdp', 'af_xdp', 'portable'] as const;
-type Contender = 'kernel' | (typeof ENGINES)[number];
+type Contender = 'kernel' | NodeEngine;
 
 const obstacle =
   isolationObstacle('nft', 'ethtool', 'sysctl') || (availableParallelism() < 2 && 'needs two CPUs');
@@ -57,7 +57,7 @@ else {
 }
 
 async function measure(lab: EnginesLab): Promise<void> {
-  for (const name of ['kernel', ...ENGINES] as const) {
+  for (const name of ['kernel', ...NODE_ENGINES] as const) {
     const { rate, node, direct, lost } = await withEngine(lab, name, async () => {
       const rate = await measureRate(lab, name);
       return { rate, ...(await underLoad(lab, rate / 2)) };

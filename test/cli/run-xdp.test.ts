@@ -117,6 +117,24 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     await second.stop('SIGINT');
   });
 
+  test('keeps other engines off the interface while what it left forwards, and says how to end that', async () => {
+    const run = await start();
+    await run.stop('SIGTERM');
+    for (const [engine, why] of [
+      [
+        'portable',
+        /the program of the engine xdp is still on eth0\n {2}End it first: anyhop stop --interface eth0/,
+      ],
+      ['af_xdp', /eth0 has an XDP program already: anyhop_forward .*\n {2}.*anyhop stop --interface eth0/],
+    ] as const) {
+      const { status, stderr } = refusal(link, ['-c', file, ...FLAGS, '--engine', engine]);
+      assert.match(stderr, why);
+      assert.equal(status, 3);
+    }
+    assert.deepEqual(await send(), ALL);
+    assert.equal(stopHere().status, 0);
+  });
+
   test('gives the interface back on SIGINT', async () => {
     const run = await start();
     assert.deepEqual(await run.stop('SIGINT'), { code: 0, signal: null });

@@ -9,7 +9,6 @@
  *  - `cap` hands over packets in a loop of its own for as long as there are any, so that under overload neither timers
  *    nor signals would ever run. After BREATH_MS in that loop a new capture is opened and the old one closed, which
  *    ends the loop; what the old ring held by then is lost, and counted as missed.
- *  - A raw socket fills in an IPv4 identification of 0 when DF is off: an echo reply may leave with another one.
  *  - Both are native and optional: they are loaded when the engine starts, and a missing one costs this engine alone.
  */
 
@@ -17,12 +16,10 @@ import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Counters } from '../../forward/counters.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
-import { imageBackends, imageMacs, imageVips } from '../../image/inspect.js';
+import { imageMacs, imageVips } from '../../image/inspect.js';
 import type { Image } from '../../image/read.js';
-import { addressFromBytes, type IpAddress } from '../../packet/address.js';
-import { P } from '../../packet/constants.js';
+import type { IpAddress } from '../../packet/address.js';
 import { formatMac } from '../../packet/mac.js';
-import type { RawSender } from '../../underlay/raw-socket.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { renumber } from '../counter-moves.js';
 import { ending } from '../ending.js';
@@ -33,6 +30,7 @@ import { FilterWatch } from './filter-watch.js';
 import { FollowedCapture } from './followed-capture.js';
 import { guardHost, type HostGuard } from './host.js';
 import { type Libraries, loadLibraries } from './libraries.js';
+import { Sender } from './sender.js';
 
 /** The kernel's ring: it holds some 4000 packets at an MTU of 1500, 40 ms of 100,000 a second. See offload.ts. */
 const RING_BYTES = 8 * 1024 * 1024;
@@ -47,8 +45,6 @@ const BREATH_MS = 1000;
 const CLOCK_PACKETS = 256;
 /** What the host's filter does not count among the packets for the VIPs. */
 const NOT_ARRIVED: ReadonlySet<string> = new Set(['pass_not_ip', 'pass_not_vip', 'pass_other_host']);
-/** The last refusal of the kernel is logged, at most this often. */
-const SEND_FAILURE_LOG_MS = 10_000;
 
 export type PortableOptions = Pick<EngineSettings, 'interface' | 'log'>;
 
@@ -67,23 +63,12 @@ export class PortableEngine implements Engine {
   #libraries: Libraries | undefined;
   #capture: FollowedCapture | undefined;
   #filterWatch: FilterWatch | undefined;
-  #sender4: RawSender | undefined;
-  #sender6: RawSender | undefined;
-  /** The node's own answers leave by the routes to clients, and come from VIPs. */
-  #answerer4: RawSender | undefined;
-  #answerer6: RawSender | undefined;
+  #sender: Sender | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** By the image's numbers: where to send, as text, and over which socket. */
-  #addresses: readonly string[] = [];
-  #isOuter6: readonly boolean[] = [];
   #received = 0;
-  #sent = 0;
-  #sendFailed = 0;
   #missedAtStop: number | undefined;
   #startMs = 0;
   #lastTurnMs = 0;
-  #lastFailure = '';
-  #lastFailureLogMs = 0;
 
   constructor(options: PortableOptions) {
     this.#options = options;
@@ -116,12 +101,13 @@ export class PortableEngine implements Engine {
   async start(image: Image): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
     this.#pipeline = new Pipeline(image);
+    const { interface: name, log } = this.#options;
     try {
       this.#libraries = await loadLibraries();
       const filter = { vips: imageVips(image), macs: imageMacs(image) };
       this.#guard = await guardHost(this.#options.interface, filter);
-      this.#prepare(image);
-      const { interface: name, log } = this.#options;
+      this.#sender = new Sender(this.#libraries.openSender, this.#memory, log);
+      this.#sender.prepare(image);
       this.#capture = new FollowedCapture({
         interface: name,
         log,
@@ -152,7 +138,7 @@ export class PortableEngine implements Engine {
     const [before, after] = [this.#filterOf(former), this.#filterOf(image)];
     const haveChanged = textOf(before) !== textOf(after);
     if (haveChanged) await this.#guard!.setFilter({ ...after, vips: union(before.vips, after.vips) });
-    this.#prepare(image);
+    this.#sender!.prepare(image);
     renumber(this.#started.counters, former, image);
     this.#started.publish(image);
     // The capture's own filter has the addresses and the VIPs.
@@ -167,14 +153,15 @@ export class PortableEngine implements Engine {
   async engineCounters(): Promise<EngineCounters> {
     if (this.#filterWatch?.dropped === undefined) await this.#filterWatch?.look();
     const missed = this.#missedAtStop ?? this.#countMissed();
-    return { received: this.#received, sent: this.#sent, sendFailed: this.#sendFailed, missed };
+    const { sent, failed: sendFailed } = this.#sender!;
+    return { received: this.#received, sent, sendFailed, missed };
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#capture?.close();
     this.#capture = undefined;
-    for (const socket of [this.#sender4, this.#sender6, this.#answerer4, this.#answerer6]) socket?.close();
+    this.#sender?.close();
     const guard = this.#guard;
     this.#guard = undefined;
     await this.#filterWatch?.close();
@@ -187,21 +174,6 @@ export class PortableEngine implements Engine {
   async leave(): Promise<boolean> {
     await this.stop();
     return false;
-  }
-
-  /** What sending needs to know of an image. A kernel without IPv6 is asked for no IPv6 socket unless it is needed. */
-  #prepare(image: Image): void {
-    const backends = imageBackends(image);
-    this.#addresses = backends.map(({ address }) => address.text);
-    this.#isOuter6 = backends.map(({ flags }) => (flags & L.PATH_OUTER_IPV6) !== 0);
-    const { openSender } = this.#libraries!;
-    const outer4 = backends.find(({ address }) => address.family === 4);
-    const outer6 = backends.find(({ address }) => address.family === 6);
-    if (outer4 !== undefined) this.#sender4 ??= openSender(4, outer4.source);
-    if (outer6 !== undefined) this.#sender6 ??= openSender(6, outer6.source);
-    const families = new Set(imageVips(image).map(({ family }) => family));
-    if (families.has(4)) this.#answerer4 ??= openSender(4);
-    if (families.has(6)) this.#answerer6 ??= openSender(6);
   }
 
   /** The host's addresses on the interface, by the image: they can change. */
@@ -226,32 +198,12 @@ export class PortableEngine implements Engine {
     const pipeline = this.#started;
     const verdict = pipeline.process(this.#view, L.HEADROOM, length);
     if (verdict <= L.V_FORWARDED_ICMP_ERROR) {
-      const { backend } = pipeline;
-      this.#send(this.#isOuter6[backend] ? this.#sender6! : this.#sender4!, this.#addresses[backend]);
+      this.#sender!.forward(pipeline);
     } else if (verdict <= L.V_TOO_BIG_ANSWERED) {
-      this.#answer(pipeline);
+      this.#sender!.answer(pipeline);
     }
     this.#received++;
     if (this.#received % CLOCK_PACKETS === 0) this.#lookAtClock();
-  }
-
-  #send(socket: RawSender, address: string): void {
-    const { outStart, outLength, outL2 } = this.#started;
-    const failure = socket.send(this.#memory, outStart + outL2, outLength - outL2, address);
-    if (failure === undefined) this.#sent++;
-    else {
-      this.#sendFailed++;
-      this.#lastFailure = `${address}: ${failure}`;
-    }
-  }
-
-  /** To the client, whose address stands in the answer itself. Rare: it may allocate. */
-  #answer(pipeline: Pipeline): void {
-    const ip = pipeline.outStart + pipeline.outL2;
-    const isIpv4 = pipeline.family === 4;
-    const end = ip + (isIpv4 ? P.IPV4_HEADER : P.IPV6_HEADER);
-    const client = addressFromBytes(this.#memory.subarray(end - (isIpv4 ? 4 : 16), end));
-    this.#send(isIpv4 ? this.#answerer4! : this.#answerer6!, client.text);
   }
 
   /** The event loop may not have had a turn for long: time goes on all the same. */
@@ -272,15 +224,7 @@ export class PortableEngine implements Engine {
   #turn(): void {
     this.#lastTurnMs = performance.now();
     this.#capture?.look();
-    const now = this.#lookAtClock();
-    if (this.#lastFailure !== '' && now - this.#lastFailureLogMs > SEND_FAILURE_LOG_MS) {
-      this.#lastFailureLogMs = now;
-      this.#options.log.warn(
-        { event: 'send_failed', total: this.#sendFailed, last: this.#lastFailure },
-        'sending failed',
-      );
-      this.#lastFailure = '';
-    }
+    this.#sender!.look(this.#lookAtClock());
   }
 
   /**

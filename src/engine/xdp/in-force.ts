@@ -1,0 +1,173 @@
+/**
+ * What is in force on an interface: a program attached by a pinned link, with the set of maps that it uses. How it comes to be there:
+ *
+ *   attachFirst   nothing was in force: load, pin, attach
+ *   takeOver      a former process left it: adopt it, or replace it
+ *   replaceSet    load and pin another set beside it, put its program behind the same link, carry the counters over (handover.ts)
+ *   attachAgain   somebody detached the link by force
+ */
+import { unlinkSync } from 'node:fs';
+import { AnyhopError } from '../../core/errors.js';
+import type { Logger } from '../../core/log.js';
+import { reasonOf } from '../../core/reason.js';
+import type { Image } from '../../image/read.js';
+import { type Attachment, attach, attachProgram, linkPath } from '../../pins/attachment.js';
+import { entries, makePinDirectory, removePinDirectory } from '../../pins/directory.js';
+import { readStatistics } from '../../underlay/driver-statistics.js';
+import type { Link } from '../../underlay/link.js';
+import { sizesFor } from '../maps/sizes.js';
+import { findSet, removeStale } from './attachment.js';
+import { Handover } from './handover.js';
+import { listSets, PinnedSet, removeSet } from './pinned-set.js';
+import { replacementReason } from './replacement.js';
+
+export interface PinPlace {
+  readonly link: Link;
+  /** Of the interface's pins. */
+  readonly directory: string;
+}
+
+export interface InForce extends PinPlace {
+  attachment: Attachment;
+  /** For people. */
+  mode: string;
+  set: PinnedSet;
+  image: Image;
+  /** While counters are on their way from the former set. */
+  handover: Handover | undefined;
+}
+
+/** What a former process left; without set and image when this version cannot read it. */
+type Found = Omit<InForce, 'set' | 'image'> & { set: PinnedSet | undefined; image: Image | undefined };
+
+/** @throws AnyhopError when the program cannot be loaded, pinned or attached; nothing is left then */
+export async function attachFirst(
+  image: Image,
+  { link, directory }: PinPlace,
+  bpffs: string,
+  log: Logger,
+): Promise<InForce> {
+  if (removeStale(directory)) {
+    log.warn(
+      { event: 'stale_pins', directory },
+      `pins without a program on ${link.name} were removed: ${directory}`,
+    );
+  }
+  makePinDirectory(directory, bpffs);
+  let set: PinnedSet | undefined;
+  try {
+    const baseline = readStatistics(link.name);
+    set = await PinnedSet.create(directory, 1, image, {
+      sizes: sizesFor(image),
+      replaced: undefined,
+      baseline,
+    });
+    const { refusal, ...attachment } = attach(set.program, link, directory);
+    if (refusal !== undefined) {
+      log.warn({ event: 'generic_xdp', hint: refusal.hint }, `${refusal.message}; generic XDP instead`);
+    }
+    const mode = refusal === undefined ? 'native XDP' : `generic XDP (${refusal.message})`;
+    log.info({ event: 'attached', mode: attachment.mode, directory }, `${mode} on ${link.name}`);
+    return { link, directory, attachment, mode, set, image, handover: undefined };
+  } catch (error) {
+    set?.remove();
+    removePinDirectory(directory);
+    throw error;
+  }
+}
+
+/** The former process's program forwards until the image is published, or the next program takes its place. */
+export async function takeOver(
+  image: Image,
+  { link, directory }: PinPlace,
+  attachment: Attachment,
+  log: Logger,
+): Promise<InForce> {
+  const set = findSet(directory, attachment, log);
+  const former = set?.maps.image();
+  const mode = `${attachment.mode} XDP`;
+  const found: Found = { link, directory, attachment, mode, set, image: former, handover: undefined };
+  try {
+    if (set !== undefined && former !== undefined) await tidy(directory, set, former, log);
+    if (former !== undefined && image.generation < former.generation) {
+      throw new RangeError(
+        `generation ${image.generation} is older than ${former.generation}, which is in force`,
+      );
+    }
+    const why = replacementReason(image, set, former);
+    if (why !== undefined) return await replaceSet(found, image, why, log);
+    await set!.maps.publish(image.bytes);
+    log.info(
+      { event: 'adopted', generation: image.generation, former: former!.generation },
+      `adopted the program on ${link.name} without a gap: generation ${image.generation} took the place of ${former!.generation}`,
+    );
+    return { ...found, set: set!, image };
+  } catch (error) {
+    set?.close();
+    attachment.link.descriptor.close();
+    throw error;
+  }
+}
+
+/** Puts a program with maps of its own in the place of the one in force. @returns the same object, changed */
+export async function replaceSet(found: Found, image: Image, why: string, log: Logger): Promise<InForce> {
+  const { directory, attachment, link, set: former } = found;
+  const others = listSets(directory);
+  const set = await PinnedSet.create(directory, (others.at(-1) ?? 0) + 1, image, {
+    sizes: sizesFor(image),
+    replaced: former?.number,
+    baseline: former?.about.baseline ?? readStatistics(link.name),
+  });
+  const handover = former && new Handover(former, set, image, log);
+  try {
+    handover?.carry();
+    attachment.link.replace(set.program);
+  } catch (error) {
+    set.remove();
+    throw error;
+  }
+  const inForce: InForce = Object.assign(found, { set, image, handover });
+  await handover?.finish();
+  inForce.handover = undefined;
+  if (former === undefined) for (const number of others) removeSet(directory, number);
+  log.info({ event: 'replaced', why }, `the program on ${link.name} was replaced without a gap: ${why}`);
+  return inForce;
+}
+
+/** A link that is detached by force does not come back: another takes its place and its pin. */
+export function attachAgain(inForce: InForce, log: Logger): void {
+  const { set, link, directory, attachment } = inForce;
+  const { link: next, mode } = attachProgram(set.program, link);
+  try {
+    if (entries(directory).includes('link')) unlinkSync(linkPath(directory));
+    next.descriptor.pin(linkPath(directory));
+  } catch (error) {
+    // It forwards all the same; what is missing is pinned when that can be.
+    const why = reasonOf(error);
+    log.warn({ event: 'not_pinned', directory, why }, `the program on ${link.name} is not pinned: ${why}`);
+  }
+  attachment.link.descriptor.close();
+  inForce.attachment = { link: next, mode, programId: set.program.programId() };
+  inForce.mode = `${mode} XDP`;
+}
+
+/** Finishes what a killed process began: carries counters to the set in force, and removes all others. */
+async function tidy(directory: string, inForce: PinnedSet, image: Image, log: Logger): Promise<void> {
+  for (const number of listSets(directory)) {
+    if (number === inForce.number) continue;
+    if (number === inForce.about.replaced) {
+      const former = openIfWhole(directory, number);
+      if (former !== undefined) await new Handover(former, inForce, image, log).finish();
+    }
+    removeSet(directory, number);
+  }
+}
+
+function openIfWhole(directory: string, number: number): PinnedSet | undefined {
+  try {
+    return PinnedSet.open(directory, number);
+  } catch (error) {
+    if (error instanceof AnyhopError) return undefined;
+    throw error;
+  }
+}
