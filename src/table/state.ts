@@ -14,9 +14,9 @@ export interface Member {
   readonly state: 'active' | 'draining';
   readonly health: Health;
   /** No packet gets there from here, whatever its check says: link, route or neighbour is missing. Such a member is not up. */
-  readonly unreachable?: true;
+  readonly unreachable?: true | undefined;
   /** Of one that drains: no connection is left on it, so it is no candidate for being above an owner. */
-  readonly drained?: boolean;
+  readonly drained?: boolean | undefined;
 }
 
 export type PoolState = readonly Member[];
