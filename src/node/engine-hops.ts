@@ -28,8 +28,8 @@ export class EngineHops {
     this.#log = log;
   }
 
-  /** Follows the next hops of these backends for this engine. Resolves as `resolve` does. */
-  async use(engine: Engine, backends: readonly NamedBackend[]): Promise<void> {
+  /** From now on next hops are those that this engine reaches; `resolve` comes next. */
+  async use(engine: Engine): Promise<void> {
     await this.#hops?.close();
     this.#refusal = undefined;
     this.#hops = new NextHops({
@@ -42,7 +42,6 @@ export class EngineHops {
         return refusal;
       },
     });
-    await this.resolve(backends);
   }
 
   /** Resolves once each of these backends has a next hop, or definitely none; follows them from now on, and no others. */

@@ -5,12 +5,10 @@
  *   health checks, next hops ------> NodePools --what is in force--> Forwarding --image--> engine
  *   memory of the process before -/       \------------------------------\--> control socket
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ControlServer } from '../api/server.js';
 import type { NodeStatus } from '../api/status.js';
 import type { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
-import { formatDuration } from '../core/time.js';
 import { engineCandidates } from '../engine/candidates.js';
 import { type ChosenEngine, startEngine } from '../engine/choose.js';
 import type { Engine } from '../engine/contract.js';
@@ -30,7 +28,7 @@ import { Rates } from './rates.js';
 import { NodeReadiness } from './readiness.js';
 import type { RunOptions } from './run.js';
 import { selfTest } from './self-test.js';
-import { StoppedWhileStarting } from './signals.js';
+import { lameDuck, StoppedWhileStarting } from './signals.js';
 import { nodeStatus } from './status.js';
 
 export interface Running extends Forwarded {
@@ -87,18 +85,10 @@ export class Node {
       events: () => events.report(),
       facts: (pool) => this.#backends.expectedFacts(pool, this.#pools.pools),
       forwarded: () => this.#running,
-      configFile: {
-        file,
-        loadedAt: this.#startedAt.toISOString(),
-        ...(refused && { refused }),
-      },
+      configFile: { file, loadedAt: this.#startedAt.toISOString(), ...(refused && { refused }) },
       now,
       log,
     });
-  }
-
-  get socket(): string {
-    return this.#options.first.config.node.socket;
   }
 
   /**
@@ -155,7 +145,11 @@ export class Node {
   /** Forwards until a signal comes or the engine ends, and for node.stop_delay after a signal. */
   async serve({ engine, forwarding }: Running, hangups: Hangups): Promise<void> {
     const { stop, macs } = this.#host;
-    hangups.handle(async () => this.#reloadBySignal()); // not awaited: leaving does not wait for a reload
+    hangups.handle(async () => {
+      this.#log.info({ event: 'reload', by: 'SIGHUP' }, 'reading the config file again');
+      // Not awaited: leaving does not wait for a reload. What became of it is in the log.
+      this.actions.reload({ force: false }).catch(() => undefined);
+    });
     const quiet = tellRegularly(engine, forwarding, () => macs.current(), this.#log);
     try {
       const ended = engine.finished.then(() => 'the engine ended');
@@ -164,13 +158,7 @@ export class Node {
       this.#readiness.stops(why);
       this.#log.info({ event: 'stopping', why }, `stopping: ${why}`);
       const delayMs = this.#pools.file.node.stopDelayMs;
-      if (delayMs === 0 || why === 'the engine ended') return;
-      const text = `not ready; forwarding goes on for ${formatDuration(delayMs)} (another signal ends it)`;
-      this.#log.info({ event: 'stop_delay', delayMs }, text);
-      const over = new AbortController();
-      const waited = delay(delayMs, undefined, { signal: over.signal }).catch(() => undefined);
-      await Promise.race([waited, stop.second, ended]);
-      over.abort();
+      if (delayMs > 0 && why !== 'the engine ended') await lameDuck(delayMs, [stop.second, ended], this.#log);
     } finally {
       quiet();
     }
@@ -229,7 +217,8 @@ export class Node {
   ): Promise<Forwarding> {
     const { macs, stop } = this.#host;
     const { hops, health } = this.#backends;
-    const reached = hops.use(engine, reachedBackends(this.#pools.pools));
+    await hops.use(engine);
+    const reached = hops.resolve(reachedBackends(this.#pools.pools));
     const stopped = stop.first.then((signal): never => {
       throw new StoppedWhileStarting(signal);
     });
@@ -264,12 +253,6 @@ export class Node {
       void localVips.look(this.#pools.config);
     });
     health.refresh(); // what changed since the first image was built
-  }
-
-  /** What became of it is in the log. */
-  #reloadBySignal(): void {
-    this.#log.info({ event: 'reload', by: 'SIGHUP' }, 'reading the config file again');
-    this.actions.reload({ force: false }).catch(() => undefined);
   }
 
   #warnAboutNarrowWays(): void {

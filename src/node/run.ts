@@ -14,7 +14,7 @@ import type { ConfigFileStatus } from '../api/status.js';
 import { logWarnings } from '../config/error.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
-import type { ReadConfig } from './actions.js';
+import type { ReadConfig } from './config-file.js';
 import { EventRing, recorded } from './events.js';
 import { Node } from './node.js';
 import { prepareHost } from './prepare.js';
@@ -39,8 +39,9 @@ export async function runNode(options: RunOptions, outer: Logger): Promise<void>
   const events = new EventRing();
   const log = recorded(outer, events);
   logWarnings(options.first.config.warnings, log);
-  const node = new Node(options, await prepareHost(options.first.config, log), events, log);
-  const control = await serveControl(node.socket, controlRoutes(node.actions), log);
+  const { config } = options.first;
+  const node = new Node(options, await prepareHost(config, log), events, log);
+  const control = await serveControl(config.node.socket, controlRoutes(node.actions), log);
   try {
     await node.serve(await node.start(), hangups);
   } catch (error) {

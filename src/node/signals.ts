@@ -1,5 +1,8 @@
 /** The signals that stop a node: a second one ends the waiting that the first one began. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { deferred } from '../core/deferred.js';
+import type { Logger } from '../core/log.js';
+import { formatDuration } from '../core/time.js';
 
 /**
  * What ends a run. SIGINT is somebody at a terminal: all is taken back. SIGTERM is a service manager, most often about to
@@ -24,6 +27,23 @@ export function stopSignals(): StopSignals {
     });
   }
   return { first: first.promise, second: second.promise };
+}
+
+/** Lets the node forward on although it says that it is not ready, until the time is over or one of `ends` settles. */
+export async function lameDuck(
+  delayMs: number,
+  ends: readonly Promise<unknown>[],
+  log: Logger,
+): Promise<void> {
+  const text = `not ready; forwarding goes on for ${formatDuration(delayMs)} (another signal ends it)`;
+  log.info({ event: 'stop_delay', delayMs }, text);
+  const over = new AbortController();
+  const waited = delay(delayMs, undefined, { signal: over.signal }).catch(() => undefined);
+  try {
+    await Promise.race([waited, ...ends]);
+  } finally {
+    over.abort();
+  }
 }
 
 /** A signal came while next hops and first checks were awaited, which takes as long as a check may. */

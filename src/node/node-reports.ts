@@ -1,0 +1,42 @@
+/** What a node's counters and health marks are, as reports. */
+import type { Counted, CounterReport, HealthReport } from '../api/api.js';
+import { VERDICTS } from '../core/layout.gen.js';
+import { COUNTERS_PER_ENTRY, type Counters } from '../forward/counters.js';
+import type { Membership } from '../pool/membership.js';
+import type { Assembly } from './assemble.js';
+import type { BackendMark } from './marks.js';
+
+export function healthReport(
+  pools: Membership,
+  markOf: (pool: string, backend: string) => BackendMark | undefined,
+): HealthReport {
+  return {
+    backends: [...pools].flatMap(([pool, { inForce }]) =>
+      inForce.backends.flatMap(({ name }) => {
+        const mark = markOf(pool, name);
+        if (mark === undefined) return [];
+        const { health, reason, since } = mark;
+        const why = reason === undefined ? {} : { reason };
+        return [{ pool, backend: name, health, ...why, since: since.toISOString() }];
+      }),
+    ),
+  };
+}
+
+export function counterReport(
+  { verdicts, services, backends }: Counters,
+  numbers: Assembly['numbers'],
+): CounterReport {
+  const byName = (names: readonly string[], counted: Float64Array): Record<string, Counted> =>
+    Object.fromEntries(
+      names.map((name, number) => {
+        const at = number * COUNTERS_PER_ENTRY;
+        return [name, { packets: counted[at] ?? 0, bytes: counted[at + 1] ?? 0 }];
+      }),
+    );
+  return {
+    verdicts: Object.fromEntries(VERDICTS.map(({ name }, number) => [name, verdicts[number]])),
+    services: byName(numbers.services.names(), services),
+    backends: byName(numbers.backends.names(), backends),
+  };
+}
