@@ -1,8 +1,8 @@
 /**
- * YAML text to plain values, with the place of every field at hand. YAML 1.2 core schema: `on`, `off`, `yes` and `no`
- * are text. What YAML allows but nobody means in a config file is refused here: several documents, tags, keys that
- * are not text, numbers with leading zeros, aliases that unfold without end, one anchor for two values, look-alikes of
- * spaces and quotes, and the merge key `<<`, which only YAML 1.1 had.
+ * YAML text to plain values, with the place of every field. YAML 1.2 core schema: `on`, `off`, `yes` and `no`
+ * are text. Refuses what YAML allows but nobody wants in a config file: several documents, tags, keys that are not text,
+ * numbers with leading zeros, aliases that expand without end, one anchor for two values, look-alikes of spaces and
+ * quotes, and the merge key `<<` of YAML 1.1.
  */
 import {
   type Document,
@@ -33,14 +33,14 @@ export class ConfigDocument {
   readonly file: string;
   /** Mappings as objects (without prototype surprises: `__proto__` is refused), lists as arrays. */
   readonly value: unknown;
-  /** What was wrong but left a usable value: duplicate keys, tags, odd numbers. */
+  /** Problems that leave a usable value: duplicate keys, tags, odd numbers. */
   readonly problems: readonly ConfigProblem[];
   readonly #document: Document.Parsed;
   readonly #lines: LineCounter;
 
   /**
    * @param text of the file, without byte order mark
-   * @throws ConfigError when it is not YAML; nothing else is then worth saying about it
+   * @throws ConfigError when it is not YAML; nothing else can be said about it then
    */
   constructor(text: string, file: string) {
     this.file = file;
@@ -49,7 +49,7 @@ export class ConfigDocument {
       version: '1.2',
       schema: 'core',
       stringKeys: true,
-      // The parser compares each key with all before it; the reader below asks a hash table, and knows the path.
+      // The parser compares each key with all before it. The reader below uses a hash table, and knows the path.
       uniqueKeys: false,
       prettyErrors: false,
       lineCounter: this.#lines,
@@ -59,15 +59,15 @@ export class ConfigDocument {
     this.value = reader.read(this.#document.contents, [], 0);
     const found = ({ offset, path, message }: ReadProblem): ConfigProblem =>
       this.#problem(offset, formatPath(path), message);
-    // What else is wrong then follows from these: a key that is not the one that was meant is missing, too.
+    // Other problems may follow from these: a key with a look-alike leaves the real key missing.
     const [causes, problems] = [reader.causes, reader.problems].map((each) => [...each.values()].map(found));
     if (causes.length > 0) throw new ConfigError([...causes, ...problems].sort(byPlace));
     this.problems = problems;
   }
 
   /**
-   * The place of a field's value or of its key. A mapping or list written over several lines stands where its key
-   * does. The place of what is missing is that of the nearest thing around it.
+   * The place of a field's value or key. For a block mapping or list it is the place of its key. For a missing field it
+   * is the place of the nearest field around it.
    */
   locate(path: FieldPath, part: 'value' | 'key' = 'value'): Place {
     let node = this.#resolve(this.#document.contents);
@@ -99,7 +99,7 @@ export class ConfigDocument {
   #refuseSyntaxErrors(text: string): void {
     const { errors } = this.#document;
     const exhausted = errors.find((error) => error.code === 'RESOURCE_EXHAUSTION');
-    // One slip upsets the parser several times: of each line only the first is worth reading.
+    // One slip causes several errors: only the first on each line is useful.
     const byLine = new Map<number, ConfigProblem>();
     for (const error of exhausted === undefined ? errors : [exhausted]) {
       const problem = this.#problem(error.pos[0], '', syntaxMessage(error.code));
@@ -114,7 +114,7 @@ export class ConfigDocument {
     }
     if (byLine.size === 0) return;
     const problems = [...byLine.values()].sort(byPlace);
-    // The parser may notice only on the next line, or at the end of the line before.
+    // The parser may report a look-alike one line late, or at the end of the line before.
     const causes = structuralLookAlikes(text, problems.at(-1)!.line + 1).map(({ offset, message }) =>
       this.#problem(offset, '', message),
     );
@@ -139,11 +139,11 @@ interface ReadProblem {
   readonly message: string;
 }
 
-/** Turns nodes into plain values, unfolding aliases within bounds, and notes what it refuses. */
+/** Turns nodes into plain values, expands aliases within bounds, and notes what it refuses. */
 class Reader {
-  /** By offset: a value reached by several aliases is refused once. */
+  /** By offset, so that a value reached through several aliases is reported once. */
   readonly problems = new Map<number, ReadProblem>();
-  /** What makes the text mean something else than its author thinks. */
+  /** What makes the text mean something other than its author intended. */
   readonly causes = new Map<number, ReadProblem>();
   readonly #document: Document.Parsed;
   readonly #lineOf: (offset: number) => number;
@@ -215,7 +215,7 @@ class Reader {
       this.#refuse(
         alias,
         path,
-        `aliases unfold to too much; at most ${CONFIG_DEPTH_MAX} levels and ` +
+        `aliases expand to too much; at most ${CONFIG_DEPTH_MAX} levels and ` +
           `${CONFIG_ALIASED_VALUES_MAX} values`,
       );
       return undefined;
@@ -233,12 +233,12 @@ class Reader {
 
   #note(node: Scalar, found: LookAlike | undefined, path: FieldPath): void {
     if (found === undefined) return;
-    // In quotes, or over several lines, its place in the file is not known so exactly.
+    // The exact place is known only in plain text on one line.
     const within = node.type === 'PLAIN' && !/\n/.test(node.source ?? '') ? found.offset : 0;
     addTo(this.causes, startOf(node, 0) + within, path, found.message);
   }
 
-  /** YAML takes the nearest one before an alias; who moves a line then gets another value without a word. */
+  /** YAML uses the nearest anchor before an alias, so that moving a line could silently change the value. */
   #checkAnchor(node: unknown, path: FieldPath): void {
     const { anchor } = (node ?? {}) as { readonly anchor?: string };
     if (anchor === undefined) return;
@@ -261,14 +261,14 @@ class Reader {
     this.#refuse(node, path, `found the YAML tag ${quote(tag)}; tags are not used in this file: remove it`);
   }
 
-  /** `010` is ten in YAML 1.2 and eight in YAML 1.1: nobody can tell what was meant. */
+  /** `010` is ten in YAML 1.2 and eight in YAML 1.1. */
   #checkNumber(node: Scalar, path: FieldPath): void {
     if (typeof node.value !== 'number' || !/^[-+]?0[0-9]/.test(node.source ?? '')) return;
     // The digits are not repeated: they may be those of a secret.
     this.#refuse(
       node,
       path,
-      'found a number with a leading zero, which some readers of YAML take for octal: ' +
+      'found a number with a leading zero, which some YAML parsers read as octal: ' +
         'remove the zero, or write it in quotes if it is text',
     );
   }

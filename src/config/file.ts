@@ -65,7 +65,7 @@ function explain(error: unknown): string {
     case 'ELOOP':
       return 'too many symbolic links; check where they lead';
     case 'EAGAIN':
-      return 'nothing to read from this pipe or terminal yet; expected a file';
+      return 'this pipe or terminal has no data yet; expected a file';
     default:
       return `the file cannot be read: ${reasonOf(error)}`;
   }

@@ -1,4 +1,4 @@
-/** The shape of `pools.NAME.health`: how the backends of a pool are checked. Which field is for which kind: rules/health.ts. */
+/** The shape of `pools.NAME.health`. rules/health.ts says which kinds a field belongs to. */
 import { z } from 'zod';
 import {
   HEALTH_BYTES_MAX,
@@ -20,16 +20,16 @@ import { parseStatusCodes, type StatusCodes } from './status-codes.js';
 const HEALTH_KINDS = ['tcp', 'http', 'https', 'udp', 'tunnel', 'none'] as const;
 
 const STATUS_EXPECTED = 'an HTTP status, 100 to 599, or a range in quotes, "200-399"';
-const BYTES_EXPECTED = `text of which each character is a byte (in double quotes \\x00 to \\xff), 1 to ${HEALTH_BYTES_MAX} of them`;
+const BYTES_EXPECTED = `text with one byte per character (in double quotes \\x00 to \\xff), 1 to ${HEALTH_BYTES_MAX} of them`;
 const JITTER_EXPECTED = `a share of the interval, 0 to ${HEALTH_JITTER_MAX}`;
 const HOST_EXPECTED = 'a host name or address';
-/** What may stand in a Host header, port included. */
+/** A Host header, with or without a port. */
 const HOST_PATTERN = /^[A-Za-z0-9_.:[\]-]{1,255}$/;
 const NAME_PATTERN = /^(?![0-9.]+$)[A-Za-z0-9_.-]{1,253}$/;
 const TLS_EXPECTED = 'a mapping {verify: ..., server_name: ..., ca_file: ...}';
 
 const count = integer(`a whole number, 1 to ${HEALTH_COUNT_MAX}`, 1, HEALTH_COUNT_MAX);
-/** Each character a byte: what ISO 8859-1 encodes. */
+/** Each character is a byte, as in ISO 8859-1. */
 const bytes = text(BYTES_EXPECTED, new RegExp(`^[\\u0000-\\u00ff]{1,${HEALTH_BYTES_MAX}}$`));
 
 const tls = z.strictObject(
@@ -37,17 +37,19 @@ const tls = z.strictObject(
     verify: z
       .boolean({ error: 'true or false' })
       .default(true)
-      .describe('Whether the certificate must be valid, trusted, and for the name.'),
+      .describe('Whether the certificate must be valid, trusted and issued for the name.'),
     server_name: text('a host name', NAME_PATTERN)
       .optional()
       .describe(
-        'Name to ask for (SNI) and that the certificate must be for; that of host when left out, else the address.',
+        'Name to send as SNI and to verify in the certificate. Default: the name in host, or the address of the backend.',
       ),
     ca_file: z
       .string({ error: 'the path of a file' })
       .min(1, { error: 'the path of a file' })
       .optional()
-      .describe('Certificates to trust instead of the well-known ones, in PEM; relative to the config file.'),
+      .describe(
+        'PEM file with the certificates to trust instead of the well-known ones. The path is relative to the config file.',
+      ),
   },
   { error: TLS_EXPECTED },
 );
@@ -55,37 +57,41 @@ const tls = z.strictObject(
 export const health = z.strictObject(
   {
     kind: choice(HEALTH_KINDS).describe(
-      'What is tried: a connection, a request, a datagram, a SYN to the VIP through the tunnel, or nothing.',
+      'What a check does: open a connection, send a request or a datagram, send a SYN to the VIP through the tunnel, or nothing.',
     ),
     port: integer('a port, 1 to 65535', 1, 65535)
       .optional()
-      .describe("Port of the check; left out, the services' own, when it is the same one for all."),
+      .describe('Port to check. Default: the port of the services, if all have the same one.'),
     interval: named(
       'intervalMs',
       duration(HEALTH_INTERVAL_MS_MIN, HEALTH_INTERVAL_MS_MAX)
         .prefault(formatDuration(HEALTH_INTERVAL_MS_DEFAULT))
-        .describe('Time from one check of a backend to the next.'),
+        .describe('Time between two checks of a backend.'),
     ),
     timeout: named(
       'timeoutMs',
       duration(HEALTH_TIMEOUT_MS_MIN, HEALTH_INTERVAL_MS_MAX)
         .prefault(formatDuration(HEALTH_TIMEOUT_MS_DEFAULT))
-        .describe('Time that one check may take in all; no longer than the interval less its jitter.'),
+        .describe('Time limit of a whole check, at most the interval minus its jitter.'),
     ),
-    rise: count.default(HEALTH_RISE_DEFAULT).describe('Good checks in a row that take a backend up again.'),
-    fall: count.default(HEALTH_FALL_DEFAULT).describe('Failed checks in a row that take a backend down.'),
+    rise: count
+      .default(HEALTH_RISE_DEFAULT)
+      .describe('Successful checks in a row after which a backend is up again.'),
+    fall: count
+      .default(HEALTH_FALL_DEFAULT)
+      .describe('Failed checks in a row after which a backend is down.'),
     jitter: z
       .number({ error: JITTER_EXPECTED })
       .min(0, { error: JITTER_EXPECTED })
       .max(HEALTH_JITTER_MAX, { error: JITTER_EXPECTED })
       .default(HEALTH_JITTER_DEFAULT)
-      .describe('Share of the interval by which a check may come later than its even time.'),
+      .describe('Largest random delay of a check, as a share of the interval.'),
     path: text('a path, "/healthz"', /^\/[!-~]*$/)
       .default('/')
-      .describe('http, https: the path to get.'),
+      .describe('http, https: path of the request.'),
     host: text(HOST_EXPECTED, HOST_PATTERN)
       .optional()
-      .describe('http, https: the Host header; the address and port of the backend when left out.'),
+      .describe('http, https: Host header. Default: the address and port of the backend.'),
     status: z
       .union(
         [integer(STATUS_EXPECTED, 100, 599), text(STATUS_EXPECTED, /^[1-5][0-9]{2}(-[1-5][0-9]{2})?$/)],
@@ -95,18 +101,18 @@ export const health = z.strictObject(
       )
       .transform(reading(STATUS_EXPECTED, (value): StatusCodes | undefined => parseStatusCodes(value)))
       .prefault('200-399')
-      .describe('http, https: the status, or range of statuses, that is good.'),
+      .describe('http, https: status, or range of statuses, of a healthy backend.'),
     body: z
       .string({ error: 'text' })
       .min(1, { error: 'text' })
       .max(HEALTH_BYTES_MAX, { error: `text of ${HEALTH_BYTES_MAX} characters at most` })
       .optional()
-      .describe('http, https: text that must stand in the first 64 KiB of the body.'),
-    tls: tls.optional().describe('https: how the certificate is judged.'),
-    payload: bytes.optional().describe('udp: the datagram to send, each character a byte.'),
+      .describe('http, https: text that the first 64 KiB of the body must contain.'),
+    tls: tls.optional().describe('https: how the certificate is verified.'),
+    payload: bytes.optional().describe('udp: datagram to send, one byte per character.'),
     answer: bytes
       .optional()
-      .describe('udp: bytes that must stand in the answer; any answer will do when left out.'),
+      .describe('udp: bytes that the answer must contain. Default: any answer is good.'),
   },
   { error: 'a mapping {kind: ...}' },
 );

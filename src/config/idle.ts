@@ -1,6 +1,6 @@
 /**
- * Backends that get no flows though the config has them: those with weight 0 or draining, and those whose weight is too small
- * beside the others' to earn one slot. Said of a file (rules/warnings.ts), and of what an operator asks a running node for.
+ * Backends in the config that get no flows: with weight 0, draining, or with a weight too small for one slot. Used for
+ * warnings about a file (rules/warnings.ts) and about an operator's request to a running node.
  */
 
 import { quotas } from '../core/apportion.js';
@@ -15,7 +15,7 @@ export interface WeighedBackend {
 const NAMES_SHOWN = 5;
 
 /**
- * One sentence for each thing that is most likely not meant.
+ * One sentence for each likely mistake.
  * @param slots of the pool's table
  */
 export function idleBackends(backends: readonly WeighedBackend[], slots: number): string[] {
@@ -26,20 +26,20 @@ export function idleBackends(backends: readonly WeighedBackend[], slots: number)
   if (weighed.every(({ state }) => state === 'draining')) {
     const rest = weighed.length < backends.length ? ', and the others have weight 0' : '';
     said.push(
-      `${subject(weighed)} draining${rest}: no backend is left for new flows, so those that drain go on taking them`,
+      `${subject(weighed)} draining${rest}: no backend is left for new flows, so the draining ones keep getting them`,
     );
   }
   const idle = withoutSlot(weighed, slots);
   if (idle.length > 0) {
     said.push(
-      `${names(idle)} ${idle.length === 1 ? 'gets' : 'get'} no slot of ${slots}, and so no flow: the weight is too small beside ` +
-        "the others'; raise it, or take a larger table_size",
+      `${names(idle)} ${idle.length === 1 ? 'gets' : 'get'} no slot of ${slots}, and so no flow: the weight is too small next to ` +
+        "the others'; raise it, or use a larger table_size",
     );
   }
   return said;
 }
 
-/** By the quotas of a table's layers; of equal claims the first by name is served first. */
+/** Uses the quotas of the table's layers; among equal claims the first by name wins. */
 function withoutSlot(weighed: readonly WeighedBackend[], slots: number): WeighedBackend[] {
   const sorted = [...weighed].sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1));
   const quota = quotas(

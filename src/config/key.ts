@@ -31,7 +31,10 @@ export function readKey(
       return undefined;
     }
     if (isOpenToOthers(mode)) {
-      warn(at, `${quote(path)} holds the secret of the fleet and is open to every user; chmod 600 it`);
+      warn(
+        at,
+        `${quote(path)} holds the secret of the fleet, and every user can access it; run chmod 600 on it`,
+      );
     }
     return secretOf(text);
   } catch (error) {

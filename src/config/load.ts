@@ -1,6 +1,6 @@
 /**
- * From a file to a validated Config: text, YAML, shape, overrides, rules, key. Each step goes on with what the one
- * before found good, so that one run shows every problem; only text that is not YAML ends it early.
+ * From a file to a validated Config: text, YAML, shape, overrides, rules, key. Each step continues with what the one
+ * before accepted, so that one run reports every problem. Only text that is not YAML ends it early.
  */
 import { hostname } from 'node:os';
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
@@ -29,26 +29,26 @@ import type { Config, LoadedConfig, NodeConfig, Role } from './types.js';
 
 export interface LoadOptions<R extends Role> {
   readonly role: R;
-  /** From the command line; come before the environment and the file. */
+  /** From the command line. They override the environment and the file. */
   readonly overrides?: Overrides;
-  /** ANYHOP_NODE_NAME, ANYHOP_INTERFACE, ANYHOP_SOURCE (commas between) and ANYHOP_STATE_DIR come before the file. */
+  /** ANYHOP_NODE_NAME, ANYHOP_INTERFACE, ANYHOP_SOURCE (separated by commas) and ANYHOP_STATE_DIR override the file. */
   readonly env?: NodeJS.ProcessEnv;
-  /** The secret, in the place of that in the file or its key_file. */
+  /** The secret to use instead of that in the file or its key_file. */
   readonly key?: Secret;
-  /** Of this machine, where the node is to run on it: its addresses are then held against those that the file speaks of. */
+  /** The interfaces of this machine, if the node is to run here: rules compare their addresses with those in the file. */
   readonly host?: HostInterfaces | undefined;
 }
 
 /**
  * Reads, checks and freezes a config file.
- * @param file path; a pipe will do (`/dev/stdin`)
+ * @param file path, also of a pipe (`/dev/stdin`)
  * @throws ConfigError with every problem of the file; nothing else
  */
 export function loadConfig<R extends Role>(file: string, options: LoadOptions<R>): LoadedConfig<R> {
   return loadConfigWithText(file, options).config;
 }
 
-/** The same, and the text that it was read from, which may hold the secret. @throws ConfigError as `loadConfig` */
+/** The same, with the text of the file, which may contain the secret. @throws ConfigError as `loadConfig` */
 export function loadConfigWithText<R extends Role>(
   file: string,
   options: LoadOptions<R>,
@@ -56,7 +56,7 @@ export function loadConfigWithText<R extends Role>(
   try {
     const { bytes, mode } = readSmallFile(file, CONFIG_BYTES_MAX);
     const text = decodeText(bytes);
-    return { config: readConfig(text, file, mode, options), text: text as string }; // what is no text is refused
+    return { config: readConfig(text, file, mode, options), text: text as string }; // anything but text was refused
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
     throw new ConfigError([{ file, line: 0, column: 0, field: '', message: error.message }]);
@@ -64,8 +64,8 @@ export function loadConfigWithText<R extends Role>(
 }
 
 /**
- * The same for text at hand.
- * @param file the name to give in messages, and the path that `key_file` is relative to
+ * The same for a text.
+ * @param file name for messages, and the path that `key_file` is relative to
  */
 export function parseConfig<R extends Role>(
   text: string,
@@ -92,10 +92,10 @@ function readConfig<R extends Role>(
   const checked = draft && check(applyOverrides(draft, role, overrides, env, report));
   const found = [...document.problems, ...problems.list()].sort(byPlace);
   if (found.length > 0 || checked === undefined) throw new ConfigError(found);
-  // What the role needs is there: checkNeeds would have reported it.
+  // checkNeeds has reported whatever the role needs and the file lacks.
   return freeze({ ...checked(), warnings: warnings.list() }) as LoadedConfig<R>;
 
-  /** Judges the draft; what it gives back builds the config, once nothing was found wrong. */
+  /** Checks the draft. The function that it returns builds the config, if nothing was wrong. */
   function check(draft: Draft): () => Config {
     const judged = role === 'agent' ? withoutSources(draft) : draft;
     checkNeeds(draft, role, report);
@@ -111,7 +111,7 @@ function readConfig<R extends Role>(
     if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
       warnings.report(
         [...draft.node.at, 'key'],
-        'the secret of the fleet stands in a file that is open to every user; chmod 600 it',
+        'the secret of the fleet is in a file that every user can access; run chmod 600 on it',
       );
     }
     if (draft.node === undefined || (role !== 'run' && role !== 'node' && role !== 'flow')) {
@@ -125,7 +125,7 @@ function readConfig<R extends Role>(
   }
 }
 
-/** Every forwarder has a source of its own, and an agent reads none of them: what is wrong with one is no error to it. */
+/** Drops problems of `node.source`: each forwarder has its own, and an agent uses none. */
 function lessSource(report: Report): Report {
   return (at, message, part) => {
     const isSource = isPath(at) && at[0] === 'node' && at[1] === 'source';
@@ -133,22 +133,22 @@ function lessSource(report: Report): Report {
   };
 }
 
-/** The draft for rules that hold other fields to `node.source`. */
+/** The draft for rules that compare other fields with `node.source`. */
 function withoutSources(draft: Draft): Draft {
   return { ...draft, node: draft.node && { ...draft.node, sources: [] } };
 }
 
-/** Who checks no backends reads no certificates. */
+/** For commands that check no backends. */
 const NO_CA_TEXTS: CaTexts = new Map();
 
-/** The name of the host when neither the file nor anyone else gives one. */
+/** The host name, unless the file or an override sets another name. */
 function nodeName(node: DraftNode, report: Report): string | undefined {
   if (node.name !== undefined || node.written.has('name')) return node.name;
   const name = hostname();
   if (NAME_PATTERN.test(name)) return name;
   report(
     [...node.at, 'name'],
-    `missing, and the name of the host, ${quote(name)}, will not do; expected ${NAME_EXPECTED}`,
+    `missing, and the host name ${quote(name)} cannot be used; expected ${NAME_EXPECTED}`,
   );
   return undefined;
 }
@@ -184,7 +184,7 @@ function configOf(draft: Draft, node: NodeConfig | undefined, file: string, caTe
   };
 }
 
-/** Deep, but for addresses' bytes, which cannot be frozen, and the secret, which has nothing to freeze. */
+/** Freezes everything but the bytes of addresses, which JavaScript cannot freeze, and the secret. */
 function freeze<T>(value: T): T {
   const isPlain =
     Array.isArray(value) || (value !== null && Object.getPrototypeOf(value) === Object.prototype);

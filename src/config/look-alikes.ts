@@ -1,10 +1,10 @@
 /**
- * Characters that look like a part of YAML and are none: spaces of word processors, typographic quotes, what cannot be seen at all.
- * They come with text that is copied from a web page or a document. To YAML they are text, so that it complains about something else,
- * often on another line; here the cause is named.
+ * Characters that look like YAML syntax but are not: no-break spaces, typographic quotes, invisible characters. They come
+ * with text copied from a web page or a document. YAML reads them as text and complains about something else, often on
+ * another line; this file finds the cause.
  */
 
-/** One that was found, and what is wrong with it. */
+/** A look-alike, and what is wrong with it. */
 export interface LookAlike {
   /** Index in the text. */
   readonly offset: number;
@@ -22,7 +22,7 @@ const NAMES: Readonly<Record<string, string>> = {
   '\u00a0': 'no-break space',
   '\u00ad': 'soft hyphen',
   '\u200b': 'zero-width space',
-  '\u2010': 'hyphen of typography',
+  '\u2010': 'typographic hyphen',
   '\u2013': 'en dash',
   '\u2014': 'em dash',
   '\u2018': 'left single quotation mark',
@@ -36,34 +36,34 @@ const NAMES: Readonly<Record<string, string>> = {
   '\uff1a': 'fullwidth colon',
 };
 
-/** What is written in their place, by kind. */
+/** What to write instead, by kind. */
 const KINDS: readonly (readonly [characters: RegExp, name: string, advice: string])[] = [
-  [new RegExp(`[${SPACES}]`), 'a space of another kind', 'YAML takes only the plain space: write that'],
-  [new RegExp(`[${INVISIBLE}]`), 'a character that cannot be seen', 'delete it'],
-  [new RegExp(`[${QUOTES}]`), 'a typographic quote', `YAML's quotes are " and ': write these`],
+  [new RegExp(`[${SPACES}]`), 'another kind of space', 'YAML accepts only the plain space: use that'],
+  [new RegExp(`[${INVISIBLE}]`), 'an invisible character', 'delete it'],
+  [new RegExp(`[${QUOTES}]`), 'a typographic quote', `YAML's quotes are " and ': use these`],
   [new RegExp(`[${DASHES}]`), 'a dash', 'a list entry begins with a plain hyphen: write "- "'],
-  [new RegExp(COLON), 'a colon of another kind', 'a key ends with a plain colon and a space: write ": "'],
-  [new RegExp(`[${BREAKS}]`), 'a line break of another kind', 'lines end with a line feed: write that'],
+  [new RegExp(COLON), 'another kind of colon', 'a key ends with a plain colon and a space: write ": "'],
+  [new RegExp(`[${BREAKS}]`), 'another kind of line break', 'lines end with a line feed: use that'],
   [/\r/, 'carriage return', 'lines end with a line feed: save the file with Unix line ends'],
 ];
 
 const IN_KEY = new RegExp(`[${SPACES}${INVISIBLE}${QUOTES}${COLON}${BREAKS}]|^[${DASHES}]`);
-/** Around a value, where a plain space or a quote was meant. */
+/** Around a value, in place of a plain space or a quote. */
 const AROUND = new RegExp(
   `^[${SPACES}${INVISIBLE}${QUOTES}]|[${SPACES}${INVISIBLE}](?=[${SPACES}${INVISIBLE}]*$)`,
 );
 
-/** The first one in a key; no key of the config has any. */
+/** The first look-alike in a key. No key of the config contains one. */
 export function lookAlikeInKey(source: string): LookAlike | undefined {
   return find(IN_KEY, source);
 }
 
-/** The first one at the start or the end of a value that is written without quotes. */
+/** The first look-alike at the start or end of an unquoted value. */
 export function lookAlikeAround(source: string): LookAlike | undefined {
   return find(AROUND, source);
 }
 
-/** What YAML sees as a quoted text or a comment: nothing that is looked for there. A quote that is not closed is no such text. */
+/** Quoted text and comments, which are not searched. Text after an unclosed quote is. */
 const QUOTED_OR_COMMENT = /"(?:[^"\\]|\\.)*"|'[^']*'|(?:^|[ \t])#.*/g;
 const INDENTATION = new RegExp(`^[ \\t]*([${SPACES}${INVISIBLE}])`);
 const LIST_DASH = new RegExp(`^[ \\t]*([${DASHES}])[ \\t${SPACES}]`);
@@ -71,12 +71,12 @@ const AFTER_SIGN = new RegExp(`[-:,?{}[\\]][ \\t]*([${SPACES}${INVISIBLE}${QUOTE
 const AFTER_KEY = new RegExp(`^[ \\t-]*[\\w.-]+([${COLON}])`);
 const BREAK = new RegExp(`([${BREAKS}]|\\r(?!$))`);
 
-/** Longer lines are looked at so far; nobody types one, and an expression must not work without end. */
+/** The rest of a longer line is not searched, to bound the work of the expressions. */
 const LINE_CHARS_MAX = 1000;
 
 /**
- * Those that stand where YAML expects a part of itself, at most one a line: what a syntax error is likely to come from.
- * @param lines how many lines of the text to look at
+ * Look-alikes where YAML expects syntax, at most one per line: the likely causes of a syntax error.
+ * @param lines number of lines to search
  */
 export function structuralLookAlikes(text: string, lines: number): LookAlike[] {
   const found: LookAlike[] = [];

@@ -1,6 +1,6 @@
 /**
- * What differs from node to node in a fleet that shares one file: name, interface, source, engine, places of its state. The command line comes
- * before the environment, and that before the file.
+ * What differs between the nodes of a fleet that share one file: name, interface, source, engine, and where state is
+ * kept. The command line overrides the environment, which overrides the file.
  */
 import type { z } from 'zod';
 import type { Draft, DraftNode } from './draft.js';
@@ -12,7 +12,7 @@ import type { EngineChoice, Role } from './types.js';
 export interface Overrides {
   readonly name?: string | undefined;
   readonly interface?: string | undefined;
-  /** Addresses or prefixes, each entry one or several with commas between. */
+  /** Addresses or prefixes; an entry may contain several, separated by commas. */
   readonly source?: readonly string[] | undefined;
   readonly stateDirectory?: string | undefined;
   readonly engine?: EngineChoice | undefined;
@@ -26,7 +26,7 @@ interface Given<T> {
   readonly from: Outside;
 }
 
-/** The draft with its node (for an agent: the agent's interface) as the command line and the environment want it. */
+/** Applies the overrides to the node of the draft (for an agent: to its interface). */
 export function applyOverrides(
   draft: Draft,
   role: Role,
@@ -71,7 +71,7 @@ export function applyOverrides(
   };
 }
 
-/** An empty variable counts as none. */
+/** An empty variable counts as unset. */
 function pick<T>(
   flag: string,
   value: T | undefined,

@@ -1,7 +1,7 @@
 /**
- * The shape of the config file, field by field: types, ranges, defaults, and a sentence on each. Published as JSON
- * Schema by `anyhop schema` and enforced by the loader. The `error` of a field is the "expected ..." half of its
- * message. What takes two fields to judge is under rules/.
+ * The shape of the config file: for each field its type, range, default, a sentence, and a transform to the value that the
+ * program uses. `anyhop schema` publishes it as JSON Schema, and the loader enforces it. The `error` of a field is the
+ * "expected ..." half of its message. Rules on more than one field are under rules/.
  */
 import { z } from 'zod';
 import {
@@ -45,7 +45,7 @@ export const NAME_EXPECTED =
   `a name: letters, digits, ".", "_" and "-", the first one a letter or digit, ` +
   `${NAME_CHARS_MAX} characters at most`;
 
-/** What the kernel takes (dev_valid_name), less what would only be a slip. */
+/** What the kernel accepts (dev_valid_name), without names that can only be a slip. */
 export const INTERFACE_PATTERN = new RegExp(`^(?!-|\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
 export const INTERFACE_EXPECTED = `the name of a network interface, ${INTERFACE_CHARS_MAX} characters at most`;
 const PREFIX_EXPECTED =
@@ -73,13 +73,15 @@ export const path = text('an absolute path', PATH_PATTERN);
 export const node = z
   .strictObject(
     {
-      name: name.optional().describe('Name of this forwarder; the name of the host when left out.'),
+      name: name.optional().describe('Name of this forwarder. Default: the host name.'),
       interface: networkInterface
         .optional()
-        .describe('Interface that packets for the VIPs come in by and GRE goes out by.'),
+        .describe('Interface that receives packets for the VIPs and sends GRE packets.'),
       engine: choice(ENGINE_CHOICES)
         .default('auto')
-        .describe('What moves packets; auto picks the fastest that the interface and the kernel take.'),
+        .describe(
+          'Engine that moves the packets. auto picks the fastest one that the interface and the kernel support.',
+        ),
       source: named(
         'sources',
         z
@@ -97,7 +99,7 @@ export const node = z
           )
           .optional()
           .describe(
-            'Outer source addresses of GRE packets, one IPv4 and/or one IPv6; an IPv4 prefix, which must belong to nobody, spreads flows over its addresses.',
+            'Outer source addresses of GRE packets: one IPv4 entry, one IPv6 entry, or both. An IPv4 prefix spreads flows over its addresses; no host may use any of them.',
           ),
       ),
       key_file: z
@@ -105,11 +107,11 @@ export const node = z
         .min(1, { error: 'the path of a file' })
         .optional()
         .describe(
-          'File that holds the secret of the fleet in hexadecimal digits; relative to the config file. This or key.',
+          'File with the secret of the fleet in hexadecimal digits. The path is relative to the config file. Set this or key.',
         ),
       key: text(KEY_EXPECTED, KEY_PATTERN)
         .optional()
-        .describe('The secret of the fleet itself, in hexadecimal digits. This or key_file.'),
+        .describe('The secret of the fleet in hexadecimal digits. Set this or key_file.'),
       second_chance_prefix: parsed(
         'an IPv6 prefix of length 96, "2001:db8::/96"',
         (text) => {
@@ -119,42 +121,44 @@ export const node = z
         /^[0-9A-Fa-f:.]+\/96$/,
       )
         .optional()
-        .describe('The /96 under which IPv6 backends lie, so that 32 bits of a GRE key name one of them.'),
+        .describe(
+          'The /96 prefix that contains all IPv6 backends, so that the 32 bits of a GRE key identify one of them.',
+        ),
       busy_poll_us: integer(`a whole number of microseconds, 0 to ${BUSY_POLL_US_MAX}`, 0, BUSY_POLL_US_MAX)
         .default(BUSY_POLL_US_DEFAULT)
         .describe(
-          'How long an idle worker of the engine af_xdp polls before it sleeps: more costs processor time, less costs latency.',
+          'How long an idle af_xdp worker polls before it sleeps. A longer time costs CPU time, a shorter one adds latency.',
         ),
       bpffs: path
         .default(BPFFS_DEFAULT)
         .describe(
-          'Where the BPF file system is: the engine xdp pins its program and maps there, and so outlives its process.',
+          'Mount point of the BPF file system. The xdp engine pins its program and maps there, so that they outlive the process.',
         ),
       socket: text(
         `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most`,
         new RegExp(`^/[!-~]{0,${SOCKET_PATH_BYTES_MAX - 1}}$`),
       )
         .optional()
-        .describe('The control socket; /run/anyhop/NAME.sock when left out, NAME being that of the node.'),
+        .describe('Path of the control socket. Default: /run/anyhop/NAME.sock, with the name of the node.'),
       state_dir: named(
         'stateDirectory',
         path
           .default(STATE_DIRECTORY_DEFAULT)
           .describe(
-            'Directory for what the node remembers over a restart: prior states, waiting changes, overrides.',
+            'Directory for what the node keeps across restarts: prior states, waiting changes, overrides.',
           ),
       ),
       local_vips: z
         .boolean({ error: 'true or false' })
         .default(false)
         .describe(
-          'Whether VIPs may be addresses of this host, as on the active one of a pair that keepalived moves them between; refused otherwise.',
+          'Whether VIPs may be addresses of this host, as on the active node of a keepalived pair. Otherwise such a VIP is refused.',
         ),
       stop_delay: named(
         'stopDelayMs',
         duration(0, STOP_DELAY_MS_MAX)
           .prefault('0s')
-          .describe('How long a node that is told to stop forwards on after it said that it is not ready.'),
+          .describe('How long a stopping node keeps forwarding after it reports that it is not ready.'),
       ),
     },
     { error: 'a mapping with this node: interface, source, key_file, ...' },
@@ -164,19 +168,19 @@ export const node = z
 
 const backendFields = {
   name: name.describe(
-    'Stable name of the server; it decides which slots are its own. Unique within the list.',
+    'Stable name of the server. The name decides which slots the server gets, and is unique within the list.',
   ),
-  address: address.describe('Underlay address that GRE packets are sent to.'),
+  address: address.describe('Underlay address to which GRE packets are sent.'),
   weight: integer(`a whole number, 0 to ${WEIGHT_MAX}`, 0, WEIGHT_MAX)
     .default(1)
-    .describe('Share of new flows, relative to the other backends of the pool; 0 for none.'),
+    .describe('Share of new flows relative to the other backends of the pool. 0: none.'),
   state: choice(['active', 'draining'])
     .default('active')
-    .describe('draining takes no new flows and stays a candidate for those that it has.'),
+    .describe('A draining backend gets no new flows and keeps the flows that it has.'),
   agent: z
     .boolean({ error: 'true or false' })
     .default(true)
-    .describe('Whether the server runs `anyhop agent`; false for a plain kernel GRE tunnel.'),
+    .describe('Whether the server runs `anyhop agent`. false: it has a plain kernel GRE tunnel.'),
 };
 
 const BACKEND_EXPECTED = 'a mapping {name: ..., address: ...}';
@@ -185,7 +189,7 @@ export const backend = z.strictObject(backendFields, { error: BACKEND_EXPECTED }
 export const priorBackend = z.strictObject(
   {
     ...backendFields,
-    health: choice(['up', 'down']).default('up').describe('Health mark of the member in the prior state.'),
+    health: choice(['up', 'down']).default('up').describe('Health of the backend in the prior state.'),
   },
   { error: BACKEND_EXPECTED },
 );
@@ -198,48 +202,56 @@ export const pool = z.strictObject(
       TABLE_SIZE_MAX,
     )
       .default(TABLE_SIZE_DEFAULT)
-      .describe('Slots of the lookup table, M: a prime, and 100 times the number of backends or more.'),
+      .describe(
+        'Number of slots of the lookup table (M). Use a prime of at least 100 times the number of backends.',
+      ),
     panic_threshold: z
       .number({ error: 'a number, 0 to 1' })
       .min(0, { error: 'a number, 0 to 1' })
       .max(1, { error: 'a number, 0 to 1' })
       .default(0)
-      .describe('Share of the active backends below which, when fewer are up, all count as up; 0 for never.'),
+      .describe(
+        'When less than this share of the active backends is up, all backends count as up. 0: never.',
+      ),
     health: health
       .optional()
-      .describe('How the backends are checked; left out, a backend is up when the kernel knows a way to it.'),
+      .describe(
+        'How the backends are checked. Without it, a backend is up while the kernel knows a next hop to it.',
+      ),
     dead_after: named(
       'deadAfterMs',
       duration(DEAD_AFTER_MS_MIN, DEAD_AFTER_MS_MAX)
         .prefault(formatDuration(DEAD_AFTER_MS_DEFAULT))
-        .describe('A backend that has been down for longer is no candidate for older connections any more.'),
+        .describe(
+          'A backend that has been down for this long is no longer a candidate for older connections.',
+        ),
     ),
     settle_time: named(
       'settleMs',
       duration(SETTLE_MS_MIN, SETTLE_MS_MAX)
         .prefault(formatDuration(SETTLE_MS_DEFAULT))
         .describe(
-          'How long a change is remembered, and the next planned one waits: longer than connections live.',
+          'How long a change is remembered and the next planned change waits. Set it longer than connections live.',
         ),
     ),
     drain_deadline: named(
       'drainDeadlineMs',
       duration(DRAIN_DEADLINE_MS_MIN, DRAIN_DEADLINE_MS_MAX)
         .prefault(formatDuration(DRAIN_DEADLINE_MS_DEFAULT))
-        .describe('After so long a drain counts as done, whatever connections are left.'),
+        .describe('A drain counts as done after this time, even if connections are left.'),
     ),
     backends: z
       .array(backend, { error: BACKENDS_EXPECTED })
       .min(1, { error: BACKENDS_EXPECTED })
       .meta({ maxItems: BACKENDS_PER_POOL_MAX })
-      .describe('The servers of the pool.'),
+      .describe('Servers of the pool.'),
     prior: z
       .array(priorBackend, { error: BACKENDS_EXPECTED })
       .min(1, { error: BACKENDS_EXPECTED })
       .meta({ maxItems: BACKENDS_PER_POOL_MAX })
       .optional()
       .describe(
-        'The last pool state that had rested, when it is to be fixed here and not remembered by the node.',
+        'The last settled state of the pool, to set it here instead of letting the node remember it.',
       ),
   },
   { error: 'a mapping {backends: [...]}' },
@@ -247,20 +259,21 @@ export const pool = z.strictObject(
 
 export const service = z.strictObject(
   {
-    name: name.describe('Name of the service, in logs and metrics.'),
-    vip: address.describe('Virtual address that clients connect to.'),
+    name: name.describe('Name of the service in logs and metrics.'),
+    vip: address.describe('Virtual IP address that clients connect to.'),
     protocol: choice(['tcp', 'udp']).describe('Transport protocol.'),
-    port: named(
-      'ports',
-      ports().describe('Port, or a range of ports in quotes, "8000-8999", both included.'),
-    ),
-    pool: z.string({ error: 'the name of a pool' }).describe('Name of the pool that serves it.'),
+    port: named('ports', ports().describe('Port, or an inclusive range of ports in quotes, "8000-8999".')),
+    pool: z
+      .string({ error: 'the name of a pool' })
+      .describe('Name of the pool that serves it, a key of pools.'),
     hash: choice(['5-tuple', '3-tuple', 'source'])
       .default('5-tuple')
-      .describe('What of a packet chooses the slot; source keeps a client on one backend.'),
+      .describe('Fields of a packet that choose the slot. source keeps each client on one backend.'),
     second_chance: onOff()
       .prefault('off')
-      .describe('on (TCP only): a backend without the connection passes the packet on to the alternate.'),
+      .describe(
+        'on (TCP only): a backend that does not know a connection passes its packets on to the alternate backend.',
+      ),
   },
   { error: 'a mapping {name: ..., vip: ..., protocol: ..., port: ..., pool: ...}' },
 );
@@ -268,36 +281,38 @@ export const service = z.strictObject(
 export const agent = z
   .strictObject(
     {
-      interface: networkInterface.optional().describe('Interface that GRE packets come in by.'),
+      interface: networkInterface.optional().describe('Interface that receives GRE packets.'),
       forwarders: z
         .array(prefix, { error: 'a list of addresses or prefixes, at least one' })
         .min(1, { error: 'a list of addresses or prefixes, at least one' })
-        .describe('Addresses or prefixes of the forwarders; GRE from anyone else is dropped.'),
+        .describe(
+          'Addresses or prefixes of the forwarders. Agents drop GRE packets from all other sources, except from backends of the pools.',
+        ),
       bpffs: path
         .default(BPFFS_DEFAULT)
         .describe(
-          'Where the BPF file system is: agents pin their programs and counters there, and so outlive their processes.',
+          'Mount point of the BPF file system. Agents pin their programs and counters there, so that they outlive the processes.',
         ),
       report_port: integer('a port, 1 to 65535', 1, 65535)
         .default(AGENT_REPORT_PORT_DEFAULT)
         .describe(
-          'TCP port on which agents tell forwarders and each other of their connections and counters.',
+          'TCP port on which agents report their connections and counters to forwarders and to each other.',
         ),
       vip_elsewhere: z
         .boolean({ error: 'true or false' })
         .default(false)
         .describe(
-          'Whether agents also pass on packets for VIPs that their host does not have, for its DNAT rules or routes; otherwise these are dropped.',
+          'Whether agents also accept packets for VIPs that their host does not have, for DNAT rules or routes of the host. Otherwise they drop them.',
         ),
     },
     { error: 'a mapping {forwarders: [...]}' },
   )
-  .describe('The backend side, read by `anyhop agent`.');
+  .describe('The backend side, for `anyhop agent`.');
 
 /**
- * The whole file. Which sections must be there depends on who reads it, so only `pools` is required here. The counts
- * and the names of pools are rules, not shape, so that what is below them is checked even when they are wrong; the
- * published schema says them all the same.
+ * The whole file. Which sections are required depends on the command that reads it, so only `pools` is required here.
+ * Rules check the counts and names of pools and services, so that wrong ones do not hide what is below them; the
+ * published schema states them as well.
  */
 export const configSchema = z
   .strictObject(
@@ -306,12 +321,12 @@ export const configSchema = z
       pools: z
         .record(z.string(), pool, { error: 'a mapping of pools by name' })
         .meta({ minProperties: 1, maxProperties: POOLS_MAX, propertyNames: { pattern: NAME_PATTERN.source } })
-        .describe('Sets of backends, by name.'),
+        .describe('Sets of backends by name.'),
       services: z
         .array(service, { error: 'a list of services' })
         .meta({ maxItems: SERVICES_MAX })
         .optional()
-        .describe('What is forwarded: VIP, protocol and port, each to a pool.'),
+        .describe('What is forwarded: each VIP, protocol and port to a pool.'),
       agent: agent.optional(),
     },
     { error: 'a mapping with node, pools and services' },
@@ -319,10 +334,10 @@ export const configSchema = z
   .meta({
     $id: 'urn:anyhop:config:1',
     title: 'anyhop configuration',
-    description: 'The one file that every node and agent of a fleet reads, as YAML 1.2 (or JSON).',
+    description: 'The file that every node and agent of a fleet reads, in YAML 1.2 (or JSON).',
   });
 
-/** A JSON Schema, as far as this program looks into it. */
+/** The parts of a JSON Schema that this program reads. */
 export interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: JsonSchema | false;

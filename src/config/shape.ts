@@ -213,7 +213,7 @@ export function describeSecret(text: string): string {
 function quotingHint(issue: Issue, value: unknown): string {
   if (issue.code !== 'invalid_type') return '';
   if (issue.expected === 'string' && ['number', 'boolean'].includes(typeof value)) {
-    return '; text that looks like a number or a truth value must be in quotes';
+    return '; text that looks like a number or a boolean must be in quotes';
   }
   const wantsPlain = issue.expected === 'number' || issue.expected === 'int' || issue.expected === 'boolean';
   if (wantsPlain && typeof value === 'string' && /^(-?[0-9.]+|true|false)$/.test(value)) {

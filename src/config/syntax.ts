@@ -8,12 +8,12 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
   BAD_ALIAS: 'found a broken alias; text that begins with "*" or "&" must be in quotes',
   BAD_COLLECTION_TYPE:
     'found a list or mapping that does not fit its YAML tag; tags are not used in this file: remove it',
-  BAD_DIRECTIVE: 'found a YAML directive that is not understood; a line that begins with "%" must go',
+  BAD_DIRECTIVE: 'found an unknown YAML directive; remove the line that begins with "%"',
   BAD_DQ_ESCAPE: 'found an unknown escape after "\\" in double quotes; write "\\\\" for one backslash',
   BAD_INDENT: 'found wrong indentation or a list or mapping that is not closed; align it with its neighbours',
-  BAD_SCALAR_START: 'found text that begins with a character reserved by YAML; write it in quotes',
+  BAD_SCALAR_START: 'found text that begins with a character that YAML reserves; write it in quotes',
   BLOCK_AS_IMPLICIT_KEY:
-    'found a mapping where a single value stands already; check the indentation, and quote text that holds ": "',
+    'found a mapping after a single value; check the indentation, and quote text that holds ": "',
   BLOCK_IN_FLOW: 'found an indented list or mapping inside brackets; close the bracket first',
   KEY_OVER_1024_CHARS: 'found a key of more than 1024 characters; a colon may be misplaced',
   MISSING_CHAR:
@@ -24,7 +24,7 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
     'found a second YAML document; expected one: remove this "---" or "..." line and what does not belong',
   NON_STRING_KEY: 'found a key that is a list, a mapping or an alias; expected text',
   RESOURCE_EXHAUSTION: 'lists or mappings are nested too deeply to be read',
-  TAB_AS_INDENT: 'found a tab in the indentation; YAML takes spaces alone',
+  TAB_AS_INDENT: 'found a tab in the indentation; YAML allows only spaces',
   TAG_RESOLVE_FAILED:
     'found a value that does not fit its YAML tag; tags are not used in this file: remove it',
   UNEXPECTED_TOKEN: 'found something that does not belong here; check brackets, quotes and indentation',

@@ -127,7 +127,7 @@ describe('anyhop check', () => {
     );
     assert.match(
       warnings,
-      new RegExp(`${at}\\d+: node\\.source: 192\\.0\\.2\\.77 is no address of this host`),
+      new RegExp(`${at}\\d+: node\\.source: 192\\.0\\.2\\.77 is not an address of this host`),
     );
     if (ipv4 !== undefined)
       assert.match(warnings, /:2:\d+: pools\.web\.backends\[0\]\.address: \S+ is an address of this host/);

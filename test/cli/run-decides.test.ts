@@ -77,7 +77,7 @@ describe('a node whose config is good and doubtful', { skip: isolationObstacle('
       ],
     );
     const [source, agent, backend] = warnings.map(({ msg }) => String(msg));
-    assert.match(source, /10\.0\.0\.7 is no address of this host/);
+    assert.match(source, /10\.0\.0\.7 is not an address of this host/);
     assert.match(agent, /^\S+fleet\.yaml:1:\d+: agent: missing, and backends have an agent/);
     assert.match(backend, /10\.1\.0\.12 is an address of this host: a forwarder cannot be its own backend/);
     await run.stop();

@@ -96,7 +96,7 @@ const SHAPE: readonly Case[] = [
       services: 'services: [{name: a, vip: 198.51.100.1, protocol: tcp, port: 1, pool: ^web}]\n',
     },
     'pools',
-    /^found an empty mapping; expected one pool at least$/,
+    /^found an empty mapping; expected at least one pool$/,
   ],
   [
     'a number for a name',
@@ -382,19 +382,19 @@ const ACROSS: readonly Case[] = [
     'a pool that does not exist, near to one',
     services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: ^wbe}'),
     'services[0].pool',
-    /^found "wbe", which is no pool; did you mean "web"\?$/,
+    /^found "wbe", which is not a pool; did you mean "web"\?$/,
   ],
   [
     'a pool that does not exist, near to none',
     services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: ^images}'),
     'services[0].pool',
-    /^found "images", which is no pool; expected the name of a pool/,
+    /^found "images", which is not a pool; expected the name of a pool/,
   ],
   [
     'a pool named like a property of every object',
     services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: ^constructor}'),
     'services[0].pool',
-    /^found "constructor", which is no pool/,
+    /^found "constructor", which is not a pool/,
   ],
   [
     'ports that overlap',
@@ -501,13 +501,13 @@ const ACROSS: readonly Case[] = [
     'an empty list of services',
     { services: 'services: ^[]\n' },
     'services',
-    /^found an empty list; expected one service at least$/,
+    /^found an empty list; expected at least one service$/,
   ],
   [
     'a default route as a forwarder',
     { agent: 'agent: {forwarders: [^0.0.0.0/0]}\n' },
     'agent.forwarders[0]',
-    /^0\.0\.0\.0\/0 takes in addresses that are/,
+    /^0\.0\.0\.0\/0 contains addresses that are/,
   ],
 ];
 

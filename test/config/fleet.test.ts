@@ -102,7 +102,7 @@ describe('a fleet', () => {
   it('whose source is not this host’s is named, where the file is of this host', () => {
     const host = hostOf('10.0.0.7', 'fd00::1');
     const expected = [
-      '4:12 node.source[0]: 10.0.0.1 is no address of this host: what routers say about packets from it (errors, path MTU) goes elsewhere; expected an address that this host has, or a prefix that is routed to it',
+      '4:12 node.source[0]: 10.0.0.1 is not an address of this host: ICMP errors about packets from it (such as the path MTU) go elsewhere; expected an address that this host has, or a prefix that is routed to it',
     ];
     assert.deepEqual(warningsOf(join({}), { host }), expected);
     assert.deepEqual(warningsOf(join({}), { host, role: 'run' }), expected);
@@ -117,7 +117,7 @@ describe('a fleet', () => {
 
   it('with a forwarder that is its own backend is named at the backend', () => {
     const at = (address: string) => join({ pools: POOLS.replace('10.1.0.12', address) });
-    const rest = 'a forwarder cannot be its own backend, what it sends to itself reaches nobody';
+    const rest = 'a forwarder cannot be its own backend; packets that it sends to itself reach nobody';
     assert.deepEqual(warningsOf(at('10.0.0.1')), [
       `11:32 pools.web.backends[1].address: 10.0.0.1 is node.source: ${rest}`,
     ]);

@@ -165,16 +165,16 @@ const CASES: readonly Case[] = [
     'kind: tcp, timeout: ^1801ms',
     [WEB],
     'timeout',
-    /^found 1801ms; expected 1800ms at most, the interval 2s less its jitter/,
+    /^found 1801ms; expected 1800ms at most, the interval 2s minus its jitter/,
   ],
   [
     'a field of another kind',
     'kind: tcp, ^path: /x',
     [WEB],
     'path',
-    /^found with kind tcp; expected with http or https alone$/,
+    /^found with kind tcp; expected only with http or https$/,
   ],
-  ['tls without https', 'kind: http, ^tls: {verify: true}', [WEB], 'tls', /expected with https alone$/],
+  ['tls without https', 'kind: http, ^tls: {verify: true}', [WEB], 'tls', /expected only with https$/],
   [
     'a status that is none',
     'kind: http, status: ^600',
@@ -189,7 +189,7 @@ const CASES: readonly Case[] = [
     'kind: udp, payload: ^"\u20ac"',
     [UDP],
     'payload',
-    /each character is a byte/,
+    /one byte per character/,
   ],
   ['a UDP check without a payload', 'kind: udp', [UDP], 'payload', /^missing; expected the datagram/],
   [
@@ -225,7 +225,7 @@ const CASES: readonly Case[] = [
     'kind: tunnel',
     [RANGE],
     'port',
-    /range of ports; expected the one to try$/,
+    /range of ports; expected the port to check$/,
   ],
   [
     'a tunnel to a port that no service has',

@@ -351,7 +351,7 @@ describe('warnings', () => {
       '      - {name: web-3, address: 10.1.0.13}\n  dns:',
     );
     assert.deepEqual(warningsOf(join({ pools })), [
-      '9:17 pools.web.table_size: 251 slots for 3 backends make some visibly busier than others; advised: 100 slots a backend, here 307',
+      '9:17 pools.web.table_size: 251 slots for 3 backends make some visibly busier than others; advised: 100 slots per backend, here 307',
     ]);
   });
 
@@ -368,7 +368,7 @@ describe('warnings', () => {
     );
     assert.match(
       warningsOf(join({ pools })).join('\n'),
-      /^9:5 pools\.web\.backends: web-1 is draining, and the others have weight 0: .*those that drain go on taking them/,
+      /^9:5 pools\.web\.backends: web-1 is draining, and the others have weight 0: .*the draining ones keep getting them/,
     );
   });
 

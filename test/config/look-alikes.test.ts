@@ -38,7 +38,7 @@ describe('a character that only looks like YAML is named where it stands', () =>
       GOOD.replace('  name', '^\u3000name'),
       /U\+3000 \(ideographic space\) in the indentation/,
     ],
-    'a thin space': [GOOD.replace('  name', '^\u2009name'), /U\+2009 \(a space of another kind\)/],
+    'a thin space': [GOOD.replace('  name', '^\u2009name'), /U\+2009 \(another kind of space\)/],
     'a zero-width space in a key': [
       GOOD.replace('name:', 'na^\u200bme:'),
       /U\+200B \(zero-width space\); delete it/,

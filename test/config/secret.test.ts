@@ -132,7 +132,7 @@ describe('the secret', () => {
         [warning.line, warning.column, warning.field, others.length],
         [5, 13, 'node.key_file', 0],
       );
-      assert.match(warning.message, /open to every user; chmod 600 it$/);
+      assert.match(warning.message, /every user can access it; run chmod 600 on it$/);
     }
     chmodSync(key, 0o640);
     assert.deepEqual(loadConfig(file, { role: 'run', env: {} }).warnings, []);

@@ -25,8 +25,8 @@ describe('a file that is not YAML', () => {
     'an open quote': [`${NODE}${POOLS}services:\n  - {name: "web^`, /a closing quote/],
     'a second document': [`${join({})}^---\n${join({})}`, /a second YAML document/],
     'junk behind the end of the document': [`${join({})}...\n^junk\n`, /a second YAML document/],
-    'text that begins with a reserved character': ['node:\n  name: ^@home\n', /reserved by YAML/],
-    'a colon within plain text': ['node:\n  name: ^a: b\n', /a mapping where a single value stands/],
+    'text that begins with a reserved character': ['node:\n  name: ^@home\n', /that YAML reserves/],
+    'a colon within plain text': ['node:\n  name: ^a: b\n', /a mapping after a single value/],
     'an unknown escape': ['node:\n  name: "^\\q"\n', /unknown escape/],
     'a key that is a list': ['^? [a]\n: b\n', /found a key that is a list/],
     'a directive for YAML 1.1': [`^%YAML 1.1\n---\n${join({})}`, /found YAML 1\.1; expected YAML 1\.2/],
@@ -102,13 +102,13 @@ describe('a file of odd YAML', () => {
       problemsOf('pools: &p\n  web: *p\n')
         .map(({ message }) => message)
         .join(),
-      /unfold to too much/,
+      /expand to too much/,
     );
     assert.match(
       problemsOf('services: &s [*s]\n')
         .map(({ message }) => message)
         .join(),
-      /unfold to too much/,
+      /expand to too much/,
     );
   });
 
@@ -116,7 +116,7 @@ describe('a file of odd YAML', () => {
     let text = 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n';
     for (let i = 1; i < 12; i++) text += `a${i}: &a${i} [${Array(10).fill(`*a${i - 1}`)}]\n`;
     const start = performance.now();
-    assert.ok(problemsOf(text).some(({ message }) => message.includes('aliases unfold to too much')));
+    assert.ok(problemsOf(text).some(({ message }) => message.includes('aliases expand to too much')));
     assert.ok(performance.now() - start < 20_000);
   });
 

@@ -24,6 +24,6 @@ const unusable = UNUSABLE.map(([text, why]) => {
 export function whyUnusable(prefix: IpPrefix): string | undefined {
   const range = unusable.find((candidate) => prefixesOverlap(candidate.prefix, prefix));
   if (range === undefined) return undefined;
-  const inside = range.prefix.length <= prefix.length ? 'is' : 'takes in addresses that are';
+  const inside = range.prefix.length <= prefix.length ? 'is' : 'contains addresses that are';
   return `${prefix.text.replace(/\/(32|128)$/, '')} ${inside} ${range.why}`;
 }

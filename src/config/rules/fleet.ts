@@ -62,7 +62,7 @@ function warnAboutSources({ node }: Draft, local: ReadonlySet<string> | undefine
     if (!isSingle(prefix) || local.has(prefix.address.text)) continue;
     warn(
       at,
-      `${shown(prefix)} is no address of this host: what routers say about packets from it (errors, path MTU) goes elsewhere; ` +
+      `${shown(prefix)} is not an address of this host: ICMP errors about packets from it (such as the path MTU) go elsewhere; ` +
         'expected an address that this host has, or a prefix that is routed to it',
     );
   }
@@ -75,7 +75,7 @@ function warnAboutSelf({ node, pools }: Draft, local: ReadonlySet<string> | unde
       if (who === undefined) continue;
       warn(
         [...backend.at, 'address'],
-        `${backend.address!.text} ${who}: a forwarder cannot be its own backend, what it sends to itself reaches nobody`,
+        `${backend.address!.text} ${who}: a forwarder cannot be its own backend; packets that it sends to itself reach nobody`,
       );
     }
   }

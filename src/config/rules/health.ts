@@ -31,7 +31,7 @@ export function checkHealth(draft: Draft, report: Report): void {
       if (kinds.length === 0) continue;
       report(
         [...health.at, field],
-        `found with kind ${health.kind}; expected with ${kinds.join(' or ')} alone`,
+        `found with kind ${health.kind}; expected only with ${kinds.join(' or ')}`,
         'key',
       );
     }
@@ -51,8 +51,8 @@ function checkTunnel(draft: Draft, pool: DraftPool, { kind, at }: DraftHealth, r
   if (vip === undefined) return;
   report(
     [...at, 'kind'],
-    `found tunnel with node.local_vips; expected another kind: this host hears no answer from ${vip.text} ` +
-      'once the VIP is an address of its own',
+    `found tunnel with node.local_vips; expected another kind: this host receives no answer from ${vip.text} ` +
+      'once it has that address itself',
   );
 }
 
@@ -63,7 +63,7 @@ function checkTimes({ at, wrong, intervalMs, timeoutMs, jitter }: DraftHealth, r
   report(
     [...at, 'timeout'],
     `found ${formatDuration(timeoutMs)}; expected ${formatDuration(max)} at most, the interval ` +
-      `${formatDuration(intervalMs)} less its jitter: one check must end before the next`,
+      `${formatDuration(intervalMs)} minus its jitter: a check must end before the next one starts`,
   );
 }
 
@@ -89,7 +89,7 @@ function checkPort(draft: Draft, pool: DraftPool, health: DraftHealth, report: R
     } else if (tcp.some(({ ports }) => ports!.first !== ports!.last)) {
       report(
         at,
-        `missing, and a TCP service of pool ${quote(pool.name)} has a range of ports; expected the one to try`,
+        `missing, and a TCP service of pool ${quote(pool.name)} has a range of ports; expected the port to check`,
       );
     }
   } else if (health.port === undefined && portOf(services) === undefined) {

@@ -16,12 +16,12 @@ export function checkNeeds(draft: Draft, role: Role, report: Report): void {
     report(['services'], 'missing; expected a list of services');
   }
   if (role !== 'pools' && draft.serviceCount === 0) {
-    report(['services'], 'found an empty list; expected one service at least');
+    report(['services'], 'found an empty list; expected at least one service');
   }
   if (role === 'agent' && !written.has('agent')) {
     report(
       ['agent'],
-      'missing; expected a mapping {forwarders: [...]}: the agent takes GRE from these alone',
+      'missing; expected a mapping {forwarders: [...]}: the agent accepts GRE only from these',
     );
   }
   if (needsNode && draft.node !== undefined) checkNodeNeeds(draft.node, role, report);
@@ -31,7 +31,7 @@ function checkNodeNeeds(node: NonNullable<Draft['node']>, role: Role, report: Re
   if (role !== 'flow' && (node.sources ?? []).length === 0 && !node.written.has('source')) {
     report(
       [...node.at, 'source'],
-      'missing; expected the address that GRE leaves from, here, with --source or in ANYHOP_SOURCE',
+      'missing; expected the source address of GRE packets, here, with --source or in ANYHOP_SOURCE',
     );
   }
   if (role === 'run' && !node.written.has('interface')) {
@@ -56,7 +56,7 @@ export function checkNode(draft: Draft, document: ConfigDocument, report: Report
   const byFamily = new Map<number, DraftSource>();
   for (const source of node?.sources ?? []) {
     const why = whyUnusable(source.value);
-    if (why !== undefined) report(source.at, `${why}; expected an address that GRE can be sent from`);
+    if (why !== undefined) report(source.at, `${why}; expected a source address for GRE packets`);
     const { family } = source.value.address;
     if (family === 6 && source.value.length < 128) {
       report(
@@ -81,6 +81,6 @@ export function checkNode(draft: Draft, document: ConfigDocument, report: Report
   }
   for (const { at, value: prefix } of agent?.forwarders ?? []) {
     const why = whyUnusable(prefix);
-    if (why !== undefined) report(at, `${why}; expected addresses that forwarders send GRE from`);
+    if (why !== undefined) report(at, `${why}; expected source addresses of forwarders`);
   }
 }

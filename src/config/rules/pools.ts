@@ -18,7 +18,7 @@ import { Unique } from './unique.js';
 
 export function checkPools(draft: Draft, document: ConfigDocument, report: Report): void {
   const poolCount = draft.poolNames?.size;
-  if (poolCount === 0) report(['pools'], 'found an empty mapping; expected one pool at least');
+  if (poolCount === 0) report(['pools'], 'found an empty mapping; expected at least one pool');
   if (poolCount !== undefined && poolCount > POOLS_MAX) {
     report(['pools'], `found ${poolCount} pools; expected ${POOLS_MAX} at most`);
   }
@@ -89,7 +89,7 @@ function checkFamilies(draft: Draft, pool: DraftPool, report: Report): void {
     report(
       [...at, 'address'],
       `found the IPv${address.family} address ${address.text}, but node.source has no IPv${address.family} entry; ` +
-        'expected an address of a family that GRE can leave from',
+        'expected an address of a family that node.source has',
     );
   }
 }

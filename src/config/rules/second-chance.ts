@@ -16,7 +16,7 @@ export function checkSecondChance(draft: Draft, role: Role, document: ConfigDocu
     if (service.protocol === 'udp') {
       report(
         [...service.at, 'second_chance'],
-        'found on for a UDP service; expected off: UDP has no handshake that tells whose a packet is',
+        'found on for a UDP service; expected off: UDP has no handshake that shows whose packet it is',
       );
     } else if (service.pool !== undefined) pools.add(service.pool);
   }

@@ -23,7 +23,7 @@ export function checkServices(draft: Draft, document: ConfigDocument, report: Re
       const meant = nearest(pool, poolNames);
       const expected =
         meant === undefined ? 'expected the name of a pool under pools' : `did you mean ${quote(meant)}?`;
-      report([...at, 'pool'], `found ${quote(pool)}, which is no pool; ${expected}`);
+      report([...at, 'pool'], `found ${quote(pool)}, which is not a pool; ${expected}`);
     }
   }
   checkVips(draft, document, report);
@@ -48,7 +48,7 @@ function checkVips(draft: Draft, document: ConfigDocument, report: Report): void
       report(
         at,
         `${vip.text} is the address of ${formatPath(backend)} too (${describePlace(document, backend)}); ` +
-          'expected an address that no backend has: GRE to that backend would be taken for client traffic',
+          'expected an address that no backend has: GRE to that backend would look like client traffic',
       );
     }
     checkOutsideSource(draft, vip, at, document, report);
@@ -67,7 +67,7 @@ function checkOutsideSource(
     report(
       at,
       `${vip.text} lies in the source ${source.value.text} (${describePlace(document, source.at)}); ` +
-        'expected an address that GRE does not leave from',
+        'expected an address outside node.source',
     );
   }
 }

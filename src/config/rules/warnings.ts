@@ -33,6 +33,6 @@ function warnAboutTableSize(pool: DraftPool, warn: Report): void {
   warn(
     [...pool.at, 'table_size'],
     `${pool.tableSize} slots for ${pool.backends.length} backends make some visibly busier than others; ` +
-      `advised: ${SLOTS_PER_BACKEND_ADVISED} slots a backend, here ${nextPrime(advised)}`,
+      `advised: ${SLOTS_PER_BACKEND_ADVISED} slots per backend, here ${nextPrime(advised)}`,
   );
 }
