@@ -11,7 +11,7 @@ import { type Link, readLinks } from '../underlay/link.js';
 
 /** How often: a look takes 10 us. */
 const LOOK_MS = 200;
-/** A program that was put back counts as on its interface when it has stayed there for so long. */
+/** A program that was put back counts as attached again after this time. */
 const STAYS_MS = 1_000;
 
 export interface AttachmentWatchOptions {
@@ -66,7 +66,7 @@ export class AttachmentWatch {
       return;
     }
     if (other !== undefined) {
-      const whose = `${other.name ?? 'its name cannot be told'}, id ${other.id}`;
+      const whose = `${other.name ?? 'name unknown'}, id ${other.id}`;
       this.#tell(`another XDP program (${whose}) is on ${link.name} in place of this node's`);
       return;
     }

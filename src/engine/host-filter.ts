@@ -138,7 +138,7 @@ function behindTags(): string[] {
   return [...rules, '    goto deep'];
 }
 
-/** `tagged4` and `tagged6` hold the VIPs once more: nft matches raw bytes with integers alone. */
+/** `tagged4` and `tagged6` hold the VIPs once more: nft compares raw bytes only with integers. */
 function setsOf({ vips, macs }: HostFilter): { name: string; type: string; elements: string[] }[] {
   const of = (family: 4 | 6): IpAddress[] => vips.filter((vip) => vip.family === family);
   const asInteger = ({ bytes }: IpAddress): string => `0x${Buffer.from(bytes).toString('hex')}`;

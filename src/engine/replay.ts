@@ -87,7 +87,7 @@ export class ReplayEngine implements Engine {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    // What broke it, if anything, is for whoever awaits `finished`.
+    // What broke it, if anything, is for those who await `finished`.
     await this.finished.catch(() => undefined);
   }
 

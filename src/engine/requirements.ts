@@ -2,10 +2,15 @@
 
 import { type Capability, missingCapabilities } from '../core/capability.js';
 import { AnyhopError } from '../core/errors.js';
+import { attachedXdp } from '../ffi/bpf.js';
+import type { Link } from '../underlay/link.js';
 import type { EngineName } from './contract.js';
 
 /** The first kernel with BPF links for XDP; everything else that the engines need is older. */
 const KERNEL_MIN = [5, 9] as const;
+
+/** The program of the engine xdp: its name in the object file and in the kernel, by which others recognize it. */
+export const FORWARD_PROGRAM = 'anyhop_forward';
 
 /** @param kernel its release, `6.1.0-18-amd64`. @throws AnyhopError ERR_BPF */
 export function requireKernel(engine: EngineName, kernel: string): void {
@@ -39,5 +44,27 @@ export function capabilityHint(all: readonly Capability[]): string {
   return (
     'Run it as root (sudo), or give the service all of them (systemd: User=anyhop, ' +
     `AmbientCapabilities=${all.join(' ')}; containers: ${all.map((name) => `--cap-add ${name.slice(4)}`).join(' ')}).`
+  );
+}
+
+/** @throws AnyhopError ERR_INTERFACE when an XDP program is on the interface; says whose it is, and how to remove it */
+export function requireNoProgram({ name, index }: Pick<Link, 'name' | 'index'>): void {
+  const attached = attachedXdp(index);
+  if (attached === undefined) return;
+  const { name: program, mode, id } = attached;
+  const stop = `anyhop stop --interface ${name} --bpffs DIRECTORY, the one of that run`;
+  const off = `ip link set dev ${name} ${mode === 'generic' ? 'xdpgeneric' : 'xdp'} off`;
+  const remove = `If nobody needs it: ${off}; if that is refused, a link holds it: see bpftool link show, and bpftool prog show id ${id}.`;
+  throw new AnyhopError(
+    'ERR_INTERFACE',
+    `${name} has an XDP program already: ${program ?? 'name unknown'} (id ${id}, ${mode})`,
+    {
+      hint:
+        program === FORWARD_PROGRAM
+          ? `The engine xdp left it: ${stop}`
+          : program === undefined
+            ? `If the engine xdp left it: ${stop}. ${remove}`
+            : remove,
+    },
   );
 }

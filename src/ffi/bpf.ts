@@ -1,6 +1,6 @@
 /**
- * BPF objects: programs and maps in the kernel, through the native library (native/lib/bpf.c). Thin on purpose; what
- * keys and values mean is the business of whoever owns the program.
+ * BPF objects: programs and maps in the kernel, through the native library (native/lib/bpf.c). Thin on purpose: the owner
+ * of a program knows what its keys and values mean.
  */
 import { Descriptor, type TestRun } from './descriptor.js';
 import { anyhopLibrary, bpfObjectPath, type NativeArgument } from './library.js';
@@ -23,13 +23,13 @@ export interface ObjectShape {
   readonly elementBytes?: Readonly<Record<string, number>>;
   /** Contents of sections of read-only data. */
   readonly constants?: Readonly<Record<string, Buffer>>;
-  /** Maps to go on with in the place of new ones; one whose shape is another is left alone (`reused` tells). */
+  /** Maps to use instead of new ones, unless their shape differs (see `reused`). */
   readonly reuse?: Readonly<Record<string, Descriptor>>;
 }
 
 /** An object file in the kernel. `close` gives it back; a program that is attached then stays attached. */
 export class BpfObject {
-  /** The maps that it goes on with. */
+  /** The maps of `reuse` that it uses. */
   readonly reused: ReadonlySet<string>;
   readonly #object: number;
 

@@ -167,7 +167,7 @@ function call(name: string, ...values: (number | Buffer)[]): number {
   return anyhopLibrary.call('ERR_BPF', name, ...values);
 }
 
-/** The worker's calls give a number alone: the library's words are the main thread's. */
+/** The worker's calls return only a number: the library's error text belongs to the main thread. */
 function check(result: number): number {
   if (result >= 0) return result;
   const name = getSystemErrorName(result);

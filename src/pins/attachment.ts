@@ -1,4 +1,4 @@
-/** A program on an interface by a BPF link, pinned or not: attached anew, or found where a process before this one left it. */
+/** A program on an interface by a BPF link, pinned or not: newly attached, or found where a former process left it. */
 import { join } from 'node:path';
 import { AnyhopError } from '../core/errors.js';
 import { attachedXdp, type XdpMode } from '../ffi/bpf.js';

@@ -1,6 +1,6 @@
 /**
  * What only the driver knows: packets that it could not send for an XDP program, and packets that never got as far as the
- * program. NaN where a driver does not tell.
+ * program. NaN where a driver has no such counter.
  */
 import { AnyhopError } from '../core/errors.js';
 import { readInterfaceCounters } from '../ffi/interface-counters.js';

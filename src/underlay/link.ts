@@ -1,4 +1,4 @@
-/** The machine's network interfaces as iproute2 tells of them. */
+/** The machine's network interfaces, as iproute2 lists them. */
 import { AnyhopError } from '../core/errors.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
 import { parseMac } from '../packet/mac.js';

@@ -1,8 +1,8 @@
-/** Packets that a driver or a ring lost: told of when there are more of them than before. */
+/** Packets that a driver or a ring lost: logged whenever there are more of them than before. */
 import type { Logger } from '../core/log.js';
 import { SEND_HINT } from './veth.js';
 
-/** Counts since any start; NaN for what cannot be told. */
+/** Counts since any start; NaN is an unknown count. */
 export interface Losses {
   /** Of what was given to the driver to send. */
   readonly sendFailed: number;
@@ -10,11 +10,11 @@ export interface Losses {
   readonly missed: number;
 }
 
-/** How often is looked. */
+/** Interval of looks. */
 const LOSSES_MS = 10_000;
 
 /**
- * Tells until the returned function is called.
+ * Logs until the returned function is called.
  * @param fields of each log line
  */
 export function watchLosses(
@@ -22,13 +22,13 @@ export function watchLosses(
   log: Logger,
   fields: Readonly<Record<string, unknown>> = {},
 ): () => void {
-  const told = { sendFailed: 0, missed: 0 };
+  const logged = { sendFailed: 0, missed: 0 };
   const look = async (): Promise<void> => {
     const { sendFailed, missed } = await read();
     // NaN is not more than anything.
-    if (!(sendFailed > told.sendFailed || missed > told.missed)) return;
-    const hint = sendFailed > told.sendFailed ? SEND_HINT : 'A full ring misses packets: see ethtool -g.';
-    Object.assign(told, { sendFailed, missed });
+    if (!(sendFailed > logged.sendFailed || missed > logged.missed)) return;
+    const hint = sendFailed > logged.sendFailed ? SEND_HINT : 'A full ring misses packets: see ethtool -g.';
+    Object.assign(logged, { sendFailed, missed });
     log.warn(
       { event: 'packets_lost', ...fields, sendFailed, missed, hint },
       `${known(sendFailed)} packets could not be sent and ${known(missed)} were missed since the start`,

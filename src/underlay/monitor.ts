@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 import { findProgram, startProgram } from '../core/program.js';
 import { reasonOf } from '../core/reason.js';
 
-/** What changed: neighbours alone, which is frequent and cheap to read, or anything else. */
+/** What changed: only neighbours, which is frequent and cheap to read, or anything else. */
 export type Change = 'neighbours' | 'anything';
 
 export interface Monitor {

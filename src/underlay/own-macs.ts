@@ -29,7 +29,7 @@ function upperLinks(name: string, links: ReadonlyMap<string, Link>): Link[] {
   return [...found];
 }
 
-/** Further unicast addresses that the interface was told to take (`bridge fdb add MAC dev X self`). */
+/** Further unicast addresses that the interface accepts (`bridge fdb add MAC dev X self`). */
 async function readFurtherMacs(name: string, run: RunTool): Promise<Uint8Array[]> {
   const args = ['-json', 'fdb', 'show', 'dev', name];
   const entries: { mac: string; flags?: string[]; state?: string }[] = JSON.parse(
@@ -61,11 +61,11 @@ export class OwnMacs {
     return this.#macs;
   }
 
-  /** Looks anew. @param links all interfaces, when they have just been read @returns whether anything has changed */
+  /** Reads them again. @param links all interfaces, when they have just been read @returns whether anything has changed */
   async refresh(links?: ReadonlyMap<string, Link>): Promise<boolean> {
     const uppers = upperLinks(this.#name, links ?? (await readLinks(this.#run)));
     const own = uppers[0]?.mac;
-    if (own === undefined) return false; // gone, or being made anew
+    if (own === undefined) return false; // gone, or about to come again
     const further = await readFurtherMacs(this.#name, this.#run).catch((error: Error) =>
       this.#said(error.message),
     );

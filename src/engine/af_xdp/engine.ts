@@ -6,13 +6,13 @@
  *                              +--> queue 0's rings <-> worker 0      each worker a thread, pinned to a core,
  *                              +--> queue 1's rings <-> worker 1      which runs the pipeline over its own rings
  *
- * This file is the main thread's part: it sets up, publishes, counts, and takes back. Forwarding ends with the process.
+ * This file is the main thread's part: it sets up, publishes, counts and cleans up. Forwarding ends with the process.
  *
- * Publishing goes to two readers, the steering program and the workers, and neither may be ahead of the other:
- *   1. VIPs that go are no longer steered; a barrier later nothing of theirs is under way to a ring
- *   2. the workers forward what is in their rings by the old image, then take the new one
- *   3. VIPs that come are steered
- * So a worker never meets a packet for a VIP that its image does not know, and which it could not give back to the host.
+ * An image has two readers, the steering program and the workers, and neither may be ahead of the other:
+ *   1. The steering program no longer steers VIPs that go; after a barrier no packet of theirs is on its way to a ring.
+ *   2. The workers forward what is in their rings by the old image, and switch to the new one.
+ *   3. The steering program steers VIPs that come.
+ * So a worker never meets a packet for a VIP that its image does not know, and that it could not give back to the host.
  */
 import { AnyhopError, EXIT } from '../../core/errors.js';
 import { L } from '../../core/layout.gen.js';
@@ -33,13 +33,13 @@ import { FRAMES_PER_QUEUE, type PreparedInterface, requireAfXdp } from './requir
 import { findsAllOf, findsVip, searchWithout } from './search.js';
 import { Steering } from './steering.js';
 
-/** How often the engine looks whether the interface has more queues than it knows. */
+/** Interval of looks for new queues of the interface. */
 const QUEUES_MS = 1000;
 
 /** `localVips`: VIPs may be addresses of the host, which must not answer for them when this process is killed. */
 export type AfXdpOptions = Omit<EngineSettings, 'bpffs'>;
 
-/** What there is between `start` and `stop`. */
+/** The state between `start` and `stop`. */
 interface Running {
   readonly interface: PreparedInterface;
   readonly steering: Steering;
@@ -61,9 +61,9 @@ export class AfXdpEngine implements Engine {
   #publishing: Promise<void> | undefined;
   #watch: AttachmentWatch | undefined;
   #queueTimer: NodeJS.Timeout | undefined;
-  /** Once the end has begun. */
+  /** Defined once the end has begun. */
   #takenBack: Promise<void> | undefined;
-  /** What there was to count, once all of it is closed. */
+  /** The final counts, once everything is closed. */
   #last: { readonly counters: Counters; readonly engine: EngineCounters } | undefined;
   #mode = '';
 
@@ -79,7 +79,7 @@ export class AfXdpEngine implements Engine {
     return this.#watch?.detached;
   }
 
-  /** A process that was killed forwards no more. */
+  /** Forwarding ends with the process, even a killed one. */
   async predecessor(): Promise<undefined> {
     return undefined;
   }
@@ -156,7 +156,7 @@ export class AfXdpEngine implements Engine {
     running.image = image;
   }
 
-  /** By the first queue's worker: they all do the same. */
+  /** In the first queue's worker: all workers do the same. */
   async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
     return this.#started.forwarders[0].tryFrame(frame);
   }
@@ -197,7 +197,7 @@ export class AfXdpEngine implements Engine {
     return false;
   }
 
-  /** One after the other: ffi-rs is loaded anew in each, and was not made for that to happen at once. */
+  /** One after the other: each worker loads ffi-rs again, which does not support concurrent loads. */
   async #startForwarders(
     sockets: readonly XdpSocket[],
     forwarders: Forwarder[],
@@ -232,7 +232,7 @@ export class AfXdpEngine implements Engine {
     log.info({ event: 'attached', mode: this.#mode, cores }, `af_xdp on ${link.name}: ${this.#mode}`);
   }
 
-  /** Packets for VIPs go to the host again; what is in the rings is forwarded; then all of it is closed. */
+  /** Returns packets for VIPs to the host, forwards what is in the rings, and closes everything. */
   #takeBack(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return Promise.resolve();
@@ -240,7 +240,7 @@ export class AfXdpEngine implements Engine {
       this.#watch?.close();
       clearInterval(this.#queueTimer);
       const { steering, forwarders, guard } = running;
-      await this.#publishing?.catch(() => undefined); // whoever asked for it is told; it would steer again behind us
+      await this.#publishing?.catch(() => undefined); // its caller hears of a failure; it must not steer again after the next line
       const { image } = running;
       await steering.publish(searchWithout(image, searchPart(image), () => true));
       await new Barrier().over();
@@ -256,7 +256,7 @@ export class AfXdpEngine implements Engine {
     const { interface: prepared } = this.#started;
     const { name } = prepared.link;
     if (queuesOf(name) <= prepared.queues) return;
-    // Packets of the new ones would meet no socket.
+    // Packets of the new queues would meet no socket.
     this.#fail(
       new AnyhopError('ERR_INTERFACE', `${name} has more receive queues than when the engine started`, {
         hint: 'Start again: there is a worker for each queue that is there at the start.',
@@ -265,9 +265,9 @@ export class AfXdpEngine implements Engine {
     );
   }
 
-  /** Without a worker its queue would lose every packet; the host can at least say that nobody is there. */
+  /** A queue without a worker would lose every packet; the host at least refuses connections. */
   #fail(reason: unknown): void {
-    if (this.#takenBack !== undefined) return; // it was told to end
+    if (this.#takenBack !== undefined) return; // it ends anyway
     const end = (): void => this.#end.reject(reason);
     this.#takeBack().then(end, end);
   }
@@ -278,7 +278,7 @@ export class AfXdpEngine implements Engine {
   }
 }
 
-/** None when the interface is gone, which the program's end tells. */
+/** 0 when the interface is gone: the attachment watch reports that. */
 function queuesOf(name: string): number {
   try {
     return interfaceQueues(name).receive;

@@ -30,7 +30,7 @@ export interface ForwarderTally {
 export class Forwarder {
   /** The core that it runs on. */
   readonly core: number;
-  /** Rejects with the reason when the worker ends without having been told to. */
+  /** Rejects with the reason when the worker ends of its own accord. */
   readonly failed: Promise<never>;
   readonly #socket: XdpSocket;
   readonly #worker: Worker;

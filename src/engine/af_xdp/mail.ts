@@ -1,5 +1,5 @@
 /**
- * What the main thread and a forwarding worker tell each other. Memory that both use is shared: images, which nobody
+ * Messages between the main thread and a forwarding worker. Memory that both use is shared: images, which nobody
  * changes once they are sent, and counters, which only the worker writes.
  *
  * The worker never gets back to its event loop: it looks at `mailbox`, one number that rises with each message, once a

@@ -13,7 +13,7 @@ export function afXdpUnreachable(
   return `its way leads out of ${name}, and af_xdp sends only out of ${on.name}`;
 }
 
-/** @throws AnyhopError ERR_ROUTE: whoever builds images for this engine must leave such a backend out (`unreachable`) */
+/** @throws AnyhopError ERR_ROUTE: images for this engine must leave such a backend out (`unreachable`) */
 export function requireReach(image: Image, on: Pick<Link, 'name' | 'index'>): void {
   const stray = imageBackends(image).find(({ interfaceIndex }) => !isOwn(interfaceIndex, on));
   if (stray === undefined) return;

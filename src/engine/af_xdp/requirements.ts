@@ -5,12 +5,11 @@ import { type Capability, missingCapabilities } from '../../core/capability.js';
 import { AnyhopError } from '../../core/errors.js';
 import { L } from '../../core/layout.gen.js';
 import { Barrier } from '../../ffi/barrier.js';
-import { attachedXdp } from '../../ffi/bpf.js';
 import { interfaceQueues, XdpSocket } from '../../ffi/xsk.js';
 import { P } from '../../packet/constants.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
 import type { Place } from '../contract.js';
-import { requireCapabilities, requireKernel } from '../requirements.js';
+import { requireCapabilities, requireKernel, requireNoProgram } from '../requirements.js';
 
 const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_BPF', 'CAP_PERFMON'];
 /** With it, locked memory has no limit; without, the limit may do. */
@@ -97,17 +96,6 @@ function requireQueues(name: string): number {
   if (send >= receive) return receive;
   throw new AnyhopError('ERR_INTERFACE', `${name} has ${receive} receive but only ${send} transmit queues`, {
     hint: `The engine af_xdp needs as many of both: ethtool -L ${name} rx ${send}; or: ethtool -L ${name} tx ${receive}.`,
-  });
-}
-
-function requireNoProgram({ name, index }: Link): void {
-  const attached = attachedXdp(index);
-  if (attached === undefined) return;
-  const whose = `${attached.name ?? 'name unknown'} (id ${attached.id}, ${attached.mode})`;
-  throw new AnyhopError('ERR_INTERFACE', `${name} has an XDP program already: ${whose}`, {
-    hint:
-      `If it is the engine xdp's: anyhop stop --interface ${name}. If nobody needs it: ip link set dev ${name} ` +
-      `${attached.mode === 'generic' ? 'xdpgeneric' : 'xdp'} off.`,
   });
 }
 

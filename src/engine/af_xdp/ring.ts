@@ -18,7 +18,7 @@
 
 import type { RingLayout } from '../../ffi/xsk.js';
 
-/** XDP_RING_NEED_WAKEUP of linux/if_xdp.h: the kernel looks at this ring only when it is told to. */
+/** XDP_RING_NEED_WAKEUP of linux/if_xdp.h: the kernel looks at this ring only after a system call. */
 const NEED_WAKEUP = 1;
 
 export class Ring {

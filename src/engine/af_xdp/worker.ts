@@ -67,7 +67,7 @@ function run(): void {
   }
 }
 
-/** A batch, and telling the kernel if it wants to be told. @returns frames that there were */
+/** Forwards a batch, and wakes the kernel where it asks for that. @returns the number of frames */
 function turn(limit: number): number {
   const count = loop.batch(limit);
   const receive = fill.needsWakeup();

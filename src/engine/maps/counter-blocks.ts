@@ -1,6 +1,6 @@
 /**
  * Counters that XDP programs keep, each CPU in its own block, and one block more, which is user space's: what was counted
- * by programs and maps that are gone. The sum over all blocks is what there is to tell.
+ * by programs and maps that are gone. The total is the sum over all blocks.
  *
  *     block    CPU 0        CPU 1        ...   carried
  *            +------------+------------+-----+------------+

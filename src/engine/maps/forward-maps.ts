@@ -70,7 +70,7 @@ export class ForwardMaps {
     return this.#buffers.publish(image);
   }
 
-  /** A copy of the image in force. Undefined when it is none of this version. */
+  /** A copy of the image in force. Undefined when another version wrote it. */
   image(): Image | undefined {
     const bytes = this.#buffers.inForce();
     const { buffer, byteOffset } = bytes;

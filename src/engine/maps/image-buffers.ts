@@ -13,8 +13,8 @@
  *                 free as soon as the barrier that was asked for when it was retired is over (some 8 ms)
  *
  * A publish that comes after a rest finds a free buffer and waits for nothing. Many in a row wait for the oldest barrier,
- * without blocking the process; that is what makes a thousand of them safe. All of it is written by this process alone
- * (whoever is in charge of an interface holds its lock), and read by programs on all CPUs.
+ * without blocking the process; that is what makes a thousand of them safe. Only this process writes it
+ * (it holds the interface's lock), and read by programs on all CPUs.
  */
 import { L } from '../../core/layout.gen.js';
 import { Barrier } from '../../ffi/barrier.js';

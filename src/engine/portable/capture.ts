@@ -1,5 +1,5 @@
 /**
- * A capture: npm `cap` over libpcap, opened and closed in the only ways that it survives. What to beware of in it:
+ * A capture: npm `cap` over libpcap, opened and closed in the only ways that it survives. Its traps:
  *
  *  - It hands over packets in a loop of its own for as long as there are any. Under overload neither timers nor
  *    signals would ever run; who captures has to replace the capture now and then (engine.ts).

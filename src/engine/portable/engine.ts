@@ -5,11 +5,11 @@
  *   interface -> libpcap's ring -> memory after HEADROOM -> pipeline -> raw socket at layer 3 -> the kernel's routes
  *        \-> the host's own stack, less what is for a VIP (host.ts)
  *
- * What to beware of, in the two libraries (more on `cap` in capture.ts):
+ * Traps of the two libraries (more on `cap` in capture.ts):
  *  - `cap` hands over packets in a loop of its own for as long as there are any, so that under overload neither timers
  *    nor signals would ever run. After BREATH_MS in that loop a new capture is opened and the old one closed, which
  *    ends the loop; what the old ring held by then is lost, and counted as missed.
- *  - Both are native and optional: they are loaded when the engine starts, and a missing one costs this engine alone.
+ *  - Both are native and optional: the engine loads them when it starts, so the other engines do without them.
  */
 
 import { L, VERDICTS } from '../../core/layout.gen.js';
@@ -83,7 +83,7 @@ export class PortableEngine implements Engine {
     return undefined;
   }
 
-  /** A process that was killed forwards no more. */
+  /** Forwarding ends with the process, even a killed one. */
   async predecessor(): Promise<undefined> {
     return undefined;
   }
@@ -130,8 +130,8 @@ export class PortableEngine implements Engine {
   }
 
   /**
-   * Where VIPs come or go, the host is kept away from the former and the next ones while the image changes: what none of the
-   * two images knows is dropped for a moment, and nothing is ever answered by the host that is the engine's.
+   * While VIPs come or go, the filter covers those of both images: a packet that the image in force does not know is
+   * dropped for a moment, and the host never answers in the engine's place.
    */
   async publish(image: Image): Promise<void> {
     const former = this.#started.image;

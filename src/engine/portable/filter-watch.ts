@@ -1,14 +1,14 @@
 /**
  * Looks after the filter that keeps the host away from packets for VIPs: a firewall that is loaded again (`nft flush ruleset`) takes it
  * along with its own rules, and the host's stack then answers beside the engine. It is put back, and its counters go on from
- * where they were. The look reads the counters too, so that whoever asks for them starts no process.
+ * where they were. The look reads the counters too, so that a question for them starts no process.
  */
 import type { Logger } from '../../core/log.js';
 import type { DroppedPackets } from '../host-filter.js';
 
 /** How often: a look takes some 5 ms of a processor. */
 const LOOK_MS = 700;
-/** A filter that was put back counts as there when it has stayed for so long. */
+/** A filter that was put back counts as there again after this time. */
 const STAYS_MS = 1_000;
 
 export interface FilterWatchOptions {

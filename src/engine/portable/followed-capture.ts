@@ -7,7 +7,7 @@ import { AnyhopError, EXIT } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import type { Capture } from './capture.js';
 
-/** Between two tries to open a capture where there is none; one that fails takes some KB for good (capture.ts). */
+/** Between two attempts to open a capture; each failed one costs some KB for good (capture.ts). */
 const RETRY_MS = 1_000;
 /** Tries in a row, after which the engine gives up. */
 const TRIES_MAX = 10;

@@ -31,7 +31,7 @@ export interface HostGuard {
    * @throws AnyhopError ERR_TOOL; the former ones go on then
    */
   setFilter(filter: HostFilter): Promise<void>;
-  /** Makes the filter anew, which somebody has taken away. @throws AnyhopError ERR_TOOL */
+  /** Installs the filter again after somebody has removed it. @throws AnyhopError ERR_TOOL */
   putBack(filter: HostFilter): Promise<void>;
   /** Gives everything back; call it once the engine has stopped. */
   release(): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * What a set of pinned maps is, told by itself, so that another process, of this version or another, knows what it finds:
- * one JSON text in a map of its own.
+ * A set of pinned maps describes itself, so that another process, of this version or another, knows what it finds: one
+ * JSON text in a map of its own.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -55,7 +55,7 @@ export function isThis(about: About): boolean {
 /** A map that holds the text; pin and close it. */
 export function writeAbout(about: About): MappedArray {
   const text = Buffer.from(JSON.stringify(about));
-  if (text.length >= ABOUT_BYTES) throw new RangeError('too much to tell of a set of maps');
+  if (text.length >= ABOUT_BYTES) throw new RangeError('the description of a set of maps is too long');
   const map = MappedArray.create('anyhop_about', ABOUT_BYTES);
   new Uint8Array(map.memory).set(text);
   return map;

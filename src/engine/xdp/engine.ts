@@ -42,7 +42,7 @@ export type XdpOptions = Place & Pick<EngineSettings, 'log'>;
 /** Interval of looks at the pins. */
 const PIN_WATCH_MS = 1_000;
 
-/** What there is between `start` and `stop`. */
+/** The state between `start` and `stop`. */
 interface Running {
   readonly inForce: InForce;
   readonly outlives: boolean;
@@ -58,7 +58,7 @@ export class XdpEngine implements Engine {
   readonly #options: XdpOptions;
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
-  /** Once it has ended. */
+  /** The final mode and counts, once the engine has ended. */
   #last:
     | (Pick<InForce, 'mode'> & { readonly counters: Counters; readonly engine: EngineCounters })
     | undefined;

@@ -9,8 +9,8 @@ import { whatIsMeant } from '../../pins/find.js';
 import { readLinks } from '../../underlay/link.js';
 import { lockLeftovers } from '../../underlay/lock.js';
 import type { LeftBehind, Place, Removed } from '../contract.js';
-import { detach, findSet, removeStale, requireNoOther } from './attachment.js';
-import { FORWARD_PROGRAM } from './pinned-set.js';
+import { FORWARD_PROGRAM, requireNoProgram } from '../requirements.js';
+import { detach, findSet, removeStale } from './attachment.js';
 
 export const xdpLeft: LeftBehind = { requireNone, remove };
 
@@ -47,7 +47,7 @@ async function remove({ interface: name, bpffs }: Place, log: Logger): Promise<R
     const attachment =
       link !== undefined && isBpffs(bpffs) ? findAttachment(directory, link.index) : undefined;
     if (attachment === undefined) {
-      if (link !== undefined) requireNoOther(link);
+      if (link !== undefined) requireNoProgram(link);
       const hadPins = isBpffs(bpffs) && removeStale(directory);
       if (hadPins) removePinDirectory(directory);
       else if (link === undefined) {

@@ -3,10 +3,10 @@
  *
  *     <directory>/link                                    the program that is attached, whichever it is
  *     <directory>/1/{program,images,live,counters,about}  a set; what is attached is that of one of them
- *     <directory>/2/...                                   the next, while it takes the place of the former, and then alone
+ *     <directory>/2/...                                   the next, beside the former until it has replaced that
  *
- * A process can be killed at any moment, so whoever finds this goes by what is attached and by nothing else: the set whose
- * program the link has is the one in force. One with a lower number that it replaced still has counters to be carried
+ * A process can be killed at any moment, so its successor goes only by what is attached: the set whose program the link
+ * has is the one in force. One with a lower number that it replaced still has counters to be carried
  * over; any other was never in force.
  */
 import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
@@ -17,10 +17,8 @@ import type { Image } from '../../image/read.js';
 import { entries } from '../../pins/directory.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
 import { forwardShape } from '../maps/sizes.js';
+import { FORWARD_PROGRAM } from '../requirements.js';
 import { type About, describeThis, type Origin, readAbout, writeAbout } from './about.js';
-
-/** In its object file, and in the kernel, where it tells whose a program is. */
-export const FORWARD_PROGRAM = 'anyhop_forward';
 
 const PINS = ['program', 'images', 'live', 'counters', 'about'];
 

@@ -1,4 +1,4 @@
-/** When the program in force has to make room for another one, although it forwards well: its maps or its numbers do not do. */
+/** When another program must replace the one in force: its maps are too small, or its counters have other numbers. */
 
 import { imageCounterNames } from '../../image/inspect.js';
 import type { Image } from '../../image/read.js';
@@ -6,7 +6,7 @@ import { fits } from '../maps/sizes.js';
 import { isThis } from './about.js';
 import type { PinnedSet } from './pinned-set.js';
 
-/** Why a set in force cannot simply take the image; undefined when it can. */
+/** Why the image cannot be published to the set in force; undefined when it can. */
 export function replacementReason(
   image: Image,
   set: PinnedSet | undefined,
@@ -18,7 +18,7 @@ export function replacementReason(
   return keepsNumbers(image, former) ? undefined : 'counters have other numbers';
 }
 
-/** Whether every counter still is whose it was. */
+/** Whether every counter still belongs to the same name. */
 function keepsNumbers(image: Image, former: Image): boolean {
   const [now, then] = [imageCounterNames(image), imageCounterNames(former)];
   return (['services', 'backends'] as const).every((kind) =>

@@ -8,8 +8,7 @@ import { requireBpffs } from '../../pins/directory.js';
 import { directoryOf } from '../../pins/find.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
 import type { Place } from '../contract.js';
-import { requireCapabilities, requireKernel } from '../requirements.js';
-import { requireNoOther } from './attachment.js';
+import { requireCapabilities, requireKernel, requireNoProgram } from '../requirements.js';
 
 export interface PreparedPlace {
   readonly link: Link & { readonly mac: Uint8Array };
@@ -45,7 +44,7 @@ export async function requireXdp(
   await requireBpffs(bpffs);
   const directory = directoryOf(bpffs, link);
   const attachment = findAttachment(directory, link.index);
-  if (attachment === undefined) requireNoOther(link);
+  if (attachment === undefined) requireNoProgram(link);
   attachment?.link.descriptor.close();
   return { link, directory };
 }
