@@ -10,6 +10,7 @@ import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { Probes } from '../health/probes.js';
 import type { IpAddress } from '../packet/address.js';
+import type { Recipients } from '../pool/least-mtu.js';
 import { type Membership, markedBackends, reachedBackends } from '../pool/membership.js';
 import type { BackendFacts } from '../pool/states.js';
 import { Agents } from './agents.js';
@@ -31,7 +32,7 @@ export class Backends {
   readonly drains: Drains;
   readonly #sources: { readonly source4: IpAddress | undefined; readonly source6: IpAddress | undefined };
   readonly #interfaceIndex: number;
-  #config: LoadedConfig<'run'> | undefined;
+  #recipients: Recipients | undefined;
 
   constructor(config: LoadedConfig<'run'>, host: Host, now: () => number, log: Logger) {
     const { node } = config;
@@ -39,7 +40,7 @@ export class Backends {
     this.#sources = { source4: node.source4?.address, source6: node.source6?.address };
     this.#interfaceIndex = link.index;
     this.hops = new EngineHops(link, this.#sources, log);
-    this.paths = new Paths({ config, nextHop: (address) => this.hops.of(address), now, log });
+    this.paths = new Paths({ recipients: config, nextHop: (address) => this.hops.of(address), now, log });
     const probes = new Probes({ ...node, isLocal: (vip) => localVips.has(vip) });
     this.health = new NodeHealth(marksIn(memory), log, now, probes);
     const count = async (address: string) => connectionsOf(await this.agents.ask(address));
@@ -47,12 +48,12 @@ export class Backends {
   }
 
   /** What is in force now. @returns whether it has changed since the last call */
-  follow({ config, pools }: Pick<NodePools, 'config' | 'pools'>): boolean {
-    if (this.#config === config) return false;
-    this.#config = config;
-    this.paths.follow(config);
-    this.drains.follow(pools, config.services);
-    this.agents.follow(markedBackends(pools), config.agent?.reportPort ?? AGENT_REPORT_PORT_DEFAULT);
+  follow({ file, pools, recipients }: Pick<NodePools, 'file' | 'pools' | 'recipients'>): boolean {
+    if (this.#recipients === recipients) return false;
+    this.#recipients = recipients;
+    this.paths.follow(recipients);
+    this.drains.follow(pools, file.services);
+    this.agents.follow(markedBackends(pools), file.agent?.reportPort ?? AGENT_REPORT_PORT_DEFAULT);
     return true;
   }
 

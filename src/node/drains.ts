@@ -214,9 +214,9 @@ function conclude(progress: Progress, askedMs: number): boolean {
 
 function drainsOf(pools: Membership, services: readonly ServiceConfig[]): Drain[] {
   return [...pools].flatMap(([pool, membership]) => {
-    const { inForce } = membership;
+    const { file, changes } = membership;
     const ofPool = services.filter((service) => service.pool === pool && service.protocol === 'tcp');
-    return inForce.backends.flatMap(({ name, address, agent }): Drain[] => {
+    return changes.members.flatMap(({ name, address, agent }): Drain[] => {
       const sinceMs = drainsSinceMs(membership, name);
       if (sinceMs === undefined) return [];
       return [
@@ -225,7 +225,7 @@ function drainsOf(pools: Membership, services: readonly ServiceConfig[]): Drain[
           backend: name,
           address: address.text,
           sinceMs,
-          deadlineMs: sinceMs + inForce.drainDeadlineMs,
+          deadlineMs: sinceMs + file.drainDeadlineMs,
           uncounted: !agent
             ? 'it runs no agent that could count'
             : ofPool.length === 0

@@ -1,8 +1,7 @@
 /** What a running node tells of its own accord: counters once a minute, packets lost, ways that are too narrow. */
-import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
-import { leastMtus, narrowForIpv6 } from '../pool/least-mtu.js';
+import { leastMtus, narrowForIpv6, type Recipients } from '../pool/least-mtu.js';
 import { watchLosses } from '../underlay/losses.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { Forwarding } from './forwarding.js';
@@ -55,12 +54,12 @@ export async function logCounters(
 
 /** What IPv6 clients send at least must fit the way to each backend of an IPv6 service, with the outer headers. */
 export function warnAboutNarrowWays(
-  config: LoadedConfig<'run'>,
+  recipients: Recipients,
   nextHop: (address: string) => NextHop | NoNextHop,
   log: Logger,
 ): void {
-  const least = leastMtus(config);
-  for (const pool of config.pools) {
+  const least = leastMtus(recipients);
+  for (const pool of recipients.pools) {
     for (const { name, address } of pool.backends) {
       const hop = nextHop(address.text);
       const backend = `${pool.name}/${name}`;

@@ -10,6 +10,7 @@
  * is taken on top of what is there by then.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { LogFields, Logger } from '../core/log.js';
@@ -17,6 +18,7 @@ import { SerialQueue } from '../core/serial-queue.js';
 import { clockTime } from '../core/time.js';
 import type { Hold } from '../pool/change.js';
 import { type Effect, effects, type QueuedStep } from '../pool/effects.js';
+import type { Recipients } from '../pool/least-mtu.js';
 import {
   type Membership,
   type Moment,
@@ -31,7 +33,7 @@ import {
   takeHolds,
   takeMarks,
 } from '../pool/membership.js';
-import { type BackendFacts, statesOf } from '../pool/states.js';
+import { type BackendFacts, priorMembers, statesOf } from '../pool/states.js';
 import type { Health } from '../table/state.js';
 import type { Served } from './assemble.js';
 
@@ -97,7 +99,7 @@ export class NodePools {
   };
   #file: LoadedConfig<'run'>;
   #pools: Membership;
-  #config: LoadedConfig<'run'>;
+  #recipients: Recipients;
   #timer: NodeJS.Timeout | undefined;
   readonly #changes = new SerialQueue();
   #retry: NodeJS.Timeout | undefined;
@@ -119,12 +121,12 @@ export class NodePools {
     this.#past = { memory, renamed };
     this.#file = file;
     this.#pools = take(NO_POOLS, file.pools, { force: false, nowMs: now(), ...this.#past });
-    this.#config = configOf(file, this.#pools);
+    this.#recipients = recipientsOf(file, this.#pools);
   }
 
-  /** The config with the pools as they are in force. */
-  get config(): LoadedConfig<'run'> {
-    return this.#config;
+  /** Whom packets are sent to now; another object after every change. */
+  get recipients(): Recipients {
+    return this.#recipients;
   }
 
   /** What packets are to be forwarded by, as it is now. */
@@ -199,7 +201,7 @@ export class NodePools {
     this.#coming = {
       marked: markedBackends(proposed),
       reached: reachedBackends(proposed),
-      settings: new Map([...proposed].map(([name, { inForce }]) => [name, inForce])),
+      settings: new Map([...proposed].map(([name, pool]) => [name, pool.file])),
     };
     try {
       await this.#around.permit(request.file);
@@ -230,7 +232,7 @@ export class NodePools {
 
   #set(pools: Membership): void {
     this.#pools = pools;
-    this.#config = configOf(this.#file, pools);
+    this.#recipients = recipientsOf(this.#file, pools);
     this.#arm();
   }
 
@@ -307,8 +309,11 @@ function withPools(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'
   return { ...file, pools: file.pools.map((pool): PoolConfig => pools.get(pool.name)?.file ?? pool) };
 }
 
-function configOf(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'run'> {
-  return { ...file, pools: file.pools.map(({ name }): PoolConfig => pools.get(name)!.inForce) };
+function recipientsOf({ services }: LoadedConfig<'run'>, membership: Membership): Recipients {
+  const pools = [...membership].map(([name, { changes }]) => {
+    return { name, backends: changes.members, prior: priorMembers(changes) };
+  });
+  return { services, pools };
 }
 
 /** Members of one name have one mark: that of the one in force. */
@@ -322,9 +327,14 @@ function firstOfName(backends: readonly NamedBackend[]): NamedBackend[] {
 }
 
 function hasSameBackends(some: Membership, others: Membership): boolean {
-  const isUntouched = [...others].every(([name, { inForce, changes }]) => {
-    const other = some.get(name);
-    return other?.inForce === inForce && other.changes.queue === changes.queue;
+  const isUntouched = [...others].every(([name, { changes }]) => {
+    const other = some.get(name)?.changes;
+    return (
+      other?.members === changes.members &&
+      other.queue === changes.queue &&
+      other.override === changes.override &&
+      isDeepStrictEqual(other.past, changes.past)
+    );
   });
   const text = (pools: Membership): string =>
     [...markedBackends(pools), ...reachedBackends(pools)]

@@ -11,8 +11,8 @@ export function healthReport(
   markOf: (pool: string, backend: string) => BackendMark | undefined,
 ): HealthReport {
   return {
-    backends: [...pools].flatMap(([pool, { inForce }]) =>
-      inForce.backends.flatMap(({ name }) => {
+    backends: [...pools].flatMap(([pool, { changes }]) =>
+      changes.members.flatMap(({ name }) => {
         const mark = markOf(pool, name);
         if (mark === undefined) return [];
         const { health, reason, since } = mark;

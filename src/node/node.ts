@@ -115,7 +115,7 @@ export class Node {
     this.#readiness.passed('engine');
     warnAboutVeth(link, engine.sends === 'xdp', this.#log);
     try {
-      await selfTest(engine, forwarding.image, this.#pools.config);
+      await selfTest(engine, forwarding.image, this.#pools.file);
     } catch (error) {
       await engine.stop(); // one that forwards wrongly must not forward
       throw error;
@@ -133,7 +133,7 @@ export class Node {
     ]);
     this.#readiness.follow(
       () => ({
-        services: this.#pools.config.services,
+        services: this.#pools.file.services,
         pools: forwarding.assembly.pools,
         detached: engine.detached,
       }),
@@ -250,13 +250,13 @@ export class Node {
     hops.onLinks((links) => {
       this.#readiness.sawLinks(links);
       void macs.refresh(links).then((changed) => changed && forwarding.refresh());
-      void localVips.look(this.#pools.config);
+      void localVips.look(this.#pools.file);
     });
     health.refresh(); // what changed since the first image was built
   }
 
   #warnAboutNarrowWays(): void {
-    warnAboutNarrowWays(this.#pools.config, (address) => this.#backends.hops.of(address), this.#log);
+    warnAboutNarrowWays(this.#pools.recipients, (address) => this.#backends.hops.of(address), this.#log);
   }
 
   async #endEngine({ engine, forwarding }: Running): Promise<void> {
@@ -275,9 +275,9 @@ export class Node {
   #status(chosen: ChosenEngine<Forwarding>, rates: Rates): Promise<NodeStatus> {
     const { engine, reason, first: forwarding } = chosen;
     const { hops, paths, health, agents, drains } = this.#backends;
-    const { config, file, pools } = this.#pools;
+    const { file, pools } = this.#pools;
     return nodeStatus({
-      config,
+      config: file,
       node: this.#options.first.config.node,
       startedAt: this.#startedAt,
       keyFingerprint: keyFingerprint(file.node.key.reveal()),

@@ -4,10 +4,10 @@
  */
 
 import type { BackendStatus } from '../api/status.js';
-import type { BackendConfig, Config, NodeConfig } from '../config/types.js';
+import type { BackendConfig, NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { formatMac } from '../packet/mac.js';
-import { leastMtus } from '../pool/least-mtu.js';
+import { leastMtus, type Recipients } from '../pool/least-mtu.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { NextHopChange } from '../underlay/next-hop-log.js';
 import { PathErrors } from '../underlay/path-errors.js';
@@ -17,7 +17,7 @@ import type { Way } from './assemble.js';
 const EXPIRE_INTERVAL_MS = 5_000;
 
 export interface PathsOptions {
-  readonly config: Pick<Config, 'pools' | 'services'>;
+  readonly recipients: Recipients;
   /** By an address's text. */
   readonly nextHop: (address: string) => NextHop | NoNextHop;
   readonly now: () => number;
@@ -27,13 +27,13 @@ export interface PathsOptions {
 export class Paths {
   readonly #log: Logger;
   readonly #mtus: PathMtus;
-  #config: PathsOptions['config'];
+  #recipients: Recipients;
   #changed = (): void => {};
   #errors: PathErrors | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor({ config, nextHop, now, log }: PathsOptions) {
-    this.#config = config;
+  constructor({ recipients, nextHop, now, log }: PathsOptions) {
+    this.#recipients = recipients;
     this.#log = log;
     this.#mtus = new PathMtus({
       log,
@@ -42,9 +42,9 @@ export class Paths {
         const hop = nextHop(address);
         return hop.reason === undefined ? hop.mtu : undefined;
       },
-      leastMtu: (address) => leastMtus(this.#config).get(address)?.all ?? 0,
+      leastMtu: (address) => leastMtus(this.#recipients).get(address)?.all ?? 0,
       names: (address) =>
-        this.#config.pools.flatMap((pool) =>
+        this.#recipients.pools.flatMap((pool) =>
           pool.backends.flatMap((each) => (each.address.text === address ? `${pool.name}/${each.name}` : [])),
         ),
       changed: () => this.#changed(),
@@ -57,9 +57,9 @@ export class Paths {
     return this.#mtus.counts;
   }
 
-  /** What is in force, with the pools as they are. */
-  follow(config: PathsOptions['config']): void {
-    this.#config = config;
+  /** As they are in force. */
+  follow(recipients: Recipients): void {
+    this.#recipients = recipients;
   }
 
   /** Listens from now on for reports about packets from this node. @param changed some path is narrower or wider than before */
@@ -86,7 +86,7 @@ export class Paths {
     const { interface: out, destinationMac, vlan } = hop;
     const mtu = this.#mtus.mtuOf(address, hop.mtu);
     const learned = mtu < hop.mtu ? this.#mtus.learned(address) : undefined;
-    const least = leastMtus(this.#config).get(address)?.ipv6 ?? 0;
+    const least = leastMtus(this.#recipients).get(address)?.ipv6 ?? 0;
     return {
       interface: out,
       mac: formatMac(destinationMac),

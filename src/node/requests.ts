@@ -38,8 +38,8 @@ export function wordOf({ state, weight }: OverridePatch): string {
 /** Which backends of these pools get no flows once all that waits is in force, although the pool has them. */
 export function idleAfter(names: readonly string[], pools: Membership): string[] {
   return names.flatMap((name) => {
-    const { changes, inForce } = pools.get(name)!;
+    const { changes, file } = pools.get(name)!;
     const members = changes.queue.at(-1)?.members ?? changes.members;
-    return idleBackends(members, inForce.tableSize).map((idle) => `pool ${name}: ${idle}`);
+    return idleBackends(members, file.tableSize).map((idle) => `pool ${name}: ${idle}`);
   });
 }

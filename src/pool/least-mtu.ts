@@ -7,7 +7,7 @@
  *
  * A learned MTU is never believed below it (src/underlay/path-mtus.ts).
  */
-import type { BackendConfig, Config } from '../config/types.js';
+import type { BackendConfig, PoolConfig, ServiceConfig } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
 
@@ -20,13 +20,19 @@ export interface LeastMtu {
   readonly ipv6: number | undefined;
 }
 
-/** By the text of a backend's address. The same object as long as the config is the same. */
-export function leastMtus(config: Pick<Config, 'pools' | 'services'>): ReadonlyMap<string, LeastMtu> {
-  const known = cache.get(config);
+/** Services, and whom their packets are sent to. */
+export interface Recipients {
+  readonly services: readonly ServiceConfig[];
+  readonly pools: readonly Pick<PoolConfig, 'name' | 'backends' | 'prior'>[];
+}
+
+/** By the text of a backend's address. The same object for the same object. */
+export function leastMtus(served: Recipients): ReadonlyMap<string, LeastMtu> {
+  const known = cache.get(served);
   if (known !== undefined) return known;
   const least = new Map<string, LeastMtu>();
-  for (const pool of config.pools) {
-    const services = config.services.filter((service) => service.pool === pool.name);
+  for (const pool of served.pools) {
+    const services = served.services.filter((service) => service.pool === pool.name);
     const hasIpv6 = services.some(({ vip }) => vip.family === 6);
     const isKeyed = services.some(({ secondChance }) => secondChance);
     for (const backend of [...pool.backends, ...(pool.prior ?? [])]) {
@@ -40,7 +46,7 @@ export function leastMtus(config: Pick<Config, 'pools' | 'services'>): ReadonlyM
       });
     }
   }
-  cache.set(config, least);
+  cache.set(served, least);
   return least;
 }
 

@@ -7,7 +7,6 @@
  *
  * Times are milliseconds as in change.ts.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import type { Health } from '../table/state.js';
 import {
@@ -34,8 +33,6 @@ export interface PoolMembership {
   /** Over the file; sorted by name. */
   readonly overrides: readonly Override[];
   readonly changes: PoolChanges;
-  /** What the tables come from; the same object for as long as it says the same. */
-  readonly inForce: PoolConfig;
   /** Since when each member in force that drains does so. */
   readonly drainingSinceMs: Readonly<Record<string, number>>;
 }
@@ -100,10 +97,13 @@ function takePool(
       : (isForced ? force : plan)({ ...remembered.changes, settleMs }, change, nowMs);
   const isRenamed = known !== undefined && known.file.name !== file.name;
   const { drainingSinceMs = {} } = remembered ?? {};
-  return next(
-    { file, ...(isRenamed && { formerly: known.file.name }), overrides, changes, drainingSinceMs },
-    known,
-  );
+  return next({
+    file,
+    ...(isRenamed && { formerly: known.file.name }),
+    overrides,
+    changes,
+    drainingSinceMs,
+  });
 }
 
 function marksOf(
@@ -117,7 +117,7 @@ function marksOf(
 /** Time passes: what is due comes into force. The same object when nothing has changed. */
 export function passTime(before: Membership, nowMs: number): Membership {
   return mapPools(before, (pool) =>
-    isDue(pool.changes, nowMs) ? next({ ...pool, changes: advance(pool.changes, nowMs) }, pool) : pool,
+    isDue(pool.changes, nowMs) ? next({ ...pool, changes: advance(pool.changes, nowMs) }) : pool,
   );
 }
 
@@ -129,7 +129,7 @@ export function takeHolds(
 ): Membership {
   return mapPools(before, (pool, name) => {
     const changes = hold(pool.changes, holds(name), nowMs);
-    return changes === pool.changes ? pool : next({ ...pool, changes }, pool);
+    return changes === pool.changes ? pool : next({ ...pool, changes });
   });
 }
 
@@ -141,7 +141,7 @@ export function takeMarks(
 ): Membership {
   return mapPools(before, (pool, name) => {
     const changes = markEach(pool.changes, (backend) => health(name, backend), nowMs);
-    return changes === pool.changes ? pool : next({ ...pool, changes }, pool);
+    return changes === pool.changes ? pool : next({ ...pool, changes });
   });
 }
 
@@ -157,26 +157,19 @@ function mapPools(
 export function mapPool(
   before: Membership,
   name: string,
-  transform: (pool: PoolMembership) => Omit<PoolMembership, 'inForce'>,
+  transform: (pool: PoolMembership) => PoolMembership,
 ): Membership {
-  return mapPools(before, (pool, each) => (each === name ? next(transform(pool), pool) : pool));
+  return mapPools(before, (pool, each) => (each === name ? next(transform(pool)) : pool));
 }
 
-/** Completes a pool. @param known as it was before, whose objects go on being used where they say the same */
-function next(
-  pool: Omit<PoolMembership, 'inForce'> & { readonly inForce?: PoolConfig },
-  known: PoolMembership | undefined,
-): PoolMembership {
-  const { file, changes } = pool;
-  const inForce = isAsBefore(pool, known)
-    ? known!.inForce
-    : { ...file, backends: changes.members, prior: priorMembers(changes) };
-  const isSame = known !== undefined && isDeepStrictEqual(known.inForce, inForce);
+/** Keeps since when members drain. */
+function next(pool: PoolMembership): PoolMembership {
+  const { changes } = pool;
   const draining = changes.members.filter(({ state }) => state === 'draining');
   const drainingSinceMs = Object.fromEntries(
     draining.map(({ name }) => [name, own(pool.drainingSinceMs, name) ?? changes.nowMs]),
   );
-  return { ...pool, drainingSinceMs, inForce: isSame ? known.inForce : inForce };
+  return { ...pool, drainingSinceMs };
 }
 
 /** A backend may have the name of something that every object has. */
@@ -187,19 +180,6 @@ function own(times: Readonly<Record<string, number>>, name: string): number | un
 /** Since when a member that is in force drains; undefined when it does not. */
 export function drainsSinceMs({ drainingSinceMs }: PoolMembership, backend: string): number | undefined {
   return own(drainingSinceMs, backend);
-}
-
-/** Whether neither file nor members nor prior state have changed: the rule, for a health mark. */
-function isAsBefore(
-  { file, changes }: Pick<PoolMembership, 'file' | 'changes'>,
-  known: PoolMembership | undefined,
-): boolean {
-  return (
-    known !== undefined &&
-    known.file === file &&
-    known.changes.members === changes.members &&
-    isDeepStrictEqual(priorMembers(known.changes), priorMembers(changes))
-  );
 }
 
 /** When `passTime` has something to do next; undefined when nothing waits or settles. */
@@ -218,9 +198,9 @@ export interface NamedBackend {
  * with another address, is not among them.
  */
 export function markedBackends(pools: Membership): NamedBackend[] {
-  return [...pools.values()].flatMap(({ inForce, changes }) =>
+  return [...pools.values()].flatMap(({ file, changes }) =>
     firstByName([...changes.members, ...queuedBackends(changes)]).map((backend) => ({
-      pool: inForce,
+      pool: file,
       backend,
     })),
   );
@@ -228,9 +208,9 @@ export function markedBackends(pools: Membership): NamedBackend[] {
 
 /** All that packets may be sent to soon: those, and members of the prior state. */
 export function reachedBackends(pools: Membership): NamedBackend[] {
-  return [...pools.values()].flatMap(({ inForce, changes }) =>
-    [...changes.members, ...queuedBackends(changes), ...(inForce.prior ?? [])].map((backend) => ({
-      pool: inForce,
+  return [...pools.values()].flatMap(({ file, changes }) =>
+    [...changes.members, ...queuedBackends(changes), ...priorMembers(changes)].map((backend) => ({
+      pool: file,
       backend,
     })),
   );

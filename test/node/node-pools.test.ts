@@ -6,6 +6,7 @@ import type { LoadedConfig } from '#anyhop/config/types.js';
 import { createLog } from '#anyhop/core/log.js';
 import { type ChangeRequest, NodePools, type NodeSurroundings } from '#anyhop/node/node-pools.js';
 import type { Hold } from '#anyhop/pool/change.js';
+import type { Recipients } from '#anyhop/pool/least-mtu.js';
 import { type Membership, type NamedBackend, NO_POOLS, take } from '#anyhop/pool/membership.js';
 import { renamedPools } from '#anyhop/pool/renames.js';
 import { say } from '#anyhop/pool/runtime.js';
@@ -42,7 +43,7 @@ function reloadTo(file: LoadedConfig<'run'>, force: boolean): ChangeRequest {
 
 /** A node around the pools, which notes what it is told, and whose publishes fail when they are to. */
 class Node {
-  readonly published: LoadedConfig<'run'>[] = [];
+  readonly published: Recipients[] = [];
   readonly marks = new Map<string, Health>();
   readonly faults: string[] = [];
   remembered: Membership = new Map();
@@ -79,16 +80,16 @@ class Node {
       health: (pool, backend) =>
         this.#judged.has(`${pool}/${backend}`) ? (this.marks.get(backend) ?? 'up') : undefined,
       publish: async () => {
-        const { config } = this.pools;
+        const { recipients } = this.pools;
         if (this.fails-- > 0) return new Error('no room');
-        for (const pool of config.pools) {
+        for (const pool of recipients.pools) {
           for (const { name } of pool.backends) {
             const known = [this.#judged, this.#reached, this.#checked];
             if (!known.every((set) => set.has(`${pool.name}/${name}`)))
               this.faults.push(`${name} is not known`);
           }
         }
-        this.published.push(config);
+        this.published.push(recipients);
         return undefined;
       },
       remember: async (pools) => {
@@ -113,7 +114,11 @@ class Node {
   }
 
   inForce(): Written[] {
-    return this.pools.config.pools[0].backends.map(({ name, weight, state }) => ({ name, weight, state }));
+    return this.pools.recipients.pools[0].backends.map(({ name, weight, state }) => ({
+      name,
+      weight,
+      state,
+    }));
   }
 
   /** What the pool will be once nothing waits. */
@@ -224,7 +229,7 @@ describe('the pools of a running node', () => {
           await new Promise((resolve) => setImmediate(resolve));
           assert.deepEqual(node.faults, []);
           const last = node.published.at(-1);
-          if (last !== undefined) assert.deepEqual(last.pools, node.pools.config.pools);
+          if (last !== undefined) assert.deepEqual(last.pools, node.pools.recipients.pools);
           const kept = node.remembered.get('web')!;
           assert.deepEqual(
             kept.overrides.map(({ backend, state }) => [backend, state]).sort(),

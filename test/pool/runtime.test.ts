@@ -27,7 +27,7 @@ const web = (pools: Membership) => pools.get('web')!;
 const ids = (pools: Membership): string[] => web(pools).changes.queue.map((step) => stepId('web', step));
 const weights = (pools: Membership): string =>
   web(pools)
-    .inForce.backends.map(({ name, weight }) => `${name}${weight}`)
+    .changes.members.map(({ name, weight }) => `${name}${weight}`)
     .join(' ');
 
 test('a word that is cancelled leaves what was said before it', () => {
