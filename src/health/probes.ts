@@ -9,19 +9,21 @@ import { UdpProbe } from './udp-probe.js';
 export class Probes {
   readonly #options: TunnelOptions;
   #tunnel: Tunnel | undefined;
+  #isClosed = false;
 
   constructor(options: TunnelOptions) {
     this.#options = options;
   }
 
   /**
-   * Loads what these targets need.
+   * Loads what these targets need; nothing once closed.
    * @throws AnyhopError when this host cannot check them; nothing is changed then
    */
   async prepare(targets: readonly HealthTarget[]): Promise<void> {
     for (const { address, check } of targets) {
       if (check.kind !== 'tunnel') continue;
       this.#tunnel ??= await Tunnel.open(this.#options);
+      if (this.#isClosed) return; // meanwhile: sockets that are opened now would keep the process alive
       for (const { vip } of check.endpoints) this.#tunnel.prepare(address, vip);
     }
   }
@@ -41,8 +43,9 @@ export class Probes {
     }
   };
 
-  /** Once no probe is left. */
+  /** For good, once no probe is left. */
   close(): void {
+    this.#isClosed = true;
     this.#tunnel?.close();
     this.#tunnel = undefined;
   }

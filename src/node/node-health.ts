@@ -20,6 +20,7 @@ export class NodeHealth {
   #changed = (): void => {};
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
+  #isClosed = false;
 
   /**
    * @param remembered marks of a process before this one, by `pool/backend`
@@ -46,6 +47,7 @@ export class NodeHealth {
   async check(backends: readonly NamedBackend[]): Promise<void> {
     const targets = backends.flatMap(targetOf);
     await this.#probes.prepare(targets);
+    if (this.#isClosed) return;
     await this.#checks.setTargets(targets);
   }
 
@@ -80,6 +82,7 @@ export class NodeHealth {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     clearImmediate(this.#immediate);
     this.#checks.close();
