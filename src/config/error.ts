@@ -1,6 +1,5 @@
 /**
- * What is wrong with a config file: every problem at once, each with its place, its field, what was found and what
- * is accepted.
+ * All problems of a config file at once: for each its place, its field, what was found and what is accepted.
  */
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -25,7 +24,7 @@ export class ConfigError extends AnyhopError {
   }
 }
 
-/** In the order of the file; what has no place in it comes first. */
+/** In the order of the file; problems without a place come first. */
 export function byPlace(a: ConfigProblem, b: ConfigProblem): number {
   return a.line - b.line || a.column - b.column;
 }
@@ -38,7 +37,7 @@ export function formatProblem(problem: ConfigProblem): string {
     : `${place}: ${problem.field}: ${problem.message}`;
 }
 
-/** Logs what is doubtful in a config that is in force, each with its place. */
+/** Logs the warnings of a config in force. */
 export function logWarnings(warnings: readonly ConfigProblem[], log: Logger): void {
   for (const warning of warnings) {
     const { file, line, field } = warning;

@@ -1,4 +1,4 @@
-/** A pool's health check as the program sees it, from a draft in which everything wrong has been reported. */
+/** The health check of a pool, from a draft whose mistakes have been reported. */
 import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { HEALTH_CA_BYTES_MAX } from '../core/limits.js';
@@ -12,7 +12,7 @@ import type { HealthCheck, HealthConfig } from './types.js';
 /** Texts of `ca_file`s by pool. */
 export type CaTexts = ReadonlyMap<string, string>;
 
-/** Reads the files that health checks name; what cannot be used is reported. */
+/** Reads the files that health checks name, and reports those that it cannot use. */
 export function readCaFiles(draft: Draft, configFile: string, report: Report): CaTexts {
   const texts = new Map<string, string>();
   for (const { name, health } of draft.pools) {
@@ -42,7 +42,7 @@ function holdsCertificates(text: string): boolean {
   return blocks.length > 0;
 }
 
-/** Undefined when the pool's backends are not checked: none is configured, or the file has no services to tell the port. */
+/** Undefined when the backends are not checked: the pool has no check, or no service gives its port. */
 export function healthConfig(draft: Draft, pool: DraftPool, caTexts: CaTexts): HealthConfig | undefined {
   const { health } = pool;
   const check = health && checkOf(health, draft, pool, caTexts);

@@ -1,4 +1,4 @@
-/** The fleet's secret, from the config or from its file. No message says more of it than its length. */
+/** The fleet's secret, from the config or from its key file. Messages reveal only its length. */
 import { dirname, resolve } from 'node:path';
 import { KEY_HEX_DIGITS_MAX } from '../core/limits.js';
 import type { DraftNode } from './draft.js';
@@ -12,7 +12,7 @@ import { describeSecret } from './shape.js';
 /** Room for white space around the digits. */
 const KEY_FILE_BYTES_MAX = KEY_HEX_DIGITS_MAX + 1024;
 
-/** The secret, or undefined when there is none or it is wrong, which has then been reported. */
+/** The secret; undefined after a report, or when there is none. */
 export function readKey(
   node: DraftNode,
   configFile: string,

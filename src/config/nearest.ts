@@ -1,4 +1,4 @@
-/** The known word that a mistyped one was most likely meant to be. */
+/** The known word that a mistyped one most likely stands for. */
 
 /**
  * The candidate nearest to `word`, or undefined when none is near. Case, `-` and `_` do not count; otherwise one
@@ -18,7 +18,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** Longer than any name or key that there is; keeps a huge key from costing a huge comparison. */
+/** Longer than any name or key, and bounds the cost of comparing a huge one. */
 const WORD_CHARS_MAX = 80;
 
 function fold(word: string): string {

@@ -1,9 +1,9 @@
-/** The way to a field of the config, and how it is written in a message. */
+/** The path of a field in the config, and its form in messages. */
 
 /** Keys and list indexes from the top: `['pools', 'web', 'backends', 2, 'address']`. */
 export type FieldPath = readonly (string | number)[];
 
-/** `pools.web.backends[2].address`; a key that would be misread is quoted: `pools["a.b"].backends`. */
+/** `pools.web.backends[2].address`; an ambiguous key is quoted: `pools["a.b"].backends`. */
 export function formatPath(path: FieldPath): string {
   let text = '';
   for (const step of path) {
@@ -18,7 +18,7 @@ function isPlain(key: string): boolean {
   return /^[A-Za-z0-9_-]+$/.test(key) && quote(key) === `"${key}"`;
 }
 
-/** Characters of a value that a message repeats. */
+/** Characters of a value that a message shows. */
 const QUOTE_CHARS_MAX = 60;
 
 /**

@@ -1,6 +1,5 @@
 /**
- * Collects what is wrong (or doubtful), each with its place, so that a user sees everything at once and in the order
- * of the file.
+ * Collects problems or warnings with their places, so that a user sees all of them at once, in the order of the file.
  */
 import type { ConfigDocument } from './document.js';
 import { byPlace, type ConfigProblem, formatProblem } from './error.js';
@@ -36,7 +35,7 @@ export class Problems {
     }
   };
 
-  /** By place; a problem found twice is listed once. */
+  /** In the order of the file, without duplicates. */
   list(): ConfigProblem[] {
     return [...this.#found.values()].sort(byPlace);
   }
@@ -46,7 +45,7 @@ export class Problems {
   }
 }
 
-/** `line 12`, or where else the value came from; for a message on one field that names another. */
+/** `line 12`, or the source of a value from outside the file; for a message that mentions another field. */
 export function describePlace(document: ConfigDocument, at: At): string {
   return isPath(at) ? `line ${document.locate(at).line}` : `the ${at.origin}, ${at.name}`;
 }

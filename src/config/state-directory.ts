@@ -1,16 +1,16 @@
 /**
- * `node.state_dir` of a file that is wrong somewhere: it may not even be YAML, and is looked at as text. A node that starts with
- * the last good config must find it where it was kept, and nowhere else: a copy in another place is an older one.
+ * Finds `node.state_dir` in a file with mistakes, which may not even be YAML, so this searches its text. A node that falls back
+ * to its last good config must look for it only there: a copy in another directory is older.
  */
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
 import { readSmallFile, UnreadableFile } from './file.js';
 import { PATH_PATTERN } from './schema.js';
 
-/** The key and what follows it on its line or the next; an end of quotes may be missing. Comments are gone by then. */
+/** The key, and what follows on its line or the next. The closing quote may be missing. Comments are removed first. */
 const FIELD = /(?:^|[{,\s])["']?state_dir["']?\s*:\s*(?:"([^"\n]*)|'([^'\n]*)|([^\n,}]*))/g;
 const COMMENT = /(^|\s)#.*$/gm;
 
-/** What a file says: a path; `none` when it has no such field or cannot be read; `unclear` when it has one without a single path. */
+/** `none`: the file has no such field or cannot be read. `unclear`: it has one, but not exactly one path. */
 export type StateDirectory = { readonly path: string } | 'none' | 'unclear';
 
 export function stateDirectoryIn(file: string): StateDirectory {

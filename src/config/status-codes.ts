@@ -1,4 +1,4 @@
-/** The HTTP status codes that a health check takes for good: one, or a range. */
+/** The HTTP status codes of a healthy backend: one, or a range. */
 
 export interface StatusCodes {
   /** 100 to 599, both included. */

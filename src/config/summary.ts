@@ -1,69 +1,14 @@
-/** What a config makes a node do, as plain values without the secret: for `anyhop check`. */
+/** What a node does with a config, as plain values without the secret: for `anyhop check`. */
 
 import { formatDuration } from '../core/time.js';
 import type { IpPrefix } from '../packet/address.js';
 import { formatPorts } from './ports.js';
 import type { BackendConfig, Config, HealthConfig, PoolConfig, PriorBackendConfig } from './types.js';
 
-export interface ConfigSummary {
-  readonly node?: {
-    readonly name: string;
-    readonly interface?: string;
-    readonly engine: string;
-    readonly source: readonly string[];
-    readonly secondChancePrefix?: string;
-  };
-  readonly agent?: { readonly interface?: string; readonly forwarders: readonly string[] };
-  readonly pools: readonly PoolSummary[];
-  readonly services: readonly ServiceSummary[];
-}
+export type ConfigSummary = ReturnType<typeof summarize>;
+export type PoolSummary = ReturnType<typeof summarizePool>;
 
-export interface PoolSummary {
-  readonly name: string;
-  readonly tableSize: number;
-  readonly panicThreshold: number;
-  readonly health?: HealthSummary;
-  /** `5m` */
-  readonly deadAfter: string;
-  readonly settleTime: string;
-  readonly drainDeadline: string;
-  readonly backends: readonly BackendSummary[];
-  readonly prior?: readonly (Omit<BackendSummary, 'share'> & { readonly health: string })[];
-}
-
-export interface HealthSummary {
-  readonly kind: string;
-  /** What is tried: `port 80`, `203.0.113.10 port 80`. */
-  readonly tries: readonly string[];
-  /** `2s` */
-  readonly interval: string;
-  readonly timeout: string;
-  readonly rise: number;
-  readonly fall: number;
-}
-
-export interface BackendSummary {
-  readonly name: string;
-  readonly address: string;
-  readonly weight: number;
-  readonly state: string;
-  readonly agent: boolean;
-  /** Of the weight that owns slots while every backend is up, 0 to 1; the table comes near it (`anyhop table`). */
-  readonly share: number;
-}
-
-export interface ServiceSummary {
-  readonly name: string;
-  readonly vip: string;
-  readonly protocol: string;
-  /** `80` or `8000-8999`. */
-  readonly port: string;
-  readonly pool: string;
-  readonly hash: string;
-  readonly secondChance: boolean;
-}
-
-export function summarize(config: Config): ConfigSummary {
+export function summarize(config: Config) {
   const { node, agent } = config;
   return {
     ...(node && {
@@ -96,12 +41,12 @@ export function summarize(config: Config): ConfigSummary {
   };
 }
 
-/** A prefix of full length as the address that it is. */
+/** A prefix of full length is shown as an address. */
 function shortText(prefix: IpPrefix): string {
   return prefix.length === prefix.address.bytes.length * 8 ? prefix.address.text : prefix.text;
 }
 
-function summarizePool(pool: PoolConfig): PoolSummary {
+function summarizePool(pool: PoolConfig) {
   const shareOf = shares(pool.backends);
   return {
     name: pool.name,
@@ -116,7 +61,7 @@ function summarizePool(pool: PoolConfig): PoolSummary {
   };
 }
 
-function summarizeHealth(health: HealthConfig): HealthSummary {
+function summarizeHealth(health: HealthConfig) {
   return {
     kind: health.kind,
     tries:
@@ -138,7 +83,10 @@ function summarizeBackend({ name, address, weight, state, agent }: BackendConfig
   return { name, address: address.text, weight, state, agent };
 }
 
-/** By weight among the active backends; when there is none, the draining ones own (src/table/eligible.ts). */
+/**
+ * The share of the slots that a backend gets while all are up, 0 to 1; the table comes close to it (`anyhop table`). Active backends
+ * share by weight; if there are none, the draining ones do (src/table/eligible.ts).
+ */
 function shares(backends: readonly BackendConfig[]): (backend: BackendConfig) => number {
   const weightOf = (state: string) =>
     backends.reduce((sum, backend) => sum + (backend.state === state ? backend.weight : 0), 0);

@@ -10,7 +10,7 @@ export interface BadText {
   readonly message: string;
 }
 
-/** The text without its byte order mark, or what is wrong with it. */
+/** The text without byte order mark, or its first mistake. */
 export function decodeText(bytes: Uint8Array): string | BadText {
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
     return {
@@ -22,7 +22,7 @@ export function decodeText(bytes: Uint8Array): string | BadText {
   return isUtf8(bytes) ? checkText(new TextDecoder().decode(bytes)) : findBadBytes(bytes);
 }
 
-/** The same for text that is decoded already. */
+/** The same for decoded text. */
 export function checkText(text: string): string | BadText {
   const clean = text.startsWith('\ufeff') ? text.slice(1) : text;
   const at = clean.search(CONTROL);
@@ -36,11 +36,11 @@ export function checkText(text: string): string | BadText {
   };
 }
 
-/** What YAML 1.2 (section 5.1, c-printable) does not take, lone surrogates aside. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+/** What YAML 1.2 (section 5.1, c-printable) does not allow, except lone surrogates. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it searches for them
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]/;
 
-/** No UTF-8 sequence runs over a line feed, so the first bad line is bad on its own. */
+/** No UTF-8 sequence contains a line feed, so each line can be checked on its own. */
 function findBadBytes(bytes: Uint8Array): BadText {
   let line = 1;
   for (let start = 0; start < bytes.length; line++) {

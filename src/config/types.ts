@@ -1,6 +1,7 @@
 /**
  * The validated config: what the rest of the program sees of the YAML file. Everything is resolved (defaults filled
- * in, addresses parsed, references checked), frozen, and free of secrets except for one opaque key.
+ * in, addresses parsed, references checked), frozen, and free of secrets except for one opaque key. Fields that the
+ * schema describes are derived from it; its `describe` says what they mean.
  */
 import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
@@ -18,7 +19,7 @@ export type HashMode = ServiceConfig['hash'];
 
 export interface NodeConfig
   extends Omit<ValuesOf<typeof node>, 'name' | 'sources' | 'key' | 'keyFile' | 'socket'> {
-  /** The host's name when the config does not say. */
+  /** The host name when the config has none. */
   readonly name: string;
   /** Outer source addresses; at least one is present. A single address is a /32 or /128 prefix. */
   readonly source4: IpPrefix | undefined;
@@ -30,10 +31,10 @@ export interface NodeConfig
 
 export interface BackendConfig extends ValuesOf<typeof backend> {}
 
-/** A member of the prior state; it has its own health mark because that state is over. */
+/** A backend of the prior state, with the health that it had then. */
 export interface PriorBackendConfig extends ValuesOf<typeof priorBackend> {}
 
-/** One check of a backend, and what its results are worth. */
+/** When a backend is checked, and how many results change its health. */
 export type HealthTiming = Pick<
   ValuesOf<typeof health>,
   'intervalMs' | 'timeoutMs' | 'rise' | 'fall' | 'jitter'
@@ -51,9 +52,9 @@ export interface HttpCheck {
   /** The Host header; the backend's address when undefined. */
   readonly host: string | undefined;
   readonly status: StatusCodes;
-  /** Must stand in the body's first HEALTH_BODY_BYTES_MAX. */
+  /** The first HEALTH_BODY_BYTES_MAX of the body must contain it. */
   readonly body: string | undefined;
-  /** Of kind https alone. */
+  /** Only for kind https. */
   readonly tls: TlsCheck | undefined;
 }
 
@@ -68,7 +69,7 @@ export interface TlsCheck {
 export interface UdpCheck {
   readonly kind: 'udp';
   readonly port: number;
-  /** Each character a byte, as in `answer`. */
+  /** One byte per character, as in `answer`. */
   readonly payload: string;
   readonly answer: string | undefined;
 }
@@ -104,24 +105,24 @@ export interface AgentConfig extends ValuesOf<typeof agent> {}
 export interface Config {
   /** Path of the file that it was read from. */
   readonly file: string;
-  /** Present when loaded for `run` or `node`; other uses do not read the key, so they get no node. */
+  /** Present when loaded for a role that reads the key. */
   readonly node: NodeConfig | undefined;
   readonly pools: readonly PoolConfig[];
   readonly services: readonly ServiceConfig[];
   readonly agent: AgentConfig | undefined;
 }
 
-/** Who reads the file, which decides what must be in it. */
+/** What the file is read for, which decides what it must contain. */
 export type Role =
   /** `anyhop run`: everything. */
   | 'run'
-  /** image, replay, check: all but the interface. */
+  /** image, replay, check: everything but the interface. */
   | 'node'
-  /** which: the secret, and neither interface nor source: where a flow goes does not depend on these. */
+  /** which: the secret, but neither interface nor source, on which the backend of a flow does not depend. */
   | 'flow'
   /** `anyhop agent`: pools, services and the section `agent`. */
   | 'agent'
-  /** table, plan: pools; services when there are some. */
+  /** table, plan: pools, and services if there are any. */
   | 'pools';
 
 interface Needs {
@@ -132,9 +133,9 @@ interface Needs {
   pools: object;
 }
 
-/** A config that was read for a role: what the role needs is there. */
+/** A config that was read for a role and has what the role needs. */
 export type LoadedConfig<R extends Role = 'pools'> = Config &
   Needs[R] & {
-    /** What is allowed and most likely not meant, by place. */
+    /** Likely mistakes that are allowed, by place. */
     readonly warnings: readonly ConfigProblem[];
   };

@@ -1,4 +1,4 @@
-/** Addresses that no VIP, backend or forwarder can have. */
+/** Addresses that a VIP, backend or forwarder cannot have. */
 import { type IpPrefix, parsePrefix, prefixesOverlap } from '../../packet/address.js';
 
 const UNUSABLE: readonly (readonly [prefix: string, why: string])[] = [
@@ -20,7 +20,7 @@ const unusable = UNUSABLE.map(([text, why]) => {
   return { prefix, why };
 });
 
-/** Why packets cannot be sent to (or from) this address, or to all of this prefix; undefined when they can. */
+/** Why an address or part of a prefix cannot be a source or destination; undefined when it can. */
 export function whyUnusable(prefix: IpPrefix): string | undefined {
   const range = unusable.find((candidate) => prefixesOverlap(candidate.prefix, prefix));
   if (range === undefined) return undefined;

@@ -1,7 +1,7 @@
 /**
- * What makes a fleet that is good field by field drop its packets all the same: agents that do not take this node's GRE, a source
- * that is not this host's, a node among its own backends. Warnings, since other machines may read this file, and some of what it
- * needs may be set up later.
+ * Mistakes that make a fleet drop packets although each field is valid: agents that do not accept GRE from this node, a
+ * source address that this host does not have, a node among its own backends. They are warnings, because other machines
+ * may read this file, and what is missing may be set up later.
  */
 import { type IpPrefix, parseAddress, prefixContains } from '../../packet/address.js';
 import type { Draft, DraftBackend, DraftSource } from '../draft.js';
@@ -9,12 +9,12 @@ import { formatPath } from '../path.js';
 import type { Report } from '../problems.js';
 import type { Role } from '../types.js';
 
-/** What the machine has, as Node's `networkInterfaces` says it: addresses by interface, of those that are up. */
+/** Addresses by interface that is up, as Node's `networkInterfaces` returns them. */
 export type HostInterfaces = Readonly<
   Record<string, readonly { readonly address: string; readonly cidr?: string | null }[] | undefined>
 >;
 
-/** @param host of the machine that the node is to run on; undefined when that is not asked */
+/** @param host interfaces of the machine that the node is to run on; undefined to skip what depends on them */
 export function warnAboutFleet(
   draft: Draft,
   role: Role,
@@ -92,7 +92,7 @@ function selfOf(
   return local?.has(address.text) ? 'is an address of this host' : undefined;
 }
 
-/** The host, or undefined when the file may be of another machine: it names an interface that this one does not have. */
+/** The host, or undefined when the file may be for another machine, because this one lacks the interface. */
 export function hostOfNode(
   { node }: Draft,
   role: Role,

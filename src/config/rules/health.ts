@@ -1,4 +1,4 @@
-/** Rules on health checks: fields that belong to the kind, a port that can be known, and times that fit each other. */
+/** Rules on health checks: fields of the right kind, a known port, and times that fit together. */
 
 import { formatDuration } from '../../core/time.js';
 import type { Draft, DraftHealth, DraftPool, DraftService } from '../draft.js';
@@ -8,7 +8,7 @@ import type { VipEndpoint } from '../types.js';
 
 const HTTP = ['path', 'host', 'status', 'body'];
 const ALL_KINDS = ['kind', 'port', 'interval', 'timeout', 'rise', 'fall', 'jitter'];
-/** `none` takes them all, so that a check can be switched off by one word. */
+/** Kind `none` allows all fields, so that changing one word switches a check off. */
 const FIELDS: Readonly<Record<Exclude<DraftHealth['kind'], 'none' | undefined>, readonly string[]>> = {
   tcp: ALL_KINDS,
   http: [...ALL_KINDS, ...HTTP],
@@ -27,7 +27,7 @@ export function checkHealth(draft: Draft, report: Report): void {
       const kinds = Object.entries(FIELDS).flatMap(([kind, fields]) =>
         fields.includes(field) ? [kind] : [],
       );
-      // An unknown key is in no list, and reported by its shape.
+      // An unknown key is in no list; shape.ts reports it.
       if (kinds.length === 0) continue;
       report(
         [...health.at, field],
@@ -101,7 +101,7 @@ function checkPort(draft: Draft, pool: DraftPool, health: DraftHealth, report: R
   }
 }
 
-/** The services of a pool; undefined when one is too badly written to be judged. */
+/** The services of a pool; undefined when a mistake in one makes that unknown. */
 export function servicesOf(draft: Draft, pool: DraftPool): DraftService[] | undefined {
   if (draft.services.some((service) => service.pool === undefined)) return undefined;
   const services = draft.services.filter((service) => service.pool === pool.name);
@@ -109,13 +109,13 @@ export function servicesOf(draft: Draft, pool: DraftPool): DraftService[] | unde
   return isWhole ? services : undefined;
 }
 
-/** The one port that all these services have. */
+/** The port that all these services share. */
 export function portOf(services: readonly DraftService[]): number | undefined {
   const { first } = services[0]?.ports ?? {};
   return services.every(({ ports }) => ports!.first === first && ports!.last === first) ? first : undefined;
 }
 
-/** What a tunnel check tries: each VIP's own port, or the given one where the VIP has it. No endpoint twice. */
+/** What a tunnel check connects to: each VIP at its own port, or at the given one if the VIP has it. No duplicates. */
 export function endpointsOf(services: readonly DraftService[], port: number | undefined): VipEndpoint[] {
   const endpoints = new Map<string, VipEndpoint>();
   for (const { protocol, vip, ports } of services) {

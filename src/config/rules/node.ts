@@ -1,11 +1,11 @@
-/** Rules on this forwarder and on the agent: what must be there for whom, and which addresses GRE leaves from. */
+/** Rules on this forwarder and on the agent: what each role needs, and which addresses may send GRE. */
 import type { ConfigDocument } from '../document.js';
 import type { Draft, DraftSource } from '../draft.js';
 import { describePlace, type Report } from '../problems.js';
 import type { Role } from '../types.js';
 import { whyUnusable } from './address.js';
 
-/** Sections and fields that one reader of the file needs and another does without. */
+/** Sections and fields that only some roles need. */
 export function checkNeeds(draft: Draft, role: Role, report: Report): void {
   const { written } = draft;
   const needsNode = role === 'run' || role === 'node' || role === 'flow';

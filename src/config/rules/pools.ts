@@ -79,7 +79,7 @@ function checkMembers(
   }
 }
 
-/** GRE to a backend leaves from a source address of the backend's family. */
+/** GRE to a backend needs a source address of its family. */
 function checkFamilies(draft: Draft, pool: DraftPool, report: Report): void {
   const { sources = [], wrong } = draft.node ?? {};
   if (sources.length === 0 || wrong?.has('source')) return;
@@ -94,7 +94,7 @@ function checkFamilies(draft: Draft, pool: DraftPool, report: Report): void {
   }
 }
 
-/** An address as the prefix that holds it alone. */
+/** An address as a prefix of full length. */
 export function hostPrefix(address: IpAddress): IpPrefix {
   const length = address.bytes.length * 8;
   return { address, length, text: `${address.text}/${length}` };

@@ -1,6 +1,6 @@
 /**
- * Rules on second chance: a GRE key has 32 bits, and they must name exactly one backend (RFC 2890). That holds
- * for every member, also for one without an agent: it gets no key itself, and may yet be another one's alternate.
+ * Rules on second chance: the 32 bits of a GRE key (RFC 2890) must identify exactly one backend. This includes backends
+ * without an agent: they get no key themselves, but may be the alternate of another backend.
  */
 import { type IpAddress, prefixContains } from '../../packet/address.js';
 import type { ConfigDocument } from '../document.js';
@@ -32,7 +32,7 @@ function checkPrefix(draft: Draft, pool: DraftPool, role: Role, report: Report):
   const { node } = draft;
   const prefix = node?.secondChancePrefix;
   if (prefix === undefined) {
-    // A node or prefix that is wrong has its own message; and who only looks at pools may do without a node.
+    // A wrong node or prefix has its own message, and a command that reads only pools needs no node.
     const isJudged =
       node === undefined
         ? role === 'agent' && !draft.written.has('node')
@@ -52,10 +52,10 @@ function checkPrefix(draft: Draft, pool: DraftPool, role: Role, report: Report):
   }
 }
 
-/** By key word, the first place that has it. */
+/** The first backend with each key word. */
 type KeyWords = Map<number, { address: IpAddress; at: readonly (string | number)[] }>;
 
-/** Two addresses with one key word, of whatever pools: an agent could not tell which of them is meant. */
+/** Reports two addresses with one key word, in any pools: an agent could not tell them apart. */
 function checkKeyWords(pool: DraftPool, first: KeyWords, document: ConfigDocument, report: Report): void {
   for (const { address, at } of [...pool.backends, ...(pool.prior ?? [])]) {
     if (address === undefined) continue;
@@ -73,7 +73,7 @@ function checkKeyWords(pool: DraftPool, first: KeyWords, document: ConfigDocumen
   }
 }
 
-/** The 32 bits that stand for an address in a GRE key: all of an IPv4 address, the last of an IPv6 one. */
+/** The 32 bits of an address in a GRE key: all of an IPv4 address, the last ones of an IPv6 address. */
 function keyWord(address: IpAddress): number {
   const { bytes } = address;
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(bytes.length - 4);

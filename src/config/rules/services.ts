@@ -1,4 +1,4 @@
-/** Rules on services: each packet for a VIP must find one service, its pool, and no other machine by the same address. */
+/** Rules on services: each packet for a VIP must match one service with a pool, and no other machine may have the VIP. */
 import { SERVICES_MAX } from '../../core/limits.js';
 import { type IpAddress, prefixContains } from '../../packet/address.js';
 import type { ConfigDocument } from '../document.js';
@@ -72,7 +72,7 @@ function checkOutsideSource(
   }
 }
 
-/** Of services that share a port, the later one in the file is reported, once, against the first it meets. */
+/** When services share a port, the later one in the file is reported once, with the first one that it overlaps. */
 function checkOverlaps(services: readonly DraftService[], document: ConfigDocument, report: Report): void {
   const groups = new Map<string, DraftService[]>();
   for (const service of services) {
@@ -94,7 +94,7 @@ function checkOverlaps(services: readonly DraftService[], document: ConfigDocume
   }
 }
 
-/** Pairs (later, earlier) of the file, one for each service that overlaps an earlier one. */
+/** A pair (later, earlier) for each service that overlaps an earlier one. */
 function* overlaps(group: readonly DraftService[]): Generator<[DraftService, DraftService]> {
   for (const [index, service] of group.entries()) {
     const { first, last } = service.ports!;

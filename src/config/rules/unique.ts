@@ -1,4 +1,4 @@
-/** Things of which there must not be two: the second one is reported, with the place of the first. */
+/** Values that must be unique: a second one is reported with the place of the first. */
 import type { ConfigDocument } from '../document.js';
 import { type At, describePlace, type Report } from '../problems.js';
 
@@ -12,7 +12,7 @@ export class Unique {
     this.#report = report;
   }
 
-  /** @param what it is, as the message begins: `the name "web-1"` */
+  /** @param what the start of the message: `the name "web-1"` */
   add(identity: string, at: At, what: string): void {
     const first = this.#first.get(identity);
     if (first === undefined) this.#first.set(identity, at);

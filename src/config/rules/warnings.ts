@@ -1,4 +1,4 @@
-/** What is allowed and most likely not meant. */
+/** Likely mistakes that are allowed. */
 import { SLOTS_PER_BACKEND_ADVISED } from '../../core/limits.js';
 import type { Draft, DraftPool } from '../draft.js';
 import { idleBackends } from '../idle.js';
@@ -16,7 +16,7 @@ export function warnAboutPools(draft: Draft, warn: Report): void {
   }
 }
 
-/** Second chance asks for sockets where the agent is. */
+/** Second chance looks up sockets on the host of the agent. */
 export function warnAboutAgent({ agent, services }: Draft, warn: Report): void {
   const first = services.find(({ secondChance }) => secondChance);
   if (!agent?.vipElsewhere || first === undefined) return;
