@@ -1,10 +1,10 @@
 /**
  * How the agent's program is on its interface, and how another takes its place, in one step either way.
  *
- *   a link, pinned    where a BPF file system outlives the process: whoever has the pin exchanges the program, with CAP_NET_ADMIN
- *                     and CAP_BPF alone, and finds the counters
- *   netlink           where there is none, or an agent without pins left its program so: no link can take the place of such a
- *                     one without a gap. It stays as well when the process ends; the next agent needs CAP_SYS_ADMIN to
+ *   a link, pinned    where a BPF file system outlives the process: the holder of the pin exchanges the program with only
+ *                     CAP_NET_ADMIN and CAP_BPF, and finds the counters
+ *   netlink           where there is none, or where an agent without pins attached its program by netlink: a link cannot replace
+ *                     that without a gap. The program stays too when the process ends; the next agent needs CAP_SYS_ADMIN to
  *                     replace it.
  */
 import { AnyhopError } from '../core/errors.js';
@@ -40,8 +40,8 @@ export interface AgentAttachment {
 type Place = Pick<Environment, 'interface' | 'interfaceIndex' | 'mtu' | 'leftover'>;
 
 /**
- * Puts a program on the interface: in the place of what an agent left there, or anew, in the driver where that can, before the stack
- * (generic) otherwise.
+ * Attaches a program to the interface: in place of one that an agent left there, or newly, in the driver where it supports that, before
+ * the stack (generic) otherwise.
  * @param directory of pins; undefined when nothing can be pinned
  * @throws AnyhopError ERR_INTERFACE or ERR_BPF with the kernel's and the driver's words
  */

@@ -67,7 +67,7 @@ export class LocalVips {
         if (what === 'anything') this.#reads.later(what);
       },
       lost: (why) => {
-        const message = `ip monitor: ${why}; it is started again, and every VIP is looked up anew`;
+        const message = `ip monitor: ${why}; it is started again, and every VIP is looked up again`;
         this.#log.warn({ event: 'monitor_lost', why }, message);
       },
     });
@@ -105,7 +105,7 @@ export class LocalVips {
     }
   }
 
-  /** A look-up that fails is tried again with the next change, and told of when it fails in another way than before. */
+  /** A failed look-up is tried again with the next change; each new reason is logged. */
   #said(why: string | undefined): void {
     if (why !== undefined && why !== this.#complaint) {
       this.#log.warn(

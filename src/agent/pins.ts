@@ -2,13 +2,13 @@
  * What of an agent outlives it, in the interface's directory of a BPF file system:
  *
  *     <bpffs>/anyhop-agent/<inode of the network namespace>/<interface>/
- *         link                the BPF link: whoever has it decides what runs on the interface, and nobody else can
+ *         link                the BPF link: only its holder can decide what runs on the interface
  *         counters-<digest>   packets by verdict; the digest is that of the verdicts' names, so that no version counts on under
  *                             the numbers of another
  *         budget              what second chance may still send on
  *
- * An agent can be killed at any moment. The one after it goes by the link alone; the maps are there before a program that
- * uses them is put in force, and what nobody uses any more is unpinned after that.
+ * An agent can be killed at any moment. The next one relies only on the link; maps are pinned before a program that uses them is in
+ * force, and unused ones are unpinned after that.
  */
 import { createHash } from 'node:crypto';
 import { unlinkSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Where the agent's pins go, if anywhere: a BPF file system is what it likes to have, and nothing that it cannot do without. */
+/** Where the agent's pins go, if anywhere: the agent prefers to have a BPF file system, and works without one. */
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { endsWithProcess, makePinDirectory, requireBpffs } from '../pins/directory.js';

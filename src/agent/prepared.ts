@@ -5,7 +5,6 @@
 import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { BpfObject } from '../ffi/bpf.js';
-import { Connections } from './connections.js';
 import type { Environment } from './environment.js';
 import type { Fleet } from './fleet.js';
 import { allHere, LocalVips } from './local-vips.js';
@@ -13,6 +12,7 @@ import { closeMaps } from './pins.js';
 import { type KeptMaps, loadAgentProgram } from './program.js';
 import { SecondChance } from './second-chance.js';
 import { agentTables, vipsOf } from './tables.js';
+import { TcpConnections } from './tcp-connections.js';
 
 /** A program with its maps filled, for a config. */
 export interface Prepared {
@@ -23,7 +23,7 @@ export interface Prepared {
   readonly secondChance: SecondChance | undefined;
   /** Undefined where VIPs may be elsewhere. */
   readonly localVips: LocalVips | undefined;
-  readonly connections: Connections;
+  readonly connections: TcpConnections;
 }
 
 /**
@@ -45,7 +45,7 @@ export async function prepare(
     localVips = await followVips(program, config, log);
     const secondChance =
       peers.length === 0 ? undefined : await SecondChance.start(program, peers, config, environment, log);
-    const connections = new Connections(config.services);
+    const connections = new TcpConnections(config.services);
     return { config, fleet, environment, program, secondChance, localVips, connections };
   } catch (error) {
     await localVips?.close();

@@ -6,7 +6,7 @@ import type { IpAddress } from '../packet/address.js';
 import { peerKeys } from './peers.js';
 import type { AgentTables } from './tables.js';
 
-/** The program's name in its object file, and in the kernel, where it tells whose a program is. */
+/** The program's name in its object file, and in the kernel, where it shows whose program it is. */
 export const AGENT_PROGRAM = 'anyhop_agent';
 
 /** How much second chance may send on. */
@@ -23,7 +23,7 @@ export type KeptMaps = Readonly<Partial<Record<(typeof KEPT_MAPS)[number], Descr
 export interface AgentProgramOptions {
   /** Of second chance; the program's own when not given. */
   readonly rate?: AgentRate;
-  /** Of the program before; those that have another shape are made anew. */
+  /** Of the program before; those of another shape are made new. */
   readonly kept?: KeptMaps;
 }
 

@@ -1,4 +1,4 @@
-/** Takes off an interface what an agent has left there: for `anyhop agent --stop`. */
+/** Removes what an agent left on an interface: `anyhop agent --stop`. */
 import { AnyhopError } from '../core/errors.js';
 import type { XdpMode } from '../ffi/bpf.js';
 import { findAttachment } from '../pins/attachment.js';

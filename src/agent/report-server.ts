@@ -1,10 +1,10 @@
 /**
- * Where the agent tells of its connections and counters: HTTP on its underlay addresses, `GET /report` and nothing else.
+ * The agent's report of its connections and counters: HTTP on its underlay addresses, `GET /report` and nothing else.
  *
- * The underlay is not the Internet, but a backend is closer to it than a control socket is. So who is neither a forwarder nor a
- * backend of the config is hung up on before a byte is read; nobody has a connection for longer than 10 s, whatever he does with it;
- * and each address has a share of the connections, so that one peer which holds many keeps nobody else out. An address that cannot be listened on (not there yet, a port that is taken) is tried again, and keeps the agent from
- * nothing.
+ * The underlay is not the Internet, but it is closer to it than a control socket. So the server hangs up on peers that are neither a
+ * forwarder nor a backend of the config before it reads a byte; a connection lasts 10 s at most; and each address has a share of the
+ * connections, so that a peer which holds many keeps nobody else out. An address that cannot be listened on (not there yet, or its
+ * port is taken) is tried again, and the agent runs without it.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -31,7 +31,7 @@ export class ReportServer {
   /**
    * @param fleet who may ask: forwarders and backends
    * @param locals the addresses to listen on
-   * @param report may throw: then whoever asks is told so
+   * @param report may throw: then the answer says so
    */
   constructor(
     fleet: Fleet,
@@ -77,15 +77,15 @@ export class ReportServer {
   #respond(request: IncomingMessage, response: ServerResponse): void {
     const [path] = (request.url ?? '').split('?', 1); // not `new URL`, which throws at some of what may come
     if (path !== REPORT_PATH) {
-      send(response, 404, { error: `there is ${REPORT_PATH} alone` });
+      send(response, 404, { error: `there is only ${REPORT_PATH}` });
     } else if (request.method !== 'GET') {
-      send(response.setHeader('allow', 'GET'), 405, { error: `${REPORT_PATH} takes GET alone` });
+      send(response.setHeader('allow', 'GET'), 405, { error: `${REPORT_PATH} takes only GET` });
     } else {
-      this.#tell(response);
+      this.#answer(response);
     }
   }
 
-  #tell(response: ServerResponse): void {
+  #answer(response: ServerResponse): void {
     try {
       send(response, 200, this.#report());
     } catch (error) {

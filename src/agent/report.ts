@@ -1,6 +1,6 @@
 /**
- * What an agent tells of itself over HTTP, and how to ask for it. An answer comes from another machine: it is read within a
- * limit of bytes, pieces and time, and believed only when it has the shape that it should have.
+ * What an agent reports over HTTP, and how to ask for it. An answer comes from another machine: it is read within limits of
+ * bytes, pieces and time, and believed only when it has the right shape.
  */
 import { request } from 'node:http';
 import { NAME_PATTERN } from '../config/schema.js';
@@ -33,7 +33,7 @@ export interface AgentReport {
   readonly verdicts: Readonly<Record<string, number>>;
   /**
    * Since the agent's process started: packets that the driver refused although the program counts them as sent on, and packets that
-   * it had no room for; null where nobody can tell. Agents that look at no driver leave it out.
+   * it had no room for; null where that is unknown. Agents that look at no driver leave it out.
    */
   readonly driver?: DriverReport;
 }
@@ -47,7 +47,7 @@ export interface VipReport {
   /** Canonical text. */
   readonly vip: string;
   readonly protocol: 'tcp';
-  /** Connections that a drain has to wait for (src/agent/connections.ts says which count). */
+  /** Connections that a drain has to wait for (src/agent/tcp-connections.ts says which count). */
   readonly established: number;
   /** The same by the services' names. */
   readonly services: Readonly<Record<string, number>>;

@@ -150,11 +150,11 @@ function stopSignal(): Promise<End> {
 }
 
 /**
- * A host may get its addresses, by DHCP or a router's advertisements, after its agent has started; and what a config before had ceases
+ * A host may get its addresses, by DHCP or a router's advertisements, after its agent has started; and what a former config had ceases
  * to hold when its settle time is over.
- * @param take puts the config in force anew
+ * @param reload by the config in force
  */
-function newAddressWatch(agent: Agent, log: Logger, take: () => void): () => void {
+function newAddressWatch(agent: Agent, log: Logger, reload: () => void): () => void {
   let tried = '';
   return () => {
     let addresses: string[];
@@ -181,7 +181,7 @@ function newAddressWatch(agent: Agent, log: Logger, take: () => void): () => voi
         'the settle time is over: forwarders and backends that the config no longer has are strangers now',
       );
     }
-    take();
+    reload();
   };
 }
 

@@ -115,5 +115,5 @@ function refusal(
   environment: Pick<Environment, 'interface' | 'interfaceIndex'>,
 ): string | undefined {
   if (hop.interfaceIndex === environment.interfaceIndex) return undefined;
-  return `its way is over ${hop.interface}, and the agent sends on over ${environment.interface} alone`;
+  return `its way is over ${hop.interface}, and the agent sends on only over ${environment.interface}`;
 }

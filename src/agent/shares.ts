@@ -1,6 +1,6 @@
 /**
- * Who has to go when there is room for so many only: whoever has the most gives up its oldest, so that nobody keeps others out by
- * taking more, and whoever takes one always gets it. Pure: the report's connections by address.
+ * A bounded number of things, shared between owners: when there is no room, the owner of the most loses its oldest. So nobody keeps
+ * others out by taking more, and each new one gets in. Pure: the report's connections by address.
  */
 export class Shares<T> {
   readonly #max: number;
@@ -40,7 +40,7 @@ export class Shares<T> {
     if (own.size === 0) this.#held.delete(owner);
   }
 
-  /** Whoever has the most; the one who asks when nobody has more. */
+  /** The owner of the most; the one who asks when nobody has more. */
   #richest(asking: string): string {
     let richest = asking;
     let most = this.#held.get(asking)?.size ?? 0;

@@ -1,6 +1,6 @@
 /**
- * What this process is allowed to do, as /proc/self/status tells it (capabilities(7)). CAP_BPF and CAP_PERFMON are younger
- * than the rest (Linux 5.8), and CAP_SYS_ADMIN includes them.
+ * The capabilities of this process, as in /proc/self/status (capabilities(7)). CAP_BPF and CAP_PERFMON are younger than the rest
+ * (Linux 5.8), and CAP_SYS_ADMIN includes them.
  */
 
 /** Bits of linux/capability.h. */

@@ -1,7 +1,7 @@
 /**
- * Two clocks, both milliseconds since 1970. Time is measured by the one of the process, which goes on evenly but has kept the
- * wall time of its start: what has been set since, by hand or by NTP, it does not know. How long no process ran only the wall
- * clock can tell. So what outlives a process is kept with both.
+ * Two clocks, both milliseconds since 1970. The clock of the process runs evenly from the wall time of its start and ignores later
+ * settings, by hand or by NTP: it measures time. Only the wall clock shows how long no process ran. So what outlives a process is
+ * kept with both.
  */
 
 /** One moment by both. */

@@ -61,7 +61,7 @@ export class InterfaceTaken extends AnyhopError {
   }
 }
 
-/** What a system call of Node's says: no descriptor is left, a disk is full. Whoever can go on without it does. */
+/** An error of a system call that Node makes: no descriptor is left, a disk is full. Callers that can go on without it do. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }

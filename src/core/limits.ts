@@ -59,7 +59,7 @@ export const SETTLE_MS_MAX = 7 * 86_400_000;
 export const DRAIN_DEADLINE_MS_DEFAULT = 3_600_000;
 export const DRAIN_DEADLINE_MS_MIN = 1000;
 export const DRAIN_DEADLINE_MS_MAX = 30 * 86_400_000;
-/** How long a node that is told to stop goes on forwarding after it said that it is not ready. */
+/** How long a stopping node forwards on after it has said that it is not ready. */
 export const STOP_DELAY_MS_MAX = 600_000;
 
 /** Longer than a batch takes, shorter than anybody notices in `top`. */
@@ -68,7 +68,7 @@ export const BUSY_POLL_US_DEFAULT = 50;
 export const BUSY_POLL_US_MAX = 1_000_000;
 export const BPFFS_DEFAULT = '/sys/fs/bpf';
 export const STATE_DIRECTORY_DEFAULT = '/var/lib/anyhop';
-/** Where agents tell of their connections, over TCP. */
+/** The TCP port where agents report their connections. */
 export const AGENT_REPORT_PORT_DEFAULT = 9611;
 /** Linux: sun_path, less the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
@@ -103,7 +103,7 @@ const INDEX_NONE = 0xffff;
 if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_MAX * 2 > INDEX_NONE) {
   throw new RangeError('limits: an index would not fit 16 bits');
 }
-// The config checks the number of services alone.
+// The config checks only the number of services.
 if (VIPS_MAX < SERVICES_MAX)
   throw new RangeError('limits: services within their limit could have too many VIPs');
 // Who neither asks nor changes anything is let go for the next client; there must always be one.

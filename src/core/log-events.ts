@@ -1,6 +1,6 @@
 /**
- * Every event of the log, and what it means. A line of the log carries one of these names as `event`, so whoever filters the
- * log knows what there is; the reference page of log events is made of this list.
+ * Every event of the log, and what it means. Each line of the log carries one of these names as `event`, to filter by; the
+ * reference page of log events is generated from this list.
  */
 export const LOG_EVENTS = {
   adopted: 'The engine `xdp` found a former program of the same kind on the interface and goes on with it.',
@@ -43,7 +43,7 @@ export const LOG_EVENTS = {
   next_hop: 'The next hop of backends, when it is found or changes.',
   next_hops_unknown: 'The kernel could not be asked for next hops.',
   no_next_hop: 'Backends have no next hop; `reason` says why.',
-  not_left: 'The node was told to leave its program forwarding, and cannot.',
+  not_left: 'The node should leave its program forwarding, and cannot.',
   not_pinned: 'The agent cannot pin its program, so the next agent cannot take it over without a gap.',
   not_ready: 'The node is not ready for traffic; `reasons` says why.',
   own_mac: 'The MAC address of the interface has changed, and the node accepts the new one.',
@@ -77,7 +77,7 @@ export const LOG_EVENTS = {
   stale_pins: 'Pins that belong to no program were removed.',
   state_not_kept: 'What must outlive the process could not be written.',
   state_unusable: 'What was kept over a restart cannot be used.',
-  stop_delay: 'The node was told to stop and forwards on for its stop delay.',
+  stop_delay: 'The node stops, and forwards on for its stop delay.',
   stop_failed: 'The agent ends otherwise than it was asked to; the text says how.',
   stopping: 'The process is about to end; `why` says why.',
   stray_frames: 'Packets for VIPs come in frames that are not for this host, and are not forwarded.',

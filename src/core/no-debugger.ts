@@ -1,6 +1,6 @@
 /**
- * Nobody opens Node's debugger on a process that holds the fleet's key. `kill -USR1` would, for whoever can reach 127.0.0.1, and so
- * would `--inspect` in NODE_OPTIONS. Imported before anything else, for its effect.
+ * Keeps Node's debugger shut in a process that holds the fleet's key: `kill -USR1` would open it to everybody who can reach
+ * 127.0.0.1, and so would `--inspect` in NODE_OPTIONS. Imported before anything else, for its effect.
  *
  * Until this file runs, and while Node itself starts, the first line of main.ts keeps it shut: it takes NODE_OPTIONS out of the
  * environment, and gives the debugger an address that no socket can listen on, a multicast one. (`--disable-sigusr1` says the same,

@@ -7,7 +7,7 @@ import { isAlive } from './alive.js';
 
 /** They may hold what others must not read. */
 const FILE_MODE = 0o600;
-/** Neither a link nor, since they cannot be told before they are open, a pipe that nobody writes to. */
+/** Follows no link, and does not wait for the writer of a pipe, which shows only once it is open. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const RANDOM_BYTES = 8;
 const LEFTOVER = /\.([0-9]+)-[0-9a-f]{16}\.tmp$/;

@@ -1,6 +1,6 @@
 /**
- * What another process sends in pieces, kept up to a limit of bytes and of pieces. Whoever sends a body byte by byte makes a piece
- * of each: a million of them take five seconds and 450 MB to read, so that bytes are not all that has to be limited.
+ * What another process sends in pieces, kept up to a limit of bytes and of pieces. A body that is sent byte by byte makes a piece of
+ * each byte: a million pieces take five seconds and 450 MB to read, so a limit of bytes is not enough.
  */
 
 /** Far more than the pieces of an honest sender, which are kilobytes each. */

@@ -1,5 +1,5 @@
 /**
- * Text from elsewhere as people may see it. A terminal obeys escape sequences, whoever wrote them: a health answer, an agent's report
+ * Text from elsewhere, made safe to show. A terminal obeys escape sequences of any origin: a health answer, an agent's report
  * or a name in a file could clear the screen, change the window's title, or show another line than the one that is there. So
  * everything that is not seen is shown as its number, in the form that JSON reads back: `\u001b`.
  *

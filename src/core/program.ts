@@ -29,8 +29,8 @@ export interface ProgramOptions {
 }
 
 /**
- * Starts a program with pipes to it. Whatever goes wrong, also for want of descriptors, is told by the child's `error` event; its
- * streams may be missing then.
+ * Starts a program with pipes to it. What goes wrong later, a lack of descriptors included, comes as the child's `error`
+ * event; its streams may be missing then.
  * @throws Error ENOENT when the program is nowhere; whatever else the system refuses at once
  */
 export function startProgram(

@@ -1,4 +1,4 @@
-/** Why something failed, in words: what the kernel calls ENOENT or ECONNREFUSED says little to whoever did not write the program. */
+/** Why something failed, in words: ENOENT or ECONNREFUSED says little to most readers. */
 import type { AddressInfo } from 'node:net';
 import { getSystemErrorMap } from 'node:util';
 import { printable } from './printable.js';

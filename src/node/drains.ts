@@ -25,7 +25,7 @@ export interface DrainsOptions {
 
 const POLL_MS = 2_000;
 /**
- * None is left when two answers so far apart say so: an agent's count can be a second old (agent/connections.ts), and from
+ * None is left when two answers so far apart say so: an agent's count can be a second old (agent/tcp-connections.ts), and from
  * before the tables of which the backend is drained.
  */
 const CONFIRM_MS = 1_500;

@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { after, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
-import { Connections } from '#anyhop/agent/connections.js';
+import { TcpConnections } from '#anyhop/agent/tcp-connections.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { configOf } from './report-fixture.js';
 
@@ -24,14 +24,14 @@ describe('the connections on VIPs', () => {
   };
 
   test('are told by VIP and by service', () => {
-    assert.deepEqual(new Connections(services, system).vips(), [
+    assert.deepEqual(new TcpConnections(services, system).vips(), [
       { vip: '203.0.113.10', protocol: 'tcp', established: 101, services: { s0: 1, s2: 100 } },
       { vip: '2001:db8::10', protocol: 'tcp', established: 10, services: { s1: 10 } },
     ]);
   });
 
   test('are counted once a second at most, whoever asks, and for a twentieth of the time at most', () => {
-    const connections = new Connections(services, system);
+    const connections = new TcpConnections(services, system);
     const countsWithin = (milliseconds: number): number => {
       const before = asked;
       for (const end = clock + milliseconds; clock < end; clock++) connections.vips();
@@ -81,7 +81,7 @@ describe('the connections that the kernel knows', () => {
   function established(vip: string, first: number, last = first): number {
     const address = parseAddress(vip)!;
     const [service] = configOf(1).services;
-    const [{ established }] = new Connections([
+    const [{ established }] = new TcpConnections([
       { ...service, vip: address, portFirst: first, portLast: last },
     ]).vips();
     return established;
@@ -173,7 +173,7 @@ describe('the connections that the kernel knows', () => {
               portLast: port,
             })),
           ];
-          const told = Object.assign({}, ...new Connections(asked).vips().map(({ services }) => services));
+          const told = Object.assign({}, ...new TcpConnections(asked).vips().map(({ services }) => services));
           assert.deepEqual(
             some.map((_, i) => told[`own${i}`]),
             some.map(({ count }) => count),

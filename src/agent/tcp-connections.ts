@@ -17,28 +17,28 @@ const SHARE_MAX = 0.05;
 
 const MAPPED_PREFIX = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
 
-export interface ConnectionsSystem {
+export interface TcpConnectionsSystem {
   readonly count: typeof countTcpConnections;
   /** Milliseconds from any start. */
   readonly now: () => number;
 }
 
-const thisSystem: ConnectionsSystem = { count: countTcpConnections, now: () => performance.now() };
+const thisSystem: TcpConnectionsSystem = { count: countTcpConnections, now: () => performance.now() };
 
-export class Connections {
+export class TcpConnections {
   readonly #services: readonly ServiceConfig[];
-  readonly #system: ConnectionsSystem;
+  readonly #system: TcpConnectionsSystem;
   #last: { readonly vips: readonly VipReport[]; readonly freshUntil: number } | undefined;
 
   /** @param services those of UDP have no connections and are left out */
-  constructor(services: readonly ServiceConfig[], system: ConnectionsSystem = thisSystem) {
+  constructor(services: readonly ServiceConfig[], system: TcpConnectionsSystem = thisSystem) {
     this.#services = services.filter(({ protocol }) => protocol === 'tcp');
     this.#system = system;
   }
 
   /**
    * By VIP, in the order of the config; at most a second old, or older where there is much to count.
-   * @throws AnyhopError ERR_BPF when the kernel does not tell
+   * @throws AnyhopError ERR_BPF when the kernel does not answer
    */
   vips(): readonly VipReport[] {
     const { now, count } = this.#system;
