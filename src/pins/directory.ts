@@ -1,7 +1,7 @@
 /**
  * Where an interface's pins are: `<bpffs>/<owner>/<network namespace>/<interface>`, in a BPF file system, which holds what
- * is pinned in it until it is unpinned or unmounted. Names of interfaces belong to a network namespace, and a file
- * system may be shared by several of these; so its inode number is part of the path.
+ * is pinned in it until it is unpinned or unmounted. Interface names belong to a network namespace, and several namespaces
+ * may share a file system; so the namespace's inode number is part of the path.
  */
 import {
   accessSync,
@@ -24,7 +24,7 @@ import { type RunTool, requireTool, runTool } from '../core/tool.js';
 /** BPF_FS_MAGIC of linux/magic.h. */
 const BPF_FS_MAGIC = 0xcafe4a11;
 
-/** Whose pins: a forwarder's or an agent's; the folder that they are in. */
+/** Whose pins they are, a forwarder's or an agent's: the name of their folder. */
 export type PinOwner = 'anyhop' | 'anyhop-agent';
 
 /** The config's field that names the BPF file system. */
@@ -46,8 +46,8 @@ export function isBpffs(path: string, owner: PinOwner = 'anyhop'): boolean {
 }
 
 /**
- * Mounts a BPF file system in the usual place where none is yet. Another one is the user's to mount: its name may be mistyped, and what
- * was pinned would not be found there.
+ * Mounts a BPF file system in the usual place if there is none. Users mount any other one themselves: a mistyped path would hide
+ * the pins.
  * @throws AnyhopError ERR_BPF that says what to do
  */
 export async function requireBpffs(
@@ -73,8 +73,8 @@ export async function requireBpffs(
 }
 
 /**
- * Whether pins go when this process does: the file system is mounted only in a mount namespace that this process and none of
- * those that started it is in. `ip netns exec` makes such a one, and so do services with file systems of their own.
+ * Whether pins end with this process: the file system is mounted only in this process's mount namespace, and none of the processes
+ * that started it is in there. `ip netns exec` makes such a namespace, and so do services with file systems of their own.
  */
 export function endsWithProcess(bpffs: string): boolean {
   const own = mountNamespace('self');
@@ -83,13 +83,13 @@ export function endsWithProcess(bpffs: string): boolean {
   return outside.length > 0 && !outside.some((pid) => deviceOf(`/proc/${pid}/root${bpffs}`) === dev);
 }
 
-/** Of this process, as far as they can be seen into. */
+/** The ancestors of this process whose mount namespace it may see. */
 function ancestors(): string[] {
   const found: string[] = [];
   for (let pid = String(process.ppid); pid !== '0'; ) {
     if (mountNamespace(pid) !== undefined) found.push(pid);
     try {
-      // The name of the program, in parentheses, may hold anything; the parent is the second field behind it.
+      // The program's name, in parentheses, may contain anything; the parent is the second field after it.
       const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
       pid = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
     } catch {
@@ -125,7 +125,7 @@ export function makePinDirectory(path: string, bpffs: string, owner: PinOwner = 
   }
 }
 
-/** Removes an interface's directory, and those above it that were made for it alone. */
+/** Removes an interface's directory, and the empty ones above it. */
 export function removePinDirectory(path: string): void {
   for (const directory of [path, dirname(path), dirname(dirname(path))]) {
     try {

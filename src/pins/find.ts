@@ -1,6 +1,6 @@
 /**
- * Which directory of pins is an interface's: the one whose pinned link is on it, whatever the interface was called when that was
- * made; and those that are nobody's any more, since the kernel keeps what is pinned when an interface or its network namespace goes.
+ * Which directory of pins belongs to an interface: the one whose pinned link is on it, even after the interface was renamed. And
+ * which belong to nobody: the kernel keeps pins when an interface or its network namespace goes.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,8 +12,8 @@ import { linkPath } from './attachment.js';
 import { entries, isBpffs, type PinOwner, pinDirectory, removePinDirectory } from './directory.js';
 
 /**
- * The directory of an interface: found by its index, or named by its name when there is none yet. That name may be taken by one
- * that was renamed since.
+ * The directory of an interface: found by its index, or named after it when there is none yet. An interface that was renamed since
+ * may still have the directory of that name.
  */
 export function directoryOf(
   bpffs: string,
@@ -28,7 +28,7 @@ export function directoryOf(
   return (linkedIndex(byName) ?? 0) === 0 ? byName : `${byName}:${index}`;
 }
 
-/** The index of the interface that a pinned link is on; 0 when that is gone, undefined when no link is pinned. */
+/** The index of the interface that a pinned link is on; 0 when the interface is gone, undefined when no link is pinned. */
 export function linkedIndex(directory: string): number | undefined {
   if (!entries(directory).includes('link')) return undefined;
   const link = XdpLink.pinned(linkPath(directory));
@@ -40,8 +40,8 @@ export function linkedIndex(directory: string): number | undefined {
 }
 
 /**
- * Removes what interfaces that are gone have left, in this network namespace and in others that may be gone with them; not where a
- * process of this kind is in charge of any interface, which could be about to pin.
+ * Removes the pins of interfaces that are gone, in this network namespace and in others. It leaves out a namespace where a process
+ * of this kind is in charge of any interface: that process could be about to pin.
  * @param own the directory of the interface whose process this is
  * @returns the directories that were removed
  */
@@ -80,7 +80,7 @@ function isDead(directory: string): boolean {
 }
 
 /**
- * What somebody means by a name: the interface that has it; or, when none has, the one that had it when its directory was made.
+ * The interface that a name stands for: the one that has it, or else the one that had it when its directory was made.
  * @returns no link when that interface is gone
  */
 export function whatIsMeant(
