@@ -17,7 +17,7 @@ import type { Logger } from '../core/log.js';
 import { formatDuration } from '../core/time.js';
 import type { IpAddress } from '../packet/address.js';
 import { DueQueue } from './due-queue.js';
-import { judge, type Mark, UNKNOWN } from './hysteresis.js';
+import { judge, type Standing, UNKNOWN } from './hysteresis.js';
 import type { Done, Probe } from './probe.js';
 import { Schedule } from './schedule.js';
 
@@ -28,14 +28,14 @@ export interface HealthTarget {
   readonly check: HealthConfig;
 }
 
-export interface HealthMark {
+/** What a backend's checks say: since when, and what else is known of it, is for its mark (node/marks.ts). */
+export interface CheckResult {
   readonly isUp: boolean;
   /** For a log line, without a full stop: of one that is down the last failure. */
   readonly reason: string;
-  readonly since: Date;
 }
 
-export interface HealthChange extends HealthMark {
+export interface HealthChange extends CheckResult {
   readonly name: string;
 }
 
@@ -67,8 +67,8 @@ interface Check {
   /** Of the check that is running. */
   startedMs: number;
   startedLongTurns: number;
-  mark: Mark;
-  shown: HealthMark | undefined;
+  mark: Standing;
+  shown: CheckResult | undefined;
   /** The reason that the log has, and since when. */
   told: { readonly reason: string; readonly atMs: number } | undefined;
 }
@@ -83,7 +83,7 @@ export class HealthChecks {
   readonly #checks: (Check | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #numbers = new Map<string, number>();
-  readonly #current = new Map<string, HealthMark>();
+  readonly #current = new Map<string, CheckResult>();
   #waiting: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #tickDueMs = Number.POSITIVE_INFINITY;
@@ -101,7 +101,7 @@ export class HealthChecks {
   }
 
   /** By the target's name: all targets, once their `setTargets` has resolved. */
-  current(): ReadonlyMap<string, HealthMark> {
+  current(): ReadonlyMap<string, CheckResult> {
     return this.#current;
   }
 
@@ -238,7 +238,7 @@ export class HealthChecks {
   }
 
   /** Down as before, maybe for another reason. */
-  #stillDown(check: Check, shown: HealthMark, reason: string): void {
+  #stillDown(check: Check, shown: CheckResult, reason: string): void {
     this.#show(check, { ...shown, reason });
     const nowMs = performance.now();
     const { told } = check;
@@ -264,25 +264,25 @@ export class HealthChecks {
     const { name, check: limits } = check.target;
     const count = isUp ? limits.rise : limits.fall;
     const times = isFirst ? 'first check' : `${count} in a row`;
-    const mark = { isUp, reason: failure ?? 'the check is good', since: new Date() };
-    this.#show(check, mark);
-    check.told = { reason: mark.reason, atMs: performance.now() };
+    const result = { isUp, reason: failure ?? 'the check is good' };
+    this.#show(check, result);
+    check.told = { reason: result.reason, atMs: performance.now() };
     const fields = {
       event: 'health',
       backend: name,
       health: isUp ? 'up' : 'down',
-      reason: mark.reason,
+      reason: result.reason,
     } as const;
-    const text = `${name} is ${fields.health}: ${mark.reason}, ${times}`;
+    const text = `${name} is ${fields.health}: ${result.reason}, ${times}`;
     if (isUp) this.#log.info(fields, text);
     else this.#log.warn(fields, text);
-    for (const listener of this.#listeners) listener({ name, ...mark });
+    for (const listener of this.#listeners) listener({ name, ...result });
     if (isFirst) this.#tellWaiting();
   }
 
-  #show(check: Check, mark: HealthMark): void {
-    check.shown = mark;
-    this.#current.set(check.target.name, mark);
+  #show(check: Check, result: CheckResult): void {
+    check.shown = result;
+    this.#current.set(check.target.name, result);
   }
 
   #tellWaiting(): void {

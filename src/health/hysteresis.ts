@@ -4,7 +4,8 @@
  * failed ones to take it down. Pure: no time, no names.
  */
 
-export interface Mark {
+/** Where a backend stands after the results so far. */
+export interface Standing {
   /** Undefined before the first result. */
   readonly isUp: boolean | undefined;
   /** Results in a row that speak against the mark, below the threshold. */
@@ -17,12 +18,12 @@ export interface Thresholds {
   readonly fall: number;
 }
 
-export const UNKNOWN: Mark = { isUp: undefined, against: 0 };
-const UP: Mark = { isUp: true, against: 0 };
-const DOWN: Mark = { isUp: false, against: 0 };
+export const UNKNOWN: Standing = { isUp: undefined, against: 0 };
+const UP: Standing = { isUp: true, against: 0 };
+const DOWN: Standing = { isUp: false, against: 0 };
 
 /** The mark after one more result; the same object when nothing is different, which is the rule. */
-export function judge(mark: Mark, isGood: boolean, { rise, fall }: Thresholds): Mark {
+export function judge(mark: Standing, isGood: boolean, { rise, fall }: Thresholds): Standing {
   if (mark.isUp === isGood || mark.isUp === undefined) {
     if (mark.isUp !== undefined && mark.against === 0) return mark;
     return isGood ? UP : DOWN;

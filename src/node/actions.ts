@@ -35,7 +35,7 @@ import { ConfigFile, type ReadConfig } from './config-file.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { inForceReport } from './in-force.js';
-import type { BackendMark } from './marks.js';
+import type { HealthMark } from './marks.js';
 import { noChange, noPool, poolsNamed, serviceNamed } from './named.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
 import { counterReport, healthReport } from './node-reports.js';
@@ -55,7 +55,7 @@ export interface NodeActionsOptions {
   readonly load: () => ReadConfig;
   /** A config is in force. */
   readonly accepted: (read: ReadConfig) => Promise<void>;
-  readonly mark: (pool: string, backend: string) => BackendMark | undefined;
+  readonly mark: (pool: string, backend: string) => HealthMark | undefined;
   readonly readiness: () => Readiness;
   readonly events: () => EventsReport;
   /** Why what the node remembers is not kept; undefined when it is. */

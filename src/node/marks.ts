@@ -3,11 +3,12 @@
  * one, says so. `dead` is only a matter of time: down for longer than the pool's `dead_after`.
  */
 import type { BackendConfig } from '../config/types.js';
-import type { HealthMark } from '../health/health-checks.js';
+import type { CheckResult } from '../health/health-checks.js';
 import type { NamedBackend } from '../pool/membership.js';
 import type { Health } from '../table/state.js';
 
-export interface BackendMark {
+/** One for each member; the pools remember what of it their prior state needs (RememberedMark in pool/change.ts). */
+export interface HealthMark {
   readonly health: Health;
   /** What is wrong, for people; undefined when it is up. */
   readonly reason: string | undefined;
@@ -19,7 +20,7 @@ export interface MarkSources {
   /** Why there is no way to a backend of this address; undefined when there is one. */
   readonly noWay: (backend: BackendConfig) => string | undefined;
   /** Of backends that are checked, by `pool/backend`. */
-  readonly checks: ReadonlyMap<string, HealthMark>;
+  readonly checks: ReadonlyMap<string, CheckResult>;
 }
 
 /** A timer's longest time: beyond it, Node's fires at once. */
@@ -32,10 +33,10 @@ interface Member extends NamedBackend {
 export class Marks {
   readonly #sources: MarkSources;
   #members: readonly Member[] = [];
-  #marks: Map<string, BackendMark>;
+  #marks: Map<string, HealthMark>;
 
   /** @param remembered marks of a process before this one, by `pool/backend`: they tell since when */
-  constructor(sources: MarkSources, remembered: ReadonlyMap<string, BackendMark> = new Map()) {
+  constructor(sources: MarkSources, remembered: ReadonlyMap<string, HealthMark> = new Map()) {
     this.#sources = sources;
     this.#marks = new Map(remembered);
   }
@@ -56,12 +57,12 @@ export class Marks {
   }
 
   /** By `pool/backend`. */
-  all(): ReadonlyMap<string, BackendMark> {
+  all(): ReadonlyMap<string, HealthMark> {
     return this.#marks;
   }
 
   /** Undefined for one that is not a member. */
-  of(pool: string, backend: string): BackendMark | undefined {
+  of(pool: string, backend: string): HealthMark | undefined {
     return this.#marks.get(nameOf(pool, backend));
   }
 
@@ -80,7 +81,7 @@ export class Marks {
     return nextMs === Number.POSITIVE_INFINITY ? undefined : Math.min(nextMs, TIMER_MS_MAX);
   }
 
-  #judge({ name, pool, backend }: Member, nowMs: number): BackendMark {
+  #judge({ name, pool, backend }: Member, nowMs: number): HealthMark {
     const { noWay, checks } = this.#sources;
     const before = this.#marks.get(name);
     const check = checks.get(name);
@@ -99,7 +100,7 @@ function nameOf(pool: string, backend: string): string {
 }
 
 /** One that has never been tried is not known to work: a backend that has another address, say. */
-function failureOf(check: HealthMark | undefined): string | undefined {
+function failureOf(check: CheckResult | undefined): string | undefined {
   if (check === undefined) return 'its first check is under way';
   return check.isUp ? undefined : check.reason;
 }

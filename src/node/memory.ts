@@ -3,13 +3,13 @@ import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { IpAddress } from '../packet/address.js';
 import type { PoolMemory } from '../pool/membership.js';
-import type { BackendMark } from './marks.js';
+import type { HealthMark } from './marks.js';
 
 /** What a process before this one knew of its backends: since when each is up, or not. */
-export function marksIn(memory: ReadonlyMap<string, PoolMemory>): Map<string, BackendMark> {
+export function marksIn(memory: ReadonlyMap<string, PoolMemory>): Map<string, HealthMark> {
   return new Map(
     [...memory].flatMap(([pool, { changes }]) =>
-      changes.marks.map(({ name, health, sinceMs }): [string, BackendMark] => [
+      changes.marks.map(({ name, health, sinceMs }): [string, HealthMark] => [
         `${pool}/${name}`,
         {
           health,

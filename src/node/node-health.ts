@@ -7,7 +7,7 @@ import type { Logger } from '../core/log.js';
 import { HealthChecks, type HealthTarget } from '../health/health-checks.js';
 import type { Probes } from '../health/probes.js';
 import type { NamedBackend } from '../pool/membership.js';
-import { type BackendMark, Marks } from './marks.js';
+import { type HealthMark, Marks } from './marks.js';
 
 /** What a benchmark or a test puts something of its own in the place of. */
 export type ProbeMaker = Pick<Probes, 'prepare' | 'make' | 'close'>;
@@ -28,7 +28,7 @@ export class NodeHealth {
    * @param probes is closed with this
    */
   constructor(
-    remembered: ReadonlyMap<string, BackendMark>,
+    remembered: ReadonlyMap<string, HealthMark>,
     log: Logger,
     now: () => number,
     probes: ProbeMaker,
@@ -63,7 +63,7 @@ export class NodeHealth {
   }
 
   /** Undefined for a backend that is not judged. */
-  markOf(pool: string, backend: string): BackendMark | undefined {
+  markOf(pool: string, backend: string): HealthMark | undefined {
     return this.#marks.of(pool, backend);
   }
 

@@ -4,11 +4,11 @@ import { VERDICTS } from '../core/layout.gen.js';
 import { COUNTERS_PER_ENTRY, type Counters } from '../forward/counters.js';
 import type { Membership } from '../pool/membership.js';
 import type { Assembly } from './assemble.js';
-import type { BackendMark } from './marks.js';
+import type { HealthMark } from './marks.js';
 
 export function healthReport(
   pools: Membership,
-  markOf: (pool: string, backend: string) => BackendMark | undefined,
+  markOf: (pool: string, backend: string) => HealthMark | undefined,
 ): HealthReport {
   return {
     backends: [...pools].flatMap(([pool, { changes }]) =>

@@ -25,7 +25,7 @@ import type { PoolTables } from '../table/resolve.js';
 import type { Member } from '../table/state.js';
 import type { PathReportCounts } from '../underlay/path-mtus.js';
 import type { Assembly } from './assemble.js';
-import type { BackendMark } from './marks.js';
+import type { HealthMark } from './marks.js';
 import type { Rates } from './rates.js';
 
 export interface StatusInput {
@@ -41,7 +41,7 @@ export interface StatusInput {
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
   readonly pathReports: () => Readonly<PathReportCounts>;
   /** Of a present member. */
-  readonly mark: (pool: string, backend: string) => BackendMark | undefined;
+  readonly mark: (pool: string, backend: string) => HealthMark | undefined;
   readonly readiness: () => Readiness;
   readonly configFile: () => ConfigFileStatus;
   readonly overrides: () => readonly OverrideStatus[];

@@ -68,7 +68,7 @@ export interface PastMembers {
   readonly untilMs: number;
 }
 
-export interface Mark {
+export interface RememberedMark {
   readonly name: string;
   readonly health: Health;
   /** Since when the backend is up, or is not. */
@@ -94,7 +94,7 @@ export interface PoolChanges {
   /** What was in force within the last settle time, oldest first. */
   readonly past: readonly PastMembers[];
   /** Of all members named anywhere here, sorted by name. */
-  readonly marks: readonly Mark[];
+  readonly marks: readonly RememberedMark[];
   /** In the order in which they were planned. */
   readonly queue: readonly QueuedChange[];
   /** The last id that was given to a queued change. */
@@ -224,7 +224,7 @@ export function markEach(
   healthOf: (name: string) => Health | undefined,
   nowMs: number,
 ): PoolChanges {
-  const other = ({ name, health }: Mark): Health | undefined => {
+  const other = ({ name, health }: RememberedMark): Health | undefined => {
     const now = healthOf(name);
     return now === health ? undefined : now;
   };
@@ -346,19 +346,19 @@ function withMarks(changes: PoolChanges, health: Readonly<Record<string, Health>
   }
   const known = new Map(changes.marks.map((one) => [one.name, one]));
   const first = new Map(Object.entries(health));
-  const marks = [...names].sort().map((name): Mark => {
+  const marks = [...names].sort().map((name): RememberedMark => {
     const initial = first.get(name) ?? 'up';
     return known.get(name) ?? { name, health: initial, sinceMs: changes.nowMs, rested: upOrDown(initial) };
   });
   return { ...changes, marks };
 }
 
-function rest(one: Mark, settleMs: number, nowMs: number): Mark {
+function rest(one: RememberedMark, settleMs: number, nowMs: number): RememberedMark {
   const now = upOrDown(one.health);
   return one.rested === now || nowMs < one.sinceMs + settleMs ? one : { ...one, rested: now };
 }
 
-function remark(one: Mark, health: Health, { nowMs }: PoolChanges): Mark {
+function remark(one: RememberedMark, health: Health, { nowMs }: PoolChanges): RememberedMark {
   const isSame = upOrDown(one.health) === upOrDown(health);
   return { ...one, health, sinceMs: isSame ? one.sinceMs : nowMs };
 }

@@ -158,18 +158,16 @@ describe('health checks', () => {
       lines.map(({ event, backend, health }) => `${event} ${backend} ${health}`),
       ['health web/web-1 up', 'health web/web-1 down', 'health web/web-1 up'],
     );
-    assert.ok(changes.every(({ since }) => Math.abs(Date.now() - since.getTime()) < 10_000));
   });
 
   it('of one that is down show the last reason, which is no change', async () => {
     let failure = 'first';
     const { checks, changes, probes } = setUp((probe) => probe.finish(failure));
     await checks.setTargets([target(1)]);
-    const { since } = checks.current().get('web/web-1')!;
     failure = 'second';
     await until(() => probes.get('web/web-1')!.starts >= 3);
     assert.deepEqual(marks(checks), { 'web/web-1': 'second' });
-    assert.deepEqual([changes.length, checks.current().get('web/web-1')!.since], [1, since]);
+    assert.equal(changes.length, 1);
   });
 
   it('leave targets alone that are as before, and end those that are gone', async () => {

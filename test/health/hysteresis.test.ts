@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { judge, type Mark, UNKNOWN } from '#anyhop/health/hysteresis.js';
+import { judge, type Standing, UNKNOWN } from '#anyhop/health/hysteresis.js';
 
 const thresholds = fc.record({ rise: fc.integer({ min: 1, max: 5 }), fall: fc.integer({ min: 1, max: 5 }) });
 /** Runs of one result are likely, as in life. */
@@ -14,7 +14,7 @@ describe('a mark', () => {
   it('is that of the first result, and then changes exactly when enough in a row speak against it', () => {
     fc.assert(
       fc.property(thresholds, results, (limits, all) => {
-        let mark: Mark = UNKNOWN;
+        let mark: Standing = UNKNOWN;
         let isUp: boolean | undefined;
         for (const [index, isGood] of all.entries()) {
           mark = judge(mark, isGood, limits);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { HealthMark } from '#anyhop/health/health-checks.js';
+import type { CheckResult } from '#anyhop/health/health-checks.js';
 import { Marks } from '#anyhop/node/marks.js';
 import { parse } from '../config/fixture.js';
 
@@ -13,7 +13,7 @@ const POOLS = parse(
 ).pools;
 const [pool] = POOLS;
 const NAMES = ['a', 'b'] as const;
-const GOOD: HealthMark = { isUp: true, reason: 'the check is good', since: new Date(0) };
+const GOOD: CheckResult = { isUp: true, reason: 'the check is good' };
 
 type Event =
   | { readonly kind: 'way' | 'check'; readonly name: 'a' | 'b'; readonly isUp: boolean }
@@ -30,7 +30,7 @@ describe('marks', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 30 }), (events) => {
         const ways = new Map<string, boolean>();
-        const checks = new Map(NAMES.map((each): [string, HealthMark] => [`web/${each}`, GOOD]));
+        const checks = new Map(NAMES.map((each): [string, CheckResult] => [`web/${each}`, GOOD]));
         const since = new Map<string, number>(NAMES.map((each) => [each, 0]));
         let nowMs = 0;
         const isUp = (each: string) => ways.get(each) !== false && checks.get(`web/${each}`)?.isUp !== false;
@@ -45,7 +45,7 @@ describe('marks', () => {
           const before = new Map(NAMES.map((member) => [member, isUp(member)]));
           if (each.kind === 'time') nowMs += each.ms;
           else if (each.kind === 'way') ways.set(each.name, each.isUp);
-          else checks.set(`web/${each.name}`, { isUp: each.isUp, reason: 'refused', since: new Date(0) });
+          else checks.set(`web/${each.name}`, { isUp: each.isUp, reason: 'refused' });
           const nextMs = marks.refresh(nowMs);
           const left: number[] = [];
           for (const backend of pool.backends) {
