@@ -1,4 +1,4 @@
-/** The shape of `pools.NAME.health`. rules/health.ts says which kinds a field belongs to. */
+/** The shape of `pools.NAME.health`. Some fields belong to some kinds only: rules/health.ts refuses them with others. */
 import { z } from 'zod';
 import {
   HEALTH_BYTES_MAX,
@@ -54,65 +54,82 @@ const tls = z.strictObject(
   { error: TLS_EXPECTED },
 );
 
+/** Fields of every kind, of both HTTP kinds, and of single kinds. */
+const common = {
+  kind: choice(HEALTH_KINDS).describe(
+    'What a check does: open a connection, send a request or a datagram, send a SYN to the VIP through the tunnel, or nothing.',
+  ),
+  port: integer('a port, 1 to 65535', 1, 65535)
+    .optional()
+    .describe('Port to check. Default: the port of the services, if all have the same one.'),
+  interval: named(
+    'intervalMs',
+    duration(HEALTH_INTERVAL_MS_MIN, HEALTH_INTERVAL_MS_MAX)
+      .prefault(formatDuration(HEALTH_INTERVAL_MS_DEFAULT))
+      .describe('Time between two checks of a backend.'),
+  ),
+  timeout: named(
+    'timeoutMs',
+    duration(HEALTH_TIMEOUT_MS_MIN, HEALTH_INTERVAL_MS_MAX)
+      .prefault(formatDuration(HEALTH_TIMEOUT_MS_DEFAULT))
+      .describe('Time limit of a whole check, at most the interval minus its jitter.'),
+  ),
+  rise: count
+    .default(HEALTH_RISE_DEFAULT)
+    .describe('Successful checks in a row after which a backend is up again.'),
+  fall: count.default(HEALTH_FALL_DEFAULT).describe('Failed checks in a row after which a backend is down.'),
+  jitter: z
+    .number({ error: JITTER_EXPECTED })
+    .min(0, { error: JITTER_EXPECTED })
+    .max(HEALTH_JITTER_MAX, { error: JITTER_EXPECTED })
+    .default(HEALTH_JITTER_DEFAULT)
+    .describe('Largest random delay of a check, as a share of the interval.'),
+};
+const http = {
+  path: text('a path, "/healthz"', /^\/[!-~]*$/)
+    .default('/')
+    .describe('http, https: path of the request.'),
+  host: text(HOST_EXPECTED, HOST_PATTERN)
+    .optional()
+    .describe('http, https: Host header. Default: the address and port of the backend.'),
+  status: z
+    .union([integer(STATUS_EXPECTED, 100, 599), text(STATUS_EXPECTED, /^[1-5][0-9]{2}(-[1-5][0-9]{2})?$/)], {
+      error: STATUS_EXPECTED,
+    })
+    .transform(reading(STATUS_EXPECTED, (value): StatusCodes | undefined => parseStatusCodes(value)))
+    .prefault('200-399')
+    .describe('http, https: status, or range of statuses, of a healthy backend.'),
+  body: z
+    .string({ error: 'text' })
+    .min(1, { error: 'text' })
+    .max(HEALTH_BYTES_MAX, { error: `text of ${HEALTH_BYTES_MAX} characters at most` })
+    .optional()
+    .describe('http, https: text that the first 64 KiB of the body must contain.'),
+};
+const https = {
+  tls: tls.optional().describe('https: how the certificate is verified.'),
+};
+const udp = {
+  payload: bytes.optional().describe('udp: datagram to send, one byte per character.'),
+  answer: bytes.optional().describe('udp: bytes that the answer must contain. Default: any answer is good.'),
+};
+
 export const health = z.strictObject(
-  {
-    kind: choice(HEALTH_KINDS).describe(
-      'What a check does: open a connection, send a request or a datagram, send a SYN to the VIP through the tunnel, or nothing.',
-    ),
-    port: integer('a port, 1 to 65535', 1, 65535)
-      .optional()
-      .describe('Port to check. Default: the port of the services, if all have the same one.'),
-    interval: named(
-      'intervalMs',
-      duration(HEALTH_INTERVAL_MS_MIN, HEALTH_INTERVAL_MS_MAX)
-        .prefault(formatDuration(HEALTH_INTERVAL_MS_DEFAULT))
-        .describe('Time between two checks of a backend.'),
-    ),
-    timeout: named(
-      'timeoutMs',
-      duration(HEALTH_TIMEOUT_MS_MIN, HEALTH_INTERVAL_MS_MAX)
-        .prefault(formatDuration(HEALTH_TIMEOUT_MS_DEFAULT))
-        .describe('Time limit of a whole check, at most the interval minus its jitter.'),
-    ),
-    rise: count
-      .default(HEALTH_RISE_DEFAULT)
-      .describe('Successful checks in a row after which a backend is up again.'),
-    fall: count
-      .default(HEALTH_FALL_DEFAULT)
-      .describe('Failed checks in a row after which a backend is down.'),
-    jitter: z
-      .number({ error: JITTER_EXPECTED })
-      .min(0, { error: JITTER_EXPECTED })
-      .max(HEALTH_JITTER_MAX, { error: JITTER_EXPECTED })
-      .default(HEALTH_JITTER_DEFAULT)
-      .describe('Largest random delay of a check, as a share of the interval.'),
-    path: text('a path, "/healthz"', /^\/[!-~]*$/)
-      .default('/')
-      .describe('http, https: path of the request.'),
-    host: text(HOST_EXPECTED, HOST_PATTERN)
-      .optional()
-      .describe('http, https: Host header. Default: the address and port of the backend.'),
-    status: z
-      .union(
-        [integer(STATUS_EXPECTED, 100, 599), text(STATUS_EXPECTED, /^[1-5][0-9]{2}(-[1-5][0-9]{2})?$/)],
-        {
-          error: STATUS_EXPECTED,
-        },
-      )
-      .transform(reading(STATUS_EXPECTED, (value): StatusCodes | undefined => parseStatusCodes(value)))
-      .prefault('200-399')
-      .describe('http, https: status, or range of statuses, of a healthy backend.'),
-    body: z
-      .string({ error: 'text' })
-      .min(1, { error: 'text' })
-      .max(HEALTH_BYTES_MAX, { error: `text of ${HEALTH_BYTES_MAX} characters at most` })
-      .optional()
-      .describe('http, https: text that the first 64 KiB of the body must contain.'),
-    tls: tls.optional().describe('https: how the certificate is verified.'),
-    payload: bytes.optional().describe('udp: datagram to send, one byte per character.'),
-    answer: bytes
-      .optional()
-      .describe('udp: bytes that the answer must contain. Default: any answer is good.'),
-  },
+  { ...common, ...http, ...https, ...udp },
   { error: 'a mapping {kind: ...}' },
 );
+
+/** The keys that each kind allows. `none` allows all, so that changing one word switches a check off. */
+export const HEALTH_KEYS: Readonly<
+  Record<Exclude<(typeof HEALTH_KINDS)[number], 'none'>, ReadonlySet<string>>
+> = {
+  tcp: keysOf(common),
+  http: keysOf({ ...common, ...http }),
+  https: keysOf({ ...common, ...http, ...https }),
+  udp: keysOf({ ...common, ...udp }),
+  tunnel: keysOf(common),
+};
+
+function keysOf(fields: object): ReadonlySet<string> {
+  return new Set(Object.keys(fields));
+}

@@ -2,32 +2,20 @@
 
 import { formatDuration } from '../../core/time.js';
 import type { Draft, DraftHealth, DraftPool, DraftService } from '../draft.js';
+import { HEALTH_KEYS } from '../health-schema.js';
 import { quote } from '../path.js';
 import type { Report } from '../problems.js';
 import type { VipEndpoint } from '../types.js';
-
-const HTTP = ['path', 'host', 'status', 'body'];
-const ALL_KINDS = ['kind', 'port', 'interval', 'timeout', 'rise', 'fall', 'jitter'];
-/** Kind `none` allows all fields, so that changing one word switches a check off. */
-const FIELDS: Readonly<Record<Exclude<DraftHealth['kind'], 'none' | undefined>, readonly string[]>> = {
-  tcp: ALL_KINDS,
-  http: [...ALL_KINDS, ...HTTP],
-  https: [...ALL_KINDS, ...HTTP, 'tls'],
-  udp: [...ALL_KINDS, 'payload', 'answer'],
-  tunnel: ALL_KINDS,
-};
 
 export function checkHealth(draft: Draft, report: Report): void {
   for (const pool of draft.pools) {
     const { health } = pool;
     if (health === undefined || health.kind === undefined || health.kind === 'none') continue;
-    const known = FIELDS[health.kind];
+    const known = HEALTH_KEYS[health.kind];
     for (const field of health.written) {
-      if (known.includes(field)) continue;
-      const kinds = Object.entries(FIELDS).flatMap(([kind, fields]) =>
-        fields.includes(field) ? [kind] : [],
-      );
-      // An unknown key is in no list; shape.ts reports it.
+      if (known.has(field)) continue;
+      const kinds = Object.entries(HEALTH_KEYS).flatMap(([kind, keys]) => (keys.has(field) ? [kind] : []));
+      // No kind has an unknown key; shape.ts reports it.
       if (kinds.length === 0) continue;
       report(
         [...health.at, field],
