@@ -1,7 +1,7 @@
 /**
- * What all pools of a node were, are and will be: the file, what was said at runtime over it, and what is remembered of each
- * pool (change.ts). One immutable value; every transition gives the next one, so that a change can be looked at before it is
- * made, and one that could not be published is simply not kept.
+ * What all pools of a node were, are and will be: the file, the overrides set at runtime, and what is remembered of each pool
+ * (change.ts). One immutable value; every transition returns the next one. A change can so be examined before it is made, and one
+ * that cannot be published is dropped.
  *
  *   file ---- overridden() --> wanted --- plan(), force() --> changes --- statesOf() --> tables
  *
