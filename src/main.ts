@@ -39,7 +39,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   schema: async () => (await import('./cli/schema.js')).schemaCommand(),
   completion: async () => (await import('./cli/completion.js')).completionCommand(),
 };
-/** It tells of all the others. */
+/** It needs the other commands. */
 const NEEDS_ALL = 'completion';
 /** They read their config after they were loaded: a SIGHUP before that asks for nothing more, and must not end them. */
 const RELOADED_BY_SIGHUP = ['run', 'agent'];

@@ -1,4 +1,4 @@
-/** `anyhop agent`: the backend side, in the foreground; and what there is to ask of it and to take back. */
+/** `anyhop agent`: runs the agent of a backend, checks the host, shows the agent's report, or removes its program. */
 import { Command, Option } from 'commander';
 import { checkEnvironment, type Environment, requireInterface } from '../agent/environment.js';
 import { type AgentPlace, type RemovedAgent, removeAgent } from '../agent/remove.js';
@@ -28,48 +28,48 @@ interface AgentOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
 
 export function agentCommand(): Command {
   return new Command('agent')
-    .summary('unwrap GRE from the forwarders on a backend and pass the packets to this host')
+    .summary('run on a backend: unwrap GRE from the forwarders')
     .description(
-      'Unwraps GRE from the forwarders on a backend and passes the packets to this host, by an XDP program on the interface, until ' +
-        'SIGINT or SIGTERM. Packets of connections that this host does not have get a second chance at the backend that may.',
+      'Runs on a backend. An XDP program on the interface unwraps GRE from the forwarders and passes the packets to this host. ' +
+        'With second chance, packets of connections that this host does not have go to the backend that may have them.',
     )
     .addOption(configOption())
     .addOption(interfaceOption())
     .addOption(
       new Option(
         '--check',
-        'only say whether this host is ready to be a backend; exit code 3 when it is not',
+        'only check whether this host is ready to be a backend; exit code 3 if not',
       ).conflicts(['status', 'stop']),
     )
     .addOption(
       new Option('--status', 'show the connections and counters of the agent on this host').conflicts('stop'),
     )
-    .addOption(new Option('--stop', 'take off the interface what an agent has left delivering there'))
+    .addOption(new Option('--stop', 'remove the program that an agent left on the interface'))
     .addOption(
       new Option(
         '--bpffs <directory>',
-        `with --stop: the agent's BPF file system, instead of the one in the file; without a file ${BPFFS_DEFAULT}`,
+        `with --stop: BPF file system of the agent (default: agent.bpffs of the config file; without a file: ${BPFFS_DEFAULT})`,
       ),
     )
     .addOption(new Option('--json', 'with --check, --status or --stop: print one JSON object'))
     .addHelpText(
       'after',
       `
-Runs in the foreground and logs JSON lines.
-  SIGINT   takes the program off the interface
-  SIGTERM  leaves it there, delivering, until the next agent takes its place without losing a packet, counters and all; the
-           same after a crash or kill -9. --stop takes off what was left, where the config says, or --interface and --bpffs
-  SIGHUP   reads the config again and puts it in force without losing a packet; a bad one is refused, and nothing changes
+The agent runs in the foreground and logs to standard error.
+  SIGINT   removes the program from the interface
+  SIGTERM  leaves the program there. It keeps delivering until the next agent replaces it, without losing a packet or a count. The
+           same holds after a crash or kill -9. --stop removes it
+  SIGHUP   reads the config again and applies it without losing a packet. A wrong config is refused and changes nothing
 
-Reports: GET /report on TCP port 9611 (agent.report_port) of the backend's address, for forwarders and backends alone: open
-connections by VIP and service, and counters. --status asks for it here.
+Reports: GET /report on TCP port 9611 (agent.report_port) of the backend's address returns open connections by VIP and service, and
+counters. Only forwarders and backends of the config get an answer. --status shows the report on this host.
 
-Second chance: with second_chance: on, a TCP packet whose connection this host does not know goes on to the backend that
-had it before. Counted as sent_on, or as drop_peer_... with the reason why not.
+Second chance: with second_chance: on, a TCP packet whose connection this host does not have is sent to the backend that
+had its slot before. It counts as sent_on, or as drop_peer_... if it cannot be sent.
 
-GRE is taken from agent.forwarders and the pools' backends alone, and for configured services alone. A stranger's GRE
-for a VIP is dropped; all other traffic passes untouched. Packets for a VIP that this host does not have (ip route get VIP)
-are dropped as drop_vip_not_local, unless agent.vip_elsewhere is true.
+The agent accepts GRE only from agent.forwarders and the pools' backends, and only for configured services. It drops GRE for a VIP from
+anyone else. All other traffic passes untouched. Packets for a VIP that this host does not have (see ip route get VIP) are dropped
+as drop_vip_not_local, unless agent.vip_elsewhere is true.
 
 Exit codes: 0 done, 1 failed while running or no agent answers, 2 wrong config or usage, 3 the machine lacks something.
 
@@ -141,7 +141,7 @@ function placeOf(options: AgentOptions, isConfigNamed: boolean): AgentPlace {
 }
 
 function textOfStop({ interface: name, bpffs }: AgentPlace, removed: RemovedAgent | undefined): string {
-  if (removed === undefined) return `nothing of an agent is in force on ${name} (looked in ${bpffs})\n`;
+  if (removed === undefined) return `no agent's program is on ${name} (looked in ${bpffs})\n`;
   if (removed.attached === undefined) return `removed what was left in ${bpffs}; no program was on ${name}\n`;
   const { mode, programId } = removed.attached;
   return `stopped delivering on ${name}: program ${programId} (${mode} XDP) is gone, and what was pinned for it in ${bpffs}\n`;

@@ -1,4 +1,4 @@
-/** What became of a change that a node was told, for people: a sentence a pool, and what there is beside the pools. */
+/** The outcome of a change of a node, as text: a line a pool, then what changed outside the pools. */
 import type { ChangeReport, PoolChangeReport } from '../api/api.js';
 import type { QueuedStatus } from '../api/status.js';
 import { clockTime } from '../core/time.js';
@@ -16,7 +16,7 @@ export function drawChange({ pools, changes, warnings }: ChangeReport, now = new
   ];
   if (pools.some(({ effect }) => effect === 'queued')) {
     lines.push(
-      '"anyhop changes" lists what waits, "anyhop cancel ID" takes one back, "anyhop force ID" does not let it wait and may break connections.',
+      '"anyhop changes" lists the changes that wait, "anyhop cancel ID" drops one, "anyhop force ID" puts one in force now and may break connections.',
     );
   }
   if (lines.length === 0) lines.push('nothing has changed');
@@ -29,7 +29,7 @@ function drawPoolChange(report: PoolChangeReport, now: Date): string[] {
   const named = id === undefined ? '' : ` (${id})`;
   return [
     ...(effect === 'unchanged' ? [] : [`pool ${pool}: ${drawEffect(report, now)}${what}${named}`]),
-    ...came.map((step) => `pool ${pool}: with it came what waited: ${drawQueued(step)}`),
+    ...came.map((step) => `pool ${pool}: also in force now: ${drawQueued(step)}`),
     ...takenBack.map((step) => `pool ${pool}: no longer waits: ${drawQueued(step)}`),
   ];
 }
@@ -45,6 +45,6 @@ export function drawEffect({ effect, dueAt, waitsFor, settlesAt }: PoolChangeRep
   if (effect === 'in_force') return `in force${settles}`;
   if (effect !== 'queued') return effect;
   const until = dueAt === undefined ? '' : ` until ${clockTime(dueAt, now)}`;
-  if (waitsFor === undefined) return `waits${until}, for what comes before it to settle`;
+  if (waitsFor === undefined) return `waits${until}, until the change before has settled`;
   return `waits${until} at the latest, for ${someOf(waitsFor)} to be drained`;
 }

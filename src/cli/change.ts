@@ -1,4 +1,4 @@
-/** What the commands that change one backend of a running node, or all of it, have in common. */
+/** What the commands that change a running node have in common. */
 import { Command, Option } from 'commander';
 import type { ChangeReport, PlanReport } from '../api/api.js';
 import { drawChange } from './change-text.js';
@@ -17,30 +17,30 @@ export interface BackendCommandOptions extends ChangeCommandOptions {
   readonly plan?: true;
 }
 
-/** Options of a command that tells a node something. @param force what --force does */
+/** Options of a command that changes a node. @param force what --force does */
 export function changeOptions(force: string): Option[] {
   return [new Option('--force', force), ...answerOptions()];
 }
 
 export function answerOptions(): Option[] {
-  return [socketOption(), new Option('--json', 'print one JSON object, {error} when the node refuses')];
+  return [socketOption(), new Option('--json', 'print one JSON object; {error} if the node refuses')];
 }
 
 /** A command that changes one backend; its options are BackendCommandOptions. */
 export function backendCommand(name: string): Command {
   const command = new Command(name)
     .argument('<backend>', 'its name in the config file')
-    .option('-p, --pool <name>', 'in this pool alone; otherwise in every pool that has the backend')
-    .option('--plan', 'change nothing: say which slots it would move and which connections it would break');
+    .option('-p, --pool <name>', 'only in this pool (default: every pool that has the backend)')
+    .option('--plan', 'change nothing: print which slots would move and which connections would break');
   const force =
-    'do not wait for the change before it to settle, whatever connections that breaks; what waits goes on waiting';
+    'do not wait until the change before has settled, even if connections break; changes that wait keep waiting';
   for (const option of changeOptions(force)) command.addOption(option);
   return command;
 }
 
 export type ChangePath = '/drain' | '/undrain' | '/weight' | '/reload' | '/cancel' | '/force';
 
-/** Tells the node that is meant; what it answers, or undefined when its refusal has been printed as JSON. */
+/** Sends the change to the node. Returns its answer, or undefined when its refusal has been printed as JSON. */
 export async function change(
   path: ChangePath,
   body: object,
@@ -57,7 +57,7 @@ export async function change(
   }
 }
 
-/** Changes one backend, or with --plan says what that would do, and prints what the node answers. */
+/** Changes one backend, or with --plan asks what that would do, and prints the node's answer. */
 export async function changeBackend(
   path: '/drain' | '/undrain' | '/weight',
   body: object,

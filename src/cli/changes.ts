@@ -1,4 +1,4 @@
-/** `anyhop changes`: what waits for its turn on a node, when it comes, and what it waits for. */
+/** `anyhop changes`: the changes that wait on a node, when they come into force, and what they wait for. */
 import { Command } from 'commander';
 import type { QueuedReport } from '../api/api.js';
 import { clockTime } from '../core/time.js';
@@ -11,16 +11,16 @@ export function changesCommand(): Command {
   const command = new Command('changes')
     .summary('list the changes that wait')
     .description(
-      'Lists the planned changes that wait on a running node, pool by pool, the next one first: what they change, when they come ' +
-        'into force at the latest, and what they wait for.',
+      'Lists the planned changes that wait on a running node, pool by pool in their order: what each changes, when it comes into ' +
+        'force at the latest, and what it waits for.',
     );
   for (const option of answerOptions()) command.addOption(option);
   return command
     .addHelpText(
       'after',
       `
-A change keeps its id for as long as it waits. "anyhop cancel ID" takes it back, "anyhop force ID" has it wait no longer.
-Exit codes: 0 told, 1 no node answers.
+A change usually keeps its id while it waits. "anyhop cancel ID" drops a change, "anyhop force ID" puts it in force now.
+Exit codes: 0 shown, 1 no node answers.
 
 Example:
   anyhop changes --json | jq -r '.changes[].id'`,

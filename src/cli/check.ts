@@ -24,19 +24,19 @@ export function checkCommand(): Command {
   const command = new Command('check')
     .description('check a config file and print what the node would do')
     .addOption(configOption())
-    .option('--agent', 'check for `anyhop agent`: no node and no secret are needed, the section agent is')
+    .option('--agent', 'check for `anyhop agent`: the file needs the section agent, but neither node nor key')
     .option('--json', 'print JSON: {ok, warnings, summary}, or {ok, problems}');
   for (const option of nodeOptions()) command.addOption(option);
   return command
     .addHelpText(
       'after',
       `
-Example: check a new file before it replaces the old one.
+Check a new file before it replaces the old one:
 
   anyhop check -c new.yaml && mv new.yaml /etc/anyhop/anyhop.yaml
 
-Every problem is listed with its place, file:line:column. Exit code 0 when the file is good (warnings included),
-2 when it is not.`,
+Every problem is listed as file:line:column.
+Exit codes: 0 the file is good (it may have warnings), 2 it is not.`,
     )
     .action((options: CheckOptions) => check(options));
 }

@@ -20,7 +20,7 @@ const CHANGE_TIMEOUT_MS = 60_000;
 
 /** `--socket <path>`, for every command that asks a node. */
 export function socketOption(): Option {
-  return new Option('--socket <path>', "the node's control socket; may be left out when one node runs here");
+  return new Option('--socket <path>', "the node's control socket (default: the one node that runs here)");
 }
 
 /**
@@ -46,7 +46,7 @@ export async function findSocket(): Promise<string> {
       exitCode: EXIT.failure,
       hint:
         names.length === 0
-          ? 'Start one with `anyhop run`, or name its control socket (node.socket) with --socket. Ended by SIGTERM, the engine xdp forwards on without a node: `ip link show` has its program then.'
+          ? 'Start one with `anyhop run`, or name its control socket (node.socket) with --socket. After SIGTERM or a kill, the engine xdp keeps forwarding without a process: `ip link show` then lists its program.'
           : `Name one: --socket ${names.map((name) => join(DIRECTORY, name)).join(' | ')}`,
     },
   );
@@ -174,11 +174,11 @@ export function isNobody({ cause }: AnyhopError): boolean {
 function cannotAsk(what: string, cause: NodeJS.ErrnoException): AnyhopError {
   const hints: Record<string, string> = {
     EACCES: 'Ask as the user that runs the node, as one of its group, or as root.',
-    ENOENT: 'There is no such socket: is the node running?',
-    ETIMEDOUT:
-      'The node is busy; a change that was asked for may still come into force: `anyhop status` tells.',
+    ENOENT:
+      'There is no such socket: is the node running? By default it is /run/anyhop/NAME.sock (node.socket).',
+    ETIMEDOUT: 'The node is busy. A change may still come into force: see `anyhop status`.',
     ECONNREFUSED:
-      'Nobody listens there any more: the node was killed. With the engine xdp it still forwards.',
+      'No process listens there: the node was killed. With the engine xdp, forwarding continues; start the node again.',
   };
   return new AnyhopError('ERR_SOCKET', `${what}: ${reasonOf(cause)}`, {
     exitCode: EXIT.failure,

@@ -22,9 +22,9 @@ export function deciderOptions(): Option[] {
   return [
     new CommandOption(
       '--socket <path>',
-      'ask the node with this control socket; may be left out for the node that runs by the config file',
+      'ask the node with this control socket (default: the node that runs with the config file)',
     ),
-    new CommandOption('--no-socket', 'ask no node: go by the config file, as if every backend were up'),
+    new CommandOption('--no-socket', 'ask no node: use the config file, with every backend up'),
   ];
 }
 

@@ -17,7 +17,7 @@ export function drawDiff(
   const agreed = pools.length - different.length;
   const rest = agreed === 0 ? [] : [`${amount(agreed, 'pool')} with the same digests`];
   const parts = [
-    [head, ...(sameKey ? [] : ['their keys are different: each hashes every flow in its own way']), ...rest],
+    [head, ...(sameKey ? [] : ['their keys differ: they hash flows differently']), ...rest],
     ...(services.length === 0 ? [] : [['services', ...drawDifferences(services, nodes)]]),
     ...different.map((pool) => drawPool(pool, nodes)),
   ];
@@ -37,7 +37,7 @@ function drawPool(
     .filter((_, i) => reproduced?.[i] === false)
     .map(
       (node) =>
-        `  ${node} tells another digest than its status leads to: it is changing, or another version runs there.`,
+        `  The digest of ${node} does not match its status: it is changing, or it runs another version.`,
     );
   return [
     title,
@@ -64,7 +64,7 @@ function drawSlots({ owners, lost }: SlotDiff, [a, b]: readonly [string, string]
     `${amount(slots, 'slot')} (${percent(share)})`;
   return [
     `  The owner differs in ${count(owners)}.`,
-    `  Of ${a}'s connections, ${b} would break those in ${count(lost[0])}, second chance or not;`,
-    `  of ${b}'s connections, ${a} would break those in ${count(lost[1])}.`,
+    `  Connections of ${a} would break on ${b} in ${count(lost[0])}, even with second chance;`,
+    `  those of ${b} would break on ${a} in ${count(lost[1])}.`,
   ];
 }

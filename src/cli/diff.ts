@@ -13,23 +13,23 @@ import { writeOut } from './output.js';
 
 export function diffCommand(): Command {
   return new Command('diff')
-    .summary('say what two nodes see differently, and which connections that would break')
+    .summary('compare two nodes, and count the connections that would break between them')
     .description(
-      'Compares two nodes by their statuses: whether they send every flow to the same backend, otherwise which backends they see ' +
-        'differently, and in how many slots a connection would break that moves from one node to the other.',
+      'Compares the statuses of two nodes: whether they send every flow to the same backend, and if not, which backends they see ' +
+        'differently, and in how many slots a connection would break when it moves from one node to the other.',
     )
     .argument(
       '<a>',
-      'control socket of a node, or a file with what "anyhop status --json" printed, or - for standard input',
+      'control socket of a node, or a file with the output of "anyhop status --json", or - for standard input',
     )
-    .argument('<b>', 'another')
+    .argument('<b>', 'the same for the other node')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-Nodes differ for as long as they see a backend's health differently, and while a change is on its way through the fleet.
-Connections that stay with their node do not notice; when the router moves them, those of the slots counted here break.
-Exit codes: 0 the same, 1 different, 2 wrong usage; 1 too when a node does not answer.
+Nodes differ while they see a backend's health differently, and while a change is on its way through the fleet. Connections
+that stay with their node are not affected. Those that the router moves to another node break in the slots counted here.
+Exit codes: 0 the same, 1 different, or a node does not answer, 2 wrong usage.
 
 Examples:
   anyhop diff /run/anyhop/edge-1.sock /run/anyhop/edge-2.sock
@@ -38,8 +38,8 @@ Examples:
     )
     .action(async (a: string, b: string, options: { readonly json?: true }) => {
       if (a === '-' && b === '-') {
-        throw new AnyhopError('ERR_USAGE', 'standard input cannot be both', {
-          hint: 'Name a file or socket.',
+        throw new AnyhopError('ERR_USAGE', 'only one of the two can be standard input', {
+          hint: 'Name a file or socket for the other.',
         });
       }
       const [one, other] = [await read(a), await read(b)];
@@ -56,7 +56,9 @@ function compare(a: ComparedNode, b: ComparedNode) {
   } catch (cause) {
     // No node tells such a status, but a file may hold anything.
     if (cause instanceof RangeError) {
-      throw new AnyhopError('ERR_USAGE', `no tables come from these statuses: ${cause.message}`, { cause });
+      throw new AnyhopError('ERR_USAGE', `cannot build tables from these statuses: ${cause.message}`, {
+        cause,
+      });
     }
     throw cause;
   }
@@ -114,8 +116,8 @@ async function read(from: string): Promise<ComparedNode> {
   const { data, error } = statusSchema.safeParse(value);
   if (data !== undefined) return data;
   const [{ path, message }] = error.issues;
-  throw new AnyhopError('ERR_USAGE', `${from} is no status of a node: ${path.join('.')}: ${message}`, {
-    hint: 'It is what "anyhop status --json" prints, of a node of this version.',
+  throw new AnyhopError('ERR_USAGE', `${from} is not the status of a node: ${path.join('.')}: ${message}`, {
+    hint: 'Expected the output of "anyhop status --json" from a node of this version.',
   });
 }
 
@@ -129,7 +131,7 @@ async function contents(path: string): Promise<string> {
     return readFileSync(path, 'utf8');
   } catch (cause) {
     throw new AnyhopError('ERR_USAGE', `cannot read ${path}: ${reasonOf(cause)}`, {
-      hint: 'Name a control socket (/run/anyhop/NAME.sock), or a file with what "anyhop status --json" printed.',
+      hint: 'Name a control socket (/run/anyhop/NAME.sock), or a file with the output of "anyhop status --json".',
       cause,
     });
   }
@@ -139,8 +141,8 @@ function parse(from: string, json: string): unknown {
   try {
     return JSON.parse(json);
   } catch (cause) {
-    throw new AnyhopError('ERR_USAGE', `${from} is no JSON: ${(cause as Error).message}`, {
-      hint: 'It is what "anyhop status --json" prints.',
+    throw new AnyhopError('ERR_USAGE', `${from} is not JSON: ${(cause as Error).message}`, {
+      hint: 'Expected the output of "anyhop status --json".',
       cause,
     });
   }

@@ -85,8 +85,8 @@ export function drawDrain(drain: PoolDrain, now = new Date()): string {
     draining: `draining, ${drawLeft(drain)}, ${when}`.replace(/, $/, ''),
     drained: 'drained, no connection is left',
     cut_off: `the deadline ended the drain, ${drawLeft(drain)}`,
-    undone: 'is active again: the drain was taken back',
-    removed: 'is in the pool no longer',
+    undone: 'is active again: the drain was cancelled',
+    removed: 'is no longer in the pool',
   };
   return `${pool}/${backend}: ${words[stage]}`;
 }

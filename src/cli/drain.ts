@@ -1,4 +1,4 @@
-/** `anyhop drain`: a backend takes no new flows and keeps those that it has; with --wait, until it has none. */
+/** `anyhop drain`: a backend gets no new flows and keeps those it has; --wait waits until it has none. */
 import type { Command } from 'commander';
 import type { ChangeReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
@@ -21,22 +21,22 @@ interface DrainOptions extends BackendCommandOptions {
 
 export function drainCommand(): Command {
   return backendCommand('drain')
-    .summary('let a backend take no new flows, and wait until it has none')
+    .summary('stop sending new flows to a backend')
     .description(
-      'Tells a running node that a backend drains, whatever the config file says: it takes no new flows.',
+      'Drains a backend on a running node, whatever the config file says: it gets no new flows and keeps those it has.',
     )
-    .option('--wait', 'wait until no connection is left, or the deadline is over (drain_deadline)')
+    .option('--wait', 'wait until no connection is left or drain_deadline has passed')
     .addHelpText(
       'after',
       `
-Its slots go to the others at once. Connections that it has stay with it where second chance is on, for as long as it is
-draining; take it out of the config file when it has none. This waits for the change before it to settle, as every planned
-change does. It holds until the config file says the same or no longer has the backend, over restarts too. One node is told;
-run it on each.
---wait counts the TCP connections that the backend's agent reports. Without an agent nobody can tell, and the deadline
-ends the drain. Progress goes to standard error. Ctrl-C ends the waiting and not the drain.
-Exit codes: 0 done or waiting its turn, with --wait: drained in every pool; 1 refused, no node answers, or with --wait: ended
-otherwise, such as by the deadline; 2 wrong usage, such as a backend that is not there.
+The backend's slots go to the others. With second chance, it keeps its connections for as long as it drains. Remove it from the
+config file when it has none left. Like every planned change, a drain waits until the change before it has settled.
+The override survives restarts. It ends when the config file says the same or no longer has the backend. It changes one node: run it on
+each.
+--wait follows the number of TCP connections that the backend's agent reports. Without an agent this number is unknown, and the
+drain ends at the deadline. Progress goes to standard error. Ctrl-C ends the wait, not the drain.
+Exit codes: 0 in force or waiting, with --wait: drained in every pool; 1 refused, no node answers, or with --wait: ended in
+another way, such as by the deadline; 2 wrong usage, such as an unknown backend.
 
 Examples:
   anyhop drain web-2 --plan

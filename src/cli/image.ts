@@ -15,10 +15,10 @@ interface ImageOptions extends ConfigOptions, NodeOptions {
 
 export function imageCommand(): Command {
   const command = new Command('image')
-    .summary('print the forwarding state as the packet side sees it')
+    .summary('print the forwarding state that a config file leads to')
     .description(
-      'Builds the image (the flat memory that every engine reads) from the config file and prints what stands in it, with its digest. ' +
-        'It asks no node and no underlay: every backend counts as up, MAC addresses and the MTU are assumed. Keys are not shown.',
+      'Builds the image (the flat memory that every engine reads) from the config file and prints its contents and digest. It asks ' +
+        'no node and no underlay: every backend is up, and MAC addresses and MTU are assumed. Keys are not shown.',
     )
     .addOption(configOption())
     .addOption(mtuOption())

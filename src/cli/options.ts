@@ -47,42 +47,40 @@ export function isNamed(command: Command): boolean {
 export function interfaceOption(): Option {
   return new Option(
     '--interface <name>',
-    'network interface, instead of the one in the file (env: ANYHOP_INTERFACE)',
+    'network interface; overrides the config file (env: ANYHOP_INTERFACE)',
   );
 }
 
 /** What differs from node to node of a fleet that shares one file; for commands that act as one node. */
 export function nodeOptions(): Option[] {
   return [
-    new Option('--name <name>', 'name of this node, instead of the one in the file (env: ANYHOP_NODE_NAME)'),
+    new Option('--name <name>', 'name of this node; overrides the config file (env: ANYHOP_NODE_NAME)'),
     interfaceOption(),
     // One value each time: a greedy option would swallow the arguments of `replay`.
     new Option(
       '--source <address>',
-      'outer source address or prefix, instead of those in the file; give it twice (or with a comma) for one IPv4 ' +
-        'and one IPv6 (env: ANYHOP_SOURCE)',
+      'outer source address or prefix; overrides the config file; give one IPv4 and one IPv6 by repeating it or with ' +
+        'a comma (env: ANYHOP_SOURCE)',
     ).argParser((value: string, before: readonly string[] = []) => [...before, value]),
   ];
 }
 
-/** How it forwards, and where it pins; for the command that forwards. */
+/** Engine and place of its pins, for the command that forwards. */
 export function engineOptions(): Option[] {
   return [
-    new Option('--engine <engine>', 'what moves packets, instead of the one in the file').choices(
-      ENGINE_CHOICES,
-    ),
+    new Option('--engine <engine>', 'packet engine; overrides the config file').choices(ENGINE_CHOICES),
     new Option(
       '--bpffs <directory>',
-      'BPF file system that the engine xdp pins in, instead of the one in the file',
+      'BPF file system for the pins of the engine xdp; overrides the config file',
     ),
   ];
 }
 
-/** `--state-dir <directory>`, for the command that remembers. */
+/** `--state-dir <directory>`, for the command that keeps state. */
 export function stateOption(): Option {
   return new Option(
     '--state-dir <directory>',
-    'where the node remembers over a restart, instead of the one in the file (env: ANYHOP_STATE_DIR)',
+    'directory for state that survives restarts; overrides the config file (env: ANYHOP_STATE_DIR)',
   );
 }
 

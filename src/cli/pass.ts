@@ -13,32 +13,32 @@ interface PassOptions {
 
 export function passCommand(): Command {
   return new Command('pass')
-    .summary('let frames that XDP sends arrive at the far end of a veth')
+    .summary('let a veth receive frames that XDP sends at its far end')
     .description(
-      'Attaches an XDP program that lets every packet pass. For the far end of a veth whose near end runs `anyhop run` (engine xdp) or ' +
-        '`anyhop agent`, in containers and labs.',
+      'Attaches an XDP program that lets every packet pass. In containers and labs, the far end of a veth needs it when the near ' +
+        'end runs `anyhop run` (engine xdp) or `anyhop agent`.',
     )
     .addOption(
-      new Option('--interface <name>', 'the far end, in the network namespace that it is in')
+      new Option('--interface <name>', 'the far end; run the command in its network namespace')
         .argParser(networkInterface)
         .makeOptionMandatory(),
     )
-    .option('--stop', 'take the program off again')
+    .option('--stop', 'remove the program')
     .option('--json', 'print one JSON object, {interface, changed, attached}')
     .addHelpText(
       'after',
       `
 A veth is a pair of interfaces, each the far end of the other. Frames that an XDP program sends or redirects out of one end
-reach the other end only while that has an XDP program itself, in the driver. Otherwise they vanish and count as sent by the program;
-ethtool -S has them as xdp_tx_errors or xdp_xmit_errors. GRO at the far end (ethtool -K eth0 gro on) makes the driver take them, but a
-frame may then lie there for seconds, and none arrived in a lab with one link to the forwarder (Linux 6.18).
+reach the other end only while the other end has an XDP program in the driver. Otherwise they are lost, although the program counts
+them as sent; ethtool -S counts them as xdp_tx_errors or xdp_xmit_errors. GRO at the far end is not enough: frames may wait in the driver
+for seconds, or never arrive (Linux 6.18).
 
-The command ends at once and the program stays, until --stop, ip link set dev eth0 xdp off, or the interface is gone. It needs
+The command ends at once. The program stays until --stop, ip link set dev eth0 xdp off, or the end of the interface. It needs
 CAP_NET_ADMIN and CAP_BPF; --stop needs CAP_SYS_ADMIN.
 
-Senders on the same machine leave checksums to a network card that a veth does not have, and XDP takes packets as they are. So on the
-interface that they send from: ethtool -K eth0 tx off
-Exit codes: 0 done, also when it was there already; 2 wrong usage; 3 the machine lacks something or has another program there.
+Senders on the same machine leave checksums to a network card that a veth does not have, and XDP forwards packets as they are. Turn
+this off on the interface that they send from: ethtool -K eth0 tx off
+Exit codes: 0 done, or nothing to do; 2 wrong usage; 3 the machine lacks something, or another program is on the interface.
 
 Examples:
   ip netns exec router anyhop pass --interface to-edge-1
@@ -58,15 +58,15 @@ Examples:
 
 function networkInterface(name: string): string {
   if (INTERFACE_PATTERN.test(name)) return name;
-  throw new InvalidArgumentError(`It is ${INTERFACE_EXPECTED}.`);
+  throw new InvalidArgumentError(`Expected ${INTERFACE_EXPECTED}.`);
 }
 
 function textOf({ name, kind }: Link, stop: boolean, changed: boolean): string {
   if (stop) {
     return changed
-      ? `${name}: the program that passes all is gone; frames that XDP sends from the far end are lost\n`
-      : `${name}: there was no program that passes all\n`;
+      ? `${name}: removed the program that passes all packets; frames that XDP sends from the far end are now lost\n`
+      : `${name}: there was no program that passes all packets\n`;
   }
-  const note = kind === 'veth' ? '' : `; it is no veth, and frames arrive there without it`;
-  return `${name}: ${changed ? 'every packet passes' : 'had the program that passes all already'}${note}\n`;
+  const note = kind === 'veth' ? '' : `; it is not a veth, and does not need the program`;
+  return `${name}: ${changed ? 'every packet passes' : 'already has the program that passes all packets'}${note}\n`;
 }

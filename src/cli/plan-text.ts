@@ -25,7 +25,7 @@ export function drawNodePlan(report: PlanReport, now = new Date()): string {
     effect !== 'unchanged' || takenBack !== undefined;
   const same = pools.filter((pool) => !isNews(pool));
   const parts = pools.filter(isNews).map((pool) => drawNodePool(pool, now));
-  if (changes.length > 0) parts.push(`beside the pools\n${indented(changes)}`);
+  if (changes.length > 0) parts.push(`outside the pools\n${indented(changes)}`);
   if (warnings.length > 0) parts.push(`warnings\n${indented(warnings)}`);
   const what = file === undefined ? of : `${file}: a ${of}`;
   if (parts.length === 0) return `${what} would change nothing\n`;
@@ -45,7 +45,7 @@ function drawNodePool(report: NodePoolPlan, now: Date): string {
     const age = bornUntil === undefined ? 'younger ones' : `those born until ${clockTime(bornUntil, now)}`;
     rows.push(['--force', `${percent(share)} of ${age} break even with second chance`]);
   }
-  for (const step of forceBrings) rows.push(['--force', `a reload also brings ${drawQueued(step)}`]);
+  for (const step of forceBrings) rows.push(['--force', `a reload also applies ${drawQueued(step)}`]);
   for (const step of takenBack) rows.push(['no longer waits', drawQueued(step)]);
   const end = plan === undefined ? '' : `${sentence(pool, plan, withoutSecondChance)}\n`;
   const when = effect === 'in_force' ? 'at once' : effect === 'unchanged' ? 'stays' : drawEffect(report, now);

@@ -1,4 +1,4 @@
-/** `anyhop plan`: what a change of the config would do to the flows that are alive, asked of a node or of two files. */
+/** `anyhop plan`: what a change of the config would do to live flows, for a node or for two files. */
 import { Command } from 'commander';
 import type { PlanReport } from '../api/api.js';
 import { AnyhopError } from '../core/errors.js';
@@ -15,26 +15,26 @@ interface PlanOptions {
 
 export function planCommand(): Command {
   return new Command('plan')
-    .summary('say what a change of the config would do to flows, before it is made')
+    .summary('show what a change of the config would do to flows')
     .description(
-      'Says pool by pool which slots a change moves, which flows break, and how even the tables are. Without files a running ' +
-        'node is asked what "anyhop reload" would do now: it compares its config file with what is in force.',
+      'Shows, pool by pool, which slots a change moves, which flows break, and how even the tables are. Without files, it asks a ' +
+        'running node what "anyhop reload" would do now. The node compares its config file with what is in force.',
     )
-    .argument('[old]', 'the config that runs now')
-    .argument('[new]', 'the config that would take its place')
+    .argument('[old]', 'the config in force')
+    .argument('[new]', 'the config that would replace it')
     .addOption(socketOption())
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-Slots move unavoidably when their backend leaves, drains or changes weight, or when a new backend takes its share; other
-moves are collateral. Flows are counted as spread evenly, with the health marks of the node; of two files, with all backends up.
-Second chance keeps TCP flows of services that have it on, where both backends run an agent, for settle_time: what breaks of those
-that live on for longer is said beside it. UDP has none.
-A node also says what would wait until when, and what --force would break instead. Of two files, an OLD with "prior:" has
-not settled from its own change: flows born before and after that one are told apart.
-The fleet's key is not compared: a new key moves every flow.
-Exit codes: 0 told, 1 no node answers, or the file takes a restart, 2 a config that is wrong, or wrong usage.
+A move is unavoidable when a slot's backend leaves, drains or changes weight, or when a new backend takes its share. Other
+moves are collateral. Flows count as evenly spread over the slots. A node uses its health marks; for two files, all backends are up.
+Second chance keeps TCP flows for settle_time if the service has it on and both backends run an agent. "TCP, long" is the share that
+breaks among flows that live longer. UDP has no second chance.
+A node also prints which changes would wait and until when, and what --force would break. For two files, "prior:" in OLD means that
+its last change has not settled; flows born before and after that change are then counted separately.
+Two files are compared without their keys. A new key moves every flow.
+Exit codes: 0 shown, 1 no node answers, or the file needs a restart, 2 wrong config or wrong usage.
 
 Examples:
   anyhop plan && anyhop reload
@@ -53,13 +53,9 @@ async function askNode({ socket, json }: PlanOptions): Promise<string> {
 
 function compareFiles(oldFile: string, newFile: string | undefined, { socket, json }: PlanOptions): string {
   if (newFile === undefined || socket !== undefined) {
-    throw new AnyhopError(
-      'ERR_USAGE',
-      'two files are compared with each other, and no node is asked for that',
-      {
-        hint: 'Name OLD and NEW without --socket, or no file: a node compares its own file with what is in force.',
-      },
-    );
+    throw new AnyhopError('ERR_USAGE', '--socket and files exclude each other', {
+      hint: 'Name OLD and NEW without --socket, or --socket without files: a node compares its own file with what is in force.',
+    });
   }
   const report = planFiles(loadFor('pools', { config: oldFile }), loadFor('pools', { config: newFile }));
   return json ? `${JSON.stringify(report)}\n` : drawFilePlan(report);

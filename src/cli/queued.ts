@@ -1,4 +1,4 @@
-/** `anyhop cancel` and `anyhop force`: what becomes of one change that waits. */
+/** `anyhop cancel` and `anyhop force`: drop one change that waits, or put it in force now. */
 import { Command } from 'commander';
 import { answerOptions, type ChangeCommandOptions, change } from './change.js';
 import { drawChange } from './change-text.js';
@@ -6,14 +6,14 @@ import { writeOut } from './output.js';
 
 export function cancelCommand(): Command {
   return queuedCommand('cancel', '/cancel')
-    .summary('take back a change that waits')
-    .description('Takes back one change that waits on a running node; the others go on waiting.')
+    .summary('drop a change that waits')
+    .description('Drops one change that waits on a running node. The others keep waiting.')
     .addHelpText(
       'after',
       `
-What waits behind it comes as if it had never been asked for. What was set at runtime is as before it. A change that came from the
-config file comes again with the next reload or restart, unless the file has changed by then.
-Exit codes: 0 done, 1 refused or no node answers, 2 wrong usage, such as a change that does not wait.
+Changes behind it come into force as if it had never been requested. A drain, undrain or weight that is dropped leaves the
+override before it. A change from the config file returns with the next reload or restart, unless the file has changed by then.
+Exit codes: 0 done, 1 refused or no node answers, 2 wrong usage, such as an unknown id.
 
 Example:
   anyhop changes && anyhop cancel web:3`,
@@ -22,16 +22,16 @@ Example:
 
 export function forceCommand(): Command {
   return queuedCommand('force', '/force')
-    .summary('have a change that waits come now')
+    .summary('put a change that waits in force now')
     .description(
-      'Puts one change that waits on a running node in force now, whatever connections that breaks; the others go on waiting.',
+      'Puts one change that waits on a running node in force now, even if connections break. The others keep waiting.',
     )
     .addHelpText(
       'after',
       `
-It settles from now on, and what still waits waits for that. "anyhop drain web-2 --force" and its like do the same for what was not
-asked for before; "anyhop reload --force" brings all that waits.
-Exit codes: 0 done, 1 refused or no node answers, 2 wrong usage, such as a change that does not wait.
+The settle time starts again, and the other changes wait for its end. --force of drain, undrain and weight skips the wait for a new
+change. "anyhop reload --force" puts everything that waits in force.
+Exit codes: 0 done, 1 refused or no node answers, 2 wrong usage, such as an unknown id.
 
 Example:
   anyhop changes && anyhop force web:3`,
@@ -39,7 +39,7 @@ Example:
 }
 
 function queuedCommand(name: string, path: '/cancel' | '/force'): Command {
-  const command = new Command(name).argument('<id>', 'as "anyhop changes" lists it');
+  const command = new Command(name).argument('<id>', 'id of the change, from "anyhop changes"');
   for (const option of answerOptions()) command.addOption(option);
   return command.action(async (id: string, options: ChangeCommandOptions) => {
     const done = await change(path, { id }, options);

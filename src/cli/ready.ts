@@ -1,4 +1,4 @@
-/** `anyhop ready`: whether traffic may be sent to this node, as an exit code. */
+/** `anyhop ready`: says by its exit code whether a node is ready for traffic. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { Readiness } from '../api/status.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
@@ -17,35 +17,35 @@ interface ReadyOptions {
 
 export function readyCommand(): Command {
   return new Command('ready')
-    .summary('say by the exit code whether a node is ready for traffic')
+    .summary('exit with 0 if a node is ready for traffic')
     .description(
-      'Asks a running node whether it is ready: it has started and nobody has told it to stop, its link is up, its program ' +
-        'takes packets, and one service at least is ready. A service is ready when some of its packets can reach a backend ' +
-        'from here. For what announces the VIPs.',
+      'Asks a running node whether it is ready for traffic. A node is ready when it has started and is not stopping, its link is ' +
+        'up, its program receives packets, and at least one service is ready. A service is ready when some of its packets can reach ' +
+        'a backend from here. Routing daemons use this to announce the VIPs.',
     )
-    .option('--service <name>', 'ask for this service, not for the node')
-    .option('--wait <seconds>', 'wait so long for it to become ready', seconds)
+    .option('--service <name>', 'ask about this service instead of the node')
+    .option('--wait <seconds>', 'wait up to this long until it is ready', seconds)
     .addOption(socketOption())
-    .option('--json', 'print one JSON object, {ready, reasons, services}: each service with its reason')
+    .option('--json', 'print one JSON object, {ready, reasons, services}; each service has its reason')
     .addHelpText(
       'after',
       `
-A node that is told to stop is not ready first and forwards on for node.stop_delay, so that routers can be told before it
-leaves. A node that does not answer is not ready. A service that is not ready does not make the node so, unless all are: announce
-each VIP by its own service where pools fail apart. Health checks decide who gets packets, not who is ready.
-Exit codes: 0 ready, 1 not ready (standard error says why), 2 wrong usage, also a service that the node does not have.
+A node that stops first becomes not ready and keeps forwarding for node.stop_delay, so that routers can withdraw the VIPs before it
+leaves. A node that does not answer is not ready. A node is ready while any service is: where pools can fail separately, announce each VIP
+by its own service. Health checks decide which backends get packets, not whether a service is ready.
+Exit codes: 0 ready, 1 not ready (standard error says why), 2 wrong usage, such as an unknown service.
 
 Examples:
   anyhop ready --wait 30
   anyhop ready --service web
   anyhop ready --json | jq '.services[] | select(.ready | not)'
-  # keepalived.conf: the VRRP instance that has the VIPs tracks this
+  # keepalived.conf: a script for the VRRP instance that has the VIPs to track
   vrrp_script anyhop { script "/usr/bin/anyhop ready"  interval 1  fall 2  rise 2 }
-  # the same for less: 10 ms of a processor instead of 160
+  # the same with 10 ms of CPU time instead of 160 ms
   curl -sfo /dev/null --unix-socket /run/anyhop/edge-1.sock http://node/ready
-  # bird: a route to each VIP in a static protocol of its own, switched by a loop or a timer
+  # bird: a static protocol "vips" has the routes to the VIPs; run this from a loop or a timer
   anyhop ready && birdc enable vips || birdc disable vips
-  # systemd: units that come after this one start when it is ready
+  # systemd: units ordered after this one start when it is ready
   ExecStartPost=/usr/bin/anyhop ready --wait 30`,
     )
     .action(async (options: ReadyOptions) => {
@@ -82,6 +82,6 @@ async function readinessOf({ socket, service }: ReadyOptions): Promise<Readiness
 function seconds(text: string): number {
   const value = Number(text);
   if (!/^[\d.]+$/.test(text) || !(value <= 86_400))
-    throw new InvalidArgumentError('It is seconds, 0 to 86400.');
+    throw new InvalidArgumentError('Expected seconds, 0 to 86400.');
   return value;
 }

@@ -6,23 +6,23 @@ import { writeOut } from './output.js';
 
 export function reloadCommand(): Command {
   const command = new Command('reload')
-    .summary('have a running node read its config file again')
+    .summary('make a running node read its config file again')
     .description(
-      'Tells a running node to read its config file again, as SIGHUP does. Says what has changed, and what waits until when.',
+      'Makes a running node read its config file again, as SIGHUP does. Prints what has changed, and what waits and until when.',
     );
   const force =
-    'wait for nothing, and take along all that waits, whatever connections that breaks; take what breaks them for good';
+    'put everything in force now: this file, all changes that wait, and what is refused otherwise; connections may break';
   for (const option of changeOptions(force)) command.addOption(option);
   return command
     .addHelpText(
       'after',
       `
-A file with a problem changes nothing: every problem is listed, file:line:column, and what was in force still is. What a change
-would do "anyhop plan" says before.
-Each pool takes its change at once when the one before has settled (settle_time), and remembers what it was; otherwise it
-waits its turn. Health checks, services and thresholds never wait. What breaks connections for good (another table size, hash, pool
-of a service or key, a service that leaves) is refused without --force, and a restart does not take it either.
-Exit codes: 0 done or waiting its turn, 1 refused (it breaks connections, takes a restart, or too much waits already) or no node
+A file with a problem changes nothing: every problem is listed as file:line:column, and the config in force stays. "anyhop plan"
+shows beforehand what a reload would do.
+A pool's change comes into force at once if the pool has settled since its last change (settle_time). Otherwise it waits. Health
+checks, services and thresholds never wait. Some changes break connections for good: another table size, hash or key, another pool
+for a service, a service that leaves. They are refused without --force, and a restart does not apply them either.
+Exit codes: 0 in force or waiting, 1 refused (it breaks connections, needs a restart, or too many changes wait) or no node
 answers, 2 the file is wrong.
 
 Examples:

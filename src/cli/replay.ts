@@ -22,13 +22,13 @@ interface ReplayOptions extends ConfigOptions, NodeOptions, DeciderOptions {
 
 export function replayCommand(): Command {
   const command = new Command('replay')
-    .summary('run the packets of a capture through the pipeline')
+    .summary('run the packets of a capture through the forwarding pipeline')
     .description(
-      'Reads a pcap or pcapng file, writes what the node would send to a pcap file, and prints how many packets ended in ' +
-        'which verdict as one JSON object. Captures of "any" (Linux cooked) and of tunnels (raw IP) are read too; packets of other ' +
-        'links are skipped and counted. Where a node runs by the config file, its decisions count: health marks, drains, weights, the MTU ' +
-        'of its ways; of the file only the secret is needed. Otherwise every backend counts as up. "state" in the JSON says which. ' +
-        'MAC addresses are made up (02:01: and the last four bytes of the backend).',
+      'Reads a pcap or pcapng file, writes the packets that the node would send to a pcap file, and prints the number of packets ' +
+        'in each verdict as one JSON object. It also reads captures of "any" (Linux cooked) and of tunnels (raw IP); packets of ' +
+        'other link types are skipped and counted. If a node runs with the config file, its state in force decides: health marks, ' +
+        'drains, weights, path MTUs; only the key then comes from the file. Otherwise every backend is up. "state" in the JSON ' +
+        'says which. MAC addresses are invented (02:01: and the last four bytes of the backend).',
     )
     .argument('<in>', 'pcap or pcapng file to read; - for standard input')
     .argument('<out>', 'pcap file to write; - for standard output (the counts then go to standard error)')
@@ -37,7 +37,7 @@ export function replayCommand(): Command {
     .addOption(
       new Option(
         '--verdicts',
-        'also print one line a packet: its number, from 1 as in Wireshark, and its verdict',
+        'also print a line for each packet: its number, from 1 as in Wireshark, and its verdict',
       ),
     )
     .addHelpText(
@@ -79,7 +79,7 @@ Examples:
         // After a damaged capture too: what was read before the damage counts.
         if (cut.packets > 0) {
           writeError(
-            `anyhop: ${cut.packets} packets were cut short by the capturer (snap length) and fail for that; capture whole ones\n`,
+            `anyhop: ${cut.packets} packets were cut short by the capture (snap length) and end in a drop for that reason; capture whole packets\n`,
           );
         }
         if (skipped.size > 0) writeError(`anyhop: ${describeSkipped(skipped)}\n`);
@@ -130,8 +130,8 @@ function requireOtherFile(input: string, output: string): void {
   if (input === '-' || output === '-') return;
   const [from, to] = [input, output].map(statOf);
   if (!from?.isFile() || from.dev !== to?.dev || from.ino !== to.ino) return;
-  throw new AnyhopError('ERR_USAGE', `${output} is the capture that is to be read`, {
-    hint: 'Name another file for the output; it would have been emptied.',
+  throw new AnyhopError('ERR_USAGE', `${output} is both input and output`, {
+    hint: 'Name another file for the output: writing would overwrite the input.',
   });
 }
 

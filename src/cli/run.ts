@@ -33,21 +33,20 @@ export function runCommand(): Command {
     .summary('forward packets on an interface')
     .description(
       'Forwards packets for the configured services until SIGINT or SIGTERM, then logs its final counters. Logs go to ' +
-        'standard error, one JSON object a line (readable text on a terminal). While it runs, the host itself does ' +
-        'not see packets for the VIPs; everything else on the interface is left alone. What it does meanwhile: ' +
-        '`anyhop status`.',
+        'standard error, one JSON object a line (readable text on a terminal). While it runs, packets for the VIPs do not ' +
+        'reach the host; everything else on the interface does. `anyhop status` shows its state.',
     )
     .addOption(configOption())
-    .addOption(new Option('--log-level <level>', 'least level to log').choices(LOG_LEVELS).default('info'))
+    .addOption(new Option('--log-level <level>', 'lowest level to log').choices(LOG_LEVELS).default('info'))
     .addHelpText(
       'after',
       `
-Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and CAP_IPC_LOCK, and a route to every backend. The engine
-(node.engine) is the fastest that works here; the log says which, and why.
-Told to stop, it is first not ready ("anyhop ready") and forwards on for node.stop_delay; a second signal ends that. Then
-SIGINT (Ctrl-C) takes everything back. After SIGTERM the engine xdp forwards on in the kernel until the next "anyhop run" takes
-over or "anyhop stop" ends it; the others take everything back too. SIGHUP reads the config file anew, as "anyhop reload" does.
-What must outlive the process (prior states, waiting changes, what was said at runtime) is kept in --state-dir.
+It needs a route to every backend, and root or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON and CAP_IPC_LOCK. With engine auto
+it uses the fastest engine that works here; the log says which, and why.
+On a signal to stop, the node first becomes not ready ("anyhop ready") and keeps forwarding for node.stop_delay. A second signal skips
+this delay. SIGINT (Ctrl-C) then ends forwarding. After SIGTERM, the engine xdp keeps forwarding in the kernel until the next
+"anyhop run" takes over or "anyhop stop" ends it; with the other engines, forwarding ends. SIGHUP reads the config file again, as
+"anyhop reload" does. --state-dir keeps what must survive a restart: prior states, changes that wait, and overrides.
 Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong config or usage, 3 the machine lacks something.
 
 Examples:

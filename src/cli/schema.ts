@@ -9,14 +9,14 @@ export function schemaCommand(): Command {
     .addHelpText(
       'after',
       `
-Editors with a YAML language server complete and check the file once they know the schema:
+With the schema, editors that use a YAML language server complete and check the file:
 
   anyhop schema > /etc/anyhop/schema.json
   # and as the first line of /etc/anyhop/anyhop.yaml:
   # yaml-language-server: $schema=/etc/anyhop/schema.json
 
-The schema knows types, ranges and names. What takes two fields to judge (overlapping ports, unknown pools)
-only \`anyhop check\` tells.`,
+The schema has types, ranges and names. Rules over several fields (overlapping ports, unknown pools) are only in
+\`anyhop check\`.`,
     )
     .action(() => {
       writeOut(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);

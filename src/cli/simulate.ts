@@ -40,12 +40,12 @@ export function simulateCommand(): Command {
   return new Command('simulate')
     .summary('simulate drains, failures and lost forwarders, and count the connections that break')
     .description(
-      'Simulates forwarders, backends and TCP connections by the tables and the memory that the nodes use, and counts the ' +
-        'connections that each event breaks; beside it for plain Maglev, rendezvous and modulo hashing.',
+      'Simulates forwarders, backends and TCP connections with the tables and the memory of real nodes, and counts the ' +
+        'connections that each event breaks, compared with plain Maglev, rendezvous and modulo hashing.',
     )
     .option(
       '--events <script>',
-      'what happens (below), or random, or random:COUNT',
+      'the events (see below), or random, or random:COUNT',
       EVENTS_DEFAULT.replaceAll('\n', ' '),
     )
     .addOption(number('--seed <number>', 'chooses the connections and random events', 1, 0, 0xffffffff))
@@ -54,38 +54,37 @@ export function simulateCommand(): Command {
     .addOption(number('--flows <count>', 'connections open at any moment', 10_000, 1, 1_000_000))
     .addOption(number('--settle <seconds>', 'settle time', 60, 1, 100_000))
     .addOption(
-      new Option(
-        '--lifetime <seconds>',
-        'how long connections live at most (default: the settle time)',
-      ).argParser(between(1, 100_000)),
+      new Option('--lifetime <seconds>', 'longest life of a connection (default: the settle time)').argParser(
+        between(1, 100_000),
+      ),
     )
     .addOption(
-      new Option('--second-chance <mode>', 'whether the agents send on what they have no socket for')
+      new Option('--second-chance <mode>', 'whether agents send packets without a socket to the alternate')
         .choices(['on', 'off'])
         .default('on'),
     )
-    .option('--svg <file>', 'also draw it')
+    .option('--svg <file>', 'also draw the result')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
-An event is a phrase; commas stand between them:
-  drain NAME, undrain NAME, add NAME [WEIGHT], remove NAME, weight NAME WEIGHT   edits of the config that all nodes read;
-                               one that comes while another settles waits, with "force" before it not
-  down NAME [on NODE], up NAME [on NODE]    health marks, on all nodes or on one; the backend goes on working
+Events are separated by commas:
+  drain NAME, undrain NAME, add NAME [WEIGHT], remove NAME, weight NAME WEIGHT   a change of the config on all nodes;
+                               it waits while another settles, unless "force" precedes it
+  down NAME [on NODE], up NAME [on NODE]    a health mark, on all nodes or on one; the backend keeps working
   flap NAME SECONDS [on NODE]  down, wait, up
-  crash NAME, recover NAME     the machine dies with its connections, or is back; no health mark changes by itself
-  lose NODE, return NODE       the router takes a forwarder out of its next hops, or in
-  restart NODE                 a forwarder's process, with what it remembers
-  rehash                       the router spreads all connections over the forwarders anew
-  wait SECONDS                 else the next event happens at the same moment
+  crash NAME, recover NAME     the machine dies with its connections, or returns; health marks do not change by themselves
+  lose NODE, return NODE       the router removes a forwarder from its next hops, or adds it again
+  restart NODE                 the process of a forwarder restarts and keeps its memory
+  rehash                       the router spreads all connections over the forwarders in a new way
+  wait SECONDS                 time passes before the next event
   settle                       wait until nothing is queued and nothing has changed for a settle time
-Every connection sends all the time, so one that could break does. It is broken when its packet reaches a live backend
-that has no socket for it, after the second hop if there is one; the client then connects anew, so it can break again.
-One that is not reset but gets no answer for more than ${formatDuration(SILENCE_MS)}, for its packets go to a dead machine or nowhere, is counted
-below the table (in JSON: silent), once, even if it is answered later. Connections that die with a machine are in neither
-figure. A connection that lives longer than the settle time after its slot moved may break when that has passed: try
---lifetime 300. So may one that begins between two overlapping changes.
+Every connection sends all the time, so a connection that can break does. It breaks when its packet reaches a live backend
+without a socket for it, after the second hop if there is one. The client then connects again, and can break again.
+A connection that gets no answer for more than ${formatDuration(SILENCE_MS)}, because its packets go to a dead machine or nowhere, counts below the
+table (JSON: silent), once, even if it is answered later. Connections that die with their machine count as neither.
+A connection may break when it lives longer than the settle time after its slot moved (try --lifetime 300), or when it begins between
+two overlapping changes.
 
 Examples:
   anyhop simulate
@@ -199,6 +198,6 @@ function between(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
   };
 }

@@ -204,12 +204,12 @@ function drawPath(name: string, hop: BackendStatus['nextHop'], now: Date): strin
     ...(learned === undefined
       ? []
       : [
-          `the path to ${name} takes ${mtu} bytes and not ${learned.routeMtu}, says router ${learned.router}: ` +
+          `the path to ${name} carries ${mtu} bytes instead of ${learned.routeMtu}, according to router ${learned.router}: ` +
             `believed until ${clockTime(learned.until, now)}`,
         ]),
     ...(ipv6Needs === undefined
       ? []
-      : [`the way to ${name} is TOO NARROW for IPv6: its MTU must be ${ipv6Needs} or more`]),
+      : [`the path to ${name} is TOO NARROW for IPv6: its MTU must be ${ipv6Needs} or more`]),
   ];
 }
 

@@ -20,27 +20,23 @@ const WATCH_SECONDS_DEFAULT = 2;
 
 export function statusCommand(): Command {
   return new Command('status')
-    .summary('show what a running node does')
+    .summary('show the state of a running node')
     .description(
-      'Asks a running node: its engine, what is in force, the backends with their next hops, and counters with rates ' +
-        'over the last one to two seconds.',
+      'Shows the state of a running node: its engine, what is in force, the backends with their next hops, and counters with ' +
+        'rates over the last one to two seconds.',
     )
     .addOption(socketOption())
     .option('--json', 'print one JSON object (with --watch one a line)')
-    .option('--pool <name>', 'show this pool alone, and its services')
-    .option('--service <name>', 'show this service alone, and its pool')
-    .option('--down', 'show backends that are not up, and no others')
-    .option('--events', 'show what happened in the last hour instead: what the node has told its log')
-    .option(
-      '-w, --watch [seconds]',
-      'go on until interrupted, every so many seconds (2 when left out)',
-      seconds,
-    )
+    .option('--pool <name>', 'show only this pool and its services')
+    .option('--service <name>', 'show only this service and its pool')
+    .option('--down', 'show only backends that are not up')
+    .option('--events', 'show the events of the last hour instead, as the log has them')
+    .option('-w, --watch [seconds]', 'repeat every so many seconds (default: 2) until interrupted', seconds)
     .addHelpText(
       'after',
       `
-With --watch it goes on while the node is away, for a restart say, and shows the time.
-Two nodes of one key that show the same digest of owners send every flow to the same backend (anyhop diff).
+--watch shows the time, and continues while the node is away, such as during a restart.
+Two nodes with the same key and the same digest of owners send every flow to the same backend (see anyhop diff).
 Exit codes: 0 shown, 1 no node answers.
 
 Examples:
@@ -66,7 +62,7 @@ Examples:
           if (last === '' || !isAway(error)) throw error; // it has never been there, or is asked for what it has not
           const away = `at ${time} the node does not answer: ${error.message}\n`;
           if (options.json) writeError(away);
-          else show(process.stdout.isTTY ? `${away}What it said last:\n${last}` : away);
+          else show(process.stdout.isTTY ? `${away}Its last answer:\n${last}` : away);
         }
         await new Promise((resolve) => setTimeout(resolve, everySeconds * 1000));
       }

@@ -1,4 +1,4 @@
-/** `anyhop stop`: ends the forwarding that goes on without a process. */
+/** `anyhop stop`: ends the forwarding that continues without a process. */
 import { Command, Option } from 'commander';
 import { BPFFS_DEFAULT } from '../core/limits.js';
 import { createLog } from '../core/log.js';
@@ -21,28 +21,27 @@ interface StopOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
 
 export function stopCommand(): Command {
   return new Command('stop')
-    .summary('take off an interface what a node has left forwarding there')
+    .summary('remove the forwarding that a node left on an interface')
     .description(
-      'With the engine xdp, forwarding goes on when "anyhop run" ends by SIGTERM or is killed: program and state stay in ' +
-        'the kernel, pinned in a BPF file system, and the next run adopts them. This command removes them instead. ' +
-        "From then on the interface has no program, and packets for the VIPs are the host's.",
+      'Removes the program that "anyhop run" with the engine xdp leaves on its interface. When such a run ends by SIGTERM or is ' +
+        'killed, program and state stay in the kernel, pinned in a BPF file system, and keep forwarding until the next run adopts ' +
+        'them. After this command, packets for the VIPs go to the host.',
     )
     .addOption(configOption())
     .addOption(interfaceOption())
     .addOption(
       new Option(
         '--bpffs <directory>',
-        `the node's BPF file system, instead of the one in the file; without a file ${BPFFS_DEFAULT}`,
+        `BPF file system of the node (default: node.bpffs of the config file; without a file: ${BPFFS_DEFAULT})`,
       ),
     )
     .addOption(new Option('--json', 'print one JSON object'))
     .addHelpText(
       'after',
       `
-The config says which interface and BPF file system. With --interface it is read only when it is named (-c, ANYHOP_CONFIG)
-and --bpffs is not given. A run that is still there is
-not touched: end it first. Nothing to remove is no failure.
-Exit codes: 0 done or nothing to do, 2 wrong config or usage, 3 a process is in charge, or a capability is missing.
+Interface and BPF file system come from the config file. With --interface, the file is read only if -c or ANYHOP_CONFIG names it
+and --bpffs is missing. End a run that is still there first: this command does not touch it. Finding nothing is not an error.
+Exit codes: 0 done or nothing to do, 2 wrong config or usage, 3 a run is still there, or a capability is missing.
 
 Examples:
   anyhop stop -c anyhop.yaml
@@ -67,7 +66,7 @@ function placeOf(options: StopOptions, isConfigNamed: boolean): Place {
 }
 
 function textOf({ interface: name, bpffs }: Place, removed: Removed | undefined): string {
-  if (removed === undefined) return `nothing of anyhop is in force on ${name} (looked in ${bpffs})\n`;
+  if (removed === undefined) return `nothing of anyhop forwards on ${name} (looked in ${bpffs})\n`;
   if (removed.attached === undefined) return `removed what was left in ${bpffs}; no program was on ${name}\n`;
   const { mode, programId, generation, interface: now } = removed.attached;
   const where = now === name ? name : `${now}, which was called ${name} before`;

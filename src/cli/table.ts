@@ -24,12 +24,12 @@ export function tableCommand(): Command {
   return new Command('table')
     .summary('show how even the lookup table of a pool is, and its digests')
     .description(
-      'Builds the lookup table of a pool from the config file and says how even it is, who owns which slot, and what a failure moves. ' +
-        'It asks no node: every backend counts as up, but for --down.',
+      'Builds the lookup table of a pool from the config file and shows how even it is, which backend owns which slot, and what a ' +
+        'failure moves. It asks no node: every backend is up, except those of --down.',
     )
     .addOption(configOption())
-    .option('-p, --pool <name>', 'the pool; may be left out when there is only one')
-    .option('--down <name>', 'resolve as if this backend were down; may be given several times', collect)
+    .option('-p, --pool <name>', 'the pool (default: the only one)')
+    .option('--down <name>', 'treat this backend as down; can be repeated', collect)
     .addOption(
       new Option('--dump', 'print slot,owner,alternate of every slot as CSV, and nothing else').conflicts(
         'json',
@@ -39,8 +39,8 @@ export function tableCommand(): Command {
     .addHelpText(
       'after',
       `
-With --down, the state before it (everyone up) is the prior state: the alternate of a slot that moves is the backend
-that it moved away from. Two nodes of one key with the same digest send every flow to the same backend.
+With --down, the prior state has all backends up: the alternate of a slot that moves is its former owner. Two nodes with the
+same key and the same digest send every flow to the same backend.
 
 Examples:
   anyhop table -c fleet.yaml --pool web
@@ -122,7 +122,7 @@ const MODES: Record<EligibilityMode, string> = {
   normal: 'backends that are up and active own slots',
   panic: 'panic: too few backends are up, so all active ones own slots',
   draining: 'no active backend is up: those that are up and draining own slots',
-  all_down: 'nothing is up: all active backends own slots, for a try is better than a certain drop',
+  all_down: 'no backend is up: all active ones own slots, because a try is better than a certain drop',
   none: 'no backend may own a slot: every packet is dropped',
 };
 
@@ -168,11 +168,11 @@ function sentence({ pool, evenness: even, moved }: Summary): string {
   const load =
     even.idle.length === 0
       ? busiest
-      : `Without a slot, and so without flows: ${someOf(even.idle)}; the weight is too small beside the others'.`;
+      : `These backends own no slot and get no flows: ${someOf(even.idle)}. Their weight is too small compared with the others.`;
   if (moved === undefined) return load;
   return moved.betweenHealthy === 0
     ? `Only flows of backends that went down move. ${load}`
-    : `Flows move between healthy backends too, for the pool has left its normal mode. ${load}`;
+    : `Flows also move between healthy backends, because the pool has left its normal mode. ${load}`;
 }
 
 function dump(tables: PoolTables): string {
@@ -192,8 +192,8 @@ function findPool(config: Config, name: string | undefined): PoolConfig {
   const names = config.pools.map((pool) => pool.name);
   if (name === undefined) {
     if (config.pools.length === 1) return config.pools[0];
-    throw new AnyhopError('ERR_USAGE', `${config.file} has ${names.length} pools; which one is meant?`, {
-      hint: `Say --pool and one of: ${someOf(names)}.`,
+    throw new AnyhopError('ERR_USAGE', `${config.file} has ${names.length} pools`, {
+      hint: `Name one with --pool: ${someOf(names)}.`,
     });
   }
   const pool = config.pools.find((candidate) => candidate.name === name);

@@ -5,14 +5,15 @@ import { type BackendCommandOptions, backendCommand, changeBackend } from './cha
 export function undrainCommand(): Command {
   return backendCommand('undrain')
     .summary('let a backend take new flows again')
-    .description('Tells a running node that a backend is active, whatever the config file says.')
+    .description('Makes a backend active on a running node, whatever the config file says.')
     .addHelpText(
       'after',
       `
-It gets exactly the slots back that it had. A drain that waits is taken back; one that is in force ends before all that waits, at
-once where that breaks nothing, and otherwise as soon as the change before it has settled.
-It holds until the config file says the same or no longer has the backend, over restarts too. One node is told; run it on each.
-Exit codes: 0 done or waiting its turn, 1 refused or no node answers, 2 wrong usage, such as a backend that is not there.
+The backend gets back exactly the slots that it had. A drain that still waits is cancelled. A drain in force ends at once if that
+breaks nothing, and otherwise when the last change has settled, ahead of all other changes that wait.
+The override survives restarts. It ends when the config file says the same or no longer has the backend. It changes one node: run it on
+each.
+Exit codes: 0 in force or waiting, 1 refused or no node answers, 2 wrong usage, such as an unknown backend.
 
 Examples:
   anyhop undrain web-2

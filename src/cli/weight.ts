@@ -6,7 +6,7 @@ import { type BackendCommandOptions, backendCommand, changeBackend } from './cha
 export function weightCommand(): Command {
   return backendCommand('weight')
     .summary("change a backend's share of the flows")
-    .description('Tells a running node the weight of a backend, whatever the config file says.')
+    .description('Sets the weight of a backend on a running node, whatever the config file says.')
     .addArgument(
       new Argument(
         '<weight>',
@@ -16,10 +16,11 @@ export function weightCommand(): Command {
     .addHelpText(
       'after',
       `
-Another weight makes another table: slots of other backends move too, and second chance keeps their connections for the
-settle time. This waits for the change before it to settle, as every planned change does. A weight that waits is replaced.
-It holds until the config file says the same or no longer has the backend, over restarts too. One node is told; run it on each.
-Exit codes: 0 done or waiting its turn, 1 refused or no node answers, 2 wrong usage, such as a backend that is not there.
+A new weight makes a new table. Slots of other backends move too, and second chance keeps their connections for the settle
+time. Like every planned change, it waits until the one before has settled. It replaces an earlier weight that still waits.
+The override survives restarts. It ends when the config file says the same or no longer has the backend. It changes one node: run it on
+each.
+Exit codes: 0 in force or waiting, 1 refused or no node answers, 2 wrong usage, such as an unknown backend.
 
 Examples:
   anyhop weight web-2 5 --plan
@@ -34,5 +35,5 @@ Examples:
 function parseWeight(text: string): number {
   const weight = Number(text);
   if (/^\d{1,5}$/.test(text) && weight <= WEIGHT_MAX) return weight;
-  throw new InvalidArgumentError(`It is a whole number, 0 to ${WEIGHT_MAX}.`);
+  throw new InvalidArgumentError(`Expected a whole number, 0 to ${WEIGHT_MAX}.`);
 }

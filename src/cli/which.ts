@@ -31,11 +31,11 @@ const MTU = 1500;
 
 export function whichCommand(): Command {
   const command = new Command('which')
-    .summary('say where a packet goes, and why')
+    .summary('show where a packet goes, and why')
     .description(
-      'Sends one packet of the flow through the pipeline that forwards, in memory, and says what comes of it. Where a node ' +
-        'runs by the config file, it answers by what it has in force: health marks, drains, weights. Otherwise the answer is of ' +
-        'the file, and every backend counts as up. The answer says which.',
+      'Runs one packet of the flow through the forwarding pipeline, in memory, and prints the result. If a node runs with the ' +
+        'config file, its state in force decides: health marks, drains, weights. Otherwise the file decides, with every backend ' +
+        'up. The first line of the answer says which.',
     )
     .addOption(configOption())
     .addOption(new Option('--proto <protocol>', 'transport protocol').choices(['tcp', 'udp']).default('tcp'))
@@ -57,7 +57,7 @@ Examples:
           'ERR_USAGE',
           `--src is IPv${src.address.family}, --dst is IPv${dst.address.family}`,
           {
-            hint: 'Give two addresses of one family.',
+            hint: 'Use two addresses of the same family.',
           },
         );
       }
@@ -124,17 +124,14 @@ function describe(flow: string, from: State, answer: Explanation): string {
       answer.owner === null
         ? 'no backend of the pool is eligible'
         : inStack < 0
-          ? 'no backend in the stack is eligible; the first one found along the walk is'
+          ? 'no backend in the stack is eligible; this is the first eligible one along the walk'
           : `the first eligible backend in the slot's stack, in layer ${inStack + 1}`;
     rows.push(
       ['service', `${answer.service}, pool ${answer.pool}`],
       ['hash', `0x${answer.hash!.toString(16).padStart(8, '0')}`],
       ['slot', `${answer.slot} of ${answer.slots}`],
       ['owner', answer.owner === null ? `none: ${why}` : `${answer.owner} (${answer.ownerAddress}): ${why}`],
-      [
-        'alternate',
-        `${answer.alternate ?? 'none'}${answer.key ? `, told to the agent as GRE key ${answer.key}` : ''}`,
-      ],
+      ['alternate', `${answer.alternate ?? 'none'}${answer.key ? `, in the GRE key (${answer.key})` : ''}`],
       ['stack', stack.join(', ')],
     );
     if (answer.mode !== 'normal') rows.push(['note', `the pool is resolved in mode "${answer.mode}"`]);
@@ -145,6 +142,6 @@ function describe(flow: string, from: State, answer: Explanation): string {
 function endpoint(text: string): Endpoint {
   const parsed = parseEndpoint(text);
   if (parsed === undefined)
-    throw new InvalidArgumentError('It is ADDRESS:PORT, and [ADDRESS]:PORT for IPv6.');
+    throw new InvalidArgumentError('Expected ADDRESS:PORT, or [ADDRESS]:PORT for IPv6.');
   return parsed;
 }

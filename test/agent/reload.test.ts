@@ -193,7 +193,7 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     const again = await stop();
     assert.deepEqual(
       [again.code, again.text],
-      [0, `nothing of an agent is in force on under.42 (looked in ${backend.bpffs})`],
+      [0, `no agent's program is on under.42 (looked in ${backend.bpffs})`],
     );
   });
 

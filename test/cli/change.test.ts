@@ -57,9 +57,9 @@ describe('drain, undrain and weight', () => {
     assert.equal(
       stdout,
       'pool web: in force, settles at 2024-05-01 12:05:00: web-2 state active -> draining\n' +
-        'pool api: waits until 2024-05-01 12:07:30, for what comes before it to settle: web-2 state active -> draining (api:4)\n' +
+        'pool api: waits until 2024-05-01 12:07:30, until the change before has settled: web-2 state active -> draining (api:4)\n' +
         'unchanged: db\n' +
-        '"anyhop changes" lists what waits, "anyhop cancel ID" takes one back, "anyhop force ID" does not let it wait and may break connections.\n',
+        '"anyhop changes" lists the changes that wait, "anyhop cancel ID" drops one, "anyhop force ID" puts one in force now and may break connections.\n',
     );
     const json = await run('drain', 'web-2', '--json');
     assert.deepEqual(JSON.parse(json.stdout), report(IN_FORCE, QUEUED, unchanged));
@@ -161,9 +161,9 @@ describe('drain --wait', () => {
     statuses(drain(3), undefined);
     const undone = await run('drain', 'web-2', '--wait');
     assert.equal(undone.code, 1);
-    assert.match(undone.stdout, /the drain was taken back\n$/);
+    assert.match(undone.stdout, /the drain was cancelled\n$/);
     node.instead.status = async () => nodeStatus({ pools: [] });
-    assert.match((await run('drain', 'web-2', '--wait')).stdout, /web\/web-2: is in the pool no longer\n$/);
+    assert.match((await run('drain', 'web-2', '--wait')).stdout, /web\/web-2: is no longer in the pool\n$/);
   });
 
   it('waits for a drain whose turn has not come, also when it was asked for before', async () => {
@@ -251,7 +251,7 @@ describe('reload', () => {
     node.instead.reload = async () => report({ ...IN_FORCE, changes: ['web-9 added', ...CHANGES], came });
     assert.match(
       (await run('reload', '--force')).stdout,
-      /\npool web: with it came what waited: web-2 state active -> draining \(web:2\)\n/,
+      /\npool web: also in force now: web-2 state active -> draining \(web:2\)\n/,
     );
   });
 

@@ -59,7 +59,7 @@ describe('diff', () => {
     assert.match(lines[6], new RegExp(`^  The owner differs in ${slots} slots \\([0-9.]+ %\\)\\.$`));
     assert.match(
       lines[7],
-      /^ {2}Of edge-1's connections, edge-2 would break those in 0 slots \(0 %\), second/,
+      /^ {2}Connections of edge-1 would break on edge-2 in 0 slots \(0 %\), even with second/,
     );
     for (const line of lines) assert.ok(line.length <= 100, line);
   });
@@ -75,10 +75,10 @@ describe('diff', () => {
     const broken = { ...edge1, pools: [{ ...edge1.pools[0], slots: 'many' }] };
     const twice = { ...edge1, pools: [{ ...edge1.pools[0], backends: [members[0], members[0]] }] };
     for (const [other, message] of [
-      [file('empty.json', ''), /empty\.json is no JSON/],
-      [file('other.json', '{"node":"x"}'), /is no status of a node: keyFingerprint/],
-      [file('broken.json', broken), /is no status of a node: pools\.0\.slots/],
-      [file('twice.json', twice), /no tables come from these statuses: two members are named web-1/],
+      [file('empty.json', ''), /empty\.json is not JSON/],
+      [file('other.json', '{"node":"x"}'), /is not the status of a node: keyFingerprint/],
+      [file('broken.json', broken), /is not the status of a node: pools\.0\.slots/],
+      [file('twice.json', twice), /cannot build tables from these statuses: two members are named web-1/],
       [join(directory, 'missing.json'), /cannot read .*missing\.json: it is not there/],
       [directory, /cannot read/],
     ] as const) {

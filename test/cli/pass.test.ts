@@ -38,11 +38,11 @@ describe('anyhop pass', { skip: networkSkip() }, () => {
     const again = await pass('--interface', 'far', '--json');
     assert.deepEqual(JSON.parse(again.text), { interface: 'far', changed: false, attached: true });
     const stopped = await pass('--interface', 'far', '--stop');
-    assert.match(stopped.text, /^far: the program that passes all is gone/);
+    assert.match(stopped.text, /^far: removed the program that passes all packets/);
     assert.equal(await program(), undefined);
     assert.deepEqual(await pass('--interface', 'far', '--stop'), {
       code: 0,
-      text: 'far: there was no program that passes all',
+      text: 'far: there was no program that passes all packets',
     });
   });
 

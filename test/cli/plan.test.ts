@@ -86,15 +86,18 @@ describe('plan of a running node', () => {
       /no TCP flow breaks where second chance is on\. It is off for http: 3\d\.\d % break there\.\n/,
     );
     assert.match(stdout, /^pool new: added; it has no flows yet\.\n\npool old: removed; its flows end\.\n/m);
-    assert.match(stdout, /^pool web: waits until 2024-05-01 12:07:30, for what comes before it to settle\n/m);
+    assert.match(
+      stdout,
+      /^pool web: waits until 2024-05-01 12:07:30, until the change before has settled\n/m,
+    );
     assert.match(stdout, /^ {2}TCP, born since the last change +\d/m);
     assert.match(
       stdout,
       /--force +0 % of those born until 2024-05-01 12:02:30 break even with second chance\n/,
     );
     assert.match(stdout, /--force +12\.5 % of younger ones break even with second chance\n/);
-    assert.match(stdout, /--force +a reload also brings web-2 weight 1 -> 5 \(web:2\)\n/);
-    assert.match(stdout, /^beside the pools\n {2}web: panic threshold 0 -> 0\.5\n/m);
+    assert.match(stdout, /--force +a reload also applies web-2 weight 1 -> 5 \(web:2\)\n/);
+    assert.match(stdout, /^outside the pools\n {2}web: panic threshold 0 -> 0\.5\n/m);
     assert.match(stdout, /^warnings\n {2}anyhop\.yaml:3:5/m);
     assert.match(stdout, /\nunchanged: api\n$/);
     const json = await anyhop(['plan', '--json', '--socket', node.socket]);
@@ -154,7 +157,7 @@ describe('plan of a running node', () => {
     for (const args of [['old.yaml'], ['old.yaml', 'new.yaml', '--socket', node.socket]]) {
       const { code, stderr } = await anyhop(['plan', ...args]);
       assert.equal(code, 2);
-      assert.match(stderr, /Name OLD and NEW without --socket, or no file/);
+      assert.match(stderr, /Name OLD and NEW without --socket, or --socket without files/);
     }
   });
 });

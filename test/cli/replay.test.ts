@@ -26,7 +26,7 @@ test('a capture is not overwritten by its own replay, under another name of it e
     const argv = [main, 'replay', '-c', config!, capture!, output];
     const { status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
     assert.equal(status, 2, stderr);
-    assert.match(stderr, /is the capture that is to be read/);
+    assert.match(stderr, /is both input and output/);
     assert.deepEqual(readFileSync(capture!), before);
   }
 });

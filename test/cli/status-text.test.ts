@@ -81,9 +81,9 @@ test('status shows the paths that take less than their routes say, and what rout
     nodeStatus({ pools: [pool], pathReports: { raised: 2, withoutSize: 0, unrelated: 31, lost: 0 } }),
   );
   const said =
-    'the path to web-1 takes 1400 bytes and not 1600, says router 10.9.9.9: believed until 12:19:00';
+    'the path to web-1 carries 1400 bytes instead of 1600, according to router 10.9.9.9: believed until 12:19:00';
   assert.ok(drawn.includes(said), drawn.join('\n'));
-  assert.ok(drawn.includes('the way to web-2 is TOO NARROW for IPv6: its MTU must be 1304 or more'));
+  assert.ok(drawn.includes('the path to web-2 is TOO NARROW for IPv6: its MTU must be 1304 or more'));
   const counts = '2 with an MTU too small to believe, 31 about no packet from here';
   assert.ok(drawn.some((line) => line.startsWith('routers') && line.includes(counts)));
   assert.doesNotMatch(lines(nodeStatus()).join('\n'), /path to|NARROW|routers/);

@@ -114,7 +114,7 @@ describe('anyhop which', () => {
         text['owner'],
         `${owner} (${ADDRESSES[owner]}): the first eligible backend in the slot's stack, in layer 2`,
       );
-      assert.equal(text['alternate'], 'web-3, told to the agent as GRE key 10.1.0.13');
+      assert.equal(text['alternate'], 'web-3, in the GRE key (10.1.0.13)');
     }
     assert.ok(drained, 'a third of the flows have the draining backend first');
   });

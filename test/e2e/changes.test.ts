@@ -83,7 +83,7 @@ describe('planned changes', { skip: labObstacle()?.message ?? false, timeout: TI
     assert.deepEqual([(await backend('web-3')).weight, (await backend('web-4')).weight], [3, 1]);
     assert.deepEqual(await waiting(), [`${queued}:3 web-4 weight 1 -> 7`]);
     await assert.rejects(anyhop('cancel', `${queued}:2`), /exit code 2[\s\S]*no change .*:2 waits/);
-    assert.match(await anyhop('reload', '--force'), /with it came what waited: web-4 weight 1 -> 7/);
+    assert.match(await anyhop('reload', '--force'), /also in force now: web-4 weight 1 -> 7/);
     assert.deepEqual(await waiting(), []);
     assert.equal((await backend('web-2')).weight, 1, 'what was cancelled does not come back');
   });
