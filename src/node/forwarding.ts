@@ -5,6 +5,7 @@
  */
 import type { NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import type { Engine } from '../engine/contract.js';
 import { imageCounterNames, imageDigest } from '../image/inspect.js';
 import { Numbers } from '../image/numbers.js';
@@ -117,7 +118,7 @@ export class Forwarding {
         failure = error;
         this.#log.error(
           { event: 'publish_failed', generation: before.image.generation, error },
-          `a new image could not be published; generation ${before.image.generation} stays in force`,
+          `a new image could not be published: ${reasonOf(error)}; generation ${before.image.generation} stays in force`,
         );
       }
     }

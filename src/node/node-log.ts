@@ -1,5 +1,6 @@
 /** What a running node tells of its own accord: counters once a minute, packets lost, ways that are too narrow. */
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import type { Engine } from '../engine/contract.js';
 import { leastMtus, narrowForIpv6, type Recipients } from '../pool/least-mtu.js';
 import { watchLosses } from '../underlay/losses.js';
@@ -18,7 +19,7 @@ export function tellRegularly(
 ): () => void {
   const interim = setInterval(() => {
     logCounters('interim_counters', engine, forwarding, log).catch((error: unknown) => {
-      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
+      log.warn({ event: 'counters_unknown', error }, `counters could not be read: ${reasonOf(error)}`);
     });
   }, INTERIM_COUNTERS_MS);
   const losses = engine.logsLosses

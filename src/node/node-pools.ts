@@ -14,6 +14,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { LogFields, Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { clockTime } from '../core/time.js';
 import type { Hold } from '../pool/change.js';
@@ -252,7 +253,10 @@ export class NodePools {
   #follow(): void {
     if (this.#isClosed) return;
     const failed = (error: unknown): void =>
-      this.#log.error({ event: 'follow_failed', error }, 'backends can no longer be followed as they should');
+      this.#log.error(
+        { event: 'follow_failed', error },
+        `backends can no longer be followed as they should: ${reasonOf(error)}`,
+      );
     this.#around.reach(this.#reached()).catch(failed);
     this.#around.check(this.#checked()).catch(failed);
     // Those in force by the settings that are: a check that is new to a pool has not had its first result.

@@ -4,6 +4,7 @@
  */
 import { L } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import type { Engine } from '../engine/contract.js';
 import { formatMac } from '../packet/mac.js';
 
@@ -40,7 +41,7 @@ export function watchStrayFrames(
   };
   return setInterval(() => {
     look().catch((error: unknown) => {
-      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
+      log.warn({ event: 'counters_unknown', error }, `counters could not be read: ${reasonOf(error)}`);
     });
   }, LOOK_MS).unref();
 }

@@ -217,11 +217,13 @@ function readPacket(type: number, body: DataView, section: Section, place: Place
   // A simple block tells its captured length only by way of the snap length.
   const snapped = Math.min(originalLength, port.snapLength === 0 ? originalLength : port.snapLength);
   const length = type === BLOCK.simple ? snapped : body.getUint32(12, little);
-  if (length > room || length > FRAME_BYTES_MAX) {
+  // What other links carry may be longer: a USB transfer, say.
+  const most = linkOf(port.linkType) === undefined ? room : Math.min(room, FRAME_BYTES_MAX);
+  if (length > most) {
     throw captureError(
       place.name,
       place.offset,
-      `a packet of ${length} bytes in a block with room for ${Math.min(room, FRAME_BYTES_MAX)}`,
+      `a packet of ${length} bytes in a block with room for ${most}`,
     );
   }
   const ticks =

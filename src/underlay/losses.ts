@@ -1,5 +1,6 @@
 /** Packets that a driver or a ring lost: logged whenever there are more of them than before. */
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import { SEND_HINT } from './veth.js';
 
 /** Counts since any start; NaN is an unknown count. */
@@ -36,7 +37,7 @@ export function watchLosses(
   };
   const timer = setInterval(() => {
     look().catch((error: unknown) => {
-      log.warn({ event: 'counters_unknown', error }, 'counters could not be read');
+      log.warn({ event: 'counters_unknown', error }, `counters could not be read: ${reasonOf(error)}`);
     });
   }, LOSSES_MS).unref();
   return () => clearInterval(timer);

@@ -34,3 +34,22 @@ test('packets for VIPs in frames for others are named once a minute at most, wit
   await look();
   assert.equal(told.length, 1, 'and not again for a while');
 });
+
+test('counters that cannot be read are named with the reason', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  let isGone = false;
+  const engine = {
+    engineCounters: async () => ({}),
+    counters() {
+      if (isGone) throw new Error('the map is gone');
+      return new Counters();
+    },
+  } as unknown as Engine;
+  const told: string[] = [];
+  const log = { warn: (_: object, text: string) => told.push(text) } as unknown as Logger;
+  watchStrayFrames(engine, () => [macBytes(NODE_MAC)], log);
+  isGone = true;
+  t.mock.timers.tick(2_000);
+  await turn();
+  assert.deepEqual(told, ['counters could not be read: the map is gone']);
+});

@@ -127,6 +127,26 @@ test('packets of an interface of another link are skipped and counted, and the o
   );
 });
 
+test('a packet of another link is skipped whatever its length, and one of a known link has a bound', () => {
+  const ofLength = (length: number): Packet => ({
+    frame: new Uint8Array(length),
+    timestampNs: 0n,
+    originalLength: length,
+  });
+  const file = (on: readonly number[]): Uint8Array =>
+    pcapngSection({ little: true, block: 'enhanced', moreLinks: [189], on: [...on] }, [
+      ofLength(300_000),
+      ofLength(60),
+    ]);
+  const { packets, skipped } = read(file([1, 0]));
+  assert.deepEqual(
+    packets.map(({ number }) => number),
+    [2],
+  );
+  assert.deepEqual(skipped, [189]);
+  assert.throws(() => read(file([0, 0])), /a packet of 300000 bytes in a block with room for 262144/);
+});
+
 test('a record that is shorter than the header of its link is an empty frame, whatever its bytes', () => {
   fc.assert(
     fc.property(kind, fc.uint8Array({ maxLength: 25 }), ({ linkType, head }, bytes) => {
