@@ -54,7 +54,7 @@ struct inner {
 	__u32 key;
 	__u32 has_vip;
 	struct flow flow; /* of a packet with a key */
-	const struct anyhop_agent_way *way; /* by which it is to be sent on */
+	const struct anyhop_agent_path *path; /* to the backend that it is to be sent on to */
 };
 
 #define VERDICT(name) ANYHOP_AGENT_V_##name
@@ -244,7 +244,7 @@ static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor 
 		return verdict;
 	if (found->ecn == ECN_DROP)
 		return VERDICT(DROP_ECN);
-	verdict = give_second_chance(ctx, &found->flow, found->key, found->length, verdict, &found->way);
+	verdict = give_second_chance(ctx, &found->flow, found->key, found->length, verdict, &found->path);
 	/* The kernel would route it on, where it forwards: back to a forwarder, which sends it here again until its TTL ends. */
 	if (verdict <= VERDICT(DELIVERED_ICMP_ERROR) && !found->has_vip)
 		return VERDICT(DROP_VIP_NOT_LOCAL);
@@ -284,9 +284,9 @@ static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
 /* Unwraps and wraps anew, which puts the outer header's ECN field where RFC 6040 wants it on both ends. */
 static __always_inline int send_on(struct xdp_md *ctx, const struct inner *inner)
 {
-	if (!inner->way || unwrap(ctx, inner->offset, inner->family, inner->ecn))
+	if (!inner->path || unwrap(ctx, inner->offset, inner->family, inner->ecn))
 		return -1;
-	return wrap(ctx, inner->way, inner->family, inner->length, label_of(&inner->flow));
+	return wrap(ctx, inner->path, inner->family, inner->length, label_of(&inner->flow));
 }
 
 SEC("xdp")

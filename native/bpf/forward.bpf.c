@@ -54,7 +54,7 @@ static __always_inline void count(struct anyhop_traffic *traffic, __u64 number, 
 }
 
 /* Grows the head by an outer header of one shape, in the place of the frame's `l2_length` bytes of layer 2, and writes it. */
-static __always_inline int wrap_shape(struct xdp_md *ctx, __u32 l2_length, const struct anyhop_way *way,
+static __always_inline int wrap_shape(struct xdp_md *ctx, __u32 l2_length, const struct anyhop_choice *choice,
 				      const struct anyhop_inner *inner, __u32 outer_l2, __u32 outer_ip, __u32 keyed)
 {
 	__u32 length = ANYHOP_OUTER_LENGTH(outer_l2, outer_ip, keyed);
@@ -65,29 +65,29 @@ static __always_inline int wrap_shape(struct xdp_md *ctx, __u32 l2_length, const
 	out = frame_of(ctx);
 	if (out + length > (__u8 *)frame_end(ctx))
 		return -1;
-	anyhop_write_outer(out, way, inner, outer_l2, outer_ip, keyed);
+	anyhop_write_outer(out, choice, inner, outer_l2, outer_ip, keyed);
 	return 0;
 }
 
-static __always_inline int wrap(struct xdp_md *ctx, __u32 l2_length, const struct anyhop_way *way,
+static __always_inline int wrap(struct xdp_md *ctx, __u32 l2_length, const struct anyhop_choice *choice,
 				const struct anyhop_inner *inner)
 {
-#define WRAP(outer_l2, outer_ip, keyed) wrap_shape(ctx, l2_length, way, inner, outer_l2, outer_ip, keyed)
-	ANYHOP_BY_SHAPE(way, WRAP);
+#define WRAP(outer_l2, outer_ip, keyed) wrap_shape(ctx, l2_length, choice, inner, outer_l2, outer_ip, keyed)
+	ANYHOP_BY_SHAPE(choice, WRAP);
 #undef WRAP
 }
 
 /* Phases 2 and 3 of a packet that is forwarded, whose IP header starts behind `l2_length` bytes: the XDP action, which is
  * XDP_DROP when the kernel refuses to move the frame's ends. */
 static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *counted, struct anyhop_packet *p,
-				   const struct anyhop_match *m, const struct anyhop_way *way, __u32 l2_length)
+				   const struct anyhop_match *m, const struct anyhop_choice *choice, __u32 l2_length)
 {
 	struct anyhop_traffic *traffic = (struct anyhop_traffic *)(counted + 1);
 	__u32 padding = anyhop_distance(p->l3, p->at.end) - p->length;
-	__u32 service = m->service->counter, backend = way->path->counter, out = way->path->interface_index;
+	__u32 service = m->service->counter, backend = choice->path->counter, out = choice->path->interface_index;
 	struct anyhop_inner inner = anyhop_age(p);
 
-	if ((padding && bpf_xdp_adjust_tail(ctx, -(int)padding)) || wrap(ctx, l2_length, way, &inner))
+	if ((padding && bpf_xdp_adjust_tail(ctx, -(int)padding)) || wrap(ctx, l2_length, choice, &inner))
 		return XDP_DROP;
 	count(traffic, service, sizes.service_counters, p->length);
 	count(traffic + sizes.service_counters, backend, sizes.backend_counters, p->length);
@@ -96,7 +96,7 @@ static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *c
 	return (int)bpf_redirect(out, 0);
 }
 
-/* Whether a budget has an answer for a client. Not static: the verifier looks at it once, and not for every way that leads
+/* Whether a budget has an answer for a client. Not static: the verifier looks at it once, and not for every path that leads
  * here. */
 __noinline int admits(__u32 hash, __u32 is_echo)
 {
@@ -124,13 +124,13 @@ static __noinline int admitted(const struct anyhop_packet *p, int verdict)
 }
 
 /* Phases 2 and 3 of a packet that is answered: the verdict. */
-static __noinline int answer(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_way *way, int verdict)
+static __noinline int answer(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_choice *choice, int verdict)
 {
 	struct anyhop_answer a = {};
 	__u32 frame_length = anyhop_distance(p->frame, p->at.end);
 
 	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
-		if (anyhop_prepare_too_big(p, way->answer_mtu, &a))
+		if (anyhop_prepare_too_big(p, choice->answer_mtu, &a))
 			return ANYHOP_V_DROP_TOO_BIG;
 	} else if (anyhop_prepare_echo(p, &a)) {
 		return ANYHOP_V_DROP_TRUNCATED;
@@ -151,21 +151,21 @@ static __always_inline struct anyhop_packet packet_of(const struct xdp_md *ctx, 
 }
 
 /* Functions of their own for their stacks: there are 512 bytes for all that call each other. */
-static __noinline int decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way)
+static __noinline int decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_choice *choice)
 {
-	return anyhop_decide(p, m, way);
+	return anyhop_decide(p, m, choice);
 }
 
 static __noinline int forward_any(struct xdp_md *ctx, struct anyhop_counters *counted, struct anyhop_packet *p,
-				  const struct anyhop_match *m, const struct anyhop_way *way)
+				  const struct anyhop_match *m, const struct anyhop_choice *choice)
 {
-	if (!m->service || !way->path || !way->template)
+	if (!m->service || !choice->path || !choice->template)
 		return XDP_ABORTED; /* for the verifier */
-	return forward(ctx, counted, p, m, way, anyhop_distance(p->frame, p->l3));
+	return forward(ctx, counted, p, m, choice, anyhop_distance(p->frame, p->l3));
 }
 
 /* The whole pipeline, for every packet that is not plain (anyhop/plain.h): the XDP action. */
-static __noinline int take_long_way(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
+static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
 {
 	enum { FORWARD = XDP_TX, ANSWER = XDP_TX, PASS = XDP_PASS, DROP = XDP_DROP };
 	static const __u8 actions[] = {
@@ -175,18 +175,18 @@ static __noinline int take_long_way(struct xdp_md *ctx, const __u8 *image, struc
 	};
 	struct anyhop_packet packet = packet_of(ctx, image);
 	struct anyhop_match match = {};
-	struct anyhop_way way = {};
-	__u32 verdict = (__u32)decide(&packet, &match, &way);
+	struct anyhop_choice choice = {};
+	__u32 verdict = (__u32)decide(&packet, &match, &choice);
 	int action;
 
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)admitted(&packet, (int)verdict);
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
-		verdict = (__u32)answer(ctx, &packet, &way, (int)verdict);
+		verdict = (__u32)answer(ctx, &packet, &choice, (int)verdict);
 	if (verdict >= ANYHOP_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
 	if (verdict <= ANYHOP_FORWARDED_LAST) {
-		action = forward_any(ctx, counted, &packet, &match, &way);
+		action = forward_any(ctx, counted, &packet, &match, &choice);
 		if (action == XDP_DROP)
 			verdict = ANYHOP_V_DROP_HEADROOM;
 	} else {
@@ -203,8 +203,8 @@ static __always_inline int take_straight_line(struct xdp_md *ctx, const __u8 *im
 {
 	struct anyhop_packet packet = packet_of(ctx, image);
 	struct anyhop_match match;
-	struct anyhop_way way;
-	int verdict = anyhop_decide_plain(&packet, &match, &way, family), action;
+	struct anyhop_choice choice;
+	int verdict = anyhop_decide_plain(&packet, &match, &choice, family), action;
 
 	if (verdict < 0)
 		return -1;
@@ -212,12 +212,12 @@ static __always_inline int take_straight_line(struct xdp_md *ctx, const __u8 *im
 		counted->verdicts[ANYHOP_V_PASS_NOT_VIP]++;
 		return XDP_PASS;
 	}
-	action = forward(ctx, counted, &packet, &match, &way, 14);
+	action = forward(ctx, counted, &packet, &match, &choice, 14);
 	counted->verdicts[action == XDP_DROP ? ANYHOP_V_DROP_HEADROOM : ANYHOP_V_FORWARDED]++;
 	return action;
 }
 
-/* IPv6 has a function of its own, which costs a call: the stack has no room for both families' on the longest way. */
+/* IPv6 has a function of its own, which costs a call: the stack has no room for both families' on the longest path through the program. */
 static __noinline int take_straight_line6(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
 {
 	return take_straight_line(ctx, image, counted, 6);
@@ -245,7 +245,7 @@ int anyhop_forward(struct xdp_md *ctx)
 		else if (type == ANYHOP_ETHERTYPE_IPV6)
 			action = take_straight_line6(ctx, image, counted);
 	}
-	return action >= 0 ? action : take_long_way(ctx, image, counted);
+	return action >= 0 ? action : decide_any(ctx, image, counted);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

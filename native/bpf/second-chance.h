@@ -26,8 +26,8 @@
  * costs the fleet that much and no more; what a change moves stays below, unless a new backend takes over a very busy one. */
 const volatile struct anyhop_agent_rate rate SEC(".rodata.rate") = {.cost_ns = 5000, .burst_ns = 100000000};
 
-/* The ways are not in the hash itself: an entry of a hash that is replaced is given out again at once, preallocated or, since
- * Linux 6.1, not, so whoever is reading it could read another backend's way. */
+/* The paths are not in the hash itself: the kernel reuses a replaced entry of a hash at once (preallocated or, since Linux 6.1,
+ * not), so a reader could get another backend's path. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -157,42 +157,42 @@ static __always_inline int afford(void)
 	return saved >= rate.cost_ns;
 }
 
-/* The way in force to the backend that a key names; NULL for a key that names none. */
-static __always_inline const struct anyhop_agent_way *find_way(__u32 key)
+/* The path in force to the backend that a key names; NULL for a key that names none. */
+static __always_inline const struct anyhop_agent_path *find_path(__u32 key)
 {
 	const __u32 *row = bpf_map_lookup_elem(&keys, &key);
 	const struct anyhop_agent_peer *peer = row ? bpf_map_lookup_elem(&peers, row) : NULL;
 
 	if (!peer)
 		return NULL;
-	return *(const volatile __u32 *)&peer->in_force ? &peer->ways[1] : &peer->ways[0];
+	return *(const volatile __u32 *)&peer->in_force ? &peer->paths[1] : &peer->paths[0];
 }
 
-/* The verdict on a packet of `length` bytes that would be delivered, under `delivered`, if it had no key; `way` is set for
+/* The verdict on a packet of `length` bytes that would be delivered, under `delivered`, if it had no key; `path` is set for
  * SENT_ON. */
 static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *flow, __u32 key, __u32 length, int delivered,
-					      const struct anyhop_agent_way **way)
+					      const struct anyhop_agent_path **path)
 {
-	const struct anyhop_agent_way *found;
+	const struct anyhop_agent_path *found;
 
 	if (flow->family == 0 || is_here(ctx, flow))
 		return delivered;
-	found = find_way(key);
+	found = find_path(key);
 	if (!found)
 		return ANYHOP_AGENT_V_DROP_PEER_UNKNOWN;
 	if (found->standing == ANYHOP_AGENT_PEER_HERE)
 		return delivered;
-	if (found->standing != ANYHOP_AGENT_PEER_WAY)
+	if (found->standing != ANYHOP_AGENT_PEER_PATH)
 		return ANYHOP_AGENT_V_DROP_PEER_NO_NEXT_HOP;
 	if (length + (found->path.flags & ANYHOP_PATH_OUTER_IPV6 ? 44 : 24) > found->path.mtu)
 		return ANYHOP_AGENT_V_DROP_PEER_TOO_BIG;
 	if (!afford())
 		return ANYHOP_AGENT_V_DROP_PEER_RATE;
-	*way = found;
+	*path = found;
 	return ANYHOP_AGENT_V_SENT_ON;
 }
 
-static __always_inline int wrap_shape(struct xdp_md *ctx, const struct anyhop_way *way, const struct anyhop_inner *inner,
+static __always_inline int wrap_shape(struct xdp_md *ctx, const struct anyhop_choice *choice, const struct anyhop_inner *inner,
 				      __u32 l2_length, __u32 ip_length, __u32 keyed)
 {
 	__u32 length = ANYHOP_OUTER_LENGTH(l2_length, ip_length, keyed);
@@ -203,15 +203,15 @@ static __always_inline int wrap_shape(struct xdp_md *ctx, const struct anyhop_wa
 	out = (__u8 *)(long)ctx->data;
 	if (out + length > (__u8 *)(long)ctx->data_end)
 		return -1;
-	anyhop_write_outer(out, way, inner, l2_length, ip_length, keyed);
+	anyhop_write_outer(out, choice, inner, l2_length, ip_length, keyed);
 	return 0;
 }
 
 /* Wraps a packet of `length` bytes that stands bare behind 14 bytes of Ethernet. Its padding goes: it would count against the
  * MTU of a larger outer header. */
-static __always_inline int wrap(struct xdp_md *ctx, const struct anyhop_agent_way *to, __u32 family, __u32 length, __u32 label)
+static __always_inline int wrap(struct xdp_md *ctx, const struct anyhop_agent_path *to, __u32 family, __u32 length, __u32 label)
 {
-	const struct anyhop_way way = {.path = &to->path, .template = to->template, .hash = label};
+	const struct anyhop_choice choice = {.path = &to->path, .template = to->template, .hash = label};
 	struct anyhop_inner inner = {.family = family, .length = length};
 	const __u8 *frame = (const __u8 *)(long)ctx->data, *end = (const __u8 *)(long)ctx->data_end;
 	__u32 padding = anyhop_distance(frame, end) - 14 - length;
@@ -221,8 +221,8 @@ static __always_inline int wrap(struct xdp_md *ctx, const struct anyhop_agent_wa
 	inner.tos = family == 4 ? frame[15] : anyhop_load16(frame + 14) >> 4 & 0xff;
 	if (padding && bpf_xdp_adjust_tail(ctx, -(int)padding))
 		return -1;
-#define WRAP(l2_length, ip_length, keyed) wrap_shape(ctx, &way, &inner, l2_length, ip_length, keyed)
-	ANYHOP_BY_SHAPE(&way, WRAP);
+#define WRAP(l2_length, ip_length, keyed) wrap_shape(ctx, &choice, &inner, l2_length, ip_length, keyed)
+	ANYHOP_BY_SHAPE(&choice, WRAP);
 #undef WRAP
 }
 

@@ -33,7 +33,7 @@
 
 #elif defined(ANYHOP_WITHOUT_write)
 #include "anyhop/encapsulate.h"
-#define anyhop_write_outer(out, way, inner, l2_length, ip_length, keyed) ((void)(out), (void)(way), (void)(inner))
+#define anyhop_write_outer(out, choice, inner, l2_length, ip_length, keyed) ((void)(out), (void)(choice), (void)(inner))
 
 #else
 #error "no such step"

@@ -62,8 +62,8 @@ static void check_decision(const struct result *r, __u8 *frame)
 		.at = {.at = frame, .end = frame + r->length},
 	};
 	struct anyhop_match match = {0};
-	struct anyhop_way way = {0};
-	int verdict = anyhop_decide(&packet, &match, &way);
+	struct anyhop_choice choice = {0};
+	int verdict = anyhop_decide(&packet, &match, &choice);
 
 	if (!r->is_sound)
 		return;
@@ -80,8 +80,8 @@ static void check_decision(const struct result *r, __u8 *frame)
 	if (verdict > ANYHOP_FORWARDED_LAST)
 		return;
 	CHECK(r->outcome.service_counter == match.service->counter && r->outcome.bytes == packet.length);
-	CHECK(r->outcome.hash == way.hash && r->outcome.slot == way.slot);
-	CHECK(r->outcome.backend == way.backend && r->outcome.alternate == way.alternate);
+	CHECK(r->outcome.hash == choice.hash && r->outcome.slot == choice.slot);
+	CHECK(r->outcome.backend == choice.backend && r->outcome.alternate == choice.alternate);
 }
 
 /* Runs the frame and checks what came of it. Returns the verdict; the resulting frame, if any, is copied to `sent`. */

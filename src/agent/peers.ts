@@ -15,8 +15,8 @@ export function peerKeys(peers: readonly IpAddress[]): MapEntry[] {
 }
 
 /**
- * The program's map `peers`, in which ways change while packets are judged by them. The kernel copies an element byte by byte under
- * its readers' eyes, so a change is two writes: the first touches only the way that is not in force, the second only which one is.
+ * The program's map `peers`, in which paths change while packets are judged by them. The kernel copies an element byte by byte while
+ * readers read it, so a change is two writes: the first touches only the path that is not in force, the second only which one is.
  */
 export class PeerRows {
   readonly #locals: readonly IpAddress[];
@@ -35,14 +35,14 @@ export class PeerRows {
   }
 
   /**
-   * Puts a way to a peer in force.
-   * @param hop a way that leaves by the agent's interface, or none
+   * Puts the path to a peer in force.
+   * @param hop a next hop that leaves by the agent's interface, or none
    * @returns what is to be written, in this order
    */
   change(peer: IpAddress, hop: NextHop | NoNextHop | undefined): MapEntry[] {
     const { key, value } = this.#rows.get(peer.text)!;
     const next = 1 - value.readUInt32LE(L.AGENT_PEER_IN_FORCE);
-    value.set(wayTo(peer, this.#locals, hop), L.AGENT_PEER_WAYS + next * L.SIZEOF_AGENT_WAY);
+    value.set(pathTo(peer, this.#locals, hop), L.AGENT_PEER_PATHS + next * L.SIZEOF_AGENT_PATH);
     const first = Buffer.from(value);
     value.writeUInt32LE(next, L.AGENT_PEER_IN_FORCE);
     return [
@@ -52,32 +52,32 @@ export class PeerRows {
   }
 }
 
-/** struct anyhop_agent_way. */
-function wayTo(
+/** struct anyhop_agent_path. */
+function pathTo(
   address: IpAddress,
   locals: readonly IpAddress[],
   hop: NextHop | NoNextHop | undefined,
 ): Buffer {
-  const bytes = Buffer.alloc(L.SIZEOF_AGENT_WAY);
+  const bytes = Buffer.alloc(L.SIZEOF_AGENT_PATH);
   if (locals.some(({ text }) => text === address.text)) {
-    bytes.writeUInt32LE(L.AGENT_PEER_HERE, L.AGENT_WAY_STANDING);
+    bytes.writeUInt32LE(L.AGENT_PEER_HERE, L.AGENT_PATH_STANDING);
     return bytes;
   }
   const source = sourceFor(address, locals);
   if (source === undefined || hop === undefined || hop.reason !== undefined) {
-    bytes.writeUInt32LE(L.AGENT_PEER_NO_WAY, L.AGENT_WAY_STANDING);
+    bytes.writeUInt32LE(L.AGENT_PEER_NO_PATH, L.AGENT_PATH_STANDING);
     return bytes;
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const at = L.AGENT_WAY_TEMPLATE;
-  const way = { ...hop, name: address.text, address };
-  const l2Length = writeTemplate(bytes, view, at, way, source, source);
+  const at = L.AGENT_PATH_TEMPLATE;
+  const path = { ...hop, name: address.text, address };
+  const l2Length = writeTemplate(bytes, view, at, path, source, source);
   const is4 = address.family === 4;
-  bytes.writeUInt16LE(hop.mtu, L.AGENT_WAY_PATH + L.PATH_MTU);
-  bytes[L.AGENT_WAY_PATH + L.PATH_L2_LENGTH] = l2Length;
-  bytes[L.AGENT_WAY_PATH + L.PATH_FLAGS] = is4 ? 0 : L.PATH_OUTER_IPV6;
-  bytes.writeUInt16LE(is4 ? outerHeaderSum(view, at + l2Length) : 0, L.AGENT_WAY_PATH + L.PATH_CHECKSUM);
-  bytes.writeUInt32LE(L.AGENT_PEER_WAY, L.AGENT_WAY_STANDING);
+  bytes.writeUInt16LE(hop.mtu, L.AGENT_PATH_PATH + L.PATH_MTU);
+  bytes[L.AGENT_PATH_PATH + L.PATH_L2_LENGTH] = l2Length;
+  bytes[L.AGENT_PATH_PATH + L.PATH_FLAGS] = is4 ? 0 : L.PATH_OUTER_IPV6;
+  bytes.writeUInt16LE(is4 ? outerHeaderSum(view, at + l2Length) : 0, L.AGENT_PATH_PATH + L.PATH_CHECKSUM);
+  bytes.writeUInt32LE(L.AGENT_PEER_PATH, L.AGENT_PATH_STANDING);
   return bytes;
 }
 

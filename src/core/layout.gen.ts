@@ -40,8 +40,8 @@ export const enum L {
   VERDICTS_MAX = 64,
   STEER_MISSED = 63,
   AGENT_FAMILY_BITS = 32,
-  AGENT_PEER_NO_WAY = 0,
-  AGENT_PEER_WAY = 1,
+  AGENT_PEER_NO_PATH = 0,
+  AGENT_PEER_PATH = 1,
   AGENT_PEER_HERE = 2,
   SIZEOF_HEADER = 256,
   HEADER_MAGIC = 0,
@@ -126,12 +126,12 @@ export const enum L {
   AGENT_VIP_NUMBER = 8,
   SIZEOF_AGENT_PORTS = 8192,
   AGENT_PORTS_WORDS = 0,
-  SIZEOF_AGENT_WAY = 84,
-  AGENT_WAY_PATH = 0,
-  AGENT_WAY_TEMPLATE = 16,
-  AGENT_WAY_STANDING = 80,
+  SIZEOF_AGENT_PATH = 84,
+  AGENT_PATH_PATH = 0,
+  AGENT_PATH_TEMPLATE = 16,
+  AGENT_PATH_STANDING = 80,
   SIZEOF_AGENT_PEER = 172,
-  AGENT_PEER_WAYS = 0,
+  AGENT_PEER_PATHS = 0,
   AGENT_PEER_IN_FORCE = 168,
   SIZEOF_AGENT_RATE = 16,
   AGENT_RATE_COST_NS = 0,
@@ -178,7 +178,7 @@ export const enum L {
   V_DROP_ICMP_TYPE = 19,
   /** an ICMP error whose embedded flow belongs to no service of the VIP. */
   V_DROP_ICMP_UNMATCHED = 20,
-  /** no backend can take it: all of the pool are unusable, or no way to the slot's owner is known. */
+  /** no backend can take it: all of the pool are unusable, or no next hop to the slot's owner is known. */
   V_DROP_NO_BACKEND = 21,
   /** too big once wrapped, and no answer is allowed: DF is off, it is itself an ICMP error, or IPv6 of 1280 bytes or less. */
   V_DROP_TOO_BIG = 22,
@@ -217,7 +217,7 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'drop_fragment_icmp', action: 'drop', description: "a fragmented ICMP message" },
   { name: 'drop_icmp_type', action: 'drop', description: "ICMP for a VIP that is neither an echo request nor an error" },
   { name: 'drop_icmp_unmatched', action: 'drop', description: "an ICMP error whose embedded flow belongs to no service of the VIP" },
-  { name: 'drop_no_backend', action: 'drop', description: "no backend can take it: all of the pool are unusable, or no way to the slot's owner is known" },
+  { name: 'drop_no_backend', action: 'drop', description: "no backend can take it: all of the pool are unusable, or no next hop to the slot's owner is known" },
   { name: 'drop_too_big', action: 'drop', description: "too big once wrapped, and no answer is allowed: DF is off, it is itself an ICMP error, or IPv6 of 1280 bytes or less" },
   { name: 'drop_too_big_limited', action: 'drop', description: "too big once wrapped; the rate limit on answers kept the node silent" },
   { name: 'drop_echo_limited', action: 'drop', description: "an echo request to a VIP; the rate limit on answers kept the node silent" },
@@ -260,4 +260,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'd2b4888d96dd7103bb14b922b79b37f5a3ee885bd34407ef0075107c52f148dd';
+export const LAYOUT_DIGEST = '203cc7a49d206cff9a740378f5f3a29100470a412ed3019a0a0270cb9bcc60ae';

@@ -79,8 +79,8 @@ describe('the peers of a backend', () => {
           const element = Buffer.alloc(L.SIZEOF_AGENT_PEER);
           const inForce = (): string => {
             const start =
-              L.AGENT_PEER_WAYS + element.readUInt32LE(L.AGENT_PEER_IN_FORCE) * L.SIZEOF_AGENT_WAY;
-            return element.toString('hex', start, start + L.SIZEOF_AGENT_WAY);
+              L.AGENT_PEER_PATHS + element.readUInt32LE(L.AGENT_PEER_IN_FORCE) * L.SIZEOF_AGENT_PATH;
+            return element.toString('hex', start, start + L.SIZEOF_AGENT_PATH);
           };
           for (const each of hops) {
             const seen = [inForce()];
@@ -92,8 +92,8 @@ describe('the peers of a backend', () => {
               }
             }
             const [alone] = new PeerRows([peer], LOCALS).change(peer, each);
-            const start = L.AGENT_PEER_WAYS + L.SIZEOF_AGENT_WAY;
-            assert.equal(seen.at(-1), alone[1].toString('hex', start, start + L.SIZEOF_AGENT_WAY));
+            const start = L.AGENT_PEER_PATHS + L.SIZEOF_AGENT_PATH;
+            assert.equal(seen.at(-1), alone[1].toString('hex', start, start + L.SIZEOF_AGENT_PATH));
             assert.ok(seen.length <= 2, `${seen.length - 1} changes instead of one`);
           }
         },

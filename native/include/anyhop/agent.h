@@ -10,7 +10,7 @@
  *   ports    array       row -> anyhop_agent_ports                 one bit a port: is there a service?
  *   here     array       number of a VIP -> __u32                  does this host have it?
  *   keys     hash        GRE key -> row of `peers`                 second chance: the backends that a key may name
- *   peers    array       row -> anyhop_agent_peer                  second chance: the ways to them
+ *   peers    array       row -> anyhop_agent_peer                  second chance: the paths to them
  *   budget   per-CPU     0 -> anyhop_agent_budget                  second chance: what this CPU may still send on
  *   handshakes LRU hash  bpf_sock_tuple -> __u64                   second chance: flows that brought a SYN cookie, and when
  *   counters per-CPU     verdict -> __u64                          packets
@@ -53,25 +53,25 @@ struct anyhop_agent_ports {
 	__u32 words[2048];
 };
 
-/* What is known of the backend that a key names. */
+/* What the agent knows about the backend that a key names. */
 enum anyhop_agent_standing {
-	ANYHOP_AGENT_PEER_NO_WAY, /* it has no next hop on this interface */
-	ANYHOP_AGENT_PEER_WAY,    /* path and template say how to reach it */
+	ANYHOP_AGENT_PEER_NO_PATH, /* it has no next hop on this interface */
+	ANYHOP_AGENT_PEER_PATH,    /* path and template say how to reach it */
 	ANYHOP_AGENT_PEER_HERE,   /* it is this host, by another of its addresses */
 };
 
 /* Of the path, mtu, l2_length, checksum and the flag ANYHOP_PATH_OUTER_IPV6 count. */
-struct anyhop_agent_way {
+struct anyhop_agent_path {
 	struct anyhop_path path;
 	__u8 template[ANYHOP_TEMPLATE_SIZE];
 	__u32 standing; /* enum anyhop_agent_standing */
 };
 
 /* A backend that keys name: the raw word of a GRE key is an IPv4 address, or the last 4 bytes of an IPv6 one. Rows are given out
- * before the program runs and stay the same backend's. User space writes the way that is not in force, then in_force, so a
- * packet meets a whole one; if there are two changes while one packet is judged, it gets bytes of two ways to the same backend. */
+ * before the program runs and stay the same backend's. User space writes the path that is not in force, then in_force, so a
+ * packet reads a whole one; if two changes happen while one packet is judged, it gets bytes of two paths to the same backend. */
 struct anyhop_agent_peer {
-	struct anyhop_agent_way ways[2];
+	struct anyhop_agent_path paths[2];
 	__u32 in_force; /* 0 or 1 */
 };
 
@@ -97,12 +97,12 @@ struct anyhop_agent_budget {
 	S(agent_address) F(agent_address, family) F(agent_address, address) \
 	S(agent_vip) F(agent_vip, tcp_row) F(agent_vip, udp_row) F(agent_vip, number) \
 	S(agent_ports) F(agent_ports, words) \
-	S(agent_way) F(agent_way, path) F(agent_way, template) F(agent_way, standing) \
-	S(agent_peer) F(agent_peer, ways) F(agent_peer, in_force) \
+	S(agent_path) F(agent_path, path) F(agent_path, template) F(agent_path, standing) \
+	S(agent_peer) F(agent_peer, paths) F(agent_peer, in_force) \
 	S(agent_rate) F(agent_rate, cost_ns) F(agent_rate, burst_ns)
 
 #define ANYHOP_AGENT_CONSTANTS(C) \
-	C(AGENT_FAMILY_BITS) C(AGENT_PEER_NO_WAY) C(AGENT_PEER_WAY) C(AGENT_PEER_HERE)
+	C(AGENT_FAMILY_BITS) C(AGENT_PEER_NO_PATH) C(AGENT_PEER_PATH) C(AGENT_PEER_HERE)
 
 /* What is done with the packet. */
 enum anyhop_agent_action {

@@ -23,7 +23,7 @@
 #define ANYHOP_NODE_TTL 64u
 /* Bytes of the offending packet's payload that an ICMPv4 error quotes (RFC 792). */
 #define ANYHOP_QUOTE4_PAYLOAD 8u
-/* Of the TOS or traffic class; ECN is about the way there, not the way back (RFC 3168). */
+/* Of the TOS or traffic class; ECN is about the path here, not the path back (RFC 3168). */
 #define ANYHOP_DSCP 0xfcu
 
 struct anyhop_answer {
@@ -74,7 +74,7 @@ anyhop_inline int anyhop_prepare_echo(const struct anyhop_packet *p, struct anyh
 	a->payload = p->left;
 	a->length = a->l2_length + header + p->left;
 	a->tos = (p->family == 4 ? p->l3[1] : anyhop_get16be(p->l3) >> 4) & ANYHOP_DSCP;
-	a->identification = anyhop_get32(p->l3 + 4); /* and DF as asked: the way back may be narrower */
+	a->identification = anyhop_get32(p->l3 + 4); /* and DF as asked: the path back may be narrower */
 	a->mtu = 0;
 	return 0;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
- * Writing what goes in front of a packet (RFC 2784, with RFC 2890's key where the service has a second chance). The
- * reference is the second half of src/forward/encapsulate.ts.
+ * Writes what goes in front of a packet: the outer headers, with GRE (RFC 2784) and a key (RFC 2890) where the slot has an
+ * alternate. The reference is src/forward/encapsulate.ts.
  *
  *   out                                                   out + outer_length
  *   +-----------------------------------------------------+-----------------------+
  *   | Ethernet (, VLAN) | IPv4 or IPv6 | GRE (, key)       | the packet, TTL less 1 |
  *   +-----------------------------------------------------+-----------------------+
  *
- * The TTL is written before the frame is moved, while its place is known; the rest after, at places that the compiler
- * knows for each of the eight shapes of header.
+ * The TTL is written before the frame is moved, while its place is known; the outer headers after that, at places that
+ * the compiler knows for each of the eight shapes.
  */
 #ifndef ANYHOP_ENCAPSULATE_H
 #define ANYHOP_ENCAPSULATE_H
@@ -27,7 +27,7 @@ struct anyhop_inner {
 	__u32 source4_hosts; /* of the image: the bits of the outer IPv4 source that carry entropy */
 };
 
-/* Lowers TTL or hop limit by one and tells what of the packet goes into the outer header. */
+/* Lowers TTL or hop limit by one, and returns the inner packet's part in the outer header. */
 anyhop_inline struct anyhop_inner anyhop_age(struct anyhop_packet *p)
 {
 	struct anyhop_inner inner = {
@@ -61,19 +61,19 @@ anyhop_inline void anyhop_set16(__u64 *words, __u32 at, __u32 raw)
 
 /* Writes an outer header of one shape at `out`, where there is room for it: the last three arguments are constants. It is put
  * together in registers. */
-anyhop_inline void anyhop_write_outer(__u8 *out, const struct anyhop_way *way, const struct anyhop_inner *inner,
+anyhop_inline void anyhop_write_outer(__u8 *out, const struct anyhop_choice *choice, const struct anyhop_inner *inner,
 				      __u32 l2_length, __u32 ip_length, __u32 keyed)
 {
 	__u32 ip = l2_length, gre = l2_length + ip_length, whole = (gre + 2) / 8, at = 0;
 	__u64 words[8] = {};
 
 	for (; at < whole; at++)
-		words[at] = anyhop_get64(way->template + 8 * at);
+		words[at] = anyhop_get64(choice->template + 8 * at);
 	if (8 * whole < gre + 2)
-		words[whole] = anyhop_get32(way->template + 8 * whole);
+		words[whole] = anyhop_get32(choice->template + 8 * whole);
 	if (ip_length == 20) {
-		__u32 total = inner->length + 24 + 4 * keyed, host = way->hash & inner->source4_hosts;
-		__u32 sum = way->path->checksum + total + inner->tos + (host >> 16) + (host & 0xffff);
+		__u32 total = inner->length + 24 + 4 * keyed, host = choice->hash & inner->source4_hosts;
+		__u32 sum = choice->path->checksum + total + inner->tos + (host >> 16) + (host & 0xffff);
 
 		anyhop_set16(words, ip, inner->tos << 8);
 		anyhop_set16(words, ip + 2, __builtin_bswap16((__u16)total));
@@ -82,7 +82,7 @@ anyhop_inline void anyhop_write_outer(__u8 *out, const struct anyhop_way *way, c
 		anyhop_set16(words, ip + 12, host);
 		anyhop_set16(words, ip + 14, host >> 16);
 	} else {
-		__u32 first = __builtin_bswap32(inner->tos << 20 | (way->hash & 0xfffff));
+		__u32 first = __builtin_bswap32(inner->tos << 20 | (choice->hash & 0xfffff));
 
 		anyhop_set16(words, ip, first);
 		anyhop_set16(words, ip + 2, first >> 16);
@@ -96,32 +96,32 @@ anyhop_inline void anyhop_write_outer(__u8 *out, const struct anyhop_way *way, c
 		anyhop_put32(out + 8 * whole, (__u32)words[whole]);
 	anyhop_put16be(out + gre + 2, inner->family == 4 ? ANYHOP_ETHERTYPE_IPV4 : ANYHOP_ETHERTYPE_IPV6);
 	if (keyed)
-		anyhop_put32(out + gre + 4, way->key);
+		anyhop_put32(out + gre + 4, choice->key);
 }
 
 /* The length of a shape, in bytes. */
 #define ANYHOP_OUTER_LENGTH(l2_length, ip_length, keyed) ((l2_length) + (ip_length) + 4 + 4 * (keyed))
 
-/* Returns each(l2_length, ip_length, keyed) for the shape that `way` asks for, with constants. Branches, and no arithmetic on
+/* Returns each(l2_length, ip_length, keyed) for the shape that `choice` asks for, with constants. Branches, and no arithmetic on
  * lengths: where the frame's head goes is then predicted, and does not wait for the flow hash. */
-#define ANYHOP_BY_SHAPE(way, each) \
+#define ANYHOP_BY_SHAPE(choice, each) \
 	do { \
-		if ((way)->path->l2_length == 14) { \
-			if (!((way)->path->flags & ANYHOP_PATH_OUTER_IPV6)) { \
-				if (!(way)->keyed) \
+		if ((choice)->path->l2_length == 14) { \
+			if (!((choice)->path->flags & ANYHOP_PATH_OUTER_IPV6)) { \
+				if (!(choice)->keyed) \
 					return each(14, 20, 0); \
 				return each(14, 20, 1); \
 			} \
-			if (!(way)->keyed) \
+			if (!(choice)->keyed) \
 				return each(14, 40, 0); \
 			return each(14, 40, 1); \
 		} \
-		if (!((way)->path->flags & ANYHOP_PATH_OUTER_IPV6)) { \
-			if (!(way)->keyed) \
+		if (!((choice)->path->flags & ANYHOP_PATH_OUTER_IPV6)) { \
+			if (!(choice)->keyed) \
 				return each(18, 20, 0); \
 			return each(18, 20, 1); \
 		} \
-		if (!(way)->keyed) \
+		if (!(choice)->keyed) \
 			return each(18, 40, 0); \
 		return each(18, 40, 1); \
 	} while (0)

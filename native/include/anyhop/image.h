@@ -109,7 +109,7 @@ struct anyhop_service {
 
 /* What a packet to one backend needs beside the template's bytes. */
 struct anyhop_path {
-	__u16 mtu; /* of the way to the backend, at layer 3 */
+	__u16 mtu; /* of the path to the backend, at layer 3 */
 	__u8 l2_length; /* 14, or 18 with a VLAN tag */
 	__u8 flags;
 	__u32 interface_index; /* 0: the one that the packet came in on */

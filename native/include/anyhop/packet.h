@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
  * What the steps of the pipeline hand to each other. The first phase, which only reads, fills them in: where the packet
- * is (anyhop_packet), whose it is (anyhop_match), and where it goes (anyhop_way) or what it is answered (anyhop_answer).
+ * is (anyhop_packet), whose it is (anyhop_match), and where it goes (anyhop_choice) or what it is answered (anyhop_answer).
  * All of it is on the stack, most of it in registers.
  */
 #ifndef ANYHOP_PACKET_H
@@ -34,8 +34,8 @@ struct anyhop_match {
 	__u32 ports;     /* raw word: the client's port, the service's port */
 };
 
-/* The way to a backend. */
-struct anyhop_way {
+/* The backend that a packet goes to, and the path to it. */
+struct anyhop_choice {
 	const struct anyhop_path *path;
 	const __u8 *template;
 	__u32 hash;
@@ -44,7 +44,7 @@ struct anyhop_way {
 	__s32 alternate; /* number of the backend that the key names, or -1 */
 	__u32 keyed;     /* whether there is a key, the raw word that follows */
 	__u32 key;
-	__u32 answer_mtu;   /* what to tell the sender, after the verdict TOO_BIG_ANSWERED */
+	__u32 answer_mtu;   /* after the verdict TOO_BIG_ANSWERED: the longest packet that fits */
 };
 
 #endif

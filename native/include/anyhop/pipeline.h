@@ -16,24 +16,23 @@
 #include "encapsulate.h"
 #include "match.h"
 #include "plain.h"
-#include "way.h"
+#include "choose.h"
 
 /* The last of the verdicts that forward; they are the first in the list. */
 #define ANYHOP_FORWARDED_LAST ANYHOP_V_FORWARDED_ICMP_ERROR
 
-/* Phase 1, of the frame that starts at p->frame, where the cursor stands; what it is to
- * be answered is yet to be admitted. */
-anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way)
+/* Phase 1, of the frame that starts at p->frame, where the cursor stands. An answer still has to be admitted. */
+anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_choice *choice)
 {
 	int verdict = anyhop_match(p, m);
 
-	return verdict <= ANYHOP_FORWARDED_LAST ? anyhop_choose_way(p, m, verdict, way) : verdict;
+	return verdict <= ANYHOP_FORWARDED_LAST ? anyhop_choose(p, m, verdict, choice) : verdict;
 }
 
 #ifndef __bpf__
 
-/* What became of a frame. After a verdict that forwards or answers, `frame` is what is to be sent; after one that forwards, the
- * rest tells how it was decided. */
+/* The result for a frame. After a verdict that forwards or answers, `frame` is the frame to send; after one that forwards, the
+ * other fields say how it was decided. */
 struct anyhop_outcome {
 	__u8 *frame;
 	__u32 length;
@@ -49,16 +48,16 @@ struct anyhop_outcome {
 };
 
 /* Phases 2 and 3 of a packet that is forwarded: where the frame starts now. */
-anyhop_inline __u8 *anyhop_wrap(__u8 *l3, const struct anyhop_way *way, const struct anyhop_inner *inner)
+anyhop_inline __u8 *anyhop_wrap(__u8 *l3, const struct anyhop_choice *choice, const struct anyhop_inner *inner)
 {
 #define WRAP(l2, ip, keyed) \
-	(anyhop_write_outer(l3 - ANYHOP_OUTER_LENGTH(l2, ip, keyed), way, inner, l2, ip, keyed), \
+	(anyhop_write_outer(l3 - ANYHOP_OUTER_LENGTH(l2, ip, keyed), choice, inner, l2, ip, keyed), \
 	 l3 - ANYHOP_OUTER_LENGTH(l2, ip, keyed))
-	ANYHOP_BY_SHAPE(way, WRAP);
+	ANYHOP_BY_SHAPE(choice, WRAP);
 #undef WRAP
 }
 
-/* Makes an answer of a frame, in place. */
+/* Turns a frame into an answer, in place. */
 anyhop_rare int anyhop_answer_frame(struct anyhop_packet *p, const struct anyhop_answer *a, struct anyhop_outcome *outcome)
 {
 	outcome->frame = p->frame + a->head;
@@ -73,7 +72,7 @@ anyhop_rare int anyhop_answer_frame(struct anyhop_packet *p, const struct anyhop
  *
  * image, image_bytes  an image, on a 64-byte line, and its size
  * tick                coarse time that the budgets count in, in units of ANYHOP_BUDGET_TICK_MS
- * limiter             what the node has left to answer with
+ * limiter             the budgets of the node's own answers
  *
  * Returns an enum anyhop_verdict.
  */
@@ -86,7 +85,7 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 		.at = {.at = frame, .end = frame + length},
 	};
 	struct anyhop_match match;
-	struct anyhop_way way = {0};
+	struct anyhop_choice choice = {0};
 	struct anyhop_answer answer;
 	struct anyhop_inner inner;
 	__u32 type;
@@ -95,26 +94,26 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 	if (image_bytes < sizeof(struct anyhop_header) + ANYHOP_READ_MAX)
 		return ANYHOP_V_PASS_NOT_VIP;
 	type = length < 14 ? 0 : anyhop_get16be(frame + 12);
-	verdict = type == ANYHOP_ETHERTYPE_IPV4 ? anyhop_decide_plain(&packet, &match, &way, 4) :
-		  type == ANYHOP_ETHERTYPE_IPV6 ? anyhop_decide_plain(&packet, &match, &way, 6) :
+	verdict = type == ANYHOP_ETHERTYPE_IPV4 ? anyhop_decide_plain(&packet, &match, &choice, 4) :
+		  type == ANYHOP_ETHERTYPE_IPV6 ? anyhop_decide_plain(&packet, &match, &choice, 6) :
 						  -1;
 	if (anyhop_unlikely(verdict < 0)) {
 		packet.at.at = frame;
-		verdict = anyhop_decide(&packet, &match, &way);
+		verdict = anyhop_decide(&packet, &match, &choice);
 	}
 	if (anyhop_likely(verdict <= ANYHOP_FORWARDED_LAST)) {
 		inner = anyhop_age(&packet);
-		outcome->frame = anyhop_wrap(packet.l3, &way, &inner);
+		outcome->frame = anyhop_wrap(packet.l3, &choice, &inner);
 		outcome->length = (__u32)(packet.l3 - outcome->frame) + packet.length;
-		outcome->l2_length = way.path->l2_length == 14 ? 14 : 18;
+		outcome->l2_length = choice.path->l2_length == 14 ? 14 : 18;
 		outcome->service_counter = match.service->counter;
-		outcome->backend_counter = way.path->counter;
+		outcome->backend_counter = choice.path->counter;
 		outcome->bytes = packet.length;
-		outcome->hash = way.hash;
-		outcome->slot = way.slot;
-		outcome->backend = way.backend;
-		outcome->alternate = way.alternate;
-		outcome->interface_index = way.path->interface_index;
+		outcome->hash = choice.hash;
+		outcome->slot = choice.slot;
+		outcome->backend = choice.backend;
+		outcome->alternate = choice.alternate;
+		outcome->interface_index = choice.path->interface_index;
 		return verdict;
 	}
 	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
@@ -123,7 +122,7 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 			return verdict;
 		if (!anyhop_budget_admits(&limiter->too_big, anyhop_client_hash(&packet), tick, ANYHOP_BUDGET_TOO_BIG))
 			return ANYHOP_V_DROP_TOO_BIG_LIMITED;
-		if (anyhop_prepare_too_big(&packet, way.answer_mtu, &answer))
+		if (anyhop_prepare_too_big(&packet, choice.answer_mtu, &answer))
 			return ANYHOP_V_DROP_TOO_BIG;
 		anyhop_answer_frame(&packet, &answer, outcome);
 	} else if (verdict == ANYHOP_V_ECHO_ANSWERED) {

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
- * The straight line: phase 1 for a packet that is as most are. It has no VLAN tag, no IP options or extension headers, is a whole
- * TCP or UDP packet, and is forwarded.
+ * The straight line: phase 1 for most packets. A plain packet is a whole TCP or UDP packet without VLAN tag, IP options or
+ * extension headers, and is forwarded.
  *
- * Whatever else there is about a packet, even what drops it, it starts over in anyhop_decide, which knows all the rules;
- * so each test here asks only whether the packet is plain. What that wins: nothing that only other packets need is kept in
- * registers or on the stack.
+ * Any other packet, even one that is dropped, starts over in anyhop_decide, which knows all the rules; so each test here
+ * asks only whether the packet is plain. The gain: nothing that only other packets need is kept in registers or on the stack.
  */
 #ifndef ANYHOP_PLAIN_H
 #define ANYHOP_PLAIN_H
 
 #include "match.h"
-#include "way.h"
+#include "choose.h"
 
 /* The verdict of the frame that starts at p->frame and has at least an Ethernet header, of IPv4 or IPv6 as `family` says, a
  * constant: FORWARDED, PASS_NOT_VIP, or -1 for a packet that is not plain. */
-anyhop_inline int anyhop_decide_plain(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_way *way,
+anyhop_inline int anyhop_decide_plain(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_choice *choice,
 				      __u32 family)
 {
 	__u32 header_length = family == 4 ? 20 : 40;
@@ -52,7 +51,7 @@ anyhop_inline int anyhop_decide_plain(struct anyhop_packet *p, struct anyhop_mat
 		return -1;
 	p->left = p->length - header_length;
 	if (anyhop_match_transport(p, m) != ANYHOP_V_FORWARDED ||
-	    anyhop_choose_way(p, m, ANYHOP_V_FORWARDED, way) != ANYHOP_V_FORWARDED || way->path->l2_length != 14)
+	    anyhop_choose(p, m, ANYHOP_V_FORWARDED, choice) != ANYHOP_V_FORWARDED || choice->path->l2_length != 14)
 		return -1;
 	return ANYHOP_V_FORWARDED;
 }

@@ -40,7 +40,7 @@ enum anyhop_action {
 	V(DROP_FRAGMENT_ICMP, DROP, "a fragmented ICMP message") \
 	V(DROP_ICMP_TYPE, DROP, "ICMP for a VIP that is neither an echo request nor an error") \
 	V(DROP_ICMP_UNMATCHED, DROP, "an ICMP error whose embedded flow belongs to no service of the VIP") \
-	V(DROP_NO_BACKEND, DROP, "no backend can take it: all of the pool are unusable, or no way to the slot's owner is known") \
+	V(DROP_NO_BACKEND, DROP, "no backend can take it: all of the pool are unusable, or no next hop to the slot's owner is known") \
 	V(DROP_TOO_BIG, DROP, "too big once wrapped, and no answer is allowed: DF is off, it is itself an ICMP error, or IPv6 of 1280 bytes or less") \
 	V(DROP_TOO_BIG_LIMITED, DROP, "too big once wrapped; the rate limit on answers kept the node silent") \
 	V(DROP_ECHO_LIMITED, DROP, "an echo request to a VIP; the rate limit on answers kept the node silent") \

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
- * From a service to the way that a packet takes: flow hash, slot, owner, alternate, and whether it may and fits. Only
- * reads. The reference is the first half of src/forward/encapsulate.ts.
+ * From a service to the backend that gets the packet: flow hash, slot, owner, alternate, and whether the packet may be
+ * sent and fits. It only reads. The reference is src/forward/choose.ts.
  */
-#ifndef ANYHOP_WAY_H
-#define ANYHOP_WAY_H
+#ifndef ANYHOP_CHOOSE_H
+#define ANYHOP_CHOOSE_H
 
 #include "flow_hash.h"
 #include "packet.h"
 
-/* The flow's hash by the service's kind: of the client's address, and of the ports where these count. */
+/* The flow's hash in the service's mode: of the client's address, and of the ports where these count. */
 anyhop_inline __u32 anyhop_hash_flow(const struct anyhop_packet *p, const struct anyhop_match *m)
 {
 	const struct anyhop_service *service = m->service;
@@ -42,53 +42,53 @@ anyhop_inline __u32 anyhop_table_at(const struct anyhop_view *view, __u32 table_
 	return entry ? anyhop_get16(entry) : ANYHOP_NONE;
 }
 
-/* The way of a matched packet. Returns `verdict`, which it was matched with, or another one; TOO_BIG_ANSWERED is yet to be
- * admitted (anyhop_may_tell, anyhop_budget_admits). */
-anyhop_inline int anyhop_choose_way(const struct anyhop_packet *p, const struct anyhop_match *m, int verdict,
-				    struct anyhop_way *way)
+/* Chooses the backend of a matched packet. Returns `verdict`, which it was matched with, or another one; TOO_BIG_ANSWERED
+ * still has to be admitted (anyhop_may_tell, anyhop_budget_admits). */
+anyhop_inline int anyhop_choose(const struct anyhop_packet *p, const struct anyhop_match *m, int verdict,
+				    struct anyhop_choice *choice)
 {
 	const struct anyhop_service *service = m->service;
 	__u32 owner, ip_and_gre = 4;
 
-	way->hash = anyhop_hash_flow(p, m);
-	way->slot = anyhop_slot(way->hash, service->slots);
-	way->alternate = -1;
-	way->keyed = 0;
-	way->key = 0;
-	owner = anyhop_table_at(&p->view, service->owners_offset, way->slot);
+	choice->hash = anyhop_hash_flow(p, m);
+	choice->slot = anyhop_slot(choice->hash, service->slots);
+	choice->alternate = -1;
+	choice->keyed = 0;
+	choice->key = 0;
+	owner = anyhop_table_at(&p->view, service->owners_offset, choice->slot);
 	if (owner == ANYHOP_NONE)
 		return ANYHOP_V_DROP_NO_BACKEND;
-	way->backend = service->backend_first + owner;
-	way->path = anyhop_path_at(&p->view, way->backend);
-	way->template = anyhop_at(&p->view, anyhop_header(&p->view)->template_offset + way->backend * ANYHOP_TEMPLATE_SIZE);
-	if (!way->path || !way->template)
+	choice->backend = service->backend_first + owner;
+	choice->path = anyhop_path_at(&p->view, choice->backend);
+	choice->template = anyhop_at(&p->view, anyhop_header(&p->view)->template_offset + choice->backend * ANYHOP_TEMPLATE_SIZE);
+	if (!choice->path || !choice->template)
 		return ANYHOP_V_DROP_NO_BACKEND;
 
 	/* The key names the backend that may hold the slot's older connections. */
-	if (service->flags & ANYHOP_SERVICE_SECOND_CHANCE && way->path->flags & ANYHOP_PATH_AGENT) {
-		__u32 alternate = anyhop_table_at(&p->view, service->alternates_offset, way->slot);
+	if (service->flags & ANYHOP_SERVICE_SECOND_CHANCE && choice->path->flags & ANYHOP_PATH_AGENT) {
+		__u32 alternate = anyhop_table_at(&p->view, service->alternates_offset, choice->slot);
 
 		if (alternate != ANYHOP_NONE) {
 			const struct anyhop_path *path = anyhop_path_at(&p->view, service->backend_first + alternate);
 
 			if (!path)
 				return ANYHOP_V_DROP_NO_BACKEND;
-			way->alternate = (__s32)(service->backend_first + alternate);
-			way->keyed = 1;
-			way->key = path->key;
+			choice->alternate = (__s32)(service->backend_first + alternate);
+			choice->keyed = 1;
+			choice->key = path->key;
 			ip_and_gre = 8;
 		}
 	}
 
 	if (p->l3[p->family == 4 ? 8 : 7] <= 1)
 		return ANYHOP_V_DROP_TTL_EXPIRED;
-	ip_and_gre += way->path->flags & ANYHOP_PATH_OUTER_IPV6 ? 40 : 20;
-	if (anyhop_unlikely(p->length + ip_and_gre > way->path->mtu)) {
-		way->answer_mtu = (way->path->mtu - ip_and_gre) & 0xffff;
-		if (p->family == 6 && way->answer_mtu < ANYHOP_IPV6_MTU_MIN)
-			way->answer_mtu = ANYHOP_IPV6_MTU_MIN;
+	ip_and_gre += choice->path->flags & ANYHOP_PATH_OUTER_IPV6 ? 40 : 20;
+	if (anyhop_unlikely(p->length + ip_and_gre > choice->path->mtu)) {
+		choice->answer_mtu = (choice->path->mtu - ip_and_gre) & 0xffff;
+		if (p->family == 6 && choice->answer_mtu < ANYHOP_IPV6_MTU_MIN)
+			choice->answer_mtu = ANYHOP_IPV6_MTU_MIN;
 		/* An ICMP error is never answered by another; nor does an IPv6 sender make packets smaller than the least MTU. */
-		return verdict == ANYHOP_V_FORWARDED_ICMP_ERROR || p->length <= way->answer_mtu ? ANYHOP_V_DROP_TOO_BIG :
+		return verdict == ANYHOP_V_FORWARDED_ICMP_ERROR || p->length <= choice->answer_mtu ? ANYHOP_V_DROP_TOO_BIG :
 												  ANYHOP_V_TOO_BIG_ANSWERED;
 	}
 	return verdict;
