@@ -1,15 +1,15 @@
-/** The way to one backend, as the image needs it. */
+/** The path to one backend: what the image says about how to reach it, made from its next hop. */
 import type { IpAddress } from './address.js';
 
 /** How packets reach a backend. */
 export interface BackendPath {
-  /** False when no way to it is known: what would go there is dropped. The other fields of the way mean nothing then. */
+  /** False without a next hop: packets for it are dropped, and MTU, interface and MACs mean nothing. */
   readonly isReachable: boolean;
   /** Stable name, for counters: `pool/backend`. */
   readonly name: string;
   readonly address: IpAddress;
   readonly agent: boolean;
-  /** Of the way, at layer 3, in bytes: PATH_MTU_MIN to 65535. */
+  /** Of the path, at layer 3, in bytes: PATH_MTU_MIN to 65535. */
   readonly mtu: number;
   /** 0 for the interface that the packet came in on. */
   readonly interfaceIndex: number;
