@@ -1,5 +1,5 @@
 /**
- * Builds an image (native/include/anyhop/image.h) out of resolved tables, services and the ways to the backends: the
+ * Builds an image (native/include/anyhop/image.h) out of resolved tables, services and the paths to the backends: the
  * last step of the control side. A new image is built in new memory beside the live one, which nobody edits.
  */
 import { createHash } from 'node:crypto';
@@ -203,8 +203,8 @@ class ImageWriter {
 }
 
 /**
- * Owners to which no way is known own nothing: a table made in need (no backend is up, panic) may name them. An alternate
- * needs no way from here.
+ * Owners without a next hop lose their slots: a table may name them when no backend is up, or in panic. An alternate
+ * needs no path from here.
  */
 function writeOwners(table: Uint16Array, { owners, backends }: ImagePool): void {
   table.set(owners);
