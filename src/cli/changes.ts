@@ -19,7 +19,7 @@ export function changesCommand(): Command {
     .addHelpText(
       'after',
       `
-A change usually keeps its id while it waits. "anyhop cancel ID" drops a change, "anyhop force ID" puts it in force now.
+A change keeps its id while it waits. "anyhop cancel ID" drops a change, "anyhop force ID" puts it in force now.
 Exit codes: 0 shown, 1 no node answers.
 
 Example:

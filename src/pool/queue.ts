@@ -63,7 +63,10 @@ function withPresence(states: States, name: string, isWanted: boolean): States {
   return at < 0 ? states : edited(states, at, { name, whole: find(states[at - 1], name) });
 }
 
-/** The queue when some of the backends that drain in force are to be active: that comes first, and holds for all that waits. */
+/**
+ * The queue when some of the backends that drain in force are to be active: that comes first, and holds for all that waits. Where the
+ * first step already ends drains and does nothing else, these join it, and it keeps its id.
+ */
 export function endDrains(
   inForce: Members,
   queue: readonly QueuedChange[],
@@ -72,8 +75,15 @@ export function endDrains(
 ): readonly QueuedChange[] {
   const active = (members: Members): Members =>
     members.map((member) => (names.has(member.name) ? { ...member, state: 'active' } : member));
+  const lists = queue.map(({ members }) => active(members));
+  if (queue.length > 0 && editsBetween(inForce, queue[0].members).every(endsDrain))
+    return withMembers(inForce, queue, lists);
   const steps = [{ ...first, members: active(inForce) }, ...queue];
-  return withMembers(inForce, steps, [active(inForce), ...queue.map(({ members }) => active(members))]);
+  return withMembers(inForce, steps, [active(inForce), ...lists]);
+}
+
+function endsDrain({ fields = {} }: Edit): boolean {
+  return fields.state === 'active' && Object.keys(fields).length === 1;
 }
 
 export interface Brought {

@@ -176,3 +176,28 @@ test('whatever is planned, held and awaited: nothing comes while it is held, all
     }),
   );
 });
+
+test('an undrain that waits keeps its id and its place, whatever is asked for after it', () => {
+  const heavier = (list: readonly BackendConfig[], weight: number): BackendConfig[] =>
+    list.map((one) => (one.name === 'c' ? { ...one, weight } : one));
+  // Two backends drain, so that the end of one drain is no simple way back, and waits for the weight to settle.
+  const two = [DRAINING[0], member('b', { state: 'draining' }), member('c')];
+  const holds: Hold[] = ['a', 'b'].map((name) => ({ name, untilMs: DEADLINE_MS }));
+  let changes = hold(startChanges({ members: two }, SETTLE_MS, START_MS), holds, START_MS);
+  changes = force(changes, { members: heavier(two, 2) }, START_MS);
+  const undrained = [member('a'), two[1], two[2]];
+  changes = plan(changes, { members: heavier(undrained, 2) }, START_MS + 1);
+  assert.equal(changes.queue.length, 1, 'the undrain waits');
+  const [{ id }] = changes.queue;
+  for (const weight of [3, 4, 4]) {
+    changes = plan(changes, { members: heavier(undrained, weight) }, START_MS + 2);
+    assert.equal(changes.queue.length, 2);
+    assert.equal(changes.queue[0].id, id, `weight ${weight}`);
+    assert.deepEqual(names(changes.queue[0].members), ['a', 'b draining', 'c']);
+    assert.equal(changes.queue[1].members[2].weight, weight);
+  }
+  // The end of the other drain joins the one that waits.
+  changes = plan(changes, { members: heavier(active(undrained), 4) }, START_MS + 3);
+  assert.deepEqual([changes.queue.length, changes.queue[0].id], [2, id]);
+  assert.deepEqual(names(changes.queue[0].members), ['a', 'b', 'c']);
+});
