@@ -2,9 +2,9 @@
  * Answers that the node makes itself, from the VIP, in place, with the frame's MAC addresses swapped and its VLAN tags
  * kept: echo replies, and the two messages that make path MTU discovery work through a tunnel (RFC 1191, RFC 8201).
  *
- * Both kinds have a budget (budget.ts). Its hash covers only the client's address (its /64 in IPv6), so a client can use up
- * another's share only by forging its address. The hash key is always the first service's, so a client counts as one,
- * whichever service it asks.
+ * Both kinds have a budget (budget.ts). Its hash is of the client's address (of its /64 in IPv6) alone, so that no client can
+ * use up another's share but by lying about its address; its key is the first service's, whatever the packet is for, so
+ * that a client is one client.
  */
 import { L } from '../core/layout.gen.js';
 import { FLOW_WORDS, flowHash } from '../hash/flow.js';
@@ -15,25 +15,24 @@ import type { PacketState } from './packet-state.js';
 
 /** Bytes of the offending packet's payload that an ICMPv4 error quotes (RFC 792). */
 const QUOTE4_PAYLOAD = 8;
-/** Of the TOS or traffic class; ECN is about the path here, not the path back (RFC 3168). */
+/** Of the TOS or traffic class; ECN is about the way there, not the way back (RFC 3168). */
 const DSCP = 0xfc;
 
-/** Input of the budgets' hash. */
+/** What the budgets' hash is of. */
 const clientWords = new Int32Array(FLOW_WORDS);
 
 /**
- * The echo reply to the request whose ICMP header is at `l4`: the same message, behind a new IP header without options or extension headers.
- * It is sent whatever the request's TTL was, if the budget admits it.
+ * The echo reply to the request whose ICMP header is at `l4`: the same message, behind a new IP header without options
+ * or extension headers. It is sent whatever the request's TTL was, if the budget admits it.
  */
 export function answerEcho(p: PacketState, view: DataView, l4: number): number {
-  const l3 = p.l3;
-  if (p.family === 4 && !isIpv4Sound(view, l3)) return L.V_DROP_CHECKSUM;
-  if (!admitsClient(p, view, ECHO_BUDGET, L.BUDGET_ECHO)) return L.V_DROP_ECHO_LIMITED;
   const length = p.end - l4;
   if (p.family === 4) {
-    const client = view.getInt32(l3 + 12, true);
-    const dscp = view.getUint8(l3 + 1) & DSCP;
-    const fragmentation = view.getInt32(l3 + 4); // identification and DF as asked: the path back may be narrower
+    if (!isHeaderSound(view, p.l3)) return L.V_DROP_CHECKSUM;
+    if (!admitsClient(p, view, ECHO_BUDGET, L.BUDGET_ECHO)) return L.V_DROP_ECHO_LIMITED;
+    const client = view.getInt32(p.l3 + 12, true);
+    const dscp = view.getUint8(p.l3 + 1) & DSCP;
+    const fragmentation = view.getInt32(p.l3 + 4); // identification and DF as asked: the way back may be narrower
     const ip = l4 - P.IPV4_HEADER;
     startFrame(p, view, ip);
     writeIpv4(p, view, ip, length, dscp, fragmentation, client);
@@ -43,7 +42,8 @@ export function answerEcho(p: PacketState, view: DataView, l4: number): number {
     );
     view.setUint8(l4, P.ICMP_ECHO_REPLY);
   } else {
-    const dscp = (view.getUint16(l3) >>> 4) & DSCP;
+    if (!admitsClient(p, view, ECHO_BUDGET, L.BUDGET_ECHO)) return L.V_DROP_ECHO_LIMITED;
+    const dscp = (view.getUint16(p.l3) >>> 4) & DSCP;
     const ip = l4 - P.IPV6_HEADER;
     startFrame(p, view, ip);
     writeIpv6(p, view, ip, length, dscp);
@@ -59,17 +59,22 @@ export function answerEcho(p: PacketState, view: DataView, l4: number): number {
 }
 
 /**
- * Answers a packet that is too big, if the packet and the budget allow it.
+ * Tells the sender the size that fits.
  *
- * @param mtu bytes of the longest inner packet that fits
+ * @param fits bytes of an inner packet, at most
+ * @param verdict under which the packet would have been forwarded: an ICMP error is never answered by another
  */
-export function answerTooBig(p: PacketState, view: DataView, mtu: number): number {
+export function answerTooBig(p: PacketState, view: DataView, fits: number, verdict: number): number {
+  if (verdict === L.V_FORWARDED_ICMP_ERROR) return L.V_DROP_TOO_BIG;
   const l3 = p.l3;
   if (p.family === 4) {
     const flags = view.getUint16(l3 + 6);
     if ((flags & P.IPV4_DONT_FRAGMENT) === 0 || (flags & P.IPV4_OFFSET) !== 0) return L.V_DROP_TOO_BIG;
-    if (!isIpv4Sound(view, l3)) return L.V_DROP_CHECKSUM;
+    if (!isHeaderSound(view, l3)) return L.V_DROP_CHECKSUM;
+  } else if (p.end - l3 <= Math.max(fits, L.IPV6_MTU_MIN)) {
+    return L.V_DROP_TOO_BIG; // no IPv6 sender makes smaller ones, whatever it is told (RFC 8200 section 5)
   }
+  const mtu = p.family === 4 ? fits : Math.max(fits, L.IPV6_MTU_MIN);
   if (!admitsClient(p, view, TOO_BIG_BUDGET, L.BUDGET_TOO_BIG)) return L.V_DROP_TOO_BIG_LIMITED;
 
   const icmp = l3 - P.ICMP_HEADER;
@@ -100,7 +105,7 @@ export function answerTooBig(p: PacketState, view: DataView, mtu: number): numbe
   return L.V_TOO_BIG_ANSWERED;
 }
 
-/** Whether a budget has an answer left for the packet's sender. */
+/** Whether a budget has an answer for the packet's sender. */
 function admitsClient(p: PacketState, view: DataView, budget: number, forClient: number): boolean {
   const words = p.image.words;
   const key = p.image.service(0) + L.SERVICE_KEY / 4;
@@ -111,8 +116,8 @@ function admitsClient(p: PacketState, view: DataView, budget: number, forClient:
   return budgetAdmits(p.limiter, budget, hash, p.tick, forClient);
 }
 
-/** Whether an IPv4 header's checksum is right: an answer must not turn a damaged packet into a sound one. */
-function isIpv4Sound(view: DataView, ip: number): boolean {
+/** Whether an IPv4 header's checksum is right: an answer must not make a sound packet out of a damaged one. */
+function isHeaderSound(view: DataView, ip: number): boolean {
   return finish(sumWords(view, ip, (view.getUint8(ip) & 15) * 4)) === 0;
 }
 
@@ -121,7 +126,7 @@ function startFrame(p: PacketState, view: DataView, ip: number): void {
   const frame = p.frame;
   const l2 = p.l3 - frame;
   const out = ip - l2;
-  // 14, 18 or 22 bytes, all read before any is written: the two places overlap.
+  // All of it is read before any is written: the two places overlap. 14, 18 or 22 bytes.
   const destination0 = view.getInt32(frame);
   const destination1 = view.getUint16(frame + 4);
   const source0 = view.getUint16(frame + 6);

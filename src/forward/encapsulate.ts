@@ -1,50 +1,117 @@
 /**
- * Writes what goes in front of a packet for the backend that choose.ts found: the outer headers from the backend's
- * template, with GRE (RFC 2784) and a key (RFC 2890) where the slot has an alternate.
+ * From a service to a GRE packet for the slot's owner (RFC 2784, with RFC 2890's key where the service has a second
+ * chance): flow hash, slot, owner, inner TTL, outer headers from the backend's template.
  *
  *                    out                          l3
  *   +----------------+----------------------------+-----------------------+
  *   | headroom       | Ethernet, IP, GRE (, key)  | the packet, TTL less 1 |
  *   +----------------+----------------------------+-----------------------+
  *
- * It overwrites the frame's own layer-2 header and the headroom before it.
+ * What it writes over is the frame's own layer-2 header and the headroom before it.
  */
 import { L } from '../core/layout.gen.js';
+import { flowHash, flowHashPair, slotOf } from '../hash/flow.js';
 import { finish } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
+import { answerTooBig } from './answer.js';
 import type { PacketState } from './packet-state.js';
 
-const PATH_WORDS = L.SIZEOF_PATH / 4;
-const TEMPLATE_WORDS = L.TEMPLATE_SIZE / 4;
+const WORD_KEY = L.SERVICE_KEY / 4;
+const WORD_OWNERS = L.SERVICE_OWNERS_OFFSET / 4;
+const WORD_ALTERNATES = L.SERVICE_ALTERNATES_OFFSET / 4;
+const WORD_SLOTS = L.SERVICE_SLOTS / 4;
+const WORD_BACKEND_FIRST = L.SERVICE_BACKEND_FIRST / 4;
+/** Counter, kind of hash and flags share a word. */
+const WORD_MODE = L.SERVICE_COUNTER / 4;
+const MODE_SHIFT = (L.SERVICE_HASH_MODE % 4) * 8;
+const FLAGS_SHIFT = (L.SERVICE_FLAGS % 4) * 8;
 /** A path's checksum shares a word with its counter, and is the lower half. */
 const WORD_CHECKSUM = L.PATH_CHECKSUM / 4;
-const WORD_KEY = L.PATH_KEY / 4;
-/** Layer-2 length and flags share the first word with the MTU. */
-const L2_SHIFT = (L.PATH_L2_LENGTH % 4) * 8;
-const FLAGS_SHIFT = (L.PATH_FLAGS % 4) * 8;
+/** So do a path's MTU, layer-2 length and flags. */
+const PATH_L2_SHIFT = (L.PATH_L2_LENGTH % 4) * 8;
+const PATH_FLAGS_SHIFT = (L.PATH_FLAGS % 4) * 8;
 
-export function encapsulate(p: PacketState, view: DataView): void {
+/**
+ * @param service index into the image's words
+ * @param ports the flow's source and destination port as a raw word
+ * @param verdict what to return when it worked: V_FORWARDED or one of its kinds
+ */
+export function encapsulate(
+  p: PacketState,
+  view: DataView,
+  service: number,
+  ports: number,
+  verdict: number,
+): number {
   const image = p.image;
   const words = image.words;
-  const hash = p.hash;
-  const l3 = p.l3;
-  const inner4 = p.family === 4;
-  const path = image.pathWord + p.backend * PATH_WORDS;
-  const lengths = words[path];
+  const halves = image.halves;
+  const mode = words[service + WORD_MODE];
+  const hash = hashFlow(
+    p,
+    words[service + WORD_KEY],
+    words[service + WORD_KEY + 1],
+    (mode >>> MODE_SHIFT) & 0xff,
+    ports,
+  );
+  const slot = slotOf(hash, words[service + WORD_SLOTS]);
+  p.service = service;
+  p.serviceCounter = mode & 0xffff;
+  p.hash = hash;
+  p.slot = slot;
+
+  const owner = halves[(words[service + WORD_OWNERS] >>> 1) + slot];
+  if (owner === L.NONE) return L.V_DROP_NO_BACKEND;
+  const backendFirst = words[service + WORD_BACKEND_FIRST];
+  const backend = backendFirst + owner;
+  p.backend = backend;
+  const path = image.pathWord + backend * (L.SIZEOF_PATH / 4);
+  const way = words[path];
   const sumAndCounter = words[path + WORD_CHECKSUM];
   p.backendCounter = sumAndCounter >>> 16;
-  const tos = age(p, view);
+  const pathFlags = way >>> PATH_FLAGS_SHIFT;
 
-  const outer6 = ((lengths >>> FLAGS_SHIFT) & L.PATH_OUTER_IPV6) !== 0;
-  const l2 = (lengths >>> L2_SHIFT) & 0xff;
-  const greLength = p.alternate >= 0 ? P.GRE_HEADER + P.GRE_KEY : P.GRE_HEADER;
-  const gre = l3 - greLength;
-  const ip = gre - (outer6 ? P.IPV6_HEADER : P.IPV4_HEADER);
-  const out = ip - l2;
-  const payload = p.end - gre;
+  // The key names the backend that may hold the slot's older connections.
+  let key = 0;
+  let greLength = P.GRE_HEADER;
+  p.alternate = -1;
+  if (((mode >>> FLAGS_SHIFT) & L.SERVICE_SECOND_CHANCE) !== 0 && (pathFlags & L.PATH_AGENT) !== 0) {
+    const alternate = halves[(words[service + WORD_ALTERNATES] >>> 1) + slot];
+    if (alternate !== L.NONE) {
+      p.alternate = backendFirst + alternate;
+      key = words[image.pathWord + p.alternate * (L.SIZEOF_PATH / 4) + L.PATH_KEY / 4];
+      greLength += P.GRE_KEY;
+    }
+  }
+
+  const l3 = p.l3;
+  const inner4 = p.family === 4;
+  if (view.getUint8(inner4 ? l3 + 8 : l3 + 7) <= 1) return L.V_DROP_TTL_EXPIRED;
+  const outer6 = (pathFlags & L.PATH_OUTER_IPV6) !== 0;
+  const ipLength = outer6 ? P.IPV6_HEADER : P.IPV4_HEADER;
+  const payload = p.end - l3 + greLength;
+  const mtu = way & 0xffff;
+  if (payload + ipLength > mtu) return answerTooBig(p, view, mtu - ipLength - greLength, verdict);
+
+  let tos: number;
+  if (inner4) {
+    tos = view.getUint8(l3 + 1);
+    view.setUint8(l3 + 8, view.getUint8(l3 + 8) - 1);
+    // The TTL is the high byte of its word: RFC 1141's update, with the carry as in RFC 1624.
+    const sum = view.getUint16(l3 + 10) + 0x0100;
+    view.setUint16(l3 + 10, sum + (sum >= 0xffff ? 1 : 0));
+  } else {
+    tos = (view.getUint16(l3) >>> 4) & 0xff;
+    view.setUint8(l3 + 7, view.getUint8(l3 + 7) - 1);
+  }
+
+  const l2 = (way >>> PATH_L2_SHIFT) & 0xff;
+  const out = l3 - greLength - ipLength - l2;
+  const ip = out + l2;
+  const gre = ip + ipLength;
   // The template ends within the GRE header: whole words up to its flags, its protocol by the inner family. The nine of
   // the shortest template are written out: 3 ns less than a loop.
-  const template = image.templateWord + p.backend * TEMPLATE_WORDS;
+  const template = image.templateWord + backend * (L.TEMPLATE_SIZE / 4);
   view.setInt32(out, words[template], true);
   view.setInt32(out + 4, words[template + 1], true);
   view.setInt32(out + 8, words[template + 2], true);
@@ -59,7 +126,6 @@ export function encapsulate(p: PacketState, view: DataView): void {
   view.setUint16(gre + 2, inner4 ? P.ETHERTYPE_IPV4 : P.ETHERTYPE_IPV6);
   if (p.alternate >= 0) {
     view.setUint16(gre, P.GRE_FLAG_KEY);
-    const key = words[image.pathWord + p.alternate * PATH_WORDS + WORD_KEY];
     view.setInt32(gre + P.GRE_HEADER, key, true);
   }
   if (outer6) {
@@ -80,18 +146,14 @@ export function encapsulate(p: PacketState, view: DataView): void {
   p.outStart = out;
   p.outLength = p.end - out;
   p.outL2 = l2;
+  return verdict;
 }
 
-/** Lowers TTL or hop limit by one. @returns TOS or traffic class, which the outer header copies: DSCP and ECN (RFC 6040) */
-function age(p: PacketState, view: DataView): number {
-  const l3 = p.l3;
-  if (p.family === 4) {
-    view.setUint8(l3 + 8, view.getUint8(l3 + 8) - 1);
-    // The TTL is the high byte of its word: RFC 1141's update, with the carry as in RFC 1624.
-    const sum = view.getUint16(l3 + 10) + 0x0100;
-    view.setUint16(l3 + 10, sum + (sum >= 0xffff ? 1 : 0));
-    return view.getUint8(l3 + 1);
-  }
-  view.setUint8(l3 + 7, view.getUint8(l3 + 7) - 1);
-  return (view.getUint16(l3) >>> 4) & 0xff;
+/** The flow's hash by the service's kind: of the client's address, and of the ports where these count. */
+function hashFlow(p: PacketState, key0: number, key1: number, mode: number, ports: number): number {
+  const flow = p.flow;
+  if (mode !== L.HASH_5_TUPLE) return flowHash(key0, key1, flow, p.family === 4 ? 1 : 4);
+  if (p.family === 4) return flowHashPair(key0, key1, flow[0], ports);
+  flow[4] = ports;
+  return flowHash(key0, key1, flow, 5);
 }

@@ -1,22 +1,22 @@
 /**
- * ICMP and ICMPv6 for a VIP: the node answers echo requests, errors follow the flow that they embed (without this, path
- * MTU discovery breaks), all else is dropped.
+ * ICMP and ICMPv6 for a VIP: echo requests are answered here, errors follow the flow that they embed (without this,
+ * path MTU discovery breaks), all else is dropped.
  *
- * An error embeds a packet that a backend sent, from the VIP's port to the client. The client's flow is therefore the
+ * An error's embedded packet is one that a backend sent: from the VIP's port to the client. Its flow is thus the
  * embedded one with addresses and ports swapped.
  */
 import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
 import { extensionLength, isExtension } from '../packet/extension.js';
 import { answerEcho } from './answer.js';
-import { choose } from './choose.js';
+import { encapsulate } from './encapsulate.js';
 import type { PacketState } from './packet-state.js';
+import { findService } from './service.js';
 
 /** Bytes of an embedded transport header that must be there: RFC 792 promises 64 bits. */
 const EMBEDDED_TRANSPORT = 8;
 
-/** A whole ICMP message that starts at `l4`. */
-export function matchIcmpv4(p: PacketState, view: DataView, l4: number): number {
+export function icmpv4(p: PacketState, view: DataView, l4: number): number {
   if (p.end - l4 < P.ICMP_HEADER) return L.V_DROP_TRUNCATED;
   const type = view.getUint8(l4);
   if (type === P.ICMP_ECHO_REQUEST) {
@@ -33,11 +33,10 @@ export function matchIcmpv4(p: PacketState, view: DataView, l4: number): number 
   if (view.getInt32(inner + 12, true) !== p.image.words[p.vip + 3]) return L.V_DROP_ICMP_UNMATCHED;
   if ((view.getUint16(inner + 6) & P.IPV4_OFFSET) !== 0) return L.V_DROP_ICMP_UNMATCHED;
   p.flow[0] = view.getInt32(inner + 16, true);
-  return matchEmbedded(p, view, inner + headerLength, view.getUint8(inner + 9));
+  return followEmbedded(p, view, inner + headerLength, view.getUint8(inner + 9));
 }
 
-/** A whole ICMPv6 message that starts at `l4`. */
-export function matchIcmpv6(p: PacketState, view: DataView, l4: number): number {
+export function icmpv6(p: PacketState, view: DataView, l4: number): number {
   if (p.end - l4 < P.ICMP_HEADER) return L.V_DROP_TRUNCATED;
   const type = view.getUint8(l4);
   if (type === P.ICMPV6_ECHO_REQUEST) return answerEcho(p, view, l4);
@@ -59,17 +58,7 @@ export function matchIcmpv6(p: PacketState, view: DataView, l4: number): number 
     next = view.getUint8(at);
     at += length;
   }
-  return matchEmbedded(p, view, at, next);
-}
-
-/** @param l4 offset of the embedded transport header, of `protocol` */
-function matchEmbedded(p: PacketState, view: DataView, l4: number, protocol: number): number {
-  if (protocol !== P.PROTOCOL_TCP && protocol !== P.PROTOCOL_UDP) return L.V_DROP_ICMP_UNMATCHED;
-  if (p.end - l4 < EMBEDDED_TRANSPORT) return L.V_DROP_ICMP_UNMATCHED;
-  const service = p.image.serviceOf(p.vip, protocol, view.getUint16(l4));
-  if (service < 0) return L.V_DROP_ICMP_UNMATCHED;
-  const ports = view.getInt32(l4, true);
-  return choose(p, view, service, (ports << 16) | (ports >>> 16), L.V_FORWARDED_ICMP_ERROR);
+  return followEmbedded(p, view, at, next);
 }
 
 /**
@@ -78,4 +67,14 @@ function matchEmbedded(p: PacketState, view: DataView, l4: number, protocol: num
  */
 export function isLinkLocal(source: number): boolean {
   return (source & 0xffff) === 0xfea9;
+}
+
+/** @param l4 offset of the embedded transport header, of `protocol` */
+function followEmbedded(p: PacketState, view: DataView, l4: number, protocol: number): number {
+  if (protocol !== P.PROTOCOL_TCP && protocol !== P.PROTOCOL_UDP) return L.V_DROP_ICMP_UNMATCHED;
+  if (p.end - l4 < EMBEDDED_TRANSPORT) return L.V_DROP_ICMP_UNMATCHED;
+  const service = findService(p.image, p.vip, protocol, view.getUint16(l4));
+  if (service < 0) return L.V_DROP_ICMP_UNMATCHED;
+  const ports = view.getInt32(l4, true);
+  return encapsulate(p, view, service, (ports << 16) | (ports >>> 16), L.V_FORWARDED_ICMP_ERROR);
 }

@@ -7,7 +7,6 @@
  * allocates.
  */
 import { L } from '../core/layout.gen.js';
-import { P } from '../packet/constants.js';
 
 const VIP_WORDS = L.SIZEOF_VIP / 4;
 const VIP_FAMILY_WORD = L.VIP_FAMILY / 4;
@@ -107,12 +106,6 @@ export class Image {
       }
     }
     return -1;
-  }
-
-  /** The service of a VIP's TCP or UDP port, as an index into `words`, or -1. @param vip index into `words` */
-  serviceOf(vip: number, protocol: number, port: number): number {
-    const ranges = vip * 2 + (protocol === P.PROTOCOL_TCP ? L.VIP_TCP_FIRST : L.VIP_UDP_FIRST) / 2;
-    return this.findService(this.halves[ranges], this.halves[ranges + 1], port);
   }
 
   /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
  * From a service to the backend that gets the packet: flow hash, slot, owner, alternate, and whether the packet may be
- * sent and fits. It only reads. The reference is src/forward/choose.ts.
+ * sent and fits. It only reads. The reference is src/forward/encapsulate.ts.
  */
 #ifndef ANYHOP_CHOOSE_H
 #define ANYHOP_CHOOSE_H

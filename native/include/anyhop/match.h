@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
  * From a frame to the service that answers for it, or to another verdict: is it for a VIP, is it sound, what does it
- * carry, and whose port is that. The rules and their order are those of src/forward/match.ts.
+ * carry, and whose port is that. The rules and their order are those of
+ * src/forward/ipv4.ts, ipv6.ts and service.ts.
  */
 #ifndef ANYHOP_MATCH_H
 #define ANYHOP_MATCH_H
