@@ -20,6 +20,7 @@ const folder = `build/walk-${lab}`;
 after(() => {
   for (const machine of MACHINES) removeNamespace(`${lab}-${machine}`);
   rmSync(folder, { recursive: true, force: true });
+  rmSync(`/run/anyhop/${lab}-edge.sock`, { force: true });
 });
 
 interface Step {
