@@ -14,6 +14,7 @@ import type { Engine } from '#anyhop/engine/contract.js';
 import { ForwardMaps } from '#anyhop/engine/maps/forward-maps.js';
 import { forwardShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
+import { bpfObjectPath } from '#anyhop/ffi/library.js';
 import type { Done } from '#anyhop/health/probe.js';
 import type { Image } from '#anyhop/image/read.js';
 import { type Assembly, assemble, fixedWay, servedOf, type Way } from '#anyhop/node/assemble.js';
@@ -96,7 +97,7 @@ async function healthChange(): Promise<void> {
   const config = configOf('web-', 1);
   let assembly: Assembly = assemble(servedOf(config), config.node, { generation: 1, way });
   const sizes = sizesFor(assembly.image);
-  const object = new BpfObject('forward', forwardShape(sizes));
+  const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
   const assembling: number[] = [];
   const cpu: number[] = [];
@@ -176,7 +177,7 @@ async function verdict(): Promise<void> {
   pools.start();
   forwarding = new Forwarding({ served: () => pools.served(), macs: () => [], way }, undefined, log);
   const sizes = sizesFor(forwarding.assembly.image);
-  const object = new BpfObject('forward', forwardShape(sizes));
+  const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
   await maps.publish(forwarding.assembly.image.bytes);
   let inForce: (() => void) | undefined;

@@ -16,7 +16,6 @@ const PLAN = {
   portAt: 20,
   head: 24,
   flows: 24 + 64,
-  bytes: 24 + 64 + 8 * 1024,
 } as const;
 const HEAD_BYTES = 64;
 const ETHERNET = 14;
@@ -44,7 +43,7 @@ export interface AgentContender {
 
 export class AgentHarness {
   readonly #wrapper = new DevObject(devObjectPath('bench-agent'));
-  readonly #plan = new DataView(this.#wrapper.memory('.bss', PLAN.bytes));
+  readonly #plan = new DataView(this.#wrapper.memory('.bss'));
 
   /** @param cpu that this process stays on from now on */
   constructor(cpu: number) {
@@ -63,12 +62,8 @@ export class AgentHarness {
     this.#setPlan(traffic);
     if (subject === 'floor') this.#wrapper.tailCall('subject', this.#wrapper, 'bench_shrink');
     else if (subject === 'nothing') this.#wrapper.tailCall('subject', this.#wrapper, 'bench_nothing');
-    else {
-      const program = subject.object.program(subject.program);
-      this.#wrapper.tailCallTo('subject', program);
-      program.close();
-    }
-    return this.#wrapper.testRun('bench_agent', Buffer.from(traffic.frame), packets);
+    else this.#wrapper.tailCall('subject', subject.object, subject.program);
+    return this.#wrapper.timeRuns('bench_agent', Buffer.from(traffic.frame), packets);
   }
 
   #setPlan({ frame, outer, family, flows }: AgentTraffic): void {

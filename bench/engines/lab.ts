@@ -12,9 +12,10 @@
  * there leads to the backend: the same hops, without a tunnel.
  */
 import { bpfObjectPath } from '#anyhop/ffi/library.js';
+import type { XdpLink } from '#anyhop/ffi/link.js';
 import { PASS_PROGRAM } from '#anyhop/pins/pass.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
-import { Attached, inside } from '../../scripts/native/attached.js';
+import { attach, inside } from '../../scripts/native/attached.js';
 import { DevObject, devObjectPath } from '../../scripts/native/object.js';
 import { EchoServer } from '../../scripts/native/round-trip.js';
 import { createLink, LINK, NODE4, type NodeLink } from '../../test/engine/link.js';
@@ -24,7 +25,6 @@ export const PORT = 53;
 export const BACKEND4 = '10.9.0.2';
 const ROUTER4 = '10.9.0.1';
 const BACK = 'back';
-const CPUS_MAX = 64;
 const FROM_NODE_TABLE = 100;
 const FORWARDING = [
   'net.ipv4.ip_forward=1',
@@ -39,15 +39,15 @@ export class EnginesLab {
   readonly #ends: DevObject;
   readonly #pass: DevObject;
   readonly #sunk: BigUint64Array;
-  readonly #attached: Attached[] = [];
-  #nodePass: Attached | undefined;
+  readonly #attached: XdpLink[] = [];
+  #nodePass: XdpLink | undefined;
   #echo: EchoServer | undefined;
 
   private constructor(link: NodeLink) {
     this.link = link;
     this.#ends = new DevObject(devObjectPath('veth'));
     this.#pass = new DevObject(bpfObjectPath('pass'));
-    this.#sunk = new BigUint64Array(this.#ends.memory('.bss', CPUS_MAX * 8));
+    this.#sunk = new BigUint64Array(this.#ends.memory('.bss'));
   }
 
   static async create(): Promise<EnginesLab> {
@@ -116,8 +116,8 @@ export class EnginesLab {
     await on(link.peer, 'ip', 'rule', 'add', 'iif', LINK, 'lookup', table);
     await on(link.peer, 'ip', 'route', 'add', VIP4, 'via', BACKEND4, 'dev', BACK, 'table', table);
     this.#attached.push(
-      await inside(link.peer, () => new Attached(LINK, this.#ends, 'sift')),
-      await inside(backend, () => new Attached(LINK, this.#ends, 'unwrap')),
+      await inside(link.peer, () => attach(LINK, this.#ends, 'sift')),
+      await inside(backend, () => attach(LINK, this.#ends, 'unwrap')),
     );
     this.#echo = await inside(backend, () => new EchoServer(VIP4, PORT));
   }
@@ -130,9 +130,8 @@ export class EnginesLab {
 
   /** Load arrives on the node's interface only through a program; engines with one of their own have no need of this. */
   async letNodePass(passes: boolean): Promise<void> {
-    if (passes)
-      this.#nodePass = await inside(this.link.node, () => new Attached(LINK, this.#pass, PASS_PROGRAM));
-    else this.#nodePass?.detach();
+    if (passes) this.#nodePass = await inside(this.link.node, () => attach(LINK, this.#pass, PASS_PROGRAM));
+    else this.#nodePass?.descriptor.close();
   }
 
   /** Packets of the generator that came back from the node. */
@@ -142,8 +141,8 @@ export class EnginesLab {
 
   async close(): Promise<void> {
     this.#echo?.stop();
-    for (const one of this.#attached) one.detach();
-    this.#nodePass?.detach();
+    for (const one of this.#attached) one.descriptor.close();
+    this.#nodePass?.descriptor.close();
     this.#ends.close();
     this.#pass.close();
     await this.link.resources.close();

@@ -19,7 +19,6 @@ const PLAN = {
   macs: 16,
   client: 28,
   targets: 32,
-  bytes: 32 + 32 * 24,
 } as const;
 const TARGET = { address: 0, checksum: 16, port: 18, bytes: 24, count: 32 } as const;
 
@@ -62,7 +61,7 @@ export interface Turns {
 
 export class Harness {
   readonly #wrapper = new DevObject(devObjectPath('bench'));
-  readonly #plan = new DataView(this.#wrapper.memory('.bss', PLAN.bytes));
+  readonly #plan = new DataView(this.#wrapper.memory('.bss'));
 
   readonly floor: Subject = { object: this.#wrapper, program: 'bench_grow' };
   readonly pass: Subject = { object: this.#wrapper, program: 'bench_pass' };
@@ -88,7 +87,7 @@ export class Harness {
     this.#plan.setUint32(PLAN.next, first, true);
     this.#wrapper.tailCall('subject', subject.object, subject.program);
     const [frame] = traffic.frames;
-    return this.#wrapper.testRun(isIpv6(frame) ? 'bench_ipv6' : 'bench_ipv4', Buffer.from(frame), packets);
+    return this.#wrapper.timeRuns(isIpv6(frame) ? 'bench_ipv6' : 'bench_ipv4', Buffer.from(frame), packets);
   }
 
   #setPlan({ flows, frames }: Traffic): void {

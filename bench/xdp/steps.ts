@@ -50,8 +50,5 @@ export function measureSteps(
   };
   for (const [step, name] of STEPS) measure(name, new Forwarder(sizes, devObjectPath(`without-${step}`)));
   // The verifier removes what no counter number can reach.
-  measure(
-    'counting by service and backend',
-    new Forwarder({ ...sizes, serviceCounters: 0, backendCounters: 0 }),
-  );
+  measure('counting by service and backend', new Forwarder({ ...sizes, services: 0, backends: 0 }));
 }

@@ -8,14 +8,14 @@
  * The generator's thread does all of it: what it sends makes the kernel run the receiving end at once, on the same core, and
  * what that sends back, the sink. The two programs take turns.
  */
-import { Attached, inside } from '../../scripts/native/attached.js';
+import type { XdpLink } from '#anyhop/ffi/link.js';
+import { attach, inside } from '../../scripts/native/attached.js';
 import { Generator, type GeneratorPlan } from '../../scripts/native/generator.js';
 import { DevObject, devObjectPath } from '../../scripts/native/object.js';
 import { createLink, LINK } from '../../test/engine/link.js';
 import { NODE_MAC, ROUTER_MAC } from '../../test/packets/build.js';
 import type { Subject, Turns } from './harness.js';
 
-const CPUS_MAX = 64;
 /** Where another process takes the core, the kernel leaves the receiving end for later, and its ring of 256 packets runs over:
  * a turn in which more than a hundredth of the packets was lost is no measurement, and is done again. */
 const WHOLE = 0.99;
@@ -45,13 +45,13 @@ export async function measureVeth(
   const link = await createLink();
   const ends = new DevObject(devObjectPath('veth'));
   const bare: Subject = { object: ends, program: 'bare_tx' };
-  const sunk = new BigUint64Array(ends.memory('.bss', CPUS_MAX * 8));
-  const attached: Attached[] = [];
+  const sunk = new BigUint64Array(ends.memory('.bss'));
+  const attached: XdpLink[] = [];
   try {
     const [{ ifindex }] = JSON.parse(await link.onPeer('ip', '-json', 'link', 'show', 'dev', LINK));
-    const forwarder = await inside(link.node, () => new Attached(LINK, bare.object, bare.program));
+    const forwarder = await inside(link.node, () => attach(LINK, bare.object, bare.program));
     attached.push(forwarder);
-    attached.push(await inside(link.peer, () => new Attached(LINK, ends, 'sink')));
+    attached.push(await inside(link.peer, () => attach(LINK, ends, 'sink')));
     const generator = new Generator({
       ...traffic,
       interfaceIndex: ifindex,
@@ -60,7 +60,7 @@ export async function measureVeth(
     });
     const series: VethSeries = { bare: [], subject: [], shares: [], arrived: 0 };
     const rate = async ({ object, program }: Subject): Promise<number | undefined> => {
-      forwarder.replace(object, program);
+      object.withProgram(program, (descriptor) => forwarder.replace(descriptor));
       const before = sunk[cpu];
       const made = await inside(link.peer, () => generator.run({ packets, seconds: SECONDS_MAX }));
       const arrived = Number(sunk[cpu] - before);
@@ -83,7 +83,7 @@ export async function measureVeth(
     generator.close();
     return series;
   } finally {
-    for (const one of attached) one.detach();
+    for (const one of attached) one.descriptor.close();
     ends.close();
     await link.resources.close();
   }

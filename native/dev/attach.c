@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Programs on interfaces of any network namespace, for benches that keep both ends of a link in one process.
+ * Other network namespaces, for benches that keep both ends of a link in one process.
  *
- * Only the calling thread changes its namespace, but whatever it starts meanwhile starts there too. Programs are held by
- * links: they go with this process, however it ends.
+ * Only the calling thread changes its namespace, but whatever it starts meanwhile starts there too.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,11 +16,6 @@
 
 #include "attach.h"
 #include "error.h"
-#include "object.h"
-
-#define LINKS_MAX 16
-
-static struct bpf_link *links[LINKS_MAX];
 
 /* A descriptor of the thread's network namespace, for anyhop_dev_return. */
 int anyhop_dev_namespace(void)
@@ -58,46 +52,13 @@ int anyhop_dev_return(int origin)
 	return error ? anyhop_error_is(error, "cannot return to the former network namespace") : 0;
 }
 
-/* Attaches a program to an interface of the thread's namespace, in the driver where that can: the link's number. */
-int anyhop_dev_attach(const char *interface, int object, const char *program)
+/* The index of an interface of the thread's namespace. */
+int anyhop_dev_interface(const char *name)
 {
-	struct bpf_program *found;
-	int at = 0;
+	int index = (int)if_nametoindex(name);
 
 	anyhop_error_start();
-	while (at < LINKS_MAX && links[at])
-		at++;
-	found = anyhop_dev_find(object, program);
-	if (!found || at == LINKS_MAX)
-		return anyhop_error_is(found ? -EMFILE : -ENOENT, "program %s", program);
-	links[at] = bpf_program__attach_xdp(found, (int)if_nametoindex(interface));
-	return links[at] ? at : anyhop_error_is(-errno, "cannot attach %s to %s", program, interface);
-}
-
-/* Puts another program in the place of the attached one, in one step. */
-int anyhop_dev_replace(int attached, int object, const char *program)
-{
-	struct bpf_program *found;
-	int error;
-
-	anyhop_error_start();
-	found = anyhop_dev_find(object, program);
-	if (!found || attached < 0 || attached >= LINKS_MAX || !links[attached])
-		return anyhop_error_is(-ENOENT, "program %s, link %d", program, attached);
-	error = bpf_link__update_program(links[attached], found);
-	return error ? anyhop_error_is(error, "cannot replace by %s", program) : 0;
-}
-
-int anyhop_dev_detach(int attached)
-{
-	int error;
-
-	anyhop_error_start();
-	if (attached < 0 || attached >= LINKS_MAX || !links[attached])
-		return anyhop_error_is(-ENOENT, "link %d", attached);
-	error = bpf_link__destroy(links[attached]);
-	links[attached] = NULL;
-	return error ? anyhop_error_is(error, "link %d", attached) : 0;
+	return index ? index : anyhop_error_is(-errno, "interface %s", name);
 }
 
 /* Whether a link is the one of a program; detaches it by force if so. */

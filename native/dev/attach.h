@@ -6,9 +6,7 @@
 int anyhop_dev_namespace(void);
 int anyhop_dev_enter(const char *path);
 int anyhop_dev_return(int origin);
-int anyhop_dev_attach(const char *interface, int object, const char *program);
-int anyhop_dev_replace(int attached, int object, const char *program);
-int anyhop_dev_detach(int attached);
+int anyhop_dev_interface(const char *name);
 int anyhop_dev_take_off(const char *interface);
 
 #endif

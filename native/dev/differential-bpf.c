@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
@@ -19,14 +18,13 @@
 #include "anyhop/xdp.h"
 #include "differential.h"
 #include "error.h"
-#include "object.h"
 
 #define FRAME_MIN 14u
 #define FRAME_MAX (4096u - 256u - 320u) /* a page, its headroom, and skb_shared_info on 64-bit machines */
 #define LIMITER_BYTES sizeof(struct anyhop_limiter)
 
 /* The program that is watched: one at a time. */
-static struct {
+static struct watched {
 	int program;
 	__u32 counter_bytes, elements, services, backends;
 	__u8 *counters; /* the map, and a copy as it was after the packet before */
@@ -34,40 +32,27 @@ static struct {
 	__u8 *limiter;
 } watched;
 
-int anyhop_dev_unwatch(void)
+/* Watches a program, with its maps as memory: `elements` counters of `counter_bytes` each, made for so many services and
+ * backends. They stay in use until anyhop_dev_unwatch. */
+int anyhop_dev_watch(int program, __u8 *counters, __u8 *limiter, __u32 counter_bytes, __u32 elements, __u32 services,
+		     __u32 backends)
 {
-	if (watched.counters)
-		munmap(watched.counters, (size_t)watched.counter_bytes * watched.elements);
-	if (watched.limiter)
-		munmap(watched.limiter, LIMITER_BYTES);
+	size_t size = (size_t)counter_bytes * elements;
+	__u8 *before = malloc(size);
+
+	anyhop_error_start();
+	if (!before)
+		return anyhop_error_is(-ENOMEM, "a copy of the counters");
+	memcpy(before, counters, size);
 	free(watched.before);
-	memset(&watched, 0, sizeof(watched));
+	watched = (struct watched){ program, counter_bytes, elements, services, backends, counters, before, limiter };
 	return 0;
 }
 
-/* Watches a loaded program: `elements` counters of `counter_bytes` each, made for so many services and backends. */
-int anyhop_dev_watch(int object, const char *program, __u32 counter_bytes, __u32 elements, __u32 services, __u32 backends)
+int anyhop_dev_unwatch(void)
 {
-	size_t size = (size_t)counter_bytes * elements;
-	int fd;
-
-	anyhop_dev_unwatch();
-	fd = anyhop_dev_program(object, program);
-	if (fd < 0)
-		return fd;
-	watched.program = fd;
-	watched.counter_bytes = counter_bytes;
-	watched.elements = elements;
-	watched.services = services;
-	watched.backends = backends;
-	watched.counters = anyhop_dev_memory(object, "counters", (__u32)size);
-	watched.limiter = anyhop_dev_memory(object, "limiter", LIMITER_BYTES);
-	watched.before = malloc(size);
-	if (!watched.counters || !watched.limiter || !watched.before) {
-		anyhop_dev_unwatch();
-		return -ENOMEM; /* the words are anyhop_dev_memory's */
-	}
-	memcpy(watched.before, watched.counters, size);
+	free(watched.before);
+	memset(&watched, 0, sizeof(watched));
 	return 0;
 }
 

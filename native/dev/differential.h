@@ -9,10 +9,10 @@
 
 #include <linux/types.h>
 
-/* Instead of a verdict. */
 /* After so long, whatever was asked and answered before counts no more. */
 #define ANYHOP_DEV_UNUSED_TICKS 1024u
 
+/* Instead of a verdict. */
 #define ANYHOP_DEV_SKIPPED 0xffffffffu    /* the kernel's test run does not take a frame of this length */
 #define ANYHOP_DEV_MISCOUNTED 0xfffffffeu /* what rose in the counters is not what one packet may raise */
 
@@ -34,7 +34,8 @@ struct anyhop_dev_record {
 
 int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,
 		       __u32 tick, int limited, __u8 *records, __u8 *out, __u32 out_size);
-int anyhop_dev_watch(int object, const char *program, __u32 counter_bytes, __u32 elements, __u32 services, __u32 backends);
+int anyhop_dev_watch(int program, __u8 *counters, __u8 *limiter, __u32 counter_bytes, __u32 elements, __u32 services,
+		     __u32 backends);
 int anyhop_dev_unwatch(void);
 int anyhop_dev_run(const __u8 *frames, const __u8 *lengths, __u32 count, int limited, __u8 *records, __u8 *out,
 		   __u32 out_size);

@@ -5,6 +5,6 @@
 
 #include <linux/types.h>
 
-int anyhop_dev_live_run(int object, const char *program, const __u8 *frame, __u32 size, __u32 repeat, __u32 milliseconds);
+int anyhop_dev_live_run(int program, const __u8 *frame, __u32 size, __u32 repeat, __u32 milliseconds);
 
 #endif

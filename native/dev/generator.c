@@ -16,7 +16,6 @@
 
 #include "error.h"
 #include "generator-run.h"
-#include "object.h"
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -47,21 +46,18 @@ static int start_timer(timer_t *timer, __u32 milliseconds)
 }
 
 /* Runs a program on `repeat` live frames made of `frame`, `milliseconds` (1 at least) at most: 0. */
-int anyhop_dev_live_run(int object, const char *program, const __u8 *frame, __u32 size, __u32 repeat, __u32 milliseconds)
+int anyhop_dev_live_run(int program, const __u8 *frame, __u32 size, __u32 repeat, __u32 milliseconds)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = size, .repeat = (int)repeat,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	timer_t timer;
-	int fd, error;
+	int error;
 
 	anyhop_error_start();
-	fd = anyhop_dev_program(object, program);
-	if (fd < 0)
-		return fd;
 	error = start_timer(&timer, milliseconds);
 	if (error)
 		return anyhop_error_is(error, "a timer of %u ms", milliseconds);
-	error = bpf_prog_test_run_opts(fd, &options) ? -errno : 0;
+	error = bpf_prog_test_run_opts(program, &options) ? -errno : 0;
 	timer_delete(timer);
 	return error && error != -EINTR ? anyhop_error_is(error, "live frames of %u bytes", size) : 0;
 }

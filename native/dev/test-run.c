@@ -15,7 +15,6 @@
 #include <bpf/bpf.h>
 
 #include "error.h"
-#include "object.h"
 #include "test-run.h"
 
 static __u64 cpu_time_ns(void)
@@ -51,19 +50,15 @@ int anyhop_dev_avoid(int cpu)
 
 /* Runs a program `repeat` times: the last run's XDP action. Out gets the nanoseconds of CPU time that all of it took, a
  * __u64. */
-int anyhop_dev_test_run(int object, const char *program, const __u8 *frame, __u32 size, __u32 repeat, __u8 *out)
+int anyhop_dev_test_run(int program, const __u8 *frame, __u32 size, __u32 repeat, __u8 *out)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = size, .repeat = (int)repeat);
-	int fd;
 	__u64 ns;
 
 	anyhop_error_start();
-	fd = anyhop_dev_program(object, program);
-	if (fd < 0)
-		return fd;
 	ns = cpu_time_ns();
-	if (bpf_prog_test_run_opts(fd, &options))
-		return anyhop_error_is(-errno, "test run of %s", program);
+	if (bpf_prog_test_run_opts(program, &options))
+		return anyhop_error_is(-errno, "a timed test run");
 	ns = cpu_time_ns() - ns;
 	memcpy(out, &ns, sizeof(ns));
 	return (int)options.retval;

@@ -16,7 +16,7 @@
 #include "bpf.h"
 #include "error.h"
 
-#define OBJECTS_MAX 16
+#define OBJECTS_MAX 64
 
 static struct bpf_object *objects[OBJECTS_MAX];
 

@@ -1,5 +1,7 @@
 /** Work in other network namespaces from within one process, and programs on their interfaces (native/dev/attach.c). */
-import { type DevObject, devLibrary } from './object.js';
+import type { BpfObject } from '#anyhop/ffi/bpf.js';
+import { XdpLink } from '#anyhop/ffi/link.js';
+import { devLibrary } from './object.js';
 
 /**
  * Does something with this thread inside a namespace (`ip netns`), then comes back. No process may be started meanwhile:
@@ -15,22 +17,12 @@ export async function inside<T>(namespace: string, work: () => T | Promise<T>): 
   }
 }
 
-/** A program on an interface of this thread's namespace, in the driver where that can; it goes with the process. */
-export class Attached {
-  readonly #link: number;
-
-  constructor(interfaceName: string, object: DevObject, program: string) {
-    this.#link = devLibrary.call('ERR_BPF', 'anyhop_dev_attach', interfaceName, object.number, program);
-  }
-
-  /** Puts another program in its place, in one step. */
-  replace(object: DevObject, program: string): void {
-    devLibrary.call('ERR_BPF', 'anyhop_dev_replace', this.#link, object.number, program);
-  }
-
-  detach(): void {
-    devLibrary.attempt('anyhop_dev_detach', this.#link);
-  }
+/** Puts a program on an interface of this thread's namespace, in the driver; it goes with the process at the latest. */
+export function attach(interfaceName: string, object: BpfObject, program: string): XdpLink {
+  const index = devLibrary.call('ERR_BPF', 'anyhop_dev_interface', interfaceName);
+  const link = object.withProgram(program, (descriptor) => XdpLink.create(descriptor, index, 'native'));
+  if (typeof link === 'string') throw new Error(`${program} on ${interfaceName}: ${link}`);
+  return link;
 }
 
 /** Takes the program off an interface of this thread's namespace by force, whoever holds its link (`bpftool link detach`). */

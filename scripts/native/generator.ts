@@ -38,7 +38,6 @@ const HEAD = 80;
 const SHORTEST = 60;
 const PACKETS_MAX = 256;
 const KINDS = 16;
-const PLAN_BYTES = PLAN.packets + PACKETS_MAX * PACKET.bytes;
 
 export const TARGETS_MAX: number = PACKETS_MAX / KINDS;
 const GAP_UNITS_A_SECOND = 1024e9;
@@ -108,7 +107,7 @@ function frameOf(plan: GeneratorPlan, target: Target, size: number, isSyn: boole
 
 export class Generator {
   readonly #object = new DevObject(devObjectPath('generator'));
-  readonly #plan = new DataView(this.#object.memory('.bss', PLAN_BYTES));
+  readonly #plan = new DataView(this.#object.memory('.bss'));
   readonly #longest: Buffer;
 
   constructor(plan: GeneratorPlan) {
@@ -174,9 +173,9 @@ export class Generator {
 
   #live(repeat: number, milliseconds: number): void {
     const frame = this.#longest;
-    const { number } = this.#object;
-    const call = ['generate', frame, frame.length, repeat, milliseconds] as const;
-    devLibrary.call('ERR_BPF', 'anyhop_dev_live_run', number, ...call);
+    this.#object.withProgram('generate', ({ fd }) => {
+      devLibrary.call('ERR_BPF', 'anyhop_dev_live_run', fd, frame, frame.length, repeat, milliseconds);
+    });
   }
 
   #setPacket(at: number, bytes: Uint8Array, target: Target): void {

@@ -2,6 +2,7 @@
 import { AGENT_VERDICTS, L } from '../core/layout.gen.js';
 import { BpfObject } from '../ffi/bpf.js';
 import type { Descriptor } from '../ffi/descriptor.js';
+import { bpfObjectPath } from '../ffi/library.js';
 import type { IpAddress } from '../packet/address.js';
 import { peerKeys } from './peers.js';
 import type { AgentTables } from './tables.js';
@@ -37,7 +38,7 @@ export function loadAgentProgram(
   peers: readonly IpAddress[],
   { rate, kept = {} }: AgentProgramOptions = {},
 ): BpfObject {
-  const program = new BpfObject('agent', {
+  const program = new BpfObject(bpfObjectPath('agent'), {
     entries: {
       sources: Math.max(1, tables.sources.length),
       locals: Math.max(1, tables.locals.length),

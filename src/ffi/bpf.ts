@@ -3,7 +3,7 @@
  * of a program knows what its keys and values mean.
  */
 import { Descriptor, type TestRun } from './descriptor.js';
-import { anyhopLibrary, bpfObjectPath, type NativeArgument } from './library.js';
+import { anyhopLibrary, type NativeArgument } from './library.js';
 
 export type XdpMode = 'native' | 'generic';
 export const MODE_NUMBER: Record<XdpMode, number> = { native: 1, generic: 2 };
@@ -34,14 +34,14 @@ export class BpfObject {
   readonly #object: number;
 
   /**
-   * Loads dist/native/NAME.bpf.o.
-   * ERR_NATIVE when the file is missing, ERR_BPF with the verifier's words when the kernel refuses it.
+   * @param path of the object file (`bpfObjectPath`)
+   * @throws AnyhopError ERR_BPF with libbpf's or the verifier's words
    */
   constructor(
-    name: string,
+    path: string,
     { entries = {}, elementBytes = {}, constants = {}, reuse = {} }: ObjectShape = {},
   ) {
-    this.#object = anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_open', bpfObjectPath(name));
+    this.#object = anyhopLibrary.call('ERR_BPF', 'anyhop_bpf_open', path);
     try {
       for (const [map, count] of Object.entries(entries)) this.#call('anyhop_bpf_resize', map, count);
       for (const [map, bytes] of Object.entries(elementBytes)) this.#call('anyhop_bpf_element', map, bytes);
@@ -76,6 +76,16 @@ export class BpfObject {
     return new Descriptor(this.#call('anyhop_bpf_program', name));
   }
 
+  /** Lends a descriptor of a program to `use`. */
+  withProgram<T>(name: string, use: (program: Descriptor) => T): T {
+    const program = this.program(name);
+    try {
+      return use(program);
+    } finally {
+      program.close();
+    }
+  }
+
   /** Writes entries into a map; every key has the same length, and so has every value: the map's own. */
   fill(map: string, entries: readonly (readonly [key: Buffer, value: Buffer])[]): void {
     if (entries.length === 0) return;
@@ -101,12 +111,7 @@ export class BpfObject {
 
   /** Runs a program on a frame of 14 bytes or more, without an interface. Needs root. */
   testRun(program: string, frame: Uint8Array): TestRun {
-    const descriptor = this.program(program);
-    try {
-      return descriptor.testRun(frame);
-    } finally {
-      descriptor.close();
-    }
+    return this.withProgram(program, (descriptor) => descriptor.testRun(frame));
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { AnyhopError } from '../core/errors.js';
 import { attachedXdp, BpfObject } from '../ffi/bpf.js';
+import { bpfObjectPath } from '../ffi/library.js';
 import { attachByNetlink } from '../ffi/netlink.js';
 import { type Link, readLinks } from '../underlay/link.js';
 import { driverRefusal } from './attachment.js';
@@ -42,15 +43,12 @@ export function attachPass(link: Link): boolean {
       },
     );
   }
-  const object = new BpfObject('pass');
+  const object = new BpfObject(bpfObjectPath('pass'));
   try {
-    const program = object.program(PASS_PROGRAM);
-    try {
-      const problem = attachByNetlink(program, link.index, 'native');
-      if (problem !== undefined) throw driverRefusal(link, problem);
-    } finally {
-      program.close();
-    }
+    const problem = object.withProgram(PASS_PROGRAM, (program) =>
+      attachByNetlink(program, link.index, 'native'),
+    );
+    if (problem !== undefined) throw driverRefusal(link, problem);
   } finally {
     object.close();
   }

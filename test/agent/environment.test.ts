@@ -6,6 +6,7 @@ import type { System } from '#anyhop/agent/system.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
+import { bpfObjectPath } from '#anyhop/ffi/library.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import type { Link } from '#anyhop/underlay/link.js';
 import { CONFIG } from './fixture.js';
@@ -211,7 +212,7 @@ test('without an interface the agent says where one can be given', async () => {
 
 test('a BPF program that was not built is named, with what to do', async () => {
   assert.throws(
-    () => new BpfObject('no-such-program'),
+    () => new BpfObject(bpfObjectPath('no-such-program')),
     (error) =>
       error instanceof AnyhopError &&
       error.code === 'ERR_NATIVE' &&

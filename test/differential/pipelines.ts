@@ -3,9 +3,11 @@
  * for BPF and run by the kernel (BPF_PROG_TEST_RUN). C takes whole batches, since a call costs microseconds.
  */
 import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
+import type { ForwardSizes } from '#anyhop/engine/maps/sizes.js';
+import type { Descriptor } from '#anyhop/ffi/descriptor.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import type { Image } from '#anyhop/image/read.js';
-import { FORWARD_PROGRAM, Forwarder, type ForwarderSizes } from '../../scripts/native/forwarder.js';
+import { FORWARD_PROGRAM, Forwarder } from '../../scripts/native/forwarder.js';
 import { devLibrary } from '../../scripts/native/object.js';
 import { LOOPBACK, SAME_INTERFACE } from './recipe.js';
 import { ACTION, type Frames, isForwarded, R, Results } from './record.js';
@@ -132,19 +134,23 @@ export class HostSubject implements Subject {
 export class BpfSubject implements Subject {
   readonly name = 'BPF';
   readonly #forwarder: Forwarder;
+  readonly #program: Descriptor;
 
   /** Loads the program with room for images and counters of these sizes. Needs root. @throws AnyhopError ERR_BPF */
-  constructor(sizes: ForwarderSizes) {
+  constructor(sizes: ForwardSizes) {
     this.#forwarder = new Forwarder(sizes);
+    const { counters, object } = this.#forwarder;
+    this.#program = object.program(FORWARD_PROGRAM);
     devLibrary.call(
       'ERR_BPF',
       'anyhop_dev_watch',
-      this.#forwarder.object.number,
-      FORWARD_PROGRAM,
-      this.#forwarder.counterBytes,
-      this.#forwarder.counterElements,
-      sizes.serviceCounters,
-      sizes.backendCounters,
+      this.#program.fd,
+      Buffer.from(counters.memory),
+      Buffer.from(object.memory('limiter')),
+      counters.elementBytes,
+      counters.elements,
+      sizes.services,
+      sizes.backends,
     );
   }
 
@@ -170,6 +176,7 @@ export class BpfSubject implements Subject {
 
   close(): void {
     devLibrary.attempt('anyhop_dev_unwatch');
+    this.#program.close();
     this.#forwarder.close();
   }
 }

@@ -14,7 +14,7 @@ import { recipe as anyRecipe, imageFrom, RECIPES, type Recipe } from './recipe.j
 import { Frames, isForwarded, R, type Results, SKIPPED, verdictName } from './record.js';
 
 /** Room for every recipe. */
-const BPF_SIZES = { imageBytes: 1 << 20, serviceCounters: 512, backendCounters: 512 } as const;
+const BPF_SIZES = { imageBytes: 1 << 20, services: 512, backends: 512 } as const;
 const FRAMES_A_NODE = 5000;
 const FRAMES_A_BATCH = 1000;
 /** Answered ones among them that are tried again, in disorder, while the limits on answers last. */

@@ -6,6 +6,7 @@ import { ForwardMaps, searchPart } from '#anyhop/engine/maps/forward-maps.js';
 import { fits, forwardShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
 import { Barrier } from '#anyhop/ffi/barrier.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
+import { bpfObjectPath } from '#anyhop/ffi/library.js';
 import { Counters } from '#anyhop/forward/counters.js';
 import { imageOf } from '../forward/fixture.js';
 import { isolationObstacle } from '../isolation.js';
@@ -22,7 +23,7 @@ describe('the maps of an XDP program', { skip: isolationObstacle() }, () => {
   let maps: ForwardMaps;
 
   before(() => {
-    object = new BpfObject('forward', forwardShape(sizes));
+    object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
     maps = ForwardMaps.of(object, sizes);
   });
   after(() => {

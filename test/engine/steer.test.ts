@@ -7,6 +7,7 @@ import { searchWithout } from '#anyhop/engine/af_xdp/search.js';
 import { ForwardMaps, searchPart } from '#anyhop/engine/maps/forward-maps.js';
 import { forwardShape } from '#anyhop/engine/maps/sizes.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
+import { bpfObjectPath } from '#anyhop/ffi/library.js';
 import type { Image } from '#anyhop/image/read.js';
 import { damaged, tweaked } from '../differential/mutate.js';
 import { framesFor as generated } from '../differential/packets.js';
@@ -22,7 +23,7 @@ const FRAMES_PER_RECIPE = 300;
 
 /** The program in the kernel, attached to nothing, with no socket: what it would steer, it drops and counts as missed. */
 class Steer {
-  readonly #object = new BpfObject('steer', forwardShape(SIZES));
+  readonly #object = new BpfObject(bpfObjectPath('steer'), forwardShape(SIZES));
   readonly #maps = ForwardMaps.of(this.#object, SIZES);
 
   publish(search: Uint8Array): Promise<void> {

@@ -9,10 +9,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import cap from 'cap';
-import { Descriptor } from '#anyhop/ffi/descriptor.js';
-import { XdpLink } from '#anyhop/ffi/link.js';
-import { readLinks } from '#anyhop/underlay/link.js';
-import { DevObject, devLibrary, devObjectPath } from '../../scripts/native/object.js';
+import { attach } from '../../scripts/native/attached.js';
+import { DevObject, devObjectPath } from '../../scripts/native/object.js';
 
 export type WitnessRequest = { readonly start: readonly Uint8Array[] } | { readonly stop: true };
 
@@ -24,7 +22,6 @@ export interface Witnessed {
   readonly seen: Uint32Array;
 }
 
-const SIGHTING_BYTES = 8;
 /** A veth's ring holds 256: who was late does not catch up at once. */
 const BURST_MAX = 64;
 /** Time for what is on its way. */
@@ -36,13 +33,9 @@ const rate = Number(rateText);
 /** Ethernet, IPv4, and the ports, unless told otherwise. */
 const sequenceOffset = Number(offsetText ?? 14 + 20 + 4);
 
-const object = new DevObject(devObjectPath('witness'), {
-  maps: { seen: { valueBytes: SIGHTING_BYTES, entries: packetsMax } },
-});
-const program = new Descriptor(devLibrary.call('ERR_BPF', 'anyhop_dev_program', object.number, 'witness'));
-const link = XdpLink.create(program, (await readLinks()).get(interfaceName)!.index, 'native');
-if (typeof link === 'string') throw new Error(link);
-const seen = new Uint32Array(object.memory('seen', packetsMax * SIGHTING_BYTES));
+const object = new DevObject(devObjectPath('witness'), { entries: { seen: packetsMax } });
+attach(interfaceName, object, 'witness');
+const seen = new Uint32Array(object.memory('seen'));
 
 const device = new cap.Cap();
 // Opening is capturing: a filter that nothing passes keeps the frames of others away.

@@ -8,6 +8,7 @@ import { AnyhopError } from '../../core/errors.js';
 import { L } from '../../core/layout.gen.js';
 import { BpfObject, type XdpMode } from '../../ffi/bpf.js';
 import type { Descriptor } from '../../ffi/descriptor.js';
+import { bpfObjectPath } from '../../ffi/library.js';
 import type { XdpLink } from '../../ffi/link.js';
 import type { XdpSocket } from '../../ffi/xsk.js';
 import type { Counters } from '../../forward/counters.js';
@@ -37,7 +38,10 @@ export class Steering {
    */
   constructor(interfaceLink: Link, queues: number) {
     const shape = forwardShape(SIZES);
-    const object = new BpfObject('steer', { ...shape, entries: { ...shape.entries, xsks: queues } });
+    const object = new BpfObject(bpfObjectPath('steer'), {
+      ...shape,
+      entries: { ...shape.entries, xsks: queues },
+    });
     let maps: ForwardMaps | undefined;
     let program: Descriptor | undefined;
     try {

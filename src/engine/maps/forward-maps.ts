@@ -4,7 +4,7 @@
  * rings, which needs an image's beginning only (`searchPart`).
  *
  *     const sizes = sizesFor(image);
- *     const object = new BpfObject('forward', forwardShape(sizes));
+ *     const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
  *     const maps = ForwardMaps.of(object, sizes);
  *     await maps.publish(image.bytes);
  */

@@ -13,6 +13,7 @@ import { mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { BpfObject } from '../../ffi/bpf.js';
 import { Descriptor } from '../../ffi/descriptor.js';
+import { bpfObjectPath } from '../../ffi/library.js';
 import type { Image } from '../../image/read.js';
 import { entries } from '../../pins/directory.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
@@ -52,7 +53,7 @@ export class PinnedSet {
    */
   static async create(directory: string, number: number, image: Image, origin: Origin): Promise<PinnedSet> {
     const about = describeThis(origin);
-    const object = new BpfObject('forward', forwardShape(origin.sizes));
+    const object = new BpfObject(bpfObjectPath('forward'), forwardShape(origin.sizes));
     let maps: ForwardMaps | undefined;
     let program: Descriptor | undefined;
     try {
