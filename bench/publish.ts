@@ -17,11 +17,12 @@ import { BpfObject } from '#anyhop/ffi/bpf.js';
 import { bpfObjectPath } from '#anyhop/ffi/library.js';
 import type { Done } from '#anyhop/health/probe.js';
 import type { Image } from '#anyhop/image/read.js';
-import { type Assembly, assemble, fixedWay, servedOf, type Way } from '#anyhop/node/assemble.js';
+import { type Assembly, assemble, fixedPath, servedOf } from '#anyhop/node/assemble.js';
 import { Forwarding } from '#anyhop/node/forwarding.js';
 import { NodeHealth } from '#anyhop/node/node-health.js';
 import { NodePools } from '#anyhop/node/node-pools.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import type { Path } from '#anyhop/packet/path.js';
 import { markedBackends } from '#anyhop/pool/membership.js';
 import { NO_FACTS, statesOfConfig } from '#anyhop/pool/states.js';
 import { isolationObstacle } from '../test/isolation.js';
@@ -53,8 +54,8 @@ services:
 );
 
 /** As the underlay has it: at hand, not made for the asking. */
-const WAY = fixedWay(MTU)(base.pools[0].backends[0]);
-const way = (): Way => WAY;
+const PATH = fixedPath(MTU)(base.pools[0].backends[0]);
+const path = (): Path => PATH;
 
 function pool(name: string): PoolConfig {
   const [{ backends, ...rest }] = base.pools;
@@ -95,7 +96,7 @@ async function healthChange(): Promise<void> {
   const obstacle = isolationObstacle();
   if (obstacle !== false) return skip(name, obstacle);
   const config = configOf('web-', 1);
-  let assembly: Assembly = assemble(servedOf(config), config.node, { generation: 1, way });
+  let assembly: Assembly = assemble(servedOf(config), config.node, { generation: 1, path });
   const sizes = sizesFor(assembly.image);
   const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
@@ -112,7 +113,7 @@ async function healthChange(): Promise<void> {
     const pools = config.pools.map((each) => statesOfConfig(each, undefined, facts));
     assembly = assemble({ ...config, pools }, config.node, {
       generation: assembly.image.generation + 1,
-      way: ({ name }) => (name === gone.name ? undefined : WAY),
+      path: ({ name }) => (name === gone.name ? undefined : PATH),
       numbers: assembly.numbers,
       previous: assembly,
     });
@@ -138,7 +139,7 @@ async function healthChange(): Promise<void> {
   });
 }
 
-/** The whole way: a check has failed; hysteresis, marks, what is remembered, tables, image, and the memory that XDP reads. */
+/** The whole path: a check has failed; hysteresis, marks, what is remembered, tables, image, and the memory that XDP reads. */
 async function verdict(): Promise<void> {
   const name = `publish: a check's verdict to the image in force, ${BACKENDS} backends, ${VERDICT_SERVICES} services`;
   const obstacle = isolationObstacle();
@@ -175,7 +176,7 @@ async function verdict(): Promise<void> {
   health.follow(() => undefined);
   health.judge(markedBackends(pools.pools));
   pools.start();
-  forwarding = new Forwarding({ served: () => pools.served(), macs: () => [], way }, undefined, log);
+  forwarding = new Forwarding({ served: () => pools.served(), macs: () => [], path }, undefined, log);
   const sizes = sizesFor(forwarding.assembly.image);
   const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
@@ -241,7 +242,9 @@ function fullBuild(): void {
   const before = process.memoryUsage().rss;
   const used = process.cpuUsage();
   const start = performance.now();
-  const assemblies = configs.map((config) => assemble(servedOf(config), config.node, { generation: 1, way }));
+  const assemblies = configs.map((config) =>
+    assemble(servedOf(config), config.node, { generation: 1, path }),
+  );
   const took = performance.now() - start;
   const cpu = cpuMs(used);
   const grown = process.memoryUsage().rss - before;

@@ -21,7 +21,7 @@ export interface SurviveEvent {
   readonly watchMs: number;
 }
 
-/** Longer than the router's witness looks back, so that it has the new ways alone. */
+/** Longer than the router's witness looks back, so that it sees the new placement alone. */
 const WATCH_MS = 1_500;
 /** Where a flap must be over soon, or the change has been watched while it settled. */
 const GLANCE_MS = 500;

@@ -91,7 +91,7 @@ export class Fleet {
     return this.lab.stopForwarding(forwarder - 1);
   }
 
-  /** Points the router at these forwarders; in another order, connections go other ways. */
+  /** Points the router at these forwarders; in another order, connections are placed anew. */
   routeTo(forwarders: readonly number[]): Promise<void> {
     return this.lab.routeTo(forwarders.map((forwarder) => forwarder - 1));
   }

@@ -116,10 +116,10 @@ export function judge({ startMs, played, connections, samples, secondHops, sentO
 }
 
 function requireTables(connections: readonly ConnectionRecord[], played: readonly PlayedEvent[]): void {
-  const ways = played[0]?.before;
+  const placement = played[0]?.before;
   for (const each of connections) {
-    if (ways === undefined || each.kind !== 'held' || each.server === null) continue;
-    const owner = ways.ownerAnywhere(flowName(each));
+    if (placement === undefined || each.kind !== 'held' || each.server === null) continue;
+    const owner = placement.ownerAnywhere(flowName(each));
     if (owner !== backendOf(each.server))
       throw new Error(`IPv${flowName(each)} is with ${each.server}, and its slot is ${owner}'s`);
   }

@@ -2,18 +2,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SurviveEvent } from './acts.js';
 import type { Fleet } from './fleet.js';
+import { Placement } from './placement.js';
 import type { RouterWitness } from './router.js';
-import { Ways } from './ways.js';
 
-/** What there is to ask of Ways. */
-export type WaysThen = Pick<Ways, keyof Ways>;
+/** What there is to ask of Placement. */
+export type PlacementThen = Pick<Placement, keyof Placement>;
 
 export interface PlayedEvent extends Pick<SurviveEvent, 'title' | 'touches' | 'crashes' | 'rehashes'> {
   readonly atMs: number;
   /** When it had taken place, everywhere. */
   readonly doneMs: number;
-  readonly before: WaysThen;
-  readonly after: WaysThen;
+  readonly before: PlacementThen;
+  readonly after: PlacementThen;
   /** Packets from backend to backend until then. */
   readonly secondHops: number;
 }
@@ -25,9 +25,9 @@ export async function play(
   witness: RouterWitness,
   onStart: (event: SurviveEvent) => void,
 ): Promise<PlayedEvent[]> {
-  const observe = async (): Promise<Ways> => {
+  const observe = async (): Promise<Placement> => {
     const [flows, statuses] = await Promise.all([witness.flows(), fleet.statuses()]);
-    return new Ways(flows, statuses);
+    return new Placement(flows, statuses);
   };
   const played: PlayedEvent[] = [];
   for (const event of events) {

@@ -30,7 +30,7 @@ export interface AgentProgramOptions {
 
 /**
  * Loads the program, which takes no VIP for this host's own yet (`LocalVips`). Close it when done.
- * @param peers the backends that a key may name; none of them has a way yet (`PeerRows`)
+ * @param peers the backends that a key may name; none of them has a path yet (`PeerRows`)
  * @throws AnyhopError ERR_NATIVE when it was not built, ERR_BPF when the kernel refuses it
  */
 export function loadAgentProgram(

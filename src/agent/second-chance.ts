@@ -1,5 +1,5 @@
 /**
- * The ways to this backend's peers, as the agent's program needs them: resolved before the program is attached, and
+ * The paths to this backend's peers, as the agent's program needs them: resolved before the program is attached, and
  * followed for as long as the agent runs. An agent that is killed leaves the last ones behind.
  *
  * So are the path MTUs that routers report: what does not fit a peer's path ends here in a verdict of its own instead of being lost
@@ -115,5 +115,5 @@ function refusal(
   environment: Pick<Environment, 'interface' | 'interfaceIndex'>,
 ): string | undefined {
   if (hop.interfaceIndex === environment.interfaceIndex) return undefined;
-  return `its way is over ${hop.interface}, and the agent sends on only over ${environment.interface}`;
+  return `its next hop is on ${hop.interface}, and the agent sends on only over ${environment.interface}`;
 }

@@ -2,7 +2,7 @@
 import { Command, Option } from 'commander';
 import { L } from '../core/layout.gen.js';
 import { imageBackends, imageDigest, imageServices } from '../image/inspect.js';
-import { type Assembly, assemble, fixedWay, servedOf } from '../node/assemble.js';
+import { type Assembly, assemble, fixedPath, servedOf } from '../node/assemble.js';
 import { columns } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
@@ -26,7 +26,10 @@ export function imageCommand(): Command {
     .addHelpText('after', '\nExample:\n  anyhop image -c anyhop.yaml --json | jq .digest')
     .action((options: ImageOptions) => {
       const config = loadFor('node', options);
-      const assembly = assemble(servedOf(config), config.node, { generation: 1, way: fixedWay(options.mtu) });
+      const assembly = assemble(servedOf(config), config.node, {
+        generation: 1,
+        path: fixedPath(options.mtu),
+      });
       const summary = summarize(assembly);
       writeOut(options.json ? `${JSON.stringify(summary)}\n` : format(summary));
     });

@@ -5,7 +5,7 @@ import { readInForce } from '../api/in-force.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { ReplayEngine } from '../engine/replay.js';
-import { type Assembly, assemble, fixedWay, servedOf } from '../node/assemble.js';
+import { type Assembly, assemble, fixedPath, servedOf } from '../node/assemble.js';
 import { assembleInForce } from '../node/in-force.js';
 import { type CapturedPacket, CaptureWriter, readCapture } from '../packet/capture.js';
 import { KNOWN_LINKS } from '../packet/link-type.js';
@@ -102,7 +102,7 @@ Examples:
   return command;
 }
 
-/** @param mtu of the ways to the backends, when it was given; a node knows its own */
+/** @param mtu of the paths to the backends, when it was given; a node knows its own */
 async function decider(
   options: ReplayOptions,
   mtu: number | undefined,
@@ -118,10 +118,10 @@ async function decider(
     return { state: { from: 'node', node, at, generation, configFile }, assembly };
   }
   const config = loadFor('node', options);
-  const way = fixedWay(mtu ?? options.mtu);
+  const path = fixedPath(mtu ?? options.mtu);
   return {
     state: { from: 'file', file },
-    assembly: assemble(servedOf(config), config.node, { generation: 1, way }),
+    assembly: assemble(servedOf(config), config.node, { generation: 1, path }),
   };
 }
 

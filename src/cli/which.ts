@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Explanation, WhichReport } from '../api/api.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
-import { assemble, fixedWay, servedOf } from '../node/assemble.js';
+import { assemble, fixedPath, servedOf } from '../node/assemble.js';
 import { explain } from '../node/explain.js';
 import { parsePrefix } from '../packet/address.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.js';
@@ -94,7 +94,7 @@ async function decide(
   const assembly = assemble(
     servedOf(config!),
     { ...node, source4, source6 },
-    { generation: 1, way: fixedWay(MTU) },
+    { generation: 1, path: fixedPath(MTU) },
   );
   return { state: { from: 'file', file }, answer: explain(assembly, proto, src, dst) };
 }

@@ -38,7 +38,7 @@ export const LOG_EVENTS = {
   memory_unused: 'What was remembered of a pool is of no use any more.',
   missed_unknown: 'libpcap does not say how many packets it missed.',
   monitor_lost: 'The program that follows routes and neighbours has ended, and is started again.',
-  narrow_way: 'The path to a backend is too narrow for full-sized packets once they are wrapped.',
+  narrow_path: 'The path to a backend is too narrow for full-sized packets once they are wrapped.',
   new_addresses: 'Addresses of backends have come to this host, and the agent serves them now.',
   next_hop: 'The next hop of backends, when it is found or changes.',
   next_hops_unknown: 'The kernel could not be asked for next hops.',

@@ -1,5 +1,5 @@
 /**
- * From pool states to an image: tables, the ways to the backends, all put together. The one place where the control side's stages
+ * From pool states to an image: tables, the paths to the backends, all put together. The one place where the control side's stages
  * meet.
  */
 import type { Secret } from '../config/secret.js';
@@ -18,12 +18,9 @@ import { Numbers } from '../image/numbers.js';
 import { Image } from '../image/read.js';
 import type { IpAddress } from '../packet/address.js';
 import { NODE_MAC } from '../packet/mac.js';
-import type { BackendPath } from '../packet/path.js';
+import type { Path } from '../packet/path.js';
 import { type NamedStates, type StateMember, statesOfConfig } from '../pool/states.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
-
-/** How one backend is reached: the part of a BackendPath that the underlay decides. */
-export type Way = Pick<BackendPath, 'mtu' | 'interfaceIndex' | 'sourceMac' | 'destinationMac' | 'vlan'>;
 
 /** What packets are forwarded by. */
 export interface Served {
@@ -39,8 +36,8 @@ export function servedOf({ services, pools }: Pick<Config, 'services' | 'pools'>
 export interface AssembleOptions {
   /** Only rises. */
   readonly generation: number;
-  /** The way to each member, prior ones included; one without a way gets no packet, even where the tables name it. */
-  readonly way: (backend: StateMember) => Way | undefined;
+  /** The path to each member, prior ones included; one without a path gets no packet, even where the tables name it. */
+  readonly path: (backend: StateMember) => Path | undefined;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
   /** The host's other addresses on the interface, at most OTHER_MACS_MAX. */
@@ -71,7 +68,7 @@ export interface Assembly {
   /** In the order of the config. */
   readonly services: readonly ServiceConfig[];
   /** To the members of the pools, present and prior, as they were then. */
-  readonly ways: ReadonlyMap<StateMember, Way | undefined>;
+  readonly paths: ReadonlyMap<StateMember, Path | undefined>;
   /** Services by name, backends as `pool/backend`. */
   readonly numbers: CounterNumbers;
   readonly flowKeys: FlowKeys;
@@ -81,9 +78,9 @@ export interface Assembly {
 export function assemble(served: Served, node: NodeConfig, options: AssembleOptions): Assembly {
   const former = new Map(options.previous?.pools.map((pool) => [pool.name, pool]));
   const pools = served.pools.map((states) => assemblePool(states, former.get(states.name)));
-  const ways = new Map<StateMember, Way | undefined>();
+  const paths = new Map<StateMember, Path | undefined>();
   for (const { state, prior = [] } of pools)
-    for (const member of [...state, ...prior]) ways.set(member, options.way(member));
+    for (const member of [...state, ...prior]) paths.set(member, options.path(member));
   const { services: ofServices = new Numbers(), backends: ofBackends = new Numbers() } =
     options.numbers ?? {};
   // Numbers are given out before their names are read.
@@ -111,13 +108,13 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
         owners: tables.owners,
         alternates: tables.alternates,
         backends: backends.map((backend, member) => {
-          const way = ways.get(backend);
+          const path = paths.get(backend);
           return {
             name: `${pool}/${backend.name}`,
             address: backend.address,
             agent: backend.agent,
-            ...(way ?? NO_WAY),
-            isReachable: way !== undefined,
+            ...(path ?? NO_PATH),
+            isReachable: path !== undefined,
             counter: backendNumbers[index][member],
           };
         }),
@@ -128,11 +125,11 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
       flowKey: (mode, protocol, vip) => flowKeys.of(mode, protocol, vip),
     }),
   );
-  return { image, pools, services: served.services, ways, numbers, flowKeys };
+  return { image, pools, services: served.services, paths, numbers, flowKeys };
 }
 
-/** In the place of a way that is not known; never sent by. */
-const NO_WAY: Way = {
+/** In the place of a path that is not known; never sent by. */
+const NO_PATH: Path = {
   mtu: L.PATH_MTU_MIN,
   interfaceIndex: 0,
   sourceMac: new Uint8Array(6),
@@ -195,8 +192,8 @@ class FlowKeys {
   }
 }
 
-/** The way that `replay`, `which` and `image` assume: no real underlay is asked. */
-export function fixedWay(mtu: number): (backend: BackendConfig) => Way {
+/** The path that `replay`, `which` and `image` assume: no real underlay is asked. */
+export function fixedPath(mtu: number): (backend: BackendConfig) => Path {
   return (backend) => ({
     mtu,
     interfaceIndex: 0,

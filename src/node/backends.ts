@@ -2,7 +2,7 @@
  * What a node follows of its backends, and what that says of them now. Each part follows the backends that it is given, and no
  * others; the pools decide which (node-pools.ts).
  *
- *   next hops, path MTUs --> way          checks, ways --> mark          agents --> connections --> drains
+ *   next hops, path MTUs --> path         checks, paths --> mark         agents --> connections --> drains
  */
 import type { AgentReport } from '../agent/report.js';
 import type { BackendConfig, LoadedConfig } from '../config/types.js';
@@ -10,19 +10,18 @@ import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { Probes } from '../health/probes.js';
 import type { IpAddress } from '../packet/address.js';
+import type { Path } from '../packet/path.js';
 import type { Recipients } from '../pool/least-mtu.js';
 import { type Membership, markedBackends, reachedBackends } from '../pool/membership.js';
 import type { BackendFacts } from '../pool/states.js';
 import { Agents } from './agents.js';
-import type { Way } from './assemble.js';
 import { Drains } from './drains.js';
 import { EngineHops } from './engine-hops.js';
 import { marksIn } from './memory.js';
 import { NodeHealth } from './node-health.js';
 import type { NodePools } from './node-pools.js';
-import { Paths } from './paths.js';
+import { Paths, pathOf } from './paths.js';
 import type { Host } from './prepare.js';
-import { wayOf } from './way.js';
 
 export class Backends {
   readonly hops: EngineHops;
@@ -58,10 +57,10 @@ export class Backends {
   }
 
   /** Undefined when packets cannot get there now. */
-  way(backend: BackendConfig): Way | undefined {
+  path(backend: BackendConfig): Path | undefined {
     // A member of the prior state may be of a family that the node has no source for any more.
     if (this.#sources[`source${backend.address.family}`] === undefined) return undefined;
-    return this.paths.along(backend, wayOf(this.hops.of(backend.address.text), this.#interfaceIndex));
+    return this.paths.along(backend, pathOf(this.hops.of(backend.address.text), this.#interfaceIndex));
   }
 
   /** Why there is no next hop; undefined when there is one. */
@@ -73,7 +72,7 @@ export class Backends {
   facts(pool: string): BackendFacts {
     return {
       isDrained: (name) => this.drains.isDrained(pool, name),
-      isReachable: (backend) => this.way(backend) !== undefined,
+      isReachable: (backend) => this.path(backend) !== undefined,
     };
   }
 

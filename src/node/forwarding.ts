@@ -22,7 +22,7 @@ const MODES: Record<EligibilityMode, string> = {
   none: 'no backend can serve: its packets are dropped',
 };
 
-export type ForwardingOptions = Pick<AssembleOptions, 'way'> & {
+export type ForwardingOptions = Pick<AssembleOptions, 'path'> & {
   /** Services and pool states as they are now. */
   readonly served: () => Served & { readonly node: NodeConfig };
   /** The host's addresses on the interface now: its own first; none takes frames for any. */

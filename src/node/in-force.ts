@@ -3,12 +3,13 @@ import { type InForce, type InForceReport, type Moment, misunderstood } from '..
 import type { NodeConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { keyFingerprint } from '../hash/key.js';
+import type { Path } from '../packet/path.js';
 import { upOrDown } from '../pool/change.js';
 import type { StateMember } from '../pool/states.js';
-import { type Assembly, assemble, fixedWay, type Way } from './assemble.js';
+import { type Assembly, assemble, fixedPath } from './assemble.js';
 
 export function inForceReport(
-  { pools, services, ways }: Assembly,
+  { pools, services, paths }: Assembly,
   { source4, source6, key }: NodeConfig,
   moment: Moment,
 ): InForceReport {
@@ -20,7 +21,7 @@ export function inForceReport(
       state,
       agent,
     } = member;
-    return { name, address: text, weight, state, agent, mtu: ways.get(member)?.mtu ?? null };
+    return { name, address: text, weight, state, agent, mtu: paths.get(member)?.mtu ?? null };
   };
   return {
     ...moment,
@@ -57,7 +58,7 @@ function each<T, R>(list: readonly T[], make: (one: T, index: number) => R): Ite
 /**
  * What the node has in force, made again: the same tables, and so the same verdicts and backends.
  * @param node the secret is taken from it
- * @param mtu of all ways; those of the node when undefined
+ * @param mtu of all paths; those of the node when undefined
  * @throws AnyhopError ERR_USAGE for another secret than the node's, ERR_SOCKET for tables other than its own
  */
 export function assembleInForce(
@@ -75,7 +76,7 @@ export function assembleInForce(
     );
   }
   const { services, source4, source6, generation } = inForce;
-  // `mtu` says whether the node has a way: no packet gets to a member without one.
+  // `mtu` says whether the node has a path: no packet gets to a member without one.
   const unreachable = { unreachable: true } as const;
   const pools = inForce.pools.map(({ backends, prior, ...pool }) => ({
     ...pool,
@@ -90,11 +91,11 @@ export function assembleInForce(
       [...state, ...prior].map((member) => [member, member.mtu] as const),
     ),
   );
-  const way = (member: StateMember): Way | undefined => {
+  const path = (member: StateMember): Path | undefined => {
     const own = mtus.get(member);
-    return typeof own === 'number' ? fixedWay(mtu ?? own)(member) : undefined;
+    return typeof own === 'number' ? fixedPath(mtu ?? own)(member) : undefined;
   };
-  const assembly = assemble({ services, pools }, { ...node, source4, source6 }, { generation, way });
+  const assembly = assemble({ services, pools }, { ...node, source4, source6 }, { generation, path });
   for (const [i, { tables }] of assembly.pools.entries()) {
     const { name, owners, alternates } = inForce.pools[i];
     if (tables.ownersDigest !== owners || tables.alternatesDigest !== alternates)

@@ -1,4 +1,4 @@
-/** What a running node tells of its own accord: counters once a minute, packets lost, ways that are too narrow. */
+/** What a running node tells of its own accord: counters once a minute, packets lost, paths that are too narrow. */
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import type { Engine } from '../engine/contract.js';
@@ -53,8 +53,8 @@ export async function logCounters(
   );
 }
 
-/** What IPv6 clients send at least must fit the way to each backend of an IPv6 service, with the outer headers. */
-export function warnAboutNarrowWays(
+/** What IPv6 clients send at least must fit the path to each backend of an IPv6 service, with the outer headers. */
+export function warnAboutNarrowPaths(
   recipients: Recipients,
   nextHop: (address: string) => NextHop | NoNextHop,
   log: Logger,
@@ -66,7 +66,7 @@ export function warnAboutNarrowWays(
       const backend = `${pool.name}/${name}`;
       const message =
         hop.reason === undefined ? narrowForIpv6(backend, hop.mtu, least.get(address.text)) : undefined;
-      if (message !== undefined) log.warn({ event: 'narrow_way', backend }, message);
+      if (message !== undefined) log.warn({ event: 'narrow_path', backend }, message);
     }
   }
 }

@@ -20,7 +20,7 @@ import { type Forwarded, NodeActions } from './actions.js';
 import { Backends } from './backends.js';
 import type { EventRing } from './events.js';
 import { Forwarding } from './forwarding.js';
-import { logCounters, tellRegularly, warnAboutNarrowWays } from './node-log.js';
+import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
 import { changeStatus, overrideStatus } from './pool-status.js';
 import type { Host } from './prepare.js';
@@ -76,7 +76,7 @@ export class Node {
       pools: this.#pools,
       load,
       accepted: async (read) => {
-        this.#warnAboutNarrowWays();
+        this.#warnAboutNarrowPaths();
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
       },
       mark: (pool, backend) => this.#backends.health.markOf(pool, backend),
@@ -229,11 +229,11 @@ export class Node {
     health.follow((backend) => this.#backends.noWay(backend));
     health.judge(markedBackends(this.#pools.pools));
     this.#pools.start();
-    this.#warnAboutNarrowWays();
+    this.#warnAboutNarrowPaths();
     const options = {
       served: () => this.#pools.served(),
       macs: () => macs.current(),
-      way: this.#backends.way.bind(this.#backends),
+      path: this.#backends.path.bind(this.#backends),
     };
     return new Forwarding(options, predecessor, this.#log);
   }
@@ -255,8 +255,8 @@ export class Node {
     health.refresh(); // what changed since the first image was built
   }
 
-  #warnAboutNarrowWays(): void {
-    warnAboutNarrowWays(this.#pools.recipients, (address) => this.#backends.hops.of(address), this.#log);
+  #warnAboutNarrowPaths(): void {
+    warnAboutNarrowPaths(this.#pools.recipients, (address) => this.#backends.hops.of(address), this.#log);
   }
 
   async #endEngine({ engine, forwarding }: Running): Promise<void> {

@@ -1,20 +1,35 @@
 /**
- * The paths behind the ways to the backends: a route says what its first link takes, routers on the way say what theirs do.
- * What they say is in force with the next image.
+ * The paths to the backends: made from next hops, with the MTUs that routers on the path report. What they report is in force
+ * with the next image.
  */
-
 import type { BackendStatus } from '../api/status.js';
 import type { BackendConfig, NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { formatMac } from '../packet/mac.js';
+import type { Path } from '../packet/path.js';
 import { leastMtus, type Recipients } from '../pool/least-mtu.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { NextHopChange } from '../underlay/next-hop-log.js';
 import { PathErrors } from '../underlay/path-errors.js';
 import { PathMtus, type PathReportCounts } from '../underlay/path-mtus.js';
-import type { Way } from './assemble.js';
 
 const EXPIRE_INTERVAL_MS = 5_000;
+
+/**
+ * The path that a next hop makes; undefined, which makes the backend count as down, without one.
+ * @param nodeInterface index of the interface that the node's packets come in on: frames that leave by it go straight back
+ */
+export function pathOf(hop: NextHop | NoNextHop | undefined, nodeInterface: number): Path | undefined {
+  if (hop === undefined || hop.reason !== undefined) return undefined;
+  const { mtu, interfaceIndex, sourceMac, destinationMac, vlan } = hop;
+  return {
+    mtu,
+    interfaceIndex: interfaceIndex === nodeInterface ? 0 : interfaceIndex,
+    sourceMac,
+    destinationMac,
+    vlan,
+  };
+}
 
 export interface PathsOptions {
   readonly recipients: Recipients;
@@ -75,12 +90,12 @@ export class Paths {
     clearInterval(this.#timer);
   }
 
-  /** A backend's way with the MTU of its path. */
-  along({ address }: Pick<BackendConfig, 'address'>, way: Way | undefined): Way | undefined {
-    return way && { ...way, mtu: this.#mtus.mtuOf(address.text, way.mtu) };
+  /** A backend's path with the MTU that routers report. */
+  along({ address }: Pick<BackendConfig, 'address'>, path: Path | undefined): Path | undefined {
+    return path && { ...path, mtu: this.#mtus.mtuOf(address.text, path.mtu) };
   }
 
-  /** What `status` says of the way to an address. */
+  /** What `status` says of the path to an address. */
   status(address: string, hop: NextHop | NoNextHop): BackendStatus['nextHop'] {
     if (hop.reason !== undefined) return { missing: hop.reason };
     const { interface: out, destinationMac, vlan } = hop;
@@ -103,7 +118,7 @@ export class Paths {
     };
   }
 
-  /** Next hops are other ones: what was learned was about the ways before. */
+  /** Next hops are other ones: what was learned was about the paths before. */
   hopsChanged(changes: readonly NextHopChange[]): void {
     this.#mtus.forget(changes.map(({ address }) => address.text));
   }

@@ -175,7 +175,7 @@ export class NodeReadiness {
       return `no backend of the pool ${name} is active with a weight above 0, or up`;
     const reasons = new Map<string, string[]>();
     for (const backend of state) {
-      const why = this.#options.noWay(backend) ?? 'its way is being put in force';
+      const why = this.#options.noWay(backend) ?? 'its path is being put in force';
       reasons.set(why, [...(reasons.get(why) ?? []), backend.name]);
     }
     const told = [...reasons].map(([why, names]) => `${listed(names)}: ${why}`);

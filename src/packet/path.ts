@@ -1,15 +1,8 @@
 /** The path to one backend: what the image says about how to reach it, made from its next hop. */
 import type { IpAddress } from './address.js';
 
-/** How packets reach a backend. */
-export interface BackendPath {
-  /** False without a next hop: packets for it are dropped, and MTU, interface and MACs mean nothing. */
-  readonly isReachable: boolean;
-  /** Stable name, for counters: `pool/backend`. */
-  readonly name: string;
-  readonly address: IpAddress;
-  readonly agent: boolean;
-  /** Of the path, at layer 3, in bytes: PATH_MTU_MIN to 65535. */
+export interface Path {
+  /** At layer 3, in bytes: PATH_MTU_MIN to 65535. */
   readonly mtu: number;
   /** 0 for the interface that the packet came in on. */
   readonly interfaceIndex: number;
@@ -18,6 +11,16 @@ export interface BackendPath {
   readonly destinationMac: Uint8Array;
   /** VLAN identifier 1 to 4094 of the next hop, if tagged. */
   readonly vlan: number | undefined;
+}
+
+/** A path as it stands in the image, with the backend that it leads to. */
+export interface BackendPath extends Path {
+  /** False without a next hop: packets for it are dropped, and MTU, interface and MACs mean nothing. */
+  readonly isReachable: boolean;
+  /** Stable name, for counters: `pool/backend`. */
+  readonly name: string;
+  readonly address: IpAddress;
+  readonly agent: boolean;
   /** Number of its counters (numbers.ts). */
   readonly counter: number;
 }

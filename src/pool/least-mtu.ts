@@ -58,13 +58,13 @@ function outerBytes({ address, agent }: Pick<BackendConfig, 'address' | 'agent'>
 }
 
 /**
- * What is to be said about a way that is too narrow for IPv6 services, or undefined.
+ * What is to be said about a path that is too narrow for IPv6 services, or undefined.
  * @param mtu of the route, in bytes
  */
 export function narrowForIpv6(name: string, mtu: number, least: LeastMtu | undefined): string | undefined {
   if (least?.ipv6 === undefined || mtu >= least.ipv6) return undefined;
   return (
-    `the way to ${name} has an MTU of ${mtu}: IPv6 packets of 1280 bytes do not fit, and no sender makes smaller ones; ` +
+    `the path to ${name} has an MTU of ${mtu}: IPv6 packets of 1280 bytes do not fit, and no sender makes smaller ones; ` +
     `raise it to ${least.ipv6} or more`
   );
 }

@@ -80,7 +80,7 @@ export function traceNextHop(
     return none(`its route wraps packets in ${route.encap}, which only the kernel does`);
   const mtu = Math.min(routeMtu(route, link), MTU_MAX);
   if (mtu < L.PATH_MTU_MIN)
-    return none(`the way over ${link.name} has an MTU of ${mtu} bytes, below ${L.PATH_MTU_MIN}`);
+    return none(`the route over ${link.name} has an MTU of ${mtu} bytes, below ${L.PATH_MTU_MIN}`);
 
   const hop = {
     interface: out.name,

@@ -26,7 +26,7 @@ export interface NextHopsOptions {
   readonly log: Logger;
   /** What packets are sent from. */
   readonly sources?: RouteSources;
-  /** False for an engine that leaves the frames to the kernel: tunnels are ways too, then. True when not given. */
+  /** False for an engine that leaves the frames to the kernel: tunnels are next hops too, then. True when not given. */
   readonly asFrames?: boolean;
   /** Why the engine cannot send to a next hop, in words for a log line; such a backend counts as down. */
   readonly refuse?: (hop: NextHop) => string | undefined;

@@ -69,7 +69,7 @@ export class PathErrors {
     this.#complaint = why;
     this.#log.warn(
       { event: 'path_mtu_unheard', why },
-      `what routers say about ${what} that are too big cannot be heard: ${why}; a link on the way with a smaller MTU than ` +
+      `what routers say about ${what} that are too big cannot be heard: ${why}; a link on the path with a smaller MTU than ` +
         'the route says is a black hole for large packets',
     );
   }

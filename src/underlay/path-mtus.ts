@@ -108,7 +108,7 @@ export class PathMtus {
     );
   }
 
-  /** The way to these addresses is another one: nothing is known about it, nor about those that nothing is sent to any more. */
+  /** The path to these addresses is another one: nothing is known about it, nor about those that nothing is sent to any more. */
   forget(addresses: readonly string[]): void {
     for (const address of addresses) this.#learned.delete(address);
     for (const known of [this.#learned, this.#said])
@@ -134,7 +134,7 @@ export class PathMtus {
     const least = leastMtu(address);
     if (mtu < least) {
       this.counts.raised++;
-      const message = `router ${router.text} says that ${mtu} bytes fit on the way to ${this.#listed([address])}`;
+      const message = `router ${router.text} says that ${mtu} bytes fit on the path to ${this.#listed([address])}`;
       this.#warn(
         address,
         'path_mtu_raised',

@@ -1,5 +1,5 @@
 /**
- * Routes: the kernel's way to each backend, by its routing tables and rules. A snapshot; next-hops.ts keeps it current.
+ * Routes: how the kernel reaches each backend, by its routing tables and rules. A snapshot; next-hops.ts keeps it current.
  *
  * All backends are asked for in one run of `ip`, which takes 0.12 s for 4000 of them; one run each would take 16 s.
  * Of a route with several next hops the kernel names one, chosen by its hash of the address.
@@ -119,7 +119,7 @@ async function ask(questions: readonly string[], run: RunTool): Promise<Answer[]
   return questions.map((_, i) => failures.get(i) ?? (JSON.parse(found[next++]) as IpRoute[])[0]);
 }
 
-/** Why the kernel's answer is no way to another machine, in words that follow "it" or stand alone; or undefined. */
+/** Why the kernel's answer is no route to another machine, in words that follow "it" or stand alone; or undefined. */
 export function refusalOf(answer: Answer): string | undefined {
   if (typeof answer === 'string') {
     const reason = answer.toLowerCase();

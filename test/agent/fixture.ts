@@ -70,7 +70,7 @@ export interface AgentOptions {
   readonly vips?: Readonly<Record<string, string>>;
   /** In place of port 80 of TCP services. */
   readonly port?: number;
-  /** The way to web-2 and web6-2. */
+  /** The path to web-2 and web6-2. */
   readonly hop?: NextHop | NoNextHop;
   readonly rate?: AgentRate;
   /** Numbers of VIPs that this host does not have. */

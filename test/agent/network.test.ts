@@ -121,7 +121,7 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
     assert.equal((await next.stop('SIGINT')).code, 0);
   });
 
-  test('follows the way to a peer', async () => {
+  test('follows the next hop of a peer', async () => {
     const agent = await backend.startAgent();
     await agent.waitForEvent('ready', READY_TIMEOUT_MS);
     await strayGoesOn(44000, STRAYS[0]);

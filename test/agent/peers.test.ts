@@ -37,7 +37,7 @@ describe('the peers of a backend', () => {
     assert.deepEqual(peerAddresses({ ...config, services: off }), []);
   });
 
-  test('have no way where this host has no address of their family', () => {
+  test('have no path where this host has no address of their family', () => {
     const [local4, peer6] = [parseAddress('10.1.0.11')!, parseAddress('fd00:1::12')!];
     const written = (local: typeof local4, hop: NextHop | undefined): unknown =>
       new PeerRows([peer6], [local]).change(peer6, hop);
@@ -58,7 +58,7 @@ describe('the peers of a backend', () => {
       for (const [key] of written.change(peer, HOP)) assert.equal(key.readUInt32LE(), row);
   });
 
-  test('keep a whole way in force at every byte of a change: the one before or the one after', () => {
+  test('keep a whole path in force at every byte of a change: the one before or the one after', () => {
     const hop = fc.oneof(
       fc.constant<NoNextHop>({ reason: 'it does not answer' }),
       fc
@@ -102,7 +102,7 @@ describe('the peers of a backend', () => {
   });
 });
 
-describe('the ways of the program', { skip: SKIP }, () => {
+describe('the paths of the program', { skip: SKIP }, () => {
   let agent: BpfObject;
   before(() => {
     agent = loadAgent();
@@ -113,14 +113,14 @@ describe('the ways of the program', { skip: SKIP }, () => {
     const rows = new PeerRows(PEERS, LOCALS);
     const [peer4, peer6] = others;
     const unchanged = '02:00:00:00:00:aa'; // HOP's
-    const ways = new Map<number, string>([
+    const paths = new Map<number, string>([
       [KEYS.peer4, unchanged],
       [KEYS.peer6, unchanged],
     ]);
     const change = (peer: typeof peer4, key: number, mac: string): void => {
       agent.fill('peers', rows.change(peer, hopTo(mac)));
-      ways.set(key, mac);
-      for (const [each, expected] of ways) {
+      paths.set(key, mac);
+      for (const [each, expected] of paths) {
         const bytes = frame({}, outer4(), gre({ key: each }), inner4(), tcp({ sport: 700, dport: 80 }));
         const judged = judge(agent, bytes);
         assert.equal(judged.verdict, 'sent_on');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ControlError } from '#anyhop/api/api.js';
 import { loadConfig } from '#anyhop/config/load.js';
-import { type Assembly, fixedWay } from '#anyhop/node/assemble.js';
+import { type Assembly, fixedPath } from '#anyhop/node/assemble.js';
 import { explain } from '#anyhop/node/explain.js';
 import { inForceReport } from '#anyhop/node/in-force.js';
 import { CaptureWriter, readCapture } from '#anyhop/packet/capture.js';
@@ -49,7 +49,7 @@ beforeEach(async () => {
   );
   const config = { ...rest, pools: [{ ...web, backends }] };
   const health = (_: unknown, { name }: { readonly name: string }) => (name === 'web-1' ? 'down' : 'up');
-  inForce = assembleConfig(config, config.node, { generation: 12, way: fixedWay(1400), health });
+  inForce = assembleConfig(config, config.node, { generation: 12, path: fixedPath(1400), health });
   const moment = { node: 'edge-1', at: AT, generation: 12, configFile: file };
   node.instead.inForce = async () => inForceReport(inForce, config.node, moment);
   node.instead.which = async ({ protocol, source, destination }) => ({

@@ -65,10 +65,10 @@ describe('check', { skip: labObstacle()?.message ?? false }, () => {
       assert.equal(narrow6.length, 1);
       assert.match(
         narrow6[0],
-        /way to both\/c has an MTU of 1323: IPv6 packets of 1280 bytes do not fit.* 1324 or more/,
+        /path to both\/c has an MTU of 1323: IPv6 packets of 1280 bytes do not fit.* 1324 or more/,
       );
       await node('route replace 10.1.0.0/24 via 10.0.1.254 mtu 1303');
-      assert.match((await messages())[0], /way to both\/a has an MTU of 1303.* 1304 or more/);
+      assert.match((await messages())[0], /path to both\/a has an MTU of 1303.* 1304 or more/);
       assert.deepEqual(await messages('10.0.99.1'), [], 'another machine');
     }));
 });

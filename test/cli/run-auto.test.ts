@@ -30,7 +30,7 @@ test('auto leaves an engine that cannot send out of the interface to the backend
   assert.equal(engine?.['level'], 40, 'a slower engine than there could be is a warning');
   assert.match(
     String(engine?.['reason']),
-    /^auto; not xdp: no BPF file system is mounted at .*; not af_xdp: it reaches no backend: its way leads out of eth1/,
+    /^auto; not xdp: no BPF file system is mounted at .*; not af_xdp: it reaches no backend: its next hop is on eth1/,
   );
   await run.stop();
 });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parseConfig } from '#anyhop/config/load.js';
 import { VERDICTS } from '#anyhop/core/layout.gen.js';
-import { fixedWay } from '#anyhop/node/assemble.js';
+import { fixedPath } from '#anyhop/node/assemble.js';
 import { readCapture } from '#anyhop/packet/capture.js';
 import { sizesFor } from '../../scripts/native/forwarder.js';
 import { assembleConfig } from '../node/assembled.js';
@@ -68,7 +68,7 @@ describe('the pipelines', () => {
     );
 
     const config = parseConfig(MIXED_CONFIG, 'mixed.yaml', { role: 'node' });
-    const { image } = assembleConfig(config, config.node, { generation: 1, way: fixedWay(MTU) });
+    const { image } = assembleConfig(config, config.node, { generation: 1, path: fixedPath(MTU) });
     const subjects: Subject[] = [new TypeScriptSubject(), new HostSubject()];
     // With no room to spare, as an engine loads it.
     if (WITH_BPF) subjects.push(new BpfSubject(sizesFor([image])));
@@ -113,7 +113,7 @@ describe('a difference', () => {
     frame[40] = 7;
     const subjects = [new TypeScriptSubject(), new Faulty()];
     const config = parseConfig(MIXED_CONFIG, 'mixed.yaml', { role: 'node' });
-    const { image } = assembleConfig(config, config.node, { generation: 1, way: fixedWay(MTU) });
+    const { image } = assembleConfig(config, config.node, { generation: 1, path: fixedPath(MTU) });
     for (const subject of subjects) subject.publish(image);
     assert.throws(
       () => compareBatch(subjects, new Frames([new Uint8Array(60), frame]), 'a node', 'ANYHOP_SEED=1'),

@@ -90,7 +90,7 @@ test('on af_xdp, which sends by one interface alone, backends behind another cou
     await lab.connectAgain(0);
     const forwarder = await lab.startForwarder(0, undefined, 'not_ready');
     const warning = forwarder.events.find(({ event }) => event === 'no_next_hop')!;
-    assert.equal(warning['reason'], 'its way leads out of eth1, and af_xdp sends only out of eth0');
+    assert.equal(warning['reason'], 'its next hop is on eth1, and af_xdp sends only out of eth0');
   } finally {
     await lab.close();
   }

@@ -27,7 +27,7 @@ test('out of another card, bond, tap or veth, but not out of a bridge or a macvl
   for (const kind of ['bridge', 'macvlan', 'ipvlan', 'vxlan', 'dummy'])
     assert.equal(
       xdpUnreachable(hop(OWN.index + 1, kind), OWN),
-      `its way leads out of out, and xdp cannot send out of a ${kind}`,
+      `its next hop is on out, and xdp cannot send out of a ${kind}`,
     );
 });
 
@@ -35,6 +35,6 @@ test('an AF_XDP socket sends only out of its own interface', () => {
   assert.equal(afXdpUnreachable(hop(OWN.index, undefined), OWN), undefined);
   assert.equal(
     afXdpUnreachable(hop(OWN.index + 1, undefined), OWN),
-    'its way leads out of out, and af_xdp sends only out of eth0',
+    'its next hop is on out, and af_xdp sends only out of eth0',
   );
 });

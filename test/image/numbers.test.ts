@@ -6,7 +6,7 @@ import { L } from '#anyhop/core/layout.gen.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { imageBackends, imageServices } from '#anyhop/image/inspect.js';
 import { Numbers } from '#anyhop/image/numbers.js';
-import { type Assembly, fixedWay } from '#anyhop/node/assemble.js';
+import { type Assembly, fixedPath } from '#anyhop/node/assemble.js';
 import { NODE, parse } from '../config/fixture.js';
 import { assembleConfig } from '../node/assembled.js';
 import { frame, ipv4, tcp } from '../packets/build.js';
@@ -67,7 +67,7 @@ function next(backends: readonly string[], services: readonly string[], before?:
   const config = parse(NODE + pools + served, 'node');
   return assembleConfig(config, config.node, {
     generation: (before?.image.generation ?? 0) + 1,
-    way: fixedWay(1500),
+    path: fixedPath(1500),
     ...(before && { numbers: before.numbers }),
   });
 }

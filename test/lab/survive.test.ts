@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ConnectionRecord, flowName, type Sample } from '../../scripts/survive/journal.js';
 import { judge, type Witnessed } from '../../scripts/survive/judge.js';
-import type { PlayedEvent, WaysThen } from '../../scripts/survive/play.js';
+import type { PlacementThen, PlayedEvent } from '../../scripts/survive/play.js';
 import { shortcomings } from '../../scripts/survive/proof.js';
 import { passed, reportText } from '../../scripts/survive/report.js';
 import { Wheel } from '../../scripts/survive/wheel.js';
@@ -36,12 +36,12 @@ const brokenAt = (ms: number, broken = 'ECONNRESET'): Partial<ConnectionRecord> 
 const [ONE, TWO, CRASHED] = ['web-1/aa', 'web-2/bb', 'web-3/cc'];
 const owner = (server: string | null): string => server?.split('/')[0] ?? 'web-3';
 
-/** Ways by `way`, which says forwarder and owner of a connection. */
-function ways(
+/** A placement by `place`, which says forwarder and owner of a connection. */
+function placement(
   connections: readonly ConnectionRecord[],
-  way: (connection: ConnectionRecord) => [forwarder: string | undefined, owner: string],
-): WaysThen {
-  const byFlow = new Map(connections.map((each) => [flowName(each), way(each)]));
+  place: (connection: ConnectionRecord) => [forwarder: string | undefined, owner: string],
+): PlacementThen {
+  const byFlow = new Map(connections.map((each) => [flowName(each), place(each)]));
   return {
     forwarder: (flow) => byFlow.get(flow)![0],
     owner: (flow) => byFlow.get(flow)![1],
@@ -50,7 +50,7 @@ function ways(
 }
 
 function run(connections: readonly ConnectionRecord[], events: readonly Partial<PlayedEvent>[]): Witnessed {
-  const same = ways(connections, ({ server }) => ['edge-1', owner(server)]);
+  const same = placement(connections, ({ server }) => ['edge-1', owner(server)]);
   const played = events.map((event, i) => ({
     title: `event ${i}`,
     atMs: 10_000 * (i + 1),
@@ -77,7 +77,7 @@ const counts = (of: Witnessed) =>
 
 test('at risk are connections whose slot gets another owner, or which the router sends through another forwarder', () => {
   const all = [connection(ONE), connection(ONE), connection(TWO), connection(TWO)];
-  const moved = ways(all, (each) => [
+  const moved = placement(all, (each) => [
     each === all[0] ? 'edge-2' : 'edge-1',
     each === all[2] ? 'web-1' : owner(each.server),
   ]);
@@ -101,7 +101,7 @@ test('at risk are connections through a forwarder or to a backend that is touche
 
 test('a connection that ended since is compared by the table of the forwarder that it went through', () => {
   const all = [connection(ONE, { kind: 'short' }), connection(ONE, { kind: 'short' })];
-  const after = ways(all, (each) => [undefined, each === all[0] ? 'web-2' : 'web-1']);
+  const after = placement(all, (each) => [undefined, each === all[0] ? 'web-2' : 'web-1']);
   assert.deepEqual(counts(run(all, [{ after }])), [[1, 0, 0]]);
 });
 
@@ -188,7 +188,7 @@ test('a run proves little when the router rehashed few, or nobody was reached by
   const all = three();
   const still = lacks(all, {}, { rehashes: true, touches: { backend: 'web-2' } });
   assert.deepEqual(still, ['event 0: 1 of 3 connections went another way']);
-  const away = ways(all, (each) => ['edge-1', each === all[0] ? 'web-2' : owner(each.server)]);
+  const away = placement(all, (each) => ['edge-1', each === all[0] ? 'web-2' : owner(each.server)]);
   assert.deepEqual(lacks(all, {}, { after: away }), []);
   const without = { ...run(all, [{ after: away }]), secondHops: 0 };
   assert.deepEqual(shortcomings(judge(without), EXPECTED), [
@@ -210,7 +210,7 @@ test('second hops are counted from an event to the next, and the slowest answer 
 
 test('tables that do not have the connections where they are make a run worthless, and it says so', () => {
   const all = [connection(ONE)];
-  const before = ways(all, () => ['edge-1', 'web-2']);
+  const before = placement(all, () => ['edge-1', 'web-2']);
   assert.throws(() => judge(run(all, [{ before }])), /is with web-1\/aa, and its slot is web-2's/);
 });
 

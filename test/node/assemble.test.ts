@@ -1,9 +1,9 @@
-/** What the control side makes of backends to which no way is known, and of what it assembled before. */
+/** What the control side makes of backends to which no path is known, and of what it assembled before. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { L } from '#anyhop/core/layout.gen.js';
-import { type Assembly, fixedWay } from '#anyhop/node/assemble.js';
+import { type Assembly, fixedPath } from '#anyhop/node/assemble.js';
 import type { Health } from '#anyhop/table/state.js';
 import { parse } from '../config/fixture.js';
 import { assembleConfig } from './assembled.js';
@@ -18,22 +18,22 @@ services:
   - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
 `;
 
-const known = fixedWay(1500);
-const WAY = known(parse(CONFIG, 'node').pools[0].backends[0]);
+const known = fixedPath(1500);
+const PATH = known(parse(CONFIG, 'node').pools[0].backends[0]);
 
-/** Owners as the tables and as the image have them, when no way is known to these backends. */
+/** Owners as the tables and as the image have them, when no path is known to these backends. */
 function ownersWithout(...lost: string[]) {
   const config = parse(CONFIG, 'node');
   const { pools, image } = assembleConfig(config, config.node, {
     generation: 1,
-    way: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
+    path: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
   });
   const { owners, mode } = pools[0].tables;
   const first = image.words[image.service(0) + L.SERVICE_OWNERS_OFFSET / 4] / 2;
   return { owners: [...owners], image: [...image.halves.subarray(first, first + owners.length)], mode };
 }
 
-describe('a backend to which no way is known', () => {
+describe('a backend to which no path is known', () => {
   const all = ownersWithout();
 
   it('counts as down: its slots go to the others, whose own stay', () => {
@@ -52,12 +52,12 @@ describe('a backend to which no way is known', () => {
   });
 });
 
-describe('a backend to which no way is known, where health marks are ignored', () => {
+describe('a backend to which no path is known, where health marks are ignored', () => {
   const ownersWith = (lost: readonly string[], down: readonly string[], panic: number): string[] => {
     const config = parse(CONFIG.replace('table_size', `panic_threshold: ${panic}\n    table_size`), 'node');
     const { pools } = assembleConfig(config, config.node, {
       generation: 1,
-      way: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
+      path: (backend) => (lost.includes(backend.name) ? undefined : known(backend)),
       health: (_, { name }) => (down.includes(name) ? 'down' : 'up'),
     });
     const { owners, names } = pools[0].tables;
@@ -94,7 +94,7 @@ it('an image made from what was assembled before is the one that is made from no
         for (const [generation, lost] of losses.entries()) {
           const options = {
             generation,
-            way: (backend: { name: string }) => (lost.includes(backend.name) ? undefined : WAY),
+            path: (backend: { name: string }) => (lost.includes(backend.name) ? undefined : PATH),
           };
           const fresh = assembleConfig(config, config.node, options);
           const next = assembleConfig(config, config.node, {
@@ -114,10 +114,10 @@ it('an image made from what was assembled before is the one that is made from no
 
 it('a pool whose backends are as they were keeps its tables, so that one change costs what one pool costs', () => {
   const config = parse(TWO_POOLS, 'node');
-  const first = assembleConfig(config, config.node, { generation: 1, way: () => WAY });
+  const first = assembleConfig(config, config.node, { generation: 1, path: () => PATH });
   const second = assembleConfig(config, config.node, {
     generation: 2,
-    way: ({ name }) => (name === 'b' ? undefined : WAY),
+    path: ({ name }) => (name === 'b' ? undefined : PATH),
     previous: first,
   });
   assert.notEqual(second.pools[0].tables, first.pools[0].tables);
@@ -130,7 +130,7 @@ describe('a backend that is down by its check', () => {
   const ownersOf = (health: (name: string) => Health) => {
     const { pools, image } = assembleConfig(config, config.node, {
       generation: 1,
-      way: fixedWay(1500),
+      path: fixedPath(1500),
       health: (_, { name }) => health(name),
     });
     const first = image.words[image.service(0) + L.SERVICE_OWNERS_OFFSET / 4] / 2;

@@ -1,4 +1,4 @@
-/** What a config leads to, with health marks, drains and ways as a test makes them up. */
+/** What a config leads to, with health marks, drains and paths as a test makes them up. */
 import type { BackendConfig, Config, NodeConfig, PoolConfig } from '#anyhop/config/types.js';
 import { type AssembleOptions, type Assembly, assemble } from '#anyhop/node/assemble.js';
 import { statesOfConfig } from '#anyhop/pool/states.js';
@@ -18,8 +18,8 @@ export function assembleConfig(
 ): Assembly {
   const facts = {
     isDrained: drained,
-    isReachable: (backend: Parameters<typeof options.way>[0] | BackendConfig) =>
-      options.way({ health: 'up', ...backend }) !== undefined,
+    isReachable: (backend: Parameters<typeof options.path>[0] | BackendConfig) =>
+      options.path({ health: 'up', ...backend }) !== undefined,
   };
   const states = pools.map((pool) => statesOfConfig(pool, (backend) => health(pool, backend), facts));
   return assemble({ services, pools: states }, node, options);

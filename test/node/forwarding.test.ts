@@ -6,8 +6,9 @@ import { createLog } from '#anyhop/core/log.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { imageCounterNames, imageDigest } from '#anyhop/image/inspect.js';
 import type { Image } from '#anyhop/image/read.js';
-import { fixedWay, type Way } from '#anyhop/node/assemble.js';
+import { fixedPath } from '#anyhop/node/assemble.js';
 import { Forwarding } from '#anyhop/node/forwarding.js';
+import type { Path } from '#anyhop/packet/path.js';
 import { NO_FACTS, statesOfConfig } from '#anyhop/pool/states.js';
 import { NODE, parse, SERVICES } from '../config/fixture.js';
 
@@ -22,7 +23,7 @@ const POOLS = `pools:
 `;
 const CONFIG: LoadedConfig<'run'> = parse(NODE + POOLS + SERVICES, 'run');
 
-/** @param lost no way is known to these */
+/** @param lost no path is known to these */
 function served({ node, services, pools }: LoadedConfig<'run'>, lost: ReadonlySet<string> = new Set()) {
   const facts = { ...NO_FACTS, isReachable: ({ name }: { readonly name: string }) => !lost.has(name) };
   return { node, services, pools: pools.map((pool) => statesOfConfig(pool, undefined, facts)) };
@@ -41,11 +42,11 @@ function bench(predecessor?: Image) {
       published.push(image);
     },
   };
-  const known = fixedWay(1500);
-  const way = (backend: Parameters<typeof known>[0]): Way | undefined =>
+  const known = fixedPath(1500);
+  const path = (backend: Parameters<typeof known>[0]): Path | undefined =>
     lost.has(backend.name) ? undefined : known(backend);
   const forwarding = new Forwarding(
-    { served: () => served(CONFIG, lost), way, macs: () => [] },
+    { served: () => served(CONFIG, lost), path, macs: () => [] },
     predecessor,
     createLog('silent'),
   );
@@ -129,10 +130,10 @@ describe('a node that forwards', () => {
       NODE + POOLS.replace('{name: web-1,', '{name: gone, address: 10.1.0.9}, {name: web-1,') + SERVICES,
       'run',
     );
-    const known = fixedWay(1500);
+    const known = fixedPath(1500);
     const log = createLog('silent');
     const before = new Forwarding(
-      { served: () => served(config), way: known, macs: () => [] },
+      { served: () => served(config), path: known, macs: () => [] },
       undefined,
       log,
     ).assembly.image;

@@ -6,7 +6,7 @@ import { inForceParts, readInForce } from '#anyhop/api/in-force.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { NodeConfig } from '#anyhop/config/types.js';
 import { imageDigest } from '#anyhop/image/inspect.js';
-import { type Assembly, fixedWay } from '#anyhop/node/assemble.js';
+import { type Assembly, fixedPath } from '#anyhop/node/assemble.js';
 import { assembleInForce, inForceReport } from '#anyhop/node/in-force.js';
 import { admin, health, weight } from '../table/pools.js';
 import { assembleConfig, type Situation } from './assembled.js';
@@ -74,7 +74,7 @@ function config(backends: Members, prior: Members, panic: number) {
 }
 
 describe('what a node has in force', () => {
-  test('makes the same image elsewhere, whatever the marks, drains, weights and ways', () => {
+  test('makes the same image elsewhere, whatever the marks, drains, weights and paths', () => {
     fc.assert(
       fc.property(
         members(0),
@@ -85,9 +85,9 @@ describe('what a node has in force', () => {
           const known = new Map([...prior, ...backends].map((member) => [member.name, member]));
           const options: Situation = {
             generation: 7,
-            way: (member) => {
+            path: (member) => {
               const { mtu } = known.get(member.name)!;
-              return mtu === null ? undefined : fixedWay(mtu)(member);
+              return mtu === null ? undefined : fixedPath(mtu)(member);
             },
             health: (_, { name }) => known.get(name)!.health,
             drained: (name) => known.get(name)!.drained,
@@ -103,7 +103,7 @@ describe('what a node has in force', () => {
 
   test('says nothing of the secret', () => {
     const { node, ...rest } = config([member('b0')], [], 0);
-    const assembly = assembleConfig(rest, node, { generation: 7, way: fixedWay(1500) });
+    const assembly = assembleConfig(rest, node, { generation: 7, path: fixedPath(1500) });
     const text = [...inForceParts(inForceReport(assembly, node, MOMENT))].join('');
     assert.ok(!text.includes(KEY));
     const fields = Object.keys(JSON.parse(text));
@@ -122,7 +122,7 @@ describe('what a node has in force', () => {
 
   test('is refused for another secret, and where it makes other tables than the node has', () => {
     const { node, ...rest } = config([member('b0'), member('b1')], [], 0);
-    const assembly = assembleConfig(rest, node, { generation: 7, way: fixedWay(1500) });
+    const assembly = assembleConfig(rest, node, { generation: 7, path: fixedPath(1500) });
     const report = sent(assembly, node);
     assert.throws(
       () => assembleInForce(readInForce({ ...report, keyFingerprint: '0011' }, 'it'), node, FROM),
@@ -142,7 +142,7 @@ describe('what a node has in force', () => {
       address: `10.1.${i >> 8}.${i & 255}`,
     }));
     const { node, ...rest } = config(many, many.slice(0, 257), 0);
-    const assembly = assembleConfig(rest, node, { generation: 7, way: fixedWay(1500) });
+    const assembly = assembleConfig(rest, node, { generation: 7, path: fixedPath(1500) });
     const parts = [...inForceParts(inForceReport(assembly, node, MOMENT))];
     assert.ok(parts.every((part) => part.length < 64 * 1024));
     const [pool] = JSON.parse(parts.join('')).pools;

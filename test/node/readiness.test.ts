@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Logger } from '#anyhop/core/log.js';
-import { type AssembledPool, fixedWay } from '#anyhop/node/assemble.js';
+import { type AssembledPool, fixedPath } from '#anyhop/node/assemble.js';
 import { NodeReadiness, type ReadinessView } from '#anyhop/node/readiness.js';
 import type { Health } from '#anyhop/table/state.js';
 import type { Link } from '#anyhop/underlay/link.js';
@@ -41,7 +41,7 @@ const LINK: Link = {
 const NO_ROUTE = 'no route covers it';
 
 interface Situation {
-  /** Backends to which no way is known. */
+  /** Backends to which no path is known. */
   lost?: readonly string[];
   health?: Readonly<Record<string, Health>>;
   detached?: string;
@@ -60,10 +60,10 @@ function startedNode() {
   let pools: readonly AssembledPool[] = [];
   const enter = (next: Situation): void => {
     situation = next;
-    const way = fixedWay(1500);
+    const path = fixedPath(1500);
     pools = assembleConfig(CONFIG, CONFIG.node, {
       generation: 1,
-      way: (backend) => (isLost(backend.name) ? undefined : way(backend)),
+      path: (backend) => (isLost(backend.name) ? undefined : path(backend)),
       health: (_, { name }) => next.health?.[name] ?? (isLost(name) ? 'down' : 'up'),
     }).pools;
   };

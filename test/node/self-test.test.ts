@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import { tryFrame } from '#anyhop/forward/try-frame.js';
-import { fixedWay } from '#anyhop/node/assemble.js';
+import { fixedPath } from '#anyhop/node/assemble.js';
 import { selfTest } from '#anyhop/node/self-test.js';
 import { NODE, parse } from '../config/fixture.js';
 import { assembleConfig } from './assembled.js';
@@ -20,8 +20,8 @@ services:
 );
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 7);
 
-function imageWith(way: ReturnType<typeof fixedWay>) {
-  return assembleConfig(CONFIG, CONFIG.node, { generation: 1, way, mac: MAC }).image;
+function imageWith(path: ReturnType<typeof fixedPath>) {
+  return assembleConfig(CONFIG, CONFIG.node, { generation: 1, path, mac: MAC }).image;
 }
 
 /** An engine that sends this for the n-th frame that it is given. */
@@ -32,7 +32,7 @@ function engineThat(decide: (frame: Uint8Array, count: number) => Uint8Array | u
 }
 
 describe('the self-test', () => {
-  const image = imageWith(fixedWay(1500));
+  const image = imageWith(fixedPath(1500));
   const right = (frame: Uint8Array) => tryFrame(new Pipeline(image), frame);
 
   it('tries one packet of each IP version, which the engine takes for its own and forwards', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunTool, ToolResult } from '#anyhop/core/tool.js';
-import { wayOf } from '#anyhop/node/way.js';
+import { pathOf } from '#anyhop/node/paths.js';
 import type { StartMonitor } from '#anyhop/underlay/monitor.js';
 import { NextHops, type NextHopsOptions } from '#anyhop/underlay/next-hops.js';
 import { lineLog, targets, told } from './underlay.js';
@@ -102,15 +102,15 @@ test('over a VLAN interface frames leave by its parent, with its own MAC address
     mtu: 1496,
   });
   assert.equal(told(hops)['10.1.0.1'], `${MAC} over eth0, VLAN 7, MTU 1496`);
-  const way = {
+  const path = {
     mtu: 1496,
     sourceMac: hop.sourceMac,
     destinationMac: hop.destinationMac,
     vlan: 7,
   };
-  assert.deepEqual(wayOf(hop, 2), { ...way, interfaceIndex: 0 }, 'the way out is the way in');
-  assert.deepEqual(wayOf(hop, 9), { ...way, interfaceIndex: 2 });
-  assert.equal(wayOf({ reason: 'no route covers it' }, 2), undefined);
+  assert.deepEqual(pathOf(hop, 2), { ...path, interfaceIndex: 0 }, 'the way out is the way in');
+  assert.deepEqual(pathOf(hop, 9), { ...path, interfaceIndex: 2 });
+  assert.equal(pathOf({ reason: 'no route covers it' }, 2), undefined);
 });
 
 for (const { what, links, route = {}, reason } of [
@@ -159,7 +159,7 @@ for (const { what, links, route = {}, reason } of [
   });
 }
 
-test('for an engine that leaves the frames to the kernel, a tunnel is a way, and a silent neighbour is none', async () => {
+test('for an engine that leaves the frames to the kernel, a tunnel is a next hop, and a silent neighbour is none', async () => {
   const system = new FakeSystem();
   system.links = [link('eth0', 2), link('wg0', 3, { link_type: 'none', address: undefined, mtu: 1420 })];
   system.route = (address) =>

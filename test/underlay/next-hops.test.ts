@@ -87,7 +87,7 @@ describe('in namespaces', { skip: isolationObstacle() }, () => {
           '10.2.0.1': right,
           '2001:db8::1': right,
           '10.4.0.1': 'a prohibit route refuses it',
-          '10.5.0.1': 'the way over eth0 has an MTU of 576 bytes, below 600',
+          '10.5.0.1': 'the route over eth0 has an MTU of 576 bytes, below 600',
           '10.0.1.1': 'it is this host itself',
           '192.0.2.1': 'no route covers it',
         });

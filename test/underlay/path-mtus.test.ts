@@ -65,7 +65,7 @@ describe('a path MTU', () => {
     assert.equal(mtus.mtuOf(KNOWN[0], 1320), 1320);
   });
 
-  it('is forgotten after ten minutes without a report, and with its way', () => {
+  it('is forgotten after ten minutes without a report, and with its path', () => {
     const { mtus, changes, clock } = paths();
     mtus.take([report(1400)]);
     clock.ms += PATH_MTU_LIFETIME_MS - 1;

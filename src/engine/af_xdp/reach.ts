@@ -10,7 +10,7 @@ export function afXdpUnreachable(
   on: Pick<Link, 'name' | 'index'>,
 ): string | undefined {
   if (isOwn(interfaceIndex, on)) return undefined;
-  return `its way leads out of ${name}, and af_xdp sends only out of ${on.name}`;
+  return `its next hop is on ${name}, and af_xdp sends only out of ${on.name}`;
 }
 
 /** @throws AnyhopError ERR_ROUTE: images for this engine must leave such a backend out (`unreachable`) */
@@ -19,7 +19,7 @@ export function requireReach(image: Image, on: Pick<Link, 'name' | 'index'>): vo
   if (stray === undefined) return;
   throw new AnyhopError(
     'ERR_ROUTE',
-    `the way to ${stray.address.text} leads out of another interface than ${on.name}, and the engine af_xdp cannot send there`,
+    `the next hop to ${stray.address.text} is on another interface than ${on.name}, and the engine af_xdp cannot send there`,
     { hint: `Route it out of ${on.name}, or use the engine xdp.`, exitCode: EXIT.environment },
   );
 }

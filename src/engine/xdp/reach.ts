@@ -15,5 +15,5 @@ export function xdpUnreachable(
   on: Pick<Link, 'index'>,
 ): string | undefined {
   if (interfaceIndex === on.index || kind === undefined || VIRTUAL.has(kind)) return undefined;
-  return `its way leads out of ${name}, and xdp cannot send out of a ${kind}`;
+  return `its next hop is on ${name}, and xdp cannot send out of a ${kind}`;
 }

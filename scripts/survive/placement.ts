@@ -1,6 +1,6 @@
 /**
- * The way of every connection at one moment: through which forwarder the router sends it, and to whom that forwarder's table
- * gives its slot. What an event puts at risk are the connections whose way it changes.
+ * The placement of every connection at one moment: through which forwarder the router sends it, and to whom that forwarder's table
+ * gives its slot. What an event puts at risk are the connections that it places anew.
  */
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { FLOW_WORDS, flowHash, slotOf } from '#anyhop/hash/flow.js';
@@ -12,7 +12,7 @@ import { clientAddresses, VIP4, VIP6 } from '../lab/topology.js';
 import type { FlowName } from './journal.js';
 import { SERVICE_PORT } from './traffic.js';
 
-export class Ways {
+export class Placement {
   readonly #flows: ReadonlyMap<string, ReadonlySet<FlowName>>;
   readonly #tables: ReadonlyMap<string, OwnerTable>;
 
