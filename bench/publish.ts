@@ -147,7 +147,7 @@ async function verdict(): Promise<void> {
   const config = verdictConfig();
   const log = createLog('silent');
   const probes = new Map<string, Done>();
-  const health = new NodeHealth(new Map(), log, Date.now, {
+  const health = new NodeHealth(log, {
     prepare: async () => undefined,
     make: (target, done) => {
       probes.set(target.name, done);
@@ -164,8 +164,7 @@ async function verdict(): Promise<void> {
       permit: async () => undefined,
       reach: async () => undefined,
       check: (backends) => health.check(backends),
-      judge: (backends) => health.judge(backends),
-      health: (pool, backend) => health.markOf(pool, backend)?.health,
+      why: health.why,
       facts: () => NO_FACTS,
       holds: () => [],
       publish: async () => forwarding?.refresh(),
@@ -174,7 +173,6 @@ async function verdict(): Promise<void> {
   });
   await health.check(markedBackends(pools.pools));
   health.follow(() => undefined);
-  health.judge(markedBackends(pools.pools));
   pools.start();
   forwarding = new Forwarding({ served: () => pools.served(), macs: () => [], path }, undefined, log);
   const sizes = sizesFor(forwarding.assembly.image);

@@ -28,7 +28,7 @@ export interface HealthTarget {
   readonly check: HealthConfig;
 }
 
-/** What a backend's checks say: since when, and what else is known of it, is for its mark (node/marks.ts). */
+/** What a backend's checks say. What else is known of it is in its mark (node/marks.ts). */
 export interface CheckResult {
   readonly isUp: boolean;
   /** For a log line, without a full stop: of one that is down the last failure. */

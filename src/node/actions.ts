@@ -35,7 +35,6 @@ import { ConfigFile, type ReadConfig } from './config-file.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { inForceReport } from './in-force.js';
-import type { HealthMark } from './marks.js';
 import { noChange, noPool, poolsNamed, serviceNamed } from './named.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
 import { counterReport, healthReport } from './node-reports.js';
@@ -55,7 +54,6 @@ export interface NodeActionsOptions {
   readonly load: () => ReadConfig;
   /** A config is in force. */
   readonly accepted: (read: ReadConfig) => Promise<void>;
-  readonly mark: (pool: string, backend: string) => HealthMark | undefined;
   readonly readiness: () => Readiness;
   readonly events: () => EventsReport;
   /** Why what the node remembers is not kept; undefined when it is. */
@@ -99,7 +97,7 @@ export class NodeActions implements ControlActions {
   }
 
   async health(): Promise<HealthReport> {
-    return healthReport(this.#options.pools.pools, this.#options.mark);
+    return healthReport(this.#options.pools);
   }
 
   async counters(): Promise<CounterReport> {

@@ -17,7 +17,6 @@ import type { BackendFacts } from '../pool/states.js';
 import { Agents } from './agents.js';
 import { Drains } from './drains.js';
 import { EngineHops } from './engine-hops.js';
-import { marksIn } from './memory.js';
 import { NodeHealth } from './node-health.js';
 import type { NodePools } from './node-pools.js';
 import { Paths, pathOf } from './paths.js';
@@ -35,13 +34,13 @@ export class Backends {
 
   constructor(config: LoadedConfig<'run'>, host: Host, now: () => number, log: Logger) {
     const { node } = config;
-    const { link, localVips, memory } = host;
+    const { link, localVips } = host;
     this.#sources = { source4: node.source4?.address, source6: node.source6?.address };
     this.#interfaceIndex = link.index;
     this.hops = new EngineHops(link, this.#sources, log);
     this.paths = new Paths({ recipients: config, nextHop: (address) => this.hops.of(address), now, log });
     const probes = new Probes({ ...node, isLocal: (vip) => localVips.has(vip) });
-    this.health = new NodeHealth(marksIn(memory), log, now, probes);
+    this.health = new NodeHealth(log, probes);
     const count = async (address: string) => connectionsOf(await this.agents.ask(address));
     this.drains = new Drains({ count, now, log });
   }

@@ -3,23 +3,6 @@ import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { IpAddress } from '../packet/address.js';
 import type { PoolMemory } from '../pool/membership.js';
-import type { HealthMark } from './marks.js';
-
-/** What a process before this one knew of its backends: since when each is up, or not. */
-export function marksIn(memory: ReadonlyMap<string, PoolMemory>): Map<string, HealthMark> {
-  return new Map(
-    [...memory].flatMap(([pool, { changes }]) =>
-      changes.marks.map(({ name, health, sinceMs }): [string, HealthMark] => [
-        `${pool}/${name}`,
-        {
-          health,
-          reason: health === 'up' ? undefined : 'it was before the restart',
-          since: new Date(sinceMs),
-        },
-      ]),
-    ),
-  );
-}
 
 /**
  * Without pools whose members were of a family that the node has no source for any more: they could be sent nothing, and what

@@ -35,8 +35,8 @@ import {
   takeMarks,
 } from '../pool/membership.js';
 import { type BackendFacts, priorMembers, statesOf } from '../pool/states.js';
-import type { Health } from '../table/state.js';
 import type { Served } from './assemble.js';
+import { type HealthMark, healthBy, marksToTell, nextDeadAtMs, type Why } from './marks.js';
 
 /** What a change needs of the rest of the node. */
 export interface NodeSurroundings {
@@ -46,9 +46,8 @@ export interface NodeSurroundings {
   reach(backends: readonly NamedBackend[]): Promise<void>;
   /** Resolves once each of these has a first result; they are checked from then on, and no others. */
   check(backends: readonly NamedBackend[]): Promise<void>;
-  /** From now on these have marks, at once, and no others. */
-  judge(backends: readonly NamedBackend[]): void;
-  health(pool: string, backend: string): Health | undefined;
+  /** By what is known now of a backend that is reached and checked. */
+  readonly why: Why;
   /** What is known of a pool's backends beside their marks. */
   facts(pool: string): BackendFacts;
   /** Who of a pool drains and still has connections. */
@@ -105,6 +104,7 @@ export class NodePools {
   readonly #changes = new SerialQueue();
   #retry: NodeJS.Timeout | undefined;
   #coming = NOTHING_COMING;
+  #isStarted = false;
   #isClosed = false;
 
   /** Marks are not known yet: all count as up, but for what is remembered. `start` comes next. */
@@ -148,19 +148,26 @@ export class NodePools {
     return this.#pools;
   }
 
+  /** Of the members of a pool, by name. Before `start` only what is remembered is known. */
+  marks(pool: string): ReadonlyMap<string, HealthMark> {
+    const known = this.#pools.get(pool);
+    if (known === undefined) return new Map();
+    const { marks } = (this.#isStarted ? known : this.#past.memory.get(pool))?.changes ?? { marks: [] };
+    return marksToTell(known, marks, this.#around.why);
+  }
+
   /** Next hops and first results are there: from now on marks count. */
   start(): void {
+    this.#isStarted = true;
     // Anew, since members that the file has and the memory has not take their first marks as they come into force.
-    const { force, nowMs } = { force: false, nowMs: this.#now() };
-    const health = this.#around.health;
-    this.#set(take(NO_POOLS, this.#file.pools, { force, nowMs, health, ...this.#past }));
+    this.#set(take(NO_POOLS, this.#file.pools, { force: false, ...this.#moment(), ...this.#past }));
     void this.#around.remember(this.#pools); // a change of the file while no process runs must find it
     this.marksChanged();
   }
 
   /** What a request would make of the pools as they are; nothing is changed. @throws AnyhopError ERR_LIMIT when a queue is full */
   preview({ next }: ChangeRequest): Membership {
-    return next(this.#pools, { nowMs: this.#now(), health: this.#around.health });
+    return next(this.#pools, { nowMs: this.#now() });
   }
 
   /**
@@ -178,7 +185,7 @@ export class NodePools {
     const before = this.#pools;
     const nowMs = this.#now();
     const held = takeHolds(passTime(before, nowMs), this.#around.holds, nowMs);
-    const next = takeMarks(held, this.#around.health, nowMs);
+    const next = takeMarks(held, healthBy(this.#around.why, nowMs), nowMs);
     if (next !== before) {
       this.#set(next);
       this.#tell(effects(before, next), 'what it waited for is over');
@@ -208,10 +215,9 @@ export class NodePools {
       await this.#around.permit(request.file);
       await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
       if (this.#isClosed) throw new AnyhopError('ERR_STOPPING', 'the node stops; nothing was changed');
-      this.#around.judge(this.#checked());
       const before = this.#pools;
       const fileBefore = this.#file;
-      const next = this.preview(request);
+      const next = request.next(before, this.#moment());
       this.#file = withPools(request.file, next);
       this.#set(next); // on top of what marks and time have done meanwhile
       const failure = await this.#around.publish();
@@ -231,17 +237,24 @@ export class NodePools {
     }
   }
 
+  /** Who is new has been reached and checked. */
+  #moment(): Moment {
+    const nowMs = this.#now();
+    return { nowMs, health: healthBy(this.#around.why, nowMs) };
+  }
+
   #set(pools: Membership): void {
     this.#pools = pools;
     this.#recipients = recipientsOf(this.#file, pools);
     this.#arm();
   }
 
-  /** Sets the timer for the next settle time that ends. */
+  /** Sets the timer for the next settle time that ends, and the next backend that is dead. */
   #arm(): void {
     clearTimeout(this.#timer);
-    const atMs = nextChangeAtMs(this.#pools);
-    if (atMs === undefined || this.#isClosed) return;
+    const never = Number.POSITIVE_INFINITY;
+    const atMs = Math.min(nextChangeAtMs(this.#pools) ?? never, nextDeadAtMs(this.#pools) ?? never);
+    if (atMs === never || this.#isClosed) return;
     const delayMs = Math.min(Math.max(1, Math.ceil(atMs - this.#now())), TIMER_MS_MAX);
     this.#timer = setTimeout(() => {
       this.marksChanged();
@@ -249,7 +262,7 @@ export class NodePools {
     }, delayMs).unref();
   }
 
-  /** Reaches, checks and marks whom there is now, and whom a change prepares for. */
+  /** Reaches and checks whom there is now, and whom a change prepares for, and looks at their marks. */
   #follow(): void {
     if (this.#isClosed) return;
     const failed = (error: unknown): void =>
@@ -259,21 +272,23 @@ export class NodePools {
       );
     this.#around.reach(this.#reached()).catch(failed);
     this.#around.check(this.#checked()).catch(failed);
-    // Those in force by the settings that are: a check that is new to a pool has not had its first result.
-    this.#around.judge(firstOfName([...markedBackends(this.#pools), ...this.#coming.marked]));
+    setImmediate(() => this.marksChanged());
   }
 
   #reached(): NamedBackend[] {
     return [...reachedBackends(this.#pools), ...this.#coming.reached];
   }
 
-  /** Everybody as they will be checked, so that a check that this host cannot make keeps the change from being taken. */
+  /**
+   * Everybody as they will be checked, so that a check that this host cannot make keeps the change from being taken. A check that the
+   * change ends goes on until then: without a result its backends count as down.
+   */
   #checked(): NamedBackend[] {
     const { settings, marked } = this.#coming;
-    const current = markedBackends(this.#pools).map(({ pool, backend }) => ({
-      pool: settings.get(pool.name) ?? pool,
-      backend,
-    }));
+    const current = markedBackends(this.#pools).map(({ pool, backend }) => {
+      const coming = settings.get(pool.name);
+      return { pool: coming?.health === undefined ? pool : coming, backend };
+    });
     return firstOfName([...current, ...marked]);
   }
 

@@ -2,24 +2,21 @@
 import type { Counted, CounterReport, HealthReport } from '../api/api.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { COUNTERS_PER_ENTRY, type Counters } from '../forward/counters.js';
-import type { Membership } from '../pool/membership.js';
 import type { Assembly } from './assemble.js';
-import type { HealthMark } from './marks.js';
+import type { NodePools } from './node-pools.js';
 
-export function healthReport(
-  pools: Membership,
-  markOf: (pool: string, backend: string) => HealthMark | undefined,
-): HealthReport {
+export function healthReport(pools: Pick<NodePools, 'pools' | 'marks'>): HealthReport {
   return {
-    backends: [...pools].flatMap(([pool, { changes }]) =>
-      changes.members.flatMap(({ name }) => {
-        const mark = markOf(pool, name);
+    backends: [...pools.pools].flatMap(([pool, { changes }]) => {
+      const marks = pools.marks(pool);
+      return changes.members.flatMap(({ name }) => {
+        const mark = marks.get(name);
         if (mark === undefined) return [];
         const { health, reason, since } = mark;
         const why = reason === undefined ? {} : { reason };
         return [{ pool, backend: name, health, ...why, since: since.toISOString() }];
-      }),
-    ),
+      });
+    }),
   };
 }
 

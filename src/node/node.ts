@@ -79,7 +79,6 @@ export class Node {
         this.#warnAboutNarrowPaths();
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
       },
-      mark: (pool, backend) => this.#backends.health.markOf(pool, backend),
       readiness: () => this.#readiness.current(),
       unkept: () => host.store.problem,
       events: () => events.report(),
@@ -186,8 +185,7 @@ export class Node {
       permit: (config) => localVips.permit(config),
       reach: (backends) => hops.resolve(backends),
       check: (backends) => health.check(backends),
-      judge: (backends) => health.judge(backends),
-      health: (pool, backend) => health.markOf(pool, backend)?.health,
+      why: health.why,
       facts: (pool) => this.#backends.facts(pool),
       holds: (pool) => {
         this.#backends.follow(this.#pools); // after a restart no agent has been asked yet, and what waits must go on waiting
@@ -227,7 +225,6 @@ export class Node {
     this.#readiness.passed('health');
     if (this.#options.first.config.node.engine === 'auto') hops.requireReach();
     health.follow((backend) => this.#backends.noWay(backend));
-    health.judge(markedBackends(this.#pools.pools));
     this.#pools.start();
     this.#warnAboutNarrowPaths();
     const options = {
@@ -274,7 +271,7 @@ export class Node {
 
   #status(chosen: ChosenEngine<Forwarding>, rates: Rates): Promise<NodeStatus> {
     const { engine, reason, first: forwarding } = chosen;
-    const { hops, paths, health, agents, drains } = this.#backends;
+    const { hops, paths, agents, drains } = this.#backends;
     const { file, pools } = this.#pools;
     return nodeStatus({
       config: file,
@@ -287,7 +284,7 @@ export class Node {
       rates,
       nextHop: (address) => paths.status(address, hops.of(address)),
       pathReports: () => paths.counts,
-      mark: (pool, backend) => health.markOf(pool, backend),
+      marks: (pool) => this.#pools.marks(pool),
       readiness: () => this.#readiness.current(),
       configFile: () => this.actions.configFile,
       overrides: () => overrideStatus(pools),

@@ -40,8 +40,8 @@ export interface StatusInput {
   /** By the text of a backend's address. */
   readonly nextHop: (address: string) => BackendStatus['nextHop'];
   readonly pathReports: () => Readonly<PathReportCounts>;
-  /** Of a present member. */
-  readonly mark: (pool: string, backend: string) => HealthMark | undefined;
+  /** By the pool's name, then by the backend's. */
+  readonly marks: (pool: string) => ReadonlyMap<string, HealthMark>;
   readonly readiness: () => Readiness;
   readonly configFile: () => ConfigFileStatus;
   readonly overrides: () => readonly OverrideStatus[];
@@ -115,6 +115,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
         const slots = slotsOf(tables);
         const present = new Set(state);
         const check = checks.get(pool);
+        const marks = input.marks(pool);
         return {
           name: pool,
           mode: tables.mode,
@@ -129,7 +130,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
             const { name, address, weight, state, health, unreachable } = backend;
             if (!present.has(backend)) return []; // of the prior state only
             const nextHop = input.nextHop(address.text);
-            const mark = input.mark(pool, name);
+            const mark = marks.get(name);
             if (mark === undefined) return []; // it came into force a moment ago
             const { reason, since } = mark;
             const drain = input.drain(pool, name);

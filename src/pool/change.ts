@@ -212,21 +212,21 @@ export function cancelQueued(changes: PoolChanges, at: number, nowMs: number): P
 /** A health mark, of a member that is in force or waits; marks of others are ignored. Never waits. */
 export function mark(changes: PoolChanges, name: string, health: Health, nowMs: number): PoolChanges {
   const now = advance(changes, nowMs);
-  return markEach(now, (each) => (each === name ? health : undefined), nowMs);
+  return markEach(now, (each) => (each.name === name ? health : undefined), nowMs);
 }
 
 /**
  * Many of them at one moment; the same object when all are as they were.
- * @param healthOf undefined for a member whose mark stays
+ * @param healthOf undefined for a mark that stays
  */
 export function markEach(
   changes: PoolChanges,
-  healthOf: (name: string) => Health | undefined,
+  healthOf: (mark: RememberedMark) => Health | undefined,
   nowMs: number,
 ): PoolChanges {
-  const other = ({ name, health }: RememberedMark): Health | undefined => {
-    const now = healthOf(name);
-    return now === health ? undefined : now;
+  const other = (mark: RememberedMark): Health | undefined => {
+    const now = healthOf(mark);
+    return now === mark.health ? undefined : now;
   };
   if (!changes.marks.some((one) => other(one) !== undefined)) return changes;
   const now = advance(changes, nowMs);

@@ -20,6 +20,7 @@ import {
   type PoolChange,
   type PoolChanges,
   plan,
+  type RememberedMark,
   startChanges,
 } from './change.js';
 import { type Override, overridden, stillNeeded } from './override.js';
@@ -52,10 +53,20 @@ export function memoryOf(changes: PoolChanges): PoolMemory {
   return { changes, overrides: [], drainingSinceMs: {} };
 }
 
-/** When a transition is made, and the marks of members that are new to a pool; up when there is none. */
+/**
+ * How a member stands now; undefined when that is not known, and its mark stays.
+ * @param mark the one that it has; undefined when it is new to the pool
+ */
+export type HealthOf = (
+  pool: PoolConfig,
+  backend: BackendConfig,
+  mark: RememberedMark | undefined,
+) => Health | undefined;
+
+/** When a transition is made, and the marks of members that are new to a pool: up unless `health` says otherwise. */
 export interface Moment {
   readonly nowMs: number;
-  readonly health?: (pool: string, backend: string) => Health | undefined;
+  readonly health?: HealthOf;
 }
 
 export interface TakeOptions extends Moment {
@@ -89,7 +100,7 @@ function takePool(
   const remembered = known ?? memory?.get(file.name) ?? memory?.get(renamed?.get(file.name) ?? '');
   const overrides = stillNeeded(remembered?.overrides ?? [], file);
   const { backends: members, prior } = overridden(file, overrides);
-  const change: PoolChange = { members, prior, health: marksOf(file.name, members, health) };
+  const change: PoolChange = { members, prior, health: firstMarks(file, members, health) };
   const { settleMs } = file;
   const changes =
     remembered === undefined
@@ -106,12 +117,12 @@ function takePool(
   });
 }
 
-function marksOf(
-  pool: string,
-  members: readonly { readonly name: string }[],
-  health: TakeOptions['health'] = () => undefined,
+function firstMarks(
+  file: PoolConfig,
+  members: readonly BackendConfig[],
+  health: HealthOf = () => undefined,
 ): Record<string, Health> {
-  return Object.fromEntries(members.map(({ name }) => [name, health(pool, name) ?? 'up']));
+  return Object.fromEntries(members.map((one) => [one.name, health(file, one, undefined) ?? 'up']));
 }
 
 /** Time passes: what is due comes into force. The same object when nothing has changed. */
@@ -134,13 +145,14 @@ export function takeHolds(
 }
 
 /** Health marks as they are now, of members that are in force or wait. The same object when nothing has changed. */
-export function takeMarks(
-  before: Membership,
-  health: (pool: string, backend: string) => Health | undefined,
-  nowMs: number,
-): Membership {
-  return mapPools(before, (pool, name) => {
-    const changes = markEach(pool.changes, (backend) => health(name, backend), nowMs);
+export function takeMarks(before: Membership, health: HealthOf, nowMs: number): Membership {
+  return mapPools(before, (pool) => {
+    const backends = new Map(markedIn(pool).map((backend) => [backend.name, backend]));
+    const healthOf = (mark: RememberedMark): Health | undefined => {
+      const backend = backends.get(mark.name);
+      return backend && health(pool.file, backend, mark);
+    };
+    const changes = markEach(pool.changes, healthOf, nowMs);
     return changes === pool.changes ? pool : next({ ...pool, changes });
   });
 }
@@ -194,15 +206,17 @@ export interface NamedBackend {
 }
 
 /**
- * The members that have a health mark: those in force, and those that wait to be. One that waits under the name of one in force,
- * with another address, is not among them.
+ * The members whose health marks follow what is known of them: those in force, and those that wait to be. One that waits under the
+ * name of one in force, with another address, is not among them.
  */
+export function markedIn({ changes }: PoolMembership): readonly BackendConfig[] {
+  const waiting = queuedBackends(changes);
+  return waiting.length === 0 ? changes.members : firstByName([...changes.members, ...waiting]);
+}
+
 export function markedBackends(pools: Membership): NamedBackend[] {
-  return [...pools.values()].flatMap(({ file, changes }) =>
-    firstByName([...changes.members, ...queuedBackends(changes)]).map((backend) => ({
-      pool: file,
-      backend,
-    })),
+  return [...pools.values()].flatMap((pool) =>
+    markedIn(pool).map((backend) => ({ pool: pool.file, backend })),
   );
 }
 

@@ -5,8 +5,8 @@
 import type { PoolConfig } from '../config/types.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import {
+  type HealthOf,
   type Membership,
-  type Moment,
   NO_POOLS,
   nextChangeAtMs,
   passTime,
@@ -64,7 +64,7 @@ export class SimNode {
   mark(backend: string, health: 'up' | 'down', nowMs: number): boolean {
     const marked = takeMarks(
       passTime(this.#pools, nowMs),
-      (_, name) => (name === backend ? health : undefined),
+      (_, { name }) => (name === backend ? health : undefined),
       nowMs,
     );
     return this.#enter(marked, nowMs);
@@ -88,7 +88,7 @@ export class SimNode {
    */
   comeBack(file: PoolConfig, down: ReadonlySet<string>, nowMs: number): boolean {
     this.isUp = true;
-    const health: NonNullable<Moment['health']> = (_, name) => (down.has(name) ? 'down' : 'up');
+    const health: HealthOf = (_, { name }) => (down.has(name) ? 'down' : 'up');
     const options: TakeOptions = { force: false, nowMs, health };
     const isForgotten = nowMs - this.#leftAtMs >= this.#settleMs;
     const pools = take(isForgotten ? NO_POOLS : this.#pools, [file], options);

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { CheckResult } from '#anyhop/health/health-checks.js';
-import { Marks } from '#anyhop/node/marks.js';
+import { healthBy, marksToTell, nextDeadAtMs, whyBy } from '#anyhop/node/marks.js';
+import { type Membership, NO_POOLS, take, takeMarks } from '#anyhop/pool/membership.js';
 import { parse } from '../config/fixture.js';
 
 const DEAD_AFTER_MS = 10_000;
@@ -36,31 +37,30 @@ describe('marks', () => {
         const isUp = (each: string) => ways.get(each) !== false && checks.get(`web/${each}`)?.isUp !== false;
         const noWay = (backend: { name: string }) =>
           ways.get(backend.name) === false ? 'no route' : undefined;
-        const marks = new Marks({ noWay, checks });
-        marks.setMembers(
-          pool.backends.map((backend) => ({ pool, backend })),
-          nowMs,
-        );
+        const why = whyBy(noWay, checks);
+        let pools: Membership = take(NO_POOLS, POOLS, { force: false, nowMs, health: healthBy(why, nowMs) });
         for (const each of events) {
           const before = new Map(NAMES.map((member) => [member, isUp(member)]));
           if (each.kind === 'time') nowMs += each.ms;
           else if (each.kind === 'way') ways.set(each.name, each.isUp);
           else checks.set(`web/${each.name}`, { isUp: each.isUp, reason: 'refused' });
-          const nextMs = marks.refresh(nowMs);
+          pools = takeMarks(pools, healthBy(why, nowMs), nowMs);
+          const web = pools.get('web')!;
+          const marks = marksToTell(web, web.changes.marks, why);
           const left: number[] = [];
           for (const backend of pool.backends) {
             const member = backend.name as 'a' | 'b';
             if (isUp(member) !== before.get(member)) since.set(member, nowMs);
-            const mark = marks.of('web', backend.name)!;
+            const mark = marks.get(backend.name)!;
             const downMs = nowMs - since.get(member)!;
             const expected = isUp(member) ? 'up' : downMs >= DEAD_AFTER_MS ? 'dead' : 'down';
             assert.equal(mark.health, expected);
             assert.equal(mark.since.getTime(), since.get(member));
             const reason = ways.get(member) === false ? 'no route' : 'refused';
             assert.equal(mark.reason, isUp(member) ? undefined : reason);
-            if (expected === 'down') left.push(DEAD_AFTER_MS - downMs);
+            if (expected === 'down') left.push(since.get(member)! + DEAD_AFTER_MS);
           }
-          assert.equal(nextMs, left.length === 0 ? undefined : Math.min(...left));
+          assert.equal(nextDeadAtMs(pools), left.length === 0 ? undefined : Math.min(...left));
         }
       }),
     );
@@ -73,13 +73,13 @@ describe('marks', () => {
       [pool, ['up', 'down']],
       [unchecked, ['up', 'up']],
     ] as const) {
-      const marks = new Marks({ noWay: () => undefined, checks });
-      marks.setMembers(
-        pool.backends.map((backend) => ({ pool: each, backend })),
+      const health = healthBy(
+        whyBy(() => undefined, checks),
         0,
       );
+      const { changes } = take(NO_POOLS, [each], { force: false, nowMs: 0, health }).get('web')!;
       assert.deepEqual(
-        NAMES.map((name) => marks.of('web', name)!.health),
+        changes.marks.map(({ health }) => health),
         expected,
       );
     }

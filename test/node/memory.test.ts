@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createLog } from '#anyhop/core/log.js';
-import { marksIn, withSources } from '#anyhop/node/memory.js';
+import { withSources } from '#anyhop/node/memory.js';
 import { parseAddress } from '#anyhop/packet/address.js';
-import { mark, plan, startChanges } from '#anyhop/pool/change.js';
+import { plan, startChanges } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { drainsSinceMs, memoryOf, NO_POOLS, take } from '#anyhop/pool/membership.js';
 import { NODE, parse } from '../config/fixture.js';
@@ -42,18 +42,6 @@ services: [{name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}]
       ['good', memoryOf(startChanges({ members: over4 }, 1000, 0))],
     ]);
     assert.deepEqual([...withSources(memory, only4, log).keys()], ['past', 'good']);
-  });
-
-  it('tells since when each backend is up, or not', () => {
-    const changes = mark(startChanges({ members: over4 }, 1000, 0), 'b', 'down', 500);
-    const marks = marksIn(new Map([['web', memoryOf(changes)]]));
-    assert.deepEqual(
-      [...marks].map(([name, { health, since }]) => [name, health, since.getTime()]),
-      [
-        ['web/a', 'up', 0],
-        ['web/b', 'down', 500],
-      ],
-    );
   });
 
   it('moves all its times back when the clock was set back, and knows none that is yet to come', () => {

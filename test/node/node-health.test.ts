@@ -35,7 +35,7 @@ describe('health that is closed while its checks are prepared', () => {
       },
       close() {},
     };
-    const health = new NodeHealth(new Map(), createLog('silent'), () => 0, probes);
+    const health = new NodeHealth(createLog('silent'), probes);
     const backend = { name: 'b', address } as NamedBackend['backend'];
     const pool = { name: 'a', health: { ...timing, kind: 'tcp', port: 1 } } as NamedBackend['pool'];
     const checked = health.check([{ pool, backend }]);

@@ -7,11 +7,10 @@ import { createLog } from '#anyhop/core/log.js';
 import { type ChangeRequest, NodePools, type NodeSurroundings } from '#anyhop/node/node-pools.js';
 import type { Hold } from '#anyhop/pool/change.js';
 import type { Recipients } from '#anyhop/pool/least-mtu.js';
-import { type Membership, type NamedBackend, NO_POOLS, take } from '#anyhop/pool/membership.js';
+import { type Membership, type NamedBackend, NO_POOLS, take, takeMarks } from '#anyhop/pool/membership.js';
 import { renamedPools } from '#anyhop/pool/renames.js';
 import { say } from '#anyhop/pool/runtime.js';
 import { NO_FACTS } from '#anyhop/pool/states.js';
-import type { Health } from '#anyhop/table/state.js';
 import { NODE, parse, SERVICES } from '../config/fixture.js';
 
 const SETTLE_MS = 1000;
@@ -44,14 +43,14 @@ function reloadTo(file: LoadedConfig<'run'>, force: boolean): ChangeRequest {
 /** A node around the pools, which notes what it is told, and whose publishes fail when they are to. */
 class Node {
   readonly published: Recipients[] = [];
-  readonly marks = new Map<string, Health>();
+  readonly marks = new Map<string, 'up' | 'down'>();
   readonly faults: string[] = [];
   remembered: Membership = new Map();
   fails = 0;
   holds: readonly Hold[] = [];
+  unchecked: string[] = [];
   hold: Promise<void> | undefined;
   nowMs = 5000;
-  #judged = new Set<string>();
   #reached = new Set<string>();
   #checked = new Set<string>();
   readonly pools: NodePools;
@@ -68,26 +67,22 @@ class Node {
         await (this.hold ?? later());
       },
       check: async (backends) => {
+        this.unchecked = backends.flatMap(({ pool, backend }) => (pool.health ? [] : [backend.name]));
         if (backends.some(({ pool }) => pool.health?.kind === 'tunnel')) throw new Error('no raw sockets');
         this.#checked = named(backends);
         await later();
       },
-      judge: (backends) => {
-        this.#judged = named(backends);
-      },
       facts: () => NO_FACTS,
       holds: (pool) => (pool === 'web' ? this.holds : []),
-      health: (pool, backend) =>
-        this.#judged.has(`${pool}/${backend}`) ? (this.marks.get(backend) ?? 'up') : undefined,
+      why: (pool, { name }) => {
+        this.#expectKnown(pool.name, name);
+        return this.marks.get(name) === 'down' ? 'refused' : undefined;
+      },
       publish: async () => {
         const { recipients } = this.pools;
         if (this.fails-- > 0) return new Error('no room');
         for (const pool of recipients.pools) {
-          for (const { name } of pool.backends) {
-            const known = [this.#judged, this.#reached, this.#checked];
-            if (!known.every((set) => set.has(`${pool.name}/${name}`)))
-              this.faults.push(`${name} is not known`);
-          }
+          for (const { name } of pool.backends) this.#expectKnown(pool.name, name);
         }
         this.published.push(recipients);
         return undefined;
@@ -99,8 +94,13 @@ class Node {
     const log = createLog('silent');
     this.pools = new NodePools({ file, memory: new Map(), surroundings, log, now: () => this.nowMs });
     const all = file.pools.flatMap((pool) => pool.backends.map((backend) => ({ pool, backend })));
-    this.#judged = this.#reached = this.#checked = named(all);
+    this.#reached = this.#checked = named(all);
     this.pools.start();
+  }
+
+  #expectKnown(pool: string, backend: string): void {
+    const name = `${pool}/${backend}`;
+    if (!this.#reached.has(name) || !this.#checked.has(name)) this.faults.push(`${name} is not known`);
   }
 
   drain(backend: string, state: 'active' | 'draining', force: boolean) {
@@ -149,7 +149,7 @@ type Step =
       readonly force: boolean;
       readonly fails: boolean;
     }
-  | { readonly kind: 'mark'; readonly name: string; readonly health: Health }
+  | { readonly kind: 'mark'; readonly name: string; readonly health: 'up' | 'down' }
   | { readonly kind: 'hold'; readonly names: string[] }
   | { readonly kind: 'time'; readonly ms: number };
 
@@ -165,7 +165,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
     kind: fc.constant('mark' as const),
     name: fc.constantFrom<string[]>(...NAMES),
-    health: fc.constantFrom<Health[]>('up', 'down', 'dead'),
+    health: fc.constantFrom<('up' | 'down')[]>('up', 'down'),
   }),
   fc.record({ kind: fc.constant('hold' as const), names: fc.subarray<string>([...NAMES]) }),
   fc.record({ kind: fc.constant('time' as const), ms: fc.integer({ min: 0, max: 1500 }) }),
@@ -316,6 +316,32 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     node.pools.close();
   });
 
+  it('know of marks only what is remembered before they start, and since when one stands over a restart', () => {
+    const file = fileOf(['a', 'b'].map((name) => ({ name, weight: 1, state: 'active' })));
+    const [{ backends, ...rest }] = file.pools;
+    const before = take(NO_POOLS, [{ ...rest, backends: [backends[0]] }], { force: false, nowMs: 500 });
+    const memory = takeMarks(before, () => 'down', 1_000);
+    const surroundings = {
+      why: ({ name }: { name: string }) => (name === 'web' ? 'refused' : undefined),
+      facts: () => NO_FACTS,
+      holds: () => [],
+      publish: async () => undefined,
+      remember: async () => undefined,
+    } as Partial<NodeSurroundings> as NodeSurroundings;
+    let nowMs = 5_000;
+    const pools = new NodePools({ file, memory, surroundings, log: createLog('silent'), now: () => nowMs });
+    const told = () =>
+      [...pools.marks('web')].map(([name, { health, since }]) => [name, health, since.getTime()]);
+    assert.deepEqual(told(), [['a', 'down', 1_000]]);
+    nowMs = 6_000;
+    pools.start();
+    assert.deepEqual(told(), [
+      ['a', 'down', 1_000],
+      ['b', 'down', 6_000],
+    ]);
+    pools.close();
+  });
+
   it('prepare a change to its end though another one comes into force meanwhile', async () => {
     const members = (...names: string[]): Written[] =>
       names.map((name) => ({ name, weight: 1, state: 'active' }));
@@ -369,6 +395,50 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     assert.equal(node.pools.file, file);
     await node.drain('a', 'draining', false);
     assert.deepEqual(node.faults, []);
+    node.pools.close();
+  });
+
+  it('check by the settings in force until others are: what is no longer checked must not be without a result', async () => {
+    const plain = fileOf([{ name: 'a', weight: 1, state: 'active' }]);
+    const [web, dns] = plain.pools;
+    const health = {
+      kind: 'tcp',
+      port: 80,
+      intervalMs: 1,
+      timeoutMs: 1,
+      rise: 1,
+      fall: 1,
+      jitter: 0,
+    } as const;
+    const node = new Node({ ...plain, pools: [{ ...web, health }, dns] });
+    let release = (): void => {};
+    node.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    const changed = node.pools.change(() => reloadTo(plain, false));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(node.unchecked, ['dns-1']);
+    release();
+    await changed;
+    assert.deepEqual(node.unchecked.sort(), ['a', 'dns-1']);
+    node.pools.close();
+  });
+
+  it('mark a backend as dead by themselves, once it has been down for dead_after', (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const node = new Node(fileOf([{ name: 'a', weight: 1, state: 'active' }]));
+    const healthOf = (name: string) => node.pools.marks('web').get(name)!.health;
+    const { deadAfterMs } = node.pools.file.pools[0];
+    node.marks.set('a', 'down');
+    node.pools.marksChanged();
+    for (const [ms, expected] of [
+      [deadAfterMs - 1, 'down'],
+      [1, 'dead'],
+    ] as const) {
+      node.nowMs += ms;
+      t.mock.timers.tick(ms);
+      assert.equal(healthOf('a'), expected);
+    }
     node.pools.close();
   });
 

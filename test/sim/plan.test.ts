@@ -66,7 +66,7 @@ function simulated(lifetimeMs: number, onBreak?: (event: SimBreak) => void) {
 
 test('one of five backends fails, then a drain is planned: plan, tables and simulation give the same shares', () => {
   const start = take(NO_POOLS, FILE.pools, { force: false, nowMs: 0 });
-  const failed = takeMarks(start, (_, name) => (name === 'web-5' ? 'down' : undefined), 1000);
+  const failed = takeMarks(start, (_, { name }) => (name === 'web-5' ? 'down' : undefined), 1000);
   const drained = say(failed, 'web', 'web-1', { state: 'draining' }, { nowMs: 31_000, force: false });
   const [effect] = effects(failed, drained);
   assert.equal(effect.effect, 'in_force', 'a planned change does not wait for a health mark');
