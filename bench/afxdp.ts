@@ -15,7 +15,7 @@ import type { Image } from '#anyhop/image/read.js';
 import { createLink, here, LINK, type NodeLink } from '../test/engine/link.js';
 import { Peer } from '../test/engine/peer.js';
 import { imageOf, VIP4 } from '../test/forward/fixture.js';
-import { isolationObstacle } from '../test/isolation.js';
+import { missingForIsolation } from '../test/isolation.js';
 import { NODE_MAC } from '../test/packets/build.js';
 import { macBytes } from '../test/packets/layer.js';
 import type { OfferRequest } from './afxdp/offer.js';
@@ -93,8 +93,8 @@ async function measure(closing: (() => Promise<void>)[]): Promise<void> {
   });
 }
 
-const obstacle = isolationObstacle('nft');
-if (obstacle !== false) skip(NAME, obstacle);
+const missing = missingForIsolation('nft');
+if (missing !== false) skip(NAME, missing);
 else {
   const closing: (() => Promise<void>)[] = [];
   try {

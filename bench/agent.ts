@@ -10,7 +10,7 @@
 import { availableParallelism } from 'node:os';
 import { AGENT_PROGRAM, readVerdicts } from '#anyhop/agent/program.js';
 import { inner4, inner6, KEYS, loadAgent, outer4, outer6 } from '../test/agent/fixture.js';
-import { isolationObstacle } from '../test/isolation.js';
+import { missingForIsolation } from '../test/isolation.js';
 import { frame, gre, payload, tcp } from '../test/packets/build.js';
 import { type AgentContender, type AgentFlow, AgentHarness, type AgentTraffic } from './agent/harness.js';
 import { Connections } from './agent/sockets.js';
@@ -31,8 +31,8 @@ const FAMILIES = [
   { family: 6, vip: '::1', client: '::1', tail: Uint8Array.of(0, 0, 0, 1), peer: KEYS.peer6 },
 ] as const;
 
-const obstacle = isolationObstacle();
-if (obstacle !== false) skip('agent', obstacle);
+const missing = missingForIsolation();
+if (missing !== false) skip('agent', missing);
 else await measure();
 
 async function measure(): Promise<void> {

@@ -22,7 +22,7 @@ import type { EngineRequest } from '../test/engine/engine-process.js';
 import { here, LINK } from '../test/engine/link.js';
 import { Peer } from '../test/engine/peer.js';
 import { inputOf, VIP4 } from '../test/forward/fixture.js';
-import { isolationObstacle } from '../test/isolation.js';
+import { missingForIsolation } from '../test/isolation.js';
 import { NODE_MAC, ROUTER_MAC } from '../test/packets/build.js';
 import { macBytes } from '../test/packets/layer.js';
 import { BACKEND4, EnginesLab, PORT } from './engines/lab.js';
@@ -42,9 +42,9 @@ const ATTEMPTS = 3;
 
 type Contender = 'kernel' | NodeEngine;
 
-const obstacle =
-  isolationObstacle('nft', 'ethtool', 'sysctl') || (availableParallelism() < 2 && 'needs two CPUs');
-if (obstacle !== false) skip('engines', obstacle);
+const missing =
+  missingForIsolation('nft', 'ethtool', 'sysctl') || (availableParallelism() < 2 && 'needs two CPUs');
+if (missing !== false) skip('engines', missing);
 else {
   // Before anything is started, which then keeps off it too: a generator never rests.
   devLibrary.call('ERR_NATIVE', 'anyhop_dev_avoid', GENERATOR_CPU);

@@ -13,7 +13,7 @@ import type { EngineRequest } from '../test/engine/engine-process.js';
 import { createLink, here, LINK, type NodeLink } from '../test/engine/link.js';
 import { Peer } from '../test/engine/peer.js';
 import { imageOf, VIP4 } from '../test/forward/fixture.js';
-import { isolationObstacle } from '../test/isolation.js';
+import { missingForIsolation } from '../test/isolation.js';
 import { frame, ipv4, NODE_MAC, payload, tcp } from '../test/packets/build.js';
 import { macBytes } from '../test/packets/layer.js';
 import { median, report, skip } from './report.js';
@@ -24,8 +24,8 @@ const [ROUNDS, ROUND_MS, WARM_UP_MS] = quick ? [1, 300, 300] : [7, 2000, 3000];
 const FLOWS = 4096;
 const DROP_ALL = `table netdev sink { chain ingress { type filter hook ingress device "${LINK}" priority 0; policy drop; }; }`;
 
-const obstacle = isolationObstacle('nft', 'ethtool');
-if (obstacle !== false) skip(NAME, obstacle);
+const missing = missingForIsolation('nft', 'ethtool');
+if (missing !== false) skip(NAME, missing);
 else {
   const link = await createLink();
   const engine = new Peer<EngineRequest>(link.node, here('engine-process.js'), ['portable', LINK]);

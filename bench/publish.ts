@@ -25,7 +25,7 @@ import { parseAddress } from '#anyhop/packet/address.js';
 import type { Path } from '#anyhop/packet/path.js';
 import { markedBackends } from '#anyhop/pool/membership.js';
 import { NO_FACTS, statesOfConfig } from '#anyhop/pool/states.js';
-import { isolationObstacle } from '../test/isolation.js';
+import { missingForIsolation } from '../test/isolation.js';
 import { median, report, skip } from './report.js';
 
 const quick = process.argv.includes('--quick');
@@ -93,8 +93,8 @@ fullBuild();
 
 async function healthChange(): Promise<void> {
   const name = `publish: one health change, ${BACKENDS} backends, image in force`;
-  const obstacle = isolationObstacle();
-  if (obstacle !== false) return skip(name, obstacle);
+  const missing = missingForIsolation();
+  if (missing !== false) return skip(name, missing);
   const config = configOf('web-', 1);
   let assembly: Assembly = assemble(servedOf(config), config.node, { generation: 1, path });
   const sizes = sizesFor(assembly.image);
@@ -142,8 +142,8 @@ async function healthChange(): Promise<void> {
 /** The whole path: a check has failed; hysteresis, marks, what is remembered, tables, image, and the memory that XDP reads. */
 async function verdict(): Promise<void> {
   const name = `publish: a check's verdict to the image in force, ${BACKENDS} backends, ${VERDICT_SERVICES} services`;
-  const obstacle = isolationObstacle();
-  if (obstacle !== false) return skip(name, obstacle);
+  const missing = missingForIsolation();
+  if (missing !== false) return skip(name, missing);
   const config = verdictConfig();
   const log = createLog('silent');
   const probes = new Map<string, Done>();

@@ -17,7 +17,7 @@ import { parseAddress } from '#anyhop/packet/address.js';
 import { FIRST_CLIENT4, FIRST_CLIENT6 } from '../scripts/native/clients.js';
 import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../scripts/native/forwarder.js';
 import { type FixtureBackend, type FixtureOptions, imageOf, VIP4, VIP6 } from '../test/forward/fixture.js';
-import { isolationObstacle } from '../test/isolation.js';
+import { missingForIsolation } from '../test/isolation.js';
 import { frame, ipv4, ipv6, NODE_MAC, payload, tcp } from '../test/packets/build.js';
 import { macBytes } from '../test/packets/layer.js';
 import { median, report, skip } from './report.js';
@@ -123,8 +123,8 @@ const scenarios: Scenario[] = [
 ];
 
 const object = options.object ?? fileURLToPath(new URL('../../dist/native/forward.bpf.o', import.meta.url));
-const obstacle = isolationObstacle('ethtool') || (existsSync(object) ? false : `needs ${object}`);
-if (obstacle !== false) skip('xdp', obstacle);
+const missing = missingForIsolation('ethtool') || (existsSync(object) ? false : `needs ${object}`);
+if (missing !== false) skip('xdp', missing);
 else await measure();
 
 async function measure(): Promise<void> {

@@ -8,7 +8,7 @@ export function isInstalled(tool: string): boolean {
 }
 
 /** False when all is there: the value of a test's `skip`. */
-export function isolationObstacle(...tools: string[]): string | false {
+export function missingForIsolation(...tools: string[]): string | false {
   if (process.getuid?.() !== 0) return 'needs root';
   const missing = ['ip', ...tools].filter((tool) => !isInstalled(tool));
   return missing.length > 0 && `needs ${missing.join(', ')}`;

@@ -114,7 +114,7 @@ export interface Lab {
 }
 
 /** Why a lab cannot be made here, or undefined when it can. `tools` are programs that the caller needs besides the lab's. */
-export function labObstacle(tools: readonly string[] = []): AnyhopError | undefined {
+export function missingForLab(tools: readonly string[] = []): AnyhopError | undefined {
   if (!mayMakeNamespaces()) {
     return new AnyhopError('ERR_CAPABILITY', 'the lab makes network namespaces, which needs root', {
       hint: 'Run it as root, for example with sudo; in a container, with CAP_SYS_ADMIN and CAP_NET_ADMIN.',
@@ -129,8 +129,8 @@ export function labObstacle(tools: readonly string[] = []): AnyhopError | undefi
 
 /** Makes the machines, links, routes, VIPs and web servers. The anyhop programs are started by the caller. */
 export async function createLab(options: LabOptions): Promise<Lab> {
-  const obstacle = labObstacle();
-  if (obstacle !== undefined) throw obstacle;
+  const missing = missingForLab();
+  if (missing !== undefined) throw missing;
   removeStaleLabs();
   const resources = new Resources();
   try {

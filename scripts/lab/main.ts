@@ -1,6 +1,6 @@
 /** How the lab's programs end: an exit code, and errors in the words that a user can act on. */
 import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
-import { labObstacle } from './lab.js';
+import { missingForLab } from './lab.js';
 
 /** Runs `main` for its exit code if a lab can be made here. `tools` are programs needed besides the lab's own. */
 export async function runInLab(
@@ -9,8 +9,8 @@ export async function runInLab(
   tools: readonly string[] = [],
 ): Promise<void> {
   try {
-    const obstacle = labObstacle(tools);
-    if (obstacle !== undefined) throw obstacle;
+    const missing = missingForLab(tools);
+    if (missing !== undefined) throw missing;
     process.exitCode = await main();
   } catch (error) {
     process.exitCode = report(name, error);

@@ -1,29 +1,20 @@
 /** `anyhop agent`: runs the agent of a backend, checks the host, shows the agent's report, or removes its program. */
 import { Command, Option } from 'commander';
 import { checkEnvironment, type Environment, requireInterface } from '../agent/environment.js';
-import { type AgentPlace, type RemovedAgent, removeAgent } from '../agent/remove.js';
+import { removeAgent } from '../agent/remove.js';
 import { runAgent } from '../agent/run.js';
 import { thisSystem } from '../agent/system.js';
 import type { LoadedConfig } from '../config/types.js';
 import { EXIT } from '../core/errors.js';
-import { BPFFS_DEFAULT } from '../core/limits.js';
 import { drawReport, ownReport } from './agent-report.js';
-import {
-  type ConfigOptions,
-  configOption,
-  interfaceOption,
-  isNamed,
-  loadFor,
-  type NodeOptions,
-} from './options.js';
+import { configOption, interfaceOption, isNamed, loadFor } from './options.js';
 import { writeOut } from './output.js';
+import { bpffsOption, type PlaceOptions, placeOf, tellRemoved } from './place.js';
 
-interface AgentOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
+interface AgentOptions extends PlaceOptions {
   readonly check?: true;
   readonly status?: true;
   readonly stop?: true;
-  readonly bpffs?: string;
-  readonly json?: true;
 }
 
 export function agentCommand(): Command {
@@ -45,12 +36,7 @@ export function agentCommand(): Command {
       new Option('--status', 'show the connections and counters of the agent on this host').conflicts('stop'),
     )
     .addOption(new Option('--stop', 'remove the program that an agent left on the interface'))
-    .addOption(
-      new Option(
-        '--bpffs <directory>',
-        `with --stop: BPF file system of the agent (default: agent.bpffs of the config file; without a file: ${BPFFS_DEFAULT})`,
-      ),
-    )
+    .addOption(bpffsOption('agent', 'with --stop: BPF file system of the agent'))
     .addOption(new Option('--json', 'with --check, --status or --stop: print one JSON object'))
     .addHelpText(
       'after',
@@ -90,7 +76,7 @@ async function act(options: AgentOptions, isConfigNamed: boolean): Promise<numbe
   const inJson = options.json === true;
   if (options.check) return check(load(), inJson);
   if (options.status) return status(load(), inJson);
-  if (options.stop) return stop(placeOf(options, isConfigNamed), inJson);
+  if (options.stop) return stop(options, isConfigNamed);
   return runAgent(load);
 }
 
@@ -123,26 +109,19 @@ async function status(config: LoadedConfig<'agent'>, inJson: boolean): Promise<n
   return EXIT.ok;
 }
 
-async function stop(place: AgentPlace, inJson: boolean): Promise<number> {
-  const removed = await removeAgent(place);
-  writeOut(
-    inJson ? `${JSON.stringify({ ...place, removed: removed ?? null })}\n` : textOfStop(place, removed),
+async function stop(options: AgentOptions, isConfigNamed: boolean): Promise<number> {
+  const place = placeOf(options, isConfigNamed, () => {
+    const config = loadFor('agent', options);
+    return { interface: requireInterface(config), bpffs: config.agent.bpffs };
+  });
+  const { interface: name, bpffs } = place;
+  tellRemoved(
+    options,
+    place,
+    await removeAgent(place),
+    "no agent's program is on",
+    ({ mode, programId }) =>
+      `stopped delivering on ${name}: program ${programId} (${mode} XDP) is gone, and what was pinned for it in ${bpffs}`,
   );
   return EXIT.ok;
-}
-
-/** @param isConfigNamed a config that somebody names is read; without one, an interface is enough */
-function placeOf(options: AgentOptions, isConfigNamed: boolean): AgentPlace {
-  const { bpffs } = options;
-  if (options.interface !== undefined && (bpffs !== undefined || !isConfigNamed))
-    return { interface: options.interface, bpffs: bpffs ?? BPFFS_DEFAULT };
-  const config = loadFor('agent', options);
-  return { interface: requireInterface(config), bpffs: options.bpffs ?? config.agent.bpffs };
-}
-
-function textOfStop({ interface: name, bpffs }: AgentPlace, removed: RemovedAgent | undefined): string {
-  if (removed === undefined) return `no agent's program is on ${name} (looked in ${bpffs})\n`;
-  if (removed.attached === undefined) return `removed what was left in ${bpffs}; no program was on ${name}\n`;
-  const { mode, programId } = removed.attached;
-  return `stopped delivering on ${name}: program ${programId} (${mode} XDP) is gone, and what was pinned for it in ${bpffs}\n`;
 }

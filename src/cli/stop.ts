@@ -1,23 +1,9 @@
 /** `anyhop stop`: ends the forwarding that continues without a process. */
 import { Command, Option } from 'commander';
-import { BPFFS_DEFAULT } from '../core/limits.js';
 import { createLog } from '../core/log.js';
 import { removeForwarding } from '../engine/candidates.js';
-import type { Place, Removed } from '../engine/contract.js';
-import {
-  type ConfigOptions,
-  configOption,
-  interfaceOption,
-  isNamed,
-  loadFor,
-  type NodeOptions,
-} from './options.js';
-import { writeOut } from './output.js';
-
-interface StopOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
-  readonly bpffs?: string;
-  readonly json?: true;
-}
+import { configOption, interfaceOption, isNamed, loadFor } from './options.js';
+import { bpffsOption, type PlaceOptions, placeOf, tellRemoved } from './place.js';
 
 export function stopCommand(): Command {
   return new Command('stop')
@@ -29,12 +15,7 @@ export function stopCommand(): Command {
     )
     .addOption(configOption())
     .addOption(interfaceOption())
-    .addOption(
-      new Option(
-        '--bpffs <directory>',
-        `BPF file system of the node (default: node.bpffs of the config file; without a file: ${BPFFS_DEFAULT})`,
-      ),
-    )
+    .addOption(bpffsOption('node', 'BPF file system of the node'))
     .addOption(new Option('--json', 'print one JSON object'))
     .addHelpText(
       'after',
@@ -47,29 +28,14 @@ Examples:
   anyhop stop -c anyhop.yaml
   anyhop stop --interface eth0`,
     )
-    .action(async (options: StopOptions, command: Command) => {
-      const place = placeOf(options, isNamed(command));
+    .action(async (options: PlaceOptions, command: Command) => {
+      const place = placeOf(options, isNamed(command), () => loadFor('run', options).node);
       const removed = await removeForwarding(place, createLog('warn'));
-      writeOut(
-        options.json ? `${JSON.stringify({ ...place, removed: removed ?? null })}\n` : textOf(place, removed),
-      );
+      tellRemoved(options, place, removed, 'nothing of anyhop forwards on', (attached) => {
+        const { mode, programId, generation, interface: now } = attached;
+        const where = now === place.interface ? now : `${now}, which was called ${place.interface} before`;
+        const image = generation === undefined ? 'an image of another version' : `generation ${generation}`;
+        return `stopped forwarding on ${where}: program ${programId} (${mode} XDP, ${image}) and its pins are gone`;
+      });
     });
-}
-
-/** @param isConfigNamed a config that somebody names is read; without one, an interface is enough */
-function placeOf(options: StopOptions, isConfigNamed: boolean): Place {
-  const { bpffs } = options;
-  if (options.interface !== undefined && (bpffs !== undefined || !isConfigNamed))
-    return { interface: options.interface, bpffs: bpffs ?? BPFFS_DEFAULT };
-  const { node } = loadFor('run', options);
-  return { interface: node.interface, bpffs: options.bpffs ?? node.bpffs };
-}
-
-function textOf({ interface: name, bpffs }: Place, removed: Removed | undefined): string {
-  if (removed === undefined) return `nothing of anyhop forwards on ${name} (looked in ${bpffs})\n`;
-  if (removed.attached === undefined) return `removed what was left in ${bpffs}; no program was on ${name}\n`;
-  const { mode, programId, generation, interface: now } = removed.attached;
-  const where = now === name ? name : `${now}, which was called ${name} before`;
-  const image = generation === undefined ? 'an image of another version' : `generation ${generation}`;
-  return `stopped forwarding on ${where}: program ${programId} (${mode} XDP, ${image}) and its pins are gone\n`;
 }

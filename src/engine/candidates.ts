@@ -1,10 +1,11 @@
 /** The engines that a node can run, and the only place that knows all of them. */
 import { NODE_ENGINES, type NodeEngine } from '../core/engines.js';
 import type { Logger } from '../core/log.js';
+import type { Place } from '../pins/directory.js';
 import { AfXdpEngine } from './af_xdp/engine.js';
 import { requireAfXdp } from './af_xdp/requirements.js';
 import type { EngineCandidate } from './choose.js';
-import type { EngineKind, EngineSettings, Place, Removed } from './contract.js';
+import type { EngineKind, EngineSettings, Removed } from './contract.js';
 import { PortableEngine } from './portable/engine.js';
 import { requirePortable } from './portable/requirements.js';
 import { XdpEngine } from './xdp/engine.js';

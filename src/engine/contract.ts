@@ -14,6 +14,7 @@ import type { NodeEngine } from '../core/engines.js';
 import type { Logger } from '../core/log.js';
 import type { Counters } from '../forward/counters.js';
 import type { Image } from '../image/read.js';
+import type { Place } from '../pins/directory.js';
 import type { Link } from '../underlay/link.js';
 import type { NextHop } from '../underlay/next-hop.js';
 
@@ -70,12 +71,6 @@ export interface Engine {
   /** Ends this process's part. An engine that outlives its process forwards on by the last image until a successor or
    * `anyhop stop` ends that; the others stop. @returns whether forwarding goes on */
   leave(): Promise<boolean>;
-}
-
-export interface Place {
-  readonly interface: string;
-  /** A directory where a BPF file system is or can be mounted, or one in it. */
-  readonly bpffs: string;
 }
 
 export type EngineSettings = Place & Pick<NodeConfig, 'busyPollUs' | 'localVips'> & { readonly log: Logger };

@@ -24,6 +24,13 @@ import { type RunTool, requireTool, runTool } from '../core/tool.js';
 /** BPF_FS_MAGIC of linux/magic.h. */
 const BPF_FS_MAGIC = 0xcafe4a11;
 
+/** An interface, and where what is pinned for it is. */
+export interface Place {
+  readonly interface: string;
+  /** A directory where a BPF file system is or can be mounted, or one in it. */
+  readonly bpffs: string;
+}
+
 /** Whose pins they are, a forwarder's or an agent's: the name of their folder. */
 export type PinOwner = 'anyhop' | 'anyhop-agent';
 

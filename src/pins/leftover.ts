@@ -1,10 +1,51 @@
-/** Programs that were left on an interface by netlink, without a link that is pinned: the kernel knows them by their names. */
+/** What processes that have ended left on an interface: removed by `anyhop stop` and `anyhop agent --stop`. */
 import { AnyhopError } from '../core/errors.js';
 import { attachedXdp, type XdpMode } from '../ffi/bpf.js';
 import { detachByNetlink, programById } from '../ffi/netlink.js';
+import { type Link, readLinks } from '../underlay/link.js';
+import { lockLeftovers } from '../underlay/lock.js';
+import { isBpffs, type PinOwner, type Place } from './directory.js';
+import { whatIsMeant } from './find.js';
 
 /**
- * Takes off an interface a program that a command left there by netlink.
+ * Removes what was left at a place, with the lock of whoever would be in charge.
+ * @param command that this is, for messages
+ * @param remove gets the directory of the pins, unless no BPF file system is there, and the interface, unless it is gone;
+ *   returns undefined when there was nothing
+ * @throws AnyhopError ERR_INTERFACE when a process is in charge, or there is no such interface and nothing is left of one;
+ *   ERR_BPF when this user may not have what is there
+ */
+export async function removeLeft<T>(
+  { interface: name, bpffs }: Place,
+  owner: PinOwner,
+  command: string,
+  remove: (directory: string | undefined, link: Link | undefined) => T | undefined,
+): Promise<T | undefined> {
+  const { directory, link } = whatIsMeant(bpffs, name, await readLinks(), owner);
+  const lock = await lockLeftovers(owner === 'anyhop' ? 'run' : 'agent', link?.name ?? name).catch(
+    (cause: AnyhopError) => {
+      if (cause.cause !== undefined) throw cause;
+      throw new AnyhopError('ERR_INTERFACE', cause.message, {
+        hint: `End it first: SIGINT (Ctrl-C) also takes its program off ${name}, SIGTERM leaves that to "${command}".`,
+        cause,
+      });
+    },
+  );
+  try {
+    const removed = remove(isBpffs(bpffs, owner) ? directory : undefined, link);
+    if (removed === undefined && link === undefined) {
+      throw new AnyhopError('ERR_INTERFACE', `there is no interface ${name}, and nothing is left of one`, {
+        hint: 'See which there are: ip -br link',
+      });
+    }
+    return removed;
+  } finally {
+    await lock.release();
+  }
+}
+
+/**
+ * Takes off an interface a program that a command left there by netlink, without a link that is pinned: the kernel knows it by name.
  * @param program its name in the kernel, which says whose it is
  * @returns what was taken off; undefined when no such program is there
  * @throws AnyhopError ERR_BPF when it cannot be known, or taken off

@@ -42,7 +42,7 @@ export class Fleet {
   }
 
   /** Why `event` cannot happen now, in words; undefined when it can. */
-  obstacle(event: SimEvent): string | undefined {
+  refusal(event: SimEvent): string | undefined {
     if ('node' in event && event.node !== undefined && event.node >= this.nodes.length) {
       return `there are ${this.nodes.length} nodes`;
     }
@@ -79,9 +79,9 @@ export class Fleet {
    * @throws AnyhopError ERR_USAGE for an event that cannot happen now
    */
   apply(event: SimEvent, nowMs: number): boolean {
-    const obstacle = this.obstacle(event);
-    if (obstacle !== undefined) {
-      throw new AnyhopError('ERR_USAGE', `--events: "${eventText(event)}" cannot happen: ${obstacle}`, {
+    const refusal = this.refusal(event);
+    if (refusal !== undefined) {
+      throw new AnyhopError('ERR_USAGE', `--events: "${eventText(event)}" cannot happen: ${refusal}`, {
         hint: 'Events happen in the order in which they are given.',
       });
     }

@@ -7,7 +7,7 @@ import { Random } from './random.js';
 export function possibleEvents(events: readonly SimEvent[], options: FleetOptions): SimEvent[] {
   const fleet = new Fleet(options);
   return events.filter((event) => {
-    if (fleet.obstacle(event) !== undefined) return false;
+    if (fleet.refusal(event) !== undefined) return false;
     fleet.apply(event, 0);
     return true;
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabProcess } from '../../scripts/lab/process.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { Backend, networkSkip } from './backend.js';
 
 const READY_TIMEOUT_MS = 20_000;
@@ -14,7 +14,7 @@ const PLENTY = 1024;
 /** Some turns of its watch over the link and the host's addresses. */
 const WATCHED_MS = 3_500;
 
-describe('an agent', { skip: networkSkip() || isolationObstacle('prlimit') }, () => {
+describe('an agent', { skip: networkSkip() || missingForIsolation('prlimit') }, () => {
   let backend: Backend;
   before(async () => {
     backend = await Backend.make();

@@ -217,7 +217,7 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     assert.deepEqual(backend.pins(), []);
   });
 
-  test('pins without a program are no obstacle to a start', async () => {
+  test('pins without a program do not keep an agent from starting', async () => {
     const first = await start();
     first.kill();
     await first.exited;

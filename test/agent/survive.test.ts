@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { countersPin } from '#anyhop/agent/pins.js';
 import { AGENT_VERDICTS } from '#anyhop/core/layout.gen.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { Backend, networkSkip } from './backend.js';
 import { Load, type Outcome, requireAll, verdictsOf } from './load.js';
 
@@ -23,7 +23,7 @@ test('counters are found again by the same verdicts in the same order alone', ()
   assert.equal(countersPin([...names]), countersPin(names));
 });
 
-describe('the agent under load', { skip: networkSkip() || isolationObstacle('nft', 'setpriv') }, () => {
+describe('the agent under load', { skip: networkSkip() || missingForIsolation('nft', 'setpriv') }, () => {
   let backend: Backend;
   before(async () => {
     backend = await Backend.make();

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabProcess } from '../../scripts/lab/process.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { Backend, networkSkip } from './backend.js';
 import { Client, FAMILIES, MSS, PORT, SERVER } from './client.js';
 import { verdictsOf } from './load.js';
@@ -15,7 +15,7 @@ const READY_TIMEOUT_MS = 20_000;
 /** Longer than a handshake is remembered: ANYHOP_AGENT_HANDSHAKE_NS. */
 const FORGOTTEN_MS = 1_200;
 
-describe('a handshake under a SYN cookie', { skip: networkSkip() || isolationObstacle('nft') }, () => {
+describe('a handshake under a SYN cookie', { skip: networkSkip() || missingForIsolation('nft') }, () => {
   let backend: Backend;
   let agent: LabProcess;
   let sport = 47_000;

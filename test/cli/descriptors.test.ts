@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inNamespace } from '../../scripts/lab/command.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { flows } from '../engine/contract-frames.js';
-import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { createXdpLink, LINK } from '../engine/link.js';
+import { missingForIsolation } from '../isolation.js';
 import { FLAGS, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 const TEST_TIMEOUT_MS = 120_000;
@@ -27,13 +27,10 @@ const POOLS = {
   none: { kind: 'none' },
 } as const;
 
-describe('without file descriptors', { skip: isolationObstacle('ethtool', 'prlimit') }, () => {
-  let link: NodeLink;
-  let bpffs: string;
+describe('without file descriptors', { skip: missingForIsolation('ethtool', 'prlimit') }, () => {
+  let link: Awaited<ReturnType<typeof createXdpLink>>;
   beforeEach(async () => {
-    link = await createLink();
-    await letXdpArrive(link);
-    bpffs = link.resources.bpffs();
+    link = await createXdpLink();
   });
   afterEach(() => link?.resources.close());
 
@@ -51,7 +48,7 @@ describe('without file descriptors', { skip: isolationObstacle('ethtool', 'prlim
     test(`run with the engine ${engine} goes on forwarding and checking, and takes a reload afterwards`, {
       timeout: TEST_TIMEOUT_MS,
     }, async () => {
-      const file = writeFleet(link, { node: { engine, bpffs }, checks: POOLS });
+      const file = writeFleet(link, { node: { engine, bpffs: link.bpffs }, checks: POOLS });
       const run = await startRun(link, ['-c', file, ...FLAGS]);
       await limit(run, NONE_LEFT);
       await link.onNode('ip', 'addr', 'add', '10.0.0.77/32', 'dev', LINK); // `ip monitor` tells: all tables are read
@@ -76,7 +73,7 @@ describe('without file descriptors', { skip: isolationObstacle('ethtool', 'prlim
   }
 
   test('a start with too few says so in words, whatever their number', { timeout: TEST_TIMEOUT_MS }, () => {
-    const file = writeFleet(link, { node: { engine: 'auto', bpffs }, checks: POOLS });
+    const file = writeFleet(link, { node: { engine: 'auto', bpffs: link.bpffs }, checks: POOLS });
     const loads = (count: number) =>
       spawnSync('prlimit', [`--nofile=${count}`, process.execPath, MAIN, 'run', '--help']).status;
     let first = 12; // with fewer than this Node itself cannot load a program

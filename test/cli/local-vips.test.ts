@@ -12,7 +12,7 @@ import { flows } from '../engine/contract-frames.js';
 import { createLink, here, LINK, letXdpArrive, NODE4, NODE6, type NodeLink } from '../engine/link.js';
 import { sendFrames } from '../engine/send-frames.js';
 import { VIP4, VIP6 } from '../forward/fixture.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { frame, ipv4, ipv6, payload, udp } from '../packets/build.js';
 import { FLAGS, refusal, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
@@ -63,7 +63,7 @@ const OWN = frame(
   payload(10),
 );
 
-describe('a VIP that is an address of the node', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+describe('a VIP that is an address of the node', { skip: missingForIsolation('nft', 'ethtool') }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());
 

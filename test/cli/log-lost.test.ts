@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { run as runProgram } from '../../scripts/lab/command.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { flows } from '../engine/contract-frames.js';
-import { createLink, letXdpArrive, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { createXdpLink } from '../engine/link.js';
+import { missingForIsolation } from '../isolation.js';
 import { FLAGS, MAIN, sendFlows, writeFleet } from './run-fixture.js';
 
 const START_TIMEOUT_MS = 20_000;
@@ -48,13 +48,10 @@ test('an exit code is the same with nobody to read the message', () => {
   }
 });
 
-describe('anyhop run without a log', { skip: isolationObstacle('ethtool', 'mount') }, () => {
-  let link: NodeLink;
-  let bpffs: string;
+describe('anyhop run without a log', { skip: missingForIsolation('ethtool', 'mount') }, () => {
+  let link: Awaited<ReturnType<typeof createXdpLink>>;
   beforeEach(async () => {
-    link = await createLink();
-    await letXdpArrive(link);
-    bpffs = link.resources.bpffs();
+    link = await createXdpLink();
   });
   afterEach(() => link?.resources.close());
 
@@ -62,7 +59,7 @@ describe('anyhop run without a log', { skip: isolationObstacle('ethtool', 'mount
   const ask = (...args: string[]) =>
     spawnSync(process.execPath, [MAIN, ...args, '--socket', socket()], { encoding: 'utf8' });
   async function start(engine: string, redirection: string): Promise<LabProcess> {
-    const file = writeFleet(link, { node: { engine, bpffs } });
+    const file = writeFleet(link, { node: { engine, bpffs: link.bpffs } });
     const shell = ['sh', '-c', `exec "$@" ${redirection}`, 'sh'];
     const argv = [...shell, process.execPath, MAIN, 'run', '-c', file, ...FLAGS];
     const run = await link.resources.startProcess('anyhop run', link.node, argv);

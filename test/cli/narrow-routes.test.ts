@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { warnAboutNarrowRoutes } from '#anyhop/cli/narrow-routes.js';
 import { loadConfig } from '#anyhop/config/load.js';
 import { leastMtus } from '#anyhop/pool/least-mtu.js';
-import { labObstacle } from '../../scripts/lab/lab.js';
+import { missingForLab } from '../../scripts/lab/lab.js';
 import { withUnderlay } from '../underlay/underlay.js';
 
 let folder: string;
@@ -50,7 +50,7 @@ describe('the least MTU of the path to a backend', () => {
   });
 });
 
-describe('check', { skip: labObstacle()?.message ?? false }, () => {
+describe('check', { skip: missingForLab()?.message ?? false }, () => {
   it('warns once a pool of routes that are too narrow for IPv6 services, and on the node’s own machine alone', () =>
     withUnderlay(async ({ node, run }) => {
       const messages = async (source?: string) =>

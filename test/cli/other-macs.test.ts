@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
 import { VIP4 } from '../forward/fixture.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { frame, ipv4, payload, tcp } from '../packets/build.js';
 import { FLAGS, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
@@ -27,7 +27,7 @@ const framesFor = (dst: string): Uint8Array[] =>
     ),
   );
 
-describe('a node with several MAC addresses', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+describe('a node with several MAC addresses', { skip: missingForIsolation('nft', 'ethtool') }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());
 

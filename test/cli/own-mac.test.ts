@@ -4,7 +4,7 @@ import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { NODE_MAC } from '../packets/build.js';
 import { FLAGS, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
@@ -12,7 +12,7 @@ const OTHER_MAC = '02:00:00:00:77:01';
 const NEWS_TIMEOUT_MS = 10_000;
 
 describe('a node whose interface gets another MAC address', {
-  skip: isolationObstacle('nft', 'ethtool'),
+  skip: missingForIsolation('nft', 'ethtool'),
 }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());

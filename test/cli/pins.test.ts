@@ -1,42 +1,33 @@
 /** What the engine xdp pins is found by its interface, whatever that is called; is there as long as it runs; and goes with its interface. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { linkedIndex } from '#anyhop/pins/find.js';
-import { inNamespace } from '../../scripts/lab/command.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { flows } from '../engine/contract-frames.js';
-import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
-import { FLAGS, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
+import { createLink, createXdpLink, LINK, letXdpArrive } from '../engine/link.js';
+import { missingForIsolation } from '../isolation.js';
+import { FLAGS, runStop, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 const TIMEOUT_MS = 240_000;
 const EVENT_TIMEOUT_MS = 20_000;
 const ALL = { gre4: 20, gre6: 0 };
 const RENAMED = 'wan0';
 
-describe('the pins of the engine xdp', { skip: isolationObstacle('ethtool') }, () => {
-  let link: NodeLink;
-  let bpffs: string;
+describe('the pins of the engine xdp', { skip: missingForIsolation('ethtool') }, () => {
+  let link: Awaited<ReturnType<typeof createXdpLink>>;
   let file: string;
   beforeEach(async () => {
-    link = await createLink();
-    await letXdpArrive(link);
-    bpffs = link.resources.bpffs();
-    file = writeFleet(link, { node: { engine: 'xdp', bpffs } });
+    link = await createXdpLink();
+    file = writeFleet(link, { node: { engine: 'xdp', bpffs: link.bpffs } });
   });
   afterEach(() => link?.resources.close());
 
   const start = (name = LINK): Promise<LabProcess> =>
     startRun(link, ['-c', file, ...FLAGS.map((flag) => (flag === LINK ? name : flag))]);
-  const stop = (name: string) => {
-    const args = ['stop', '--interface', name, '--bpffs', bpffs];
-    const [program = '', ...rest] = inNamespace(link.node, [process.execPath, MAIN, ...args]);
-    return spawnSync(program, rest, { encoding: 'utf8' });
-  };
+  const stop = (name: string) => runStop(link, '--interface', name, '--bpffs', link.bpffs);
   /** A name can be changed only while the interface is down, which takes its routes. */
   async function rename(from: string, to: string): Promise<void> {
     await link.onNode('ip', 'link', 'set', from, 'down');
@@ -47,7 +38,7 @@ describe('the pins of the engine xdp', { skip: isolationObstacle('ethtool') }, (
     const neighbour = ['lladdr', address, 'dev', to, 'nud', 'permanent'];
     await link.onNode('ip', 'neigh', 'replace', '10.0.0.2', ...neighbour);
   }
-  const namespaces = (): string[] => readdirSync(join(bpffs, 'anyhop'));
+  const namespaces = (): string[] => readdirSync(join(link.bpffs, 'anyhop'));
 
   test('are those of the interface after it is renamed: adopted, and stopped by either name', {
     timeout: TIMEOUT_MS,
@@ -68,7 +59,7 @@ describe('the pins of the engine xdp', { skip: isolationObstacle('ethtool') }, (
       byFormer.stderr,
     );
     assert.deepEqual(
-      readdirSync(bpffs).filter((name) => name === 'anyhop'),
+      readdirSync(link.bpffs).filter((name) => name === 'anyhop'),
       [],
     );
 
@@ -81,7 +72,7 @@ describe('the pins of the engine xdp', { skip: isolationObstacle('ethtool') }, (
   test('are made again when somebody removes them, at the latest on SIGTERM, and adopted', {
     timeout: TIMEOUT_MS,
   }, async () => {
-    const remove = (): void => rmSync(join(bpffs, 'anyhop'), { recursive: true });
+    const remove = (): void => rmSync(join(link.bpffs, 'anyhop'), { recursive: true });
     const first = await start();
     remove();
     await first.waitForEvent('pinned_again', EVENT_TIMEOUT_MS);
@@ -108,7 +99,7 @@ describe('the pins of the engine xdp', { skip: isolationObstacle('ethtool') }, (
       await letXdpArrive(gone);
       const theirs = await startRun(gone, [
         '-c',
-        writeFleet(gone, { node: { engine: 'xdp', bpffs } }),
+        writeFleet(gone, { node: { engine: 'xdp', bpffs: link.bpffs } }),
         ...FLAGS,
       ]);
       theirs.kill();
@@ -117,7 +108,7 @@ describe('the pins of the engine xdp', { skip: isolationObstacle('ethtool') }, (
       await gone.resources.close();
     }
     const [namespace = ''] = namespaces();
-    const directory = join(bpffs, 'anyhop', namespace, LINK);
+    const directory = join(link.bpffs, 'anyhop', namespace, LINK);
     const deadline = Date.now() + EVENT_TIMEOUT_MS;
     while (linkedIndex(directory) !== 0) {
       assert.ok(Date.now() < deadline, 'the interface outlives its namespace');

@@ -4,14 +4,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { createLink, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { FLAGS, refusal, startRun, writeFleet } from './run-fixture.js';
 
 let link: NodeLink | undefined;
 afterEach(() => link?.resources.close());
 
 test('auto leaves an engine that cannot send out of the interface to the backends for one that can, and says so', {
-  skip: isolationObstacle('nft', 'ethtool'),
+  skip: missingForIsolation('nft', 'ethtool'),
 }, async () => {
   link = await createLink();
   const { onNode, peer, resources } = link;
@@ -36,7 +36,7 @@ test('auto leaves an engine that cannot send out of the interface to the backend
 });
 
 test('a second node on an interface hears once that it is taken, whatever the engines lack besides', {
-  skip: isolationObstacle('nft', 'ethtool'),
+  skip: missingForIsolation('nft', 'ethtool'),
 }, async () => {
   link = await createLink();
   const { resources } = link;

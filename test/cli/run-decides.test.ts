@@ -8,11 +8,11 @@ import { inNamespace } from '../../scripts/lab/command.js';
 import { CLIENT4, flows } from '../engine/contract-frames.js';
 import { createLink, type NodeLink } from '../engine/link.js';
 import { VIP4 } from '../forward/fixture.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { decapsulate } from '../packets/decode.js';
 import { FLAGS, finalCounters, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
-describe('of a node that runs and drains a backend', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+describe('of a node that runs and drains a backend', { skip: missingForIsolation('nft', 'ethtool') }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());
 
@@ -58,7 +58,7 @@ describe('of a node that runs and drains a backend', { skip: isolationObstacle('
   });
 });
 
-describe('a node whose config is good and doubtful', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+describe('a node whose config is good and doubtful', { skip: missingForIsolation('nft', 'ethtool') }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());
 

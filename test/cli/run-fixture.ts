@@ -78,6 +78,12 @@ export function writeFleet(
   return file;
 }
 
+/** Runs `anyhop stop` on the node. */
+export function runStop(link: NodeLink, ...args: string[]): Refusal & { readonly stdout: string } {
+  const [program = '', ...rest] = inNamespace(link.node, [process.execPath, MAIN, 'stop', ...args]);
+  return spawnSync(program, rest, { encoding: 'utf8', timeout: REFUSAL_TIMEOUT_MS });
+}
+
 export const FLAGS = ['--name', 'edge-1', '--interface', LINK, '--source', '10.0.0.1'];
 
 export interface Refusal {

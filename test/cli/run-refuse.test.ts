@@ -5,13 +5,13 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createLink, here as engineFile, LINK, type NodeLink } from '../engine/link.js';
 import { VIP4 } from '../forward/fixture.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { FLAGS, type Refusal, refusal, writeFleet } from './run-fixture.js';
 
 const preload = (file: string): { NODE_OPTIONS: string } => ({ NODE_OPTIONS: `--import=${file}` });
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
-describe('anyhop run refuses', { skip: isolationObstacle('nft', 'ethtool', 'setpriv') }, () => {
+describe('anyhop run refuses', { skip: missingForIsolation('nft', 'ethtool', 'setpriv') }, () => {
   let link: NodeLink;
   let file: string;
   let state: string;

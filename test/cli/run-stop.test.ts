@@ -8,7 +8,7 @@ import type { LabProcess } from '../../scripts/lab/process.js';
 import { ask } from '../api/fake-node.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { FLAGS, finalCounters, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 /** Longer than packets take to be sent and seen, on a machine that stands still now and then. */
@@ -16,7 +16,7 @@ const STOP_DELAY_MS = 5_000;
 /** Longer than an end without delay takes there. */
 const LONG_DELAY_MS = 60_000;
 
-describe('a node that is told to stop', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+describe('a node that is told to stop', { skip: missingForIsolation('nft', 'ethtool') }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());
 

@@ -4,13 +4,21 @@ import { spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { inNamespace } from '../../scripts/lab/command.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { devObjectPath } from '../../scripts/native/object.js';
 import { flows } from '../engine/contract-frames.js';
-import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
-import { isolationObstacle, withRuntimeDirectory } from '../isolation.js';
-import { FLAGS, finalCounters, MAIN, refusal, sendFlows, startRun, writeFleet } from './run-fixture.js';
+import { createXdpLink, LINK } from '../engine/link.js';
+import { missingForIsolation, withRuntimeDirectory } from '../isolation.js';
+import {
+  FLAGS,
+  finalCounters,
+  MAIN,
+  refusal,
+  runStop,
+  sendFlows,
+  startRun,
+  writeFleet,
+} from './run-fixture.js';
 
 const NAME_BPF_LOADS = new URL('./name-bpf-loads.js', import.meta.url).href;
 const NOBODY = 65534;
@@ -20,30 +28,24 @@ const NONE = { gre4: 0, gre6: 0 };
 /** What an XDP program takes, and a driver without native XDP for large frames. */
 const JUMBO_MTU = 9000;
 
-describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 'setpriv') }, () => {
-  let link: NodeLink;
-  let bpffs: string;
+describe('anyhop run with the engine xdp', { skip: missingForIsolation('ethtool', 'setpriv') }, () => {
+  let link: Awaited<ReturnType<typeof createXdpLink>>;
   let file: string;
   beforeEach(async () => {
-    link = await createLink();
-    await letXdpArrive(link);
-    bpffs = link.resources.bpffs();
-    file = writeFleet(link, { node: { engine: 'xdp', bpffs } });
+    link = await createXdpLink();
+    file = writeFleet(link, { node: { engine: 'xdp', bpffs: link.bpffs } });
   });
   afterEach(() => link?.resources.close());
 
   const start = (prefix: readonly string[] = []): Promise<LabProcess> =>
     startRun(link, ['-c', file, ...FLAGS], prefix);
   const send = (): Promise<typeof ALL> => sendFlows(link, flows(20));
-  const stop = (...args: string[]) => {
-    const [program = '', ...rest] = inNamespace(link.node, [process.execPath, MAIN, 'stop', ...args]);
-    return spawnSync(program, rest, { encoding: 'utf8', timeout: 10_000 });
-  };
-  const stopHere = () => stop('--interface', LINK, '--bpffs', bpffs);
+  const stop = (...args: string[]) => runStop(link, ...args);
+  const stopHere = () => stop('--interface', LINK, '--bpffs', link.bpffs);
   const program = async (): Promise<unknown> =>
     JSON.parse(await link.onNode('ip', '-json', 'link', 'show', 'dev', LINK))[0].xdp?.prog?.name;
   /** What is anyhop's: `ip` makes directories of its own in the first BPF file system that it finds. */
-  const pins = (): string[] => readdirSync(bpffs).filter((name) => name === 'anyhop');
+  const pins = (): string[] => readdirSync(link.bpffs).filter((name) => name === 'anyhop');
   const requireNothingLeft = async (): Promise<void> => {
     assert.equal(await program(), undefined);
     assert.deepEqual(pins(), []);
@@ -73,20 +75,20 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     assert.match(stopped.stdout, /^stopped forwarding on eth0: program \d+ \(native XDP, generation 2\)/);
     await requireNothingLeft();
     assert.deepEqual(await send(), NONE);
-    const again = stop('-c', file, '--interface', LINK, '--bpffs', bpffs, '--json');
+    const again = stop('-c', file, '--interface', LINK, '--bpffs', link.bpffs, '--json');
     assert.equal(again.status, 0, again.stderr);
-    assert.deepEqual(JSON.parse(again.stdout), { interface: LINK, bpffs, removed: null });
+    assert.deepEqual(JSON.parse(again.stdout), { interface: LINK, bpffs: link.bpffs, removed: null });
   });
 
   test('goes by --engine and --bpffs before the file, and anyhop stop by the file that is named', async () => {
     file = writeFleet(link, {
       node: { engine: 'portable', bpffs: join(link.resources.directory, 'nowhere') },
     });
-    const run = await startRun(link, ['-c', file, ...FLAGS, '--engine', 'xdp', '--bpffs', bpffs]);
+    const run = await startRun(link, ['-c', file, ...FLAGS, '--engine', 'xdp', '--bpffs', link.bpffs]);
     assert.equal(run.events.find(({ event }) => event === 'engine')?.['engine'], 'xdp');
     await run.stop('SIGTERM');
     assert.deepEqual(pins(), ['anyhop']);
-    file = writeFleet(link, { node: { engine: 'xdp', bpffs, source: '10.0.0.1' } });
+    file = writeFleet(link, { node: { engine: 'xdp', bpffs: link.bpffs, source: '10.0.0.1' } });
     const stopped = stop('-c', file, '--interface', LINK);
     assert.match(stopped.stdout, /^stopped forwarding on eth0/, stopped.stderr);
     assert.deepEqual(pins(), []);
@@ -160,7 +162,7 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     assert.equal(missing.status, 3);
 
     const five = withCaps('net_admin', 'bpf', 'perfmon', 'net_raw', 'ipc_lock');
-    await link.onNode('chmod', '700', bpffs);
+    await link.onNode('chmod', '700', link.bpffs);
     const closed = refusal(link, args, { prefix: five });
     const command = /As root: (.*)/.exec(closed.stderr)?.[1];
     assert.ok(command, closed.stderr);
@@ -175,7 +177,7 @@ describe('anyhop run with the engine xdp', { skip: isolationObstacle('ethtool', 
     await second.stop('SIGINT');
     assert.equal(finalCounters(second).verdicts['forwarded'], 40);
     assert.equal(await program(), undefined);
-    assert.deepEqual(readdirSync(join(bpffs, 'anyhop')), []);
+    assert.deepEqual(readdirSync(join(link.bpffs, 'anyhop')), []);
   });
 
   test('leaves an interface to the XDP program of somebody else, and says whose it is', async () => {

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CaptureWriter } from '#anyhop/packet/capture.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, here as engineFile, LINK, type NodeLink } from '../engine/link.js';
-import { isolationObstacle, withRuntimeDirectory } from '../isolation.js';
+import { missingForIsolation, withRuntimeDirectory } from '../isolation.js';
 import {
   FLAGS,
   finalCounters,
@@ -24,7 +24,7 @@ const STOP_IN_FLOOD_MS_MAX = 3500;
 const FLOOD_BEFORE_STOP_MS = 2500;
 const NOBODY = 65534;
 
-describe('anyhop run', { skip: isolationObstacle('nft', 'ethtool', 'setpriv') }, () => {
+describe('anyhop run', { skip: missingForIsolation('nft', 'ethtool', 'setpriv') }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());
 

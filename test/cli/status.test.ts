@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { FLAGS, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 const NEWS_TIMEOUT_MS = 15_000;
@@ -32,7 +32,7 @@ describe('anyhop status', () => {
   });
 });
 
-describe('anyhop status of a running node', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+describe('anyhop status of a running node', { skip: missingForIsolation('nft', 'ethtool') }, () => {
   let link: NodeLink | undefined;
   afterEach(() => link?.resources.close());
 

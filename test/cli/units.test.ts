@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, letXdpArrive } from '../engine/link.js';
-import { isInstalled, isolationObstacle } from '../isolation.js';
+import { isInstalled, missingForIsolation } from '../isolation.js';
 import { FLAGS, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
 const UNITS = ['anyhop', 'anyhop-agent'];
@@ -69,7 +69,7 @@ describe('the units for systemd', () => {
   });
 
   test('leave a forwarder what it needs: a file system that is read-only but for its own directories, no new privileges', {
-    skip: isolationObstacle('setpriv', 'ethtool'),
+    skip: missingForIsolation('setpriv', 'ethtool'),
     timeout: TIMEOUT_MS,
   }, async (t) => {
     const link = await createLink();

@@ -21,8 +21,8 @@ import { Frames, R, type Results, verdictName } from './record.js';
 import { compareBatch, histogram, runDifferential, type Summary } from './run.js';
 
 const PACKETS = 100_000;
-const bpfObstacle = process.getuid?.() !== 0 && 'needs root';
-const WITH_BPF = bpfObstacle === false;
+const missingForBpf = process.getuid?.() !== 0 && 'needs root';
+const WITH_BPF = missingForBpf === false;
 
 /** The kernel's own: a driver without headroom. */
 const NOT_A_CLIENTS_DOING = new Set(['drop_headroom']);
@@ -42,7 +42,7 @@ describe('the pipelines', () => {
     assert.deepEqual(missing, [], 'every verdict that a client can cause occurs');
   });
 
-  it('in BPF take nearly all of these packets', { skip: bpfObstacle }, () => {
+  it('in BPF take nearly all of these packets', { skip: missingForBpf }, () => {
     assert.ok(summary !== undefined, 'there was a difference');
     console.log(
       `${summary.skippedByBpf} packets are shorter or longer than a BPF test run takes (14 to 3520 bytes)`,

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { after, it } from 'node:test';
 import { newLabName, removeNamespace, removeStaleLabs } from '../../scripts/lab/names.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 
 const PAGE = 'docs/getting-started.md';
 const MACHINES = ['client', 'router', 'edge', 'web'];
@@ -48,7 +48,7 @@ function steps(page: string): Step[] {
 }
 
 it('the walk for newcomers shows what its page says, step by step', {
-  skip: isolationObstacle('bash', 'curl', 'ethtool', 'ping', 'python3', 'nsenter'),
+  skip: missingForIsolation('bash', 'curl', 'ethtool', 'ping', 'python3', 'nsenter'),
 }, () => {
   removeStaleLabs();
   const walk = steps(readFileSync(PAGE, 'utf8'));

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 
@@ -26,7 +26,7 @@ const FLOOD_S = WARM_UP_S + REAL.packets / REAL.rate + 2;
 const RATE = 2_000_000;
 
 test('a real client is told what fits while 32,768 spoofed sources use up all answers', {
-  skip: labObstacle(['timeout'])?.message ?? false,
+  skip: missingForLab(['timeout'])?.message ?? false,
   timeout: TIMEOUT_MS,
 }, async (context) => {
   const lab = await createLab({ forwarders: 1, backends: 1, engine: 'xdp', underlayMtu: MTU });

@@ -10,7 +10,7 @@ import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import { run } from '../../scripts/lab/command.js';
 import { fourMixes } from '../../scripts/lab/config.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { backendAddresses } from '../../scripts/lab/topology.js';
 
@@ -19,7 +19,7 @@ const TIMEOUT_MS = 120_000;
 const WAIT_MS = 15_000;
 const BACKENDS = [1, 2, 3, 4, 5].map((number) => ({ name: `web-${number}`, ...backendAddresses(number) }));
 
-describe('planned changes', { skip: labObstacle()?.message ?? false, timeout: TIMEOUT_MS }, () => {
+describe('planned changes', { skip: missingForLab()?.message ?? false, timeout: TIMEOUT_MS }, () => {
   let lab: Lab;
   let node: LabProcess;
   let queued: string;

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import { EXIT } from '#anyhop/core/errors.js';
-import { createLab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, missingForLab } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';
 
 const SUMMARY = 'demo: 2000 requests, 0 failed, 3 backends, 2 forwarders';
@@ -38,7 +38,7 @@ async function leftInTheEnd(labName: string): Promise<string[]> {
   return leftovers(labName);
 }
 
-const skip = labObstacle()?.message ?? false;
+const skip = missingForLab()?.message ?? false;
 
 for (const engine of NODE_ENGINES) {
   test(`the demo passes on the engine ${engine}`, { skip, timeout: 60_000 }, async () => {

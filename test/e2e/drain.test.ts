@@ -10,7 +10,7 @@ import type { DrainStatus, NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import { run } from '../../scripts/lab/command.js';
 import { fourMixes } from '../../scripts/lab/config.js';
-import { createLab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, missingForLab } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import { backendAddresses, VIP4 } from '../../scripts/lab/topology.js';
 import type { Held } from './held-connections.js';
@@ -23,7 +23,7 @@ const HELD_CONNECTIONS = fileURLToPath(new URL('./held-connections.js', import.m
 const BACKENDS = [1, 2, 3].map((number) => ({ name: `web-${number}`, ...backendAddresses(number) }));
 
 test('anyhop drain ends by itself once its connections have ended, none of them broken', {
-  skip: labObstacle()?.message ?? false,
+  skip: missingForLab()?.message ?? false,
   timeout: TIMEOUT_MS,
 }, async () => {
   const [service, other] = fourMixes(BACKENDS);

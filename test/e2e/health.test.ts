@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackendStatus, NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { getRequests } from '../../scripts/lab/requests.js';
@@ -12,7 +12,7 @@ import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 
 const TIMEOUT_MS = 60_000;
 const TIMING = { interval: '400ms', timeout: '350ms', rise: 2, fall: 2 };
-const skip = labObstacle()?.message ?? false;
+const skip = missingForLab()?.message ?? false;
 
 const statusOf = async (lab: Lab) => (await ask(lab.socket(0), '/status')) as NodeStatus;
 

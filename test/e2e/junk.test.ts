@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { EngineChoice } from '#anyhop/config/types.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 
 const TRAFFIC = fileURLToPath(new URL('../../scripts/traffic.js', import.meta.url));
@@ -71,7 +71,7 @@ function droppedByRawSockets({ pid }: LabProcess): number[] {
 
 for (const engine of ['xdp', 'af_xdp', 'portable'] as const) {
   describe(`with ${engine}, a flood for the node's own address`, {
-    skip: labObstacle()?.message ?? false,
+    skip: missingForLab()?.message ?? false,
   }, () => {
     test('of TCP, or of TCP, UDP and ICMP, changes no health mark', {
       timeout: TIMEOUT_MS,

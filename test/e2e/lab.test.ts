@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import { VERSION } from '#anyhop/core/version.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import { getRequests, type HttpAnswer } from '../../scripts/lab/requests.js';
@@ -43,7 +43,7 @@ function owners(answers: readonly HttpAnswer[]): Map<string, string | null> {
   );
 }
 
-describe('a fleet of two forwarders and three backends', { skip: labObstacle()?.message ?? false }, () => {
+describe('a fleet of two forwarders and three backends', { skip: missingForLab()?.message ?? false }, () => {
   let lab: Lab;
 
   before(
@@ -184,7 +184,7 @@ describe('a fleet of two forwarders and three backends', { skip: labObstacle()?.
 
 for (const engine of NODE_ENGINES) {
   test(`the first packet after a start of ${engine} is not lost`, {
-    skip: labObstacle()?.message ?? false,
+    skip: missingForLab()?.message ?? false,
     timeout: TIMEOUT_MS,
   }, async () => {
     const lab = await createLab({ forwarders: 1, backends: 1, engine });
@@ -198,7 +198,7 @@ for (const engine of NODE_ENGINES) {
   });
 
   test(`the final counters of ${engine} tell every packet that reached a backend, and closing a lab leaves nothing`, {
-    skip: labObstacle()?.message ?? false,
+    skip: missingForLab()?.message ?? false,
     timeout: TIMEOUT_MS,
   }, async () => {
     const lab = await createLab({ forwarders: 1, backends: 1, engine });

@@ -1,7 +1,7 @@
 /** The portable engine over a link that goes down and comes up, under load: libraries that it uses do not survive that by themselves. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import { getRequests } from '../../scripts/lab/requests.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 
@@ -19,7 +19,7 @@ async function answered(lab: Lab, firstSourcePort: number): Promise<number> {
   return answers.filter(({ error }) => error === null).length;
 }
 
-describe('with the portable engine, a link', { skip: labObstacle()?.message ?? false }, () => {
+describe('with the portable engine, a link', { skip: missingForLab()?.message ?? false }, () => {
   test('that flaps under load ends nothing: packets flow when it is up again; one that is gone ends the node, which leaves nothing behind', {
     timeout: TIMEOUT_MS,
   }, async () => {

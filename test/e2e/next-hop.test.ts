@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { NODE_ENGINES } from '#anyhop/core/engines.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { getRequests } from '../../scripts/lab/requests.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
@@ -16,7 +16,7 @@ for (const engine of NODE_ENGINES) {
   test(
     `on ${engine} a backend without a route loses its flows to others and gets them back, and a router's new MAC address is used`,
     {
-      skip: labObstacle()?.message ?? false,
+      skip: missingForLab()?.message ?? false,
       timeout: TIMEOUT_MS,
     },
     () => followUnderlay(engine),
@@ -25,7 +25,7 @@ for (const engine of NODE_ENGINES) {
 
 for (const engine of ['xdp', 'portable'] as const) {
   test(`on ${engine} packets leave by another interface than they came in on, when the backends' routes say so`, {
-    skip: labObstacle()?.message ?? false,
+    skip: missingForLab()?.message ?? false,
     timeout: TIMEOUT_MS,
   }, async () => {
     const lab = await createLab({ forwarders: 1, backends: 2, engine });
@@ -46,7 +46,7 @@ for (const engine of ['xdp', 'portable'] as const) {
 
 for (const engine of ['xdp', 'portable'] as const) {
   test(`on ${engine} packets take the way that a rule for the node's source names, and none that it does not, when the rule is gone`, {
-    skip: labObstacle()?.message ?? false,
+    skip: missingForLab()?.message ?? false,
     timeout: TIMEOUT_MS,
   }, async () => {
     const lab = await createLab({ forwarders: 1, backends: 2, engine });
@@ -82,7 +82,7 @@ for (const engine of ['xdp', 'portable'] as const) {
 }
 
 test('on af_xdp, which sends by one interface alone, backends behind another count as down, and the node is not ready', {
-  skip: labObstacle()?.message ?? false,
+  skip: missingForLab()?.message ?? false,
   timeout: TIMEOUT_MS,
 }, async () => {
   const lab = await createLab({ forwarders: 1, backends: 1, engine: 'af_xdp' });

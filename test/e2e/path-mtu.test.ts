@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { NODE_ENGINES } from '#anyhop/core/engines.js';
-import { createLab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, missingForLab } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS, LARGE_BYTES } from '../../scripts/lab/nginx.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 
@@ -14,7 +14,7 @@ for (const engine of NODE_ENGINES) {
   test(
     `large uploads and downloads complete on ${engine} when full-sized packets do not fit once wrapped`,
     {
-      skip: labObstacle()?.message ?? false,
+      skip: missingForLab()?.message ?? false,
       timeout: TIMEOUT_MS,
     },
     () => transferAll(engine),

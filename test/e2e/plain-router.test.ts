@@ -1,12 +1,12 @@
 /** A forwarder's place taken by a plain Linux router: what a forwarder's cost is measured against. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, missingForLab } from '../../scripts/lab/lab.js';
 import { getRequests } from '../../scripts/lab/requests.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 
 test('a plain router in place of a forwarder leads all packets for the VIPs to one backend, unwrapped', {
-  skip: labObstacle()?.message ?? false,
+  skip: missingForLab()?.message ?? false,
   timeout: 60_000,
 }, async () => {
   const lab = await createLab({ forwarders: 1, backends: 2 });

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Readiness } from '#anyhop/api/status.js';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { NODE_ENGINES } from '#anyhop/core/engines.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { HOST_LINK, VIP4 } from '../../scripts/lab/topology.js';
 import { inside, takeOff } from '../../scripts/native/attached.js';
@@ -27,7 +27,7 @@ const LOG_POLLS_MAX = 250;
 /** The program of `anyhop pass`. */
 const OTHER_PROGRAM = fileURLToPath(new URL('../../../dist/native/pass.bpf.o', import.meta.url));
 
-const skip = labObstacle()?.message ?? false;
+const skip = missingForLab()?.message ?? false;
 
 /** One service of two backends over IPv4, so that one route and one gateway are all there is. */
 async function startNode(engine: EngineChoice): Promise<{ lab: Lab; node: LabProcess }> {

@@ -10,7 +10,7 @@ import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import { run } from '../../scripts/lab/command.js';
 import { fourMixes, type LabService } from '../../scripts/lab/config.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { getRequests } from '../../scripts/lab/requests.js';
@@ -26,7 +26,7 @@ interface ConfigFile {
   pools: Record<string, { backends: { name: string; address: string; state?: string; weight?: number }[] }>;
 }
 
-describe('a running node', { skip: labObstacle()?.message ?? false, timeout: TIMEOUT_MS }, () => {
+describe('a running node', { skip: missingForLab()?.message ?? false, timeout: TIMEOUT_MS }, () => {
   let lab: Lab;
   let node: LabProcess;
   let file: string;

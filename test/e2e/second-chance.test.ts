@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parse, stringify } from 'yaml';
 import { fourMixes } from '../../scripts/lab/config.js';
-import { createLab, type Lab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { backendAddresses, VIP4, VIP6 } from '../../scripts/lab/topology.js';
@@ -104,11 +104,11 @@ labTest('a drain without second chance breaks the connections of that backend al
 });
 
 function labTest(name: string, run: () => Promise<void>): void {
-  test(name, { skip: labObstacle()?.message ?? false, timeout: TIMEOUT_MS }, run);
+  test(name, { skip: missingForLab()?.message ?? false, timeout: TIMEOUT_MS }, run);
 }
 
 test("an agent's ways to its peers are those of packets from its own address, by the rules for that, also when one changes", {
-  skip: labObstacle()?.message ?? false,
+  skip: missingForLab()?.message ?? false,
   timeout: TIMEOUT_MS,
 }, async () => {
   const services = fourMixes(BACKENDS.slice(0, 2))

@@ -7,13 +7,13 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '#anyhop/core/errors.js';
-import { labObstacle } from '../../scripts/lab/lab.js';
+import { missingForLab } from '../../scripts/lab/lab.js';
 import { leftovers } from '../../scripts/lab/names.js';
 import type { EventResult, Verdict } from '../../scripts/survive/judge.js';
 
 const SURVIVE = fileURLToPath(new URL('../../scripts/survive.js', import.meta.url));
 const TIMEOUT_MS = 120_000;
-const skip = labObstacle()?.message ?? false;
+const skip = missingForLab()?.message ?? false;
 
 async function survive(...args: string[]): Promise<{ code: number; verdict: Verdict; labName: string }> {
   const run = spawn(process.execPath, [SURVIVE, '--short', '--json', ...args], {

@@ -5,7 +5,7 @@ import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { NODE_ENGINES } from '#anyhop/core/engines.js';
-import { createLab, labObstacle } from '../../scripts/lab/lab.js';
+import { createLab, missingForLab } from '../../scripts/lab/lab.js';
 import { HTTP_PORTS } from '../../scripts/lab/nginx.js';
 import { VIP4, VIP6 } from '../../scripts/lab/topology.js';
 
@@ -15,7 +15,7 @@ const TIMEOUT_MS = 90_000;
 for (const engine of NODE_ENGINES) {
   test(
     `uploads complete on ${engine} when a link between router and backend takes less than the forwarder's`,
-    { skip: labObstacle()?.message ?? false, timeout: TIMEOUT_MS },
+    { skip: missingForLab()?.message ?? false, timeout: TIMEOUT_MS },
     () => uploadAll(engine),
   );
 }

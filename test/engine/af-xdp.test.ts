@@ -5,7 +5,7 @@ import { after, afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Image } from '#anyhop/image/read.js';
 import { type FixtureOptions, imageOf, VIP4 } from '../forward/fixture.js';
-import { isolationObstacle, withRuntimeDirectory } from '../isolation.js';
+import { missingForIsolation, withRuntimeDirectory } from '../isolation.js';
 import { frame, ipv4, NODE_MAC, payload, tcp } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
 import type { Outcome } from './contract.js';
@@ -61,7 +61,7 @@ interface Bench {
   take(count: number): Promise<Uint8Array[]>;
 }
 
-describe('the af_xdp engine', { skip: isolationObstacle('setpriv', 'ethtool', 'ping') }, () => {
+describe('the af_xdp engine', { skip: missingForIsolation('setpriv', 'ethtool', 'ping') }, () => {
   const closing: (() => Promise<void>)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closing.splice(0).reverse()) await close();
@@ -230,32 +230,32 @@ describe('the af_xdp engine', { skip: isolationObstacle('setpriv', 'ethtool', 'p
 
   test('says exactly what is missing', async () => {
     const { link } = await open();
-    const obstacle = async (system: object): Promise<{ message: string; hint: string } | null> => {
+    const missing = async (system: object): Promise<{ message: string; hint: string } | null> => {
       const argv = [process.execPath, here('requirements-process.js'), LINK, JSON.stringify(system)];
       return JSON.parse(await link.onNode(...argv));
     };
-    assert.equal(await obstacle({}), null);
+    assert.equal(await missing({}), null);
     const status = (bits: bigint): string => `CapEff:\t${bits.toString(16).padStart(16, '0')}\n`;
     const all = (1n << 12n) | (1n << 13n) | (1n << 14n) | (1n << 38n) | (1n << 39n);
     assert.match(
-      (await obstacle({ kernel: '5.4.0-1-amd64' }))!.message,
+      (await missing({ kernel: '5.4.0-1-amd64' }))!.message,
       /^Linux 5\.4\.0-1-amd64 has no BPF links/,
     );
-    const lacking = await obstacle({ status: status(all & ~(1n << 13n) & ~(1n << 38n)) });
+    const lacking = await missing({ status: status(all & ~(1n << 13n) & ~(1n << 38n)) });
     assert.equal(lacking?.message, 'the engine af_xdp lacks CAP_NET_RAW, CAP_PERFMON');
     const limits = 'Max locked memory         8388608              8388608              bytes\n';
-    const unlocked = await obstacle({ status: status(all & ~(1n << 14n)), limits });
+    const unlocked = await missing({ status: status(all & ~(1n << 14n)), limits });
     assert.equal(
       unlocked?.message,
       'the packet memory of 16.0 MiB may not be locked: the limit is 8.0 MiB, and CAP_IPC_LOCK is missing',
     );
     await link.onNode('ip', 'link', 'set', 'dev', LINK, 'mtu', '9000');
     assert.equal(
-      (await obstacle({}))?.message,
+      (await missing({}))?.message,
       `the MTU of ${LINK} is 9000: the engine af_xdp takes 3722 at most`,
     );
     await link.onNode('ip', 'link', 'set', 'dev', LINK, 'mtu', '1500', 'down');
-    assert.equal((await obstacle({}))?.message, `interface ${LINK} is down`);
+    assert.equal((await missing({}))?.message, `interface ${LINK} is down`);
   });
 
   test('refuses an interface with fewer transmit than receive queues, or with an XDP program', async () => {

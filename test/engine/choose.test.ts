@@ -11,7 +11,7 @@ import { imageOf } from '../forward/fixture.js';
 const IMAGE = imageOf();
 
 interface Fate {
-  readonly obstacle?: string;
+  readonly unmet?: string;
   readonly failure?: Error;
   readonly predecessor?: Image;
 }
@@ -20,11 +20,11 @@ interface Fate {
 function candidates(fates: Partial<Record<EngineCandidate['name'], Fate>>) {
   const started: [string, Image][] = [];
   const list = NODE_ENGINES.map((name): EngineCandidate => {
-    const { obstacle, failure, predecessor } = fates[name] ?? {};
+    const { unmet, failure, predecessor } = fates[name] ?? {};
     return {
       name,
       async check() {
-        if (obstacle !== undefined) throw new AnyhopError('ERR_BPF', obstacle, { hint: `mend ${name}` });
+        if (unmet !== undefined) throw new AnyhopError('ERR_BPF', unmet, { hint: `mend ${name}` });
       },
       create: () =>
         ({
@@ -54,7 +54,7 @@ describe('auto', () => {
 
   it('takes the next when one cannot work or fails to start, and says why', async () => {
     const failure = new AnyhopError('ERR_BPF', 'the kernel refused it');
-    const { list, started } = candidates({ xdp: { obstacle: 'no bpffs' }, af_xdp: { failure } });
+    const { list, started } = candidates({ xdp: { unmet: 'no bpffs' }, af_xdp: { failure } });
     const { engine, reason } = await startEngine('auto', list, first);
     assert.equal(engine.name, 'portable');
     assert.match(reason, /^auto; not xdp: .*no bpffs; not af_xdp: the kernel refused it$/);
@@ -65,7 +65,7 @@ describe('auto', () => {
   });
 
   it('says what is in the way of each, and what to do, when none works', async () => {
-    const all = { xdp: { obstacle: 'x' }, af_xdp: { obstacle: 'y' }, portable: { obstacle: 'z' } };
+    const all = { xdp: { unmet: 'x' }, af_xdp: { unmet: 'y' }, portable: { unmet: 'z' } };
     await assert.rejects(startEngine('auto', candidates(all).list, first), (error: AnyhopError) => {
       assert.equal(error.code, 'ERR_ENGINE');
       assert.match(error.message, /xdp: .*x\n.*af_xdp: .*y\n.*portable: .*z$/);
@@ -76,7 +76,7 @@ describe('auto', () => {
 
   it('says once that somebody else has the interface, for that is so with every engine', async () => {
     const failure = new InterfaceTaken('another "anyhop run" runs on interface eth0', 'Stop it first.');
-    const { list, started } = candidates({ xdp: { obstacle: 'x' }, af_xdp: { failure } });
+    const { list, started } = candidates({ xdp: { unmet: 'x' }, af_xdp: { failure } });
     await assert.rejects(startEngine('auto', list, first), failure);
     assert.deepEqual(started, []);
   });
@@ -90,10 +90,10 @@ describe('auto', () => {
 
 it('an engine is named once in a sentence about it', async () => {
   const all = {
-    xdp: { obstacle: 'the engine xdp lacks CAP_BPF' },
-    af_xdp: { obstacle: 'the MTU of eth0 is 9000: the engine af_xdp takes 3498 at most' },
+    xdp: { unmet: 'the engine xdp lacks CAP_BPF' },
+    af_xdp: { unmet: 'the MTU of eth0 is 9000: the engine af_xdp takes 3498 at most' },
     portable: {
-      obstacle: 'the portable engine lacks CAP_NET_RAW; the program of the engine xdp is still there',
+      unmet: 'the portable engine lacks CAP_NET_RAW; the program of the engine xdp is still there',
     },
   };
   const said = [
@@ -122,7 +122,7 @@ describe('an engine that is named', () => {
   });
 
   it('and cannot work says what is missing, and no other takes its place', async () => {
-    const { list, started } = candidates({ af_xdp: { obstacle: 'CAP_BPF is missing' } });
+    const { list, started } = candidates({ af_xdp: { unmet: 'CAP_BPF is missing' } });
     await assert.rejects(startEngine('af_xdp', list, first), {
       code: 'ERR_ENGINE',
       message: /af_xdp cannot work here: CAP_BPF is missing/,

@@ -1,5 +1,5 @@
 /** Every engine keeps the same contract: one line each. */
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { engineContract } from './contract.js';
 import { type InterfaceEngine, openInterfaceBench } from './interface-bench.js';
 import { replay } from './replay-bench.js';
@@ -12,7 +12,7 @@ onInterface({ name: 'xdp', sends: 'frame', broken: 'broken-pin.js', flood: 'is t
 function onInterface(engine: InterfaceEngine): void {
   engineContract({
     ...engine,
-    skip: isolationObstacle('nft', 'ethtool', 'ping'),
+    skip: missingForIsolation('nft', 'ethtool', 'ping'),
     onInterface: true,
     canMiss: engine.flood !== 'is taken',
     open: () => openInterfaceBench(engine),

@@ -12,7 +12,7 @@ import { inNamespace, run } from '../../scripts/lab/command.js';
 import { killIfThere } from '../../scripts/lab/names.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { Resources } from '../../scripts/lab/resources.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { frame, ipv4, ipv6, payload, udp } from '../packets/build.js';
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
@@ -47,7 +47,7 @@ const ELSEWHERE = 1;
 const OFF =
   'tx-tcp-segmentation tx-tcp-ecn-segmentation tx-tcp-mangleid-segmentation tx-tcp6-segmentation gso gro';
 
-describe('the host is guarded', { skip: isolationObstacle('nft', 'ethtool') }, () => {
+describe('the host is guarded', { skip: missingForIsolation('nft', 'ethtool') }, () => {
   test('packets for a VIP are seen by libpcap and not by the host, and everything is restored', async () => {
     await withBench(async (bench) => {
       const guard = await bench.start();

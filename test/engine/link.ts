@@ -33,6 +33,18 @@ export async function letXdpArrive({ onPeer }: NodeLink): Promise<void> {
   await onPeer(process.execPath, here('../../../dist/main.js'), 'pass', '--interface', LINK);
 }
 
+/** A link over which frames that XDP sends arrive, and a BPF file system. */
+export async function createXdpLink(): Promise<NodeLink & { readonly bpffs: string }> {
+  const link = await createLink();
+  try {
+    await letXdpArrive(link);
+    return { ...link, bpffs: link.resources.bpffs() };
+  } catch (error) {
+    await link.resources.close();
+    throw error;
+  }
+}
+
 export interface LinkOptions {
   /** Receive and transmit queues of both ends; 1 unless given. */
   readonly queues?: number;

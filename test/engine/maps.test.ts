@@ -9,14 +9,14 @@ import { BpfObject } from '#anyhop/ffi/bpf.js';
 import { bpfObjectPath } from '#anyhop/ffi/library.js';
 import { Counters } from '#anyhop/forward/counters.js';
 import { imageOf } from '../forward/fixture.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { arpRequest } from '../packets/build.js';
 
 const PUBLISHES = 100;
 /** Far above the 0.05 ms that it takes, far below a barrier. */
 const PUBLISH_MS_MAX = 1;
 
-describe('the maps of an XDP program', { skip: isolationObstacle() }, () => {
+describe('the maps of an XDP program', { skip: missingForIsolation() }, () => {
   const image = imageOf();
   const sizes = sizesFor(image);
   let object: BpfObject;

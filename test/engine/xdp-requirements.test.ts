@@ -8,7 +8,7 @@ import { readStatistics } from '#anyhop/underlay/driver-statistics.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
 import { inside } from '../../scripts/native/attached.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 
 const PLACE = { interface: 'eth0', bpffs: '/sys/fs/bpf' };
 const capabilities = (...bits: number[]): string => {
@@ -85,7 +85,7 @@ describe("a driver's statistics", () => {
   });
 
   it('are those that ethtool and ip show, read in this process', {
-    skip: isolationObstacle('ethtool'),
+    skip: missingForIsolation('ethtool'),
   }, async () => {
     const resources = new Resources();
     try {

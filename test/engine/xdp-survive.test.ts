@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { publishAndKill, requireAll, requireCounted, told, withLoad } from './survive.js';
 
 const PUBLISHES = 1000;
@@ -11,7 +11,7 @@ const DEAD_MS = 300;
 /** More than the room that maps are made with. */
 const EXTRA_BACKENDS = 1500;
 
-describe('the xdp engine under load', { skip: isolationObstacle('ethtool') }, () => {
+describe('the xdp engine under load', { skip: missingForIsolation('ethtool') }, () => {
   it(`loses and misdirects no packet over ${PUBLISHES} publishes and ${KILLS} kills`, async (t) => {
     await withLoad(async (node) => {
       await publishAndKill(node, { publishes: PUBLISHES, kills: KILLS });

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { readCapture } from '#anyhop/packet/capture.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { createLink, LINK, type NodeLink } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
 import { decodeFrame } from '../packets/decode.js';
 
@@ -18,7 +18,7 @@ const CLIENTS = 'src net 20.0.0.0/8 or src net 2001:db8:c11e::/48';
 const traffic = (link: NodeLink, ...args: string[]): Promise<string> =>
   link.onPeer(process.execPath, TRAFFIC, '--interface', LINK, '--mac', NODE_MAC, '--json', ...args);
 
-describe('the traffic generator', { skip: isolationObstacle('tcpdump', 'ethtool') }, () => {
+describe('the traffic generator', { skip: missingForIsolation('tcpdump', 'ethtool') }, () => {
   test('makes IPv4 and IPv6, TCP, UDP and echo requests, SYNs and ACKs of the sizes asked for, all with right checksums', async () => {
     const link = await createLink();
     try {

@@ -21,7 +21,7 @@ import { createLog } from '#anyhop/core/log.js';
 import { lastGoodConfig, StateStore } from '#anyhop/node/state-store.js';
 import { startChanges } from '#anyhop/pool/change.js';
 import type { PoolMemory } from '#anyhop/pool/membership.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { clocksAt, member } from '../pool/change-fixture.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'anyhop-state-'));
@@ -119,7 +119,7 @@ describe('the state of a node', () => {
     for (const name of readdirSync(place)) assert.equal(statSync(join(place, name)).mode & 0o077, 0, name);
   });
 
-  const isolation = isolationObstacle('unshare', 'mount');
+  const isolation = missingForIsolation('unshare', 'mount');
   it('leaves no older copy where a file is looked for that does not say where', { skip: isolation }, () => {
     // In a mount namespace of its own: the default place is that of the machine.
     const script = `

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 
 const PROGRAM = fileURLToPath(new URL('./lock-process.js', import.meta.url));
 const NOBODY = 65534;
@@ -15,7 +15,7 @@ const TEST_TIMEOUT_MS = 60_000;
 /** A /run of the lab's own, which all its processes share. */
 const IN_RUN = 'mount --bind "$0" /run && exec "$@"';
 
-describe('the lock on an interface', { skip: isolationObstacle('setpriv', 'unshare') }, () => {
+describe('the lock on an interface', { skip: missingForIsolation('setpriv', 'unshare') }, () => {
   let resources: Resources;
   let namespace: string;
   let other: string;

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 
 const PROGRAM = fileURLToPath(new URL('./monitor-process.js', import.meta.url));
 const TIMEOUT_MS = 30_000;
@@ -50,7 +50,7 @@ async function until(holds: () => boolean | Promise<boolean>, otherwise: string)
   }
 }
 
-describe('in a namespace', { skip: isolationObstacle() }, () => {
+describe('in a namespace', { skip: missingForIsolation() }, () => {
   test('it tells changes of neighbours apart from all others', { timeout: TIMEOUT_MS }, async () => {
     await withWatch(async ({ lines, change }) => {
       await change('link', 'set', 'lo', 'up');

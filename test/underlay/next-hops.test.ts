@@ -7,7 +7,7 @@ import type { RunTool } from '#anyhop/core/tool.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import type { NextHops } from '#anyhop/underlay/next-hops.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { LEFT_MAC, RIGHT_MAC, targets, told, type Underlay, withNextHops, withUnderlay } from './underlay.js';
 
 const TIMEOUT_MS = 60_000;
@@ -65,7 +65,7 @@ function refused(error: unknown): void {
   assert.match(String(error), /RTNETLINK answers|Error: /);
 }
 
-describe('in namespaces', { skip: isolationObstacle() }, () => {
+describe('in namespaces', { skip: missingForIsolation() }, () => {
   test('backends on the link and behind gateways, IPv4 and IPv6, are resolved before the first answer', {
     timeout: TIMEOUT_MS,
   }, async () => {

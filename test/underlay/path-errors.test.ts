@@ -9,7 +9,7 @@ import { inside } from '../../scripts/native/attached.js';
 import { createLink, here, LINK } from '../engine/link.js';
 import { Peer } from '../engine/peer.js';
 import type { WireRequest } from '../engine/wire-process.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import {
   frame,
   gre,
@@ -46,7 +46,7 @@ const report4 = (about: Uint8Array, o: { code?: number; to?: string; mac?: strin
 const report6 = (about: Uint8Array, type = 2) =>
   frame({}, ipv6({ src: 'fd00:9::9', dst: 'fd00::1' }), icmpv6Error({ type, mtu: 1400, about }));
 
-describe('reports about paths', { skip: isolationObstacle('ethtool') }, () => {
+describe('reports about paths', { skip: missingForIsolation('ethtool') }, () => {
   it('are heard when they are about GRE from the sources, whoever they are for, and nothing else is', async () => {
     const link = await createLink();
     const peer = new Peer<WireRequest>(link.peer, WIRE, [LINK, 'less 1']);

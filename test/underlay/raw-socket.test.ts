@@ -12,7 +12,7 @@ import { P } from '#anyhop/packet/constants.js';
 import { composeTcp, readTcp, type TcpSegment } from '#anyhop/packet/tcp.js';
 import { loadRawSockets } from '#anyhop/underlay/raw-socket.js';
 import { createLink, LINK, NODE4, NODE6 } from '../engine/link.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 import { icmpError, ipv4, packet, payload } from '../packets/build.js';
 
 const LOOPBACK = { 4: '127.0.0.1', 6: '::1' } as const;
@@ -35,7 +35,7 @@ function waitingBytes(): number {
     .reduce((sum, line) => sum + Number.parseInt(line.trim().split(/\s+/)[4].split(':')[1], 16), 0);
 }
 
-describe('a raw socket that sends', { skip: isolationObstacle('tc', 'ethtool') }, () => {
+describe('a raw socket that sends', { skip: missingForIsolation('tc', 'ethtool') }, () => {
   it('is refused, with the reason, what a full queue or a link that is down cannot take, and survives it', async () => {
     const link = await createLink();
     const send = async (from: string, to: string): Promise<Record<string, number>> =>

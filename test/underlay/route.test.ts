@@ -7,7 +7,7 @@ import { type Link, readLinks } from '#anyhop/underlay/link.js';
 import { askKernel, gatewayOf, type IpRoute, refusalOf, routeMtu } from '#anyhop/underlay/route.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
-import { isolationObstacle } from '../isolation.js';
+import { missingForIsolation } from '../isolation.js';
 
 const address = (text: string) => parseAddress(text)!;
 
@@ -27,7 +27,7 @@ test('a path MTU that the kernel learned makes a route no narrower than IPv6 can
   assert.equal(routeMtu(learned, { mtu: 1300 } as Link), 1300);
 });
 
-describe('in a namespace', { skip: isolationObstacle() }, () => {
+describe('in a namespace', { skip: missingForIsolation() }, () => {
   const withNamespace = async (work: (inside: RunTool) => Promise<void>): Promise<void> => {
     const resources = new Resources();
     try {

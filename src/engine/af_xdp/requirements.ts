@@ -7,8 +7,8 @@ import { L } from '../../core/layout.gen.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { interfaceQueues, XdpSocket } from '../../ffi/xsk.js';
 import { P } from '../../packet/constants.js';
+import type { Place } from '../../pins/directory.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
-import type { Place } from '../contract.js';
 import { requireCapabilities, requireKernel, requireNoProgram } from '../requirements.js';
 
 const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_NET_RAW', 'CAP_BPF', 'CAP_PERFMON'];

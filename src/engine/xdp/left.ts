@@ -4,11 +4,10 @@ import { AnyhopError } from '../../core/errors.js';
 import type { Logger } from '../../core/log.js';
 import { attachedXdp } from '../../ffi/bpf.js';
 import { findAttachment, linkPath } from '../../pins/attachment.js';
-import { isBpffs, pinDirectory, removePinDirectory } from '../../pins/directory.js';
-import { whatIsMeant } from '../../pins/find.js';
+import { type Place, pinDirectory, removePinDirectory } from '../../pins/directory.js';
+import { removeLeft } from '../../pins/leftover.js';
 import { readLinks } from '../../underlay/link.js';
-import { lockLeftovers } from '../../underlay/lock.js';
-import type { LeftBehind, Place, Removed } from '../contract.js';
+import type { LeftBehind, Removed } from '../contract.js';
 import { FORWARD_PROGRAM, requireNoProgram } from '../requirements.js';
 import { detach, findSet, removeStale } from './attachment.js';
 
@@ -33,29 +32,14 @@ async function isForwarding(name: string): Promise<boolean> {
   }
 }
 
-async function remove({ interface: name, bpffs }: Place, log: Logger): Promise<Removed | undefined> {
-  const links = await readLinks();
-  const { directory, link } = whatIsMeant(bpffs, name, links);
-  const lock = await lockLeftovers('run', link?.name ?? name).catch((cause: AnyhopError) => {
-    if (cause.cause !== undefined) throw cause;
-    throw new AnyhopError('ERR_INTERFACE', cause.message, {
-      hint: `End it first: SIGINT (Ctrl-C) also takes its program off ${name}, SIGTERM leaves that to "anyhop stop".`,
-      cause,
-    });
-  });
-  try {
-    const attachment =
-      link !== undefined && isBpffs(bpffs) ? findAttachment(directory, link.index) : undefined;
-    if (attachment === undefined) {
+function remove(place: Place, log: Logger): Promise<Removed | undefined> {
+  return removeLeft(place, 'anyhop', 'anyhop stop', (directory, link) => {
+    const attachment = directory && link && findAttachment(directory, link.index);
+    if (!attachment) {
       if (link !== undefined) requireNoProgram(link);
-      const hadPins = isBpffs(bpffs) && removeStale(directory);
-      if (hadPins) removePinDirectory(directory);
-      else if (link === undefined) {
-        throw new AnyhopError('ERR_INTERFACE', `there is no interface ${name}, and nothing is left of one`, {
-          hint: 'See which there are: ip -br link',
-        });
-      }
-      return hadPins ? { attached: undefined } : undefined;
+      if (directory === undefined || !removeStale(directory)) return undefined;
+      removePinDirectory(directory);
+      return { attached: undefined };
     }
     const set = findSet(directory, attachment, log);
     const generation = set?.maps.image()?.generation;
@@ -63,8 +47,6 @@ async function remove({ interface: name, bpffs }: Place, log: Logger): Promise<R
     const { mode, programId } = attachment;
     detach(attachment, directory);
     removePinDirectory(directory);
-    return { attached: { interface: link!.name, mode, programId, generation } };
-  } finally {
-    await lock.release();
-  }
+    return { attached: { interface: link.name, mode, programId, generation } };
+  });
 }

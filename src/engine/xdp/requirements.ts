@@ -4,10 +4,9 @@ import { release } from 'node:os';
 import type { Capability } from '../../core/capability.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { findAttachment } from '../../pins/attachment.js';
-import { requireBpffs } from '../../pins/directory.js';
+import { type Place, requireBpffs } from '../../pins/directory.js';
 import { directoryOf } from '../../pins/find.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
-import type { Place } from '../contract.js';
 import { requireCapabilities, requireKernel, requireNoProgram } from '../requirements.js';
 
 export interface PreparedPlace {

@@ -1,0 +1,51 @@
+/** Which interface and BPF file system `stop` and `agent --stop` look at, and how they tell what they removed. */
+import { Option } from 'commander';
+import { BPFFS_DEFAULT } from '../core/limits.js';
+import type { Place } from '../pins/directory.js';
+import type { ConfigOptions, NodeOptions } from './options.js';
+import { writeOut } from './output.js';
+
+export interface PlaceOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
+  readonly bpffs?: string;
+  readonly json?: true;
+}
+
+/** @param section of the config, whose process it is @param description before the rest */
+export function bpffsOption(section: 'node' | 'agent', description: string): Option {
+  return new Option(
+    '--bpffs <directory>',
+    `${description} (default: ${section}.bpffs of the config file; without a file: ${BPFFS_DEFAULT})`,
+  );
+}
+
+/**
+ * @param isConfigNamed a config that somebody names is read; without one, an interface is enough
+ * @param load reads the config
+ */
+export function placeOf(options: PlaceOptions, isConfigNamed: boolean, load: () => Place): Place {
+  const { bpffs, interface: name } = options;
+  if (name !== undefined && (bpffs !== undefined || !isConfigNamed))
+    return { interface: name, bpffs: bpffs ?? BPFFS_DEFAULT };
+  const place = load();
+  return { interface: place.interface, bpffs: bpffs ?? place.bpffs };
+}
+
+/**
+ * @param removed undefined when there was nothing
+ * @param nothing what to say then
+ * @param stopped what to say of a program that was attached
+ */
+export function tellRemoved<A>(
+  { json }: PlaceOptions,
+  place: Place,
+  removed: { readonly attached: A | undefined } | undefined,
+  nothing: string,
+  stopped: (attached: A) => string,
+): void {
+  const { interface: name, bpffs } = place;
+  if (json) writeOut(`${JSON.stringify({ ...place, removed: removed ?? null })}\n`);
+  else if (removed === undefined) writeOut(`${nothing} ${name} (looked in ${bpffs})\n`);
+  else if (removed.attached === undefined)
+    writeOut(`removed what was left in ${bpffs}; no program was on ${name}\n`);
+  else writeOut(`${stopped(removed.attached)}\n`);
+}
