@@ -30,7 +30,7 @@ export async function ownReport(config: LoadedConfig<'agent'>): Promise<AgentRep
       if (!(error instanceof AnyhopError)) throw error;
       failure = new AnyhopError(error.code, error.message, {
         exitCode: EXIT.failure,
-        hint: 'Is the agent running? A program that it left on the interface delivers without it, but sends no report.',
+        hint: 'Is the agent running? Without it, its program on the interface keeps delivering, but nothing reports.',
         cause: error,
       });
     }

@@ -121,7 +121,7 @@ async function exchange(socket: string, question: Question, accepted: readonly n
     `${socket} answers ${status} to ${question.path}: ${quote(text.trim())}`,
     {
       exitCode: EXIT.failure,
-      hint: 'Another version may be running there, or another program.',
+      hint: 'Another version of anyhop, or another program, may be running there.',
     },
   );
 }

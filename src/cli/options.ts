@@ -4,11 +4,9 @@
  */
 import { networkInterfaces } from 'node:os';
 import { type Command, Option } from 'commander';
-import { type LoadOptions, loadConfig } from '../config/load.js';
+import { CONFIG_FILE_DEFAULT, type LoadOptions, loadConfig } from '../config/load.js';
 import type { HostInterfaces } from '../config/rules/fleet.js';
 import { ENGINE_CHOICES, type EngineChoice, type LoadedConfig, type Role } from '../config/types.js';
-
-const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
 
 /** Parsed values of `configOption`. */
 export interface ConfigOptions {

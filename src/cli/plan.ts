@@ -54,7 +54,7 @@ async function askNode({ socket, json }: PlanOptions): Promise<string> {
 function compareFiles(oldFile: string, newFile: string | undefined, { socket, json }: PlanOptions): string {
   if (newFile === undefined || socket !== undefined) {
     throw new AnyhopError('ERR_USAGE', '--socket and files exclude each other', {
-      hint: 'Name OLD and NEW without --socket, or --socket without files: a node compares its own file with what is in force.',
+      hint: 'Give OLD and NEW without --socket, or --socket without files: a node compares its own file with what is in force.',
     });
   }
   const report = planFiles(loadFor('pools', { config: oldFile }), loadFor('pools', { config: newFile }));

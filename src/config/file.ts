@@ -9,7 +9,14 @@ export interface FileText {
 }
 
 /** Why a file could not be read: one sentence for the user. */
-export class UnreadableFile extends Error {}
+export class UnreadableFile extends Error {
+  readonly isMissing: boolean;
+
+  constructor(message: string, isMissing = false) {
+    super(message);
+    this.isMissing = isMissing;
+  }
+}
 
 /**
  * Reads a regular file or a pipe (`/dev/stdin`, `<(...)`).
@@ -28,7 +35,7 @@ export function readSmallFile(path: string, bytesMax: number): FileText {
     return { bytes, mode: status.isFile() ? status.mode & 0o777 : undefined };
   } catch (error) {
     if (error instanceof UnreadableFile) throw error;
-    throw new UnreadableFile(explain(error));
+    throw new UnreadableFile(explain(error), (error as NodeJS.ErrnoException).code === 'ENOENT');
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

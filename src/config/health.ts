@@ -23,7 +23,7 @@ export function readCaFiles(draft: Draft, configFile: string, report: Report): C
       const { bytes } = readSmallFile(path, HEALTH_CA_BYTES_MAX);
       const text = new TextDecoder().decode(bytes);
       if (holdsCertificates(text)) texts.set(name, text);
-      else report(at, `${quote(path)} holds no certificate that can be read; expected certificates in PEM`);
+      else report(at, `${quote(path)} has no readable certificate; expected certificates in PEM`);
     } catch (error) {
       if (!(error instanceof UnreadableFile)) throw error;
       report(at, `${quote(path)}: ${error.message}`);

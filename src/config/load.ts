@@ -27,6 +27,9 @@ import { checkShape } from './shape.js';
 import { type BadText, checkText, decodeText } from './text.js';
 import type { Config, LoadedConfig, NodeConfig, Role } from './types.js';
 
+/** Read by every command that is given no other file. */
+export const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
+
 export interface LoadOptions<R extends Role> {
   readonly role: R;
   /** From the command line. They override the environment and the file. */
@@ -59,7 +62,11 @@ export function loadConfigWithText<R extends Role>(
     return { config: readConfig(text, file, mode, options), text: text as string }; // anything but text was refused
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
-    throw new ConfigError([{ file, line: 0, column: 0, field: '', message: error.message }]);
+    const isUnnamed = error.isMissing && file === CONFIG_FILE_DEFAULT;
+    const message = isUnnamed
+      ? 'no such file; name the config file with -c FILE or ANYHOP_CONFIG'
+      : error.message;
+    throw new ConfigError([{ file, line: 0, column: 0, field: '', message }]);
   }
 }
 

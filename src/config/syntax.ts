@@ -21,7 +21,7 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
   MULTILINE_IMPLICIT_KEY:
     'found a key that runs over several lines; a ":" may be missing, or a quote not closed',
   MULTIPLE_DOCS:
-    'found a second YAML document; expected one: remove this "---" or "..." line and what does not belong',
+    'found a second YAML document; expected one: remove this "---" or "..." line and the document that does not belong',
   NON_STRING_KEY: 'found a key that is a list, a mapping or an alias; expected text',
   RESOURCE_EXHAUSTION: 'lists or mappings are nested too deeply to be read',
   TAB_AS_INDENT: 'found a tab in the indentation; YAML allows only spaces',

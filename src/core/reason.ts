@@ -6,7 +6,7 @@ import { printable } from './printable.js';
 const WORDS = new Map([...getSystemErrorMap().values()]);
 /** Where the words that come with Node would mislead. */
 const OWN_WORDS: Readonly<Record<string, string>> = {
-  ENOENT: 'it is not there',
+  ENOENT: 'it does not exist',
   EISDIR: 'it is a directory',
   EPIPE: 'its reader has gone',
 };

@@ -96,10 +96,10 @@ function cannotStart(program: string, cause: Error): AnyhopError {
     return new AnyhopError('ERR_TOOL', `the program ${program} cannot be started: ${reasonOf(cause)}`, {
       cause,
     });
-  return new AnyhopError('ERR_TOOL', `the program ${program} is not there`, {
+  return new AnyhopError('ERR_TOOL', `the program ${program} is missing`, {
     cause,
     hint:
       `Install it (Debian: apt-get install ${PACKAGES[program] ?? program}). ` +
-      `It is looked for in ${PROGRAM_DIRECTORIES.join(', ')}.`,
+      `anyhop looks for it in ${PROGRAM_DIRECTORIES.join(', ')}.`,
   });
 }

@@ -249,6 +249,6 @@ function placeVips(addresses: readonly IpAddress[]): number[] {
     if (allPlaced) return places;
   }
   throw new AnyhopError('ERR_LIMIT', `the ${addresses.length} VIPs collide in the search table`, {
-    hint: 'Change one of the VIPs: more of them than chance allows share a hash.',
+    hint: 'Change one of the VIPs: too many of them share a hash.',
   });
 }

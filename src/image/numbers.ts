@@ -26,8 +26,8 @@ export class Numbers {
   of(name: string): number {
     const number = this.#byName.get(name) ?? this.#byName.size;
     if (number >= NUMBERS_MAX) {
-      throw new AnyhopError('ERR_LIMIT', `more than ${NUMBERS_MAX} names are there to be counted`, {
-        hint: 'Each service and each backend of a pool is one, also those that are only remembered.',
+      throw new AnyhopError('ERR_LIMIT', `more than ${NUMBERS_MAX} services and backends need counters`, {
+        hint: 'Remove some. Each service and each backend of a pool counts, remembered ones included.',
       });
     }
     this.#byName.set(name, number);

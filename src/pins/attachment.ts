@@ -54,7 +54,7 @@ export function attachProgram(
   const refusal = driverRefusal(interfaceLink, native);
   const link = XdpLink.create(program, interfaceLink.index, 'generic');
   if (typeof link !== 'string') return { link, mode: 'generic', refusal };
-  throw new AnyhopError('ERR_INTERFACE', `${interfaceLink.name} takes no XDP program: ${firstLine(link)}`, {
+  throw new AnyhopError('ERR_INTERFACE', `${interfaceLink.name} accepts no XDP program: ${firstLine(link)}`, {
     ...(refusal.hint !== undefined && { hint: refusal.hint }),
   });
 }
@@ -81,11 +81,11 @@ export function driverRefusal({ name, mtu }: Pick<Link, 'name' | 'mtu'>, words: 
   const reason = driver ?? firstLine(words);
   return new AnyhopError('ERR_INTERFACE', `the driver of ${name} refuses XDP: ${reason}`, {
     hint: /\bLRO|GRO_HW|hw-gro/i.test(reason)
-      ? `Switch merging in the card off: ethtool -K ${name} lro off rx-gro-hw off`
+      ? `Switch off merging in the card: ethtool -K ${name} lro off rx-gro-hw off`
       : /\bMTU|too large|page|frags/i.test(reason)
-        ? `Its MTU is ${mtu}; one packet has to fit a page: ip link set dev ${name} mtu 3498 (for veth: the peer's too)`
+        ? `Its MTU is ${mtu}, and a packet must fit a page: ip link set dev ${name} mtu 3498 (for veth, on both ends)`
         : /not supported/i.test(reason)
-          ? 'The driver has no XDP of its own; generic XDP costs more a packet.'
+          ? 'The driver does not support XDP; generic XDP costs more per packet.'
           : `See dmesg, and: ethtool -i ${name}`,
   });
 }

@@ -71,7 +71,7 @@ export async function requireBpffs(
   try {
     makeDirectory(bpffs, 0o755);
     if (readdirSync(bpffs).length > 0) {
-      throw new Error('the directory is not empty, and a mount would hide what is in it');
+      throw new Error('the directory is not empty, and a mount would hide its files');
     }
     await requireTool(run, 'mount', ['-t', 'bpf', 'bpf', bpffs]);
   } catch (error) {

@@ -59,21 +59,17 @@ export function detachByName(
   if (attached === undefined || attached.mode === 'offloaded') return undefined;
   const { mode, id } = attached;
   if (attached.name === undefined) {
-    throw new AnyhopError(
-      'ERR_BPF',
-      `${name} has an XDP program (id ${id}), and whose it is cannot be told`,
-      {
-        hint: 'Run this as root: CAP_SYS_ADMIN is needed to see, and to take off, what has no pin.',
-      },
-    );
+    throw new AnyhopError('ERR_BPF', `${name} has an XDP program (id ${id}) whose owner is unknown`, {
+      hint: 'Run this as root: CAP_SYS_ADMIN is needed to examine and remove a program without a pin.',
+    });
   }
   if (attached.name !== program) return undefined;
   const descriptor = programById(id);
   try {
     const problem = detachByNetlink(descriptor, interfaceIndex, mode);
     if (problem === undefined) return { mode, programId: id };
-    throw new AnyhopError('ERR_BPF', `program ${id} cannot be taken off ${name}: ${problem}`, {
-      hint: 'If it hangs on a link that is pinned in another BPF file system, name that one: --bpffs DIRECTORY',
+    throw new AnyhopError('ERR_BPF', `program ${id} cannot be removed from ${name}: ${problem}`, {
+      hint: 'If its link is pinned in another BPF file system, name that one: --bpffs DIRECTORY',
     });
   } finally {
     descriptor.close();

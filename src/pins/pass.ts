@@ -19,7 +19,7 @@ export async function requireLink(name: string): Promise<Link> {
   const link = links.get(name);
   if (link !== undefined) return link;
   throw new AnyhopError('ERR_INTERFACE', `there is no interface ${name}`, {
-    hint: `There are: ${[...links.keys()].sort().join(', ')}. Another network namespace's: ip netns exec NAME anyhop pass ...`,
+    hint: `There are: ${[...links.keys()].sort().join(', ')}. In another network namespace: ip netns exec NAME anyhop pass ...`,
   });
 }
 
@@ -38,8 +38,8 @@ export function attachPass(link: Link): boolean {
       {
         hint:
           attached.mode === 'generic'
-            ? `It runs before the stack, which is no use here. If nobody needs it: ip link set dev ${link.name} xdpgeneric off`
-            : 'In the driver, any program lets frames from XDP arrive, if it passes them on: there may be nothing to do.',
+            ? `It runs before the stack, which does not help here. If nobody needs it: ip link set dev ${link.name} xdpgeneric off`
+            : 'It runs in the driver. If it passes packets, frames from XDP arrive, and there is nothing to do.',
       },
     );
   }

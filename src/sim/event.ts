@@ -90,7 +90,7 @@ export function parseScript(script: string): SimEvent[] {
     .flatMap((words) => {
       const events = parsePhrase(words);
       if (events !== undefined) return events;
-      throw new AnyhopError('ERR_USAGE', `--events: ${JSON.stringify(words.join(' '))} is no event`, {
+      throw new AnyhopError('ERR_USAGE', `--events: ${JSON.stringify(words.join(' '))} is not an event`, {
         hint: `Events are: ${PHRASES.join('; ')}.`,
       });
     });

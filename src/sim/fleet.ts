@@ -82,7 +82,7 @@ export class Fleet {
     const refusal = this.refusal(event);
     if (refusal !== undefined) {
       throw new AnyhopError('ERR_USAGE', `--events: "${eventText(event)}" cannot happen: ${refusal}`, {
-        hint: 'Events happen in the order in which they are given.',
+        hint: 'Events happen in the given order.',
       });
     }
     switch (event.kind) {

@@ -69,8 +69,8 @@ export async function loadCharts() {
     ]);
     return { core, charts, components, renderers };
   } catch (error) {
-    throw new AnyhopError('ERR_TOOL', 'the npm package echarts, which draws the picture, cannot be loaded', {
-      hint: `It comes with anyhop unless optional packages are left out: ${installAgain()}. The table and --json do without.`,
+    throw new AnyhopError('ERR_TOOL', 'the npm package echarts, which draws --svg, cannot be loaded', {
+      hint: `It is an optional package of anyhop; install it: ${installAgain()}. The table and --json do not need it.`,
       cause: error,
     });
   }

@@ -305,6 +305,6 @@ describe('reload', () => {
     assert.deepEqual([restart.code, restart.stderr], [1, 'anyhop: node.engine takes a restart\n']);
     const nobody = await anyhop(['reload', '--socket', '/nonexistent/x.sock']);
     assert.equal(nobody.code, 1);
-    assert.match(nobody.stderr, /x\.sock: it is not there/);
+    assert.match(nobody.stderr, /x\.sock: it does not exist/);
   });
 });

@@ -1,7 +1,7 @@
 /** `anyhop check` and `anyhop schema`, run as a user runs them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -138,6 +138,18 @@ describe('anyhop check', () => {
     const { status, stderr } = anyhop(['check', '-c', '/nowhere/anyhop.yaml']);
     assert.equal(status, 2);
     assert.equal(stderr, '/nowhere/anyhop.yaml: no such file; check the path\n');
+  });
+
+  const isConfigured = existsSync('/etc/anyhop/anyhop.yaml');
+  it('says how to name a file when the default one is missing', {
+    skip: isConfigured && 'needs a machine without /etc/anyhop/anyhop.yaml',
+  }, () => {
+    const { status, stderr } = anyhop(['check']);
+    assert.equal(status, 2);
+    assert.equal(
+      stderr,
+      '/etc/anyhop/anyhop.yaml: no such file; name the config file with -c FILE or ANYHOP_CONFIG\n',
+    );
   });
 });
 

@@ -79,7 +79,7 @@ describe('diff', () => {
       [file('other.json', '{"node":"x"}'), /is not the status of a node: keyFingerprint/],
       [file('broken.json', broken), /is not the status of a node: pools\.0\.slots/],
       [file('twice.json', twice), /cannot build tables from these statuses: two members are named web-1/],
-      [join(directory, 'missing.json'), /cannot read .*missing\.json: it is not there/],
+      [join(directory, 'missing.json'), /cannot read .*missing\.json: it does not exist/],
       [directory, /cannot read/],
     ] as const) {
       const { code, stderr } = await anyhop(['diff', good, other]);

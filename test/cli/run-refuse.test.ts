@@ -100,7 +100,7 @@ describe('anyhop run refuses', { skip: missingForIsolation('nft', 'ethtool', 'se
     test(`a machine without ${program}, and names the package`, async () => {
       const env = { ...preload(here('hide-program.js')), HIDE_PROGRAM: program };
       const got = refusal(link, ['-c', file, ...FLAGS], { env });
-      await refuses(3, new RegExp(`the program ${program} is not there\n {2}.*apt-get install ${name}`), got);
+      await refuses(3, new RegExp(`the program ${program} is missing\n {2}.*apt-get install ${name}`), got);
     });
   }
 

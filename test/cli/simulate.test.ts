@@ -69,7 +69,7 @@ test('simulate does not say that nothing broke where connections got no answer',
 
 test('simulate refuses events that cannot be or cannot happen, and numbers out of range', () => {
   for (const [args, message] of [
-    [['--events', 'drian web-1'], /"drian web-1" is no event\n.*Events are:/],
+    [['--events', 'drian web-1'], /"drian web-1" is not an event\n.*Events are:/],
     [['--events', 'drain web-11'], /"drain web-11" cannot happen: the config does not have it/],
     [['--events', 'return node-1'], /it was not lost/],
     [['--events', 'lose node-4'], /there are 3 nodes/],
@@ -102,6 +102,6 @@ test('simulate --svg without echarts says what to install; the table does withou
     );
   const { status, stderr } = run('--events', 'rehash', '--svg', join(directory, 'none.svg'));
   assert.equal(status, 3);
-  assert.match(stderr, /echarts.*cannot be loaded\n.*optional packages are left out: npm ci/);
+  assert.match(stderr, /echarts.*cannot be loaded\n.*optional package of anyhop; install it: npm ci/);
   assert.equal(run('--events', 'rehash').status, 0);
 });

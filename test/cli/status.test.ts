@@ -21,7 +21,7 @@ describe('anyhop status', () => {
   test('says that no node answers, where it asked, and ends with exit code 1', () => {
     const missing = status('--socket', '/nonexistent/x.sock');
     assert.equal(missing.status, 1);
-    assert.match(missing.stderr, /\/nonexistent\/x\.sock: it is not there[\s\S]*is the node running/);
+    assert.match(missing.stderr, /\/nonexistent\/x\.sock: it does not exist[\s\S]*is the node running/);
     assert.equal(missing.stdout, '');
   });
 

@@ -117,7 +117,7 @@ describe('a fleet', () => {
 
   it('with a forwarder that is its own backend is named at the backend', () => {
     const at = (address: string) => join({ pools: POOLS.replace('10.1.0.12', address) });
-    const rest = 'a forwarder cannot be its own backend; packets that it sends to itself reach nobody';
+    const rest = 'a forwarder cannot be its own backend; packets that it sends to itself are lost';
     assert.deepEqual(warningsOf(at('10.0.0.1')), [
       `11:32 pools.web.backends[1].address: 10.0.0.1 is node.source: ${rest}`,
     ]);

@@ -191,7 +191,7 @@ const CASES: readonly Case[] = [
     'payload',
     /one byte per character/,
   ],
-  ['a UDP check without a payload', 'kind: udp', [UDP], 'payload', /^missing; expected the datagram/],
+  ['a UDP check without a payload', 'kind: udp', [UDP], 'payload', /^missing; expected a datagram/],
   [
     'services of several ports',
     'kind: tcp',
@@ -267,10 +267,7 @@ describe('an error in a health check', () => {
 
   it('says when a file of certificates holds none', () => {
     const text = config(`kind: https, tls: {ca_file: ${FULL}}`, WEB);
-    assert.match(
-      problemsOf(text)[0].message,
-      /holds no certificate that can be read; expected certificates in PEM$/,
-    );
+    assert.match(problemsOf(text)[0].message, /has no readable certificate; expected certificates in PEM$/);
     assert.deepEqual(problemsOf(text, 'pools'), []);
   });
 });

@@ -338,7 +338,7 @@ describe('warnings', () => {
         .replaceAll('second_chance: on', `second_chance: ${secondChance}`);
     assert.match(
       warningsOf(elsewhere('on'), 'agent').join('\n'),
-      /^\d+:18 agent\.vip_elsewhere: service "web" has second_chance: on, and an agent sees only the sockets on its own host/m,
+      /^\d+:18 agent\.vip_elsewhere: service "web" has second_chance: on, and an agent sees only sockets of the VIP on its own host/m,
     );
     assert.doesNotMatch(warningsOf(elsewhere('off'), 'agent').join('\n'), /vip_elsewhere/);
   });

@@ -10,7 +10,7 @@ describe('the reason of a failure', () => {
   test('of the system is in words, with the address that was called', async () => {
     assert.throws(
       () => readFileSync('/nowhere/at all'),
-      (error) => reasonOf(error) === 'it is not there',
+      (error) => reasonOf(error) === 'it does not exist',
     );
     assert.throws(
       () => readFileSync('/'),

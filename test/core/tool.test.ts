@@ -62,7 +62,7 @@ test("what runs as `ip` is the system's own, whatever PATH says and whatever lie
 test('a program that is not there is named, with the package to install', async () => {
   await assert.rejects(runTool('no-such-program', []), (error: AnyhopError) => {
     assert.equal(error.code, 'ERR_TOOL');
-    assert.match(error.message, /no-such-program is not there/);
+    assert.match(error.message, /no-such-program is missing/);
     assert.match(error.hint ?? '', /Install it/);
     return true;
   });

@@ -43,7 +43,7 @@ describe('numbers', () => {
         (error) =>
           error instanceof AnyhopError &&
           error.code === 'ERR_LIMIT' &&
-          /backend of a pool is one/.test(error.hint!),
+          /backend of a pool counts/.test(error.hint!),
       );
     }
     assert.equal(numbers.of('n7'), 7);

@@ -75,7 +75,7 @@ function warnAboutSelf({ node, pools }: Draft, local: ReadonlySet<string> | unde
       if (who === undefined) continue;
       warn(
         [...backend.at, 'address'],
-        `${backend.address!.text} ${who}: a forwarder cannot be its own backend; packets that it sends to itself reach nobody`,
+        `${backend.address!.text} ${who}: a forwarder cannot be its own backend; packets that it sends to itself are lost`,
       );
     }
   }

@@ -24,7 +24,7 @@ export function checkHealth(draft: Draft, report: Report): void {
       );
     }
     if (health.kind === 'udp' && !health.written.has('payload')) {
-      report([...health.at, 'payload'], 'missing; expected the datagram to send, which a server answers');
+      report([...health.at, 'payload'], 'missing; expected a datagram that the server answers');
     }
     checkTunnel(draft, pool, health, report);
     checkTimes(health, report);
@@ -39,8 +39,8 @@ function checkTunnel(draft: Draft, pool: DraftPool, { kind, at }: DraftHealth, r
   if (vip === undefined) return;
   report(
     [...at, 'kind'],
-    `found tunnel with node.local_vips; expected another kind: this host receives no answer from ${vip.text} ` +
-      'once it has that address itself',
+    `found tunnel with node.local_vips; expected another kind: while this host has the address ${vip.text}, it receives ` +
+      'no answer from it',
   );
 }
 

@@ -22,7 +22,7 @@ export function warnAboutAgent({ agent, services }: Draft, warn: Report): void {
   if (!agent?.vipElsewhere || first === undefined) return;
   warn(
     [...agent.at, 'vip_elsewhere'],
-    `service ${quote(first.name ?? '')} has second_chance: on, and an agent sees only the sockets on its own host, for the VIP itself: ` +
+    `service ${quote(first.name ?? '')} has second_chance: on, and an agent sees only sockets of the VIP on its own host: ` +
       'packets for sockets behind DNAT or in another network namespace are sent on to other backends, which reset their connections',
   );
 }
