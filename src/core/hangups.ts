@@ -1,3 +1,5 @@
+import { Rerun } from './rerun.js';
+
 /**
  * SIGHUP, from the first moment on: without a handler it would end the process. One that comes before there is a handler is
  * remembered. They are handled one after the other, and as many as come meanwhile are one.
@@ -5,7 +7,7 @@
 export class Hangups {
   #handle: (() => Promise<void>) | undefined;
   #isDue = false;
-  #running: Promise<void> | undefined;
+  readonly #handling = new Rerun(async () => this.#handle?.());
 
   constructor() {
     process.on('SIGHUP', () => {
@@ -21,20 +23,14 @@ export class Hangups {
   }
 
   /** Ignores SIGHUP from now on. Resolves when the one that is being handled is done. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#handle = undefined;
-    await this.#running;
+    return this.#handling.idle();
   }
 
   #start(): void {
-    if (this.#isDue && this.#handle !== undefined) this.#running ??= this.#run();
-  }
-
-  async #run(): Promise<void> {
-    while (this.#isDue && this.#handle !== undefined) {
-      this.#isDue = false;
-      await this.#handle();
-    }
-    this.#running = undefined;
+    if (!this.#isDue || this.#handle === undefined) return;
+    this.#isDue = false;
+    void this.#handling.ask();
   }
 }

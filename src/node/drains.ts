@@ -10,6 +10,7 @@ import type { DrainStatus } from '../api/status.js';
 import type { ServiceConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
+import { Rerun } from '../core/rerun.js';
 import type { Hold } from '../pool/change.js';
 import { drainsSinceMs, type Membership } from '../pool/membership.js';
 
@@ -61,7 +62,7 @@ export class Drains {
   #changed = (): void => {};
   #drains = new Map<string, Drain>();
   #timer: NodeJS.Timeout | undefined;
-  #polling: Promise<void> | undefined;
+  readonly #polls = new Rerun(() => this.#poll());
 
   constructor(options: DrainsOptions) {
     this.#options = options;
@@ -89,7 +90,9 @@ export class Drains {
       return;
     }
     this.#timer ??= setInterval(() => void this.poll(), POLL_MS).unref();
-    if ([...this.#drains.values()].some(({ progress }) => progress.answer === undefined)) void this.poll();
+    const isUnasked = ({ uncounted, progress }: Drain): boolean =>
+      uncounted === undefined && progress.answer === undefined;
+    if ([...this.#drains.values()].some(isUnasked)) void this.poll();
   }
 
   /** Undefined for a backend that does not drain. */
@@ -122,12 +125,9 @@ export class Drains {
     );
   }
 
-  /** Asks every draining backend once; resolves when all have answered or failed to. */
+  /** Asks every backend that drains by now once; resolves when all have answered or failed to. */
   poll(): Promise<void> {
-    this.#polling ??= this.#poll().finally(() => {
-      this.#polling = undefined;
-    });
-    return this.#polling;
+    return this.#polls.ask();
   }
 
   close(): void {

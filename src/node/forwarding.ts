@@ -6,6 +6,7 @@
 import type { NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
+import { Rerun } from '../core/rerun.js';
 import type { Engine } from '../engine/contract.js';
 import { imageCounterNames, imageDigest } from '../image/inspect.js';
 import { Numbers } from '../image/numbers.js';
@@ -34,8 +35,7 @@ export class Forwarding {
   readonly #log: Logger;
   #assembly: Assembly;
   #engine: Engine | undefined;
-  #publishing: Promise<unknown> | undefined;
-  #changed = false;
+  readonly #publishes = new Rerun(() => this.#publish());
   #failure: unknown;
 
   /**
@@ -81,51 +81,42 @@ export class Forwarding {
    * failed to be (to why).
    */
   refresh(): Promise<unknown> {
-    this.#changed = true;
-    // A turn later, so that it is never over before it is remembered.
-    this.#publishing ??= Promise.resolve().then(() => this.#publishAll());
-    return this.#publishing;
+    return this.#publishes.ask();
   }
 
-  async #publishAll(): Promise<unknown> {
-    let failure: unknown;
-    while (this.#changed && this.#engine !== undefined) {
-      this.#changed = false;
-      const before = this.#assembly;
-      const startMs = performance.now();
-      failure = undefined;
-      try {
-        const served = this.#options.served();
-        const next = assemble(served, served.node, {
-          ...this.#options,
-          ...macsOf(this.#options),
-          generation: before.image.generation + 1,
-          numbers: before.numbers,
-          previous: before,
-        });
-        if (imageDigest(next.image) === imageDigest(before.image)) {
-          this.#assembly = { ...next, image: before.image };
-          this.#describe(next, before);
-          continue;
-        }
+  /** @returns why what is true now is not in force; undefined when it is */
+  async #publish(): Promise<unknown> {
+    if (this.#engine === undefined) return undefined;
+    const before = this.#assembly;
+    const startMs = performance.now();
+    try {
+      const served = this.#options.served();
+      const next = assemble(served, served.node, {
+        ...this.#options,
+        ...macsOf(this.#options),
+        generation: before.image.generation + 1,
+        numbers: before.numbers,
+        previous: before,
+      });
+      if (imageDigest(next.image) === imageDigest(before.image)) {
+        this.#assembly = { ...next, image: before.image };
+      } else {
         await this.#engine.publish(next.image);
         this.#assembly = next;
         const ms = Number((performance.now() - startMs).toFixed(1));
         const { generation } = next.image;
         this.#log.info({ event: 'published', generation, ms }, `generation ${generation} is in force`);
-        this.#describe(next, before);
-      } catch (error) {
-        failure = error;
-        this.#log.error(
-          { event: 'publish_failed', generation: before.image.generation, error },
-          `a new image could not be published: ${reasonOf(error)}; generation ${before.image.generation} stays in force`,
-        );
       }
+      this.#describe(next, before);
+      this.#failure = undefined;
+    } catch (error) {
+      this.#failure = error;
+      this.#log.error(
+        { event: 'publish_failed', generation: before.image.generation, error },
+        `a new image could not be published: ${reasonOf(error)}; generation ${before.image.generation} stays in force`,
+      );
     }
-    // Here and not when the promise settles: a change that came in between would be lost.
-    this.#publishing = undefined;
-    this.#failure = failure;
-    return failure;
+    return this.#failure;
   }
 
   /** Pools whose tables are others than before, or all. */

@@ -11,6 +11,7 @@ import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
+import { Rerun } from '../core/rerun.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
 import type { IpAddress } from '../packet/address.js';
 import { localAmong } from '../underlay/local.js';
@@ -22,9 +23,8 @@ export class LocalVips {
   readonly #log: Logger;
   readonly #run: RunTool;
   #local: ReadonlySet<string> = new Set();
-  #looking: Promise<void> | undefined;
-  /** What the next look is for. */
-  #next: RunConfig | undefined;
+  readonly #looks = new Rerun(() => this.#look(this.#inForce!));
+  #inForce: RunConfig | undefined;
 
   constructor(log: Logger, run: RunTool = runTool) {
     this.#log = log;
@@ -72,35 +72,28 @@ export class LocalVips {
    * @param config what is in force
    */
   look(config: RunConfig): Promise<void> {
-    this.#next = config;
-    this.#looking ??= this.#lookWhileAsked().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
+    this.#inForce = config;
+    return this.#looks.ask();
   }
 
-  async #lookWhileAsked(): Promise<void> {
-    while (this.#next !== undefined) {
-      const config = this.#next;
-      this.#next = undefined;
-      const vips = vipsOf(config);
-      try {
-        const local = await localAmong(vips, this.#run);
-        const came = vips.filter(({ text }) => local.has(text) && !this.#local.has(text));
-        const went = vips.filter(({ text }) => !local.has(text) && this.#local.has(text));
-        this.#local = local;
-        for (const vip of came) await this.#tell(vip, config);
-        for (const { text } of went)
-          this.#log.info(
-            { event: 'vip_not_local', vip: text },
-            `the VIP ${text} is no longer an address of this host`,
-          );
-      } catch (error) {
-        this.#log.warn(
-          { event: 'local_vips_unknown', error },
-          `whether VIPs are addresses of this host could not be found out: ${reasonOf(error)}`,
+  async #look(config: RunConfig): Promise<void> {
+    const vips = vipsOf(config);
+    try {
+      const local = await localAmong(vips, this.#run);
+      const came = vips.filter(({ text }) => local.has(text) && !this.#local.has(text));
+      const went = vips.filter(({ text }) => !local.has(text) && this.#local.has(text));
+      this.#local = local;
+      for (const vip of came) await this.#tell(vip, config);
+      for (const { text } of went)
+        this.#log.info(
+          { event: 'vip_not_local', vip: text },
+          `the VIP ${text} is no longer an address of this host`,
         );
-      }
+    } catch (error) {
+      this.#log.warn(
+        { event: 'local_vips_unknown', error },
+        `whether VIPs are addresses of this host could not be found out: ${reasonOf(error)}`,
+      );
     }
   }
 

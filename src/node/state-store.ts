@@ -21,6 +21,7 @@ import type { Logger } from '../core/log.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
 import { readOwnFile, removeLeftovers, replaceOwnFile } from '../core/own-file.js';
 import { reasonOf } from '../core/reason.js';
+import { Rerun } from '../core/rerun.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import type { PoolMemory } from '../pool/membership.js';
@@ -33,8 +34,8 @@ export class StateStore {
   readonly #file: string;
   readonly #log: Logger;
   readonly #clocks: () => Clocks;
-  #writing: Promise<void> | undefined;
-  #next: string | undefined;
+  readonly #writes = new Rerun(() => this.#write());
+  #memory = '';
   readonly #keeping = new SerialQueue();
   #complained: string | undefined;
 
@@ -76,10 +77,8 @@ export class StateStore {
 
   /** Resolves when this, or something newer, is kept or could not be. */
   async write(pools: ReadonlyMap<string, PoolMemory>): Promise<void> {
-    this.#next = writeMemory(pools, this.#clocks());
-    // A turn later, so that it is never over before it is remembered.
-    this.#writing ??= Promise.resolve().then(() => this.#writeAll());
-    await this.#writing;
+    this.#memory = writeMemory(pools, this.#clocks());
+    await this.#writes.ask();
   }
 
   /** Keeps the text of a config file that is in force, and its secret; one after the other. */
@@ -96,19 +95,14 @@ export class StateStore {
     });
   }
 
-  async #writeAll(): Promise<void> {
-    while (this.#next !== undefined) {
-      const text = this.#next;
-      this.#next = undefined;
-      try {
-        this.#makeDirectory();
-        await replaceOwnFile(this.#file, text);
-        this.#complained = undefined;
-      } catch (error) {
-        this.#complain(error);
-      }
+  async #write(): Promise<void> {
+    try {
+      this.#makeDirectory();
+      await replaceOwnFile(this.#file, this.#memory);
+      this.#complained = undefined;
+    } catch (error) {
+      this.#complain(error);
     }
-    this.#writing = undefined;
   }
 
   /** A copy from the time before the file named a state_dir, which a file that cannot be read would lead to. */

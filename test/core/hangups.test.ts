@@ -23,6 +23,7 @@ it('remembers a SIGHUP that comes before there is a handler, and takes many that
       end = resolve;
     });
   });
+  await undefined;
   assert.equal(count, 1);
   await hangUp();
   await hangUp();

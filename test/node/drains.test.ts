@@ -152,6 +152,30 @@ describe('a drain', () => {
     drains.close();
   });
 
+  it('is asked about at once, though another agent is slow to answer', async () => {
+    let answer = (): void => {};
+    const asked: string[] = [];
+    const drains = new Drains({
+      log: createLog('silent'),
+      now: () => START_MS,
+      count: (address) => {
+        asked.push(address);
+        return new Promise((resolve) => (answer = () => resolve(NONE_LEFT)));
+      },
+    });
+    let pools: Membership = take(NO_POOLS, FILE.pools, { force: false, nowMs: START_MS });
+    for (const backend of ['a', 'b']) {
+      pools = say(pools, 'web', backend, { state: 'draining' }, { force: true, nowMs: START_MS });
+      drains.follow(pools, FILE.services);
+      await undefined;
+    }
+    assert.deepEqual(asked, ['10.1.0.1']);
+    answer();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(asked.includes('10.1.0.2'));
+    drains.close();
+  });
+
   it('is asked for as long as it lasts, however often something else changes meanwhile', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const { drains, counts, set, asked, again } = bench();
