@@ -1,15 +1,16 @@
 /**
- * Looks after the filter that keeps the host away from packets for VIPs: a firewall that is loaded again (`nft flush ruleset`) takes it
- * along with its own rules, and the host's stack then answers beside the engine. It is put back, and its counters go on from
- * where they were. The look reads the counters too, so that a question for them starts no process.
+ * Looks after the filter that keeps the host away from packets for VIPs. A firewall that is loaded again (`nft flush ruleset`) takes
+ * it off along with its own rules, and the host's stack then answers beside the engine. The watch puts the filter back, and its
+ * counters go on from where they were. Each look reads the counters too, so that a question for them starts no process.
  */
 import type { Logger } from '../../core/log.js';
+import { reasonOf } from '../../core/reason.js';
+import { Rerun } from '../../core/rerun.js';
 import type { DroppedPackets } from '../host-filter.js';
+import { Presence } from '../presence.js';
 
 /** How often: a look takes some 5 ms of a processor. */
 const LOOK_MS = 700;
-/** A filter that was put back counts as there again after this time. */
-const STAYS_MS = 1_000;
 
 export interface FilterWatchOptions {
   readonly interface: string;
@@ -22,9 +23,8 @@ export interface FilterWatchOptions {
 export class FilterWatch {
   readonly #options: FilterWatchOptions;
   readonly #timer: NodeJS.Timeout;
-  #looking: Promise<void> | undefined;
-  #detached: string | undefined;
-  #backSinceMs: number | undefined;
+  readonly #presence: Presence;
+  readonly #looks = new Rerun(() => this.#look());
   #complaint: string | undefined;
   /** Of filters before the present one. */
   #carried: DroppedPackets = { arrived: 0, elsewhere: 0 };
@@ -32,12 +32,13 @@ export class FilterWatch {
 
   constructor(options: FilterWatchOptions) {
     this.#options = options;
+    this.#presence = new Presence({ what: 'the host filter', ...options });
     this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
   }
 
   /** Why the host is not kept away, or has only just been again; undefined when all is well. */
   get detached(): string | undefined {
-    return this.#detached;
+    return this.#presence.detached;
   }
 
   /** As of the last look, less than a second ago; undefined before the first. */
@@ -47,16 +48,13 @@ export class FilterWatch {
 
   /** Never rejects. */
   look(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
+    return this.#looks.ask();
   }
 
   /** Resolves when no look is under way any more. */
   close(): Promise<void> {
     clearInterval(this.#timer);
-    return this.#looking ?? Promise.resolve();
+    return this.#looks.idle();
   }
 
   async #look(): Promise<void> {
@@ -66,19 +64,17 @@ export class FilterWatch {
       if (now !== undefined) {
         const { arrived, elsewhere } = this.#carried;
         this.#dropped = { arrived: arrived + now.arrived, elsewhere: elsewhere + now.elsewhere };
-        this.#stays(performance.now());
-        return;
+      } else {
+        this.#carried = this.#dropped ?? this.#carried;
+        this.#presence.isGone(
+          `the filter that keeps the host away from packets for VIPs was taken off ${name}; it is put back`,
+        );
+        await putBack();
       }
-      this.#carried = this.#dropped ?? this.#carried;
-      this.#detached = `the filter that keeps the host away from packets for VIPs was taken off ${name}`;
-      log.error(
-        { event: 'detached', interface: name, why: this.#detached },
-        `${this.#detached}; it is put back`,
-      );
-      await putBack();
-      this.#backSinceMs = performance.now();
+      this.#presence.isThere();
+      this.#complaint = undefined;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = reasonOf(error);
       if (why !== this.#complaint)
         log.warn(
           { event: 'filter_unknown', why },
@@ -86,15 +82,5 @@ export class FilterWatch {
         );
       this.#complaint = why;
     }
-  }
-
-  #stays(nowMs: number): void {
-    this.#complaint = undefined;
-    if (this.#detached === undefined) return;
-    this.#backSinceMs ??= nowMs;
-    if (nowMs - this.#backSinceMs < STAYS_MS) return;
-    this.#backSinceMs = this.#detached = undefined;
-    const { interface: name, log } = this.#options;
-    log.info({ event: 'attached_again', interface: name }, `the host filter is on ${name} again`);
   }
 }
