@@ -13,20 +13,33 @@ import { xdpLeft } from './xdp/left.js';
 import { requireXdp } from './xdp/requirements.js';
 
 const KINDS: Readonly<Record<NodeEngine, EngineKind>> = {
-  xdp: { check: requireXdp, create: (settings) => new XdpEngine(settings), left: xdpLeft },
-  af_xdp: { check: requireAfXdp, create: (settings) => new AfXdpEngine(settings) },
-  portable: { check: async () => requirePortable(), create: (settings) => new PortableEngine(settings) },
+  xdp: {
+    prepare: async (settings) => new XdpEngine(settings, await requireXdp(settings)),
+    left: xdpLeft,
+  },
+  af_xdp: {
+    async prepare(settings) {
+      await requireAfXdp(settings);
+      return new AfXdpEngine(settings);
+    },
+  },
+  portable: {
+    async prepare(settings) {
+      requirePortable();
+      return new PortableEngine(settings);
+    },
+  },
 };
 
 /** The fastest first. */
 export function engineCandidates(settings: EngineSettings): EngineCandidate[] {
   return NODE_ENGINES.map((name) => ({
     name,
-    async check() {
-      await KINDS[name].check(settings);
+    async prepare() {
+      const engine = await KINDS[name].prepare(settings);
       for (const other of NODE_ENGINES) if (other !== name) await KINDS[other].left?.requireNone(settings);
+      return engine;
     },
-    create: () => KINDS[name].create(settings),
   }));
 }
 

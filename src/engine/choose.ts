@@ -13,8 +13,7 @@ import type { Engine } from './contract.js';
 export interface EngineCandidate {
   readonly name: NodeEngine;
   /** @throws AnyhopError why it cannot work here */
-  check(): Promise<void>;
-  create(): Engine;
+  prepare(): Promise<Engine>;
 }
 
 export interface ChosenEngine<First> {
@@ -70,17 +69,14 @@ async function start<First extends { readonly image: Image }>(
   candidate: EngineCandidate,
   firstImage: FirstImage<First>,
 ): Promise<Omit<ChosenEngine<First>, 'reason'>> {
-  try {
-    await candidate.check();
-  } catch (cause) {
+  const engine = await candidate.prepare().catch((cause: unknown): never => {
     if (!(cause instanceof AnyhopError)) throw cause;
     const { message, hint } = cause;
     throw new AnyhopError('ERR_ENGINE', `${cannotWork(candidate)}${ofItself(candidate, message)}`, {
       ...(hint !== undefined && { hint }),
       cause,
     });
-  }
-  const engine = candidate.create();
+  });
   const first = await firstImage(engine, await engine.predecessor());
   await engine.start(first.image);
   return { engine, first };

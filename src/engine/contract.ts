@@ -3,7 +3,7 @@
  * tests of the contract (test/engine) run over each of them. Nothing outside of this folder asks an engine for its name
  * to find out what it does: the contract says it.
  *
- *   check -> create -> predecessor -> start -> (publish)* -> stop | leave
+ *   prepare -> predecessor -> start -> (publish)* -> stop | leave
  *
  * An engine promises: every packet that it receives ends in one counted verdict; what is not for a VIP reaches
  * the host untouched; a packet that could not be received or sent is counted, never lost in silence; `publish` takes
@@ -78,11 +78,10 @@ export type EngineSettings = Place & Pick<NodeConfig, 'busyPollUs' | 'localVips'
 /** An engine that a node can run: one entry in candidates.ts. */
 export interface EngineKind {
   /**
-   * Looks whether the machine has what the engine needs; `start` may fail all the same.
+   * Makes one, if the machine has what it needs; `start` may fail all the same.
    * @throws AnyhopError that says what is missing and what to do
    */
-  check(settings: EngineSettings): Promise<unknown>;
-  create(settings: EngineSettings): Engine;
+  prepare(settings: EngineSettings): Promise<Engine>;
   /** Only of an engine that outlives its process. */
   readonly left?: LeftBehind;
 }

@@ -23,18 +23,18 @@ function candidates(fates: Partial<Record<EngineCandidate['name'], Fate>>) {
     const { unmet, failure, predecessor } = fates[name] ?? {};
     return {
       name,
-      async check() {
+      async prepare() {
         if (unmet !== undefined) throw new AnyhopError('ERR_BPF', unmet, { hint: `mend ${name}` });
-      },
-      create: () =>
-        ({
+        const engine: Partial<Engine> = {
           name,
           predecessor: async () => predecessor,
           start: async (image: Image) => {
             if (failure !== undefined) throw failure;
             started.push([name, image]);
           },
-        }) as Partial<Engine> as Engine,
+        };
+        return engine as Engine;
+      },
     };
   });
   return { list, started };

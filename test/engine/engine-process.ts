@@ -15,6 +15,7 @@ import { AfXdpEngine } from '#anyhop/engine/af_xdp/engine.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { PortableEngine } from '#anyhop/engine/portable/engine.js';
 import { XdpEngine } from '#anyhop/engine/xdp/engine.js';
+import { requireXdp } from '#anyhop/engine/xdp/requirements.js';
 import { Image } from '#anyhop/image/read.js';
 
 export type EngineRequest =
@@ -34,10 +35,13 @@ export type EngineRequest =
 
 const [name = '', interfaceName = '', bpffs = ''] = process.argv.slice(2);
 const log = createLog('warn', false);
-const ENGINES: Record<string, () => Engine> = {
-  portable: () => new PortableEngine({ interface: interfaceName, log }),
-  xdp: () => new XdpEngine({ interface: interfaceName, bpffs, log }),
-  af_xdp: () => new AfXdpEngine({ interface: interfaceName, busyPollUs: 50, localVips: false, log }),
+const ENGINES: Record<string, () => Promise<Engine>> = {
+  portable: async () => new PortableEngine({ interface: interfaceName, log }),
+  xdp: async () => {
+    const place = { interface: interfaceName, bpffs };
+    return new XdpEngine({ ...place, log }, await requireXdp(place));
+  },
+  af_xdp: async () => new AfXdpEngine({ interface: interfaceName, busyPollUs: 50, localVips: false, log }),
 };
 
 let engine: Engine | undefined;
@@ -53,9 +57,9 @@ process.on('message', async (request: EngineRequest) => {
 process.on('disconnect', () => void engine?.stop().finally(() => process.exit()));
 
 async function answer(request: EngineRequest): Promise<unknown> {
-  if (request.ask === 'predecessor') return (await ENGINES[name]().predecessor())?.generation;
+  if (request.ask === 'predecessor') return (await (await ENGINES[name]()).predecessor())?.generation;
   if (request.ask === 'start') {
-    engine ??= ENGINES[name]();
+    engine ??= await ENGINES[name]();
     try {
       await engine.start(imageFrom(request.image));
     } catch (error) {

@@ -22,7 +22,7 @@ import { tryFrame } from '../../forward/try-frame.js';
 import { imageBackends } from '../../image/inspect.js';
 import type { Image } from '../../image/read.js';
 import { findAttachment } from '../../pins/attachment.js';
-import { endsWithProcess, isBpffs, type Place, removePinDirectory } from '../../pins/directory.js';
+import { endsWithProcess, type Place, removePinDirectory } from '../../pins/directory.js';
 import { sweep } from '../../pins/find.js';
 import { lessBaseline, readStatistics } from '../../underlay/driver-statistics.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
@@ -31,11 +31,12 @@ import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
 import { ending } from '../ending.js';
 import { fits } from '../maps/sizes.js';
+import { requireNoProgram } from '../requirements.js';
 import { detach, findSet } from './attachment.js';
 import { attachAgain, attachFirst, type InForce, replaceSet, takeOver } from './in-force.js';
 import { PinKeeper } from './pin-keeper.js';
 import { xdpUnreachable } from './reach.js';
-import { requireXdp } from './requirements.js';
+import type { PreparedPlace } from './requirements.js';
 
 export type XdpOptions = Place & Pick<EngineSettings, 'log'>;
 
@@ -56,6 +57,7 @@ export class XdpEngine implements Engine {
   readonly #end = ending();
   readonly finished = this.#end.promise;
   readonly #options: XdpOptions;
+  readonly #place: PreparedPlace;
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
   /** The final mode and counts, once the engine has ended. */
@@ -68,8 +70,10 @@ export class XdpEngine implements Engine {
   #publishing: Promise<void> = Promise.resolve();
   #ending: Promise<void> | undefined;
 
-  constructor(options: XdpOptions) {
+  /** @param place by `requireXdp` */
+  constructor(options: XdpOptions, place: PreparedPlace) {
     this.#options = options;
+    this.#place = place;
     this.#pins = new PinKeeper(options.bpffs, options.log);
   }
 
@@ -82,9 +86,7 @@ export class XdpEngine implements Engine {
   }
 
   async predecessor(): Promise<Image | undefined> {
-    const { bpffs } = this.#options;
-    if (!isBpffs(bpffs)) return undefined;
-    const { link, directory } = await requireXdp(this.#options);
+    const { link, directory } = this.#place;
     const attachment = findAttachment(directory, link.index);
     if (attachment === undefined) return undefined;
     const set = findSet(directory, attachment, this.#options.log);
@@ -99,13 +101,14 @@ export class XdpEngine implements Engine {
     const { log, bpffs } = this.#options;
     this.#lock = await lockInterface('run', this.#options.interface);
     try {
-      const { link, directory } = await requireXdp(this.#options);
+      const { link, directory } = this.#place;
       const outlives = await this.#preparePins(directory);
       const attachment = findAttachment(directory, link.index);
+      if (attachment === undefined) requireNoProgram(link); // one may have come meanwhile
       const inForce =
         attachment === undefined
-          ? await attachFirst(image, { link, directory }, bpffs, log)
-          : await takeOver(image, { link, directory }, attachment, log);
+          ? await attachFirst(image, this.#place, bpffs, log)
+          : await takeOver(image, this.#place, attachment, log);
       this.#running = { inForce, outlives };
       this.#lookAfter(this.#running);
     } catch (error) {
