@@ -1,13 +1,12 @@
 /**
- * Whole shares of a whole by weight: who gets how many slots of a table. Part of the versioned table function (table/layers.ts):
- * a change here is a new version.
+ * Splits a number of slots by weight. Part of the versioned table function (table/layers.ts): a change here needs a new version.
  *
  * Exact in doubles: `count` <= TABLE_SIZE_MAX < 2^20 and weights are below 2^16, so count * weight < 2^36.
  */
 
 /**
- * Shares of `count` for each weight by largest remainder of count * weight / sum; of equal remainders the first is served first.
- * The quotas sum to `count`. At least one weight must be above 0; a weight of 0 gets nothing.
+ * The share of `count` for each weight, by largest remainder of count * weight / sum; of equal remainders, the earlier goes
+ * first. The shares sum to `count`. At least one weight must be above 0; a weight of 0 gets nothing.
  */
 export function quotas(weights: ArrayLike<number>, count: number): Int32Array {
   const n = weights.length;

@@ -1,6 +1,6 @@
 /**
- * The capabilities of this process, as in /proc/self/status (capabilities(7)). CAP_BPF and CAP_PERFMON are younger than the rest
- * (Linux 5.8), and CAP_SYS_ADMIN includes them.
+ * The capabilities of this process, from /proc/self/status (capabilities(7)). CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON,
+ * which came with Linux 5.8.
  */
 
 /** Bits of linux/capability.h. */
@@ -17,9 +17,9 @@ const WITHIN_SYS_ADMIN: ReadonlySet<string> = new Set(['CAP_BPF', 'CAP_PERFMON']
 export type Capability = keyof typeof BITS;
 
 /**
- * Those of `needed` that are missing, in their order.
+ * The missing ones of `needed`, in their order.
  * @param status text of /proc/self/status
- * @param set the effective ones, or the ambient ones, which programs that are started inherit
+ * @param set the effective ones, or the ambient ones, which child processes inherit
  */
 export function missingCapabilities(
   needed: readonly Capability[],

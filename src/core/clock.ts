@@ -1,14 +1,13 @@
 /**
- * Two clocks, both milliseconds since 1970. The clock of the process runs evenly from the wall time of its start and ignores later
- * settings, by hand or by NTP: it measures time. Only the wall clock shows how long no process ran. So what outlives a process is
- * kept with both.
+ * Two clocks, both in milliseconds since 1970. The process clock starts at the wall time and ignores later settings, by hand or
+ * by NTP: it measures durations. Only the wall clock shows how long no process ran. So a time that outlives the process is kept
+ * by both.
  */
 
-/** One moment by both. */
 export interface Clocks {
-  /** Of the process. */
+  /** By the clock of the process. */
   readonly nowMs: number;
-  /** May be set, forwards and backwards, at any moment. */
+  /** By the wall clock, which may jump forwards and backwards. */
   readonly wallMs: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Directories with all that is above them. Not by `mkdirSync(path, {recursive: true})`: where the kernel says ENOENT under a
- * directory that is there (/proc), Node 20 asks again without end.
+ * Makes a directory and its parents. Not by `mkdirSync(path, {recursive: true})`: Node 20 loops forever when the kernel says
+ * ENOENT under an existing directory (/proc).
  */
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Errors that a user meets. Each has a stable code (the message may change), says what was wrong and what to do
- * about it, and carries the exit code of the command that it ends.
+ * Errors for users. Each has a stable code (the message may change), says what was wrong and what to do, and carries the exit
+ * code of the command that it ends.
  */
 
 /** Exit codes of the command line. */
@@ -10,7 +10,7 @@ export const EXIT = {
   failure: 1,
   /** The config or the command line is wrong; nothing was changed. */
   usage: 2,
-  /** The machine lacks something: a capability, an interface, a route, a library. */
+  /** The machine lacks a capability, an interface, a route or a library. */
   environment: 3,
 } as const;
 
@@ -37,7 +37,7 @@ export type ErrorCode =
 export class AnyhopError extends Error {
   override readonly name = 'AnyhopError';
   readonly code: ErrorCode;
-  /** What the user can do, one sentence; printed on a line of its own. */
+  /** What the user can do, in one sentence; printed on its own line. */
   readonly hint: string | undefined;
   readonly exitCode: number;
 
@@ -61,7 +61,7 @@ export class InterfaceTaken extends AnyhopError {
   }
 }
 
-/** An error of a system call that Node makes: no descriptor is left, a disk is full. Callers that can go on without it do. */
+/** An error of a system call, such as no free descriptor or a full disk. Callers that can continue without the call do so. */
 export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }

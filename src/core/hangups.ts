@@ -1,8 +1,8 @@
 import { Rerun } from './rerun.js';
 
 /**
- * SIGHUP, from the first moment on: without a handler it would end the process. One that comes before there is a handler is
- * remembered. They are handled one after the other, and as many as come meanwhile are one.
+ * SIGHUP, caught from the start, since it would end a process without a handler. A signal that comes before there is a handler is
+ * remembered. Signals are handled one after the other; those that arrive during one run are handled as one.
  */
 export class Hangups {
   #handle: (() => Promise<void>) | undefined;
@@ -16,13 +16,13 @@ export class Hangups {
     });
   }
 
-  /** From now on, and at once if one has come already. */
+  /** Handles signals from now on, and one that has already come at once. */
   handle(handle: () => Promise<void>): void {
     this.#handle = handle;
     this.#start();
   }
 
-  /** Ignores SIGHUP from now on. Resolves when the one that is being handled is done. */
+  /** Ignores SIGHUP from now on. Resolves when the current run has ended. */
   close(): Promise<void> {
     this.#handle = undefined;
     return this.#handling.idle();

@@ -1,10 +1,10 @@
-/** Lists in messages: all of a few, the first of many and how many more. */
+/** Lists in messages: all of a few items; of many, the first ones and the number of the others. */
 
 export interface ListedOptions<T> {
-  /** How many are named; 3 when not given. */
+  /** How many are shown; 3 by default. */
   readonly most?: number;
   readonly separator?: string;
-  /** What is shown of an item: asked for those that are named only. */
+  /** Text of an item; called only for items that are shown. */
   readonly text?: (item: T) => string;
 }
 
@@ -13,7 +13,7 @@ export function listed<T>(
   { most = 3, separator = ', ', text = String }: ListedOptions<T> = {},
 ): string {
   const more = items.length - most;
-  // One more takes no more room than to say so.
+  // One more item takes no more room than "1 more".
   if (more <= 1) return items.map((item) => text(item)).join(separator);
   return `${items
     .slice(0, most)

@@ -1,6 +1,6 @@
 /**
- * Every event of the log, and what it means. Each line of the log carries one of these names as `event`, to filter by; the
- * reference page of log events is generated from this list.
+ * Every event of the log, with its meaning. Each line of the log has one of these names as `event`. The reference page of log
+ * events is generated from this list.
  */
 export const LOG_EVENTS = {
   adopted: 'The engine `xdp` found a program of the same kind on the interface and continues with it.',

@@ -1,35 +1,34 @@
 /**
- * Standard error as a log can rely on it: written at once, since the last line before an exit must not be lost, and never a
- * reason to end. When a line cannot be written (a full disk, a reader that is gone) it is counted, and the next line that can
- * be written comes behind one that says how many are missing.
+ * Standard error for the log. Lines are written at once, since the last line before an exit must not be lost, and a failed write
+ * never ends the process. A line that cannot be written (a full disk, a reader that is gone) is counted. The next line that can
+ * be written follows a notice of how many are missing.
  */
 import { writeSync } from 'node:fs';
 import { reasonOf } from './reason.js';
 
 const STANDARD_ERROR = 2;
-/** A terminal or pipe that does not block and is full: it gets so long to make room. */
+/** How long a full non-blocking terminal or pipe gets to make room. */
 const PATIENCE_MS = 100;
 const PAUSE_MS = 5;
 
 export interface LogLosses {
-  /** Since the process started. */
+  /** Lost since the process started. */
   readonly lines: number;
-  /** The last reason, in words. */
   readonly why: string;
 }
 
 let lostInAll = 0;
 let lostUnsaid = 0;
 let why = '';
-/** A line was cut short: what comes next begins a line of its own. */
+/** The last line was cut short, so the next one needs a line end first. */
 let isCut = false;
 
-/** What is missing in this process's log; undefined when nothing is. */
+/** The losses of this process's log; undefined without any. */
 export function logLosses(): LogLosses | undefined {
   return lostInAll === 0 ? undefined : { lines: lostInAll, why };
 }
 
-/** Writes one line, or counts it. @param notice makes the line that says what is missing */
+/** Writes one line, or counts it. @param notice makes the line about the losses */
 export function writeLine(line: string, notice: (losses: LogLosses) => string): void {
   if (lostUnsaid > 0 && attempt(notice({ lines: lostUnsaid, why }))) lostUnsaid = 0;
   if (lostUnsaid === 0 && attempt(line)) return;

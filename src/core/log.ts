@@ -1,7 +1,7 @@
 /**
- * The log: pino, one JSON object a line on standard error, so that standard output belongs to what a command was
- * asked for. On a terminal the lines are made readable instead. Nothing on the packet path logs. A value of a line may come from
- * anywhere: what a terminal would obey is escaped, in JSON too, since people read that as well.
+ * The log: pino, one JSON object a line on standard error, so that standard output has only what a command was asked for. On a
+ * terminal, lines are readable text. Nothing on the packet path logs. Values may come from anywhere, so control characters are
+ * escaped, in JSON too, since people also read that.
  */
 import { pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
@@ -9,7 +9,7 @@ import type { LogEventName } from './log-events.js';
 import { type LogLosses, writeLine } from './log-sink.js';
 import { printableLines } from './printable.js';
 
-/** What a line carries beside its text: which event it is, and its facts. */
+/** The event of a line, and its facts. */
 export interface LogFields {
   readonly event: LogEventName;
   readonly [fact: string]: unknown;
@@ -27,7 +27,7 @@ export interface Logger {
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Log lines are rare, and written before the call returns (log-sink.ts). */
+/** Writes each line before the call returns (log-sink.ts); log lines are rare. */
 export function createLog(
   level: LogLevel = 'info',
   terminal: boolean = process.stderr.isTTY === true,
@@ -38,13 +38,13 @@ export function createLog(
   return pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, stream);
 }
 
-/** Makes a line readable; what its values bring along for the terminal is shown, not sent there. */
+/** Formats a line for people, with control characters escaped. */
 function readable(): (line: string) => string {
   const pretty = prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' });
   return (line) => pretty(JSON.parse(line, shownValue));
 }
 
-/** Of JSON.parse: a text, or an object with its keys, as people may see it. */
+/** A reviver for JSON.parse that escapes strings and keys. */
 function shownValue(_: string, value: unknown): unknown {
   if (typeof value === 'string') return printableLines(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

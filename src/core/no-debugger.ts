@@ -1,10 +1,10 @@
 /**
- * Keeps Node's debugger shut in a process that holds the fleet's key: `kill -USR1` would open it to everybody who can reach
- * 127.0.0.1, and so would `--inspect` in NODE_OPTIONS. Imported before anything else, for its effect.
+ * Keeps Node's debugger closed in a process that holds the fleet's key: `kill -USR1` would open it to everyone who can reach
+ * 127.0.0.1, and so would `--inspect` in NODE_OPTIONS. Imported first, for its effect.
  *
- * Until this file runs, and while Node itself starts, the first line of main.ts keeps it shut: it takes NODE_OPTIONS out of the
- * environment, and gives the debugger an address that no socket can listen on, a multicast one. (`--disable-sigusr1` says the same,
- * but only from Node 22.14 on.) A developer who names --inspect on the command line gets it.
+ * Before this file runs, and while Node starts, the first line of main.ts keeps it closed: it removes NODE_OPTIONS from the
+ * environment, and gives the debugger a multicast address, on which no socket can listen. (`--disable-sigusr1` does the same, but
+ * only from Node 22.14 on.) A developer can still use --inspect on the command line.
  */
 import inspector from 'node:inspector';
 

@@ -1,10 +1,10 @@
 /**
- * Directories that files of a node may be in: nobody but its user and root can put anything into them, or another directory in
- * their place. In one that others write, a file that is made, read or renamed can be made to be any other file of the system.
+ * Directories that are safe for a node's files: only its user and root can change them or replace them. In a directory that
+ * others can write, a file that is made, read or renamed can be turned into any other file of the system.
  *
- *     /var/lib/anyhop     every directory on the way: owned by root or by this user, and not writable for group or others;
- *                         above the last one, those with the sticky bit (/tmp) are fine, since nobody can rename what is not theirs
- *     links on the way    owned by root or by this user, and their targets judged in the same way
+ *     /var/lib/anyhop     each directory of the path: owned by root or this user, and not writable for group or others;
+ *                         above the last one, those with the sticky bit (/tmp) are fine: nobody can rename others' entries
+ *     links in the path   owned by root or this user, and their targets judged in the same way
  */
 import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
@@ -12,20 +12,20 @@ import { AnyhopError, type ErrorCode } from './errors.js';
 
 const WRITABLE_FOR_OTHERS = 0o022;
 const STICKY = 0o1000;
-/** As many as Linux follows. */
+/** Linux follows as many. */
 const LINKS_MAX = 40;
 
 interface Fault {
-  /** The directory or link that is at fault. */
+  /** The unsafe directory or link. */
   readonly path: string;
   readonly why: string;
   readonly command: string;
 }
 
 /**
- * What is not there yet is fine when it can be made safely.
- * @param field the config's, that names another place
- * @throws AnyhopError of this code that says who can write where, and what to do; NodeJS.ErrnoException when it cannot be looked at
+ * Accepts a missing directory that can be made safely.
+ * @param field the config field that names another place
+ * @throws AnyhopError of this code, with who can write where and what to do; NodeJS.ErrnoException when it cannot be examined
  */
 export function requireOwnDirectory(path: string, code: ErrorCode, field?: string): void {
   const fault = faultOf(resolve(path));
@@ -40,7 +40,7 @@ function faultOf(path: string): Fault | undefined {
   let reached: string = sep;
   for (let links = 0; ; ) {
     const status = lookAt(reached);
-    if (status === undefined) return undefined; // made by us, in a directory that was judged
+    if (status === undefined) return undefined; // the node will make it, in a directory that was judged
     if (status.isSymbolicLink()) {
       if (isStrange(status)) return ofAnother(reached, status, '-h ');
       if (++links > LINKS_MAX) throw Object.assign(new Error(`too many links: ${path}`), { code: 'ELOOP' });

@@ -1,13 +1,13 @@
-/** Small files of a node's own: read only when they are that, and replaced as a whole. */
+/** Small files that belong to a node: read only if they are really its own, and replaced as a whole. */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive } from './alive.js';
 
-/** They may hold what others must not read. */
+/** They may contain secrets. */
 const FILE_MODE = 0o600;
-/** Follows no link, and does not wait for the writer of a pipe, which shows only once it is open. */
+/** Follows no link. Does not wait for the writer of a pipe, which is recognized only after opening. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const RANDOM_BYTES = 8;
 const LEFTOVER = /\.([0-9]+)-[0-9a-f]{16}\.tmp$/;
@@ -32,8 +32,8 @@ export function readOwnFile(path: string): OwnFile {
 }
 
 /**
- * Written beside its place and renamed, so that a reader, and a process killed at any moment, finds the former or the next and never
- * half of one. Its name until then cannot be guessed, and the file is made here or not at all.
+ * Writes a temporary file and renames it, so that a reader, also after a kill at any moment, finds the old file or the new one,
+ * never a part. The temporary name cannot be guessed, and the file must be new.
  */
 export async function replaceOwnFile(path: string, text: string): Promise<void> {
   const beside = `${path}.${process.pid}-${randomBytes(RANDOM_BYTES).toString('hex')}.tmp`;
@@ -52,7 +52,7 @@ export async function replaceOwnFile(path: string, text: string): Promise<void> 
   }
 }
 
-/** Removes what a process that was killed has left half written. */
+/** Removes temporary files of a killed process. */
 export async function removeLeftovers(directory: string): Promise<void> {
   for (const name of readdirSync(directory)) {
     const pid = LEFTOVER.exec(name)?.[1];

@@ -1,9 +1,9 @@
 /**
- * What another process sends in pieces, kept up to a limit of bytes and of pieces. A body that is sent byte by byte makes a piece of
- * each byte: a million pieces take five seconds and 450 MB to read, so a limit of bytes is not enough.
+ * Collects data that another process sends in pieces, up to a limit of bytes and of pieces. A limit of bytes is not enough: a
+ * body sent byte by byte makes a million pieces, which take five seconds and 450 MB to read.
  */
 
-/** Far more than the pieces of an honest sender, which are kilobytes each. */
+/** Honest senders send pieces of kilobytes, far fewer than this. */
 export const PIECES_MAX = 4096;
 
 export class Pieces {
@@ -15,7 +15,7 @@ export class Pieces {
     this.#bytesMax = bytesMax;
   }
 
-  /** Keeps one more. @returns what there is too much of, for people; undefined when it was kept */
+  /** Keeps one more. @returns the exceeded limit in words; undefined when the piece was kept */
   add(part: Buffer): string | undefined {
     this.#length += part.length;
     if (this.#length > this.#bytesMax) return `more than ${this.#bytesMax} bytes`;
@@ -24,7 +24,6 @@ export class Pieces {
     return undefined;
   }
 
-  /** All of them as one. */
   join(): Buffer {
     return Buffer.concat(this.#parts);
   }

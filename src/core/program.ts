@@ -1,6 +1,6 @@
 /**
- * The system's own programs, by absolute paths from a fixed list of directories: what PATH says, or a folder that somebody works in,
- * never decides what runs with this process's privileges.
+ * The system's programs, by absolute paths from a fixed list of directories. Neither PATH nor the working directory decides what
+ * runs with this process's privileges.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
@@ -15,23 +15,23 @@ export const PROGRAM_DIRECTORIES: readonly string[] = [
   '/bin',
 ];
 
-/** The path of a program by its name, or by an absolute path; undefined when it is nowhere. */
+/** The path of a program, by name or absolute path; undefined when it does not exist. */
 export function findProgram(name: string): string | undefined {
   const paths = isAbsolute(name) ? [name] : PROGRAM_DIRECTORIES.map((directory) => join(directory, name));
   return paths.find(isExecutable);
 }
 
 export interface ProgramOptions {
-  /** In a session of its own: signals from the terminal are not for it. */
+  /** Starts it in its own session: signals from the terminal do not reach it. */
   readonly detached?: boolean;
-  /** A descriptor of this process that it gets as its descriptor 3. */
+  /** A descriptor of this process that becomes its descriptor 3. */
   readonly inherited?: number;
 }
 
 /**
- * Starts a program with pipes to it. What goes wrong later, a lack of descriptors included, comes as the child's `error`
- * event; its streams may be missing then.
- * @throws Error ENOENT when the program is nowhere; whatever else the system refuses at once
+ * Starts a program with pipes to it. Later failures, also a lack of descriptors, arrive as the child's `error` event; its streams
+ * may be missing then.
+ * @throws Error ENOENT when there is no such program; any other error of the system at the start
  */
 export function startProgram(
   name: string,

@@ -1,11 +1,11 @@
-/** Tasks that must not overlap: one runs at a time, in the order in which they were added. */
+/** Runs tasks one at a time, in the order in which they were added. */
 export class SerialQueue {
   #last: Promise<unknown> = Promise.resolve();
 
-  /** Runs the task after those added before it, even if they failed. Settles as the task does. */
+  /** Runs the task after those added before it, even if they fail. Settles as the task does. */
   add<T>(task: () => T | PromiseLike<T>): Promise<T> {
     const done = this.#last.then(task);
-    this.#last = done.catch(() => undefined); // the error is for the caller of `add`
+    this.#last = done.catch(() => undefined); // the caller of `add` gets the error
     return done;
   }
 

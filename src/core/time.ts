@@ -1,6 +1,6 @@
 /**
- * How times are written, in the config and wherever people read: a duration is a whole number and its unit, `500ms`, `2s`, `5m`,
- * `1h`; a moment is `12:05:00`. What machines read, JSON and the fields of the log, has ISO 8601.
+ * Times as people read and write them: a duration is a whole number with its unit, `500ms`, `2s`, `5m`, `1h`; a moment is
+ * `12:05:00`. JSON and the fields of the log have ISO 8601.
  */
 
 const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
@@ -15,7 +15,7 @@ export function parseDuration(text: string): number | undefined {
 }
 
 /**
- * The shortest text that `parseDuration` reads as this time.
+ * The shortest text that `parseDuration` reads as this duration.
  * @param ms a whole number, 0 or more
  */
 export function formatDuration(ms: number): string {
@@ -24,7 +24,7 @@ export function formatDuration(ms: number): string {
   return `${ms / UNITS_MS[unit]}${unit}`;
 }
 
-/** `12:05:00`, and the day before it when that is another than today's; by the clock of this machine. */
+/** `12:05:00`, with the date before it if that is not today's; in this machine's time zone. */
 export function clockTime(iso: string, now = new Date()): string {
   const at = new Date(iso);
   const two = (value: number): string => String(value).padStart(2, '0');

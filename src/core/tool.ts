@@ -1,6 +1,6 @@
 /**
- * Runs the system's own programs (ip, nft, ethtool) to their end: no shell, untranslated messages, a time limit. Who
- * uses one takes a `RunTool`, so that a test can stand in for the system.
+ * Runs the system's programs (ip, nft, ethtool) to their end: no shell, untranslated messages, a time limit. Callers get a
+ * `RunTool`, so that a test can replace the system.
  */
 import type { ChildProcess } from 'node:child_process';
 import { AnyhopError } from './errors.js';
@@ -14,7 +14,7 @@ export interface ToolResult {
   readonly stderr: string;
 }
 
-/** Resolves whatever the exit code is; rejects with ERR_TOOL when the program is missing or does not end. */
+/** Resolves with any exit code; rejects with ERR_TOOL when the program is missing or does not end in time. */
 export type RunTool = (program: string, args: readonly string[], input?: string) => Promise<ToolResult>;
 
 const TIMEOUT_MS = 10_000;
@@ -29,7 +29,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 
 export const runTool: RunTool = (program, args, input = '') => runWith({}, program, args, input);
 
-/** The same, where the program gets one of this process's descriptors as its descriptor 3. */
+/** The same; the program gets one of this process's descriptors as its descriptor 3. */
 export function runToolOn(inherited: number, program: string, args: readonly string[]): Promise<ToolResult> {
   return runWith({ inherited }, program, args, '');
 }
@@ -50,7 +50,7 @@ function runWith(
     }
     let stdout = '';
     let stderr = '';
-    // Not spawn's own time limit: that one keeps the process alive when the program could not be started.
+    // Not spawn's own time limit, which keeps the process alive when the program could not be started.
     const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
     child.on('error', (cause) => {
       clearTimeout(timer);
@@ -67,15 +67,15 @@ function runWith(
           ),
         );
     });
-    // Without descriptors left there are no streams: the error comes in the next turn.
-    child.stdin?.on('error', () => {}); // a program that ends without reading says why by its exit code
+    // Without free descriptors there are no streams, and the error comes in the next turn.
+    child.stdin?.on('error', () => {}); // a program that ends without reading explains itself by its exit code
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.stdin?.end(input);
   });
 }
 
-/** The same, where anything but exit code 0 is a failure: resolves to the standard output. */
+/** The same, but any exit code other than 0 is a failure. Resolves to standard output. */
 export async function requireTool(
   run: RunTool,
   program: string,

@@ -1,4 +1,4 @@
-/** The program's version, read from the package that it is part of, so that it is written down once. */
+/** The program's version, read from its package, so that it is written only once. */
 import { readFileSync } from 'node:fs';
 
 export const VERSION: string = JSON.parse(

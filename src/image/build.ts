@@ -1,6 +1,6 @@
 /**
- * Builds an image (native/include/anyhop/image.h) out of resolved tables, services and the paths to the backends: the
- * last step of the control side. A new image is built in new memory beside the live one, which nobody edits.
+ * Builds an image (native/include/anyhop/image.h) from resolved tables, services and paths: the last step of the control side. It
+ * builds in new memory, beside the image in force.
  */
 import { createHash } from 'node:crypto';
 import type { HashMode, Protocol, ServiceConfig } from '../config/types.js';
@@ -18,7 +18,7 @@ import { arrangeServices, type ServiceEntry, type VipEntry } from './vips.js';
 
 export interface ImagePool {
   readonly name: string;
-  /** M owners and M alternates: indexes into `backends`, NONE for none. */
+  /** M owners and M alternates: indexes into `backends`, or NONE. */
   readonly owners: Uint16Array;
   readonly alternates: Uint16Array;
   readonly backends: readonly BackendPath[];
@@ -27,17 +27,17 @@ export interface ImagePool {
 export interface ImageInput {
   /** Only rises. */
   readonly generation: number;
-  /** Frames for another address than this pass untouched; undefined accepts all (files). */
+  /** Frames for other MAC addresses pass; undefined accepts all (capture files). */
   readonly mac: Uint8Array | undefined;
-  /** The host's other addresses on the interface, at most OTHER_MACS_MAX. */
+  /** The host's other MAC addresses on the interface, at most OTHER_MACS_MAX. */
   readonly otherMacs?: readonly Uint8Array[];
   readonly source4: IpPrefix | undefined;
   readonly source6: IpPrefix | undefined;
   readonly pools: readonly ImagePool[];
   readonly services: readonly ServiceConfig[];
-  /** Number of each service's counters (numbers.ts). */
+  /** Counter number of each service (numbers.ts). */
   readonly serviceCounters: readonly number[];
-  /** The name of every counter, by number: at least those that the services and backends use. */
+  /** Names of the counters, by number: at least those that services and backends use. */
   readonly counterNames: CounterNames;
   readonly flowKey: (mode: HashMode, protocol: Protocol, vip: IpAddress) => FlowKey;
 }
@@ -48,10 +48,10 @@ const HASH_MODES: Record<HashMode, number> = {
   source: L.HASH_SOURCE,
 };
 
-/** 64 places a VIP at the limit: more cannot be chance. */
+/** 64 places per VIP at the limit; more cannot be chance. */
 const VIP_PLACES_MAX = VIPS_MAX * 64;
 
-/** Where a pool's tables and backends stand in the image. */
+/** Position of a pool's tables and backends in the image. */
 interface PoolPlace {
   readonly owners: number;
   readonly alternates: number;
@@ -59,7 +59,7 @@ interface PoolPlace {
   readonly backendFirst: number;
 }
 
-/** The image as one ArrayBuffer. The input must be a validated config's: references resolve, limits hold. */
+/** The image as one ArrayBuffer. The input must come from a validated config: references resolve, limits hold. */
 export function buildImage(input: ImageInput): ArrayBuffer {
   const { vips, entries } = arrangeServices(input.services, input.serviceCounters);
   const places = placeVips(vips.map((vip) => vip.address));
@@ -182,7 +182,10 @@ class ImageWriter {
     this.put16(at + L.SERVICE_PORT_LAST, entry.portLast);
   }
 
-  /** One that is never sent to needs none. @returns length of the part before the outer IP header, and the header's sum */
+  /**
+   * Writes nothing for a backend that packets never go to. @returns length of the part before the outer IP header, and the
+   * header's sum
+   */
   putTemplate(at: number, path: BackendPath, { source4, source6 }: ImageInput): [number, number] {
     const source = path.address.family === 4 ? source4 : source6;
     if (!path.isReachable && source === undefined) return [P.ETHERNET_HEADER, 0];
@@ -203,8 +206,8 @@ class ImageWriter {
 }
 
 /**
- * Owners without a next hop lose their slots: a table may name them when no backend is up, or in panic. An alternate
- * needs no path from here.
+ * Takes the slots of owners without a next hop, which a table may have when no backend is up or in panic. An alternate needs no
+ * path.
  */
 function writeOwners(table: Uint16Array, { owners, backends }: ImagePool): void {
   table.set(owners);
@@ -216,14 +219,14 @@ function writeOwners(table: Uint16Array, { owners, backends }: ImagePool): void 
   }
 }
 
-/** Rounded up to whole cache lines. */
+/** Rounds up to whole cache lines. */
 function lines(bytes: number): number {
   return Math.ceil(bytes / 64) * 64;
 }
 
 /**
- * An open-addressed array of at least twice the size (a power of two), grown until no search is longer than
- * VIP_PROBES_MAX: a place holds the index of its VIP, or -1.
+ * An open-addressed array of VIP indexes, or -1. Its size is a power of two, at least twice the number of VIPs, and grows until
+ * no search is longer than VIP_PROBES_MAX.
  */
 function placeVips(addresses: readonly IpAddress[]): number[] {
   for (let capacity = 2; capacity <= VIP_PLACES_MAX; capacity *= 2) {

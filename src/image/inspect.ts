@@ -1,7 +1,4 @@
-/**
- * Reads an image back into words: what `anyhop image` prints, and what engines want to know of it besides forwarding.
- * It shows everything but the flow hash keys.
- */
+/** Reads an image for `anyhop image` and for engines' other needs. It shows everything but the flow hash keys. */
 import { L } from '../core/layout.gen.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
 import { formatMac } from '../packet/mac.js';
@@ -13,12 +10,11 @@ export interface ImageService {
   readonly portFirst: number;
   readonly portLast: number;
   readonly vip: IpAddress;
-  /** Number of its counters. */
   readonly counter: number;
   readonly hash: '5-tuple' | '3-tuple' | 'source';
   readonly secondChance: boolean;
   readonly slots: number;
-  /** The range of the pool's backends, by number. */
+  /** First backend of the pool, by number. */
   readonly backendFirst: number;
 }
 
@@ -31,7 +27,6 @@ export interface ImageBackend {
   readonly sourceMac: string;
   readonly destinationMac: string;
   readonly vlan: number | undefined;
-  /** Number of its counters. */
   readonly counter: number;
 }
 
@@ -41,12 +36,12 @@ const HASH_NAMES = {
   [L.HASH_SOURCE]: 'source',
 } as const;
 
-/** The VIPs, in the order of their places in the search table. */
+/** The VIPs, in the order of the search table. */
 export function imageVips(image: Image): IpAddress[] {
   return vipPlaces(image).map(({ address }) => address);
 }
 
-/** The host's addresses on the interface, its own first; none when the image accepts any. */
+/** The host's MAC addresses on the interface, the interface's own first; none when the image accepts any. */
 export function imageMacs({ checkMac, bytes, otherMacs }: Image): Uint8Array[] {
   if (!checkMac) return [];
   const at = (offset: number): Uint8Array => bytes.slice(offset, offset + 6);
@@ -54,7 +49,7 @@ export function imageMacs({ checkMac, bytes, otherMacs }: Image): Uint8Array[] {
   return [at(L.HEADER_MAC), ...others];
 }
 
-/** Every service that a packet can be matched to by its ports; entries for fragments are left out. */
+/** Every service that packets match by port; entries for fragments are left out. */
 export function imageServices(image: Image): ImageService[] {
   const { halves, bytes, words } = image;
   const services: ImageService[] = [];
@@ -80,7 +75,7 @@ export function imageServices(image: Image): ImageService[] {
   return services;
 }
 
-/** The backends by number: what their templates and paths say. */
+/** The backends by number, with the contents of their templates and paths. */
 export function imageBackends(image: Image): ImageBackend[] {
   const { bytes, halves, words } = image;
   return Array.from({ length: image.backendCount }, (_, number) => {
@@ -104,14 +99,13 @@ export function imageBackends(image: Image): ImageBackend[] {
   });
 }
 
-/** Which counter is whose. */
 export function imageCounterNames(image: Image): CounterNames {
   const at = image.words[L.HEADER_NAMES_OFFSET / 4];
   const text = image.bytes.slice(at, at + image.words[L.HEADER_NAMES_BYTES / 4]);
   return JSON.parse(new TextDecoder().decode(text));
 }
 
-/** SHA-256 of the image, as it stands in its header; the generation is not part of it. */
+/** SHA-256 of the image, from its header; it does not cover the generation. */
 export function imageDigest(image: Image): string {
   return Buffer.from(image.bytes.subarray(L.HEADER_DIGEST, L.HEADER_DIGEST + 32)).toString('hex');
 }

@@ -1,17 +1,16 @@
 /**
- * An image as the packet side sees it: typed arrays over one flat memory and two searches. The layout is
- * native/include/anyhop/image.h; how it is filled is src/image/build.ts.
+ * An image as the packet side sees it: typed arrays over one flat memory, and two searches. The layout is
+ * native/include/anyhop/image.h; src/image/build.ts fills it.
  *
- * Reads go through one Int32Array and one Uint16Array (1 ns each) rather than a DataView (2 ns), and header fields
- * are copied into plain fields once an image. Every int32 fits a V8 small integer on 64-bit machines, so none of this
- * allocates.
+ * Reads use one Int32Array and one Uint16Array (1 ns each) instead of a DataView (2 ns), and header fields are copied into plain
+ * fields once per image. Every int32 is a V8 small integer on 64-bit machines, so nothing here allocates.
  */
 import { L } from '../core/layout.gen.js';
 
 const VIP_WORDS = L.SIZEOF_VIP / 4;
 const VIP_FAMILY_WORD = L.VIP_FAMILY / 4;
 const SERVICE_WORDS = L.SIZEOF_SERVICE / 4;
-const PORT_WORD = L.SERVICE_PORT_FIRST / 4; // the last port is its upper half
+const PORT_WORD = L.SERVICE_PORT_FIRST / 4; // the upper half is the last port
 
 export class Image {
   readonly bytes: Uint8Array;
@@ -22,22 +21,22 @@ export class Image {
   readonly serviceCounters: number;
   readonly backendCounters: number;
   readonly backendCount: number;
-  /** Index of the first VIP, template or path in `words`. */
+  /** Indexes of the first VIP, template and path in `words`. */
   readonly vipWord: number;
   readonly templateWord: number;
   readonly pathWord: number;
   readonly serviceWord: number;
   readonly checkMac: boolean;
-  /** The interface's address: its first four bytes raw, its last two big-endian. */
+  /** The interface's MAC address: the first four bytes raw, the last two big-endian. */
   readonly macHead: number;
   readonly macTail: number;
-  /** The host's other addresses on the interface, in the same form, one after the other. */
+  /** The host's other MAC addresses in the same form, one after another. */
   readonly otherMacs: Int32Array;
   readonly source4Hosts: number;
 
   /**
-   * @param buffer a whole image; it is read in place and must not change from now on
-   * @throws RangeError when it is no image of this version
+   * @param buffer a whole image, read in place; it must not change any more
+   * @throws RangeError when it is not an image of this version
    */
   constructor(buffer: ArrayBufferLike) {
     const view = new DataView(buffer);
@@ -74,20 +73,20 @@ export class Image {
     this.source4Hosts = header(L.HEADER_SOURCE4_HOSTS) | 0;
   }
 
-  /** The IPv4 VIP with this address (a raw word), as an index into `words`, or -1. */
+  /** Index of an IPv4 VIP in `words`, or -1. The address is a raw word. */
   findVip4(address: number): number {
     const words = this.words;
     let at = mix(address); // vipHash(0, 0, 0, address)
     for (let probe = 0; probe < L.VIP_PROBES_MAX; probe++, at++) {
       const vip = this.vipWord + (at & this.vipMask) * VIP_WORDS;
-      const found = words[vip + VIP_FAMILY_WORD]; // the three bytes behind the family are zero
+      const found = words[vip + VIP_FAMILY_WORD]; // the three bytes after the family are zero
       if (found === 0) return -1;
       if (words[vip + 3] === address && found === 4) return vip;
     }
     return -1;
   }
 
-  /** The IPv6 VIP with this address (four raw words), as an index into `words`, or -1. */
+  /** Index of an IPv6 VIP in `words`, or -1. The address is four raw words. */
   findVip6(a0: number, a1: number, a2: number, a3: number): number {
     const words = this.words;
     let at = vipHash(a0, a1, a2, a3);
@@ -109,15 +108,15 @@ export class Image {
   }
 
   /**
-   * The service that has this port, as an index into `words`, or -1.
+   * Index of the service with this port in `words`, or -1.
    *
    * @param first number of the VIP's first service of the protocol
-   * @param count how many it has; they are sorted by port and do not overlap
+   * @param count of these services, which are sorted by port and do not overlap
    */
   findService(first: number, count: number, port: number): number {
     const words = this.words;
     let low = this.service(first);
-    // Halve the services until one is left: the last whose first port is not above `port`.
+    // Binary search for the last service whose first port is not above `port`.
     for (let left = count; left > 1; ) {
       const step = left >> 1;
       const middle = low + step * SERVICE_WORDS;
@@ -129,14 +128,14 @@ export class Image {
     return port >= (ports & 0xffff) && port <= ports >>> 16 ? low : -1;
   }
 
-  /** A frame with a packet for a VIP. @returns a verdict when the frame is not for this host alone, or -1 */
+  /** For a frame with a packet for a VIP. @returns a verdict when the frame is not only for this host, or -1 */
   judgeMac(view: DataView, frame: number): number {
     const head = view.getInt32(frame, true);
     const tail = view.getUint16(frame + 4);
     return head === this.macHead && tail === this.macTail ? -1 : this.#judgeOtherMac(head, tail);
   }
 
-  /** Where the image does not say which address the interface has, any for a single machine will do. */
+  /** An image without the interface's MAC address accepts any single machine's. */
   #judgeOtherMac(head: number, tail: number): number {
     if ((head & 1) !== 0) return L.V_DROP_GROUP_MAC;
     if (!this.checkMac) return -1;
@@ -145,7 +144,7 @@ export class Image {
     return L.V_PASS_OTHER_HOST;
   }
 
-  /** A service by its number, as an index into `words`. */
+  /** Index of a service in `words`, by its number. */
   service(index: number): number {
     return this.serviceWord + index * SERVICE_WORDS;
   }

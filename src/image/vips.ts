@@ -1,6 +1,6 @@
 /**
- * Services in the order of the image: by VIP, protocol and port, then the entries that answer for fragments. A VIP tells
- * where its services start and how many they are, so that a port is found by halving.
+ * Arranges services in the order of the image: by VIP, protocol and port, followed by entries for fragments. A VIP has the number
+ * of its first service and their count, for a binary search by port.
  */
 import type { HashMode, Protocol, ServiceConfig } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
@@ -10,22 +10,21 @@ import type { IpAddress } from '../packet/address.js';
 export interface ServiceEntry {
   readonly vip: IpAddress;
   readonly protocol: Protocol;
-  /** Name of the pool. */
   readonly pool: string;
   readonly hash: HashMode;
   readonly secondChance: boolean;
-  /** Both included; 0 and 0 for an entry that answers for fragments. */
+  /** Inclusive; 0 and 0 for an entry for fragments. */
   readonly portFirst: number;
   readonly portLast: number;
-  /** Whose counters it feeds: those of a configured service. */
+  /** Counter number of the configured service. */
   readonly counter: number;
 }
 
 export interface VipServices {
-  /** Number of the first entry, and how many there are. */
+  /** Number of the first entry, and their count. */
   readonly first: number;
   readonly count: number;
-  /** Number of the entry that answers for fragments, or one of L.FRAGMENT_... */
+  /** Number of the entry for fragments, or one of L.FRAGMENT_... */
   readonly fragment: number;
 }
 
@@ -35,7 +34,7 @@ export interface VipEntry {
   readonly udp: VipServices;
 }
 
-/** @param counters number of each service's counters */
+/** @param counters counter number of each service */
 export function arrangeServices(
   services: readonly ServiceConfig[],
   counters: readonly number[],
@@ -64,15 +63,17 @@ export function arrangeServices(
   return { vips, entries: [...entries, ...fragments] };
 }
 
-/** The entry for fragments, which show no ports, of a VIP's services of one protocol; or the reason why there is none. */
+/**
+ * The entry for fragments of a VIP's services of one protocol, since fragments have no ports; or the reason why there is none.
+ */
 function answerForFragments(own: readonly ServiceEntry[], protocol: Protocol): ServiceEntry | number {
   const [first] = own;
-  if (first === undefined) return L.FRAGMENT_AMBIGUOUS; // not looked at: without ports there is no service
+  if (first === undefined) return L.FRAGMENT_AMBIGUOUS; // never used: there is no service
   if (protocol === 'tcp' && own.some((entry) => entry.hash === '5-tuple')) return L.FRAGMENT_NEEDS_PORTS;
   if (own.some((entry) => entry.pool !== first.pool)) return L.FRAGMENT_AMBIGUOUS;
   const bySource = own.filter((entry) => entry.hash === 'source').length;
   if (bySource > 0 && bySource < own.length) return L.FRAGMENT_AMBIGUOUS;
-  // No key: without its ports, an agent could not tell whose a fragment is.
+  // No key: without ports, an agent cannot find a fragment's socket.
   return {
     ...first,
     hash: bySource > 0 ? 'source' : '3-tuple',

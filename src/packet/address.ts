@@ -1,6 +1,6 @@
 /**
- * IP addresses and prefixes as values: parsed once from text, kept as bytes in network order, printed canonically
- * (IPv6 by RFC 5952). For the control side; the packet side reads addresses where they lie.
+ * IP addresses and prefixes as values: parsed from text, kept as bytes in network order, printed canonically (IPv6 by RFC 5952).
+ * Only for the control side; the packet side reads addresses in place.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
@@ -21,14 +21,14 @@ export interface IpPrefix {
   readonly text: string;
 }
 
-/** The address that `text` spells, or undefined. No zone (`%eth0`), no port, no prefix length. */
+/** Parses an address; undefined when malformed. No zone (`%eth0`), port or prefix length. */
 export function parseAddress(text: string): IpAddress | undefined {
   if (isIPv4(text)) return addressFromBytes(Uint8Array.from(text.split('.'), Number));
   if (isIPv6(text) && !text.includes('%')) return addressFromBytes(parseIpv6(text));
   return undefined;
 }
 
-/** `address/length`, or a single address as a prefix of full length; undefined when malformed or host bits are set. */
+/** Parses `address/length`, or an address as a prefix of full length; undefined when malformed or when host bits are set. */
 export function parsePrefix(text: string): IpPrefix | undefined {
   const slash = text.indexOf('/');
   const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
@@ -43,7 +43,6 @@ export function parsePrefix(text: string): IpPrefix | undefined {
   return { address, length, text: `${address.text}/${length}` };
 }
 
-/** The address whose 4 or 16 bytes these are. */
 export function addressFromBytes(bytes: Uint8Array): IpAddress {
   if (bytes.length === 4) return { family: 4, bytes, text: bytes.join('.') };
   if (bytes.length === 16) return { family: 6, bytes, text: formatIpv6(bytes) };
@@ -68,7 +67,7 @@ function parseIpv6(text: string): Uint8Array {
   const lastColon = text.lastIndexOf(':');
   let words = text;
   if (text.includes('.')) {
-    // The last 32 bits in dotted form (RFC 4291 section 2.2).
+    // The last 32 bits may be dotted (RFC 4291 section 2.2).
     const v4 = text
       .slice(lastColon + 1)
       .split('.')
@@ -89,8 +88,8 @@ function parseIpv6(text: string): Uint8Array {
 }
 
 /**
- * RFC 5952: lower case, no leading zeros, the longest (first) run of two or more zero words as `::`, and of an IPv4-mapped address
- * the last 32 bits in dotted form (its section 5).
+ * RFC 5952: lower case, no leading zeros, the first longest run of two or more zero words as `::`. An IPv4-mapped address ends in
+ * dotted form (section 5).
  */
 function formatIpv6(bytes: Uint8Array): string {
   const words = Array.from({ length: 8 }, (_, i) => (bytes[i * 2] << 8) | bytes[i * 2 + 1]);

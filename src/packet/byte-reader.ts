@@ -1,11 +1,10 @@
 /**
- * Reads a file or a pipe piece by piece: one buffer, moved along, so that a capture larger than memory is no matter.
- * Synchronous, because whoever reads a capture does nothing else meanwhile, and an asynchronous step per packet
- * costs more than the packet.
+ * Reads a file or a pipe through one sliding buffer, so that a capture may be larger than memory. Synchronous, because a program
+ * that reads a capture does nothing else meanwhile, and an asynchronous step per packet costs more than the packet.
  */
 import { readSync } from 'node:fs';
 
-/** Fills `target` from its start with at least one byte and says how many; 0 means the end. */
+/** Fills the start of `target` with at least one byte, and returns how many; 0 means the end. */
 export type ByteSource = (target: Uint8Array) => number;
 
 const CHUNK_BYTES = 256 * 1024;
@@ -21,12 +20,12 @@ export class ByteReader {
     this.#source = source;
   }
 
-  /** Bytes taken or skipped so far: the place of the next one in the file. */
+  /** Position in the file: bytes taken or skipped so far. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** The next `length` bytes, fewer only at the end of the file. The view holds until the next call. */
+  /** The next `length` bytes, fewer only at the end of the file. The view is valid until the next call. */
   take(length: number): Uint8Array {
     this.#fill(length);
     const taken = Math.min(length, this.#end - this.#start);
@@ -42,7 +41,7 @@ export class ByteReader {
     return this.#buffer.subarray(this.#start, Math.min(this.#start + length, this.#end));
   }
 
-  /** Drops the next `length` bytes without holding them; says how many there were. */
+  /** Skips the next `length` bytes without buffering them; returns how many there were. */
   skip(length: number): number {
     let left = length;
     while (left > 0) {
@@ -72,7 +71,7 @@ export class ByteReader {
   }
 }
 
-/** Reads an open file descriptor: a file, or standard input. */
+/** Reads an open file descriptor. */
 export function descriptorSource(descriptor: number): ByteSource {
   return (target) => {
     for (;;) {
@@ -86,12 +85,12 @@ export function descriptorSource(descriptor: number): ByteSource {
   };
 }
 
-/** A pipe that someone has made non-blocking has nothing to read, or no room, at the moment. */
+/** Whether a non-blocking pipe has no data, or no room, at the moment. */
 export function isBusy(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'EAGAIN';
 }
 
-/** Lets the other end of a pipe work for a millisecond. */
+/** Waits a millisecond for the other end of a pipe. */
 export function pause(): void {
   Atomics.wait(PAUSE, 0, 0, 1);
 }

@@ -1,7 +1,4 @@
-/**
- * Capture files by name: reading pcap and pcapng, whichever it is, and writing pcap. The name `-` is standard input
- * or output, so that captures can be piped.
- */
+/** Reads pcap and pcapng files, and writes pcap. The name `-` means standard input or output. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { reasonOf } from '../core/reason.js';
@@ -24,12 +21,12 @@ const STDOUT = 1;
 const WRITE_BUFFER_BYTES = 1024 * 1024;
 
 /**
- * The packets of a pcap or pcapng file, one at a time; memory use does not depend on the size of the file. Each
- * packet's `frame` is a view that holds until the next one is asked for.
+ * The packets of a pcap or pcapng file, one at a time, in constant memory. A packet's `frame` is a view that is valid until the
+ * next one is requested.
  * @param path `-` is standard input
- * @param onSkip called for each packet of a pcapng interface whose link type is not known
- * @throws AnyhopError ERR_CAPTURE_FILE: not there, not a capture, all of it of a link type that is not known, cut short or corrupt
- * (after the packets before the damage)
+ * @param onSkip called for each packet of a pcapng interface whose link type is unknown
+ * @throws AnyhopError ERR_CAPTURE_FILE: missing, not a capture, only unknown link types, cut short or corrupt (after the packets
+ * before the damage)
  */
 export function* readCapture(
   path: string,
@@ -47,7 +44,7 @@ export function* readCapture(
 
 function ignore(): void {}
 
-/** The same from any source of bytes; `name` stands in messages. */
+/** The same from any source of bytes. @param name for messages */
 export function* readCaptureFrom(
   source: ByteSource,
   name: string,
@@ -75,7 +72,7 @@ export function* readCaptureFrom(
   }
 }
 
-/** Writes frames to a pcap file through a buffer; what is written is certain only after `close`. */
+/** Writes frames to a pcap file through a buffer, which `close` flushes. */
 export class CaptureWriter {
   readonly #name: string;
   readonly #descriptor: number;
@@ -93,7 +90,7 @@ export class CaptureWriter {
     this.#append(pcapHeader());
   }
 
-  /** @param timestampNs since 1970; @param originalLength on the wire, when the frame was cut */
+  /** @param timestampNs since 1970 @param originalLength on the wire, if the frame was cut */
   write(frame: Uint8Array, timestampNs: bigint, originalLength: number = frame.length): void {
     if (this.#used + pcapRecordBytes(frame) > this.#buffer.length) this.#flush();
     this.#used += putPcapRecord(this.#buffer, this.#used, frame, timestampNs, originalLength);

@@ -1,6 +1,6 @@
 /**
- * The smallest frame of a flow: what `anyhop which` sends through the pipeline to ask where the flow goes. Checksums
- * of the transport are left zero, since nothing on the way looks at them.
+ * The smallest frame of a flow, which `anyhop which` sends through the pipeline. Transport checksums are zero, since the pipeline
+ * does not check them.
  */
 import { type IpAddress, parseAddress } from './address.js';
 import { finish, sumWords } from './checksum.js';
@@ -26,7 +26,7 @@ export function formatEndpoint({ address, port }: Endpoint): string {
   return address.family === 4 ? `${address.text}:${port}` : `[${address.text}]:${port}`;
 }
 
-/** An Ethernet frame from `source` to `destination`, which are of one family. */
+/** An Ethernet frame from `source` to `destination`, which have the same family. */
 export function composeFrame(protocol: 'tcp' | 'udp', source: Endpoint, destination: Endpoint): Uint8Array {
   const isIpv4 = destination.address.family === 4;
   const transport = protocol === 'tcp' ? P.TCP_HEADER : P.UDP_HEADER;
@@ -45,7 +45,7 @@ export function composeFrame(protocol: 'tcp' | 'udp', source: Endpoint, destinat
   return frame;
 }
 
-/** Writes an IP header without options, and for IPv4 its checksum. @param length of what follows it, in bytes */
+/** Writes an IP header without options, with the checksum for IPv4. @param length of the payload, in bytes */
 export function writeIpHeader(
   view: DataView,
   at: number,

@@ -1,4 +1,4 @@
-/** Numbers of the protocols that the pipeline meets, by their names in the RFCs. A const enum: see layout.gen.ts. */
+/** Protocol numbers that the pipeline uses, under their names in the RFCs. A const enum: layout.gen.ts says why. */
 
 export const enum P {
   ETHERNET_HEADER = 14,
@@ -57,6 +57,6 @@ export const enum P {
   ICMPV6_ECHO_REQUEST = 128,
   ICMPV6_ECHO_REPLY = 129,
 
-  /** TTL and hop limit of packets that the node itself makes. */
+  /** TTL and hop limit of packets that the node makes. */
   NODE_TTL = 64,
 }

@@ -1,4 +1,4 @@
-/** IPv6 extension headers: which protocol numbers are such, and how long one is (RFC 8200 section 4, RFC 4302). */
+/** Numbers and lengths of IPv6 extension headers (RFC 8200 section 4, RFC 4302). */
 import { P } from './constants.js';
 
 export function isExtension(protocol: number): boolean {
@@ -11,9 +11,9 @@ export function isExtension(protocol: number): boolean {
   );
 }
 
-/** Bytes of an extension header whose length field is `field`: 8 to 2048. */
+/** Bytes of an extension header with this length field: 8 to 2048. */
 export function extensionLength(protocol: number, field: number): number {
   if (protocol === P.PROTOCOL_FRAGMENT) return 8;
-  // RFC 4302 counts in words of 4 bytes less two, the others in 8 bytes less one.
+  // RFC 4302 counts 4-byte words minus two, the others count 8 bytes minus one.
   return protocol === P.PROTOCOL_AUTHENTICATION ? (field + 2) * 4 : (field + 1) * 8;
 }

@@ -1,21 +1,21 @@
 /**
- * From what a capture holds to Ethernet frames (tcpdump.org/linktypes.html). A capture of "any" interface or of a tunnel has no
- * Ethernet header; the packet gets one, with made-up addresses: it is for this node, and a router has sent it.
+ * Turns captured records into Ethernet frames (tcpdump.org/linktypes.html). Captures of "any" or of a tunnel have no Ethernet
+ * header; a made-up one says that a router sent the packet to this node.
  */
 import { P } from './constants.js';
 import { NODE_MAC, ROUTER_MAC } from './mac.js';
 
-/** libpcap's MAXIMUM_SNAPLEN: a longer record, or frame, can only be damage. */
+/** libpcap's MAXIMUM_SNAPLEN: a longer record or frame is damaged. */
 export const FRAME_BYTES_MAX = 262_144;
 
-/** What stands before the packet in each record of a link type. */
+/** The header before the packet in each record of a link type. */
 export interface Link {
   readonly headerBytes: number;
-  /** EtherType of the packet, from a whole header (and what is there of the packet); 0 when it has none. */
+  /** EtherType of the packet, from a whole header and the available part of the packet; 0 when it has none. */
   readonly type: (record: DataView) => number;
 }
 
-/** Families of IPv6 by system: Linux, NetBSD and OpenBSD, FreeBSD, Darwin; the one of IPv4 is 2 everywhere. */
+/** IPv6 families of Linux, NetBSD and OpenBSD, FreeBSD, Darwin; IPv4 is 2 everywhere. */
 const AF_INET = 2;
 const AF_INET6: readonly number[] = [10, 24, 28, 30];
 
@@ -26,7 +26,7 @@ const rawIp: Link = {
     return version === 4 ? P.ETHERTYPE_IPV4 : version === 6 ? P.ETHERTYPE_IPV6 : 0;
   },
 };
-/** BSD's loopback: the family, in whatever byte order the capturing machine has. */
+/** BSD's loopback: the family in the byte order of the capturing machine. */
 const loopback: Link = {
   headerBytes: 4,
   type: (record) => {
@@ -41,7 +41,7 @@ export const ETHERNET: Link = { headerBytes: P.ETHERNET_HEADER, type: (record) =
 const LINKS: ReadonlyMap<number, Link> = new Map([
   [0, loopback], // NULL
   [1, ETHERNET],
-  [12, rawIp], // as some systems number it
+  [12, rawIp], // the number on some systems
   [14, rawIp],
   [101, rawIp],
   [108, loopback], // LOOP
@@ -58,11 +58,11 @@ export function linkOf(linkType: number): Link | undefined {
   return LINKS.get(linkType);
 }
 
-/** Makes frames of records; the memory is used again for each. */
+/** Makes frames from records, in reused memory. */
 export class FrameMaker {
   #memory: Uint8Array | undefined;
 
-  /** An Ethernet record as it is; another one as a frame that holds until the next call, empty when its header is cut short. */
+  /** An Ethernet record unchanged; another one as a frame that is valid until the next call, empty if its header is cut short. */
   frame(link: Link, record: Uint8Array): Uint8Array {
     if (link === ETHERNET) return record;
     if (record.length < link.headerBytes) return record.subarray(0, 0);
@@ -78,7 +78,7 @@ export class FrameMaker {
   }
 }
 
-/** Length of the frame that a whole record of this many bytes makes. */
+/** Length of the frame that a record of this length makes. */
 export function frameLength(link: Link, recordLength: number): number {
   if (link === ETHERNET) return recordLength;
   return Math.max(0, recordLength - link.headerBytes) + P.ETHERNET_HEADER;

@@ -1,4 +1,4 @@
-/** Ethernet addresses: six bytes, and the text that iproute2 writes. */
+/** Ethernet addresses: six bytes, or text as iproute2 writes it. */
 
 /** @param text six pairs of hex digits with colons between them, as the kernel's tools print them */
 export function parseMac(text: string): Uint8Array {
@@ -13,6 +13,9 @@ export function formatMac(mac: Uint8Array): string {
   return text;
 }
 
-/** Where no real one is known: locally administered, of the node itself and of a router before it. Backends begin with 02:01. */
+/**
+ * Stand-ins where no real address is known, locally administered: of the node, and of a router before it. Backends begin with
+ * 02:01.
+ */
 export const NODE_MAC: Uint8Array = Uint8Array.of(0x02, 0x00, 0x00, 0x00, 0x00, 0x01);
 export const ROUTER_MAC: Uint8Array = Uint8Array.of(0x02, 0x00, 0x00, 0x00, 0x00, 0x02);

@@ -1,21 +1,21 @@
-/** The path to one backend: what the image says about how to reach it, made from its next hop. */
+/** The path to one backend: the entry of the image that is made from its next hop. */
 import type { IpAddress } from './address.js';
 
 export interface Path {
   /** At layer 3, in bytes: PATH_MTU_MIN to 65535. */
   readonly mtu: number;
-  /** 0 for the interface that the packet came in on. */
+  /** 0: the interface that received the packet. */
   readonly interfaceIndex: number;
   /** Six bytes each. */
   readonly sourceMac: Uint8Array;
   readonly destinationMac: Uint8Array;
-  /** VLAN identifier 1 to 4094 of the next hop, if tagged. */
+  /** VLAN identifier 1 to 4094 of the next hop, if it is tagged. */
   readonly vlan: number | undefined;
 }
 
-/** A path as it stands in the image, with the backend that it leads to. */
+/** A path in the image, with the backend it leads to. */
 export interface BackendPath extends Path {
-  /** False without a next hop: packets for it are dropped, and MTU, interface and MACs mean nothing. */
+  /** False without a next hop: packets for it are dropped. */
   readonly isReachable: boolean;
   /** Stable name, for counters: `pool/backend`. */
   readonly name: string;

@@ -1,23 +1,23 @@
 /**
- * The pcap file format, read and written (draft-ietf-opsawg-pcap; libpcap's savefile.c for what is usual).
+ * The pcap file format (draft-ietf-opsawg-pcap, and libpcap's savefile.c for common practice).
  *
- * Read: both byte orders, stamps in micro- or nanoseconds. Written: nanoseconds, in this machine's byte order, so that
- * stamps from either format come through whole; every libpcap since 1.5 (2013) and Wireshark read that.
+ * Reads both byte orders, with timestamps in micro- or nanoseconds. Writes nanoseconds in this machine's byte order, so that no
+ * timestamp loses precision; libpcap since 1.5 (2013) and Wireshark read that.
  */
 import { AnyhopError, EXIT } from '../core/errors.js';
 import type { ByteReader } from './byte-reader.js';
 import { FRAME_BYTES_MAX, FrameMaker, frameLength, KNOWN_LINKS, type Link, linkOf } from './link-type.js';
 
 export interface CapturedPacket {
-  /** Its place among all packets of the file, from 1, as other programs number them; those that were skipped count. */
+  /** Its number in the file, from 1, as other programs count; skipped packets count too. */
   readonly number: number;
-  /** An Ethernet frame, a view that holds until the next packet is asked for. */
+  /** An Ethernet frame, valid until the next packet is requested. */
   readonly frame: Uint8Array;
-  /** Since 1970 UTC; 0 when the file does not say (simple packet blocks of pcapng). */
+  /** Since 1970 UTC; 0 when the file has no time (simple packet blocks of pcapng). */
   readonly timestampNs: bigint;
-  /** Bytes that the frame had on the wire (or would have had, when it was made of another link type). */
+  /** Length of the frame on the wire, with a made-up header counted. */
   readonly originalLength: number;
-  /** The capturer cut the frame short (its snap length). */
+  /** Cut short by the capture's snap length. */
   readonly truncated: boolean;
 }
 
@@ -28,7 +28,7 @@ const RECORD_BYTES = 16;
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const MAGIC_NANOSECONDS = 0xa1b23c4d;
 
-/** Whether a file that starts with these (at least four) bytes is a pcap file. */
+/** Whether these bytes, at least four, start a pcap file. */
 export function isPcap(start: Uint8Array): boolean {
   if (start.length < 4) return false;
   const view = viewOf(start);
@@ -38,7 +38,7 @@ export function isPcap(start: Uint8Array): boolean {
 }
 
 /**
- * The packets of a pcap file. All whole records come before the error about a cut or corrupt one, as with tcpdump.
+ * The packets of a pcap file. All whole records come before the error about a damaged one, as with tcpdump.
  * @throws AnyhopError ERR_CAPTURE_FILE, with the byte offset
  */
 export function* readPcap(reader: ByteReader, name: string): Generator<CapturedPacket, void, undefined> {
@@ -50,7 +50,7 @@ export function* readPcap(reader: ByteReader, name: string): Generator<CapturedP
   if (major !== 2 || minor !== 4) {
     throw captureError(name, 4, `pcap version ${major}.${minor}; only 2.4 is known`);
   }
-  // The upper bits tell of a frame check sequence, which no parser minds: lengths come from the IP header.
+  // The upper bits describe a frame check sequence, which does not matter: lengths come from the IP header.
   const linkType = header.getUint32(20, little) & 0x03ff_ffff;
   const link = linkOf(linkType);
   if (link === undefined) {
@@ -79,7 +79,7 @@ export function* readPcap(reader: ByteReader, name: string): Generator<CapturedP
   }
 }
 
-/** The header of a pcap file of Ethernet frames with nanosecond stamps. */
+/** Header of a pcap file of Ethernet frames with nanosecond timestamps. */
 export function pcapHeader(): Uint8Array {
   const header = new Uint8Array(HEADER_BYTES);
   const view = viewOf(header);
@@ -92,7 +92,7 @@ export function pcapHeader(): Uint8Array {
 }
 
 /**
- * Writes one record into `target` at `offset` and returns its length there, RECORD_BYTES more than the frame's.
+ * Writes one record at `offset` of `target`, and returns its length: RECORD_BYTES plus the frame's.
  * @param timestampNs since 1970, below 2^32 seconds
  */
 export function putPcapRecord(
@@ -111,12 +111,12 @@ export function putPcapRecord(
   return RECORD_BYTES + frame.length;
 }
 
-/** Room that a frame takes in a file, in bytes. */
+/** Bytes that a frame takes in a file. */
 export function pcapRecordBytes(frame: Uint8Array): number {
   return RECORD_BYTES + frame.length;
 }
 
-/** Exactly `length` bytes, or the error about a file that ends within `what`. */
+/** Exactly `length` bytes; throws the error about a file that ends within `what`. */
 export function takeWhole(reader: ByteReader, length: number, name: string, what: string): Uint8Array {
   const at = reader.offset;
   const bytes = reader.take(length);
@@ -129,7 +129,7 @@ export function takeWhole(reader: ByteReader, length: number, name: string, what
   );
 }
 
-/** The packet that a record of a link type holds. */
+/** The packet of a record. */
 export function packetOf(
   number: number,
   link: Link,

@@ -1,6 +1,6 @@
 /**
- * The pcapng file format, read only (draft-ietf-opsawg-pcapng): sections of either byte order, interfaces with their
- * time resolution and offset, enhanced, simple and the obsolete packet blocks. Every other block is skipped unread.
+ * The pcapng file format, read only (draft-ietf-opsawg-pcapng): sections of either byte order, interfaces with time resolution
+ * and offset, enhanced, simple and obsolete packet blocks. Other blocks are skipped unread.
  */
 import type { ByteReader } from './byte-reader.js';
 import { FRAME_BYTES_MAX, FrameMaker, linkOf } from './link-type.js';
@@ -9,9 +9,9 @@ import { type CapturedPacket, captureError, packetOf, takeWhole, viewOf } from '
 const BLOCK = { section: 0x0a0d0d0a, interface: 1, packet: 2, simple: 3, enhanced: 6 } as const;
 const OPTION = { end: 0, tsresol: 9, tsoffset: 14 } as const;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
-/** A block that we look into is a packet and its options; Wireshark's own limit is the same. */
+/** Limit of a block that is read: a packet and its options. Wireshark has the same limit. */
 const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
-/** More than any machine has; a file may not fill our memory with them. */
+/** More than any machine has; a file must not fill memory with them. */
 const INTERFACES_MAX = 65_536;
 
 interface Interface {
@@ -23,29 +23,30 @@ interface Interface {
   readonly offsetNs: bigint;
 }
 
-/** What the blocks before have said. */
+/** The state that earlier blocks have set. */
 interface Section {
   little: boolean;
   interfaces: Interface[];
 }
 
-/** Called for a packet that cannot be read, with the type of the link that it was captured on. */
+/** Called for a packet of an unknown link type. */
 export type OnSkip = (linkType: number) => void;
 
-/** Where a block's body stands, for messages. */
+/** Position of a block, for messages. */
 interface Place {
   readonly name: string;
-  /** Of the block's first byte in the file. */
+  /** Of its first byte in the file. */
   readonly offset: number;
 }
 
-/** Whether a file that starts with these (at least four) bytes is a pcapng file. The type reads the same both ways. */
+/** Whether these bytes, at least four, start a pcapng file. The block type is the same in both byte orders. */
 export function isPcapng(start: Uint8Array): boolean {
   return start.length >= 4 && viewOf(start).getUint32(0, true) === BLOCK.section;
 }
 
 /**
- * The packets of a pcapng file; those of interfaces whose link type is not known are skipped. All whole blocks come before the error about a cut or corrupt one, as with tcpdump.
+ * The packets of a pcapng file, without those of unknown link types. All whole blocks come before the error about a damaged one,
+ * as with tcpdump.
  * @throws AnyhopError ERR_CAPTURE_FILE, with the byte offset
  */
 export function* readPcapng(
@@ -59,7 +60,7 @@ export function* readPcapng(
   for (;;) {
     const place = { name, offset: reader.offset };
     if (reader.peek(1).length === 0) return;
-    // Type, length, and what comes next: the byte order magic when a section starts.
+    // Type and length, then the byte order magic if a section starts.
     const start = viewOf(reader.peek(12));
     if (start.byteLength < 12) takeWhole(reader, 12, name, 'a block');
     if (start.getUint32(0, section.little) === BLOCK.section) startSection(section, start, place);
@@ -100,7 +101,7 @@ function checkVersion(body: DataView, little: boolean, { name, offset }: Place):
   if (major !== 1) throw captureError(name, offset + 12, `pcapng version ${major}; only 1 is known`);
 }
 
-/** Takes a whole block and gives its body; undefined for a block that is of no use here. */
+/** Takes a whole block and returns its body; undefined for a block that is not needed. */
 function takeBody(
   reader: ByteReader,
   type: number,
@@ -165,7 +166,7 @@ function readInterface(body: DataView, little: boolean, place: Place): Interface
   };
 }
 
-/** Where the value of the first option with this code and length starts; undefined when there is none. */
+/** Offset of the value of the first option with this code and length; undefined when there is none. */
 function option(
   body: DataView,
   from: number,
@@ -214,10 +215,10 @@ function readPacket(type: number, body: DataView, section: Section, place: Place
   }
   const room = body.byteLength - headBytes;
   const originalLength = body.getUint32(headBytes - 4, little);
-  // A simple block tells its captured length only by way of the snap length.
+  // A simple block has no captured length; it follows from the snap length.
   const snapped = Math.min(originalLength, port.snapLength === 0 ? originalLength : port.snapLength);
   const length = type === BLOCK.simple ? snapped : body.getUint32(12, little);
-  // What other links carry may be longer: a USB transfer, say.
+  // Records of other links may be longer, such as a USB transfer.
   const most = linkOf(port.linkType) === undefined ? room : Math.min(room, FRAME_BYTES_MAX);
   if (length > most) {
     throw captureError(

@@ -1,7 +1,7 @@
 /**
- * Programs in classic BPF that decide in the kernel which packets a socket gets (Linux: Documentation/networking/filter.rst).
- * Only what the filters of this program need: loads, tests that a packet must pass, and an end. An instruction is code, two
- * jumps and a number, in the machine's own byte order; a load beyond the packet's end refuses the packet.
+ * Classic BPF programs that select in the kernel which packets a socket gets (Linux: Documentation/networking/filter.rst). Only
+ * loads, tests that a packet must pass, and an end. An instruction has a code, two jumps and a number, in the machine's byte
+ * order; a load beyond the packet's end refuses the packet.
  */
 import { endianness } from 'node:os';
 
@@ -26,16 +26,16 @@ const enum Code {
 interface Instruction {
   readonly code: Code;
   readonly k: number;
-  /** Where the packet is refused unless this holds. */
+  /** A test: the packet is refused unless it holds. */
   readonly isTest: boolean;
 }
 
-/** Builds a filter that takes a packet when every test in it holds. */
+/** Builds a filter that accepts a packet when all its tests hold. */
 export class SocketFilter {
   readonly #instructions: Instruction[] = [];
 
   /**
-   * Offsets of loads are from here on those in the transport header.
+   * Makes further offsets relative to the transport header.
    * @param family of a raw socket: an IPv4 one sees the IP header, an IPv6 one does not (raw(7), ipv6(7))
    */
   transportOf(family: 4 | 6): this {
@@ -54,7 +54,7 @@ export class SocketFilter {
     return this.#add(Code.LOAD_WORD, offset);
   }
 
-  /** Of what was loaded. */
+  /** Subtracts from the loaded value. */
   minus(number: number): this {
     return this.#add(Code.SUBTRACT, number);
   }
@@ -75,7 +75,7 @@ export class SocketFilter {
     return this.#add(Code.HAS_ANY_BIT, bits, true);
   }
 
-  /** The instructions; up to 255 behind the first test, so that a jump reaches the end. */
+  /** The instructions; at most 255 after the first test, so that its jump reaches the end. */
   build(): Buffer {
     return encode([...this.#instructions, { code: Code.RETURN, k: WHOLE_PACKET, isTest: false }, REFUSE]);
   }

@@ -1,4 +1,4 @@
-/** Bare TCP segments, without options or payload: what a health check through the tunnel sends and understands (RFC 9293). */
+/** TCP segments without options or payload, which health checks through the tunnel send and read (RFC 9293). */
 import { finish, sumWords } from './checksum.js';
 import { type Endpoint, writeIpHeader } from './compose.js';
 import { P } from './constants.js';
@@ -14,12 +14,12 @@ export interface TcpSegment {
   readonly flags: number;
 }
 
-/** Of a SYN: nobody sends anything to a connection that is reset before it begins. */
+/** For a SYN; its connection is reset before any data. */
 const WINDOW = 1024;
 const DATA_OFFSET = (P.TCP_HEADER / 4) << 4;
 
 /**
- * An IP packet with a segment and both checksums right.
+ * An IP packet with a segment and correct checksums.
  * @param source and destination of one family
  */
 export function composeTcp(
@@ -46,7 +46,7 @@ export function composeTcp(
   return packet;
 }
 
-/** Reads a TCP header that starts at `at`; undefined when it is cut short. */
+/** Reads a TCP header at `at`; undefined when it is cut short. */
 export function readTcp(packet: Uint8Array, at: number): TcpSegment | undefined {
   if (packet.length < at + P.TCP_HEADER) return undefined;
   const view = new DataView(packet.buffer, packet.byteOffset + at, P.TCP_HEADER);

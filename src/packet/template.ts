@@ -1,6 +1,6 @@
 /**
- * The constant part of what is put in front of a packet for one backend: Ethernet, at most one VLAN tag, the outer IP
- * header and GRE. Length, checksum, TOS, key and entropy are left for the packet side to fill in.
+ * The constant part of the outer header for one backend: Ethernet, at most one VLAN tag, outer IP header and GRE. The packet side
+ * fills in length, checksum, TOS, key and entropy.
  */
 import { L } from '../core/layout.gen.js';
 import type { IpAddress } from './address.js';
@@ -14,11 +14,11 @@ const OUTER_TTL = 64;
 const DONT_FRAGMENT = 0x4000;
 
 /**
- * Writes the template at `start` (TEMPLATE_SIZE bytes, zeroed) and returns the length of its layer-2 header, 14 or 18.
+ * Writes the template at `start` (TEMPLATE_SIZE zero bytes) and returns the length of its layer-2 header, 14 or 18.
  *
- * @param out and `view` are two views of the whole memory: two of their own for each of a thousand templates cost 0.3 ms
- * @throws RangeError when there is no outer source of the backend's family, or its MTU is below the minimum: both are
- *   refused to the user before it comes to this
+ * @param out and `view` are views of the whole memory: separate views for a thousand templates cost 0.3 ms
+ * @throws RangeError without an outer source of the backend's family, or with an MTU below the minimum; the config check refuses
+ * both
  */
 export function writeTemplate(
   out: Uint8Array,

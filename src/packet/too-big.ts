@@ -1,7 +1,7 @@
 /**
- * What routers of the underlay say about GRE packets that are too big for their next link: fragmentation needed (RFC 1191) and
- * packet too big (RFC 8201), each with the first bytes of the packet that it is about. Anybody can write one; what can be
- * judged by the packet alone is judged here, the rest by who knows what was sent.
+ * Messages of underlay routers about GRE packets that are too big: fragmentation needed (RFC 1191) and packet too big (RFC 8201).
+ * Each quotes the start of the packet. Anyone can forge one. This file judges what the packet alone shows; the caller knows what
+ * was sent.
  */
 import { addressFromBytes, type IpAddress, type IpPrefix, prefixContains } from './address.js';
 import { finish, sumWords } from './checksum.js';
@@ -9,27 +9,28 @@ import { P } from './constants.js';
 import { SocketFilter } from './socket-filter.js';
 
 export interface TooBig {
-  /** Who says so. */
   readonly router: IpAddress;
-  /** The destination of the packet that was too big. */
+  /** Destination of the packet that was too big. */
   readonly backend: IpAddress;
   /** Its length at layer 3, in bytes. */
   readonly length: number;
-  /** What the next link takes, in bytes; 0 when the router does not say (before RFC 1191). */
+  /** MTU of the next link, in bytes; 0 when the router does not say (before RFC 1191). */
   readonly mtu: number;
 }
 
 const GRE = 47;
-/** GRE's first half-word as it is sent: with a key or without, the bit that marks the key's format left out. */
+/** GRE's first half-word as anyhop sends it, with or without a key; without the bit that marks the key's format. */
 const OTHER_GRE_FLAGS = 0xffff & ~(P.GRE_FLAG_KEY | 0x0008);
 const OUTER_IPV4 = 0x45; // no options
-/** Of the quoted packet: its header and the first 8 bytes behind, which RFC 792 promises. */
+/** Quoted bytes after the IP header that RFC 792 promises. */
 const QUOTED_MIN = 8;
 
-/** For a packet socket: what `readTooBig` may take. The kernel refuses the rest, so a flood of others wakes nobody. */
+/**
+ * Filter of a packet socket: what `readTooBig` may accept. The kernel refuses the rest, so a flood of other packets wakes nobody.
+ */
 export function tooBigFilter(source: IpPrefix): Buffer {
   const { address, length } = source;
-  const filter = new SocketFilter().transportOf(6); // offsets from the start
+  const filter = new SocketFilter().transportOf(6); // offsets are from the start
   let quote: number;
   if (address.family === 4) {
     filter.byteAt(9).mustBe(P.PROTOCOL_ICMP).transportOf(4).halfAt(0);
@@ -53,9 +54,9 @@ export function tooBigFilter(source: IpPrefix): Buffer {
 }
 
 /**
- * @param packet from its IP header on, which may be cut
- * @param source that GRE is sent from
- * @returns undefined for anything but a sound report about a GRE packet of that source
+ * @param packet starts with its IP header, and may be cut
+ * @param source of this node's GRE
+ * @returns undefined for anything but a valid report about a GRE packet from that source
  */
 export function readTooBig(packet: Uint8Array, source: IpPrefix): TooBig | undefined {
   const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
@@ -73,7 +74,7 @@ function readIpv4(packet: Uint8Array, view: DataView, source: IpPrefix): TooBig 
   if (view.getUint16(icmp) !== ((P.ICMP_UNREACHABLE << 8) | P.ICMP_FRAGMENTATION_NEEDED)) return undefined;
   if (end <= packet.length && !isSound(view, icmp, end - icmp, 0)) return undefined;
   if (packet[quote] !== OUTER_IPV4 || packet[quote + 9] !== GRE) return undefined;
-  // All that is sent has DF, and fragments of it cannot be.
+  // anyhop sets DF on every packet, so fragments are forged.
   if ((view.getUint16(quote + 6) & 0x7fff) !== P.IPV4_DONT_FRAGMENT) return undefined;
   const from = addressFromBytes(packet.slice(quote + 12, quote + 16));
   if (!prefixContains(source, from) || !isOwnGre(view, quote + P.IPV4_HEADER)) return undefined;
@@ -110,7 +111,7 @@ function isSound(view: DataView, at: number, length: number, pseudo: number): bo
   return finish(sumWords(view, at, length - (length % 2)) + odd + pseudo) === 0;
 }
 
-/** Whether a GRE header is one that is sent here. */
+/** Whether a GRE header is one that anyhop sends. */
 function isOwnGre(view: DataView, gre: number): boolean {
   const protocol = view.getUint16(gre + 2);
   return (

@@ -1,4 +1,4 @@
-/** A program on an interface by a BPF link, pinned or not: newly attached, or found where a former process left it. */
+/** Programs on interfaces by BPF links, pinned or not: attached, or found where a former process left them. */
 import { join } from 'node:path';
 import { AnyhopError } from '../core/errors.js';
 import { attachedXdp, type XdpMode } from '../ffi/bpf.js';
@@ -15,7 +15,7 @@ export interface Attachment {
 
 export const linkPath = (directory: string): string => join(directory, 'link');
 
-/** The attachment whose link is pinned in this directory, if it is alive on this interface. Close its link. */
+/** The attachment whose link is pinned in this directory, if it is alive on this interface. The caller closes its link. */
 export function findAttachment(directory: string, interfaceIndex: number): Attachment | undefined {
   if (!entries(directory).includes('link')) return undefined;
   const link = XdpLink.pinned(linkPath(directory));
@@ -32,17 +32,16 @@ export function findAttachment(directory: string, interfaceIndex: number): Attac
   return undefined;
 }
 
-/** A program on an interface. */
 export interface Attached {
   readonly link: XdpLink;
   readonly mode: XdpMode;
-  /** Why it is not native. */
+  /** Why it does not run in the driver. */
   readonly refusal: AnyhopError | undefined;
 }
 
 /**
- * Attaches a program to an interface that has none, in the driver where that can, before the stack otherwise; until the
- * link is closed.
+ * Attaches a program to an interface without one, until its link is closed: in the driver if that supports XDP, otherwise before
+ * the stack.
  * @throws AnyhopError ERR_INTERFACE with the driver's and the kernel's words
  */
 export function attachProgram(
@@ -59,7 +58,7 @@ export function attachProgram(
   });
 }
 
-/** The same, and pins it: it outlives the process. */
+/** The same, with a pinned link, so that the program outlives the process. */
 export function attach(
   program: Descriptor,
   interfaceLink: Pick<Link, 'name' | 'index' | 'mtu'>,
@@ -69,13 +68,13 @@ export function attach(
   try {
     attached.link.descriptor.pin(linkPath(directory));
   } catch (error) {
-    attached.link.descriptor.close(); // takes the program off
+    attached.link.descriptor.close(); // removes the program
     throw error;
   }
   return { ...attached, programId: program.programId() };
 }
 
-/** What the driver said, and what helps. @param words of the library (native/lib/link.c) */
+/** The driver's refusal, and what to do. @param words from native/lib/link.c */
 export function driverRefusal({ name, mtu }: Pick<Link, 'name' | 'mtu'>, words: string): AnyhopError {
   const driver = /Kernel error message: (.*)/.exec(words)?.[1];
   const reason = driver ?? firstLine(words);

@@ -1,7 +1,7 @@
 /**
- * Where an interface's pins are: `<bpffs>/<owner>/<network namespace>/<interface>`, in a BPF file system, which holds what
- * is pinned in it until it is unpinned or unmounted. Interface names belong to a network namespace, and several namespaces
- * may share a file system; so the namespace's inode number is part of the path.
+ * An interface's pins are in `<bpffs>/<owner>/<network namespace>/<interface>`. A BPF file system keeps them until they are
+ * unpinned or it is unmounted. Several network namespaces may share it and use the same interface names, so the path has the
+ * namespace's inode number.
  */
 import {
   accessSync,
@@ -24,25 +24,25 @@ import { type RunTool, requireTool, runTool } from '../core/tool.js';
 /** BPF_FS_MAGIC of linux/magic.h. */
 const BPF_FS_MAGIC = 0xcafe4a11;
 
-/** An interface, and where what is pinned for it is. */
+/** An interface, and where its pins are. */
 export interface Place {
   readonly interface: string;
-  /** A directory where a BPF file system is or can be mounted, or one in it. */
+  /** A directory where a BPF file system is or can be mounted, or a directory in one. */
   readonly bpffs: string;
 }
 
-/** Whose pins they are, a forwarder's or an agent's: the name of their folder. */
+/** The owner's folder: pins of a forwarder or of an agent. */
 export type PinOwner = 'anyhop' | 'anyhop-agent';
 
-/** The config's field that names the BPF file system. */
+/** The config field for the BPF file system. */
 const FIELD: Readonly<Record<PinOwner, string>> = { anyhop: 'node.bpffs', 'anyhop-agent': 'agent.bpffs' };
 
-/** A BPF file system takes no dots in names, and names of interfaces have no colons. */
+/** A BPF file system allows no dots in names. Interface names have no colons. */
 export function pinDirectory(bpffs: string, interfaceName: string, owner: PinOwner = 'anyhop'): string {
   return join(bpffs, owner, String(statSync('/proc/self/ns/net').ino), interfaceName.replaceAll('.', ':'));
 }
 
-/** Whether a path is in a BPF file system that is mounted. */
+/** Whether a path is in a mounted BPF file system. */
 export function isBpffs(path: string, owner: PinOwner = 'anyhop'): boolean {
   try {
     return statfsSync(path).type >>> 0 === BPF_FS_MAGIC;
@@ -53,8 +53,8 @@ export function isBpffs(path: string, owner: PinOwner = 'anyhop'): boolean {
 }
 
 /**
- * Mounts a BPF file system in the usual place if there is none. Users mount any other one themselves: a mistyped path would hide
- * the pins.
+ * Mounts a BPF file system at the usual path if there is none. At any other path, users mount it: a mistyped path would hide the
+ * pins.
  * @throws AnyhopError ERR_BPF that says what to do
  */
 export async function requireBpffs(
@@ -80,8 +80,8 @@ export async function requireBpffs(
 }
 
 /**
- * Whether pins end with this process: the file system is mounted only in this process's mount namespace, and none of the processes
- * that started it is in there. `ip netns exec` makes such a namespace, and so do services with file systems of their own.
+ * Whether pins end with this process: the file system is mounted only in this process's mount namespace, which none of its
+ * ancestors is in. `ip netns exec` makes such a namespace, and so do services with private mounts.
  */
 export function endsWithProcess(bpffs: string): boolean {
   const own = mountNamespace('self');
@@ -90,7 +90,7 @@ export function endsWithProcess(bpffs: string): boolean {
   return outside.length > 0 && !outside.some((pid) => deviceOf(`/proc/${pid}/root${bpffs}`) === dev);
 }
 
-/** The ancestors of this process whose mount namespace it may see. */
+/** The ancestors of this process whose mount namespaces it may see. */
 function ancestors(): string[] {
   const found: string[] = [];
   for (let pid = String(process.ppid); pid !== '0'; ) {
@@ -123,7 +123,7 @@ function requireAccess(bpffs: string, owner: PinOwner): void {
   }
 }
 
-/** @throws AnyhopError ERR_BPF that says how this user gets to write there */
+/** @throws AnyhopError ERR_BPF that says how this user gets write access */
 export function makePinDirectory(path: string, bpffs: string, owner: PinOwner = 'anyhop'): void {
   try {
     makeDirectory(path, 0o700);
@@ -132,7 +132,7 @@ export function makePinDirectory(path: string, bpffs: string, owner: PinOwner = 
   }
 }
 
-/** Removes an interface's directory, and the empty ones above it. */
+/** Removes an interface's directory, and empty parents. */
 export function removePinDirectory(path: string): void {
   for (const directory of [path, dirname(path), dirname(dirname(path))]) {
     try {
@@ -140,14 +140,14 @@ export function removePinDirectory(path: string): void {
       rmdirSync(directory);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // Others have pins there, or the directory was made by root for this user.
+      // There are other pins, or root made the directory for this user.
       if (code === 'ENOTEMPTY' || code === 'EACCES' || code === 'EPERM') return;
       if (code !== 'ENOENT') throw error;
     }
   }
 }
 
-/** Names in a directory; none when it is not there. @throws AnyhopError ERR_BPF when this user may not look */
+/** Names in a directory; none if it does not exist. @throws AnyhopError ERR_BPF without permission */
 export function entries(directory: string): string[] {
   try {
     return readdirSync(directory);
@@ -174,7 +174,7 @@ function isPermission(cause: Error): boolean {
   return ['EACCES', 'EPERM'].includes((cause as NodeJS.ErrnoException).code ?? '');
 }
 
-/** Root's BPF file systems are closed to others; a directory in one can be given away. */
+/** Root's BPF file systems are closed to other users, but root can give away a directory in one. */
 function ownerCommand(bpffs: string, owner: PinOwner): string {
   const user = process.geteuid?.() ?? 0;
   return `chmod o+x ${bpffs} && mkdir -p ${join(bpffs, owner)} && chown ${user} ${join(bpffs, owner)}`;

@@ -1,6 +1,6 @@
 /**
- * Which directory of pins belongs to an interface: the one whose pinned link is on it, even after the interface was renamed. And
- * which belong to nobody: the kernel keeps pins when an interface or its network namespace goes.
+ * Finds the directory of pins of an interface, by its pinned link, since the interface may have been renamed. Also finds pins
+ * without an interface: the kernel keeps pins when an interface or its network namespace is removed.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,8 +12,8 @@ import { linkPath } from './attachment.js';
 import { entries, isBpffs, type PinOwner, pinDirectory, removePinDirectory } from './directory.js';
 
 /**
- * The directory of an interface: found by its index, or named after it when there is none yet. An interface that was renamed since
- * may still have the directory of that name.
+ * The directory of an interface: found by its index, or else a new one with its name. A renamed interface may still have the
+ * directory of that name.
  */
 export function directoryOf(
   bpffs: string,
@@ -28,7 +28,7 @@ export function directoryOf(
   return (linkedIndex(byName) ?? 0) === 0 ? byName : `${byName}:${index}`;
 }
 
-/** The index of the interface that a pinned link is on; 0 when the interface is gone, undefined when no link is pinned. */
+/** Index of the interface that a pinned link is on; 0 when the interface is gone, undefined when no link is pinned. */
 export function linkedIndex(directory: string): number | undefined {
   if (!entries(directory).includes('link')) return undefined;
   const link = XdpLink.pinned(linkPath(directory));
@@ -40,10 +40,10 @@ export function linkedIndex(directory: string): number | undefined {
 }
 
 /**
- * Removes the pins of interfaces that are gone, in this network namespace and in others. It leaves out a namespace where a process
- * of this kind is in charge of any interface: that process could be about to pin.
- * @param own the directory of the interface whose process this is
- * @returns the directories that were removed
+ * Removes the pins of interfaces that are gone, in all network namespaces. It skips a namespace in which another process of this
+ * kind runs, which could be about to pin.
+ * @param own directory of this process's interface
+ * @returns the removed directories
  */
 export async function sweep(bpffs: string, own: string, owner: PinOwner = 'anyhop'): Promise<string[]> {
   const removed: string[] = [];
@@ -66,7 +66,7 @@ function readdirSafely(directory: string): string[] {
   try {
     return readdirSync(directory).map((name) => join(directory, name));
   } catch {
-    return []; // another user's, or gone meanwhile
+    return []; // another user's, or just removed
   }
 }
 
@@ -80,7 +80,7 @@ function isDead(directory: string): boolean {
 }
 
 /**
- * The interface that a name stands for: the one that has it, or else the one that had it when its directory was made.
+ * The interface with this name, or else the one that had it when its directory was made.
  * @returns no link when that interface is gone
  */
 export function whatIsMeant(

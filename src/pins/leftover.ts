@@ -1,4 +1,4 @@
-/** What processes that have ended left on an interface: removed by `anyhop stop` and `anyhop agent --stop`. */
+/** Removes what ended processes left on an interface, for `anyhop stop` and `anyhop agent --stop`. */
 import { AnyhopError } from '../core/errors.js';
 import { attachedXdp, type XdpMode } from '../ffi/bpf.js';
 import { detachByNetlink, programById } from '../ffi/netlink.js';
@@ -8,12 +8,12 @@ import { isBpffs, type PinOwner, type Place } from './directory.js';
 import { whatIsMeant } from './find.js';
 
 /**
- * Removes what was left at a place, with the lock of whoever would be in charge.
- * @param command that this is, for messages
- * @param remove gets the directory of the pins, unless no BPF file system is there, and the interface, unless it is gone;
- *   returns undefined when there was nothing
- * @throws AnyhopError ERR_INTERFACE when a process is in charge, or there is no such interface and nothing is left of one;
- *   ERR_BPF when this user may not have what is there
+ * Removes what was left at a place, under the lock of a node or agent.
+ * @param command this command, for messages
+ * @param remove gets the directory of the pins, unless there is no BPF file system, and the interface, unless it is gone; returns
+ * undefined when there was nothing
+ * @throws AnyhopError ERR_INTERFACE when a process runs on the interface, or neither interface nor pins exist; ERR_BPF without
+ * permission
  */
 export async function removeLeft<T>(
   { interface: name, bpffs }: Place,
@@ -45,10 +45,10 @@ export async function removeLeft<T>(
 }
 
 /**
- * Takes off an interface a program that a command left there by netlink, without a link that is pinned: the kernel knows it by name.
- * @param program its name in the kernel, which says whose it is
- * @returns what was taken off; undefined when no such program is there
- * @throws AnyhopError ERR_BPF when it cannot be known, or taken off
+ * Removes a program that a command attached by netlink, without a pinned link: the kernel knows it by name.
+ * @param program its name in the kernel, which identifies its owner
+ * @returns what was removed; undefined when there is no such program
+ * @throws AnyhopError ERR_BPF when the program cannot be examined or removed
  */
 export function detachByName(
   interfaceIndex: number,

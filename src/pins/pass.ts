@@ -1,7 +1,7 @@
 /**
- * A program that lets every packet pass, for the far end of a veth: only an interface with an XDP program of its own takes the
- * frames that XDP sends. It is attached by netlink and not by a link: it must outlive this process where nothing can be pinned,
- * since a BPF file system that is mounted inside `ip netns exec` vanishes with the command.
+ * A program that passes every packet, for the far end of a veth: a veth delivers frames that XDP sends only if that end has an
+ * XDP program too. It is attached by netlink, since a pinned link may not be possible: a BPF file system mounted inside `ip netns
+ * exec` vanishes with the command.
  */
 import { AnyhopError } from '../core/errors.js';
 import { attachedXdp, BpfObject } from '../ffi/bpf.js';
@@ -13,7 +13,7 @@ import { detachByName } from './leftover.js';
 
 export const PASS_PROGRAM = 'anyhop_pass';
 
-/** @throws AnyhopError ERR_INTERFACE when there is none of this name */
+/** @throws AnyhopError ERR_INTERFACE when there is no such interface */
 export async function requireLink(name: string): Promise<Link> {
   const links = await readLinks();
   const link = links.get(name);
@@ -24,9 +24,9 @@ export async function requireLink(name: string): Promise<Link> {
 }
 
 /**
- * Attaches it, in the driver: before the stack it would do nothing for a veth.
- * @returns false when it was there already
- * @throws AnyhopError ERR_INTERFACE when another program is there, or the driver refuses; ERR_BPF when the kernel does
+ * Attaches it in the driver, since before the stack it does not help a veth.
+ * @returns false when it was already there
+ * @throws AnyhopError ERR_INTERFACE when another program is there, or the driver refuses; ERR_BPF when the kernel refuses
  */
 export function attachPass(link: Link): boolean {
   const attached = attachedXdp(link.index);
@@ -55,7 +55,7 @@ export function attachPass(link: Link): boolean {
   return true;
 }
 
-/** Takes it off. @returns false when it is not there; another's program stays */
+/** Removes it, but not another's program. @returns false when it is not there */
 export function detachPass(link: Link): boolean {
   return detachByName(link.index, link.name, PASS_PROGRAM) !== undefined;
 }

@@ -1,10 +1,9 @@
-/** What can happen in a simulation, and its words: one event a phrase, the same in scripts, reports and stories. */
+/** Events of a simulation, each with its phrase, which is the same in scripts and reports. */
 
 import { NAME_PATTERN } from '../config/schema.js';
 import { AnyhopError } from '../core/errors.js';
 import { WEIGHT_MAX } from '../core/limits.js';
 
-/** An edit of the config file that all nodes read. */
 export type Edit = { readonly force?: boolean } & (
   | { readonly kind: 'drain' | 'undrain' | 'remove'; readonly backend: string }
   | { readonly kind: 'add' | 'weight'; readonly backend: string; readonly weight: number }
@@ -12,23 +11,22 @@ export type Edit = { readonly force?: boolean } & (
 
 export type SimEvent =
   | Edit
-  /** A health mark, on one node (from 0) or on all; the backend itself goes on working. */
+  /** A health mark on one node (from 0) or on all; the backend keeps working. */
   | { readonly kind: 'down' | 'up'; readonly backend: string; readonly node?: number | undefined }
-  /** The machine dies with its connections, or comes back without any; nobody is told. */
+  /** The machine dies with its connections, or returns without any; health marks do not change. */
   | { readonly kind: 'crash' | 'recover'; readonly backend: string }
-  /** A forwarder leaves the router's next hops or comes back to them, or its process is restarted. */
+  /** A forwarder leaves the router's next hops or returns, or its process restarts. */
   | { readonly kind: 'lose' | 'return' | 'restart'; readonly node: number }
-  /** The router hashes flows to its next hops anew. */
+  /** The router spreads flows over its next hops in a new way. */
   | { readonly kind: 'rehash' }
   | { readonly kind: 'wait'; readonly seconds: number }
-  /** Waits until nothing settles or is queued on any node. */
+  /** Waits until no node has anything settling or queued. */
   | { readonly kind: 'settle' };
 
 export function isEdit(event: SimEvent): event is Edit {
   return ['drain', 'undrain', 'remove', 'add', 'weight'].includes(event.kind);
 }
 
-/** The phrase that `parseScript` reads back. */
 export function eventText(event: SimEvent): string {
   switch (event.kind) {
     case 'add':
@@ -59,7 +57,6 @@ export function nodeName(node: number): string {
   return `node-${node + 1}`;
 }
 
-/** Name of backend `i` (from 0) of the pool that a simulation starts with. */
 export function backendName(i: number): string {
   return `web-${i + 1}`;
 }
@@ -77,9 +74,9 @@ const PHRASES = [
 ];
 
 /**
- * Events as phrases with commas, semicolons or line ends between them; `#` starts a comment.
- * `flap` stands for down, wait, up. Waiting at most 100,000 seconds at a time.
- * @throws AnyhopError ERR_USAGE with the phrase that is not understood
+ * Parses phrases separated by commas, semicolons or line ends; `#` starts a comment. `flap` becomes down, wait, up. One wait
+ * lasts at most 100,000 seconds.
+ * @throws AnyhopError ERR_USAGE with the unknown phrase
  */
 export function parseScript(script: string): SimEvent[] {
   return script

@@ -1,4 +1,4 @@
-/** The control side of a simulation: the config file, the nodes that read it, the router before them, and events. */
+/** The control side of a simulation: the config file, the nodes that read it, the router, and events. */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
@@ -9,20 +9,19 @@ import { SimNode } from './node.js';
 export interface FleetOptions {
   readonly backends: number;
   readonly nodes: number;
-  /** M, prime; as in a config when absent. */
+  /** M, prime; the config's default if absent. */
   readonly slots?: number;
   readonly settleMs: number;
 }
 
 export class Fleet {
   readonly nodes: readonly SimNode[];
-  /** Names of backends whose machines are dead. */
   readonly crashed = new Set<string>();
-  /** What the router mixes into its hash. */
+  /** The router's hash salt. */
   salt = 0;
   #file: PoolConfig;
   readonly #named: Set<string>;
-  /** Health marks that all nodes were told. */
+  /** Backends that were marked down on all nodes. */
   readonly #down = new Set<string>();
 
   constructor({ backends, nodes, slots = TABLE_SIZE_DEFAULT, settleMs }: FleetOptions) {
@@ -36,12 +35,11 @@ export class Fleet {
     return this.nodes.filter((node) => node.isUp);
   }
 
-  /** True when a state that is in force has changed. */
+  /** Returns true when a state in force has changed. */
   advance(nowMs: number): boolean {
     return this.live.map((node) => node.advance(nowMs)).includes(true);
   }
 
-  /** Why `event` cannot happen now, in words; undefined when it can. */
   refusal(event: SimEvent): string | undefined {
     if ('node' in event && event.node !== undefined && event.node >= this.nodes.length) {
       return `there are ${this.nodes.length} nodes`;
@@ -75,7 +73,7 @@ export class Fleet {
   }
 
   /**
-   * Makes `event` happen; true when a state in force has changed. Waiting is not for here.
+   * Performs `event`, which does not wait; returns true when a state in force has changed.
    * @throws AnyhopError ERR_USAGE for an event that cannot happen now
    */
   apply(event: SimEvent, nowMs: number): boolean {
@@ -127,7 +125,7 @@ export class Fleet {
   }
 }
 
-/** Nothing is checked, and no drain holds anything up: connections are not counted. */
+/** Without checks; drains do not delay changes, since connections are not counted. */
 const POOL = {
   name: 'web',
   panicThreshold: 0,
@@ -137,7 +135,7 @@ const POOL = {
   prior: undefined,
 } satisfies Partial<PoolConfig>;
 
-/** Nothing is sent: one address (RFC 5737) will do for all backends. */
+/** No packet is sent, so all backends can have one address (RFC 5737). */
 const ADDRESS = parseAddress('192.0.2.1')!;
 
 function memberOf(name: string, weight: number): BackendConfig {

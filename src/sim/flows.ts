@@ -1,58 +1,55 @@
 /**
- * TCP connections of one scheme: where each one's socket is, and what becomes of its packets. Every flow sends a
- * packet at every tick:
+ * TCP connections of one scheme: where each socket is, and the fate of each packet. Every flow sends a packet at every tick:
  *
- *   the owner has the socket                      -> ok
- *   else a SYN                                    -> the owner opens the connection
- *   else the alternate has it, with second chance -> ok, by a second hop
- *   else                                          -> a live host answers with RST: broken; the client connects anew
+ *     the owner has the socket                      -> ok
+ *     else a SYN                                    -> the owner opens the connection
+ *     else the alternate has it, with second chance -> ok, by a second hop
+ *     else                                          -> a live host answers with RST: broken; the client connects again
  *
- * What reaches a dead machine, or no forwarder, is lost, and the client sends again. A connection whose own machine
- * lives and that gets no answer for more than SILENCE_MS is silent: it is not reset, but its user has gone.
+ * A packet to a dead machine, or without a forwarder, is lost, and the client retransmits. A connection whose machine lives is
+ * silent when it gets no answer for more than SILENCE_MS: it is not reset, but its user has given up.
  */
 import { NONE } from '../table/layers.js';
 import type { Lookup, Scheme } from './scheme.js';
 
-/** In the place of a backend: the next packet is a SYN. */
+/** Stands for a backend: the next packet is a SYN. */
 const NO_SOCKET = -1;
 
-/** Without an answer for longer than this a connection is silent: what `make survive` calls broken, for real ones. */
+/** A connection without an answer for longer is silent; `make survive` calls a real one broken. */
 export const SILENCE_MS = 10_000;
 
-/** In the place of a time: the connection has been counted as silent. */
+/** Stands for a time: the connection has been counted as silent. */
 const COUNTED = Number.POSITIVE_INFINITY;
 
 export interface Break {
   readonly flow: number;
-  /** How many changes there had been when it was opened. Not a time: several events may share one. */
+  /** Number of changes before it was opened; not a time, since events may coincide. */
   readonly changesBefore: number;
 }
 
-/** When packets are sent. */
 export interface Moment {
   readonly nowMs: number;
-  /** How many times a state in force has changed by now. */
+  /** Number of changes of states in force so far. */
   readonly changes: number;
 }
 
 export interface FlowCounts {
-  /** Reset by a backend that has no socket for them. */
+  /** Reset by a backend without a socket for it. */
   broken: number;
-  /** Without an answer for more than SILENCE_MS, each connection once, whatever becomes of it. */
+  /** Without an answer for more than SILENCE_MS; each connection counts once, even if it is answered later. */
   silent: number;
-  /** Lost with the machine that they were on. */
+  /** Lost with their machine. */
   died: number;
-  /** Packets that took the second hop. */
   secondHops: number;
 }
 
 export class Flows {
   readonly scheme: Scheme;
-  /** By flow: id of the backend that has the socket, or NO_SOCKET. */
+  /** By flow: the backend that has the socket, or NO_SOCKET. */
   readonly #backend: Int32Array;
-  /** By flow: how many changes there had been when it was opened. */
+  /** By flow: number of changes before it was opened. */
   readonly #changesBefore: Uint32Array;
-  /** By flow: since when it gets no answer; NaN while it does, or COUNTED. */
+  /** By flow: time since which it gets no answer; NaN while it does, or COUNTED. */
   readonly #unansweredSinceMs: Float64Array;
 
   constructor(scheme: Scheme, count: number) {
@@ -62,13 +59,12 @@ export class Flows {
     this.#unansweredSinceMs = new Float64Array(count).fill(Number.NaN);
   }
 
-  /** The flow has come to its end; another takes its place. */
+  /** The flow ends, and another takes its place. */
   end(flow: number): void {
     this.#backend[flow] = NO_SOCKET;
     this.#unansweredSinceMs[flow] = Number.NaN;
   }
 
-  /** A machine dies, and its connections with it. */
   die(backend: number, counts: FlowCounts): void {
     for (let flow = 0; flow < this.#backend.length; flow++) {
       if (this.#backend[flow] !== backend) continue;
@@ -78,10 +74,10 @@ export class Flows {
   }
 
   /**
-   * A packet of each flow.
+   * Sends a packet of each flow.
    * @param hash by flow
-   * @param through by flow, index into `lookups`; NONE when no node is left
-   * @param isCrashed whether the backend with this id is a dead machine
+   * @param through by flow, an index into `lookups`; NONE when no node is left
+   * @param isCrashed by id of a backend
    */
   send(
     hash: Int32Array,
@@ -106,7 +102,7 @@ export class Flows {
         this.#answered(flow);
         continue;
       }
-      // Nobody owns the slot, or a dead machine does: the packet is lost.
+      // The slot has no owner, or a dead one: the packet is lost.
       if (owner === NONE || isCrashed(owner)) {
         this.#unanswered(flow, nowMs, counts);
         continue;
@@ -138,7 +134,7 @@ export class Flows {
     if (this.#unansweredSinceMs[flow] < COUNTED) this.#unansweredSinceMs[flow] = Number.NaN;
   }
 
-  /** A client that has no connection yet loses none. */
+  /** A client without a connection has none to lose. */
   #unanswered(flow: number, nowMs: number, counts: FlowCounts): void {
     if (this.#backend[flow] === NO_SOCKET) return;
     const since = this.#unansweredSinceMs;

@@ -1,6 +1,6 @@
 /**
- * A forwarder in a simulation: the pool of a real node (pool/membership.ts), with health marks from a script, and the states that
- * it makes tables of. A restart goes through the state file, with the config file as it is then.
+ * A simulated forwarder: a real node's pool (pool/membership.ts) and the states for its tables, with health marks from a script.
+ * A restart goes through the state file and the present config file.
  */
 import type { PoolConfig } from '../config/types.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
@@ -16,7 +16,7 @@ import {
 } from '../pool/membership.js';
 import { type NamedStates, statesOf } from '../pool/states.js';
 
-/** What tables and their digests come from; addresses are all the same here. */
+/** The inputs of tables and digests; addresses are all the same here. */
 const TEXT_FIELDS = ['state', 'prior', 'name', 'weight', 'health', 'drained', 'unreachable'];
 
 export class SimNode {
@@ -25,9 +25,8 @@ export class SimNode {
   #states: NamedStates;
   #text: string;
   #nextAtMs = 0;
-  /** Known by the router as a next hop. */
+  /** Whether it is one of the router's next hops. */
   isUp = true;
-  /** When the state in force last changed. */
   #changedAtMs = Number.NEGATIVE_INFINITY;
   #leftAtMs = 0;
 
@@ -42,7 +41,6 @@ export class SimNode {
     return this.#states;
   }
 
-  /** The states as text, to compare. */
   get text(): string {
     return this.#text;
   }
@@ -52,7 +50,7 @@ export class SimNode {
     return nextChangeAtMs(this.#pools) === undefined && nowMs >= this.#changedAtMs + this.#settleMs;
   }
 
-  /** True when the state in force has become another. */
+  /** Returns true when the state in force has changed. */
   advance(nowMs: number): boolean {
     return nowMs >= this.#nextAtMs && this.#enter(passTime(this.#pools, nowMs), nowMs);
   }
@@ -70,7 +68,7 @@ export class SimNode {
     return this.#enter(marked, nowMs);
   }
 
-  /** Its process ends and starts again: what it remembers goes through the file. */
+  /** Its process restarts; its memory goes through the file. */
   restart(file: PoolConfig, nowMs: number): boolean {
     const clocks = { nowMs, wallMs: nowMs };
     const memory = readMemory(writeMemory(this.#pools, clocks), clocks);
@@ -83,8 +81,8 @@ export class SimNode {
   }
 
   /**
-   * Comes back as a next hop, with the health marks of the others. Memories older than a settle time are of no use:
-   * the flows of that time went through other nodes.
+   * Becomes a next hop again, with the others' health marks. It forgets what is older than a settle time: the flows of that time
+   * used other nodes.
    */
   comeBack(file: PoolConfig, down: ReadonlySet<string>, nowMs: number): boolean {
     this.isUp = true;
@@ -107,7 +105,6 @@ export class SimNode {
   }
 }
 
-/** Of the one pool. */
 function statesIn(pools: Membership): NamedStates {
   const [{ file, changes }] = pools.values();
   return statesOf(file, changes);

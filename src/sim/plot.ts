@@ -1,7 +1,6 @@
 /**
- * A report as an SVG picture: for each event, the share of open connections that each scheme broke. Drawn by Apache
- * ECharts, which renders to text without a browser. It is loaded here alone and an optional dependency: a forwarder has
- * no use for it.
+ * Draws a report as SVG: for each event, the share of open connections that each scheme broke. Apache ECharts renders to text
+ * without a browser. It is an optional dependency, loaded only here: a forwarder does not need it.
  */
 import { AnyhopError } from '../core/errors.js';
 import { installAgain } from '../core/install.js';
@@ -10,11 +9,11 @@ import type { SimReport } from './simulate.js';
 
 const WIDTH_PX = 1000;
 const ROW_PX = 64;
-/** By scheme, in order: colours that stay apart for the colour-blind (Okabe and Ito). */
+/** By scheme: colours that the colour-blind can distinguish (Okabe and Ito). */
 const COLOURS = ['#009e73', '#56b4e9', '#e69f00', '#cc79a7', '#d55e00'];
 
 /**
- * The SVG document of `report`, a bar for each event and scheme.
+ * The SVG document, with a bar for each event and scheme.
  * @throws AnyhopError ERR_TOOL when ECharts is not installed
  */
 export async function plotReport(report: SimReport, schemes: readonly Scheme[]): Promise<string> {

@@ -1,9 +1,9 @@
-/** Lists of events that are not written by hand: events picked by a seed, and the part of any list that can happen. */
+/** Random lists of events, and the possible part of any list. */
 import { backendName, type SimEvent } from './event.js';
 import { Fleet, type FleetOptions } from './fleet.js';
 import { Random } from './random.js';
 
-/** `events` without those that cannot happen when their turn comes: draining a backend that was removed, and so on. */
+/** `events` without those that cannot happen in their turn, such as draining a removed backend. */
 export function possibleEvents(events: readonly SimEvent[], options: FleetOptions): SimEvent[] {
   const fleet = new Fleet(options);
   return events.filter((event) => {
@@ -14,8 +14,8 @@ export function possibleEvents(events: readonly SimEvent[], options: FleetOption
 }
 
 /**
- * `count` events and the time between them, from nothing to two settle times: they overlap. A list is the same for the
- * same seed; those that cannot happen are left out, so it may be shorter.
+ * `count` events with random waits, up to two settle times, so that they overlap. The seed determines the list. Impossible events
+ * are left out, so it may be shorter.
  */
 export function randomEvents(seed: number, count: number, options: FleetOptions): SimEvent[] {
   const random = new Random(seed, 2);

@@ -1,4 +1,4 @@
-/** Random numbers from a seed: the flow hash of a counter. The same seed gives the same numbers on every machine. */
+/** Random numbers: the flow hash of a counter. A seed gives the same numbers on every machine. */
 import { flowHashPair } from '../hash/flow.js';
 
 export class Random {
@@ -6,23 +6,22 @@ export class Random {
   readonly #stream: number;
   #count = 0;
 
-  /** @param stream numbers of one purpose do not depend on how many another one has drawn */
+  /** @param stream one for each purpose: streams do not influence each other */
   constructor(seed: number, stream: number) {
     this.#seed = seed | 0;
     this.#stream = stream | 0;
   }
 
-  /** 32 bits, as int32. */
+  /** An int32. */
   bits(): number {
     return flowHashPair(this.#seed, this.#stream, this.#count++, 0);
   }
 
-  /** An integer from 0 to `end`, `end` excluded; `end` is at most 2^32. */
+  /** An integer from 0 to `end` - 1; `end` is at most 2^32. */
   below(end: number): number {
     return Math.floor(((this.bits() >>> 0) / 2 ** 32) * end);
   }
 
-  /** One of `values`, which are not empty. */
   of<T>(values: readonly T[]): T {
     return values[this.below(values.length)];
   }

@@ -1,10 +1,10 @@
 /**
- * Ways to choose a backend, for the same flows: anyhop's own tables, and three that others use. Those know neither
- * layers nor a prior state: a backend that is down or drains is simply not in the list that they hash over.
+ * Ways to choose a backend for the same flows: anyhop's own tables, and three common ones. Those have neither layers nor a prior
+ * state: a backend that is down or drains is not in the list that they hash over.
  *
- *   maglev      one Maglev table over the eligible backends, built by the same code as anyhop's first layer
- *   rendezvous  highest random weight: each slot goes to the backend with the highest score -w / ln(hash)
- *   modulo      hash mod n over the eligible backends, each repeated by its weight
+ *     maglev      one Maglev table over the eligible backends, built by the code of anyhop's first layer
+ *     rendezvous  highest random weight: each slot goes to the backend with the highest score -w / ln(hash)
+ *     modulo      hash mod n over the eligible backends, each repeated by its weight
  */
 import { flowHashPair, slotOf } from '../hash/flow.js';
 import { eligibility } from '../table/eligible.js';
@@ -13,14 +13,14 @@ import { nameWords } from '../table/name-words.js';
 import { resolvePool } from '../table/resolve.js';
 import type { PoolStates } from '../table/state.js';
 
-/** Where a node sends a flow, by its 32-bit hash: indexes that `BackendIds` gave out, or NONE. */
+/** Where a node sends a flow, by its 32-bit hash: ids from `BackendIds`, or NONE. */
 export interface Lookup {
   owner(hash: number): number;
-  /** What the GRE key would name. */
+  /** The backend in the GRE key. */
   alternate(hash: number): number;
 }
 
-/** Numbers for the names of backends, the same for all schemes of a simulation. */
+/** Ids of backends by name, the same for all schemes of a simulation. */
 export class BackendIds {
   readonly #ids = new Map<string, number>();
 
@@ -69,7 +69,7 @@ function rendezvousLookup({ state, slots }: PoolStates, ids: BackendIds): Lookup
     }
     return best;
   };
-  // Worked out when a slot is first asked for: a simulation has fewer flows than a table has slots.
+  // Computed on first use: a simulation has fewer flows than a table has slots.
   const found = new Int32Array(slots).fill(-1);
   return ownersOnly((hash) => {
     const slot = slotOf(hash, slots);

@@ -1,6 +1,6 @@
 /**
- * The simulation: a fleet, a list of events, and the same flows under several schemes, tick by tick. All that
- * decides is the program's own code (tables, prior states, queues, the flow hash); the seed gives flows and router.
+ * The simulation: a fleet, a list of events, and the same flows under several schemes, tick by tick. The program's own code
+ * decides (tables, prior states, queues, flow hash); the seed determines flows and router.
  */
 import { flowHashPair } from '../hash/flow.js';
 import { deriveFlowKey } from '../hash/key.js';
@@ -18,18 +18,16 @@ export interface SimOptions {
   readonly seed: number;
   readonly backends: number;
   readonly nodes: number;
-  /** Open at any moment: when one ends another begins. */
+  /** Open at any moment: one begins when another ends. */
   readonly flows: number;
-  /** M, prime. */
   readonly slots: number;
   readonly settleMs: number;
-  /** Flows live up to this long, evenly spread. */
+  /** Longest life of a flow; lives are evenly spread. */
   readonly lifetimeMs: number;
-  /** Time between two packets of a flow. */
   readonly tickMs: number;
   readonly events: readonly SimEvent[];
   readonly schemes: readonly Scheme[];
-  /** Called for each connection that breaks, with all that a law about it could ask for. */
+  /** Called for each connection that breaks, with what a law needs to judge it. */
   readonly onBreak?: (event: SimBreak) => void;
 }
 
@@ -37,15 +35,14 @@ export interface SimBreak {
   readonly scheme: string;
   readonly nowMs: number;
   readonly flow: number;
-  /** How many of `changesAtMs` there had been when the connection was opened. */
+  /** How many of `changesAtMs` came before the connection was opened. */
   readonly changesBefore: number;
-  /** When states in force changed, on any node, oldest first. */
+  /** Times at which a state in force changed on any node, oldest first. */
   readonly changesAtMs: readonly number[];
-  /** When two nodes that take packets last saw different states, owners or prior ones. */
+  /** Last time at which two next hops of the router had different states, present or prior. */
   readonly dividedAtMs: number;
 }
 
-/** What happened from one event to the next. */
 export interface SimRow {
   readonly event: string;
   readonly atMs: number;
@@ -61,14 +58,14 @@ export interface SimReport {
 }
 
 /**
- * Runs the events, then until everything has settled.
- * @throws AnyhopError ERR_USAGE for an event that cannot happen when its turn comes
+ * Runs the events, then waits until everything has settled.
+ * @throws AnyhopError ERR_USAGE for an event that cannot happen in its turn
  */
 export function simulate(options: SimOptions): SimReport {
   return new Simulation(options).run();
 }
 
-/** Ends a `settle` that never does: more queued changes than a queue holds, each with its settle time. */
+/** Bounds a `settle`: more than a full queue needs, with a settle time for each change. */
 const SETTLE_TIMES_MAX = 100;
 
 class Simulation {
@@ -161,7 +158,7 @@ class Simulation {
     this.#rows.push({ event, atMs: this.#nowMs, counts: Object.fromEntries(counts) });
   }
 
-  /** A new client with a new port: address and ports as they would stand in its packets. */
+  /** A new client with a new port, in the form of its packets' addresses and ports. */
   #begin(flow: number): void {
     const [key0, key1] = this.#key;
     this.#hash[flow] = flowHashPair(key0, key1, this.#random.bits(), this.#random.bits());
@@ -169,19 +166,19 @@ class Simulation {
     this.#through[flow] = this.#nextHop(flow);
   }
 
-  /** The router's choice for a flow: index into the nodes that are up. */
+  /** The router's choice for a flow: an index into the nodes that are up. */
   #nextHop(flow: number): number {
     const count = this.#live.length;
     return count === 0 ? NONE : (flowHashPair(this.#fleet.salt, count, this.#hash[flow], 0) >>> 0) % count;
   }
 
-  /** The router's next hops are others, or are chosen anew. */
+  /** Chooses next hops again, after they or the salt have changed. */
   #route(): void {
     this.#live = this.#fleet.live;
     for (let flow = 0; flow < this.#through.length; flow++) this.#through[flow] = this.#nextHop(flow);
   }
 
-  /** Each node's tables, as far as its states are others now. */
+  /** Renews the tables of nodes whose states have changed. */
   #look(): void {
     const texts = this.#live.map(({ text }) => text);
     if (texts.some((text) => text !== texts[0])) this.#dividedAtMs = this.#nowMs;
@@ -199,7 +196,7 @@ class Simulation {
     let lookup = built.get(key);
     if (lookup === undefined) {
       lookup = build(states, this.#ids);
-      // Nodes that agree share tables; those of long ago are not worth their memory.
+      // Nodes that agree share tables; old ones are dropped to save memory.
       if (built.size >= 4 * this.#options.nodes) built.clear();
       built.set(key, lookup);
     }
