@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { BACKEND_ID_MAX } from '../core/limits.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
 
 const address = z.string().transform((text, context): IpAddress => {
@@ -23,6 +24,7 @@ const backend = {
   weight: z.int(),
   state: z.enum(['active', 'draining']),
   agent: z.boolean(),
+  id: z.int().min(0).max(BACKEND_ID_MAX),
   /** Of the way to it; null while there is none. */
   mtu: z.int().nullable(),
 };

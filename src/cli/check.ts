@@ -72,9 +72,6 @@ function formatSummary(file: string, summary: ConfigSummary, warnings: readonly 
       lines.push(
         `  route ${prefix} to this node: without it, routers that say "too big" about GRE packets do not reach it`,
       );
-    if (node.secondChancePrefix !== undefined) {
-      lines.push(`  second chance names IPv6 backends under ${node.secondChancePrefix}`);
-    }
   }
   if (agent !== undefined) {
     lines.push('', `agent: interface ${agent.interface ?? 'not set (agent needs --interface)'}`);

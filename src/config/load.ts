@@ -15,12 +15,12 @@ import { quote } from './path.js';
 import { isPath, Problems, type Report } from './problems.js';
 import { type HostInterfaces, warnAboutFleet } from './rules/fleet.js';
 import { checkHealth } from './rules/health.js';
+import { type BackendIds, backendIds } from './rules/ids.js';
 import { checkNeeds, checkNode } from './rules/node.js';
 import { checkSourcePrefix } from './rules/on-link.js';
 import { checkPools } from './rules/pools.js';
-import { checkSecondChance } from './rules/second-chance.js';
 import { checkServices } from './rules/services.js';
-import { warnAboutAgent, warnAboutPools } from './rules/warnings.js';
+import { warnAboutAgent, warnAboutPools, warnAboutPrefix } from './rules/warnings.js';
 import { NAME_EXPECTED, NAME_PATTERN } from './schema.js';
 import type { Secret } from './secret.js';
 import { checkShape } from './shape.js';
@@ -110,9 +110,10 @@ function readConfig<R extends Role>(
     checkSourcePrefix(judged, role, host, report);
     checkPools(judged, document, report);
     checkServices(judged, document, report);
-    checkSecondChance(draft, role, document, report);
+    const ids = backendIds(draft, document, report, warnings.report);
     checkHealth(draft, report);
     warnAboutPools(draft, warnings.report);
+    warnAboutPrefix(draft, warnings.report);
     warnAboutAgent(draft, warnings.report);
     warnAboutFleet(draft, role, host, warnings.report);
     if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
@@ -122,13 +123,13 @@ function readConfig<R extends Role>(
       );
     }
     if (draft.node === undefined || (role !== 'run' && role !== 'node' && role !== 'flow')) {
-      return () => configOf(draft, undefined, file, NO_CA_TEXTS);
+      return () => configOf(draft, ids, undefined, file, NO_CA_TEXTS);
     }
     const { node } = draft;
     const name = nodeName(node, report);
     const key = givenKey ?? readKey(node, file, report, warnings.report);
     const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
-    return () => configOf(draft, nodeConfig(node, name!, key!), file, caTexts);
+    return () => configOf(draft, ids, nodeConfig(node, name!, key!), file, caTexts);
   }
 }
 
@@ -161,7 +162,7 @@ function nodeName(node: DraftNode, report: Report): string | undefined {
 }
 
 function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
-  const { sources = [], keyFile, ...values } = valuesOf(node);
+  const { sources = [], keyFile, secondChancePrefix, ...values } = valuesOf(node);
   const sourceOf = (family: 4 | 6) => sources.find(({ address }) => address.family === family);
   return {
     ...values,
@@ -174,13 +175,21 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
 }
 
 /** Of a draft without holes: each hole has been reported. */
-function configOf(draft: Draft, node: NodeConfig | undefined, file: string, caTexts: CaTexts): Config {
+function configOf(
+  draft: Draft,
+  ids: BackendIds,
+  node: NodeConfig | undefined,
+  file: string,
+  caTexts: CaTexts,
+): Config {
   return {
     file,
     node,
     pools: draft.pools.map((pool) => ({
       ...valuesOf(pool),
       name: pool.name,
+      backends: pool.backends.map((one) => ({ ...valuesOf(one), id: ids.get(one)! })),
+      prior: pool.prior?.map((one) => ({ ...valuesOf(one), id: ids.get(one)! })),
       health: healthConfig(draft, pool, caTexts),
     })),
     services: draft.services.map((service) => {

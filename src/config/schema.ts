@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import {
   AGENT_REPORT_PORT_DEFAULT,
+  BACKEND_ID_MAX,
   BACKENDS_PER_POOL_MAX,
   BPFFS_DEFAULT,
   BUSY_POLL_US_DEFAULT,
@@ -121,9 +122,8 @@ export const node = z
         /^[0-9A-Fa-f:.]+\/96$/,
       )
         .optional()
-        .describe(
-          'The /96 prefix that contains all IPv6 backends, so that the 32 bits of a GRE key identify one of them.',
-        ),
+        .describe('Not used any more: backends have ids. The next version refuses it.')
+        .meta({ deprecated: true }),
       busy_poll_us: integer(`a whole number of microseconds, 0 to ${BUSY_POLL_US_MAX}`, 0, BUSY_POLL_US_MAX)
         .default(BUSY_POLL_US_DEFAULT)
         .describe(
@@ -181,6 +181,11 @@ const backendFields = {
     .boolean({ error: 'true or false' })
     .default(true)
     .describe('Whether the server runs `anyhop agent`. false: it has a plain kernel GRE tunnel.'),
+  id: integer(`a whole number, 1 to ${BACKEND_ID_MAX}`, 1, BACKEND_ID_MAX)
+    .optional()
+    .describe(
+      'Number that names the server in GRE keys, unique among the pools of services with second chance. Default: the low 15 bits of its address.',
+    ),
 };
 
 const BACKEND_EXPECTED = 'a mapping {name: ..., address: ...}';

@@ -19,7 +19,6 @@ export function summarize(config: Config) {
         source: [node.source4, node.source6].flatMap((prefix) =>
           prefix === undefined ? [] : shortText(prefix),
         ),
-        ...(node.secondChancePrefix && { secondChancePrefix: node.secondChancePrefix.text }),
       },
     }),
     ...(agent && {
@@ -79,8 +78,8 @@ function summarizePrior(backend: PriorBackendConfig) {
   return { ...summarizeBackend(backend), health: backend.health };
 }
 
-function summarizeBackend({ name, address, weight, state, agent }: BackendConfig) {
-  return { name, address: address.text, weight, state, agent };
+function summarizeBackend({ name, address, weight, state, agent, id }: BackendConfig) {
+  return { name, address: address.text, weight, state, agent, id };
 }
 
 /**

@@ -18,7 +18,10 @@ export type Protocol = ServiceConfig['protocol'];
 export type HashMode = ServiceConfig['hash'];
 
 export interface NodeConfig
-  extends Omit<ValuesOf<typeof node>, 'name' | 'sources' | 'key' | 'keyFile' | 'socket'> {
+  extends Omit<
+    ValuesOf<typeof node>,
+    'name' | 'sources' | 'key' | 'keyFile' | 'secondChancePrefix' | 'socket'
+  > {
   /** The host name when the config has none. */
   readonly name: string;
   /** Outer source addresses; at least one is present. A single address is a /32 or /128 prefix. */
@@ -29,10 +32,13 @@ export interface NodeConfig
   readonly socket: string;
 }
 
-export interface BackendConfig extends ValuesOf<typeof backend> {}
+export interface BackendConfig extends Omit<ValuesOf<typeof backend>, 'id'> {
+  /** Names its address in GRE keys, 1 to BACKEND_ID_MAX; 0: no key can name it. */
+  readonly id: number;
+}
 
 /** A backend of the prior state, with the health that it had then. */
-export interface PriorBackendConfig extends ValuesOf<typeof priorBackend> {}
+export interface PriorBackendConfig extends BackendConfig, Pick<ValuesOf<typeof priorBackend>, 'health'> {}
 
 /** When a backend is checked, and how many results change its health. */
 export type HealthTiming = Pick<
@@ -88,8 +94,10 @@ export interface VipEndpoint {
 export type HealthCheck = TcpCheck | HttpCheck | UdpCheck | TunnelCheck;
 export type HealthConfig = HealthTiming & HealthCheck;
 
-export interface PoolConfig extends Omit<ValuesOf<typeof pool>, 'health'> {
+export interface PoolConfig extends Omit<ValuesOf<typeof pool>, 'health' | 'backends' | 'prior'> {
   readonly name: string;
+  readonly backends: readonly BackendConfig[];
+  readonly prior: readonly PriorBackendConfig[] | undefined;
   /** Undefined when the backends are not checked. */
   readonly health: HealthConfig | undefined;
 }

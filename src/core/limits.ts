@@ -22,6 +22,8 @@ export const BACKENDS_MAX = 65535;
 export const SERVICES_MAX = 4096;
 export const VIPS_MAX = 4096;
 export const WEIGHT_MAX = 65535;
+/** Of a backend's id: 15 bits of a GRE key. */
+export const BACKEND_ID_MAX = 32767;
 
 /** Health checks; src/config/health-schema.ts says what these mean. */
 export const HEALTH_INTERVAL_MS_DEFAULT = 2000;

@@ -169,6 +169,7 @@ function hasSameMembers(some: readonly StateMember[], others: readonly StateMemb
         one.drained === other.drained &&
         one.unreachable === other.unreachable &&
         one.agent === other.agent &&
+        one.id === other.id &&
         one.address.text === other.address.text
       );
     })

@@ -173,7 +173,6 @@ export function restartFields(before: NodeConfig, after: NodeConfig): string[] {
     interface: node.interface,
     engine: node.engine,
     source: [node.source4?.text, node.source6?.text].join(),
-    second_chance_prefix: node.secondChancePrefix?.text,
     busy_poll_us: node.busyPollUs,
     bpffs: node.bpffs,
     socket: node.socket,

@@ -20,8 +20,9 @@ export function inForceReport(
       weight,
       state,
       agent,
+      id,
     } = member;
-    return { name, address: text, weight, state, agent, mtu: paths.get(member)?.mtu ?? null };
+    return { name, address: text, weight, state, agent, id, mtu: paths.get(member)?.mtu ?? null };
   };
   return {
     ...moment,

@@ -7,13 +7,22 @@ import { z } from 'zod';
 import { NAME_PATTERN } from '../config/schema.js';
 import type { Clocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
-import { BACKENDS_PER_POOL_MAX, CHANGES_QUEUED_MAX, POOLS_MAX, WEIGHT_MAX } from '../core/limits.js';
+import {
+  BACKEND_ID_MAX,
+  BACKENDS_PER_POOL_MAX,
+  CHANGES_QUEUED_MAX,
+  POOLS_MAX,
+  WEIGHT_MAX,
+} from '../core/limits.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';
+import { defaultId } from '../packet/second-chance-key.js';
 import type { PoolChanges } from './change.js';
 import type { PoolMemory } from './membership.js';
 
 /** Rises when a file of the present program could not be read by an older one. */
-const FILE_VERSION = 3;
+const FILE_VERSION = 4;
+/** Its backends have no ids. */
+const FORMER_VERSION = 3;
 
 /** Year 5138: beyond it a time is a mistake, and sums of times stay exact. */
 const TIME_MS_MAX = 1e14;
@@ -33,9 +42,10 @@ const member = z.strictObject({
   weight: z.int().min(0).max(WEIGHT_MAX),
   state: z.enum(['active', 'draining']),
   agent: z.boolean(),
+  id: z.int().min(0).max(BACKEND_ID_MAX).optional(),
 });
-const members = sorted(member);
-const prior = sorted(member.extend({ health: upOrDown }));
+const members = sorted(member.transform(withId));
+const prior = sorted(member.extend({ health: upOrDown }).transform(withId));
 const id = z.int().min(1);
 const queued = z.strictObject({
   id,
@@ -100,7 +110,12 @@ const pools = z
   .refine((all) => Object.keys(all).length <= POOLS_MAX, 'too many pools');
 const clocks = z.strictObject({ nowMs: time, wallMs: time });
 
-const file = z.strictObject({ version: z.literal(FILE_VERSION), clocks, pools });
+const file = z.strictObject({ version: z.literal([FORMER_VERSION, FILE_VERSION]), clocks, pools });
+
+/** As a config without ids has it. */
+function withId<M extends { readonly address: IpAddress; readonly id?: number | undefined }>(member: M) {
+  return { ...member, id: member.id ?? defaultId(member.address) };
+}
 
 /** An address as it is written; a backend may have any name, `address` too. */
 function asText(_: string, value: unknown): unknown {

@@ -376,8 +376,8 @@ function sortedPrior(members: readonly PriorBackendConfig[] | undefined): PriorB
   return members?.map((member) => ({ ...plain(member), health: member.health })).sort(byName);
 }
 
-function plain({ name, address, weight, state, agent }: BackendConfig): BackendConfig {
-  return { name, address, weight, state, agent };
+function plain({ name, address, weight, state, agent, id }: BackendConfig): BackendConfig {
+  return { name, address, weight, state, agent, id };
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {

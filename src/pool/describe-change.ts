@@ -10,7 +10,7 @@ type Member = Omit<BackendConfig, 'address'> & { readonly address: { readonly te
 /** So many names are spelled out. */
 const NAMED = { most: 5 };
 
-/** Members, weights, admin states, addresses, agents; empty when they are the same in any order. */
+/** Members, weights, admin states, addresses, agents, ids; empty when they are the same in any order. */
 export function describeMembers(before: readonly Member[], after: readonly Member[]): string[] {
   const old = new Map(before.map((backend) => [backend.name, backend]));
   const next = new Map(after.map((backend) => [backend.name, backend]));
@@ -31,6 +31,7 @@ export function describeMembers(before: readonly Member[], after: readonly Membe
   differing('weight', ({ weight }) => String(weight));
   differing('address', ({ address }) => address.text);
   differing('agent', ({ agent }) => String(agent));
+  differing('id', ({ id }) => String(id));
   return changes;
 }
 

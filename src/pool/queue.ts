@@ -25,7 +25,7 @@ interface Edit {
   readonly whole?: BackendConfig | undefined;
 }
 
-export const FIELDS = ['address', 'weight', 'state', 'agent'] as const;
+export const FIELDS = ['address', 'weight', 'state', 'agent', 'id'] as const;
 type Field = (typeof FIELDS)[number];
 
 /**

@@ -64,7 +64,7 @@ type Wanted = PoolMembership['changes']['members'];
 function wanting(pool: PoolMembership, members: Wanted): PoolMembership {
   const inFile = new Map(pool.file.backends.map((backend) => [backend.name, backend]));
   const said = new Map(pool.overrides.map((one) => [one.backend, one]));
-  const backends = members.map(({ name, address, weight, state, agent }) => {
+  const backends = members.map(({ name, address, weight, state, agent, id }) => {
     const [file, over] = [inFile.get(name), said.get(name)];
     return {
       name,
@@ -72,6 +72,7 @@ function wanting(pool: PoolMembership, members: Wanted): PoolMembership {
       weight: over?.weight === undefined ? weight : (file?.weight ?? weight),
       state: over?.state === undefined ? state : (file?.state ?? state),
       agent,
+      id,
     };
   });
   const file = { ...pool.file, backends };

@@ -93,8 +93,8 @@ export function rememberedStates(changes: PoolChanges): Remembered[] {
 
 function rested({ marks }: PoolChanges, members: readonly BackendConfig[]): PriorBackendConfig[] {
   const byName = new Map(marks.map((one) => [one.name, one.rested]));
-  return members.map(({ name, address, weight, state, agent }) => {
-    return { name, address, weight, state, agent, health: byName.get(name)! };
+  return members.map(({ name, address, weight, state, agent, id }) => {
+    return { name, address, weight, state, agent, id, health: byName.get(name)! };
   });
 }
 
@@ -104,11 +104,11 @@ function present(
   mark: Health,
   { isDrained, isReachable }: BackendFacts,
 ): StateMember {
-  const { name, address, weight, state, agent } = backend;
+  const { name, address, weight, state, agent, id } = backend;
   const unreachable = isReachable(backend) ? undefined : true;
   const health = mark === 'up' && unreachable ? 'down' : mark;
   const drained = state === 'draining' && isDrained(name) ? true : undefined;
-  return { name, address, weight, state, agent, health, unreachable, drained };
+  return { name, address, weight, state, agent, id, health, unreachable, drained };
 }
 
 /** Who could be reached then is not remembered: of those that were not up, most likely those that can be reached now. */

@@ -139,7 +139,7 @@ const POOL = {
 const ADDRESS = parseAddress('192.0.2.1')!;
 
 function memberOf(name: string, weight: number): BackendConfig {
-  return { name, address: ADDRESS, weight, state: 'active', agent: true };
+  return { name, address: ADDRESS, weight, state: 'active', agent: true, id: 0 };
 }
 
 function edited(file: readonly BackendConfig[], event: Edit): readonly BackendConfig[] {

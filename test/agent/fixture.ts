@@ -25,8 +25,6 @@ import {
 } from '../packets/build.js';
 
 export const CONFIG = `
-node:
-  second_chance_prefix: "fd00:1::/96"
 pools:
   web:
     backends:

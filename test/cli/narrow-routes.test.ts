@@ -20,7 +20,7 @@ const config = (source = '10.0.1.1', secondChance = 'off') => {
   const file = join(folder, 'anyhop.yaml');
   writeFileSync(
     file,
-    `node: {name: n, interface: eth0, source: [${source}, 'fd00:1::1'], second_chance_prefix: 'fd00:9::/96', key: 00112233445566778899aabbccddeeff}
+    `node: {name: n, interface: eth0, source: [${source}, 'fd00:1::1'], key: 00112233445566778899aabbccddeeff}
 pools:
   both: {backends: [{name: a, address: 10.1.0.1}, {name: b, address: 10.1.0.2}, {name: c, address: 'fd00:9::3'}]}
   four: {backends: [{name: d, address: 10.1.0.4}, {name: e, address: 'fd00:9::5'}]}

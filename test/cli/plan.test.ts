@@ -11,7 +11,8 @@ import { anyhop } from './client.js';
 
 const CHANGES = ['web-1 state active -> draining'];
 const members = [1, 2, 3].map((i): BackendConfig => {
-  return { name: `web-${i}`, address: parseAddress(`10.1.0.${i}`)!, weight: 1, state: 'active', agent: true };
+  const address = parseAddress(`10.1.0.${i}`)!;
+  return { name: `web-${i}`, address, weight: 1, state: 'active', agent: true, id: i };
 });
 const before: PoolConfig = {
   name: 'web',

@@ -13,7 +13,6 @@ const CONFIG = `node:
   interface: eth0
   source: [10.0.0.1, "fd00::1"]
   key: 00112233445566778899aabbccddeeff
-  second_chance_prefix: fd00:1:2:3::/96
 pools:
   web:
     table_size: 251

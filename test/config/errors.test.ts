@@ -12,6 +12,10 @@ const services = (...lines: string[]): Parts => ({
   services: `services:\n${lines.map((line) => `  - ${line}\n`).join('')}  - {name: z1, vip: 198.51.100.1, protocol: tcp, port: 1, pool: web}
   - {name: z2, vip: 198.51.100.1, protocol: tcp, port: 2, pool: dns}\n`,
 });
+const secondChance = (backends: string): Parts => ({
+  ...pool(backends),
+  ...services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}'),
+});
 const node = (lines: string): Parts => ({ node: `node:\n  interface: eth0\n${lines}` });
 const SOURCE = '  source: 10.0.0.1\n';
 const SECRET = '  key: 00112233445566778899aabbccddeeff\n';
@@ -445,57 +449,60 @@ const ACROSS: readonly Case[] = [
     /^found on for a UDP service; expected off/,
   ],
   [
-    'second chance and an IPv6 backend outside the prefix',
-    {
-      ...pool('    backends: [{name: a, address: ^"fd00::9"}]\n'),
-      ...services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}'),
-    },
-    'pools.web.backends[0].address',
-    /^fd00::9 lies outside node\.second_chance_prefix fd00:0:0:1::\/96/,
+    'an id that is none',
+    pool('    backends: [{name: a, address: 10.1.0.1, id: ^0}]\n'),
+    'pools.web.backends[0].id',
+    /^found 0; expected a whole number, 1 to 32767$/,
   ],
   [
-    'second chance and an IPv6 backend outside the prefix that has no agent, but may be an alternate',
-    {
-      ...pool('    backends: [{name: a, address: ^"fd00::9", agent: false}]\n'),
-      ...services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}'),
-    },
-    'pools.web.backends[0].address',
-    /^fd00::9 lies outside node\.second_chance_prefix/,
-  ],
-  [
-    'second chance and an IPv6 backend without a prefix',
-    {
-      ...node(`  source: [10.0.0.1, "fd00::1"]\n${SECRET}`),
-      ...pool('    backends: [{name: a, address: ^"fd00::9"}]\n'),
-      ...services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}'),
-    },
-    'pools.web.backends[0].address',
-    /expected node\.second_chance_prefix/,
-  ],
-  [
-    'two backends with one GRE key',
-    {
-      ...pool(
-        '    backends:\n      - {name: a, address: 10.1.0.1}\n      - {name: b, address: ^"fd00:0:0:1::a01:1"}\n',
-      ),
-      ...services('{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}'),
-    },
+    'two backends with the same low 15 bits',
+    secondChance(
+      '    backends:\n      - {name: a, address: 10.1.0.11}\n      - {name: b, address: ^10.2.0.11}\n      - {name: c, address: 10.1.127.255}\n',
+    ),
     'pools.web.backends[1].address',
-    /^fd00::1:0:0:a01:1 has the same GRE key, 0x0a010001, as 10\.1\.0\.1 of pools\.web\.backends\[0\] \(line 12\)/,
+    /^the low 15 bits of 10\.2\.0\.11 are 11, the id of 10\.1\.0\.11 of pools\.web\.backends\[0\] \(line 12\); expected a free id beside the address: id: 32766$/,
   ],
   [
-    'two backends of different pools with one GRE key',
+    'the low 15 bits of a backend as the id of another',
+    secondChance('    backends: [{name: a, address: ^10.1.0.11}, {name: b, address: 10.2.0.12, id: 11}]\n'),
+    'pools.web.backends[0].address',
+    /^the low 15 bits of 10\.1\.0\.11 are 11, the id of 10\.2\.0\.12 of pools\.web\.backends\[1\] \(line 11\); expected a free id beside the address: id: 32767$/,
+  ],
+  [
+    'a backend whose low 15 bits are all zero',
+    secondChance('    backends: [{name: a, address: ^"fd00::9:8000"}]\n'),
+    'pools.web.backends[0].address',
+    /^the low 15 bits of fd00::9:8000 are 0, which names no backend; expected a free id beside the address: id: 32767$/,
+  ],
+  [
+    'one id for two backends',
+    secondChance(
+      '    backends: [{name: a, address: 10.1.0.11, id: 7}, {name: b, address: 10.1.0.12, agent: false, id: ^7}]\n',
+    ),
+    'pools.web.backends[1].id',
+    /^found 7, the id of 10\.1\.0\.11 of pools\.web\.backends\[0\] \(line 11\); expected a free one: id: 32767$/,
+  ],
+  [
+    'two ids for one address',
+    secondChance(
+      '    backends: [{name: a, address: 10.1.0.11, id: 7}]\n    prior: [{name: a, address: 10.1.0.11, id: ^8}]\n',
+    ),
+    'pools.web.prior[0].id',
+    /^found 8, but pools\.web\.backends\[0\] \(line 11\) gives 10\.1\.0\.11 the id 7; expected id: 7$/,
+  ],
+  [
+    'one id in two pools with second chance',
     {
       pools:
         'pools:\n  dns:\n    backends: [{name: d, address: 10.1.0.1}]\n' +
-        '  web:\n    backends: [{name: a, address: ^"fd00:0:0:1::a01:1"}]\n',
+        '  web:\n    backends: [{name: a, address: ^"fd00::1"}]\n',
       ...services(
         '{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}',
         '{name: b, vip: 198.51.100.9, protocol: tcp, port: 81, pool: dns, second_chance: on}',
       ),
     },
     'pools.web.backends[0].address',
-    /^fd00::1:0:0:a01:1 has the same GRE key, 0x0a010001, as 10\.1\.0\.1 of pools\.dns\.backends\[0\] /,
+    /^the low 15 bits of fd00::1 are 1, the id of 10\.1\.0\.1 of pools\.dns\.backends\[0\] \(line 9\)/,
   ],
   [
     'an empty list of services',

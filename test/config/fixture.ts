@@ -11,7 +11,7 @@ export const NODE = `node:
   interface: eth0
   source: [10.0.0.1, 'fd00::1']
   key: ${KEY}
-  second_chance_prefix: fd00:0:0:1::/96
+  engine: auto
 `;
 export const POOLS = `pools:
   web:

@@ -28,6 +28,7 @@ const KEYWORDS: Record<string, (value: never, argument: never, schema: Schema) =
   title: note,
   description: note,
   default: note,
+  deprecated: note,
   type: (value: unknown, type: string) => TYPES[type](value),
   enum: (value: unknown, values: unknown[]) => values.includes(value),
   anyOf: (value: unknown, schemas: Schema[]) => schemas.some((schema) => accepts(schema, value)),

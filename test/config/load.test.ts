@@ -93,12 +93,15 @@ describe('the full example', () => {
     const { node, pools, services, agent } = loadConfig(FULL, { role: 'run', env: {} });
     assert.equal(node.source4?.text, '10.0.0.0/28');
     assert.equal(node.source6?.text, 'fd00::1/128');
-    assert.equal(node.secondChancePrefix?.text, 'fd00:0:0:1::/96');
     assert.equal(Buffer.from(node.key.reveal()).toString('hex'), '00112233445566778899aabbccddeeff');
     assert.equal(pools[0].panicThreshold, 0.5);
     assert.deepEqual(
       pools[0].backends.map(({ agent }) => agent),
       [true, true, true, false],
+    );
+    assert.deepEqual(
+      pools[0].backends.map(({ id }) => id),
+      [11, 12, 0x13, 14],
     );
     assert.deepEqual(
       pools[0].prior?.map(({ name, health }) => `${name} ${health}`),
@@ -122,7 +125,7 @@ describe('the full example', () => {
     const text = readFileSync(FULL, 'utf8').replaceAll(/#.*/g, '');
     for (const field of [
       'key_file',
-      'second_chance_prefix',
+      'id',
       'table_size',
       'panic_threshold',
       'prior',
@@ -149,7 +152,7 @@ describe('a config', () => {
   });
 
   it('takes source as a single text, and a port as text', () => {
-    const node = NODE.replace(/source: .*/, 'source: 10.0.0.0/28').replace(/ {2}second.*\n/, '');
+    const node = NODE.replace(/source: .*/, 'source: 10.0.0.0/28');
     const config = parse(join({ node, services: SERVICES.replace('port: 80', 'port: "80"') }));
     assert.equal(config.node.source4?.text, '10.0.0.0/28');
     assert.equal(config.services[0].portLast, 80);
@@ -205,22 +208,6 @@ describe('what a file must have', () => {
       'node.interface',
       'node.key_file',
     ]);
-  });
-
-  it('is a second chance prefix for IPv6 backends, unless only the pools are looked at', () => {
-    const text =
-      'pools: {web: {backends: [{name: a, address: "fd00::9"}]}}\n' +
-      'services: [{name: a, vip: 198.51.100.9, protocol: tcp, port: 80, pool: web, second_chance: on}]\n' +
-      'agent: {forwarders: [10.0.0.1]}\n';
-    assert.deepEqual(problemsOf(text, 'pools'), []);
-    assert.deepEqual(
-      problemsOf(text, 'agent').map(({ field }) => field),
-      ['pools.web.backends[0].address'],
-    );
-    assert.deepEqual(
-      problemsOf(text, 'run').map(({ field }) => field),
-      ['node'],
-    );
   });
 
   it('is not a readable key file where the key is not used', () => {

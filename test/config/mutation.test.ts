@@ -36,10 +36,12 @@ function fields(parts: Record<string, fc.Arbitrary<Tree | undefined>>): fc.Arbit
 const backend = (pool: number, index: number, isPrior: boolean) =>
   fields({
     name: fc.constantFrom(`b${index}`, `web-${index}.example`),
-    address: fc.constantFrom(`10.${pool}.0.${index + 1}`, `"fd00:0:0:1::${pool + 1}:${index + 1}"`),
+    // No two have the same low 15 bits.
+    address: fc.constantFrom(`10.0.${pool}.${index + 1}`, `"fd00:0:0:1::${8 + pool}0${index + 1}"`),
     weight: optional(fc.nat(65535).map(String)),
     state: optional(fc.constantFrom('active', 'draining')),
     agent: optional(fc.constantFrom('true', 'false')),
+    ...(!isPrior && { id: optional(fc.constant(`${32_000 + pool * 16 + index}`)) }),
     ...(isPrior && { health: optional(fc.constantFrom('up', 'down')) }),
   });
 
@@ -89,7 +91,7 @@ const node = fields({
   engine: optional(fc.constantFrom('auto', 'portable', 'xdp', 'af_xdp')),
   source: fc.constant(null).map(() => list(true, ['192.0.2.0/28', '"fd00::1"'])),
   key: fc.constant(KEY),
-  second_chance_prefix: fc.constant('"fd00:0:0:1::/96"'),
+  second_chance_prefix: optional(fc.constant('"fd00:0:0:1::/96"')),
   busy_poll_us: optional(fc.nat(1_000_000).map(String)),
   bpffs: optional(fc.constant('/run/bpf')),
   socket: optional(fc.constant('/run/edge.sock')),
@@ -191,6 +193,7 @@ const LOCAL: Record<string, Slip> = {
     where: named('weight', 'port', 'table_size'),
     make: set('1.5', '.inf', '1e99'),
   },
+  'an id out of range': { where: named('id'), make: set('0', '32768', '-1') },
   'a number that looks octal': { where: named('weight', 'port', 'table_size'), make: set('0701', '00') },
   'a table size that is no prime': { where: named('table_size'), make: set('65536', '251001') },
   'a time that is none': {
@@ -268,6 +271,7 @@ const ACROSS: Record<string, Slip> = {
     where: (root) => paths(root, (path) => isAddress(path) && Number(path[path.length - 2]) > 0),
     make: (root, path) => {
       put(root, path, at(root, [...path.slice(0, -2), 0, 'address']));
+      remove(root, [...within(path), 'id']);
       return path;
     },
   },

@@ -51,7 +51,7 @@ function config(backends: Members, prior: Members, panic: number) {
     agent,
   });
   const text = JSON.stringify({
-    node: { name: 'edge-1', source: ['10.0.0.1', 'fd00::1'], key: KEY, second_chance_prefix: 'fd00::/96' },
+    node: { name: 'edge-1', source: ['10.0.0.1', 'fd00::1'], key: KEY },
     pools: {
       web: {
         table_size: backends.length < 251 ? 251 : 65537,

@@ -53,6 +53,20 @@ test('a backend and a pool may be named as a field is', () => {
   assert.deepEqual(JSON.parse(JSON.stringify(read.get('address'))), JSON.parse(JSON.stringify(memory)));
 });
 
+test('a file of the former version is read, with the ids that its backends have by their addresses', () => {
+  const former = JSON.parse(text(busy()), (key, value) => (key === 'id' && value === 1 ? undefined : value));
+  const { lastId, queue } = busy();
+  for (const [i, { id }] of queue.entries()) former.pools.web.changes.queue[i].id = id;
+  const read = readMemory(JSON.stringify({ ...former, version: 3 }), clocksAt(busy().nowMs)).get(
+    'web',
+  )!.changes;
+  assert.deepEqual(
+    read.members.map(({ id }) => id),
+    read.members.map(() => 0x201),
+  );
+  assert.equal(read.lastId, lastId);
+});
+
 test('a clock that was set back makes nothing settle later than it would have', () => {
   const read = readMemory(text(busy()), clocksAt(300)).get('web')!.changes;
   assert.equal(read.nowMs, 300);
@@ -75,7 +89,7 @@ test('a file that is cut short, altered, or of another version is refused with t
     ['', /cannot be used: .*JSON/],
     ['null', /the file/],
     [text(busy()).slice(0, -20), /JSON/],
-    [JSON.stringify({ ...good, version: 4 }), /version/],
+    [JSON.stringify({ ...good, version: 2 }), /version/],
     [altered((web) => Object.assign(web, { settleMs: 0 })), /pools\.web\.changes\.settleMs/],
     [altered((web) => Object.assign(web, { nowMs: 1 })), /time after the last one/],
     [altered((web) => Object.assign(web, { extra: 1 })), /extra/],
@@ -85,6 +99,7 @@ test('a file that is cut short, altered, or of another version is refused with t
     [altered((web) => Object.assign(web, { members: [written('../a')] })), /members\.0\.name/],
     [altered((web) => Object.assign(web, { members: [{ ...written('a'), address: '10.1' }] })), /address/],
     [altered((web) => Object.assign(web, { members: [{ ...written('a'), weight: -1 }] })), /weight/],
+    [altered((web) => Object.assign(web, { members: [{ ...written('a'), id: 32768 }] })), /id/],
   ];
   for (const [contents, expected] of cases) {
     assert.throws(

@@ -15,7 +15,7 @@ export const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 const ADDRESS = parseAddress('192.0.2.1')!;
 
 export function member(name: string, fields: Partial<BackendConfig> = {}): BackendConfig {
-  return { name, address: ADDRESS, weight: 1, state: 'active', agent: true, ...fields };
+  return { name, address: ADDRESS, weight: 1, state: 'active', agent: true, id: 1, ...fields };
 }
 
 export const memberList: fc.Arbitrary<BackendConfig[]> = fc

@@ -12,7 +12,7 @@ const SLOTS = 65537;
 
 function backend(i: number, fields: Partial<BackendConfig> = {}): BackendConfig {
   const address = parseAddress(`10.1.${i >> 8}.${i & 255}`)!;
-  return { name: `web-${i}`, address, weight: 1, state: 'active', agent: true, ...fields };
+  return { name: `web-${i}`, address, weight: 1, state: 'active', agent: true, id: i, ...fields };
 }
 
 function backends(

@@ -17,7 +17,12 @@ export function checkServices(draft: Draft, document: ConfigDocument, report: Re
     report(['services'], `found ${services.length} services; expected ${SERVICES_MAX} at most`);
   }
   const names = new Unique(document, report);
-  for (const { at, name, pool } of services) {
+  for (const { at, name, pool, protocol, secondChance } of services) {
+    if (secondChance && protocol === 'udp')
+      report(
+        [...at, 'second_chance'],
+        'found on for a UDP service; expected off: UDP has no handshake that shows whose packet it is',
+      );
     if (name !== undefined) names.add(name, [...at, 'name'], `the service name ${quote(name)}`);
     if (pool !== undefined && poolNames !== undefined && !poolNames.has(pool)) {
       const meant = nearest(pool, poolNames);

@@ -27,6 +27,16 @@ export function warnAboutAgent({ agent, services }: Draft, warn: Report): void {
   );
 }
 
+/** It gave 32 bits of a key a meaning before backends had ids. */
+export function warnAboutPrefix({ node }: Draft, warn: Report): void {
+  if (!node?.written.has('second_chance_prefix')) return;
+  warn(
+    [...node.at, 'second_chance_prefix'],
+    'not used any more: ids name backends in GRE keys; remove it, for the next version refuses it',
+    'key',
+  );
+}
+
 function warnAboutTableSize(pool: DraftPool, warn: Report): void {
   const advised = pool.backends.length * SLOTS_PER_BACKEND_ADVISED;
   if (pool.tableSize >= advised) return;
