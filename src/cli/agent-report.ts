@@ -13,7 +13,7 @@ import { columns } from './format.js';
 const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
- * Asks this host's own agent, from the address that it listens on, which is a backend's and so may ask.
+ * Asks this host's agent, from the address that it listens on: a backend's, which may ask.
  * @throws AnyhopError ERR_ADDRESS when this host is no backend of the config; ERR_REPORT when no agent answers
  */
 export async function ownReport(config: LoadedConfig<'agent'>): Promise<AgentReport> {
@@ -59,7 +59,7 @@ export function drawReport({ version, startedAt, vips, verdicts, driver }: Agent
   ].join('\n')}\n`;
 }
 
-/** What the driver lost; nothing when it lost nothing. */
+/** Packets that the driver lost; empty without any. */
 function drawDriver(driver: AgentReport['driver']): string[] {
   const { sendFailed = 0, missed = 0 } = driver ?? {};
   return [

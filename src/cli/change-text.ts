@@ -1,4 +1,4 @@
-/** The outcome of a change of a node, as text: a line a pool, then what changed outside the pools. */
+/** The outcome of a change, as text: one line per pool, then what changed outside the pools. */
 import type { ChangeReport, PoolChangeReport } from '../api/api.js';
 import type { QueuedStatus } from '../api/status.js';
 import { clockTime } from '../core/time.js';

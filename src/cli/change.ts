@@ -1,4 +1,4 @@
-/** What the commands that change a running node have in common. */
+/** Common parts of the commands that change a running node. */
 import { Command, Option } from 'commander';
 import type { ChangeReport, PlanReport } from '../api/api.js';
 import { drawChange } from './change-text.js';
@@ -17,7 +17,7 @@ export interface BackendCommandOptions extends ChangeCommandOptions {
   readonly plan?: true;
 }
 
-/** Options of a command that changes a node. @param force what --force does */
+/** Options of a command that changes a node. @param force description of --force */
 export function changeOptions(force: string): Option[] {
   return [new Option('--force', force), ...answerOptions()];
 }
@@ -26,7 +26,7 @@ export function answerOptions(): Option[] {
   return [socketOption(), new Option('--json', 'print one JSON object; {error} if the node refuses')];
 }
 
-/** A command that changes one backend; its options are BackendCommandOptions. */
+/** A command that changes one backend, with BackendCommandOptions. */
 export function backendCommand(name: string): Command {
   const command = new Command(name)
     .argument('<backend>', 'its name in the config file')
@@ -40,7 +40,7 @@ export function backendCommand(name: string): Command {
 
 export type ChangePath = '/drain' | '/undrain' | '/weight' | '/reload' | '/cancel' | '/force';
 
-/** Sends the change to the node. Returns its answer, or undefined when its refusal has been printed as JSON. */
+/** Sends the change to the node. Returns the answer, or undefined after it has printed a refusal as JSON. */
 export async function change(
   path: ChangePath,
   body: object,
@@ -57,7 +57,7 @@ export async function change(
   }
 }
 
-/** Changes one backend, or with --plan asks what that would do, and prints the node's answer. */
+/** Changes one backend, or with --plan only asks for the effects, and prints the answer. */
 export async function changeBackend(
   path: '/drain' | '/undrain' | '/weight',
   body: object,

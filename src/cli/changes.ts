@@ -1,4 +1,4 @@
-/** `anyhop changes`: the changes that wait on a node, when they come into force, and what they wait for. */
+/** `anyhop changes`: lists the changes that wait on a node, until when, and for what. */
 import { Command } from 'commander';
 import type { QueuedReport } from '../api/api.js';
 import { clockTime } from '../core/time.js';

@@ -1,5 +1,6 @@
-/** `anyhop check`: is this config good, and what would the node do with it? It only reads: the files, and this machine's
- * addresses and routes. */
+/**
+ * `anyhop check`: checks a config and shows what the node would do. It only reads files, and this machine's addresses and routes.
+ */
 import { Command } from 'commander';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
@@ -137,7 +138,6 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-/** Rows as aligned columns, indented. */
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -1,18 +1,14 @@
-/**
- * `anyhop completion`: a shell's completion script, made from the commands themselves, so that it cannot fall behind
- * them.
- */
+/** `anyhop completion`: a shell's completion script, generated from the commands, so that it is never out of date. */
 import { Argument, Command } from 'commander';
 import { writeOut } from './output.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof SHELLS)[number];
 
-/** What can be completed behind one command. */
 interface Words {
   readonly command: string;
   readonly summary: string;
-  /** Of the first argument, when it takes one of a few words. */
+  /** Allowed values of the first argument, if it has a fixed set. */
   readonly choices: readonly string[];
   readonly options: readonly { flag: string; description: string; choices: readonly string[] }[];
 }

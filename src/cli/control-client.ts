@@ -1,4 +1,4 @@
-/** Asking a running node over its control socket, and telling it what to change. */
+/** Sends requests to a running node over its control socket. */
 import { readdirSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -15,10 +15,9 @@ const DIRECTORY = '/run/anyhop';
 const ANSWER_TIMEOUT_MS = 5_000;
 /** The status of a node with 65,535 backends has some 30 MB. */
 const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
-/** A change may have to wait for others, and for tables to be built. */
+/** A change may wait for others, and for tables to be built. */
 const CHANGE_TIMEOUT_MS = 60_000;
 
-/** `--socket <path>`, for every command that asks a node. */
 export function socketOption(): Option {
   return new Option('--socket <path>', "the node's control socket (default: the one node that runs here)");
 }
@@ -35,7 +34,7 @@ export async function findSocket(): Promise<string> {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cannotAsk(DIRECTORY, cause as Error);
     names = [];
   }
-  // A node that was killed leaves its socket.
+  // A killed node leaves its socket.
   const isLive = await Promise.all(names.map((name) => isAnswered(join(DIRECTORY, name))));
   names = names.filter((_, i) => isLive[i]);
   if (names.length === 1) return join(DIRECTORY, names[0]);
@@ -52,7 +51,7 @@ export async function findSocket(): Promise<string> {
   );
 }
 
-/** Whether somebody listens there, be it for others than us. */
+/** Whether a process listens there, even if this user may not connect. */
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path, () => {
@@ -65,9 +64,9 @@ function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** The node does not do what it was asked for, and has changed nothing. */
+/** The node refuses, and has changed nothing. */
 export class Refusal extends AnyhopError {
-  /** As the node said it. */
+  /** The node's own report. */
   readonly report: ErrorReport;
 
   constructor(status: number, report: ErrorReport) {
@@ -83,13 +82,13 @@ export class Refusal extends AnyhopError {
   }
 }
 
-/** A request that names what is not there or cannot be, and a config file that is wrong. */
+/** The request was wrong, or the config file is. */
 const ASKED_WRONGLY: readonly number[] = [400, 404, 422];
 
 /**
  * `GET path`.
- * @param accepted statuses that are no refusal
- * @throws AnyhopError ERR_SOCKET when nobody answers, or not with what was asked for; Refusal
+ * @param accepted statuses that are not refusals
+ * @throws AnyhopError ERR_SOCKET without an answer, or with another kind of answer; Refusal
  */
 export function ask(socket: string, path: string, accepted: readonly number[] = [200]): Promise<unknown> {
   return exchange(socket, { method: 'GET', path, timeoutMs: ANSWER_TIMEOUT_MS }, accepted);
@@ -166,7 +165,7 @@ function send(
   });
 }
 
-/** Whether an error of `ask` means that nobody runs there at all. */
+/** Whether an error of `ask` means that no node runs there. */
 export function isNobody({ cause }: AnyhopError): boolean {
   return ['ENOENT', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '');
 }

@@ -1,6 +1,6 @@
 /**
- * Whose decisions `which` and `replay` speak of: those of a running node, with its health marks, drains and weights, or those of a
- * file, for which every backend is up. The node that runs by the file is the one that is meant, when it answers.
+ * Finds what decides for `which` and `replay`: a running node, with its health marks, drains and weights, or a file, with every
+ * backend up. A node that runs with this file decides if it answers.
  */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -13,7 +13,7 @@ import { ask, findSocket, isNobody } from './control-client.js';
 import { writeError } from './output.js';
 
 export interface DeciderOptions {
-  /** False for --no-socket, undefined when nothing was said. */
+  /** False for --no-socket, undefined without either option. */
   readonly socket?: string | false;
   readonly config: string;
 }
@@ -28,20 +28,20 @@ export function deciderOptions(): Option[] {
   ];
 }
 
-/** What decides, as `--json` says it. */
+/** What decides, in the form of `--json`. */
 export type State = ({ readonly from: 'node' } & Moment) | { readonly from: 'file'; readonly file: string };
 
-/** What a node says, and over which socket. */
+/** A node's answer, and its socket. */
 export interface Told<T> {
   readonly socket: string;
   readonly value: T;
 }
 
 /**
- * What the node says that is meant; undefined when the file is.
- * @param read checks what came back
- * @param socketInFile node.socket; undefined when there is no file, and the one node that runs here is meant
- * @throws AnyhopError ERR_SOCKET, Refusal: the node was named, and does not answer
+ * The answer of the node that decides; undefined when the file decides.
+ * @param read checks the answer
+ * @param socketInFile node.socket; without a file undefined, which means the one node that runs here
+ * @throws AnyhopError ERR_SOCKET, Refusal: the named node does not answer
  */
 export async function askDecider<T extends Moment>(
   path: string,
@@ -65,14 +65,14 @@ export async function askDecider<T extends Moment>(
     );
   } catch (error) {
     if (!(error instanceof AnyhopError)) throw error;
-    // No node runs, as on the machine where a file is written: nothing to speak of.
+    // No node runs here, for example because the file is only written here.
     if (!isNobody(error))
       note(`the node of this file cannot be asked: ${error.message}; this is of the file`);
   }
   return undefined;
 }
 
-/** Whether the user has named the config file, or `anyhop` has. */
+/** Whether the user has named the config file, by option or environment. */
 export function namesConfig(command: Command): boolean {
   return command.getOptionValueSource('config') !== 'default';
 }
@@ -86,7 +86,7 @@ function note(text: string): void {
   writeError(`anyhop: ${text}\n`);
 }
 
-/** By name or, through links, by what it is. A pipe is another one each time. */
+/** The same name, or through links the same file. A pipe is never the same. */
 function isSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
   if (b?.isFile() !== true) return false;

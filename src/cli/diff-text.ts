@@ -1,11 +1,11 @@
-/** What two nodes see differently, for people. */
+/** The differences between two nodes, as text. */
 import type { Difference, NodeDiff, PoolDiff, SlotDiff } from '../node/diff.js';
 import { amount, columns, percent } from './format.js';
 
-/** Of one pool; a prior state of a thousand backends is no help to anybody. */
+/** Of one pool; nobody reads a thousand. */
 const DIFFERENCES_SHOWN = 20;
 
-/** @param nodes what the two are called, when their own names do not tell them apart */
+/** @param nodes names for the two, if their own names are the same */
 export function drawDiff(
   { same, sameKey, services, pools }: NodeDiff,
   nodes: readonly [string, string],

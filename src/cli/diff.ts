@@ -54,7 +54,7 @@ function compare(a: ComparedNode, b: ComparedNode) {
   try {
     return diffNodes(a, b);
   } catch (cause) {
-    // No node tells such a status, but a file may hold anything.
+    // No node sends such a status, but a file may contain anything.
     if (cause instanceof RangeError) {
       throw new AnyhopError('ERR_USAGE', `cannot build tables from these statuses: ${cause.message}`, {
         cause,
@@ -71,7 +71,7 @@ const member = {
   reachable: z.boolean(),
 };
 
-/** As far as it is compared; what else a status has may be of another version. */
+/** The compared part of a status; the rest may differ between versions. */
 const statusSchema: z.ZodType<ComparedNode> = z.object({
   node: z.string(),
   keyFingerprint: z.string(),

@@ -1,7 +1,4 @@
-/**
- * How far the drain of a backend has come, pool by pool, from one status of the node to the next. Pure: drain.ts asks and
- * waits.
- */
+/** The progress of a backend's drain in each pool, from one status of the node to the next. Pure: drain.ts asks and waits. */
 import type { PoolChangeReport } from '../api/api.js';
 import type { DrainStatus, NodeStatus } from '../api/status.js';
 import { printable } from '../core/printable.js';
@@ -9,8 +6,8 @@ import { clockTime } from '../core/time.js';
 import { amount } from './format.js';
 
 /**
- * `waiting` for its turn; `draining`; then for good: `drained` without a connection left, `cut_off` by the deadline, or ended
- * by somebody else, who took the drain back (`undone`) or the backend out of the pool (`removed`).
+ * `waiting` in the queue, then `draining`. The end is one of: `drained` without a connection left, `cut_off` by the deadline,
+ * `undone` by another command, `removed` from the pool.
  */
 export type DrainStage = 'waiting' | 'draining' | 'drained' | 'cut_off' | 'undone' | 'removed';
 
@@ -18,20 +15,20 @@ export interface PoolDrain {
   readonly pool: string;
   readonly backend: string;
   readonly stage: DrainStage;
-  /** TCP connections left; null when nobody can tell. */
+  /** TCP connections left; null if unknown. */
   readonly connections: number | null;
-  /** ISO 8601: when it begins, or ends whatever is left. */
+  /** ISO 8601: when it begins, or ends at the latest. */
   readonly until?: string;
-  /** Why nobody can tell. */
+  /** Why the number of connections is unknown. */
   readonly unknown?: string;
 }
 
-/** As the node said when it was told. */
+/** The drains in the answer to the request. */
 export function drainsOf(backend: string, pools: readonly PoolChangeReport[]): PoolDrain[] {
   return pools.map(({ pool, effect, dueAt }) => ({
     pool,
     backend,
-    // One that is unchanged drains already, or waits already.
+    // Unchanged means that it already drains or waits.
     stage: effect === 'in_force' ? 'draining' : 'waiting',
     connections: null,
     ...(dueAt !== undefined && { until: dueAt }),
@@ -42,7 +39,7 @@ export function isOver({ stage }: PoolDrain): boolean {
   return stage !== 'waiting' && stage !== 'draining';
 }
 
-/** As they stand by now; those that are over stay as they are. */
+/** Updates the drains from a status; those that have ended stay the same. */
 export function followDrains(before: readonly PoolDrain[], status: NodeStatus): PoolDrain[] {
   return before.map((drain) => (isOver(drain) ? drain : follow(drain, status)));
 }
@@ -60,7 +57,6 @@ function follow(before: PoolDrain, status: NodeStatus): PoolDrain {
   return drainOf(name, backend, member.drain);
 }
 
-/** As a status tells it. */
 export function drainOf(
   pool: string,
   backend: string,

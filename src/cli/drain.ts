@@ -1,4 +1,4 @@
-/** `anyhop drain`: a backend gets no new flows and keeps those it has; --wait waits until it has none. */
+/** `anyhop drain`: a backend gets no new flows and keeps those it has; --wait waits until none is left. */
 import type { Command } from 'commander';
 import type { ChangeReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
@@ -10,9 +10,9 @@ import { drainsOf, drawDrain, followDrains, isOver, type PoolDrain } from './dra
 import { LINE_START, writeControl, writeError, writeOut } from './output.js';
 
 const ASK_INTERVAL_MS = 1_000;
-/** Where nobody watches. */
+/** Without a terminal. */
 const LINE_INTERVAL_MS = 10_000;
-/** A node that is being restarted is waited for. */
+/** Long enough for a restart of the node. */
 const SILENCE_MS_MAX = 60_000;
 
 interface DrainOptions extends BackendCommandOptions {
@@ -87,7 +87,7 @@ async function follow(socket: string, first: readonly PoolDrain[]): Promise<read
   }
 }
 
-/** @throws AnyhopError when nobody has answered for too long, after `silentMs` of silence */
+/** @throws AnyhopError when no node has answered for too long, after `silentMs` of silence */
 async function answer(socket: string, silentMs: number): Promise<NodeStatus | undefined> {
   try {
     return (await ask(socket, '/status')) as NodeStatus;

@@ -1,4 +1,4 @@
-/** What rolling out one config file in the place of another would do: pools by name, and what moves flows beside their tables. */
+/** What it would do to replace one config file by another: the plan of each pool, and other changes that move flows. */
 import type { Config, PoolConfig, ServiceConfig } from '../config/types.js';
 import { describeMembers, describeSettings } from '../pool/describe-change.js';
 import { type PoolPlan, planPool } from '../pool/plan.js';
@@ -23,7 +23,7 @@ export interface FilePoolReport {
 
 export interface FileReport {
   readonly pools: readonly FilePoolReport[];
-  /** What moves flows beside the tables. */
+  /** Changes that move flows, other than those of tables. */
   readonly services: readonly string[];
 }
 
@@ -74,7 +74,7 @@ function planOne(
   };
 }
 
-/** What differs, in words; empty when the pool stays as it is. */
+/** The differences, in words; empty without any. */
 function poolChanges(before: PoolConfig, after: PoolConfig): string[] {
   const renamed = before.name === after.name ? [] : [`renamed from ${before.name}`];
   return [

@@ -1,14 +1,14 @@
-/** Figures and lines as the commands print them for people; a value from elsewhere is one line here, whatever it holds. */
+/** Formats figures and lines for people; a value from elsewhere always becomes one safe line. */
 import { listed } from '../core/listed.js';
 import { printable } from '../core/printable.js';
 
-/** `66 slots`, `1 slot`: the number with thousands apart by nothing, at most one decimal. */
+/** `66 slots`, `1 slot`: the number without separators, at most one decimal. */
 export function amount(count: number, unit: string): string {
   const rounded = Number(count.toFixed(1));
   return `${rounded} ${unit}${rounded === 1 ? '' : 's'}`;
 }
 
-/** A share from 0 to 1 as a percentage; something that is not nothing never reads as 0 %. */
+/** A share from 0 to 1 as a percentage; only nothing reads as 0 %. */
 export function percent(share: number): string {
   if (share === 0) return '0 %';
   if (share < 0.00005) return '< 0.01 %';
@@ -16,16 +16,16 @@ export function percent(share: number): string {
   return `${Number((share * 100).toFixed(share < 0.1 ? 2 : 1))} %`;
 }
 
-/** Some of `names`, for a sentence: all of a few, the first of many and how many more. */
+/** Some of `names`, for a sentence (core/listed.ts). */
 export function someOf(names: readonly string[], max = 6): string {
   if (names.length === 0) return 'none';
   return listed(names, { most: max, text: printable });
 }
 
-/** Of a value with a line of its own: some sentences. */
+/** Limit of a value on its own line: a few sentences. */
 const VALUE_CHARS_MAX = 4096;
 
-/** Lines of label and value, the values below each other. */
+/** Lines of label and value, with the values aligned. */
 export function labelled(rows: readonly (readonly [label: string, value: string])[], indent = '  '): string {
   const width = rows.reduce((most, [label]) => Math.max(most, label.length), 0);
   return rows
@@ -33,7 +33,7 @@ export function labelled(rows: readonly (readonly [label: string, value: string]
     .join('');
 }
 
-/** Lines of a table: a heading, then rows, every column as wide as its widest cell; those in `right` end flush. */
+/** Lines of a table: a heading, then rows, in aligned columns; those in `right` are flush right. */
 export function columns(
   head: readonly string[],
   rows: readonly (readonly string[])[],

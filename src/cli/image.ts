@@ -1,4 +1,4 @@
-/** `anyhop image`: the forwarding state that a config leads to, in words. */
+/** `anyhop image`: shows the forwarding state that a config leads to. */
 import { Command, Option } from 'commander';
 import { L } from '../core/layout.gen.js';
 import { imageBackends, imageDigest, imageServices } from '../image/inspect.js';
@@ -42,7 +42,7 @@ type Summary = ReturnType<typeof summarize>;
 function summarize(assembly: Assembly) {
   const { image, pools, numbers } = assembly;
   const serviceNames = numbers.services.names();
-  // The image numbers backends pool after pool.
+  // The image numbers backends pool by pool.
   const backendNames = pools.flatMap(({ name: pool, backends }) =>
     backends.map(({ name }) => `${pool}/${name}`),
   );

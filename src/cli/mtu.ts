@@ -1,4 +1,4 @@
-/** `--mtu`, for the commands that assume a path to the backends instead of asking the kernel for it. */
+/** `--mtu`, for commands that assume the path to the backends. */
 import { InvalidArgumentError, Option } from 'commander';
 import { L } from '../core/layout.gen.js';
 

@@ -1,4 +1,4 @@
-/** What `check` says of this machine's routes to the backends: those that are too narrow for IPv6 services. */
+/** Warnings of `check` about this machine's routes to the backends: those that are too narrow for IPv6 services. */
 import type { ConfigProblem } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { type RunTool, runTool } from '../core/tool.js';
@@ -8,8 +8,8 @@ import { readLinks } from '../underlay/link.js';
 import { askFrom, refusalOf, routeMtu } from '../underlay/route.js';
 
 /**
- * One warning a pool, about the first such backend of it. Nothing when this is not the node's machine: it lacks the interface or
- * the source.
+ * One warning per pool, about its first such backend. None if this is not the node's machine: it lacks the interface or the
+ * source.
  */
 export async function warnAboutNarrowRoutes(
   config: Pick<LoadedConfig, 'node' | 'pools' | 'services' | 'file'>,
@@ -49,7 +49,7 @@ export async function warnAboutNarrowRoutes(
   }
 }
 
-/** A source that is one address: a prefix is nobody's, and no route is for it. */
+/** The address of a source that is not a prefix; no route is for a prefix. */
 function addressOf(source: IpPrefix | undefined): IpAddress | undefined {
   return source?.length === (source?.address.family === 4 ? 32 : 128) ? source?.address : undefined;
 }

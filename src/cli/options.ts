@@ -1,47 +1,39 @@
-/**
- * Options that several commands share, and how they lead to a Config. A command adds them with `addOption` and hands
- * what commander parsed to `loadFor`.
- */
+/** Options that several commands share. A command adds them with `addOption` and passes the parsed values to `loadFor`. */
 import { networkInterfaces } from 'node:os';
 import { type Command, Option } from 'commander';
 import { CONFIG_FILE_DEFAULT, type LoadOptions, loadConfig } from '../config/load.js';
 import type { HostInterfaces } from '../config/rules/fleet.js';
 import { ENGINE_CHOICES, type EngineChoice, type LoadedConfig, type Role } from '../config/types.js';
 
-/** Parsed values of `configOption`. */
 export interface ConfigOptions {
   readonly config: string;
 }
 
-/** Parsed values of `nodeOptions`. */
 export interface NodeOptions {
   readonly name?: string;
   readonly interface?: string;
   readonly source?: readonly string[];
 }
 
-/** Parsed values of `engineOptions`. */
 export interface EngineOptions {
   readonly engine?: EngineChoice;
   readonly bpffs?: string;
 }
 
-/** Parsed values of `stateOption`. */
 export interface StateOptions {
   readonly stateDir?: string;
 }
 
-/** `-c, --config <file>`, for every command that reads the config. */
 export function configOption(): Option {
   return new Option('-c, --config <file>', 'config file').env('ANYHOP_CONFIG').default(CONFIG_FILE_DEFAULT);
 }
 
-/** Whether somebody has named the config file, by option or environment. */
+/** Whether the user has named the config file, by option or environment. */
 export function isNamed(command: Command): boolean {
   return command.getOptionValueSource('config') !== 'default';
 }
 
-/** `--interface <name>`, for commands that touch the network; comes before ANYHOP_INTERFACE and the file. */
+/** For commands that touch the network. Overrides ANYHOP_INTERFACE and the file. */
 export function interfaceOption(): Option {
   return new Option(
     '--interface <name>',
@@ -49,12 +41,12 @@ export function interfaceOption(): Option {
   );
 }
 
-/** What differs from node to node of a fleet that shares one file; for commands that act as one node. */
+/** Settings that differ between nodes of a fleet with one file; for commands that act as one node. */
 export function nodeOptions(): Option[] {
   return [
     new Option('--name <name>', 'name of this node; overrides the config file (env: ANYHOP_NODE_NAME)'),
     interfaceOption(),
-    // One value each time: a greedy option would swallow the arguments of `replay`.
+    // One value per option: a greedy one would take the arguments of `replay`.
     new Option(
       '--source <address>',
       'outer source address or prefix; overrides the config file; give one IPv4 and one IPv6 by repeating it or with ' +
@@ -63,7 +55,6 @@ export function nodeOptions(): Option[] {
   ];
 }
 
-/** Engine and place of its pins, for the command that forwards. */
 export function engineOptions(): Option[] {
   return [
     new Option('--engine <engine>', 'packet engine; overrides the config file').choices(ENGINE_CHOICES),
@@ -74,7 +65,6 @@ export function engineOptions(): Option[] {
   ];
 }
 
-/** `--state-dir <directory>`, for the command that keeps state. */
 export function stateOption(): Option {
   return new Option(
     '--state-dir <directory>',
@@ -82,17 +72,17 @@ export function stateOption(): Option {
   );
 }
 
-/** What this machine has; undefined while it cannot be asked, since that takes a descriptor. */
+/** The interfaces of this machine; undefined if they cannot be read, for example without free descriptors. */
 export function hostInterfaces(): HostInterfaces | undefined {
   try {
     return networkInterfaces();
   } catch {
-    return undefined; // only warnings come from it
+    return undefined; // they are only for warnings
   }
 }
 
 /**
- * The config that these options name, checked for a role.
+ * The config of these options, checked for a role.
  * @throws ConfigError with every problem of the file, the options and the environment
  */
 export function loadFor<R extends Role>(

@@ -1,4 +1,4 @@
-/** `anyhop pass`: what the far end of a veth needs before it takes frames that XDP sends. */
+/** `anyhop pass`: prepares the far end of a veth to receive frames that XDP sends. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { INTERFACE_EXPECTED, INTERFACE_PATTERN } from '../config/schema.js';
 import { attachPass, detachPass, requireLink } from '../pins/pass.js';

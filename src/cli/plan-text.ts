@@ -1,4 +1,4 @@
-/** What a change would do, for people: of two config files, and of a node's file beside what is in force there. */
+/** The effects of a change, as text: of two config files, or of a node's file and what is in force there. */
 
 import type { PlanReport } from '../api/api.js';
 import { clockTime, formatDuration } from '../core/time.js';
@@ -11,14 +11,13 @@ import { amount, labelled, percent, someOf } from './format.js';
 type NodePoolPlan = PlanReport['pools'][number];
 type Row = readonly [label: string, value: string];
 
-/** Of two files. */
 export function drawFilePlan({ pools, services }: FileReport): string {
   const parts = pools.map(drawFilePool);
   if (services.length > 0) parts.push(`services\n${indented(services)}`);
   return parts.join('\n');
 }
 
-/** Of a node: what its config file, or a word at runtime, would change in what is in force. */
+/** For a node: what its config file, or a runtime command, would change. */
 export function drawNodePlan(report: PlanReport, now = new Date()): string {
   const { of, file, pools, changes, warnings } = report;
   const isNews = ({ effect, takenBack }: NodePoolPlan): boolean =>
@@ -70,7 +69,7 @@ function drawFilePool({ pool, status, changes, services, plan }: FilePoolReport)
   return `pool ${pool}: ${slots}\n${labelled([...rows, ...planRows(plan, 'OLD')])}${end}\n`;
 }
 
-/** @param last what flows of two ages were born before and since */
+/** @param last the change that separates flows of two ages */
 function planRows(plan: PoolPlan, last: string): Row[] {
   const { moved, unavoidable, collateral, flows, draining, evenness, mode } = plan;
   const rows: Row[] = [
@@ -124,13 +123,13 @@ function drawEvenness(even: Evenness | undefined): string {
   );
 }
 
-/** No flow of it changes backends. */
+/** No flow of the pool changes backends. */
 function isStill({ moved, flows, draining }: PoolPlan): boolean {
   const keepsDraining = draining === undefined || draining.tcpBreakWithSecondChance === 0;
   return moved.share === 0 && keepsDraining && flows.every((age) => age.tcpBreakWithoutSecondChance === 0);
 }
 
-/** @param off TCP services of the pool that have no second chance */
+/** @param off TCP services of the pool without second chance */
 function sentence(pool: string, plan: PoolPlan, off: readonly string[]): string {
   if (isStill(plan)) return `No flow of pool ${pool} moves.`;
   const { moved, collateral, flows, draining, settleMs } = plan;

@@ -1,4 +1,4 @@
-/** `anyhop plan`: what a change of the config would do to live flows, for a node or for two files. */
+/** `anyhop plan`: shows what a change of the config would do to live flows, for a node or for two files. */
 import { Command } from 'commander';
 import type { PlanReport } from '../api/api.js';
 import { AnyhopError } from '../core/errors.js';

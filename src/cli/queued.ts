@@ -1,4 +1,4 @@
-/** `anyhop cancel` and `anyhop force`: drop one change that waits, or put it in force now. */
+/** `anyhop cancel` and `anyhop force`: drop a change that waits, or put it in force now. */
 import { Command } from 'commander';
 import { answerOptions, type ChangeCommandOptions, change } from './change.js';
 import { drawChange } from './change-text.js';

@@ -1,4 +1,4 @@
-/** `anyhop replay`: what the node would do with the packets of a capture. */
+/** `anyhop replay`: runs the packets of a capture through the pipeline. */
 import { type Stats, statSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { readInForce } from '../api/in-force.js';
@@ -57,7 +57,7 @@ Examples:
         (output === '-' ? writeError : writeOut)(`${text}\n`);
       };
       requireOtherFile(input, output);
-      // An input that cannot be read ends the command here, before the output is emptied.
+      // Open the input first: if it cannot be read, the output must not be emptied.
       const skipped = new Map<number, number>();
       const packets = readCapture(input, (link) => void skipped.set(link, (skipped.get(link) ?? 0) + 1));
       const first = packets.next();
@@ -76,7 +76,7 @@ Examples:
       } finally {
         process.off('SIGINT', interrupt);
         sink.close();
-        // After a damaged capture too: what was read before the damage counts.
+        // Also for a damaged capture: the packets before the damage count.
         if (cut.packets > 0) {
           writeError(
             `anyhop: ${cut.packets} packets were cut short by the capture (snap length) and end in a drop for that reason; capture whole packets\n`,
@@ -102,12 +102,12 @@ Examples:
   return command;
 }
 
-/** @param mtu of the paths to the backends, when it was given; a node knows its own */
+/** @param mtu of the paths to the backends, if given; a node knows its own */
 async function decider(
   options: ReplayOptions,
   mtu: number | undefined,
 ): Promise<{ readonly state: State; readonly assembly: Assembly }> {
-  // Only the secret is needed of the file of a node that runs.
+  // For a running node, only the secret comes from the file.
   const secret = loadFor('flow', options);
   const { file } = secret;
   const told = await askDecider('/in-force', readInForce, options, secret.node.socket);
@@ -125,7 +125,7 @@ async function decider(
   };
 }
 
-/** Opening the output empties it, and a capture of an incident must survive a slip of the hand. */
+/** Opening the output empties it, and a mistyped name must not destroy the capture of an incident. */
 function requireOtherFile(input: string, output: string): void {
   if (input === '-' || output === '-') return;
   const [from, to] = [input, output].map(statOf);
@@ -135,7 +135,7 @@ function requireOtherFile(input: string, output: string): void {
   });
 }
 
-/** Nothing when it cannot be looked at: opening it says why. */
+/** Undefined when it cannot be read; opening it gives the reason. */
 function statOf(path: string): Stats | undefined {
   try {
     return statSync(path);
@@ -154,7 +154,7 @@ function sum(counts: Iterable<number>): number {
   return [...counts].reduce((total, count) => total + count, 0);
 }
 
-/** Passes packets on, and counts those that the capturer cut short. */
+/** Yields the packets, and counts those that the capture cut short. */
 function* countCut(
   first: IteratorResult<CapturedPacket>,
   rest: Iterator<CapturedPacket>,

@@ -1,4 +1,4 @@
-/** `anyhop run`: forward packets, in the foreground. */
+/** `anyhop run`: forwards packets, in the foreground. */
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/error.js';
 import { loadConfigWithText, parseConfig } from '../config/load.js';
@@ -64,10 +64,9 @@ Examples:
 }
 
 /**
- * The config to start with: that of the file, or the last one that was in force when the file is wrong, or when it would break what
- * a reload takes with --force only. A node that crashed while somebody was editing must come back, and a restart must not do in
- * silence what a reload has refused.
- * @throws ConfigError when the file is wrong and there was none before
+ * The config to start with: that of the file. If the file is wrong, or needs a reload with --force, the last config in force is
+ * used instead. A node that crashes during an edit must come back, and a restart must not apply what a reload has refused.
+ * @throws ConfigError when the file is wrong and there is no earlier config
  */
 function firstConfig(
   load: () => ReadConfig,
@@ -119,8 +118,8 @@ function startWith(
 }
 
 /**
- * Where the last good config of a file that is wrong is: what says so beside the file, or the file itself, as far as it can be read.
- * Undefined when it cannot be told: another place would have an older one.
+ * The directory of the last good config of a wrong file: from options and environment, or from the file, as far as it can be
+ * read. Undefined if unclear: another directory would have an older copy.
  */
 function stateDirectory({ stateDir, config }: RunCommandOptions): string | undefined {
   const said = stateDir ?? process.env['ANYHOP_STATE_DIR'];
@@ -130,7 +129,7 @@ function stateDirectory({ stateDir, config }: RunCommandOptions): string | undef
   return inFile === 'none' ? STATE_DIRECTORY_DEFAULT : inFile.path;
 }
 
-/** Undefined when there is none, or when it is good no more: a file that it names may be gone. */
+/** Undefined without one, or when it is no longer good: a file that it names may be gone. */
 function lastGood(directory: string, options: RunCommandOptions): LastGood | undefined {
   const good = lastGoodConfig(directory, options.config);
   if (good === undefined) return undefined;

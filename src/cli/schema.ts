@@ -1,4 +1,4 @@
-/** `anyhop schema`: the JSON Schema of the config file, for editors and for checks before a roll-out. */
+/** `anyhop schema`: prints the JSON Schema of the config file, for editors and for checks before a roll-out. */
 import { Command } from 'commander';
 import { configJsonSchema } from '../config/schema.js';
 import { writeOut } from './output.js';

@@ -1,4 +1,4 @@
-/** `anyhop simulate`: what events of every kind do to connections, under anyhop and under other ways to balance. */
+/** `anyhop simulate`: shows what events do to connections, under anyhop and under other ways to balance. */
 import { writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
@@ -14,7 +14,7 @@ import { type SimReport, type SimRow, simulate } from '../sim/simulate.js';
 import { amount, columns, percent } from './format.js';
 import { writeOut } from './output.js';
 
-/** Each one a single change: it has settled before the next. */
+/** Single changes: each settles before the next. */
 const EVENTS_DEFAULT = `drain web-2, settle, undrain web-2, settle, add web-new, settle, remove web-new, settle,
 weight web-3 2, settle, flap web-4 10, settle, lose node-1, wait 10, return node-1, settle, rehash, wait 10,
 restart node-1, settle`;

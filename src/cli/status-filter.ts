@@ -1,4 +1,4 @@
-/** The part of a node's status that somebody asks for: a pool, a service, backends that are not up. */
+/** Selects part of a node's status: a pool, a service, or backends that are not up. */
 import type { NodeStatus } from '../api/status.js';
 import { AnyhopError } from '../core/errors.js';
 import { someOf } from './format.js';
@@ -10,7 +10,7 @@ export interface StatusFilter {
 }
 
 /**
- * Pools, services and overrides of the asked ones. A service brings its pool with it.
+ * Keeps the pools, services and overrides that match. A service keeps its pool.
  * @throws AnyhopError ERR_USAGE for a pool or service that the node does not have
  */
 export function filterStatus(status: NodeStatus, { pool, service }: StatusFilter): NodeStatus {
@@ -35,7 +35,7 @@ export function filterStatus(status: NodeStatus, { pool, service }: StatusFilter
   };
 }
 
-/** Without backends that are up, and without pools all of whose backends are. */
+/** Removes backends that are up, and pools whose backends are all up. */
 export function withoutUp(status: NodeStatus): NodeStatus {
   return {
     ...status,

@@ -1,4 +1,4 @@
-/** A node's status as text for people: what is wrong stands out, and numbers are short. */
+/** A node's status as text: problems stand out, and numbers are short. */
 
 import type { EventsReport } from '../api/api.js';
 import type {
@@ -18,7 +18,7 @@ import { withoutUp } from './status-filter.js';
 
 const RIGHT = new Set(['SLOTS', 'PACKETS', 'PACKETS/S', 'BITS/S', 'WEIGHT']);
 
-/** @param onlyDown leaves out backends that are up, and pools all of whose backends are */
+/** @param onlyDown leaves out backends that are up, and pools whose backends are all up */
 export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = false): string {
   const { engine, image, readiness, overrides } = status;
   const shown = onlyDown ? withoutUp(status).pools : status.pools;
@@ -76,7 +76,7 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
   ].join('\n')}\n`;
 }
 
-/** A line for each pool whose services are not ready: they have one reason. */
+/** One line per pool whose services are not ready: they have the same reason. */
 export function notReady(services: Readiness['services']): string[] {
   const byReason = new Map<string, string[]>();
   for (const { name, reason } of services)
@@ -153,7 +153,7 @@ function drawAgent(agent: BackendStatus['agent']): string {
   return agent.reachable ? amount(agent.connections ?? 0, 'conn') : 'SILENT';
 }
 
-/** Agents that do not answer, with one's reason for all, and those of other versions than the node's. */
+/** Agents that do not answer, with one common reason, and those of other versions than the node's. */
 function drawAgents(backends: PoolStatus['backends'], version: string): string[] {
   const silent = backends.filter(({ agent }) => agent?.reachable === false);
   const others = backends.flatMap(({ name, agent }) =>
@@ -172,7 +172,7 @@ function drawAgents(backends: PoolStatus['backends'], version: string): string[]
   ];
 }
 
-/** The newest last. */
+/** Oldest first. */
 export function drawEvents({ since, events }: EventsReport, now = new Date()): string {
   const head = `events since ${clockTime(since, now)}${events.length === 0 ? ': none' : ''}`;
   const lines = events.map(
@@ -196,7 +196,7 @@ function drawNextHop(hop: BackendStatus['nextHop']): string {
   return `${hop.mac} ${hop.interface}${tag} mtu ${hop.mtu}`;
 }
 
-/** Where less fits than the route says, or than IPv6 needs. */
+/** Backends whose path takes less than the route says, or than IPv6 needs. */
 function drawPath(name: string, hop: BackendStatus['nextHop'], now: Date): string[] {
   if ('missing' in hop) return [];
   const { mtu, learned, ipv6Needs } = hop;

@@ -1,4 +1,4 @@
-/** `anyhop status`: what a running node forwards, to whom, and how much. */
+/** `anyhop status`: shows what a running node forwards, where, and how much. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { EventsReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
@@ -59,7 +59,7 @@ Examples:
           last = await look(socket, options);
           show(options.json ? last : `at ${time}\n${last}`);
         } catch (error) {
-          if (last === '' || !isAway(error)) throw error; // it has never been there, or is asked for what it has not
+          if (last === '' || !isAway(error)) throw error; // the node was never there, or does not have what was asked for
           const away = `at ${time} the node does not answer: ${error.message}\n`;
           if (options.json) writeError(away);
           else show(process.stdout.isTTY ? `${away}Its last answer:\n${last}` : away);
@@ -74,13 +74,13 @@ function show(text: string): void {
   writeOut(text);
 }
 
-/** A node that stops or starts answers nothing, or that it is not ready to. */
+/** Whether the node is starting or stopping: it does not answer, or is not ready to. */
 function isAway(error: unknown): error is AnyhopError {
   if (error instanceof Refusal) return error.report.code === 'ERR_STARTING';
   return error instanceof AnyhopError && error.code === 'ERR_SOCKET';
 }
 
-/** What is to be printed. */
+/** The text to print. */
 async function look(socket: string, options: StatusOptions): Promise<string> {
   if (options.events) {
     const report = (await ask(socket, '/events')) as EventsReport;

@@ -1,4 +1,4 @@
-/** `anyhop stop`: ends the forwarding that continues without a process. */
+/** `anyhop stop`: ends forwarding that continues without a process. */
 import { Command, Option } from 'commander';
 import { createLog } from '../core/log.js';
 import { removeForwarding } from '../engine/candidates.js';

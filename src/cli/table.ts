@@ -1,4 +1,4 @@
-/** `anyhop table`: a pool's lookup table, how even it is, and what a failure would do to it. */
+/** `anyhop table`: shows a pool's lookup table, how even it is, and what a failure moves. */
 import { Command, Option } from 'commander';
 import { nearest } from '../config/nearest.js';
 import type { Config, PoolConfig } from '../config/types.js';
@@ -101,9 +101,9 @@ interface Summary {
 }
 
 interface Moves {
-  /** Slots with another owner than before `--down`. */
+  /** Slots with another owner than before. */
   readonly slots: number;
-  /** Those that were owned by a backend that is not down. */
+  /** Those whose former owner is not down. */
   readonly betweenHealthy: number;
 }
 

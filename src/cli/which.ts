@@ -1,4 +1,4 @@
-/** `anyhop which`: where a packet goes, and why. */
+/** `anyhop which`: shows where a packet goes, and why. */
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Explanation, WhichReport } from '../api/api.js';
@@ -26,7 +26,7 @@ interface WhichOptions extends ConfigOptions, NodeOptions, DeciderOptions {
   readonly json?: boolean;
 }
 
-/** The MTU is of no matter: the packet that is asked about is as small as can be. */
+/** Irrelevant: the packet is as small as possible. */
 const MTU = 1500;
 
 export function whichCommand(): Command {
@@ -79,7 +79,7 @@ async function decide(
     source: formatEndpoint(src),
     destination: formatEndpoint(dst),
   });
-  // The node needs no file, which only root may be able to read.
+  // With a socket, the file is not needed, and only root may be able to read it.
   const config = typeof options.socket === 'string' ? undefined : loadUnlessDefault(options, isNamed);
   const read = (value: unknown): WhichReport => value as WhichReport;
   const told = await askDecider(`/which?${query}`, read, options, config?.node.socket);
@@ -88,7 +88,7 @@ async function decide(
     return { state: { from: 'node', ...moment }, answer };
   }
   const { node, file } = config!;
-  // Owners do not depend on the outer source, so a file that leaves it to the nodes will do (RFC 5737, RFC 3849).
+  // Owners do not depend on the outer source, so the file may leave it to the nodes (RFC 5737, RFC 3849).
   const source4 = node.source4 ?? parsePrefix('192.0.2.1');
   const source6 = node.source6 ?? parsePrefix('2001:db8::1');
   const assembly = assemble(
@@ -99,7 +99,7 @@ async function decide(
   return { state: { from: 'file', file }, answer: explain(assembly, proto, src, dst) };
 }
 
-/** Undefined for a file that nobody has named and that is not there: the node that runs here is meant. */
+/** Undefined when the default file is missing: the node that runs here decides. */
 function loadUnlessDefault(options: WhichOptions, isNamed: boolean): LoadedConfig<'flow'> | undefined {
   if (!isNamed && options.socket === undefined && !existsSync(options.config)) return undefined;
   return loadFor('flow', options);

@@ -1,8 +1,7 @@
 /**
- * YAML text to plain values, with the place of every field. YAML 1.2 core schema: `on`, `off`, `yes` and `no`
- * are text. Refuses what YAML allows but nobody wants in a config file: several documents, tags, keys that are not text,
- * numbers with leading zeros, aliases that expand without end, one anchor for two values, look-alikes of spaces and
- * quotes, and the merge key `<<` of YAML 1.1.
+ * Turns YAML text into plain values, with the place of every field. YAML 1.2 core schema: `on`, `off`, `yes` and `no` are text.
+ * Refuses error-prone features: several documents, tags, keys that are not text, numbers with leading zeros, aliases that expand
+ * without end, one anchor for two values, look-alikes of spaces and quotes, and the merge key `<<` of YAML 1.1.
  */
 import {
   type Document,
@@ -31,7 +30,7 @@ export interface Place {
 
 export class ConfigDocument {
   readonly file: string;
-  /** Mappings as objects (without prototype surprises: `__proto__` is refused), lists as arrays. */
+  /** Mappings as objects (`__proto__` is refused), lists as arrays. */
   readonly value: unknown;
   /** Problems that leave a usable value: duplicate keys, tags, odd numbers. */
   readonly problems: readonly ConfigProblem[];
@@ -40,7 +39,7 @@ export class ConfigDocument {
 
   /**
    * @param text of the file, without byte order mark
-   * @throws ConfigError when it is not YAML; nothing else can be said about it then
+   * @throws ConfigError when it is not YAML, with only the YAML errors
    */
   constructor(text: string, file: string) {
     this.file = file;
@@ -49,7 +48,7 @@ export class ConfigDocument {
       version: '1.2',
       schema: 'core',
       stringKeys: true,
-      // The parser compares each key with all before it. The reader below uses a hash table, and knows the path.
+      // The parser compares each key with all before it. Reader uses a hash table, and knows the path.
       uniqueKeys: false,
       prettyErrors: false,
       lineCounter: this.#lines,
@@ -59,15 +58,15 @@ export class ConfigDocument {
     this.value = reader.read(this.#document.contents, [], 0);
     const found = ({ offset, path, message }: ReadProblem): ConfigProblem =>
       this.#problem(offset, formatPath(path), message);
-    // Other problems may follow from these: a key with a look-alike leaves the real key missing.
+    // These may cause other problems: a key with a look-alike leaves the real key missing.
     const [causes, problems] = [reader.causes, reader.problems].map((each) => [...each.values()].map(found));
     if (causes.length > 0) throw new ConfigError([...causes, ...problems].sort(byPlace));
     this.problems = problems;
   }
 
   /**
-   * The place of a field's value or key. For a block mapping or list it is the place of its key. For a missing field it
-   * is the place of the nearest field around it.
+   * The place of a field's value or key; for a block mapping or list, of its key; for a missing field, of the nearest field
+   * around it.
    */
   locate(path: FieldPath, part: 'value' | 'key' = 'value'): Place {
     let node = this.#resolve(this.#document.contents);
@@ -85,7 +84,7 @@ export class ConfigDocument {
     return this.#place(offset);
   }
 
-  /** A plain scalar as it is written, `010` or `1e3`; undefined for anything else. */
+  /** A plain scalar as written, `010` or `1e3`; undefined for anything else. */
   source(path: FieldPath): string | undefined {
     let node = this.#resolve(this.#document.contents);
     for (const step of path) node = this.#resolve(childOf(node, step)?.value);
@@ -99,7 +98,7 @@ export class ConfigDocument {
   #refuseSyntaxErrors(text: string): void {
     const { errors } = this.#document;
     const exhausted = errors.find((error) => error.code === 'RESOURCE_EXHAUSTION');
-    // One slip causes several errors: only the first on each line is useful.
+    // One mistake causes several errors; only the first on each line is useful.
     const byLine = new Map<number, ConfigProblem>();
     for (const error of exhausted === undefined ? errors : [exhausted]) {
       const problem = this.#problem(error.pos[0], '', syntaxMessage(error.code));
@@ -139,11 +138,11 @@ interface ReadProblem {
   readonly message: string;
 }
 
-/** Turns nodes into plain values, expands aliases within bounds, and notes what it refuses. */
+/** Turns nodes into plain values, expands aliases within limits, and collects problems. */
 class Reader {
-  /** By offset, so that a value reached through several aliases is reported once. */
+  /** By offset, so that a value with several aliases is reported once. */
   readonly problems = new Map<number, ReadProblem>();
-  /** What makes the text mean something other than its author intended. */
+  /** What makes the text mean something else than its author intended. */
   readonly causes = new Map<number, ReadProblem>();
   readonly #document: Document.Parsed;
   readonly #lineOf: (offset: number) => number;
@@ -176,7 +175,7 @@ class Reader {
   }
 
   #readList(items: readonly unknown[], path: FieldPath, depth: number): unknown[] {
-    // A pair in a flow list, `[a: 1]`, stands for a mapping.
+    // A pair in a flow list, `[a: 1]`, is a mapping.
     return items.map((item, index) => (isPair(item) ? {} : this.read(item, [...path, index], depth + 1)));
   }
 
@@ -238,7 +237,7 @@ class Reader {
     addTo(this.causes, startOf(node, 0) + within, path, found.message);
   }
 
-  /** YAML uses the nearest anchor before an alias, so that moving a line could silently change the value. */
+  /** YAML uses the nearest anchor before an alias, so moving a line could silently change the value. */
   #checkAnchor(node: unknown, path: FieldPath): void {
     const { anchor } = (node ?? {}) as { readonly anchor?: string };
     if (anchor === undefined) return;
@@ -264,7 +263,7 @@ class Reader {
   /** `010` is ten in YAML 1.2 and eight in YAML 1.1. */
   #checkNumber(node: Scalar, path: FieldPath): void {
     if (typeof node.value !== 'number' || !/^[-+]?0[0-9]/.test(node.source ?? '')) return;
-    // The digits are not repeated: they may be those of a secret.
+    // Do not repeat the digits: they may be those of a secret.
     this.#refuse(
       node,
       path,

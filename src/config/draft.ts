@@ -1,7 +1,6 @@
 /**
- * The config between shape and rules: values as the program uses them, each with its place in the file. Defaults are
- * filled in; what is missing or wrong is left out, so that each rule judges what is there. The types follow from the
- * schema.
+ * The config between shape and rules: values as the program uses them, with their places in the file and with defaults. Missing
+ * and wrong values are left out, and each rule judges the rest. The types are derived from the schema.
  */
 import type { z } from 'zod';
 import type { Named } from './fields.js';
@@ -10,16 +9,15 @@ import type { FieldPath } from './path.js';
 import type { At } from './problems.js';
 import type { agent, backend, node, pool, priorBackend, service } from './schema.js';
 
-/** Where a mapping stands in the file, and what its author wrote there. */
+/** The place of a mapping in the file, and its keys there. */
 export interface Origin {
   readonly at: FieldPath;
-  /** The keys that the file has, right or wrong. */
+  /** The keys in the file, right or wrong. */
   readonly written: ReadonlySet<string>;
-  /** Those of them whose value is wrong, or that hold an entry that is. */
+  /** Those whose value is wrong, or has a wrong entry. */
   readonly wrong: ReadonlySet<string>;
 }
 
-/** An entry of a list of values. */
 export interface Entry<T> {
   readonly at: At;
   readonly value: T;
@@ -49,7 +47,7 @@ type DraftField<S> =
           ? readonly (E extends z.ZodObject ? DraftOf<E> : Entry<z.output<E>>)[]
           : z.output<S> | undefined;
 
-/** A mapping of the schema as the program sees it once nothing is wrong. */
+/** A mapping of the schema as the program sees it, without mistakes. */
 export type ValuesOf<S> =
   S extends z.ZodObject<infer F>
     ? { readonly [K in keyof F & string as NameOf<K, F[K]>]: ValueOf<F[K]> }
@@ -77,15 +75,15 @@ export interface Draft {
   readonly pools: readonly DraftPool[];
   readonly services: readonly DraftService[];
   readonly agent: DraftAgent | undefined;
-  /** The sections that the file has, right or wrong. */
+  /** The sections in the file, right or wrong. */
   readonly written: ReadonlySet<string>;
-  /** Undefined when `pools` is no mapping. */
+  /** Undefined when `pools` is not a mapping. */
   readonly poolNames: ReadonlySet<string> | undefined;
-  /** Undefined when `services` is no list. */
+  /** Undefined when `services` is not a list. */
   readonly serviceCount: number | undefined;
 }
 
-/** The values of a draft without holes: each hole has been reported. */
+/** The values of a draft in which nothing is missing: each gap has been reported. */
 export function valuesOf<V>(draft: Origin & { readonly [VALUES]?: V }): V {
   const values: Record<string, unknown> = {};
   for (const name in draft) {

@@ -1,17 +1,15 @@
-/**
- * All problems of a config file at once: for each its place, its field, what was found and what is accepted.
- */
+/** All problems of a config file at once: each with its place, its field, what was found and what is expected. */
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 
 export interface ConfigProblem {
   readonly file: string;
-  /** From 1; 0 when the problem has no place in the file (a missing file, a value from the command line). */
+  /** From 1; 0 without a place in the file (a missing file, a value from the command line). */
   readonly line: number;
   readonly column: number;
   /** Path of the field, `pools.web.backends[2].address`; empty for the file as a whole. */
   readonly field: string;
-  /** What was found and what is accepted, one sentence. */
+  /** One sentence: what was found and what is expected. */
   readonly message: string;
 }
 
@@ -24,7 +22,7 @@ export class ConfigError extends AnyhopError {
   }
 }
 
-/** In the order of the file; problems without a place come first. */
+/** In the order of the file, problems without a place first. */
 export function byPlace(a: ConfigProblem, b: ConfigProblem): number {
   return a.line - b.line || a.column - b.column;
 }
@@ -37,7 +35,6 @@ export function formatProblem(problem: ConfigProblem): string {
     : `${place}: ${problem.field}: ${problem.message}`;
 }
 
-/** Logs the warnings of a config in force. */
 export function logWarnings(warnings: readonly ConfigProblem[], log: Logger): void {
   for (const warning of warnings) {
     const { file, line, field } = warning;

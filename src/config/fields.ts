@@ -1,4 +1,4 @@
-/** Kinds of fields that the schema is made of; `expected` is the second half of their message. */
+/** Kinds of fields of the schema; `expected` is the second half of their messages. */
 import { z } from 'zod';
 import { DURATION_PATTERN, formatDuration, parseDuration } from '../core/time.js';
 import { type PortRange, parsePorts } from './ports.js';
@@ -17,7 +17,7 @@ export function choice<const T extends readonly [string, ...string[]]>(values: T
   });
 }
 
-/** Text that `read` turns into a value; undefined when it cannot. */
+/** Text that `read` parses; undefined if it cannot. */
 export function parsed<T>(
   expected: string,
   read: (text: string) => T | undefined,
@@ -27,7 +27,7 @@ export function parsed<T>(
   return schema.transform(reading(expected, read));
 }
 
-/** A transform that refuses what `read` makes nothing of. */
+/** A transform that refuses what `read` cannot parse. */
 export function reading<In, Out>(expected: string, read: (value: In) => Out | undefined) {
   return (value: In, context: z.core.$RefinementCtx<In>): Out => {
     const result = read(value);
@@ -36,7 +36,6 @@ export function reading<In, Out>(expected: string, read: (value: In) => Out | un
   };
 }
 
-/** A time within bounds, in milliseconds. */
 export function duration(minMs: number, maxMs: number) {
   const expected = `a time with its unit (500ms, 2s, 5m, 1h), ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
   return parsed(
@@ -51,7 +50,6 @@ export function duration(minMs: number, maxMs: number) {
 
 const PORT_EXPECTED = 'a port, 1 to 65535, or a range in quotes, "8000-8999"';
 
-/** A port, or a range of ports. */
 export function ports() {
   return z
     .union([integer(PORT_EXPECTED, 1, 65535), text(PORT_EXPECTED, /^[0-9]{1,5}(-[0-9]{1,5})?$/)], {
@@ -66,7 +64,7 @@ export function onOff() {
 }
 
 declare const NAME: unique symbol;
-/** A field that the program knows by the name N. */
+/** A field with the name N in the program. */
 export interface Named<N extends string> {
   readonly [NAME]?: N;
 }
@@ -78,7 +76,7 @@ export function named<const N extends string, S extends z.ZodType>(name: N, sche
   return schema;
 }
 
-/** The name that the program has for a field of the file. */
+/** The name of a field in the program. */
 export function nameOf(key: string, schema: z.core.$ZodType): string {
   return names.get(schema) ?? key.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,4 +1,4 @@
-/** Reading small files that a user named, with errors that say what to do. */
+/** Reads small files that a user named, with errors that say what to do. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { reasonOf } from '../core/reason.js';
 
@@ -20,7 +20,7 @@ export class UnreadableFile extends Error {
 
 /**
  * Reads a regular file or a pipe (`/dev/stdin`, `<(...)`).
- * @throws UnreadableFile when it is missing, not permitted, a directory, or longer than `bytesMax`
+ * @throws UnreadableFile when it is missing, a directory, longer than `bytesMax`, or not permitted
  */
 export function readSmallFile(path: string, bytesMax: number): FileText {
   let descriptor: number | undefined;
@@ -41,7 +41,7 @@ export function readSmallFile(path: string, bytesMax: number): FileText {
   }
 }
 
-/** Whether users other than the owner and the group get at a file. */
+/** Whether other users than owner and group can access a file. */
 export function isOpenToOthers(mode: number | undefined): boolean {
   return mode !== undefined && (mode & 0o007) !== 0;
 }

@@ -1,4 +1,4 @@
-/** The shape of `pools.NAME.health`. Some fields belong to some kinds only: rules/health.ts refuses them with others. */
+/** The schema of `pools.NAME.health`. Some fields are only for some kinds; rules/health.ts enforces that. */
 import { z } from 'zod';
 import {
   HEALTH_BYTES_MAX,
@@ -54,7 +54,7 @@ const tls = z.strictObject(
   { error: TLS_EXPECTED },
 );
 
-/** Fields of every kind, of both HTTP kinds, and of single kinds. */
+/** Fields of all kinds, of both HTTP kinds, and of single kinds. */
 const common = {
   kind: choice(HEALTH_KINDS).describe(
     'What a check does: open a connection, send a request or a datagram, send a SYN to the VIP through the tunnel, or nothing.',
@@ -119,7 +119,7 @@ export const health = z.strictObject(
   { error: 'a mapping {kind: ...}' },
 );
 
-/** The keys that each kind allows. `none` allows all, so that changing one word switches a check off. */
+/** The allowed keys of each kind. `none` allows all, so that changing one word turns a check off. */
 export const HEALTH_KEYS: Readonly<
   Record<Exclude<(typeof HEALTH_KINDS)[number], 'none'>, ReadonlySet<string>>
 > = {

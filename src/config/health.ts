@@ -1,4 +1,4 @@
-/** The health check of a pool, from a draft whose mistakes have been reported. */
+/** The health check of a pool, from a checked draft. */
 import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { HEALTH_CA_BYTES_MAX } from '../core/limits.js';
@@ -12,7 +12,7 @@ import type { HealthCheck, HealthConfig } from './types.js';
 /** Texts of `ca_file`s by pool. */
 export type CaTexts = ReadonlyMap<string, string>;
 
-/** Reads the files that health checks name, and reports those that it cannot use. */
+/** Reads the `ca_file`s of health checks, and reports those that it cannot use. */
 export function readCaFiles(draft: Draft, configFile: string, report: Report): CaTexts {
   const texts = new Map<string, string>();
   for (const { name, health } of draft.pools) {
@@ -42,7 +42,7 @@ function holdsCertificates(text: string): boolean {
   return blocks.length > 0;
 }
 
-/** Undefined when the backends are not checked: the pool has no check, or no service gives its port. */
+/** Undefined without a check, or when no service gives its port. */
 export function healthConfig(draft: Draft, pool: DraftPool, caTexts: CaTexts): HealthConfig | undefined {
   const { health } = pool;
   const check = health && checkOf(health, draft, pool, caTexts);
@@ -82,7 +82,7 @@ function checkOf(
   }
 }
 
-/** The name of a Host header, without its port; undefined when it is an address. */
+/** The name in a Host header, without port; undefined for an address. */
 function nameIn(host: string | undefined): string | undefined {
   return /^(?![0-9.]+(?::[0-9]+)?$)([A-Za-z0-9_.-]+)(?::[0-9]+)?$/.exec(host ?? '')?.[1];
 }

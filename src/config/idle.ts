@@ -1,6 +1,6 @@
 /**
- * Backends in the config that get no flows: with weight 0, draining, or with a weight too small for one slot. Used for
- * warnings about a file (rules/warnings.ts) and about an operator's request to a running node.
+ * Finds backends that get no flows: with weight 0, draining, or with too small a weight for one slot. For warnings about a file
+ * (rules/warnings.ts) and about a request to a running node.
  */
 
 import { quotas } from '../core/apportion.js';
@@ -39,7 +39,7 @@ export function idleBackends(backends: readonly WeighedBackend[], slots: number)
   return said;
 }
 
-/** Uses the quotas of the table's layers; among equal claims the first by name wins. */
+/** Uses the quotas of the table's layers; of equal claims, the first by name wins. */
 function withoutSlot(weighed: readonly WeighedBackend[], slots: number): WeighedBackend[] {
   const sorted = [...weighed].sort((a, b) => ((a.name ?? '') < (b.name ?? '') ? -1 : 1));
   const quota = quotas(

@@ -9,10 +9,10 @@ import { KEY_EXPECTED, KEY_PATTERN } from './schema.js';
 import { Secret } from './secret.js';
 import { describeSecret } from './shape.js';
 
-/** Room for white space around the digits. */
+/** Allows white space around the digits. */
 const KEY_FILE_BYTES_MAX = KEY_HEX_DIGITS_MAX + 1024;
 
-/** The secret; undefined after a report, or when there is none. */
+/** The secret; undefined without one, or after a report. */
 export function readKey(
   node: DraftNode,
   configFile: string,

@@ -1,6 +1,6 @@
 /**
- * From a file to a validated Config: text, YAML, shape, overrides, rules, key. Each step continues with what the one
- * before accepted, so that one run reports every problem. Only text that is not YAML ends it early.
+ * From a file to a validated Config: text, YAML, shape, overrides, rules, key. Each step continues with what the step before
+ * accepted, so one run reports every problem. Only text that is not YAML ends it early.
  */
 import { hostname } from 'node:os';
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
@@ -27,18 +27,18 @@ import { checkShape } from './shape.js';
 import { type BadText, checkText, decodeText } from './text.js';
 import type { Config, LoadedConfig, NodeConfig, Role } from './types.js';
 
-/** Read by every command that is given no other file. */
+/** For commands without another file. */
 export const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
 
 export interface LoadOptions<R extends Role> {
   readonly role: R;
-  /** From the command line. They override the environment and the file. */
+  /** From the command line; they override environment and file. */
   readonly overrides?: Overrides;
   /** ANYHOP_NODE_NAME, ANYHOP_INTERFACE, ANYHOP_SOURCE (separated by commas) and ANYHOP_STATE_DIR override the file. */
   readonly env?: NodeJS.ProcessEnv;
-  /** The secret to use instead of that in the file or its key_file. */
+  /** The secret to use instead of the file's. */
   readonly key?: Secret;
-  /** The interfaces of this machine, if the node is to run here: rules compare their addresses with those in the file. */
+  /** The interfaces of this machine, if the node is to run here; rules compare their addresses with the file. */
   readonly host?: HostInterfaces | undefined;
 }
 
@@ -51,7 +51,7 @@ export function loadConfig<R extends Role>(file: string, options: LoadOptions<R>
   return loadConfigWithText(file, options).config;
 }
 
-/** The same, with the text of the file, which may contain the secret. @throws ConfigError as `loadConfig` */
+/** The same, and the text of the file, which may contain the secret. @throws ConfigError as `loadConfig` */
 export function loadConfigWithText<R extends Role>(
   file: string,
   options: LoadOptions<R>,
@@ -59,7 +59,7 @@ export function loadConfigWithText<R extends Role>(
   try {
     const { bytes, mode } = readSmallFile(file, CONFIG_BYTES_MAX);
     const text = decodeText(bytes);
-    return { config: readConfig(text, file, mode, options), text: text as string }; // anything but text was refused
+    return { config: readConfig(text, file, mode, options), text: text as string }; // anything else was refused
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
     const isUnnamed = error.isMissing && file === CONFIG_FILE_DEFAULT;
@@ -99,10 +99,10 @@ function readConfig<R extends Role>(
   const checked = draft && check(applyOverrides(draft, role, overrides, env, report));
   const found = [...document.problems, ...problems.list()].sort(byPlace);
   if (found.length > 0 || checked === undefined) throw new ConfigError(found);
-  // checkNeeds has reported whatever the role needs and the file lacks.
+  // checkNeeds has reported what the role needs and the file lacks.
   return freeze({ ...checked(), warnings: warnings.list() }) as LoadedConfig<R>;
 
-  /** Checks the draft. The function that it returns builds the config, if nothing was wrong. */
+  /** Checks the draft. The returned function builds the config, if nothing was wrong. */
   function check(draft: Draft): () => Config {
     const judged = role === 'agent' ? withoutSources(draft) : draft;
     checkNeeds(draft, role, report);
@@ -146,7 +146,6 @@ function withoutSources(draft: Draft): Draft {
   return { ...draft, node: draft.node && { ...draft.node, sources: [] } };
 }
 
-/** For commands that check no backends. */
 const NO_CA_TEXTS: CaTexts = new Map();
 
 /** The host name, unless the file or an override sets another name. */
@@ -174,7 +173,7 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
   };
 }
 
-/** Of a draft without holes: each hole has been reported. */
+/** Needs a draft in which nothing is missing. */
 function configOf(
   draft: Draft,
   ids: BackendIds,

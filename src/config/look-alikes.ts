@@ -1,12 +1,9 @@
 /**
- * Characters that look like YAML syntax but are not: no-break spaces, typographic quotes, invisible characters. They come
- * with text copied from a web page or a document. YAML reads them as text and complains about something else, often on
- * another line; this file finds the cause.
+ * Finds characters that look like YAML syntax but are not: no-break spaces, typographic quotes, invisible characters, often
+ * copied from a web page. YAML reads them as text and complains about something else, often on another line.
  */
 
-/** A look-alike, and what is wrong with it. */
 export interface LookAlike {
-  /** Index in the text. */
   readonly offset: number;
   readonly message: string;
 }
@@ -48,7 +45,7 @@ const KINDS: readonly (readonly [characters: RegExp, name: string, advice: strin
 ];
 
 const IN_KEY = new RegExp(`[${SPACES}${INVISIBLE}${QUOTES}${COLON}${BREAKS}]|^[${DASHES}]`);
-/** Around a value, in place of a plain space or a quote. */
+/** Around a value, instead of a plain space or quote. */
 const AROUND = new RegExp(
   `^[${SPACES}${INVISIBLE}${QUOTES}]|[${SPACES}${INVISIBLE}](?=[${SPACES}${INVISIBLE}]*$)`,
 );
@@ -71,7 +68,7 @@ const AFTER_SIGN = new RegExp(`[-:,?{}[\\]][ \\t]*([${SPACES}${INVISIBLE}${QUOTE
 const AFTER_KEY = new RegExp(`^[ \\t-]*[\\w.-]+([${COLON}])`);
 const BREAK = new RegExp(`([${BREAKS}]|\\r(?!$))`);
 
-/** The rest of a longer line is not searched, to bound the work of the expressions. */
+/** The rest of a longer line is not searched, to limit the work. */
 const LINE_CHARS_MAX = 1000;
 
 /**

@@ -1,8 +1,8 @@
 /** The known word that a mistyped one most likely stands for. */
 
 /**
- * The candidate nearest to `word`, or undefined when none is near. Case, `-` and `_` do not count; otherwise one
- * slip (a character missing, added, wrong, or swapped with its neighbour) is allowed for every three characters.
+ * The candidate nearest to `word`; undefined if none is near. Case, `-` and `_` do not count. One mistake (a character missing,
+ * added, wrong, or swapped with its neighbour) is allowed for every three characters.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const plain = fold(word.slice(0, WORD_CHARS_MAX));
@@ -18,14 +18,14 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** Longer than any name or key, and bounds the cost of comparing a huge one. */
+/** Longer than any name or key; limits the cost of a comparison. */
 const WORD_CHARS_MAX = 80;
 
 function fold(word: string): string {
   return word.toLowerCase().replace(/[-_]/g, '');
 }
 
-/** Optimal string alignment distance: Levenshtein's with swaps of neighbours. */
+/** Optimal string alignment distance: Levenshtein's, with swaps of neighbours. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,6 +1,6 @@
 /**
- * What differs between the nodes of a fleet that share one file: name, interface, source, engine, and where state is
- * kept. The command line overrides the environment, which overrides the file.
+ * Settings that differ between the nodes of a fleet with one file: name, interface, source, engine and state directory. The
+ * command line overrides the environment, which overrides the file.
  */
 import type { z } from 'zod';
 import type { Draft, DraftNode } from './draft.js';
@@ -12,7 +12,7 @@ import type { EngineChoice, Role } from './types.js';
 export interface Overrides {
   readonly name?: string | undefined;
   readonly interface?: string | undefined;
-  /** Addresses or prefixes; an entry may contain several, separated by commas. */
+  /** Addresses or prefixes; an entry may have several, separated by commas. */
   readonly source?: readonly string[] | undefined;
   readonly stateDirectory?: string | undefined;
   readonly engine?: EngineChoice | undefined;
@@ -84,7 +84,7 @@ function pick<T>(
   return { value: read(text), from: { origin: 'environment', name: variable } };
 }
 
-/** Checks a value as the schema checks that of the file. */
+/** Checks a value by the schema of the file's field. */
 function check(given: Given<string> | undefined, schema: z.ZodType, report: Report): void {
   if (given !== undefined) read(given.value, schema, given.from, report);
 }

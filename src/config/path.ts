@@ -1,4 +1,4 @@
-/** The path of a field in the config, and its form in messages. */
+/** Paths of fields in the config, and their form in messages. */
 
 /** Keys and list indexes from the top: `['pools', 'web', 'backends', 2, 'address']`. */
 export type FieldPath = readonly (string | number)[];
@@ -22,9 +22,8 @@ function isPlain(key: string): boolean {
 const QUOTE_CHARS_MAX = 60;
 
 /**
- * A value from outside, safe to print: in double quotes, everything but printable ASCII escaped (which also shows
- * look-alike letters and typographic quotes for what they are), shortened, and with long runs of hexadecimal digits
- * left out, because they may be the fleet's secret in the wrong place.
+ * Makes a value safe to print: in double quotes, shortened, with everything but printable ASCII escaped, which also reveals
+ * look-alikes. Long runs of hexadecimal digits are hidden, because they may be the fleet's secret in the wrong place.
  */
 export function quote(text: string): string {
   const safe = text.slice(0, 4096).replace(/(?:[0-9A-Fa-f]\s*){24,}/g, '[hex digits]');

@@ -1,12 +1,12 @@
-/** A service's port or range of ports. */
+/** A service's port, or range of ports. */
 
 export interface PortRange {
-  /** 1 to 65535, both included. */
+  /** 1 to 65535, inclusive. */
   readonly first: number;
   readonly last: number;
 }
 
-/** `80`, `"80"` or `"8000-8999"`; undefined when a port is out of range, has a leading zero, or the range runs backwards. */
+/** `80`, `"80"` or `"8000-8999"`; undefined for a port out of range or with a leading zero, or a reversed range. */
 export function parsePorts(value: number | string): PortRange | undefined {
   const match = /^([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?$/.exec(String(value));
   if (match === null) return undefined;

@@ -1,4 +1,4 @@
-/** Primes for table sizes, which are small enough for trial division (at most about 400 divisions). */
+/** Primes for table sizes, by trial division (at most about 400 divisions). */
 
 export function isPrime(n: number): boolean {
   if (n < 4) return n > 1;

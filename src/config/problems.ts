@@ -1,6 +1,4 @@
-/**
- * Collects problems or warnings with their places, so that a user sees all of them at once, in the order of the file.
- */
+/** Collects problems or warnings with their places, so that a user sees all of them in the order of the file. */
 import type { ConfigDocument } from './document.js';
 import { byPlace, type ConfigProblem, formatProblem } from './error.js';
 import { type FieldPath, formatPath } from './path.js';
@@ -12,10 +10,10 @@ export interface Outside {
   readonly name: string;
 }
 
-/** Where a value came from: a field of the file, or outside. */
+/** The origin of a value: a field of the file, or outside. */
 export type At = FieldPath | Outside;
 
-/** Notes a problem with the value (or, when asked, the key) at a place. */
+/** Reports a problem with the value (or the key) at a place. */
 export type Report = (at: At, message: string, part?: 'value' | 'key') => void;
 
 export class Problems {
@@ -45,7 +43,7 @@ export class Problems {
   }
 }
 
-/** `line 12`, or the source of a value from outside the file; for a message that mentions another field. */
+/** `line 12`, or the origin outside the file; for messages that mention another field. */
 export function describePlace(document: ConfigDocument, at: At): string {
   return isPath(at) ? `line ${document.locate(at).line}` : `the ${at.origin}, ${at.name}`;
 }

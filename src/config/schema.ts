@@ -1,7 +1,7 @@
 /**
- * The shape of the config file: for each field its type, range, default, a sentence, and a transform to the value that the
- * program uses. `anyhop schema` publishes it as JSON Schema, and the loader enforces it. The `error` of a field is the
- * "expected ..." half of its message. Rules on more than one field are under rules/.
+ * The schema of the config file: each field has a type, range, default, description, and a transform to the value that the
+ * program uses. `anyhop schema` publishes it as JSON Schema, and the loader enforces it. A field's `error` is the "expected ..."
+ * half of its message. Rules over several fields are under rules/.
  */
 import { z } from 'zod';
 import {
@@ -46,7 +46,7 @@ export const NAME_EXPECTED =
   `a name: letters, digits, ".", "_" and "-", the first one a letter or digit, ` +
   `${NAME_CHARS_MAX} characters at most`;
 
-/** What the kernel accepts (dev_valid_name), without names that can only be a slip. */
+/** What the kernel accepts (dev_valid_name), without names that are certainly mistakes. */
 export const INTERFACE_PATTERN = new RegExp(`^(?!-|\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
 export const INTERFACE_EXPECTED = `the name of a network interface, ${INTERFACE_CHARS_MAX} characters at most`;
 const PREFIX_EXPECTED =
@@ -315,9 +315,8 @@ export const agent = z
   .describe('The backend side, for `anyhop agent`.');
 
 /**
- * The whole file. Which sections are required depends on the command that reads it, so only `pools` is required here.
- * Rules check the counts and names of pools and services, so that wrong ones do not hide what is below them; the
- * published schema states them as well.
+ * The whole file. The command decides which sections are required, so only `pools` is required here. Rules check counts and names
+ * of pools and services, so that a wrong one does not hide problems inside; the published schema has them too.
  */
 export const configSchema = z
   .strictObject(
@@ -342,7 +341,7 @@ export const configSchema = z
     description: 'The file that every node and agent of a fleet reads, in YAML 1.2 (or JSON).',
   });
 
-/** The parts of a JSON Schema that this program reads. */
+/** The parts of a JSON Schema that anyhop reads. */
 export interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: JsonSchema | false;

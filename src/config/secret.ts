@@ -1,6 +1,6 @@
 /**
- * The fleet's secret, wrapped so that no log line, JSON dump or inspection can show it. Only the key derivation
- * (src/hash/key.ts) calls `reveal`.
+ * The fleet's secret, wrapped so that no log line, JSON dump or inspection can show it. Only the key derivation (src/hash/key.ts)
+ * calls `reveal`.
  */
 import { inspect } from 'node:util';
 

@@ -1,7 +1,6 @@
 /**
- * Reads the file by the schema, field by field: each good value becomes what the program uses, and each wrong one is
- * reported and left out, so that the rest can be judged. `safeParse` of the whole would give nothing for a file with
- * one mistake.
+ * Reads the file by the schema, field by field. A good value becomes what the program uses; a wrong one is reported and left out,
+ * so that the rest can be judged. `safeParse` of the whole file would return nothing for a file with one mistake.
  */
 import { z } from 'zod';
 import type { ConfigDocument } from './document.js';
@@ -15,7 +14,7 @@ import { configJsonSchema, configSchema, type JsonSchema } from './schema.js';
 type Issue = z.core.$ZodIssue;
 type Mapping = Readonly<Record<string, unknown>>;
 
-/** The config as a draft, after a report of every field of the wrong shape; undefined when the file is no mapping. */
+/** The config as a draft, after a report of every field of the wrong shape; undefined when the file is not a mapping. */
 export function checkShape(document: ConfigDocument, report: Report): Draft | undefined {
   const { value } = document;
   const reader = new ShapeReader(document, report);
@@ -39,22 +38,22 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
   };
 }
 
-/** What the reader knows of a field, worked out once. */
+/** What the reader knows about a field, computed once. */
 interface Field {
   readonly schema: z.core.$ZodType;
   /** The schema behind `optional()` and defaults. */
   readonly inner: z.core.$ZodType;
-  /** Of a list, or of one or more. */
+  /** For a list, or for one value or more. */
   readonly list: z.ZodArray | undefined;
   readonly isOptional: boolean;
-  /** What the program uses when the file has nothing, or nothing good. */
+  /** What the program uses when the file has no good value. */
   readonly otherwise: unknown;
 }
 
 class ShapeReader {
   readonly #document: ConfigDocument;
   readonly #report: Report;
-  /** What the document refused: its message says all there is to say. */
+  /** Fields that the document refused; its message is enough. */
   readonly #refused: ReadonlySet<string>;
 
   constructor(document: ConfigDocument, report: Report) {
@@ -63,7 +62,7 @@ class ShapeReader {
     this.#refused = new Set(document.problems.map((problem) => problem.field));
   }
 
-  /** The value as the program uses it; undefined when it is wrong. `parent` and `key` say where it stands. */
+  /** The value as the program uses it; undefined when it is wrong. `parent` and `key` give its place. */
   readField(
     field: Field,
     value: unknown,
@@ -125,7 +124,7 @@ class ShapeReader {
     return values.flatMap((value, index) => this.#readEntry(field, value, at, index, spoil) ?? []);
   }
 
-  /** An entry that should be a mapping and is none stands as an empty one; undefined for any other that is wrong. */
+  /** An entry that should be a mapping and is not becomes an empty one; undefined for any other wrong entry. */
   #readEntry(
     field: Field,
     value: unknown,
@@ -147,7 +146,7 @@ class ShapeReader {
   }
 }
 
-/** As of an empty mapping, without a report. */
+/** The draft of an empty mapping, without a report. */
 function emptyDraft(schema: z.ZodObject, at: FieldPath): Origin & Mapping {
   const values = fieldsOf(schema).map(([, name, { otherwise }]) => [name, otherwise]);
   return { at, written: NONE, wrong: NONE, ...Object.fromEntries(values) };
@@ -175,7 +174,7 @@ function fieldOf(schema: z.core.$ZodType): Field {
   const options = inner instanceof z.ZodUnion ? inner.options : [inner];
   const list = options.find((option) => option instanceof z.ZodArray);
   const { success: isOptional, data } = z.safeParse(schema, undefined);
-  // A list that must be there is empty when it is not.
+  // A missing list is empty.
   return { schema, inner, list, isOptional, otherwise: schema instanceof z.ZodArray ? [] : data };
 }
 
@@ -191,7 +190,7 @@ function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** What stands in the file, in a few words; of the secret no more than its length. */
+/** What the file has, in a few words; of the secret only its length. */
 function describe(document: ConfigDocument, path: FieldPath, value: unknown): string {
   if (value === null) return path.length === 0 ? 'an empty file' : 'an empty value';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
@@ -203,13 +202,13 @@ function describe(document: ConfigDocument, path: FieldPath, value: unknown): st
   return quote(document.source(path) ?? String(value)).slice(1, -1);
 }
 
-/** Says what is wrong with a secret without saying any of it. */
+/** Describes a wrong secret without revealing any of it. */
 export function describeSecret(text: string): string {
   const digits = /^[0-9A-Fa-f]*$/.test(text);
   return `${text.length} ${digits ? 'hexadecimal digits' : 'characters, not all of them hexadecimal digits'}`;
 }
 
-/** The slip behind most wrong types in YAML: quotes that are missing, or that are one pair too many. */
+/** The mistake behind most wrong types in YAML: missing quotes, or a pair too many. */
 function quotingHint(issue: Issue, value: unknown): string {
   if (issue.code !== 'invalid_type') return '';
   if (issue.expected === 'string' && ['number', 'boolean'].includes(typeof value)) {

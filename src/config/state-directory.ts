@@ -1,12 +1,12 @@
 /**
- * Finds `node.state_dir` in a file with mistakes, which may not even be YAML, so this searches its text. A node that falls back
- * to its last good config must look for it only there: a copy in another directory is older.
+ * Finds `node.state_dir` in a file with mistakes, which may not even be YAML, by searching its text. A node looks for its last
+ * good config only there: a copy in another directory would be older.
  */
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
 import { readSmallFile, UnreadableFile } from './file.js';
 import { PATH_PATTERN } from './schema.js';
 
-/** The key, and what follows on its line or the next. The closing quote may be missing. Comments are removed first. */
+/** The key, and its value on that line or the next. The closing quote may be missing. Comments are removed first. */
 const FIELD = /(?:^|[{,\s])["']?state_dir["']?\s*:\s*(?:"([^"\n]*)|'([^'\n]*)|([^\n,}]*))/g;
 const COMMENT = /(^|\s)#.*$/gm;
 

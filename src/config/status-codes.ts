@@ -1,12 +1,12 @@
-/** The HTTP status codes of a healthy backend: one, or a range. */
+/** The HTTP status codes of a healthy backend. */
 
 export interface StatusCodes {
-  /** 100 to 599, both included. */
+  /** 100 to 599, inclusive. */
   readonly first: number;
   readonly last: number;
 }
 
-/** `200`, `"200"` or `"200-399"`; undefined when a code is out of range or the range runs backwards. */
+/** `200`, `"200"` or `"200-399"`; undefined for a code out of range, or a reversed range. */
 export function parseStatusCodes(value: number | string): StatusCodes | undefined {
   const match = /^([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?$/.exec(String(value));
   if (match === null) return undefined;

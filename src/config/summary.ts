@@ -1,4 +1,4 @@
-/** What a node does with a config, as plain values without the secret: for `anyhop check`. */
+/** What a node does with a config, as plain values without the secret, for `anyhop check`. */
 
 import { formatDuration } from '../core/time.js';
 import type { IpPrefix } from '../packet/address.js';
@@ -40,7 +40,7 @@ export function summarize(config: Config) {
   };
 }
 
-/** A prefix of full length is shown as an address. */
+/** Shows a prefix of full length as an address. */
 function shortText(prefix: IpPrefix): string {
   return prefix.length === prefix.address.bytes.length * 8 ? prefix.address.text : prefix.text;
 }
@@ -83,8 +83,8 @@ function summarizeBackend({ name, address, weight, state, agent, id }: BackendCo
 }
 
 /**
- * The share of the slots that a backend gets while all are up, 0 to 1; the table comes close to it (`anyhop table`). Active backends
- * share by weight; if there are none, the draining ones do (src/table/eligible.ts).
+ * A backend's share of the slots while all are up, 0 to 1; the table comes close to it (`anyhop table`). Active backends share by
+ * weight; without any, the draining ones do (src/table/eligible.ts).
  */
 function shares(backends: readonly BackendConfig[]): (backend: BackendConfig) => number {
   const weightOf = (state: string) =>

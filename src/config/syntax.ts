@@ -1,6 +1,6 @@
 /**
- * Messages for YAML errors. The parser's own messages repeat parts of the file, which may be the secret; these only say
- * what to do.
+ * Messages for YAML errors. The parser's own messages repeat parts of the file, which may be the secret; these only say what to
+ * do.
  */
 import type { ErrorCode } from 'yaml';
 

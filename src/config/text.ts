@@ -1,4 +1,4 @@
-/** Bytes to text: UTF-8 (with or without byte order mark), no control characters. The place of the first bad one. */
+/** Decodes UTF-8, with or without byte order mark and without control characters, or finds the first mistake. */
 import { isUtf8 } from 'node:buffer';
 
 const LINE_FEED = 10;
@@ -10,7 +10,6 @@ export interface BadText {
   readonly message: string;
 }
 
-/** The text without byte order mark, or its first mistake. */
 export function decodeText(bytes: Uint8Array): string | BadText {
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
     return {
@@ -22,7 +21,6 @@ export function decodeText(bytes: Uint8Array): string | BadText {
   return isUtf8(bytes) ? checkText(new TextDecoder().decode(bytes)) : findBadBytes(bytes);
 }
 
-/** The same for decoded text. */
 export function checkText(text: string): string | BadText {
   const clean = text.startsWith('\ufeff') ? text.slice(1) : text;
   const at = clean.search(CONTROL);
@@ -40,7 +38,7 @@ export function checkText(text: string): string | BadText {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it searches for them
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]/;
 
-/** No UTF-8 sequence contains a line feed, so each line can be checked on its own. */
+/** No UTF-8 sequence contains a line feed, so each line is checked by itself. */
 function findBadBytes(bytes: Uint8Array): BadText {
   let line = 1;
   for (let start = 0; start < bytes.length; line++) {

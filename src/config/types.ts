@@ -1,7 +1,7 @@
 /**
- * The validated config: what the rest of the program sees of the YAML file. Everything is resolved (defaults filled
- * in, addresses parsed, references checked), frozen, and free of secrets except for one opaque key. Fields that the
- * schema describes are derived from it; its `describe` says what they mean.
+ * The validated config, as the rest of the program sees it: resolved (defaults filled in, addresses parsed, references checked),
+ * frozen, and without secrets except for one opaque key. Fields of the schema are derived from it; their `describe` explains
+ * them.
  */
 import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
@@ -22,9 +22,9 @@ export interface NodeConfig
     ValuesOf<typeof node>,
     'name' | 'sources' | 'key' | 'keyFile' | 'secondChancePrefix' | 'socket'
   > {
-  /** The host name when the config has none. */
+  /** The host name if the config has no name. */
   readonly name: string;
-  /** Outer source addresses; at least one is present. A single address is a /32 or /128 prefix. */
+  /** Outer source addresses; at least one is present. A single address is a /32 or /128. */
   readonly source4: IpPrefix | undefined;
   readonly source6: IpPrefix | undefined;
   readonly key: Secret;
@@ -37,7 +37,7 @@ export interface BackendConfig extends Omit<ValuesOf<typeof backend>, 'id'> {
   readonly id: number;
 }
 
-/** A backend of the prior state, with the health that it had then. */
+/** A backend of the prior state, with its health then. */
 export interface PriorBackendConfig extends BackendConfig, Pick<ValuesOf<typeof priorBackend>, 'health'> {}
 
 /** When a backend is checked, and how many results change its health. */
@@ -58,7 +58,7 @@ export interface HttpCheck {
   /** The Host header; the backend's address when undefined. */
   readonly host: string | undefined;
   readonly status: StatusCodes;
-  /** The first HEALTH_BODY_BYTES_MAX of the body must contain it. */
+  /** The first HEALTH_BODY_BYTES_MAX bytes of the body must contain it. */
   readonly body: string | undefined;
   /** Only for kind https. */
   readonly tls: TlsCheck | undefined;
@@ -66,9 +66,9 @@ export interface HttpCheck {
 
 export interface TlsCheck {
   readonly verify: boolean;
-  /** For SNI and the certificate; undefined to be checked by the backend's address. */
+  /** For SNI and the certificate; undefined means the backend's address. */
   readonly serverName: string | undefined;
-  /** Trusted certificates in PEM; the well-known ones when undefined. */
+  /** Trusted certificates in PEM; undefined means the well-known ones. */
   readonly ca: string | undefined;
 }
 
@@ -103,7 +103,7 @@ export interface PoolConfig extends Omit<ValuesOf<typeof pool>, 'health' | 'back
 }
 
 export interface ServiceConfig extends Omit<ValuesOf<typeof service>, 'ports'> {
-  /** Both included. */
+  /** Inclusive. */
   readonly portFirst: number;
   readonly portLast: number;
 }
@@ -111,26 +111,25 @@ export interface ServiceConfig extends Omit<ValuesOf<typeof service>, 'ports'> {
 export interface AgentConfig extends ValuesOf<typeof agent> {}
 
 export interface Config {
-  /** Path of the file that it was read from. */
   readonly file: string;
-  /** Present when loaded for a role that reads the key. */
+  /** Only for roles that read the key. */
   readonly node: NodeConfig | undefined;
   readonly pools: readonly PoolConfig[];
   readonly services: readonly ServiceConfig[];
   readonly agent: AgentConfig | undefined;
 }
 
-/** What the file is read for, which decides what it must contain. */
+/** The purpose of reading the file, which decides what it must contain. */
 export type Role =
   /** `anyhop run`: everything. */
   | 'run'
   /** image, replay, check: everything but the interface. */
   | 'node'
-  /** which: the secret, but neither interface nor source, on which the backend of a flow does not depend. */
+  /** which: the secret, but not interface and source, which do not influence the backend of a flow. */
   | 'flow'
   /** `anyhop agent`: pools, services and the section `agent`. */
   | 'agent'
-  /** table, plan: pools, and services if there are any. */
+  /** table, plan: pools, and services if any. */
   | 'pools';
 
 interface Needs {
@@ -141,7 +140,7 @@ interface Needs {
   pools: object;
 }
 
-/** A config that was read for a role and has what the role needs. */
+/** A config with what the role needs. */
 export type LoadedConfig<R extends Role = 'pools'> = Config &
   Needs[R] & {
     /** Likely mistakes that are allowed, by place. */

@@ -1,25 +1,25 @@
 /**
- * A task that runs one at a time, and once more when it is asked for while it runs. So whoever asks gets a run that begins after
- * that, and many who ask at once get the same one.
+ * Runs a task one at a time, and once more if it is asked for during a run. So each caller gets a run that begins after its call,
+ * and many callers share one.
  */
 export class Rerun<T = void> {
   readonly #task: () => Promise<T>;
   #isAsked = false;
   #running: Promise<T> | undefined;
 
-  /** @param task deals with its own failures */
+  /** @param task handles its own failures */
   constructor(task: () => Promise<T>) {
     this.#task = task;
   }
 
-  /** Starts a turn later: what is asked for in one turn is one run. Resolves to what the last run does. */
+  /** Starts in the next turn: calls of one turn share one run. Resolves to the result of the last run. */
   ask(): Promise<T> {
     this.#isAsked = true;
     this.#running ??= Promise.resolve().then(() => this.#run());
     return this.#running;
   }
 
-  /** Resolves when no run is under way. */
+  /** Resolves when no run is in progress. */
   async idle(): Promise<void> {
     await this.#running;
   }

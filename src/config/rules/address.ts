@@ -1,4 +1,4 @@
-/** Addresses that a VIP, backend or forwarder cannot have. */
+/** Addresses that no VIP, backend or forwarder can have. */
 import { type IpPrefix, parsePrefix, prefixesOverlap } from '../../packet/address.js';
 
 const UNUSABLE: readonly (readonly [prefix: string, why: string])[] = [
@@ -20,7 +20,7 @@ const unusable = UNUSABLE.map(([text, why]) => {
   return { prefix, why };
 });
 
-/** Why an address or part of a prefix cannot be a source or destination; undefined when it can. */
+/** Why an address, or part of a prefix, cannot be a source or destination; undefined when it can. */
 export function whyUnusable(prefix: IpPrefix): string | undefined {
   const range = unusable.find((candidate) => prefixesOverlap(candidate.prefix, prefix));
   if (range === undefined) return undefined;

@@ -1,7 +1,7 @@
 /**
- * Mistakes that make a fleet drop packets although each field is valid: agents that do not accept GRE from this node, a
- * source address that this host does not have, a node among its own backends. They are warnings, because other machines
- * may read this file, and what is missing may be set up later.
+ * Warnings about valid fields with which a fleet drops packets: agents that do not accept GRE from this node, a source address
+ * that this host does not have, a node among its own backends. They are only warnings, because other machines may read this file,
+ * and missing settings may follow.
  */
 import { type IpPrefix, parseAddress, prefixContains } from '../../packet/address.js';
 import type { Draft, DraftBackend, DraftSource } from '../draft.js';
@@ -9,12 +9,12 @@ import { formatPath } from '../path.js';
 import type { Report } from '../problems.js';
 import type { Role } from '../types.js';
 
-/** Addresses by interface that is up, as Node's `networkInterfaces` returns them. */
+/** Addresses of each interface that is up, from Node's `networkInterfaces`. */
 export type HostInterfaces = Readonly<
   Record<string, readonly { readonly address: string; readonly cidr?: string | null }[] | undefined>
 >;
 
-/** @param host interfaces of the machine that the node is to run on; undefined to skip what depends on them */
+/** @param host interfaces of the node's machine; undefined to skip what depends on them */
 export function warnAboutFleet(
   draft: Draft,
   role: Role,
@@ -92,7 +92,7 @@ function selfOf(
   return local?.has(address.text) ? 'is an address of this host' : undefined;
 }
 
-/** The host, or undefined when the file may be for another machine, because this one lacks the interface. */
+/** The host; undefined when the file may be for another machine, because this one lacks the interface. */
 export function hostOfNode(
   { node }: Draft,
   role: Role,

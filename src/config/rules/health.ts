@@ -1,4 +1,4 @@
-/** Rules on health checks: fields of the right kind, a known port, and times that fit together. */
+/** Rules on health checks: fields of the right kind, a known port, and consistent times. */
 
 import { formatDuration } from '../../core/time.js';
 import type { Draft, DraftHealth, DraftPool, DraftService } from '../draft.js';
@@ -15,7 +15,7 @@ export function checkHealth(draft: Draft, report: Report): void {
     for (const field of health.written) {
       if (known.has(field)) continue;
       const kinds = Object.entries(HEALTH_KEYS).flatMap(([kind, keys]) => (keys.has(field) ? [kind] : []));
-      // No kind has an unknown key; shape.ts reports it.
+      // shape.ts reports unknown keys.
       if (kinds.length === 0) continue;
       report(
         [...health.at, field],
@@ -32,7 +32,7 @@ export function checkHealth(draft: Draft, report: Report): void {
   }
 }
 
-/** Linux drops an IPv4 packet whose source is an address of its own as a martian before any socket sees it; over IPv6 it does not. */
+/** Linux drops an IPv4 packet whose source is its own address, as a martian, before any socket sees it; over IPv6 it does not. */
 function checkTunnel(draft: Draft, pool: DraftPool, { kind, at }: DraftHealth, report: Report): void {
   if (kind !== 'tunnel' || draft.node?.localVips !== true) return;
   const vip = draft.services.find((service) => service.pool === pool.name && service.vip?.family === 4)?.vip;
@@ -57,7 +57,7 @@ function checkTimes({ at, wrong, intervalMs, timeoutMs, jitter }: DraftHealth, r
 
 function checkPort(draft: Draft, pool: DraftPool, health: DraftHealth, report: Report): void {
   const isPortBad = health.port === undefined && health.written.has('port');
-  if (draft.serviceCount === undefined || isPortBad) return; // nothing to judge by
+  if (draft.serviceCount === undefined || isPortBad) return; // the services are unknown
   const services = servicesOf(draft, pool);
   if (services === undefined) return;
   const at = [...health.at, 'port'];
@@ -89,7 +89,7 @@ function checkPort(draft: Draft, pool: DraftPool, health: DraftHealth, report: R
   }
 }
 
-/** The services of a pool; undefined when a mistake in one makes that unknown. */
+/** The services of a pool; undefined if a mistake makes them unknown. */
 export function servicesOf(draft: Draft, pool: DraftPool): DraftService[] | undefined {
   if (draft.services.some((service) => service.pool === undefined)) return undefined;
   const services = draft.services.filter((service) => service.pool === pool.name);
@@ -97,13 +97,13 @@ export function servicesOf(draft: Draft, pool: DraftPool): DraftService[] | unde
   return isWhole ? services : undefined;
 }
 
-/** The port that all these services share. */
+/** The common port of these services. */
 export function portOf(services: readonly DraftService[]): number | undefined {
   const { first } = services[0]?.ports ?? {};
   return services.every(({ ports }) => ports!.first === first && ports!.last === first) ? first : undefined;
 }
 
-/** What a tunnel check connects to: each VIP at its own port, or at the given one if the VIP has it. No duplicates. */
+/** What a tunnel check connects to: each VIP at its own port, or at the given port if the VIP has it. Without duplicates. */
 export function endpointsOf(services: readonly DraftService[], port: number | undefined): VipEndpoint[] {
   const endpoints = new Map<string, VipEndpoint>();
   for (const { protocol, vip, ports } of services) {

@@ -1,4 +1,4 @@
-/** Rules on this forwarder and on the agent: what each role needs, and which addresses may send GRE. */
+/** Rules on node and agent: what each role needs, and which addresses may send GRE. */
 import type { ConfigDocument } from '../document.js';
 import type { Draft, DraftSource } from '../draft.js';
 import { describePlace, type Report } from '../problems.js';

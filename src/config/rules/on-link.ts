@@ -1,6 +1,7 @@
 /**
- * A source prefix belongs to nobody: GRE leaves from each of its addresses. Where it overlaps a subnet of this host, some of them are the
- * router's or another machine's, or the subnet's broadcast address, and every flow that gets one of those dies.
+ * No machine may use an address of a source prefix, since GRE leaves from each of them. Where the prefix overlaps a subnet of
+ * this host, some addresses are the router's, another machine's, or the subnet's broadcast address, and flows with these sources
+ * die.
  */
 import { type IpPrefix, parseAddress, prefixesOverlap } from '../../packet/address.js';
 import type { Draft } from '../draft.js';
@@ -8,7 +9,7 @@ import type { Report } from '../problems.js';
 import type { Role } from '../types.js';
 import { type HostInterfaces, hostOfNode } from './fleet.js';
 
-/** @param host of the machine that the node is to run on; undefined when that is not asked */
+/** @param host interfaces of the node's machine; undefined to skip the check */
 export function checkSourcePrefix(
   draft: Draft,
   role: Role,
@@ -30,7 +31,7 @@ export function checkSourcePrefix(
   }
 }
 
-/** The subnet of an address with its length; none for a single address. */
+/** The subnet of an address with a prefix length; none for a single address. */
 function subnetOf(cidr: string | null | undefined): IpPrefix[] {
   const [text = '', length] = cidr?.split('/') ?? [];
   const address = parseAddress(text);

@@ -94,7 +94,6 @@ function checkFamilies(draft: Draft, pool: DraftPool, report: Report): void {
   }
 }
 
-/** An address as a prefix of full length. */
 export function hostPrefix(address: IpAddress): IpPrefix {
   const length = address.bytes.length * 8;
   return { address, length, text: `${address.text}/${length}` };

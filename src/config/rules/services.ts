@@ -77,7 +77,7 @@ function checkOutsideSource(
   }
 }
 
-/** When services share a port, the later one in the file is reported once, with the first one that it overlaps. */
+/** Reports each service that overlaps an earlier one once, with the first one that it overlaps. */
 function checkOverlaps(services: readonly DraftService[], document: ConfigDocument, report: Report): void {
   const groups = new Map<string, DraftService[]>();
   for (const service of services) {
@@ -99,7 +99,7 @@ function checkOverlaps(services: readonly DraftService[], document: ConfigDocume
   }
 }
 
-/** A pair (later, earlier) for each service that overlaps an earlier one. */
+/** Pairs (later, earlier). */
 function* overlaps(group: readonly DraftService[]): Generator<[DraftService, DraftService]> {
   for (const [index, service] of group.entries()) {
     const { first, last } = service.ports!;

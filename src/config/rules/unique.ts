@@ -1,4 +1,4 @@
-/** Values that must be unique: a second one is reported with the place of the first. */
+/** Reports a value that must be unique and is not, with the place of the first one. */
 import type { ConfigDocument } from '../document.js';
 import { type At, describePlace, type Report } from '../problems.js';
 
@@ -12,7 +12,7 @@ export class Unique {
     this.#report = report;
   }
 
-  /** @param what the start of the message: `the name "web-1"` */
+  /** @param what start of the message: `the name "web-1"` */
   add(identity: string, at: At, what: string): void {
     const first = this.#first.get(identity);
     if (first === undefined) this.#first.set(identity, at);
