@@ -8,7 +8,7 @@ import type { LoadedConfig } from '../config/types.js';
 import { EXIT } from '../core/errors.js';
 import { drawReport, ownReport } from './agent-report.js';
 import { configOption, interfaceOption, isNamed, loadFor } from './options.js';
-import { writeOut } from './output.js';
+import { writeResult } from './output.js';
 import { bpffsOption, type PlaceOptions, placeOf, tellRemoved } from './place.js';
 
 interface AgentOptions extends PlaceOptions {
@@ -83,29 +83,26 @@ async function act(options: AgentOptions, isConfigNamed: boolean): Promise<numbe
 async function check(config: LoadedConfig<'agent'>, json: boolean): Promise<number> {
   const environment = await checkEnvironment(config, thisSystem);
   const ready = environment.findings.every(({ level }) => level === 'warning');
-  writeOut(json ? `${JSON.stringify(reportOf(environment, ready))}\n` : textOf(environment, ready));
+  writeResult(json, reportOf(environment, ready), textOf);
   return ready ? EXIT.ok : EXIT.environment;
 }
 
-function reportOf({ interface: name, mtu, locals, findings }: Environment, ready: boolean): object {
+function reportOf({ interface: name, mtu, locals, findings }: Environment, ready: boolean) {
   return { ready, interface: name, mtu, addresses: locals.map(({ text }) => text), findings };
 }
 
 const LABELS = { error: 'error', not_ready: 'not ready', warning: 'warning' } as const;
 
-function textOf({ interface: name, mtu, locals, findings }: Environment, ready: boolean): string {
+function textOf({ ready, interface: name, mtu, addresses, findings }: ReturnType<typeof reportOf>): string {
   return [
     ...findings.flatMap(({ level, message, hint }) => [`${LABELS[level]}: ${message}`, `  ${hint}`]),
-    ready
-      ? `ready: ${name} (MTU ${mtu}), GRE to ${locals.map(({ text }) => text).join(', ')}`
-      : 'not ready to be a backend',
+    ready ? `ready: ${name} (MTU ${mtu}), GRE to ${addresses.join(', ')}` : 'not ready to be a backend',
     '',
   ].join('\n');
 }
 
 async function status(config: LoadedConfig<'agent'>, inJson: boolean): Promise<number> {
-  const report = await ownReport(config);
-  writeOut(inJson ? `${JSON.stringify(report)}\n` : drawReport(report));
+  writeResult(inJson, await ownReport(config), drawReport);
   return EXIT.ok;
 }
 

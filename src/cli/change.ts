@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import type { ChangeReport, PlanReport } from '../api/api.js';
 import { drawChange } from './change-text.js';
 import { findSocket, Refusal, socketOption, tell } from './control-client.js';
-import { writeOut } from './output.js';
+import { writeOut, writeResult } from './output.js';
 import { drawNodePlan } from './plan-text.js';
 
 export interface ChangeCommandOptions {
@@ -63,10 +63,19 @@ export async function changeBackend(
   body: object,
   options: BackendCommandOptions,
 ): Promise<void> {
-  const { pool, force = false, plan = false, json } = options;
-  const done = await change(path, { ...body, pool, force, plan }, options);
-  if (done === undefined) return;
-  if (json) writeOut(`${JSON.stringify(done.report)}\n`);
-  else if (plan) writeOut(drawNodePlan(done.report as unknown as PlanReport));
-  else writeOut(drawChange(done.report));
+  const { pool, force = false, plan = false } = options;
+  await changeAndTell(path, { ...body, pool, force, plan }, options, (report) =>
+    plan ? drawNodePlan(report as unknown as PlanReport) : drawChange(report),
+  );
+}
+
+/** Sends the change to the node, and prints its answer. */
+export async function changeAndTell(
+  path: ChangePath,
+  body: object,
+  options: ChangeCommandOptions,
+  draw: (report: ChangeReport) => string = drawChange,
+): Promise<void> {
+  const done = await change(path, body, options);
+  if (done !== undefined) writeResult(options.json, done.report, draw);
 }

@@ -5,7 +5,7 @@ import { clockTime } from '../core/time.js';
 import { answerOptions } from './change.js';
 import { ask, findSocket } from './control-client.js';
 import { columns, someOf } from './format.js';
-import { writeOut } from './output.js';
+import { writeResult } from './output.js';
 
 export function changesCommand(): Command {
   const command = new Command('changes')
@@ -27,7 +27,7 @@ Example:
     )
     .action(async ({ socket, json }: { readonly socket?: string; readonly json?: true }) => {
       const report = (await ask(socket ?? (await findSocket()), '/changes')) as QueuedReport;
-      writeOut(json ? `${JSON.stringify(report)}\n` : drawQueue(report));
+      writeResult(json, report, drawQueue);
     });
 }
 

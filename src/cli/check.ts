@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
 import { EXIT } from '../core/errors.js';
+import { aligned, percent } from './format.js';
 import { warnAboutNarrowRoutes } from './narrow-routes.js';
 import {
   type ConfigOptions,
@@ -81,7 +82,7 @@ function formatSummary(file: string, summary: ConfigSummary, warnings: readonly 
   for (const pool of summary.pools) lines.push('', ...formatPool(pool));
   if (summary.services.length > 0) lines.push('', 'services');
   lines.push(
-    ...table(
+    ...indented(
       summary.services.map((service) => [
         service.name,
         `${service.vip} ${service.protocol} ${service.port}`,
@@ -108,7 +109,7 @@ function formatPool(pool: PoolSummary): string[] {
   ]);
   const lines = [
     `pool ${pool.name}: ${pool.backends.length} backends, ${pool.tableSize} slots${panic}`,
-    ...table(rows),
+    ...indented(rows),
   ];
   const { health } = pool;
   if (health !== undefined) {
@@ -120,7 +121,7 @@ function formatPool(pool: PoolSummary): string[] {
   if (pool.prior !== undefined) {
     lines.push('  prior state');
     lines.push(
-      ...table(
+      ...indented(
         pool.prior.map((member) => [
           member.name,
           member.address,
@@ -134,16 +135,6 @@ function formatPool(pool: PoolSummary): string[] {
   return lines;
 }
 
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
-  }
-  return rows.map((row) =>
-    `  ${row.map((cell, column) => cell.padEnd(widths[column])).join('  ')}`.trimEnd(),
-  );
+function indented(rows: readonly (readonly string[])[]): string[] {
+  return aligned(rows).map((line) => `  ${line}`);
 }

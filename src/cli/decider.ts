@@ -4,8 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Command, Option } from 'commander';
-import { Option as CommandOption } from 'commander';
+import { Option } from 'commander';
 import type { Moment } from '../api/in-force.js';
 import { AnyhopError } from '../core/errors.js';
 import { clockTime } from '../core/time.js';
@@ -20,11 +19,11 @@ export interface DeciderOptions {
 
 export function deciderOptions(): Option[] {
   return [
-    new CommandOption(
+    new Option(
       '--socket <path>',
       'ask the node with this control socket (default: the node that runs with the config file)',
     ),
-    new CommandOption('--no-socket', 'ask no node: use the config file, with every backend up'),
+    new Option('--no-socket', 'ask no node: use the config file, with every backend up'),
   ];
 }
 
@@ -70,11 +69,6 @@ export async function askDecider<T extends Moment>(
       note(`the node of this file cannot be asked: ${error.message}; this is of the file`);
   }
   return undefined;
-}
-
-/** Whether the user has named the config file, by option or environment. */
-export function namesConfig(command: Command): boolean {
-  return command.getOptionValueSource('config') !== 'default';
 }
 
 export function describeState(state: State): string {

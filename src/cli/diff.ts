@@ -9,7 +9,7 @@ import { reasonOf } from '../core/reason.js';
 import { type ComparedNode, diffNodes } from '../node/diff.js';
 import { ask } from './control-client.js';
 import { drawDiff } from './diff-text.js';
-import { writeOut } from './output.js';
+import { writeResult } from './output.js';
 
 export function diffCommand(): Command {
   return new Command('diff')
@@ -45,7 +45,7 @@ Examples:
       const [one, other] = [await read(a), await read(b)];
       const diff = compare(one, other);
       const names: [string, string] = one.node === other.node ? [a, b] : [one.node, other.node];
-      writeOut(options.json ? `${JSON.stringify(diff)}\n` : drawDiff(diff, names));
+      writeResult(options.json, diff, () => drawDiff(diff, names));
       if (!diff.same) process.exitCode = EXIT.failure;
     });
 }

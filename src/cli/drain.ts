@@ -7,7 +7,7 @@ import { type BackendCommandOptions, backendCommand, change, changeBackend } fro
 import { drawChange } from './change-text.js';
 import { ask } from './control-client.js';
 import { drainsOf, drawDrain, followDrains, isOver, type PoolDrain } from './drain-progress.js';
-import { LINE_START, writeControl, writeError, writeOut } from './output.js';
+import { LINE_START, writeControl, writeError, writeOut, writeResult } from './output.js';
 
 const ASK_INTERVAL_MS = 1_000;
 /** Without a terminal. */
@@ -58,9 +58,7 @@ async function drain(backend: string, options: DrainOptions): Promise<void> {
 
 async function waitFor(socket: string, backend: string, report: ChangeReport, json: boolean): Promise<void> {
   const drains = await follow(socket, drainsOf(backend, report.pools));
-  writeOut(
-    json ? `${JSON.stringify({ ...report, drains })}\n` : drains.map((one) => `${drawDrain(one)}\n`).join(''),
-  );
+  writeResult(json, { ...report, drains }, () => drains.map((one) => `${drawDrain(one)}\n`).join(''));
   if (drains.some(({ stage }) => stage !== 'drained')) process.exitCode = EXIT.failure;
 }
 

@@ -39,15 +39,21 @@ export function columns(
   rows: readonly (readonly string[])[],
   right: ReadonlySet<string> = new Set(),
 ): string[] {
+  return aligned([head, ...rows], (column) => right.has(head[column]));
+}
+
+/** Rows as lines, every column as wide as its widest cell. */
+export function aligned(
+  rows: readonly (readonly string[])[],
+  isRight: (column: number) => boolean = () => false,
+): string[] {
   const cells = rows.map((row) => row.map((cell) => printable(cell)));
-  const widths = head.map((title, column) =>
-    cells.reduce((most, row) => Math.max(most, row[column].length), title.length),
+  const widths = (rows[0] ?? []).map((_, column) =>
+    cells.reduce((most, row) => Math.max(most, row[column].length), 0),
   );
-  return [head, ...cells].map((row) =>
+  return cells.map((row) =>
     row
-      .map((cell, column) =>
-        right.has(head[column]) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
-      )
+      .map((cell, column) => (isRight(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))
       .join('  ')
       .trimEnd(),
   );

@@ -6,7 +6,7 @@ import { type Assembly, assemble, fixedPath, servedOf } from '../node/assemble.j
 import { columns } from './format.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
-import { writeOut } from './output.js';
+import { writeResult } from './output.js';
 
 interface ImageOptions extends ConfigOptions, NodeOptions {
   readonly mtu: number;
@@ -30,8 +30,7 @@ export function imageCommand(): Command {
         generation: 1,
         path: fixedPath(options.mtu),
       });
-      const summary = summarize(assembly);
-      writeOut(options.json ? `${JSON.stringify(summary)}\n` : format(summary));
+      writeResult(options.json, summarize(assembly), format);
     });
   for (const option of nodeOptions()) command.addOption(option);
   return command;

@@ -6,6 +6,11 @@ export function writeOut(text: string): void {
   process.stdout.write(printableLines(text));
 }
 
+/** Writes what a command has found: one JSON object with --json, words otherwise. */
+export function writeResult<T>(json: boolean | undefined, value: T, draw: (value: T) => string): void {
+  writeOut(json ? `${JSON.stringify(value)}\n` : draw(value));
+}
+
 /** Writes progress, warnings and errors. */
 export function writeError(text: string): void {
   process.stderr.write(printableLines(text));

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { INTERFACE_EXPECTED, INTERFACE_PATTERN } from '../config/schema.js';
 import { attachPass, detachPass, requireLink } from '../pins/pass.js';
 import type { Link } from '../underlay/link.js';
-import { writeOut } from './output.js';
+import { writeResult } from './output.js';
 
 interface PassOptions {
   readonly interface: string;
@@ -48,11 +48,7 @@ Examples:
     .action(async ({ interface: name, stop = false, json = false }: PassOptions) => {
       const link = await requireLink(name);
       const changed = stop ? detachPass(link) : attachPass(link);
-      writeOut(
-        json
-          ? `${JSON.stringify({ interface: name, changed, attached: !stop })}\n`
-          : textOf(link, stop, changed),
-      );
+      writeResult(json, { interface: name, changed, attached: !stop }, () => textOf(link, stop, changed));
     });
 }
 

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import { BPFFS_DEFAULT } from '../core/limits.js';
 import type { Place } from '../pins/directory.js';
 import type { ConfigOptions, NodeOptions } from './options.js';
-import { writeOut } from './output.js';
+import { writeResult } from './output.js';
 
 export interface PlaceOptions extends ConfigOptions, Pick<NodeOptions, 'interface'> {
   readonly bpffs?: string;
@@ -43,9 +43,10 @@ export function tellRemoved<A>(
   stopped: (attached: A) => string,
 ): void {
   const { interface: name, bpffs } = place;
-  if (json) writeOut(`${JSON.stringify({ ...place, removed: removed ?? null })}\n`);
-  else if (removed === undefined) writeOut(`${nothing} ${name} (looked in ${bpffs})\n`);
-  else if (removed.attached === undefined)
-    writeOut(`removed what was left in ${bpffs}; no program was on ${name}\n`);
-  else writeOut(`${stopped(removed.attached)}\n`);
+  writeResult(json, { ...place, removed: removed ?? null }, () => {
+    if (removed === undefined) return `${nothing} ${name} (looked in ${bpffs})\n`;
+    if (removed.attached === undefined)
+      return `removed what was left in ${bpffs}; no program was on ${name}\n`;
+    return `${stopped(removed.attached)}\n`;
+  });
 }

@@ -5,7 +5,7 @@ import { AnyhopError } from '../core/errors.js';
 import { findSocket, socketOption, tell } from './control-client.js';
 import { planFiles } from './file-plan.js';
 import { loadFor } from './options.js';
-import { writeOut } from './output.js';
+import { writeResult } from './output.js';
 import { drawFilePlan, drawNodePlan } from './plan-text.js';
 
 interface PlanOptions {
@@ -42,21 +42,22 @@ Examples:
   anyhop plan old.yaml new.yaml --json`,
     )
     .action(async (oldFile: string | undefined, newFile: string | undefined, options: PlanOptions) => {
-      writeOut(oldFile === undefined ? await askNode(options) : compareFiles(oldFile, newFile, options));
+      if (oldFile === undefined) await askNode(options);
+      else compareFiles(oldFile, newFile, options);
     });
 }
 
-async function askNode({ socket, json }: PlanOptions): Promise<string> {
+async function askNode({ socket, json }: PlanOptions): Promise<void> {
   const report = (await tell(socket ?? (await findSocket()), '/plan', {})) as PlanReport;
-  return json ? `${JSON.stringify(report)}\n` : drawNodePlan(report);
+  writeResult(json, report, drawNodePlan);
 }
 
-function compareFiles(oldFile: string, newFile: string | undefined, { socket, json }: PlanOptions): string {
+function compareFiles(oldFile: string, newFile: string | undefined, { socket, json }: PlanOptions): void {
   if (newFile === undefined || socket !== undefined) {
     throw new AnyhopError('ERR_USAGE', '--socket and files exclude each other', {
       hint: 'Give OLD and NEW without --socket, or --socket without files: a node compares its own file with what is in force.',
     });
   }
   const report = planFiles(loadFor('pools', { config: oldFile }), loadFor('pools', { config: newFile }));
-  return json ? `${JSON.stringify(report)}\n` : drawFilePlan(report);
+  writeResult(json, report, drawFilePlan);
 }

@@ -1,8 +1,6 @@
 /** `anyhop cancel` and `anyhop force`: drop a change that waits, or put it in force now. */
 import { Command } from 'commander';
-import { answerOptions, type ChangeCommandOptions, change } from './change.js';
-import { drawChange } from './change-text.js';
-import { writeOut } from './output.js';
+import { answerOptions, type ChangeCommandOptions, changeAndTell } from './change.js';
 
 export function cancelCommand(): Command {
   return queuedCommand('cancel', '/cancel')
@@ -42,8 +40,6 @@ function queuedCommand(name: string, path: '/cancel' | '/force'): Command {
   const command = new Command(name).argument('<id>', 'id of the change, from "anyhop changes"');
   for (const option of answerOptions()) command.addOption(option);
   return command.action(async (id: string, options: ChangeCommandOptions) => {
-    const done = await change(path, { id }, options);
-    if (done === undefined) return;
-    writeOut(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
+    await changeAndTell(path, { id }, options);
   });
 }

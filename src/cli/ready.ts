@@ -1,8 +1,9 @@
 /** `anyhop ready`: says by its exit code whether a node is ready for traffic. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type { Readiness } from '../api/status.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { ask, findSocket, Refusal, socketOption } from './control-client.js';
+import { secondsBetween } from './number.js';
 import { writeError, writeOut } from './output.js';
 import { notReady } from './status-text.js';
 
@@ -24,7 +25,7 @@ export function readyCommand(): Command {
         'a backend from here. Routing daemons use this to announce the VIPs.',
     )
     .option('--service <name>', 'ask about this service instead of the node')
-    .option('--wait <seconds>', 'wait up to this long until it is ready', seconds)
+    .option('--wait <seconds>', 'wait up to this long until it is ready', secondsBetween(0, 86_400))
     .addOption(socketOption())
     .option('--json', 'print one JSON object, {ready, reasons, services}; each service has its reason')
     .addHelpText(
@@ -77,11 +78,4 @@ async function readinessOf({ socket, service }: ReadyOptions): Promise<Readiness
     const { message, hint } = error;
     return { ready: false, reasons: [hint === undefined ? message : `${message} (${hint})`], services: [] };
   }
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!/^[\d.]+$/.test(text) || !(value <= 86_400))
-    throw new InvalidArgumentError('Expected seconds, 0 to 86400.');
-  return value;
 }

@@ -1,8 +1,6 @@
 /** `anyhop reload`: a running node reads its config file again. */
 import { Command } from 'commander';
-import { type ChangeCommandOptions, change, changeOptions } from './change.js';
-import { drawChange } from './change-text.js';
-import { writeOut } from './output.js';
+import { type ChangeCommandOptions, changeAndTell, changeOptions } from './change.js';
 
 export function reloadCommand(): Command {
   const command = new Command('reload')
@@ -30,8 +28,6 @@ Examples:
   anyhop reload --force`,
     )
     .action(async (options: ChangeCommandOptions) => {
-      const done = await change('/reload', { force: options.force === true }, options);
-      if (done === undefined) return;
-      writeOut(options.json ? `${JSON.stringify(done.report)}\n` : drawChange(done.report));
+      await changeAndTell('/reload', { force: options.force === true }, options);
     });
 }

@@ -1,6 +1,6 @@
 /** `anyhop simulate`: shows what events do to connections, under anyhop and under other ways to balance. */
 import { writeFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
 import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
@@ -12,7 +12,8 @@ import { randomEvents } from '../sim/random-events.js';
 import { ANYHOP, ANYHOP_ALONE, PEERS, type Scheme } from '../sim/scheme.js';
 import { type SimReport, type SimRow, simulate } from '../sim/simulate.js';
 import { amount, columns, percent } from './format.js';
-import { writeOut } from './output.js';
+import { between } from './number.js';
+import { writeResult } from './output.js';
 
 /** Single changes: each settles before the next. */
 const EVENTS_DEFAULT = `drain web-2, settle, undrain web-2, settle, add web-new, settle, remove web-new, settle,
@@ -113,7 +114,7 @@ async function run(options: SimulateOptions): Promise<void> {
     schemes,
   });
   if (svg !== undefined) save(svg, await plotReport(report, schemes));
-  writeOut(options.json ? `${JSON.stringify({ seed, ...report })}\n` : describe(report, schemes, options));
+  writeResult(options.json, { seed, ...report }, () => describe(report, schemes, options));
 }
 
 function eventsOf({ events, seed, backends, nodes }: SimulateOptions, settleMs: number): SimEvent[] {
@@ -192,12 +193,4 @@ function save(file: string, svg: string): void {
 
 function number(flags: string, description: string, value: number, min: number, max: number): Option {
   return new Option(flags, description).argParser(between(min, max)).default(value);
-}
-
-function between(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-    if (value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
-  };
 }

@@ -1,10 +1,11 @@
 /** `anyhop status`: shows what a running node forwards, where, and how much. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type { EventsReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
 import { AnyhopError } from '../core/errors.js';
 import { clockTime } from '../core/time.js';
 import { ask, findSocket, Refusal, socketOption } from './control-client.js';
+import { secondsBetween } from './number.js';
 import { HOME, writeControl, writeError, writeOut } from './output.js';
 import { filterStatus, type StatusFilter, withoutUp } from './status-filter.js';
 import { drawEvents, drawStatus } from './status-text.js';
@@ -31,7 +32,11 @@ export function statusCommand(): Command {
     .option('--service <name>', 'show only this service and its pool')
     .option('--down', 'show only backends that are not up')
     .option('--events', 'show the events of the last hour instead, as the log has them')
-    .option('-w, --watch [seconds]', 'repeat every so many seconds (default: 2) until interrupted', seconds)
+    .option(
+      '-w, --watch [seconds]',
+      'repeat every so many seconds (default: 2) until interrupted',
+      secondsBetween(0.1, 3600),
+    )
     .addHelpText(
       'after',
       `
@@ -89,10 +94,4 @@ async function look(socket: string, options: StatusOptions): Promise<string> {
   const status = filterStatus((await ask(socket, '/status')) as NodeStatus, options);
   if (options.json) return `${JSON.stringify(options.down ? withoutUp(status) : status)}\n`;
   return drawStatus(status, new Date(), options.down === true);
-}
-
-function seconds(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0.1 && value <= 3600)) throw new InvalidArgumentError('expected seconds, 0.1 to 3600');
-  return value;
 }

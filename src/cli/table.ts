@@ -11,7 +11,7 @@ import { type PoolTables, resolvePool } from '../table/resolve.js';
 import type { PoolState } from '../table/state.js';
 import { amount, labelled, percent, someOf } from './format.js';
 import { type ConfigOptions, configOption, loadFor } from './options.js';
-import { writeOut } from './output.js';
+import { writeOut, writeResult } from './output.js';
 
 interface TableOptions extends ConfigOptions {
   readonly pool?: string;
@@ -48,11 +48,11 @@ Examples:
   anyhop table -c fleet.yaml --pool web --down web-3 --dump | grep ,web-3$ | wc -l`,
     )
     .action((options: TableOptions) => {
-      writeOut(table(loadFor('pools', options), options));
+      table(loadFor('pools', options), options);
     });
 }
 
-function table(config: Config, options: TableOptions): string {
+function table(config: Config, options: TableOptions): void {
   const pool = findPool(config, options.pool);
   const configured = statesOfConfig(pool);
   const down = new Set((options.down ?? []).map((name) => findBackend(pool, name)));
@@ -66,7 +66,10 @@ function table(config: Config, options: TableOptions): string {
   const built = performance.now();
   const tables = resolvePool({ ...configured, state, prior, stack });
   const resolved = performance.now();
-  if (options.dump) return dump(tables);
+  if (options.dump) {
+    writeOut(dump(tables));
+    return;
+  }
 
   const eligible = eligibility(state, pool.panicThreshold);
   const summary: Summary = {
@@ -84,7 +87,7 @@ function table(config: Config, options: TableOptions): string {
     alternatesDigest: tables.alternatesDigest,
     buildMs: { layers: built - start, tables: resolved - built },
   };
-  return options.json ? `${JSON.stringify(summary)}\n` : describe(summary, [...down]);
+  writeResult(options.json, summary, () => describe(summary, [...down]));
 }
 
 interface Summary {

@@ -1,7 +1,8 @@
 /** `anyhop weight`: a backend gets another share of the flows. */
-import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { Argument, type Command } from 'commander';
 import { WEIGHT_MAX } from '../core/limits.js';
 import { type BackendCommandOptions, backendCommand, changeBackend } from './change.js';
+import { between } from './number.js';
 
 export function weightCommand(): Command {
   return backendCommand('weight')
@@ -11,7 +12,7 @@ export function weightCommand(): Command {
       new Argument(
         '<weight>',
         `relative to the other backends of the pool, 0 (no flows) to ${WEIGHT_MAX}`,
-      ).argParser(parseWeight),
+      ).argParser(between(0, WEIGHT_MAX)),
     )
     .addHelpText(
       'after',
@@ -30,10 +31,4 @@ Examples:
     .action(async (backend: string, weight: number, options: BackendCommandOptions) => {
       await changeBackend('/weight', { backend, weight }, options);
     });
-}
-
-function parseWeight(text: string): number {
-  const weight = Number(text);
-  if (/^\d{1,5}$/.test(text) && weight <= WEIGHT_MAX) return weight;
-  throw new InvalidArgumentError(`Expected a whole number, 0 to ${WEIGHT_MAX}.`);
 }

@@ -8,16 +8,17 @@ import { assemble, fixedPath, servedOf } from '../node/assemble.js';
 import { explain } from '../node/explain.js';
 import { parsePrefix } from '../packet/address.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.js';
+import { askDecider, type DeciderOptions, deciderOptions, describeState, type State } from './decider.js';
+import { labelled } from './format.js';
 import {
-  askDecider,
-  type DeciderOptions,
-  deciderOptions,
-  describeState,
-  namesConfig,
-  type State,
-} from './decider.js';
-import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
-import { writeOut } from './output.js';
+  type ConfigOptions,
+  configOption,
+  isNamed,
+  loadFor,
+  type NodeOptions,
+  nodeOptions,
+} from './options.js';
+import { writeResult } from './output.js';
 
 interface WhichOptions extends ConfigOptions, NodeOptions, DeciderOptions {
   readonly proto: 'tcp' | 'udp';
@@ -61,9 +62,9 @@ Examples:
           },
         );
       }
-      const { state, answer } = await decide(options, namesConfig(command));
+      const { state, answer } = await decide(options, isNamed(command));
       const flow = `${proto} ${formatEndpoint(src)} -> ${formatEndpoint(dst)}`;
-      writeOut(options.json ? `${JSON.stringify({ state, ...answer })}\n` : describe(flow, state, answer));
+      writeResult(options.json, { state, ...answer }, () => describe(flow, state, answer));
     });
   for (const option of [...deciderOptions(), ...nodeOptions()]) command.addOption(option);
   return command;
@@ -136,7 +137,7 @@ function describe(flow: string, from: State, answer: Explanation): string {
     );
     if (answer.mode !== 'normal') rows.push(['note', `the pool is resolved in mode "${answer.mode}"`]);
   }
-  return `${rows.map(([name, value]) => `${name.padEnd(9)}  ${value}`).join('\n')}\n`;
+  return labelled(rows, '');
 }
 
 function endpoint(text: string): Endpoint {

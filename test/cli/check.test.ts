@@ -40,9 +40,9 @@ describe('anyhop check', () => {
       /^.+full\.yaml: good$/m,
       /^node edge-1: interface eth0, engine auto$/m,
       /^ {2}GRE from 10\.0\.0\.0\/28 and fd00::1$/m,
-      /^pool web: 4 backends, 65537 slots, all count as up below 50\.0 % up$/m,
-      /^ {2}web-2 +10\.1\.0\.12 +weight 2 +active +50\.0 % by weight +agent$/m,
-      /^ {2}web-3 +fd00:0:0:1::13 +weight 1 +draining +0\.0 % by weight +agent$/m,
+      /^pool web: 4 backends, 65537 slots, all count as up below 50 % up$/m,
+      /^ {2}web-2 +10\.1\.0\.12 +weight 2 +active +50 % by weight +agent$/m,
+      /^ {2}web-3 +fd00:0:0:1::13 +weight 1 +draining +0 % by weight +agent$/m,
       /^ {2}games +203\.0\.113\.10 udp 8000-8999 +to pool web +by source +second chance off$/m,
     ]) {
       assert.match(stdout, line);

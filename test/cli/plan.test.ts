@@ -158,7 +158,7 @@ describe('plan of a running node', () => {
     for (const args of [['old.yaml'], ['old.yaml', 'new.yaml', '--socket', node.socket]]) {
       const { code, stderr } = await anyhop(['plan', ...args]);
       assert.equal(code, 2);
-      assert.match(stderr, /Name OLD and NEW without --socket, or --socket without files/);
+      assert.match(stderr, /Give OLD and NEW without --socket, or --socket without files/);
     }
   });
 });
