@@ -56,7 +56,7 @@ measure('table: four layers, half weights 65535, half 1', 12, () => buildStack(h
 
 const stack = buildStack(settled, SLOTS);
 const oneDown = settled.map((member, i): Member => (i === 5 ? { ...member, health: 'down' } : member));
-const resolve = () => resolvePool({ slots: SLOTS, state: oneDown, prior: settled, stack, priorStack: stack });
+const resolve = () => resolvePool({ slots: SLOTS, state: oneDown, remembered: [settled], stack });
 measure('table: owners and alternates after one health change', 2, () => {
   const { owners, alternates } = resolve();
   return [owners, alternates];

@@ -54,7 +54,7 @@ function ownerTable({ node, pools }: NodeStatus): OwnerTable {
   const known = tables.get(digests.owners);
   if (known !== undefined) return known;
   const state = backends.map(({ name, weight, state, health }) => ({ name, weight, state, health }));
-  const table = resolvePool({ slots, state, panicThreshold });
+  const table = resolvePool({ slots, state, remembered: [], panicThreshold });
   if (table.ownersDigest !== digests.owners)
     throw new Error(`${node}: its table is not the one that follows from its status`);
   tables.set(digests.owners, table);

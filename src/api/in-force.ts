@@ -67,7 +67,16 @@ const schema = z.object({
           drained: z.boolean().exactOptional(),
         }),
       ),
-      prior: z.array(z.object({ ...backend, health: z.enum(['up', 'down']) })).exactOptional(),
+      /** The newest first. */
+      remembered: z.array(
+        z.array(
+          z.object({
+            ...backend,
+            health: z.enum(['up', 'down']),
+            unreachable: z.literal(true).exactOptional(),
+          }),
+        ),
+      ),
     }),
   ),
 });
@@ -79,9 +88,9 @@ type SentPool = Sent['pools'][number];
 /** Before it is sent: its lists are made as they are read, so that no turn of the event loop has to make all of them. */
 export interface InForceReport extends Omit<Sent, 'services' | 'pools'> {
   readonly services: Iterable<Sent['services'][number]>;
-  readonly pools: readonly (Omit<SentPool, 'backends' | 'prior'> & {
+  readonly pools: readonly (Omit<SentPool, 'backends' | 'remembered'> & {
     readonly backends: Iterable<SentPool['backends'][number]>;
-    readonly prior?: Iterable<NonNullable<SentPool['prior']>[number]>;
+    readonly remembered: readonly Iterable<SentPool['remembered'][number][number]>[];
   })[];
 }
 
@@ -101,14 +110,15 @@ export function* inForceParts({ services, pools, ...rest }: InForceReport): Gene
   yield `${JSON.stringify(rest).slice(0, -1)},"services":`;
   yield* listParts(services);
   yield ',"pools":[';
-  for (const [index, { backends, prior, ...pool }] of pools.entries()) {
+  for (const [index, { backends, remembered, ...pool }] of pools.entries()) {
     yield `${index === 0 ? '' : ','}${JSON.stringify(pool).slice(0, -1)},"backends":`;
     yield* listParts(backends);
-    if (prior !== undefined) {
-      yield ',"prior":';
-      yield* listParts(prior);
+    yield ',"remembered":[';
+    for (const [age, state] of remembered.entries()) {
+      if (age > 0) yield ',';
+      yield* listParts(state);
     }
-    yield '}';
+    yield ']}';
   }
   yield ']}';
 }

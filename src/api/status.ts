@@ -103,9 +103,10 @@ export interface QueuedStatus {
   readonly changes: readonly string[];
 }
 
-/** A member of a prior state. */
-export interface PriorStatus {
+/** A member of a remembered state. */
+export interface FormerStatus {
   readonly name: string;
+  readonly address: string;
   readonly weight: number;
   readonly state: 'active' | 'draining';
   readonly health: 'up' | 'down';
@@ -157,8 +158,8 @@ export interface PoolStatus {
   readonly slots: number;
   readonly layers: number;
   readonly panicThreshold: number;
-  /** What the alternates are resolved by. */
-  readonly prior: readonly PriorStatus[];
+  /** Others that were in force within the settle time, the newest first: what the alternates are resolved by. */
+  readonly remembered: readonly (readonly FormerStatus[])[];
   readonly change: PoolChangeStatus;
   readonly digests: { readonly owners: string; readonly alternates: string };
   readonly backends: readonly BackendStatus[];

@@ -66,6 +66,7 @@ function compare(a: ComparedNode, b: ComparedNode) {
 
 const member = {
   name: z.string(),
+  address: z.string(),
   weight: z.int().min(0).max(WEIGHT_MAX),
   state: z.enum(['active', 'draining']),
   reachable: z.boolean(),
@@ -97,12 +98,11 @@ const statusSchema: z.ZodType<ComparedNode> = z.object({
         settlesAt: z.string().exactOptional(),
         queued: z.array(z.object({ dueAt: z.string(), changes: z.array(z.string()) })),
       }),
-      prior: z.array(z.object({ ...member, health: z.enum(['up', 'down']) })),
+      remembered: z.array(z.array(z.object({ ...member, health: z.enum(['up', 'down']) }))),
       backends: z.array(
         z.object({
           ...member,
           health: z.enum(['up', 'down', 'dead']),
-          address: z.string(),
           healthReason: z.string().exactOptional(),
           drain: z.object({ connections: z.number().nullable(), done: z.boolean() }).exactOptional(),
         }),

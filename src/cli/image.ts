@@ -42,8 +42,8 @@ function summarize(assembly: Assembly) {
   const { image, pools, numbers } = assembly;
   const serviceNames = numbers.services.names();
   // The image numbers backends pool by pool.
-  const backendNames = pools.flatMap(({ name: pool, backends }) =>
-    backends.map(({ name }) => `${pool}/${name}`),
+  const backendNames = pools.flatMap(({ name: pool, tables }) =>
+    tables.names.map((name) => `${pool}/${name}`),
   );
   return {
     digest: imageDigest(image),

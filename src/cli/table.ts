@@ -59,12 +59,12 @@ function table(config: Config, options: TableOptions): void {
   const state: PoolState = configured.state.map((member) =>
     down.has(member.name) ? { ...member, health: 'down' } : member,
   );
-  const prior = down.size > 0 ? configured.state : (configured.prior ?? configured.state);
+  const remembered = down.size > 0 ? [configured.state] : configured.remembered;
 
   const start = performance.now();
   const stack = buildStack(state, pool.tableSize);
   const built = performance.now();
-  const tables = resolvePool({ ...configured, state, prior, stack });
+  const tables = resolvePool({ ...configured, state, remembered, stack });
   const resolved = performance.now();
   if (options.dump) {
     writeOut(dump(tables));
@@ -81,7 +81,7 @@ function table(config: Config, options: TableOptions): void {
     evenness: evenness(tables, eligible.members),
     moved:
       down.size > 0
-        ? countMoves(resolvePool({ ...configured, state: prior, prior: undefined, stack }), tables, down)
+        ? countMoves(resolvePool({ ...configured, remembered: [], before: tables }), tables, down)
         : undefined,
     ownersDigest: tables.ownersDigest,
     alternatesDigest: tables.alternatesDigest,

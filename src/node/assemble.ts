@@ -36,7 +36,7 @@ export function servedOf({ services, pools }: Pick<Config, 'services' | 'pools'>
 export interface AssembleOptions {
   /** Only rises. */
   readonly generation: number;
-  /** The path to each member, prior ones included; one without a path gets no packet, even where the tables name it. */
+  /** The path to each member, remembered ones included; one without a path gets no packet, even where the tables name it. */
   readonly path: (backend: StateMember) => Path | undefined;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
@@ -57,9 +57,7 @@ export interface CounterNumbers {
 }
 
 export interface AssembledPool extends NamedStates {
-  readonly tables: PoolTables;
-  /** In the order of `tables.names`, which is that of the image; as they are now, if they still are. */
-  readonly backends: readonly StateMember[];
+  readonly tables: PoolTables<StateMember>;
 }
 
 export interface Assembly {
@@ -67,7 +65,7 @@ export interface Assembly {
   readonly pools: readonly AssembledPool[];
   /** In the order of the config. */
   readonly services: readonly ServiceConfig[];
-  /** To the members of the pools, present and prior, as they were then. */
+  /** To the members of the tables, as they were then. */
   readonly paths: ReadonlyMap<StateMember, Path | undefined>;
   /** Services by name, backends as `pool/backend`. */
   readonly numbers: CounterNumbers;
@@ -79,19 +77,19 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
   const former = new Map(options.previous?.pools.map((pool) => [pool.name, pool]));
   const pools = served.pools.map((states) => assemblePool(states, former.get(states.name)));
   const paths = new Map<StateMember, Path | undefined>();
-  for (const { state, prior = [] } of pools)
-    for (const member of [...state, ...prior]) paths.set(member, options.path(member));
+  for (const { tables } of pools)
+    for (const member of tables.members) paths.set(member, options.path(member));
   const { services: ofServices = new Numbers(), backends: ofBackends = new Numbers() } =
     options.numbers ?? {};
   // Numbers are given out before their names are read.
   const numbers = {
     services: ofServices.roomFor(served.services.map(({ name }) => name)),
     backends: ofBackends.roomFor(
-      pools.flatMap(({ name: pool, backends }) => backends.map(({ name }) => `${pool}/${name}`)),
+      pools.flatMap(({ name: pool, tables }) => tables.names.map((name) => `${pool}/${name}`)),
     ),
   };
-  const backendNumbers = pools.map(({ name: pool, backends }) =>
-    backends.map(({ name }) => numbers.backends.of(`${pool}/${name}`)),
+  const backendNumbers = pools.map(({ name: pool, tables }) =>
+    tables.names.map((name) => numbers.backends.of(`${pool}/${name}`)),
   );
   const { flowKeys: known } = options.previous ?? {};
   const flowKeys = known?.secret === node.key ? known : new FlowKeys(node.key);
@@ -103,11 +101,11 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
       otherMacs: options.otherMacs ?? [],
       source4: node.source4,
       source6: node.source6,
-      pools: pools.map(({ name: pool, tables, backends }, index) => ({
+      pools: pools.map(({ name: pool, slots, tables }, index) => ({
         name: pool,
         owners: tables.owners,
-        alternates: tables.alternates,
-        backends: backends.map((backend, member) => {
+        alternates: tables.alternates.subarray(0, slots),
+        backends: tables.members.map((backend, member) => {
           const path = paths.get(backend);
           return {
             name: `${pool}/${backend.name}`,
@@ -140,10 +138,7 @@ const NO_PATH: Path = {
 /** @param before the same pool as it was assembled before */
 function assemblePool(states: NamedStates, before: AssembledPool | undefined): AssembledPool {
   if (before !== undefined && isSame(before, states)) return before;
-  const { stack, priorStack } = before?.tables ?? {};
-  const tables = resolvePool({ ...states, stack, priorStack });
-  const members = new Map([...(states.prior ?? []), ...states.state].map((member) => [member.name, member]));
-  return { ...states, tables, backends: tables.names.map((name) => members.get(name)!) };
+  return { ...states, tables: resolvePool({ ...states, before: before?.tables }) };
 }
 
 function isSame(one: NamedStates, other: NamedStates): boolean {
@@ -151,7 +146,8 @@ function isSame(one: NamedStates, other: NamedStates): boolean {
     one.slots === other.slots &&
     one.panicThreshold === other.panicThreshold &&
     hasSameMembers(one.state, other.state) &&
-    hasSameMembers(one.prior ?? [], other.prior ?? [])
+    one.remembered.length === other.remembered.length &&
+    one.remembered.every((state, i) => hasSameMembers(state, other.remembered[i]))
   );
 }
 

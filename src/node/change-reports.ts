@@ -55,7 +55,7 @@ export function planOf(
   const isSettled = rememberedStates(was.changes).length === 1;
   return {
     plan: planPool(
-      isSettled ? { ...old, prior: undefined } : old,
+      isSettled ? { ...old, remembered: [] } : old,
       statesOf(is.file, is.changes, facts),
       is.file.settleMs,
     ),
@@ -76,7 +76,7 @@ function planQueued(
   const settled = (i: number): NamedStates => ({
     ...statesOf(file, changes),
     state: stateOf(changes, members[i], { ...facts, isDrained }),
-    prior: undefined,
+    remembered: [],
   });
   return planPool(settled(at), settled(at + 1), file.settleMs);
 }

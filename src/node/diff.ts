@@ -16,7 +16,7 @@ import { renamedPools } from '../pool/renames.js';
 import { NONE } from '../table/layers.js';
 import { forEachSegment } from '../table/overlay.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
-import type { Member } from '../table/state.js';
+import { type Member, machineOf } from '../table/state.js';
 
 /** The part of a status that is compared. */
 export type ComparedNode = Pick<NodeStatus, 'node' | 'keyFingerprint'> & {
@@ -27,7 +27,10 @@ export type ComparedService = Pick<
   ServiceStatus,
   'name' | 'vip' | 'protocol' | 'portFirst' | 'portLast' | 'pool' | 'hash' | 'secondChance'
 >;
-export type ComparedPool = Pick<PoolStatus, 'name' | 'slots' | 'panicThreshold' | 'prior' | 'digests'> & {
+export type ComparedPool = Pick<
+  PoolStatus,
+  'name' | 'slots' | 'panicThreshold' | 'remembered' | 'digests'
+> & {
   readonly backends: readonly ComparedBackend[];
   readonly change: {
     readonly settlesAt?: string;
@@ -121,7 +124,7 @@ function diffPools(a: ComparedPool | undefined, b: ComparedPool | undefined): Po
   const differences = [
     ...ofPool(a, b),
     ...differing(a.backends, b.backends, BACKEND),
-    ...differing(a.prior, b.prior, [['prior state', drawMember]]),
+    ...ofRemembered(a.remembered, b.remembered),
   ];
   const [ofA, ofB] = [resolve(a), resolve(b)];
   return {
@@ -194,8 +197,22 @@ function drawService(service: ComparedService): string {
   return `${vip} ${protocol} ${portFirst === portLast ? portFirst : `${portFirst}-${portLast}`}, pool ${pool}, ${hashed}`;
 }
 
-function drawMember({ weight, state, health }: PoolStatus['prior'][number]): string {
-  return `weight ${weight}, ${state}, ${health}`;
+type Remembered = PoolStatus['remembered'];
+
+/** As many as both have, the newest first. */
+function ofRemembered(a: Remembered, b: Remembered): Difference[] {
+  const counts: Pair = [String(a.length), String(b.length)];
+  return [
+    ...(a.length === b.length ? [] : [{ what: 'remembered states', values: counts }]),
+    ...a.slice(0, b.length).flatMap((state, i) => {
+      const what = i === 0 ? 'last state' : `state ${i + 1} back`;
+      return differing(state, b[i], [[what, drawMember]]);
+    }),
+  ];
+}
+
+function drawMember({ address, weight, state, health }: Remembered[number][number]): string {
+  return `${address}, weight ${weight}, ${state}, ${health}`;
 }
 
 /**
@@ -213,27 +230,40 @@ function pairs<T extends { readonly name: string }>(
   return names.map((name) => [ofA.get(name), ofB.get(name)]);
 }
 
-function resolve({ slots, panicThreshold, prior, backends }: ComparedPool): PoolTables {
+function resolve({ slots, panicThreshold, remembered, backends }: ComparedPool): PoolTables {
   const state = backends.map((backend): Member => {
     const member = memberOf(backend);
     return isDrained(backend) ? { ...member, drained: true } : member;
   });
-  return resolvePool({ slots, panicThreshold, state, prior: prior.map(memberOf) });
+  return resolvePool({
+    slots,
+    panicThreshold,
+    state,
+    remembered: remembered.map((one) => one.map(memberOf)),
+  });
 }
 
 function memberOf({
   name,
+  address,
   weight,
   state,
   health,
   reachable,
-}: Pick<ComparedBackend, 'name' | 'weight' | 'state' | 'health' | 'reachable'>): Member {
-  return { name, weight, state, health, ...(!reachable && { unreachable: true }) };
+}: Pick<ComparedBackend, 'name' | 'address' | 'weight' | 'state' | 'health' | 'reachable'>): Member {
+  return {
+    name,
+    address: { text: address },
+    weight,
+    state,
+    health,
+    ...(!reachable && { unreachable: true }),
+  };
 }
 
 function countSlots(a: ComparedPool, b: ComparedPool, ofA: PoolTables, ofB: PoolTables): SlotDiff {
-  const toB = sameBackends(ofA.names, a, ofB.names, b);
-  const toA = sameBackends(ofB.names, b, ofA.names, a);
+  const toB = sameMachines(ofA, ofB);
+  const toA = sameMachines(ofB, ofA);
   let [total, differ, lostOnB, lostOnA] = [0, 0, 0, 0];
   forEachSegment(a.slots, b.slots, (slotA, slotB, length) => {
     total += length;
@@ -254,24 +284,8 @@ function isFound(former: number, alternate: number): boolean {
   return former !== NONE && former === alternate;
 }
 
-/**
- * For each of `names` its index in `others`, NONE for one that is not there. A backend is its address, whatever its name; of one that
- * is in a prior state alone no status tells the address, and it goes by its name.
- */
-function sameBackends(
-  names: readonly string[],
-  of: ComparedPool,
-  others: readonly string[],
-  ofOthers: ComparedPool,
-): Uint16Array {
-  const addresses = new Map(of.backends.map(({ name, address }) => [name, address]));
-  const named = new Map(ofOthers.backends.map(({ name, address }) => [address, name]));
-  const known = new Set(ofOthers.backends.map(({ name }) => name));
-  const index = new Map(others.map((name, i) => [name, i]));
-  return Uint16Array.from(names, (name) => {
-    const address = addresses.get(name);
-    if (address === undefined) return index.get(name) ?? NONE;
-    const there = named.get(address) ?? (known.has(name) ? undefined : name);
-    return there === undefined ? NONE : (index.get(there) ?? NONE);
-  });
+/** For each member its number in `others`, NONE for one that is not there. */
+function sameMachines({ members }: PoolTables, others: PoolTables): Uint16Array {
+  const numbers = new Map(others.members.map((member, i) => [machineOf(member), i]));
+  return Uint16Array.from(members, (member) => numbers.get(machineOf(member)) ?? NONE);
 }

@@ -27,9 +27,9 @@ export function explain(
   const name = assembly.numbers.services.names()[counter];
   const service = assembly.services.find((each) => each.name === name)!;
   const pool = assembly.pools.find(({ name }) => name === service.pool)!;
-  const { tables, backends } = pool;
-  const owner = backends[tables.owners[slot]];
-  const alternate = backends[tables.alternates[slot]];
+  const { tables } = pool;
+  const owner = tables.members[tables.owners[slot]];
+  const alternate = tables.members[tables.alternates[slot]];
   const members = new Map(pool.state.map((member) => [member.name, member]));
   return {
     ...outcome,

@@ -6,6 +6,7 @@ import { keyFingerprint } from '../hash/key.js';
 import type { Path } from '../packet/path.js';
 import { upOrDown } from '../pool/change.js';
 import type { StateMember } from '../pool/states.js';
+import { machineOf } from '../table/state.js';
 import { type Assembly, assemble, fixedPath } from './assemble.js';
 
 export function inForceReport(
@@ -13,37 +14,44 @@ export function inForceReport(
   { source4, source6, key }: NodeConfig,
   moment: Moment,
 ): InForceReport {
-  const told = (member: StateMember) => {
-    const {
-      name,
-      address: { text },
-      weight,
-      state,
-      agent,
-      id,
-    } = member;
-    return { name, address: text, weight, state, agent, id, mtu: paths.get(member)?.mtu ?? null };
-  };
   return {
     ...moment,
     keyFingerprint: keyFingerprint(key.reveal()),
     ...(source4 && { source4: source4.text }),
     ...(source6 && { source6: source6.text }),
     services: each(services, ({ vip, ...service }) => ({ ...service, vip: vip.text })),
-    pools: pools.map(({ name, slots, panicThreshold, state, prior, tables }) => ({
-      name,
-      slots,
-      panicThreshold: panicThreshold ?? 0,
-      owners: tables.ownersDigest,
-      alternates: tables.alternatesDigest,
-      backends: each(state, (member) => {
-        const { health, drained } = member;
-        return { ...told(member), health, ...(drained !== undefined && { drained }) };
-      }),
-      ...(prior && {
-        prior: each(prior, (member) => ({ ...told(member), health: upOrDown(member.health) })),
-      }),
-    })),
+    pools: pools.map(({ name, slots, panicThreshold, state, remembered, tables }) => {
+      const mtus = new Map(tables.members.map((member) => [machineOf(member), paths.get(member)?.mtu]));
+      const told = (member: StateMember) => {
+        const { name, address, weight, state, agent, id } = member;
+        return {
+          name,
+          address: address.text,
+          weight,
+          state,
+          agent,
+          id,
+          mtu: mtus.get(machineOf(member)) ?? null,
+        };
+      };
+      return {
+        name,
+        slots,
+        panicThreshold: panicThreshold ?? 0,
+        owners: tables.ownersDigest,
+        alternates: tables.alternatesDigest,
+        backends: each(state, (member) => {
+          const { health, drained } = member;
+          return { ...told(member), health, ...(drained !== undefined && { drained }) };
+        }),
+        remembered: remembered.map((former) =>
+          each(former, (member) => {
+            const { health, unreachable } = member;
+            return { ...told(member), health: upOrDown(health), ...(unreachable && { unreachable }) };
+          }),
+        ),
+      };
+    }),
   };
 }
 
@@ -79,17 +87,13 @@ export function assembleInForce(
   const { services, source4, source6, generation } = inForce;
   // `mtu` says whether the node has a path: no packet gets to a member without one.
   const unreachable = { unreachable: true } as const;
-  const pools = inForce.pools.map(({ backends, prior, ...pool }) => ({
+  const pools = inForce.pools.map(({ backends, ...pool }) => ({
     ...pool,
     state: backends.map((member) => ({ ...member, ...(member.mtu === null && unreachable) })),
-    prior: prior?.map((member) => ({
-      ...member,
-      ...(member.mtu === null && member.health === 'down' && unreachable),
-    })),
   }));
   const mtus = new Map<unknown, number | null>(
-    pools.flatMap(({ state, prior = [] }) =>
-      [...state, ...prior].map((member) => [member, member.mtu] as const),
+    pools.flatMap(({ state, remembered }) =>
+      [state, ...remembered].flatMap((one) => one.map((member) => [member, member.mtu] as const)),
     ),
   );
   const path = (member: StateMember): Path | undefined => {

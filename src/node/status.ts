@@ -4,10 +4,10 @@ import type {
   BackendStatus,
   ConfigFileStatus,
   DrainStatus,
+  FormerStatus,
   NodeStatus,
   OverrideStatus,
   PoolChangeStatus,
-  PriorStatus,
   Readiness,
   Traffic,
   VerdictStatus,
@@ -20,9 +20,9 @@ import { VERSION } from '../core/version.js';
 import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
 import { imageDigest } from '../image/inspect.js';
+import type { StateMember } from '../pool/states.js';
 import { NONE } from '../table/layers.js';
 import type { PoolTables } from '../table/resolve.js';
-import type { Member } from '../table/state.js';
 import type { PathReportCounts } from '../underlay/path-mtus.js';
 import type { Assembly } from './assemble.js';
 import type { HealthMark } from './marks.js';
@@ -111,9 +111,8 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       }),
     ),
     pools: assembly.pools.map(
-      ({ name: pool, slots: size, panicThreshold = 0, state, prior, tables, backends }) => {
+      ({ name: pool, slots: size, panicThreshold = 0, state, remembered, tables }) => {
         const slots = slotsOf(tables);
-        const present = new Set(state);
         const check = checks.get(pool);
         const marks = input.marks(pool);
         return {
@@ -122,13 +121,12 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
           slots: size,
           layers: tables.layers,
           panicThreshold,
-          prior: (prior ?? state).map(priorStatus),
+          remembered: remembered.map((former) => former.map(formerStatus)),
           change: input.change(pool),
           digests: { owners: tables.ownersDigest, alternates: tables.alternatesDigest },
-          backends: backends.flatMap((backend, index): BackendStatus[] => {
+          backends: tables.members.slice(0, state.length).flatMap((backend, index): BackendStatus[] => {
             // `health` is what the tables were made by; the mark may be newer.
             const { name, address, weight, state, health, unreachable } = backend;
-            if (!present.has(backend)) return []; // of the prior state only
             const nextHop = input.nextHop(address.text);
             const mark = marks.get(name);
             if (mark === undefined) return []; // it came into force a moment ago
@@ -179,9 +177,10 @@ function slotsOf(tables: PoolTables): Uint32Array {
   return slots;
 }
 
-function priorStatus({ name, weight, state, health, unreachable }: Member): PriorStatus {
+function formerStatus({ name, address, weight, state, health, unreachable }: StateMember): FormerStatus {
   return {
     name,
+    address: address.text,
     weight,
     state,
     health: health === 'up' ? 'up' : 'down',

@@ -74,8 +74,9 @@ type States = PoolStates<StateMember>;
  * @param settleMs how long `after` remembers what was before
  */
 export function planPool(before: States, after: States, settleMs: number): PoolPlan {
-  const was = { ...before, prior: before.prior ?? before.state };
-  const is = { ...after, prior: after.prior ?? was.prior };
+  const former = before.remembered.at(-1);
+  const was = before;
+  const is = after.remembered.length > 0 ? after : { ...after, remembered: [former ?? before.state] };
   const oldTables = resolvePool(was);
   const newTables = resolvePool(is);
   const oldEligible = eligibility(was.state, was.panicThreshold);
@@ -83,22 +84,22 @@ export function planPool(before: States, after: States, settleMs: number): PoolP
 
   const places = new Places();
   const next: NextTables = {
-    now: places.reached(newTables, is),
-    settled: places.reached(settledTables(is, is.state), is),
+    now: places.reached(newTables),
+    settled: places.reached(settledTables(is, is.state)),
   };
   const ages: Age[] = [];
-  if (before.prior !== undefined) {
-    ages.push(new Age('before', places.owners(settledTables(was, was.prior), was.prior), next));
+  if (former !== undefined) {
+    ages.push(new Age('before', places.owners(settledTables(was, former)), next));
   }
-  const oldOwners = places.owners(oldTables, was.state);
-  ages.push(new Age(before.prior === undefined ? 'before' : 'between', oldOwners, next));
+  const oldOwners = places.owners(oldTables);
+  ages.push(new Age(former === undefined ? 'before' : 'between', oldOwners, next));
 
   const draining = drainingBefore(before);
   if (draining.size > 0) {
     const undrained = was.state.map(
       (one): StateMember => (draining.has(one.name) ? { ...one, state: 'active' } : one),
     );
-    ages.push(new Age('before', places.owners(settledTables(was, undrained), undrained, draining), next));
+    ages.push(new Age('before', places.owners(settledTables(was, undrained), draining), next));
   }
 
   const weightBefore = places.weights(oldEligible.members);
@@ -142,8 +143,8 @@ export function planPool(before: States, after: States, settleMs: number): PoolP
 }
 
 /** Names of members that drain and did so in the prior state: their flows are older than that. */
-function drainingBefore({ state, prior }: States): ReadonlySet<string> {
-  const former = new Map(prior?.map((member) => [member.name, member.state]));
+function drainingBefore({ state, remembered }: States): ReadonlySet<string> {
+  const former = new Map(remembered.at(-1)?.map((member) => [member.name, member.state]));
   const names = state.flatMap(({ name, state: admin, weight, drained }) => {
     const isLong = admin === 'draining' && (former.get(name) ?? 'draining') === 'draining';
     return isLong && weight > 0 && drained !== true ? [name] : [];
@@ -152,8 +153,8 @@ function drainingBefore({ state, prior }: States): ReadonlySet<string> {
 }
 
 /** Of a pool that has been in this state for long. */
-function settledTables(pool: States, state: States['state']): PoolTables {
-  return resolvePool({ ...pool, state, prior: undefined });
+function settledTables(pool: States, state: States['state']): PoolTables<StateMember> {
+  return resolvePool({ ...pool, state, remembered: [] });
 }
 
 /** In the place of a place: no owner, or none whose flows count. */
@@ -183,27 +184,23 @@ class Places {
   }
 
   /** Who owned each slot. @param only others' flows do not count */
-  owners(tables: PoolTables, members: readonly BackendConfig[], only?: ReadonlySet<string>): Int32Array {
-    const byName = new Map(members.map((member) => [member.name, member]));
-    const places = tables.names.map((name) => {
-      const member = byName.get(name);
-      return member === undefined || only?.has(name) === false ? NOWHERE : this.#of(member);
-    });
+  owners(tables: PoolTables<StateMember>, only?: ReadonlySet<string>): Int32Array {
+    const places = tables.members.map((member) =>
+      only?.has(member.name) === false ? NOWHERE : this.#of(member),
+    );
     return Int32Array.from(tables.owners, (owner) => (owner === NONE ? NOWHERE : places[owner]));
   }
 
-  /** Where packets go by tables of `is`. A backend that is no longer in force is reached as it is remembered. */
-  reached(tables: PoolTables, is: States): Reached {
-    const byName = new Map([...(is.prior ?? []), ...is.state].map((member) => [member.name, member]));
-    const members = tables.names.map((name) => byName.get(name)!);
+  /** Where packets go. */
+  reached({ members, owners, alternates }: PoolTables<StateMember>): Reached {
     const places = members.map((member) => this.#of(member));
     const place = (index: number): number => (index === NONE ? NOWHERE : places[index]);
     const hasAgent = (index: number): boolean => index !== NONE && members[index].agent;
     return {
-      owners: Int32Array.from(tables.owners, place),
-      alternates: Int32Array.from(tables.alternates, place),
-      isKept: Uint8Array.from(tables.owners, (owner, slot) =>
-        hasAgent(owner) && hasAgent(tables.alternates[slot]) ? 1 : 0,
+      owners: Int32Array.from(owners, place),
+      alternates: Int32Array.from(alternates, place),
+      isKept: Uint8Array.from(owners, (owner, slot) =>
+        hasAgent(owner) && hasAgent(alternates[slot]) ? 1 : 0,
       ),
     };
   }

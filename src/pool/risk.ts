@@ -9,16 +9,15 @@
 
 import { NONE } from '../table/layers.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
-import type { PoolState, PoolStates } from '../table/state.js';
+import { machineOf, type PoolState, type PoolStates } from '../table/state.js';
 import type { PoolChanges } from './change.js';
 import { rememberedStates } from './states.js';
 
 /** For each of `born`, the share of its flows (0 to 1) that `next` would break; 0 for a state in which nobody owned. */
 export function shareAtRisk(born: readonly PoolState[], next: PoolStates): number[] {
   const after = resolvePool(next);
-  const { stack, priorStack } = after;
   return born.map((state) =>
-    shareLost(resolvePool({ ...next, state, prior: undefined, stack, priorStack }), after),
+    shareLost(resolvePool({ ...next, state, remembered: [], before: after }), after),
   );
 }
 
@@ -41,8 +40,8 @@ export function riskOf(before: PoolChanges, next: PoolStates): FlowsAtRisk[] {
 }
 
 function shareLost(before: PoolTables, after: PoolTables): number {
-  const index = new Map(after.names.map((name, i) => [name, i]));
-  const places = before.names.map((name) => index.get(name) ?? NONE);
+  const numbers = new Map(after.members.map((member, i) => [machineOf(member), i]));
+  const places = before.members.map((member) => numbers.get(machineOf(member)) ?? NONE);
   let alive = 0;
   let lost = 0;
   for (let slot = 0; slot < before.owners.length; slot++) {

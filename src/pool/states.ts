@@ -10,7 +10,7 @@ import type { Health, Member, PoolStates } from '../table/state.js';
 import { type PoolChanges, upOrDown } from './change.js';
 
 /** A member of a pool state, and where it is reached. */
-export interface StateMember extends BackendConfig, Member {}
+export interface StateMember extends BackendConfig, Omit<Member, 'address'> {}
 
 export interface NamedStates extends PoolStates<StateMember> {
   readonly name: string;
@@ -31,7 +31,7 @@ type Settings = Pick<PoolConfig, 'name' | 'tableSize' | 'panicThreshold'>;
 
 /** Of a pool whose changes are remembered. */
 export function statesOf(pool: Settings, changes: PoolChanges, facts?: BackendFacts): NamedStates {
-  return { ...named(pool), state: stateInForce(changes, facts), prior: priorState(changes, facts) };
+  return { ...named(pool), state: stateInForce(changes, facts), remembered: [priorState(changes, facts)] };
 }
 
 /** As a file has it. @param healthOf the mark of a present member */
@@ -40,14 +40,12 @@ export function statesOfConfig(
   healthOf: (backend: BackendConfig) => Health = () => 'up',
   facts = NO_FACTS,
 ): NamedStates {
-  return {
-    ...named(pool),
-    state: pool.backends.map((backend) => present(backend, healthOf(backend), facts)),
-    prior: pool.prior?.map((backend) => past(backend, facts)),
-  };
+  const state = pool.backends.map((backend) => present(backend, healthOf(backend), facts));
+  const prior = pool.prior?.map((backend) => past(backend, facts));
+  return { ...named(pool), state, remembered: prior === undefined ? [] : [prior] };
 }
 
-function named({ name, tableSize, panicThreshold }: Settings): Omit<NamedStates, 'state' | 'prior'> {
+function named({ name, tableSize, panicThreshold }: Settings): Omit<NamedStates, 'state' | 'remembered'> {
   return { name, slots: tableSize, panicThreshold };
 }
 

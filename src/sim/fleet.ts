@@ -1,8 +1,9 @@
 /** The control side of a simulation: the config file, the nodes that read it, the router, and events. */
+import { createHash } from 'node:crypto';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
-import { parseAddress } from '../packet/address.js';
+import { addressFromBytes, type IpAddress } from '../packet/address.js';
 import { backendName, type Edit, eventText, type SimEvent } from './event.js';
 import { SimNode } from './node.js';
 
@@ -135,11 +136,14 @@ const POOL = {
   prior: undefined,
 } satisfies Partial<PoolConfig>;
 
-/** No packet is sent, so all backends can have one address (RFC 5737). */
-const ADDRESS = parseAddress('192.0.2.1')!;
+/** No packet is sent: an address is one of documentation (RFC 3849) that no other name has. */
+function addressOf(name: string): IpAddress {
+  const digest = createHash('sha256').update(name).digest();
+  return addressFromBytes(Uint8Array.of(0x20, 0x01, 0x0d, 0xb8, ...digest.subarray(0, 12)));
+}
 
 function memberOf(name: string, weight: number): BackendConfig {
-  return { name, address: ADDRESS, weight, state: 'active', agent: true, id: 0 };
+  return { name, address: addressOf(name), weight, state: 'active', agent: true, id: 0 };
 }
 
 function edited(file: readonly BackendConfig[], event: Edit): readonly BackendConfig[] {

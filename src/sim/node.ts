@@ -16,8 +16,8 @@ import {
 } from '../pool/membership.js';
 import { type NamedStates, statesOf } from '../pool/states.js';
 
-/** The inputs of tables and digests; addresses are all the same here. */
-const TEXT_FIELDS = ['state', 'prior', 'name', 'weight', 'health', 'drained', 'unreachable'];
+/** The inputs of tables and digests; addresses follow from names here. */
+const TEXT_FIELDS = ['state', 'remembered', 'name', 'weight', 'health', 'drained', 'unreachable'];
 
 export class SimNode {
   readonly #settleMs: number;

@@ -4,16 +4,19 @@
  *
  * The owners' digest covers config and health marks alone; `dead` counts as `down` there, for no owner depends on
  * how long a backend has been down or drains, and nodes do not reach these moments together. Which members cannot be reached counts where marks
- * are ignored, for only there owners depend on it. The alternates' digest covers
- * the prior state as well, and tells `dead` from `down` and drained from draining.
+ * are ignored, for only there owners depend on it.
+ *
+ * The alternates' digest tells `dead` from `down` and drained from draining, and covers addresses and the remembered states, newest
+ * first. Of these it covers what owners depend on, and who of those that are gone was dead. A state that comes again, or is the
+ * present one, adds no candidate; it is left out, so that nodes agree that remember it twice, once or not at all.
  */
 import { createHash } from 'node:crypto';
 import { eligibility, ignoresMarks } from './eligible.js';
-import { byName, NONE, STACK_VERSION } from './layers.js';
-import type { PoolState } from './state.js';
+import { byName, STACK_VERSION } from './layers.js';
+import type { Member, PoolState } from './state.js';
 
-/** Version of the function from pool states and layers to owners and candidates (eligible.ts, walk.ts, resolve.ts). */
-export const RESOLVE_VERSION = 2;
+/** Version of the function from pool states and layers to owners and alternates (eligible.ts, walk.ts, owners.ts, alternates.ts). */
+export const RESOLVE_VERSION = 3;
 
 export interface TableInput {
   readonly slots: number;
@@ -21,29 +24,29 @@ export interface TableInput {
   readonly state: PoolState;
 }
 
-/** `owners` are indexes into `names`; each is a member of the state. */
-export function digestOwners(input: TableInput, owners: Uint16Array, names: readonly string[]): string {
-  const ofMember = new Map(
-    input.state
-      .map((member) => member.name)
-      .sort()
-      .map((name, i) => [name, i]),
-  );
-  // Indexes count present members only, so that a member of the prior state alone cannot change the digest.
-  const place = Uint16Array.from(names, (name) => ofMember.get(name) ?? NONE);
-  const table = owners.map((owner) => (owner === NONE ? NONE : place[owner]));
-  return digest('owners', [input.slots, input.panicThreshold, canonical(input, input.state, false)], table);
+/** `owners` are numbers of members of the state, sorted by name. */
+export function digestOwners({ slots, panicThreshold, state }: TableInput, owners: Uint16Array): string {
+  return digest('owners', [slots, panicThreshold, canonical(panicThreshold, state, ownerFields)], owners);
 }
 
-/** `alternates` are indexes into the sorted union of both states' names, `candidates` tables one after the other. */
+/** `alternates` are numbers of `members`: those of the state sorted by name, then those that are gone. */
 export function digestAlternates(
-  input: TableInput,
-  prior: PoolState,
-  candidates: number,
+  { slots, panicThreshold, state, remembered }: TableInput & { readonly remembered: readonly PoolState[] },
+  members: readonly Member[],
   alternates: Uint16Array,
 ): string {
-  const states = [input.state, prior].map((state) => canonical(input, state, true));
-  return digest('alternates', [input.slots, input.panicThreshold, candidates, ...states], alternates);
+  const forms = [state, ...remembered].map((each) =>
+    JSON.stringify(canonical(panicThreshold, each, formerFields)),
+  );
+  const gone = members.slice(state.length);
+  const input = [
+    slots,
+    panicThreshold,
+    canonical(panicThreshold, state, presentFields),
+    [...new Set(forms)].slice(1),
+    gone.map(({ health }) => health === 'dead'),
+  ];
+  return digest('alternates', input, alternates);
 }
 
 function digest(what: string, input: readonly unknown[], table: Uint16Array): string {
@@ -53,23 +56,31 @@ function digest(what: string, input: readonly unknown[], table: Uint16Array): st
     .digest('hex');
 }
 
+/** `fieldsOf` each member, sorted by name, and who cannot be reached where owners depend on it. */
 function canonical(
-  { panicThreshold }: Pick<TableInput, 'panicThreshold'>,
+  panicThreshold: number,
   state: PoolState,
-  tellAll: boolean,
+  fieldsOf: (member: Member) => readonly unknown[],
 ): readonly unknown[] {
   const tellReach = ignoresMarks(eligibility(state, panicThreshold).mode);
-  return [...state].sort(byName).map(({ name, weight, state: admin, health, drained, unreachable }) => {
-    const up = health === 'up' || (health === 'dead' && tellAll) ? health : 'down';
-    return [
-      name,
-      weight,
-      admin,
-      up,
-      ...(drained === true && tellAll ? ['drained'] : []),
-      ...(unreachable === true && tellReach ? ['unreachable'] : []),
-    ];
-  });
+  return [...state]
+    .sort(byName)
+    .map((member) => [
+      ...fieldsOf(member),
+      ...(tellReach && member.unreachable === true ? ['unreachable'] : []),
+    ]);
+}
+
+function ownerFields({ name, weight, state, health }: Member): unknown[] {
+  return [name, weight, state, health === 'up' ? 'up' : 'down'];
+}
+
+function formerFields(member: Member): unknown[] {
+  return [...ownerFields(member), member.address?.text];
+}
+
+function presentFields({ name, weight, state, health, drained, address }: Member): unknown[] {
+  return [name, weight, state, health, address?.text, ...(drained === true ? ['drained'] : [])];
 }
 
 /** The bytes of `table`; the program runs on little-endian machines alone, as native/include/anyhop/image.h asserts. */

@@ -7,8 +7,10 @@
 export type Health = 'up' | 'down' | 'dead';
 
 export interface Member {
-  /** Stable identity, unique within the pool; ASCII. */
+  /** Unique within a state; ASCII. Slots follow from it. */
   readonly name: string;
+  /** Unique within a state. It tells machines apart, under whatever name; without addresses names do. */
+  readonly address?: { readonly text: string } | undefined;
   /** 0 to WEIGHT_MAX; 0 takes no part in the table. */
   readonly weight: number;
   readonly state: 'active' | 'draining';
@@ -29,6 +31,33 @@ export interface PoolStates<M extends Member = Member> {
   readonly panicThreshold?: number | undefined;
   /** In force now. */
   readonly state: readonly M[];
-  /** In force a settle time ago; undefined when all has settled, and it is the present one. */
-  readonly prior?: readonly M[] | undefined;
+  /** Others that were in force within the last settle time, the newest first; empty when all has settled. */
+  readonly remembered: readonly (readonly M[])[];
+}
+
+/** One that has the same text is the same machine. */
+export function machineOf({ name, address }: Pick<Member, 'name' | 'address'>): string {
+  return address?.text ?? name;
+}
+
+/** Whether two states in one order have the same owners, and the same marks. How many connections are left plays no part. */
+export function isSameState(one: PoolState, other: PoolState): boolean {
+  if (one === other) return true;
+  if (one.length !== other.length) return false;
+  for (let i = 0; i < one.length; i++) {
+    const a = one[i];
+    const b = other[i];
+    if (
+      a !== b &&
+      (a.name !== b.name ||
+        a.weight !== b.weight ||
+        a.state !== b.state ||
+        a.health !== b.health ||
+        a.unreachable !== b.unreachable ||
+        machineOf(a) !== machineOf(b))
+    ) {
+      return false;
+    }
+  }
+  return true;
 }

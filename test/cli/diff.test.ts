@@ -22,10 +22,13 @@ const members = ['web-1', 'web-2', 'web-3'].map((name) => backendStatus(name));
 const without = members.map((one) =>
   one.name === 'web-2' ? { ...one, health: 'down' as const, healthReason: 'no route' } : one,
 );
-const { prior } = poolStatus('web', members);
+const { remembered } = poolStatus('web', members);
 const api = poolStatus('api', [backendStatus('api-1')]);
 const edge1: NodeStatus = nodeStatus({ pools: [poolStatus('web', members), api] });
-const edge2: NodeStatus = nodeStatus({ node: 'edge-2', pools: [poolStatus('web', without, { prior }), api] });
+const edge2: NodeStatus = nodeStatus({
+  node: 'edge-2',
+  pools: [poolStatus('web', without, { remembered }), api],
+});
 
 describe('diff', () => {
   it('ends with 0 and says so when two nodes agree', async () => {

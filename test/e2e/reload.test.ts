@@ -79,11 +79,11 @@ describe('a running node', { skip: missingForLab()?.message ?? false, timeout: T
     assert.deepEqual([readiness.ready, readiness.reasons], [true, []]);
     assert.equal(config.file, file);
     assert.deepEqual(overrides, []);
-    for (const { change, prior } of pools) {
+    for (const { change, remembered } of pools) {
       assert.deepEqual(change, { queued: [] });
       assert.deepEqual(
-        prior.map(({ name }) => name),
-        ['web-1', 'web-2'],
+        remembered.map((state) => state.map(({ name }) => name)),
+        [['web-1', 'web-2']],
       );
     }
   });
@@ -97,8 +97,8 @@ describe('a running node', { skip: missingForLab()?.message ?? false, timeout: T
       ['web-1 up', 'web-2 up', 'web-3 up'],
     );
     assert.deepEqual(
-      pool!.prior.map(({ name }) => name),
-      ['web-1', 'web-2'],
+      pool!.remembered.map((state) => state.map(({ name }) => name)),
+      [['web-1', 'web-2']],
     );
     assert.ok(pool!.change.settlesAt !== undefined);
     assert.deepEqual([...new Set(await answers())].sort(), ['web-1', 'web-2', 'web-3']);
@@ -126,11 +126,12 @@ describe('a running node', { skip: missingForLab()?.message ?? false, timeout: T
       await delay(50);
     }
     const [done] = (await status()).pools;
+    const [former] = done!.remembered;
     assert.ok(
-      done!.prior.some(({ name }) => name === 'web-3'),
-      'the prior state is what was before it',
+      former!.some(({ name }) => name === 'web-3'),
+      'the remembered state is what was before it',
     );
-    assert.ok(done!.prior.every(({ weight }) => weight === 1));
+    assert.ok(former!.every(({ weight }) => weight === 1));
     await settled();
   });
 

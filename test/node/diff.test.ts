@@ -6,7 +6,8 @@ import type { BackendStatus, NodeStatus, PoolStatus } from '#anyhop/api/status.j
 import { WEIGHT_MAX } from '#anyhop/core/limits.js';
 import { type Difference, diffNodes, type PoolDiff } from '#anyhop/node/diff.js';
 import { resolvePool } from '#anyhop/table/resolve.js';
-import { candidateNames, ownerNames, poolState, smallSlots } from '../table/pools.js';
+import type { Member } from '#anyhop/table/state.js';
+import { alternateMachines, ownerMachines, poolState, smallSlots } from '../table/pools.js';
 import { backendStatus, nodeStatus, poolStatus } from './node-status.js';
 
 const DRAINED = { since: '', deadline: '', connections: 0, done: true };
@@ -31,9 +32,14 @@ const anyPool = fc
     );
     const before = prior?.map(
       ({ unreachable, health, ...one }) =>
-        ({ ...one, health: health === 'up' ? 'up' : 'down', reachable: unreachable !== true }) as const,
+        ({
+          ...one,
+          address: `${moved} ${one.name}`,
+          health: health === 'up' ? 'up' : 'down',
+          reachable: unreachable !== true,
+        }) as const,
     );
-    return poolStatus('web', members, { slots, panicThreshold, ...(before && { prior: before }) });
+    return poolStatus('web', members, { slots, panicThreshold, ...(before && { remembered: [before] }) });
   });
 
 /** Two nodes, of which the second is most often the first with something changed. */
@@ -49,43 +55,43 @@ const twoPools = fc.oneof(
         if (how === 'draining') return [{ ...one, state: 'draining' }];
         return how === 'weight' ? [{ ...one, weight: (one.weight + 1) % WEIGHT_MAX }] : [];
       });
-      const { slots, panicThreshold, prior } = pool;
+      const { slots, panicThreshold, remembered } = pool;
       const backends = changed.length > 0 ? changed : pool.backends;
-      return [pool, poolStatus('web', backends, { slots, panicThreshold, prior })] as const;
+      return [pool, poolStatus('web', backends, { slots, panicThreshold, remembered })] as const;
     }),
 );
 
 const node = (name: string, ...pools: PoolStatus[]): NodeStatus => nodeStatus({ node: name, pools });
 
-/** Slot by slot, or where sizes differ hash by hash, by the names in the tables. */
+/** Slot by slot, or where sizes differ hash by hash, by the addresses in the tables. */
 function countOneByOne(a: PoolStatus, b: PoolStatus): { differ: number; lost: [number, number]; of: number } {
-  const read = ({ slots, panicThreshold, prior, backends }: PoolStatus) => {
+  const read = ({ slots, panicThreshold, remembered, backends }: PoolStatus) => {
     const reach = ({ reachable }: { reachable: boolean }) => !reachable && { unreachable: true as const };
-    const state = backends.map(({ drain, ...one }) => ({
-      ...one,
-      ...reach(one),
-      ...(drain !== undefined && one.state === 'draining' && { drained: true }),
-    }));
-    const before = prior.map((one) => ({ ...one, ...reach(one) }));
-    const tables = resolvePool({ slots, panicThreshold, prior: before, state });
-    return { owners: ownerNames(tables), alternates: candidateNames(tables) };
+    const address = (text: string) => ({ address: { text } });
+    const state = backends.map(
+      ({ drain, ...one }): Member => ({
+        ...one,
+        ...address(one.address),
+        ...reach(one),
+        ...(drain !== undefined && one.state === 'draining' && { drained: true }),
+      }),
+    );
+    const before = remembered.map((former) =>
+      former.map((one): Member => ({ ...one, ...address(one.address), ...reach(one) })),
+    );
+    const tables = resolvePool({ slots, panicThreshold, remembered: before, state });
+    return { owners: ownerMachines(tables), alternates: alternateMachines(tables).map(([first]) => first) };
   };
   const [ofA, ofB] = [read(a), read(b)];
-  const addressOf = (pool: PoolStatus, name: string) =>
-    pool.backends.find((one) => one.name === name)?.address;
-  const isSame = (one: string, other: string | undefined): boolean => {
-    const [here, there] = [addressOf(a, one), other === undefined ? undefined : addressOf(b, other)];
-    return here === undefined || there === undefined ? one === other : here === there;
-  };
   const of = a.slots === b.slots ? a.slots : a.slots * b.slots;
   const counted = { differ: 0, lost: [0, 0] as [number, number], of };
   for (let hash = 0; hash < of; hash++) {
     const [i, j] = [Math.floor((hash * a.slots) / of), Math.floor((hash * b.slots) / of)];
     const [ownerA, ownerB] = [ofA.owners[i], ofB.owners[j]];
-    if (ownerA === undefined ? ownerB === undefined : isSame(ownerA, ownerB)) continue;
+    if (ownerA === ownerB) continue;
     counted.differ++;
-    if (ownerA !== undefined && !isSame(ownerA, ofB.alternates[j])) counted.lost[0]++;
-    if (ownerB !== undefined && !isSame(ownerB, ofA.alternates[i])) counted.lost[1]++;
+    if (ownerA !== undefined && ownerA !== ofB.alternates[j]) counted.lost[0]++;
+    if (ownerB !== undefined && ownerB !== ofA.alternates[i]) counted.lost[1]++;
   }
   return counted;
 }
@@ -159,8 +165,8 @@ describe('the difference between two nodes', () => {
     const changed = members.map((one) =>
       one.name === 'web-2' ? { ...one, health: 'down' as const, healthReason: reason } : one,
     );
-    const { prior } = poolStatus('web', members);
-    const [up, down] = [poolStatus('web', members), poolStatus('web', changed, { prior })];
+    const { remembered } = poolStatus('web', members);
+    const [up, down] = [poolStatus('web', members), poolStatus('web', changed, { remembered })];
     const { same, pools } = diffNodes(node('edge-1', up), node('edge-2', down));
     assert.equal(same, false);
     assert.deepEqual(pools[0].digests, { owners: false, alternates: false });
@@ -202,17 +208,19 @@ describe('the difference between two nodes', () => {
     assert.equal(pools[0].slots!.owners.share, 0);
   });
 
-  it('names all that can differ: members, prior state, settings, queue, services, pools', () => {
+  it('names all that can differ: members, remembered states, settings, queue, services, pools', () => {
     const settlesAt = (second: number) => new Date(Date.UTC(2024, 4, 1, 12, 0, second)).toISOString();
-    const prior = (weight: number) =>
-      [{ name: 'web-1', weight, state: 'active', health: 'up', reachable: true }] as const;
+    const remembered = (weight: number) =>
+      [
+        [{ name: 'web-1', address: '10.1.0.1', weight, state: 'active', health: 'up', reachable: true }],
+      ] as const;
     const dueAt = settlesAt(0);
     const a = poolStatus('web', [backendStatus('web-1'), backendStatus('web-2')], {
-      prior: prior(1),
+      remembered: remembered(1),
       change: { settlesAt: settlesAt(0), queued: [] },
     });
     const b = poolStatus('web', [backendStatus('web-1', { address: '10.9.9.9', weight: 2 })], {
-      prior: prior(3),
+      remembered: [...remembered(3), ...remembered(1)],
       panicThreshold: 0.5,
       slots: 257,
       change: {
@@ -251,7 +259,8 @@ describe('the difference between two nodes', () => {
         'web-2 weight 1 ',
         'web-2 state active ',
         'web-2 health up ',
-        'web-1 prior state weight 1, active, up weight 3, active, up',
+        ' remembered states 1 2',
+        'web-1 last state 10.1.0.1, weight 1, active, up 10.1.0.1, weight 3, active, up',
       ],
     );
   });

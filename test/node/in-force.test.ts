@@ -146,7 +146,7 @@ describe('what a node has in force', () => {
     const parts = [...inForceParts(inForceReport(assembly, node, MOMENT))];
     assert.ok(parts.every((part) => part.length < 64 * 1024));
     const [pool] = JSON.parse(parts.join('')).pools;
-    assert.deepEqual([pool.backends.length, pool.prior.length], [600, 257]);
+    assert.deepEqual([pool.backends.length, pool.remembered[0].length], [600, 257]);
     assert.deepEqual(
       pool.backends.map(({ name }: { name: string }) => name),
       many.map(({ name }) => name),

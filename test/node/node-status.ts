@@ -1,7 +1,7 @@
 /** Statuses of nodes, as they tell them: two backends in one pool, and whatever a test changes. */
 import type { BackendStatus, NodeStatus, PoolStatus } from '#anyhop/api/status.js';
 import { resolvePool } from '#anyhop/table/resolve.js';
-import type { PoolState } from '#anyhop/table/state.js';
+import type { Member, PoolState } from '#anyhop/table/state.js';
 
 const SINCE = '2024-05-01T12:00:00.000Z';
 const NO_TRAFFIC = { packets: 0, bytes: 0, packetsPerSecond: 0, bytesPerSecond: 0 };
@@ -28,33 +28,47 @@ export function poolStatus(
   members: readonly BackendStatus[],
   change: Partial<PoolStatus> = {},
 ): PoolStatus {
-  const state: PoolState = members.map(({ name: member, weight, state: admin, health, reachable }) => ({
-    name: member,
-    weight,
-    state: admin,
-    health,
-    ...(!reachable && { unreachable: true }),
-  }));
+  const state: PoolState = members.map(
+    ({ name: member, address, weight, state: admin, health, reachable }) => ({
+      name: member,
+      address: { text: address },
+      weight,
+      state: admin,
+      health,
+      ...(!reachable && { unreachable: true }),
+    }),
+  );
   const pool = {
     name,
     slots: 251,
     panicThreshold: 0,
-    prior: members.map(({ name: member, weight, state: admin, health, reachable }) => ({
-      name: member,
-      weight,
-      state: admin,
-      health: health === 'up' ? ('up' as const) : ('down' as const),
-      reachable,
-    })),
+    remembered: [
+      members.map(({ name: member, address, weight, state: admin, health, reachable }) => ({
+        name: member,
+        address,
+        weight,
+        state: admin,
+        health: health === 'up' ? ('up' as const) : ('down' as const),
+        reachable,
+      })),
+    ],
     change: { queued: [] },
     ...change,
   };
-  const { slots, panicThreshold, prior } = pool;
+  const { slots, panicThreshold, remembered } = pool;
   const tables = resolvePool({
     slots,
     panicThreshold,
     state,
-    prior: prior.map(({ reachable, ...one }) => ({ ...one, ...(!reachable && { unreachable: true }) })),
+    remembered: remembered.map((former) =>
+      former.map(
+        ({ reachable, address, ...one }): Member => ({
+          ...one,
+          address: { text: address },
+          ...(!reachable && { unreachable: true }),
+        }),
+      ),
+    ),
   });
   const owned = (member: string): number =>
     tables.owners.filter((owner) => tables.names[owner] === member).length;

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { BackendConfig } from '#anyhop/config/types.js';
 import type { Clocks } from '#anyhop/core/clock.js';
-import { parseAddress } from '#anyhop/packet/address.js';
+import { addressFromBytes, type IpAddress } from '#anyhop/packet/address.js';
 import { advance, force, mark, type PoolChanges, plan } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { memoryOf } from '#anyhop/pool/membership.js';
@@ -12,10 +12,13 @@ export const SETTLE_MS = 1000;
 export const DRAIN_MS = 5000;
 export const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 
-const ADDRESS = parseAddress('192.0.2.1')!;
+/** Of documentation (RFC 3849), one for each name of up to twelve letters. */
+function addressOf(name: string): IpAddress {
+  return addressFromBytes(Uint8Array.of(0x20, 0x01, 0x0d, 0xb8, ...Buffer.from(name.padEnd(12))));
+}
 
 export function member(name: string, fields: Partial<BackendConfig> = {}): BackendConfig {
-  return { name, address: ADDRESS, weight: 1, state: 'active', agent: true, id: 1, ...fields };
+  return { name, address: addressOf(name), weight: 1, state: 'active', agent: true, id: 1, ...fields };
 }
 
 export const memberList: fc.Arbitrary<BackendConfig[]> = fc

@@ -4,7 +4,7 @@ import { type ResolveInput, resolvePool } from '#anyhop/table/resolve.js';
 import type { Member } from '#anyhop/table/state.js';
 import { members } from './pools.js';
 
-const base: ResolveInput = { slots: 251, state: members(5), prior: members(5) };
+const base: ResolveInput = { slots: 251, state: members(5), remembered: [members(5)] };
 
 function digests(input: Partial<ResolveInput> = {}): { owners: string; alternates: string } {
   const tables = resolvePool({ ...base, ...input });
@@ -17,7 +17,7 @@ test('digests are 64 hexadecimal digits, and equal for equal input', () => {
   const { owners, alternates } = digests();
   for (const digest of [owners, alternates]) assert.match(digest, /^[0-9a-f]{64}$/);
   assert.notEqual(owners, alternates);
-  assert.deepEqual(digests({ state: members(5).reverse(), prior: members(5).reverse() }), {
+  assert.deepEqual(digests({ state: members(5).reverse(), remembered: [members(5).reverse()] }), {
     owners,
     alternates,
   });
@@ -42,10 +42,10 @@ test('a member, weight, mark, table size or threshold that differs changes both 
   }
 });
 
-test('the prior state changes the digest of the alternates alone', () => {
+test('a remembered state changes the digest of the alternates alone', () => {
   const { owners, alternates } = digests();
-  for (const prior of [one({ health: 'down' }), members(4), members(7)]) {
-    const changed = digests({ prior });
+  for (const former of [one({ health: 'down' }), members(4), members(7)]) {
+    const changed = digests({ remembered: [former] });
     assert.equal(changed.owners, owners);
     assert.notEqual(changed.alternates, alternates);
   }
@@ -60,8 +60,8 @@ test('a backend that is dead instead of down changes the digest of the alternate
 
 test('digests of a known pool stay what they were: a change is a new version of the function', () => {
   const mixed = members(7, (i) => ({ weight: 1 + (i % 3), health: i === 1 ? 'down' : 'up' }));
-  assert.deepEqual(digests({ slots: 65537, state: mixed, prior: members(7) }), {
-    owners: '596be56b0b2cb4d9bbefe4bc03cc3263505ab0c2757fd4e4a4a6a55c225d36d6',
-    alternates: 'cdd73adfdfe57cd30aa05a374cd505d6f57fd25c501a7cb79adf142139eb325a',
+  assert.deepEqual(digests({ slots: 65537, state: mixed, remembered: [members(7)] }), {
+    owners: '07e1c1b5ccea776ef9558dbd143e8c29bf9a7e72fd5d7eded1e927f7b0dc056a',
+    alternates: '7f33870b1d8879ef246c1bf2ea9b7b113791f2cce9ed522b44416fc9beeb5172',
   });
 });

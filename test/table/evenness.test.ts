@@ -10,7 +10,7 @@ import { members } from './pools.js';
 const M = 65537;
 
 function evennessOf(state: PoolState): Evenness {
-  return evenness(resolvePool({ slots: M, state }), eligibility(state).members)!;
+  return evenness(resolvePool({ slots: M, state, remembered: [] }), eligibility(state).members)!;
 }
 
 test('settled pools of 2 to 1000 equal backends differ by one slot at most', () => {
@@ -34,7 +34,10 @@ test('with backends down the busiest stays near the mean', () => {
     const pool = members(count);
     const stack = buildStack(pool, M);
     const state = pool.map((member, i): Member => (i < down ? { ...member, health: 'down' } : member));
-    const even = evenness(resolvePool({ slots: M, state, stack }), eligibility(state).members)!;
+    const even = evenness(
+      resolvePool({ slots: M, state, stack, remembered: [] }),
+      eligibility(state).members,
+    )!;
     assert.equal(even.backends, count - down);
     assert.ok(even.maxOverMean <= most, `${down} of ${count} down: ${even.maxOverMean}`);
   }

@@ -1,62 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { eligibility } from '#anyhop/table/eligible.js';
+import { eligibility, ignoresMarks } from '#anyhop/table/eligible.js';
 import { buildStack } from '#anyhop/table/layers.js';
-import { resolvePool } from '#anyhop/table/resolve.js';
-import type { Member, PoolState } from '#anyhop/table/state.js';
+import { type PoolTables, resolvePool } from '#anyhop/table/resolve.js';
+import { type Member, machineOf, type PoolState } from '#anyhop/table/state.js';
 import {
-  admin,
-  backendName,
-  candidateNames,
-  health,
+  alternateMachines,
+  alternateNames,
+  change,
+  edit,
+  history,
   members,
+  ownerMachines,
   ownerNames,
   poolState,
   smallSlots,
-  weight,
 } from './pools.js';
-
-/** A change of one member: what an operator or a health check does in one step. */
-type Change = (state: PoolState) => PoolState;
-
-const change: fc.Arbitrary<Change> = fc.oneof(
-  fc.nat().map(
-    (n): Change =>
-      (state) =>
-        state.filter((_, i) => i !== n % Math.max(1, state.length)),
-  ),
-  fc.record({ name: backendName, weight, state: admin, health }).map(
-    (member): Change =>
-      (state) =>
-        state.some(({ name }) => name === member.name) ? state : [...state, member],
-  ),
-  editOf({ state: 'draining' }),
-  editOf({ state: 'active' }),
-  editOf({ health: 'down' }),
-  editOf({ health: 'up' }),
-  fc.tuple(fc.nat(), weight).map(([n, w]): Change => edit(n, { weight: w })),
-);
-
-function editOf(fields: Partial<Member>): fc.Arbitrary<Change> {
-  return fc.nat().map((n) => edit(n, fields));
-}
-
-function edit(n: number, fields: Partial<Member>): Change {
-  return (state) => state.map((member, i) => (i === n % state.length ? edited(member, fields) : member));
-}
-
-/** One that is up can be reached. */
-function edited(member: Member, fields: Partial<Member>): Member {
-  const { unreachable, ...changed } = { ...member, ...fields };
-  return unreachable === true && changed.health !== 'up' ? { ...changed, unreachable } : changed;
-}
 
 test('no member that cannot be reached owns a slot while an active one can be reached, in panic and with all down too', () => {
   const threshold = fc.constantFrom(0, 0.5, 1);
   fc.assert(
     fc.property(poolState(), smallSlots, threshold, (state, slots, panicThreshold) => {
-      const tables = resolvePool({ slots, state, panicThreshold });
+      const tables = resolvePool({ slots, state, panicThreshold, remembered: [] });
       const isReachable = new Map(state.map(({ name, unreachable }) => [name, unreachable !== true]));
       const some = state.some(
         (one) => one.weight > 0 && one.state === 'active' && isReachable.get(one.name) === true,
@@ -70,7 +36,8 @@ test('no member that cannot be reached owns a slot while an active one can be re
 });
 
 test('who cannot be reached changes the digest of the owners where marks are ignored, and nowhere else', () => {
-  const digest = (state: PoolState): string => resolvePool({ slots: 251, state }).ownersDigest;
+  const digest = (state: PoolState): string =>
+    resolvePool({ slots: 251, state, remembered: [] }).ownersDigest;
   const pool = (health: Member['health'], unreachable: boolean): PoolState =>
     members(3, (i) =>
       i === 0 ? { health: 'down', ...(unreachable && { unreachable: true as const }) } : { health },
@@ -79,15 +46,13 @@ test('who cannot be reached changes the digest of the owners where marks are ign
   assert.notEqual(digest(pool('down', true)), digest(pool('down', false)));
 });
 
-test('the order of members never matters, in the present state or in the prior one', () => {
+test('the order of members never matters, in the present state or in a remembered one', () => {
   const shuffled = (state: PoolState) => fc.shuffledSubarray([...state], { minLength: state.length });
-  const pair = fc
-    .tuple(poolState(), poolState())
-    .chain(([state, prior]) => fc.tuple(fc.constant({ state, prior }), shuffled(state), shuffled(prior)));
+  const pair = history.chain((states) => fc.tuple(fc.constant(states), fc.tuple(...states.map(shuffled))));
   fc.assert(
-    fc.property(pair, ([given, state, prior]) => {
-      const a = resolvePool({ slots: 251, ...given });
-      const b = resolvePool({ slots: 251, state, prior });
+    fc.property(pair, ([given, [state, ...remembered]]) => {
+      const a = resolvePool({ slots: 251, state: given[0], remembered: given.slice(1) });
+      const b = resolvePool({ slots: 251, state, remembered });
       assert.deepEqual([b.names, b.owners, b.alternates, b.mode], [a.names, a.owners, a.alternates, a.mode]);
       assert.equal(b.ownersDigest, a.ownersDigest);
       assert.equal(b.alternatesDigest, a.alternatesDigest);
@@ -108,13 +73,13 @@ test('a health mark or a drain moves no slot between two eligible backends, and 
       const after = edits.reduce<PoolState>((changed, [n, fields]) => edit(n, fields)(changed), state);
       const [was, is] = [eligibility(state), eligibility(after)];
       fc.pre(was.mode === 'normal' && is.mode === 'normal');
-      const before = ownerNames(resolvePool({ slots, state }));
-      const now = ownerNames(resolvePool({ slots, state: after }));
+      const before = ownerNames(resolvePool({ slots, state, remembered: [] }));
+      const now = ownerNames(resolvePool({ slots, state: after, remembered: [] }));
       const stillIn = new Set(is.members.map(({ name }) => name));
       for (let slot = 0; slot < slots; slot++) {
         if (stillIn.has(before[slot]!)) assert.equal(now[slot], before[slot], `slot ${slot}`);
       }
-      assert.deepEqual(ownerNames(resolvePool({ slots, state, prior: after })), before);
+      assert.deepEqual(ownerNames(resolvePool({ slots, state, remembered: [after] })), before);
     }),
   );
 });
@@ -129,29 +94,54 @@ test('any single change from a settled state leaves the former owner as alternat
   );
 });
 
-test('after any two changes within a settle time the owner before both is still owner or alternate', () => {
+test('after any two changes within a settle time the holder of every flow, born before, between or after them, is owner or alternate', () => {
   fc.assert(
-    fc.property(poolState(), smallSlots, change, change, (settled, slots, first, second) => {
-      const state = second(first(settled));
-      checkFormerOwners(settled, state, slots);
+    fc.property(poolState(), smallSlots, change, change, (given, slots, first, second) => {
+      const settled = given.map((member): Member => ({ ...member, drained: true }));
+      const between = first(settled);
+      const state = second(between);
+      const tables = resolvePool({ slots, state, remembered: [between, settled] });
+      for (const born of [settled, between]) assertHolders(born, tables, [state, between, settled]);
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   );
 });
 
+/** The owners by `born` are found by `tables`, but those that are dead: they have no connections where marks were believed. */
+function assertHolders(born: PoolState, tables: PoolTables, states: readonly PoolState[]): void {
+  const slots = tables.owners.length;
+  const before = resolvePool({ slots, state: born, remembered: [] });
+  const latest = (machine: string) => states.flat().find((member) => machineOf(member) === machine)!;
+  const [holders, owners, alternates] = [
+    ownerMachines(before),
+    ownerMachines(tables),
+    alternateMachines(tables),
+  ];
+  for (const [slot, holder] of holders.entries()) {
+    if (holder === undefined || holder === owners[slot] || alternates[slot].includes(holder)) continue;
+    if (latest(holder).health === 'dead' && !ignoresMarks(before.mode)) continue;
+    assert.fail(
+      `slot ${slot}: ${holder} is not among ${owners[slot]}, ${alternates[slot]} by ${JSON.stringify(states)}`,
+    );
+  }
+}
+
 /** One that is dead has no connections, but where marks were not believed. */
 function checkFormerOwners(settled: PoolState, state: PoolState, slots: number): void {
-  const last = new Map([...settled, ...state].map((member) => [member.name, member]));
-  const after = resolvePool({ slots, state, prior: settled });
-  const former = ownerNames(resolvePool({ slots, state: settled }));
-  const mayForget = (name: string): boolean =>
-    last.get(name)!.health === 'dead' && !['panic', 'all_down'].includes(after.priorMode);
-  const owners = ownerNames(after);
-  const alternates = candidateNames(after);
+  const last = new Map([...settled, ...state].map((member) => [machineOf(member), member]));
+  const after = resolvePool({ slots, state, remembered: [settled] });
+  const before = resolvePool({ slots, state: settled, remembered: [] });
+  const mayForget = (machine: string): boolean =>
+    last.get(machine)!.health === 'dead' && !ignoresMarks(before.mode);
+  const [former, owners, alternates] = [
+    ownerMachines(before),
+    ownerMachines(after),
+    alternateMachines(after),
+  ];
   for (let slot = 0; slot < slots; slot++) {
-    const name = former[slot];
-    if (name === undefined || name === owners[slot] || mayForget(name)) continue;
-    assert.equal(alternates[slot], name, `slot ${slot} forgot its former owner`);
+    const machine = former[slot];
+    if (machine === undefined || machine === owners[slot] || mayForget(machine)) continue;
+    assert.ok(alternates[slot].includes(machine), `slot ${slot} forgot its former owner`);
   }
 }
 
@@ -163,14 +153,14 @@ test('in a settled state the alternate is the backend that takes over when the o
       fc.pre(state[index].health === 'up');
       const after = edit(index, { health: 'down' })(state);
       fc.pre(eligibility(after).mode === 'normal');
-      const before = resolvePool({ slots, state });
+      const before = resolvePool({ slots, state, remembered: [] });
       const [owners, alternates, now] = [
         ownerNames(before),
-        candidateNames(before),
-        ownerNames(resolvePool({ slots, state: after, prior: state })),
+        alternateNames(before),
+        ownerNames(resolvePool({ slots, state: after, remembered: [state] })),
       ];
       for (let slot = 0; slot < slots; slot++) {
-        if (owners[slot] === state[index].name) assert.equal(now[slot], alternates[slot], `slot ${slot}`);
+        if (owners[slot] === state[index].name) assert.equal(now[slot], alternates[slot][0], `slot ${slot}`);
       }
     }),
   );
@@ -189,34 +179,36 @@ test('a flap leaves whoever stood in as alternate, unless a backend that drains 
       const down = settled.map(
         (member): Member => (member.name === name ? { ...member, health: 'down' } : member),
       );
-      const during = ownerNames(resolvePool({ slots, state: down, prior: settled }));
-      const tables = resolvePool({ slots, state: settled });
-      const [owners, alternates] = [ownerNames(tables), candidateNames(tables)];
+      const during = ownerNames(resolvePool({ slots, state: down, remembered: [settled] }));
+      const tables = resolvePool({ slots, state: settled, remembered: [] });
+      const [owners, alternates] = [ownerNames(tables), alternateNames(tables)];
       for (let slot = 0; slot < slots; slot++) {
         const stoodIn = during[slot];
-        assert.ok(stoodIn === owners[slot] || stoodIn === alternates[slot], `slot ${slot}: ${stoodIn}`);
+        assert.ok(stoodIn === owners[slot] || stoodIn === alternates[slot][0], `slot ${slot}: ${stoodIn}`);
       }
     }),
   );
 });
 
-test('candidates never hold the owner, a backend twice, or a dead one that owned nothing before', () => {
+test('alternates are never the owner, one backend twice, or a dead one that was no owner while marks were ignored', () => {
   fc.assert(
-    fc.property(poolState(), poolState(), smallSlots, (state, prior, slots) => {
-      const candidates = 4;
-      const tables = resolvePool({ slots, state, prior, candidates });
-      const dead = new Set(state.filter((member) => member.health === 'dead').map(({ name }) => name));
-      const former = ownerNames(resolvePool({ slots, state: prior }));
-      const wereIgnored = ['panic', 'all_down'].includes(tables.priorMode);
-      const columns = Array.from({ length: candidates }, (_, which) => candidateNames(tables, which));
-      const owners = ownerNames(tables);
-      for (let slot = 0; slot < slots; slot++) {
-        const list = columns.map((column) => column[slot]).filter((name) => name !== undefined);
+    fc.property(history, smallSlots, ([state, ...remembered], slots) => {
+      const tables = resolvePool({ slots, state, remembered });
+      const dead = new Set(state.flatMap((member) => (member.health === 'dead' ? [machineOf(member)] : [])));
+      const former = remembered
+        .map((each) => resolvePool({ slots, state: each, remembered: [] }))
+        .filter(({ mode }) => ignoresMarks(mode))
+        .map(ownerMachines);
+      const [owners, alternates] = [ownerMachines(tables), alternateMachines(tables)];
+      for (const [slot, list] of alternates.entries()) {
         assert.equal(new Set([owners[slot], ...list]).size, list.length + 1, `slot ${slot}`);
-        assert.ok(
-          !list.some((name) => dead.has(name) && !(wereIgnored && name === former[slot])),
-          `slot ${slot}`,
-        );
+        for (const machine of list) {
+          if (dead.has(machine))
+            assert.ok(
+              former.some((table) => table[slot] === machine),
+              `slot ${slot}`,
+            );
+        }
       }
     }),
   );
@@ -225,12 +217,9 @@ test('candidates never hold the owner, a backend twice, or a dead one that owned
 test('a member without weight owns nothing and is the alternate of nobody', () => {
   fc.assert(
     fc.property(poolState(), (state) => {
-      const tables = resolvePool({ slots: 251, state, candidates: 3 });
+      const tables = resolvePool({ slots: 251, state, remembered: [] });
       const weightless = new Set(state.filter((member) => member.weight === 0).map(({ name }) => name));
-      for (const name of [
-        ...ownerNames(tables),
-        ...[0, 1, 2].flatMap((which) => candidateNames(tables, which)),
-      ]) {
+      for (const name of [...ownerNames(tables), ...alternateNames(tables).flat()]) {
         assert.ok(name === undefined || !weightless.has(name));
       }
     }),
@@ -238,33 +227,30 @@ test('a member without weight owns nothing and is the alternate of nobody', () =
 });
 
 test('one backend owns everything and has no alternate; of two each is that of the other', () => {
-  const one = resolvePool({ slots: 65537, state: members(1) });
+  const one = resolvePool({ slots: 65537, state: members(1), remembered: [] });
   assert.equal(one.layers, 1);
   assert.ok(one.owners.every((owner) => owner === 0));
   assert.ok(one.alternates.every((alternate) => alternate === 0xffff));
-  const two = resolvePool({ slots: 65537, state: members(2) });
+  const two = resolvePool({ slots: 65537, state: members(2), remembered: [] });
   assert.equal(two.layers, 2);
-  assert.ok(two.alternates.every((alternate, slot) => alternate === 1 - two.owners[slot]));
+  for (const [slot, list] of alternateNames(two).entries())
+    assert.deepEqual(list, [two.names[1 - two.owners[slot]]]);
 });
 
 test('of three backends, whichever two are down, the third owns everything', () => {
   for (const left of [0, 1, 2]) {
     const state = members(3, (i) => (i === left ? {} : { health: 'down' }));
-    const tables = resolvePool({ slots: 65537, state, prior: members(3) });
+    const tables = resolvePool({ slots: 65537, state, remembered: [members(3)] });
     assert.equal(tables.layers, 3);
     assert.ok(tables.owners.every((owner) => owner === left));
-    const settled = resolvePool({ slots: 65537, state: members(3) });
-    assert.ok(
-      tables.alternates.every(
-        (alternate, slot) => settled.owners[slot] === left || alternate === settled.owners[slot],
-      ),
-    );
+    const settled = resolvePool({ slots: 65537, state: members(3), remembered: [] });
+    assert.ok(settled.owners.every((owner, slot) => owner === left || tables.alternates[slot] === owner));
   }
 });
 
 test('an empty pool, or one without weight, has no owners and no layers', () => {
   for (const state of [[], members(3, () => ({ weight: 0 }))]) {
-    const tables = resolvePool({ slots: 251, state });
+    const tables = resolvePool({ slots: 251, state, remembered: [] });
     assert.deepEqual([tables.mode, tables.layers], ['none', 0]);
     assert.ok(tables.owners.every((owner) => owner === 0xffff));
     assert.ok(tables.alternates.every((alternate) => alternate === 0xffff));
@@ -273,23 +259,23 @@ test('an empty pool, or one without weight, has no owners and no layers', () => 
 
 test('with no active backend up, those that drain and are up own; with none of these, all active ones', () => {
   const draining = members(4, (i) => (i === 3 ? { state: 'draining' } : { health: 'down' }));
-  const one = resolvePool({ slots: 251, state: draining });
+  const one = resolvePool({ slots: 251, state: draining, remembered: [] });
   assert.equal(one.mode, 'draining');
   assert.ok(one.owners.every((owner) => owner === 3));
 
   const down = members(4, (i) => ({ health: 'down', state: i === 3 ? 'draining' : 'active' }));
-  const all = resolvePool({ slots: 251, state: down });
+  const all = resolvePool({ slots: 251, state: down, remembered: [] });
   assert.equal(all.mode, 'all_down');
   const active = members(4, (i) => (i === 3 ? { state: 'draining' } : {}));
-  assert.deepEqual(all.owners, resolvePool({ slots: 251, state: active }).owners);
+  assert.deepEqual(all.owners, resolvePool({ slots: 251, state: active, remembered: [] }).owners);
 });
 
 test('when every backend goes down at once no slot moves', () => {
   const settled = members(20);
   const down = settled.map((member): Member => ({ ...member, health: 'down' }));
-  const tables = resolvePool({ slots: 65537, state: down, prior: settled });
+  const tables = resolvePool({ slots: 65537, state: down, remembered: [settled] });
   assert.equal(tables.mode, 'all_down');
-  assert.deepEqual(tables.owners, resolvePool({ slots: 65537, state: settled }).owners);
+  assert.deepEqual(tables.owners, resolvePool({ slots: 65537, state: settled, remembered: [] }).owners);
 });
 
 test('panic starts below the threshold, not at it, and counts active members with weight alone', () => {
@@ -308,16 +294,16 @@ test('panic starts below the threshold, not at it, and counts active members wit
   ] as const) {
     assert.equal(eligibility(state(up), threshold).mode, mode, `${up} of 10 up, threshold ${threshold}`);
   }
-  const panic = resolvePool({ slots: 251, state: state(3), panicThreshold: 0.5 });
-  assert.deepEqual(panic.owners, resolvePool({ slots: 251, state: state(10) }).owners);
+  const panic = resolvePool({ slots: 251, state: state(3), panicThreshold: 0.5, remembered: [] });
+  assert.deepEqual(panic.owners, resolvePool({ slots: 251, state: state(10), remembered: [] }).owners);
 });
 
 test('at M = 65537 one backend down of 1000 moves only its own slots and is their alternate', () => {
   const settled = members(1000);
   const stack = buildStack(settled, 65537);
   const state = edit(500, { health: 'down' })(settled);
-  const before = resolvePool({ slots: 65537, state: settled, stack });
-  const after = resolvePool({ slots: 65537, state, prior: settled, stack });
+  const before = resolvePool({ slots: 65537, state: settled, stack, remembered: [] });
+  const after = resolvePool({ slots: 65537, state, remembered: [settled], stack });
   const downed = after.names.indexOf('b500');
   let moved = 0;
   for (let slot = 0; slot < 65537; slot++) {

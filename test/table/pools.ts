@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { NONE, type Stack } from '#anyhop/table/layers.js';
 import type { PoolTables } from '#anyhop/table/resolve.js';
-import type { Health, Member, PoolState } from '#anyhop/table/state.js';
+import { type Health, type Member, machineOf, type PoolState } from '#anyhop/table/state.js';
 
 /** Small primes: the laws do not depend on M, and a failing case can be read. */
 export const smallSlots = fc.constantFrom(251, 257, 509);
@@ -48,6 +48,78 @@ export function poolState(
   });
 }
 
+/** A change of one member: what an operator or a health check does in one step. */
+export type Change = (state: PoolState) => PoolState;
+
+/** A machine that has come has no connections, and its agent says so if it drains. */
+const NEW = { drained: true };
+
+/** Most often of the first of those that a state has. */
+const which = fc.oneof(fc.nat({ max: 2 }), fc.nat());
+
+const anyChange: fc.Arbitrary<Change> = fc.oneof(
+  which.map(
+    (n): Change =>
+      (state) =>
+        state.filter((_, i) => i !== n % Math.max(1, state.length)),
+  ),
+  fc.record({ name: backendName, weight, state: admin, health }).map(
+    (member): Change =>
+      (state) =>
+        state.some(({ name }) => name === member.name) ? state : [...state, { ...member, ...NEW }],
+  ),
+  editOf({ state: 'draining', drained: false }),
+  editOf({ state: 'active' }),
+  editOf({ health: 'down' }),
+  editOf({ health: 'up' }),
+  fc.tuple(which, weight).map(([n, w]): Change => edit(n, { weight: w })),
+  // Another machine under the same name; another name for the same machine.
+  fc
+    .tuple(which, fc.integer({ min: 1, max: 3 }))
+    .map(([n, host]): Change => edit(n, ({ name }) => ({ address: { text: `${name}@${host}` }, ...NEW }))),
+  fc.tuple(which, fc.constantFrom('other', 'another')).map(
+    ([n, name]): Change =>
+      (state) =>
+        state.some((member) => member.name === name)
+          ? state
+          : edit(n, (member) => ({ name, address: { text: machineOf(member) } }))(state),
+  ),
+);
+
+/** One that would give two members one address is none. */
+export const change: fc.Arbitrary<Change> = anyChange.map((apply) => (state) => {
+  const changed = apply(state);
+  return new Set(changed.map(machineOf)).size === changed.length ? changed : state;
+});
+
+function editOf(fields: Partial<Member>): fc.Arbitrary<Change> {
+  return which.map((n) => edit(n, fields));
+}
+
+export function edit(n: number, fields: Partial<Member> | ((member: Member) => Partial<Member>)): Change {
+  return (state) =>
+    state.map((member, i) =>
+      i === n % state.length
+        ? edited(member, typeof fields === 'function' ? fields(member) : fields)
+        : member,
+    );
+}
+
+/** One that is up can be reached. */
+function edited(member: Member, fields: Partial<Member>): Member {
+  const { unreachable, ...changed } = { ...member, ...fields };
+  return unreachable === true && changed.health !== 'up' ? { ...changed, unreachable } : changed;
+}
+
+/** A pool state and those that it came from by single changes, the newest first. */
+export const history: fc.Arbitrary<readonly [PoolState, ...PoolState[]]> = fc
+  .tuple(poolState(), fc.array(change, { maxLength: 4 }))
+  .map(([first, changes]) => {
+    const states: [PoolState, ...PoolState[]] = [first];
+    for (const apply of changes) states.unshift(apply(states[0]));
+    return states;
+  });
+
 /** `count` active members that are up, named b0, b1 ..., changed by `change`. */
 export function members(count: number, change: (i: number) => Partial<Member> = () => ({})): Member[] {
   return Array.from({ length: count }, (_, i) => ({
@@ -67,11 +139,27 @@ export function ownerNames(tables: PoolTables): (string | undefined)[] {
   return Array.from(tables.owners, (owner) => (owner === NONE ? undefined : tables.names[owner]));
 }
 
-/** Candidate `which` (from 0; 0 is the alternate) of every slot. */
-export function candidateNames(tables: PoolTables, which = 0): (string | undefined)[] {
-  const slots = tables.owners.length;
-  return Array.from(tables.alternates.subarray(which * slots, (which + 1) * slots), (candidate) =>
-    candidate === NONE ? undefined : tables.names[candidate],
+export function ownerMachines({ owners, members }: PoolTables): (string | undefined)[] {
+  return Array.from(owners, (owner) => (owner === NONE ? undefined : machineOf(members[owner])));
+}
+
+/** Of every slot, in order. */
+export function alternateNames(tables: PoolTables): string[][] {
+  return alternatesOf(tables, ({ name }) => name);
+}
+
+export function alternateMachines(tables: PoolTables): string[][] {
+  return alternatesOf(tables, machineOf);
+}
+
+function alternatesOf(
+  { owners, alternates, members }: PoolTables,
+  textOf: (member: Member) => string,
+): string[][] {
+  return Array.from(owners, (_, slot) =>
+    [alternates[slot], alternates[owners.length + slot]].flatMap((one) =>
+      one === NONE ? [] : [textOf(members[one])],
+    ),
   );
 }
 

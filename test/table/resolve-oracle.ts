@@ -1,8 +1,9 @@
-/** Resolving once more, slot by slot as the rule reads, over names and the oracle's layers: no index, no short cut. */
+/** Resolving once more, slot by slot as the rule reads, over machines and the oracle's layers: no index, no short cut. */
 import type { Member, PoolState } from '#anyhop/table/state.js';
 import { oracleLayers } from './oracle.js';
 
 export interface OracleTables {
+  /** Texts of machines. */
   readonly owners: (string | undefined)[];
   /** All candidates of each slot, in order. */
   readonly candidates: string[][];
@@ -11,42 +12,44 @@ export interface OracleTables {
 export function oracleResolve(
   slots: number,
   state: PoolState,
-  prior: PoolState,
+  remembered: readonly PoolState[],
   panicThreshold: number,
 ): OracleTables {
-  const layers = oracleLayers(state, slots);
-  const priorLayers = oracleLayers(prior, slots);
-  const eligible = oracleEligible(state, panicThreshold);
-  const priorEligible = oracleEligible(prior, panicThreshold);
-  const member = (name: string): Member =>
-    state.find((m) => m.name === name) ?? prior.find((m) => m.name === name)!;
+  const all = [state, ...remembered];
+  const orders = all.map((each) => preferences(slots, each, oracleEligible(each, panicThreshold)));
+  const alive = preferences(
+    slots,
+    state,
+    oracleEligible(state, panicThreshold).filter((name) => memberOf(state, name).health !== 'dead'),
+  );
+  const stacks = oracleLayers(state, slots);
+  const latest = (machine: string): Member => all.flat().find((member) => machineText(member) === machine)!;
 
-  const owners: (string | undefined)[] = [];
-  const candidates: string[][] = [];
-  for (let slot = 0; slot < slots; slot++) {
-    const owner = preferences(slot, slots, layers, eligible)[0];
-    const former = preferences(slot, slots, priorLayers, priorEligible)[0];
-    const stack = layers.map((layer) => layer[slot]);
-    const height = owner === undefined || !stack.includes(owner) ? stack.length : stack.indexOf(owner);
-    const list = [
-      ...(former === undefined || (member(former).health === 'dead' && believesMarks(prior, panicThreshold))
-        ? []
-        : [former]),
-      ...stack.slice(0, height).filter((name) => {
-        const { state: admin, health, drained } = member(name);
-        return admin === 'draining' && health === 'up' && !drained;
-      }),
-      ...preferences(
-        slot,
-        slots,
-        layers,
-        eligible.filter((name) => member(name).health !== 'dead'),
-      ),
-    ];
-    owners.push(owner);
-    candidates.push([...new Set(list)].filter((name) => name !== owner));
-  }
+  const owners = orders[0].map(([first]) => first);
+  const candidates = owners.map((owner, slot) => {
+    const stack = stacks.map((layer) => machineText(memberOf(state, layer[slot])));
+    const above = stack.slice(0, stack.includes(owner) ? stack.indexOf(owner) : stack.length);
+    const former = remembered.flatMap((each, i) => {
+      const [machine] = orders[i + 1][slot];
+      if (machine === undefined) return [];
+      return latest(machine).health === 'dead' && believesMarks(each, panicThreshold) ? [] : [machine];
+    });
+    const draining = above.filter((machine) => {
+      const { state: admin, health, drained } = latest(machine);
+      return admin === 'draining' && health === 'up' && !drained;
+    });
+    const list = [...former, ...draining, ...alive[slot]];
+    return [...new Set(list)].filter((machine) => machine !== owner);
+  });
   return { owners, candidates };
+}
+
+export function machineText({ name, address }: Member): string {
+  return address?.text ?? name;
+}
+
+function memberOf(state: PoolState, name: string): Member {
+  return state.find((member) => member.name === name)!;
 }
 
 function oracleEligible(state: PoolState, panicThreshold: number): string[] {
@@ -67,19 +70,19 @@ function believesMarks(state: PoolState, panicThreshold: number): boolean {
   return state.every(({ name, health }) => health === 'up' || !eligible.includes(name));
 }
 
-/** Every eligible backend in the order in which `slot` turns to them. */
-function preferences(
-  slot: number,
-  slots: number,
-  layers: readonly string[][],
-  eligible: readonly string[],
-): string[] {
-  const order = layers.map((layer) => layer[slot]);
-  const step = 1 + ((31337 * slot) % (slots - 1));
-  for (const layer of layers) {
-    for (let n = 0, at = slot; n < slots; n++, at = (at + step) % slots) order.push(layer[at]);
-  }
-  for (let i = 0; i < eligible.length; i++) order.push(eligible[(slot + i) % eligible.length]);
+/** For each slot the eligible backends, as machines, in the order in which it turns to them. */
+function preferences(slots: number, state: PoolState, eligible: readonly string[]): string[][] {
+  const layers = oracleLayers(state, slots);
   const wanted = new Set(eligible);
-  return [...new Set(order)].filter((name) => wanted.has(name));
+  return Array.from({ length: slots }, (_, slot) => {
+    const order = layers.map((layer) => layer[slot]);
+    const step = 1 + ((31337 * slot) % (slots - 1));
+    for (const layer of layers) {
+      for (let n = 0, at = slot; n < slots; n++, at = (at + step) % slots) order.push(layer[at]);
+    }
+    for (let i = 0; i < eligible.length; i++) order.push(eligible[(slot + i) % eligible.length]);
+    return [...new Set(order)]
+      .filter((name) => wanted.has(name))
+      .map((name) => machineText(memberOf(state, name)));
+  });
 }

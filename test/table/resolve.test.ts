@@ -2,27 +2,44 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { buildStack } from '#anyhop/table/layers.js';
-import { resolvePool } from '#anyhop/table/resolve.js';
-import { assertSameTable, candidateNames, members, ownerNames, poolState, smallSlots } from './pools.js';
-import { oracleResolve } from './resolve-oracle.js';
+import { type PoolTables, resolvePool } from '#anyhop/table/resolve.js';
+import {
+  alternateMachines,
+  assertSameTable,
+  history,
+  members,
+  ownerMachines,
+  poolState,
+  smallSlots,
+} from './pools.js';
+import { type OracleTables, oracleResolve } from './resolve-oracle.js';
 
 const threshold = fc.constantFrom(0, 0, 0.3, 0.5, 1);
 
-test('owners and all candidates equal a literal implementation of the rule, whatever the two states', () => {
+/** Most often of states that have come from each other, at times of any. */
+const someStates = fc.oneof(
+  { weight: 3, arbitrary: history },
+  fc.tuple(poolState(), poolState(), poolState()),
+);
+
+test('owners and alternates equal a literal implementation of the rule, whatever the states', () => {
   fc.assert(
-    fc.property(smallSlots, poolState(), poolState(), threshold, (slots, state, prior, panicThreshold) => {
-      const candidates = 6;
-      const tables = resolvePool({ slots, state, prior, panicThreshold, candidates });
-      const expected = oracleResolve(slots, state, prior, panicThreshold);
-      assertSameTable(ownerNames(tables), expected.owners, 'owners');
-      for (let which = 0; which < candidates; which++) {
-        const wanted = expected.candidates.map((list) => list[which]);
-        assertSameTable(candidateNames(tables, which), wanted, `candidates ${which}`);
-      }
+    fc.property(smallSlots, someStates, threshold, (slots, [state, ...remembered], panicThreshold) => {
+      const tables = resolvePool({ slots, state, remembered, panicThreshold });
+      assertOracle(tables, oracleResolve(slots, state, remembered, panicThreshold));
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
+
+function assertOracle(tables: PoolTables, { owners, candidates }: OracleTables): void {
+  assertSameTable(ownerMachines(tables), owners, 'owners');
+  const alternates = alternateMachines(tables);
+  for (const which of [0, 1]) {
+    const [actual, expected] = [alternates, candidates].map((lists) => lists.map((list) => list[which]));
+    assertSameTable(actual, expected, `alternates ${which + 1}`);
+  }
+}
 
 test('few backends left of many are found as the plain walk finds them', () => {
   for (const [count, left] of [
@@ -35,13 +52,7 @@ test('few backends left of many are found as the plain walk finds them', () => {
       health: i < left ? 'up' : 'down',
       weight: i === 0 && left > 2 ? 30 : 1,
     }));
-    const tables = resolvePool({ slots: 1009, state, candidates: 3 });
-    const expected = oracleResolve(1009, state, state, 0);
-    assertSameTable(ownerNames(tables), expected.owners, 'owners');
-    for (const which of [0, 1, 2]) {
-      const wanted = expected.candidates.map((list) => list[which]);
-      assertSameTable(candidateNames(tables, which), wanted, `candidates ${which}`);
-    }
+    assertOracle(resolvePool({ slots: 1009, state, remembered: [] }), oracleResolve(1009, state, [], 0));
   }
 });
 
@@ -53,7 +64,7 @@ test('backends that own no slot of layer 1 still take over when all others are d
     stack.layers.every((layer) => layer.every((backend) => !light.has(backend))),
     'the case is the one meant',
   );
-  const tables = resolvePool({ slots: 251, state });
+  const tables = resolvePool({ slots: 251, state, remembered: [] });
   for (let slot = 0; slot < 251; slot++) {
     assert.equal(tables.names[tables.owners[slot]], `b${5 + (slot % 3)}`);
     assert.equal(tables.names[tables.alternates[slot]], `b${5 + ((slot + 1) % 3)}`);
@@ -62,11 +73,11 @@ test('backends that own no slot of layer 1 still take over when all others are d
 
 test('stacks that do not fit are built anew, those that fit are used', () => {
   const state = members(6);
-  const prior = members(5);
-  const right = resolvePool({ slots: 251, state, prior });
+  const remembered = [members(5)];
+  const right = resolvePool({ slots: 251, state, remembered });
   const wrong = buildStack(members(7), 251);
-  const tables = resolvePool({ slots: 251, state, prior, stack: wrong, priorStack: wrong });
+  const tables = resolvePool({ slots: 251, state, remembered, stack: wrong });
   assertSameTable(tables.owners, right.owners, 'owners');
   assertSameTable(tables.alternates, right.alternates, 'alternates');
-  assert.equal(resolvePool({ slots: 251, state, stack: right.stack }).stack, right.stack);
+  assert.equal(resolvePool({ slots: 251, state, stack: right.stack, remembered: [] }).stack, right.stack);
 });
