@@ -34,12 +34,12 @@ export class Backends {
 
   constructor(config: LoadedConfig<'run'>, host: Host, now: () => number, log: Logger) {
     const { node } = config;
-    const { link, localVips } = host;
+    const { link, vipGuard } = host;
     this.#sources = { source4: node.source4?.address, source6: node.source6?.address };
     this.#interfaceIndex = link.index;
     this.hops = new EngineHops(link, this.#sources, log);
     this.paths = new Paths({ recipients: config, nextHop: (address) => this.hops.of(address), now, log });
-    const probes = new Probes({ ...node, isLocal: (vip) => localVips.has(vip) });
+    const probes = new Probes({ ...node, isLocal: (vip) => vipGuard.has(vip) });
     this.health = new NodeHealth(log, probes);
     const count = async (address: string) => connectionsOf(await this.agents.ask(address));
     this.drains = new Drains({ count, now, log });

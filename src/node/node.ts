@@ -100,7 +100,7 @@ export class Node {
     const { link, store } = this.#host;
     const { health } = this.#backends;
     const checked = health.check(markedBackends(this.#pools.pools));
-    checked.catch(() => undefined); // each engine's first image waits for it, if it comes to that
+    checked.catch(() => undefined); // the first image of each engine waits for it, and throws
     const candidates = engineCandidates({ ...node, log: this.#log });
     const chosen = await startEngine(node.engine, candidates, (candidate, predecessor) =>
       this.#firstImage(checked, candidate, predecessor),
@@ -125,7 +125,7 @@ export class Node {
     const running: Running = { engine, forwarding, rates, status };
     this.#running = running;
     this.#followChanges(forwarding);
-    // Before any reload keeps another: a change of the file while no process runs must find what is in force.
+    // Before a reload does it: a file that changes while no process runs is compared with what is in force.
     await Promise.all([
       store.write(this.#pools.pools),
       refused === undefined && store.keepConfig(first.config.file, first.text, node.key),
@@ -179,21 +179,21 @@ export class Node {
 
   /** What a change of the pools needs of the rest of the node. */
   #surroundings(): NodeSurroundings {
-    const { localVips, store } = this.#host;
+    const { vipGuard, store } = this.#host;
     const { hops, health, drains } = this.#backends;
     return {
-      permit: (config) => localVips.permit(config),
+      permit: (config) => vipGuard.permit(config),
       reach: (backends) => hops.resolve(backends),
       check: (backends) => health.check(backends),
       why: health.why,
       facts: (pool) => this.#backends.facts(pool),
       holds: (pool) => {
-        this.#backends.follow(this.#pools); // after a restart no agent has been asked yet, and what waits must go on waiting
+        this.#backends.follow(this.#pools); // so that after a restart queued changes wait until agents have answered
         return drains.holds(pool);
       },
       publish: () => this.#publish(),
-      // Before an engine runs, the kernel may forward by what the process before left there, and what is remembered describes that:
-      // a start that fails must not count as a change.
+      // Until an engine runs, the kernel may forward by what the process before left there. The memory describes that, and a start
+      // that fails must not change it.
       remember: async (pools) => {
         if (this.#running !== undefined) await store.write(pools);
       },
@@ -238,16 +238,16 @@ export class Node {
   /** From now on a change of marks, next hops, paths or addresses makes a new image. */
   #followChanges(forwarding: Forwarding): void {
     const { hops, paths, health } = this.#backends;
-    const { macs, localVips } = this.#host;
+    const { macs, vipGuard } = this.#host;
     health.onChange(() => this.#pools.marksChanged());
     hops.onChange((changes) => paths.hopsChanged(changes));
     hops.onChange(() => health.refresh());
     paths.start(this.#pools.file.node, () => void forwarding.refresh());
-    // A bond that fails over takes on another address, and frames for the former one are no longer ours.
+    // A bond that fails over gets another address, and frames for the former one are no longer ours.
     hops.onLinks((links) => {
       this.#readiness.sawLinks(links);
       void macs.refresh(links).then((changed) => changed && forwarding.refresh());
-      void localVips.look(this.#pools.file);
+      void vipGuard.look(this.#pools.file);
     });
     health.refresh(); // what changed since the first image was built
   }

@@ -9,15 +9,15 @@ import type { PoolMemory } from '../pool/membership.js';
 import { type Link, requireEthernetLink } from '../underlay/link.js';
 import { requireOffLink } from '../underlay/on-link.js';
 import { OwnMacs } from '../underlay/own-macs.js';
-import { LocalVips } from './local-vips.js';
 import { withSources } from './memory.js';
 import { type StopSignals, stopSignals } from './signals.js';
 import { StateStore } from './state-store.js';
+import { VipGuard } from './vip-guard.js';
 
 export interface Host {
   readonly link: Link;
   readonly macs: OwnMacs;
-  readonly localVips: LocalVips;
+  readonly vipGuard: VipGuard;
   readonly stop: StopSignals;
   readonly store: StateStore;
   readonly memory: ReadonlyMap<string, PoolMemory>;
@@ -30,10 +30,10 @@ export async function prepareHost(config: LoadedConfig<'run'>, log: Logger): Pro
   await requireOffLink(node.source4);
   const macs = new OwnMacs(node.interface, link.mac, log);
   await macs.refresh();
-  const localVips = new LocalVips(log);
-  await localVips.permit(config);
+  const vipGuard = new VipGuard(log);
+  await vipGuard.permit(config);
   const stop = stopSignals();
   const store = new StateStore(node.stateDirectory, node.name, log, readClocks);
   const memory = withSources(await store.read(), node, log);
-  return { link, macs, localVips, stop, store, memory };
+  return { link, macs, vipGuard, stop, store, memory };
 }
