@@ -27,7 +27,7 @@ export const LOG_EVENTS = {
   engine: 'The engine that runs, its mode, and why it was chosen.',
   environment: 'Something on the host keeps the agent from working well; `hint` says what to do.',
   filter_unknown: 'The nftables table of the engine `portable` cannot be watched.',
-  follow_failed: 'Health and next hops of backends are no longer followed.',
+  follow_failed: 'Health and next hops of backends are no longer followed; the node tries again.',
   generic_xdp: 'The driver accepts no XDP program, so the program runs before the stack, which is slower.',
   health: 'A backend is up or down now; `reason` says why.',
   health_unknown: 'A backend cannot be checked from here.',

@@ -1,11 +1,10 @@
 /**
- * How far drains have come. A backend that drains is asked, by its agent's report, how many connections it still has to the
- * services of its pool; the drain is done when there is none left, or at the pool's deadline. One that has none left is no
- * candidate any more (Member.drained), so that its slots' alternates can remember others.
+ * How far drains have come. The agent's report says how many connections a draining backend still has to the services of its pool. The
+ * drain is done when none is left, or at the pool's deadline. A backend that has none left is no longer a candidate
+ * (Member.drained), so that the alternates of its slots can be others.
  *
  * Only TCP has connections to count, and only agents count them: without either a drain is done at its deadline.
  */
-
 import type { DrainStatus } from '../api/status.js';
 import type { ServiceConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
@@ -26,8 +25,8 @@ export interface DrainsOptions {
 
 const POLL_MS = 2_000;
 /**
- * None is left when two answers so far apart say so: an agent's count can be a second old (agent/tcp-connections.ts), and from
- * before the tables of which the backend is drained.
+ * No connection is left when two answers so far apart say so. An agent's count can be a second old (agent/tcp-connections.ts), from
+ * before the tables by which the backend drains.
  */
 const CONFIRM_MS = 1_500;
 
@@ -37,11 +36,11 @@ interface Drain {
   readonly address: string;
   readonly sinceMs: number;
   readonly deadlineMs: number;
-  /** Why nobody can tell for as long as it drains; undefined when its agent can. */
+  /** Why nobody can count its connections; undefined when its agent can. */
   readonly uncounted: string | undefined;
   /** Names of the pool's services over TCP. */
   readonly services: readonly string[];
-  /** Second chance keeps its connections, so that a planned change is worth waiting for. */
+  /** Second chance keeps its connections, so planned changes wait for it. */
   readonly isKept: boolean;
   /** The same object for as long as it drains. */
   readonly progress: Progress;
@@ -50,7 +49,7 @@ interface Drain {
 interface Progress {
   /** Undefined before the first answer. */
   answer: { readonly connections: number } | { readonly failure: string } | undefined;
-  /** When the first of the answers in a row was asked for that say that none is left. */
+  /** Since when all answers say that none is left: the time of the first question. */
   noneSinceMs: number | undefined;
   /** None is left: confirmed. */
   isEmpty: boolean;
@@ -125,7 +124,7 @@ export class Drains {
     );
   }
 
-  /** Asks every backend that drains by now once; resolves when all have answered or failed to. */
+  /** Asks every draining backend once. Resolves when all have answered or failed to. */
   poll(): Promise<void> {
     return this.#polls.ask();
   }
@@ -188,7 +187,7 @@ export class Drains {
   }
 }
 
-/** An agent tells of every service that it knows: one that it does not name is not one without connections. */
+/** An agent names every service that it knows: a service that it does not name may have connections all the same. */
 function answerFor({ services }: Drain, connections: ReadonlyMap<string, number>): Progress['answer'] {
   let sum = 0;
   for (const name of services) {
@@ -204,7 +203,7 @@ function answerFor({ services }: Drain, connections: ReadonlyMap<string, number>
 /** What the last answer says, if it came. @returns whether `isEmpty` has become another */
 function conclude(progress: Progress, askedMs: number): boolean {
   const { answer, isEmpty } = progress;
-  // An agent that restarts, or a machine that does: nothing has come back by that.
+  // When an agent or its machine restarts, no connection comes back.
   if (isEmpty && answer !== undefined && 'failure' in answer) return false;
   const hasNone = answer !== undefined && 'connections' in answer && answer.connections === 0;
   progress.noneSinceMs = hasNone ? (progress.noneSinceMs ?? askedMs) : undefined;

@@ -1,7 +1,7 @@
 /**
- * What is in force, and the one place that changes it: a change of what the tables come from (config, next hops, health
- * marks) makes a new image, which is published whole. Changes that come while one is being published are taken together into the next.
- * One that cannot be published leaves the last in force, and is tried again with the next change.
+ * The image in force, and the one place that replaces it. When config, next hops or health marks change, a new image is built and
+ * published whole. Changes that come while one is being published go together into the next. If an image cannot be published, the
+ * last one stays in force, and the next change tries again.
  */
 import type { NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
@@ -26,7 +26,7 @@ const MODES: Record<EligibilityMode, string> = {
 export type ForwardingOptions = Pick<AssembleOptions, 'path'> & {
   /** Services and pool states as they are now. */
   readonly served: () => Served & { readonly node: NodeConfig };
-  /** The host's addresses on the interface now: its own first; none takes frames for any. */
+  /** The host's addresses on the interface now, its own first. With none, frames for every address are taken. */
   readonly macs: () => readonly Uint8Array[];
 };
 
@@ -40,7 +40,7 @@ export class Forwarding {
 
   /**
    * Builds the first image.
-   * @param predecessor image in force, which the first one follows: its generation, and its counters' numbers
+   * @param predecessor the image in force: the first one has the next generation, and the same numbers of counters
    */
   constructor(options: ForwardingOptions, predecessor: Image | undefined, log: Logger) {
     this.#options = options;
@@ -65,7 +65,7 @@ export class Forwarding {
     return this.#assembly.image;
   }
 
-  /** Why something newer than what is in force could not be published; undefined when nothing is newer. */
+  /** Why the newest image could not be published; undefined when it is in force. */
   get failure(): string | undefined {
     if (this.#failure === undefined) return undefined;
     return this.#failure instanceof Error ? this.#failure.message : String(this.#failure);
@@ -77,14 +77,14 @@ export class Forwarding {
   }
 
   /**
-   * Something has changed that the tables come from. Resolves when what was true at the call is in force (to undefined), or
-   * failed to be (to why).
+   * Something has changed that images are made of. Resolves to undefined when what was true at the call is in force, or to why it
+   * is not.
    */
   refresh(): Promise<unknown> {
     return this.#publishes.ask();
   }
 
-  /** @returns why what is true now is not in force; undefined when it is */
+  /** @returns undefined when what is true now is in force, or why it is not */
   async #publish(): Promise<unknown> {
     if (this.#engine === undefined) return undefined;
     const before = this.#assembly;
@@ -119,7 +119,7 @@ export class Forwarding {
     return this.#failure;
   }
 
-  /** Pools whose tables are others than before, or all. */
+  /** Logs the pools whose owners have changed, or all. */
   #describe(assembly: Assembly, before?: Assembly): void {
     const known = new Map(before?.pools.map(({ name, tables }) => [name, tables.ownersDigest]));
     for (const { name: pool, state, tables } of assembly.pools) {

@@ -5,8 +5,8 @@ import type { IpAddress } from '../packet/address.js';
 import type { PoolMemory } from '../pool/membership.js';
 
 /**
- * Without pools whose members were of a family that the node has no source for any more: they could be sent nothing, and what
- * the file wants instead would wait for them.
+ * Leaves out pools with members of a family that the node no longer has a source for. Nothing could be sent to them, and the change
+ * to what the file wants would wait.
  */
 export function withSources(
   memory: ReadonlyMap<string, PoolMemory>,

@@ -1,7 +1,9 @@
-/** What a running node tells of its own accord: counters once a minute, packets lost, paths that are too narrow. */
-import type { Logger } from '../core/log.js';
+/** What a running node tells of its own accord: counters once a minute, lost packets, changes of its pools, paths that are too narrow. */
+import type { LogFields, Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
+import { clockTime } from '../core/time.js';
 import type { Engine } from '../engine/contract.js';
+import type { Effect, QueuedStep } from '../pool/effects.js';
 import { leastMtus, narrowForIpv6, type Recipients } from '../pool/least-mtu.js';
 import { watchLosses } from '../underlay/losses.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
@@ -69,4 +71,34 @@ export function warnAboutNarrowPaths(
       if (message !== undefined) log.warn({ event: 'narrow_path', backend }, message);
     }
   }
+}
+
+/** @param why what is in force now came into force */
+export function logEffects(list: readonly Effect[], why: string, log: Logger): void {
+  for (const { pool, effect, changes, step, takenBack } of list) {
+    const fields = { event: 'pool_change', pool, effect, changes } as const;
+    const what = changes.join('; ');
+    if (effect === 'in_force') log.info(fields, `pool ${pool}: ${what} (${why})`);
+    else if (effect === 'queued') logQueued(fields, what, step!, log);
+    else if (effect !== 'unchanged') log.info(fields, `pool ${pool} ${effect}`);
+    for (const { id, changes } of takenBack)
+      log.info(
+        { event: 'change_taken_back', pool, id, changes },
+        `pool ${pool}: no longer waits: ${changes.join('; ')}`,
+      );
+  }
+}
+
+function logQueued(
+  fields: LogFields & { readonly pool: string },
+  what: string,
+  { id, dueAtMs, waitsFor }: QueuedStep,
+  log: Logger,
+): void {
+  const dueAt = new Date(dueAtMs).toISOString();
+  const drains = waitsFor.length === 0 ? '' : ` at the latest, for ${waitsFor.join(', ')} to be drained`;
+  log.info(
+    { ...fields, id, dueAt, waitsFor },
+    `pool ${fields.pool}: ${what}, waits until ${clockTime(dueAt)}${drains} (${id})`,
+  );
 }

@@ -1,24 +1,23 @@
 /**
- * The pools of a running node, and the one place that changes them: the file read anew, a word at runtime, a health mark, the
- * clock. Whatever it is, it makes the next membership (pool/membership.ts), has the new members reached and checked first, and
- * is published whole; when that fails the one before stays.
+ * The pools of a running node, and the one place that changes them. A change comes from the file, a command, a health mark or the clock.
+ * Each makes the next membership (pool/membership.ts), which is published whole. If that fails, the one before stays in force.
+ * New members are reached and checked before they come into force.
  *
  *   reload, drain, undrain, weight --one at a time--> propose --> next hops, first checks --> take --> publish --> remember
  *   health marks, settle times ------------------------------------------------- at once -----^
  *
- * Health never waits for a planned change: while one is being prepared, marks go on changing what is in force, and the change
- * is taken on top of what is there by then.
+ * Health never waits for a planned change. While one is being prepared, marks go on changing what is in force, and the change is
+ * made of what is in force by then.
  */
-
 import { isDeepStrictEqual } from 'node:util';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
-import type { LogFields, Logger } from '../core/log.js';
+import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
-import { clockTime } from '../core/time.js';
+import { formatDuration } from '../core/time.js';
 import type { Hold } from '../pool/change.js';
-import { type Effect, effects, type QueuedStep } from '../pool/effects.js';
+import { type Effect, effects } from '../pool/effects.js';
 import type { Recipients } from '../pool/least-mtu.js';
 import {
   type Membership,
@@ -37,6 +36,7 @@ import {
 import { type BackendFacts, priorMembers, statesOf } from '../pool/states.js';
 import type { Served } from './assemble.js';
 import { type HealthMark, healthBy, marksToTell, nextDeadAtMs, type Why } from './marks.js';
+import { logEffects } from './node-log.js';
 
 /** What a change needs of the rest of the node. */
 export interface NodeSurroundings {
@@ -52,13 +52,13 @@ export interface NodeSurroundings {
   facts(pool: string): BackendFacts;
   /** Who of a pool drains and still has connections. */
   holds(pool: string): readonly Hold[];
-  /** The pools have changed, or the marks; `config` has what is in force. Publishes it. Resolves to undefined, or to why it is not in force. */
+  /** Publishes what `served` has now. Resolves to undefined, or to why it is not in force. */
   publish(): Promise<unknown>;
   /** Keeps what is remembered. Resolves when it is kept; a failure is logged and no reason to fail. */
   remember(pools: Membership): Promise<void>;
 }
 
-/** What is wanted: what is beside the pools, and what becomes of these. @throws AnyhopError ERR_LIMIT when a queue is full */
+/** A change that is asked for: the file, and what becomes of the pools. `next` throws AnyhopError ERR_LIMIT when a queue is full. */
 export interface ChangeRequest {
   readonly file: LoadedConfig<'run'>;
   readonly next: (before: Membership, at: Moment) => Membership;
@@ -79,15 +79,8 @@ export interface NodePoolsOptions {
 const TIMER_MS_MAX = 2 ** 31 - 1;
 /** When to try again what could not be published. */
 const RETRY_MS = 5_000;
-
-/** Whom a change that is under way prepares for, and the settings of pools as they will be. */
-interface Coming {
-  readonly marked: readonly NamedBackend[];
-  readonly reached: readonly NamedBackend[];
-  readonly settings: ReadonlyMap<string, PoolConfig>;
-}
-
-const NOTHING_COMING: Coming = { marked: [], reached: [], settings: new Map() };
+/** When to try again to follow backends: at first, and after many failures. */
+const [FOLLOW_AGAIN_MS, FOLLOW_AGAIN_MS_MAX] = [1_000, 64_000];
 
 export class NodePools {
   readonly #around: NodeSurroundings;
@@ -103,11 +96,14 @@ export class NodePools {
   #timer: NodeJS.Timeout | undefined;
   readonly #changes = new SerialQueue();
   #retry: NodeJS.Timeout | undefined;
-  #coming = NOTHING_COMING;
+  #followAgain: NodeJS.Timeout | undefined;
+  #followDelayMs = FOLLOW_AGAIN_MS;
+  /** What the change that is under way makes of the pools. */
+  #coming = NO_POOLS;
   #isStarted = false;
   #isClosed = false;
 
-  /** Marks are not known yet: all count as up, but for what is remembered. `start` comes next. */
+  /** Until `start` nothing is checked: members have the marks that are remembered, and all others count as up. */
   constructor({
     file,
     memory,
@@ -156,12 +152,12 @@ export class NodePools {
     return marksToTell(known, marks, this.#around.why);
   }
 
-  /** Next hops and first results are there: from now on marks count. */
+  /** Call it when every member has a next hop, or none, and its first result. From then on marks follow what is known. */
   start(): void {
     this.#isStarted = true;
-    // Anew, since members that the file has and the memory has not take their first marks as they come into force.
+    // Anew: a member that is not in the memory gets its first mark when it comes into force.
     this.#set(take(NO_POOLS, this.#file.pools, { force: false, ...this.#moment(), ...this.#past }));
-    void this.#around.remember(this.#pools); // a change of the file while no process runs must find it
+    void this.#around.remember(this.#pools); // a file that changes while no process runs is compared with this
     this.marksChanged();
   }
 
@@ -172,7 +168,7 @@ export class NodePools {
 
   /**
    * Changes the pools; one after the other.
-   * @param request asked for when its turn has come, so that nothing is lost that came before
+   * @param request called when its turn has come, so that it builds on the changes before it
    * @throws what kept it from being published, or AnyhopError ERR_LIMIT when a queue is full; what was in force stays
    */
   change(request: () => ChangeRequest): Promise<Effect[]> {
@@ -188,8 +184,8 @@ export class NodePools {
     const next = takeMarks(held, healthBy(this.#around.why, nowMs), nowMs);
     if (next !== before) {
       this.#set(next);
-      this.#tell(effects(before, next), 'what it waited for is over');
-      if (!hasSameBackends(before, next)) this.#follow();
+      logEffects(effects(before, next), 'what it waited for is over', this.#log);
+      if (!hasSameBackends(before, next)) void this.#follow();
     }
     void this.#around.publish().then((failure) => {
       if (next !== before) void this.#around.remember(this.#pools);
@@ -197,20 +193,16 @@ export class NodePools {
     });
   }
 
-  /** Nothing changes any more. */
+  /** Ends all changes. */
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
+    clearTimeout(this.#followAgain);
   }
 
   async #change(request: ChangeRequest): Promise<Effect[]> {
-    const proposed = this.preview(request);
-    this.#coming = {
-      marked: markedBackends(proposed),
-      reached: reachedBackends(proposed),
-      settings: new Map([...proposed].map(([name, pool]) => [name, pool.file])),
-    };
+    this.#coming = this.preview(request);
     try {
       await this.#around.permit(request.file);
       await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
@@ -219,7 +211,7 @@ export class NodePools {
       const fileBefore = this.#file;
       const next = request.next(before, this.#moment());
       this.#file = withPools(request.file, next);
-      this.#set(next); // on top of what marks and time have done meanwhile
+      this.#set(next);
       const failure = await this.#around.publish();
       if (failure !== undefined) {
         this.#file = fileBefore;
@@ -229,15 +221,15 @@ export class NodePools {
       }
       await this.#around.remember(this.#pools);
       const done = effects(before, this.#pools);
-      this.#tell(done, 'the config changed');
+      logEffects(done, 'the config changed', this.#log);
       return done;
     } finally {
-      this.#coming = NOTHING_COMING;
-      this.#follow();
+      this.#coming = NO_POOLS;
+      void this.#follow();
     }
   }
 
-  /** Who is new has been reached and checked. */
+  /** For a change whose new members have been reached and checked. */
   #moment(): Moment {
     const nowMs = this.#now();
     return { nowMs, health: healthBy(this.#around.why, nowMs) };
@@ -249,7 +241,7 @@ export class NodePools {
     this.#arm();
   }
 
-  /** Sets the timer for the next settle time that ends, and the next backend that is dead. */
+  /** Sets the timer for whatever time brings next: the end of a settle time, or a backend that has been down for `dead_after`. */
   #arm(): void {
     clearTimeout(this.#timer);
     const never = Number.POSITIVE_INFINITY;
@@ -258,72 +250,59 @@ export class NodePools {
     const delayMs = Math.min(Math.max(1, Math.ceil(atMs - this.#now())), TIMER_MS_MAX);
     this.#timer = setTimeout(() => {
       this.marksChanged();
-      this.#arm(); // it may have come a little early, or only for the timer's longest time
+      this.#arm(); // the timer may be a little early, or at its longest time
     }, delayMs).unref();
   }
 
-  /** Reaches and checks whom there is now, and whom a change prepares for, and looks at their marks. */
-  #follow(): void {
+  /**
+   * Reaches and checks the members that there are, and those of the change that is under way, and looks at their marks. If that fails,
+   * for want of descriptors say, it is tried again, later and later.
+   */
+  async #follow(): Promise<void> {
     if (this.#isClosed) return;
-    const failed = (error: unknown): void =>
+    clearTimeout(this.#followAgain);
+    setImmediate(() => this.marksChanged());
+    try {
+      await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
+      this.#followDelayMs = FOLLOW_AGAIN_MS;
+    } catch (error) {
+      if (this.#isClosed) return;
+      const delayMs = this.#followDelayMs;
       this.#log.error(
         { event: 'follow_failed', error },
-        `backends can no longer be followed as they should: ${reasonOf(error)}`,
+        `backends can no longer be followed as they should: ${reasonOf(error)}; tried again in ${formatDuration(delayMs)}`,
       );
-    this.#around.reach(this.#reached()).catch(failed);
-    this.#around.check(this.#checked()).catch(failed);
-    setImmediate(() => this.marksChanged());
+      clearTimeout(this.#followAgain);
+      this.#followAgain = setTimeout(() => void this.#follow(), delayMs).unref();
+      this.#followDelayMs = Math.min(2 * delayMs, FOLLOW_AGAIN_MS_MAX);
+    }
   }
 
   #reached(): NamedBackend[] {
-    return [...reachedBackends(this.#pools), ...this.#coming.reached];
+    return [...reachedBackends(this.#pools), ...reachedBackends(this.#coming)];
   }
 
   /**
-   * Everybody as they will be checked, so that a check that this host cannot make keeps the change from being taken. A check that the
-   * change ends goes on until then: without a result its backends count as down.
+   * All members by the checks that they will have, so that a check that this host cannot make prevents the change. A check that the
+   * change ends goes on until the change is in force, because backends without a result count as down.
    */
   #checked(): NamedBackend[] {
-    const { settings, marked } = this.#coming;
     const current = markedBackends(this.#pools).map(({ pool, backend }) => {
-      const coming = settings.get(pool.name);
+      const coming = this.#coming.get(pool.name)?.file;
       return { pool: coming?.health === undefined ? pool : coming, backend };
     });
-    return firstOfName([...current, ...marked]);
+    const all = [...markedBackends(this.#coming), ...current];
+    // Of two with one name, the map keeps the later one: the one in force.
+    return [...new Map(all.map((each) => [`${each.pool.name}/${each.backend.name}`, each])).values()];
   }
 
   #tryAgain(): void {
     clearTimeout(this.#retry);
     if (!this.#isClosed) this.#retry = setTimeout(() => this.marksChanged(), RETRY_MS).unref();
   }
-
-  #tell(list: readonly Effect[], why: string): void {
-    for (const { pool, effect, changes, step, takenBack } of list) {
-      const fields = { event: 'pool_change', pool, effect, changes } as const;
-      const what = changes.join('; ');
-      if (effect === 'in_force') this.#log.info(fields, `pool ${pool}: ${what} (${why})`);
-      else if (effect === 'queued') this.#tellQueued(fields, what, step!);
-      else if (effect !== 'unchanged') this.#log.info(fields, `pool ${pool} ${effect}`);
-      for (const { id, changes } of takenBack)
-        this.#log.info(
-          { event: 'change_taken_back', pool, id, changes },
-          `pool ${pool}: no longer waits: ${changes.join('; ')}`,
-        );
-    }
-  }
-
-  #tellQueued(fields: LogFields & { readonly pool: string }, what: string, step: QueuedStep): void {
-    const { id, dueAtMs, waitsFor } = step;
-    const dueAt = new Date(dueAtMs).toISOString();
-    const drains = waitsFor.length === 0 ? '' : ` at the latest, for ${waitsFor.join(', ')} to be drained`;
-    this.#log.info(
-      { ...fields, id, dueAt, waitsFor },
-      `pool ${fields.pool}: ${what}, waits until ${clockTime(dueAt)}${drains} (${id})`,
-    );
-  }
 }
 
-/** A queued change that is taken back makes a pool go by its file without it. */
+/** When a queued change is taken back, the pool's file no longer has it. */
 function withPools(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'run'> {
   return { ...file, pools: file.pools.map((pool): PoolConfig => pools.get(pool.name)?.file ?? pool) };
 }
@@ -333,16 +312,6 @@ function recipientsOf({ services }: LoadedConfig<'run'>, membership: Membership)
     return { name, backends: changes.members, prior: priorMembers(changes) };
   });
   return { services, pools };
-}
-
-/** Members of one name have one mark: that of the one in force. */
-function firstOfName(backends: readonly NamedBackend[]): NamedBackend[] {
-  const byName = new Map<string, NamedBackend>();
-  for (const each of backends) {
-    const name = `${each.pool.name}/${each.backend.name}`;
-    if (!byName.has(name)) byName.set(name, each);
-  }
-  return [...byName.values()];
 }
 
 function hasSameBackends(some: Membership, others: Membership): boolean {

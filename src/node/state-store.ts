@@ -1,12 +1,13 @@
 /**
- * What of a node outlives its process, in `node.state_dir`: what it remembers of its pools, NAME.json, and the last config
- * file that was good with its key, config-DIGEST.json, by the file's path, so that it can be found when the file no longer says
- * the node's name.
+ * What of a node outlives its process, in `node.state_dir`:
  *
- * Each is replaced as a whole (core/own-file.ts). What cannot be written is logged and costs the memory alone: a forwarder with a full
- * disk forwards. A directory that others can write is refused (core/own-directory.ts).
+ *   NAME.json            what it remembers of its pools
+ *   config-DIGEST.json   the last good config file, with its key. The digest is of the file's path, so that a node finds it when it cannot
+ *                        read its name from the file.
+ *
+ * Each file is replaced as a whole (core/own-file.ts). A failure to write is logged and costs the memory alone: a forwarder with a
+ * full disk forwards. A directory that others can write is refused (core/own-directory.ts).
  */
-
 import { createHash } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -75,7 +76,7 @@ export class StateStore {
     return this.#complained;
   }
 
-  /** Resolves when this, or something newer, is kept or could not be. */
+  /** Resolves when this or something newer is kept, or when that has failed. */
   async write(pools: ReadonlyMap<string, PoolMemory>): Promise<void> {
     this.#memory = writeMemory(pools, this.#clocks());
     await this.#writes.ask();
@@ -105,7 +106,7 @@ export class StateStore {
     }
   }
 
-  /** A copy from the time before the file named a state_dir, which a file that cannot be read would lead to. */
+  /** Removes a copy from before the file named a state_dir: the place where it is looked for when the file cannot be read. */
   async #forgetElsewhere(path: string): Promise<void> {
     if (this.#directory !== STATE_DIRECTORY_DEFAULT)
       await rm(configCopy(STATE_DIRECTORY_DEFAULT, path), { force: true }).catch(() => undefined); // another user's is not ours
@@ -148,7 +149,7 @@ export function lastGoodConfig(directory: string, path: string): GoodConfig | un
     const { text, key } = kept.parse(JSON.parse(file));
     return { text, key: new Secret(Buffer.from(key, 'hex')), keptAt: writtenAt };
   } catch {
-    return undefined; // what is wrong with the file itself is what there is to say
+    return undefined; // the caller says what is wrong with the config file
   }
 }
 
@@ -157,7 +158,7 @@ function requireSafe(directory: string): void {
     requireOwnDirectory(directory, 'ERR_STATE_FILE', 'node.state_dir');
   } catch (error) {
     if (error instanceof AnyhopError) throw error;
-    // A part of the path is no directory, or closed to this user: reading and writing say so.
+    // Reading and writing say so when a part of the path is no directory, or closed to this user.
   }
 }
 

@@ -1,11 +1,11 @@
 /**
- * VIPs that are addresses of this host. Its own sockets answer for such a VIP as soon as a packet gets past the engine: by another
- * interface, or while no engine runs. So they are refused, unless `node.local_vips` says that they are meant: an active-passive
- * pair moves its VIPs to the machine that is active.
+ * Guards against VIPs that are addresses of this host. The host's own sockets answer for such a VIP when a packet gets past the engine:
+ * by another interface, or while no engine runs. So the node refuses them, unless `node.local_vips` permits them: an
+ * active-passive pair moves its VIPs to the active machine.
  *
- *   start, reload -> permit: refused              addresses and routes, followed -> look: warned of
+ *   start, reload: permit refuses              addresses or routes change: look warns
  *
- * "Is an address of this host" is what the kernel's own route lookup says, so local routes (`ip route add local ...`) count too.
+ * The kernel's own route lookup says what an address of this host is, so local routes (`ip route add local ...`) count too.
  */
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
@@ -19,7 +19,7 @@ import { askKernel } from '../underlay/route.js';
 
 type RunConfig = Pick<LoadedConfig<'run'>, 'node' | 'pools' | 'services'>;
 
-export class LocalVips {
+export class VipGuard {
   readonly #log: Logger;
   readonly #run: RunTool;
   #local: ReadonlySet<string> = new Set();

@@ -49,6 +49,8 @@ class Node {
   fails = 0;
   holds: readonly Hold[] = [];
   unchecked: string[] = [];
+  checks = 0;
+  failingChecks = 0;
   hold: Promise<void> | undefined;
   nowMs = 5000;
   #reached = new Set<string>();
@@ -67,6 +69,8 @@ class Node {
         await (this.hold ?? later());
       },
       check: async (backends) => {
+        this.checks++;
+        if (this.failingChecks-- > 0) throw new Error('socket EMFILE');
         this.unchecked = backends.flatMap(({ pool, backend }) => (pool.health ? [] : [backend.name]));
         if (backends.some(({ pool }) => pool.health?.kind === 'tunnel')) throw new Error('no raw sockets');
         this.#checked = named(backends);
@@ -421,6 +425,35 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     release();
     await changed;
     assert.deepEqual(node.unchecked.sort(), ['a', 'dns-1']);
+    node.pools.close();
+  });
+
+  it('try again, later and later, to check those that they could not check', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const members = (...names: string[]): Written[] =>
+      names.map((name) => ({ name, weight: 1, state: 'active' }));
+    const node = new Node(fileOf(members('a', 'b')));
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    await node.pools.change(() => reloadTo(fileOf(members('a')), false));
+    await turn();
+    // The memory of b ends, so that there are others to follow.
+    node.failingChecks = 9;
+    node.nowMs += SETTLE_MS;
+    node.pools.marksChanged();
+    await turn();
+    const first = node.checks;
+    for (const [i, seconds] of [1, 2, 4, 8, 16, 32, 64, 64, 64].entries()) {
+      t.mock.timers.tick(seconds * 1_000 - 1);
+      await turn();
+      assert.equal(node.checks, first + i, `not before ${seconds} s`);
+      t.mock.timers.tick(1);
+      await turn();
+      assert.equal(node.checks, first + i + 1, `after ${seconds} s`);
+    }
+    await turn();
+    t.mock.timers.tick(600_000);
+    await turn();
+    assert.equal(node.checks, first + 9, 'once they are checked, no more');
     node.pools.close();
   });
 
