@@ -7,7 +7,7 @@ export function commandPage(): string {
   return page(
     'Commands',
     "each command's `--help`",
-    'Commands that machines read have `--json`. The command line comes before the environment, the environment before the file. ' +
+    'Commands whose output a program may read have `--json`. The command line overrides the environment, which overrides the file. ' +
       '`anyhop completion bash|zsh|fish` prints a completion script.',
     fence(all),
     ...names(all).map((name) => `## ${name}\n\n${fence(help(name))}`),

@@ -118,7 +118,7 @@ async function stop(options: AgentOptions, isConfigNamed: boolean): Promise<numb
     await removeAgent(place),
     "no agent's program is on",
     ({ mode, programId }) =>
-      `stopped delivering on ${name}: program ${programId} (${mode} XDP) is gone, and what was pinned for it in ${bpffs}`,
+      `stopped delivering on ${name}: program ${programId} (${mode} XDP) and its pins in ${bpffs} are gone`,
   );
   return EXIT.ok;
 }

@@ -18,7 +18,7 @@ export function imageCommand(): Command {
     .summary('print the forwarding state that a config file leads to')
     .description(
       'Builds the image (the flat memory that every engine reads) from the config file and prints its contents and digest. It asks ' +
-        'no node and no underlay: every backend is up, and MAC addresses and MTU are assumed. Keys are not shown.',
+        'neither a node nor the kernel: every backend is up, and MAC addresses and MTU are assumed. Keys are not shown.',
     )
     .addOption(configOption())
     .addOption(mtuOption())

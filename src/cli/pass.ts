@@ -33,7 +33,7 @@ reach the other end only while the other end has an XDP program in the driver. O
 them as sent; ethtool -S counts them as xdp_tx_errors or xdp_xmit_errors. GRO at the far end is not enough: frames may wait in the driver
 for seconds, or never arrive (Linux 6.18).
 
-The command ends at once. The program stays until --stop, ip link set dev eth0 xdp off, or the end of the interface. It needs
+The command ends at once. The program stays until --stop, until ip link set dev eth0 xdp off, or until the interface is removed. It needs
 CAP_NET_ADMIN and CAP_BPF; --stop needs CAP_SYS_ADMIN.
 
 Senders on the same machine leave checksums to a network card that a veth does not have, and XDP forwards packets as they are. Turn

@@ -9,8 +9,8 @@ export function cancelCommand(): Command {
     .addHelpText(
       'after',
       `
-Changes behind it come into force as if it had never been requested. A drain, undrain or weight that is dropped leaves the
-override before it. A change from the config file returns with the next reload or restart, unless the file has changed by then.
+Changes behind it come into force as if it had never been requested. For a drain, undrain or weight, the earlier override stays.
+A change from the config file returns with the next reload or restart, unless the file has changed by then.
 Exit codes: 0 done, 1 refused or no node answers, 2 wrong usage, such as an unknown id.
 
 Example:

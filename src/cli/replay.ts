@@ -28,7 +28,7 @@ export function replayCommand(): Command {
         'in each verdict as one JSON object. It also reads captures of "any" (Linux cooked) and of tunnels (raw IP); packets of ' +
         'other link types are skipped and counted. If a node runs with the config file, its state in force decides: health marks, ' +
         'drains, weights, path MTUs; only the key then comes from the file. Otherwise every backend is up. "state" in the JSON ' +
-        'says which. MAC addresses are invented (02:01: and the last four bytes of the backend).',
+        'says which. MAC addresses are made up (02:01: and the last four bytes of the backend).',
     )
     .argument('<in>', 'pcap or pcapng file to read; - for standard input')
     .argument('<out>', 'pcap file to write; - for standard output (the counts then go to standard error)')

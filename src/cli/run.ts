@@ -78,7 +78,7 @@ function firstConfig(
   const good = directory === undefined ? undefined : lastGood(directory, options);
   if (read instanceof ConfigError) {
     if (good === undefined) throw read;
-    const whatToDo = 'mend the file, then `anyhop reload`';
+    const whatToDo = 'correct the file, then run `anyhop reload`';
     return startWith(good, read.message, whatToDo, { file: options.config, problems: read.problems }, log);
   }
   if (good === undefined) return { first: read };
@@ -86,7 +86,7 @@ function firstConfig(
   const lost = losses(config, read.config);
   if (lost.length === 0) return { first: read, renamed: renamedPools(config, read.config) };
   const why = lost.map((loss) => `${options.config}: ${loss}`).join('\n');
-  return startWith(good, why, '`anyhop reload --force` takes the file', { file: options.config }, log);
+  return startWith(good, why, '`anyhop reload --force` applies the file', { file: options.config }, log);
 }
 
 function loaded(load: () => ReadConfig): ReadConfig | ConfigError {

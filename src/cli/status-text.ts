@@ -45,7 +45,7 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
       ],
       ...(image.failed === undefined
         ? []
-        : [['NOT IN FORCE', `what follows cannot be published: ${image.failed}`] as const]),
+        : [['NOT IN FORCE', `the next image cannot be published: ${image.failed}`] as const]),
       ['packets', drawEngineCounters(engine.counters)],
       ...drawPathReports(status.pathReports),
     ],
@@ -217,7 +217,7 @@ function drawPathReports(counts: NodeStatus['pathReports']): [string, string][] 
   const words = {
     raised: 'with an MTU too small to believe',
     withoutSize: 'without an MTU',
-    unrelated: 'about no packet from here',
+    unrelated: 'about packets not sent from here',
     lost: 'not read',
   } as const;
   const said = Object.entries(words).flatMap(([name, word]) => {

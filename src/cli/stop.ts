@@ -21,8 +21,8 @@ export function stopCommand(): Command {
       'after',
       `
 Interface and BPF file system come from the config file. With --interface, the file is read only if -c or ANYHOP_CONFIG names it
-and --bpffs is missing. End a run that is still there first: this command does not touch it. Finding nothing is not an error.
-Exit codes: 0 done or nothing to do, 2 wrong config or usage, 3 a run is still there, or a capability is missing.
+and --bpffs is missing. Stop a running node first: this command does not end it. Finding nothing is not an error.
+Exit codes: 0 done or nothing to do, 2 wrong config or usage, 3 a node still runs there, or a capability is missing.
 
 Examples:
   anyhop stop -c anyhop.yaml

@@ -25,7 +25,7 @@ export function tableCommand(): Command {
     .summary('show how even the lookup table of a pool is, and its digests')
     .description(
       'Builds the lookup table of a pool from the config file and shows how even it is, which backend owns which slot, and what a ' +
-        'failure moves. It asks no node: every backend is up, except those of --down.',
+        'failure moves. It does not ask a node: every backend is up, except those of --down.',
     )
     .addOption(configOption())
     .option('-p, --pool <name>', 'the pool (default: the only one)')

@@ -84,7 +84,7 @@ test('status shows the paths that take less than their routes say, and what rout
     'the path to web-1 carries 1400 bytes instead of 1600, according to router 10.9.9.9: believed until 12:19:00';
   assert.ok(drawn.includes(said), drawn.join('\n'));
   assert.ok(drawn.includes('the path to web-2 is TOO NARROW for IPv6: its MTU must be 1304 or more'));
-  const counts = '2 with an MTU too small to believe, 31 about no packet from here';
+  const counts = '2 with an MTU too small to believe, 31 about packets not sent from here';
   assert.ok(drawn.some((line) => line.startsWith('routers') && line.includes(counts)));
   assert.doesNotMatch(lines(nodeStatus()).join('\n'), /path to|NARROW|routers/);
 });
