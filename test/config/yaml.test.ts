@@ -115,9 +115,9 @@ describe('a file of odd YAML', () => {
   it('is refused, and soon, for aliases that unfold by powers', () => {
     let text = 'a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n';
     for (let i = 1; i < 12; i++) text += `a${i}: &a${i} [${Array(10).fill(`*a${i - 1}`)}]\n`;
-    const start = performance.now();
+    const before = process.cpuUsage();
     assert.ok(problemsOf(text).some(({ message }) => message.includes('aliases expand to too much')));
-    assert.ok(performance.now() - start < 20_000);
+    assert.ok(process.cpuUsage(before).user < 20_000_000);
   });
 
   it('is refused for control characters', () => {
