@@ -1,4 +1,4 @@
-/** Which interface and BPF file system `stop` and `agent --stop` look at, and how they tell what they removed. */
+/** The interface and BPF file system of `stop` and `agent --stop`, and their reports. */
 import { Option } from 'commander';
 import { BPFFS_DEFAULT } from '../core/limits.js';
 import type { Place } from '../pins/directory.js';
@@ -10,7 +10,7 @@ export interface PlaceOptions extends ConfigOptions, Pick<NodeOptions, 'interfac
   readonly json?: true;
 }
 
-/** @param section of the config, whose process it is @param description before the rest */
+/** @param section of the config @param description start of the option's description */
 export function bpffsOption(section: 'node' | 'agent', description: string): Option {
   return new Option(
     '--bpffs <directory>',
@@ -19,7 +19,7 @@ export function bpffsOption(section: 'node' | 'agent', description: string): Opt
 }
 
 /**
- * @param isConfigNamed a config that somebody names is read; without one, an interface is enough
+ * @param isConfigNamed whether the user named a config, which is then read; otherwise an interface is enough
  * @param load reads the config
  */
 export function placeOf(options: PlaceOptions, isConfigNamed: boolean, load: () => Place): Place {
@@ -32,8 +32,8 @@ export function placeOf(options: PlaceOptions, isConfigNamed: boolean, load: () 
 
 /**
  * @param removed undefined when there was nothing
- * @param nothing what to say then
- * @param stopped what to say of a program that was attached
+ * @param nothing message for that case
+ * @param stopped message about a program that was attached
  */
 export function tellRemoved<A>(
   { json }: PlaceOptions,

@@ -99,7 +99,7 @@ function inOrderOfClaim(machines: readonly Machine[]): Machine[] {
   return [...machines].sort((a, b) => rank(a) - rank(b));
 }
 
-/** From the top down: addresses of new machines rarely end there. */
+/** Counts down from the top, since few addresses of new machines have these low bits. */
 class FreeIds {
   readonly #taken: Set<number>;
   #last = BACKEND_ID_MAX + 1;
@@ -108,7 +108,7 @@ class FreeIds {
     this.#taken = new Set(taken);
   }
 
-  /** One that nobody has, and that no other line of this run gives away. */
+  /** A free id, different in each message. */
   next(): string {
     do this.#last--;
     while (this.#taken.has(this.#last));
