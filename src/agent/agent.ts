@@ -11,19 +11,17 @@
  */
 
 import type { LoadedConfig } from '../config/types.js';
-import { AnyhopError, isSystemError } from '../core/errors.js';
+import { AnyhopError } from '../core/errors.js';
 import { known } from '../core/known.js';
 import { AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
-import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { VERSION } from '../core/version.js';
 import type { IpAddress } from '../packet/address.js';
-import { isBpffs, makePinDirectory } from '../pins/directory.js';
 import { sweep } from '../pins/find.js';
+import { PinKeeper } from '../pins/keeper.js';
 import { type DriverStatistics, lessBaseline, readStatistics } from '../underlay/driver-statistics.js';
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
-import type { Losses } from '../underlay/losses.js';
 import { type AgentAttachment, attachAgent } from './attachment.js';
 import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
 import { backendAddresses, type Fleet, FormerFleets, fleetOf, withFormer } from './fleet.js';
@@ -54,7 +52,7 @@ export class Agent {
   readonly #former = new FormerFleets();
   /** Of the driver, when the agent started. */
   readonly #baseline: DriverStatistics;
-  #pinProblem: string | undefined;
+  readonly #pins: PinKeeper;
   #inForce: Prepared;
   readonly #reloads = new SerialQueue();
   #lastVerdicts: Record<string, number> | undefined;
@@ -73,6 +71,7 @@ export class Agent {
     this.#attachment = attachment;
     this.#baseline = baseline;
     this.#inForce = inForce;
+    this.#pins = new PinKeeper(AGENT_PINS, inForce.config.agent.bpffs, log);
   }
 
   /**
@@ -89,11 +88,7 @@ export class Agent {
         { name: environment.interface, index: environment.interfaceIndex },
         log,
       );
-      const swept = directory === undefined ? [] : await sweep(config.agent.bpffs, directory, AGENT_PINS);
-      if (swept.length > 0) {
-        const text = `removed the pins of interfaces that are gone: ${swept.join(', ')}`;
-        log.info({ event: 'swept', directories: swept }, text);
-      }
+      if (directory !== undefined) await sweep(config.agent.bpffs, directory, AGENT_PINS, log);
       const baseline = readStatistics(environment.interface);
       const { attachment, inForce } = await begin(config, environment, directory, log);
       return new Agent(log, lock, directory, attachment, baseline, inForce);
@@ -133,7 +128,7 @@ export class Agent {
   }
 
   /** What the driver lost since this agent started: it may refuse packets that the program counted as sent on. */
-  losses(): Losses {
+  losses(): DriverStatistics {
     const now = readStatistics(this.environment.interface);
     // Generic XDP sends by the stack, which counts elsewhere.
     const sendFailed =
@@ -197,30 +192,14 @@ export class Agent {
     return this.#attachment.isAttached();
   }
 
-  /** Restores pins that were removed: without them the program would end with this process. Logs each reason for a failure once. */
+  /** Pins again what somebody has removed: without pins the program would end with this process. */
   keepPinned(): void {
     const directory = this.#directory;
-    const { bpffs } = this.#inForce.config.agent;
     if (directory === undefined || !this.isPinned) return;
-    try {
-      if (!isBpffs(bpffs, AGENT_PINS))
-        throw new AnyhopError('ERR_BPF', `no BPF file system is mounted at ${bpffs}`);
-      makePinDirectory(directory, bpffs, AGENT_PINS);
+    this.#pins.keep(directory, () => {
       const hadNone = this.#attachment.keepPinned();
-      if (!keepMapsPinned(directory, this.#inForce.program) && !hadNone) return;
-      this.#pinProblem = undefined;
-      this.#log.warn(
-        { event: 'pinned_again', directory },
-        `pins were removed from ${directory}; they are there again`,
-      );
-    } catch (error) {
-      if (!(error instanceof AnyhopError) && !isSystemError(error)) throw error;
-      const why = reasonOf(error);
-      if (why === this.#pinProblem) return;
-      this.#pinProblem = why;
-      const text = `the pins in ${directory} are gone, and delivering will end with this process: ${why}`;
-      this.#log.error({ event: 'pins_lost', directory, why }, text);
-    }
+      return keepMapsPinned(directory, this.#inForce.program) || hadNone;
+    });
   }
 
   /** Ends this process's part: the program goes on delivering. @returns false when it cannot, and was taken off */

@@ -12,7 +12,7 @@ import { attachedXdp, type BpfObject, type XdpMode } from '../ffi/bpf.js';
 import type { Descriptor } from '../ffi/descriptor.js';
 import type { XdpLink } from '../ffi/link.js';
 import { attachByNetlink, detachByNetlink, programById } from '../ffi/netlink.js';
-import { attach, driverRefusal, findAttachment, linkPath } from '../pins/attachment.js';
+import { attach, findAttachment, inEitherMode, linkPath } from '../pins/attachment.js';
 import { entries } from '../pins/directory.js';
 import type { Environment } from './environment.js';
 import { AGENT_PROGRAM } from './program.js';
@@ -54,22 +54,16 @@ export function attachAgent(
   if (leftover !== undefined && (directory === undefined || !leftover.isPinned))
     return replaceByNetlink(program, place);
   if (directory === undefined) return attachAnewByNetlink(program, place);
-  const own = program.program(AGENT_PROGRAM);
-  try {
+  return program.withProgram(AGENT_PROGRAM, (own) => {
     const found = findAttachment(directory, interfaceIndex);
     if (found === undefined) {
-      const { link, mode, refusal } = attach(
-        own,
-        { ...place, name: place.interface, index: interfaceIndex },
-        directory,
-      );
+      const on = { ...place, name: place.interface, index: interfaceIndex };
+      const { link, mode, refusal } = attach(own, on, directory);
       return new ByLink(link, mode, refusal, place, directory);
     }
     found.link.replace(own);
     return new ByLink(found.link, found.mode, undefined, place, directory);
-  } finally {
-    own.close();
-  }
+  });
 }
 
 class ByLink implements AgentAttachment {
@@ -99,12 +93,7 @@ class ByLink implements AgentAttachment {
   }
 
   replace(program: BpfObject): void {
-    const own = program.program(AGENT_PROGRAM);
-    try {
-      this.#link.replace(own);
-    } finally {
-      own.close();
-    }
+    program.withProgram(AGENT_PROGRAM, (own) => this.#link.replace(own));
   }
 
   isAttached(): boolean {
@@ -180,17 +169,21 @@ class ByNetlink implements AgentAttachment {
   }
 }
 
-function attachAnewByNetlink(object: BpfObject, place: Place): AgentAttachment {
+function attachAnewByNetlink(
+  object: BpfObject,
+  { interface: name, interfaceIndex, mtu }: Place,
+): AgentAttachment {
   const program = object.program(AGENT_PROGRAM);
-  const native = attachByNetlink(program, place.interfaceIndex, 'native');
-  if (native === undefined) return new ByNetlink(program, 'native', undefined, place.interfaceIndex);
-  const refusal = driverRefusal({ name: place.interface, mtu: place.mtu }, native);
-  const generic = attachByNetlink(program, place.interfaceIndex, 'generic');
-  if (generic === undefined) return new ByNetlink(program, 'generic', refusal, place.interfaceIndex);
-  program.close();
-  throw new AnyhopError('ERR_INTERFACE', `${place.interface} takes no XDP program: ${generic}`, {
-    ...(refusal.hint !== undefined && { hint: refusal.hint }),
-  });
+  try {
+    const { mode, refusal } = inEitherMode(
+      { name, mtu },
+      (each) => attachByNetlink(program, interfaceIndex, each) ?? {},
+    );
+    return new ByNetlink(program, mode, refusal, interfaceIndex);
+  } catch (error) {
+    program.close();
+    throw error;
+  }
 }
 
 /** Takes the place of a program that an agent left, in the mode that it has. */

@@ -48,14 +48,33 @@ export function attachProgram(
   program: Descriptor,
   interfaceLink: Pick<Link, 'name' | 'index' | 'mtu'>,
 ): Attached {
-  const native = XdpLink.create(program, interfaceLink.index, 'native');
-  if (typeof native !== 'string') return { link: native, mode: 'native', refusal: undefined };
-  const refusal = driverRefusal(interfaceLink, native);
-  const link = XdpLink.create(program, interfaceLink.index, 'generic');
-  if (typeof link !== 'string') return { link, mode: 'generic', refusal };
-  throw new AnyhopError('ERR_INTERFACE', `${interfaceLink.name} accepts no XDP program: ${firstLine(link)}`, {
-    ...(refusal.hint !== undefined && { hint: refusal.hint }),
+  return inEitherMode(interfaceLink, (mode) => {
+    const link = XdpLink.create(program, interfaceLink.index, mode);
+    return typeof link === 'string' ? link : { link };
   });
+}
+
+/**
+ * Attaches in the driver if that supports XDP, otherwise before the stack.
+ * @param attach returns why not, in the words of the kernel and the driver
+ * @throws AnyhopError ERR_INTERFACE when neither is possible
+ */
+export function inEitherMode<T extends object>(
+  interfaceLink: Pick<Link, 'name' | 'mtu'>,
+  attach: (mode: XdpMode) => T | string,
+): T & Pick<Attached, 'mode' | 'refusal'> {
+  const native = attach('native');
+  if (typeof native !== 'string') return { ...native, mode: 'native', refusal: undefined };
+  const refusal = driverRefusal(interfaceLink, native);
+  const generic = attach('generic');
+  if (typeof generic !== 'string') return { ...generic, mode: 'generic', refusal };
+  throw new AnyhopError(
+    'ERR_INTERFACE',
+    `${interfaceLink.name} accepts no XDP program: ${firstLine(generic)}`,
+    {
+      ...(refusal.hint !== undefined && { hint: refusal.hint }),
+    },
+  );
 }
 
 /** The same, with a pinned link, so that the program outlives the process. */

@@ -5,6 +5,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AnyhopError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
 import { XdpLink } from '../ffi/link.js';
 import type { Link } from '../underlay/link.js';
 import { isInCharge } from '../underlay/lock.js';
@@ -43,9 +44,8 @@ export function linkedIndex(directory: string): number | undefined {
  * Removes the pins of interfaces that are gone, in all network namespaces. It skips a namespace in which another process of this
  * kind runs, which could be about to pin.
  * @param own directory of this process's interface
- * @returns the removed directories
  */
-export async function sweep(bpffs: string, own: string, owner: PinOwner = 'anyhop'): Promise<string[]> {
+export async function sweep(bpffs: string, own: string, owner: PinOwner, log: Logger): Promise<void> {
   const removed: string[] = [];
   const root = join(bpffs, owner);
   for (const namespace of entries(root).filter((name) => /^\d+$/.test(name))) {
@@ -59,7 +59,10 @@ export async function sweep(bpffs: string, own: string, owner: PinOwner = 'anyho
       removed.push(path);
     }
   }
-  return removed;
+  if (removed.length > 0) {
+    const text = `removed the pins of interfaces that are gone: ${removed.join(', ')}`;
+    log.info({ event: 'swept', directories: removed }, text);
+  }
 }
 
 function readdirSafely(directory: string): string[] {

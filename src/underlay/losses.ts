@@ -1,15 +1,8 @@
 /** Packets that a driver or a ring lost: logged whenever there are more of them than before. */
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
+import type { DriverStatistics } from './driver-statistics.js';
 import { SEND_HINT } from './veth.js';
-
-/** Counts since any start; NaN is an unknown count. */
-export interface Losses {
-  /** Of what was given to the driver to send. */
-  readonly sendFailed: number;
-  /** That never got as far as the program. */
-  readonly missed: number;
-}
 
 /** Interval of looks. */
 const LOSSES_MS = 10_000;
@@ -19,7 +12,7 @@ const LOSSES_MS = 10_000;
  * @param fields of each log line
  */
 export function watchLosses(
-  read: () => Promise<Losses>,
+  read: () => Promise<DriverStatistics>,
   log: Logger,
   fields: Readonly<Record<string, unknown>> = {},
 ): () => void {

@@ -111,7 +111,7 @@ export class NextHops {
     this.#startMonitor = monitor;
     this.#reads = new ReadQueue(
       (what) => this.#read(what),
-      (error) => this.#said(READING_FAILS, messageOf(error)),
+      (error) => this.#said(READING_FAILS, reasonOf(error)),
     );
   }
 
@@ -260,7 +260,7 @@ export class NextHops {
       const hint = HINTS.find(([words]) => refusal?.includes(words))?.[1];
       this.#said(USING_FAILS, hint === undefined ? refusal : `${refusal} (${hint})`);
     } catch (error) {
-      this.#said(USING_FAILS, messageOf(error));
+      this.#said(USING_FAILS, reasonOf(error));
     }
   }
 
@@ -280,8 +280,4 @@ function byAddress(targets: readonly RouteTarget[]): Map<string, Target> {
     else if (!target.names.includes(name)) target.names.push(name);
   }
   return map;
-}
-
-function messageOf(error: unknown): string {
-  return reasonOf(error);
 }

@@ -24,6 +24,7 @@ import type { Image } from '../../image/read.js';
 import { findAttachment } from '../../pins/attachment.js';
 import { endsWithProcess, type Place, removePinDirectory } from '../../pins/directory.js';
 import { sweep } from '../../pins/find.js';
+import { PinKeeper } from '../../pins/keeper.js';
 import { lessBaseline, readStatistics } from '../../underlay/driver-statistics.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
@@ -33,8 +34,7 @@ import { ending } from '../ending.js';
 import { fits } from '../maps/sizes.js';
 import { requireNoProgram } from '../requirements.js';
 import { detach, findSet } from './attachment.js';
-import { attachAgain, attachFirst, type InForce, replaceSet, takeOver } from './in-force.js';
-import { PinKeeper } from './pin-keeper.js';
+import { attachAgain, attachFirst, type InForce, pinMissing, replaceSet, takeOver } from './in-force.js';
 import { xdpUnreachable } from './reach.js';
 import type { PreparedPlace } from './requirements.js';
 
@@ -74,7 +74,7 @@ export class XdpEngine implements Engine {
   constructor(options: XdpOptions, place: PreparedPlace) {
     this.#options = options;
     this.#place = place;
-    this.#pins = new PinKeeper(options.bpffs, options.log);
+    this.#pins = new PinKeeper('anyhop', options.bpffs, options.log);
   }
 
   get mode(): string {
@@ -188,7 +188,7 @@ export class XdpEngine implements Engine {
 
   async leave(): Promise<boolean> {
     const running = this.#running;
-    const outlives = running?.outlives === true && this.#pins.keep(running.inForce);
+    const outlives = running?.outlives === true && this.#keepPinned(running.inForce);
     if (running?.outlives === true && !outlives) {
       const { directory, link } = running.inForce;
       const text = `forwarding on ${link.name} ends: its pins in ${directory} are gone, and cannot be made again`;
@@ -236,12 +236,12 @@ export class XdpEngine implements Engine {
           `Mount one outside before the start: mount -t bpf bpf ${bpffs}`,
       );
     }
-    const swept = await sweep(bpffs, directory);
-    if (swept.length > 0) {
-      const text = `removed the pins of interfaces that are gone: ${swept.join(', ')}`;
-      log.info({ event: 'swept', directories: swept }, text);
-    }
+    await sweep(bpffs, directory, 'anyhop', log);
     return outlives;
+  }
+
+  #keepPinned(inForce: InForce): boolean {
+    return this.#pins.keep(inForce.directory, () => pinMissing(inForce));
   }
 
   /** Others may detach the program, or remove its pins. */
@@ -255,7 +255,7 @@ export class XdpEngine implements Engine {
       attach: () => attachAgain(inForce, log),
       lost: (reason) => this.#end.reject(reason),
     });
-    const keep = (): unknown => inForce.handover === undefined && this.#pins.keep(inForce);
+    const keep = (): unknown => inForce.handover === undefined && this.#keepPinned(inForce);
     if (outlives) this.#pinWatch = setInterval(keep, PIN_WATCH_MS).unref();
   }
 

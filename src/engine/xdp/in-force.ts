@@ -151,6 +151,15 @@ export function attachAgain(inForce: InForce, log: Logger): void {
   inForce.mode = `${mode} XDP`;
 }
 
+/** Pins what somebody has removed of it. @returns whether something was gone */
+export function pinMissing({ directory, attachment, set }: InForce): boolean {
+  const hasLink = entries(directory).includes('link');
+  if (hasLink && set.isPinned) return false;
+  if (!set.isPinned) set.pinAgain();
+  if (!hasLink) attachment.link.descriptor.pin(linkPath(directory));
+  return true;
+}
+
 /** Finishes what a killed process began: carries counters to the set in force, and removes all others. */
 async function tidy(directory: string, inForce: PinnedSet, image: Image, log: Logger): Promise<void> {
   for (const number of listSets(directory)) {
