@@ -13,7 +13,7 @@
  *    except when its inner packet is for a VIP or too short to tell. Later fragments pass too: without the first
  *    one, which is judged and must have all of the headers, they come to nothing.
  *
- * A key (RFC 2890) names the alternate of the flow's slot: what would be delivered then has a second chance
+ * A key (RFC 2890) names the alternates of the flow's slot: what would be delivered then has a second chance
  * (second-chance.h).
  */
 #include <linux/bpf.h>
@@ -50,9 +50,9 @@ struct inner {
 	__u32 family;
 	__u32 length; /* in bytes, by its own header */
 	__u32 ecn;    /* to be written, or ECN_NONE to leave it as it is */
-	__u32 keyed;  /* whether there is a key, the raw word that follows */
-	__u32 key;
+	__u32 outer_family;
 	__u32 has_vip;
+	struct key key;
 	struct flow flow; /* of a packet with a key */
 	const struct anyhop_agent_path *path; /* to the backend that it is to be sent on to */
 };
@@ -116,7 +116,7 @@ static __always_inline int judge_stranger(struct anyhop_cursor *c, const __u8 *s
 static __always_inline void note_flow(const struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *start,
 				      struct inner *found)
 {
-	if (!found->keyed || inner->protocol != ANYHOP_IP_TCP || inner->fragment != ANYHOP_WHOLE || !anyhop_fits(c, 20) ||
+	if (found->key.format == KEY_NONE || inner->protocol != ANYHOP_IP_TCP || inner->fragment != ANYHOP_WHOLE || !anyhop_fits(c, 20) ||
 	    (c->at[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return;
 	set_flow(&found->flow, inner->family, inner->source, inner->destination, anyhop_get32(c->at));
@@ -172,7 +172,7 @@ static __always_inline int judge_icmp(struct anyhop_cursor *c, const struct anyh
 	    !same_address(quoted.source, inner->destination, inner->family) ||
 	    !is_service(row_of(vip, (__u32)protocol), anyhop_load16(c->at)))
 		return VERDICT(DROP_ICMP_UNMATCHED);
-	if (found->keyed && protocol == ANYHOP_IP_TCP) {
+	if (found->key.format != KEY_NONE && protocol == ANYHOP_IP_TCP) {
 		ports = anyhop_get32(c->at);
 		set_flow(&found->flow, inner->family, quoted.destination, quoted.source, ports << 16 | ports >> 16);
 	}
@@ -229,13 +229,16 @@ static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor 
 	if (!anyhop_fits(c, size) || outer->length < outer->header_length + size)
 		return VERDICT(DROP_OUTER_LENGTH);
 	if (flags & GRE_KEY && anyhop_fits(c, 8)) {
-		found->keyed = 1;
-		found->key = anyhop_get32(c->at + 4);
+		found->key.format = flags & GRE_ALTERNATES ? KEY_ALTERNATES : KEY_ADDRESS;
+		found->key.word = anyhop_get32(c->at + 4);
+		if (flags & GRE_ALTERNATES)
+			found->key.word = __builtin_bswap32(found->key.word);
 	}
 	c->at += size;
 	if (!anyhop_settle(c, frame, INNER_MAX))
 		return VERDICT(DROP_OUTER_LENGTH);
 	found->offset = (__u32)(c->at - frame);
+	found->outer_family = outer->family;
 	verdict = judge_inner(c, &inner, (int)type, frame, start + outer->length, found);
 	found->family = inner.family;
 	found->length = inner.length;
@@ -244,7 +247,7 @@ static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor 
 		return verdict;
 	if (found->ecn == ECN_DROP)
 		return VERDICT(DROP_ECN);
-	verdict = give_second_chance(ctx, &found->flow, found->key, found->length, verdict, &found->path);
+	verdict = give_second_chance(ctx, &found->flow, &found->key, found->length, verdict, &found->path);
 	/* The kernel would route it on, where it forwards: back to a forwarder, which sends it here again until its TTL ends. */
 	if (verdict <= VERDICT(DELIVERED_ICMP_ERROR) && !found->has_vip)
 		return VERDICT(DROP_VIP_NOT_LOCAL);
@@ -281,12 +284,28 @@ static __always_inline int judge(struct xdp_md *ctx, struct inner *found)
 	return judge_fleet(ctx, &c, start, &outer, frame, found);
 }
 
-/* Unwraps and wraps anew, which puts the outer header's ECN field where RFC 6040 wants it on both ends. */
+/* Whether the packet leaves by headers of the same shape, and the frame ends where it does. */
+static __always_inline int keeps_shape(const struct xdp_md *ctx, const struct inner *inner)
+{
+	const struct anyhop_path *path = &inner->path->path;
+	__u32 family = path->flags & ANYHOP_PATH_OUTER_IPV6 ? 6 : 4;
+
+	return goes_keyed(&inner->key, inner->path) && inner->outer_family == family &&
+	       inner->offset == path->l2_length + (family == 6 ? 48 : 28) &&
+	       ctx->data_end - ctx->data == inner->offset + inner->length;
+}
+
+/* In place where that can be, or else unwraps and wraps anew, which puts the outer header's ECN field where RFC 6040 wants it on
+ * both ends. */
 static __always_inline int send_on(struct xdp_md *ctx, const struct inner *inner)
 {
-	if (!inner->path || unwrap(ctx, inner->offset, inner->family, inner->ecn))
+	if (!inner->path)
 		return -1;
-	return wrap(ctx, inner->path, inner->family, inner->length, label_of(&inner->flow));
+	if (keeps_shape(ctx, inner))
+		return rewrite(ctx, inner->path, inner->family, inner->length, inner->key.word);
+	if (unwrap(ctx, inner->offset, inner->family, inner->ecn))
+		return -1;
+	return wrap(ctx, inner->path, inner->family, inner->length, &inner->key, label_of(&inner->flow));
 }
 
 SEC("xdp")

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * Second chance: a TCP packet with a key whose socket is not here goes to the alternate that the key names, once.
+ * Second chance: a TCP packet whose socket is not here goes to the next alternate that its key names.
  *
- *   Ethernet | outer IP | GRE, key | inner   ->   Ethernet | outer IP | GRE | inner   ->   the alternate
+ *   Ethernet | outer IP | GRE, key | inner   ->   Ethernet | outer IP | GRE, key with a higher index | inner   ->   the alternate
  *
- * Once, because what is sent on has no key, and what has no key is delivered wherever it arrives: no loop is possible. It
- * takes the inner packet as the forwarder left it, with the same TTL.
+ * The index only rises, and what has no alternate left is delivered: no loop is possible. Whoever gets a packet at index 1 or more
+ * checks that the id there is its own, so that agents of different configs lose a packet and do not misdeliver it. An alternate
+ * without an agent is sent to without the key, and so is each one by a key of the former format. The inner packet stays as the
+ * forwarder left it, with the same TTL.
  *
  * A flow is here when the kernel has a socket of its own for it: established, closing, a request, or time-wait. A listening
  * socket has all flows and none; it alone counts when the packet brings a SYN cookie that is valid here, since a handshake
@@ -39,12 +41,19 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
+	__type(value, struct anyhop_agent_ids);
+} ids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
 	__type(value, struct anyhop_agent_peer);
 } peers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, ANYHOP_AGENT_BUDGETS);
 	__type(key, __u32);
 	__type(value, struct anyhop_agent_budget);
 } budget SEC(".maps");
@@ -59,6 +68,18 @@ struct {
 	__type(key, struct bpf_sock_tuple);
 	__type(value, __u64); /* by the kernel's coarse monotonic clock, in ns */
 } handshakes SEC(".maps");
+
+enum key_format {
+	KEY_NONE,
+	KEY_ALTERNATES,
+	KEY_ADDRESS, /* of the former version */
+};
+
+/* A packet's GRE key. */
+struct key {
+	enum key_format format;
+	__u32 word; /* KEY_ALTERNATES: in host order; KEY_ADDRESS: raw */
+};
 
 /* The flow of a packet as the socket on the VIP sees it. */
 struct flow {
@@ -141,10 +162,9 @@ static __noinline int is_here(struct xdp_md *ctx, struct flow *flow)
 }
 
 /* Takes one packet off this CPU's budget; 0 when there is not enough. */
-static __always_inline int afford(void)
+static __always_inline int afford(__u32 which)
 {
-	__u32 first = 0;
-	struct anyhop_agent_budget *own = bpf_map_lookup_elem(&budget, &first);
+	struct anyhop_agent_budget *own = bpf_map_lookup_elem(&budget, &which);
 	__u64 now = bpf_ktime_get_coarse_ns(), saved;
 
 	if (!own)
@@ -157,39 +177,136 @@ static __always_inline int afford(void)
 	return saved >= rate.cost_ns;
 }
 
-/* The path in force to the backend that a key names; NULL for a key that names none. */
-static __always_inline const struct anyhop_agent_path *find_path(__u32 key)
+/* GRE's bit 12: the key is of this format. */
+#define GRE_ALTERNATES 0x0008u
+#define ID_BITS 15
+#define INDEX_SHIFT (2 * ID_BITS)
+
+/* The id at index 1 or 2 of a key. */
+static __always_inline __u32 id_at(__u32 word, __u32 index)
 {
-	const __u32 *row = bpf_map_lookup_elem(&keys, &key);
-	const struct anyhop_agent_peer *peer = row ? bpf_map_lookup_elem(&peers, row) : NULL;
+	return word >> (index == 1 ? ID_BITS : 0) & (ANYHOP_AGENT_IDS - 1);
+}
+
+/* enum anyhop_agent_place of the backend that has this id. */
+static __always_inline __u32 place_of(__u32 id)
+{
+	__u32 first = 0;
+	const struct anyhop_agent_ids *all = bpf_map_lookup_elem(&ids, &first);
+
+	return all ? all->places[id & (ANYHOP_AGENT_IDS - 1)] : ANYHOP_AGENT_PLACE_NONE;
+}
+
+/* The place of the next alternate on another host, to which the key's index is raised; PLACE_HERE when none is left. */
+static __always_inline __u32 next_place(struct key *key)
+{
+	__u32 word = key->word, place;
+	const __u32 *found;
+
+	if (key->format == KEY_ADDRESS) {
+		found = bpf_map_lookup_elem(&keys, &word);
+		return found ? *found : ANYHOP_AGENT_PLACE_NONE;
+	}
+	for (__u32 index = 1; index <= 2; index++) {
+		if (index <= word >> INDEX_SHIFT)
+			continue;
+		if (!id_at(word, index))
+			break;
+		place = place_of(id_at(word, index));
+		if (place != ANYHOP_AGENT_PLACE_HERE) {
+			key->word = (word & ((1u << INDEX_SHIFT) - 1)) | index << INDEX_SHIFT;
+			return place;
+		}
+	}
+	return ANYHOP_AGENT_PLACE_HERE;
+}
+
+/* The path in force to the backend of a row of `peers`. */
+static __always_inline const struct anyhop_agent_path *path_of(__u32 row)
+{
+	const struct anyhop_agent_peer *peer = bpf_map_lookup_elem(&peers, &row);
 
 	if (!peer)
 		return NULL;
 	return *(const volatile __u32 *)&peer->in_force ? &peer->paths[1] : &peer->paths[0];
 }
 
-/* The verdict on a packet of `length` bytes that would be delivered, under `delivered`, if it had no key; `path` is set for
- * SENT_ON. */
-static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *flow, __u32 key, __u32 length, int delivered,
+/* Whether a packet goes to the path's backend with its key. */
+static __always_inline __u32 goes_keyed(const struct key *key, const struct anyhop_agent_path *path)
+{
+	return key->format == KEY_ALTERNATES && path->path.flags & ANYHOP_PATH_AGENT;
+}
+
+/* The verdict on a packet of `length` bytes that would be delivered, under `delivered`, if it had no key. For SENT_ON, `path` is
+ * set, and the key becomes what is sent. */
+static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *flow, struct key *key, __u32 length, int delivered,
 					      const struct anyhop_agent_path **path)
 {
+	__u32 index = key->format == KEY_ALTERNATES ? key->word >> INDEX_SHIFT : 0, place;
 	const struct anyhop_agent_path *found;
 
-	if (flow->family == 0 || is_here(ctx, flow))
+	if (index) {
+		if (index == 3 || !id_at(key->word, index))
+			return ANYHOP_AGENT_V_DROP_KEY;
+		if (place_of(id_at(key->word, index)) != ANYHOP_AGENT_PLACE_HERE)
+			return ANYHOP_AGENT_V_DROP_ID_STALE;
+	}
+	if (flow->family == 0)
 		return delivered;
-	found = find_path(key);
+	place = next_place(key);
+	if (place == ANYHOP_AGENT_PLACE_HERE || is_here(ctx, flow))
+		return delivered;
+	found = place ? path_of(place - ANYHOP_AGENT_PLACE_ROWS) : NULL;
 	if (!found)
 		return ANYHOP_AGENT_V_DROP_PEER_UNKNOWN;
-	if (found->standing == ANYHOP_AGENT_PEER_HERE)
-		return delivered;
-	if (found->standing != ANYHOP_AGENT_PEER_PATH)
+	if (!found->path.mtu)
 		return ANYHOP_AGENT_V_DROP_PEER_NO_NEXT_HOP;
-	if (length + (found->path.flags & ANYHOP_PATH_OUTER_IPV6 ? 44 : 24) > found->path.mtu)
+	if (length + (found->path.flags & ANYHOP_PATH_OUTER_IPV6 ? 44 : 24) + (goes_keyed(key, found) ? 4 : 0) > found->path.mtu)
 		return ANYHOP_AGENT_V_DROP_PEER_TOO_BIG;
-	if (!afford())
+	if (!afford(index ? ANYHOP_AGENT_BUDGET_RELAYED : ANYHOP_AGENT_BUDGET_FORWARDED))
 		return ANYHOP_AGENT_V_DROP_PEER_RATE;
 	*path = found;
 	return ANYHOP_AGENT_V_SENT_ON;
+}
+
+/* Writes the outer headers of one shape in front of a packet. */
+static __always_inline void write_outer(__u8 *out, const struct anyhop_choice *choice, const struct anyhop_inner *inner,
+					__u32 l2_length, __u32 ip_length, __u32 keyed)
+{
+	anyhop_write_outer(out, choice, inner, l2_length, ip_length, keyed);
+	if (keyed)
+		anyhop_put16be(out + l2_length + ip_length, ANYHOP_GRE_FLAG_KEY | GRE_ALTERNATES);
+}
+
+static __always_inline int rewrite_shape(struct xdp_md *ctx, struct anyhop_choice *choice, struct anyhop_inner *inner,
+					 __u32 l2_length, __u32 ip_length)
+{
+	__u32 length = ANYHOP_OUTER_LENGTH(l2_length, ip_length, 1), first;
+	__u8 *out = (__u8 *)(long)ctx->data;
+
+	if (out + length > (__u8 *)(long)ctx->data_end)
+		return -1;
+	if (ip_length == 20) {
+		inner->tos = out[l2_length + 1];
+	} else {
+		first = anyhop_load16(out + l2_length) << 16 | anyhop_load16(out + l2_length + 2);
+		inner->tos = first >> 20 & 0xff;
+		choice->hash = first & 0xfffff;
+	}
+	write_outer(out, choice, inner, l2_length, ip_length, 1);
+	return 0;
+}
+
+/* Sends a frame on by other outer headers in the place of its own, which have the same shape: nothing moves. What was marked on the
+ * way stays (DSCP, ECN, flow label); the last host brings it into the inner packet. */
+static __always_inline int rewrite(struct xdp_md *ctx, const struct anyhop_agent_path *to, __u32 family, __u32 length, __u32 word)
+{
+	struct anyhop_choice choice = {.path = &to->path, .template = to->template, .keyed = 1, .key = __builtin_bswap32(word)};
+	struct anyhop_inner inner = {.family = family, .length = length};
+
+#define REWRITE(l2_length, ip_length, keyed) rewrite_shape(ctx, &choice, &inner, l2_length, ip_length)
+	ANYHOP_BY_SHAPE(&choice, REWRITE);
+#undef REWRITE
 }
 
 static __always_inline int wrap_shape(struct xdp_md *ctx, const struct anyhop_choice *choice, const struct anyhop_inner *inner,
@@ -203,15 +320,22 @@ static __always_inline int wrap_shape(struct xdp_md *ctx, const struct anyhop_ch
 	out = (__u8 *)(long)ctx->data;
 	if (out + length > (__u8 *)(long)ctx->data_end)
 		return -1;
-	anyhop_write_outer(out, choice, inner, l2_length, ip_length, keyed);
+	write_outer(out, choice, inner, l2_length, ip_length, keyed);
 	return 0;
 }
 
 /* Wraps a packet of `length` bytes that stands bare behind 14 bytes of Ethernet. Its padding goes: it would count against the
  * MTU of a larger outer header. */
-static __always_inline int wrap(struct xdp_md *ctx, const struct anyhop_agent_path *to, __u32 family, __u32 length, __u32 label)
+static __always_inline int wrap(struct xdp_md *ctx, const struct anyhop_agent_path *to, __u32 family, __u32 length,
+				const struct key *key, __u32 label)
 {
-	const struct anyhop_choice choice = {.path = &to->path, .template = to->template, .hash = label};
+	const struct anyhop_choice choice = {
+		.path = &to->path,
+		.template = to->template,
+		.hash = label,
+		.keyed = goes_keyed(key, to),
+		.key = __builtin_bswap32(key->word),
+	};
 	struct anyhop_inner inner = {.family = family, .length = length};
 	const __u8 *frame = (const __u8 *)(long)ctx->data, *end = (const __u8 *)(long)ctx->data_end;
 	__u32 padding = anyhop_distance(frame, end) - 14 - length;

@@ -24,7 +24,7 @@ import { type DriverStatistics, lessBaseline, readStatistics } from '../underlay
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import { type AgentAttachment, attachAgent } from './attachment.js';
 import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
-import { backendAddresses, type Fleet, FormerFleets, fleetOf, withFormer } from './fleet.js';
+import { backendAddresses, type Fleet, FormerFleets, fleetOf, requireFreeIds, withFormer } from './fleet.js';
 import {
   AGENT_PINS,
   keepMapsPinned,
@@ -160,8 +160,10 @@ export class Agent {
   async #reload(config: LoadedConfig<'agent'>): Promise<void> {
     const former = this.#inForce;
     requireSamePlace(config, former.config);
+    const before = [...this.#former.inForce(), fleetOf(former.config)];
+    requireFreeIds(fleetOf(config), before);
     const checked = await readyEnvironment(config, this.#attachment.programId);
-    const fleet = withFormer(fleetOf(config), [...this.#former.inForce(), fleetOf(former.config)]);
+    const fleet = withFormer(fleetOf(config), before);
     const environment = { ...checked, locals: localBackends(fleet.backends, thisSystem) };
     const kept = keptMapsOf(former.program);
     const next = await prepare(config, fleet, environment, kept, this.#log);

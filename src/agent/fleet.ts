@@ -4,53 +4,87 @@
  * time. It is not kept over a restart.
  */
 import type { Config, LoadedConfig, PoolConfig } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
+
+/** A backend that a GRE key may name. */
+export interface Peer {
+  readonly address: IpAddress;
+  /** By which keys name it; 0: none does. */
+  readonly id: number;
+  /** Whether it takes GRE with a key. */
+  readonly agent: boolean;
+}
 
 export interface Fleet {
   readonly forwarders: readonly IpPrefix[];
   /** Every address that a backend has or, by the prior state, had: the peers of each other. */
   readonly backends: readonly IpAddress[];
-  /** Those of the pools that a service with second chance uses: a GRE key may name them. No two have the same last four bytes. */
-  readonly peers: readonly IpAddress[];
+  /** Those of the pools that a service with second chance uses. An id names one address; an address may have had several. */
+  readonly peers: readonly Peer[];
 }
 
 export function fleetOf(config: Pick<LoadedConfig<'agent'>, 'agent' | 'pools' | 'services'>): Fleet {
   return {
     forwarders: config.agent.forwarders,
     backends: backendAddresses(config),
-    peers: peerAddresses(config),
+    peers: peersOf(config),
   };
 }
 
 /** Every address of all pools, by the prior state too. */
 export function backendAddresses({ pools }: { readonly pools: readonly PoolConfig[] }): IpAddress[] {
-  const backends = pools.flatMap((pool) => [...pool.backends, ...(pool.prior ?? [])]);
-  return distinct(backends.map(({ address }) => address));
+  return distinct(pools.flatMap(membersOf).map(({ address }) => address));
 }
 
-/** The same of the pools that a service with second chance uses. */
-export function peerAddresses(config: Pick<Config, 'pools' | 'services'>): IpAddress[] {
-  const used = new Set(config.services.flatMap(({ secondChance, pool }) => (secondChance ? [pool] : [])));
-  return backendAddresses({ pools: config.pools.filter(({ name }) => used.has(name)) });
+function membersOf({ backends, prior = [] }: PoolConfig) {
+  return [...backends, ...prior];
 }
 
-/** The raw word of a GRE key that names an address: all of an IPv4 one, the last four bytes of an IPv6 one. */
-export function keyOf({ bytes }: IpAddress): Buffer {
-  return Buffer.from(bytes.subarray(-4));
+/** The members of the pools that a service with second chance uses. */
+function peersOf({ pools, services }: Pick<Config, 'pools' | 'services'>): Peer[] {
+  const used = new Set(services.flatMap(({ secondChance, pool }) => (secondChance ? [pool] : [])));
+  const members = pools.filter(({ name }) => used.has(name)).flatMap(membersOf);
+  const bare = new Set(members.filter(({ agent }) => !agent).map(({ address }) => address.text));
+  return distinctPeers(
+    members.map(({ address }) => ({ address, id: idOf(address), agent: !bare.has(address.text) })),
+  );
 }
 
-/** A fleet and what former ones had beside it. Of two peers that one key would name, the present one is meant. */
+function idOf({ bytes }: IpAddress): number {
+  return Buffer.from(bytes).readUInt16BE(bytes.length - 2) & 0x7fff;
+}
+
+/** A fleet and what former ones had beside it. */
 export function withFormer(present: Fleet, former: readonly Fleet[]): Fleet {
-  const taken = new Set(present.peers.map((peer) => keyOf(peer).toString('hex')));
-  const others = distinct(former.flatMap(({ peers }) => peers)).filter((peer) => {
-    const key = keyOf(peer).toString('hex');
-    return !taken.has(key) && taken.add(key) !== undefined;
-  });
+  const agents = new Map(present.peers.map(({ address, agent }) => [address.text, agent]));
+  const peers = former.flatMap((fleet) => fleet.peers);
   return {
     forwarders: distinct([...present.forwarders, ...former.flatMap(({ forwarders }) => forwarders)]),
     backends: distinct([...present.backends, ...former.flatMap(({ backends }) => backends)]),
-    peers: [...present.peers, ...others],
+    peers: distinctPeers([
+      ...present.peers,
+      ...peers.map((peer) => ({ ...peer, agent: agents.get(peer.address.text) ?? peer.agent })),
+    ]),
   };
+}
+
+/**
+ * An id is another machine's only when nobody can still mean the one that had it: a packet that a former config has sent on would
+ * reach the wrong backend and be taken there.
+ * @throws AnyhopError ERR_CONFIG when an id of the fleet names another address in a former one
+ */
+export function requireFreeIds(fleet: Fleet, former: readonly Fleet[]): void {
+  const holders = new Map(former.flatMap(({ peers }) => peers.map(({ id, address }) => [id, address.text])));
+  for (const { id, address } of fleet.peers) {
+    const holder = id === 0 ? undefined : holders.get(id);
+    if (holder === undefined || holder === address.text) continue;
+    throw new AnyhopError(
+      'ERR_CONFIG',
+      `backend ${address.text} has the id ${id}, which ${holder} had within the settle time: packets on their way may still mean ${holder}`,
+      { hint: 'Give the backend another id (id: N).' },
+    );
+  }
 }
 
 interface FormerFleet {
@@ -82,10 +116,8 @@ export class FormerFleets {
   replaced(before: LoadedConfig<'agent'>, next: LoadedConfig<'agent'>): void {
     const [fleet, present] = [fleetOf(before), fleetOf(next)];
     const settleMs = Math.max(...[...before.pools, ...next.pools].map((pool) => pool.settleMs));
-    const isNews = (['forwarders', 'backends', 'peers'] as const).some((list) => {
-      const known = new Set(present[list].map(({ text }) => text));
-      return fleet[list].some(({ text }) => !known.has(text));
-    });
+    const known = new Set(namesOf(present));
+    const isNews = namesOf(fleet).some((name) => !known.has(name));
     this.#list = [...this.#held(), ...(isNews ? [{ fleet, untilMs: this.#now() + settleMs }] : [])];
   }
 
@@ -93,6 +125,19 @@ export class FormerFleets {
     const nowMs = this.#now();
     return this.#list.filter(({ untilMs }) => untilMs > nowMs);
   }
+}
+
+/** All of a fleet as text. */
+function namesOf({ forwarders, backends, peers }: Fleet): string[] {
+  return [...[...forwarders, ...backends].map(({ text }) => text), ...peers.map(nameOf)];
+}
+
+function nameOf({ id, address }: Peer): string {
+  return `${id} ${address.text}`;
+}
+
+function distinctPeers(list: readonly Peer[]): Peer[] {
+  return [...new Map(list.map((peer) => [nameOf(peer), peer])).values()];
 }
 
 function distinct<T extends { readonly text: string }>(list: readonly T[]): T[] {

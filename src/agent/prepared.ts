@@ -8,6 +8,7 @@ import type { BpfObject } from '../ffi/bpf.js';
 import type { Environment } from './environment.js';
 import type { Fleet } from './fleet.js';
 import { allHere, LocalVips } from './local-vips.js';
+import { PeerRows } from './peers.js';
 import { closeMaps } from './pins.js';
 import { type KeptMaps, loadAgentProgram } from './program.js';
 import { SecondChance } from './second-chance.js';
@@ -37,14 +38,16 @@ export async function prepare(
   kept: KeptMaps,
   log: Logger,
 ): Promise<Prepared> {
-  const { peers } = fleet;
+  const rows = new PeerRows(fleet.peers, environment.locals);
   let program: BpfObject | undefined;
   let localVips: LocalVips | undefined;
   try {
-    program = loadAgentProgram(agentTables(fleet, config.services, environment.locals), peers, { kept });
+    program = loadAgentProgram(agentTables(fleet, config.services, environment.locals), rows, { kept });
     localVips = await followVips(program, config, log);
     const secondChance =
-      peers.length === 0 ? undefined : await SecondChance.start(program, peers, config, environment, log);
+      fleet.peers.length === 0
+        ? undefined
+        : await SecondChance.start(program, rows, config, environment, log);
     const connections = new TcpConnections(config.services);
     return { config, fleet, environment, program, secondChance, localVips, connections };
   } catch (error) {

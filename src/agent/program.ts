@@ -3,8 +3,7 @@ import { AGENT_VERDICTS, L } from '../core/layout.gen.js';
 import { BpfObject } from '../ffi/bpf.js';
 import type { Descriptor } from '../ffi/descriptor.js';
 import { bpfObjectPath } from '../ffi/library.js';
-import type { IpAddress } from '../packet/address.js';
-import { peerKeys } from './peers.js';
+import type { PeerRows } from './peers.js';
 import type { AgentTables } from './tables.js';
 
 /** The program's name in its object file, and in the kernel, where it shows whose program it is. */
@@ -30,14 +29,15 @@ export interface AgentProgramOptions {
 
 /**
  * Loads the program, which takes no VIP for this host's own yet (`LocalVips`). Close it when done.
- * @param peers the backends that a key may name; none of them has a path yet (`PeerRows`)
+ * @param peers the backends that a key may name; none of them has a path yet
  * @throws AnyhopError ERR_NATIVE when it was not built, ERR_BPF when the kernel refuses it
  */
 export function loadAgentProgram(
   tables: AgentTables,
-  peers: readonly IpAddress[],
+  peers: PeerRows,
   { rate, kept = {} }: AgentProgramOptions = {},
 ): BpfObject {
+  const keys = peers.keys();
   const program = new BpfObject(bpfObjectPath('agent'), {
     entries: {
       sources: Math.max(1, tables.sources.length),
@@ -45,15 +45,16 @@ export function loadAgentProgram(
       vips: Math.max(1, tables.vips.length),
       here: Math.max(1, tables.vips.length),
       ports: tables.ports.length + 1,
-      keys: Math.max(1, peers.length),
-      peers: Math.max(1, peers.length),
+      keys: Math.max(1, keys.length),
+      peers: Math.max(1, peers.addresses.length),
     },
     reuse: kept,
     ...(rate !== undefined && { constants: { '.rodata.rate': rateBytes(rate) } }),
   });
   try {
     for (const map of ['sources', 'locals', 'vips', 'ports'] as const) program.fill(map, tables[map]);
-    program.fill('keys', peerKeys(peers));
+    program.fill('ids', peers.ids());
+    program.fill('keys', keys);
     return program;
   } catch (error) {
     program.close();

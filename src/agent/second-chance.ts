@@ -15,7 +15,7 @@ import { NextHops } from '../underlay/next-hops.js';
 import { PathErrors } from '../underlay/path-errors.js';
 import { PathMtus } from '../underlay/path-mtus.js';
 import type { Environment } from './environment.js';
-import { PeerRows, sourceFor } from './peers.js';
+import { type PeerRows, sourceFor } from './peers.js';
 
 const EXPIRE_INTERVAL_MS = 5_000;
 
@@ -31,20 +31,19 @@ export class SecondChance {
   }
 
   /**
-   * Fills the program's map `peers`, which was loaded with the same list, and keeps it up to date. Resolves once each peer has a
+   * Fills the program's map `peers`, which was loaded with the same rows, and keeps it up to date. Resolves once each peer has a
    * next hop or for now none, after 3.5 s at most.
    * @throws AnyhopError ERR_TOOL when the kernel cannot be asked; ERR_BPF when the map takes no entry
    */
   static async start(
     program: BpfObject,
-    peers: readonly IpAddress[],
+    rows: PeerRows,
     config: Pick<Config, 'pools' | 'services'>,
     environment: Pick<Environment, 'interface' | 'interfaceIndex' | 'locals'>,
     log: Logger,
   ): Promise<SecondChance> {
     const { locals } = environment;
-    const own = new Set(locals.map(({ text }) => text));
-    const others = peers.filter(({ text }) => !own.has(text));
+    const others = rows.addresses;
     for (const { text, family } of others.filter((peer) => sourceFor(peer, locals) === undefined)) {
       const message = `second chance cannot reach ${text}: no backend of the config has an IPv${family} address of this host`;
       log.warn({ event: 'no_next_hop', backends: [text] }, message);
@@ -58,7 +57,6 @@ export class SecondChance {
       refuse: (hop) => refusal(hop, environment),
       withoutHop: 'second chance does not reach',
     });
-    const rows = new PeerRows(peers, locals);
     const fill = (addresses: readonly IpAddress[]): void => {
       const current = hops.current();
       program.fill(
@@ -87,7 +85,7 @@ export class SecondChance {
     try {
       const reachable = others.filter((peer) => sourceFor(peer, locals) !== undefined);
       await hops.resolve(reachable.map((address) => ({ name: 'peer', address })));
-      fill(peers);
+      fill(others);
     } catch (error) {
       await hops.close();
       throw error;

@@ -3,7 +3,7 @@
  * kernel's own BPF_PROG_TEST_RUN on maps that are filled from a config by the code of the agent itself.
  */
 import assert from 'node:assert/strict';
-import { backendAddresses, fleetOf, peerAddresses } from '#anyhop/agent/fleet.js';
+import { backendAddresses, fleetOf } from '#anyhop/agent/fleet.js';
 import { allHere } from '#anyhop/agent/local-vips.js';
 import { PeerRows } from '#anyhop/agent/peers.js';
 import { AGENT_PROGRAM, type AgentRate, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
@@ -50,7 +50,9 @@ export const CLIENT = '198.51.100.7';
 export const CLIENT6 = '2001:db8:c::7';
 export const SKIP = process.getuid?.() === 0 ? false : 'needs root';
 
-/** Keys that name web-2 and web6-2, and one that names nobody. */
+/** Of web-1 and web6-1. */
+const LOCALS: readonly string[] = ['10.1.0.11', 'fd00:1::11'];
+/** Keys of the former format that name web-2 and web6-2, and one that names nobody. */
 export const KEYS = { peer4: 0x0a01000c, peer6: 0x00000012, unknown: 0x0a01000d } as const;
 /** Where web-2 and web6-2 are reached. */
 export const HOP: NextHop = {
@@ -68,36 +70,41 @@ export interface AgentOptions {
   readonly vips?: Readonly<Record<string, string>>;
   /** In place of port 80 of TCP services. */
   readonly port?: number;
-  /** The path to web-2 and web6-2. */
+  /** The path to other backends. */
   readonly hop?: NextHop | NoNextHop;
+  /** In place of CONFIG. */
+  readonly text?: string;
+  /** This host's addresses, in place of those of web-1 and web6-1. */
+  readonly locals?: readonly string[];
   readonly rate?: AgentRate;
   /** Numbers of VIPs that this host does not have. */
   readonly absent?: readonly number[];
 }
 
-/** This host is web-1 and web6-1. */
-export function loadAgent({ vips = {}, port, hop = HOP, rate, absent = [] }: AgentOptions = {}): BpfObject {
-  const config = parseConfig(CONFIG, 'agent.yaml', { role: 'agent', env: {} });
+export function loadAgent(options: AgentOptions = {}): BpfObject {
+  const { vips = {}, port, hop = HOP, text = CONFIG, rate, absent = [] } = options;
+  const config = parseConfig(text, 'agent.yaml', { role: 'agent', env: {} });
   const services = config.services.map((service) => ({
     ...service,
     vip: parseAddress(vips[service.vip.text] ?? service.vip.text)!,
     ...(port !== undefined && service.protocol === 'tcp' && { portFirst: port, portLast: port }),
   }));
-  const locals = backendAddresses(config).filter(({ text }) => text.endsWith('11'));
-  const peers = peerAddresses(config);
+  const own = options.locals ?? LOCALS;
+  const locals = backendAddresses(config).filter((address) => own.includes(address.text));
+  const fleet = fleetOf({ ...config, services });
+  const rows = new PeerRows(fleet.peers, locals);
   const agent = loadAgentProgram(
-    agentTables(fleetOf({ ...config, services }), services, locals),
-    peers,
+    agentTables(fleet, services, locals),
+    rows,
     rate === undefined ? {} : { rate },
   );
   agent.fill(
     'here',
     allHere(vipsOf(services).length).filter((_, number) => !absent.includes(number)),
   );
-  const rows = new PeerRows(peers, locals);
   agent.fill(
     'peers',
-    peers.flatMap((address) => rows.change(address, hop)),
+    rows.addresses.flatMap((address) => rows.change(address, hop)),
   );
   return agent;
 }

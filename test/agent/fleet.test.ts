@@ -1,14 +1,16 @@
 /** Whom a backend takes for the fleet, after one config and another. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Fleet, FormerFleets, fleetOf, withFormer } from '#anyhop/agent/fleet.js';
+import { type Fleet, FormerFleets, fleetOf, requireFreeIds, withFormer } from '#anyhop/agent/fleet.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import { CONFIG } from './fixture.js';
 
 const configOf = (change: (text: string) => string = (text) => text) =>
   parseConfig(change(CONFIG), 'agent.yaml', { role: 'agent', env: {} });
-const texts = ({ forwarders, backends, peers }: Fleet): string[][] =>
-  [forwarders, backends, peers].map((list) => list.map(({ text }) => text));
+const texts = ({ forwarders, backends, peers }: Fleet): string[][] => [
+  ...[forwarders, backends].map((list) => list.map(({ text }) => text)),
+  peers.map(({ id, address }) => `${id} ${address.text}`),
+];
 
 const BEFORE = configOf();
 const AFTER = configOf((text) =>
@@ -24,23 +26,67 @@ test('a fleet is what the config says, and then what former ones had beside it',
   assert.deepEqual(texts(fleetOf(BEFORE)), [
     ['10.0.0.0/28', 'fd00::/64'],
     ['10.1.0.11', '10.1.0.12', 'fd00:1::11', 'fd00:1::12'],
-    ['10.1.0.11', '10.1.0.12', 'fd00:1::11', 'fd00:1::12'],
+    ['11 10.1.0.11', '12 10.1.0.12', '17 fd00:1::11', '18 fd00:1::12'],
   ]);
   const [forwarders, backends, peers] = texts(withFormer(fleetOf(AFTER), [fleetOf(BEFORE)]));
   assert.deepEqual(forwarders, ['10.9.9.0/28', 'fd00::/64', '10.0.0.0/28']);
-  const all = ['10.1.0.11', '10.1.0.22', 'fd00:1::11', 'fd00:1::22', '10.1.0.12', 'fd00:1::12'];
-  assert.deepEqual([backends, peers], [all, all]);
+  assert.deepEqual(backends, [
+    '10.1.0.11',
+    '10.1.0.22',
+    'fd00:1::11',
+    'fd00:1::22',
+    '10.1.0.12',
+    'fd00:1::12',
+  ]);
+  assert.deepEqual(
+    peers,
+    ['11 10.1.0.11', '22 10.1.0.22', '17 fd00:1::11', '34 fd00:1::22'].concat([
+      '12 10.1.0.12',
+      '18 fd00:1::12',
+    ]),
+  );
 });
 
-test('a GRE key that would name a present peer and a former one names the present one', () => {
-  const moved = configOf((text) =>
-    text.replaceAll('fd00:1::', 'fd00:2::').replace('fd00::/64"', 'fd00::/64"'),
+test('peers are the backends of pools with second chance, by the prior state too', () => {
+  const pools = BEFORE.pools.map((pool) => ({
+    ...pool,
+    backends: pool.backends.slice(0, 1),
+    prior: pool.backends.map((backend) => ({ ...backend, health: 'up' as const })),
+  }));
+  assert.deepEqual(fleetOf({ ...BEFORE, pools }).peers, fleetOf(BEFORE).peers);
+  const services = BEFORE.services.map((service) => ({ ...service, secondChance: false }));
+  assert.deepEqual(fleetOf({ ...BEFORE, services }).peers, []);
+});
+
+test('a backend that gets another id is also known by the former one, and takes keys as the present config says', () => {
+  const renamed = configOf((text) =>
+    text.replace('address: 10.1.0.12}', 'address: 10.1.0.12, id: 900, agent: false}'),
   );
-  const { peers } = withFormer(fleetOf(moved), [fleetOf(BEFORE)]);
+  const { peers } = withFormer(fleetOf(renamed), [fleetOf(BEFORE)]);
+  const found = peers.filter(({ address }) => address.text === '10.1.0.12');
   assert.deepEqual(
-    peers.map(({ text }) => text),
-    ['10.1.0.11', '10.1.0.12', 'fd00:2::11', 'fd00:2::12'],
+    found.map(({ id, agent }) => [id, agent]),
+    [
+      [900, false],
+      [12, false],
+    ],
   );
+  const former = new FormerFleets(() => 0);
+  former.replaced(BEFORE, renamed);
+  assert.equal(former.inForce().length, 1, 'an id alone is worth a settle time');
+});
+
+test('an id that another backend had is refused while somebody may mean that one', () => {
+  const moved = configOf((text) => text.replace('10.1.0.12}', '10.2.0.12}'));
+  assert.throws(() => requireFreeIds(fleetOf(moved), [fleetOf(BEFORE)]), {
+    code: 'ERR_CONFIG',
+    message: /10\.2\.0\.12 has the id 12, which 10\.1\.0\.12 had within the settle time/,
+    hint: /another id \(id: N\)/,
+  });
+  requireFreeIds(fleetOf(BEFORE), [fleetOf(BEFORE), fleetOf(AFTER)]);
+  requireFreeIds(fleetOf(configOf((text) => text.replace('10.1.0.12}', '10.2.0.12, id: 900}'))), [
+    fleetOf(BEFORE),
+  ]);
 });
 
 test('a former fleet holds for the longest settle time of the two configs, and one that has nothing else not at all', () => {

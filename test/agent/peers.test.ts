@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { peerAddresses } from '#anyhop/agent/fleet.js';
-import { PeerRows, peerKeys } from '#anyhop/agent/peers.js';
+import { fleetOf } from '#anyhop/agent/fleet.js';
+import { PeerRows } from '#anyhop/agent/peers.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import { L } from '#anyhop/core/layout.gen.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
@@ -14,9 +14,9 @@ import { decapsulate } from '../packets/decode.js';
 import { CONFIG, HOP, inner4, judge, KEYS, loadAgent, outer4, SKIP } from './fixture.js';
 
 const config = parseConfig(CONFIG, 'a.yaml', { role: 'agent', env: {} });
-const PEERS = peerAddresses(config);
-const LOCALS = PEERS.filter(({ text }) => text.endsWith('11'));
-const others = PEERS.filter(({ text }) => text.endsWith('12'));
+const { backends, peers: PEERS } = fleetOf(config);
+const LOCALS = backends.filter(({ text }) => text.endsWith('11'));
+const others = backends.filter(({ text }) => text.endsWith('12'));
 
 const hopTo = (mac: string): NextHop => ({
   ...HOP,
@@ -24,38 +24,61 @@ const hopTo = (mac: string): NextHop => ({
 });
 
 describe('the peers of a backend', () => {
-  test('are the backends of pools with second chance, by the prior state too', () => {
-    const texts = (c: typeof config): string[] => peerAddresses(c).map(({ text }) => text);
-    assert.deepEqual(texts(config), ['10.1.0.11', '10.1.0.12', 'fd00:1::11', 'fd00:1::12']);
-    const pools = config.pools.map((pool) => ({
-      ...pool,
-      backends: pool.backends.slice(0, 1),
-      prior: pool.backends.map((backend) => ({ ...backend, health: 'up' as const })),
-    }));
-    assert.deepEqual(texts({ ...config, pools }), texts(config));
-    const off = config.services.map((service) => ({ ...service, secondChance: false }));
-    assert.deepEqual(peerAddresses({ ...config, services: off }), []);
-  });
-
   test('have no path where this host has no address of their family', () => {
-    const [local4, peer6] = [parseAddress('10.1.0.11')!, parseAddress('fd00:1::12')!];
+    const [local4, peer6] = [parseAddress('10.1.0.11')!, PEERS[3]];
     const written = (local: typeof local4, hop: NextHop | undefined): unknown =>
-      new PeerRows([peer6], [local]).change(peer6, hop);
+      new PeerRows([peer6], [local]).change(peer6.address, hop);
     assert.deepEqual(written(local4, HOP), written(local4, undefined));
     assert.notDeepEqual(written(parseAddress('fd00:1::11')!, HOP), written(local4, HOP));
   });
 
-  test('have a row each, which their keys name', () => {
-    const rows = peerKeys(PEERS).map(([key, row]) => [key.toString('hex'), row.readUInt32LE()]);
-    assert.deepEqual(rows, [
-      ['0a01000b', 0],
-      ['0a01000c', 1],
-      ['00000011', 2],
-      ['00000012', 3],
+  test('have a row each unless they are this host, which their ids and the keys of the former format name', () => {
+    const rows = new PeerRows(PEERS, LOCALS);
+    assert.deepEqual(rows.addresses, others);
+    for (const [row, peer] of others.entries())
+      for (const [key] of rows.change(peer, HOP)) assert.equal(key.readUInt32LE(), row);
+    const keys = new Map(rows.keys().map(([key, place]) => [key.toString('hex'), place.readUInt32LE()]));
+    const [here, first] = [L.AGENT_PLACE_HERE, L.AGENT_PLACE_ROWS];
+    assert.deepEqual(
+      ['0a01000b', '0a01000c', '00000011', '00000012'].map((key) => keys.get(key)),
+      [here, first, here, first + 1],
+    );
+    const [[, ids]] = rows.ids();
+    const places = Array.from({ length: L.AGENT_IDS }, (_, id) => ids.readUInt32LE(4 * id));
+    const named = places.flatMap((place, id) => (place === 0 ? [] : [[id, place]]));
+    assert.deepEqual(named, [
+      [11, here],
+      [12, first],
+      [17, here],
+      [18, first + 1],
     ]);
-    const written = new PeerRows(PEERS, LOCALS);
-    for (const [row, peer] of PEERS.entries())
-      for (const [key] of written.change(peer, HOP)) assert.equal(key.readUInt32LE(), row);
+  });
+
+  test('may be known by several ids, or by none', () => {
+    const [own, peer] = PEERS;
+    const rows = new PeerRows([own, peer, { ...peer, id: 900 }, { ...PEERS[3], id: 0 }], LOCALS);
+    assert.equal(rows.addresses.length, 2);
+    const [[, ids]] = rows.ids();
+    assert.deepEqual(
+      [0, 12, 900, 18].map((id) => ids.readUInt32LE(4 * id)),
+      [0, L.AGENT_PLACE_ROWS, L.AGENT_PLACE_ROWS, 0],
+    );
+  });
+
+  test('with one key of the former format are told apart by ids, and the key means the first of them', () => {
+    const moved = { ...PEERS[3], id: 19, address: parseAddress('fd00:2::12')! };
+    const rows = new PeerRows([...PEERS, moved], LOCALS);
+    const place = L.AGENT_PLACE_ROWS + 1;
+    assert.equal(rows.keys().length, PEERS.length);
+    assert.equal(
+      rows
+        .keys()
+        .find(([key]) => key[3] === 0x12)![1]
+        .readUInt32LE(),
+      place,
+    );
+    const [[, ids]] = rows.ids();
+    assert.deepEqual([ids.readUInt32LE(4 * 18), ids.readUInt32LE(4 * 19)], [place, place + 1]);
   });
 
   test('keep a whole path in force at every byte of a change: the one before or the one after', () => {
@@ -91,7 +114,8 @@ describe('the peers of a backend', () => {
                 if (seen.at(-1) !== inForce()) seen.push(inForce());
               }
             }
-            const [alone] = new PeerRows([peer], LOCALS).change(peer, each);
+            const own = PEERS.filter(({ address }) => address === peer);
+            const [alone] = new PeerRows(own, LOCALS).change(peer, each);
             const start = L.AGENT_PEER_PATHS + L.SIZEOF_AGENT_PATH;
             assert.equal(seen.at(-1), alone[1].toString('hex', start, start + L.SIZEOF_AGENT_PATH));
             assert.ok(seen.length <= 2, `${seen.length - 1} changes instead of one`);

@@ -1,11 +1,9 @@
 /**
  * Second chance in the agent's program: what has a socket here stays, what has none goes to the alternate in the right
- * bytes. The sockets are real ones on loopback, which stands for the VIPs: a test run looks sockets up in the namespace
- * that it runs in.
+ * bytes. The keys are of the former format, which names one alternate by its address; alternates.test.ts has those with ids.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { cpus } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -38,48 +36,11 @@ import {
   refuses,
   SKIP,
 } from './fixture.js';
+import { client, FAMILIES, type Family, LOOPBACK, Sockets } from './sockets.js';
 
-const LOOPBACK = { 4: '127.0.0.5', 6: '::1' } as const;
 /** No connection comes from it: system ports are not given out. */
 const SPORT_UNKNOWN = 700;
-const FAMILIES = [4, 6] as const;
-type Family = (typeof FAMILIES)[number];
 
-/** A server of either family on one port, and a client of each. */
-class Sockets {
-  readonly #servers: Server[] = [];
-  readonly #clients: Socket[] = [];
-  port = 0;
-
-  async listen(): Promise<void> {
-    for (const family of FAMILIES) {
-      const server = createServer((socket) => {
-        // "close" makes this end the first to close, so the one that keeps TIME-WAIT.
-        socket.on('data', () => socket.end()).on('error', () => {});
-      });
-      server.listen(this.port, LOOPBACK[family]);
-      await once(server, 'listening');
-      this.#servers.push(server);
-      this.port = (server.address() as AddressInfo).port;
-    }
-  }
-
-  /** A connection from the family's loopback address. @returns the client's end */
-  async connect(family: Family): Promise<Socket> {
-    const localAddress = client(family);
-    const socket = connect({ host: LOOPBACK[family], port: this.port, localAddress });
-    this.#clients.push(socket);
-    await once(socket, 'connect');
-    return socket;
-  }
-
-  close(): void {
-    for (const socket of this.#clients) socket.destroy();
-    for (const server of this.#servers) server.close();
-  }
-}
-
-const client = (family: Family): string => (family === 4 ? '127.0.0.1' : '::1');
 const inner = (family: Family, o: { tos?: number } = {}): Layer =>
   family === 4
     ? ipv4({ src: client(4), dst: LOOPBACK[4], ttl: 61, tos: o.tos ?? 0 })
@@ -146,7 +107,18 @@ describe('second chance', { skip: SKIP }, () => {
           const out = sentOn(agent, frame({ vlans: [7] }, outer, gre({ key }), ...layers));
           assert.deepEqual(out.inner, packet(...layers));
           const { bytes: _, flowLabel, ...header } = out.outer;
-          const fixed = { version, src, dst, dscp: 0x2e, ecn: 1, ttl: 64, df: true, id: 0, key: undefined };
+          const fixed = {
+            version,
+            src,
+            dst,
+            dscp: 0x2e,
+            ecn: 1,
+            ttl: 64,
+            df: true,
+            id: 0,
+            key: undefined,
+            alternates: false,
+          };
           assert.deepEqual(header, fixed);
           assert.equal(flowLabel !== 0, version === 6);
           assert.deepEqual(out.ethernet, { dst: '02:00:00:00:00:aa', src: '02:00:00:00:00:01', vlans: [] });

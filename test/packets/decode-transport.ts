@@ -9,6 +9,8 @@ export type DecodedTransport =
       kind: 'gre';
       etherType: number;
       key: number | undefined;
+      /** Bit 12: the key carries ids of alternates. */
+      alternates: boolean;
       sequence: number | undefined;
       hasChecksum: boolean;
       inner: Uint8Array;
@@ -150,10 +152,10 @@ function decodeQuoted(bytes: Uint8Array, version: 4 | 6): Quoted {
   };
 }
 
-/** RFC 2784 with RFC 2890: C, K and S bits; every other bit of the first 16 must be zero. */
+/** RFC 2784 with RFC 2890: C, K and S bits, and bit 12, anyhop's own; every other bit of the first 16 must be zero. */
 function decodeGre(bytes: Uint8Array): DecodedTransport {
   const flags = u16(bytes, 0);
-  expect((flags & ~0xb000) === 0, `GRE flags and version 0x${flags.toString(16)}`);
+  expect((flags & ~0xb008) === 0, `GRE flags and version 0x${flags.toString(16)}`);
   const etherType = u16(bytes, 2);
   let at = 4;
   const hasChecksum = (flags & 0x8000) !== 0;
@@ -163,10 +165,12 @@ function decodeGre(bytes: Uint8Array): DecodedTransport {
   }
   const key = (flags & 0x2000) === 0 ? undefined : u32(bytes, at);
   if (key !== undefined) at += 4;
+  const alternates = (flags & 0x0008) !== 0;
+  expect(!alternates || key !== undefined, 'GRE says what kind of key it has, and has none');
   const sequence = (flags & 0x1000) === 0 ? undefined : u32(bytes, at);
   if (sequence !== undefined) at += 4;
   expect(at <= bytes.length, 'the GRE header is cut short');
-  return { kind: 'gre', etherType, key, sequence, hasChecksum, inner: bytes.subarray(at) };
+  return { kind: 'gre', etherType, key, alternates, sequence, hasChecksum, inner: bytes.subarray(at) };
 }
 
 /** The pseudo-header of RFC 9293 section 3.1 (IPv4) or RFC 8200 section 8.1 (IPv6). */

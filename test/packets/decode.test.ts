@@ -127,6 +127,7 @@ test('decapsulate gives back the outer fields and the inner packet byte by byte'
     id: 0,
     flowLabel: 0,
     key: 0x0a01000c,
+    alternates: false,
   });
   assert.equal(got.ethernet.vlans[0].id, 7);
 });

@@ -67,6 +67,8 @@ export interface Decapsulated {
     flowLabel: number;
     /** RFC 2890 key; undefined when the K bit is clear. */
     key: number | undefined;
+    /** Bit 12 of GRE: the key carries ids of alternates. */
+    alternates: boolean;
     /** Of the outer packet. */
     bytes: Uint8Array;
   };
@@ -149,6 +151,7 @@ export function decapsulate(frame: Uint8Array): Decapsulated {
       id: packet.id,
       flowLabel: packet.flowLabel,
       key: gre.key,
+      alternates: gre.alternates,
       bytes: packet.bytes,
     },
     inner,

@@ -168,6 +168,8 @@ export function icmpv6(o: IcmpOptions): Layer {
 export interface GreOptions {
   /** RFC 2890 key; absent when undefined. */
   key?: number;
+  /** Whether bit 12 says that the key carries ids of alternates. */
+  alternates?: boolean;
   /** RFC 2890 sequence number; absent when undefined. */
   sequence?: number;
   /** Adds the RFC 2784 checksum. */
@@ -184,6 +186,7 @@ export function gre(o: GreOptions = {}): Layer {
       const flags =
         (o.withChecksum ? 0x8000 : 0) |
         (o.key === undefined ? 0 : 0x2000) |
+        (o.alternates ? 0x0008 : 0) |
         (o.sequence === undefined ? 0 : 0x1000) |
         (o.version ?? 0);
       const head = fields([flags, 2], [o.etherType ?? next?.etherType ?? 0, 2]);

@@ -9,9 +9,10 @@
  *   vips     hash        anyhop_agent_address -> anyhop_agent_vip  the VIPs, each with its rows of `ports`
  *   ports    array       row -> anyhop_agent_ports                 one bit a port: is there a service?
  *   here     array       number of a VIP -> __u32                  does this host have it?
- *   keys     hash        GRE key -> row of `peers`                 second chance: the backends that a key may name
+ *   ids      array       0 -> anyhop_agent_ids                     second chance: the backends that a key may name
+ *   keys     hash        GRE key of the former format -> place     second chance: the same, by addresses
  *   peers    array       row -> anyhop_agent_peer                  second chance: the paths to them
- *   budget   per-CPU     0 -> anyhop_agent_budget                  second chance: what this CPU may still send on
+ *   budget   per-CPU     anyhop_agent_budget_of -> anyhop_agent_budget  second chance: what this CPU may still send on
  *   handshakes LRU hash  bpf_sock_tuple -> __u64                   second chance: flows that brought a SYN cookie, and when
  *   counters per-CPU     verdict -> __u64                          packets
  *
@@ -53,34 +54,46 @@ struct anyhop_agent_ports {
 	__u32 words[2048];
 };
 
-/* What the agent knows about the backend that a key names. */
-enum anyhop_agent_standing {
-	ANYHOP_AGENT_PEER_NO_PATH, /* it has no next hop on this interface */
-	ANYHOP_AGENT_PEER_PATH,    /* path and template say how to reach it */
-	ANYHOP_AGENT_PEER_HERE,   /* it is this host, by another of its addresses */
+/* GRE with second chance: the key (RFC 2890) is index (2 bits) | id 1 (15) | id 2 (15), and GRE's bit 12 says so. An id names a
+ * backend, 0 none. The forwarder writes index 0; an agent that sends the packet on raises it to the place of the id that it
+ * sends to. Without the bit the key is of the former format: the raw word of an IPv4 address, or the last 4 bytes of an IPv6 one. */
+#define ANYHOP_AGENT_IDS 32768u
+
+/* Where the backend of an id, or of a former key, is found; from ANYHOP_AGENT_PLACE_ROWS on its row of `peers`, plus that. */
+enum anyhop_agent_place {
+	ANYHOP_AGENT_PLACE_NONE, /* no backend has it */
+	ANYHOP_AGENT_PLACE_HERE, /* it is this host */
+	ANYHOP_AGENT_PLACE_ROWS,
 };
 
-/* Of the path, mtu, l2_length, checksum and the flag ANYHOP_PATH_OUTER_IPV6 count. */
+struct anyhop_agent_ids {
+	__u32 places[ANYHOP_AGENT_IDS];
+};
+
+/* Of the path, mtu, l2_length, checksum and the flags count. An mtu of 0: the backend has no next hop on this interface. */
 struct anyhop_agent_path {
 	struct anyhop_path path;
 	__u8 template[ANYHOP_TEMPLATE_SIZE];
-	__u32 standing; /* enum anyhop_agent_standing */
 };
 
-/* A backend that keys name: the raw word of a GRE key is an IPv4 address, or the last 4 bytes of an IPv6 one. Rows are given out
- * before the program runs and stay the same backend's. User space writes the path that is not in force, then in_force, so a
- * packet reads a whole one; if two changes happen while one packet is judged, it gets bytes of two paths to the same backend. */
+/* A backend that keys name. Rows are given out before the program runs and stay the same backend's. User space writes the path that
+ * is not in force, then in_force, so a packet reads a whole one; if two changes happen while one packet is judged, it gets bytes of
+ * two paths to the same backend. */
 struct anyhop_agent_peer {
 	struct anyhop_agent_path paths[2];
 	__u32 in_force; /* 0 or 1 */
 };
 
-/* How much second chance may send on, for each CPU: a packet costs cost_ns of time that has passed, and burst_ns of it can be
- * saved up. Constants of the program (section .rodata.rate). */
+/* How much second chance may send on, for each CPU and kind of sender: a packet costs cost_ns of time that has passed, and burst_ns
+ * of it can be saved up. Constants of the program (section .rodata.rate). */
 struct anyhop_agent_rate {
 	__u64 cost_ns;
 	__u64 burst_ns;
 };
+
+/* Packets that another agent has sent on have a budget of their own: junk that spends one host's budget cannot spend the next
+ * host's budget for what forwarders send there. */
+enum anyhop_agent_budget_of { ANYHOP_AGENT_BUDGET_FORWARDED, ANYHOP_AGENT_BUDGET_RELAYED, ANYHOP_AGENT_BUDGETS };
 
 struct anyhop_agent_budget {
 	__u64 saved_ns;
@@ -97,23 +110,24 @@ struct anyhop_agent_budget {
 	S(agent_address) F(agent_address, family) F(agent_address, address) \
 	S(agent_vip) F(agent_vip, tcp_row) F(agent_vip, udp_row) F(agent_vip, number) \
 	S(agent_ports) F(agent_ports, words) \
-	S(agent_path) F(agent_path, path) F(agent_path, template) F(agent_path, standing) \
+	S(agent_ids) F(agent_ids, places) \
+	S(agent_path) F(agent_path, path) F(agent_path, template) \
 	S(agent_peer) F(agent_peer, paths) F(agent_peer, in_force) \
 	S(agent_rate) F(agent_rate, cost_ns) F(agent_rate, burst_ns)
 
 #define ANYHOP_AGENT_CONSTANTS(C) \
-	C(AGENT_FAMILY_BITS) C(AGENT_PEER_NO_PATH) C(AGENT_PEER_PATH) C(AGENT_PEER_HERE)
+	C(AGENT_FAMILY_BITS) C(AGENT_IDS) C(AGENT_PLACE_HERE) C(AGENT_PLACE_ROWS)
 
 /* What is done with the packet. */
 enum anyhop_agent_action {
 	ANYHOP_AGENT_DELIVER, /* unwrapped and passed to the host */
 	ANYHOP_AGENT_PASS,    /* untouched: the host's own business */
-	ANYHOP_AGENT_SEND,    /* unwrapped, wrapped anew for another backend, and sent back out */
+	ANYHOP_AGENT_SEND,    /* given an outer header for another backend, and sent back out */
 	ANYHOP_AGENT_DROP,
 };
 
 /* V(NAME, ACTION, "what it means; whether it is normal or points at a fault"). A "stranger" is a sender that is
- * neither a configured forwarder nor a peer. The "alternate" is the backend that a packet's key names.
+ * neither a configured forwarder nor a peer. The "alternate" is the next backend that a packet's key names.
  *
  * What second chance cannot send on is dropped and not delivered: what keeps it back passes (a config on its way to all, a
  * neighbour that is being asked, a burst), and TCP sends again. Delivered, it would meet this host's RST, which ends a
@@ -143,10 +157,12 @@ enum anyhop_agent_action {
 	V(DROP_ICMP_TYPE, DROP, "ICMP for a VIP that is not an error; forwarders answer echo requests themselves") \
 	V(DROP_ICMP_UNMATCHED, DROP, "an ICMP error whose embedded flow belongs to no service of the VIP") \
 	V(DROP_ECN, DROP, "congestion was marked on the way for a flow that cannot be told (RFC 6040)") \
-	V(DROP_PEER_UNKNOWN, DROP, "no socket here, and the key names no backend of a pool with second chance: forwarder and agent have different configs") \
+	V(DROP_KEY, DROP, "the GRE key is malformed: its index is 3, or it has no id at its index") \
+	V(DROP_ID_STALE, DROP, "another agent sent this on to a backend whose id is not this host's: the agents have different configs") \
+	V(DROP_PEER_UNKNOWN, DROP, "no socket here, and the next id of the key is no backend's of a pool with second chance: forwarder and agent have different configs") \
 	V(DROP_PEER_NO_NEXT_HOP, DROP, "no socket here, and the alternate cannot be reached on this interface; the agent's log says why") \
 	V(DROP_PEER_TOO_BIG, DROP, "no socket here, and the MTU towards the alternate is too small") \
-	V(DROP_PEER_RATE, DROP, "no socket here, and more to send on than the limit for each CPU: a flood of packets of no connection, or a very large change") \
+	V(DROP_PEER_RATE, DROP, "no socket here, and more to send on than the limit for each CPU: a flood of packets of no connection, or a very large change; what other agents sent has a limit of its own") \
 	V(DROP_ADJUST, DROP, "the kernel refused to move the head of the frame: a fault of the program")
 
 enum anyhop_agent_verdict {
