@@ -197,6 +197,15 @@ static __always_inline __u32 place_of(__u32 id)
 	return all ? all->places[id & (ANYHOP_AGENT_IDS - 1)] : ANYHOP_AGENT_PLACE_NONE;
 }
 
+/* Whether the key names somebody behind its index. */
+static __always_inline int has_next(const struct key *key)
+{
+	__u32 index = key->word >> INDEX_SHIFT;
+
+	return key->format == KEY_ADDRESS ||
+	       (key->format == KEY_ALTERNATES && index < 2 && id_at(key->word, index + 1));
+}
+
 /* The place of the next alternate on another host, to which the key's index is raised; PLACE_HERE when none is left. */
 static __always_inline __u32 next_place(struct key *key)
 {
@@ -251,10 +260,10 @@ static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *f
 		if (place_of(id_at(key->word, index)) != ANYHOP_AGENT_PLACE_HERE)
 			return ANYHOP_AGENT_V_DROP_ID_STALE;
 	}
-	if (flow->family == 0)
+	if (flow->family == 0 || !has_next(key) || is_here(ctx, flow))
 		return delivered;
 	place = next_place(key);
-	if (place == ANYHOP_AGENT_PLACE_HERE || is_here(ctx, flow))
+	if (place == ANYHOP_AGENT_PLACE_HERE)
 		return delivered;
 	found = place ? path_of(place - ANYHOP_AGENT_PLACE_ROWS) : NULL;
 	if (!found)

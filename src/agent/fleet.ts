@@ -46,13 +46,7 @@ function peersOf({ pools, services }: Pick<Config, 'pools' | 'services'>): Peer[
   const used = new Set(services.flatMap(({ secondChance, pool }) => (secondChance ? [pool] : [])));
   const members = pools.filter(({ name }) => used.has(name)).flatMap(membersOf);
   const bare = new Set(members.filter(({ agent }) => !agent).map(({ address }) => address.text));
-  return distinctPeers(
-    members.map(({ address }) => ({ address, id: idOf(address), agent: !bare.has(address.text) })),
-  );
-}
-
-function idOf({ bytes }: IpAddress): number {
-  return Buffer.from(bytes).readUInt16BE(bytes.length - 2) & 0x7fff;
+  return distinctPeers(members.map(({ address, id }) => ({ address, id, agent: !bare.has(address.text) })));
 }
 
 /** A fleet and what former ones had beside it. */

@@ -7,6 +7,7 @@ import { cpus } from 'node:os';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
+import { keyWord } from '#anyhop/packet/second-chance-key.js';
 import {
   frame,
   gre,
@@ -45,8 +46,6 @@ const ADDRESS = {
   [ID.bare6]: 'fd00:1::14',
 } as const;
 const TEXT = `
-node:
-  second_chance_prefix: "fd00:1::/96"
 pools:
   web:
     backends:
@@ -67,7 +66,6 @@ agent:
 /** No connection comes from it: system ports are not given out. */
 const SPORT_UNKNOWN = 700;
 
-const keyOf = (index: number, id1 = 0, id2 = 0): number => ((index << 30) | (id1 << 15) | id2) >>> 0;
 const inner = (family: Family, tos = 0): Layer =>
   family === 4
     ? ipv4({ src: client(4), dst: LOOPBACK[4], ttl: 61, tos })
@@ -75,7 +73,7 @@ const inner = (family: Family, tos = 0): Layer =>
 const outer = (family: Family, tos = 0): Layer =>
   family === 4 ? outer4({ tos }) : outer6({ trafficClass: tos, flowLabel: 0x54321 });
 const ids = (index: number, id1 = 0, id2 = 0): Layer =>
-  gre({ key: keyOf(index, id1, id2), alternates: true });
+  gre({ key: keyWord(index, id1, id2), alternates: true });
 
 describe('second chance by ids', { skip: SKIP }, () => {
   const sockets = new Sockets();
@@ -137,7 +135,7 @@ describe('second chance by ids', { skip: SKIP }, () => {
             df: true,
             id: 0,
             flowLabel: around === 4 ? 0 : 0x54321,
-            key: keyOf(1, same, ID.c),
+            key: keyWord(1, same, ID.c),
             alternates: true,
           });
           const vlan = tagged ? [{ id: 42, priority: 0, tpid: 0x8100 }] : [];
@@ -163,7 +161,7 @@ describe('second chance by ids', { skip: SKIP }, () => {
           ttl: 64,
           df: true,
           id: 0,
-          key: keyOf(1, other),
+          key: keyWord(1, other, 0),
           alternates: true,
         });
         assert.equal(flowLabel !== 0, around === 4);
@@ -207,8 +205,8 @@ describe('second chance by ids', { skip: SKIP }, () => {
   });
 
   test('a packet that another agent sent on goes to the second id, and stays where no id is left', () => {
-    goesTo(stray(ids(1, ID.own, ID.c)), ID.c, keyOf(2, ID.own, ID.c));
-    goesTo(stray(ids(1, ID.own6, ID.b)), ID.b, keyOf(2, ID.own6, ID.b));
+    goesTo(stray(ids(1, ID.own, ID.c)), ID.c, keyWord(2, ID.own, ID.c));
+    goesTo(stray(ids(1, ID.own6, ID.b)), ID.b, keyWord(2, ID.own6, ID.b));
     const own = packet(inner(4), segment());
     for (const last of [ids(0), ids(1, ID.own), ids(2, ID.b, ID.own), ids(2, 0, ID.own), ids(0, 0, ID.b)])
       delivers(agent, stray(last), own);
@@ -216,7 +214,7 @@ describe('second chance by ids', { skip: SKIP }, () => {
   });
 
   test('an id that is this host by another address is passed over', () => {
-    goesTo(stray(ids(0, ID.own6, ID.b)), ID.b, keyOf(2, ID.own6, ID.b));
+    goesTo(stray(ids(0, ID.own6, ID.b)), ID.b, keyWord(2, ID.own6, ID.b));
     const own = packet(inner(4), segment());
     for (const here of [ids(0, ID.own, ID.own6), ids(0, ID.own6), ids(1, ID.own, ID.own6)])
       delivers(agent, stray(here), own);
@@ -239,7 +237,7 @@ describe('second chance by ids', { skip: SKIP }, () => {
     const datagram = [inner(4), udp({ sport: 9, dport: 53 }), payload(10)];
     delivers(agent, frame({}, outer(4), key, ...datagram), packet(...datagram));
     const [first] = ipv4Fragments({ src: client(4), dst: LOOPBACK[4] }, [segment(), payload(100)], 40);
-    const part = gre({ key: keyOf(0, ID.b), alternates: true, etherType: 0x0800 });
+    const part = gre({ key: keyWord(0, ID.b, 0), alternates: true, etherType: 0x0800 });
     delivers(agent, frame({}, outer(4), part, payload(first)), first);
     const about = packet(
       ipv4({ src: LOOPBACK[4], dst: client(4) }),
