@@ -50,8 +50,8 @@ The agent runs in the foreground and logs to standard error.
 Reports: GET /report on TCP port 9611 (agent.report_port) of the backend's address returns open connections by VIP and service, and
 counters. Only forwarders and backends of the config get an answer. --status shows the report on this host.
 
-Second chance: with second_chance: on, a TCP packet whose connection this host does not have is sent to the backend that
-had its slot before. It counts as sent_on, or as drop_peer_... if it cannot be sent.
+Second chance: with second_chance: on, a TCP packet whose connection this host does not have is sent to the next of the backends
+that its GRE key names. It counts as sent_on, or as drop_peer_... if it cannot be sent.
 
 The agent accepts GRE only from agent.forwarders and the pools' backends, and only for configured services. It drops GRE for a VIP from
 anyone else. All other traffic passes untouched. Packets for a VIP that this host does not have (see ip route get VIP) are dropped

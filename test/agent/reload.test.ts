@@ -124,6 +124,11 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     assert.match(String(refused['msg']), /agent\.yaml:\d+:\d+: pools\.web\.backends\[1\]\.address: /);
     const foreign = (text: string): string => text.replaceAll('11}', '99}').replaceAll('11"}', '99"}');
     assert.match(String((await hangUp(agent, foreign))['msg']), /none of the backends/);
+    const another = (text: string): string => text.replace('address: 10.1.0.12}', 'address: 10.2.0.12}');
+    assert.match(
+      String((await hangUp(agent, another))['msg']),
+      /10\.2\.0\.12 has the id 12, which 10\.1\.0\.12/,
+    );
     const moved = (text: string): string => text.replace(/bpffs: .*/, 'bpffs: /run/elsewhere');
     assert.match(String((await hangUp(agent, moved))['msg']), /agent\.bpffs is \/run\/elsewhere now/);
     assert.deepEqual(await backend.xdp(), program);
