@@ -1,7 +1,7 @@
 /** `docs/reference/control-api.md`: what the control socket answers, from the list of routes and their schemas. */
 import type { z } from 'zod';
 import type { ControlActions } from '#anyhop/api/api.js';
-import { type Route, routeList } from '#anyhop/api/routes.js';
+import { controlRoutes, type Route } from '#anyhop/api/routes.js';
 import { fieldsOf } from './config.js';
 import { cell, code, page, table } from './markdown.js';
 
@@ -9,7 +9,7 @@ import { cell, code, page, table } from './markdown.js';
 const NOBODY = {} as ControlActions;
 
 export function controlApiPage(): string {
-  const routes = routeList(NOBODY);
+  const routes = controlRoutes(NOBODY);
   return page(
     'Control API',
     'the routes of the control socket',

@@ -2,6 +2,7 @@
  * The control API over HTTP: which method of which path is which action of the node (api.ts), and the one place where what
  * a client sent is checked. An action gets checked values alone.
  */
+import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { integer, text } from '../config/fields.js';
 import { nearest } from '../config/nearest.js';
@@ -9,10 +10,9 @@ import { quote } from '../config/path.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../config/schema.js';
 import { WEIGHT_MAX } from '../core/limits.js';
 import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
-import type { Answer } from './answer.js';
 import { type ControlActions, ControlError } from './api.js';
 import { inForceParts } from './in-force.js';
-import type { Endpoint, Handler, Routes, Sent } from './responder.js';
+import { inParts } from './responder.js';
 import { tableParts } from './table-parts.js';
 
 const ENDPOINT_EXPECTED = 'ADDRESS:PORT, and [ADDRESS]:PORT for IPv6';
@@ -69,17 +69,11 @@ export interface Route {
   readonly fields: z.ZodObject;
   /** Of a POST that changes nothing. */
   readonly onlyAsks?: true;
-  readonly answer: Handler;
+  /** @param fields as they were checked */
+  answer(fields: never, response: ServerResponse): unknown;
 }
 
-export function controlRoutes(actions: ControlActions): Routes {
-  const routes: Record<string, Endpoint> = {};
-  for (const { method, path, answer, onlyAsks } of routeList(actions))
-    routes[path] = { ...routes[path], [method]: answer, ...(onlyAsks && { onlyAsks }) };
-  return routes;
-}
-
-export function routeList(actions: ControlActions): Route[] {
+export function controlRoutes(actions: ControlActions): Route[] {
   return [
     get(
       '/status',
@@ -88,14 +82,15 @@ export function routeList(actions: ControlActions): Route[] {
       QUERY.none,
       () => actions.status(),
     ),
-    answered(
+    get(
       '/ready',
       'Readiness',
       'Whether the node, or one service, is ready for traffic; status 503 when not.',
       QUERY.service,
-      ({ service }) => {
+      ({ service }, response) => {
         const readiness = actions.ready(service);
-        return { status: readiness.ready ? 200 : 503, json: readiness };
+        if (!readiness.ready) response.statusCode = 503;
+        return readiness;
       },
     ),
     get('/health', 'HealthReport', 'The health mark of each backend, since when, and why.', QUERY.none, () =>
@@ -107,19 +102,19 @@ export function routeList(actions: ControlActions): Route[] {
     get('/counters', 'CounterReport', 'Packets and bytes by verdict, service and backend.', QUERY.none, () =>
       actions.counters(),
     ),
-    answered(
+    get(
       '/tables',
       'TablesReport',
       'Owner and alternate of every slot, of one pool or of all.',
       QUERY.pool,
-      async ({ pool }) => ({ status: 200, parts: tableParts(await actions.tables(pool)) }),
+      async ({ pool }) => inParts(tableParts(await actions.tables(pool))),
     ),
-    answered(
+    get(
       '/in-force',
       'InForceReport',
       'Everything that decisions are made by, except the secret.',
       QUERY.none,
-      async () => ({ status: 200, parts: inForceParts(await actions.inForce()) }),
+      async () => inParts(inForceParts(await actions.inForce())),
     ),
     get('/which', 'WhichReport', 'Where a packet of a flow goes now, and why.', QUERY.flow, (flow) => {
       if (flow.source.address.family !== flow.destination.address.family)
@@ -177,47 +172,25 @@ export function routeList(actions: ControlActions): Route[] {
   ];
 }
 
-function get<T extends z.ZodObject>(
-  path: string,
-  answers: string,
-  does: string,
-  fields: T,
-  action: (query: z.output<T>) => unknown,
-): Route {
-  return answered(path, answers, does, fields, async (query) => ({ status: 200, json: await action(query) }));
+function route(method: Route['method']) {
+  return <T extends z.ZodObject>(
+    path: string,
+    answers: string,
+    does: string,
+    fields: T,
+    answer: (fields: z.output<T>, response: ServerResponse) => unknown,
+  ): Route => ({ method, path, answers, does, fields, answer });
 }
+const get = route('GET');
+const post = route('POST');
 
-/** A GET whose status or form depends on what there is to say. */
-function answered<T extends z.ZodObject>(
-  path: string,
-  answers: string,
-  does: string,
-  fields: T,
-  action: (query: z.output<T>) => Answer | Promise<Answer>,
-): Route {
-  const answer: Handler = async (sent) => action(checkQuery(fields, sent));
-  return { method: 'GET', path, answers, does, fields, answer };
-}
-
-function post<T extends z.ZodObject>(
-  path: string,
-  answers: string,
-  does: string,
-  fields: T,
-  action: (body: z.output<T>) => unknown,
-): Route {
-  const answer: Handler = async (sent) => {
-    checkQuery(QUERY.none, sent);
-    return { status: 200, json: await action(check(fields, sent.body, 'the body')) };
-  };
-  return { method: 'POST', path, answers, does, fields, answer };
-}
-
-function checkQuery<T extends z.ZodObject>(schema: T, { query }: Sent): z.output<T> {
+/** What an action gets. @throws ControlError 400 */
+export function checkRequest({ method, fields }: Route, query: string, body: unknown): never {
   const given = [...new URLSearchParams(query)];
-  const fields = Object.fromEntries(given);
-  if (Object.keys(fields).length < given.length) throw refusal('the query names a field twice');
-  return check(schema, fields, 'the query');
+  const asked = Object.fromEntries(given);
+  if (Object.keys(asked).length < given.length) throw refusal('the query names a field twice');
+  const checked = check(method === 'GET' ? fields : QUERY.none, asked, 'the query');
+  return (method === 'GET' ? checked : check(fields, body, 'the body')) as never;
 }
 
 /** @throws ControlError 400, which names the first field that is wrong */

@@ -17,9 +17,10 @@ import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
 import { reasonOf } from '../core/reason.js';
-import { errorAnswer, send } from './answer.js';
+import { errorAnswer, HEADERS } from './answer.js';
 import { Connections } from './connections.js';
-import { Responder, type Routes, TRANSFER_TIMEOUT_MS } from './responder.js';
+import { Responder, TRANSFER_TIMEOUT_MS } from './responder.js';
+import type { Route } from './routes.js';
 
 /** Of one request without its body. */
 const HEADER_BYTES_MAX = 8 * 1024;
@@ -30,11 +31,13 @@ const TIMEOUT_CHECK_MS = 1_000;
 const SOCKET_UMASK = 0o117;
 const DIRECTORY_MODE = 0o755;
 
-const NO_EXPECTATION = errorAnswer(417, {
-  code: 'ERR_EXPECTATION',
-  message: 'there is no such expectation',
-  hint: '"expect: 100-continue" is the one that is met.',
-});
+const NO_EXPECTATION = `${JSON.stringify(
+  errorAnswer(417, {
+    code: 'ERR_EXPECTATION',
+    message: 'there is no such expectation',
+    hint: '"expect: 100-continue" is the one that is met.',
+  }).json,
+)}\n`;
 
 export interface ControlServer {
   /** Ends open connections and removes the socket. */
@@ -46,7 +49,11 @@ export interface ControlServer {
  * @param log told of faults behind the routes; what clients do wrong they are told themselves
  * @throws AnyhopError ERR_SOCKET when it cannot be made, another process listens on it, or others can write in its directory
  */
-export async function serveControl(path: string, routes: Routes, log: Logger): Promise<ControlServer> {
+export async function serveControl(
+  path: string,
+  routes: readonly Route[],
+  log: Logger,
+): Promise<ControlServer> {
   const directory = dirname(path);
   let madeDirectory: boolean;
   try {
@@ -71,7 +78,9 @@ export async function serveControl(path: string, routes: Routes, log: Logger): P
   );
   server.maxRequestsPerSocket = 1; // what is sent behind a request is not even looked at
   server.on('connection', (socket) => connections.add(socket));
-  server.on('checkExpectation', (_, response) => void send(response, NO_EXPECTATION));
+  server.on('checkExpectation', (_, response) =>
+    response.writeHead(417, { ...HEADERS, 'content-length': NO_EXPECTATION.length }).end(NO_EXPECTATION),
+  );
   server.on('connect', (_, socket) => connections.refuseTunnel(socket as Socket));
   server.on('clientError', (error, socket) => connections.refuse(error, socket as Socket));
   await listen(server, path);

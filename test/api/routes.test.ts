@@ -1,5 +1,6 @@
 /** The control API over HTTP: what each path takes, what it answers, and what it says of what it does not take. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +13,7 @@ import { NAME_PATTERN } from '#anyhop/config/schema.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
 import { NONE } from '#anyhop/table/layers.js';
 import { ask, type FakeNode, fakeNode, post, type Told } from './fake-node.js';
+import { rawClient } from './raw-client.js';
 
 const REPORT = { generation: 7, pools: [], changes: [], warnings: [] };
 let node: FakeNode;
@@ -241,9 +243,25 @@ describe('the control API', () => {
       const { status, json } = await ask(broken.socket, '/counters');
       assert.deepEqual([status, json.error], [500, { code: 'ERR_INTERNAL', message: 'out of luck' }]);
       assert.match(lines.join(''), /"event":"control_fault","method":"GET","url":"\/counters".*out of luck/);
-      await assert.rejects(ask(broken.socket, '/health'), { code: 'ECONNRESET' });
+      assert.equal((await ask(broken.socket, '/health')).status, 500);
       assert.equal(lines.length, 2);
+      const owners = {
+        length: 1_000_000,
+        get 500000(): number {
+          throw new Error('half a table');
+        },
+      };
+      const pools = [{ pool: 'web', slots: 1, backends: [], owners, alternates: [] }];
+      broken.instead.tables = async () => ({ generation: 7, pools });
+      const cut = rawClient(broken.socket, 'GET /tables HTTP/1.1\r\nhost: x\r\n\r\n');
+      await cut.closed;
+      assert.doesNotMatch(cut.received(), /\r\n0\r\n/, 'half an answer looks whole');
+      assert.match(lines.at(-1)!, /"event":"control_fault".*half a table/);
+      const leaving = rawClient(broken.socket, 'GET /tables HTTP/1.1\r\nhost: x\r\n\r\n');
+      await once(leaving.socket, 'data');
+      leaving.socket.destroy();
       assert.equal((await ask(broken.socket, '/status')).status, 200);
+      assert.equal(lines.length, 3, 'a client that leaves is no fault');
     } finally {
       await broken.close();
     }

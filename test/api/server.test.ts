@@ -16,6 +16,8 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import type { ControlActions } from '#anyhop/api/api.js';
+import { controlRoutes } from '#anyhop/api/routes.js';
 import { type ControlServer, serveControl } from '#anyhop/api/server.js';
 import { createLog } from '#anyhop/core/log.js';
 import { ask } from './fake-node.js';
@@ -28,7 +30,7 @@ const newPath = (): string => join(directory, `d${sockets}`, `${sockets++}.sock`
 const serve = (path: string): Promise<ControlServer> =>
   serveControl(
     path,
-    { '/status': { GET: async () => ({ status: 200, json: { node: 'edge-1' } }) } },
+    controlRoutes({ status: async () => ({ node: 'edge-1' }) } as unknown as ControlActions),
     createLog('silent'),
   );
 
