@@ -5,11 +5,12 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Option } from 'commander';
 import type { ErrorReport } from '../api/api.js';
-import { formatProblem } from '../config/error.js';
+import { ConfigError, formatProblem } from '../config/error.js';
 import { quote } from '../config/path.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { reasonOf } from '../core/reason.js';
 import { formatDuration } from '../core/time.js';
+import { writeError } from './output.js';
 
 const DIRECTORY = '/run/anyhop';
 const ANSWER_TIMEOUT_MS = 5_000;
@@ -19,14 +20,36 @@ const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
 const CHANGE_TIMEOUT_MS = 60_000;
 
 export function socketOption(): Option {
-  return new Option('--socket <path>', "the node's control socket (default: the one node that runs here)");
+  return new Option(
+    '--socket <path>',
+    "the node's control socket (default: node.socket of ANYHOP_CONFIG, or that of the one node that runs here)",
+  );
 }
 
 /**
- * The socket of the one node that runs here.
- * @throws AnyhopError ERR_SOCKET when there is none, or more than one
+ * The socket of the node that is meant where none is named.
+ * @throws AnyhopError ERR_SOCKET when ANYHOP_CONFIG names no config, and no node runs here, or more than one
  */
 export async function findSocket(): Promise<string> {
+  const file = process.env['ANYHOP_CONFIG'];
+  return (file && (await socketIn(file))) || onlySocket();
+}
+
+/** Undefined when it is no good config: a mistake in a file must not hide the node that runs. */
+async function socketIn(file: string): Promise<string | undefined> {
+  const { loadConfig } = await import('../config/load.js'); // costs more than all the rest of a question
+  try {
+    return loadConfig(file, { role: 'flow' }).node.socket;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    writeError(
+      `anyhop: ANYHOP_CONFIG names no config that can be read, so the one node that runs here is asked\n`,
+    );
+    return undefined;
+  }
+}
+
+async function onlySocket(): Promise<string> {
   let names: string[];
   try {
     names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.sock'));

@@ -1,5 +1,5 @@
 /** `anyhop cancel` and `anyhop force`: drop a change that waits, or put it in force now. */
-import { Command } from 'commander';
+import { Argument, Command, InvalidArgumentError } from 'commander';
 import { answerOptions, type ChangeCommandOptions, changeAndTell } from './change.js';
 
 export function cancelCommand(): Command {
@@ -37,9 +37,17 @@ Example:
 }
 
 function queuedCommand(name: string, path: '/cancel' | '/force'): Command {
-  const command = new Command(name).argument('<id>', 'id of the change, from "anyhop changes"');
+  const id = new Argument('<id>', 'id of the change, from "anyhop changes"').argParser(parseId);
+  const command = new Command(name).addArgument(id);
   for (const option of answerOptions()) command.addOption(option);
   return command.action(async (id: string, options: ChangeCommandOptions) => {
     await changeAndTell(path, { id }, options);
   });
+}
+
+function parseId(text: string): string {
+  if (/^[\w.-]+:[1-9]\d{0,15}$/.test(text)) return text;
+  throw new InvalidArgumentError(
+    'Expected the id of a change that waits, such as web:3; "anyhop changes" lists them.',
+  );
 }

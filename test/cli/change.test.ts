@@ -239,7 +239,10 @@ describe('changes, cancel and force', () => {
     ]);
     const wrong = await run('cancel', 'web');
     assert.equal(wrong.code, 2);
-    assert.match(wrong.stderr, /expected the id of a change that waits, such as "web:3"/);
+    assert.match(
+      wrong.stderr,
+      /'web' is invalid for argument 'id'. Expected the id of a change that waits, such as web:3;/,
+    );
   });
 });
 

@@ -8,10 +8,10 @@ export interface Ran {
 }
 
 /** Times are told in UTC. */
-export function anyhop(args: readonly string[], input = ''): Promise<Ran> {
+export function anyhop(args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['dist/main.js', ...args], {
-      env: { ...process.env, TZ: 'UTC' },
+      env: { ...process.env, TZ: 'UTC', ...env },
       timeout: 30_000,
     });
     let stdout = '';

@@ -1,6 +1,6 @@
 /** ready: an exit code for what announces the VIPs. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -106,6 +106,36 @@ test('ready names services that are not, also when the node is', async () => {
     const said = await anyhop(['ready', '--socket', node.socket]);
     assert.deepEqual(said, { code: 0, stdout: 'ready\n', stderr });
   } finally {
+    await node.close();
+  }
+});
+
+test('the node that ANYHOP_CONFIG is the file of is asked, and no other in its place', async () => {
+  const node = await fakeNode();
+  const directory = mkdtempSync(join(tmpdir(), 'ah-ready-'));
+  const file = join(directory, 'anyhop.yaml');
+  const asked = (...args: string[]) => anyhop(args, '', { ANYHOP_CONFIG: file });
+  const writeFor = (socket: string): void =>
+    writeFileSync(
+      file,
+      `node: {name: edge-1, interface: eth0, source: [10.0.0.1], key: ${'a1'.repeat(16)}, socket: ${socket}}\n` +
+        'pools: {web: {backends: [{name: web-1, address: 10.0.0.2}]}}\n' +
+        'services: [{name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}]\n',
+      { mode: 0o600 },
+    );
+  try {
+    writeFor(node.socket);
+    assert.deepEqual(await asked('ready'), { code: 0, stdout: 'ready\n', stderr: '' });
+    assert.equal((await asked('drain', 'web-1')).code, 0);
+    assert.equal(node.told.length, 1);
+    writeFor(join(directory, 'none.sock'));
+    const none = await asked('drain', 'web-1');
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /none\.sock: .*\n.*is the node running/);
+    writeFileSync(file, 'node: [');
+    assert.match((await asked('ready')).stderr, /^anyhop: ANYHOP_CONFIG names no config that can be read/);
+  } finally {
+    rmSync(directory, { recursive: true });
     await node.close();
   }
 });
