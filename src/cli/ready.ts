@@ -33,7 +33,8 @@ export function readyCommand(): Command {
       `
 A node that stops first becomes not ready and keeps forwarding for node.stop_delay, so that routers can withdraw the VIPs before it
 leaves. A node that does not answer is not ready. A node is ready while any service is: where pools can fail separately, announce each VIP
-by its own service. Health checks decide which backends get packets, not whether a service is ready.
+by its own service. With ANYHOP_CONFIG and no --socket, it reads the config file each time, which more than doubles its CPU time.
+Health checks decide which backends get packets, not whether a service is ready.
 Exit codes: 0 ready, 1 not ready (standard error says why), 2 wrong usage, such as an unknown service.
 
 Examples:
