@@ -1,4 +1,5 @@
 /** Arbitrary members, and a history of a pool to play: what operators, health checks and restarts do, and when. */
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import type { BackendConfig } from '#anyhop/config/types.js';
 import type { Clocks } from '#anyhop/core/clock.js';
@@ -12,9 +13,9 @@ export const SETTLE_MS = 1000;
 export const DRAIN_MS = 5000;
 export const NAMES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
 
-/** Of documentation (RFC 3849), one for each name of up to twelve letters. */
+/** One for each name. */
 function addressOf(name: string): IpAddress {
-  return addressFromBytes(Uint8Array.of(0x20, 0x01, 0x0d, 0xb8, ...Buffer.from(name.padEnd(12))));
+  return addressFromBytes(Uint8Array.of(10, ...createHash('sha256').update(name).digest().subarray(0, 3)));
 }
 
 export function member(name: string, fields: Partial<BackendConfig> = {}): BackendConfig {
