@@ -125,7 +125,9 @@ int anyhop_dev_flow_hash(const __u8 *keys, const __u8 *words, __u32 words_each, 
 	__u32 *result = (__u32 *)out;
 
 	for (__u32 i = 0; i < count; i++) {
-		result[2 * i] = anyhop_flow_hash((const __u32 *)keys + 2 * i, (const __u32 *)words + words_each * i, words_each);
+		const __u32 *key = (const __u32 *)keys + ANYHOP_FLOW_KEY_WORDS * i;
+
+		result[2 * i] = anyhop_flow_hash(key, (const __u32 *)words + words_each * i, words_each);
 		result[2 * i + 1] = anyhop_slot(result[2 * i], slots);
 	}
 	return 0;

@@ -87,5 +87,5 @@ function hashOf(flow: FlowName): number {
   const words = new Int32Array(FLOW_WORDS);
   const count = bytes.length / 4;
   for (let i = 0; i < count; i++) words[i] = view.getInt32(4 * i, true);
-  return flowHash(...key, words, count);
+  return flowHash(key, 0, words, count);
 }

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { L } from '../core/layout.gen.js';
 import { BACKEND_ID_MAX } from '../core/limits.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
 
@@ -38,6 +39,7 @@ const schema = z.object({
   /** Absolute path of the file that the node reads. */
   configFile: z.string(),
   keyFingerprint: z.string(),
+  flowHashVersion: z.literal(L.FLOW_HASH_VERSION),
   source4: prefix.exactOptional(),
   source6: prefix.exactOptional(),
   services: z.array(

@@ -192,6 +192,8 @@ export interface NodeStatus {
   readonly interface: string;
   /** Tells whether two nodes have the same secret; nothing of the secret can be learned from it. */
   readonly keyFingerprint: string;
+  /** Nodes with different ones send nearly every flow to different backends. */
+  readonly flowHashVersion: number;
   readonly readiness: Readiness;
   readonly config: ConfigFileStatus;
   readonly overrides: readonly OverrideStatus[];

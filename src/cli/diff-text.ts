@@ -7,7 +7,7 @@ const DIFFERENCES_SHOWN = 20;
 
 /** @param nodes names for the two, if their own names are the same */
 export function drawDiff(
-  { same, sameKey, services, pools }: NodeDiff,
+  { same, sameKey, flowHashVersions, services, pools }: NodeDiff,
   nodes: readonly [string, string],
 ): string {
   const different = pools.filter((pool) => !pool.same);
@@ -16,8 +16,15 @@ export function drawDiff(
     : `${nodes[0]} and ${nodes[1]} differ`;
   const agreed = pools.length - different.length;
   const rest = agreed === 0 ? [] : [`${amount(agreed, 'pool')} with the same digests`];
+  const [hashA, hashB] = flowHashVersions;
+  const why = [
+    ...(sameKey ? [] : ['their keys differ: they hash flows differently']),
+    ...(hashA === hashB
+      ? []
+      : [`their flow hashes differ (versions ${hashA} and ${hashB}): nearly every flow has another backend`]),
+  ];
   const parts = [
-    [head, ...(sameKey ? [] : ['their keys differ: they hash flows differently']), ...rest],
+    [head, ...why, ...rest],
     ...(services.length === 0 ? [] : [['services', ...drawDifferences(services, nodes)]]),
     ...different.map((pool) => drawPool(pool, nodes)),
   ];

@@ -76,6 +76,8 @@ const member = {
 const statusSchema: z.ZodType<ComparedNode> = z.object({
   node: z.string(),
   keyFingerprint: z.string(),
+  /** Version 1 did not say so. */
+  flowHashVersion: z.int().default(1),
   services: z.array(
     z.object({
       name: z.string(),

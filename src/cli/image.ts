@@ -48,6 +48,7 @@ function summarize(assembly: Assembly) {
   return {
     digest: imageDigest(image),
     layoutVersion: L.IMAGE_VERSION,
+    flowHashVersion: L.FLOW_HASH_VERSION,
     bytes: image.bytes.length,
     generation: image.generation,
     services: imageServices(image).map(({ vip, counter, backendFirst, ...rest }) => ({
@@ -81,7 +82,7 @@ function poolOf(backendName: string | undefined): string | undefined {
 
 function format(summary: Summary): string {
   const lines = [
-    `image      ${summary.bytes} bytes, layout version ${summary.layoutVersion}, generation ${summary.generation}`,
+    `image      ${summary.bytes} bytes, layout version ${summary.layoutVersion}, flow hash version ${summary.flowHashVersion}, generation ${summary.generation}`,
     `digest     ${summary.digest}`,
     '',
     ...columns(

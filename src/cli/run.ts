@@ -26,6 +26,7 @@ import {
 
 interface RunCommandOptions extends ConfigOptions, NodeOptions, StateOptions, EngineOptions {
   readonly logLevel: LogLevel;
+  readonly force?: true;
 }
 
 export function runCommand(): Command {
@@ -38,6 +39,7 @@ export function runCommand(): Command {
     )
     .addOption(configOption())
     .addOption(new Option('--log-level <level>', 'lowest level to log').choices(LOG_LEVELS).default('info'))
+    .option('--force', 'take over from a program with another version of the flow hash; connections break')
     .addHelpText(
       'after',
       `
@@ -57,7 +59,7 @@ Examples:
       const log = createLog(options.logLevel);
       forbidDumps(log);
       const load = (): ReadConfig => loadConfigWithText(options.config, loadOptions(options));
-      await runNode({ ...firstConfig(load, options, log), load }, log);
+      await runNode({ ...firstConfig(load, options, log), load, force: options.force === true }, log);
     });
   for (const option of [...nodeOptions(), ...engineOptions(), stateOption()]) command.addOption(option);
   return command;
@@ -72,7 +74,7 @@ function firstConfig(
   load: () => ReadConfig,
   options: RunCommandOptions,
   log: Logger,
-): Omit<RunOptions, 'load'> {
+): Omit<RunOptions, 'load' | 'force'> {
   const read = loaded(load);
   const directory = read instanceof ConfigError ? stateDirectory(options) : read.config.node.stateDirectory;
   const good = directory === undefined ? undefined : lastGood(directory, options);
@@ -109,7 +111,7 @@ function startWith(
   whatToDo: string,
   fields: object,
   log: Logger,
-): Omit<RunOptions, 'load'> {
+): Omit<RunOptions, 'load' | 'force'> {
   log.error(
     { event: 'config_refused', ...fields },
     `${why}\nThe node starts with the last config that was in force, of ${clockTime(keptAt.toISOString())}; ${whatToDo}`,

@@ -41,7 +41,7 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
       ['engine', `${engine.name}: ${engine.mode} (${engine.reason})`],
       [
         'image',
-        `generation ${image.generation}, ${short(image.bytes)}B, digest ${image.digest.slice(0, 16)}`,
+        `generation ${image.generation}, ${short(image.bytes)}B, digest ${image.digest.slice(0, 16)}, flow hash version ${status.flowHashVersion}`,
       ],
       ...(image.failed === undefined
         ? []

@@ -54,7 +54,7 @@ export class AnyhopError extends Error {
   }
 }
 
-/** Another process of the same command has the interface: with any engine, and whatever else it lacks. */
+/** The interface is another process's, or what one left there must stay: with any engine, and whatever else it lacks. */
 export class InterfaceTaken extends AnyhopError {
   constructor(message: string, hint: string) {
     super('ERR_INTERFACE', message, { hint });

@@ -27,6 +27,8 @@ export const LOG_EVENTS = {
   engine: 'The engine that runs, its mode, and why it was chosen.',
   environment: 'Something on the host keeps the agent from working well; `hint` says what to do.',
   filter_unknown: 'The nftables table of the engine `portable` cannot be watched.',
+  flow_hash_changed:
+    'The node replaced a program with another version of the flow hash: nearly every flow has another backend, and connections break.',
   follow_failed: 'Health and next hops of backends are no longer followed; the node tries again.',
   generic_xdp: 'The driver accepts no XDP program, so the program runs before the stack, which is slower.',
   health: 'A backend is up or down now; `reason` says why.',

@@ -73,7 +73,12 @@ export interface Engine {
   leave(): Promise<boolean>;
 }
 
-export type EngineSettings = Place & Pick<NodeConfig, 'busyPollUs' | 'localVips'> & { readonly log: Logger };
+export type EngineSettings = Place &
+  Pick<NodeConfig, 'busyPollUs' | 'localVips'> & {
+    /** Replaces what a former process left even if flows get other backends. */
+    readonly force: boolean;
+    readonly log: Logger;
+  };
 
 /** An engine that a node can run: one entry in candidates.ts. */
 export interface EngineKind {

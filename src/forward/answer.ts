@@ -7,7 +7,7 @@
  * that a client is one client.
  */
 import { L } from '../core/layout.gen.js';
-import { FLOW_WORDS, flowHash } from '../hash/flow.js';
+import { flowHash } from '../hash/flow.js';
 import { adjustFallen, adjustRisen, finish, sumWords } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
 import { budgetAdmits, ECHO_BUDGET, TOO_BIG_BUDGET } from './budget.js';
@@ -19,7 +19,7 @@ const QUOTE4_PAYLOAD = 8;
 const DSCP = 0xfc;
 
 /** What the budgets' hash is of. */
-const clientWords = new Int32Array(FLOW_WORDS);
+const clientWords = new Int32Array(2);
 
 /**
  * The echo reply to the request whose ICMP header is at `l4`: the same message, behind a new IP header without options
@@ -112,7 +112,7 @@ function admitsClient(p: PacketState, view: DataView, budget: number, forClient:
   const source = p.l3 + (p.family === 4 ? 12 : 8);
   clientWords[0] = view.getInt32(source, true);
   clientWords[1] = view.getInt32(source + 4, true);
-  const hash = flowHash(words[key], words[key + 1], clientWords, p.family === 4 ? 1 : 2);
+  const hash = flowHash(words, key, clientWords, p.family === 4 ? 1 : 2);
   return budgetAdmits(p.limiter, budget, hash, p.tick, forClient);
 }
 

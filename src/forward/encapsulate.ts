@@ -10,7 +10,7 @@
  * What it writes over is the frame's own layer-2 header and the headroom before it.
  */
 import { L } from '../core/layout.gen.js';
-import { flowHash, flowHashPair, slotOf } from '../hash/flow.js';
+import { flowHash, flowHashFive, flowHashPair, slotOf } from '../hash/flow.js';
 import { finish } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
 import { answerTooBig } from './answer.js';
@@ -47,13 +47,7 @@ export function encapsulate(
   const words = image.words;
   const halves = image.halves;
   const mode = words[service + WORD_MODE];
-  const hash = hashFlow(
-    p,
-    words[service + WORD_KEY],
-    words[service + WORD_KEY + 1],
-    (mode >>> MODE_SHIFT) & 0xff,
-    ports,
-  );
+  const hash = hashFlow(p, words, service + WORD_KEY, (mode >>> MODE_SHIFT) & 0xff, ports);
   const slot = slotOf(hash, words[service + WORD_SLOTS]);
   p.service = service;
   p.serviceCounter = mode & 0xffff;
@@ -150,10 +144,10 @@ export function encapsulate(
 }
 
 /** The flow's hash by the service's kind: of the client's address, and of the ports where these count. */
-function hashFlow(p: PacketState, key0: number, key1: number, mode: number, ports: number): number {
+function hashFlow(p: PacketState, words: Int32Array, key: number, mode: number, ports: number): number {
   const flow = p.flow;
-  if (mode !== L.HASH_5_TUPLE) return flowHash(key0, key1, flow, p.family === 4 ? 1 : 4);
-  if (p.family === 4) return flowHashPair(key0, key1, flow[0], ports);
+  if (mode !== L.HASH_5_TUPLE) return flowHash(words, key, flow, p.family === 4 ? 1 : 4);
+  if (p.family === 4) return flowHashPair(words, key, flow[0], ports);
   flow[4] = ports;
-  return flowHash(key0, key1, flow, 5);
+  return flowHashFive(words, key, flow);
 }

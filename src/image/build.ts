@@ -96,6 +96,7 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   if (otherMacs.length > L.OTHER_MACS_MAX) throw new RangeError(`${otherMacs.length} other MAC addresses`);
   writer.put32(L.HEADER_OTHER_MAC_COUNT, otherMacs.length);
   for (const [i, mac] of otherMacs.entries()) bytes.set(mac, L.HEADER_OTHER_MACS + i * 8);
+  writer.put32(L.HEADER_FLOW_HASH_VERSION, L.FLOW_HASH_VERSION);
   writer.put32(
     L.HEADER_SOURCE4_HOSTS,
     input.source4 === undefined ? 0 : 2 ** (32 - input.source4.length) - 1,
@@ -169,8 +170,7 @@ class ImageWriter {
   }
 
   putService(at: number, entry: ServiceEntry, key: FlowKey, pool: PoolPlace): void {
-    this.view.setInt32(at + L.SERVICE_KEY, key[0], true);
-    this.view.setInt32(at + L.SERVICE_KEY + 4, key[1], true);
+    for (const [i, word] of key.entries()) this.view.setInt32(at + L.SERVICE_KEY + i * 4, word, true);
     this.put32(at + L.SERVICE_OWNERS_OFFSET, pool.owners);
     this.put32(at + L.SERVICE_ALTERNATES_OFFSET, pool.alternates);
     this.put32(at + L.SERVICE_SLOTS, pool.slots);

@@ -45,6 +45,7 @@ export class Image {
       buffer.byteLength < L.SIZEOF_HEADER ||
       header(L.HEADER_MAGIC) !== L.IMAGE_MAGIC ||
       header(L.HEADER_VERSION) !== L.IMAGE_VERSION ||
+      header(L.HEADER_FLOW_HASH_VERSION) !== L.FLOW_HASH_VERSION ||
       header(L.HEADER_SIZE) !== buffer.byteLength
     ) {
       throw new RangeError('not a forwarding image of this version');

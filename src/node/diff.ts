@@ -19,7 +19,7 @@ import { type PoolTables, resolvePool } from '../table/resolve.js';
 import { type Member, machineOf } from '../table/state.js';
 
 /** The part of a status that is compared. */
-export type ComparedNode = Pick<NodeStatus, 'node' | 'keyFingerprint'> & {
+export type ComparedNode = Pick<NodeStatus, 'node' | 'keyFingerprint' | 'flowHashVersion'> & {
   readonly services: readonly ComparedService[];
   readonly pools: readonly ComparedPool[];
 };
@@ -81,6 +81,8 @@ export interface NodeDiff {
   readonly same: boolean;
   /** Whether they have the same secret; otherwise every flow has another slot on each. */
   readonly sameKey: boolean;
+  /** Flows have other slots by another one, too. */
+  readonly flowHashVersions: readonly [number, number];
   readonly services: readonly Difference[];
   /** Those of either node, by name. */
   readonly pools: readonly PoolDiff[];
@@ -101,7 +103,12 @@ export function diffNodes(a: ComparedNode, b: ComparedNode): NodeDiff {
   return {
     nodes: [a.node, b.node],
     sameKey,
-    same: sameKey && services.length === 0 && pools.every(({ same }) => same),
+    flowHashVersions: [a.flowHashVersion, b.flowHashVersion],
+    same:
+      sameKey &&
+      a.flowHashVersion === b.flowHashVersion &&
+      services.length === 0 &&
+      pools.every(({ same }) => same),
     services,
     pools,
   };

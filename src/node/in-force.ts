@@ -2,6 +2,7 @@
 import { type InForce, type InForceReport, type Moment, misunderstood } from '../api/in-force.js';
 import type { NodeConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
+import { L } from '../core/layout.gen.js';
 import { keyFingerprint } from '../hash/key.js';
 import type { Path } from '../packet/path.js';
 import { upOrDown } from '../pool/change.js';
@@ -17,6 +18,7 @@ export function inForceReport(
   return {
     ...moment,
     keyFingerprint: keyFingerprint(key.reveal()),
+    flowHashVersion: L.FLOW_HASH_VERSION,
     ...(source4 && { source4: source4.text }),
     ...(source6 && { source6: source6.text }),
     services: each(services, ({ vip, ...service }) => ({ ...service, vip: vip.text })),

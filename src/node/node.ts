@@ -95,13 +95,13 @@ export class Node {
    * @throws AnyhopError when none can start, or it fails its self-test
    */
   async start(): Promise<Running> {
-    const { first, refused } = this.#options;
+    const { first, refused, force } = this.#options;
     const { node } = first.config;
     const { link, store } = this.#host;
     const { health } = this.#backends;
     const checked = health.check(markedBackends(this.#pools.pools));
     checked.catch(() => undefined); // the first image of each engine waits for it, and throws
-    const candidates = engineCandidates({ ...node, log: this.#log });
+    const candidates = engineCandidates({ ...node, force, log: this.#log });
     const chosen = await startEngine(node.engine, candidates, (candidate, predecessor) =>
       this.#firstImage(checked, candidate, predecessor),
     );

@@ -26,6 +26,8 @@ export interface RunOptions {
   readonly load: () => ReadConfig;
   /** Pools that have another name in `first` than in the config that was in force before, by the new one. */
   readonly renamed?: ReadonlyMap<string, string>;
+  /** Takes over from what is in force, also where flows get other backends by it. */
+  readonly force: boolean;
   /** Why `first` is not what the file says. */
   readonly refused?: ConfigFileStatus['refused'];
 }

@@ -14,7 +14,7 @@ import type {
 } from '../api/status.js';
 import type { Config, NodeConfig } from '../config/types.js';
 import { known } from '../core/known.js';
-import { VERDICTS } from '../core/layout.gen.js';
+import { L, VERDICTS } from '../core/layout.gen.js';
 import { logLosses } from '../core/log-sink.js';
 import { VERSION } from '../core/version.js';
 import type { Engine } from '../engine/contract.js';
@@ -76,6 +76,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
     startedAt: input.startedAt.toISOString(),
     interface: node.interface,
     keyFingerprint: input.keyFingerprint,
+    flowHashVersion: L.FLOW_HASH_VERSION,
     readiness: input.readiness(),
     config: input.configFile(),
     ...(losses !== undefined && { log: { lost: losses.lines, why: losses.why } }),

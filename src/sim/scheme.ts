@@ -6,7 +6,8 @@
  *     rendezvous  highest random weight: each slot goes to the backend with the highest score -w / ln(hash)
  *     modulo      hash mod n over the eligible backends, each repeated by its weight
  */
-import { flowHashPair, slotOf } from '../hash/flow.js';
+import { flowHash, slotOf } from '../hash/flow.js';
+import { flowKeyFor } from '../hash/key.js';
 import { eligibility } from '../table/eligible.js';
 import { buildStack, byName, NONE } from '../table/layers.js';
 import { nameWords } from '../table/name-words.js';
@@ -53,15 +54,21 @@ function maglevLookup({ state, slots }: PoolStates, ids: BackendIds): Lookup {
   return ownersOnly((hash) => (layers.length === 0 ? NONE : id[layers[0][slotOf(hash, slots)]]));
 }
 
+const RENDEZVOUS_KEY = flowKeyFor(new Uint8Array(0), 'rendezvous');
+
 function rendezvousLookup({ state, slots }: PoolStates, ids: BackendIds): Lookup {
   const members = [...eligibility(state).members].sort(byName);
   const id = members.map(({ name }) => ids.of(name));
   const words = members.map(({ name }) => nameWords(name));
+  const input = new Int32Array(3);
   const highest = (slot: number): number => {
+    input[0] = slot;
     let best = NONE;
     let bestScore = -1;
     for (let i = 0; i < members.length; i++) {
-      const hash = flowHashPair(words[i][0] | 0, words[i][1] | 0, slot, 0) >>> 0;
+      input[1] = words[i][0];
+      input[2] = words[i][1];
+      const hash = flowHash(RENDEZVOUS_KEY, 0, input, 3) >>> 0;
       const score = -members[i].weight / Math.log((hash + 0.5) / 2 ** 32);
       if (score <= bestScore) continue;
       best = id[i];

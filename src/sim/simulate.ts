@@ -2,8 +2,8 @@
  * The simulation: a fleet, a list of events, and the same flows under several schemes, tick by tick. The program's own code
  * decides (tables, prior states, queues, flow hash); the seed determines flows and router.
  */
-import { flowHashPair } from '../hash/flow.js';
-import { deriveFlowKey } from '../hash/key.js';
+import { flowHash, flowHashPair } from '../hash/flow.js';
+import { deriveFlowKey, type FlowKey, flowKeyFor } from '../hash/key.js';
 import { parseAddress } from '../packet/address.js';
 import { NONE } from '../table/layers.js';
 import type { PoolStates } from '../table/state.js';
@@ -11,7 +11,7 @@ import { eventText, type SimEvent } from './event.js';
 import { Fleet } from './fleet.js';
 import { type FlowCounts, Flows } from './flows.js';
 import type { SimNode } from './node.js';
-import { Random } from './random.js';
+import { Random, secretOf } from './random.js';
 import { BackendIds, type Builder, type Lookup, type Scheme } from './scheme.js';
 
 export interface SimOptions {
@@ -74,8 +74,11 @@ class Simulation {
   readonly #ids = new BackendIds();
   readonly #schemes: readonly Flows[];
   readonly #random: Random;
-  readonly #key: readonly [number, number];
+  readonly #key: FlowKey;
+  readonly #routerKey: FlowKey;
   readonly #hash: Int32Array;
+  /** What the router's hash is of. */
+  readonly #routed = new Int32Array(3);
   readonly #endsAtMs: Float64Array;
   readonly #through: Uint16Array;
   readonly #rows: SimRow[] = [];
@@ -92,7 +95,8 @@ class Simulation {
     this.#fleet = new Fleet(options);
     this.#schemes = options.schemes.map((scheme) => new Flows(scheme, flows));
     this.#random = new Random(seed, 1);
-    const secret = new Uint8Array(Int32Array.of(seed, 0, 0, 0).buffer);
+    const secret = secretOf(seed);
+    this.#routerKey = flowKeyFor(secret, 'router');
     this.#key = deriveFlowKey(secret, '5-tuple', 'tcp', parseAddress('203.0.113.10')!);
     this.#hash = new Int32Array(flows);
     this.#endsAtMs = new Float64Array(flows);
@@ -160,8 +164,7 @@ class Simulation {
 
   /** A new client with a new port, in the form of its packets' addresses and ports. */
   #begin(flow: number): void {
-    const [key0, key1] = this.#key;
-    this.#hash[flow] = flowHashPair(key0, key1, this.#random.bits(), this.#random.bits());
+    this.#hash[flow] = flowHashPair(this.#key, 0, this.#random.bits(), this.#random.bits());
     this.#endsAtMs[flow] = this.#nowMs + 1 + this.#random.below(this.#options.lifetimeMs);
     this.#through[flow] = this.#nextHop(flow);
   }
@@ -169,7 +172,11 @@ class Simulation {
   /** The router's choice for a flow: an index into the nodes that are up. */
   #nextHop(flow: number): number {
     const count = this.#live.length;
-    return count === 0 ? NONE : (flowHashPair(this.#fleet.salt, count, this.#hash[flow], 0) >>> 0) % count;
+    if (count === 0) return NONE;
+    this.#routed[0] = this.#hash[flow];
+    this.#routed[1] = this.#fleet.salt;
+    this.#routed[2] = count;
+    return (flowHash(this.#routerKey, 0, this.#routed, 3) >>> 0) % count;
   }
 
   /** Chooses next hops again, after they or the salt have changed. */

@@ -68,7 +68,7 @@ export async function fakeNode(
       told.push({ what: 'tables', pool });
       return { generation: 7, pools: [] };
     },
-    inForce: async () => ({ ...MOMENT, keyFingerprint: '00', services: [], pools: [] }),
+    inForce: async () => ({ ...MOMENT, keyFingerprint: '00', flowHashVersion: 2, services: [], pools: [] }),
     which: async (flow) => {
       told.push({ what: 'which', flow });
       return { ...MOMENT, answer: { verdict: 'pass_not_vip', meaning: 'for no VIP of this node' } };

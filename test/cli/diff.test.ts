@@ -46,6 +46,18 @@ describe('diff', () => {
     assert.equal(JSON.parse(itself.stdout).same, true);
   });
 
+  it('says that versions of the flow hash differ, also of a node that does not tell its own', async () => {
+    const { flowHashVersion: _, ...former } = edge1;
+    const other = file('former.json', { ...former, node: 'edge-9' });
+    const { code, stdout } = await anyhop(['diff', file('a.json', edge1), other]);
+    assert.equal(code, 1);
+    assert.equal(
+      stdout,
+      'edge-1 and edge-9 differ\ntheir flow hashes differ (versions 2 and 1): nearly every flow has another backend\n' +
+        '2 pools with the same digests\n',
+    );
+  });
+
   it('ends with 1, names what differs, and counts the slots and the connections that would break', async () => {
     const { code, stdout } = await anyhop(['diff', file('a.json', edge1), '-'], JSON.stringify(edge2));
     assert.equal(code, 1);

@@ -116,7 +116,10 @@ describe('anyhop image', () => {
     assert.ok(text.includes(summary.digest));
     assert.match(
       text,
-      new RegExp(`^image +${summary.bytes} bytes, layout version ${L.IMAGE_VERSION}, generation 1$`, 'm'),
+      new RegExp(
+        `^image +${summary.bytes} bytes, layout version ${L.IMAGE_VERSION}, flow hash version ${L.FLOW_HASH_VERSION}, generation 1$`,
+        'm',
+      ),
     );
     for (const line of [
       /^web +203\.0\.113\.10 +tcp 80 +web +5-tuple +on$/m,

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { devObjectPath } from '../../scripts/native/object.js';
 import { flows } from '../engine/contract-frames.js';
+import { forgeAbout } from '../engine/forge.js';
 import { createXdpLink, LINK } from '../engine/link.js';
 import { missingForIsolation, withRuntimeDirectory } from '../isolation.js';
 import {
@@ -78,6 +79,40 @@ describe('anyhop run with the engine xdp', { skip: missingForIsolation('ethtool'
     const again = stop('-c', file, '--interface', LINK, '--bpffs', link.bpffs, '--json');
     assert.equal(again.status, 0, again.stderr);
     assert.deepEqual(JSON.parse(again.stdout), { interface: LINK, bpffs: link.bpffs, removed: null });
+  });
+
+  test('refuses to take over from another version of the flow hash, and with --force says what that breaks', async () => {
+    const first = await start();
+    await first.stop('SIGTERM');
+    // Version 1 said nothing of its hash, and left another image.
+    forgeAbout(link.bpffs, {
+      layout: 'another',
+      imageVersion: 3,
+      version: '0.0.9',
+      flowHashVersion: undefined,
+    });
+    for (const engine of ['xdp', 'auto']) {
+      const { status, stderr } = refusal(link, ['-c', file, ...FLAGS, '--engine', engine]);
+      assert.match(
+        stderr,
+        /what forwards on eth0 \(anyhop 0\.0\.9\) has version 1 of the flow hash, this anyhop version 2: .*\n {2}It goes on forwarding\. .*: anyhop run --force\.$/m,
+      );
+      assert.doesNotMatch(stderr, /no engine works here|without a gap/);
+      assert.equal(status, 3);
+      assert.deepEqual(await send(), ALL);
+    }
+    const forced = await startRun(link, ['-c', file, ...FLAGS, '--force']);
+    const changed = forced.events.find(({ event }) => event === 'flow_hash_changed');
+    assert.match(
+      String(changed?.['msg']),
+      /was replaced: version 1 of the flow hash was in force; nearly every flow has another backend now, and connections break$/,
+    );
+    assert.ok(!forced.events.some(({ msg }) => /without a gap/.test(String(msg))));
+    assert.deepEqual(await send(), ALL);
+    await forced.stop('SIGTERM');
+    const second = await start();
+    assert.ok(second.events.some(({ event }) => event === 'adopted'));
+    await second.stop('SIGINT');
   });
 
   test('goes by --engine and --bpffs before the file, and anyhop stop by the file that is named', async () => {

@@ -21,7 +21,7 @@ import { Image } from '#anyhop/image/read.js';
 export type EngineRequest =
   /** The generation of the image that `start` will take over from. */
   | { readonly ask: 'predecessor' }
-  | { readonly ask: 'start'; readonly image: Uint8Array }
+  | { readonly ask: 'start'; readonly image: Uint8Array; readonly force?: boolean }
   /** Once `afterPackets` have been received. */
   | { readonly ask: 'publish'; readonly image: Uint8Array; readonly afterPackets: number }
   /** Answers once a packet has met the image in force. */
@@ -35,11 +35,11 @@ export type EngineRequest =
 
 const [name = '', interfaceName = '', bpffs = ''] = process.argv.slice(2);
 const log = createLog('warn', false);
-const ENGINES: Record<string, () => Promise<Engine>> = {
+const ENGINES: Record<string, (force: boolean) => Promise<Engine>> = {
   portable: async () => new PortableEngine({ interface: interfaceName, log }),
-  xdp: async () => {
+  xdp: async (force) => {
     const place = { interface: interfaceName, bpffs };
-    return new XdpEngine({ ...place, log }, await requireXdp(place));
+    return new XdpEngine({ ...place, force, log }, await requireXdp(place));
   },
   af_xdp: async () => new AfXdpEngine({ interface: interfaceName, busyPollUs: 50, localVips: false, log }),
 };
@@ -57,9 +57,9 @@ process.on('message', async (request: EngineRequest) => {
 process.on('disconnect', () => void engine?.stop().finally(() => process.exit()));
 
 async function answer(request: EngineRequest): Promise<unknown> {
-  if (request.ask === 'predecessor') return (await (await ENGINES[name]()).predecessor())?.generation;
+  if (request.ask === 'predecessor') return (await (await ENGINES[name](false)).predecessor())?.generation;
   if (request.ask === 'start') {
-    engine ??= await ENGINES[name]();
+    engine ??= await ENGINES[name](request.force === true);
     try {
       await engine.start(imageFrom(request.image));
     } catch (error) {

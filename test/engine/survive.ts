@@ -11,17 +11,16 @@
  */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineCounters } from '#anyhop/engine/contract.js';
 import type { About } from '#anyhop/engine/xdp/about.js';
-import { MappedArray } from '#anyhop/ffi/map.js';
 import { imageBackends } from '#anyhop/image/inspect.js';
 import type { Image } from '#anyhop/image/read.js';
 import { type FixtureBackend, imageOf, Runner, VIP4 } from '../forward/fixture.js';
 import { frame, ipv4, NODE_MAC, payload, tcp } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
 import type { EngineRequest } from './engine-process.js';
+import { forgeAbout } from './forge.js';
 import { createLink, here, LINK, type NodeLink } from './link.js';
 import { Peer } from './peer.js';
 import type { Witnessed, WitnessRequest } from './witness-process.js';
@@ -161,13 +160,13 @@ export class LoadedNode {
   }
 
   /** A new process takes over, with an image of its own. */
-  async restart(): Promise<void> {
+  async restart(force = false): Promise<void> {
     const found = (await this.#engine.ask({ ask: 'predecessor' })) as number | undefined;
     if (found !== undefined && found !== this.generation && found !== this.generation + 1) {
       throw new Error(`generation ${found} is in force, after ${this.generation}`);
     }
     const next = (found ?? 0) + 1;
-    await this.#engine.ask({ ask: 'start', image: movedImage(next).bytes });
+    await this.#engine.ask({ ask: 'start', image: movedImage(next).bytes, force });
     await this.#met();
     this.generation = next;
   }
@@ -204,14 +203,7 @@ export class LoadedNode {
 
   /** Makes what is pinned look as another version left it. */
   forge(change: Partial<About>): void {
-    const files = readdirSync(this.#bpffs, { recursive: true }).map(String);
-    for (const file of files.filter((name) => name.endsWith('/about'))) {
-      const map = MappedArray.pinned(join(this.#bpffs, file));
-      const bytes = Buffer.from(map.memory);
-      const about: About = JSON.parse(bytes.toString('utf8', 0, bytes.indexOf(0)));
-      bytes.fill(0).write(JSON.stringify({ ...about, ...change }));
-      map.close();
-    }
+    forgeAbout(this.#bpffs, change);
   }
 
   /** Ends the packets, and says what became of them, and what was counted. */

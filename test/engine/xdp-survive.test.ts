@@ -85,6 +85,26 @@ describe('the xdp engine under load', { skip: missingForIsolation('ethtool') }, 
     });
   });
 
+  it('is not replaced by a version with another flow hash, and forwards on; by force it is, without a gap', async (t) => {
+    await withLoad(async (node) => {
+      await delay(DEAD_MS);
+      await node.kill();
+      node.forge({ program: 'another', version: '0.0.1', flowHashVersion: 1 });
+      await assert.rejects(
+        node.restart(),
+        /anyhop 0\.0\.1\) has version 1 of the flow hash, this anyhop version 2:/,
+      );
+      const before = await node.handedOver();
+      await delay(DEAD_MS);
+      assert.ok((await node.handedOver()) > before);
+      await node.restart(true);
+      const { verdict, counted } = await node.finish();
+      t.diagnostic(told(verdict));
+      requireAll(verdict, node);
+      requireCounted(verdict, counted);
+    });
+  });
+
   it('takes an image that has outgrown its maps without a gap, and no counter is lost', async (t) => {
     await withLoad(async (node) => {
       await delay(DEAD_MS);

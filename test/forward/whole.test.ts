@@ -1,29 +1,14 @@
 /** From a packet to its hash: what counts and what does not, held to the shared vectors; and headers that are not whole. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import type { HashMode } from '#anyhop/config/types.js';
+import { VECTORS } from '../hash/vectors.js';
 import { frame, ipv4, ipv6, payload, tcp, udp } from '../packets/build.js';
 import { Runner, SECRET, VIP4, VIP6 } from './fixture.js';
 
-interface Flow {
-  mode: HashMode;
-  protocol: 'tcp' | 'udp';
-  vip: string;
-  source: string;
-  sourcePort: number;
-  destinationPort: number;
-  hash: string;
-  slot65537: number;
-}
-const vectors: { secret: string; flows: Flow[] } = JSON.parse(
-  readFileSync('test/vectors/flow-hash.json', 'utf8'),
-);
-
 describe('a packet', () => {
   it('has the hash and the slot of its flow in the shared vectors', () => {
-    assert.equal(Buffer.from(SECRET).toString('hex'), vectors.secret);
-    for (const flow of vectors.flows) {
+    assert.equal(Buffer.from(SECRET).toString('hex'), VECTORS.secret);
+    for (const flow of VECTORS.flows) {
       const { mode: hash, protocol, vip, destinationPort: port } = flow;
       const runner = new Runner({ slots: 65537, services: [{ vip, protocol, port, hash }] });
       const ip = (vip.includes(':') ? ipv6 : ipv4)({ src: flow.source, dst: vip });

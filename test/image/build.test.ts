@@ -316,8 +316,8 @@ describe('the digest of an image', () => {
       'name of a service counter': {
         counterNames: { ...input.counterNames, services: ['s0', 's1', 's3'] },
       },
-      key: { flowKey: () => [1, 2] },
-      'another key': { flowKey: () => [1, 3] },
+      key: { flowKey: () => new Int32Array(L.FLOW_KEY_WORDS) },
+      'another key': { flowKey: () => new Int32Array(L.FLOW_KEY_WORDS).fill(1, L.FLOW_KEY_WORDS - 1) },
     };
     const seen = new Map([[digest, 'nothing']]);
     for (const [what, changed] of Object.entries(changes)) {

@@ -273,11 +273,13 @@ describe('the difference between two nodes', () => {
     assert.deepEqual(pools[0].reproduced, [true, false]);
   });
 
-  it('names another key, and another hash or second chance of a service: tables alone send no flow anywhere', () => {
+  it('names another key, another version of the flow hash, and another hash or second chance of a service: tables alone send no flow anywhere', () => {
     const a = nodeStatus();
     assert.deepEqual([diffNodes(a, a).same, diffNodes(a, a).sameKey], [true, true]);
     const otherKey = diffNodes(a, nodeStatus({ keyFingerprint: 'ffffffffffffffff' }));
     assert.deepEqual([otherKey.same, otherKey.sameKey], [false, false]);
+    const otherHash = diffNodes(a, nodeStatus({ flowHashVersion: 1 }));
+    assert.deepEqual([otherHash.same, otherHash.flowHashVersions], [false, [2, 1]]);
     for (const change of [{ hash: 'source' }, { secondChance: false }] as const) {
       const services = a.services.map((service) => ({ ...service, ...change }));
       const diff = diffNodes(a, nodeStatus({ services }));

@@ -110,6 +110,7 @@ describe('what a node has in force', () => {
     assert.deepEqual(fields.sort(), [
       'at',
       'configFile',
+      'flowHashVersion',
       'generation',
       'keyFingerprint',
       'node',
@@ -118,6 +119,16 @@ describe('what a node has in force', () => {
       'source4',
       'source6',
     ]);
+  });
+
+  test('is refused where another version of the flow hash runs', () => {
+    const { node, ...rest } = config([member('b0')], [], 0);
+    const report = sent(assembleConfig(rest, node, { generation: 7, path: fixedPath(1500) }), node);
+    for (const flowHashVersion of [1, undefined])
+      assert.throws(
+        () => readInForce({ ...report, flowHashVersion }, 'it'),
+        /what it has in force is not understood: flowHashVersion: /,
+      );
   });
 
   test('is refused for another secret, and where it makes other tables than the node has', () => {

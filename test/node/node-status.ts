@@ -89,6 +89,7 @@ export function nodeStatus(change: Partial<NodeStatus> = {}): NodeStatus {
     startedAt: SINCE,
     interface: 'eth0',
     keyFingerprint: '0011223344556677',
+    flowHashVersion: 2,
     readiness: { ready: true, reasons: [], services: [] },
     config: { file: '/etc/anyhop/anyhop.yaml', loadedAt: SINCE },
     overrides: [],

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
- * The flow hash: HalfSipHash-1-3 with 32 bits of output (Aumasson and Bernstein; the variant of Linux's `hsiphash`).
+ * The flow hash: NH (RFC 4418) over pairs of words, then two keyed multiply-and-fold rounds.
  *
- * What it is given is written down in src/hash/flow.ts, its reference; the vectors of all languages are
+ * The algorithm and its input are written down in src/hash/flow.ts, its reference; the vectors of all languages are
  * test/vectors/flow-hash.json. It takes its input as little-endian words, so a word is a raw load from the packet.
  */
 #ifndef ANYHOP_FLOW_HASH_H
@@ -11,66 +11,33 @@
 #include <linux/types.h>
 
 #include "bytes.h"
+#include "image.h"
 
-struct anyhop_sip {
-	__u32 v0, v1, v2, v3;
-};
-
-anyhop_inline __u32 anyhop_rotl(__u32 x, __u32 bits)
+/* Two words of the input under two of the key. */
+anyhop_inline __u64 anyhop_nh(const __u32 *key, __u32 first, __u32 second)
 {
-	return x << bits | x >> (32 - bits);
+	return (__u64)(first + key[0]) * (second + key[1]);
 }
 
-/* The same, for the three rotations of a round that little waits for. BPF has no rotate instruction, and takes four for it; by way
- * of a product, whose halves are both x, it takes two, which come later but leave the processor's shifters to the others. */
-anyhop_inline __u32 anyhop_rotl_later(__u32 x, __u32 bits)
+/* The product of the halves. */
+anyhop_inline __u64 anyhop_halves(__u64 x)
 {
-#ifdef __bpf__
-	__u64 twice = 0x100000001;
-
-	__asm__("" : "+r"(twice)); /* or the compiler makes shifts of it again */
-	twice *= x;
-	__asm__("" : "+r"(twice));
-	return (__u32)(twice >> (32 - bits));
-#else
-	return anyhop_rotl(x, bits);
-#endif
+	return (x >> 32) * (__u32)x;
 }
 
-anyhop_inline void anyhop_sip_round(struct anyhop_sip *s)
+/* The hash of `count` raw words, 1 to 5, under ANYHOP_FLOW_KEY_WORDS words; a zero goes with an odd last word. */
+anyhop_inline __u32 anyhop_flow_hash(const __u32 *key, const __u32 *words, __u32 count)
 {
-	s->v0 += s->v1;
-	s->v1 = anyhop_rotl_later(s->v1, 5) ^ s->v0;
-	s->v0 = anyhop_rotl_later(s->v0, 16);
-	s->v2 += s->v3;
-	s->v3 = anyhop_rotl(s->v3, 8) ^ s->v2;
-	s->v0 += s->v3;
-	s->v3 = anyhop_rotl(s->v3, 7) ^ s->v0;
-	s->v2 += s->v1;
-	s->v1 = anyhop_rotl(s->v1, 13) ^ s->v2;
-	s->v2 = anyhop_rotl_later(s->v2, 16);
-}
+	__u64 x = anyhop_nh(key, words[0], count > 1 ? words[1] : 0);
 
-anyhop_inline void anyhop_sip_word(struct anyhop_sip *s, __u32 word)
-{
-	s->v3 ^= word;
-	anyhop_sip_round(s);
-	s->v0 ^= word;
-}
-
-/* The hash of `count` raw words under a 64-bit key, given as its two little-endian words. */
-anyhop_inline __u32 anyhop_flow_hash(const __u32 key[2], const __u32 *words, __u32 count)
-{
-	struct anyhop_sip s = {key[0], key[1], key[0] ^ 0x6c796765u, key[1] ^ 0x74656462u};
-
-	for (__u32 i = 0; i < count; i++)
-		anyhop_sip_word(&s, words[i]);
-	anyhop_sip_word(&s, count << 26); /* the length in bytes, in the top byte: 4 * count << 24 */
-	s.v2 ^= 0xff;
-	anyhop_sip_round(&s);
-	anyhop_sip_round(&s);
-	anyhop_sip_round(&s);
-	return s.v1 ^ s.v3;
+	if (count > 2)
+		x += anyhop_nh(key + 2, words[2], count > 3 ? words[3] : 0);
+	if (count > 4)
+		x += anyhop_nh(key + 4, words[4], 0);
+	x ^= anyhop_get64(key + 6);
+	x ^= anyhop_halves(x) ^ anyhop_get64(key + 8);
+	x = anyhop_halves(x);
+	return (__u32)(x >> 32) ^ (__u32)x;
 }
 
 /* The slot of a hash: floor(hash * M / 2^32). It takes the high bits; the low ones are left for entropy on the

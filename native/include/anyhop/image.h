@@ -7,7 +7,7 @@
  *
  *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+
  *   | header | VIPs             | services                    | tables                | templates | paths | names |
- *   | 256 B  | open-addressed,  | 32 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  | JSON  |
+ *   | 256 B  | open-addressed,  | 64 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  | JSON  |
  *   |        | 32 B each        | and protocol sorted by port | u16 alternates        | backend   | each  |       |
  *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+
  *
@@ -25,7 +25,11 @@
 #include <linux/types.h>
 
 #define ANYHOP_IMAGE_MAGIC 0x31706861u /* "ahp1" */
-#define ANYHOP_IMAGE_VERSION 3u
+#define ANYHOP_IMAGE_VERSION 4u
+
+/* Of the flow hash (flow_hash.h) and its keys: another version gives nearly every flow another slot. */
+#define ANYHOP_FLOW_HASH_VERSION 2u
+#define ANYHOP_FLOW_KEY_WORDS 10u
 
 #define ANYHOP_NONE 0xffffu      /* no owner, no alternate, no service */
 #define ANYHOP_FRAGMENT_AMBIGUOUS 0xffffu   /* more than one pool or kind of hash could answer */
@@ -78,7 +82,8 @@ struct anyhop_header {
 	__u32 names_bytes;
 	__u32 other_mac_count;
 	__u8 other_macs[ANYHOP_OTHER_MACS_MAX][8]; /* further addresses of this host on the interface, two bytes of zero behind each */
-	__u8 reserved1[16];
+	__u32 flow_hash_version;
+	__u8 reserved1[12];
 };
 
 /* One VIP. IPv4 sits in address[3], the rest zero; family 0 marks a free place. */
@@ -95,7 +100,7 @@ struct anyhop_vip {
 };
 
 struct anyhop_service {
-	__u32 key[2]; /* flow hash key, the constant parts of the flow folded in */
+	__u32 key[ANYHOP_FLOW_KEY_WORDS]; /* flow hash key, the constant parts of the flow folded in */
 	__u32 owners_offset;
 	__u32 alternates_offset;
 	__u32 slots; /* M */
@@ -147,6 +152,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
 	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
 	F(header, names_offset) F(header, names_bytes) F(header, other_mac_count) F(header, other_macs) \
+	F(header, flow_hash_version) \
 	S(vip) \
 	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
 	F(vip, tcp_fragment) F(vip, udp_fragment) \
@@ -159,14 +165,14 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(path, checksum) F(path, counter)
 
 #define ANYHOP_CONSTANTS(C) \
-	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
+	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(FLOW_HASH_VERSION) C(FLOW_KEY_WORDS) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
 	C(VLAN_TAGS_MAX) C(VLAN_TAGS_READ) C(OTHER_MACS_MAX) \
 	C(HEADROOM) C(QUOTE6) C(IPV6_MTU_MIN) C(PATH_MTU_MIN) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
 	C(SERVICE_SECOND_CHANCE) C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
 
 _Static_assert(sizeof(struct anyhop_header) == 256, "the header is four cache lines");
 _Static_assert(sizeof(struct anyhop_vip) == 32, "two VIPs a cache line");
-_Static_assert(sizeof(struct anyhop_service) == 32, "two services a cache line");
+_Static_assert(sizeof(struct anyhop_service) == 64, "a service a cache line");
 _Static_assert(sizeof(struct anyhop_path) == 16, "four paths a cache line");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the image is little-endian");
 

@@ -37,7 +37,7 @@ import { Steering } from './steering.js';
 const QUEUES_MS = 1000;
 
 /** `localVips`: VIPs may be addresses of the host, which must not answer for them when this process is killed. */
-export type AfXdpOptions = Omit<EngineSettings, 'bpffs'>;
+export type AfXdpOptions = Omit<EngineSettings, 'bpffs' | 'force'>;
 
 /** The state between `start` and `stop`. */
 interface Running {

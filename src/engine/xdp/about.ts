@@ -23,6 +23,8 @@ export interface About {
   /** What another version looks at before it reads on: the image's, and where a block of counters has its first service. */
   readonly imageVersion: number;
   readonly counterBytes: number;
+  /** Absent for version 1, which did not say so. */
+  readonly flowHashVersion?: number | undefined;
   readonly sizes: ForwardSizes;
   /** The verdicts' names, by number. */
   readonly verdicts: readonly string[];
@@ -41,6 +43,7 @@ export function describeThis(origin: Origin): About {
     layout: LAYOUT_DIGEST,
     program: programDigest(),
     imageVersion: L.IMAGE_VERSION,
+    flowHashVersion: L.FLOW_HASH_VERSION,
     counterBytes: L.SIZEOF_COUNTERS,
     verdicts: VERDICTS.map(({ name }) => name),
     ...origin,
@@ -50,6 +53,11 @@ export function describeThis(origin: Origin): About {
 /** Whether this version of the program and of its maps is the same. */
 export function isThis(about: About): boolean {
   return about.layout === LAYOUT_DIGEST && about.program === programDigest();
+}
+
+/** The version of the flow hash of a program that is in force. */
+export function flowHashVersion(about: About): number {
+  return about.flowHashVersion ?? 1;
 }
 
 /** A map that holds the text; pin and close it. */

@@ -38,7 +38,7 @@ import { attachAgain, attachFirst, type InForce, pinMissing, replaceSet, takeOve
 import { xdpUnreachable } from './reach.js';
 import type { PreparedPlace } from './requirements.js';
 
-export type XdpOptions = Place & Pick<EngineSettings, 'log'>;
+export type XdpOptions = Place & Pick<EngineSettings, 'force' | 'log'>;
 
 /** Interval of looks at the pins. */
 const PIN_WATCH_MS = 1_000;
@@ -98,7 +98,7 @@ export class XdpEngine implements Engine {
 
   async start(image: Image): Promise<void> {
     if (this.#lock !== undefined) throw new Error('the engine has been started already');
-    const { log, bpffs } = this.#options;
+    const { log, bpffs, force } = this.#options;
     this.#lock = await lockInterface('run', this.#options.interface);
     try {
       const { link, directory } = this.#place;
@@ -108,7 +108,7 @@ export class XdpEngine implements Engine {
       const inForce =
         attachment === undefined
           ? await attachFirst(image, this.#place, bpffs, log)
-          : await takeOver(image, this.#place, attachment, log);
+          : await takeOver(image, this.#place, attachment, force, log);
       this.#running = { inForce, outlives };
       this.#lookAfter(this.#running);
     } catch (error) {

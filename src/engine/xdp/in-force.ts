@@ -7,7 +7,8 @@
  *   attachAgain   somebody detached the link by force
  */
 import { unlinkSync } from 'node:fs';
-import { AnyhopError } from '../../core/errors.js';
+import { AnyhopError, InterfaceTaken } from '../../core/errors.js';
+import { L } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { reasonOf } from '../../core/reason.js';
 import type { Image } from '../../image/read.js';
@@ -16,10 +17,11 @@ import { entries, makePinDirectory, removePinDirectory } from '../../pins/direct
 import { readStatistics } from '../../underlay/driver-statistics.js';
 import type { Link } from '../../underlay/link.js';
 import { sizesFor } from '../maps/sizes.js';
+import { flowHashVersion } from './about.js';
 import { findSet, removeStale } from './attachment.js';
 import { Handover } from './handover.js';
 import { listSets, PinnedSet, removeSet } from './pinned-set.js';
-import { replacementReason } from './replacement.js';
+import { hashesOtherwise, replacementReason } from './replacement.js';
 
 export interface PinPlace {
   readonly link: Link;
@@ -76,11 +78,17 @@ export async function attachFirst(
   }
 }
 
-/** The former process's program forwards until the image is published, or the next program takes its place. */
+/**
+ * The former process's program forwards until the image is published, or the next program takes its place.
+ *
+ * @param force also where flows get other backends by it
+ * @throws InterfaceTaken when the program in force hashes flows otherwise; it goes on
+ */
 export async function takeOver(
   image: Image,
   { link, directory }: PinPlace,
   attachment: Attachment,
+  force: boolean,
   log: Logger,
 ): Promise<InForce> {
   const set = findSet(directory, attachment, log);
@@ -88,6 +96,7 @@ export async function takeOver(
   const mode = `${attachment.mode} XDP`;
   const found: Found = { link, directory, attachment, mode, set, image: former, handover: undefined };
   try {
+    if (set !== undefined && hashesOtherwise(set) && !force) throw refused(set, link);
     if (set !== undefined && former !== undefined) await tidy(directory, set, former, log);
     if (former !== undefined && image.generation < former.generation) {
       throw new RangeError(
@@ -107,6 +116,14 @@ export async function takeOver(
     attachment.link.descriptor.close();
     throw error;
   }
+}
+
+function refused({ about }: PinnedSet, { name }: Link): InterfaceTaken {
+  return new InterfaceTaken(
+    `what forwards on ${name} (anyhop ${about.version}) has version ${flowHashVersion(about)} of the flow hash, this anyhop version ` +
+      `${L.FLOW_HASH_VERSION}: nearly every flow would get another backend, and connections would break, also with second chance`,
+    'It goes on forwarding. Take over all nodes of the fleet at about the same time, when few connections are open: anyhop run --force.',
+  );
 }
 
 /** Puts a program with maps of its own in the place of the one in force. @returns the same object, changed */
@@ -130,7 +147,15 @@ export async function replaceSet(found: Found, image: Image, why: string, log: L
   await handover?.finish();
   inForce.handover = undefined;
   if (former === undefined) for (const number of others) removeSet(directory, number);
-  log.info({ event: 'replaced', why }, `the program on ${link.name} was replaced without a gap: ${why}`);
+  if (former !== undefined && hashesOtherwise(former)) {
+    const text = 'nearly every flow has another backend now, and connections break';
+    log.warn(
+      { event: 'flow_hash_changed', why },
+      `the program on ${link.name} was replaced: ${why}; ${text}`,
+    );
+  } else {
+    log.info({ event: 'replaced', why }, `the program on ${link.name} was replaced without a gap: ${why}`);
+  }
   return inForce;
 }
 

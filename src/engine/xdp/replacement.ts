@@ -1,9 +1,10 @@
 /** When another program must replace the one in force: its maps are too small, or its counters have other numbers. */
 
+import { L } from '../../core/layout.gen.js';
 import { imageCounterNames } from '../../image/inspect.js';
 import type { Image } from '../../image/read.js';
 import { fits } from '../maps/sizes.js';
-import { isThis } from './about.js';
+import { flowHashVersion, isThis } from './about.js';
 import type { PinnedSet } from './pinned-set.js';
 
 /** Why the image cannot be published to the set in force; undefined when it can. */
@@ -12,10 +13,17 @@ export function replacementReason(
   set: PinnedSet | undefined,
   former: Image | undefined,
 ): string | undefined {
-  if (set === undefined || former === undefined) return 'what was in force has another layout';
+  if (set === undefined) return 'what was in force cannot be read, nor how it hashed flows';
+  if (hashesOtherwise(set)) return `version ${flowHashVersion(set.about)} of the flow hash was in force`;
+  if (former === undefined) return 'what was in force has another layout';
   if (!isThis(set.about)) return `version ${set.about.version} of the program was in force`;
   if (!fits(image, set.about.sizes)) return 'the image has outgrown the maps';
   return keepsNumbers(image, former) ? undefined : 'counters have other numbers';
+}
+
+/** Whether nearly every flow gets another backend when another program takes the place of the set's. */
+export function hashesOtherwise({ about }: PinnedSet): boolean {
+  return flowHashVersion(about) !== L.FLOW_HASH_VERSION;
 }
 
 /** Whether every counter still belongs to the same name. */
