@@ -107,15 +107,21 @@ anyhop_inline int anyhop_fits(const struct anyhop_cursor *c, __u32 size)
 
 /* Makes the verifier forget by which way the cursor came to where it is, at most `max` bytes behind the frame's start. It then
  * checks what follows once, and not for each number of VLAN tags and extension headers: for the agent's program 50,000 steps and
- * not 360,000. Returns 0 when the cursor is further on. */
+ * not 360,000. Returns 0 when the cursor is further on.
+ *
+ * The new place is one that the compiler cannot take apart again either: it would keep the offset on the stack, where the verifier
+ * of Linux 6.1 does not know that it has been compared. */
 anyhop_inline int anyhop_settle(struct anyhop_cursor *c, const __u8 *frame, __u32 max)
 {
 	__u64 offset = (__u64)(c->at - frame);
+	const __u8 *at;
 
 	__asm__ volatile("" : "+r"(offset));
 	if (offset > max)
 		return 0;
-	c->at = frame + offset;
+	at = frame + offset;
+	__asm__ volatile("" : "+r"(at));
+	c->at = at;
 	return 1;
 }
 
