@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The forwarding program over a batch of frames, one BPF_PROG_TEST_RUN each. A program tells its verdict by what it
- * counts, so the whole counters map is compared with what it was before: one verdict must have risen by one, and with
- * a verdict that forwards one service and one backend by a packet and the same bytes. Anything else is a miscount.
+ * Runs the forwarding program on a batch of frames, one BPF_PROG_TEST_RUN each. The verdict shows in the counters, so the whole map is
+ * compared with its former contents: one verdict must have risen by one, and if it forwards, one service and one backend by a packet
+ * and the same bytes. Anything else is a miscount.
  *
  * The kernel gives a frame 256 bytes of headroom and keeps it in one page: it refuses frames shorter than an Ethernet
  * header or longer than what is left of the page, and these are skipped.

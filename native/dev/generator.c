@@ -2,8 +2,8 @@
  *
  * Runs the generator's program on live frames (BPF_F_TEST_XDP_LIVE_FRAMES, since Linux 5.18) for a given time.
  *
- * A run costs milliseconds to set up, so there is one for all of the time, and a timer ends it: the kernel leaves a test run
- * when a signal is waiting. Any other signal ends it too; whether it goes on is the caller's business.
+ * A run takes milliseconds to set up, so one run covers the whole time. A timer ends it: the kernel leaves a test run when a signal is
+ * pending. Any other signal ends it too, and the caller decides whether to go on.
  */
 #define _GNU_SOURCE
 #include <errno.h>

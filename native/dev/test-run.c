@@ -2,9 +2,8 @@
  *
  * Times a program by BPF_PROG_TEST_RUN: one frame, run many times over within one system call.
  *
- * The clock is this thread's CPU time, so that another process on the same core costs nothing here; the call's own set-up,
- * some 20 us, is spread over the repeats. The kernel does not undo what a program did to the frame between two
- * repeats: bench.bpf.c does.
+ * The clock is this thread's CPU time, so other processes on the core do not count. The set-up of the call, some 20 us, is spread over the
+ * repeats. The kernel does not restore the frame between two repeats: bench.bpf.c does.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Waiting until no BPF program can still be reading what it could read before: an image that has been replaced, a
- * counter of a program that has been taken out.
+ * Waits until no BPF program can still read replaced data: an old image, the counters of an old program.
  *
- * A program runs inside an RCU read-side critical section, and MEMBARRIER_CMD_GLOBAL is the kernel's synchronize_rcu
- * for user space: when it returns, every program that had started before has ended. It takes some 8 ms, so a thread of its own
- * waits, and serves whoever asked meanwhile with the next one:
+ * A program runs inside an RCU read-side critical section, and MEMBARRIER_CMD_GLOBAL is synchronize_rcu for user space: when it
+ * returns, every program that had started before has ended. It takes some 8 ms, so a thread waits. One wait serves all who asked
+ * before it began:
  *
  *     asked    1 2 3 .......... 4 5 ...........
  *     thread     |-- for 1 --| |-- for 2..4 --| |-- for 5 ...
@@ -41,7 +40,7 @@ static void *wait_for_programs(void *unused)
 			pthread_cond_wait(&asked_for, &lock);
 		ticket = asked;
 		pthread_mutex_unlock(&lock);
-		/* It cannot fail: the kernel said that it knows this command. */
+		/* Cannot fail: the kernel has said that it knows this command. */
 		membarrier(MEMBARRIER_CMD_GLOBAL);
 		pthread_mutex_lock(&lock);
 		passed = ticket;
@@ -49,7 +48,7 @@ static void *wait_for_programs(void *unused)
 	return NULL;
 }
 
-/* Asks for a barrier: its ticket, 1 or more, for anyhop_barrier_passed. */
+/* Asks for a barrier. Returns its ticket, 1 or more, for anyhop_barrier_passed. */
 int anyhop_barrier_ask(void)
 {
 	pthread_t thread;
@@ -76,7 +75,7 @@ int anyhop_barrier_ask(void)
 	return error ? anyhop_error_is(error, "membarrier(MEMBARRIER_CMD_GLOBAL), which a kernel with nohz_full does not have") : ticket;
 }
 
-/* The highest ticket whose barrier is over: all up to it are. */
+/* The highest ticket whose barrier is over; so are all lower ones. */
 int anyhop_barrier_passed(void)
 {
 	int ticket;

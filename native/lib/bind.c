@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Binds a socket that another library holds and whose descriptor it does not give away. The kernel routes what an unbound raw
- * socket sends by the destination alone, whatever source stands in the packet; bound to that source, by the rules for it.
+ * Binds a socket whose descriptor another library keeps to itself. The kernel applies rules for a source (`ip rule add from`) to a raw
+ * socket only when the socket is bound to that source, whatever source the packet has.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -33,8 +33,8 @@ static int socket_of(__u64 cookie)
 	return found;
 }
 
-/* Binds the socket with this cookie to an address of 4 or 16 bytes; an IPv6 one need not be this host's. 0, or -EADDRNOTAVAIL
- * when an IPv4 address is not this host's, or another error. */
+/* Binds the socket with this cookie to an address of 4 or 16 bytes. Returns -EADDRNOTAVAIL for an IPv4 address that is not this host's;
+ * an IPv6 address need not be. */
 int anyhop_bind(const __u8 *cookie, const __u8 *address, int length)
 {
 	struct sockaddr_in in4 = {.sin_family = AF_INET};

@@ -56,7 +56,7 @@ int anyhop_bpf_open(const char *path)
 	return object;
 }
 
-/* How many entries a map can hold; before anyhop_bpf_load. */
+/* Sets how many entries a map can hold; before anyhop_bpf_load. */
 int anyhop_bpf_resize(int object, const char *map, __u32 entries)
 {
 	struct bpf_map *found = map_of(object, map);
@@ -69,7 +69,7 @@ int anyhop_bpf_resize(int object, const char *map, __u32 entries)
 	return error ? anyhop_error_is(error, "map %s with %u entries", map, entries) : 0;
 }
 
-/* Bytes of an element of a map; before anyhop_bpf_load. */
+/* Sets the size of a map's values; before anyhop_bpf_load. */
 int anyhop_bpf_element(int object, const char *map, __u32 bytes)
 {
 	struct bpf_map *found = map_of(object, map);
@@ -82,7 +82,7 @@ int anyhop_bpf_element(int object, const char *map, __u32 bytes)
 	return error ? anyhop_error_is(error, "map %s with elements of %u bytes", map, bytes) : 0;
 }
 
-/* What a section of read-only data holds, ".rodata.sizes" say: constants to the verifier. Before anyhop_bpf_load. */
+/* Sets the contents of a section of read-only data, such as ".rodata.sizes"; the verifier sees constants. Before anyhop_bpf_load. */
 int anyhop_bpf_constants(int object, const char *section, const __u8 *data, __u32 bytes)
 {
 	struct bpf_map *found = map_of(object, section);
@@ -95,8 +95,7 @@ int anyhop_bpf_constants(int object, const char *section, const __u8 *data, __u3
 	return error ? anyhop_error_is(error, "section %s with %u bytes", section, bytes) : 0;
 }
 
-/* Has the object go on with a map that is there, behind a descriptor, in the place of a new one; before anyhop_bpf_load. 1, or
- * 0 when the map there has another shape, which changes nothing. */
+/* Uses an existing map instead of a new one; before anyhop_bpf_load. Returns 1, or 0 without effect when the shapes differ. */
 int anyhop_bpf_reuse(int object, const char *map, int fd)
 {
 	struct bpf_map *found = map_of(object, map);
@@ -117,7 +116,7 @@ int anyhop_bpf_reuse(int object, const char *map, int fd)
 	return error ? anyhop_error_is(error, "going on with map %s", map) : 1;
 }
 
-/* Makes the maps and has the kernel check the programs. */
+/* Creates the maps and loads the programs into the kernel. */
 int anyhop_bpf_load(int object)
 {
 	struct bpf_object *found = object_of(object);
@@ -138,7 +137,7 @@ static int descriptor(int fd, const char *kind, const char *name)
 	return copy < 0 ? anyhop_error_is(fd < 0 ? fd : -errno, "%s %s", kind, name) : copy;
 }
 
-/* A descriptor of a map, the caller's own: it outlives the object. */
+/* A descriptor of a map. It belongs to the caller and outlives the object. */
 int anyhop_bpf_map(int object, const char *map)
 {
 	struct bpf_map *found = map_of(object, map);
@@ -146,13 +145,13 @@ int anyhop_bpf_map(int object, const char *map)
 	return descriptor(found ? bpf_map__fd(found) : -ENOENT, "map", map);
 }
 
-/* The same of a program. */
+/* A descriptor of a program, likewise. */
 int anyhop_bpf_program(int object, const char *program)
 {
 	return descriptor(program_fd(object, program), "program", program);
 }
 
-/* Gives everything back; an attached program stays attached. */
+/* Frees the object; an attached program stays attached. */
 int anyhop_bpf_close(int object)
 {
 	anyhop_error_start();
@@ -163,7 +162,7 @@ int anyhop_bpf_close(int object)
 	return 0;
 }
 
-/* Writes `count` entries: keys and values lie one after the other, without gaps. The sizes must be the map's own. */
+/* Writes `count` entries. Keys and values are packed, and their sizes must be the map's own. */
 int anyhop_bpf_fill(int object, const char *map, const __u8 *keys, __u32 key_size, const __u8 *values,
 		    __u32 value_size, __u32 count)
 {

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Keeps faults of a packet socket away from an event loop that cannot bear them. When an interface goes down, its packet sockets
- * have an error (ENETDOWN), libuv reports that to npm cap instead of "readable", and an assertion of cap ends the process. There is no
- * way to come before it: the kernel wakes the loop itself.
+ * Hides the errors of a packet socket from an event loop that crashes on them. When an interface goes down, its packet sockets get an
+ * error (ENETDOWN). libuv reports it to npm cap, and an assertion in cap ends the process.
  *
- * So what the loop polls under the socket's number is not the socket but an epoll instance that has the socket in it: it is readable
- * when the socket is readable or has an error, and never has an error of its own. libpcap only polls that number too; packets
- * it takes from its ring, which is mapped. The socket lives on under another number, by which its error is asked for and taken away.
- * It stays bound: when the interface comes up again, packets come as before.
+ * So the loop polls an epoll instance in place of the socket, under the socket's number. The instance is readable when the socket is
+ * readable or has an error, and never has an error itself. libpcap reads packets from its mapped ring and only polls that number. The
+ * socket moves to another number, by which its error is read and cleared. It stays bound, so packets return with the interface.
  */
 #define _GNU_SOURCE /* dup3 */
 #include <dirent.h>
@@ -34,7 +32,7 @@ static int is_packet_socket(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) && domain == AF_PACKET;
 }
 
-/* The numbers of this process's packet sockets, as __u32s at out, `max` of them at most; returns how many there are. */
+/* Writes the numbers of this process's packet sockets to out, as up to `max` __u32s. Returns how many there are. */
 int anyhop_packet_sockets(__u8 *out, int max)
 {
 	DIR *directory = opendir("/proc/self/fd");
@@ -45,7 +43,7 @@ int anyhop_packet_sockets(__u8 *out, int max)
 	if (!directory)
 		return anyhop_error_is(-errno, "/proc/self/fd");
 	while ((entry = readdir(directory))) {
-		__u32 fd = (__u32)atoi(entry->d_name); /* of "." and ".." 0, which is none of them */
+		__u32 fd = (__u32)atoi(entry->d_name); /* 0 for "." and "..": standard input is no packet socket */
 
 		if (!is_packet_socket((int)fd))
 			continue;
@@ -57,7 +55,7 @@ int anyhop_packet_sockets(__u8 *out, int max)
 	return count;
 }
 
-/* Puts an epoll instance in the place of a packet socket that no event loop has begun to poll. Returns the socket's new number. */
+/* Replaces a packet socket by an epoll instance, before an event loop polls it. Returns the socket's new number. */
 int anyhop_capture_shield(int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN};
@@ -78,8 +76,7 @@ int anyhop_capture_shield(int fd)
 	return anyhop_error_is(error, "polling a packet socket through another one");
 }
 
-/* Takes the socket's error away and looks at its interface: 0 when that is up, -ENETDOWN when it is down, -ENODEV when the one that
- * the socket was bound to is gone. */
+/* Clears the socket's error and looks at its interface: returns 0 when it is up, -ENETDOWN when it is down, -ENODEV when it is gone. */
 int anyhop_capture_state(int kept)
 {
 	struct sockaddr_ll bound;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Why the last call failed, in words: what was tried and the system's reason, then what libbpf had to say.
+ * Why the last call failed, in words: what was tried and the system's reason, then the warnings of libbpf.
  *
- * libbpf prints to standard error unless told otherwise; here its warnings are kept for the caller instead. A
- * refused program makes it print the verifier's whole log, of which only the end tells the reason, so the text keeps
- * its first lines and its last ones. One text for the process: src/ffi calls from one thread.
+ * For a refused program, libbpf prints the verifier's whole log, whose end gives the reason. So the text keeps its first and its last
+ * lines. There is one text for the process: src/ffi calls from one thread.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -17,7 +16,7 @@
 #include "error.h"
 
 #define TEXT_MAX 4096
-#define HEAD_MAX 1024 /* of libbpf's words, before a gap is cut */
+#define HEAD_MAX 1024 /* of libbpf's text, before the gap */
 
 static char what[512];
 static char head[HEAD_MAX + 1];
@@ -62,7 +61,7 @@ static int on_print(enum libbpf_print_level level, const char *format, va_list a
 	return 0;
 }
 
-/* Forgets what was said before. Every function that may fail calls it first. */
+/* Clears the text. Every function that may fail calls it first. */
 void anyhop_error_start(void)
 {
 	what[0] = 0;
@@ -71,7 +70,7 @@ void anyhop_error_start(void)
 	libbpf_set_print(on_print);
 }
 
-/* Says what failed and returns the code (a negative errno or error of libbpf), so that callers write `return anyhop_error_is(...)`. */
+/* Sets the text and returns the code, a negative errno or error of libbpf: `return anyhop_error_is(...)`. */
 int anyhop_error_is(int code, const char *format, ...)
 {
 	va_list arguments;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A socket filter in classic BPF for a socket that only npm raw-socket holds. It sets any socket option from bytes; the option for
- * a filter has a pointer in it, which TypeScript cannot write.
+ * The socket option for a filter in classic BPF. npm raw-socket sets any option from bytes, but this one holds a pointer, which
+ * TypeScript cannot write.
  */
 #include <linux/filter.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "bpf.h"
 #include "error.h"
 
-/* Writes the value of SO_ATTACH_FILTER for these instructions (struct sock_filter each) to out, and returns its length. Both
- * must stay where they are until the option is set. */
+/* Writes the value of SO_ATTACH_FILTER for these instructions (struct sock_filter each) to out, and returns its length. The
+ * instructions must stay in place until the option is set. */
 int anyhop_filter_option(const __u8 *instructions, int bytes, __u8 *out)
 {
 	struct sock_fprog option = {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The layouts of the image, of the forwarder's and of the agent's maps and their lists of verdicts, told in words by the compiler that laid them out.
+ * The layouts of the image and of all maps, and the verdicts, as text.
  *
- * One text serves twice: scripts/generate-layout.sh turns it into src/core/layout.gen.ts, and the library hands
- * it out at run time so that TypeScript can check that it was generated from the same header.
+ * scripts/generate-layout.sh turns the text into src/core/layout.gen.ts. At run time TypeScript compares its digest with the library's, so
+ * both come from the same headers.
  */
 #include <stddef.h>
 #include <stdio.h>

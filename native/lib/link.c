@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * An XDP program on an interface by a BPF link (Linux 5.9): as long as the link is there, nobody else can take the place,
- * and what runs behind it is exchanged in one step, without a moment in which the interface has no program or a network
- * card resets. A link lives as long as a descriptor or a pin of it.
+ * An XDP program on an interface by a BPF link (Linux 5.9). The link keeps other programs off, and its program is replaced in one step,
+ * without a gap and without a reset of the network card. A link lives as long as a descriptor or a pin of it.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,8 +18,8 @@ static __u32 mode_flags(int mode)
 	return mode == 1 ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE;
 }
 
-/* The system call for links does not tell the driver's own words ("Peer MTU is too large to set XDP"); netlink does. So the
- * same is asked for again that way, and should it work this time, taken back. */
+/* Only netlink reports the driver's reason ("Peer MTU is too large to set XDP"). So the program is attached again by netlink, and
+ * detached should that work. */
 static void ask_for_words(int program, int interface, int mode)
 {
 	__u32 flags = mode_flags(mode);
@@ -29,7 +28,7 @@ static void ask_for_words(int program, int interface, int mode)
 		bpf_xdp_detach(interface, flags, NULL);
 }
 
-/* Attaches a program to an interface that has none; mode 1 is native (in the driver), 2 generic (before the stack). The
+/* Attaches a program to an interface that has none; mode 1 is native (in the driver), 2 generic (before the stack). Returns the
  * link's descriptor. */
 int anyhop_link_create(int program, int interface, int mode)
 {
@@ -45,7 +44,7 @@ int anyhop_link_create(int program, int interface, int mode)
 	return anyhop_error_is(error, "%s XDP", mode == 1 ? "native" : "generic");
 }
 
-/* Puts a program in the place of the one behind the link, in one step: each packet meets the one or the other. */
+/* Replaces the program behind the link in one step: each packet meets one or the other. */
 int anyhop_link_update(int link, int program)
 {
 	LIBBPF_OPTS(bpf_link_update_opts, options);

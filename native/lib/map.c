@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Maps, programs and links as file descriptors: what lives longer than the object file that it was loaded from, and, once
- * it is pinned in a BPF file system, longer than the process.
- *
- * Descriptors are the caller's to close. Nothing here asks the kernel for a map or a program by its id: that takes
- * CAP_SYS_ADMIN, and the program runs without.
+ * Maps, programs and links as file descriptors. They outlive the object that they were loaded from and, once pinned in a BPF file
+ * system, the process. The caller closes them. Nothing here asks for a map or a program by its id, which takes CAP_SYS_ADMIN.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +17,8 @@
 #include "bpf.h"
 #include "error.h"
 
-/* Elements of a map that has one for each CPU, by its number: those that the kernel could bring up, not those that are there.
- * Numbers may have gaps, so it is the highest that counts: the last one of a list like "0-3,8-11". */
+/* How many elements a map with one for each CPU number has. Numbers may have gaps: the highest possible one counts, the last in a list
+ * like "0-3,8-11". */
 int anyhop_cpus(void)
 {
 	FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
@@ -67,8 +64,7 @@ int anyhop_map_shape(int fd, __u8 *out)
 	return 0;
 }
 
-/* The first `bytes` of an mmapable array, as memory; NULL when it cannot be mapped. It stays until anyhop_map_unmap, also
- * without the descriptor. */
+/* Maps the first `bytes` of an mmapable array; NULL on failure. The memory stays until anyhop_map_unmap, even without the descriptor. */
 void *anyhop_map_memory(int fd, __u32 bytes)
 {
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -80,7 +76,7 @@ void *anyhop_map_memory(int fd, __u32 bytes)
 	return NULL;
 }
 
-/* Gives the memory back; nothing may look at it any more. */
+/* Unmaps the memory, which nobody may use from then on. */
 int anyhop_map_unmap(__u8 *memory, __u32 bytes)
 {
 	anyhop_error_start();
@@ -113,14 +109,14 @@ int anyhop_program_run(int fd, const __u8 *frame, __u32 size, __u8 *out, __u32 o
 	return (int)options.retval;
 }
 
-/* Gives a map, program or link a name in a BPF file system, which keeps it alive. */
+/* Pins a map, program or link in a BPF file system, which keeps it alive. */
 int anyhop_pin(int fd, const char *path)
 {
 	anyhop_error_start();
 	return bpf_obj_pin(fd, path) ? anyhop_error_is(-errno, "pinning %s", path) : 0;
 }
 
-/* What is pinned under this path: a descriptor. */
+/* A descriptor of what is pinned under this path. */
 int anyhop_pinned(const char *path)
 {
 	int fd = bpf_obj_get(path);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * An XDP program on an interface by netlink: it belongs to the interface and to nobody's descriptor, so it stays when its process
- * ends, without a pin. Whoever comes next needs the former program's descriptor to take its place in one step, and no map of
- * it is found again; a link (link.c), where it can be pinned, has neither flaw.
+ * An XDP program on an interface by netlink. It belongs to the interface, so it stays without a pin when its process ends. To replace it
+ * in one step, the next process needs its descriptor (CAP_SYS_ADMIN), and cannot find its maps. A pinned link (link.c) has neither flaw.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Packets that this host receives, whoever they are for, as they come in from any interface: a packet socket with a filter in
- * classic BPF. What XDP takes never comes here, what it passes does, also what the host's stack then drops.
+ * A packet socket with a filter in classic BPF, on all interfaces. It sees what XDP passes, also what the stack drops later.
  *
- * The socket never blocks: whoever has it reads now and then. Between two readings the kernel keeps what its buffer holds, some
- * hundreds of packets, and counts what it drops.
+ * The socket never blocks, and is read now and then. In between, the kernel keeps some hundreds of packets and counts what it drops.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,8 +16,8 @@
 #include "bpf.h"
 #include "error.h"
 
-/* A socket for the packets of one IP version that pass the filter (struct sock_filter each), from their IP header on. It has the
- * filter before it gets the first packet. */
+/* A socket for the packets of one IP version that pass the filter (struct sock_filter each), from their IP header on. The filter is in
+ * force before the first packet. */
 int anyhop_packet_socket(int family, const __u8 *filter, int bytes)
 {
 	struct sock_fprog program = {
@@ -69,7 +67,7 @@ int anyhop_packet_read(int fd, __u8 *out, __u32 slot, __u32 most)
 	return (int)count;
 }
 
-/* Packets that the kernel dropped since the last call, because nobody had read those before. */
+/* Packets that the kernel dropped since the last call, for want of room. */
 int anyhop_packet_dropped(int fd)
 {
 	struct tpacket_stats stats;

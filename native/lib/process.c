@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * What this process shows of itself.
+ * Protects the memory of this process, which holds the fleet's key.
  */
 #include <errno.h>
 #include <sys/prctl.h>
 
 #include "error.h"
 
-/* No core dumps, and no debugger of the same user: the memory holds the fleet's key. Lasts until an exec, so programs that are
- * started are not concerned. Files under /proc of this process belong to root from then on. */
+/* Forbids core dumps, and debuggers of the same user, until an exec. The files under /proc of this process belong to root from then on. */
 int anyhop_forbid_dumps(void)
 {
 	anyhop_error_start();

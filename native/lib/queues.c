@@ -18,8 +18,7 @@
 #include "error.h"
 #include "xsk.h"
 
-/* The numbers of receive and of transmit queues that are in use, as two __u32; 1 and 1 where the driver has no word for
- * it (ETHTOOL_GCHANNELS). */
+/* The numbers of receive and transmit queues in use, as two __u32; 1 and 1 where the driver does not say (ETHTOOL_GCHANNELS). */
 int anyhop_queues(const char *interface, __u8 *out, int size)
 {
 	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
@@ -47,8 +46,8 @@ int anyhop_queues(const char *interface, __u8 *out, int size)
 	return error;
 }
 
-/* Ties the calling thread to one of the cores that the process may use: the one with this number, counted round. Returns
- * the core, or a negative errno; anyhop_error's text is left alone. */
+/* Pins the calling thread to the core with this number, modulo those that the process may use. Returns the core, or a negative errno
+ * without a text. */
 int anyhop_pin_thread(int index)
 {
 	cpu_set_t allowed, one;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * How many TCP connections this host has on some addresses and ports, as the kernel's own socket tables tell (NETLINK_SOCK_DIAG): one
- * walk over them for each family, some 100 bytes for each connection that may be meant, and no text.
+ * Counts the TCP connections of this host by local address and port, from the kernel's socket tables (NETLINK_SOCK_DIAG): one walk for
+ * each family.
  *
- * The kernel picks by state, and by address where these are few: its filter is a list that it reads for every socket. What is
- * left is found in the caller's sorted list. A socket of the dual-stack kind has its IPv4 address mapped (::ffff:a.b.c.d), and
- * the kernel shows it among those of IPv6; so all addresses are 16 bytes here.
+ * The kernel selects by state, and by address where there are few: it runs the filter, a list, for every socket. The rest are looked up in
+ * the caller's sorted list. Dual-stack sockets have mapped IPv4 addresses (::ffff:a.b.c.d) among those of IPv6, so all addresses have
+ * 16 bytes here.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -23,8 +23,7 @@
 #include "bpf.h"
 #include "error.h"
 
-/* What a range of ports of one address is for the caller: sorted by address, then by first port; ports in network order, so that
- * the bytes sort. */
+/* A range of ports of one address, as the caller passes it; sorted by address, then by first port, in network order. */
 struct range {
 	__u8 address[16];
 	__u8 first[2];
@@ -33,15 +32,13 @@ struct range {
 
 #define KEY_BYTES 18 /* of an address and a port */
 
-/* Both ends know of the connection, and one of them may still send. Without a request that is not answered yet (SYN_RECV), or a
- * flood of them would look like connections, and without TIME_WAIT, in which nothing is left to lose. LAST_ACK and CLOSING wait for
- * the client's last word. The kernel counts a FIN_WAIT2 without an owner as one, too. */
+/* Both ends know of the connection, and one may still send. SYN_RECV does not count, or a flood of SYNs would look like connections;
+ * nor does TIME_WAIT, in which nothing is left to lose. A FIN_WAIT2 without an owner counts. */
 #define STATES \
 	(1u << TCP_ESTABLISHED | 1u << TCP_FIN_WAIT1 | 1u << TCP_FIN_WAIT2 | 1u << TCP_CLOSE_WAIT | 1u << TCP_LAST_ACK | \
 	 1u << TCP_CLOSING)
 
-/* With 108,000 sockets, half of them on other addresses: 26 ms with one address in the filter, 46 with eight, 65 to 90 without a
- * filter. It costs more with each, and less than a socket that is told and not meant. */
+/* With 108,000 sockets, half of them on other addresses: 26 ms with one address in the filter, 46 with eight, 65 to 90 without. */
 #define FILTER_ADDRESSES_MAX 8
 #define TIMEOUT_SECONDS 5
 #define REPLY_BYTES 32768 /* the most that the kernel gives at once */
@@ -53,7 +50,7 @@ struct condition {
 	__u8 address[16];
 };
 
-/* "This one, or else the next": a condition that holds goes on at a jump to the end, one that does not, behind that jump. */
+/* "This one, or else the next": a condition that holds continues at the jump to the end, one that fails behind that jump. */
 struct alternative {
 	struct condition condition;
 	struct inet_diag_bc_op jump;
@@ -73,8 +70,7 @@ static int is_mapped(const __u8 *address)
 	return !memcmp(address, mapped_prefix, sizeof(mapped_prefix));
 }
 
-/* The distinct addresses that a socket of this family can have, into `found`; more than FILTER_ADDRESSES_MAX is all that is told of
- * too many. */
+/* Puts the distinct addresses that sockets of this family can have into `found`. Stops counting above FILTER_ADDRESSES_MAX. */
 static __u32 addresses_of(const struct range *ranges, __u32 count, int family, const __u8 **found)
 {
 	__u32 number = 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What only the driver and the interface have counted, asked for within this process: `ethtool -S` and `ip -s link` say the same
- * and take two processes.
+ * Counters of the driver and the interface, as `ethtool -S` and `ip -s link` show them, without starting a process.
  */
 #include <errno.h>
 #include <linux/ethtool.h>

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * AF_XDP sockets, by plain system calls: packet memory (UMEM) and four rings for one receive queue of an interface
- * (Documentation/networking/af_xdp.rst). Whoever owns a socket maps its memory and works on the rings by itself; this
- * file sets them up, and makes the few calls into the kernel that are left.
+ * AF_XDP sockets by plain system calls: packet memory (UMEM) and four rings for one receive queue of an interface
+ * (Documentation/networking/af_xdp.rst). The owner of a socket works on the rings in mapped memory; this file sets them up and makes the
+ * remaining calls into the kernel.
  *
  *   fill        -> kernel: frames to receive into        RX          <- kernel: frames that came in
  *   TX          -> kernel: frames to send                completion  <- kernel: frames that were sent
  *
- * What to know:
- *  - A socket is a small number, and belongs to the process.
- *  - anyhop_xsk_kick and anyhop_xsk_wait are called by the worker that owns the rings, while the main thread may call
- *    others: they return errors as negative errnos and leave anyhop_error's text alone.
+ * A socket is a small number, and belongs to the process. The worker that owns the rings calls anyhop_xsk_kick and anyhop_xsk_wait while
+ * the main thread may call others: these two return a negative errno without a text.
  */
 #include <errno.h>
 #include <poll.h>
@@ -117,8 +115,8 @@ static int map_ring(struct xsk *x, int which, __u32 entries, size_t entry_bytes,
 	return anyhop_error_is(-errno, "mapping ring %d of %u entries", which, entries);
 }
 
-/* The fill ring has room for every frame, so that one which is of no use any more always finds a place there; RX and TX
- * hold half of them, so that neither can starve the other. */
+/* The fill ring has room for every frame, so a frame can always be returned. RX and TX hold half of them each, so neither starves the
+ * other. */
 static int make_rings(struct xsk *x, int frames)
 {
 	__u32 all = (__u32)frames, half = all / 2;
@@ -348,7 +346,7 @@ int anyhop_xsk_wait(int xsk, int timeout_ms)
 	return ready;
 }
 
-/* Ends the anyhop_xsk_wait that is under way, or else the next one. */
+/* Ends the running anyhop_xsk_wait, or else the next one. */
 int anyhop_xsk_wake(int xsk)
 {
 	struct xsk *x = xsk_of(xsk);
@@ -383,7 +381,7 @@ int anyhop_xsk_statistics(int xsk, __u8 *out, int size)
 	return 0;
 }
 
-/* Gives everything back. No view on its memory may be used from then on. */
+/* Frees the socket. No view on its memory may be used from then on. */
 int anyhop_xsk_close(int xsk)
 {
 	struct xsk *x = xsk_of(xsk);

@@ -1,7 +1,4 @@
-/**
- * The point in time from which no BPF program still reads what it could read before (native/lib/barrier.c). It is
- * some 8 ms away, and a thread of the library waits for it: asking costs a call.
- */
+/** Waits, some 8 ms, until no BPF program still reads replaced data (native/lib/barrier.c). A thread of the library does the waiting. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { anyhopLibrary } from './library.js';
 
@@ -10,7 +7,7 @@ const POLL_MS = 1;
 export class Barrier {
   readonly #ticket: number;
 
-  /** Of everything that was in force up to now. @throws AnyhopError ERR_BPF when the kernel has no global membarrier */
+  /** For all that was in force until now. @throws AnyhopError ERR_BPF when the kernel has no global membarrier */
   constructor() {
     this.#ticket = anyhopLibrary.call('ERR_BPF', 'anyhop_barrier_ask');
   }

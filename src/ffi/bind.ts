@@ -1,4 +1,4 @@
-/** Binding a socket of another library (native/lib/bind.c). */
+/** Binds a socket of another library (native/lib/bind.c). */
 import { constants } from 'node:os';
 import { AnyhopError } from '../core/errors.js';
 import { anyhopLibrary } from './library.js';

@@ -1,7 +1,4 @@
-/**
- * BPF objects: programs and maps in the kernel, through the native library (native/lib/bpf.c). Thin on purpose: the owner
- * of a program knows what its keys and values mean.
- */
+/** BPF objects: programs and maps in the kernel (native/lib/bpf.c). The owner of a program knows what its keys and values mean. */
 import { Descriptor, type TestRun } from './descriptor.js';
 import { anyhopLibrary, type NativeArgument } from './library.js';
 
@@ -27,7 +24,7 @@ export interface ObjectShape {
   readonly reuse?: Readonly<Record<string, Descriptor>>;
 }
 
-/** An object file in the kernel. `close` gives it back; a program that is attached then stays attached. */
+/** An object file in the kernel. After `close`, an attached program stays attached. */
 export class BpfObject {
   /** The maps of `reuse` that it uses. */
   readonly reused: ReadonlySet<string>;
@@ -86,7 +83,7 @@ export class BpfObject {
     }
   }
 
-  /** Writes entries into a map; every key has the same length, and so has every value: the map's own. */
+  /** Writes entries into a map. Keys and values have the map's own lengths. */
   fill(map: string, entries: readonly (readonly [key: Buffer, value: Buffer])[]): void {
     if (entries.length === 0) return;
     anyhopLibrary.call(

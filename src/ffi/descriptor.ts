@@ -1,7 +1,4 @@
-/**
- * What a process holds in the kernel: a map, a program or a link, by its file descriptor (native/lib/map.c). It stays until
- * nobody holds it any more; a pin, which is a name in a BPF file system, holds it beyond the process's end.
- */
+/** A map, a program or a link in the kernel, by its file descriptor (native/lib/map.c). It lives as long as a descriptor or a pin of it. */
 import { anyhopLibrary } from './library.js';
 
 const XDP_ACTIONS = ['aborted', 'drop', 'pass', 'tx', 'redirect'] as const;
@@ -50,7 +47,7 @@ export class Descriptor {
     return { action: XDP_ACTIONS[action], frame: out.subarray(4, 4 + out.readUInt32LE(0)) };
   }
 
-  /** Lets go; again is nothing. */
+  /** Idempotent. */
   close(): void {
     if (this.#open) anyhopLibrary.attempt('anyhop_close', this.fd);
     this.#open = false;

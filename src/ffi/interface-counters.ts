@@ -1,12 +1,12 @@
-/** What an interface and its driver have counted (native/lib/statistics.c), without a process of its own for each question. */
+/** The counters of an interface and its driver (native/lib/statistics.c), without starting a process. */
 import { anyhopLibrary } from './library.js';
 
 /** Room for 1,000 counters. */
 const TEXT_BYTES_MAX = 64 * 1024;
 
 /**
- * Lines `NAME: COUNT`: `missed` (rx_missed_errors), and the driver's counters (`ethtool -S`) with `part` in their names. What is not
- * told is left out: nothing is there for an interface that is gone. Looks at the network namespace of this process.
+ * Lines `NAME: COUNT`: `missed` (rx_missed_errors), and the driver's counters (`ethtool -S`) with `part` in their names. Unknown ones are
+ * left out: the text is empty for an interface that is gone. Looks at the network namespace of this process.
  * @throws AnyhopError ERR_NATIVE when this process can open no socket
  */
 export function readInterfaceCounters(name: string, part: string): string {

@@ -1,16 +1,14 @@
 /**
- * Native libraries, opened on first use, and the only file that imports ffi-rs: the program's own (native/lib, built into
- * dist/native/libanyhop.so), and those of tests and benchmarks. It hands out two ways to call: numbers, strings and buffers
- * in, a number out (below zero is a failure, whose words the library then has); or native memory.
+ * Native libraries, opened on first use: the program's own (native/lib, built into dist/native/libanyhop.so), and that of tests and
+ * benchmarks. The only file that imports ffi-rs. Functions take numbers, strings and buffers, and return a number (negative: a
+ * failure, which `error` explains) or native memory.
  *
- * What to beware of: a call costs some 3 us, so never one a packet. Buffers are shared with C, not copied, and must be
- * Buffers of at least one byte.
+ * A call costs some 3 us, so never one a packet. Buffers are shared with C, not copied, and have at least one byte.
  *
- * Threads: ffi-rs keeps one table of libraries, and one of functions for each, for the whole process without a lock. A call
- * of a function that was called before only reads them; the first call of one writes. So a worker calls nothing but what
- * the main thread called before it started, in a library of a name of its own, where no first call comes later
- * (`workerLibrary`); and no library is opened while workers run. Four workers made five million such calls beside a main
- * thread that made first calls elsewhere: none failed, none got another's result.
+ * Threads: ffi-rs keeps its tables of libraries and functions for the whole process, without a lock. The first call of a function
+ * writes them; later calls only read. So workers call only what the main thread has called before, in a library name of their own
+ * (`workerLibrary`), and no library is opened while workers run. Tested with five million calls from four workers beside first
+ * calls of the main thread elsewhere.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -53,9 +51,8 @@ export class NativeLibrary {
   }
 
   /**
-   * Native memory as an ArrayBuffer, without a copy: what a function that returns a pointer points at. It must stay
-   * mapped for as long as the buffer is used, and outlive every other view on it: V8 refuses two buffers over one address
-   * only in debug builds.
+   * The native memory that a function returns a pointer to, as an ArrayBuffer without a copy. It must stay mapped for as long as
+   * the buffer is used. Make one buffer for one address: V8 refuses a second one only in debug builds.
    *
    * @param bytes how many lie there
    * @throws AnyhopError with this code and the library's words when the function returns NULL
@@ -68,7 +65,7 @@ export class NativeLibrary {
     return buffer as ArrayBuffer;
   }
 
-  /** A call to be made again and again with the same arguments, which are prepared once. Returns what the function does. */
+  /** A function for calls with the same arguments, which are prepared once. */
   repeated(name: string, ...values: NativeArgument[]): () => number {
     this.#open();
     const call = { ...this.#describe(name, values), retType: DataType.I32 } as const;
@@ -81,7 +78,7 @@ export class NativeLibrary {
     return text.toString('utf8', 0, this.attempt('anyhop_error', text, text.length)).trimEnd();
   }
 
-  /** ERR_NATIVE when it is not there, cannot be loaded, or was built from other headers. */
+  /** @throws AnyhopError ERR_NATIVE when it is missing, cannot be loaded, or was built from other headers */
   #open(): void {
     if (this.#opened) return;
     const path = this.#path;

@@ -1,4 +1,4 @@
-/** An XDP program on an interface by a BPF link (native/lib/link.c): exclusive, exchangeable in one step, and pinnable. */
+/** An XDP program on an interface by a BPF link (native/lib/link.c): exclusive, pinnable, and replaced in one step. */
 import { MODE_NUMBER, type XdpMode } from './bpf.js';
 import { Descriptor } from './descriptor.js';
 import { anyhopLibrary } from './library.js';
@@ -34,7 +34,7 @@ export class XdpLink {
     return { programId: out.readUInt32LE(0), interfaceIndex: out.readUInt32LE(4) };
   }
 
-  /** Puts a program in the place of the one that is attached; each packet meets the one or the other. */
+  /** Replaces the attached program; each packet meets one or the other. */
   replace(program: Descriptor): void {
     anyhopLibrary.call('ERR_BPF', 'anyhop_link_update', this.descriptor.fd, program.fd);
   }

@@ -1,7 +1,4 @@
-/**
- * An mmapable array (BPF_F_MMAPABLE) as memory that this process shares with the programs that use it: read and written
- * without a system call.
- */
+/** An mmapable array (BPF_F_MMAPABLE) as memory shared with BPF programs: read and written without a system call. */
 import { Descriptor } from './descriptor.js';
 import { anyhopLibrary } from './library.js';
 
@@ -10,11 +7,11 @@ export class MappedArray {
   /** Bytes from one element to the next. */
   readonly elementBytes: number;
   readonly elements: number;
-  /** All elements. Views on it must not be used once the array is closed: the memory is gone then. */
+  /** All elements. Do not use views on it once the array is closed. */
   readonly memory: ArrayBuffer;
   #open = true;
 
-  /** @param descriptor of the map; from now on this object's to close */
+  /** @param descriptor of the map, which this object closes */
   constructor(descriptor: Descriptor) {
     try {
       const shape = Buffer.alloc(8);
@@ -39,7 +36,7 @@ export class MappedArray {
     return new MappedArray(Descriptor.pinned(path));
   }
 
-  /** Gives the memory and the map back; again is nothing. */
+  /** Unmaps the memory and closes the map; idempotent. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -48,7 +45,7 @@ export class MappedArray {
   }
 }
 
-/** CPUs that this kernel could bring up: maps with an element for each have so many. */
+/** How many elements a map with one for each CPU has. */
 export function possibleCpus(): number {
   return anyhopLibrary.call('ERR_BPF', 'anyhop_cpus');
 }

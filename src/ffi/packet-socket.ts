@@ -1,4 +1,4 @@
-/** Packets that this host receives and that pass a filter, read now and then (native/lib/packet-socket.c). */
+/** Received packets that pass a filter, read now and then (native/lib/packet-socket.c). */
 import { Descriptor } from './descriptor.js';
 import { anyhopLibrary } from './library.js';
 
@@ -25,7 +25,7 @@ export class PacketSocket {
     this.#out = Buffer.alloc(this.#slot * most);
   }
 
-  /** What has come since the last reading, oldest first; each is valid until the next. @throws AnyhopError ERR_NATIVE */
+  /** The packets since the last read, oldest first; valid until the next read. @throws AnyhopError ERR_NATIVE */
   read(): Buffer[] {
     const { fd } = this.#descriptor;
     const count = anyhopLibrary.call(

@@ -1,11 +1,11 @@
-/** What a process shows of itself (native/lib/process.c). */
+/** Protects the memory of this process (native/lib/process.c). */
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { anyhopLibrary } from './library.js';
 
 /**
- * The memory of this process, which holds the fleet's key, ends in no core dump, and no other process of its user reads it. To be called
- * before the key is read. Where the native library is not there, which the engine portable does without, LimitCORE=0 of the unit is left.
+ * Keeps the memory, which holds the fleet's key, out of core dumps and from other processes of the same user. Call it before the key is
+ * read. Without the native library, which the engine portable does not need, only LimitCORE=0 of the unit helps.
  */
 export function forbidDumps(log: Logger): void {
   try {

@@ -1,10 +1,10 @@
-/** Packet sockets of this process that a library holds, and whose faults it does not survive (native/lib/capture.c). */
+/** Packet sockets of a library that does not survive their errors (native/lib/capture.c). */
 import { constants } from 'node:os';
 import { anyhopLibrary } from './library.js';
 
 const SOCKETS_MAX = 256;
 
-/** What became of the interface that a socket is bound to. */
+/** Of the interface that a socket is bound to. */
 export type InterfaceState = 'up' | 'down' | 'gone';
 
 /** Their descriptors. @throws AnyhopError ERR_NATIVE */
@@ -14,14 +14,14 @@ export function packetSockets(): number[] {
   return Array.from({ length: Math.min(count, SOCKETS_MAX) }, (_, i) => out.readUInt32LE(4 * i));
 }
 
-/** A packet socket whose errors nobody sees who polls it under its former descriptor. */
+/** A packet socket whose errors do not show under its former descriptor. */
 export class ShieldedSocket {
   readonly #kept: number;
   readonly #ask: () => number;
   #isOpen = true;
 
   /**
-   * @param fd of a packet socket that no event loop polls yet; it can be polled and closed from now on, and nothing else
+   * @param fd of a packet socket that no event loop polls yet; from now on it can only be polled and closed
    * @throws AnyhopError ERR_NATIVE
    */
   constructor(fd: number) {
@@ -29,7 +29,7 @@ export class ShieldedSocket {
     this.#ask = anyhopLibrary.repeated('anyhop_capture_state', this.#kept);
   }
 
-  /** Takes the socket's error away, without which it counts as readable. Costs some 3 us. */
+  /** Clears the socket's error, which would make it readable. Takes some 3 us. */
   interfaceState(): InterfaceState {
     const result = this.#ask();
     if (result === 0) return 'up';

@@ -5,7 +5,7 @@ import { anyhopLibrary } from './library.js';
 const OPTION_BYTES_MAX = 16;
 
 /**
- * @param instructions in classic BPF, 8 bytes each; not collected or changed before the option is set
+ * @param instructions in classic BPF, 8 bytes each; keep them unchanged until the option is set
  * @throws AnyhopError ERR_NATIVE when the library cannot be loaded
  */
 export function filterOption(instructions: Buffer): Buffer {

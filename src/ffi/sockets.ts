@@ -13,8 +13,8 @@ const RANGE_BYTES = 20;
 const ADDRESS_BYTES = 16;
 
 /**
- * How many connections this host has on each of these; those of one address do not overlap. It takes 0.2 to 0.8 us for each
- * connection that the host has, in this thread, and looks at the network namespace of this process.
+ * Counts the connections of each range; ranges of one address must not overlap. Takes 0.2 to 0.8 us for each connection of the host, in
+ * this thread. Looks at the network namespace of this process.
  * @throws AnyhopError ERR_BPF when the kernel cannot be asked
  */
 export function countTcpConnections(ranges: readonly PortsOfAddress[]): number[] {

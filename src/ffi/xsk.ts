@@ -1,7 +1,4 @@
-/**
- * AF_XDP sockets (native/lib/xsk.c), in two halves: the main thread opens, binds and closes a socket; the worker that
- * forwards maps its memory and makes the only two calls that forwarding takes.
- */
+/** AF_XDP sockets (native/lib/xsk.c): the main thread opens, binds and closes them; workers map their memory, kick and wait. */
 import { getSystemErrorName } from 'node:util';
 import { AnyhopError } from '../core/errors.js';
 import { anyhopLibrary, workerLibrary } from './library.js';
@@ -131,7 +128,7 @@ export class WorkerSocket {
     return workerLibrary.memory('ERR_BPF', bytes, 'anyhop_xsk_map', this.#place.number, which);
   }
 
-  /** Has the kernel send what is in the TX ring, and look at the fill ring again if need be. */
+  /** Makes the kernel send what is in the TX ring, and with `receive` look at the fill ring. */
   kick(receive: boolean): void {
     check(receive ? this.#kickBoth() : this.#kick());
   }
@@ -142,12 +139,12 @@ export class WorkerSocket {
   }
 }
 
-/** Ties the calling thread to a core of those that the process may use, counted round. @returns the core */
+/** Pins the calling thread to a core, by number modulo those that the process may use. @returns the core */
 export function pinThread(index: number): number {
   return check(workerLibrary.attempt('anyhop_pin_thread', index));
 }
 
-/** Makes the first calls of all that workers call; see library.ts. On the main thread, before any worker starts. */
+/** Makes the first call of each function that workers call (see library.ts), on the main thread before any worker starts. */
 export function prepareWorkerCalls(): void {
   const none = -1;
   for (const name of ['anyhop_xsk_map', 'anyhop_xsk_kick', 'anyhop_xsk_wait'])

@@ -1,14 +1,11 @@
-/**
- * What only the driver knows: packets that it could not send for an XDP program, and packets that never got as far as the
- * program. NaN where a driver has no such counter.
- */
+/** Counters of the driver: packets that it could not send for an XDP program, or that never reached the program. NaN: no such counter. */
 import { AnyhopError } from '../core/errors.js';
 import { readInterfaceCounters } from '../ffi/interface-counters.js';
 
 export interface DriverStatistics {
   /** Of what the program gave to XDP_TX. */
   readonly sendFailed: number;
-  /** That the interface had no room for, whoever they were for. */
+  /** Without room at the interface, whoever they were for. */
   readonly missed: number;
 }
 
@@ -17,7 +14,7 @@ const SEND_FAILURE = /^\w*xdp_tx_(?:errors?|err|drops|full): (\d+)$/gm;
 const SEND_FAILURE_PART = 'xdp_tx_';
 const MISSED = /^missed: (\d+)$/m;
 
-/** It takes some 20 us: counters are asked for in this process. */
+/** Takes some 20 us. */
 export function readStatistics(
   interfaceName: string,
   read: (name: string, part: string) => string = readInterfaceCounters,
@@ -30,7 +27,7 @@ export function readStatistics(
   };
 }
 
-/** How much there is more now; a driver that was reset counts from zero. */
+/** The increase; a driver that was reset counts from zero. */
 export function lessBaseline(
   now: DriverStatistics,
   baseline: DriverStatistics,

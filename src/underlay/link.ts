@@ -9,7 +9,7 @@ export interface Link {
   /** At layer 3, in bytes. */
   readonly mtu: number;
   readonly isUp: boolean;
-  /** Whether there is somebody at the other end, as far as the device can tell. */
+  /** Whether the device sees the other end. */
   readonly hasCarrier: boolean;
   /** `ether`, `loopback`, `none` (a tunnel) and so on. */
   readonly type: string;
@@ -17,7 +17,7 @@ export interface Link {
   readonly mac: Uint8Array | undefined;
   /** What a virtual device is: `bridge`, `bond`, `vlan`, `veth`, `gre` and so on; undefined for a network card. */
   readonly kind: string | undefined;
-  /** Name of the device that it lies upon: of a VLAN device, a macvlan and so on; and of a veth the other end. */
+  /** Name of the device below a VLAN device, a macvlan and so on; of a veth, the other end. */
   readonly below?: string | undefined;
   /** Name of the bridge, bond and so on that it is a port of. */
   readonly master?: string | undefined;

@@ -1,4 +1,4 @@
-/** Which addresses the kernel keeps for this host itself. */
+/** Which addresses are local to this host. */
 import { type RunTool, runTool } from '../core/tool.js';
 import type { IpAddress } from '../packet/address.js';
 import { askKernel } from './route.js';

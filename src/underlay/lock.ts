@@ -1,9 +1,9 @@
 /**
  * One forwarder and one agent an interface: a lock that the kernel gives back when its holder dies, however that happens.
  *
- * It is an flock on a file in a directory that the node's user and root alone can write, so nobody else can take or block it. Its name
- * has the network namespace and the interface's index: interfaces of the same name in other namespaces are others, and one that is
- * renamed is the same. Processes find each other as long as they share /run, also in containers.
+ * It is an flock on a file in a directory that only the node's user and root can write. The file is named after the network namespace and
+ * the interface's index, so a renamed interface keeps its lock. Processes find each other as long as they share /run, also in
+ * containers.
  *
  *     /run/anyhop/run-4026531840-2.lock            forwarders, and `anyhop stop`
  *     /run/anyhop-agent/agent-4026531840-2.lock    agents, and `anyhop agent --stop`
@@ -76,8 +76,8 @@ export async function lockInterface(
 }
 
 /**
- * For who takes away what a process has left: root does that for the service's user as well, and makes no file in that one's
- * directory. Where there is no file, nobody is in charge.
+ * The lock for removing what a process left. Root removes for the service's user too, and makes no file in that user's directory: without
+ * a file, nobody is in charge.
  * @throws AnyhopError as `lockInterface`
  */
 export async function lockLeftovers(

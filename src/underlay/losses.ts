@@ -1,4 +1,4 @@
-/** Packets that a driver or a ring lost: logged whenever there are more of them than before. */
+/** Logs the packets that a driver or a ring lost, whenever there are more than before. */
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import type { DriverStatistics } from './driver-statistics.js';

@@ -1,10 +1,10 @@
 /**
- * Word of changes in the kernel's links, addresses, routes, rules and neighbours: `ip monitor`, run for as long as it is
- * needed. Its lines are triggers only; who wants to know reads the tables.
+ * Tells of changes in the kernel's links, addresses, routes, rules and neighbours, by `ip monitor`. Its lines are only triggers to read
+ * the tables.
  *
- * It must not outlive this process, however that ends, and by itself it would notice a closed output only when it has
- * something to say. So a shell stands in between that waits for the end of its standard input, which a dead process
- * cannot keep open, and then ends it. The two have a session of their own: a Ctrl-C in the terminal is not for them.
+ * It must not outlive this process, and would notice a closed output only at its next line. So a shell starts it, waits for the end of
+ * its own standard input, which closes when this process dies, and then ends it. Both have their own session: Ctrl-C does not reach
+ * them.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,9 +1,9 @@
 /**
- * Which neighbours the backends rest on, and what is to be thought of each: resolved, failed, or still being asked. Goes
- * through the neighbour table in rounds, one for every read of it.
+ * The neighbours that backends depend on, and the state of each: resolved, failed, or still being asked. There is one round for each read
+ * of the neighbour table.
  *
- * An entry that failed before anybody here asked proves nothing: it may be old. One that the kernel cannot make, say
- * because its table is full, would be waited for without end.
+ * An entry that failed before this process asked may be old and proves nothing. An entry that the kernel cannot make, for example in a
+ * full table, fails after a time.
  */
 import { type Neighbour, type NeighbourPlace, neighbourKey } from './neighbour.js';
 

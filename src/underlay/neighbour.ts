@@ -1,10 +1,9 @@
 /**
- * The kernel's neighbour table (ARP and IPv6 neighbour discovery): reading it, and asking it to find an entry out.
+ * Reads the kernel's neighbour table (ARP and IPv6 neighbour discovery), and makes the kernel resolve entries.
  *
- * Frames that XDP or AF_XDP sends pass the neighbour table by. Nobody else may be sending to a backend's gateway, so
- * its entry would never be made, never be checked again, and be collected as garbage once the table has grown. So the
- * kernel is told to use the entry (NTF_USE), as if it had a packet to send: it resolves what is missing and probes
- * what is stale, at its own pace, and the entry stays an ordinary one.
+ * Frames of XDP and AF_XDP bypass the neighbour table. If nobody else sends to a backend's gateway, its entry is never made or checked,
+ * and is removed once the table has grown. So the kernel is told to use the entry (NTF_USE), as for a packet to send: it resolves and
+ * probes at its own pace, and the entry stays an ordinary one.
  */
 import { type RunTool, requireTool } from '../core/tool.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';

@@ -1,6 +1,5 @@
 /**
- * What a next hop is, and how it follows from the kernel's tables: a pure function of a route, the interfaces and the
- * neighbours.
+ * A next hop, as a pure function of a route, the interfaces and the neighbours.
  *
  *   backend --route--> interface --VLAN device?--> its parent and the tag
  *              |

@@ -1,13 +1,13 @@
 /**
- * The next hops of a set of backends: resolved at first, then followed for as long as they are needed, so that nothing
- * is looked up per packet. What any sequence of events leads to is what a fresh resolution would find.
+ * The next hops of a set of backends, resolved and then followed in the background. After any sequence of events they are what a fresh
+ * resolution would find.
  *
  *   ip monitor: something changed --> read the tables --> trace each backend --> what differs: log, listeners
  *                                          ^                    |
  *   every 5 s, and while somebody waits ---+                    +--> have neighbours found out and kept fresh
  *
- * While a neighbour is being asked, what was known before stays in force: a flushed entry, or a route that moved to
- * another gateway, does not take backends down for the time of an ARP exchange. The kernel gives up asking after 3 s.
+ * While a neighbour is being asked, the former next hop stays in force: a flushed entry or a new gateway takes no backend down for the
+ * time of an ARP exchange. The kernel gives up after 3 s.
  */
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
@@ -264,7 +264,7 @@ export class NextHops {
     }
   }
 
-  /** What fails in the background is tried again in a while, and told of when it fails in another way than before. */
+  /** Logs each new reason for a failure in the background; all of it is tried again. */
   #said(what: string, why: string | undefined): void {
     if (why === this.#complaints.get(what)) return;
     this.#complaints.set(what, why);

@@ -1,4 +1,4 @@
-/** What is on the links of this host, by its routes: addresses that are, or may be, another machine's. */
+/** What is on the links of this host, by its routes: addresses that may be another machine's. */
 import { AnyhopError } from '../core/errors.js';
 import { type RunTool, requireTool, runTool } from '../core/tool.js';
 import { type IpPrefix, parseAddress, prefixesOverlap } from '../packet/address.js';

@@ -1,5 +1,5 @@
 /**
- * The MAC addresses of this host on one link: frames for any of them are for the host, and so is what they carry for a VIP.
+ * The MAC addresses of this host on one link. Frames for any of them are for the host, with the packets for VIPs in them.
  *
  *   the interface's own | macvlan, VLAN devices and bridges upon it, and upon these | further unicast addresses of the card
  *

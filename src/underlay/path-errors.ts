@@ -1,6 +1,6 @@
 /**
- * Listens for what routers say about GRE packets that are too big for their next link. Reports are few: sockets that the kernel
- * filters are read ten times a second, a bounded number of packets each time, whatever comes in.
+ * Listens for routers' reports about GRE packets that are too big. The kernel filters the sockets; they are read ten times a second, a
+ * bounded number of packets each time.
  */
 import type { Logger } from '../core/log.js';
 import { PacketSocket } from '../ffi/packet-socket.js';

@@ -1,13 +1,11 @@
 /**
- * What paths take that is less than what their routes say: learned from routers' reports (path-errors.ts), one value for
- * each far end, forgotten after ten minutes, as RFC 8201 section 4 asks, or with the next hop.
+ * Path MTUs below the routes' own, learned from routers' reports (path-errors.ts): one for each far end, forgotten after ten minutes
+ * (RFC 8201 section 4) or with the next hop.
  *
- * Anybody who knows two addresses can write a report, so it is believed only as far as it does little harm:
- *  - it is about somebody that packets are sent to, about a packet as long as one that is sent, and longer than what
- *    is said to fit;
- *  - what is learned is never less than the least that the caller names for the far end. A smaller value is raised to
- *    that, and counted: a path that really takes less is no path for its services, and the log says so;
- *  - a path only becomes narrower by a report, and wider when what was learned is forgotten.
+ * Anybody who knows two addresses can forge a report, so reports are believed within limits:
+ *  - The report is about a far end that packets are sent to, and a packet no longer than the route's MTU and longer than the reported one.
+ *  - A value below the caller's minimum for the far end is raised to that minimum, counted and logged.
+ *  - A report only makes a path narrower. It becomes wider when the value is forgotten.
  */
 import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';

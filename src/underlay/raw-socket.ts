@@ -1,9 +1,9 @@
 /**
- * Raw sockets by npm `raw-socket`, an optional dependency: loaded when somebody needs one. Its public `send` queues, and
- * takes a turn of the event loop a packet; the socket that it wraps sends at once, and throws when the kernel refuses.
+ * Raw sockets by npm `raw-socket`, an optional dependency that is loaded on use. Its public `send` queues and takes a turn of the event
+ * loop a packet; the socket beneath sends at once, and throws when the kernel refuses.
  *
- * A raw socket gets a copy of every packet of its protocol, whoever sent it. So every one of them has a filter in the kernel,
- * those that only send too: a flood of other packets neither fills a socket's queue nor wakes this process.
+ * A raw socket gets a copy of every packet of its protocol. So each has a filter in the kernel, also those that only send: a flood of
+ * other packets neither fills its queue nor wakes this process.
  */
 import type rawSocket from 'raw-socket';
 import type { Socket } from 'raw-socket';

@@ -1,7 +1,6 @@
 /**
- * When to read the kernel's tables: one read at a time, a burst of changes as one, and however much changes, reading
- * takes no more than a fifth of the time, unless a read is so slow that what changed would wait for too long: a node has to
- * notice within a second that it can reach nobody.
+ * When to read the kernel's tables: one read at a time, and one for a burst of changes. Reading takes a fifth of the time at most,
+ * unless reads are so slow that a change would wait too long: a node has to notice within a second that it reaches nobody.
  */
 import { SerialQueue } from '../core/serial-queue.js';
 import type { Change } from './monitor.js';

@@ -1,5 +1,5 @@
 /**
- * Routes: how the kernel reaches each backend, by its routing tables and rules. A snapshot; next-hops.ts keeps it current.
+ * The kernel's route to each backend, by its routing tables and rules. A snapshot; next-hops.ts keeps it current.
  *
  * All backends are asked for in one run of `ip`, which takes 0.12 s for 4000 of them; one run each would take 16 s.
  * Of a route with several next hops the kernel names one, chosen by its hash of the address.
@@ -143,8 +143,8 @@ export function gatewayOf(route: IpRoute): IpAddress | undefined {
 }
 
 /**
- * The least that is believed of an MTU that the kernel learned: it takes one ICMP error about a ping that nobody sent to make it
- * learn 552. So much has room for an IPv6 packet of 1280 bytes in any outer headers; less is learned by path-mtus.ts.
+ * The least that is believed of an MTU that the kernel learned: one forged ICMP error about a ping makes it learn 552. This has room for
+ * an IPv6 packet of 1280 bytes in any outer headers; path-mtus.ts learns smaller ones.
  */
 const LEARNED_MTU_MIN = 1328;
 
