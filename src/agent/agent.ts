@@ -3,7 +3,7 @@
  *
  *   interface -> driver -> anyhop_agent -> the host, or another backend    (native/bpf/agent.bpf.c)
  *                             |
- *                 counters, budget: kept                    by the next agent (pins.ts)
+ *          counters, budget, former fleets: kept            by the next agent (pins.ts)
  *                 who may send, services, peers: its own    full before it is put in force
  *
  * The program outlives this process, because a backend without it is unreachable. A reload, or the next agent, loads a program with
@@ -11,29 +11,26 @@
  */
 
 import type { LoadedConfig } from '../config/types.js';
-import { AnyhopError } from '../core/errors.js';
+import { AnyhopError, isSystemError } from '../core/errors.js';
 import { known } from '../core/known.js';
 import { AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { VERSION } from '../core/version.js';
 import type { IpAddress } from '../packet/address.js';
+import { entries } from '../pins/directory.js';
 import { sweep } from '../pins/find.js';
 import { PinKeeper } from '../pins/keeper.js';
 import { type DriverStatistics, lessBaseline, readStatistics } from '../underlay/driver-statistics.js';
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
-import { type AgentAttachment, attachAgent } from './attachment.js';
-import { checkEnvironment, type Environment, localBackends, requireInterface } from './environment.js';
-import { backendAddresses, type Fleet, FormerFleets, fleetOf, requireFreeIds, withFormer } from './fleet.js';
-import {
-  AGENT_PINS,
-  keepMapsPinned,
-  openKeptMaps,
-  pinKeptMaps,
-  removeOthers,
-  removePins,
-  unpinAll,
-} from './pins.js';
+import type { AgentAttachment } from './attachment.js';
+import { type Begun, begin, inView, readyEnvironment } from './begin.js';
+import { type Environment, localBackends, requireInterface } from './environment.js';
+import { backendAddresses, type Fleet } from './fleet.js';
+import type { FleetHistory } from './fleet-history.js';
+import { FLEET_PIN, writeFleets } from './fleet-pin.js';
+import { AGENT_PINS, keepMapsPinned, removePins } from './pins.js';
 import { findPinDirectory } from './place.js';
 import { type Prepared, prepare, release } from './prepared.js';
 import { keptMapsOf, readVerdicts } from './program.js';
@@ -49,11 +46,11 @@ export class Agent {
   readonly #directory: string | undefined;
   readonly #attachment: AgentAttachment;
   readonly #startedAt = new Date();
-  readonly #former = new FormerFleets();
   /** Of the driver, when the agent started. */
   readonly #baseline: DriverStatistics;
   readonly #pins: PinKeeper;
   #inForce: Prepared;
+  #history: FleetHistory;
   readonly #reloads = new SerialQueue();
   #lastVerdicts: Record<string, number> | undefined;
 
@@ -61,9 +58,8 @@ export class Agent {
     log: Logger,
     lock: InterfaceLock,
     directory: string | undefined,
-    attachment: AgentAttachment,
     baseline: DriverStatistics,
-    inForce: Prepared,
+    { attachment, inForce, history }: Begun,
   ) {
     this.#log = log;
     this.#lock = lock;
@@ -71,6 +67,7 @@ export class Agent {
     this.#attachment = attachment;
     this.#baseline = baseline;
     this.#inForce = inForce;
+    this.#history = history;
     this.#pins = new PinKeeper(AGENT_PINS, inForce.config.agent.bpffs, log);
   }
 
@@ -90,8 +87,8 @@ export class Agent {
       );
       if (directory !== undefined) await sweep(config.agent.bpffs, directory, AGENT_PINS, log);
       const baseline = readStatistics(environment.interface);
-      const { attachment, inForce } = await begin(config, environment, directory, log);
-      return new Agent(log, lock, directory, attachment, baseline, inForce);
+      const begun = await begin(config, environment, directory, log);
+      return new Agent(log, lock, directory, baseline, begun);
     } catch (error) {
       await lock.release();
       throw error;
@@ -160,22 +157,39 @@ export class Agent {
   async #reload(config: LoadedConfig<'agent'>): Promise<void> {
     const former = this.#inForce;
     requireSamePlace(config, former.config);
-    const before = [...this.#former.inForce(), fleetOf(former.config)];
-    requireFreeIds(fleetOf(config), before);
-    const checked = await readyEnvironment(config, this.#attachment.programId);
-    const fleet = withFormer(fleetOf(config), before);
-    const environment = { ...checked, locals: localBackends(fleet.backends, thisSystem) };
-    const kept = keptMapsOf(former.program);
-    const next = await prepare(config, fleet, environment, kept, this.#log);
+    const history = this.#history.next(config);
+    const environment = await readyEnvironment(config, this.#attachment.programId);
+    const next = await prepare(
+      config,
+      ...inView(history, environment),
+      keptMapsOf(former.program),
+      this.#log,
+    );
     try {
+      this.#remember(history);
       this.#attachment.replace(next.program);
     } catch (error) {
       await release(next);
+      this.#remember(this.#history);
       throw error;
     }
     this.#inForce = next;
-    this.#former.replaced(former.config, config);
+    this.#history = history;
     await release(former);
+  }
+
+  /** For the next agent. Without it, that one takes what former configs had for strange: no reason to stay with an old config. */
+  #remember(history: FleetHistory): void {
+    const directory = this.#directory;
+    if (directory === undefined) return;
+    try {
+      writeFleets(directory, history);
+    } catch (error) {
+      if (!(error instanceof AnyhopError) && !isSystemError(error)) throw error;
+      const why = reasonOf(error);
+      const text = `what former configs had will not survive a restart of the agent: ${why}`;
+      this.#log.warn({ event: 'state_not_kept', directory, why }, text);
+    }
   }
 
   /** Backends' addresses that came to this host after the program was loaded: it accepts nothing for them. */
@@ -187,7 +201,7 @@ export class Agent {
 
   /** Whether something of a former config is still in force although its settle time is over: a reload removes it. */
   hasExpired(): boolean {
-    return this.#former.hasExpired();
+    return this.#history.hasExpired();
   }
 
   isAttached(): boolean {
@@ -200,7 +214,10 @@ export class Agent {
     if (directory === undefined || !this.isPinned) return;
     this.#pins.keep(directory, () => {
       const hadNone = this.#attachment.keepPinned();
-      return keepMapsPinned(directory, this.#inForce.program) || hadNone;
+      const hadMaps = !keepMapsPinned(directory, this.#inForce.program);
+      const hadFleet = entries(directory).includes(FLEET_PIN);
+      if (!hadFleet) writeFleets(directory, this.#history);
+      return hadNone || !hadMaps || !hadFleet;
     });
   }
 
@@ -226,48 +243,6 @@ export class Agent {
     this.#lastVerdicts = readVerdicts(this.#inForce.program);
     await release(this.#inForce);
     await this.#lock.release();
-  }
-}
-
-/** @throws AnyhopError the first error of the environment check */
-async function readyEnvironment(config: LoadedConfig<'agent'>, own?: number): Promise<Environment> {
-  const environment = await checkEnvironment(config, thisSystem, own);
-  const error = environment.findings.find(({ level }) => level === 'error');
-  if (error === undefined) return environment;
-  throw new AnyhopError(error.code, error.message, { hint: error.hint });
-}
-
-/** Prepares a program and attaches it, in place of the one that a former agent left. */
-async function begin(
-  config: LoadedConfig<'agent'>,
-  environment: Environment,
-  directory: string | undefined,
-  log: Logger,
-): Promise<{ attachment: AgentAttachment; inForce: Prepared }> {
-  const { leftover, interface: name } = environment;
-  if (directory !== undefined && leftover === undefined && unpinAll(directory)) {
-    log.warn(
-      { event: 'stale_pins', directory },
-      `pins without a program on ${name} were removed: ${directory}`,
-    );
-  }
-  const kept = directory === undefined ? {} : openKeptMaps(directory);
-  const inForce = await prepare(config, fleetOf(config), environment, kept, log);
-  try {
-    if (directory !== undefined) pinKeptMaps(directory, inForce.program);
-    const attachment = attachAgent(inForce.program, environment, directory);
-    if (directory !== undefined) removeOthers(directory);
-    if (leftover !== undefined && !inForce.program.reused.has('counters')) {
-      log.warn(
-        { event: 'counters_dropped' },
-        'counters start again: this program cannot continue those of the one before',
-      );
-    }
-    return { attachment, inForce };
-  } catch (error) {
-    await release(inForce);
-    if (directory !== undefined && leftover === undefined) removePins(directory);
-    throw error;
   }
 }
 

@@ -1,10 +1,8 @@
 /**
- * Who the fleet is for a backend: whom it takes GRE from, which addresses are backends', and whom second chance may send on to. A
- * reload may change all three, and no two machines reload at the same moment: what the config before said holds on for a settle
- * time. It is not kept over a restart.
+ * Who the fleet is for a backend: whom it takes GRE from, which addresses are backends', and whom second chance may send on to.
+ * fleet-history.ts has those of former configs.
  */
 import type { Config, LoadedConfig, PoolConfig } from '../config/types.js';
-import { AnyhopError } from '../core/errors.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 
 /** A backend that a GRE key may name. */
@@ -63,66 +61,8 @@ export function withFormer(present: Fleet, former: readonly Fleet[]): Fleet {
   };
 }
 
-/**
- * An id is another machine's only when nobody can still mean the one that had it: a packet that a former config has sent on would
- * reach the wrong backend and be taken there.
- * @throws AnyhopError ERR_CONFIG when an id of the fleet names another address in a former one
- */
-export function requireFreeIds(fleet: Fleet, former: readonly Fleet[]): void {
-  const holders = new Map(former.flatMap(({ peers }) => peers.map(({ id, address }) => [id, address.text])));
-  for (const { id, address } of fleet.peers) {
-    const holder = id === 0 ? undefined : holders.get(id);
-    if (holder === undefined || holder === address.text) continue;
-    throw new AnyhopError(
-      'ERR_CONFIG',
-      `backend ${address.text} has the id ${id}, which ${holder} had within the settle time: packets on their way may still mean ${holder}`,
-      { hint: 'Give the backend another id (id: N).' },
-    );
-  }
-}
-
-interface FormerFleet {
-  readonly fleet: Fleet;
-  readonly untilMs: number;
-}
-
-/** Fleets of configs that are no longer in force, each until its settle time is over. */
-export class FormerFleets {
-  readonly #now: () => number;
-  #list: readonly FormerFleet[] = [];
-
-  /** @param now milliseconds of a clock that nobody sets */
-  constructor(now: () => number = () => performance.now()) {
-    this.#now = now;
-  }
-
-  /** Those that still hold. */
-  inForce(): readonly Fleet[] {
-    return this.#held().map(({ fleet }) => fleet);
-  }
-
-  /** Whether one has ceased to hold since the last `replaced`. */
-  hasExpired(): boolean {
-    return this.#held().length < this.#list.length;
-  }
-
-  /** Another config is in force now: what the one before had beside it holds on, for the longer settle time of the two. */
-  replaced(before: LoadedConfig<'agent'>, next: LoadedConfig<'agent'>): void {
-    const [fleet, present] = [fleetOf(before), fleetOf(next)];
-    const settleMs = Math.max(...[...before.pools, ...next.pools].map((pool) => pool.settleMs));
-    const known = new Set(namesOf(present));
-    const isNews = namesOf(fleet).some((name) => !known.has(name));
-    this.#list = [...this.#held(), ...(isNews ? [{ fleet, untilMs: this.#now() + settleMs }] : [])];
-  }
-
-  #held(): readonly FormerFleet[] {
-    const nowMs = this.#now();
-    return this.#list.filter(({ untilMs }) => untilMs > nowMs);
-  }
-}
-
 /** All of a fleet as text. */
-function namesOf({ forwarders, backends, peers }: Fleet): string[] {
+export function namesOf({ forwarders, backends, peers }: Fleet): string[] {
   return [...[...forwarders, ...backends].map(({ text }) => text), ...peers.map(nameOf)];
 }
 

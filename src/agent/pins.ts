@@ -6,6 +6,7 @@
  *         counters-<digest>   packets by verdict; the digest is that of the verdicts' names, so that no version counts on under
  *                             the numbers of another
  *         budget              what second chance may still send on
+ *         fleet               whom former configs had beside the present one (fleet-pin.ts)
  *
  * An agent can be killed at any moment. The next one relies only on the link; maps are pinned before a program that uses them is in
  * force, and unused ones are unpinned after that.
@@ -20,6 +21,7 @@ import { Descriptor } from '../ffi/descriptor.js';
 import { findAttachment } from '../pins/attachment.js';
 import { entries, isBpffs, removePinDirectory } from '../pins/directory.js';
 import { directoryOf } from '../pins/find.js';
+import { FLEET_PIN } from './fleet-pin.js';
 import { KEPT_MAPS, type KeptMaps, keptMapsOf } from './program.js';
 
 export const AGENT_PINS = 'anyhop-agent';
@@ -80,7 +82,7 @@ export function closeMaps(maps: KeptMaps): void {
 
 /** Unpins what another version has left. */
 export function removeOthers(directory: string): void {
-  const own = new Set<string>(['link', ...Object.values(PIN)]);
+  const own = new Set<string>(['link', FLEET_PIN, ...Object.values(PIN)]);
   for (const name of entries(directory)) if (!own.has(name)) unlinkSync(join(directory, name));
 }
 

@@ -1,7 +1,8 @@
 /** Whom a backend takes for the fleet, after one config and another. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Fleet, FormerFleets, fleetOf, requireFreeIds, withFormer } from '#anyhop/agent/fleet.js';
+import { type Fleet, fleetOf, withFormer } from '#anyhop/agent/fleet.js';
+import { FleetHistory, heldBy } from '#anyhop/agent/fleet-history.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import { CONFIG } from './fixture.js';
 
@@ -71,37 +72,45 @@ test('a backend that gets another id is also known by the former one, and takes 
       [12, false],
     ],
   );
-  const former = new FormerFleets(() => 0);
-  former.replaced(BEFORE, renamed);
-  assert.equal(former.inForce().length, 1, 'an id alone is worth a settle time');
+  const history = new FleetHistory(heldBy(BEFORE)).next(renamed);
+  assert.equal(history.former.length, 1, 'an id alone is worth a settle time');
 });
 
 test('an id that another backend had is refused while somebody may mean that one', () => {
+  let nowMs = 1000;
+  const first = new FleetHistory(heldBy(BEFORE), [], () => nowMs);
   const moved = configOf((text) => text.replace('10.1.0.12}', '10.2.0.12}'));
-  assert.throws(() => requireFreeIds(fleetOf(moved), [fleetOf(BEFORE)]), {
+  const refusal = {
     code: 'ERR_CONFIG',
     message: /10\.2\.0\.12 has the id 12, which 10\.1\.0\.12 had within the settle time/,
     hint: /another id \(id: N\)/,
-  });
-  requireFreeIds(fleetOf(BEFORE), [fleetOf(BEFORE), fleetOf(AFTER)]);
-  requireFreeIds(fleetOf(configOf((text) => text.replace('10.1.0.12}', '10.2.0.12, id: 900}'))), [
-    fleetOf(BEFORE),
-  ]);
+  };
+  assert.throws(() => first.next(moved), refusal);
+  const without = first.next(AFTER);
+  nowMs += 299_999;
+  assert.throws(() => without.next(moved), refusal);
+  nowMs += 1;
+  without.next(moved);
+  first.next(BEFORE).next(AFTER);
+  first.next(configOf((text) => text.replace('10.1.0.12}', '10.2.0.12, id: 900}')));
 });
 
 test('a former fleet holds for the longest settle time of the two configs, and one that has nothing else not at all', () => {
   let nowMs = 1000;
-  const former = new FormerFleets(() => nowMs);
-  former.replaced(BEFORE, BEFORE);
-  assert.deepEqual(former.inForce(), []);
-  former.replaced(BEFORE, AFTER); // 5 minutes
-  assert.deepEqual(former.inForce().map(texts), [texts(fleetOf(BEFORE))]);
+  const first = new FleetHistory(heldBy(BEFORE), [], () => nowMs);
+  assert.deepEqual(first.next(BEFORE).former, []);
+  const second = first.next(AFTER); // 5 minutes
+  assert.deepEqual(
+    second.former.map(({ fleet }) => texts(fleet)),
+    [texts(fleetOf(BEFORE))],
+  );
   nowMs += 299_999;
-  former.replaced(AFTER, AFTER);
-  assert.equal(former.inForce().length, 1, 'a reload of the same config forgets nothing');
-  assert.equal(former.hasExpired(), false);
+  const third = second.next(AFTER);
+  assert.equal(third.former.length, 1, 'a reload of the same config forgets nothing');
+  assert.deepEqual(texts(third.fleet()), texts(withFormer(fleetOf(AFTER), [fleetOf(BEFORE)])));
+  assert.equal(third.hasExpired(), false);
   nowMs += 1;
-  assert.deepEqual([former.inForce().length, former.hasExpired()], [0, true]);
-  former.replaced(AFTER, AFTER);
-  assert.equal(former.hasExpired(), false, 'the reload has taken it away');
+  assert.equal(third.hasExpired(), true);
+  assert.deepEqual(texts(third.fleet()), texts(fleetOf(AFTER)));
+  assert.equal(third.next(AFTER).hasExpired(), false, 'the reload has taken it away');
 });

@@ -115,6 +115,34 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     assert.equal((await agent.stop('SIGINT')).code, 0);
   });
 
+  test('knows after a restart what the config before had, and refuses an id that another backend had', async () => {
+    backend.configure(settlesSoon);
+    const first = await start();
+    assert.equal((await first.stop('SIGTERM')).code, 0);
+    const moved = (text: string): string =>
+      settlesSoon(text)
+        .replace('10.0.0.0/28', '10.9.9.9')
+        .replace('address: 10.1.0.12}', 'address: 10.2.0.12, id: 900}');
+    backend.configure((text) => moved(text).replace(', id: 900', ''));
+    const { code, text } = await backend.agent();
+    assert.equal(code, 2);
+    assert.match(text, /10\.2\.0\.12 has the id 12, which 10\.1\.0\.12 had within the settle time/);
+    await delivers(); // the program of the first one
+    backend.configure(moved);
+    const agent = await start();
+    await delivers();
+    await sendsOn('10.1.0.12');
+    agent.kill();
+    await agent.exited;
+    const next = await start(); // a restart forgets nothing and prolongs nothing
+    await delivers();
+    await sendsOn('10.1.0.12');
+    await settled(next);
+    await assert.rejects(delivers(), /no answer/);
+    assert.equal((await next.stop('SIGINT')).code, 0);
+    backend.configure();
+  });
+
   test('refuses a bad config with its file and line, and what is in force stays', async () => {
     const agent = await start();
     const program = await backend.xdp();
