@@ -1,7 +1,8 @@
 /**
- * A client of a backend's VIP, written by hand, segment by segment: every packet of it has a key that names the alternate, as
+ * A client of a backend's VIP, written by hand, segment by segment: every packet of it has a key that names an alternate, as
  * after a change that has moved its slot.
  */
+import { keyWord } from '#anyhop/packet/second-chance-key.js';
 import {
   frame,
   gre,
@@ -17,7 +18,7 @@ import {
 } from '../packets/build.js';
 import type { DecodedPacket } from '../packets/decode.js';
 import type { Backend } from './backend.js';
-import { CLIENT, CLIENT6, inner4, inner6, KEYS, outer4, outer6, VIP, VIP6 } from './fixture.js';
+import { CLIENT, CLIENT6, inner4, inner6, outer4, outer6, VIP, VIP6 } from './fixture.js';
 
 export const PORT = 81;
 export const MSS = 1300; // fits the wire with all headers around it
@@ -35,14 +36,14 @@ for (const vip of ['${VIP}', '${VIP6}'])
   ).listen(${PORT}, vip, () => --left === 0 && console.log('listening'));`;
 
 export const FAMILIES = [
-  { family: 4, outer: outer4, inner: inner4, client: CLIENT, vip: VIP, key: KEYS.peer4, peer: '10.1.0.12' },
+  { family: 4, outer: outer4, inner: inner4, client: CLIENT, vip: VIP, id: 12, peer: '10.1.0.12' },
   {
     family: 6,
     outer: outer6,
     inner: inner6,
     client: CLIENT6,
     vip: VIP6,
-    key: KEYS.peer6,
+    id: 18,
     peer: 'fd00:1::12',
   },
 ] as const;
@@ -71,8 +72,9 @@ export class Client {
 
   /** Any packet of the flow's. */
   send(...layers: Layer[]): void {
-    const { outer, key } = this.#on;
-    this.#backend.send(frame({}, outer(), gre({ key }), ...layers));
+    const { outer, id } = this.#on;
+    const key = gre({ key: keyWord(0, id, 0), alternates: true });
+    this.#backend.send(frame({}, outer(), key, ...layers));
   }
 
   /** @param shift of the sequence number: a keepalive probe has the last one again */

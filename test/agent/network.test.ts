@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { keyWord } from '#anyhop/packet/second-chance-key.js';
 import {
   frame,
+  type GreOptions,
   gre,
   icmpError,
   ipv4,
@@ -92,19 +94,28 @@ describe('anyhop agent on an interface', { skip: networkSkip() }, () => {
   /** A segment of no connection here is seen on its way to the alternate. */
   async function strayGoesOn(
     sport: number,
-    { inner, outer, peer, key }: (typeof STRAYS)[number],
+    { inner, outer, peer, key, sent }: (typeof STRAYS)[number],
   ): Promise<void> {
     const layers = [inner(), tcp({ sport, dport: 80, flags: ['ack'] }), payload('stray')];
-    backend.send(frame({}, outer(), gre({ key }), ...layers));
+    backend.send(frame({}, outer(), gre(key), ...layers));
     const { transport, src } = await backend.answer('packet for the peer', ({ dst }) => dst === peer);
     assert.equal(src, peer.replace(/2$/, '1'));
-    assert.ok(transport?.kind === 'gre' && transport.key === undefined);
+    assert.ok(transport?.kind === 'gre');
+    assert.deepEqual([transport.key, transport.alternates], [sent, sent !== undefined]);
     assert.deepEqual(transport.inner, packet(...layers));
   }
 
+  /** By ids: in place, passed over this host's other address, to the other family; and by keys of the former format. */
+  const ids = (index: number, id1: number, id2: number): GreOptions => ({
+    key: keyWord(index, id1, id2),
+    alternates: true,
+  });
   const STRAYS = [
-    { ...FLOWS[0], peer: '10.1.0.12', key: KEYS.peer4 },
-    { ...FLOWS[1], peer: 'fd00:1::12', key: KEYS.peer6 },
+    { ...FLOWS[0], peer: '10.1.0.12', key: ids(0, 12, 18), sent: keyWord(1, 12, 18) },
+    { ...FLOWS[1], peer: 'fd00:1::12', key: ids(0, 11, 18), sent: keyWord(2, 11, 18) },
+    { ...FLOWS[0], peer: 'fd00:1::12', key: ids(1, 17, 18), sent: keyWord(2, 17, 18) },
+    { ...FLOWS[0], peer: '10.1.0.12', key: { key: KEYS.peer4 }, sent: undefined },
+    { ...FLOWS[1], peer: 'fd00:1::12', key: { key: KEYS.peer6 }, sent: undefined },
   ] as const;
 
   test('sends on to the alternate what has no socket here, also after the agent was killed', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
+import { keyWord } from '#anyhop/packet/second-chance-key.js';
 import {
   destinationOptions,
   frame,
@@ -11,6 +12,7 @@ import {
   icmpv6Error,
   ipv4,
   ipv6,
+  type Layer,
   packet,
   payload,
   tcp,
@@ -37,12 +39,17 @@ const opening = tcp({ sport: 40000, dport: 80, flags: ['syn'] });
 const about4 = packet(ipv4({ src: VIP, dst: CLIENT }), tcp({ sport: 80, dport: 40000 }));
 const about6 = packet(ipv6({ src: VIP6, dst: CLIENT6 }), destinationOptions(), udp({ sport: 53, dport: 9 }));
 
+const ids = (index: number, id1: number, id2: number): Layer =>
+  gre({ key: keyWord(index, id1, id2), alternates: true });
+
 /** Frames that are delivered or sent on, one of each kind. */
 const GOOD = [
   frame({}, outer4(), gre(), inner4(), web, payload(10)),
   frame({ vlans: [10, 20] }, outer6(), gre({ key: 1 }), inner6(), opening, payload(10)),
   frame({ vlans: [10, 20] }, outer6(), gre({ key: KEYS.peer4 }), inner6(), web, payload(10)),
   frame({}, outer4(), gre({ key: KEYS.peer6 }), inner4(), icmpError({ type: 3, mtu: 1400, about: about4 })),
+  frame({}, outer4(), ids(0, 12, 18), inner4(), web, payload(10)),
+  frame({ vlans: [10] }, outer6(), ids(1, 11, 18), inner6(), web, payload(10)),
   frame({}, outer4({ tos: 3 }), gre(), inner4({ tos: 2 }), udp({ sport: 1, dport: 53 }), payload(10)),
   frame({}, outer6(), gre(), inner6(), destinationOptions({ length: 24 }), web),
   frame({}, outer4(), gre(), inner4(), icmpError({ type: 3, mtu: 1400, about: about4 })),
