@@ -278,15 +278,6 @@ static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *f
 	return ANYHOP_AGENT_V_SENT_ON;
 }
 
-/* Writes the outer headers of one shape in front of a packet. */
-static __always_inline void write_outer(__u8 *out, const struct anyhop_choice *choice, const struct anyhop_inner *inner,
-					__u32 l2_length, __u32 ip_length, __u32 keyed)
-{
-	anyhop_write_outer(out, choice, inner, l2_length, ip_length, keyed);
-	if (keyed)
-		anyhop_put16be(out + l2_length + ip_length, ANYHOP_GRE_FLAG_KEY | GRE_ALTERNATES);
-}
-
 static __always_inline int rewrite_shape(struct xdp_md *ctx, struct anyhop_choice *choice, struct anyhop_inner *inner,
 					 __u32 l2_length, __u32 ip_length)
 {
@@ -302,7 +293,7 @@ static __always_inline int rewrite_shape(struct xdp_md *ctx, struct anyhop_choic
 		inner->tos = first >> 20 & 0xff;
 		choice->hash = first & 0xfffff;
 	}
-	write_outer(out, choice, inner, l2_length, ip_length, 1);
+	anyhop_write_outer(out, choice, inner, l2_length, ip_length, 1);
 	return 0;
 }
 
@@ -310,7 +301,7 @@ static __always_inline int rewrite_shape(struct xdp_md *ctx, struct anyhop_choic
  * way stays (DSCP, ECN, flow label); the last host brings it into the inner packet. */
 static __always_inline int rewrite(struct xdp_md *ctx, const struct anyhop_agent_path *to, __u32 family, __u32 length, __u32 word)
 {
-	struct anyhop_choice choice = {.path = &to->path, .template = to->template, .keyed = 1, .key = __builtin_bswap32(word)};
+	struct anyhop_choice choice = {.path = &to->path, .template = to->template, .key = word};
 	struct anyhop_inner inner = {.family = family, .length = length};
 
 #define REWRITE(l2_length, ip_length, keyed) rewrite_shape(ctx, &choice, &inner, l2_length, ip_length)
@@ -329,7 +320,7 @@ static __always_inline int wrap_shape(struct xdp_md *ctx, const struct anyhop_ch
 	out = (__u8 *)(long)ctx->data;
 	if (out + length > (__u8 *)(long)ctx->data_end)
 		return -1;
-	write_outer(out, choice, inner, l2_length, ip_length, keyed);
+	anyhop_write_outer(out, choice, inner, l2_length, ip_length, keyed);
 	return 0;
 }
 
@@ -342,8 +333,7 @@ static __always_inline int wrap(struct xdp_md *ctx, const struct anyhop_agent_pa
 		.path = &to->path,
 		.template = to->template,
 		.hash = label,
-		.keyed = goes_keyed(key, to),
-		.key = __builtin_bswap32(key->word),
+		.key = goes_keyed(key, to) ? key->word : 0,
 	};
 	struct anyhop_inner inner = {.family = family, .length = length};
 	const __u8 *frame = (const __u8 *)(long)ctx->data, *end = (const __u8 *)(long)ctx->data_end;

@@ -70,7 +70,7 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
 			record->hash = outcome.hash;
 			record->slot = outcome.slot;
 			record->backend = outcome.backend;
-			record->alternate = outcome.alternate;
+			record->key = outcome.key;
 			record->interface_index = outcome.interface_index;
 		}
 		if (action == ANYHOP_DROP)

@@ -28,7 +28,7 @@ struct anyhop_dev_record {
 	__u32 hash;
 	__u32 slot;
 	__u32 backend;
-	__s32 alternate;
+	__u32 key;
 	__u32 interface_index;
 };
 

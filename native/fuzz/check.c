@@ -86,7 +86,7 @@ static void check_forwarded(const struct result *r)
 	__u32 inner_family;
 	const __u8 *ip = o->frame + l3;
 
-	CHECK(o->backend < header->backend_count && o->alternate < (__s32)header->backend_count);
+	CHECK(o->backend < header->backend_count);
 	CHECK(o->service_counter < header->service_counters && o->backend_counter < header->backend_counters);
 	path = (const struct anyhop_path *)(r->image->bytes + header->path_offset) + o->backend;
 	CHECK(l3 == o->l2_length && l3 == path->l2_length && (l3 == ETHERNET || l3 == ETHERNET + VLAN_TAG));
@@ -97,16 +97,18 @@ static void check_forwarded(const struct result *r)
 	if (family == 4)
 		CHECK(be16(ip + 6) == DONT_FRAGMENT);
 
-	/* RFC 2784, with RFC 2890's key for an alternate. */
+	/* RFC 2784, with RFC 2890's key for alternates: at index 0, of a backend that reads it. */
 	find_ip(r->original, r->length, &inner_family);
 	CHECK(be16(ip + gre + 2) == (inner_family == 4 ? 0x0800 : 0x86dd));
-	CHECK(be16(ip + gre) == (o->alternate < 0 ? 0 : 0x2000));
-	if (o->alternate >= 0) {
-		CHECK(path->flags & ANYHOP_PATH_AGENT && (__u32)o->alternate != o->backend);
-		CHECK(memcmp(ip + gre + 4, &((const struct anyhop_path *)(r->image->bytes + header->path_offset))[o->alternate].key,
-			     4) == 0);
+	CHECK(be16(ip + gre) == (o->key ? 0x2008 : 0));
+	if (o->key) {
+		__u32 id1 = o->key >> 15, id2 = o->key & 0x7fff;
+
+		CHECK(path->flags & ANYHOP_PATH_AGENT && id1 && id1 < 0x8000);
+		CHECK(id1 != path->id && (!id2 || (id2 != path->id && id2 != id1)));
+		CHECK((be16(ip + gre + 4) << 16 | be16(ip + gre + 6)) == o->key);
 	}
-	gre += o->alternate < 0 ? 4 : 8;
+	gre += o->key ? 8 : 4;
 	CHECK(o->bytes == size - gre);
 	check_inner(r, ip + gre, size - gre, inner_family);
 

@@ -81,7 +81,7 @@ static void check_decision(const struct result *r, __u8 *frame)
 		return;
 	CHECK(r->outcome.service_counter == match.service->counter && r->outcome.bytes == packet.length);
 	CHECK(r->outcome.hash == choice.hash && r->outcome.slot == choice.slot);
-	CHECK(r->outcome.backend == choice.backend && r->outcome.alternate == choice.alternate);
+	CHECK(r->outcome.backend == choice.backend && r->outcome.key == choice.key);
 }
 
 /* Runs the frame and checks what came of it. Returns the verdict; the resulting frame, if any, is copied to `sent`. */

@@ -134,6 +134,7 @@ export interface TablesReport {
     readonly backends: readonly string[];
     /** For each slot an index, or null for none; NONE of table/layers.ts is null too, so that tables need no copy. */
     readonly owners: ArrayLike<number | null>;
+    /** The first alternates of all slots, then the second ones. */
     readonly alternates: ArrayLike<number | null>;
   }[];
 }
@@ -239,9 +240,10 @@ export interface Explanation {
   readonly slots?: number;
   readonly owner?: string | null;
   readonly ownerAddress?: string;
-  readonly alternate?: string | null;
-  /** The GRE key that the packet carries, in dotted form; absent without one. */
-  readonly key?: string;
+  /** The candidates of the slot, in order; at most two. */
+  readonly alternates?: readonly { readonly backend: string; readonly id: number }[];
+  /** The GRE key that the packet carries, and the backends that its ids name, in order; absent without one. */
+  readonly key?: { readonly word: string; readonly backends: readonly string[] };
   /** Who claimed the slot in each layer, from the first. */
   readonly stack?: readonly StackEntry[];
   /** How the pool's backends were found eligible. */

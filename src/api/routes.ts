@@ -105,7 +105,7 @@ export function controlRoutes(actions: ControlActions): Route[] {
     get(
       '/tables',
       'TablesReport',
-      'Owner and alternate of every slot, of one pool or of all.',
+      'Owner and alternates of every slot, of one pool or of all.',
       QUERY.pool,
       async ({ pool }) => inParts(tableParts(await actions.tables(pool))),
     ),

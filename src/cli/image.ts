@@ -104,10 +104,11 @@ function format(summary: Summary): string {
     ]),
     '',
     ...columns(
-      ['BACKEND', 'ADDRESS', 'OUTER SOURCE', 'MTU', 'AGENT', 'DESTINATION MAC'],
+      ['BACKEND', 'ADDRESS', 'ID', 'OUTER SOURCE', 'MTU', 'AGENT', 'DESTINATION MAC'],
       summary.backends.map((b) => [
         b.name,
         b.address,
+        String(b.id),
         b.outerSource,
         String(b.mtu),
         b.agent ? 'yes' : 'no',

@@ -31,9 +31,10 @@ export function tableCommand(): Command {
     .option('-p, --pool <name>', 'the pool (default: the only one)')
     .option('--down <name>', 'treat this backend as down; can be repeated', collect)
     .addOption(
-      new Option('--dump', 'print slot,owner,alternate of every slot as CSV, and nothing else').conflicts(
-        'json',
-      ),
+      new Option(
+        '--dump',
+        'print slot,owner,alternate_1,alternate_2 of every slot as CSV, and nothing else',
+      ).conflicts('json'),
     )
     .option('--json', 'print one JSON object')
     .addHelpText(
@@ -179,10 +180,12 @@ function sentence({ pool, evenness: even, moved }: Summary): string {
 }
 
 function dump(tables: PoolTables): string {
-  const name = (index: number): string => (index === NONE ? '' : tables.names[index]);
-  const lines = ['slot,owner,alternate'];
-  for (let slot = 0; slot < tables.owners.length; slot++) {
-    lines.push(`${slot},${name(tables.owners[slot])},${name(tables.alternates[slot])}`);
+  const { names, owners, alternates } = tables;
+  const name = (index: number): string => (index === NONE ? '' : names[index]);
+  const slots = owners.length;
+  const lines = ['slot,owner,alternate_1,alternate_2'];
+  for (let slot = 0; slot < slots; slot++) {
+    lines.push([slot, ...[owners[slot], alternates[slot], alternates[slots + slot]].map(name)].join());
   }
   return `${lines.join('\n')}\n`;
 }

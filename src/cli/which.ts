@@ -132,7 +132,11 @@ function describe(flow: string, from: State, answer: Explanation): string {
       ['hash', `0x${answer.hash!.toString(16).padStart(8, '0')}`],
       ['slot', `${answer.slot} of ${answer.slots}`],
       ['owner', answer.owner === null ? `none: ${why}` : `${answer.owner} (${answer.ownerAddress}): ${why}`],
-      ['alternate', `${answer.alternate ?? 'none'}${answer.key ? `, in the GRE key (${answer.key})` : ''}`],
+      [
+        'alternates',
+        answer.alternates!.map(({ backend, id }) => `${backend} (id ${id})`).join(', ') || 'none',
+      ],
+      ['key', answer.key ? `${answer.key.word}: ${answer.key.backends.join(', then ')}` : 'none'],
       ['stack', stack.join(', ')],
     );
     if (answer.mode !== 'normal') rows.push(['note', `the pool is resolved in mode "${answer.mode}"`]);

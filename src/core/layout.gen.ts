@@ -6,7 +6,7 @@
  */
 export const enum L {
   IMAGE_MAGIC = 829450337,
-  IMAGE_VERSION = 4,
+  IMAGE_VERSION = 5,
   FLOW_HASH_VERSION = 2,
   FLOW_KEY_WORDS = 10,
   NONE = 65535,
@@ -25,7 +25,6 @@ export const enum L {
   HASH_5_TUPLE = 0,
   HASH_3_TUPLE = 1,
   HASH_SOURCE = 2,
-  SERVICE_SECOND_CHANCE = 1,
   PATH_OUTER_IPV6 = 1,
   PATH_AGENT = 2,
   IMAGE_CHECK_MAC = 1,
@@ -82,12 +81,11 @@ export const enum L {
   SIZEOF_SERVICE = 64,
   SERVICE_KEY = 0,
   SERVICE_OWNERS_OFFSET = 40,
-  SERVICE_ALTERNATES_OFFSET = 44,
+  SERVICE_KEYS_OFFSET = 44,
   SERVICE_SLOTS = 48,
   SERVICE_BACKEND_FIRST = 52,
   SERVICE_COUNTER = 56,
   SERVICE_HASH_MODE = 58,
-  SERVICE_FLAGS = 59,
   SERVICE_PORT_FIRST = 60,
   SERVICE_PORT_LAST = 62,
   SIZEOF_PATH = 16,
@@ -95,7 +93,7 @@ export const enum L {
   PATH_L2_LENGTH = 2,
   PATH_FLAGS = 3,
   PATH_INTERFACE_INDEX = 4,
-  PATH_KEY = 8,
+  PATH_ID = 8,
   PATH_CHECKSUM = 12,
   PATH_COUNTER = 14,
   SIZEOF_BUDGET = 1048584,
@@ -266,4 +264,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'cfdcfcdecca5073388b8100491d493c46327eac6d64077cdec4330f98e72a9cf';
+export const LAYOUT_DIGEST = '46e047870574769e51370219f79b71570c621bfb94f03edddb38bfe87d0b2e56';

@@ -18,13 +18,12 @@ import type { PacketState } from './packet-state.js';
 
 const WORD_KEY = L.SERVICE_KEY / 4;
 const WORD_OWNERS = L.SERVICE_OWNERS_OFFSET / 4;
-const WORD_ALTERNATES = L.SERVICE_ALTERNATES_OFFSET / 4;
+const WORD_KEYS = L.SERVICE_KEYS_OFFSET / 4;
 const WORD_SLOTS = L.SERVICE_SLOTS / 4;
 const WORD_BACKEND_FIRST = L.SERVICE_BACKEND_FIRST / 4;
-/** Counter, kind of hash and flags share a word. */
+/** Counter and kind of hash share a word. */
 const WORD_MODE = L.SERVICE_COUNTER / 4;
 const MODE_SHIFT = (L.SERVICE_HASH_MODE % 4) * 8;
-const FLAGS_SHIFT = (L.SERVICE_FLAGS % 4) * 8;
 /** A path's checksum shares a word with its counter, and is the lower half. */
 const WORD_CHECKSUM = L.PATH_CHECKSUM / 4;
 /** So do a path's MTU, layer-2 length and flags. */
@@ -56,8 +55,7 @@ export function encapsulate(
 
   const owner = halves[(words[service + WORD_OWNERS] >>> 1) + slot];
   if (owner === L.NONE) return L.V_DROP_NO_BACKEND;
-  const backendFirst = words[service + WORD_BACKEND_FIRST];
-  const backend = backendFirst + owner;
+  const backend = words[service + WORD_BACKEND_FIRST] + owner;
   p.backend = backend;
   const path = image.pathWord + backend * (L.SIZEOF_PATH / 4);
   const way = words[path];
@@ -65,18 +63,11 @@ export function encapsulate(
   p.backendCounter = sumAndCounter >>> 16;
   const pathFlags = way >>> PATH_FLAGS_SHIFT;
 
-  // The key names the backend that may hold the slot's older connections.
-  let key = 0;
-  let greLength = P.GRE_HEADER;
-  p.alternate = -1;
-  if (((mode >>> FLAGS_SHIFT) & L.SERVICE_SECOND_CHANCE) !== 0 && (pathFlags & L.PATH_AGENT) !== 0) {
-    const alternate = halves[(words[service + WORD_ALTERNATES] >>> 1) + slot];
-    if (alternate !== L.NONE) {
-      p.alternate = backendFirst + alternate;
-      key = words[image.pathWord + p.alternate * (L.SIZEOF_PATH / 4) + L.PATH_KEY / 4];
-      greLength += P.GRE_KEY;
-    }
-  }
+  // The key names the backends that may hold the slot's older connections.
+  const keys = words[service + WORD_KEYS];
+  const key = keys === 0 ? 0 : words[(keys >>> 2) + slot];
+  const greLength = key === 0 ? P.GRE_HEADER : P.GRE_HEADER + P.GRE_KEY;
+  p.key = key;
 
   const l3 = p.l3;
   const inner4 = p.family === 4;
@@ -118,9 +109,9 @@ export function encapsulate(
   for (let at = out + 36, word = template + 9; at < gre; at += 4, word++)
     view.setInt32(at, words[word], true);
   view.setUint16(gre + 2, inner4 ? P.ETHERTYPE_IPV4 : P.ETHERTYPE_IPV6);
-  if (p.alternate >= 0) {
-    view.setUint16(gre, P.GRE_FLAG_KEY);
-    view.setInt32(gre + P.GRE_HEADER, key, true);
+  if (key !== 0) {
+    view.setUint16(gre, P.GRE_FLAG_KEY | P.GRE_FLAG_ALTERNATES);
+    view.setInt32(gre + P.GRE_HEADER, key);
   }
   if (outer6) {
     view.setInt32(ip, 0x60000000 | (tos << 20) | (hash & 0xfffff));

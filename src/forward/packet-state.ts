@@ -44,8 +44,8 @@ export class PacketState {
   /** Number of the backend in the image. */
   backend = 0;
   backendCounter = 0;
-  /** Number of the backend that the GRE key names, or -1. */
-  alternate = -1;
+  /** The GRE key (second-chance-key.ts), an int32; 0: none. */
+  key = 0;
 
   constructor(image: Image) {
     this.image = image;

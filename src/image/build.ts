@@ -18,9 +18,10 @@ import { arrangeServices, type ServiceEntry, type VipEntry } from './vips.js';
 
 export interface ImagePool {
   readonly name: string;
-  /** M owners and M alternates: indexes into `backends`, or NONE. */
+  /** M indexes into `backends`, or NONE. */
   readonly owners: Uint16Array;
-  readonly alternates: Uint16Array;
+  /** M keys (slotKeys in packet/second-chance-key.ts); the pool of a service with second chance has them. */
+  readonly keys: Uint32Array | undefined;
   readonly backends: readonly BackendPath[];
 }
 
@@ -54,7 +55,8 @@ const VIP_PLACES_MAX = VIPS_MAX * 64;
 /** Position of a pool's tables and backends in the image. */
 interface PoolPlace {
   readonly owners: number;
-  readonly alternates: number;
+  /** 0: it has none. */
+  readonly keys: number;
   readonly slots: number;
   readonly backendFirst: number;
 }
@@ -64,7 +66,7 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   const { vips, entries } = arrangeServices(input.services, input.serviceCounters);
   const places = placeVips(vips.map((vip) => vip.address));
   const backendCount = input.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
-  const tableBytes = input.pools.reduce((sum, pool) => sum + 2 * lines(pool.owners.byteLength), 0);
+  const tableBytes = input.pools.reduce((sum, pool) => sum + ownerBytes(pool) + keyBytes(pool), 0);
 
   const vipOffset = L.SIZEOF_HEADER;
   const serviceOffset = vipOffset + lines(places.length * L.SIZEOF_VIP);
@@ -114,11 +116,12 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   let table = tableOffset;
   let backend = 0;
   for (const pool of input.pools) {
-    const alternates = table + lines(pool.owners.byteLength);
-    pools.set(pool.name, { owners: table, alternates, slots: pool.owners.length, backendFirst: backend });
-    writeOwners(new Uint16Array(image, table, pool.owners.length), pool);
-    new Uint16Array(image, alternates, pool.owners.length).set(pool.alternates);
-    table += 2 * lines(pool.owners.byteLength);
+    const slots = pool.owners.length;
+    const keys = pool.keys === undefined ? 0 : table + ownerBytes(pool);
+    pools.set(pool.name, { owners: table, keys, slots, backendFirst: backend });
+    writeOwners(new Uint16Array(image, table, slots), pool);
+    if (pool.keys !== undefined) new Uint32Array(image, keys, slots).set(pool.keys);
+    table += ownerBytes(pool) + keyBytes(pool);
     for (const path of pool.backends) {
       const template = templateOffset + backend * L.TEMPLATE_SIZE;
       writer.putPath(
@@ -172,12 +175,11 @@ class ImageWriter {
   putService(at: number, entry: ServiceEntry, key: FlowKey, pool: PoolPlace): void {
     for (const [i, word] of key.entries()) this.view.setInt32(at + L.SERVICE_KEY + i * 4, word, true);
     this.put32(at + L.SERVICE_OWNERS_OFFSET, pool.owners);
-    this.put32(at + L.SERVICE_ALTERNATES_OFFSET, pool.alternates);
+    this.put32(at + L.SERVICE_KEYS_OFFSET, entry.secondChance ? pool.keys : 0);
     this.put32(at + L.SERVICE_SLOTS, pool.slots);
     this.put32(at + L.SERVICE_BACKEND_FIRST, pool.backendFirst);
     this.put16(at + L.SERVICE_COUNTER, entry.counter);
     this.bytes[at + L.SERVICE_HASH_MODE] = HASH_MODES[entry.hash];
-    this.bytes[at + L.SERVICE_FLAGS] = entry.secondChance ? L.SERVICE_SECOND_CHANCE : 0;
     this.put16(at + L.SERVICE_PORT_FIRST, entry.portFirst);
     this.put16(at + L.SERVICE_PORT_LAST, entry.portLast);
   }
@@ -199,7 +201,7 @@ class ImageWriter {
     this.bytes[at + L.PATH_FLAGS] =
       (path.address.family === 6 ? L.PATH_OUTER_IPV6 : 0) | (path.agent ? L.PATH_AGENT : 0);
     this.put32(at + L.PATH_INTERFACE_INDEX, path.interfaceIndex);
-    this.bytes.set(path.address.bytes.subarray(-4), at + L.PATH_KEY);
+    this.put16(at + L.PATH_ID, path.id);
     this.put16(at + L.PATH_CHECKSUM, headerSum);
     this.put16(at + L.PATH_COUNTER, path.counter);
   }
@@ -217,6 +219,14 @@ function writeOwners(table: Uint16Array, { owners, backends }: ImagePool): void 
     const owner = table[slot];
     if (owner !== L.NONE && isReachable[owner] === 0) table[slot] = L.NONE;
   }
+}
+
+function ownerBytes({ owners }: ImagePool): number {
+  return lines(owners.byteLength);
+}
+
+function keyBytes({ keys }: ImagePool): number {
+  return keys === undefined ? 0 : lines(keys.byteLength);
 }
 
 /** Rounds up to whole cache lines. */

@@ -23,6 +23,8 @@ export interface ImageBackend {
   readonly source: IpAddress;
   readonly mtu: number;
   readonly flags: number;
+  /** Names it in GRE keys; 0: none. */
+  readonly id: number;
   readonly interfaceIndex: number;
   readonly sourceMac: string;
   readonly destinationMac: string;
@@ -65,7 +67,7 @@ export function imageServices(image: Image): ImageService[] {
           vip: address,
           counter: halves[service * 2 + L.SERVICE_COUNTER / 2],
           hash: HASH_NAMES[bytes[service * 4 + L.SERVICE_HASH_MODE] as keyof typeof HASH_NAMES],
-          secondChance: (bytes[service * 4 + L.SERVICE_FLAGS] & L.SERVICE_SECOND_CHANCE) !== 0,
+          secondChance: words[service + L.SERVICE_KEYS_OFFSET / 4] !== 0,
           slots: words[service + L.SERVICE_SLOTS / 4],
           backendFirst: words[service + L.SERVICE_BACKEND_FIRST / 4],
         });
@@ -90,6 +92,7 @@ export function imageBackends(image: Image): ImageBackend[] {
       address: addressFromBytes(bytes.slice(from + size, from + 2 * size)),
       mtu: halves[path * 2 + L.PATH_MTU / 2],
       flags,
+      id: halves[path * 2 + L.PATH_ID / 2],
       interfaceIndex: words[path + L.PATH_INTERFACE_INDEX / 4],
       counter: halves[path * 2 + L.PATH_COUNTER / 2],
       destinationMac: formatMac(bytes.subarray(template, template + 6)),

@@ -116,7 +116,7 @@ export class NodeActions implements ControlActions {
         slots,
         backends: tables.names,
         owners: tables.owners,
-        alternates: tables.alternates.subarray(0, slots),
+        alternates: tables.alternates,
       })),
     };
   }

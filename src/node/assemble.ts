@@ -19,6 +19,7 @@ import { Image } from '../image/read.js';
 import type { IpAddress } from '../packet/address.js';
 import { NODE_MAC } from '../packet/mac.js';
 import type { Path } from '../packet/path.js';
+import { slotKeys } from '../packet/second-chance-key.js';
 import { type NamedStates, type StateMember, statesOfConfig } from '../pool/states.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
 
@@ -58,6 +59,8 @@ export interface CounterNumbers {
 
 export interface AssembledPool extends NamedStates {
   readonly tables: PoolTables<StateMember>;
+  /** The GRE key of each slot, if a service of the pool has second chance. */
+  readonly keys: Uint32Array | undefined;
 }
 
 export interface Assembly {
@@ -75,7 +78,10 @@ export interface Assembly {
 /** Builds tables and image. What is served comes from a config that was loaded: its references resolve and its limits hold. */
 export function assemble(served: Served, node: NodeConfig, options: AssembleOptions): Assembly {
   const former = new Map(options.previous?.pools.map((pool) => [pool.name, pool]));
-  const pools = served.pools.map((states) => assemblePool(states, former.get(states.name)));
+  const keyed = new Set(served.services.flatMap(({ secondChance, pool }) => (secondChance ? [pool] : [])));
+  const pools = served.pools.map((states) =>
+    assemblePool(states, keyed.has(states.name), former.get(states.name)),
+  );
   const paths = new Map<StateMember, Path | undefined>();
   for (const { tables } of pools)
     for (const member of tables.members) paths.set(member, options.path(member));
@@ -101,16 +107,17 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
       otherMacs: options.otherMacs ?? [],
       source4: node.source4,
       source6: node.source6,
-      pools: pools.map(({ name: pool, slots, tables }, index) => ({
+      pools: pools.map(({ name: pool, tables, keys }, index) => ({
         name: pool,
         owners: tables.owners,
-        alternates: tables.alternates.subarray(0, slots),
+        keys,
         backends: tables.members.map((backend, member) => {
           const path = paths.get(backend);
           return {
             name: `${pool}/${backend.name}`,
             address: backend.address,
             agent: backend.agent,
+            id: backend.id,
             ...(path ?? NO_PATH),
             isReachable: path !== undefined,
             counter: backendNumbers[index][member],
@@ -136,9 +143,16 @@ const NO_PATH: Path = {
 };
 
 /** @param before the same pool as it was assembled before */
-function assemblePool(states: NamedStates, before: AssembledPool | undefined): AssembledPool {
-  if (before !== undefined && isSame(before, states)) return before;
-  return { ...states, tables: resolvePool({ ...states, before: before?.tables }) };
+function assemblePool(
+  states: NamedStates,
+  isKeyed: boolean,
+  before: AssembledPool | undefined,
+): AssembledPool {
+  if (before !== undefined && isSame(before, states) && (before.keys !== undefined) === isKeyed)
+    return before;
+  const tables = resolvePool({ ...states, before: before?.tables });
+  const { members, owners, alternates } = tables;
+  return { ...states, tables, keys: isKeyed ? slotKeys(members, owners, alternates) : undefined };
 }
 
 function isSame(one: NamedStates, other: NamedStates): boolean {

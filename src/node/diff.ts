@@ -277,8 +277,8 @@ function countSlots(a: ComparedPool, b: ComparedPool, ofA: PoolTables, ofB: Pool
     const [ownerA, ownerB] = [ofA.owners[slotA], ofB.owners[slotB]];
     if (ownerA === NONE ? ownerB === NONE : ownerB !== NONE && toB[ownerA] === ownerB) return;
     differ += length;
-    if (ownerA !== NONE && !isFound(toB[ownerA], ofB.alternates[slotB])) lostOnB += length;
-    if (ownerB !== NONE && !isFound(toA[ownerB], ofA.alternates[slotA])) lostOnA += length;
+    if (ownerA !== NONE && !isAlternate(toB[ownerA], ofB, slotB)) lostOnB += length;
+    if (ownerB !== NONE && !isAlternate(toA[ownerB], ofA, slotA)) lostOnA += length;
   });
   const count = (length: number): SlotCount => ({
     slots: (length / total) * a.slots,
@@ -287,8 +287,8 @@ function countSlots(a: ComparedPool, b: ComparedPool, ofA: PoolTables, ofB: Pool
   return { owners: count(differ), lost: [count(lostOnB), count(lostOnA)] };
 }
 
-function isFound(former: number, alternate: number): boolean {
-  return former !== NONE && former === alternate;
+function isAlternate(former: number, { owners, alternates }: PoolTables, slot: number): boolean {
+  return former !== NONE && (alternates[slot] === former || alternates[owners.length + slot] === former);
 }
 
 /** For each member its number in `others`, NONE for one that is not there. */

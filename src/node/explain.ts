@@ -4,6 +4,7 @@ import { L, VERDICTS } from '../core/layout.gen.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { frameOfFlow } from '../forward/try-frame.js';
 import type { Endpoint } from '../packet/compose.js';
+import { keyIds } from '../packet/second-chance-key.js';
 import type { Assembly } from './assemble.js';
 
 export function explain(
@@ -28,8 +29,12 @@ export function explain(
   const service = assembly.services.find((each) => each.name === name)!;
   const pool = assembly.pools.find(({ name }) => name === service.pool)!;
   const { tables } = pool;
-  const owner = tables.members[tables.owners[slot]];
-  const alternate = tables.members[tables.alternates[slot]];
+  const { members: backends } = tables;
+  const owner = backends[tables.owners[slot]];
+  const alternates = [tables.alternates[slot], tables.alternates[pool.slots + slot]].flatMap(
+    (index) => backends[index] ?? [],
+  );
+  const named = keyIds(pipeline.key).map((id) => backends.find((one) => one.id === id)!.name);
   const members = new Map(pool.state.map((member) => [member.name, member]));
   return {
     ...outcome,
@@ -40,8 +45,10 @@ export function explain(
     slots: pool.slots,
     owner: owner?.name ?? null,
     ...(owner && { ownerAddress: owner.address.text }),
-    alternate: alternate?.name ?? null,
-    ...(pipeline.alternate >= 0 && { key: alternate.address.bytes.subarray(-4).join('.') }),
+    alternates: alternates.map(({ name, id }) => ({ backend: name, id })),
+    ...(pipeline.key !== 0 && {
+      key: { word: `0x${pipeline.key.toString(16).padStart(8, '0')}`, backends: named },
+    }),
     stack: tables.stack.layers.map((layer) => {
       const backend = tables.stack.names[layer[slot]];
       const { state, health, unreachable } = members.get(backend)!;

@@ -16,8 +16,9 @@ export const enum P {
   ICMP_HEADER = 8,
   GRE_HEADER = 4,
   GRE_KEY = 4,
-  /** RFC 2890: the key-present bit of the first GRE half-word. */
+  /** In the first GRE half-word: a key is present (RFC 2890), and it names alternates by their ids (second-chance-key.ts). */
   GRE_FLAG_KEY = 0x2000,
+  GRE_FLAG_ALTERNATES = 0x0008,
 
   PROTOCOL_ICMP = 1,
   PROTOCOL_TCP = 6,

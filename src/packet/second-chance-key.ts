@@ -40,10 +40,8 @@ export interface KeyMember {
 }
 
 /**
- * The key that a forwarder sends to the owner of a slot; 0: none, and the header has no key.
- *
- * An owner without an agent reads no key. A candidate without one ends the way of a packet, so it stands last, and a second such
- * candidate is never reached. A candidate with the id of the owner, or of one before it, is the same machine under another name.
+ * The key that a forwarder sends to the owner of a slot; 0: none, and the header has no key. A candidate with the id of the owner, or of
+ * the other one, is the same machine, and is left out.
  *
  * @param first and `second` are the candidates in order; undefined for none
  */
@@ -52,10 +50,58 @@ export function slotKey(
   first: KeyMember | undefined,
   second: KeyMember | undefined,
 ): number {
-  if (owner === undefined || !owner.agent) return 0;
-  let id1 = first === undefined || first.id === owner.id ? 0 : first.id;
-  let id2 = second === undefined || second.id === owner.id || second.id === id1 ? 0 : second.id;
-  if (id1 === 0) [id1, id2] = [id2, 0];
-  else if (id2 !== 0 && !first!.agent) [id1, id2] = second!.agent ? [id2, id1] : [id1, 0];
-  return keyWord(0, id1, id2);
+  return keyOf(factsOf(owner), factsOf(first), factsOf(second));
+}
+
+/**
+ * The keys of all slots: 0.6 ms for 65537 of 1000 backends, and 8 ms by their objects.
+ *
+ * @param owners indexes into `members`; an index of no member for none
+ * @param alternates the first candidates of all slots, then the second ones
+ */
+export function slotKeys(
+  members: readonly KeyMember[],
+  owners: Uint16Array,
+  alternates: Uint16Array,
+): Uint32Array<ArrayBuffer> {
+  const slots = owners.length;
+  const facts = keyFacts(members);
+  const keys = new Uint32Array(slots);
+  for (let slot = 0; slot < slots; slot++)
+    keys[slot] = keyOf(facts[owners[slot]], facts[alternates[slot]], facts[alternates[slots + slot]]);
+  return keys;
+}
+
+/** What keys have to know of each member, by its index: its id, and AGENT if it runs one. All zero for an index of no member. */
+export function keyFacts(members: readonly KeyMember[]): Uint16Array {
+  const facts = new Uint16Array(0x10000);
+  for (const [i, member] of members.entries()) facts[i] = factsOf(member);
+  return facts;
+}
+
+const AGENT = ID_MASK + 1;
+
+function factsOf(member: KeyMember | undefined): number {
+  return member === undefined ? 0 : member.agent ? member.id + AGENT : member.id;
+}
+
+/**
+ * Which candidates get the packets of a slot that those before them have no socket for: 1 the first, 2 the second, 3 both. An owner
+ * without an agent reads no key. A candidate without one ends the way of a packet, so it stands last, and a second such candidate
+ * is never reached.
+ */
+export function namedAlternates(owner: number, first: number, second: number): number {
+  if (owner < AGENT) return 0;
+  const isFirst = (first & ID_MASK) !== 0;
+  const isSecond = (second & ID_MASK) !== 0 && (!isFirst || first >= AGENT || second >= AGENT);
+  return (isFirst ? 1 : 0) + (isSecond ? 2 : 0);
+}
+
+function keyOf(owner: number, first: number, second: number): number {
+  const own = owner & ID_MASK;
+  const other = (second & ID_MASK) === own || (second & ID_MASK) === (first & ID_MASK) ? 0 : second;
+  const named = namedAlternates(owner, (first & ID_MASK) === own ? 0 : first, other);
+  const id1 = (named & 1) === 0 ? 0 : first & ID_MASK;
+  const id2 = (named & 2) === 0 ? 0 : second & ID_MASK;
+  return id1 !== 0 && (id2 === 0 || first >= AGENT) ? keyWord(0, id1, id2) : keyWord(0, id2, id1);
 }

@@ -19,8 +19,8 @@ export interface TooBig {
 }
 
 const GRE = 47;
-/** GRE's first half-word as anyhop sends it, with or without a key; without the bit that marks the key's format. */
-const OTHER_GRE_FLAGS = 0xffff & ~(P.GRE_FLAG_KEY | 0x0008);
+/** Of GRE's first half-word: what anyhop never sets. */
+const OTHER_GRE_FLAGS = 0xffff & ~(P.GRE_FLAG_KEY | P.GRE_FLAG_ALTERNATES);
 const OUTER_IPV4 = 0x45; // no options
 /** Quoted bytes after the IP header that RFC 792 promises. */
 const QUOTED_MIN = 8;

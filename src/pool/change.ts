@@ -24,16 +24,12 @@
  *  - a planned change waits for the planned change before it, for its drains, and for no health mark, so when it will come
  *    into force at the latest is known when it is queued (due.ts).
  *
- * What cannot follow, for a GRE key carries one alternate: flows born between two changes within a settle time may be on
- * a third backend. The smallest case has two backends: one drains, the other fails, and what was born on the second for
- * slots of the first is at risk, 1 / n(n-1) of those flows with n backends. A drain that has settled counts too, for as
- * long as the backend still has connections (Member.drained): beside it, flows born during another backend's health flap
- * are at risk when that is over. pool/risk.ts tells shares. Nor is anything remembered for longer than a settle time,
- * drains aside (a draining backend stays a candidate of its slots): it should be longer than connections live. And a drain
- * is remembered only where nothing else moves the slot: the alternate is then its owner before that, and the connections
- * that are left on the draining backend break there, a quarter of them when one of four others changes. So planned
- * changes wait until those that drain have no connection left (`hold`), but for the one that ends the drain; a health
- * mark cannot wait.
+ * What cannot follow, for a slot has two alternates and one prior state is remembered: flows born between two changes within a
+ * settle time may be on a backend that neither that state nor the stack names, such as one that was removed. pool/risk.ts
+ * tells shares. Nor is anything remembered for longer than a settle time, drains aside (a draining backend stays a candidate
+ * of its slots): it should be longer than connections live. And a drain keeps its connections only while two others at most
+ * have been before it in the order of candidates. So planned changes wait until those that drain have no connection left
+ * (`hold`), but for the one that ends the drain; a health mark cannot wait.
  *
  * Drain, then remove: two planned changes. The removal waits until the drain has settled and is done. It moves slots of other
  * backends too, since layers are a function of the members (9.7 % of all with 3 backends); for a settle time their

@@ -11,6 +11,7 @@
  * is another machine.
  */
 import type { BackendConfig } from '../config/types.js';
+import { keyFacts, namedAlternates } from '../packet/second-chance-key.js';
 import { type EligibilityMode, eligibility } from '../table/eligible.js';
 import { type Evenness, evenness } from '../table/evenness.js';
 import { NONE } from '../table/layers.js';
@@ -52,8 +53,8 @@ export interface PoolPlan {
 }
 
 /**
- * Flows that are left on backends that drain live on second chance alone: a slot has one alternate, and where it is another
- * backend's former owner now, these are not found any more.
+ * Flows that are left on backends that drain live on second chance alone: a slot has two alternates, and where these are other
+ * former owners now, the flows are not found any more.
  */
 export interface DrainingPlan {
   readonly backends: readonly string[];
@@ -163,9 +164,9 @@ const NOWHERE = -1;
 /** Tables in which each entry is a place, the number of an address, or NOWHERE. */
 interface Reached {
   readonly owners: Int32Array;
-  readonly alternates: Int32Array;
-  /** By slot: owner and alternate run agents, which take part in second chance. */
-  readonly isKept: Uint8Array;
+  /** Those that the key names; NOWHERE for the others. */
+  readonly first: Int32Array;
+  readonly second: Int32Array;
 }
 
 interface NextTables {
@@ -195,12 +196,16 @@ class Places {
   reached({ members, owners, alternates }: PoolTables<StateMember>): Reached {
     const places = members.map((member) => this.#of(member));
     const place = (index: number): number => (index === NONE ? NOWHERE : places[index]);
-    const hasAgent = (index: number): boolean => index !== NONE && members[index].agent;
+    const facts = keyFacts(members);
+    const slots = owners.length;
+    const named = owners.map((owner, slot) =>
+      namedAlternates(facts[owner], facts[alternates[slot]], facts[alternates[slots + slot]]),
+    );
     return {
       owners: Int32Array.from(owners, place),
-      alternates: Int32Array.from(alternates, place),
-      isKept: Uint8Array.from(owners, (owner, slot) =>
-        hasAgent(owner) && hasAgent(alternates[slot]) ? 1 : 0,
+      first: Int32Array.from(named, (which, slot) => (which & 1 ? place(alternates[slot]) : NOWHERE)),
+      second: Int32Array.from(named, (which, slot) =>
+        which & 2 ? place(alternates[slots + slot]) : NOWHERE,
       ),
     };
   }
@@ -249,6 +254,6 @@ class Age {
   }
 }
 
-function isFound(former: number, { owners, alternates, isKept }: Reached, slot: number): boolean {
-  return owners[slot] === former || (alternates[slot] === former && isKept[slot] === 1);
+function isFound(former: number, { owners, first, second }: Reached, slot: number): boolean {
+  return owners[slot] === former || first[slot] === former || second[slot] === former;
 }

@@ -1,8 +1,7 @@
 /**
  * Which live flows a pool's next state would break even with second chance: those whose backend is neither owner nor
- * alternate of their slot any more. Flows are told apart by when they were born, for a slot has one alternate and can
- * keep one former owner's flows: after a change that has not settled it is the owner before it, so what was born since
- * is at risk in the next change.
+ * alternate of their slot any more. Flows are told apart by when they were born, for a slot has two alternates and can
+ * keep the flows of two former owners.
  *
  * Pure, slot by slot, over the tables that the nodes use; the one estimate is that flows spread evenly over the hash.
  */
@@ -49,7 +48,11 @@ function shareLost(before: PoolTables, after: PoolTables): number {
     if (owner === NONE) continue;
     alive++;
     const place = places[owner];
-    if (place === NONE || (place !== after.owners[slot] && place !== after.alternates[slot])) lost++;
+    if (place === NONE || !isReached(place, after, slot)) lost++;
   }
   return alive === 0 ? 0 : lost / alive;
+}
+
+function isReached(place: number, { owners, alternates }: PoolTables, slot: number): boolean {
+  return owners[slot] === place || alternates[slot] === place || alternates[owners.length + slot] === place;
 }

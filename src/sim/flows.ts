@@ -3,7 +3,7 @@
  *
  *     the owner has the socket                      -> ok
  *     else a SYN                                    -> the owner opens the connection
- *     else the alternate has it, with second chance -> ok, by a second hop
+ *     else an alternate has it, with second chance  -> ok, by a second hop, or a third
  *     else                                          -> a live host answers with RST: broken; the client connects again
  *
  * A packet to a dead machine, or without a forwarder, is lost, and the client retransmits. A connection whose machine lives is
@@ -113,7 +113,9 @@ export class Flows {
         continue;
       }
       if (secondChance) {
-        const alternate = lookup.alternate(hash[flow]);
+        const first = lookup.alternate(hash[flow], 0);
+        const isAtFirst = first === backend || (first !== NONE && isCrashed(first));
+        const alternate = isAtFirst ? first : lookup.alternate(hash[flow], 1);
         if (alternate === backend) {
           counts.secondHops++;
           this.#answered(flow);

@@ -17,8 +17,8 @@ import type { PoolStates } from '../table/state.js';
 /** Where a node sends a flow, by its 32-bit hash: ids from `BackendIds`, or NONE. */
 export interface Lookup {
   owner(hash: number): number;
-  /** The backend in the GRE key. */
-  alternate(hash: number): number;
+  /** The backends in the GRE key. @param which 0 the first, 1 the second */
+  alternate(hash: number, which: 0 | 1): number;
 }
 
 /** Ids of backends by name, the same for all schemes of a simulation. */
@@ -37,13 +37,11 @@ export type Builder = (pool: PoolStates, ids: BackendIds) => Lookup;
 function anyhopLookup(pool: PoolStates, ids: BackendIds): Lookup {
   const tables = resolvePool(pool);
   const id = tables.names.map((name) => ids.of(name));
-  const look = (table: Uint16Array, hash: number): number => {
-    const index = table[slotOf(hash, pool.slots)];
-    return index === NONE ? NONE : id[index];
-  };
+  const { owners, alternates } = tables;
+  const idOf = (index: number): number => (index === NONE ? NONE : id[index]);
   return {
-    owner: (hash) => look(tables.owners, hash),
-    alternate: (hash) => look(tables.alternates, hash),
+    owner: (hash) => idOf(owners[slotOf(hash, pool.slots)]),
+    alternate: (hash, which) => idOf(alternates[which * pool.slots + slotOf(hash, pool.slots)]),
   };
 }
 

@@ -71,12 +71,12 @@ describe('anyhop image', () => {
       ...rest,
     });
     const expected = [
-      backend('web/web-1', '10.1.0.11', { destinationMac: '02:01:0a:01:00:0b' }),
-      backend('web/web-2', '10.1.0.12', { destinationMac: '02:01:0a:01:00:0c' }),
-      backend('web/web-3', 'fd00:0:0:1::13', { destinationMac: '02:01:00:00:00:13' }),
-      backend('web/web-4', '10.1.0.14', { agent: false, destinationMac: '02:01:0a:01:00:0e' }),
-      backend('dns/dns-1', '10.1.0.53', { destinationMac: '02:01:0a:01:00:35' }),
-      backend('dns/dns-2', '10.1.1.53', { destinationMac: '02:01:0a:01:01:35' }),
+      backend('web/web-1', '10.1.0.11', { id: 11, destinationMac: '02:01:0a:01:00:0b' }),
+      backend('web/web-2', '10.1.0.12', { id: 12, destinationMac: '02:01:0a:01:00:0c' }),
+      backend('web/web-3', 'fd00:0:0:1::13', { id: 19, destinationMac: '02:01:00:00:00:13' }),
+      backend('web/web-4', '10.1.0.14', { id: 14, agent: false, destinationMac: '02:01:0a:01:00:0e' }),
+      backend('dns/dns-1', '10.1.0.53', { id: 53, destinationMac: '02:01:0a:01:00:35' }),
+      backend('dns/dns-2', '10.1.1.53', { id: 309, destinationMac: '02:01:0a:01:01:35' }),
     ];
     assert.deepEqual(
       summary.backends,
@@ -125,8 +125,8 @@ describe('anyhop image', () => {
       /^web +203\.0\.113\.10 +tcp 80 +web +5-tuple +on$/m,
       /^games +203\.0\.113\.10 +udp 8000-8999 +web +source +off$/m,
       /^pool web: 65537 slots, 4 layers, mode normal$/m,
-      /^web\/web-3 +fd00:0:0:1::13 +fd00::1 +1400 +yes +02:01:00:00:00:13$/m,
-      /^web\/web-4 +10\.1\.0\.14 +10\.0\.0\.0 +1400 +no +/m,
+      /^web\/web-3 +fd00:0:0:1::13 +19 +fd00::1 +1400 +yes +02:01:00:00:00:13$/m,
+      /^web\/web-4 +10\.1\.0\.14 +14 +10\.0\.0\.0 +1400 +no +/m,
     ]) {
       assert.match(text, line);
     }

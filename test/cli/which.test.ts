@@ -70,14 +70,23 @@ function rows(...args: string[]): Record<string, string> {
   );
 }
 
-const KEYS: Record<string, string> = { 'web-1': '10.1.0.11', 'web-2': '10.1.0.12', 'web-3': '10.1.0.13' };
-const ADDRESSES: Record<string, string> = { ...KEYS, 'web-2': 'fd00:1:2:3::a01:c' };
+const ADDRESSES: Record<string, string> = {
+  'web-1': '10.1.0.11',
+  'web-2': 'fd00:1:2:3::a01:c',
+  'web-3': '10.1.0.13',
+};
+const IDS: Record<string, number> = { 'web-1': 11, 'web-2': 12, 'web-3': 13 };
+interface Alternate {
+  readonly backend: string;
+  readonly id: number;
+}
 
 describe('anyhop which', () => {
-  it('says service, hash, slot, owner, alternate and the key that the alternate’s address makes, as table says too', () => {
+  it('says service, hash, slot, owner, alternates and the key that their ids make, as table says too', () => {
     const args = ['table', '-c', file, '--pool', 'web', '--dump'];
     const table = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' }).stdout.split('\n');
-    for (const sport of [40000, 40001]) {
+    const counts = new Set<number>();
+    for (let sport = 40000; sport < 40016; sport++) {
       const { service, pool, hash, slot, slots, owner, ...rest } = answer(
         '--src',
         `198.51.100.7:${sport}`,
@@ -88,16 +97,23 @@ describe('anyhop which', () => {
       assert.equal(slot, Number((BigInt(hash) * 251n) >> 32n));
       assert.equal(rest.verdict, 'forwarded');
       assert.equal(rest.ownerAddress, ADDRESSES[owner]);
-      assert.equal(rest.key, KEYS[rest.alternate]);
-      assert.equal(table[slot + 1], `${slot},${owner},${rest.alternate}`);
+      const alternates: readonly Alternate[] = rest.alternates;
+      const names = alternates.map(({ backend }) => backend);
+      assert.ok(names.length > 0 && !names.includes(owner), names.join());
+      for (const { backend, id } of alternates) assert.equal(id, IDS[backend]);
+      const word = (IDS[names[0]] << 15) | (IDS[names[1]] ?? 0);
+      assert.deepEqual(rest.key, { word: `0x${word.toString(16).padStart(8, '0')}`, backends: names });
+      assert.equal(table[slot + 1], [slot, owner, names[0], names[1] ?? ''].join());
+      counts.add(names.length);
     }
+    assert.deepEqual([...counts].sort(), [1, 2], 'web-3 drains, and is an alternate of its own slots alone');
   });
 
   it('shows a draining owner in the stack: its older flows are the alternate’s, new ones the next backend’s', () => {
     let drained = false;
     for (let sport = 1; sport < 20 && !drained; sport++) {
       const args = ['--src', `198.51.100.7:${sport}`, '--dst', '203.0.113.10:80'];
-      const { stack, owner, alternate } = answer(...args);
+      const { stack, owner, alternates, key } = answer(...args);
       assert.equal(stack.length, 3);
       for (const { backend, state } of stack) {
         assert.equal(state, backend === 'web-3' ? 'draining' : 'active');
@@ -106,14 +122,16 @@ describe('anyhop which', () => {
       assert.equal(owner, first.backend);
       if (stack[0].backend !== 'web-3') continue;
       drained = true;
-      assert.equal(alternate, 'web-3');
+      assert.equal(alternates[0].backend, 'web-3');
       const text = rows(...args);
       assert.equal(text['stack'], `web-3 (draining), ${stack[1].backend}, ${stack[2].backend}`);
       assert.equal(
         text['owner'],
         `${owner} (${ADDRESSES[owner]}): the first eligible backend in the slot's stack, in layer 2`,
       );
-      assert.equal(text['alternate'], 'web-3, in the GRE key (10.1.0.13)');
+      const other = alternates[1].backend;
+      assert.equal(text['alternates'], `web-3 (id 13), ${other} (id ${IDS[other]})`);
+      assert.equal(text['key'], `${key.word}: web-3, then ${other}`);
     }
     assert.ok(drained, 'a third of the flows have the draining backend first');
   });
@@ -146,12 +164,17 @@ describe('anyhop which', () => {
     assert.equal(new Set(slots).size, 1);
   });
 
-  it('names the alternate but no key where the service has no second chance', () => {
+  it('names the alternates but no key where the service has no second chance', () => {
     const args = ['--src', '198.51.100.7:40000', '--dst', '203.0.113.10:81'];
-    const { alternate, key, service } = answer(...args);
+    const { alternates, key, service } = answer(...args);
     assert.deepEqual([service, key], ['plain', undefined]);
-    assert.ok(alternate in KEYS);
-    assert.equal(rows(...args)['alternate'], alternate);
+    assert.ok(alternates.length > 0);
+    const text = rows(...args);
+    assert.equal(text['key'], 'none');
+    assert.equal(
+      text['alternates'],
+      alternates.map(({ backend, id }: Alternate) => `${backend} (id ${id})`).join(', '),
+    );
   });
 
   it('says where it ended when there is no service, no VIP, or no backend', () => {
@@ -164,8 +187,8 @@ describe('anyhop which', () => {
     assert.equal(at('203.0.113.99:80').verdict, 'pass_not_vip');
     const empty = at('203.0.113.10:90');
     assert.deepEqual(
-      [empty.verdict, empty.service, empty.owner, empty.alternate],
-      ['drop_no_backend', 'empty', null, null],
+      [empty.verdict, empty.service, empty.owner, empty.alternates],
+      ['drop_no_backend', 'empty', null, []],
     );
     const text = rows('--src', '198.51.100.7:40000', '--dst', '203.0.113.99:80');
     assert.deepEqual(Object.keys(text), ['state', 'packet', 'verdict']);

@@ -5,7 +5,7 @@ import type { Recipe } from './recipe.js';
 import { Frames, R, type Results, SKIPPED, verdictName, XDP_ACTIONS } from './record.js';
 
 const HOST_WORDS = [R.VERDICT, R.LENGTH, R.SERVICE_COUNTER, R.BACKEND_COUNTER, R.BYTES] as const;
-const DECISION_WORDS = [R.L2_LENGTH, R.HASH, R.SLOT, R.BACKEND, R.ALTERNATE, R.INTERFACE_INDEX] as const;
+const DECISION_WORDS = [R.L2_LENGTH, R.HASH, R.SLOT, R.BACKEND, R.KEY, R.INTERFACE_INDEX] as const;
 const SHRINK_ROUNDS_MAX = 300;
 const RESULT_BYTES_SHOWN = 160;
 
@@ -115,7 +115,7 @@ function outcome(results: Results): string {
     );
   }
   if (get(R.HASH) !== 0) {
-    parts.push(`hash ${get(R.HASH).toString(16)}, slot ${get(R.SLOT)}, alternate ${get(R.ALTERNATE) | 0}`);
+    parts.push(`hash ${get(R.HASH).toString(16)}, slot ${get(R.SLOT)}, key ${get(R.KEY).toString(16)}`);
   }
   parts.push(get(R.LENGTH) === 0 ? 'no frame' : `${get(R.LENGTH)} bytes ${start(results.frame(0))}`);
   return parts.join('; ');

@@ -62,7 +62,7 @@ export class TypeScriptSubject implements Subject {
         results.set(i, R.HASH, pipeline.hash);
         results.set(i, R.SLOT, pipeline.slot);
         results.set(i, R.BACKEND, pipeline.backend);
-        results.set(i, R.ALTERNATE, pipeline.alternate);
+        results.set(i, R.KEY, pipeline.key);
         results.set(i, R.INTERFACE_INDEX, wayOut);
       }
       const { action } = VERDICTS[verdict];

@@ -36,7 +36,7 @@ export const OTHER_INTERFACE = 7;
 const four = (count: number, rest: Partial<FixtureBackend> = {}): FixtureBackend[] =>
   Array.from({ length: count }, (_, i) => ({ address: `10.1.0.${i + 1}`, ...rest }));
 const six = (count: number, rest: Partial<FixtureBackend> = {}): FixtureBackend[] =>
-  Array.from({ length: count }, (_, i) => ({ address: `2001:db8:2::${i + 1}`, ...rest }));
+  Array.from({ length: count }, (_, i) => ({ address: `2001:db8:2::${i + 1}`, id: 0x7f00 + i, ...rest }));
 
 const PLAIN = {
   source4: '10.0.0.1',
@@ -222,6 +222,8 @@ export function imageFrom(recipe: Recipe, generation: number): Image {
     owner: (slot, count) => (count === 0 || lacks(slot + 1, recipe.ownerless) ? L.NONE : slot % count),
     alternate: (slot, count) =>
       count < 2 || lacks(slot + 2, recipe.alternateless) ? L.NONE : (slot + 1) % count,
+    second: (slot, count) =>
+      count < 3 || lacks((slot >> 1) + 2, recipe.alternateless) ? L.NONE : (slot + 2) % count,
     generation,
   });
 }

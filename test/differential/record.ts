@@ -20,7 +20,7 @@ export const R = {
   HASH: 7,
   SLOT: 8,
   BACKEND: 9,
-  ALTERNATE: 10,
+  KEY: 10,
   INTERFACE_INDEX: 11,
 } as const;
 export const RECORD_WORDS = 12;

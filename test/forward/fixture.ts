@@ -10,6 +10,7 @@ import { buildImage, type ImageInput, type ImagePool } from '#anyhop/image/build
 import { Image } from '#anyhop/image/read.js';
 import { type IpPrefix, parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import type { BackendPath } from '#anyhop/packet/path.js';
+import { defaultId, slotKeys } from '#anyhop/packet/second-chance-key.js';
 
 export const VIP4 = '203.0.113.10';
 export const VIP6 = '2001:db8:100::10';
@@ -27,6 +28,8 @@ export interface FixtureService {
 export interface FixtureBackend {
   readonly address: string;
   readonly agent?: boolean;
+  /** Default: the low 15 bits of the address. */
+  readonly id?: number;
   readonly mtu?: number;
   readonly vlan?: number;
   readonly interfaceIndex?: number;
@@ -41,9 +44,10 @@ export interface FixtureOptions {
   readonly mac?: Uint8Array;
   readonly otherMacs?: readonly Uint8Array[];
   readonly slots?: number;
-  /** Index of the owner of a slot, and of its alternate; L.NONE for none. */
+  /** Index of the owner of a slot, and of its alternates; L.NONE for none. */
   readonly owner?: (slot: number, backends: number) => number;
   readonly alternate?: (slot: number, backends: number) => number;
+  readonly second?: (slot: number, backends: number) => number;
   readonly generation?: number;
 }
 
@@ -63,7 +67,7 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
   const pools = options.pools ?? { web: [{ address: '10.1.0.11' }, { address: '10.1.0.12' }] };
   const slots = options.slots ?? 251;
   const owner = options.owner ?? ((slot, backends) => slot % backends);
-  const alternate = options.alternate ?? (() => L.NONE);
+  const { alternate = () => L.NONE, second = () => L.NONE } = options;
   const services = (options.services ?? DEFAULT_SERVICES).map((service, index): ServiceConfig => {
     const [portFirst, portLast] =
       typeof service.port === 'number' ? [service.port, service.port] : service.port;
@@ -89,7 +93,13 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
       const table = (of: (slot: number, backends: number) => number): Uint16Array =>
         Uint16Array.from({ length: slots }, (_, slot) => of(slot, backends.length));
       const paths = backends.map((backend, index) => ({ ...path(name)(backend, index), counter: counter++ }));
-      return { name, owners: table(owner), alternates: table(alternate), backends: paths };
+      const owners = table(owner);
+      const alternates = new Uint16Array(2 * slots);
+      alternates.set(table(alternate));
+      alternates.set(table(second), slots);
+      const isKeyed = services.some(({ secondChance, pool }) => secondChance && pool === name);
+      const keys = isKeyed ? slotKeys(paths, owners, alternates) : undefined;
+      return { name, owners, keys, backends: paths };
     }),
     services,
     serviceCounters: services.map((_, index) => index),
@@ -106,6 +116,7 @@ function path(pool: string): (backend: FixtureBackend, index: number) => Omit<Ba
     name: `${pool}/b${index}`,
     address: parseAddress(backend.address)!,
     agent: backend.agent ?? true,
+    id: backend.id ?? defaultId(parseAddress(backend.address)!),
     isReachable: backend.isReachable ?? true,
     mtu: backend.mtu ?? 9000,
     interfaceIndex: backend.interfaceIndex ?? 0,

@@ -188,6 +188,7 @@ describe('the GRE key', () => {
     { address: '10.1.0.11' },
     { address: 'fd00:1::a0b:c0d' },
     { address: '10.1.0.13', agent: false },
+    { address: '10.1.0.14', id: 0x7fff },
   ];
   const options: FixtureOptions = {
     pools: { web },
@@ -195,28 +196,38 @@ describe('the GRE key', () => {
       { vip: VIP4, protocol: 'tcp', port: 80, secondChance: true },
       { vip: VIP4, protocol: 'tcp', port: 81 },
     ],
-    owner: (slot) => slot % 3,
-    alternate: (slot) => (slot % 5 === 0 ? L.NONE : (slot + 1) % 3),
+    owner: (slot) => slot % 4,
+    alternate: (slot) => (slot % 5 === 0 ? L.NONE : (slot + 1) % 4),
+    second: (slot) => (slot % 3 === 0 ? L.NONE : (slot + 2) % 4),
   };
   const run = (runner: Runner, sport: number, dport: number) => {
     const from = frame({}, ipv4({ src: CLIENT4, dst: VIP4 }), tcp({ sport, dport }));
     return { ...decapsulate(runner.run(from).out!), slot: runner.pipeline.slot };
   };
 
-  it('is the alternate: its IPv4 address, or the low 32 bits of its IPv6 address; no alternate, no key', () => {
+  it('is the ids of the alternates at index 0, one without an agent last; bit 12 tells the format; no alternate, no key', () => {
     const runner = new Runner(options);
-    const keys = [0x0a01000b, 0x0a0b0c0d, 0x0a01000d];
-    const owners = ['10.1.0.11', 'fd00:1::a0b:c0d', '10.1.0.13'];
-    const seen = new Set<number | undefined>();
-    for (let sport = 1; sport < 300; sport++) {
+    const ids = [0x000b, 0x0c0d, 0x000d, 0x7fff];
+    // By owner: the key with both alternates, with the first alone, and with the second alone.
+    const keys = [
+      [(ids[1] << 15) | ids[2], ids[1] << 15, ids[2] << 15],
+      [(ids[3] << 15) | ids[2], ids[2] << 15, ids[3] << 15],
+      [undefined, undefined, undefined],
+      [(ids[0] << 15) | ids[1], ids[0] << 15, ids[1] << 15],
+    ];
+    const seen = new Set<string>();
+    for (let sport = 1; sport < 1000; sport++) {
       const { outer, slot } = run(runner, sport, 80);
-      const owner = slot % 3;
-      assert.equal(outer.dst, owners[owner]);
-      const want = slot % 5 === 0 || owner === 2 ? undefined : keys[(owner + 1) % 3];
+      const owner = slot % 4;
+      assert.equal(outer.dst, web[owner].address);
+      const which = slot % 3 !== 0 ? (slot % 5 !== 0 ? 0 : 2) : slot % 5 !== 0 ? 1 : 3;
+      const want = keys[owner][which];
       assert.equal(outer.key, want, `slot ${slot}`);
-      seen.add(outer.key);
+      assert.equal(outer.alternates, want !== undefined);
+      assert.equal(runner.pipeline.key, want ?? 0);
+      seen.add(`${owner} ${which}`);
     }
-    assert.equal(seen.size, 3); // none, and the alternates of the two owners that have an agent
+    assert.equal(seen.size, 16);
   });
 
   it('is never written for a service without second chance', () => {

@@ -48,14 +48,16 @@ const WAYS: Record<string, { address: string; secondChance: boolean; overhead: n
 
 function narrow(address: string, secondChance: boolean, mtu = 700): FixtureOptions {
   return {
-    pools: { web: [{ address, mtu }] },
+    // The other one is never an owner.
+    pools: { web: [{ address, mtu }, { address: '10.1.0.12' }] },
     services: [
       { vip: VIP4, protocol: 'tcp', port: 80, secondChance },
       { vip: VIP6, protocol: 'tcp', port: 80, secondChance },
       { vip: VIP4, protocol: 'udp', port: 53 },
       { vip: VIP6, protocol: 'udp', port: 53 },
     ],
-    alternate: () => 0,
+    owner: () => 0,
+    alternate: () => 1,
   };
 }
 

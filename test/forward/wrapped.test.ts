@@ -35,8 +35,10 @@ const SECOND: FixtureBackend[] = [
   { address: 'fd00:2::12', vlan: 4094 },
   { address: '10.2.0.14' },
 ];
-const KEYS = [0x0a02000b, 0x0a0b0c0d, 0x00000012, 0x0a02000e];
+const IDS = [0x000b, 0x0c0d, 0x0012, 0x000e];
 const alternateOf = (slot: number): number => (slot % 5 === 0 ? L.NONE : (slot + 1) % SECOND.length);
+const secondOf = (slot: number): number =>
+  slot % 5 === 0 || slot % 3 === 0 ? L.NONE : (slot + 2) % SECOND.length;
 
 const OPTIONS: FixtureOptions = {
   pools: { first: FIRST, second: SECOND },
@@ -46,18 +48,20 @@ const OPTIONS: FixtureOptions = {
   ],
   owner: (slot, backends) => slot % backends,
   alternate: alternateOf,
+  second: secondOf,
 };
 
 /** The frame that carries `inner` to the owner of `slot`; the flow label is not known here. */
 function wrapped(slot: number, tos: number, flowLabel: number, ...inner: Layer[]): Uint8Array {
   const owner = slot % SECOND.length;
   const { address, vlan } = SECOND[owner];
-  const alternate = alternateOf(slot);
+  const [first, second] = [alternateOf(slot), secondOf(slot)];
   const outer = address.includes(':')
     ? ipv6({ src: SOURCE6, dst: address, trafficClass: tos, flowLabel })
     : ipv4({ src: SOURCE4, dst: address, tos, df: true });
   const vlans = vlan === undefined ? [] : [vlan];
-  const key = alternate === L.NONE ? {} : { key: KEYS[alternate] };
+  const word = (IDS[first] << 15) | (second === L.NONE ? 0 : IDS[second]);
+  const key = first === L.NONE ? {} : { key: word, alternates: true };
   return frame({ dst: macOf(owner), src: MAC, vlans }, outer, gre(key), ...inner);
 }
 
@@ -103,8 +107,8 @@ describe('a packet that is forwarded leaves', () => {
       const asked = frame({ vlans: tags, padTo: 160 }, ipv6({ ...header, hopLimit }), ...rest);
       assertWrapped(asked, trafficClass, tags.length, ipv6({ ...header, hopLimit: hopLimit - 1 }), ...rest);
     }
-    // Every owner, with its alternate and without, behind 0, 1 and 2 tags.
-    assert.equal(seen.size, SECOND.length * 2 * 3);
+    // Every owner, with no alternate, one and two, behind 0, 1 and 2 tags.
+    assert.equal(seen.size, SECOND.length * 3 * 3);
   });
 
   it('with the right IPv4 header checksum, for every one that it can come with', () => {

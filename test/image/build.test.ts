@@ -23,7 +23,7 @@ const OPTIONS: FixtureOptions = {
   pools: {
     first: [{ address: '10.1.0.11', interfaceIndex: 3, mtu: 1500 }],
     second: [
-      { address: '10.2.0.11', agent: false, vlan: 4094, interfaceIndex: 0x10002 },
+      { address: '10.2.0.11', agent: false, vlan: 4094, interfaceIndex: 0x10002, id: 0x7007 },
       { address: 'fd00:2::12', mtu: 65535 },
     ],
   },
@@ -58,6 +58,7 @@ describe('an image read back', () => {
         source: '10.0.0.1',
         mtu: 1500,
         flags: L.PATH_AGENT,
+        id: 11,
         interfaceIndex: 3,
         destinationMac: mac(0),
         vlan: undefined,
@@ -69,6 +70,7 @@ describe('an image read back', () => {
         source: '10.0.0.1',
         mtu: 9000,
         flags: 0,
+        id: 0x7007,
         interfaceIndex: 0x10002,
         destinationMac: mac(0),
         vlan: 4094,
@@ -80,6 +82,7 @@ describe('an image read back', () => {
         source: 'fd00::1',
         mtu: 65535,
         flags: L.PATH_AGENT | L.PATH_OUTER_IPV6,
+        id: 0x12,
         interfaceIndex: 0,
         destinationMac: mac(1),
         vlan: undefined,
@@ -89,6 +92,19 @@ describe('an image read back', () => {
     const path = (index: number) => image.pathWord * 4 + index * L.SIZEOF_PATH;
     assert.equal(view.getUint32(path(1) + L.PATH_INTERFACE_INDEX, true), 0x10002);
     assert.equal(view.getUint16(path(2) + L.PATH_COUNTER, true), 2);
+  });
+
+  it('has keys for the pool of a service with second chance alone, and they count for such a service alone', () => {
+    const keysAt = (port: number) =>
+      imageServices(image).find(({ portFirst }) => portFirst === port)!.secondChance;
+    assert.deepEqual([8000, 443, 80].map(keysAt), [false, true, false]);
+    const tableBytes = (services: FixtureOptions['services']) => {
+      const { buffer } = imageOf({ ...OPTIONS, services: services! }).bytes;
+      return new DataView(buffer).getUint32(L.HEADER_TABLE_BYTES, true);
+    };
+    const off = OPTIONS.services!.map((service) => ({ ...service, secondChance: false }));
+    assert.equal(tableBytes(off), 2 * 512); // 251 owners of 2 bytes each, in whole lines of 64
+    assert.equal(tableBytes(OPTIONS.services), 2 * 512 + 1024); // and 251 keys of 4 bytes
   });
 
   it('has the name of each counter, by number', () => {
@@ -295,9 +311,11 @@ describe('the digest of an image', () => {
       'length of source4': { source4: parsePrefix('10.0.0.0/28')! },
       source6: { source6: parsePrefix('fd00::2')! },
       owners: { pools: [{ ...first, owners: other }, second] },
-      alternates: { pools: [{ ...first, alternates: first.alternates.slice().fill(0, 0, 1) }, second] },
+      keys: { pools: [first, { ...second, keys: second.keys!.slice().fill(1, 0, 1) }] },
+      'a pool without keys': { pools: [first, { ...second, keys: undefined }] },
       address: backends({ address: parseAddress('10.1.0.12') }),
       agent: backends({ agent: false }),
+      id: backends({ id: 9 }),
       mtu: backends({ mtu: 1501 }),
       interface: backends({ interfaceIndex: 4 }),
       'source MAC': backends({ sourceMac: Uint8Array.of(2, 0, 0, 0, 0, 2) }),

@@ -80,7 +80,7 @@ function countOneByOne(a: PoolStatus, b: PoolStatus): { differ: number; lost: [n
       former.map((one): Member => ({ ...one, ...address(one.address), ...reach(one) })),
     );
     const tables = resolvePool({ slots, panicThreshold, remembered: before, state });
-    return { owners: ownerMachines(tables), alternates: alternateMachines(tables).map(([first]) => first) };
+    return { owners: ownerMachines(tables), alternates: alternateMachines(tables) };
   };
   const [ofA, ofB] = [read(a), read(b)];
   const of = a.slots === b.slots ? a.slots : a.slots * b.slots;
@@ -90,8 +90,8 @@ function countOneByOne(a: PoolStatus, b: PoolStatus): { differ: number; lost: [n
     const [ownerA, ownerB] = [ofA.owners[i], ofB.owners[j]];
     if (ownerA === ownerB) continue;
     counted.differ++;
-    if (ownerA !== undefined && ownerA !== ofB.alternates[j]) counted.lost[0]++;
-    if (ownerB !== undefined && ownerB !== ofA.alternates[i]) counted.lost[1]++;
+    if (ownerA !== undefined && !ofB.alternates[j].includes(ownerA)) counted.lost[0]++;
+    if (ownerB !== undefined && !ofA.alternates[i].includes(ownerB)) counted.lost[1]++;
   }
   return counted;
 }

@@ -10,6 +10,7 @@ import {
   keyIndex,
   keyWord,
   slotKey,
+  slotKeys,
 } from '#anyhop/packet/second-chance-key.js';
 
 const id = fc.integer({ min: 0, max: 0x7fff });
@@ -74,6 +75,31 @@ describe('the key of second chance', () => {
     ];
   for (const [what, owner, first, second, expected] of cases)
     it(`has ${what}`, () => assert.equal(slotKey(owner, first, second), expected));
+
+  it('is the same for a whole table as slot by slot', () => {
+    const NONE = 0xffff;
+    const index = (count: number) => fc.oneof(fc.nat(count - 1), fc.constant(NONE));
+    const table = fc.array(member, { minLength: 1, maxLength: 8 }).chain((members) =>
+      fc.record({
+        members: fc.constant(members),
+        slots: fc.array(fc.tuple(index(members.length), index(members.length), index(members.length))),
+      }),
+    );
+    fc.assert(
+      fc.property(table, ({ members, slots }) => {
+        const column = (of: 0 | 1 | 2) => slots.map((slot) => slot[of]);
+        const keys = slotKeys(
+          members,
+          Uint16Array.from(column(0)),
+          Uint16Array.from([...column(1), ...column(2)]),
+        );
+        assert.deepEqual(
+          [...keys],
+          slots.map(([owner, first, second]) => slotKey(members[owner], members[first], members[second])),
+        );
+      }),
+    );
+  });
 
   it('has what any two candidates are left with', () => {
     fc.assert(

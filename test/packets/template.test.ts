@@ -18,6 +18,7 @@ function path(address: string, change: Partial<BackendPath> = {}): BackendPath {
     name: 'web/b0',
     address: parseAddress(address)!,
     agent: true,
+    id: 1,
     mtu: 1500,
     interfaceIndex: 0,
     sourceMac: Uint8Array.of(0x0a, 0x66, 0x77, 0x88, 0x99, 0xaa),

@@ -203,18 +203,13 @@ test('a drain of the only backend that drains, taken back at once, breaks no flo
   assert.ok(taken > 0);
 });
 
-/**
- * A drain that has settled is enough for a health flap to break flows: those born during the flap, when it is over. The
- * slot's one alternate is the draining backend, for its connections come first in the order of candidates.
- */
-test('beside a draining backend, flows born during a health flap are at risk at its end; a second candidate keeps them', () => {
+/** The slot's first alternate is the draining backend then, for its connections come first in the order of candidates. */
+test('beside a draining backend, flows born during a health flap are kept at its end by the second alternate', () => {
   const [a, b, c] = ['a', 'b', 'c'].map((name) => member(name));
   const drained = startChanges({ members: [{ ...a, state: 'draining' }, b, c] }, SETTLE_MS, 0);
   const away = mark(drained, 'b', 'down', 100);
   const back = mark(away, 'b', 'up', 200);
-  const [rested, during] = riskOf(away, back, 65537);
-  assert.equal(rested, 0);
-  assert.ok(Math.abs(during / (1 / 6) - 1) < 0.1, String(during));
+  assert.deepEqual(riskOf(away, back, 65537), [0, 0]);
 
   const born = ownerNames(resolvePool({ slots: SLOTS, state: stateInForce(away), remembered: [] }));
   const state = stateInForce(back);

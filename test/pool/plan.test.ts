@@ -12,7 +12,7 @@ const SLOTS = 65537;
 
 function backend(i: number, fields: Partial<BackendConfig> = {}): BackendConfig {
   const address = parseAddress(`10.1.${i >> 8}.${i & 255}`)!;
-  return { name: `web-${i}`, address, weight: 1, state: 'active', agent: true, id: i, ...fields };
+  return { name: `web-${i}`, address, weight: 1, state: 'active', agent: true, id: i + 1, ...fields };
 }
 
 function backends(
@@ -149,15 +149,16 @@ test('an added backend breaks nothing at once, and a part of the connections tha
   let lost = 0;
   for (let slot = 0; slot < SLOTS; slot++) {
     const former = before.names[before.owners[slot]];
-    if (former !== after.names[after.owners[slot]] && former !== after.names[after.alternates[slot]]) lost++;
+    const found = [after.owners[slot], after.alternates[slot], after.alternates[SLOTS + slot]];
+    if (!found.map((index) => after.names[index]).includes(former)) lost++;
   }
   near(added.tcpBreakOnceSettled, lost / SLOTS, 1e-9);
-  assert.ok(added.tcpBreakOnceSettled > 0.1, String(added.tcpBreakOnceSettled));
+  assert.ok(added.tcpBreakOnceSettled > 0.05, String(added.tcpBreakOnceSettled));
   const drained = backends(4, (i) => (i === 0 ? { state: 'draining' } : {}));
   assert.equal(planPool(pool(backends(4)), pool(drained)).flows[0].tcpBreakOnceSettled, 0);
 });
 
-test('what is down counts as down: of five with one failed, a drain moves a quarter and breaks what was born since', () => {
+test('what is down counts as down: of five with one failed, a drain moves a quarter, and what was born since is kept too', () => {
   const up = statesOfConfig(pool(backends(5)));
   const failed = (i: number): Health => (i === 4 ? 'down' : 'up');
   const marked = (list: readonly BackendConfig[]) =>
@@ -173,14 +174,16 @@ test('what is down counts as down: of five with one failed, a drain moves a quar
     soon.flows.map(({ born }) => born),
     ['before', 'between'],
   );
-  assert.equal(soon.flows[0].tcpBreakWithSecondChance, 0);
-  near(soon.flows[1].tcpBreakWithSecondChance, 0.05, 0.01);
+  assert.deepEqual(
+    soon.flows.map(({ tcpBreakWithSecondChance }) => tcpBreakWithSecondChance),
+    [0, 0],
+  );
   const later = planStates({ ...up, state: marked(backends(5)) }, { ...up, state: marked(drained) }, 300_000);
   near(later.moved.share, 0.25, 0.01);
   assert.equal(later.flows[0].tcpBreakWithSecondChance, 0);
 });
 
-test('second chance needs an agent at both ends', () => {
+test('second chance needs an agent at the new owner; a former owner without one gets the packets without a key', () => {
   const drained = (agents: (i: number) => boolean) =>
     planPool(
       pool(backends(3, (i) => ({ agent: agents(i) }))),
@@ -189,7 +192,11 @@ test('second chance needs an agent at both ends', () => {
   const none = drained(() => false);
   assert.equal(none.tcpBreakWithSecondChance, none.tcpBreakWithoutSecondChance);
   const formerHasNone = drained((i) => i !== 0);
-  assert.equal(formerHasNone.tcpBreakWithSecondChance, formerHasNone.tcpBreakWithoutSecondChance);
+  assert.ok(formerHasNone.tcpBreakWithoutSecondChance > 0.3);
+  assert.equal(formerHasNone.tcpBreakWithSecondChance, 0);
+  // Down the stack stands one without an agent too, and a second one is never reached.
+  const onlyOneHas = drained((i) => i === 1);
+  near(onlyOneHas.tcpBreakWithSecondChance, onlyOneHas.tcpBreakWithoutSecondChance / 2, 0.01);
   const oneHeirHasNone = drained((i) => i !== 1);
   near(oneHeirHasNone.tcpBreakWithSecondChance, oneHeirHasNone.tcpBreakWithoutSecondChance / 2, 0.01);
 });
@@ -210,15 +217,24 @@ test('a second change before the first has settled keeps the flows older than bo
   assert.deepEqual(planPool(pool(drained), pool(both)).flows.length, 1);
 });
 
-test('flows left on a backend that drains are counted, where another change takes their one alternate', () => {
+test('flows left on a backend that drains are counted, where two other changes take their alternates', () => {
   const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
   const other = drained.map((one, i): BackendConfig => (i === 1 ? { ...one, state: 'draining' } : one));
   const same = planPool(pool(drained), pool(drained));
   assert.deepEqual(same.draining, { backends: ['web-0'], tcpBreakWithSecondChance: 0 });
   const { flows, draining } = planPool(pool(drained), pool(other));
   assert.equal(flows[0].tcpBreakWithSecondChance, 0);
-  // Where web-1 had taken over, it is the alternate now.
-  near(draining!.tcpBreakWithSecondChance, 1 / 4, 0.02);
+  assert.equal(draining!.tcpBreakWithSecondChance, 0, 'one other change takes one alternate');
+  const third = other.map((one, i): BackendConfig => (i === 2 ? { ...one, state: 'draining' } : one));
+  const [one, two, three] = [drained, other, third].map((list) => statesOfConfig(pool(list)));
+  const both = planStates(
+    { ...two, remembered: [one.state] },
+    { ...three, remembered: [two.state, one.state] },
+    300_000,
+  );
+  // Where web-1 stands beside web-0 at the top of the stack, and web-2 next, these two are the alternates now: 2/60 of all slots,
+  // and web-0 owned a quarter of all with web-1 gone.
+  near(both.draining!.tcpBreakWithSecondChance, 2 / 15, 0.01);
   assert.equal(
     planPool(pool(drained), pool(backends(5))).draining!.tcpBreakWithSecondChance,
     0,
@@ -230,13 +246,16 @@ test('flows left on a backend that drains are counted, where another change take
 });
 
 test('a prior state written in NEW comes before the one in OLD', () => {
-  const settled = backends(5);
+  const settled = backends(5, (i) => (i === 4 ? { weight: 0 } : {}));
   const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
   const both = backends(5, (i) => (i <= 1 ? { state: 'draining' } : {}));
-  const rested = pool(both, { prior: prior(drained) });
-  const plan = planPool(pool(drained, { prior: prior(settled) }), rested);
-  assert.equal(plan.flows[1].tcpBreakWithSecondChance, 0);
-  assert.ok(plan.flows[0].tcpBreakWithSecondChance > 0.01);
+  const old = pool(drained, { prior: prior(settled) });
+  const shares = (next: PoolConfig) =>
+    planPool(old, next).flows.map(({ tcpBreakWithSecondChance }) => tcpBreakWithSecondChance);
+  const [former, since] = shares(pool(both, { prior: prior(drained) }));
+  assert.equal(since, 0);
+  assert.ok(former > 0.01);
+  assert.equal(shares(pool(both))[0], 0);
 });
 
 test('another table size moves nearly everything between unchanged backends', () => {

@@ -67,7 +67,7 @@ test('table --dump prints a line for every slot, with the backend that went down
   const before = anyhop('table', '-c', web, '--dump').stdout.trimEnd().split('\n');
   const after = anyhop('table', '-c', web, '--down', 'web-2', '--dump').stdout.trimEnd().split('\n');
   assert.equal(before.length, 252);
-  assert.equal(before[0], 'slot,owner,alternate');
+  assert.equal(before[0], 'slot,owner,alternate_1,alternate_2');
   for (let slot = 0; slot < 251; slot++) {
     const [, owner, alternate] = before[slot + 1].split(',');
     const expected = owner === 'web-2' ? `${slot},${alternate},web-2` : `${slot},${owner},`;

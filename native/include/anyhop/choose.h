@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
- * From a service to the backend that gets the packet: flow hash, slot, owner, alternate, and whether the packet may be
+ * From a service to the backend that gets the packet: flow hash, slot, owner, key, and whether the packet may be
  * sent and fits. It only reads. The reference is src/forward/encapsulate.ts.
  */
 #ifndef ANYHOP_CHOOSE_H
@@ -34,12 +34,18 @@ anyhop_inline const struct anyhop_path *anyhop_path_at(const struct anyhop_view 
 	return anyhop_at(view, anyhop_header(view)->path_offset + backend * (__u32)sizeof(struct anyhop_path));
 }
 
-/* A slot's entry of a table of 16-bit indexes. */
-anyhop_inline __u32 anyhop_table_at(const struct anyhop_view *view, __u32 table_offset, __u32 slot)
+anyhop_inline __u32 anyhop_owner_at(const struct anyhop_view *view, __u32 owners_offset, __u32 slot)
 {
-	const __u8 *entry = anyhop_at(view, table_offset + 2 * slot);
+	const __u8 *owner = anyhop_at(view, owners_offset + 2 * slot);
 
-	return entry ? anyhop_get16(entry) : ANYHOP_NONE;
+	return owner ? anyhop_get16(owner) : ANYHOP_NONE;
+}
+
+anyhop_inline __u32 anyhop_key_at(const struct anyhop_view *view, __u32 keys_offset, __u32 slot)
+{
+	const __u8 *key = anyhop_at(view, keys_offset + 4 * slot);
+
+	return key ? anyhop_get32(key) : 0;
 }
 
 /* Chooses the backend of a matched packet. Returns `verdict`, which it was matched with, or another one; TOO_BIG_ANSWERED
@@ -52,10 +58,7 @@ anyhop_inline int anyhop_choose(const struct anyhop_packet *p, const struct anyh
 
 	choice->hash = anyhop_hash_flow(p, m);
 	choice->slot = anyhop_slot(choice->hash, service->slots);
-	choice->alternate = -1;
-	choice->keyed = 0;
-	choice->key = 0;
-	owner = anyhop_table_at(&p->view, service->owners_offset, choice->slot);
+	owner = anyhop_owner_at(&p->view, service->owners_offset, choice->slot);
 	if (owner == ANYHOP_NONE)
 		return ANYHOP_V_DROP_NO_BACKEND;
 	choice->backend = service->backend_first + owner;
@@ -64,21 +67,10 @@ anyhop_inline int anyhop_choose(const struct anyhop_packet *p, const struct anyh
 	if (!choice->path || !choice->template)
 		return ANYHOP_V_DROP_NO_BACKEND;
 
-	/* The key names the backend that may hold the slot's older connections. */
-	if (service->flags & ANYHOP_SERVICE_SECOND_CHANCE && choice->path->flags & ANYHOP_PATH_AGENT) {
-		__u32 alternate = anyhop_table_at(&p->view, service->alternates_offset, choice->slot);
-
-		if (alternate != ANYHOP_NONE) {
-			const struct anyhop_path *path = anyhop_path_at(&p->view, service->backend_first + alternate);
-
-			if (!path)
-				return ANYHOP_V_DROP_NO_BACKEND;
-			choice->alternate = (__s32)(service->backend_first + alternate);
-			choice->keyed = 1;
-			choice->key = path->key;
-			ip_and_gre = 8;
-		}
-	}
+	/* The key names the backends that may hold the slot's older connections. */
+	choice->key = service->keys_offset ? anyhop_key_at(&p->view, service->keys_offset, choice->slot) : 0;
+	if (choice->key)
+		ip_and_gre = 8;
 
 	if (p->l3[p->family == 4 ? 8 : 7] <= 1)
 		return ANYHOP_V_DROP_TTL_EXPIRED;

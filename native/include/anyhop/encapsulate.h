@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
- * Writes what goes in front of a packet: the outer headers, with GRE (RFC 2784) and a key (RFC 2890) where the slot has an
- * alternate. The reference is src/forward/encapsulate.ts.
+ * Writes what goes in front of a packet: the outer headers, with GRE (RFC 2784) and a key (RFC 2890) where the slot has
+ * alternates. The reference is src/forward/encapsulate.ts.
  *
  *   out                                                   out + outer_length
  *   +-----------------------------------------------------+-----------------------+
@@ -17,7 +17,8 @@
 #include "checksum.h"
 #include "packet.h"
 
-#define ANYHOP_GRE_FLAG_KEY 0x2000u
+/* With a key, whose format bit 12 tells: index (2 bits) | id 1 (15) | id 2 (15); see src/packet/second-chance-key.ts. */
+#define ANYHOP_GRE_FLAGS_KEYED 0x2008u
 
 /* The inner packet's part in the outer header. */
 struct anyhop_inner {
@@ -89,14 +90,14 @@ anyhop_inline void anyhop_write_outer(__u8 *out, const struct anyhop_choice *cho
 		anyhop_set16(words, ip + 4, __builtin_bswap16((__u16)(inner->length + 4 + 4 * keyed)));
 	}
 	if (keyed)
-		anyhop_set16(words, gre, __builtin_bswap16(ANYHOP_GRE_FLAG_KEY));
+		anyhop_set16(words, gre, __builtin_bswap16(ANYHOP_GRE_FLAGS_KEYED));
 	for (at = 0; at < whole; at++)
 		anyhop_put64(out + 8 * at, words[at]);
 	if (8 * whole < gre + 2)
 		anyhop_put32(out + 8 * whole, (__u32)words[whole]);
 	anyhop_put16be(out + gre + 2, inner->family == 4 ? ANYHOP_ETHERTYPE_IPV4 : ANYHOP_ETHERTYPE_IPV6);
 	if (keyed)
-		anyhop_put32(out + gre + 4, choice->key);
+		anyhop_put32(out + gre + 4, __builtin_bswap32(choice->key));
 }
 
 /* The length of a shape, in bytes. */
@@ -108,20 +109,20 @@ anyhop_inline void anyhop_write_outer(__u8 *out, const struct anyhop_choice *cho
 	do { \
 		if ((choice)->path->l2_length == 14) { \
 			if (!((choice)->path->flags & ANYHOP_PATH_OUTER_IPV6)) { \
-				if (!(choice)->keyed) \
+				if (!(choice)->key) \
 					return each(14, 20, 0); \
 				return each(14, 20, 1); \
 			} \
-			if (!(choice)->keyed) \
+			if (!(choice)->key) \
 				return each(14, 40, 0); \
 			return each(14, 40, 1); \
 		} \
 		if (!((choice)->path->flags & ANYHOP_PATH_OUTER_IPV6)) { \
-			if (!(choice)->keyed) \
+			if (!(choice)->key) \
 				return each(18, 20, 0); \
 			return each(18, 20, 1); \
 		} \
-		if (!(choice)->keyed) \
+		if (!(choice)->key) \
 			return each(18, 40, 0); \
 		return each(18, 40, 1); \
 	} while (0)

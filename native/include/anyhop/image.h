@@ -8,7 +8,7 @@
  *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+
  *   | header | VIPs             | services                    | tables                | templates | paths | names |
  *   | 256 B  | open-addressed,  | 64 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  | JSON  |
- *   |        | 32 B each        | and protocol sorted by port | u16 alternates        | backend   | each  |       |
+ *   |        | 32 B each        | and protocol sorted by port | u32 keys              | backend   | each  |       |
  *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+
  *
  * What to know:
@@ -25,13 +25,13 @@
 #include <linux/types.h>
 
 #define ANYHOP_IMAGE_MAGIC 0x31706861u /* "ahp1" */
-#define ANYHOP_IMAGE_VERSION 4u
+#define ANYHOP_IMAGE_VERSION 5u
 
 /* Of the flow hash (flow_hash.h) and its keys: another version gives nearly every flow another slot. */
 #define ANYHOP_FLOW_HASH_VERSION 2u
 #define ANYHOP_FLOW_KEY_WORDS 10u
 
-#define ANYHOP_NONE 0xffffu      /* no owner, no alternate, no service */
+#define ANYHOP_NONE 0xffffu      /* no owner, no service */
 #define ANYHOP_FRAGMENT_AMBIGUOUS 0xffffu   /* more than one pool or kind of hash could answer */
 #define ANYHOP_FRAGMENT_NEEDS_PORTS 0xfffeu /* a TCP service of the VIP hashes the ports */
 #define ANYHOP_VIP_PROBES_MAX 8u /* the builder grows the VIP array until no probe is longer */
@@ -46,9 +46,6 @@
 #define ANYHOP_PATH_MTU_MIN 600u /* below it, a packet that is too big could be shorter than the quote of it */
 
 enum anyhop_hash_mode { ANYHOP_HASH_5_TUPLE, ANYHOP_HASH_3_TUPLE, ANYHOP_HASH_SOURCE };
-
-/* anyhop_service.flags */
-#define ANYHOP_SERVICE_SECOND_CHANCE 1u
 
 /* anyhop_path.flags */
 #define ANYHOP_PATH_OUTER_IPV6 1u
@@ -102,12 +99,12 @@ struct anyhop_vip {
 struct anyhop_service {
 	__u32 key[ANYHOP_FLOW_KEY_WORDS]; /* flow hash key, the constant parts of the flow folded in */
 	__u32 owners_offset;
-	__u32 alternates_offset;
+	__u32 keys_offset; /* 0: without second chance. Each key is what a packet of the slot carries in its GRE header; 0: none */
 	__u32 slots; /* M */
-	__u32 backend_first; /* owner and alternate indexes count from here */
+	__u32 backend_first; /* owner indexes count from here */
 	__u16 counter; /* whose counters it feeds; it stays the same from image to image */
 	__u8 hash_mode;
-	__u8 flags;
+	__u8 reserved;
 	__u16 port_first; /* host order, both included; entries for fragments have none and are no VIP's */
 	__u16 port_last;
 };
@@ -118,7 +115,8 @@ struct anyhop_path {
 	__u8 l2_length; /* 14, or 18 with a VLAN tag */
 	__u8 flags;
 	__u32 interface_index; /* 0: the one that the packet came in on */
-	__u32 key; /* raw word of the GRE key that names this backend as an alternate */
+	__u16 id; /* names the backend in GRE keys; 0: none */
+	__u16 reserved;
 	__u16 checksum; /* folded sum of the 16-bit words of the template's outer IPv4 header (RFC 1071) */
 	__u16 counter; /* whose counters it feeds; it stays the same from image to image */
 };
@@ -157,18 +155,18 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
 	F(vip, tcp_fragment) F(vip, udp_fragment) \
 	S(service) \
-	F(service, key) F(service, owners_offset) F(service, alternates_offset) F(service, slots) \
-	F(service, backend_first) F(service, counter) F(service, hash_mode) F(service, flags) \
+	F(service, key) F(service, owners_offset) F(service, keys_offset) F(service, slots) \
+	F(service, backend_first) F(service, counter) F(service, hash_mode) \
 	F(service, port_first) F(service, port_last) \
 	S(path) \
-	F(path, mtu) F(path, l2_length) F(path, flags) F(path, interface_index) F(path, key) \
+	F(path, mtu) F(path, l2_length) F(path, flags) F(path, interface_index) F(path, id) \
 	F(path, checksum) F(path, counter)
 
 #define ANYHOP_CONSTANTS(C) \
 	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(FLOW_HASH_VERSION) C(FLOW_KEY_WORDS) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
 	C(VLAN_TAGS_MAX) C(VLAN_TAGS_READ) C(OTHER_MACS_MAX) \
 	C(HEADROOM) C(QUOTE6) C(IPV6_MTU_MIN) C(PATH_MTU_MIN) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
-	C(SERVICE_SECOND_CHANCE) C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
+	C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
 
 _Static_assert(sizeof(struct anyhop_header) == 256, "the header is four cache lines");
 _Static_assert(sizeof(struct anyhop_vip) == 32, "two VIPs a cache line");

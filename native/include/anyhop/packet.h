@@ -40,10 +40,8 @@ struct anyhop_choice {
 	const __u8 *template;
 	__u32 hash;
 	__u32 slot;
-	__u32 backend;   /* its number in the image */
-	__s32 alternate; /* number of the backend that the key names, or -1 */
-	__u32 keyed;     /* whether there is a key, the raw word that follows */
-	__u32 key;
+	__u32 backend; /* its number in the image */
+	__u32 key;     /* of the GRE header; 0: none */
 	__u32 answer_mtu;   /* after the verdict TOO_BIG_ANSWERED: the longest packet that fits */
 };
 

@@ -42,8 +42,8 @@ struct anyhop_outcome {
 	__u32 bytes; /* of the IP packet as received: what counters count */
 	__u32 hash;
 	__u32 slot;
-	__u32 backend;   /* number of the backend in the image */
-	__s32 alternate; /* number of the backend that the GRE key names, or -1 */
+	__u32 backend; /* number of the backend in the image */
+	__u32 key;     /* of the GRE header; 0: none */
 	__u32 interface_index; /* 0: the one that the packet came in on */
 };
 
@@ -112,7 +112,7 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 		outcome->hash = choice.hash;
 		outcome->slot = choice.slot;
 		outcome->backend = choice.backend;
-		outcome->alternate = choice.alternate;
+		outcome->key = choice.key;
 		outcome->interface_index = choice.path->interface_index;
 		return verdict;
 	}
