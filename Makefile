@@ -113,10 +113,11 @@ bench-afxdp: build setup-lab ## the AF_XDP loop and the pipeline in TypeScript, 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js
 
-soak: build setup-lab ## as root: hundreds of kills under load (SOAK_ROUNDS of 20); millions of packets compared (SOAK_PACKETS, SOAK_SECONDS, ANYHOP_SEED); 100000 simulations (SOAK_SEEDS)
+soak: build setup-lab ## as root: hundreds of kills under load (SOAK_ROUNDS of 20); millions of packets compared (SOAK_PACKETS, SOAK_SECONDS, ANYHOP_SEED); 100000 simulations (SOAK_SEEDS); attacks on the flow hash
 	node build/test/engine/xdp-soak.js
 	node build/test/differential/soak.js
 	node build/test/sim/soak.js
+	node build/test/hash/soak.js
 
 fuzz: build setup-fuzz ## libFuzzer and sanitizers on the C pipeline for FUZZ_SECONDS (60), and what it covers
 	scripts/fuzz.sh
