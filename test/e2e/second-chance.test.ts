@@ -21,8 +21,10 @@ const CONNECTIONS_PER_VIP = 30;
 const HELD_CONNECTIONS = fileURLToPath(new URL('./held-connections.js', import.meta.url));
 const BACKENDS = [1, 2, 3].map((number) => ({ name: `web-${number}`, ...backendAddresses(number) }));
 
+type Backends = readonly { name: string; state?: string }[];
+
 interface ConfigFile {
-  pools: Record<string, { backends: { name: string; state?: string }[]; prior?: object[] }>;
+  pools: Record<string, { backends: Backends; prior?: Backends }>;
   services: { second_chance?: string }[];
 }
 
@@ -32,11 +34,20 @@ function edit(file: string, change: (config: ConfigFile) => void): void {
   writeFileSync(file, stringify(config));
 }
 
-/** Holds connections over IPv4 and IPv6 while web-1 starts to drain. @returns what became of them, and the agents' verdicts */
+/** A pool's backends, of which the first ones drain. */
+const draining = (backends: Backends, count: number): Backends =>
+  backends.map((each, i) => ({ ...each, state: i < count ? 'draining' : 'active' }));
+
+/**
+ * Holds connections over IPv4 and IPv6 while backends start to drain.
+ * @param drains how many drain in the state before the last one, and in the last one
+ * @returns what became of the connections, and the agents' verdicts
+ */
 async function drainUnderLoad(
   secondChance: 'on' | 'off',
+  drains: readonly [number, number] = [0, 1],
 ): Promise<{ held: Held; verdicts: Record<string, number>[] }> {
-  // IPv6 backends of the lab lie in different /96: their keys would be the same.
+  // IPv6 backends of the lab end in the same 15 bits, and have no ids of their own.
   const services = fourMixes(BACKENDS).filter(({ name }) => name.endsWith('over-v4'));
   const onePort = services.map((service) => ({ ...service, port: HTTP_PORTS[0] }));
   const lab = await createLab({ forwarders: 1, backends: 3, engine: 'xdp', services: onePort });
@@ -50,8 +61,8 @@ async function drainUnderLoad(
     const client = await startClient(lab);
     edit(nodeFile, ({ pools }) => {
       for (const pool of Object.values(pools)) {
-        pool.prior = structuredClone(pool.backends);
-        pool.backends[0]!.state = 'draining';
+        pool.prior = draining(pool.backends, drains[0]);
+        pool.backends = draining(pool.backends, drains[1]);
       }
     });
     await forwarders[0]!.stop();
@@ -92,6 +103,20 @@ labTest('a drain breaks no connection with second chance', async () => {
   // Each of the drained backend's connections asked several times after the change.
   const sentOn = others.reduce((sum, each) => sum + each['sent_on']!, 0);
   assert.ok(sentOn >= 2 * count(held, 'held', 'web-1'), `${sentOn} packets sent on`);
+});
+
+labTest('two drains that overlap break no connection, also where it takes two hops to reach it', async () => {
+  const { held, verdicts } = await drainUnderLoad('on', [1, 2]);
+  assert.deepEqual(Object.keys(held).sort(), ALL, JSON.stringify(held));
+  assert.equal(count(held, 'broken', ...ALL), 0, JSON.stringify(held));
+  assert.equal(count(held, 'held', ...ALL), 2 * CONNECTIONS_PER_VIP);
+  const [first, second, third] = verdicts;
+  // web-3 has all slots. Those of web-1 that web-2 had between the two drains are reached through it.
+  assert.equal(first!['sent_on'], 0);
+  assert.ok(second!['sent_on']! > 0, 'no packet took two hops');
+  assert.ok(third!['sent_on']! > second!['sent_on']!);
+  for (const each of verdicts)
+    assert.deepEqual([each['drop_id_stale'], each['drop_key'], each['drop_peer_unknown']], [0, 0, 0]);
 });
 
 labTest('a drain without second chance breaks the connections of that backend alone', async () => {
