@@ -132,7 +132,7 @@ describe('packets that several agents send on', { skip: SKIP }, () => {
     return { ...expected, frame };
   }
 
-  test(`go over two hops at most, and reach only whom their key means (${CHAINS} chains, seed ${seed})`, () => {
+  test(`go over two hops at most, and reach only whom their key means (${CHAINS} chains, seed ${seed})`, (t) => {
     const outcomes: Record<string, number> = {};
     let hopsMost = 0;
     fc.assert(
@@ -169,6 +169,7 @@ describe('packets that several agents send on', { skip: SKIP }, () => {
       ),
       { numRuns: CHAINS, seed },
     );
+    t.diagnostic(JSON.stringify(outcomes));
     assert.equal(hopsMost, 2);
     for (const verdict of ['delivered', 'sent_on', 'drop_id_stale', 'drop_peer_unknown', 'drop_stranger'])
       assert.ok(outcomes[verdict] > 0, `no packet was ${verdict}`);
