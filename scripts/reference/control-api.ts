@@ -35,7 +35,7 @@ export function controlApiPage(): string {
         ['404', '`ERR_NOT_FOUND` and others', 'there is no such path, pool, backend, service or change'],
         ['405', '`ERR_METHOD`', 'the path takes another method'],
         ['408', '`ERR_TIMEOUT`', 'the request did not arrive in time'],
-        ['409', '', 'the change takes `force` or a restart; the message says which'],
+        ['409', '', 'the change takes `force`, a restart or another id; the message says which'],
         ['413, 431', '`ERR_TOO_LARGE`', 'body or headers are too large'],
         ['415', '`ERR_CONTENT_TYPE`', 'the body is not said to be JSON'],
         ['417', '`ERR_EXPECTATION`', 'only `expect: 100-continue` is met'],

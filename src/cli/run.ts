@@ -7,10 +7,12 @@ import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
 import { clockTime } from '../core/time.js';
 import { forbidDumps } from '../ffi/process.js';
+import { servedOf } from '../node/assemble.js';
 import { losses } from '../node/change-reports.js';
 import type { ReadConfig } from '../node/config-file.js';
 import { type RunOptions, runNode } from '../node/run.js';
 import { lastGoodConfig } from '../node/state-store.js';
+import { takenIds } from '../node/taken-ids.js';
 import { renamedPools } from '../pool/renames.js';
 import {
   type ConfigOptions,
@@ -86,9 +88,14 @@ function firstConfig(
   if (good === undefined) return { first: read };
   const { config } = good.first;
   const lost = losses(config, read.config);
-  if (lost.length === 0) return { first: read, renamed: renamedPools(config, read.config) };
-  const why = lost.map((loss) => `${options.config}: ${loss}`).join('\n');
-  return startWith(good, why, '`anyhop reload --force` applies the file', { file: options.config }, log);
+  const taken = takenIds(servedOf(config), read.config);
+  if (lost.length + taken.length === 0) return { first: read, renamed: renamedPools(config, read.config) };
+  const why = [...taken, ...lost].map((each) => `${options.config}: ${each}`).join('\n');
+  const whatToDo =
+    taken.length > 0
+      ? 'give the new backends other ids, then run `anyhop reload`'
+      : '`anyhop reload --force` applies the file';
+  return startWith(good, why, whatToDo, { file: options.config }, log);
 }
 
 function loaded(load: () => ReadConfig): ReadConfig | ConfigError {

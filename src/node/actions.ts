@@ -40,6 +40,7 @@ import type { ChangeRequest, NodePools } from './node-pools.js';
 import { counterReport, healthReport } from './node-reports.js';
 import { planPools, preview, refusal } from './plans.js';
 import { idleAfter, reloadTo, saying, wordOf } from './requests.js';
+import { takenIds } from './taken-ids.js';
 
 /** What there is once the node forwards. */
 export interface Forwarded {
@@ -153,6 +154,7 @@ export class NodeActions implements ControlActions {
       warnings: [
         ...config.warnings.map(formatProblem),
         ...losses(pools.file, config).map((loss) => `${loss}; a reload takes it with --force only`),
+        ...takenIds(pools.served(), config).map((taken) => `${taken}; a reload refuses it`),
       ],
     };
   }
@@ -179,7 +181,7 @@ export class NodeActions implements ControlActions {
     let report: ChangeReport;
     const was = pools.file;
     try {
-      read = this.#file.readToReload(was, force);
+      read = this.#file.readToReload(was, pools.served(), force);
       report = await this.#change(() => reloadTo(pools.file, read.config, force));
     } catch (error) {
       this.#file.refused(error);

@@ -78,7 +78,7 @@ export interface Assembly {
 /** Builds tables and image. What is served comes from a config that was loaded: its references resolve and its limits hold. */
 export function assemble(served: Served, node: NodeConfig, options: AssembleOptions): Assembly {
   const former = new Map(options.previous?.pools.map((pool) => [pool.name, pool]));
-  const keyed = new Set(served.services.flatMap(({ secondChance, pool }) => (secondChance ? [pool] : [])));
+  const keyed = keyedPools(served.services);
   const pools = served.pools.map((states) =>
     assemblePool(states, keyed.has(states.name), former.get(states.name)),
   );
@@ -184,6 +184,11 @@ function hasSameMembers(some: readonly StateMember[], others: readonly StateMemb
       );
     })
   );
+}
+
+/** The pools of services with second chance. */
+export function keyedPools(services: readonly ServiceConfig[]): ReadonlySet<string> {
+  return new Set(services.flatMap(({ secondChance, pool }) => (secondChance ? [pool] : [])));
 }
 
 /** Keys are derived once each: 0.1 ms, and fragments of several services may share one. */

@@ -4,7 +4,9 @@ import type { ConfigFileStatus } from '../api/status.js';
 import { ConfigError, formatProblem } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
+import type { Served } from './assemble.js';
 import { losses, restartFields, restartHint } from './change-reports.js';
+import { TAKEN_ID_HINT, takenIds } from './taken-ids.js';
 
 export interface ReadConfig {
   readonly config: LoadedConfig<'run'>;
@@ -46,9 +48,18 @@ export class ConfigFile {
     );
   }
 
-  /** Reads as `read` does, for a reload. @throws ControlError 409 also when it breaks what only force may */
-  readToReload(inForce: LoadedConfig<'run'>, force: boolean): ReadConfig {
+  /**
+   * Reads as `read` does, for a reload.
+   * @param served what is in force, and remembered
+   * @throws ControlError 409 also when it breaks what only force may, or gives an id away too soon
+   */
+  readToReload(inForce: LoadedConfig<'run'>, served: Served, force: boolean): ReadConfig {
     const read = this.read(inForce.node);
+    const taken = takenIds(served, read.config);
+    if (taken.length > 0)
+      throw new ControlError(409, 'ERR_ID', `${read.config.file}: ${taken.join('; ')}`, {
+        hint: TAKEN_ID_HINT,
+      });
     const lost = force ? [] : losses(inForce, read.config);
     if (lost.length === 0) return read;
     throw new ControlError(409, 'ERR_BREAKS', `${read.config.file}: ${lost.join('; ')}`, { hint: LOSS_HINT });

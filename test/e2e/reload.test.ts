@@ -202,6 +202,30 @@ describe('a running node', { skip: missingForLab()?.message ?? false, timeout: T
     assert.ok(!node.lines.some((line) => line.includes(key)));
   });
 
+  test('does not give the id of a backend to another machine, by a reload or by a restart, and says which is free', async () => {
+    const now = readFileSync(file, 'utf8');
+    const config = parse(now);
+    for (const service of config.services) service.second_chance = 'on';
+    const [pool] = Object.keys(config.pools);
+    const [web1] = config.pools[pool!].backends;
+    const former = web1.address;
+    const id = 0x0101; // of 10.1.1.1
+    Object.assign(web1, { address: '10.1.9.9', id });
+    writeFileSync(file, stringify(config));
+    const { msg } = (await reload('reload_refused')) as { msg: string };
+    const said = new RegExp(
+      `pools\\.\\S+: web-1 \\(10\\.1\\.9\\.9\\) has the id ${id}, which ${former} had within the settle time; expected a free one beside the address: id: 32767`,
+    );
+    assert.match(msg, said);
+    node.kill();
+    await node.exited;
+    node = await lab.startForwarder(0);
+    assert.match((await status()).config.refused!.message, said);
+    assert.equal((await status()).pools[0]!.backends[0]!.address, former);
+    writeFileSync(file, now);
+    await reload('reloaded');
+  });
+
   test('asks for force before a service is served no longer', async () => {
     const now = readFileSync(file, 'utf8');
     writeFileSync(file, now.replace(/port: 80\b/, 'port: 81'));

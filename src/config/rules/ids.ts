@@ -100,7 +100,7 @@ function inOrderOfClaim(machines: readonly Machine[]): Machine[] {
 }
 
 /** Counts down from the top, since few addresses of new machines have these low bits. */
-class FreeIds {
+export class FreeIds {
   readonly #taken: Set<number>;
   #last = BACKEND_ID_MAX + 1;
 
