@@ -18,7 +18,10 @@ const PLAN = {
   etherType: 14,
   macs: 16,
   client: 28,
-  targets: 32,
+  ipv6Start: 32,
+  padding: 40,
+  cutOff: 44,
+  targets: 48,
 } as const;
 const TARGET = { address: 0, checksum: 16, port: 18, bytes: 24, count: 32 } as const;
 
@@ -98,11 +101,14 @@ export class Harness {
     const header = six ? IPV6_HEADER : IPV4_HEADER;
     plan.setUint32(PLAN.flowMask, flows - 1, true);
     plan.setUint32(PLAN.length, first.length, true);
+    const packet = new DataView(first.buffer).getUint16(ETHERNET + (six ? 4 : 2)) + (six ? IPV6_HEADER : 0);
+    plan.setUint32(PLAN.cutOff, 0, true);
+    plan.setUint32(PLAN.padding, first.length - ETHERNET - packet, true);
     // The rest are bytes as they stand in the packet.
     bytes.set(first.subarray(0, 12), PLAN.macs);
     bytes.set(first.subarray(12, ETHERNET), PLAN.etherType);
-    const lifetime = ETHERNET + (six ? 6 : 8);
-    bytes.set(first.subarray(lifetime, lifetime + 2), PLAN.ttlProtocol);
+    if (six) bytes.set(first.subarray(ETHERNET, ETHERNET + 8), PLAN.ipv6Start);
+    else bytes.set(first.subarray(ETHERNET + 8, ETHERNET + 10), PLAN.ttlProtocol);
     const source = ETHERNET + (six ? 20 : 12);
     bytes.set(first.subarray(source, source + 4), PLAN.client);
     for (let target = 0; target < TARGET.count; target++) {

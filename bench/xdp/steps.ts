@@ -10,10 +10,9 @@ import { median, report } from '../report.js';
 import { type Harness, type Subject, spread, type Traffic, type Turns } from './harness.js';
 
 const STEPS = [
-  ['hash', 'the flow hash, over one multiplication'],
-  ['vip', 'the search for the VIP'],
-  ['service', 'the search for the service'],
-  ['checks', 'the checks of MAC and client address'],
+  ['hash', 'the flow hash, over its first multiplication'],
+  ['lane', 'the search for the lane'],
+  ['checks', 'the checks of the client address'],
   ['age', 'the inner TTL'],
   ['write', 'writing the outer headers'],
 ] as const;

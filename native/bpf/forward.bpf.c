@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "anyhop/lane.h"
 #include "anyhop/pipeline.h"
 #include "maps.h"
 
@@ -42,15 +43,19 @@ static __always_inline int move_ends(struct xdp_md *ctx, __u32 cut, int head)
 	return head ? (int)bpf_xdp_adjust_head(ctx, head) : 0;
 }
 
-/* Counts a packet for entry `number` of `entries`. As in anyhop_at, what is compared is what is added. */
-static __always_inline void count(struct anyhop_traffic *traffic, __u64 number, __u64 entries, __u32 bytes)
+/* Counts for the service or backend whose counter begins `offset` bytes into the element. As in anyhop_at, what is compared is what
+ * is added. */
+static __always_inline void count_at(struct anyhop_counters *counted, __u64 offset, __u64 packets, __u64 bytes)
 {
-	asm volatile("" : "+r"(number));
-	if (number >= entries)
+	struct anyhop_traffic *one;
+
+	asm volatile("" : "+r"(offset));
+	if (offset > sizes.counter_last)
 		return;
-	asm volatile("" : "+r"(number));
-	traffic[number].packets++;
-	traffic[number].bytes += bytes;
+	asm volatile("" : "+r"(offset));
+	one = (void *)counted + offset;
+	one->packets += packets;
+	one->bytes += bytes;
 }
 
 /* Grows the head by an outer header of one shape, in the place of the frame's `l2_length` bytes of layer 2, and writes it. */
@@ -82,15 +87,15 @@ static __always_inline int wrap(struct xdp_md *ctx, __u32 l2_length, const struc
 static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *counted, struct anyhop_packet *p,
 				   const struct anyhop_match *m, const struct anyhop_choice *choice, __u32 l2_length)
 {
-	struct anyhop_traffic *traffic = (struct anyhop_traffic *)(counted + 1);
 	__u32 padding = anyhop_distance(p->l3, p->at.end) - p->length;
 	__u32 service = m->service->counter, backend = choice->path->counter, out = choice->path->interface_index;
-	struct anyhop_inner inner = anyhop_age(p);
+	struct anyhop_inner inner = anyhop_inner_of(p);
 
+	anyhop_age(p->l3, p->family);
 	if ((padding && bpf_xdp_adjust_tail(ctx, -(int)padding)) || wrap(ctx, l2_length, choice, &inner))
 		return XDP_DROP;
-	count(traffic, service, sizes.service_counters, p->length);
-	count(traffic + sizes.service_counters, backend, sizes.backend_counters, p->length);
+	count_at(counted, sizeof(*counted) + (__u64)service * sizeof(struct anyhop_traffic), 1, p->length);
+	count_at(counted, sizes.backends_at + (__u64)backend * sizeof(struct anyhop_traffic), 1, p->length);
 	if (out == 0 || out == ctx->ingress_ifindex)
 		return XDP_TX;
 	return (int)bpf_redirect(out, 0);
@@ -196,31 +201,110 @@ static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct a
 	return action;
 }
 
-/* A plain packet of one family, a constant: the XDP action, or -1 for one that is not plain. Twice the code, but in each of
- * them the compiler knows where everything is. */
-static __always_inline int take_straight_line(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted,
-					      __u32 family)
+/* Takes back what was counted for a packet that the kernel did not move. */
+static __noinline int refused(struct anyhop_counters *counted, const struct anyhop_lane *lane, const struct anyhop_lane_path *path,
+			      __u32 length)
 {
-	struct anyhop_packet packet = packet_of(ctx, image);
-	struct anyhop_match match;
-	struct anyhop_choice choice;
-	int verdict = anyhop_decide_plain(&packet, &match, &choice, family), action;
+	if (!counted || !lane || !path)
+		return XDP_ABORTED; /* for the verifier */
+	count_at(counted, lane->counter, -1, -(__u64)length);
+	count_at(counted, (__u64)sizes.backends_at + path->counter, -1, -(__u64)length);
+	counted->verdicts[ANYHOP_V_FORWARDED]--;
+	counted->verdicts[ANYHOP_V_DROP_HEADROOM]++;
+	return XDP_DROP;
+}
 
-	if (verdict < 0)
+/* Grows the head by an outer header of one shape, in the place of `l2_length` bytes of layer 2, and writes it: 0, or -1 when the
+ * kernel refuses. */
+static __always_inline int wrap_lane_shape(struct xdp_md *ctx, __u32 l2_length, const struct anyhop_lane_choice *choice, __u32 hosts,
+					   __u32 gre, __u32 outer_l2, __u32 outer_ip, __u32 keyed)
+{
+	__u32 length = ANYHOP_OUTER_LENGTH(outer_l2, outer_ip, keyed);
+	__u8 *out;
+
+	if (bpf_xdp_adjust_head(ctx, (int)(l2_length - length)))
 		return -1;
-	if (verdict == ANYHOP_V_PASS_NOT_VIP) {
+	out = frame_of(ctx);
+	if (out + length > (__u8 *)frame_end(ctx))
+		return -1;
+	anyhop_lane_write(out, choice, hosts, gre, outer_l2, outer_ip, keyed);
+	return 0;
+}
+
+static __always_inline int wrap_lane(struct xdp_md *ctx, __u32 l2_length, const struct anyhop_lane_choice *choice, __u32 hosts,
+				     __u32 family)
+{
+#define WRAP(outer_l2, outer_ip, keyed) \
+	wrap_lane_shape(ctx, l2_length, choice, hosts, anyhop_lane_gre(family, keyed), outer_l2, outer_ip, keyed)
+	ANYHOP_LANE_BY_SHAPE(choice, WRAP);
+#undef WRAP
+}
+
+/* A packet of one family behind `l2_length` bytes of layer 2, both constants: the XDP action, or -1 for one that is not the
+ * lane's. It is counted before it is moved, so that less is kept over the call. */
+static __always_inline int take_lane(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted, __u32 l2_length,
+				     __u32 family)
+{
+	struct anyhop_view view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX};
+	__u8 *l3 = frame_of(ctx) + l2_length, *end = frame_end(ctx);
+	struct anyhop_lane_choice choice;
+	__u32 padding, hosts, out;
+	int other;
+
+	if (family == 6 && l3 + ANYHOP_LANE_READ6 > end)
+		return -1;
+	other = family == 4 ? anyhop_lane_decide4(&view, l3, end, &choice) : anyhop_lane_decide6(&view, l3, end, &choice);
+	if (anyhop_unlikely(other == ANYHOP_LANE_NOT_VIP)) {
 		counted->verdicts[ANYHOP_V_PASS_NOT_VIP]++;
 		return XDP_PASS;
 	}
-	action = forward(ctx, counted, &packet, &match, &choice, 14);
-	counted->verdicts[action == XDP_DROP ? ANYHOP_V_DROP_HEADROOM : ANYHOP_V_FORWARDED]++;
-	return action;
+	if (other)
+		return -1;
+	count_at(counted, choice.lane->counter, 1, choice.length);
+	count_at(counted, (__u64)sizes.backends_at + choice.path->counter, 1, choice.length);
+	counted->verdicts[ANYHOP_V_FORWARDED]++;
+	anyhop_age(l3, family);
+	padding = anyhop_distance(l3, end) - choice.length;
+	if (anyhop_unlikely(padding) && bpf_xdp_adjust_tail(ctx, -(int)padding))
+		return refused(counted, choice.lane, choice.path, choice.length);
+	hosts = anyhop_lanes(&view)->source4_hosts;
+	if (anyhop_unlikely(wrap_lane(ctx, l2_length, &choice, hosts, family)))
+		return refused(counted, choice.lane, choice.path, choice.length);
+	out = choice.path->interface_index;
+	if (anyhop_likely(out == 0) || out == ctx->ingress_ifindex)
+		return XDP_TX;
+	return (int)bpf_redirect(out, 0);
 }
 
-/* IPv6 has a function of its own, which costs a call: the stack has no room for both families' on the longest path through the program. */
-static __noinline int take_straight_line6(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
+/* Whether the frame is for this host alone, by its own address or another one of its. */
+static __always_inline int is_mine(const __u8 *image, const __u8 *frame)
 {
-	return take_straight_line(ctx, image, counted, 6);
+	const struct anyhop_header *header = (const struct anyhop_header *)image;
+
+	return anyhop_likely((anyhop_get64(frame) & header->lanes.mac_mask) == header->lanes.mac) ||
+	       anyhop_judge_other_mac(header, frame) < 0;
+}
+
+/* A packet behind `l2_length` bytes of layer 2, and the raw EtherType before it: the XDP action, or -1 for one that is not the lane's. */
+static __always_inline int take_lanes(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted, __u32 l2_length)
+{
+	__u8 *frame = frame_of(ctx);
+	__u32 type;
+
+	if (frame + l2_length + ANYHOP_LANE_READ4 > (__u8 *)frame_end(ctx) || !is_mine(image, frame))
+		return -1;
+	type = anyhop_get16(frame + l2_length - 2);
+	if (type == __builtin_bswap16(ANYHOP_ETHERTYPE_IPV4))
+		return take_lane(ctx, image, counted, l2_length, 4);
+	if (type == __builtin_bswap16(ANYHOP_ETHERTYPE_IPV6))
+		return take_lane(ctx, image, counted, l2_length, 6);
+	return -1;
+}
+
+/* With a VLAN tag. */
+static __noinline int take_tagged(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
+{
+	return image && counted ? take_lanes(ctx, image, counted, 18) : -1;
 }
 
 SEC("xdp")
@@ -239,13 +323,15 @@ int anyhop_forward(struct xdp_md *ctx)
 	if (!image)
 		return XDP_ABORTED;
 	if (anyhop_likely(frame_of(ctx) + 14 <= frame_end(ctx))) {
-		type = anyhop_get16be(frame_of(ctx) + 12);
-		if (type == ANYHOP_ETHERTYPE_IPV4)
-			action = take_straight_line(ctx, image, counted, 4);
-		else if (type == ANYHOP_ETHERTYPE_IPV6)
-			action = take_straight_line6(ctx, image, counted);
+		type = anyhop_get16(frame_of(ctx) + 12);
+		if (anyhop_unlikely(type == __builtin_bswap16(ANYHOP_ETHERTYPE_VLAN)))
+			action = take_tagged(ctx, image, counted);
+		else
+			action = take_lanes(ctx, image, counted, 14);
+		if (anyhop_likely(action >= 0))
+			return action;
 	}
-	return action >= 0 ? action : decide_any(ctx, image, counted);
+	return decide_any(ctx, image, counted);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

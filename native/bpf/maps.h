@@ -17,8 +17,8 @@
 
 const volatile struct anyhop_sizes sizes SEC(".rodata.sizes") = {
 	.image_bytes = IMAGE_BYTES_DEFAULT,
-	.service_counters = COUNTERS_DEFAULT,
-	.backend_counters = COUNTERS_DEFAULT,
+	.backends_at = sizeof(struct anyhop_counters) + COUNTERS_DEFAULT * sizeof(struct anyhop_traffic),
+	.counter_last = sizeof(struct anyhop_counters) + (2 * COUNTERS_DEFAULT - 1) * sizeof(struct anyhop_traffic),
 };
 
 struct {

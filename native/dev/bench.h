@@ -22,15 +22,18 @@ struct anyhop_bench_plan {
 	__u32 next;      /* number of the next packet */
 	__u32 flow_mask; /* flows less 1; flows are a power of two up to 2^20 */
 	__u32 length;    /* of the frame as it came in */
-	__u16 ttl_protocol; /* IPv4: as in the packet; IPv6: next header, hop limit */
+	__u16 ttl_protocol; /* IPv4, as in the packet */
 	__u16 ethertype;
 	__u64 macs;      /* destination, and the first two bytes of the source */
 	__u32 mac_tail;  /* the rest of the source */
 	__u32 client;    /* the last four bytes of the first client's address (flows.h) */
+	__u64 ipv6_start;   /* the header's first eight bytes, up to the hop limit */
+	__u32 padding;      /* bytes behind the packet, which a subject cuts off */
+	__u32 cut_off;      /* of the packet before; 0 for the first */
 	struct anyhop_bench_target targets[ANYHOP_BENCH_TARGETS];
 };
 
 _Static_assert(sizeof(struct anyhop_bench_target) == 24, "read by bench/xdp/plan.ts");
-_Static_assert(sizeof(struct anyhop_bench_plan) == 32 + 24 * ANYHOP_BENCH_TARGETS, "read by bench/xdp/plan.ts");
+_Static_assert(sizeof(struct anyhop_bench_plan) == 48 + 24 * ANYHOP_BENCH_TARGETS, "read by bench/xdp/plan.ts");
 
 #endif

@@ -72,6 +72,7 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
 			record->backend = outcome.backend;
 			record->key = outcome.key;
 			record->interface_index = outcome.interface_index;
+			record->by_lane = outcome.by_lane;
 		}
 		if (action == ANYHOP_DROP)
 			continue;

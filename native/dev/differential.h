@@ -9,8 +9,9 @@
 
 #include <linux/types.h>
 
-/* After so long, whatever was asked and answered before counts no more. */
-#define ANYHOP_DEV_UNUSED_TICKS 1024u
+/* After so long, whatever was asked and answered before counts no more; a prime, so that no multiple within a batch is a whole turn of the
+ * 4096 epochs that a cell knows. */
+#define ANYHOP_DEV_UNUSED_TICKS 1031u
 
 /* Instead of a verdict. */
 #define ANYHOP_DEV_SKIPPED 0xffffffffu    /* the kernel's test run does not take a frame of this length */
@@ -30,6 +31,7 @@ struct anyhop_dev_record {
 	__u32 backend;
 	__u32 key;
 	__u32 interface_index;
+	__u32 by_lane;
 };
 
 int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,

@@ -10,30 +10,23 @@
 
 #if defined(ANYHOP_WITHOUT_hash)
 #include "anyhop/flow_hash.h"
-#define anyhop_flow_hash(key, words, count) (((words)[0] ^ (words)[1] ^ (key)[0]) * 0x9e3779b1u)
+#define anyhop_finish_hash(sum, first, second) ((sum) >> 32)
 
-#elif defined(ANYHOP_WITHOUT_vip)
+#elif defined(ANYHOP_WITHOUT_lane)
 #include "anyhop/search.h"
-#define anyhop_find_vip_at(view, family, address) \
-	((const struct anyhop_vip *)anyhop_at(view, anyhop_header(view)->vip_offset))
-
-#elif defined(ANYHOP_WITHOUT_service)
-#include "anyhop/icmp.h"
-#define anyhop_service_of(view, vip, protocol, port) anyhop_service_at(view, 0)
+#define anyhop_find_lane4(view, l3, is_vip) (*(is_vip) = 1, (const struct anyhop_lane *)anyhop_at(view, anyhop_lanes(view)->offset4))
 
 #elif defined(ANYHOP_WITHOUT_checks)
 #include "anyhop/match.h"
-#define anyhop_judge_mac(header, frame) (-1)
 #define anyhop_is_plain_source4(source) 1
-#define anyhop_is_own(packet, match) 0
 
 #elif defined(ANYHOP_WITHOUT_age)
 #include "anyhop/encapsulate.h"
-#define anyhop_age(p) ((struct anyhop_inner){.family = (p)->family, .length = (p)->length})
+#define anyhop_age(ip, family) ((void)(ip))
 
 #elif defined(ANYHOP_WITHOUT_write)
-#include "anyhop/encapsulate.h"
-#define anyhop_write_outer(out, choice, inner, l2_length, ip_length, keyed) ((void)(out), (void)(choice), (void)(inner))
+#include "anyhop/lane.h"
+#define anyhop_lane_write(out, choice, hosts, gre, l2_length, ip_length, keyed) ((void)(out), (void)(choice), (void)(hosts), (void)(gre))
 
 #else
 #error "no such step"

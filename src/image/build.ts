@@ -12,6 +12,7 @@ import type { IpAddress, IpPrefix } from '../packet/address.js';
 import { P } from '../packet/constants.js';
 import type { BackendPath } from '../packet/path.js';
 import { outerHeaderSum, writeTemplate } from '../packet/template.js';
+import { planLanes, writeLanes } from './lanes.js';
 import type { CounterNames } from './numbers.js';
 import { vipHash } from './read.js';
 import { arrangeServices, type ServiceEntry, type VipEntry } from './vips.js';
@@ -73,9 +74,15 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   const tableOffset = serviceOffset + lines(entries.length * L.SIZEOF_SERVICE);
   const templateOffset = tableOffset + tableBytes;
   const pathOffset = templateOffset + backendCount * L.TEMPLATE_SIZE;
-  const namesOffset = pathOffset + lines(backendCount * L.SIZEOF_PATH);
+  const lanes = planLanes(
+    pathOffset + lines(backendCount * L.SIZEOF_PATH),
+    entries,
+    vips.map(({ address }) => address),
+    backendCount,
+  );
+  const namesOffset = lanes.end;
   const names = new TextEncoder().encode(JSON.stringify(input.counterNames));
-  const size = namesOffset + lines(names.length);
+  const size = namesOffset + Math.max(L.READ_MAX, lines(names.length));
 
   const image = new ArrayBuffer(size);
   const writer = new ImageWriter(image);
@@ -137,6 +144,8 @@ export function buildImage(input: ImageInput): ArrayBuffer {
     const key = input.flowKey(entry.hash, entry.protocol, entry.vip);
     writer.putService(serviceOffset + index * L.SIZEOF_SERVICE, entry, key, pool);
   }
+
+  writeLanes(image, entries, lanes);
 
   bytes.set(createHash('sha256').update(bytes).digest(), L.HEADER_DIGEST);
   writer.put32(L.HEADER_GENERATION, input.generation);

@@ -13,6 +13,7 @@ const RESULT_BYTES_SHOWN = 160;
 const WORDS: Record<Subject['name'], readonly number[]> = {
   TypeScript: [],
   C: [...HOST_WORDS, ...DECISION_WORDS],
+  'C without lanes': [...HOST_WORDS, ...DECISION_WORDS],
   BPF: [...HOST_WORDS, R.ACTION],
 };
 
@@ -43,8 +44,8 @@ export function explain(
   return [
     `the pipelines disagree on a packet of ${small.length} bytes (shrunk from ${frame.length}):`,
     `  ${hex(small)}`,
-    `  ${'node'.padEnd(10)}  ${typeof recipe === 'string' ? recipe : JSON.stringify(recipe)}`,
-    ...all.map(({ name, results }) => `  ${name.padEnd(10)}  ${outcome(results)}`),
+    `  ${'node'.padEnd(15)}  ${typeof recipe === 'string' ? recipe : JSON.stringify(recipe)}`,
+    ...all.map(({ name, results }) => `  ${name.padEnd(15)}  ${outcome(results)}`),
     ...others.flatMap(({ name, results }) => {
       const [mine, theirs] = [reference.results.frame(0), results.frame(0)];
       const at = mine.findIndex((byte, i) => byte !== theirs[i]);

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parseConfig } from '#anyhop/config/load.js';
-import { VERDICTS } from '#anyhop/core/layout.gen.js';
+import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import { fixedPath } from '#anyhop/node/assemble.js';
 import { readCapture } from '#anyhop/packet/capture.js';
 import { sizesFor } from '../../scripts/native/forwarder.js';
@@ -42,6 +42,20 @@ describe('the pipelines', () => {
     assert.deepEqual(missing, [], 'every verdict that a client can cause occurs');
   });
 
+  it('put every kind of packet that has a lane on it', () => {
+    assert.ok(summary !== undefined, 'there was a difference');
+    const { lanes } = summary;
+    const count = [...lanes.values()].reduce((sum, each) => sum + each, 0);
+    console.log(`${count} packets took the lane, and the long way with the same result`);
+    const kinds = [4, 6].flatMap((inner) =>
+      [4, 6].flatMap((outer) =>
+        ['', ', tagged', ', keyed', ', tagged, keyed'].map((marks) => `IPv${inner} in IPv${outer}${marks}`),
+      ),
+    );
+    assert.deepEqual([...lanes.keys()].sort(), kinds.sort());
+    assert.ok(count > summary.verdicts[L.V_FORWARDED] / 4, 'of what is forwarded, a quarter at least');
+  });
+
   it('in BPF take nearly all of these packets', { skip: missingForBpf }, () => {
     assert.ok(summary !== undefined, 'there was a difference');
     console.log(
@@ -69,7 +83,7 @@ describe('the pipelines', () => {
 
     const config = parseConfig(MIXED_CONFIG, 'mixed.yaml', { role: 'node' });
     const { image } = assembleConfig(config, config.node, { generation: 1, path: fixedPath(MTU) });
-    const subjects: Subject[] = [new TypeScriptSubject(), new HostSubject()];
+    const subjects: Subject[] = [new TypeScriptSubject(), new HostSubject(), new HostSubject(false)];
     // With no room to spare, as an engine loads it.
     if (WITH_BPF) subjects.push(new BpfSubject(sizesFor([image])));
     t.after(() => {

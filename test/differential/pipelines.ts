@@ -13,7 +13,7 @@ import { LOOPBACK, SAME_INTERFACE } from './recipe.js';
 import { ACTION, type Frames, isForwarded, R, Results } from './record.js';
 
 export interface Subject {
-  readonly name: 'TypeScript' | 'C' | 'BPF';
+  readonly name: 'TypeScript' | 'C' | 'C without lanes' | 'BPF';
   publish(image: Image): void;
   /**
    * Runs a batch through the live image.
@@ -28,7 +28,7 @@ export interface Subject {
 /** The tick that a batch begins with, for the pipelines that are told the time. */
 const TICK = 1;
 /** After so long, whatever was asked and answered before counts no more: native/dev/differential.h has it too. */
-const UNUSED_TICKS = 1024;
+const UNUSED_TICKS = 1031;
 
 export class TypeScriptSubject implements Subject {
   readonly name = 'TypeScript';
@@ -102,11 +102,17 @@ function xdpAction(verdict: number, wayOut: number): number {
 }
 
 export class HostSubject implements Subject {
-  readonly name = 'C';
+  readonly name: 'C' | 'C without lanes';
   #image: Buffer = Buffer.alloc(1);
+
+  /** @param withLanes without them, every packet takes the long way, which knows all the rules */
+  constructor(withLanes = true) {
+    this.name = withLanes ? 'C' : 'C without lanes';
+  }
 
   publish(image: Image): void {
     this.#image = Buffer.from(image.bytes);
+    if (this.name === 'C without lanes') removeLanes(this.#image);
   }
 
   run(frames: Frames, limited = false): Results {
@@ -129,6 +135,12 @@ export class HostSubject implements Subject {
   }
 
   close(): void {}
+}
+
+/** Frees every lane's place. */
+function removeLanes(image: Buffer): void {
+  const from = image.readUInt32LE(L.HEADER_LANES + L.LANES_OFFSET4);
+  image.fill(0xff, from, image.readUInt32LE(L.HEADER_NAMES_OFFSET));
 }
 
 export class BpfSubject implements Subject {

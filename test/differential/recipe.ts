@@ -132,6 +132,16 @@ export const RECIPES: readonly Recipe[] = [
       }));
     }).flat(),
   },
+  {
+    ...PLAIN,
+    name: 'hundreds of services of one port, many of them by the second place of their lanes',
+    checkMac: true,
+    pools: { web: [...four(3, { mtu: 1500 }), ...six(2, { mtu: 1500, vlan: 9 })] },
+    services: Array.from({ length: 240 }, (_, i): FixtureService => {
+      const vip = i % 3 === 0 ? `2001:db8:100:${i % 7}::${(i % 7) + 1}` : `203.0.113.${i % 13}`;
+      return { vip, protocol: i % 4 === 1 ? 'udp' : 'tcp', port: 1000 + i, secondChance: i % 2 === 0 };
+    }),
+  },
 ];
 
 const VIPS = [
@@ -174,12 +184,13 @@ function servicesOf(vip: string, protocol: 'tcp' | 'udp'): fc.Arbitrary<FixtureS
       fc.uniqueArray(fc.integer({ min: 1, max: 65535 }), { maxLength: 12 }),
       fc.array(rest, { minLength: 6, maxLength: 6 }),
       fc.boolean(), // all alike, or each as it likes: fragments depend on it
+      fc.array(fc.nat(3), { minLength: 6, maxLength: 6 }), // 0: a range of ports, which has no lane
     )
-    .map(([ports, list, alike]) => {
+    .map(([ports, list, alike, single]) => {
       ports.sort((a, b) => a - b);
       return Array.from({ length: ports.length >> 1 }, (_, i): FixtureService => {
         const { pool, hash, secondChance } = list[alike ? 0 : i];
-        const port = [ports[2 * i], ports[2 * i + 1]] as const;
+        const port = single[i] > 0 ? ports[2 * i] : ([ports[2 * i], ports[2 * i + 1]] as const);
         return { vip, protocol, port, pool, hash, secondChance: secondChance && protocol === 'tcp' };
       });
     });

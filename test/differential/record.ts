@@ -22,8 +22,10 @@ export const R = {
   BACKEND: 9,
   KEY: 10,
   INTERFACE_INDEX: 11,
+  /** 1 for a packet that took the lane; from the C pipeline only. */
+  BY_LANE: 12,
 } as const;
-export const RECORD_WORDS = 12;
+export const RECORD_WORDS = 13;
 
 /** Instead of a verdict: this frame cannot be given to this pipeline. */
 export const SKIPPED = 0xffffffff;

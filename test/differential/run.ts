@@ -43,13 +43,15 @@ export interface Summary {
   skippedByBpf: number;
   /** By number. */
   readonly verdicts: Float64Array;
+  /** Packets that took the lane, by its kinds: `IPv4 in IPv6, tagged, keyed`. */
+  readonly lanes: Map<string, number>;
 }
 
 /** @throws Error that explains the first difference */
 export function runDifferential(options: Options): Summary {
   const { seed } = options;
   const reference = new TypeScriptSubject();
-  const subjects: Subject[] = [reference, new HostSubject()];
+  const subjects: Subject[] = [reference, new HostSubject(), new HostSubject(false)];
   if (options.withBpf) subjects.push(new BpfSubject(BPF_SIZES));
   const summary: Summary = {
     packets: 0,
@@ -57,6 +59,7 @@ export function runDifferential(options: Options): Summary {
     nearlyRight: 0,
     skippedByBpf: 0,
     verdicts: new Float64Array(VERDICTS.length),
+    lanes: new Map(),
   };
   try {
     while (summary.packets < options.packets) {
@@ -151,12 +154,25 @@ function disordered(packets: readonly Uint8Array[], random: Random): Frames {
 }
 
 function countResults(summary: Summary, results: readonly Results[]): void {
-  const [reference, , bpf] = results;
+  const [reference, host, withoutLanes, bpf] = results;
   summary.packets += reference.count;
   for (let i = 0; i < reference.count; i++) {
     summary.verdicts[reference.get(i, R.VERDICT)]++;
     if (bpf?.get(i, R.VERDICT) === SKIPPED) summary.skippedByBpf++;
+    if (withoutLanes.get(i, R.BY_LANE) === 1) throw new Error('a packet took a lane that is not there');
+    if (host.get(i, R.BY_LANE) === 0) continue;
+    const kind = kindOf(reference.frame(i), reference.get(i, R.L2_LENGTH));
+    summary.lanes.set(kind, (summary.lanes.get(kind) ?? 0) + 1);
   }
+}
+
+/** What a forwarded frame looks like. */
+function kindOf(frame: Buffer, l2Length: number): string {
+  const outer = frame[l2Length] >> 4;
+  const gre = l2Length + (outer === 4 ? 20 : 40);
+  const inner = frame.readUInt16BE(gre + 2) === 0x0800 ? 4 : 6;
+  const marks = [l2Length === 14 ? '' : ', tagged', (frame[gre] & 0x20) === 0 ? '' : ', keyed'];
+  return `IPv${inner} in IPv${outer}${marks.join('')}`;
 }
 
 /** Counters as whoever runs the C pipeline keeps them. */

@@ -28,30 +28,32 @@ struct anyhop_inner {
 	__u32 source4_hosts; /* of the image: the bits of the outer IPv4 source that carry entropy */
 };
 
-/* Lowers TTL or hop limit by one, and returns the inner packet's part in the outer header. */
-anyhop_inline struct anyhop_inner anyhop_age(struct anyhop_packet *p)
+/* Lowers TTL or hop limit by one. */
+anyhop_inline void anyhop_age(__u8 *ip, __u32 family)
 {
-	struct anyhop_inner inner = {
+	__u64 word;
+
+	if (family == 6) {
+		ip[7]--;
+		return;
+	}
+	/* TTL, protocol and checksum are one raw word, lowest byte first. The TTL falls by one, so the checksum rises by one at the
+	 * TTL's place: RFC 1141's update, with the carry as in RFC 1624. */
+	word = (__u64)anyhop_get32(ip + 8) - 1 + 0x10000;
+	if (anyhop_unlikely(word >> 16 >= 0xffff))
+		word += 0x10000;
+	anyhop_put32(ip + 8, (__u32)word);
+}
+
+/* The inner packet's part in the outer header. */
+anyhop_inline struct anyhop_inner anyhop_inner_of(const struct anyhop_packet *p)
+{
+	return (struct anyhop_inner){
 		.family = p->family,
 		.length = p->length,
+		.tos = p->family == 4 ? p->l3[1] : anyhop_get16be(p->l3) >> 4 & 0xff,
 		.source4_hosts = anyhop_header(&p->view)->source4_hosts,
 	};
-	__u8 *ip = p->l3;
-
-	if (p->family == 4) {
-		/* TTL, protocol and checksum are one raw word, lowest byte first. The TTL falls by one, so the checksum rises
-		 * by one at the TTL's place: RFC 1141's update, with the carry as in RFC 1624. */
-		__u64 word = (__u64)anyhop_get32(ip + 8) - 1 + 0x10000;
-
-		if (anyhop_unlikely(word >> 16 >= 0xffff))
-			word += 0x10000;
-		anyhop_put32(ip + 8, (__u32)word);
-		inner.tos = ip[1];
-	} else {
-		ip[7]--;
-		inner.tos = anyhop_get16be(ip) >> 4 & 0xff;
-	}
-	return inner;
 }
 
 /* Sets 16 raw bits that the template leaves zero; `at` is even and a constant. */

@@ -19,10 +19,16 @@ anyhop_inline __u64 anyhop_nh(const __u32 *key, __u32 first, __u32 second)
 	return (__u64)(first + key[0]) * (second + key[1]);
 }
 
-/* The product of the halves. */
-anyhop_inline __u64 anyhop_halves(__u64 x)
+/* What comes behind the sum, with the key's last four words as two: 32 bits. */
+anyhop_inline __u64 anyhop_finish_hash(__u64 x, __u64 first, __u64 second)
 {
-	return (x >> 32) * (__u32)x;
+	__u64 ones = 0xffffffff;
+
+	__asm__("" : "+r"(ones)); /* in a register: clang for BPF would take two shifts for each low half */
+	x ^= first;
+	x ^= (x >> 32) * (x & ones) ^ second;
+	x = (x >> 32) * (x & ones);
+	return (x >> 32 ^ x) & ones;
 }
 
 /* The hash of `count` raw words, 1 to 5, under ANYHOP_FLOW_KEY_WORDS words; a zero goes with an odd last word. */
@@ -34,10 +40,7 @@ anyhop_inline __u32 anyhop_flow_hash(const __u32 *key, const __u32 *words, __u32
 		x += anyhop_nh(key + 2, words[2], count > 3 ? words[3] : 0);
 	if (count > 4)
 		x += anyhop_nh(key + 4, words[4], 0);
-	x ^= anyhop_get64(key + 6);
-	x ^= anyhop_halves(x) ^ anyhop_get64(key + 8);
-	x = anyhop_halves(x);
-	return (__u32)(x >> 32) ^ (__u32)x;
+	return (__u32)anyhop_finish_hash(x, anyhop_get64(key + 6), anyhop_get64(key + 8));
 }
 
 /* The slot of a hash: floor(hash * M / 2^32). It takes the high bits; the low ones are left for entropy on the

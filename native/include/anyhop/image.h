@@ -5,11 +5,11 @@
  * This header is its only source. scripts/generate-layout.sh compiles native/lib/layout.c against it and writes
  * the TypeScript offsets (src/core/layout.gen.ts); whoever loads the native library compares the two.
  *
- *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+
- *   | header | VIPs             | services                    | tables                | templates | paths | names |
- *   | 256 B  | open-addressed,  | 64 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  | JSON  |
- *   |        | 32 B each        | and protocol sorted by port | u32 keys              | backend   | each  |       |
- *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+
+ *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+-------+
+ *   | header | VIPs             | services                    | tables                | templates | paths | lanes | names |
+ *   | 320 B  | open-addressed,  | 64 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  | see   | JSON  |
+ *   |        | 32 B each        | and protocol sorted by port | u32 keys              | backend   | each  | below |       |
+ *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+-------+
  *
  * What to know:
  *  - Integers are little-endian; addresses and templates are bytes in network order. A 32-bit load of an address
@@ -25,7 +25,7 @@
 #include <linux/types.h>
 
 #define ANYHOP_IMAGE_MAGIC 0x31706861u /* "ahp1" */
-#define ANYHOP_IMAGE_VERSION 5u
+#define ANYHOP_IMAGE_VERSION 6u
 
 /* Of the flow hash (flow_hash.h) and its keys: another version gives nearly every flow another slot. */
 #define ANYHOP_FLOW_HASH_VERSION 2u
@@ -34,6 +34,7 @@
 #define ANYHOP_NONE 0xffffu      /* no owner, no service */
 #define ANYHOP_FRAGMENT_AMBIGUOUS 0xffffu   /* more than one pool or kind of hash could answer */
 #define ANYHOP_FRAGMENT_NEEDS_PORTS 0xfffeu /* a TCP service of the VIP hashes the ports */
+#define ANYHOP_READ_MAX 128u     /* bytes that may be read at any offset: the names fill as many */
 #define ANYHOP_VIP_PROBES_MAX 8u /* the builder grows the VIP array until no probe is longer */
 #define ANYHOP_TEMPLATE_SIZE 64u /* Ethernet 14, VLAN 4, IPv6 40, GRE 4 make 62 */
 #define ANYHOP_EXTENSION_HEADERS_MAX 8u
@@ -53,6 +54,69 @@ enum anyhop_hash_mode { ANYHOP_HASH_5_TUPLE, ANYHOP_HASH_3_TUPLE, ANYHOP_HASH_SO
 
 /* anyhop_header.flags */
 #define ANYHOP_IMAGE_CHECK_MAC 1u /* frames for the MAC addresses of others pass untouched */
+
+/* Where the lanes are (lane.h), which are made from the rest of the image: a path a backend, 64 bytes each; then open-addressed, of
+ * services, those of IPv4, 64 bytes each, and those of IPv6, 128; then a filter of VIPs. */
+struct anyhop_lanes {
+	__u64 mac_mask; /* of a frame's first eight bytes: the interface's own address, or that of any single machine */
+	__u64 mac;
+	__u64 multipliers[2]; /* of a lane's two places */
+	__u32 offset4;
+	__u32 mask4; /* of bytes: (places - 1) * 64 */
+	__u32 offset6;
+	__u32 mask6; /* (places - 1) * 128 */
+	__u32 source4_hosts; /* the header's as a raw word */
+	__u32 path_offset;
+	__u32 filter_offset; /* bits, one of them set for each VIP: what has no bit here is none */
+	__u32 filter_mask; /* of bytes: 8 * (words of 64 bits - 1) */
+};
+
+/* A service of one port; or of a range of them, the widest of its VIP and protocol. */
+struct anyhop_lane {
+	__u64 key; /* IPv4: VIP | port << 32 | protocol << 48, raw; IPv6 without VIP. ANYHOP_LANE_RANGE for a range of ports. All ones in a
+		    * free place, which no packet has */
+	__u32 nh[2]; /* of the flow hash key: the first two words, */
+	__u64 finish[2]; /* and the last four */
+	__u32 owners_offset;
+	__u32 keys_offset; /* 0: no packet gets a key */
+	__u32 slots;
+	__u32 paths_offset; /* of the pool's first backend */
+	__u32 counter; /* its place in struct anyhop_counters and what follows it, in bytes */
+	__u32 ports; /* mask: all ones, or 0 where ports are not hashed */
+	__u16 least; /* bytes of the shortest packet */
+	__u8 overflow; /* somebody whose first place this is stands at its second */
+	__u8 reserved;
+	__u16 port_first; /* of a range, host order, both included */
+	__u16 port_last;
+};
+
+struct anyhop_lane6 {
+	struct anyhop_lane lane;
+	__u64 address[2]; /* the VIP, raw */
+	__u32 nh[4]; /* the flow hash key's third word to the sixth */
+	__u64 reserved[4];
+};
+
+/* A backend: what its path and template say, as anyhop_lane_write wants it. */
+struct anyhop_lane_path {
+	__u16 most; /* bytes of the longest packet that fits, key and all */
+	__u8 shape; /* ANYHOP_LANE_... */
+	__u8 reserved;
+	__u32 interface_index;
+	__u32 checksum; /* IPv4: raw sum of the outer header; IPv6: next header and hop limit as raw halves of a word */
+	__u32 counter; /* its place behind those of services, in bytes */
+	__u64 words[6]; /* IPv4: bytes 0, 8, 16, 24 and 30 (tagged: 32) of the template; IPv6: 0, 8, and the two addresses */
+};
+
+/* In anyhop_lane.key, in the place of the port: no packet has this bit. */
+#define ANYHOP_LANE_RANGE (1ull << 56)
+
+/* anyhop_lane_path.shape */
+#define ANYHOP_LANE_OUTER_IPV6 1u
+#define ANYHOP_LANE_TAGGED 2u
+
+/* Spreads the low half of an IPv6 address over a place. */
+#define ANYHOP_LANE_LOW_FACTOR 0xd6e8feb86659fd93ull
 
 struct anyhop_header {
 	__u32 magic;
@@ -81,6 +145,7 @@ struct anyhop_header {
 	__u8 other_macs[ANYHOP_OTHER_MACS_MAX][8]; /* further addresses of this host on the interface, two bytes of zero behind each */
 	__u32 flow_hash_version;
 	__u8 reserved1[12];
+	struct anyhop_lanes lanes; /* a line of its own */
 };
 
 /* One VIP. IPv4 sits in address[3], the rest zero; family 0 marks a free place. */
@@ -150,7 +215,17 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
 	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
 	F(header, names_offset) F(header, names_bytes) F(header, other_mac_count) F(header, other_macs) \
-	F(header, flow_hash_version) \
+	F(header, flow_hash_version) F(header, lanes) \
+	S(lanes) \
+	F(lanes, mac_mask) F(lanes, mac) F(lanes, multipliers) F(lanes, offset4) F(lanes, mask4) F(lanes, offset6) F(lanes, mask6) \
+	F(lanes, source4_hosts) F(lanes, path_offset) F(lanes, filter_offset) F(lanes, filter_mask) \
+	S(lane) \
+	F(lane, key) F(lane, nh) F(lane, finish) F(lane, owners_offset) F(lane, keys_offset) F(lane, slots) F(lane, paths_offset) \
+	F(lane, counter) F(lane, ports) F(lane, least) F(lane, overflow) F(lane, port_first) F(lane, port_last) \
+	S(lane6) F(lane6, address) F(lane6, nh) \
+	S(lane_path) \
+	F(lane_path, most) F(lane_path, shape) F(lane_path, interface_index) F(lane_path, checksum) F(lane_path, counter) \
+	F(lane_path, words) \
 	S(vip) \
 	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
 	F(vip, tcp_fragment) F(vip, udp_fragment) \
@@ -163,12 +238,15 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(path, checksum) F(path, counter)
 
 #define ANYHOP_CONSTANTS(C) \
-	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(FLOW_HASH_VERSION) C(FLOW_KEY_WORDS) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
+	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(FLOW_HASH_VERSION) C(FLOW_KEY_WORDS) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(READ_MAX) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
 	C(VLAN_TAGS_MAX) C(VLAN_TAGS_READ) C(OTHER_MACS_MAX) \
 	C(HEADROOM) C(QUOTE6) C(IPV6_MTU_MIN) C(PATH_MTU_MIN) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
-	C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC)
+	C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC) \
+	C(LANE_OUTER_IPV6) C(LANE_TAGGED)
 
-_Static_assert(sizeof(struct anyhop_header) == 256, "the header is four cache lines");
+_Static_assert(sizeof(struct anyhop_header) == 320 && __builtin_offsetof(struct anyhop_header, lanes) == 256, "five cache lines");
+_Static_assert(sizeof(struct anyhop_lanes) == 64 && sizeof(struct anyhop_lane) == 64 && sizeof(struct anyhop_lane6) == 128 &&
+		       sizeof(struct anyhop_lane_path) == 64, "whole cache lines");
 _Static_assert(sizeof(struct anyhop_vip) == 32, "two VIPs a cache line");
 _Static_assert(sizeof(struct anyhop_service) == 64, "a service a cache line");
 _Static_assert(sizeof(struct anyhop_path) == 16, "four paths a cache line");

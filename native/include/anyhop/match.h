@@ -43,10 +43,12 @@ anyhop_inline int anyhop_can_be_client4(const __u8 *source)
 	return source[0] != 0 && source[0] != 127 && (source[0] < 224 || source[0] >= 240) && anyhop_get32(source) != 0xffffffffu;
 }
 
-/* A source that can be a client for certain, by fewer tests. */
-anyhop_inline int anyhop_is_plain_source4(const __u8 *source)
+/* The raw word of a source that can be a client for certain, by fewer tests. */
+anyhop_inline int anyhop_is_plain_source4(__u32 source)
 {
-	return source[0] != 0 && source[0] != 127 && source[0] < 224 && anyhop_get16(source) != 0xfea9;
+	__u32 first = source & 0xff;
+
+	return first - 1 < 223 && first != 127 && (source & 0xffff) != 0xfea9;
 }
 
 /* Not multicast or link-local (fe80::/10), and outside of ::/96: unspecified, loopback and the deprecated IPv4-compatible addresses.

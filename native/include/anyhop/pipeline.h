@@ -15,7 +15,7 @@
 #include "answer.h"
 #include "encapsulate.h"
 #include "match.h"
-#include "plain.h"
+#include "lane.h"
 #include "choose.h"
 
 /* The last of the verdicts that forward; they are the first in the list. */
@@ -45,6 +45,7 @@ struct anyhop_outcome {
 	__u32 backend; /* number of the backend in the image */
 	__u32 key;     /* of the GRE header; 0: none */
 	__u32 interface_index; /* 0: the one that the packet came in on */
+	__u32 by_lane;
 };
 
 /* Phases 2 and 3 of a packet that is forwarded: where the frame starts now. */
@@ -55,6 +56,67 @@ anyhop_inline __u8 *anyhop_wrap(__u8 *l3, const struct anyhop_choice *choice, co
 	 l3 - ANYHOP_OUTER_LENGTH(l2, ip, keyed))
 	ANYHOP_BY_SHAPE(choice, WRAP);
 #undef WRAP
+}
+
+anyhop_inline __u8 *anyhop_wrap_lane(__u8 *l3, const struct anyhop_lane_choice *choice, __u32 hosts, __u32 family)
+{
+#define WRAP(l2, ip, keyed) \
+	(anyhop_lane_write(l3 - ANYHOP_OUTER_LENGTH(l2, ip, keyed), choice, hosts, anyhop_lane_gre(family, keyed), l2, ip, keyed), \
+	 l3 - ANYHOP_OUTER_LENGTH(l2, ip, keyed))
+	ANYHOP_LANE_BY_SHAPE(choice, WRAP);
+#undef WRAP
+}
+
+/* The lane for one family: 0, or anything else for a packet that is not the lane's. */
+anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *l3, const __u8 *end, __u32 family,
+				      struct anyhop_outcome *outcome)
+{
+	struct anyhop_lane_choice choice;
+	const struct anyhop_lanes *lanes = anyhop_lanes(view);
+	__u8 *out;
+
+	if (l3 + (family == 4 ? ANYHOP_LANE_READ4 : ANYHOP_LANE_READ6) > end)
+		return -1;
+	if (family == 4 ? anyhop_lane_decide4(view, l3, end, &choice) : anyhop_lane_decide6(view, l3, end, &choice))
+		return -1;
+	anyhop_age(l3, family);
+	out = anyhop_wrap_lane(l3, &choice, lanes->source4_hosts, family);
+	outcome->frame = out;
+	outcome->length = (__u32)(l3 - out) + choice.length;
+	outcome->l2_length = choice.path->shape & ANYHOP_LANE_TAGGED ? 18 : 14;
+	outcome->service_counter = (choice.lane->counter - (__u32)sizeof(struct anyhop_counters)) /
+				   (__u32)sizeof(struct anyhop_traffic);
+	outcome->backend_counter = choice.path->counter / (__u32)sizeof(struct anyhop_traffic);
+	outcome->bytes = choice.length;
+	outcome->hash = (__u32)choice.hash;
+	outcome->slot = choice.slot;
+	outcome->backend = (__u32)((const __u8 *)choice.path - view->image - lanes->path_offset) / (__u32)sizeof(*choice.path);
+	outcome->key = choice.key;
+	outcome->interface_index = choice.path->interface_index;
+	outcome->by_lane = 1;
+	return 0;
+}
+
+/* Whether the packet was the lane's: `outcome` is set then. */
+anyhop_inline int anyhop_take_lane(const struct anyhop_packet *p, __u32 length, struct anyhop_outcome *outcome)
+{
+	const struct anyhop_lanes *lanes = anyhop_lanes(&p->view);
+	__u32 type, l2_length = 14;
+
+	if (length < 18)
+		return 0;
+	if ((anyhop_get64(p->frame) & lanes->mac_mask) != lanes->mac && anyhop_judge_other_mac(anyhop_header(&p->view), p->frame) >= 0)
+		return 0;
+	type = anyhop_get16be(p->frame + 12);
+	if (type == ANYHOP_ETHERTYPE_VLAN) {
+		type = anyhop_get16be(p->frame + 16);
+		l2_length = 18;
+	}
+	if (type == ANYHOP_ETHERTYPE_IPV4)
+		return !anyhop_take_lane_of(&p->view, p->frame + l2_length, p->at.end, 4, outcome);
+	if (type == ANYHOP_ETHERTYPE_IPV6)
+		return !anyhop_take_lane_of(&p->view, p->frame + l2_length, p->at.end, 6, outcome);
+	return 0;
 }
 
 /* Turns a frame into an answer, in place. */
@@ -88,21 +150,16 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 	struct anyhop_choice choice = {0};
 	struct anyhop_answer answer;
 	struct anyhop_inner inner;
-	__u32 type;
 	int verdict;
 
 	if (image_bytes < sizeof(struct anyhop_header) + ANYHOP_READ_MAX)
 		return ANYHOP_V_PASS_NOT_VIP;
-	type = length < 14 ? 0 : anyhop_get16be(frame + 12);
-	verdict = type == ANYHOP_ETHERTYPE_IPV4 ? anyhop_decide_plain(&packet, &match, &choice, 4) :
-		  type == ANYHOP_ETHERTYPE_IPV6 ? anyhop_decide_plain(&packet, &match, &choice, 6) :
-						  -1;
-	if (anyhop_unlikely(verdict < 0)) {
-		packet.at.at = frame;
-		verdict = anyhop_decide(&packet, &match, &choice);
-	}
+	if (anyhop_take_lane(&packet, length, outcome))
+		return ANYHOP_V_FORWARDED;
+	verdict = anyhop_decide(&packet, &match, &choice);
 	if (anyhop_likely(verdict <= ANYHOP_FORWARDED_LAST)) {
-		inner = anyhop_age(&packet);
+		inner = anyhop_inner_of(&packet);
+		anyhop_age(packet.l3, packet.family);
 		outcome->frame = anyhop_wrap(packet.l3, &choice, &inner);
 		outcome->length = (__u32)(packet.l3 - outcome->frame) + packet.length;
 		outcome->l2_length = choice.path->l2_length == 14 ? 14 : 18;
@@ -114,6 +171,7 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 		outcome->backend = choice.backend;
 		outcome->key = choice.key;
 		outcome->interface_index = choice.path->interface_index;
+		outcome->by_lane = 0;
 		return verdict;
 	}
 	if (verdict == ANYHOP_V_TOO_BIG_ANSWERED) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
- * An image as the packet side reads it: one bound for every offset, and the two searches, for a VIP and for a service.
+ * An image as the packet side reads it: one bound for every offset, and the searches: for a VIP, for a service, and for a lane (lane.h).
  *
  * Nothing that an image says is trusted to lie inside it: the verifier wants it so, and a damaged image then costs
- * packets, not memory. The names come last and fill at least 64 bytes, so one limit does for everything that packets
- * need, none of which is longer: 64 bytes may be read at any offset that it lets through.
+ * packets, not memory. The names come last and fill at least 128 bytes, so one limit does for everything that packets
+ * need, none of which is longer: 128 bytes may be read at any offset that it lets through.
  */
 #ifndef ANYHOP_SEARCH_H
 #define ANYHOP_SEARCH_H
@@ -13,8 +13,6 @@
 
 #include "bytes.h"
 #include "image.h"
-
-#define ANYHOP_READ_MAX 64u
 
 struct anyhop_view {
 	const __u8 *image;
@@ -98,6 +96,84 @@ anyhop_inline const struct anyhop_service *anyhop_find_service(const struct anyh
 	if (count == 0 || !service || port < service->port_first || port > service->port_last)
 		return 0;
 	return service;
+}
+
+anyhop_inline const struct anyhop_lanes *anyhop_lanes(const struct anyhop_view *view)
+{
+	return &anyhop_header(view)->lanes;
+}
+
+/* A lane from one of its two places; the second is looked at only where somebody who wanted the first one is there. */
+anyhop_inline const struct anyhop_lane *anyhop_find_lane(const struct anyhop_view *view, __u64 spread, __u64 key, __u32 offset,
+							 __u32 mask)
+{
+	const struct anyhop_lanes *lanes = anyhop_lanes(view);
+	const struct anyhop_lane *lane = anyhop_at(view, offset + (spread * lanes->multipliers[0] >> 40 & mask));
+
+	if (!lane || anyhop_likely(lane->key == key) || !lane->overflow)
+		return lane;
+	return anyhop_at(view, offset + (spread * lanes->multipliers[1] >> 40 & mask));
+}
+
+/* Whether an address, as one word that spreads, may be a VIP's: never 0 for one that is. */
+anyhop_inline int anyhop_may_be_vip(const struct anyhop_view *view, __u64 spread)
+{
+	const struct anyhop_lanes *lanes = anyhop_lanes(view);
+	__u64 bit = spread * lanes->multipliers[0] >> 40;
+	const __u8 *word = anyhop_at(view, lanes->filter_offset + (bit >> 3 & lanes->filter_mask));
+
+	return !word || (anyhop_get64(word) >> (bit & 63) & 1);
+}
+
+/* Whether the range of ports that a lane was found for has a raw port. */
+anyhop_inline int anyhop_in_range(const struct anyhop_lane *lane, __u16 raw)
+{
+	__u32 port = __builtin_bswap16(raw);
+
+	return port >= lane->port_first && port <= lane->port_last;
+}
+
+/* The lane of an IPv4 packet that is for a VIP's service, or NULL; `is_vip` says in that case whether it may be for a VIP all the same. */
+anyhop_inline const struct anyhop_lane *anyhop_find_lane4(const struct anyhop_view *view, const __u8 *l3, __u32 *is_vip)
+{
+	const struct anyhop_lanes *lanes = anyhop_lanes(view);
+	__u64 key = anyhop_get32(l3 + 16) | (__u64)anyhop_get16(l3 + 22) << 32 | (__u64)l3[9] << 48;
+	const struct anyhop_lane *lane = anyhop_find_lane(view, key, key, lanes->offset4, lanes->mask4);
+
+	*is_vip = 1;
+	if (anyhop_likely(lane && lane->key == key))
+		return lane;
+	*is_vip = anyhop_may_be_vip(view, anyhop_get32(l3 + 16));
+	if (!*is_vip)
+		return 0;
+	key = anyhop_get32(l3 + 16) | (__u64)l3[9] << 48 | ANYHOP_LANE_RANGE;
+	lane = anyhop_find_lane(view, key, key, lanes->offset4, lanes->mask4);
+	return lane && lane->key == key && anyhop_in_range(lane, anyhop_get16(l3 + 22)) ? lane : 0;
+}
+
+anyhop_inline int anyhop_is_lane6(const struct anyhop_lane6 *lane, __u64 key, __u64 high, __u64 low)
+{
+	return lane && lane->lane.key == key && lane->address[0] == high && lane->address[1] == low;
+}
+
+/* The same for IPv6. */
+anyhop_inline const struct anyhop_lane6 *anyhop_find_lane6(const struct anyhop_view *view, const __u8 *l3, __u32 *is_vip)
+{
+	const struct anyhop_lanes *lanes = anyhop_lanes(view);
+	__u64 high = anyhop_get64(l3 + 24), low = anyhop_get64(l3 + 32), spread = low * ANYHOP_LANE_LOW_FACTOR;
+	__u64 key = (__u64)anyhop_get16(l3 + 42) << 32 | (__u64)l3[6] << 48;
+	const struct anyhop_lane6 *lane = (const struct anyhop_lane6 *)anyhop_find_lane(view, (high ^ key) + spread, key,
+											lanes->offset6, lanes->mask6);
+
+	*is_vip = 1;
+	if (anyhop_likely(anyhop_is_lane6(lane, key, high, low)))
+		return lane;
+	*is_vip = anyhop_may_be_vip(view, high + spread);
+	if (!*is_vip)
+		return 0;
+	key = (__u64)l3[6] << 48 | ANYHOP_LANE_RANGE;
+	lane = (const struct anyhop_lane6 *)anyhop_find_lane(view, (high ^ key) + spread, key, lanes->offset6, lanes->mask6);
+	return anyhop_is_lane6(lane, key, high, low) && anyhop_in_range(&lane->lane, anyhop_get16(l3 + 42)) ? lane : 0;
 }
 
 #endif

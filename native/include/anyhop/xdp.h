@@ -34,8 +34,8 @@
 
 struct anyhop_sizes {
 	__u32 image_bytes; /* of an element of `images`, a multiple of 64 */
-	__u32 service_counters;
-	__u32 backend_counters;
+	__u32 backends_at; /* where the backends' counters begin in an element of `counters`, in bytes */
+	__u32 counter_last; /* where its last counter begins */
 };
 
 struct anyhop_live {
@@ -55,7 +55,7 @@ struct anyhop_counters {
 };
 
 #define ANYHOP_XDP_STRUCTS(S, F) \
-	S(sizes) F(sizes, image_bytes) F(sizes, service_counters) F(sizes, backend_counters) \
+	S(sizes) F(sizes, image_bytes) F(sizes, backends_at) F(sizes, counter_last) \
 	S(live) F(live, buffer) \
 	S(traffic) F(traffic, packets) F(traffic, bytes) \
 	S(counters) F(counters, verdicts)

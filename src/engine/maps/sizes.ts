@@ -45,8 +45,9 @@ export function fits(image: Image, sizes: ForwardSizes): boolean {
 export function forwardShape(sizes: ForwardSizes): Required<Omit<ObjectShape, 'reuse'>> {
   const constants = Buffer.alloc(L.SIZEOF_SIZES);
   constants.writeUInt32LE(sizes.imageBytes, L.SIZES_IMAGE_BYTES);
-  constants.writeUInt32LE(sizes.services, L.SIZES_SERVICE_COUNTERS);
-  constants.writeUInt32LE(sizes.backends, L.SIZES_BACKEND_COUNTERS);
+  const backendsAt = L.SIZEOF_COUNTERS + sizes.services * L.SIZEOF_TRAFFIC;
+  constants.writeUInt32LE(backendsAt, L.SIZES_BACKENDS_AT);
+  constants.writeUInt32LE(backendsAt + (sizes.backends - 1) * L.SIZEOF_TRAFFIC, L.SIZES_COUNTER_LAST);
   return {
     entries: { counters: possibleCpus() + 1 },
     elementBytes: { images: sizes.imageBytes, counters: counterBytes(sizes) },
