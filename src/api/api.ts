@@ -56,7 +56,7 @@ export interface WhichReport extends Moment {
 
 export interface ChangeOptions {
   /**
-   * Not to wait for the change before it to settle, whatever that breaks. What is said of one backend comes alone; a reload
+   * Not to wait for one of two changes before it to settle, whatever that breaks. What is said of one backend comes alone; a reload
    * brings all that waits.
    */
   readonly force: boolean;
@@ -143,7 +143,7 @@ export interface TablesReport {
 export interface PoolChangeReport {
   readonly pool: string;
   /**
-   * `in_force`: the tables have it. `queued`: it waits for the change before it to settle, and for drains to be done. `unchanged`: members, weights and
+   * `in_force`: the tables have it. `queued`: it waits for one of two changes before it to settle, and for drains to be done. `unchanged`: members, weights and
    * admin states are as they were (or wait already). `added`, `removed`: the pool itself.
    */
   readonly effect: 'in_force' | 'queued' | 'unchanged' | 'added' | 'removed';
@@ -176,7 +176,7 @@ export interface ChangeReport {
 export interface QueuedReport {
   readonly changes: readonly (QueuedStatus & {
     readonly pool: string;
-    /** What it waits for: `web-3 drains`, `web:2`, `the last change settles`. */
+    /** What it waits for: `web-3 drains`, `web:2`, `one of two changes settles`. */
     readonly waitsFor: readonly string[];
   })[];
 }
@@ -191,6 +191,11 @@ export interface PlanReport {
     readonly plan?: PoolPlan;
     /** TCP services of the pool that second chance is off for: what `plan` says of it is not theirs. */
     readonly withoutSecondChance?: readonly string[];
+    /**
+     * ISO 8601: states were in force until then that had to make room in the memory: connections of that time may break, and are not
+     * counted. Absent when none had to.
+     */
+    readonly forgottenUntil?: string;
     /** What waits already and `force` would bring too; absent when there is none. */
     readonly forceBrings?: readonly QueuedStatus[];
     /** Shares (0 to 1) of the flows that `force` would break, by age; empty when nothing has to wait. */

@@ -82,10 +82,12 @@ export interface DrainStatus {
   readonly done: boolean;
 }
 
-/** A planned change of a pool that is settling, and those that wait for it. */
+/** Planned changes of a pool that are settling, and those that wait for them. */
 export interface PoolChangeStatus {
-  /** ISO 8601; absent when nothing settles. */
+  /** ISO 8601: the last one; absent when nothing settles. */
   readonly settlesAt?: string;
+  /** ISO 8601: states were in force until then that had to make room in the memory; absent when none had to. */
+  readonly forgottenUntil?: string;
   /** Backends that drain and still have connections, for which the first that is queued waits; absent when for none. */
   readonly waitsFor?: readonly string[];
   /** The next one first. */

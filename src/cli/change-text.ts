@@ -45,6 +45,6 @@ export function drawEffect({ effect, dueAt, waitsFor, settlesAt }: PoolChangeRep
   if (effect === 'in_force') return `in force${settles}`;
   if (effect !== 'queued') return effect;
   const until = dueAt === undefined ? '' : ` until ${clockTime(dueAt, now)}`;
-  if (waitsFor === undefined) return `waits${until}, until the change before has settled`;
+  if (waitsFor === undefined) return `waits${until}, until one of the two changes before it has settled`;
   return `waits${until} at the latest, for ${someOf(waitsFor)} to be drained`;
 }

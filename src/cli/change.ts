@@ -33,7 +33,7 @@ export function backendCommand(name: string): Command {
     .option('-p, --pool <name>', 'only in this pool (default: every pool that has the backend)')
     .option('--plan', 'change nothing: print which slots would move and which connections would break');
   const force =
-    'do not wait until the change before has settled, even if connections break; changes that wait keep waiting';
+    'do not wait until one of the two changes before has settled, even if connections break; changes that wait keep waiting';
   for (const option of changeOptions(force)) command.addOption(option);
   return command;
 }

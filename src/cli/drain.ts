@@ -30,7 +30,7 @@ export function drainCommand(): Command {
       'after',
       `
 The backend's slots go to the others. With second chance, it keeps its connections for as long as it drains. Remove it from the
-config file when it has none left. Like every planned change, a drain waits until the change before it has settled.
+config file when it has none left. Two planned changes may overlap; a third, such as this drain, waits until one of them has settled.
 The override survives restarts. It ends when the config file says the same or no longer has the backend. It changes one node: run it on
 each.
 --wait follows the number of TCP connections that the backend's agent reports. Without an agent this number is unknown, and the

@@ -34,16 +34,25 @@ export function drawNodePlan(report: PlanReport, now = new Date()): string {
 
 function drawNodePool(report: NodePoolPlan, now: Date): string {
   const { pool, effect, changes, plan, withoutSecondChance = [], atRiskByForce } = report;
-  const { forceBrings = [], takenBack = [] } = report;
+  const { forceBrings = [], takenBack = [], forgottenUntil } = report;
   if (effect === 'added') return `pool ${pool}: added; it has no flows yet.\n`;
   if (effect === 'removed') return `pool ${pool}: removed; its flows end.\n`;
   const rows: Row[] = [];
   if (changes.length > 0) rows.push(['changes', changes.join('; ')]);
-  if (plan !== undefined) rows.push(...planRows(plan, 'the last change'));
-  for (const { bornUntil, share } of atRiskByForce) {
+  if (plan !== undefined) {
+    const until = (at: string | undefined): string =>
+      at === undefined ? 'before' : `until ${clockTime(at, now)}`;
+    rows.push(...planRows(plan, ({ born, bornUntil }) => (born === 'in_force' ? 'since' : until(bornUntil))));
+  }
+  for (const { bornUntil, share } of youngest(atRiskByForce, (one) => one.share)) {
     const age = bornUntil === undefined ? 'younger ones' : `those born until ${clockTime(bornUntil, now)}`;
     rows.push(['--force', `${percent(share)} of ${age} break even with second chance`]);
   }
+  if (forgottenUntil !== undefined)
+    rows.push([
+      'forgotten',
+      `some states until ${clockTime(forgottenUntil, now)}; flows of that time are not counted`,
+    ]);
   for (const step of forceBrings) rows.push(['--force', `a reload also applies ${drawQueued(step)}`]);
   for (const step of takenBack) rows.push(['no longer waits', drawQueued(step)]);
   const end = plan === undefined ? '' : `${sentence(pool, plan, withoutSecondChance)}\n`;
@@ -66,20 +75,27 @@ function drawFilePool({ pool, status, changes, services, plan }: FilePoolReport)
           plan,
           off.map(({ name }) => name),
         );
-  return `pool ${pool}: ${slots}\n${labelled([...rows, ...planRows(plan, 'OLD')])}${end}\n`;
+  return `pool ${pool}: ${slots}\n${labelled([...rows, ...planRows(plan, ({ born }) => (born === 'in_force' ? 'since OLD' : 'before OLD'))])}${end}\n`;
 }
 
-/** @param last the change that separates flows of two ages */
-function planRows(plan: PoolPlan, last: string): Row[] {
+/** Of ages that follow each other with the same numbers, the youngest: what is said of it is true of all of them. */
+function youngest<T>(ages: readonly T[], numbers: (age: T) => number | string): T[] {
+  return ages.filter((age, i) => i === ages.length - 1 || numbers(age) !== numbers(ages[i + 1]));
+}
+
+/** @param when flows of an age were born */
+function planRows(plan: PoolPlan, when: (age: FlowPlan) => string): Row[] {
   const { moved, unavoidable, collateral, flows, draining, evenness, mode } = plan;
   const rows: Row[] = [
     ['slots moved', slotCount(moved)],
     ['unavoidable', slotCount(unavoidable)],
     ['collateral', slotCount(collateral)],
   ];
-  for (const age of flows) {
-    const when = age.born === 'before' ? 'before' : 'since';
-    rows.push(...flowRows(age, plan.settleMs, flows.length > 1 ? `, born ${when} ${last}` : ''));
+  const ages = youngest(flows, (age) =>
+    [age.tcpBreakWithoutSecondChance, age.tcpBreakWithSecondChance, age.tcpBreakOnceSettled].join(),
+  );
+  for (const age of ages) {
+    rows.push(...flowRows(age, plan.settleMs, ages.length > 1 ? `, born ${when(age)}` : ''));
   }
   if (draining !== undefined) {
     const share = percent(draining.tcpBreakWithSecondChance);

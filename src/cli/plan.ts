@@ -31,8 +31,8 @@ A move is unavoidable when a slot's backend leaves, drains or changes weight, or
 moves are collateral. Flows count as evenly spread over the slots. A node uses its health marks; for two files, all backends are up.
 Second chance keeps TCP flows for settle_time if the service has it on and both backends run an agent. "TCP, long" is the share that
 breaks among flows that live longer. UDP has no second chance.
-A node also prints which changes would wait and until when, and what --force would break. For two files, "prior:" in OLD means that
-its last change has not settled; flows born before and after that change are then counted separately.
+A node also prints which changes would wait and until when, and what --force would break. It counts flows apart that were born in different
+remembered states. For two files, "prior:" in OLD is such a state.
 Two files are compared without their keys. A new key moves every flow.
 Exit codes: 0 shown, 1 no node answers, or the file needs a restart, 2 wrong config or wrong usage.
 

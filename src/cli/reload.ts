@@ -17,8 +17,8 @@ export function reloadCommand(): Command {
       `
 A file with a problem changes nothing: every problem is listed as file:line:column, and the config in force stays. "anyhop plan"
 shows beforehand what a reload would do.
-A pool's change comes into force at once if the pool has settled since its last change (settle_time). Otherwise it waits. Health
-checks, services and thresholds never wait. Some changes break connections for good: another table size, hash or key, another pool
+A pool's change comes into force at once if fewer than two of its changes are open: not settled (settle_time), or with a drain that is not
+done. Otherwise it waits. Health checks, services and thresholds never wait. Some changes break connections for good: another table size, hash or key, another pool
 for a service, a service that leaves. They are refused without --force, and a restart does not apply them either.
 Exit codes: 0 in force or waiting, 1 refused (it breaks connections, needs a restart, or too many changes wait) or no node
 answers, 2 the file is wrong.

@@ -50,7 +50,7 @@ it uses the fastest engine that works here; the log says which, and why.
 On a signal to stop, the node first becomes not ready ("anyhop ready") and keeps forwarding for node.stop_delay. A second signal skips
 this delay. SIGINT (Ctrl-C) then ends forwarding. After SIGTERM, the engine xdp keeps forwarding in the kernel until the next
 "anyhop run" takes over or "anyhop stop" ends it; with the other engines, forwarding ends. SIGHUP reads the config file again, as
-"anyhop reload" does. --state-dir keeps what must survive a restart: prior states, changes that wait, and overrides.
+"anyhop reload" does. --state-dir keeps what must survive a restart: remembered states, changes that wait, and overrides.
 Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong config or usage, 3 the machine lacks something.
 
 Examples:

@@ -10,6 +10,7 @@ import type {
   Readiness,
   ServiceStatus,
 } from '../api/status.js';
+import { STATES_REMEMBERED_MAX } from '../core/limits.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { drainOf, drawDrain } from './drain-progress.js';
@@ -100,7 +101,7 @@ function drawConfigFile({ file, loadedAt, refused }: ConfigFileStatus, now: Date
 function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: string, now: Date): string[] {
   const up = pool.backends.filter(({ health }) => health === 'up').length;
   const need = pool.mode === 'normal' ? '' : `, mode ${pool.mode.replace('_', ' ')}`;
-  const { settlesAt, waitsFor, queued } = pool.change;
+  const { settlesAt, forgottenUntil, waitsFor, queued } = pool.change;
   return [
     `pool ${pool.name}: ${up} of ${amount(pool.backends.length, 'backend')} up${need}, ` +
       `owners ${pool.digests.owners.slice(0, 16)}, alternates ${pool.digests.alternates.slice(0, 16)}`,
@@ -139,6 +140,11 @@ function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: s
     ...backends.flatMap(({ name, drain }) =>
       drain === undefined ? [] : drawDrain(drainOf(pool.name, name, drain), now),
     ),
+    ...(forgottenUntil === undefined
+      ? []
+      : [
+          `more states than ${STATES_REMEMBERED_MAX} in a settle time: some until ${clockTime(forgottenUntil, now)} are forgotten`,
+        ]),
     ...(settlesAt === undefined ? [] : [`the last change settles at ${clockTime(settlesAt, now)}`]),
     ...queued.map(({ id, dueAt, changes }, i) => {
       const drains =

@@ -40,7 +40,7 @@ export function tableCommand(): Command {
     .addHelpText(
       'after',
       `
-With --down, the prior state has all backends up: the alternate of a slot that moves is its former owner. Two nodes with the
+With --down, the remembered state has all backends up: the alternate of a slot that moves is its former owner. Two nodes with the
 same key and the same digest send every flow to the same backend.
 
 Examples:

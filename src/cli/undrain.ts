@@ -9,8 +9,8 @@ export function undrainCommand(): Command {
     .addHelpText(
       'after',
       `
-The backend gets back exactly the slots that it had. A drain that still waits is cancelled. A drain in force ends at once if that
-breaks nothing, and otherwise when the last change has settled, ahead of all other changes that wait.
+The backend gets back exactly the slots that it had. A drain that still waits is cancelled. A drain in force ends at once if
+fewer than two changes are open, and otherwise when one of them has settled, ahead of all other changes that wait.
 The override survives restarts. It ends when the config file says the same or no longer has the backend. It changes one node: run it on
 each.
 Exit codes: 0 in force or waiting, 1 refused or no node answers, 2 wrong usage, such as an unknown backend.

@@ -145,7 +145,7 @@ export const node = z
         path
           .default(STATE_DIRECTORY_DEFAULT)
           .describe(
-            'Directory for what the node keeps across restarts: prior states, waiting changes, overrides.',
+            'Directory for what the node keeps across restarts: remembered states, waiting changes, overrides.',
           ),
       ),
       local_vips: z
@@ -194,7 +194,7 @@ export const backend = z.strictObject(backendFields, { error: BACKEND_EXPECTED }
 export const priorBackend = z.strictObject(
   {
     ...backendFields,
-    health: choice(['up', 'down']).default('up').describe('Health of the backend in the prior state.'),
+    health: choice(['up', 'down']).default('up').describe('Health of the backend in that state.'),
   },
   { error: BACKEND_EXPECTED },
 );
@@ -236,7 +236,7 @@ export const pool = z.strictObject(
       duration(SETTLE_MS_MIN, SETTLE_MS_MAX)
         .prefault(formatDuration(SETTLE_MS_DEFAULT))
         .describe(
-          'How long a change is remembered and the next planned change waits. Set it longer than connections live.',
+          'How long a change is remembered, and is one of two that may overlap. Set it longer than connections live.',
         ),
     ),
     drain_deadline: named(

@@ -17,7 +17,7 @@ export const LAYERS_MAX = 4;
 
 export const POOLS_MAX = 256;
 export const BACKENDS_PER_POOL_MAX = 4096;
-/** Over all pools of a node, members of prior states included. */
+/** Over all pools of a node, members of remembered states included. */
 export const BACKENDS_MAX = 65535;
 export const SERVICES_MAX = 4096;
 export const VIPS_MAX = 4096;
@@ -84,6 +84,10 @@ export const CONTROL_CHANGES_MAX = 16;
 
 /** Planned changes of one pool in its queue; more means a script out of control. */
 export const CHANGES_QUEUED_MAX = 64;
+/** Planned changes of one pool that may overlap: a slot has as many alternates. */
+export const CHANGES_OPEN_MAX = 2;
+/** Pool states that are remembered of one pool. */
+export const STATES_REMEMBERED_MAX = 8;
 
 /** Names of nodes, pools, services and backends, in (ASCII) characters. */
 export const NAME_CHARS_MAX = 63;

@@ -39,6 +39,7 @@ export const LOG_EVENTS = {
   local_vips_unknown: 'The kernel did not say whether VIPs are addresses of this host.',
   log_lost: 'Lines before this one could not be written to the log; `lines` counts them.',
   macs_unknown: 'Additional MAC addresses of the interface cannot be read.',
+  memory_full: 'A pool was in more states within a settle time than are remembered: the oldest made room.',
   memory_unused: 'The remembered state of a pool cannot be used any more.',
   missed_unknown: 'libpcap does not say how many packets it missed.',
   monitor_lost: 'The program that follows routes and neighbours has ended and is started again.',

@@ -167,6 +167,7 @@ function isSame(one: NamedStates, other: NamedStates): boolean {
 
 /** In the same order. */
 function hasSameMembers(some: readonly StateMember[], others: readonly StateMember[]): boolean {
+  if (some === others) return true;
   return (
     some.length === others.length &&
     some.every((one, i) => {

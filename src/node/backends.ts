@@ -12,7 +12,7 @@ import { Probes } from '../health/probes.js';
 import type { IpAddress } from '../packet/address.js';
 import type { Path } from '../packet/path.js';
 import type { Recipients } from '../pool/least-mtu.js';
-import { type Membership, markedBackends, reachedBackends } from '../pool/membership.js';
+import { markedBackends } from '../pool/membership.js';
 import type { BackendFacts } from '../pool/states.js';
 import { Agents } from './agents.js';
 import { Drains } from './drains.js';
@@ -57,7 +57,7 @@ export class Backends {
 
   /** Undefined when packets cannot get there now. */
   path(backend: BackendConfig): Path | undefined {
-    // A member of the prior state may be of a family that the node has no source for any more.
+    // A member of a remembered state may be of a family that the node has no source for any more.
     if (this.#sources[`source${backend.address.family}`] === undefined) return undefined;
     return this.paths.along(backend, pathOf(this.hops.of(backend.address.text), this.#interfaceIndex));
   }
@@ -73,15 +73,6 @@ export class Backends {
       isDrained: (name) => this.drains.isDrained(pool, name),
       isReachable: (backend) => this.path(backend) !== undefined,
     };
-  }
-
-  /** Also of backends that a change would bring: they are not followed yet, and count as reachable. */
-  expectedFacts(pool: string, pools: Membership): BackendFacts {
-    const followed = new Set(reachedBackends(pools).map(({ backend }) => backend.address.text));
-    const facts = this.facts(pool);
-    const isReachable = (backend: BackendConfig): boolean =>
-      !followed.has(backend.address.text) || facts.isReachable(backend);
-    return { ...facts, isReachable };
   }
 
   async close(): Promise<void> {

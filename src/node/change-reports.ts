@@ -10,10 +10,9 @@ import { type Effect, formerOf, type QueuedStep, queuedSteps, stepId } from '../
 import type { Membership, PoolMembership } from '../pool/membership.js';
 import { type PoolPlan, planPool } from '../pool/plan.js';
 import { renamedPools } from '../pool/renames.js';
-import { riskOf } from '../pool/risk.js';
 import { endedServices, movedServices, serviceChanges } from '../pool/service-changes.js';
 import { shareMoved } from '../pool/share-moved.js';
-import { type BackendFacts, type NamedStates, rememberedStates, stateOf, statesOf } from '../pool/states.js';
+import { type BackendFacts, type NamedStates, stateOf, statesOf } from '../pool/states.js';
 import { queuedStatus } from './pool-status.js';
 
 export function reportOf({
@@ -51,28 +50,25 @@ export function planOf(
   const was = is && formerOf(before, pool, is);
   if (was === undefined || is === undefined || effect === 'unchanged') return {};
   if (effect === 'queued') return { plan: planQueued(is, step!, facts) };
-  const old = statesOf(was.file, was.changes, facts);
-  const isSettled = rememberedStates(was.changes).length === 1;
-  return {
-    plan: planPool(
-      isSettled ? { ...old, remembered: [] } : old,
-      statesOf(is.file, is.changes, facts),
-      is.file.settleMs,
-    ),
-  };
+  return { plan: planBetween(was, is, facts) };
 }
 
-/** From the step before it, whose drains it has waited for. */
-function planQueued(
-  { file, changes }: PoolMembership,
-  { id, waitsFor }: QueuedStep,
-  facts: BackendFacts,
-): PoolPlan {
+function planBetween(was: PoolMembership, is: PoolMembership, facts: BackendFacts): PoolPlan {
+  return planPool(
+    statesOf(was.file, was.changes, facts),
+    statesOf(is.file, is.changes, facts),
+    is.file.settleMs,
+    was.changes.override === undefined ? was.changes.remembered.map(({ untilMs }) => untilMs) : [],
+  );
+}
+
+/** From the step before it; the drains of those that it takes out are done. */
+function planQueued({ file, changes }: PoolMembership, { id }: QueuedStep, facts: BackendFacts): PoolPlan {
   const at = changes.queue.findIndex((one) => stepId(file.name, one) === id);
   const members = [changes.members, ...changes.queue.map((one) => one.members)];
-  const agents = new Set(members[at].flatMap(({ name, agent }) => (agent ? [name] : [])));
-  const isDrained = (name: string): boolean =>
-    facts.isDrained(name) || (at === 0 ? waitsFor.includes(name) : agents.has(name));
+  const stay = new Set(members[at + 1].map(({ name }) => name));
+  const awaited = new Set(members[at].flatMap(({ name, agent }) => (agent && !stay.has(name) ? [name] : [])));
+  const isDrained = (name: string): boolean => facts.isDrained(name) || awaited.has(name);
   const settled = (i: number): NamedStates => ({
     ...statesOf(file, changes),
     state: stateOf(changes, members[i], { ...facts, isDrained }),
@@ -89,9 +85,9 @@ export function riskOfForce(
   facts: BackendFacts,
 ): PlanReport['pools'][number]['atRiskByForce'] {
   const is = forced.get(pool)!;
-  const next = statesOf(is.file, is.changes, facts);
-  return riskOf(formerOf(before, pool, is)!.changes, next).map(({ bornUntilMs, share }) => ({
-    ...(bornUntilMs !== undefined && { bornUntil: new Date(bornUntilMs).toISOString() }),
+  const { flows } = planBetween(formerOf(before, pool, is)!, is, facts);
+  return flows.map(({ bornUntil, tcpBreakWithSecondChance: share }) => ({
+    ...(bornUntil !== undefined && { bornUntil }),
     share,
   }));
 }
@@ -102,7 +98,7 @@ export function queuedReport(pools: Membership): QueuedReport {
     changes: [...pools].flatMap(([pool, membership]) =>
       queuedSteps(membership).map((step, i, steps) => {
         const drains = step.waitsFor.map((name) => `${name} drains`);
-        const before = i > 0 ? [steps[i - 1].id] : ['the last change settles'];
+        const before = i > 0 ? [steps[i - 1].id] : ['one of two changes settles'];
         return { pool, ...queuedStatus(step), waitsFor: drains.length > 0 ? drains : before };
       }),
     ),
@@ -187,7 +183,7 @@ export function restartHint(fields: readonly string[]): string {
   const place = ['node.name', 'node.state_dir'].filter((field) => fields.includes(field));
   if (place.length === 0) return 'Restart the node for that. Connections stay with their backends.';
   return (
-    `Restart the node for that. With another ${place.join(' or ')} it does not find what it remembers (prior states, drains and weights ` +
+    `Restart the node for that. With another ${place.join(' or ')} it does not find what it remembers (remembered states, drains and weights ` +
     'set at runtime, changes that wait) unless NAME.json is moved in state_dir as well, while the node is stopped.'
   );
 }

@@ -10,8 +10,8 @@ import type { ServiceConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
-import type { Hold } from '../pool/change.js';
 import { drainsSinceMs, type Membership } from '../pool/membership.js';
+import type { Hold } from '../pool/open-changes.js';
 
 /** TCP connections by the service's name. */
 export type CountConnections = (address: string) => Promise<ReadonlyMap<string, number>>;

@@ -5,7 +5,6 @@ import { AnyhopError } from '../core/errors.js';
 import { L } from '../core/layout.gen.js';
 import { keyFingerprint } from '../hash/key.js';
 import type { Path } from '../packet/path.js';
-import { upOrDown } from '../pool/change.js';
 import type { StateMember } from '../pool/states.js';
 import { machineOf } from '../table/state.js';
 import { type Assembly, assemble, fixedPath } from './assemble.js';
@@ -49,7 +48,11 @@ export function inForceReport(
         remembered: remembered.map((former) =>
           each(former, (member) => {
             const { health, unreachable } = member;
-            return { ...told(member), health: upOrDown(health), ...(unreachable && { unreachable }) };
+            return {
+              ...told(member),
+              health: health === 'up' ? 'up' : 'down',
+              ...(unreachable && { unreachable }),
+            };
           }),
         ),
       };

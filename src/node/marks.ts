@@ -6,7 +6,8 @@
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import type { CheckResult } from '../health/health-checks.js';
 import type { RememberedMark } from '../pool/change.js';
-import { type HealthOf, type Membership, markedIn, type PoolMembership } from '../pool/membership.js';
+import { type Membership, markedIn, type PoolMembership, type StandingOf } from '../pool/membership.js';
+import { standing, UP } from '../pool/standing.js';
 import type { Health } from '../table/state.js';
 
 /** Why a backend is not up, for people; undefined when it is. */
@@ -37,12 +38,18 @@ export function whyBy(
   };
 }
 
-export function healthBy(why: Why, nowMs: number): HealthOf {
+/** @param isReachable whether packets get to a backend of a pool from here, now */
+export function standingBy(
+  why: Why,
+  isReachable: (pool: PoolConfig, backend: BackendConfig) => boolean,
+  nowMs: number,
+): StandingOf {
   return (pool, backend, mark) => {
-    if (why(pool, backend) === undefined) return 'up';
+    const isReached = isReachable(pool, backend);
+    if (isReached && why(pool, backend) === undefined) return UP;
     const wasUp = mark === undefined || mark.health === 'up';
     const downMs = wasUp ? 0 : nowMs - mark.sinceMs;
-    return downMs >= pool.deadAfterMs ? 'dead' : 'down';
+    return standing(downMs >= pool.deadAfterMs ? 'dead' : 'down', isReached);
   };
 }
 

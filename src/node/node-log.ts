@@ -1,10 +1,12 @@
 /** What a running node tells of its own accord: counters once a minute, lost packets, changes of its pools, paths that are too narrow. */
+import { STATES_REMEMBERED_MAX } from '../core/limits.js';
 import type { LogFields, Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { clockTime } from '../core/time.js';
 import type { Engine } from '../engine/contract.js';
 import type { Effect, QueuedStep } from '../pool/effects.js';
 import { leastMtus, narrowForIpv6, type Recipients } from '../pool/least-mtu.js';
+import type { Membership } from '../pool/membership.js';
 import { watchLosses } from '../underlay/losses.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import type { Forwarding } from './forwarding.js';
@@ -70,6 +72,18 @@ export function warnAboutNarrowPaths(
         hop.reason === undefined ? narrowForIpv6(backend, hop.mtu, least.get(address.text)) : undefined;
       if (message !== undefined) log.warn({ event: 'narrow_path', backend }, message);
     }
+  }
+}
+
+/** Tells once that a pool's memory is full, until what made room is a settle time ago. */
+export function logFullMemory(before: Membership, after: Membership, log: Logger): void {
+  for (const [pool, { changes }] of after) {
+    if (changes.droppedUntilMs === undefined || before.get(pool)?.changes.droppedUntilMs !== undefined)
+      continue;
+    log.warn(
+      { event: 'memory_full', pool },
+      `pool ${pool} was in more than ${STATES_REMEMBERED_MAX} states within a settle time: connections from the oldest may break`,
+    );
   }
 }
 

@@ -9,14 +9,13 @@
  * Health never waits for a planned change. While one is being prepared, marks go on changing what is in force, and the change is
  * made of what is in force by then.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { formatDuration } from '../core/time.js';
-import type { Hold } from '../pool/change.js';
+import type { PoolChanges } from '../pool/change.js';
 import { type Effect, effects } from '../pool/effects.js';
 import type { Recipients } from '../pool/least-mtu.js';
 import {
@@ -29,14 +28,16 @@ import {
   type PoolMemory,
   passTime,
   reachedBackends,
+  type StandingOf,
   take,
   takeHolds,
   takeMarks,
 } from '../pool/membership.js';
-import { type BackendFacts, priorMembers, statesOf } from '../pool/states.js';
+import type { Hold } from '../pool/open-changes.js';
+import { type BackendFacts, formerMembers, statesOf } from '../pool/states.js';
 import type { Served } from './assemble.js';
-import { type HealthMark, healthBy, marksToTell, nextDeadAtMs, type Why } from './marks.js';
-import { logEffects } from './node-log.js';
+import { type HealthMark, marksToTell, nextDeadAtMs, standingBy, type Why } from './marks.js';
+import { logEffects, logFullMemory } from './node-log.js';
 
 /** What a change needs of the rest of the node. */
 export interface NodeSurroundings {
@@ -181,10 +182,11 @@ export class NodePools {
     const before = this.#pools;
     const nowMs = this.#now();
     const held = takeHolds(passTime(before, nowMs), this.#around.holds, nowMs);
-    const next = takeMarks(held, healthBy(this.#around.why, nowMs), nowMs);
+    const next = takeMarks(held, this.#standing(nowMs), nowMs);
     if (next !== before) {
       this.#set(next);
       logEffects(effects(before, next), 'what it waited for is over', this.#log);
+      logFullMemory(before, next, this.#log);
       if (!hasSameBackends(before, next)) void this.#follow();
     }
     void this.#around.publish().then((failure) => {
@@ -222,6 +224,7 @@ export class NodePools {
       await this.#around.remember(this.#pools);
       const done = effects(before, this.#pools);
       logEffects(done, 'the config changed', this.#log);
+      logFullMemory(before, this.#pools, this.#log);
       return done;
     } finally {
       this.#coming = NO_POOLS;
@@ -232,7 +235,17 @@ export class NodePools {
   /** For a change whose new members have been reached and checked. */
   #moment(): Moment {
     const nowMs = this.#now();
-    return { nowMs, health: healthBy(this.#around.why, nowMs) };
+    return { nowMs, standing: this.#standing(nowMs) };
+  }
+
+  #standing(nowMs: number): StandingOf {
+    const facts = new Map<string, BackendFacts>();
+    const factsOf = (pool: string): BackendFacts => {
+      const known = facts.get(pool) ?? this.#around.facts(pool);
+      facts.set(pool, known);
+      return known;
+    };
+    return standingBy(this.#around.why, ({ name }, backend) => factsOf(name).isReachable(backend), nowMs);
   }
 
   #set(pools: Membership): void {
@@ -309,7 +322,7 @@ function withPools(file: LoadedConfig<'run'>, pools: Membership): LoadedConfig<'
 
 function recipientsOf({ services }: LoadedConfig<'run'>, membership: Membership): Recipients {
   const pools = [...membership].map(([name, { changes }]) => {
-    return { name, backends: changes.members, prior: priorMembers(changes) };
+    return { name, backends: changes.members, prior: formerMembers(changes) };
   });
   return { services, pools };
 }
@@ -317,16 +330,18 @@ function recipientsOf({ services }: LoadedConfig<'run'>, membership: Membership)
 function hasSameBackends(some: Membership, others: Membership): boolean {
   const isUntouched = [...others].every(([name, { changes }]) => {
     const other = some.get(name)?.changes;
-    return (
-      other?.members === changes.members &&
-      other.queue === changes.queue &&
-      other.override === changes.override &&
-      isDeepStrictEqual(other.past, changes.past)
-    );
+    if (other === undefined || other.override !== changes.override) return false;
+    const [was, is] = [listsOf(other), listsOf(changes)];
+    return was.size === is.size && [...is].every((list) => was.has(list));
   });
   const text = (pools: Membership): string =>
     [...markedBackends(pools), ...reachedBackends(pools)]
       .map(({ pool, backend }) => `${pool.name}/${backend.name} ${backend.address.text}`)
       .join();
-  return isUntouched || text(some) === text(others);
+  return (isUntouched && some.size === others.size) || text(some) === text(others);
+}
+
+/** The same lists for as long as nothing is planned, whatever health does. */
+function listsOf({ members, queue, remembered }: PoolChanges): ReadonlySet<PoolChanges['members']> {
+  return new Set([members, ...[...queue, ...remembered].map((one) => one.members)]);
 }

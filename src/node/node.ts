@@ -82,7 +82,7 @@ export class Node {
       readiness: () => this.#readiness.current(),
       unkept: () => host.store.problem,
       events: () => events.report(),
-      facts: (pool) => this.#backends.expectedFacts(pool, this.#pools.pools),
+      facts: (pool) => this.#backends.facts(pool),
       forwarded: () => this.#running,
       configFile: { file, loadedAt: this.#startedAt.toISOString(), ...(refused && { refused }) },
       now,

@@ -7,7 +7,7 @@ import type { Membership } from '../pool/membership.js';
 import type { BackendFacts } from '../pool/states.js';
 import { planOf, reportOf, riskOfForce } from './change-reports.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
-import { queuedStatus } from './pool-status.js';
+import { forgotten, queuedStatus } from './pool-status.js';
 
 /**
  * @param request the change, with or without force
@@ -33,6 +33,7 @@ export function planPools(
       withoutSecondChance: services.flatMap(({ name, pool: of, protocol, secondChance }) =>
         of === pool && protocol === 'tcp' && !secondChance ? [name] : [],
       ),
+      ...forgotten(after.get(pool)?.changes),
       ...(isQueued && others.length > 0 && { forceBrings: others.map(queuedStatus) }),
       atRiskByForce: isQueued ? riskOfForce(pool, before, forced, facts) : [],
     };

@@ -1,9 +1,10 @@
 /** What `status` tells of a pool's planned changes and of what was said at runtime. */
 
 import type { OverrideStatus, PoolChangeStatus, QueuedStatus } from '../api/status.js';
-import { settlesAtMs } from '../pool/change.js';
+import type { PoolChanges } from '../pool/change.js';
 import { type QueuedStep, queuedSteps } from '../pool/effects.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
+import { settlesAtMs } from '../pool/open-changes.js';
 
 export function changeStatus(pool: PoolMembership | undefined): PoolChangeStatus {
   if (pool === undefined) return { queued: [] };
@@ -12,9 +13,16 @@ export function changeStatus(pool: PoolMembership | undefined): PoolChangeStatus
   const held = steps[0]?.waitsFor ?? [];
   return {
     ...(settles !== undefined && { settlesAt: new Date(settles).toISOString() }),
+    ...forgotten(pool.changes),
     ...(held.length > 0 && { waitsFor: held }),
     queued: steps.map(queuedStatus),
   };
+}
+
+/** Until when a state was in force that had to make room in the memory. */
+export function forgotten(changes: PoolChanges | undefined): { readonly forgottenUntil?: string } {
+  const droppedUntilMs = changes?.droppedUntilMs;
+  return droppedUntilMs === undefined ? {} : { forgottenUntil: new Date(droppedUntilMs).toISOString() };
 }
 
 export function queuedStatus({ id, plannedAtMs, dueAtMs, changes }: QueuedStep): QueuedStatus {

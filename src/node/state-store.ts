@@ -50,7 +50,7 @@ export class StateStore {
 
   /**
    * What a process before this one remembered; nothing when there was none. A file that cannot be used is logged and set aside
-   * as NAME.json.bad: a node without a memory forwards, and takes the present state for the prior one.
+   * as NAME.json.bad: a node without a memory forwards, and remembers nothing from before.
    * @throws AnyhopError ERR_STATE_FILE when others can write in the directory
    */
   async read(): Promise<ReadonlyMap<string, PoolMemory>> {
@@ -63,7 +63,7 @@ export class StateStore {
       const why = reasonOf(error);
       this.#log.error(
         { event: 'state_unusable', file: this.#file, why },
-        `${this.#file}: ${why}; the present state of each pool is taken as its prior one`,
+        `${this.#file}: ${why}; nothing from before is remembered of its pools`,
       );
       if (error instanceof AnyhopError)
         await rename(this.#file, `${this.#file}.bad`).catch((cause: unknown) => this.#complain(cause));

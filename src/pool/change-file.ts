@@ -1,94 +1,117 @@
 /**
- * What a node remembers of its pools as text, so that prior states, queues, marks and what was said at runtime survive a restart. What is read back
- * was written by this program or by a stranger: shape, ranges and the relations between fields are checked, and a file
- * that fails any of it is refused as a whole, for half a memory would name wrong alternates.
+ * What a node remembers of its pools as text, so that remembered states, queues, marks and what was said at runtime survive a restart.
+ * Each member of a pool is written once, and each list of members: states and steps of the queue have numbers of these. What is
+ * read back was written by this program or by a stranger: shape, ranges and the relations between fields are checked, and a file
+ * that fails any of it is refused as a whole, for half a memory would name wrong alternates. Files of former versions are read by
+ * former-change-file.ts.
  */
 import { z } from 'zod';
-import { NAME_PATTERN } from '../config/schema.js';
+import type { BackendConfig } from '../config/types.js';
 import type { Clocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
 import {
-  BACKEND_ID_MAX,
   BACKENDS_PER_POOL_MAX,
   CHANGES_QUEUED_MAX,
   POOLS_MAX,
+  STATES_REMEMBERED_MAX,
   WEIGHT_MAX,
 } from '../core/limits.js';
-import { type IpAddress, parseAddress } from '../packet/address.js';
-import { defaultId } from '../packet/second-chance-key.js';
 import type { PoolChanges } from './change.js';
+import { FORMER_VERSIONS, formerChanges } from './former-change-file.js';
+import { health, holds, id, isSorted, member, name, prior, queue, TIME_MS_MAX, time } from './kept-parts.js';
 import type { PoolMemory } from './membership.js';
 
 /** Rises when a file of the present program could not be read by an older one. */
-const FILE_VERSION = 4;
-/** Its backends have no ids. */
-const FORMER_VERSION = 3;
+const FILE_VERSION = 5;
 
-/** Year 5138: beyond it a time is a mistake, and sums of times stay exact. */
-const TIME_MS_MAX = 1e14;
-const time = z.number().min(0).max(TIME_MS_MAX);
-const name = z.string().regex(NAME_PATTERN);
-const health = z.enum(['up', 'down', 'dead']);
-const upOrDown = z.enum(['up', 'down']);
+/** In force, remembered, and waiting. */
+const LISTS_MAX = 1 + STATES_REMEMBERED_MAX + CHANGES_QUEUED_MAX;
+const number = z.int().min(0);
+const names = z.array(name).max(BACKENDS_PER_POOL_MAX).refine(isSorted, 'not sorted, or one named twice');
 
-const address = z.string().transform((text, context): IpAddress => {
-  const parsed = parseAddress(text);
-  if (parsed?.text !== text) context.addIssue('not an address in canonical form');
-  return parsed!;
-});
-const member = z.strictObject({
-  name,
-  address,
-  weight: z.int().min(0).max(WEIGHT_MAX),
-  state: z.enum(['active', 'draining']),
-  agent: z.boolean(),
-  id: z.int().min(0).max(BACKEND_ID_MAX).optional(),
-});
-const members = sorted(member.transform(withId));
-const prior = sorted(member.extend({ health: upOrDown }).transform(withId));
-const id = z.int().min(1);
-const queued = z.strictObject({
-  id,
-  members,
-  prior: prior.optional(),
-  health: z.record(name, health).optional(),
-  plannedAtMs: time,
+const keptChanges = z.strictObject({
+  settleMs: time.gt(0),
+  nowMs: time,
+  members: z.array(member).max(LISTS_MAX * BACKENDS_PER_POOL_MAX),
+  /** Numbers of members; the first list is in force. */
+  lists: z.array(z.array(number).max(BACKENDS_PER_POOL_MAX)).min(1).max(LISTS_MAX),
+  remembered: z
+    .array(z.strictObject({ list: number, down: names, unreachable: names, untilMs: time }))
+    .max(STATES_REMEMBERED_MAX),
+  droppedUntilMs: time.optional(),
+  planned: z.array(z.strictObject({ atMs: time.optional(), drains: names })),
+  marks: z.array(z.strictObject({ name, health, unreachable: z.literal(true).optional(), sinceMs: time })),
+  queue: queue(z.strictObject({ id, list: number, prior: prior.optional(), plannedAtMs: time })),
+  lastId: id.or(z.literal(0)),
+  holds,
+  override: prior.optional(),
 });
 
-const poolChanges = z
-  .strictObject({
-    settleMs: time.gt(0),
-    nowMs: time,
-    members,
-    past: z.array(z.strictObject({ members, untilMs: time })),
-    marks: z.array(z.strictObject({ name, health, sinceMs: time, rested: upOrDown })),
-    queue: z.array(queued).max(CHANGES_QUEUED_MAX),
-    lastId: id.or(z.literal(0)),
-    holds: sorted(z.strictObject({ name, untilMs: time })),
-    override: prior.optional(),
-  })
-  .refine(({ past, queue, marks, nowMs }) => {
-    const times = [
-      ...past.map(({ untilMs }) => untilMs),
-      ...queue.map(({ plannedAtMs }) => plannedAtMs),
-      ...marks.map(({ sinceMs }) => sinceMs),
-    ];
-    return times.every((at) => at <= nowMs);
-  }, 'a time after the last one seen')
-  .refine(
-    ({ past }) => past.every(({ untilMs }, i) => i === 0 || past[i - 1].untilMs <= untilMs),
-    'past members out of order',
-  )
-  .refine(
-    ({ queue, lastId }) =>
-      queue.every(({ id }) => id <= lastId) && new Set(queue.map(({ id }) => id)).size === queue.length,
-    'ids of queued changes that are given twice, or not yet',
-  )
-  .refine((pool) => {
-    const names = [pool, ...pool.past, ...pool.queue].flatMap((list) => list.members.map((one) => one.name));
-    const expected = [...new Set(names)].sort();
-    return expected.length === pool.marks.length && expected.every((one, i) => one === pool.marks[i].name);
-  }, 'marks that are not those of the members');
+const presentChanges = keptChanges.transform((kept, context): PoolChanges => {
+  const lists = kept.lists.map((list) => list.map((i): BackendConfig | undefined => kept.members[i]));
+  const isWhole = (list: (typeof lists)[number] | undefined): list is BackendConfig[] =>
+    list?.every((one) => one !== undefined) === true && isSorted(list.map((one) => one.name));
+  const used = [0, ...[...kept.remembered, ...kept.queue].map(({ list }) => list)].map((i) => lists[i]);
+  if (!used.every(isWhole)) {
+    context.addIssue('a list of members that is missing, not sorted, or names a member that is not there');
+    return z.NEVER;
+  }
+  const { members: _, lists: __, ...rest } = kept;
+  const listed = <T extends { readonly list: number }>({ list, ...one }: T) => ({
+    ...one,
+    members: lists[list] as BackendConfig[],
+  });
+  return {
+    ...rest,
+    members: used[0],
+    remembered: kept.remembered.map(listed),
+    queue: kept.queue.map(listed),
+    override: kept.override,
+  };
+});
+
+/** The relations between fields. */
+function related<T extends z.ZodType<PoolChanges>>(changes: T) {
+  return changes
+    .refine(({ remembered, planned, queue: steps, marks, nowMs, droppedUntilMs = 0 }) => {
+      const times = [
+        ...remembered.map(({ untilMs }) => untilMs),
+        ...planned.map(({ atMs = 0 }) => atMs),
+        ...steps.map(({ plannedAtMs }) => plannedAtMs),
+        ...marks.map(({ sinceMs }) => sinceMs),
+        droppedUntilMs,
+      ];
+      return times.every((at) => at <= nowMs);
+    }, 'a time after the last one seen')
+    .refine(
+      ({ remembered }) =>
+        remembered.every(({ untilMs }, i) => i === 0 || remembered[i - 1].untilMs >= untilMs),
+      'remembered states out of order',
+    )
+    .refine(
+      ({ remembered }) =>
+        remembered.every(({ members, down, unreachable }) => {
+          const known = new Set(members.map((one) => one.name));
+          const were = new Set(down);
+          return down.every((one) => known.has(one)) && unreachable.every((one) => were.has(one));
+        }),
+      'remembered marks of no member',
+    )
+    .refine(
+      ({ queue: steps, lastId }) =>
+        steps.every((one) => one.id <= lastId) && new Set(steps.map((one) => one.id)).size === steps.length,
+      'ids of queued changes that are given twice, or not yet',
+    )
+    .refine(
+      ({ marks }) => marks.every((one) => one.unreachable !== true || one.health !== 'up'),
+      'a member that is up and cannot be reached',
+    )
+    .refine((pool) => {
+      const all = [pool, ...pool.queue].flatMap((list) => list.members.map((one) => one.name));
+      const expected = [...new Set(all)].sort();
+      return expected.length === pool.marks.length && expected.every((one, i) => one === pool.marks[i].name);
+    }, 'marks that are not those of the members');
+}
 
 const override = z
   .strictObject({
@@ -99,40 +122,78 @@ const override = z
   })
   .refine(({ state, weight }) => state !== undefined || weight !== undefined, 'overrides nothing');
 
-const poolMemory = z.strictObject({
-  changes: poolChanges,
-  overrides: z.array(override).max(BACKENDS_PER_POOL_MAX),
-  drainingSinceMs: z.record(name, time),
-});
-
-const pools = z
-  .record(name, poolMemory)
-  .refine((all) => Object.keys(all).length <= POOLS_MAX, 'too many pools');
 const clocks = z.strictObject({ nowMs: time, wallMs: time });
 
-const file = z.strictObject({ version: z.literal([FORMER_VERSION, FILE_VERSION]), clocks, pools });
-
-/** As a config without ids has it. */
-function withId<M extends { readonly address: IpAddress; readonly id?: number | undefined }>(member: M) {
-  return { ...member, id: member.id ?? defaultId(member.address) };
+function file<V extends z.ZodType, C extends z.ZodType<PoolChanges>>(version: V, changes: C) {
+  const poolMemory = z.strictObject({
+    changes: related(changes),
+    overrides: z.array(override).max(BACKENDS_PER_POOL_MAX),
+    drainingSinceMs: z.record(name, time),
+  });
+  const pools = z
+    .record(name, poolMemory)
+    .refine((all) => Object.keys(all).length <= POOLS_MAX, 'too many pools');
+  return z.strictObject({ version, clocks, pools });
 }
 
-/** An address as it is written; a backend may have any name, `address` too. */
-function asText(_: string, value: unknown): unknown {
-  return value instanceof Object && 'bytes' in value && value.bytes instanceof Uint8Array
-    ? (value as IpAddress).text
-    : value;
-}
+const presentFile = file(z.literal(FILE_VERSION), presentChanges);
+const formerFile = file(z.literal(FORMER_VERSIONS), formerChanges);
+const versioned = z.object({ version: z.number() });
 
 /** The text to keep, by name of pool; ends with a newline. @param now when that is */
 export function writeMemory(memory: ReadonlyMap<string, PoolMemory>, now: Clocks): string {
   const kept = [...memory].map(([pool, { changes, overrides, drainingSinceMs }]) => [
     pool,
-    { changes, overrides, drainingSinceMs },
+    { changes: keptOf(changes), overrides, drainingSinceMs },
   ]);
   const { nowMs, wallMs } = now;
   const contents = { version: FILE_VERSION, clocks: { nowMs, wallMs }, pools: Object.fromEntries(kept) };
-  return `${JSON.stringify(contents, asText)}\n`;
+  return `${JSON.stringify(contents)}\n`;
+}
+
+/** As `presentChanges` reads it. */
+function keptOf(changes: PoolChanges): object {
+  const members = new Numbered<BackendConfig>(textOf);
+  const lists = new Numbered((list: PoolChanges['members']) => list.map((one) => members.of(one)));
+  const { members: inForce, ...rest } = changes;
+  lists.of(inForce);
+  return {
+    ...rest,
+    remembered: changes.remembered.map(({ members: list, ...one }) => ({ ...one, list: lists.of(list) })),
+    queue: changes.queue.map(({ members: list, prior: before, ...one }) => ({
+      ...one,
+      list: lists.of(list),
+      prior: before?.map(textOf),
+    })),
+    override: changes.override?.map(textOf),
+    members: members.all,
+    lists: lists.all,
+  };
+}
+
+function textOf<M extends BackendConfig>(one: M) {
+  return { ...one, address: one.address.text };
+}
+
+/** Things that are written once, however often they come; equal ones have one number. */
+class Numbered<T extends object> {
+  readonly all: unknown[] = [];
+  readonly #write: (one: T) => unknown;
+  readonly #numbers = new Map<T | string, number>();
+
+  constructor(write: (one: T) => unknown) {
+    this.#write = write;
+  }
+
+  of(one: T): number {
+    const known = this.#numbers.get(one);
+    if (known !== undefined) return known;
+    const written = this.#write(one);
+    const text = JSON.stringify(written);
+    const number = this.#numbers.get(text) ?? this.all.push(written) - 1;
+    this.#numbers.set(one, number).set(text, number);
+    return number;
+  }
 }
 
 /**
@@ -142,7 +203,9 @@ export function writeMemory(memory: ReadonlyMap<string, PoolMemory>, now: Clocks
  * @throws AnyhopError ERR_STATE_FILE, with the first field that is wrong
  */
 export function readMemory(text: string, now: Clocks): Map<string, PoolMemory> {
-  const parsed = file.safeParse(parseJson(text));
+  const contents = parseJson(text);
+  const isFormer = versioned.safeParse(contents).data?.version !== FILE_VERSION;
+  const parsed = (isFormer ? formerFile : presentFile).safeParse(contents);
   if (!parsed.success) {
     const [{ path, message }] = parsed.error.issues;
     throw unreadable(`${path.length === 0 ? 'the file' : path.join('.')}: ${message}`);
@@ -153,7 +216,7 @@ export function readMemory(text: string, now: Clocks): Map<string, PoolMemory> {
       // None of these can be later than the last time seen.
       const since = (ms: number): number => movedTime(Math.min(ms, changes.nowMs), byMs);
       const memory: PoolMemory = {
-        changes: moved({ ...changes, override: changes.override }, byMs),
+        changes: moved(changes, byMs),
         overrides: overrides.map((each) => ({ ...each, sinceMs: since(each.sinceMs) })),
         drainingSinceMs: Object.fromEntries(
           Object.entries(drainingSinceMs).map(([name, ms]) => [name, since(ms)]),
@@ -193,7 +256,7 @@ function parseJson(text: string): unknown {
 
 function unreadable(what: string): AnyhopError {
   return new AnyhopError('ERR_STATE_FILE', `the remembered changes of the pools cannot be used: ${what}`, {
-    hint: 'Remove the file; the node then takes the present state of each pool as its prior state.',
+    hint: 'Remove the file; the node then remembers nothing from before of its pools.',
   });
 }
 
@@ -203,19 +266,14 @@ function moved(changes: PoolChanges, byMs: number): PoolChanges {
   return {
     ...changes,
     nowMs: at(changes.nowMs),
-    past: changes.past.map((one) => ({ ...one, untilMs: at(one.untilMs) })),
+    remembered: changes.remembered.map((one) => ({ ...one, untilMs: at(one.untilMs) })),
+    droppedUntilMs: changes.droppedUntilMs === undefined ? undefined : at(changes.droppedUntilMs),
+    planned: changes.planned.map((one) => ({
+      ...one,
+      atMs: one.atMs === undefined ? undefined : at(one.atMs),
+    })),
     marks: changes.marks.map((one) => ({ ...one, sinceMs: at(one.sinceMs) })),
     queue: changes.queue.map((one) => ({ ...one, plannedAtMs: at(one.plannedAtMs) })),
     holds: changes.holds.map((one) => ({ ...one, untilMs: at(one.untilMs) })),
   };
-}
-
-function sorted<T extends { name: string }>(one: z.ZodType<T>): z.ZodType<T[]> {
-  return z
-    .array(one)
-    .max(BACKENDS_PER_POOL_MAX)
-    .refine(
-      (list) => list.every(({ name }, i) => i === 0 || list[i - 1].name < name),
-      'not sorted, or one named twice',
-    );
 }

@@ -2,45 +2,38 @@
  * How one pool changes over time: what is in force, what was before, what waits. A pure state machine, data in and
  * data out, under a clock that is passed in; change-file.ts keeps it across a restart.
  *
- *   plan()     a new list of members: in force at once when the change before it has settled, else queued
+ *   plan()     a new list of members: in force at once when fewer than two changes are open (open-changes.ts), else queued
  *   force()    the same without waiting; what it may break is for pool/risk.ts to say beforehand. forceBackend() and
  *              forceQueued() bring one thing forward and leave the rest waiting; cancelQueued() takes one back
- *   mark()     a health mark: in force at once, always
- *   hold()     who drains and still has connections: a planned change waits for these
- *   advance()  time passes: the prior state moves on, and the first of the queue comes into force when it is due
+ *   markEach() how backends stand, by checks and next hops: in force at once, always
+ *   hold()     who drains and still has connections
+ *   advance()  time passes: what is remembered expires (remembered.ts), and the first of the queue comes into force when it may
  *
- * The prior state is the pool as it was one settle time ago, members, weights, admin states and health marks together:
- *  - its members are those that were in force at (now - settle time),
- *  - its health marks are, backend by backend, the last that stood for a whole settle time.
- * Where no mark is taken back within a settle time the two are exactly the state at (now - settle time). A mark that
- * is taken back sooner leaves no trace: a backend that was away for a second must not, one settle time later, be away
- * from the prior state for a second, for a planned change in between would have no other memory of its flows.
- * Waiting for the whole pool to rest instead would let one backend that keeps flapping freeze the prior state, and
- * after the second planned change nobody would remember where the flows of the last hours are.
+ * What follows, for every slot (test/pool/change-laws.test.ts): after any two changes, planned or of health, the holder of every flow,
+ * whenever born, is owner or in the GRE key of the slot. A drain that is not done is one of the two, however old it is.
  *
- * What follows, for every slot (test/pool/change-laws.test.ts):
- *  - a single change from a settled state leaves the former owner as alternate, whatever is down or draining;
- *  - after any changes within one settle time, the owner before all of them is still owner or alternate;
- *  - a planned change waits for the planned change before it, for its drains, and for no health mark, so when it will come
- *    into force at the latest is known when it is queued (due.ts).
+ * What cannot follow: a key has two alternates, so three changes that overlap can break flows. The queue keeps a third planned
+ * one back; a health mark cannot wait. pool/plan.ts and pool/risk.ts tell shares. Nor is anything remembered for longer than a settle
+ * time, drains aside: it should be longer than connections live.
  *
- * What cannot follow, for a slot has two alternates and one prior state is remembered: flows born between two changes within a
- * settle time may be on a backend that neither that state nor the stack names, such as one that was removed. pool/risk.ts
- * tells shares. Nor is anything remembered for longer than a settle time, drains aside (a draining backend stays a candidate
- * of its slots): it should be longer than connections live. And a drain keeps its connections only while two others at most
- * have been before it in the order of candidates. So planned changes wait until those that drain have no connection left
- * (`hold`), but for the one that ends the drain; a health mark cannot wait.
- *
- * Drain, then remove: two planned changes. The removal waits until the drain has settled and is done. It moves slots of other
- * backends too, since layers are a function of the members (9.7 % of all with 3 backends); for a settle time their
- * former owners are the alternates, as for any change. The drained backend is then no longer a candidate for its
- * former slots: connections that are left on it break, so remove it when it has none. A backend removed without a
- * drain keeps its connections for one settle time.
+ * Drain, then remove: two planned changes. The removal waits until the drain is done, or its deadline is over. It moves slots of other
+ * backends too, since layers are a function of the members (9.7 % of all with 3 backends); their former owners are then alternates.
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { BackendConfig, PriorBackendConfig } from '../config/types.js';
-import type { Health } from '../table/state.js';
+import {
+  drainingIn,
+  type Hold,
+  heldBack,
+  inForceHolds,
+  mayCome,
+  opensAtMs,
+  type PlannedChange,
+  withoutSettled,
+  withPlanned,
+} from './open-changes.js';
 import { type Brought, bringFields, bringStep, endDrains, merge, withoutStep } from './queue.js';
+import { isSameMembers, type RememberedState, remember, withoutExpired } from './remembered.js';
+import { type Standing, UP } from './standing.js';
 
 /** What a config says of a pool. */
 export interface PoolChange {
@@ -48,9 +41,10 @@ export interface PoolChange {
   readonly members: readonly BackendConfig[];
   /** `prior:` of the config; takes the place of what is remembered for as long as the config has it. */
   readonly prior?: readonly PriorBackendConfig[] | undefined;
-  /** Marks of members that are new to the pool; up when not named. Others keep the marks that they have. */
-  readonly health?: Readonly<Record<string, Health>> | undefined;
 }
+
+/** Marks of members that are new to the pool, by name; up when not named. Others keep the marks that they have. */
+export type FirstMarks = Readonly<Record<string, Standing>>;
 
 export interface QueuedChange extends PoolChange {
   /** For as long as it waits, and never given to another change of the pool. */
@@ -58,26 +52,10 @@ export interface QueuedChange extends PoolChange {
   readonly plannedAtMs: number;
 }
 
-/** Members that were in force. */
-export interface PastMembers {
-  readonly members: readonly BackendConfig[];
-  readonly untilMs: number;
-}
-
-export interface RememberedMark {
+export interface RememberedMark extends Standing {
   readonly name: string;
-  readonly health: Health;
   /** Since when the backend is up, or is not. */
   readonly sinceMs: number;
-  /** The last mark that stood for a settle time, as of `sinceMs`. */
-  readonly rested: 'up' | 'down';
-}
-
-/** A member in force that drains and still has connections. A change that does not make it active again waits for it. */
-export interface Hold {
-  readonly name: string;
-  /** Its deadline. */
-  readonly untilMs: number;
 }
 
 /** All that is known of one pool's changes; plain JSON. Made by `startChanges`, then by the transitions alone. */
@@ -87,9 +65,13 @@ export interface PoolChanges {
   readonly nowMs: number;
   /** In force now, sorted by name. */
   readonly members: readonly BackendConfig[];
-  /** What was in force within the last settle time, oldest first. */
-  readonly past: readonly PastMembers[];
-  /** Of all members named anywhere here, sorted by name. */
+  /** What was in force before, newest first; other states than the present one. */
+  readonly remembered: readonly RememberedState[];
+  /** When the last state was in force that had to make room; undefined when none had to within the settle time. */
+  readonly droppedUntilMs?: number | undefined;
+  /** In the order in which they came. */
+  readonly planned: readonly PlannedChange[];
+  /** Of members in force and in the queue, sorted by name. */
   readonly marks: readonly RememberedMark[];
   /** In the order in which they were planned. */
   readonly queue: readonly QueuedChange[];
@@ -102,42 +84,64 @@ export interface PoolChanges {
 }
 
 /**
- * A pool that nothing is remembered of: its present state is the prior one.
+ * A pool that nothing is remembered of.
  *
  * Times here and below are milliseconds of a clock that goes on across restarts and is not set back within a process:
  * `performance.timeOrigin + performance.now()`.
  *
- * @param settleMs how long a state must have been in force to be the prior one, above 0
+ * @param settleMs how long a state is remembered, and a planned change is open, above 0
  */
-export function startChanges(change: PoolChange, settleMs: number, nowMs: number): PoolChanges {
+export function startChanges(
+  change: PoolChange,
+  settleMs: number,
+  nowMs: number,
+  marks?: FirstMarks,
+): PoolChanges {
   const members = sorted(change.members);
   const override = sortedPrior(change.prior);
+  const drains = [...drainingIn(members)];
+  const planned = drains.length === 0 ? [] : [{ drains }];
   return withMarks(
-    { settleMs, nowMs, members, past: [], marks: [], queue: [], lastId: 0, holds: [], override },
-    change.health,
+    {
+      settleMs,
+      nowMs,
+      members,
+      remembered: [],
+      planned,
+      marks: [],
+      queue: [],
+      lastId: 0,
+      holds: [],
+      override,
+    },
+    marks,
   );
 }
 
 /**
- * The config was edited. Takes it at once, or queues it while a planned change is settling. What waits already and is meant
+ * The config was edited. Takes it at once, or queues it while two planned changes are open. What waits already and is meant
  * otherwise now is changed where it waits (queue.ts), so that going back to what is in force leaves nothing to wait for. What ends
  * a drain waits behind nothing that is queued, and comes at once if it may.
  *
  * @throws AnyhopError ERR_LIMIT when the queue is full
  */
-export function plan(changes: PoolChanges, change: PoolChange, nowMs: number): PoolChanges {
+export function plan(
+  changes: PoolChanges,
+  change: PoolChange,
+  nowMs: number,
+  marks?: FirstMarks,
+): PoolChanges {
   const now = advance(changes, nowMs);
   const wanted = sorted(change.members);
   const prior = sortedPrior(change.prior);
-  if (isDeepStrictEqual(now.members, wanted))
-    return withMarks({ ...now, queue: [], override: prior }, change.health);
-  if (now.queue.length === 0 && mayCome(now, wanted)) return apply(now, change);
-  const step = { id: now.lastId + 1, members: wanted, prior, health: change.health, plannedAtMs: now.nowMs };
+  if (isSameMembers(now.members, wanted)) return withMarks({ ...now, queue: [], override: prior }, marks);
+  if (now.queue.length === 0 && mayCome(now, wanted)) return apply(now, change, marks);
+  const step = { id: now.lastId + 1, members: wanted, prior, plannedAtMs: now.nowMs };
   const merged = withPrior(merge(now.members, now.queue, step), prior);
-  const ended = endedDrains(now, wanted, merged.length > 1);
-  const queue =
-    ended.size === 0 ? merged : endDrains(now.members, merged, ended, { ...step, id: now.lastId + 2 });
-  return advance(withMarks({ ...now, queue, lastId: lastIdOf(now, queue) }, change.health), now.nowMs);
+  const ended = endedDrains(now, wanted);
+  const isAlone = ended.size === 0 || (merged.length === 1 && heldBack(now, wanted).length === 0);
+  const queue = isAlone ? merged : endDrains(now.members, merged, ended, { ...step, id: now.lastId + 2 });
+  return advance(withMarks({ ...now, queue, lastId: lastIdOf(now, queue) }, marks), now.nowMs);
 }
 
 /** `prior:` of the file belongs to what the file says last. */
@@ -146,18 +150,11 @@ function withPrior(queue: readonly QueuedChange[], prior: QueuedChange['prior'])
   return last === undefined ? queue : [...queue.slice(0, -1), { ...last, prior }];
 }
 
-/** Who drains in force and is to be active: those that still have connections, and all when more than their own step waits. */
-function endedDrains(
-  { members, holds }: PoolChanges,
-  wanted: readonly BackendConfig[],
-  othersWait: boolean,
-): ReadonlySet<string> {
-  const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
-  const held = new Set(holds.map(({ name }) => name));
+/** Who drains in force and is to be active. */
+function endedDrains({ members }: PoolChanges, wanted: readonly BackendConfig[]): ReadonlySet<string> {
+  const draining = drainingIn(members);
   return new Set(
-    members.flatMap(({ name, state }) =>
-      state === 'draining' && active.has(name) && (othersWait || held.has(name)) ? [name] : [],
-    ),
+    wanted.flatMap(({ name, state }) => (state === 'active' && draining.has(name) ? [name] : [])),
   );
 }
 
@@ -166,10 +163,15 @@ function lastIdOf({ lastId }: PoolChanges, queue: readonly QueuedChange[]): numb
 }
 
 /** Takes a change without waiting. What was queued is dropped: the config that is forced was edited after it. */
-export function force(changes: PoolChanges, change: PoolChange, nowMs: number): PoolChanges {
+export function force(
+  changes: PoolChanges,
+  change: PoolChange,
+  nowMs: number,
+  marks?: FirstMarks,
+): PoolChanges {
   const now = { ...passTime(changes, nowMs), queue: [] };
-  if (!isDeepStrictEqual(now.members, sorted(change.members))) return apply(now, change);
-  return withMarks({ ...now, override: sortedPrior(change.prior) }, change.health);
+  if (!isSameMembers(now.members, sorted(change.members))) return apply(now, change, marks);
+  return withMarks({ ...now, override: sortedPrior(change.prior) }, marks);
 }
 
 /** Some fields of one backend are in force now; what is queued goes on waiting, and has the same in these fields. */
@@ -196,7 +198,7 @@ function applyBrought(
   prior: PoolChanges['override'],
 ): PoolChanges {
   const next = { ...now, queue };
-  return isDeepStrictEqual(inForce, now.members) ? next : apply(next, { members: inForce, prior });
+  return isSameMembers(inForce, now.members) ? next : apply(next, { members: inForce, prior });
 }
 
 /** A queued change is taken back; those after it are as if it had never been planned. @param at its place in the queue */
@@ -205,162 +207,118 @@ export function cancelQueued(changes: PoolChanges, at: number, nowMs: number): P
   return advance(withMarks({ ...changes, queue }), nowMs);
 }
 
-/** A health mark, of a member that is in force or waits; marks of others are ignored. Never waits. */
-export function mark(changes: PoolChanges, name: string, health: Health, nowMs: number): PoolChanges {
-  const now = advance(changes, nowMs);
-  return markEach(now, (each) => (each.name === name ? health : undefined), nowMs);
-}
-
 /**
- * Many of them at one moment; the same object when all are as they were.
- * @param healthOf undefined for a mark that stays
+ * How members stand that are in force or wait. Never waits; the same object when all stand as they did.
+ * @param standingOf undefined for a mark that stays
  */
 export function markEach(
   changes: PoolChanges,
-  healthOf: (mark: RememberedMark) => Health | undefined,
+  standingOf: (mark: RememberedMark) => Standing | undefined,
   nowMs: number,
 ): PoolChanges {
-  const other = (mark: RememberedMark): Health | undefined => {
-    const now = healthOf(mark);
-    return now === mark.health ? undefined : now;
-  };
-  if (!changes.marks.some((one) => other(one) !== undefined)) return changes;
+  const isOther = (mark: RememberedMark, to = standingOf(mark)): boolean =>
+    to !== undefined && (to.health !== mark.health || to.unreachable !== mark.unreachable);
+  if (!changes.marks.some((mark) => isOther(mark))) return changes;
   const now = advance(changes, nowMs);
-  const marks = now.marks.map((one) => {
-    const health = other(one);
-    return health === undefined ? one : remark(one, health, now);
+  const marks = now.marks.map((mark) => {
+    const to = standingOf(mark);
+    return to !== undefined && isOther(mark, to) ? remark(mark, to, now) : mark;
   });
-  return { ...now, marks };
+  return remember(now, { ...now, marks });
+}
+
+function remark(
+  { name, health, sinceMs }: RememberedMark,
+  to: Standing,
+  { nowMs }: PoolChanges,
+): RememberedMark {
+  const isSame = (health === 'up') === (to.health === 'up');
+  return { name, ...to, sinceMs: isSame ? sinceMs : nowMs };
 }
 
 /** Who drains and still has connections, by now; who is not in force, or does not drain, does not count. */
 export function hold(changes: PoolChanges, holds: readonly Hold[], nowMs: number): PoolChanges {
   const next = inForceHolds(holds, changes.members).sort(byName);
-  return isDeepStrictEqual(next, changes.holds) ? changes : advance({ ...changes, holds: next }, nowMs);
+  return isSameHolds(next, changes.holds) ? changes : advance(settled({ ...changes, holds: next }), nowMs);
 }
 
-/**
- * Time passes. One queued change at most comes into force, and its own settle time starts now: after a pause of the
- * process several may be due, but no node has forwarded by any of them yet.
- */
+function isSameHolds(some: readonly Hold[], others: readonly Hold[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every(({ name, untilMs }, i) => name === others[i].name && untilMs === others[i].untilMs)
+  );
+}
+
+/** Time passes. What is due in the queue comes into force, as far as it may. */
 export function advance(changes: PoolChanges, nowMs: number): PoolChanges {
-  const now = passTime(changes, nowMs);
-  const [first, ...rest] = now.queue;
-  return first === undefined || !mayCome(now, first.members) ? now : apply({ ...now, queue: rest }, first);
+  let now = passTime(changes, nowMs);
+  for (;;) {
+    const [first, ...rest] = now.queue;
+    if (first === undefined || !mayCome(now, first.members)) return now;
+    now = apply({ ...now, queue: rest }, first);
+  }
 }
 
 /** Whether `advance` has something to do by now. */
 export function isDue(changes: PoolChanges, nowMs: number): boolean {
   const next = nextAtMs(changes);
-  const [first] = changes.queue;
-  const isFree = first !== undefined && mayCome({ ...changes, nowMs }, first.members);
-  return isFree || (next !== undefined && nowMs >= next);
+  return next !== undefined && nowMs >= next;
 }
 
-/** Whom the first of the queue waits for, though the change before it has settled. */
-export function waitsFor({ queue: [first], holds, nowMs }: PoolChanges): string[] {
-  return first === undefined ? [] : keepsWaiting(holds, first.members, nowMs).map(({ name }) => name);
-}
-
-/** When the planned change in force has settled, or undefined when it has. */
-export function settlesAtMs(changes: PoolChanges): number | undefined {
-  const last = changes.past.at(-1);
-  return last === undefined ? undefined : last.untilMs + changes.settleMs;
-}
-
-/** When `advance` has something to do next, or undefined when the prior state is the present one. */
+/** When `advance` has something to do next; undefined when nothing waits, is open or is remembered. */
 export function nextAtMs(changes: PoolChanges): number | undefined {
-  const times = changes.past.map(({ untilMs }) => untilMs + changes.settleMs);
-  const [first] = changes.queue;
-  if (first !== undefined)
-    times.push(...keepsWaiting(changes.holds, first.members, changes.nowMs).map(({ untilMs }) => untilMs));
-  for (const one of changes.marks) {
-    if (upOrDown(one.health) !== one.rested) times.push(one.sinceMs + changes.settleMs);
-  }
+  const { queue, remembered, droppedUntilMs, settleMs, nowMs } = changes;
+  if (queue.length > 0 && mayCome(changes, queue[0].members)) return nowMs;
+  const ends = [...remembered.map(({ untilMs }) => untilMs), droppedUntilMs ?? 0].map((at) => at + settleMs);
+  const times = [...ends.filter((at) => at > nowMs), ...opensAtMs(changes)];
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
-/** Whether a planned change may come into force now. */
-function mayCome(changes: PoolChanges, wanted: readonly BackendConfig[]): boolean {
-  const { past, holds, nowMs } = changes;
-  const isFree = past.length === 0 || takesDrainBack(changes, wanted);
-  return isFree && keepsWaiting(holds, wanted, nowMs).length === 0;
+function passTime(changes: PoolChanges, nowMs: number): PoolChanges {
+  return nowMs <= changes.nowMs ? changes : settled({ ...changes, nowMs });
 }
 
-/**
- * Whether all that has changed within the settle time is that one backend drains, the only one, and `wanted` takes that back. It breaks
- * nothing: the backend owns its slots again, and whoever owned them meanwhile comes next in their stacks, and so is the alternate.
- */
-function takesDrainBack({ past, members }: PoolChanges, wanted: readonly BackendConfig[]): boolean {
-  if (past.length !== 1 || !isDeepStrictEqual(past[0].members, wanted)) return false;
-  const taken = members.filter((one, i) => !isDeepStrictEqual(one, wanted[i]));
-  const back = wanted.filter((one, i) => !isDeepStrictEqual(one, members[i]));
-  if (wanted.some(({ state }) => state === 'draining')) return false;
-  return (
-    taken.length === 1 &&
-    taken[0].state === 'draining' &&
-    isDeepStrictEqual(back, [{ ...taken[0], state: 'active' }])
+/** Without what is over by now. */
+function settled(changes: PoolChanges): PoolChanges {
+  return { ...withoutExpired(changes), planned: withoutSettled(changes) };
+}
+
+function apply(changes: PoolChanges, change: PoolChange, marks?: FirstMarks): PoolChanges {
+  const members = sharing(sorted(change.members), changes.members);
+  const planned = withPlanned(changes.planned, changes.members, members, changes.nowMs);
+  const holds = [...inForceHolds(changes.holds, members), ...assumedHolds(changes, members)].sort(byName);
+  const next = { ...changes, members, planned, holds, override: sortedPrior(change.prior) };
+  return settled(remember(changes, withMarks(next, marks)));
+}
+
+/** `members`, with the same objects for those that stay as they are: a pool remembers many lists of thousands. */
+function sharing(members: readonly BackendConfig[], before: readonly BackendConfig[]): BackendConfig[] {
+  const known = new Map(before.map((one) => [one.name, one]));
+  return members.map((one) => {
+    const same = known.get(one.name);
+    return same !== undefined && isSameMembers([same], [one]) ? same : one;
+  });
+}
+
+/** Who begins to drain has connections until its agent is asked: a removal that comes at the same moment must not find it free. */
+function assumedHolds({ members, nowMs, settleMs }: PoolChanges, next: readonly BackendConfig[]): Hold[] {
+  const drained = drainingIn(members);
+  return next.flatMap(({ name, state, agent }) =>
+    state === 'draining' && agent && !drained.has(name) ? [{ name, untilMs: nowMs + settleMs }] : [],
   );
 }
 
-/** Those that a change would leave draining, or take out. */
-export function keepsWaiting(
-  holds: readonly Hold[],
-  wanted: readonly BackendConfig[],
-  nowMs: number,
-): Hold[] {
-  const active = new Set(wanted.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
-  return holds.filter(({ name, untilMs }) => nowMs < untilMs && !active.has(name));
-}
-
-/** Those of members that drain. */
-export function inForceHolds(holds: readonly Hold[], members: readonly BackendConfig[]): Hold[] {
-  const draining = new Set(members.flatMap(({ name, state }) => (state === 'draining' ? [name] : [])));
-  return holds.filter(({ name }) => draining.has(name));
-}
-
-function passTime(changes: PoolChanges, nowMs: number): PoolChanges {
-  if (nowMs <= changes.nowMs) return changes;
-  const { settleMs } = changes;
-  const past = changes.past.filter(({ untilMs }) => nowMs < untilMs + settleMs);
-  const marks = changes.marks.map((one) => rest(one, settleMs, nowMs));
-  return withMarks({ ...changes, nowMs, past, marks });
-}
-
-function apply(changes: PoolChanges, change: PoolChange): PoolChanges {
-  const past = [...changes.past, { members: changes.members, untilMs: changes.nowMs }];
-  const members = sorted(change.members);
-  const holds = inForceHolds(changes.holds, members);
-  return withMarks({ ...changes, members, past, holds, override: sortedPrior(change.prior) }, change.health);
-}
-
-/** Marks for exactly the members that are named anywhere; those without one are up, or as `health` says. */
-function withMarks(changes: PoolChanges, health: Readonly<Record<string, Health>> = {}): PoolChanges {
-  const names = new Set<string>();
-  for (const { members } of [changes, ...changes.past, ...changes.queue]) {
-    for (const { name } of members) names.add(name);
-  }
+/** Marks for exactly the members that are in force or wait; those without one are as `first` says. */
+function withMarks(changes: PoolChanges, first: FirstMarks = {}): PoolChanges {
+  const names = new Set(
+    [changes, ...changes.queue].flatMap(({ members }) => members.map(({ name }) => name)),
+  );
   const known = new Map(changes.marks.map((one) => [one.name, one]));
-  const first = new Map(Object.entries(health));
+  const given = new Map(Object.entries(first));
   const marks = [...names].sort().map((name): RememberedMark => {
-    const initial = first.get(name) ?? 'up';
-    return known.get(name) ?? { name, health: initial, sinceMs: changes.nowMs, rested: upOrDown(initial) };
+    return known.get(name) ?? { name, ...(given.get(name) ?? UP), sinceMs: changes.nowMs };
   });
   return { ...changes, marks };
-}
-
-function rest(one: RememberedMark, settleMs: number, nowMs: number): RememberedMark {
-  const now = upOrDown(one.health);
-  return one.rested === now || nowMs < one.sinceMs + settleMs ? one : { ...one, rested: now };
-}
-
-function remark(one: RememberedMark, health: Health, { nowMs }: PoolChanges): RememberedMark {
-  const isSame = upOrDown(one.health) === upOrDown(health);
-  return { ...one, health, sinceMs: isSame ? one.sinceMs : nowMs };
-}
-
-export function upOrDown(health: Health): 'up' | 'down' {
-  return health === 'up' ? 'up' : 'down';
 }
 
 /** In one order and with these fields alone, so that lists can be compared and read back. */

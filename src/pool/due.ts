@@ -1,33 +1,44 @@
 /** When planned changes that wait (change.ts) come into force at the latest: what an operator is told who queues one. */
 import type { BackendConfig } from '../config/types.js';
-import { inForceHolds, keepsWaiting, type PoolChanges, settlesAtMs } from './change.js';
+import { CHANGES_OPEN_MAX } from '../core/limits.js';
+import type { PoolChanges } from './change.js';
+import { drainingIn, heldBack, type PlannedChange, withPlanned } from './open-changes.js';
 
 /**
  * Of each that is queued, if `advance` is called then and nothing is forced. Health marks do not change that; a drain that is
- * done before its deadline makes it sooner. A queued change that begins a drain holds up what follows like one in force, from
- * when it comes.
+ * done before its deadline makes it sooner. A queued change that begins a drain is open until that is done, from when it comes.
  *
  * @param drainDeadlineMs of the pool: how long a drain can hold
  */
 export function dueAtMs(changes: PoolChanges, drainDeadlineMs: number): number[] {
-  let { members, holds } = changes;
-  let settledMs = settlesAtMs(changes) ?? changes.nowMs;
+  const { settleMs, nowMs } = changes;
+  let { members, holds, planned } = changes;
+  let lastMs = nowMs;
   return changes.queue.map((step) => {
-    const held = keepsWaiting(holds, step.members, changes.nowMs).map(({ untilMs }) => untilMs);
-    const dueMs = Math.max(settledMs, ...held);
-    const begun = newDrains(members, step.members).map((name) => ({
-      name,
-      untilMs: dueMs + drainDeadlineMs,
-    }));
-    holds = [...inForceHolds(holds, step.members), ...begun];
+    const held = new Map(holds.map(({ name, untilMs }) => [name, untilMs]));
+    const open = planned.map((one) => openUntilMs(one, settleMs, held)).sort((a, b) => b - a);
+    const removed = heldBack({ ...changes, members, holds }, step.members).map(({ untilMs }) => untilMs);
+    const dueMs = Math.max(lastMs, open[CHANGES_OPEN_MAX - 1] ?? 0, ...removed);
+    for (const name of newlyCounted(members, step.members)) held.set(name, dueMs + drainDeadlineMs);
+    const draining = drainingIn(step.members);
+    holds = [...held].flatMap(([name, untilMs]) => (draining.has(name) ? [{ name, untilMs }] : []));
+    planned = withPlanned(planned, members, step.members, dueMs);
     members = step.members;
-    settledMs = dueMs + changes.settleMs;
+    lastMs = dueMs;
     return dueMs;
   });
 }
 
+function openUntilMs(
+  { atMs, drains }: PlannedChange,
+  settleMs: number,
+  held: ReadonlyMap<string, number>,
+): number {
+  return Math.max(atMs === undefined ? 0 : atMs + settleMs, ...drains.map((name) => held.get(name) ?? 0));
+}
+
 /** Who begins to drain with an agent that counts its connections; others hold up nothing. */
-function newDrains(before: readonly BackendConfig[], after: readonly BackendConfig[]): string[] {
+function newlyCounted(before: readonly BackendConfig[], after: readonly BackendConfig[]): string[] {
   const drained = new Set(counted(before));
   return counted(after).filter((name) => !drained.has(name));
 }

@@ -1,10 +1,11 @@
 /** What a transition of the pools did, pool by pool: for reports, for the log, and for a plan before it is made. */
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendConfig } from '../config/types.js';
-import { type PoolChanges, type QueuedChange, settlesAtMs, waitsFor } from './change.js';
+import type { PoolChanges, QueuedChange } from './change.js';
 import { describeMembers } from './describe-change.js';
 import { dueAtMs } from './due.js';
 import type { Membership, PoolMembership } from './membership.js';
+import { settlesAtMs, waitsFor } from './open-changes.js';
 import { FIELDS, isSame } from './queue.js';
 
 /** A planned change that waits. */
@@ -16,7 +17,7 @@ export interface QueuedStep {
   readonly changes: readonly string[];
   /** When it comes into force at the latest. */
   readonly dueAtMs: number;
-  /** Backends that drain and still have connections; of the first in the queue only. */
+  /** For whose connections the first in the queue waits; empty for others. */
   readonly waitsFor: readonly string[];
 }
 

@@ -23,7 +23,10 @@ export interface LeastMtu {
 /** Services, and whom their packets are sent to. */
 export interface Recipients {
   readonly services: readonly ServiceConfig[];
-  readonly pools: readonly Pick<PoolConfig, 'name' | 'backends' | 'prior'>[];
+  readonly pools: readonly (Pick<PoolConfig, 'name' | 'backends'> & {
+    /** Who may still have connections, beside these. */
+    readonly prior?: readonly BackendConfig[] | undefined;
+  })[];
 }
 
 /** By the text of a backend's address. The same object for the same object. */

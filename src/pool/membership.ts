@@ -8,11 +8,10 @@
  * Times are milliseconds as in change.ts.
  */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
-import type { Health } from '../table/state.js';
 import {
   advance,
+  type FirstMarks,
   force,
-  type Hold,
   hold,
   isDue,
   markEach,
@@ -23,8 +22,10 @@ import {
   type RememberedMark,
   startChanges,
 } from './change.js';
+import type { Hold } from './open-changes.js';
 import { type Override, overridden, stillNeeded } from './override.js';
-import { priorMembers } from './states.js';
+import type { Standing } from './standing.js';
+import { formerMembers } from './states.js';
 
 export interface PoolMembership {
   /** As the file has it. */
@@ -57,16 +58,16 @@ export function memoryOf(changes: PoolChanges): PoolMemory {
  * How a member stands now; undefined when that is not known, and its mark stays.
  * @param mark the one that it has; undefined when it is new to the pool
  */
-export type HealthOf = (
+export type StandingOf = (
   pool: PoolConfig,
   backend: BackendConfig,
   mark: RememberedMark | undefined,
-) => Health | undefined;
+) => Standing | undefined;
 
-/** When a transition is made, and the marks of members that are new to a pool: up unless `health` says otherwise. */
+/** When a transition is made, and how members stand that are new to a pool: up unless `standing` says otherwise. */
 export interface Moment {
   readonly nowMs: number;
-  readonly health?: HealthOf;
+  readonly standing?: StandingOf;
 }
 
 export interface TakeOptions extends Moment {
@@ -95,17 +96,18 @@ export function take(before: Membership, files: readonly PoolConfig[], options: 
 function takePool(
   file: PoolConfig,
   known: PoolMembership | undefined,
-  { force: isForced, nowMs, health, memory, renamed }: TakeOptions,
+  { force: isForced, nowMs, standing, memory, renamed }: TakeOptions,
 ): PoolMembership {
   const remembered = known ?? memory?.get(file.name) ?? memory?.get(renamed?.get(file.name) ?? '');
   const overrides = stillNeeded(remembered?.overrides ?? [], file);
   const { backends: members, prior } = overridden(file, overrides);
-  const change: PoolChange = { members, prior, health: firstMarks(file, members, health) };
+  const change: PoolChange = { members, prior };
+  const marks = firstMarks(file, members, standing);
   const { settleMs } = file;
   const changes =
     remembered === undefined
-      ? startChanges(change, settleMs, nowMs)
-      : (isForced ? force : plan)({ ...remembered.changes, settleMs }, change, nowMs);
+      ? startChanges(change, settleMs, nowMs, marks)
+      : (isForced ? force : plan)({ ...remembered.changes, settleMs }, change, nowMs, marks);
   const isRenamed = known !== undefined && known.file.name !== file.name;
   const { drainingSinceMs = {} } = remembered ?? {};
   return next({
@@ -120,9 +122,14 @@ function takePool(
 function firstMarks(
   file: PoolConfig,
   members: readonly BackendConfig[],
-  health: HealthOf = () => undefined,
-): Record<string, Health> {
-  return Object.fromEntries(members.map((one) => [one.name, health(file, one, undefined) ?? 'up']));
+  standing: StandingOf = () => undefined,
+): FirstMarks {
+  return Object.fromEntries(
+    members.flatMap((one) => {
+      const mark = standing(file, one, undefined);
+      return mark === undefined ? [] : [[one.name, mark]];
+    }),
+  );
 }
 
 /** Time passes: what is due comes into force. The same object when nothing has changed. */
@@ -144,15 +151,15 @@ export function takeHolds(
   });
 }
 
-/** Health marks as they are now, of members that are in force or wait. The same object when nothing has changed. */
-export function takeMarks(before: Membership, health: HealthOf, nowMs: number): Membership {
+/** How members stand now that are in force or wait. The same object when nothing has changed. */
+export function takeMarks(before: Membership, standing: StandingOf, nowMs: number): Membership {
   return mapPools(before, (pool) => {
     const backends = new Map(markedIn(pool).map((backend) => [backend.name, backend]));
-    const healthOf = (mark: RememberedMark): Health | undefined => {
+    const standingOf = (mark: RememberedMark): Standing | undefined => {
       const backend = backends.get(mark.name);
-      return backend && health(pool.file, backend, mark);
+      return backend && standing(pool.file, backend, mark);
     };
-    const changes = markEach(pool.changes, healthOf, nowMs);
+    const changes = markEach(pool.changes, standingOf, nowMs);
     return changes === pool.changes ? pool : next({ ...pool, changes });
   });
 }
@@ -220,10 +227,10 @@ export function markedBackends(pools: Membership): NamedBackend[] {
   );
 }
 
-/** All that packets may be sent to soon: those, and members of the prior state. */
+/** All that packets may be sent to soon: those, and members of remembered states. */
 export function reachedBackends(pools: Membership): NamedBackend[] {
   return [...pools.values()].flatMap(({ file, changes }) =>
-    [...changes.members, ...queuedBackends(changes), ...priorMembers(changes)].map((backend) => ({
+    [...changes.members, ...queuedBackends(changes), ...formerMembers(changes)].map((backend) => ({
       pool: file,
       backend,
     })),

@@ -3,32 +3,36 @@
  * over the tables that the nodes would use, so nothing here is an estimate beyond one: flows are taken to be spread evenly over
  * the hash. It starts from pool states, marks and all, so that it is told of a node in trouble what then really happens.
  *
- * The change starts from a settled state unless OLD has a prior state. Then a second change is made before the first (a planned one,
- * or a health mark) has settled, the nodes still resolve alternates against OLD's prior state, and two kinds of flows are alive:
- * those born before both changes, and those born between them, which nobody promised to keep.
+ * Flows are told apart by the state that they were born in: one of those that OLD remembers, or OLD's own. A flow is found when its
+ * backend owns the slot, or is an alternate that the slot's key names.
  *
  * A backend is its address. One that has another name than before is the same machine, in other slots; one that has another address
  * is another machine.
  */
 import type { BackendConfig } from '../config/types.js';
-import { keyFacts, namedAlternates } from '../packet/second-chance-key.js';
 import { type EligibilityMode, eligibility } from '../table/eligible.js';
 import { type Evenness, evenness } from '../table/evenness.js';
 import { NONE } from '../table/layers.js';
 import { forEachSegment } from '../table/overlay.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
 import type { PoolStates } from '../table/state.js';
+import { keyedAlternates } from './keyed.js';
 import type { StateMember } from './states.js';
 
 /** Flows of one age, as shares of all flows of that age, 0 to 1. */
 export interface FlowPlan {
-  /** `before` OLD's own change, or `between` it and this one; a settled OLD has `before` alone. */
-  readonly born: 'before' | 'between';
+  /** In OLD as it is, or in a state that it remembers. */
+  readonly born: 'in_force' | 'remembered';
+  /** ISO 8601: until when that state was in force; absent for the one that is, and for `prior:` of a config. */
+  readonly bornUntil?: string;
   /** TCP flows whose packets would reach a backend that does not know them. */
   readonly tcpBreakWithoutSecondChance: number;
   /** Those that second chance does not bring back to their backend either. */
   readonly tcpBreakWithSecondChance: number;
-  /** The same for those that still live when this change has settled: nobody remembers then who had them before it. */
+  /**
+   * The same for those that still live when this change has settled. Who had them before it is then remembered no longer, but for
+   * backends that drain.
+   */
   readonly tcpBreakOnceSettled: number;
   /** UDP flows that change backends; second chance does not exist for them. */
   readonly udpMove: number;
@@ -43,6 +47,7 @@ export interface PoolPlan {
   readonly unavoidable: SlotCount;
   /** Between two backends that own before and after with the same weight. */
   readonly collateral: SlotCount;
+  /** The oldest first. */
   readonly flows: readonly FlowPlan[];
   /** Of OLD's members that drain and have flows from before that; absent when none do. */
   readonly draining?: DrainingPlan;
@@ -52,10 +57,7 @@ export interface PoolPlan {
   readonly settleMs: number;
 }
 
-/**
- * Flows that are left on backends that drain live on second chance alone: a slot has two alternates, and where these are other
- * former owners now, the flows are not found any more.
- */
+/** Flows that are left on backends that drain live on second chance alone. These drain for longer than OLD remembers. */
 export interface DrainingPlan {
   readonly backends: readonly string[];
   /** Share of these flows, 0 to 1. */
@@ -71,37 +73,52 @@ export interface SlotCount {
 type States = PoolStates<StateMember>;
 
 /**
- * What rolling out `after` in place of `before` does to one pool. A member with `drained` has no flow left.
+ * What rolling out `after` in place of `before` does to one pool. A member with `drained` has no flow left. When `after` remembers nothing,
+ * it remembers `before`, what that remembers, and whom its backends drain from.
+ *
  * @param settleMs how long `after` remembers what was before
+ * @param untilMs when each state that `before` remembers was last in force, where that is known
  */
-export function planPool(before: States, after: States, settleMs: number): PoolPlan {
-  const former = before.remembered.at(-1);
-  const was = before;
-  const is = after.remembered.length > 0 ? after : { ...after, remembered: [former ?? before.state] };
-  const oldTables = resolvePool(was);
-  const newTables = resolvePool(is);
-  const oldEligible = eligibility(was.state, was.panicThreshold);
+export function planPool(
+  before: States,
+  after: States,
+  settleMs: number,
+  untilMs: readonly number[] = [],
+): PoolPlan {
+  const draining = drainingBefore(before);
+  const undrained = before.state.map(
+    (one): StateMember => (draining.has(one.name) ? { ...one, state: 'active' } : one),
+  );
+  const drainedFrom = draining.size > 0 ? [undrained] : [];
+  const is =
+    after.remembered.length > 0
+      ? after
+      : { ...after, remembered: [before.state, ...before.remembered, ...drainedFrom] };
+  const oldTables = resolvePool(before);
+  const newTables = resolvePool({ ...is, before: oldTables });
+  const oldEligible = eligibility(before.state, before.panicThreshold);
   const newEligible = eligibility(is.state, is.panicThreshold);
 
   const places = new Places();
   const next: NextTables = {
     now: places.reached(newTables),
-    settled: places.reached(settledTables(is, is.state)),
+    settled: places.reached(settledTables(is, is.state, newTables)),
+    draining: places.of(is.state.filter(isLeft)),
   };
-  const ages: Age[] = [];
-  if (former !== undefined) {
-    ages.push(new Age('before', places.owners(settledTables(was, former)), next));
-  }
   const oldOwners = places.owners(oldTables);
-  ages.push(new Age(former === undefined ? 'before' : 'between', oldOwners, next));
-
-  const draining = drainingBefore(before);
-  if (draining.size > 0) {
-    const undrained = was.state.map(
-      (one): StateMember => (draining.has(one.name) ? { ...one, state: 'active' } : one),
-    );
-    ages.push(new Age('before', places.owners(settledTables(was, undrained), draining), next));
-  }
+  const ages = before.remembered.map(
+    (state, i) =>
+      new Age(
+        { born: 'remembered', ...(untilMs[i] && { bornUntil: new Date(untilMs[i]).toISOString() }) },
+        places.owners(settledTables(before, state, oldTables)),
+        next,
+      ),
+  );
+  ages.reverse().push(new Age({ born: 'in_force' }, oldOwners, next));
+  const [ofDraining] = drainedFrom.map(
+    (state) => new Age({ born: 'remembered' }, places.owners(settledTables(before, state), draining), next),
+  );
+  if (ofDraining !== undefined) ages.push(ofDraining);
 
   const weightBefore = places.weights(oldEligible.members);
   const weightAfter = places.weights(newEligible.members);
@@ -111,7 +128,7 @@ export function planPool(before: States, after: States, settleMs: number): PoolP
   let total = 0;
   let moved = 0;
   let collateral = 0;
-  forEachSegment(was.slots, is.slots, (oldSlot, newSlot, length) => {
+  forEachSegment(before.slots, is.slots, (oldSlot, newSlot, length) => {
     total += length;
     for (const age of ages) age.count(oldSlot, newSlot, length);
     const from = oldOwners[oldSlot];
@@ -124,9 +141,9 @@ export function planPool(before: States, after: States, settleMs: number): PoolP
     slots: (length / total) * is.slots,
     share: length / total,
   });
-  const [ofDraining] = draining.size === 0 ? [] : ages.splice(-1);
+  if (ofDraining !== undefined) ages.pop();
   return {
-    slots: [was.slots, is.slots],
+    slots: [before.slots, is.slots],
     moved: slotCount(moved),
     unavoidable: slotCount(moved - collateral),
     collateral: slotCount(collateral),
@@ -143,19 +160,24 @@ export function planPool(before: States, after: States, settleMs: number): PoolP
   };
 }
 
-/** Names of members that drain and did so in the prior state: their flows are older than that. */
+/** Names of members that drain and did so in all that is remembered: their flows are older than that. */
 function drainingBefore({ state, remembered }: States): ReadonlySet<string> {
-  const former = new Map(remembered.at(-1)?.map((member) => [member.name, member.state]));
-  const names = state.flatMap(({ name, state: admin, weight, drained }) => {
-    const isLong = admin === 'draining' && (former.get(name) ?? 'draining') === 'draining';
-    return isLong && weight > 0 && drained !== true ? [name] : [];
-  });
-  return new Set(names);
+  const active = new Set(remembered.flat().flatMap((one) => (one.state === 'active' ? [one.name] : [])));
+  return new Set(state.flatMap((one) => (isLeft(one) && !active.has(one.name) ? [one.name] : [])));
 }
 
-/** Of a pool that has been in this state for long. */
-function settledTables(pool: States, state: States['state']): PoolTables<StateMember> {
-  return resolvePool({ ...pool, state, remembered: [] });
+/** Whether flows are left on a backend that drains. */
+function isLeft({ state, weight, drained }: StateMember): boolean {
+  return state === 'draining' && weight > 0 && drained !== true;
+}
+
+/** Of a pool that has been in this state for long. @param known other tables of the pool */
+function settledTables(
+  pool: States,
+  state: States['state'],
+  known?: PoolTables<StateMember>,
+): PoolTables<StateMember> {
+  return resolvePool({ ...pool, state, remembered: [], before: known });
 }
 
 /** In the place of a place: no owner, or none whose flows count. */
@@ -164,14 +186,15 @@ const NOWHERE = -1;
 /** Tables in which each entry is a place, the number of an address, or NOWHERE. */
 interface Reached {
   readonly owners: Int32Array;
-  /** Those that the key names; NOWHERE for the others. */
-  readonly first: Int32Array;
-  readonly second: Int32Array;
+  /** Those that keys name. */
+  readonly alternates: Int32Array;
 }
 
 interface NextTables {
   readonly now: Reached;
   readonly settled: Reached;
+  /** Whose flows are remembered until they are drained. */
+  readonly draining: ReadonlySet<number>;
 }
 
 /** Addresses by number, so that tables of different names can be compared. */
@@ -192,21 +215,17 @@ class Places {
     return Int32Array.from(tables.owners, (owner) => (owner === NONE ? NOWHERE : places[owner]));
   }
 
+  of(members: readonly StateMember[]): ReadonlySet<number> {
+    return new Set(members.map((member) => this.#of(member)));
+  }
+
   /** Where packets go. */
-  reached({ members, owners, alternates }: PoolTables<StateMember>): Reached {
-    const places = members.map((member) => this.#of(member));
+  reached(tables: PoolTables<StateMember>): Reached {
+    const places = tables.members.map((member) => this.#of(member));
     const place = (index: number): number => (index === NONE ? NOWHERE : places[index]);
-    const facts = keyFacts(members);
-    const slots = owners.length;
-    const named = owners.map((owner, slot) =>
-      namedAlternates(facts[owner], facts[alternates[slot]], facts[alternates[slots + slot]]),
-    );
     return {
-      owners: Int32Array.from(owners, place),
-      first: Int32Array.from(named, (which, slot) => (which & 1 ? place(alternates[slot]) : NOWHERE)),
-      second: Int32Array.from(named, (which, slot) =>
-        which & 2 ? place(alternates[slots + slot]) : NOWHERE,
-      ),
+      owners: Int32Array.from(tables.owners, place),
+      alternates: Int32Array.from(keyedAlternates(tables), place),
     };
   }
 
@@ -217,7 +236,7 @@ class Places {
 
 /** The flows that were born under one table. */
 class Age {
-  readonly #born: FlowPlan['born'];
+  readonly #born: Pick<FlowPlan, 'born' | 'bornUntil'>;
   readonly #owners: Int32Array;
   readonly #next: NextTables;
   #alive = 0;
@@ -226,7 +245,7 @@ class Age {
   #brokenOnceSettled = 0;
 
   /** @param owners by slot; flows of NOWHERE do not count */
-  constructor(born: FlowPlan['born'], owners: Int32Array, next: NextTables) {
+  constructor(born: Pick<FlowPlan, 'born' | 'bornUntil'>, owners: Int32Array, next: NextTables) {
     this.#born = born;
     this.#owners = owners;
     this.#next = next;
@@ -236,16 +255,18 @@ class Age {
     const former = this.#owners[slot];
     if (former === NOWHERE) return;
     this.#alive += length;
-    const { now, settled } = this.#next;
+    const { now, settled, draining } = this.#next;
+    const isFoundNow = isFound(former, now, newSlot);
     if (now.owners[newSlot] !== former) this.#moved += length;
-    if (!isFound(former, now, newSlot)) this.#broken += length;
-    if (!isFound(former, settled, newSlot)) this.#brokenOnceSettled += length;
+    if (!isFoundNow) this.#broken += length;
+    if (!(isFoundNow && draining.has(former)) && !isFound(former, settled, newSlot))
+      this.#brokenOnceSettled += length;
   }
 
   plan(): FlowPlan {
     const share = (length: number): number => (this.#alive === 0 ? 0 : length / this.#alive);
     return {
-      born: this.#born,
+      ...this.#born,
       tcpBreakWithoutSecondChance: share(this.#moved),
       tcpBreakWithSecondChance: share(this.#broken),
       tcpBreakOnceSettled: share(this.#brokenOnceSettled),
@@ -254,6 +275,8 @@ class Age {
   }
 }
 
-function isFound(former: number, { owners, first, second }: Reached, slot: number): boolean {
-  return owners[slot] === former || first[slot] === former || second[slot] === former;
+function isFound(former: number, { owners, alternates }: Reached, slot: number): boolean {
+  return (
+    owners[slot] === former || alternates[slot] === former || alternates[owners.length + slot] === former
+  );
 }

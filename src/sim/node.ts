@@ -5,11 +5,11 @@
 import type { PoolConfig } from '../config/types.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import {
-  type HealthOf,
   type Membership,
   NO_POOLS,
   nextChangeAtMs,
   passTime,
+  type StandingOf,
   type TakeOptions,
   take,
   takeMarks,
@@ -62,7 +62,7 @@ export class SimNode {
   mark(backend: string, health: 'up' | 'down', nowMs: number): boolean {
     const marked = takeMarks(
       passTime(this.#pools, nowMs),
-      (_, { name }) => (name === backend ? health : undefined),
+      (_, { name }) => (name === backend ? { health } : undefined),
       nowMs,
     );
     return this.#enter(marked, nowMs);
@@ -86,11 +86,11 @@ export class SimNode {
    */
   comeBack(file: PoolConfig, down: ReadonlySet<string>, nowMs: number): boolean {
     this.isUp = true;
-    const health: HealthOf = (_, { name }) => (down.has(name) ? 'down' : 'up');
-    const options: TakeOptions = { force: false, nowMs, health };
+    const standing: StandingOf = (_, { name }) => ({ health: down.has(name) ? 'down' : 'up' });
+    const options: TakeOptions = { force: false, nowMs, standing };
     const isForgotten = nowMs - this.#leftAtMs >= this.#settleMs;
     const pools = take(isForgotten ? NO_POOLS : this.#pools, [file], options);
-    return this.#enter(takeMarks(pools, health, nowMs), nowMs);
+    return this.#enter(takeMarks(pools, standing, nowMs), nowMs);
   }
 
   #enter(pools: Membership, nowMs: number): boolean {

@@ -1,6 +1,6 @@
 /**
  * The simulation: a fleet, a list of events, and the same flows under several schemes, tick by tick. The program's own code
- * decides (tables, prior states, queues, flow hash); the seed determines flows and router.
+ * decides (tables, remembered states, queues, flow hash); the seed determines flows and router.
  */
 import { flowHash, flowHashPair } from '../hash/flow.js';
 import { deriveFlowKey, type FlowKey, flowKeyFor } from '../hash/key.js';

@@ -57,7 +57,7 @@ describe('drain, undrain and weight', () => {
     assert.equal(
       stdout,
       'pool web: in force, settles at 2024-05-01 12:05:00: web-2 state active -> draining\n' +
-        'pool api: waits until 2024-05-01 12:07:30, until the change before has settled: web-2 state active -> draining (api:4)\n' +
+        'pool api: waits until 2024-05-01 12:07:30, until one of the two changes before it has settled: web-2 state active -> draining (api:4)\n' +
         'unchanged: db\n' +
         '"anyhop changes" lists the changes that wait, "anyhop cancel ID" drops one, "anyhop force ID" puts one in force now and may break connections.\n',
     );

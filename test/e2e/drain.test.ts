@@ -72,14 +72,18 @@ test('anyhop drain ends by itself once its connections have ended, none of them 
     assert.equal(done, false);
     assert.match(await anyhop('status'), new RegExp(`draining.*${connections} connection`));
 
-    // Another change would take the alternate of connections that are left: it waits for them.
+    // The drain is one of two changes that may overlap, for as long as connections are left. With two drains a third change waits.
     await delay(1_500); // the drain has settled
+    assert.match(await anyhop('weight', 'web-3', '2'), /in force/);
+    await delay(1_500);
+    assert.match(await anyhop('drain', 'web-1'), /in force/);
+    await delay(1_500);
     assert.match(
-      await anyhop('weight', 'web-3', '2'),
-      /waits until .* at the latest, for web-2 to be drained/,
+      await anyhop('weight', 'web-3', '3'),
+      /waits until .* at the latest, for web-1, web-2 to be drained/,
     );
-    assert.match(await anyhop('status'), /for web-2 to be drained: web-3 weight 1 -> 2/);
-    assert.equal((await backend('web-3')).weight, 1);
+    assert.match(await anyhop('status'), /for web-1, web-2 to be drained: web-3 weight 2 -> 3/);
+    assert.equal((await backend('web-3')).weight, 2);
 
     // The node's word at runtime outlives the node.
     forwarders[0]!.kill();
@@ -87,7 +91,7 @@ test('anyhop drain ends by itself once its connections have ended, none of them 
     await lab.startForwarder(0);
     assert.equal((await web2()).state, 'draining');
     assert.equal((await drainOnce((drain) => drain.connections !== null)).connections, connections);
-    assert.equal((await backend('web-3')).weight, 1, 'what waits goes on waiting');
+    assert.equal((await backend('web-3')).weight, 2, 'what waits goes on waiting');
 
     const waiting = anyhop('drain', 'web-2', '--wait');
     await client.stop();
@@ -101,7 +105,7 @@ test('anyhop drain ends by itself once its connections have ended, none of them 
     assert.equal((await drainOnce((drain) => drain.done)).connections, 0);
 
     const deadline = Date.now() + WAIT_MS;
-    while ((await backend('web-3')).weight !== 2) {
+    while ((await backend('web-3')).weight !== 3) {
       assert.ok(Date.now() < deadline, 'the weight never came');
       await delay(100);
     }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { CheckResult } from '#anyhop/health/health-checks.js';
-import { healthBy, marksToTell, nextDeadAtMs, whyBy } from '#anyhop/node/marks.js';
+import { marksToTell, nextDeadAtMs, standingBy, whyBy } from '#anyhop/node/marks.js';
 import { type Membership, NO_POOLS, take, takeMarks } from '#anyhop/pool/membership.js';
 import { parse } from '../config/fixture.js';
 
@@ -38,13 +38,15 @@ describe('marks', () => {
         const noWay = (backend: { name: string }) =>
           ways.get(backend.name) === false ? 'no route' : undefined;
         const why = whyBy(noWay, checks);
-        let pools: Membership = take(NO_POOLS, POOLS, { force: false, nowMs, health: healthBy(why, nowMs) });
+        const isReachable = (_: unknown, { name: each }: { name: string }) => ways.get(each) !== false;
+        const standing = () => standingBy(why, isReachable, nowMs);
+        let pools: Membership = take(NO_POOLS, POOLS, { force: false, nowMs, standing: standing() });
         for (const each of events) {
           const before = new Map(NAMES.map((member) => [member, isUp(member)]));
           if (each.kind === 'time') nowMs += each.ms;
           else if (each.kind === 'way') ways.set(each.name, each.isUp);
           else checks.set(`web/${each.name}`, { isUp: each.isUp, reason: 'refused' });
-          pools = takeMarks(pools, healthBy(why, nowMs), nowMs);
+          pools = takeMarks(pools, standing(), nowMs);
           const web = pools.get('web')!;
           const marks = marksToTell(web, web.changes.marks, why);
           const left: number[] = [];
@@ -55,6 +57,8 @@ describe('marks', () => {
             const downMs = nowMs - since.get(member)!;
             const expected = isUp(member) ? 'up' : downMs >= DEAD_AFTER_MS ? 'dead' : 'down';
             assert.equal(mark.health, expected);
+            const kept = web.changes.marks.find((one) => one.name === member)!;
+            assert.equal(kept.unreachable, ways.get(member) === false ? true : undefined);
             assert.equal(mark.since.getTime(), since.get(member));
             const reason = ways.get(member) === false ? 'no route' : 'refused';
             assert.equal(mark.reason, isUp(member) ? undefined : reason);
@@ -73,11 +77,12 @@ describe('marks', () => {
       [pool, ['up', 'down']],
       [unchecked, ['up', 'up']],
     ] as const) {
-      const health = healthBy(
+      const standing = standingBy(
         whyBy(() => undefined, checks),
+        () => true,
         0,
       );
-      const { changes } = take(NO_POOLS, [each], { force: false, nowMs: 0, health }).get('web')!;
+      const { changes } = take(NO_POOLS, [each], { force: false, nowMs: 0, standing }).get('web')!;
       assert.deepEqual(
         changes.marks.map(({ health }) => health),
         expected,

@@ -5,9 +5,9 @@ import fc from 'fast-check';
 import type { LoadedConfig } from '#anyhop/config/types.js';
 import { createLog } from '#anyhop/core/log.js';
 import { type ChangeRequest, NodePools, type NodeSurroundings } from '#anyhop/node/node-pools.js';
-import type { Hold } from '#anyhop/pool/change.js';
 import type { Recipients } from '#anyhop/pool/least-mtu.js';
 import { type Membership, type NamedBackend, NO_POOLS, take, takeMarks } from '#anyhop/pool/membership.js';
+import type { Hold } from '#anyhop/pool/open-changes.js';
 import { renamedPools } from '#anyhop/pool/renames.js';
 import { say } from '#anyhop/pool/runtime.js';
 import { NO_FACTS } from '#anyhop/pool/states.js';
@@ -256,7 +256,7 @@ describe('the pools of a running node', () => {
   it('go on under another name: what is remembered, waits and was said at runtime is that of the pool', async () => {
     const active = ['a', 'b', 'c'].map((name): Written => ({ name, weight: 1, state: 'active' }));
     const node = new Node(fileOf(active));
-    await node.drain('a', 'draining', false);
+    for (const name of ['a', 'b']) await node.drain(name, 'draining', false);
     await node.pools.change(() =>
       reloadTo(fileOf([...active, { name: 'd', weight: 1, state: 'active' }]), false),
     );
@@ -324,7 +324,7 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     const file = fileOf(['a', 'b'].map((name) => ({ name, weight: 1, state: 'active' })));
     const [{ backends, ...rest }] = file.pools;
     const before = take(NO_POOLS, [{ ...rest, backends: [backends[0]] }], { force: false, nowMs: 500 });
-    const memory = takeMarks(before, () => 'down', 1_000);
+    const memory = takeMarks(before, () => ({ health: 'down' }), 1_000);
     const surroundings = {
       why: ({ name }: { name: string }) => (name === 'web' ? 'refused' : undefined),
       facts: () => NO_FACTS,
@@ -350,8 +350,12 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     const members = (...names: string[]): Written[] =>
       names.map((name) => ({ name, weight: 1, state: 'active' }));
     const node = new Node(fileOf(members('a')));
-    await node.pools.change(() => reloadTo(fileOf(members('a', 'b')), false));
-    await node.pools.change(() => reloadTo(fileOf(members('a', 'b', 'c')), false));
+    for (const names of [
+      ['a', 'z'],
+      ['a', 'b'],
+      ['a', 'b', 'c'],
+    ])
+      await node.pools.change(() => reloadTo(fileOf(members(...names)), false));
     assert.deepEqual(
       node.inForce().map(({ name }) => name),
       ['a', 'b'],

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Clocks } from '#anyhop/core/clock.js';
-import { hold, type PoolChanges, plan, settlesAtMs, startChanges } from '#anyhop/pool/change.js';
+import { hold, type PoolChanges, plan, startChanges } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { memoryOf, type PoolMemory } from '#anyhop/pool/membership.js';
+import { settlesAtMs } from '#anyhop/pool/open-changes.js';
 import { member } from './change-fixture.js';
 
 const SETTLE_MS = 300_000;

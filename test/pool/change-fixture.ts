@@ -1,12 +1,14 @@
-/** Arbitrary members, and a history of a pool to play: what operators, health checks and restarts do, and when. */
+/** Arbitrary members, and a history of a pool to play: what operators, checks, links, connections and restarts do, and when. */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import type { BackendConfig } from '#anyhop/config/types.js';
 import type { Clocks } from '#anyhop/core/clock.js';
 import { addressFromBytes, type IpAddress } from '#anyhop/packet/address.js';
-import { advance, force, mark, type PoolChanges, plan } from '#anyhop/pool/change.js';
+import { advance, force, hold, markEach, type PoolChanges, plan } from '#anyhop/pool/change.js';
 import { readMemory, writeMemory } from '#anyhop/pool/change-file.js';
 import { memoryOf } from '#anyhop/pool/membership.js';
+import { standing } from '#anyhop/pool/standing.js';
+import type { Health } from '#anyhop/table/state.js';
 
 export const SETTLE_MS = 1000;
 /** The pool's drain deadline. */
@@ -19,7 +21,24 @@ function addressOf(name: string): IpAddress {
 }
 
 export function member(name: string, fields: Partial<BackendConfig> = {}): BackendConfig {
-  return { name, address: addressOf(name), weight: 1, state: 'active', agent: true, id: 1, ...fields };
+  return {
+    name,
+    address: addressOf(name),
+    weight: 1,
+    state: 'active',
+    agent: true,
+    id: idOf(name),
+    ...fields,
+  };
+}
+
+const ids = new Map<string, number>();
+
+/** One for each name, as one for each address. */
+function idOf(name: string): number {
+  const id = ids.get(name) ?? ids.size + 1;
+  ids.set(name, id);
+  return id;
 }
 
 export const memberList: fc.Arbitrary<BackendConfig[]> = fc
@@ -38,7 +57,13 @@ export const clocksAt = (ms: number): Clocks => ({ nowMs: ms, wallMs: ms });
 
 export type Action =
   | { readonly kind: 'plan' | 'force'; readonly members: readonly BackendConfig[] }
-  | { readonly kind: 'mark'; readonly name: string; readonly health: 'up' | 'down' | 'dead' }
+  | {
+      readonly kind: 'mark';
+      readonly name: string;
+      readonly health: Health;
+      readonly isReachable?: boolean;
+    }
+  | { readonly kind: 'hold'; readonly names: readonly string[] }
   | { readonly kind: 'restart' };
 
 export interface Step {
@@ -50,6 +75,13 @@ export const markAction: fc.Arbitrary<Action> = fc.record({
   kind: fc.constant('mark' as const),
   name: fc.constantFrom(...NAMES),
   health: fc.constantFrom('up' as const, 'down' as const, 'dead' as const),
+  isReachable: fc.constantFrom(true, true, false),
+});
+
+/** Who still has connections, as far as they drain. */
+const holdAction: fc.Arbitrary<Action> = fc.record({
+  kind: fc.constant('hold' as const),
+  names: fc.subarray([...NAMES]),
 });
 
 export const planAction: fc.Arbitrary<Action> = fc.record({
@@ -60,10 +92,27 @@ export const planAction: fc.Arbitrary<Action> = fc.record({
 export const history: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     afterMs: fc.oneof(fc.constantFrom(0, 1, 999, 1000, 1001), fc.integer({ min: 0, max: 2500 })),
-    action: fc.oneof(planAction, markAction, markAction, fc.constant<Action>({ kind: 'restart' })),
+    action: fc.oneof(
+      planAction,
+      markAction,
+      markAction,
+      holdAction,
+      fc.constant<Action>({ kind: 'restart' }),
+    ),
   }),
   { maxLength: 25 },
 );
+
+/** As a check and the way to a backend say. */
+export function mark(
+  changes: PoolChanges,
+  name: string,
+  health: Health,
+  nowMs: number,
+  isReachable = true,
+): PoolChanges {
+  return markEach(changes, (one) => (one.name === name ? standing(health, isReachable) : undefined), nowMs);
+}
 
 /** What `action` makes of `changes`; a restart goes through the file. */
 export function act(changes: PoolChanges, action: Action, nowMs: number): PoolChanges {
@@ -73,7 +122,11 @@ export function act(changes: PoolChanges, action: Action, nowMs: number): PoolCh
     case 'force':
       return force(changes, action, nowMs);
     case 'mark':
-      return mark(changes, action.name, action.health, nowMs);
+      return advance(mark(changes, action.name, action.health, nowMs, action.isReachable), nowMs);
+    case 'hold': {
+      const holds = action.names.map((name) => ({ name, untilMs: nowMs + DRAIN_MS }));
+      return hold(advance(changes, nowMs), holds, nowMs);
+    }
     default:
       return advance(
         readMemory(

@@ -2,250 +2,437 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { advance, force, mark, type PoolChanges, plan, startChanges } from '#anyhop/pool/change.js';
-import { riskOf as risksOf, shareAtRisk } from '#anyhop/pool/risk.js';
-import { priorState, rememberedStates, stateInForce } from '#anyhop/pool/states.js';
-import { resolvePool } from '#anyhop/table/resolve.js';
-import { alternateNames, ownerNames } from '../table/pools.js';
+import type { BackendConfig } from '#anyhop/config/types.js';
+import { CHANGES_OPEN_MAX, STATES_REMEMBERED_MAX } from '#anyhop/core/limits.js';
 import {
+  advance,
+  force,
+  hold,
+  markEach,
+  nextAtMs,
+  type PoolChanges,
+  plan,
+  startChanges,
+} from '#anyhop/pool/change.js';
+import { keyedAlternates } from '#anyhop/pool/keyed.js';
+import { isSameMoment, momentOf } from '#anyhop/pool/remembered.js';
+import { type StateMember, stateInForce, statesOf } from '#anyhop/pool/states.js';
+import { ignoresMarks } from '#anyhop/table/eligible.js';
+import { NONE } from '#anyhop/table/layers.js';
+import { resolvePool } from '#anyhop/table/resolve.js';
+import {
+  type Action,
   act,
+  DRAIN_MS,
   history,
+  mark,
   markAction,
   member,
   memberList,
+  NAMES,
   planAction,
   SETTLE_MS,
-  type Step,
 } from './change-fixture.js';
 
-const SLOTS = 251;
+const POOL = { name: 'web', tableSize: 251, panicThreshold: 0 };
 
-function play(changes: PoolChanges, steps: readonly Step[], fromMs = 0): PoolChanges {
-  let now = changes;
-  let nowMs = fromMs;
-  for (const { afterMs, action } of steps) {
-    nowMs += afterMs;
-    now = act(now, action, nowMs);
-  }
-  return now;
+/** A state that was in force, and the flows that were born in it. */
+interface Born {
+  readonly state: readonly StateMember[];
+  /** Not longer in force than until then. */
+  untilMs: number;
 }
 
-/** Long after everything has settled. */
+/** A pool and all that was ever in force in it, which it is not told. */
+class Watched {
+  changes: PoolChanges;
+  readonly born: Born[] = [];
+  /** When something of the state in force changed: one time for each planned change, and for each mark. */
+  readonly changedAtMs: number[] = [];
+  /** By backend that drains: when it began, and the state before. */
+  readonly drains = new Map<string, Born>();
+
+  #sinceMs = Number.NEGATIVE_INFINITY;
+
+  constructor(changes: PoolChanges) {
+    this.changes = changes;
+  }
+
+  act(action: Action, nowMs: number): void {
+    this.passTo(nowMs);
+    // Connections do not come back on a backend that has none left.
+    const held = new Set(this.changes.holds.flatMap(({ name, untilMs }) => (nowMs < untilMs ? [name] : [])));
+    const real =
+      action.kind === 'hold' ? { ...action, names: action.names.filter((name) => held.has(name)) } : action;
+    this.#step((before) => act(before, real, nowMs), nowMs);
+  }
+
+  /** On to `nowMs`, and at each moment between at which something is due. */
+  passTo(nowMs: number): void {
+    for (let at = nextAtMs(this.changes); at !== undefined && at < nowMs; at = nextAtMs(this.changes))
+      this.#step((before) => advance(before, at!), at);
+    this.#step((before) => advance(before, nowMs), nowMs);
+  }
+
+  #step(change: (before: PoolChanges) => PoolChanges, nowMs: number): void {
+    const before = this.changes;
+    this.changes = change(before);
+    const { planned } = this.changes;
+    const came = planned.filter((one) => one.atMs === nowMs).length;
+    const cameBefore = before.planned.filter((one) => one.atMs === nowMs).length;
+    const isMarked = !isSameMoment(
+      { ...momentOf(before), members: [] },
+      { ...momentOf(this.changes), members: [] },
+    );
+    const times = Math.max(came - cameBefore, 0) || (isMarked ? 1 : 0);
+    for (let i = 0; i < times; i++) this.changedAtMs.push(nowMs);
+    if (times === 0) return;
+    // In a state that was in force for no time no flow was born.
+    if (this.#sinceMs < nowMs) this.born.push({ state: stateInForce(before), untilMs: nowMs });
+    this.#sinceMs = nowMs;
+    const one = this.born.at(-1)!;
+    const was = new Map(before.members.map(({ name, state }) => [name, state]));
+    const is = new Map(this.changes.members.map(({ name, state }) => [name, state]));
+    for (const name of this.drains.keys()) if (is.get(name) !== 'draining') this.drains.delete(name);
+    for (const [name, state] of is)
+      if (state === 'draining' && was.get(name) === 'active') this.drains.set(name, one);
+  }
+
+  /** Changes that overlap now: of the last settle time, and older drains that are not done. */
+  overlapping(): number {
+    const { nowMs, planned, holds } = this.changes;
+    const recent = this.changedAtMs.filter((at) => nowMs < at + SETTLE_MS).length;
+    const held = new Set(holds.flatMap(({ name, untilMs }) => (nowMs < untilMs ? [name] : [])));
+    const older = planned.filter(
+      ({ atMs = -SETTLE_MS, drains }) => nowMs >= atMs + SETTLE_MS && drains.some((name) => held.has(name)),
+    );
+    return recent + older.length;
+  }
+
+  /** Shares of the flows of each state of the last settle time that are not found, and of those left on backends that drain. */
+  lost(tableSize = POOL.tableSize): { share: number; of: string }[] {
+    const { changes } = this;
+    const { nowMs, holds } = changes;
+    const states = statesOf({ ...POOL, tableSize }, changes);
+    const tables = resolvePool(states);
+    const keyed = keyedAlternates(tables);
+    const dead = new Set(changes.marks.flatMap(({ name, health }) => (health === 'dead' ? [name] : [])));
+    const machines = tables.members.map(({ address }) => address.text);
+    const machineAt = (table: Uint16Array, slot: number): string | undefined => machines[table[slot]];
+    const lostOf = (state: readonly StateMember[], only?: string): number => {
+      const before = resolvePool({ ...states, state, remembered: [], before: tables });
+      let [alive, gone] = [0, 0];
+      for (const [slot, owner] of before.owners.entries()) {
+        // Where nobody owns, packets are dropped.
+        if (owner === NONE || tables.owners[slot] === NONE) continue;
+        const { name, address } = before.members[owner];
+        if (only !== undefined && name !== only) continue;
+        if (dead.has(name) && !ignoresMarks(before.mode)) continue;
+        alive++;
+        const holders = [
+          machineAt(tables.owners, slot),
+          machineAt(keyed, slot),
+          machineAt(keyed, tables.owners.length + slot),
+        ];
+        if (!holders.includes(address.text)) gone++;
+      }
+      return alive === 0 ? 0 : gone / alive;
+    };
+    const recent = this.born.filter(({ untilMs }) => nowMs < untilMs + SETTLE_MS);
+    const unfinished = holds.filter(({ name, untilMs }) => nowMs < untilMs && this.drains.has(name));
+    return [
+      ...recent.map(({ state, untilMs }) => ({ share: lostOf(state), of: `born until ${untilMs}` })),
+      { share: lostOf(stateInForce(changes)), of: 'born now' },
+      ...unfinished.map(({ name }) => ({
+        share: lostOf(this.drains.get(name)!.state, name),
+        of: `left on ${name}`,
+      })),
+    ];
+  }
+
+  assertAllFound(why = ''): void {
+    for (const { share, of } of this.lost()) assert.equal(share, 0, `${of} ${why}`);
+  }
+}
+
+/** Long after everything has settled and is drained. */
 function settled(changes: PoolChanges): PoolChanges {
-  let now = changes;
-  for (let i = 0; i <= changes.queue.length + 1; i++) now = advance(now, now.nowMs + SETTLE_MS);
+  let now = hold(changes, [], changes.nowMs);
+  for (let i = 0; i <= changes.queue.length + 1; i++) now = advance(now, now.nowMs + 2 * SETTLE_MS);
   return now;
 }
 
-/** Every owner that `before` gave a slot is owner or alternate of it after; one that is dead has no flows where marks are believed. */
-function assertKept(before: PoolChanges, after: PoolChanges): void {
-  const first = resolvePool({ slots: SLOTS, state: stateInForce(before), remembered: [] });
-  const former = ownerNames(first);
-  const tables = resolvePool({ slots: SLOTS, state: stateInForce(after), remembered: [priorState(after)] });
-  const [owners, alternates] = [ownerNames(tables), alternateNames(tables)];
-  const forgotten = after.marks.filter(({ health }) => health === 'dead' && first.mode !== 'all_down');
-  const dead = new Set(forgotten.map(({ name }) => name));
-  for (let slot = 0; slot < SLOTS; slot++) {
-    const name = former[slot];
-    if (name === undefined || dead.has(name) || name === owners[slot]) continue;
-    assert.ok(alternates[slot].includes(name), `slot ${slot} went from ${name} to ${owners[slot]}`);
-  }
-}
-
-const anything = fc.oneof(planAction, markAction);
-
-test('any single change from a settled state leaves the former owner as alternate of every slot it moves', () => {
+test('after any two changes, planned or of health or reach, however far apart and whoever restarts between, every flow is found', () => {
+  let looked = 0;
   fc.assert(
-    fc.property(memberList, history, anything, (members, steps, action) => {
-      const before = settled(play(startChanges({ members }, SETTLE_MS, 0), steps));
-      assertKept(before, act(before, action, before.nowMs + 1));
+    fc.property(memberList, history, (members, steps) => {
+      const pool = new Watched(startChanges({ members }, SETTLE_MS, 0));
+      let nowMs = 0;
+      for (const { afterMs, action } of steps) {
+        nowMs += afterMs;
+        pool.act(action, nowMs);
+        if (pool.overlapping() > CHANGES_OPEN_MAX) continue;
+        pool.assertAllFound(JSON.stringify(pool.changes.planned));
+        if (pool.overlapping() === CHANGES_OPEN_MAX) looked++;
+      }
     }),
     { numRuns: 300 },
   );
+  assert.ok(looked > 100, `only ${looked} pairs`);
 });
 
-test('after any changes within a settle time the owner before all of them is still owner or alternate', () => {
-  const burst = fc.array(fc.record({ afterMs: fc.integer({ min: 0, max: 90 }), action: anything }), {
-    minLength: 2,
-    maxLength: 10,
-  });
-  fc.assert(
-    fc.property(memberList, history, burst, (members, steps, changes) => {
-      const before = settled(play(startChanges({ members }, SETTLE_MS, 0), steps));
-      assertKept(before, play(before, changes, before.nowMs));
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test('a backend that was away for a moment keeps its flows through a planned change soon after', () => {
+test('after two changes of a settled pool within a settle time every flow is found', () => {
+  const any = fc.oneof(planAction, markAction);
   fc.assert(
     fc.property(
       memberList,
-      memberList,
-      markAction,
-      fc.tuple(fc.nat(400), fc.nat(400), fc.nat(2000)),
-      (members, wanted, flap, [awayMs, backMs, lookMs]) => {
-        const before = settled(startChanges({ members }, SETTLE_MS, 0));
-        const { nowMs } = before;
-        const away = act(before, flap, nowMs);
-        const back = act(away, { ...flap, health: 'up' } as typeof flap, nowMs + awayMs);
-        const planned = plan(back, { members: wanted }, nowMs + awayMs + backMs);
-        const lookAtMs = nowMs + awayMs + backMs + Math.min(lookMs, SETTLE_MS - 1);
-        assertKept(before, advance(planned, lookAtMs));
+      history,
+      any,
+      any,
+      fc.nat(SETTLE_MS - 2),
+      (members, steps, first, second, apartMs) => {
+        const before = settled(
+          steps.reduce(
+            (all, { afterMs, action }) => act(all, action, all.nowMs + afterMs),
+            startChanges({ members }, SETTLE_MS, 0),
+          ),
+        );
+        const pool = new Watched(before);
+        pool.act(first, before.nowMs + 1);
+        pool.assertAllFound('after the first');
+        pool.act(second, before.nowMs + 1 + apartMs);
+        pool.assertAllFound('after both');
+        pool.act({ kind: 'restart' }, pool.changes.nowMs);
+        pool.assertAllFound('after a restart');
       },
     ),
     { numRuns: 300 },
   );
 });
 
-test('a backend that flaps for hours does not freeze the prior state: two planned changes keep all flows', () => {
-  const four = ['a', 'b', 'c', 'd'].map((name) => member(name));
-  let changes = startChanges({ members: four }, SETTLE_MS, 0);
-  const flap = (fromMs: number, untilMs: number): void => {
-    for (let at = fromMs; at < untilMs; at += 300) {
-      changes = mark(changes, 'd', at % 600 === 0 ? 'down' : 'up', at);
-    }
-  };
-  flap(0, 30_000);
-  changes = plan(changes, { members: [...four, member('e')] }, 30_000);
-  flap(30_000, 60_000);
-  const before = changes;
-  changes = plan(changes, { members: [...four, member('e'), member('f')] }, 60_000);
-  assertKept(before, changes);
+test('an unfinished drain older than the settle time is one of two changes: with any other, all its flows are found', () => {
+  const any = fc.oneof(planAction, markAction);
+  fc.assert(
+    fc.property(memberList, fc.nat(5), any, fc.nat(3 * SETTLE_MS), (members, pick, other, laterMs) => {
+      const before = startChanges(
+        { members: members.map((one) => ({ ...one, state: 'active' })) },
+        SETTLE_MS,
+        0,
+      );
+      const { name } = before.members[pick % before.members.length];
+      const pool = new Watched(before);
+      pool.act({ kind: 'plan', members: drained(before.members, name) }, 10);
+      pool.act({ kind: 'hold', names: [name] }, 10);
+      pool.act(other, 11 + laterMs);
+      const isDraining = pool.changes.holds.length > 0;
+      if (isDraining || laterMs < SETTLE_MS) pool.assertAllFound();
+    }),
+    { numRuns: 300 },
+  );
 });
 
-test('drain, then remove: the removal waits for the drain, and the flows of the other backends survive it', () => {
+test('what is remembered are other states than the present one, each once, the newest first, and eight at most', () => {
+  fc.assert(
+    fc.property(memberList, history, (members, steps) => {
+      let changes = startChanges({ members }, SETTLE_MS, 0);
+      for (const { afterMs, action } of steps) {
+        changes = act(changes, action, changes.nowMs + afterMs);
+        const all = [momentOf(changes), ...changes.remembered];
+        for (const [i, one] of all.entries())
+          for (const other of all.slice(i + 1)) assert.ok(!isSameMoment(one, other));
+        const times = changes.remembered.map(({ untilMs }) => untilMs);
+        assert.deepEqual(
+          times,
+          [...times].sort((a, b) => b - a),
+        );
+        assert.ok(times.length <= STATES_REMEMBERED_MAX);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('the order in which members are named, and marks of one moment come, never matters', () => {
+  fc.assert(
+    fc.property(memberList, memberList, fc.subarray([...NAMES]), (members, wanted, down) => {
+      const play = (turn: <T>(list: readonly T[]) => T[]): PoolChanges => {
+        const start = startChanges({ members: turn(members) }, SETTLE_MS, 0);
+        const gone = new Set<string>(turn(down));
+        const marked = markEach(start, ({ name }) => (gone.has(name) ? { health: 'down' } : undefined), 5);
+        return plan(marked, { members: turn(wanted) }, 9);
+      };
+      const states = [play((list) => [...list]), play((list) => [...list].reverse())].map((one) =>
+        statesOf(POOL, one),
+      );
+      assert.deepEqual(states[0], states[1]);
+    }),
+  );
+});
+
+test('with more states than eight, those that differ in health alone go first, and that is told until it is a settle time ago', () => {
+  const members = [...NAMES].map((name) => member(name));
+  let changes = startChanges({ members }, SETTLE_MS, 0);
+  changes = plan(changes, { members: [...members, member('z')] }, 10);
+  for (const [i, name] of NAMES.entries()) {
+    changes = mark(changes, name, 'down', 20 + i);
+    assert.equal(changes.droppedUntilMs, undefined);
+  }
+  for (const [i, name] of NAMES.slice(0, 4).entries()) changes = mark(changes, name, 'up', 30 + i);
+  assert.equal(changes.remembered.length, STATES_REMEMBERED_MAX);
+  assert.deepEqual(changes.remembered.at(-1)?.members, members, 'the only one of the former members stays');
+  const { droppedUntilMs } = changes;
+  assert.ok(droppedUntilMs !== undefined && droppedUntilMs >= 20);
+  assert.equal(advance(changes, droppedUntilMs + SETTLE_MS).droppedUntilMs, undefined);
+});
+
+test('a backend that flaps for hours leaves one state, and keeps no operator waiting', () => {
+  const four = ['a', 'b', 'c', 'd'].map((name) => member(name));
+  const pool = new Watched(startChanges({ members: four }, SETTLE_MS, 0));
+  for (let at = 300; at < 60_000; at += 300) {
+    pool.act({ kind: 'mark', name: 'd', health: at % 600 === 300 ? 'down' : 'up' }, at);
+    assert.equal(pool.changes.remembered.length, 1);
+    pool.assertAllFound();
+  }
+  pool.act({ kind: 'plan', members: [...four, member('e')] }, 60_000);
+  assert.equal(pool.changes.members.length, 5);
+});
+
+const drained = (members: readonly BackendConfig[], ...names: string[]): BackendConfig[] =>
+  members.map((one) => (names.includes(one.name) ? { ...one, state: 'draining' } : one));
+
+/** Two overlapping events of a pool of `n`: what operators and failures do. */
+const SCENARIOS: Record<string, (n: readonly BackendConfig[]) => readonly [number, Action][]> = {
+  'drain and crash': (n) => [
+    [10, { kind: 'plan', members: drained(n, 'b0') }],
+    [10, { kind: 'hold', names: ['b0'] }],
+    [100, { kind: 'mark', name: 'b1', health: 'down' }],
+  ],
+  'drain and false down': (n) => [
+    [10, { kind: 'plan', members: drained(n, 'b0') }],
+    [100, { kind: 'mark', name: 'b1', health: 'down', isReachable: false }],
+    [200, { kind: 'mark', name: 'b1', health: 'up' }],
+  ],
+  'flap beside a drain older than the settle time': (n) => [
+    [10, { kind: 'plan', members: drained(n, 'b0') }],
+    [10, { kind: 'hold', names: ['b0'] }],
+    [4000, { kind: 'mark', name: 'b1', health: 'down' }],
+    [4100, { kind: 'mark', name: 'b1', health: 'up' }],
+  ],
+  'drain and drain': (n) => [
+    [10, { kind: 'plan', members: drained(n, 'b0') }],
+    [100, { kind: 'plan', members: drained(n, 'b0', 'b1') }],
+  ],
+  'add and add': (n) => [
+    [10, { kind: 'plan', members: [...n, member('x')] }],
+    [100, { kind: 'plan', members: [...n, member('x'), member('y')] }],
+  ],
+  'remove and add': (n) => [
+    [10, { kind: 'plan', members: n.slice(1) }],
+    [100, { kind: 'plan', members: [...n.slice(1), member('x')] }],
+  ],
+  'drain older than the settle time, then add': (n) => [
+    [10, { kind: 'plan', members: drained(n, 'b0') }],
+    [10, { kind: 'hold', names: ['b0'] }],
+    [4000, { kind: 'plan', members: [...drained(n, 'b0'), member('x')] }],
+  ],
+  'drain, undrain': (n) => [
+    [10, { kind: 'plan', members: drained(n, 'b0') }],
+    [100, { kind: 'plan', members: n }],
+  ],
+};
+
+for (const [title, steps] of Object.entries(SCENARIOS)) {
+  test(`${title}: no flow is lost with 5, 10 and 50 backends`, () => {
+    for (const count of [5, 10, 50]) {
+      const members = Array.from({ length: count }, (_, i) => member(`b${i}`));
+      const pool = new Watched(startChanges({ members }, SETTLE_MS, 0));
+      for (const [atMs, action] of steps(members)) {
+        pool.act(action, atMs);
+        assert.equal(pool.changes.queue.length, 0, 'nothing waits');
+        for (const { share, of } of pool.lost(65537)) assert.equal(share, 0, `${of} of ${count}`);
+      }
+    }
+  });
+}
+
+test('what a third change would lose waits: two adds beside an older drain, and three adds', () => {
+  const members = Array.from({ length: 10 }, (_, i) => member(`b${i}`));
+  const old = drained(members, 'b0');
+  const [x, y, z] = ['x', 'y', 'z'].map((name) => member(name));
+  const cases: [number, readonly BackendConfig[][]][] = [
+    [4000, [old, [...old, x], [...old, x, y]]],
+    [
+      100,
+      [
+        [...members, x],
+        [...members, x, y],
+        [...members, x, y, z],
+      ],
+    ],
+  ];
+  for (const [atMs, [first, second, third]] of cases) {
+    const pool = new Watched(startChanges({ members }, SETTLE_MS, 0));
+    pool.act({ kind: 'plan', members: first }, 10);
+    pool.act({ kind: 'hold', names: ['b0'] }, 10);
+    pool.act({ kind: 'plan', members: second }, atMs);
+    pool.act({ kind: 'plan', members: third }, atMs + 50);
+    assert.equal(pool.changes.queue.length, 1);
+    pool.assertAllFound();
+    const forced = new Watched(pool.changes);
+    forced.born.push(...pool.born);
+    for (const [each, born] of pool.drains) forced.drains.set(each, born);
+    forced.act({ kind: 'force', members: third }, atMs + 60);
+    assert.ok(
+      forced.lost(65537).some(({ share }) => share > 0),
+      JSON.stringify(forced.lost(65537)),
+    );
+  }
+});
+
+test('drain, then remove: the removal waits until the drain is done, and the flows of the other backends survive it', () => {
   const three = ['a', 'b', 'c'].map((name) => member(name));
-  const drained = three.map((one) => (one.name === 'c' ? { ...one, state: 'draining' as const } : one));
-  const start = startChanges({ members: three }, SETTLE_MS, 0);
-  const draining = plan(start, { members: drained }, 100);
-  assertKept(start, draining);
-  const queued = plan(draining, { members: three.slice(0, 2) }, 200);
-  assert.deepEqual(queued.members, draining.members);
-  const removed = advance(queued, 1100);
+  const pool = new Watched(startChanges({ members: three }, SETTLE_MS, 0));
+  pool.act({ kind: 'plan', members: drained(three, 'c') }, 100);
+  pool.act({ kind: 'hold', names: ['c'] }, 100);
+  pool.act({ kind: 'plan', members: three.slice(0, 2) }, 200);
+  pool.passTo(100 + DRAIN_MS - 1);
+  assert.equal(pool.changes.members.length, 3);
+  pool.assertAllFound();
+  pool.act({ kind: 'hold', names: [] }, 100 + DRAIN_MS - 1);
   assert.deepEqual(
-    removed.members.map(({ name }) => name),
+    pool.changes.members.map(({ name }) => name),
     ['a', 'b'],
   );
-  assertKept(queued, removed);
+  pool.assertAllFound();
 });
 
-test('health marks never wait, and a removed backend is not marked', () => {
+test('marks never wait, and a removed backend is not marked', () => {
   fc.assert(
     fc.property(memberList, history, markAction, (members, steps, action) => {
       if (action.kind !== 'mark') return;
-      const before = play(startChanges({ members }, SETTLE_MS, 0), steps);
-      const after = mark(before, action.name, action.health, before.nowMs);
+      const before = steps.reduce(
+        (all, each) => act(all, each.action, all.nowMs + each.afterMs),
+        startChanges({ members }, SETTLE_MS, 0),
+      );
+      const after = act(before, action, before.nowMs);
       const found = stateInForce(after).find(({ name }) => name === action.name);
-      if (found !== undefined) assert.equal(found.health, action.health);
-      assert.equal(
-        after.marks.length,
-        advance(before, before.nowMs).marks.length,
-        'marks are those of members alone',
+      if (found !== undefined) {
+        const isUp = action.health === 'up' && action.isReachable !== false;
+        assert.equal(found.health === 'up', isUp);
+        assert.equal(found.unreachable, action.isReachable === false ? true : undefined);
+      }
+      const named = new Set([after, ...after.queue].flatMap((list) => list.members.map(({ name }) => name)));
+      assert.deepEqual(
+        after.marks.map(({ name }) => name),
+        [...named].sort(),
       );
     }),
   );
 });
 
-/**
- * The smallest case that breaks a flow: two backends, two changes within a settle time. The flow was born between the
- * two, on a backend that is neither the owner before both nor the one after them. With n backends it is 1 / n(n-1) of
- * the flows born between.
- */
-test('flows born between a drain and a failure are at risk: 1/2, 1/6, 5 % and 0.04 % with 2, 3, 5 and 50 backends', () => {
-  for (const [count, share] of [
-    [2, 1 / 2],
-    [3, 1 / 6],
-    [5, 0.05],
-    [50, 0.0004],
-  ] as const) {
-    const [first, ...others] = Array.from({ length: count }, (_, i) => member(`b${i}`));
-    const start = startChanges({ members: [first, ...others] }, SETTLE_MS, 0);
-    const drained = plan(start, { members: [{ ...first, state: 'draining' }, ...others] }, 0);
-    const risks = others.map(({ name }) => riskOf(drained, mark(drained, name, 'down', 100), 65537));
-    assert.ok(
-      risks.every(([before]) => before === 0),
-      'flows born before both are safe',
-    );
-    const between = risks.reduce((sum, [, since]) => sum + since, 0) / risks.length;
-    assert.ok(Math.abs(between / share - 1) < 0.1, `${count} backends: ${between}, expected ${share}`);
-  }
-});
-
-test('a drain of the only backend that drains, taken back at once, breaks no flow of any age, as long as one backend is up', () => {
-  let taken = 0;
-  fc.assert(
-    fc.property(
-      memberList,
-      history,
-      fc.nat(5),
-      fc.integer({ min: 1, max: SETTLE_MS - 1 }),
-      (members, steps, pick, afterMs) => {
-        const before = settled(play(startChanges({ members }, SETTLE_MS, 0), steps));
-        fc.pre(before.members.every(({ state }) => state === 'active'));
-        // Where nothing is up all are tried, and whoever is dead has no flows to lose.
-        fc.pre(stateInForce(before).some(({ health, weight }) => health === 'up' && weight > 0));
-        const { name } = before.members[pick % before.members.length];
-        const drained = before.members.map((one) =>
-          one.name === name ? { ...one, state: 'draining' as const } : one,
-        );
-        const draining = plan(before, { members: drained }, before.nowMs);
-        const back = plan(draining, { members: before.members }, before.nowMs + afterMs);
-        assert.deepEqual(back.members, before.members);
-        taken++;
-        for (const share of riskOf(draining, back)) assert.equal(share, 0);
-        assert.ok(riskOf(back, advance(back, before.nowMs + SETTLE_MS)).every((share) => share === 0));
-      },
-    ),
-    { numRuns: 300 },
-  );
-  assert.ok(taken > 0);
-});
-
-/** The slot's first alternate is the draining backend then, for its connections come first in the order of candidates. */
-test('beside a draining backend, flows born during a health flap are kept at its end by the second alternate', () => {
-  const [a, b, c] = ['a', 'b', 'c'].map((name) => member(name));
-  const drained = startChanges({ members: [{ ...a, state: 'draining' }, b, c] }, SETTLE_MS, 0);
-  const away = mark(drained, 'b', 'down', 100);
-  const back = mark(away, 'b', 'up', 200);
-  assert.deepEqual(riskOf(away, back, 65537), [0, 0]);
-
-  const born = ownerNames(resolvePool({ slots: SLOTS, state: stateInForce(away), remembered: [] }));
-  const state = stateInForce(back);
-  const tables = resolvePool({ slots: SLOTS, state, remembered: [priorState(back)] });
-  const [owners, alternates] = [ownerNames(tables), alternateNames(tables)];
-  for (let slot = 0; slot < SLOTS; slot++) {
-    assert.ok([owners[slot], ...alternates[slot]].includes(born[slot]), `slot ${slot}`);
-  }
-});
-
-/** Shares of the flows alive in `before`, by age, that `after` breaks. */
-function riskOf(before: PoolChanges, after: PoolChanges, slots = SLOTS): number[] {
-  const born = rememberedStates(before).map(({ state }) => state);
-  return shareAtRisk(born, { slots, state: stateInForce(after), remembered: [priorState(after)] });
-}
-
-test('what a forced change breaks is told beforehand, by age of the flows', () => {
-  const members = ['a', 'b', 'c', 'd', 'e'].map((name) => member(name));
+test('a forced change drops what waits, and is remembered like any other', () => {
+  const members = ['a', 'b', 'c'].map((name) => member(name));
   const start = startChanges({ members }, SETTLE_MS, 0);
-  const heavier = plan(
-    start,
-    { members: members.map((one) => ({ ...one, weight: one.name === 'a' ? 4 : 1 })) },
-    0,
-  );
-  const wanted = { members: members.map((one) => ({ ...one, weight: one.name === 'b' ? 4 : 1 })) };
-  const statesAt = (changes: PoolChanges) => ({
-    slots: SLOTS,
-    state: stateInForce(changes),
-    remembered: [priorState(changes)],
-  });
-  const [before, since] = risksOf(heavier, statesAt(force(heavier, wanted, 500)));
-  assert.deepEqual(before, { bornUntilMs: 0, share: 0 });
-  assert.ok(since.bornUntilMs === undefined && since.share > 0.1, JSON.stringify(since));
-  assert.deepEqual(risksOf(start, statesAt(force(start, wanted, 500))), [
-    { bornUntilMs: undefined, share: 0 },
-  ]);
-  const due = advance(heavier, SETTLE_MS);
-  assert.deepEqual(riskOf(due, advance(plan(heavier, wanted, 500), SETTLE_MS)), [0]);
+  const forced = force(start, { members: [...members, member('d')] }, 10);
+  assert.deepEqual([forced.members.length, forced.remembered.length, forced.queue.length], [4, 1, 0]);
 });

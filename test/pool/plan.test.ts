@@ -61,7 +61,7 @@ test('a config that does not change moves nothing', () => {
   assert.equal(plan.moved.slots, 0);
   assert.deepEqual(plan.flows, [
     {
-      born: 'before',
+      born: 'in_force',
       tcpBreakWithoutSecondChance: 0,
       tcpBreakWithSecondChance: 0,
       tcpBreakOnceSettled: 0,
@@ -106,7 +106,7 @@ test('slots that move from or to a backend of another weight are unavoidable', (
 });
 
 test('a backend with a new address is another machine: its slots go elsewhere under the same name, and second chance finds the old one', () => {
-  const moved = backends(4, (i) => (i === 1 ? { address: parseAddress('10.9.9.9')! } : {}));
+  const moved = backends(4, (i) => (i === 1 ? { address: parseAddress('10.9.9.9')!, id: 99 } : {}));
   const plan = planPool(pool(backends(4)), pool(moved));
   near(plan.moved.share, 0.25, 0.001);
   assert.equal(plan.collateral.slots, 0);
@@ -149,8 +149,8 @@ test('an added backend breaks nothing at once, and a part of the connections tha
   let lost = 0;
   for (let slot = 0; slot < SLOTS; slot++) {
     const former = before.names[before.owners[slot]];
-    const found = [after.owners[slot], after.alternates[slot], after.alternates[SLOTS + slot]];
-    if (!found.map((index) => after.names[index]).includes(former)) lost++;
+    const holders = [after.owners[slot], after.alternates[slot], after.alternates[SLOTS + slot]];
+    if (!holders.some((index) => former === after.names[index])) lost++;
   }
   near(added.tcpBreakOnceSettled, lost / SLOTS, 1e-9);
   assert.ok(added.tcpBreakOnceSettled > 0.05, String(added.tcpBreakOnceSettled));
@@ -158,7 +158,7 @@ test('an added backend breaks nothing at once, and a part of the connections tha
   assert.equal(planPool(pool(backends(4)), pool(drained)).flows[0].tcpBreakOnceSettled, 0);
 });
 
-test('what is down counts as down: of five with one failed, a drain moves a quarter, and what was born since is kept too', () => {
+test('what is down counts as down: of five with one failed, a drain moves a quarter, and what was born since stays too', () => {
   const up = statesOfConfig(pool(backends(5)));
   const failed = (i: number): Health => (i === 4 ? 'down' : 'up');
   const marked = (list: readonly BackendConfig[]) =>
@@ -166,96 +166,100 @@ test('what is down counts as down: of five with one failed, a drain moves a quar
   const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
   const soon = planStates(
     { ...up, state: marked(backends(5)), remembered: [up.state] },
-    { ...up, state: marked(drained), remembered: [up.state] },
+    { ...up, state: marked(drained), remembered: [marked(backends(5)), up.state] },
     300_000,
+    [1000],
   );
   near(soon.moved.share, 0.25, 0.01);
   assert.deepEqual(
-    soon.flows.map(({ born }) => born),
-    ['before', 'between'],
-  );
-  assert.deepEqual(
-    soon.flows.map(({ tcpBreakWithSecondChance }) => tcpBreakWithSecondChance),
-    [0, 0],
+    soon.flows.map(({ born, bornUntil, tcpBreakWithSecondChance }) => [
+      born,
+      bornUntil,
+      tcpBreakWithSecondChance,
+    ]),
+    [
+      ['remembered', '1970-01-01T00:00:01.000Z', 0],
+      ['in_force', undefined, 0],
+    ],
   );
   const later = planStates({ ...up, state: marked(backends(5)) }, { ...up, state: marked(drained) }, 300_000);
   near(later.moved.share, 0.25, 0.01);
   assert.equal(later.flows[0].tcpBreakWithSecondChance, 0);
 });
 
-test('second chance needs an agent at the new owner; a former owner without one gets the packets without a key', () => {
-  const drained = (agents: (i: number) => boolean) =>
+test('second chance needs an agent at the owner; of those without one a key names one, and it stands last', () => {
+  const drained = (agents: (i: number) => boolean, ids: (i: number) => number = (i) => i + 1) =>
     planPool(
-      pool(backends(3, (i) => ({ agent: agents(i) }))),
-      pool(backends(3, (i) => ({ agent: agents(i), state: i === 0 ? 'draining' : 'active' }))),
+      pool(backends(3, (i) => ({ agent: agents(i), id: ids(i) }))),
+      pool(backends(3, (i) => ({ agent: agents(i), id: ids(i), state: i === 0 ? 'draining' : 'active' }))),
     ).flows[0];
   const none = drained(() => false);
   assert.equal(none.tcpBreakWithSecondChance, none.tcpBreakWithoutSecondChance);
-  const formerHasNone = drained((i) => i !== 0);
-  assert.ok(formerHasNone.tcpBreakWithoutSecondChance > 0.3);
-  assert.equal(formerHasNone.tcpBreakWithSecondChance, 0);
-  // Down the stack stands one without an agent too, and a second one is never reached.
-  const onlyOneHas = drained((i) => i === 1);
-  near(onlyOneHas.tcpBreakWithSecondChance, onlyOneHas.tcpBreakWithoutSecondChance / 2, 0.01);
+  assert.equal(drained((i) => i !== 0).tcpBreakWithSecondChance, 0);
   const oneHeirHasNone = drained((i) => i !== 1);
   near(oneHeirHasNone.tcpBreakWithSecondChance, oneHeirHasNone.tcpBreakWithoutSecondChance / 2, 0.01);
-});
-
-test('a second change before the first has settled keeps the flows older than both, and counts those between', () => {
-  const settled = backends(5);
-  const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
-  const both = drained.filter((_, i) => i !== 1);
-  const plan = planPool(pool(drained, { prior: prior(settled) }), pool(both));
-  assert.deepEqual(
-    plan.flows.map((age) => age.born),
-    ['before', 'between'],
+  const noId = drained(
+    (i) => i !== 0,
+    (i) => i,
   );
-  assert.equal(plan.flows[0].tcpBreakWithSecondChance, 0);
-  // Slots of web-0 that went to web-1 and went on: their alternate is web-0, and web-1 is forgotten.
-  near(plan.flows[1].tcpBreakWithSecondChance, 0.05, 0.02);
-  near(plan.flows[0].tcpBreakWithoutSecondChance, 0.4, 0.02);
-  assert.deepEqual(planPool(pool(drained), pool(both)).flows.length, 1);
+  assert.equal(noId.tcpBreakWithSecondChance, noId.tcpBreakWithoutSecondChance, 'no key can name it');
 });
 
-test('flows left on a backend that drains are counted, where two other changes take their alternates', () => {
-  const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
-  const other = drained.map((one, i): BackendConfig => (i === 1 ? { ...one, state: 'draining' } : one));
-  const same = planPool(pool(drained), pool(drained));
-  assert.deepEqual(same.draining, { backends: ['web-0'], tcpBreakWithSecondChance: 0 });
-  const { flows, draining } = planPool(pool(drained), pool(other));
-  assert.equal(flows[0].tcpBreakWithSecondChance, 0);
-  assert.equal(draining!.tcpBreakWithSecondChance, 0, 'one other change takes one alternate');
-  const third = other.map((one, i): BackendConfig => (i === 2 ? { ...one, state: 'draining' } : one));
-  const [one, two, three] = [drained, other, third].map((list) => statesOfConfig(pool(list)));
-  const both = planStates(
-    { ...two, remembered: [one.state] },
-    { ...three, remembered: [two.state, one.state] },
+/** Of ten members, the first `drains` of which drain, and `more` that are added. */
+function ten(drains: number, more: number): BackendConfig[] {
+  return backends(10 + more, (i) => (i < drains ? { state: 'draining' } : {}));
+}
+
+test('a second change before the first has settled keeps all flows; a third counts those that it breaks, by age', () => {
+  const states = [ten(0, 0), ten(0, 1), ten(0, 2), ten(0, 3)].map((list) => statesOfConfig(pool(list)));
+  const [first, second, third, fourth] = states.map(({ state }) => state);
+  const two = planStates(
+    { ...states[1], remembered: [first] },
+    { ...states[2], remembered: [second, first] },
     300_000,
   );
-  // Where web-1 stands beside web-0 at the top of the stack, and web-2 next, these two are the alternates now: 2/60 of all slots,
-  // and web-0 owned a quarter of all with web-1 gone.
-  near(both.draining!.tcpBreakWithSecondChance, 2 / 15, 0.01);
+  assert.deepEqual(
+    two.flows.map(({ born, tcpBreakWithSecondChance }) => [born, tcpBreakWithSecondChance]),
+    [
+      ['remembered', 0],
+      ['in_force', 0],
+    ],
+  );
+  near(two.flows[0].tcpBreakWithoutSecondChance, 0.18, 0.02);
+  const three = planStates(
+    { ...states[2], remembered: [second, first] },
+    { ...states[2], state: fourth, remembered: [third, second, first] },
+    300_000,
+  );
+  const [oldest, ...others] = three.flows.map((age) => age.tcpBreakWithSecondChance);
+  assert.ok(oldest > 0 && oldest < 0.01, String(oldest));
+  assert.deepEqual(others, [0, 0]);
+});
+
+test('flows left on a backend that drains are counted, also where two other changes take its alternates', () => {
+  const same = planPool(pool(ten(1, 0)), pool(ten(1, 0)));
+  assert.deepEqual(same.draining, { backends: ['web-0'], tcpBreakWithSecondChance: 0 });
+  const { flows, draining } = planPool(pool(ten(1, 0)), pool(ten(1, 1)));
+  assert.equal(flows[0].tcpBreakWithSecondChance, 0);
+  assert.equal(draining!.tcpBreakWithSecondChance, 0, 'one other change is no harm');
+  const third = planPool(pool(ten(1, 1), { prior: prior(ten(1, 0)) }), pool(ten(1, 2)));
+  near(third.draining!.tcpBreakWithSecondChance, 0.02, 0.015);
   assert.equal(
-    planPool(pool(drained), pool(backends(5))).draining!.tcpBreakWithSecondChance,
+    planPool(pool(ten(1, 0)), pool(ten(0, 0))).draining!.tcpBreakWithSecondChance,
     0,
     'it comes back',
   );
-  assert.equal(planPool(pool(drained), pool(other), () => true).draining, undefined, 'nothing is left on it');
-  const young = planPool(pool(drained, { prior: prior(backends(5)) }), pool(other));
+  const drained = planPool(pool(ten(1, 0)), pool(ten(1, 1)), () => true);
+  assert.equal(drained.draining, undefined, 'nothing is left on it');
+  const young = planPool(pool(ten(1, 0), { prior: prior(ten(0, 0)) }), pool(ten(1, 1)));
   assert.equal(young.draining, undefined, 'they are among those born before');
 });
 
-test('a prior state written in NEW comes before the one in OLD', () => {
-  const settled = backends(5, (i) => (i === 4 ? { weight: 0 } : {}));
-  const drained = backends(5, (i) => (i === 0 ? { state: 'draining' } : {}));
-  const both = backends(5, (i) => (i <= 1 ? { state: 'draining' } : {}));
-  const old = pool(drained, { prior: prior(settled) });
-  const shares = (next: PoolConfig) =>
-    planPool(old, next).flows.map(({ tcpBreakWithSecondChance }) => tcpBreakWithSecondChance);
-  const [former, since] = shares(pool(both, { prior: prior(drained) }));
-  assert.equal(since, 0);
-  assert.ok(former > 0.01);
-  assert.equal(shares(pool(both))[0], 0);
+test('a prior state written in NEW takes the place of what OLD remembers', () => {
+  const rested = pool(ten(0, 3), { prior: prior(ten(0, 2)) });
+  const plan = planPool(pool(ten(0, 2), { prior: prior(ten(0, 0)) }), rested);
+  assert.equal(plan.flows[1].tcpBreakWithSecondChance, 0);
+  assert.ok(plan.flows[0].tcpBreakWithSecondChance > 0.01);
 });
 
 test('another table size moves nearly everything between unchanged backends', () => {

@@ -18,10 +18,13 @@ const NAMES = ['a', 'b', 'c', 'd'] as const;
 type Fields = Partial<Pick<BackendConfig, 'weight' | 'state'>>;
 
 const START = NAMES.map((name) => member(name));
-/** A pool in which nothing may come: the weight of a member that nobody speaks of has just changed. */
+/** A pool in which nothing may come: the weight of a member that nobody speaks of has just changed twice. */
 function busy(): PoolChanges {
   const settled = startChanges({ members: [...START, member('z')] }, SETTLE_MS, 0);
-  return plan(settled, { members: [...START, member('z', { weight: 2 })] }, 0);
+  return [3, 2].reduce(
+    (changes, weight) => plan(changes, { members: [...START, member('z', { weight })] }, 0),
+    settled,
+  );
 }
 const wantedBy = (changes: PoolChanges): readonly BackendConfig[] =>
   changes.queue.at(-1)?.members ?? changes.members;
@@ -41,6 +44,7 @@ const drawn = ({ members, queue }: PoolChanges): string[] => {
 test('an undrain takes back the drain that waits, and waits behind nothing', () => {
   const [a, b, c] = ['web-1', 'web-2', 'web-3'].map((name) => member(name));
   let changes = startChanges({ members: [a, b, c] }, SETTLE_MS, 0);
+  changes = say(changes, 'web-1', { weight: 3 });
   changes = say(changes, 'web-1', { weight: 2 });
   changes = say(changes, 'web-3', { state: 'draining' });
   changes = say(changes, 'web-2', { weight: 3 });

@@ -23,6 +23,9 @@ ${SERVICES}`,
 
 const FILE = fileOf([1, 1, 1]);
 const start = (nowMs = 0): Membership => take(NO_POOLS, FILE, { force: false, nowMs });
+/** Two changes are open, so others wait. */
+const busy = (): Membership =>
+  [4, 5].reduce((pools, weight) => say(pools, 'web', 'a', { weight }, { nowMs: 0, force: false }), start());
 const web = (pools: Membership) => pools.get('web')!;
 const ids = (pools: Membership): string[] => web(pools).changes.queue.map((step) => stepId('web', step));
 const weights = (pools: Membership): string =>
@@ -32,7 +35,7 @@ const weights = (pools: Membership): string =>
 
 test('a word that is cancelled leaves what was said before it', () => {
   const at = { nowMs: 0, force: false };
-  let pools = say(start(), 'web', 'a', { weight: 5 }, at);
+  let pools = busy();
   pools = say(pools, 'web', 'a', { weight: 30 }, at);
   pools = cancel(pools, ids(pools)[0], at);
   assert.deepEqual(
@@ -54,8 +57,7 @@ test('a word that is cancelled leaves what was said before it', () => {
 
 test('a forced word comes alone, in its pool alone; a forced reload brings what waits, and tells so', () => {
   const at = { nowMs: 0, force: false };
-  let pools = say(start(), 'web', 'a', { weight: 5 }, at);
-  pools = say(pools, 'web', 'b', { weight: 6 }, at);
+  let pools = say(busy(), 'web', 'b', { weight: 6 }, at);
   pools = say(pools, 'web', 'c', { weight: 7 }, { nowMs: 1, force: true });
   assert.equal(weights(pools), 'a5 b1 c7');
   assert.equal(ids(pools).length, 1);
@@ -91,7 +93,7 @@ test('whatever is said, cancelled, forced and reloaded, file and overrides want 
   fc.assert(
     fc.property(fc.array(action, { maxLength: 20 }), (actions) => {
       let nowMs = 0;
-      let pools = start();
+      let pools = busy();
       for (const each of actions) {
         const at = { nowMs, force: false };
         if (each.kind === 'time') {

@@ -98,9 +98,10 @@ test('a connection that outlives the settle time breaks when its slot was given 
   assert.equal(broken(run('drain web-1, settle', { lifetimeMs: 600_000 })), 0);
 });
 
-test('a change that comes too soon waits and breaks nothing; forced, it breaks some', () => {
-  assert.equal(broken(run('weight web-1 5, wait 30, weight web-2 5, settle')), 0);
-  assert.ok(broken(run('weight web-1 5, wait 30, force weight web-2 5, settle')) > 0.01);
+test('a third change that comes too soon waits and breaks nothing; forced, it breaks some', () => {
+  const two = 'drain web-1, wait 12, drain web-2, wait 12';
+  assert.equal(broken(run(`${two}, drain web-3, settle`, { backends: 5 })), 0);
+  assert.ok(broken(run(`${two}, force drain web-3, settle`, { backends: 5 })) > 0.005);
 });
 
 test('nodes that see different health for less than a settle time break nothing when the router hashes anew', () => {
