@@ -86,38 +86,38 @@ export class Harness {
   }
 
   #run({ subject, traffic }: Contender, first: number, packets: number): { ns: number; action: number } {
-    this.#setPlan(traffic);
+    setPlan(this.#plan, traffic);
     this.#plan.setUint32(PLAN.next, first, true);
     this.#wrapper.tailCall('subject', subject.object, subject.program);
     const [frame] = traffic.frames;
     return this.#wrapper.timeRuns(isIpv6(frame) ? 'bench_ipv6' : 'bench_ipv4', Buffer.from(frame), packets);
   }
+}
 
-  #setPlan({ flows, frames }: Traffic): void {
-    const plan = this.#plan;
-    const bytes = new Uint8Array(plan.buffer);
-    const [first] = frames;
-    const six = isIpv6(first);
-    const header = six ? IPV6_HEADER : IPV4_HEADER;
-    plan.setUint32(PLAN.flowMask, flows - 1, true);
-    plan.setUint32(PLAN.length, first.length, true);
-    const packet = new DataView(first.buffer).getUint16(ETHERNET + (six ? 4 : 2)) + (six ? IPV6_HEADER : 0);
-    plan.setUint32(PLAN.cutOff, 0, true);
-    plan.setUint32(PLAN.padding, first.length - ETHERNET - packet, true);
-    // The rest are bytes as they stand in the packet.
-    bytes.set(first.subarray(0, 12), PLAN.macs);
-    bytes.set(first.subarray(12, ETHERNET), PLAN.etherType);
-    if (six) bytes.set(first.subarray(ETHERNET, ETHERNET + 8), PLAN.ipv6Start);
-    else bytes.set(first.subarray(ETHERNET + 8, ETHERNET + 10), PLAN.ttlProtocol);
-    const source = ETHERNET + (six ? 20 : 12);
-    bytes.set(first.subarray(source, source + 4), PLAN.client);
-    for (let target = 0; target < TARGET.count; target++) {
-      const frame = frames[target % frames.length];
-      const at = PLAN.targets + target * TARGET.bytes;
-      bytes.set(frame.subarray(ETHERNET + (six ? 24 : 16), ETHERNET + header), at + TARGET.address);
-      bytes.set(frame.subarray(ETHERNET + 10, ETHERNET + 12), at + TARGET.checksum);
-      bytes.set(frame.subarray(ETHERNET + header + 2, ETHERNET + header + 4), at + TARGET.port);
-    }
+/** Writes what the wrapper makes of each packet. @param plan the wrapper's .bss */
+export function setPlan(plan: DataView, { flows, frames }: Traffic): void {
+  const bytes = new Uint8Array(plan.buffer);
+  const [first] = frames;
+  const six = isIpv6(first);
+  const header = six ? IPV6_HEADER : IPV4_HEADER;
+  plan.setUint32(PLAN.flowMask, flows - 1, true);
+  plan.setUint32(PLAN.length, first.length, true);
+  const packet = new DataView(first.buffer).getUint16(ETHERNET + (six ? 4 : 2)) + (six ? IPV6_HEADER : 0);
+  plan.setUint32(PLAN.cutOff, 0, true);
+  plan.setUint32(PLAN.padding, first.length - ETHERNET - packet, true);
+  // The rest are bytes as they stand in the packet.
+  bytes.set(first.subarray(0, 12), PLAN.macs);
+  bytes.set(first.subarray(12, ETHERNET), PLAN.etherType);
+  if (six) bytes.set(first.subarray(ETHERNET, ETHERNET + 8), PLAN.ipv6Start);
+  else bytes.set(first.subarray(ETHERNET + 8, ETHERNET + 10), PLAN.ttlProtocol);
+  const source = ETHERNET + (six ? 20 : 12);
+  bytes.set(first.subarray(source, source + 4), PLAN.client);
+  for (let target = 0; target < TARGET.count; target++) {
+    const frame = frames[target % frames.length];
+    const at = PLAN.targets + target * TARGET.bytes;
+    bytes.set(frame.subarray(ETHERNET + (six ? 24 : 16), ETHERNET + header), at + TARGET.address);
+    bytes.set(frame.subarray(ETHERNET + 10, ETHERNET + 12), at + TARGET.checksum);
+    bytes.set(frame.subarray(ETHERNET + header + 2, ETHERNET + header + 4), at + TARGET.port);
   }
 }
 

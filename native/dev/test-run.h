@@ -8,5 +8,6 @@
 int anyhop_dev_pin(int cpu);
 int anyhop_dev_avoid(int cpu);
 int anyhop_dev_test_run(int program, const __u8 *frame, __u32 size, __u32 repeat, __u8 *out);
+int anyhop_dev_test_run_each(const __u8 *programs, __u32 count, const __u8 *frame, __u32 size, __u32 repeat, __u8 *out);
 
 #endif
