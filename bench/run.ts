@@ -18,7 +18,7 @@ type Line =
   | { bench: string; skipped: string };
 
 /** In this folder and no benchmarks. */
-const HELPERS = new Set(['run.js', 'report.js']);
+const HELPERS = new Set(['run.js', 'report.js', 'alone.js']);
 const HEADINGS = ['BENCH', 'VALUE', 'UNIT', 'TARGET', ''];
 const RIGHT_ALIGNED = new Set(['VALUE', 'TARGET']);
 const folder = fileURLToPath(new URL('.', import.meta.url));
