@@ -19,7 +19,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo survive test bench bench-afxdp bench-agent bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
+.PHONY: help build docs demo survive test bench bench-afxdp bench-agent bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -97,6 +97,9 @@ test: build setup-lab ## the whole test suite (root: the network tests run too)
 
 bench: build setup-lab ## every benchmark, as a table with its targets
 	node build/bench/run.js
+
+bench-micro: build ## what runs in memory, compared with its peers; writes docs/architecture/micro-benchmarks.md
+	node build/bench/run.js --page
 
 bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floor program; STEPS=1: and each of its steps (root)
 	node build/bench/run.js xdp $(if $(STEPS),--steps)
