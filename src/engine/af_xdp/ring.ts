@@ -22,18 +22,19 @@ import type { RingLayout } from '../../ffi/xsk.js';
 const NEED_WAKEUP = 1;
 
 export class Ring {
+  // Fields are declared only: see ForwardingLoop.
   /** All of it as words; entries begin at `first`. */
-  readonly words: Int32Array;
-  readonly first: number;
-  readonly entries: number;
-  readonly mask: number;
+  declare readonly words: Int32Array;
+  declare readonly first: number;
+  declare readonly entries: number;
+  declare readonly mask: number;
   /** This side's counter; the kernel sees it at the next `publish`. */
-  own: number;
+  declare own: number;
   /** The kernel's counter, as it was last seen. */
-  #other: number;
-  readonly #ownWord: number;
-  readonly #otherWord: number;
-  readonly #flagsWord: number;
+  declare private other: number;
+  declare private readonly ownWord: number;
+  declare private readonly otherWord: number;
+  declare private readonly flagsWord: number;
 
   /** @param role what this side does with it */
   constructor(memory: ArrayBufferLike, layout: RingLayout, role: 'producer' | 'consumer') {
@@ -41,31 +42,31 @@ export class Ring {
     this.first = layout.desc >> 2;
     this.entries = layout.entries;
     this.mask = layout.entries - 1;
-    this.#ownWord = layout[role] >> 2;
-    this.#otherWord = layout[role === 'producer' ? 'consumer' : 'producer'] >> 2;
-    this.#flagsWord = layout.flags >> 2;
-    this.own = Atomics.load(this.words, this.#ownWord);
-    this.#other = Atomics.load(this.words, this.#otherWord);
+    this.ownWord = layout[role] >> 2;
+    this.otherWord = layout[role === 'producer' ? 'consumer' : 'producer'] >> 2;
+    this.flagsWord = layout.flags >> 2;
+    this.own = Atomics.load(this.words, this.ownWord);
+    this.other = Atomics.load(this.words, this.otherWord);
   }
 
   /** Entries that can be taken, by the kernel's counter now. For a consumer. */
   available(): number {
-    this.#other = Atomics.load(this.words, this.#otherWord);
-    return (this.#other - this.own) | 0;
+    this.other = Atomics.load(this.words, this.otherWord);
+    return (this.other - this.own) | 0;
   }
 
   /** Entries that the kernel has not taken yet, by its counter now. For a producer. */
   pending(): number {
-    this.#other = Atomics.load(this.words, this.#otherWord);
-    return (this.own - this.#other) | 0;
+    this.other = Atomics.load(this.words, this.otherWord);
+    return (this.own - this.other) | 0;
   }
 
   /** Shows the kernel what has been taken or written. */
   publish(): void {
-    Atomics.store(this.words, this.#ownWord, this.own);
+    Atomics.store(this.words, this.ownWord, this.own);
   }
 
   needsWakeup(): boolean {
-    return (Atomics.load(this.words, this.#flagsWord) & NEED_WAKEUP) !== 0;
+    return (Atomics.load(this.words, this.flagsWord) & NEED_WAKEUP) !== 0;
   }
 }
