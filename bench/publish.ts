@@ -9,6 +9,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { BackendConfig, LoadedConfig, PoolConfig, ServiceConfig } from '#anyhop/config/types.js';
+import { STATES_REMEMBERED_MAX } from '#anyhop/core/limits.js';
 import { createLog } from '#anyhop/core/log.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { ForwardMaps } from '#anyhop/engine/maps/forward-maps.js';
@@ -23,14 +24,17 @@ import { NodeHealth } from '#anyhop/node/node-health.js';
 import { NodePools } from '#anyhop/node/node-pools.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import type { Path } from '#anyhop/packet/path.js';
-import { markedBackends } from '#anyhop/pool/membership.js';
-import { NO_FACTS, statesOfConfig } from '#anyhop/pool/states.js';
+import { markedBackends, NO_POOLS, take, takeMarks } from '#anyhop/pool/membership.js';
+import { standing } from '#anyhop/pool/standing.js';
+import { NO_FACTS, statesOf } from '#anyhop/pool/states.js';
 import { missingForIsolation } from '../test/isolation.js';
 import { median, report, skip } from './report.js';
 
 const quick = process.argv.includes('--quick');
 const BACKENDS = quick ? 10 : 1000;
 const [WARM_UP, CHANGES] = quick ? [1, 3] : [30, 41];
+/** As many as there may be. */
+const REMEMBERED = Math.min(STATES_REMEMBERED_MAX, WARM_UP + CHANGES);
 /** An image holds this many services with pools of a thousand; see above. */
 const SERVICES = quick ? 2 : 50;
 const IMAGES = 2;
@@ -92,11 +96,13 @@ await verdict();
 fullBuild();
 
 async function healthChange(): Promise<void> {
-  const name = `publish: one health change, ${BACKENDS} backends, image in force`;
+  const name = `publish: one health change, ${BACKENDS} backends, ${REMEMBERED} remembered states, image in force`;
   const missing = missingForIsolation();
   if (missing !== false) return skip(name, missing);
   const config = configOf('web-', 1);
   let assembly: Assembly = assemble(servedOf(config), config.node, { generation: 1, path });
+  let nowMs = 0;
+  let membership = take(NO_POOLS, config.pools, { force: false, nowMs });
   const sizes = sizesFor(assembly.image);
   const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
@@ -109,8 +115,9 @@ async function healthChange(): Promise<void> {
     const gone = config.pools[0].backends[((change + WARM_UP) * 7) % BACKENDS];
     const used = process.cpuUsage();
     const start = performance.now();
-    const facts = { ...NO_FACTS, isReachable: ({ name }: BackendConfig) => name !== gone.name };
-    const pools = config.pools.map((each) => statesOfConfig(each, undefined, facts));
+    nowMs++;
+    membership = takeMarks(membership, (_, { name }) => standing('up', name !== gone.name), nowMs);
+    const pools = [...membership.values()].map(({ file, changes }) => statesOf(file, changes));
     assembly = assemble({ ...config, pools }, config.node, {
       generation: assembly.image.generation + 1,
       path: ({ name }) => (name === gone.name ? undefined : PATH),
@@ -124,7 +131,8 @@ async function healthChange(): Promise<void> {
     cpu.push(cpuMs(used));
     assembling.push(assembled - start);
   }
-  const [{ tables }] = assembly.pools;
+  const [{ tables, remembered }] = assembly.pools;
+  if (remembered.length !== REMEMBERED) throw new Error(`${remembered.length} states are remembered`);
   if (maps.image()?.generation !== assembly.image.generation || tables.layers === 0) {
     throw new Error('the last image is not in force');
   }

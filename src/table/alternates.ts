@@ -51,12 +51,20 @@ function takeOwners(
   const { owners } = resolved;
   const now = present.resolved.owners;
   const slots = owners.length;
+  const isOneList = isSameList(numbers, present.numbers);
   for (let slot = 0; slot < slots; slot++) {
-    if (owners[slot] === NONE) continue;
-    const former = candidates[owners[slot]];
+    const owner = owners[slot];
+    // Most slots have the owner that they had.
+    if (isOneList && owner === now[slot]) continue;
+    if (owner === NONE) continue;
+    const former = candidates[owner];
     if (former === NONE || (now[slot] !== NONE && former === present.numbers[now[slot]])) continue;
     put(found, slots, slot, former);
   }
+}
+
+function isSameList(some: Uint16Array, others: Uint16Array): boolean {
+  return some.length === others.length && some.every((number, i) => number === others[i]);
 }
 
 function isDead({ health }: Member): boolean {

@@ -26,7 +26,15 @@ export class Machines<M extends Member> {
 
   /** The number of each name of a stack; members that are new get one. @param state the one that was resolved, as it is now */
   ofStack(state: readonly M[], { places }: StateOwners): Uint16Array {
-    return Uint16Array.from(places, (place) => this.#of(state[place]));
+    const numbers = new Uint16Array(places.length);
+    for (let i = 0; i < places.length; i++) {
+      const member = state[places[i]];
+      // Most states have the members of the present one, with the same addresses.
+      const likely = this.members[i];
+      const isLikely = likely?.address !== undefined && likely.address === member.address;
+      numbers[i] = isLikely ? i : this.#of(member);
+    }
+    return numbers;
   }
 
   #of(member: M): number {
