@@ -51,7 +51,7 @@ node: {name: bench, interface: eth0, source: [10.0.0.1], key: 000102030405060708
 pools:
   web: {backends: [{name: web-1, address: 10.1.0.1}]}
 services:
-  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
+  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web, second_chance: on}
 `,
   'bench.yaml',
   { role: 'run', env: {} },
@@ -69,6 +69,7 @@ function pool(name: string): PoolConfig {
       ...backends[0],
       name: `${name}-${i}`,
       address: parseAddress(`10.1.${i >> 8}.${i & 255}`)!,
+      id: i + 1,
     }),
   );
   return { ...rest, name, backends: members };

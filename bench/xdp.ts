@@ -51,7 +51,7 @@ interface Scenario {
 }
 
 const backends4 = (count: number): FixtureBackend[] =>
-  Array.from({ length: count }, (_, i) => ({ address: `10.1.${i >> 8}.${i & 255}` }));
+  Array.from({ length: count }, (_, i) => ({ address: `10.1.${(i + 1) >> 8}.${(i + 1) & 255}` }));
 const backends6 = (count: number): FixtureBackend[] =>
   Array.from({ length: count }, (_, i) => ({ address: `fd00:1::${(i + 1).toString(16)}` }));
 
@@ -81,7 +81,10 @@ const padded4 = (vip: string): Uint8Array => {
 const one4 = { services: [{ vip: VIP4, protocol: 'tcp', port: PORT }] } as const;
 const one6 = { services: [{ vip: VIP6, protocol: 'tcp', port: PORT }] } as const;
 const keyed = { secondChance: true } as const;
-const alternate = (slot: number, backends: number): number => (slot + 1) % backends;
+const alternates = {
+  alternate: (slot: number, backends: number): number => (slot + 1) % backends,
+  second: (slot: number, backends: number): number => (slot + 2) % backends,
+};
 const VIPS = Array.from({ length: 20 }, (_, i) => `203.0.113.${i + 10}`);
 
 const plain = image({ ...one4, pools: { web: backends4(100) } });
@@ -110,7 +113,7 @@ const scenarios: Scenario[] = [
     image: image({
       services: [{ ...one4.services[0], ...keyed }],
       pools: { web: backends4(100) },
-      alternate,
+      ...alternates,
     }),
     traffic: one(tcp4(VIP4)),
     target: 1.55,
@@ -120,7 +123,7 @@ const scenarios: Scenario[] = [
     image: image({
       services: [{ ...one6.services[0], ...keyed }],
       pools: { web: backends6(100) },
-      alternate,
+      ...alternates,
     }),
     traffic: one(tcp6(VIP6)),
   },

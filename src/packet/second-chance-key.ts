@@ -54,7 +54,7 @@ export function slotKey(
 }
 
 /**
- * The keys of all slots: 0.6 ms for 65537 of 1000 backends, and 8 ms by their objects.
+ * The keys of all slots: 0.8 ms for 65537 of 1000 backends, and 1.2 by their objects.
  *
  * @param owners indexes into `members`; an index of no member for none
  * @param alternates the first candidates of all slots, then the second ones
