@@ -169,7 +169,7 @@ static __noinline int forward_any(struct xdp_md *ctx, struct anyhop_counters *co
 	return forward(ctx, counted, p, m, choice, anyhop_distance(p->frame, p->l3));
 }
 
-/* The whole pipeline, for every packet that is not plain (anyhop/plain.h): the XDP action. */
+/* The whole pipeline, for every packet that is not the lane's: the XDP action. */
 static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
 {
 	enum { FORWARD = XDP_TX, ANSWER = XDP_TX, PASS = XDP_PASS, DROP = XDP_DROP };

@@ -79,6 +79,7 @@ export function buildImage(input: ImageInput): ArrayBuffer {
     entries,
     vips.map(({ address }) => address),
     backendCount,
+    input.services,
   );
   const namesOffset = lanes.end;
   const names = new TextEncoder().encode(JSON.stringify(input.counterNames));

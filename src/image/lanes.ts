@@ -45,18 +45,30 @@ interface Filter {
   readonly vips: readonly IpAddress[];
 }
 
+type Placed = Omit<Table, 'start'>;
+
+/** By the services of a config, since placing thousands of them takes longer than a health change may. */
+const placedBefore = new WeakMap<object, readonly [Placed, Placed]>();
+
 /**
  * @param at where they start, on a cache line
  * @param services in the order of the image
+ * @param origin what the services come from: while it is the same object, they are the same
  */
 export function planLanes(
   at: number,
   services: readonly ServiceEntry[],
   vips: readonly IpAddress[],
   backends: number,
+  origin: object,
 ): LanesPlan {
-  const table4 = planTable(at + backends * L.SIZEOF_LANE_PATH, L.SIZEOF_LANE, services, 4);
-  const table6 = planTable(table4.start + table4.places * table4.size, L.SIZEOF_LANE6, services, 6);
+  const placed = placedBefore.get(origin) ?? [
+    placeTable(L.SIZEOF_LANE, services, 4),
+    placeTable(L.SIZEOF_LANE6, services, 6),
+  ];
+  placedBefore.set(origin, placed);
+  const table4 = { ...placed[0], start: at + backends * L.SIZEOF_LANE_PATH };
+  const table6 = { ...placed[1], start: table4.start + table4.places * table4.size };
   const filter = {
     start: table6.start + table6.places * table6.size,
     bytes: 2 ** Math.ceil(Math.log2(Math.max(64, (vips.length * FILTER_BITS_A_VIP) / 8))),
@@ -65,7 +77,7 @@ export function planLanes(
   return { paths: at, tables: [table4, table6], filter, end: filter.start + filter.bytes };
 }
 
-function planTable(start: number, size: number, services: readonly ServiceEntry[], family: 4 | 6): Table {
+function placeTable(size: number, services: readonly ServiceEntry[], family: 4 | 6): Placed {
   const numbers = withLanes(services).filter((number) => services[number].vip.family === family);
   const keys = numbers.map((number) => keyOf(services[number]));
   let places = 2 ** Math.ceil(Math.log2(Math.max(2, keys.length * PLACES_A_LANE)));
@@ -74,7 +86,7 @@ function planTable(start: number, size: number, services: readonly ServiceEntry[
     places *= 2;
     placing = placeKeys(keys, places, size);
   }
-  return { start, size, places, numbers, keys, placing };
+  return { size, places, numbers, keys, placing };
 }
 
 /** Numbers of the services of one port, and of the widest range of each VIP and protocol. What answers for fragments has no port. */
@@ -257,14 +269,14 @@ function keyOf({ vip, protocol, portFirst, portLast }: ServiceEntry): LaneKey {
   return { low: vip.family === 4 ? spread[0] : 0, high, spread };
 }
 
-/** An address, and 32 bits beside it, as one word that a multiplication spreads. */
+/** anyhop_spread6, and the same for an IPv4 address, with 32 bits more in the upper half. */
 function spreadOf({ bytes, family }: IpAddress, high: number): Halves {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (family === 4) return [view.getUint32(0, true), high];
-  const [a0, a1, a2, a3] = [0, 4, 8, 12].map((at) => view.getUint32(at, true));
-  const [lowProduct, highProduct] = multiply([a2, a3], LOW_FACTOR);
-  const sum = a0 + lowProduct;
-  return [sum >>> 0, (((a1 ^ high) >>> 0) + highProduct + (sum > FREE ? 1 : 0)) >>> 0];
+  const [lowProduct, highProduct] = multiply([view.getUint32(12), view.getUint32(8)], LOW_FACTOR);
+  const sum = view.getUint32(4) + lowProduct;
+  const upper = view.getUint32(0) + highProduct + (sum > FREE ? 1 : 0);
+  return [sum >>> 0, ((upper >>> 0) ^ high) >>> 0];
 }
 
 /** The product, modulo 2^64. */

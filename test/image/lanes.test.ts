@@ -5,7 +5,11 @@ import fc from 'fast-check';
 import { L } from '#anyhop/core/layout.gen.js';
 import type { Image } from '#anyhop/image/read.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import { HostSubject } from '../differential/pipelines.js';
+import { Frames, R } from '../differential/record.js';
 import { type FixtureService, imageOf } from '../forward/fixture.js';
+import { frame, ipv4, ipv6, NODE_MAC, tcp } from '../packets/build.js';
+import { macBytes } from '../packets/layer.js';
 
 const LOW_FACTOR = 0xd6e8feb86659fd93n;
 const to64 = (value: bigint): bigint => BigInt.asUintN(64, value);
@@ -30,7 +34,7 @@ function find(image: Image, { vip, protocol, port }: Wanted): { at: number; look
   const is4 = address.family === 4;
   const [high, low] = is4 ? [0n, 0n] : [bytes.getBigUint64(0, true), bytes.getBigUint64(8, true)];
   const key = is4 ? rest | BigInt(bytes.getUint32(0, true)) : rest;
-  const spread = is4 ? key : to64((high ^ key) + low * LOW_FACTOR);
+  const spread = is4 ? key : to64(bytes.getBigUint64(0) + bytes.getBigUint64(8) * LOW_FACTOR) ^ key;
   const [offset, mask] = is4
     ? [lanes(L.LANES_OFFSET4), lanes(L.LANES_MASK4)]
     : [lanes(L.LANES_OFFSET6), lanes(L.LANES_MASK6)];
@@ -92,6 +96,30 @@ describe('the lanes of an image', () => {
     const looks = services.map((one) => find(image, one)).map(({ at, looks }) => (at === 0 ? 3 : looks));
     assert.equal(looks.filter((count) => count > 2).length, 0, 'without a lane');
     assert.ok(looks.filter((count) => count === 1).length > services.length * 0.8, 'at the first place');
+  });
+
+  it('are there for VIPs in sequence on one port, of either family, in a table that stays small', () => {
+    for (const prefix of ['203.0.113.', '2001:db8:1::', '2001:db8:1:2:3::a:']) {
+      const services = Array.from(
+        { length: 200 },
+        (_, i): FixtureService => ({ vip: `${prefix}${i + 1}`, protocol: 'tcp', port: 443 }),
+      );
+      const image = imageOf({ pools, services, mac: macBytes(NODE_MAC) });
+      const host = new HostSubject();
+      host.publish(image);
+      const ip = prefix.includes(':')
+        ? (dst: string) => ipv6({ src: '2001:db8:9::1', dst })
+        : (dst: string) => ipv4({ src: '198.51.100.1', dst });
+      const frames = services.map(({ vip }) => frame({}, ip(vip), tcp({ sport: 1024, dport: 443 })));
+      const results = host.run(new Frames(frames));
+      const away = services.filter((_, i) => results.get(i, R.BY_LANE) !== 1).map(({ vip }) => vip);
+      assert.deepEqual(away, [], 'went the long way');
+      const mask = new DataView(image.bytes.buffer).getUint32(
+        L.HEADER_LANES + (prefix.includes(':') ? L.LANES_MASK6 : L.LANES_MASK4),
+        true,
+      );
+      assert.ok(mask < 2048 * L.SIZEOF_LANE6);
+    }
   });
 
   it('have one for the widest range of a VIP and protocol, under a key that no port has', () => {

@@ -120,7 +120,7 @@ anyhop_inline int anyhop_lane_decide6(const struct anyhop_view *view, const __u8
 	if (!anyhop_lane_fits(&lane->lane, choice->length, l3, end) || first >> 56 <= 1 || (high & 0xff) >= 0xfe || high == 0 ||
 	    (high == lane->address[0] && low == lane->address[1]))
 		return -1;
-	if (l3[6] != ANYHOP_IP_TCP && anyhop_may_be_vip(view, high + low * ANYHOP_LANE_LOW_FACTOR))
+	if (l3[6] != ANYHOP_IP_TCP && anyhop_may_be_vip(view, anyhop_spread6(high, low)))
 		return -1;
 	sum = (__u64)(anyhop_get32(l3 + 8) + lane->lane.nh[0]) * (anyhop_get32(l3 + 12) + lane->lane.nh[1]);
 	sum += (__u64)(anyhop_get32(l3 + 16) + lane->nh[0]) * (anyhop_get32(l3 + 20) + lane->nh[1]);

@@ -115,6 +115,13 @@ anyhop_inline const struct anyhop_lane *anyhop_find_lane(const struct anyhop_vie
 	return anyhop_at(view, offset + (spread * lanes->multipliers[1] >> 40 & mask));
 }
 
+/* An IPv6 address, given as raw words, as one word that spreads. A multiplication carries only upwards, so what tells addresses apart,
+ * their last bytes, goes to the bottom. */
+anyhop_inline __u64 anyhop_spread6(__u64 high, __u64 low)
+{
+	return __builtin_bswap64(high) + __builtin_bswap64(low) * ANYHOP_LANE_LOW_FACTOR;
+}
+
 /* Whether an address, as one word that spreads, may be a VIP's: never 0 for one that is. */
 anyhop_inline int anyhop_may_be_vip(const struct anyhop_view *view, __u64 spread)
 {
@@ -151,29 +158,39 @@ anyhop_inline const struct anyhop_lane *anyhop_find_lane4(const struct anyhop_vi
 	return lane && lane->key == key && anyhop_in_range(lane, anyhop_get16(l3 + 22)) ? lane : 0;
 }
 
-anyhop_inline int anyhop_is_lane6(const struct anyhop_lane6 *lane, __u64 key, __u64 high, __u64 low)
-{
-	return lane && lane->lane.key == key && lane->address[0] == high && lane->address[1] == low;
-}
-
-/* The same for IPv6. */
-anyhop_inline const struct anyhop_lane6 *anyhop_find_lane6(const struct anyhop_view *view, const __u8 *l3, __u32 *is_vip)
+/* The IPv6 lane with a key at one of its two places, or NULL. Lanes of other VIPs may have the same key: the address tells. */
+anyhop_inline const struct anyhop_lane6 *anyhop_find_lane6_of(const struct anyhop_view *view, __u64 spread, __u64 key, __u64 high,
+							      __u64 low)
 {
 	const struct anyhop_lanes *lanes = anyhop_lanes(view);
-	__u64 high = anyhop_get64(l3 + 24), low = anyhop_get64(l3 + 32), spread = low * ANYHOP_LANE_LOW_FACTOR;
+	const struct anyhop_lane6 *lane = anyhop_at(view, lanes->offset6 + (spread * lanes->multipliers[0] >> 40 & lanes->mask6));
+
+	if (!lane)
+		return 0;
+	if (anyhop_likely(lane->lane.key == key && lane->address[0] == high && lane->address[1] == low))
+		return lane;
+	if (!lane->lane.overflow)
+		return 0;
+	lane = anyhop_at(view, lanes->offset6 + (spread * lanes->multipliers[1] >> 40 & lanes->mask6));
+	return lane && lane->lane.key == key && lane->address[0] == high && lane->address[1] == low ? lane : 0;
+}
+
+/* The same for an IPv6 packet. */
+anyhop_inline const struct anyhop_lane6 *anyhop_find_lane6(const struct anyhop_view *view, const __u8 *l3, __u32 *is_vip)
+{
+	__u64 high = anyhop_get64(l3 + 24), low = anyhop_get64(l3 + 32), spread = anyhop_spread6(high, low);
 	__u64 key = (__u64)anyhop_get16(l3 + 42) << 32 | (__u64)l3[6] << 48;
-	const struct anyhop_lane6 *lane = (const struct anyhop_lane6 *)anyhop_find_lane(view, (high ^ key) + spread, key,
-											lanes->offset6, lanes->mask6);
+	const struct anyhop_lane6 *lane = anyhop_find_lane6_of(view, spread ^ key, key, high, low);
 
 	*is_vip = 1;
-	if (anyhop_likely(anyhop_is_lane6(lane, key, high, low)))
+	if (anyhop_likely(lane))
 		return lane;
-	*is_vip = anyhop_may_be_vip(view, high + spread);
+	*is_vip = anyhop_may_be_vip(view, spread);
 	if (!*is_vip)
 		return 0;
 	key = (__u64)l3[6] << 48 | ANYHOP_LANE_RANGE;
-	lane = (const struct anyhop_lane6 *)anyhop_find_lane(view, (high ^ key) + spread, key, lanes->offset6, lanes->mask6);
-	return anyhop_is_lane6(lane, key, high, low) && anyhop_in_range(&lane->lane, anyhop_get16(l3 + 42)) ? lane : 0;
+	lane = anyhop_find_lane6_of(view, spread ^ key, key, high, low);
+	return lane && anyhop_in_range(&lane->lane, anyhop_get16(l3 + 42)) ? lane : 0;
 }
 
 #endif
