@@ -3,16 +3,17 @@ import { Command, Option } from 'commander';
 import { ConfigError } from '../config/error.js';
 import { loadConfigWithText, parseConfig } from '../config/load.js';
 import { stateDirectoryIn } from '../config/state-directory.js';
+import { readClocks } from '../core/clock.js';
+import { AnyhopError } from '../core/errors.js';
 import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
 import { clockTime } from '../core/time.js';
 import { forbidDumps } from '../ffi/process.js';
-import { servedOf } from '../node/assemble.js';
 import { losses } from '../node/change-reports.js';
 import type { ReadConfig } from '../node/config-file.js';
 import { type RunOptions, runNode } from '../node/run.js';
-import { lastGoodConfig } from '../node/state-store.js';
-import { takenIds } from '../node/taken-ids.js';
+import { lastGoodConfig, lastMemory } from '../node/state-store.js';
+import { takenIdsAtRestart } from '../node/taken-ids.js';
 import { renamedPools } from '../pool/renames.js';
 import {
   type ConfigOptions,
@@ -71,6 +72,7 @@ Examples:
  * The config to start with: that of the file. If the file is wrong, or needs a reload with --force, the last config in force is
  * used instead. A node that crashes during an edit must come back, and a restart must not apply what a reload has refused.
  * @throws ConfigError when the file is wrong and there is no earlier config
+ * @throws AnyhopError when the file gives away the id of a remembered machine and there is no earlier config
  */
 function firstConfig(
   load: () => ReadConfig,
@@ -85,10 +87,22 @@ function firstConfig(
     const whatToDo = 'correct the file, then run `anyhop reload`';
     return startWith(good, read.message, whatToDo, { file: options.config, problems: read.problems }, log);
   }
-  if (good === undefined) return { first: read };
+  const clocks = readClocks();
+  const { name, stateDirectory: kept } = read.config.node;
+  const taken = takenIdsAtRestart(
+    good?.first.config,
+    read.config,
+    lastMemory(kept, name, clocks),
+    clocks.nowMs,
+  );
+  if (good === undefined) {
+    if (taken.length === 0) return { first: read };
+    throw new AnyhopError('ERR_CONFIG', taken.map((each) => `${options.config}: ${each}`).join('\n'), {
+      hint: 'Give the new backends other ids, or start again when the settle time is over.',
+    });
+  }
   const { config } = good.first;
   const lost = losses(config, read.config);
-  const taken = takenIds(servedOf(config), read.config);
   if (lost.length + taken.length === 0) return { first: read, renamed: renamedPools(config, read.config) };
   const why = [...taken, ...lost].map((each) => `${options.config}: ${each}`).join('\n');
   const whatToDo =

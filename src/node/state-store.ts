@@ -43,7 +43,7 @@ export class StateStore {
   /** @param directory absolute; made when it is not there */
   constructor(directory: string, node: string, log: Logger, clocks: () => Clocks) {
     this.#directory = directory;
-    this.#file = join(directory, `${node}.json`);
+    this.#file = memoryFile(directory, node);
     this.#log = log;
     this.#clocks = clocks;
   }
@@ -151,6 +151,24 @@ export function lastGoodConfig(directory: string, path: string): GoodConfig | un
   } catch {
     return undefined; // the caller says what is wrong with the config file
   }
+}
+
+/**
+ * What a process before this one remembered, to look at before a config is chosen: nothing where it cannot be used. StateStore.read
+ * says why.
+ * @throws AnyhopError ERR_STATE_FILE when others can write in the directory
+ */
+export function lastMemory(directory: string, node: string, clocks: Clocks): ReadonlyMap<string, PoolMemory> {
+  requireSafe(directory);
+  try {
+    return readMemory(readOwnFile(memoryFile(directory, node)).text, clocks);
+  } catch {
+    return new Map();
+  }
+}
+
+function memoryFile(directory: string, node: string): string {
+  return join(directory, `${node}.json`);
 }
 
 function requireSafe(directory: string): void {

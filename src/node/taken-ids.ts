@@ -4,7 +4,10 @@
  */
 import { FreeIds } from '../config/rules/ids.js';
 import type { Config } from '../config/types.js';
-import { keyedPools, type Served } from './assemble.js';
+import { NO_POOLS, type PoolMemory, take } from '../pool/membership.js';
+import { renamedPools } from '../pool/renames.js';
+import { statesOf } from '../pool/states.js';
+import { keyedPools, type Served, servedOf } from './assemble.js';
 
 export const TAKEN_ID_HINT =
   'Give the new backend another id, or reload again when the settle time is over that begins as the former one leaves.';
@@ -34,4 +37,21 @@ export function takenIds(before: Served, after: Pick<Config, 'pools' | 'services
     );
   }
   return [...taken.values()];
+}
+
+/**
+ * The same for a restart, where the first image has members of remembered states beside those of the file.
+ * @param good the last config that was in force, if one is known
+ */
+export function takenIdsAtRestart(
+  good: Pick<Config, 'pools' | 'services'> | undefined,
+  after: Pick<Config, 'pools' | 'services'>,
+  memory: ReadonlyMap<string, PoolMemory>,
+  nowMs: number,
+): string[] {
+  const before = good === undefined ? { services: [], pools: [] } : servedOf(good);
+  const renamed = good === undefined ? new Map() : renamedPools(good, after);
+  const coming = take(NO_POOLS, after.pools, { force: false, nowMs, memory, renamed });
+  const pools = [...coming.values()].map(({ file, changes }) => statesOf(file, changes));
+  return takenIds({ services: before.services, pools: [...before.pools, ...pools] }, after);
 }

@@ -222,8 +222,20 @@ describe('a running node', { skip: missingForLab()?.message ?? false, timeout: T
     node = await lab.startForwarder(0);
     assert.match((await status()).config.refused!.message, said);
     assert.equal((await status()).pools[0]!.backends[0]!.address, former);
-    writeFileSync(file, now);
+    // A machine that has left is remembered, though the last good file does not name it.
+    config.pools[pool!].settle_time = '60s';
+    config.pools[pool!].backends.shift();
+    writeFileSync(file, stringify(config));
     await reload('reloaded');
+    config.pools[pool!].backends.unshift(web1);
+    writeFileSync(file, stringify(config));
+    node.kill();
+    await node.exited;
+    node = await lab.startForwarder(0);
+    assert.match((await status()).config.refused!.message, said);
+    assert.ok((await status()).pools[0]!.backends.every(({ address }) => address !== web1.address));
+    writeFileSync(file, now);
+    await run([process.execPath, MAIN, 'reload', '--force', '--socket', lab.socket(0)]);
   });
 
   test('asks for force before a service is served no longer', async () => {

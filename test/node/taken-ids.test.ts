@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { LoadedConfig } from '#anyhop/config/types.js';
 import { type Served, servedOf } from '#anyhop/node/assemble.js';
-import { takenIds } from '#anyhop/node/taken-ids.js';
+import { takenIds, takenIdsAtRestart } from '#anyhop/node/taken-ids.js';
+import { plan, startChanges } from '#anyhop/pool/change.js';
+import { memoryOf } from '#anyhop/pool/membership.js';
 import { statesOfConfig } from '#anyhop/pool/states.js';
 import { join, parse, SERVICES } from '../config/fixture.js';
 
@@ -65,6 +67,27 @@ test('the same machine keeps its id under another name, in another pool, and in 
   const before = servedOf(fileOf([A, B]));
   assert.deepEqual(takenIds(before, fileOf(['name: z, address: 10.1.0.11', B])), []);
   assert.deepEqual(takenIds(before, fileOf([B], ON, [A, B])), []);
+});
+
+test('a restart keeps the id of a machine that has left for as long as the node remembers it', () => {
+  const [both, one] = [fileOf([A, B]), fileOf([B])];
+  const { settleMs } = one.pools[0];
+  const started = startChanges({ members: both.pools[0].backends }, settleMs, 1000);
+  const left = plan(started, { members: one.pools[0].backends }, 2000);
+  const memory = new Map([['web', memoryOf(left)]]);
+  const next = fileOf([B, 'name: c, address: 10.2.0.11']);
+  const said = /^pools\.web: c \(10\.2\.0\.11\) has the id 11, which 10\.1\.0\.11 had within the settle time/;
+  assert.match(takenIdsAtRestart(one, next, memory, 12_000).join(), said);
+  assert.match(takenIdsAtRestart(undefined, next, memory, 12_000).join(), said, 'without the last config');
+  assert.deepEqual(takenIdsAtRestart(one, next, memory, 2000 + settleMs), []);
+  assert.deepEqual(takenIdsAtRestart(one, next, new Map(), 12_000), []);
+  assert.deepEqual(
+    takenIdsAtRestart(one, fileOf([A, B]), memory, 12_000),
+    [],
+    'the machine itself comes back',
+  );
+  const without = [fileOf([B], SERVICES), fileOf([B, 'name: c, address: 10.2.0.11'], SERVICES)] as const;
+  assert.deepEqual(takenIdsAtRestart(...without, memory, 12_000), [], 'nobody’s without second chance');
 });
 
 test('ids are nobody’s where no service has second chance, before and after', () => {
