@@ -10,6 +10,7 @@ export interface LabBackend {
   readonly name: string;
   readonly address: string;
   readonly agent: boolean;
+  readonly id?: number;
 }
 
 /** An HTTP service on a VIP. */
@@ -77,9 +78,9 @@ export function fourMixes(
 ): LabService[] {
   const [samePort, crossedPort] = HTTP_PORTS;
   const over = (version: 4 | 6): LabBackend[] =>
-    backends.map(({ name, host4, host6, agent = true }) => ({
+    backends.map(({ name, host4, host6, agent = true }, i) => ({
       name,
-      address: version === 4 ? host4 : host6,
+      ...(version === 4 ? { address: host4 } : { address: host6, id: i + 1 }), // the IPv6 addresses all end in the same bits
       agent,
     }));
   return [

@@ -46,9 +46,9 @@ const draining = (backends: Backends, count: number): Backends =>
 async function drainUnderLoad(
   secondChance: 'on' | 'off',
   drains: readonly [number, number] = [0, 1],
+  underlay: 4 | 6 = 4,
 ): Promise<{ held: Held; verdicts: Record<string, number>[] }> {
-  // IPv6 backends of the lab end in the same 15 bits, and have no ids of their own.
-  const services = fourMixes(BACKENDS).filter(({ name }) => name.endsWith('over-v4'));
+  const services = fourMixes(BACKENDS).filter(({ name }) => name.endsWith(`over-v${underlay}`));
   const onePort = services.map((service) => ({ ...service, port: HTTP_PORTS[0] }));
   const lab = await createLab({ forwarders: 1, backends: 3, engine: 'xdp', services: onePort });
   try {
@@ -105,8 +105,14 @@ labTest('a drain breaks no connection with second chance', async () => {
   assert.ok(sentOn >= 2 * count(held, 'held', 'web-1'), `${sentOn} packets sent on`);
 });
 
-labTest('two drains that overlap break no connection, also where it takes two hops to reach it', async () => {
-  const { held, verdicts } = await drainUnderLoad('on', [1, 2]);
+for (const underlay of [4, 6] as const)
+  labTest(
+    `two drains that overlap break no connection over IPv${underlay}, also where it takes two hops to reach it`,
+    () => twoDrains(underlay),
+  );
+
+async function twoDrains(underlay: 4 | 6): Promise<void> {
+  const { held, verdicts } = await drainUnderLoad('on', [1, 2], underlay);
   assert.deepEqual(Object.keys(held).sort(), ALL, JSON.stringify(held));
   assert.equal(count(held, 'broken', ...ALL), 0, JSON.stringify(held));
   assert.equal(count(held, 'held', ...ALL), 2 * CONNECTIONS_PER_VIP);
@@ -117,7 +123,7 @@ labTest('two drains that overlap break no connection, also where it takes two ho
   assert.ok(third!['sent_on']! > second!['sent_on']!);
   for (const each of verdicts)
     assert.deepEqual([each['drop_id_stale'], each['drop_key'], each['drop_peer_unknown']], [0, 0, 0]);
-});
+}
 
 labTest('a drain without second chance breaks the connections of that backend alone', async () => {
   const { held, verdicts } = await drainUnderLoad('off');
