@@ -67,7 +67,10 @@ export interface PoolChanges {
   readonly members: readonly BackendConfig[];
   /** What was in force before, newest first; other states than the present one. */
   readonly remembered: readonly RememberedState[];
-  /** When the last state was in force that had to make room; undefined when none had to within the settle time. */
+  /**
+   * Until when a state was in force that had to make room, or when it made room if that is a settle time later. Undefined when that is a
+   * settle time ago.
+   */
   readonly droppedUntilMs?: number | undefined;
   /** In the order in which they came. */
   readonly planned: readonly PlannedChange[];

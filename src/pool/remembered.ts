@@ -44,16 +44,18 @@ export function remember(before: PoolChanges, after: PoolChanges): PoolChanges {
 }
 
 function bounded(changes: PoolChanges, is: PoolMoment): PoolChanges {
-  const { remembered } = changes;
+  const { remembered, settleMs, nowMs } = changes;
   if (remembered.length <= STATES_REMEMBERED_MAX) return changes;
   const inHealthAlone = remembered.findLastIndex((one) =>
     [is, ...remembered].some((other) => other !== one && isSameMembers(other.members, one.members)),
   );
   const dropped = remembered.at(inHealthAlone)!;
+  // The state before an old drain: what it loses, it loses from now on.
+  const droppedUntilMs = nowMs < dropped.untilMs + settleMs ? dropped.untilMs : nowMs;
   return {
     ...changes,
     remembered: remembered.filter((one) => one !== dropped),
-    droppedUntilMs: Math.max(dropped.untilMs, changes.droppedUntilMs ?? 0),
+    droppedUntilMs: Math.max(droppedUntilMs, changes.droppedUntilMs ?? 0),
   };
 }
 

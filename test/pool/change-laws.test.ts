@@ -285,6 +285,24 @@ test('with more states than eight, those that differ in health alone go first, a
   assert.equal(advance(changes, droppedUntilMs + SETTLE_MS).droppedUntilMs, undefined);
 });
 
+test('when the state before a drain has to make room, that is told for a settle time, however old the drain is', () => {
+  const members = ['a', 'b', 'c'].map((name) => member(name));
+  const start = plan(startChanges({ members }, SETTLE_MS, 0), { members: drained(members, 'a') }, 10);
+  let changes = hold(start, [{ name: 'a', untilMs: 60_000 }], 10);
+  for (let i = 0; i < STATES_REMEMBERED_MAX; i++) {
+    assert.equal(changes.droppedUntilMs, undefined);
+    const heavier = changes.members.map((one) => (one.name === 'c' ? { ...one, weight: 2 + i } : one));
+    changes = force(changes, { members: heavier }, 10_000 + i);
+  }
+  const nowMs = changes.nowMs;
+  assert.ok(
+    changes.remembered.every(({ untilMs }) => untilMs >= 10_000),
+    'the state before the drain is gone',
+  );
+  assert.equal(advance(changes, nowMs + SETTLE_MS - 1).droppedUntilMs, nowMs);
+  assert.equal(advance(changes, nowMs + SETTLE_MS).droppedUntilMs, undefined);
+});
+
 test('a backend that flaps for hours leaves one state, and keeps no operator waiting', () => {
   const four = ['a', 'b', 'c', 'd'].map((name) => member(name));
   const pool = new Watched(startChanges({ members: four }, SETTLE_MS, 0));
