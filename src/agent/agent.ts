@@ -157,7 +157,10 @@ export class Agent {
   async #reload(config: LoadedConfig<'agent'>): Promise<void> {
     const former = this.#inForce;
     requireSamePlace(config, former.config);
-    const history = this.#history.next(config);
+    const seen = this.#history.withClaims(config);
+    if (seen !== this.#history) this.#remember(seen);
+    this.#history = seen;
+    const history = seen.next(config);
     const environment = await readyEnvironment(config, this.#attachment.programId);
     const next = await prepare(
       config,

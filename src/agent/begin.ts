@@ -31,6 +31,14 @@ export function inView(history: FleetHistory, environment: Environment): [Fleet,
   return [fleet, { ...environment, locals: localBackends(fleet.backends, thisSystem) }];
 }
 
+/** The history that a former agent left, which knows this config even when it refuses it. */
+function seenBy(directory: string, config: LoadedConfig<'agent'>, log: Logger): FleetHistory | undefined {
+  const left = readFleets(directory, log);
+  const history = left?.withClaims(config);
+  if (history !== undefined && history !== left) writeFleets(directory, history);
+  return history;
+}
+
 /** Prepares a program and attaches it, in place of the one that a former agent left. */
 export async function begin(
   config: LoadedConfig<'agent'>,
@@ -45,7 +53,7 @@ export async function begin(
       `pins without a program on ${name} were removed: ${directory}`,
     );
   }
-  const before = directory === undefined ? undefined : readFleets(directory, log);
+  const before = directory === undefined ? undefined : seenBy(directory, config, log);
   const history = before?.next(config) ?? new FleetHistory(heldBy(config));
   const kept = directory === undefined ? {} : openKeptMaps(directory);
   const inForce = await prepare(config, ...inView(history, environment), kept, log);

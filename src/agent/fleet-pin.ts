@@ -32,14 +32,17 @@ const fleet = z.object({
 const kept = z.object({
   present: z.object({ fleet, settleMs: z.number() }),
   former: z.array(z.object({ fleet, untilMs: z.number() })),
+  /** Agents before this one wrote none. */
+  claims: z.array(z.object({ id: z.number(), address: z.string(), freeAtMs: z.number() })).default([]),
 });
 
 /** Pins it in the place of what is there. @throws AnyhopError ERR_BPF */
-export function writeFleets(directory: string, { present, former }: FleetHistory): void {
+export function writeFleets(directory: string, { present, former, claims }: FleetHistory): void {
   const text = Buffer.from(
     JSON.stringify({
       present: { ...present, fleet: textsOf(present.fleet) },
       former: former.map(({ fleet, untilMs }) => ({ fleet: textsOf(fleet), untilMs })),
+      claims,
     }),
   );
   const map = MappedArray.create('anyhop_fleet', text.length + 1);
@@ -61,8 +64,8 @@ export function readFleets(directory: string, log: Logger): FleetHistory | undef
     const map = MappedArray.pinned(path);
     try {
       const bytes = Buffer.from(map.memory);
-      const { present, former } = kept.parse(JSON.parse(bytes.toString('utf8', 0, bytes.indexOf(0))));
-      return new FleetHistory(present, former);
+      const { present, former, claims } = kept.parse(JSON.parse(bytes.toString('utf8', 0, bytes.indexOf(0))));
+      return new FleetHistory(present, former, claims);
     } finally {
       map.close();
     }

@@ -34,10 +34,12 @@ describe('the pinned fleets', { skip: SKIP }, () => {
     const second = first.next(
       configOf((text) => text.replace('10.1.0.12}', '10.1.0.22, id: 900, agent: false}')),
     );
-    for (const history of [first, second]) {
+    const claimed = first.withClaims(configOf((text) => text.replace('10.1.0.12}', '10.2.0.12}')));
+    assert.equal(claimed.claims.length, 1);
+    for (const history of [first, claimed, second]) {
       writeFleets(directory, history);
-      const { present, former } = readFleets(directory, log)!;
-      assert.deepEqual([present, former], [history.present, history.former]);
+      const { present, former, claims } = readFleets(directory, log)!;
+      assert.deepEqual([present, former, claims], [history.present, history.former, history.claims]);
     }
     assert.equal(second.former.length, 1);
     assert.deepEqual(readdirSync(directory), ['fleet']);

@@ -78,7 +78,7 @@ test('a backend that gets another id is also known by the former one, and takes 
 
 test('an id that another backend had is refused while somebody may mean that one', () => {
   let nowMs = 1000;
-  const first = new FleetHistory(heldBy(BEFORE), [], () => nowMs);
+  const first = new FleetHistory(heldBy(BEFORE), [], [], () => nowMs);
   const moved = configOf((text) => text.replace('10.1.0.12}', '10.2.0.12}'));
   const refusal = {
     code: 'ERR_CONFIG',
@@ -95,9 +95,41 @@ test('an id that another backend had is refused while somebody may mean that one
   first.next(configOf((text) => text.replace('10.1.0.12}', '10.2.0.12, id: 900}')));
 });
 
+test('an agent that has missed the config without a backend gives its id away a settle time after it first refused to', () => {
+  let nowMs = 1000;
+  const first = new FleetHistory(heldBy(BEFORE), [], [], () => nowMs);
+  const movedTo = (address: string) => configOf((text) => text.replace('10.1.0.12}', `${address}}`));
+  const moved = movedTo('10.2.0.12');
+  const refusal = { message: /10\.2\.0\.12 has the id 12, which 10\.1\.0\.12 had/ };
+  const seen = first.withClaims(moved);
+  assert.throws(() => seen.next(moved), refusal);
+  nowMs += 299_999;
+  assert.equal(seen.withClaims(moved), seen, 'another attempt prolongs nothing');
+  assert.throws(() => seen.next(moved), refusal);
+  nowMs += 1;
+  assert.throws(() => first.next(moved), refusal, 'without a first attempt');
+  assert.throws(
+    () => seen.withClaims(movedTo('10.3.0.12')).next(movedTo('10.3.0.12')),
+    /10\.3\.0\.12 has the id 12/,
+  );
+  const taken = seen.withClaims(moved).next(moved);
+  const holders = taken.fleet().peers.filter(({ id }) => id === 12);
+  assert.deepEqual(
+    holders.map(({ address }) => address.text),
+    ['10.2.0.12'],
+  );
+  assert.ok(
+    texts(taken.fleet()).flat().includes('10.1.0.12'),
+    'the backend that left is a stranger only later',
+  );
+  assert.deepEqual(taken.claims, []);
+  const back = seen.next(BEFORE);
+  assert.throws(() => back.next(moved), refusal, 'a config that is taken ends the wait');
+});
+
 test('a former fleet holds for the longest settle time of the two configs, and one that has nothing else not at all', () => {
   let nowMs = 1000;
-  const first = new FleetHistory(heldBy(BEFORE), [], () => nowMs);
+  const first = new FleetHistory(heldBy(BEFORE), [], [], () => nowMs);
   assert.deepEqual(first.next(BEFORE).former, []);
   const second = first.next(AFTER); // 5 minutes
   assert.deepEqual(

@@ -143,6 +143,19 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     backend.configure();
   });
 
+  test('takes an id that it refused a settle time later, over restarts, though it missed the config between', async () => {
+    backend.configure(settlesSoon);
+    const first = await start();
+    assert.equal((await first.stop('SIGTERM')).code, 0);
+    backend.configure((text) => settlesSoon(text).replace('address: 10.1.0.12}', 'address: 10.2.0.12}'));
+    assert.equal((await backend.agent()).code, 2);
+    await delay(SETTLE_S * 1000);
+    const next = await start();
+    await delivers();
+    assert.equal((await next.stop('SIGINT')).code, 0);
+    backend.configure();
+  });
+
   test('refuses a bad config with its file and line, and what is in force stays', async () => {
     const agent = await start();
     const program = await backend.xdp();
