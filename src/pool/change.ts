@@ -134,7 +134,10 @@ export function plan(
   nowMs: number,
   marks?: FirstMarks,
 ): PoolChanges {
-  const now = advance(changes, nowMs);
+  return atOnce(changes, nowMs, (before) => planNow(come(before), change, marks));
+}
+
+function planNow(now: PoolChanges, change: PoolChange, marks: FirstMarks | undefined): PoolChanges {
   const wanted = sorted(change.members);
   const prior = sortedPrior(change.prior);
   if (isSameMembers(now.members, wanted)) return withMarks({ ...now, queue: [], override: prior }, marks);
@@ -144,7 +147,7 @@ export function plan(
   const ended = endedDrains(now, wanted);
   const isAlone = ended.size === 0 || (merged.length === 1 && heldBack(now, wanted).length === 0);
   const queue = isAlone ? merged : endDrains(now.members, merged, ended, { ...step, id: now.lastId + 2 });
-  return advance(withMarks({ ...now, queue, lastId: lastIdOf(now, queue) }, marks), now.nowMs);
+  return come(withMarks({ ...now, queue, lastId: lastIdOf(now, queue) }, marks));
 }
 
 /** `prior:` of the file belongs to what the file says last. */
@@ -172,9 +175,11 @@ export function force(
   nowMs: number,
   marks?: FirstMarks,
 ): PoolChanges {
-  const now = { ...passTime(changes, nowMs), queue: [] };
-  if (!isSameMembers(now.members, sorted(change.members))) return apply(now, change, marks);
-  return withMarks({ ...now, override: sortedPrior(change.prior) }, marks);
+  return atOnce(changes, nowMs, (before) => {
+    const now = { ...before, queue: [] };
+    if (!isSameMembers(now.members, sorted(change.members))) return apply(now, change, marks);
+    return withMarks({ ...now, override: sortedPrior(change.prior) }, marks);
+  });
 }
 
 /** Some fields of one backend are in force now; what is queued goes on waiting, and has the same in these fields. */
@@ -184,15 +189,17 @@ export function forceBackend(
   fields: Partial<Pick<BackendConfig, 'weight' | 'state'>>,
   nowMs: number,
 ): PoolChanges {
-  const now = passTime(changes, nowMs);
-  return applyBrought(now, bringFields(now.members, now.queue, name, fields), now.override);
+  return atOnce(changes, nowMs, (now) =>
+    applyBrought(now, bringFields(now.members, now.queue, name, fields), now.override),
+  );
 }
 
 /** One queued change is in force now; the others go on waiting. @param at its place in the queue */
 export function forceQueued(changes: PoolChanges, at: number, nowMs: number): PoolChanges {
-  const now = passTime(changes, nowMs);
-  const prior = at === now.queue.length - 1 ? now.queue[at].prior : now.override;
-  return applyBrought(now, bringStep(now.members, now.queue, at), prior);
+  return atOnce(changes, nowMs, (now) => {
+    const prior = at === now.queue.length - 1 ? now.queue[at].prior : now.override;
+    return applyBrought(now, bringStep(now.members, now.queue, at), prior);
+  });
 }
 
 function applyBrought(
@@ -222,12 +229,14 @@ export function markEach(
   const isOther = (mark: RememberedMark, to = standingOf(mark)): boolean =>
     to !== undefined && (to.health !== mark.health || to.unreachable !== mark.unreachable);
   if (!changes.marks.some((mark) => isOther(mark))) return changes;
-  const now = advance(changes, nowMs);
-  const marks = now.marks.map((mark) => {
-    const to = standingOf(mark);
-    return to !== undefined && isOther(mark, to) ? remark(mark, to, now) : mark;
+  return atOnce(changes, nowMs, (before) => {
+    const now = come(before);
+    const marks = now.marks.map((mark) => {
+      const to = standingOf(mark);
+      return to !== undefined && isOther(mark, to) ? remark(mark, to, now) : mark;
+    });
+    return { ...now, marks };
   });
-  return remember(now, { ...now, marks });
 }
 
 function remark(
@@ -254,7 +263,23 @@ function isSameHolds(some: readonly Hold[], others: readonly Hold[]): boolean {
 
 /** Time passes. What is due in the queue comes into force, as far as it may. */
 export function advance(changes: PoolChanges, nowMs: number): PoolChanges {
-  let now = passTime(changes, nowMs);
+  return atOnce(changes, nowMs, come);
+}
+
+/** One transition. No connection is from a state that was in force within it, so it is not remembered. */
+function atOnce(
+  changes: PoolChanges,
+  nowMs: number,
+  transition: (now: PoolChanges) => PoolChanges,
+): PoolChanges {
+  const before = passTime(changes, nowMs);
+  const after = transition(before);
+  return after === before ? before : settled(remember(before, after));
+}
+
+/** What is due in the queue. */
+function come(changes: PoolChanges): PoolChanges {
+  let now = changes;
   for (;;) {
     const [first, ...rest] = now.queue;
     if (first === undefined || !mayCome(now, first.members)) return now;
@@ -290,8 +315,7 @@ function apply(changes: PoolChanges, change: PoolChange, marks?: FirstMarks): Po
   const members = sharing(sorted(change.members), changes.members);
   const planned = withPlanned(changes.planned, changes.members, members, changes.nowMs);
   const holds = [...inForceHolds(changes.holds, members), ...assumedHolds(changes, members)].sort(byName);
-  const next = { ...changes, members, planned, holds, override: sortedPrior(change.prior) };
-  return settled(remember(changes, withMarks(next, marks)));
+  return withMarks({ ...changes, members, planned, holds, override: sortedPrior(change.prior) }, marks);
 }
 
 /** `members`, with the same objects for those that stay as they are: a pool remembers many lists of thousands. */

@@ -448,6 +448,29 @@ test('marks never wait, and a removed backend is not marked', () => {
   );
 });
 
+test('of steps that come into force at one moment, the one state before them is remembered', () => {
+  const [a, b, x, y, z] = ['a', 'b', 'x', 'y', 'z'].map((name) => member(name));
+  const start = startChanges({ members: [a, b] }, SETTLE_MS, 0);
+  const forced = force(start, { members: [a, b, x] }, 10);
+  const open = force(forced, { members: [a, b, x, y] }, 10);
+  const wanted = drained([a, b, x, y, z], 'a');
+  const added = plan(open, { members: [a, b, x, y, z] }, 20);
+  const waiting = plan(added, { members: wanted }, 20);
+  assert.equal(waiting.queue.length, 2);
+  const atMs = 10 + SETTLE_MS;
+  for (const after of [
+    advance(waiting, atMs),
+    mark(waiting, 'b', 'down', atMs),
+    plan(waiting, { members: [...wanted, member('w')] }, atMs),
+  ]) {
+    assert.deepEqual(after.members, plan(start, { members: wanted }, 0).members);
+    assert.deepEqual(
+      after.remembered.map((one) => one.members.map(({ name }) => name).join('')),
+      ['abxy'],
+    );
+  }
+});
+
 test('a forced change drops what waits, and is remembered like any other', () => {
   const members = ['a', 'b', 'c'].map((name) => member(name));
   const start = startChanges({ members }, SETTLE_MS, 0);

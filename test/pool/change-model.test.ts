@@ -38,11 +38,16 @@ class Model {
     this.#enter(0);
   }
 
-  advance(nowMs: number): void {
+  #advance(nowMs: number): void {
+    this.#come(nowMs);
+    this.#enter(nowMs);
+    this.#expire(nowMs);
+  }
+
+  #come(nowMs: number): void {
     this.#expire(nowMs);
     while (this.queue.length > 0 && this.#mayCome(this.queue[0], nowMs))
       this.#apply(this.queue.shift()!, nowMs);
-    this.#expire(nowMs);
   }
 
   /** @param observed what came of it: where a step is merged into others is held to laws here, and to a model in queue.test.ts */
@@ -53,7 +58,7 @@ class Model {
       const list = byName(action.members);
       if (!isDeepStrictEqual(list, this.members)) this.#apply(list, nowMs);
     } else {
-      this.advance(nowMs);
+      this.#come(nowMs);
     }
     if (action.kind === 'plan') this.#plan(byName(action.members), nowMs, observed);
     if (action.kind === 'mark' && this.#names().has(action.name)) {
@@ -62,12 +67,12 @@ class Model {
         health: health === 'up' && !isReachable ? 'down' : health,
         unreachable: isReachable ? undefined : true,
       });
-      this.#enter(nowMs);
     }
+    this.#enter(nowMs);
     if (action.kind === 'hold') {
       const names = action.names.filter((name) => this.drains.has(name));
       this.holds = new Map(names.map((name) => [name, nowMs + DRAIN_MS]));
-      this.advance(nowMs);
+      this.#advance(nowMs);
     }
     this.#expire(nowMs);
     const names = this.#names();
@@ -102,7 +107,7 @@ class Model {
       const known = this.plannedAtMs.filter((at) => at === nowMs).length;
       if (came.length > known) {
         assert.ok(came.length - known <= 2);
-        if (came.length - known === 2) this.#apply(observed.remembered[0].members, nowMs);
+        if (came.length - known === 2) this.#apply(this.#undrained(list), nowMs);
         this.#apply(observed.members, nowMs);
         assert.ok(this.open(nowMs) <= 2, 'a third change came');
       }
@@ -116,6 +121,12 @@ class Model {
     }
   }
 
+  /** What is in force, without the drains that `list` ends. */
+  #undrained(list: readonly BackendConfig[]): readonly BackendConfig[] {
+    const active = new Set(list.flatMap(({ name, state }) => (state === 'active' ? [name] : [])));
+    return this.members.map((one) => (active.has(one.name) ? { ...one, state: 'active' } : one));
+  }
+
   #apply(list: readonly BackendConfig[], nowMs: number): void {
     this.plannedAtMs.push(nowMs);
     this.members = list;
@@ -127,7 +138,6 @@ class Model {
       this.drains.set(name, this.plannedAtMs.length - 1);
       this.holds.set(name, nowMs + SETTLE_MS);
     }
-    this.#enter(nowMs);
   }
 
   /** What is in force by now goes to the log. */
