@@ -187,7 +187,10 @@ export interface PlanReport {
   /** The file that was compared with what is in force; absent when nothing was read. */
   readonly file?: string;
   readonly pools: readonly (PoolChangeReport & {
-    /** What it would move and break when it comes into force; absent for a pool that stays, comes or goes. */
+    /**
+     * What it would move and break when it comes into force; of an `unchanged` pool, what another panic threshold does. Absent for a pool
+     * that stays, comes or goes.
+     */
     readonly plan?: PoolPlan;
     /** TCP services of the pool that second chance is off for: what `plan` says of it is not theirs. */
     readonly withoutSecondChance?: readonly string[];

@@ -20,8 +20,8 @@ export function drawFilePlan({ pools, services }: FileReport): string {
 /** For a node: what its config file, or a runtime command, would change. */
 export function drawNodePlan(report: PlanReport, now = new Date()): string {
   const { of, file, pools, changes, warnings } = report;
-  const isNews = ({ effect, takenBack }: NodePoolPlan): boolean =>
-    effect !== 'unchanged' || takenBack !== undefined;
+  const isNews = ({ effect, takenBack, plan }: NodePoolPlan): boolean =>
+    effect !== 'unchanged' || takenBack !== undefined || plan !== undefined;
   const same = pools.filter((pool) => !isNews(pool));
   const parts = pools.filter(isNews).map((pool) => drawNodePool(pool, now));
   if (changes.length > 0) parts.push(`outside the pools\n${indented(changes)}`);
@@ -56,7 +56,8 @@ function drawNodePool(report: NodePoolPlan, now: Date): string {
   for (const step of forceBrings) rows.push(['--force', `a reload also applies ${drawQueued(step)}`]);
   for (const step of takenBack) rows.push(['no longer waits', drawQueued(step)]);
   const end = plan === undefined ? '' : `${sentence(pool, plan, withoutSecondChance)}\n`;
-  const when = effect === 'in_force' ? 'at once' : effect === 'unchanged' ? 'stays' : drawEffect(report, now);
+  const isAtOnce = effect === 'in_force' || (effect === 'unchanged' && plan !== undefined);
+  const when = isAtOnce ? 'at once' : effect === 'unchanged' ? 'stays' : drawEffect(report, now);
   return `pool ${pool}: ${when}\n${labelled(rows)}${end}`;
 }
 

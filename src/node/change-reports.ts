@@ -48,7 +48,9 @@ export function planOf(
 ): Pick<PlanReport['pools'][number], 'plan'> {
   const is = after.get(pool);
   const was = is && formerOf(before, pool, is);
-  if (was === undefined || is === undefined || effect === 'unchanged') return {};
+  if (was === undefined || is === undefined) return {};
+  // Another threshold can begin or end panic, which moves slots as no state remembers them.
+  if (effect === 'unchanged' && was.file.panicThreshold === is.file.panicThreshold) return {};
   if (effect === 'queued') return { plan: planQueued(is, step!, facts) };
   return { plan: planBetween(was, is, facts) };
 }

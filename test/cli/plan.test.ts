@@ -53,6 +53,7 @@ const REPORT: PlanReport = {
       atRiskByForce: [],
       withoutSecondChance: ['http'],
     },
+    { pool: 'dns', effect: 'unchanged', changes: [], plan: settled, atRiskByForce: [] },
     { pool: 'new', effect: 'added', changes: [], atRiskByForce: [] },
     { pool: 'old', effect: 'removed', changes: [], atRiskByForce: [] },
     {
@@ -86,6 +87,7 @@ describe('plan of a running node', () => {
       stdout,
       /no TCP flow breaks where second chance is on\. It is off for http: 3\d\.\d % break there\.\n/,
     );
+    assert.match(stdout, /^pool dns: at once\n {2}slots moved {6}8\d slots/m, 'another panic threshold');
     assert.match(stdout, /^pool new: added; it has no flows yet\.\n\npool old: removed; its flows end\.\n/m);
     assert.match(
       stdout,

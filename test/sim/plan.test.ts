@@ -46,6 +46,34 @@ function shareOf(
   return count / SLOTS;
 }
 
+test('a panic threshold that ends panic is planned with the flows that it breaks, which nobody remembers', () => {
+  const [pool] = FILE.pools;
+  const inPanic = take(NO_POOLS, [{ ...pool, panicThreshold: 0.5 }], { force: false, nowMs: 0 });
+  const down = new Set(['web-1', 'web-2', 'web-3']);
+  const marked = takeMarks(inPanic, (_, { name }) => (down.has(name) ? { health: 'down' } : undefined), 1000);
+  const before = take(marked, [{ ...pool, panicThreshold: 0.5 }], { force: false, nowMs: 400_000 });
+  const after = take(before, [{ ...pool, panicThreshold: 0 }], { force: false, nowMs: 400_001 });
+  const [effect] = effects(before, after);
+  assert.equal(effect.effect, 'unchanged');
+  const { moved, flows } = planOf(effect, before, after, NO_FACTS).plan!;
+  const [was, is] = [before, after].map(tablesOf);
+  assert.equal(
+    moved.share,
+    shareOf(was, is, (one, owner) => one !== owner),
+  );
+  assert.ok(moved.share > 0.55, 'the slots of three of five');
+  assert.equal(
+    flows.at(-1)!.tcpBreakWithSecondChance,
+    shareOf(was, is, (one, ...found) => !found.includes(one)),
+  );
+  assert.ok(flows.at(-1)!.tcpBreakWithSecondChance > 0.1);
+  assert.deepEqual(
+    planOf(effect, before, before, NO_FACTS),
+    {},
+    'with the same threshold there is nothing to plan',
+  );
+});
+
 /** One of five fails, and half a minute later another is removed. */
 function simulated(lifetimeMs: number) {
   const report = simulate({
