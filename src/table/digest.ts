@@ -13,6 +13,7 @@
 import { createHash } from 'node:crypto';
 import { eligibility, ignoresMarks } from './eligible.js';
 import { byName, STACK_VERSION } from './layers.js';
+import type { StateOwners } from './owners.js';
 import type { Member, PoolState } from './state.js';
 
 /** Version of the function from pool states and layers to owners and alternates (eligible.ts, walk.ts, owners.ts, alternates.ts). */
@@ -29,32 +30,39 @@ export function digestOwners({ slots, panicThreshold, state }: TableInput, owner
   return digest('owners', [slots, panicThreshold, canonical(panicThreshold, state, ownerFields)], owners);
 }
 
-/** `alternates` are numbers of `members`: those of the state sorted by name, then those that are gone. */
+/**
+ * `alternates` are numbers of `members`: those of the state sorted by name, then those that are gone.
+ * @param resolved the present state and the remembered ones
+ */
 export function digestAlternates(
-  { slots, panicThreshold, state, remembered }: TableInput & { readonly remembered: readonly PoolState[] },
+  { slots, panicThreshold, state }: TableInput,
+  resolved: readonly StateOwners[],
   members: readonly Member[],
   alternates: Uint16Array,
 ): string {
-  const forms = [state, ...remembered].map((each) =>
-    JSON.stringify(canonical(panicThreshold, each, formerFields)),
-  );
-  const gone = members.slice(state.length);
-  const input = [
-    slots,
-    panicThreshold,
-    canonical(panicThreshold, state, presentFields),
-    [...new Set(forms)].slice(1),
-    gone.map(({ health }) => health === 'dead'),
-  ];
+  const [, ...former] = new Set(resolved.map(digestOfState));
+  const gone = members.slice(state.length).map(({ health }) => health === 'dead');
+  const input = [slots, panicThreshold, canonical(panicThreshold, state, presentFields), former, gone];
   return digest('alternates', input, alternates);
 }
 
-function digest(what: string, input: readonly unknown[], table: Uint16Array): string {
+/** A state is remembered for many tables. */
+const known = new WeakMap<StateOwners, string>();
+
+function digestOfState(of: StateOwners): string {
+  const text = known.get(of) ?? digest('state', canonical(of.panicThreshold, of.state, formerFields));
+  known.set(of, text);
+  return text;
+}
+
+function digest(what: string, input: readonly unknown[], table: Uint16Array = NO_TABLE): string {
   return createHash('sha256')
     .update(`anyhop ${what} ${STACK_VERSION}.${RESOLVE_VERSION}\n${JSON.stringify(input)}\n`)
     .update(littleEndian(table))
     .digest('hex');
 }
+
+const NO_TABLE = new Uint16Array(0);
 
 /** `fieldsOf` each member, sorted by name, and who cannot be reached where owners depend on it. */
 function canonical(

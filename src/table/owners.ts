@@ -19,6 +19,8 @@ export interface StateOwners {
   readonly mode: EligibilityMode;
   /** Index into the stack's names for each slot, or NONE. */
   readonly owners: Uint16Array;
+  /** The slots whose owner does not stand in layer 1. */
+  readonly moved: readonly number[];
   /** 1 for each backend of the stack that is eligible. */
   readonly wanted: Uint8Array;
 }
@@ -50,8 +52,8 @@ export function resolveOwners(
     stack,
     places: placesInStack(state),
     mode,
-    owners: ownersOf(stack, wanted),
     wanted,
+    ...ownersOf(stack, wanted),
   };
 }
 
@@ -61,17 +63,19 @@ function placesInStack(state: PoolState): Uint16Array {
   return Uint16Array.from(taking.sort((a, b) => byName(state[a], state[b])));
 }
 
-function ownersOf(stack: Stack, wanted: Uint8Array): Uint16Array {
+function ownersOf(stack: Stack, wanted: Uint8Array): Pick<StateOwners, 'owners' | 'moved'> {
   const { slots, layers } = stack;
   const walk = new Walk(stack, wanted);
   const nobody = new Uint16Array(0);
+  const moved: number[] = [];
   const owners = layers.length > 0 ? layers[0].slice() : new Uint16Array(slots).fill(NONE);
   for (let slot = 0; slot < slots; slot++) {
     // Most slots stay with layer 1; the others are worth a loop of their own.
     if (wanted[owners[slot]] === 1) continue;
+    moved.push(slot);
     let k = 1;
     while (k < layers.length && wanted[layers[k][slot]] === 0) k++;
     owners[slot] = k < layers.length ? layers[k][slot] : walk.first(slot, nobody, 0);
   }
-  return owners;
+  return { owners, moved };
 }

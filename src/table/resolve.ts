@@ -102,13 +102,14 @@ export function resolvePool<M extends Member>(input: ResolveInput<M>): PoolTable
   const former = remembered.map(place);
   const { members } = machines;
   const owners = translate(present.resolved.owners, present.numbers);
-  const alternates = resolveAlternates(present, former, members);
+  const alternates = resolveAlternates(present, owners, former, members);
+  const all = [present, ...former].map((one) => one.resolved);
   const digestInput = { slots, panicThreshold, state };
   return new PoolTables<M>(
-    { members, owners, alternates, resolved: [present, ...former].map((one) => one.resolved) },
+    { members, owners, alternates, resolved: all },
     {
       owners: () => digestOwners(digestInput, owners),
-      alternates: () => digestAlternates({ ...digestInput, remembered }, members, alternates),
+      alternates: () => digestAlternates(digestInput, all, members, alternates),
     },
   );
 }

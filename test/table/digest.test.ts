@@ -51,6 +51,42 @@ test('a remembered state changes the digest of the alternates alone', () => {
   }
 });
 
+test('nodes that remember the same states have the same digests, however often and in whatever form they do', () => {
+  const [a, b] = [one({ health: 'down' }), members(7)];
+  const { owners, alternates } = digests({ remembered: [a, b] });
+  const [present, dead, drained] = [
+    members(5),
+    one({ health: 'dead' }),
+    one({ health: 'down', drained: true }),
+  ];
+  for (const remembered of [
+    [a, b, a],
+    [a, a, b, b],
+    [present, a, present, b],
+    [dead, b],
+    [drained, b],
+    [one({ health: 'down', unreachable: true }), [...b].reverse()],
+  ]) {
+    assert.deepEqual(digests({ remembered }), { owners, alternates }, JSON.stringify(remembered));
+  }
+  assert.notEqual(digests({ remembered: [b, a] }).alternates, alternates, 'the newest counts first');
+  assert.deepEqual(digests({ remembered: [] }), digests({ remembered: [present] }));
+});
+
+test('another address, or a machine that is gone and dead, changes the digest of the alternates alone', () => {
+  const at = (host: string): Member[] => one({ address: { text: host } });
+  const gone = (health: Member['health']): Member[] => [...members(5), { ...members(6)[5], health }];
+  for (const [before, after] of [
+    [{ state: at('10.1.0.1') }, { state: at('10.1.0.2') }],
+    [{ remembered: [at('10.1.0.1')] }, { remembered: [at('10.1.0.2')] }],
+    [{ remembered: [gone('down')] }, { remembered: [gone('dead')] }],
+  ] satisfies Partial<ResolveInput>[][]) {
+    const [was, is] = [digests(before), digests(after)];
+    assert.equal(is.owners, was.owners);
+    assert.notEqual(is.alternates, was.alternates);
+  }
+});
+
 test('a backend that is dead instead of down changes the digest of the alternates alone', () => {
   const down = digests({ state: one({ health: 'down' }) });
   const dead = digests({ state: one({ health: 'dead' }) });
@@ -62,6 +98,6 @@ test('digests of a known pool stay what they were: a change is a new version of 
   const mixed = members(7, (i) => ({ weight: 1 + (i % 3), health: i === 1 ? 'down' : 'up' }));
   assert.deepEqual(digests({ slots: 65537, state: mixed, remembered: [members(7)] }), {
     owners: '07e1c1b5ccea776ef9558dbd143e8c29bf9a7e72fd5d7eded1e927f7b0dc056a',
-    alternates: '7f33870b1d8879ef246c1bf2ea9b7b113791f2cce9ed522b44416fc9beeb5172',
+    alternates: 'eee4586d931699220d5a17daceb8eb332275d8bb812cdf6e8672e20bf79a42bc',
   });
 });

@@ -51,9 +51,6 @@ export function poolState(
 /** A change of one member: what an operator or a health check does in one step. */
 export type Change = (state: PoolState) => PoolState;
 
-/** A machine that has come has no connections, and its agent says so if it drains. */
-const NEW = { drained: true };
-
 /** Most often of the first of those that a state has. */
 const which = fc.oneof(fc.nat({ max: 2 }), fc.nat());
 
@@ -66,9 +63,9 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ name: backendName, weight, state: admin, health }).map(
     (member): Change =>
       (state) =>
-        state.some(({ name }) => name === member.name) ? state : [...state, { ...member, ...NEW }],
+        state.some(({ name }) => name === member.name) ? state : [...state, member],
   ),
-  editOf({ state: 'draining', drained: false }),
+  editOf({ state: 'draining' }),
   editOf({ state: 'active' }),
   editOf({ health: 'down' }),
   editOf({ health: 'up' }),
@@ -76,7 +73,7 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
   // Another machine under the same name; another name for the same machine.
   fc
     .tuple(which, fc.integer({ min: 1, max: 3 }))
-    .map(([n, host]): Change => edit(n, ({ name }) => ({ address: { text: `${name}@${host}` }, ...NEW }))),
+    .map(([n, host]): Change => edit(n, ({ name }) => ({ address: { text: `${name}@${host}` } }))),
   fc.tuple(which, fc.constantFrom('other', 'another')).map(
     ([n, name]): Change =>
       (state) =>

@@ -27,18 +27,24 @@ export function oracleResolve(
 
   const owners = orders[0].map(([first]) => first);
   const candidates = owners.map((owner, slot) => {
-    const stack = stacks.map((layer) => machineText(memberOf(state, layer[slot])));
-    const above = stack.slice(0, stack.includes(owner) ? stack.indexOf(owner) : stack.length);
     const former = remembered.flatMap((each, i) => {
       const [machine] = orders[i + 1][slot];
       if (machine === undefined) return [];
       return latest(machine).health === 'dead' && believesMarks(each, panicThreshold) ? [] : [machine];
     });
+    const stack = stacks.map((layer) => machineText(memberOf(state, layer[slot])));
+    const above = stack.slice(0, stack.includes(owner!) ? stack.indexOf(owner!) : stack.length);
     const draining = above.filter((machine) => {
       const { state: admin, health, drained } = latest(machine);
       return admin === 'draining' && health === 'up' && !drained;
     });
-    const list = [...former, ...draining, ...alive[slot]];
+    const isUp = (machine: string): boolean => latest(machine).health === 'up';
+    const list = [
+      ...former.filter(isUp),
+      ...former.filter((machine) => !isUp(machine)),
+      ...draining,
+      ...alive[slot],
+    ];
     return [...new Set(list)].filter((machine) => machine !== owner);
   });
   return { owners, candidates };

@@ -71,6 +71,36 @@ test('backends that own no slot of layer 1 still take over when all others are d
   }
 });
 
+test('tables are the same whatever was resolved before them', () => {
+  fc.assert(
+    fc.property(smallSlots, history, history, threshold, (slots, first, second, panicThreshold) => {
+      let before: PoolTables | undefined;
+      for (const [state, ...remembered] of [first, second, first, second.slice(1), first.slice(-1)]) {
+        if (state === undefined) continue;
+        const input = { slots, panicThreshold, state, remembered };
+        const alone = resolvePool(input);
+        before = resolvePool({ ...input, before });
+        assert.deepEqual(before.members, alone.members);
+        assertSameTable(before.owners, alone.owners, 'owners');
+        assertSameTable(before.alternates, alone.alternates, 'alternates');
+        assert.equal(before.mode, alone.mode);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('what was resolved before is not resolved again: states that come back, and stacks of a health change', () => {
+  const down = (...gone: number[]) => members(6, (i) => (gone.includes(i) ? { health: 'down' } : {}));
+  const first = resolvePool({ slots: 251, state: down(), remembered: [] });
+  const second = resolvePool({ slots: 251, state: down(1), remembered: [down()], before: first });
+  assert.equal(second.resolved[1], first.resolved[0]);
+  assert.equal(second.stack, first.stack);
+  const third = resolvePool({ slots: 251, state: down(), remembered: [down(1), down(2)], before: second });
+  assert.deepEqual([third.resolved[0], third.resolved[1]], [first.resolved[0], second.resolved[0]]);
+  assert.equal(third.resolved.length, 3, 'what is remembered no more is not kept');
+});
+
 test('stacks that do not fit are built anew, those that fit are used', () => {
   const state = members(6);
   const remembered = [members(5)];
