@@ -14,7 +14,7 @@ struct input {
 	__u8 image;   /* which one it goes through */
 	__u8 damage;  /* 1: one word of the image is changed for this input; otherwise it is sound */
 	__u16 word;   /* which one, modulo their number */
-	__u32 value;  /* a multiple of 4, so that what an image refers to stays aligned */
+	__u32 value;  /* a multiple of 8, so that what an image refers to stays aligned */
 };
 #define INPUT_HEAD sizeof(struct input)
 #define FRAME_BYTES_MAX 4096u

@@ -143,7 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	place = input.word % (image->size / 4) * 4;
 	memcpy(&word, image->bytes + place, 4);
 	if (input.damage == 1) {
-		input.value &= ~3u;
+		input.value &= ~7u;
 		memcpy(image->bytes + place, &input.value, 4);
 	}
 	run_twice(image, input.damage != 1, data + INPUT_HEAD, (__u32)(size - INPUT_HEAD));
