@@ -18,6 +18,10 @@ export interface Traffic {
 export interface BackendStatus extends Traffic {
   readonly name: string;
   readonly address: string;
+  /** Names it in GRE keys; 0: none can. */
+  readonly id: number;
+  /** Whether, by the config, an agent runs there: it takes GRE with a key. */
+  readonly hasAgent: boolean;
   readonly weight: number;
   readonly state: 'active' | 'draining';
   /** `dead` is down for longer than the pool's dead_after. */

@@ -104,6 +104,8 @@ const statusSchema: z.ZodType<ComparedNode> = z.object({
       backends: z.array(
         z.object({
           ...member,
+          id: z.int().exactOptional(),
+          hasAgent: z.boolean().exactOptional(),
           health: z.enum(['up', 'down', 'dead']),
           healthReason: z.string().exactOptional(),
           drain: z.object({ connections: z.number().nullable(), done: z.boolean() }).exactOptional(),

@@ -40,7 +40,9 @@ export type ComparedPool = Pick<
 export type ComparedBackend = Pick<
   BackendStatus,
   'name' | 'address' | 'weight' | 'state' | 'health' | 'healthReason' | 'reachable'
-> & { readonly drain?: Pick<DrainStatus, 'connections' | 'done'> };
+> & { readonly drain?: Pick<DrainStatus, 'connections' | 'done'> } & Partial<
+    Pick<BackendStatus, 'id' | 'hasAgent'>
+  >;
 
 /** Of the one node and of the other; null for what is not there. */
 export type Pair = readonly [string | null, string | null];
@@ -165,10 +167,13 @@ function ofPool(a: ComparedPool, b: ComparedPool): Difference[] {
 }
 
 /** What is told of one thing, and how. */
-type Aspect<T> = readonly [what: string, draw: (of: T) => string, told?: (of: T) => string];
+type Aspect<T> = readonly [what: string, draw: (of: T) => string | undefined, told?: (of: T) => string];
 
 const BACKEND: readonly Aspect<ComparedBackend>[] = [
   ['address', ({ address }) => address],
+  // GRE keys follow from these two. Former versions say neither.
+  ['id', ({ id }) => id?.toString()],
+  ['agent', ({ hasAgent }) => hasAgent?.toString()],
   ['weight', ({ weight }) => String(weight)],
   ['state', (backend) => (isDrained(backend) ? 'drained' : backend.state)],
   [
@@ -186,8 +191,10 @@ function differing<T extends { readonly name: string }>(
 ): Difference[] {
   return pairs(a, b).flatMap(([one, other]): Difference[] =>
     aspects.flatMap(([what, draw, told = draw]) => {
-      if (one !== undefined && other !== undefined && draw(one) === draw(other)) return [];
-      const values: Pair = [one === undefined ? null : told(one), other === undefined ? null : told(other)];
+      const drawn = [one, other].flatMap((each) => (each === undefined ? [] : [draw(each)]));
+      if (drawn.includes(undefined) || (drawn.length === 2 && drawn[0] === drawn[1])) return [];
+      const tell = (each: T | undefined) => (each === undefined ? null : (told(each) ?? null));
+      const values: Pair = [tell(one), tell(other)];
       return [{ of: (one ?? other)!.name, what, values }];
     }),
   );

@@ -138,6 +138,8 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
               {
                 name,
                 address: address.text,
+                id: backend.id,
+                hasAgent: backend.agent,
                 weight,
                 state,
                 health,

@@ -256,6 +256,8 @@ describe('the difference between two nodes', () => {
         'web-1 address 10.1.0.11 10.9.9.9',
         'web-1 weight 1 2',
         'web-2 address 10.1.0.12 ',
+        'web-2 id 2 ',
+        'web-2 agent true ',
         'web-2 weight 1 ',
         'web-2 state active ',
         'web-2 health up ',
@@ -263,6 +265,20 @@ describe('the difference between two nodes', () => {
         'web-1 last state 10.1.0.1, weight 1, active, up 10.1.0.1, weight 3, active, up',
       ],
     );
+  });
+
+  it('names another id and another agent of a backend, which GRE keys follow from, and neither for a version that says neither', () => {
+    const [one, changed] = [backendStatus('web-1'), backendStatus('web-1', { id: 900, hasAgent: false })];
+    const [a, b] = [one, changed].map((backend) => node('a', poolStatus('web', [backend])));
+    const { same, pools } = diffNodes(a, b);
+    assert.equal(same, false);
+    assert.deepEqual(pools[0].differences, [
+      { of: 'web-1', what: 'id', values: ['1', '900'] },
+      { of: 'web-1', what: 'agent', values: ['true', 'false'] },
+    ]);
+    const { id: _, hasAgent: __, ...former } = one;
+    const old = { ...a, pools: [{ ...a.pools[0], backends: [former] }] };
+    assert.equal(diffNodes(old, b).pools[0].differences.length, 0);
   });
 
   it('says of a status that it does not lead to the digest that it names', () => {

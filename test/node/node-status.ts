@@ -10,6 +10,8 @@ export function backendStatus(name: string, change: Partial<BackendStatus> = {})
   return {
     name,
     address: `10.1.0.${10 + Number(/\d+$/.exec(name)?.[0] ?? 0)}`,
+    id: Number(/\d+$/.exec(name)?.[0] ?? 0),
+    hasAgent: true,
     weight: 1,
     state: 'active',
     health: 'up',
