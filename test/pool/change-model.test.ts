@@ -48,6 +48,7 @@ class Model {
     this.#expire(nowMs);
     while (this.queue.length > 0 && this.#mayCome(this.queue[0], nowMs))
       this.#apply(this.queue.shift()!, nowMs);
+    this.#forgetMarks();
   }
 
   /** @param observed what came of it: where a step is merged into others is held to laws here, and to a model in queue.test.ts */
@@ -75,6 +76,11 @@ class Model {
       this.#advance(nowMs);
     }
     this.#expire(nowMs);
+    this.#forgetMarks();
+  }
+
+  /** Of those that neither are in force nor wait. */
+  #forgetMarks(): void {
     const names = this.#names();
     for (const name of this.marks.keys()) if (!names.has(name)) this.marks.delete(name);
   }
