@@ -89,7 +89,7 @@ build/native/without-%.bpf.o: native/bpf/forward.bpf.c native/dev/without.h $(HE
 demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable)
 	node build/scripts/demo.js $(ENGINE)
 
-survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in 90 s (SECOND_CHANCE=off, SURVIVE_SVG=file, SURVIVE_ENGINES=xdp,xdp,af_xdp)
+survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in two minutes (SECOND_CHANCE=off, SURVIVE_SVG=file, SURVIVE_ENGINES=xdp,xdp,af_xdp)
 	node build/scripts/survive.js --second-chance $(SECOND_CHANCE) --engines $(SURVIVE_ENGINES) $(if $(SURVIVE_SVG),--svg $(SURVIVE_SVG))
 
 test: build setup-lab ## the whole test suite (root: the network tests run too)

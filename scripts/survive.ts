@@ -27,10 +27,10 @@ import { SERVICE_PORT, Traffic } from './survive/traffic.js';
 const HELP = `usage: node build/scripts/survive.js [options]
 
 Holds TCP connections through a fleet of three forwarders and five backends, in network namespaces, while backends are drained,
-added, removed, weighted, fail their checks and crash, and forwarders are killed, lost, and upgraded. Broken is a connection
-that is reset, ends, gets a wrong answer, or none for 10 seconds. Needs root; everything is removed in the end.
+added, removed, weighted, fail their checks and crash, two at a time, and forwarders are killed, lost, and upgraded. Broken is a
+connection that is reset, ends, gets a wrong answer, or none for 10 seconds. Needs root; everything is removed in the end.
 
-  --short                  fewer connections and events: half a minute instead of one and a half
+  --short                  fewer connections and events: a minute instead of two
   --second-chance on|off   off shows what second chance is for: connections break (default: on)
   --engines E,E,E          of the three forwarders, out of ${NODE_ENGINES.join(', ')} (default: xdp,xdp,af_xdp)
   --svg FILE               draw the run (needs the npm package echarts)
@@ -44,7 +44,7 @@ why, 2 wrong usage, 3 the machine lacks something.
 const FORMS = {
   full: { held: 1_000, shortsPerSecond: 50, answersPerSecond: 2, settleSeconds: 5 },
   // Beside other tests the client may be late.
-  short: { held: 200, shortsPerSecond: 20, answersPerSecond: 1, settleSeconds: 3 },
+  short: { held: 200, shortsPerSecond: 20, answersPerSecond: 1, settleSeconds: 5 },
 } as const;
 /** Before the first event, for comparison. */
 const CALM_MS = 1_500;
@@ -126,7 +126,7 @@ async function run(
     });
     await traffic.stop();
     const { samples, connections } = traffic;
-    const counted = { secondHops: await witness.secondHops(), sentOn: await fleet.endAgents() };
+    const counted = { hops: await witness.hops(), sentOn: await fleet.endAgents() };
     return { startMs, played, samples, connections, ...counted, secondHopsOverTime: watch.counted };
   } finally {
     await watch.stop();

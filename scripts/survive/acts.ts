@@ -23,7 +23,7 @@ export interface SurviveEvent {
 
 /** Longer than the router's witness looks back, so that it sees the new placement alone. */
 const WATCH_MS = 1_500;
-/** Where a flap must be over soon, or the change has been watched while it settled. */
+/** Where a change must be taken back soon, or has been watched while it settled. */
 const GLANCE_MS = 500;
 /** How long the router goes on sending packets to a forwarder that is gone. */
 const NOTICE_MS = 500;
@@ -38,49 +38,59 @@ type Effect = PoolChangeReport['effect'];
 
 /** A change of the pool as an operator makes it. */
 export interface PlannedEvent extends SurviveEvent {
+  /** @param expected what comes of it on every node */
   readonly ask: (fleet: Fleet, expected: Effect) => Promise<void>;
 }
 
+/** Comes into force at once. The next event does not wait for it to settle. */
 export function planned(title: string, change: (fleet: Fleet) => Promise<ChangeReport[]>): PlannedEvent {
   const ask = async (fleet: Fleet, expected: Effect): Promise<void> => {
     const pools = (await change(fleet)).flatMap((report) => report.pools);
     const other = pools.find(({ effect }) => effect !== expected);
     if (other !== undefined) throw new Error(`${title}: ${other.effect}, and not ${expected}`);
   };
+  return { title, watchMs: WATCH_MS, ask, run: (fleet) => ask(fleet, 'in_force') };
+}
+
+/** The same, and the next event comes when it has settled, if it does not overlap with others. */
+export function settled(event: SurviveEvent): SurviveEvent {
   return {
-    title,
+    ...event,
     watchMs: GLANCE_MS,
-    ask,
     async run(fleet) {
-      await ask(fleet, 'in_force');
+      await event.run(fleet);
       await fleet.untilSettled();
     },
   };
 }
 
 /**
- * A change, and the one that takes it back, asked for at once: it comes into force when the first has settled.
- * @param meanwhile what happens while the first one settles; shorter than that
+ * A change while another is open, and the one that takes it back. That one is asked for at once, and comes into force when one of the two
+ * has settled.
  */
-export function pair(first: PlannedEvent, second: PlannedEvent, meanwhile?: SurviveEvent): SurviveEvent[] {
+export function takenBack(change: PlannedEvent, back: PlannedEvent): SurviveEvent[] {
   return [
     {
-      ...first,
+      ...change,
+      watchMs: GLANCE_MS,
       async run(fleet) {
-        await first.ask(fleet, 'in_force');
-        await second.ask(fleet, 'queued');
+        await change.run(fleet);
+        await back.ask(fleet, 'queued');
       },
     },
-    ...(meanwhile === undefined ? [] : [{ ...meanwhile, watchMs: GLANCE_MS }]),
     {
-      ...second,
+      ...settled({ ...back, run: async () => {} }),
       async prepare(fleet) {
         const leftMs = (await fleet.nextDueMs()) - BEFORE_DUE_MS - Date.now();
         if (leftMs > 0) await delay(leftMs);
       },
-      run: (fleet) => fleet.untilSettled(),
     },
   ];
+}
+
+/** With what goes on meanwhile in the titles. */
+export function beside(what: string, events: readonly SurviveEvent[]): SurviveEvent[] {
+  return events.map((event) => ({ ...event, title: `${event.title}, while ${what}` }));
 }
 
 /** @param numbers of the backends that are in the config files anyway */

@@ -1,32 +1,35 @@
 /**
- * What happens to the fleet, in order. All of it is what promise 3 of the design covers, and the order keeps to what one
- * alternate a slot can do (the head of src/pool/change.ts):
+ * What happens to the fleet, in order. All of it is what promise 3 of the design covers: any two changes that overlap, planned or of
+ * health, beside what happens to forwarders, agents and the router. What overlaps here:
  *
- *  - Planned changes come one at a time; the nodes see to it, for a second one waits until the first has settled.
- *  - A drain is remembered for as long as it lasts, and no other change moves the slot. So forwarders are killed, lost and
- *    upgraded while web-2 drains, for its connections live on their second chance alone all that time; and no other backend
- *    comes, goes, fails or changes. A flap of web-4 then broke 59 of web-2's 219 connections, an addition 81, a weight 121.
+ *   a drain, fresh or old, with   an addition, another drain, a flap of another backend, a crash
+ *   a weight with                 a removal; a third change waits meanwhile
+ *
+ * The order keeps to what a pool remembers:
+ *
+ *  - Two drains of backends with connections are open for as long as they last, so to end one of them is a third change. It is forced,
+ *    for it breaks nothing: the backend owns its slots again, and its stand-ins are what is remembered.
  *  - An addition, a removal and a weight are remembered for a settle time. A connection that is older than that and has been
- *    away from its slot's owner for longer would break, by design. So each of them is taken back by a change that is queued at
- *    once, and comes into force in the moment in which the first has settled. What waits and what settles outlives a
- *    forwarder's process, so one is killed meanwhile.
- *  - A health mark that is taken back within a settle time leaves no trace; one that stays is forgotten as above. So a flap is
- *    shorter.
+ *    away from its slot's owner for longer would break, by design. So they are taken back by a change that is asked for at once, and
+ *    queued. It comes into force in the moment in which the first has settled.
+ *  - A health mark that stays is forgotten as well. So a flap is shorter than a settle time.
  *
  * Short connections live for 2 s at most, less than a settle time. The held ones are all older than the first event.
  */
 import {
+  beside,
   comeBack,
   crash,
   divide,
   flap,
   kill,
   loss,
-  pair,
   planned,
   reorder,
   restartAgent,
   type SurviveEvent,
+  settled,
+  takenBack,
   upgrade,
 } from './acts.js';
 import type { NextBuild } from './next-build.js';
@@ -42,32 +45,40 @@ export interface EventsOptions {
 }
 
 export function eventsOf({ form, nextBuild, engines, settleMs }: EventsOptions): SurviveEvent[] {
-  const drain = planned('drain web-2', (fleet) => fleet.tell('/drain', { backend: 'web-2' }));
-  const undrain = planned('undrain web-2', (fleet) => fleet.tell('/undrain', { backend: 'web-2' }));
+  const say = (what: 'drain' | 'undrain', backend: string, force = false) =>
+    planned(`${what} ${backend}${force ? ', forced' : ''}`, (fleet) =>
+      fleet.tell(`/${what}`, { backend, force }),
+    );
+  const list = (title: string, numbers: readonly number[], weights?: Readonly<Record<number, number>>) =>
+    planned(title, (fleet) => fleet.reload(numbers, weights));
   const killOf = (forwarder: number) => kill(forwarder, engines[forwarder - 1]!);
   const kills = [killOf(1), killOf(3)];
-  const weigh = (weight: number) =>
-    planned(`set the weight of web-3 to ${weight}`, (fleet) =>
-      fleet.tell('/weight', { backend: 'web-3', weight }),
-    );
-  const list = (title: string, numbers: readonly number[]) =>
-    planned(title, (fleet) => fleet.reload(numbers));
-  const joins = pair(list('add web-6', [1, 2, 3, 4, 5, 6]), list('remove web-6', [1, 2, 3, 4, 5]));
-  if (form === 'short') return [drain, ...kills, undrain, ...joins, ...flap(4, settleMs), crash(5)];
+  const joins = takenBack(list('add web-6', [1, 2, 3, 4, 5, 6]), list('remove web-6', [1, 2, 3, 4, 5]));
+  const weightAndRemoval = planned('set the weight of web-3 to 3, and remove web-1', async (fleet) => [
+    ...(await fleet.reload([1, 2, 3, 4, 5], { 3: 3 })),
+    ...(await fleet.reload([2, 3, 4, 5], { 3: 3 })),
+  ]);
+  const drainAndAdd = [say('drain', 'web-2'), ...beside('web-2 drains', joins)];
+  const drainAndFlap = beside('web-2 drains', flap(4, settleMs));
+  const drainAndCrash = [say('drain', 'web-1'), ...beside('web-1 drains', [crash(5)])];
+  if (form === 'short')
+    return [...drainAndAdd, ...kills, ...drainAndFlap, settled(say('undrain', 'web-2')), ...drainAndCrash];
   return [
-    drain,
+    ...drainAndAdd,
     restartAgent(3),
-    ...kills,
-    ...loss(2),
-    upgrade(nextBuild),
-    undrain,
-    ...joins,
-    ...pair(weigh(3), weigh(1), killOf(2)),
-    ...pair(list('remove web-1', [2, 3, 4, 5]), list('add web-1 again', [1, 2, 3, 4, 5]), killOf(1)),
+    ...beside('web-2 drains', [say('drain', 'web-3')]),
+    ...beside('web-2 and web-3 drain', [...kills, ...loss(2), upgrade(nextBuild)]),
+    settled(say('undrain', 'web-3', true)),
+    ...drainAndFlap,
+    settled(say('undrain', 'web-2')),
+    ...takenBack(weightAndRemoval, list('take both back', [1, 2, 3, 4, 5])),
     reorder([5, 4, 3, 2, 1]),
-    ...flap(4, settleMs),
+    say('drain', 'web-3'),
+    ...beside('web-3 drains', flap(1, settleMs)),
+    settled(say('undrain', 'web-3')),
     ...divide(1, settleMs),
-    crash(5),
-    comeBack(5),
+    ...drainAndCrash,
+    ...beside('web-1 drains', [comeBack(5)]),
+    say('undrain', 'web-1'),
   ];
 }

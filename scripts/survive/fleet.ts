@@ -126,9 +126,12 @@ export class Fleet {
     return this.#askAll<ChangeReport>((socket) => tell(socket, path, body));
   }
 
-  /** Puts these backends, in this order, into every node's config file, and has those that run read it. */
-  reload(backends: readonly number[]): Promise<ChangeReport[]> {
-    this.#writeBackends(backends);
+  /**
+   * Puts these backends, in this order, into every node's config file, and has those that run read it.
+   * @param weights of backends that do not have the usual one
+   */
+  reload(backends: readonly number[], weights?: Readonly<Record<number, number>>): Promise<ChangeReport[]> {
+    this.#writeBackends(backends, weights);
     return this.tell('/reload', {});
   }
 
@@ -214,12 +217,15 @@ ip daddr ${host4} tcp dport ${HEALTH_PORT} reject with tcp reset
     );
   }
 
-  #writeBackends(backends: readonly number[]): void {
+  #writeBackends(backends: readonly number[], weights: Readonly<Record<number, number>> = {}): void {
     const all = parse(readFileSync(this.lab.configFile, 'utf8')).pools[POOL].backends;
     for (const index of this.lab.forwarders.keys()) {
       const file = this.lab.nodeFile(index);
       const config = parse(readFileSync(file, 'utf8'));
-      config.pools[POOL].backends = backends.map((backend) => all[backend - 1]);
+      config.pools[POOL].backends = backends.map((backend) => {
+        const weight = weights[backend];
+        return { ...all[backend - 1], ...(weight !== undefined && { weight }) };
+      });
       writeFileSync(file, stringify(config));
     }
   }

@@ -11,6 +11,7 @@
  */
 import { type ConnectionRecord, type FlowName, flowName, type Sample } from './journal.js';
 import type { PlayedEvent } from './play.js';
+import type { HopCounts } from './router.js';
 import { backendOf } from './wire.js';
 
 /** From a check's verdict on every node to the image in force, ten times over. */
@@ -32,8 +33,9 @@ export interface EventResult {
   readonly excused: number;
   /** Held connections that live on another backend than the one that their packets go to from then on. */
   readonly away: number;
-  /** Packets that backends sent on to each other, until the next event. */
+  /** Packets that backends sent on to each other, until the next event; of these, those to the second alternate. */
   readonly secondHops: number;
+  readonly thirdHops: number;
   /** The longest time that an answer took, until the next event. */
   readonly slowestMs: number;
 }
@@ -58,7 +60,7 @@ export interface Verdict {
   readonly shortsPerSecond: number;
   readonly answers: number;
   /** Packets that backends sent on to each other: as the router counted them, and as the agents did. */
-  readonly secondHops: number;
+  readonly hops: HopCounts;
   readonly sentOn: number;
   readonly events: readonly EventResult[];
   readonly broken: readonly Breakage[];
@@ -70,16 +72,17 @@ export interface Witnessed {
   readonly connections: readonly ConnectionRecord[];
   readonly samples: readonly Sample[];
   /** When all was over. */
-  readonly secondHops: number;
+  readonly hops: HopCounts;
   readonly sentOn: number;
 }
 
 /** @throws Error when the first tables do not have the held connections where they are: nothing here would mean anything */
-export function judge({ startMs, played, connections, samples, secondHops, sentOn }: Witnessed): Verdict {
+export function judge({ startMs, played, connections, samples, hops, sentOn }: Witnessed): Verdict {
   requireTables(connections, played);
   const broken = connections.filter((each) => each.broken !== null).map((each) => breakage(each, played));
   const events = played.map((event, i): EventResult => {
     const untilMs = played[i + 1]?.atMs ?? Number.POSITIVE_INFINITY;
+    const untilHops = played[i + 1]?.hops ?? hops;
     const own = broken.filter(({ during }) => during === event);
     const slowest = samples.filter(({ atMs }) => atMs > event.atMs && atMs <= untilMs);
     return {
@@ -91,7 +94,8 @@ export function judge({ startMs, played, connections, samples, secondHops, sentO
       broken: own.length,
       excused: own.filter(({ excused }) => excused).length,
       away: connections.filter((each) => isAway(each, event)).length,
-      secondHops: (played[i + 1]?.secondHops ?? secondHops) - event.secondHops,
+      secondHops: untilHops.secondHops - event.hops.secondHops,
+      thirdHops: untilHops.thirdHops - event.hops.thirdHops,
       slowestMs: Math.max(0, ...slowest.map(({ slowestMs }) => slowestMs)),
     };
   });
@@ -108,7 +112,7 @@ export function judge({ startMs, played, connections, samples, secondHops, sentO
     shorts,
     shortsPerSecond: seconds > 0 ? shorts / seconds : 0,
     answers: connections.reduce((sum, { answers }) => sum + answers, 0),
-    secondHops,
+    hops,
     sentOn,
     events,
     broken: broken.map(({ during, ...told }) => ({ event: during?.title ?? 'before all events', ...told })),

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { SurviveEvent } from './acts.js';
 import type { Fleet } from './fleet.js';
 import { Placement } from './placement.js';
-import type { RouterWitness } from './router.js';
+import type { HopCounts, RouterWitness } from './router.js';
 
 /** What there is to ask of Placement. */
 export type PlacementThen = Pick<Placement, keyof Placement>;
@@ -14,8 +14,8 @@ export interface PlayedEvent extends Pick<SurviveEvent, 'title' | 'touches' | 'c
   readonly doneMs: number;
   readonly before: PlacementThen;
   readonly after: PlacementThen;
-  /** Packets from backend to backend until then. */
-  readonly secondHops: number;
+  /** Until then. */
+  readonly hops: HopCounts;
 }
 
 /** @param onStart told of each event as it begins */
@@ -33,7 +33,7 @@ export async function play(
   for (const event of events) {
     const { title, touches, crashes, rehashes } = event;
     await event.prepare?.(fleet);
-    const [before, secondHops] = await Promise.all([observe(), witness.secondHops()]);
+    const [before, hops] = await Promise.all([observe(), witness.hops()]);
     const atMs = Date.now();
     onStart(event);
     await event.run(fleet);
@@ -48,7 +48,7 @@ export async function play(
       doneMs,
       before,
       after: await observe(),
-      secondHops,
+      hops,
     });
   }
   return played;

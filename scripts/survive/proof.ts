@@ -1,6 +1,7 @@
 /**
  * What a run must have shown for its "0 broken" to mean something: the connections were there and talked, every event took place and
- * put some of them at risk, and those that live on another backend than their packets go to were reached by second hops.
+ * put some of them at risk, and those that live on another backend than their packets go to were reached by second hops, some of them
+ * by third ones.
  */
 import type { EventResult, Verdict } from './judge.js';
 
@@ -20,7 +21,7 @@ const REHASHED_SHARE_MIN = 0.5;
 
 /** Why the run proves less than it says; empty when it does not. */
 export function shortcomings(verdict: Verdict, expected: Expected): string[] {
-  const { held, throughout, leastAnswers, shortsPerSecond, events, broken } = verdict;
+  const { held, throughout, leastAnswers, shortsPerSecond, events, broken, hops } = verdict;
   const ended = broken.filter(({ kind }) => kind === 'held').length;
   return [
     ...when(events.length === 0, 'nothing happened'),
@@ -37,6 +38,7 @@ export function shortcomings(verdict: Verdict, expected: Expected): string[] {
       shortsPerSecond < expected.shortsPerSecond * SHORTS_SHARE_MIN,
       `${shortsPerSecond.toFixed(1)} short connections began each second, and not ${expected.shortsPerSecond}`,
     ),
+    ...when(expected.secondChance && hops.thirdHops === 0, 'no packet went on to a second alternate'),
     ...events.flatMap((event) => eventShortcomings(event, expected.secondChance)),
   ];
 }

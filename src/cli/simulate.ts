@@ -1,4 +1,7 @@
-/** `anyhop simulate`: shows what events do to connections, under anyhop and under other ways to balance. */
+/**
+ * `anyhop simulate`: shows what changes that overlap do to connections (sim/overlaps.ts), or what given events do, under anyhop and
+ * under other ways to balance.
+ */
 import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
@@ -7,6 +10,7 @@ import { reasonOf } from '../core/reason.js';
 import { formatDuration } from '../core/time.js';
 import { parseScript, type SimEvent } from '../sim/event.js';
 import { type FlowCounts, SILENCE_MS } from '../sim/flows.js';
+import { OVERLAP_BACKENDS, OVERLAP_SETTLE_SECONDS, OVERLAPS, playOverlap } from '../sim/overlaps.js';
 import { plotReport } from '../sim/plot.js';
 import { randomEvents } from '../sim/random-events.js';
 import { ANYHOP, ANYHOP_ALONE, PEERS, type Scheme } from '../sim/scheme.js';
@@ -14,9 +18,10 @@ import { type SimReport, type SimRow, simulate } from '../sim/simulate.js';
 import { amount, columns, percent } from './format.js';
 import { between } from './number.js';
 import { writeResult } from './output.js';
+import { overlapsText } from './overlaps-text.js';
 
 /** Single changes: each settles before the next. */
-const EVENTS_DEFAULT = `drain web-2, settle, undrain web-2, settle, add web-new, settle, remove web-new, settle,
+const SINGLE_EVENTS = `drain web-2, settle, undrain web-2, settle, add web-new, settle, remove web-new, settle,
 weight web-3 2, settle, flap web-4 10, settle, lose node-1, wait 10, return node-1, settle, rehash, wait 10,
 restart node-1, settle`;
 
@@ -31,7 +36,7 @@ interface SimulateOptions {
   readonly flows: number;
   readonly settle: number;
   readonly lifetime?: number;
-  readonly events: string;
+  readonly events?: string;
   readonly secondChance: 'on' | 'off';
   readonly svg?: string;
   readonly json?: true;
@@ -41,37 +46,39 @@ export function simulateCommand(): Command {
   return new Command('simulate')
     .summary('simulate drains, failures and lost forwarders, and count the connections that break')
     .description(
-      'Simulates forwarders, backends and TCP connections with the tables and the memory of real nodes, and counts the ' +
-        'connections that each event breaks, compared with plain Maglev, rendezvous and modulo hashing.',
+      'Simulates forwarders, backends and TCP connections with the tables, the keys and the memory of real nodes. Without --events it ' +
+        `plays changes that overlap against ${OVERLAP_BACKENDS.join(', ')} backends, and prints the share of connections that break though their ` +
+        'backend lives. With --events it counts the connections that each event breaks, compared with plain Maglev, rendezvous and ' +
+        'modulo hashing.',
     )
-    .option(
-      '--events <script>',
-      'the events (see below), or random, or random:COUNT',
-      EVENTS_DEFAULT.replaceAll('\n', ' '),
-    )
+    .option('--events <script>', 'the events (see below), or single, or random, or random:COUNT')
     .addOption(number('--seed <number>', 'chooses the connections and random events', 1, 0, 0xffffffff))
-    .addOption(number('--backends <count>', 'at the start, named web-1 and so on', 10, 1, 1000))
     .addOption(number('--nodes <count>', 'forwarders, named node-1 and so on', 3, 1, 100))
     .addOption(number('--flows <count>', 'connections open at any moment', 10_000, 1, 1_000_000))
-    .addOption(number('--settle <seconds>', 'settle time', 60, 1, 100_000))
+    .addOption(number('--backends <count>', 'of --events, at the start: web-1 and so on', 10, 1, 1000))
+    .addOption(number('--settle <seconds>', 'of --events: settle time', 60, 1, 100_000))
     .addOption(
-      new Option('--lifetime <seconds>', 'longest life of a connection (default: the settle time)').argParser(
-        between(1, 100_000),
-      ),
+      new Option(
+        '--lifetime <seconds>',
+        'of --events: longest life of a connection (default: the settle time)',
+      ).argParser(between(1, 100_000)),
     )
     .addOption(
-      new Option('--second-chance <mode>', 'whether agents send packets without a socket to the alternate')
+      new Option(
+        '--second-chance <mode>',
+        'of --events: whether agents send packets without a socket to the alternates',
+      )
         .choices(['on', 'off'])
         .default('on'),
     )
-    .option('--svg <file>', 'also draw the result')
+    .option('--svg <file>', 'of --events: also draw the result')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       `
 Events are separated by commas:
   drain NAME, undrain NAME, add NAME [WEIGHT], remove NAME, weight NAME WEIGHT   a change of the config on all nodes;
-                               it waits while another settles, unless "force" precedes it
+                               a third waits while two settle or drain, unless "force" precedes it
   down NAME [on NODE], up NAME [on NODE]    a health mark, on all nodes or on one; the backend keeps working
   flap NAME SECONDS [on NODE]  down, wait, up
   crash NAME, recover NAME     the machine dies with its connections, or returns; health marks do not change by themselves
@@ -79,25 +86,50 @@ Events are separated by commas:
   restart NODE                 the process of a forwarder restarts and keeps its memory
   rehash                       the router spreads all connections over the forwarders in a new way
   wait SECONDS                 time passes before the next event
-  settle                       wait until nothing is queued and nothing has changed for a settle time
+  settle                       wait until nothing is queued and nothing has changed for a settle time; so do the nodes at the end
+"single" stands for one change after the other, each of which settles before the next.
 Every connection sends all the time, so a connection that can break does. It breaks when its packet reaches a live backend
-without a socket for it, after the second hop if there is one. The client then connects again, and can break again.
+without a socket for it, after the second and the third hop if there are such. The client then connects again, and can break again.
 A connection that gets no answer for more than ${formatDuration(SILENCE_MS)}, because its packets go to a dead machine or nowhere, counts below the
 table (JSON: silent), once, even if it is answered later. Connections that die with their machine count as neither.
-A connection may break when it lives longer than the settle time after its slot moved (try --lifetime 300), or when it begins between
-two overlapping changes.
+A connection may break when it lives longer than the settle time after its slot moved (try --lifetime 300), or when three changes
+overlap.
 
 Examples:
   anyhop simulate
-  anyhop simulate --svg broken.svg --backends 100
-  anyhop simulate --events 'drain web-1, wait 5, flap web-2 10, settle'        # two at a time: some break
-  anyhop simulate --events 'weight web-1 3, wait 5, force weight web-2 3, settle'
+  anyhop simulate --events single --backends 100 --svg broken.svg
+  anyhop simulate --events 'drain web-1, wait 5, flap web-2 10'
+  anyhop simulate --events 'drain web-1, wait 5, drain web-2, wait 5, force drain web-3'   # three at a time: some break
   anyhop simulate --events random:20 --seed 7 --json`,
     )
-    .action(run);
+    .action(runEither);
 }
 
-async function run(options: SimulateOptions): Promise<void> {
+/** Options of --events alone. */
+const OF_EVENTS = ['backends', 'settle', 'lifetime', 'secondChance', 'svg'] as const;
+
+async function runEither(options: SimulateOptions, command: Command): Promise<void> {
+  const { events } = options;
+  if (events !== undefined) return run({ ...options, events });
+  const given = OF_EVENTS.filter((name) => command.getOptionValueSource(name) === 'cli');
+  if (given.length > 0) {
+    const flags = command.options.filter((option) => given.some((name) => name === option.attributeName()));
+    throw new AnyhopError('ERR_USAGE', `${flags.map(({ long }) => long).join(', ')}: only with --events`, {
+      hint: '`--events single` plays one change after the other.',
+    });
+  }
+  runOverlaps(options);
+}
+
+function runOverlaps({ json, seed, nodes, flows }: SimulateOptions): void {
+  const options = { seed, nodes, flows, settleSeconds: OVERLAP_SETTLE_SECONDS };
+  const overlaps = OVERLAPS.map((overlap) => playOverlap(overlap, options));
+  writeResult(json, { ...options, overlaps }, () => overlapsText(overlaps, options));
+}
+
+type EventsOptions = SimulateOptions & { readonly events: string };
+
+async function run(options: EventsOptions): Promise<void> {
   const { seed, backends, nodes, flows, svg } = options;
   const settleMs = options.settle * 1000;
   const schemes = [...(options.secondChance === 'on' ? [ANYHOP] : []), ANYHOP_ALONE, ...PEERS];
@@ -110,14 +142,15 @@ async function run(options: SimulateOptions): Promise<void> {
     settleMs,
     lifetimeMs: options.lifetime === undefined ? settleMs : options.lifetime * 1000,
     tickMs: settleMs / 30,
-    events: eventsOf(options, settleMs),
+    events: [...eventsOf(options, settleMs), { kind: 'settle' }],
     schemes,
   });
   if (svg !== undefined) save(svg, await plotReport(report, schemes));
   writeResult(options.json, { seed, ...report }, () => describe(report, schemes, options));
 }
 
-function eventsOf({ events, seed, backends, nodes }: SimulateOptions, settleMs: number): SimEvent[] {
+function eventsOf({ events, seed, backends, nodes }: EventsOptions, settleMs: number): SimEvent[] {
+  if (events === 'single') return parseScript(SINGLE_EVENTS);
   const [, count] = /^random(?::([1-9]\d{0,3}))?$/.exec(events) ?? [];
   if (!events.startsWith('random')) return parseScript(events);
   if (count === undefined && events !== 'random') {
@@ -161,12 +194,12 @@ function sentence(report: SimReport, [first]: readonly Scheme[]): string {
   ];
   const unheard = `${amount(silent, 'connection')} got no answer for ${formatDuration(SILENCE_MS)}: ${SILENCE_WHY}.`;
   const lost = died === 0 ? '' : ` ${amount(died, 'connection')} died with the machine that they were on.`;
-  if (!first.secondChance)
+  if (first.alternates === 0)
     return `Without second chance, every connection whose slot moves is broken.${silent === 0 ? '' : ` ${unheard}`}${lost}`;
   const hops = amount(sum(report, first, 'secondHops'), 'packet');
   const kept = `${hops} took a second hop.${lost}`;
   if (broken > 0)
-    return `With second chance anyhop broke ${amount(broken, 'connection')}: changes overlapped, or connections outlived the settle time. ${silent === 0 ? '' : `${unheard} `}${kept}`;
+    return `With second chance anyhop broke ${amount(broken, 'connection')}: three changes overlapped, or connections outlived the settle time. ${silent === 0 ? '' : `${unheard} `}${kept}`;
   return silent > 0
     ? `With second chance anyhop reset no connection, but ${unheard} ${kept}`
     : `With second chance anyhop broke no connection; ${kept}`;

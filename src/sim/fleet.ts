@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
-import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
+import { DRAIN_DEADLINE_MS_DEFAULT, TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
 import { backendName, type Edit, eventText, type SimEvent } from './event.js';
-import { SimNode } from './node.js';
+import { type HasConnections, SimNode } from './node.js';
 
 export interface FleetOptions {
   readonly backends: number;
@@ -21,15 +21,17 @@ export class Fleet {
   /** The router's hash salt. */
   salt = 0;
   #file: PoolConfig;
-  readonly #named: Set<string>;
+  readonly #named = new Set<string>();
   /** Backends that were marked down on all nodes. */
   readonly #down = new Set<string>();
 
-  constructor({ backends, nodes, slots = TABLE_SIZE_DEFAULT, settleMs }: FleetOptions) {
-    const members = Array.from({ length: backends }, (_, i) => memberOf(backendName(i), 1));
-    this.#file = { ...POOL, tableSize: slots, settleMs, backends: members };
-    this.#named = new Set(members.map(({ name }) => name));
-    this.nodes = Array.from({ length: nodes }, () => new SimNode(this.#file, 0));
+  constructor(
+    { backends, nodes, slots = TABLE_SIZE_DEFAULT, settleMs }: FleetOptions,
+    hasConnections: HasConnections,
+  ) {
+    const members = Array.from({ length: backends }, (_, i) => this.#memberOf(backendName(i), 1));
+    this.#file = { ...POOL, tableSize: slots, settleMs, deadAfterMs: settleMs, backends: members };
+    this.nodes = Array.from({ length: nodes }, () => new SimNode(this.#file, hasConnections, 0));
   }
 
   get live(): readonly SimNode[] {
@@ -108,8 +110,7 @@ export class Fleet {
       case 'settle':
         return false;
       default:
-        this.#file = { ...this.#file, backends: edited(this.#file.backends, event) };
-        this.#named.add(event.backend);
+        this.#file = { ...this.#file, backends: this.#edited(event) };
         return this.live.map((node) => node.edit(this.#file, event.force === true, nowMs)).includes(true);
     }
   }
@@ -124,15 +125,32 @@ export class Fleet {
   #has(backend: string): boolean {
     return this.#file.backends.some(({ name }) => name === backend);
   }
+
+  #edited(event: Edit): readonly BackendConfig[] {
+    const { backends } = this.#file;
+    if (event.kind === 'add') return [...backends, this.#memberOf(event.backend, event.weight)];
+    if (event.kind === 'remove') return backends.filter(({ name }) => name !== event.backend);
+    return backends.map((member): BackendConfig => {
+      if (member.name !== event.backend) return member;
+      if (event.kind === 'weight') return { ...member, weight: event.weight };
+      return { ...member, state: event.kind === 'drain' ? 'draining' : 'active' };
+    });
+  }
+
+  /** A name keeps its id, as it keeps its address. */
+  #memberOf(name: string, weight: number): BackendConfig {
+    this.#named.add(name);
+    const id = 1 + [...this.#named].indexOf(name);
+    return { name, address: addressOf(name), weight, state: 'active', agent: true, id };
+  }
 }
 
-/** Without checks; drains do not delay changes, since connections are not counted. */
+/** Without checks. By default, a backend is dead after a settle time. */
 const POOL = {
   name: 'web',
   panicThreshold: 0,
   health: undefined,
-  deadAfterMs: 0,
-  drainDeadlineMs: 0,
+  drainDeadlineMs: DRAIN_DEADLINE_MS_DEFAULT,
   prior: undefined,
 } satisfies Partial<PoolConfig>;
 
@@ -140,18 +158,4 @@ const POOL = {
 function addressOf(name: string): IpAddress {
   const digest = createHash('sha256').update(name).digest();
   return addressFromBytes(Uint8Array.of(0x20, 0x01, 0x0d, 0xb8, ...digest.subarray(0, 12)));
-}
-
-function memberOf(name: string, weight: number): BackendConfig {
-  return { name, address: addressOf(name), weight, state: 'active', agent: true, id: 0 };
-}
-
-function edited(file: readonly BackendConfig[], event: Edit): readonly BackendConfig[] {
-  if (event.kind === 'add') return [...file, memberOf(event.backend, event.weight)];
-  if (event.kind === 'remove') return file.filter(({ name }) => name !== event.backend);
-  return file.map((member): BackendConfig => {
-    if (member.name !== event.backend) return member;
-    if (event.kind === 'weight') return { ...member, weight: event.weight };
-    return { ...member, state: event.kind === 'drain' ? 'draining' : 'active' };
-  });
 }

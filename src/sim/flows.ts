@@ -3,7 +3,7 @@
  *
  *     the owner has the socket                      -> ok
  *     else a SYN                                    -> the owner opens the connection
- *     else an alternate has it, with second chance  -> ok, by a second hop, or a third
+ *     else a backend in the key has it              -> ok, by a second hop, or a third
  *     else                                          -> a live host answers with RST: broken; the client connects again
  *
  * A packet to a dead machine, or without a forwarder, is lost, and the client retransmits. A connection whose machine lives is
@@ -47,6 +47,8 @@ export class Flows {
   readonly scheme: Scheme;
   /** By flow: the backend that has the socket, or NO_SOCKET. */
   readonly #backend: Int32Array;
+  /** By backend. */
+  readonly #sockets = new Map<number, number>();
   /** By flow: number of changes before it was opened. */
   readonly #changesBefore: Uint32Array;
   /** By flow: time since which it gets no answer; NaN while it does, or COUNTED. */
@@ -59,8 +61,13 @@ export class Flows {
     this.#unansweredSinceMs = new Float64Array(count).fill(Number.NaN);
   }
 
+  hasSocket(backend: number): boolean {
+    return (this.#sockets.get(backend) ?? 0) > 0;
+  }
+
   /** The flow ends, and another takes its place. */
   end(flow: number): void {
+    this.#count(this.#backend[flow], -1);
     this.#backend[flow] = NO_SOCKET;
     this.#unansweredSinceMs[flow] = Number.NaN;
   }
@@ -88,7 +95,6 @@ export class Flows {
     counts: FlowCounts,
     onBreak: ((event: Break) => void) | undefined,
   ): void {
-    const { secondChance } = this.scheme;
     const backends = this.#backend;
     for (let flow = 0; flow < backends.length; flow++) {
       if (through[flow] === NONE) {
@@ -109,27 +115,44 @@ export class Flows {
       }
       if (backend === NO_SOCKET) {
         backends[flow] = owner;
+        this.#count(owner, 1);
         this.#changesBefore[flow] = changes;
         continue;
       }
-      if (secondChance) {
-        const first = lookup.alternate(hash[flow], 0);
-        const isAtFirst = first === backend || (first !== NONE && isCrashed(first));
-        const alternate = isAtFirst ? first : lookup.alternate(hash[flow], 1);
-        if (alternate === backend) {
-          counts.secondHops++;
-          this.#answered(flow);
-          continue;
-        }
-        if (alternate !== NONE && isCrashed(alternate)) {
-          this.#unanswered(flow, nowMs, counts);
-          continue;
-        }
+      const end = this.#follow(lookup, hash[flow], backend, isCrashed);
+      if (end === 'answered') {
+        counts.secondHops++;
+        this.#answered(flow);
+        continue;
+      }
+      if (end === 'lost') {
+        this.#unanswered(flow, nowMs, counts);
+        continue;
       }
       counts.broken++;
       onBreak?.({ flow, changesBefore: this.#changesBefore[flow] });
       this.end(flow);
     }
+  }
+
+  /** The way of a packet that its slot's owner has no socket for. */
+  #follow(
+    lookup: Lookup,
+    hash: number,
+    backend: number,
+    isCrashed: (id: number) => boolean,
+  ): 'answered' | 'lost' | 'reset' {
+    for (let at = 0; at < this.scheme.alternates; at++) {
+      const alternate = lookup.alternate(hash, at);
+      if (alternate === backend) return 'answered';
+      if (alternate === NONE) return 'reset';
+      if (isCrashed(alternate)) return 'lost';
+    }
+    return 'reset';
+  }
+
+  #count(backend: number, change: 1 | -1): void {
+    if (backend !== NO_SOCKET) this.#sockets.set(backend, (this.#sockets.get(backend) ?? 0) + change);
   }
 
   #answered(flow: number): void {

@@ -1,39 +1,48 @@
 /**
- * A simulated forwarder: a real node's pool (pool/membership.ts) and the states for its tables, with health marks from a script.
- * A restart goes through the state file and the present config file.
+ * A simulated forwarder: a real node's pool (pool/membership.ts) and the states for its tables, with health marks from a script and
+ * agents that say at any time who has connections. A restart goes through the state file and the present config file.
  */
 import type { PoolConfig } from '../config/types.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
+
 import {
+  drainsSinceMs,
   type Membership,
   NO_POOLS,
-  nextChangeAtMs,
+  type PoolMembership,
   passTime,
   type StandingOf,
   type TakeOptions,
   take,
+  takeHolds,
   takeMarks,
 } from '../pool/membership.js';
-import { type NamedStates, statesOf } from '../pool/states.js';
+import type { Hold } from '../pool/open-changes.js';
+import { isSameMoment, momentOf, type PoolMoment } from '../pool/remembered.js';
+import { type NamedStates, NO_FACTS, statesOf } from '../pool/states.js';
 
 /** The inputs of tables and digests; addresses follow from names here. */
 const TEXT_FIELDS = ['state', 'remembered', 'name', 'weight', 'health', 'drained', 'unreachable'];
 
+/** What agents say of a backend. */
+export type HasConnections = (backend: string) => boolean;
+
 export class SimNode {
   readonly #settleMs: number;
+  readonly #hasConnections: HasConnections;
   #pools: Membership;
   #states: NamedStates;
   #text: string;
-  #nextAtMs = 0;
   /** Whether it is one of the router's next hops. */
   isUp = true;
   #changedAtMs = Number.NEGATIVE_INFINITY;
   #leftAtMs = 0;
 
-  constructor(file: PoolConfig, nowMs: number) {
+  constructor(file: PoolConfig, hasConnections: HasConnections, nowMs: number) {
     this.#settleMs = file.settleMs;
+    this.#hasConnections = hasConnections;
     this.#pools = take(NO_POOLS, [file], { force: false, nowMs });
-    this.#states = statesIn(this.#pools);
+    this.#states = this.#statesIn(this.#pools);
     this.#text = textOf(this.#states);
   }
 
@@ -45,14 +54,17 @@ export class SimNode {
     return this.#text;
   }
 
-  /** Nothing is queued or settling, and nothing has changed for a settle time, flaps included. */
+  /** Nothing is queued, and nothing has changed for a settle time. */
   isSettled(nowMs: number): boolean {
-    return nextChangeAtMs(this.#pools) === undefined && nowMs >= this.#changedAtMs + this.#settleMs;
+    const [{ changes }] = this.#pools.values();
+    return changes.queue.length === 0 && nowMs >= this.#changedAtMs + this.#settleMs;
   }
 
-  /** Returns true when the state in force has changed. */
+  /** Time passes, and agents are asked. Returns true when the state in force has changed. */
   advance(nowMs: number): boolean {
-    return nowMs >= this.#nextAtMs && this.#enter(passTime(this.#pools, nowMs), nowMs);
+    const passed = takeMarks(passTime(this.#pools, nowMs), givenUp(nowMs), nowMs);
+    const pools = this.#askAgents(passed, nowMs);
+    return pools !== this.#pools && this.#enter(pools, nowMs);
   }
 
   edit(file: PoolConfig, force: boolean, nowMs: number): boolean {
@@ -94,22 +106,46 @@ export class SimNode {
   }
 
   #enter(pools: Membership, nowMs: number): boolean {
-    this.#pools = pools;
-    this.#nextAtMs = nextChangeAtMs(pools) ?? Number.POSITIVE_INFINITY;
-    const before = this.#states;
-    this.#states = statesIn(pools);
+    const before = momentIn(this.#pools);
+    this.#pools = this.#askAgents(pools, nowMs);
+    this.#states = this.#statesIn(this.#pools);
     this.#text = textOf(this.#states);
-    const isOther = textOf({ state: this.#states.state }) !== textOf({ state: before.state });
+    const isOther = !isSameMoment(before, momentIn(this.#pools));
     if (isOther) this.#changedAtMs = nowMs;
     return isOther;
   }
+
+  #askAgents(pools: Membership, nowMs: number): Membership {
+    const [pool] = pools.values();
+    return takeHolds(pools, () => this.#holds(pool), nowMs);
+  }
+
+  #holds(pool: PoolMembership): Hold[] {
+    return pool.changes.members.flatMap(({ name }) => {
+      const sinceMs = drainsSinceMs(pool, name);
+      const isHeld = sinceMs !== undefined && this.#hasConnections(name);
+      return isHeld ? [{ name, untilMs: sinceMs + pool.file.drainDeadlineMs }] : [];
+    });
+  }
+
+  #statesIn(pools: Membership): NamedStates {
+    const [{ file, changes }] = pools.values();
+    const isDrained = (backend: string): boolean => !this.#hasConnections(backend);
+    return statesOf(file, changes, { ...NO_FACTS, isDrained });
+  }
 }
 
-function statesIn(pools: Membership): NamedStates {
-  const [{ file, changes }] = pools.values();
-  return statesOf(file, changes);
+function momentIn(pools: Membership): PoolMoment {
+  const [{ changes }] = pools.values();
+  return momentOf(changes);
 }
 
-function textOf(states: Partial<NamedStates>): string {
+/** Who has been down for so long that it has no connections. */
+function givenUp(nowMs: number): StandingOf {
+  return ({ deadAfterMs }, _, mark) =>
+    mark?.health === 'down' && nowMs >= mark.sinceMs + deadAfterMs ? { health: 'dead' } : undefined;
+}
+
+function textOf(states: NamedStates): string {
   return JSON.stringify(states, TEXT_FIELDS);
 }

@@ -5,7 +5,7 @@ import { Random } from './random.js';
 
 /** `events` without those that cannot happen in their turn, such as draining a removed backend. */
 export function possibleEvents(events: readonly SimEvent[], options: FleetOptions): SimEvent[] {
-  const fleet = new Fleet(options);
+  const fleet = new Fleet(options, () => false);
   return events.filter((event) => {
     if (fleet.refusal(event) !== undefined) return false;
     fleet.apply(event, 0);

@@ -1,6 +1,6 @@
 /**
- * Ways to choose a backend for the same flows: anyhop's own tables, and three common ones. Those have neither layers nor a prior
- * state: a backend that is down or drains is not in the list that they hash over.
+ * Ways to choose a backend for the same flows: anyhop's own tables and keys, and three common ones. Those have neither layers nor
+ * remembered states: a backend that is down or drains is not in the list that they hash over.
  *
  *     maglev      one Maglev table over the eligible backends, built by the code of anyhop's first layer
  *     rendezvous  highest random weight: each slot goes to the backend with the highest score -w / ln(hash)
@@ -8,17 +8,21 @@
  */
 import { flowHash, slotOf } from '../hash/flow.js';
 import { flowKeyFor } from '../hash/key.js';
+import { keyIds, slotKeys } from '../packet/second-chance-key.js';
+import type { NamedStates } from '../pool/states.js';
 import { eligibility } from '../table/eligible.js';
 import { buildStack, byName, NONE } from '../table/layers.js';
 import { nameWords } from '../table/name-words.js';
-import { resolvePool } from '../table/resolve.js';
+import { type PoolTables, resolvePool } from '../table/resolve.js';
 import type { PoolStates } from '../table/state.js';
 
 /** Where a node sends a flow, by its 32-bit hash: ids from `BackendIds`, or NONE. */
 export interface Lookup {
   owner(hash: number): number;
-  /** The backends in the GRE key. @param which 0 the first, 1 the second */
-  alternate(hash: number, which: 0 | 1): number;
+  /** A backend in the GRE key. @param at its place there, from 0 */
+  alternate(hash: number, at: number): number;
+  /** What it was found in, for the next to be made of. */
+  readonly tables?: PoolTables;
 }
 
 /** Ids of backends by name, the same for all schemes of a simulation. */
@@ -32,16 +36,22 @@ export class BackendIds {
   }
 }
 
-export type Builder = (pool: PoolStates, ids: BackendIds) => Lookup;
+/** @param before one that it has made for the same node or another */
+export type Builder = (pool: NamedStates, ids: BackendIds, before?: Lookup) => Lookup;
 
-function anyhopLookup(pool: PoolStates, ids: BackendIds): Lookup {
-  const tables = resolvePool(pool);
-  const id = tables.names.map((name) => ids.of(name));
-  const { owners, alternates } = tables;
-  const idOf = (index: number): number => (index === NONE ? NONE : id[index]);
+function anyhopLookup(pool: NamedStates, ids: BackendIds, before?: Lookup): Lookup {
+  const tables = resolvePool({ ...pool, before: before?.tables });
+  const { members, names, owners, alternates } = tables;
+  const keys = slotKeys(members, owners, alternates);
+  const id = names.map((name) => ids.of(name));
+  const byKeyId = new Map(members.map((member, i) => [member.id, id[i]]));
   return {
-    owner: (hash) => idOf(owners[slotOf(hash, pool.slots)]),
-    alternate: (hash, which) => idOf(alternates[which * pool.slots + slotOf(hash, pool.slots)]),
+    tables,
+    owner(hash) {
+      const index = owners[slotOf(hash, pool.slots)];
+      return index === NONE ? NONE : id[index];
+    },
+    alternate: (hash, at) => byKeyId.get(keyIds(keys[slotOf(hash, pool.slots)])[at]) ?? NONE,
   };
 }
 
@@ -100,23 +110,31 @@ export interface Scheme {
   readonly title: string;
   /** Schemes with one builder share their tables. */
   readonly build: Builder;
-  readonly secondChance: boolean;
+  /** How many of the backends in a key get a packet that those before them have no socket for. */
+  readonly alternates: number;
 }
 
 export const ANYHOP: Scheme = {
   name: 'anyhop',
   title: 'anyhop',
   build: anyhopLookup,
-  secondChance: true,
+  alternates: 2,
+};
+/** As if a key had room for one. */
+export const ANYHOP_ONE: Scheme = {
+  name: 'anyhop_one_alternate',
+  title: 'anyhop, 1 alternate',
+  build: anyhopLookup,
+  alternates: 1,
 };
 export const ANYHOP_ALONE: Scheme = {
   name: 'anyhop_without_second_chance',
   title: 'anyhop, no 2nd chance',
   build: anyhopLookup,
-  secondChance: false,
+  alternates: 0,
 };
 export const PEERS: readonly Scheme[] = [
-  { name: 'maglev', title: 'plain Maglev', build: maglevLookup, secondChance: false },
-  { name: 'rendezvous', title: 'rendezvous', build: rendezvousLookup, secondChance: false },
-  { name: 'modulo', title: 'modulo', build: moduloLookup, secondChance: false },
+  { name: 'maglev', title: 'plain Maglev', build: maglevLookup, alternates: 0 },
+  { name: 'rendezvous', title: 'rendezvous', build: rendezvousLookup, alternates: 0 },
+  { name: 'modulo', title: 'modulo', build: moduloLookup, alternates: 0 },
 ];

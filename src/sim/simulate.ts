@@ -1,12 +1,12 @@
 /**
  * The simulation: a fleet, a list of events, and the same flows under several schemes, tick by tick. The program's own code
- * decides (tables, remembered states, queues, flow hash); the seed determines flows and router.
+ * decides (tables, keys, remembered states, queues, flow hash); the seed determines flows and router.
  */
 import { flowHash, flowHashPair } from '../hash/flow.js';
 import { deriveFlowKey, type FlowKey, flowKeyFor } from '../hash/key.js';
 import { parseAddress } from '../packet/address.js';
+import type { NamedStates } from '../pool/states.js';
 import { NONE } from '../table/layers.js';
-import type { PoolStates } from '../table/state.js';
 import { eventText, type SimEvent } from './event.js';
 import { Fleet } from './fleet.js';
 import { type FlowCounts, Flows } from './flows.js';
@@ -26,6 +26,7 @@ export interface SimOptions {
   readonly lifetimeMs: number;
   readonly tickMs: number;
   readonly events: readonly SimEvent[];
+  /** The agents that nodes ask count the connections of the first. */
   readonly schemes: readonly Scheme[];
   /** Called for each connection that breaks, with what a law needs to judge it. */
   readonly onBreak?: (event: SimBreak) => void;
@@ -39,7 +40,7 @@ export interface SimBreak {
   readonly changesBefore: number;
   /** Times at which a state in force changed on any node, oldest first. */
   readonly changesAtMs: readonly number[];
-  /** Last time at which two next hops of the router had different states, present or prior. */
+  /** Last time at which two next hops of the router had different states, present or remembered. */
   readonly dividedAtMs: number;
 }
 
@@ -57,10 +58,7 @@ export interface SimReport {
   readonly endMs: number;
 }
 
-/**
- * Runs the events, then waits until everything has settled.
- * @throws AnyhopError ERR_USAGE for an event that cannot happen in its turn
- */
+/** @throws AnyhopError ERR_USAGE for an event that cannot happen in its turn */
 export function simulate(options: SimOptions): SimReport {
   return new Simulation(options).run();
 }
@@ -92,8 +90,9 @@ class Simulation {
   constructor(options: SimOptions) {
     const { seed, flows } = options;
     this.#options = options;
-    this.#fleet = new Fleet(options);
     this.#schemes = options.schemes.map((scheme) => new Flows(scheme, flows));
+    const [counted] = this.#schemes;
+    this.#fleet = new Fleet(options, (backend) => counted.hasSocket(this.#ids.of(backend)));
     this.#random = new Random(seed, 1);
     const secret = secretOf(seed);
     this.#routerKey = flowKeyFor(secret, 'router');
@@ -110,7 +109,6 @@ class Simulation {
     this.#begins('start');
     this.#send();
     for (const event of events) this.#happen(event);
-    this.#settle();
     return { flows, schemes: schemes.map(({ name }) => name), rows: this.#rows, endMs: this.#nowMs };
   }
 
@@ -197,12 +195,12 @@ class Simulation {
     }
   }
 
-  #lookup(build: Builder, states: PoolStates, key: string): Lookup {
+  #lookup(build: Builder, states: NamedStates, key: string): Lookup {
     const built = this.#built.get(build) ?? new Map<string, Lookup>();
     this.#built.set(build, built);
     let lookup = built.get(key);
     if (lookup === undefined) {
-      lookup = build(states, this.#ids);
+      lookup = build(states, this.#ids, this.#lookups.get(build)?.[0]);
       // Nodes that agree share tables; old ones are dropped to save memory.
       if (built.size >= 4 * this.#options.nodes) built.clear();
       built.set(key, lookup);

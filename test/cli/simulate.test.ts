@@ -17,8 +17,46 @@ function simulate(...args: string[]): { stdout: string; stderr: string; status: 
   });
 }
 
-test('simulate without options prints a table in which anyhop broke nothing and every other scheme a lot', () => {
-  const { stdout, status } = simulate();
+test('simulate prints what two changes that overlap break with 5, 10 and 50 backends: nothing, with both alternates', () => {
+  const { stdout, status } = simulate('--flows', '2000');
+  assert.equal(status, 0);
+  assert.match(
+    stdout,
+    /of those open, with 5 \/ 10 \/ 50 backends:\n\nchanges that overlap +anyhop +anyhop, 1 alternate +anyhop, no/,
+  );
+  assert.match(stdout, /^drain and crash +0 \/ 0 \/ 0 % +0 \/ 0 \/ 0 % +[\d.]+ \/ [\d.]+ \/ [\d.]+ %$/m);
+  assert.match(stdout, /^three drains \(forced\) /m);
+  assert.match(stdout, /^Forced is "force drain web-3": without that, the third planned change waits/m);
+  assert.match(stdout, /^With second chance, two changes that overlap broke no connection\.$/m);
+  assert.match(
+    stdout,
+    /^With second chance, three changes that overlap broke up to [\d.]+ % of the connections\.\n$/m,
+  );
+});
+
+test('simulate --json has the same overlaps, with the events that --events plays', () => {
+  const { overlaps, ...setting } = JSON.parse(simulate('--flows', '200', '--nodes', '1', '--json').stdout);
+  assert.deepEqual(setting, { seed: 1, nodes: 1, flows: 200, settleSeconds: 60 });
+  assert.equal(overlaps.length, 11);
+  const [{ name, changes, forced, events, fleets }] = overlaps;
+  assert.deepEqual([name, changes, forced], ['drain and crash', 2, []]);
+  assert.deepEqual(
+    fleets.map(({ backends, broken }: { backends: number; broken: object }) => [
+      backends,
+      Object.keys(broken),
+    ]),
+    [5, 10, 50].map((backends) => [
+      backends,
+      ['anyhop', 'anyhop_one_alternate', 'anyhop_without_second_chance'],
+    ]),
+  );
+  const { stdout, status } = simulate('--flows', '200', '--backends', '5', '--events', events);
+  assert.equal(status, 0);
+  assert.match(stdout, /^ *30 +drain web-1/m);
+});
+
+test('simulate --events single prints a table in which anyhop broke nothing and every other scheme a lot', () => {
+  const { stdout, status } = simulate('--events', 'single');
   assert.equal(status, 0);
   const [, anyhop, alone, maglev, rendezvous, modulo] = /^ +all +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)$/m
     .exec(stdout)!
@@ -52,10 +90,10 @@ test('simulate --second-chance off leaves that column out and says what is left'
   assert.match(stdout, /Without second chance, every connection whose slot moves is broken\.\n$/);
 });
 
-test('simulate tells of connections that died with their machine, and of those that overlapping changes broke', () => {
-  const events = 'drain web-1, wait 5, flap web-2 10, settle, crash web-3';
+test('simulate tells of connections that died with their machine, and of those that three changes broke', () => {
+  const events = 'drain web-1, wait 5, drain web-2, wait 5, force drain web-3, settle, crash web-4';
   const { stdout } = simulate('--backends', '5', '--events', events);
-  assert.match(stdout, /anyhop broke \d+ connections: changes overlapped/);
+  assert.match(stdout, /anyhop broke \d+ connections: three changes overlapped/);
   assert.match(stdout, /\d{3,4} connections died with the machine/);
 });
 
@@ -74,6 +112,7 @@ test('simulate refuses events that cannot be or cannot happen, and numbers out o
     [['--events', 'return node-1'], /it was not lost/],
     [['--events', 'lose node-4'], /there are 3 nodes/],
     [['--events', 'random:0'], /random:COUNT/],
+    [['--backends', '7', '--svg', 'x.svg'], /--backends, --svg: only with --events\n.*--events single/],
     [['--backends', '0'], /from 1 to 1000/],
     [['--svg', join(directory, 'missing', 'x.svg'), '--flows', '10', '--events', 'rehash'], /cannot write/],
   ] as const) {

@@ -57,7 +57,7 @@ function run(connections: readonly ConnectionRecord[], events: readonly Partial<
     doneMs: 10_000 * (i + 1) + 1_000,
     before: same,
     after: same,
-    secondHops: 100 * i,
+    hops: { secondHops: 100 * i, thirdHops: 10 * i },
     ...event,
   }));
   const sample: Sample = {
@@ -69,7 +69,8 @@ function run(connections: readonly ConnectionRecord[], events: readonly Partial<
     broken: 0,
     slowestMs: 40,
   };
-  return { startMs: 0, played, connections, samples: [sample], secondHops: 1_000, sentOn: 1_000 };
+  const hops = { secondHops: 1_000, thirdHops: 50 };
+  return { startMs: 0, played, connections, samples: [sample], hops, sentOn: 1_000 };
 }
 
 const counts = (of: Witnessed) =>
@@ -190,20 +191,21 @@ test('a run proves little when the router rehashed few, or nobody was reached by
   assert.deepEqual(still, ['event 0: 1 of 3 connections went another way']);
   const away = placement(all, (each) => ['edge-1', each === all[0] ? 'web-2' : owner(each.server)]);
   assert.deepEqual(lacks(all, {}, { after: away }), []);
-  const without = { ...run(all, [{ after: away }]), secondHops: 0 };
+  const without = { ...run(all, [{ after: away }]), hops: { secondHops: 0, thirdHops: 0 } };
   assert.deepEqual(shortcomings(judge(without), EXPECTED), [
+    'no packet went on to a second alternate',
     'event 0: 1 connections live elsewhere, and no packet took a second hop',
   ]);
   assert.deepEqual(shortcomings(judge(without), { ...EXPECTED, secondChance: false }), []);
 });
 
-test('second hops are counted from an event to the next, and the slowest answer is told', () => {
+test('second and third hops are counted from an event to the next, and the slowest answer is told', () => {
   const { events } = judge(run([connection(ONE)], [{}, {}]));
   assert.deepEqual(
-    events.map(({ secondHops, slowestMs }) => [secondHops, slowestMs]),
+    events.map(({ secondHops, thirdHops, slowestMs }) => [secondHops, thirdHops, slowestMs]),
     [
-      [100, 40],
-      [900, 0],
+      [100, 10, 40],
+      [900, 40, 0],
     ],
   );
 });

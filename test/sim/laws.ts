@@ -5,10 +5,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { backendName, type SimEvent } from '#anyhop/sim/event.js';
+import { SILENCE_MS } from '#anyhop/sim/flows.js';
 import { possibleEvents } from '#anyhop/sim/random-events.js';
 import { simulate } from '#anyhop/sim/simulate.js';
 import {
   anyScenario,
+  backend,
   breaks,
   edit,
   health,
@@ -17,6 +19,7 @@ import {
   path,
   type Scenario,
   SETTLE_MS,
+  SETTLE_SECONDS,
   scenario,
   silent,
   story,
@@ -37,11 +40,6 @@ const settle: SimEvent = { kind: 'settle' };
 const breaksNothing = (of: Scenario): boolean => breaks(of).length === 0;
 const waits = (max: number): fc.Arbitrary<SimEvent> =>
   fc.integer({ min: 1, max }).map((seconds) => ({ kind: 'wait', seconds }));
-
-const single = fc.array(
-  fc.oneof(edit, health, path).map((event) => [event, settle]),
-  { minLength: 1, maxLength: 8 },
-);
 
 const steady = fc.constantFrom<SimEvent>(
   { kind: 'rehash' },
@@ -70,6 +68,67 @@ const flap = fc
     ];
   });
 
+/** One change, too. */
+const wholeFlap = waits(3).chain((wait) => backend.map((name) => around(wait, 'down', 'up', name)));
+/** That the nodes see a second later. */
+const crash = backend.map((name) => around({ kind: 'wait', seconds: 1 }, 'crash', 'down', name));
+/** One change, planned or of health. */
+const change: fc.Arbitrary<SimEvent[]> = fc.oneof(
+  { weight: 3, arbitrary: edit.map((event) => [event]) },
+  { weight: 1, arbitrary: health.map((event) => [event]) },
+  { weight: 1, arbitrary: wholeFlap },
+  { weight: 1, arbitrary: crash },
+);
+
+function around(wait: SimEvent, before: 'down' | 'crash', after: 'up' | 'down', backend: string): SimEvent[] {
+  return [{ kind: before, backend }, wait, { kind: after, backend }];
+}
+
+/** Of forwarders, none comes back: it would not know what the others have seen. */
+const leaving = path.filter(({ kind }) => kind !== 'return');
+/** One stays, or nobody has an answer. */
+const leavingOthers = leaving.filter((event) => event.kind !== 'lose' || event.node > 0);
+const between = fc.array(fc.oneof(leaving, waits(3)), { maxLength: 3 });
+
+/** Two changes that overlap, and what happens to forwarders before, between and after. One comes back when all has settled. */
+const pairs = fc
+  .array(fc.tuple(path, between, change, between, change, between), { minLength: 1, maxLength: 2 })
+  .map((list) => list.flatMap(([first, ...events]) => [first, settle, ...events.flat(), settle]));
+
+/** A crash beside another change, after it or before. */
+const crashBeside = fc
+  .tuple(
+    fc.shuffledSubarray([0, 1], { minLength: 2 }),
+    fc.oneof(
+      edit.map((event) => [event]),
+      crash,
+      wholeFlap,
+    ),
+    crash,
+    fc.array(fc.oneof(leavingOthers, waits(3)), { maxLength: 3 }),
+  )
+  // A machine that has crashed does not pass its checks again.
+  .filter(
+    ([, [one], [other]]) => !('backend' in one! && 'backend' in other! && one.backend === other.backend),
+  )
+  .map(([order, first, second, between]): SimEvent[] => {
+    const changes = [first, second];
+    return [...changes[order[0]!]!, ...between, ...changes[order[1]!]!, settle];
+  });
+
+/** Ends while the change still settles: then connections that live for longer break, by design. */
+const shortly = fc.array(fc.oneof(leaving, waits(2)), { maxLength: 2 });
+
+/** A drain that is older than the settle time and has connections, and one more change. */
+const besideOldDrain = fc
+  .tuple(backend, waits(2 * SETTLE_SECONDS), between, change, shortly)
+  .map(([name, wait, ...events]): SimEvent[] => [
+    { kind: 'drain', backend: name },
+    { kind: 'wait', seconds: SETTLE_SECONDS },
+    wait,
+    ...events.flat(),
+  ]);
+
 /** One drain that goes on for long, with connections that live for as long, and that is taken back in the end. */
 const longDrain = fc
   .tuple(fc.nat(5), fc.array(fc.oneof(path, waits(16)), { maxLength: 6 }))
@@ -79,6 +138,10 @@ const longDrain = fc
   });
 
 const LONG_LIFETIME_MS = 10 * SETTLE_MS;
+/** Where fewer are left, all may be down, and then marks do not count. */
+const CRASH_BACKENDS_MIN = 4;
+/** Longer than a connection has to be without an answer to count. */
+const CRASH_SETTLE_MS = 2 * SILENCE_MS;
 const isAnswered = (of: Scenario): boolean => silent(of) === 0;
 const names = [0, 1, 2, 3, 4, 5].map(backendName);
 /** All but one are drawn often: that one may drain. */
@@ -154,16 +217,30 @@ const brokenAt = (of: Scenario) => breaks(of).map(({ nowMs, flow }) => [nowMs, f
 
 export const LAWS: readonly Law[] = [
   {
-    id: 'single',
-    name: 'no connection breaks when one planned change is made at a time, or a backend or forwarder comes or goes',
-    of: scenario(single.map((pairs) => pairs.flat())),
+    id: 'pair',
+    name: 'no connection breaks on two changes that overlap, planned or of health, while nodes restart or go',
+    of: scenario(pairs),
+    holds: breaksNothing,
+    runs: 400,
+  },
+  {
+    id: 'crash',
+    name: 'no connection of a live machine breaks or goes without an answer on a crash that overlaps with another change',
+    of: scenario(crashBeside, CRASH_BACKENDS_MIN).map((of) => ({ ...of, settleMs: CRASH_SETTLE_MS })),
+    holds: (of) => breaksNothing(of) && isAnswered(of),
+    runs: 200,
+  },
+  {
+    id: 'old-drain',
+    name: 'no connection breaks on one change beside a drain that goes on, however old it is',
+    of: scenario(besideOldDrain).map((of) => ({ ...of, lifetimeMs: LONG_LIFETIME_MS, isCut: true })),
     holds: breaksNothing,
     runs: 200,
   },
   {
     id: 'queued',
     name: 'no connection breaks when planned changes come in any order at any time, for they are queued',
-    of: scenario(fc.array(fc.oneof(edit, waits(12)), { maxLength: 10, size: 'max' })),
+    of: scenario(fc.array(fc.oneof(edit, edit, waits(12), leaving), { maxLength: 12, size: 'max' })),
     holds: breaksNothing,
     runs: 200,
   },

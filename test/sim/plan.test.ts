@@ -85,7 +85,7 @@ function simulated(lifetimeMs: number) {
     settleMs: 300_000,
     lifetimeMs,
     tickMs: 6000,
-    events: parseScript('down web-5, wait 30, remove web-1'),
+    events: parseScript('down web-5, wait 30, remove web-1, settle'),
     schemes: [ANYHOP, ANYHOP_ALONE],
   });
   return report.rows.at(-1)!.counts;

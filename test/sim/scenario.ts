@@ -9,7 +9,7 @@ import { ANYHOP } from '#anyhop/sim/scheme.js';
 import { type SimBreak, type SimOptions, simulate } from '#anyhop/sim/simulate.js';
 
 export const SETTLE_MS = 8000;
-const SETTLE_SECONDS = SETTLE_MS / 1000;
+export const SETTLE_SECONDS = SETTLE_MS / 1000;
 const TICK_MS = 1000;
 
 export interface Scenario {
@@ -19,11 +19,15 @@ export interface Scenario {
   readonly events: readonly SimEvent[];
   /** How long connections live at most: a settle time, for which the nodes remember them, when undefined. */
   readonly lifetimeMs?: number;
+  /** SETTLE_MS when undefined. */
+  readonly settleMs?: number;
+  /** Ends with the last event, and not when all has settled. */
+  readonly isCut?: true;
 }
 
 const BACKENDS_MAX = 6;
 const NODES_MAX = 3;
-const backend = fc.nat(BACKENDS_MAX + 1).map(backendName);
+export const backend = fc.nat(BACKENDS_MAX + 1).map(backendName);
 const node = fc.nat(NODES_MAX - 1);
 const weight = fc.integer({ min: 1, max: 4 });
 const force = fc.boolean();
@@ -63,11 +67,11 @@ export const anyEvent = fc.oneof(
 );
 
 /** Scenarios of `events`, without those that cannot happen. */
-export function scenario(events: fc.Arbitrary<SimEvent[]>): fc.Arbitrary<Scenario> {
+export function scenario(events: fc.Arbitrary<SimEvent[]>, backendsMin = 2): fc.Arbitrary<Scenario> {
   return fc
     .record({
       seed: fc.nat(),
-      backends: fc.integer({ min: 2, max: BACKENDS_MAX }),
+      backends: fc.integer({ min: backendsMin, max: BACKENDS_MAX }),
       nodes: fc.integer({ min: 1, max: NODES_MAX }),
       events,
     })
@@ -80,15 +84,16 @@ export function scenario(events: fc.Arbitrary<SimEvent[]>): fc.Arbitrary<Scenari
 /** Events in any order and overlap. */
 export const anyScenario = scenario(fc.array(anyEvent, { maxLength: 14, size: 'max' }));
 
-export function optionsOf({ seed, backends, nodes, events, lifetimeMs = SETTLE_MS }: Scenario): SimOptions {
+export function optionsOf(of: Scenario): SimOptions {
+  const { seed, backends, nodes, events, settleMs = SETTLE_MS, lifetimeMs = settleMs, isCut } = of;
   return {
     seed,
     backends,
     nodes,
-    events,
+    events: isCut ? events : [...events, { kind: 'settle' }],
     flows: 100,
     slots: 251,
-    settleMs: SETTLE_MS,
+    settleMs,
     lifetimeMs,
     tickMs: TICK_MS,
     schemes: [ANYHOP],
@@ -118,7 +123,7 @@ export function isExcused({ nowMs, changesAtMs, dividedAtMs }: SimBreak): boolea
 
 /** The events in words, and what broke. */
 export function story(of: Scenario): string {
-  const { seed, backends, nodes, events, lifetimeMs } = of;
+  const { seed, backends, nodes, events, lifetimeMs, settleMs = SETTLE_MS } = of;
   const names = Array.from({ length: backends }, (_, i) => backendName(i)).join(', ');
   const lines = [
     `seed ${seed}: ${names}; ${Array.from({ length: nodes }, (_, i) => nodeName(i)).join(', ')}`,
@@ -135,7 +140,7 @@ export function story(of: Scenario): string {
   // Not the same connections: it has more of them, more slots and other moments, so what is rare may not show in it.
   lines.push(
     '  the same events for 10,000 connections and a table of the usual size, which may break others or none:',
-    `  anyhop simulate --seed ${seed} --backends ${backends} --nodes ${nodes} --settle ${SETTLE_SECONDS}${lifetime} --events '${script}'`,
+    `  anyhop simulate --seed ${seed} --backends ${backends} --nodes ${nodes} --settle ${settleMs / 1000}${lifetime} --events '${script}'`,
   );
   return lines.join('\n');
 }

@@ -18,7 +18,7 @@ function run(script: string, options: Partial<SimOptions> = {}): SimReport {
     settleMs: 60_000,
     lifetimeMs: 60_000,
     tickMs: 6000,
-    events: parseScript(script),
+    events: [...parseScript(script), { kind: 'settle' }],
     schemes: SCHEMES,
     ...options,
   });
@@ -100,8 +100,9 @@ test('a connection that outlives the settle time breaks when its slot was given 
 
 test('a third change that comes too soon waits and breaks nothing; forced, it breaks some', () => {
   const two = 'drain web-1, wait 12, drain web-2, wait 12';
-  assert.equal(broken(run(`${two}, drain web-3, settle`, { backends: 5 })), 0);
-  assert.ok(broken(run(`${two}, force drain web-3, settle`, { backends: 5 })) > 0.005);
+  const five = { backends: 5, flows: 10_000 };
+  assert.equal(broken(run(`${two}, drain web-3`, five)), 0);
+  assert.ok(broken(run(`${two}, force drain web-3`, five)) > 0.003);
 });
 
 test('nodes that see different health for less than a settle time break nothing when the router hashes anew', () => {
