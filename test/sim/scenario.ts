@@ -118,7 +118,7 @@ export function silent(of: Scenario): number {
  */
 export function isExcused({ nowMs, changesAtMs, dividedAtMs }: SimBreak): boolean {
   const since = nowMs - SETTLE_MS;
-  return changesAtMs.filter((atMs) => atMs > since).length > 2 || dividedAtMs > since;
+  return changesAtMs.filter((atMs) => atMs >= since).length > 2 || dividedAtMs > since;
 }
 
 /** The events in words, and what broke. */
