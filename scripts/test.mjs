@@ -9,8 +9,9 @@ const files = readdirSync('build/test', { recursive: true })
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .map((file) => `build/test/${file}`)
   .sort();
-if (files.length === 0) {
-  console.error(`no test file matches: ${wanted.join(' ')}`);
+const unmatched = wanted.filter((part) => !files.some((file) => file.includes(part)));
+if (unmatched.length > 0 || files.length === 0) {
+  console.error(`no test file matches: ${unmatched.join(' ')}`);
   process.exit(2);
 }
 // A test that waits for ever is a failure, not a run without an end.
