@@ -1,5 +1,5 @@
 /**
- * The differential test for as long as one has time: SOAK_PACKETS (5000000) packets, at most SOAK_SECONDS (900) seconds, from
+ * The differential test for as long as one has time: SOAK_PACKETS (10000000) packets, at most SOAK_SECONDS (1800) seconds, from
  * ANYHOP_SEED or a new seed.
  */
 import { seedOfRun } from './random.js';
@@ -7,8 +7,8 @@ import { histogram, runDifferential } from './run.js';
 
 const PROGRESS_MS = 5000;
 
-const packets = Number(process.env['SOAK_PACKETS'] ?? 5_000_000);
-const secondsMax = Number(process.env['SOAK_SECONDS'] ?? 900);
+const packets = Number(process.env['SOAK_PACKETS'] ?? 10_000_000);
+const secondsMax = Number(process.env['SOAK_SECONDS'] ?? 1800);
 const seed = seedOfRun();
 const withBpf = process.getuid?.() === 0;
 
