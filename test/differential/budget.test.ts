@@ -38,10 +38,9 @@ it('a budget in C admits the same packets as TypeScript’s: few and many client
         if (admits !== (out[i] === 1))
           assert.fail(`packet ${i} of ${clients} clients, ${forClient} each: ${out[i]} in C; seed ${seed}`);
       }
-      assert.ok(
-        admitted > 0 && admitted < PACKETS,
-        `${admitted} of ${PACKETS} admitted: nothing was decided`,
-      );
+      // Thousands of clients may stay within the budget, each within its own.
+      const isDecided = admitted > 0 && (clients > 500 || admitted < PACKETS);
+      assert.ok(isDecided, `${admitted} of ${PACKETS} admitted: nothing was decided; seed ${seed}`);
     }
   }
 });
