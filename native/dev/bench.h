@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Dual MIT/GPL
  *
- * What bench.bpf.c's wrapper writes into each packet. bench/xdp/plan.ts fills it in, through the program's memory:
+ * What bench.bpf.c's wrapper writes into each packet. bench/xdp/harness.ts fills it in, through the program's memory:
  * `struct anyhop_bench_plan plan` is the whole of .bss.
  */
 #ifndef ANYHOP_BENCH_H
@@ -33,7 +33,7 @@ struct anyhop_bench_plan {
 	struct anyhop_bench_target targets[ANYHOP_BENCH_TARGETS];
 };
 
-_Static_assert(sizeof(struct anyhop_bench_target) == 24, "read by bench/xdp/plan.ts");
-_Static_assert(sizeof(struct anyhop_bench_plan) == 48 + 24 * ANYHOP_BENCH_TARGETS, "read by bench/xdp/plan.ts");
+_Static_assert(sizeof(struct anyhop_bench_target) == 24, "read by bench/xdp/harness.ts");
+_Static_assert(sizeof(struct anyhop_bench_plan) == 48 + 24 * ANYHOP_BENCH_TARGETS, "read by bench/xdp/harness.ts");
 
 #endif

@@ -6,9 +6,9 @@
  *   frame -> lane (key, hash key, offsets) -> owner, GRE key of the slot -> lane path (outer header) -> frame
  *
  * A packet is the lane's when it is whole TCP or UDP with one VLAN tag at most, without IP options or extension headers, its service has
- * one port or the widest range of its VIP, and it is forwarded. Every other packet, even one that is dropped, starts over in anyhop_decide, which knows all the rules and
- * reads nothing of this. So each test here asks only whether the packet is the lane's, and a service that has no lane
- * is forwarded all the same, to the same bytes. Differential tests hold one to the other.
+ * one port or the widest range of its VIP and protocol, and it is forwarded. Every other packet, even one that is dropped, starts over in
+ * anyhop_decide, which knows all the rules and reads nothing of this. So each test here asks only whether the packet is the lane's, and a
+ * service that has no lane is forwarded all the same, to the same bytes. Differential tests hold one to the other.
  */
 #ifndef ANYHOP_LANE_H
 #define ANYHOP_LANE_H
