@@ -1,10 +1,11 @@
 #!/bin/sh
-# Makes sure that the Debian packages of one or more groups are there: build, lab, interop.
+# Makes sure that the Debian packages of one or more groups are there: build, lab, l7, interop, fuzz.
 # As root it installs what is missing; otherwise it prints the line to run and fails. Running it again is free.
 set -eu
 
 build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpcap-dev'
 lab='iproute2 nftables ethtool iputils-ping tcpdump tshark nginx-light curl procps openssl systemd'
+l7='haproxy nghttp2-client lego pebble'
 fuzz='libclang-rt-dev'
 interop='qemu-system-x86 busybox-static bpftool cpio xz-utils'
 
@@ -13,9 +14,10 @@ for group in "$@"; do
   case $group in
     build) packages="$packages $build" ;;
     lab) packages="$packages $lab" ;;
+    l7) packages="$packages $l7" ;;
     interop) packages="$packages $interop" ;;
     fuzz) packages="$packages $fuzz" ;;
-    *) echo "setup.sh: unknown group '$group': build, lab, interop and fuzz are known" >&2; exit 2 ;;
+    *) echo "setup.sh: unknown group '$group': build, lab, l7, interop and fuzz are known" >&2; exit 2 ;;
   esac
 done
 
@@ -36,21 +38,18 @@ done
 if [ "$(id -u)" -ne 0 ]; then
   echo "These Debian packages are missing:$missing" >&2
   echo "Install them, then run make again:" >&2
-  echo "  sudo apt-get install --no-install-recommends$missing" >&2
+  echo "  sudo $(dirname "$0")/without-services.sh apt-get install --no-install-recommends$missing" >&2
   exit 1
 fi
 
 echo "Installing:$missing"
-# No service may start: the lab runs its own nginx in its own namespaces.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-  printf '#!/bin/sh\nexit 101\n' >"$policy"
-  chmod +x "$policy"
-  trap 'rm -f "$policy"' EXIT
-fi
 export DEBIAN_FRONTEND=noninteractive
-# shellcheck disable=SC2086
-apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 || {
+# The lab runs its own servers, in its own namespaces; those of the packages stay off.
+install() {
+  # shellcheck disable=SC2086
+  "$(dirname "$0")/without-services.sh" apt-get install -y -q --no-install-recommends $missing
+}
+install >/dev/null 2>&1 || {
   apt-get update -q
-  apt-get install -y -q --no-install-recommends $missing
+  install
 }
