@@ -3,7 +3,7 @@
  * bytes, pieces and time, and believed only when it has the right shape.
  */
 import { request } from 'node:http';
-import { NAME_PATTERN } from '../config/schema.js';
+import { NAME_PATTERN } from '../config/name-fields.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { Pieces } from '../core/pieces.js';
 import { printable } from '../core/printable.js';

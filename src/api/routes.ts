@@ -5,9 +5,9 @@
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { integer, text } from '../config/fields.js';
+import { NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';
 import { nearest } from '../config/nearest.js';
 import { quote } from '../config/path.js';
-import { NAME_EXPECTED, NAME_PATTERN } from '../config/schema.js';
 import { WEIGHT_MAX } from '../core/limits.js';
 import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
 import { type ControlActions, ControlError } from './api.js';

@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import type { Named } from './fields.js';
 import type { health } from './health-schema.js';
+import type { l7 } from './l7/schema.js';
 import type { FieldPath } from './path.js';
 import type { At } from './problems.js';
 import type { agent, backend, node, pool, priorBackend, service } from './schema.js';
@@ -25,6 +26,8 @@ export interface Entry<T> {
 
 type Camel<K extends string> = K extends `${infer A}_${infer B}` ? `${A}${Capitalize<Camel<B>>}` : K;
 type NameOf<K extends string, S> = S extends Named<infer N> ? (string extends N ? Camel<K> : N) : Camel<K>;
+/** A mapping by name is a list of its entries, each with its key as `name`. */
+type RecordOf<V extends z.core.$ZodType> = z.ZodRecord<z.ZodString, V>;
 type OneOrMore<E extends z.core.$ZodType> = z.ZodUnion<readonly [E, z.ZodArray<E>]>;
 
 declare const VALUES: unique symbol;
@@ -43,9 +46,12 @@ type DraftField<S> =
       ? z.output<S>
       : S extends z.ZodObject
         ? DraftOf<S>
-        : S extends OneOrMore<infer E> | z.ZodArray<infer E>
-          ? readonly (E extends z.ZodObject ? DraftOf<E> : Entry<z.output<E>>)[]
-          : z.output<S> | undefined;
+        : S extends RecordOf<infer V>
+          ? readonly (DraftEntry<V> & { readonly name: string })[] | undefined
+          : S extends OneOrMore<infer E> | z.ZodArray<infer E>
+            ? readonly DraftEntry<E>[]
+            : z.output<S> | undefined;
+type DraftEntry<E> = E extends z.ZodObject ? DraftOf<E> : Entry<z.output<E>>;
 
 /** A mapping of the schema as the program sees it, without mistakes. */
 export type ValuesOf<S> =
@@ -57,9 +63,13 @@ type ValueOf<S> =
     ? ValueOf<T> | undefined
     : S extends z.ZodObject
       ? ValuesOf<S>
-      : S extends OneOrMore<infer E> | z.ZodArray<infer E>
-        ? readonly ValueOf<E>[]
-        : z.output<S>;
+      : S extends RecordOf<infer V>
+        ? readonly (V extends z.ZodObject
+            ? ValuesOf<V> & { readonly name: string }
+            : { readonly name: string; readonly value: z.output<V> })[]
+        : S extends OneOrMore<infer E> | z.ZodArray<infer E>
+          ? readonly ValueOf<E>[]
+          : z.output<S>;
 
 export type DraftNode = DraftOf<typeof node>;
 export type DraftSource = DraftNode['sources'] extends readonly (infer E)[] | undefined ? E : never;
@@ -69,12 +79,14 @@ export type DraftHealth = DraftOf<typeof health>;
 export type DraftPool = DraftOf<typeof pool> & { readonly name: string };
 export type DraftService = DraftOf<typeof service>;
 export type DraftAgent = DraftOf<typeof agent>;
+export type DraftL7 = DraftOf<typeof l7>;
 
 export interface Draft {
   readonly node: DraftNode | undefined;
   readonly pools: readonly DraftPool[];
   readonly services: readonly DraftService[];
   readonly agent: DraftAgent | undefined;
+  readonly l7: DraftL7 | undefined;
   /** The sections in the file, right or wrong. */
   readonly written: ReadonlySet<string>;
   /** Undefined when `pools` is not a mapping. */
@@ -97,5 +109,6 @@ export function valuesOf<V>(draft: Origin & { readonly [VALUES]?: V }): V {
 function withoutPlace(draft: object | null): unknown {
   if (Array.isArray(draft)) return draft.map(withoutPlace);
   if (draft === null || !('at' in draft)) return draft;
-  return 'value' in draft ? draft.value : valuesOf(draft as Origin);
+  if (!('value' in draft)) return valuesOf(draft as Origin);
+  return 'name' in draft ? { name: draft.name, value: draft.value } : draft.value;
 }

@@ -63,6 +63,24 @@ export function onOff() {
   return choice(['on', 'off']).transform((value) => value === 'on');
 }
 
+const SHARE_EXPECTED = 'a share: a number, 0 to 1, or a percentage, 0% to 100%';
+
+/** `0.5` or `50%`, as a number from 0 to 1. */
+export function share() {
+  return z
+    .union(
+      [
+        z
+          .number({ error: SHARE_EXPECTED })
+          .min(0, { error: SHARE_EXPECTED })
+          .max(1, { error: SHARE_EXPECTED }),
+        text(SHARE_EXPECTED, /^(100|[0-9]{1,2})%$/),
+      ],
+      { error: SHARE_EXPECTED },
+    )
+    .transform((value) => (typeof value === 'number' ? value : Number(value.slice(0, -1)) / 100));
+}
+
 declare const NAME: unique symbol;
 /** A field with the name N in the program. */
 export interface Named<N extends string> {

@@ -4,14 +4,18 @@
  */
 import { hostname } from 'node:os';
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
-import { ConfigDocument } from './document.js';
+import { ConfigDocument, type Place } from './document.js';
 import { type Draft, type DraftNode, valuesOf } from './draft.js';
 import { byPlace, ConfigError } from './error.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
 import { type CaTexts, healthConfig, readCaFiles } from './health.js';
 import { readKey } from './key.js';
+import { type L7Files, NO_L7_FILES, readL7Files } from './l7/files.js';
+import { l7Config } from './l7/resolve.js';
+import { checkL7, checkL7Needs } from './l7/rules.js';
+import { NAME_EXPECTED, NAME_PATTERN } from './name-fields.js';
 import { applyOverrides, type Overrides } from './overrides.js';
-import { quote } from './path.js';
+import { type FieldPath, quote } from './path.js';
 import { isPath, Problems, type Report } from './problems.js';
 import { type HostInterfaces, warnAboutFleet } from './rules/fleet.js';
 import { checkHealth } from './rules/health.js';
@@ -21,7 +25,6 @@ import { checkSourcePrefix } from './rules/on-link.js';
 import { checkPools } from './rules/pools.js';
 import { checkServices } from './rules/services.js';
 import { warnAboutAgent, warnAboutPools, warnAboutPrefix } from './rules/warnings.js';
-import { NAME_EXPECTED, NAME_PATTERN } from './schema.js';
 import type { Secret } from './secret.js';
 import { checkShape } from './shape.js';
 import { type BadText, checkText, decodeText } from './text.js';
@@ -93,18 +96,20 @@ function readConfig<R extends Role>(
   const document = new ConfigDocument(text, file);
   const problems = new Problems(document);
   const warnings = new Problems(document);
-  const report = role === 'agent' ? lessSource(problems.report) : problems.report;
+  const hasSource = role !== 'agent' && role !== 'l7';
+  const report = hasSource ? problems.report : lessSource(problems.report);
 
   const draft = checkShape(document, report);
   const checked = draft && check(applyOverrides(draft, role, overrides, env, report));
   const found = [...document.problems, ...problems.list()].sort(byPlace);
   if (found.length > 0 || checked === undefined) throw new ConfigError(found);
   // checkNeeds has reported what the role needs and the file lacks.
-  return freeze({ ...checked(), warnings: warnings.list() }) as LoadedConfig<R>;
+  const placeOf = (path: FieldPath): Place => document.locate(path);
+  return freeze({ ...checked(), warnings: warnings.list(), placeOf }) as LoadedConfig<R>;
 
   /** Checks the draft. The returned function builds the config, if nothing was wrong. */
   function check(draft: Draft): () => Config {
-    const judged = role === 'agent' ? withoutSources(draft) : draft;
+    const judged = hasSource ? draft : withoutSources(draft);
     checkNeeds(draft, role, report);
     checkNode(judged, document, report);
     checkSourcePrefix(judged, role, host, report);
@@ -112,6 +117,8 @@ function readConfig<R extends Role>(
     checkServices(judged, document, report);
     const ids = backendIds(draft, document, report, warnings.report);
     checkHealth(draft, report);
+    checkL7(draft, document, report, warnings.report);
+    if (role === 'l7') checkL7Needs(draft, report);
     warnAboutPools(draft, warnings.report);
     warnAboutPrefix(draft, warnings.report);
     warnAboutAgent(draft, warnings.report);
@@ -123,13 +130,17 @@ function readConfig<R extends Role>(
       );
     }
     if (draft.node === undefined || (role !== 'run' && role !== 'node' && role !== 'flow')) {
-      return () => configOf(draft, ids, undefined, file, NO_CA_TEXTS);
+      const l7Files =
+        role === 'l7' && draft.l7 !== undefined
+          ? readL7Files(draft.l7, file, report, warnings.report)
+          : NO_L7_FILES;
+      return () => configOf(draft, ids, undefined, file, NO_CA_TEXTS, l7Files);
     }
     const { node } = draft;
     const name = nodeName(node, report);
     const key = givenKey ?? readKey(node, file, report, warnings.report);
     const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
-    return () => configOf(draft, ids, nodeConfig(node, name!, key!), file, caTexts);
+    return () => configOf(draft, ids, nodeConfig(node, name!, key!), file, caTexts, NO_L7_FILES);
   }
 }
 
@@ -180,6 +191,7 @@ function configOf(
   node: NodeConfig | undefined,
   file: string,
   caTexts: CaTexts,
+  l7Files: L7Files,
 ): Config {
   return {
     file,
@@ -196,6 +208,7 @@ function configOf(
       return { ...values, portFirst: ports.first, portLast: ports.last };
     }),
     agent: draft.agent && valuesOf(draft.agent),
+    l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files),
   };
 }
 

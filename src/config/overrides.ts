@@ -4,9 +4,10 @@
  */
 import type { z } from 'zod';
 import type { Draft, DraftNode } from './draft.js';
+import { name as nameField } from './name-fields.js';
 import { quote } from './path.js';
 import type { Outside, Report } from './problems.js';
-import { networkInterface as interfaceField, name as nameField, path, prefix } from './schema.js';
+import { networkInterface as interfaceField, path, prefix } from './schema.js';
 import type { EngineChoice, Role } from './types.js';
 
 export interface Overrides {
@@ -34,7 +35,7 @@ export function applyOverrides(
   environment: NodeJS.ProcessEnv,
   report: Report,
 ): Draft {
-  if (role === 'pools') return draft;
+  if (role === 'pools' || role === 'l7') return draft;
   const given = <T>(flag: string, value: T | undefined, variable: string, read: (text: string) => T) =>
     pick(flag, value, variable, environment[variable], read);
   const networkInterface = given('--interface', overrides.interface, 'ANYHOP_INTERFACE', String);

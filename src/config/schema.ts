@@ -20,7 +20,6 @@ import {
   INTERFACE_CHARS_MAX,
   KEY_HEX_DIGITS_MAX,
   KEY_HEX_DIGITS_MIN,
-  NAME_CHARS_MAX,
   POOLS_MAX,
   SERVICES_MAX,
   SETTLE_MS_DEFAULT,
@@ -35,16 +34,12 @@ import {
   WEIGHT_MAX,
 } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
-import { parseAddress, parsePrefix } from '../packet/address.js';
-import { choice, duration, integer, named, onOff, parsed, ports, text } from './fields.js';
+import { parsePrefix } from '../packet/address.js';
+import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
 import { health } from './health-schema.js';
+import { l7 } from './l7/schema.js';
+import { address, NAME_PATTERN, name } from './name-fields.js';
 import { ENGINE_CHOICES } from './types.js';
-
-/** Names of nodes, pools, services and backends. */
-export const NAME_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._-]{0,${NAME_CHARS_MAX - 1}}$`);
-export const NAME_EXPECTED =
-  `a name: letters, digits, ".", "_" and "-", the first one a letter or digit, ` +
-  `${NAME_CHARS_MAX} characters at most`;
 
 /** What the kernel accepts (dev_valid_name), without names that are certainly mistakes. */
 export const INTERFACE_PATTERN = new RegExp(`^(?!-|\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
@@ -56,14 +51,8 @@ export const KEY_PATTERN = new RegExp(
 );
 export const KEY_EXPECTED =
   `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} to ` + `${KEY_HEX_DIGITS_MAX}`;
-const ADDRESS_EXPECTED = 'an IPv4 or IPv6 address';
 
-export const name = text(NAME_EXPECTED, NAME_PATTERN);
 export const networkInterface = text(INTERFACE_EXPECTED, INTERFACE_PATTERN);
-const address = parsed(ADDRESS_EXPECTED, parseAddress).meta({
-  anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }],
-  pattern: '^[0-9A-Fa-f:.]+$',
-});
 export const prefix = parsed(PREFIX_EXPECTED, parsePrefix).meta({
   pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$',
 });
@@ -210,11 +199,8 @@ export const pool = z.strictObject(
       .describe(
         'Number of slots of the lookup table (M). Use a prime of at least 100 times the number of backends.',
       ),
-    panic_threshold: z
-      .number({ error: 'a number, 0 to 1' })
-      .min(0, { error: 'a number, 0 to 1' })
-      .max(1, { error: 'a number, 0 to 1' })
-      .default(0)
+    panic_threshold: share()
+      .prefault(0)
       .describe(
         'When less than this share of the active backends is up, all backends count as up. 0: never.',
       ),
@@ -332,6 +318,7 @@ export const configSchema = z
         .optional()
         .describe('What is forwarded: each VIP, protocol and port to a pool.'),
       agent: agent.optional(),
+      l7: l7.optional(),
     },
     { error: 'a mapping with node, pools and services' },
   )

@@ -23,7 +23,7 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
     return undefined;
   }
   const root: unknown = reader.readMapping(configSchema, value, []);
-  const { node, pools, services, agent, written } = root as Omit<Draft, 'pools' | 'services'> & {
+  const { node, pools, services, agent, l7, written } = root as Omit<Draft, 'pools' | 'services'> & {
     readonly pools: readonly DraftPool[] | undefined;
     readonly services: readonly DraftService[] | undefined;
   };
@@ -32,6 +32,7 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
     pools: pools ?? [],
     services: services ?? [],
     agent,
+    l7,
     written,
     poolNames: pools && new Set(pools.map(({ name }) => name)),
     serviceCount: services?.length,
@@ -108,9 +109,9 @@ class ShapeReader {
 
   #readRecord({ valueType }: z.ZodRecord, value: Mapping, at: FieldPath): unknown[] {
     const field = fieldOf(valueType);
-    return Object.entries(value).map(([name, entry]) => {
-      const draft = this.#readEntry(field, entry, at, name, () => undefined) as Origin;
-      return { ...draft, name };
+    return Object.entries(value).flatMap(([name, entry]) => {
+      const draft = this.#readEntry(field, entry, at, name, () => undefined);
+      return draft === undefined ? [] : { ...draft, name };
     });
   }
 
@@ -195,7 +196,7 @@ function describe(document: ConfigDocument, path: FieldPath, value: unknown): st
   if (value === null) return path.length === 0 ? 'an empty file' : 'an empty value';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a mapping';
-  if (formatPath(path).startsWith('node.key') && path[1] === 'key') {
+  if (path.length === 2 && (path[0] === 'node' || path[0] === 'l7') && path[1] === 'key') {
     return typeof value === 'string' ? describeSecret(value) : 'a number or word without quotes';
   }
   if (typeof value === 'string') return quote(value);

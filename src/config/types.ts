@@ -5,9 +5,12 @@
  */
 import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
+import type { Place } from './document.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
 import type { health } from './health-schema.js';
+import type { L7Config } from './l7/types.js';
+import type { FieldPath } from './path.js';
 import type { agent, backend, node, pool, priorBackend, service } from './schema.js';
 import type { Secret } from './secret.js';
 import type { StatusCodes } from './status-codes.js';
@@ -117,6 +120,7 @@ export interface Config {
   readonly pools: readonly PoolConfig[];
   readonly services: readonly ServiceConfig[];
   readonly agent: AgentConfig | undefined;
+  readonly l7: L7Config | undefined;
 }
 
 /** The purpose of reading the file, which decides what it must contain. */
@@ -129,6 +133,8 @@ export type Role =
   | 'flow'
   /** `anyhop agent`: pools, services and the section `agent`. */
   | 'agent'
+  /** `anyhop l7`: services and the section `l7`, with the files that it names. */
+  | 'l7'
   /** table, plan: pools, and services if any. */
   | 'pools';
 
@@ -137,6 +143,7 @@ interface Needs {
   node: { readonly node: NodeConfig };
   flow: { readonly node: NodeConfig };
   agent: { readonly agent: AgentConfig };
+  l7: { readonly l7: L7Config };
   pools: object;
 }
 
@@ -145,4 +152,6 @@ export type LoadedConfig<R extends Role = 'pools'> = Config &
   Needs[R] & {
     /** Likely mistakes that are allowed, by place. */
     readonly warnings: readonly ConfigProblem[];
+    /** Where a field stands in the file, for problems that show only later. */
+    readonly placeOf: (path: FieldPath) => Place;
   };

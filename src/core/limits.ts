@@ -89,6 +89,44 @@ export const CHANGES_OPEN_MAX = 2;
 /** Pool states that are remembered of one pool. */
 export const STATES_REMEMBERED_MAX = 8;
 
+/** The layer-7 tier, of one config; src/config/l7/schema.ts says what these mean. */
+export const L7_FRONTENDS_MAX = 64;
+export const L7_ROUTES_MAX = 10_000;
+export const L7_UPSTREAMS_MAX = 4096;
+export const L7_SERVERS_PER_UPSTREAM_MAX = 4096;
+/** HAProxy counts weights from 0 to 256. */
+export const L7_WEIGHT_MAX = 256;
+export const L7_HEADERS_MAX = 64;
+export const L7_HEADER_BYTES_MAX = 1024;
+/** Of a host (RFC 1035, section 2.3.4), a path or a URL in a route. */
+export const L7_HOST_CHARS_MAX = 253;
+export const L7_PATH_CHARS_MAX = 1024;
+export const L7_HEALTH_PORT_DEFAULT = 9612;
+export const L7_RUN_DIRECTORY_DEFAULT = '/run/anyhop/l7';
+/** A Unix socket in the run directory must fit (SOCKET_PATH_BYTES_MAX). */
+export const L7_RUN_DIRECTORY_CHARS_MAX = 80;
+export const L7_CONNECTIONS_DEFAULT = 20_000;
+export const L7_CONNECTIONS_MAX = 1_000_000;
+export const L7_SERVER_CONNECTIONS_DEFAULT = 1000;
+export const L7_SERVER_CONNECTIONS_MAX = 65_535;
+export const L7_DRAIN_DEADLINE_MS_DEFAULT = 300_000;
+export const L7_RETRIES_DEFAULT = 2;
+export const L7_RETRIES_MAX = 10;
+export const L7_RATE_REQUESTS_MAX = 1_000_000;
+export const L7_RATE_PERIOD_MS_MAX = 3_600_000;
+export const L7_IDLE_MS_DEFAULT = 60_000;
+export const L7_ANSWER_MS_DEFAULT = 60_000;
+export const L7_TUNNEL_MS_DEFAULT = 3_600_000;
+export const L7_SLOW_START_MS_DEFAULT = 10_000;
+/** Of each kind of timeout. */
+export const L7_TIMEOUT_MS_MAX = 86_400_000;
+export const L7_PASSIVE_ERRORS_MAX = 1000;
+/** Certificates of one frontend, and the size of one file: certificate, chain and key. */
+export const L7_CERTIFICATES_MAX = 4096;
+export const L7_CERTIFICATE_BYTES_MAX = 64 * 1024;
+/** The subkey of the tier: 32 bytes. */
+export const L7_KEY_HEX_DIGITS = 64;
+
 /** Names of nodes, pools, services and backends, in (ASCII) characters. */
 export const NAME_CHARS_MAX = 63;
 /** Linux: IFNAMSIZ without the closing NUL. */

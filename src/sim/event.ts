@@ -1,6 +1,6 @@
 /** Events of a simulation, each with its phrase, which is the same in scripts and reports. */
 
-import { NAME_PATTERN } from '../config/schema.js';
+import { NAME_PATTERN } from '../config/name-fields.js';
 import { AnyhopError } from '../core/errors.js';
 import { WEIGHT_MAX } from '../core/limits.js';
 

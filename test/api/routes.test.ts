@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { ControlError, type TablesReport } from '#anyhop/api/api.js';
 import { tableParts } from '#anyhop/api/table-parts.js';
 import { ConfigError } from '#anyhop/config/error.js';
-import { NAME_PATTERN } from '#anyhop/config/schema.js';
+import { NAME_PATTERN } from '#anyhop/config/name-fields.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
 import { NONE } from '#anyhop/table/layers.js';
 import { ask, type FakeNode, fakeNode, post, type Told } from './fake-node.js';

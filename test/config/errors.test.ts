@@ -37,7 +37,7 @@ const SHAPE: readonly Case[] = [
     'an unknown key that is near to none',
     { agent: '^zebra: 1\n' },
     'zebra',
-    /expected one of node, pools, services, agent$/,
+    /expected one of node, pools, services, agent, l7$/,
   ],
   [
     'a missing field in a flow mapping',
@@ -219,13 +219,13 @@ const SHAPE: readonly Case[] = [
     'a panic threshold above one',
     pool('    panic_threshold: ^50\n    backends: [{name: a, address: 10.1.0.1}]\n'),
     'pools.web.panic_threshold',
-    /^found 50; expected a number, 0 to 1$/,
+    /^found 50; expected a share: a number, 0 to 1, or a percentage, 0% to 100%$/,
   ],
   [
     'a panic threshold that is not a number',
     pool('    panic_threshold: ^.nan\n    backends: [{name: a, address: 10.1.0.1}]\n'),
     'pools.web.panic_threshold',
-    /^found \.nan; expected a number, 0 to 1$/,
+    /^found \.nan; expected a share: a number, 0 to 1, or a percentage, 0% to 100%$/,
   ],
   [
     'an engine that does not exist',

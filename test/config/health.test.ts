@@ -24,10 +24,23 @@ const healthOf = (health: string, ...services: string[]): HealthConfig | undefin
 describe('a time', () => {
   it('is a whole number and a unit', () => {
     assert.deepEqual(
-      ['0ms', '250ms', '2s', '5m', '1h'].map(parseDuration),
-      [0, 250, 2000, 300_000, 3_600_000],
+      ['0ms', '250ms', '2s', '5m', '1h', '2d', '1y'].map(parseDuration),
+      [0, 250, 2000, 300_000, 3_600_000, 172_800_000, 31_536_000_000],
     );
-    for (const text of ['', '2', 's', '1.5s', '2 s', '2S', '-2s', '1h30m', '2d', '1e3ms', '1234567890ms'])
+    for (const text of [
+      '',
+      '2',
+      's',
+      '1.5s',
+      '2 s',
+      '2S',
+      '-2s',
+      '1h30m',
+      '2w',
+      '1e3ms',
+      '1234567890ms',
+      '999999999y',
+    ])
       assert.equal(parseDuration(text), undefined, text);
   });
 

@@ -50,7 +50,7 @@ describe('the JSON Schema of the config', () => {
       ['state_dir: /var', 'state_dir: var'],
       ['stop_delay: 0s', 'stop_delay: 0'],
       ['settle_time: 5m', 'settle_time: 5 m'],
-      ['drain_deadline: 1h', 'drain_deadline: 1d'],
+      ['drain_deadline: 1h', 'drain_deadline: 1w'],
       [/bpffs: \/sys\/fs\/bpf(?= # where agents)/, 'bpffs: sys/fs/bpf'],
       ['report_port: 9611', 'report_port: 0'],
       ['vip_elsewhere: false', 'vip_elsewhere: no'],

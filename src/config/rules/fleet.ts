@@ -21,7 +21,7 @@ export function warnAboutFleet(
   host: HostInterfaces | undefined,
   warn: Report,
 ): void {
-  if (role === 'pools') return;
+  if (role === 'pools' || role === 'l7') return;
   warnAboutForwarders(draft, warn);
   if (role === 'agent') return;
   warnAboutAgents(draft, warn);

@@ -9,10 +9,10 @@ import {
 import type { IpAddress, IpPrefix } from '../../packet/address.js';
 import type { ConfigDocument } from '../document.js';
 import type { Draft, DraftBackend, DraftPool } from '../draft.js';
+import { NAME_EXPECTED, NAME_PATTERN } from '../name-fields.js';
 import { quote } from '../path.js';
 import { isPrime, nextPrime } from '../prime.js';
 import type { Report } from '../problems.js';
-import { NAME_EXPECTED, NAME_PATTERN } from '../schema.js';
 import { whyUnusable } from './address.js';
 import { Unique } from './unique.js';
 

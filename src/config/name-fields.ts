@@ -1,0 +1,18 @@
+/** Fields that many sections have: names and addresses. */
+import { NAME_CHARS_MAX } from '../core/limits.js';
+import { parseAddress } from '../packet/address.js';
+import { parsed, text } from './fields.js';
+
+/** Names of nodes, pools, services and backends. */
+export const NAME_PATTERN = new RegExp(`^[A-Za-z0-9][A-Za-z0-9._-]{0,${NAME_CHARS_MAX - 1}}$`);
+export const NAME_EXPECTED =
+  `a name: letters, digits, ".", "_" and "-", the first one a letter or digit, ` +
+  `${NAME_CHARS_MAX} characters at most`;
+
+const ADDRESS_EXPECTED = 'an IPv4 or IPv6 address';
+
+export const name = text(NAME_EXPECTED, NAME_PATTERN);
+export const address = parsed(ADDRESS_EXPECTED, parseAddress).meta({
+  anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }],
+  pattern: '^[0-9A-Fa-f:.]+$',
+});
