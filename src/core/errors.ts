@@ -32,7 +32,8 @@ export type ErrorCode =
   | 'ERR_STOPPING'
   | 'ERR_REPORT'
   | 'ERR_REFUSED'
-  | 'ERR_STATE_FILE';
+  | 'ERR_STATE_FILE'
+  | 'ERR_HAPROXY';
 
 export class AnyhopError extends Error {
   override readonly name = 'AnyhopError';

@@ -82,6 +82,16 @@ export const CONTROL_UNASKED_MIN = 16;
 /** Changes from the control socket that run or wait for their turn; these connections are never closed. */
 export const CONTROL_CHANGES_MAX = 16;
 
+/** Errors and warnings of HAProxy about one config that are shown. */
+export const HAPROXY_PROBLEMS_MAX = 50;
+export const HAPROXY_MESSAGE_CHARS_MAX = 400;
+/** `haproxy -c`: 40 to 80 ms for a small config; one with thousands of certificates takes seconds. */
+export const HAPROXY_CHECK_TIMEOUT_MS = 60_000;
+export const HAPROXY_OUTPUT_CHARS_MAX = 1024 * 1024;
+/** An answer of HAProxy's master CLI: `show stat` has some 600 bytes a server. */
+export const HAPROXY_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+export const HAPROXY_ANSWER_TIMEOUT_MS = 5_000;
+
 /** Planned changes of one pool in its queue; more means a script out of control. */
 export const CHANGES_QUEUED_MAX = 64;
 /** Planned changes of one pool that may overlap: a slot has as many alternates. */

@@ -25,9 +25,22 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ethtool: 'ethtool',
   mount: 'mount',
   flock: 'util-linux',
+  setpriv: 'util-linux',
+  getent: 'libc-bin',
 };
 
 export const runTool: RunTool = (program, args, input = '') => runWith({}, program, args, input);
+
+export interface ToolLimits {
+  readonly timeoutMs: number;
+  /** Of standard output, and of standard error; the rest is dropped. */
+  readonly outputCharsMax: number;
+}
+
+/** The same with other limits. */
+export function limitedTool(limits: ToolLimits): RunTool {
+  return (program, args, input = '') => runWith({}, program, args, input, limits);
+}
 
 /** The same; the program gets one of this process's descriptors as its descriptor 3. */
 export function runToolOn(inherited: number, program: string, args: readonly string[]): Promise<ToolResult> {
@@ -39,6 +52,10 @@ function runWith(
   program: string,
   args: readonly string[],
   input: string,
+  { timeoutMs, outputCharsMax }: ToolLimits = {
+    timeoutMs: TIMEOUT_MS,
+    outputCharsMax: Number.POSITIVE_INFINITY,
+  },
 ): Promise<ToolResult> {
   return new Promise((resolve, reject) => {
     let child: ChildProcess;
@@ -51,7 +68,7 @@ function runWith(
     let stdout = '';
     let stderr = '';
     // Not spawn's own time limit, which keeps the process alive when the program could not be started.
-    const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
     child.on('error', (cause) => {
       clearTimeout(timer);
       reject(cannotStart(program, cause));
@@ -63,14 +80,18 @@ function runWith(
         reject(
           new AnyhopError(
             'ERR_TOOL',
-            `${program} was ended by ${signal} (time limit ${formatDuration(TIMEOUT_MS)})`,
+            `${program} was ended by ${signal} (time limit ${formatDuration(timeoutMs)})`,
           ),
         );
     });
     // Without free descriptors there are no streams, and the error comes in the next turn.
     child.stdin?.on('error', () => {}); // a program that ends without reading explains itself by its exit code
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stdout
+      ?.setEncoding('utf8')
+      .on('data', (text: string) => (stdout = (stdout + text).slice(0, outputCharsMax)));
+    child.stderr
+      ?.setEncoding('utf8')
+      .on('data', (text: string) => (stderr = (stderr + text).slice(0, outputCharsMax)));
     child.stdin?.end(input);
   });
 }
