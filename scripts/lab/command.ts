@@ -7,7 +7,7 @@ const OUTPUT_SHOWN_CHARS = 1_000;
 
 /**
  * Runs `argv` with `input` on its standard input and resolves to its standard output. Rejects when it cannot be
- * started, ends with another code than 0, or takes longer than `timeoutMs`.
+ * started, ends with another code than 0 (unless it `mayFail`), or takes longer than `timeoutMs`.
  */
 export function run(
   argv: readonly string[],
@@ -15,7 +15,8 @@ export function run(
     input = '',
     timeoutMs = COMMAND_TIMEOUT_MS,
     cwd = '.',
-  }: { input?: string; timeoutMs?: number; cwd?: string } = {},
+    mayFail = false,
+  }: { input?: string; timeoutMs?: number; cwd?: string; mayFail?: boolean } = {},
 ): Promise<string> {
   const [program = '', ...args] = argv;
   return new Promise((resolve, reject) => {
@@ -28,7 +29,7 @@ export function run(
     child.stdin.end(input);
     child.on('error', reject);
     child.on('close', (code, signal) => {
-      if (code === 0) {
+      if (code === 0 || (mayFail && code !== null)) {
         resolve(Buffer.concat(stdout).toString());
         return;
       }

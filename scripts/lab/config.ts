@@ -43,12 +43,15 @@ export function writeConfig(
     forwarders,
     services,
     pool,
+    sections,
   }: {
     node: LabNode;
     forwarders: readonly LinkAddresses[];
     services: readonly LabService[];
     /** What every pool has besides its backends: `health`, say. */
     pool?: Readonly<Record<string, unknown>> | undefined;
+    /** Whole sections besides these. */
+    sections?: Readonly<Record<string, unknown>> | undefined;
   },
 ): void {
   const config = {
@@ -65,6 +68,7 @@ export function writeConfig(
       pool: of,
       second_chance: secondChance,
     })),
+    ...sections,
   };
   writeFileSync(file, stringify(config), { mode: 0o600 });
 }

@@ -42,7 +42,8 @@ import {
   UNDERLAY_MTU,
 } from './topology.js';
 
-const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
+/** The program, as the build makes it. */
+export const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const TOOLS = ['ip', 'nft', 'ethtool', 'sysctl', 'nginx', 'tcpdump', 'ping', 'mount', 'umount'];
 const READY_TIMEOUT_MS = 15_000;
 
@@ -51,6 +52,8 @@ export interface LabOptions {
   readonly backends: number;
   /** Of the forwarders, or of each; `auto` when not given. */
   readonly engine?: EngineChoice | readonly EngineChoice[];
+  /** What the backends' names start with; `web` when not given. */
+  readonly backendRole?: string;
   /** Whether the backends run nginx; true when not given. */
   readonly webServers?: boolean;
   /** MTU of the links to forwarders and backends, in bytes; 1600 when not given. */
@@ -60,6 +63,9 @@ export interface LabOptions {
   /** What the config says of every pool besides its backends. */
   readonly pool?: Readonly<Record<string, unknown>>;
 }
+
+/** Whole sections of the config, by name. */
+export type LabSections = Readonly<Record<string, unknown>>;
 
 export interface Lab {
   /** Starts the name of everything that the lab makes. */
@@ -95,6 +101,10 @@ export interface Lab {
   startAgent(index: number): Promise<LabProcess>;
   /** Starts a forwarder and an agent everywhere. */
   startAll(): Promise<{ forwarders: LabProcess[]; agents: LabProcess[] }>;
+  /** Writes the configs again, with sections besides those that the lab has; running programs are not told. */
+  configure(sections: LabSections): void;
+  /** Connects another machine to the router, beside forwarders and backends. */
+  addMachine(name: string, addresses: LinkAddresses): Promise<Host>;
   /** Gives the router a port for a virtual machine: a tap device in the router's namespace, counted like the others. */
   addTap(name: string, addresses: LinkAddresses): Promise<void>;
   /** Points the router at these forwarders (indexes from 0) and no others. */
@@ -123,7 +133,7 @@ export function missingForLab(tools: readonly string[] = []): AnyhopError | unde
   const missing = [...TOOLS, ...tools].filter((tool) => !isInstalled(tool));
   if (missing.length === 0) return undefined;
   return new AnyhopError('ERR_TOOL', `the lab needs programs that are not installed: ${missing.join(', ')}`, {
-    hint: 'Run scripts/setup.sh lab interop, or install them with your package manager.',
+    hint: 'Run scripts/setup.sh lab l7 interop, or install them with your package manager.',
   });
 }
 
@@ -152,7 +162,9 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
   const router = resources.addNamespace('router');
   const client = host('client', clientAddresses());
   const forwarders = numbered(options.forwarders, (n) => host(`edge-${n}`, forwarderAddresses(n)));
-  const backends = numbered(options.backends, (n) => host(`web-${n}`, backendAddresses(n)));
+  const backends = numbered(options.backends, (n) =>
+    host(`${options.backendRole ?? 'web'}-${n}`, backendAddresses(n)),
+  );
   const hosts = [client, ...forwarders, ...backends];
 
   await Promise.all([
@@ -179,15 +191,16 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
   const { engine = 'auto' } = options;
   const bpffs = resources.bpffs();
   const fleet = { forwarders, services: options.services ?? fourMixes(backends), pool: options.pool };
-  writeConfig(configFile, {
-    ...fleet,
-    node: { engine: typeof engine === 'string' ? engine : 'auto', bpffs },
-  });
-  for (const [index, { name }] of forwarders.entries()) {
-    const own = { socket: socket(index), state_dir: file(`${name}.state`) };
-    const choice = typeof engine === 'string' ? engine : engine[index]!;
-    writeConfig(nodeFile(index), { ...fleet, node: { engine: choice, bpffs, ...own } });
-  }
+  const configure = (sections: LabSections): void => {
+    const one = typeof engine === 'string' ? engine : 'auto';
+    writeConfig(configFile, { ...fleet, sections, node: { engine: one, bpffs } });
+    for (const [index, { name }] of forwarders.entries()) {
+      const own = { socket: socket(index), state_dir: file(`${name}.state`) };
+      const choice = typeof engine === 'string' ? engine : engine[index]!;
+      writeConfig(nodeFile(index), { ...fleet, sections, node: { engine: choice, bpffs, ...own } });
+    }
+  };
+  configure({});
 
   const startReady = async (
     name: string,
@@ -231,6 +244,14 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
         agents,
         forwarders: await Promise.all(forwarders.map((_, index) => lab.startForwarder(index))),
       };
+    },
+    configure,
+    async addMachine(name, addresses) {
+      const machine = host(name, addresses);
+      await prepareNamespace(machine.namespace, { forwards: false });
+      await connect(machine, router, underlayMtu);
+      await installCounters(router, [name]);
+      return machine;
     },
     async addTap(name, addresses) {
       await addTap(name, addresses, router, underlayMtu);

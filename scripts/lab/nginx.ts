@@ -1,12 +1,15 @@
 /**
- * A real web server for a backend: Debian's nginx on the VIPs and, for health checks, on the backend's own addresses, all its
- * files in one directory of its own. It names itself in the header `X-Backend` and in the body.
+ * A real web server: Debian's nginx, all its files in one directory of its own. It names itself in the header `X-Backend` and in
+ * the body.
  *
- *   /         the backend's name
  *   /large    LARGE_BYTES of text
- *   /upload   reads the request's body and answers with the backend's name
+ *   /upload   reads the request's body and answers with the server's name
+ *   others    the server's name
+ *
+ * A backend's listens on the VIPs and, for health checks, on the backend's own addresses. While a file `broken` is in its
+ * directory, it answers 500 to everything.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabProcess } from './process.js';
@@ -20,12 +23,17 @@ export const LARGE_BYTES = 256 * 1024;
 const READY_TIMEOUT_MS = 10_000;
 const POLL_INTERVAL_MS = 20;
 
-/** Starts nginx on a backend; resolves when it listens. */
-export async function startNginx(resources: Resources, backend: Host): Promise<LabProcess> {
-  const directory = join(resources.directory, backend.name);
+/** Starts nginx on a backend, or on another machine, on these addresses and ports; resolves when it listens. */
+export async function startNginx(
+  resources: Resources,
+  backend: Host,
+  listen = backendListens(backend),
+): Promise<LabProcess> {
+  const directory = nginxDirectory(resources, backend);
   mkdirSync(directory, { recursive: true }); // it is there when nginx is started again
+  rmSync(join(directory, 'nginx.pid'), { force: true }); // of one that was killed
   writeFileSync(join(directory, 'large'), 'anyhop\n'.repeat(LARGE_BYTES).slice(0, LARGE_BYTES));
-  writeFileSync(join(directory, 'nginx.conf'), nginxConfig(backend, directory));
+  writeFileSync(join(directory, 'nginx.conf'), nginxConfig(backend.name, listen, directory));
   const argv = ['nginx', '-p', directory, '-c', join(directory, 'nginx.conf'), '-e', 'stderr'];
   const nginx = await resources.startProcess(`nginx ${backend.name}`, backend.namespace, argv);
   // nginx writes the pid file once its sockets listen.
@@ -38,10 +46,18 @@ export async function startNginx(resources: Resources, backend: Host): Promise<L
   return nginx;
 }
 
-function nginxConfig({ name, host4, host6 }: Host, directory: string): string {
-  const listen = HTTP_PORTS.flatMap((port) =>
+/** Where a machine's nginx has its files. */
+export function nginxDirectory(resources: Resources, { name }: Host): string {
+  return join(resources.directory, name);
+}
+
+function backendListens({ host4, host6 }: Host): string[] {
+  return HTTP_PORTS.flatMap((port) =>
     [VIP4, `[${VIP6}]`, host4, `[${host6}]`].map((address) => `${address}:${port}`),
   );
+}
+
+function nginxConfig(name: string, listen: readonly string[], directory: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'scgi', 'uwsgi'].map(
     (kind) => `${kind}_temp_path ${directory}/${kind};`,
   );
@@ -61,7 +77,8 @@ http {
     add_header X-Backend ${name} always;
     ${listen.map((address) => `listen ${address};`).join('\n    ')}
     root ${directory};
-    location = / { return 200 "${name}\\n"; }
+    if (-f $document_root/broken) { return 500; }
+    location / { return 200 "${name}\\n"; }
     location = /large { }
     # A plain "return" would answer before the body is there; a proxy waits for all of it.
     location = /upload { proxy_pass http://127.0.0.1:8081; }

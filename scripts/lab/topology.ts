@@ -7,7 +7,11 @@
  *   | client |=======================| router |
  *   +--------+    2001:db8:1::/64    |        |   10.1.j.0/24       +---------+
  *                                    |        |===================== web-j    |  backends, VIPs on lo
- *                                    +--------+   fd00:1:j::/64     +---------+
+ *                                    |        |   fd00:1:j::/64     +---------+
+ *                                    |        |
+ *                                    |        |   10.2.k.0/24       +---------+
+ *                                    |        |===================== any name |  others, if any: servers behind proxies
+ *                                    +--------+   fd00:2:k::/64     +---------+
  *
  * The router knows a way to the VIPs over the forwarders alone, all at equal cost. Backends answer from the VIP straight
  * to the router: no forwarder ever sees an answer.
@@ -76,6 +80,11 @@ export function backendAddresses(number: number): LinkAddresses {
   return underlay(1, number);
 }
 
+/** Of a machine that is neither; `number` counts from 1. */
+export function serverAddresses(number: number): LinkAddresses {
+  return underlay(2, number);
+}
+
 function underlay(segment: number, number: number): LinkAddresses {
   return {
     host4: `10.${segment}.${number}.1`,
@@ -124,7 +133,7 @@ export async function connect(host: Host, router: string, mtu: number): Promise<
  */
 export async function connectAgain(forwarder: Host, router: string, mtu: number): Promise<void> {
   const number = Number(forwarder.name.replace(/\D/g, ''));
-  const second = { ...forwarder, ...underlay(2, number), name: `${forwarder.name}b` };
+  const second = { ...forwarder, ...underlay(3, number), name: `${forwarder.name}b` };
   await plug(second, { link: SECOND_LINK, index: HOST_LINK_INDEX + 1 }, router, mtu);
   await ip(forwarder.namespace, [
     `route add 10.1.0.0/16 via ${second.router4}`,
