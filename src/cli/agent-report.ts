@@ -6,8 +6,7 @@ import { thisSystem } from '../agent/system.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { printable } from '../core/printable.js';
-import { clockTime, formatDuration } from '../core/time.js';
-import type { IpAddress } from '../packet/address.js';
+import { clockTime } from '../core/time.js';
 import { SEND_HINT } from '../underlay/veth.js';
 import { columns } from './format.js';
 
@@ -18,8 +17,13 @@ const ANSWER_TIMEOUT_MS = 5_000;
  * @throws AnyhopError ERR_ADDRESS when this host is no backend of the config; ERR_REPORT when no agent answers
  */
 export async function ownReport(config: LoadedConfig<'agent'>): Promise<AgentReport> {
-  let failure: AnyhopError | undefined;
-  for (const { text } of ownAddresses(config)) {
+  const own = new Set(thisSystem.addresses().map(({ text }) => text));
+  const locals = backendAddresses(config).filter(({ text }) => own.has(text));
+  let failure = new AnyhopError(
+    'ERR_ADDRESS',
+    'none of the backends in the config has an address of this host',
+  );
+  for (const { text } of locals) {
     try {
       return await fetchAgentReport(text, config.agent.reportPort, ANSWER_TIMEOUT_MS);
     } catch (error) {
@@ -31,24 +35,12 @@ export async function ownReport(config: LoadedConfig<'agent'>): Promise<AgentRep
       });
     }
   }
-  throw failure!;
-}
-
-/**
- * The addresses of this host that the config has as backends', one at least.
- * @throws AnyhopError ERR_ADDRESS when it has none
- */
-export function ownAddresses(config: LoadedConfig<'agent'>): IpAddress[] {
-  const own = new Set(thisSystem.addresses().map(({ text }) => text));
-  const locals = backendAddresses(config).filter(({ text }) => own.has(text));
-  if (locals.length > 0) return locals;
-  throw new AnyhopError('ERR_ADDRESS', 'none of the backends in the config has an address of this host');
+  throw failure;
 }
 
 const RIGHT = new Set(['CONNECTIONS', 'PACKETS']);
 
-export function drawReport(report: AgentReport): string {
-  const { version, startedAt, vips, verdicts, driver } = report;
+export function drawReport({ version, startedAt, vips, verdicts, driver }: AgentReport): string {
   const services = vips.flatMap(({ vip, services }) =>
     Object.entries(services).map(([name, count]) => [name, vip, String(count)]),
   );
@@ -64,19 +56,7 @@ export function drawReport(report: AgentReport): string {
       RIGHT,
     ),
     ...drawDriver(driver),
-    ...drawForwarders(report),
   ].join('\n')}\n`;
-}
-
-/** Who has followed; empty while this host does not ask to be drained. */
-function drawForwarders({ draining, forwarders }: AgentReport): string[] {
-  if (!draining) return [];
-  const rows = forwarders.map((one) => [
-    one.address,
-    one.draining ? 'yes' : 'NO',
-    `${formatDuration(one.everyMs)}, ${Math.round(one.agoMs / 1_000)} s ago`,
-  ]);
-  return ['', 'this host asks to be drained', ...columns(['FORWARDER', 'DRAINS IT', 'ASKS EVERY'], rows)];
 }
 
 /** Packets that the driver lost; empty without any. */

@@ -71,14 +71,6 @@ export const BPFFS_DEFAULT = '/sys/fs/bpf';
 export const STATE_DIRECTORY_DEFAULT = '/var/lib/anyhop';
 /** TCP port of agents' reports. */
 export const AGENT_REPORT_PORT_DEFAULT = 9611;
-/** Where a host asks to be drained (src/agent/draining-mark.ts). */
-export const RUN_DIRECTORY_DEFAULT = '/run/anyhop';
-/** Forwarders that an agent remembers for each of its addresses: some 50 KB of a report. */
-export const FORWARDERS_HEARD_MAX = 512;
-/** A forwarder is forgotten that has not asked for so many of its intervals. */
-export const FORWARDER_INTERVALS_HEARD = 3;
-/** BACKENDS_MAX backends are asked every 22 minutes. */
-export const FORWARDER_ASKS_EVERY_MS_MAX = 3_600_000;
 /** Linux: sun_path without the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -110,6 +102,10 @@ export const STATES_REMEMBERED_MAX = 8;
 /** The layer-7 tier, of one config; src/config/l7/schema.ts says what these mean. */
 export const L7_FRONTENDS_MAX = 64;
 export const L7_ROUTES_MAX = 10_000;
+/** Entries of the map files that the routes of one frontend become: paths by host, and values that conditions ask for. */
+export const L7_ROUTE_ENTRIES_MAX = 200_000;
+/** Names of headers and cookies in the routes of one frontend: HAProxy evaluates a rule for each. */
+export const L7_CONDITION_NAMES_MAX = 64;
 export const L7_UPSTREAMS_MAX = 4096;
 export const L7_SERVERS_PER_UPSTREAM_MAX = 4096;
 /** HAProxy counts weights from 0 to 256. */
