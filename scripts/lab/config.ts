@@ -1,5 +1,6 @@
 /** The config that a lab's whole fleet shares; what differs from node to node comes from the command line. */
 import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { HTTP_PORTS } from './nginx.js';
@@ -56,7 +57,12 @@ export function writeConfig(
 ): void {
   const config = {
     node: { ...node, key: LAB_KEY },
-    agent: { bpffs: node.bpffs, forwarders: forwarders.flatMap(({ host4, host6 }) => [host4, host6]) },
+    agent: {
+      bpffs: node.bpffs,
+      forwarders: forwarders.flatMap(({ host4, host6 }) => [host4, host6]),
+      // The machines of a lab share one file system, and a mark is for one address.
+      run_dir: join(dirname(file), 'run'),
+    },
     pools: Object.fromEntries(
       services.map(({ name, pool: of = name, backends }) => [of, { ...pool, backends }]),
     ),

@@ -26,6 +26,7 @@ import { type DriverStatistics, lessBaseline, readStatistics } from '../underlay
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import type { AgentAttachment } from './attachment.js';
 import { type Begun, begin, inView, readyEnvironment } from './begin.js';
+import { type Asked, DrainWishes } from './drain-wish.js';
 import { type Environment, localBackends, requireInterface } from './environment.js';
 import { backendAddresses, type Fleet } from './fleet.js';
 import type { FleetHistory } from './fleet-history.js';
@@ -49,6 +50,7 @@ export class Agent {
   /** Of the driver, when the agent started. */
   readonly #baseline: DriverStatistics;
   readonly #pins: PinKeeper;
+  readonly #drainWishes: DrainWishes;
   #inForce: Prepared;
   #history: FleetHistory;
   readonly #reloads = new SerialQueue();
@@ -69,6 +71,7 @@ export class Agent {
     this.#inForce = inForce;
     this.#history = history;
     this.#pins = new PinKeeper(AGENT_PINS, inForce.config.agent.bpffs, log);
+    this.#drainWishes = new DrainWishes(log);
   }
 
   /**
@@ -134,7 +137,7 @@ export class Agent {
   }
 
   /** @throws AnyhopError ERR_BPF when the kernel does not report its connections */
-  report(): AgentReport {
+  report(asked: Asked): AgentReport {
     const { sendFailed, missed } = this.losses();
     return {
       version: VERSION,
@@ -142,6 +145,7 @@ export class Agent {
       vips: this.#inForce.connections.vips(),
       verdicts: this.verdicts(),
       driver: { sendFailed: known(sendFailed), missed: known(missed) },
+      ...this.#drainWishes.report(this.#inForce.config.agent.runDirectory, asked),
     };
   }
 

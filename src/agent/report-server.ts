@@ -10,7 +10,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import type { Logger } from '../core/log.js';
 import { type IpAddress, parseAddress, prefixContains } from '../packet/address.js';
+import type { Asked } from './drain-wish.js';
 import type { Fleet } from './fleet.js';
+import { FORWARDER_HEADER, readQuestion } from './question.js';
 import { type AgentReport, REPORT_PATH } from './report.js';
 import { Shares } from './shares.js';
 
@@ -24,7 +26,8 @@ const RETRY_MS = 5_000;
 const MAPPED = /^::ffff:(?=\d+\.)/;
 
 export class ReportServer {
-  readonly #report: () => AgentReport;
+  readonly #report: (asked: Asked) => AgentReport;
+  readonly #isForwarder: (address: IpAddress) => boolean;
   readonly #log: Logger;
   readonly #listeners: readonly Listener[];
 
@@ -37,14 +40,15 @@ export class ReportServer {
     fleet: Fleet,
     port: number,
     locals: readonly IpAddress[],
-    report: () => AgentReport,
+    report: (asked: Asked) => AgentReport,
     log: Logger,
   ) {
     this.#report = report;
     this.#log = log;
-    const mayAsk = whoMayAsk(fleet);
+    this.#isForwarder = (address) => fleet.forwarders.some((prefix) => prefixContains(prefix, address));
+    const mayAsk = whoMayAsk(fleet, this.#isForwarder);
     this.#listeners = locals.map(
-      (address) => new Listener(address, port, () => this.#makeServer(mayAsk), log),
+      (address) => new Listener(address, port, () => this.#makeServer(address, mayAsk), log),
     );
   }
 
@@ -52,9 +56,9 @@ export class ReportServer {
     await Promise.all(this.#listeners.map((each) => each.close()));
   }
 
-  #makeServer(mayAsk: (socket: Socket) => boolean): Server {
+  #makeServer(address: IpAddress, mayAsk: (socket: Socket) => boolean): Server {
     const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) =>
-      this.#respond(request, response),
+      this.#respond(address, request, response),
     );
     const shares = new Shares<Socket>(CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX);
     server.maxRequestsPerSocket = 1; // or as many reports wait in memory as questions fit into one write
@@ -74,20 +78,29 @@ export class ReportServer {
     return server;
   }
 
-  #respond(request: IncomingMessage, response: ServerResponse): void {
+  #respond(address: IpAddress, request: IncomingMessage, response: ServerResponse): void {
     const [path] = (request.url ?? '').split('?', 1); // not `new URL`, which throws at some of what may come
     if (path !== REPORT_PATH) {
       send(response, 404, { error: `there is only ${REPORT_PATH}` });
     } else if (request.method !== 'GET') {
       send(response.setHeader('allow', 'GET'), 405, { error: `${REPORT_PATH} takes only GET` });
     } else {
-      this.#answer(response);
+      const forwarder = this.#forwarderOf(request);
+      this.#answer({ address, ...(forwarder && { forwarder }) }, response);
     }
   }
 
-  #answer(response: ServerResponse): void {
+  /** A backend that says it is a forwarder is none. */
+  #forwarderOf({ socket, headers }: IncomingMessage): Asked['forwarder'] {
+    const address = remoteOf(socket);
+    const question = readQuestion(headers[FORWARDER_HEADER]);
+    if (address === undefined || question === undefined || !this.#isForwarder(address)) return undefined;
+    return { address: address.text, ...question };
+  }
+
+  #answer(asked: Asked, response: ServerResponse): void {
     try {
-      send(response, 200, this.#report());
+      send(response, 200, this.#report(asked));
     } catch (error) {
       // Not knowing must not read as having no connections.
       const { message } = error as Error;
@@ -110,13 +123,17 @@ function send(response: ServerResponse, status: number, body: object): void {
 }
 
 /** Forwarders, and backends: one of them is this host itself. */
-function whoMayAsk({ forwarders, ...fleet }: Fleet): (socket: Socket) => boolean {
+function whoMayAsk(fleet: Fleet, isForwarder: (address: IpAddress) => boolean): (socket: Socket) => boolean {
   const backends = new Set(fleet.backends.map(({ text }) => text));
-  return ({ remoteAddress = '' }) => {
-    const address = parseAddress(remoteAddress.replace(MAPPED, ''));
-    if (address === undefined) return false;
-    return backends.has(address.text) || forwarders.some((prefix) => prefixContains(prefix, address));
+  return (socket) => {
+    const address = remoteOf(socket);
+    return address !== undefined && (backends.has(address.text) || isForwarder(address));
   };
+}
+
+/** Undefined once the connection is gone. */
+function remoteOf({ remoteAddress = '' }: Socket): IpAddress | undefined {
+  return parseAddress(remoteAddress.replace(MAPPED, ''));
 }
 
 /** Listens on one address as soon as that can be. */

@@ -5,11 +5,13 @@
 import { request } from 'node:http';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { FORWARDERS_HEARD_MAX } from '../core/limits.js';
 import { Pieces } from '../core/pieces.js';
 import { printable } from '../core/printable.js';
 import { reasonOf } from '../core/reason.js';
 import { formatDuration } from '../core/time.js';
 import { parseAddress } from '../packet/address.js';
+import { FORWARDER_HEADER, type Question, writeQuestion } from './question.js';
 
 export const REPORT_PATH = '/report';
 /** Of an answer that is no report. */
@@ -36,6 +38,21 @@ export interface AgentReport {
    * it had no room for; null where that is unknown. Agents that look at no driver leave it out.
    */
   readonly driver?: DriverReport;
+  /** Whether the host asks for the drain of this backend, which is the address that was asked. False in reports without it. */
+  readonly draining: boolean;
+  /** Who asked lately, sorted by address (forwarders-heard.ts); empty in reports without it. */
+  readonly forwarders: readonly ForwarderReport[];
+}
+
+/** What a forwarder said when it asked last. */
+export interface ForwarderReport {
+  /** Canonical text. */
+  readonly address: string;
+  /** It drains this backend, and has said so since the host asks for that. */
+  readonly draining: boolean;
+  readonly agoMs: number;
+  /** How often it asks. */
+  readonly everyMs: number;
 }
 
 export interface DriverReport {
@@ -57,12 +74,14 @@ export interface VipReport {
  * Asks an agent for its report.
  * @param address of the backend in the underlay, IPv4 or IPv6
  * @param timeoutMs for all of it, from the first packet to the last byte
+ * @param question what a forwarder says as it asks; undefined for who is no forwarder
  * @throws AnyhopError ERR_REPORT when nobody answers in time, the answer is a refusal, or no report
  */
 export async function fetchAgentReport(
   address: string,
   port: number,
   timeoutMs: number,
+  question?: Question,
 ): Promise<AgentReport> {
   const where = `${address.includes(':') ? `[${address}]` : address}:${port}`;
   const fail = (message: string, cause?: unknown): AnyhopError =>
@@ -72,7 +91,7 @@ export async function fetchAgentReport(
     });
   let answer: Answer;
   try {
-    answer = await get(address, port, timeoutMs);
+    answer = await get(address, port, timeoutMs, question);
   } catch (cause) {
     const late = (cause as Error).name === 'TimeoutError' || (cause as Error).name === 'AbortError';
     const { code } = cause as NodeJS.ErrnoException;
@@ -95,11 +114,13 @@ interface Answer {
   readonly text: string;
 }
 
-function get(host: string, port: number, timeoutMs: number): Promise<Answer> {
+function get(host: string, port: number, timeoutMs: number, question: Question | undefined): Promise<Answer> {
+  const headers = question === undefined ? {} : { [FORWARDER_HEADER]: writeQuestion(question) };
   return new Promise((resolve, reject) => {
     // Without a pool: a connection is for one question, so that nothing is left to close.
     const signal = AbortSignal.timeout(timeoutMs);
-    const asked = request({ host, port, path: REPORT_PATH, agent: false, signal }, (response) => {
+    const options = { host, port, path: REPORT_PATH, headers, agent: false, signal };
+    const asked = request(options, (response) => {
       const pieces = new Pieces(REPORT_BYTES_MAX);
       const add = (part: Buffer): void => {
         const excess = pieces.add(part);
@@ -129,19 +150,28 @@ export function parseAgentReport(text: string): AgentReport | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { version, startedAt, verdicts, vips, driver } = value;
+  const { version, startedAt, verdicts, vips, driver, draining = false, forwarders = [] } = value;
   if (!isText(version, VERSION_PATTERN) || !isText(startedAt, TIME_PATTERN)) return undefined;
   if (!isCounts(verdicts, VERDICT_PATTERN) || !Array.isArray(vips)) return undefined;
   if (Object.keys(verdicts).length > VERDICTS_MAX) return undefined;
   const read = vips.map(readVip);
   if (!read.every((each) => each !== undefined)) return undefined;
   if (driver !== undefined && !isDriver(driver)) return undefined;
+  if (typeof draining !== 'boolean' || !Array.isArray(forwarders)) return undefined;
+  if (forwarders.length > FORWARDERS_HEARD_MAX || !forwarders.every(isForwarder)) return undefined;
   return {
     version,
     startedAt,
     vips: read,
     verdicts,
     ...(driver !== undefined && { driver: { sendFailed: driver.sendFailed, missed: driver.missed } }),
+    draining,
+    forwarders: forwarders.map(({ address, draining, agoMs, everyMs }) => ({
+      address,
+      draining,
+      agoMs,
+      everyMs,
+    })),
   };
 }
 
@@ -156,6 +186,13 @@ function readVip(value: unknown): VipReport | undefined {
 function isDriver(value: unknown): value is DriverReport {
   if (!isRecord(value)) return false;
   return [value['sendFailed'], value['missed']].every((count) => count === null || isCount(count));
+}
+
+function isForwarder(value: unknown): value is ForwarderReport {
+  if (!isRecord(value)) return false;
+  const { address, draining, agoMs, everyMs } = value;
+  if (typeof address !== 'string' || parseAddress(address)?.text !== address) return false;
+  return typeof draining === 'boolean' && isCount(agoMs) && isCount(everyMs);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

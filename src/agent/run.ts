@@ -64,7 +64,7 @@ function reportServer(agent: Agent, config: LoadedConfig<'agent'>, log: Logger):
     agent.fleet,
     config.agent.reportPort,
     agent.environment.locals,
-    () => agent.report(),
+    (asked) => agent.report(asked),
     log,
   );
 }

@@ -6,7 +6,8 @@ import { thisSystem } from '../agent/system.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { printable } from '../core/printable.js';
-import { clockTime } from '../core/time.js';
+import { clockTime, formatDuration } from '../core/time.js';
+import type { IpAddress } from '../packet/address.js';
 import { SEND_HINT } from '../underlay/veth.js';
 import { columns } from './format.js';
 
@@ -17,13 +18,8 @@ const ANSWER_TIMEOUT_MS = 5_000;
  * @throws AnyhopError ERR_ADDRESS when this host is no backend of the config; ERR_REPORT when no agent answers
  */
 export async function ownReport(config: LoadedConfig<'agent'>): Promise<AgentReport> {
-  const own = new Set(thisSystem.addresses().map(({ text }) => text));
-  const locals = backendAddresses(config).filter(({ text }) => own.has(text));
-  let failure = new AnyhopError(
-    'ERR_ADDRESS',
-    'none of the backends in the config has an address of this host',
-  );
-  for (const { text } of locals) {
+  let failure: AnyhopError | undefined;
+  for (const { text } of ownAddresses(config)) {
     try {
       return await fetchAgentReport(text, config.agent.reportPort, ANSWER_TIMEOUT_MS);
     } catch (error) {
@@ -35,12 +31,24 @@ export async function ownReport(config: LoadedConfig<'agent'>): Promise<AgentRep
       });
     }
   }
-  throw failure;
+  throw failure!;
+}
+
+/**
+ * The addresses of this host that the config has as backends', one at least.
+ * @throws AnyhopError ERR_ADDRESS when it has none
+ */
+export function ownAddresses(config: LoadedConfig<'agent'>): IpAddress[] {
+  const own = new Set(thisSystem.addresses().map(({ text }) => text));
+  const locals = backendAddresses(config).filter(({ text }) => own.has(text));
+  if (locals.length > 0) return locals;
+  throw new AnyhopError('ERR_ADDRESS', 'none of the backends in the config has an address of this host');
 }
 
 const RIGHT = new Set(['CONNECTIONS', 'PACKETS']);
 
-export function drawReport({ version, startedAt, vips, verdicts, driver }: AgentReport): string {
+export function drawReport(report: AgentReport): string {
+  const { version, startedAt, vips, verdicts, driver } = report;
   const services = vips.flatMap(({ vip, services }) =>
     Object.entries(services).map(([name, count]) => [name, vip, String(count)]),
   );
@@ -56,7 +64,19 @@ export function drawReport({ version, startedAt, vips, verdicts, driver }: Agent
       RIGHT,
     ),
     ...drawDriver(driver),
+    ...drawForwarders(report),
   ].join('\n')}\n`;
+}
+
+/** Who has followed; empty while this host does not ask to be drained. */
+function drawForwarders({ draining, forwarders }: AgentReport): string[] {
+  if (!draining) return [];
+  const rows = forwarders.map((one) => [
+    one.address,
+    one.draining ? 'yes' : 'NO',
+    `${formatDuration(one.everyMs)}, ${Math.round(one.agoMs / 1_000)} s ago`,
+  ]);
+  return ['', 'this host asks to be drained', ...columns(['FORWARDER', 'DRAINS IT', 'ASKS EVERY'], rows)];
 }
 
 /** Packets that the driver lost; empty without any. */

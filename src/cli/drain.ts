@@ -7,11 +7,10 @@ import { type BackendCommandOptions, backendCommand, change, changeBackend } fro
 import { drawChange } from './change-text.js';
 import { ask } from './control-client.js';
 import { drainsOf, drawDrain, followDrains, isOver, type PoolDrain } from './drain-progress.js';
-import { LINE_START, writeControl, writeError, writeOut, writeResult } from './output.js';
+import { writeOut, writeResult } from './output.js';
+import { ProgressLine } from './progress-line.js';
 
 const ASK_INTERVAL_MS = 1_000;
-/** Without a terminal. */
-const LINE_INTERVAL_MS = 10_000;
 /** Long enough for a restart of the node. */
 const SILENCE_MS_MAX = 60_000;
 
@@ -64,7 +63,7 @@ async function waitFor(socket: string, backend: string, report: ChangeReport, js
 
 async function follow(socket: string, first: readonly PoolDrain[]): Promise<readonly PoolDrain[]> {
   let drains = first;
-  let lineAtMs = Number.NEGATIVE_INFINITY;
+  const line = new ProgressLine();
   let answeredAtMs = performance.now();
   for (;;) {
     const nowMs = performance.now();
@@ -73,14 +72,9 @@ async function follow(socket: string, first: readonly PoolDrain[]): Promise<read
       answeredAtMs = nowMs;
       drains = followDrains(drains, status);
     }
-    if (process.stderr.isTTY) writeControl(LINE_START, process.stderr);
+    line.clear();
     if (drains.every(isOver)) return drains;
-    const text = drains.map((one) => drawDrain(one)).join('; ');
-    if (process.stderr.isTTY) writeError(text.slice(0, process.stderr.columns - 1));
-    else if (nowMs - lineAtMs >= LINE_INTERVAL_MS) {
-      lineAtMs = nowMs;
-      writeError(`${text}\n`);
-    }
+    line.show(drains.map((one) => drawDrain(one)).join('; '));
     await new Promise((resolve) => setTimeout(resolve, ASK_INTERVAL_MS));
   }
 }

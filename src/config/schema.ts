@@ -21,6 +21,7 @@ import {
   KEY_HEX_DIGITS_MAX,
   KEY_HEX_DIGITS_MIN,
   POOLS_MAX,
+  RUN_DIRECTORY_DEFAULT,
   SERVICES_MAX,
   SETTLE_MS_DEFAULT,
   SETTLE_MS_MAX,
@@ -289,6 +290,14 @@ export const agent = z
         .describe(
           'TCP port on which agents report their connections and counters to forwarders and to each other.',
         ),
+      run_dir: named(
+        'runDirectory',
+        path
+          .default(RUN_DIRECTORY_DEFAULT)
+          .describe(
+            'Directory in which the host of a backend asks to be drained, by a file for each address. Its agent reports it.',
+          ),
+      ),
       vip_elsewhere: z
         .boolean({ error: 'true or false' })
         .default(false)

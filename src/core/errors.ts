@@ -32,6 +32,7 @@ export type ErrorCode =
   | 'ERR_STOPPING'
   | 'ERR_REPORT'
   | 'ERR_REFUSED'
+  | 'ERR_DRAINING_MARK'
   | 'ERR_STATE_FILE'
   | 'ERR_HAPROXY';
 

@@ -71,6 +71,14 @@ export const BPFFS_DEFAULT = '/sys/fs/bpf';
 export const STATE_DIRECTORY_DEFAULT = '/var/lib/anyhop';
 /** TCP port of agents' reports. */
 export const AGENT_REPORT_PORT_DEFAULT = 9611;
+/** Where a host asks to be drained (src/agent/draining-mark.ts). */
+export const RUN_DIRECTORY_DEFAULT = '/run/anyhop';
+/** Forwarders that an agent remembers for each of its addresses: some 50 KB of a report. */
+export const FORWARDERS_HEARD_MAX = 512;
+/** A forwarder is forgotten that has not asked for so many of its intervals. */
+export const FORWARDER_INTERVALS_HEARD = 3;
+/** BACKENDS_MAX backends are asked every 22 minutes. */
+export const FORWARDER_ASKS_EVERY_MS_MAX = 3_600_000;
 /** Linux: sun_path without the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 

@@ -22,7 +22,12 @@ export const LOG_EVENTS = {
   counters_dropped: 'Counters of the former program could not be carried over; they start from zero.',
   counters_unknown: 'The counters cannot be read at the moment.',
   detached: "Another program has removed the engine's program from the interface.",
+  drain_asked:
+    'The host of a backend asks the forwarders to drain it: its agent logs this, and so does each forwarder that learns of it.',
+  drain_no_longer_asked: 'The host of a backend no longer asks the forwarders to drain it.',
   drained: 'A drain is done: no connection is left, or its deadline has passed.',
+  draining_mark_unusable:
+    'The agent cannot tell whether its host asks to be drained, and reports that it does not.',
   dumps_allowed: "The process could not forbid core dumps, which would contain the fleet's key.",
   engine: 'The engine that runs, its mode, and why it was chosen.',
   environment: 'Something on the host keeps the agent from working well; `hint` says what to do.',

@@ -13,6 +13,11 @@ export const REPORT: AgentReport = {
   startedAt: '2026-01-02T03:04:05.678Z',
   vips: [{ vip: '203.0.113.10', protocol: 'tcp', established: 12, services: { web: 12 } }],
   verdicts: { delivered: 7, drop_stranger: 0 },
+  draining: true,
+  forwarders: [
+    { address: '10.0.0.1', draining: true, agoMs: 120, everyMs: 5000 },
+    { address: 'fd00::1', draining: false, agoMs: 4800, everyMs: 5000 },
+  ],
 };
 
 /**

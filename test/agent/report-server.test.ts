@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
+import type { Asked } from '#anyhop/agent/drain-wish.js';
 import { fleetOf } from '#anyhop/agent/fleet.js';
 import { type AgentReport, fetchAgentReport } from '#anyhop/agent/report.js';
 import { ReportServer } from '#anyhop/agent/report-server.js';
@@ -17,11 +18,17 @@ const log = pino({ level: 'silent' });
 describe('the report over HTTP', () => {
   let port: number;
   let server: ReportServer;
+  const asked: Asked[] = [];
   let answer: () => AgentReport = () => REPORT;
   before(async () => {
     port = await freePort('127.0.0.1');
     const locals = ['127.0.0.1', '::1'].map((text) => parseAddress(text)!);
-    server = new ReportServer(fleetOf(configOf(port)), port, locals, () => answer(), log);
+    const report = (who: Asked): AgentReport => {
+      asked.push(who);
+      return answer();
+    };
+    const fleet = { ...fleetOf(configOf(port)), backends: [parseAddress('127.0.0.9')!] };
+    server = new ReportServer(fleet, port, locals, report, log);
     while (!(await isListening('127.0.0.1'))) await delay(5);
   });
   after(() => server?.close());
@@ -51,6 +58,24 @@ describe('the report over HTTP', () => {
     assert.equal(await raw('GET /report HTTP/1.1\r\nHost: a\r\n\r\n', '127.0.0.2'), '');
     await assert.rejects(fetchAgentReport('::1', port, TIMEOUT_MS), /does not answer/);
     assert.match(await raw('GET /report HTTP/1.1\r\nHost: a\r\n\r\n'), /^HTTP\/1\.1 200 /);
+  });
+
+  test('knows which forwarder asked and what it said, and takes no such word from a backend', async () => {
+    const said = async (from: string, header: string) => {
+      asked.length = 0;
+      await raw(`GET /report HTTP/1.1\r\nHost: a\r\n${header}\r\n`, from);
+      return asked.map(({ address, forwarder }) => ({ address: address.text, forwarder }));
+    };
+    await fetchAgentReport('127.0.0.1', port, TIMEOUT_MS, { draining: true, everyMs: 5_000 });
+    assert.deepEqual(asked.at(-1)!.forwarder, { address: '127.0.0.1', draining: true, everyMs: 5_000 });
+    const word = 'anyhop-forwarder: draining=no; every=80\r\n';
+    const forwarder = { address: '127.0.0.4', draining: false, everyMs: 80_000 };
+    assert.deepEqual(await said('127.0.0.4', word), [{ address: '127.0.0.1', forwarder }]);
+    const unknown = [{ address: '127.0.0.1', forwarder: undefined }];
+    for (const header of ['', 'anyhop-forwarder: draining=no\r\n', `${word}${word}`])
+      assert.deepEqual(await said('127.0.0.4', header), unknown, 'it gets its answer all the same');
+    assert.deepEqual(await said('127.0.0.9', word), unknown, 'a backend');
+    assert.deepEqual(await said('127.0.0.2', word), [], 'a stranger');
   });
 
   test('answers one question a connection, and what is no question with what is wrong', async () => {

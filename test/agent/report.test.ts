@@ -15,7 +15,10 @@ describe('a report from another machine', () => {
     assert.deepEqual(parseAgentReport(JSON.stringify({ ...REPORT, more: 1 })), REPORT);
     const driven = { ...REPORT, driver: { sendFailed: 3, missed: null } };
     assert.deepEqual(parseAgentReport(JSON.stringify(driven)), driven);
+    const { draining: _, forwarders: __, ...older } = REPORT;
+    assert.deepEqual(parseAgentReport(JSON.stringify(older)), { ...older, draining: false, forwarders: [] });
     const [vip] = REPORT.vips;
+    const [forwarder] = REPORT.forwarders;
     for (const wrong of [
       null,
       [],
@@ -41,6 +44,17 @@ describe('a report from another machine', () => {
       { ...REPORT, verdicts: Object.fromEntries(Array.from({ length: 1025 }, (_, i) => [`v${i}`, 1])) },
       { ...REPORT, driver: { sendFailed: -1, missed: 0 } },
       { ...REPORT, verdicts: undefined },
+      { ...REPORT, draining: 'true' },
+      { ...REPORT, draining: null },
+      { ...REPORT, draining: 1 },
+      { ...REPORT, forwarders: {} },
+      { ...REPORT, forwarders: [null] },
+      { ...REPORT, forwarders: [{ ...forwarder, address: '10.0.0.1\x1b[2J' }] },
+      { ...REPORT, forwarders: [{ ...forwarder, address: '010.0.0.1' }] },
+      { ...REPORT, forwarders: [{ ...forwarder, draining: 'yes' }] },
+      { ...REPORT, forwarders: [{ ...forwarder, agoMs: -1 }] },
+      { ...REPORT, forwarders: [{ ...forwarder, everyMs: 1e99 }] },
+      { ...REPORT, forwarders: Array.from({ length: 513 }, () => forwarder) },
     ])
       assert.equal(parseAgentReport(JSON.stringify(wrong)), undefined, JSON.stringify(wrong));
   });

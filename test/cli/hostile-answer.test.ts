@@ -104,7 +104,15 @@ test('an argument that is wrong is repeated as text', async () => {
 });
 
 test("an agent's report is drawn with its names as text", () => {
-  const drawn = drawReport({ version: HOSTILE, startedAt: HOSTILE, vips: [], verdicts: { [HOSTILE]: 1 } });
+  const drawn = drawReport({
+    version: HOSTILE,
+    startedAt: HOSTILE,
+    vips: [],
+    verdicts: { [HOSTILE]: 1 },
+    draining: true,
+    forwarders: [{ address: HOSTILE, draining: true, agoMs: 0, everyMs: 0 }],
+  });
+  assert.doesNotMatch(drawn, OBEYED);
   assert.match(drawn, /evil\\u001b/);
 });
 

@@ -119,6 +119,7 @@ describe('the full example', () => {
     );
     assert.equal(agent?.interface, 'eth0');
     assert.deepEqual([agent?.bpffs, agent?.reportPort, agent?.vipElsewhere], ['/sys/fs/bpf', 9611, false]);
+    assert.equal(agent?.runDirectory, '/run/anyhop');
   });
 
   it('names every field that the schema knows', () => {

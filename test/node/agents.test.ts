@@ -15,6 +15,8 @@ const REPORT: AgentReport = {
     { vip: '203.0.113.11', protocol: 'tcp', established: 4, services: { api: 4 } },
   ],
   verdicts: {},
+  draining: false,
+  forwarders: [],
 };
 
 function backends(count: number, agent = true): NamedBackend[] {
