@@ -146,6 +146,25 @@ export const L7_PASSIVE_ERRORS_MAX = 1000;
 /** Certificates of one frontend, and the size of one file: certificate, chain and key. */
 export const L7_CERTIFICATES_MAX = 4096;
 export const L7_CERTIFICATE_BYTES_MAX = 64 * 1024;
+/** What HAProxy gives a client for a whole request header, and a server for a connection; what waits in a queue, or closes. */
+export const L7_REQUEST_MS = 10_000;
+export const L7_CONNECT_MS = 5000;
+export const L7_QUEUE_MS = 5000;
+export const L7_FIN_MS = 10_000;
+/** A client may be silent for so long within a request or an answer. */
+export const L7_CLIENT_MS_MIN = 60_000;
+/** Within the two hours in which a ticket key decrypts. */
+export const L7_TICKET_LIFETIME_MS = 3_600_000;
+/** Connections of a stopping HAProxy are closed over this time, or half of the drain's deadline. */
+export const L7_CLOSE_SPREAD_MS_MAX = 60_000;
+/** Clients of one frontend whose rate is known; the oldest makes room. */
+export const L7_RATE_CLIENTS_MAX = 100_000;
+/** Load of a server over the mean, with balance: hash. */
+export const L7_HASH_BALANCE_PERCENT = 150;
+/** Of the access log, before escaping, which makes six characters of a byte at most. */
+export const L7_LOG_FIELD_BYTES_MAX = 256;
+export const L7_LOG_PATH_BYTES_MAX = 1024;
+export const L7_LOG_LINE_BYTES_MAX = 16_384;
 /** The subkey of the tier: 32 bytes. */
 export const L7_KEY_HEX_DIGITS = 64;
 
@@ -176,6 +195,9 @@ if (CONTROL_CHANGES_MAX + CONTROL_UNASKED_MIN >= CONTROL_CONNECTIONS_MAX)
 // The defaults must be valid together.
 if (HEALTH_TIMEOUT_MS_DEFAULT > HEALTH_INTERVAL_MS_DEFAULT * (1 - HEALTH_JITTER_DEFAULT))
   throw new RangeError('limits: by default, a health check could outlast its interval');
+// A log line that HAProxy cuts is not JSON any more. Of a client: path, host, method, version, SNI.
+if (L7_LOG_LINE_BYTES_MAX < 6 * (L7_LOG_PATH_BYTES_MAX + 4 * L7_LOG_FIELD_BYTES_MAX) + 2048)
+  throw new RangeError('limits: a line of the access log could be cut');
 // Quotas and turns are exact only while their products stay below 2^53 (src/table/turns.ts).
 if (
   TABLE_SIZE_MAX * TABLE_SIZE_MAX * 2 > Number.MAX_SAFE_INTEGER ||

@@ -1,0 +1,244 @@
+/**
+ * A frontend: where it listens, and what happens to a request before a server gets it. What a client says about itself is
+ * deleted before anything reads it; what servers are told of the client follows from the connection alone.
+ */
+
+import type { HeaderEdits, L7Bind, L7Config, L7Frontend } from '../../config/l7/types.js';
+import type { FieldPath } from '../../config/path.js';
+import { L7_CLIENT_MS_MIN, L7_RATE_CLIENTS_MAX } from '../../core/limits.js';
+import {
+  endpoint,
+  format,
+  headerName,
+  identifier,
+  integer,
+  line,
+  list,
+  milliseconds,
+  NOTHING,
+  type Token,
+  thumbprint,
+  words,
+} from './line.js';
+import { logLines, logRules } from './log.js';
+import { fileIn, frontendName, rateTableName, redirectName } from './names.js';
+import { PANIC_FILE } from './panic.js';
+import { LOCAL_PEER, type RenderedLine } from './rendering.js';
+import { certificateListFile, clientAuthoritiesFile, ticketKeysFile } from './tls.js';
+
+const HTTPS_PORT = 443;
+
+/** @param routes the rules that choose an upstream; after them, `txn.upstream` has its name */
+export function frontendLines(
+  frontend: L7Frontend,
+  config: L7Config,
+  directory: string,
+  routes: readonly RenderedLine[],
+): RenderedLine[] {
+  const at = ['l7', 'frontends', frontend.name];
+  return [
+    line(at)`frontend ${frontendName(frontend.name)}`,
+    line([
+      ...at,
+      'services',
+    ])`  bind ${endpoints(frontend.binds)}${tlsOptions(frontend, directory, config.key !== undefined)}`,
+    ...connectionLines(frontend, config, at),
+    ...logLines(frontend.name, at),
+    ...logRules(at),
+    ...acmeLines(config),
+    ...rateLines(frontend, at),
+    ...distrustLines(at),
+    ...routes,
+    ...forwardingLines(frontend, at),
+    ...editLines('http-request', frontend.requestHeaders, at),
+    ...editLines('http-after-response', frontend.responseHeaders, at),
+    ...hstsLines(frontend, at),
+    ...chooseLines(frontend, config, directory, at),
+  ];
+}
+
+/** Answers plain HTTP with a redirect to the same host, path and query under https. */
+export function redirectLines(frontend: L7Frontend, config: L7Config): RenderedLine[] {
+  if (frontend.redirectBinds.length === 0) return [];
+  const at = ['l7', 'frontends', frontend.name, 'redirect_from'];
+  const port = httpsPort(frontend.binds);
+  return [
+    line(at)`frontend ${redirectName(frontend.name)}`,
+    line(at)`  bind ${endpoints(frontend.redirectBinds)}`,
+    ...connectionLines(frontend, config, at),
+    ...logLines(frontend.name, at),
+    ...logRules(at),
+    ...acmeLines(config),
+    line(at)`  http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.)`,
+    line(at)`  http-request deny deny_status 400 unless ${PLAUSIBLE_HOST}`,
+    line(at)`  http-request redirect prefix https://%[var(txn.host)]${port} code 308`,
+  ];
+}
+
+/** By length first, so that the expression reads a bounded text. */
+const PLAUSIBLE_HOST = words`{ var(txn.host) -m len 1:253 } { var(txn.host) -m reg '^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$' }`;
+
+/** As it stands behind a host: nothing for the port of https. */
+function httpsPort(binds: readonly L7Bind[]): Token {
+  const usual = binds.some(({ portFirst, portLast }) => portFirst <= HTTPS_PORT && HTTPS_PORT <= portLast);
+  return usual ? NOTHING : words`:${integer(binds[0]!.portFirst, 1, 65_535)}`;
+}
+
+function endpoints(binds: readonly L7Bind[]): Token {
+  return list(
+    binds.map(({ vip, portFirst, portLast }) => endpoint(vip, portFirst, portLast)),
+    ',',
+  );
+}
+
+function tlsOptions(
+  { name, certificates, clientsCa }: L7Frontend,
+  directory: string,
+  hasKey: boolean,
+): Token {
+  if (certificates === undefined) return NOTHING;
+  const file = (relative: string) => fileIn(directory, relative);
+  const tickets = hasKey ? words` tls-ticket-keys ${file(ticketKeysFile(name))}` : NOTHING;
+  const clients =
+    clientsCa === undefined ? NOTHING : words` ca-file ${file(clientAuthoritiesFile(name))} verify required`;
+  return words` ssl crt-list ${file(certificateListFile(name))} alpn h2,http/1.1${tickets}${clients}`;
+}
+
+/** The client has as long as the slowest server that its routes lead to. */
+function connectionLines(frontend: L7Frontend, config: L7Config, at: FieldPath): RenderedLine[] {
+  const names = new Set(frontend.routes.map(({ to }) => to));
+  const timeouts = config.upstreams.filter(({ name }) => names.has(name)).map(({ timeoutMs }) => timeoutMs);
+  return [
+    line(at)`  timeout client ${milliseconds(Math.max(L7_CLIENT_MS_MIN, ...timeouts))}`,
+    line([...at, 'idle_timeout'])`  timeout http-keep-alive ${milliseconds(frontend.idleTimeoutMs)}`,
+    // Names with other characters, such as `x_forwarded_for`, are read as ours by some servers.
+    line(at)`  option http-restrict-req-hdr-names delete`,
+  ];
+}
+
+/** Answers HTTP-01 challenges (RFC 8555, section 8.3) before anything else can refuse or redirect them. */
+function acmeLines({ acmeThumbprint }: L7Config): RenderedLine[] {
+  if (acmeThumbprint === undefined) return [];
+  const answer = words`lf-string %[path,field(4,/)].${thumbprint(acmeThumbprint)}`;
+  const challenge = words`{ path_beg /.well-known/acme-challenge/ } { path -m reg '^/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,128}$' }`;
+  return [
+    line([
+      'l7',
+      'acme',
+    ])`  http-request return status 200 content-type application/octet-stream ${answer} if ${challenge}`,
+  ];
+}
+
+/** Refused requests count too: a client that goes on stays refused. */
+function rateLines({ name, clientRate }: L7Frontend, at: FieldPath): RenderedLine[] {
+  if (clientRate === undefined) return [];
+  const place = line([...at, 'client_rate']);
+  const seconds = integer(Math.ceil(clientRate.perMs / 1000));
+  const tooMany = words`{ sc_http_req_rate(0) gt ${integer(clientRate.requests)} }`;
+  return [
+    place`  http-request track-sc0 src,ipmask(32,64) table ${rateTableName(name)}`,
+    place`  http-request return status 429 content-type text/plain string "Too many requests" hdr retry-after ${seconds} if ${tooMany}`,
+  ];
+}
+
+/** Twice the period: until then, an entry still counts for something. */
+export function rateTableLines({ name, clientRate }: L7Frontend): RenderedLine[] {
+  if (clientRate === undefined) return [];
+  const place = line(['l7', 'frontends', name, 'client_rate']);
+  const period = milliseconds(clientRate.perMs);
+  const size = words`size ${integer(L7_RATE_CLIENTS_MAX)} expire ${milliseconds(2 * clientRate.perMs)}`;
+  return [
+    place`backend ${rateTableName(name)}`,
+    place`  stick-table type ipv6 ${size} store http_req_rate(${period}) peers ${identifier(LOCAL_PEER)}`,
+  ];
+}
+
+/** Headers by which a client could pass for another, for another request, or reach servers by another protocol. */
+const UNTRUSTED = [
+  'forwarded',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'true-client-ip',
+  'x-request-id',
+  'x-original-url',
+  'x-rewrite-url',
+  'proxy',
+  'proxy-connection',
+  'keep-alive',
+  'http2-settings',
+];
+
+/** `Connection` may name headers that the next hop drops, so what stays of it is the upgrade to WebSocket. */
+function distrustLines(at: FieldPath): RenderedLine[] {
+  const place = line(at);
+  return [
+    place`  acl is_websocket req.fhdr(upgrade) -m str -i websocket`,
+    place`  http-request deny deny_status 405 if METH_CONNECT !is_websocket`,
+    place`  http-request del-header x-forwarded -m beg`,
+    ...UNTRUSTED.map((header) => place`  http-request del-header ${headerName(header)}`),
+    place`  http-request set-header connection upgrade if is_websocket`,
+    place`  http-request del-header connection unless is_websocket`,
+    place`  http-request del-header upgrade unless is_websocket`,
+  ];
+}
+
+/** What servers are told of the client. */
+function forwardingLines({ certificates }: L7Frontend, at: FieldPath): RenderedLine[] {
+  const place = line(at);
+  const scheme = certificates === undefined ? words`http` : words`https`;
+  return [
+    place`  http-request set-header x-forwarded-for %[src]`,
+    place`  http-request set-header x-forwarded-proto ${scheme}`,
+    place`  http-request set-header forwarded for=%[src];proto=${scheme}`,
+    place`  http-request set-header forwarded 'for="[%[src]]";proto=${scheme}' if { src -m sub : }`,
+    place`  http-request set-header x-request-id %[var(txn.id)]`,
+  ];
+}
+
+function editLines(
+  rule: 'http-request' | 'http-after-response',
+  { set, remove }: HeaderEdits,
+  at: FieldPath,
+): RenderedLine[] {
+  const place = line([...at, 'headers']);
+  return [
+    ...remove.map((name) => place`  ${identifier(rule)} del-header ${headerName(name)}`),
+    ...set.map(
+      ({ name, value }) => place`  ${identifier(rule)} set-header ${headerName(name)} ${format(value)}`,
+    ),
+  ];
+}
+
+/** On every answer, those of this proxy included. */
+function hstsLines({ hstsMs }: L7Frontend, at: FieldPath): RenderedLine[] {
+  if (hstsMs === undefined) return [];
+  const seconds = integer(Math.floor(hstsMs / 1000));
+  return [
+    line([...at, 'hsts'])`  http-after-response set-header strict-transport-security max-age=${seconds}`,
+  ];
+}
+
+/** From `txn.action` (`b:NAME`) to the upstream, or to its panic twin when too few servers are up. */
+function chooseLines(
+  { routes }: L7Frontend,
+  config: L7Config,
+  directory: string,
+  at: FieldPath,
+): RenderedLine[] {
+  const place = line(at);
+  const names = new Set(routes.map(({ to }) => to));
+  const canPanic = config.upstreams.some((one) => names.has(one.name) && one.panicThreshold > 0);
+  const least = words`var(txn.upstream),map_str_int(${fileIn(directory, PANIC_FILE)},0)`;
+  return [
+    place`  http-request set-var(txn.upstream) var(txn.action),field(2,:)`,
+    ...(canPanic
+      ? [
+          place`  http-request set-var(txn.least) ${least}`,
+          place`  http-request set-var(txn.up) str(u_),concat(,txn.upstream),nbsrv`,
+          place`  use_backend p_%[var(txn.upstream)] if { var(txn.up),sub(txn.least) lt 0 }`,
+        ]
+      : []),
+    place`  use_backend u_%[var(txn.upstream)]`,
+  ];
+}

@@ -1,0 +1,76 @@
+/**
+ * The access log: a JSON object a request, and one for a connection that fails before its first request. What a client sends
+ * passes HAProxy's JSON encoder and is cut to a length first, so every line is whole and valid JSON. Without the query, which
+ * may hold secrets.
+ */
+import type { FieldPath } from '../../config/path.js';
+import { L7_LOG_FIELD_BYTES_MAX, L7_LOG_PATH_BYTES_MAX } from '../../core/limits.js';
+import { identifier, integer, line, list, type Token, words } from './line.js';
+import type { RenderedLine } from './rendering.js';
+
+/** Invalid UTF-8 is left out. */
+const JSON_TEXT = words`json(utf8s)`;
+const CUT = words`bytes(0,${integer(L7_LOG_FIELD_BYTES_MAX)})`;
+
+/** What every object begins with. `%Ts%ms` is the time in milliseconds since 1970. */
+const opening = (frontend: string): Token[] => [
+  words`"time":%Ts%ms`,
+  words`"client":"%ci"`,
+  words`"client_port":%cp`,
+  words`"frontend":"${identifier(frontend)}"`,
+];
+
+/** They are negative when a request does not get there. */
+const TIMES = [
+  words`"request_ms":%TR`,
+  words`"queue_ms":%Tw`,
+  words`"connect_ms":%Tc`,
+  words`"response_ms":%Tr`,
+  words`"total_ms":%Ta`,
+];
+
+const requestLog = (frontend: string): Token[] => [
+  ...opening(frontend),
+  words`"backend":"%b"`,
+  words`"server":"%s"`,
+  words`"method":"%[capture.req.method,${CUT},${JSON_TEXT}]"`,
+  words`"host":"%[var(txn.log_host),${JSON_TEXT}]"`,
+  words`"path":"%[var(txn.log_path),${JSON_TEXT}]"`,
+  words`"version":"%[capture.req.ver,${JSON_TEXT}]"`,
+  words`"status":%ST`,
+  words`"request_bytes":%U`,
+  words`"response_bytes":%B`,
+  ...TIMES,
+  words`"retries":"%rc"`,
+  words`"termination":"%tsc"`,
+  words`"id":"%[var(txn.id)]"`,
+  words`"tls":"%sslv"`,
+  words`"sni":"%[ssl_fc_sni,${CUT},${JSON_TEXT}]"`,
+];
+
+const errorLog = (frontend: string): Token[] => [
+  ...opening(frontend),
+  words`"status":%ST`,
+  words`"error":"%[fc_err_str,${JSON_TEXT}]"`,
+  words`"tls_error":"%[ssl_fc_err_str,${JSON_TEXT}]"`,
+];
+
+const object = (fields: readonly Token[]): Token => words`'{${list(fields, ',')}}'`;
+
+/** @param frontend its name in the config */
+export function logLines(frontend: string, at: FieldPath): RenderedLine[] {
+  return [
+    line(at)`  log global`,
+    line(at)`  log-format ${object(requestLog(frontend))}`,
+    line(at)`  error-log-format ${object(errorLog(frontend))}`,
+  ];
+}
+
+/** What the log needs of a request, which is gone when the line is written. Stands before all other rules. */
+export function logRules(at: FieldPath): RenderedLine[] {
+  return [
+    line(at)`  http-request set-var(txn.id) uuid()`,
+    line(at)`  http-request set-var(txn.log_host) req.fhdr(host),${CUT}`,
+    line(at)`  http-request set-var(txn.log_path) path,bytes(0,${integer(L7_LOG_PATH_BYTES_MAX)})`,
+  ];
+}

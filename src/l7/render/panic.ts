@@ -1,0 +1,25 @@
+/** Panic: with fewer servers up than a share of the active ones, requests go to the panic twin, where all of them count as up. */
+import type { L7Upstream } from '../../config/l7/types.js';
+import { identifier, integer, list } from './line.js';
+import type { ServerInForce } from './servers.js';
+
+/** Upstream to the least number of servers that must be up; HAProxy's map, so that a drain can change it at runtime. */
+export const PANIC_FILE = 'maps/panic.map';
+
+/** Draining servers and those with weight 0 are not expected up. 0: never. */
+export function panicLeast(threshold: number, servers: readonly ServerInForce[]): number {
+  return Math.ceil(threshold * servers.filter(({ weight }) => weight > 0).length);
+}
+
+export function panicMap(
+  upstreams: readonly L7Upstream[],
+  serversOf: (upstream: L7Upstream) => readonly ServerInForce[],
+): string {
+  return upstreams
+    .filter(({ panicThreshold }) => panicThreshold > 0)
+    .map((upstream) => {
+      const least = integer(panicLeast(upstream.panicThreshold, serversOf(upstream)));
+      return `${list([identifier(upstream.name), least]).text}\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,59 @@
+/** What HAProxy reads of TLS: certificates with the list that names them, authorities, and ticket keys. All are files of the generation. */
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import type { LoadedCertificate } from '../../config/l7/certificates.js';
+import type { PemFile } from '../../config/l7/types.js';
+import type { Secret } from '../../config/secret.js';
+import { ticketKeys } from './keys.js';
+import { fileIn } from './names.js';
+
+/** Names that may stand in a list of certificates as they are. */
+const PLAIN_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\.pem$/;
+const PEM = /^(?:-----BEGIN ([A-Z0-9 ]+)-----\n[A-Za-z0-9+/=\s]+-----END \1-----\n)+$/;
+const DIGEST_CHARS = 32;
+
+/** The file of the generation that holds a frontend's certificate. @param path where the config has it */
+export function certificateFile(frontend: string, path: string): string {
+  const name = basename(path);
+  const digest = createHash('sha256').update(name).digest('hex').slice(0, DIGEST_CHARS);
+  return `certs/${frontend}/${PLAIN_NAME.test(name) ? name : `${digest}.pem`}`;
+}
+
+export const certificateListFile = (frontend: string): string => `certs/${frontend}.list`;
+export const ticketKeysFile = (frontend: string): string => `tickets/${frontend}.keys`;
+export const clientAuthoritiesFile = (frontend: string): string => `clients/${frontend}.pem`;
+export const serverAuthoritiesFile = (upstream: string): string => `servers/${upstream}.ca.pem`;
+export const ownCertificateFile = (upstream: string): string => `servers/${upstream}.pem`;
+
+/** Certificates of one frontend and their list, in which the first is the default. */
+export function certificateFiles(
+  frontend: string,
+  certificates: readonly LoadedCertificate[],
+  directory: string,
+): [string, string][] {
+  const files = certificates.map(({ path, pem }): [string, string] => [
+    certificateFile(frontend, path),
+    pemText(pem),
+  ]);
+  const entries = files.map(([file]) => `${fileIn(directory, file).text}\n`);
+  return [...files, [certificateListFile(frontend), entries.join('')]];
+}
+
+/** The ticket keys in force at a time, one a line. */
+export function ticketKeysText(key: Secret, frontend: string, now: Date): string {
+  return ticketKeys(key.reveal(), frontend, now)
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** @param file undefined: none is written */
+export function pemFile(file: string, source: PemFile | undefined): [string, string][] {
+  return source === undefined ? [] : [[file, pemText(source.pem)]];
+}
+
+/** PEM blocks, and nothing beside them. */
+function pemText(pem: Secret): string {
+  const text = Buffer.from(pem.reveal()).toString('latin1');
+  if (!PEM.test(text)) throw new RangeError('a certificate is not in PEM'); // the text may hold a private key
+  return text;
+}
