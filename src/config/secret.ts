@@ -1,6 +1,7 @@
 /**
- * The fleet's secret, wrapped so that no log line, JSON dump or inspection can show it. Only the key derivation (src/hash/key.ts)
- * calls `reveal`.
+ * A secret, wrapped so that no log line, JSON dump or inspection can show it: the fleet's, the subkey of the layer-7 tier, a private
+ * key. `reveal` is called only to derive keys (src/hash/key.ts, src/l7/render/keys.ts), to compare or keep the secret itself, and to
+ * write the files that HAProxy reads (src/l7/render/tls.ts).
  */
 import { inspect } from 'node:util';
 

@@ -4,7 +4,7 @@ import { identifier, integer, list } from './line.js';
 import type { ServerInForce } from './servers.js';
 
 /** Upstream to the least number of servers that must be up; HAProxy's map, so that a drain can change it at runtime. */
-export const PANIC_FILE = 'maps/panic.map';
+export const PANIC_FILE = 'panic.map';
 
 /** Draining servers and those with weight 0 are not expected up. 0: never. */
 export function panicLeast(threshold: number, servers: readonly ServerInForce[]): number {

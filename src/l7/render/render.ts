@@ -3,9 +3,9 @@ import type { LoadedCertificate } from '../../config/l7/certificates.js';
 import type { L7Config, L7Frontend } from '../../config/l7/types.js';
 import { frontendLines, rateTableLines, redirectLines } from './frontend.js';
 import { defaultLines, globalLines, peerLines } from './global.js';
-import { identifier, line } from './line.js';
 import { PANIC_FILE, panicMap } from './panic.js';
-import type { RenderedLine, Rendering } from './rendering.js';
+import type { Rendering } from './rendering.js';
+import { renderRoutes } from './routes.js';
 import { type ServerOverrides, serversInForce } from './servers.js';
 import {
   certificateFiles,
@@ -32,6 +32,7 @@ export interface RenderOptions {
 export function renderL7(config: L7Config, options: RenderOptions): Rendering {
   const { directory, overrides } = options;
   const { frontends, upstreams } = config;
+  const routes = new Map(frontends.map((one) => [one.name, renderRoutes(one, directory)]));
   const servers = new Map(upstreams.map((one) => [one.name, serversInForce(one, overrides)]));
   return {
     lines: [
@@ -40,13 +41,14 @@ export function renderL7(config: L7Config, options: RenderOptions): Rendering {
       ...defaultLines(config),
       ...frontends.flatMap((one) => [
         ...rateTableLines(one),
-        ...frontendLines(one, config, directory, routeLines(one)),
+        ...frontendLines(one, config, directory, routes.get(one.name)!.lines),
         ...redirectLines(one, config),
       ]),
       ...upstreams.flatMap((one) => upstreamLines(one, config, directory, servers.get(one.name)!)),
     ],
     files: new Map([
       [PANIC_FILE, panicMap(upstreams, ({ name }) => servers.get(name)!)],
+      ...[...routes.values()].flatMap(({ files }) => files),
       ...frontends.flatMap((one) => frontendFiles(one, config, options)),
       ...upstreams.flatMap(({ name, tls }) => [
         ...pemFile(serverAuthoritiesFile(name), tls?.ca),
@@ -69,19 +71,4 @@ function frontendFiles(
       : [[ticketKeysFile(name), ticketKeysText(key, name, options.now)] as [string, string]]),
     ...pemFile(clientAuthoritiesFile(name), clientsCa),
   ];
-}
-
-/** Until routes are compiled: the last route to an upstream takes every request. */
-function routeLines({ name, routes }: L7Frontend): RenderedLine[] {
-  const to = routes.findLast((route) => route.to !== undefined)?.to;
-  return to === undefined
-    ? []
-    : [
-        line([
-          'l7',
-          'frontends',
-          name,
-          'routes',
-        ])`  http-request set-var(txn.action) str(b:${identifier(to)})`,
-      ];
 }

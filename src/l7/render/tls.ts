@@ -19,11 +19,12 @@ export function certificateFile(frontend: string, path: string): string {
   return `certs/${frontend}/${PLAIN_NAME.test(name) ? name : `${digest}.pem`}`;
 }
 
-export const certificateListFile = (frontend: string): string => `certs/${frontend}.list`;
-export const ticketKeysFile = (frontend: string): string => `tickets/${frontend}.keys`;
-export const clientAuthoritiesFile = (frontend: string): string => `clients/${frontend}.pem`;
-export const serverAuthoritiesFile = (upstream: string): string => `servers/${upstream}.ca.pem`;
-export const ownCertificateFile = (upstream: string): string => `servers/${upstream}.pem`;
+// One folder a kind: a name may end in anything.
+export const certificateListFile = (frontend: string): string => `lists/${frontend}`;
+export const ticketKeysFile = (frontend: string): string => `tickets/${frontend}`;
+export const clientAuthoritiesFile = (frontend: string): string => `client-authorities/${frontend}`;
+export const serverAuthoritiesFile = (upstream: string): string => `server-authorities/${upstream}`;
+export const ownCertificateFile = (upstream: string): string => `own-certificates/${upstream}`;
 
 /** Certificates of one frontend and their list, in which the first is the default. */
 export function certificateFiles(
