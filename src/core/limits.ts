@@ -155,8 +155,6 @@ export const L7_FIN_MS = 10_000;
 export const L7_CLIENT_MS_MIN = 60_000;
 /** Within the two hours in which a ticket key decrypts. */
 export const L7_TICKET_LIFETIME_MS = 3_600_000;
-/** Connections of a stopping HAProxy are closed over this time, or half of the drain's deadline. */
-export const L7_CLOSE_SPREAD_MS_MAX = 60_000;
 /** Clients of one frontend whose rate is known; the oldest makes room. */
 export const L7_RATE_CLIENTS_MAX = 100_000;
 /** Load of a server over the mean, with balance: hash. */

@@ -43,12 +43,14 @@ export function frontendLines(
       'services',
     ])`  bind ${endpoints(frontend.binds)}${tlsOptions(frontend, directory, config.key !== undefined)}`,
     ...connectionLines(frontend, config, at),
-    ...logLines(frontend.name, at),
-    ...logRules(at),
+    ...logLines(frontend.name, config.accessLog, at),
+    ...logRules(config.accessLog, at),
     ...acmeLines(config),
     ...rateLines(frontend, at),
     ...distrustLines(at),
     ...routes,
+    // After routes, which may ask for such a name: some servers read `x_forwarded_for` as `x-forwarded-for`.
+    line(at)`  http-request del-header '[^A-Za-z0-9-]' -m reg`,
     ...forwardingLines(frontend, at),
     ...editLines('http-request', frontend.requestHeaders, at),
     ...editLines('http-after-response', frontend.responseHeaders, at),
@@ -66,8 +68,8 @@ export function redirectLines(frontend: L7Frontend, config: L7Config): RenderedL
     line(at)`frontend ${redirectName(frontend.name)}`,
     line(at)`  bind ${endpoints(frontend.redirectBinds)}`,
     ...connectionLines(frontend, config, at),
-    ...logLines(frontend.name, at),
-    ...logRules(at),
+    ...logLines(frontend.name, config.accessLog, at),
+    ...logRules(config.accessLog, at),
     ...acmeLines(config),
     line(at)`  http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.)`,
     line(at)`  http-request deny deny_status 400 unless ${PLAUSIBLE_HOST}`,
@@ -111,8 +113,6 @@ function connectionLines(frontend: L7Frontend, config: L7Config, at: FieldPath):
   return [
     line(at)`  timeout client ${milliseconds(Math.max(L7_CLIENT_MS_MIN, ...timeouts))}`,
     line([...at, 'idle_timeout'])`  timeout http-keep-alive ${milliseconds(frontend.idleTimeoutMs)}`,
-    // Names with other characters, such as `x_forwarded_for`, are read as ours by some servers.
-    line(at)`  option http-restrict-req-hdr-names delete`,
   ];
 }
 
@@ -173,6 +173,9 @@ const UNTRUSTED = [
 function distrustLines(at: FieldPath): RenderedLine[] {
   const place = line(at);
   return [
+    // HAProxy would read such a body, and a server of HTTP/1.0 a second request.
+    place`  http-request deny deny_status 400 if { req.ver 1.0 } { req.fhdr_cnt(transfer-encoding) gt 0 }`,
+    place`  http-request deny deny_status 400 if { req.hdrs -m reg '\x00' }`,
     place`  acl is_websocket req.fhdr(upgrade) -m str -i websocket`,
     place`  http-request deny deny_status 405 if METH_CONNECT !is_websocket`,
     place`  http-request del-header x-forwarded -m beg`,

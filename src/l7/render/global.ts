@@ -1,7 +1,6 @@
 /** What is the same for all frontends and upstreams: limits, TLS towards both sides, the peer that keeps stick tables, timeouts. */
 import type { L7Config } from '../../config/l7/types.js';
 import {
-  L7_CLOSE_SPREAD_MS_MAX,
   L7_CONNECT_MS,
   L7_FIN_MS,
   L7_LOG_LINE_BYTES_MAX,
@@ -28,14 +27,12 @@ const colons = (names: readonly string[]) => list(names.map(identifier), ':');
 
 /** No chroot and no user: anyhop starts HAProxy as an ordinary user, and certificates are read again at runtime. */
 export function globalLines(config: L7Config): RenderedLine[] {
-  const drain = ['l7', 'drain_deadline'];
   const everywhere = line([]);
   return [
     everywhere`global`,
     ...logTarget(config.accessLog),
     line(['l7', 'max_connections'])`  maxconn ${integer(config.maxConnections, 1)}`,
-    line(drain)`  hard-stop-after ${milliseconds(config.drainDeadlineMs)}`,
-    line(drain)`  close-spread-time ${milliseconds(closeSpreadMs(config.drainDeadlineMs))}`,
+    line(['l7', 'drain_deadline'])`  hard-stop-after ${milliseconds(config.drainDeadlineMs)}`,
     everywhere`  spread-checks 10`,
     ...['bind', 'server'].flatMap((side) => [
       everywhere`  ssl-default-${identifier(side)}-ciphers ${colons(CIPHERS)}`,
@@ -45,11 +42,6 @@ export function globalLines(config: L7Config): RenderedLine[] {
     everywhere`  ssl-default-bind-curves ${colons(CURVES)}`,
     everywhere`  tune.ssl.lifetime ${milliseconds(L7_TICKET_LIFETIME_MS)}`,
   ];
-}
-
-/** Half of the deadline is left for requests that take long. */
-function closeSpreadMs(drainDeadlineMs: number): number {
-  return Math.min(L7_CLOSE_SPREAD_MS_MAX, Math.floor(drainDeadlineMs / 2));
 }
 
 function logTarget(accessLog: string): RenderedLine[] {
@@ -62,7 +54,8 @@ function logTarget(accessLog: string): RenderedLine[] {
 }
 
 /** After a reload, the new worker gets the stick tables from the former one over this socket. */
-export function peerLines(directory: string): RenderedLine[] {
+export function peerLines({ frontends }: L7Config, directory: string): RenderedLine[] {
+  if (frontends.every(({ clientRate }) => clientRate === undefined)) return [];
   const { peers } = haproxySockets(runDirectoryOf(directory));
   return [
     line([])`peers ${identifier(LOCAL_PEER)}`,
@@ -70,13 +63,21 @@ export function peerLines(directory: string): RenderedLine[] {
   ];
 }
 
+/**
+ * A worker that stops, at a reload or a drain, tells clients so in its answers (`Connection: close`, GOAWAY), and keeps idle
+ * connections for as long as ever. With `close-spread-time` it closes some of them just as a request arrives, which then fails.
+ */
+const STOPPING = [line([])`  option idle-close-on-response`];
+
 /** Frontends and upstreams say the timeouts that the config knows. */
-export function defaultLines(config: L7Config): RenderedLine[] {
+export function defaultLines(): RenderedLine[] {
   const everywhere = line([]);
   return [
     everywhere`defaults`,
     everywhere`  mode http`,
-    config.accessLog === 'off' ? everywhere`  no log` : everywhere`  option dontlognull`,
+    // Connections without a request: probes of ports and balancers.
+    everywhere`  option dontlognull`,
+    ...STOPPING,
     everywhere`  timeout http-request ${milliseconds(L7_REQUEST_MS)}`,
     everywhere`  timeout connect ${milliseconds(L7_CONNECT_MS)}`,
     everywhere`  timeout queue ${milliseconds(L7_QUEUE_MS)}`,

@@ -12,9 +12,9 @@ import type { RenderedLine } from './rendering.js';
 const JSON_TEXT = words`json(utf8s)`;
 const CUT = words`bytes(0,${integer(L7_LOG_FIELD_BYTES_MAX)})`;
 
-/** What every object begins with. `%Ts%ms` is the time in milliseconds since 1970. */
+/** What every object begins with. The time is in seconds since 1970. */
 const opening = (frontend: string): Token[] => [
-  words`"time":%Ts%ms`,
+  words`"time":%Ts.%ms`,
   words`"client":"%ci"`,
   words`"client_port":%cp`,
   words`"frontend":"${identifier(frontend)}"`,
@@ -58,7 +58,8 @@ const errorLog = (frontend: string): Token[] => [
 const object = (fields: readonly Token[]): Token => words`'{${list(fields, ',')}}'`;
 
 /** @param frontend its name in the config */
-export function logLines(frontend: string, at: FieldPath): RenderedLine[] {
+export function logLines(frontend: string, accessLog: string, at: FieldPath): RenderedLine[] {
+  if (accessLog === 'off') return [];
   return [
     line(at)`  log global`,
     line(at)`  log-format ${object(requestLog(frontend))}`,
@@ -66,10 +67,12 @@ export function logLines(frontend: string, at: FieldPath): RenderedLine[] {
   ];
 }
 
-/** What the log needs of a request, which is gone when the line is written. Stands before all other rules. */
-export function logRules(at: FieldPath): RenderedLine[] {
+/** `txn.id`, and what the log needs of a request, which is gone when the line is written. Stand before all other rules. */
+export function logRules(accessLog: string, at: FieldPath): RenderedLine[] {
+  const id = line(at)`  http-request set-var(txn.id) uuid()`;
+  if (accessLog === 'off') return [id];
   return [
-    line(at)`  http-request set-var(txn.id) uuid()`,
+    id,
     line(at)`  http-request set-var(txn.log_host) req.fhdr(host),${CUT}`,
     line(at)`  http-request set-var(txn.log_path) path,bytes(0,${integer(L7_LOG_PATH_BYTES_MAX)})`,
   ];

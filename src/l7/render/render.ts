@@ -37,8 +37,8 @@ export function renderL7(config: L7Config, options: RenderOptions): Rendering {
   return {
     lines: [
       ...globalLines(config),
-      ...peerLines(directory),
-      ...defaultLines(config),
+      ...peerLines(config, directory),
+      ...defaultLines(),
       ...frontends.flatMap((one) => [
         ...rateTableLines(one),
         ...frontendLines(one, config, directory, routes.get(one.name)!.lines),
