@@ -57,7 +57,7 @@ async function measure(check: HealthCheck & { kind: keyof typeof TARGETS }): Pro
   const targets = Array.from({ length: BACKENDS }, (_, i) => ({
     name: `web/web-${i}`,
     address: parseAddress(`127.0.${1 + (i >> 8)}.${i & 255}`)!,
-    check: { ...timing, ...check },
+    checks: [{ ...timing, ...check }],
   }));
   await checks.setTargets(targets);
   const down = [...checks.current().values()].filter(({ isUp }) => !isUp);

@@ -241,7 +241,7 @@ function verdictConfig(): LoadedConfig<'run'> {
     { length: VERDICT_SERVICES },
     (_, i): ServiceConfig => ({ ...base.services[0], name: `web-${i}`, portFirst: i + 1, portLast: i + 1 }),
   );
-  return { ...base, pools: [{ ...checked, health }], services };
+  return { ...base, pools: [{ ...checked, health: [health] }], services };
 }
 
 function fullBuild(): void {

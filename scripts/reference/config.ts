@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { configSchema } from '#anyhop/config/schema.js';
-import { unwrap } from '#anyhop/config/shape.js';
+import { mappingOf, unwrap } from '#anyhop/config/shape.js';
 import { cell, code, page, table } from './markdown.js';
 
 interface Field {
@@ -39,7 +39,8 @@ export function healthPage(): string {
   return page(
     'Health checks: fields',
     'the schema of the config file',
-    `The fields of \`${HEALTH}\`. A pool without it is not checked: a backend is up while the kernel knows a next hop to it.`,
+    `The fields of \`${HEALTH}\`, or of each entry where it is a list. A pool without it is not checked: a backend is up while the kernel knows ` +
+      'a next hop to it.',
     rows(fields.map((field) => ({ ...field, path: field.path.slice(HEALTH.length + 1) }))),
   );
 }
@@ -59,8 +60,9 @@ function rows(fields: readonly Field[]): string {
 /** Every field below a schema, in the order of the schema. */
 export function fieldsOf(schema: z.core.$ZodType, path: string): Field[] {
   const inner = unwrap(schema);
-  if (inner instanceof z.ZodObject)
-    return Object.entries(inner.shape as z.core.$ZodShape).flatMap(([name, field]) => {
+  const mapping = mappingOf(inner);
+  if (mapping !== undefined)
+    return Object.entries(mapping.shape as z.core.$ZodShape).flatMap(([name, field]) => {
       const at = path === '' ? name : `${path}.${name}`;
       return [describe(field as z.ZodType, at), ...fieldsOf(field, at)];
     });

@@ -32,7 +32,7 @@ export interface BackendStatus extends Traffic {
   readonly healthSince: string;
   /** Whether link, route and neighbour are there for its packets; one that cannot be reached is not up. */
   readonly reachable: boolean;
-  /** How it is checked; absent when it is not. */
+  /** How it is checked: `tunnel`, or all that must pass, `tunnel, http 9612`; absent when it is not. */
   readonly check?: string;
   /** Slots that it owns. */
   readonly slots: number;

@@ -111,13 +111,7 @@ function formatPool(pool: PoolSummary): string[] {
     `pool ${pool.name}: ${pool.backends.length} backends, ${pool.tableSize} slots${panic}`,
     ...indented(rows),
   ];
-  const { health } = pool;
-  if (health !== undefined) {
-    lines.push(
-      `  checked by ${health.kind}, ${health.tries.join(', ')}, every ${health.interval}: down after ` +
-        `${health.fall} failures, up after ${health.rise} good ones, given up ${pool.deadAfter} after going down`,
-    );
-  }
+  lines.push(...formatHealth(pool));
   if (pool.prior !== undefined) {
     lines.push('  prior state');
     lines.push(
@@ -133,6 +127,17 @@ function formatPool(pool: PoolSummary): string[] {
     );
   }
   return lines;
+}
+
+function formatHealth({ health, deadAfter }: PoolSummary): string[] {
+  const lines = health.map(
+    ({ kind, tries, interval, fall, rise }, index) =>
+      `  ${index === 0 ? '' : 'and '}checked by ${kind}, ${tries.join(', ')}, every ${interval}: down after ` +
+      `${fall} failures, up after ${rise} good ones`,
+  );
+  const end = `given up ${deadAfter} after going down`;
+  if (lines.length > 1) return [...lines, `  up only when all ${lines.length} checks say so, ${end}`];
+  return lines.map((line) => `${line}, ${end}`);
 }
 
 function indented(rows: readonly (readonly string[])[]): string[] {

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod';
 import type { Named } from './fields.js';
-import type { health } from './health-schema.js';
+import type { healthCheck } from './health-schema.js';
 import type { l7 } from './l7/schema.js';
 import type { FieldPath } from './path.js';
 import type { At } from './problems.js';
@@ -75,7 +75,7 @@ export type DraftNode = DraftOf<typeof node>;
 export type DraftSource = DraftNode['sources'] extends readonly (infer E)[] | undefined ? E : never;
 export type DraftBackend = DraftOf<typeof backend>;
 export type DraftPriorBackend = DraftOf<typeof priorBackend>;
-export type DraftHealth = DraftOf<typeof health>;
+export type DraftHealth = DraftOf<typeof healthCheck>;
 export type DraftPool = DraftOf<typeof pool> & { readonly name: string };
 export type DraftService = DraftOf<typeof service>;
 export type DraftAgent = DraftOf<typeof agent>;

@@ -1,7 +1,10 @@
-/** The schema of `pools.NAME.health`. Some fields are only for some kinds; rules/health.ts enforces that. */
+/**
+ * The schema of `pools.NAME.health`: one check, or a list of them. Some fields are only for some kinds; rules/health.ts enforces that.
+ */
 import { z } from 'zod';
 import {
   HEALTH_BYTES_MAX,
+  HEALTH_CHECKS_MAX,
   HEALTH_COUNT_MAX,
   HEALTH_FALL_DEFAULT,
   HEALTH_INTERVAL_MS_DEFAULT,
@@ -26,6 +29,8 @@ const HOST_EXPECTED = 'a host name or address';
 /** A Host header, with or without a port. */
 const HOST_PATTERN = /^[A-Za-z0-9_.:[\]-]{1,255}$/;
 const NAME_PATTERN = /^(?![0-9.]+$)[A-Za-z0-9_.-]{1,253}$/;
+const CHECK_EXPECTED = 'a mapping {kind: ...}';
+const CHECKS_EXPECTED = `${CHECK_EXPECTED}, or a list of 1 to ${HEALTH_CHECKS_MAX} of them`;
 const TLS_EXPECTED = 'a mapping {verify: ..., server_name: ..., ca_file: ...}';
 
 const count = integer(`a whole number, 1 to ${HEALTH_COUNT_MAX}`, 1, HEALTH_COUNT_MAX);
@@ -114,9 +119,21 @@ const udp = {
   answer: bytes.optional().describe('udp: bytes that the answer must contain. Default: any answer is good.'),
 };
 
-export const health = z.strictObject(
+export const healthCheck = z.strictObject(
   { ...common, ...http, ...https, ...udp },
-  { error: 'a mapping {kind: ...}' },
+  { error: CHECK_EXPECTED },
+);
+
+/** rules/health-lists.ts checks the number, so that one too many does not hide mistakes inside. */
+export const health = z.union(
+  [
+    healthCheck,
+    z
+      .array(healthCheck, { error: CHECKS_EXPECTED })
+      .min(1, { error: CHECKS_EXPECTED })
+      .meta({ maxItems: HEALTH_CHECKS_MAX }),
+  ],
+  { error: CHECKS_EXPECTED },
 );
 
 /** The allowed keys of each kind. `none` allows all, so that changing one word turns a check off. */

@@ -1,4 +1,4 @@
-/** The health check of a pool, from a checked draft. */
+/** The health checks of a pool, from a checked draft. */
 import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { HEALTH_CA_BYTES_MAX } from '../core/limits.js';
@@ -9,20 +9,20 @@ import type { Report } from './problems.js';
 import { endpointsOf, portOf, servicesOf } from './rules/health.js';
 import type { HealthCheck, HealthConfig } from './types.js';
 
-/** Texts of `ca_file`s by pool. */
-export type CaTexts = ReadonlyMap<string, string>;
+/** Texts of `ca_file`s by check. */
+export type CaTexts = ReadonlyMap<DraftHealth, string>;
 
 /** Reads the `ca_file`s of health checks, and reports those that it cannot use. */
 export function readCaFiles(draft: Draft, configFile: string, report: Report): CaTexts {
-  const texts = new Map<string, string>();
-  for (const { name, health } of draft.pools) {
-    if (health?.kind !== 'https' || health.tls?.caFile === undefined) continue;
+  const texts = new Map<DraftHealth, string>();
+  for (const health of draft.pools.flatMap((pool) => pool.health ?? [])) {
+    if (health.kind !== 'https' || health.tls?.caFile === undefined) continue;
     const at = [...health.at, 'tls', 'ca_file'];
     const path = resolve(dirname(configFile), health.tls.caFile);
     try {
       const { bytes } = readSmallFile(path, HEALTH_CA_BYTES_MAX);
       const text = new TextDecoder().decode(bytes);
-      if (holdsCertificates(text)) texts.set(name, text);
+      if (holdsCertificates(text)) texts.set(health, text);
       else report(at, `${quote(path)} has no readable certificate; expected certificates in PEM`);
     } catch (error) {
       if (!(error instanceof UnreadableFile)) throw error;
@@ -42,13 +42,13 @@ function holdsCertificates(text: string): boolean {
   return blocks.length > 0;
 }
 
-/** Undefined without a check, or when no service gives its port. */
-export function healthConfig(draft: Draft, pool: DraftPool, caTexts: CaTexts): HealthConfig | undefined {
-  const { health } = pool;
-  const check = health && checkOf(health, draft, pool, caTexts);
-  if (check === undefined) return undefined;
-  const { intervalMs, timeoutMs, rise, fall, jitter } = health!;
-  return { intervalMs, timeoutMs, rise, fall, jitter, ...check };
+/** In the order of the file, without those that check nothing, and those whose port no service gives. */
+export function healthConfigs(draft: Draft, pool: DraftPool, caTexts: CaTexts): HealthConfig[] {
+  return (pool.health ?? []).flatMap((health) => {
+    const check = checkOf(health, draft, pool, caTexts);
+    const { intervalMs, timeoutMs, rise, fall, jitter } = health;
+    return check === undefined ? [] : { intervalMs, timeoutMs, rise, fall, jitter, ...check };
+  });
 }
 
 function checkOf(
@@ -71,7 +71,7 @@ function checkOf(
       const { verify = true, serverName } = health.tls ?? {};
       const tls =
         kind === 'https'
-          ? { verify, serverName: serverName ?? nameIn(host), ca: caTexts.get(pool.name) }
+          ? { verify, serverName: serverName ?? nameIn(host), ca: caTexts.get(health) }
           : undefined;
       return { kind, port, path, host, status, body, tls };
     }

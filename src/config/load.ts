@@ -8,7 +8,7 @@ import { ConfigDocument, type Place } from './document.js';
 import { type Draft, type DraftNode, valuesOf } from './draft.js';
 import { byPlace, ConfigError } from './error.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
-import { type CaTexts, healthConfig, readCaFiles } from './health.js';
+import { type CaTexts, healthConfigs, readCaFiles } from './health.js';
 import { readKey } from './key.js';
 import { type L7Files, NO_L7_FILES, readL7Files } from './l7/files.js';
 import { l7Config } from './l7/resolve.js';
@@ -19,6 +19,7 @@ import { type FieldPath, quote } from './path.js';
 import { isPath, Problems, type Report } from './problems.js';
 import { type HostInterfaces, warnAboutFleet } from './rules/fleet.js';
 import { checkHealth } from './rules/health.js';
+import { checkHealthLists } from './rules/health-lists.js';
 import { type BackendIds, backendIds } from './rules/ids.js';
 import { checkNeeds, checkNode } from './rules/node.js';
 import { checkSourcePrefix } from './rules/on-link.js';
@@ -117,6 +118,7 @@ function readConfig<R extends Role>(
     checkServices(judged, document, report);
     const ids = backendIds(draft, document, report, warnings.report);
     checkHealth(draft, report);
+    checkHealthLists(draft, document, report);
     checkL7(draft, document, report, warnings.report);
     if (role === 'l7') checkL7Needs(draft, report);
     warnAboutPools(draft, warnings.report);
@@ -201,7 +203,7 @@ function configOf(
       name: pool.name,
       backends: pool.backends.map((one) => ({ ...valuesOf(one), id: ids.get(one)! })),
       prior: pool.prior?.map((one) => ({ ...valuesOf(one), id: ids.get(one)! })),
-      health: healthConfig(draft, pool, caTexts),
+      health: healthConfigs(draft, pool, caTexts),
     })),
     services: draft.services.map((service) => {
       const { ports, ...values } = valuesOf(service);

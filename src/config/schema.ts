@@ -208,7 +208,7 @@ export const pool = z.strictObject(
     health: health
       .optional()
       .describe(
-        'How the backends are checked. Without it, a backend is up while the kernel knows a next hop to it.',
+        'How the backends are checked: one check, or a list of checks that must all pass. Without it, a backend is up while the kernel knows a next hop to it.',
       ),
     dead_after: named(
       'deadAfterMs',
@@ -342,6 +342,7 @@ export interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: JsonSchema | false;
   readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
   readonly description?: string;
   readonly [keyword: string]: unknown;
 }

@@ -44,6 +44,8 @@ interface Field {
   readonly schema: z.core.$ZodType;
   /** The schema behind `optional()` and defaults. */
   readonly inner: z.core.$ZodType;
+  /** For a mapping with known keys, or for one such mapping or more. */
+  readonly mapping: z.ZodObject | undefined;
   /** For a list, or for one value or more. */
   readonly list: z.ZodArray | undefined;
   readonly isOptional: boolean;
@@ -71,9 +73,12 @@ class ShapeReader {
     key: string | number,
     spoil: () => void,
   ): unknown {
-    const { inner, list } = field;
+    const { inner, mapping, list } = field;
     if (isMapping(value)) {
-      if (inner instanceof z.ZodObject) return this.readMapping(inner, value, [...parent, key]);
+      if (mapping !== undefined) {
+        const draft = this.readMapping(mapping, value, [...parent, key]);
+        return list === undefined ? draft : [draft];
+      }
       if (inner instanceof z.ZodRecord) return this.#readRecord(inner, value, [...parent, key]);
     }
     if (list !== undefined && Array.isArray(value) && value.length > 0)
@@ -134,8 +139,8 @@ class ShapeReader {
     spoil: () => void,
   ): Origin | Entry<unknown> | undefined {
     const read = this.readField(field, value, list, key, spoil);
-    if (field.inner instanceof z.ZodObject)
-      return (read as Origin | undefined) ?? emptyDraft(field.inner, [...list, key]);
+    if (field.mapping !== undefined)
+      return (read as Origin | undefined) ?? emptyDraft(field.mapping, [...list, key]);
     return read === undefined ? undefined : { at: [...list, key], value: read };
   }
 
@@ -174,9 +179,17 @@ function fieldOf(schema: z.core.$ZodType): Field {
   const inner = unwrap(schema);
   const options = inner instanceof z.ZodUnion ? inner.options : [inner];
   const list = options.find((option) => option instanceof z.ZodArray);
+  const mapping = mappingOf(inner);
   const { success: isOptional, data } = z.safeParse(schema, undefined);
   // A missing list is empty.
-  return { schema, inner, list, isOptional, otherwise: schema instanceof z.ZodArray ? [] : data };
+  return { schema, inner, mapping, list, isOptional, otherwise: schema instanceof z.ZodArray ? [] : data };
+}
+
+/** What a mapping is read by: the schema itself, or the one that a list beside it is of. */
+export function mappingOf(inner: z.core.$ZodType): z.ZodObject | undefined {
+  const list = inner instanceof z.ZodUnion && inner.options.find((option) => option instanceof z.ZodArray);
+  const mapping = list ? list.element : inner;
+  return mapping instanceof z.ZodObject ? mapping : undefined;
 }
 
 /** The schema behind `optional()` and defaults. */
@@ -232,10 +245,12 @@ function unknownKeyMessage(path: FieldPath, key: string): string {
 
 /** The keys that the schema knows in the mapping at `path`. */
 function knownKeys(path: FieldPath): readonly string[] {
-  let schema: JsonSchema | undefined = configJsonSchema();
-  for (const step of path) {
-    if (typeof step === 'number') schema = schema?.items;
-    else schema = schema?.properties?.[step] ?? (schema?.additionalProperties || undefined);
-  }
-  return Object.keys(schema?.properties ?? {});
+  let schemas: readonly JsonSchema[] = [configJsonSchema()];
+  for (const step of path)
+    schemas = schemas.flatMap(({ items, properties, additionalProperties }) => {
+      const below =
+        typeof step === 'number' ? items : (properties?.[step] ?? (additionalProperties || undefined));
+      return below === undefined ? [] : (below.anyOf ?? [below]);
+    });
+  return schemas.flatMap(({ properties }) => Object.keys(properties ?? {}));
 }

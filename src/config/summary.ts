@@ -51,7 +51,7 @@ function summarizePool(pool: PoolConfig) {
     name: pool.name,
     tableSize: pool.tableSize,
     panicThreshold: pool.panicThreshold,
-    ...(pool.health && { health: summarizeHealth(pool.health) }),
+    health: pool.health.map(summarizeHealth),
     deadAfter: formatDuration(pool.deadAfterMs),
     settleTime: formatDuration(pool.settleMs),
     drainDeadline: formatDuration(pool.drainDeadlineMs),
@@ -63,15 +63,18 @@ function summarizePool(pool: PoolConfig) {
 function summarizeHealth(health: HealthConfig) {
   return {
     kind: health.kind,
-    tries:
-      health.kind === 'tunnel'
-        ? health.endpoints.map(({ vip, port }) => `${vip.text} port ${port}`)
-        : [`port ${health.port}`],
+    tries: triesOf(health),
     interval: formatDuration(health.intervalMs),
     timeout: formatDuration(health.timeoutMs),
     rise: health.rise,
     fall: health.fall,
   };
+}
+
+function triesOf(health: HealthConfig): string[] {
+  if (health.kind === 'tunnel') return health.endpoints.map(({ vip, port }) => `${vip.text} port ${port}`);
+  const hasPath = (health.kind === 'http' || health.kind === 'https') && health.path !== '/';
+  return [`port ${health.port}${hasPath ? ` ${health.path}` : ''}`];
 }
 
 function summarizePrior(backend: PriorBackendConfig) {

@@ -8,7 +8,7 @@ import type { IpAddress, IpPrefix } from '../packet/address.js';
 import type { Place } from './document.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
-import type { health } from './health-schema.js';
+import type { healthCheck } from './health-schema.js';
 import type { L7Config } from './l7/types.js';
 import type { FieldPath } from './path.js';
 import type { agent, backend, node, pool, priorBackend, service } from './schema.js';
@@ -45,7 +45,7 @@ export interface PriorBackendConfig extends BackendConfig, Pick<ValuesOf<typeof 
 
 /** When a backend is checked, and how many results change its health. */
 export type HealthTiming = Pick<
-  ValuesOf<typeof health>,
+  ValuesOf<typeof healthCheck>,
   'intervalMs' | 'timeoutMs' | 'rise' | 'fall' | 'jitter'
 >;
 
@@ -101,8 +101,8 @@ export interface PoolConfig extends Omit<ValuesOf<typeof pool>, 'health' | 'back
   readonly name: string;
   readonly backends: readonly BackendConfig[];
   readonly prior: readonly PriorBackendConfig[] | undefined;
-  /** Undefined when the backends are not checked. */
-  readonly health: HealthConfig | undefined;
+  /** All must pass, in the order of the file. Empty when the backends are not checked. */
+  readonly health: readonly HealthConfig[];
 }
 
 export interface ServiceConfig extends Omit<ValuesOf<typeof service>, 'ports'> {

@@ -26,6 +26,8 @@ export const WEIGHT_MAX = 65535;
 export const BACKEND_ID_MAX = 32767;
 
 /** Health checks; src/config/health-schema.ts says what these mean. */
+/** Checks of one pool, all of which must pass. */
+export const HEALTH_CHECKS_MAX = 4;
 export const HEALTH_INTERVAL_MS_DEFAULT = 2000;
 export const HEALTH_INTERVAL_MS_MIN = 100;
 export const HEALTH_INTERVAL_MS_MAX = 3_600_000;
@@ -174,7 +176,7 @@ export const INTERFACE_CHARS_MAX = 15;
 export const KEY_HEX_DIGITS_MIN = 32;
 export const KEY_HEX_DIGITS_MAX = 1024;
 export const CONFIG_BYTES_MAX = 16 * 1024 * 1024;
-/** Nesting of lists and mappings in the config file; the schema needs 6. */
+/** Nesting of lists and mappings in the config file; the schema needs 7. */
 export const CONFIG_DEPTH_MAX = 16;
 /** Values that YAML aliases may add to a config file in total; bounds files that expand without end. */
 export const CONFIG_ALIASED_VALUES_MAX = 1_000_000;

@@ -13,7 +13,7 @@ export const LOG_EVENTS = {
   bpffs_private: 'The BPF file system ends with this process, and forwarding ends with it.',
   change_taken_back:
     'A change could not be put in force and was withdrawn; the previous state stays in force.',
-  check_failed: 'A health check failed because of this machine, for example without free file descriptors.',
+  check_failed: 'A health check of a backend that is up failed; `fall` of them in a row take it down.',
   config_refused: 'The config file is wrong; the node starts with the last good one.',
   config_warning: 'The config file has a likely mistake; the text names line and field.',
   control_fault: 'The node failed while it answered a request on the control socket.',
@@ -36,8 +36,9 @@ export const LOG_EVENTS = {
     'The node replaced a program with another version of the flow hash: nearly every flow has another backend, and connections break.',
   follow_failed: 'Health and next hops of backends are no longer followed; the node tries again.',
   generic_xdp: 'The driver accepts no XDP program, so the program runs before the stack, which is slower.',
-  health: 'A backend is up or down now; `reason` says why.',
-  health_unknown: 'A backend cannot be checked from here.',
+  health: 'A backend is up or down now, by all its checks; `reason` says why.',
+  health_unknown:
+    'A backend cannot be checked because of this machine, for example without free file descriptors.',
   interim_counters: 'The counters so far, once a minute.',
   left: 'The agent ends; its program keeps delivering.',
   left_forwarding: 'The node ends; its program keeps forwarding until `anyhop run` or `anyhop stop`.',

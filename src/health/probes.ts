@@ -1,5 +1,6 @@
 /** From a target to what tries it. */
-import type { HealthTarget, MakeProbe } from './health-checks.js';
+import type { MakeProbe } from './check-runner.js';
+import type { HealthTarget } from './health-checks.js';
 import { HttpProbe } from './http-probe.js';
 import { TcpProbe } from './tcp-probe.js';
 import { Tunnel, type TunnelOptions } from './tunnel.js';
@@ -20,7 +21,8 @@ export class Probes {
    * @throws AnyhopError when this host cannot check them; nothing is changed then
    */
   async prepare(targets: readonly HealthTarget[]): Promise<void> {
-    for (const { address, check } of targets) {
+    const checks = targets.flatMap((target) => target.checks.map((check) => ({ ...target, check })));
+    for (const { address, check } of checks) {
       if (check.kind !== 'tunnel') continue;
       this.#tunnel ??= await Tunnel.open(this.#options);
       if (this.#isClosed) return; // meanwhile: sockets that are opened now would keep the process alive

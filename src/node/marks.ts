@@ -1,10 +1,10 @@
 /**
- * How a backend stands by all that is known of it: it is up when the kernel knows a way to it and its check, if it has one, says so.
+ * How a backend stands by all that is known of it: it is up when the kernel knows a way to it and its checks, if it has any, say so.
  * The marks themselves, and since when they stand, are kept with the pools (pool/change.ts). `dead` is down for longer than the
  * pool's `dead_after`.
  */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
-import type { CheckResult } from '../health/health-checks.js';
+import type { CheckResult } from '../health/combine.js';
 import type { RememberedMark } from '../pool/change.js';
 import { type Membership, markedIn, type PoolMembership, type StandingOf } from '../pool/membership.js';
 import { standing, UP } from '../pool/standing.js';
@@ -31,7 +31,7 @@ export function whyBy(
 ): Why {
   return (pool, backend) => {
     const reason = noWay(backend);
-    if (reason !== undefined || pool.health === undefined) return reason;
+    if (reason !== undefined || pool.health.length === 0) return reason;
     const check = checks.get(`${pool.name}/${backend.name}`);
     if (check === undefined) return 'its first check is under way';
     return check.isUp ? undefined : check.reason;

@@ -66,5 +66,5 @@ export class NodeHealth {
 }
 
 function targetOf({ pool, backend: { name, address } }: NamedBackend): HealthTarget | [] {
-  return pool.health === undefined ? [] : { name: `${pool.name}/${name}`, address, check: pool.health };
+  return pool.health.length === 0 ? [] : { name: `${pool.name}/${name}`, address, checks: pool.health };
 }

@@ -302,7 +302,7 @@ export class NodePools {
   #checked(): NamedBackend[] {
     const current = markedBackends(this.#pools).map(({ pool, backend }) => {
       const coming = this.#coming.get(pool.name)?.file;
-      return { pool: coming?.health === undefined ? pool : coming, backend };
+      return { pool: coming === undefined || coming.health.length === 0 ? pool : coming, backend };
     });
     const all = [...markedBackends(this.#coming), ...current];
     // Of two with one name, the map keeps the later one: the one in force.

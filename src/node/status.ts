@@ -12,7 +12,8 @@ import type {
   Traffic,
   VerdictStatus,
 } from '../api/status.js';
-import type { Config, NodeConfig } from '../config/types.js';
+import { checkNames } from '../config/check-names.js';
+import type { Config, HealthConfig, NodeConfig } from '../config/types.js';
 import { known } from '../core/known.js';
 import { L, VERDICTS } from '../core/layout.gen.js';
 import { logLosses } from '../core/log-sink.js';
@@ -67,7 +68,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       bytesPerSecond: rate(kind, at + 1),
     };
   };
-  const checks = new Map(config.pools.map(({ name, health }) => [name, health?.kind]));
+  const checks = new Map(config.pools.map(({ name, health }) => [name, namesOf(health)]));
   const losses = logLosses();
   return {
     node: node.name,
@@ -166,6 +167,11 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       }),
     ),
   };
+}
+
+/** The kind of one check, and the names of several; undefined for none. */
+function namesOf(checks: readonly HealthConfig[]): string | undefined {
+  return checks.length > 1 ? checkNames(checks).join(', ') : checks[0]?.kind;
 }
 
 /** Slots by owner: counted once for each table, not for each who asks. */

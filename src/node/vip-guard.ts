@@ -105,9 +105,10 @@ export class VipGuard {
     }
     const checked = config.pools.find(
       ({ health }) =>
-        health?.kind === 'tunnel' &&
         vip.family === 4 &&
-        health.endpoints.some((each) => each.vip.text === vip.text),
+        health.some(
+          (check) => check.kind === 'tunnel' && check.endpoints.some((each) => each.vip.text === vip.text),
+        ),
     );
     const consequence =
       checked === undefined

@@ -1,6 +1,7 @@
 /** What differs between two configs of one pool, in words: for plans, reports and the log. */
 
 import { isDeepStrictEqual } from 'node:util';
+import { checkNames } from '../config/check-names.js';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { listed } from '../core/listed.js';
 import { formatDuration } from '../core/time.js';
@@ -47,7 +48,10 @@ export function describeSettings(before: PoolConfig, after: PoolConfig): string[
   differing('settle time', ({ settleMs }) => formatDuration(settleMs));
   differing('drain deadline', ({ drainDeadlineMs }) => formatDuration(drainDeadlineMs));
   differing('dead after', ({ deadAfterMs }) => formatDuration(deadAfterMs));
-  if (!isDeepStrictEqual(before.health, after.health)) changes.push('health checks');
+  if (!isDeepStrictEqual(before.health, after.health)) {
+    const [was, is] = [before, after].map(({ health }) => checkNames(health).join(', ') || 'none');
+    changes.push(was === is ? 'health checks' : `health checks ${was} -> ${is}`);
+  }
   if (!isDeepStrictEqual(before.prior, after.prior)) changes.push('prior state');
   return changes;
 }

@@ -149,7 +149,7 @@ export class Fleet {
 const POOL = {
   name: 'web',
   panicThreshold: 0,
-  health: undefined,
+  health: [],
   drainDeadlineMs: DRAIN_DEADLINE_MS_DEFAULT,
   prior: undefined,
 } satisfies Partial<PoolConfig>;

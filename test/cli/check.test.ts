@@ -43,6 +43,10 @@ describe('anyhop check', () => {
       /^pool web: 4 backends, 65537 slots, all count as up below 50 % up$/m,
       /^ {2}web-2 +10\.1\.0\.12 +weight 2 +active +50 % by weight +agent$/m,
       /^ {2}web-3 +fd00:0:0:1::13 +weight 1 +draining +0 % by weight +agent$/m,
+      /^ {2}checked by https, port 443 \/healthz, every 2s: down after 3 failures, up after 2 good ones$/m,
+      /^ {2}and checked by tunnel, 203\.0\.113\.10 port 80, 2001:db8::10 port 80, every 500ms: down after 5 failures, up after 2 good ones$/m,
+      /^ {2}up only when all 2 checks say so, given up 5m after going down$/m,
+      /^ {2}checked by udp, port 53, every 2s: down after 3 failures, up after 2 good ones, given up 5m after going down$/m,
       /^ {2}games +203\.0\.113\.10 udp 8000-8999 +to pool web +by source +second chance off$/m,
     ]) {
       assert.match(stdout, line);

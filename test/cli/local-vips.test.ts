@@ -104,7 +104,8 @@ describe('a VIP that is an address of the node', { skip: missingForIsolation('nf
 
     test(`is warned of when it becomes one later, with what that does to checks: ${engine}`, async () => {
       const node = await open(engine);
-      const health = { kind: 'tunnel', interval: '300ms', timeout: '200ms', fall: 1 };
+      const timing = { interval: '300ms', timeout: '200ms', fall: 1 };
+      const health = ['tcp', 'tunnel'].map((kind) => ({ kind, ...timing }));
       const file = writeFleet(node, { node: { engine, bpffs: node.resources.bpffs() }, health });
       const flags = FLAGS.flatMap((flag) => (flag === '10.0.0.1' ? [flag, '--source', 'fd00::1'] : [flag]));
       const run = await startRun(node, ['-c', file, ...flags]);

@@ -18,7 +18,7 @@ const before: PoolConfig = {
   name: 'web',
   tableSize: 251,
   panicThreshold: 0,
-  health: undefined,
+  health: [],
   deadAfterMs: 300_000,
   settleMs: 300_000,
   drainDeadlineMs: 3_600_000,

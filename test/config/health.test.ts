@@ -12,14 +12,18 @@ import { join, parse, placeOf, problemsOf, unmark } from './fixture.js';
 const FULL = fileURLToPath(new URL('../../../test/config/full.yaml', import.meta.url));
 const WEB = '{name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}';
 
-/** @param health the inside of web's mapping */
+/** @param health a list, or the inside of web's mapping */
 function config(health: string, ...services: string[]): string {
-  const pools = `pools:\n  web:\n    health: {${health}}\n    backends: [{name: web-1, address: 10.1.0.11}]\n`;
+  const pools = `pools:\n  web:\n    health: ${health.startsWith('[') || health.startsWith('^[') ? health : `{${health}}`}\n    backends: [{name: web-1, address: 10.1.0.11}]\n`;
   return join({ pools, services: `services:\n${services.map((line) => `  - ${line}\n`).join('')}` });
 }
 
-const healthOf = (health: string, ...services: string[]): HealthConfig | undefined =>
-  parse(config(health, ...(services.length > 0 ? services : [WEB]))).pools[0].health;
+/** The one check, if there is any. */
+function healthOf(health: string, ...services: string[]): HealthConfig | undefined {
+  const checks = parse(config(health, ...(services.length > 0 ? services : [WEB]))).pools[0].health;
+  assert.ok(checks.length <= 1);
+  return checks[0];
+}
 
 describe('a time', () => {
   it('is a whole number and a unit', () => {
@@ -68,7 +72,7 @@ describe('a status, or a range of statuses', () => {
 
 describe('a health check', () => {
   it('is none when the config does not say, and none for the kind none whatever else is said', () => {
-    assert.equal(parse(join({})).pools[0].health, undefined);
+    assert.deepEqual(parse(join({})).pools[0].health, []);
     assert.equal(parse(join({})).pools[0].deadAfterMs, 300_000);
     assert.equal(healthOf('kind: none, path: /x, payload: x, interval: 1s, timeout: 5s'), undefined);
   });
@@ -87,7 +91,15 @@ describe('a health check', () => {
 
   it('comes out as the full example has it', () => {
     const { pools } = loadConfig(FULL, { role: 'run', env: {} });
-    const [{ health: web, deadAfterMs }, { health: dns }] = pools;
+    const [
+      {
+        health: [web, path],
+        deadAfterMs,
+      },
+      {
+        health: [dns],
+      },
+    ] = pools;
     assert.ok(web?.kind === 'https' && dns?.kind === 'udp');
     const { tls, ...rest } = web;
     assert.deepEqual(rest, {
@@ -105,6 +117,8 @@ describe('a health check', () => {
     });
     assert.deepEqual([tls?.verify, tls?.serverName], [true, 'www.example.com']);
     assert.match(tls?.ca ?? '', /^-----BEGIN CERTIFICATE-----/);
+    assert.ok(path?.kind === 'tunnel');
+    assert.deepEqual([path.endpoints.length, path.intervalMs, path.fall, path.rise], [2, 500, 5, 2]);
     assert.equal(deadAfterMs, 300_000);
     assert.equal(dns.port, 53);
     assert.deepEqual([...Buffer.from(dns.answer!, 'latin1')], [0x12, 0x34, 0x81]);
@@ -146,7 +160,54 @@ describe('a health check', () => {
 
   it('may lack a port where the file has no services to serve', () => {
     const pools = 'pools: {web: {health: {kind: tcp}, backends: [{name: a, address: 10.1.0.1}]}}\n';
-    assert.equal(parse(pools, 'pools').pools[0].health, undefined);
+    assert.deepEqual(parse(pools, 'pools').pools[0].health, []);
+  });
+});
+
+const listOf = (health: string, ...services: string[]) =>
+  parse(config(health, ...(services.length > 0 ? services : [WEB]))).pools[0].health;
+
+describe('a list of health checks', () => {
+  it('comes out in the order of the file, each check with its own port, times, rise and fall', () => {
+    const checks = listOf(
+      '[{kind: http, port: 9612, path: /anyhop-l7, interval: 500ms, timeout: 100ms}, {kind: tunnel, rise: 1, fall: 9}]',
+    );
+    assert.deepEqual(
+      checks.map(({ kind, intervalMs, timeoutMs, rise, fall }) => [kind, intervalMs, timeoutMs, rise, fall]),
+      [
+        ['http', 500, 100, 2, 3],
+        ['tunnel', 2000, 1000, 1, 9],
+      ],
+    );
+    assert.ok(checks[0].kind === 'http' && checks[0].port === 9612);
+  });
+
+  it('with one entry is the same as a mapping, also with none', () => {
+    assert.deepEqual(listOf('[{kind: tcp, fall: 1}]'), listOf('kind: tcp, fall: 1'));
+    assert.deepEqual(listOf('[{kind: none}]'), []);
+  });
+
+  it('has a file of certificates for each entry', () => {
+    const file = fileURLToPath(new URL('../../../test/config/full-ca.pem', import.meta.url));
+    const checks = listOf(`[{kind: https, port: 1}, {kind: https, port: 2, tls: {ca_file: ${file}}}]`);
+    assert.deepEqual(
+      checks.map((check) => check.kind === 'https' && check.tls?.ca !== undefined),
+      [false, true],
+    );
+  });
+
+  it('may hold checks that differ in kind, port, path, host, server name or payload', () => {
+    for (const [list, ...services] of [
+      ['[{kind: tcp}, {kind: http}, {kind: https}, {kind: tunnel}]'],
+      ['[{kind: tcp}, {kind: tcp, port: 81}]'],
+      [
+        '[{kind: http}, {kind: http, path: /ready}, {kind: http, host: a.example}, {kind: http, host: b.example}]',
+      ],
+      ['[{kind: https, tls: {server_name: a.example}}, {kind: https, tls: {server_name: b.example}}]'],
+      ['[{kind: udp, payload: a}, {kind: udp, payload: b}]', UDP],
+      ['[{kind: tunnel, port: 80}, {kind: tunnel, port: 443}]', WEB, OTHER],
+    ])
+      assert.equal(listOf(list, ...services).length, list.match(/kind/g)!.length, list);
   });
 });
 
@@ -255,6 +316,125 @@ const CASES: readonly Case[] = [
     /^"\/nowhere\/none\.pem": no such file/,
   ],
 ];
+
+/** As above; the field is that below `pools.web`. */
+const LIST_CASES: readonly Case[] = [
+  [
+    'no entry',
+    '^[]',
+    [WEB],
+    'health',
+    /^found an empty list; expected a mapping \{kind: ...\}, or a list of 1 to 4/,
+  ],
+  [
+    'five entries',
+    `^[${[1, 2, 3, 4, 5].map((port) => `{kind: tcp, port: ${port}}`).join(', ')}]`,
+    [WEB],
+    'health',
+    /^found 5 checks; expected 4 at most$/,
+  ],
+  [
+    'an entry that is a word',
+    '[{kind: tunnel}, ^tcp]',
+    [WEB],
+    'health[1]',
+    /^found "tcp"; expected a mapping/,
+  ],
+  ['no kind', '[{kind: tunnel}, ^{port: 80}]', [WEB], 'health[1].kind', /^missing/],
+  [
+    'a port that is none',
+    '[{kind: tunnel}, {kind: http, port: ^0}]',
+    [WEB],
+    'health[1].port',
+    /expected a port/,
+  ],
+  [
+    'an unknown field',
+    '[{kind: tunnel}, {kind: tcp, ^intervall: 2s}]',
+    [WEB],
+    'health[1].intervall',
+    /did you mean "interval"\?$/,
+  ],
+  [
+    'a field of another kind',
+    '[{kind: tcp, ^path: /x}, {kind: http, path: /x}]',
+    [WEB],
+    'health[0].path',
+    /^found with kind tcp; expected only with http or https$/,
+  ],
+  [
+    'a timeout that outlasts its own interval',
+    '[{kind: tunnel, interval: 10s, timeout: 5s}, {kind: tcp, timeout: ^5s}]',
+    [WEB],
+    'health[1].timeout',
+    /1800ms at most/,
+  ],
+  [
+    'a port that is not known',
+    '[{kind: tunnel}, ^{kind: tcp}]',
+    [WEB, OTHER],
+    'health[1].port',
+    /have several ports/,
+  ],
+  [
+    'a tunnel without a TCP service',
+    '[{kind: udp, payload: x}, {kind: ^tunnel}]',
+    [UDP],
+    'health[1].kind',
+    /no service gives pool "web" a VIP/,
+  ],
+  [
+    'a file of certificates that is not there',
+    '[{kind: https, port: 1}, {kind: https, tls: {ca_file: ^none.pem}}]',
+    [WEB],
+    'health[1].tls.ca_file',
+    /no such file/,
+  ],
+  [
+    'none beside others',
+    '[{kind: tunnel}, {kind: ^none}]',
+    [WEB],
+    'health[1].kind',
+    /^found none beside other checks; expected another kind, or no other check$/,
+  ],
+  [
+    'the same check, once with the port of the services',
+    '[{kind: tcp}, {kind: http}, ^{kind: tcp, port: 80, interval: 5s, fall: 1}]',
+    [WEB],
+    'health[2]',
+    /^found the check of line \d+ again; expected another kind, port or request$/,
+  ],
+  [
+    'the same request',
+    '[{kind: http, path: /a}, ^{kind: http, path: /a, status: 200}]',
+    [WEB],
+    'health[1]',
+    /again/,
+  ],
+  ['the same tunnel', '[{kind: tunnel}, ^{kind: tunnel, port: 80}]', [WEB], 'health[1]', /again/],
+];
+
+describe('an error in a list of health checks', () => {
+  for (const [title, health, services, field, message] of LIST_CASES) {
+    it(`is reported at its place: ${title}`, () => {
+      const { text, places } = unmark(config(health, ...services));
+      const problems = problemsOf(text);
+      assert.deepEqual(
+        problems.map((problem) => problem.field),
+        [`pools.web.${field}`],
+      );
+      assert.match(problems[0].message, message);
+      assert.deepEqual(problems.map(placeOf), places);
+    });
+  }
+
+  it('hides no error in another entry', () => {
+    const fields = problemsOf(config('[{kind: ping}, {kind: tcp, port: 0}, tcp]', WEB)).map(
+      ({ field }) => field,
+    );
+    assert.deepEqual(fields, ['pools.web.health[0].kind', 'pools.web.health[1].port', 'pools.web.health[2]']);
+  });
+});
 
 describe('an error in a health check', () => {
   for (const [title, health, services, field, message] of CASES) {

@@ -51,14 +51,21 @@ const backends = (pool: number, isPrior: boolean) =>
     .chain((count) => fc.tuple(...Array.from({ length: count }, (_, index) => backend(pool, index, isPrior))))
     .map((members) => list(false, members));
 
-const health = fields({
-  kind: fc.constantFrom('tcp', 'http', 'none'),
-  port: fc.constantFrom('80', '8080'),
-  interval: optional(fc.constantFrom('1500ms', '2s', '1m')),
-  timeout: optional(fc.constantFrom('10ms', '1s')),
-  rise: optional(fc.integer({ min: 1, max: 100 }).map(String)),
-  jitter: optional(fc.constantFrom('0', '0.3')),
-});
+const check = (kinds: readonly string[], ports: readonly string[]) =>
+  fields({
+    kind: fc.constantFrom(...kinds),
+    port: fc.constantFrom(...ports),
+    interval: optional(fc.constantFrom('1500ms', '2s', '1m')),
+    timeout: optional(fc.constantFrom('10ms', '1s')),
+    rise: optional(fc.integer({ min: 1, max: 100 }).map(String)),
+    jitter: optional(fc.constantFrom('0', '0.3')),
+  });
+const health: fc.Arbitrary<Tree> = fc.oneof(
+  check(['tcp', 'http', 'none'], ['80', '8080']),
+  fc
+    .tuple(flow, check(['tcp', 'http'], ['80']), check(['tcp', 'http'], ['8080', '8081']))
+    .map(([isFlow, ...checks]) => list(isFlow, checks)),
+);
 
 const pool = (index: number) =>
   fields({
@@ -274,6 +281,18 @@ const ACROSS: Record<string, Slip> = {
       remove(root, [...within(path), 'id']);
       return path;
     },
+  },
+  'the check of a neighbour': {
+    where: (root) => paths(root, (path) => path[2] === 'health' && Number(path[3]) > 0 && path.length === 4),
+    make: (root, path) => {
+      for (const field of ['kind', 'port'])
+        put(root, [...path, field], at(root, [...within(path), 0, field]));
+      return path;
+    },
+  },
+  'no check beside another': {
+    where: (root) => paths(root, (path) => path[2] === 'health' && Number(path[3]) > 0 && path[4] === 'kind'),
+    make: set('none'),
   },
   'the VIP of a backend': {
     where: named('vip'),

@@ -28,6 +28,7 @@ describe('the JSON Schema of the config', () => {
       if (part.properties) assert.equal(part.additionalProperties, false, path);
       else if (part.additionalProperties) walk(part.additionalProperties, `${path}*.`);
       if (part.items) walk(part.items, `${path}[].`);
+      for (const option of part.anyOf ?? []) walk(option, path);
     };
     walk(schema, '');
     assert.ok(fields > 30, `walked over ${fields} fields only`);
@@ -64,6 +65,16 @@ describe('the JSON Schema of the config', () => {
       ['table_size: 65537', 'table_size: 7'],
       ['table_size: 65537', 'table_size: "65537"'],
       ['panic_threshold: 0.5', 'panic_threshold: 50'],
+      ['- kind: tunnel #', '- kind: ping #'],
+      ['- kind: tunnel #', '- port: 80 #'],
+      ['fall: 5', 'fall: 0'],
+      [/health: # one[\s\S]*?settle_time: /, 'health: []\n    settle_time: '],
+      [/health: # one[\s\S]*?settle_time: /, 'health: tunnel\n    settle_time: '],
+      [/health: # one[\s\S]*?settle_time: /, 'health: {kind: ping}\n    settle_time: '],
+      [
+        /health: # one[\s\S]*?settle_time: /,
+        `health: [${[1, 2, 3, 4, 5].map((port) => `{kind: tcp, port: ${port}}`)}]\n    settle_time: `,
+      ],
       ['weight: 2', 'weight: 70000'],
       ['weight: 2', 'weight: -1'],
       ['address: 10.1.0.12', 'address: 10.1.0.256'],

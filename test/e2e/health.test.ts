@@ -1,5 +1,7 @@
 /** Health on real packets: what is found out about a backend moves its slots, and gives them back. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackendStatus, NodeStatus } from '#anyhop/api/status.js';
@@ -214,5 +216,86 @@ describe('backends that are checked by HTTP', { skip }, () => {
     const up = await eventually(lab, 'up', allAre('up', 'web-2'));
     assert.deepEqual(slotsOf(up), whole);
     assert.deepEqual(await answerers(lab, 22_000), ['web-1', 'web-2']);
+  });
+});
+
+const APPLICATION_PORT = 9612;
+
+/** An application beside nginx that answers every request with the status that a file has. */
+async function startApplication(lab: Lab, index: number): Promise<(status: number) => void> {
+  const { name, namespace } = lab.backends[index]!;
+  const file = join(lab.resources.directory, `${name}-status`);
+  const answer = (status: number) => writeFileSync(file, String(status));
+  answer(200);
+  const program = `
+    const { readFileSync } = require('node:fs');
+    const server = require('node:http').createServer((_, response) => {
+      response.statusCode = Number(readFileSync(${JSON.stringify(file)}, 'utf8')) || 500;
+      response.end();
+    });
+    server.listen(${APPLICATION_PORT}, () => console.log('{"event":"listening"}'));`;
+  const argv = [process.execPath, '-e', program];
+  const application = await lab.resources.startProcess(`application ${name}`, namespace, argv);
+  await application.waitForEvent('listening', TIMEOUT_MS);
+  return answer;
+}
+
+describe('backends that are checked through the tunnel and by HTTP', { skip }, () => {
+  let lab: Lab;
+  let forwarder: LabProcess;
+  let answer: (status: number) => void;
+
+  before(
+    async () => {
+      const health = [
+        { kind: 'tunnel', ...TIMING },
+        { kind: 'http', port: APPLICATION_PORT, path: '/anyhop-l7', ...TIMING },
+      ];
+      lab = await createLab({ forwarders: 1, backends: 2, pool: { health } });
+      [, answer] = await Promise.all([startApplication(lab, 0), startApplication(lab, 1)]);
+      forwarder = (await lab.startAll()).forwarders[0]!;
+    },
+    { timeout: TIMEOUT_MS },
+  );
+  after(() => lab?.close(), { timeout: TIMEOUT_MS });
+
+  test('are down while the application answers 503, although the tunnel check passes, and up when it answers 200', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const whole = slotsOf(await eventually(lab, 'up', allAre('up', 'web')));
+    answer(503);
+    const down = await eventually(lab, 'down', allAre('down', 'web-2'));
+    const { healthReason, check, slots } = backendsOf(down).get('v4-over-v4/web-2')!;
+    assert.deepEqual(
+      [healthReason, check, slots],
+      [`http ${APPLICATION_PORT}: HTTP status 503; expected 200-399`, `tunnel, http ${APPLICATION_PORT}`, 0],
+    );
+    // nginx is well: whoever sends it connections by the tunnel alone would still do so.
+    assert.deepEqual(await answerers(lab, 20_000), ['web-1']);
+    answer(200);
+    const up = await eventually(lab, 'up', allAre('up', 'web-2'));
+    assert.deepEqual(slotsOf(up), whole);
+    assert.deepEqual(await answerers(lab, 21_000), ['web-1', 'web-2']);
+    assert.deepEqual(
+      linesOf(forwarder, 'health').filter((line) => line.startsWith('v6-over-v6/web-2 ')),
+      [
+        'v6-over-v6/web-2 is up: all checks are good',
+        `v6-over-v6/web-2 is down: http ${APPLICATION_PORT}: HTTP status 503; expected 200-399, 2 in a row`,
+        'v6-over-v6/web-2 is up: all checks are good',
+      ],
+    );
+  });
+
+  test('are down for the tunnel when both fail, because it comes first in the file', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    answer(503);
+    await stopServer(lab, 1);
+    const reason = `${VIP4}:80 refuses connections`;
+    await eventually(
+      lab,
+      'down for the tunnel',
+      (status) => backendsOf(status).get('v4-over-v4/web-2')!.healthReason === `tunnel: ${reason}`,
+    );
   });
 });

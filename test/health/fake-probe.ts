@@ -1,5 +1,5 @@
 /** A probe whose results are for the test to give. */
-import type { HealthTarget } from '#anyhop/health/health-checks.js';
+import type { CheckTarget } from '#anyhop/health/check-runner.js';
 import type { Done, Probe } from '#anyhop/health/probe.js';
 
 export class FakeProbe implements Probe {
@@ -7,12 +7,12 @@ export class FakeProbe implements Probe {
   cancelled = 0;
   isClosed = false;
   isRunning = false;
-  readonly target: HealthTarget;
+  readonly target: CheckTarget;
   readonly #done: Done;
   readonly #react: (probe: FakeProbe) => void;
 
   /** @param react is called at every start */
-  constructor(target: HealthTarget, done: Done, react: (probe: FakeProbe) => void) {
+  constructor(target: CheckTarget, done: Done, react: (probe: FakeProbe) => void) {
     this.target = target;
     this.#done = done;
     this.#react = react;

@@ -21,7 +21,7 @@ const CHECK: HealthConfig = {
 const target = (index: number, change: Partial<HealthTarget> = {}): HealthTarget => ({
   name: `web/web-${index}`,
   address: parseAddress(`10.1.0.${index}`)!,
-  check: CHECK,
+  checks: [CHECK],
   ...change,
 });
 
@@ -175,7 +175,7 @@ describe('health checks', () => {
     await checks.setTargets([target(1), target(2)]);
     const [first, second] = [probes.get('web/web-1')!, probes.get('web/web-2')!];
     const mark = checks.current().get('web/web-1');
-    await checks.setTargets([target(3), { ...target(1), check: { ...CHECK } }]);
+    await checks.setTargets([target(3), { ...target(1), checks: [{ ...CHECK }] }]);
     assert.equal(made.length, 3);
     assert.equal(checks.current().get('web/web-1'), mark);
     assert.deepEqual([second.isClosed, first.isClosed], [true, false]);
@@ -202,7 +202,7 @@ describe('health checks', () => {
     const { checks, changes } = setUp((probe) => probe.finish(failure));
     await checks.setTargets([target(1)]);
     failure = 'HTTP status 500; expected 200';
-    await checks.setTargets([target(1, { check: { ...CHECK, port: 81 } })]);
+    await checks.setTargets([target(1, { checks: [{ ...CHECK, port: 81 }] })]);
     assert.deepEqual(marks(checks), { 'web/web-1': 'up' });
     await until(() => changes.length >= 2);
     assert.deepEqual(marks(checks), { 'web/web-1': failure });
@@ -258,7 +258,7 @@ describe('health checks', () => {
   it('give a slow backend all of its time, however long one stall in it is', async () => {
     const slow = { ...CHECK, intervalMs: 2_000, timeoutMs: 1_000 };
     const { checks, probes } = setUp((probe) => finishLater(probe, 700));
-    const checked = checks.setTargets([target(1, { check: slow })]);
+    const checked = checks.setTargets([target(1, { checks: [slow] })]);
     await until(() => probes.get('web/web-1')?.isRunning === true);
     await delay(500); // many short turns
     const untilMs = performance.now() + 1_500;
@@ -290,9 +290,152 @@ describe('health checks', () => {
   it('never run two checks of a backend at once, though none is ever answered', async () => {
     const { checks, probes } = setUp(() => {});
     await checks.setTargets(
-      Array.from({ length: 50 }, (_, index) => target(index + 1, { check: { ...CHECK, timeoutMs: 100 } })),
+      Array.from({ length: 50 }, (_, index) => target(index + 1, { checks: [{ ...CHECK, timeoutMs: 100 }] })),
     );
     await until(() => [...probes.values()].every(({ starts }) => starts >= 3));
     for (const { starts, cancelled } of probes.values()) assert.ok(cancelled >= starts - 1);
+  });
+});
+
+describe('several checks of a backend', () => {
+  const on = (port: number, change: Partial<HealthConfig> = {}) =>
+    ({ ...CHECK, port, ...change }) as HealthConfig;
+  /** By port: why a check fails; undefined when it is good. A port that is missing gives no answer. */
+  const answering = (answers: Map<number, string | undefined>) => (probe: FakeProbe) => {
+    const { check } = probe.target;
+    if (check.kind === 'tcp' && answers.has(check.port)) probe.finish(answers.get(check.port));
+  };
+  const probeOf = ({ made }: Setup, port: number): FakeProbe =>
+    made.findLast(({ target: { check } }) => check.kind === 'tcp' && check.port === port)!;
+  /** What the log says of changes. */
+  const told = ({ lines }: Setup) =>
+    lines.map(({ msg }) => String(msg)).filter((line) => / is (up|down): /.test(line));
+  const UP = { 'web/web-1': 'up' };
+
+  it('say nothing until each has its first result', async () => {
+    const waits = new Map<number, FakeProbe>();
+    const setup = setUp((probe) => {
+      const { check } = probe.target;
+      if (check.kind === 'tcp' && check.port === 81 && waits.size === 0) waits.set(81, probe);
+      else probe.finish();
+    });
+    const checked = setup.checks.setTargets([target(1, { checks: [on(80), on(81, { timeoutMs: 60_000 })] })]);
+    await until(() => waits.size > 0 && probeOf(setup, 80).starts > 3);
+    assert.deepEqual([marks(setup.checks), setup.changes], [{}, []]);
+    waits.get(81)!.finish();
+    await checked;
+    assert.deepEqual(marks(setup.checks), UP);
+    assert.deepEqual(told(setup), ['web/web-1 is up: all checks are good']);
+  });
+
+  it('take it down as soon as one fails, and up when all pass; the first in the order of the file gives the reason', async () => {
+    const answers = new Map<number, string | undefined>([80, 81].map((port) => [port, undefined]));
+    const setup = setUp(answering(answers));
+    const { checks, changes } = setup;
+    const reason = () => checks.current().get('web/web-1')!.reason;
+    await checks.setTargets([target(1, { checks: [on(80), on(81, { fall: 2 })] })]);
+    answers.set(81, 'HTTP status 503');
+    await until(() => reason() === 'tcp 81: HTTP status 503');
+    answers.set(80, 'refused');
+    await until(() => reason() === 'tcp 80: refused');
+    answers.set(80, undefined);
+    await until(() => reason() === 'tcp 81: HTTP status 503');
+    answers.set(81, undefined);
+    await until(() => checks.current().get('web/web-1')!.isUp);
+    assert.deepEqual(told(setup), [
+      'web/web-1 is up: all checks are good',
+      'web/web-1 is down: tcp 81: HTTP status 503, 2 in a row',
+      'web/web-1 is up: all checks are good',
+    ]);
+    assert.deepEqual(
+      changes.map(({ isUp }) => isUp),
+      [true, false, true],
+    );
+  });
+
+  it('run each on its own schedule', async () => {
+    const setup = setUp();
+    await setup.checks.setTargets([target(1, { checks: [on(80), on(81, { intervalMs: 3_600_000 })] })]);
+    await until(() => probeOf(setup, 80).starts > 4);
+    assert.equal(probeOf(setup, 81).starts, 1);
+  });
+
+  it('leave the others undisturbed when one is another check now, which takes it down by its first result', async () => {
+    const answers = new Map<number, string | undefined>([80, 81, 82].map((port) => [port, undefined]));
+    const setup = setUp(answering(answers));
+    const { checks, made } = setup;
+    await checks.setTargets([target(1, { checks: [on(80), on(81), on(82)] })]);
+    answers.set(83, 'refused');
+    await checks.setTargets([target(1, { checks: [on(80), on(83), on(82)] })]);
+    assert.deepEqual(marks(checks), UP);
+    assert.deepEqual(
+      made.map(({ isClosed }) => isClosed),
+      [false, true, false, false],
+    );
+    await until(() => checks.current().get('web/web-1')?.isUp === false);
+    assert.equal(told(setup).at(-1), 'web/web-1 is down: tcp 83: refused, first check');
+  });
+
+  it('go on undisturbed when others come before them or go, and a reload alone takes no backend down', async () => {
+    const setup = setUp(
+      answering(
+        new Map([
+          [80, undefined],
+          [81, 'refused'],
+        ]),
+      ),
+    );
+    const { checks, made, changes } = setup;
+    await checks.setTargets([target(1, { checks: [on(80)] })]);
+    await checks.setTargets([target(1, { checks: [on(81), on(80)] })]);
+    assert.deepEqual(marks(checks), UP);
+    await until(() => checks.current().get('web/web-1')?.isUp === false);
+    await checks.setTargets([target(1, { checks: [on(80)] })]);
+    assert.deepEqual(marks(checks), UP);
+    assert.deepEqual(
+      made.map(({ isClosed }) => isClosed),
+      [false, true],
+    );
+    assert.equal(changes.length, 3);
+    assert.deepEqual(told(setup), [
+      'web/web-1 is up: the check is good, first check',
+      'web/web-1 is down: tcp 81: refused, first check',
+      'web/web-1 is up: the check is good',
+    ]);
+  });
+
+  it('that replace one that fails leave the backend down until they pass, and do not speak in its name', async () => {
+    const answers = new Map<number, string | undefined>([
+      [80, undefined],
+      [81, 'refused'],
+    ]);
+    const setup = setUp(answering(answers));
+    const { checks } = setup;
+    await checks.setTargets([target(1, { checks: [on(80), on(81)] })]);
+    const slow = (port: number) => on(port, { timeoutMs: 60_000 });
+    await checks.setTargets([target(1, { checks: [slow(82), slow(83)] })]);
+    assert.deepEqual(marks(checks), { 'web/web-1': 'tcp 81: refused' });
+    await until(() => setup.made.every(({ isRunning, isClosed }) => isRunning || isClosed));
+    probeOf(setup, 82).finish();
+    assert.equal(checks.current().get('web/web-1')?.isUp, false);
+    answers.set(82, undefined);
+    probeOf(setup, 83).finish('no answer');
+    assert.deepEqual(marks(checks), { 'web/web-1': 'tcp 83: no answer' });
+    answers.set(83, undefined);
+    await until(() => checks.current().get('web/web-1')?.isUp === true);
+  });
+
+  it('that fail for what this host lacks are not held against a backend that is up', async () => {
+    const setup = setUp((probe) => {
+      const { check } = probe.target;
+      if (check.kind === 'tcp' && check.port === 81) probe.finish('socket EMFILE', true);
+      else probe.finish();
+    });
+    await setup.checks.setTargets([target(1)]);
+    await setup.checks.setTargets([target(1, { checks: [CHECK, on(81)] })]);
+    await until(() => probeOf(setup, 81).starts > 4);
+    assert.deepEqual(marks(setup.checks), UP);
+    const complaint = setup.lines.find(({ event }) => event === 'health_unknown');
+    assert.equal(complaint?.['msg'], 'web/web-1 cannot be checked from here: socket EMFILE');
   });
 });

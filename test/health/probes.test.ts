@@ -27,7 +27,7 @@ async function verdictOf(check: HealthCheck): Promise<string> {
   const checks = new HealthChecks({ log: createLog('silent'), probe: PROBES.make });
   const timing = { intervalMs: 60_000, timeoutMs: TIMEOUT_MS, rise: 1, fall: 1, jitter: 0 };
   await checks.setTargets([
-    { name: 'a/b', address: parseAddress('127.0.0.1')!, check: { ...timing, ...check } },
+    { name: 'a/b', address: parseAddress('127.0.0.1')!, checks: [{ ...timing, ...check }] },
   ]);
   const { isUp, reason } = checks.current().get('a/b')!;
   checks.close();

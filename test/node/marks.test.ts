@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { CheckResult } from '#anyhop/health/health-checks.js';
+import type { CheckResult } from '#anyhop/health/combine.js';
 import { marksToTell, nextDeadAtMs, standingBy, whyBy } from '#anyhop/node/marks.js';
 import { type Membership, NO_POOLS, take, takeMarks } from '#anyhop/pool/membership.js';
 import { parse } from '../config/fixture.js';
@@ -71,7 +71,7 @@ describe('marks', () => {
   });
 
   it('are down before the first result where there are checks, and up at once where there are none', () => {
-    const unchecked = { ...pool, health: undefined };
+    const unchecked = { ...pool, health: [] };
     const checks = new Map([['web/a', GOOD]]);
     for (const [each, expected] of [
       [pool, ['up', 'down']],

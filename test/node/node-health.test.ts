@@ -37,7 +37,10 @@ describe('health that is closed while its checks are prepared', () => {
     };
     const health = new NodeHealth(createLog('silent'), probes);
     const backend = { name: 'b', address } as NamedBackend['backend'];
-    const pool = { name: 'a', health: { ...timing, kind: 'tcp', port: 1 } } as NamedBackend['pool'];
+    const pool = {
+      name: 'a',
+      health: [{ ...timing, kind: 'tcp', port: 1 }],
+    } as unknown as NamedBackend['pool'];
     const checked = health.check([{ pool, backend }]);
     health.close();
     goOn();
@@ -53,7 +56,7 @@ describe('health that is closed while its checks are prepared', () => {
       isLocal: () => false,
     });
     const before = socketsOfThisProcess();
-    const prepared = probes.prepare([{ name: 'a/b', address, check: tunnel }]);
+    const prepared = probes.prepare([{ name: 'a/b', address, checks: [tunnel] }]);
     probes.close();
     await prepared;
     assert.deepEqual(socketsOfThisProcess(), before);

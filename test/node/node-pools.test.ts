@@ -71,8 +71,11 @@ class Node {
       check: async (backends) => {
         this.checks++;
         if (this.failingChecks-- > 0) throw new Error('socket EMFILE');
-        this.unchecked = backends.flatMap(({ pool, backend }) => (pool.health ? [] : [backend.name]));
-        if (backends.some(({ pool }) => pool.health?.kind === 'tunnel')) throw new Error('no raw sockets');
+        this.unchecked = backends.flatMap(({ pool, backend }) =>
+          pool.health.length > 0 ? [] : [backend.name],
+        );
+        const checks = backends.flatMap(({ pool }) => pool.health);
+        if (checks.some(({ kind }) => kind === 'tunnel')) throw new Error('no raw sockets');
         this.#checked = named(backends);
         await later();
       },
@@ -395,7 +398,7 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
       fall: 1,
       jitter: 0,
     } as const;
-    const other = { ...file, pools: [{ ...web, health }, dns] };
+    const other = { ...file, pools: [{ ...web, health: [health] }, dns] };
     await assert.rejects(
       node.pools.change(() => reloadTo(other, false)),
       /no raw sockets/,
@@ -418,7 +421,7 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
       fall: 1,
       jitter: 0,
     } as const;
-    const node = new Node({ ...plain, pools: [{ ...web, health }, dns] });
+    const node = new Node({ ...plain, pools: [{ ...web, health: [health] }, dns] });
     let release = (): void => {};
     node.hold = new Promise((resolve) => {
       release = resolve;

@@ -31,7 +31,7 @@ function pool(list: readonly BackendConfig[], fields: Partial<PoolConfig> = {}):
     name: 'web',
     tableSize: SLOTS,
     panicThreshold: 0,
-    health: undefined,
+    health: [],
     deadAfterMs: 300_000,
     settleMs: 300_000,
     drainDeadlineMs: 3_600_000,

@@ -289,7 +289,11 @@ export const l7Upstream = z.strictObject(
       .describe('How a server is chosen.'),
     hash_on: z
       .union(
-        [z.strictObject({ header: token }), z.strictObject({ cookie: token }), z.enum(['path', 'source'])],
+        [
+          z.strictObject({ header: token.describe('Name of a request header.') }),
+          z.strictObject({ cookie: token.describe('Name of a cookie.') }),
+          z.enum(['path', 'source']),
+        ],
         { error: HASH_ON_EXPECTED },
       )
       .optional()

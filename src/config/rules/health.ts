@@ -1,4 +1,4 @@
-/** Rules on health checks: fields of the right kind, a known port, and consistent times. */
+/** Rules on each health check: fields of the right kind, a known port, and consistent times. */
 
 import { formatDuration } from '../../core/time.js';
 import type { Draft, DraftHealth, DraftPool, DraftService } from '../draft.js';
@@ -8,28 +8,26 @@ import type { Report } from '../problems.js';
 import type { VipEndpoint } from '../types.js';
 
 export function checkHealth(draft: Draft, report: Report): void {
-  for (const pool of draft.pools) {
-    const { health } = pool;
-    if (health === undefined || health.kind === undefined || health.kind === 'none') continue;
-    const known = HEALTH_KEYS[health.kind];
-    for (const field of health.written) {
-      if (known.has(field)) continue;
-      const kinds = Object.entries(HEALTH_KEYS).flatMap(([kind, keys]) => (keys.has(field) ? [kind] : []));
-      // shape.ts reports unknown keys.
-      if (kinds.length === 0) continue;
-      report(
-        [...health.at, field],
-        `found with kind ${health.kind}; expected only with ${kinds.join(' or ')}`,
-        'key',
-      );
+  for (const pool of draft.pools)
+    for (const health of pool.health ?? []) {
+      if (health.kind === undefined || health.kind === 'none') continue;
+      checkFields(health, HEALTH_KEYS[health.kind], report);
+      checkTunnel(draft, pool, health, report);
+      checkTimes(health, report);
+      checkPort(draft, pool, health, report);
     }
-    if (health.kind === 'udp' && !health.written.has('payload')) {
-      report([...health.at, 'payload'], 'missing; expected a datagram that the server answers');
-    }
-    checkTunnel(draft, pool, health, report);
-    checkTimes(health, report);
-    checkPort(draft, pool, health, report);
+}
+
+function checkFields({ kind, at, written }: DraftHealth, known: ReadonlySet<string>, report: Report): void {
+  for (const field of written) {
+    if (known.has(field)) continue;
+    const kinds = Object.entries(HEALTH_KEYS).flatMap(([each, keys]) => (keys.has(field) ? [each] : []));
+    // shape.ts reports unknown keys.
+    if (kinds.length === 0) continue;
+    report([...at, field], `found with kind ${kind}; expected only with ${kinds.join(' or ')}`, 'key');
   }
+  if (kind === 'udp' && !written.has('payload'))
+    report([...at, 'payload'], 'missing; expected a datagram that the server answers');
 }
 
 /** Linux drops an IPv4 packet whose source is its own address, as a martian, before any socket sees it; over IPv6 it does not. */
