@@ -101,6 +101,16 @@ export const HAPROXY_OUTPUT_CHARS_MAX = 1024 * 1024;
 /** An answer of HAProxy's master CLI: `show stat` has some 600 bytes a server. */
 export const HAPROXY_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 export const HAPROXY_ANSWER_TIMEOUT_MS = 5_000;
+/** A command with its payload must be shorter than HAProxy's buffer (tune.bufsize, 16384). */
+export const HAPROXY_COMMAND_BYTES_MAX = 16_383;
+/** From the start, or from a reload, until the new worker serves: thousands of certificates take seconds, twice. */
+export const HAPROXY_READY_TIMEOUT_MS = 120_000;
+/** Between restarts of HAProxy: doubled each time, and the first one again after it lived for a minute. */
+export const HAPROXY_RESTART_MS_MIN = 200;
+export const HAPROXY_RESTART_MS_MAX = 30_000;
+export const HAPROXY_LIVED_MS = 60_000;
+/** HAProxy counts as alive for so long after an answer. */
+export const HAPROXY_ALIVE_MS = 3_000;
 
 /** Planned changes of one pool in its queue; more means a script out of control. */
 export const CHANGES_QUEUED_MAX = 64;
@@ -192,6 +202,9 @@ if (VIPS_MAX < SERVICES_MAX)
 // A new client takes the place of one that neither asks nor changes anything; there must always be such a place.
 if (CONTROL_CHANGES_MAX + CONTROL_UNASKED_MIN >= CONTROL_CONNECTIONS_MAX)
   throw new RangeError('limits: changes that wait could keep all others from the control socket');
+// One late answer must not make HAProxy count as dead: it is asked every second (src/l7/haproxy/pulse.ts).
+if (HAPROXY_ALIVE_MS < 3_000)
+  throw new RangeError('limits: HAProxy would count as dead between two questions');
 // The defaults must be valid together.
 if (HEALTH_TIMEOUT_MS_DEFAULT > HEALTH_INTERVAL_MS_DEFAULT * (1 - HEALTH_JITTER_DEFAULT))
   throw new RangeError('limits: by default, a health check could outlast its interval');

@@ -36,6 +36,18 @@ export const LOG_EVENTS = {
     'The node replaced a program with another version of the flow hash: nearly every flow has another backend, and connections break.',
   follow_failed: 'Health and next hops of backends are no longer followed; the node tries again.',
   generic_xdp: 'The driver accepts no XDP program, so the program runs before the stack, which is slower.',
+  haproxy: 'HAProxy itself says something; `process` is the number of its process.',
+  haproxy_ended: 'HAProxy has ended without being asked to, and is started again.',
+  haproxy_files_kept: 'Files of former configs of HAProxy, which may contain keys, could not be removed.',
+  haproxy_leftover:
+    'A former process that was killed left HAProxy running; it ends now that the new one serves.',
+  haproxy_not_started: 'HAProxy could not be started again; the next attempt follows.',
+  haproxy_refused: 'HAProxy refused a config, and the former one stays in force; `problems` has the reasons.',
+  haproxy_reloaded:
+    'HAProxy serves with a new config; its former worker finishes the connections that it has.',
+  haproxy_sockets_lost:
+    'A reload could not hand over the listening sockets, so connections that waited there are lost.',
+  haproxy_up: 'HAProxy serves.',
   health: 'A backend is up or down now, by all its checks; `reason` says why.',
   health_unknown:
     'A backend cannot be checked because of this machine, for example without free file descriptors.',

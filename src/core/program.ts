@@ -2,7 +2,7 @@
  * The system's programs, by absolute paths from a fixed list of directories. Neither PATH nor the working directory decides what
  * runs with this process's privileges.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 
@@ -26,22 +26,24 @@ export interface ProgramOptions {
   readonly detached?: boolean;
   /** A descriptor of this process that becomes its descriptor 3. */
   readonly inherited?: number;
+  /** Its standard streams; pipes to this process by default. */
+  readonly stdio?: StdioOptions;
 }
 
 /**
- * Starts a program with pipes to it. Later failures, also a lack of descriptors, arrive as the child's `error` event; its streams
+ * Starts a program. Later failures, also a lack of descriptors, arrive as the child's `error` event; its streams
  * may be missing then.
  * @throws Error ENOENT when there is no such program; any other error of the system at the start
  */
 export function startProgram(
   name: string,
   args: readonly string[],
-  { detached = false, inherited }: ProgramOptions = {},
+  { detached = false, inherited, stdio = 'pipe' }: ProgramOptions = {},
 ): ChildProcess {
   const path = findProgram(name);
   if (path === undefined) throw Object.assign(new Error(`spawn ${name} ENOENT`), { code: 'ENOENT' });
   return spawn(path, args, {
-    stdio: inherited === undefined ? 'pipe' : ['pipe', 'pipe', 'pipe', inherited],
+    stdio: inherited === undefined ? stdio : ['pipe', 'pipe', 'pipe', inherited],
     env: { PATH: PROGRAM_DIRECTORIES.join(':'), LC_ALL: 'C' },
     detached,
   });

@@ -3,8 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger, LogLine } from '#anyhop/core/log.js';
 import { findIdentity, type Identity } from '#anyhop/l7/haproxy/identity.js';
+import type { Needs } from '#anyhop/l7/haproxy/limits.js';
+import type { HaproxyConfig } from '#anyhop/l7/haproxy/prepare.js';
 import type { Render, RenderedLine } from '#anyhop/l7/render/rendering.js';
+import { parseAddress } from '#anyhop/packet/address.js';
 import { isInstalled } from '../isolation.js';
 
 /** False when HAProxy can run here: the value of a test's `skip`. */
@@ -65,10 +70,11 @@ export function answering(
 global
 ${global}
   hard-stop-after 5s
-  log stdout format raw daemon
 defaults
   mode http
   timeout client 10s
+  timeout http-keep-alive 4s
+  option idle-close-on-response
   timeout server 10s
   timeout connect 2s
 frontend f_web
@@ -77,4 +83,47 @@ ${rules}
   http-request return status 200 content-type text/plain string "${answer}"
 ${sections}`;
   return text.replaceAll(/\n+/g, '\n');
+}
+
+/** What HAProxy is asked to run in most tests: that frontend, with its bind among the needs. */
+export function config(address: string, options: Answering = {}, needs: Partial<Needs> = {}): HaproxyConfig {
+  return {
+    render: rendering(answering(address, options)),
+    needs: {
+      binds: [{ address: parseAddress(address)!, port: 8080, at: ['bind'] }],
+      connections: { value: 200, at: ['connections'] },
+      checkedServers: 0,
+      ...needs,
+    },
+  };
+}
+
+export interface Logged {
+  readonly level: string;
+  readonly event: string;
+  readonly text: string;
+}
+
+/** A log that keeps its lines. */
+export function keptLog(): { readonly log: Logger; readonly lines: Logged[] } {
+  const lines: Logged[] = [];
+  const at =
+    (level: string): LogLine =>
+    ({ event }, text) =>
+      lines.push({ level, event, text });
+  return { lines, log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } };
+}
+
+/** Asks again until the answer is there. */
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T | undefined> | T | undefined,
+): Promise<T> {
+  const deadlineMs = performance.now() + 30_000;
+  for (;;) {
+    const found = await ask();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > deadlineMs) throw new Error(`not in time: ${what}`);
+    await sleep(20);
+  }
 }

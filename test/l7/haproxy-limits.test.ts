@@ -52,19 +52,21 @@ describe('what a config needs of its host', () => {
   });
 
   it('is a port that nobody else has, on this address or on all of them', () => {
-    const taken = (address: string, port: number): string[] =>
-      problemsOnHost(needs, { ...facts, listeners: [{ address, port, owner: 'nginx (process 812)' }] }).map(
-        ({ message }) => message,
-      );
+    const taken = (address: string, port: number, takesIpv4 = false): string[] =>
+      problemsOnHost(needs, {
+        ...facts,
+        listeners: [{ address, port, owner: 'nginx (process 812)', takesIpv4 }],
+      }).map(({ message }) => message);
     assert.deepEqual(taken('203.0.113.1', 443), ['port 443 of 203.0.113.1 is taken by nginx (process 812)']);
     assert.deepEqual(taken('0.0.0.0', 443), ['port 443 of 203.0.113.1 is taken by nginx (process 812)']);
     assert.deepEqual(taken('::', 443), ['port 443 of 2001:db8::1 is taken by nginx (process 812)']);
+    assert.equal(taken('::', 443, true).length, 2);
     assert.deepEqual(taken('203.0.113.2', 443), []);
     assert.deepEqual(taken('203.0.113.1', 80), []);
   });
 
   it('is not looked for on the ports that HAProxy has already', () => {
-    const listeners = [{ address: '203.0.113.1', port: 443, owner: undefined }];
+    const listeners = [{ address: '203.0.113.1', port: 443, owner: undefined, takesIpv4: false }];
     assert.deepEqual(problemsOnHost(needs, { ...facts, listeners }, [bind('203.0.113.1', 443)]), []);
     assert.equal(problemsOnHost(needs, { ...facts, listeners }, [bind('203.0.113.1', 80)]).length, 1);
   });
@@ -144,6 +146,20 @@ describe('what the host has', () => {
       assert.deepEqual((await readHostFacts({ binds }, [process.pid])).listeners, []);
     } finally {
       server.close();
+    }
+  });
+
+  it('is a listener for IPv4 too on all IPv6 addresses, unless that was switched off', async () => {
+    for (const ipv6Only of [false, true]) {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen({ port: 0, host: '::', ipv6Only }, resolve));
+      const { port } = server.address() as { port: number };
+      const { listeners } = await readHostFacts({ binds: [bind(ownAddress(), port)] }, []);
+      server.close();
+      assert.deepEqual(
+        listeners.map(({ address, takesIpv4 }) => [address, takesIpv4]),
+        [['::', !ipv6Only]],
+      );
     }
   });
 

@@ -49,9 +49,19 @@ describe('the client of the master CLI', () => {
   it('refuses what would be two commands, or would end a payload early', async () => {
     const client = await clientOf((socket) => socket.end());
     for (const command of ['show info\nreload', 'show info;reload', 'a\0', 'a\rb'])
-      assert.throws(() => client.ask(command), { name: 'RangeError' });
+      await assert.rejects(client.ask(command), { name: 'RangeError' });
     for (const payload of ['a\n\nb', '\na', 'a\n\n'])
-      assert.throws(() => client.ask('set x', { payload }), { name: 'RangeError' });
+      await assert.rejects(client.ask('set x', { payload }), { name: 'RangeError' });
+  });
+
+  it('refuses what HAProxy would drop for its length', async () => {
+    const client = await clientOf((socket, command) => socket.end(String(command.length)));
+    const fits = 'x'.repeat(16_383 - '@1 set ssl cert x <<\n\n\n'.length);
+    assert.equal(await client.askWorker('set ssl cert x', { payload: fits }), '16383');
+    await assert.rejects(client.askWorker('set ssl cert x', { payload: `${fits}x` }), {
+      code: 'ERR_HAPROXY',
+      message: 'HAProxy does not take a command of 16384 bytes: @1 set ssl cert x',
+    });
   });
 
   it('gives up on an answer that does not end, and on one that is too long', {

@@ -94,7 +94,7 @@ export class Generations {
    */
   async write(render: Render): Promise<Generation> {
     const number = ++this.#last;
-    const directory = join(this.run, `g${number}`);
+    const directory = this.directoryOf(number);
     const rendering = render(directory);
     try {
       await mkdir(directory, { mode: 0o700 });
@@ -102,10 +102,14 @@ export class Generations {
       await this.#writeFile(directory, CONFIG_FILE, textOf(rendering));
       for (const [path, text] of rendering.files) await this.#writeFile(directory, path, text);
     } catch (error) {
-      await this.#remove(number);
+      await this.remove(number);
       throw isSystemError(error) ? cannotWrite(directory, error) : error;
     }
     return { number, directory, file: join(directory, CONFIG_FILE), rendering };
+  }
+
+  directoryOf(number: number): string {
+    return join(this.run, `g${number}`);
   }
 
   /** Puts a generation in force for the master's next start or reload. @throws AnyhopError ERR_HAPROXY */
@@ -132,19 +136,20 @@ export class Generations {
     }
   }
 
+  /** Removes one that is not in force. */
+  remove(number: number): Promise<void> {
+    return rm(this.directoryOf(number), { recursive: true, force: true });
+  }
+
   /** Removes all generations but these and the current one. @throws AnyhopError ERR_HAPROXY */
   async removeAllBut(kept: ReadonlySet<number>): Promise<void> {
     const current = this.current();
     try {
       for (const number of numbersIn(this.run))
-        if (number !== current && !kept.has(number)) await this.#remove(number);
+        if (number !== current && !kept.has(number)) await this.remove(number);
     } catch (error) {
       throw cannotWrite(this.run, error);
     }
-  }
-
-  #remove(number: number): Promise<void> {
-    return rm(join(this.run, `g${number}`), { recursive: true, force: true });
   }
 
   async #writeFile(directory: string, path: string, text: string): Promise<void> {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { availableParallelism, endianness } from 'node:os';
 import { thisSystem } from '../../agent/system.js';
 import { printable } from '../../core/printable.js';
+import { requireTool, runTool } from '../../core/tool.js';
 import { addressFromBytes, type IpAddress } from '../../packet/address.js';
 import type { HostFacts, Listener, Needs } from './limits.js';
 
@@ -11,7 +12,7 @@ const LISTEN = '0A';
 
 /**
  * @param ownPids processes of HAProxy, whose sockets do not count
- * @throws AnyhopError ERR_TOOL when the kernel does not say which addresses are this host's
+ * @throws AnyhopError ERR_TOOL when the kernel cannot be asked for addresses or sockets
  */
 export async function readHostFacts(
   { binds }: Pick<Needs, 'binds'>,
@@ -21,7 +22,7 @@ export async function readHostFacts(
     descriptorsMax: hardLimit(read('/proc/self/limits')),
     cpus: availableParallelism(),
     bindable: await bindable(binds.map(({ address }) => address)),
-    listeners: listeners(new Set(binds.map(({ port }) => port)), ownPids),
+    listeners: await listeners(new Set(binds.map(({ port }) => port)), ownPids),
   };
 }
 
@@ -38,14 +39,26 @@ async function bindable(addresses: readonly IpAddress[]): Promise<ReadonlySet<st
   return new Set([...local, ...addresses.filter(isFree).map(({ text }) => text)]);
 }
 
-function listeners(ports: ReadonlySet<number>, ownPids: readonly number[]): Listener[] {
+async function listeners(ports: ReadonlySet<number>, ownPids: readonly number[]): Promise<Listener[]> {
   const own = new Set(ownPids.flatMap(socketsOf));
   const found = ['/proc/net/tcp', '/proc/net/tcp6']
     .flatMap((path) => readListeners(read(path)))
     .filter(({ port, inode }) => ports.has(port) && !own.has(inode));
-  const owners =
-    found.length === 0 ? new Map<string, string>() : ownersOf(new Set(found.map(({ inode }) => inode)));
-  return found.map(({ address, port, inode }) => ({ address, port, owner: owners.get(inode) }));
+  if (found.length === 0) return [];
+  const owners = ownersOf(new Set(found.map(({ inode }) => inode)));
+  const both = found.some(({ address }) => address === '::') ? await dualStack() : new Set();
+  return found.map(({ address, port, inode }) => ({
+    address,
+    port,
+    owner: owners.get(inode),
+    takesIpv4: both.has(inode),
+  }));
+}
+
+/** Inodes of IPv6 sockets that also listen for IPv4, which /proc/net/tcp6 does not show. */
+async function dualStack(): Promise<ReadonlySet<string>> {
+  const text = await requireTool(runTool, 'ss', ['-H', '-6', '-t', '-l', '-n', '-e']);
+  return new Set([...text.matchAll(/ ino:(\d+) .*v6only:0\b/g)].map(([, inode]) => inode!));
 }
 
 interface ListeningSocket {

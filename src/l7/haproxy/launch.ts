@@ -46,13 +46,10 @@ export function masterWorker(
   file: string,
   master: string,
 ): Command {
-  return asUser(identity, program, [
-    '-W',
-    '-S',
-    `${master},mode,600,level,admin`,
-    '-L',
-    LOCAL_PEER,
-    '-f',
-    file,
-  ]);
+  return asUser(identity, program, ['-W', '-S', masterOption(master), '-L', LOCAL_PEER, '-f', file]);
+}
+
+/** The argument of `-S`: only HAProxy's user and root may ask the master, and for anything. */
+export function masterOption(master: string): string {
+  return `${master},mode,600,level,admin`;
 }

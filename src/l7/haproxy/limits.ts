@@ -28,6 +28,8 @@ export interface Listener {
   readonly port: number;
   /** `nginx (process 812)`; undefined when it cannot be known. */
   readonly owner: string | undefined;
+  /** On all IPv6 addresses, and on all IPv4 addresses too. */
+  readonly takesIpv4: boolean;
 }
 
 /** What the host has; read by host-facts.ts. */
@@ -101,7 +103,7 @@ function bindProblem(bind: Bind, facts: HostFacts, own: ReadonlySet<string>): Ha
     return { level: 'error', at, message };
   }
   if (own.has(key(bind))) return undefined;
-  const taken = facts.listeners.find((each) => each.port === port && meet(each.address, address.text));
+  const taken = facts.listeners.find((each) => each.port === port && meet(each, address.text));
   if (taken === undefined) return undefined;
   const owner = taken.owner ?? 'another program';
   return { level: 'error', at, message: `port ${port} of ${address.text} is taken by ${owner}` };
@@ -111,10 +113,9 @@ function key({ address, port }: Bind): string {
   return `${address.text} ${port}`;
 }
 
-/** Of one family: whether a listener on all IPv6 addresses takes IPv4 too cannot be seen from outside. */
-function meet(listener: string, wanted: string): boolean {
-  if (listener.includes(':') !== wanted.includes(':')) return false;
-  return listener === wanted || isWildcard(listener) || isWildcard(wanted);
+function meet({ address, takesIpv4 }: Listener, wanted: string): boolean {
+  if (address.includes(':') !== wanted.includes(':')) return takesIpv4;
+  return address === wanted || isWildcard(address) || isWildcard(wanted);
 }
 
 function isWildcard(address: string): boolean {

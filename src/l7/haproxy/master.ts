@@ -6,7 +6,11 @@
  */
 import { connect } from 'node:net';
 import { AnyhopError } from '../../core/errors.js';
-import { HAPROXY_ANSWER_BYTES_MAX, HAPROXY_ANSWER_TIMEOUT_MS } from '../../core/limits.js';
+import {
+  HAPROXY_ANSWER_BYTES_MAX,
+  HAPROXY_ANSWER_TIMEOUT_MS,
+  HAPROXY_COMMAND_BYTES_MAX,
+} from '../../core/limits.js';
 import { printable } from '../../core/printable.js';
 import { reasonOf } from '../../core/reason.js';
 import { formatDuration } from '../../core/time.js';
@@ -19,6 +23,7 @@ export interface AskOptions {
   readonly answerBytesMax?: number;
 }
 
+const COMMAND_CHARS_SHOWN = 60;
 /** Ends a command, or begins another one. */
 const FORBIDDEN = /[\p{Cc};]/u;
 
@@ -33,10 +38,17 @@ export class MasterCli {
   /**
    * The answer to a command of the master, as it came.
    * @param command one line, without a semicolon
-   * @throws AnyhopError ERR_HAPROXY when there is no whole answer; RangeError for what is not one command
+   * @throws AnyhopError ERR_HAPROXY when there is no whole answer, or the command is too long; RangeError for what is not one
+   * command
    */
-  ask(command: string, options: AskOptions = {}): Promise<string> {
-    return answerOf(this.#socket, commandText(command, options.payload), options);
+  async ask(command: string, options: AskOptions = {}): Promise<string> {
+    const text = commandText(command, options.payload);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > HAPROXY_COMMAND_BYTES_MAX) {
+      const what = printable(command, COMMAND_CHARS_SHOWN);
+      throw new AnyhopError('ERR_HAPROXY', `HAProxy does not take a command of ${bytes} bytes: ${what}`);
+    }
+    return answerOf(this.#socket, text, options);
   }
 
   /** The same for the worker that serves now. */
