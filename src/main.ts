@@ -35,6 +35,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   which: async () => (await import('./cli/which.js')).whichCommand(),
   image: async () => (await import('./cli/image.js')).imageCommand(),
   agent: async () => (await import('./cli/agent.js')).agentCommand(),
+  l7: async () => (await import('./cli/l7.js')).l7Command(),
   pass: async () => (await import('./cli/pass.js')).passCommand(),
   schema: async () => (await import('./cli/schema.js')).schemaCommand(),
   completion: async () => (await import('./cli/completion.js')).completionCommand(),

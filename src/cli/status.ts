@@ -2,13 +2,11 @@
 import { Command } from 'commander';
 import type { EventsReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
-import { AnyhopError } from '../core/errors.js';
-import { clockTime } from '../core/time.js';
-import { ask, findSocket, Refusal, socketOption } from './control-client.js';
+import { ask, findSocket, socketOption } from './control-client.js';
 import { secondsBetween } from './number.js';
-import { HOME, writeControl, writeError, writeOut } from './output.js';
 import { filterStatus, type StatusFilter, withoutUp } from './status-filter.js';
 import { drawEvents, drawStatus } from './status-text.js';
+import { follow } from './watch.js';
 
 interface StatusOptions extends StatusFilter {
   readonly socket?: string;
@@ -16,8 +14,6 @@ interface StatusOptions extends StatusFilter {
   readonly watch?: number | true;
   readonly events?: true;
 }
-
-const WATCH_SECONDS_DEFAULT = 2;
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -52,37 +48,8 @@ Examples:
     )
     .action(async (options: StatusOptions) => {
       const socket = options.socket ?? (await findSocket());
-      const everySeconds = options.watch === true ? WATCH_SECONDS_DEFAULT : options.watch;
-      if (everySeconds === undefined) {
-        writeOut(await look(socket, options));
-        return;
-      }
-      let last = '';
-      for (;;) {
-        const time = clockTime(new Date().toISOString());
-        try {
-          last = await look(socket, options);
-          show(options.json ? last : `at ${time}\n${last}`);
-        } catch (error) {
-          if (last === '' || !isAway(error)) throw error; // the node was never there, or does not have what was asked for
-          const away = `at ${time} the node does not answer: ${error.message}\n`;
-          if (options.json) writeError(away);
-          else show(process.stdout.isTTY ? `${away}Its last answer:\n${last}` : away);
-        }
-        await new Promise((resolve) => setTimeout(resolve, everySeconds * 1000));
-      }
+      await follow(options, () => look(socket, options));
     });
-}
-
-function show(text: string): void {
-  if (process.stdout.isTTY) writeControl(HOME, process.stdout);
-  writeOut(text);
-}
-
-/** Whether the node is starting or stopping: it does not answer, or is not ready to. */
-function isAway(error: unknown): error is AnyhopError {
-  if (error instanceof Refusal) return error.report.code === 'ERR_STARTING';
-  return error instanceof AnyhopError && error.code === 'ERR_SOCKET';
 }
 
 /** The text to print. */

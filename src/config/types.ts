@@ -143,7 +143,7 @@ interface Needs {
   node: { readonly node: NodeConfig };
   flow: { readonly node: NodeConfig };
   agent: { readonly agent: AgentConfig };
-  l7: { readonly l7: L7Config };
+  l7: { readonly l7: L7Config; readonly agent: AgentConfig };
   pools: object;
 }
 

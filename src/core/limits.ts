@@ -175,6 +175,8 @@ export const L7_HASH_BALANCE_PERCENT = 150;
 export const L7_LOG_FIELD_BYTES_MAX = 256;
 export const L7_LOG_PATH_BYTES_MAX = 1024;
 export const L7_LOG_LINE_BYTES_MAX = 16_384;
+/** A command to HAProxy with its payload fits into one buffer of 16 KiB. */
+export const L7_RUNTIME_PAYLOAD_BYTES_MAX = 15_000;
 /** The subkey of the tier: 32 bytes. */
 export const L7_KEY_HEX_DIGITS = 64;
 

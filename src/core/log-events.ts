@@ -11,6 +11,8 @@ export const LOG_EVENTS = {
   bad_checksums:
     'The host drops packets with wrong checksums as fast as the agent delivers; `hint` says what to do.',
   bpffs_private: 'The BPF file system ends with this process, and forwarding ends with it.',
+  certificate_refused:
+    'Certificates in the directory of a frontend cannot be used; the former ones stay in force.',
   change_taken_back:
     'A change could not be put in force and was withdrawn; the previous state stays in force.',
   check_failed: 'A health check of a backend that is up failed; `fall` of them in a row take it down.',
@@ -52,6 +54,21 @@ export const LOG_EVENTS = {
   health_unknown:
     'A backend cannot be checked because of this machine, for example without free file descriptors.',
   interim_counters: 'The counters so far, once a minute.',
+  l7_certificates: 'Other certificates are in force on this proxy host.',
+  l7_command_refused: 'HAProxy did not do a command at runtime; it is reloaded instead.',
+  l7_drain: 'The drain of this proxy host has come to another stage; the text says which, and why.',
+  l7_health_available: 'Health checks of this proxy host are answered now.',
+  l7_health_unavailable: 'Health checks of this proxy host cannot be answered on an address.',
+  l7_reload_refused:
+    'A config for the layer-7 tier is wrong or refused by HAProxy; the former one stays in force.',
+  l7_reloaded: 'A config for the layer-7 tier is in force; `applied` says how.',
+  l7_server: 'A server of an upstream was drained, or given another weight, by command.',
+  l7_server_failing:
+    'A server of an upstream failed requests in a row and is taken out until its checks pass again.',
+  l7_state_not_kept:
+    'What was said of servers at runtime could not be written and will not survive a restart.',
+  l7_state_unused: 'What was said of servers at runtime cannot be read; servers are as in the config.',
+  l7_tickets: 'The keys of TLS session tickets could not be changed at the hour.',
   left: 'The agent ends; its program keeps delivering.',
   left_forwarding: 'The node ends; its program keeps forwarding until `anyhop run` or `anyhop stop`.',
   local_vips_unknown: 'The kernel did not say whether VIPs are addresses of this host.',

@@ -414,9 +414,9 @@ export const l7 = z
           'Port on the underlay address of a proxy host that answers /anyhop-l7, for a health check of the pool.',
         ),
       max_connections: integer(`a whole number, 100 to ${L7_CONNECTIONS_MAX}`, 100, L7_CONNECTIONS_MAX)
-        .default(L7_CONNECTIONS_DEFAULT)
+        .optional()
         .describe(
-          'Client connections that a proxy host takes at the same time. Each needs two file descriptors.',
+          `Client connections that a proxy host takes at the same time. Each needs two file descriptors. Default: ${L7_CONNECTIONS_DEFAULT}, or what the limit of open files allows.`,
         ),
       drain_deadline: named(
         'drainDeadlineMs',

@@ -18,7 +18,7 @@ export function checkNeeds(draft: Draft, role: Role, report: Report): void {
   if (role !== 'pools' && draft.serviceCount === 0) {
     report(['services'], 'found an empty list; expected at least one service');
   }
-  if (role === 'agent' && !written.has('agent')) {
+  if ((role === 'agent' || role === 'l7') && !written.has('agent')) {
     report(
       ['agent'],
       'missing; expected a mapping {forwarders: [...]}: the agent accepts GRE only from these',

@@ -164,6 +164,12 @@ export class HaproxyDaemon {
     return this.#change(() => this.#runner.cli().askWorker(command, options));
   }
 
+  /** Workers of former configs that still serve connections. @throws AnyhopError as `stats` does */
+  async oldWorkers(): Promise<number> {
+    const { oldWorkers } = await this.#runner.cli().processes();
+    return oldWorkers.length;
+  }
+
   /** @throws AnyhopError ERR_HAPROXY without an answer, also for a moment during a reload */
   async stats(): Promise<HaproxyStats> {
     return readStats(await this.#runner.cli().askWorker('show stat'));

@@ -19,11 +19,15 @@ export async function readHostFacts(
   ownPids: readonly number[],
 ): Promise<HostFacts> {
   return {
-    descriptorsMax: hardLimit(read('/proc/self/limits')),
-    cpus: availableParallelism(),
+    ...descriptorFacts(),
     bindable: await bindable(binds.map(({ address }) => address)),
     listeners: await listeners(new Set(binds.map(({ port }) => port)), ownPids),
   };
+}
+
+/** How many files HAProxy may open, and how many threads it starts. */
+export function descriptorFacts(): Pick<HostFacts, 'descriptorsMax' | 'cpus'> {
+  return { descriptorsMax: hardLimit(read('/proc/self/limits')), cpus: availableParallelism() };
 }
 
 /** @param limits the text of /proc/PID/limits @returns Infinity without a limit */

@@ -2,6 +2,7 @@
 import type { L7Config } from '../../config/l7/types.js';
 import {
   L7_CONNECT_MS,
+  L7_CONNECTIONS_DEFAULT,
   L7_FIN_MS,
   L7_LOG_LINE_BYTES_MAX,
   L7_QUEUE_MS,
@@ -31,7 +32,7 @@ export function globalLines(config: L7Config): RenderedLine[] {
   return [
     everywhere`global`,
     ...logTarget(config.accessLog),
-    line(['l7', 'max_connections'])`  maxconn ${integer(config.maxConnections, 1)}`,
+    line(['l7', 'max_connections'])`  maxconn ${integer(config.maxConnections ?? L7_CONNECTIONS_DEFAULT, 1)}`,
     line(['l7', 'drain_deadline'])`  hard-stop-after ${milliseconds(config.drainDeadlineMs)}`,
     everywhere`  spread-checks 10`,
     ...['bind', 'server'].flatMap((side) => [

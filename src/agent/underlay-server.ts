@@ -1,0 +1,197 @@
+/**
+ * HTTP on the underlay addresses of a backend's host, for questions of forwarders and backends: one path, GET, one question a
+ * connection. The agent answers with its report, the layer-7 tier with its health.
+ *
+ * The underlay is not the Internet, but it is closer to it than a control socket. So the server hangs up on peers that are neither a
+ * forwarder nor a backend of the config before it reads a byte; a connection lasts 10 s at most; and each address has a share of the
+ * connections, so that a peer which holds many keeps nobody else out. An address that cannot be listened on (not there yet, or its
+ * port is taken) is tried again, and the process runs without it.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type IpAddress, parseAddress, prefixContains } from '../packet/address.js';
+import type { Fleet } from './fleet.js';
+import { Shares } from './shares.js';
+
+/** On each address: many more than a fleet's forwarders that ask at the same time. */
+const CONNECTIONS_MAX = 64;
+/** Of one peer: a forwarder asks one question at a time. */
+const CONNECTIONS_PER_PEER_MAX = 8;
+const CONNECTION_MS_MAX = 10_000;
+const HEADER_BYTES_MAX = 4 * 1024;
+const RETRY_MS = 5_000;
+const MAPPED = /^::ffff:(?=\d+\.)/;
+
+export interface UnderlayQuestion {
+  /** Which of this host's addresses was asked. */
+  readonly address: IpAddress;
+  /** Undefined once the connection is gone. */
+  readonly peer: IpAddress | undefined;
+  readonly isForwarder: boolean;
+  readonly headers: IncomingMessage['headers'];
+}
+
+export interface UnderlayAnswer {
+  readonly status: number;
+  readonly body: object;
+}
+
+interface Where {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Says that an address cannot be listened on, and that it can again. */
+export interface AvailabilityLog {
+  unavailable(where: Where, why: string): void;
+  available(where: Where): void;
+}
+
+export interface UnderlayServerOptions {
+  /** Who may ask: forwarders and backends. */
+  readonly fleet: Pick<Fleet, 'forwarders' | 'backends'>;
+  readonly port: number;
+  /** The addresses to listen on. */
+  readonly locals: readonly IpAddress[];
+  readonly path: string;
+  readonly answer: (question: UnderlayQuestion) => UnderlayAnswer;
+  readonly log: AvailabilityLog;
+}
+
+export class UnderlayServer {
+  readonly #path: string;
+  readonly #answer: UnderlayServerOptions['answer'];
+  readonly #isForwarder: (address: IpAddress) => boolean;
+  readonly #listeners: readonly Listener[];
+
+  constructor({ fleet, port, locals, path, answer, log }: UnderlayServerOptions) {
+    this.#path = path;
+    this.#answer = answer;
+    this.#isForwarder = (address) => fleet.forwarders.some((prefix) => prefixContains(prefix, address));
+    const mayAsk = whoMayAsk(fleet, this.#isForwarder);
+    this.#listeners = locals.map(
+      (address) => new Listener(address, port, () => this.#makeServer(address, mayAsk), log),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#listeners.map((each) => each.close()));
+  }
+
+  #makeServer(address: IpAddress, mayAsk: (socket: Socket) => boolean): Server {
+    const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) =>
+      this.#respond(address, request, response),
+    );
+    const shares = new Shares<Socket>(CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX);
+    server.maxRequestsPerSocket = 1; // or as many answers wait in memory as questions fit into one write
+    server.prependListener('connection', (socket: Socket) => {
+      if (!mayAsk(socket)) {
+        socket.destroy();
+        return;
+      }
+      const { remoteAddress = '' } = socket;
+      shares.enter(remoteAddress, socket)?.destroy();
+      const end = setTimeout(() => socket.destroy(), CONNECTION_MS_MAX);
+      socket.once('close', () => {
+        clearTimeout(end);
+        shares.leave(remoteAddress, socket);
+      });
+    });
+    return server;
+  }
+
+  #respond(
+    address: IpAddress,
+    { url = '', method, socket, headers }: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const [path] = url.split('?', 1); // not `new URL`, which throws at some of what may come
+    if (path !== this.#path) {
+      send(response, 404, { error: `there is only ${this.#path}` });
+    } else if (method !== 'GET') {
+      send(response.setHeader('allow', 'GET'), 405, { error: `${this.#path} takes only GET` });
+    } else {
+      const peer = remoteOf(socket);
+      const isForwarder = peer !== undefined && this.#isForwarder(peer);
+      const { status, body } = this.#answer({ address, peer, isForwarder, headers });
+      send(response, status, body);
+    }
+  }
+}
+
+/** One question a connection. */
+function send(response: ServerResponse, status: number, body: object): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    connection: 'close',
+  });
+  response.end(text);
+}
+
+/** Forwarders, and backends: one of them is this host itself. */
+function whoMayAsk(
+  fleet: Pick<Fleet, 'backends'>,
+  isForwarder: (address: IpAddress) => boolean,
+): (socket: Socket) => boolean {
+  const backends = new Set(fleet.backends.map(({ text }) => text));
+  return (socket) => {
+    const address = remoteOf(socket);
+    return address !== undefined && (backends.has(address.text) || isForwarder(address));
+  };
+}
+
+/** Undefined once the connection is gone. */
+function remoteOf({ remoteAddress = '' }: Socket): IpAddress | undefined {
+  return parseAddress(remoteAddress.replace(MAPPED, ''));
+}
+
+/** Listens on one address as soon as that can be. */
+class Listener {
+  readonly #address: IpAddress;
+  readonly #port: number;
+  readonly #make: () => Server;
+  readonly #say: AvailabilityLog;
+  #server: Server | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #warned = false;
+
+  constructor(address: IpAddress, port: number, make: () => Server, say: AvailabilityLog) {
+    this.#address = address;
+    this.#port = port;
+    this.#make = make;
+    this.#say = say;
+    this.#listen();
+  }
+
+  #listen(): void {
+    const server = this.#make();
+    const where = { address: this.#address.text, port: this.#port };
+    this.#server = server;
+    server.on('error', ({ message }) => {
+      if (!this.#warned) {
+        this.#warned = true;
+        this.#say.unavailable(where, message);
+      }
+      server.close();
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.#listen(), RETRY_MS).unref();
+    });
+    server.listen({ host: this.#address.text, port: this.#port, ipv6Only: true }, () => {
+      if (this.#warned) this.#say.available(where);
+      this.#warned = false;
+    });
+    server.unref();
+  }
+
+  close(): Promise<void> {
+    clearTimeout(this.#retry);
+    const server = this.#server!;
+    return new Promise((resolve) => {
+      server.close(() => resolve()); // also when it never listened
+      server.closeAllConnections();
+    });
+  }
+}

@@ -1,0 +1,57 @@
+/** Which `anyhop l7 run` a command means: by its run directory, from the option, the config, or the default. */
+import { existsSync } from 'node:fs';
+import { Option } from 'commander';
+import { loadConfig } from '../config/load.js';
+import type { LoadedConfig } from '../config/types.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { L7_RUN_DIRECTORY_DEFAULT } from '../core/limits.js';
+import { controlSocket } from '../l7/place.js';
+import { ask, isNobody, tell } from './control-client.js';
+import type { ConfigOptions } from './options.js';
+
+export interface L7PlaceOptions extends ConfigOptions {
+  readonly runDir?: string;
+}
+
+export function runDirOption(): Option {
+  return new Option(
+    '--run-dir <directory>',
+    'run directory of the tier; overrides the config file (env: ANYHOP_L7_RUN_DIR)',
+  ).env('ANYHOP_L7_RUN_DIR');
+}
+
+/** The control socket. @throws ConfigError when the config is needed and wrong */
+export function l7Socket({ runDir, config }: L7PlaceOptions, isConfigNamed: boolean): string {
+  if (runDir !== undefined) return controlSocket(runDir);
+  if (!isConfigNamed && !existsSync(config)) return controlSocket(L7_RUN_DIRECTORY_DEFAULT);
+  return controlSocket(loadConfig(config, { role: 'pools' }).l7?.runDirectory ?? L7_RUN_DIRECTORY_DEFAULT);
+}
+
+/** The config for the process on a proxy host. @throws ConfigError with every problem */
+export function loadL7({ config, runDir }: L7PlaceOptions): LoadedConfig<'l7'> {
+  const loaded = loadConfig(config, { role: 'l7' });
+  return runDir === undefined ? loaded : { ...loaded, l7: { ...loaded.l7, runDirectory: runDir } };
+}
+
+/** `GET path`. @throws AnyhopError ERR_SOCKET without an answer; Refusal */
+export function askL7(socket: string, path: string): Promise<unknown> {
+  return ask(socket, path).catch((error: unknown) => {
+    throw explained(socket, error);
+  });
+}
+
+/** `POST path`. @throws as `askL7` */
+export function tellL7(socket: string, path: string, value: object): Promise<unknown> {
+  return tell(socket, path, value).catch((error: unknown) => {
+    throw explained(socket, error);
+  });
+}
+
+function explained(socket: string, error: unknown): unknown {
+  if (!(error instanceof AnyhopError) || error.code !== 'ERR_SOCKET' || !isNobody(error)) return error;
+  return new AnyhopError('ERR_SOCKET', `no "anyhop l7 run" answers on ${socket}`, {
+    exitCode: EXIT.failure,
+    hint: 'Start it on this host, or name its run directory with --run-dir, or the config with -c.',
+    cause: error.cause,
+  });
+}

@@ -1,0 +1,47 @@
+/** `anyhop l7 run`: runs HAProxy on a proxy host, in the foreground. */
+import { Command, Option } from 'commander';
+import { createLog, LOG_LEVELS, type LogLevel } from '../core/log.js';
+import { forbidDumps } from '../ffi/process.js';
+import { runL7 } from '../l7/run.js';
+import { type L7PlaceOptions, loadL7, runDirOption } from './l7-place.js';
+import { configOption } from './options.js';
+
+interface RunOptions extends L7PlaceOptions {
+  readonly logLevel: LogLevel;
+}
+
+export function l7RunCommand(): Command {
+  return new Command('run')
+    .summary('run HAProxy on this proxy host by the section l7 of the config')
+    .description(
+      "Renders HAProxy's configuration, has it checked, starts HAProxy, keeps it running, and reloads it when the config changes. The access log goes to " +
+        'standard output, the log of anyhop to standard error, one JSON object a line (readable text on a terminal).',
+    )
+    .addOption(configOption())
+    .addOption(runDirOption())
+    .addOption(new Option('--log-level <level>', 'lowest level to log').choices(LOG_LEVELS).default('info'))
+    .addHelpText(
+      'after',
+      `
+As root, HAProxy runs as the user l7.user (haproxy) that may bind ports below 1024 and nothing else.
+  SIGHUP   reads the config again, as "anyhop l7 reload" does. A wrong config is refused and changes nothing
+  SIGTERM  drains this host, then ends: the forwarders send no new connection, HAProxy ends those that it has. At most twice
+           l7.drain_deadline. The host stays drained until "anyhop l7 run" serves again
+  SIGINT   lets HAProxy end its connections, and ends
+  A second signal ends HAProxy and its connections at once.
+
+Health checks of the pool ask /anyhop-l7 on port 9612 (l7.health_port) of the host's underlay address. The answer is 503 when HAProxy does not
+serve, or no upstream has a server.
+
+Exit codes: 0 stopped by a signal, 1 failed while running, 2 wrong config or usage, 3 the machine lacks something.
+
+Examples:
+  anyhop l7 check -c /etc/anyhop/anyhop.yaml && anyhop l7 run -c /etc/anyhop/anyhop.yaml
+  anyhop l7 run -c /etc/anyhop/anyhop.yaml >>/var/log/anyhop/access.log`,
+    )
+    .action(async (options: RunOptions) => {
+      const log = createLog(options.logLevel);
+      forbidDumps(log);
+      process.exitCode = await runL7(() => loadL7(options), log);
+    });
+}

@@ -1,0 +1,25 @@
+/** `anyhop l7`: the layer-7 tier on the proxy hosts; one file a sub-command, loaded when it is asked for. */
+import { Command } from 'commander';
+
+// In the order of help: what one does first comes first.
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./l7-run.js')).l7RunCommand(),
+  status: async () => (await import('./l7-status.js')).l7StatusCommand(),
+  reload: async () => (await import('./l7-change.js')).l7ReloadCommand(),
+  drain: async () => (await import('./l7-change.js')).l7DrainCommand(),
+  undrain: async () => (await import('./l7-change.js')).l7UndrainCommand(),
+  weight: async () => (await import('./l7-change.js')).l7WeightCommand(),
+};
+
+export async function l7Command(): Promise<Command> {
+  const command = new Command('l7')
+    .summary('layer 7: run HAProxy on the proxy hosts, and see and change it')
+    .description(
+      'The layer-7 tier: TLS, and routing by host, path, header and cookie. The forwarders spread connections over proxy hosts, the backends of a ' +
+        'pool; each runs "anyhop agent" and "anyhop l7 run", which renders, checks, starts and reloads HAProxy by the section l7 of the config.',
+    );
+  const [, , group, asked = ''] = process.argv;
+  const one = group === 'l7' && Object.hasOwn(COMMANDS, asked) ? COMMANDS[asked] : undefined;
+  for (const load of one === undefined ? Object.values(COMMANDS) : [one]) command.addCommand(await load());
+  return command;
+}

@@ -1,0 +1,151 @@
+/** From HAProxy's statistics to the frontends and upstreams of a status. Pure. */
+import type { L7Config, L7Route, L7Server, L7Upstream } from '../config/l7/types.js';
+import { formatEndpoint } from '../packet/compose.js';
+import type { BackendStat, FrontendStat, HaproxyStats, ServerStat, Traffic } from './haproxy/stats.js';
+import type { FrontendStatus, Requests, ServerStatus, UpstreamStatus } from './status.js';
+
+export function frontendsOf({ frontends }: L7Config, stats: HaproxyStats | undefined): FrontendStatus[] {
+  const byName = new Map(stats?.frontends.map((one) => [one.frontend, one]));
+  return frontends.map((frontend) => ({
+    name: frontend.name,
+    addresses: frontend.binds.map(({ vip, portFirst, portLast }) => {
+      const first = formatEndpoint({ address: vip, port: portFirst });
+      return portFirst === portLast ? first : `${first}-${portLast}`;
+    }),
+    routes: frontend.routes.map((route) => ({ match: drawMatch(route), to: drawTarget(route) })),
+    ...frontendTraffic(byName.get(`f_${frontend.name}`)),
+  }));
+}
+
+function frontendTraffic(stat: FrontendStat | undefined): Requests {
+  return {
+    ...traffic(stat),
+    requests: stat?.requests.total ?? 0,
+    requestRate: stat?.requests.perSecond ?? 0,
+  };
+}
+
+function traffic(stat: Traffic | undefined): Requests {
+  return {
+    sessions: stat?.sessions.current ?? 0,
+    sessionRate: stat?.sessions.perSecond ?? 0,
+    bytesIn: stat?.bytesIn ?? 0,
+    bytesOut: stat?.bytesOut ?? 0,
+    responses: Object.fromEntries(
+      Object.entries(stat?.responses ?? {}).map(([name, count]) => [name, count ?? 0]),
+    ),
+  };
+}
+
+/** `api.example.com/v1/ header x-beta: 1` */
+export function drawMatch({ host, path, headers, cookies }: L7Route): string {
+  return [
+    `${host ?? '*'}${path}`,
+    ...headers.map(({ name, value }) => `header ${name}: ${value}`),
+    ...cookies.map(({ name, value }) => `cookie ${name}=${value}`),
+  ].join(' ');
+}
+
+export function drawTarget({ to, redirect }: L7Route): string {
+  return (
+    to ??
+    `redirect ${redirect!.status} to ${redirect!.url}${redirect!.isPrefix ? ' with path and query' : ''}`
+  );
+}
+
+export function upstreamsOf({ upstreams }: L7Config, stats: HaproxyStats | undefined): UpstreamStatus[] {
+  const backends = new Map(stats?.backends.map((one) => [one.backend, one]));
+  const servers = new Map(stats?.servers.map((one) => [`${one.backend}/${one.server}`, one]));
+  return upstreams.map((upstream) => {
+    const { name } = upstream;
+    // The panic twin has the same servers.
+    const parts = [backends.get(`u_${name}`), backends.get(`p_${name}`)];
+    const list = upstream.servers.map((server) =>
+      serverStatus(
+        upstream,
+        server,
+        servers.get(`u_${name}/${server.name}`),
+        servers.get(`p_${name}/${server.name}`),
+      ),
+    );
+    const active = upstream.servers.filter(({ state, weight }) => state === 'active' && weight > 0).length;
+    const usable = parts[0]?.activeServers ?? 0;
+    return {
+      name,
+      usable,
+      active,
+      panic: usable < Math.ceil(upstream.panicThreshold * active),
+      queued: sum(parts, ({ queue }) => queue.current),
+      ...addTraffic(parts),
+      servers: list,
+    };
+  });
+}
+
+function addTraffic(parts: readonly (BackendStat | ServerStat | undefined)[]): Requests {
+  const all = parts.map(traffic);
+  const add = (of: (one: Requests) => number): number => all.reduce((total, one) => total + of(one), 0);
+  const classes = new Set(all.flatMap(({ responses }) => Object.keys(responses)));
+  return {
+    sessions: add(({ sessions }) => sessions),
+    sessionRate: add(({ sessionRate }) => sessionRate),
+    bytesIn: add(({ bytesIn }) => bytesIn),
+    bytesOut: add(({ bytesOut }) => bytesOut),
+    responses: Object.fromEntries(
+      [...classes].map((name) => [name, add(({ responses }) => responses[name] ?? 0)]),
+    ),
+  };
+}
+
+function sum<T>(parts: readonly (T | undefined)[], of: (part: T) => number | undefined): number {
+  return parts.reduce((total, part) => total + (part === undefined ? 0 : (of(part) ?? 0)), 0);
+}
+
+function serverStatus(
+  { health }: L7Upstream,
+  { name, address, port, weight, state }: L7Server,
+  main: ServerStat | undefined,
+  twin: ServerStat | undefined,
+): ServerStatus {
+  const parts = [main, twin];
+  const mark = health === undefined ? 'unchecked' : healthOf(main);
+  const busiest = (main?.sessions.total ?? 0) >= (twin?.sessions.total ?? 0) ? main : twin;
+  return {
+    name,
+    address: formatEndpoint({ address, port }),
+    weight,
+    state,
+    health: mark,
+    ...(mark === 'down' && { why: whyDown(main!) }),
+    ...(main?.changedS !== undefined && { forSeconds: main.changedS }),
+    queued: sum(parts, ({ queue }) => queue.current),
+    retries: sum(parts, (part) => part.retries),
+    redispatches: sum(parts, (part) => part.redispatches),
+    times: {
+      ...(busiest?.average.queueMs !== undefined && { queue: busiest.average.queueMs }),
+      ...(busiest?.average.connectMs !== undefined && { connect: busiest.average.connectMs }),
+      ...(busiest?.average.responseMs !== undefined && { response: busiest.average.responseMs }),
+      ...(busiest?.average.totalMs !== undefined && { total: busiest.average.totalMs }),
+      ...(busiest?.largest.totalMs !== undefined && { maxTotal: busiest.largest.totalMs }),
+    },
+    ...addTraffic(parts),
+  };
+}
+
+/** `UP`, `UP 1/3` (going down), `DOWN`, `DOWN 1/2` (going up), `NOLB`, `DRAIN`, `no check`. */
+function healthOf(stat: ServerStat | undefined): ServerStatus['health'] {
+  if (stat === undefined) return 'unknown';
+  if (stat.status.startsWith('DOWN')) return 'down';
+  return stat.status.startsWith('UP') || stat.status.startsWith('DRAIN') || stat.status.startsWith('NOLB')
+    ? 'up'
+    : 'unknown';
+}
+
+/** `L7STS 500 Internal Server Error` */
+function whyDown({ check }: ServerStat): string {
+  const { status, code, description, last } = check;
+  const words = [status?.replace(/^\* /, ''), code, last ?? description].filter(
+    (part) => part !== undefined && part !== '',
+  );
+  return words.length === 0 ? 'taken out' : words.join(' ');
+}
