@@ -15,7 +15,7 @@ const PATTERN = /^draining=(yes|no); every=([1-9]\d{0,4})$/;
 export interface Question {
   /** The backend is draining in force in every pool that has it, and no change of that is under way. */
   readonly draining: boolean;
-  /** How often the forwarder asks: 1 s to FORWARDER_ASKS_EVERY_MS_MAX, in whole seconds. */
+  /** How often the forwarder asks at least: 1 s to FORWARDER_ASKS_EVERY_MS_MAX, in whole seconds. */
   readonly everyMs: number;
 }
 

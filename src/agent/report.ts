@@ -51,7 +51,7 @@ export interface ForwarderReport {
   /** It drains this backend, and has said so since the host asks for that. */
   readonly draining: boolean;
   readonly agoMs: number;
-  /** How often it asks. */
+  /** How often it asks at least. */
   readonly everyMs: number;
 }
 

@@ -71,10 +71,17 @@ export interface AgentStatus {
   readonly vips?: readonly string[];
   /** TCP connections to these. */
   readonly connections?: number;
+  /** Whether its host asks to be drained. */
+  readonly draining?: boolean;
 }
 
 /** How far a drain has come. */
 export interface DrainStatus {
+  /**
+   * Who says that it drains: the config file, a command, its own agent. Empty when the file no longer has the backend; absent in answers of
+   * nodes of a version before.
+   */
+  readonly askedBy?: readonly ('file' | 'runtime' | 'agent')[];
   /** ISO 8601: since when it drains, and when it counts as done whatever is left. */
   readonly since: string;
   readonly deadline: string;

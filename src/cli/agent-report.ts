@@ -74,9 +74,14 @@ function drawForwarders({ draining, forwarders }: AgentReport): string[] {
   const rows = forwarders.map((one) => [
     one.address,
     one.draining ? 'yes' : 'NO',
-    `${formatDuration(one.everyMs)}, ${Math.round(one.agoMs / 1_000)} s ago`,
+    `${Math.round(one.agoMs / 1_000)}s ago`,
+    formatDuration(one.everyMs),
   ]);
-  return ['', 'this host asks to be drained', ...columns(['FORWARDER', 'DRAINS IT', 'ASKS EVERY'], rows)];
+  return [
+    '',
+    'this host asks to be drained',
+    ...columns(['FORWARDER', 'DRAINS IT', 'ASKED', 'ASKS EVERY'], rows),
+  ];
 }
 
 /** Packets that the driver lost; empty without any. */

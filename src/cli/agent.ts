@@ -5,7 +5,8 @@ import { removeAgent } from '../agent/remove.js';
 import { runAgent } from '../agent/run.js';
 import { thisSystem } from '../agent/system.js';
 import type { LoadedConfig } from '../config/types.js';
-import { EXIT } from '../core/errors.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { drainHost, undrainHost } from './agent-drain.js';
 import { drawReport, ownReport } from './agent-report.js';
 import { configOption, interfaceOption, isNamed, loadFor } from './options.js';
 import { writeResult } from './output.js';
@@ -15,6 +16,9 @@ interface AgentOptions extends PlaceOptions {
   readonly check?: true;
   readonly status?: true;
   readonly stop?: true;
+  readonly drain?: true;
+  readonly undrain?: true;
+  readonly wait?: true;
 }
 
 export function agentCommand(): Command {
@@ -30,14 +34,34 @@ export function agentCommand(): Command {
       new Option(
         '--check',
         'only check whether this host is ready to be a backend; exit code 3 if not',
-      ).conflicts(['status', 'stop']),
+      ).conflicts(['status', 'stop', 'drain', 'undrain']),
     )
     .addOption(
-      new Option('--status', 'show the connections and counters of the agent on this host').conflicts('stop'),
+      new Option('--status', 'show the connections and counters of the agent on this host').conflicts([
+        'stop',
+        'drain',
+        'undrain',
+      ]),
     )
-    .addOption(new Option('--stop', 'remove the program that an agent left on the interface'))
+    .addOption(
+      new Option('--stop', 'remove the program that an agent left on the interface').conflicts([
+        'drain',
+        'undrain',
+      ]),
+    )
+    .addOption(
+      new Option('--drain', 'ask all forwarders to drain this host; it needs no running agent').conflicts(
+        'undrain',
+      ),
+    )
+    .addOption(new Option('--undrain', 'ask for the drain no longer'))
+    .addOption(
+      new Option('--wait', 'with --drain: wait until all forwarders drain it and no connection is left'),
+    )
     .addOption(bpffsOption('agent', 'with --stop: BPF file system of the agent'))
-    .addOption(new Option('--json', 'with --check, --status or --stop: print one JSON object'))
+    .addOption(
+      new Option('--json', 'with --check, --status, --stop, --drain or --undrain: print one JSON object'),
+    )
     .addHelpText(
       'after',
       `
@@ -50,6 +74,11 @@ The agent runs in the foreground and logs to standard error.
 Reports: GET /report on TCP port 9611 (agent.report_port) of the backend's address returns open connections by VIP and service, and
 counters. Only forwarders and backends of the config get an answer. --status shows the report on this host.
 
+--drain makes a file in agent.run_dir for each address of this host that the config has. While it is there, the agent's report asks the
+forwarders to drain this backend: it gets no new flows and keeps those it has. They follow when they next ask, a small fleet within 5 s.
+--undrain removes the file; so does a boot, since the default directory is in /run. --wait ends when every forwarder that asks
+the agent drains this host and no TCP connection to its VIPs is left, or after the longest drain_deadline of its pools.
+
 Second chance: with second_chance: on, a TCP packet whose connection this host does not have is sent to the next of the backends
 that its GRE key names. It counts as sent_on, or as drop_peer_... if it cannot be sent.
 
@@ -57,13 +86,14 @@ The agent accepts GRE only from agent.forwarders and the pools' backends, and on
 anyone else. All other traffic passes untouched. Packets for a VIP that this host does not have (see ip route get VIP) are dropped
 as drop_vip_not_local, unless agent.vip_elsewhere is true.
 
-Exit codes: 0 done, 1 failed while running or no agent answers, 2 wrong config or usage, 3 the machine lacks something.
+Exit codes: 0 done, 1 failed while running, no agent answers, or --wait ended by the deadline, 2 wrong config or usage, 3 the machine lacks something.
 
 Examples:
   ip addr add 203.0.113.10/32 dev lo        # the VIP must be an address of the backend
   anyhop agent -c /etc/anyhop/anyhop.yaml --interface eth0 --check
   anyhop agent -c /etc/anyhop/anyhop.yaml --interface eth0
   anyhop agent -c /etc/anyhop/anyhop.yaml --status --json | jq '.vips[].established'
+  anyhop agent -c /etc/anyhop/anyhop.yaml --drain --wait && reboot
   anyhop agent --stop --interface eth0`,
     )
     .action(async (options: AgentOptions, command: Command) => {
@@ -77,6 +107,10 @@ async function act(options: AgentOptions, isConfigNamed: boolean): Promise<numbe
   if (options.check) return check(load(), inJson);
   if (options.status) return status(load(), inJson);
   if (options.stop) return stop(options, isConfigNamed);
+  if (options.drain) return drainHost(load(), { wait: options.wait === true, json: inJson });
+  if (options.wait)
+    throw new AnyhopError('ERR_USAGE', '--wait waits for the end of a drain: use it with --drain');
+  if (options.undrain) return undrainHost(load(), inJson);
   return runAgent(load);
 }
 

@@ -21,6 +21,8 @@ export interface PoolDrain {
   readonly until?: string;
   /** Why the number of connections is unknown. */
   readonly unknown?: string;
+  /** The backend's own agent asks for it. */
+  readonly byAgent?: true;
 }
 
 /** The drains in the answer to the request. */
@@ -60,7 +62,7 @@ function follow(before: PoolDrain, status: NodeStatus): PoolDrain {
 export function drainOf(
   pool: string,
   backend: string,
-  { connections, unknown, deadline, done }: DrainStatus,
+  { connections, unknown, deadline, done, askedBy = [] }: DrainStatus,
 ): PoolDrain {
   return {
     pool,
@@ -69,6 +71,7 @@ export function drainOf(
     connections,
     until: deadline,
     ...(unknown !== undefined && { unknown }),
+    ...(askedBy.includes('agent') && { byAgent: true }),
   };
 }
 
@@ -84,7 +87,7 @@ export function drawDrain(drain: PoolDrain, now = new Date()): string {
     undone: 'is active again: the drain was cancelled',
     removed: 'is no longer in the pool',
   };
-  return `${pool}/${backend}: ${words[stage]}`;
+  return `${pool}/${backend}: ${words[stage]}${drain.byAgent ? ', asked by its agent' : ''}`;
 }
 
 function drawLeft({ connections, unknown }: PoolDrain): string {

@@ -295,7 +295,7 @@ export const agent = z
         path
           .default(RUN_DIRECTORY_DEFAULT)
           .describe(
-            'Directory in which the host of a backend asks to be drained, by a file for each address. Its agent reports it.',
+            'Directory in which the host of a backend asks to be drained: `anyhop agent --drain` makes a file there.',
           ),
       ),
       vip_elsewhere: z

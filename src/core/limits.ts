@@ -81,6 +81,8 @@ export const FORWARDERS_HEARD_MAX = 512;
 export const FORWARDER_INTERVALS_HEARD = 3;
 /** BACKENDS_MAX backends are asked every 22 minutes. */
 export const FORWARDER_ASKS_EVERY_MS_MAX = 3_600_000;
+/** After a change that a backend's agent asked for, the next one of that backend has to wait for so long. */
+export const AGENT_DRAIN_PAUSE_MS = 10_000;
 /** Linux: sun_path without the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 

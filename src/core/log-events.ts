@@ -27,6 +27,7 @@ export const LOG_EVENTS = {
   drain_asked:
     'The host of a backend asks the forwarders to drain it: its agent logs this, and so does each forwarder that learns of it.',
   drain_no_longer_asked: 'The host of a backend no longer asks the forwarders to drain it.',
+  drain_not_taken: 'A drain that agents ask for, or its end, cannot be planned; the node tries again.',
   drained: 'A drain is done: no connection is left, or its deadline has passed.',
   draining_mark_unusable:
     'The agent cannot tell whether its host asks to be drained, and reports that it does not.',

@@ -27,8 +27,9 @@ import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
 import { describeMembers } from '../pool/describe-change.js';
 import type { OverridePatch } from '../pool/override.js';
-import { bringForward, cancel, findQueued } from '../pool/runtime.js';
+import { askedByAgents, bringForward, cancel, findQueued } from '../pool/runtime.js';
 import type { BackendFacts } from '../pool/states.js';
+import { refuseUndrain, stepOfAgents } from './agent-refusals.js';
 import type { Assembly } from './assemble.js';
 import { losses, queuedReport, reportOf, settingsChanges } from './change-reports.js';
 import { ConfigFile, type ReadConfig } from './config-file.js';
@@ -39,7 +40,7 @@ import { noChange, noPool, poolsNamed, serviceNamed } from './named.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
 import { counterReport, healthReport } from './node-reports.js';
 import { planPools, preview, refusal } from './plans.js';
-import { idleAfter, reloadTo, saying, wordOf } from './requests.js';
+import { reloadTo, saying, warningsAfter, wordOf } from './requests.js';
 import { takenIds } from './taken-ids.js';
 
 /** What there is once the node forwards. */
@@ -164,13 +165,14 @@ export class NodeActions implements ControlActions {
     const { pools, facts } = this.#options;
     const { file } = pools;
     const names = poolsNamed(target, file.pools);
+    if (patch.state === 'active') refuseUndrain(names, target.backend, pools.pools);
     const request = (isForced: boolean): ChangeRequest =>
       saying(file, names, target, patch, isForced || force);
     return {
       of: `${wordOf(patch)} ${target.backend}`,
       pools: planPools(pools, facts, request, file).filter(({ pool }) => names.includes(pool)),
       changes: [],
-      warnings: idleAfter(names, preview(pools, request(false))),
+      warnings: warningsAfter(names, target, patch, preview(pools, request(false))),
     };
   }
 
@@ -216,6 +218,8 @@ export class NodeActions implements ControlActions {
   async cancel(id: string): Promise<ChangeReport> {
     let fromFile = false;
     const report = await this.#queued(id, (before, at) => {
+      const asked = askedByAgents(before, id);
+      if (asked.length > 0) throw stepOfAgents(id, asked);
       const after = cancel(before, id, at);
       fromFile = [...after].some(
         ([name, { file }]) => file !== before.get(name)!.file && !sameMembers(file, before.get(name)!.file),
@@ -254,12 +258,13 @@ export class NodeActions implements ControlActions {
     let names: readonly string[] = [];
     const report = await this.#change(() => {
       names = poolsNamed(target, pools.file.pools);
+      if (patch.state === 'active') refuseUndrain(names, target.backend, pools.pools);
       return saying(pools.file, names, target, patch, force);
     });
     return {
       ...report,
       pools: report.pools.filter(({ pool }) => names.includes(pool)).map(alone),
-      warnings: [...report.warnings, ...idleAfter(names, pools.pools)],
+      warnings: [...report.warnings, ...warningsAfter(names, target, patch, pools.pools)],
     };
   }
 

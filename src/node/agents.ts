@@ -1,8 +1,9 @@
 /**
  * What the backends' agents report, asked for all the time: whether they answer, their version, their VIPs, and how many
  * connections they have. A few at a time, so that thousands of backends cost a node no more than some do: a small fleet is asked
- * every 5 s, 4,000 backends every 80 s.
+ * every 5 s, 4,000 backends every 80 s. With each question the node says whether it drains the backend.
  */
+import type { Question } from '../agent/question.js';
 import { type AgentReport, fetchAgentReport } from '../agent/report.js';
 import type { AgentStatus } from '../api/status.js';
 import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
@@ -20,7 +21,7 @@ const UNPRINTABLE = /\p{C}/gu;
 const TIMEOUT_MS = 1_500;
 
 export interface AgentsOptions {
-  readonly fetch?: (address: string, port: number, timeoutMs: number) => Promise<AgentReport>;
+  readonly fetch?: typeof fetchAgentReport;
 }
 
 export class Agents {
@@ -32,9 +33,21 @@ export class Agents {
   #addresses: readonly string[] = [];
   #next = 0;
   #timer: NodeJS.Timeout | undefined;
+  #answered = (_address: string, _report: AgentReport): void => {};
+  #isDrained = (_address: string): boolean => false;
 
   constructor({ fetch = fetchAgentReport }: AgentsOptions = {}) {
     this.#fetch = fetch;
+  }
+
+  /** Calls `listener` with every report. */
+  onReport(listener: (address: string, report: AgentReport) => void): void {
+    this.#answered = listener;
+  }
+
+  /** @param isDrained whether this node drains the backend at an address: what agents are told */
+  tell(isDrained: (address: string) => boolean): void {
+    this.#isDrained = isDrained;
   }
 
   /** Asks the agents of these backends from now on, and no others. @param port of the agents' reports */
@@ -50,22 +63,31 @@ export class Agents {
   /** Asks those whose turn it is. */
   tick(): void {
     const { length } = this.#addresses;
-    const count = Math.min(Math.ceil(length / ROUND_TICKS), ASKED_PER_TICK_MAX);
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < this.#perTick(); i++) {
       const address = this.#addresses[this.#next++ % length];
       // Why it failed is kept.
       if (!this.#asked.has(address)) this.ask(address).catch(() => undefined);
     }
   }
 
+  #perTick(): number {
+    return Math.min(Math.ceil(this.#addresses.length / ROUND_TICKS), ASKED_PER_TICK_MAX);
+  }
+
+  /** A very small fleet is asked more often than is said here, so that agents do not forget a node which restarts. */
+  #question(address: string): Question {
+    const ticks = Math.ceil(this.#addresses.length / Math.max(this.#perTick(), 1));
+    return { draining: this.#isDrained(address), everyMs: Math.max(ticks, ROUND_TICKS) * TICK_MS };
+  }
+
   /** @throws AnyhopError ERR_REPORT when the agent does not answer */
   async ask(address: string): Promise<AgentReport> {
     this.#asked.add(address);
     const at = new Date().toISOString();
+    let report: AgentReport;
     try {
-      const report = await this.#fetch(address, this.#port, TIMEOUT_MS);
+      report = await this.#fetch(address, this.#port, TIMEOUT_MS, this.#question(address));
       this.#known.set(address, answered(report, at));
-      return report;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#known.set(address, { reachable: false, at, why: why.replaceAll(UNPRINTABLE, '?') });
@@ -73,6 +95,8 @@ export class Agents {
     } finally {
       this.#asked.delete(address);
     }
+    this.#answered(address, report);
+    return report;
   }
 
   /** Undefined before the first answer, or the first failure. */
@@ -86,7 +110,7 @@ export class Agents {
 }
 
 /** It comes from another machine, and is shown on terminals. */
-function answered({ version, startedAt, vips }: AgentReport, at: string): AgentStatus {
+function answered({ version, startedAt, vips, draining }: AgentReport, at: string): AgentStatus {
   return {
     reachable: true,
     at,
@@ -94,5 +118,6 @@ function answered({ version, startedAt, vips }: AgentReport, at: string): AgentS
     startedAt: new Date(startedAt).toISOString(),
     vips: [...new Set(vips.flatMap(({ vip }) => parseAddress(vip)?.text ?? []))],
     connections: vips.reduce((sum, { established }) => sum + established, 0),
+    draining,
   };
 }

@@ -95,7 +95,7 @@ export class Drains {
   }
 
   /** Undefined for a backend that does not drain. */
-  status(pool: string, backend: string): DrainStatus | undefined {
+  status(pool: string, backend: string): Omit<DrainStatus, 'askedBy'> | undefined {
     const drain = this.#drains.get(`${pool}/${backend}`);
     if (drain === undefined) return undefined;
     const { sinceMs, deadlineMs } = drain;

@@ -62,6 +62,8 @@ export interface NodeSurroundings {
 /** A change that is asked for: the file, and what becomes of the pools. `next` throws AnyhopError ERR_LIMIT when a queue is full. */
 export interface ChangeRequest {
   readonly file: LoadedConfig<'run'>;
+  /** Why, for the log; `the config changed` when left out. */
+  readonly why?: string;
   readonly next: (before: Membership, at: Moment) => Membership;
 }
 
@@ -223,7 +225,7 @@ export class NodePools {
       }
       await this.#around.remember(this.#pools);
       const done = effects(before, this.#pools);
-      logEffects(done, 'the config changed', this.#log);
+      logEffects(done, request.why ?? 'the config changed', this.#log);
       logFullMemory(before, this.#pools, this.#log);
       return done;
     } finally {

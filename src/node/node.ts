@@ -17,12 +17,13 @@ import type { Image } from '../image/read.js';
 import { markedBackends, reachedBackends } from '../pool/membership.js';
 import { warnAboutVeth } from '../underlay/veth.js';
 import { type Forwarded, NodeActions } from './actions.js';
+import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
 import type { EventRing } from './events.js';
 import { Forwarding } from './forwarding.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
-import { changeStatus, overrideStatus } from './pool-status.js';
+import { changeStatus, drainStatus, overrideStatus } from './pool-status.js';
 import type { Host } from './prepare.js';
 import { Rates } from './rates.js';
 import { NodeReadiness } from './readiness.js';
@@ -44,6 +45,7 @@ export class Node {
   readonly #backends: Backends;
   readonly #readiness: NodeReadiness;
   readonly #pools: NodePools;
+  readonly #agentDrains: AgentDrains;
   #running: Running | undefined;
   #stoppedBy = '';
 
@@ -72,6 +74,13 @@ export class Node {
       now,
     });
     this.#backends.drains.onChange(() => this.#pools.marksChanged());
+    this.#agentDrains = followAgents({
+      agents: this.#backends.agents,
+      pools: this.#pools,
+      forwarding: () => this.#running?.forwarding,
+      now,
+      log,
+    });
     this.actions = new NodeActions({
       pools: this.#pools,
       load,
@@ -204,6 +213,7 @@ export class Node {
   async #publish(): Promise<unknown> {
     // A backend that begins to drain holds up what is planned next.
     if (this.#backends.follow(this.#pools)) setImmediate(() => this.#pools.marksChanged());
+    this.#agentDrains.poolsChanged();
     return this.#running?.forwarding.refresh();
   }
 
@@ -289,7 +299,7 @@ export class Node {
       configFile: () => this.actions.configFile,
       overrides: () => overrideStatus(pools),
       change: (pool) => changeStatus(pools.get(pool)),
-      drain: (pool, backend) => drains.status(pool, backend),
+      drain: (pool, backend) => drainStatus(pools.get(pool), backend, drains.status(pool, backend)),
       agent: (address) => agents.status(address),
     });
   }

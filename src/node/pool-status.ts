@@ -1,6 +1,7 @@
 /** What `status` tells of a pool's planned changes and of what was said at runtime. */
 
-import type { OverrideStatus, PoolChangeStatus, QueuedStatus } from '../api/status.js';
+import type { DrainStatus, OverrideStatus, PoolChangeStatus, QueuedStatus } from '../api/status.js';
+import { drainSources } from '../pool/agent-drain.js';
 import type { PoolChanges } from '../pool/change.js';
 import { type QueuedStep, queuedSteps } from '../pool/effects.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
@@ -32,6 +33,16 @@ export function queuedStatus({ id, plannedAtMs, dueAtMs, changes }: QueuedStep):
     dueAt: new Date(dueAtMs).toISOString(),
     changes,
   };
+}
+
+/** With who asks for the drain; undefined for a member that does not drain. */
+export function drainStatus(
+  pool: PoolMembership | undefined,
+  backend: string,
+  drain: Omit<DrainStatus, 'askedBy'> | undefined,
+): DrainStatus | undefined {
+  if (drain === undefined) return undefined;
+  return { askedBy: pool === undefined ? [] : drainSources(pool, backend), ...drain };
 }
 
 export function overrideStatus(pools: Membership): OverrideStatus[] {

@@ -2,10 +2,12 @@
 import type { BackendTarget } from '../api/api.js';
 import { idleBackends } from '../config/idle.js';
 import type { LoadedConfig } from '../config/types.js';
+import type { AgentWords } from '../pool/agent-drain.js';
 import { type Membership, take } from '../pool/membership.js';
 import type { OverridePatch } from '../pool/override.js';
 import { renamedPools } from '../pool/renames.js';
-import { say } from '../pool/runtime.js';
+import { hear, say } from '../pool/runtime.js';
+import { goesOnDraining } from './agent-refusals.js';
 import type { ChangeRequest } from './node-pools.js';
 
 /** What a file says; with `force` all that waits comes with it. */
@@ -29,14 +31,29 @@ export function saying(
   };
 }
 
+/** What agents ask for. */
+export function hearing(file: LoadedConfig<'run'>, words: AgentWords): ChangeRequest {
+  return { file, next: (before, at) => hear(before, words, at), why: 'agents say so' };
+}
+
 /** In words: `drain`, `weight 3 of`. */
 export function wordOf({ state, weight }: OverridePatch): string {
   if (weight !== undefined) return `weight ${weight} of`;
   return state === 'draining' ? 'drain' : 'undrain';
 }
 
+/** What an operator should know of what was said of one backend. */
+export function warningsAfter(
+  names: readonly string[],
+  { backend }: BackendTarget,
+  patch: OverridePatch,
+  pools: Membership,
+): string[] {
+  return [...goesOnDraining(names, backend, patch, pools), ...idleAfter(names, pools)];
+}
+
 /** Which backends of these pools get no flows once all that waits is in force, although the pool has them. */
-export function idleAfter(names: readonly string[], pools: Membership): string[] {
+function idleAfter(names: readonly string[], pools: Membership): string[] {
   return names.flatMap((name) => {
     const { changes, file } = pools.get(name)!;
     const members = changes.queue.at(-1)?.members ?? changes.members;

@@ -18,11 +18,25 @@ import {
 } from '../core/limits.js';
 import type { PoolChanges } from './change.js';
 import { FORMER_VERSIONS, formerChanges } from './former-change-file.js';
-import { health, holds, id, isSorted, member, name, prior, queue, TIME_MS_MAX, time } from './kept-parts.js';
+import {
+  agentDrain,
+  health,
+  holds,
+  id,
+  isSorted,
+  member,
+  name,
+  prior,
+  queue,
+  TIME_MS_MAX,
+  time,
+} from './kept-parts.js';
 import type { PoolMemory } from './membership.js';
 
 /** Rises when a file of the present program could not be read by an older one. */
-const FILE_VERSION = 5;
+const FILE_VERSION = 6;
+/** The same without what agents ask for. */
+const VERSION_WITHOUT_AGENTS = 5;
 
 /** In force, remembered, and waiting. */
 const LISTS_MAX = 1 + STATES_REMEMBERED_MAX + CHANGES_QUEUED_MAX;
@@ -128,6 +142,11 @@ function file<V extends z.ZodType, C extends z.ZodType<PoolChanges>>(version: V,
   const poolMemory = z.strictObject({
     changes: related(changes),
     overrides: z.array(override).max(BACKENDS_PER_POOL_MAX),
+    agentDrains: z
+      .array(agentDrain)
+      .max(BACKENDS_PER_POOL_MAX)
+      .refine((list) => isSorted(list.map(({ address }) => address)), 'not sorted, or an address twice')
+      .default([]),
     drainingSinceMs: z.record(name, time),
   });
   const pools = z
@@ -136,15 +155,15 @@ function file<V extends z.ZodType, C extends z.ZodType<PoolChanges>>(version: V,
   return z.strictObject({ version, clocks, pools });
 }
 
-const presentFile = file(z.literal(FILE_VERSION), presentChanges);
+const presentFile = file(z.literal([FILE_VERSION, VERSION_WITHOUT_AGENTS]), presentChanges);
 const formerFile = file(z.literal(FORMER_VERSIONS), formerChanges);
 const versioned = z.object({ version: z.number() });
 
 /** The text to keep, by name of pool; ends with a newline. @param now when that is */
 export function writeMemory(memory: ReadonlyMap<string, PoolMemory>, now: Clocks): string {
-  const kept = [...memory].map(([pool, { changes, overrides, drainingSinceMs }]) => [
+  const kept = [...memory].map(([pool, { changes, overrides, agentDrains, drainingSinceMs }]) => [
     pool,
-    { changes: keptOf(changes), overrides, drainingSinceMs },
+    { changes: keptOf(changes), overrides, agentDrains, drainingSinceMs },
   ]);
   const { nowMs, wallMs } = now;
   const contents = { version: FILE_VERSION, clocks: { nowMs, wallMs }, pools: Object.fromEntries(kept) };
@@ -204,20 +223,22 @@ class Numbered<T extends object> {
  */
 export function readMemory(text: string, now: Clocks): Map<string, PoolMemory> {
   const contents = parseJson(text);
-  const isFormer = versioned.safeParse(contents).data?.version !== FILE_VERSION;
+  const { version } = versioned.safeParse(contents).data ?? {};
+  const isFormer = FORMER_VERSIONS.some((former) => former === version);
   const parsed = (isFormer ? formerFile : presentFile).safeParse(contents);
   if (!parsed.success) {
     const [{ path, message }] = parsed.error.issues;
     throw unreadable(`${path.length === 0 ? 'the file' : path.join('.')}: ${message}`);
   }
   return new Map(
-    Object.entries(parsed.data.pools).map(([pool, { changes, overrides, drainingSinceMs }]) => {
+    Object.entries(parsed.data.pools).map(([pool, { changes, overrides, agentDrains, drainingSinceMs }]) => {
       const byMs = movedByMs(parsed.data.clocks, changes.nowMs, now);
       // None of these can be later than the last time seen.
       const since = (ms: number): number => movedTime(Math.min(ms, changes.nowMs), byMs);
       const memory: PoolMemory = {
         changes: moved(changes, byMs),
         overrides: overrides.map((each) => ({ ...each, sinceMs: since(each.sinceMs) })),
+        agentDrains,
         drainingSinceMs: Object.fromEntries(
           Object.entries(drainingSinceMs).map(([name, ms]) => [name, since(ms)]),
         ),

@@ -31,7 +31,7 @@ import {
   withoutSettled,
   withPlanned,
 } from './open-changes.js';
-import { type Brought, bringFields, bringStep, endDrains, merge, withoutStep } from './queue.js';
+import { type Brought, bringFields, bringStep, endDrains, joinDrains, merge, withoutStep } from './queue.js';
 import { isSameMembers, type RememberedState, remember, withoutExpired } from './remembered.js';
 import { type Standing, UP } from './standing.js';
 
@@ -135,6 +135,19 @@ export function plan(
   marks?: FirstMarks,
 ): PoolChanges {
   return atOnce(changes, nowMs, (before) => planNow(come(before), change, marks));
+}
+
+/** As `plan`, when agents ask for drains or no longer do: the drains that wait come together. @param asked names of all that ask */
+export function planAsked(
+  changes: PoolChanges,
+  change: PoolChange,
+  asked: ReadonlySet<string>,
+  nowMs: number,
+): PoolChanges {
+  return atOnce(changes, nowMs, (before) => {
+    const now = come(before);
+    return planNow({ ...now, queue: joinDrains(now.members, now.queue, asked) }, change, undefined);
+  });
 }
 
 function planNow(now: PoolChanges, change: PoolChange, marks: FirstMarks | undefined): PoolChanges {

@@ -10,9 +10,17 @@ type Member = Omit<BackendConfig, 'address'> & { readonly address: { readonly te
 
 /** So many names are spelled out. */
 const NAMED = { most: 5 };
+const BY_AGENT = { draining: ' (asked by its agent)', active: ' (its agent asks no longer)' } as const;
 
-/** Members, weights, admin states, addresses, agents, ids; empty when they are the same in any order. */
-export function describeMembers(before: readonly Member[], after: readonly Member[]): string[] {
+/**
+ * Members, weights, admin states, addresses, agents, ids; empty when they are the same in any order.
+ * @param isByAgent whether an agent alone is the reason for the new state of a member
+ */
+export function describeMembers(
+  before: readonly Member[],
+  after: readonly Member[],
+  isByAgent: (name: string, state: BackendConfig['state']) => boolean = () => false,
+): string[] {
   const old = new Map(before.map((backend) => [backend.name, backend]));
   const next = new Map(after.map((backend) => [backend.name, backend]));
   const added = [...next.keys()].filter((name) => !old.has(name));
@@ -20,15 +28,23 @@ export function describeMembers(before: readonly Member[], after: readonly Membe
   const changes: string[] = [];
   if (added.length > 0) changes.push(`${listed(added, NAMED)} added`);
   if (removed.length > 0) changes.push(`${listed(removed, NAMED)} removed`);
-  const differing = (what: string, value: (member: Member) => string): void => {
+  const differing = (
+    what: string,
+    value: (member: Member) => string,
+    why: (member: Member) => string = () => '',
+  ): void => {
     const list = [...next.values()].flatMap((backend) => {
       const was = old.get(backend.name);
       if (was === undefined || value(was) === value(backend)) return [];
-      return [`${backend.name} ${what} ${value(was)} -> ${value(backend)}`];
+      return [`${backend.name} ${what} ${value(was)} -> ${value(backend)}${why(backend)}`];
     });
     if (list.length > 0) changes.push(listed(list, NAMED));
   };
-  differing('state', ({ state }) => state);
+  differing(
+    'state',
+    ({ state }) => state,
+    ({ name, state }) => (isByAgent(name, state) ? BY_AGENT[state] : ''),
+  );
   differing('weight', ({ weight }) => String(weight));
   differing('address', ({ address }) => address.text);
   differing('agent', ({ agent }) => String(agent));

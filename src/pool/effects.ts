@@ -1,6 +1,7 @@
 /** What a transition of the pools did, pool by pool: for reports, for the log, and for a plan before it is made. */
 import { isDeepStrictEqual } from 'node:util';
 import type { BackendConfig } from '../config/types.js';
+import { isByAgent } from './agent-drain.js';
 import type { PoolChanges, QueuedChange } from './change.js';
 import { describeMembers } from './describe-change.js';
 import { dueAtMs } from './due.js';
@@ -43,13 +44,14 @@ export function stepId(pool: string, { id }: Pick<QueuedChange, 'id'>): string {
 }
 
 /** All that wait, the next one first. */
-export function queuedSteps({ file, changes }: PoolMembership): QueuedStep[] {
+export function queuedSteps(pool: PoolMembership): QueuedStep[] {
+  const { file, changes } = pool;
   const due = dueAtMs(changes, file.drainDeadlineMs);
   const lists = [changes, ...changes.queue].map(({ members }) => members);
   return changes.queue.map((step, i) => ({
     id: stepId(file.name, step),
     plannedAtMs: step.plannedAtMs,
-    changes: describeMembers(lists[i], lists[i + 1]),
+    changes: describeMembers(lists[i], lists[i + 1], (name, state) => isByAgent(pool, pool, name, state)),
     dueAtMs: due[i],
     waitsFor: i === 0 ? waitsFor(changes) : [],
   }));
@@ -91,7 +93,9 @@ function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect
     ),
   );
   const rest = { ...nothing, came, takenBack, ...(settling !== undefined && { settlesAtMs: settling }) };
-  const inForce = describeMembers(was.changes.members, is.changes.members);
+  const inForce = describeMembers(was.changes.members, is.changes.members, (name, state) =>
+    isByAgent(was, is, name, state),
+  );
   if (inForce.length > 0) return { ...rest, effect: 'in_force', changes: [...nothing.changes, ...inForce] };
   const [before, steps] = [queuedSteps(was), queuedSteps(is)];
   const last = is.changes.queue.findLastIndex(({ id }, i) => {

@@ -18,6 +18,11 @@ const address = z.string().transform((text, context): IpAddress => {
   if (parsed?.text !== text) context.addIssue('not an address in canonical form');
   return parsed!;
 });
+/** Of what agents ask for. */
+export const agentDrain = z.strictObject({
+  address: address.transform(({ text }) => text),
+  isAsked: z.boolean(),
+});
 const fields = z.strictObject({
   name,
   address,

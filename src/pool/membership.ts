@@ -1,13 +1,14 @@
 /**
- * What all pools of a node were, are and will be: the file, the overrides set at runtime, and what is remembered of each pool
- * (change.ts). One immutable value; every transition returns the next one. A change can so be examined before it is made, and one
- * that cannot be published is dropped.
+ * What all pools of a node were, are and will be: the file, the overrides set at runtime, the drains that agents ask for, and what is
+ * remembered of each pool (change.ts). One immutable value; every transition returns the next one. A change can so be examined before it
+ * is made, and one that cannot be published is dropped.
  *
- *   file ---- overridden() --> wanted --- plan(), force() --> changes --- statesOf() --> tables
+ *   file ---- wantedPool() --> wanted --- plan(), force() --> changes --- statesOf() --> tables
  *
  * Times are milliseconds as in change.ts.
  */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
+import { type AgentDrain, stillAsked, wantedPool } from './agent-drain.js';
 import {
   advance,
   type FirstMarks,
@@ -23,7 +24,7 @@ import {
   startChanges,
 } from './change.js';
 import type { Hold } from './open-changes.js';
-import { type Override, overridden, stillNeeded } from './override.js';
+import { type Override, stillNeeded } from './override.js';
 import type { Standing } from './standing.js';
 import { formerMembers } from './states.js';
 
@@ -34,6 +35,8 @@ export interface PoolMembership {
   readonly formerly?: string;
   /** Over the file; sorted by name. */
   readonly overrides: readonly Override[];
+  /** Sorted by address. */
+  readonly agentDrains: readonly AgentDrain[];
   readonly changes: PoolChanges;
   /** Since when each member in force that drains does so. */
   readonly drainingSinceMs: Readonly<Record<string, number>>;
@@ -46,12 +49,13 @@ export type Membership = ReadonlyMap<string, PoolMembership>;
 export interface PoolMemory {
   readonly changes: PoolChanges;
   readonly overrides: readonly Override[];
+  readonly agentDrains: readonly AgentDrain[];
   readonly drainingSinceMs: Readonly<Record<string, number>>;
 }
 
 /** Of a pool of which nothing was said at runtime. */
 export function memoryOf(changes: PoolChanges): PoolMemory {
-  return { changes, overrides: [], drainingSinceMs: {} };
+  return { changes, overrides: [], agentDrains: [], drainingSinceMs: {} };
 }
 
 /**
@@ -100,7 +104,11 @@ function takePool(
 ): PoolMembership {
   const remembered = known ?? memory?.get(file.name) ?? memory?.get(renamed?.get(file.name) ?? '');
   const overrides = stillNeeded(remembered?.overrides ?? [], file);
-  const { backends: members, prior } = overridden(file, overrides);
+  const agentDrains = stillAsked(
+    { file, overrides, agentDrains: remembered?.agentDrains ?? [] },
+    remembered?.changes.members ?? [],
+  );
+  const { backends: members, prior } = wantedPool({ file, overrides, agentDrains });
   const change: PoolChange = { members, prior };
   const marks = firstMarks(file, members, standing);
   const { settleMs } = file;
@@ -114,6 +122,7 @@ function takePool(
     file,
     ...(isRenamed && { formerly: known.file.name }),
     overrides,
+    agentDrains,
     changes,
     drainingSinceMs,
   });
@@ -181,14 +190,15 @@ export function mapPool(
   return mapPools(before, (pool, each) => (each === name ? next(transform(pool)) : pool));
 }
 
-/** Keeps since when members drain. */
+/** Keeps since when members drain, and what agents ask for. */
 function next(pool: PoolMembership): PoolMembership {
   const { changes } = pool;
+  const agentDrains = stillAsked(pool, changes.members);
   const draining = changes.members.filter(({ state }) => state === 'draining');
   const drainingSinceMs = Object.fromEntries(
     draining.map(({ name }) => [name, own(pool.drainingSinceMs, name) ?? changes.nowMs]),
   );
-  return { ...pool, drainingSinceMs };
+  return { ...pool, agentDrains, drainingSinceMs };
 }
 
 /** A backend may have the name of something that every object has. */

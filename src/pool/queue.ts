@@ -82,6 +82,33 @@ export function endDrains(
   return withMembers(inForce, steps, [active(inForce), ...lists]);
 }
 
+/**
+ * The queue when backends are to drain because their agents ask for it: these join the last step that does nothing else, so that a whole
+ * fleet of hosts that ask takes one place in the queue.
+ * @param asked names of all whose agents ask
+ */
+export function joinDrains(
+  inForce: Members,
+  queue: readonly QueuedChange[],
+  asked: ReadonlySet<string>,
+): readonly QueuedChange[] {
+  const states = statesOf(inForce, queue);
+  const at = queue.findLastIndex((_, i) => areDrainsOf(editsBetween(states[i], states[i + 1]), asked));
+  if (at < 0) return queue;
+  const joined = [...asked].reduce<States>(
+    (all, name) => edited(all, at + 1, { name, fields: { state: 'draining' } }),
+    states,
+  );
+  return withMembers(inForce, queue, joined.slice(1));
+}
+
+function areDrainsOf(edits: readonly Edit[], names: ReadonlySet<string>): boolean {
+  return edits.every(
+    ({ name, fields = {} }) =>
+      names.has(name) && fields.state === 'draining' && Object.keys(fields).length === 1,
+  );
+}
+
 function endsDrain({ fields = {} }: Edit): boolean {
   return fields.state === 'active' && Object.keys(fields).length === 1;
 }
@@ -122,6 +149,18 @@ export function withoutStep(
   const back = editsBetween(states[at + 1], states[at]);
   const later = back.reduce<States>((all, edit) => edited(all, 0, edit), states.slice(at + 1));
   return withMembers(inForce, queue, [...states.slice(1, at + 1), ...later]);
+}
+
+/** What a step does to the states of members; undefined when it changes anything else too. */
+export function changedStates(
+  inForce: Members,
+  queue: readonly QueuedChange[],
+  at: number,
+): { readonly name: string; readonly state: BackendConfig['state'] }[] | undefined {
+  const states = statesOf(inForce, queue);
+  const edits = editsBetween(states[at], states[at + 1]);
+  const isState = edits.every(({ fields = {} }) => Object.keys(fields).join() === 'state');
+  return isState ? edits.map(({ name, fields }) => ({ name, state: fields!.state! })) : undefined;
 }
 
 function statesOf(inForce: Members, queue: readonly QueuedChange[]): States {

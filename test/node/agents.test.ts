@@ -1,7 +1,7 @@
 /** What a node knows of its backends' agents: all are asked, some at a time, and what they say is not trusted. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { AgentReport } from '#anyhop/agent/report.js';
+import type { AgentReport, fetchAgentReport } from '#anyhop/agent/report.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { Agents } from '#anyhop/node/agents.js';
 import type { NamedBackend } from '#anyhop/pool/membership.js';
@@ -46,6 +46,7 @@ describe("the backends' agents", () => {
       startedAt: '2024-05-01T12:00:00.000Z',
       vips: ['203.0.113.10', '203.0.113.11'],
       connections: 7,
+      draining: false,
     });
     answer = async () => {
       throw new AnyhopError('ERR_REPORT', 'the agent says \x1b[2J');
@@ -86,6 +87,37 @@ describe("the backends' agents", () => {
       assert.equal(new Set(asked).size, count);
       agents.close();
     }
+  });
+
+  it('are told whether this node drains their backend, and how often it asks; who listens hears what they say', async () => {
+    for (const [count, everyMs] of [
+      [1, 5_000],
+      [10, 5_000],
+      [4_000, 80_000],
+    ] as const) {
+      const told: unknown[] = [];
+      const heard: string[] = [];
+      const fetch = async (...[address, , , question]: Parameters<typeof fetchAgentReport>) => {
+        told.push([address, question]);
+        return { ...REPORT, draining: true };
+      };
+      const agents = new Agents({ fetch });
+      agents.follow(backends(count), 1234);
+      agents.tell((address) => address === '10.1.0.0');
+      agents.onReport((address, { draining }) => heard.push(`${address} ${draining}`));
+      await agents.ask('10.1.0.0');
+      await agents.ask('10.1.0.1');
+      assert.deepEqual(told, [
+        ['10.1.0.0', { draining: true, everyMs }],
+        ['10.1.0.1', { draining: false, everyMs }],
+      ]);
+      assert.deepEqual(heard, ['10.1.0.0 true', '10.1.0.1 true']);
+      assert.equal(agents.status('10.1.0.0')!.draining, true);
+      agents.close();
+    }
+    const silent = new Agents({ fetch: () => Promise.reject(new AnyhopError('ERR_REPORT', 'gone')) });
+    silent.onReport(() => assert.fail('there is no report'));
+    await assert.rejects(silent.ask('10.1.0.0'));
   });
 
   it('are asked no more when a backend is gone or runs none, and no second time while one answer is waited for', () => {

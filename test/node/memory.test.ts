@@ -48,10 +48,13 @@ services: [{name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}]
     const changes = startChanges({ members: over4 }, 1000, 9_000);
     const overrides = [{ backend: 'a', weight: 2, sinceMs: 8_000 }];
     const drainingSinceMs = { a: 7_000, b: 99_000 };
-    const text = writeMemory(new Map([['web', { changes, overrides, drainingSinceMs }]]), clocksAt(9_000));
+    const agentDrains = [{ address: '10.1.0.1', isAsked: true }];
+    const kept = { changes, overrides, agentDrains, drainingSinceMs };
+    const text = writeMemory(new Map([['web', kept]]), clocksAt(9_000));
     const read = readMemory(text, clocksAt(4_000)).get('web')!;
     assert.equal(read.changes.nowMs, 4_000);
     assert.equal(read.overrides[0].sinceMs, 3_000);
+    assert.deepEqual(read.agentDrains, agentDrains);
     assert.deepEqual(read.drainingSinceMs, { a: 2_000, b: 4_000 });
   });
 

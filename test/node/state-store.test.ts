@@ -37,7 +37,8 @@ const storeOf = (place: string, node: string, at = clocksAt(6000)): StateStore =
 function memory(weight: number): ReadonlyMap<string, PoolMemory> {
   const changes = startChanges({ members: [member('a', { weight })] }, 1000, 5000);
   const overrides = [{ backend: 'a', state: 'draining' as const, sinceMs: 10 }];
-  return new Map([['web', { changes, overrides, drainingSinceMs: { a: 10 } }]]);
+  const agentDrains = [{ address: '10.1.0.97', isAsked: true }];
+  return new Map([['web', { changes, overrides, agentDrains, drainingSinceMs: { a: 10 } }]]);
 }
 
 describe('the state of a node', () => {
