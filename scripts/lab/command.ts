@@ -40,7 +40,7 @@ export function run(
   });
 }
 
-/** The argument vector that runs `argv` inside a network namespace. */
-export function inNamespace(namespace: string, argv: readonly string[]): string[] {
-  return ['ip', 'netns', 'exec', namespace, ...argv];
+/** The argument vector that runs `argv` inside a network namespace; in this process's own when none is given. */
+export function inNamespace(namespace: string | undefined, argv: readonly string[]): string[] {
+  return namespace === undefined ? [...argv] : ['ip', 'netns', 'exec', namespace, ...argv];
 }

@@ -49,8 +49,12 @@ export class LabProcess {
     });
   }
 
-  /** Starts `argv` in the namespace, in a session of its own: a Ctrl-C in the terminal is the lab's to handle. */
-  static async start(name: string, namespace: string, argv: readonly string[]): Promise<LabProcess> {
+  /** Starts `argv` in the namespace, if one is given, in a session of its own: a Ctrl-C in the terminal is the lab's to handle. */
+  static async start(
+    name: string,
+    namespace: string | undefined,
+    argv: readonly string[],
+  ): Promise<LabProcess> {
     const [program = '', ...args] = inNamespace(namespace, argv);
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const started = new LabProcess(name, child);

@@ -48,7 +48,12 @@ export class Resources {
     return this.#bpffs;
   }
 
-  async startProcess(name: string, namespace: string, argv: readonly string[]): Promise<LabProcess> {
+  /** In this process's own namespace when none is given. */
+  async startProcess(
+    name: string,
+    namespace: string | undefined,
+    argv: readonly string[],
+  ): Promise<LabProcess> {
     const started = await LabProcess.start(name, namespace, argv);
     this.#processes.push(started);
     return started;

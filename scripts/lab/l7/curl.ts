@@ -53,7 +53,7 @@ const INTERIM = /^HTTP\/[\d.]+ 1\d\d/;
 export async function curl(request: CurlRequest, namespace?: string): Promise<CurlAnswer> {
   const argv = curlArguments(request);
   const timeoutMs = (request.timeoutMs ?? TIMEOUT_MS) + SPARE_MS;
-  const printed = await run(namespace === undefined ? argv : inNamespace(namespace, argv), {
+  const printed = await run(inNamespace(namespace, argv), {
     timeoutMs,
     mayFail: true,
   });
