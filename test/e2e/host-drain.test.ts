@@ -177,3 +177,58 @@ describe('a host that asks to be drained', {
     assert.ok(agents[1]!.events.some(({ event }) => event === 'drain_no_longer_asked'));
   });
 });
+
+describe('a drain that a host asks for while two other changes are open', {
+  skip: missingForLab()?.message ?? false,
+  timeout: TIMEOUT_MS,
+}, () => {
+  let lab: Lab;
+  before(async () => {
+    const services = fourMixes(BACKENDS).slice(0, 1);
+    lab = await createLab({
+      forwarders: 1,
+      backends: 3,
+      engine: 'xdp',
+      services,
+      pool: { settle_time: '5m' },
+    });
+    await lab.startForwarder(0);
+    await lab.startAgent(1);
+  });
+  after(() => lab?.close());
+
+  test('waits its turn and says so, is neither cancelled nor taken for one in force, and can be forced', async () => {
+    const onForwarder = (...args: string[]): Promise<string> =>
+      run([process.execPath, MAIN, ...args, '--socket', lab.socket(0)], { timeoutMs: WAIT_MS });
+    const onHost = (...args: string[]): Promise<string> => {
+      const argv = [process.execPath, MAIN, 'agent', '-c', lab.configFile, ...args];
+      return run(inNamespace(lab.backends[1]!.namespace, argv), { timeoutMs: WAIT_MS });
+    };
+    const followed = async (): Promise<string> => {
+      const { forwarders }: AgentReport = JSON.parse(await onHost('--status', '--json'));
+      return forwarders.map(({ draining }) => draining).join();
+    };
+    for (const weight of ['2', '3']) assert.match(await onForwarder('weight', 'web-1', weight), /in force/);
+    await onHost('--drain');
+    let changes = '';
+    for (const deadline = Date.now() + WAIT_MS; !/asked by its agent/.test(changes); await delay(200)) {
+      assert.ok(Date.now() < deadline, changes);
+      changes = await onForwarder('changes');
+    }
+    const [, id = ''] =
+      /^(\S+:\d+) .* web-2 state active -> draining \(asked by its agent\)$/m.exec(changes) ?? [];
+    assert.match(
+      await onForwarder('status'),
+      new RegExp(`${id} waits until .*: web-2 state active -> draining \\(asked by its agent\\)`),
+    );
+    assert.equal(await followed(), 'false');
+    await assert.rejects(
+      onForwarder('cancel', id),
+      new RegExp(`exit code 1[\\s\\S]*the agent of web-2 asked for ${id}[\\s\\S]*anyhop agent --undrain`),
+    );
+    await assert.rejects(onForwarder('undrain', 'web-2'), /asks for its drain/);
+    await onForwarder('force', id);
+    for (const deadline = Date.now() + WAIT_MS; (await followed()) !== 'true'; await delay(200))
+      assert.ok(Date.now() < deadline, 'the agent never learns it');
+  });
+});
