@@ -67,7 +67,7 @@ const hostPattern = fc.oneof(
 
 const routePath = fc
   .tuple(
-    fc.oneof(fc.constant([]), fc.array(pick(ROUTE_SEGMENTS), { minLength: 1, maxLength: 3 })),
+    fc.oneof(fc.constant<string[]>([]), fc.array(pick(ROUTE_SEGMENTS), { minLength: 1, maxLength: 3 })),
     fc.boolean(),
   )
   .map(([segments, hasSlash]) => `/${segments.join('/')}${hasSlash ? '/' : ''}`);
@@ -97,9 +97,12 @@ export const routes: fc.Arbitrary<L7Route[]> = fc
       path: routePath,
       headers: conditions(HEADER_NAMES, HEADER_VALUES),
       cookies: conditions(COOKIE_NAMES, COOKIE_VALUES),
-      redirect: fc.option(redirect, { nil: undefined, freq: 5 }),
+      redirect: fc.oneof(
+        { weight: 5, arbitrary: fc.constant(undefined) },
+        { weight: 1, arbitrary: redirect },
+      ),
     }),
-    { minLength: 1, maxLength: 25 },
+    { minLength: 1, maxLength: 25, size: 'max' },
   )
   .map((list) =>
     list.map((parts, i) =>
@@ -154,7 +157,22 @@ const cookieLine = fc
       fc
         .tuple(pick(COOKIE_NAMES), pick(COOKIE_VALUES), pick(['=', '=', '=', ' = ']))
         .map(([name, value, sign]) => name + sign + value),
-      pick(['', 'g', 'g=', '=', '$g=1', 'x="', '"g=1"', 'x="a;g=1"', 'x="\\";g=2"', ' ', 'g="1"', 'g=1 2']),
+      pick([
+        '',
+        'g',
+        'g=',
+        '=',
+        '$g=1',
+        'x="',
+        '"g=1"',
+        'x="a;g=1"',
+        'x"=1',
+        'x=\\"1',
+        'x="\\";g=2"',
+        ' ',
+        'g="1"',
+        'g=1 2',
+      ]),
     ),
     { minLength: 1, maxLength: 4 },
   )

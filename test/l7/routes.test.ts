@@ -59,6 +59,10 @@ describe('the route of a request', () => {
     };
     for (const [host, index] of Object.entries(expected))
       assert.equal(taken(list, request(host)), index, host);
+    const hosts = ['[2001:DB8::1]', '[2001:DB8::1]:443'].map(
+      (host) => explainRoute(compileRoutes(list), request(host)).host,
+    );
+    assert.deepEqual(hosts, ['[2001:db8::1]', '[2001:db8::1]']);
     for (const host of ['example.com', 'aexample.com', 'example.org', '', '[::1]:80', undefined])
       assert.equal(taken(list, request(host)), 0, host);
   });
@@ -200,9 +204,10 @@ describe('the tables of routes', () => {
       route({ host: `h${i}`, cookies: header('group', 'b'), to: `b${i}` }),
       route({ host: `h${i}`, to: `a${i}` }),
     ]).flat();
-    const compiled = compileRoutes([...tenants, ...canaries, route()]);
+    const beta = route({ cookies: header('group', 'b'), to: 'beta' });
+    const compiled = compileRoutes([beta, ...tenants, ...canaries, route()]);
     const lines = mapFiles(compiled).get('conditions.map')!.trimEnd().split('\n');
-    assert.equal(lines.length, 1000 + 1 + 2 * 1000);
+    assert.equal(lines.length, 1 + 1000 + 1 + 2 * 1000);
     // As many rules as for four routes: one for each name.
     assert.equal(
       routeRules(compiled, '/maps').length,

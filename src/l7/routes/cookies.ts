@@ -1,7 +1,6 @@
 /**
- * A cookie of a request, as HAProxy's `req.cook` reads it: the last of its name. Commas end a cookie as semicolons do, quotes in
- * a value protect both, and names that begin with `$` are attributes, not cookies. An empty value at the end of a line is not
- * seen. (HAProxy 2.6: smp_fetch_cookie, http_find_header, http_extract_cookie_value.)
+ * A cookie of a request, as HAProxy's `req.cook` reads it: the last of its name. Commas end a cookie as semicolons do, and quotes
+ * in a value protect both. An empty value at the end of a line is not seen. (HAProxy 2.6: smp_fetch_cookie, http_find_header, http_extract_cookie_value.)
  */
 import { trimmed } from './matching.js';
 
@@ -27,7 +26,7 @@ function lastIn(part: string, name: string): string | undefined {
     if (part[end] !== '=') at = end + 1;
     else {
       const valueEnd = unquotedEnd(part, end + 1, ',;');
-      if (found === name && !found.startsWith('$')) last = trimmed(part.slice(end + 1, valueEnd));
+      if (found === name) last = trimmed(part.slice(end + 1, valueEnd));
       at = valueEnd + 1;
     }
   }

@@ -42,15 +42,14 @@ function groupRules(
   suffixes: string,
 ): Rule[] {
   const rules: Rule[] = [];
+  const host = 'req.fhdr(host),host_only,lower,rtrim(.)';
   const notFound = ['if', '!{', 'var(txn.group)', '-m', 'found', '}'];
-  if (hosts.size > 0 || suffixLabels > 0)
-    rules.push(setVar('host', 'req.fhdr(host),host_only,lower,rtrim(.)'));
-  if (hosts.size > 0) rules.push(setVar('group', `var(txn.host),map_str(${groups})`));
+  if (hosts.size > 0) rules.push(setVar('group', `${host},map_str(${groups})`));
   if (suffixLabels > 0) {
     // The first label is what the wildcard stands for; the others are reversed, as in the keys.
     const labels = Array.from({ length: suffixLabels }, (_, i) => `%[var(txn.suffix),field(-${i + 1},.)].`);
     rules.push(
-      setVar('suffix', 'var(txn.host),word(2,.,0)', notFound),
+      setVar('suffix', `${host},word(2,.,0)`, notFound),
       { words: ['http-request', 'set-var-fmt(txn.reversed)', labels.join(''), ...notFound] },
       setVar('group', `var(txn.reversed),map_beg(${suffixes})`, notFound),
     );
