@@ -72,10 +72,12 @@ describe('the load', { skip: !isInstalled('openssl') && 'needs openssl' }, () =>
           server.on('request', (request, response) => {
             assert.equal(request.httpVersion, protocol === 'http1' ? '1.1' : '2.0');
             response.setHeader('x-backend', 'shop-1');
+            response.setHeader('x-proxy', 'proxy-1');
             response.end('shop-1\n');
           }),
         { protocol },
       );
+      assert.deepEqual(result.proxies, { 'proxy-1': REQUESTS });
       assert.deepEqual([result.requests, result.failed, result.connections], [REQUESTS, 0, 1]);
       assert.deepEqual(result.servers, { 'shop-1': REQUESTS });
       assert.ok(result.latencyMs.p50 > 0 && result.latencyMs.p50 <= result.latencyMs.max);
@@ -155,10 +157,12 @@ describe('the load', { skip: !isInstalled('openssl') && 'needs openssl' }, () =>
         const { socket } = response;
         const number = (perSocket.get(socket) ?? 0) + 1;
         perSocket.set(socket, number);
+        response.setHeader('x-proxy', 'proxy-1');
         if (number === 1) response.end();
         else socket.destroy();
       }),
     );
+    for (const { proxy } of result.failures) assert.equal(proxy, 'proxy-1');
     assert.deepEqual(result.reasons, { 'on a kept connection: ECONNRESET': REQUESTS / 2 });
     assert.equal(result.retried, 0);
   });
@@ -168,6 +172,7 @@ describe('the load', { skip: !isInstalled('openssl') && 'needs openssl' }, () =>
       server.on('request', (_, response) => void response.socket.destroy()),
     );
     assert.deepEqual(closed.reasons, { 'on a new connection: ECONNRESET': REQUESTS });
+    for (const { proxy } of closed.failures) assert.equal(proxy, null);
     for (const protocol of PROTOCOLS) {
       const plan = { protocol, seconds: 0.2 };
       const refused = await load(() => {}, plan, { port: 1 });
@@ -210,14 +215,17 @@ describe('the load', { skip: !isInstalled('openssl') && 'needs openssl' }, () =>
     };
     const kept = await load(serve, {}, { cookies: true });
     assert.deepEqual(seen, [undefined, ...Array.from({ length: REQUESTS - 1 }, () => 'SRV=one')]);
-    assert.deepEqual([kept.failed, kept.moved], [0, 1]);
+    assert.deepEqual(
+      [kept.failed, kept.moves.map(({ from, to }) => `${from} ${to}`)],
+      [0, ['shop-1 shop-2']],
+    );
     seen.length = 0;
     const dropped = await load(serve);
     assert.deepEqual(
       seen.filter((cookie) => cookie !== undefined),
       [],
     );
-    assert.deepEqual([dropped.failed, dropped.moved], [0, 0]);
+    assert.deepEqual([dropped.failed, dropped.moves], [0, []]);
   });
 
   test('makes about as many requests a second as it shall, spread over its clients', async () => {

@@ -7,14 +7,15 @@
  *      +----------------- answers, directly -----------+
  *
  *   const lab = await createL7Lab({ forwarders: 2, proxies: 2, servers: ['shop-1', 'shop-2'] });
+ *   lab.configure({ l7: { key: L7_KEY, frontends: ... } });
  *   await lab.startAll();                      // forwarders and agents
- *   lab.configure({ l7: { frontends: ... } });
  *   await lab.startProxy(0);
  *
  * The services are those of SERVICES, over the pool `proxies`. Servers listen on UPSTREAM_PORT of `host4` and `host6`.
  */
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { inNamespace, run } from '../command.js';
 import { createLab, type Lab, PROGRAM } from '../lab.js';
@@ -25,6 +26,8 @@ import { backendAddresses, type Host, serverAddresses, VIP4, VIP6 } from '../top
 /** Programs that it needs besides the lab's. */
 export const L7_TOOLS = ['haproxy', 'curl', 'openssl'];
 export const UPSTREAM_PORT = 8080;
+/** Guards nothing outside the lab. */
+export const L7_KEY = '00112233445566778899aabbccddeeff'.repeat(2);
 /** Name, VIP and port of each layer-4 service. */
 export const SERVICES = [
   { name: 'http', vip: VIP4, port: 80 },
@@ -34,6 +37,8 @@ export const SERVICES = [
 ] as const;
 const POOL = 'proxies';
 const READY_TIMEOUT_MS = 30_000;
+/** A drain that is waited for takes as long as connections last. */
+const COMMAND_TIMEOUT_MS = 90_000;
 
 export interface L7LabOptions {
   readonly forwarders: number;
@@ -58,6 +63,8 @@ export interface L7Lab extends Lab {
   /** The backends, under the name that they have here. */
   readonly proxies: readonly Host[];
   readonly upstreamServers: readonly UpstreamServer[];
+  /** Writes the section of one proxy host's own config (index from 0), which is otherwise the fleet's; nobody is told. */
+  configureProxy(index: number, l7: object): void;
   /** Starts `anyhop l7 run` on a proxy host (index from 0); resolves when it says that it is ready. */
   startProxy(index: number): Promise<LabProcess>;
   /** Run directory of a proxy host (index from 0). */
@@ -73,7 +80,12 @@ export async function createL7Lab(options: L7LabOptions): Promise<L7Lab> {
     address: backendAddresses(i + 1).host4,
     agent: true,
   }));
-  const services = SERVICES.map((service) => ({ ...service, pool: POOL, backends }));
+  const services = SERVICES.map((service) => ({
+    ...service,
+    pool: POOL,
+    backends,
+    secondChance: 'on' as const,
+  }));
   const lab = await createLab({
     forwarders,
     backends: proxies,
@@ -96,22 +108,38 @@ export async function createL7Lab(options: L7LabOptions): Promise<L7Lab> {
   }
 }
 
-function proxyCommands(lab: Lab): Pick<L7Lab, 'startProxy' | 'runDirectory' | 'l7'> {
-  const runDirectory = (index: number): string => join(lab.resources.directory, lab.backends[index]!.name);
+type ProxyCommands = Pick<L7Lab, 'configure' | 'configureProxy' | 'startProxy' | 'runDirectory' | 'l7'>;
+
+function proxyCommands(lab: Lab): ProxyCommands {
+  const place = (index: number): string => join(lab.resources.directory, lab.backends[index]!.name);
+  const proxyFile = (index: number): string => `${place(index)}.yaml`;
   const argv = (index: number, args: readonly string[]): string[] => {
-    const where = ['--run-dir', runDirectory(index)];
+    const where = ['-c', proxyFile(index), '--run-dir', place(index)];
     return [process.execPath, PROGRAM, 'l7', ...args, ...where];
   };
+  const write = (index: number, change: object): void => {
+    const fleet = parse(readFileSync(lab.configFile, 'utf8'));
+    writeFileSync(proxyFile(index), stringify({ ...fleet, ...change }), { mode: 0o600 });
+  };
   return {
-    runDirectory,
+    configure(sections) {
+      lab.configure(sections);
+      for (const index of lab.backends.keys()) write(index, {});
+    },
+    configureProxy: (index, l7) => write(index, { l7 }),
+    runDirectory: (index) => place(index),
     async startProxy(index) {
       const { name, namespace } = lab.backends[index]!;
-      const run = argv(index, ['run', '-c', lab.configFile]);
-      const started = await lab.resources.startProcess(`anyhop l7 run ${name}`, namespace, run);
+      const started = await lab.resources.startProcess(
+        `anyhop l7 run ${name}`,
+        namespace,
+        argv(index, ['run']),
+      );
       await started.waitForEvent('ready', READY_TIMEOUT_MS);
       return started;
     },
-    l7: (index, args) => run(inNamespace(lab.backends[index]!.namespace, argv(index, args))),
+    l7: (index, args) =>
+      run(inNamespace(lab.backends[index]!.namespace, argv(index, args)), { timeoutMs: COMMAND_TIMEOUT_MS }),
   };
 }
 

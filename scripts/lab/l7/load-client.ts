@@ -15,17 +15,27 @@ export interface LoadClient {
   readonly connections: number;
   /** Which answered last; undefined before the first answer. */
   readonly server: string | undefined;
+  /** Which answered last, by the header `X-Proxy`; undefined without that. */
+  readonly proxy: string | undefined;
   /** Makes one request; resolves when it has ended, well (`failure` undefined) or not. */
-  request(): Promise<{ failure: string | undefined; retries: number }>;
+  request(): Promise<LoadOutcome>;
   close(): void;
 }
 
+export interface LoadOutcome {
+  readonly failure: string | undefined;
+  readonly retries: number;
+  /** Whether the connection had been used before. */
+  readonly kept: boolean;
+}
+
 /** What came of sending a request once. */
-type Outcome = Answer | { readonly failed: string } | { readonly untouched: true };
+type Outcome = Answer | { readonly failed: string; readonly kept: boolean } | { readonly untouched: true };
 
 interface Answer {
   readonly status: number;
   readonly server: string;
+  readonly proxy: string | undefined;
   readonly cookies: readonly string[];
 }
 
@@ -41,6 +51,7 @@ export function createClient(plan: LoadPlan, target: LoadTarget): LoadClient {
   const transport = plan.protocol === 'http1' ? new Http1(plan, target) : new Http2(plan, target);
   const cookies = new Map<string, string>();
   let server: string | undefined;
+  let proxy: string | undefined;
   let sent = 0;
 
   const attempt = async (): Promise<Outcome> => {
@@ -50,6 +61,7 @@ export function createClient(plan: LoadPlan, target: LoadTarget): LoadClient {
   const judge = (outcome: Exclude<Outcome, { untouched: true }>): string | undefined => {
     if ('failed' in outcome) return outcome.failed;
     const { status = 200, servers } = target;
+    proxy = outcome.proxy;
     if (target.cookies) for (const cookie of outcome.cookies) keepCookie(cookies, cookie);
     if (outcome.status !== status) return `status ${outcome.status}`;
     server = outcome.server;
@@ -63,13 +75,17 @@ export function createClient(plan: LoadPlan, target: LoadTarget): LoadClient {
     get server() {
       return server;
     },
+    get proxy() {
+      return proxy;
+    },
     async request() {
       if (sent > 0 && sent % (plan.requestsPerConnection ?? Number.POSITIVE_INFINITY) === 0) transport.drop();
       sent += 1;
       for (let retries = 0; ; retries++) {
         const outcome = await attempt();
-        if (!('untouched' in outcome)) return { failure: judge(outcome), retries };
-        if (retries === RETRIES_MAX) return { failure: `refused ${retries + 1} times`, retries };
+        if (!('untouched' in outcome))
+          return { failure: judge(outcome), retries, kept: 'failed' in outcome && outcome.kept };
+        if (retries === RETRIES_MAX) return { failure: `refused ${retries + 1} times`, retries, kept: true };
       }
     },
     close: () => transport.drop(),
@@ -116,12 +132,9 @@ class Http1 implements Transport {
       };
       const outgoing = request(options, (incoming) => {
         answered = true;
-        incoming.on('error', (error) => resolve({ failed: `half an answer: ${nameOf(error)}` }));
-        incoming.on('end', () => {
-          const status = incoming.statusCode ?? 0;
-          const server = String(incoming.headers['x-backend'] ?? '');
-          resolve({ status, server, cookies: incoming.headers['set-cookie'] ?? [] });
-        });
+        const { statusCode: status = 0, headers: got } = incoming;
+        incoming.on('error', (error) => resolve(failure(outgoing.reusedSocket, true, nameOf(error))));
+        incoming.on('end', () => resolve({ status, ...named(got), cookies: got['set-cookie'] ?? [] }));
         incoming.resume();
       });
       outgoing.on('socket', (given) => {
@@ -130,10 +143,9 @@ class Http1 implements Transport {
         this.#socket = given;
       });
       outgoing.on('error', (error) => {
-        const old = outgoing.reusedSocket;
-        if (old && this.#socket?.bytesWritten === sentBefore) resolve({ untouched: true });
-        else if (answered) resolve({ failed: `half an answer: ${nameOf(error)}` });
-        else resolve({ failed: `${old ? 'on a kept connection' : 'on a new connection'}: ${nameOf(error)}` });
+        const kept = outgoing.reusedSocket;
+        if (kept && this.#socket?.bytesWritten === sentBefore) resolve({ untouched: true });
+        else resolve(failure(kept, answered, nameOf(error)));
       });
       outgoing.end();
     });
@@ -166,26 +178,24 @@ class Http2 implements Transport {
     const { host, path } = this.#target;
     return new Promise((resolve) => {
       const session = this.#open(resolve);
-      const old = session.alpnProtocol !== undefined;
-      const kept = old ? 'on a kept connection' : 'on a new connection';
+      const kept = session.alpnProtocol !== undefined;
       const stream = session.request({ ':authority': host, ':path': path, ...headers });
       let answer: Answer | undefined;
       const timer = setTimeout(() => {
-        resolve({ failed: `${kept}: timeout` });
+        resolve(failure(kept, answer !== undefined, 'timeout'));
         stream.close(constants.NGHTTP2_CANCEL);
       }, this.#plan.timeoutMs);
       stream.on('response', (given) => {
-        const cookies = given['set-cookie'] ?? [];
-        answer = { status: given[':status'] ?? 0, server: String(given['x-backend'] ?? ''), cookies };
+        answer = { status: given[':status'] ?? 0, ...named(given), cookies: given['set-cookie'] ?? [] };
       });
       stream.on('error', (error) => {
         if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) resolve({ untouched: true });
-        else resolve({ failed: `${answer === undefined ? kept : 'half an answer'}: ${nameOf(error)}` });
+        else resolve(failure(kept, answer !== undefined, nameOf(error)));
       });
       stream.on('close', () => {
         clearTimeout(timer);
         if (answer !== undefined && stream.rstCode === constants.NGHTTP2_NO_ERROR) resolve(answer);
-        else resolve({ failed: `${kept}: the stream ended without an answer (${stream.rstCode})` });
+        else resolve(failure(kept, answer !== undefined, `stream reset (${stream.rstCode})`));
       });
       stream.resume();
     });
@@ -197,11 +207,22 @@ class Http2 implements Transport {
     const { address, port = HTTPS_PORT, host } = this.#target;
     const where = address.includes(':') ? `[${address}]` : address;
     const session = connect(`https://${where}:${port}`, { servername: host, ca: this.#ca });
-    session.on('error', (error) => resolve({ failed: `on a new connection: ${nameOf(error)}` }));
+    session.on('error', (error) => resolve(failure(false, false, nameOf(error))));
     this.connections += 1;
     this.#session = session;
     return session;
   }
+}
+
+function failure(kept: boolean, answered: boolean, why: string): Outcome {
+  const when = answered ? 'half an answer' : kept ? 'on a kept connection' : 'on a new connection';
+  return { failed: `${when}: ${why}`, kept };
+}
+
+/** Who says that it answered. */
+function named(headers: Readonly<Record<string, unknown>>): Pick<Answer, 'server' | 'proxy'> {
+  const { 'x-backend': server = '', 'x-proxy': proxy } = headers;
+  return { server: String(server), proxy: proxy === undefined ? undefined : String(proxy) };
 }
 
 /** Of `Set-Cookie`, the name and value; one that has ended is forgotten. */

@@ -53,6 +53,17 @@ export interface LoadFailure {
   readonly client: number;
   readonly target: string;
   readonly reason: string;
+  /** The proxy (by its header `X-Proxy`) that answered before over the same connection; null when the connection was new. */
+  readonly proxy: string | null;
+}
+
+/** A client that keeps cookies was answered by another server than the time before. */
+export interface LoadMove {
+  /** Since the epoch, when the request was sent. */
+  readonly atMs: number;
+  readonly client: number;
+  readonly from: string;
+  readonly to: string;
 }
 
 export interface LoadResult {
@@ -60,20 +71,22 @@ export interface LoadResult {
   readonly failed: number;
   readonly retried: number;
   readonly connections: number;
-  /** How often a client that keeps cookies was answered by another server than the time before. */
-  readonly moved: number;
+  /** The first 1000. */
+  readonly moves: readonly LoadMove[];
   readonly reasons: Readonly<Record<string, number>>;
-  /** The first 100. */
+  /** The first 1000. */
   readonly failures: readonly LoadFailure[];
   /** Answers by server. */
   readonly servers: Readonly<Record<string, number>>;
+  /** The same by proxy, as far as answers have the header `X-Proxy`. */
+  readonly proxies: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
 }
 
 export const LOAD = callable(import.meta.url, 'generateLoad', generateLoad);
 
-const FAILURES_KEPT = 100;
+const KEPT = 1_000;
 const TELL_INTERVAL_MS = 1_000;
 
 /** Prints what it has done so far every second (`event: progress`), and each of the first failures (`event: failed`). */
@@ -115,32 +128,37 @@ async function until(ms: number, end: AbortSignal): Promise<void> {
 }
 
 async function request(client: LoadClient, number: number, tally: Tally): Promise<void> {
-  const { target } = client;
-  const before = client.server;
+  const { target, server: from, proxy: over } = client;
   const atMs = Date.now();
   const start = performance.now();
-  const { failure, retries } = await client.request();
+  const { failure, retries, kept } = await client.request();
   tally.latencies.push(performance.now() - start);
   tally.requests += 1;
   tally.retried += retries;
-  const server = client.server ?? '';
-  if (failure === undefined) {
-    tally.servers.set(server, (tally.servers.get(server) ?? 0) + 1);
-    if (target.cookies && before !== undefined && before !== server) tally.moved += 1;
-  } else {
+  if (failure !== undefined) {
     const name = `https://${target.host}${target.path} at ${target.address}`;
-    tally.fail({ atMs, client: number, target: name, reason: failure });
+    tally.fail({ atMs, client: number, target: name, reason: failure, proxy: kept ? (over ?? null) : null });
+    return;
   }
+  const { server: to = '', proxy = '' } = client;
+  count(tally.servers, to);
+  if (proxy !== '') count(tally.proxies, proxy);
+  if (target.cookies && from !== undefined && from !== to) tally.move({ atMs, client: number, from, to });
+}
+
+function count(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
 class Tally {
   requests = 0;
   retried = 0;
-  moved = 0;
   connections = 0;
   readonly servers = new Map<string, number>();
+  readonly proxies = new Map<string, number>();
   readonly latencies: number[] = [];
   readonly #failures: LoadFailure[] = [];
+  readonly #moves: LoadMove[] = [];
   readonly #reasons = new Map<string, number>();
   #failed = 0;
   readonly #print: CallContext['print'];
@@ -151,10 +169,14 @@ class Tally {
 
   fail(failure: LoadFailure): void {
     this.#failed += 1;
-    this.#reasons.set(failure.reason, (this.#reasons.get(failure.reason) ?? 0) + 1);
-    if (this.#failures.length === FAILURES_KEPT) return;
+    count(this.#reasons, failure.reason);
+    if (this.#failures.length === KEPT) return;
     this.#failures.push(failure);
     this.#print({ event: 'failed', ...failure });
+  }
+
+  move(move: LoadMove): void {
+    if (this.#moves.length < KEPT) this.#moves.push(move);
   }
 
   tell(): void {
@@ -169,10 +191,11 @@ class Tally {
       failed: this.#failed,
       retried: this.retried,
       connections: this.connections,
-      moved: this.moved,
+      moves: this.#moves,
       reasons: Object.fromEntries(this.#reasons),
       failures: this.#failures,
       servers: Object.fromEntries(this.servers),
+      proxies: Object.fromEntries(this.proxies),
       seconds,
       latencyMs: { p50: at(0.5), p99: at(0.99), max: at(1) },
     };
