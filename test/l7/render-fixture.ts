@@ -25,6 +25,7 @@ export const SERVER_NET = '10.2.0';
 /** @param l7 the section `l7`, for JSON @param directory where the config file would be, with the files that it names */
 export function loadL7(l7: object, directory = '/nowhere'): L7Config {
   const config = {
+    agent: { forwarders: ['10.0.0.1'] },
     pools: { proxies: { backends: [{ name: 'proxy-1', address: '10.1.0.11' }] } },
     services: SERVICES.map(([name, vip, port]) => ({ name, vip, port, protocol: 'tcp', pool: 'proxies' })),
     // Few, so that no test needs more file descriptors than a process gets.

@@ -10,6 +10,7 @@ import {
   L7_TICKET_LIFETIME_MS,
 } from '../../core/limits.js';
 import { filePath, identifier, integer, line, list, milliseconds, words } from './line.js';
+import { ACCESS_LEVEL } from './log.js';
 import { haproxySockets, LOCAL_PEER, type RenderedLine, runDirectoryOf } from './rendering.js';
 
 /** Mozilla's "intermediate", version 5.7, without the finite-field suites, which need parameters of their own. */
@@ -51,7 +52,7 @@ function logTarget(accessLog: string): RenderedLine[] {
     accessLog === 'stdout'
       ? words`stdout len ${integer(L7_LOG_LINE_BYTES_MAX)} format raw`
       : words`${filePath(accessLog)} len ${integer(L7_LOG_LINE_BYTES_MAX)}`;
-  return [line(['l7', 'access_log'])`  log ${target} local0 info`];
+  return [line(['l7', 'access_log'])`  log ${target} local0 ${ACCESS_LEVEL} info`];
 }
 
 /** After a reload, the new worker gets the stick tables from the former one over this socket. */
@@ -70,6 +71,9 @@ export function peerLines({ frontends }: L7Config, directory: string): RenderedL
  */
 const STOPPING = [line([])`  option idle-close-on-response`];
 
+/** What fails before the first rule is logged at the level of the others (log.ts). */
+const ONLY_ACCESS = [line([])`  option log-separate-errors`];
+
 /** Frontends and upstreams say the timeouts that the config knows. */
 export function defaultLines(): RenderedLine[] {
   const everywhere = line([]);
@@ -78,6 +82,7 @@ export function defaultLines(): RenderedLine[] {
     everywhere`  mode http`,
     // Connections without a request: probes of ports and balancers.
     everywhere`  option dontlognull`,
+    ...ONLY_ACCESS,
     ...STOPPING,
     everywhere`  timeout http-request ${milliseconds(L7_REQUEST_MS)}`,
     everywhere`  timeout connect ${milliseconds(L7_CONNECT_MS)}`,

@@ -2,11 +2,18 @@
  * The access log: a JSON object a request, and one for a connection that fails before its first request. What a client sends
  * passes HAProxy's JSON encoder and is cut to a length first, so every line is whole and valid JSON. Without the query, which
  * may hold secrets.
+ *
+ * HAProxy has its own messages for the same target ("Proxy f_web stopped"). They are no JSON, and stay out by their level, "warning": a
+ * request is logged as "err", nothing below "err" is written, and syslog gets all of it as "info". What is left are HAProxy's messages of
+ * level "err" and above about a frontend: it is out of memory or of file descriptors.
  */
 import type { FieldPath } from '../../config/path.js';
 import { L7_LOG_FIELD_BYTES_MAX, L7_LOG_PATH_BYTES_MAX } from '../../core/limits.js';
 import { identifier, integer, line, list, type Token, words } from './line.js';
 import type { RenderedLine } from './rendering.js';
+
+/** Of a request, as HAProxy names it; also the least level that is written. */
+export const ACCESS_LEVEL = identifier('err');
 
 /** Invalid UTF-8 is left out. */
 const JSON_TEXT = words`json(utf8s)`;
@@ -72,6 +79,7 @@ export function logRules(accessLog: string, at: FieldPath): RenderedLine[] {
   const id = line(at)`  http-request set-var(txn.id) uuid()`;
   if (accessLog === 'off') return [id];
   return [
+    line(at)`  http-request set-log-level ${ACCESS_LEVEL}`,
     id,
     line(at)`  http-request set-var(txn.log_host) req.fhdr(host),${CUT}`,
     line(at)`  http-request set-var(txn.log_path) path,bytes(0,${integer(L7_LOG_PATH_BYTES_MAX)})`,
