@@ -42,7 +42,8 @@ function groupRules(
   suffixes: string,
 ): Rule[] {
   const rules: Rule[] = [];
-  const host = 'req.fhdr(host),host_only,lower,rtrim(.)';
+  // `host_only` makes it lower case too.
+  const host = 'req.fhdr(host),host_only,rtrim(.)';
   const notFound = ['if', '!{', 'var(txn.group)', '-m', 'found', '}'];
   if (hosts.size > 0) rules.push(setVar('group', `${host},map_str(${groups})`));
   if (suffixLabels > 0) {
