@@ -22,6 +22,7 @@ export async function until(what: string, isTrue: () => boolean | Promise<boolea
 export interface TestServer {
   readonly address: string;
   readonly port: number;
+  readonly node: Server;
   readonly requests: readonly IncomingMessage[];
   /** Without those of health checks (to /health). */
   asked(): readonly IncomingMessage[];
@@ -51,6 +52,7 @@ export async function listening(server: Server, address = ownAddress()): Promise
   return {
     address,
     port: (server.address() as AddressInfo).port,
+    node: server,
     requests,
     asked: () => requests.filter(({ url }) => url !== '/health'),
     close: () =>
@@ -68,8 +70,8 @@ export interface TestProxy {
   port(configured: number): number;
   /** Lines of the access log so far. */
   readonly log: readonly string[];
-  /** Lines of the access log as they are parsed, once there are so many. */
-  entries(count: number): Promise<readonly Readonly<Record<string, unknown>>[]>;
+  /** Lines of the access log that contain a text, parsed, once there are so many. */
+  entriesWith(text: string, count: number): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** What HAProxy said about itself. */
   readonly messages: readonly string[];
   stop(): Promise<void>;
@@ -119,9 +121,10 @@ export async function startProxy(config: L7Config, options: ProxyOptions = {}): 
     port: (configured) => configured + portShift,
     log,
     messages,
-    async entries(count) {
-      await until(`${count} lines of the access log, ${log.length} there`, () => log.length >= count);
-      return log.map((line) => JSON.parse(line));
+    async entriesWith(text, count) {
+      const lines = () => log.filter((line) => line.includes(text));
+      await until(`${count} lines of the access log with ${text}`, () => lines().length >= count);
+      return lines().map((line) => JSON.parse(line));
     },
     stop,
   };
