@@ -116,11 +116,12 @@ bench-afxdp: build setup-lab ## the AF_XDP loop and the pipeline in TypeScript, 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js
 
-soak: build setup-lab ## as root: hundreds of kills under load (SOAK_ROUNDS of 20); millions of packets compared (SOAK_PACKETS, SOAK_SECONDS, ANYHOP_SEED); 100000 simulations (SOAK_SEEDS); attacks on the flow hash
+soak: build setup-lab setup-l7 ## as root: hundreds of kills under load (SOAK_ROUNDS of 20); millions of packets compared (SOAK_PACKETS, SOAK_SECONDS, ANYHOP_SEED); 100000 simulations (SOAK_SEEDS); attacks on the flow hash; 100000 hostile values in configs of HAProxy (SOAK_VALUES)
 	node build/test/engine/xdp-soak.js
 	node build/test/differential/soak.js
 	node build/test/sim/soak.js
 	node build/test/hash/soak.js
+	node build/test/l7/soak.js
 
 fuzz: build setup-fuzz ## libFuzzer and sanitizers on the C pipeline for FUZZ_SECONDS (60), and what it covers
 	scripts/fuzz.sh

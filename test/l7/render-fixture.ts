@@ -31,7 +31,15 @@ export function loadL7(l7: object, directory = '/nowhere'): L7Config {
     // Few, so that no test needs more file descriptors than a process gets.
     l7: { key: L7_KEY, max_connections: 500, ...l7 },
   };
-  return parseConfig(JSON.stringify(config), join(directory, 'anyhop.yaml'), { role: 'l7', env: {} }).l7;
+  return parseConfig(escaped(config), join(directory, 'anyhop.yaml'), { role: 'l7', env: {} }).l7;
+}
+
+/** JSON of printable ASCII, so that what YAML cannot hold unescaped gets to the fields too. */
+function escaped(value: object): string {
+  return JSON.stringify(value).replace(
+    /[^ -~]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** Renders with the certificates that the config names. */

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { L7Config } from '#anyhop/config/l7/types.js';
 import { Generations } from '#anyhop/l7/haproxy/generations.js';
-import { LOCAL_PEER, type Render } from '#anyhop/l7/render/rendering.js';
+import { LOCAL_PEER, type RenderedLine } from '#anyhop/l7/render/rendering.js';
 import { ownAddress, temporaryRun } from './haproxy-fixture.js';
 import { onLoopback, rendererOf } from './render-fixture.js';
 
@@ -81,18 +81,23 @@ export interface ProxyOptions {
   readonly servers?: readonly TestServer[];
   readonly now?: Date;
   readonly address?: string;
+  /** Changes the rendered lines: what no client on this machine can do. */
+  readonly changed?: (lines: readonly RenderedLine[]) => readonly RenderedLine[];
 }
 
 /** Starts HAProxy, and waits until it listens. */
 export async function startProxy(config: L7Config, options: ProxyOptions = {}): Promise<TestProxy> {
-  const { servers = [], address = ownAddress(), now = new Date() } = options;
+  const { servers = [], address = ownAddress(), now = new Date(), changed = (lines) => lines } = options;
   const portShift = randomInt(10_000, 50_000);
   const place = temporaryRun();
   const moved = onLoopback(config, { address, portShift, servers });
   // As this process's user: what HAProxy's own may do is tested with what starts it.
   const generations = await Generations.open(place.run, undefined);
-  const render: Render = rendererOf(moved, { now });
-  const { file } = await generations.write(render);
+  const render = rendererOf(moved, { now });
+  const { file } = await generations.write((directory) => {
+    const { lines, files } = render(directory);
+    return { lines: changed(lines), files };
+  });
   const child = spawn('haproxy', ['-db', '-L', LOCAL_PEER, '-f', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

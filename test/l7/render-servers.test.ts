@@ -165,15 +165,26 @@ describe('a rendered HAProxy and its servers', { skip: withoutHaproxy }, () => {
     const all = await Promise.all(['1', '2', '3'].map((name) => serve(named(name))));
     const config = shop({ balance: 'hash', hash_on: { header: 'x-user' }, servers: servers('shop', 3) });
     const [first, second] = await Promise.all([0, 1].map(() => proxyOf(config, { servers: all })));
-    const places = new Set<string>();
+    const places = new Map<number, string>();
     for (let user = 0; user < 8; user++) {
       const bodies = new Set<string>();
       for (const proxy of [first!, first!, second!])
         bodies.add((await ask(proxy, { headers: [`x-user: ${user}`] })).body);
       assert.equal(bodies.size, 1, `user ${user}`);
-      places.add([...bodies][0]!);
+      places.set(user, [...bodies][0]!);
     }
-    assert.ok(places.size > 1);
+    assert.ok(new Set(places.values()).size > 1);
+    const another = await serve(named('another'));
+    const more = shop({
+      balance: 'hash',
+      hash_on: { header: 'x-user' },
+      servers: [{ ...servers('shop', 4)[3], name: 'a-new-one' }, ...servers('shop', 3).reverse()],
+    });
+    const third = await proxyOf(more, { servers: [...all, another] });
+    for (const [user, body] of places) {
+      const now = (await ask(third, { headers: [`x-user: ${user}`] })).body;
+      assert.ok(now === body || now === 'another', `user ${user} went from ${body} to ${now}`);
+    }
     const without = await Promise.all([0, 1, 2].map(() => ask(first!)));
     assert.ok(new Set(without.map(({ body }) => body)).size > 1);
   });
@@ -292,6 +303,26 @@ describe('a rendered HAProxy and its servers', { skip: withoutHaproxy }, () => {
     const refused = await ask(proxy, { options: ['--interface', '127.0.0.7'] });
     assert.equal(headerOf(refused, 'retry-after'), '10');
     assert.equal(headerOf(refused, 'x-edge'), '1');
+  });
+
+  it('counts an IPv6 client by its /64, and an IPv4 client alone', async () => {
+    const server = await serve(named('hello'));
+    const limited = shop({ servers: servers('shop', 1) }, { client_rate: { requests: 2, per: '60s' } });
+    const proxy = await proxyOf(limited, {
+      servers: [server],
+      changed: (lines) =>
+        lines.flatMap((one) => {
+          const source = { at: [], text: '  http-request set-src req.hdr(x-test-source)' };
+          return one.text.includes(' track-sc0 ') ? [source, one] : [one];
+        }),
+    });
+    const found: number[] = [];
+    for (const source of [
+      ...['2001:db8:0:1::1', '2001:db8:0:1::2', '2001:db8:0:1:ffff::3', '2001:db8:0:2::1'],
+      ...['192.0.2.1', '192.0.2.2', '192.0.2.1', '192.0.2.1'],
+    ])
+      found.push((await ask(proxy, { headers: [`x-test-source: ${source}`] })).status);
+    assert.deepEqual(found, [200, 200, 429, 200, 200, 200, 200, 429]);
   });
 
   it('carries a WebSocket, and no other upgrade', async () => {

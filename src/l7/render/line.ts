@@ -69,7 +69,6 @@ function matching(kind: string, pattern: RegExp, charsMax: number): (value: stri
       : refuse(kind, value);
 }
 
-/** Patterns end with `$(?!\n)`'s meaning by themselves: without the flag `m`, `$` is the end of the text in JavaScript. */
 export const identifier = matching('a name', /^[A-Za-z0-9][A-Za-z0-9._-]*$/, 128);
 export const headerName = matching('the name of a header', /^[A-Za-z0-9_-]+$/, 64);
 export const cookieName = matching('the name of a cookie', /^[A-Za-z0-9_-]+$/, 64);
@@ -85,7 +84,13 @@ export const hostAndPort = matching(
 );
 /** Absolute. */
 export const filePath = matching('a path', /^(?:\/[A-Za-z0-9._-]+)+$/, 4096);
-export const hexKey = matching('a key', /^[0-9a-f]{64}$/, 64);
+/** A secret: an error does not show it. */
+export function hexKey(value: string): Token {
+  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value)
+    ? new Token(value)
+    : refuse('a key', typeof value);
+}
+
 /** Of an ACME account key (RFC 8555, section 8.1). */
 export const thumbprint = matching('a thumbprint', /^[A-Za-z0-9_-]{43}$/, 43);
 /** A word that another folder of this program composed (src/l7/routes): what it holds needs no quotes. */
@@ -104,15 +109,20 @@ export function milliseconds(value: number): Token {
   return words`${integer(value, 0, TIME_MS_MAX)}ms`;
 }
 
+/** From its bytes: its text may be anything. */
+function canonical({ bytes }: IpAddress): IpAddress {
+  return bytes instanceof Uint8Array ? addressFromBytes(bytes) : refuse('an address', bytes);
+}
+
 export function ipAddress(ip: IpAddress): Token {
-  return new Token(addressFromBytes(Uint8Array.from(ip.bytes)).text);
+  return new Token(canonical(ip).text);
 }
 
 /** Address and port, or ports: `192.0.2.1:443`, `[2001:db8::1]:8000-8010`. */
 export function endpoint(ip: IpAddress, portFirst: number, portLast = portFirst): Token {
   const first = integer(portFirst, 1, 65_535);
   const ports = portLast === portFirst ? first : words`${first}-${integer(portLast, portFirst, 65_535)}`;
-  return ip.family === 6 ? words`[${ipAddress(ip)}]:${ports}` : words`${ipAddress(ip)}:${ports}`;
+  return canonical(ip).family === 6 ? words`[${ipAddress(ip)}]:${ports}` : words`${ipAddress(ip)}:${ports}`;
 }
 
 /** The text of a header: a log format. */

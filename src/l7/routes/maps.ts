@@ -48,6 +48,7 @@ function conditionKey(value: string, source: Source, node: number): string {
 
 /** As HAProxy's converter `url_enc`: everything but letters, digits and `-._~`. */
 function urlEncoded(value: string): string {
+  if (!/^[ -~]*$/.test(value)) throw new RangeError(`not fit for a map file: ${JSON.stringify(value)}`);
   return Buffer.from(value, 'latin1').reduce((text, byte) => {
     const char = String.fromCharCode(byte);
     return (
