@@ -28,7 +28,6 @@ export function loadL7(l7: object, directory = '/nowhere'): L7Config {
     agent: { forwarders: ['10.0.0.1'] },
     pools: { proxies: { backends: [{ name: 'proxy-1', address: '10.1.0.11' }] } },
     services: SERVICES.map(([name, vip, port]) => ({ name, vip, port, protocol: 'tcp', pool: 'proxies' })),
-    agent: { forwarders: ['10.0.0.0/24'] },
     // Few connections, so that no test needs more file descriptors than a process gets.
     l7: { key: L7_KEY, max_connections: 500, ...l7 },
   };
