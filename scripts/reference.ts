@@ -9,7 +9,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { commandPage } from './reference/commands.js';
-import { configPage, healthPage } from './reference/config.js';
+import { configPage, healthPage, layer7Page } from './reference/config.js';
 import { controlApiPage } from './reference/control-api.js';
 import { logEventPage } from './reference/log-events.js';
 import { verdictPage } from './reference/verdicts.js';
@@ -20,6 +20,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   'config.md': configPage,
   'control-api.md': controlApiPage,
   'health-checks.md': healthPage,
+  'layer-7.md': layer7Page,
   'log-events.md': logEventPage,
   'verdicts.md': verdictPage,
 };

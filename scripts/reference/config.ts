@@ -1,6 +1,6 @@
 /**
- * `docs/reference/config.md` and `health-checks.md`: every field of the config file, from its schema. What a field accepts is
- * the schema's own error message for a value that is wrong.
+ * `docs/reference/config.md`, `health-checks.md` and `layer-7.md`: every field of the config file, from its schema. What a field
+ * accepts is the schema's own error message for a value that is wrong.
  */
 import { z } from 'zod';
 import { configSchema } from '#anyhop/config/schema.js';
@@ -18,16 +18,22 @@ interface Field {
 }
 
 const HEALTH = 'pools.NAME.health';
+const TIER = 'l7';
+/** Parts of the section `l7` that have a table of their own. */
+const TIER_PARTS = [`${TIER}.frontends`, `${TIER}.upstreams`] as const;
 const HEAD = ['field', 'meaning', 'accepts', 'default'];
 
 export function configPage(): string {
-  const fields = fieldsOf(configSchema, '').filter(({ path }) => !path.startsWith(`${HEALTH}.`));
+  const fields = fieldsOf(configSchema, '').filter(
+    ({ path }) => !path.startsWith(`${HEALTH}.`) && !path.startsWith(`${TIER}.`),
+  );
   const sections = [...new Set(fields.map(({ path }) => path.split(/[.[]/)[0]))];
   return page(
     'Config',
     'the schema of the config file',
     'One YAML file serves every node and agent of a fleet. `anyhop check -c FILE` lists everything that is wrong with a file, with line, ' +
-      'column and field. `anyhop schema` prints the JSON Schema for editors. Fields of `health` have [a page of their own](health-checks.md).',
+      'column and field. `anyhop schema` prints the JSON Schema for editors. Fields of `health` have [a page of their own](health-checks.md), and so have ' +
+      'those of `l7` ([layer 7](layer-7.md)).',
     ...sections.map(
       (section) => `## ${section}\n\n${rows(fields.filter(({ path }) => path.split(/[.[]/)[0] === section))}`,
     ),
@@ -42,6 +48,23 @@ export function healthPage(): string {
     `The fields of \`${HEALTH}\`, or of each entry where it is a list. A pool without it is not checked: a backend is up while the kernel knows ` +
       'a next hop to it.',
     rows(fields.map((field) => ({ ...field, path: field.path.slice(HEALTH.length + 1) }))),
+  );
+}
+
+export function layer7Page(): string {
+  const fields = fieldsOf(configSchema, '').filter(({ path }) => path.startsWith(`${TIER}.`));
+  const isBelow = (path: string, part: string): boolean => path.startsWith(`${part}.NAME.`);
+  const process = fields.filter(({ path }) => !TIER_PARTS.some((part) => isBelow(path, part)));
+  return page(
+    'Layer 7: fields',
+    'the schema of the config file',
+    `The fields of \`${TIER}\`, which \`anyhop l7 run\` reads on the proxy hosts. Paths of files are relative to the config file. ` +
+      '`anyhop l7 check -c FILE` lists everything that is wrong, with line, column and field.',
+    rows(process),
+    ...TIER_PARTS.map((part) => {
+      const own = fields.filter(({ path }) => isBelow(path, part));
+      return `## ${part}.NAME\n\n${rows(own.map((field) => ({ ...field, path: field.path.slice(part.length + '.NAME.'.length) })))}`;
+    }),
   );
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { DURATION_PATTERN, formatDuration, parseDuration } from '../core/time.js';
 import { type PortRange, parsePorts } from './ports.js';
+import { parseStatusCodes, type StatusCodes } from './status-codes.js';
 
 export function text(expected: string, pattern: RegExp) {
   return z.string({ error: expected }).regex(pattern, { error: expected });
@@ -37,7 +38,7 @@ export function reading<In, Out>(expected: string, read: (value: In) => Out | un
 }
 
 export function duration(minMs: number, maxMs: number) {
-  const expected = `a time with its unit (500ms, 2s, 5m, 1h), ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
+  const expected = `a time with its unit (500ms, 2s, 5m, 1h), ${limitText(minMs)} to ${limitText(maxMs)}`;
   return parsed(
     expected,
     (value) => {
@@ -48,6 +49,15 @@ export function duration(minMs: number, maxMs: number) {
   );
 }
 
+const DAY_MS = 86_400_000;
+const YEAR_MS = 365 * DAY_MS;
+
+/** In years or days where it is a whole number of them. */
+function limitText(ms: number): string {
+  if (ms >= YEAR_MS && ms % YEAR_MS === 0) return `${ms / YEAR_MS}y`;
+  return ms > DAY_MS && ms % DAY_MS === 0 ? `${ms / DAY_MS}d` : formatDuration(ms);
+}
+
 const PORT_EXPECTED = 'a port, 1 to 65535, or a range in quotes, "8000-8999"';
 
 export function ports() {
@@ -56,6 +66,16 @@ export function ports() {
       error: PORT_EXPECTED,
     })
     .transform(reading(PORT_EXPECTED, (value): PortRange | undefined => parsePorts(value)));
+}
+
+const STATUS_EXPECTED = 'an HTTP status, 100 to 599, or a range in quotes, "200-399"';
+
+export function statusCodes() {
+  return z
+    .union([integer(STATUS_EXPECTED, 100, 599), text(STATUS_EXPECTED, /^[1-5][0-9]{2}(-[1-5][0-9]{2})?$/)], {
+      error: STATUS_EXPECTED,
+    })
+    .transform(reading(STATUS_EXPECTED, (value): StatusCodes | undefined => parseStatusCodes(value)));
 }
 
 /** `off` or `on`, as a boolean. */

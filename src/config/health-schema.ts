@@ -17,12 +17,10 @@ import {
   HEALTH_TIMEOUT_MS_MIN,
 } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
-import { choice, duration, integer, named, reading, text } from './fields.js';
-import { parseStatusCodes, type StatusCodes } from './status-codes.js';
+import { choice, duration, integer, named, statusCodes, text } from './fields.js';
 
 const HEALTH_KINDS = ['tcp', 'http', 'https', 'udp', 'tunnel', 'none'] as const;
 
-const STATUS_EXPECTED = 'an HTTP status, 100 to 599, or a range in quotes, "200-399"';
 const BYTES_EXPECTED = `text with one byte per character (in double quotes \\x00 to \\xff), 1 to ${HEALTH_BYTES_MAX} of them`;
 const JITTER_EXPECTED = `a share of the interval, 0 to ${HEALTH_JITTER_MAX}`;
 const HOST_EXPECTED = 'a host name or address';
@@ -97,11 +95,7 @@ const http = {
   host: text(HOST_EXPECTED, HOST_PATTERN)
     .optional()
     .describe('http, https: Host header. Default: the address and port of the backend.'),
-  status: z
-    .union([integer(STATUS_EXPECTED, 100, 599), text(STATUS_EXPECTED, /^[1-5][0-9]{2}(-[1-5][0-9]{2})?$/)], {
-      error: STATUS_EXPECTED,
-    })
-    .transform(reading(STATUS_EXPECTED, (value): StatusCodes | undefined => parseStatusCodes(value)))
+  status: statusCodes()
     .prefault('200-399')
     .describe('http, https: status, or range of statuses, of a healthy backend.'),
   body: z

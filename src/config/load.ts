@@ -125,12 +125,7 @@ function readConfig<R extends Role>(
     warnAboutPrefix(draft, warnings.report);
     warnAboutAgent(draft, warnings.report);
     warnAboutFleet(draft, role, host, warnings.report);
-    if (draft.node?.key !== undefined && isOpenToOthers(mode)) {
-      warnings.report(
-        [...draft.node.at, 'key'],
-        'the secret of the fleet is in a file that every user can access; run chmod 600 on it',
-      );
-    }
+    if (isOpenToOthers(mode)) warnAboutOpenKeys(draft, warnings.report);
     if (draft.node === undefined || (role !== 'run' && role !== 'node' && role !== 'flow')) {
       const l7Files =
         role === 'l7' && draft.l7 !== undefined
@@ -144,6 +139,13 @@ function readConfig<R extends Role>(
     const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
     return () => configOf(draft, ids, nodeConfig(node, name!, key!), file, caTexts, NO_L7_FILES);
   }
+}
+
+/** Of a file that every user can access. */
+function warnAboutOpenKeys({ node, l7 }: Draft, warn: Report): void {
+  const why = 'is in a file that every user can access; run chmod 600 on it';
+  if (node?.key !== undefined) warn([...node.at, 'key'], `the secret of the fleet ${why}`);
+  if (l7?.key !== undefined) warn([...l7.at, 'key'], `the subkey of the tier ${why}`);
 }
 
 /** Drops problems of `node.source`: each forwarder has its own, and an agent uses none. */

@@ -79,7 +79,7 @@ class ShapeReader {
         const draft = this.readMapping(mapping, value, [...parent, key]);
         return list === undefined ? draft : [draft];
       }
-      if (inner instanceof z.ZodRecord) return this.#readRecord(inner, value, [...parent, key]);
+      if (inner instanceof z.ZodRecord) return this.#readRecord(inner, value, [...parent, key], spoil);
     }
     if (list !== undefined && Array.isArray(value) && value.length > 0)
       return this.#readList(list, value, [...parent, key], spoil);
@@ -112,10 +112,10 @@ class ShapeReader {
     return draft;
   }
 
-  #readRecord({ valueType }: z.ZodRecord, value: Mapping, at: FieldPath): unknown[] {
+  #readRecord({ valueType }: z.ZodRecord, value: Mapping, at: FieldPath, spoil: () => void): unknown[] {
     const field = fieldOf(valueType);
     return Object.entries(value).flatMap(([name, entry]) => {
-      const draft = this.#readEntry(field, entry, at, name, () => undefined);
+      const draft = this.#readEntry(field, entry, at, name, spoil);
       return draft === undefined ? [] : { ...draft, name };
     });
   }

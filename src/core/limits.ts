@@ -132,15 +132,22 @@ export const L7_UPSTREAMS_MAX = 4096;
 export const L7_SERVERS_PER_UPSTREAM_MAX = 4096;
 /** HAProxy counts weights from 0 to 256. */
 export const L7_WEIGHT_MAX = 256;
+/** Headers, or cookies, of one mapping. */
 export const L7_HEADERS_MAX = 64;
 export const L7_HEADER_BYTES_MAX = 1024;
+/** Of the name of a header or cookie. */
+export const L7_TOKEN_CHARS_MAX = 64;
+export const L7_COOKIE_VALUE_CHARS_MAX = 256;
 /** Of a host (RFC 1035, section 2.3.4), a path or a URL in a route. */
 export const L7_HOST_CHARS_MAX = 253;
 export const L7_PATH_CHARS_MAX = 1024;
 export const L7_HEALTH_PORT_DEFAULT = 9612;
+/** Where a proxy host says whether it can serve. */
+export const L7_HEALTH_PATH = '/anyhop-l7';
 export const L7_RUN_DIRECTORY_DEFAULT = '/run/anyhop/l7';
 /** A Unix socket in the run directory must fit (SOCKET_PATH_BYTES_MAX). */
 export const L7_RUN_DIRECTORY_CHARS_MAX = 80;
+export const L7_CONNECTIONS_MIN = 100;
 export const L7_CONNECTIONS_DEFAULT = 20_000;
 export const L7_CONNECTIONS_MAX = 1_000_000;
 export const L7_SERVER_CONNECTIONS_DEFAULT = 1000;
@@ -154,7 +161,10 @@ export const L7_IDLE_MS_DEFAULT = 60_000;
 export const L7_ANSWER_MS_DEFAULT = 60_000;
 export const L7_TUNNEL_MS_DEFAULT = 3_600_000;
 export const L7_SLOW_START_MS_DEFAULT = 10_000;
+/** Ten years. */
+export const L7_HSTS_MS_MAX = 10 * 365 * 86_400_000;
 /** Of each kind of timeout. */
+export const L7_TIMEOUT_MS_MIN = 100;
 export const L7_TIMEOUT_MS_MAX = 86_400_000;
 export const L7_PASSIVE_ERRORS_MAX = 1000;
 /** Certificates of one frontend, and the size of one file: certificate, chain and key. */
@@ -179,6 +189,8 @@ export const L7_LOG_PATH_BYTES_MAX = 1024;
 export const L7_LOG_LINE_BYTES_MAX = 16_384;
 /** A command to HAProxy with its payload fits into one buffer of 16 KiB. */
 export const L7_RUNTIME_PAYLOAD_BYTES_MAX = 15_000;
+/** Fewer are refused by OpenSSL as Debian configures it (security level 2). */
+export const L7_RSA_BITS_MIN = 2048;
 /** The subkey of the tier: 32 bytes. */
 export const L7_KEY_HEX_DIGITS = 64;
 

@@ -51,13 +51,16 @@ const backends = (pool: number, isPrior: boolean) =>
     .chain((count) => fc.tuple(...Array.from({ length: count }, (_, index) => backend(pool, index, isPrior))))
     .map((members) => list(false, members));
 
+const timing = {
+  interval: optional(fc.constantFrom('1500ms', '2s', '1m')),
+  timeout: optional(fc.constantFrom('10ms', '1s')),
+  rise: optional(fc.integer({ min: 1, max: 100 }).map(String)),
+};
 const check = (kinds: readonly string[], ports: readonly string[]) =>
   fields({
+    ...timing,
     kind: fc.constantFrom(...kinds),
     port: fc.constantFrom(...ports),
-    interval: optional(fc.constantFrom('1500ms', '2s', '1m')),
-    timeout: optional(fc.constantFrom('10ms', '1s')),
-    rise: optional(fc.integer({ min: 1, max: 100 }).map(String)),
     jitter: optional(fc.constantFrom('0', '0.3')),
   });
 const health: fc.Arbitrary<Tree> = fc.oneof(
@@ -115,6 +118,54 @@ const agent = fields({
   forwarders: fc.constant(null).map(() => list(false, ['192.0.2.0/24', '"fd00::1"'])),
 });
 
+const target = (hasHost: boolean) =>
+  fields({
+    ...(hasHost && { host: fc.constantFrom('a.example.com', '"*.example.com"', 'B.example') }),
+    ...(hasHost && { path: optional(fc.constantFrom('/', '/v1', '"/a%20b/"')) }),
+    ...(hasHost && { header: optional(fc.constant(null).map(() => mapping(true, [['x-beta', '"1"']]))) }),
+    ...(hasHost && { cookie: optional(fc.constant(null).map(() => mapping(true, [['group', 'b']]))) }),
+    to: fc.constant('shop'),
+  });
+
+const frontend = fields({
+  services: fc.constant(null).map(() => list(true, ['s0'])),
+  routes: fc.tuple(target(true), target(false)).map((routes) => list(false, routes)),
+  idle_timeout: optional(fc.constantFrom('1s', '1d')),
+  client_rate: optional(
+    fields({ requests: fc.constantFrom('1', '1000000'), per: fc.constantFrom('1s', '1h') }),
+  ),
+});
+
+const server = (index: number) =>
+  fields({
+    name: fc.constant(`shop-${index}`),
+    address: fc.constantFrom(`10.9.0.${index + 1}`, `"fd00:9::${index + 1}"`),
+    port: fc.constantFrom('1', '8080', '65535'),
+    weight: optional(fc.nat(256).map(String)),
+    state: optional(fc.constantFrom('active', 'draining')),
+  });
+
+const upstream = fields({
+  balance: optional(fc.constantFrom('least_connections', 'round_robin', 'power_of_two')),
+  health: optional(fields({ ...timing, kind: optional(fc.constantFrom('tcp', 'http')) })),
+  panic_threshold: optional(fc.constantFrom('0', '0.25', '100%')),
+  retries: optional(fc.nat(10).map(String)),
+  slow_start: optional(fc.constantFrom('0s', '1m')),
+  servers: fc
+    .integer({ min: 1, max: 3 })
+    .chain((count) => fc.tuple(...Array.from({ length: count }, (_, index) => server(index))))
+    .map((servers) => list(false, servers)),
+});
+
+/** For a config whose first service is over TCP. */
+const l7 = fields({
+  user: optional(fc.constant('proxy')),
+  health_port: optional(fc.constantFrom('2', '65534')),
+  drain_deadline: optional(fc.constantFrom('1s', '1d')),
+  frontends: frontend.map((web) => mapping(false, [['web', web]])),
+  upstreams: upstream.map((shop) => mapping(false, [['shop', shop]])),
+});
+
 const goodConfig: fc.Arbitrary<Mapping> = fc
   .tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }))
   .chain(([poolCount, serviceCount]) =>
@@ -130,12 +181,16 @@ const goodConfig: fc.Arbitrary<Mapping> = fc
         .tuple(...Array.from({ length: serviceCount }, (_, index) => service(index, poolCount)))
         .map((services) => list(false, services)),
       agent: optional(agent),
+      l7: optional(l7),
     }),
   )
-  .map((parts) =>
+  .map(({ l7: tier, ...parts }) =>
     mapping(
       false,
-      Object.entries(parts).filter((pair): pair is [string, Mapping | List] => pair[1] !== undefined),
+      Object.entries({
+        ...parts,
+        l7: at(parts.services, [0, 'protocol']) === 'tcp' ? tier : undefined,
+      }).filter((pair): pair is [string, Mapping | List] => pair[1] !== undefined),
     ),
   );
 
@@ -161,8 +216,10 @@ const set =
   };
 const isAddress = (path: Path) => path[path.length - 1] === 'address';
 const REQUIRED = 'node pools backends services name address vip protocol port pool forwarders'.split(' ');
+const REQUIRED_L7 = 'services routes servers name address port frontends upstreams requests per'.split(' ');
 const isRequired = (path: Path) => {
   const field = String(path[path.length - 1]);
+  if (path[0] === 'l7') return !path.includes('health') && REQUIRED_L7.includes(field);
   if (path[0] === 'node' && path.length > 1) return field === 'interface' || field === 'source';
   if (path.includes('health')) return field === 'kind';
   return REQUIRED.includes(field);
@@ -277,7 +334,9 @@ const ACROSS: Record<string, Slip> = {
   'the address of a neighbour': {
     where: (root) => paths(root, (path) => isAddress(path) && Number(path[path.length - 2]) > 0),
     make: (root, path) => {
-      put(root, path, at(root, [...path.slice(0, -2), 0, 'address']));
+      const [list, index] = [path.slice(0, -2), path[path.length - 2]];
+      put(root, path, at(root, [...list, 0, 'address']));
+      if (path[0] === 'l7') put(root, [...list, index, 'port'], at(root, [...list, 0, 'port']));
       remove(root, [...within(path), 'id']);
       return path;
     },

@@ -8,7 +8,21 @@ import { join, problemsOf } from './fixture.js';
 import { accepts } from './json-schema.js';
 
 const schema = configJsonSchema();
-const FULL = readFileSync(new URL('../../../test/config/full.yaml', import.meta.url), 'utf8');
+const example = (name: string) =>
+  readFileSync(new URL(`../../../test/config/${name}`, import.meta.url), 'utf8');
+const FULL = example('full.yaml');
+const FULL_L7 = example('full-l7.yaml');
+
+type Spoilt = readonly [from: string | RegExp, to: string];
+
+function refuseAll(good: string, spoilt: readonly Spoilt[]): void {
+  for (const [from, to] of spoilt) {
+    const text = good.replace(from, () => to);
+    assert.notEqual(text, good, String(from));
+    assert.ok(!accepts(schema, parseYaml(text)), `the schema accepts ${to}`);
+    assert.ok(problemsOf(text, 'pools').length > 0, `the loader accepts ${to}`);
+  }
+}
 
 describe('the JSON Schema of the config', () => {
   it('is of draft 2020-12 and has an id, a title and a description', () => {
@@ -35,11 +49,12 @@ describe('the JSON Schema of the config', () => {
   });
 
   it('accepts the good examples', () => {
-    for (const text of [FULL, join({})]) assert.ok(accepts(schema, parseYaml(text)));
+    const capitals = FULL_L7.replace('host: api.example.com', 'host: API.Example.com');
+    for (const text of [FULL, FULL_L7, capitals, join({})]) assert.ok(accepts(schema, parseYaml(text)));
   });
 
   it('refuses what the loader refuses by shape, and the loader what it refuses', () => {
-    const SPOILT: readonly (readonly [from: string | RegExp, to: string])[] = [
+    const SPOILT: readonly Spoilt[] = [
       ['name: edge-1', 'nmae: edge-1'],
       ['name: edge-1', 'name: 12'],
       ['name: edge-1', 'name: "a b"'],
@@ -94,11 +109,67 @@ describe('the JSON Schema of the config', () => {
       [/pools:[\s\S]*services:/, 'pools: {}\nservices:'],
       [/pools:[\s\S]*services:/, 'services:'],
     ];
-    for (const [from, to] of SPOILT) {
-      const text = FULL.replace(from, () => to);
-      assert.notEqual(text, FULL, String(from));
-      assert.ok(!accepts(schema, parseYaml(text)), `the schema accepts ${to}`);
-      assert.ok(problemsOf(text, 'pools').length > 0, `the loader accepts ${to}`);
-    }
+    refuseAll(FULL, SPOILT);
+  });
+
+  it('does the same for the section l7', () => {
+    refuseAll(FULL_L7, [
+      ['key_file: full-l7.key', 'key: abc'],
+      ['key_file: full-l7.key', `key_file: a\n  key: ${'0'.repeat(64)}`],
+      ['user: haproxy', 'user: "ha proxy"'],
+      ['run_dir: /run', 'run_dir: run'],
+      [/health_port: 9612/, 'health_port: 70000'],
+      ['max_connections: 20000', 'max_connections: 1'],
+      [/drain_deadline: 5m/, 'drain_deadline: 5'],
+      ['access_log: stdout', 'access_log: stderr'],
+      ['thumbprint: cn', 'thumbprint: n'],
+      ['  edge:\n', '  "e d g e":\n'],
+      ['services: [https]', 'services: []'],
+      ['services: [https]', 'service: [https]'],
+      ['certificates: full-certificates', 'certificates: ""'],
+      ['redirect_from: [http]', 'redirect_from: http'],
+      ['requests: 200', 'requests: 0'],
+      ['per: 10s', 'per: 10'],
+      ['set: { x-edge: edge }', 'set: { "x edge": edge }'],
+      ['set: { x-edge: edge }', 'set: { x-edge: " edge" }'],
+      ['set: { x-edge: edge }', 'set: { x-edge: "a\\nb" }'],
+      ['remove: [server]', 'remove: ["ser ver"]'],
+      ['hsts: 1y', 'hsts: 1w'],
+      ['clients: { ca_file: full-ca.pem }', 'clients: {}'],
+      ['idle_timeout: 1m', 'idle_timeout: 1.5m'],
+      ['host: api.example.com', 'host: "api.example.com:443"'],
+      ['host: api.example.com', 'host: api..example.com'],
+      ['host: "*.example.com"', 'host: "*example.com"'],
+      ['path: /v1/', 'path: v1'],
+      ['path: /v1/', 'path: "/v1?x"'],
+      ['path: /v1/', 'path: "/%v1"'],
+      ['path: /v1/', `path: /${'a'.repeat(1024)}`],
+      ['header: { x-beta: "1" }', 'header: { x-beta: 1 }'],
+      ['cookie: { group: b }', 'cookie: { group: "a;b" }'],
+      ['redirect: "https://shop', 'redirect: "//shop'],
+      ['redirect: "https://shop.example.com"', 'to: shop, redirect: "https://shop.example.com"'],
+      ['status: 301', 'status: 300'],
+      ['status: 301', 'status: "301"'],
+      [/- \{ to: shop \}/, '- { to: 1 }'],
+      ['balance: hash', 'balance: leastconn'],
+      ['hash_on: { header: x-user }', 'hash_on: { header: x-user, cookie: a }'],
+      ['hash_on: { header: x-user }', 'hash_on: uri'],
+      ['sticky: { cookie: SRV }', 'sticky: { cookie: "S R V" }'],
+      ['protocol: http1', 'protocol: h2'],
+      ['kind: http # tcp, none', 'kind: https'],
+      ['host: shop.internal #', 'host: "shop internal" #'],
+      ['status: 200-399', 'status: 200-'],
+      ['errors: 10', 'errors: 0'],
+      ['panic_threshold: 50%', 'panic_threshold: 50 %'],
+      ['retries: 2', 'retries: 11'],
+      ['max_connections: 200 ', 'max_connections: 0 '],
+      ['tunnel_timeout: 1h', 'tunnel_timeout: 1 h'],
+      ['slow_start: 10s', 'slow_start: -1s'],
+      ['tls: { server_name: shop.internal', 'tls: { server_name: 10.0.0.1'],
+      ['weight: 2, state: active }', 'weight: 257, state: active }'],
+      ['state: draining } # keeps its', 'state: down } # keeps its'],
+      [/frontends:[\s\S]*upstreams:/, 'frontends: []\n  upstreams:'],
+      [/upstreams:[\s\S]*/, ''],
+    ]);
   });
 });

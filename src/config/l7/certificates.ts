@@ -2,16 +2,18 @@
  * Certificates of a frontend: the *.pem files of a directory in the order of their names, each with certificate, chain and
  * private key. Read with the config, and again by the process that watches the directory.
  */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { L7_CERTIFICATE_BYTES_MAX, L7_CERTIFICATES_MAX } from '../../core/limits.js';
+import { L7_CERTIFICATE_BYTES_MAX, L7_CERTIFICATES_MAX, L7_RSA_BITS_MIN } from '../../core/limits.js';
 import { reasonOf } from '../../core/reason.js';
-import { readSmallFile, UnreadableFile } from '../file.js';
+import { isOpenToOthers, readSmallFile, UnreadableFile } from '../file.js';
 import { quote } from '../path.js';
 import { Secret } from '../secret.js';
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[A-Za-z0-9+/=\s]+-----END \1-----/g;
+const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
+const EXPECTED = 'expected certificate, chain and one private key in PEM';
 
 /** Why a file holds no usable certificate: the second half of a sentence that begins with its path. */
 export class CertificateFault extends Error {}
@@ -21,28 +23,35 @@ export interface LoadedCertificate {
   readonly path: string;
   /** Certificate, chain, then key: only the PEM blocks, without what stands between them. */
   readonly pem: Secret;
+  /** In lower case, `*.example.com` among them; addresses are left out. */
+  readonly hosts: readonly string[];
+  readonly notBefore: Date;
   readonly notAfter: Date;
+  /** Whether other users than owner and group can access the file. */
+  readonly isOpen: boolean;
 }
 
 /** @throws CertificateFault, UnreadableFile */
 export function loadCertificate(path: string): LoadedCertificate {
-  const text = new TextDecoder().decode(readSmallFile(path, L7_CERTIFICATE_BYTES_MAX).bytes);
+  const { bytes, mode } = readSmallFile(path, L7_CERTIFICATE_BYTES_MAX);
+  const text = new TextDecoder().decode(bytes);
+  if (ENCRYPTED.test(text))
+    throw new CertificateFault('its private key has a passphrase; expected a key without one');
   const blocks = [...text.matchAll(BLOCK)];
   const certificates = blocks.filter(([, kind]) => kind === 'CERTIFICATE').map(([block]) => block);
   const keys = blocks.filter(([, kind]) => kind?.endsWith('PRIVATE KEY')).map(([block]) => block);
-  if (certificates.length === 0) throw new CertificateFault('it has no certificate in PEM');
-  if (keys.length !== 1)
-    throw new CertificateFault(
-      `it has ${keys.length === 0 ? 'no' : keys.length} private key; expected certificate, chain and one key in PEM`,
-    );
-  const [first] = certificates.map(parse); // all of them: HAProxy would refuse one that it cannot read
-  const key = parseKey(keys[0]!);
-  if (!first!.checkPrivateKey(key))
-    throw new CertificateFault('its private key does not belong to its first certificate');
+  if (certificates.length === 0) throw new CertificateFault(`it has no certificate; ${EXPECTED}`);
+  if (keys.length === 0) throw new CertificateFault(`it has no private key; ${EXPECTED}`);
+  if (keys.length > 1) throw new CertificateFault(`it has ${keys.length} private keys; ${EXPECTED}`);
+  const [leaf] = certificates.map(parse); // all of them: HAProxy would refuse one that it cannot read
+  checkKey(parseKey(keys[0]!), leaf!);
   return {
     path,
     pem: new Secret(Buffer.from(`${[...certificates, ...keys].join('\n')}\n`)),
-    notAfter: new Date(first!.validTo),
+    hosts: hostsOf(leaf!),
+    notBefore: new Date(leaf!.validFrom),
+    notAfter: new Date(leaf!.validTo),
+    isOpen: isOpenToOthers(mode),
   };
 }
 
@@ -54,12 +63,29 @@ function parse(block: string): X509Certificate {
   }
 }
 
-function parseKey(block: string) {
+function parseKey(block: string): KeyObject {
   try {
     return createPrivateKey(block);
   } catch {
-    throw new CertificateFault('its private key cannot be read, or has a passphrase');
+    throw new CertificateFault('its private key cannot be read');
   }
+}
+
+function checkKey(key: KeyObject, leaf: X509Certificate): void {
+  if (!leaf.checkPrivateKey(key))
+    throw new CertificateFault('its private key does not belong to its first certificate');
+  const bits = key.asymmetricKeyType === 'rsa' ? key.asymmetricKeyDetails?.modulusLength : undefined;
+  if (bits !== undefined && bits < L7_RSA_BITS_MIN)
+    throw new CertificateFault(
+      `its private key is RSA of ${bits} bits; expected ${L7_RSA_BITS_MIN} bits at least`,
+    );
+}
+
+/** Clients read these names only (RFC 9525, section 2.3). */
+function hostsOf({ subjectAltName }: X509Certificate): string[] {
+  return (subjectAltName ?? '')
+    .split(', ')
+    .flatMap((name) => /^DNS:([^"]+)$/.exec(name)?.[1]?.toLowerCase() ?? []);
 }
 
 /** @returns what can be used, by name, and a sentence for each fault */
@@ -70,7 +96,7 @@ export function loadCertificates(directory: string): {
   let names: string[];
   try {
     names = readdirSync(directory)
-      .filter((name) => name.endsWith('.pem'))
+      .filter((name) => name.endsWith('.pem') && !name.startsWith('.'))
       .sort();
   } catch (error) {
     return { certificates: [], faults: [`${quote(directory)} cannot be read: ${reasonOf(error)}`] };

@@ -8,8 +8,10 @@ import { type FieldPath, quote } from '../path.js';
 import type { Report } from '../problems.js';
 import { Secret } from '../secret.js';
 import { describeSecret } from '../shape.js';
+import { warnAboutCertificate, warnAboutHosts } from './certificate-warnings.js';
 import { CertificateFault, loadCertificate, loadCertificates } from './certificates.js';
-import { L7_KEY_EXPECTED, L7_KEY_PATTERN } from './schema.js';
+import type { DraftFrontend } from './judge.js';
+import { L7_KEY_EXPECTED, L7_KEY_PATTERN } from './patterns.js';
 import type { PemFile } from './types.js';
 
 const KEY_FILE_BYTES_MAX = L7_KEY_HEX_DIGITS + 1024;
@@ -25,32 +27,41 @@ export const NO_L7_FILES: L7Files = { key: undefined, pems: new Map() };
 /** Reads them all, and reports those that HAProxy could not use. */
 export function readL7Files(draft: DraftL7, configFile: string, report: Report, warn: Report): L7Files {
   const pems = new Map<string, PemFile>();
-  const read = (path: string | undefined, at: FieldPath, load: (path: string) => string): void => {
+  const read = (
+    path: string | undefined,
+    at: FieldPath,
+    load: (path: string, at: FieldPath) => string,
+  ): void => {
     if (path === undefined) return;
     const absolute = resolve(dirname(configFile), path);
     try {
-      pems.set(absolute, { path: absolute, pem: textSecret(load(absolute)) });
+      pems.set(absolute, { path: absolute, pem: textSecret(load(absolute, at)) });
     } catch (error) {
       if (!(error instanceof UnreadableFile) && !(error instanceof CertificateFault)) throw error;
       report(at, `${quote(absolute)}: ${error.message}`);
     }
   };
-  for (const { at, certificates, clients } of draft.frontends ?? []) {
+  const readCertificate = (path: string, at: FieldPath): string => {
+    const certificate = loadCertificate(path);
+    warnAboutCertificate(certificate, at, warn);
+    return certificate.pem.reveal().toString();
+  };
+  for (const frontend of draft.frontends ?? []) {
+    const { at, certificates, clients } = frontend;
     if (certificates !== undefined)
-      checkCertificates(resolve(dirname(configFile), certificates), [...at, 'certificates'], report, warn);
+      checkCertificates(frontend, resolve(dirname(configFile), certificates), report, warn);
     read(clients?.caFile, [...at, 'clients', 'ca_file'], readAuthorities);
   }
   for (const { at, tls } of draft.upstreams ?? []) {
     read(tls?.caFile, [...at, 'tls', 'ca_file'], readAuthorities);
-    read(tls?.certificate, [...at, 'tls', 'certificate'], (path) =>
-      loadCertificate(path).pem.reveal().toString(),
-    );
+    read(tls?.certificate, [...at, 'tls', 'certificate'], readCertificate);
   }
   return { key: readL7Key(draft, configFile, report, warn), pems };
 }
 
 /** The directory as a whole: at least one certificate, and each that is there must be usable. */
-function checkCertificates(directory: string, at: FieldPath, report: Report, warn: Report): void {
+function checkCertificates(frontend: DraftFrontend, directory: string, report: Report, warn: Report): void {
+  const at = [...frontend.at, 'certificates'];
   const { certificates, faults } = loadCertificates(directory);
   for (const fault of faults) report(at, fault);
   if (certificates.length === 0 && faults.length === 0)
@@ -58,9 +69,8 @@ function checkCertificates(directory: string, at: FieldPath, report: Report, war
       at,
       `${quote(directory)} has no *.pem file; expected one for each certificate: certificate, chain and key`,
     );
-  for (const { path, notAfter } of certificates)
-    if (notAfter.getTime() < Date.now())
-      warn(at, `${quote(path)} has expired (${notAfter.toISOString()}); clients refuse it`);
+  for (const certificate of certificates) warnAboutCertificate(certificate, at, warn);
+  if (certificates.length > 0 && faults.length === 0) warnAboutHosts(frontend, directory, certificates, warn);
 }
 
 function readAuthorities(path: string): string {

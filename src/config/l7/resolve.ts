@@ -8,6 +8,9 @@ import {
 } from '../../core/limits.js';
 import { type DraftL7, type DraftService, valuesOf } from '../draft.js';
 import type { L7Files } from './files.js';
+import type { RedirectStatus } from './frontend-schema.js';
+import type { DraftFrontend, DraftUpstream } from './judge.js';
+import type { RedirectTarget } from './patterns.js';
 import type {
   HeaderEdits,
   L7Bind,
@@ -20,10 +23,7 @@ import type {
   PemFile,
 } from './types.js';
 
-type DraftFrontend = NonNullable<DraftL7['frontends']>[number];
-type DraftUpstream = NonNullable<DraftL7['upstreams']>[number];
-
-const REDIRECT_STATUS_DEFAULT = 308;
+const REDIRECT_STATUS_DEFAULT: RedirectStatus = 308;
 
 /** Needs a draft in which nothing is missing. */
 export function l7Config(
@@ -104,8 +104,8 @@ function route({
   readonly headers?: readonly NameValue[] | undefined;
   readonly cookies?: readonly NameValue[] | undefined;
   readonly to?: string | undefined;
-  readonly redirect?: { readonly url: string; readonly isPrefix: boolean } | undefined;
-  readonly status?: string | undefined;
+  readonly redirect?: RedirectTarget | undefined;
+  readonly status?: RedirectStatus | undefined;
 }): L7Route {
   return {
     host,
@@ -113,7 +113,7 @@ function route({
     headers: headers.map(({ name, value }) => ({ name: name.toLowerCase(), value })),
     cookies,
     to,
-    redirect: redirect && { ...redirect, status: Number(status ?? REDIRECT_STATUS_DEFAULT) as 308 },
+    redirect: redirect && { ...redirect, status: status ?? REDIRECT_STATUS_DEFAULT },
   };
 }
 

@@ -2,7 +2,10 @@
 import type { IpAddress } from '../../packet/address.js';
 import type { ValuesOf } from '../draft.js';
 import type { Secret } from '../secret.js';
-import type { l7, l7Frontend, l7Upstream, RedirectTarget } from './schema.js';
+import type { l7Frontend, RedirectStatus } from './frontend-schema.js';
+import type { RedirectTarget } from './patterns.js';
+import type { l7 } from './schema.js';
+import type { l7Upstream } from './upstream-schema.js';
 
 type Values = ValuesOf<typeof l7>;
 type FrontendValues = ValuesOf<typeof l7Frontend>;
@@ -23,7 +26,7 @@ export interface L7Bind {
 }
 
 export interface L7Redirect extends RedirectTarget {
-  readonly status: 301 | 302 | 303 | 307 | 308;
+  readonly status: RedirectStatus;
 }
 
 /** Exactly one of `to` and `redirect` is set. */
