@@ -6,9 +6,14 @@ import { Agent, createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAlive } from '#anyhop/core/alive.js';
 import { HaproxyDaemon } from '#anyhop/l7/haproxy/haproxy.js';
+import { findLeftovers, signalAll } from '#anyhop/l7/haproxy/leftovers.js';
 import type { HaproxyConfig } from '#anyhop/l7/haproxy/prepare.js';
 import type { HaproxyProblem } from '#anyhop/l7/haproxy/problems.js';
+import { restartDelayMs } from '#anyhop/l7/haproxy/runner.js';
+import { haproxySockets } from '#anyhop/l7/render/rendering.js';
 import {
   answering,
   config,
@@ -25,6 +30,15 @@ const isRoot = process.geteuid?.() === 0;
 /** Of linux/capability.h: CAP_NET_BIND_SERVICE alone. */
 const ONLY_BIND = '0000000000000400';
 
+function masterOf(pid: number): number {
+  return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
+}
+
+it('a restart of HAProxy waits twice as long as the one before, 200 ms to 30 s', () => {
+  const delays = [0, 1, 2, 7, 8, 1000].map(restartDelayMs);
+  assert.deepEqual(delays, [200, 400, 800, 25_600, 30_000, 30_000]);
+});
+
 describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () => {
   let place: ReturnType<typeof temporaryRun>;
   let address: string;
@@ -40,6 +54,7 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
   afterEach(async () => {
     await daemon?.hardStop();
     daemon = undefined;
+    signalAll(findLeftovers(haproxySockets(place.run).master).pids, 'SIGKILL'); // after a failed test
     for (const server of servers.splice(0)) server.close();
     place.remove();
   });
@@ -92,7 +107,7 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
     skip: !isRoot && 'needs root',
   }, async () => {
     await start();
-    const master = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${worker()}/status`, 'utf8'))![1]);
+    const master = masterOf(worker());
     const user = execFileSync('id', ['-u', 'haproxy'], { encoding: 'utf8' }).trim();
     for (const pid of [master, worker()]) {
       const status = readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -116,15 +131,24 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
   it('reloads twenty times under load without one failed request', async () => {
     const started = await start(config(address, { answer: 'g0' }));
     const load = new Load(address, { keepAlive: 6, fresh: 2 });
+    let silences = 0;
+    const watch = setInterval(() => {
+      if (!started.isAlive()) silences++;
+    }, 5);
     for (let i = 1; i <= 20; i++) {
       const former = worker();
-      const outcome = await started.reload(config(address, { answer: `g${i}` }));
+      const reloading = started.reload(config(address, { answer: `g${i}` }));
+      // Answered, also while the socket is away.
+      await Promise.all(Array.from({ length: 5 }, (_, k) => sleep(50 * k).then(() => started.info())));
+      const outcome = await reloading;
       assert.ok(outcome.inForce, JSON.stringify(outcome));
       assert.equal(outcome.worker.pid, worker());
       assert.notEqual(worker(), former);
       assert.equal(await fetchText(address), `g${i}`);
     }
     await load.stop();
+    clearInterval(watch);
+    assert.equal(silences, 0);
     assert.ok(load.requests > 200, `${load.requests} requests`);
     // A transfer of the sockets that fails is HAProxy's; it is counted, and it may cost connections.
     if (started.transfersLost === 0) assert.deepEqual(load.failures, []);
@@ -249,8 +273,7 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
       const started = await start();
       const states: string[] = [];
       started.onState(({ state }) => states.push(state));
-      const status = readFileSync(`/proc/${worker()}/status`, 'utf8');
-      const pid = whom === 'worker' ? worker() : Number(/^PPid:\s*(\d+)/m.exec(status)![1]);
+      const pid = whom === 'worker' ? worker() : masterOf(worker());
       process.kill(pid, 'SIGKILL');
       const killedMs = performance.now();
       await eventually('an end', () => logged('haproxy_ended')[0]);
@@ -268,7 +291,19 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
     });
   }
 
-  it('tries again, later each time, as long as it cannot start, and takes a new config at once', async () => {
+  it('leaves no worker behind that hangs when its master dies', async () => {
+    const started = await start();
+    const hanging = worker();
+    const master = masterOf(hanging);
+    process.kill(hanging, 'SIGSTOP');
+    process.kill(master, 'SIGKILL');
+    await eventually('an end', () => logged('haproxy_ended')[0]);
+    await eventually('up', () => started.state.state === 'up' || undefined);
+    assert.notEqual(worker(), hanging);
+    await eventually('the end of the worker', () => !isAlive(hanging) || undefined);
+  });
+
+  it('tries again, as long as it cannot start, and takes a new config at once', async () => {
     const started = await start();
     const files = join(place.run, 'current');
     process.kill(worker(), 'SIGKILL');
@@ -369,6 +404,24 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
     const refused = await started.amend(config(address, { rules: '  bogus' }));
     assert.equal(refused.inForce, false);
     assert.equal(started.generation, 2);
+  });
+
+  it('is alive during a reload that takes long, since its worker serves on', async () => {
+    const started = await start();
+    const global = '  maxconn 200\n  lua-load DIRECTORY/slow.lua';
+    const slow = rendering(answering(address, { global, answer: 'slow' }), {
+      'slow.lua': 'os.execute("sleep 4")\n',
+    });
+    const reloading = started.reload({ ...config(address), render: slow });
+    let asked = 0;
+    for (let isDone = false; !isDone; asked++) {
+      assert.ok(started.isAlive(), `asked ${asked} times before`);
+      assert.ok(await fetchText(address));
+      isDone = await Promise.race([reloading.then(() => true), sleep(50, false)]);
+    }
+    assert.ok((await reloading).inForce);
+    assert.ok(asked > 100, `${asked}`);
+    assert.equal(await fetchText(address), 'slow');
   });
 
   it('is not alive when its worker hangs', async () => {

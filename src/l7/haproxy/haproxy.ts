@@ -166,18 +166,18 @@ export class HaproxyDaemon {
 
   /** Workers of former configs that still serve connections. @throws AnyhopError as `stats` does */
   async oldWorkers(): Promise<number> {
-    const { oldWorkers } = await this.#runner.cli().processes();
+    const { oldWorkers } = await this.#runner.ask((cli) => cli.processes());
     return oldWorkers.length;
   }
 
-  /** @throws AnyhopError ERR_HAPROXY without an answer, also for a moment during a reload */
+  /** @throws AnyhopError ERR_HAPROXY without an answer, also in a reload that takes longer than 5 s */
   async stats(): Promise<HaproxyStats> {
-    return readStats(await this.#runner.cli().askWorker('show stat'));
+    return readStats(await this.#runner.ask((cli) => cli.askWorker('show stat')));
   }
 
   /** @throws AnyhopError as `stats` does */
   async info(): Promise<HaproxyInfo> {
-    return readInfo(await this.#runner.cli().askWorker('show info'));
+    return readInfo(await this.#runner.ask((cli) => cli.askWorker('show info')));
   }
 
   /**

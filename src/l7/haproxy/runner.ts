@@ -2,8 +2,10 @@
  * Keeps HAProxy running with what `current` names: starts it, reloads it, and starts it again when it dies, after a delay that grows.
  * It knows nothing of configs; whoever flips `current` does so in one of the same changes.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AnyhopError } from '../../core/errors.js';
 import {
+  HAPROXY_ANSWER_TIMEOUT_MS,
   HAPROXY_LIVED_MS,
   HAPROXY_READY_TIMEOUT_MS,
   HAPROXY_RESTART_MS_MAX,
@@ -62,6 +64,7 @@ export interface RunnerOptions {
   readonly afterRestart: (worker: Worker) => Promise<void>;
 }
 
+const RETRY_MS = 50;
 const ENDING: NotServed = { ok: false, why: 'HAProxy is about to end', messages: [] };
 
 export class Runner {
@@ -72,6 +75,9 @@ export class Runner {
   #master: MasterProcess | undefined;
   #upMs = Number.NEGATIVE_INFINITY;
   #attempts = 0;
+  #isReloading = false;
+  /** A reload is on its way, and HAProxy was alive before it. */
+  #reloadsAlive = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: RunnerOptions) {
@@ -88,8 +94,9 @@ export class Runner {
     return () => this.#listeners.delete(listener);
   }
 
+  /** A reload takes away the socket that is asked, for as long as HAProxy reads its files, and the worker serves on meanwhile. */
   isAlive(): boolean {
-    return this.#pulse.isAlive();
+    return this.#pulse.isAlive() || (this.#reloadsAlive && this.#master?.isRunning === true);
   }
 
   get isEnding(): boolean {
@@ -100,6 +107,22 @@ export class Runner {
   cli(): MasterCli {
     if (this.#master?.isRunning === true) return this.#master.cli;
     throw new AnyhopError('ERR_HAPROXY', 'HAProxy does not run at the moment');
+  }
+
+  /**
+   * The answer to a question that changes nothing, which is asked again for a while when a reload has taken away the socket.
+   * @throws AnyhopError ERR_HAPROXY without an answer
+   */
+  async ask<T>(question: (cli: MasterCli) => Promise<T>): Promise<T> {
+    const deadlineMs = performance.now() + HAPROXY_ANSWER_TIMEOUT_MS;
+    for (;;) {
+      try {
+        return await question(this.cli());
+      } catch (error) {
+        if (!this.#isReloading || performance.now() > deadlineMs) throw error;
+        await sleep(RETRY_MS);
+      }
+    }
   }
 
   /** Pids of the master and of its workers. */
@@ -168,12 +191,18 @@ export class Runner {
 
   async #reload(master: MasterProcess): Promise<Served | NotServed> {
     const mark = master.journal.mark();
+    this.#isReloading = true;
+    this.#reloadsAlive = this.isAlive();
     try {
       const { worker, messages, isTransferLost, oldWorkers } = await reload(master, HAPROXY_READY_TIMEOUT_MS);
       if (worker !== undefined) return { ok: true, worker, isTransferLost, oldWorkers };
       return { ok: false, why: 'HAProxy could not load it', messages };
     } catch (error) {
       return notServed(error, master.journal.since(mark));
+    } finally {
+      if (this.#reloadsAlive && master.isRunning) this.#pulse.answered();
+      this.#reloadsAlive = false;
+      this.#isReloading = false;
     }
   }
 
@@ -194,7 +223,7 @@ export class Runner {
   #restartLater(why: string): void {
     if (this.isEnding || this.#state.state === 'starting') return; // a first start fails for whoever wanted it
     this.#pulse.ended();
-    const delayMs = Math.min(HAPROXY_RESTART_MS_MAX, HAPROXY_RESTART_MS_MIN * 2 ** this.#attempts);
+    const delayMs = restartDelayMs(this.#attempts);
     this.#attempts++;
     const since = this.#state.state === 'restarting' ? this.#state.since : new Date();
     this.#become({ state: 'restarting', since, attempts: this.#attempts, why });
@@ -235,6 +264,11 @@ export class Runner {
     this.#state = state;
     for (const listener of this.#listeners) listener(state);
   }
+}
+
+/** @param attempts restarts so far since HAProxy last lived for a minute */
+export function restartDelayMs(attempts: number): number {
+  return Math.min(HAPROXY_RESTART_MS_MAX, HAPROXY_RESTART_MS_MIN * 2 ** attempts);
 }
 
 function notServed(error: unknown, messages: readonly HaproxyMessage[] = []): NotServed {
