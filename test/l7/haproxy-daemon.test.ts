@@ -406,6 +406,23 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
     assert.equal(started.generation, 2);
   });
 
+  it('counts and reports a reload in which the former worker does not hand over its sockets', async () => {
+    const started = await start();
+    const former = worker();
+    process.kill(former, 'SIGSTOP');
+    try {
+      const outcome = await started.reload(config(address, { answer: 'next' }));
+      assert.ok(outcome.inForce && outcome.isTransferLost, JSON.stringify(outcome));
+    } finally {
+      process.kill(former, 'SIGCONT');
+    }
+    assert.equal(started.transfersLost, 1);
+    assert.equal(logged('haproxy_sockets_lost').length, 1);
+    await eventually('the new one alone', () =>
+      fetchText(address).then((text) => text === 'next' || undefined),
+    );
+  });
+
   it('is alive during a reload that takes long, since its worker serves on', async () => {
     const started = await start();
     const global = '  maxconn 200\n  lua-load DIRECTORY/slow.lua';
