@@ -11,7 +11,8 @@ import { killIfThere } from './names.js';
 const LINES_MAX = 10_000;
 /** How many of them an error shows. */
 const LINES_SHOWN = 15;
-const STOP_TIMEOUT_MS = 5_000;
+/** For a process to end once it was asked to; then it is killed. */
+export const STOP_TIMEOUT_MS = 5_000;
 
 export interface Exit {
   readonly code: number | null;

@@ -6,10 +6,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { newLabName, removeNamespace } from './names.js';
-import { LabProcess } from './process.js';
+import { LabProcess, STOP_TIMEOUT_MS } from './process.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Longer than a process has to end. */
+const CLOSE_TIMEOUT_MS = STOP_TIMEOUT_MS + 1_000;
 const open = new Set<Resources>();
 
 export class Resources {
@@ -61,7 +64,11 @@ export class Resources {
 
   /** Ends every process in good order, then removes the rest. */
   async close(): Promise<void> {
-    await Promise.all(this.#processes.map((each) => each.stop()));
+    const ended = Promise.all(this.#processes.map((each) => each.stop()));
+    // A process that was killed may leave another one that has its output; that one ends with its namespace.
+    const late = new AbortController();
+    await Promise.race([ended, delay(CLOSE_TIMEOUT_MS, undefined, { signal: late.signal }).catch(() => {})]);
+    late.abort();
     this.closeNow();
   }
 

@@ -108,9 +108,13 @@ export async function createL7Lab(options: L7LabOptions): Promise<L7Lab> {
   }
 }
 
-type ProxyCommands = Pick<L7Lab, 'configure' | 'configureProxy' | 'startProxy' | 'runDirectory' | 'l7'>;
+type ProxyCommands = Pick<
+  L7Lab,
+  'configure' | 'configureProxy' | 'startProxy' | 'runDirectory' | 'l7' | 'close'
+>;
 
 function proxyCommands(lab: Lab): ProxyCommands {
+  const started: LabProcess[] = [];
   const place = (index: number): string => join(lab.resources.directory, lab.backends[index]!.name);
   const proxyFile = (index: number): string => `${place(index)}.yaml`;
   const argv = (index: number, args: readonly string[]): string[] => {
@@ -140,6 +144,11 @@ function proxyCommands(lab: Lab): ProxyCommands {
     },
     l7: (index, args) =>
       run(inNamespace(lab.backends[index]!.namespace, argv(index, args)), { timeoutMs: COMMAND_TIMEOUT_MS }),
+    close() {
+      // The SIGTERM that follows is its second signal: it ends at once, with its HAProxy.
+      for (const { running, pid } of started) if (running) process.kill(pid, 'SIGINT');
+      return lab.close();
+    },
   };
 }
 

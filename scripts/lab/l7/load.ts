@@ -89,7 +89,10 @@ export const LOAD = callable(import.meta.url, 'generateLoad', generateLoad);
 const KEPT = 1_000;
 const TELL_INTERVAL_MS = 1_000;
 
-/** Prints what it has done so far every second (`event: progress`), and each of the first failures (`event: failed`). */
+/** Printed every second, as `event: progress`: what was done so far. */
+export type LoadProgress = Pick<LoadResult, 'requests' | 'failed' | 'proxies'>;
+
+/** Prints its progress, and each of the first failures as `event: failed`. */
 export async function generateLoad(plan: LoadPlan, { stop, print }: CallContext): Promise<LoadResult> {
   const ending = new AbortController();
   const end = ending.signal;
@@ -180,7 +183,12 @@ class Tally {
   }
 
   tell(): void {
-    this.#print({ event: 'progress', requests: this.requests, failed: this.#failed });
+    const progress: LoadProgress = {
+      requests: this.requests,
+      failed: this.#failed,
+      proxies: Object.fromEntries(this.proxies),
+    };
+    this.#print({ event: 'progress', ...progress });
   }
 
   result(seconds: number): LoadResult {

@@ -1,0 +1,92 @@
+/** What happens to the demo's fleet while requests go on. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { L7Status } from '#anyhop/l7/status.js';
+import type { DemoFleet } from './fleet.js';
+import type { RunningTraffic } from './traffic.js';
+
+export const BROKEN = 'shop-2';
+export const RELOADS = 10;
+/** Proxies by index from 0. */
+const RELOADED = 0;
+const DRAINED = 1;
+const KILLED = 0;
+
+const CALM_MS = 2_000;
+/** Longer than the proxies need to take the server out. */
+const BROKEN_MS = 5_000;
+
+/** While it was broken, by the epoch. */
+export interface BrokenTime {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+type Say = (text: string) => void;
+
+/** A server fails, one proxy reloads, the other is drained and comes back: no request may fail. */
+export async function changeFleet(fleet: DemoFleet, traffic: RunningTraffic, say: Say): Promise<BrokenTime> {
+  await delay(CALM_MS);
+  const broken = await breakServer(fleet, say);
+  await reloadProxy(fleet, say);
+  await drainProxy(fleet, traffic, say);
+  return broken;
+}
+
+async function breakServer({ lab }: DemoFleet, say: Say): Promise<BrokenTime> {
+  const server = lab.upstreamServers.find(({ name }) => name === BROKEN)!;
+  const fromMs = Date.now();
+  server.setBroken(true);
+  say(`${BROKEN} answers 500 to everything`);
+  await delay(BROKEN_MS);
+  server.setBroken(false);
+  say(`${BROKEN} answers again`);
+  const toMs = Date.now();
+  await delay(CALM_MS);
+  return { fromMs, toMs };
+}
+
+async function reloadProxy({ lab, section }: DemoFleet, say: Say): Promise<void> {
+  const { name } = lab.proxies[RELOADED]!;
+  for (let i = 1; i <= RELOADS; i++) {
+    lab.configureProxy(RELOADED, section(RELOADED, `reload ${i}`));
+    const printed = await lab.l7(RELOADED, ['reload']);
+    if (!printed.startsWith('in force by a reload')) throw new Error(`${name}: the reload says ${printed}`);
+  }
+  const { haproxy } = await statusOf(lab, RELOADED);
+  say(`${name} has reloaded ${haproxy.reloads} times, each time with another config`);
+}
+
+async function drainProxy({ lab }: DemoFleet, traffic: RunningTraffic, say: Say): Promise<void> {
+  const { name } = lab.proxies[DRAINED]!;
+  say(`${name} is drained`);
+  await lab.l7(DRAINED, ['drain', '--wait']);
+  say(`${name} has no connection left, and its HAProxy has ended`);
+  await delay(CALM_MS);
+  await lab.l7(DRAINED, ['undrain']);
+  await traffic.untilAnswered(name);
+  say(`${name} is back and answers again`);
+}
+
+/** When a proxy's HAProxy was killed, by the epoch, and the proxy's name. */
+export interface Kill {
+  readonly atMs: number;
+  readonly proxy: string;
+}
+
+/** kill -9 of one HAProxy: its own open connections break. */
+export async function killHaproxy({ lab }: DemoFleet, traffic: RunningTraffic, say: Say): Promise<Kill> {
+  await delay(CALM_MS);
+  const { name } = lab.proxies[KILLED]!;
+  const { haproxy } = await statusOf(lab, KILLED);
+  const atMs = Date.now();
+  process.kill(haproxy.pid!, 'SIGKILL');
+  say(`HAProxy on ${name} is killed (kill -9)`);
+  await traffic.untilAnswered(name);
+  say(`${name} answers again`);
+  await delay(CALM_MS);
+  return { atMs, proxy: name };
+}
+
+async function statusOf(lab: DemoFleet['lab'], index: number): Promise<L7Status> {
+  return JSON.parse(await lab.l7(index, ['status', '--json']));
+}
