@@ -1,7 +1,9 @@
 /** How a rendered HAProxy reaches servers: which one a request gets, which one it gets next, and who proves what to whom. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { createServer as createHttp2Server, createSecureServer } from 'node:http2';
+import { connect, createServer as createHttp2Server, createSecureServer } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -21,6 +23,8 @@ import {
   until,
 } from './render-live.js';
 
+/** RFC 6455, section 1.3. */
+const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const CHECK = { kind: 'http', path: '/health', interval: '100ms', timeout: '100ms', rise: 1, fall: 1 };
 
 /** `NAME-1`, `NAME-2`... at the first addresses. */
@@ -332,7 +336,7 @@ describe('a rendered HAProxy and its servers', { skip: withoutHaproxy }, () => {
       socket.write(
         `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
       );
-      socket.pipe(socket);
+      socket.on('error', () => {}).pipe(socket);
     });
     const proxy = await proxyOf(shop({ servers: servers('shop', 1) }), { servers: [server] });
     const upgrade = (protocol: string): string =>
@@ -345,5 +349,33 @@ describe('a rendered HAProxy and its servers', { skip: withoutHaproxy }, () => {
         /^HTTP\/1\.1 200 [\s\S]*none$/,
         protocol,
       );
+  });
+
+  it('carries a WebSocket of an HTTP/2 client too, and no tunnel', async () => {
+    const server = await serve(named('hello'));
+    server.node.on('upgrade', (request, socket) => {
+      const key = createHash('sha1')
+        .update(`${request.headers['sec-websocket-key']}${WEBSOCKET_GUID}`)
+        .digest('base64');
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${key}\r\n\r\n`,
+      );
+      socket.on('error', () => {}).pipe(socket);
+    });
+    const proxy = await proxyOf(shop({ servers: servers('shop', 1) }), { servers: [server] });
+    const client = connect(`http://${proxy.address}:${proxy.port(80)}`);
+    open.unshift({ close: async () => client.destroy() });
+    await once(client, 'remoteSettings');
+    const asked = { ':method': 'CONNECT', ':authority': 'shop.example.com' };
+    const websocket = client.request(
+      { ...asked, ':protocol': 'websocket', ':scheme': 'http', ':path': '/', 'sec-websocket-version': '13' },
+      { endStream: false },
+    );
+    const [headers] = await once(websocket, 'response');
+    assert.equal(headers[':status'], 200);
+    websocket.write('ping');
+    assert.equal(String((await once(websocket, 'data'))[0]), 'ping');
+    const tunnel = client.request({ ...asked, ':authority': 'shop.example.com:22' }, { endStream: false });
+    assert.equal((await once(tunnel, 'response'))[0][':status'], 405);
   });
 });

@@ -1,6 +1,6 @@
 /** What is rendered from a config that uses every field: HAProxy accepts it, and nobody has to guess what it holds. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { checkGeneration } from '#anyhop/l7/haproxy/check.js';
@@ -76,10 +76,57 @@ describe('a rendered config', { skip: withoutHaproxy }, () => {
   });
   after(() => place.remove());
 
-  it('is accepted by HAProxy without a word', async () => {
+  it('is accepted by HAProxy without a word, whatever of it is left out', async () => {
     const user = await identity();
     const generations = await Generations.open(place.run, user);
-    const generation = await generations.write(rendererOf(loadL7(FULL, dirname(place.run))));
-    assert.deepEqual(await checkGeneration(generation, 'haproxy', user), []);
+    const { acme: _, ...without } = FULL;
+    const { api, ...plain } = FULL.upstreams;
+    for (const config of [
+      FULL,
+      { ...without, access_log: 'off' },
+      { ...FULL, access_log: '/dev/log' },
+      {
+        frontends: { plain: FULL.frontends.plain },
+        upstreams: { shop: { servers: [{ name: 's', ...SERVER }] } },
+      },
+      { ...FULL, upstreams: { ...plain, api: { ...api, tls: { server_name: 'api.internal' } } } },
+      ...['http1', 'http2'].flatMap((protocol) =>
+        ['http', 'tcp', 'none'].map((kind) => ({
+          ...FULL,
+          upstreams: { ...plain, api: { ...api, protocol, health: { kind } } },
+        })),
+      ),
+    ]) {
+      const generation = await generations.write(rendererOf(loadL7(config, dirname(place.run))));
+      assert.deepEqual(await checkGeneration(generation, 'haproxy', user), [], JSON.stringify(config));
+    }
+  });
+
+  it('holds what full.cfg says', () => {
+    const { lines } = rendererOf(loadL7(FULL, dirname(place.run)))('/run/anyhop/l7/g1');
+    const expected = readFileSync('test/l7/full.cfg', 'utf8');
+    assert.equal(lines.map(({ text }) => `${text}\n`).join(''), expected);
+  });
+
+  it('says of every line which field causes it', () => {
+    const { lines } = rendererOf(loadL7(FULL, dirname(place.run)))('/run/anyhop/l7/g1');
+    for (const { text, at } of lines) {
+      // The last step may be a field that has its default.
+      let value: unknown = { l7: FULL };
+      for (const step of at.slice(0, -1)) value = (value as Record<string | number, unknown>)?.[step];
+      assert.ok(value !== undefined, `${at.join('.')}: ${text}`);
+    }
+    const everywhere = lines.filter(({ at }) => at.length === 0);
+    assert.ok(everywhere.length < 30, 'few lines have no field');
+  });
+
+  it('leaves the port out of a redirect to the usual port of https, and names another one', () => {
+    const redirect = (services: readonly string[]): string => {
+      const web = { ...FULL.frontends.web, services };
+      const { lines } = rendererOf(loadL7({ ...FULL, frontends: { web } }, dirname(place.run)))('/run/l7/g1');
+      return lines.find(({ text }) => text.includes('redirect prefix https://%[var(txn.host)]'))!.text;
+    };
+    assert.match(redirect(['https', 'ports']), /https:\/\/%\[var\(txn\.host\)\] code 308$/);
+    assert.match(redirect(['ports']), /https:\/\/%\[var\(txn\.host\)\]:8000 code 308$/);
   });
 });
