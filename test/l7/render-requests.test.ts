@@ -17,7 +17,7 @@ const CONFIG = {
     web: {
       services: ['http', 'http6'],
       routes: [
-        { path: '/none', redirect: 'https://shop.example.com', status: '302' },
+        { path: '/none', redirect: 'https://shop.example.com', status: 302 },
         { host: 'shop.example.com', to: 'shop' },
         { host: 'down.example.com', to: 'down' },
       ],

@@ -22,7 +22,7 @@ const FULL = {
       routes: [
         { host: 'api.example.com', path: '/v1/', to: 'api' },
         { host: '*.example.com', header: { 'x-beta': '1' }, cookie: { group: 'b' }, to: 'beta' },
-        { host: 'old.example.com', redirect: 'https://shop.example.com', status: '307' },
+        { host: 'old.example.com', redirect: 'https://shop.example.com', status: 307 },
         { to: 'shop' },
       ],
       client_rate: { requests: 200, per: '10s' },
