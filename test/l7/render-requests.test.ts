@@ -204,7 +204,8 @@ describe('a request through a rendered HAProxy', { skip: withoutHaproxy }, () =>
     assert.equal(slash!['path'], "/\\back'slash");
     assert.equal(slash!['host'], 'shop.example.com"\\');
     for (const { time, client, status, frontend } of entries) {
-      assert.ok(Math.abs(Number(time) * 1000 - Date.now()) < 60_000, `${time}`);
+      assert.match(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 60_000, `${time}`);
       assert.equal(frontend, 'web');
       assert.match(String(client), /^127\./);
       assert.ok(Number.isInteger(status));
@@ -215,7 +216,7 @@ describe('a request through a rendered HAProxy', { skip: withoutHaproxy }, () =>
     await ask('/v1/x?token=secret', ['x-y: z']);
     const { headers } = last();
     const entry = (await proxy.entriesWith('\\/v1\\/x', 1))[0]!;
-    for (const field of ['time', 'client_port', 'total_ms', 'response_bytes', 'request_bytes'])
+    for (const field of ['client_port', 'total_ms', 'response_bytes', 'request_bytes'])
       assert.ok(Number(entry[field]) >= 0, field);
     assert.equal(entry['id'], headers['x-request-id']);
     const fields = ['client', 'frontend', 'backend', 'server', 'method', 'host', 'path', 'version', 'status'];

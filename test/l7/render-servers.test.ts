@@ -105,6 +105,13 @@ describe('a rendered HAProxy and its servers', { skip: withoutHaproxy }, () => {
     assert.deepEqual(statuses.sort(), [200, 500]);
   });
 
+  it('does not ask another server when one is silent for too long', async () => {
+    const silent = await Promise.all([0, 1].map(() => serve(() => {})));
+    const proxy = await proxyOf(shop({ timeout: '300ms', servers: servers('shop', 2) }), { servers: silent });
+    assert.equal((await ask(proxy)).status, 504);
+    assert.equal(silent[0]!.requests.length + silent[1]!.requests.length, 1);
+  });
+
   it('keeps a client on its server by a cookie that means the same at every proxy host, and tells nothing', async () => {
     const all = [await serve(named('1')), await serve(named('2')), await serve(named('3'))];
     const config = shop({ balance: 'round_robin', sticky: { cookie: 'SRV' }, servers: servers('shop', 3) });

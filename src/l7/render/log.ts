@@ -19,9 +19,15 @@ export const ACCESS_LEVEL = identifier('err');
 const JSON_TEXT = words`json(utf8s)`;
 const CUT = words`bytes(0,${integer(L7_LOG_FIELD_BYTES_MAX)})`;
 
-/** What every object begins with. The time is in seconds since 1970. */
+/**
+ * When the line is written, in UTC with milliseconds. HAProxy's own times of a request begin with the idle time before it. `concat` makes a
+ * text of a number, of which `bytes` then takes digits.
+ */
+const TIME = words`%[date(0,ms),div(1000),utime(%Y-%m-%dT%H:%M:%S)].%[date(0,ms),mod(1000),add(1000),concat(),bytes(1,3)]Z`;
+
+/** What every object begins with. */
 const opening = (frontend: string): Token[] => [
-  words`"time":%Ts.%ms`,
+  words`"time":"${TIME}"`,
   words`"client":"%ci"`,
   words`"client_port":%cp`,
   words`"frontend":"${identifier(frontend)}"`,

@@ -111,14 +111,17 @@ function cookieLines({ name, stickyCookie }: L7Upstream, config: L7Config, at: F
   ];
 }
 
-/** A request that may have had an effect is not sent again once a server has it. */
+/**
+ * A request that may have had an effect is not sent again once a server has it. None is after a silent server: what takes too long
+ * would take as long elsewhere, on one server more.
+ */
 function retryLines({ retries }: L7Upstream, at: FieldPath): RenderedLine[] {
   const place = line([...at, 'retries']);
   if (retries === 0) return [place`  retries 0`];
   return [
     place`  retries ${integer(retries)}`,
     place`  option redispatch 1`,
-    place`  retry-on conn-failure empty-response response-timeout 500 502 503 504`,
+    place`  retry-on conn-failure empty-response 500 502 503 504`,
     place`  http-request disable-l7-retry unless { method GET HEAD OPTIONS }`,
   ];
 }
