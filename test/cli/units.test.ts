@@ -5,16 +5,33 @@ import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { run } from '../../scripts/lab/command.js';
+import { curl, headerOf } from '../../scripts/lab/l7/curl.js';
+import { Resources } from '../../scripts/lab/resources.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, letXdpArrive } from '../engine/link.js';
 import { isInstalled, missingForIsolation } from '../isolation.js';
 import { FLAGS, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
-const UNITS = ['anyhop', 'anyhop-agent'];
+const UNITS = ['anyhop', 'anyhop-agent', 'anyhop-l7'];
+/** Those that run as a user of their own. */
+const OF_A_USER = ['anyhop', 'anyhop-agent'];
 const EXPOSURE_MAX = 3;
 const NOBODY = 65534;
 const TIMEOUT_MS = 120_000;
 const needsSystemd = !isInstalled('systemd-analyze') && 'needs systemd-analyze';
+
+/** A tier whose frontend answers by itself. */
+const tierOf = (directory: string): object => ({
+  agent: { forwarders: ['10.0.0.1'], run_dir: join(directory, 'agent') },
+  pools: { proxies: { backends: [{ name: 'proxy-1', address: '10.1.0.11' }] } },
+  services: [{ name: 'http', vip: '203.0.113.10', protocol: 'tcp', port: 80, pool: 'proxies' }],
+  l7: {
+    run_dir: join(directory, 'l7'),
+    frontends: { web: { services: ['http'], routes: [{ redirect: 'https://shop.example.com' }] } },
+    upstreams: {},
+  },
+});
 
 const pathOf = (unit: string): string => `scripts/systemd/${unit}.service`;
 const settingsOf = (unit: string, name: string): string[] =>
@@ -53,12 +70,47 @@ describe('the units for systemd', () => {
       );
     });
 
-    test(`${unit} leaves no core dumps, and the capabilities that it has are all that it can have`, () => {
+    test(`${unit} leaves no core dumps, and takes no options for Node`, () => {
       assert.deepEqual(settingsOf(unit, 'LimitCORE'), ['0']);
-      assert.deepEqual(settingsOf(unit, 'AmbientCapabilities'), settingsOf(unit, 'CapabilityBoundingSet'));
       assert.deepEqual(settingsOf(unit, 'UnsetEnvironment'), ['NODE_OPTIONS']);
     });
   }
+
+  for (const unit of OF_A_USER)
+    test(`the capabilities that ${unit} has are all that it can have`, () => {
+      assert.deepEqual(settingsOf(unit, 'AmbientCapabilities'), settingsOf(unit, 'CapabilityBoundingSet'));
+    });
+
+  test('leave the layer-7 tier the capabilities that it needs, and HAProxy only one of them', {
+    skip: missingForIsolation('setpriv', 'haproxy', 'curl'),
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const resources = new Resources();
+    try {
+      chmodSync(resources.directory, 0o711); // HAProxy's user passes through
+      const namespace = resources.addNamespace('proxy');
+      const addresses = 'link set lo up\naddr add 203.0.113.10/32 dev lo\naddr add 10.1.0.11/32 dev lo\n';
+      await run(['ip', '-n', namespace, '-batch', '-'], { input: addresses });
+      const file = join(resources.directory, 'anyhop.yaml');
+      writeFileSync(file, JSON.stringify(tierOf(resources.directory)), { mode: 0o600 });
+      const [capabilities = ''] = settingsOf('anyhop-l7', 'CapabilityBoundingSet');
+      const names = capabilities.split(' ').map((name) => `+${name.replace('CAP_', '').toLowerCase()}`);
+      const drop = ['setpriv', `--bounding-set=-all,${names}`, '--no-new-privs'];
+      const argv = [...drop, process.execPath, MAIN, 'l7', 'run', '-c', file];
+      const tier = await resources.startProcess('anyhop l7 run', namespace, argv);
+      await tier.waitForEvent('ready', TIMEOUT_MS);
+      const { process: worker } = await tier.waitForEvent('haproxy_up', TIMEOUT_MS);
+      const status = readFileSync(`/proc/${worker}/status`, 'utf8');
+      assert.match(status, /^CapEff:\t0000000000000400$/m); // CAP_NET_BIND_SERVICE
+      assert.doesNotMatch(status, /^Uid:\t0\t/m);
+      const answer = await curl({ url: 'http://203.0.113.10/x' }, namespace);
+      assert.deepEqual([answer.status, headerOf(answer, 'location')], [308, 'https://shop.example.com/x']);
+      const ended = await tier.stop('SIGINT');
+      assert.deepEqual(ended, { code: 0, signal: null }, tier.tail());
+    } finally {
+      await resources.close();
+    }
+  });
 
   test('are in the npm package', () => {
     const { stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
@@ -96,19 +148,19 @@ describe('the units for systemd', () => {
       const sandbox =
         'mount -t tmpfs tmpfs /run && install -d -o "$0" /run/anyhop && ' +
         `mount --rbind ${directory} ${directory} && mount -o remount,bind,ro / && exec "$@"`;
-      const run = await startRun(
+      const node = await startRun(
         link,
         ['-c', file, ...FLAGS],
         ['sh', '-c', sandbox, String(NOBODY), ...drop],
       );
       assert.deepEqual(await sendFlows(link, flows(20)), { gre4: 20, gre6: 0 });
-      const status = readFileSync(`/proc/${run.pid}/status`, 'utf8');
+      const status = readFileSync(`/proc/${node.pid}/status`, 'utf8');
       assert.match(status, /^NoNewPrivs:\t1$/m);
       assert.match(status, /^Uid:\t65534\t/m);
       // What belongs to root here leaves no core dump, and cannot be read by others of that user.
-      assert.equal(statSync(`/proc/${run.pid}/environ`).uid, 0);
-      assert.deepEqual(await run.stop('SIGINT'), { code: 0, signal: null });
-      assert.ok(!run.events.some(({ event }) => event === 'state_not_kept'), run.tail());
+      assert.equal(statSync(`/proc/${node.pid}/environ`).uid, 0);
+      assert.deepEqual(await node.stop('SIGINT'), { code: 0, signal: null });
+      assert.ok(!node.events.some(({ event }) => event === 'state_not_kept'), node.tail());
     } finally {
       await link.resources.close();
     }
