@@ -58,7 +58,8 @@ const program = new Command('anyhop')
   .exitOverride();
 
 const asked = process.argv[2] ?? '';
-if (RELOADED_BY_SIGHUP.includes(asked)) process.on('SIGHUP', () => undefined);
+if (RELOADED_BY_SIGHUP.includes(asked) || (asked === 'l7' && process.argv[3] === 'run'))
+  process.on('SIGHUP', () => undefined);
 
 // Whoever reads a message may be gone, or its disk full: that changes nothing about what was to be done.
 process.stderr.on('error', () => undefined);

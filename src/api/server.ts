@@ -39,6 +39,20 @@ const NO_EXPECTATION = `${JSON.stringify(
   }).json,
 )}\n`;
 
+/** What the messages of a failure say about the place of the socket. */
+export interface SocketPlace {
+  /** The field of the config that names it. */
+  readonly field: string;
+  /** What to do when another process listens there. */
+  readonly taken: string;
+}
+
+const NODE: SocketPlace = {
+  field: 'node.socket',
+  taken:
+    'Two nodes on one host need names of their own (node.name, --name) or sockets of their own (node.socket).',
+};
+
 export interface ControlServer {
   /** Ends open connections and removes the socket. */
   close(): Promise<void>;
@@ -53,17 +67,18 @@ export async function serveControl(
   path: string,
   routes: readonly Route[],
   log: Logger,
+  place: SocketPlace = NODE,
 ): Promise<ControlServer> {
   const directory = dirname(path);
   let madeDirectory: boolean;
   try {
-    requireOwnDirectory(directory, 'ERR_SOCKET', 'node.socket');
+    requireOwnDirectory(directory, 'ERR_SOCKET', place.field);
     madeDirectory = makeDirectory(directory, DIRECTORY_MODE);
   } catch (cause) {
     if (cause instanceof AnyhopError) throw cause;
-    throw cannotServe(path, cause as NodeJS.ErrnoException);
+    throw cannotServe(path, cause as NodeJS.ErrnoException, place);
   }
-  await removeStale(path);
+  await removeStale(path, place);
   const connections = new Connections();
   const responder = new Responder(routes, connections, log);
   const server = createServer(
@@ -83,7 +98,7 @@ export async function serveControl(
   );
   server.on('connect', (_, socket) => connections.refuseTunnel(socket as Socket));
   server.on('clientError', (error, socket) => connections.refuse(error, socket as Socket));
-  await listen(server, path);
+  await listen(server, path, place);
   server.on('error', (error) =>
     log.warn(
       { event: 'control_socket', why: reasonOf(error) },
@@ -103,7 +118,7 @@ export async function serveControl(
 }
 
 /** @throws AnyhopError ERR_SOCKET when somebody listens there, or it is no socket */
-async function removeStale(path: string): Promise<void> {
+async function removeStale(path: string, place: SocketPlace): Promise<void> {
   const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     const probe = connect(path, () => {
       probe.destroy();
@@ -113,19 +128,17 @@ async function removeStale(path: string): Promise<void> {
   });
   if (failure?.code === 'ENOENT') return;
   if (failure?.code === 'ECONNREFUSED') {
-    if (!lstatSync(path).isSocket()) throw cannotServe(path, new Error('something else is there'));
+    if (!lstatSync(path).isSocket()) throw cannotServe(path, new Error('something else is there'), place);
     unlinkSync(path);
     return;
   }
-  if (failure !== undefined) throw cannotServe(path, failure);
-  throw new AnyhopError('ERR_SOCKET', `another process listens on ${path}`, {
-    hint: 'Two nodes on one host need names of their own (node.name, --name) or sockets of their own (node.socket).',
-  });
+  if (failure !== undefined) throw cannotServe(path, failure, place);
+  throw new AnyhopError('ERR_SOCKET', `another process listens on ${path}`, { hint: place.taken });
 }
 
-function listen(server: Server, path: string): Promise<void> {
+function listen(server: Server, path: string, place: SocketPlace): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => reject(cannotServe(path, cause)));
+    server.once('error', (cause) => reject(cannotServe(path, cause, place)));
     // Before anybody can connect, not after: the file is made within this call.
     const before = process.umask(SOCKET_UMASK);
     server.listen(path, resolve);
@@ -133,11 +146,11 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-function cannotServe(path: string, cause: NodeJS.ErrnoException): AnyhopError {
+function cannotServe(path: string, cause: NodeJS.ErrnoException, { field }: SocketPlace): AnyhopError {
   return new AnyhopError('ERR_SOCKET', `the control socket ${path} cannot be made: ${reasonOf(cause)}`, {
     hint:
       'The directory must be writable for the user that runs this (systemd: RuntimeDirectory=anyhop); ' +
-      'node.socket names another place.',
+      `${field} names another place.`,
     cause,
   });
 }

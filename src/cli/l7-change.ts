@@ -59,7 +59,7 @@ Examples:
 
 async function drainHost(options: DrainOptions, command: Command): Promise<void> {
   const socket = l7Socket(options, isNamed(command));
-  const begun = (await tellL7(socket, '/drain', {})) as L7Status;
+  const begun = (await tellL7(socket, '/l7/drain', {})) as L7Status;
   const status = options.wait ? await waitFor(socket, begun, isHostDrained, drawHost) : begun;
   if (options.wait && status.stage === 'serving')
     throw new AnyhopError('ERR_REFUSED', 'the drain was taken back', { exitCode: EXIT.failure });
@@ -69,14 +69,14 @@ async function drainHost(options: DrainOptions, command: Command): Promise<void>
 async function drainServer(text: string, options: DrainOptions, command: Command): Promise<void> {
   const target = serverTarget(text);
   const socket = l7Socket(options, isNamed(command));
-  const change = (await tellL7(socket, '/server-state', { ...target, state: 'draining' })) as L7Change;
+  const change = (await tellL7(socket, '/l7/server-state', { ...target, state: 'draining' })) as L7Change;
   if (!options.wait) {
     tellChange(change, options);
     return;
   }
   const sessions = (status: L7Status): number | undefined => sessionsOf(status, target);
   const draw = (status: L7Status): string => `${text}: ${amount(sessions(status) ?? 0, 'session')} left`;
-  const first = (await askL7(socket, '/status')) as L7Status;
+  const first = (await askL7(socket, '/l7/status')) as L7Status;
   const status = await waitFor(socket, first, (now) => sessions(now) === 0, draw);
   writeResult(options.json, status, () => `${draw(status)}\n`);
 }
@@ -93,11 +93,14 @@ export function l7UndrainCommand(): Command {
     .action(async (server: string | undefined, options: ChangeOptions, command: Command) => {
       const socket = l7Socket(options, isNamed(command));
       if (server === undefined) {
-        const status = (await tellL7(socket, '/undrain', {})) as L7Status;
+        const status = (await tellL7(socket, '/l7/undrain', {})) as L7Status;
         writeResult(options.json, status, () => `${drawHost(status)}\n`);
       } else {
         tellChange(
-          (await tellL7(socket, '/server-state', { ...serverTarget(server), state: 'active' })) as L7Change,
+          (await tellL7(socket, '/l7/server-state', {
+            ...serverTarget(server),
+            state: 'active',
+          })) as L7Change,
           options,
         );
       }
@@ -119,7 +122,7 @@ export function l7WeightCommand(): Command {
     .action(async (server: string, weight: number, options: ChangeOptions, command: Command) => {
       const target = serverTarget(server);
       const socket = l7Socket(options, isNamed(command));
-      tellChange((await tellL7(socket, '/server-weight', { ...target, weight })) as L7Change, options);
+      tellChange((await tellL7(socket, '/l7/server-weight', { ...target, weight })) as L7Change, options);
     });
 }
 
@@ -136,7 +139,7 @@ export function l7ReloadCommand(): Command {
     )
     .action(async (options: ChangeOptions, command: Command) => {
       const socket = l7Socket(options, isNamed(command));
-      tellChange((await tellL7(socket, '/reload', {})) as L7Change, options);
+      tellChange((await tellL7(socket, '/l7/reload', {})) as L7Change, options);
     });
 }
 
@@ -197,7 +200,7 @@ async function waitFor(
     told = text;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     try {
-      status = (await askL7(socket, '/status')) as L7Status;
+      status = (await askL7(socket, '/l7/status')) as L7Status;
       answeredMs = performance.now();
     } catch (error) {
       if (!(error instanceof AnyhopError) || performance.now() - answeredMs > SILENCE_MS_MAX) throw error;

@@ -40,7 +40,7 @@ Examples:
     .action(async (options: StatusOptions, command: Command) => {
       const socket = l7Socket(options, isNamed(command));
       await follow(options, async () => {
-        const status = (await askL7(socket, '/status')) as L7Status;
+        const status = (await askL7(socket, '/l7/status')) as L7Status;
         return options.json ? `${JSON.stringify(status)}\n` : drawL7Status(status);
       });
     });

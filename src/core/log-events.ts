@@ -55,11 +55,14 @@ export const LOG_EVENTS = {
   health_unknown:
     'A backend cannot be checked because of this machine, for example without free file descriptors.',
   interim_counters: 'The counters so far, once a minute.',
+  l7_certificate_expires:
+    'A certificate has expired or expires within two weeks; said at once, and then once a day.',
   l7_certificates: 'Other certificates are in force on this proxy host.',
   l7_command_refused: 'HAProxy did not do a command at runtime; it is reloaded instead.',
   l7_drain: 'The drain of this proxy host has come to another stage; the text says which, and why.',
   l7_health_available: 'Health checks of this proxy host are answered now.',
   l7_health_unavailable: 'Health checks of this proxy host cannot be answered on an address.',
+  l7_no_backend: 'None of the backends in the config has an address of this proxy host.',
   l7_reload_refused:
     'A config for the layer-7 tier is wrong or refused by HAProxy; the former one stays in force.',
   l7_reloaded: 'A config for the layer-7 tier is in force; `applied` says how.',
@@ -69,7 +72,8 @@ export const LOG_EVENTS = {
   l7_state_not_kept:
     'What was said of servers at runtime could not be written and will not survive a restart.',
   l7_state_unused: 'What was said of servers at runtime cannot be read; servers are as in the config.',
-  l7_tickets: 'The keys of TLS session tickets could not be changed at the hour.',
+  l7_task_failed: 'Something that a proxy host does again and again failed; it is tried again.',
+  l7_torn: 'A change failed half way and could not be taken back; the next reload of HAProxy mends that.',
   left: 'The agent ends; its program keeps delivering.',
   left_forwarding: 'The node ends; its program keeps forwarding until `anyhop run` or `anyhop stop`.',
   local_vips_unknown: 'The kernel did not say whether VIPs are addresses of this host.',

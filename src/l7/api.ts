@@ -1,11 +1,15 @@
 /**
  * What can be asked of `anyhop l7 run`, and told to it, over its control socket: the contract between the routes and the tier. Errors are
- * those of the node's control API (src/api/api.ts).
+ * those of the node's control API (src/api/api.ts). All paths begin with /l7, so that who asks the socket of a node by mistake, or a
+ * command of a node asks this one, hears that there is no such path.
  */
 import { z } from 'zod';
+import { ControlError } from '../api/api.js';
 import type { Route } from '../api/routes.js';
+import { ConfigError } from '../config/error.js';
 import { integer, text } from '../config/fields.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';
+import { AnyhopError } from '../core/errors.js';
 import { L7_WEIGHT_MAX } from '../core/limits.js';
 import type { L7Status } from './status.js';
 
@@ -53,57 +57,77 @@ const WEIGHT = z.strictObject({
   weight: integer(`a whole number, 0 to ${L7_WEIGHT_MAX}`, 0, L7_WEIGHT_MAX).describe('The new weight.'),
 });
 
-export function l7Routes(actions: L7Actions): Route[] {
+/** @param actions those of the tier, once it runs: until then they throw ControlError 503 */
+export function l7Routes(actions: () => L7Actions): Route[] {
+  return routes(actions).map((route) => ({
+    ...route,
+    answer: async (fields, response) => {
+      try {
+        return await route.answer(fields, response);
+      } catch (error) {
+        throw refusal(error);
+      }
+    },
+  }));
+}
+
+/** HAProxy does not answer, or a file cannot be written: no fault of this program. */
+function refusal(error: unknown): unknown {
+  if (!(error instanceof AnyhopError) || error instanceof ConfigError) return error;
+  return new ControlError(503, error.code, error.message, { hint: error.hint });
+}
+
+function routes(actions: () => L7Actions): Route[] {
   return [
     {
       method: 'GET',
-      path: '/status',
+      path: '/l7/status',
       answers: 'L7Status',
       does: 'What the proxy host does: HAProxy, frontends, upstreams, servers.',
       fields: NONE,
-      answer: () => actions.status(),
+      answer: () => actions().status(),
     },
     {
       method: 'POST',
-      path: '/reload',
+      path: '/l7/reload',
       answers: 'L7Change',
       does: 'Reads the config file again and puts it in force.',
       fields: NONE,
-      answer: () => actions.reload(),
+      answer: () => actions().reload(),
     },
     {
       method: 'POST',
-      path: '/drain',
+      path: '/l7/drain',
       answers: 'L7Status',
       does: 'Drains this proxy host.',
       fields: NONE,
-      answer: () => actions.drain(),
+      answer: () => actions().drain(),
     },
     {
       method: 'POST',
-      path: '/undrain',
+      path: '/l7/undrain',
       answers: 'L7Status',
       does: 'Lets this proxy host take connections again.',
       fields: NONE,
-      answer: () => actions.undrain(),
+      answer: () => actions().undrain(),
     },
     {
       method: 'POST',
-      path: '/server-state',
+      path: '/l7/server-state',
       answers: 'L7Change',
       does: 'Drains a server of an upstream, or lets it take requests again.',
       fields: STATE,
       answer: ({ upstream, server, state }: z.output<typeof STATE>) =>
-        actions.setServer({ upstream, server }, { state }),
+        actions().setServer({ upstream, server }, { state }),
     },
     {
       method: 'POST',
-      path: '/server-weight',
+      path: '/l7/server-weight',
       answers: 'L7Change',
       does: 'Changes the weight of a server of an upstream.',
       fields: WEIGHT,
       answer: ({ upstream, server, weight }: z.output<typeof WEIGHT>) =>
-        actions.setServer({ upstream, server }, { weight }),
+        actions().setServer({ upstream, server }, { weight }),
     },
   ];
 }

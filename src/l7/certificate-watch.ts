@@ -1,129 +1,69 @@
 /**
- * Watches the certificate directories of the frontends. A new or changed certificate that can be used comes into force; one that
- * cannot leaves the former in force and is reported once. Looks every few seconds: a hook that renews certificates need tell nobody, and
- * a file that is being written is looked at again.
+ * Watches the certificate directories of the frontends, so that a hook which renews certificates need tell nobody. Looks every two seconds
+ * whether a file was written, renamed or removed; a file that is being written is looked at again when it has grown. Also says which
+ * certificates have expired or expire soon.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type LoadedCertificate, loadCertificates } from '../config/l7/certificates.js';
 import type { L7Config } from '../config/l7/types.js';
 import { isSystemError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-
-/** By frontend. */
-export type Certificates = ReadonlyMap<string, readonly LoadedCertificate[]>;
+import { ExpiryReminder, expiring, sentenceOf } from './certificate-expiry.js';
+import { Repeated } from './repeated.js';
+import type { Tier } from './tier.js';
 
 const LOOK_MS = 2_000;
-
-/** @returns what the directories hold, and a sentence for each file that cannot be used */
-export function readCertificates(config: L7Config): {
-  readonly certificates: Certificates;
-  readonly faults: readonly string[];
-} {
-  const certificates = new Map<string, readonly LoadedCertificate[]>();
-  const faults: string[] = [];
-  for (const { name, certificates: directory } of config.frontends) {
-    if (directory === undefined) continue;
-    const read = loadCertificates(directory);
-    certificates.set(name, read.certificates);
-    faults.push(...read.faults);
-  }
-  return { certificates, faults };
-}
-
-/**
- * What comes into force: certificates that were read, and of files that cannot be used now, the former ones.
- * @param isThere whether a file is still there
- */
-export function keptCertificates(
-  before: Certificates,
-  read: Certificates,
-  isThere: (path: string) => boolean,
-): Certificates {
-  return new Map(
-    [...read].map(([frontend, certificates]) => {
-      const paths = new Set(certificates.map(({ path }) => path));
-      const kept = (before.get(frontend) ?? []).filter(({ path }) => !paths.has(path) && isThere(path));
-      const all = [...certificates, ...kept].sort((a, b) => (a.path < b.path ? -1 : 1));
-      // A frontend without any certificate would not start again.
-      return [frontend, all.length > 0 ? all : (before.get(frontend) ?? [])];
-    }),
-  );
-}
-
-export function sameCertificates(a: Certificates, b: Certificates): boolean {
-  const text = (certificates: Certificates): string =>
-    [...certificates]
-      .map(([name, list]) => [name, ...list.map(({ path, pem }) => `${path} ${pem.reveal()}`)].join('\n'))
-      .join('\n\n');
-  return text(a) === text(b);
-}
+/** After HAProxy refused them, or could not be asked. */
+const RETRY_MS = 30_000;
 
 export class CertificateWatch {
+  readonly #tier: Tier;
   readonly #log: Logger;
-  readonly #changed: (next: Certificates) => Promise<void>;
-  #config: L7Config;
+  readonly #looks: Repeated;
+  readonly #reminder = new ExpiryReminder();
   #seen: string;
-  #told = '';
-  #inForce: Certificates;
-  #isLooking = false;
-  readonly #timer: NodeJS.Timeout;
+  #retryAtMs = Number.POSITIVE_INFINITY;
 
-  /**
-   * @param inForce what the frontends have now
-   * @param changed puts other certificates in force
-   */
-  constructor(
-    config: L7Config,
-    inForce: Certificates,
-    log: Logger,
-    changed: (next: Certificates) => Promise<void>,
-  ) {
+  constructor(tier: Tier, log: Logger) {
+    this.#tier = tier;
     this.#log = log;
-    this.#config = config;
-    this.#inForce = inForce;
-    this.#changed = changed;
-    this.#seen = signature(config);
-    this.#timer = setInterval(() => void this.look(), LOOK_MS).unref();
+    this.#seen = signature(tier.config.l7);
+    this.#looks = new Repeated({
+      what: 'the look at certificates',
+      everyMs: () => LOOK_MS,
+      task: () => this.#look(),
+      log,
+    });
+    this.#remind();
   }
 
-  /** A reload put another config in force, with the certificates that were there. */
-  follow(config: L7Config, inForce: Certificates): void {
-    this.#config = config;
-    this.#inForce = inForce;
-    this.#seen = signature(config);
+  close(): Promise<void> {
+    return this.#looks.close();
   }
 
-  async look(): Promise<void> {
-    if (this.#isLooking) return;
-    const now = signature(this.#config);
-    if (now === this.#seen) return;
-    this.#isLooking = true;
-    try {
-      const { certificates, faults } = readCertificates(this.#config);
-      this.#tell(faults);
-      const next = keptCertificates(this.#inForce, certificates, isFile);
-      if (!sameCertificates(this.#inForce, next)) await this.#changed(next);
-      this.#inForce = next;
-      this.#seen = now;
-    } finally {
-      this.#isLooking = false;
+  async #look(): Promise<void> {
+    const now = signature(this.#tier.config.l7);
+    if (now !== this.#seen || performance.now() >= this.#retryAtMs) await this.#renew(now);
+    this.#remind();
+  }
+
+  /** Refused ones are not read again every two seconds. */
+  async #renew(seen: string): Promise<void> {
+    // Before they are read: what is written meanwhile is seen at the next look.
+    this.#seen = seen;
+    this.#retryAtMs = performance.now() + RETRY_MS;
+    await this.#tier.renewCertificates();
+    this.#retryAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  #remind(): void {
+    const now = new Date();
+    for (const one of this.#reminder.due(expiring(this.#tier.inputs.certificates, now), now)) {
+      const { frontend, file, expiry } = one;
+      const fields = { event: 'l7_certificate_expires', frontend, file, notAfter: one.notAfter } as const;
+      if (expiry === 'expired') this.#log.error(fields, sentenceOf(one));
+      else this.#log.warn(fields, sentenceOf(one));
     }
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-  }
-
-  /** The same faults are not told again at each look. */
-  #tell(faults: readonly string[]): void {
-    const text = faults.join('; ');
-    if (text !== this.#told && text !== '')
-      this.#log.warn(
-        { event: 'certificate_refused', faults },
-        `certificates that cannot be used, so the former stay in force: ${text}`,
-      );
-    this.#told = text;
   }
 }
 
@@ -141,16 +81,23 @@ function entries(directory: string): string[] {
     return readdirSync(directory)
       .filter((name) => name.endsWith('.pem'))
       .sort()
-      .map((name) => {
-        const { ino, size, mtimeMs, ctimeMs } = statSync(join(directory, name));
-        return `${name} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
-      });
+      .map((name) => `${name} ${state(join(directory, name))}`);
   } catch (error) {
-    if (!isSystemError(error)) throw error;
-    return [error.code ?? 'error']; // told when it is read
+    return [codeOf(error)]; // told when it is read
   }
 }
 
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+/** Of what a link leads to. */
+function state(path: string): string {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (!isSystemError(error)) throw error;
+  return error.code ?? 'error';
 }

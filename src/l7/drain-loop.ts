@@ -1,52 +1,63 @@
 /**
- * A proxy host's drain, step by step (drain.ts): asks this host's agent what the forwarders do, sets and removes the host's mark, and
- * ends and starts HAProxy.
+ * A proxy host's drain, step by step (drain.ts): asks this host's agent what the forwarders do, keeps the host's mark, and ends and starts
+ * HAProxy. Runs every second, from when HAProxy serves: a mark that a former process left is removed then.
  */
-import { mark, unmark } from '../agent/draining-mark.js';
-import { doAllDrain } from '../agent/followed.js';
-import { type AgentReport, fetchAgentReport } from '../agent/report.js';
+import type { AgentReport } from '../agent/report.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
 import { formatDuration } from '../core/time.js';
 import type { IpAddress } from '../packet/address.js';
-import { nextStage, type Stage, type Step } from './drain.js';
+import { type Cause, nextStage, type Stage, type Step } from './drain.js';
+import { askAgent, forwardersDo, forwardersIn } from './forwarders.js';
+import { OwnMark } from './own-mark.js';
+import { Repeated } from './repeated.js';
 import type { DrainStatus } from './status.js';
 import type { Tier } from './tier.js';
 
 const POLL_MS = 1_000;
-const REPORT_TIMEOUT_MS = 1_500;
 /** HAProxy ends by itself at its deadline; this much later it is ended. */
 const GRACE_MS = 10_000;
-const AUTHOR = 'anyhop l7';
-
-interface Forwarder {
-  readonly address: string;
-  readonly draining: boolean;
-}
+/** After HAProxy did not start. */
+const RETRY_MS = 10_000;
 
 export class DrainLoop {
   readonly #tier: Tier;
   readonly #locals: () => readonly IpAddress[];
   readonly #log: Logger;
+  readonly #mark: OwnMark;
   readonly #steps = new Rerun(() => this.#step());
-  readonly #timer: NodeJS.Timeout;
+  readonly #looks: Repeated;
   readonly #waiting = new Set<() => void>();
   #stage: Stage = 'serving';
   /** Why `closing` began. */
-  #because: Step['because'];
+  #because: Cause | undefined;
   #askedAtMs: number | undefined;
-  #beganAtMs = 0;
-  #forwarders: readonly Forwarder[] | undefined;
+  /** This host asked since it served last, so it is marked. */
+  #wasAsked = false;
+  /** Another program's mark asked when HAProxy was closed. */
+  #wasMarked = false;
+  /** Forwarders have sent to this host since it serves. */
+  #begun = false;
+  #beganAt = new Date();
+  #reports: readonly AgentReport[] | undefined;
   #isStopping = false;
+  #startAtMs = 0;
 
   /** @param locals the backends' addresses that are this host's */
   constructor(tier: Tier, locals: () => readonly IpAddress[], log: Logger) {
     this.#tier = tier;
     this.#locals = locals;
     this.#log = log;
-    this.#timer = setInterval(() => void this.#steps.ask(), POLL_MS);
+    this.#mark = new OwnMark(log);
+    this.#keepMark();
+    this.#looks = new Repeated({
+      what: 'the look at what the forwarders do',
+      everyMs: () => POLL_MS,
+      task: () => this.#steps.ask(),
+      log,
+    });
   }
 
   get stage(): Stage {
@@ -58,20 +69,17 @@ export class DrainLoop {
     return this.#stage === 'closing' && this.#because === 'deadline';
   }
 
-  /** HAProxy serves: a mark that a former process left is no longer true. */
-  begin(): void {
-    this.#unmark();
-  }
-
   /** Asks for the drain; a second time it changes nothing. */
   ask(): Promise<void> {
-    this.#askedAtMs ??= Date.now();
+    this.#askedAtMs ??= performance.now();
+    this.#wasAsked = true;
     return this.#steps.ask();
   }
 
-  /** Asks no longer. */
+  /** Asks no longer. HAProxy that is about to end is started again when it has ended. */
   undo(): Promise<void> {
     this.#askedAtMs = undefined;
+    this.#startAtMs = 0;
     return this.#steps.ask();
   }
 
@@ -80,20 +88,20 @@ export class DrainLoop {
     while (this.#stage !== 'drained') await new Promise<void>((resolve) => this.#waiting.add(resolve));
   }
 
-  /** Undefined while it serves and nobody drains it. */
+  /** Undefined while it serves. */
   status(connections: number | undefined): DrainStatus | undefined {
     if (this.#stage === 'serving') return undefined;
     return {
-      since: new Date(this.#beganAtMs).toISOString(),
-      deadline: new Date(this.#beganAtMs + this.#deadlineMs).toISOString(),
-      askedBy: this.#askedAtMs === undefined ? 'forwarders' : 'host',
-      ...(this.#forwarders !== undefined && { forwarders: this.#forwarders }),
+      since: this.#beganAt.toISOString(),
+      deadline: new Date(this.#beganAt.getTime() + this.#deadlineMs).toISOString(),
+      askedBy: this.#wasAsked ? 'host' : 'forwarders',
+      ...(this.#reports !== undefined && { forwarders: forwardersIn(this.#reports) }),
       ...(connections !== undefined && { connections }),
     };
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    await this.#looks.close();
     await this.#steps.idle();
   }
 
@@ -102,16 +110,26 @@ export class DrainLoop {
   }
 
   async #step(): Promise<void> {
-    const reports = await this.#reports();
-    this.#forwarders = reports && forwardersOf(reports);
+    const isAsked = this.#askedAtMs !== undefined;
+    this.#reports = await askAgent(this.#locals(), this.#tier.config.agent.reportPort);
+    const forwarders = forwardersDo(this.#reports, isAsked);
+    if (this.#stage === 'serving' && forwarders === 'some') this.#begun = true;
     const step = nextStage(this.#stage, {
-      nowMs: Date.now(),
+      nowMs: performance.now(),
       askedAtMs: this.#askedAtMs,
       deadlineMs: this.#deadlineMs,
-      allDrain: reports?.every((report) => doAllDrain(report)),
+      forwarders,
+      begun: this.#begun,
+      isTakenBack: this.#isTakenBack(),
       isHaproxyRunning: this.#tier.haproxy !== undefined,
     });
     if (step.stage !== this.#stage) await this.#enter(step);
+    this.#keepMark();
+  }
+
+  #isTakenBack(): boolean {
+    if (this.#wasAsked) return this.#askedAtMs === undefined;
+    return this.#wasMarked && this.#reports?.every(({ draining }) => !draining) === true;
   }
 
   async #enter({ stage, because }: Step): Promise<void> {
@@ -119,22 +137,32 @@ export class DrainLoop {
     if (stage === 'serving' && former === 'drained' && !(await this.#startHaproxy())) return;
     this.#stage = stage;
     this.#because = because;
-    if (former === 'serving') this.#beganAtMs = Date.now();
+    if (former === 'serving') this.#beganAt = new Date();
+    if (stage === 'serving') {
+      this.#wasAsked = this.#askedAtMs !== undefined;
+      this.#begun = false;
+    }
     this.#tell(former, because);
-    if (stage === 'following') this.#mark();
-    if (stage === 'serving') this.#unmark();
     if (stage === 'closing') this.#closeHaproxy();
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }
 
+  /** As long as HAProxy does not serve, and not before somebody asks. */
+  #keepMark(): void {
+    const { runDirectory } = this.#tier.config.agent;
+    this.#mark.set(this.#wasAsked && this.#stage !== 'serving', runDirectory, this.#locals());
+  }
+
   /** @returns false when it does not start; it is tried again */
   async #startHaproxy(): Promise<boolean> {
+    if (performance.now() < this.#startAtMs) return false;
     try {
       await this.#tier.startHaproxy();
       return true;
     } catch (error) {
       if (!(error instanceof AnyhopError)) throw error;
+      this.#startAtMs = performance.now() + RETRY_MS;
       this.#log.error(
         { event: 'l7_drain', why: error.message },
         `this host stays drained, since HAProxy does not start: ${error.message}`,
@@ -144,9 +172,10 @@ export class DrainLoop {
   }
 
   #closeHaproxy(): void {
+    this.#wasMarked = this.#reports?.some(({ draining }) => draining) === true;
     if (this.#isStopping) return;
     this.#isStopping = true;
-    void this.#tier
+    this.#tier
       .stopHaproxy(this.#deadlineMs + GRACE_MS)
       .then((isDone) => {
         if (!isDone)
@@ -160,73 +189,38 @@ export class DrainLoop {
       )
       .finally(() => {
         this.#isStopping = false;
-        void this.#steps.ask();
       });
   }
 
-  #tell(former: Stage, because: Step['because']): void {
-    const deadline = formatDuration(this.#deadlineMs);
-    const texts: Record<Stage, string> = {
-      serving:
-        former === 'drained'
-          ? 'HAProxy serves again; this host takes connections'
-          : 'the drain of this host is taken back',
-      following: `this host drains: the forwarders are told, and followed within ${deadline}`,
-      closing:
-        because === 'deadline'
-          ? `not all forwarders have followed within ${deadline}; HAProxy takes no more connections all the same`
-          : 'all forwarders drain this host; HAProxy takes no more connections and ends those that it has',
-      drained: 'this host is drained: HAProxy has ended',
-    };
+  #tell(former: Stage, because: Cause | undefined): void {
     const fields = { event: 'l7_drain', stage: this.#stage } as const;
-    if (because === 'deadline')
-      this.#log.warn({ ...fields, forwarders: this.#forwarders ?? null }, texts[this.#stage]);
-    else this.#log.info(fields, texts[this.#stage]);
-  }
-
-  #mark(): void {
-    this.#eachMark((directory, address) => mark(directory, address, AUTHOR));
-  }
-
-  #unmark(): void {
-    this.#eachMark(unmark);
-  }
-
-  #eachMark(act: (directory: string, address: IpAddress) => unknown): void {
-    const { runDirectory } = this.#tier.config.agent;
-    for (const address of this.#locals()) {
-      try {
-        act(runDirectory, address);
-      } catch (error) {
-        if (!(error instanceof AnyhopError)) throw error;
-        this.#log.error(
-          { event: 'l7_drain', why: error.message },
-          `the forwarders cannot be told: ${error.message}`,
-        );
-      }
-    }
-  }
-
-  /** Of all addresses of this host; undefined when one does not answer, or there is none. */
-  async #reports(): Promise<AgentReport[] | undefined> {
-    const { reportPort } = this.#tier.config.agent;
-    const locals = this.#locals();
-    if (locals.length === 0) return undefined;
-    try {
-      return await Promise.all(
-        locals.map(({ text }) => fetchAgentReport(text, reportPort, REPORT_TIMEOUT_MS)),
-      );
-    } catch (error) {
-      if (!(error instanceof AnyhopError)) throw error;
-      return undefined;
-    }
+    if (because === 'deadline') {
+      const forwarders = this.#reports === undefined ? null : forwardersIn(this.#reports);
+      this.#log.warn({ ...fields, forwarders }, closingText(because, this.#deadlineMs));
+    } else this.#log.info(fields, textOf(this.#stage, former, because, this.#deadlineMs));
   }
 }
 
-function forwardersOf(reports: readonly AgentReport[]): Forwarder[] {
-  const drains = new Map<string, boolean>();
-  for (const { forwarders } of reports)
-    for (const { address, draining } of forwarders)
-      drains.set(address, (drains.get(address) ?? true) && draining);
-  return [...drains].map(([address, draining]) => ({ address, draining }));
+function textOf(stage: Stage, former: Stage, because: Cause | undefined, deadlineMs: number): string {
+  switch (stage) {
+    case 'serving':
+      return former === 'drained'
+        ? 'HAProxy serves again; this host takes connections'
+        : 'the drain of this host is taken back';
+    case 'following':
+      return `this host drains: the forwarders are told, and have ${formatDuration(deadlineMs)} to follow`;
+    case 'closing':
+      return closingText(because ?? 'forwarders', deadlineMs);
+    case 'drained':
+      return 'this host is drained: HAProxy has ended';
+  }
+}
+
+function closingText(because: Cause, deadlineMs: number): string {
+  const causes: Readonly<Record<Cause, string>> = {
+    forwarders: 'all forwarders drain this host',
+    deadline: `not all forwarders have followed within ${formatDuration(deadlineMs)}`,
+    nobody: 'this host is no backend of the config',
+  };
+  return `${causes[because]}: HAProxy takes no more connections, and ends those that it has`;
 }

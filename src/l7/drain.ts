@@ -4,49 +4,62 @@
  *   serving --asked on this host--> following --all forwarders drain it, or the deadline--> closing --> drained
  *     | ^                               |                                                      ^           |
  *     | +------- asked no longer -------+                                                      |           |
- *     +--------------- all forwarders drain it by themselves ----------------------------------+           |
+ *     +--------------- all forwarders begin to drain it by themselves -------------------------+           |
  *     ^                                                                                                    |
- *     +-------------------- nobody drains it any more: HAProxy starts again -------------------------------+
+ *     +---- nobody on this host asks any more, or a forwarder drains it no longer: HAProxy starts again ---+
  *
  * following: the host's mark makes the forwarders drain it, and HAProxy serves as before. closing: HAProxy takes no new connections, ends
  * those that it has, and cuts off what is left at its own deadline (hard-stop-after).
+ *
+ * A host that asked stays marked until HAProxy serves again, so forwarders send nothing before. For the same reason a host that serves and
+ * was drained by all forwarders before it started does not close: it is told apart by `begun`.
  */
 
 export type Stage = 'serving' | 'following' | 'closing' | 'drained';
+
+/**
+ * What the forwarders do, by the reports of this host's agent: `all` drain it, `some` send to it. `unknown`: the agent does not answer, or
+ * has heard of no forwarder for long enough. `none`: this host is no backend, so there is nobody to wait for.
+ */
+export type Forwarders = 'all' | 'some' | 'unknown' | 'none';
 
 export interface DrainFacts {
   readonly nowMs: number;
   /** Since when somebody asks for it on this host: a command, or a signal to end. Undefined when nobody does. */
   readonly askedAtMs: number | undefined;
   readonly deadlineMs: number;
-  /** Whether all forwarders drain this host, by its agent's report; undefined when the agent does not answer. */
-  readonly allDrain: boolean | undefined;
+  readonly forwarders: Forwarders;
+  /** While it serves: forwarders sent to it, so that their drain is a new one. */
+  readonly begun: boolean;
+  /** While it is drained: whoever asked on this host, by command or by another program's mark, does no longer. */
+  readonly isTakenBack: boolean;
   readonly isHaproxyRunning: boolean;
 }
 
+export type Cause = 'forwarders' | 'deadline' | 'nobody';
+
 export interface Step {
   readonly stage: Stage;
-  /** Why `closing` begins. */
-  readonly because?: 'forwarders' | 'deadline';
+  /** Why `closing` begins: all forwarders drain it, not all of them did in time, or no forwarder knows this host. */
+  readonly because?: Cause;
 }
 
 /** The stage that comes next; the same stage when there is nothing to do. */
-export function nextStage(
-  stage: Stage,
-  { nowMs, askedAtMs, deadlineMs, allDrain, isHaproxyRunning }: DrainFacts,
-): Step {
+export function nextStage(stage: Stage, facts: DrainFacts): Step {
+  const { nowMs, askedAtMs, deadlineMs, forwarders, begun, isTakenBack, isHaproxyRunning } = facts;
   switch (stage) {
     case 'serving':
       if (askedAtMs !== undefined) return { stage: 'following' };
-      return allDrain === true ? { stage: 'closing', because: 'forwarders' } : { stage };
+      return begun && forwarders === 'all' ? { stage: 'closing', because: 'forwarders' } : { stage };
     case 'following':
       if (askedAtMs === undefined) return { stage: 'serving' };
-      if (allDrain === true) return { stage: 'closing', because: 'forwarders' };
+      if (forwarders === 'all') return { stage: 'closing', because: 'forwarders' };
+      if (forwarders === 'none') return { stage: 'closing', because: 'nobody' };
       return nowMs - askedAtMs >= deadlineMs ? { stage: 'closing', because: 'deadline' } : { stage };
     case 'closing':
       return isHaproxyRunning ? { stage } : { stage: 'drained' };
     case 'drained':
-      // An agent that does not answer says nothing.
-      return askedAtMs === undefined && allDrain === false ? { stage: 'serving' } : { stage };
+      if (askedAtMs !== undefined) return { stage };
+      return isTakenBack || forwarders === 'some' ? { stage: 'serving' } : { stage };
   }
 }

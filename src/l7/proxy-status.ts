@@ -1,11 +1,12 @@
 /** What a proxy host says of itself: its status, and whether it is well. */
 import { AnyhopError } from '../core/errors.js';
 import { VERSION } from '../core/version.js';
+import { expiryOf } from './certificate-expiry.js';
 import type { DrainLoop } from './drain-loop.js';
 import type { HaproxyInfo, HaproxyStats } from './haproxy/stats.js';
 import type { L7Health } from './health-answer.js';
 import { frontendsOf, upstreamsOf } from './statistics.js';
-import type { HaproxyStatus, L7Status } from './status.js';
+import type { CertificateStatus, HaproxyStatus, L7Status } from './status.js';
 import type { Tier } from './tier.js';
 import type { StatsWatch } from './watch.js';
 
@@ -16,22 +17,24 @@ export interface Observed {
   readonly startedAt: Date;
 }
 
-/** Not well: HAProxy does not serve, or no upstream has a server for new clients. */
+/** Not well: HAProxy takes no connections although forwarders may send some, or no upstream has a server for them. */
 export function healthOf({ tier, watch, drains }: Pick<Observed, 'tier' | 'watch' | 'drains'>): L7Health {
   const { haproxy } = tier;
   if (haproxy === undefined) return { ok: false, why: 'this host is drained: HAProxy has ended' };
   if (drains.isUnfollowed)
     return { ok: false, why: 'this host drains, and HAProxy takes no more connections' };
-  // A worker that ends its connections is alive, and need not answer.
-  if (drains.stage !== 'closing' && !haproxy.isAlive()) return { ok: false, why: 'HAProxy does not answer' };
-  const upstreams = upstreamsOf(tier.inputs.config, watch.last);
-  if (watch.last === undefined || upstreams.length === 0) return { ok: true };
-  const isUsable = upstreams.some(({ usable, panic, active }) => usable > 0 || (panic && active > 0));
-  return isUsable ? { ok: true } : { ok: false, why: 'no upstream has a server that is up' };
+  // Nobody sends new connections: a worker that ends those that it has need not answer.
+  if (drains.stage === 'closing') return { ok: true };
+  if (haproxy.state.state === 'stopping') return { ok: false, why: 'HAProxy is about to end' };
+  if (!haproxy.isAlive()) return { ok: false, why: 'HAProxy does not answer' };
+  const upstreams = upstreamsOf(tier.inputs.config, watch.last, watch.takenOut);
+  if (watch.last === undefined || upstreams.length === 0 || upstreams.some(({ serves }) => serves))
+    return { ok: true };
+  return { ok: false, why: 'no upstream has a server that is up' };
 }
 
 export async function statusOf(observed: Observed): Promise<L7Status> {
-  const { tier, drains, startedAt } = observed;
+  const { tier, watch, drains, startedAt } = observed;
   const { stats, info, oldWorkers } = await figures(tier);
   const { lastReload, inputs, config } = tier;
   const drain = drains.status(info?.connections);
@@ -44,17 +47,17 @@ export async function statusOf(observed: Observed): Promise<L7Status> {
     ...(lastReload !== undefined && {
       lastReload: {
         at: lastReload.at.toISOString(),
-        outcome: lastReload.problems === undefined ? ('in force' as const) : ('refused' as const),
-        problems: lastReload.problems ?? [],
+        outcome: lastReload.applied === undefined ? ('refused' as const) : ('in force' as const),
+        ...(lastReload.applied !== undefined && { applied: lastReload.applied }),
+        problems: lastReload.problems,
       },
     }),
     ...(drain !== undefined && { drain }),
+    drainDeadlineMs: config.l7.drainDeadlineMs,
     health: healthOf(observed),
     frontends: frontendsOf(inputs.config, stats),
-    upstreams: upstreamsOf(inputs.config, stats),
-    certificates: [...inputs.certificates].flatMap(([frontend, certificates]) =>
-      certificates.map(({ path, notAfter }) => ({ frontend, file: path, notAfter: notAfter.toISOString() })),
-    ),
+    upstreams: upstreamsOf(inputs.config, stats, watch.takenOut),
+    certificates: certificatesOf(tier, new Date()),
   };
 }
 
@@ -77,19 +80,31 @@ async function figures({
 }
 
 function haproxyStatus(tier: Tier, info: HaproxyInfo | undefined, oldWorkers = 0): HaproxyStatus {
-  const { haproxy, restarts, reloads, failedReloads, transfersLost } = tier;
+  const { haproxy, counts, failedReloads } = tier;
+  const state = haproxy?.state;
   return {
-    state: haproxy?.state.state ?? 'stopped',
+    state: state?.state ?? 'stopped',
+    ...(state?.state === 'restarting' && { why: state.why }),
     ...(info !== undefined && {
       version: info.version,
       pid: info.pid,
       connections: info.connections,
       maxConnections: info.connectionsMax,
+      droppedLogs: info.droppedLogs,
     }),
     oldWorkers,
-    restarts,
-    reloads,
+    restarts: counts.restarts,
+    reloads: counts.reloads,
     failedReloads,
-    failedTransfers: transfersLost,
+    failedTransfers: counts.transfersLost,
   };
+}
+
+function certificatesOf({ inputs }: Tier, now: Date): CertificateStatus[] {
+  return [...inputs.certificates].flatMap(([frontend, certificates]) =>
+    certificates.map(({ path, notAfter }) => {
+      const expiry = expiryOf({ notAfter }, now);
+      return { frontend, file: path, notAfter: notAfter.toISOString(), ...(expiry && { expiry }) };
+    }),
+  );
 }

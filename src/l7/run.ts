@@ -5,11 +5,10 @@
  *   SIGTERM   drains this host, then ends; its mark stays, so that the forwarders go on draining it
  *   SIGINT    lets HAProxy end its connections, and ends
  *   a second SIGTERM or SIGINT ends all at once
+ *
+ * Whatever fails in here, HAProxy does not outlive this process; only a kill leaves it, and the next process takes its place.
  */
-import { localBackends } from '../agent/environment.js';
-import { backendAddresses, fleetOf } from '../agent/fleet.js';
-import { thisSystem } from '../agent/system.js';
-import type { UnderlayServer } from '../agent/underlay-server.js';
+import { ControlError } from '../api/api.js';
 import { serveControl } from '../api/server.js';
 import { logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
@@ -17,18 +16,16 @@ import { EXIT } from '../core/errors.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
-import type { IpAddress } from '../packet/address.js';
-import { l7Routes } from './api.js';
+import { type L7Actions, l7Routes } from './api.js';
 import { CertificateWatch } from './certificate-watch.js';
 import { DrainLoop } from './drain-loop.js';
-import { serveHealth } from './health-answer.js';
+import { HealthAnswers } from './health-answer.js';
+import { Locals } from './locals.js';
 import { controlSocket } from './place.js';
-import { healthOf, statusOf } from './proxy-status.js';
+import { healthOf, type Observed, statusOf } from './proxy-status.js';
+import { type StopSignal, StopSignals } from './stop-signals.js';
 import { Tier } from './tier.js';
 import { StatsWatch } from './watch.js';
-
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-type StopSignal = (typeof STOP_SIGNALS)[number];
 
 /**
  * Runs until a signal.
@@ -39,125 +36,135 @@ type StopSignal = (typeof STOP_SIGNALS)[number];
 export async function runL7(load: () => LoadedConfig<'l7'>, log: Logger): Promise<number> {
   // Before anything else: a SIGHUP that comes while it starts must not end it.
   const hangups = new Hangups();
-  const signals = stopSignals();
-  const startedAt = new Date();
-  const config = load();
-  logWarnings(config.warnings, log);
-  const tier = await Tier.start(load, config, log);
-  const watch = new StatsWatch(tier, log);
-  const drains = new DrainLoop(tier, () => localsOf(tier.config), log);
-  const around = { tier, watch, drains, startedAt };
-  let health = healthServer(around, log);
-  const certificates = new CertificateWatch(tier.config.l7, tier.inputs.certificates, log, (next) =>
-    tier.setCertificates(next),
-  );
-  tier.onChange(() => {
-    certificates.follow(tier.config.l7, tier.inputs.certificates);
-    const former = health;
-    void former.close().then(() => {
-      health = healthServer(around, log);
-    });
-  });
-  const control = await serveControl(
-    controlSocket(config.l7.runDirectory),
-    l7Routes({
-      status: () => statusOf(around),
-      reload: () => tier.reload(),
-      drain: async () => {
-        await drains.ask();
-        return statusOf(around);
-      },
-      undrain: async () => {
-        await drains.undo();
-        return statusOf(around);
-      },
-      setServer: (target, patch) => tier.setServer(target, patch),
-    }),
-    log,
-  );
-  hangups.handle(async () => {
-    await tier.reload().catch(() => undefined); // logged
-  });
-  drains.begin();
-  log.info(
-    { event: 'ready', frontends: config.l7.frontends.length, upstreams: config.l7.upstreams.length },
-    `serving ${config.l7.frontends.map(({ name }) => name).join(', ')}`,
-  );
-  const first = await signals.next();
-  log.info(
-    { event: 'stopping', why: first },
-    first === 'SIGTERM' ? 'this host drains, then this process ends' : 'this process ends',
-  );
-  const code = await end(first, signals, around, log);
-  certificates.close();
-  watch.close();
-  await hangups.close();
-  await drains.close();
-  await health.close();
-  await control.close();
-  tier.close();
-  return code;
-}
-
-interface Around {
-  readonly tier: Tier;
-  readonly watch: StatsWatch;
-  readonly drains: DrainLoop;
-  readonly startedAt: Date;
-}
-
-/** Ends HAProxy as the signal says; a second signal ends it at once. */
-async function end(
-  first: StopSignal,
-  signals: Signals,
-  { tier, drains }: Around,
-  log: Logger,
-): Promise<number> {
-  const gently = async (): Promise<void> => {
-    if (first === 'SIGTERM') {
-      await drains.ask();
-      await drains.drained();
-    } else await tier.stopHaproxy(tier.config.l7.drainDeadlineMs);
-  };
+  const signals = new StopSignals();
+  // While this host is drained, nothing else would keep this process.
+  const alive = setInterval(() => undefined, ALIVE_MS);
   try {
-    await Promise.race([gently(), signals.next()]);
-    await tier.killHaproxy();
-    return EXIT.ok;
-  } catch (error) {
-    log.error({ event: 'stop_failed', why: reasonOf(error) }, `HAProxy cannot be ended: ${reasonOf(error)}`);
-    return EXIT.failure;
+    return await runUntil(signals, hangups, load, log);
+  } finally {
+    clearInterval(alive);
   }
 }
 
-function healthServer(around: Around, log: Logger): UnderlayServer {
-  const { config } = around.tier;
-  return serveHealth(fleetOf(config), config.l7.healthPort, localsOf(config), () => healthOf(around), log);
-}
+const ALIVE_MS = 3_600_000;
 
-function localsOf(config: LoadedConfig<'l7'>): IpAddress[] {
-  return localBackends(backendAddresses(config), thisSystem);
-}
-
-interface Signals {
-  /** Resolves at the next signal that has not been taken. */
-  next(): Promise<StopSignal>;
-}
-
-function stopSignals(): Signals {
-  const came: StopSignal[] = [];
-  let waiting: ((signal: StopSignal) => void) | undefined;
-  for (const signal of STOP_SIGNALS)
-    process.on(signal, () => {
-      if (waiting === undefined) came.push(signal);
-      else waiting(signal);
-      waiting = undefined;
+async function runUntil(
+  signals: StopSignals,
+  hangups: Hangups,
+  load: () => LoadedConfig<'l7'>,
+  log: Logger,
+): Promise<number> {
+  const config = load();
+  logWarnings(config.warnings, log);
+  let running: Running | undefined;
+  // Before HAProxy: of two processes with one run directory, the second must not touch the HAProxy of the first.
+  const control = await serveControl(
+    controlSocket(config.l7.runDirectory),
+    l7Routes(() => {
+      if (running !== undefined) return running.actions;
+      throw new ControlError(503, 'ERR_STARTING', 'HAProxy starts', { hint: 'Ask again in a moment.' });
+    }),
+    log,
+    { field: 'l7.run_dir', taken: 'Another "anyhop l7 run" has this run directory.' },
+  );
+  try {
+    const tier = await Tier.start({ load, config, log });
+    running = new Running(tier, log);
+    hangups.handle(async () => {
+      await tier.reload().catch(() => undefined); // logged
     });
-  return {
-    next: () =>
-      new Promise((resolve) => {
-        const signal = came.shift();
-        if (signal === undefined) waiting = resolve;
-        else resolve(signal);
-      }),
-  };
+    sayReady(config, log);
+    return await running.end(await signals.next(), signals);
+  } finally {
+    await hangups.close();
+    await running?.close();
+    await control.close();
+  }
+}
+
+function sayReady({ l7 }: LoadedConfig<'l7'>, log: Logger): void {
+  const { frontends, upstreams } = l7;
+  log.info(
+    { event: 'ready', frontends: frontends.length, upstreams: upstreams.length },
+    `serving ${frontends.map(({ name }) => name).join(', ')}`,
+  );
+}
+
+/** A tier that serves, and everything that looks at it. */
+class Running {
+  readonly actions: L7Actions;
+  readonly #log: Logger;
+  readonly #observed: Observed;
+  readonly #health: HealthAnswers;
+  readonly #certificates: CertificateWatch;
+  #isEnding = false;
+
+  constructor(tier: Tier, log: Logger) {
+    const locals = new Locals(() => tier.config);
+    const watch = new StatsWatch(tier, log);
+    const drains = new DrainLoop(tier, () => locals.now(), log);
+    this.#log = log;
+    this.#observed = { tier, watch, drains, startedAt: new Date() };
+    this.#health = new HealthAnswers({
+      config: () => tier.config,
+      locals: () => locals.now(),
+      health: () => healthOf(this.#observed),
+      log,
+    });
+    this.#certificates = new CertificateWatch(tier, log);
+    const status = () => statusOf(this.#observed);
+    this.actions = {
+      status,
+      reload: () => tier.reload(),
+      drain: async () => {
+        await drains.ask();
+        return status();
+      },
+      undrain: async () => {
+        if (this.#isEnding)
+          throw new ControlError(409, 'ERR_STOPPING', 'this process is about to end, and drains this host', {
+            hint: 'Start "anyhop l7 run" again when it has ended.',
+          });
+        await drains.undo();
+        return status();
+      },
+      setServer: (target, patch) => tier.setServer(target, patch),
+    };
+  }
+
+  /** Ends HAProxy as the signal says; a second signal ends it at once. @returns the exit code */
+  async end(first: StopSignal, signals: StopSignals): Promise<number> {
+    this.#isEnding = true;
+    this.#log.info(
+      { event: 'stopping', why: first },
+      first === 'SIGTERM'
+        ? 'this host drains, then this process ends'
+        : 'HAProxy ends its connections, then this process ends',
+    );
+    const { tier, drains } = this.#observed;
+    const gently = async (): Promise<void> => {
+      if (first === 'SIGINT') {
+        await tier.stopHaproxy(tier.config.l7.drainDeadlineMs);
+        return;
+      }
+      await drains.ask();
+      await drains.drained();
+    };
+    try {
+      await Promise.race([gently(), signals.next()]);
+      return EXIT.ok;
+    } catch (error) {
+      const why = reasonOf(error);
+      this.#log.error({ event: 'stop_failed', why }, `HAProxy cannot be ended gently: ${why}`);
+      return EXIT.failure;
+    }
+  }
+
+  /** HAProxy too. */
+  async close(): Promise<void> {
+    const { tier, watch, drains } = this.#observed;
+    await tier.killHaproxy();
+    await Promise.all([this.#certificates.close(), watch.close(), drains.close(), this.#health.close()]);
+    await tier.close();
+  }
 }

@@ -8,20 +8,13 @@ import { join } from 'node:path';
 import type { LoadedCertificate } from '../config/l7/certificates.js';
 import type { L7Config, L7Server, L7Upstream } from '../config/l7/types.js';
 import { L7_RUNTIME_PAYLOAD_BYTES_MAX } from '../core/limits.js';
-import type { Certificates } from './certificate-watch.js';
+import { sameCertificate } from './certificates.js';
+import type { Inputs } from './inputs.js';
 import { ticketHour, ticketKey } from './render/keys.js';
 import { PANIC_FILE, panicLeast } from './render/panic.js';
 import type { Rendering } from './render/rendering.js';
 import { type ServerInForce, serversInForce } from './render/servers.js';
 import { certificateFile, certificateListFile, ticketKeysFile } from './render/tls.js';
-
-/** Everything that HAProxy's files are made of. */
-export interface Inputs {
-  readonly config: L7Config;
-  readonly certificates: Certificates;
-  /** For the ticket keys. */
-  readonly now: Date;
-}
 
 /** HAProxy says nothing when it has done most things. */
 const NOTHING_SAID = /^\s*$/;
@@ -147,16 +140,16 @@ function certificateCommands(before: Inputs, after: Inputs, directory: string): 
     const known = new Map(former.map((one) => [fileOf(one), one]));
     for (const one of certificates) {
       const file = fileOf(one);
-      const text = Buffer.from(one.pem.reveal()).toString();
       const then = known.get(file);
       known.delete(file);
-      if (then !== undefined && Buffer.from(then.pem.reveal()).toString() === text) continue;
-      if (Buffer.byteLength(text) > L7_RUNTIME_PAYLOAD_BYTES_MAX) return undefined;
+      if (then !== undefined && sameCertificate(then, one)) continue;
+      const pem = one.pem.reveal();
+      if (pem.length > L7_RUNTIME_PAYLOAD_BYTES_MAX) return undefined;
       if (then === undefined)
         commands.push({ command: `new ssl cert ${file}`, done: /New empty certificate store/ });
       commands.push({
         command: `set ssl cert ${file}`,
-        payload: text,
+        payload: Buffer.from(pem).toString('latin1'),
         done: /Transaction (created|updated)/,
       });
       commands.push({ command: `commit ssl cert ${file}`, done: /Success!/ });
@@ -171,20 +164,26 @@ function certificateCommands(before: Inputs, after: Inputs, directory: string): 
   return commands;
 }
 
-/** One key for each hour that has passed: the oldest goes, the next one is there. More than two hours take a reload's keys. */
+/** Keys that are in force at a time: of the last hour, of this one, and of the next one. */
+const TICKET_KEYS = 3;
+
+/**
+ * HAProxy takes one key at a time: it becomes the newest, and the oldest goes. So an hour that has passed takes one, and a clock that
+ * was set, in either direction, takes all.
+ */
 function ticketCommands(before: Inputs, after: Inputs, directory: string): RuntimeCommand[] {
   const { key, frontends } = after.config;
-  const hours = [ticketHour(before.now), ticketHour(after.now)] as const;
-  if (key === undefined) return [];
-  return frontends.flatMap(({ name, certificates }) => {
-    if (certificates === undefined) return [];
-    const fresh = Array.from(
-      { length: Math.min(3, Math.max(0, hours[1] - hours[0])) },
-      (_, i, all = hours[1]) => all + 1 - i,
-    ).reverse();
-    return fresh.map((hour) => ({
-      command: `set ssl tls-key ${join(directory, ticketKeysFile(name))} ${ticketKey(key.reveal(), name, hour)}`,
-      done: /TLS ticket key updated/,
-    }));
-  });
+  const hour = ticketHour(after.now);
+  const passed = hour - ticketHour(before.now);
+  if (key === undefined || passed === 0) return [];
+  const count = passed > 0 ? Math.min(passed, TICKET_KEYS) : TICKET_KEYS;
+  const hours = Array.from({ length: count }, (_, i) => hour + 2 - count + i);
+  return frontends
+    .filter(({ certificates }) => certificates !== undefined)
+    .flatMap(({ name }) =>
+      hours.map((each) => ({
+        command: `set ssl tls-key ${join(directory, ticketKeysFile(name))} ${ticketKey(key.reveal(), name, each)}`,
+        done: /TLS ticket key updated/,
+      })),
+    );
 }

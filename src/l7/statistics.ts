@@ -2,7 +2,11 @@
 import type { L7Config, L7Route, L7Server, L7Upstream } from '../config/l7/types.js';
 import { formatEndpoint } from '../packet/compose.js';
 import type { BackendStat, FrontendStat, HaproxyStats, ServerStat, Traffic } from './haproxy/stats.js';
+import { panicLeast } from './render/panic.js';
+import { serversInForce } from './render/servers.js';
+import { serverKey } from './servers.js';
 import type { FrontendStatus, Requests, ServerStatus, UpstreamStatus } from './status.js';
+import type { TakenOut } from './watch.js';
 
 export function frontendsOf({ frontends }: L7Config, stats: HaproxyStats | undefined): FrontendStatus[] {
   const byName = new Map(stats?.frontends.map((one) => [one.frontend, one]));
@@ -53,33 +57,44 @@ export function drawTarget({ to, redirect }: L7Route): string {
   );
 }
 
-export function upstreamsOf({ upstreams }: L7Config, stats: HaproxyStats | undefined): UpstreamStatus[] {
+/** @param takenOut servers that the watch took out for their errors */
+export function upstreamsOf(
+  { upstreams }: L7Config,
+  stats: HaproxyStats | undefined,
+  takenOut: TakenOut,
+): UpstreamStatus[] {
   const backends = new Map(stats?.backends.map((one) => [one.backend, one]));
-  const servers = new Map(stats?.servers.map((one) => [`${one.backend}/${one.server}`, one]));
+  const servers = new Map(stats?.servers.map((one) => [serverKey(one.backend, one.server), one]));
   return upstreams.map((upstream) => {
     const { name } = upstream;
     // The panic twin has the same servers.
     const parts = [backends.get(`u_${name}`), backends.get(`p_${name}`)];
-    const list = upstream.servers.map((server) =>
-      serverStatus(
-        upstream,
-        server,
-        servers.get(`u_${name}/${server.name}`),
-        servers.get(`p_${name}/${server.name}`),
-      ),
-    );
-    const active = upstream.servers.filter(({ state, weight }) => state === 'active' && weight > 0).length;
+    const rows = upstream.servers.map((server) => ({
+      server,
+      main: servers.get(serverKey(`u_${name}`, server.name)),
+      twin: servers.get(serverKey(`p_${name}`, server.name)),
+      failures: takenOut.get(serverKey(name, server.name)),
+    }));
+    const inForce = serversInForce(upstream);
     const usable = parts[0]?.activeServers ?? 0;
+    const panic = stats !== undefined && usable < panicLeast(upstream.panicThreshold, inForce);
     return {
       name,
       usable,
-      active,
-      panic: usable < Math.ceil(upstream.panicThreshold * active),
+      active: inForce.filter(({ weight }) => weight > 0).length,
+      serves: usable > 0 || (panic && rows.some(({ main, failures }) => isTakenOut(main, failures))),
+      panic,
       queued: sum(parts, ({ queue }) => queue.current),
       ...addTraffic(parts),
-      servers: list,
+      servers: rows.map((row) => serverStatus(upstream, row)),
     };
   });
+}
+
+/** For its errors, by this program or by HAProxy, and not by its checks: they have not failed since. */
+function isTakenOut(main: ServerStat | undefined, failures: number | undefined): boolean {
+  if (main?.status.startsWith('DOWN') !== true) return false;
+  return failures !== undefined || /^(?:\* )?(?:HANA|L\dOK)$/.test(main.check.status ?? '');
 }
 
 function addTraffic(parts: readonly (BackendStat | ServerStat | undefined)[]): Requests {
@@ -101,22 +116,27 @@ function sum<T>(parts: readonly (T | undefined)[], of: (part: T) => number | und
   return parts.reduce((total, part) => total + (part === undefined ? 0 : (of(part) ?? 0)), 0);
 }
 
-function serverStatus(
-  { health }: L7Upstream,
-  { name, address, port, weight, state }: L7Server,
-  main: ServerStat | undefined,
-  twin: ServerStat | undefined,
-): ServerStatus {
+interface Row {
+  readonly server: L7Server;
+  readonly main: ServerStat | undefined;
+  readonly twin: ServerStat | undefined;
+  /** In a row, for which it was taken out. */
+  readonly failures: number | undefined;
+}
+
+function serverStatus({ health }: L7Upstream, { server, main, twin, failures }: Row): ServerStatus {
+  const { name, address, port, weight, state } = server;
   const parts = [main, twin];
-  const mark = health === undefined ? 'unchecked' : healthOf(main);
+  const why = health === undefined || main === undefined ? undefined : whyOf(main, failures);
   const busiest = (main?.sessions.total ?? 0) >= (twin?.sessions.total ?? 0) ? main : twin;
   return {
     name,
     address: formatEndpoint({ address, port }),
     weight,
     state,
-    health: mark,
-    ...(mark === 'down' && { why: whyDown(main!) }),
+    health: health === undefined ? 'unchecked' : healthOf(main),
+    ...(why !== undefined && { why }),
+    ...(isThrottled(main) && { throttlePercent: main!.throttle! }),
     ...(main?.changedS !== undefined && { forSeconds: main.changedS }),
     queued: sum(parts, ({ queue }) => queue.current),
     retries: sum(parts, (part) => part.retries),
@@ -132,20 +152,29 @@ function serverStatus(
   };
 }
 
+function isThrottled(stat: ServerStat | undefined): boolean {
+  return stat?.status.startsWith('UP') === true && stat.throttle !== undefined && stat.throttle < 100;
+}
+
 /** `UP`, `UP 1/3` (going down), `DOWN`, `DOWN 1/2` (going up), `NOLB`, `DRAIN`, `no check`. */
 function healthOf(stat: ServerStat | undefined): ServerStatus['health'] {
   if (stat === undefined) return 'unknown';
   if (stat.status.startsWith('DOWN')) return 'down';
-  return stat.status.startsWith('UP') || stat.status.startsWith('DRAIN') || stat.status.startsWith('NOLB')
-    ? 'up'
-    : 'unknown';
+  return /^(?:UP|DRAIN|NOLB)/.test(stat.status) ? 'up' : 'unknown';
 }
 
-/** `L7STS 500 Internal Server Error` */
-function whyDown({ check }: ServerStat): string {
+/** `L7STS 500 Internal Server Error (1/2)`; undefined when it is up and its checks pass. */
+function whyOf(stat: ServerStat, failures: number | undefined): string | undefined {
+  const [, word = '', progress] = /^(UP|DOWN)(?: (\d+\/\d+))?$/.exec(stat.status) ?? [];
+  if (word === '' || (word === 'UP' && progress === undefined)) return undefined;
+  const cause =
+    failures !== undefined && word === 'DOWN' ? `${failures} requests in a row failed` : saidBy(stat);
+  return progress === undefined ? cause : `${cause} (${progress} checks)`;
+}
+
+/** HAProxy's own words. */
+function saidBy({ check }: ServerStat): string {
   const { status, code, description, last } = check;
-  const words = [status?.replace(/^\* /, ''), code, last ?? description].filter(
-    (part) => part !== undefined && part !== '',
-  );
-  return words.length === 0 ? 'taken out' : words.join(' ');
+  const words = [status?.replace(/^\* /, ''), code, last ?? description];
+  return words.filter((word) => word !== undefined && word !== '').join(' ') || 'taken out';
 }

@@ -1,4 +1,6 @@
 /** The status of a proxy host, as `anyhop l7 status` shows it: plain JSON. Names are stable; more may be added. */
+import type { Applied } from './api.js';
+import type { Expiry } from './certificate-expiry.js';
 import type { Stage } from './drain.js';
 
 export interface L7Status {
@@ -11,9 +13,13 @@ export interface L7Status {
   readonly lastReload?: {
     readonly at: string;
     readonly outcome: 'in force' | 'refused';
+    /** How it came into force. */
+    readonly applied?: Applied;
     readonly problems: readonly string[];
   };
   readonly drain?: DrainStatus;
+  /** How long a drain waits for the forwarders, and then for connections. */
+  readonly drainDeadlineMs: number;
   /** As the health check of the pool hears it. */
   readonly health: { readonly ok: boolean; readonly why?: string };
   readonly frontends: readonly FrontendStatus[];
@@ -22,7 +28,9 @@ export interface L7Status {
 }
 
 export interface HaproxyStatus {
-  readonly state: string;
+  readonly state: 'starting' | 'up' | 'restarting' | 'stopping' | 'stopped';
+  /** Why it ended, while it is to be started again. */
+  readonly why?: string;
   readonly version?: string;
   readonly pid?: number;
   /** Workers of former configs that still serve connections. */
@@ -34,6 +42,8 @@ export interface HaproxyStatus {
   readonly failedTransfers: number;
   readonly connections?: number;
   readonly maxConnections?: number;
+  /** Lines of the access log that nobody took in time, of the worker that serves. */
+  readonly droppedLogs?: number;
 }
 
 export interface DrainStatus {
@@ -69,7 +79,10 @@ export interface UpstreamStatus extends Requests {
   readonly name: string;
   /** Servers that get requests of new clients. */
   readonly usable: number;
+  /** Servers that are neither draining nor of weight 0. */
   readonly active: number;
+  /** Whether some server can answer: those too that are taken out for their errors, while panic puts them back. */
+  readonly serves: boolean;
   /** Fewer than its threshold are up: all get requests. */
   readonly panic: boolean;
   readonly queued: number;
@@ -82,8 +95,10 @@ export interface ServerStatus extends Requests {
   readonly weight: number;
   readonly state: 'active' | 'draining';
   readonly health: 'up' | 'down' | 'unchecked' | 'unknown';
-  /** Why it is down. */
+  /** Why it is down, or what its last check said while it goes down or comes up. */
   readonly why?: string;
+  /** Percent of its weight, while it starts slowly. */
+  readonly throttlePercent?: number;
   /** Seconds since its health is so. */
   readonly forSeconds?: number;
   readonly queued: number;
@@ -103,4 +118,6 @@ export interface CertificateStatus {
   readonly frontend: string;
   readonly file: string;
   readonly notAfter: string;
+  /** It has expired, or does so within two weeks. */
+  readonly expiry?: Expiry;
 }

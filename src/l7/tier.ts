@@ -1,32 +1,23 @@
 /**
- * The tier on one proxy host: the config in force, what was said of servers at runtime, the certificates, and HAProxy, which runs by them. The
- * one place that changes any of these; changes run one after the other.
- *
- *   reload, drain and weight of a server, certificates, the hour --> inputs --> nothing differs
- *                                                                      |-----> runtime commands, and the files for the next start
- *                                                                      +-----> a reload
- *
- * A change that HAProxy refuses changes nothing: the former inputs stay in force.
+ * The tier on one proxy host: the config in force, what was said of servers at runtime, and the certificates. Every change of them goes
+ * through here, one after the other, and then to HAProxy (in-force.ts). A change that is refused changes nothing.
  */
 import { ControlError } from '../api/api.js';
-import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
+import { ConfigError, formatProblem } from '../config/error.js';
 import { nearest } from '../config/nearest.js';
-import { formatPath } from '../config/path.js';
 import type { LoadedConfig } from '../config/types.js';
-import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
-import { printable } from '../core/printable.js';
+import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import type { Applied, L7Change, ServerTarget } from './api.js';
-import { type Certificates, readCertificates } from './certificate-watch.js';
-import { HaproxyDaemon, HaproxyRefused } from './haproxy/haproxy.js';
-import type { HaproxyConfig } from './haproxy/prepare.js';
-import type { HaproxyProblem } from './haproxy/problems.js';
-import { fittedToHost, needsOf } from './needs.js';
+import { type Certificates, readCertificates, sameCertificates } from './certificates.js';
+import type { HaproxyDaemon } from './haproxy/haproxy.js';
+import { InForce } from './in-force.js';
+import type { Inputs } from './inputs.js';
+import { located } from './located.js';
+import { fittedToHost } from './needs.js';
 import { ticketHour } from './render/keys.js';
-import { renderL7 } from './render/render.js';
-import type { Rendering } from './render/rendering.js';
-import { type Inputs, type RuntimeCommand, runtimePlan } from './runtime-plan.js';
+import { Repeated } from './repeated.js';
 import {
   override,
   type ServerOverrides,
@@ -37,59 +28,66 @@ import {
 } from './servers.js';
 import { readState, writeState } from './state.js';
 
-/** Renderings that are compared have this directory. */
-const COMPARED = '/run/compared/g0';
 const HOUR_CHECK_MS = 10_000;
+
+export interface TierOptions {
+  /** Reads the config, at the start and at each reload. */
+  readonly load: () => LoadedConfig<'l7'>;
+  readonly config: LoadedConfig<'l7'>;
+  readonly log: Logger;
+  /** For the keys of session tickets. */
+  readonly now?: () => Date;
+}
 
 export interface LastReload {
   readonly at: Date;
-  readonly problems: readonly string[] | undefined;
+  /** How it came into force; undefined when it was refused. */
+  readonly applied: Applied | undefined;
+  /** Why it was refused. */
+  readonly problems: readonly string[];
 }
 
 export class Tier {
   readonly #log: Logger;
   readonly #load: () => LoadedConfig<'l7'>;
-  readonly #runDirectory: string;
+  readonly #now: () => Date;
   readonly #changes = new SerialQueue();
-  readonly #hours: NodeJS.Timeout;
+  readonly #inForce: InForce;
+  readonly #hours: Repeated;
   #config: LoadedConfig<'l7'>;
   #overrides: ServerOverrides;
-  #inputs: Inputs;
-  /** Undefined while this host is drained. */
-  #daemon: HaproxyDaemon | undefined;
-  #changed = (): void => {};
+  /** The faults of certificates that were told. */
+  #toldFaults = '';
   lastReload: LastReload | undefined;
-  reloads = 0;
   failedReloads = 0;
-  restarts = 0;
-  /** Of HAProxy processes that have been stopped since. */
-  #formerTransfersLost = 0;
 
-  private constructor(
-    load: () => LoadedConfig<'l7'>,
-    config: LoadedConfig<'l7'>,
-    overrides: ServerOverrides,
-    log: Logger,
-  ) {
+  private constructor({ load, config, log, now = () => new Date() }: TierOptions) {
+    const { l7 } = config;
     this.#log = log;
     this.#load = load;
+    this.#now = now;
     this.#config = config;
-    this.#runDirectory = config.l7.runDirectory;
-    this.#overrides = stillNeeded(overrides, config.l7);
-    this.#inputs = inputsOf(config, this.#overrides);
-    this.#hours = setInterval(() => void this.#takeHour(), HOUR_CHECK_MS).unref();
+    this.#overrides = stillNeeded(readState(l7.runDirectory, log), l7);
+    const inputs = this.#inputsOf(config, this.#overrides, readCertificates(l7).certificates);
+    this.#inForce = new InForce({ run: l7.runDirectory, user: l7.user }, inputs, log);
+    this.#hours = new Repeated({
+      what: 'the change of session ticket keys',
+      everyMs: () => HOUR_CHECK_MS,
+      task: () => this.takeHour(),
+      log,
+    });
   }
 
   /**
    * Starts HAProxy. Resolves when it serves.
    * @throws ConfigError for a config that HAProxy or this host refuses; AnyhopError when it cannot be tried
    */
-  static async start(load: () => LoadedConfig<'l7'>, config: LoadedConfig<'l7'>, log: Logger): Promise<Tier> {
-    const tier = new Tier(load, config, readState(config.l7.runDirectory, log), log);
+  static async start(options: TierOptions): Promise<Tier> {
+    const tier = new Tier(options);
     try {
       await tier.startHaproxy();
     } catch (error) {
-      tier.close();
+      await tier.close();
       throw error;
     }
     return tier;
@@ -101,192 +99,149 @@ export class Tier {
 
   /** With what was said at runtime. */
   get inputs(): Inputs {
-    return this.#inputs;
+    return this.#inForce.inputs;
   }
 
+  /** Undefined while this host is drained. */
   get haproxy(): HaproxyDaemon | undefined {
-    return this.#daemon;
+    return this.#inForce.haproxy;
   }
 
-  get transfersLost(): number {
-    return this.#formerTransfersLost + (this.#daemon?.transfersLost ?? 0);
-  }
-
-  /** Calls `listener` after each change of the config in force. */
-  onChange(listener: () => void): void {
-    this.#changed = listener;
+  /** Of HAProxy since this process started: a reload says nothing of a start that failed. */
+  get counts(): { readonly reloads: number; readonly restarts: number; readonly transfersLost: number } {
+    return this.#inForce;
   }
 
   /** Starts HAProxy, which does not run. @throws as `start` */
   startHaproxy(): Promise<void> {
     return this.#changes.add(async () => {
-      const { runDirectory: run, user } = this.#config.l7;
-      this.#inputs = { ...this.#inputs, now: new Date() };
       try {
-        const { daemon, warnings } = await HaproxyDaemon.start(
-          { run, user, log: this.#log },
-          haproxyConfig(this.#inputs),
-        );
-        for (const { message } of warnings)
+        for (const { message } of await this.#inForce.start(this.#now()))
           this.#log.warn({ event: 'config_warning' }, `HAProxy warns: ${message}`);
-        daemon.onState(({ state }) => {
-          if (state === 'restarting') this.restarts++;
-        });
-        this.#daemon = daemon;
       } catch (error) {
-        throw error instanceof HaproxyRefused ? this.#refusal(this.#config, error.problems) : error;
+        throw located(this.#config, error);
       }
     });
   }
 
   /** Lets HAProxy end its connections, and ends it at the deadline. @returns whether it ended by itself */
-  async stopHaproxy(timeoutMs: number): Promise<boolean> {
-    const daemon = this.#daemon;
-    if (daemon === undefined) return true;
-    const ended = await daemon.softStop(timeoutMs);
-    this.#forget(daemon);
-    return ended;
+  stopHaproxy(timeoutMs: number): Promise<boolean> {
+    return this.#inForce.softStop(timeoutMs);
   }
 
   /** Ends HAProxy and its connections. */
-  async killHaproxy(): Promise<void> {
-    const daemon = this.#daemon;
-    await daemon?.hardStop();
-    if (daemon !== undefined) this.#forget(daemon);
-  }
-
-  #forget(daemon: HaproxyDaemon): void {
-    this.#formerTransfersLost += daemon.transfersLost;
-    if (this.#daemon === daemon) this.#daemon = undefined;
+  killHaproxy(): Promise<void> {
+    return this.#inForce.hardStop();
   }
 
   /**
    * Reads the config file again and puts it in force.
-   * @throws ConfigError when it is wrong or refused; ControlError 409 when it needs a restart of this process; what was in force still is
+   * @throws ConfigError when it is wrong or refused; ControlError 409 when it needs a restart of this process; AnyhopError when it cannot
+   *   be tried. What was in force still is then.
    */
   reload(): Promise<L7Change> {
     return this.#changes.add(async () => {
       try {
-        const config = this.#load();
-        this.#requireSamePlace(config);
-        const overrides = stillNeeded(this.#overrides, config.l7);
-        const applied = await this.#apply(inputsOf(config, overrides), config);
-        this.#config = config;
-        await this.#remember(overrides);
-        this.lastReload = { at: new Date(), problems: undefined };
-        this.#changed();
-        this.#log.info({ event: 'l7_reloaded', applied }, `the config is in force ${applied}`);
-        return { applied, warnings: config.warnings.map(formatProblem) };
+        const change = await this.#reload();
+        this.lastReload = { at: new Date(), applied: change.applied, problems: [] };
+        return change;
       } catch (error) {
-        this.failedReloads++;
-        const problems =
-          error instanceof ConfigError ? error.problems.map(formatProblem) : [(error as Error).message];
-        this.lastReload = { at: new Date(), problems };
-        this.#log.error(
-          { event: 'l7_reload_refused', problems },
-          `the config is refused, and the former one stays in force: ${problems[0]}`,
-        );
+        this.#refused(error);
         throw error;
       }
     });
   }
 
-  /** @throws ControlError 404 for a server that is not there */
+  async #reload(): Promise<L7Change> {
+    const config = this.#load();
+    this.#requireSamePlace(config);
+    const overrides = stillNeeded(this.#overrides, config.l7);
+    const certificates = this.#readCertificates(config);
+    const applied = await this.#apply(config, this.#inputsOf(config, overrides, certificates));
+    this.#config = config;
+    await this.#remember(overrides);
+    const how = applied === 'nothing to change' ? 'changes nothing in HAProxy' : `is in force ${applied}`;
+    this.#log.info({ event: 'l7_reloaded', applied }, `the config ${how}`);
+    return { applied, warnings: config.warnings.map(formatProblem) };
+  }
+
+  #refused(error: unknown): void {
+    const problems = error instanceof ConfigError ? error.problems.map(formatProblem) : [reasonOf(error)];
+    this.failedReloads++;
+    this.lastReload = { at: new Date(), applied: undefined, problems };
+    this.#log.error(
+      { event: 'l7_reload_refused', problems },
+      `the config is refused, and the former one stays in force: ${problems.join('; ')}`,
+    );
+  }
+
+  /** @throws ControlError 404 for a server that is not there; ConfigError, AnyhopError as `reload` */
   setServer(target: ServerTarget, patch: ServerPatch): Promise<L7Change> {
     return this.#changes.add(async () => {
       const key = this.#serverKey(target);
       const overrides = override(this.#overrides, this.#config.l7, key, patch);
-      const applied = await this.#apply(
-        inputsOf(this.#config, overrides, this.#inputs.certificates),
-        this.#config,
-      );
+      const { certificates } = this.inputs;
+      const applied = await this.#apply(this.#config, this.#inputsOf(this.#config, overrides, certificates));
       await this.#remember(overrides);
-      this.#log.info({ event: 'l7_server', server: key, ...patch }, `${key} is changed by command`);
+      this.#log.info({ event: 'l7_server', server: key, applied, ...patch }, `${key} is ${saidOf(patch)}`);
       return { applied, warnings: [] };
     });
   }
 
-  /** Certificates that a frontend's directory has now. */
-  setCertificates(certificates: Certificates): Promise<void> {
+  /** Looks at the certificates of all frontends. @throws ConfigError, AnyhopError as `reload` */
+  renewCertificates(): Promise<void> {
     return this.#changes.add(async () => {
-      const applied = await this.#apply({ ...this.#inputs, certificates }, this.#config);
+      const certificates = this.#readCertificates(this.#config);
+      if (sameCertificates(certificates, this.inputs.certificates)) return;
+      const applied = await this.#apply(this.#config, { ...this.inputs, certificates });
       this.#log.info({ event: 'l7_certificates', applied }, `other certificates are in force ${applied}`);
     });
   }
 
-  close(): void {
-    clearInterval(this.#hours);
-  }
-
-  /** Ticket keys change with the hour. */
-  async #takeHour(): Promise<void> {
-    if (ticketHour(new Date()) === ticketHour(this.#inputs.now)) return;
-    await this.#changes.add(async () => {
-      try {
-        await this.#apply({ ...this.#inputs, now: new Date() }, this.#config);
-      } catch (error) {
-        if (!(error instanceof AnyhopError)) throw error;
-        this.#log.warn(
-          { event: 'l7_tickets', why: error.message },
-          `session tickets keep their keys: ${error.message}`,
-        );
-      }
+  /** Ticket keys change with the hour. @throws ConfigError, AnyhopError as `reload` */
+  takeHour(): Promise<void> {
+    return this.#changes.add(async () => {
+      const now = this.#now();
+      if (ticketHour(now) !== ticketHour(this.inputs.now))
+        await this.#apply(this.#config, { ...this.inputs, now });
     });
   }
 
-  /** @throws ConfigError when HAProxy refuses it; the former inputs stay in force then */
-  async #apply(next: Inputs, config: LoadedConfig<'l7'>): Promise<Applied> {
-    const daemon = this.#daemon;
-    if (daemon === undefined) {
-      this.#inputs = next;
-      return 'at the next start';
-    }
-    const { loadedDirectory } = daemon; // undefined while HAProxy is down: a reload starts it
-    const commands = loadedDirectory && runtimePlan(this.#inputs, next, compared, loadedDirectory);
-    if (commands && commands.length === 0) {
-      this.#inputs = next;
-      return 'nothing to change';
-    }
-    if (commands && (await this.#command(daemon, commands))) {
-      const outcome = await daemon.amend(haproxyConfig(next));
-      if (outcome.inForce) {
-        this.#inputs = next;
-        return 'without a reload';
-      }
-    }
-    const outcome = await daemon.reload(haproxyConfig(next));
-    if (!outcome.inForce) throw this.#refusal(config, outcome.problems);
-    this.reloads++;
-    this.#inputs = next;
-    return 'by a reload';
+  /** HAProxy is left as it is. */
+  async close(): Promise<void> {
+    await this.#hours.close();
+    await this.#changes.idle();
   }
 
-  /** @returns false when HAProxy did not do one of them: a reload does them all */
-  async #command(daemon: HaproxyDaemon, commands: readonly RuntimeCommand[]): Promise<boolean> {
-    for (const { command, payload, done } of commands) {
-      const [what] = command.split(' /', 1); // without paths and keys
-      try {
-        const answer = await daemon.command(command, payload === undefined ? {} : { payload });
-        if (done.test(answer)) continue;
-        this.#log.warn(
-          { event: 'l7_command_refused', command: what },
-          `HAProxy does not do "${what}", so it is reloaded: ${printable(answer.trim())}`,
-        );
-      } catch (error) {
-        if (!(error instanceof AnyhopError)) throw error;
-        this.#log.warn(
-          { event: 'l7_command_refused', command: what },
-          `HAProxy does not do "${what}", so it is reloaded: ${error.message}`,
-        );
-      }
-      return false;
+  /** @param config whose fields are named by what is wrong */
+  async #apply(config: LoadedConfig<'l7'>, next: Inputs): Promise<Applied> {
+    try {
+      return await this.#inForce.apply(next);
+    } catch (error) {
+      throw located(config, error);
     }
-    return true;
+  }
+
+  #inputsOf({ l7 }: LoadedConfig<'l7'>, overrides: ServerOverrides, certificates: Certificates): Inputs {
+    return { config: fittedToHost(withOverrides(l7, overrides)), certificates, now: this.#now() };
+  }
+
+  /** The same faults are not told again at each look. */
+  #readCertificates({ l7 }: LoadedConfig<'l7'>): Certificates {
+    const { certificates, faults } = readCertificates(l7, this.inputs.certificates);
+    const text = faults.join('; ');
+    if (text !== '' && text !== this.#toldFaults)
+      this.#log.warn(
+        { event: 'certificate_refused', faults },
+        `certificates cannot be used, and the former ones stay in force: ${text}`,
+      );
+    this.#toldFaults = text;
+    return certificates;
   }
 
   async #remember(overrides: ServerOverrides): Promise<void> {
     this.#overrides = overrides;
-    await writeState(this.#runDirectory, overrides, this.#log);
+    await writeState(this.#config.l7.runDirectory, overrides, this.#log);
   }
 
   #serverKey({ upstream, server }: ServerTarget): string {
@@ -305,9 +260,10 @@ export class Tier {
   }
 
   #requireSamePlace({ l7 }: LoadedConfig<'l7'>): void {
+    const { runDirectory, user } = this.#config.l7;
     for (const [field, now, was] of [
-      ['run_dir', l7.runDirectory, this.#config.l7.runDirectory],
-      ['user', l7.user, this.#config.l7.user],
+      ['run_dir', l7.runDirectory, runDirectory],
+      ['user', l7.user, user],
     ] as const) {
       if (now === was) continue;
       throw new ControlError(409, 'ERR_RESTART', `l7.${field} is ${now} now, and was ${was}`, {
@@ -315,48 +271,25 @@ export class Tier {
       });
     }
   }
-
-  #refusal(config: LoadedConfig<'l7'>, problems: readonly HaproxyProblem[]): ConfigError {
-    return new ConfigError(locatedProblems(config, problems));
-  }
 }
 
-/** Errors of HAProxy and the host, at the fields that caused them. */
-export function locatedProblems(
-  { file, placeOf }: Pick<LoadedConfig<'l7'>, 'file' | 'placeOf'>,
-  problems: readonly HaproxyProblem[],
-): ConfigProblem[] {
-  return problems
-    .filter(({ level }) => level === 'error')
-    .map(({ at, message }) => ({
-      file,
-      ...(at.length === 0 ? { line: 0, column: 0 } : placeOf(at)),
-      field: formatPath(at),
-      message,
-    }));
+function saidOf({ state, weight }: ServerPatch): string {
+  const words = [
+    ...(state === undefined ? [] : [state === 'draining' ? 'drained' : 'no longer drained']),
+    ...(weight === undefined ? [] : [`given weight ${weight}`]),
+  ];
+  return `${words.join(' and ')} by command`;
 }
 
-function inputsOf(
-  { l7 }: LoadedConfig<'l7'>,
-  overrides: ServerOverrides,
-  certificates: Certificates = readCertificates(l7).certificates,
-): Inputs {
-  return { config: fittedToHost(withOverrides(l7, overrides)), certificates, now: new Date() };
-}
-
-export function haproxyConfig(inputs: Inputs): HaproxyConfig {
-  return { render: (directory) => rendered(inputs, directory), needs: needsOf(inputs.config) };
-}
-
-const compared = (inputs: Inputs): Rendering => rendered(inputs, COMPARED);
-
-function rendered({ config, certificates, now }: Inputs, directory: string): Rendering {
-  return renderL7(config, { directory, certificates, now });
-}
+const NAMES_SHOWN_MAX = 10;
 
 function notThere(message: string, asked: string, known: readonly string[]): ControlError {
   const meant = nearest(asked, known);
+  const more = known.length > NAMES_SHOWN_MAX ? ', ...' : '';
   return new ControlError(404, 'ERR_NOT_FOUND', message, {
-    hint: meant === undefined ? `It has ${known.slice(0, 10).join(', ')}.` : `Did you mean ${meant}?`,
+    hint:
+      meant === undefined
+        ? `There are ${known.slice(0, NAMES_SHOWN_MAX).join(', ')}${more}.`
+        : `Did you mean ${meant}?`,
   });
 }

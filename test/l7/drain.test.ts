@@ -2,31 +2,36 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type DrainFacts, nextStage, type Stage } from '#anyhop/l7/drain.js';
+import type { AgentReport } from '#anyhop/agent/report.js';
+import { type DrainFacts, type Forwarders, nextStage, type Stage } from '#anyhop/l7/drain.js';
+import { forwardersDo, forwardersIn } from '#anyhop/l7/forwarders.js';
 
 const DEADLINE_MS = 1000;
 const QUIET: DrainFacts = {
   nowMs: 0,
   askedAtMs: undefined,
   deadlineMs: DEADLINE_MS,
-  allDrain: false,
+  forwarders: 'some',
+  begun: true,
+  isTakenBack: false,
   isHaproxyRunning: true,
 };
+const ASKED = { ...QUIET, askedAtMs: 0 };
+const OFF = { ...QUIET, isHaproxyRunning: false };
 
 describe('a proxy host', () => {
   it('tells the forwarders before HAProxy closes anything', () => {
-    const asked = { ...QUIET, askedAtMs: 0 };
-    assert.deepEqual(nextStage('serving', asked), { stage: 'following' });
-    assert.deepEqual(nextStage('following', asked), { stage: 'following' });
-    assert.deepEqual(nextStage('following', { ...asked, allDrain: true }), {
+    assert.deepEqual(nextStage('serving', ASKED), { stage: 'following' });
+    assert.deepEqual(nextStage('following', ASKED), { stage: 'following' });
+    assert.deepEqual(nextStage('following', { ...ASKED, forwarders: 'all' }), {
       stage: 'closing',
       because: 'forwarders',
     });
   });
 
   it('closes at the deadline although a forwarder has not followed, or its agent does not answer', () => {
-    for (const allDrain of [false, undefined]) {
-      const facts = { ...QUIET, askedAtMs: 0, allDrain };
+    for (const forwarders of ['some', 'unknown'] as const) {
+      const facts = { ...ASKED, forwarders };
       assert.equal(nextStage('following', { ...facts, nowMs: DEADLINE_MS - 1 }).stage, 'following');
       assert.deepEqual(nextStage('following', { ...facts, nowMs: DEADLINE_MS }), {
         stage: 'closing',
@@ -35,27 +40,34 @@ describe('a proxy host', () => {
     }
   });
 
-  it('closes by itself when all forwarders drain it, and serves again when they no longer do', () => {
-    assert.deepEqual(nextStage('serving', { ...QUIET, allDrain: true }), {
+  it('waits for nobody when it is no backend', () => {
+    assert.deepEqual(nextStage('following', { ...ASKED, forwarders: 'none' }), {
       stage: 'closing',
-      because: 'forwarders',
+      because: 'nobody',
     });
-    assert.equal(
-      nextStage('closing', { ...QUIET, allDrain: true, isHaproxyRunning: false }).stage,
-      'drained',
-    );
-    assert.equal(
-      nextStage('drained', { ...QUIET, allDrain: true, isHaproxyRunning: false }).stage,
-      'drained',
-    );
-    assert.equal(nextStage('drained', { ...QUIET, isHaproxyRunning: false }).stage, 'serving');
   });
 
-  it('stays drained while its agent does not answer', () => {
-    assert.equal(
-      nextStage('drained', { ...QUIET, allDrain: undefined, isHaproxyRunning: false }).stage,
-      'drained',
-    );
+  it('closes by itself when all forwarders begin to drain it, and serves again when one no longer does', () => {
+    const all = { ...QUIET, forwarders: 'all' } as const;
+    assert.deepEqual(nextStage('serving', all), { stage: 'closing', because: 'forwarders' });
+    assert.equal(nextStage('closing', all).stage, 'closing');
+    assert.equal(nextStage('closing', { ...all, isHaproxyRunning: false }).stage, 'drained');
+    assert.equal(nextStage('drained', { ...OFF, forwarders: 'all' }).stage, 'drained');
+    assert.equal(nextStage('drained', OFF).stage, 'serving');
+  });
+
+  it('serves on when all forwarders drained it before it started: it was told to serve', () => {
+    assert.equal(nextStage('serving', { ...QUIET, forwarders: 'all', begun: false }).stage, 'serving');
+  });
+
+  it('stays drained while its agent does not answer or hears no forwarder', () => {
+    assert.equal(nextStage('drained', { ...OFF, forwarders: 'unknown' }).stage, 'drained');
+  });
+
+  it('starts HAProxy before the forwarders send again, when it asked itself and does no longer', () => {
+    const facts = { ...OFF, forwarders: 'all', isTakenBack: true } as const;
+    assert.equal(nextStage('drained', facts).stage, 'serving');
+    assert.equal(nextStage('drained', { ...facts, askedAtMs: 0 }).stage, 'drained');
   });
 
   it('never starts HAProxy while somebody asks for the drain, and never ends it while nobody drains', () => {
@@ -64,7 +76,9 @@ describe('a proxy host', () => {
       nowMs: fc.nat(3000),
       askedAtMs: fc.option(fc.nat(3000), { nil: undefined }),
       deadlineMs: fc.constant(DEADLINE_MS),
-      allDrain: fc.constantFrom(true, false, undefined),
+      forwarders: fc.constantFrom<Forwarders>('all', 'some', 'unknown', 'none'),
+      begun: fc.boolean(),
+      isTakenBack: fc.boolean(),
       isHaproxyRunning: fc.boolean(),
     });
     fc.assert(
@@ -72,11 +86,53 @@ describe('a proxy host', () => {
         const { stage: to } = nextStage(from, now);
         if (from === 'drained' && to === 'serving') assert.equal(now.askedAtMs, undefined);
         if (to === 'closing' && from !== 'closing')
-          assert.ok(now.askedAtMs !== undefined || now.allDrain === true);
+          assert.ok(now.askedAtMs !== undefined || now.forwarders === 'all');
         if (to === 'drained' && from !== 'drained') assert.ok(from === 'closing' && !now.isHaproxyRunning);
         // Between serving and closed there is always a word to the forwarders, or theirs.
-        assert.ok(!(from === 'serving' && to === 'closing' && now.allDrain !== true));
+        assert.ok(!(from === 'serving' && to === 'closing' && now.forwarders !== 'all'));
       }),
     );
+  });
+});
+
+describe('what the forwarders do', () => {
+  const report = (...draining: readonly boolean[]): AgentReport => ({
+    version: '1',
+    startedAt: new Date(Date.now() - 3_600_000).toISOString(),
+    vips: [],
+    verdicts: {},
+    draining: true,
+    forwarders: draining.map((one, i) => ({
+      address: `10.0.0.${i + 1}`,
+      draining: one,
+      agoMs: 0,
+      everyMs: 5000,
+    })),
+  });
+
+  it('is known when each of them has said it of each address of the host', () => {
+    assert.equal(forwardersDo([report(true, true), report(true)], true), 'all');
+    assert.equal(forwardersDo([report(true, true), report(false)], true), 'some');
+    assert.equal(forwardersDo([report(true, true), report()], true), 'unknown');
+    assert.equal(forwardersDo([], true), 'none');
+    assert.equal(forwardersDo(undefined, true), 'unknown');
+  });
+
+  it('is no answer to a wish of this host before its agent reports the wish', () => {
+    const before = { ...report(true), draining: false };
+    assert.equal(forwardersDo([before], true), 'unknown');
+    assert.equal(forwardersDo([before], false), 'all');
+  });
+
+  it('is not known of an agent that has just started', () => {
+    const young = { ...report(true), startedAt: new Date().toISOString() };
+    assert.equal(forwardersDo([young], true), 'unknown');
+  });
+
+  it('is shown for each forwarder: it drains all addresses of the host, or not yet', () => {
+    assert.deepEqual(forwardersIn([report(true, true), report(false, true)]), [
+      { address: '10.0.0.1', draining: false },
+      { address: '10.0.0.2', draining: true },
+    ]);
   });
 });

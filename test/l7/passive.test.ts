@@ -5,10 +5,11 @@ import fc from 'fast-check';
 import type { ServerStat } from '#anyhop/l7/haproxy/stats.js';
 import { forgiven, look, type Seen } from '#anyhop/l7/passive.js';
 
-const stat = (good: number, failed: number, retried: number): ServerStat =>
+const stat = (good: number, failed: number, retried: number, redispatched = retried): ServerStat =>
   ({
     responses: { '1xx': 0, '2xx': good, '3xx': 0, '4xx': 0, '5xx': failed, other: 0 },
     retries: retried,
+    redispatches: redispatched,
   }) as unknown as ServerStat;
 
 const after = (...counts: readonly (readonly [number, number, number])[]): Seen =>
@@ -17,6 +18,11 @@ const after = (...counts: readonly (readonly [number, number, number])[]): Seen 
 describe('failures in a row', () => {
   it('are answers of 5xx and requests that another server got instead', () => {
     assert.equal(after([5, 0, 0], [5, 3, 0], [5, 3, 7]).streak, 10);
+  });
+
+  it('are connections that the server refuses, which HAProxy counts as redispatches alone', () => {
+    assert.equal(look(look(undefined, stat(5, 0, 0)), stat(5, 0, 0, 8)).streak, 8);
+    assert.equal(look(look(undefined, stat(5, 0, 0)), stat(5, 0, 8, 0)).streak, 8);
   });
 
   it('end with a good answer', () => {

@@ -239,7 +239,7 @@ export class ProxyHost {
   }
 
   async status(): Promise<L7Status> {
-    return (await ask(this.controlSocket, '/status')) as L7Status;
+    return (await ask(this.controlSocket, '/l7/status')) as L7Status;
   }
 
   async upstream(name = 'shop'): Promise<UpstreamStatus> {
@@ -276,6 +276,16 @@ export class ProxyHost {
       ...plan,
     };
     return startCall(this.resources, this.namespace, LOAD, whole);
+  }
+
+  /** Has another program listen on a port of all addresses. */
+  async occupy(port: number): Promise<LabProcess> {
+    const script =
+      'require("node:net").createServer().listen({port: +process.argv[1], host: "0.0.0.0"}, () => console.log("listening"))';
+    const argv = [process.execPath, '-e', script, `${port}`];
+    const started = await this.resources.startProcess('a program', this.namespace, argv);
+    await started.waitForLine((line) => line === 'listening', 'listening', READY_TIMEOUT_MS);
+    return started;
   }
 
   /** Masters and workers, of this host alone. */
