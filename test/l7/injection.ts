@@ -254,6 +254,7 @@ function shaped(kind: Kind, value: string, index: number): string {
   const unique = `${value}q${index}`;
   if (kind === 'path') return `/${unique}`;
   if (kind === 'wildcard') return `*.${unique}`;
+  if (kind === 'host' && unique.startsWith('*.')) return `x${unique}`; // it would be a good wildcard
   if (kind === 'url') return `https://${unique}`;
   return unique;
 }

@@ -17,10 +17,10 @@ import {
   line,
   list,
   milliseconds,
+  requestTarget,
   ruleWord,
   type Token,
   thumbprint,
-  urlPath,
   words,
 } from '#anyhop/l7/render/line.js';
 import { wordsOf } from './haproxy-words.js';
@@ -52,7 +52,7 @@ const ALLOWED: readonly (readonly [
   ['hexKey', hexKey, '0'.repeat(31), '0'.repeat(32), '0123456789abcdef'],
   ['thumbprint', thumbprint, 'a'.repeat(21), 'a'.repeat(21), `${LETTERS}_-`],
   ['ruleWord', ruleWord, 'a', 'a', `${LETTERS}_.,:()%[]{}!*/+<>=-`],
-  ['urlPath', urlPath, '/a', 'a', `${LETTERS}/._~!$&*+,;=:@%-`],
+  ['requestTarget', requestTarget, '/a', 'a', `${LETTERS}/._~!$&*+,;=:@%-?`],
   ['format', format, 'a', 'a', PRINTABLE],
 ];
 
@@ -162,7 +162,11 @@ describe('a token', () => {
     const path = fc.string({ unit: fc.constantFrom(...`${LETTERS}/._~!$&*+,;=:@%-`), maxLength: 40 });
     fc.assert(
       fc.property(path, (text) => {
-        assert.deepEqual(wordsOf(line([])`uri ${urlPath(`/${text}`)} x`.text), ['uri', `/${text}`, 'x']);
+        assert.deepEqual(wordsOf(line([])`uri ${requestTarget(`/${text}`)} x`.text), [
+          'uri',
+          `/${text}`,
+          'x',
+        ]);
       }),
     );
   });

@@ -132,14 +132,14 @@ export function format(value: string): Token {
   return quoted(value.replaceAll('%', '%%'));
 }
 
-/** The path of a request, without a query. */
-export function urlPath(value: string): Token {
+/** The path of a request, with or without a query. */
+export function requestTarget(value: string): Token {
   if (
     typeof value !== 'string' ||
     value.length > L7_PATH_CHARS_MAX ||
-    !/^\/[A-Za-z0-9/._~!$&*+,;=:@%-]*$/.test(value)
+    !/^\/[A-Za-z0-9/._~!$&*+,;=:@%-]*(?:\?[A-Za-z0-9/._~!$&*+,;=:@%-]*)?$/.test(value)
   )
-    return refuse('a path of a URL', value);
+    return refuse('a path of a request', value);
   return quoted(value);
 }
 

@@ -19,8 +19,8 @@ import {
   line,
   milliseconds,
   NOTHING,
+  requestTarget,
   type Token,
-  urlPath,
   words,
 } from './line.js';
 import { fileIn, panicName, upstreamName } from './names.js';
@@ -137,7 +137,7 @@ function healthLines(health: L7Health, { protocol, tls }: L7Upstream, at: FieldP
   return [
     timeout,
     place`  option httpchk`,
-    place`  http-check send meth GET uri ${urlPath(path)} ver ${version} hdr host ${header}`,
+    place`  http-check send meth GET uri ${requestTarget(path)} ver ${version} hdr host ${header}`,
     place`  http-check expect status ${integer(status.first, 100, 599)}-${integer(status.last, 100, 599)}`,
   ];
 }
