@@ -37,7 +37,8 @@ frontend web
   use_backend six if { dst ${VIP6} }
   default_backend four
 backend four
-  server ${first!.name} ${first!.host4}:${UPSTREAM_PORT}
+  cookie SRV insert indirect
+  server ${first!.name} ${first!.host4}:${UPSTREAM_PORT} cookie one
 backend six
   server ${second!.name} [${second!.host6}]:${UPSTREAM_PORT}
 `;
@@ -122,6 +123,19 @@ describe('the lab with layer 7', {
       const upload = await fetch({ url, address, body: 'x'.repeat(100_000) });
       assert.deepEqual([upload.error, upload.status], [null, 200]);
     }
+  });
+
+  test('a client with a cookie jar brings back the cookie that it got', { timeout: TIMEOUT_MS }, async () => {
+    const cookies = join(lab.resources.directory, 'cookies');
+    const url = 'https://shop.example.com/';
+    const [first, second, stranger] = [
+      await fetch({ url, address: VIP4, cookies }),
+      await fetch({ url, address: VIP4, cookies, http: '2' }),
+      await fetch({ url, address: VIP4 }),
+    ];
+    assert.match(headerOf(first, 'set-cookie')!, /^SRV=one;/);
+    assert.equal(headerOf(second, 'set-cookie'), undefined);
+    assert.match(headerOf(stranger, 'set-cookie')!, /^SRV=one;/);
   });
 
   test('a client that does not trust the authority, or asks for another name, gets no answer', {
