@@ -19,7 +19,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 survive test bench bench-afxdp bench-agent bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 survive survive-l7 test bench bench-afxdp bench-agent bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -88,6 +88,9 @@ build/native/without-%.bpf.o: native/bpf/forward.bpf.c native/dev/without.h $(HE
 
 demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable)
 	node build/scripts/demo.js $(ENGINE)
+
+survive-l7: build setup-lab setup-l7 ## 100 reloads and a rolling drain of all proxy hosts under load
+	node build/scripts/survive-l7.js
 
 demo-l7: build setup-lab setup-l7 ## HTTPS requests through forwarders, proxies and servers while a server fails, proxies reload, drain and are killed
 	node build/scripts/demo-l7.js

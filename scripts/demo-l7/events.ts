@@ -27,8 +27,8 @@ type Say = (text: string) => void;
 export async function changeFleet(fleet: DemoFleet, traffic: RunningTraffic, say: Say): Promise<BrokenTime> {
   await delay(CALM_MS);
   const broken = await breakServer(fleet, say);
-  await reloadProxy(fleet, say);
-  await drainProxy(fleet, traffic, say);
+  await reloadProxy(fleet, RELOADED, RELOADS, say);
+  await drainProxy(fleet, DRAINED, traffic, say);
   return broken;
 }
 
@@ -45,24 +45,37 @@ async function breakServer({ lab }: DemoFleet, say: Say): Promise<BrokenTime> {
   return { fromMs, toMs };
 }
 
-async function reloadProxy({ lab, section }: DemoFleet, say: Say): Promise<void> {
-  const { name } = lab.proxies[RELOADED]!;
-  for (let i = 1; i <= RELOADS; i++) {
-    lab.configureProxy(RELOADED, section(RELOADED, `reload ${i}`));
-    const printed = await lab.l7(RELOADED, ['reload']);
+/** Each time with another config. @param index of the proxy, from 0 */
+export async function reloadProxy(
+  { lab, section }: DemoFleet,
+  index: number,
+  times: number,
+  say: Say,
+): Promise<void> {
+  const { name } = lab.proxies[index]!;
+  const { haproxy: before } = await statusOf(lab, index);
+  for (let i = 1; i <= times; i++) {
+    lab.configureProxy(index, section(index, `reload ${before.reloads + i}`));
+    const printed = await lab.l7(index, ['reload']);
     if (!printed.startsWith('in force by a reload')) throw new Error(`${name}: the reload says ${printed}`);
   }
-  const { haproxy } = await statusOf(lab, RELOADED);
+  const { haproxy } = await statusOf(lab, index);
   say(`${name} has reloaded ${haproxy.reloads} times, each time with another config`);
 }
 
-async function drainProxy({ lab }: DemoFleet, traffic: RunningTraffic, say: Say): Promise<void> {
-  const { name } = lab.proxies[DRAINED]!;
+/** Drains a proxy (index from 0), and takes it back. */
+export async function drainProxy(
+  { lab }: DemoFleet,
+  index: number,
+  traffic: RunningTraffic,
+  say: Say,
+): Promise<void> {
+  const { name } = lab.proxies[index]!;
   say(`${name} is drained`);
-  await lab.l7(DRAINED, ['drain', '--wait']);
+  await lab.l7(index, ['drain', '--wait']);
   say(`${name} has no connection left, and its HAProxy has ended`);
   await delay(CALM_MS);
-  await lab.l7(DRAINED, ['undrain']);
+  await lab.l7(index, ['undrain']);
   await traffic.untilAnswered(name);
   say(`${name} is back and answers again`);
 }

@@ -39,9 +39,21 @@ export const TARGETS: readonly LoadTarget[] = PAGES.flatMap((page) =>
   [VIP4, VIP6].flatMap((address) => [true, false].map((cookies) => ({ ...page, address, cookies }))),
 );
 
+export interface FleetOptions {
+  /** What the config says of the pool of proxy hosts besides its check. */
+  readonly pool?: Readonly<Record<string, unknown>>;
+  readonly drainDeadline?: string;
+}
+
 /** Makes the machines and starts everything on them. */
-export async function startFleet(): Promise<DemoFleet> {
-  const lab = await createL7Lab({ forwarders: 2, proxies: 2, servers: [...SHOP, ...API], pool: POOL });
+export async function startFleet({
+  pool = {},
+  drainDeadline = '15s',
+}: FleetOptions = {}): Promise<DemoFleet> {
+  const lab = await createL7Lab({
+    ...{ forwarders: 2, proxies: 2, servers: [...SHOP, ...API] },
+    pool: { ...POOL, ...pool },
+  });
   try {
     const { directory } = lab.resources;
     const certificates = join(directory, 'certificates');
@@ -49,7 +61,7 @@ export async function startFleet(): Promise<DemoFleet> {
     const authority = await createAuthority(directory);
     await authority.serverCertificate(join(certificates, 'web.pem'), ['example.com', '*.example.com']);
     const section = (proxy: number, note: string): object =>
-      sectionOf(lab, certificates, lab.proxies[proxy]!.name, note);
+      sectionOf(lab, certificates, lab.proxies[proxy]!.name, note, drainDeadline);
     lab.configure({ l7: section(0, 'start') });
     const indexes = [...lab.proxies.keys()];
     for (const index of indexes) lab.configureProxy(index, section(index, 'start'));
@@ -63,7 +75,13 @@ export async function startFleet(): Promise<DemoFleet> {
 }
 
 /** The hosts of a fleet have one config; here each names itself in its answers, so that one sees which it was. */
-function sectionOf(lab: L7Lab, certificates: string, proxy: string, note: string): object {
+function sectionOf(
+  lab: L7Lab,
+  certificates: string,
+  proxy: string,
+  note: string,
+  drainDeadline: string,
+): object {
   const upstream = (names: readonly string[]): object => ({
     health: { kind: 'http', path: '/healthz', interval: '500ms', timeout: '400ms', rise: 2, fall: 2 },
     sticky: { cookie: 'SRV' },
@@ -76,7 +94,7 @@ function sectionOf(lab: L7Lab, certificates: string, proxy: string, note: string
   });
   return {
     key: L7_KEY,
-    drain_deadline: '15s',
+    drain_deadline: drainDeadline,
     access_log: 'off',
     frontends: {
       web: {

@@ -94,7 +94,7 @@ export function killReport(traffic: Traffic, { atMs, proxy }: Kill, limitMs: num
   return { text, passed };
 }
 
-function failureLines(failures: readonly LoadFailure[]): string[] {
+export function failureLines(failures: readonly LoadFailure[]): string[] {
   return failures.slice(0, FAILURES_SHOWN).map(({ atMs, target, reason, proxy }) => {
     const via = proxy === null ? '' : `, connection to ${proxy}`;
     return `failed: ${new Date(atMs).toISOString()} ${target}: ${reason}${via}`;

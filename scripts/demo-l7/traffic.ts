@@ -31,7 +31,11 @@ const ANSWERED_TIMEOUT_MS = 30_000;
 const POLL_MS = 100;
 
 /** Starts it; resolves once requests are under way. */
-export async function startTraffic({ lab, authority }: DemoFleet): Promise<RunningTraffic> {
+/** @param more of both loads */
+export async function startTraffic(
+  { lab, authority }: DemoFleet,
+  more: Partial<LoadPlan> = {},
+): Promise<RunningTraffic> {
   const plan = {
     ca: authority.file,
     protocol: 'http1',
@@ -42,7 +46,7 @@ export async function startTraffic({ lab, authority }: DemoFleet): Promise<Runni
   } as const;
   const { resources, client } = lab;
   const loads = await Promise.all(
-    LOADS.map((more) => startCall(resources, client.namespace, LOAD, { ...plan, ...more })),
+    LOADS.map((own) => startCall(resources, client.namespace, LOAD, { ...plan, ...own, ...more })),
   );
   await Promise.all(loads.map(({ process }) => process.waitForEvent('progress', FIRST_TIMEOUT_MS)));
   const soFar = (): LoadProgress => {

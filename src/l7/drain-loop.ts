@@ -2,6 +2,7 @@
  * A proxy host's drain, step by step (drain.ts): asks this host's agent what the forwarders do, keeps the host's mark, and ends and starts
  * HAProxy. Runs every second, from when HAProxy serves: a mark that a former process left is removed then.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentReport } from '../agent/report.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -17,6 +18,8 @@ import type { DrainStatus } from './status.js';
 import type { Tier } from './tier.js';
 
 const POLL_MS = 1_000;
+/** Not all forwarders have followed: time for their health checks to find that this host is not well, before HAProxy refuses connections. */
+const UNFOLLOWED_MS = 10_000;
 /** HAProxy ends by itself at its deadline; this much later it is ended. */
 const GRACE_MS = 10_000;
 /** After HAProxy did not start. */
@@ -64,7 +67,7 @@ export class DrainLoop {
     return this.#stage;
   }
 
-  /** Whether forwarders may still send connections although HAProxy takes no more. */
+  /** Whether forwarders still send connections although HAProxy is about to take no more, or takes none. */
   get isUnfollowed(): boolean {
     return this.#stage === 'closing' && this.#because === 'deadline';
   }
@@ -175,8 +178,8 @@ export class DrainLoop {
     this.#wasMarked = this.#reports?.some(({ draining }) => draining) === true;
     if (this.#isStopping) return;
     this.#isStopping = true;
-    this.#tier
-      .stopHaproxy(this.#deadlineMs + GRACE_MS)
+    delay(this.isUnfollowed ? UNFOLLOWED_MS : 0)
+      .then(() => this.#tier.stopHaproxy(this.#deadlineMs + GRACE_MS))
       .then((isDone) => {
         if (!isDone)
           this.#log.warn({ event: 'l7_drain' }, 'HAProxy did not end by its deadline, and was ended');
@@ -217,10 +220,11 @@ function textOf(stage: Stage, former: Stage, because: Cause | undefined, deadlin
 }
 
 function closingText(because: Cause, deadlineMs: number): string {
-  const causes: Readonly<Record<Cause, string>> = {
-    forwarders: 'all forwarders drain this host',
-    deadline: `not all forwarders have followed within ${formatDuration(deadlineMs)}`,
-    nobody: 'this host is no backend of the config',
+  const end = 'HAProxy takes no more connections, and ends those that it has';
+  const texts: Readonly<Record<Cause, string>> = {
+    forwarders: `all forwarders drain this host: ${end}`,
+    deadline: `not all forwarders have followed within ${formatDuration(deadlineMs)}: health checks fail from now on, and in ${formatDuration(UNFOLLOWED_MS)} ${end}`,
+    nobody: `this host is no backend of the config: ${end}`,
   };
-  return `${causes[because]}: HAProxy takes no more connections, and ends those that it has`;
+  return texts[because];
 }
