@@ -76,12 +76,12 @@ export function describeState(state: State): string {
   return `node ${state.node} at ${clockTime(state.at)}, generation ${state.generation}`;
 }
 
-function note(text: string): void {
+export function note(text: string): void {
   writeError(`anyhop: ${text}\n`);
 }
 
 /** The same name, or through links the same file. A pipe is never the same. */
-function isSameFile(one: string, other: string): boolean {
+export function isSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false, bigint: true }));
   if (b?.isFile() !== true) return false;
   return resolve(one) === resolve(other) || (a !== undefined && a.dev === b.dev && a.ino === b.ino);

@@ -185,6 +185,10 @@ export const L7_TICKET_LIFETIME_MS = 3_600_000;
 export const L7_RATE_CLIENTS_MAX = 100_000;
 /** Load of a server over the mean, with balance: hash. */
 export const L7_HASH_BALANCE_PERCENT = 150;
+/** Headers of a request, `Host` among them: HAProxy answers 400 to more (tune.http.maxhdr). */
+export const L7_REQUEST_HEADERS_MAX = 100;
+/** Of a request that `which` explains; with all its headers it fits HAProxy's buffer (16 KiB less 1 KiB to rewrite it). */
+export const L7_WHICH_BYTES_MAX = 12_288;
 /** Of the access log, before escaping, which makes six characters of a byte at most. */
 export const L7_LOG_FIELD_BYTES_MAX = 256;
 export const L7_LOG_PATH_BYTES_MAX = 1024;

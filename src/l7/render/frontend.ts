@@ -7,6 +7,14 @@ import type { HeaderEdits, L7Bind, L7Config, L7Frontend } from '../../config/l7/
 import type { FieldPath } from '../../config/path.js';
 import { L7_CLIENT_MS_MIN, L7_RATE_CLIENTS_MAX } from '../../core/limits.js';
 import {
+  CHALLENGE_PATH,
+  DISTRUSTED_HEADERS,
+  DISTRUSTED_START,
+  PLAUSIBLE_HOST,
+  PLAUSIBLE_HOST_CHARS_MAX,
+  redirectPort,
+} from '../before-routes.js';
+import {
   endpoint,
   format,
   headerName,
@@ -16,6 +24,7 @@ import {
   list,
   milliseconds,
   NOTHING,
+  pattern,
   type Token,
   thumbprint,
   words,
@@ -25,8 +34,6 @@ import { fileIn, frontendName, rateTableName, redirectName } from './names.js';
 import { PANIC_FILE } from './panic.js';
 import { LOCAL_PEER, type RenderedLine } from './rendering.js';
 import { certificateListFile, clientAuthoritiesFile, ticketKeysFile } from './tls.js';
-
-const HTTPS_PORT = 443;
 
 /** @param routes the rules that choose an upstream; after them, `txn.upstream` has its name */
 export function frontendLines(
@@ -72,18 +79,18 @@ export function redirectLines(frontend: L7Frontend, config: L7Config): RenderedL
     ...logRules(config.accessLog, at),
     ...acmeLines(config),
     line(at)`  http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.)`,
-    line(at)`  http-request deny deny_status 400 unless ${PLAUSIBLE_HOST}`,
+    line(at)`  http-request deny deny_status 400 unless ${HAS_PLAUSIBLE_HOST}`,
     line(at)`  http-request redirect prefix https://%[var(txn.host)]${port} code 308`,
   ];
 }
 
 /** By length first, so that the expression reads a bounded text. */
-const PLAUSIBLE_HOST = words`{ var(txn.host) -m len 1:253 } { var(txn.host) -m reg '^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$' }`;
+const HAS_PLAUSIBLE_HOST = words`{ var(txn.host) -m len 1:${integer(PLAUSIBLE_HOST_CHARS_MAX)} } { var(txn.host) -m reg ${pattern(PLAUSIBLE_HOST)} }`;
 
-/** As it stands behind a host: nothing for the port of https. */
+/** As it stands behind a host. */
 function httpsPort(binds: readonly L7Bind[]): Token {
-  const usual = binds.some(({ portFirst, portLast }) => portFirst <= HTTPS_PORT && HTTPS_PORT <= portLast);
-  return usual ? NOTHING : words`:${integer(binds[0]!.portFirst, 1, 65_535)}`;
+  const port = redirectPort(binds);
+  return port === undefined ? NOTHING : words`:${integer(port, 1, 65_535)}`;
 }
 
 function endpoints(binds: readonly L7Bind[]): Token {
@@ -120,7 +127,7 @@ function connectionLines(frontend: L7Frontend, config: L7Config, at: FieldPath):
 function acmeLines({ acmeThumbprint }: L7Config): RenderedLine[] {
   if (acmeThumbprint === undefined) return [];
   const answer = words`lf-string %[path,field(4,/)].${thumbprint(acmeThumbprint)}`;
-  const challenge = words`{ path_beg /.well-known/acme-challenge/ } { path -m reg '^/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,128}$' }`;
+  const challenge = words`{ path_beg /.well-known/acme-challenge/ } { path -m reg ${pattern(CHALLENGE_PATH)} }`;
   return [
     line([
       'l7',
@@ -153,22 +160,6 @@ export function rateTableLines({ name, clientRate }: L7Frontend): RenderedLine[]
   ];
 }
 
-/** Headers by which a client could pass for another, for another request, or reach servers by another protocol. */
-const UNTRUSTED = [
-  'forwarded',
-  'x-real-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'true-client-ip',
-  'x-request-id',
-  'x-original-url',
-  'x-rewrite-url',
-  'proxy',
-  'proxy-connection',
-  'keep-alive',
-  'http2-settings',
-];
-
 /** `Connection` may name headers that the next hop drops, so what stays of it is the upgrade to WebSocket. */
 function distrustLines(at: FieldPath): RenderedLine[] {
   const place = line(at);
@@ -178,8 +169,8 @@ function distrustLines(at: FieldPath): RenderedLine[] {
     place`  http-request deny deny_status 400 if { req.hdrs -m reg '\x00' }`,
     place`  acl is_websocket req.fhdr(upgrade) -m str -i websocket`,
     place`  http-request deny deny_status 405 if METH_CONNECT !is_websocket`,
-    place`  http-request del-header x-forwarded -m beg`,
-    ...UNTRUSTED.map((header) => place`  http-request del-header ${headerName(header)}`),
+    place`  http-request del-header ${headerName(DISTRUSTED_START)} -m beg`,
+    ...DISTRUSTED_HEADERS.map((header) => place`  http-request del-header ${headerName(header)}`),
     place`  http-request set-header connection upgrade if is_websocket`,
     place`  http-request del-header connection unless is_websocket`,
     place`  http-request del-header upgrade unless is_websocket`,

@@ -93,6 +93,11 @@ export function hexKey(value: string): Token {
 
 /** Of an ACME account key (RFC 8555, section 8.1). */
 export const thumbprint = matching('a thumbprint', /^[A-Za-z0-9_-]{43}$/, 43);
+/** A regular expression of this program, in single quotes: nothing in it is the config's. */
+export function pattern({ source }: RegExp): Token {
+  const text = source.replaceAll('\\/', '/');
+  return /^[^'\s]+$/.test(text) ? new Token(`'${text}'`) : refuse('a pattern', source);
+}
 /** A word that another folder of this program composed (src/l7/routes): what it holds needs no quotes. */
 export const ruleWord = matching('a word of a rule', /^[A-Za-z0-9_.,:()%[\]{}!*/+<>=-]+$/, 16_384);
 
