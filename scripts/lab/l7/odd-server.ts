@@ -16,7 +16,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { OddServerPlan, SeenRequest } from './odd.js';
 import { BEHAVIOURS, isBehaviour } from './odd-behaviours.js';
-import { acceptOf, encodeFrame, FrameReader, OPCODE } from './websocket.js';
+import { acceptOf, encodeFrame, type Frame, FrameReader, OPCODE } from './websocket.js';
 
 /** A request of HTTP/1.1 or 2; that of 2 is nearly the same. */
 type Received = IncomingMessage & { readonly stream?: http2.ServerHttp2Stream };
@@ -152,7 +152,7 @@ function serveWebSocket(request: IncomingMessage, socket: Socket, head: Buffer):
   socket.write(`${[...answer, ...own].join('\r\n')}\r\n\r\n`);
   const reader = new FrameReader();
   const take = (bytes: Buffer): void => {
-    for (const { opcode, payload } of reader.read(bytes)) {
+    for (const { opcode, payload } of framesIn(reader, bytes, socket)) {
       if (opcode === OPCODE.pong) continue;
       const answered = opcode === OPCODE.ping ? OPCODE.pong : opcode;
       socket.write(encodeFrame({ opcode: answered, payload }, false));
@@ -161,6 +161,17 @@ function serveWebSocket(request: IncomingMessage, socket: Socket, head: Buffer):
   };
   socket.on('data', take);
   take(head);
+}
+
+/** Ends the connection, and tells why, when they are no frames. */
+function framesIn(reader: FrameReader, bytes: Buffer, socket: Socket): Frame[] {
+  try {
+    return reader.read(bytes);
+  } catch (error) {
+    print({ event: 'refused', reason: (error as Error).message, raw: bytes.toString('latin1') });
+    socket.destroy();
+    return [];
+  }
 }
 
 /** What the mode file asks for, if it is there. */

@@ -164,9 +164,20 @@ export function rateTableLines({ name, clientRate }: L7Frontend): RenderedLine[]
 function distrustLines(at: FieldPath): RenderedLine[] {
   const place = line(at);
   return [
+    // HAProxy sends these on as they are, and servers differ in how they read them.
+    place`  http-request deny deny_status 400 unless { req.ver 1.0 1.1 2.0 }`,
+    place`  http-request deny deny_status 400 if { url -m reg '[^!-~]' }`,
+    place`  http-request deny deny_status 400 if { req.fhdr_cnt(transfer-encoding) gt 1 }`,
+    place`  http-request deny deny_status 400 if { req.fhdr_cnt(transfer-encoding) eq 1 } !{ req.fhdr(transfer-encoding) -m str -i chunked }`,
+    place`  http-request deny deny_status 400 if { req.hdrs -m reg '[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]' }`,
     // HAProxy would read such a body, and a server of HTTP/1.0 a second request.
     place`  http-request deny deny_status 400 if { req.ver 1.0 } { req.fhdr_cnt(transfer-encoding) gt 0 }`,
-    place`  http-request deny deny_status 400 if { req.hdrs -m reg '\x00' }`,
+    // "GET http://shop.example.com/x" asks for the same as "GET /x", which is what routes and servers compare.
+    place`  acl is_absolute url -m reg '^[A-Za-z][A-Za-z0-9+.-]*://'`,
+    place`  http-request deny deny_status 400 if is_absolute !{ url -m beg -i http:// https:// }`,
+    place`  acl has_path path -m found`,
+    place`  http-request set-uri %[pathq] if { fc_http_major 1 } is_absolute has_path`,
+    place`  http-request set-uri / if { fc_http_major 1 } is_absolute !has_path`,
     place`  acl is_websocket req.fhdr(upgrade) -m str -i websocket`,
     place`  http-request deny deny_status 405 if METH_CONNECT !is_websocket`,
     place`  http-request del-header ${headerName(DISTRUSTED_START)} -m beg`,
