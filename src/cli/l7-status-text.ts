@@ -1,9 +1,18 @@
 /** The text of `anyhop l7 status`: problems stand out, and numbers are short. */
 import { clockTime } from '../core/time.js';
-import type { FrontendStatus, L7Status, ServerStatus, UpstreamStatus } from '../l7/status.js';
+import type {
+  CertificateStatus,
+  FrontendStatus,
+  L7Status,
+  ServerStatus,
+  UpstreamStatus,
+} from '../l7/status.js';
 import { amount, columns, labelled, short } from './format.js';
 
+/** Of a frontend with thousands of them. */
+const ROUTES_SHOWN_MAX = 50;
 const RIGHT = new Set([
+  'FOR',
   'SESSIONS',
   'QUEUED',
   'RATE',
@@ -21,7 +30,7 @@ const RIGHT = new Set([
 export function drawL7Status(status: L7Status, now = new Date()): string {
   const blocks = [
     labelled(headRows(status, now), ''),
-    lines(drawFrontends(status.frontends)),
+    status.frontends.length === 0 ? '' : lines(drawFrontends(status.frontends)),
     ...status.frontends.map(drawRoutes),
     ...status.upstreams.map(drawUpstream),
   ];
@@ -29,8 +38,8 @@ export function drawL7Status(status: L7Status, now = new Date()): string {
 }
 
 function headRows(status: L7Status, now: Date): [string, string][] {
-  const { haproxy, health, lastReload, drain } = status;
-  const rows: [string, string][] = [
+  const { haproxy, health, lastReload, drain, certificates } = status;
+  return [
     [
       'proxy host',
       `anyhop ${status.version}, since ${clockTime(status.startedAt, now)}, config ${status.configFile}`,
@@ -38,27 +47,53 @@ function headRows(status: L7Status, now: Date): [string, string][] {
     ['stage', status.stage],
     ['haproxy', drawHaproxy(haproxy)],
     ['health', health.ok ? 'ok' : `NOT OK: ${health.why ?? ''}`],
+    ...(lastReload === undefined ? [] : [drawReload(lastReload, now)]),
+    ...(drain === undefined ? [] : [drawDrain(drain, now)]),
+    ...certificates.flatMap(drawExpiry),
   ];
-  if (lastReload !== undefined) {
-    const at = clockTime(lastReload.at, now);
-    rows.push(
-      lastReload.outcome === 'in force'
-        ? ['last reload', `${at}, in force`]
-        : ['LAST RELOAD', `${at}, REFUSED: ${lastReload.problems.join('; ')}`],
-    );
+}
+
+function drawReload(
+  { at, outcome, applied, problems }: NonNullable<L7Status['lastReload']>,
+  now: Date,
+): [string, string] {
+  const time = clockTime(at, now);
+  if (outcome === 'in force') {
+    const how =
+      applied === undefined || applied === 'nothing to change'
+        ? 'nothing has changed'
+        : `in force ${applied}`;
+    return ['last reload', `${time}, ${how}`];
   }
-  if (drain !== undefined) {
-    const { forwarders } = drain;
-    const who =
-      forwarders === undefined
-        ? 'the agent of this host does not answer'
-        : `${forwarders.filter(({ draining }) => draining).length} of ${amount(forwarders.length, 'forwarder')} drain it`;
-    rows.push([
-      'drain',
-      `since ${clockTime(drain.since, now)}, until ${clockTime(drain.deadline, now)} at most: ${who}`,
-    ]);
-  }
-  return rows;
+  const [first = ''] = problems;
+  const more =
+    problems.length > 1
+      ? ` (and ${amount(problems.length - 1, 'problem')} more: "anyhop l7 check" has all)`
+      : '';
+  return ['LAST RELOAD', `${time}, REFUSED: ${first}${more}`];
+}
+
+function drawDrain(
+  { forwarders, since, deadline, askedBy }: NonNullable<L7Status['drain']>,
+  now: Date,
+): [string, string] {
+  const who =
+    forwarders === undefined
+      ? 'the agent of this host does not answer'
+      : `${forwarders.filter(({ draining }) => draining).length} of ${amount(forwarders.length, 'forwarder')} drain it`;
+  const times = `since ${clockTime(since, now)}, until ${clockTime(deadline, now)} at most`;
+  return ['drain', `asked by ${askedBy === 'host' ? 'this host' : 'the forwarders'}, ${times}: ${who}`];
+}
+
+function drawExpiry({ frontend, file, notAfter, expiry }: CertificateStatus): [string, string][] {
+  if (expiry === undefined) return [];
+  const day = notAfter.slice(0, 10);
+  return [
+    [
+      'CERTIFICATE',
+      `${file} of ${frontend} ${expiry === 'expired' ? `HAS EXPIRED on ${day}` : `expires on ${day}`}`,
+    ],
+  ];
 }
 
 function drawHaproxy(haproxy: L7Status['haproxy']): string {
@@ -73,14 +108,17 @@ function drawHaproxy(haproxy: L7Status['haproxy']): string {
     failedReloads,
     restarts,
     failedTransfers,
+    droppedLogs = 0,
+    why,
   } = haproxy;
   return [
-    `${state}${version === undefined ? '' : `, version ${version}`}${pid === undefined ? '' : `, process ${pid}`}`,
+    `${state === 'up' ? state : state.toUpperCase()}${why === undefined ? '' : ` (${why})`}${version === undefined ? '' : `, version ${version}`}${pid === undefined ? '' : `, process ${pid}`}`,
     ...(connections === undefined ? [] : [`${connections} of ${maxConnections} connections`]),
     `${amount(reloads, 'reload')}${failedReloads > 0 ? `, ${failedReloads} FAILED` : ''}`,
-    ...(restarts > 0 ? [amount(restarts, 'RESTART')] : []),
+    ...(restarts > 0 ? [`${restarts} RESTART${restarts === 1 ? '' : 'S'}`] : []),
     ...(oldWorkers > 0 ? [amount(oldWorkers, 'old worker')] : []),
     ...(failedTransfers > 0 ? [`${failedTransfers} FAILED TRANSFERS of sockets`] : []),
+    ...(droppedLogs > 0 ? [`${droppedLogs} LOG LINES DROPPED`] : []),
   ].join(', ');
 }
 
@@ -100,57 +138,83 @@ function drawFrontends(frontends: readonly FrontendStatus[]): string[] {
 }
 
 function drawRoutes({ name, routes }: FrontendStatus): string {
-  return lines(
-    columns(
-      [`ROUTES OF ${name}`, 'TO'],
-      routes.map(({ match, to }) => [match, to]),
-    ),
-  );
+  const shown = routes.slice(0, ROUTES_SHOWN_MAX).map(({ match, to }) => [match, to]);
+  const more = routes.length - shown.length;
+  return lines([
+    ...columns([`ROUTES OF ${name}`, 'TO'], shown),
+    ...(more > 0 ? [`and ${amount(more, 'route')} more: --json has all`] : []),
+  ]);
 }
 
-function drawUpstream(upstream: UpstreamStatus): string {
-  const { name, usable, active, panic, queued, servers } = upstream;
-  const head = `upstream ${name}: ${usable} of ${active} active servers usable${panic ? ', PANIC: all get requests' : ''}${queued > 0 ? `, ${queued} QUEUED` : ''}\n`;
-  return (
-    head +
-    lines(
-      columns(
-        [
-          'SERVER',
-          'ADDRESS',
-          'WEIGHT',
-          'STATE',
-          'SESSIONS',
-          'RATE',
-          '2XX',
-          '4XX',
-          '5XX',
-          'RETRIES',
-          'AVG MS',
-          'MAX MS',
-          'WHY',
-        ],
-        servers.map((server) => [
-          server.name,
-          server.address,
-          String(server.weight),
-          stateOf(server),
-          String(server.sessions),
-          `${short(server.sessionRate)}/s`,
-          ...classes(server.responses).filter((_, i) => i !== 1),
-          String(server.retries + server.redispatches),
-          server.times.total === undefined ? '-' : String(server.times.total),
-          server.times.maxTotal === undefined ? '-' : String(server.times.maxTotal),
-          server.why ?? '',
-        ]),
-        RIGHT,
-      ),
-    )
-  );
+function drawUpstream({ name, usable, active, panic, queued, servers }: UpstreamStatus): string {
+  const head = [
+    `upstream ${name}: ${usable} of ${amount(active, 'active server')} usable`,
+    ...(panic ? ['PANIC: all get requests'] : []),
+    ...(queued > 0 ? [`${queued} QUEUED`] : []),
+  ].join(', ');
+  return lines([head, ...columns(SERVER_COLUMNS, servers.map(serverRow), RIGHT)]);
 }
 
-function stateOf({ state, health }: ServerStatus): string {
-  const word = health === 'down' ? 'DOWN' : health;
+const SERVER_COLUMNS = [
+  'SERVER',
+  'ADDRESS',
+  'WEIGHT',
+  'STATE',
+  'FOR',
+  'SESSIONS',
+  'RATE',
+  '2XX',
+  '4XX',
+  '5XX',
+  'RETRIES',
+  'AVG MS',
+  'MAX MS',
+  'WHY',
+];
+
+function serverRow(server: ServerStatus): string[] {
+  const { name, address, weight, forSeconds, sessions, sessionRate, responses, retries, redispatches } =
+    server;
+  const [ok, , refused, failed] = classes(responses);
+  return [
+    name,
+    address,
+    String(weight),
+    stateOf(server),
+    forSeconds === undefined ? '-' : roughly(forSeconds),
+    String(sessions),
+    `${short(sessionRate)}/s`,
+    ok!,
+    refused!,
+    failed!,
+    // A retry at another server counts in both.
+    short(Math.max(retries, redispatches)),
+    drawMs(server.times.total),
+    drawMs(server.times.maxTotal),
+    server.why ?? '',
+  ];
+}
+
+/** `45s`, `12m`, `5h`, `3d`. */
+function roughly(seconds: number): string {
+  const [unit, length] = UNITS.find(([, each]) => seconds >= each) ?? (['s', 1] as const);
+  return `${Math.floor(seconds / length)}${unit}`;
+}
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['m', 60],
+] as const;
+
+function drawMs(ms: number | undefined): string {
+  return ms === undefined ? '-' : short(ms);
+}
+
+/** `up`, `DOWN`, `draining, up`, `slow start 40%`. */
+function stateOf({ state, health, throttlePercent }: ServerStatus): string {
+  const word =
+    throttlePercent === undefined ? (health === 'down' ? 'DOWN' : health) : `slow start ${throttlePercent}%`;
   return state === 'draining' ? `draining, ${word}` : word;
 }
 
