@@ -26,7 +26,7 @@ export function l7RunCommand(): Command {
 As root, HAProxy runs as the user l7.user (haproxy) that may bind ports below 1024 and nothing else.
   SIGHUP   reads the config again, as "anyhop l7 reload" does. A wrong config is refused and changes nothing
   SIGTERM  drains this host, then ends: the forwarders send no new connection, HAProxy ends those that it has. At most twice
-           l7.drain_deadline. The host stays drained until "anyhop l7 run" serves again
+           l7.drain_deadline and ten seconds. The host stays drained until "anyhop l7 run" serves again
   SIGINT   lets HAProxy end its connections, and ends
   A second signal ends HAProxy and its connections at once.
 

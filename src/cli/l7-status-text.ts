@@ -48,7 +48,7 @@ function headRows(status: L7Status, now: Date): [string, string][] {
     ['haproxy', drawHaproxy(haproxy)],
     ['health', health.ok ? 'ok' : `NOT OK: ${health.why ?? ''}`],
     ...(lastReload === undefined ? [] : [drawReload(lastReload, now)]),
-    ...(drain === undefined ? [] : [drawDrain(drain, now)]),
+    ...(drain === undefined ? [] : [drawDrain(drain, status, now)]),
     ...certificates.flatMap(drawExpiry),
   ];
 }
@@ -74,15 +74,18 @@ function drawReload(
 }
 
 function drawDrain(
-  { forwarders, since, deadline, askedBy }: NonNullable<L7Status['drain']>,
+  { forwarders, since, deadline, askedBy, cutOff = 0 }: NonNullable<L7Status['drain']>,
+  { stage }: L7Status,
   now: Date,
 ): [string, string] {
+  const asked = `asked by ${askedBy === 'host' ? 'this host' : 'the forwarders'}, since ${clockTime(since, now)}`;
+  const until = stage === 'following' ? `, until ${clockTime(deadline, now)} at most` : '';
   const who =
     forwarders === undefined
       ? 'the agent of this host does not answer'
       : `${forwarders.filter(({ draining }) => draining).length} of ${amount(forwarders.length, 'forwarder')} drain it`;
-  const times = `since ${clockTime(since, now)}, until ${clockTime(deadline, now)} at most`;
-  return ['drain', `asked by ${askedBy === 'host' ? 'this host' : 'the forwarders'}, ${times}: ${who}`];
+  const lost = cutOff === 0 ? '' : `; ${amount(cutOff, 'connection')} CUT OFF`;
+  return ['drain', `${asked}${until}: ${who}${lost}`];
 }
 
 function drawExpiry({ frontend, file, notAfter, expiry }: CertificateStatus): [string, string][] {

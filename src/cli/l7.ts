@@ -6,8 +6,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./l7-run.js')).l7RunCommand(),
   status: async () => (await import('./l7-status.js')).l7StatusCommand(),
   reload: async () => (await import('./l7-change.js')).l7ReloadCommand(),
-  drain: async () => (await import('./l7-change.js')).l7DrainCommand(),
-  undrain: async () => (await import('./l7-change.js')).l7UndrainCommand(),
+  drain: async () => (await import('./l7-drain.js')).l7DrainCommand(),
+  undrain: async () => (await import('./l7-drain.js')).l7UndrainCommand(),
   weight: async () => (await import('./l7-change.js')).l7WeightCommand(),
 };
 

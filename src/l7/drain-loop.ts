@@ -2,7 +2,6 @@
  * A proxy host's drain, step by step (drain.ts): asks this host's agent what the forwarders do, keeps the host's mark, and ends and starts
  * HAProxy. Runs every second, from when HAProxy serves: a mark that a former process left is removed then.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentReport } from '../agent/report.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -10,7 +9,7 @@ import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
 import { formatDuration } from '../core/time.js';
 import type { IpAddress } from '../packet/address.js';
-import { type Cause, nextStage, type Stage, type Step } from './drain.js';
+import { type Cause, nextStage, type Stage, type Step, UNFOLLOWED_MS } from './drain.js';
 import { askAgent, forwardersDo, forwardersIn } from './forwarders.js';
 import { OwnMark } from './own-mark.js';
 import { Repeated } from './repeated.js';
@@ -18,8 +17,6 @@ import type { DrainStatus } from './status.js';
 import type { Tier } from './tier.js';
 
 const POLL_MS = 1_000;
-/** Not all forwarders have followed: time for their health checks to find that this host is not well, before HAProxy refuses connections. */
-const UNFOLLOWED_MS = 10_000;
 /** HAProxy ends by itself at its deadline; this much later it is ended. */
 const GRACE_MS = 10_000;
 /** After HAProxy did not start. */
@@ -46,6 +43,8 @@ export class DrainLoop {
   #beganAt = new Date();
   #reports: readonly AgentReport[] | undefined;
   #isStopping = false;
+  /** Connections that HAProxy cut off when it ended last. */
+  #cutOff = 0;
   #startAtMs = 0;
 
   /** @param locals the backends' addresses that are this host's */
@@ -69,7 +68,7 @@ export class DrainLoop {
 
   /** Whether forwarders still send connections although HAProxy is about to take no more, or takes none. */
   get isUnfollowed(): boolean {
-    return this.#stage === 'closing' && this.#because === 'deadline';
+    return this.#stage === 'unfollowed' || (this.#stage === 'closing' && this.#because === 'deadline');
   }
 
   /** Asks for the drain; a second time it changes nothing. */
@@ -100,6 +99,7 @@ export class DrainLoop {
       askedBy: this.#wasAsked ? 'host' : 'forwarders',
       ...(this.#reports !== undefined && { forwarders: forwardersIn(this.#reports) }),
       ...(connections !== undefined && { connections }),
+      ...(this.#stage === 'drained' && { cutOff: this.#cutOff }),
     };
   }
 
@@ -124,7 +124,7 @@ export class DrainLoop {
       forwarders,
       begun: this.#begun,
       isTakenBack: this.#isTakenBack(),
-      isHaproxyRunning: this.#tier.haproxy !== undefined,
+      isHaproxyRunning: this.#isStopping || this.#tier.haproxy !== undefined,
     });
     if (step.stage !== this.#stage) await this.#enter(step);
     this.#keepMark();
@@ -178,9 +178,16 @@ export class DrainLoop {
     this.#wasMarked = this.#reports?.some(({ draining }) => draining) === true;
     if (this.#isStopping) return;
     this.#isStopping = true;
-    delay(this.isUnfollowed ? UNFOLLOWED_MS : 0)
-      .then(() => this.#tier.stopHaproxy(this.#deadlineMs + GRACE_MS))
-      .then((isDone) => {
+    this.#cutOff = 0;
+    this.#tier
+      .stopHaproxy(this.#deadlineMs + GRACE_MS)
+      .then(({ isDone, cutOff }) => {
+        this.#cutOff = cutOff;
+        if (cutOff > 0)
+          this.#log.warn(
+            { event: 'l7_drain', cutOff },
+            `HAProxy cut off ${cutOff} connections at its deadline`,
+          );
         if (!isDone)
           this.#log.warn({ event: 'l7_drain' }, 'HAProxy did not end by its deadline, and was ended');
       })
@@ -197,14 +204,22 @@ export class DrainLoop {
 
   #tell(former: Stage, because: Cause | undefined): void {
     const fields = { event: 'l7_drain', stage: this.#stage } as const;
-    if (because === 'deadline') {
+    const text = textOf(this.#stage, former, because, this.#deadlineMs);
+    if (this.#stage !== 'unfollowed') this.#log.info(fields, text);
+    else {
       const forwarders = this.#reports === undefined ? null : forwardersIn(this.#reports);
-      this.#log.warn({ ...fields, forwarders }, closingText(because, this.#deadlineMs));
-    } else this.#log.info(fields, textOf(this.#stage, former, because, this.#deadlineMs));
+      this.#log.warn({ ...fields, forwarders }, text);
+    }
   }
 }
 
 function textOf(stage: Stage, former: Stage, because: Cause | undefined, deadlineMs: number): string {
+  const closes = 'HAProxy takes no more connections, and ends those that it has';
+  const causes: Readonly<Record<Cause, string>> = {
+    forwarders: 'all forwarders drain this host: ',
+    deadline: '',
+    nobody: 'this host is no backend of the config: ',
+  };
   switch (stage) {
     case 'serving':
       return former === 'drained'
@@ -212,19 +227,14 @@ function textOf(stage: Stage, former: Stage, because: Cause | undefined, deadlin
         : 'the drain of this host is taken back';
     case 'following':
       return `this host drains: the forwarders are told, and have ${formatDuration(deadlineMs)} to follow`;
+    case 'unfollowed':
+      return (
+        `not all forwarders have followed within ${formatDuration(deadlineMs)}: health checks of this host fail from now on, and HAProxy ` +
+        `takes no more connections in ${formatDuration(UNFOLLOWED_MS)}`
+      );
     case 'closing':
-      return closingText(because ?? 'forwarders', deadlineMs);
+      return `${causes[because ?? 'deadline']}${closes}`;
     case 'drained':
       return 'this host is drained: HAProxy has ended';
   }
-}
-
-function closingText(because: Cause, deadlineMs: number): string {
-  const end = 'HAProxy takes no more connections, and ends those that it has';
-  const texts: Readonly<Record<Cause, string>> = {
-    forwarders: `all forwarders drain this host: ${end}`,
-    deadline: `not all forwarders have followed within ${formatDuration(deadlineMs)}: health checks fail from now on, and in ${formatDuration(UNFOLLOWED_MS)} ${end}`,
-    nobody: `this host is no backend of the config: ${end}`,
-  };
-  return texts[because];
 }

@@ -1,21 +1,25 @@
 /**
  * The stages of a proxy host's drain, pure: from what is known now to what is to be done next. drain-loop.ts asks and acts.
  *
- *   serving --asked on this host--> following --all forwarders drain it, or the deadline--> closing --> drained
- *     | ^                               |                                                      ^           |
- *     | +------- asked no longer -------+                                                      |           |
- *     +--------------- all forwarders begin to drain it by themselves -------------------------+           |
- *     ^                                                                                                    |
- *     +---- nobody on this host asks any more, or a forwarder drains it no longer: HAProxy starts again ---+
+ *   serving --asked on this host--> following --all forwarders drain it----------------------> closing --> drained
+ *     | ^                               |  |                                                     ^ ^          |
+ *     | +------- asked no longer -------+  +--the deadline--> unfollowed --all, or 10 s later----+ |          |
+ *     +--------------- all forwarders begin to drain it by themselves -----------------------------+          |
+ *     ^                                                                                                       |
+ *     +---- nobody on this host asks any more, or a forwarder drains it no longer: HAProxy starts again ------+
  *
- * following: the host's mark makes the forwarders drain it, and HAProxy serves as before. closing: HAProxy takes no new connections, ends
- * those that it has, and cuts off what is left at its own deadline (hard-stop-after).
+ * following: the host's mark makes the forwarders drain it, and HAProxy serves as before. unfollowed: it still does, but health checks
+ * fail, so that forwarders which do not follow stop sending. closing: HAProxy takes no new connections, ends those that it has, and cuts
+ * off what is left at its own deadline (hard-stop-after).
  *
  * A host that asked stays marked until HAProxy serves again, so forwarders send nothing before. For the same reason a host that serves and
  * was drained by all forwarders before it started does not close: it is told apart by `begun`.
  */
 
-export type Stage = 'serving' | 'following' | 'closing' | 'drained';
+export type Stage = 'serving' | 'following' | 'unfollowed' | 'closing' | 'drained';
+
+/** Time for the health checks of forwarders that do not follow, before HAProxy refuses connections. */
+export const UNFOLLOWED_MS = 10_000;
 
 /**
  * What the forwarders do, by the reports of this host's agent: `all` drain it, `some` send to it. `unknown`: the agent does not answer, or
@@ -52,10 +56,14 @@ export function nextStage(stage: Stage, facts: DrainFacts): Step {
       if (askedAtMs !== undefined) return { stage: 'following' };
       return begun && forwarders === 'all' ? { stage: 'closing', because: 'forwarders' } : { stage };
     case 'following':
+    case 'unfollowed': {
       if (askedAtMs === undefined) return { stage: 'serving' };
       if (forwarders === 'all') return { stage: 'closing', because: 'forwarders' };
       if (forwarders === 'none') return { stage: 'closing', because: 'nobody' };
-      return nowMs - askedAtMs >= deadlineMs ? { stage: 'closing', because: 'deadline' } : { stage };
+      const waitedMs = nowMs - askedAtMs;
+      if (stage === 'following') return { stage: waitedMs >= deadlineMs ? 'unfollowed' : stage };
+      return waitedMs >= deadlineMs + UNFOLLOWED_MS ? { stage: 'closing', because: 'deadline' } : { stage };
+    }
     case 'closing':
       return isHaproxyRunning ? { stage } : { stage: 'drained' };
     case 'drained':

@@ -15,6 +15,7 @@ import type { Applied } from './api.js';
 import { HaproxyDaemon, HaproxyRefused } from './haproxy/haproxy.js';
 import type { HaproxyProblem } from './haproxy/problems.js';
 import { rehearse } from './haproxy/rehearse.js';
+import type { StopOutcome } from './haproxy/runner.js';
 import { comparable, haproxyConfig, type Inputs } from './inputs.js';
 import { type RuntimeCommand, runtimePlan } from './runtime-plan.js';
 
@@ -74,13 +75,13 @@ export class InForce {
     return warnings;
   }
 
-  /** Lets HAProxy end its connections, and ends it when time is up. @returns whether it ended by itself */
-  async softStop(timeoutMs: number): Promise<boolean> {
+  /** Lets HAProxy end its connections, and ends it when time is up. */
+  async softStop(timeoutMs: number): Promise<StopOutcome> {
     const daemon = this.#daemon;
-    if (daemon === undefined) return true;
-    const ended = await daemon.softStop(timeoutMs);
+    if (daemon === undefined) return { isDone: true, cutOff: 0 };
+    const outcome = await daemon.softStop(timeoutMs);
     this.#forget(daemon);
-    return ended;
+    return outcome;
   }
 
   /** Ends HAProxy and its connections. */

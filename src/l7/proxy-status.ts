@@ -22,7 +22,7 @@ export function healthOf({ tier, watch, drains }: Pick<Observed, 'tier' | 'watch
   const { haproxy } = tier;
   if (haproxy === undefined) return { ok: false, why: 'this host is drained: HAProxy has ended' };
   if (drains.isUnfollowed)
-    return { ok: false, why: 'this host drains, and HAProxy takes no more connections' };
+    return { ok: false, why: 'this host drains, and not all forwarders have followed' };
   // Nobody sends new connections: a worker that ends those that it has need not answer.
   if (drains.stage === 'closing') return { ok: true };
   if (haproxy.state.state === 'stopping') return { ok: false, why: 'HAProxy is about to end' };

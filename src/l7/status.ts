@@ -55,6 +55,8 @@ export interface DrainStatus {
   readonly forwarders?: readonly { readonly address: string; readonly draining: boolean }[];
   /** Connections that HAProxy still has. */
   readonly connections?: number;
+  /** Once it is drained: connections that HAProxy cut off at its deadline. */
+  readonly cutOff?: number;
 }
 
 export interface Requests {

@@ -12,6 +12,7 @@ import { SerialQueue } from '../core/serial-queue.js';
 import type { Applied, L7Change, ServerTarget } from './api.js';
 import { type Certificates, readCertificates, sameCertificates } from './certificates.js';
 import type { HaproxyDaemon } from './haproxy/haproxy.js';
+import type { StopOutcome } from './haproxy/runner.js';
 import { InForce } from './in-force.js';
 import type { Inputs } from './inputs.js';
 import { located } from './located.js';
@@ -124,8 +125,8 @@ export class Tier {
     });
   }
 
-  /** Lets HAProxy end its connections, and ends it at the deadline. @returns whether it ended by itself */
-  stopHaproxy(timeoutMs: number): Promise<boolean> {
+  /** Lets HAProxy end its connections, and ends it when time is up. */
+  stopHaproxy(timeoutMs: number): Promise<StopOutcome> {
     return this.#inForce.softStop(timeoutMs);
   }
 

@@ -110,10 +110,22 @@ describe('the status of a proxy host', () => {
       askedBy: 'host',
     } as const;
     const forwarders = [true, false].map((draining, i) => ({ address: `10.0.0.${i}`, draining }));
-    const text = 'asked by this host, since 12:08:00, until 12:13:00 at most';
-    assert.ok(lines({ drain }).includes(`drain       ${text}: the agent of this host does not answer`));
+    const text = 'drain       asked by this host, since 12:08:00';
+    const stage = 'following';
     assert.ok(
-      lines({ drain: { ...drain, forwarders } }).includes(`drain       ${text}: 1 of 2 forwarders drain it`),
+      lines({ stage, drain }).includes(
+        `${text}, until 12:13:00 at most: the agent of this host does not answer`,
+      ),
+    );
+    assert.ok(
+      lines({ stage, drain: { ...drain, forwarders } }).includes(
+        `${text}, until 12:13:00 at most: 1 of 2 forwarders drain it`,
+      ),
+    );
+    assert.ok(
+      lines({ stage: 'drained', drain: { ...drain, forwarders, cutOff: 2 } }).includes(
+        `${text}: 1 of 2 forwarders drain it; 2 connections CUT OFF`,
+      ),
     );
   });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { AgentReport } from '#anyhop/agent/report.js';
-import { type DrainFacts, type Forwarders, nextStage, type Stage } from '#anyhop/l7/drain.js';
+import { type DrainFacts, type Forwarders, nextStage, type Stage, UNFOLLOWED_MS } from '#anyhop/l7/drain.js';
 import { forwardersDo, forwardersIn } from '#anyhop/l7/forwarders.js';
 
 const DEADLINE_MS = 1000;
@@ -29,15 +29,21 @@ describe('a proxy host', () => {
     });
   });
 
-  it('closes at the deadline although a forwarder has not followed, or its agent does not answer', () => {
+  it('lets health checks fail at the deadline when a forwarder has not followed, and closes a little later', () => {
     for (const forwarders of ['some', 'unknown'] as const) {
       const facts = { ...ASKED, forwarders };
       assert.equal(nextStage('following', { ...facts, nowMs: DEADLINE_MS - 1 }).stage, 'following');
-      assert.deepEqual(nextStage('following', { ...facts, nowMs: DEADLINE_MS }), {
+      assert.deepEqual(nextStage('following', { ...facts, nowMs: DEADLINE_MS }), { stage: 'unfollowed' });
+      const end = DEADLINE_MS + UNFOLLOWED_MS;
+      assert.equal(nextStage('unfollowed', { ...facts, nowMs: end - 1 }).stage, 'unfollowed');
+      assert.deepEqual(nextStage('unfollowed', { ...facts, nowMs: end }), {
         stage: 'closing',
         because: 'deadline',
       });
     }
+    const late = { ...ASKED, nowMs: DEADLINE_MS + 1 };
+    assert.equal(nextStage('unfollowed', { ...late, forwarders: 'all' }).because, 'forwarders');
+    assert.equal(nextStage('unfollowed', { ...late, askedAtMs: undefined }).stage, 'serving');
   });
 
   it('waits for nobody when it is no backend', () => {
@@ -71,9 +77,9 @@ describe('a proxy host', () => {
   });
 
   it('never starts HAProxy while somebody asks for the drain, and never ends it while nobody drains', () => {
-    const stage = fc.constantFrom<Stage>('serving', 'following', 'closing', 'drained');
+    const stage = fc.constantFrom<Stage>('serving', 'following', 'unfollowed', 'closing', 'drained');
     const facts = fc.record({
-      nowMs: fc.nat(3000),
+      nowMs: fc.nat(20_000),
       askedAtMs: fc.option(fc.nat(3000), { nil: undefined }),
       deadlineMs: fc.constant(DEADLINE_MS),
       forwarders: fc.constantFrom<Forwarders>('all', 'some', 'unknown', 'none'),

@@ -355,7 +355,7 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
     await assert.rejects(started.reload(config(address)), { code: 'ERR_STOPPING' });
     assert.equal(await first, 'slow');
     agent.destroy();
-    assert.equal(await stopped, true);
+    assert.deepEqual(await stopped, { isDone: true, cutOff: 0 });
     assert.equal(started.state.state, 'stopped');
     assert.deepEqual(logged('haproxy_ended'), []);
   });
@@ -374,7 +374,7 @@ describe('HAProxy as a daemon', { skip: withoutHaproxy, timeout: 300_000 }, () =
       'a request',
       async () => (await started.stats()).servers[0]!.sessions.current === 1 || undefined,
     );
-    assert.equal(await started.softStop(300), false);
+    assert.equal((await started.softStop(300)).isDone, false);
     assert.ok((await request) instanceof Error);
     assert.equal(started.state.state, 'stopped');
   });

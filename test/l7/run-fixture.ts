@@ -154,11 +154,13 @@ export class ProxyHost {
       port,
       protocol: 'tcp',
       pool: 'proxies',
+      second_chance: 'on',
     });
     const config = {
       agent: { forwarders: [FORWARDER], run_dir: join(this.resources.directory, 'run') },
       pools: {
         proxies: {
+          health: { kind: 'http', port: HEALTH_PORT, path: '/anyhop-l7' },
           backends: [
             { name: 'proxy-1', address: HOST },
             { name: 'proxy-2', address: '10.1.0.12' },

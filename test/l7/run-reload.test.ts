@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { tell } from '#anyhop/cli/control-client.js';
+import type { L7Change } from '#anyhop/l7/api.js';
 import { MasterCli } from '#anyhop/l7/haproxy/master.js';
 import { haproxySockets } from '#anyhop/l7/render/rendering.js';
 import { run } from '../../scripts/lab/command.js';
@@ -99,10 +100,8 @@ describe('a proxy host that runs', { skip: withoutProxyHost, timeout: 400_000 },
       host.configure({
         upstreams: { shop: { ...PANIC, retries: i % 2, servers: [server(1), server(2)] } },
       });
-      assert.deepEqual(await tell(host.controlSocket, '/l7/reload', {}), {
-        applied: 'by a reload',
-        warnings: [],
-      });
+      const change = (await tell(host.controlSocket, '/l7/reload', {})) as L7Change;
+      assert.equal(change.applied, 'by a reload');
     }
     for (const load of [kept, fresh]) {
       const { failed, reasons, requests } = await load.stop();

@@ -20,7 +20,7 @@ import {
 
 const HEALTH = { kind: 'http', path: '/healthz', interval: '200ms', timeout: '200ms', fall: 2, rise: 2 };
 const SERVERS = [1, 2].map((n) => ({ name: `s${n}`, address: serverAddress(n), port: SERVER_PORT }));
-const STOP_MS = 25_000;
+const STOP_MS = 45_000;
 
 describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
   let host: ProxyHost;
@@ -134,7 +134,7 @@ describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
     });
     await host.l7('reload');
     assert.match(await healthBecomes(503), /no upstream has a server that is up/);
-    assert.match((await host.l7('status')).stdout, /^upstream shop: 0 of 1 active servers usable, PANIC/m);
+    assert.match((await host.l7('status')).stdout, /^upstream shop: 0 of 1 active server usable, PANIC/m);
     assert.match((await host.l7('status')).stdout, /^health +NOT OK: no upstream has a server that is up$/m);
     configure();
     await host.l7('reload');
@@ -145,18 +145,21 @@ describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
     configure();
     await host.start();
     const mark = markPath(join(host.resources.directory, 'run'), addressOf(HOST));
-    const slow = host.get('/drip?bytes=80&interval=100', { timeoutMs: 20_000 }); // 8 s
+    const slow = host.get('/drip?bytes=150&interval=100', { timeoutMs: 30_000 })
     const stopping = host.process.stop('SIGTERM', STOP_MS);
     await eventually('the mark', () => existsSync(mark));
     await assert.rejects(tell(host.controlSocket, '/l7/undrain', {}), /about to end/);
-    assert.match(await healthBecomes(503), /HAProxy takes no more connections/);
+    assert.match(await healthBecomes(503), /not all forwarders have followed/);
     assert.equal((await slow).status, 200, 'a request that is under way is answered');
     assert.deepEqual(await stopping, { code: 0, signal: null });
     assert.deepEqual(host.haproxyPids(), []);
     assert.ok(existsSync(mark));
     const stages = host.logged('l7_drain').map(({ stage }) => stage);
-    assert.deepEqual(stages, ['following', 'closing', 'drained']);
-    assert.match(String(host.logged('l7_drain')[1]!['msg']), /not all forwarders have followed within 5s/);
+    assert.deepEqual(stages, ['following', 'unfollowed', 'closing', 'drained']);
+    assert.match(
+      String(host.logged('l7_drain')[1]!['msg']),
+      /not all forwarders have followed within 5s: health checks of this host fail/,
+    );
     await host.start();
     assert.equal(existsSync(mark), false);
   });
@@ -182,6 +185,21 @@ describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
     await healthBecomes(200);
     assert.equal((await host.get()).status, 200);
     assert.equal((await host.status()).haproxy.maxConnections, 400);
+  });
+
+  it('says how many connections its drain cut off at the deadline', async () => {
+    configure({ drain_deadline: '1s' });
+    await host.start();
+    const slow = host.get('/drip?bytes=200&interval=100', { timeoutMs: 25_000 });
+    await eventually('the request', async () => (await host.upstream()).sessions === 1);
+    const { code, stdout, stderr } = await host.l7('drain', '--wait');
+    assert.deepEqual([code, stdout], [1, 'drained: HAProxy has ended\n']);
+    assert.match(
+      stderr,
+      /HAProxy ends its connections: 1 left\n.*1 connection.* left at the deadline, and cut off/s,
+    );
+    assert.equal((await slow).exitCode, 18);
+    assert.match((await host.l7('status')).stdout, /^drain +.*; 1 connection CUT OFF$/m);
   });
 
   it('leaves the mark of an operator alone', async () => {

@@ -22,7 +22,7 @@ import { findLeftovers, type Leftovers, signalAll } from './leftovers.js';
 import type { AskOptions } from './master.js';
 import type { HaproxyConfig, Place } from './prepare.js';
 import type { HaproxyProblem } from './problems.js';
-import { type HaproxyState, Runner } from './runner.js';
+import { type HaproxyState, Runner, type StopOutcome } from './runner.js';
 import { type HaproxyInfo, type HaproxyStats, readInfo, readStats } from './stats.js';
 
 export interface HaproxyOptions {
@@ -181,10 +181,9 @@ export class HaproxyDaemon {
   }
 
   /**
-   * Takes no new connections and ends when those that there are are done, or when time is up. Resolves when HAProxy has ended, to
-   * whether it ended by itself.
+   * Takes no new connections and ends when those that there are are done, or when time is up. Resolves when HAProxy has ended.
    */
-  softStop(timeoutMs: number): Promise<boolean> {
+  softStop(timeoutMs: number): Promise<StopOutcome> {
     return this.#runner.softStop(timeoutMs);
   }
 

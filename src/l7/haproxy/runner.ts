@@ -50,6 +50,13 @@ export interface NotServed {
   readonly messages: readonly HaproxyMessage[];
 }
 
+export interface StopOutcome {
+  /** HAProxy ended by itself in time. */
+  readonly isDone: boolean;
+  /** Connections that HAProxy cut off at its own deadline (hard-stop-after). */
+  readonly cutOff: number;
+}
+
 export interface RunnerOptions {
   /** Starts HAProxy; may throw AnyhopError. */
   readonly command: () => Command;
@@ -143,9 +150,11 @@ export class Runner {
     return done;
   }
 
-  /** Resolves when HAProxy has ended, to whether it did so by itself within this time. */
-  async softStop(timeoutMs: number): Promise<boolean> {
+  /** Resolves when HAProxy has ended. @param timeoutMs after which it is ended */
+  async softStop(timeoutMs: number): Promise<StopOutcome> {
     this.#ending();
+    const journal = this.#master?.journal;
+    const mark = journal?.mark() ?? 0;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<false>((resolve) => {
       timer = setTimeout(() => resolve(false), timeoutMs);
@@ -159,7 +168,7 @@ export class Runner {
     const isDone = await Promise.race([ended, late]);
     clearTimeout(timer);
     await this.hardStop();
-    return isDone;
+    return { isDone, cutOff: cutOff(journal?.since(mark) ?? []) };
   }
 
   /** Ends it with all its connections. Resolves when it has ended. */
@@ -274,4 +283,10 @@ export function restartDelayMs(attempts: number): number {
 function notServed(error: unknown, messages: readonly HaproxyMessage[] = []): NotServed {
   if (!(error instanceof AnyhopError)) throw error;
   return { ok: false, why: error.message, messages };
+}
+
+const HARD_STOPPED = /^Proxy \S+ hard-stopped \((\d+) remaining conns/;
+
+function cutOff(messages: readonly HaproxyMessage[]): number {
+  return messages.reduce((sum, { text }) => sum + Number(HARD_STOPPED.exec(text)?.[1] ?? 0), 0);
 }
