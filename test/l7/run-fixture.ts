@@ -6,7 +6,7 @@
  *   10.1.0.11                    the host in the underlay     10.0.0.1                  a forwarder
  */
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -113,7 +113,7 @@ export class ProxyHost {
     await this.resources.close();
   }
 
-  /** Ends `anyhop l7 run` and HAProxy at once, if they run. */
+  /** Ends `anyhop l7 run` and HAProxy at once, if they run, and forgets that the host asked to be drained. */
   async kill(): Promise<void> {
     if (this.process?.running) {
       this.process.kill();
@@ -121,6 +121,12 @@ export class ProxyHost {
     }
     for (const pid of this.haproxyPids()) process.kill(pid, 'SIGKILL');
     await eventually('the end of HAProxy', () => this.haproxyPids().length === 0);
+    rmSync(this.marks, { recursive: true, force: true });
+  }
+
+  /** Where the host's wish to be drained is. */
+  get marks(): string {
+    return join(this.resources.directory, 'run');
   }
 
   /** Writes a certificate of the frontend `web`. Resolves to its serial number. */
@@ -157,7 +163,7 @@ export class ProxyHost {
       second_chance: 'on',
     });
     const config = {
-      agent: { forwarders: [FORWARDER], run_dir: join(this.resources.directory, 'run') },
+      agent: { forwarders: [FORWARDER], run_dir: this.marks },
       pools: {
         proxies: {
           health: { kind: 'http', port: HEALTH_PORT, path: '/anyhop-l7' },

@@ -144,7 +144,7 @@ describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
   it('drains at SIGTERM and leaves its mark, which the next one removes once it serves', async () => {
     configure();
     await host.start();
-    const mark = markPath(join(host.resources.directory, 'run'), addressOf(HOST));
+    const mark = markPath(host.marks, addressOf(HOST));
     const slow = host.get('/drip?bytes=150&interval=100', { timeoutMs: 30_000 })
     const stopping = host.process.stop('SIGTERM', STOP_MS);
     await eventually('the mark', () => existsSync(mark));
@@ -204,7 +204,7 @@ describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
 
   it('leaves the mark of an operator alone', async () => {
     configure();
-    const mark = markPath(join(host.resources.directory, 'run'), addressOf(HOST));
+    const mark = markPath(host.marks, addressOf(HOST));
     assert.equal((await host.anyhop('agent', '-c', host.configFile, '--drain')).code, 0);
     await host.start();
     await host.process.stop('SIGINT', STOP_MS);
