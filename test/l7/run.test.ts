@@ -145,7 +145,7 @@ describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
     configure();
     await host.start();
     const mark = markPath(host.marks, addressOf(HOST));
-    const slow = host.get('/drip?bytes=150&interval=100', { timeoutMs: 30_000 })
+    const slow = host.get('/drip?bytes=150&interval=100', { timeoutMs: 30_000 });
     const stopping = host.process.stop('SIGTERM', STOP_MS);
     await eventually('the mark', () => existsSync(mark));
     await assert.rejects(tell(host.controlSocket, '/l7/undrain', {}), /about to end/);
