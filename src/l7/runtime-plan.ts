@@ -10,7 +10,7 @@ import type { L7Config, L7Server, L7Upstream } from '../config/l7/types.js';
 import { L7_RUNTIME_PAYLOAD_BYTES_MAX } from '../core/limits.js';
 import { sameCertificate } from './certificates.js';
 import type { Inputs } from './inputs.js';
-import { ticketHour, ticketKey } from './render/keys.js';
+import { ticketHour, ticketKey, ticketsOf } from './render/keys.js';
 import { PANIC_FILE, panicLeast } from './render/panic.js';
 import type { Rendering } from './render/rendering.js';
 import { type ServerInForce, serversInForce } from './render/servers.js';
@@ -180,9 +180,9 @@ function ticketCommands(before: Inputs, after: Inputs, directory: string): Runti
   const hours = Array.from({ length: count }, (_, i) => hour + 2 - count + i);
   return frontends
     .filter(({ certificates }) => certificates !== undefined)
-    .flatMap(({ name }) =>
+    .flatMap((frontend) =>
       hours.map((each) => ({
-        command: `set ssl tls-key ${join(directory, ticketKeysFile(name))} ${ticketKey(key.reveal(), name, each)}`,
+        command: `set ssl tls-key ${join(directory, ticketKeysFile(frontend.name))} ${ticketKey(key.reveal(), ticketsOf(frontend), each)}`,
         done: /TLS ticket key updated/,
       })),
     );

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { cookieKey, deriveL7Key, ticketKey, ticketKeys } from '#anyhop/l7/render/keys.js';
+import { Secret } from '#anyhop/config/secret.js';
+import { cookieKey, deriveL7Key, ticketKey, ticketKeys, ticketsOf } from '#anyhop/l7/render/keys.js';
 import { serverIds } from '#anyhop/l7/render/names.js';
 import { panicLeast } from '#anyhop/l7/render/panic.js';
 import { type ServerOverride, type ServerOverrides, serversInForce } from '#anyhop/l7/render/servers.js';
@@ -41,6 +42,17 @@ describe('a key of the tier', () => {
       ticketKey(key, 'a', 12),
     ];
     assert.equal(new Set(all.map((one) => one.slice(0, 20))).size, all.length);
+  });
+
+  it('for tickets follows from the frontend, and from the authorities of its clients', () => {
+    const whose = [undefined, 'one', 'other'].map((text) =>
+      ticketsOf({
+        name: 'web',
+        clientsCa: text === undefined ? undefined : { path: '/ca.pem', pem: new Secret(Buffer.from(text)) },
+      }),
+    );
+    assert.equal(whose[0], 'web');
+    assert.equal(new Set(whose).size, 3);
   });
 
   it('for tickets is in force from an hour before it encrypts to an hour after', () => {

@@ -40,7 +40,8 @@ describe('TLS of a rendered HAProxy', { skip: withoutHaproxy }, () => {
     place.remove();
   });
 
-  async function start(at: number): Promise<TestProxy> {
+  /** @param more of the frontend `web` */
+  async function start(at: number, more: object = {}): Promise<TestProxy> {
     const config = loadL7(
       {
         frontends: {
@@ -50,6 +51,7 @@ describe('TLS of a rendered HAProxy', { skip: withoutHaproxy }, () => {
             redirect_from: ['http'],
             hsts: '365d',
             routes: ROUTES,
+            ...more,
           },
           guarded: {
             services: ['ports'],
@@ -151,6 +153,28 @@ describe('TLS of a rendered HAProxy', { skip: withoutHaproxy }, () => {
         assert.match(await ask(second!, '-sess_in'), /^Reused, TLS/m, `${version} at another proxy, ${port}`);
         assert.match(await ask(later!, '-sess_in'), /^Reused, TLS/m, `${version} an hour later, ${port}`);
         assert.match(await ask(tooLate!, '-sess_in'), /^New, TLS/m, `${version} two hours later, ${port}`);
+      }
+  });
+
+  it('lets no session in where a certificate is needed that was made without one, or by other authorities', async () => {
+    const stranger = await createAuthority(directory, 'other');
+    await stranger.clientCertificate(join(directory, 'other-client.pem'), 'another client');
+    const guarded = await start(now, { clients: { ca_file: 'ca.pem' } });
+    const others = await start(now, { clients: { ca_file: 'other.pem' } });
+    const certificate = ['-cert', join(directory, 'client.pem'), '-key', join(directory, 'client.pem')];
+    for (const [made, asked, port, more] of [
+      [proxy, proxy, 8000, []],
+      [proxy, guarded, 443, []],
+      [guarded, others, 443, certificate],
+    ] as const)
+      for (const version of [['-tls1_2'], ['-tls1_2', '-no_ticket'], ['-tls1_3']]) {
+        const session = join(directory, 'a session');
+        const options = [...version, '-servername', 'first.example.com'];
+        const first = await connectTo(made, 443, [...options, ...more, '-sess_out', session]);
+        assert.match(first, /^New, TLS/m);
+        assert.match(first, /^hello/m, first);
+        const answer = await connectTo(asked, port, [...options, '-sess_in', session]);
+        assert.doesNotMatch(answer, /^hello/m, `${version.join(' ')} ${port}`);
       }
   });
 

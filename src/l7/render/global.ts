@@ -42,6 +42,9 @@ export function globalLines(config: L7Config): RenderedLine[] {
       everywhere`  ssl-default-${identifier(side)}-options ssl-min-ver TLSv1.2`,
     ]),
     everywhere`  ssl-default-bind-curves ${colons(CURVES)}`,
+    // Sessions are resumed by tickets. HAProxy has one cache of sessions for all frontends, so a session that was made without a client
+    // certificate would be resumed where one is needed.
+    everywhere`  tune.ssl.cachesize 0`,
     everywhere`  tune.ssl.lifetime ${milliseconds(L7_TICKET_LIFETIME_MS)}`,
   ];
 }

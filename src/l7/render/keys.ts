@@ -3,12 +3,14 @@
  *
  *   anyhop l7 v1                           from the fleet's secret: the subkey that proxy hosts get
  *   anyhop l7-cookie v1 UPSTREAM           from the subkey: names servers in sticky cookies
- *   anyhop l7-ticket v1 FRONTEND HOUR      from the subkey: encrypts TLS session tickets in one hour
+ *   anyhop l7-ticket v1 WHOSE HOUR         from the subkey: encrypts TLS session tickets in one hour; WHOSE is the frontend, and
+ *                                          behind it the digest of the authorities of its clients, where it has some
  *
  * A proxy host that has been broken into gives away the subkey, and with it no flow hash: that key follows from the fleet's
  * secret in another way.
  */
-import { hkdfSync } from 'node:crypto';
+import { createHash, hkdfSync } from 'node:crypto';
+import type { L7Frontend } from '../../config/l7/types.js';
 
 const KEY_BYTES = 32;
 /** HAProxy's size for AES-256: a name of 16 bytes, 32 for the HMAC and 32 for the cipher. */
@@ -30,9 +32,18 @@ export function ticketHour(now: Date): number {
   return Math.floor(now.getTime() / HOUR_MS);
 }
 
-/** The ticket key of one hour in base64, as HAProxy reads it. @param key the subkey */
-export function ticketKey(key: Uint8Array, frontend: string, hour: number): string {
-  const info = `anyhop l7-ticket v1 ${frontend} ${hour}`;
+/**
+ * Whose tickets: those of one frontend, and of the authorities that it asks of its clients. Who resumes a session is not asked for a
+ * certificate, so a session from before these authorities must not be resumed.
+ */
+export function ticketsOf({ name, clientsCa }: Pick<L7Frontend, 'name' | 'clientsCa'>): string {
+  if (clientsCa === undefined) return name;
+  return `${name} ${createHash('sha256').update(clientsCa.pem.reveal()).digest('hex')}`;
+}
+
+/** The ticket key of one hour in base64, as HAProxy reads it. @param key the subkey @param whose by `ticketsOf` */
+export function ticketKey(key: Uint8Array, whose: string, hour: number): string {
+  const info = `anyhop l7-ticket v1 ${whose} ${hour}`;
   return Buffer.from(derive(key, info, TICKET_KEY_BYTES)).toString('base64');
 }
 
@@ -40,9 +51,9 @@ export function ticketKey(key: Uint8Array, frontend: string, hour: number): stri
  * The three ticket keys in force, in HAProxy's order: the last but one encrypts, all decrypt. The first opens tickets of the
  * last hour. The last opens tickets of a proxy host whose clock is ahead, and of all after the next rotation.
  */
-export function ticketKeys(key: Uint8Array, frontend: string, now: Date): [string, string, string] {
+export function ticketKeys(key: Uint8Array, whose: string, now: Date): [string, string, string] {
   const hour = ticketHour(now);
-  return [hour - 1, hour, hour + 1].map((one) => ticketKey(key, frontend, one)) as [string, string, string];
+  return [hour - 1, hour, hour + 1].map((one) => ticketKey(key, whose, one)) as [string, string, string];
 }
 
 function derive(key: Uint8Array, info: string, bytes: number): Uint8Array {

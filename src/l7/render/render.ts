@@ -58,17 +58,14 @@ export function renderL7(config: L7Config, options: RenderOptions): Rendering {
   };
 }
 
-function frontendFiles(
-  { name, certificates, clientsCa }: L7Frontend,
-  { key }: L7Config,
-  options: RenderOptions,
-): [string, string][] {
+function frontendFiles(frontend: L7Frontend, { key }: L7Config, options: RenderOptions): [string, string][] {
+  const { name, certificates, clientsCa } = frontend;
   if (certificates === undefined) return [];
   return [
     ...certificateFiles(name, options.certificates.get(name) ?? [], options.directory),
     ...(key === undefined
       ? []
-      : [[ticketKeysFile(name), ticketKeysText(key, name, options.now)] as [string, string]]),
+      : [[ticketKeysFile(name), ticketKeysText(key, frontend, options.now)] as [string, string]]),
     ...pemFile(clientAuthoritiesFile(name), clientsCa),
   ];
 }

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { LoadedCertificate } from '../../config/l7/certificates.js';
-import type { PemFile } from '../../config/l7/types.js';
+import type { L7Frontend, PemFile } from '../../config/l7/types.js';
 import type { Secret } from '../../config/secret.js';
-import { ticketKeys } from './keys.js';
+import { ticketKeys, ticketsOf } from './keys.js';
 import { fileIn } from './names.js';
 
 /** Names that may stand in a list of certificates as they are. */
@@ -41,8 +41,8 @@ export function certificateFiles(
 }
 
 /** The ticket keys in force at a time, one a line. */
-export function ticketKeysText(key: Secret, frontend: string, now: Date): string {
-  return ticketKeys(key.reveal(), frontend, now)
+export function ticketKeysText(key: Secret, frontend: L7Frontend, now: Date): string {
+  return ticketKeys(key.reveal(), ticketsOf(frontend), now)
     .map((line) => `${line}\n`)
     .join('');
 }
