@@ -43,7 +43,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /** It needs the other commands. */
 const NEEDS_ALL = 'completion';
 /** They read their config after they were loaded: a SIGHUP before that asks for nothing more, and must not end them. */
-const RELOADED_BY_SIGHUP = ['run', 'agent'];
+const RELOADED_BY_SIGHUP = ['run', 'agent', 'l7 run'];
 
 const NO_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
 
@@ -57,8 +57,8 @@ const program = new Command('anyhop')
   .showHelpAfterError('(add --help for the options)')
   .exitOverride();
 
-const asked = process.argv[2] ?? '';
-if (RELOADED_BY_SIGHUP.includes(asked) || (asked === 'l7' && process.argv[3] === 'run'))
+const [, , asked = '', second] = process.argv;
+if ([asked, `${asked} ${second}`].some((words) => RELOADED_BY_SIGHUP.includes(words)))
   process.on('SIGHUP', () => undefined);
 
 // Whoever reads a message may be gone, or its disk full: that changes nothing about what was to be done.
@@ -72,11 +72,18 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   const one = asked === NEEDS_ALL || !Object.hasOwn(COMMANDS, asked) ? undefined : COMMANDS[asked];
   for (const load of one === undefined ? Object.values(COMMANDS) : [one]) {
-    program.addCommand((await load()).copyInheritedSettings(program));
+    program.addCommand(inherit(await load(), program));
   }
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
+}
+
+/** Settings of the parent, also for the commands of a group. */
+function inherit(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const one of command.commands) inherit(one, command);
+  return command;
 }
 
 function report(error: unknown): number {

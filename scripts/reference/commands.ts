@@ -10,8 +10,17 @@ export function commandPage(): string {
     'Commands whose output a program may read have `--json`. The command line overrides the environment, which overrides the file. ' +
       '`anyhop completion bash|zsh|fish` prints a completion script.',
     fence(all),
-    ...names(all).map((name) => `## ${name}\n\n${fence(help(name))}`),
+    ...names(all).flatMap((name) => sections([name], 2)),
   );
+}
+
+/** A command, and below it those of a group. */
+function sections(command: readonly string[], level: number): string[] {
+  const text = help(...command);
+  return [
+    `${'#'.repeat(level)} ${command.join(' ')}\n\n${fence(text)}`,
+    ...names(text).flatMap((name) => sections([...command, name], level + 1)),
+  ];
 }
 
 function fence(text: string): string {
@@ -24,7 +33,8 @@ function help(...command: string[]): string {
   return execFileSync(process.execPath, ['dist/main.js', ...command, '--help'], { encoding: 'utf8', env });
 }
 
-function names(all: string): string[] {
-  const list = all.slice(all.indexOf('\nCommands:'));
-  return [...list.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name).filter((name) => name !== 'help');
+/** Of the commands that a help text lists. */
+function names(text: string): string[] {
+  const [, list = ''] = text.split('\nCommands:\n');
+  return [...list.matchAll(/^ {2}([a-z0-9]+) /gm)].map(([, name]) => name).filter((name) => name !== 'help');
 }

@@ -1,7 +1,10 @@
 /** Which `anyhop l7 run` a command means: by its run directory, from the option, the config, or the default. */
 import { existsSync } from 'node:fs';
 import { Option } from 'commander';
+import { ConfigError } from '../config/error.js';
+import { runDirectory } from '../config/l7/schema.js';
 import { loadConfig } from '../config/load.js';
+import { quote } from '../config/path.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { L7_RUN_DIRECTORY_DEFAULT } from '../core/limits.js';
@@ -29,6 +32,17 @@ export function l7Socket({ runDir, config }: L7PlaceOptions, isConfigNamed: bool
 
 /** The config for the process on a proxy host. @throws ConfigError with every problem */
 export function loadL7({ config, runDir }: L7PlaceOptions): LoadedConfig<'l7'> {
+  const wrong = runDir === undefined ? undefined : runDirectory.safeParse(runDir).error;
+  if (wrong !== undefined)
+    throw new ConfigError([
+      {
+        file: 'command line',
+        line: 0,
+        column: 0,
+        field: '--run-dir',
+        message: `found ${quote(runDir!)}; expected ${wrong.issues[0]!.message}`,
+      },
+    ]);
   const loaded = loadConfig(config, { role: 'l7' });
   return runDir === undefined ? loaded : { ...loaded, l7: { ...loaded.l7, runDirectory: runDir } };
 }

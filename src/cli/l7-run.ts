@@ -15,7 +15,7 @@ export function l7RunCommand(): Command {
     .summary('run HAProxy on this proxy host by the section l7 of the config')
     .description(
       "Renders HAProxy's configuration, has it checked, starts HAProxy, keeps it running, and reloads it when the config changes. The access log goes to " +
-        'standard output, the log of anyhop to standard error, one JSON object a line (readable text on a terminal).',
+        "standard output, anyhop's own log to standard error, one JSON object a line (readable text on a terminal).",
     )
     .addOption(configOption())
     .addOption(runDirOption())

@@ -9,6 +9,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   drain: async () => (await import('./l7-drain.js')).l7DrainCommand(),
   undrain: async () => (await import('./l7-drain.js')).l7UndrainCommand(),
   weight: async () => (await import('./l7-change.js')).l7WeightCommand(),
+  key: async () => (await import('./l7-key.js')).l7KeyCommand(),
+  thumbprint: async () => (await import('./l7-thumbprint.js')).l7ThumbprintCommand(),
 };
 
 export async function l7Command(): Promise<Command> {

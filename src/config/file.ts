@@ -11,10 +11,14 @@ export interface FileText {
 /** Why a file could not be read: one sentence for the user. */
 export class UnreadableFile extends Error {
   readonly isMissing: boolean;
+  /** Another user could read it. */
+  readonly isForbidden: boolean;
 
-  constructor(message: string, isMissing = false) {
+  constructor(message: string, cause?: unknown) {
     super(message);
-    this.isMissing = isMissing;
+    const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+    this.isMissing = code === 'ENOENT';
+    this.isForbidden = code === 'EACCES' || code === 'EPERM';
   }
 }
 
@@ -35,7 +39,7 @@ export function readSmallFile(path: string, bytesMax: number): FileText {
     return { bytes, mode: status.isFile() ? status.mode & 0o777 : undefined };
   } catch (error) {
     if (error instanceof UnreadableFile) throw error;
-    throw new UnreadableFile(explain(error), (error as NodeJS.ErrnoException).code === 'ENOENT');
+    throw new UnreadableFile(explain(error), error);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

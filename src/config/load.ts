@@ -42,6 +42,8 @@ export interface LoadOptions<R extends Role> {
   readonly env?: NodeJS.ProcessEnv;
   /** The secret to use instead of the file's. */
   readonly key?: Secret;
+  /** Whether files of the section l7 that this user may not read are listed (`LoadedConfig.unread`) instead of refused. */
+  readonly mayLeaveUnread?: boolean;
   /** The interfaces of this machine, if the node is to run here; rules compare their addresses with the file. */
   readonly host?: HostInterfaces | undefined;
 }
@@ -92,11 +94,12 @@ function readConfig<R extends Role>(
   mode: number | undefined,
   options: LoadOptions<R>,
 ): LoadedConfig<R> {
-  const { role, overrides = {}, env = process.env, key: givenKey, host } = options;
+  const { role, overrides = {}, env = process.env, key: givenKey, mayLeaveUnread = false, host } = options;
   if (typeof text !== 'string') throw new ConfigError([{ file, field: '', ...text }]);
   const document = new ConfigDocument(text, file);
   const problems = new Problems(document);
   const warnings = new Problems(document);
+  const unread = new Problems(document);
   const hasSource = role !== 'agent' && role !== 'l7';
   const report = hasSource ? problems.report : lessSource(problems.report);
 
@@ -106,7 +109,12 @@ function readConfig<R extends Role>(
   if (found.length > 0 || checked === undefined) throw new ConfigError(found);
   // checkNeeds has reported what the role needs and the file lacks.
   const placeOf = (path: FieldPath): Place => document.locate(path);
-  return freeze({ ...checked(), warnings: warnings.list(), placeOf }) as LoadedConfig<R>;
+  return freeze({
+    ...checked(),
+    warnings: warnings.list(),
+    unread: unread.list(),
+    placeOf,
+  }) as LoadedConfig<R>;
 
   /** Checks the draft. The returned function builds the config, if nothing was wrong. */
   function check(draft: Draft): () => Config {
@@ -129,7 +137,11 @@ function readConfig<R extends Role>(
     if (draft.node === undefined || (role !== 'run' && role !== 'node' && role !== 'flow')) {
       const l7Files =
         role === 'l7' && draft.l7 !== undefined
-          ? readL7Files(draft.l7, file, report, warnings.report)
+          ? readL7Files(draft.l7, file, {
+              report,
+              warn: warnings.report,
+              forbid: mayLeaveUnread ? unread.report : report,
+            })
           : NO_L7_FILES;
       return () => configOf(draft, ids, undefined, file, NO_CA_TEXTS, l7Files);
     }

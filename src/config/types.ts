@@ -152,6 +152,8 @@ export type LoadedConfig<R extends Role = 'pools'> = Config &
   Needs[R] & {
     /** Likely mistakes that are allowed, by place. */
     readonly warnings: readonly ConfigProblem[];
+    /** Files that this user may not read, by the fields that name them; stand-ins are in their place. Empty unless it was asked for. */
+    readonly unread: readonly ConfigProblem[];
     /** Where a field stands in the file, for problems that show only later. */
     readonly placeOf: (path: FieldPath) => Place;
   };

@@ -24,7 +24,7 @@ export function readCertificates(config: L7Config, former: Certificates = new Ma
     if (directory === undefined) continue;
     const read = loadCertificates(directory);
     certificates.set(name, kept(former.get(name) ?? [], read.certificates));
-    faults.push(...read.faults);
+    faults.push(...read.faults, ...read.forbidden);
   }
   return { certificates, faults };
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
+import { isInstalled } from '../isolation.js';
 
 const main = 'dist/main.js';
 const scripts = new Map<string, string>();
@@ -29,9 +30,28 @@ describe('shell completion', () => {
     assert.deepEqual(offered('anyhop', 'completion', ''), ['bash', 'zsh', 'fish']);
   });
 
+  it('bash is offered the commands of a group, and what each of them takes', () => {
+    assert.deepEqual(offered('anyhop', 'l7', 'st'), ['status']);
+    assert.ok(offered('anyhop', 'l7', '').includes('drain'));
+    assert.ok(offered('anyhop', 'l7', 'run', '--').includes('--run-dir'));
+    assert.ok(
+      !offered('anyhop', 'run', '--').includes('--run-dir'),
+      'the command of the same name stays as it is',
+    );
+    assert.ok(offered('anyhop', 'l7', 'run', '--log-level', '').includes('debug'));
+  });
+
+  it("the scripts are good in their shell's eyes", () => {
+    for (const shell of ['bash', 'zsh', 'fish']) {
+      if (!isInstalled(shell)) continue;
+      const { status, stderr } = spawnSync(shell, ['-n'], { input: script(shell), encoding: 'utf8' });
+      assert.equal(status, 0, `${shell}: ${stderr}`);
+    }
+  });
+
   it("every command is in every shell's script, with a sentence where the shell shows one", () => {
     const help = execFileSync(process.execPath, [main, '--help'], { encoding: 'utf8' });
-    const commands = [...help.matchAll(/^ {2}([a-z]+) /gm)]
+    const commands = [...help.matchAll(/^ {2}([a-z0-9]+) /gm)]
       .map(([, name]) => name)
       .filter((name) => name !== 'help');
     assert.ok(commands.length >= 7, `found ${commands.join(', ')}`);

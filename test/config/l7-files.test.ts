@@ -68,6 +68,14 @@ describe('certificates of a frontend', () => {
     assert.equal(config.l7.frontends[0].certificates, join(folder, 'certs'));
   });
 
+  it('are read with the line ends of Windows, and written with those of Unix', () => {
+    write('own.pem', `${good.cert}${good.key}`.replaceAll('\n', '\r\n'));
+    const tls = 'tls: {server_name: a.example.com, ca_file: own.pem, certificate: own.pem}';
+    const { tls: read } = load({ upstream: tls }).l7.upstreams[0];
+    assert.equal(Buffer.from(read!.certificate!.pem.reveal()).toString(), good.cert + good.key);
+    assert.equal(Buffer.from(read!.ca!.pem.reveal()).toString(), good.cert);
+  });
+
   it('are missed when the directory is not there, is a file, or is empty', () => {
     assert.deepEqual(errorsOf({ frontend: TLS }), [
       `${FIELD}: "certs" has no *.pem file; expected one for each certificate: certificate, chain and key`,

@@ -730,6 +730,12 @@ const TIER: readonly Case[] = [
     /^found "run"; expected an absolute path, 80 characters at most/,
   ],
   [
+    'a run directory with an empty step',
+    { fields: `key: ${SUBKEY}\nrun_dir: ^/run//l7` },
+    'l7.run_dir',
+    /of letters, digits and "\._-"$/,
+  ],
+  [
     'a run directory that is too long',
     { fields: `key: ${SUBKEY}\nrun_dir: ^/${'a'.repeat(80)}` },
     'l7.run_dir',
@@ -752,7 +758,7 @@ const TIER: readonly Case[] = [
     'a log that is a relative path',
     { fields: `key: ${SUBKEY}\naccess_log: ^log/access` },
     'l7.access_log',
-    /expected stdout, off, or the absolute path of a syslog socket$/,
+    /expected stdout, off, or the absolute path of a syslog socket, 107 characters at most$/,
   ],
   [
     'a thumbprint of another length',

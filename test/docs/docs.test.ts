@@ -11,7 +11,7 @@ const README_LINES_MAX = 200;
 /** By command: its help, from the reference page, which `make check` holds to the program. */
 const help = new Map(
   readFileSync('docs/reference/commands.md', 'utf8')
-    .split('\n## ')
+    .split(/\n###? /)
     .slice(1)
     .map((section) => [section.slice(0, section.indexOf('\n')), section]),
 );
@@ -34,7 +34,7 @@ describe('documentation', () => {
   it('shows only commands and options that the program has', () => {
     const shown = pages().flatMap(({ path, text }) =>
       codeIn(text).flatMap((line) =>
-        [...line.matchAll(/(?:^|[\s/])anyhop ([a-z]+)\b([^#|;&]*)/g)].map(([, name, rest]) => ({
+        [...line.matchAll(/(?:^|[\s/])anyhop ((?:l7 )?[a-z]+)\b([^#|;&]*)/g)].map(([, name, rest]) => ({
           path,
           name,
           rest,

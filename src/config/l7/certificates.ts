@@ -21,7 +21,7 @@ export class CertificateFault extends Error {}
 export interface LoadedCertificate {
   /** Absolute. */
   readonly path: string;
-  /** Certificate, chain, then key: only the PEM blocks, without what stands between them. */
+  /** Certificate, chain, then key, written anew: whatever else the file holds, and however its lines end. */
   readonly pem: Secret;
   /** In lower case, `*.example.com` among them; addresses are left out. */
   readonly hosts: readonly string[];
@@ -43,11 +43,13 @@ export function loadCertificate(path: string): LoadedCertificate {
   if (certificates.length === 0) throw new CertificateFault(`it has no certificate; ${EXPECTED}`);
   if (keys.length === 0) throw new CertificateFault(`it has no private key; ${EXPECTED}`);
   if (keys.length > 1) throw new CertificateFault(`it has ${keys.length} private keys; ${EXPECTED}`);
-  const [leaf] = certificates.map(parse); // all of them: HAProxy would refuse one that it cannot read
-  checkKey(parseKey(keys[0]!), leaf!);
+  const chain = certificates.map(parse); // all of them: HAProxy would refuse one that it cannot read
+  const [leaf] = chain;
+  const key = parseKey(keys[0]!);
+  checkKey(key, leaf!);
   return {
     path,
-    pem: new Secret(Buffer.from(`${[...certificates, ...keys].join('\n')}\n`)),
+    pem: new Secret(Buffer.from(`${chain.join('')}${key.export({ type: 'pkcs8', format: 'pem' })}`)),
     hosts: hostsOf(leaf!),
     notBefore: new Date(leaf!.validFrom),
     notAfter: new Date(leaf!.validTo),
@@ -88,36 +90,42 @@ function hostsOf({ subjectAltName }: X509Certificate): string[] {
     .flatMap((name) => /^DNS:([^"]+)$/.exec(name)?.[1]?.toLowerCase() ?? []);
 }
 
-/** @returns what can be used, by name, and a sentence for each fault */
-export function loadCertificates(directory: string): {
+export interface LoadedCertificates {
+  /** What can be used, by name. */
   readonly certificates: readonly LoadedCertificate[];
+  /** A sentence for each fault. */
   readonly faults: readonly string[];
-} {
-  let names: string[];
-  try {
-    names = readdirSync(directory)
-      .filter((name) => name.endsWith('.pem') && !name.startsWith('.'))
-      .sort();
-  } catch (error) {
-    return { certificates: [], faults: [`${quote(directory)} cannot be read: ${reasonOf(error)}`] };
-  }
-  if (names.length > L7_CERTIFICATES_MAX)
-    return {
-      certificates: [],
-      faults: [
-        `${quote(directory)} has ${names.length} certificates; expected ${L7_CERTIFICATES_MAX} at most`,
-      ],
-    };
+  /** A sentence for each file, or for the directory, that this user may not read. */
+  readonly forbidden: readonly string[];
+}
+
+export function loadCertificates(directory: string): LoadedCertificates {
   const certificates: LoadedCertificate[] = [];
   const faults: string[] = [];
-  for (const name of names) {
-    const path = join(directory, name);
+  const forbidden: string[] = [];
+  for (const path of pathsIn(directory, faults, forbidden)) {
     try {
       certificates.push(loadCertificate(path));
     } catch (error) {
       if (!(error instanceof UnreadableFile) && !(error instanceof CertificateFault)) throw error;
-      faults.push(`${quote(path)}: ${error.message}`);
+      const isForbidden = error instanceof UnreadableFile && error.isForbidden;
+      (isForbidden ? forbidden : faults).push(`${quote(path)}: ${error.message}`);
     }
   }
-  return { certificates, faults };
+  return { certificates, faults, forbidden };
+}
+
+/** Without those that begin with a dot, which programs use for files that they are writing. */
+function pathsIn(directory: string, faults: string[], forbidden: string[]): string[] {
+  try {
+    const names = readdirSync(directory).filter((name) => name.endsWith('.pem') && !name.startsWith('.'));
+    if (names.length <= L7_CERTIFICATES_MAX) return names.sort().map((name) => join(directory, name));
+    faults.push(
+      `${quote(directory)} has ${names.length} certificates; expected ${L7_CERTIFICATES_MAX} at most`,
+    );
+  } catch (error) {
+    const isForbidden = (error as NodeJS.ErrnoException).code === 'EACCES';
+    (isForbidden ? forbidden : faults).push(`${quote(directory)} cannot be read: ${reasonOf(error)}`);
+  }
+  return [];
 }

@@ -18,74 +18,102 @@ const KEY_FILE_BYTES_MAX = L7_KEY_HEX_DIGITS + 1024;
 
 export interface L7Files {
   readonly key: Secret | undefined;
-  /** By absolute path. */
-  readonly pems: ReadonlyMap<string, PemFile>;
+  /** By absolute path: certificates to trust. */
+  readonly authorities: ReadonlyMap<string, PemFile>;
+  /** By absolute path: a certificate with chain and key. */
+  readonly certificates: ReadonlyMap<string, PemFile>;
 }
 
-export const NO_L7_FILES: L7Files = { key: undefined, pems: new Map() };
+/** Where what is found in files is reported. */
+export interface FileReports {
+  readonly report: Report;
+  readonly warn: Report;
+  /** Of files that this user may not read. */
+  readonly forbid: Report;
+}
 
-/** Reads them all, and reports those that HAProxy could not use. */
-export function readL7Files(draft: DraftL7, configFile: string, report: Report, warn: Report): L7Files {
-  const pems = new Map<string, PemFile>();
+/** For files that may not be read. */
+const UNREAD_KEY = new Secret(new Uint8Array(L7_KEY_HEX_DIGITS / 2));
+const UNREAD_PEM = new Secret(Buffer.from('-----BEGIN UNREAD-----\nAAAA\n-----END UNREAD-----\n'));
+
+export const NO_L7_FILES: L7Files = { key: undefined, authorities: new Map(), certificates: new Map() };
+
+/** Reads them all, and reports those that HAProxy could not use. What may not be read has a stand-in. */
+export function readL7Files(draft: DraftL7, configFile: string, reports: FileReports): L7Files {
+  const { report, warn, forbid } = reports;
+  const authorities = new Map<string, PemFile>();
+  const certificates = new Map<string, PemFile>();
+  const absolute = (path: string): string => resolve(dirname(configFile), path);
   const read = (
     path: string | undefined,
     at: FieldPath,
-    load: (path: string, at: FieldPath) => string,
+    files: Map<string, PemFile>,
+    load: (path: string) => Secret,
   ): void => {
     if (path === undefined) return;
-    const absolute = resolve(dirname(configFile), path);
+    const file = absolute(path);
     try {
-      pems.set(absolute, { path: absolute, pem: textSecret(load(absolute, at)) });
+      files.set(file, { path: file, pem: load(file) });
     } catch (error) {
       if (!(error instanceof UnreadableFile) && !(error instanceof CertificateFault)) throw error;
-      report(at, `${quote(absolute)}: ${error.message}`);
+      const isForbidden = error instanceof UnreadableFile && error.isForbidden;
+      (isForbidden ? forbid : report)(at, `${quote(file)}: ${error.message}`);
+      files.set(file, { path: file, pem: UNREAD_PEM });
     }
   };
-  const readCertificate = (path: string, at: FieldPath): string => {
-    const certificate = loadCertificate(path);
-    warnAboutCertificate(certificate, at, warn);
-    return certificate.pem.reveal().toString();
-  };
   for (const frontend of draft.frontends ?? []) {
-    const { at, certificates, clients } = frontend;
-    if (certificates !== undefined)
-      checkCertificates(frontend, resolve(dirname(configFile), certificates), report, warn);
-    read(clients?.caFile, [...at, 'clients', 'ca_file'], readAuthorities);
+    const { at, certificates: directory, clients } = frontend;
+    if (directory !== undefined) checkCertificates(frontend, absolute(directory), reports);
+    read(clients?.caFile, [...at, 'clients', 'ca_file'], authorities, readAuthorities);
   }
   for (const { at, tls } of draft.upstreams ?? []) {
-    read(tls?.caFile, [...at, 'tls', 'ca_file'], readAuthorities);
-    read(tls?.certificate, [...at, 'tls', 'certificate'], readCertificate);
+    read(tls?.caFile, [...at, 'tls', 'ca_file'], authorities, readAuthorities);
+    const place = [...at, 'tls', 'certificate'];
+    read(tls?.certificate, place, certificates, (path) => {
+      const certificate = loadCertificate(path);
+      warnAboutCertificate(certificate, place, warn);
+      return certificate.pem;
+    });
   }
-  return { key: readL7Key(draft, configFile, report, warn), pems };
+  return { key: readL7Key(draft, configFile, reports), authorities, certificates };
 }
 
 /** The directory as a whole: at least one certificate, and each that is there must be usable. */
-function checkCertificates(frontend: DraftFrontend, directory: string, report: Report, warn: Report): void {
+function checkCertificates(
+  frontend: DraftFrontend,
+  directory: string,
+  { report, warn, forbid }: FileReports,
+): void {
   const at = [...frontend.at, 'certificates'];
-  const { certificates, faults } = loadCertificates(directory);
+  const { certificates, faults, forbidden } = loadCertificates(directory);
   for (const fault of faults) report(at, fault);
-  if (certificates.length === 0 && faults.length === 0)
+  for (const one of forbidden) forbid(at, one);
+  for (const certificate of certificates) warnAboutCertificate(certificate, at, warn);
+  if (faults.length > 0 || forbidden.length > 0) return;
+  if (certificates.length > 0) warnAboutHosts(frontend, directory, certificates, warn);
+  else
     report(
       at,
       `${quote(directory)} has no *.pem file; expected one for each certificate: certificate, chain and key`,
     );
-  for (const certificate of certificates) warnAboutCertificate(certificate, at, warn);
-  if (certificates.length > 0 && faults.length === 0) warnAboutHosts(frontend, directory, certificates, warn);
 }
 
-function readAuthorities(path: string): string {
+function readAuthorities(path: string): Secret {
   const text = new TextDecoder().decode(readSmallFile(path, HEALTH_CA_BYTES_MAX).bytes);
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new CertificateFault('it has no certificate; expected certificates in PEM');
   try {
-    for (const block of blocks) new X509Certificate(block);
+    return new Secret(Buffer.from(blocks.map((block) => new X509Certificate(block)).join('')));
   } catch {
     throw new CertificateFault('a certificate in it cannot be read; expected certificates in PEM');
   }
-  if (blocks.length === 0) throw new CertificateFault('it has no certificate; expected certificates in PEM');
-  return `${blocks.join('\n')}\n`;
 }
 
-function readL7Key(draft: DraftL7, configFile: string, report: Report, warn: Report): Secret | undefined {
+function readL7Key(
+  draft: DraftL7,
+  configFile: string,
+  { report, warn, forbid }: FileReports,
+): Secret | undefined {
   if (draft.key !== undefined) return hexSecret(draft.key);
   if (draft.keyFile === undefined) return undefined;
   const at = [...draft.at, 'key_file'];
@@ -105,15 +133,11 @@ function readL7Key(draft: DraftL7, configFile: string, report: Report, warn: Rep
     return hexSecret(text);
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
-    report(at, `${quote(path)}: ${error.message}`);
-    return undefined;
+    (error.isForbidden ? forbid : report)(at, `${quote(path)}: ${error.message}`);
+    return error.isForbidden ? UNREAD_KEY : undefined;
   }
 }
 
 function hexSecret(digits: string): Secret {
   return new Secret(Buffer.from(digits, 'hex'));
-}
-
-function textSecret(text: string): Secret {
-  return new Secret(Buffer.from(text));
 }

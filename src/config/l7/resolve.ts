@@ -25,6 +25,9 @@ import type {
 
 const REDIRECT_STATUS_DEFAULT: RedirectStatus = 308;
 
+/** What was read from a file that the config names; undefined without one. */
+type Pem = (path: string | undefined) => PemFile | undefined;
+
 /** Needs a draft in which nothing is missing. */
 export function l7Config(
   draft: DraftL7,
@@ -34,14 +37,15 @@ export function l7Config(
 ): L7Config {
   const { key, keyFile, acme, frontends, upstreams, ...values } = valuesOf(draft);
   const absolute = (path: string): string => resolvePath(dirname(configFile), path);
-  const pem = (path: string | undefined): PemFile | undefined =>
-    path === undefined ? undefined : files.pems.get(absolute(path));
+  const authorities: Pem = (path) => (path === undefined ? undefined : files.authorities.get(absolute(path)));
+  const certificate: Pem = (path) =>
+    path === undefined ? undefined : files.certificates.get(absolute(path));
   return {
     ...values,
     key: files.key,
     acmeThumbprint: acme?.thumbprint,
-    frontends: (draft.frontends ?? []).map((one) => frontend(one, services, absolute, pem)),
-    upstreams: (draft.upstreams ?? []).map((one) => upstream(one, pem)),
+    frontends: (draft.frontends ?? []).map((one) => frontend(one, services, absolute, authorities)),
+    upstreams: (draft.upstreams ?? []).map((one) => upstream(one, authorities, certificate)),
   };
 }
 
@@ -49,7 +53,7 @@ function frontend(
   draft: DraftFrontend,
   services: readonly DraftService[],
   absolute: (path: string) => string,
-  pem: (path: string | undefined) => PemFile | undefined,
+  authorities: Pem,
 ): L7Frontend {
   const { name, certificates, routes, clientRate, headers, hstsMs, clients, idleTimeoutMs } = {
     ...valuesOf(draft),
@@ -67,7 +71,7 @@ function frontend(
     requestHeaders: edits(headers, headers?.request),
     responseHeaders: edits(headers, headers?.response),
     hstsMs,
-    clientsCa: pem(clients?.caFile),
+    clientsCa: authorities(clients?.caFile),
     idleTimeoutMs,
   };
 }
@@ -118,7 +122,7 @@ function route({
 }
 
 /** Without a section `health`, a check opens a connection. */
-function upstream(draft: DraftUpstream, pem: (path: string | undefined) => PemFile | undefined): L7Upstream {
+function upstream(draft: DraftUpstream, authorities: Pem, certificate: Pem): L7Upstream {
   const { health, tls, sticky, passive, hashOn, ...values } = valuesOf(draft);
   return {
     ...values,
@@ -127,7 +131,11 @@ function upstream(draft: DraftUpstream, pem: (path: string | undefined) => PemFi
     stickyCookie: sticky?.cookie,
     health: health === undefined ? TCP_CHECK : healthOf(health),
     passiveErrors: passive?.errors,
-    tls: tls && { serverName: tls.serverName, ca: pem(tls.caFile), certificate: pem(tls.certificate) },
+    tls: tls && {
+      serverName: tls.serverName,
+      ca: authorities(tls.caFile),
+      certificate: certificate(tls.certificate),
+    },
   };
 }
 

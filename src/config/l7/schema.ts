@@ -14,6 +14,7 @@ import {
   L7_RUN_DIRECTORY_DEFAULT,
   L7_TIMEOUT_MS_MAX,
   L7_UPSTREAMS_MAX,
+  SOCKET_PATH_BYTES_MAX,
 } from '../../core/limits.js';
 import { formatDuration } from '../../core/time.js';
 import { duration, integer, named, text } from '../fields.js';
@@ -21,6 +22,13 @@ import { NAME_PATTERN } from '../name-fields.js';
 import { l7Frontend } from './frontend-schema.js';
 import { file, L7_KEY_EXPECTED, L7_KEY_PATTERN, port } from './patterns.js';
 import { l7Upstream } from './upstream-schema.js';
+
+/** What a path in HAProxy's configuration may hold. */
+const PATH = '(?:/[A-Za-z0-9._-]+)+';
+export const runDirectory = text(
+  `an absolute path, ${L7_RUN_DIRECTORY_CHARS_MAX} characters at most, of letters, digits and "._-"`,
+  new RegExp(`^(?=.{1,${L7_RUN_DIRECTORY_CHARS_MAX}}$)${PATH}$`),
+);
 
 export const l7 = z
   .strictObject(
@@ -38,10 +46,7 @@ export const l7 = z
         .describe('User that HAProxy runs as when anyhop runs as root.'),
       run_dir: named(
         'runDirectory',
-        text(
-          `an absolute path, ${L7_RUN_DIRECTORY_CHARS_MAX} characters at most, of letters, digits and "._/-"`,
-          new RegExp(`^/[A-Za-z0-9._/-]{1,${L7_RUN_DIRECTORY_CHARS_MAX - 1}}$`),
-        )
+        runDirectory
           .default(L7_RUN_DIRECTORY_DEFAULT)
           .describe('Directory for what HAProxy reads, and for sockets.'),
       ),
@@ -68,8 +73,8 @@ export const l7 = z
           ),
       ),
       access_log: text(
-        'stdout, off, or the absolute path of a syslog socket',
-        /^(stdout|off|\/[A-Za-z0-9._/-]{1,100})$/,
+        `stdout, off, or the absolute path of a syslog socket, ${SOCKET_PATH_BYTES_MAX} characters at most`,
+        new RegExp(`^(?:stdout|off|(?=.{1,${SOCKET_PATH_BYTES_MAX}}$)${PATH})$`),
       )
         .default('stdout')
         .describe(
