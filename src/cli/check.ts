@@ -6,6 +6,7 @@ import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
 import { EXIT } from '../core/errors.js';
 import { aligned, percent } from './format.js';
+import { drawL7Summary } from './l7-summary-text.js';
 import { warnAboutNarrowRoutes } from './narrow-routes.js';
 import {
   type ConfigOptions,
@@ -37,7 +38,7 @@ Check a new file before it replaces the old one:
 
   anyhop check -c new.yaml && mv new.yaml /etc/anyhop/anyhop.yaml
 
-Every problem is listed as file:line:column.
+Every problem is listed as file:line:column. Files that the section l7 names are read on the proxy hosts only: "anyhop l7 check" checks them.
 Exit codes: 0 the file is good (it may have warnings), 2 it is not.`,
     )
     .action((options: CheckOptions) => check(options));
@@ -92,6 +93,7 @@ function formatSummary(file: string, summary: ConfigSummary, warnings: readonly 
       ]),
     ),
   );
+  if (summary.l7 !== undefined) lines.push('', ...drawL7Summary(summary.l7));
   if (warnings.length > 0)
     lines.push('', 'warnings', ...warnings.map((warning) => `  ${formatProblem(warning)}`));
   return `${lines.join('\n')}\n`;

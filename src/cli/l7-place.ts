@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import { ConfigError } from '../config/error.js';
 import { runDirectory } from '../config/l7/schema.js';
-import { loadConfig } from '../config/load.js';
+import { type LoadOptions, loadConfig } from '../config/load.js';
 import { quote } from '../config/path.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
@@ -30,8 +30,15 @@ export function l7Socket({ runDir, config }: L7PlaceOptions, isConfigNamed: bool
   return controlSocket(loadConfig(config, { role: 'pools' }).l7?.runDirectory ?? L7_RUN_DIRECTORY_DEFAULT);
 }
 
-/** The config for the process on a proxy host. @throws ConfigError with every problem */
-export function loadL7({ config, runDir }: L7PlaceOptions): LoadedConfig<'l7'> {
+/**
+ * The config for the process on a proxy host.
+ * @param more whether files that this user may not read are listed instead of refused
+ * @throws ConfigError with every problem
+ */
+export function loadL7(
+  { config, runDir }: L7PlaceOptions,
+  more: Pick<LoadOptions<'l7'>, 'mayLeaveUnread'> = {},
+): LoadedConfig<'l7'> {
   const wrong = runDir === undefined ? undefined : runDirectory.safeParse(runDir).error;
   if (wrong !== undefined)
     throw new ConfigError([
@@ -43,7 +50,7 @@ export function loadL7({ config, runDir }: L7PlaceOptions): LoadedConfig<'l7'> {
         message: `found ${quote(runDir!)}; expected ${wrong.issues[0]!.message}`,
       },
     ]);
-  const loaded = loadConfig(config, { role: 'l7' });
+  const loaded = loadConfig(config, { role: 'l7', ...more });
   return runDir === undefined ? loaded : { ...loaded, l7: { ...loaded.l7, runDirectory: runDir } };
 }
 

@@ -3,6 +3,8 @@ import { Command } from 'commander';
 
 // In the order of help: what one does first comes first.
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  check: async () => (await import('./l7-check.js')).l7CheckCommand(),
+  render: async () => (await import('./l7-render.js')).l7RenderCommand(),
   run: async () => (await import('./l7-run.js')).l7RunCommand(),
   status: async () => (await import('./l7-status.js')).l7StatusCommand(),
   reload: async () => (await import('./l7-change.js')).l7ReloadCommand(),

@@ -1,8 +1,8 @@
 /** What `which --url` has found, in the form of `--json`: names are stable, more may be added. */
 import type { Explanation } from '../api/api.js';
+import { isDistrusted } from '../config/l7/header-names.js';
 import type { L7Bind, L7Config, L7Frontend } from '../config/l7/types.js';
 import type { LoadedConfig } from '../config/types.js';
-import { isDistrusted } from '../l7/before-routes.js';
 import type { RouteExplanation } from '../l7/routes/explain.js';
 import { groupOf } from '../l7/routes/matching.js';
 import { drawMatch, drawTarget } from '../l7/statistics.js';

@@ -2,10 +2,12 @@
 
 import { formatDuration } from '../core/time.js';
 import type { IpPrefix } from '../packet/address.js';
+import type { L7Bind, L7Config } from './l7/types.js';
 import { formatPorts } from './ports.js';
 import type { BackendConfig, Config, HealthConfig, PoolConfig, PriorBackendConfig } from './types.js';
 
 export type ConfigSummary = ReturnType<typeof summarize>;
+export type L7Summary = ReturnType<typeof summarizeL7>;
 export type PoolSummary = ReturnType<typeof summarizePool>;
 
 export function summarize(config: Config) {
@@ -36,6 +38,30 @@ export function summarize(config: Config) {
       pool: service.pool,
       hash: service.hash,
       secondChance: service.secondChance,
+    })),
+    ...(config.l7 && { l7: summarizeL7(config.l7) }),
+  };
+}
+
+export function summarizeL7({ frontends, upstreams }: L7Config) {
+  const names = (binds: readonly L7Bind[]): string[] => binds.map(({ service }) => service);
+  return {
+    frontends: frontends.map(({ name, binds, redirectBinds, certificates, clientsCa, routes }) => ({
+      name,
+      services: names(binds),
+      redirectFrom: names(redirectBinds),
+      ...(certificates !== undefined && { certificates }),
+      ...(clientsCa !== undefined && { clients: clientsCa.path }),
+      routes: routes.length,
+    })),
+    upstreams: upstreams.map(({ name, balance, servers, health, tls, stickyCookie }) => ({
+      name,
+      balance,
+      servers: servers.length,
+      active: servers.filter(({ state }) => state === 'active').length,
+      ...(health && { health: health.kind, interval: formatDuration(health.intervalMs) }),
+      ...(tls && { tls: tls.serverName }),
+      ...(stickyCookie !== undefined && { sticky: stickyCookie }),
     })),
   };
 }

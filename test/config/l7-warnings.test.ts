@@ -115,6 +115,12 @@ const CASES: readonly Case[] = [
     /^"\*" stands for itself in a path; a path takes everything below it without one$/,
   ],
   [
+    'a condition on a header that requests do not have',
+    { routes: ['{header: {^X-Forwarded-Proto: https}, to: shop}', '{to: shop}'] },
+    `${WEB}.routes[0].header.X-Forwarded-Proto`,
+    /^the proxy hosts remove "X-Forwarded-Proto" from requests before routes are compared: no request takes this one$/,
+  ],
+  [
     'an upstream without a route',
     { upstreams: `    shop: {servers: [${SHOP}]}\n    ^beta: {servers: [${SHOP}]}\n` },
     'l7.upstreams.beta',

@@ -446,9 +446,9 @@ const ROUTES: readonly Case[] = [
     /^found "Host"; expected the field host of the route for it$/,
   ],
   [
-    'a condition on a header that the proxies set',
-    route('{header: {^x-forwarded-proto: https}, to: shop}'),
-    `${ROUTE}.header.x-forwarded-proto`,
+    'a condition on a header that frames messages',
+    route('{header: {^TE: trailers}, to: shop}'),
+    `${ROUTE}.header.TE`,
     /which the proxy hosts and HTTP itself set/,
   ],
   [
@@ -531,6 +531,18 @@ const UPSTREAMS: readonly Case[] = [
     { upstream: 'balance: hash\nhash_on: ^{header: x-user, cookie: user}' },
     `${UP}.hash_on`,
     /expected \{header: NAME\}, \{cookie: NAME\}, path or source$/,
+  ],
+  [
+    'a header that is hashed and removed',
+    { upstream: 'balance: hash\nhash_on: ^{header: X-Real-IP}' },
+    `${UP}.hash_on`,
+    /^found the header "X-Real-IP", which the proxy hosts remove from requests; expected another header$/,
+  ],
+  [
+    'a header that is hashed and has "_"',
+    { upstream: 'balance: hash\nhash_on: ^{header: x_user}' },
+    `${UP}.hash_on`,
+    /which the proxy hosts remove from requests/,
   ],
   [
     'the name of a sticky cookie with "="',

@@ -2,40 +2,25 @@
 import { L7_HEADERS_MAX } from '../../core/limits.js';
 import { type FieldPath, quote } from '../path.js';
 import { type At, describePlace, type Report } from '../problems.js';
+import { isDistrusted, RESERVED_HEADERS } from './header-names.js';
 import type { DraftFrontend, DraftPairs, DraftRoute, Judge } from './judge.js';
 import { TOKEN_EXPECTED, TOKEN_PATTERN } from './patterns.js';
 
 type Edits = Pick<NonNullable<DraftFrontend['headers']>, 'set' | 'remove'> | undefined;
 
-/** They frame messages, name the client, or are set by every proxy host itself. */
-const RESERVED_HEADERS: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'forwarded',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'strict-transport-security',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-proto',
-  'x-request-id',
-]);
-
-export function checkConditions({ headers, cookies }: DraftRoute, report: Report): void {
+export function checkConditions({ headers, cookies }: DraftRoute, { report, warn }: Judge): void {
   checkPairs('header', headers, report);
   checkPairs('cookie', cookies, report);
   for (const { at, name } of headers ?? []) {
     const field = { host: 'host', cookie: 'cookie' }[name.toLowerCase()];
     if (field !== undefined)
       report(at, `found ${quote(name)}; expected the field ${field} of the route for it`, 'key');
+    else if (isDistrusted(name))
+      warn(
+        at,
+        `the proxy hosts remove ${quote(name)} from requests before routes are compared: no request takes this one`,
+        'key',
+      );
     else refuseReserved(at, name, report, 'key');
   }
 }

@@ -7,10 +7,11 @@ import { type DraftRoute, type Judge, meant } from './judge.js';
 export function checkRoute(
   route: DraftRoute,
   upstreams: ReadonlySet<string> | undefined,
-  { report, warn }: Judge,
+  judge: Judge,
 ): void {
   const { at, written, wrong, path, to } = route;
-  checkConditions(route, report);
+  const { report, warn } = judge;
+  checkConditions(route, judge);
   const targets = ['to', 'redirect'].filter((field) => written.has(field));
   if (targets.length === 0) report(at, 'found neither to nor redirect; expected one of the two');
   if (targets.length === 2)

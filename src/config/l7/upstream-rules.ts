@@ -7,6 +7,7 @@ import type { Report } from '../problems.js';
 import { whyUnusable } from '../rules/address.js';
 import { hostPrefix } from '../rules/pools.js';
 import { Unique } from '../rules/unique.js';
+import { isDistrusted } from './header-names.js';
 import type { DraftFrontend, DraftUpstream, Judge } from './judge.js';
 
 const HTTPS_PORT = 443;
@@ -26,7 +27,7 @@ export function checkUpstream(
   warnAboutServers(upstream, judge.warn);
 }
 
-function checkBalance({ at, written, wrong, balance }: DraftUpstream, { report, warn }: Judge): void {
+function checkBalance({ at, written, wrong, balance, hashOn }: DraftUpstream, { report, warn }: Judge): void {
   if (wrong.has('balance')) return;
   if (balance === 'hash' && !written.has('hash_on'))
     report(
@@ -35,6 +36,16 @@ function checkBalance({ at, written, wrong, balance }: DraftUpstream, { report, 
     );
   if (balance !== 'hash' && written.has('hash_on'))
     warn([...at, 'hash_on'], `not used with balance: ${balance}; only balance: hash needs it`, 'key');
+  if (typeof hashOn === 'object' && 'header' in hashOn && isRemoved(hashOn.header))
+    report(
+      [...at, 'hash_on'],
+      `found the header ${quote(hashOn.header)}, which the proxy hosts remove from requests; expected another header`,
+    );
+}
+
+/** Of names with "_", servers read some as names with "-". */
+function isRemoved(header: string): boolean {
+  return isDistrusted(header) || header.includes('_');
 }
 
 function checkHealth({ at, written, health }: DraftUpstream, report: Report): void {

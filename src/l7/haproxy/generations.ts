@@ -11,27 +11,24 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { chmod, chown, mkdir, open, rename, rm, symlink } from 'node:fs/promises';
+import { chmod, chown, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeDirectory } from '../../core/directory.js';
 import { AnyhopError, isSystemError } from '../../core/errors.js';
 import { SOCKET_PATH_BYTES_MAX } from '../../core/limits.js';
 import { requireOwnDirectory } from '../../core/own-directory.js';
 import { removeLeftovers } from '../../core/own-file.js';
-import { reasonOf } from '../../core/reason.js';
 import { CONFIG_FILE, haproxySockets, type Render, type Rendering } from '../render/rendering.js';
+import { cannotWrite, own, writeGeneration } from './generation-files.js';
 import type { Identity } from './identity.js';
 
 const CURRENT = 'current';
 const NAME = /^g([1-9][0-9]{0,8})$/;
-const FILE_MODE = 0o600;
 /** Above the run directory: like /run itself. */
 const PARENT_MODE = 0o755;
 /** HAProxy binds a socket by a temporary name beside it, with its pid: `.4194304.tmp`. */
 const SOCKET_SUFFIX_BYTES = 12;
 const RANDOM_BYTES = 8;
-/** A name within a generation: no way out of it. */
-const STEP = /^(?!\.)[A-Za-z0-9._-]{1,255}$/;
 
 export interface Generation {
   readonly number: number;
@@ -96,15 +93,7 @@ export class Generations {
     const number = ++this.#last;
     const directory = this.directoryOf(number);
     const rendering = render(directory);
-    try {
-      await mkdir(directory, { mode: 0o700 });
-      await own(directory, 0o750, this.#identity);
-      await this.#writeFile(directory, CONFIG_FILE, textOf(rendering));
-      for (const [path, text] of rendering.files) await this.#writeFile(directory, path, text);
-    } catch (error) {
-      await this.remove(number);
-      throw isSystemError(error) ? cannotWrite(directory, error) : error;
-    }
+    await writeGeneration(directory, rendering, this.#identity);
     return { number, directory, file: join(directory, CONFIG_FILE), rendering };
   }
 
@@ -151,34 +140,6 @@ export class Generations {
       throw cannotWrite(this.run, error);
     }
   }
-
-  async #writeFile(directory: string, path: string, text: string): Promise<void> {
-    const steps = path.split('/');
-    if (!steps.every((step) => STEP.test(step)))
-      throw new RangeError(`a rendered file has a wrong name: ${path}`);
-    let parent = directory;
-    for (const step of steps.slice(0, -1)) {
-      parent = join(parent, step);
-      if (makeDirectory(parent, 0o700)) await own(parent, 0o750, this.#identity);
-    }
-    const file = await open(join(directory, path), 'wx', FILE_MODE);
-    try {
-      await file.writeFile(text);
-      if (this.#identity !== undefined) await file.chown(this.#identity.uid, this.#identity.gid);
-    } finally {
-      await file.close();
-    }
-  }
-}
-
-/** Stays root's; HAProxy's group gets the rights that `mode` has for it. */
-async function own(directory: string, mode: number, identity: Identity | undefined): Promise<void> {
-  if (identity !== undefined) await chown(directory, 0, identity.gid);
-  await chmod(directory, identity === undefined ? 0o700 : mode);
-}
-
-function textOf({ lines }: Rendering): string {
-  return lines.map(({ text }) => `${text}\n`).join('');
 }
 
 function numbersIn(run: string): number[] {
@@ -188,8 +149,4 @@ function numbersIn(run: string): number[] {
 function numberOf(name: string): number | undefined {
   const match = NAME.exec(name);
   return match === null ? undefined : Number(match[1]);
-}
-
-function cannotWrite(path: string, cause: unknown): AnyhopError {
-  return new AnyhopError('ERR_HAPROXY', `${path} cannot be written: ${reasonOf(cause)}`, { cause });
 }

@@ -7,10 +7,12 @@
  *
  * A message names a line, or a section and maybe a server in it, or nothing at all.
  */
+import { dirname } from 'node:path';
 import type { FieldPath } from '../../config/path.js';
 import { HAPROXY_MESSAGE_CHARS_MAX, HAPROXY_PROBLEMS_MAX } from '../../core/limits.js';
 import { printable } from '../../core/printable.js';
-import { CONFIG_FILE, type RenderedLine } from '../render/rendering.js';
+import { fieldOfFile } from '../render/file-fields.js';
+import type { RenderedLine } from '../render/rendering.js';
 
 export interface HaproxyProblem {
   readonly level: 'error' | 'warning';
@@ -83,8 +85,18 @@ export function problemsIn(
 }
 
 function placeOf(text: string, file: string, lines: readonly RenderedLine[]): FieldPath {
+  const field = fieldOfFileIn(text, file);
+  if (field !== undefined) return field;
   const number = lineNumberIn(text, file) ?? namedLine(text, lines);
   return number === undefined ? [] : (lines[number - 1]?.at ?? []);
+}
+
+/** The field behind the last file of the generation that a message names: the one that the others lead to. */
+function fieldOfFileIn(text: string, file: string): FieldPath | undefined {
+  const paths = text.split(`${dirname(file)}/`).slice(1);
+  return paths
+    .map((rest) => fieldOfFile(/^[A-Za-z0-9._/-]*/.exec(rest)![0].replace(/\.$/, '')))
+    .findLast((field) => field !== undefined);
 }
 
 function lineNumberIn(text: string, file: string): number | undefined {
@@ -112,8 +124,13 @@ function namedLine(text: string, lines: readonly RenderedLine[]): number | undef
 function withoutPlace(text: string, file: string): string {
   const at = text.indexOf(`[${file}:`);
   const end = at < 0 ? -1 : text.indexOf(']', at);
-  if (end < 0) return text.replaceAll(file, CONFIG_FILE);
+  if (end < 0) return withoutDirectory(text, file);
   const before = text.slice(0, at).replace(/parsing $/i, '');
   const after = text.slice(end + 1).replace(before === '' ? /^ ?: */ : /^ */, '');
-  return `${before}${after}`.replaceAll(file, CONFIG_FILE);
+  return withoutDirectory(`${before}${after}`, file);
+}
+
+/** Files of the generation by their names in it. */
+function withoutDirectory(text: string, file: string): string {
+  return text.replaceAll(`${dirname(file)}/`, '');
 }

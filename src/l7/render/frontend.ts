@@ -3,17 +3,11 @@
  * deleted before anything reads it; what servers are told of the client follows from the connection alone.
  */
 
+import { DISTRUSTED_HEADERS, DISTRUSTED_START } from '../../config/l7/header-names.js';
 import type { HeaderEdits, L7Bind, L7Config, L7Frontend } from '../../config/l7/types.js';
 import type { FieldPath } from '../../config/path.js';
 import { L7_CLIENT_MS_MIN, L7_RATE_CLIENTS_MAX } from '../../core/limits.js';
-import {
-  CHALLENGE_PATH,
-  DISTRUSTED_HEADERS,
-  DISTRUSTED_START,
-  PLAUSIBLE_HOST,
-  PLAUSIBLE_HOST_CHARS_MAX,
-  redirectPort,
-} from '../before-routes.js';
+import { CHALLENGE_PATH, PLAUSIBLE_HOST, PLAUSIBLE_HOST_CHARS_MAX, redirectPort } from '../before-routes.js';
 import {
   endpoint,
   format,

@@ -3,14 +3,9 @@
  * https, then its routes, by the tables that HAProxy looks them up in (routes/explain.ts). Client rates and the state of
  * servers are not known here.
  */
+import { isDistrusted } from '../../config/l7/header-names.js';
 import type { L7Config } from '../../config/l7/types.js';
-import {
-  CHALLENGE_PATH,
-  isDistrusted,
-  PLAUSIBLE_HOST,
-  PLAUSIBLE_HOST_CHARS_MAX,
-  redirectPort,
-} from '../before-routes.js';
+import { CHALLENGE_PATH, PLAUSIBLE_HOST, PLAUSIBLE_HOST_CHARS_MAX, redirectPort } from '../before-routes.js';
 import { compileRoutes } from '../routes/compile.js';
 import { explainRoute, type RouteExplanation } from '../routes/explain.js';
 import { requestHost } from '../routes/matching.js';
