@@ -14,6 +14,9 @@ const KILLED = 0;
 const CALM_MS = 2_000;
 /** Longer than the proxies need to take the server out. */
 const BROKEN_MS = 5_000;
+/** For its checks to pass again. */
+const UP_TIMEOUT_MS = 20_000;
+const POLL_MS = 200;
 
 /** While it was broken, by the epoch. */
 export interface BrokenTime {
@@ -39,10 +42,24 @@ async function breakServer({ lab }: DemoFleet, say: Say): Promise<BrokenTime> {
   say(`${BROKEN} answers 500 to everything`);
   await delay(BROKEN_MS);
   server.setBroken(false);
-  say(`${BROKEN} answers again`);
+  await Promise.all([...lab.proxies.keys()].map((index) => untilUp(lab, index)));
+  // Until its checks pass, clients that it had go elsewhere.
   const toMs = Date.now();
+  say(`${BROKEN} answers again`);
   await delay(CALM_MS);
   return { fromMs, toMs };
+}
+
+/** Waits until a proxy (index from 0) sends requests to the broken server again. */
+async function untilUp(lab: DemoFleet['lab'], index: number): Promise<void> {
+  const deadline = Date.now() + UP_TIMEOUT_MS;
+  for (;;) {
+    const { upstreams } = await statusOf(lab, index);
+    const server = upstreams.flatMap(({ servers }) => servers).find(({ name }) => name === BROKEN);
+    if (server?.health === 'up') return;
+    if (Date.now() > deadline) throw new Error(`${BROKEN} is not up again: ${server?.why}`);
+    await delay(POLL_MS);
+  }
 }
 
 /** Each time with another config. @param index of the proxy, from 0 */
