@@ -2,15 +2,14 @@
  * One proxy host with three kinds of servers behind it, each under a host name of its own, so that the same bytes can be sent to all:
  * node.example.com, lenient.example.com and nginx.example.com, over plain HTTP on port 80 and over TLS on port 443.
  */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Agent, request as httpRequest } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
 import { eventually, ProxyHost, SERVER_PORT, serverAddress, VIP4 } from '../run-fixture.js';
+import { Client } from './client.js';
 import { type Conversation, converse } from './converse.js';
 import { type Recorder, startNginx, startNode, type Understood } from './recorders.js';
 import { type Relay, startRelay } from './relay.js';
+import { connectTls } from './tls.js';
 
 /** Stands for the host name of each server in what is sent. */
 export const HOST = '{host}';
@@ -36,7 +35,7 @@ export class Stage {
   readonly relay: Relay;
   readonly recorders: readonly Recorder[];
   /** One kept connection for each server: what comes over it was not sent by whom is tested. */
-  readonly #agent: Agent;
+  readonly #barrierClient: Client;
   readonly #taken = new Map<Recorder, { requests: number; complaints: number }>();
   #barriers = 0;
 
@@ -44,11 +43,7 @@ export class Stage {
     this.host = host;
     this.relay = relay;
     this.recorders = recorders;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    Object.assign(this.#agent, {
-      createConnection: (_: unknown, done: (error: Error | null, socket?: Duplex) => void) =>
-        void this.connect().then((socket) => done(null, socket), done),
-    });
+    this.#barrierClient = new Client(() => this.connect(), true);
   }
 
   static async create(): Promise<Stage> {
@@ -84,7 +79,7 @@ export class Stage {
   }
 
   async close(): Promise<void> {
-    this.#agent.destroy();
+    this.#barrierClient.close();
     await this.host.close();
   }
 
@@ -94,15 +89,9 @@ export class Stage {
   }
 
   /** With TLS, to the other frontend. */
-  async connectTls(host: string, alpn: readonly string[]): Promise<Duplex> {
-    const socket = connectTls({
-      socket: await this.relay.connect({ address: VIP4, port: 443 }),
-      servername: host,
-      ca: readFileSync(this.host.authority.file),
-      ALPNProtocols: [...alpn],
-    });
-    await once(socket, 'secureConnect');
-    return socket;
+  connectTls(serverName: string, alpn: readonly string[]): Promise<Duplex> {
+    const { file } = this.host.authority;
+    return connectTls(this.relay, { address: VIP4, port: 443, ca: file, serverName, alpn });
   }
 
   /** Sends the same text to each server over a connection of its own, and gives what came of it. */
@@ -132,25 +121,12 @@ export class Stage {
   async #settle(recorder: Recorder): Promise<void> {
     this.#barriers += 1;
     const path = `/barrier/${this.#barriers}`;
-    const { status, body } = await this.#get(`${recorder.name}.example.com`, path);
+    const { status, body } = await this.#barrierClient.ask({ host: `${recorder.name}.example.com`, path });
     if (status !== 200 || JSON.parse(body).path !== path)
       throw new Error(`${recorder.name} answered another request than ${path}: ${status} ${body}`);
     await eventually(`${recorder.name} tells of ${path}`, () =>
       recorder.requests().some((one) => one.path === path),
     );
-  }
-
-  #get(host: string, path: string): Promise<{ status: number; body: string }> {
-    return new Promise((resolve, reject) => {
-      const sent = httpRequest({ agent: this.#agent, host, path, headers: { host } }, (response) => {
-        let body = '';
-        response.setEncoding('latin1').on('data', (part) => (body += part));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-        response.on('error', reject);
-      });
-      sent.on('error', reject);
-      sent.end();
-    });
   }
 
   /** The proxy's own record of requests, whole lines of it. */
