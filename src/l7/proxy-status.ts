@@ -1,4 +1,5 @@
 /** What a proxy host says of itself: its status, and whether it is well. */
+import type { L7Config } from '../config/l7/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERSION } from '../core/version.js';
 import { expiryOf } from './certificate-expiry.js';
@@ -8,7 +9,7 @@ import type { L7Health } from './health-answer.js';
 import { frontendsOf, upstreamsOf } from './statistics.js';
 import type { CertificateStatus, HaproxyStatus, L7Status } from './status.js';
 import type { Tier } from './tier.js';
-import type { StatsWatch } from './watch.js';
+import type { StatsWatch, TakenOut } from './watch.js';
 
 export interface Observed {
   readonly tier: Tier;
@@ -27,10 +28,27 @@ export function healthOf({ tier, watch, drains }: Pick<Observed, 'tier' | 'watch
   if (drains.stage === 'closing') return { ok: true };
   if (haproxy.state.state === 'stopping') return { ok: false, why: 'HAProxy is about to end' };
   if (!haproxy.isAlive()) return { ok: false, why: 'HAProxy does not answer' };
-  const upstreams = upstreamsOf(tier.inputs.config, watch.last, watch.takenOut);
-  if (watch.last === undefined || upstreams.length === 0 || upstreams.some(({ serves }) => serves))
+  if (watch.last === undefined || canServe(tier.inputs.config, watch.last, watch.takenOut))
     return { ok: true };
   return { ok: false, why: 'no upstream has a server that is up' };
+}
+
+interface Judged {
+  readonly config: L7Config;
+  readonly takenOut: TakenOut;
+  readonly isGood: boolean;
+}
+
+const judged = new WeakMap<HaproxyStats, Judged>();
+
+/** Judged once for each look at the statistics: every forwarder asks once a second, and thousands of servers take a while. */
+function canServe(config: L7Config, stats: HaproxyStats, takenOut: TakenOut): boolean {
+  const before = judged.get(stats);
+  if (before?.config === config && before.takenOut === takenOut) return before.isGood;
+  const upstreams = upstreamsOf(config, stats, takenOut);
+  const isGood = upstreams.length === 0 || upstreams.some(({ serves }) => serves);
+  judged.set(stats, { config, takenOut, isGood });
+  return isGood;
 }
 
 export async function statusOf(observed: Observed): Promise<L7Status> {

@@ -166,5 +166,7 @@ class Running {
     await tier.killHaproxy();
     await Promise.all([this.#certificates.close(), watch.close(), drains.close(), this.#health.close()]);
     await tier.close();
+    // One that was being started meanwhile.
+    await tier.killHaproxy();
   }
 }

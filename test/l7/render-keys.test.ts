@@ -132,5 +132,12 @@ describe('servers in force', () => {
     ])
       assert.equal(panicLeast(share!, four), least);
     assert.equal(panicLeast(0.5, [draining!]), 0);
+    for (let percent = 0; percent <= 100; percent++)
+      for (const count of [1, 25, 50, 100, 150])
+        assert.equal(
+          panicLeast(percent / 100, Array(count).fill(active)),
+          Math.ceil((percent * count) / 100),
+          `${percent} % of ${count}`,
+        );
   });
 });

@@ -356,6 +356,14 @@ describe('a rendered HAProxy and its servers', { skip: withoutHaproxy }, () => {
         /^HTTP\/1\.1 200 [\s\S]*none$/,
         protocol,
       );
+    let asked: readonly string[] = [];
+    server.node.prependListener('upgrade', ({ rawHeaders }) => {
+      asked = rawHeaders.filter(
+        (_: string, i: number) => i % 2 === 1 && /^upgrade$/i.test(rawHeaders[i - 1] ?? ''),
+      );
+    });
+    await exchange(proxy.address, proxy.port(80), upgrade('h2c\r\nUpgrade: websocket'), 300);
+    assert.deepEqual(asked, ['websocket']);
   });
 
   it('carries a WebSocket of an HTTP/2 client too, and no tunnel', async () => {

@@ -176,6 +176,8 @@ function distrustLines(at: FieldPath): RenderedLine[] {
     place`  http-request deny deny_status 405 if METH_CONNECT !is_websocket`,
     place`  http-request del-header ${headerName(DISTRUSTED_START)} -m beg`,
     ...DISTRUSTED_HEADERS.map((header) => place`  http-request del-header ${headerName(header)}`),
+    // Of several, the last one is what was looked at; a server may take another one.
+    place`  http-request set-header upgrade websocket if is_websocket`,
     place`  http-request set-header connection upgrade if is_websocket`,
     place`  http-request del-header connection unless is_websocket`,
     place`  http-request del-header upgrade unless is_websocket`,

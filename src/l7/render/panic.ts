@@ -6,9 +6,13 @@ import type { ServerInForce } from './servers.js';
 /** Upstream to the least number of servers that must be up; HAProxy's map, so that a drain can change it at runtime. */
 export const PANIC_FILE = 'panic.map';
 
+/** Of a share times a number of servers: 7 % of 100 is 7, which the product of binary fractions exceeds. */
+const DIGITS = 12;
+
 /** Draining servers and those with weight 0 are not expected up. 0: never. */
 export function panicLeast(threshold: number, servers: readonly ServerInForce[]): number {
-  return Math.ceil(threshold * servers.filter(({ weight }) => weight > 0).length);
+  const expected = servers.filter(({ weight }) => weight > 0).length;
+  return Math.ceil(Number((threshold * expected).toPrecision(DIGITS)));
 }
 
 export function panicMap(
