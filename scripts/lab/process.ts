@@ -119,7 +119,12 @@ export class LabProcess {
   /** Asks the process to end and waits until it has; one that does not in time is killed. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs: number = STOP_TIMEOUT_MS): Promise<Exit> {
     if (this.running) this.#child.kill(signal);
-    const timer = setTimeout(() => this.kill(), timeoutMs);
+    const timer = setTimeout(() => {
+      this.kill();
+      // What it has started itself may live on with these open, and is not waited for.
+      this.#child.stdout?.destroy();
+      this.#child.stderr?.destroy();
+    }, timeoutMs);
     const exit = await this.exited;
     clearTimeout(timer);
     return exit;

@@ -154,6 +154,7 @@ export class Tier {
   }
 
   async #reload(): Promise<L7Change> {
+    const startedMs = performance.now();
     const config = this.#load();
     this.#requireSamePlace(config);
     const overrides = stillNeeded(this.#overrides, config.l7);
@@ -162,7 +163,8 @@ export class Tier {
     this.#config = config;
     await this.#remember(overrides);
     const how = applied === 'nothing to change' ? 'changes nothing in HAProxy' : `is in force ${applied}`;
-    this.#log.info({ event: 'l7_reloaded', applied }, `the config ${how}`);
+    const tookMs = Math.round(performance.now() - startedMs);
+    this.#log.info({ event: 'l7_reloaded', applied, tookMs }, `the config ${how}`);
     return { applied, warnings: config.warnings.map(formatProblem) };
   }
 

@@ -9,7 +9,7 @@ import { MICRO, rowsOfPage } from '../../bench/page.js';
 const FOLDER = fileURLToPath(new URL('../../bench/', import.meta.url));
 const RUN = `${FOLDER}run.js`;
 const HELPERS = ['run.js', 'report.js', 'alone.js', 'page.js'];
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 function runBench(...args: string[]) {
   return spawnSync(process.execPath, [RUN, ...args], { encoding: 'utf8', timeout: TIMEOUT_MS });

@@ -65,8 +65,11 @@ export interface L7Lab extends Lab {
   readonly upstreamServers: readonly UpstreamServer[];
   /** Writes the section of one proxy host's own config (index from 0), which is otherwise the fleet's; nobody is told. */
   configureProxy(index: number, l7: object): void;
-  /** Starts `anyhop l7 run` on a proxy host (index from 0); resolves when it says that it is ready. */
-  startProxy(index: number): Promise<LabProcess>;
+  /**
+   * Starts `anyhop l7 run` on a proxy host (index from 0), behind the words of another command if there are some; resolves when it says
+   * that it is ready.
+   */
+  startProxy(index: number, behind?: readonly string[]): Promise<LabProcess>;
   /** Run directory of a proxy host (index from 0). */
   runDirectory(index: number): string;
   /** Runs an `anyhop l7` command on a proxy host (index from 0) to its end; resolves to its standard output. */
@@ -132,13 +135,12 @@ function proxyCommands(lab: Lab): ProxyCommands {
     },
     configureProxy: (index, l7) => write(index, { l7 }),
     runDirectory: (index) => place(index),
-    async startProxy(index) {
+    async startProxy(index, behind = []) {
       const { name, namespace } = lab.backends[index]!;
-      const started = await lab.resources.startProcess(
-        `anyhop l7 run ${name}`,
-        namespace,
-        argv(index, ['run']),
-      );
+      const started = await lab.resources.startProcess(`anyhop l7 run ${name}`, namespace, [
+        ...behind,
+        ...argv(index, ['run']),
+      ]);
       await started.waitForEvent('ready', READY_TIMEOUT_MS);
       return started;
     },
