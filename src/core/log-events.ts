@@ -65,7 +65,8 @@ export const LOG_EVENTS = {
   l7_no_backend: 'None of the backends in the config has an address of this proxy host.',
   l7_reload_refused:
     'A config for the layer-7 tier is wrong or refused by HAProxy; the former one stays in force.',
-  l7_reloaded: 'A config for the layer-7 tier is in force; `applied` says how, and `tookMs` how long that took.',
+  l7_reloaded:
+    'A config for the layer-7 tier is in force; `applied` says how, and `tookMs` how long that took.',
   l7_server: 'A server of an upstream was drained, or given another weight, by command.',
   l7_server_failing:
     'A server of an upstream failed requests in a row and is taken out until its checks pass again.',
