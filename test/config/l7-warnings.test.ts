@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parse, unmark } from './fixture.js';
-import { type L7Parts, l7Text, warningsOf } from './l7-fixture.js';
+import { type L7Parts, l7Text, SUBKEY, warningsOf } from './l7-fixture.js';
 
 type Case = readonly [title: string, parts: L7Parts, field: string, message: RegExp];
 
@@ -55,6 +55,12 @@ const CASES: readonly Case[] = [
     head(POOL.replace('10.1.0.12}', '10.1.0.12, agent: ^false}'), SERVICES),
     'pools.proxies.backends[1].agent',
     /^found false for a proxy host: without an agent, forwarders do not hear of its drain, which breaks its connections$/,
+  ],
+  [
+    'a drain that may end before forwarders follow',
+    { fields: `key: ${SUBKEY}\ndrain_deadline: ^2m` },
+    'l7.drain_deadline',
+    /^found 2m, and settle_time of pool "proxies" is 5m: when proxy hosts are drained one after the other,/,
   ],
   [
     'a pool that lacks a proxy host of the other one',

@@ -1,6 +1,7 @@
 /** Warnings about services and pools of layer 4 with which the tier loses connections, though every part is right by itself. */
 import { L7_HEALTH_PATH } from '../../core/limits.js';
 import { listed } from '../../core/listed.js';
+import { formatDuration } from '../../core/time.js';
 import type { Draft, DraftBackend, DraftHealth, DraftL7, DraftPool, DraftService } from '../draft.js';
 import { quote } from '../path.js';
 import type { At, Report } from '../problems.js';
@@ -88,7 +89,9 @@ function warnAboutRedirects(
         );
 }
 
-function warnAboutPool(pool: DraftPool, { healthPort }: DraftL7, warn: Report): void {
+function warnAboutPool(pool: DraftPool, l7: DraftL7, warn: Report): void {
+  const { healthPort } = l7;
+  warnAboutDeadline(pool, l7, warn);
   const silent = pool.backends.find(({ agent }) => !agent);
   if (silent !== undefined)
     warn(
@@ -107,6 +110,20 @@ function warnAboutPool(pool: DraftPool, { healthPort }: DraftL7, warn: Report): 
     checks.length === 0 ? pool.at : [...pool.at, 'health'],
     `the backends are proxy hosts, and no check asks whether HAProxy can serve; add {kind: http, port: ${healthPort}, path: ${L7_HEALTH_PATH}}`,
     'key',
+  );
+}
+
+/** A drain and its end are two changes of the pool, so that of the next proxy host waits until one of them has settled. */
+function warnAboutDeadline(
+  { name, wrong, settleMs }: DraftPool,
+  { at, drainDeadlineMs, wrong: wrongHere }: DraftL7,
+  warn: Report,
+): void {
+  if (wrong.has('settle_time') || wrongHere.has('drain_deadline') || drainDeadlineMs >= settleMs) return;
+  warn(
+    [...at, 'drain_deadline'],
+    `found ${formatDuration(drainDeadlineMs)}, and settle_time of pool ${quote(name)} is ${formatDuration(settleMs)}: when proxy hosts are drained ` +
+      'one after the other, forwarders may follow later than this, and HAProxy then refuses connections; expected no less than settle_time',
   );
 }
 
