@@ -17,10 +17,9 @@ export interface L7PlaceOptions extends ConfigOptions {
 }
 
 export function runDirOption(): Option {
-  return new Option(
-    '--run-dir <directory>',
-    'run directory of the tier; overrides the config file (env: ANYHOP_L7_RUN_DIR)',
-  ).env('ANYHOP_L7_RUN_DIR');
+  return new Option('--run-dir <directory>', 'run directory of the tier; overrides the config file').env(
+    'ANYHOP_L7_RUN_DIR',
+  );
 }
 
 /** The control socket. @throws ConfigError when the config is needed and wrong */

@@ -1,10 +1,10 @@
 /** The health checks of a pool, from a checked draft. */
-import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { HEALTH_CA_BYTES_MAX } from '../core/limits.js';
 import type { Draft, DraftHealth, DraftPool } from './draft.js';
 import { readSmallFile, UnreadableFile } from './file.js';
 import { quote } from './path.js';
+import { certificatesIn } from './pem.js';
 import type { Report } from './problems.js';
 import { endpointsOf, portOf, servicesOf } from './rules/health.js';
 import type { HealthCheck, HealthConfig } from './types.js';
@@ -22,7 +22,7 @@ export function readCaFiles(draft: Draft, configFile: string, report: Report): C
     try {
       const { bytes } = readSmallFile(path, HEALTH_CA_BYTES_MAX);
       const text = new TextDecoder().decode(bytes);
-      if (holdsCertificates(text)) texts.set(health, text);
+      if ((certificatesIn(text) ?? []).length > 0) texts.set(health, text);
       else report(at, `${quote(path)} has no readable certificate; expected certificates in PEM`);
     } catch (error) {
       if (!(error instanceof UnreadableFile)) throw error;
@@ -30,16 +30,6 @@ export function readCaFiles(draft: Draft, configFile: string, report: Report): C
     }
   }
   return texts;
-}
-
-function holdsCertificates(text: string): boolean {
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  try {
-    for (const block of blocks) new X509Certificate(block);
-  } catch {
-    return false;
-  }
-  return blocks.length > 0;
 }
 
 /** In the order of the file, without those that check nothing, and those whose port no service gives. */

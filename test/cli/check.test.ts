@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const FULL = fileURLToPath(new URL('../../../test/config/full.yaml', import.meta.url));
+const FULL_L7 = fileURLToPath(new URL('../../../test/config/full-l7.yaml', import.meta.url));
 const KEY = '00112233445566778899aabbccddeeff';
 
 let folder: string;
@@ -52,6 +53,20 @@ describe('anyhop check', () => {
       assert.match(stdout, line);
     }
     assert.ok(!stdout.includes(KEY.slice(0, 8)));
+  });
+
+  it('mentions the layer-7 tier, without the files that only proxy hosts have', () => {
+    const { status, stdout, stderr } = anyhop(['check', '--agent', '-c', FULL_L7]);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout, /^layer 7, on the proxy hosts$/m);
+    assert.match(
+      stdout,
+      /^ {2}frontend edge +4 routes +TLS on https, client certificates, redirected to from http$/m,
+    );
+    assert.match(stdout, /^ {2}upstream shop +2 servers +by hash, 1 draining, checked by http every 2s, /m);
+    const { summary } = JSON.parse(anyhop(['check', '--agent', '--json', '-c', FULL_L7]).stdout);
+    assert.deepEqual(summary.l7.frontends[0].redirectFrom, ['http']);
+    assert.equal(summary.l7.upstreams[0].sticky, 'SRV');
   });
 
   it('prints every error with its place, and ends with 2', () => {

@@ -1,10 +1,10 @@
 /** Files that the section `l7` names: read once with the config, by the role that needs them, with located errors. */
-import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { HEALTH_CA_BYTES_MAX, L7_KEY_HEX_DIGITS } from '../../core/limits.js';
 import type { DraftL7 } from '../draft.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from '../file.js';
 import { type FieldPath, quote } from '../path.js';
+import { certificatesIn } from '../pem.js';
 import type { Report } from '../problems.js';
 import { Secret } from '../secret.js';
 import { describeSecret } from '../shape.js';
@@ -32,9 +32,13 @@ export interface FileReports {
   readonly forbid: Report;
 }
 
-/** For files that may not be read. */
+/** For a key that may not be read. */
 const UNREAD_KEY = new Secret(new Uint8Array(L7_KEY_HEX_DIGITS / 2));
-const UNREAD_PEM = new Secret(Buffer.from('-----BEGIN UNREAD-----\nAAAA\n-----END UNREAD-----\n'));
+
+/** For a file that was not read: HAProxy refuses it, and does not go without it. @param path absolute */
+export function unreadPem(path: string): PemFile {
+  return { path, pem: new Secret(Buffer.from('-----BEGIN UNREAD-----\nAAAA\n-----END UNREAD-----\n')) };
+}
 
 export const NO_L7_FILES: L7Files = { key: undefined, authorities: new Map(), certificates: new Map() };
 
@@ -58,7 +62,7 @@ export function readL7Files(draft: DraftL7, configFile: string, reports: FileRep
       if (!(error instanceof UnreadableFile) && !(error instanceof CertificateFault)) throw error;
       const isForbidden = error instanceof UnreadableFile && error.isForbidden;
       (isForbidden ? forbid : report)(at, `${quote(file)}: ${error.message}`);
-      files.set(file, { path: file, pem: UNREAD_PEM });
+      files.set(file, unreadPem(file));
     }
   };
   for (const frontend of draft.frontends ?? []) {
@@ -99,14 +103,14 @@ function checkCertificates(
 }
 
 function readAuthorities(path: string): Secret {
-  const text = new TextDecoder().decode(readSmallFile(path, HEALTH_CA_BYTES_MAX).bytes);
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw new CertificateFault('it has no certificate; expected certificates in PEM');
-  try {
-    return new Secret(Buffer.from(blocks.map((block) => new X509Certificate(block)).join('')));
-  } catch {
+  const certificates = certificatesIn(
+    new TextDecoder().decode(readSmallFile(path, HEALTH_CA_BYTES_MAX).bytes),
+  );
+  if (certificates === undefined)
     throw new CertificateFault('a certificate in it cannot be read; expected certificates in PEM');
-  }
+  if (certificates.length === 0)
+    throw new CertificateFault('it has no certificate; expected certificates in PEM');
+  return new Secret(Buffer.from(certificates.join('')));
 }
 
 function readL7Key(

@@ -21,8 +21,8 @@ const COOKIE_VALUE_EXPECTED =
   `printable ASCII text without space, comma, semicolon, quote and backslash, 1 to ` +
   `${L7_COOKIE_VALUE_CHARS_MAX} characters`;
 const HOST_EXPECTED =
-  'a host name without port, "shop.example.com", or "*.example.com" for every name below example.com; other letters than ' +
-  'ASCII in their "xn--" form';
+  'a host name without port, "shop.example.com", or "*.example.com" for every name below example.com (nothing: any host); other ' +
+  'letters than ASCII in their "xn--" form';
 const PATH_EXPECTED =
   `a path that starts with "/": letters, digits, "%" with two hexadecimal digits, and any of ._~!$&*+,;=:@-, ` +
   `${L7_PATH_CHARS_MAX} characters at most`;

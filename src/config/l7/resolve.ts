@@ -7,7 +7,7 @@ import {
   HEALTH_TIMEOUT_MS_DEFAULT,
 } from '../../core/limits.js';
 import { type DraftL7, type DraftService, valuesOf } from '../draft.js';
-import type { L7Files } from './files.js';
+import { type L7Files, unreadPem } from './files.js';
 import type { RedirectStatus } from './frontend-schema.js';
 import type { DraftFrontend, DraftUpstream } from './judge.js';
 import type { RedirectTarget } from './patterns.js';
@@ -37,9 +37,13 @@ export function l7Config(
 ): L7Config {
   const { key, keyFile, acme, frontends, upstreams, ...values } = valuesOf(draft);
   const absolute = (path: string): string => resolvePath(dirname(configFile), path);
-  const authorities: Pem = (path) => (path === undefined ? undefined : files.authorities.get(absolute(path)));
-  const certificate: Pem = (path) =>
-    path === undefined ? undefined : files.certificates.get(absolute(path));
+  // A role that reads no files still knows that there are some.
+  const readFrom =
+    (read: ReadonlyMap<string, PemFile>): Pem =>
+    (path) =>
+      path === undefined ? undefined : (read.get(absolute(path)) ?? unreadPem(absolute(path)));
+  const authorities = readFrom(files.authorities);
+  const certificate = readFrom(files.certificates);
   return {
     ...values,
     key: files.key,

@@ -49,11 +49,11 @@ export interface HeaderEdits {
   readonly remove: readonly string[];
 }
 
-/** A file that was read with the config. */
+/** A file that the config names. */
 export interface PemFile {
   /** Absolute. */
   readonly path: string;
-  /** Its text: certificates, and with them maybe a private key. */
+  /** Its text: certificates, and with them maybe a private key; a stand-in where it was not read. */
   readonly pem: Secret;
 }
 
