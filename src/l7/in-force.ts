@@ -18,6 +18,7 @@ import { rehearse } from './haproxy/rehearse.js';
 import type { StopOutcome } from './haproxy/runner.js';
 import { comparable, haproxyConfig, type Inputs } from './inputs.js';
 import { type RuntimeCommand, runtimePlan } from './runtime-plan.js';
+import { stillDown } from './still-down.js';
 
 export interface HaproxyPlace {
   /** The run directory. */
@@ -168,11 +169,13 @@ export class InForce {
   }
 
   async #reload(daemon: HaproxyDaemon, next: Inputs): Promise<void> {
+    const stats = await answerOf(daemon.stats());
     try {
       const done = await daemon.reload(haproxyConfig(next));
       if (!done.inForce) throw new HaproxyRefused(done.problems);
       this.#isTorn = false;
       this.reloads++;
+      if (stats !== undefined) await tellAll(daemon, stillDown(stats, this.#inputs.config, next.config));
     } catch (error) {
       if (this.#isTorn) await this.#mend(daemon);
       throw error;
@@ -193,6 +196,27 @@ export class InForce {
         `HAProxy may run with a part of a refused change until its next reload: ${error.message}`,
       );
     }
+  }
+}
+
+const TELL_MS_MAX = 1_000;
+
+/** What is not told in time, or not taken, the checks of the new worker find out. */
+async function tellAll(daemon: HaproxyDaemon, commands: readonly string[]): Promise<void> {
+  const endMs = performance.now() + TELL_MS_MAX;
+  for (const command of commands) {
+    const answer = await answerOf(daemon.command(command));
+    if (answer === undefined || performance.now() > endMs) return;
+  }
+}
+
+/** Undefined when HAProxy does not answer. */
+async function answerOf<T>(question: Promise<T>): Promise<T | undefined> {
+  try {
+    return await question;
+  } catch (error) {
+    if (error instanceof AnyhopError) return undefined;
+    throw error;
   }
 }
 

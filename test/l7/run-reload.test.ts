@@ -50,6 +50,30 @@ describe('a proxy host that runs', { skip: withoutProxyHost, timeout: 400_000 },
     assert.equal((await host.get()).status, 200);
   });
 
+  it('sends nothing to a server that is down, from the first request after a reload', async () => {
+    const shop = (more: object): object => ({
+      upstreams: {
+        shop: {
+          health: { ...HEALTH, interval: '10s', fall: 1 },
+          ...{ retries: 0, balance: 'round_robin', servers: [server(1), server(2, { port: 8081 })] },
+          ...more,
+        },
+      },
+    });
+    const down = async (): Promise<boolean> => (await host.server('s2')).health === 'down';
+    host.configure(shop({}) as never);
+    await host.l7('reload');
+    await eventually('its first check fails', async () => (await down()) || undefined);
+    for (const tunnel_timeout of ['1m', '2m']) {
+      const worker = await host.worker();
+      host.configure(shop({ tunnel_timeout }) as never);
+      assert.match((await host.l7('reload')).stdout, /by a reload/);
+      for (let i = 0; i < 4; i++) assert.equal((await host.get()).status, 200);
+      assert.notEqual(await host.worker(), worker);
+      assert.ok(await down());
+    }
+  });
+
   it('refuses what HAProxy refuses, at the field that HAProxy means', async () => {
     const before = await host.status();
     const ca = join(host.resources.directory, 'small-ca.pem');
