@@ -57,6 +57,15 @@ const CASES: readonly Case[] = [
     /^found false for a proxy host: without an agent, forwarders do not hear of its drain, which breaks its connections$/,
   ],
   [
+    'failing servers that may all be taken out',
+    {
+      upstream: '^passive: {errors: 10}',
+      servers: ['{name: a, address: 10.2.0.11, port: 80}', '{name: b, address: 10.2.0.12, port: 80}'],
+    },
+    'l7.upstreams.shop.passive',
+    /^found without panic_threshold: when something that all servers need is broken, all are taken out/,
+  ],
+  [
     'a drain that may end before forwarders follow',
     { fields: `key: ${SUBKEY}\ndrain_deadline: ^2m` },
     'l7.drain_deadline',

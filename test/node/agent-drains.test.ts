@@ -169,7 +169,9 @@ describe('what a node tells an agent', () => {
 
   test('is that it drains the backend once every pool does, by its tables, and goes on doing so', () => {
     const at = { nowMs: 1, force: false };
-    const before = start();
+    const [web] = FILE.pools;
+    const shared = FILE.pools.map((pool) => ({ ...pool, backends: web!.backends }));
+    const before = take(NO_POOLS, shared, { force: false, nowMs: 0 });
     const one = say(before, 'web', 'a', { state: 'draining' }, at);
     const both = say(one, 'dns', 'a', { state: 'draining' }, at);
     assert.equal(isDrained(A, tablesOf(before), before), false);
@@ -181,6 +183,14 @@ describe('what a node tells an agent', () => {
     undrains = say(undrains, 'web', 'a', { state: 'active' }, at);
     assert.equal(undrains.get('web')!.changes.queue.length, 1, 'it waits');
     assert.equal(isDrained(A, tablesOf(undrains), undrains), false, 'it will not stay so');
+  });
+
+  test('is not that it drains a backend of a pool that has no other, since that one keeps getting new flows', () => {
+    const at = { nowMs: 1, force: false };
+    const [, dns] = FILE.pools;
+    const alone = take(NO_POOLS, [dns!], { force: false, nowMs: 0 });
+    const drains = say(alone, 'dns', 'a', { state: 'draining' }, at);
+    assert.equal(isDrained(A, tablesOf(drains), drains), false);
   });
 });
 

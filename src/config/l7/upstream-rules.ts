@@ -25,6 +25,7 @@ export function checkUpstream(
   checkServers(upstream, judge);
   refuseFrontendsAsServers(upstream, draft, frontends, judge.report);
   warnAboutServers(upstream, judge.warn);
+  warnAboutPassive(upstream, judge.warn);
 }
 
 function checkBalance({ at, written, wrong, balance, hashOn }: DraftUpstream, { report, warn }: Judge): void {
@@ -112,6 +113,17 @@ function refuseFrontendsAsServers(
         `found ${address.text} port ${port}, the service ${quote(service.name!)} from which requests come here; expected the address of a server`,
       );
   }
+}
+
+function warnAboutPassive({ at, written, wrong, servers }: DraftUpstream, warn: Report): void {
+  if (!written.has('passive') || wrong.has('passive') || written.has('panic_threshold')) return;
+  if (servers.length < 2) return;
+  warn(
+    [...at, 'passive'],
+    'found without panic_threshold: when something that all servers need is broken, all are taken out, and every request gets 503; ' +
+      'set panic_threshold, such as 50%',
+    'key',
+  );
 }
 
 function warnAboutServers({ at, written, servers }: DraftUpstream, warn: Report): void {
