@@ -178,6 +178,7 @@ export class ProxyHost {
         service('https', VIP4, 443),
         service('https6', VIP6, 443),
         service('spare', VIP4, 8443),
+        service('spare6', VIP6, 8443),
       ],
       l7: {
         key: KEY,
