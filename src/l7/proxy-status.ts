@@ -3,13 +3,14 @@ import type { L7Config } from '../config/l7/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { VERSION } from '../core/version.js';
 import { expiryOf } from './certificate-expiry.js';
+import type { DownServers } from './down.js';
 import type { DrainLoop } from './drain-loop.js';
 import type { HaproxyInfo, HaproxyStats } from './haproxy/stats.js';
 import type { L7Health } from './health-answer.js';
 import { frontendsOf, upstreamsOf } from './statistics.js';
 import type { CertificateStatus, HaproxyStatus, L7Status } from './status.js';
 import type { Tier } from './tier.js';
-import type { StatsWatch, TakenOut } from './watch.js';
+import type { StatsWatch } from './watch.js';
 
 export interface Observed {
   readonly tier: Tier;
@@ -28,26 +29,25 @@ export function healthOf({ tier, watch, drains }: Pick<Observed, 'tier' | 'watch
   if (drains.stage === 'closing') return { ok: true };
   if (haproxy.state.state === 'stopping') return { ok: false, why: 'HAProxy is about to end' };
   if (!haproxy.isAlive()) return { ok: false, why: 'HAProxy does not answer' };
-  if (watch.last === undefined || canServe(tier.inputs.config, watch.last, watch.takenOut))
-    return { ok: true };
+  if (watch.last === undefined || canServe(tier.inputs.config, watch.last, watch.down)) return { ok: true };
   return { ok: false, why: 'no upstream has a server that is up' };
 }
 
 interface Judged {
   readonly config: L7Config;
-  readonly takenOut: TakenOut;
+  readonly down: DownServers;
   readonly isGood: boolean;
 }
 
 const judged = new WeakMap<HaproxyStats, Judged>();
 
 /** Judged once for each look at the statistics: every forwarder asks once a second, and thousands of servers take a while. */
-function canServe(config: L7Config, stats: HaproxyStats, takenOut: TakenOut): boolean {
+function canServe(config: L7Config, stats: HaproxyStats, down: DownServers): boolean {
   const before = judged.get(stats);
-  if (before?.config === config && before.takenOut === takenOut) return before.isGood;
-  const upstreams = upstreamsOf(config, stats, takenOut);
+  if (before?.config === config && before.down === down) return before.isGood;
+  const upstreams = upstreamsOf(config, stats, down);
   const isGood = upstreams.length === 0 || upstreams.some(({ serves }) => serves);
-  judged.set(stats, { config, takenOut, isGood });
+  judged.set(stats, { config, down, isGood });
   return isGood;
 }
 
@@ -74,7 +74,7 @@ export async function statusOf(observed: Observed): Promise<L7Status> {
     drainDeadlineMs: config.l7.drainDeadlineMs,
     health: healthOf(observed),
     frontends: frontendsOf(inputs.config, stats),
-    upstreams: upstreamsOf(inputs.config, stats, watch.takenOut),
+    upstreams: upstreamsOf(inputs.config, stats, watch.down),
     certificates: certificatesOf(tier, new Date()),
   };
 }

@@ -1,12 +1,12 @@
 /** From HAProxy's statistics to the frontends and upstreams of a status. Pure. */
 import type { L7Config, L7Route, L7Server, L7Upstream } from '../config/l7/types.js';
 import { formatEndpoint } from '../packet/compose.js';
+import { type Down, type DownServers, downNow, whyOf } from './down.js';
 import type { BackendStat, FrontendStat, HaproxyStats, ServerStat, Traffic } from './haproxy/stats.js';
 import { panicLeast } from './render/panic.js';
 import { serversInForce } from './render/servers.js';
 import { serverKey } from './servers.js';
 import type { FrontendStatus, Requests, ServerStatus, UpstreamStatus } from './status.js';
-import type { TakenOut } from './watch.js';
 
 export function frontendsOf({ frontends }: L7Config, stats: HaproxyStats | undefined): FrontendStatus[] {
   const byName = new Map(stats?.frontends.map((one) => [one.frontend, one]));
@@ -57,11 +57,11 @@ export function drawTarget({ to, redirect }: L7Route): string {
   );
 }
 
-/** @param takenOut servers that the watch took out for their errors */
+/** @param down what is known of servers that are down */
 export function upstreamsOf(
   { upstreams }: L7Config,
   stats: HaproxyStats | undefined,
-  takenOut: TakenOut,
+  down: DownServers,
 ): UpstreamStatus[] {
   const backends = new Map(stats?.backends.map((one) => [one.backend, one]));
   const servers = new Map(stats?.servers.map((one) => [serverKey(one.backend, one.server), one]));
@@ -73,7 +73,7 @@ export function upstreamsOf(
       server,
       main: servers.get(serverKey(`u_${name}`, server.name)),
       twin: servers.get(serverKey(`p_${name}`, server.name)),
-      failures: takenOut.get(serverKey(name, server.name)),
+      down: down.get(serverKey(name, server.name)),
     }));
     const inForce = serversInForce(upstream);
     const usable = parts[0]?.activeServers ?? 0;
@@ -82,19 +82,13 @@ export function upstreamsOf(
       name,
       usable,
       active: inForce.filter(({ weight }) => weight > 0).length,
-      serves: usable > 0 || (panic && rows.some(({ main, failures }) => isTakenOut(main, failures))),
+      serves: usable > 0 || (panic && rows.some(isTakenOut)),
       panic,
       queued: sum(parts, ({ queue }) => queue.current),
       ...addTraffic(parts),
       servers: rows.map((row) => serverStatus(upstream, row)),
     };
   });
-}
-
-/** For its errors, by this program or by HAProxy, and not by its checks: they have not failed since. */
-function isTakenOut(main: ServerStat | undefined, failures: number | undefined): boolean {
-  if (main?.status.startsWith('DOWN') !== true) return false;
-  return failures !== undefined || /^(?:\* )?(?:HANA|L\dOK)$/.test(main.check.status ?? '');
 }
 
 function addTraffic(parts: readonly (BackendStat | ServerStat | undefined)[]): Requests {
@@ -120,14 +114,18 @@ interface Row {
   readonly server: L7Server;
   readonly main: ServerStat | undefined;
   readonly twin: ServerStat | undefined;
-  /** In a row, for which it was taken out. */
-  readonly failures: number | undefined;
+  readonly down: Down | undefined;
 }
 
-function serverStatus({ health }: L7Upstream, { server, main, twin, failures }: Row): ServerStatus {
+/** For the requests that it failed: panic puts it back. */
+function isTakenOut({ main, down }: Row): boolean {
+  return main !== undefined && downNow(down, main)?.isTakenOut === true;
+}
+
+function serverStatus({ health }: L7Upstream, { server, main, twin, down }: Row): ServerStatus {
   const { name, address, port, weight, state } = server;
   const parts = [main, twin];
-  const why = health === undefined || main === undefined ? undefined : whyOf(main, failures);
+  const why = health === undefined || main === undefined ? undefined : whyOf(main, down);
   const busiest = (main?.sessions.total ?? 0) >= (twin?.sessions.total ?? 0) ? main : twin;
   return {
     name,
@@ -161,20 +159,4 @@ function healthOf(stat: ServerStat | undefined): ServerStatus['health'] {
   if (stat === undefined) return 'unknown';
   if (stat.status.startsWith('DOWN')) return 'down';
   return /^(?:UP|DRAIN|NOLB)/.test(stat.status) ? 'up' : 'unknown';
-}
-
-/** `L7STS 500 Internal Server Error (1/2)`; undefined when it is up and its checks pass. */
-function whyOf(stat: ServerStat, failures: number | undefined): string | undefined {
-  const [, word = '', progress] = /^(UP|DOWN)(?: (\d+\/\d+))?$/.exec(stat.status) ?? [];
-  if (word === '' || (word === 'UP' && progress === undefined)) return undefined;
-  const cause =
-    failures !== undefined && word === 'DOWN' ? `${failures} requests in a row failed` : saidBy(stat);
-  return progress === undefined ? cause : `${cause} (${progress} checks)`;
-}
-
-/** HAProxy's own words. */
-function saidBy({ check }: ServerStat): string {
-  const { status, code, description, last } = check;
-  const words = [status?.replace(/^\* /, ''), code, last ?? description];
-  return words.filter((word) => word !== undefined && word !== '').join(' ') || 'taken out';
 }

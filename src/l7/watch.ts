@@ -6,6 +6,7 @@ import type { L7Upstream } from '../config/l7/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { printable } from '../core/printable.js';
+import { type Down, type DownServers, downNow } from './down.js';
 import type { HaproxyDaemon } from './haproxy/haproxy.js';
 import type { HaproxyStats, ServerStat } from './haproxy/stats.js';
 import { forgiven, look, type Seen } from './passive.js';
@@ -17,18 +18,16 @@ const INTERVAL_MS_MIN = 1_000;
 const INTERVAL_MS_MAX = 10_000;
 /** 2,000 servers are listed in 20 ms. */
 const MS_PER_SERVER = 4;
-const BACKEND = /^u_/;
-
-/** A server that this watch took out, until it is up again: requests in a row that failed. */
-export type TakenOut = ReadonlyMap<string, number>;
+/** Backends whose servers are checked; the panic twins are not. */
+const CHECKED = 'u_';
 
 export class StatsWatch {
   readonly #tier: Tier;
   readonly #log: Logger;
   readonly #looks: Repeated;
-  #seen = new Map<string, Seen>();
   /** By `upstream/server`. */
-  #takenOut = new Map<string, number>();
+  #seen = new Map<string, Seen>();
+  #down: DownServers = new Map();
   #last: { readonly stats: HaproxyStats; readonly daemon: HaproxyDaemon } | undefined;
 
   constructor(tier: Tier, log: Logger) {
@@ -47,8 +46,8 @@ export class StatsWatch {
     return this.#last?.daemon === this.#tier.haproxy ? this.#last?.stats : undefined;
   }
 
-  get takenOut(): TakenOut {
-    return this.#takenOut;
+  get down(): DownServers {
+    return this.#down;
   }
 
   close(): Promise<void> {
@@ -78,22 +77,24 @@ export class StatsWatch {
   async #judge(daemon: HaproxyDaemon, { servers }: HaproxyStats): Promise<void> {
     const upstreams = new Map(this.#tier.config.l7.upstreams.map((upstream) => [upstream.name, upstream]));
     const seen = new Map<string, Seen>();
-    const takenOut = new Map<string, number>();
+    const down = new Map<string, Down>();
     for (const stat of servers) {
-      const name = stat.backend.replace(BACKEND, '');
-      const upstream = name === stat.backend ? undefined : upstreams.get(name);
-      const limit = limitOf(upstream);
-      if (limit === undefined) continue;
-      const key = serverKey(name, stat.server);
+      const upstream = stat.backend.startsWith(CHECKED) ? upstreams.get(stat.backend.slice(2)) : undefined;
+      if (upstream === undefined) continue;
+      const key = serverKey(upstream.name, stat.server);
       const now = look(this.#seen.get(key), stat);
-      const isUp = stat.status.startsWith('UP');
-      const isFailing = isUp && now.streak >= limit && (await this.#takeOut(daemon, stat, key, now.streak));
-      seen.set(key, isFailing ? forgiven(now) : now);
-      const failures = isFailing ? now.streak : this.#takenOut.get(key);
-      if (failures !== undefined && (isFailing || !isUp)) takenOut.set(key, failures);
+      const isFailing = stat.status.startsWith('UP') && now.streak >= limitOf(upstream);
+      if (isFailing && (await this.#takeOut(daemon, stat, key, now.streak))) {
+        down.set(key, { why: `${now.streak} requests in a row failed`, isTakenOut: true });
+        seen.set(key, forgiven(now));
+        continue;
+      }
+      seen.set(key, now);
+      const reason = downNow(this.#down.get(key), stat);
+      if (reason !== undefined) down.set(key, reason);
     }
     this.#seen = seen;
-    this.#takenOut = takenOut;
+    this.#down = down;
   }
 
   /** @returns false when HAProxy does not do it; the next look tries again */
@@ -116,7 +117,7 @@ export class StatsWatch {
   }
 }
 
-/** Failures in a row; undefined where no server is taken out, or nothing would bring it back. */
-function limitOf(upstream: L7Upstream | undefined): number | undefined {
-  return upstream?.health === undefined ? undefined : upstream.passiveErrors;
+/** Failures in a row; none where nothing would bring the server back. */
+function limitOf({ health, passiveErrors }: L7Upstream): number {
+  return health === undefined ? Number.POSITIVE_INFINITY : (passiveErrors ?? Number.POSITIVE_INFINITY);
 }

@@ -75,6 +75,7 @@ export class ProxyHost {
   /** `anyhop l7 run`, once it was started. */
   process!: LabProcess;
   #starts = 0;
+  readonly #loads: LabProcess[] = [];
 
   private constructor(resources: Resources, namespace: string, authority: Authority) {
     this.resources = resources;
@@ -113,8 +114,9 @@ export class ProxyHost {
     await this.resources.close();
   }
 
-  /** Ends `anyhop l7 run` and HAProxy at once, if they run, and forgets that the host asked to be drained. */
+  /** Ends loads, `anyhop l7 run` and HAProxy at once, if they run, and forgets that the host asked to be drained. */
   async kill(): Promise<void> {
+    for (const load of this.#loads.splice(0)) load.kill();
     if (this.process?.running) {
       this.process.kill();
       await this.process.exited;
@@ -273,7 +275,7 @@ export class ProxyHost {
   }
 
   /** Requests over kept connections. */
-  load(plan: Partial<LoadPlan> = {}): Promise<Running<LoadResult>> {
+  async load(plan: Partial<LoadPlan> = {}): Promise<Running<LoadResult>> {
     const target = { address: VIP4, host: NAME, path: '/', cookies: false };
     const whole: LoadPlan = {
       ca: this.authority.file,
@@ -284,7 +286,9 @@ export class ProxyHost {
       timeoutMs: 15_000,
       ...plan,
     };
-    return startCall(this.resources, this.namespace, LOAD, whole);
+    const running = await startCall(this.resources, this.namespace, LOAD, whole);
+    this.#loads.push(running.process);
+    return running;
   }
 
   /** Has another program listen on a port of all addresses. */
