@@ -228,7 +228,7 @@ describe('a request through a rendered HAProxy', { skip: withoutHaproxy }, () =>
       method: 'GET',
       host: `shop.example.com:${proxy.port(80)}`,
       path: '/v1/x',
-      version: 'HTTP/1.1',
+      version: 'HTTP/1',
       status: 200,
     });
   });

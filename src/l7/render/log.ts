@@ -49,7 +49,8 @@ const requestLog = (frontend: string): Token[] => [
   words`"method":"%[capture.req.method,${CUT},${JSON_TEXT}]"`,
   words`"host":"%[var(txn.log_host),${JSON_TEXT}]"`,
   words`"path":"%[var(txn.log_path),${JSON_TEXT}]"`,
-  words`"version":"%[capture.req.ver,${JSON_TEXT}]"`,
+  // Not capture.req.ver, which says HTTP/1.1 of HTTP/2 too.
+  words`"version":"HTTP/%[fc_http_major]"`,
   words`"status":%ST`,
   words`"request_bytes":%U`,
   words`"response_bytes":%B`,
