@@ -32,7 +32,9 @@ export function l7ReloadCommand(): Command {
     )
     .action(async (options: ChangeOptions, command: Command) => {
       const socket = l7Socket(options, isNamed(command));
-      tellChange((await tellL7(socket, '/l7/reload', {})) as L7Change, options);
+      tellChange((await tellL7(socket, '/l7/reload', {})) as L7Change, options, ({ applied }) =>
+        applied === 'nothing to change' ? applied : `in force ${applied}`,
+      );
     });
 }
 
@@ -51,15 +53,27 @@ export function l7WeightCommand(): Command {
     .action(async (server: string, weight: number, options: ChangeOptions, command: Command) => {
       const target = serverTarget(server);
       const socket = l7Socket(options, isNamed(command));
-      tellChange((await tellL7(socket, '/l7/server-weight', { ...target, weight })) as L7Change, options);
+      const change = (await tellL7(socket, '/l7/server-weight', { ...target, weight })) as L7Change;
+      tellChange(change, options, serverNow(`${server} has weight ${weight}`));
     });
 }
 
-export function tellChange(change: L7Change, { json }: ChangeOptions): void {
-  for (const warning of json ? [] : change.warnings) writeError(`${warning}\n`);
-  writeResult(json, change, ({ applied }) =>
-    applied === 'nothing to change' ? `${applied}\n` : `in force ${applied}\n`,
-  );
+/** @param draw one line */
+export function tellChange(
+  change: L7Change,
+  { json }: ChangeOptions,
+  draw: (change: L7Change) => string,
+): void {
+  for (const warning of json ? [] : change.warnings) writeError(`warning: ${warning}\n`);
+  writeResult(json, change, () => `${draw(change)}\n`);
+}
+
+/** What holds of a server now, and what it took. */
+export function serverNow(what: string): (change: L7Change) => string {
+  return ({ applied }) => {
+    if (applied === 'by a reload') return `${what} (HAProxy was reloaded)`;
+    return applied === 'at the next start' ? `${what} when HAProxy starts` : what;
+  };
 }
 
 /** @throws AnyhopError ERR_USAGE */

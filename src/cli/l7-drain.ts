@@ -4,7 +4,7 @@ import { AnyhopError, EXIT } from '../core/errors.js';
 import type { L7Change, ServerTarget } from '../l7/api.js';
 import type { L7Status, ServerStatus } from '../l7/status.js';
 import { amount } from './format.js';
-import { type ChangeOptions, changeCommand, serverTarget, tellChange } from './l7-change.js';
+import { type ChangeOptions, changeCommand, serverNow, serverTarget, tellChange } from './l7-change.js';
 import { askL7, l7Socket, tellL7 } from './l7-place.js';
 import { isNamed } from './options.js';
 import { writeError, writeResult } from './output.js';
@@ -69,7 +69,8 @@ Examples:
       if (server !== undefined) {
         const change = { ...serverTarget(server), state: 'active' };
         const socket = l7Socket(options, isNamed(command));
-        tellChange((await tellL7(socket, '/l7/server-state', change)) as L7Change, options);
+        const done = (await tellL7(socket, '/l7/server-state', change)) as L7Change;
+        tellChange(done, options, serverNow(`${server} takes requests again`));
         return;
       }
       const status = (await tellL7(l7Socket(options, isNamed(command)), '/l7/undrain', {})) as L7Status;
@@ -123,7 +124,7 @@ async function drainServer(text: string, options: DrainOptions, command: Command
   const socket = l7Socket(options, isNamed(command));
   const change = (await tellL7(socket, '/l7/server-state', { ...target, state: 'draining' })) as L7Change;
   if (!options.wait) {
-    tellChange(change, options);
+    tellChange(change, options, serverNow(`${text} drains`));
     return;
   }
   const draw = (status: L7Status): string => {

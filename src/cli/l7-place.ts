@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import { ConfigError } from '../config/error.js';
+import { UnreadableFile } from '../config/file.js';
+import { runDirectoryIn } from '../config/l7/run-directory.js';
 import { runDirectory } from '../config/l7/schema.js';
 import { type LoadOptions, loadConfig } from '../config/load.js';
 import { quote } from '../config/path.js';
@@ -11,6 +13,7 @@ import { L7_RUN_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { controlSocket } from '../l7/place.js';
 import { ask, isNobody, tell } from './control-client.js';
 import type { ConfigOptions } from './options.js';
+import { writeError } from './output.js';
 
 export interface L7PlaceOptions extends ConfigOptions {
   readonly runDir?: string;
@@ -22,11 +25,28 @@ export function runDirOption(): Option {
   );
 }
 
-/** The control socket. @throws ConfigError when the config is needed and wrong */
+/**
+ * The control socket. Of the config, only `l7.run_dir` counts: other mistakes in the file do not matter.
+ * @throws ConfigError when the file is needed and cannot be read
+ */
 export function l7Socket({ runDir, config }: L7PlaceOptions, isConfigNamed: boolean): string {
   if (runDir !== undefined) return controlSocket(runDir);
   if (!isConfigNamed && !existsSync(config)) return controlSocket(L7_RUN_DIRECTORY_DEFAULT);
-  return controlSocket(loadConfig(config, { role: 'pools' }).l7?.runDirectory ?? L7_RUN_DIRECTORY_DEFAULT);
+  const found = namedIn(config);
+  if (found === undefined)
+    writeError(
+      `anyhop: the config has errors, so the run directory is the default ${L7_RUN_DIRECTORY_DEFAULT}\n`,
+    );
+  return controlSocket(found ?? L7_RUN_DIRECTORY_DEFAULT);
+}
+
+function namedIn(file: string): string | undefined {
+  try {
+    return runDirectoryIn(file);
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    throw new ConfigError([{ file, line: 0, column: 0, field: '', message: error.message }]);
+  }
 }
 
 /**

@@ -117,7 +117,7 @@ function drawHaproxy(haproxy: L7Status['haproxy']): string {
   return [
     `${state === 'up' ? state : state.toUpperCase()}${why === undefined ? '' : ` (${why})`}${version === undefined ? '' : `, version ${version}`}${pid === undefined ? '' : `, process ${pid}`}`,
     ...(connections === undefined ? [] : [`${connections} of ${maxConnections} connections`]),
-    `${amount(reloads, 'reload')}${failedReloads > 0 ? `, ${failedReloads} FAILED` : ''}`,
+    `${amount(reloads, 'reload')}${failedReloads > 0 ? `, ${failedReloads} refused` : ''}`,
     ...(restarts > 0 ? [`${restarts} RESTART${restarts === 1 ? '' : 'S'}`] : []),
     ...(oldWorkers > 0 ? [amount(oldWorkers, 'old worker')] : []),
     ...(failedTransfers > 0 ? [`${failedTransfers} FAILED TRANSFERS of sockets`] : []),

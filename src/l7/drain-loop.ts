@@ -204,6 +204,14 @@ export class DrainLoop {
 
   #tell(former: Stage, because: Cause | undefined): void {
     const fields = { event: 'l7_drain', stage: this.#stage } as const;
+    if (this.#stage === 'following' && this.#reports === undefined) {
+      const inTime = formatDuration(this.#deadlineMs);
+      this.#log.warn(
+        fields,
+        `this host drains, but its agent does not answer: no forwarder is told; HAProxy closes at the deadline, in ${inTime}`,
+      );
+      return;
+    }
     const text = textOf(this.#stage, former, because, this.#deadlineMs);
     if (this.#stage !== 'unfollowed') this.#log.info(fields, text);
     else {

@@ -57,6 +57,38 @@ export function stillNeeded(overrides: ServerOverrides, config: L7Config): Serve
   return needed;
 }
 
+/** For the log. */
+export function saidOf({ state, weight }: ServerPatch): string {
+  const words = [
+    ...(state === undefined ? [] : [state === 'draining' ? 'drained' : 'no longer drained']),
+    ...(weight === undefined ? [] : [`given weight ${weight}`]),
+  ];
+  return `${words.join(' and ')} by command`;
+}
+
+/** What still lies over the config, one sentence each, and the command that ends it. */
+export function saidAgainst(overrides: ServerOverrides, config: L7Config): string[] {
+  return config.upstreams.flatMap(({ name, servers }) =>
+    servers.flatMap((server) => {
+      const key = serverKey(name, server.name);
+      const { state, weight } = overrides.get(key) ?? {};
+      return [
+        ...(state === 'draining'
+          ? [`${key} stays drained, as a command said; \`anyhop l7 undrain ${key}\` ends that`]
+          : []),
+        ...(state === 'active'
+          ? [`${key} takes requests, as a command said; \`anyhop l7 drain ${key}\` ends that`]
+          : []),
+        ...(weight !== undefined
+          ? [
+              `${key} keeps weight ${weight}, which was given by command; \`anyhop l7 weight ${key} ${server.weight}\` ends that`,
+            ]
+          : []),
+      ];
+    }),
+  );
+}
+
 /** What a state file holds; undefined for anything else. */
 export function readOverrides(value: unknown): ServerOverrides | undefined {
   if (!isRecord(value)) return undefined;

@@ -23,11 +23,14 @@ import {
   override,
   type ServerOverrides,
   type ServerPatch,
+  saidAgainst,
+  saidOf,
   serverKey,
   stillNeeded,
   withOverrides,
 } from './servers.js';
 import { readState, writeState } from './state.js';
+import { sameUses } from './uses.js';
 
 const HOUR_CHECK_MS = 10_000;
 
@@ -137,7 +140,7 @@ export class Tier {
 
   /**
    * Reads the config file again and puts it in force.
-   * @throws ConfigError when it is wrong or refused; ControlError 409 when it needs a restart of this process; AnyhopError when it cannot
+   * @throws ConfigError when it is wrong or refused; ControlError 422 when it needs a restart of this process; AnyhopError when it cannot
    *   be tried. What was in force still is then.
    */
   reload(): Promise<L7Change> {
@@ -159,13 +162,19 @@ export class Tier {
     this.#requireSamePlace(config);
     const overrides = stillNeeded(this.#overrides, config.l7);
     const certificates = this.#readCertificates(config);
-    const applied = await this.#apply(config, this.#inputsOf(config, overrides, certificates));
+    const former = { tier: this.inputs.config, file: this.#config };
+    const done = await this.#apply(config, this.#inputsOf(config, overrides, certificates));
+    const isSame = sameUses(former, { tier: this.inputs.config, file: config });
+    const applied = done === 'nothing to change' && !isSame ? 'without a reload' : done;
     this.#config = config;
     await this.#remember(overrides);
-    const how = applied === 'nothing to change' ? 'changes nothing in HAProxy' : `is in force ${applied}`;
+    const how = applied === 'nothing to change' ? 'changes nothing' : `is in force ${applied}`;
     const tookMs = Math.round(performance.now() - startedMs);
     this.#log.info({ event: 'l7_reloaded', applied, tookMs }, `the config ${how}`);
-    return { applied, warnings: config.warnings.map(formatProblem) };
+    return {
+      applied,
+      warnings: [...config.warnings.map(formatProblem), ...saidAgainst(overrides, config.l7)],
+    };
   }
 
   #refused(error: unknown): void {
@@ -269,19 +278,12 @@ export class Tier {
       ['user', l7.user, user],
     ] as const) {
       if (now === was) continue;
-      throw new ControlError(409, 'ERR_RESTART', `l7.${field} is ${now} now, and was ${was}`, {
-        hint: 'A reload stays where it is: drain this host, and start "anyhop l7 run" again.',
+      const message = `l7.${field} is ${now} now, and was ${was}: a reload cannot change it`;
+      throw new ControlError(422, 'ERR_RESTART', message, {
+        hint: 'Drain this host (anyhop l7 drain --wait), then start anyhop l7 run again.',
       });
     }
   }
-}
-
-function saidOf({ state, weight }: ServerPatch): string {
-  const words = [
-    ...(state === undefined ? [] : [state === 'draining' ? 'drained' : 'no longer drained']),
-    ...(weight === undefined ? [] : [`given weight ${weight}`]),
-  ];
-  return `${words.join(' and ')} by command`;
 }
 
 const NAMES_SHOWN_MAX = 10;

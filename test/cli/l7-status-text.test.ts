@@ -81,7 +81,7 @@ describe('the status of a proxy host', () => {
     });
     assert.ok(
       drawn.includes(
-        'haproxy     RESTARTING (worker (12) exited with code 139), 1 reload, 4 FAILED, 3 RESTARTS, 2 old workers, 5 FAILED TRANSFERS of sockets, 6 LOG LINES DROPPED',
+        'haproxy     RESTARTING (worker (12) exited with code 139), 1 reload, 4 refused, 3 RESTARTS, 2 old workers, 5 FAILED TRANSFERS of sockets, 6 LOG LINES DROPPED',
       ),
       drawn.join('\n'),
     );

@@ -278,7 +278,7 @@ describe('the subkey', () => {
     ]);
     rmSync(join(folder, 'key'));
     assert.deepEqual(errorsOf({ fields: 'key_file: key' }), [
-      'l7.key_file: "key": no such file; check the path',
+      'l7.key_file: "key": no such file; "anyhop l7 key" makes it, on a host that has the secret of the fleet',
     ]);
   });
 

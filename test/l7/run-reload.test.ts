@@ -46,8 +46,48 @@ describe('a proxy host that runs', { skip: withoutProxyHost, timeout: 400_000 },
     assert.equal(await host.worker(), worker);
     const text = (await host.l7('status')).stdout;
     assert.match(text, /^LAST RELOAD +\S+, REFUSED: .*servers\[1\]\.weight/m);
-    assert.match(text, /^haproxy .*, 1 FAILED/m);
+    assert.match(text, /^haproxy .*, 1 refused/m);
     assert.equal((await host.get()).status, 200);
+  });
+
+  it('can be asked with a config that has errors, by its run directory or else by the default one', async () => {
+    host.configure({ upstreams: { shop: { servers: [server(1), server(2, { weight: 300 })] } } });
+    const named = (...args: string[]) => host.anyhop('l7', ...args, '-c', host.configFile);
+    const { code, stderr } = await named('status');
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.equal((await named('weight', 'shop/s1', '1')).stdout, 'shop/s1 has weight 1\n');
+    assert.match((await named('reload')).stderr, /servers\[1\]\.weight: /);
+    for (const text of ['l7: [', 'l7: {run_dir: nowhere}', 'l7: none']) {
+      writeFileSync(host.configFile, text);
+      const lost = await named('status');
+      assert.equal(lost.code, 1);
+      assert.match(
+        lost.stderr,
+        /^anyhop: the config has errors, so the run directory is the default \/run\/anyhop\/l7\n.*no "anyhop l7 run" answers on \/run\/anyhop\/l7\//,
+      );
+    }
+  });
+
+  it('says that a change is in force that HAProxy has no part in, and moves the port of its health checks', async () => {
+    const shop = { upstreams: { shop: { ...PANIC, servers: [server(1), server(2)] } } };
+    assert.equal((await host.l7('reload')).stdout, 'nothing to change\n');
+    host.configure({ ...shop, health_port: 9700 } as never);
+    assert.equal((await host.l7('reload')).stdout, 'in force without a reload\n');
+    await eventually('no answer at the former port', async () => (await host.health()).status === 0);
+    host.configure(shop);
+    assert.equal((await host.l7('reload')).stdout, 'in force without a reload\n');
+    await eventually('an answer', async () => (await host.health()).status === 200);
+  });
+
+  it('refuses another user or run directory, and says what to do', async () => {
+    host.configure({
+      upstreams: { shop: { ...PANIC, servers: [server(1), server(2)] } },
+      user: 'nobody',
+    } as never);
+    const { code, stderr } = await host.l7('reload');
+    assert.equal(code, 2);
+    assert.match(stderr, /l7\.user is nobody now, and was haproxy: a reload cannot change it/);
+    assert.match(stderr, /Drain this host \(anyhop l7 drain --wait\), then start anyhop l7 run again\./);
   });
 
   it('sends nothing to a server that is down, from the first request after a reload', async () => {
@@ -159,8 +199,8 @@ describe('a proxy host that runs', { skip: withoutProxyHost, timeout: 400_000 },
     assert.equal((await host.l7('reload')).stdout, 'in force without a reload\n');
     assert.deepEqual(await inHaproxy('u_shop'), { s1: [7, '10.2.0.1:8080'], s2: [1, '10.2.0.3:8080'] });
     assert.deepEqual(await inHaproxy('p_shop'), await inHaproxy('u_shop'));
-    assert.equal((await host.l7('weight', 'shop/s1', '3')).stdout, 'in force without a reload\n');
-    assert.equal((await host.l7('drain', 'shop/s2')).stdout, 'in force without a reload\n');
+    assert.equal((await host.l7('weight', 'shop/s1', '3')).stdout, 'shop/s1 has weight 3\n');
+    assert.equal((await host.l7('drain', 'shop/s2')).stdout, 'shop/s2 drains\n');
     assert.deepEqual(await inHaproxy('u_shop'), { s1: [3, '10.2.0.1:8080'], s2: [0, '10.2.0.3:8080'] });
     assert.deepEqual(await inHaproxy('p_shop'), await inHaproxy('u_shop'));
     assert.match(
@@ -168,7 +208,7 @@ describe('a proxy host that runs', { skip: withoutProxyHost, timeout: 400_000 },
       / shop 1\n/,
       'one of one active server',
     );
-    assert.equal((await host.l7('undrain', 'shop/s2')).stdout, 'in force without a reload\n');
+    assert.equal((await host.l7('undrain', 'shop/s2')).stdout, 'shop/s2 takes requests again\n');
     assert.equal((await host.l7('weight', 'shop/s1', '7')).code, 0);
     assert.equal(await host.worker(), worker);
     assert.equal((await host.status()).haproxy.restarts, 0);
@@ -186,7 +226,12 @@ describe('a proxy host that runs', { skip: withoutProxyHost, timeout: 400_000 },
     });
     assert.deepEqual(await inHaproxy('u_shop'), said);
     host.configure({ upstreams: { shop: { ...PANIC, retries: 1, servers: [server(1), server(2)] } } });
-    assert.equal((await host.l7('reload')).stdout, 'in force by a reload\n');
+    const { stdout, stderr } = await host.l7('reload');
+    assert.equal(stdout, 'in force by a reload\n');
+    assert.deepEqual(stderr.trim().split('\n').slice(-2), [
+      'warning: shop/s1 keeps weight 9, which was given by command; `anyhop l7 weight shop/s1 1` ends that',
+      'warning: shop/s2 stays drained, as a command said; `anyhop l7 undrain shop/s2` ends that',
+    ]);
     assert.deepEqual(await inHaproxy('u_shop'), said);
     await host.process.stop('SIGINT', 20_000);
     await host.start();
@@ -210,7 +255,7 @@ describe('a proxy host that runs', { skip: withoutProxyHost, timeout: 400_000 },
     const worker = await host.worker();
     await cli().askWorker(`del map ${await panicFile()} shop`);
     const { stdout } = await host.l7('drain', 'shop/s2');
-    assert.equal(stdout, 'in force by a reload\n');
+    assert.equal(stdout, 'shop/s2 drains (HAProxy was reloaded)\n');
     assert.notEqual(await host.worker(), worker);
     assert.equal((await inHaproxy('u_shop'))['s2']![0], 0);
     assert.match(await cli().askWorker(`show map ${await panicFile()}`), / shop 1\n/);

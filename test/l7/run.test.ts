@@ -156,6 +156,12 @@ describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
     assert.ok(existsSync(mark));
     const stages = host.logged('l7_drain').map(({ stage }) => stage);
     assert.deepEqual(stages, ['following', 'unfollowed', 'closing', 'drained']);
+    const [begun] = host.logged('l7_drain');
+    assert.equal(begun?.['level'], 40, 'a warning');
+    assert.equal(
+      begun?.['msg'],
+      'this host drains, but its agent does not answer: no forwarder is told; HAProxy closes at the deadline, in 5s',
+    );
     assert.match(
       String(host.logged('l7_drain')[1]!['msg']),
       /not all forwarders have followed within 5s: health checks of this host fail/,

@@ -137,7 +137,10 @@ function readL7Key(
     return hexSecret(text);
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
-    (error.isForbidden ? forbid : report)(at, `${quote(path)}: ${error.message}`);
+    const why = error.isMissing
+      ? 'no such file; "anyhop l7 key" makes it, on a host that has the secret of the fleet'
+      : error.message;
+    (error.isForbidden ? forbid : report)(at, `${quote(path)}: ${why}`);
     return error.isForbidden ? UNREAD_KEY : undefined;
   }
 }
