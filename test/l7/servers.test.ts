@@ -8,6 +8,7 @@ import {
   readOverrides,
   type ServerOverrides,
   type ServerPatch,
+  saidAgainst,
   serverKey,
   stillNeeded,
   withOverrides,
@@ -31,6 +32,14 @@ const configOf = (list: readonly Server[]): L7Config =>
   ({ upstreams: [{ name: 'u', servers: list }] }) as unknown as L7Config;
 const serversOf = (config: L7Config): readonly Server[] =>
   config.upstreams[0]!.servers as unknown as readonly Server[];
+
+/** What the command in a warning says of the server. */
+function commandIn(text: string, key: string): ServerPatch {
+  const [, verb, target, weight] = /`anyhop l7 (\w+) (\S+?)(?: (\d+))?` ends that$/.exec(text)!;
+  assert.equal(target, key);
+  if (verb === 'weight') return { weight: Number(weight) };
+  return { state: verb === 'drain' ? 'draining' : 'active' };
+}
 
 describe('what is said of a server', () => {
   it('holds for that server alone, over what the config says, the last word first', () => {
@@ -57,6 +66,20 @@ describe('what is said of a server', () => {
         const inFile = list.map((each) => (each.name === name ? { ...each, ...one } : each));
         assert.equal(stillNeeded(said, configOf(inFile)).size, 0);
         assert.equal(stillNeeded(said, configOf(list.slice(1))).size, 0);
+      }),
+    );
+  });
+
+  it('against the config is told with the command that ends it, and is not told any more then', () => {
+    fc.assert(
+      fc.property(servers, patch, (list, one) => {
+        const config = configOf(list);
+        const key = serverKey('u', list[0]!.name);
+        const said = override(new Map(), config, key, one);
+        const told = saidAgainst(said, config);
+        assert.equal(told.length, Object.keys(said.get(key) ?? {}).length);
+        const ended = told.reduce((all, text) => override(all, config, key, commandIn(text, key)), said);
+        assert.deepEqual(saidAgainst(ended, config), []);
       }),
     );
   });
