@@ -1,5 +1,6 @@
 /** The text of `anyhop l7 status`: problems stand out, and numbers are short. */
 import { clockTime } from '../core/time.js';
+import type { Forwarder } from '../l7/forwarders.js';
 import type {
   CertificateStatus,
   FrontendStatus,
@@ -7,7 +8,7 @@ import type {
   ServerStatus,
   UpstreamStatus,
 } from '../l7/status.js';
-import { amount, columns, labelled, short } from './format.js';
+import { amount, columns, labelled, short, someOf } from './format.js';
 
 /** Of a frontend with thousands of them. */
 const ROUTES_SHOWN_MAX = 50;
@@ -81,11 +82,16 @@ function drawDrain(
   const asked = `asked by ${askedBy === 'host' ? 'this host' : 'the forwarders'}, since ${clockTime(since, now)}`;
   const until = stage === 'following' ? `, until ${clockTime(deadline, now)} at most` : '';
   const who =
-    forwarders === undefined
-      ? 'the agent of this host does not answer'
-      : `${forwarders.filter(({ draining }) => draining).length} of ${amount(forwarders.length, 'forwarder')} drain it`;
+    forwarders === undefined ? 'the agent of this host does not answer' : drawForwarders(forwarders);
   const lost = cutOff === 0 ? '' : `; ${amount(cutOff, 'connection')} CUT OFF`;
   return ['drain', `${asked}${until}: ${who}${lost}`];
+}
+
+function drawForwarders(forwarders: readonly Forwarder[]): string {
+  const following = forwarders.filter(({ draining }) => draining).length;
+  const silent = forwarders.filter((one) => one.silent).map(({ address }) => address);
+  const unheard = silent.length === 0 ? '' : ` (not heard any more: ${someOf(silent)})`;
+  return `${following} of ${forwarders.length} forwarders drain it${unheard}`;
 }
 
 function drawExpiry({ frontend, file, notAfter, expiry }: CertificateStatus): [string, string][] {

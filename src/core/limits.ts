@@ -170,6 +170,8 @@ export const L7_PASSIVE_ERRORS_MAX = 1000;
 /** Certificates of one frontend, and the size of one file: certificate, chain and key. */
 export const L7_CERTIFICATES_MAX = 4096;
 export const L7_CERTIFICATE_BYTES_MAX = 64 * 1024;
+/** A forwarder that a proxy host does not hear any more may still send connections: its process is dead, its program in the kernel is not. */
+export const FORWARDER_REMEMBERED_MS = 600_000;
 /** Before it expires, a certificate is warned about. */
 export const CERTIFICATE_EXPIRES_SOON_MS = 14 * 86_400_000;
 /** What HAProxy gives a client for a whole request header, and a server for a connection; what waits in a queue, or closes. */

@@ -2,7 +2,6 @@
  * A proxy host's drain, step by step (drain.ts): asks this host's agent what the forwarders do, keeps the host's mark, and ends and starts
  * HAProxy. Runs every second, from when HAProxy serves: a mark that a former process left is removed then.
  */
-import type { AgentReport } from '../agent/report.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
@@ -10,7 +9,7 @@ import { Rerun } from '../core/rerun.js';
 import { formatDuration } from '../core/time.js';
 import type { IpAddress } from '../packet/address.js';
 import { type Cause, nextStage, type Stage, type Step, UNFOLLOWED_MS } from './drain.js';
-import { askAgent, forwardersDo, forwardersIn } from './forwarders.js';
+import { askAgent, KnownForwarders } from './forwarders.js';
 import { OwnMark } from './own-mark.js';
 import { Repeated } from './repeated.js';
 import type { DrainStatus } from './status.js';
@@ -41,7 +40,7 @@ export class DrainLoop {
   /** Forwarders have sent to this host since it serves. */
   #begun = false;
   #beganAt = new Date();
-  #reports: readonly AgentReport[] | undefined;
+  readonly #forwarders = new KnownForwarders();
   #isStopping = false;
   /** Connections that HAProxy cut off when it ended last. */
   #cutOff = 0;
@@ -93,11 +92,12 @@ export class DrainLoop {
   /** Undefined while it serves. */
   status(connections: number | undefined): DrainStatus | undefined {
     if (this.#stage === 'serving') return undefined;
+    const forwarders = this.#forwarders.list();
     return {
       since: this.#beganAt.toISOString(),
       deadline: new Date(this.#beganAt.getTime() + this.#deadlineMs).toISOString(),
       askedBy: this.#wasAsked ? 'host' : 'forwarders',
-      ...(this.#reports !== undefined && { forwarders: forwardersIn(this.#reports) }),
+      ...(forwarders !== undefined && { forwarders }),
       ...(connections !== undefined && { connections }),
       ...(this.#stage === 'drained' && { cutOff: this.#cutOff }),
     };
@@ -114,8 +114,9 @@ export class DrainLoop {
 
   async #step(): Promise<void> {
     const isAsked = this.#askedAtMs !== undefined;
-    this.#reports = await askAgent(this.#locals(), this.#tier.config.agent.reportPort);
-    const forwarders = forwardersDo(this.#reports, isAsked);
+    const reports = await askAgent(this.#locals(), this.#tier.config.agent.reportPort);
+    this.#forwarders.take(reports, performance.now());
+    const forwarders = this.#forwarders.do(isAsked);
     if (this.#stage === 'serving' && forwarders === 'some') this.#begun = true;
     const step = nextStage(this.#stage, {
       nowMs: performance.now(),
@@ -132,7 +133,7 @@ export class DrainLoop {
 
   #isTakenBack(): boolean {
     if (this.#wasAsked) return this.#askedAtMs === undefined;
-    return this.#wasMarked && this.#reports?.every(({ draining }) => !draining) === true;
+    return this.#wasMarked && this.#forwarders.isMarked() === false;
   }
 
   async #enter({ stage, because }: Step): Promise<void> {
@@ -175,7 +176,7 @@ export class DrainLoop {
   }
 
   #closeHaproxy(): void {
-    this.#wasMarked = this.#reports?.some(({ draining }) => draining) === true;
+    this.#wasMarked = this.#forwarders.isMarked() === true;
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.#cutOff = 0;
@@ -215,7 +216,7 @@ export class DrainLoop {
     const text = textOf(this.#stage, former, because, this.#deadlineMs);
     if (this.#stage !== 'unfollowed') this.#log.info(fields, text);
     else {
-      const forwarders = this.#reports === undefined ? null : forwardersIn(this.#reports);
+      const forwarders = this.#forwarders.list() ?? null;
       this.#log.warn({ ...fields, forwarders }, text);
     }
   }

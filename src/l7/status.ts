@@ -2,6 +2,7 @@
 import type { Applied } from './api.js';
 import type { Expiry } from './certificate-expiry.js';
 import type { Stage } from './drain.js';
+import type { Forwarder } from './forwarders.js';
 
 export interface L7Status {
   readonly version: string;
@@ -51,8 +52,8 @@ export interface DrainStatus {
   readonly deadline: string;
   /** Asked on this host, or by all forwarders. */
   readonly askedBy: 'host' | 'forwarders';
-  /** By address: whether each drains this host; undefined when the agent does not answer. */
-  readonly forwarders?: readonly { readonly address: string; readonly draining: boolean }[];
+  /** Whether each drains this host; undefined when the agent does not answer. */
+  readonly forwarders?: readonly Forwarder[];
   /** Connections that HAProxy still has. */
   readonly connections?: number;
   /** Once it is drained: connections that HAProxy cut off at its deadline. */

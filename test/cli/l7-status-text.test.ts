@@ -122,6 +122,12 @@ describe('the status of a proxy host', () => {
         `${text}, until 12:13:00 at most: 1 of 2 forwarders drain it`,
       ),
     );
+    const silent = [{ address: '10.0.0.9', draining: false, silent: true as const }];
+    assert.ok(
+      lines({ stage, drain: { ...drain, forwarders: silent } }).includes(
+        `${text}, until 12:13:00 at most: 0 of 1 forwarders drain it (not heard any more: 10.0.0.9)`,
+      ),
+    );
     assert.ok(
       lines({ stage: 'drained', drain: { ...drain, forwarders, cutOff: 2 } }).includes(
         `${text}: 1 of 2 forwarders drain it; 2 connections CUT OFF`,

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { AgentReport } from '#anyhop/agent/report.js';
+import { FORWARDER_REMEMBERED_MS } from '#anyhop/core/limits.js';
 import { type DrainFacts, type Forwarders, nextStage, type Stage, UNFOLLOWED_MS } from '#anyhop/l7/drain.js';
-import { forwardersDo, forwardersIn } from '#anyhop/l7/forwarders.js';
+import { KnownForwarders, type Reports } from '#anyhop/l7/forwarders.js';
 
 const DEADLINE_MS = 1000;
 const QUIET: DrainFacts = {
@@ -115,28 +116,51 @@ describe('what the forwarders do', () => {
       everyMs: 5000,
     })),
   });
+  const reportsOf = (...reports: readonly AgentReport[]): Reports =>
+    new Map(reports.map((one, i) => [`10.1.0.${i + 1}`, one]));
+  const known = (...looks: readonly (Reports | undefined)[]): KnownForwarders => {
+    const all = new KnownForwarders();
+    looks.forEach((each, i) => {
+      all.take(each, i * 1000);
+    });
+    return all;
+  };
 
   it('is known when each of them has said it of each address of the host', () => {
-    assert.equal(forwardersDo([report(true, true), report(true)], true), 'all');
-    assert.equal(forwardersDo([report(true, true), report(false)], true), 'some');
-    assert.equal(forwardersDo([report(true, true), report()], true), 'unknown');
-    assert.equal(forwardersDo([], true), 'none');
-    assert.equal(forwardersDo(undefined, true), 'unknown');
+    assert.equal(known(reportsOf(report(true, true), report(true))).do(true), 'all');
+    assert.equal(known(reportsOf(report(true, true), report(false))).do(true), 'some');
+    assert.equal(known(reportsOf(report(true, true), report())).do(true), 'unknown');
+    assert.equal(known(reportsOf()).do(true), 'none');
+    assert.equal(known(undefined).do(true), 'unknown');
   });
 
   it('is no answer to a wish of this host before its agent reports the wish', () => {
-    const before = { ...report(true), draining: false };
-    assert.equal(forwardersDo([before], true), 'unknown');
-    assert.equal(forwardersDo([before], false), 'all');
+    const before = known(reportsOf({ ...report(true), draining: false }));
+    assert.equal(before.do(true), 'unknown');
+    assert.equal(before.do(false), 'all');
   });
 
   it('is not known of an agent that has just started', () => {
     const young = { ...report(true), startedAt: new Date().toISOString() };
-    assert.equal(forwardersDo([young], true), 'unknown');
+    assert.equal(known(reportsOf(young)).do(true), 'unknown');
+  });
+
+  it('is not known of a forwarder that was heard some minutes ago, and of no other one', () => {
+    const both = reportsOf(report(true, false));
+    const one = reportsOf(report(true));
+    const silent = known(both, one);
+    assert.equal(silent.do(true), 'unknown');
+    assert.deepEqual(silent.list(), [
+      { address: '10.0.0.1', draining: true },
+      { address: '10.0.0.2', draining: false, silent: true },
+    ]);
+    silent.take(one, FORWARDER_REMEMBERED_MS + 1);
+    assert.equal(silent.do(true), 'all');
+    assert.equal(known(both, undefined, one).do(true), 'unknown', 'not forgotten with the agent');
   });
 
   it('is shown for each forwarder: it drains all addresses of the host, or not yet', () => {
-    assert.deepEqual(forwardersIn([report(true, true), report(false, true)]), [
+    assert.deepEqual(known(reportsOf(report(true, true), report(false, true))).list(), [
       { address: '10.0.0.1', draining: false },
       { address: '10.0.0.2', draining: true },
     ]);
