@@ -205,7 +205,7 @@ export class DrainLoop {
 
   #tell(former: Stage, because: Cause | undefined): void {
     const fields = { event: 'l7_drain', stage: this.#stage } as const;
-    if (this.#stage === 'following' && this.#reports === undefined) {
+    if (this.#stage === 'following' && this.#forwarders.list() === undefined) {
       const inTime = formatDuration(this.#deadlineMs);
       this.#log.warn(
         fields,
