@@ -7,16 +7,23 @@ import { describePlace } from '../problems.js';
 import type { DraftRoute, Judge } from './judge.js';
 
 export function checkReachable(routes: readonly DraftRoute[], { document, report }: Judge): void {
-  const earlier = new Map<string, Earlier>();
+  const byPlace = new Map<string, DraftRoute[]>();
   for (const route of routes) {
     if (isUncertain(route)) continue;
     const key = placeKey(route.host, route.path);
-    const before = earlier.get(key) ?? new Earlier();
-    earlier.set(key, before);
-    const conditions = conditionsOf(route);
-    const taker = before.takerOf(conditions);
-    if (taker === undefined) before.add(route, conditions);
-    else report(route.at, message(document, taker, conditionsOf(taker).size > 0));
+    const same = byPlace.get(key);
+    if (same === undefined) byPlace.set(key, [route]);
+    else same.push(route);
+  }
+  for (const same of byPlace.values()) {
+    if (same.length === 1) continue;
+    const earlier = new Earlier(same.map(conditionsOf));
+    for (const route of same) {
+      const conditions = conditionsOf(route);
+      const taker = earlier.takerOf(conditions);
+      if (taker === undefined) earlier.add(route, conditions);
+      else report(route.at, message(document, taker, conditionsOf(taker).size > 0));
+    }
   }
 }
 
@@ -31,18 +38,27 @@ function message(document: ConfigDocument, taker: DraftRoute, hasConditions: boo
 /** Routes with one host and path, in the order of the file. */
 class Earlier {
   #unconditional: DraftRoute | undefined;
-  /** Each by one of its conditions, which a later route must have too. */
+  /** Each by one of its conditions, which a later route must have too: the rarest, so that few are compared. */
   readonly #byCondition = new Map<string, { route: DraftRoute; conditions: ReadonlySet<string> }[]>();
+  readonly #counts = new Map<string, number>();
+
+  /** @param all the conditions of each of them */
+  constructor(all: readonly ReadonlySet<string>[]) {
+    for (const conditions of all)
+      for (const each of conditions) this.#counts.set(each, (this.#counts.get(each) ?? 0) + 1);
+  }
 
   add(route: DraftRoute, conditions: ReadonlySet<string>): void {
-    const [any] = conditions;
-    if (any === undefined) {
+    if (conditions.size === 0) {
       this.#unconditional = route;
       return;
     }
-    const same = this.#byCondition.get(any) ?? [];
+    const rarest = [...conditions].reduce((best, each) =>
+      this.#counts.get(each)! < this.#counts.get(best)! ? each : best,
+    );
+    const same = this.#byCondition.get(rarest) ?? [];
     same.push({ route, conditions });
-    this.#byCondition.set(any, same);
+    this.#byCondition.set(rarest, same);
   }
 
   /** The route that takes all requests with these conditions. */

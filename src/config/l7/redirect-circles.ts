@@ -1,5 +1,5 @@
 /**
- * Redirects that lead back to themselves: browsers give up after some twenty of them. A redirect is followed on its own frontend
+ * Redirects that lead back to themselves. A redirect is followed on its own frontend
  * only, with the conditions of its route and no others, so what is reported happens for certain.
  */
 import type { DraftService } from '../draft.js';
@@ -9,6 +9,9 @@ import { conditionsOf, isUncertain, isWithin, placeKey } from './reachable-route
 
 const DEFAULT_PORTS = { http: 80, https: 443 } as const;
 type Scheme = keyof typeof DEFAULT_PORTS;
+
+/** Browsers follow about as many, one after the other. */
+const REDIRECTS_MAX = 20;
 
 interface Place {
   readonly host: string;
@@ -63,7 +66,7 @@ function leadsBack(
     path = route.redirect.isPrefix ? path : rest!;
     const place = { host: host!.toLowerCase(), path };
     const key = JSON.stringify(place);
-    if (seen.has(key)) return false; // a circle of others, which is reported at these
+    if (seen.has(key) || seen.size === REDIRECTS_MAX) return false; // a circle of others is reported at these
     seen.add(key);
     route = routeOf(place, conditions, byPlace);
     if (route === start) return true;
