@@ -3,6 +3,7 @@
  * (RFC 9525), that of a route for one or more; a route for `*.example.com` needs a certificate for some name below example.com.
  */
 import { listed } from '../../core/listed.js';
+import { clockTime } from '../../core/time.js';
 import { quote } from '../path.js';
 import type { At, Report } from '../problems.js';
 import type { LoadedCertificate } from './certificates.js';
@@ -17,9 +18,9 @@ export function warnAboutCertificate(
 ): void {
   const now = Date.now();
   if (notAfter.getTime() < now)
-    warn(at, `${quote(path)} has expired (${notAfter.toISOString()}): it is refused`);
+    warn(at, `${quote(path)} has expired (${clockTime(notAfter.toISOString())}): it is refused`);
   if (notBefore.getTime() > now)
-    warn(at, `${quote(path)} is not valid before ${notBefore.toISOString()}: it is refused`);
+    warn(at, `${quote(path)} is not valid before ${clockTime(notBefore.toISOString())}: it is refused`);
   if (isOpen)
     warn(at, `${quote(path)} holds a private key, and every user can access it; run chmod 600 on it`);
 }
