@@ -157,6 +157,13 @@ describe('certificates of a frontend', () => {
     );
   });
 
+  it('are refused as a whole when there are too many', () => {
+    for (let i = 0; i <= 4096; i++) write(`certs/${i}.pem`, '');
+    assert.deepEqual(errorsOf({ frontend: TLS }), [
+      `${FIELD}: "certs" has 4097 certificates; expected 4096 at most`,
+    ]);
+  });
+
   it('that have expired are told of, with the day', () => {
     const old = makeCertificate('DNS:old.example.com', -1);
     write('certs/a.pem', old.cert + old.key);

@@ -803,6 +803,14 @@ const TIER: readonly Case[] = [
     /^found 4097 upstreams; expected 4096 at most$/,
   ],
   [
+    'too many frontends',
+    {
+      frontends: `    web: &a {services: [plain], routes: [{to: shop}]}\n${Array.from({ length: 64 }, (_, i) => `    f${i}: *a\n`).join('')}`,
+    },
+    'l7.frontends',
+    /^found 65 frontends; expected 64 at most$/,
+  ],
+  [
     'no frontend',
     { frontends: '    ^{}\n' },
     'l7.frontends',
