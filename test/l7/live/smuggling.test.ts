@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { seedOfRun } from '../../differential/random.js';
 import { withoutProxyHost } from '../run-fixture.js';
+import { logEntries } from './access-log.js';
 import { converse } from './converse.js';
 import { ACCEPTED, type Accepted, type Hostile, LEFT_TO_SERVERS, REFUSED } from './hostile.js';
 import { type Template, tampered } from './mutations.js';
@@ -121,7 +122,7 @@ describe('a request that two servers could read differently', {
 
   it('never reached a server without the number that the proxy gave it, nor twice', () => {
     const ids = new Set<string>();
-    const log = new Map(stage.log().map((entry) => [entry.id, entry]));
+    const log = new Map(logEntries(stage.host).map((entry) => [entry.id, entry]));
     for (const { name, requests } of stage.recorders)
       for (const { id, method, path } of requests()) {
         assert.match(id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);

@@ -2,7 +2,6 @@
  * One proxy host with three kinds of servers behind it, each under a host name of its own, so that the same bytes can be sent to all:
  * node.example.com, lenient.example.com and nginx.example.com, over plain HTTP on port 80 and over TLS on port 443.
  */
-import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import { eventually, ProxyHost, SERVER_PORT, serverAddress, VIP4 } from '../run-fixture.js';
 import { Client } from './client.js';
@@ -20,14 +19,6 @@ export interface Encounter {
   /** Whole requests that the server understood. */
   readonly understood: readonly Understood[];
   readonly complaints: readonly string[];
-}
-
-export interface LogEntry {
-  readonly id: string;
-  readonly method: string;
-  readonly path: string;
-  readonly server: string;
-  readonly status: number;
 }
 
 export class Stage {
@@ -127,11 +118,5 @@ export class Stage {
     await eventually(`${recorder.name} tells of ${path}`, () =>
       recorder.requests().some((one) => one.path === path),
     );
-  }
-
-  /** The proxy's own record of requests, whole lines of it. */
-  log(): LogEntry[] {
-    const lines = readFileSync(this.host.accessLog, 'utf8').split('\n').slice(0, -1);
-    return lines.map((line) => JSON.parse(line)).filter(({ id }) => id !== undefined);
   }
 }

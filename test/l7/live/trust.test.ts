@@ -16,6 +16,7 @@ import {
   VIP6,
   withoutProxyHost,
 } from '../run-fixture.js';
+import { logEntries } from './access-log.js';
 import { converse } from './converse.js';
 import { type Relay, startRelay } from './relay.js';
 import { connectTls } from './tls.js';
@@ -124,6 +125,10 @@ describe('a client', { skip: withoutProxyHost, timeout: 180_000 }, () => {
         const known = new Set([...Object.keys(expected), 'x-request-id', 'host', 'accept', 'user-agent']);
         const others = seen.headers.filter(([name]) => !known.has(name.toLowerCase()));
         assert.deepEqual(others, []);
+        const logged = await eventually('the access log has it', () =>
+          logEntries(host).find((entry) => entry.id === id),
+        );
+        assert.deepEqual([logged.client, logged.version], [from, http === '2' ? 'HTTP/2' : 'HTTP/1']);
       }
   });
 
