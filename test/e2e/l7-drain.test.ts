@@ -93,10 +93,12 @@ describe('a proxy host that is drained under load', {
     soon(`stage ${stage}`, async () => (await status()).stage === stage);
   const onForwarder = (index: number, ...args: string[]): Promise<string> =>
     run([process.execPath, PROGRAM, ...args, '--socket', lab.socket(index)], { timeoutMs: WAIT_MS });
-  const statesOf = async (index: number): Promise<Set<string>> => {
+  const onEach = async (index: number, field: 'state' | 'health'): Promise<Set<string>> => {
     const { pools } = (await ask(lab.socket(index), '/status')) as NodeStatus;
-    return new Set(pools.map(({ backends }) => backends.find(({ name }) => name === NAME)!.state));
+    return new Set(pools.map(({ backends }) => backends.find(({ name }) => name === NAME)![field]));
   };
+  const statesOf = (index: number): Promise<Set<string>> => onEach(index, 'state');
+  const healthOf = (index: number): Promise<Set<string>> => onEach(index, 'health');
   const everywhere = (state: string, forwarders = [0, 1]): Promise<void> =>
     soon(`${state} on the forwarders`, async () => {
       const all = await Promise.all(forwarders.map(statesOf));
@@ -148,6 +150,11 @@ describe('a proxy host that is drained under load', {
     assert.deepEqual(stages(from), ['closing', 'drained']);
     assert.equal((await status()).drain?.askedBy, 'forwarders');
     assert.equal(existsSync(mark), false);
+    // Until its check has failed, forwarders that drain it no longer would send to a host that does not serve yet.
+    await soon('down on the forwarders', async () => {
+      const all = await Promise.all([0, 1].map(healthOf));
+      return all.every((health) => health.size === 1 && !health.has('up'));
+    });
     for (const index of [0, 1]) await onForwarder(index, 'undrain', NAME);
     await stageBecomes('serving');
     await everywhere('active');

@@ -57,8 +57,8 @@ for (const engine of ['xdp', 'portable'] as const) {
       // The second link is known to one table alone, and the table to one rule.
       await onEdge('route del 10.1.0.0/16');
       await onEdge('-6 route del fd00:1::/32');
-      await onEdge('route add 10.1.0.0/16 via 10.2.1.254 table 100');
-      await onEdge('-6 route add fd00:1::/32 via fd00:2:1::fe table 100');
+      await onEdge('route add 10.1.0.0/16 via 10.3.1.254 table 100');
+      await onEdge('-6 route add fd00:1::/32 via fd00:3:1::fe table 100');
       await onEdge(`rule add from ${host4} lookup 100`);
       await onEdge(`-6 rule add from ${host6} lookup 100`);
       const { forwarders } = await lab.startAll();
