@@ -52,7 +52,8 @@ function readRequest(input: Input): { request: ReadRequest; closes: boolean } {
     fields.filter(([each]) => each === name).map(([, value]) => value);
   const codings = values('transfer-encoding');
   const lengths = new Set(values('content-length').flatMap((value) => value.split(',').map(trimmed)));
-  if (values('host').length > 1) refuse();
+  // Section 3.2 refuses the same host twice too; it has one meaning.
+  if (new Set(values('host')).size > 1) refuse();
   for (const length of lengths) if (!LENGTH.test(length)) refuse();
   if (new Set([...lengths].map(Number)).size > 1) refuse();
   const connection = values('connection').flatMap((value) => value.toLowerCase().split(',').map(trimmed));
