@@ -3,6 +3,7 @@
  * and wrong values are left out, and each rule judges the rest. The types are derived from the schema.
  */
 import type { z } from 'zod';
+import type { announce } from './announce/schema.js';
 import type { Named } from './fields.js';
 import type { healthCheck } from './health-schema.js';
 import type { l7 } from './l7/schema.js';
@@ -80,6 +81,7 @@ export type DraftPool = DraftOf<typeof pool> & { readonly name: string };
 export type DraftService = DraftOf<typeof service>;
 export type DraftAgent = DraftOf<typeof agent>;
 export type DraftL7 = DraftOf<typeof l7>;
+export type DraftAnnounce = DraftOf<typeof announce>;
 
 export interface Draft {
   readonly node: DraftNode | undefined;
@@ -87,6 +89,7 @@ export interface Draft {
   readonly services: readonly DraftService[];
   readonly agent: DraftAgent | undefined;
   readonly l7: DraftL7 | undefined;
+  readonly announce: DraftAnnounce | undefined;
   /** The sections in the file, right or wrong. */
   readonly written: ReadonlySet<string>;
   /** Undefined when `pools` is not a mapping. */

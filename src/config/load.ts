@@ -4,8 +4,12 @@
  */
 import { hostname } from 'node:os';
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
+import { announceConfig, announcePlace, nodeSocketOf } from './announce/resolve.js';
+import { checkAnnounce } from './announce/rules.js';
+import { announce as announceSchema } from './announce/schema.js';
+import type { AnnouncePlace } from './announce/types.js';
 import { ConfigDocument, type Place } from './document.js';
-import { type Draft, type DraftNode, valuesOf } from './draft.js';
+import { type Draft, type DraftAnnounce, type DraftNode, type Origin, valuesOf } from './draft.js';
 import { byPlace, ConfigError } from './error.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
 import { type CaTexts, healthConfigs, readCaFiles } from './health.js';
@@ -27,7 +31,7 @@ import { checkPools } from './rules/pools.js';
 import { checkServices } from './rules/services.js';
 import { warnAboutAgent, warnAboutPools, warnAboutPrefix } from './rules/warnings.js';
 import type { Secret } from './secret.js';
-import { checkShape } from './shape.js';
+import { checkShape, emptyDraft } from './shape.js';
 import { type BadText, checkText, decodeText } from './text.js';
 import type { Config, LoadedConfig, NodeConfig, Role } from './types.js';
 
@@ -100,7 +104,8 @@ function readConfig<R extends Role>(
   const problems = new Problems(document);
   const warnings = new Problems(document);
   const unread = new Problems(document);
-  const hasSource = role !== 'agent' && role !== 'l7';
+  const givenName = overrides.name ?? (env['ANYHOP_NODE_NAME'] || undefined);
+  const hasSource = role !== 'agent' && role !== 'l7' && role !== 'announce';
   const report = hasSource ? problems.report : lessSource(problems.report);
 
   const draft = checkShape(document, report);
@@ -129,6 +134,7 @@ function readConfig<R extends Role>(
     checkHealthLists(draft, document, report);
     checkL7(draft, document, report, warnings.report);
     if (role === 'l7') checkL7Needs(draft, report);
+    checkAnnounce(draft, document, report);
     warnAboutPools(draft, warnings.report);
     warnAboutPrefix(draft, warnings.report);
     warnAboutAgent(draft, warnings.report);
@@ -143,13 +149,15 @@ function readConfig<R extends Role>(
               forbid: mayLeaveUnread ? unread.report : report,
             })
           : NO_L7_FILES;
-      return () => configOf(draft, ids, undefined, file, NO_CA_TEXTS, l7Files);
+      const name = role === 'announce' ? nodeName(draft.node, givenName, report) : undefined;
+      return () => configOf(draft, ids, { name }, file, NO_CA_TEXTS, l7Files);
     }
     const { node } = draft;
-    const name = nodeName(node, report);
+    const name = nodeName(node, givenName, report);
     const key = givenKey ?? readKey(node, file, report, warnings.report);
     const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
-    return () => configOf(draft, ids, nodeConfig(node, name!, key!), file, caTexts, NO_L7_FILES);
+    return () =>
+      configOf(draft, ids, { name, node: nodeConfig(node, name!, key!) }, file, caTexts, NO_L7_FILES);
   }
 }
 
@@ -176,12 +184,17 @@ function withoutSources(draft: Draft): Draft {
 const NO_CA_TEXTS: CaTexts = new Map();
 
 /** The host name, unless the file or an override sets another name. */
-function nodeName(node: DraftNode, report: Report): string | undefined {
-  if (node.name !== undefined || node.written.has('name')) return node.name;
+function nodeName(
+  node: DraftNode | undefined,
+  given: string | undefined,
+  report: Report,
+): string | undefined {
+  if (node?.name !== undefined || node?.written.has('name')) return node.name;
+  if (given !== undefined) return given; // of a file without the section node
   const name = hostname();
   if (NAME_PATTERN.test(name)) return name;
   report(
-    [...node.at, 'name'],
+    ['node', 'name'],
     `missing, and the host name ${quote(name)} cannot be used; expected ${NAME_EXPECTED}`,
   );
   return undefined;
@@ -196,7 +209,7 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
     source4: sourceOf(4),
     source6: sourceOf(6),
     key,
-    socket: node.socket ?? `/run/anyhop/${name}.sock`,
+    socket: node.socket ?? nodeSocketOf(name),
   };
 }
 
@@ -204,7 +217,7 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
 function configOf(
   draft: Draft,
   ids: BackendIds,
-  node: NodeConfig | undefined,
+  { name, node }: Known,
   file: string,
   caTexts: CaTexts,
   l7Files: L7Files,
@@ -212,6 +225,7 @@ function configOf(
   return {
     file,
     node,
+    place: name === undefined ? undefined : placeOf(draft, name),
     pools: draft.pools.map((pool) => ({
       ...valuesOf(pool),
       name: pool.name,
@@ -225,7 +239,20 @@ function configOf(
     }),
     agent: draft.agent && valuesOf(draft.agent),
     l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files),
+    announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services),
   };
+}
+
+const NO_ANNOUNCE = emptyDraft(announceSchema, ['announce']) as Origin as DraftAnnounce;
+
+function placeOf({ node, announce }: Draft, name: string): AnnouncePlace {
+  return announcePlace(name, node?.socket, announce?.socket);
+}
+
+/** What a role knows of the node. */
+interface Known {
+  readonly name: string | undefined;
+  readonly node?: NodeConfig;
 }
 
 /** Freezes everything but the bytes of addresses, which JavaScript cannot freeze, and the secret. */

@@ -36,6 +36,7 @@ import {
 } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
 import { parsePrefix } from '../packet/address.js';
+import { announce } from './announce/schema.js';
 import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
 import { health } from './health-schema.js';
 import { l7 } from './l7/schema.js';
@@ -328,6 +329,7 @@ export const configSchema = z
         .describe('What is forwarded: each VIP, protocol and port to a pool.'),
       agent: agent.optional(),
       l7: l7.optional(),
+      announce: announce.optional(),
     },
     { error: 'a mapping with node, pools and services' },
   )

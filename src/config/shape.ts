@@ -23,7 +23,10 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
     return undefined;
   }
   const root: unknown = reader.readMapping(configSchema, value, []);
-  const { node, pools, services, agent, l7, written } = root as Omit<Draft, 'pools' | 'services'> & {
+  const { node, pools, services, agent, l7, announce, written } = root as Omit<
+    Draft,
+    'pools' | 'services'
+  > & {
     readonly pools: readonly DraftPool[] | undefined;
     readonly services: readonly DraftService[] | undefined;
   };
@@ -33,6 +36,7 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
     services: services ?? [],
     agent,
     l7,
+    announce,
     written,
     poolNames: pools && new Set(pools.map(({ name }) => name)),
     serviceCount: services?.length,
@@ -152,8 +156,8 @@ class ShapeReader {
   }
 }
 
-/** The draft of an empty mapping, without a report. */
-function emptyDraft(schema: z.ZodObject, at: FieldPath): Origin & Mapping {
+/** The draft of an empty mapping, without a report: what the defaults say. */
+export function emptyDraft(schema: z.ZodObject, at: FieldPath): Origin & Mapping {
   const values = fieldsOf(schema).map(([, name, { otherwise }]) => [name, otherwise]);
   return { at, written: NONE, wrong: NONE, ...Object.fromEntries(values) };
 }

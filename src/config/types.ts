@@ -5,6 +5,7 @@
  */
 import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
+import type { AnnounceConfig, AnnouncePlace } from './announce/types.js';
 import type { Place } from './document.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
@@ -121,6 +122,10 @@ export interface Config {
   readonly services: readonly ServiceConfig[];
   readonly agent: AgentConfig | undefined;
   readonly l7: L7Config | undefined;
+  /** The defaults when the file has no such section. */
+  readonly announce: AnnounceConfig;
+  /** Only for roles that know the node's name. */
+  readonly place: AnnouncePlace | undefined;
 }
 
 /** The purpose of reading the file, which decides what it must contain. */
@@ -135,6 +140,8 @@ export type Role =
   | 'agent'
   /** `anyhop l7`: services and the section `l7`, with the files that it names. */
   | 'l7'
+  /** `anyhop announce`: services, and the name of the node. */
+  | 'announce'
   /** table, plan: pools, and services if any. */
   | 'pools';
 
@@ -144,6 +151,7 @@ interface Needs {
   flow: { readonly node: NodeConfig };
   agent: { readonly agent: AgentConfig };
   l7: { readonly l7: L7Config; readonly agent: AgentConfig };
+  announce: { readonly place: AnnouncePlace };
   pools: object;
 }
 

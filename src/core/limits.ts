@@ -202,6 +202,27 @@ export const L7_RSA_BITS_MIN = 2048;
 /** The subkey of the tier: 32 bytes. */
 export const L7_KEY_HEX_DIGITS = 64;
 
+/** Free in Debian's rt_tables, and one that FRR can import (it takes 1 to 252). */
+export const ANNOUNCE_TABLE_DEFAULT = 179;
+export const ANNOUNCE_METRIC_DEFAULT = 100;
+export const ANNOUNCE_DRAIN_METRIC_DEFAULT = 200;
+export const ANNOUNCE_ORPHAN_MS_DEFAULT = 600_000;
+export const ANNOUNCE_ORPHAN_MS_MAX = 86_400_000;
+export const ANNOUNCE_RISE_MS_DEFAULT = 3_000;
+export const ANNOUNCE_RISE_MS_MAX = 600_000;
+/** Who made a route, in the kernel (rtm_protocol): rows of `anyhop announce` and of nobody else carry it. */
+export const ANNOUNCE_PROTOCOL = 179;
+/** Of the kernel's 32-bit numbers. */
+export const ROUTE_METRIC_MAX = 4_294_967_295;
+export const ROUTE_TABLE_MAX = 4_294_967_295;
+/** The kernel's default, main and local; main has a name in the config. */
+export const ROUTE_TABLES_TAKEN: readonly number[] = [253, 254, 255];
+/** From a node that follows no stream for so long, nothing is known any more. A line comes every second. */
+export const FOLLOW_LINE_MS = 1_000;
+export const FOLLOW_SILENCE_MS = 3_000;
+/** Who follows a node at once: `anyhop announce`, and somebody who looks. */
+export const FOLLOWERS_MAX = 8;
+
 /** Names of nodes, pools, services and backends, in (ASCII) characters. */
 export const NAME_CHARS_MAX = 63;
 /** Linux: IFNAMSIZ without the closing NUL. */

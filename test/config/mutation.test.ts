@@ -166,6 +166,17 @@ const l7 = fields({
   upstreams: upstream.map((shop) => mapping(false, [['shop', shop]])),
 });
 
+const announce = fields({
+  table: optional(fc.constantFrom('main', '1', '4294967295')),
+  metric: optional(fc.constantFrom('1', '199')),
+  drain_metric: optional(fc.constantFrom('200', '4294967295')),
+  orphan_time: optional(fc.constantFrom('0s', '1d')),
+  withdraw_when: optional(fc.constantFrom('never', 'pool_down')),
+  rise: optional(fc.constantFrom('0s', '10m')),
+  track_file: optional(fc.constant('/run/anyhop/track')),
+  socket: optional(fc.constant('/run/anyhop/announce.sock')),
+});
+
 const goodConfig: fc.Arbitrary<Mapping> = fc
   .tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }))
   .chain(([poolCount, serviceCount]) =>
@@ -182,6 +193,7 @@ const goodConfig: fc.Arbitrary<Mapping> = fc
         .map((services) => list(false, services)),
       agent: optional(agent),
       l7: optional(l7),
+      announce: optional(announce),
     }),
   )
   .map(({ l7: tier, ...parts }) =>

@@ -1,0 +1,88 @@
+/** The schema of the section `announce`: how `anyhop announce` tells routers of the VIPs. */
+import { z } from 'zod';
+import {
+  ANNOUNCE_DRAIN_METRIC_DEFAULT,
+  ANNOUNCE_METRIC_DEFAULT,
+  ANNOUNCE_ORPHAN_MS_DEFAULT,
+  ANNOUNCE_ORPHAN_MS_MAX,
+  ANNOUNCE_RISE_MS_DEFAULT,
+  ANNOUNCE_RISE_MS_MAX,
+  ANNOUNCE_TABLE_DEFAULT,
+  ROUTE_METRIC_MAX,
+  ROUTE_TABLE_MAX,
+  ROUTE_TABLES_TAKEN,
+  SOCKET_PATH_BYTES_MAX,
+} from '../../core/limits.js';
+import { formatDuration } from '../../core/time.js';
+import { choice, duration, integer, named, reading, text } from '../fields.js';
+import { address } from '../name-fields.js';
+
+const MAIN_TABLE = 254;
+const TABLE_EXPECTED = `main, or the number of a routing table, 1 to ${ROUTE_TABLE_MAX}, but none of the kernel's own (253, 254, 255)`;
+const METRIC_EXPECTED = `a whole number, 1 to ${ROUTE_METRIC_MAX}`;
+
+const absolutePath = text('an absolute path', /^\/[ -~]*$/);
+
+/** Of a file that other programs read. */
+export const outputFile = absolutePath;
+
+export const announce = z
+  .strictObject(
+    {
+      table: z
+        .union([z.literal('main'), integer(TABLE_EXPECTED, 1, ROUTE_TABLE_MAX)], { error: TABLE_EXPECTED })
+        .transform(
+          reading(TABLE_EXPECTED, (value: number | 'main') => {
+            if (value === 'main') return MAIN_TABLE;
+            return ROUTE_TABLES_TAKEN.includes(value) ? undefined : value;
+          }),
+        )
+        .prefault(ANNOUNCE_TABLE_DEFAULT)
+        .describe(
+          'Routing table of the kernel that gets a row for each VIP, for the routing daemon to export.',
+        ),
+      metric: integer(METRIC_EXPECTED, 1, ROUTE_METRIC_MAX)
+        .default(ANNOUNCE_METRIC_DEFAULT)
+        .describe('Metric of the row of a VIP that this node is ready for.'),
+      drain_metric: integer(METRIC_EXPECTED, 1, ROUTE_METRIC_MAX)
+        .default(ANNOUNCE_DRAIN_METRIC_DEFAULT)
+        .describe('Metric of the row while the node stops (node.stop_delay). It is larger than metric.'),
+      orphan_time: named(
+        'orphanMs',
+        duration(0, ANNOUNCE_ORPHAN_MS_MAX)
+          .prefault(formatDuration(ANNOUNCE_ORPHAN_MS_DEFAULT))
+          .describe('How long rows stay while the kernel forwards without a process (engine xdp).'),
+      ),
+      withdraw_when: choice(['never', 'pool_down'])
+        .default('never')
+        .describe(
+          'Whether health withdraws a VIP. pool_down: when no backend of its services is up, for sites that another site can replace.',
+        ),
+      rise: named(
+        'riseMs',
+        duration(0, ANNOUNCE_RISE_MS_MAX)
+          .prefault(formatDuration(ANNOUNCE_RISE_MS_DEFAULT))
+          .describe('How long a VIP must be ready before it is announced.'),
+      ),
+      vips: z
+        .array(address, { error: 'a list of VIPs, at least one' })
+        .min(1, { error: 'a list of VIPs, at least one' })
+        .optional()
+        .describe('Only these VIPs are announced. Default: the VIPs of all services.'),
+      track_file: outputFile
+        .optional()
+        .describe(
+          'File for vrrp_track_file of keepalived: one number, by which the priority of this node falls.',
+        ),
+      socket: text(
+        `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most`,
+        new RegExp(`^/[!-~]{0,${SOCKET_PATH_BYTES_MAX - 1}}$`),
+      )
+        .optional()
+        .describe(
+          'Path of the control socket of the announcer. Default: /run/anyhop/NAME-announce.sock, with the name of the node.',
+        ),
+    },
+    { error: 'a mapping {table: ..., metric: ...}' },
+  )
+  .describe('How routers learn of the VIPs.');

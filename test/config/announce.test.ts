@@ -1,0 +1,88 @@
+/** The section `announce`: defaults, what is announced, and which mistakes are told where. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConfigError } from '#anyhop/config/error.js';
+import { parseConfig } from '#anyhop/config/load.js';
+
+const BASE = `
+pools: {web: {backends: [{name: web-1, address: 10.1.0.11}]}}
+services:
+  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
+  - {name: tls, vip: 203.0.113.10, protocol: tcp, port: 443, pool: web}
+  - {name: six, vip: "2001:db8::10", protocol: tcp, port: 80, pool: web}
+`;
+
+function load(section: string, env: NodeJS.ProcessEnv = { ANYHOP_NODE_NAME: 'edge-1' }) {
+  return parseConfig(`${BASE}${section}`, 'anyhop.yaml', { role: 'announce', env });
+}
+
+function mistakes(section: string): string[] {
+  try {
+    load(section);
+  } catch (error) {
+    if (error instanceof ConfigError)
+      return error.problems.map(({ field, message }) => `${field}: ${message}`);
+    throw error;
+  }
+  return [];
+}
+
+describe('the section announce', () => {
+  it('has defaults for all, and takes each VIP of the services once', () => {
+    const { announce, place, node } = load('');
+    assert.deepEqual(
+      announce.vips.map(({ text }) => text),
+      ['203.0.113.10', '2001:db8::10'],
+    );
+    const { vips: _, ...rest } = announce;
+    assert.deepEqual(rest, {
+      table: 179,
+      metric: 100,
+      drainMetric: 200,
+      orphanMs: 600_000,
+      withdrawWhen: 'never',
+      riseMs: 3_000,
+      trackFile: undefined,
+    });
+    assert.deepEqual(place, {
+      node: 'edge-1',
+      nodeSocket: '/run/anyhop/edge-1.sock',
+      socket: '/run/anyhop/edge-1-announce.sock',
+    });
+    assert.equal(node, undefined, 'the secret is not read');
+  });
+
+  it('takes the name and the sockets of the node from the file', () => {
+    const { place } = load(
+      'node: {name: edge-7, socket: /run/a.sock}\nannounce: {socket: /run/b.sock}\n',
+      {},
+    );
+    assert.deepEqual(place, { node: 'edge-7', nodeSocket: '/run/a.sock', socket: '/run/b.sock' });
+  });
+
+  it('announces the VIPs of its list alone, and knows the table main', () => {
+    const { announce } = load('announce: {vips: ["2001:DB8:0::10"], table: main}\n');
+    assert.deepEqual(
+      announce.vips.map(({ text }) => text),
+      ['2001:db8::10'],
+    );
+    assert.equal(announce.table, 254);
+  });
+
+  it('tells what is wrong, and where', () => {
+    assert.match(
+      mistakes('announce: {metric: 300}\n').join(),
+      /^announce.drain_metric: found 200; expected more than announce.metric, 300/,
+    );
+    assert.match(
+      mistakes('announce: {table: 255}\n').join(),
+      /^announce.table: found 255; expected main, or the number/,
+    );
+    assert.match(mistakes('announce: {table: 0}\n').join(), /^announce.table: found 0; expected main/);
+    assert.match(
+      mistakes('announce: {vips: [203.0.113.11, 203.0.113.10, 203.0.113.10]}\n').join('\n'),
+      /^announce.vips\[0\]: found 203.0.113.11, which no service has; did you mean "203.0.113.10"\?\nannounce.vips\[2\]: 203.0.113.10 is listed before .*; expected each VIP once$/,
+    );
+    assert.match(mistakes('announce: {withdraw_when: down}\n').join(), /expected never or pool_down/);
+  });
+});
