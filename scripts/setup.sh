@@ -6,6 +6,7 @@ set -eu
 build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpcap-dev'
 lab='iproute2 nftables ethtool iputils-ping tcpdump tshark nginx-light curl procps openssl systemd'
 l7='haproxy nghttp2-client lego pebble'
+ha='bird2 frr keepalived gdnsd exabgp gobgpd bind9-dnsutils'
 fuzz='libclang-rt-dev'
 interop='qemu-system-x86 busybox-static bpftool cpio xz-utils'
 
@@ -15,9 +16,10 @@ for group in "$@"; do
     build) packages="$packages $build" ;;
     lab) packages="$packages $lab" ;;
     l7) packages="$packages $l7" ;;
+    ha) packages="$packages $ha" ;;
     interop) packages="$packages $interop" ;;
     fuzz) packages="$packages $fuzz" ;;
-    *) echo "setup.sh: unknown group '$group': build, lab, l7, interop and fuzz are known" >&2; exit 2 ;;
+    *) echo "setup.sh: unknown group '$group': build, lab, l7, ha, interop and fuzz are known" >&2; exit 2 ;;
   esac
 done
 

@@ -133,7 +133,7 @@ export function missingForLab(tools: readonly string[] = []): AnyhopError | unde
   const missing = [...TOOLS, ...tools].filter((tool) => !isInstalled(tool));
   if (missing.length === 0) return undefined;
   return new AnyhopError('ERR_TOOL', `the lab needs programs that are not installed: ${missing.join(', ')}`, {
-    hint: 'Run scripts/setup.sh lab l7 interop, or install them with your package manager.',
+    hint: 'Run scripts/setup.sh lab l7 ha interop, or install them with your package manager.',
   });
 }
 
