@@ -47,6 +47,9 @@ int anyhop_link_detach(int link);
 
 int anyhop_tcp_count(const __u8 *ranges, __u32 count, __u8 *out);
 
+int anyhop_rows_read(__u32 table, __u32 protocol, __u32 type, __u32 routes_max, __u8 *out, __u8 *cut);
+int anyhop_rows_change(__u32 table, const __u8 *changes, __u32 count, __u8 *results);
+
 int anyhop_barrier_ask(void);
 int anyhop_barrier_passed(void);
 
