@@ -21,7 +21,7 @@ import { play } from './survive/play.js';
 import { shortcomings } from './survive/proof.js';
 import { passed, reportText, summary } from './survive/report.js';
 import { type CountedPackets, RouterWitness } from './survive/router.js';
-import { drawTimeline } from './survive/timeline.js';
+import { COLOURS, drawTimeline, rateOf, trafficCurves } from './survive/timeline.js';
 import { SERVICE_PORT, Traffic } from './survive/traffic.js';
 
 const HELP = `usage: node build/scripts/survive.js [options]
@@ -81,7 +81,17 @@ async function survive(): Promise<number> {
   const { engines, secondChance, svg } = options;
   const lacks = shortcomings(verdict, { ...form, secondChance: secondChance === 'on' });
   if (svg !== undefined) {
-    writeFileSync(svg, await drawTimeline({ title: summary(verdict), events: verdict.events, ...witnessed }));
+    const { startMs, samples, secondHopsOverTime } = witnessed;
+    const sentOn = secondHopsOverTime.map(({ atMs, packets }) => ({ atMs, total: packets }));
+    const curves = [
+      ...trafficCurves(startMs, samples),
+      {
+        name: 'packets a second that backends send on to the backend of the second chance',
+        colour: COLOURS.pink,
+        points: rateOf(startMs, sentOn),
+      },
+    ];
+    writeFileSync(svg, await drawTimeline({ title: summary(verdict), events: verdict.events, curves }));
     say(`\nthe picture is in ${svg}`);
   }
   say('');

@@ -1,7 +1,7 @@
 /** The config that a lab's whole fleet shares; what differs from node to node comes from the command line. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { HTTP_PORTS } from './nginx.js';
 import { type LinkAddresses, VIP4, VIP6 } from './topology.js';
@@ -77,6 +77,14 @@ export function writeConfig(
     ...sections,
   };
   writeFileSync(file, stringify(config), { mode: 0o600 });
+}
+
+/** Changes a config file of the lab. The sections are what `yaml` makes of them. */
+// biome-ignore lint/suspicious/noExplicitAny: a config file as it is written, which no type describes
+export function changeConfig(file: string, change: (config: any) => void): void {
+  const config = parse(readFileSync(file, 'utf8'));
+  change(config);
+  writeFileSync(file, stringify(config));
 }
 
 /**

@@ -40,6 +40,8 @@ import {
   routePlainly,
   routeVips,
   UNDERLAY_MTU,
+  VIP4,
+  VIP6,
 } from './topology.js';
 
 /** The program, as the build makes it. */
@@ -60,6 +62,8 @@ export interface LabOptions {
   readonly underlayMtu?: number;
   /** What the fleet serves; when not given, every mix of inner and outer IP version over all backends. */
   readonly services?: readonly LabService[];
+  /** Whether the router has routes to the VIPs from the beginning; true when not given. */
+  readonly routed?: boolean;
   /** What the config says of every pool besides its backends. */
   readonly pool?: Readonly<Record<string, unknown>>;
 }
@@ -173,12 +177,14 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
   ]);
   const underlayMtu = options.underlayMtu ?? UNDERLAY_MTU;
   await Promise.all(hosts.map((each) => connect(each, router, each === client ? CLIENT_MTU : underlayMtu)));
-  await routeVips(router, forwarders);
+  if (options.routed !== false) await routeVips(router, forwarders);
   await installCounters(
     router,
     hosts.map(({ name }) => name),
   );
-  await Promise.all(backends.map(addVips));
+  const services = options.services ?? fourMixes(backends);
+  const vips = [...new Set([VIP4, VIP6, ...services.map(({ vip }) => vip)])];
+  await Promise.all(backends.map((backend) => addVips(backend, vips)));
   const servers =
     options.webServers === false
       ? []
@@ -190,7 +196,7 @@ async function build(resources: Resources, options: LabOptions): Promise<Lab> {
   const nodeFile = (index: number): string => file(`${forwarders[index]!.name}.yaml`);
   const { engine = 'auto' } = options;
   const bpffs = resources.bpffs();
-  const fleet = { forwarders, services: options.services ?? fourMixes(backends), pool: options.pool };
+  const fleet = { forwarders, services, pool: options.pool };
   const configure = (sections: LabSections): void => {
     const one = typeof engine === 'string' ? engine : 'auto';
     writeConfig(configFile, { ...fleet, sections, node: { engine: one, bpffs } });

@@ -197,16 +197,16 @@ function routerEnd({ name, router4, router6 }: LinkAddresses & { name: string })
 }
 
 /** Puts the VIPs on a backend's loopback, where its server finds them and nothing announces them. */
-export async function addVips(backend: Host): Promise<void> {
+export async function addVips(backend: Host, vips: readonly string[]): Promise<void> {
   await sysctl(backend.namespace, {
     // Where VIP and underlay share a segment, these keep a backend from answering ARP for the VIP.
     'net.ipv4.conf.all.arp_ignore': 1,
     'net.ipv4.conf.all.arp_announce': 2,
   });
-  await ip(backend.namespace, [
-    `addr add ${VIP4}/32 dev lo noprefixroute`,
-    `addr add ${VIP6}/128 dev lo noprefixroute nodad`,
-  ]);
+  await ip(
+    backend.namespace,
+    vips.map((vip) => `addr add ${vip} dev lo noprefixroute${vip.includes(':') ? ' nodad' : ''}`),
+  );
 }
 
 /** Points the router's equal-cost routes to the VIPs at these forwarders. */

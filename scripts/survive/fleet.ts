@@ -2,14 +2,15 @@
  * The fleet of a run: three forwarders, five backends and one that joins later, all with agents. What the events do to it,
  * they do through here. Machines count from 1, as their names do.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parse, stringify } from 'yaml';
+import { parse } from 'yaml';
 import type { ChangeReport } from '#anyhop/api/api.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask, tell } from '#anyhop/cli/control-client.js';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { inNamespace, run } from '../lab/command.js';
+import { changeConfig } from '../lab/config.js';
 import { createLab, type Lab } from '../lab/lab.js';
 import type { LabProcess } from '../lab/process.js';
 import { backendAddresses, VIP4, VIP6 } from '../lab/topology.js';
@@ -220,13 +221,12 @@ ip daddr ${host4} tcp dport ${HEALTH_PORT} reject with tcp reset
   #writeBackends(backends: readonly number[], weights: Readonly<Record<number, number>> = {}): void {
     const all = parse(readFileSync(this.lab.configFile, 'utf8')).pools[POOL].backends;
     for (const index of this.lab.forwarders.keys()) {
-      const file = this.lab.nodeFile(index);
-      const config = parse(readFileSync(file, 'utf8'));
-      config.pools[POOL].backends = backends.map((backend) => {
-        const weight = weights[backend];
-        return { ...all[backend - 1], ...(weight !== undefined && { weight }) };
+      changeConfig(this.lab.nodeFile(index), (config) => {
+        config.pools[POOL].backends = backends.map((backend) => {
+          const weight = weights[backend];
+          return { ...all[backend - 1], ...(weight !== undefined && { weight }) };
+        });
       });
-      writeFileSync(file, stringify(config));
     }
   }
 }

@@ -1,26 +1,33 @@
 /**
- * A run as a picture: four curves over one time axis, and a mark for each event. Drawn by Apache ECharts, as src/sim/plot.ts
- * draws.
+ * A run as a picture: curves over one time axis, one below the other, and a mark for each event. Drawn by Apache ECharts, as
+ * src/sim/plot.ts draws.
  */
 import { loadCharts } from '#anyhop/sim/plot.js';
 import type { Sample } from './journal.js';
-import type { EventResult } from './judge.js';
-import type { CountedPackets } from './router.js';
 
 export interface TimelineInput {
   readonly title: string;
-  readonly startMs: number;
-  readonly events: readonly EventResult[];
-  readonly samples: readonly Sample[];
-  /** Packets from backend to backend. */
-  readonly secondHopsOverTime: readonly CountedPackets[];
+  readonly events: readonly { readonly title: string; readonly atSeconds: number }[];
+  /** From the top. */
+  readonly curves: readonly Curve[];
 }
 
-interface Curve {
+export interface Curve {
   readonly name: string;
   readonly colour: string;
+  /** Of values that change in steps. */
+  readonly step?: true;
   readonly points: readonly (readonly [seconds: number, value: number])[];
 }
+
+/** Colours that stay apart for the colour-blind (Okabe and Ito). */
+export const COLOURS = {
+  green: '#009e73',
+  red: '#d55e00',
+  blue: '#0072b2',
+  pink: '#cc79a7',
+  orange: '#e69f00',
+} as const;
 
 const WIDTH_PX = 1200;
 /** Of the title, and of the events' names, which stand upright above the first curve. */
@@ -33,15 +40,53 @@ const RIGHT_PX = 36;
 /** Of a curve's name, above it. */
 const NAME_PX = 22;
 
-/** Colours that stay apart for the colour-blind (Okabe and Ito). */
-function curvesOf({ startMs, secondHopsOverTime, ...input }: TimelineInput): Curve[] {
-  const samples = input.samples.filter(({ atMs }) => atMs >= startMs);
-  const seconds = (atMs: number): number => Number(((atMs - startMs) / 1000).toFixed(2));
-  const rate = (counted: readonly { atMs: number; total: number }[]): Curve['points'] =>
-    counted.slice(1).map(({ atMs, total }, i) => {
-      const { atMs: sinceMs, total: before } = counted[i]!;
-      return [seconds(atMs), Math.round(((total - before) * 1000) / (atMs - sinceMs))];
+/** Of a moment, on the axis of a run that began at `startMs`. */
+export function secondsOf(startMs: number, atMs: number): number {
+  return Number(((atMs - startMs) / 1000).toFixed(2));
+}
+
+/** A rate a second, from totals. */
+export function rateOf(
+  startMs: number,
+  counted: readonly { readonly atMs: number; readonly total: number }[],
+): Curve['points'] {
+  return counted.slice(1).map(({ atMs, total }, i) => {
+    const { atMs: sinceMs, total: before } = counted[i]!;
+    return [secondsOf(startMs, atMs), Math.round(((total - before) * 1000) / (atMs - sinceMs))];
+  });
+}
+
+/** Samples of several clients as if they were one's, a second each, from `startMs` on. */
+export function inOne(startMs: number, clients: readonly (readonly Sample[])[]): Sample[] {
+  const seconds = new Map<number, Sample[][]>();
+  for (const [client, samples] of clients.entries())
+    for (const sample of samples) {
+      const second = Math.ceil((sample.atMs - startMs) / 1_000);
+      if (second < 0) continue;
+      const each = seconds.get(second) ?? clients.map(() => []);
+      each[client]!.push(sample);
+      seconds.set(second, each);
+    }
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
+  return [...seconds]
+    .sort(([one], [other]) => one - other)
+    .map(([second, each]) => {
+      const all = each.flat();
+      return {
+        event: 'sample',
+        atMs: startMs + 1_000 * second,
+        open: sum(each.map((own) => own.at(-1)?.open ?? 0)),
+        answers: sum(all.map(({ answers }) => answers)),
+        shorts: sum(all.map(({ shorts }) => shorts)),
+        broken: sum(all.map(({ broken }) => broken)),
+        slowestMs: Math.max(...all.map(({ slowestMs }) => slowestMs)),
+      };
     });
+}
+
+/** What a client's samples say: connections that are open, those that broke so far, and answers a second. */
+export function trafficCurves(startMs: number, all: readonly Sample[]): Curve[] {
+  const samples = all.filter(({ atMs }) => atMs >= startMs);
   const totals = (count: (sample: Sample) => number): { atMs: number; total: number }[] => {
     let total = 0;
     return samples.map((sample) => {
@@ -50,17 +95,23 @@ function curvesOf({ startMs, secondHopsOverTime, ...input }: TimelineInput): Cur
     });
   };
   return [
-    { name: 'open connections', colour: '#009e73', points: samples.map((s) => [seconds(s.atMs), s.open]) },
+    {
+      name: 'open connections',
+      colour: COLOURS.green,
+      points: samples.map(({ atMs, open }) => [secondsOf(startMs, atMs), open]),
+    },
     {
       name: 'broken connections so far',
-      colour: '#d55e00',
-      points: totals(({ broken }) => broken).map(({ atMs, total }) => [seconds(atMs), total]),
+      colour: COLOURS.red,
+      points: totals(({ broken }) => broken).map(({ atMs, total }) => [secondsOf(startMs, atMs), total]),
     },
-    { name: 'answers a second', colour: '#0072b2', points: rate(totals(({ answers }) => answers)) },
     {
-      name: 'packets a second that backends send on to the backend of the second chance',
-      colour: '#cc79a7',
-      points: rate(secondHopsOverTime.map(({ atMs, packets }) => ({ atMs, total: packets }))),
+      name: 'answers a second',
+      colour: COLOURS.blue,
+      points: rateOf(
+        startMs,
+        totals(({ answers }) => answers),
+      ),
     },
   ];
 }
@@ -73,7 +124,7 @@ export async function drawTimeline(input: TimelineInput): Promise<string> {
   const { core, charts, components, renderers } = await loadCharts();
   const { GridComponent, MarkLineComponent, TitleComponent } = components;
   core.use([charts.LineChart, GridComponent, MarkLineComponent, TitleComponent, renderers.SVGRenderer]);
-  const curves = curvesOf(input);
+  const { curves } = input;
   const top = (row: number): number => TOP_PX + row * (ROW_PX + GAP_PX);
   const height = top(curves.length) - GAP_PX + BOTTOM_PX;
   const chart = core.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH_PX, height });
@@ -108,12 +159,13 @@ export async function drawTimeline(input: TimelineInput): Promise<string> {
       minInterval: 1,
       splitNumber: 3,
     })),
-    series: curves.map(({ name, colour, points }, row) => ({
+    series: curves.map(({ name, colour, points, step }, row) => ({
       type: 'line' as const,
       name,
       xAxisIndex: row,
       yAxisIndex: row,
       showSymbol: false,
+      ...(step && { step: 'end' as const }),
       lineStyle: { width: 1.5 },
       color: colour,
       data: points.map((point) => [...point]),
