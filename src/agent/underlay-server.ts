@@ -9,9 +9,9 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Shares } from '../core/shares.js';
 import { type IpAddress, parseAddress, prefixContains } from '../packet/address.js';
 import type { Fleet } from './fleet.js';
-import { Shares } from './shares.js';
 
 /** On each address: many more than a fleet's forwarders that ask at the same time. */
 const CONNECTIONS_MAX = 64;

@@ -3,6 +3,7 @@
  * and wrong values are left out, and each rule judges the rest. The types are derived from the schema.
  */
 import type { z } from 'zod';
+import type { region } from './announce/region-schema.js';
 import type { announce } from './announce/schema.js';
 import type { Named } from './fields.js';
 import type { healthCheck } from './health-schema.js';
@@ -82,6 +83,7 @@ export type DraftService = DraftOf<typeof service>;
 export type DraftAgent = DraftOf<typeof agent>;
 export type DraftL7 = DraftOf<typeof l7>;
 export type DraftAnnounce = DraftOf<typeof announce>;
+export type DraftRegion = DraftOf<typeof region> & { readonly name: string };
 
 export interface Draft {
   readonly node: DraftNode | undefined;

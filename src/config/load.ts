@@ -4,10 +4,12 @@
  */
 import { hostname } from 'node:os';
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
+import { readRegionFiles } from './announce/files.js';
+import { checkRegionNeeds, checkRegions } from './announce/region-rules.js';
 import { announceConfig, announcePlace, nodeSocketOf } from './announce/resolve.js';
 import { checkAnnounce } from './announce/rules.js';
 import { announce as announceSchema } from './announce/schema.js';
-import type { AnnouncePlace } from './announce/types.js';
+import type { AnnouncePlace, RegionTls } from './announce/types.js';
 import { ConfigDocument, type Place } from './document.js';
 import { type Draft, type DraftAnnounce, type DraftNode, type Origin, valuesOf } from './draft.js';
 import { byPlace, ConfigError } from './error.js';
@@ -105,7 +107,7 @@ function readConfig<R extends Role>(
   const warnings = new Problems(document);
   const unread = new Problems(document);
   const givenName = overrides.name ?? (env['ANYHOP_NODE_NAME'] || undefined);
-  const hasSource = role !== 'agent' && role !== 'l7' && role !== 'announce';
+  const hasSource = !ROLES_WITHOUT_SOURCE.has(role);
   const report = hasSource ? problems.report : lessSource(problems.report);
 
   const draft = checkShape(document, report);
@@ -135,6 +137,7 @@ function readConfig<R extends Role>(
     checkL7(draft, document, report, warnings.report);
     if (role === 'l7') checkL7Needs(draft, report);
     checkAnnounce(draft, document, report);
+    checkRegions(draft, document, report);
     warnAboutPools(draft, warnings.report);
     warnAboutPrefix(draft, warnings.report);
     warnAboutAgent(draft, warnings.report);
@@ -150,7 +153,9 @@ function readConfig<R extends Role>(
             })
           : NO_L7_FILES;
       const name = role === 'announce' ? nodeName(draft.node, givenName, report) : undefined;
-      return () => configOf(draft, ids, { name }, file, NO_CA_TEXTS, l7Files);
+      checkRegionNeeds(draft.announce, role, name, report);
+      const tls = regionTls(draft, role, name, file, report, warnings.report);
+      return () => configOf(draft, ids, { name, tls }, file, NO_CA_TEXTS, l7Files);
     }
     const { node } = draft;
     const name = nodeName(node, givenName, report);
@@ -159,6 +164,22 @@ function readConfig<R extends Role>(
     return () =>
       configOf(draft, ids, { name, node: nodeConfig(node, name!, key!) }, file, caTexts, NO_L7_FILES);
   }
+}
+
+/** Each forwarder has its own, and the others use none. */
+const ROLES_WITHOUT_SOURCE: ReadonlySet<Role> = new Set(['agent', 'l7', 'announce', 'region']);
+
+/** For a DNS host, and for a node that DNS hosts ask. */
+function regionTls(
+  { announce }: Draft,
+  role: Role,
+  node: string | undefined,
+  file: string,
+  report: Report,
+  warn: Report,
+): RegionTls | undefined {
+  const speaks = role === 'region' || (role === 'announce' && announce?.listen !== undefined);
+  return announce !== undefined && speaks ? readRegionFiles(announce, file, node, report, warn) : undefined;
 }
 
 /** Of a file that every user can access. */
@@ -217,7 +238,7 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
 function configOf(
   draft: Draft,
   ids: BackendIds,
-  { name, node }: Known,
+  { name, node, tls }: Known,
   file: string,
   caTexts: CaTexts,
   l7Files: L7Files,
@@ -239,7 +260,7 @@ function configOf(
     }),
     agent: draft.agent && valuesOf(draft.agent),
     l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files),
-    announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services),
+    announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services, name, tls),
   };
 }
 
@@ -253,6 +274,7 @@ function placeOf({ node, announce }: Draft, name: string): AnnouncePlace {
 interface Known {
   readonly name: string | undefined;
   readonly node?: NodeConfig;
+  readonly tls?: RegionTls | undefined;
 }
 
 /** Freezes everything but the bytes of addresses, which JavaScript cannot freeze, and the secret. */

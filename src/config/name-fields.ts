@@ -1,6 +1,6 @@
-/** Fields that many sections have: names and addresses. */
+/** Fields that many sections have: names, addresses and prefixes. */
 import { NAME_CHARS_MAX } from '../core/limits.js';
-import { parseAddress } from '../packet/address.js';
+import { parseAddress, parsePrefix } from '../packet/address.js';
 import { parsed, text } from './fields.js';
 
 /** Names of nodes, pools, services and backends. */
@@ -10,9 +10,14 @@ export const NAME_EXPECTED =
   `${NAME_CHARS_MAX} characters at most`;
 
 const ADDRESS_EXPECTED = 'an IPv4 or IPv6 address';
+export const PREFIX_EXPECTED =
+  'an IPv4 or IPv6 address, or a prefix "address/length" with no bit set behind its length';
 
 export const name = text(NAME_EXPECTED, NAME_PATTERN);
 export const address = parsed(ADDRESS_EXPECTED, parseAddress).meta({
   anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }],
   pattern: '^[0-9A-Fa-f:.]+$',
+});
+export const prefix = parsed(PREFIX_EXPECTED, parsePrefix).meta({
+  pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$',
 });

@@ -40,14 +40,12 @@ import { announce } from './announce/schema.js';
 import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
 import { health } from './health-schema.js';
 import { l7 } from './l7/schema.js';
-import { address, NAME_PATTERN, name } from './name-fields.js';
+import { address, NAME_PATTERN, name, PREFIX_EXPECTED, prefix } from './name-fields.js';
 import { ENGINE_CHOICES } from './types.js';
 
 /** What the kernel accepts (dev_valid_name), without names that are certainly mistakes. */
 export const INTERFACE_PATTERN = new RegExp(`^(?!-|\\.{1,2}$)[A-Za-z0-9._@-]{1,${INTERFACE_CHARS_MAX}}$`);
 export const INTERFACE_EXPECTED = `the name of a network interface, ${INTERFACE_CHARS_MAX} characters at most`;
-const PREFIX_EXPECTED =
-  'an IPv4 or IPv6 address, or a prefix "address/length" with no bit set behind its length';
 export const KEY_PATTERN = new RegExp(
   `^([0-9A-Fa-f]{2}){${KEY_HEX_DIGITS_MIN / 2},${KEY_HEX_DIGITS_MAX / 2}}$`,
 );
@@ -55,9 +53,6 @@ export const KEY_EXPECTED =
   `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} to ` + `${KEY_HEX_DIGITS_MAX}`;
 
 export const networkInterface = text(INTERFACE_EXPECTED, INTERFACE_PATTERN);
-export const prefix = parsed(PREFIX_EXPECTED, parsePrefix).meta({
-  pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$',
-});
 
 export const PATH_PATTERN = /^\/[ -~]*$/;
 export const path = text('an absolute path', PATH_PATTERN);
@@ -311,7 +306,7 @@ export const agent = z
   .describe('The backend side, for `anyhop agent`.');
 
 /**
- * The whole file. The command decides which sections are required, so only `pools` is required here. Rules check counts and names
+ * The whole file. The command decides which sections are required. Rules check counts and names
  * of pools and services, so that a wrong one does not hide problems inside; the published schema has them too.
  */
 export const configSchema = z
@@ -321,6 +316,7 @@ export const configSchema = z
       pools: z
         .record(z.string(), pool, { error: 'a mapping of pools by name' })
         .meta({ minProperties: 1, maxProperties: POOLS_MAX, propertyNames: { pattern: NAME_PATTERN.source } })
+        .optional()
         .describe('Sets of backends by name.'),
       services: z
         .array(service, { error: 'a list of services' })

@@ -5,7 +5,7 @@
  */
 import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
-import type { AnnounceConfig, AnnouncePlace } from './announce/types.js';
+import type { AnnounceConfig, AnnouncePlace, RegionTls } from './announce/types.js';
 import type { Place } from './document.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
@@ -142,6 +142,8 @@ export type Role =
   | 'l7'
   /** `anyhop announce`: services, and the name of the node. */
   | 'announce'
+  /** `anyhop announce --region`: regions, and the certificate of a DNS host. */
+  | 'region'
   /** table, plan: pools, and services if any. */
   | 'pools';
 
@@ -152,6 +154,7 @@ interface Needs {
   agent: { readonly agent: AgentConfig };
   l7: { readonly l7: L7Config; readonly agent: AgentConfig };
   announce: { readonly place: AnnouncePlace };
+  region: { readonly announce: AnnounceConfig & { readonly tls: RegionTls } };
   pools: object;
 }
 

@@ -227,6 +227,21 @@ export const FOLLOW_SILENCE_MS = 3_000;
 /** Who follows a node at once: `anyhop announce`, and somebody who looks. */
 export const FOLLOWERS_MAX = 8;
 
+/** Where a node tells DNS hosts of its region whether it is ready: HTTP over mutual TLS. */
+export const REGION_PORT_DEFAULT = 9613;
+/** In a directory of its own, since the user of gdnsd writes there. */
+export const REGION_FILE_DEFAULT = '/var/lib/anyhop-region/states';
+/** gdnsd takes so many addresses of a family in one resource. */
+export const REGIONS_MAX = 64;
+export const REGION_NODES_MAX = 256;
+export const REGION_NODE_WEIGHT_MAX = 1000;
+/** Host names with addresses, of one region. */
+export const REGION_VIPS_MAX = 1024;
+/** Prefixes of clients, of one region. */
+export const REGION_NETS_MAX = 100_000;
+/** Words of the command that makes a DNS server read the file of the regions. */
+export const REGION_RELOAD_WORDS_MAX = 16;
+
 /** Names of nodes, pools, services and backends, in (ASCII) characters. */
 export const NAME_CHARS_MAX = 63;
 /** Linux: IFNAMSIZ without the closing NUL. */
@@ -254,6 +269,9 @@ if (CONTROL_CHANGES_MAX + CONTROL_UNASKED_MIN >= CONTROL_CONNECTIONS_MAX)
 // One late answer must not make HAProxy count as dead: it is asked every second (src/l7/haproxy/pulse.ts).
 if (HAPROXY_ALIVE_MS < 3_000)
   throw new RangeError('limits: HAProxy would count as dead between two questions');
+// gdnsd takes weights below 2^20.
+if (REGION_NODES_MAX * REGION_NODE_WEIGHT_MAX >= 2 ** 20)
+  throw new RangeError('limits: the weight of a region could be too large for gdnsd');
 // The defaults must be valid together.
 if (HEALTH_TIMEOUT_MS_DEFAULT > HEALTH_INTERVAL_MS_DEFAULT * (1 - HEALTH_JITTER_DEFAULT))
   throw new RangeError('limits: by default, a health check could outlast its interval');

@@ -43,6 +43,12 @@ describe('the section announce', () => {
       withdrawWhen: 'never',
       riseMs: 3_000,
       trackFile: undefined,
+      listen: undefined,
+      regions: [],
+      region: undefined,
+      tls: undefined,
+      regionFile: '/var/lib/anyhop-region/states',
+      regionReload: ['gdnsdctl', 'replace'],
     });
     assert.deepEqual(place, {
       node: 'edge-1',

@@ -166,7 +166,34 @@ const l7 = fields({
   upstreams: upstream.map((shop) => mapping(false, [['shop', shop]])),
 });
 
+const region = (index: number) =>
+  fields({
+    nodes: fields({
+      // The node of the role that reads the most of the section.
+      name: fc.constant(`edge-${index + 1}`),
+      address: fc.constantFrom(`10.7.0.${index}`, `"10.7.0.${index}:9613"`, `"[fd00:7::${index}]:1"`),
+      weight: optional(fc.constantFrom('1', '1000')),
+    }).map((node) => list(false, [node])),
+    vips: fields({
+      host: fc.constantFrom('www', 'www.shop', '"@"'),
+      vip: fc.constantFrom(`198.51.100.${index + 1}`, `"2001:db8:${index}::1"`),
+    }).map((vip) => list(false, [vip])),
+    nets: optional(fc.constant(null).map(() => list(true, [`10.8.${index}.0/24`, `"fd00:8:${index}::/48"`]))),
+  });
+const regions = fc.tuple(region(0), region(1)).map(([eu, us]) =>
+  mapping(false, [
+    ['eu', eu],
+    ['us', us],
+  ]),
+);
+
 const announce = fields({
+  listen: optional(fc.constantFrom('10.7.0.0', '"[::]:9613"')),
+  certificate: optional(fc.constant('own.pem')),
+  ca_file: optional(fc.constant('ca.pem')),
+  regions: optional(regions),
+  region_file: optional(fc.constant('/run/regions')),
+  region_reload: optional(fc.constant(null).map(() => list(true, ['gdnsdctl', 'replace']))),
   table: optional(fc.constantFrom('main', '1', '4294967295')),
   metric: optional(fc.constantFrom('1', '199')),
   drain_metric: optional(fc.constantFrom('200', '4294967295')),
@@ -227,6 +254,7 @@ const set =
     return path;
   };
 const isAddress = (path: Path) => path[path.length - 1] === 'address';
+const isServiceVip = (path: Path) => path[0] === 'services' && path[path.length - 1] === 'vip';
 const REQUIRED = 'node pools backends services name address vip protocol port pool forwarders'.split(' ');
 const REQUIRED_L7 = 'services routes servers name address port frontends upstreams requests per'.split(' ');
 const isRequired = (path: Path) => {
@@ -366,13 +394,16 @@ const ACROSS: Record<string, Slip> = {
     make: set('none'),
   },
   'the VIP of a backend': {
-    where: named('vip'),
+    where: (root) => paths(root, isServiceVip),
     make: (root, path) => {
       put(root, path, at(root, ['pools', 'pool0', 'backends', 0, 'address']));
       return path;
     },
   },
-  'a VIP within the source': { where: named('vip'), make: set('192.0.2.3', '"fd00::1"') },
+  'a VIP within the source': {
+    where: (root) => paths(root, isServiceVip),
+    make: set('192.0.2.3', '"fd00::1"'),
+  },
   'ports of an earlier service': {
     where: (root) =>
       paths(root, (path) => path[0] === 'services' && Number(path[1]) > 0 && path[2] === 'port'),

@@ -107,7 +107,6 @@ describe('the JSON Schema of the config', () => {
       [/forwarders: .*/, 'forwarders: []'],
       [/services:[\s\S]*agent:/, 'services: {}\nagent:'],
       [/pools:[\s\S]*services:/, 'pools: {}\nservices:'],
-      [/pools:[\s\S]*services:/, 'services:'],
     ];
     refuseAll(FULL, SPOILT);
   });

@@ -1,13 +1,57 @@
 /** From a checked draft of the section `announce` to what the program uses; a file without it has the defaults. */
 import { type DraftAnnounce, type DraftService, valuesOf } from '../draft.js';
-import type { AnnounceConfig, AnnouncePlace } from './types.js';
+import type { AnnounceConfig, AnnouncePlace, OwnRegion, RegionConfig, RegionTls } from './types.js';
 
-/** Needs drafts in which nothing is missing. */
-export function announceConfig(draft: DraftAnnounce, services: readonly DraftService[]): AnnounceConfig {
-  const { vips: only, socket: _, ...values } = valuesOf(draft);
+/**
+ * Needs drafts in which nothing is missing.
+ * @param node name of this node, if the role knows it
+ */
+export function announceConfig(
+  draft: DraftAnnounce,
+  services: readonly DraftService[],
+  node: string | undefined,
+  tls: RegionTls | undefined,
+): AnnounceConfig {
+  const {
+    vips: only,
+    socket: _,
+    certificate: __,
+    caFile: ___,
+    regions: named,
+    regionReload,
+    ...values
+  } = valuesOf(draft);
+  const regions = (named ?? []).map(({ nets, ...region }) => ({ ...region, nets: nets ?? [] }));
+  const region = node === undefined ? undefined : regionOf(regions, node);
   const all = new Map(services.map(({ vip }) => [vip!.text, vip!]));
   const chosen = only && new Set(only.map(({ text }) => text));
-  return { ...values, vips: [...all.values()].filter(({ text }) => chosen?.has(text) ?? true) };
+  const foreign = region === undefined ? NONE : vipsOfOthers(regions, region.name);
+  return {
+    ...values,
+    vips: [...all.values()].filter(({ text }) => (chosen?.has(text) ?? true) && !foreign.has(text)),
+    regions,
+    region,
+    regionReload: regionReload ?? REGION_RELOAD,
+    tls,
+  };
+}
+
+/** Reads everything anew and loses no question, where an extfile alone takes gdnsd two seconds. */
+const REGION_RELOAD: readonly string[] = ['gdnsdctl', 'replace'];
+const NONE: ReadonlySet<string> = new Set();
+
+/** Every node of a fleet reads the same file: its name says where it is. */
+function regionOf(regions: readonly RegionConfig[], node: string): OwnRegion | undefined {
+  for (const { name, nodes } of regions) {
+    const own = nodes.find((each) => each.name === node);
+    if (own !== undefined) return { name, weight: own.weight };
+  }
+  return undefined;
+}
+
+function vipsOfOthers(regions: readonly RegionConfig[], own: string): ReadonlySet<string> {
+  const others = regions.filter(({ name }) => name !== own);
+  return new Set(others.flatMap(({ vips }) => vips.map(({ vip }) => vip.text)));
 }
 
 /** @param socket of the announcer, if the file names it */

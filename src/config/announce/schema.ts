@@ -8,6 +8,9 @@ import {
   ANNOUNCE_RISE_MS_DEFAULT,
   ANNOUNCE_RISE_MS_MAX,
   ANNOUNCE_TABLE_DEFAULT,
+  REGION_FILE_DEFAULT,
+  REGION_RELOAD_WORDS_MAX,
+  REGIONS_MAX,
   ROUTE_METRIC_MAX,
   ROUTE_TABLE_MAX,
   ROUTE_TABLES_TAKEN,
@@ -15,7 +18,10 @@ import {
 } from '../../core/limits.js';
 import { formatDuration } from '../../core/time.js';
 import { choice, duration, integer, named, reading, text } from '../fields.js';
-import { address } from '../name-fields.js';
+import { file } from '../l7/patterns.js';
+import { address, NAME_PATTERN } from '../name-fields.js';
+import { endpoint } from './endpoint.js';
+import { region } from './region-schema.js';
 
 const MAIN_TABLE = 254;
 const TABLE_EXPECTED = `main, or the number of a routing table, 1 to ${ROUTE_TABLE_MAX}, but none of the kernel's own (253, 254, 255)`;
@@ -81,6 +87,38 @@ export const announce = z
         .optional()
         .describe(
           'Path of the control socket of the announcer. Default: /run/anyhop/NAME-announce.sock, with the name of the node.',
+        ),
+      listen: endpoint
+        .optional()
+        .describe(
+          'Address and port on which this node tells DNS hosts whether it is ready, over TLS with a certificate on both sides.',
+        ),
+      certificate: file
+        .optional()
+        .describe(
+          'File with certificate, chain and private key of this host: a node has its name in it (node.name), a DNS host any name.',
+        ),
+      ca_file: file
+        .optional()
+        .describe('File with the certificates of those who sign the certificates of nodes and DNS hosts.'),
+      regions: z
+        .record(z.string(), region, { error: 'a mapping of regions by name' })
+        .meta({ maxProperties: REGIONS_MAX, propertyNames: { pattern: NAME_PATTERN.source } })
+        .optional()
+        .describe('Sites among which a DNS server chooses, by name, the preferred one first.'),
+      region_file: outputFile
+        .default(REGION_FILE_DEFAULT)
+        .describe(
+          'File for gdnsd, written on a DNS host: which VIPs are up. The weights are in a file beside it, NAME.weights.',
+        ),
+      region_reload: z
+        .array(text('a word without spaces', /^[!-~]+$/), { error: 'a list of words: [gdnsdctl, replace]' })
+        .max(REGION_RELOAD_WORDS_MAX, {
+          error: `a list of words, ${REGION_RELOAD_WORDS_MAX} at most: [gdnsdctl, replace]`,
+        })
+        .optional()
+        .describe(
+          'Command, without a shell, that makes the DNS server read the file. []: none. Default: [gdnsdctl, replace].',
         ),
     },
     { error: 'a mapping {table: ..., metric: ...}' },

@@ -102,7 +102,8 @@ function checkCertificates(
     );
 }
 
-function readAuthorities(path: string): Secret {
+/** Certificates to trust, in PEM. @throws UnreadableFile, CertificateFault */
+export function readAuthorities(path: string): Secret {
   const certificates = certificatesIn(
     new TextDecoder().decode(readSmallFile(path, HEALTH_CA_BYTES_MAX).bytes),
   );

@@ -1,6 +1,6 @@
 /**
  * A bounded number of things, shared between owners: when there is no room, the owner of the most loses its oldest. So nobody keeps
- * others out by taking more, and each new one gets in. Pure: the report's connections by address.
+ * others out by taking more, and each new one gets in. Pure: connections of a server by address.
  */
 export class Shares<T> {
   readonly #max: number;

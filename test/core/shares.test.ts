@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Shares } from '#anyhop/agent/shares.js';
+import { Shares } from '#anyhop/core/shares.js';
 
 const MAX = 12;
 const MAX_EACH = 4;

@@ -1,0 +1,45 @@
+/** Files that the section `announce` names: read once with the config, by the roles that speak TLS, with located errors. */
+import { dirname, resolve } from 'node:path';
+import type { DraftAnnounce } from '../draft.js';
+import { UnreadableFile } from '../file.js';
+import { warnAboutCertificate } from '../l7/certificate-warnings.js';
+import { CertificateFault, loadCertificate } from '../l7/certificates.js';
+import { readAuthorities } from '../l7/files.js';
+import { quote } from '../path.js';
+import type { Report } from '../problems.js';
+import type { Secret } from '../secret.js';
+import type { RegionTls } from './types.js';
+
+/**
+ * @param node name that the certificate must have; undefined for a DNS host, which may have any
+ * @returns undefined when a file is missing in the config, or wrong, which is reported
+ */
+export function readRegionFiles(
+  { at, certificate, caFile }: DraftAnnounce,
+  configFile: string,
+  node: string | undefined,
+  report: Report,
+  warn: Report,
+): RegionTls | undefined {
+  const read = (field: string, path: string | undefined, load: (path: string) => Secret) => {
+    if (path === undefined) return undefined;
+    const file = resolve(dirname(configFile), path);
+    try {
+      return load(file);
+    } catch (error) {
+      if (!(error instanceof UnreadableFile) && !(error instanceof CertificateFault)) throw error;
+      report([...at, field], `${quote(file)}: ${error.message}`);
+      return undefined;
+    }
+  };
+  const own = read('certificate', certificate, (path) => {
+    const place = [...at, 'certificate'];
+    const loaded = loadCertificate(path);
+    warnAboutCertificate(loaded, place, warn);
+    if (node !== undefined && !loaded.hosts.includes(node.toLowerCase()))
+      warn(place, `${quote(path)} is not for the DNS name ${quote(node)} of this node: DNS hosts refuse it`);
+    return loaded.pem;
+  });
+  const authorities = read('ca_file', caFile, readAuthorities);
+  return own && authorities && { certificate: own, authorities };
+}
