@@ -97,9 +97,8 @@ export function planRows(wanted: readonly Row[], found: readonly Row[]): RowChan
 const rowsOf = new WeakMap<HostRoutes, readonly Row[]>();
 
 /**
- * Our rows in a table, IPv4 first. The kernel selects them, and walks the whole table for that: 50 ms
- * with a million routes. When nothing has changed since the last
- * call, the same array is returned again.
+ * Our rows in a table, IPv4 first. The kernel selects them, and walks the whole table for that: 50 ms with a million routes. When nothing
+ * has changed since the last call, the same array is returned again.
  * @throws AnyhopError ERR_ROUTE when the kernel cannot be asked, ERR_LIMIT when there are too many
  */
 export function readRows(table: number): readonly Row[] {
