@@ -9,14 +9,17 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { AnyhopError } from '../core/errors.js';
-import { ANNOUNCE_PROTOCOL, ANNOUNCE_ROUTES_SEARCHED_MAX, ANNOUNCE_ROWS_MAX } from '../core/limits.js';
+import {
+  ANNOUNCE_PROTOCOL,
+  ANNOUNCE_ROUTES_SEARCHED_MAX,
+  ANNOUNCE_ROWS_MAX,
+  ROUTE_TABLE_MAIN,
+} from '../core/limits.js';
 import { changeHostRoutes, type HostRoute, type HostRoutes, readHostRoutes } from '../ffi/rows.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
 
 /** RTN_BLACKHOLE. */
 const BLACKHOLE = 6;
-/** RT_TABLE_MAIN. */
-const MAIN_TABLE = 254;
 /** Of rows that people add by hand: RTPROT_BOOT (what `ip route add` says) and RTPROT_STATIC. */
 const BY_HAND: readonly number[] = [3, 4];
 
@@ -167,7 +170,7 @@ function ownersOf(table: number, rows: readonly Row[]): Map<string, HostRoute> {
   const sought = new Set(rows.map(keyOf));
   const owners = new Map<string, HostRoute>();
   // The main table may have a million routes of a routing daemon: there, those by hand come first.
-  for (const protocol of table === MAIN_TABLE ? [...BY_HAND, 0] : [0]) {
+  for (const protocol of table === ROUTE_TABLE_MAIN ? [...BY_HAND, 0] : [0]) {
     if (owners.size === sought.size) break;
     const { routes } = readHostRoutes(table, { protocol, routesMax: ANNOUNCE_ROUTES_SEARCHED_MAX });
     for (const route of routes) {

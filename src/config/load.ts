@@ -9,7 +9,7 @@ import { checkRegionNeeds, checkRegions } from './announce/region-rules.js';
 import { announceConfig, announcePlace, nodeSocketOf } from './announce/resolve.js';
 import { checkAnnounce } from './announce/rules.js';
 import { announce as announceSchema } from './announce/schema.js';
-import type { AnnouncePlace, RegionTls } from './announce/types.js';
+import type { RegionTls } from './announce/types.js';
 import { ConfigDocument, type Place } from './document.js';
 import { type Draft, type DraftAnnounce, type DraftNode, type Origin, valuesOf } from './draft.js';
 import { byPlace, ConfigError } from './error.js';
@@ -246,7 +246,7 @@ function configOf(
   return {
     file,
     node,
-    place: name === undefined ? undefined : placeOf(draft, name),
+    place: name === undefined ? undefined : announcePlace(name, draft),
     pools: draft.pools.map((pool) => ({
       ...valuesOf(pool),
       name: pool.name,
@@ -265,10 +265,6 @@ function configOf(
 }
 
 const NO_ANNOUNCE = emptyDraft(announceSchema, ['announce']) as Origin as DraftAnnounce;
-
-function placeOf({ node, announce }: Draft, name: string): AnnouncePlace {
-  return announcePlace(name, node?.socket, announce?.socket);
-}
 
 /** What a role knows of the node. */
 interface Known {

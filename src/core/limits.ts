@@ -212,10 +212,16 @@ export const ANNOUNCE_RISE_MS_DEFAULT = 3_000;
 export const ANNOUNCE_RISE_MS_MAX = 600_000;
 /** Who made a route, in the kernel (rtm_protocol): rows of `anyhop announce` and of nobody else carry it. */
 export const ANNOUNCE_PROTOCOL = 179;
+/** Of the BFD sessions in printed configs of routing daemons, as FRR bounds them. */
+export const BFD_INTERVAL_MS_MIN = 10;
+export const BFD_INTERVAL_MS_MAX = 60_000;
+export const BFD_MULTIPLIER_MAX = 255;
 /** Rows of ours in one table and one IP version: two metrics of every VIP, and as many that another config left. */
 export const ANNOUNCE_ROWS_MAX = 4 * VIPS_MAX;
 /** Routes of each family that are searched for who keeps a row out: some 10 ms. */
 export const ANNOUNCE_ROUTES_SEARCHED_MAX = 20_000;
+/** RT_TABLE_MAIN of linux/rtnetlink.h. */
+export const ROUTE_TABLE_MAIN = 254;
 /** Of the kernel's 32-bit numbers. */
 export const ROUTE_METRIC_MAX = 4_294_967_295;
 export const ROUTE_TABLE_MAX = 4_294_967_295;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigError } from '#anyhop/config/error.js';
 import { parseConfig } from '#anyhop/config/load.js';
+import { parsePrefix } from '#anyhop/packet/address.js';
 
 const BASE = `
 pools: {web: {backends: [{name: web-1, address: 10.1.0.11}]}}
@@ -54,16 +55,22 @@ describe('the section announce', () => {
       node: 'edge-1',
       nodeSocket: '/run/anyhop/edge-1.sock',
       socket: '/run/anyhop/edge-1-announce.sock',
+      source4: undefined,
     });
     assert.equal(node, undefined, 'the secret is not read');
   });
 
-  it('takes the name and the sockets of the node from the file', () => {
+  it('takes name, sockets and source of the node from the file', () => {
     const { place } = load(
-      'node: {name: edge-7, socket: /run/a.sock}\nannounce: {socket: /run/b.sock}\n',
+      'node: {name: edge-7, socket: /run/a.sock, source: ["fd09::2", 10.9.1.2]}\nannounce: {socket: /run/b.sock}\n',
       {},
     );
-    assert.deepEqual(place, { node: 'edge-7', nodeSocket: '/run/a.sock', socket: '/run/b.sock' });
+    assert.deepEqual(place, {
+      node: 'edge-7',
+      nodeSocket: '/run/a.sock',
+      socket: '/run/b.sock',
+      source4: parsePrefix('10.9.1.2'),
+    });
   });
 
   it('announces the VIPs of its list alone, and knows the table main', () => {

@@ -1,5 +1,5 @@
 /** From a checked draft of the section `announce` to what the program uses; a file without it has the defaults. */
-import { type DraftAnnounce, type DraftService, valuesOf } from '../draft.js';
+import { type Draft, type DraftAnnounce, type DraftService, valuesOf } from '../draft.js';
 import type { AnnounceConfig, AnnouncePlace, OwnRegion, RegionConfig, RegionTls } from './types.js';
 
 /**
@@ -54,16 +54,12 @@ function vipsOfOthers(regions: readonly RegionConfig[], own: string): ReadonlySe
   return new Set(others.flatMap(({ vips }) => vips.map(({ vip }) => vip.text)));
 }
 
-/** @param socket of the announcer, if the file names it */
-export function announcePlace(
-  node: string,
-  nodeSocket: string | undefined,
-  socket: string | undefined,
-): AnnouncePlace {
+export function announcePlace(name: string, { node, announce }: Draft): AnnouncePlace {
   return {
-    node,
-    nodeSocket: nodeSocket ?? nodeSocketOf(node),
-    socket: socket ?? `/run/anyhop/${node}-announce.sock`,
+    node: name,
+    nodeSocket: node?.socket ?? nodeSocketOf(name),
+    socket: announce?.socket ?? `/run/anyhop/${name}-announce.sock`,
+    source4: node && valuesOf(node).sources?.find(({ address }) => address.family === 4),
   };
 }
 

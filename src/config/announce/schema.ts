@@ -12,6 +12,7 @@ import {
   REGION_RELOAD_WORDS_MAX,
   REGIONS_MAX,
   ROUTE_METRIC_MAX,
+  ROUTE_TABLE_MAIN,
   ROUTE_TABLE_MAX,
   ROUTE_TABLES_TAKEN,
   SOCKET_PATH_BYTES_MAX,
@@ -23,7 +24,6 @@ import { address, NAME_PATTERN } from '../name-fields.js';
 import { endpoint } from './endpoint.js';
 import { region } from './region-schema.js';
 
-const MAIN_TABLE = 254;
 const TABLE_EXPECTED = `main, or the number of a routing table, 1 to ${ROUTE_TABLE_MAX}, but none of the kernel's own (253, 254, 255)`;
 const METRIC_EXPECTED = `a whole number, 1 to ${ROUTE_METRIC_MAX}`;
 
@@ -39,7 +39,7 @@ export const announce = z
         .union([z.literal('main'), integer(TABLE_EXPECTED, 1, ROUTE_TABLE_MAX)], { error: TABLE_EXPECTED })
         .transform(
           reading(TABLE_EXPECTED, (value: number | 'main') => {
-            if (value === 'main') return MAIN_TABLE;
+            if (value === 'main') return ROUTE_TABLE_MAIN;
             return ROUTE_TABLES_TAKEN.includes(value) ? undefined : value;
           }),
         )

@@ -64,4 +64,6 @@ export interface AnnouncePlace {
   readonly nodeSocket: string;
   /** Control socket of `anyhop announce`. */
   readonly socket: string;
+  /** The IPv4 entry of node.source, if there is one. */
+  readonly source4: IpPrefix | undefined;
 }

@@ -1,0 +1,26 @@
+/** The configs of other programs that `anyhop announce --print` writes: by name, with the options that each takes. */
+import type { LoadedConfig } from '../../config/types.js';
+import type { PrintOptions } from './options.js';
+
+export interface Format {
+  /** What it is for, in help texts. */
+  readonly about: string;
+  readonly takes: readonly (keyof PrintOptions)[];
+  /** The function that writes it. It throws AnyhopError ERR_USAGE for options that are missing or do not fit the config. */
+  load(): Promise<(config: LoadedConfig<'announce'>, options: PrintOptions) => string>;
+}
+
+const SESSION = ['asn', 'neighbors', 'routerId', 'bfd'] as const;
+
+export const FORMATS: Readonly<Record<string, Format>> = {
+  bird: {
+    about: 'BIRD 2 on the forwarder',
+    takes: SESSION,
+    load: async () => (await import('./bird.js')).birdForwarder,
+  },
+  'bird-router': {
+    about: 'BIRD 2 on a router',
+    takes: [...SESSION, 'prefixes'],
+    load: async () => (await import('./bird.js')).birdRouter,
+  },
+};

@@ -1,0 +1,113 @@
+/** `anyhop announce --print`: the config of a routing daemon for this node, from the config file. */
+import { InvalidArgumentError, Option } from 'commander';
+import { FORMATS } from '../announce/print/formats.js';
+import {
+  BFD_DEFAULT,
+  isAsn,
+  type Neighbor,
+  type PrintOptions,
+  parseBfd,
+  parseNeighbor,
+} from '../announce/print/options.js';
+import { AnyhopError } from '../core/errors.js';
+import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
+import { loadFor, type NodeOptions } from './options.js';
+import { writeOut } from './output.js';
+
+/** The values of `printOptions`, by the names that commander gives them. */
+export interface PrintValues {
+  readonly print: string;
+  readonly asn?: number;
+  readonly neighbor?: readonly Neighbor[];
+  readonly routerId?: IpAddress;
+  readonly bfd?: PrintOptions['bfd'];
+  readonly prefix?: readonly IpPrefix[];
+}
+
+/** What an option is called on the command line. */
+const FLAGS: Readonly<Record<keyof PrintOptions, string>> = {
+  asn: '--asn',
+  neighbors: '--neighbor',
+  routerId: '--router-id',
+  bfd: '--bfd',
+  prefixes: '--prefix',
+};
+
+export function printOptions(): Option[] {
+  const all = Object.entries(FORMATS);
+  return [
+    new Option(
+      '--print <format>',
+      `write the config of another program: ${all.map(([name, { about }]) => `${name} (${about})`).join(', ')}`,
+    ).choices(all.map(([name]) => name)),
+    new Option('--asn <n>', 'with --print: own autonomous system').argParser((text) => {
+      if (/^\d{1,10}$/.test(text) && isAsn(Number(text))) return Number(text);
+      throw new InvalidArgumentError('Expected the number of an autonomous system, such as 64513.');
+    }),
+    new Option(
+      '--neighbor <address[=asn]>',
+      'with --print: the other end of a BGP session; may be repeated',
+    ).argParser((text, before: readonly Neighbor[] = []) => [
+      ...before,
+      parsed(
+        text,
+        parseNeighbor,
+        'Expected ADDRESS or ADDRESS=ASN, such as 192.0.2.1=64512; no link-local address.',
+      ),
+    ]),
+    new Option(
+      '--router-id <address>',
+      'with --print: BGP router ID; default on a forwarder: its IPv4 source address',
+    ).argParser((text) =>
+      parsed(
+        text,
+        (value) => {
+          const address = parseAddress(value);
+          return address?.family === 4 && address.text !== '0.0.0.0' ? address : undefined;
+        },
+        'Expected an IPv4 address.',
+      ),
+    ),
+    new Option(
+      '--bfd <timing>',
+      `with --print: packets missed and their interval; default: ${BFD_DEFAULT.multiplier}x${BFD_DEFAULT.intervalMs}ms`,
+    ).argParser((text) => parsed(text, parseBfd, 'Expected NxTms, such as 3x300ms; 2x10ms to 255x60000ms.')),
+    new Option(
+      '--prefix <prefix>',
+      'with --print: VIPs may come from it; may be repeated; default: the VIPs of the config',
+    ).argParser((text, before: readonly IpPrefix[] = []) => [
+      ...before,
+      parsed(text, parsePrefix, 'Expected ADDRESS/LENGTH with no bits set after the prefix.'),
+    ]),
+  ];
+}
+
+/** @throws ConfigError; AnyhopError ERR_USAGE for options that are missing or do not fit */
+export async function printConfig(
+  { print, neighbor, prefix, asn, routerId, bfd }: PrintValues,
+  from: { readonly config: string } & Pick<NodeOptions, 'name'>,
+): Promise<void> {
+  const format = FORMATS[print]!;
+  const options: PrintOptions = {
+    ...(asn !== undefined && { asn }),
+    ...(neighbor && { neighbors: neighbor }),
+    ...(routerId && { routerId }),
+    ...(bfd && { bfd }),
+    ...(prefix && { prefixes: prefix }),
+  };
+  const strange = (Object.keys(options) as (keyof PrintOptions)[]).find(
+    (name) => !format.takes.includes(name),
+  );
+  if (strange !== undefined)
+    throw new AnyhopError('ERR_USAGE', `${FLAGS[strange]} means nothing with --print ${print}`, {
+      hint: `It takes ${format.takes.map((name) => FLAGS[name]).join(', ')}.`,
+    });
+  const write = await format.load();
+  writeOut(write(loadFor('announce', from), options));
+}
+
+function parsed<T>(text: string, parse: (text: string) => T | undefined, expected: string): T {
+  const value = parse(text);
+  if (value === undefined) throw new InvalidArgumentError(expected);
+  return value;
+}
