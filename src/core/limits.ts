@@ -220,6 +220,8 @@ export const BFD_MULTIPLIER_MAX = 255;
 export const ANNOUNCE_ROWS_MAX = 4 * VIPS_MAX;
 /** Routes of each family that are searched for who keeps a row out: some 10 ms. */
 export const ANNOUNCE_ROUTES_SEARCHED_MAX = 20_000;
+/** FRR takes the first byte of a metric in the kernel for its administrative distance. */
+export const ZEBRA_METRIC_MAX = 0xffffff;
 /** RT_TABLE_MAIN of linux/rtnetlink.h. */
 export const ROUTE_TABLE_MAIN = 254;
 /** Of the kernel's 32-bit numbers. */

@@ -5,7 +5,7 @@
 import type { LoadedConfig } from '../../config/types.js';
 import { ANNOUNCE_PROTOCOL, ROUTE_TABLE_MAIN, VIPS_MAX } from '../../core/limits.js';
 import type { IpPrefix } from '../../packet/address.js';
-import { type Bgp, bgpOf, type PrintOptions } from './options.js';
+import { type Bgp, bgpOf, LINUX_ROUTER, type PrintOptions } from './options.js';
 
 /** ECMP on a router takes as many as this, or as there are neighbours. */
 const PATHS_MIN = 16;
@@ -49,8 +49,7 @@ export function birdRouter(config: LoadedConfig<'announce'>, options: PrintOptio
   const bgp = bgpOf(config, options, 'router', 'bird-router');
   const { families, neighbors } = bgp;
   return `${head(bgp)}
-${LINUX_ROUTER}
-# ECMP: one route of the kernel with the next hops of all forwarders that announce the VIP.
+${LINUX_ROUTER.map((line) => `# ${line}\n`).join('')}# ECMP: one route of the kernel with the next hops of all forwarders that announce the VIP.
 # If bird.conf has a "protocol kernel" for the main table, give it these lines instead: two of them cannot share a table.
 ${families
   .map((family) => {
@@ -138,12 +137,3 @@ function vipsOnly(prefixes: readonly IpPrefix[], family: 4 | 6): string {
   const set = prefixes.map(({ text, length }) => (length === bits ? text : `${text}{${bits},${bits}}`));
   return `if net !~ [\n    ${set.join(',\n    ')}\n  ] then reject;`;
 }
-
-const LINUX_ROUTER = `# A Linux router also needs these sysctls:
-#   net.ipv4.ip_forward=1  net.ipv6.conf.all.forwarding=1
-#   net.ipv4.fib_multipath_hash_policy=1  net.ipv6.fib_multipath_hash_policy=1   (hash ports as well: ECMP by connection)
-# Routes that BIRD or FRR install are no resilient next-hop groups: when a forwarder comes or goes, connections move between forwarders, and
-# anyhop needs no more than that. A resilient group takes a static route for the VIPs instead of BGP:
-#   ip nexthop add id 1 via 192.0.2.11 dev eth1; ip nexthop add id 2 via 192.0.2.12 dev eth2
-#   ip nexthop add id 10 group 1/2 type resilient buckets 128 idle_timer 60; ip route add 203.0.113.0/24 nhid 10
-`;

@@ -23,4 +23,14 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     takes: [...SESSION, 'prefixes'],
     load: async () => (await import('./bird.js')).birdRouter,
   },
+  frr: {
+    about: 'FRR on the forwarder',
+    takes: [...SESSION, 'prefixes'],
+    load: async () => (await import('./frr.js')).frrForwarder,
+  },
+  'frr-router': {
+    about: 'FRR on a router',
+    takes: [...SESSION, 'prefixes'],
+    load: async () => (await import('./frr.js')).frrRouter,
+  },
 };

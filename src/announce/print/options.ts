@@ -185,3 +185,14 @@ export function hostPrefix(address: IpAddress): IpPrefix {
 export function usage(message: string, hint: string): AnyhopError {
   return new AnyhopError('ERR_USAGE', message, { hint });
 }
+
+/** What a Linux router needs besides its daemon, in lines without the sign of a comment. */
+export const LINUX_ROUTER: readonly string[] = [
+  'A Linux router also needs these sysctls; the second line hashes ports as well:',
+  '  net.ipv4.ip_forward=1  net.ipv6.conf.all.forwarding=1',
+  '  net.ipv4.fib_multipath_hash_policy=1  net.ipv6.fib_multipath_hash_policy=1',
+  'The routes that BIRD and FRR install are no resilient next-hop groups: when a forwarder comes or goes, connections move between the',
+  'forwarders, which costs anyhop nothing. Who needs them to stay takes a static route for the VIPs instead of BGP, such as:',
+  '  ip nexthop add id 1 via 192.0.2.11 dev eth1; ip nexthop add id 2 via 192.0.2.12 dev eth2',
+  '  ip nexthop add id 10 group 1/2 type resilient buckets 128 idle_timer 60; ip route add 203.0.113.0/24 nhid 10',
+];

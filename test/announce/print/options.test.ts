@@ -8,6 +8,7 @@ import { parseConfig } from '#anyhop/config/load.js';
 import { parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import { configText, neighbors, printed } from './site.js';
 
+const MAIN = '{table: main}'; // all daemons can take rows from it
 const BOTH = neighbors('10.9.1.1', 'fd09:1::1');
 
 describe('options of printed configs', () => {
@@ -101,10 +102,10 @@ describe('options of printed configs', () => {
   test('the path of the config file ends no comment', async () => {
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 20 }), async (file) => {
-        const config = parseConfig(configText('{}'), `\n${file}`, { role: 'announce', env: {} });
+        const config = parseConfig(configText(MAIN), `\n${file}`, { role: 'announce', env: {} });
         const lines = async (of: typeof config, format: string): Promise<string[]> =>
           (await FORMATS[format]!.load())(of, { neighbors: BOTH }).split('\n');
-        const plain = parseConfig(configText('{}'), 'plain.yaml', { role: 'announce', env: {} });
+        const plain = parseConfig(configText(MAIN), 'plain.yaml', { role: 'announce', env: {} });
         for (const format of Object.keys(FORMATS)) {
           const [odd, usual] = [await lines(config, format), await lines(plain, format)];
           const differing = odd.filter((line, i) => line !== usual[i]);
@@ -124,10 +125,10 @@ describe('options of printed configs', () => {
       neighbors: neighbors('10.9.7.1=65002', 'fd09:7::1'),
     };
     for (const [format, { takes }] of Object.entries(FORMATS)) {
-      const usual = await printed(format, { neighbors: BOTH });
+      const usual = await printed(format, { neighbors: BOTH }, MAIN);
       for (const name of takes)
         assert.notEqual(
-          await printed(format, { neighbors: BOTH, [name]: others[name] }),
+          await printed(format, { neighbors: BOTH, [name]: others[name] }, MAIN),
           usual,
           `${format} ${name}`,
         );
