@@ -27,6 +27,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   cancel: async () => (await import('./cli/queued.js')).cancelCommand(),
   force: async () => (await import('./cli/queued.js')).forceCommand(),
   diff: async () => (await import('./cli/diff.js')).diffCommand(),
+  announce: async () => (await import('./cli/announce.js')).announceCommand(),
   stop: async () => (await import('./cli/stop.js')).stopCommand(),
   replay: async () => (await import('./cli/replay.js')).replayCommand(),
   table: async () => (await import('./cli/table.js')).tableCommand(),
@@ -43,7 +44,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /** It needs the other commands. */
 const NEEDS_ALL = 'completion';
 /** They read their config after they were loaded: a SIGHUP before that asks for nothing more, and must not end them. */
-const RELOADED_BY_SIGHUP = ['run', 'agent', 'l7 run'];
+const RELOADED_BY_SIGHUP = ['run', 'agent', 'l7 run', 'announce'];
 
 const NO_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
 

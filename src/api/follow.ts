@@ -1,8 +1,10 @@
 /**
  * What a node tells those who announce it: `GET /follow` answers with a line of JSON whenever something of it changes, and once a
- * second. Each line is whole, so a reader needs no other. The stream ends with the process.
+ * second. Each line is whole, so a reader needs no other: a slow one gets fewer lines, and never an old one. The stream ends with the
+ * process.
  *
  *   starting  -->  serving  -->  stopping (node.stop_delay)  -->  left
+ *       \-->  the end: a start that failed; what the process before left in the kernel may forward on
  */
 
 export interface FollowLine {
@@ -37,9 +39,9 @@ export interface FollowLine {
 
 export interface FollowedEngine {
   readonly name: string;
-  /** Of the interface that takes the packets; names may change, the index does not. */
+  /** The interface that takes the packets; names may change, the index does not. */
   readonly interface: { readonly name: string; readonly index: number };
-  /** The kernel's number of the XDP program that forwards on without the process; absent when none would. */
+  /** The kernel's number of the XDP program that forwards on without the process, also a killed one; absent when none would. */
   readonly program?: number;
 }
 
@@ -66,7 +68,10 @@ export interface FollowedPool {
 export interface FollowedHop {
   /** Of the backend. */
   readonly address: string;
-  readonly interface: string;
+  /** What frames leave by; of a VLAN device its parent. */
+  readonly interface: { readonly name: string; readonly index: number };
+  /** Of the next hop. */
   readonly mac: string;
+  /** Identifier of the tag that frames carry; absent when they carry none. */
   readonly vlan?: number;
 }

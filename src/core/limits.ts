@@ -232,6 +232,19 @@ export const ROUTE_TABLES_TAKEN: readonly number[] = [253, 254, 255];
 /** From a node that follows no stream for so long, nothing is known any more. A line comes every second. */
 export const FOLLOW_LINE_MS = 1_000;
 export const FOLLOW_SILENCE_MS = 3_000;
+/** A line about VIPS_MAX VIPs and BACKENDS_MAX backends has some 8 MiB; one about 1,000 of each 0.3. */
+export const FOLLOW_LINE_BYTES_MAX = 16 * 1024 * 1024;
+/** Between attempts to reach a node: doubled each time. */
+export const FOLLOW_AGAIN_MS_MIN = 50;
+export const FOLLOW_AGAIN_MS_MAX = 1_000;
+/** How often rows are compared with the kernel's, and the program of an orphan is looked at. */
+export const ANNOUNCE_LOOK_MS = 1_000;
+/** Without an answer of the kernel about an orphan for so long, nothing is announced. Asking a silent neighbour takes it 3 s. */
+export const ORPHAN_FACTS_MS = 5_000;
+/** A node that starts has put its program in place, and says so within this time. */
+export const PROGRAM_CHANGE_MS = 2_000;
+/** From withdrawing to the end of forwarding (`anyhop stop`): routing daemons export within 0.1 s, and routers take it in. */
+export const WITHDRAWN_SETTLES_MS = 1_000;
 /** Who follows a node at once: `anyhop announce`, and somebody who looks. */
 export const FOLLOWERS_MAX = 8;
 

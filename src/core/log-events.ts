@@ -4,6 +4,7 @@
  */
 export const LOG_EVENTS = {
   adopted: 'The engine `xdp` found a program of the same kind on the interface and continues with it.',
+  announced: "Routers are told of VIPs: rows with the metric of the first choice are in the kernel's table.",
   attached:
     "The engine's program is on the interface; `mode` says whether it runs in the driver or before the stack.",
   attached_again:
@@ -29,6 +30,8 @@ export const LOG_EVENTS = {
   drain_no_longer_asked: 'The host of a backend no longer asks the forwarders to drain it.',
   drain_not_taken: 'A drain that agents ask for, or its end, cannot be planned; the node tries again.',
   drained: 'A drain is done: no connection is left, or its deadline has passed.',
+  draining:
+    'Routers are told that this node leaves, by rows with `announce.drain_metric`; it still forwards.',
   draining_mark_unusable:
     'The agent cannot tell whether its host asks to be drained, and reports that it does not.',
   dumps_allowed: "The process could not forbid core dumps, which would contain the fleet's key.",
@@ -38,6 +41,8 @@ export const LOG_EVENTS = {
   flow_hash_changed:
     'The node replaced a program with another version of the flow hash: nearly every flow has another backend, and connections break.',
   follow_failed: 'Health and next hops of backends are no longer followed; the node tries again.',
+  follower_failed: 'What is announced could not be passed on to a file or a region.',
+  following: '`anyhop announce` follows a node; the text says where, and which table gets the rows.',
   generic_xdp: 'The driver accepts no XDP program, so the program runs before the stack, which is slower.',
   haproxy: 'HAProxy itself says something; `process` is the number of its process.',
   haproxy_ended: 'HAProxy has ended without being asked to, and is started again.',
@@ -92,6 +97,9 @@ export const LOG_EVENTS = {
   not_left: 'The program should keep forwarding after the node ends, but cannot.',
   not_pinned: 'The program cannot be pinned, so the next process cannot take it over without a gap.',
   not_ready: 'The node is not ready for traffic; `reasons` says why.',
+  orphan_unknown: 'The kernel did not say whether it forwards on without a process.',
+  orphaned:
+    '`anyhop announce` hears no process of the node that serves; what stays announced is judged by the kernel alone.',
   own_mac: 'The MAC addresses of the interface have changed, and the node accepts frames for the new ones.',
   packets_lost: 'Packets could not be sent, or arrived faster than they were read.',
   path_mtu: 'A router reports that the path to backends has a smaller MTU than the route says.',
@@ -114,6 +122,12 @@ export const LOG_EVENTS = {
   report_available: 'The agent reports on an address again.',
   report_failed: 'The agent could not make a report.',
   report_unavailable: 'The agent cannot listen on an address, and tries again.',
+  row_refused:
+    'VIPs have no row in the table, since another program has one in its place, or the kernel refuses it.',
+  row_removed: 'Rows like those of `anyhop announce` that another program made were removed.',
+  row_restored: 'Rows that another program had removed were put back.',
+  rows_adopted: 'Rows of a former `anyhop announce` were found, and stay as the node says.',
+  rows_unknown: 'Rows cannot be read or changed; it is tried again.',
   send_failed: 'The engine `portable` could not send packets.',
   service_not_ready: 'Services of a pool are not ready; `reason` says why.',
   service_ready: 'Services of a pool are ready again.',
@@ -134,6 +148,7 @@ export const LOG_EVENTS = {
   vips_gone: 'VIPs are no longer addresses of this host, and the agent drops packets for them.',
   vips_here: 'VIPs are addresses of this host, and the agent delivers packets for them.',
   vips_unknown: 'The kernel did not say which VIPs this host has.',
+  withdrawn: 'VIPs have no row any more, so routers send this node nothing for them; `reason` says why.',
 } as const satisfies Readonly<Record<string, string>>;
 
 export type LogEventName = keyof typeof LOG_EVENTS;

@@ -10,6 +10,7 @@ const FILE_MODE = 0o600;
 /** Follows no link. Does not wait for the writer of a pipe, which is recognized only after opening. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const RANDOM_BYTES = 8;
+const ROOT = 0;
 const LEFTOVER = /\.([0-9]+)-[0-9a-f]{16}\.tmp$/;
 
 export interface OwnFile {
@@ -17,13 +18,16 @@ export interface OwnFile {
   readonly writtenAt: Date;
 }
 
-/** @throws NodeJS.ErrnoException ENOENT; Error when it is a pipe, a link, a directory, or another user's */
-export function readOwnFile(path: string): OwnFile {
+/**
+ * @param owner a user whose file is as good as an own one: for root, which acts for that user
+ * @throws NodeJS.ErrnoException ENOENT; Error when it is a pipe, a link, a directory, or another user's
+ */
+export function readOwnFile(path: string, owner?: number): OwnFile {
   const descriptor = openSync(path, READ_FLAGS);
   try {
     const status = fstatSync(descriptor);
     if (!status.isFile()) throw new Error('it is not a regular file');
-    if (status.uid !== 0 && status.uid !== process.geteuid?.())
+    if (status.uid !== ROOT && status.uid !== process.geteuid?.() && status.uid !== owner)
       throw new Error(`it belongs to another user (${status.uid})`);
     return { text: readFileSync(descriptor, 'utf8'), writtenAt: status.mtime };
   } finally {
@@ -34,13 +38,15 @@ export function readOwnFile(path: string): OwnFile {
 /**
  * Writes a temporary file and renames it, so that a reader, also after a kill at any moment, finds the old file or the new one,
  * never a part. The temporary name cannot be guessed, and the file must be new.
+ * @param owner root writes it for this user, whose directory it is
  */
-export async function replaceOwnFile(path: string, text: string): Promise<void> {
+export async function replaceOwnFile(path: string, text: string, owner: number = ROOT): Promise<void> {
   const beside = `${path}.${process.pid}-${randomBytes(RANDOM_BYTES).toString('hex')}.tmp`;
   const file = await open(beside, 'wx', FILE_MODE); // O_CREAT | O_EXCL: follows no link either
   try {
     try {
       await file.writeFile(text);
+      if (owner !== ROOT && process.geteuid?.() === ROOT) await file.chown(owner, -1);
       await file.sync();
     } finally {
       await file.close();

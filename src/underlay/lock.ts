@@ -1,11 +1,13 @@
 /**
- * One forwarder and one agent an interface: a lock that the kernel gives back when its holder dies, however that happens.
+ * One forwarder and one agent an interface, one announcer a routing table: a lock that the kernel gives back when its holder dies, however
+ * that happens.
  *
  * It is an flock on a file in a directory that only the node's user and root can write. The file is named after the network namespace and
  * the interface's index, so a renamed interface keeps its lock. Processes find each other as long as they share /run, also in
  * containers.
  *
  *     /run/anyhop/run-4026531840-2.lock            forwarders, and `anyhop stop`
+ *     /run/anyhop/announce-4026531840-179.lock     announcers, and `anyhop announce --withdraw` without one
  *     /run/anyhop-agent/agent-4026531840-2.lock    agents, and `anyhop agent --stop`
  *
  * The holder's file goes with its lock. Who has locked a file therefore looks whether it is still the one with that name.
@@ -36,11 +38,25 @@ import { readLinks } from './link.js';
 /** The command that holds a lock. */
 export type LockHolder = 'run' | 'agent';
 
+/** What is locked, and how messages speak of it. */
+interface Subject {
+  readonly command: LockHolder | 'announce';
+  /** `interface eth0` */
+  readonly text: string;
+  /** Of its file. */
+  readonly key: string | number;
+  taken(message: string, hint: string): AnyhopError;
+}
+
 export interface InterfaceLock {
   release(): Promise<void>;
 }
 
-const DIRECTORY: Readonly<Record<LockHolder, string>> = { run: '/run/anyhop', agent: '/run/anyhop-agent' };
+const DIRECTORY: Readonly<Record<Subject['command'], string>> = {
+  run: '/run/anyhop',
+  agent: '/run/anyhop-agent',
+  announce: '/run/anyhop',
+};
 const DIRECTORY_MODE = 0o755;
 const FILE_MODE = 0o600;
 const { O_RDWR, O_CREAT, O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -60,8 +76,25 @@ export async function lockInterface(
   link: string,
   run: RunTool = runTool,
 ): Promise<InterfaceLock> {
-  const path = await lockPath(holder, link, run);
-  const descriptor = (await take(holder, link, path, O_RDWR | O_CREAT))!;
+  return lock(await interfaceSubject(holder, link, run));
+}
+
+/**
+ * For the process that owns anyhop's rows of a routing table of the kernel.
+ * @throws AnyhopError ERR_ROUTE when another one does, ERR_INTERFACE when it cannot be locked
+ */
+export function lockTable(table: number): Promise<InterfaceLock> {
+  return lock(tableSubject(table));
+}
+
+/** The same for removing rows that a process left, as `lockLeftovers`. */
+export function lockTableLeftovers(table: number): Promise<InterfaceLock> {
+  return lockAsOther(tableSubject(table));
+}
+
+async function lock(subject: Subject): Promise<InterfaceLock> {
+  const path = lockPath(subject);
+  const descriptor = (await take(subject, path, O_RDWR | O_CREAT))!;
   ftruncateSync(descriptor);
   writeSync(descriptor, `${process.pid}\n`, 0);
   held.add(path);
@@ -85,9 +118,13 @@ export async function lockLeftovers(
   link: string,
   run: RunTool = runTool,
 ): Promise<InterfaceLock> {
-  const path = await lockPath(holder, link, run);
-  if (isOurs(dirname(path))) return lockInterface(holder, link, run);
-  const descriptor = await take(holder, link, path, O_RDONLY);
+  return lockAsOther(await interfaceSubject(holder, link, run));
+}
+
+async function lockAsOther(subject: Subject): Promise<InterfaceLock> {
+  const path = lockPath(subject);
+  if (isOurs(dirname(path))) return lock(subject);
+  const descriptor = await take(subject, path, O_RDONLY);
   return {
     async release() {
       if (descriptor !== undefined) closeSync(descriptor);
@@ -128,19 +165,25 @@ export async function isInCharge(holder: LockHolder, namespace: number): Promise
   return false;
 }
 
-async function lockPath(holder: LockHolder, link: string, run: RunTool): Promise<string> {
-  const index = (await readLinks(run)).get(link)?.index ?? `gone-${link}`;
+async function interfaceSubject(command: LockHolder, link: string, run: RunTool): Promise<Subject> {
+  const key = (await readLinks(run)).get(link)?.index ?? `gone-${link}`;
+  const taken = (message: string, hint: string): AnyhopError => new InterfaceTaken(message, hint);
+  return { command, text: `interface ${link}`, key, taken };
+}
+
+function tableSubject(table: number): Subject {
+  const taken = (message: string, hint: string): AnyhopError =>
+    new AnyhopError('ERR_ROUTE', message, { hint });
+  return { command: 'announce', text: `routing table ${table}`, key: table, taken };
+}
+
+function lockPath({ command, key }: Subject): string {
   const namespace = statSync('/proc/self/ns/net').ino;
-  return join(DIRECTORY[holder], `${holder}-${namespace}-${index}.lock`);
+  return join(DIRECTORY[command], `${command}-${namespace}-${key}.lock`);
 }
 
 /** @returns undefined when there is no such file, and none is to be made */
-async function take(
-  holder: LockHolder,
-  link: string,
-  path: string,
-  flags: number,
-): Promise<number | undefined> {
+async function take(subject: Subject, path: string, flags: number): Promise<number | undefined> {
   const isMade = (flags & O_CREAT) !== 0;
   for (let tries = 1; ; tries++) {
     let descriptor: number;
@@ -152,12 +195,12 @@ async function take(
       const isGone = (cause as NodeJS.ErrnoException).code === 'ENOENT';
       if (isGone && !isMade) return undefined;
       if (isGone && tries < TRIES_MAX) continue; // the last holder took the directory along
-      throw cannotLock(link, dirname(path), cause as Error);
+      throw cannotLock(subject, dirname(path), cause as Error);
     }
     try {
       if (!(await flock(descriptor))) {
         const pid = Number.parseInt(readFileSync(descriptor, 'latin1'), 10);
-        if (isAlive(pid) || tries === TRIES_MAX) throw alreadyRuns(holder, link, pid);
+        if (isAlive(pid) || tries === TRIES_MAX) throw alreadyRuns(subject, pid);
         await delay(RETRY_MS); // the file is just being made or cleared away
       } else if (isStill(descriptor, path)) return descriptor;
     } catch (error) {
@@ -166,7 +209,7 @@ async function take(
     }
     closeSync(descriptor);
     if (tries === TRIES_MAX)
-      throw cannotLock(link, dirname(path), new Error('others take and release it all the time'));
+      throw cannotLock(subject, dirname(path), new Error('others take and release it all the time'));
   }
 }
 
@@ -202,17 +245,17 @@ function isOurs(directory: string): boolean {
   }
 }
 
-function alreadyRuns(holder: LockHolder, link: string, holderPid: number): AnyhopError {
+function alreadyRuns({ command, text, taken }: Subject, holderPid: number): AnyhopError {
   const pid = Number.isNaN(holderPid) ? '' : ` (process ${holderPid})`;
-  return new InterfaceTaken(
-    `another "anyhop ${holder}" runs on interface ${link}`,
-    `Stop it first${pid}. It runs in this network namespace, maybe in a container that shares it: pgrep -af "anyhop ${holder}"`,
+  return taken(
+    `another "anyhop ${command}" runs on ${text}`,
+    `Stop it first${pid}. It runs in this network namespace, maybe in a container that shares it: pgrep -af "anyhop ${command}"`,
   );
 }
 
-function cannotLock(link: string, directory: string, cause: Error): AnyhopError {
+function cannotLock({ text }: Subject, directory: string, cause: Error): AnyhopError {
   const name = directory.slice('/run/'.length);
-  return new AnyhopError('ERR_INTERFACE', `interface ${link} cannot be locked: ${reasonOf(cause)}`, {
+  return new AnyhopError('ERR_INTERFACE', `${text} cannot be locked: ${reasonOf(cause)}`, {
     hint:
       `${directory} must belong to the user that runs this: RuntimeDirectory=${name} in a systemd unit, or as root: ` +
       `install -d -o ${process.geteuid?.() ?? 0} ${directory}`,

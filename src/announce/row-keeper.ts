@@ -1,0 +1,122 @@
+/**
+ * Keeps the rows of one table as they should be: after every decision, and once a second against those who change them behind our back.
+ * A row that another program has in its place is tried again as often.
+ */
+import { ANNOUNCE_LOOK_MS } from '../core/limits.js';
+import { listed } from '../core/listed.js';
+import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
+import { changeRows, planRows, type Row, readRows } from './rows.js';
+
+const NONE: ReadonlyMap<string, string> = new Map();
+
+/** The kernel's table, or a test's. */
+export interface RowTable {
+  read(): readonly Row[];
+  change: (changes: Parameters<typeof changeRows>[1]) => ReturnType<typeof changeRows>;
+}
+
+/** @param table its number */
+export function kernelTable(table: number): RowTable {
+  return { read: () => readRows(table), change: (changes) => changeRows(table, changes) };
+}
+
+export class RowKeeper {
+  readonly #table: RowTable;
+  readonly #log: Logger;
+  readonly #refused: () => void;
+  readonly #timer: NodeJS.Timeout;
+  #wanted: readonly Row[] = [];
+  /** Rows that were there when it was last looked. */
+  #present: ReadonlySet<string> = new Set();
+  #refusals = NONE;
+  #complaint: string | undefined;
+
+  /** @param changed called when what is refused has changed without having been asked for */
+  constructor(table: RowTable, log: Logger, changed: () => void) {
+    this.#table = table;
+    this.#log = log;
+    this.#refused = changed;
+    this.#timer = setInterval(() => this.#look(), ANNOUNCE_LOOK_MS);
+  }
+
+  /** Why a VIP has no row that should have one, by VIP. */
+  get refusals(): ReadonlyMap<string, string> {
+    return this.#refusals;
+  }
+
+  /** @param wanted one a VIP at most; all others of ours go */
+  keep(wanted: readonly Row[]): void {
+    this.#wanted = wanted;
+    this.#bringAbout(false);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const before = this.#refusals;
+    this.#bringAbout(true);
+    if (!isSame(before, this.#refusals)) this.#refused();
+  }
+
+  #bringAbout(isLook: boolean): void {
+    try {
+      const changes = planRows(this.#wanted, this.#table.read());
+      const refused = changes.length === 0 ? [] : this.#table.change(changes);
+      if (isLook) this.#tellRestored(changes);
+      const failed = refused.filter(({ change }) => change.what === 'add');
+      this.#setRefusals(new Map(failed.map(({ change, reason }) => [change.vip.text, reason])));
+      this.#complain(refused.find(({ taken }) => !taken)?.reason);
+    } catch (error) {
+      // Who could not be asked is asked again in a second; what is there stays.
+      this.#complain(reasonOf(error));
+    }
+    this.#present = new Set(
+      this.#wanted.filter(({ vip }) => !this.#refusals.has(vip.text)).map(({ vip }) => vip.text),
+    );
+  }
+
+  #tellRestored(changes: Parameters<RowTable['change']>[0]): void {
+    const lost = changes.filter(({ what, vip }) => what === 'add' && this.#present.has(vip.text));
+    const strange = changes.filter(({ what }) => what === 'delete');
+    if (lost.length > 0) {
+      const vips = lost.map(({ vip }) => vip.text);
+      const message = `another program has removed the ${vips.length === 1 ? 'row' : 'rows'} of ${listed(vips)}; put back`;
+      this.#log.warn({ event: 'row_restored', vips }, message);
+    }
+    if (strange.length > 0) {
+      const vips = strange.map(({ vip }) => vip.text);
+      const message = `another program has made rows like those of this one, which are not to be there; removed: ${listed(vips)}`;
+      this.#log.warn({ event: 'row_removed', vips }, message);
+    }
+  }
+
+  #setRefusals(now: ReadonlyMap<string, string>): void {
+    const fresh = [...now].filter(([vip, reason]) => this.#refusals.get(vip) !== reason);
+    if (fresh.length > 0) {
+      const vips = fresh.map(([vip]) => vip);
+      const [[, reason] = ['', '']] = fresh;
+      this.#log.warn(
+        { event: 'row_refused', vips, reason },
+        `${listed(vips)} cannot be announced: ${reason}`,
+      );
+    }
+    this.#refusals = now.size === 0 ? NONE : now;
+  }
+
+  #complain(why: string | undefined): void {
+    if (why === this.#complaint) return;
+    this.#complaint = why;
+    if (why !== undefined)
+      this.#log.error(
+        { event: 'rows_unknown', why },
+        `rows cannot be kept as they should be: ${why}; tried again`,
+      );
+  }
+}
+
+function isSame(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a.size === b.size && [...a].every(([vip, reason]) => b.get(vip) === reason);
+}

@@ -1,0 +1,151 @@
+/**
+ * The process `anyhop announce`, from its start to its end.
+ *
+ *   SIGHUP            reads the config again; a wrong one is refused, and the former one stays in force
+ *   SIGTERM, SIGINT   ends, and leaves the rows as they are, for the next process to adopt
+ */
+import { ControlError } from '../api/api.js';
+import { serveControl } from '../api/server.js';
+import { ConfigError, logWarnings } from '../config/error.js';
+import type { LoadedConfig } from '../config/types.js';
+import { Hangups } from '../core/hangups.js';
+import type { Logger } from '../core/log.js';
+import { reasonOf } from '../core/reason.js';
+import { lockTable } from '../underlay/lock.js';
+import { Announcer } from './announcer.js';
+import { type AnnounceActions, announceRoutes, nodeRuns } from './api.js';
+import { type Kept, keptPath, readKept } from './kept.js';
+import { kernelTable } from './row-keeper.js';
+import type { Follower } from './status.js';
+
+export type AnnounceLoaded = LoadedConfig<'announce'>;
+
+/** Other parts that go by what is announced. */
+export interface Part extends Follower {
+  close(): Promise<void>;
+}
+
+/**
+ * Runs until a signal.
+ * @param load reads the config, also for a reload
+ * @param parts made when the process is the only one of its table
+ * @throws ConfigError, AnyhopError when it cannot start
+ */
+export async function runAnnounce(
+  load: () => AnnounceLoaded,
+  log: Logger,
+  parts: (config: AnnounceLoaded) => Promise<readonly Part[]> = async () => [],
+): Promise<void> {
+  // Before anything else: a signal that comes while it starts must not end it half way.
+  const hangups = new Hangups();
+  const ended = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
+  });
+  const config = load();
+  logWarnings(config.warnings, log);
+  const { announce, place } = config;
+  const lock = await lockTable(announce.table);
+  try {
+    let announcer: Announcer | undefined;
+    const control = await serveControl(
+      place.socket,
+      announceRoutes(() => {
+        if (announcer !== undefined) return actionsOf(announcer, place.node);
+        throw new ControlError(503, 'ERR_STARTING', 'the announcer starts', {
+          hint: 'Ask again in a moment.',
+        });
+      }),
+      log,
+      { field: 'announce.socket', taken: 'Another "anyhop announce" runs for this node.' },
+    );
+    const followers = await parts(config);
+    try {
+      const kept = keptOf(config, log);
+      announcer = new Announcer({
+        config: announce,
+        place,
+        log,
+        table: kernelTable(announce.table),
+        kept,
+        followers,
+      });
+      log.info(
+        { event: 'following', node: place.node, table: announce.table, vips: announce.vips.length },
+        `following node ${place.node} on ${place.nodeSocket}; rows go to table ${announce.table}`,
+      );
+      const running = announcer;
+      hangups.handle(async () => reload(load, config, running, log));
+      const why = await ended;
+      const rows = running.status().vips.filter(({ metric }) => metric !== undefined).length;
+      log.info({ event: 'stopping', why, rows }, rowsStay(rows));
+    } finally {
+      await hangups.close();
+      await announcer?.close();
+      for (const part of followers) await part.close();
+      await control.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+function rowsStay(rows: number): string {
+  if (rows === 0) return 'no VIP is announced';
+  return `${rows} ${rows === 1 ? 'row stays' : 'rows stay'} for the next process; "anyhop announce --withdraw" takes them away`;
+}
+
+function actionsOf(announcer: Announcer, node: string): AnnounceActions {
+  return {
+    status: () => announcer.status(),
+    withdraw: async (until) => {
+      if (until === 'resume') return announcer.hold('withdraw');
+      const { state } = announcer.status().heard;
+      if (state !== 'gone' && state !== 'left') throw nodeRuns(node);
+      return announcer.hold('stop');
+    },
+    resume: () => announcer.resume(),
+  };
+}
+
+function keptOf({ place: { socket } }: AnnounceLoaded, log: Logger): Kept | undefined {
+  try {
+    return readKept(socket);
+  } catch (error) {
+    const [file, why] = [keptPath(socket), reasonOf(error)];
+    const message = `${file}: ${why}; rows without a node are withdrawn`;
+    log.error({ event: 'state_unusable', file, why }, message);
+    return undefined;
+  }
+}
+
+function reload(load: () => AnnounceLoaded, before: AnnounceLoaded, announcer: Announcer, log: Logger): void {
+  log.info({ event: 'reload' }, 'SIGHUP: the config is read again');
+  const refuse = (why: string): void =>
+    log.error({ event: 'reload_refused', why }, `${why}\nNothing has changed`);
+  let config: AnnounceLoaded;
+  try {
+    config = load();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    refuse(error.message);
+    return;
+  }
+  logWarnings(config.warnings, log);
+  const fixed = (loaded: AnnounceLoaded): readonly [string, unknown][] => [
+    ['announce.table', loaded.announce.table],
+    ['announce.socket', loaded.place.socket],
+    ['node.socket', loaded.place.nodeSocket],
+    ['node.name', loaded.place.node],
+  ];
+  const after = new Map(fixed(config));
+  const changed = fixed(before).find(([field, value]) => after.get(field) !== value);
+  if (changed !== undefined) {
+    const [field, was] = changed;
+    refuse(
+      `${field} is now ${after.get(field)} instead of ${was}, which takes a restart of "anyhop announce"`,
+    );
+    return;
+  }
+  announcer.reconfigure(config.announce);
+  log.info({ event: 'reloaded', vips: config.announce.vips.length }, 'the config is in force');
+}

@@ -1,0 +1,83 @@
+/** The status, from what was decided and what the kernel made of it. */
+import type { FollowLine } from '../api/follow.js';
+import type { AnnounceConfig } from '../config/announce/types.js';
+import { VERSION } from '../core/version.js';
+import type { Decision, Mark } from './decide.js';
+import type { Knowledge } from './knowledge.js';
+import type { AnnounceStatus, VipStatus } from './status.js';
+
+export interface Decided {
+  readonly config: AnnounceConfig;
+  readonly node: string;
+  readonly startedAt: string;
+  readonly known: Knowledge;
+  readonly decision: Decision;
+  /** Why a VIP has no row all the same. */
+  readonly refusals: ReadonlyMap<string, string>;
+  readonly nowMs: number;
+  readonly wallMs: number;
+}
+
+export function statusOf(decided: Decided): AnnounceStatus {
+  const { config, node, startedAt, known, decision, nowMs, wallMs } = decided;
+  // Whole seconds: the two clocks drift apart by less, and the same moment has the same text each time.
+  const time = (ms: number): string =>
+    new Date(Math.round((wallMs - nowMs + ms) / 1000) * 1000).toISOString();
+  const { orphanMs, hold } = known;
+  const isOrphan = orphanMs !== undefined && decision.heard !== 'serving' && isForwarding(decision);
+  const services = decision.heard === 'serving' ? (known.line?.vips ?? []) : [];
+  const byVip = new Map(services.map((each) => [each.vip, each.services]));
+  return {
+    node,
+    version: VERSION,
+    pid: process.pid,
+    startedAt,
+    table: config.table,
+    heard: {
+      state: decision.heard,
+      since: time(heardSince(known, decision)),
+      reasons: heardReasons(known, decision),
+    },
+    ...(isOrphan && { orphan: { since: time(orphanMs), until: time(orphanMs + config.orphanMs) } }),
+    ...(hold && { held: { by: hold.by, since: time(hold.sinceMs) } }),
+    vips: [...decision.marks].map(([vip, mark]) => vipStatus(vip, mark, byVip.get(vip) ?? [], decided, time)),
+  };
+}
+
+function vipStatus(
+  vip: string,
+  { state, reason, sinceMs }: Mark,
+  services: FollowLine['vips'][number]['services'],
+  { config, refusals }: Decided,
+  time: (ms: number) => string,
+): VipStatus {
+  const refusal = state === 'withdrawn' ? undefined : refusals.get(vip);
+  const notReady = services
+    .filter(({ ready }) => !ready)
+    .map(({ name, reason: why = 'not ready' }) => ({ name, reason: why }));
+  const metric = state === 'announced' ? config.metric : config.drainMetric;
+  return {
+    vip,
+    state: refusal === undefined ? state : 'withdrawn',
+    since: time(sinceMs),
+    reason: refusal ?? reason,
+    ...(state !== 'withdrawn' && refusal === undefined && { metric }),
+    ...(notReady.length > 0 && { notReady }),
+  };
+}
+
+function isForwarding({ marks }: Decision): boolean {
+  return [...marks.values()].some(({ state }) => state !== 'withdrawn');
+}
+
+function heardSince({ askedMs, gone, heardMs, phaseMs }: Knowledge, { heard }: Decision): number {
+  if (heard === 'asked') return askedMs;
+  if (heard === 'gone') return gone!.sinceMs;
+  if (heard === 'silent') return heardMs ?? askedMs;
+  return phaseMs ?? askedMs;
+}
+
+function heardReasons({ gone, line }: Knowledge, { heard }: Decision): readonly string[] {
+  if (heard === 'gone') return [gone!.why];
+  return heard === 'asked' || heard === 'silent' ? [] : (line?.reasons ?? []);
+}

@@ -1,0 +1,45 @@
+/** Which `anyhop announce` a command means, and how it is asked. */
+import type { LoadedConfig } from '../config/types.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { ask, isNobody, tell } from './control-client.js';
+import { type ConfigOptions, loadFor, type NodeOptions } from './options.js';
+
+export interface AnnounceOptions extends ConfigOptions, Pick<NodeOptions, 'name'> {
+  readonly json?: true;
+}
+
+/** @throws ConfigError with every problem */
+export function loadAnnounce(options: AnnounceOptions): LoadedConfig<'announce'> {
+  return loadFor('announce', {
+    config: options.config,
+    ...(options.name !== undefined && { name: options.name }),
+  });
+}
+
+/** `GET path`. @throws AnyhopError ERR_SOCKET without an answer; Refusal */
+export function askAnnouncer(socket: string, path: string): Promise<unknown> {
+  return ask(socket, path).catch((error: unknown) => {
+    throw explained(socket, error);
+  });
+}
+
+/** `POST path`. @throws as `askAnnouncer` */
+export function tellAnnouncer(socket: string, path: string, value: object): Promise<unknown> {
+  return tell(socket, path, value).catch((error: unknown) => {
+    throw explained(socket, error);
+  });
+}
+
+/** Whether an error means that no announcer runs. */
+export function isNoAnnouncer(error: unknown): boolean {
+  return error instanceof AnyhopError && error.code === 'ERR_SOCKET' && isNobody(error);
+}
+
+function explained(socket: string, error: unknown): unknown {
+  if (!isNoAnnouncer(error)) return error;
+  return new AnyhopError('ERR_SOCKET', `no "anyhop announce" answers on ${socket}`, {
+    exitCode: EXIT.failure,
+    hint: 'Start it on this host, or name the config with -c and the node with --name.',
+    cause: (error as AnyhopError).cause,
+  });
+}
