@@ -2,6 +2,15 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { FORMATS } from '../announce/print/formats.js';
 import {
+  type InterfaceAddress,
+  PRIORITY_DEFAULT,
+  PRIORITY_MAX,
+  parseHost,
+  parseInterfaceAddress,
+  VRID_DEFAULT,
+  VRID_MAX,
+} from '../announce/print/keepalived.js';
+import {
   BFD_DEFAULT,
   isAsn,
   type Neighbor,
@@ -22,6 +31,12 @@ export interface PrintValues {
   readonly routerId?: IpAddress;
   readonly bfd?: PrintOptions['bfd'];
   readonly prefix?: readonly IpPrefix[];
+  readonly interface?: string;
+  readonly address?: readonly InterfaceAddress[];
+  readonly vips?: true;
+  readonly peer?: readonly IpAddress[];
+  readonly vrid?: number;
+  readonly priority?: number;
 }
 
 /** What an option is called on the command line. */
@@ -31,6 +46,12 @@ const FLAGS: Readonly<Record<keyof PrintOptions, string>> = {
   routerId: '--router-id',
   bfd: '--bfd',
   prefixes: '--prefix',
+  interface: '--interface',
+  addresses: '--address',
+  vips: '--vips',
+  peers: '--peer',
+  vrid: '--vrid',
+  priority: '--priority',
 };
 
 export function printOptions(): Option[] {
@@ -79,21 +100,75 @@ export function printOptions(): Option[] {
       ...before,
       parsed(text, parsePrefix, 'Expected ADDRESS/LENGTH with no bits set after the prefix.'),
     ]),
+    ...pairOptions(),
   ];
+}
+
+/** Of an active-passive pair. */
+function pairOptions(): Option[] {
+  return [
+    new Option(
+      '--interface <name>',
+      'with --print keepalived: segment of the two nodes and the router; default: node.interface',
+    ),
+    new Option(
+      '--address <address/length>',
+      'with --print keepalived: gateway that floats between the nodes; may be repeated',
+    ).argParser((text, before: readonly InterfaceAddress[] = []) => [
+      ...before,
+      parsed(
+        text,
+        parseInterfaceAddress,
+        'Expected the address of a host with the length of its network, 10.9.0.1/24.',
+      ),
+    ]),
+    new Option('--vips', 'with --print keepalived: the VIPs float themselves (node.local_vips)'),
+    new Option(
+      '--peer <address>',
+      'with --print keepalived: the other node, once an IP version; default: multicast',
+    ).argParser((text, before: readonly IpAddress[] = []) => [
+      ...before,
+      parsed(text, parseHost, 'Expected the address of a host.'),
+    ]),
+    new Option(
+      '--vrid <n>',
+      `with --print keepalived: virtual router ID; default: ${VRID_DEFAULT}`,
+    ).argParser((text) => numberUpTo(text, VRID_MAX)),
+    new Option(
+      '--priority <n>',
+      `with --print keepalived: priority of a node that is not ready; default: ${PRIORITY_DEFAULT}`,
+    ).argParser((text) => numberUpTo(text, PRIORITY_MAX)),
+  ];
+}
+
+function numberUpTo(text: string, max: number): number {
+  return parsed(
+    text,
+    (value) =>
+      /^\d{1,3}$/.test(value) && Number(value) >= 1 && Number(value) <= max ? Number(value) : undefined,
+    `Expected a whole number, 1 to ${max}.`,
+  );
 }
 
 /** @throws ConfigError; AnyhopError ERR_USAGE for options that are missing or do not fit */
 export async function printConfig(
-  { print, neighbor, prefix, asn, routerId, bfd }: PrintValues,
+  { print, neighbor, prefix, address, peer, ...values }: PrintValues,
   from: { readonly config: string } & Pick<NodeOptions, 'name'>,
 ): Promise<void> {
   const format = FORMATS[print]!;
+  const { asn, routerId, bfd, interface: link, vips, vrid, priority } = values;
   const options: PrintOptions = {
     ...(asn !== undefined && { asn }),
     ...(neighbor && { neighbors: neighbor }),
     ...(routerId && { routerId }),
     ...(bfd && { bfd }),
     ...(prefix && { prefixes: prefix }),
+    ...(link !== undefined && { interface: link }),
+    ...(address && { addresses: address }),
+    ...(vips && { vips }),
+    ...(peer && { peers: peer }),
+    ...(vrid !== undefined && { vrid }),
+    ...(priority !== undefined && { priority }),
   };
   const strange = (Object.keys(options) as (keyof PrintOptions)[]).find(
     (name) => !format.takes.includes(name),

@@ -7,7 +7,7 @@ import { CONFIG_BYTES_MAX } from '../core/limits.js';
 import { readRegionFiles } from './announce/files.js';
 import { checkRegionNeeds, checkRegions } from './announce/region-rules.js';
 import { announceConfig, announcePlace, nodeSocketOf } from './announce/resolve.js';
-import { checkAnnounce } from './announce/rules.js';
+import { checkAnnounce, warnAboutPair } from './announce/rules.js';
 import { announce as announceSchema } from './announce/schema.js';
 import type { RegionTls } from './announce/types.js';
 import { ConfigDocument, type Place } from './document.js';
@@ -138,6 +138,7 @@ function readConfig<R extends Role>(
     if (role === 'l7') checkL7Needs(draft, report);
     checkAnnounce(draft, document, report);
     checkRegions(draft, document, report);
+    warnAboutPair(draft, warnings.report);
     warnAboutPools(draft, warnings.report);
     warnAboutPrefix(draft, warnings.report);
     warnAboutAgent(draft, warnings.report);

@@ -216,6 +216,10 @@ export const ANNOUNCE_PROTOCOL = 179;
 export const BFD_INTERVAL_MS_MIN = 10;
 export const BFD_INTERVAL_MS_MAX = 60_000;
 export const BFD_MULTIPLIER_MAX = 255;
+/** keepalived adds the number of the track file to the priority, and clips the sum to this. */
+export const VRRP_PRIORITY_MAX = 254;
+/** Of one advertisement: a frame of 1500 bytes has room for some 90 of IPv6. */
+export const VRRP_ADDRESSES_MAX = 20;
 /** Rows of ours in one table and one IP version: two metrics of every VIP, and as many that another config left. */
 export const ANNOUNCE_ROWS_MAX = 4 * VIPS_MAX;
 /** Routes of each family that are searched for who keeps a row out: some 10 ms. */

@@ -56,6 +56,9 @@ describe('the section announce', () => {
       nodeSocket: '/run/anyhop/edge-1.sock',
       socket: '/run/anyhop/edge-1-announce.sock',
       source4: undefined,
+      source6: undefined,
+      interface: undefined,
+      localVips: false,
     });
     assert.equal(node, undefined, 'the secret is not read');
   });
@@ -70,6 +73,9 @@ describe('the section announce', () => {
       nodeSocket: '/run/a.sock',
       socket: '/run/b.sock',
       source4: parsePrefix('10.9.1.2'),
+      source6: parsePrefix('fd09::2'),
+      interface: undefined,
+      localVips: false,
     });
   });
 
@@ -97,5 +103,38 @@ describe('the section announce', () => {
       /^announce.vips\[0\]: found 203.0.113.11, which no service has; did you mean "203.0.113.10"\?\nannounce.vips\[2\]: 203.0.113.10 is listed before .*; expected each VIP once$/,
     );
     assert.match(mistakes('announce: {withdraw_when: down}\n').join(), /expected never or pool_down/);
+  });
+
+  it('warns of what a node of a pair seldom means', () => {
+    const warnings = (section: string): string[] =>
+      load(section)
+        .warnings.filter(({ field }) => /^(announce|node)/.test(field))
+        .map(
+          ({ line, column, field, message }) =>
+            `${line - BASE.split('\n').length + 1}:${column} ${field}: ${message}`,
+        );
+    const pair = (announce: string, node: string): string => `announce: {${announce}}\nnode: {${node}}\n`;
+    const file = 'track_file: /run/anyhop-track/priority';
+    assert.deepEqual(warnings(pair(file, 'engine: xdp')), []);
+    assert.deepEqual(warnings(pair('withdraw_when: pool_down', 'engine: portable')), [], 'no pair');
+    const [outlives] = warnings(pair('track_file: /var/lib/anyhop/priority', ''));
+    assert.match(
+      outlives!,
+      /^1:24 announce\.track_file: \/var\/lib\/anyhop\/priority outlives the machine.*below \/run$/,
+    );
+    const [down] = warnings(pair(`${file}, withdraw_when: pool_down`, ''));
+    assert.match(
+      down!,
+      /^1:67 announce\.withdraw_when: pool_down with announce\.track_file: .*advised: never$/,
+    );
+    for (const engine of ['portable', 'af_xdp']) {
+      const [drops] = warnings(pair(file, `engine: ${engine}`));
+      assert.match(drops!, /^2:16 node\.engine: with engine .*a node that is stopped drops packets until/);
+      assert.match(
+        warnings(pair(file, `engine: ${engine}, stop_delay: 0s`))[0]!,
+        / node\.stop_delay: with engine/,
+      );
+      assert.deepEqual(warnings(pair(file, `engine: ${engine}, stop_delay: 1s`)), []);
+    }
   });
 });

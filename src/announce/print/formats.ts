@@ -33,4 +33,9 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     takes: [...SESSION, 'prefixes'],
     load: async () => (await import('./frr.js')).frrRouter,
   },
+  keepalived: {
+    about: 'keepalived on one of two forwarders',
+    takes: ['interface', 'addresses', 'vips', 'peers', 'vrid', 'priority'],
+    load: async () => (await import('./keepalived.js')).keepalivedPair,
+  },
 };

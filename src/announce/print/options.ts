@@ -10,6 +10,7 @@ import { listed } from '../../core/listed.js';
 import { printable } from '../../core/printable.js';
 import { VERSION } from '../../core/version.js';
 import { type IpAddress, type IpPrefix, parseAddress, prefixContains } from '../../packet/address.js';
+import type { KeepalivedOptions } from './keepalived.js';
 
 /** Private numbers (RFC 6996): one for the routers, one that all forwarders share, so that routers merge their routes without more. */
 const ROUTER_ASN = 64512;
@@ -34,7 +35,7 @@ export interface BfdTiming {
 /** As other programs have it by default. Shorter ones find a hang sooner, and take a busy machine for a dead one more often. */
 export const BFD_DEFAULT: BfdTiming = { multiplier: 3, intervalMs: 300 };
 
-export interface PrintOptions {
+export interface PrintOptions extends KeepalivedOptions {
   readonly asn?: number;
   readonly neighbors?: readonly Neighbor[];
   readonly routerId?: IpAddress;
@@ -47,9 +48,13 @@ export interface PrintOptions {
 export function parseNeighbor(text: string): Neighbor | undefined {
   const [, addressText = '', asnText] = /^([^=]+)(?:=(\d{1,10}))?$/.exec(text) ?? [];
   const address = parseAddress(addressText);
-  if (address === undefined || prefixContains(LINK_LOCAL, address)) return undefined;
+  if (address === undefined || isLinkLocal(address)) return undefined;
   const asn = asnText === undefined ? undefined : Number(asnText);
   return asn === undefined || isAsn(asn) ? { address, asn } : undefined;
+}
+
+export function isLinkLocal(address: IpAddress): boolean {
+  return prefixContains(LINK_LOCAL, address);
 }
 
 export function isAsn(value: number): boolean {

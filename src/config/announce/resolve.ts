@@ -55,11 +55,16 @@ function vipsOfOthers(regions: readonly RegionConfig[], own: string): ReadonlySe
 }
 
 export function announcePlace(name: string, { node, announce }: Draft): AnnouncePlace {
+  const sources = node && valuesOf(node).sources;
+  const sourceOf = (family: 4 | 6) => sources?.find(({ address }) => address.family === family);
   return {
     node: name,
     nodeSocket: node?.socket ?? nodeSocketOf(name),
     socket: announce?.socket ?? `/run/anyhop/${name}-announce.sock`,
-    source4: node && valuesOf(node).sources?.find(({ address }) => address.family === 4),
+    source4: sourceOf(4),
+    source6: sourceOf(6),
+    interface: node?.interface,
+    localVips: node?.localVips ?? false,
   };
 }
 

@@ -32,3 +32,28 @@ export function checkAnnounce({ announce, services }: Draft, document: ConfigDoc
     );
   }
 }
+
+/** Of a node of an active-passive pair: what works, and is seldom what is meant. */
+export function warnAboutPair({ announce, node }: Draft, warn: Report): void {
+  if (announce?.trackFile === undefined) return;
+  const { at, trackFile, withdrawWhen } = announce;
+  if (!trackFile.startsWith('/run/'))
+    warn(
+      [...at, 'track_file'],
+      `${trackFile} outlives the machine: after a start, keepalived goes by the number of before until "anyhop announce" runs; ` +
+        'advised: a file below /run',
+    );
+  if (withdrawWhen === 'pool_down')
+    warn(
+      [...at, 'withdraw_when'],
+      'pool_down with announce.track_file: when a pool fails, the addresses move to the node that notices it last, which can do no more; ' +
+        'advised: never',
+    );
+  if (node === undefined || node.stopDelayMs > 0) return;
+  if (node.engine === 'portable' || node.engine === 'af_xdp')
+    warn(
+      [...node.at, node.written.has('stop_delay') ? 'stop_delay' : 'engine'],
+      `with engine ${node.engine}, node.stop_delay 0 and announce.track_file, a node that is stopped drops packets until the other one has the ` +
+        'addresses; advised: stop_delay of five advertisements of keepalived, such as 1s',
+    );
+}

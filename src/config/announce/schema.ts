@@ -78,7 +78,7 @@ export const announce = z
       track_file: outputFile
         .optional()
         .describe(
-          'File for vrrp_track_file of keepalived: one number, by which the priority of this node falls.',
+          'File that keepalived tracks, in an active-passive pair: one number, which it adds to the priority of this node.',
         ),
       socket: text(
         `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most`,

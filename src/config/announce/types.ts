@@ -66,4 +66,8 @@ export interface AnnouncePlace {
   readonly socket: string;
   /** The IPv4 entry of node.source, if there is one. */
   readonly source4: IpPrefix | undefined;
+  readonly source6: IpPrefix | undefined;
+  readonly interface: string | undefined;
+  /** node.local_vips. */
+  readonly localVips: boolean;
 }
