@@ -80,7 +80,7 @@ async function replaceKept(socket: string, text: string): Promise<void> {
   makeDirectory(directory, DIRECTORY_MODE);
   const { uid } = statSync(directory);
   if (process.geteuid?.() !== 0) requireOwnDirectory(directory, 'ERR_SOCKET', 'announce.socket');
-  await replaceOwnFile(path, `${text}\n`, uid);
+  await replaceOwnFile(path, `${text}\n`, { owner: uid });
 }
 
 /** Keeps the newest; a failure is logged once. */

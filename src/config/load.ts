@@ -168,7 +168,7 @@ function readConfig<R extends Role>(
 }
 
 /** Each forwarder has its own, and the others use none. */
-const ROLES_WITHOUT_SOURCE: ReadonlySet<Role> = new Set(['agent', 'l7', 'announce', 'region']);
+const ROLES_WITHOUT_SOURCE: ReadonlySet<Role> = new Set(['agent', 'l7', 'announce', 'region', 'regions']);
 
 /** For a DNS host, and for a node that DNS hosts ask. */
 function regionTls(

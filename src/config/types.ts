@@ -144,6 +144,8 @@ export type Role =
   | 'announce'
   /** `anyhop announce --region`: regions, and the certificate of a DNS host. */
   | 'region'
+  /** `anyhop announce --print gdnsd`: regions. */
+  | 'regions'
   /** table, plan: pools, and services if any. */
   | 'pools';
 
@@ -155,6 +157,7 @@ interface Needs {
   l7: { readonly l7: L7Config; readonly agent: AgentConfig };
   announce: { readonly place: AnnouncePlace };
   region: { readonly announce: AnnounceConfig & { readonly tls: RegionTls } };
+  regions: object;
   pools: object;
 }
 

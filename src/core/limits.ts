@@ -264,6 +264,18 @@ export const REGION_NODE_WEIGHT_MAX = 1000;
 export const REGION_VIPS_MAX = 1024;
 /** Prefixes of clients, of one region. */
 export const REGION_NETS_MAX = 100_000;
+/** Of a node, with all VIPs of a region. */
+export const REGION_ANSWER_BYTES_MAX = 128 * 1024;
+/** How often a DNS host asks each node. */
+export const REGION_ASK_MS = 500;
+/** A node is lost after so long without a good answer: with the reload of gdnsd, within two seconds. */
+export const REGION_SILENCE_MS = 1_500;
+/** For the first answer: a new connection takes three round trips before its question. */
+export const REGION_FIRST_MS = 3_000;
+/** A node that was lost must answer for so long. */
+export const REGION_RISE_MS = 3_000;
+/** Between two changes of what the DNS server reads. */
+export const REGION_WRITE_PAUSE_MS = 250;
 /** Words of the command that makes a DNS server read the file of the regions. */
 export const REGION_RELOAD_WORDS_MAX = 16;
 

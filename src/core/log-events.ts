@@ -115,6 +115,18 @@ export const LOG_EVENTS = {
   publish_failed: 'An image could not be put in force; the previous one stays, and the node tries again.',
   published: 'An image is in force.',
   ready: 'The node forwards and is ready for traffic, or the agent delivers.',
+  region: 'A region is up or down for a host name of the DNS, or has another weight.',
+  region_available: 'DNS hosts can ask this node on an address.',
+  region_node_heard: 'A node of a region answers this DNS host; `ready` says whether it announces anything.',
+  region_node_lost:
+    'A node of a region gives no good answer, and counts as not ready; `why` has the last failure.',
+  region_refused:
+    'A client without a certificate that is believed has asked a node; said once a minute, with `count`.',
+  region_unavailable: 'DNS hosts cannot ask this node on an address, which is tried again.',
+  regions_not_written:
+    'The files of the regions could not be written, or the DNS server did not read them; it is tried again.',
+  regions_open: 'No region announces any VIP of a host name, and the DNS answers all of them.',
+  regions_written: 'The DNS server has read what the regions say now.',
   reload: 'SIGHUP asked for a reload.',
   reload_refused: 'A reload was refused, and nothing has changed.',
   reloaded: 'The config file was read again and is in force.',

@@ -39,12 +39,18 @@ export function readOwnFile(path: string, owner?: number): OwnFile {
  * Writes a temporary file and renames it, so that a reader, also after a kill at any moment, finds the old file or the new one,
  * never a part. The temporary name cannot be guessed, and the file must be new.
  * @param owner root writes it for this user, whose directory it is
+ * @param mode whatever the umask of the process is
  */
-export async function replaceOwnFile(path: string, text: string, owner: number = ROOT): Promise<void> {
+export async function replaceOwnFile(
+  path: string,
+  text: string,
+  { owner = ROOT, mode = FILE_MODE }: { readonly owner?: number; readonly mode?: number } = {},
+): Promise<void> {
   const beside = `${path}.${process.pid}-${randomBytes(RANDOM_BYTES).toString('hex')}.tmp`;
   const file = await open(beside, 'wx', FILE_MODE); // O_CREAT | O_EXCL: follows no link either
   try {
     try {
+      if (mode !== FILE_MODE) await file.chmod(mode);
       await file.writeFile(text);
       if (owner !== ROOT && process.geteuid?.() === ROOT) await file.chown(owner, -1);
       await file.sync();

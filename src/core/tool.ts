@@ -27,6 +27,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   flock: 'util-linux',
   setpriv: 'util-linux',
   getent: 'libc-bin',
+  gdnsdctl: 'gdnsd',
 };
 
 export const runTool: RunTool = (program, args, input = '') => runWith({}, program, args, input);

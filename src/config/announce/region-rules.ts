@@ -89,9 +89,11 @@ export function checkRegionNeeds(
     need('certificate', 'the path of the file with certificate and private key of this host');
     need('ca_file', 'the path of the file with the certificates of those who sign the others');
   };
-  if (role === 'region') {
+  if (role === 'region' || role === 'regions') {
     need('regions', 'a mapping of regions by name');
-    needTls();
+    if (announce?.regions?.length === 0)
+      report([...at, 'regions'], 'found no region; expected a mapping of regions by name');
+    if (role === 'region') needTls();
   }
   if (role !== 'announce' || announce === undefined) return;
   const { written, wrong, regions = [] } = announce;

@@ -27,6 +27,9 @@ import { region } from './region-schema.js';
 const TABLE_EXPECTED = `main, or the number of a routing table, 1 to ${ROUTE_TABLE_MAX}, but none of the kernel's own (253, 254, 255)`;
 const METRIC_EXPECTED = `a whole number, 1 to ${ROUTE_METRIC_MAX}`;
 
+/** What needs no quotes in gdnsd's configuration. */
+const REGION_FILE_EXPECTED = 'an absolute path of letters, digits and "._-"';
+
 const absolutePath = text('an absolute path', /^\/[ -~]*$/);
 
 /** Of a file that other programs read. */
@@ -106,7 +109,7 @@ export const announce = z
         .meta({ maxProperties: REGIONS_MAX, propertyNames: { pattern: NAME_PATTERN.source } })
         .optional()
         .describe('Sites among which a DNS server chooses, by name, the preferred one first.'),
-      region_file: outputFile
+      region_file: text(REGION_FILE_EXPECTED, /^(?:\/[A-Za-z0-9._-]+)+$/)
         .default(REGION_FILE_DEFAULT)
         .describe(
           'File for gdnsd, written on a DNS host: which VIPs are up. The weights are in a file beside it, NAME.weights.',

@@ -12,7 +12,7 @@ export function checkNeeds(draft: Draft, role: Role, report: Report): void {
   if (needsNode && !written.has('node')) {
     report(['node'], 'missing; expected a mapping with this node: interface, source, key_file');
   }
-  if (role === 'region') return; // a DNS host has neither
+  if (role === 'region' || role === 'regions') return; // a DNS host has neither
   if (!written.has('pools')) report(['pools'], 'missing; expected a mapping of pools by name');
   if (role !== 'pools' && !written.has('services')) {
     report(['services'], 'missing; expected a list of services');
