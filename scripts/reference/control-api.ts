@@ -1,7 +1,10 @@
 /** `docs/reference/control-api.md`: what the control socket answers, from the list of routes and their schemas. */
+import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import type { ControlActions } from '#anyhop/api/api.js';
 import { controlRoutes, type Route } from '#anyhop/api/routes.js';
+import { FOLLOW_LINE_MS, FOLLOW_SILENCE_MS, FOLLOWERS_MAX } from '#anyhop/core/limits.js';
+import { formatDuration } from '#anyhop/core/time.js';
 import { fieldsOf } from './config.js';
 import { cell, code, page, table } from './markdown.js';
 
@@ -21,7 +24,8 @@ export function controlApiPage(): string {
       ['request', 'what it does', 'answers'],
       routes.map(({ method, path, does, answers }) => [code(`${method} ${path}`), cell(does), cell(answers)]),
     ),
-    'The types are in `src/api/api.ts` and `src/api/status.ts`. Names are stable; more may be added.',
+    'The types are in `src/api/api.ts`, `src/api/status.ts` and `src/api/follow.ts`. Names are stable; more may be added.',
+    followSection(),
     '## Fields',
     'A GET takes them in its query, a POST in its JSON body.',
     table(['request', 'field', 'meaning', 'accepts', 'default'], routes.flatMap(fieldRows)),
@@ -40,10 +44,25 @@ export function controlApiPage(): string {
         ['415', '`ERR_CONTENT_TYPE`', 'the body is not said to be JSON'],
         ['417', '`ERR_EXPECTATION`', 'only `expect: 100-continue` is met'],
         ['422', '`ERR_CONFIG`', 'the config file is wrong; `problems` lists every place'],
-        ['429', '`ERR_BUSY`', 'too many changes wait for their turn'],
+        ['429', '`ERR_BUSY`', 'too many changes wait for their turn, or too many clients follow'],
       ],
     ),
   );
+}
+
+/** The types of the lines, as the program has them. */
+function followSection(): string {
+  const source = readFileSync('src/api/follow.ts', 'utf8');
+  const types = source.slice(source.indexOf('export interface')).trimEnd();
+  return [
+    '## Following a node',
+    `The answer to \`GET /follow\` goes on until the process ends: a line of JSON at once, after every change, and each ${formatDuration(FOLLOW_LINE_MS)}. ` +
+      'Each line is whole, so a reader needs only the newest. A slow reader gets fewer lines; one that takes none for ' +
+      `${formatDuration(FOLLOW_SILENCE_MS)} loses its connection. ${FOLLOWERS_MAX} clients may follow at a time. After \`left\` the stream ends; ` +
+      'when the process is killed, or its start fails, the stream ends without that line.',
+    '    curl -sN --unix-socket /run/anyhop/edge-1.sock http://node/follow | jq -c .phase',
+    `\`\`\`ts\n${types}\n\`\`\``,
+  ].join('\n\n');
 }
 
 function fieldRows({ method, path, fields }: Route): string[][] {

@@ -5,13 +5,14 @@
  * What goes wrong comes back as {error: {code, message, hint?, problems?}} with a status of 4xx, and changed nothing; 5xx is a
  * fault of the node. Of what is wrong with the request itself: 400 ERR_REQUEST (a field; it is named), ERR_HTTP; 404 ERR_NOT_FOUND;
  * 405 ERR_METHOD; 408 ERR_TIMEOUT; 413 and 431 ERR_TOO_LARGE; 415 ERR_CONTENT_TYPE; 417 ERR_EXPECTATION. 429 ERR_BUSY: too many
- * changes wait for their turn. A connection takes one request.
+ * changes wait for their turn, or too many clients follow. A connection takes one request.
  */
 import type { ConfigProblem } from '../config/error.js';
 import type { Endpoint } from '../packet/compose.js';
 import type { OverridePatch } from '../pool/override.js';
 import type { PoolPlan } from '../pool/plan.js';
 import type { Health } from '../table/state.js';
+import type { Feed } from './followers.js';
 import type { InForceReport, Moment } from './in-force.js';
 import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
 
@@ -19,6 +20,8 @@ export interface ControlActions {
   status(): Promise<NodeStatus>;
   /** Answers at any time, also while the node starts or stops. @throws ControlError 404 for a service that is not there */
   ready(service: string | undefined): Readiness;
+  /** Lines of follow.ts, from the start of the node to its end. */
+  follow(): Feed;
   /** Answers at any time. */
   events(): EventsReport;
   health(): Promise<HealthReport>;

@@ -4,6 +4,7 @@
  *
  *   connected --a whole request--> asks --an answer--> reads it
  *                              \-> changes: kept until it is answered, of which there are few (limits.ts)
+ *                              \-> follows: kept for as long as it reads, of which there are few (followers.ts)
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
@@ -21,7 +22,7 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, code: string, 
 export class Connections {
   /** Those that have not asked yet, the oldest first. */
   readonly #waiting = new Set<Socket>();
-  /** Those that have, and have no answer yet or not all of it; without changes that are not done. The oldest first. */
+  /** Those that have, and have no answer yet or not all of it; without those that are kept. The oldest first. */
   readonly #asking = new Set<Socket>();
   #open = 0;
 
@@ -50,6 +51,11 @@ export class Connections {
   /** Its change is done, or refused: what is left is to read what became of it. */
   changed(socket: Socket): void {
     if (!socket.destroyed) this.#asking.add(socket);
+  }
+
+  /** It is kept for as long as it follows. */
+  follows(socket: Socket): void {
+    this.#asking.delete(socket);
   }
 
   /**

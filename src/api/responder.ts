@@ -1,6 +1,6 @@
 /**
  * From a request to its answer. However much is asked, packets come first: each request is handled in a turn of the event
- * loop of its own, and a client that does not read its answer loses it.
+ * loop of its own, and a client that does not read its answer loses it. An answer that goes on has bounds of its own (followers.ts).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
@@ -13,6 +13,7 @@ import { SerialQueue } from '../core/serial-queue.js';
 import { type ErrorAnswer, errorAnswer, HEADERS, refusalOf } from './answer.js';
 import { ControlError } from './api.js';
 import type { Connections } from './connections.js';
+import { Followed, Followers } from './followers.js';
 import { checkRequest, type Route } from './routes.js';
 
 /** From the first byte of a request to its last, and from the first of an answer to its last. */
@@ -27,6 +28,7 @@ export class Responder {
   readonly #log: Logger;
   readonly #turns = new SerialQueue();
   readonly #changing = new SerialQueue();
+  readonly #followers = new Followers();
   /** That run or wait for their turn. */
   #changes = 0;
 
@@ -41,6 +43,10 @@ export class Responder {
     let said: unknown;
     try {
       said = await this.#answer(request, response);
+      if (said instanceof Followed) {
+        this.#follow(said, request, response);
+        return;
+      }
       if (!(said instanceof Readable)) said = JSON.stringify(said);
     } catch (error) {
       if (error instanceof ClientGone) {
@@ -61,6 +67,18 @@ export class Responder {
         // A client that goes away loses its own answer.
         if (error && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') this.#fault(request, error);
       });
+  }
+
+  /** Ends what goes on until then; clients get their last lines. */
+  end(): Promise<void> {
+    return this.#followers.end();
+  }
+
+  /** @throws ControlError 429 */
+  #follow(followed: Followed, { socket }: IncomingMessage, response: ServerResponse): void {
+    if (response.destroyed) return;
+    this.#followers.add(followed, response);
+    this.#connections.follows(socket);
   }
 
   /** @throws ControlError, ClientGone; anything else is a fault */

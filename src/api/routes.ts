@@ -11,6 +11,7 @@ import { quote } from '../config/path.js';
 import { WEIGHT_MAX } from '../core/limits.js';
 import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
 import { type ControlActions, ControlError } from './api.js';
+import { Followed } from './followers.js';
 import { inForceParts } from './in-force.js';
 import { inParts } from './responder.js';
 import { tableParts } from './table-parts.js';
@@ -63,7 +64,7 @@ export interface Route {
   readonly path: string;
   /** In a sentence. */
   readonly does: string;
-  /** The type of what comes back, in api.ts or status.ts. */
+  /** The type of what comes back, in api.ts, status.ts or follow.ts. */
   readonly answers: string;
   /** Of the query of a GET, of the body of a POST. */
   readonly fields: z.ZodObject;
@@ -92,6 +93,13 @@ export function controlRoutes(actions: ControlActions): Route[] {
         if (!readiness.ready) response.statusCode = 503;
         return readiness;
       },
+    ),
+    get(
+      '/follow',
+      'FollowLine, one in each line',
+      'What those who announce the node must know: at once, after each change, and once a second.',
+      QUERY.none,
+      () => new Followed(actions.follow()),
     ),
     get('/health', 'HealthReport', 'The health mark of each backend, since when, and why.', QUERY.none, () =>
       actions.health(),

@@ -6,6 +6,7 @@
  *
  *   connections.ts   what clients can do but ask: hold connections, leave answers unread, send what is no HTTP
  *   responder.ts     from a request to its answer, one change at a time
+ *   followers.ts     answers that go on: a line whenever something changes
  *   routes.ts        what there is to ask for
  */
 import { lstatSync, rmdirSync, unlinkSync } from 'node:fs';
@@ -54,7 +55,7 @@ const NODE: SocketPlace = {
 };
 
 export interface ControlServer {
-  /** Ends open connections and removes the socket. */
+  /** Ends open connections and removes the socket; who follows gets its last line. */
   close(): Promise<void>;
 }
 
@@ -108,10 +109,12 @@ export async function serveControl(
   server.unref(); // a node lives as long as its engine
   return {
     async close() {
-      await new Promise<void>((resolve) => {
+      const closed = new Promise<void>((resolve) => {
         server.close(() => resolve()); // removes the file as well
-        server.closeAllConnections();
       });
+      await responder.end();
+      server.closeAllConnections();
+      await closed;
       if (madeDirectory) removeEmpty(directory);
     },
   };

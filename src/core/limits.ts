@@ -300,9 +300,14 @@ if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_
 // The config checks only the number of services.
 if (VIPS_MAX < SERVICES_MAX)
   throw new RangeError('limits: services within their limit could have too many VIPs');
-// A new client takes the place of one that neither asks nor changes anything; there must always be such a place.
-if (CONTROL_CHANGES_MAX + CONTROL_UNASKED_MIN >= CONTROL_CONNECTIONS_MAX)
-  throw new RangeError('limits: changes that wait could keep all others from the control socket');
+// A new client takes the place of one that neither asks, changes nor follows anything; there must always be such a place.
+if (CONTROL_CHANGES_MAX + FOLLOWERS_MAX + CONTROL_UNASKED_MIN >= CONTROL_CONNECTIONS_MAX)
+  throw new RangeError(
+    'limits: changes that wait and followers could keep all others from the control socket',
+  );
+// A line may come late, and one be lost to a busy machine.
+if (FOLLOW_SILENCE_MS < 2 * FOLLOW_LINE_MS)
+  throw new RangeError('limits: a node that tells of itself could count as silent');
 // One late answer must not make HAProxy count as dead: it is asked every second (src/l7/haproxy/pulse.ts).
 if (HAPROXY_ALIVE_MS < 3_000)
   throw new RangeError('limits: HAProxy would count as dead between two questions');

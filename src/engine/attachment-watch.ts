@@ -16,6 +16,8 @@ const LOOK_MS = 200;
 export interface AttachmentWatchOptions {
   readonly link: Pick<Link, 'name' | 'index'>;
   readonly log: Logger;
+  /** Called when `detached` has changed. */
+  readonly changed?: (() => void) | undefined;
   readonly isAttached: () => boolean;
   /** Attaches the program again. @throws Error why that cannot be */
   readonly attach: () => void;
@@ -30,7 +32,8 @@ export class AttachmentWatch {
 
   constructor(options: AttachmentWatchOptions) {
     this.#options = options;
-    this.#presence = new Presence({ what: 'the program', interface: options.link.name, log: options.log });
+    const { link, log, changed } = options;
+    this.#presence = new Presence({ what: 'the program', interface: link.name, log, changed });
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 

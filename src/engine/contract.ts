@@ -46,6 +46,11 @@ export interface Engine {
   readonly mode: string;
   /** Why no packet reaches the engine at present: somebody took its program off the interface, say. */
   readonly detached: string | undefined;
+  /**
+   * The kernel's number of the XDP program that forwards on when this process ends, also when it is killed; after `leave`, of the one
+   * that does. Undefined when none would.
+   */
+  readonly program: number | undefined;
   /** Settles when the engine has ended: at the end of its input, after `stop` or `leave`, or with what broke it. */
   readonly finished: Promise<void>;
   /** Why it cannot send to a next hop when packets come in on the interface `on`; undefined when it can. */
@@ -78,6 +83,8 @@ export type EngineSettings = Place &
     /** Replaces what a former process left even if flows get other backends. */
     readonly force: boolean;
     readonly log: Logger;
+    /** Called whenever `detached` or `program` has changed. */
+    readonly changed?: () => void;
   };
 
 /** An engine that a node can run: one entry in candidates.ts. */

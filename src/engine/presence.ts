@@ -12,6 +12,8 @@ export interface PresenceOptions {
   readonly what: string;
   readonly interface: string;
   readonly log: Logger;
+  /** Called when `detached` has changed. */
+  readonly changed?: (() => void) | undefined;
 }
 
 export class Presence {
@@ -36,12 +38,15 @@ export class Presence {
     this.#detached = this.#backSinceMs = undefined;
     const { what, interface: name, log } = this.#of;
     log.info({ event: 'attached_again', interface: name }, `${what} is on ${name} again`);
+    this.#of.changed?.();
   }
 
   isGone(why: string): void {
     const wasTold = why === this.#detached && this.#backSinceMs === undefined;
     this.#detached = why;
     this.#backSinceMs = undefined;
-    if (!wasTold) this.#of.log.error({ event: 'detached', interface: this.#of.interface, why }, why);
+    if (wasTold) return;
+    this.#of.log.error({ event: 'detached', interface: this.#of.interface, why }, why);
+    this.#of.changed?.();
   }
 }

@@ -31,6 +31,7 @@ export class ReplayEngine implements Engine {
   readonly name = 'replay';
   readonly mode = 'from a capture';
   readonly detached = undefined;
+  readonly program = undefined;
   readonly sends = 'frame';
   readonly logsLosses = false;
   readonly #end = ending();

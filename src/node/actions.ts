@@ -19,6 +19,7 @@ import {
   type TablesReport,
   type WhichReport,
 } from '../api/api.js';
+import type { Feed } from '../api/followers.js';
 import type { InForceReport, Moment } from '../api/in-force.js';
 import type { ConfigFileStatus, NodeStatus, Readiness } from '../api/status.js';
 import { formatProblem, logWarnings } from '../config/error.js';
@@ -57,6 +58,7 @@ export interface NodeActionsOptions {
   /** A config is in force. */
   readonly accepted: (read: ReadConfig) => Promise<void>;
   readonly readiness: () => Readiness;
+  readonly following: Feed;
   readonly events: () => EventsReport;
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
@@ -92,6 +94,10 @@ export class NodeActions implements ControlActions {
     const found = serviceNamed(service, readiness.services);
     const { ready, reason } = found;
     return { ready, reasons: reason === undefined ? [] : [reason], services: [found] };
+  }
+
+  follow(): Feed {
+    return this.#options.following;
   }
 
   events(): EventsReport {

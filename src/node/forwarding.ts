@@ -28,6 +28,8 @@ export type ForwardingOptions = Pick<AssembleOptions, 'path'> & {
   readonly served: () => Served & { readonly node: NodeConfig };
   /** The host's addresses on the interface now, its own first. With none, frames for every address are taken. */
   readonly macs: () => readonly Uint8Array[];
+  /** Called when something else is in force. */
+  readonly changed?: () => void;
 };
 
 export class Forwarding {
@@ -107,6 +109,7 @@ export class Forwarding {
         const { generation } = next.image;
         this.#log.info({ event: 'published', generation, ms }, `generation ${generation} is in force`);
       }
+      this.#options.changed?.();
       this.#describe(next, before);
       this.#failure = undefined;
     } catch (error) {

@@ -3,7 +3,7 @@
  *
  *   config file, drain, weight ---\
  *   health checks, next hops ------> NodePools --what is in force--> Forwarding --image--> engine
- *   memory of the process before -/       \------------------------------\--> control socket
+ *   memory of the process before -/       \------------------------------\--> control socket, those who follow
  */
 import type { ControlServer } from '../api/server.js';
 import type { NodeStatus } from '../api/status.js';
@@ -20,6 +20,7 @@ import { type Forwarded, NodeActions } from './actions.js';
 import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
 import type { EventRing } from './events.js';
+import { Following } from './following.js';
 import { Forwarding } from './forwarding.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
@@ -31,6 +32,11 @@ import type { RunOptions } from './run.js';
 import { selfTest } from './self-test.js';
 import { lameDuck, StoppedWhileStarting } from './signals.js';
 import { nodeStatus } from './status.js';
+
+/** Why it stops, beside signals. */
+const ENGINE_ENDED = 'the engine ended';
+/** The signal at which an engine that can forwards on without the process. */
+const LEAVES_AT = 'SIGTERM';
 
 export interface Running extends Forwarded {
   readonly rates: Rates;
@@ -44,6 +50,7 @@ export class Node {
   readonly #startedAt = new Date();
   readonly #backends: Backends;
   readonly #readiness: NodeReadiness;
+  readonly #following: Following;
   readonly #pools: NodePools;
   readonly #agentDrains: AgentDrains;
   #running: Running | undefined;
@@ -63,6 +70,19 @@ export class Node {
       log,
       services: first.config.services,
       noWay: (backend) => this.#backends.noWay(backend),
+      changed: this.#changed,
+    });
+    this.#following = new Following({
+      node: first.config.node.name,
+      startedAt: this.#startedAt,
+      link: host.link,
+      services: first.config.services,
+      readiness: this.#readiness,
+      forwarded: () => {
+        if (this.#running === undefined) return undefined;
+        const { engine, forwarding } = this.#running;
+        return { engine, assembly: forwarding.assembly };
+      },
     });
     this.#readiness.sawLinks(new Map([[host.link.name, host.link]]));
     this.#pools = new NodePools({
@@ -89,6 +109,7 @@ export class Node {
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
       },
       readiness: () => this.#readiness.current(),
+      following: this.#following,
       unkept: () => host.store.problem,
       events: () => events.report(),
       facts: (pool) => this.#backends.facts(pool),
@@ -110,7 +131,7 @@ export class Node {
     const { health } = this.#backends;
     const checked = health.check(markedBackends(this.#pools.pools));
     checked.catch(() => undefined); // the first image of each engine waits for it, and throws
-    const candidates = engineCandidates({ ...node, force, log: this.#log });
+    const candidates = engineCandidates({ ...node, force, log: this.#log, changed: this.#changed });
     const chosen = await startEngine(node.engine, candidates, (candidate, predecessor) =>
       this.#firstImage(checked, candidate, predecessor),
     );
@@ -141,12 +162,13 @@ export class Node {
     ]);
     this.#readiness.follow(
       () => ({
-        services: this.#pools.file.services,
+        services: forwarding.assembly.services,
         pools: forwarding.assembly.pools,
         detached: engine.detached,
       }),
       { engine: engine.name, generation: forwarding.image.generation },
     );
+    this.#following.serves();
     return running;
   }
 
@@ -160,13 +182,14 @@ export class Node {
     });
     const quiet = tellRegularly(engine, forwarding, () => macs.current(), this.#log);
     try {
-      const ended = engine.finished.then(() => 'the engine ended');
+      const ended = engine.finished.then(() => ENGINE_ENDED);
       const why = await Promise.race([stop.first, ended]);
       this.#stoppedBy = why;
       this.#readiness.stops(why);
       this.#log.info({ event: 'stopping', why }, `stopping: ${why}`);
-      const delayMs = this.#pools.file.node.stopDelayMs;
-      if (delayMs > 0 && why !== 'the engine ended') await lameDuck(delayMs, [stop.second, ended], this.#log);
+      const delayMs = why === ENGINE_ENDED ? 0 : this.#pools.file.node.stopDelayMs;
+      this.#following.stops(why, delayMs, why === LEAVES_AT);
+      if (delayMs > 0) await lameDuck(delayMs, [stop.second, ended], this.#log);
     } finally {
       quiet();
     }
@@ -209,6 +232,8 @@ export class Node {
     };
   }
 
+  readonly #changed = (): void => this.#following.changed();
+
   /** Resolves to undefined, or to why what the pools say is not in force. */
   async #publish(): Promise<unknown> {
     // A backend that begins to drain holds up what is planned next.
@@ -241,6 +266,7 @@ export class Node {
       served: () => this.#pools.served(),
       macs: () => macs.current(),
       path: this.#backends.path.bind(this.#backends),
+      changed: this.#changed,
     };
     return new Forwarding(options, predecessor, this.#log);
   }
@@ -256,6 +282,7 @@ export class Node {
     // A bond that fails over gets another address, and frames for the former one are no longer ours.
     hops.onLinks((links) => {
       this.#readiness.sawLinks(links);
+      this.#following.sawLinks(links);
       void macs.refresh(links).then((changed) => changed && forwarding.refresh());
       void vipGuard.look(this.#pools.file);
     });
@@ -268,8 +295,12 @@ export class Node {
 
   async #endEngine({ engine, forwarding }: Running): Promise<void> {
     let goesOn = false;
-    if (this.#stoppedBy === 'SIGTERM') goesOn = await engine.leave();
-    else await engine.stop();
+    try {
+      if (this.#stoppedBy === LEAVES_AT) goesOn = await engine.leave();
+      else await engine.stop();
+    } finally {
+      this.#following.left(goesOn);
+    }
     await logCounters('counters', engine, forwarding, this.#log);
     if (goesOn) {
       this.#log.info(

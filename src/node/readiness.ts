@@ -46,6 +46,8 @@ export interface NodeReadinessOptions {
   readonly services: readonly ServiceConfig[];
   /** Why no packet gets to a backend; undefined when it does. */
   readonly noWay: (backend: BackendConfig) => string | undefined;
+  /** Called when what `current` says may have changed, but for what is in force. */
+  readonly changed?: () => void;
 }
 
 export class NodeReadiness {
@@ -66,18 +68,21 @@ export class NodeReadiness {
 
   passed(step: Step): void {
     this.#missing.delete(step);
+    this.#changed();
   }
 
   /** For good. @param why `SIGTERM`, say */
   stops(why: string): void {
     this.#stopping = why;
     clearInterval(this.#timer);
+    this.#changed();
   }
 
   /** The interfaces as they are now, by name. */
   sawLinks(links: ReadonlyMap<string, Link>): void {
     this.#linkFault = linkFault(this.#options.interface, links.get(this.#options.interface));
     this.look();
+    this.#changed();
   }
 
   /** The node has started: from now on the log is told of every change. @param fields of the first line that says `ready` */
@@ -87,10 +92,11 @@ export class NodeReadiness {
     this.#started = fields;
     this.look();
     this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
+    this.#changed();
   }
 
   current(): Readiness {
-    const reasons = this.#nodeReasons();
+    const reasons = this.nodeReasons();
     const view = this.#view?.();
     const ofNode = reasons.length > 0 ? reasons.join('; ') : undefined;
     const pools = new Map(
@@ -123,7 +129,7 @@ export class NodeReadiness {
     const standing = new Map(
       pools.filter(({ name }) => used.has(name)).map((pool) => [pool.name, isServed(pool)]),
     );
-    const reasons = this.#nodeReasons();
+    const reasons = this.nodeReasons();
     const ready = reasons.length === 0 && [...standing.values()].includes(true);
     if (reasons.length === 0) this.#tellPools(standing);
     const { reasons: words } = ready || reasons.length > 0 ? { reasons } : this.current();
@@ -141,10 +147,14 @@ export class NodeReadiness {
   }
 
   /** Why no service of the node is ready, whatever its pool; empty when that is for the pools to say. */
-  #nodeReasons(): string[] {
+  nodeReasons(): string[] {
     if (this.#stopping !== undefined) return [`the node stops: ${this.#stopping}`];
     if (this.#missing.size > 0) return [...this.#missing].map((step) => STEPS[step]);
     return [this.#linkFault, this.#view?.().detached].filter((fault) => fault !== undefined);
+  }
+
+  #changed(): void {
+    this.#options.changed?.();
   }
 
   #tellPools(standing: ReadonlyMap<string, boolean>): void {
@@ -203,7 +213,9 @@ function isServed(pool: AssembledPool): boolean {
   return found;
 }
 
-function countBackends({ state }: AssembledPool): NonNullable<ServiceReadiness['backends']> {
+export function countBackends({
+  state,
+}: Pick<AssembledPool, 'state'>): NonNullable<ServiceReadiness['backends']> {
   return {
     total: state.length,
     reachable: state.filter(({ unreachable }) => unreachable !== true).length,

@@ -22,8 +22,7 @@ import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
 import { imageDigest } from '../image/inspect.js';
 import type { StateMember } from '../pool/states.js';
-import { NONE } from '../table/layers.js';
-import type { PoolTables } from '../table/resolve.js';
+import { slotsOf } from '../table/slots.js';
 import type { PathReportCounts } from '../underlay/path-mtus.js';
 import type { Assembly } from './assemble.js';
 import type { HealthMark } from './marks.js';
@@ -172,18 +171,6 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
 /** The kind of one check, and the names of several; undefined for none. */
 function namesOf(checks: readonly HealthConfig[]): string | undefined {
   return checks.length > 1 ? checkNames(checks).join(', ') : checks[0]?.kind;
-}
-
-/** Slots by owner: counted once for each table, not for each who asks. */
-const counted = new WeakMap<PoolTables, Uint32Array>();
-
-function slotsOf(tables: PoolTables): Uint32Array {
-  const known = counted.get(tables);
-  if (known !== undefined) return known;
-  const slots = new Uint32Array(tables.names.length);
-  for (const owner of tables.owners) if (owner !== NONE) slots[owner]++;
-  counted.set(tables, slots);
-  return slots;
 }
 
 function formerStatus({ name, address, weight, state, health, unreachable }: StateMember): FormerStatus {

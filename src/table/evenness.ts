@@ -1,5 +1,6 @@
 /** How evenly a pool's slots are spread over the backends that may own them: the figures that operators compare. */
-import { byName, NONE, type WeightedName } from './layers.js';
+import { byName, type WeightedName } from './layers.js';
+import { slotsOf } from './slots.js';
 
 export interface Evenness {
   /** Eligible backends; those without a slot count too. */
@@ -28,16 +29,16 @@ export function evenness(
   eligible: readonly WeightedName[],
 ): Evenness | undefined {
   if (eligible.length === 0) return undefined;
-  const slotsOf = new Map(eligible.map((member) => [member.name, 0]));
-  for (const [i, count] of countSlots(tables).entries()) {
-    if (count > 0) slotsOf.set(tables.names[i], count);
+  const owned = new Map(eligible.map((member) => [member.name, 0]));
+  for (const [i, count] of slotsOf(tables).entries()) {
+    if (count > 0) owned.set(tables.names[i], count);
   }
-  const counts = [...slotsOf.values()];
+  const counts = [...owned.values()];
   const mean = tables.owners.length / eligible.length;
   const variance = counts.reduce((sum, count) => sum + (count - mean) ** 2, 0) / counts.length;
   const weights = eligible.reduce((sum, member) => sum + member.weight, 0);
   const overShare = (member: WeightedName): number =>
-    (slotsOf.get(member.name)! * weights) / (tables.owners.length * member.weight);
+    (owned.get(member.name)! * weights) / (tables.owners.length * member.weight);
   const busiest = [...eligible]
     .sort(byName)
     .reduce((most, member) => (overShare(member) > overShare(most) ? member : most));
@@ -51,12 +52,6 @@ export function evenness(
     maxOverMean: max / mean,
     maxOverShare: overShare(busiest),
     busiest: busiest.name,
-    idle: [...slotsOf].flatMap(([name, count]) => (count === 0 ? [name] : [])).sort(),
+    idle: [...owned].flatMap(([name, count]) => (count === 0 ? [name] : [])).sort(),
   };
-}
-
-function countSlots(tables: { readonly names: readonly string[]; readonly owners: Uint16Array }): Int32Array {
-  const counts = new Int32Array(tables.names.length);
-  for (const owner of tables.owners) if (owner !== NONE) counts[owner]++;
-  return counts;
 }

@@ -1,6 +1,6 @@
 /**
  * Tells of changes in the kernel's links, addresses, routes, rules and neighbours, by `ip monitor`. Its lines are only triggers to read
- * the tables.
+ * the tables; what they say of links is told at once.
  *
  * It must not outlive this process, and would notice a closed output only at its next line. So a shell starts it, waits for the end of
  * its own standard input, which closes when this process dies, and then ends it. Both have their own session: Ctrl-C does not reach
@@ -12,6 +12,7 @@ import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { findProgram, startProgram } from '../core/program.js';
 import { reasonOf } from '../core/reason.js';
+import { type SeenLink, seenLink } from './seen-link.js';
 
 /** What changed: only neighbours, which is frequent and cheap to read, or anything else. */
 export type Change = 'neighbours' | 'anything';
@@ -23,6 +24,8 @@ export interface Monitor {
 
 export interface MonitorListener {
   changed(what: Change): void;
+  /** What is said of a link, ahead of `changed`. */
+  sawLink?(seen: SeenLink): void;
   /** It ended by itself and is started again soon: whatever happens in between is not told. */
   lost(why: string): void;
 }
@@ -92,9 +95,11 @@ async function follow(child: ChildProcess, listener: MonitorListener): Promise<s
   }
   child.unref();
   for (const stream of [stdin, stdout, stderr]) (stream as Socket).unref();
-  createInterface({ input: stdout }).on('line', (line) =>
-    listener.changed(NEIGHBOUR.test(line) ? 'neighbours' : 'anything'),
-  );
+  createInterface({ input: stdout }).on('line', (line) => {
+    const seen = seenLink(line);
+    if (seen !== undefined) listener.sawLink?.(seen);
+    listener.changed(NEIGHBOUR.test(line) ? 'neighbours' : 'anything');
+  });
   // It also says here that the kernel had more to tell than it could take, and goes on.
   createInterface({ input: stderr }).on('line', (line) => {
     complaint = line;

@@ -6,6 +6,8 @@
  *                                          ^                    |
  *   every 5 s, and while somebody waits ---+                    +--> have neighbours found out and kept fresh
  *
+ * Of a link that goes down listeners are told before anything is read.
+ *
  * While a neighbour is being asked, the former next hop stays in force: a flushed entry or a new gateway takes no backend down for the
  * time of an ARP exchange. The kernel gives up after 3 s.
  */
@@ -21,6 +23,7 @@ import { hopKey, type NextHop, type NoNextHop, type Traced, traceNextHop, unansw
 import { logChanges, type NextHopChange } from './next-hop-log.js';
 import { ReadQueue } from './read-queue.js';
 import { type Answer, askFrom, type RouteSources, type RouteTarget, rulesFrom } from './route.js';
+import { type SeenLink, withSeen } from './seen-link.js';
 
 export interface NextHopsOptions {
   readonly log: Logger;
@@ -85,6 +88,8 @@ export class NextHops {
   #targets = new Map<string, Target>();
   #answers = new Map<string, Answer>();
   #links: ReadonlyMap<string, Link> = new Map();
+  /** What was said of links since the last read of them began. */
+  #seen: SeenLink[] = [];
   #neighbours: ReadonlyMap<string, Neighbour> = new Map();
   #uses = new NeighbourUses();
   #monitor: Monitor | undefined;
@@ -126,7 +131,10 @@ export class NextHops {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Calls `listener` with all interfaces, by name, as last read, and whenever they have been read, until the returned function is called. */
+  /**
+   * Calls `listener` with all interfaces, by name, as last known, and whenever they have been read or one has gone down, until the
+   * returned function is called.
+   */
   onLinks(listener: LinksListener): () => void {
     this.#linkListeners.add(listener);
     if (this.#links.size > 0) listener(this.#links);
@@ -164,6 +172,7 @@ export class NextHops {
     if (this.#monitor !== undefined) return;
     this.#monitor = this.#startMonitor({
       changed: (what) => this.#reads.later(what),
+      sawLink: (seen) => this.#sawLink(seen),
       lost: (why) => {
         const message = `ip monitor: ${why}; it is started again, and all routes and neighbours are read anew`;
         this.#log.warn({ event: 'monitor_lost', why }, message);
@@ -180,15 +189,29 @@ export class NextHops {
     const targets = [...this.#targets.values()].map(({ address }) => address);
     const neighbours = readNeighbours(this.#run);
     if (what === 'anything') {
+      this.#seen = [];
       const [links, answers] = await Promise.all([readLinks(this.#run), this.#ask(targets), neighbours]);
-      this.#links = links;
-      for (const listener of this.#linkListeners) listener(links);
+      this.#setLinks(withSeen(links, this.#seen));
       this.#answers = new Map(targets.map(({ text }, i) => [text, answers[i]!]));
     }
     this.#neighbours = await neighbours;
     const unasked = this.#update();
     this.#said(READING_FAILS, undefined);
     await this.#use(unasked);
+  }
+
+  /** What rests on a link that went down is told at once; all is read soon. */
+  #sawLink(seen: SeenLink): void {
+    this.#seen.push(seen);
+    const links = withSeen(this.#links, [seen]);
+    if (links === this.#links) return;
+    this.#setLinks(links);
+    void this.#use(this.#update());
+  }
+
+  #setLinks(links: ReadonlyMap<string, Link>): void {
+    this.#links = links;
+    for (const listener of this.#linkListeners) listener(links);
   }
 
   async #ask(targets: readonly IpAddress[]): Promise<readonly Answer[]> {

@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackendTarget, ChangeOptions, ChangeReport, ControlActions, Flow } from '#anyhop/api/api.js';
+import { unnumbered } from '#anyhop/api/followers.js';
 import { controlRoutes } from '#anyhop/api/routes.js';
 import { serveControl } from '#anyhop/api/server.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
@@ -16,6 +17,8 @@ const MOMENT = {
   generation: 7,
   configFile: '/etc/anyhop/anyhop.yaml',
 };
+/** A line that stays as it is. */
+const SILENT = unnumbered({ node: 'edge-1' });
 const UNCHANGED: ChangeReport = { generation: 7, pools: [], changes: [], warnings: [] };
 
 /** What the node was told, the latest last. */
@@ -61,6 +64,7 @@ export async function fakeNode(
   const silent: ControlActions = {
     status: async () => ({ node: 'edge-1' }) as NodeStatus,
     ready: () => ({ ready: true, reasons: [], services: [] }),
+    follow: () => ({ current: () => SILENT, onChange: () => () => undefined }),
     events: () => ({ since: '2024-05-01T12:00:00.000Z', events: [] }),
     health: async () => ({ backends: [] }),
     counters: async () => ({ verdicts: {}, services: {}, backends: {} }),

@@ -52,6 +52,7 @@ export class AfXdpEngine implements Engine {
   readonly name = 'af_xdp';
   readonly sends = 'frame';
   readonly logsLosses = false;
+  readonly program = undefined;
   readonly unreachable = afXdpUnreachable;
   readonly #end = ending();
   readonly finished = this.#end.promise;
@@ -123,6 +124,7 @@ export class AfXdpEngine implements Engine {
     this.#watch = new AttachmentWatch({
       link: this.#started.interface.link,
       log: this.#options.log,
+      changed: this.#options.changed,
       isAttached: () => attached.isAttached(),
       attach: () => attached.attachAgain(),
       lost: (reason) => this.#fail(reason),

@@ -46,13 +46,14 @@ const CLOCK_PACKETS = 256;
 /** What the host's filter does not count among the packets for the VIPs. */
 const NOT_ARRIVED: ReadonlySet<string> = new Set(['pass_not_ip', 'pass_not_vip', 'pass_other_host']);
 
-export type PortableOptions = Pick<EngineSettings, 'interface' | 'log'>;
+export type PortableOptions = Pick<EngineSettings, 'interface' | 'log' | 'changed'>;
 
 export class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly sends = 'packet';
   readonly logsLosses = true;
   readonly mode = 'libpcap in, raw sockets out';
+  readonly program = undefined;
   readonly #end = ending();
   readonly finished = this.#end.promise;
   readonly #options: PortableOptions;
@@ -101,7 +102,7 @@ export class PortableEngine implements Engine {
   async start(image: Image): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
     this.#pipeline = new Pipeline(image);
-    const { interface: name, log } = this.#options;
+    const { interface: name, log, changed } = this.#options;
     try {
       this.#libraries = await loadLibraries();
       const filter = { vips: imageVips(image), macs: imageMacs(image) };
@@ -111,6 +112,7 @@ export class PortableEngine implements Engine {
       this.#capture = new FollowedCapture({
         interface: name,
         log,
+        changed,
         open: () => this.#openCapture(),
         lost: (reason) => this.#end.reject(reason),
       });
@@ -120,9 +122,10 @@ export class PortableEngine implements Engine {
     }
     const guard = this.#guard;
     this.#filterWatch = new FilterWatch({
-      interface: this.#options.interface,
-      log: this.#options.log,
-      read: () => readDroppedPackets(this.#options.interface),
+      interface: name,
+      log,
+      changed,
+      read: () => readDroppedPackets(name),
       putBack: () => guard.putBack(this.#filterOf(this.#started.image)),
     });
     this.#startMs = this.#lastTurnMs = performance.now();

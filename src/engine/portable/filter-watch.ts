@@ -15,6 +15,8 @@ const LOOK_MS = 700;
 export interface FilterWatchOptions {
   readonly interface: string;
   readonly log: Logger;
+  /** Called when `detached` has changed. */
+  readonly changed?: (() => void) | undefined;
   /** Undefined when the filter is not there. */
   readonly read: () => Promise<DroppedPackets | undefined>;
   readonly putBack: () => Promise<void>;

@@ -15,6 +15,8 @@ const TRIES_MAX = 10;
 export interface FollowedCaptureOptions {
   readonly interface: string;
   readonly log: Logger;
+  /** Called when `detached` has changed. */
+  readonly changed?: (() => void) | undefined;
   /** Opens a capture as it should be by now. @throws AnyhopError */
   readonly open: () => Capture;
   /** There will be no more packets. */
@@ -114,6 +116,7 @@ export class FollowedCapture {
     const { interface: name, log } = this.#options;
     if (why !== undefined) log.error({ event: 'detached', interface: name, why }, why);
     else log.info({ event: 'attached_again', interface: name }, `packets of ${name} are captured again`);
+    this.#options.changed?.();
   }
 
   #lose(message: string, options: { hint?: string; cause?: unknown }): void {

@@ -38,7 +38,7 @@ import { attachAgain, attachFirst, type InForce, pinMissing, replaceSet, takeOve
 import { xdpUnreachable } from './reach.js';
 import type { PreparedPlace } from './requirements.js';
 
-export type XdpOptions = Place & Pick<EngineSettings, 'force' | 'log'>;
+export type XdpOptions = Place & Pick<EngineSettings, 'force' | 'log' | 'changed'>;
 
 /** Interval of looks at the pins. */
 const PIN_WATCH_MS = 1_000;
@@ -47,6 +47,15 @@ const PIN_WATCH_MS = 1_000;
 interface Running {
   readonly inForce: InForce;
   readonly outlives: boolean;
+  /** Whether the next process would find all of it, as of the last look. */
+  isPinned: boolean;
+}
+
+/** What is told once the engine has ended. */
+interface Last extends Pick<InForce, 'mode'> {
+  readonly program: number | undefined;
+  readonly counters: Counters;
+  readonly engine: EngineCounters;
 }
 
 export class XdpEngine implements Engine {
@@ -60,10 +69,7 @@ export class XdpEngine implements Engine {
   readonly #place: PreparedPlace;
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
-  /** The final mode and counts, once the engine has ended. */
-  #last:
-    | (Pick<InForce, 'mode'> & { readonly counters: Counters; readonly engine: EngineCounters })
-    | undefined;
+  #last: Last | undefined;
   #watch: AttachmentWatch | undefined;
   readonly #pins: PinKeeper;
   #pinWatch: NodeJS.Timeout | undefined;
@@ -83,6 +89,11 @@ export class XdpEngine implements Engine {
 
   get detached(): string | undefined {
     return this.#watch?.detached;
+  }
+
+  get program(): number | undefined {
+    if (this.#last !== undefined) return this.#last.program;
+    return this.#running?.isPinned === true ? this.#running.inForce.attachment.programId : undefined;
   }
 
   async predecessor(): Promise<Image | undefined> {
@@ -109,7 +120,7 @@ export class XdpEngine implements Engine {
         attachment === undefined
           ? await attachFirst(image, this.#place, bpffs, log)
           : await takeOver(image, this.#place, attachment, force, log);
-      this.#running = { inForce, outlives };
+      this.#running = { inForce, outlives, isPinned: outlives };
       this.#lookAfter(this.#running);
     } catch (error) {
       await this.#lock.release();
@@ -126,7 +137,7 @@ export class XdpEngine implements Engine {
 
   async #publish(image: Image): Promise<void> {
     const { inForce } = this.#started;
-    const { log } = this.#options;
+    const { log, changed } = this.#options;
     if (this.#ending !== undefined) throw new Error('the engine ends');
     if (image.generation < inForce.image.generation) {
       throw new RangeError(
@@ -134,9 +145,9 @@ export class XdpEngine implements Engine {
       );
     }
     if (counterMoves(inForce.image, image) !== undefined)
-      await replaceSet(inForce, image, 'counters have new numbers', log);
+      await replaceSet(inForce, image, 'counters have new numbers', log, changed);
     else if (fits(image, inForce.set.about.sizes)) await inForce.set.maps.publish(image.bytes);
-    else await replaceSet(inForce, image, 'the image has outgrown the maps', log);
+    else await replaceSet(inForce, image, 'the image has outgrown the maps', log, changed);
     inForce.image = image;
   }
 
@@ -195,17 +206,17 @@ export class XdpEngine implements Engine {
       this.#options.log.error({ event: 'not_left', directory }, text);
     }
     if (!outlives) await this.stop();
-    else await this.#finish(({ attachment }) => attachment.link.descriptor.close());
+    else await this.#finish(({ attachment }) => attachment.link.descriptor.close(), true);
     return outlives;
   }
 
   /** Ends this process's part, once; what was counted by then can still be asked for. */
-  #finish(letGo: (inForce: InForce) => void): Promise<void> {
-    this.#ending ??= this.#finishOnce(letGo);
+  #finish(letGo: (inForce: InForce) => void, goesOn = false): Promise<void> {
+    this.#ending ??= this.#finishOnce(letGo, goesOn);
     return this.#ending;
   }
 
-  async #finishOnce(letGo: (inForce: InForce) => void): Promise<void> {
+  async #finishOnce(letGo: (inForce: InForce) => void, goesOn: boolean): Promise<void> {
     this.#watch?.close();
     clearInterval(this.#pinWatch);
     await this.#publishing;
@@ -215,7 +226,8 @@ export class XdpEngine implements Engine {
         const engine = await this.engineCounters();
         letGo(inForce);
         await new Barrier().over();
-        this.#last = { mode: inForce.mode, counters: this.counters(), engine };
+        const program = goesOn ? inForce.attachment.programId : undefined;
+        this.#last = { mode: inForce.mode, program, counters: this.counters(), engine };
         this.#running = undefined;
         inForce.set.close();
       }
@@ -245,17 +257,25 @@ export class XdpEngine implements Engine {
   }
 
   /** Others may detach the program, or remove its pins. */
-  #lookAfter({ inForce, outlives }: Running): void {
-    const { log } = this.#options;
+  #lookAfter(running: Running): void {
+    const { inForce, outlives } = running;
+    const { log, changed } = this.#options;
     const { link } = inForce;
     this.#watch = new AttachmentWatch({
       link,
       log,
+      changed,
       isAttached: () => inForce.attachment.link.info().interfaceIndex === link.index,
       attach: () => attachAgain(inForce, log),
       lost: (reason) => this.#end.reject(reason),
     });
-    const keep = (): unknown => inForce.handover === undefined && this.#keepPinned(inForce);
+    const keep = (): void => {
+      if (inForce.handover !== undefined) return;
+      const isPinned = this.#keepPinned(inForce);
+      if (isPinned === running.isPinned) return;
+      running.isPinned = isPinned;
+      changed?.();
+    };
     if (outlives) this.#pinWatch = setInterval(keep, PIN_WATCH_MS).unref();
   }
 

@@ -126,9 +126,19 @@ function refused({ about }: PinnedSet, { name }: Link): InterfaceTaken {
   );
 }
 
-/** Puts a program with maps of its own in the place of the one in force. @returns the same object, changed */
-export async function replaceSet(found: Found, image: Image, why: string, log: Logger): Promise<InForce> {
-  const { directory, attachment, link, set: former } = found;
+/**
+ * Puts a program with maps of its own in the place of the one in force.
+ * @param replaced called as soon as it is there, before counters have been carried
+ * @returns the same object, changed
+ */
+export async function replaceSet(
+  found: Found,
+  image: Image,
+  why: string,
+  log: Logger,
+  replaced: () => void = () => undefined,
+): Promise<InForce> {
+  const { directory, link, set: former } = found;
   const others = listSets(directory);
   const set = await PinnedSet.create(directory, (others.at(-1) ?? 0) + 1, image, {
     sizes: sizesFor(image),
@@ -138,12 +148,14 @@ export async function replaceSet(found: Found, image: Image, why: string, log: L
   const handover = former && new Handover(former, set, image, log);
   try {
     handover?.carry();
-    attachment.link.replace(set.program);
+    found.attachment.link.replace(set.program);
   } catch (error) {
     set.remove();
     throw error;
   }
-  const inForce: InForce = Object.assign(found, { set, image, handover });
+  const attachment = { ...found.attachment, programId: set.program.programId() };
+  const inForce: InForce = Object.assign(found, { attachment, set, image, handover });
+  replaced();
   await handover?.finish();
   inForce.handover = undefined;
   if (former === undefined) for (const number of others) removeSet(directory, number);
