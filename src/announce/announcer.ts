@@ -56,6 +56,7 @@ export class Announcer {
   #watch: { readonly key: string; readonly orphan: OrphanWatch } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #told = '';
+  #passedOn: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   /** Adopts the rows that are there. @throws AnyhopError when the kernel's table cannot be read */
@@ -99,7 +100,8 @@ export class Announcer {
   /** Takes all rows away. Resolves when they are gone, and the next process knows of it. */
   async hold(by: HeldBy): Promise<AnnounceStatus> {
     this.#learn(holdBack(this.#known, by, monotonicMs()));
-    await this.#keeper.idle();
+    // Also those who take a moment: the caller may end the forwarding next.
+    await Promise.all([this.#keeper.idle(), this.#passedOn]);
     return this.status();
   }
 
@@ -227,18 +229,18 @@ export class Announcer {
     const text = JSON.stringify(status);
     if (text === this.#told) return;
     this.#told = text;
-    for (const follower of this.#followers) {
-      const failed = (error: unknown): void =>
-        this.#log.error(
-          { event: 'follower_failed', why: reasonOf(error) },
-          `what is announced could not be passed on: ${reasonOf(error)}`,
-        );
+    const passed = this.#followers.map(async (follower) => {
       try {
-        Promise.resolve(follower.changed(status)).catch(failed);
+        await follower.changed(status);
       } catch (error) {
-        failed(error);
+        const why = reasonOf(error);
+        this.#log.error(
+          { event: 'follower_failed', why },
+          `what is announced could not be passed on: ${why}`,
+        );
       }
-    }
+    });
+    this.#passedOn = Promise.all(passed);
   }
 }
 

@@ -58,8 +58,9 @@ export async function runAnnounce(
       log,
       { field: 'announce.socket', taken: 'Another "anyhop announce" runs for this node.' },
     );
-    const followers = await parts(config);
+    let followers: readonly Part[] = [];
     try {
+      followers = await parts(config);
       const kept = keptOf(config, log);
       announcer = new Announcer({
         config: announce,
@@ -136,6 +137,7 @@ function reload(load: () => AnnounceLoaded, before: AnnounceLoaded, announcer: A
     ['announce.socket', loaded.place.socket],
     ['node.socket', loaded.place.nodeSocket],
     ['node.name', loaded.place.node],
+    ['announce.track_file', loaded.announce.trackFile],
   ];
   const after = new Map(fixed(config));
   const changed = fixed(before).find(([field, value]) => after.get(field) !== value);

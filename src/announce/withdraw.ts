@@ -5,15 +5,18 @@ import { monotonicMs } from './clock.js';
 import { type Kept, readKept, writeKept } from './kept.js';
 import { changeRows, type Row, readRows } from './rows.js';
 import type { HeldBy } from './status.js';
+import { writeNotReady } from './track-file.js';
 
 /**
  * @returns the rows that were there
+ * @param trackFile announce.track_file
  * @throws AnyhopError ERR_ROUTE when a process owns the table, or the kernel cannot be asked; ERR_CAPABILITY
  */
 export async function withdrawWithoutProcess(
   { socket }: Pick<AnnouncePlace, 'socket'>,
   table: number,
   by: HeldBy,
+  trackFile?: string,
 ): Promise<readonly Row[]> {
   const lock = await lockTableLeftovers(table);
   try {
@@ -26,6 +29,7 @@ export async function withdrawWithoutProcess(
       table,
       rows.map((row) => ({ ...row, what: 'delete' })),
     );
+    if (trackFile !== undefined) await writeNotReady(trackFile);
     return rows;
   } finally {
     await lock.release();

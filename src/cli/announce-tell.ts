@@ -17,7 +17,7 @@ export async function withdrawAll(options: AnnounceOptions): Promise<void> {
     );
   } catch (error) {
     if (!isNoAnnouncer(error)) throw error;
-    const rows = await withdrawWithoutProcess(place, announce.table, 'withdraw');
+    const rows = await withdrawWithoutProcess(place, announce.table, 'withdraw', announce.trackFile);
     writeResult(
       options.json,
       { table: announce.table, removed: rows.map(({ vip, metric }) => ({ vip: vip.text, metric })) },

@@ -216,6 +216,10 @@ export const ANNOUNCE_PROTOCOL = 179;
 export const BFD_INTERVAL_MS_MIN = 10;
 export const BFD_INTERVAL_MS_MAX = 60_000;
 export const BFD_MULTIPLIER_MAX = 255;
+/** keepalived must get to run while its track file says that this node is at fault: of its answer some 5 ms were seen. */
+export const TRACK_FAULT_MS = 100;
+/** What could not be written to the track file is tried again so often, and what others wrote there is put right. */
+export const TRACK_LOOK_MS = 1_000;
 /** keepalived adds the number of the track file to the priority, and clips the sum to this. */
 export const VRRP_PRIORITY_MAX = 254;
 /** Of one advertisement: a frame of 1500 bytes has room for some 90 of IPv6. */

@@ -154,6 +154,10 @@ export const LOG_EVENTS = {
   stray_frames: 'Packets for VIPs arrive in frames for other MAC addresses and are not forwarded.',
   swept: 'Pins of interfaces or network namespaces that are gone were removed.',
   too_many_macs: 'The host has more MAC addresses on the interface than an image can hold.',
+  track_file:
+    'keepalived finds another number in its track file: 100 for a node that is ready, 0 for one that is not.',
+  track_file_failed: 'The track file of keepalived cannot be written; tried again each second.',
+  track_file_restored: 'Another program has changed the track file of keepalived; it is written again.',
   veth: 'The interface is a veth, which needs two settings; `hint` names them.',
   vip_local: 'A VIP is now an address of this host.',
   vip_not_local: 'A VIP is no longer an address of this host.',
