@@ -19,7 +19,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 survive survive-l7 test bench bench-afxdp bench-agent bench-l7 bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -101,7 +101,7 @@ survive: build setup-lab ## 1000 connections through all that may happen to a fl
 test: build setup-lab setup-l7 setup-ha ## the whole test suite (root: the network tests run too)
 	node scripts/test.mjs
 
-bench: build setup-lab setup-l7 ## every benchmark, as a table with its targets
+bench: build setup-lab setup-l7 setup-ha ## every benchmark, as a table with its targets
 	node build/bench/run.js
 
 bench-micro: build ## what runs in memory, compared with its peers; writes docs/architecture/micro-benchmarks.md
@@ -118,6 +118,9 @@ bench-engines: build setup-lab ## what each engine forwards, and adds to round t
 
 bench-l7: build setup-lab setup-l7 ## what a request costs HAProxy behind a forwarder, beside the same HAProxy without; latency, routes, reloads (root)
 	node build/bench/run.js l7
+
+bench-announce: build setup-lab setup-ha ## from a forwarder's death to the route gone from a router, by BIRD and by FRR; what anyhop announce costs (root)
+	node build/bench/run.js announce
 
 bench-afxdp: build setup-lab ## the AF_XDP loop and the pipeline in TypeScript, beside the same in C (root)
 	node build/bench/run.js afxdp pipeline-c
