@@ -37,7 +37,11 @@ export interface PrintValues {
   readonly peer?: readonly IpAddress[];
   readonly vrid?: number;
   readonly priority?: number;
+  readonly localAddress?: readonly IpAddress[];
 }
+
+/** Where packages and docs/systemd.md put it. */
+const INSTALLED = '/usr/bin/anyhop';
 
 /** What an option is called on the command line. */
 const FLAGS: Readonly<Record<keyof PrintOptions, string>> = {
@@ -52,6 +56,7 @@ const FLAGS: Readonly<Record<keyof PrintOptions, string>> = {
   peers: '--peer',
   vrid: '--vrid',
   priority: '--priority',
+  localAddresses: '--local-address',
 };
 
 export function printOptions(): Option[] {
@@ -93,6 +98,13 @@ export function printOptions(): Option[] {
       '--bfd <timing>',
       `with --print: packets missed and their interval; default: ${BFD_DEFAULT.multiplier}x${BFD_DEFAULT.intervalMs}ms`,
     ).argParser((text) => parsed(text, parseBfd, 'Expected NxTms, such as 3x300ms; 2x10ms to 255x60000ms.')),
+    new Option(
+      '--local-address <address>',
+      'with --print: own address on the link to the routers, one IPv4 and one IPv6 by repeating it; default: node.source',
+    ).argParser((text, before: readonly IpAddress[] = []) => [
+      ...before,
+      parsed(text, parseAddress, 'Expected an IP address.'),
+    ]),
     new Option(
       '--prefix <prefix>',
       'with --print: VIPs may come from it; may be repeated; default: the VIPs of the config',
@@ -152,7 +164,7 @@ function numberUpTo(text: string, max: number): number {
 
 /** @throws ConfigError; AnyhopError ERR_USAGE for options that are missing or do not fit */
 export async function printConfig(
-  { print, neighbor, prefix, address, peer, ...values }: PrintValues,
+  { print, neighbor, prefix, localAddress, address, peer, ...values }: PrintValues,
   from: { readonly config: string } & Pick<NodeOptions, 'name'>,
 ): Promise<void> {
   const format = FORMATS[print]!;
@@ -169,6 +181,7 @@ export async function printConfig(
     ...(peer && { peers: peer }),
     ...(vrid !== undefined && { vrid }),
     ...(priority !== undefined && { priority }),
+    ...(localAddress && { localAddresses: localAddress }),
   };
   const strange = (Object.keys(options) as (keyof PrintOptions)[]).find(
     (name) => !format.takes.includes(name),
@@ -178,7 +191,13 @@ export async function printConfig(
       hint: `It takes ${format.takes.map((name) => FLAGS[name]).join(', ')}.`,
     });
   const write = await format.load();
-  writeOut(write(loadFor('announce', from), options));
+  writeOut(write(loadFor('announce', from), options, { program: ownProgram() }));
+}
+
+/** The path by which this program was started, if the config of a daemon can name it without quotes. */
+function ownProgram(): string {
+  const [, path = ''] = process.argv;
+  return /^\/[\w./-]+$/.test(path) ? path : INSTALLED;
 }
 
 function parsed<T>(text: string, parse: (text: string) => T | undefined, expected: string): T {

@@ -2,14 +2,23 @@
 import { Command, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
 import { LOG_LEVELS, type LogLevel } from '../core/log.js';
+import { type FeedValues, feedDaemon, feedOptions } from './announce-feed.js';
 import type { AnnounceOptions } from './announce-place.js';
+import { type PrintValues, printConfig, printOptions } from './announce-print.js';
 import { configOption } from './options.js';
 
-interface Options extends AnnounceOptions {
+interface Options extends AnnounceOptions, Omit<PrintValues, 'print'>, Omit<FeedValues, 'feed'> {
+  readonly print?: string;
+  readonly feed?: FeedValues['feed'];
   readonly status?: true;
   readonly withdraw?: true;
   readonly resume?: true;
   readonly logLevel: LogLevel;
+}
+
+/** As commander calls their values. */
+function namesOf(options: readonly Option[]): string[] {
+  return options.map((option) => option.attributeName());
 }
 
 /** What the command does instead of following the node, by option; and the options that go with it beside -c and --name. */
@@ -28,13 +37,21 @@ const MODES: Readonly<
     takes: ['json'],
     run: async (options) => (await import('./announce-tell.js')).resumeAll(options),
   },
+  print: {
+    takes: namesOf(printOptions()),
+    run: ({ print, ...options }) => printConfig({ ...options, print: print! }, options),
+  },
+  feed: {
+    takes: [...namesOf(feedOptions()), 'neighbor', 'logLevel'],
+    run: ({ feed, ...options }) => feedDaemon({ ...options, feed: feed! }, options.logLevel),
+  },
 };
 /** Options that need one of the modes, or its absence. */
 const FOLLOWS_TAKES = ['logLevel'];
 const EVERYWHERE = ['config', 'name'];
 
 export function announceCommand(): Command {
-  return new Command('announce')
+  const command = new Command('announce')
     .summary('tell routers which VIPs this node is ready for, through a routing daemon')
     .description(
       'Follows the node that runs on this host, and keeps a row of a kernel routing table for each VIP that it is ready for. BIRD, FRR or ' +
@@ -67,7 +84,8 @@ the table.
 Examples:
   anyhop announce -c /etc/anyhop/anyhop.yaml
   anyhop announce --status
-  anyhop announce --withdraw && systemctl restart bird && anyhop announce --resume`,
+  anyhop announce --withdraw && systemctl restart bird && anyhop announce --resume
+  anyhop announce --print bird --neighbor 192.0.2.1=64512 --neighbor 2001:db8::1=64512`,
     )
     .action(async (options: Options, command: Command) => {
       const mode = modeOf(command);
@@ -77,6 +95,8 @@ Examples:
       }
       await (await import('./announce-run.js')).followNode(options, options.logLevel);
     });
+  for (const option of [...printOptions(), ...feedOptions()]) command.addOption(option);
+  return command;
 }
 
 /** @throws AnyhopError ERR_USAGE for options that make no sense together */

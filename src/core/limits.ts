@@ -212,6 +212,13 @@ export const ANNOUNCE_RISE_MS_DEFAULT = 3_000;
 export const ANNOUNCE_RISE_MS_MAX = 600_000;
 /** Who made a route, in the kernel (rtm_protocol): rows of `anyhop announce` and of nobody else carry it. */
 export const ANNOUNCE_PROTOCOL = 179;
+/** What feeds a daemon that reads no kernel table looks at the table so often without being told, and so long after it was told. */
+export const FEED_READ_MS = 1_000;
+export const FEED_SETTLE_MS = 2;
+/** ExaBGP's answer is complete when no line has come for so long. */
+export const FEED_ANSWER_MS = 500;
+/** Where printed commands put the API of gobgpd. */
+export const GOBGP_SOCKET_DEFAULT = '/run/gobgp/gobgp.sock';
 /** Of the BFD sessions in printed configs of routing daemons, as FRR bounds them. */
 export const BFD_INTERVAL_MS_MIN = 10;
 export const BFD_INTERVAL_MS_MAX = 60_000;

@@ -37,6 +37,9 @@ export const LOG_EVENTS = {
   dumps_allowed: "The process could not forbid core dumps, which would contain the fleet's key.",
   engine: 'The engine that runs, its mode, and why it was chosen.',
   environment: 'Something on the host keeps the agent from working well; `hint` says what to do.',
+  feed_failed: 'A daemon that reads no kernel table cannot be told of the rows of VIPs; it is tried again.',
+  feed_recovered: 'That daemon is told of the rows again.',
+  feeding: 'A daemon that reads no kernel table is told of the rows of VIPs from now on.',
   filter_unknown: 'The nftables table of the engine `portable` cannot be watched.',
   flow_hash_changed:
     'The node replaced a program with another version of the flow hash: nearly every flow has another backend, and connections break.',

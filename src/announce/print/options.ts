@@ -42,6 +42,13 @@ export interface PrintOptions extends KeepalivedOptions {
   readonly bfd?: BfdTiming;
   /** VIPs may come from these; default: exactly those of the config. */
   readonly prefixes?: readonly IpPrefix[];
+  /** Own ends of the sessions, one of each IP version at most. */
+  readonly localAddresses?: readonly IpAddress[];
+}
+
+/** A config in which `anyhop` itself is started names this program, by its absolute path. */
+export interface PrintContext {
+  readonly program: string;
 }
 
 /** `ADDRESS` or `ADDRESS=ASN`; undefined when it is malformed. */
@@ -201,3 +208,22 @@ export const LINUX_ROUTER: readonly string[] = [
   '  ip nexthop add id 1 via 192.0.2.11 dev eth1; ip nexthop add id 2 via 192.0.2.12 dev eth2',
   '  ip nexthop add id 10 group 1/2 type resilient buckets 128 idle_timer 60; ip route add 203.0.113.0/24 nhid 10',
 ];
+
+/**
+ * The own address of sessions of an IP version: that of the option, or node.source.
+ * @throws AnyhopError ERR_USAGE when there is none
+ */
+export function localAddress(
+  { place }: LoadedConfig<'announce'>,
+  { localAddresses = [] }: PrintOptions,
+  family: 4 | 6,
+): IpAddress {
+  const given = localAddresses.find((each) => each.family === family);
+  if (given !== undefined) return given;
+  const source = family === 4 ? place.source4 : place.source6;
+  if (source !== undefined && source.text === hostPrefix(source.address).text) return source.address;
+  throw usage(
+    `--local-address is missing: node.source has no single IPv${family} address for the sessions to the routers`,
+    `Give the forwarder's IPv${family} address on the link to its routers: --local-address ${family === 4 ? '192.0.2.11' : '2001:db8::11'}.`,
+  );
+}

@@ -9,6 +9,7 @@ import { parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import { configText, neighbors, printed } from './site.js';
 
 const MAIN = '{table: main}'; // all daemons can take rows from it
+const CONTEXT = { program: '/usr/bin/anyhop' };
 const BOTH = neighbors('10.9.1.1', 'fd09:1::1');
 
 const BGP = Object.entries(FORMATS).filter(([, { takes }]) => takes.includes('neighbors'));
@@ -84,9 +85,9 @@ describe('options of printed configs', () => {
     ] as const) {
       const config = parseConfig(configText('{}', source), 'x.yaml', { role: 'announce', env: {} });
       const write = await FORMATS['bird']!.load();
-      assert.throws(() => write(config, { neighbors: BOTH }), { code: 'ERR_USAGE', message });
+      assert.throws(() => write(config, { neighbors: BOTH }, CONTEXT), { code: 'ERR_USAGE', message });
       assert.match(
-        write(config, { neighbors: BOTH, routerId: parseAddress('192.0.2.9')! }),
+        write(config, { neighbors: BOTH, routerId: parseAddress('192.0.2.9')! }, CONTEXT),
         /^router id 192.0.2.9;$/m,
       );
     }
@@ -98,7 +99,7 @@ describe('options of printed configs', () => {
       env: { ANYHOP_SOURCE: '192.0.2.7' },
     });
     const write = await FORMATS['bird']!.load();
-    assert.match(write(config, { neighbors: BOTH }), /^router id 192.0.2.7;$/m);
+    assert.match(write(config, { neighbors: BOTH }, CONTEXT), /^router id 192.0.2.7;$/m);
   });
 
   test('the path of the config file ends no comment', async () => {
@@ -106,7 +107,7 @@ describe('options of printed configs', () => {
       fc.asyncProperty(fc.string({ unit: 'binary', maxLength: 20 }), async (file) => {
         const config = parseConfig(configText(MAIN), `\n${file}`, { role: 'announce', env: {} });
         const lines = async (of: typeof config, format: string): Promise<string[]> =>
-          (await FORMATS[format]!.load())(of, { neighbors: BOTH }).split('\n');
+          (await FORMATS[format]!.load())(of, { neighbors: BOTH }, CONTEXT).split('\n');
         const plain = parseConfig(configText(MAIN), 'plain.yaml', { role: 'announce', env: {} });
         for (const [format] of BGP) {
           const [odd, usual] = [await lines(config, format), await lines(plain, format)];
@@ -114,7 +115,7 @@ describe('options of printed configs', () => {
           assert.ok(differing.length === 1 && odd.length === usual.length && /^[#!]/.test(differing[0]!));
         }
       }),
-      { numRuns: 30 },
+      { numRuns: 10 },
     );
   });
 
@@ -125,6 +126,7 @@ describe('options of printed configs', () => {
       bfd: { multiplier: 7, intervalMs: 70 },
       prefixes: [parsePrefix('203.0.113.0/24')!, parsePrefix('2001:db8:100::/64')!],
       neighbors: neighbors('10.9.7.1=65002', 'fd09:7::1'),
+      localAddresses: [parseAddress('10.9.7.2')!, parseAddress('fd09:7::2')!],
     };
     for (const [format, { takes }] of BGP) {
       const usual = await printed(format, { neighbors: BOTH }, MAIN);

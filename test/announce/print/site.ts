@@ -1,5 +1,6 @@
 /** A site in network namespaces for tests of printed configs: a router with a cable to each forwarder, and a watch on the router's table. */
 
+import { fileURLToPath } from 'node:url';
 import { FORMATS } from '#anyhop/announce/print/formats.js';
 import { type Neighbor, type PrintOptions, parseNeighbor } from '#anyhop/announce/print/options.js';
 import { parseConfig } from '#anyhop/config/load.js';
@@ -9,6 +10,7 @@ import { Resources } from '../../../scripts/lab/resources.js';
 
 export const VIP4 = '203.0.113.10';
 export const VIP6 = '2001:db8:100::10';
+export const PROGRAM = fileURLToPath(new URL('../../../../dist/main.js', import.meta.url));
 /** A session, with all that comes before it: seconds on an idle machine. */
 export const SESSION_MS = 30_000;
 /** A change that the daemons have to take to the router's table. */
@@ -101,10 +103,10 @@ export async function ip(namespace: string, ...lines: readonly string[]): Promis
 export async function printed(format: string, options: PrintOptions, announce = '{}'): Promise<string> {
   const config = parseConfig(configText(announce), 'anyhop.yaml', { role: 'announce', env: {} });
   const write = await FORMATS[format]!.load();
-  return write(config, options);
+  return write(config, options, { program: PROGRAM });
 }
 
-export function configText(announce: string, source = '[10.9.1.2]'): string {
+export function configText(announce: string, source = '[10.9.1.2, "fd09:1::2"]'): string {
   return `
 node: {name: edge-1, source: ${source}, key: "${'5'.repeat(32)}"}
 announce: ${announce}
