@@ -248,6 +248,11 @@ function checkPeers(peers: readonly IpAddress[], floating: readonly Floating[]):
         'A pair has two nodes: give one address of the other node for each IP version.',
       );
     if (peer === undefined) continue;
+    if (family === 6 && !isLinkLocal(peer))
+      throw usage(
+        `--peer ${peer.text} is no link-local address, from which keepalived speaks over IPv6: both nodes would have the addresses`,
+        'Give the link-local address of the other node (ip -6 addr show scope link), or leave it out: then multicast is used.',
+      );
     const own = floating.find((each) => each.family === family);
     if (own === undefined)
       throw usage(`--peer ${peer.text} is IPv${family}, and nothing IPv${family} floats`, 'Leave it out.');

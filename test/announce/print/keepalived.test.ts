@@ -126,6 +126,11 @@ describe('the printed config of keepalived', () => {
       /--peer 10\.9\.0\.4 is a second IPv4 address/,
     ],
     [
+      'a peer that keepalived would not know',
+      { addresses: BOTH, peers: [parseHost('2001:db8:9::3')!] },
+      /--peer 2001:db8:9::3 is no link-local address/,
+    ],
+    [
       'a peer that floats',
       { addresses: BOTH, peers: [parseHost('10.9.0.1')!] },
       /--peer 10\.9\.0\.1 floats itself/,
