@@ -6,6 +6,7 @@
  */
 import { ControlError } from '../api/api.js';
 import { serveControl } from '../api/server.js';
+import { formatEndpoint } from '../config/announce/endpoint.js';
 import { ConfigError, logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { Hangups } from '../core/hangups.js';
@@ -22,6 +23,8 @@ export type AnnounceLoaded = LoadedConfig<'announce'>;
 
 /** Other parts that go by what is announced. */
 export interface Part extends Follower {
+  /** Another config is in force. */
+  reconfigure?(config: AnnounceLoaded): void;
   close(): Promise<void>;
 }
 
@@ -75,7 +78,7 @@ export async function runAnnounce(
         `following node ${place.node} on ${place.nodeSocket}; rows go to table ${announce.table}`,
       );
       const running = announcer;
-      hangups.handle(async () => reload(load, config, running, log));
+      hangups.handle(async () => reload(load, config, running, followers, log));
       const why = await ended;
       const rows = running.status().vips.filter(({ metric }) => metric !== undefined).length;
       log.info({ event: 'stopping', why, rows }, rowsStay(rows));
@@ -119,7 +122,13 @@ function keptOf({ place: { socket } }: AnnounceLoaded, log: Logger): Kept | unde
   }
 }
 
-function reload(load: () => AnnounceLoaded, before: AnnounceLoaded, announcer: Announcer, log: Logger): void {
+function reload(
+  load: () => AnnounceLoaded,
+  before: AnnounceLoaded,
+  announcer: Announcer,
+  parts: readonly Part[],
+  log: Logger,
+): void {
   log.info({ event: 'reload' }, 'SIGHUP: the config is read again');
   const refuse = (why: string): void =>
     log.error({ event: 'reload_refused', why }, `${why}\nNothing has changed`);
@@ -138,6 +147,7 @@ function reload(load: () => AnnounceLoaded, before: AnnounceLoaded, announcer: A
     ['node.socket', loaded.place.nodeSocket],
     ['node.name', loaded.place.node],
     ['announce.track_file', loaded.announce.trackFile],
+    ['announce.listen', loaded.announce.listen && formatEndpoint(loaded.announce.listen)],
   ];
   const after = new Map(fixed(config));
   const changed = fixed(before).find(([field, value]) => after.get(field) !== value);
@@ -149,5 +159,6 @@ function reload(load: () => AnnounceLoaded, before: AnnounceLoaded, announcer: A
     return;
   }
   announcer.reconfigure(config.announce);
+  for (const part of parts) part.reconfigure?.(config);
   log.info({ event: 'reloaded', vips: config.announce.vips.length }, 'the config is in force');
 }

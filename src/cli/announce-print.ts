@@ -18,6 +18,7 @@ import {
   parseBfd,
   parseNeighbor,
 } from '../announce/print/options.js';
+import { type NameServer, parseNameServer, parseZone } from '../announce/region/print-gdnsd.js';
 import { AnyhopError } from '../core/errors.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
 import { loadFor, type NodeOptions } from './options.js';
@@ -38,6 +39,8 @@ export interface PrintValues {
   readonly vrid?: number;
   readonly priority?: number;
   readonly localAddress?: readonly IpAddress[];
+  readonly zone?: string;
+  readonly nameServer?: readonly NameServer[];
 }
 
 /** Where packages and docs/systemd.md put it. */
@@ -57,6 +60,8 @@ const FLAGS: Readonly<Record<keyof PrintOptions, string>> = {
   vrid: '--vrid',
   priority: '--priority',
   localAddresses: '--local-address',
+  zone: '--zone',
+  nameServers: '--name-server',
 };
 
 export function printOptions(): Option[] {
@@ -113,6 +118,7 @@ export function printOptions(): Option[] {
       parsed(text, parsePrefix, 'Expected ADDRESS/LENGTH with no bits set after the prefix.'),
     ]),
     ...pairOptions(),
+    ...zoneOptions(),
   ];
 }
 
@@ -153,6 +159,21 @@ function pairOptions(): Option[] {
   ];
 }
 
+function zoneOptions(): Option[] {
+  return [
+    new Option('--zone <name>', 'with --print gdnsd-zone: the zone that the hosts are in').argParser((text) =>
+      parsed(text, parseZone, 'Expected the name of a zone, such as example.com.'),
+    ),
+    new Option(
+      '--name-server <name[=address]>',
+      'with --print gdnsd-zone: a DNS host, with its address when its name is below the zone; may be repeated',
+    ).argParser((text, before: readonly NameServer[] = []) => [
+      ...before,
+      parsed(text, parseNameServer, 'Expected ns1.example.com=192.0.2.53, or ns1.example.net.'),
+    ]),
+  ];
+}
+
 function numberUpTo(text: string, max: number): number {
   return parsed(
     text,
@@ -164,11 +185,11 @@ function numberUpTo(text: string, max: number): number {
 
 /** @throws ConfigError; AnyhopError ERR_USAGE for options that are missing or do not fit */
 export async function printConfig(
-  { print, neighbor, prefix, localAddress, address, peer, ...values }: PrintValues,
+  { print, neighbor, prefix, localAddress, address, peer, nameServer, ...values }: PrintValues,
   from: { readonly config: string } & Pick<NodeOptions, 'name'>,
 ): Promise<void> {
   const format = FORMATS[print]!;
-  const { asn, routerId, bfd, interface: link, vips, vrid, priority } = values;
+  const { asn, routerId, bfd, interface: link, vips, vrid, priority, zone } = values;
   const options: PrintOptions = {
     ...(asn !== undefined && { asn }),
     ...(neighbor && { neighbors: neighbor }),
@@ -182,16 +203,22 @@ export async function printConfig(
     ...(vrid !== undefined && { vrid }),
     ...(priority !== undefined && { priority }),
     ...(localAddress && { localAddresses: localAddress }),
+    ...(zone !== undefined && { zone }),
+    ...(nameServer && { nameServers: nameServer }),
   };
   const strange = (Object.keys(options) as (keyof PrintOptions)[]).find(
     (name) => !format.takes.includes(name),
   );
   if (strange !== undefined)
     throw new AnyhopError('ERR_USAGE', `${FLAGS[strange]} means nothing with --print ${print}`, {
-      hint: `It takes ${format.takes.map((name) => FLAGS[name]).join(', ')}.`,
+      hint:
+        format.takes.length === 0
+          ? 'It takes no options.'
+          : `It takes ${format.takes.map((name) => FLAGS[name]).join(', ')}.`,
     });
-  const write = await format.load();
-  writeOut(write(loadFor('announce', from), options, { program: ownProgram() }));
+  const context = { program: ownProgram() };
+  if (format.role === 'regions') writeOut((await format.load())(loadFor('regions', from), options, context));
+  else writeOut((await format.load())(loadFor('announce', from), options, context));
 }
 
 /** The path by which this program was started, if the config of a daemon can name it without quotes. */

@@ -1,4 +1,5 @@
 /** `anyhop announce` without a mode: follows the node, in the foreground. */
+import { RegionPart } from '../announce/region/part.js';
 import { type AnnounceLoaded, type Part, runAnnounce } from '../announce/run.js';
 import { TrackFile } from '../announce/track-file.js';
 import { createLog, type LogLevel } from '../core/log.js';
@@ -6,7 +7,13 @@ import { type AnnounceOptions, loadAnnounce } from './announce-place.js';
 
 export async function followNode(options: AnnounceOptions, logLevel: LogLevel): Promise<void> {
   const log = createLog(logLevel);
-  const parts = async ({ announce: { trackFile } }: AnnounceLoaded): Promise<readonly Part[]> =>
-    trackFile === undefined ? [] : [new TrackFile(trackFile, log)];
+  const parts = async (config: AnnounceLoaded): Promise<readonly Part[]> => {
+    const { trackFile } = config.announce;
+    const region = RegionPart.of(config, log);
+    return [
+      ...(trackFile === undefined ? [] : [new TrackFile(trackFile, log)]),
+      ...(region === undefined ? [] : [region]),
+    ];
+  };
   await runAnnounce((): AnnounceLoaded => loadAnnounce(options), log, parts);
 }

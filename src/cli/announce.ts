@@ -13,6 +13,9 @@ interface Options extends AnnounceOptions, Omit<PrintValues, 'print'>, Omit<Feed
   readonly status?: true;
   readonly withdraw?: true;
   readonly resume?: true;
+  readonly region?: true;
+  readonly once?: true;
+  readonly prepare?: true;
   readonly logLevel: LogLevel;
 }
 
@@ -45,6 +48,10 @@ const MODES: Readonly<
     takes: [...namesOf(feedOptions()), 'neighbor', 'logLevel'],
     run: ({ feed, ...options }) => feedDaemon({ ...options, feed: feed! }, options.logLevel),
   },
+  region: {
+    takes: ['once', 'prepare', 'json', 'logLevel'],
+    run: async (options) => (await import('./announce-region.js')).steerDns(options, options.logLevel),
+  },
 };
 /** Options that need one of the modes, or its absence. */
 const FOLLOWS_TAKES = ['logLevel'];
@@ -65,7 +72,13 @@ export function announceCommand(): Command {
     .option('--status', 'show what is announced, per VIP, since when and why')
     .option('--withdraw', 'take all rows away, until --resume')
     .option('--resume', 'announce again what --withdraw took away')
-    .option('--json', 'with --status, --withdraw or --resume: print one JSON object')
+    .option(
+      '--region',
+      'on a DNS host: ask the nodes of all regions, and keep what gdnsd answers (docs/regions.md)',
+    )
+    .option('--once', 'with --region: ask each node once, show what they say, and write nothing')
+    .option('--prepare', 'with --region: the same, and write the files, before gdnsd starts')
+    .option('--json', 'with --status, --withdraw, --resume or --region --once: print one JSON object')
     .addOption(new Option('--log-level <level>', 'lowest level to log').choices(LOG_LEVELS).default('info'))
     .addHelpText(
       'after',
@@ -77,7 +90,8 @@ If the node's process dies, the engine xdp forwards on, and rows stay for announ
 as they were. With other engines they go at once.
 SIGHUP reads the config again. SIGTERM and SIGINT end the process; rows stay, and the next process adopts them. --withdraw works without a
 process too, and holds until --resume.
-It needs CAP_NET_ADMIN. One process owns a table; a second one is refused.
+With announce.listen, DNS hosts can ask it; on those runs "anyhop announce --region", by itself, as the user of gdnsd. It needs no capability.
+It needs CAP_NET_ADMIN otherwise. One process owns a table; a second one is refused.
 Exit codes: 0 done or stopped by a signal, 1 no process answers, 2 wrong config or usage, 3 the machine lacks something or another process owns
 the table.
 

@@ -13,7 +13,7 @@ import { createLink, letXdpArrive } from '../engine/link.js';
 import { isInstalled, missingForIsolation } from '../isolation.js';
 import { FLAGS, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
-const UNITS = ['anyhop', 'anyhop-agent', 'anyhop-l7'];
+const UNITS = ['anyhop', 'anyhop-agent', 'anyhop-l7', 'anyhop-region'];
 /** Those that run as a user of their own. */
 const OF_A_USER = ['anyhop', 'anyhop-agent'];
 const EXPOSURE_MAX = 3;

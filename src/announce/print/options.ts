@@ -10,6 +10,7 @@ import { listed } from '../../core/listed.js';
 import { printable } from '../../core/printable.js';
 import { VERSION } from '../../core/version.js';
 import { type IpAddress, type IpPrefix, parseAddress, prefixContains } from '../../packet/address.js';
+import type { ZoneOptions } from '../region/print-gdnsd.js';
 import type { KeepalivedOptions } from './keepalived.js';
 
 /** Private numbers (RFC 6996): one for the routers, one that all forwarders share, so that routers merge their routes without more. */
@@ -35,7 +36,7 @@ export interface BfdTiming {
 /** As other programs have it by default. Shorter ones find a hang sooner, and take a busy machine for a dead one more often. */
 export const BFD_DEFAULT: BfdTiming = { multiplier: 3, intervalMs: 300 };
 
-export interface PrintOptions extends KeepalivedOptions {
+export interface PrintOptions extends KeepalivedOptions, ZoneOptions {
   readonly asn?: number;
   readonly neighbors?: readonly Neighbor[];
   readonly routerId?: IpAddress;

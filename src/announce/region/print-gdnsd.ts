@@ -59,7 +59,7 @@ options => {
 }
 
 service_types => {
-  # Which VIPs are up: "anyhop announce --region" writes it. A VIP that is not in the file is down.
+  # Which VIPs are up: "anyhop announce --region" writes it, and without it the last states stay. A VIP that is not in the file is down.
   anyhop => {
     plugin => extfile
     file => ${quoted(file)}
@@ -68,12 +68,6 @@ service_types => {
     def_down => true
     def_ttl => ${REGION_TTL_S}
   }
-  # When the writer is gone, the last states stay. To answer all regions then, by their last weights, have its unit touch the file each five
-  # seconds, and say service_types => [ anyhop, fresh ] below. This brings back regions that are known to be down.
-  # fresh => {
-  #   plugin => extmon, interval => 5, timeout => 2, up_thresh => 1, ok_thresh => 1, down_thresh => 1
-  #   cmd => [ /bin/sh, -c, "test -n \\"$(find ${file} -newermt '-15 seconds')\\"" ]
-  # }
 }
 
 plugins => {

@@ -10,7 +10,7 @@ import { EXIT } from '../../core/errors.js';
 import { Hangups } from '../../core/hangups.js';
 import type { Logger } from '../../core/log.js';
 import { reasonOf } from '../../core/reason.js';
-import type { HostState } from './judge.js';
+import type { HostRegion, HostState } from './judge.js';
 import { type FilesPlace, RegionFiles } from './region-files.js';
 import { RegionSteering } from './steering.js';
 import type { NodeView } from './watched-node.js';
@@ -62,8 +62,13 @@ function reload(load: () => Config, log: Logger, use: (config: Config) => void):
 
 /** What is known after each node was asked, and had its time. */
 export interface RegionsKnown {
-  readonly hosts: readonly HostState[];
+  readonly hosts: readonly KnownHost[];
   readonly nodes: readonly { readonly name: string; readonly region: string; readonly view: NodeView }[];
+}
+
+/** As JSON shows it. */
+export interface KnownHost extends Omit<HostState, 'regions'> {
+  readonly regions: readonly (Omit<HostRegion, 'vips'> & { readonly vips: readonly string[] })[];
 }
 
 /** Asks each node, and says what they say. @param write whether to write the files too, without a reload of the DNS server */
@@ -81,7 +86,13 @@ export async function askRegions(config: Config, log: Logger, write: boolean): P
     const files = new RegionFiles({ ...placeOf(config), reload: [] }, log);
     await files.setOnce(hosts);
   }
-  return { hosts, nodes };
+  return {
+    nodes,
+    hosts: hosts.map((host) => ({
+      ...host,
+      regions: host.regions.map((region) => ({ ...region, vips: region.vips.map(({ text }) => text) })),
+    })),
+  };
 }
 
 function placeOf({ announce }: Config): FilesPlace {

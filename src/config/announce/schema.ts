@@ -112,7 +112,7 @@ export const announce = z
       region_file: text(REGION_FILE_EXPECTED, /^(?:\/[A-Za-z0-9._-]+)+$/)
         .default(REGION_FILE_DEFAULT)
         .describe(
-          'File for gdnsd, written on a DNS host: which VIPs are up. The weights are in a file beside it, NAME.weights.',
+          'File for gdnsd, written by `anyhop announce --region` on a DNS host: which VIPs are up. The weights are in a file beside it, NAME.weights.',
         ),
       region_reload: z
         .array(text('a word without spaces', /^[!-~]+$/), { error: 'a list of words: [gdnsdctl, replace]' })

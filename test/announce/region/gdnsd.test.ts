@@ -8,10 +8,9 @@ import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { gdnsdConfig, gdnsdZone, parseNameServer } from '#anyhop/announce/region/print-gdnsd.js';
-import { loadConfig } from '#anyhop/config/load.js';
 import { createAuthority } from '../../../scripts/lab/certificates.js';
 import { run } from '../../../scripts/lab/command.js';
+import { PROGRAM as PROGRAM_FILE } from '../../../scripts/lab/lab.js';
 import type { LabProcess } from '../../../scripts/lab/process.js';
 import { Resources } from '../../../scripts/lab/resources.js';
 import { missingForIsolation } from '../../isolation.js';
@@ -24,6 +23,7 @@ const [EU4 = '', EU6 = ''] = EU;
 const [US4 = ''] = US;
 const EU6_HEX = '20010db8000100000000000000000010';
 const TTL_S = 60;
+const PROGRAM = [process.execPath, PROGRAM_FILE, 'announce'];
 const script = (name: string) => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 
 interface Heard {
@@ -76,13 +76,11 @@ class Host {
     }
     await authority.clientCertificate(join(this.directory, 'dns.pem'), 'dns-1');
     writeFileSync(this.file, this.config());
-    const config = loadConfig(this.file, { role: 'regions', env: {} });
-    const nameServers = [parseNameServer('ns1.example.com=192.0.2.53')!];
-    writeFileSync(join(gdnsd, 'config'), gdnsdConfig(config));
-    writeFileSync(
-      join(gdnsd, 'zones', 'example.com'),
-      gdnsdZone(config, { zone: 'example.com', nameServers }),
-    );
+    const printed = (format: string, ...more: string[]) =>
+      run([...PROGRAM, '-c', this.file, '--print', format, ...more]);
+    const zone = ['--zone', 'example.com', '--name-server', 'ns1.example.com=192.0.2.53'];
+    writeFileSync(join(gdnsd, 'config'), await printed('gdnsd'));
+    writeFileSync(join(gdnsd, 'zones', 'example.com'), await printed('gdnsd-zone', ...zone));
   }
 
   config(): string {
@@ -158,7 +156,7 @@ describe('gdnsd with regions', {
   before(async () => {
     await host.start();
     for (const name of ['eu-1', 'eu-2', 'us-1']) await host.startNode(name);
-    steering = await host.process('region', [process.execPath, script('region-process'), host.file]);
+    steering = await host.process('region', [...PROGRAM, '--region', '-c', host.file]);
     await until('the files are written', () => {
       try {
         return readFileSync(join(host.directory, 'regions', 'states.weights'), 'utf8') !== '';
