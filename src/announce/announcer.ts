@@ -22,6 +22,7 @@ import {
   holdBack,
   type Knowledge,
   loseNode,
+  orphanSince,
   resume,
 } from './knowledge.js';
 import { logMarks } from './mark-log.js';
@@ -143,7 +144,8 @@ export class Announcer {
     this.#keepRows();
     logMarks(before.marks, this.#decision.marks, this.#log);
     const { table } = this.#config;
-    const { stop, forwarding, orphanMs, hold } = this.#known;
+    const { stop, forwarding, hold } = this.#known;
+    const orphanMs = this.#decision.heard === 'silent' ? orphanSince(this.#known) : this.#known.orphanMs;
     void this.#keeper.keep({
       table,
       ...(stop && { stop }),

@@ -12,7 +12,7 @@
 import { FOLLOW_SILENCE_MS, ORPHAN_FACTS_MS, PROGRAM_CHANGE_MS } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
 import { Deadlines } from './deadlines.js';
-import type { Forwarding, Knowledge } from './knowledge.js';
+import { type Forwarding, type Knowledge, orphanSince } from './knowledge.js';
 import { hopText, type KernelFacts } from './orphan-facts.js';
 import type { Announcement, Heard } from './status.js';
 
@@ -82,8 +82,6 @@ export function needsKernel({ heard }: Pick<Decision, 'heard'>): boolean {
   return heard !== 'serving' && heard !== 'asked';
 }
 
-const STOP_OVER = 'node.stop_delay is over';
-
 class Judge {
   readonly #rules: Rules;
   readonly #known: Knowledge;
@@ -107,13 +105,15 @@ class Judge {
   }
 
   want(vip: string, was: Mark | undefined): Wanted {
-    const { hold } = this.#known;
+    const { hold, stop } = this.#known;
     if (hold?.by === 'withdraw')
       return withdrawn('held back by "anyhop announce --withdraw", until "anyhop announce --resume"');
     if (hold?.by === 'stop') return withdrawn('held back by "anyhop stop", until the node serves again');
     if (this.#heard === 'serving') return this.#served(vip, was);
     if (was?.isDoubted && this.#heard !== 'stopping') return was;
     if (was === undefined || was.state === 'withdrawn') return withdrawn(this.#absence());
+    if (was.state === 'draining' && stop !== undefined && this.#deadlines.passed(stop.untilMs))
+      return doubted('node.stop_delay is over');
     if (this.#heard === 'asked')
       return { state: was.state, reason: 'found; the node has not said anything yet' };
     return this.#heard === 'stopping' ? this.#stopping(vip, was) : this.#orphan(vip, was);
@@ -146,7 +146,6 @@ class Judge {
   #stopping(vip: string, was: Mark): Wanted {
     const { line, stop, forwarding } = this.#known;
     if (stop === undefined || this.#deadlines.passed(stop.untilMs)) {
-      if (was.state === 'draining') return withdrawn(STOP_OVER);
       return stop?.forwardsOn
         ? this.#orphan(vip, was)
         : withdrawn(`the node stops (${line?.stop?.why ?? 'asked to'})`);
@@ -160,9 +159,6 @@ class Judge {
   }
 
   #orphan(vip: string, was: Mark): Wanted {
-    const { stop } = this.#known;
-    if (was.state === 'draining' && stop !== undefined && this.#deadlines.passed(stop.untilMs))
-      return doubted(STOP_OVER);
     this.#doubt ??= { found: this.#orphanDoubt() };
     const doubt = this.#doubt.found ?? this.#hopDoubt(vip);
     if (doubt !== undefined) return doubted(doubt);
@@ -172,14 +168,15 @@ class Judge {
 
   /** Why an orphan must not be announced, whatever the VIP. */
   #orphanDoubt(): string | undefined {
-    const { forwarding, line, orphanMs } = this.#known;
+    const { forwarding, line } = this.#known;
+    const endMs = orphanSince(this.#known) + this.#rules.orphanMs;
     if (forwarding === undefined)
       return `nothing is known of a node that forwarded, and ${ABSENCE[this.#heard]}`;
     const { name, program } = forwarding.engine;
     if (program === undefined)
       return `${ABSENCE[this.#heard]}, and the engine ${name} forwards nothing without it`;
     if (this.#heard === 'left' && line?.stop?.forwardsOn === false) return 'the node has ended forwarding';
-    if (orphanMs !== undefined && this.#deadlines.passed(orphanMs + this.#rules.orphanMs))
+    if (this.#deadlines.passed(endMs))
       return `no process for ${formatDuration(this.#rules.orphanMs)} (announce.orphan_time)`;
     return this.#programFault(program) ?? this.#linkFault() ?? this.#unknownFault();
   }

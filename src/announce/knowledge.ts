@@ -78,7 +78,7 @@ export function hear(known: Knowledge, line: FollowLine, nowMs: number, wallMs: 
     phaseMs: known.line?.phase === line.phase && known.gone === undefined ? (known.phaseMs ?? nowMs) : nowMs,
     ...(stop && { stop }),
     ...(forwarding && { forwarding }),
-    ...(!isFollowed && { orphanMs: known.orphanMs ?? nowMs }),
+    ...(!isFollowed && { orphanMs: orphanSince(known) }),
     ...(hold && !isReleased && { hold }),
   };
 }
@@ -93,8 +93,13 @@ export function loseNode(known: Knowledge, why: string, nowMs: number): Knowledg
   return {
     ...known,
     gone: { sinceMs: known.gone?.sinceMs ?? nowMs, why },
-    orphanMs: known.orphanMs ?? nowMs,
+    orphanMs: orphanSince(known),
   };
+}
+
+/** Since when no process that serves has been heard, when none is: since the last line of one that says nothing any more. */
+export function orphanSince({ orphanMs, heardMs, askedMs }: Knowledge): number {
+  return orphanMs ?? heardMs ?? askedMs;
 }
 
 export function holdBack(known: Knowledge, by: HeldBy, nowMs: number): Knowledge {

@@ -3,8 +3,8 @@ import type { FollowLine } from '../api/follow.js';
 import type { AnnounceConfig } from '../config/announce/types.js';
 import { VERSION } from '../core/version.js';
 import type { Decision, Mark } from './decide.js';
-import type { Knowledge } from './knowledge.js';
-import type { AnnounceStatus, VipStatus } from './status.js';
+import { type Knowledge, orphanSince } from './knowledge.js';
+import type { AnnounceStatus, Heard, VipStatus } from './status.js';
 
 export interface Decided {
   readonly config: AnnounceConfig;
@@ -18,13 +18,15 @@ export interface Decided {
   readonly wallMs: number;
 }
 
+const ORPHANED: ReadonlySet<Heard> = new Set<Heard>(['starting', 'left', 'silent', 'gone']);
+
 export function statusOf(decided: Decided): AnnounceStatus {
   const { config, node, startedAt, known, decision, nowMs, wallMs } = decided;
   // Whole seconds: the two clocks drift apart by less, and the same moment has the same text each time.
   const time = (ms: number): string =>
     new Date(Math.round((wallMs - nowMs + ms) / 1000) * 1000).toISOString();
-  const { orphanMs, hold } = known;
-  const isOrphan = orphanMs !== undefined && decision.heard !== 'serving' && isForwarding(decision);
+  const { hold } = known;
+  const orphanMs = ORPHANED.has(decision.heard) && isForwarding(decision) ? orphanSince(known) : undefined;
   const services = decision.heard === 'serving' ? (known.line?.vips ?? []) : [];
   const byVip = new Map(services.map((each) => [each.vip, each.services]));
   return {
@@ -38,7 +40,9 @@ export function statusOf(decided: Decided): AnnounceStatus {
       since: time(heardSince(known, decision)),
       reasons: heardReasons(known, decision),
     },
-    ...(isOrphan && { orphan: { since: time(orphanMs), until: time(orphanMs + config.orphanMs) } }),
+    ...(orphanMs !== undefined && {
+      orphan: { since: time(orphanMs), until: time(orphanMs + config.orphanMs) },
+    }),
     ...(hold && { held: { by: hold.by, since: time(hold.sinceMs) } }),
     vips: [...decision.marks].map(([vip, mark]) => vipStatus(vip, mark, byVip.get(vip) ?? [], decided, time)),
   };

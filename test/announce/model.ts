@@ -50,6 +50,7 @@ export interface Trouble {
 
 export class Model {
   readonly #rules: Rules;
+  readonly #more: number;
   readonly #real: Record<Pool, number> = { a: 1, b: 1 };
   /** What the image of the program or of the process sends to. */
   readonly #image: Record<Pool, number> = { a: 0, b: 0 };
@@ -72,12 +73,18 @@ export class Model {
   readonly #leftMs = new Map<string, number>();
   /** Since when a process served last: nothing else makes an orphan young. */
   #servedMs = -Infinity;
+  /** When a node that stops has said that it forwards no more. */
+  #drainEndMs = Infinity;
+  /** The last process has said that nothing forwards on. */
+  #isEnded = false;
   /** Until then nothing could be known. */
   #unhungMs = 0;
   readonly troubles: Trouble[] = [];
 
-  constructor(rules: Rules) {
+  /** @param more backends that are up all the time in each pool */
+  constructor(rules: Rules, more = 0) {
     this.#rules = rules;
+    this.#more = more;
     this.#known = begin(this.#nowMs);
     this.#decision = decide(rules, this.#known, undefined, new Map(), this.#nowMs);
   }
@@ -107,6 +114,8 @@ export class Model {
       case 'serve':
         if (process?.phase === 'starting' && !process.isHung) {
           process.phase = 'serving';
+          this.#drainEndMs = Infinity;
+          this.#isEnded = false;
           if (process.engine === 'xdp' && this.#program === 0) this.#program = ++this.#programs;
         }
         break;
@@ -127,6 +136,7 @@ export class Model {
           const until = new Date(WALL_MS + endMs).toISOString();
           process.phase = 'stopping';
           process.stop = { until, endMs, forwardsOn: event.forwardsOn && process.engine === 'xdp' };
+          this.#drainEndMs = endMs;
         }
         break;
       case 'detach':
@@ -171,6 +181,7 @@ export class Model {
     if (process.stop !== undefined && this.#nowMs >= process.stop.endMs) {
       process.phase = 'left';
       if (!process.stop.forwardsOn) this.#program = 0;
+      this.#isEnded = !process.stop.forwardsOn;
       this.#say(process);
       this.#end();
     }
@@ -206,7 +217,7 @@ export class Model {
     this.#lastLineMs = this.#nowMs;
     const line = this.#line(process);
     this.#lastText = JSON.stringify(line);
-    if (line.phase === 'serving') this.#servedMs = this.#nowMs;
+    if (line.phase === 'serving' || line.phase === 'stopping') this.#servedMs = this.#nowMs;
     this.#learn(hear(this.#known, line, this.#nowMs, WALL_MS + this.#nowMs));
   }
 
@@ -244,7 +255,7 @@ export class Model {
       pools: Object.fromEntries(
         (['a', 'b'] as const).map((pool) => [
           pool,
-          { up: this.#up[pool], total: 1, hops: this.#image[pool] === 0 ? [] : [hop(pool)] },
+          { up: this.#up[pool] + this.#more, total: 9, hops: this.#image[pool] === 0 ? [] : [hop(pool)] },
         ]),
       ),
     };
@@ -272,7 +283,7 @@ export class Model {
       const hops = new Map(
         (['a', 'b'] as const).map((pool) => [
           ADDRESS[pool],
-          this.#real[pool] === 0 || !this.#isLinkUp ? '' : hopText(INDEX, macOf(this.#real[pool]), undefined),
+          this.#real[pool] === 0 ? '' : hopText(INDEX, macOf(this.#real[pool]), undefined),
         ]),
       );
       this.#see({ hops, link: this.#isLinkUp ? {} : { fault: 'the link is down' } });
@@ -352,18 +363,27 @@ export class Model {
 
   #judge(): void {
     for (const vip of VIPS) {
+      const { state } = this.marks.get(vip)!;
+      if (
+        state === 'draining' &&
+        this.#decision.heard !== 'serving' &&
+        this.#nowMs > this.#drainEndMs + STEP_MS
+      )
+        this.#trouble(`${vip}: draining after the end of stop_delay`);
+      const isHeard = this.#process && !this.#process.isHung && this.#process.phase !== 'starting';
+      const orphanMs = this.#nowMs - Math.max(this.#servedMs, this.#startedMs);
+      if (state !== 'withdrawn' && !isHeard && orphanMs > this.#rules.orphanMs + 3000 + STEP_MS)
+        this.#trouble(`${vip}: ${state} without a process for ${orphanMs} ms`);
       if (this.#doesForward(vip)) {
         this.#dropsSince.delete(vip);
         continue;
       }
       const since = this.#dropsSince.get(vip) ?? this.#nowMs;
       this.#dropsSince.set(vip, since);
-      if (this.marks.get(vip)!.state === 'withdrawn') continue;
+      if (state === 'withdrawn') continue;
       const forMs = this.#nowMs - Math.max(since, this.#startedMs, this.#unhungMs);
       if (forMs > this.#boundMs())
-        this.#trouble(
-          `${vip}: ${this.marks.get(vip)!.state} although its packets have been dropped for ${forMs} ms`,
-        );
+        this.#trouble(`${vip}: ${state} although its packets have been dropped for ${forMs} ms`);
     }
   }
 
@@ -371,7 +391,7 @@ export class Model {
   #boundMs(): number {
     const process = this.#process;
     if (process?.isHung) return 3000 + (this.#program === 0 ? 0 : 1000) + STEP_MS; // silence, then the kernel is asked
-    if (process === undefined && this.#program === 0 && this.#known.forwarding?.engine.program === undefined)
+    if (process === undefined && (this.#isEnded || this.#known.forwarding?.engine.program === undefined))
       return STEP_MS;
     return 2000 + STEP_MS;
   }
