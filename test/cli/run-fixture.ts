@@ -23,12 +23,14 @@ export interface RunConfig {
   readonly health?: object;
   /** Pools more, by name, each with its check: backends that nobody reaches. */
   readonly checks?: Readonly<Record<string, object>>;
+  /** The section of that name. */
+  readonly announce?: object;
 }
 
 /** Writes the file, for the portable engine; what `node` leaves out is for flags and environment. */
 export function writeFleet(
   link: NodeLink,
-  { node = {}, backends = ['10.1.0.11', '10.1.0.12'], health, checks = {} }: RunConfig = {},
+  { node = {}, backends = ['10.1.0.11', '10.1.0.12'], health, checks = {}, announce }: RunConfig = {},
 ): string {
   const file = join(link.resources.directory, 'fleet.yaml');
   const service = (vip: string): object => ({
@@ -39,6 +41,7 @@ export function writeFleet(
     pool: 'web',
   });
   const config = {
+    ...(announce && { announce }),
     node: {
       engine: 'portable',
       key: '00112233445566778899aabbccddeeff',

@@ -1,0 +1,160 @@
+/** What is said to `anyhop announce` by commands, and those who are in its way. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createXdpLink } from '../engine/link.js';
+import { VIP4 } from '../forward/fixture.js';
+import { missingForIsolation } from '../isolation.js';
+import { ANNOUNCED, Announcing, NONE, SOON_MS, TABLE } from './run-fixture.js';
+
+describe('anyhop announce', { skip: missingForIsolation('ethtool') }, () => {
+  let lab: Announcing;
+  beforeEach(async () => {
+    lab = new Announcing(await createXdpLink(), { announce: { orphan_time: '60s' } });
+  });
+  afterEach(() => lab?.link.resources.close());
+
+  async function announced() {
+    const node = await lab.startNode();
+    const announcer = await lab.startAnnouncer();
+    await lab.waitForRows(ANNOUNCED);
+    return { node, announcer };
+  }
+
+  test('refuses a second process on the same table', async () => {
+    await announced();
+    const { status, stderr } = lab.command();
+    assert.equal(status, 3);
+    assert.match(
+      stderr,
+      /another "anyhop announce" runs on routing table 179\n {2}Stop it first \(process \d+\)/,
+    );
+    const withdrawal = lab.anyhop(
+      'announce',
+      '-c',
+      lab.write({ announce: { socket: '/run/none.sock' } }),
+      '--name',
+      'edge-1',
+      '--withdraw',
+    );
+    assert.equal(withdrawal.status, 3, withdrawal.stdout);
+    assert.deepEqual(await lab.rows(), ANNOUNCED);
+  });
+
+  test('leaves the row of another program alone, says so, and takes its turn when that goes', async () => {
+    const row = ['blackhole', VIP4, 'table', String(TABLE), 'metric', '100', 'proto', 'static'];
+    await lab.link.onNode('ip', 'route', 'add', ...row);
+    await lab.startNode();
+    const announcer = await lab.startAnnouncer();
+    await lab.waitForRows(ANNOUNCED);
+    await announcer.waitForEvent('row_refused', SOON_MS);
+    const [first, second] = lab.status().vips;
+    assert.equal(first!.state, 'withdrawn');
+    assert.match(first!.reason, /another program \(proto static\) has the row/);
+    assert.equal(second!.state, 'announced');
+    await lab.link.onNode('ip', 'route', 'del', ...row);
+    await lab.waitForRows(ANNOUNCED);
+    assert.equal(lab.status().vips[0]!.state, 'announced');
+  });
+
+  test('puts rows back that another program removes, and removes those that are not to be there', async () => {
+    const { announcer } = await announced();
+    await lab.link.onNode('ip', 'route', 'del', 'blackhole', VIP4, 'table', String(TABLE));
+    await announcer.waitForEvent('row_restored', SOON_MS);
+    const strange = ['blackhole', '198.51.100.9', 'table', String(TABLE), 'metric', '100', 'proto', '179'];
+    await lab.link.onNode('ip', 'route', 'add', ...strange);
+    await announcer.waitForEvent('row_removed', SOON_MS);
+    assert.deepEqual(await lab.rows(), ANNOUNCED);
+  });
+
+  test('withdraws by command, also across a restart, until --resume', async () => {
+    const { announcer } = await announced();
+    const withdrawal = lab.command('--withdraw');
+    assert.equal(withdrawal.status, 0, withdrawal.stderr);
+    assert.match(withdrawal.stdout, /^withdrawn: 2 VIPs/);
+    assert.deepEqual(await lab.rows(), NONE);
+    announcer.kill();
+    await announcer.exited;
+    await lab.startAnnouncer();
+    await delay(1500);
+    assert.deepEqual(await lab.rows(), NONE);
+    assert.equal(lab.status().held?.by, 'withdraw');
+    assert.match(lab.command('--status').stdout, /held back by "anyhop announce --withdraw" since/);
+    assert.equal(lab.command('--resume').status, 0);
+    await lab.waitForRows(ANNOUNCED);
+  });
+
+  test('withdraws without a process too, and the next one holds that', async () => {
+    const { announcer } = await announced();
+    await announcer.stop();
+    const { status, stdout, stderr } = lab.command('--withdraw', '--json');
+    assert.equal(status, 0, stderr);
+    assert.equal(JSON.parse(stdout).removed.length, 2);
+    assert.deepEqual(await lab.rows(), NONE);
+    const second = await lab.startAnnouncer();
+    await delay(1500);
+    assert.deepEqual(await lab.rows(), NONE);
+    await second.stop();
+    assert.match(lab.command('--resume').stdout, /the next "anyhop announce" announces again/);
+    await lab.startAnnouncer();
+    await lab.waitForRows(ANNOUNCED);
+  });
+
+  test('refuses a bad config at a reload, and takes a good one', async () => {
+    const { announcer } = await announced();
+    const good = lab.write({ announce: { vips: [VIP4] } });
+    writeFileSync(lab.file, '{"announce": {"metric": 0}}');
+    process.kill(announcer.pid, 'SIGHUP');
+    const refused = await announcer.waitForEvent('reload_refused', SOON_MS);
+    assert.match(String(refused['msg']), /announce\.metric: .*Nothing has changed/s);
+    assert.deepEqual(await lab.rows(), ANNOUNCED);
+    // `write` names the same file.
+    assert.equal(lab.write({ announce: { vips: [VIP4] } }), good);
+    process.kill(announcer.pid, 'SIGHUP');
+    await announcer.waitForEvent('reloaded', SOON_MS);
+    await lab.waitForRows([`${VIP4} 100`]);
+  });
+
+  test('refuses options that make no sense together', () => {
+    for (const [args, message] of [
+      [['--status', '--withdraw'], /--status and --withdraw are two things to do/],
+      [['--json'], /--json means nothing here\n {2}It goes with --status, --withdraw, --resume/],
+      [['--status', '--log-level', 'debug'], /--log-level means nothing with --status/],
+    ] as const) {
+      const { status, stderr } = lab.command(...args);
+      assert.equal(status, 2);
+      assert.match(stderr, message);
+    }
+  });
+
+  test('says that nobody answers', () => {
+    const { status, stderr } = lab.command('--status');
+    assert.equal(status, 1);
+    assert.match(stderr, /no "anyhop announce" answers on /);
+  });
+});
+
+describe('anyhop announce, the engine portable', { skip: missingForIsolation('ethtool', 'nft') }, () => {
+  test('withdraws at once when the node is killed, and stays announced when the announcer is', async () => {
+    const lab = new Announcing(await createXdpLink(), { node: { engine: 'portable' } });
+    try {
+      const node = await lab.startNode();
+      const first = await lab.startAnnouncer();
+      await lab.waitForRows(ANNOUNCED);
+      const monitor = await lab.watchRows();
+      first.kill();
+      await first.exited;
+      const second = await lab.startAnnouncer();
+      await delay(1500);
+      assert.deepEqual(monitor.lines(), []);
+      node.kill();
+      const tookMs = await lab.waitForRows(NONE);
+      assert.ok(tookMs < 1000, `gone after ${tookMs} ms`);
+      const event = await second.waitForEvent('withdrawn', SOON_MS);
+      assert.match(String(event['reason']), /the engine portable forwards nothing without it/);
+    } finally {
+      await lab.link.resources.close();
+    }
+  });
+});
