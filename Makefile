@@ -14,12 +14,13 @@ ENGINE ?= auto
 SECOND_CHANCE ?= on
 SURVIVE_ENGINES ?= xdp,xdp,af_xdp
 SURVIVE_SVG ?= build/survive.svg
+HA_SVG ?= build/demo-ha.svg
 HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h native/dev/*.h)
 # Not `:=`: on a bare machine the compiler is there only once the set-up has run.
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -94,6 +95,9 @@ survive-l7: build setup-lab setup-l7 ## 100 reloads and a rolling drain of all p
 
 demo-l7: build setup-lab setup-l7 ## HTTPS requests through forwarders, proxies and servers while a server fails, proxies reload, drain and are killed
 	node build/scripts/demo-l7.js
+
+demo-ha: build setup-lab setup-ha ## connections through forwarders that BIRD and keepalived announce, while nodes, daemons and links fail (HA_SVG=file)
+	node build/scripts/demo-ha.js $(if $(HA_SVG),--svg $(HA_SVG))
 
 survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in two minutes (SECOND_CHANCE=off, SURVIVE_SVG=file, SURVIVE_ENGINES=xdp,xdp,af_xdp)
 	node build/scripts/survive.js --second-chance $(SECOND_CHANCE) --engines $(SURVIVE_ENGINES) $(if $(SURVIVE_SVG),--svg $(SURVIVE_SVG))

@@ -2,8 +2,8 @@
  * The client's program: `client.js PLAN`, a TrafficPlan in JSON. Opens the held connections, says so, and from then on short
  * ones at a steady rate; tells what becomes of them as lines of journal.ts. On SIGTERM it closes everything in order and ends.
  *
- * It chooses the local ports, one after the other; with both IP versions even ones for IPv4 and odd ones for IPv6. A run needs some
- * thousands, so none is used twice and none can be in TIME_WAIT; and the name of a connection that nobody accepted is known too.
+ * It chooses the local ports, one after the other, even ones for IPv4 and odd ones for IPv6. A run needs some thousands, so
+ * none is used twice and none can be in TIME_WAIT; and the name of a connection that nobody accepted is known too.
  */
 import { Connection, type ConnectionPlan } from './connection.js';
 import type { JournalLine } from './journal.js';
@@ -21,7 +21,6 @@ const PORT_FIRST = 20_000;
 const PORT_LAST = 65_535;
 
 const plan: TrafficPlan = JSON.parse(process.argv[2]!);
-const families = ([4, 6] as const).filter((family) => plan.vips[family] !== undefined);
 const wheel = new Wheel<Connection>(TURN_MS, TICK_MS, Date.now());
 const open = new Set<Connection>();
 const totals = { started: 0, answered: 0, shortsStarted: 0 };
@@ -54,11 +53,11 @@ function tick(): void {
 }
 
 function start(kind: ConnectionPlan['kind'], messages: number, nowMs: number): void {
-  const family = families[totals.started % families.length]!;
+  const family = totals.started % 2 === 0 ? 4 : 6;
   const localPort = PORT_FIRST + totals.started;
   if (localPort > PORT_LAST) throw new RangeError('the client has used all its ports');
   totals.started += 1;
-  const to = { kind, family, host: plan.vips[family]!, port: plan.port, localPort, messages } as const;
+  const to = { kind, family, host: plan.vips[family], port: plan.port, localPort, messages } as const;
   const connection: Connection = new Connection(
     to,
     {

@@ -17,10 +17,9 @@ export const HEALTH_PORT = 7001;
 
 /** What the client is to do. */
 export interface TrafficPlan {
-  /** By IP version; those that are given take turns. */
-  readonly vips: Readonly<Partial<Record<4 | 6, string>>>;
+  readonly vips: Readonly<Record<4 | 6, string>>;
   readonly port: number;
-  /** Connections that are open throughout. */
+  /** Connections that are open throughout, half of them over IPv6. */
   readonly held: number;
   /** Connections for a few messages. */
   readonly shortsPerSecond: number;

@@ -1,18 +1,11 @@
-/** What the lab reads of a router: rows of its table by `ip monitor`, sessions of BIRD; and the configuration that BIRD is given. */
+/** What the lab reads of a router: rows of its table by `ip monitor`, sessions of BIRD. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { run } from '../../scripts/lab/command.js';
 import { establishedOf } from '../../scripts/lab/ha/bird.js';
 import { FibParser, FibWatch } from '../../scripts/lab/ha/fib.js';
-import { routerConfig } from '../../scripts/lab/ha/router.js';
 import { missingForLab } from '../../scripts/lab/lab.js';
 import { Resources } from '../../scripts/lab/resources.js';
-import { forwarderAddresses } from '../../scripts/lab/topology.js';
-import { isInstalled } from '../isolation.js';
 
 function rowsOf(text: string): [destination: string, hops: string][] {
   const parser = new FibParser();
@@ -78,20 +71,6 @@ edge_1_6   BGP        ---        start  22:29:06.460  Active        Socket: Conn
 edge_2_4   BGP        ---        up     22:29:46.669  Established   `),
     2,
   );
-});
-
-test('BIRD takes the configuration of the router', { skip: !isInstalled('bird') && 'needs bird' }, () => {
-  const forwarders = [1, 2].map((number) => ({ name: `edge-${number}`, ...forwarderAddresses(number) }));
-  const vips = { 4: ['203.0.113.10/32'], 6: ['2001:db8:100::10/128', '2001:db8:100::11/128'] };
-  const directory = mkdtempSync(join(tmpdir(), 'anyhop-bird-'));
-  try {
-    const file = join(directory, 'bird.conf');
-    writeFileSync(file, routerConfig({ forwarders, vips }));
-    const { status, stderr } = spawnSync('bird', ['-p', '-c', file], { encoding: 'utf8' });
-    assert.equal(status, 0, stderr);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
 });
 
 test('a watch on a router tells of each change of its table from its start on', {
