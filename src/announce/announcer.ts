@@ -10,7 +10,6 @@
 import type { AnnounceConfig, AnnouncePlace } from '../config/announce/types.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
-import { parseAddress } from '../packet/address.js';
 import { monotonicMs } from './clock.js';
 import { type Decision, decide, type Mark, type Marks, needsKernel, type Rules } from './decide.js';
 import { Keeper, type Kept } from './kept.js';
@@ -183,11 +182,12 @@ export class Announcer {
   }
 
   #keepRows(): void {
-    const { metric, drainMetric } = this.#config;
+    const { vips, metric, drainMetric } = this.#config;
     const wanted: Row[] = [];
-    for (const [vip, { state }] of this.#decision.marks)
-      if (state !== 'withdrawn')
-        wanted.push({ vip: parseAddress(vip)!, metric: state === 'draining' ? drainMetric : metric });
+    for (const vip of vips) {
+      const state = this.#decision.marks.get(vip.text)?.state ?? 'withdrawn';
+      if (state !== 'withdrawn') wanted.push({ vip, metric: state === 'draining' ? drainMetric : metric });
+    }
     const key = wanted.map(({ vip, metric: of }) => `${vip.text} ${of}`).join();
     if (key === this.#wanted && key !== '') return;
     this.#wanted = key;

@@ -9,6 +9,7 @@
  *
  * Every doubt ends in `withdrawn`: another forwarder can take any packet, so a missing route costs nothing, and a wrong one every packet.
  */
+import type { FollowedVip } from '../api/follow.js';
 import { FOLLOW_SILENCE_MS, ORPHAN_FACTS_MS, PROGRAM_CHANGE_MS } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
 import { Deadlines } from './deadlines.js';
@@ -88,6 +89,8 @@ class Judge {
   readonly #kernel: KernelFacts | undefined;
   readonly #heard: Heard;
   readonly #deadlines: Deadlines;
+  /** Of the line, by VIP. */
+  #services: ReadonlyMap<string, FollowedVip['services']> | undefined;
   #doubt: { readonly found: string | undefined } | undefined;
 
   constructor(
@@ -121,8 +124,9 @@ class Judge {
 
   #served(vip: string, was: Mark | undefined): Wanted {
     const { reasons, vips, pools } = this.#known.line!;
+    this.#services ??= new Map(vips.map((each) => [each.vip, each.services]));
     if (reasons.length > 0) return withdrawn(reasons.join('; '));
-    const services = vips.find((each) => each.vip === vip)?.services ?? [];
+    const services = this.#services.get(vip) ?? [];
     if (services.length === 0) return withdrawn('the node has no service on it');
     if (!services.some(({ ready }) => ready)) {
       const [{ reason = 'not ready' }] = services as [(typeof services)[number]];

@@ -19,8 +19,9 @@ export interface NodeStreamListener {
 }
 
 const LINE_FEED = 10;
-/** The only part of a line that always differs. */
-const COUNTER = /"line":[0-9]+,/;
+/** The only part of a line that always differs stands first; it is not longer than this. */
+const COUNTER = /^\{"line":[0-9]+,/;
+const COUNTER_BYTES_MAX = 32;
 const REFUSALS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket',
   ECONNREFUSED: 'no process listens there',
@@ -76,16 +77,17 @@ export class NodeStream {
       return;
     }
     const lines = new Lines();
-    let before = '';
+    let before: Buffer = Buffer.alloc(0);
     response.on('data', (part: Buffer) => {
-      for (const text of lines.add(part)) {
-        const same = text.replace(COUNTER, '');
-        if (same === before) {
+      for (const bytes of lines.add(part)) {
+        const [counter = ''] = COUNTER.exec(bytes.toString('latin1', 0, COUNTER_BYTES_MAX)) ?? [];
+        const rest = bytes.subarray(counter.length);
+        if (rest.equals(before)) {
           this.#listener.heardAgain();
           continue;
         }
-        before = same;
-        const line = readLine(text);
+        before = rest;
+        const line = readLine(bytes.toString('utf8'));
         if (typeof line === 'string') {
           over(line);
           return;
@@ -104,7 +106,7 @@ class Lines {
   /** Why no more lines come. */
   fault: string | undefined;
 
-  *add(part: Buffer): Generator<string> {
+  *add(part: Buffer): Generator<Buffer> {
     let rest = part;
     for (;;) {
       const end = rest.indexOf(LINE_FEED);
@@ -114,7 +116,7 @@ class Lines {
         return;
       }
       if (end < 0) return;
-      yield this.#pieces.join().toString('utf8');
+      yield this.#pieces.join();
       this.#pieces = new Pieces(FOLLOW_LINE_BYTES_MAX);
       rest = rest.subarray(end + 1);
     }

@@ -12,6 +12,7 @@ const NONE: ReadonlyMap<string, string> = new Map();
 
 /** The kernel's table, or a test's. */
 export interface RowTable {
+  /** The same array again when nothing has changed since the last time. */
   read(): readonly Row[];
   change: (changes: Parameters<typeof changeRows>[1]) => ReturnType<typeof changeRows>;
 }
@@ -29,6 +30,8 @@ export class RowKeeper {
   #wanted: readonly Row[] = [];
   /** Rows that were there when it was last looked. */
   #present: ReadonlySet<string> = new Set();
+  /** What was read when there was nothing to change. */
+  #settled: readonly Row[] | undefined;
   #refusals = NONE;
   #complaint: string | undefined;
 
@@ -63,7 +66,10 @@ export class RowKeeper {
 
   #bringAbout(isLook: boolean): void {
     try {
-      const changes = planRows(this.#wanted, this.#table.read());
+      const found = this.#table.read();
+      if (isLook && found === this.#settled) return;
+      const changes = planRows(this.#wanted, found);
+      this.#settled = changes.length === 0 ? found : undefined;
       const refused = changes.length === 0 ? [] : this.#table.change(changes);
       if (isLook) this.#tellRestored(changes);
       const failed = refused.filter(({ change }) => change.what === 'add');

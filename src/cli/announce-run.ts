@@ -1,4 +1,5 @@
 /** `anyhop announce` without a mode: follows the node, in the foreground. */
+import '../core/small-heap.js'; // before the config is read
 import { RegionPart } from '../announce/region/part.js';
 import { type AnnounceLoaded, type Part, runAnnounce } from '../announce/run.js';
 import { TrackFile } from '../announce/track-file.js';

@@ -5,6 +5,7 @@
  *   health checks, next hops ------> NodePools --what is in force--> Forwarding --image--> engine
  *   memory of the process before -/       \------------------------------\--> control socket, those who follow
  */
+import { setImmediate } from 'node:timers/promises';
 import type { ControlServer } from '../api/server.js';
 import type { NodeStatus } from '../api/status.js';
 import type { Hangups } from '../core/hangups.js';
@@ -189,6 +190,8 @@ export class Node {
       this.#log.info({ event: 'stopping', why }, `stopping: ${why}`);
       const delayMs = why === ENGINE_ENDED ? 0 : this.#pools.file.node.stopDelayMs;
       this.#following.stops(why, delayMs, why === LEAVES_AT);
+      // The word of it goes out first: ending an engine may take this thread for 30 ms.
+      await setImmediate();
       if (delayMs > 0) await lameDuck(delayMs, [stop.second, ended], this.#log);
     } finally {
       quiet();
