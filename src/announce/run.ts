@@ -16,6 +16,7 @@ import { lockTable } from '../underlay/lock.js';
 import { Announcer } from './announcer.js';
 import { type AnnounceActions, announceRoutes, nodeRuns } from './api.js';
 import { type Kept, keptPath, readKept } from './kept.js';
+import { warnAboutReversePath } from './reverse-path.js';
 import { kernelTable } from './row-keeper.js';
 import type { Follower } from './status.js';
 
@@ -45,7 +46,7 @@ export async function runAnnounce(
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });
   const config = load();
-  logWarnings(config.warnings, log);
+  logWarnings([...config.warnings, ...warnAboutReversePath(config, config.place.interface)], log);
   const { announce, place } = config;
   const lock = await lockTable(announce.table);
   try {

@@ -2,6 +2,7 @@
  * `anyhop check`: checks a config and shows what the node would do. It only reads files, and this machine's addresses and routes.
  */
 import { Command } from 'commander';
+import { warnAboutReversePath } from '../announce/reverse-path.js';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
 import { EXIT } from '../core/errors.js';
@@ -49,7 +50,10 @@ async function check(options: CheckOptions): Promise<void> {
     const host = hostInterfaces();
     const loaded = options.agent ? loadFor('agent', options, { host }) : loadFor('node', options, { host });
     const { warnings: ofFile, ...config } = loaded;
-    const warnings = [...ofFile, ...(options.agent ? [] : await warnAboutNarrowRoutes(loaded))];
+    const ofMachine = options.agent
+      ? []
+      : [...(await warnAboutNarrowRoutes(loaded)), ...warnAboutReversePath(loaded, loaded.node?.interface)];
+    const warnings = [...ofFile, ...ofMachine];
     const summary = summarize(config);
     if (options.json) printJson({ ok: true, warnings, summary });
     else writeOut(formatSummary(config.file, summary, warnings));

@@ -217,6 +217,9 @@ export const FEED_READ_MS = 1_000;
 export const FEED_SETTLE_MS = 2;
 /** ExaBGP's answer is complete when no line has come for so long. */
 export const FEED_ANSWER_MS = 500;
+/** Commands of gobgp that run at once, and between two looks at the table. */
+export const GOBGP_AT_ONCE = 4;
+export const GOBGP_ROUND = 64;
 /** Where printed commands put the API of gobgpd. */
 export const GOBGP_SOCKET_DEFAULT = '/run/gobgp/gobgp.sock';
 /** Of the BFD sessions in printed configs of routing daemons, as FRR bounds them. */

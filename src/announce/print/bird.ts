@@ -22,9 +22,10 @@ filter anyhop_rows {
   accept;
 }
 
-# A forwarder that drains says so (RFC 8326): the routers prefer the others.
+# A forwarder that drains says so (RFC 8326): the routers prefer the others. One origin, whatever the daemon, or there is no ECMP.
 filter anyhop_out {
   if source != RTS_INHERIT then reject;
+  bgp_origin = ORIGIN_IGP;
   bgp_med = krt_metric;
   if krt_metric >= ${announce.drainMetric} then bgp_community.add((65535, 0));
   accept;

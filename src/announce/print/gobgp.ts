@@ -20,7 +20,7 @@ export function gobgpForwarder(
 #   gobgpd -f FILE --pprof-disable --api-hosts=unix://${GOBGP_SOCKET_DEFAULT}
 # Beside it, as a service of its own that is always restarted:
 #   ${program} announce --feed gobgp --table ${announce.table} --drain-metric ${announce.drainMetric} --gobgp-socket ${GOBGP_SOCKET_DEFAULT}
-# All host routes that this gobgpd originates are this service's. It takes 7 ms a VIP: a thousand VIPs need 7 seconds.
+# All host routes that this gobgpd originates are this service's. It runs a command for each VIP: a thousand take seconds.
 
 [global.config]
   as = ${asn}

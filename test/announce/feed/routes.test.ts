@@ -1,11 +1,13 @@
 /** What a daemon is told, from the rows and from its own words; without daemons. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { commandsOf, routeOf } from '#anyhop/announce/feed/exabgp.js';
-import { routesIn } from '#anyhop/announce/feed/gobgp.js';
+import { feedGobgp, routesIn } from '#anyhop/announce/feed/gobgp.js';
 import { changesOf, type Route, routesOf } from '#anyhop/announce/feed/watch.js';
 import type { Row } from '#anyhop/announce/rows.js';
+import { GOBGP_AT_ONCE, GOBGP_ROUND } from '#anyhop/core/limits.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 
 const VIPS = ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8::2'];
@@ -102,5 +104,66 @@ describe('what a daemon is told of rows', () => {
     ]);
     assert.deepEqual(routesIn('Network not in table\n'), []);
     assert.throws(() => routesIn('rpc error'), { code: 'ERR_TOOL' });
+  });
+});
+
+describe('feeding gobgpd', () => {
+  test('a thousand VIPs take a look at the table between rounds, and a withdrawal comes first', async () => {
+    const rib = new Map<string, number>();
+    const wanted = new Map<string, Route>();
+    const want = (i: number): void => {
+      const prefix = `10.0.${i >> 8}.${i & 255}/32`;
+      wanted.set(prefix, { prefix, family: 4, med: 100, draining: false });
+    };
+    for (let i = 0; i < 1_000; i++) want(i);
+    const stop = new AbortController();
+    let [atOnce, atOnceMax, commands] = [0, 0, 0];
+    let removed: string | undefined;
+    let removedAfter = 0;
+    await feedGobgp(
+      {
+        socket: '/run/x',
+        read: () => wanted,
+        failed: (reason) => assert.equal(reason, undefined),
+        async run(program, args) {
+          assert.deepEqual([program, ...args.slice(0, 2)], ['gobgp', '--target', 'unix:///run/x']);
+          atOnceMax = Math.max(atOnceMax, ++atOnce);
+          await delay(0);
+          atOnce--;
+          if (args[2] === '-j') {
+            const isIpv4 = args.at(-1) === 'ipv4';
+            const table = [...rib].map(([key, metric]) => [
+              key,
+              [
+                {
+                  attrs: [
+                    { type: 3, nexthop: '0.0.0.0' },
+                    { type: 4, metric },
+                  ],
+                },
+              ],
+            ]);
+            return { code: 0, stdout: JSON.stringify(isIpv4 ? Object.fromEntries(table) : {}), stderr: '' };
+          }
+          commands++;
+          const [what, target] = args.slice(4) as [string, string];
+          if (what === 'del') {
+            assert.equal(target, removed);
+            removedAfter = commands;
+            assert.ok(rib.delete(target));
+          } else rib.set(target, 100);
+          if (commands === 10) {
+            removed = target;
+            wanted.delete(target);
+          }
+          if (rib.size === wanted.size && removedAfter > 0) stop.abort();
+          return { code: 0, stdout: '', stderr: '' };
+        },
+      },
+      stop.signal,
+    );
+    assert.equal(atOnceMax, GOBGP_AT_ONCE);
+    assert.ok(removedAfter > 10 && removedAfter <= GOBGP_ROUND + 1, `${removedAfter}`);
+    assert.deepEqual([...rib.keys()].sort(), [...wanted.keys()].sort());
   });
 });

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { run } from '../../../scripts/lab/command.js';
+import { BIRD_TOOLS, startBird } from '../../../scripts/lab/ha/bird.js';
 import { type Frr, startFrr, withoutFrr } from '../../../scripts/lab/ha/frr.js';
 import { missingForIsolation } from '../../isolation.js';
-import { CHANGE_MS, neighbors, printed, SESSION_MS, VIP4, VIP6, withSite } from './site.js';
+import { CHANGE_MS, type Forwarder, neighbors, printed, SESSION_MS, VIP4, VIP6, withSite } from './site.js';
 
-const skip = missingForIsolation('vtysh') || withoutFrr;
+const skip = missingForIsolation('vtysh', ...BIRD_TOOLS) || withoutFrr;
 const timeout = 120_000;
 const MAIN = '{table: main}';
 
@@ -28,7 +29,7 @@ async function pathsOf(frr: Frr, vip: string, forwarder: string): Promise<Path[]
 }
 
 describe('the printed configs of FRR', { skip }, () => {
-  test('two forwarders of different systems: ECMP, a drain, a withdrawal, for IPv4 and IPv6', {
+  test('a router, a forwarder, and one of another system with BIRD: ECMP, a drain, a withdrawal, for IPv4 and IPv6', {
     timeout,
   }, async () => {
     await withSite(2, 'main', async ({ resources, router, forwarders, fib }) => {
@@ -38,7 +39,7 @@ describe('the printed configs of FRR', { skip }, () => {
         await run(['vtysh', '-C', '--inputfile', file]);
         return startFrr(resources, { name, namespace }, text);
       };
-      const [one, two] = forwarders as [(typeof forwarders)[0], (typeof forwarders)[0]];
+      const [one, two] = forwarders as [Forwarder, Forwarder];
       const toForwarders = neighbors(
         `${one.here4}=65011`,
         `${two.here4}=65012`,
@@ -50,14 +51,13 @@ describe('the printed configs of FRR', { skip }, () => {
         router,
         await printed('frr-router', { neighbors: toForwarders }, MAIN),
       );
-      for (const [i, { name, namespace, router4, router6, here4 }] of forwarders.entries()) {
-        const options = {
-          asn: 65_011 + i,
-          neighbors: neighbors(router4, router6),
-          routerId: parseAddress(here4)!,
-        };
-        await start(name, namespace, await printed('frr', options, MAIN));
-      }
+      const options = ({ router4, router6, here4 }: Forwarder, asn: number) => ({
+        asn,
+        neighbors: neighbors(router4, router6),
+        routerId: parseAddress(here4)!,
+      });
+      await start(one.name, one.namespace, await printed('frr', options(one, 65_011), MAIN));
+      await startBird(resources, two, await printed('bird', options(two, 65_012), MAIN));
       await atRouter.untilEstablished(4, SESSION_MS);
       const hops = (vip: string): number => fib.hops(vip).length;
       const until = (what: string, wanted: number): Promise<void> =>
