@@ -5,6 +5,7 @@ import { VERSION } from '../core/version.js';
 import type { Decision, Mark } from './decide.js';
 import { type Knowledge, orphanSince } from './knowledge.js';
 import type { AnnounceStatus, Heard, VipStatus } from './status.js';
+import { trackNumber } from './track-number.js';
 
 export interface Decided {
   readonly config: AnnounceConfig;
@@ -44,6 +45,10 @@ export function statusOf(decided: Decided): AnnounceStatus {
       orphan: { since: time(orphanMs), until: time(orphanMs + config.orphanMs) },
     }),
     ...(hold && { held: { by: hold.by, since: time(hold.sinceMs) } }),
+    ...(config.trackFile !== undefined && {
+      // Whether a VIP has a row is nothing to keepalived.
+      trackFile: { file: config.trackFile, number: trackNumber([...decision.marks.values()]) },
+    }),
     vips: [...decision.marks].map(([vip, mark]) => vipStatus(vip, mark, byVip.get(vip) ?? [], decided, time)),
   };
 }

@@ -31,8 +31,14 @@ export interface AnnounceStatus {
   /** In the order of the config. */
   readonly vips: readonly VipStatus[];
   /** Of other parts, when the config asks for them. */
-  readonly trackFile?: unknown;
+  readonly trackFile?: TrackStatus;
   readonly region?: unknown;
+}
+
+export interface TrackStatus {
+  readonly file: string;
+  /** What keepalived is to find there: 100 ready, 50 draining, 0 not ready; it stays what it was until the node has been heard. */
+  readonly number: number;
 }
 
 export interface VipStatus {

@@ -19,13 +19,15 @@ import { printable } from '../core/printable.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
 import type { AnnounceStatus, Follower } from './status.js';
-import { TRACK_FAULT, TRACK_NOT_READY, trackNumber } from './track-number.js';
+import { TRACK_FAULT, TRACK_NOT_READY } from './track-number.js';
 
 /** Anything but a number means a file of another program. */
 const NUMBER = /^\s*(-?\d{1,4})?\s*$/;
 /** Also keepalived that runs as another user reads it. */
 const MODE = 0o644;
 const FIELD = 'announce.track_file';
+
+type Told = Pick<AnnounceStatus, 'heard' | 'held' | 'trackFile'>;
 
 export class TrackFile implements Follower {
   readonly #path: string;
@@ -50,11 +52,12 @@ export class TrackFile implements Follower {
   }
 
   /** Resolves when the file says so, or when that has failed; then it is tried again. */
-  async changed({ heard, held, vips }: Pick<AnnounceStatus, 'heard' | 'held' | 'vips'>): Promise<void> {
+  async changed({ heard, held, trackFile }: Told): Promise<void> {
+    if (trackFile === undefined) return;
     // Who has just started knows no better than the one before, unless that one was killed between the two steps below.
     const isUnknown = heard.state === 'asked' && held === undefined;
     if (isUnknown && this.#present !== TRACK_FAULT) return;
-    this.#wanted = isUnknown ? TRACK_NOT_READY : trackNumber(vips);
+    this.#wanted = isUnknown ? TRACK_NOT_READY : trackFile.number;
     if (this.#wanted !== this.#present) await this.#writes.ask();
   }
 
@@ -152,7 +155,7 @@ function requireDirectory(directory: string): void {
     throw new AnyhopError('ERR_STATE_FILE', `${FIELD}: the directory ${directory} does not exist`, {
       hint:
         `Make it, and start keepalived after that: it does not notice a directory that comes later. To have it at each boot: ` +
-        `echo "d ${directory} 0755 anyhop anyhop" > /etc/tmpfiles.d/anyhop-track.conf && systemd-tmpfiles --create`,
+        `echo "d ${directory} 0755 anyhop -" > /etc/tmpfiles.d/anyhop-track.conf && systemd-tmpfiles --create`,
     });
   if (process.geteuid?.() !== 0) requireOwnDirectory(directory, 'ERR_STATE_FILE', FIELD);
   void removeLeftovers(directory).catch(() => undefined);

@@ -20,7 +20,8 @@ export function drawAnnounceStatus(status: AnnounceStatus): string {
 }
 
 /** In lines: what is heard of the node, and what keeps VIPs announced or withdrawn as a whole. */
-function announceHead({ node, version, pid, table, heard, orphan, held }: AnnounceStatus): string[] {
+function announceHead(status: AnnounceStatus): string[] {
+  const { node, version, pid, table, heard, orphan, held, trackFile } = status;
   const why =
     heard.reasons.length === 0 ? '' : `: ${heard.reasons.map((reason) => printable(reason)).join('; ')}`;
   const state = HEARD[heard.state] ?? String(heard.state);
@@ -33,6 +34,9 @@ function announceHead({ node, version, pid, table, heard, orphan, held }: Announ
         ]
       : []),
     ...(held ? [HELD[held.by](clockTime(held.since))] : []),
+    ...(trackFile && heard.state !== 'asked'
+      ? [`keepalived is told ${trackFile.number} by ${printable(trackFile.file)}`]
+      : []),
   ];
 }
 

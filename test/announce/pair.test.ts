@@ -245,6 +245,8 @@ describe('an active-passive pair', { skip }, () => {
       const withdraw = (node: PairNode) =>
         pair.anyhop(node, 'announce', '--withdraw', '-c', pair.config(node));
       await trial.moves('a withdrawn', 'b', () => withdraw('a'));
+      const status = await pair.anyhop('a', 'announce', '--status', '-c', pair.config('a'));
+      assert.match(status, /^keepalived is told 0 by .*track-a\/vrrp$/m);
       await trial.moves('b withdrawn too', 'a', () => withdraw('b'));
       await trial.moves('b is ready again', 'b', () =>
         pair.anyhop('b', 'announce', '--resume', '-c', pair.config('b')),

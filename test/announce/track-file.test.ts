@@ -24,19 +24,13 @@ import type { Logger } from '#anyhop/core/log.js';
 
 const WAIT_MS = 10_000;
 const STATES: readonly Announcement[] = ['withdrawn', 'draining', 'announced'];
-const vip = (state: Announcement): AnnounceStatus['vips'][number] => ({
-  vip: '203.0.113.10',
-  state,
-  since: '',
-  reason: '',
-});
 const status = (
   heard: Heard,
   states: readonly Announcement[],
   held?: AnnounceStatus['held'],
-): Pick<AnnounceStatus, 'heard' | 'held' | 'vips'> => ({
+): Pick<AnnounceStatus, 'heard' | 'held' | 'trackFile'> => ({
   heard: { state: heard, since: '', reasons: [] },
-  vips: states.map(vip),
+  trackFile: { file: 'priority', number: trackNumber(states.map((state) => ({ state }))) },
   ...(held && { held }),
 });
 
@@ -45,7 +39,7 @@ describe('the number of a node', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1000 }), (count) => {
         for (const [i, state] of STATES.entries())
-          assert.equal(trackNumber(Array.from({ length: count }, () => vip(state))), [0, 50, 100][i]);
+          assert.equal(trackNumber(Array.from({ length: count }, () => ({ state }))), [0, 50, 100][i]);
       }),
     );
   });
@@ -53,13 +47,13 @@ describe('the number of a node', () => {
   test('is never lower for a node that is better for one VIP, and 0 only if it is good for none', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(2), { minLength: 1, maxLength: 500 }), fc.nat(), (ranks, at) => {
-        const number = trackNumber(ranks.map((rank) => vip(STATES[rank]!)));
+        const number = trackNumber(ranks.map((rank) => ({ state: STATES[rank]! })));
         assert.equal(
           number === 0,
           ranks.every((rank) => rank === 0),
         );
         const better = ranks.map((rank, i) => (i === at % ranks.length ? Math.min(rank + 1, 2) : rank));
-        assert.ok(trackNumber(better.map((rank) => vip(STATES[rank]!))) >= number);
+        assert.ok(trackNumber(better.map((rank) => ({ state: STATES[rank]! }))) >= number);
       }),
     );
   });
