@@ -283,7 +283,7 @@ export const REGION_ANSWER_BYTES_MAX = 128 * 1024;
 /** How often a DNS host asks each node. */
 export const REGION_ASK_MS = 500;
 /** A node is lost after so long without a good answer: with the reload of gdnsd, within two seconds. */
-export const REGION_SILENCE_MS = 1_500;
+export const REGION_SILENCE_MS = 1_300;
 /** For the first answer: a new connection takes three round trips before its question. */
 export const REGION_FIRST_MS = 3_000;
 /** A node that was lost must answer for so long. */

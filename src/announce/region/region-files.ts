@@ -4,6 +4,7 @@
  */
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeDirectory } from '../../core/directory.js';
 import { REGION_WRITE_PAUSE_MS } from '../../core/limits.js';
 import type { Logger } from '../../core/log.js';
 import { requireOwnDirectory } from '../../core/own-directory.js';
@@ -16,6 +17,7 @@ import type { HostState } from './judge.js';
 
 /** The DNS server's user reads them. Nothing in them is secret: the DNS says it to everybody. */
 const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
 const AGAIN_MS = 5_000;
 /** `gdnsdctl replace` takes 8 ms, or 2 s when it fails. */
 const RELOAD_LIMITS = { timeoutMs: 10_000, outputCharsMax: 4_096 };
@@ -92,6 +94,7 @@ export class RegionFiles {
     const wanted = this.#wanted;
     if (wanted === undefined) return undefined;
     requireOwnDirectory(dirname(file), 'ERR_STATE_FILE', 'announce.region_file');
+    makeDirectory(dirname(file), DIRECTORY_MODE);
     for (const [name, path] of [
       ['states', file],
       ['weights', weightsFile(file)],

@@ -1,11 +1,9 @@
 /** What the real process `anyhop announce` tells DNS hosts, of a node that is played here. */
 import assert from 'node:assert/strict';
 import { renameSync, writeFileSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { RegionAnswer } from '#anyhop/announce/region/answer.js';
-import type { FollowLine } from '#anyhop/api/follow.js';
 import { createAuthority } from '../../../scripts/lab/certificates.js';
 import { inNamespace, run } from '../../../scripts/lab/command.js';
 import { PROGRAM } from '../../../scripts/lab/lab.js';
@@ -13,61 +11,16 @@ import type { LabProcess } from '../../../scripts/lab/process.js';
 import { Resources } from '../../../scripts/lab/resources.js';
 import { missingForIsolation } from '../../isolation.js';
 import { until } from './fixture.js';
+import { PlayedNode } from './played-node.js';
 
 const VIP = '203.0.113.10';
-
-/** Its control socket: one stream of lines, which a test changes. */
-class PlayedNode {
-  #ready = true;
-  #line = 0;
-  readonly #streams = new Set<ServerResponse>();
-  readonly #server = createServer((_, response) => {
-    response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-    this.#streams.add(response);
-    response.on('close', () => this.#streams.delete(response));
-    this.#tell();
-  });
-  readonly #timer = setInterval(() => this.#tell(), 500);
-
-  async start(path: string): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(path, resolve));
-  }
-
-  say(ready: boolean): void {
-    this.#ready = ready;
-    this.#tell();
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-
-  #tell(): void {
-    const service = { name: 'web', pool: 'web', ready: this.#ready };
-    const line: FollowLine = {
-      node: 'eu-1',
-      version: '0.1.0',
-      pid: 1,
-      startedAt: new Date().toISOString(),
-      line: ++this.#line,
-      phase: 'serving',
-      reasons: [],
-      engine: { name: 'portable', interface: { name: 'lo', index: 1 } },
-      vips: [{ vip: VIP, services: [this.#ready ? service : { ...service, reason: 'none is up' }] }],
-      pools: { web: { up: 1, total: 1, hops: [] } },
-    };
-    for (const stream of this.#streams) stream.write(`${JSON.stringify(line)}\n`);
-  }
-}
 
 describe('a node of a region', { skip: missingForIsolation('openssl', 'curl') }, () => {
   const resources = new Resources();
   const { directory } = resources;
   const namespace = resources.addNamespace('node');
   const file = join(directory, 'anyhop.yaml');
-  const node = new PlayedNode();
+  const node = new PlayedNode('eu-1', [VIP]);
   let announcer: LabProcess;
 
   const config = (weight: number) => `
@@ -126,9 +79,9 @@ announce:
       weight: 3,
       vips: [{ vip: VIP, state: 'announced' }],
     });
-    node.say(false);
+    node.say({ ready: false });
     await until('it is not ready', async () => !(await ask()).ready);
-    node.say(true);
+    node.say({ ready: true });
     await until('it is ready again', async () => (await ask()).ready);
   });
 
