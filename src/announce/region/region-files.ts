@@ -59,11 +59,12 @@ export class RegionFiles {
     await this.#write();
   }
 
-  /** Other places, after a reload of the config: they are written anew. */
-  move(place: FilesPlace): void {
+  /** Other places, after a reload of the config: they are written there. Resolves when that was tried. */
+  async move(place: FilesPlace): Promise<void> {
     if (JSON.stringify(place) === JSON.stringify(this.#place)) return;
     this.#place = place;
     this.#written = {};
+    await this.#writing.ask();
   }
 
   async close(): Promise<void> {

@@ -27,7 +27,7 @@ export async function runRegions(load: () => Config, log: Logger): Promise<numbe
   hangups.handle(async () => {
     log.info({ event: 'reload' }, 'SIGHUP: reading the config again');
     reload(load, log, (next) => {
-      files.move(placeOf(next));
+      void files.move(placeOf(next));
       steering.replace(next.announce);
     });
   });

@@ -75,6 +75,16 @@ describe('the files of the regions', () => {
     );
   });
 
+  it('are written elsewhere when the config says so, in a directory that is made for them', async () => {
+    const { own, seen, files } = make('moved');
+    await files.set(host(2));
+    await files.move({ file: join(own, 'new', 'states'), reload: [] });
+    await files.close();
+    assert.equal(seen.length, 1);
+    assert.deepEqual(readdirSync(join(own, 'new')).sort(), ['states', 'states.weights']);
+    assert.equal(statSync(join(own, 'new')).mode & 0o022, 0);
+  });
+
   it('are not told of when they cannot be written, or others could write there', async () => {
     const { own, seen, log, files } = make('open');
     chmodSync(own, 0o777);
