@@ -23,7 +23,7 @@ import {
 } from './machines.js';
 
 const ROUTER_ID = '10.255.255.254';
-const EVENTUALLY_MS = 20_000;
+const EVENTUALLY_MS = 60_000;
 const POLL_INTERVAL_MS = 50;
 
 /** What runs on a forwarder. */

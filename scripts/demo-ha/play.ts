@@ -11,7 +11,7 @@ export interface PlayedEvent extends Pick<HaEvent, 'title' | 'expected'> {
 }
 
 /** A node that starts has to be ready for a while before it is announced. */
-const REACHED_TIMEOUT_MS = 20_000;
+const REACHED_TIMEOUT_MS = 30_000;
 
 /** @param onStart told of each event as it begins */
 export async function play(

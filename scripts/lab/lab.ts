@@ -47,7 +47,8 @@ import {
 /** The program, as the build makes it. */
 export const PROGRAM = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const TOOLS = ['ip', 'nft', 'ethtool', 'sysctl', 'nginx', 'tcpdump', 'ping', 'mount', 'umount'];
-const READY_TIMEOUT_MS = 15_000;
+/** A busy machine takes long to start several programs at once. */
+const READY_TIMEOUT_MS = 30_000;
 
 export interface LabOptions {
   readonly forwarders: number;
