@@ -27,6 +27,7 @@ import {
 import { logMarks } from './mark-log.js';
 import { NodeStream } from './node-stream.js';
 import { OrphanWatch } from './orphan-watch.js';
+import { networkNamespace } from './place.js';
 import { RowKeeper, type RowTable } from './row-keeper.js';
 import type { Row } from './rows.js';
 import type { AnnounceStatus, Follower, HeldBy } from './status.js';
@@ -46,6 +47,7 @@ export class Announcer {
   readonly #log: Logger;
   readonly #followers: readonly Follower[];
   readonly #startedAt = new Date().toISOString();
+  readonly #namespace = networkNamespace();
   readonly #rows: RowKeeper;
   readonly #keeper: Keeper;
   readonly #stream: NodeStream;
@@ -88,6 +90,7 @@ export class Announcer {
     return statusOf({
       config: this.#config,
       node: this.#place.node,
+      networkNamespace: this.#namespace,
       startedAt: this.#startedAt,
       known: this.#known,
       decision: this.#decision,
@@ -147,6 +150,7 @@ export class Announcer {
     const orphanMs = this.#decision.heard === 'silent' ? orphanSince(this.#known) : this.#known.orphanMs;
     void this.#keeper.keep({
       table,
+      namespace: this.#namespace,
       ...(stop && { stop }),
       ...(forwarding && { forwarding }),
       ...(orphanMs !== undefined && { orphanMs }),
@@ -206,8 +210,10 @@ export class Announcer {
     void this.#watch?.orphan.close();
     this.#watch = undefined;
     if (!isNeeded) return;
+    const { source4, source6 } = this.#place;
     const orphan = new OrphanWatch({
       forwarding,
+      sources: { source4: source4?.address, source6: source6?.address },
       log: this.#log,
       now: monotonicMs,
       changed: () => {

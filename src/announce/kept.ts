@@ -24,6 +24,7 @@ const kept = z.strictObject({
   /** Of the kernel: its clock starts anew with it. */
   boot: z.string(),
   table: z.int().min(1),
+  namespace: z.int().min(0),
   stop: z.strictObject({ forwardsOn: z.boolean(), until: z.string(), untilMs: ms }).optional(),
   forwarding: z
     .strictObject({
@@ -38,11 +39,18 @@ const kept = z.strictObject({
 
 export interface Kept extends Pick<Knowledge, 'stop' | 'forwarding' | 'orphanMs' | 'hold'> {
   readonly table: number;
+  /** See `networkNamespace`. */
+  readonly namespace: number;
 }
 
 /** @param socket of the announcer */
 export function keptPath(socket: string): string {
   return `${socket.replace(/\.sock$/, '')}.json`;
+}
+
+/** @returns undefined when the path is not that of a kept file of an announcer's socket as it is by default */
+export function socketOfKept(path: string): string | undefined {
+  return path.endsWith('-announce.json') ? path.replace(/json$/, 'sock') : undefined;
 }
 
 /**
@@ -59,10 +67,10 @@ export function readKept(socket: string): Kept | undefined {
     throw error;
   }
   const { version: _, boot, ...rest } = kept.parse(JSON.parse(text));
-  const { hold, table } = rest;
+  const { hold, table, namespace } = rest;
   if (boot === bootId()) return rest as Kept;
   // What an operator said holds on; its clock does not.
-  return hold?.by === 'withdraw' ? { table, hold: { by: 'withdraw', sinceMs: 0 } } : undefined;
+  return hold?.by === 'withdraw' ? { table, namespace, hold: { by: 'withdraw', sinceMs: 0 } } : undefined;
 }
 
 /** Writes it; root does so for the user whose directory it is. @throws NodeJS.ErrnoException, AnyhopError ERR_SOCKET */
@@ -70,8 +78,17 @@ export function writeKept(socket: string, kept: Kept): Promise<void> {
   return replaceKept(socket, textOf(kept));
 }
 
-function textOf({ table, stop, forwarding, orphanMs, hold }: Kept): string {
-  return JSON.stringify({ version: VERSION, boot: bootId(), table, stop, forwarding, orphanMs, hold });
+function textOf({ table, namespace, stop, forwarding, orphanMs, hold }: Kept): string {
+  return JSON.stringify({
+    version: VERSION,
+    boot: bootId(),
+    table,
+    namespace,
+    stop,
+    forwarding,
+    orphanMs,
+    hold,
+  });
 }
 
 async function replaceKept(socket: string, text: string): Promise<void> {

@@ -14,11 +14,14 @@ import { formatMac } from '../packet/mac.js';
 import type { Link } from '../underlay/link.js';
 import type { NextHop, NoNextHop } from '../underlay/next-hop.js';
 import { NextHops } from '../underlay/next-hops.js';
+import type { RouteSources } from '../underlay/route.js';
 import type { Forwarding } from './knowledge.js';
 import { hopText, type KernelFacts } from './orphan-facts.js';
 
 export interface OrphanWatchOptions {
   readonly forwarding: Forwarding;
+  /** What packets are sent from, as far as the config says. */
+  readonly sources: RouteSources;
   readonly log: Logger;
   /** Milliseconds of the clock that the facts are of. */
   readonly now: () => number;
@@ -39,7 +42,11 @@ export class OrphanWatch {
   constructor(options: OrphanWatchOptions) {
     this.#options = options;
     this.#sinceMs = options.now();
-    this.#nextHops = new NextHops({ log: quiet(options.log), withoutHop: 'an orphan sends nothing to' });
+    this.#nextHops = new NextHops({
+      sources: options.sources,
+      log: quiet(options.log),
+      withoutHop: 'an orphan sends nothing to',
+    });
     this.#nextHops.onChange(() => options.changed());
     this.#nextHops.onLinks((links) => this.#sawLinks(links));
     this.#look();

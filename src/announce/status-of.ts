@@ -10,6 +10,7 @@ import { trackNumber } from './track-number.js';
 export interface Decided {
   readonly config: AnnounceConfig;
   readonly node: string;
+  readonly networkNamespace: number;
   readonly startedAt: string;
   readonly known: Knowledge;
   readonly decision: Decision;
@@ -22,11 +23,11 @@ export interface Decided {
 const ORPHANED: ReadonlySet<Heard> = new Set<Heard>(['starting', 'left', 'silent', 'gone']);
 
 export function statusOf(decided: Decided): AnnounceStatus {
-  const { config, node, startedAt, known, decision, nowMs, wallMs } = decided;
+  const { config, node, networkNamespace, startedAt, known, decision, nowMs, wallMs } = decided;
   // Whole seconds: the two clocks drift apart by less, and the same moment has the same text each time.
   const time = (ms: number): string =>
     new Date(Math.round((wallMs - nowMs + ms) / 1000) * 1000).toISOString();
-  const { hold } = known;
+  const { hold, forwarding } = known;
   const orphanMs = ORPHANED.has(decision.heard) && isForwarding(decision) ? orphanSince(known) : undefined;
   const services = decision.heard === 'serving' ? (known.line?.vips ?? []) : [];
   const byVip = new Map(services.map((each) => [each.vip, each.services]));
@@ -36,6 +37,8 @@ export function statusOf(decided: Decided): AnnounceStatus {
     pid: process.pid,
     startedAt,
     table: config.table,
+    networkNamespace,
+    ...(forwarding && { engine: { name: forwarding.engine.name, interface: forwarding.engine.interface } }),
     heard: {
       state: decision.heard,
       since: time(heardSince(known, decision)),

@@ -18,6 +18,13 @@ export interface AnnounceStatus {
   readonly startedAt: string;
   /** Of the kernel. */
   readonly table: number;
+  /** Inode number of the network namespace that the table is in. */
+  readonly networkNamespace: number;
+  /** What forwards, as the node said last; absent when it has never been heard. */
+  readonly engine?: {
+    readonly name: string;
+    readonly interface: { readonly name: string; readonly index: number };
+  };
   readonly heard: {
     readonly state: Heard;
     /** ISO 8601, as all times here. */

@@ -3,6 +3,7 @@ import type { AnnouncePlace } from '../config/announce/types.js';
 import { lockTableLeftovers } from '../underlay/lock.js';
 import { monotonicMs } from './clock.js';
 import { type Kept, readKept, writeKept } from './kept.js';
+import { networkNamespace } from './place.js';
 import { changeRows, type Row, readRows } from './rows.js';
 import type { HeldBy } from './status.js';
 import { writeNotReady } from './track-file.js';
@@ -23,7 +24,7 @@ export async function withdrawWithoutProcess(
     const before = lastKept(socket);
     const hold = before?.hold?.by === 'withdraw' ? before.hold : { by, sinceMs: monotonicMs() };
     // First: if this is interrupted, rows without a reason are better than a process that makes them anew.
-    await writeKept(socket, { ...before, table, hold });
+    await writeKept(socket, { ...before, table, namespace: networkNamespace(), hold });
     const rows = readRows(table);
     changeRows(
       table,

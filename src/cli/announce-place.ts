@@ -1,4 +1,8 @@
 /** Which `anyhop announce` a command means, and how it is asked. */
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { AnnounceStatus } from '../announce/status.js';
+import { announcerSocketOf } from '../config/announce/resolve.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { ask, isNobody, tell } from './control-client.js';
@@ -42,4 +46,36 @@ function explained(socket: string, error: unknown): unknown {
     hint: 'Start it on this host, or name the config with -c and the node with --name.',
     cause: (error as AnyhopError).cause,
   });
+}
+
+/**
+ * What the announcer of a node says; undefined when none answers.
+ * @param nodeSocket its own is beside it, or where it is by default, or where ANYHOP_CONFIG says
+ */
+export async function announcerBeside(node: string, nodeSocket: string): Promise<AnnounceStatus | undefined> {
+  const file = process.env['ANYHOP_CONFIG'];
+  const byName = announcerSocketOf(node);
+  const named = file ? socketIn(file) : undefined;
+  for (const socket of new Set([
+    ...(named ? [named] : []),
+    join(dirname(nodeSocket), basename(byName)),
+    byName,
+  ])) {
+    if (!existsSync(socket)) continue;
+    try {
+      const status = (await ask(socket, '/announce/status')) as AnnounceStatus;
+      if (status.node === node) return status;
+    } catch {
+      // Then it is shown without.
+    }
+  }
+  return undefined;
+}
+
+function socketIn(config: string): string | undefined {
+  try {
+    return loadAnnounce({ config }).place.socket;
+  } catch {
+    return undefined; // a mistake in the file must not hide the node
+  }
 }

@@ -48,9 +48,9 @@ const HELD: Readonly<Record<HeldBy, (since: string) => string>> = {
 
 function vipLines(vips: readonly VipStatus[]): string[] {
   return columns(
-    ['VIP', 'state', 'since', 'metric', 'reason'],
+    ['VIP', 'STATE', 'SINCE', 'METRIC', 'REASON'],
     vips.map((vip) => [vip.vip, vip.state, clockTime(vip.since), String(vip.metric ?? '-'), reasonText(vip)]),
-    new Set(['metric']),
+    new Set(['METRIC']),
   );
 }
 

@@ -13,6 +13,8 @@ import { formatDuration } from '../core/time.js';
 import { writeError } from './output.js';
 
 const DIRECTORY = '/run/anyhop';
+/** End of the name of an announcer's socket, by default. */
+const ANNOUNCER = '-announce.sock';
 const ANSWER_TIMEOUT_MS = 5_000;
 /** The status of a node with 65,535 backends has some 30 MB. */
 const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
@@ -49,17 +51,27 @@ async function socketIn(file: string): Promise<string | undefined> {
   }
 }
 
-async function onlySocket(): Promise<string> {
+/** Sockets of announcers that answer, where they are by default. */
+export async function announcerSockets(): Promise<string[]> {
+  const names = await liveSockets();
+  return names.filter((name) => name.endsWith(ANNOUNCER)).map((name) => join(DIRECTORY, name));
+}
+
+/** A process that was killed leaves its socket. */
+async function liveSockets(): Promise<string[]> {
   let names: string[];
   try {
     names = readdirSync(DIRECTORY).filter((name) => name.endsWith('.sock'));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cannotAsk(DIRECTORY, cause as Error);
-    names = [];
+    return [];
   }
-  // A killed node leaves its socket.
   const isLive = await Promise.all(names.map((name) => isAnswered(join(DIRECTORY, name))));
-  names = names.filter((_, i) => isLive[i]);
+  return names.filter((_, i) => isLive[i]);
+}
+
+async function onlySocket(): Promise<string> {
+  const names = (await liveSockets()).filter((name) => !name.endsWith(ANNOUNCER));
   if (names.length === 1) return join(DIRECTORY, names[0]);
   throw new AnyhopError(
     'ERR_SOCKET',
@@ -75,7 +87,7 @@ async function onlySocket(): Promise<string> {
 }
 
 /** Whether a process listens there, even if this user may not connect. */
-function isAnswered(path: string): Promise<boolean> {
+export function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path, () => {
       probe.destroy();

@@ -2,6 +2,8 @@
 import { Command } from 'commander';
 import type { EventsReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
+import { announcerBeside } from './announce-place.js';
+import { drawAnnounceStatus } from './announce-text.js';
 import { ask, findSocket, socketOption } from './control-client.js';
 import { secondsBetween } from './number.js';
 import { filterStatus, type StatusFilter, withoutUp } from './status-filter.js';
@@ -38,6 +40,7 @@ export function statusCommand(): Command {
       `
 --watch shows the time, and continues while the node is away, such as during a restart.
 Two nodes with the same key and the same digest of owners send every flow to the same backend (see anyhop diff).
+If "anyhop announce" runs beside the node, its state follows (in JSON: announce).
 Exit codes: 0 shown, 1 no node answers.
 
 Examples:
@@ -58,7 +61,14 @@ async function look(socket: string, options: StatusOptions): Promise<string> {
     const report = (await ask(socket, '/events')) as EventsReport;
     return options.json ? `${JSON.stringify(report)}\n` : drawEvents(report);
   }
-  const status = filterStatus((await ask(socket, '/status')) as NodeStatus, options);
-  if (options.json) return `${JSON.stringify(options.down ? withoutUp(status) : status)}\n`;
-  return drawStatus(status, new Date(), options.down === true);
+  const whole = (await ask(socket, '/status')) as NodeStatus;
+  const status = filterStatus(whole, options);
+  const isPart = options.pool !== undefined || options.service !== undefined;
+  const announce = isPart ? undefined : await announcerBeside(whole.node, socket);
+  if (options.json) {
+    const shown = options.down ? withoutUp(status) : status;
+    return `${JSON.stringify(announce === undefined ? shown : { ...shown, announce })}\n`;
+  }
+  const text = drawStatus(status, new Date(), options.down === true);
+  return announce === undefined ? text : `${text}\n${drawAnnounceStatus(announce)}`;
 }

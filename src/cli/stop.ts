@@ -1,7 +1,11 @@
 /** `anyhop stop`: ends forwarding that continues without a process. */
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { ConfigError } from '../config/error.js';
 import { createLog } from '../core/log.js';
 import { removeForwarding } from '../engine/candidates.js';
+import { loadAnnounce } from './announce-place.js';
+import { withdrawFirst } from './announce-stop.js';
 import { configOption, interfaceOption, isNamed, loadFor } from './options.js';
 import { bpffsOption, type PlaceOptions, placeOf, tellRemoved } from './place.js';
 
@@ -11,7 +15,7 @@ export function stopCommand(): Command {
     .description(
       'Removes the program that "anyhop run" with the engine xdp leaves on its interface. When such a run ends by SIGTERM or is ' +
         'killed, program and state stay in the kernel, pinned in a BPF file system, and keep forwarding until the next run adopts ' +
-        'them. After this command, packets for the VIPs go to the host.',
+        'them. After this command, packets for the VIPs go to the host. What "anyhop announce" tells routers of it is withdrawn a second before.',
     )
     .addOption(configOption())
     .addOption(interfaceOption())
@@ -30,6 +34,7 @@ Examples:
     )
     .action(async (options: PlaceOptions, command: Command) => {
       const place = placeOf(options, isNamed(command), () => loadFor('run', options).node);
+      await withdrawFirst(place.interface, announcerSocket(options, isNamed(command)));
       const removed = await removeForwarding(place, createLog('warn'));
       tellRemoved(options, place, removed, 'nothing of anyhop forwards on', (attached) => {
         const { mode, programId, generation, interface: now } = attached;
@@ -38,4 +43,15 @@ Examples:
         return `stopped forwarding on ${where}: program ${programId} (${mode} XDP, ${image}) and its pins are gone`;
       });
     });
+}
+
+/** Of the config, if it can be read: without one, announcers are found where they are by default. */
+function announcerSocket(options: PlaceOptions, isConfigNamed: boolean): string | undefined {
+  if (!isConfigNamed && !existsSync(options.config)) return undefined;
+  try {
+    return loadAnnounce({ config: options.config }).place.socket;
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
 }

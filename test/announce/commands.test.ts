@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createXdpLink } from '../engine/link.js';
+import { createXdpLink, LINK } from '../engine/link.js';
 import { VIP4 } from '../forward/fixture.js';
 import { missingForIsolation } from '../isolation.js';
 import { ANNOUNCED, Announcing, NONE, SOON_MS, TABLE } from './run-fixture.js';
@@ -114,6 +114,70 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool') }, () => {
     process.kill(announcer.pid, 'SIGHUP');
     await announcer.waitForEvent('reloaded', SOON_MS);
     await lab.waitForRows([`${VIP4} 100`]);
+  });
+
+  test('is withdrawn by anyhop stop before forwarding ends, and comes back with the next node', async () => {
+    const { node, announcer } = await announced();
+    const stop = (): string => {
+      const { status, stderr } = lab.anyhop(
+        'stop',
+        '-c',
+        lab.file,
+        '--interface',
+        LINK,
+        '--bpffs',
+        lab.link.bpffs,
+      );
+      return `${status} ${stderr}`;
+    };
+    assert.match(stop(), /^3 .*another "anyhop run" runs/s);
+    assert.deepEqual(await lab.rows(), ANNOUNCED);
+    node.kill();
+    await announcer.waitForEvent('orphaned', SOON_MS);
+    assert.match(stop(), /^0 withdrew 2 VIPs first/);
+    assert.deepEqual(await lab.rows(), NONE);
+    assert.match(lab.status().vips[0]!.reason, /held back by "anyhop stop", until the node serves again/);
+    await lab.startNode();
+    await lab.waitForRows(ANNOUNCED);
+    assert.equal(lab.status().held, undefined);
+  });
+
+  test('is withdrawn by anyhop stop without an announcer too', async () => {
+    const { node, announcer } = await announced();
+    await announcer.stop();
+    node.kill();
+    await node.exited;
+    const { status, stderr } = lab.anyhop(
+      'stop',
+      '-c',
+      lab.file,
+      '--interface',
+      LINK,
+      '--bpffs',
+      lab.link.bpffs,
+    );
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /^withdrew 2 VIPs first/);
+    assert.deepEqual(await lab.rows(), NONE);
+  });
+
+  test('is a section of anyhop status', async () => {
+    await announced();
+    process.env['ANYHOP_CONFIG'] = lab.file;
+    process.env['ANYHOP_NODE_NAME'] = 'edge-1';
+    try {
+      const { stdout, stderr } = lab.anyhop('status');
+      assert.match(
+        stdout,
+        /announcer of node edge-1, .*table 179\nthe node serves since .*\nVIP +STATE/,
+        stderr,
+      );
+      const { announce } = JSON.parse(lab.anyhop('status', '--json').stdout);
+      assert.equal(announce.vips.length, 2);
+    } finally {
+      delete process.env['ANYHOP_CONFIG'];
+      delete process.env['ANYHOP_NODE_NAME'];
+    }
   });
 
   test('refuses options that make no sense together', () => {

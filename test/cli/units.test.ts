@@ -13,9 +13,9 @@ import { createLink, letXdpArrive } from '../engine/link.js';
 import { isInstalled, missingForIsolation } from '../isolation.js';
 import { FLAGS, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
 
-const UNITS = ['anyhop', 'anyhop-agent', 'anyhop-l7', 'anyhop-region'];
+const UNITS = ['anyhop', 'anyhop-announce', 'anyhop-agent', 'anyhop-l7', 'anyhop-region'];
 /** Those that run as a user of their own. */
-const OF_A_USER = ['anyhop', 'anyhop-agent'];
+const OF_A_USER = ['anyhop', 'anyhop-announce', 'anyhop-agent'];
 const EXPOSURE_MAX = 3;
 const NOBODY = 65534;
 const TIMEOUT_MS = 120_000;

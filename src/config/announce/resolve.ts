@@ -60,7 +60,7 @@ export function announcePlace(name: string, { node, announce }: Draft): Announce
   return {
     node: name,
     nodeSocket: node?.socket ?? nodeSocketOf(name),
-    socket: announce?.socket ?? `/run/anyhop/${name}-announce.sock`,
+    socket: announce?.socket ?? announcerSocketOf(name),
     source4: sourceOf(4),
     source6: sourceOf(6),
     interface: node?.interface,
@@ -71,4 +71,9 @@ export function announcePlace(name: string, { node, announce }: Draft): Announce
 /** Where the control socket of a node is when its config does not say. */
 export function nodeSocketOf(node: string): string {
   return `/run/anyhop/${node}.sock`;
+}
+
+/** The same of its announcer. */
+export function announcerSocketOf(node: string): string {
+  return `/run/anyhop/${node}-announce.sock`;
 }

@@ -1,0 +1,98 @@
+/** What `anyhop stop` does first: it withdraws what is announced for the forwarding that it is about to end. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Kept, readKept, socketOfKept } from '../announce/kept.js';
+import { networkNamespace } from '../announce/place.js';
+import type { AnnounceStatus } from '../announce/status.js';
+import { withdrawWithoutProcess } from '../announce/withdraw.js';
+import { RUN_DIRECTORY_DEFAULT, WITHDRAWN_SETTLES_MS } from '../core/limits.js';
+import { reasonOf } from '../core/reason.js';
+import { lockLeftovers } from '../underlay/lock.js';
+import { announcerSockets, ask, Refusal, tell } from './control-client.js';
+import { writeError } from './output.js';
+
+/**
+ * Withdraws, and gives routers a second to take it in. A failure is told, and ends nothing: an announcer that runs finds out by itself that
+ * the program is gone, two seconds later.
+ * @param name of the interface
+ * @param socket of the announcer, if a config names it
+ */
+export async function withdrawFirst(name: string, socket: string | undefined): Promise<void> {
+  if (await isNodeRunning(name)) return; // the command is about to be refused
+  try {
+    const asked = await askAnnouncers(name, socket);
+    const vips = asked + (asked > 0 ? 0 : await withdrawLeft(name, socket));
+    if (vips === 0) return;
+    writeError(`withdrew ${vips} ${vips === 1 ? 'VIP' : 'VIPs'} first, so that routers send nothing more\n`);
+    await delay(WITHDRAWN_SETTLES_MS);
+  } catch (error) {
+    writeError(`anyhop: what is announced could not be withdrawn first: ${reasonOf(error)}\n`);
+  }
+}
+
+async function isNodeRunning(name: string): Promise<boolean> {
+  try {
+    await (await lockLeftovers('run', name)).release();
+    return false;
+  } catch {
+    return true; // or it cannot be told, as the command is about to say
+  }
+}
+
+/** @returns how many VIPs had rows */
+async function askAnnouncers(name: string, socket: string | undefined): Promise<number> {
+  let vips = 0;
+  for (const each of new Set([...(socket === undefined ? [] : [socket]), ...(await announcerSockets())])) {
+    try {
+      const status = (await ask(each, '/announce/status')) as AnnounceStatus;
+      if (status.networkNamespace !== networkNamespace() || !isOn(name, status.engine?.interface)) continue;
+      vips += status.vips.filter(({ metric }) => metric !== undefined).length;
+      await tell(each, '/announce/withdraw', { until: 'ready' });
+    } catch (error) {
+      if (error instanceof Refusal) throw error;
+      // Nobody is there: `withdrawLeft`.
+    }
+  }
+  return vips;
+}
+
+/** What announcers left that do not run. @returns how many rows there were */
+async function withdrawLeft(name: string, socket: string | undefined): Promise<number> {
+  let rows = 0;
+  for (const each of new Set([...(socket === undefined ? [] : [socket]), ...keptSockets()])) {
+    const kept = lastKept(each);
+    if (kept?.namespace !== networkNamespace() || !isOn(name, kept.forwarding?.engine.interface)) continue;
+    rows += (await withdrawWithoutProcess({ socket: each }, kept.table, 'stop')).length;
+  }
+  return rows;
+}
+
+function keptSockets(): string[] {
+  let names: string[];
+  try {
+    names = readdirSync(RUN_DIRECTORY_DEFAULT);
+  } catch {
+    return [];
+  }
+  return names.flatMap((name) => socketOfKept(join(RUN_DIRECTORY_DEFAULT, name)) ?? []);
+}
+
+/** What cannot be used says nothing. */
+function lastKept(socket: string): Kept | undefined {
+  try {
+    return readKept(socket);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether an interface is the one of this name, which may have another name now. */
+function isOn(name: string, place: { readonly name: string; readonly index: number } | undefined): boolean {
+  if (place === undefined) return false;
+  try {
+    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'latin1')) === place.index;
+  } catch {
+    return place.name === name;
+  }
+}
