@@ -77,7 +77,7 @@ export function printOptions(): Option[] {
     }),
     new Option(
       '--neighbor <address[=asn]>',
-      'with --print: the other end of a BGP session; may be repeated',
+      'with --print and --feed exabgp: the other end of a BGP session; may be repeated',
     ).argParser((text, before: readonly Neighbor[] = []) => [
       ...before,
       parsed(

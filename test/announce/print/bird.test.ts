@@ -1,6 +1,7 @@
 /** The printed configs start BIRD as they are, on forwarders and on their router, and carry each state of a row to the router's table. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import { run } from '../../../scripts/lab/command.js';
 import { BIRD_TOOLS, type Bird, startBird } from '../../../scripts/lab/ha/bird.js';
@@ -68,6 +69,35 @@ describe('the printed configs of BIRD', { skip }, () => {
           );
       });
     });
+
+  test('a daemon that hangs loses its routes by BFD', { timeout }, async () => {
+    await withSite(2, '179', async (site) => {
+      const { fib, forwarders } = site;
+      const { router, birds } = await startAll(site, '{}');
+      for (const { rows } of forwarders) await rows(['add', VIP4, 100], ['add', VIP6, 100]);
+      const until = (hops: number): Promise<void> =>
+        fib.until(
+          `over ${hops}`,
+          () => [VIP4, VIP6].every((vip) => fib.hops(vip).length === hops),
+          CHANGE_MS,
+        );
+      await until(2);
+      const deadline = Date.now() + SESSION_MS;
+      // The session of BGP does not wait for that of BFD.
+      while ((await router.ask('show bfd sessions')).match(/ Up /g)?.length !== 4) {
+        assert.ok(Date.now() < deadline, 'BFD is up');
+        await delay(50);
+      }
+      const hung = birds[0]!.process.pid;
+      process.kill(hung, 'SIGSTOP');
+      try {
+        await until(1);
+        assert.match(await router.ask('show protocols all anyhop_forwarder1'), /Last error:.*BFD/);
+      } finally {
+        process.kill(hung, 'SIGCONT');
+      }
+    });
+  });
 
   test('a thousand rows at once reach the router within a second, and none waits for a scan', {
     timeout,
