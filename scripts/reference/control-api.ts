@@ -57,10 +57,11 @@ function followSection(): string {
   return [
     '## Following a node',
     `The answer to \`GET /follow\` goes on until the process ends: a line of JSON at once, after every change, and each ${formatDuration(FOLLOW_LINE_MS)}. ` +
-      'Each line is whole, so a reader needs only the newest. A slow reader gets fewer lines; one that takes none for ' +
+      'The first line and those after a change are whole, so a reader needs only the newest of them. The others are `FollowSame`, short: the node ' +
+      'lives, and nothing has changed. A slow reader gets fewer lines; one that takes none for ' +
       `${formatDuration(FOLLOW_SILENCE_MS)} loses its connection. ${FOLLOWERS_MAX} clients may follow at a time. After \`left\` the stream ends; ` +
       'when the process is killed, or its start fails, the stream ends without that line.',
-    '    curl -sN --unix-socket /run/anyhop/edge-1.sock http://node/follow | jq -c .phase',
+    '    curl -sN --unix-socket /run/anyhop/edge-1.sock http://node/follow | jq -c \'.phase // "the same"\'',
     `\`\`\`ts\n${types}\n\`\`\``,
   ].join('\n\n');
 }

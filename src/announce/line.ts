@@ -1,6 +1,6 @@
 /** A line of the node's stream, checked: whoever listens on that socket may send anything. */
 import { z } from 'zod';
-import type { FollowLine } from '../api/follow.js';
+import type { FollowLine, FollowSame } from '../api/follow.js';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import {
   BACKENDS_PER_POOL_MAX,
@@ -55,16 +55,19 @@ const line = z.object({
     .refine((pools) => Object.keys(pools).length <= POOLS_MAX),
 });
 
-/** @returns the line, or what is wrong with it, in words */
-export function readLine(text: string): FollowLine | string {
+const same = z.object({ line: z.int().min(1), same: z.literal(true) });
+
+/** @returns the line, whole or short, or what is wrong with it, in words */
+export function readLine(text: string): FollowLine | FollowSame | string {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return 'a line is no JSON';
   }
-  const { data, error } = line.safeParse(value);
-  if (data !== undefined) return data as FollowLine;
+  const isShort = typeof value === 'object' && value !== null && 'same' in value;
+  const { data, error } = (isShort ? same : line).safeParse(value);
+  if (data !== undefined) return data as FollowLine | FollowSame;
   const { path, message } = error.issues[0]!;
   return printable(`a line has a wrong ${path.join('.') || 'shape'}: ${message}`);
 }

@@ -1,6 +1,6 @@
 /**
  * The stream of the node, `GET /follow` on its control socket: opened again and again, at first within milliseconds, then once a second,
- * which costs one call of the system. A line that is the same as the one before is not even parsed: once a second 300 KB would be too much.
+ * which costs one call of the system.
  */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import type { FollowLine } from '../api/follow.js';
@@ -12,16 +12,13 @@ import { readLine } from './line.js';
 
 export interface NodeStreamListener {
   heard(line: FollowLine): void;
-  /** The same line again. */
+  /** The node lives, and what it said last still holds. */
   heardAgain(): void;
   /** The stream has ended, or cannot be opened; it is tried again. @param why in words */
   lost(why: string): void;
 }
 
 const LINE_FEED = 10;
-/** The only part of a line that always differs stands first; it is not longer than this. */
-const COUNTER = /^\{"line":[0-9]+,/;
-const COUNTER_BYTES_MAX = 32;
 const REFUSALS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such socket',
   ECONNREFUSED: 'no process listens there',
@@ -77,23 +74,23 @@ export class NodeStream {
       return;
     }
     const lines = new Lines();
-    let before: Buffer = Buffer.alloc(0);
+    let isKnown = false;
     response.on('data', (part: Buffer) => {
       for (const bytes of lines.add(part)) {
-        const [counter = ''] = COUNTER.exec(bytes.toString('latin1', 0, COUNTER_BYTES_MAX)) ?? [];
-        const rest = bytes.subarray(counter.length);
-        if (rest.equals(before)) {
-          this.#listener.heardAgain();
-          continue;
-        }
-        before = rest;
         const line = readLine(bytes.toString('utf8'));
         if (typeof line === 'string') {
           over(line);
           return;
         }
-        this.#delayMs = FOLLOW_AGAIN_MS_MIN;
-        this.#listener.heard(line);
+        if (!('same' in line)) {
+          isKnown = true;
+          this.#delayMs = FOLLOW_AGAIN_MS_MIN;
+          this.#listener.heard(line);
+        } else if (isKnown) this.#listener.heardAgain();
+        else {
+          over('its first line says that nothing has changed');
+          return;
+        }
       }
       if (lines.fault !== undefined) over(printable(lines.fault));
     });

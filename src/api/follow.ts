@@ -1,19 +1,20 @@
 /**
- * What a node tells those who announce it: `GET /follow` answers with a line of JSON whenever something of it changes, and once a
- * second. Each line is whole, so a reader needs no other: a slow one gets fewer lines, and never an old one. The stream ends with the
- * process.
+ * What a node tells those who announce it: `GET /follow` answers with a whole line of JSON at once and whenever something of it changes,
+ * and with a short one every second in between. So a reader needs only the newest whole line, and hears that the node lives. A slow reader
+ * gets fewer lines, and never an old one. The stream ends with the process.
  *
  *   starting  -->  serving  -->  stopping (node.stop_delay)  -->  left
  *       \-->  the end: a start that failed; what the process before left in the kernel may forward on
  */
 
+/** A whole line; the first of every stream is one. */
 export interface FollowLine {
   readonly node: string;
   readonly version: string;
   readonly pid: number;
   /** ISO 8601: when the process started. */
   readonly startedAt: string;
-  /** Counts the lines of one stream from 1. */
+  /** Counts the lines of one stream from 1, short ones too. */
   readonly line: number;
   readonly phase: 'starting' | 'serving' | 'stopping' | 'left';
   /** Why no service is ready, whatever its pool; empty when that is for the pools to say. */
@@ -35,6 +36,12 @@ export interface FollowLine {
   readonly vips: readonly FollowedVip[];
   /** Of the services' pools, by name. */
   readonly pools: Readonly<Record<string, FollowedPool>>;
+}
+
+/** A short line: nothing has changed since the last whole one of this stream. */
+export interface FollowSame {
+  readonly line: number;
+  readonly same: true;
 }
 
 export interface FollowedEngine {

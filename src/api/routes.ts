@@ -96,7 +96,7 @@ export function controlRoutes(actions: ControlActions): Route[] {
     ),
     get(
       '/follow',
-      'FollowLine, one in each line',
+      'FollowLine or FollowSame, one in each line',
       'What those who announce the node must know: at once, after each change, and once a second.',
       QUERY.none,
       () => new Followed(actions.follow()),

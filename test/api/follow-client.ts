@@ -1,18 +1,18 @@
-/** A client that follows a node: the lines as they come, and when the stream has ended. */
+/** A client that follows a node: the lines as they come, short ones made whole, and when the stream has ended. */
 import { type ClientRequest, request } from 'node:http';
-import type { FollowLine } from '#anyhop/api/follow.js';
+import type { FollowLine, FollowSame } from '#anyhop/api/follow.js';
+
+export interface FollowedLine extends FollowLine, Partial<Pick<FollowSame, 'same'>> {
+  /** Time of arrival (performance.now). */
+  readonly atMs: number;
+}
 
 export interface FollowClient {
-  /** With the time of arrival (performance.now). */
-  readonly lines: readonly (FollowLine & { readonly atMs: number })[];
+  readonly lines: readonly FollowedLine[];
   /** Resolves to when the stream ended, and whether it was complete. */
   readonly ended: Promise<{ readonly atMs: number; readonly whole: boolean }>;
   /** The first line from `after` on, counted from 0, for which it holds. */
-  line(
-    what: string,
-    holds: (line: FollowLine) => boolean,
-    after?: number,
-  ): Promise<FollowLine & { readonly atMs: number }>;
+  line(what: string, holds: (line: FollowLine) => boolean, after?: number): Promise<FollowedLine>;
   close(): void;
 }
 
@@ -29,7 +29,8 @@ export function follow(socketPath: string): Promise<FollowClient> {
           .once('data', (text) => reject(new Error(`${response.statusCode} ${text}`)));
         return;
       }
-      const lines: (FollowLine & { atMs: number })[] = [];
+      const lines: FollowedLine[] = [];
+      let whole: FollowLine | undefined;
       const waiting = new Set<() => void>();
       // Not by readline, which looks through all of a long line again with each part.
       let line = '';
@@ -37,7 +38,9 @@ export function follow(socketPath: string): Promise<FollowClient> {
         const [rest = '', ...more] = part.split('\n');
         line += rest;
         for (const next of more) {
-          lines.push({ ...JSON.parse(line), atMs: performance.now() });
+          const one = JSON.parse(line) as FollowLine | FollowSame;
+          if (!('same' in one)) whole = one;
+          lines.push({ ...whole!, ...one, atMs: performance.now() });
           line = next;
           for (const look of waiting) look();
         }

@@ -90,7 +90,7 @@ function keptBytes(): number {
 }
 
 describe('following a node', () => {
-  it('gives a whole line at once, after each change, and each second, numbered from 1', async () => {
+  it('gives a whole line at once and after each change, and a short one each second, numbered from 1', async () => {
     const one = await follower();
     await one.line('first', says('first'));
     feed.say('second');
@@ -103,7 +103,22 @@ describe('following a node', () => {
       one.lines.map(({ line }) => line),
       one.lines.map((_, i) => i + 1),
     );
-    assert.deepEqual(said(one).slice(0, 2), ['first', 'second']);
+    const whole = one.lines.filter(({ same }) => same === undefined);
+    assert.deepEqual(
+      whole.map(({ reasons }) => reasons[0]),
+      ['first', 'second'],
+    );
+    feed.say('first');
+    await one.line('as it was before', says('first'), one.lines.length);
+    assert.equal(one.lines.at(-1)?.same, undefined, 'a change back is a change');
+  });
+
+  it('gives a whole line first to who comes later, however long nothing has changed', async () => {
+    const one = await follower();
+    await one.line('short', ({ line }) => line >= 2);
+    const other = await follower();
+    await other.line('first', says('first'));
+    assert.deepEqual([other.lines[0]?.line, other.lines[0]?.same], [1, undefined]);
   });
 
   it('tells of many changes in one turn once, and of none that is none', async () => {
@@ -129,6 +144,11 @@ describe('following a node', () => {
     assert.match(raw.received(), /cache-control: no-store/i);
     assert.match(raw.received(), /transfer-encoding: chunked/i);
     assert.match(raw.received().replaceAll(/\r\n[0-9a-f]+\r\n/g, ''), /\{"line":1,"reasons":\["first"\]\}\n/);
+    await until(() => raw.received().includes('"same"'), 'no short line');
+    assert.match(
+      raw.received().replaceAll(/\r\n[0-9a-f]+\r\n/g, ''),
+      /\]\}\n(\r\n[0-9a-f]+\r\n)*\{"line":2,"same":true\}\n/,
+    );
   });
 
   it('outlasts the time that other answers have', async () => {
