@@ -11,7 +11,7 @@ import type { AnnounceConfig, AnnouncePlace } from '../config/announce/types.js'
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { monotonicMs } from './clock.js';
-import { type Decision, decide, type Mark, type Marks, needsKernel, type Rules } from './decide.js';
+import { type Decision, decide, type Mark, type Marks, needsKernel, nextMs, type Rules } from './decide.js';
 import { Keeper, type Kept } from './kept.js';
 import {
   begin,
@@ -159,9 +159,21 @@ export class Announcer {
     const isOther = before.heard !== this.#decision.heard;
     if (isOther) this.#watchOrphan();
     this.#tell();
-    const { againMs } = this.#decision;
-    if (againMs !== undefined)
-      this.#timer = setTimeout(() => this.#decide(), Math.max(againMs - monotonicMs(), 0));
+    this.#wait();
+  }
+
+  /** Decides again when time alone changes something. */
+  #wait(): void {
+    const dueMs = nextMs(this.#known, this.#decision);
+    if (dueMs === undefined) return;
+    this.#timer = setTimeout(
+      () => {
+        // Lines that say nothing new have moved it meanwhile.
+        if ((nextMs(this.#known, this.#decision) ?? 0) <= monotonicMs()) this.#decide();
+        else this.#wait();
+      },
+      Math.max(Math.ceil(dueMs - monotonicMs()), 0),
+    );
   }
 
   #rules(): Rules {

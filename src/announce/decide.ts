@@ -42,7 +42,7 @@ export type Marks = ReadonlyMap<string, Mark>;
 export interface Decision {
   readonly marks: Marks;
   readonly heard: Heard;
-  /** When to decide again if nothing happens before; absent when time alone changes nothing. */
+  /** When to decide again if nothing happens before, the silence of the node aside (`nextMs`); absent when time alone changes nothing. */
   readonly againMs?: number;
 }
 
@@ -57,7 +57,7 @@ export function decide(
   nowMs: number,
 ): Decision {
   const deadlines = new Deadlines(nowMs);
-  const heard = heardNow(known, deadlines);
+  const heard = heardNow(known, nowMs);
   const judge = new Judge(rules, known, kernel, heard, deadlines);
   const marks = new Map(
     rules.vips.map((vip) => {
@@ -72,10 +72,22 @@ export function decide(
 }
 
 /** What is heard from the node: a stream that says nothing is as good as none. */
-export function heardNow({ line, heardMs, gone, askedMs }: Knowledge, deadlines: Deadlines): Heard {
-  if (gone !== undefined) return 'gone';
-  if (deadlines.passed((heardMs ?? askedMs) + FOLLOW_SILENCE_MS)) return 'silent';
-  return line?.phase ?? 'asked';
+function heardNow(known: Knowledge, nowMs: number): Heard {
+  if (known.gone !== undefined) return 'gone';
+  return silentFromMs(known) <= nowMs ? 'silent' : (known.line?.phase ?? 'asked');
+}
+
+function silentFromMs({ heardMs, askedMs }: Knowledge): number {
+  return (heardMs ?? askedMs) + FOLLOW_SILENCE_MS;
+}
+
+/**
+ * When to decide again if nothing happens before; undefined when time alone changes nothing. To be asked anew at that time: a line that says
+ * nothing new moves it, and that is no reason to decide.
+ */
+export function nextMs(known: Knowledge, { heard, againMs }: Decision): number | undefined {
+  if (heard === 'gone' || heard === 'silent') return againMs;
+  return Math.min(silentFromMs(known), againMs ?? Number.POSITIVE_INFINITY);
 }
 
 /** Whether the kernel has to be asked what becomes of its forwarding: while no process that serves is heard. */

@@ -1,14 +1,18 @@
 /** What is said to `anyhop announce` by commands, and those who are in its way. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { MAIN } from '../cli/run-fixture.js';
 import { createXdpLink, LINK } from '../engine/link.js';
 import { VIP4 } from '../forward/fixture.js';
-import { missingForIsolation } from '../isolation.js';
+import { missingForIsolation, withRuntimeDirectory } from '../isolation.js';
 import { ANNOUNCED, Announcing, NONE, SOON_MS, TABLE } from './run-fixture.js';
 
-describe('anyhop announce', { skip: missingForIsolation('ethtool') }, () => {
+const NOBODY = 65534;
+
+describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') }, () => {
   let lab: Announcing;
   beforeEach(async () => {
     lab = new Announcing(await createXdpLink(), { announce: { orphan_time: '60s' } });
@@ -159,6 +163,36 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool') }, () => {
     assert.equal(status, 0, stderr);
     assert.match(stderr, /^withdrew 2 VIPs first/);
     assert.deepEqual(await lab.rows(), NONE);
+  });
+
+  test('needs CAP_NET_ADMIN alone, also for an orphan, and says what is missing without it', async () => {
+    const { node, resources } = lab.link;
+    const run = await lab.startNode();
+    for (const file of [resources.directory, lab.file, join(resources.directory, 'control.sock')])
+      chmodSync(file, 0o777);
+    const socket = '/run/anyhop/announce.sock'; // in a /run of its own
+    const file = lab.write({ announce: { socket, orphan_time: '60s' } });
+    chmodSync(file, 0o644);
+    const asNobody = (capabilities: string): string[] => [
+      ...withRuntimeDirectory(NOBODY),
+      ...['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--no-new-privs'],
+      ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all${capabilities}`),
+      ...[process.execPath, MAIN, 'announce', '-c', file, '--name', 'edge-1'],
+    ];
+    const without = await resources.startProcess('without', node, asNobody(''));
+    const lacking = await without.waitForEvent('rows_unknown', SOON_MS);
+    assert.match(String(lacking['msg']), /the capability CAP_NET_ADMIN is missing/);
+    await without.stop();
+    const announcer = await resources.startProcess('with', node, asNobody(',+net_admin'));
+    await lab.waitForRows(ANNOUNCED);
+    run.kill();
+    await announcer.waitForEvent('orphaned', SOON_MS);
+    await delay(2000);
+    assert.deepEqual(await lab.rows(), ANNOUNCED);
+    const neighbour = ['10.0.0.2', 'lladdr', '02:00:00:00:00:99', 'dev', LINK, 'nud', 'permanent'];
+    await lab.link.onNode('ip', 'neigh', 'replace', ...neighbour);
+    await lab.waitForRows(NONE);
+    assert.ok(!announcer.events.some(({ event }) => event === 'orphan_unknown'), announcer.tail());
   });
 
   test('is a section of anyhop status', async () => {

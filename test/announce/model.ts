@@ -2,7 +2,14 @@
  * A node, its kernel and its links, as they truly are, and an announcer that sees of them what it would: the model of the property test of
  * src/announce/decide.ts. Time goes in steps of 100 ms. The model shares no code with what it judges, but for the types.
  */
-import { type Decision, decide, type Marks, needsKernel, type Rules } from '#anyhop/announce/decide.js';
+import {
+  type Decision,
+  decide,
+  type Marks,
+  needsKernel,
+  nextMs,
+  type Rules,
+} from '#anyhop/announce/decide.js';
 import { begin, hear, holdBack, type Knowledge, loseNode, resume } from '#anyhop/announce/knowledge.js';
 import { hopText, type KernelFacts } from '#anyhop/announce/orphan-facts.js';
 import type { FollowLine } from '#anyhop/api/follow.js';
@@ -168,7 +175,7 @@ export class Model {
     this.#live();
     this.#talk();
     this.#watch();
-    if (this.#nowMs >= (this.#decision.againMs ?? Infinity)) this.#decide();
+    if (this.#nowMs >= (nextMs(this.#known, this.#decision) ?? Infinity)) this.#decide();
     this.#judge();
   }
 
