@@ -6,11 +6,14 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { makeDirectory } from '../core/directory.js';
+import { STOP_DELAY_MS_MAX } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
 import { readOwnFile, replaceOwnFile } from '../core/own-file.js';
+import { printable } from '../core/printable.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
+import { monotonicMs } from './clock.js';
 import type { Knowledge } from './knowledge.js';
 import { address, engine, hops } from './line.js';
 
@@ -53,24 +56,71 @@ export function socketOfKept(path: string): string | undefined {
   return path.endsWith('-announce.json') ? path.replace(/json$/, 'sock') : undefined;
 }
 
+/** Of a file that is wrong, or of another version: what an operator said holds in any. */
+const held = z.object({
+  table: kept.shape.table,
+  namespace: kept.shape.namespace,
+  hold: z.object({ by: z.literal('withdraw') }),
+});
+
 /**
  * What the process before kept; undefined without one, or when the machine has started anew since.
  * @throws Error when it cannot be used
  */
 export function readKept(socket: string): Kept | undefined {
-  const path = keptPath(socket);
-  let text: string;
+  const value = readValue(socket);
+  if (value === undefined) return undefined;
+  const { version: _, boot, ...rest } = kept.parse(value);
+  if (boot !== bootId()) return heldOf(rest);
+  requirePast(rest as Kept);
+  return rest as Kept;
+}
+
+/** As `readKept`; of what cannot be used, an operator's `--withdraw` is left. @param complain told in words why it cannot be used */
+export function readKeptOrHold(
+  socket: string,
+  complain: (why: string) => void = () => undefined,
+): Kept | undefined {
   try {
-    ({ text } = readOwnFile(path, process.geteuid?.() === 0 ? statSync(dirname(path)).uid : undefined));
+    return readKept(socket);
+  } catch (error) {
+    complain(error instanceof z.ZodError ? faultOf(error) : reasonOf(error));
+  }
+  try {
+    return heldOf(readValue(socket));
+  } catch {
+    return undefined;
+  }
+}
+
+function readValue(socket: string): unknown {
+  const path = keptPath(socket);
+  try {
+    const owner = process.geteuid?.() === 0 ? statSync(dirname(path)).uid : undefined;
+    return JSON.parse(readOwnFile(path, owner).text);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  const { version: _, boot, ...rest } = kept.parse(JSON.parse(text));
-  const { hold, table, namespace } = rest;
-  if (boot === bootId()) return rest as Kept;
-  // What an operator said holds on; its clock does not.
-  return hold?.by === 'withdraw' ? { table, namespace, hold: { by: 'withdraw', sinceMs: 0 } } : undefined;
+}
+
+/** What an operator said holds on; its clock does not. */
+function heldOf(value: unknown): Kept | undefined {
+  const { data } = held.safeParse(value);
+  return data && { ...data, hold: { ...data.hold, sinceMs: 0 } };
+}
+
+/** @throws Error for times that are still to come: they are of another clock, and would keep an orphan for ever */
+function requirePast({ stop, orphanMs = 0, hold }: Kept): void {
+  const nowMs = monotonicMs();
+  const isToCome =
+    orphanMs > nowMs || (hold?.sinceMs ?? 0) > nowMs || (stop?.untilMs ?? 0) > nowMs + STOP_DELAY_MS_MAX;
+  if (isToCome) throw new Error('its times are still to come');
+}
+
+function faultOf({ issues }: z.ZodError): string {
+  const [{ path, message }] = issues as [(typeof issues)[number]];
+  return printable(`wrong ${path.join('.') || 'shape'}: ${message}`);
 }
 
 /** Writes it; root does so for the user whose directory it is. @throws NodeJS.ErrnoException, AnyhopError ERR_SOCKET */
@@ -138,9 +188,9 @@ export class Keeper {
   }
 
   async #write(): Promise<void> {
-    const text = textOf(this.#kept!);
-    if (text === this.#text) return;
     try {
+      const text = textOf(this.#kept!);
+      if (text === this.#text) return;
       await replaceKept(this.#socket, text);
       this.#text = text;
       this.#complaint = undefined;

@@ -11,14 +11,14 @@ import { ConfigError, logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
-import { reasonOf } from '../core/reason.js';
 import { lockTable } from '../underlay/lock.js';
 import { Announcer } from './announcer.js';
 import { type AnnounceActions, announceRoutes, nodeRuns } from './api.js';
-import { type Kept, keptPath, readKept } from './kept.js';
+import { type Kept, keptPath, readKeptOrHold } from './kept.js';
 import { warnAboutReversePath } from './reverse-path.js';
 import { kernelTable } from './row-keeper.js';
 import type { Follower } from './status.js';
+import { removeFormerRows } from './withdraw.js';
 
 export type AnnounceLoaded = LoadedConfig<'announce'>;
 
@@ -65,7 +65,8 @@ export async function runAnnounce(
     let followers: readonly Part[] = [];
     try {
       followers = await parts(config);
-      const kept = keptOf(config, log);
+      const kept = readKeptOrHold(place.socket, (why) => tellUnusable(place.socket, why, log));
+      await clearFormerTable(kept, announce.table, log);
       announcer = new Announcer({
         config: announce,
         place,
@@ -112,15 +113,16 @@ function actionsOf(announcer: Announcer, node: string): AnnounceActions {
   };
 }
 
-function keptOf({ place: { socket } }: AnnounceLoaded, log: Logger): Kept | undefined {
-  try {
-    return readKept(socket);
-  } catch (error) {
-    const [file, why] = [keptPath(socket), reasonOf(error)];
-    const message = `${file}: ${why}; rows without a node are withdrawn`;
-    log.error({ event: 'state_unusable', file, why }, message);
-    return undefined;
-  }
+function tellUnusable(socket: string, why: string, log: Logger): void {
+  const file = keptPath(socket);
+  log.error({ event: 'state_unusable', file, why }, `${file}: ${why}; rows without a node are withdrawn`);
+}
+
+async function clearFormerTable(kept: Kept | undefined, table: number, log: Logger): Promise<void> {
+  const { length: rows } = await removeFormerRows(kept, table);
+  if (rows === 0) return;
+  const message = `removed ${rows} ${rows === 1 ? 'row' : 'rows'} from table ${kept!.table}: announce.table is ${table} now`;
+  log.warn({ event: 'rows_moved', rows, table: kept!.table }, message);
 }
 
 function reload(

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Kept, readKept, socketOfKept } from '../announce/kept.js';
+import { readKeptOrHold, socketOfKept } from '../announce/kept.js';
 import { networkNamespace } from '../announce/place.js';
 import type { AnnounceStatus } from '../announce/status.js';
 import { withdrawWithoutProcess } from '../announce/withdraw.js';
@@ -61,7 +61,7 @@ async function askAnnouncers(name: string, socket: string | undefined): Promise<
 async function withdrawLeft(name: string, socket: string | undefined): Promise<number> {
   let rows = 0;
   for (const each of new Set([...(socket === undefined ? [] : [socket]), ...keptSockets()])) {
-    const kept = lastKept(each);
+    const kept = readKeptOrHold(each);
     if (kept?.namespace !== networkNamespace() || !isOn(name, kept.forwarding?.engine.interface)) continue;
     rows += (await withdrawWithoutProcess({ socket: each }, kept.table, 'stop')).length;
   }
@@ -76,15 +76,6 @@ function keptSockets(): string[] {
     return [];
   }
   return names.flatMap((name) => socketOfKept(join(RUN_DIRECTORY_DEFAULT, name)) ?? []);
-}
-
-/** What cannot be used says nothing. */
-function lastKept(socket: string): Kept | undefined {
-  try {
-    return readKept(socket);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether an interface is the one of this name, which may have another name now. */

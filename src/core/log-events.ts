@@ -142,6 +142,7 @@ export const LOG_EVENTS = {
   row_removed: 'Rows like those of `anyhop announce` that another program made were removed.',
   row_restored: 'Rows that another program had removed were put back.',
   rows_adopted: 'Rows of a former `anyhop announce` were found, and stay as the node says.',
+  rows_moved: 'Rows were removed from the table that `announce.table` named before.',
   rows_unknown: 'Rows cannot be read or changed; it is tried again.',
   send_failed: 'The engine `portable` could not send packets.',
   service_not_ready: 'Services of a pool are not ready; `reason` says why.',
