@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 /*
- * Steers packets for VIPs into AF_XDP sockets, where the TypeScript pipeline forwards them; everything else passes to the
- * host. It asks of a packet what the pipeline asks first, with the same code, and counts what it passes under the same
+ * Steers packets for VIPs into AF_XDP sockets, where the TypeScript pipeline forwards them; everything else, and neighbour discovery
+ * for a VIP, passes to the host. It asks of a packet what the pipeline asks first, with the same code, and counts what it passes under the same
  * verdicts; of the image it needs the header and the VIPs.
  */
 #include <linux/bpf.h>
@@ -43,7 +43,10 @@ static __always_inline int judge(const struct anyhop_view *view, const __u8 *fra
 	}
 	if (!vip)
 		return ANYHOP_V_PASS_NOT_VIP;
-	return anyhop_judge_mac(anyhop_header(view), frame) == ANYHOP_V_PASS_OTHER_HOST ? ANYHOP_V_PASS_OTHER_HOST : -1;
+	verdict = anyhop_judge_mac(anyhop_header(view), frame);
+	if (verdict < 0 && type == ANYHOP_ETHERTYPE_IPV6 && anyhop_is_neighbour_discovery(at.at, end))
+		return ANYHOP_V_PASS_NEIGHBOUR;
+	return verdict == ANYHOP_V_PASS_OTHER_HOST ? verdict : -1;
 }
 
 SEC("xdp")

@@ -163,6 +163,16 @@ static void check_answer(const struct result *r)
 	}
 }
 
+/* What passes although it is for a VIP is ICMPv6 of the link (RFC 4861). */
+static void check_neighbour(const struct result *r)
+{
+	__u32 family, l3 = find_ip(r->original, r->length, &family);
+	const __u8 *ip = r->original + l3;
+
+	CHECK(l3 && family == 6 && l3 + 48 <= r->length && be16(ip + 6) == 0x3aff);
+	CHECK(ip[40] >= 133 && ip[40] <= 137 && ip[41] == 0);
+}
+
 void check_result(const struct result *r)
 {
 	const struct anyhop_outcome *o = &r->outcome;
@@ -172,6 +182,8 @@ void check_result(const struct result *r)
 	action = actions[r->verdict];
 	if (action == ANYHOP_PASS)
 		CHECK(memcmp(r->frame, r->original, r->length) == 0);
+	if (r->verdict == ANYHOP_V_PASS_NEIGHBOUR)
+		check_neighbour(r);
 	if (action != ANYHOP_FORWARD && action != ANYHOP_ANSWER)
 		return;
 	CHECK(o->frame >= r->frame - ANYHOP_HEADROOM && o->frame <= r->frame + r->length);

@@ -194,46 +194,48 @@ export const enum L {
   V_PASS_NOT_VIP = 6,
   /** the frame is for another machine's MAC address (flooded by a switch). */
   V_PASS_OTHER_HOST = 7,
+  /** neighbour discovery of the link, for a VIP that may be an address of this host (ICMPv6 types 133 to 137, hop limit 255). */
+  V_PASS_NEIGHBOUR = 8,
   /** the IP header's lengths do not fit the frame. */
-  V_DROP_BAD_LENGTH = 8,
+  V_DROP_BAD_LENGTH = 9,
   /** the source cannot be a client: zero, loopback, multicast, broadcast, link-local (IPv4 ICMP errors aside), the VIP itself or, TCP aside, another VIP. */
-  V_DROP_BAD_SOURCE = 9,
+  V_DROP_BAD_SOURCE = 10,
   /** the IPv4 header checksum is wrong (looked at before the node answers). */
-  V_DROP_CHECKSUM = 10,
+  V_DROP_CHECKSUM = 11,
   /** TTL or hop limit was 1 or 0 on arrival. */
-  V_DROP_TTL_EXPIRED = 11,
+  V_DROP_TTL_EXPIRED = 12,
   /** for a VIP, but for none of its services. */
-  V_DROP_NO_SERVICE = 12,
+  V_DROP_NO_SERVICE = 13,
   /** for a VIP, neither TCP, UDP nor ICMP. */
-  V_DROP_PROTOCOL = 13,
+  V_DROP_PROTOCOL = 14,
   /** IPv6 extension headers that are cut short, too many, or not for this hop to look behind. */
-  V_DROP_EXTENSION_HEADER = 14,
+  V_DROP_EXTENSION_HEADER = 15,
   /** the TCP, UDP or ICMP header is cut short. */
-  V_DROP_TRUNCATED = 15,
+  V_DROP_TRUNCATED = 16,
   /** a TCP fragment for a service whose hash needs the ports. */
-  V_DROP_FRAGMENT_TCP = 16,
+  V_DROP_FRAGMENT_TCP = 17,
   /** a fragment, and more than one pool could answer for it. */
-  V_DROP_FRAGMENT_AMBIGUOUS = 17,
+  V_DROP_FRAGMENT_AMBIGUOUS = 18,
   /** a fragmented ICMP message. */
-  V_DROP_FRAGMENT_ICMP = 18,
+  V_DROP_FRAGMENT_ICMP = 19,
   /** ICMP for a VIP that is neither an echo request nor an error. */
-  V_DROP_ICMP_TYPE = 19,
+  V_DROP_ICMP_TYPE = 20,
   /** an ICMP error whose embedded flow belongs to no service of the VIP. */
-  V_DROP_ICMP_UNMATCHED = 20,
+  V_DROP_ICMP_UNMATCHED = 21,
   /** no backend can take it: all of the pool are unusable, or no next hop to the slot's owner is known. */
-  V_DROP_NO_BACKEND = 21,
+  V_DROP_NO_BACKEND = 22,
   /** too big once wrapped, and no answer is allowed: DF is off, it is itself an ICMP error, or IPv6 of 1280 bytes or less. */
-  V_DROP_TOO_BIG = 22,
+  V_DROP_TOO_BIG = 23,
   /** too big once wrapped; the rate limit on answers kept the node silent. */
-  V_DROP_TOO_BIG_LIMITED = 23,
+  V_DROP_TOO_BIG_LIMITED = 24,
   /** an echo request to a VIP; the rate limit on answers kept the node silent. */
-  V_DROP_ECHO_LIMITED = 24,
+  V_DROP_ECHO_LIMITED = 25,
   /** the kernel refused to move the frame's ends: a driver without headroom for XDP. */
-  V_DROP_HEADROOM = 25,
+  V_DROP_HEADROOM = 26,
   /** for a VIP, in a frame for a broadcast or multicast MAC address. */
-  V_DROP_GROUP_MAC = 26,
+  V_DROP_GROUP_MAC = 27,
   /** for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them. */
-  V_DROP_VLAN_TAGS = 27,
+  V_DROP_VLAN_TAGS = 28,
 }
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
@@ -246,6 +248,7 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'pass_not_ip', action: 'pass', description: "neither IPv4 nor IPv6 (ARP, LLDP, a tag of type 0x9100, which Linux does not read either, cut short)" },
   { name: 'pass_not_vip', action: 'pass', description: "for no VIP of this node" },
   { name: 'pass_other_host', action: 'pass', description: "the frame is for another machine's MAC address (flooded by a switch)" },
+  { name: 'pass_neighbour', action: 'pass', description: "neighbour discovery of the link, for a VIP that may be an address of this host (ICMPv6 types 133 to 137, hop limit 255)" },
   { name: 'drop_bad_length', action: 'drop', description: "the IP header's lengths do not fit the frame" },
   { name: 'drop_bad_source', action: 'drop', description: "the source cannot be a client: zero, loopback, multicast, broadcast, link-local (IPv4 ICMP errors aside), the VIP itself or, TCP aside, another VIP" },
   { name: 'drop_checksum', action: 'drop', description: "the IPv4 header checksum is wrong (looked at before the node answers)" },
@@ -304,4 +307,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '2ae801068bf1b7bc9cff8f56fb2947fc80cf0af0e71825ae191f66717b999b79';
+export const LAYOUT_DIGEST = 'c191adb083f196aa9f59bc4b75c1a23deb0a23ffb5709564cabd0b7295bf8045';

@@ -8,12 +8,18 @@
  * The kernel takes one VLAN tag off before the hook, and afterwards as many priority tags (VLAN 0) as there are, so the hook looks
  * behind further tags itself (the chain `tagged`), as many as the pipeline does, and drops deeper stacks.
  *
+ * Neighbour discovery for a VIP passes, as in the pipeline: the VIP may be an address of the host. Only a length beyond the frame is left to the
+ * host to find.
+ *
  * Two counters: packets that are the pipeline's business (`arrived`), and those in frames for other machines (`elsewhere`).
  */
 import { L } from '../core/layout.gen.js';
 import { type RunTool, requireTool, runTool, toolError } from '../core/tool.js';
 import type { IpAddress } from '../packet/address.js';
 import { formatMac } from '../packet/mac.js';
+
+/** Type and code of neighbour discovery (RFC 4861), for raw bytes. */
+const NEIGHBOUR_DISCOVERY = '{ 0x8500, 0x8600, 0x8700, 0x8800, 0x8900 }';
 
 /** What the table matches. */
 export interface HostFilter {
@@ -102,6 +108,7 @@ table netdev ${tableName(link)} {
   counter elsewhere { }
 ${sets.join('\n')}
   chain vip {
+    meta protocol ip6 ip6 length >= 8 ip6 nexthdr icmpv6 ip6 hoplimit 255 icmpv6 type 133-137 icmpv6 code 0 ether daddr @macs accept
     ether daddr @macs counter name arrived drop
     meta pkttype { broadcast, multicast } counter name arrived drop
     counter name elsewhere drop
@@ -129,6 +136,11 @@ function behindTags(): string[] {
   for (let tags = 2; tags <= L.VLAN_TAGS_READ; tags++) {
     const type = (tags - 2) * 32 + 16;
     const ip = type + 16;
+    if (tags <= L.VLAN_TAGS_MAX) {
+      // Length, next header and hop limit, as `vip` has them.
+      const header = `@nh,${type},16 0x86dd @nh,${ip + 32},16 >= 8 @nh,${ip + 48},16 0x3aff`;
+      rules.push(`    ${header} @nh,${ip + 320},16 ${NEIGHBOUR_DISCOVERY} ether daddr @macs accept`);
+    }
     rules.push(
       `    @nh,${type},16 0x0800 @nh,${ip + 128},32 @tagged4 goto vip`,
       `    @nh,${type},16 0x86dd @nh,${ip + 192},128 @tagged6 goto vip`,

@@ -4,6 +4,8 @@
  *
  * An error's embedded packet is one that a backend sent: from the VIP's port to the client. Its flow is thus the
  * embedded one with addresses and ports swapped.
+ *
+ * Neighbour discovery is the host's: a VIP may be one of its addresses, which neighbours ask by unicast whether it is still there.
  */
 import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
@@ -59,6 +61,22 @@ export function icmpv6(p: PacketState, view: DataView, l4: number): number {
     at += length;
   }
   return followEmbedded(p, view, at, next);
+}
+
+/**
+ * Whether the IPv6 packet at `l3`, whose header is there and announces ICMPv6, is neighbour discovery that its receiver would not discard
+ * unread (RFC 4861 section 6.1 and 7.1): whole, code 0, and of hop limit 255, so that nobody beyond the link can have sent it.
+ * Extension headers are allowed there, but nobody sends them.
+ *
+ * @param end of the frame
+ */
+export function isNeighbourDiscovery(view: DataView, l3: number, end: number): boolean {
+  if (view.getUint8(l3 + 7) !== P.HOP_LIMIT_MAX) return false;
+  const l4 = l3 + P.IPV6_HEADER;
+  const payload = view.getUint16(l3 + 4);
+  if (payload < P.ICMP_HEADER || l4 + payload > end) return false;
+  const type = view.getUint8(l4);
+  return type >= P.ICMPV6_ROUTER_SOLICITATION && type <= P.ICMPV6_REDIRECT && view.getUint8(l4 + 1) === 0;
 }
 
 /**

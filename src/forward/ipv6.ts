@@ -3,7 +3,7 @@ import { L } from '../core/layout.gen.js';
 import { P } from '../packet/constants.js';
 import { extensionLength, isExtension } from '../packet/extension.js';
 import { judgeFrame } from './frame.js';
-import { icmpv6 } from './icmp.js';
+import { icmpv6, isNeighbourDiscovery } from './icmp.js';
 import type { PacketState } from './packet-state.js';
 import { forwardFragment, forwardTransport } from './service.js';
 
@@ -20,6 +20,9 @@ export function parseIpv6(p: PacketState, view: DataView, end: number): number {
   if (vip < 0) return L.V_PASS_NOT_VIP;
   const frameVerdict = judgeFrame(p, view);
   if (frameVerdict >= 0) return frameVerdict;
+  const next = view.getUint8(l3 + 6);
+  // From a link-local address, usually.
+  if (next === P.PROTOCOL_ICMPV6 && isNeighbourDiscovery(view, l3, end)) return L.V_PASS_NEIGHBOUR;
 
   const last = l3 + P.IPV6_HEADER + view.getUint16(l3 + 4);
   if (last > end) return L.V_DROP_BAD_LENGTH;
@@ -33,7 +36,7 @@ export function parseIpv6(p: PacketState, view: DataView, end: number): number {
   p.end = last;
   p.family = 6;
   p.vip = vip;
-  return walk(p, view, l3 + P.IPV6_HEADER, view.getUint8(l3 + 6));
+  return walk(p, view, l3 + P.IPV6_HEADER, next);
 }
 
 /** Steps over at most EXTENSION_HEADERS_MAX extension headers, then hands on to what they precede. */

@@ -57,6 +57,10 @@ export const enum P {
   ICMPV6_PARAMETER_PROBLEM = 4,
   ICMPV6_ECHO_REQUEST = 128,
   ICMPV6_ECHO_REPLY = 129,
+  /** RFC 4861: neighbour discovery is the types 133 to 137, all sent with hop limit 255. */
+  ICMPV6_ROUTER_SOLICITATION = 133,
+  ICMPV6_REDIRECT = 137,
+  HOP_LIMIT_MAX = 255,
 
   /** TTL and hop limit of packets that the node makes. */
   NODE_TTL = 64,

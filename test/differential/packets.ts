@@ -101,6 +101,7 @@ export function framesFor(recipe: Recipe): fc.Arbitrary<Uint8Array> {
     { weight: 5, arbitrary: target.chain(sizedTo) },
     { weight: 2, arbitrary: target.chain((one) => oddTo(one, vips)) },
     { weight: 1, arbitrary: target.chain(fragmentOf) },
+    { weight: 1, arbitrary: target.chain(discoveryTo) },
     { weight: 1, arbitrary: junk },
   );
 }
@@ -305,6 +306,39 @@ function oddTo(target: Target, vips: readonly string[]): fc.Arbitrary<Uint8Array
         transport,
         payload(o.size),
       );
+    });
+}
+
+/** Neighbour discovery, or ICMP of IPv4 by its numbers, with one thing wrong in half of them. */
+function discoveryTo({ family, vip }: Target): fc.Arbitrary<Uint8Array> {
+  return fc
+    .record({
+      src: fc.oneof(fc.constantFrom(...UNUSABLE[family]), clientAddress[family]),
+      mac: fc.constantFrom(
+        '02:00:00:00:00:01',
+        '02:00:00:00:00:01',
+        '02:00:00:00:00:99',
+        '33:33:00:00:00:01',
+      ),
+      type: fc.integer({ min: 133, max: 137 }),
+      size: fc.constantFrom(0, 4, 16, 24, 200),
+      fault: fc.integer({ min: 0, max: 15 }),
+      vlans: fc.constantFrom(...VLANS),
+    })
+    .map(({ src, mac, type, size, fault, vlans }) => {
+      const o = {
+        type: fault === 0 ? 132 : fault === 1 ? 138 : type,
+        code: fault === 2 ? 1 : 0,
+        rest: new Uint8Array(size),
+      };
+      const hopLimit = fault === 3 ? 254 : 255;
+      const payloadLength = fault === 4 ? 7 : fault === 5 ? size + 5 : fault === 6 ? size : undefined;
+      const header =
+        family === 4
+          ? ipv4({ src, dst: vip, ttl: hopLimit })
+          : ipv6({ src, dst: vip, hopLimit, ...(payloadLength !== undefined && { payloadLength }) });
+      const between = family === 4 ? [] : fault === 7 ? [fragment()] : fault === 8 ? [hopByHop()] : [];
+      return frame({ dst: mac, vlans }, header, ...between, family === 4 ? icmp(o) : icmpv6(o));
     });
 }
 

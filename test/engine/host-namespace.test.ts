@@ -14,6 +14,7 @@ import type { LabProcess } from '../../scripts/lab/process.js';
 import { Resources } from '../../scripts/lab/resources.js';
 import { missingForIsolation } from '../isolation.js';
 import { frame, ipv4, ipv6, payload, udp } from '../packets/build.js';
+import { hostsDiscovery, nearlyDiscovery } from '../packets/neighbour.js';
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const WAIT_MS = 10_000;
@@ -78,6 +79,22 @@ describe('the host is guarded', { skip: missingForIsolation('nft', 'ethtool') },
     });
   });
 
+  test('neighbour discovery for a VIP reaches the host, and what only looks like it does not', async () => {
+    await withBench(async (bench) => {
+      await guarded(await bench.start());
+      await bench.addVips();
+      const [good, bad] = [hostsDiscovery(VIP[6]), nearlyDiscovery(VIP[6])];
+      await bench.inject([...good, ...bad].map(({ frame }) => frame));
+      const solicitations = good.filter(({ frame }) => isSolicitation(frame)).length;
+      const deadline = performance.now() + WAIT_MS;
+      while ((await bench.solicited()) < solicitations && performance.now() < deadline)
+        await delay(SILENCE_MS / 4);
+      await delay(SILENCE_MS);
+      assert.equal(await bench.solicited(), solicitations);
+      assert.deepEqual(await bench.droppedPackets(), [bad.length, 0]);
+    });
+  });
+
   test('what a killed process leaves goes on guarding, and the next one cleans up', async () => {
     await withBench(async (bench) => {
       const killed = await bench.start();
@@ -119,6 +136,9 @@ interface Bench {
   addVips(): Promise<void>;
   /** One datagram for each of PORT. */
   send(): Promise<void>;
+  inject(frames: readonly Uint8Array[]): Promise<void>;
+  /** Neighbour solicitations that the host has received. */
+  solicited(): Promise<number>;
   gro(): Promise<string>;
   /** Packets that the filter has dropped: that arrived, and in frames for another machine. */
   droppedPackets(): Promise<number[]>;
@@ -145,6 +165,11 @@ async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
     await onNode('ethtool', '-K', 'eth0', 'gro', 'on');
     const datagrams = join(resources.directory, 'datagrams.pcap');
     writeDatagrams(datagrams);
+    const inject = async (path: string, frames: number): Promise<void> => {
+      const argv = [process.execPath, here('../packets/inject.js'), 'eth0', path];
+      const { sent } = JSON.parse(await run(inNamespace(client, argv)));
+      assert.equal(sent, frames);
+    };
     await work({
       onNode,
       async start() {
@@ -155,10 +180,17 @@ async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
       async addVips() {
         await ip(node, `addr add ${VIP[4]}/32 dev lo`, `addr add ${VIP[6]}/128 dev lo nodad`);
       },
-      async send() {
-        const inject = [process.execPath, here('../packets/inject.js'), 'eth0', datagrams];
-        const { sent } = JSON.parse(await run(inNamespace(client, inject)));
-        assert.equal(sent, Object.keys(PORT).length);
+      send: () => inject(datagrams, Object.keys(PORT).length),
+      async inject(frames) {
+        const path = join(resources.directory, 'frames.pcap');
+        const writer = new CaptureWriter(path);
+        for (const bytes of frames) writer.write(bytes, 0n);
+        writer.close();
+        await inject(path, frames.length);
+      },
+      async solicited() {
+        const counters = await onNode('cat', '/proc/net/snmp6');
+        return Number(/^Icmp6InNeighborSolicits\s+(\d+)$/m.exec(counters)![1]);
       },
       async gro() {
         return /generic-receive-offload: (\w+)/.exec(await onNode('ethtool', '-k', 'eth0'))![1];
@@ -172,6 +204,11 @@ async function withBench(work: (bench: Bench) => Promise<void>): Promise<void> {
     for (const { pid, running } of started) if (running) killIfThere(pid);
     await resources.close();
   }
+}
+
+/** Behind any tags, as the last layer of it has 24 bytes. */
+function isSolicitation(bytes: Uint8Array): boolean {
+  return bytes.at(-24) === 135;
 }
 
 function writeDatagrams(path: string): void {

@@ -15,6 +15,7 @@ import { Random, seedOfRun } from '../differential/random.js';
 import { imageFrom, RECIPES } from '../differential/recipe.js';
 import { imageOf, Runner, VIP4, VIP6 } from '../forward/fixture.js';
 import { frame, ipv4, ipv6, payload, tcp } from '../packets/build.js';
+import { hostsDiscovery, nearlyDiscovery } from '../packets/neighbour.js';
 
 const SIZES = { imageBytes: 1024 * 1024, services: 0, backends: 0 };
 /** What a test run takes. */
@@ -79,8 +80,21 @@ describe('the steering program', { skip: process.getuid?.() !== 0 && 'needs root
       }
     }
     console.log(`steering: seed ${seed}, ${JSON.stringify(counts)}`);
-    for (const name of ['steered', 'pass_not_ip', 'pass_not_vip', 'pass_other_host'])
+    for (const name of ['steered', 'pass_not_ip', 'pass_not_vip', 'pass_other_host', 'pass_neighbour'])
       assert.ok(counts[name] > 0, name);
+  });
+
+  test('leaves neighbour discovery for a VIP to the host, and nothing that only looks like it', async () => {
+    const image = imageOf();
+    const steer = new Steer();
+    try {
+      await steer.publish(searchPart(image));
+      for (const { name, frame } of hostsDiscovery(VIP6))
+        assert.equal(steer.judge(frame), 'pass_neighbour', name);
+      for (const { name, frame } of nearlyDiscovery(VIP6)) assert.equal(steer.judge(frame), 'steered', name);
+    } finally {
+      steer.close();
+    }
   });
 
   test('passes packets for VIPs that are taken out, and goes on finding all others', async () => {

@@ -43,6 +43,8 @@ const error = (o: Parameters<typeof icmpv6Error>[0], outer = {}): Uint8Array =>
 const sized = (total: number, sport: number, dst: string = VIP.web6): Uint8Array =>
   frame({}, ipv6({ src, dst }), tcp({ sport, dport: 443 }), payload(total - 60));
 
+const solicitation = icmpv6({ type: 135, rest: concat(new Uint8Array(4), addressBytes(VIP.web6)) });
+
 const udpPieces = ipv6Fragments(to, [datagram, payload(3000)], 1400, 77);
 const ambiguousPieces = ipv6Fragments(
   { src, dst: VIP.split6 },
@@ -256,12 +258,13 @@ export const IPV6: readonly Row[] = [
   ['an IPv6 echo reply', 'drop_icmp_type', frame({}, ipv6(to), icmpv6Echo({ reply: true }), payload(56))],
   [
     'a neighbour solicitation sent to the VIP',
+    'pass_neighbour',
+    frame({}, ipv6({ src: 'fe80::1', dst: VIP.web6, hopLimit: 255 }), solicitation),
+  ],
+  [
+    'a neighbour solicitation that a router has forwarded to the VIP',
     'drop_icmp_type',
-    frame(
-      {},
-      ipv6({ ...to, hopLimit: 255 }),
-      icmpv6({ type: 135, rest: concat(new Uint8Array(4), addressBytes(VIP.web6)) }),
-    ),
+    frame({}, ipv6({ ...to, hopLimit: 254 }), solicitation),
   ],
 
   [

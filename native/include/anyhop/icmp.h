@@ -5,6 +5,8 @@
  *
  * An error's embedded packet is one that a backend sent: from the VIP's port to the client. Its flow is thus the
  * embedded one with addresses and ports swapped.
+ *
+ * Neighbour discovery is the host's: a VIP may be one of its addresses, which neighbours ask by unicast whether it is still there.
  */
 #ifndef ANYHOP_ICMP_H
 #define ANYHOP_ICMP_H
@@ -28,7 +30,25 @@ enum {
 	ANYHOP_ICMPV6_PARAMETER_PROBLEM = 4,
 	ANYHOP_ICMPV6_ECHO_REQUEST = 128,
 	ANYHOP_ICMPV6_ECHO_REPLY = 129,
+	ANYHOP_ICMPV6_ROUTER_SOLICITATION = 133, /* neighbour discovery is the types 133 to 137 (RFC 4861) */
+	ANYHOP_ICMPV6_REDIRECT = 137,
 };
+
+#define ANYHOP_HOP_LIMIT_MAX 255u
+
+/* Whether the IPv6 packet at `header` is neighbour discovery that its receiver would not discard unread (RFC 4861 section 6.1 and 7.1): whole,
+ * code 0, and of hop limit 255, so that nobody beyond the link can have sent it. Extension headers are allowed there, but nobody sends
+ * them. */
+anyhop_inline int anyhop_is_neighbour_discovery(const __u8 *header, const __u8 *end)
+{
+	__u32 payload;
+
+	if (header + 48 > end || header[6] != ANYHOP_IP_ICMPV6 || header[7] != ANYHOP_HOP_LIMIT_MAX)
+		return 0;
+	payload = anyhop_load16(header + 4);
+	return payload >= 8 && 40 + payload <= anyhop_distance(header, end) && header[40] >= ANYHOP_ICMPV6_ROUTER_SOLICITATION &&
+	       header[40] <= ANYHOP_ICMPV6_REDIRECT && header[41] == 0;
+}
 
 /* The service of a VIP's TCP or UDP port (host order), or NULL. */
 anyhop_inline const struct anyhop_service *anyhop_service_of(const struct anyhop_view *view, const struct anyhop_vip *vip,

@@ -185,6 +185,9 @@ anyhop_inline int anyhop_read_ipv6(struct anyhop_packet *p, struct anyhop_match 
 	verdict = anyhop_judge_mac(anyhop_header(&p->view), p->frame);
 	if (verdict >= 0)
 		return verdict;
+	/* From a link-local address, usually. */
+	if (next == ANYHOP_IP_ICMPV6 && anyhop_is_neighbour_discovery(p->l3, p->at.end))
+		return ANYHOP_V_PASS_NEIGHBOUR;
 	if (ip.length > there)
 		return ANYHOP_V_DROP_BAD_LENGTH;
 	for (int i = 0; i < 4; i++)

@@ -27,6 +27,7 @@ enum anyhop_action {
 	V(PASS_NOT_IP, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, a tag of type 0x9100, which Linux does not read either, cut short)") \
 	V(PASS_NOT_VIP, PASS, "for no VIP of this node") \
 	V(PASS_OTHER_HOST, PASS, "the frame is for another machine's MAC address (flooded by a switch)") \
+	V(PASS_NEIGHBOUR, PASS, "neighbour discovery of the link, for a VIP that may be an address of this host (ICMPv6 types 133 to 137, hop limit 255)") \
 	V(DROP_BAD_LENGTH, DROP, "the IP header's lengths do not fit the frame") \
 	V(DROP_BAD_SOURCE, DROP, "the source cannot be a client: zero, loopback, multicast, broadcast, link-local (IPv4 ICMP errors aside), the VIP itself or, TCP aside, another VIP") \
 	V(DROP_CHECKSUM, DROP, "the IPv4 header checksum is wrong (looked at before the node answers)") \

@@ -30,7 +30,7 @@ const NEXT_LINE = 48;
 const SENT_LAST = L.V_TOO_BIG_ANSWERED;
 /** Verdicts that pass a frame to the host. */
 const PASS_FIRST = L.V_PASS_NOT_IP;
-const PASS_LAST = L.V_PASS_OTHER_HOST;
+const PASS_LAST = L.V_PASS_NEIGHBOUR;
 
 /** Where the loop counts, beside the pipeline's counters; indexes into `tally`. */
 export const TALLY = {

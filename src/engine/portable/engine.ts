@@ -43,8 +43,6 @@ const FRAME_BYTES = 65535;
  */
 const BREATH_MS = 1000;
 const CLOCK_PACKETS = 256;
-/** What the host's filter does not count among the packets for the VIPs. */
-const NOT_ARRIVED: ReadonlySet<string> = new Set(['pass_not_ip', 'pass_not_vip', 'pass_other_host']);
 
 export type PortableOptions = Pick<EngineSettings, 'interface' | 'log' | 'changed'>;
 
@@ -238,8 +236,8 @@ export class PortableEngine implements Engine {
     const { arrived, elsewhere } = this.#filterWatch?.dropped ?? { arrived: Number.NaN, elsewhere: 0 };
     const { verdicts } = this.counters();
     let seen = 0;
-    for (const [index, { name }] of VERDICTS.entries()) {
-      if (!NOT_ARRIVED.has(name)) seen += verdicts[index];
+    for (const [index, { action }] of VERDICTS.entries()) {
+      if (action !== 'pass') seen += verdicts[index]; // what the filter drops
     }
     verdicts[L.V_PASS_OTHER_HOST] = elsewhere; // libpcap is not asked for these
     return Math.max(0, arrived - seen);
