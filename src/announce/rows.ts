@@ -6,8 +6,10 @@
  * Such a row is of type blackhole and protocol 179. All others in the table belong to somebody else and are never touched, even if their
  * prefix is a VIP's. A row of somebody else with the same prefix and metric keeps ours out.
  */
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
+import { missingCapabilities } from '../core/capability.js';
 import { AnyhopError } from '../core/errors.js';
 import {
   ANNOUNCE_PROTOCOL,
@@ -121,6 +123,20 @@ export function readRows(table: number): readonly Row[] {
   return rows;
 }
 
+/** @throws AnyhopError ERR_CAPABILITY when this process may not change rows: it would find out only at the first change */
+export function requireToChangeRows(table: number): void {
+  const status = readFileSync('/proc/self/status', 'latin1');
+  if (missingCapabilities(['CAP_NET_ADMIN'], status).length > 0) throw mayNotChange(table);
+}
+
+function mayNotChange(table: number): AnyhopError {
+  return new AnyhopError(
+    'ERR_CAPABILITY',
+    `routing table ${table} cannot be changed: the capability CAP_NET_ADMIN is missing`,
+    { hint: 'Run as root, or give the process CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_ADMIN).' },
+  );
+}
+
 /**
  * Changes our rows in a table, in this order. Rows that are there already, or gone already, are as good as changed.
  * @returns the changes that the kernel refused
@@ -137,14 +153,7 @@ export function changeRows(table: number, changes: readonly RowChange[]): Refuse
     })),
   );
   const { EPERM, EEXIST, ESRCH } = constants.errno;
-  if (results.includes(-EPERM))
-    throw new AnyhopError(
-      'ERR_CAPABILITY',
-      `routing table ${table} cannot be changed: the capability CAP_NET_ADMIN is missing`,
-      {
-        hint: 'Run as root, or give the process CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_ADMIN).',
-      },
-    );
+  if (results.includes(-EPERM)) throw mayNotChange(table);
   const failed = changes.flatMap((change, i) => (results[i] === 0 ? [] : [{ change, error: -results[i] }]));
   const existing = failed.filter(({ change, error }) => change.what === 'add' && error === EEXIST);
   const owners =

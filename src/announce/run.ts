@@ -17,6 +17,7 @@ import { type AnnounceActions, announceRoutes, nodeRuns } from './api.js';
 import { type Kept, keptPath, readKeptOrHold } from './kept.js';
 import { warnAboutReversePath } from './reverse-path.js';
 import { kernelTable } from './row-keeper.js';
+import { requireToChangeRows } from './rows.js';
 import type { Follower } from './status.js';
 import { removeFormerRows } from './withdraw.js';
 
@@ -48,6 +49,7 @@ export async function runAnnounce(
   const config = load();
   logWarnings([...config.warnings, ...warnAboutReversePath(config, config.place.interface)], log);
   const { announce, place } = config;
+  requireToChangeRows(announce.table);
   const lock = await lockTable(announce.table);
   try {
     let announcer: Announcer | undefined;

@@ -1,5 +1,5 @@
 /** What `anyhop stop` does first: it withdraws what is announced for the forwarding that it is about to end. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readKeptOrHold, socketOfKept } from '../announce/kept.js';
@@ -8,6 +8,7 @@ import type { AnnounceStatus } from '../announce/status.js';
 import { withdrawWithoutProcess } from '../announce/withdraw.js';
 import { RUN_DIRECTORY_DEFAULT, WITHDRAWN_SETTLES_MS } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
+import { type Link, readLinks } from '../underlay/link.js';
 import { lockLeftovers } from '../underlay/lock.js';
 import { announcerSockets, ask, Refusal, tell } from './control-client.js';
 import { writeError } from './output.js';
@@ -21,8 +22,9 @@ import { writeError } from './output.js';
 export async function withdrawFirst(name: string, socket: string | undefined): Promise<void> {
   if (await isNodeRunning(name)) return; // the command is about to be refused
   try {
-    const asked = await askAnnouncers(name, socket);
-    const vips = asked + (asked > 0 ? 0 : await withdrawLeft(name, socket));
+    const link = (await readLinks()).get(name);
+    const asked = await askAnnouncers(name, link, socket);
+    const vips = asked + (asked > 0 ? 0 : await withdrawLeft(name, link, socket));
     if (vips === 0) return;
     writeError(`withdrew ${vips} ${vips === 1 ? 'VIP' : 'VIPs'} first, so that routers send nothing more\n`);
     await delay(WITHDRAWN_SETTLES_MS);
@@ -41,12 +43,17 @@ async function isNodeRunning(name: string): Promise<boolean> {
 }
 
 /** @returns how many VIPs had rows */
-async function askAnnouncers(name: string, socket: string | undefined): Promise<number> {
+async function askAnnouncers(
+  name: string,
+  link: Link | undefined,
+  socket: string | undefined,
+): Promise<number> {
   let vips = 0;
   for (const each of new Set([...(socket === undefined ? [] : [socket]), ...(await announcerSockets())])) {
     try {
       const status = (await ask(each, '/announce/status')) as AnnounceStatus;
-      if (status.networkNamespace !== networkNamespace() || !isOn(name, status.engine?.interface)) continue;
+      if (status.networkNamespace !== networkNamespace() || !isOn(name, link, status.engine?.interface))
+        continue;
       vips += status.vips.filter(({ metric }) => metric !== undefined).length;
       await tell(each, '/announce/withdraw', { until: 'ready' });
     } catch (error) {
@@ -58,11 +65,16 @@ async function askAnnouncers(name: string, socket: string | undefined): Promise<
 }
 
 /** What announcers left that do not run. @returns how many rows there were */
-async function withdrawLeft(name: string, socket: string | undefined): Promise<number> {
+async function withdrawLeft(
+  name: string,
+  link: Link | undefined,
+  socket: string | undefined,
+): Promise<number> {
   let rows = 0;
   for (const each of new Set([...(socket === undefined ? [] : [socket]), ...keptSockets()])) {
     const kept = readKeptOrHold(each);
-    if (kept?.namespace !== networkNamespace() || !isOn(name, kept.forwarding?.engine.interface)) continue;
+    if (kept?.namespace !== networkNamespace() || !isOn(name, link, kept.forwarding?.engine.interface))
+      continue;
     rows += (await withdrawWithoutProcess({ socket: each }, kept.table, 'stop')).length;
   }
   return rows;
@@ -78,12 +90,15 @@ function keptSockets(): string[] {
   return names.flatMap((name) => socketOfKept(join(RUN_DIRECTORY_DEFAULT, name)) ?? []);
 }
 
-/** Whether an interface is the one of this name, which may have another name now. */
-function isOn(name: string, place: { readonly name: string; readonly index: number } | undefined): boolean {
+/**
+ * Whether an interface is the one of this name, which may have another name now.
+ * @param link of this name, as netlink has it: /sys may show another network namespace than the one of this process
+ */
+function isOn(
+  name: string,
+  link: Link | undefined,
+  place: { readonly name: string; readonly index: number } | undefined,
+): boolean {
   if (place === undefined) return false;
-  try {
-    return Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'latin1')) === place.index;
-  } catch {
-    return place.name === name;
-  }
+  return link === undefined ? place.name === name : link.index === place.index;
 }

@@ -1,9 +1,11 @@
 /** What is said to `anyhop announce` by commands, and those who are in its way. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { inNamespace } from '../../scripts/lab/command.js';
 import { MAIN } from '../cli/run-fixture.js';
 import { createXdpLink, LINK } from '../engine/link.js';
 import { VIP4 } from '../forward/fixture.js';
@@ -146,6 +148,29 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') },
     assert.equal(lab.status().held, undefined);
   });
 
+  test('is withdrawn by anyhop stop where /sys is of another network namespace, with an interface of the same name', async () => {
+    const { node, announcer } = await announced();
+    node.kill();
+    await announcer.waitForEvent('orphaned', SOON_MS);
+    const other = `mount -t tmpfs other /sys/class/net; mkdir /sys/class/net/${LINK}; echo 9999 >/sys/class/net/${LINK}/ifindex`;
+    const stop = [process.execPath, MAIN, 'stop', '--interface', LINK, '--bpffs', lab.link.bpffs];
+    const [program = '', ...args] = inNamespace(lab.link.node, [
+      'sh',
+      '-c',
+      `${other}; exec "$@"`,
+      'sh',
+      ...stop,
+    ]);
+    const { status, stderr } = spawnSync(program, args, {
+      encoding: 'utf8',
+      timeout: SOON_MS,
+      env: { ...process.env, ANYHOP_CONFIG: lab.file },
+    });
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /^withdrew 2 VIPs first/);
+    assert.deepEqual(await lab.rows(), NONE);
+  });
+
   test('is withdrawn by anyhop stop without an announcer too', async () => {
     const { node, announcer } = await announced();
     await announcer.stop();
@@ -179,10 +204,10 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') },
       ...['inh-caps', 'ambient-caps', 'bounding-set'].map((set) => `--${set}=-all${capabilities}`),
       ...[process.execPath, MAIN, 'announce', '-c', file, '--name', 'edge-1'],
     ];
-    const without = await resources.startProcess('without', node, asNobody(''));
-    const lacking = await without.waitForEvent('rows_unknown', SOON_MS);
-    assert.match(String(lacking['msg']), /the capability CAP_NET_ADMIN is missing/);
-    await without.stop();
+    const [program = '', ...args] = inNamespace(node, asNobody(''));
+    const without = spawnSync(program, args, { encoding: 'utf8', timeout: SOON_MS });
+    assert.equal(without.status, 3, without.stderr);
+    assert.match(without.stderr, /the capability CAP_NET_ADMIN is missing\n {2}Run as root, or give/);
     const announcer = await resources.startProcess('with', node, asNobody(',+net_admin'));
     await lab.waitForRows(ANNOUNCED);
     run.kill();
