@@ -22,28 +22,30 @@ export interface FeedValues {
   readonly neighbor?: readonly Neighbor[];
 }
 
+export function feedOption(): Option {
+  return new Option(
+    '--feed <daemon>',
+    'tell a daemon that reads no kernel table of the rows; its printed config says how',
+  ).choices(['exabgp', 'gobgp']);
+}
+
+/** Those that go with --feed. */
 export function feedOptions(): Option[] {
   return [
-    new Option(
-      '--feed <daemon>',
-      'tell a daemon that reads no kernel table of the rows; its printed config says how',
-    ).choices(['exabgp', 'gobgp']),
-    new Option(
-      '--table <table>',
-      `with --feed: announce.table; default: ${ANNOUNCE_TABLE_DEFAULT}`,
-    ).argParser((text) => (text === 'main' ? ROUTE_TABLE_MAIN : between(1, ROUTE_TABLE_MAX)(text))),
+    new Option('--table <table>', `announce.table; default: ${ANNOUNCE_TABLE_DEFAULT}`).argParser((text) =>
+      text === 'main' ? ROUTE_TABLE_MAIN : between(1, ROUTE_TABLE_MAX)(text),
+    ),
     new Option(
       '--drain-metric <n>',
-      `with --feed: announce.drain_metric; default: ${ANNOUNCE_DRAIN_METRIC_DEFAULT}`,
+      `announce.drain_metric; default: ${ANNOUNCE_DRAIN_METRIC_DEFAULT}`,
     ).argParser(between(1, ROUTE_METRIC_MAX)),
-    new Option(
-      '--gobgp-socket <path>',
-      `with --feed gobgp: the API of gobgpd; default: ${GOBGP_SOCKET_DEFAULT}`,
-    ).argParser((text) => {
-      if (/^\/[!-~]+$/.test(text)) return text;
-      throw new InvalidArgumentError('Expected an absolute path.');
-    }),
-  ];
+    new Option('--gobgp-socket <path>', `the API of gobgpd; default: ${GOBGP_SOCKET_DEFAULT}`).argParser(
+      (text) => {
+        if (/^\/[!-~]+$/.test(text)) return text;
+        throw new InvalidArgumentError('Expected an absolute path.');
+      },
+    ),
+  ].map((option) => option.helpGroup('With --feed:'));
 }
 
 /**

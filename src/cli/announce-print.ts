@@ -21,6 +21,7 @@ import {
 import { type NameServer, parseNameServer, parseZone } from '../announce/region/print-gdnsd.js';
 import { AnyhopError } from '../core/errors.js';
 import { type IpAddress, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
+import { aligned } from './format.js';
 import { loadFor, type NodeOptions } from './options.js';
 import { writeOut } from './output.js';
 
@@ -64,20 +65,40 @@ const FLAGS: Readonly<Record<keyof PrintOptions, string>> = {
   nameServers: '--name-server',
 };
 
+/** What it can print, for the end of the help text. */
+export function formatsText(): string {
+  return aligned(Object.entries(FORMATS).map(([name, { about }]) => [name, about]))
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
+
+export function printOption(): Option {
+  return new Option('--print <format>', 'write the config of another program: see the list below').choices(
+    Object.keys(FORMATS),
+  );
+}
+
+/** Those that go with --print, each kind under a heading of its own in the help text. */
 export function printOptions(): Option[] {
-  const all = Object.entries(FORMATS);
+  const under = (heading: string, options: readonly Option[]): Option[] =>
+    options.map((option) => option.helpGroup(heading));
   return [
-    new Option(
-      '--print <format>',
-      `write the config of another program: ${all.map(([name, { about }]) => `${name} (${about})`).join(', ')}`,
-    ).choices(all.map(([name]) => name)),
-    new Option('--asn <n>', 'with --print: own autonomous system').argParser((text) => {
+    ...under('With --print of a routing daemon:', sessionOptions()),
+    ...under('With --print keepalived:', pairOptions()),
+    ...under('With --print gdnsd-zone:', zoneOptions()),
+  ];
+}
+
+/** Of BGP. */
+function sessionOptions(): Option[] {
+  return [
+    new Option('--asn <n>', 'own autonomous system').argParser((text) => {
       if (/^\d{1,10}$/.test(text) && isAsn(Number(text))) return Number(text);
       throw new InvalidArgumentError('Expected the number of an autonomous system, such as 64513.');
     }),
     new Option(
       '--neighbor <address[=asn]>',
-      'with --print and --feed exabgp: the other end of a BGP session; may be repeated',
+      'the other end of a BGP session; may be repeated; also with --feed exabgp',
     ).argParser((text, before: readonly Neighbor[] = []) => [
       ...before,
       parsed(
@@ -88,7 +109,7 @@ export function printOptions(): Option[] {
     ]),
     new Option(
       '--router-id <address>',
-      'with --print: BGP router ID; default on a forwarder: its IPv4 source address',
+      'BGP router ID; default on a forwarder: its IPv4 source address',
     ).argParser((text) =>
       parsed(
         text,
@@ -101,37 +122,32 @@ export function printOptions(): Option[] {
     ),
     new Option(
       '--bfd <timing>',
-      `with --print: packets missed and their interval; default: ${BFD_DEFAULT.multiplier}x${BFD_DEFAULT.intervalMs}ms`,
+      `BIRD, FRR: packets missed and their interval; default: ${BFD_DEFAULT.multiplier}x${BFD_DEFAULT.intervalMs}ms`,
     ).argParser((text) => parsed(text, parseBfd, 'Expected NxTms, such as 3x300ms; 2x10ms to 255x60000ms.')),
     new Option(
       '--local-address <address>',
-      'with --print: own address on the link to the routers, one IPv4 and one IPv6 by repeating it; default: node.source',
+      'ExaBGP, GoBGP: own address on the link to the routers, one IPv4 and one IPv6 by repeating it; default: node.source',
     ).argParser((text, before: readonly IpAddress[] = []) => [
       ...before,
       parsed(text, parseAddress, 'Expected an IP address.'),
     ]),
     new Option(
       '--prefix <prefix>',
-      'with --print: VIPs may come from it; may be repeated; default: the VIPs of the config',
+      'FRR, and routers: VIPs may come from it; may be repeated; default: the VIPs of the config',
     ).argParser((text, before: readonly IpPrefix[] = []) => [
       ...before,
       parsed(text, parsePrefix, 'Expected ADDRESS/LENGTH with no bits set after the prefix.'),
     ]),
-    ...pairOptions(),
-    ...zoneOptions(),
   ];
 }
 
 /** Of an active-passive pair. */
 function pairOptions(): Option[] {
   return [
-    new Option(
-      '--interface <name>',
-      'with --print keepalived: segment of the two nodes and the router; default: node.interface',
-    ),
+    new Option('--interface <name>', 'segment of the two nodes and the router; default: node.interface'),
     new Option(
       '--address <address/length>',
-      'with --print keepalived: gateway that floats between the nodes; may be repeated',
+      'gateway that floats between the nodes; may be repeated',
     ).argParser((text, before: readonly InterfaceAddress[] = []) => [
       ...before,
       parsed(
@@ -140,33 +156,31 @@ function pairOptions(): Option[] {
         'Expected the address of a host with the length of its network, 10.9.0.1/24.',
       ),
     ]),
-    new Option('--vips', 'with --print keepalived: the VIPs float themselves (node.local_vips)'),
-    new Option(
-      '--peer <address>',
-      'with --print keepalived: the other node, once an IP version; default: multicast',
-    ).argParser((text, before: readonly IpAddress[] = []) => [
-      ...before,
-      parsed(text, parseHost, 'Expected the address of a host.'),
-    ]),
-    new Option(
-      '--vrid <n>',
-      `with --print keepalived: virtual router ID; default: ${VRID_DEFAULT}`,
-    ).argParser((text) => numberUpTo(text, VRID_MAX)),
+    new Option('--vips', 'the VIPs float themselves (node.local_vips)'),
+    new Option('--peer <address>', 'the other node, once an IP version; default: multicast').argParser(
+      (text, before: readonly IpAddress[] = []) => [
+        ...before,
+        parsed(text, parseHost, 'Expected the address of a host.'),
+      ],
+    ),
+    new Option('--vrid <n>', `virtual router ID; default: ${VRID_DEFAULT}`).argParser((text) =>
+      numberUpTo(text, VRID_MAX),
+    ),
     new Option(
       '--priority <n>',
-      `with --print keepalived: priority of a node that is not ready; default: ${PRIORITY_DEFAULT}`,
+      `priority of a node that is not ready; default: ${PRIORITY_DEFAULT}`,
     ).argParser((text) => numberUpTo(text, PRIORITY_MAX)),
   ];
 }
 
 function zoneOptions(): Option[] {
   return [
-    new Option('--zone <name>', 'with --print gdnsd-zone: the zone that the hosts are in').argParser((text) =>
+    new Option('--zone <name>', 'the zone that the hosts are in').argParser((text) =>
       parsed(text, parseZone, 'Expected the name of a zone, such as example.com.'),
     ),
     new Option(
       '--name-server <name[=address]>',
-      'with --print gdnsd-zone: a DNS host, with its address when its name is below the zone; may be repeated',
+      'a DNS host, with its address when its name is below the zone; may be repeated',
     ).argParser((text, before: readonly NameServer[] = []) => [
       ...before,
       parsed(text, parseNameServer, 'Expected ns1.example.com=192.0.2.53, or ns1.example.net.'),

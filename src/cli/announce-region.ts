@@ -1,5 +1,7 @@
 /** `anyhop announce --region`: on a DNS host, keeps what gdnsd answers by what the nodes of the regions say. */
+import type { RegionAnswer } from '../announce/region/answer.js';
 import { askRegions, type RegionsKnown, runRegions } from '../announce/region/run.js';
+import { listed } from '../core/listed.js';
 import { createLog, type LogLevel } from '../core/log.js';
 import { columns } from './format.js';
 import { type ConfigOptions, loadFor } from './options.js';
@@ -22,7 +24,9 @@ export async function steerDns(options: RegionOptions, logLevel: LogLevel): Prom
   writeResult(options.json, known, drawRegions);
 }
 
-function drawRegions({ hosts, nodes }: RegionsKnown): string {
+export function drawRegions({ hosts, nodes }: RegionsKnown): string {
+  const vipsOf = (region: string): string[] =>
+    hosts.flatMap(({ regions }) => regions.flatMap(({ name, vips }) => (name === region ? vips : [])));
   const lines = [
     ...columns(
       ['node', 'region', 'state', 'weight', 'reason'],
@@ -30,7 +34,8 @@ function drawRegions({ hosts, nodes }: RegionsKnown): string {
         if (view.state !== 'heard')
           return [name, region, view.state, '-', view.state === 'lost' ? view.why : ''];
         const { ready, draining, weight } = view.answer;
-        return [name, region, ready ? 'ready' : draining ? 'draining' : 'not ready', `${weight}`, ''];
+        const state = ready ? 'ready' : draining ? 'draining' : 'not ready';
+        return [name, region, state, `${weight}`, lacking(view.answer, vipsOf(region))];
       }),
       new Set(['weight']),
     ),
@@ -50,4 +55,15 @@ function drawRegions({ hosts, nodes }: RegionsKnown): string {
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Which VIPs of its region a node does not announce, and whether it could. */
+function lacking({ vips: own }: RegionAnswer, all: readonly string[]): string {
+  const stateOf = new Map(own.map(({ vip, state }) => [vip, state]));
+  const withdrawn = all.filter((vip) => stateOf.get(vip) === 'withdrawn');
+  const unknown = all.filter((vip) => !stateOf.has(vip));
+  return [
+    ...(withdrawn.length > 0 ? [`withdrawn: ${listed(withdrawn)}`] : []),
+    ...(unknown.length > 0 ? [`its config does not announce ${listed(unknown)}`] : []),
+  ].join('; ');
 }

@@ -35,9 +35,9 @@ export async function resumeAll(options: AnnounceOptions): Promise<void> {
     writeResult(options.json, status, () => 'announcing again what the node is ready for\n');
   } catch (error) {
     if (!isNoAnnouncer(error)) throw error;
-    const isHeld = await forgetHold(place);
-    writeResult(options.json, { held: isHeld }, () =>
-      isHeld
+    const wasHeld = await forgetHold(place);
+    writeResult(options.json, { wasHeld }, () =>
+      wasHeld
         ? 'the next "anyhop announce" announces again; none runs now\n'
         : 'nothing was held back, and no "anyhop announce" runs\n',
     );

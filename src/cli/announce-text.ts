@@ -1,5 +1,6 @@
 /** `anyhop announce --status` as people read it. */
 import type { AnnounceStatus, Heard, HeldBy, VipStatus } from '../announce/status.js';
+import { ROUTE_TABLE_MAIN } from '../core/limits.js';
 import { listed } from '../core/listed.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
@@ -26,7 +27,7 @@ function announceHead(status: AnnounceStatus): string[] {
     heard.reasons.length === 0 ? '' : `: ${heard.reasons.map((reason) => printable(reason)).join('; ')}`;
   const state = HEARD[heard.state] ?? String(heard.state);
   return [
-    `announcer of node ${printable(node)}, anyhop ${printable(version)}, process ${pid}, table ${table}`,
+    `announcer of node ${printable(node)}, anyhop ${printable(version)}, process ${pid}, table ${table === ROUTE_TABLE_MAIN ? 'main' : table}`,
     `the node ${printable(state)} since ${clockTime(heard.since)}${why}`,
     ...(orphan
       ? [
@@ -47,6 +48,8 @@ const HELD: Readonly<Record<HeldBy, (since: string) => string>> = {
 };
 
 function vipLines(vips: readonly VipStatus[]): string[] {
+  if (vips.length === 0)
+    return ['it announces no VIP: see services, announce.vips and announce.regions in the config'];
   return columns(
     ['VIP', 'STATE', 'SINCE', 'METRIC', 'REASON'],
     vips.map((vip) => [vip.vip, vip.state, clockTime(vip.since), String(vip.metric ?? '-'), reasonText(vip)]),

@@ -2,9 +2,9 @@
 import { Command, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
 import { LOG_LEVELS, type LogLevel } from '../core/log.js';
-import { type FeedValues, feedDaemon, feedOptions } from './announce-feed.js';
+import { type FeedValues, feedDaemon, feedOption, feedOptions } from './announce-feed.js';
 import type { AnnounceOptions } from './announce-place.js';
-import { type PrintValues, printConfig, printOptions } from './announce-print.js';
+import { formatsText, type PrintValues, printConfig, printOption, printOptions } from './announce-print.js';
 import { configOption } from './options.js';
 
 interface Options extends AnnounceOptions, Omit<PrintValues, 'print'>, Omit<FeedValues, 'feed'> {
@@ -69,16 +69,6 @@ export function announceCommand(): Command {
     .addOption(
       new Option('--name <name>', 'name of this node; overrides the config file (env: ANYHOP_NODE_NAME)'),
     )
-    .option('--status', 'show what is announced, per VIP, since when and why')
-    .option('--withdraw', 'take all rows away, until --resume')
-    .option('--resume', 'announce again what --withdraw took away')
-    .option(
-      '--region',
-      'on a DNS host: ask the nodes of all regions, and keep what gdnsd answers (docs/regions.md)',
-    )
-    .option('--once', 'with --region: ask each node once, show what they say, and write nothing')
-    .option('--prepare', 'with --region: the same, and write the files, before gdnsd starts')
-    .option('--json', 'with --status, --withdraw, --resume or --region --once: print one JSON object')
     .addOption(new Option('--log-level <level>', 'lowest level to log').choices(LOG_LEVELS).default('info'))
     .addHelpText(
       'after',
@@ -95,6 +85,9 @@ It needs CAP_NET_ADMIN otherwise. One process owns a table; a second one is refu
 Exit codes: 0 done or stopped by a signal, 1 no process answers, 2 wrong config or usage, 3 the machine lacks something or another process owns
 the table.
 
+Formats of --print (docs/routing-daemons.md, docs/active-passive.md, docs/regions.md):
+${formatsText()}
+
 Examples:
   anyhop announce -c /etc/anyhop/anyhop.yaml
   anyhop announce --status
@@ -109,8 +102,31 @@ Examples:
       }
       await (await import('./announce-run.js')).followNode(options, options.logLevel);
     });
-  for (const option of [...printOptions(), ...feedOptions()]) command.addOption(option);
+  for (const option of [...modeOptions(), ...regionOptions(), ...printOptions(), ...feedOptions()])
+    command.addOption(option);
   return command;
+}
+
+function modeOptions(): Option[] {
+  return [
+    new Option('--status', 'show what is announced, per VIP, since when and why'),
+    new Option('--withdraw', 'take all rows away, until --resume'),
+    new Option('--resume', 'announce again what --withdraw took away, after announce.rise'),
+    new Option('--json', 'with --status, --withdraw, --resume or --region --once: print one JSON object'),
+    printOption(),
+    feedOption(),
+    new Option(
+      '--region',
+      'on a DNS host: ask the nodes of all regions, and keep what gdnsd answers (docs/regions.md)',
+    ),
+  ].map((option) => option.helpGroup('Instead of following the node:'));
+}
+
+function regionOptions(): Option[] {
+  return [
+    new Option('--once', 'ask each node once, show what they say, and write nothing'),
+    new Option('--prepare', 'the same, and write the files, before gdnsd starts'),
+  ].map((option) => option.helpGroup('With --region:'));
 }
 
 /** @throws AnyhopError ERR_USAGE for options that make no sense together */

@@ -39,7 +39,11 @@ function wordsOf(command: Command, parents: readonly string[]): Words {
   const path = [...parents, command.name()];
   const options = command.options
     .filter(({ long, hidden }) => long && !hidden)
-    .map(({ long, description, argChoices }) => ({ flag: long!, description, choices: argChoices ?? [] }));
+    .map(({ long, description, argChoices, helpGroupHeading = '' }) => ({
+      flag: long!,
+      description: `${underHeading(helpGroupHeading)}${description}`,
+      choices: argChoices ?? [],
+    }));
   return {
     path,
     summary: command.summary() || command.description(),
@@ -47,6 +51,11 @@ function wordsOf(command: Command, parents: readonly string[]): Words {
     options,
     children: command.commands.map((one) => wordsOf(one, path)),
   };
+}
+
+/** A shell shows no headings: of one such as "With --feed:", each option says itself what it goes with. */
+function underHeading(heading: string): string {
+  return heading.startsWith('With --') ? `w${heading.slice(1)} ` : '';
 }
 
 const nameOf = ({ path }: Words): string => path.at(-1)!;

@@ -5,7 +5,7 @@
 import { hostname } from 'node:os';
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
 import { readRegionFiles } from './announce/files.js';
-import { checkRegionNeeds, checkRegions } from './announce/region-rules.js';
+import { checkRegionNeeds, checkRegions, warnAboutRegionVips } from './announce/region-rules.js';
 import { announceConfig, announcePlace, nodeSocketOf } from './announce/resolve.js';
 import { checkAnnounce, warnAboutPair } from './announce/rules.js';
 import { announce as announceSchema } from './announce/schema.js';
@@ -155,11 +155,17 @@ function readConfig<R extends Role>(
           : NO_L7_FILES;
       const name = role === 'announce' ? nodeName(draft.node, givenName, report) : undefined;
       checkRegionNeeds(draft.announce, role, name, report);
+      warnAboutRegionVips(draft, name, warnings.report);
       const tls = regionTls(draft, role, name, file, report, warnings.report);
       return () => configOf(draft, ids, { name, tls }, file, NO_CA_TEXTS, l7Files);
     }
     const { node } = draft;
     const name = nodeName(node, givenName, report);
+    if (role === 'node') {
+      // `anyhop announce` is another process, and may have another name there: what it needs stops nothing else.
+      checkRegionNeeds(draft.announce, 'announce', name, warnings.report);
+      warnAboutRegionVips(draft, name, warnings.report);
+    }
     const key = givenKey ?? readKey(node, file, report, warnings.report);
     const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
     return () =>

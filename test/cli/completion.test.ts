@@ -41,6 +41,11 @@ describe('shell completion', () => {
     assert.ok(offered('anyhop', 'l7', 'run', '--log-level', '').includes('debug'));
   });
 
+  it('an option that the help text shows under a heading says in the shell what it goes with', () => {
+    assert.match(script('fish'), /-l vrid -d 'with --print keepalived: virtual router ID/);
+    assert.match(script('zsh'), /'--once\[with --region\\: ask each node once/);
+  });
+
   it("the scripts are good in their shell's eyes", () => {
     for (const shell of ['bash', 'zsh', 'fish']) {
       if (!isInstalled(shell)) continue;

@@ -29,6 +29,7 @@ const REGIONS = `
       nodes: [{name: us-1, address: "[2001:db8::3]:9"}]
       vips: [{host: "@", vip: 198.51.100.10}]
 `;
+const NODE = `node: {interface: eth0, source: 10.0.0.1, key: ${'ab'.repeat(32)}}\n`;
 const TLS = '  certificate: own.pem\n  ca_file: ca.pem\n  region_file: /run/regions\n';
 
 let folder: string;
@@ -160,6 +161,39 @@ describe('regions in the config', () => {
         'announce.regions.us.nets[0]: the prefix "192.0.2.0/24" is in a region already; expected each prefix once',
       ],
     );
+  });
+
+  it('of a node are told of VIPs that it does not announce', () => {
+    const warned = (role: Role, text: string, name?: string): string =>
+      load(role, text, name)
+        .warnings.map(({ field, message }) => `${field}: ${message}`)
+        .join('\n');
+    const typing = REGIONS.replace('203.0.113.10', '203.0.113.100');
+    const told =
+      /^announce\.regions\.eu\.vips\[0\]\.vip: found 203\.0\.113\.100, which no service has: eu-2 does not announce it, and www gets nothing from region eu; did you mean "203\.0\.113\.10"\?$/;
+    assert.match(warned('announce', `${BASE}announce:${typing}`), told);
+    assert.match(warned('node', `${NODE}${BASE}announce:${typing}`), told);
+    assert.equal(
+      warned('announce', `${BASE}announce:${typing}`, 'us-1'),
+      '',
+      'another region is not its own',
+    );
+    assert.equal(warned('announce', `${BASE}announce:${REGIONS}`), '');
+    const chosen = `${BASE}announce:\n  vips: [203.0.113.10]${REGIONS}`;
+    assert.match(
+      warned('announce', chosen),
+      /vips\[1\]\.vip: found 2001:db8::10, which announce\.vips leaves out: /,
+    );
+  });
+
+  it('are no reason for a node not to run, and a check of it says what the announcer would refuse', () => {
+    const text = `${NODE}${BASE}announce:\n  listen: 192.0.2.2${REGIONS}`;
+    const found = load('node', text, 'eu-9').warnings.map(({ field, message }) => `${field}: ${message}`);
+    assert.match(
+      found.join('\n'),
+      /announce\.certificate: missing; .*announce\.regions: no region has a node of the name of this one, "eu-9"/s,
+    );
+    assert.deepEqual(load('run', text, 'eu-9').warnings, []);
   });
 
   it('take no name that DNS or gdnsd cannot have', () => {

@@ -126,7 +126,8 @@ export function bgpOf(
       `no --prefix contains ${listed(outside.map(({ text }) => text))}, which this config announces`,
       'Name prefixes for all VIPs, or leave --prefix out: then the VIPs of the config are allowed and no others.',
     );
-  const other = side === 'forwarder' ? 'The forwarder' : 'A router beside forwarders such as';
+  // A router has a name of its own, which is not the one that this host would have as a node.
+  const who = side === 'forwarder' ? `The forwarder ${config.place.node}` : 'A router beside the forwarders';
   return {
     announce,
     asn,
@@ -138,7 +139,7 @@ export function bgpOf(
     ),
     allowed: (family) => prefixes.filter(({ address }) => address.family === family),
     head: [
-      `${other} ${config.place.node}; printed by "anyhop announce --print ${format}" ${VERSION}`,
+      `${who}; printed by "anyhop announce --print ${format}" ${VERSION}`,
       `from ${printable(config.file)}. docs/routing-daemons.md explains it.`,
     ],
   };

@@ -5,6 +5,7 @@
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeDirectory } from '../../core/directory.js';
+import { AnyhopError } from '../../core/errors.js';
 import { REGION_WRITE_PAUSE_MS } from '../../core/limits.js';
 import type { Logger } from '../../core/log.js';
 import { requireOwnDirectory } from '../../core/own-directory.js';
@@ -52,11 +53,20 @@ export class RegionFiles {
     await this.#writing.ask();
   }
 
-  /** Writes them now, without a reload. @throws when that fails */
+  /** Writes them now, without a reload. @throws AnyhopError when that fails */
   async setOnce(hosts: readonly HostState[]): Promise<void> {
     this.#wanted = { states: statesText(hosts), weights: weightsText(hosts) };
     this.#place = { ...this.#place, reload: [] };
-    await this.#write();
+    try {
+      await this.#write();
+    } catch (error) {
+      if (error instanceof AnyhopError) throw error;
+      const { file } = this.#place;
+      throw new AnyhopError('ERR_STATE_FILE', `${file} cannot be written: ${reasonOf(error)}`, {
+        hint: `Its directory must belong to the user of the DNS server, which runs this: chown -R gdnsd ${dirname(file)}. Or name another place by announce.region_file.`,
+        cause: error,
+      });
+    }
   }
 
   /** Other places, after a reload of the config: they are written there. Resolves when that was tried. */

@@ -7,6 +7,7 @@ import type { IpPrefix } from '../../packet/address.js';
 import type { ConfigDocument } from '../document.js';
 import type { Draft, DraftAnnounce, DraftRegion } from '../draft.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../name-fields.js';
+import { nearest } from '../nearest.js';
 import { type FieldPath, quote } from '../path.js';
 import { type At, describePlace, type Report } from '../problems.js';
 import { whyUnusable } from '../rules/address.js';
@@ -105,4 +106,30 @@ export function checkRegionNeeds(
   const nodes = regions.flatMap((region) => region.nodes);
   if (nodes.every(({ name }) => name !== undefined && name !== node))
     report([...at, 'regions'], `no region has a node of the name of this one, ${quote(node)}`);
+}
+
+/**
+ * What the region of a node can never have: a VIP that the node does not announce, so the DNS never answers this region for its host.
+ * @param node name of this node
+ */
+export function warnAboutRegionVips(
+  { announce, services }: Draft,
+  node: string | undefined,
+  warn: Report,
+): void {
+  const own = announce?.regions?.find(({ nodes }) => nodes.some(({ name }) => name === node));
+  if (announce === undefined || own === undefined || node === undefined) return;
+  const served = new Set(services.flatMap(({ vip }) => vip?.text ?? []));
+  const chosen = announce.vips && new Set(announce.vips.map(({ value }) => value.text));
+  const others = new Set(announce.regions?.flatMap(({ vips }) => vips.flatMap(({ vip }) => vip?.text ?? [])));
+  for (const { at, vip, host = '' } of own.vips) {
+    if (vip === undefined || (served.has(vip.text) && (chosen?.has(vip.text) ?? true))) continue;
+    const meant = nearest(vip.text, new Set([...served].filter((text) => !others.has(text))));
+    const why = served.has(vip.text) ? 'which announce.vips leaves out' : 'which no service has';
+    const hint = meant === undefined ? '' : `; did you mean ${quote(meant)}?`;
+    warn(
+      [...at, 'vip'],
+      `found ${vip.text}, ${why}: ${node} does not announce it, and ${host} gets nothing from region ${own.name}${hint}`,
+    );
+  }
 }

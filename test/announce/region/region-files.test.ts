@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { HostState } from '#anyhop/announce/region/judge.js';
 import { RegionFiles } from '#anyhop/announce/region/region-files.js';
+import { AnyhopError } from '#anyhop/core/errors.js';
 import { address, keptLog } from './fixture.js';
 
 const VIP = '203.0.113.10';
@@ -42,6 +43,18 @@ function make(name: string, code = () => 0) {
 }
 
 describe('the files of the regions', () => {
+  it('say why they cannot be written before the DNS server starts, and what to do', async () => {
+    const { own, file, files } = make('blocked');
+    mkdirSync(file); // a directory in its place
+    await assert.rejects(files.setOnce(host(1)), (error: unknown) => {
+      assert.ok(error instanceof AnyhopError);
+      assert.match(error.message, /blocked\/states cannot be written: /);
+      assert.match(String(error.hint), new RegExp(`chown -R gdnsd ${own}`));
+      return true;
+    });
+    await files.close();
+  });
+
   it('are whole when the DNS server is told, which is only when something has changed', async () => {
     const { own, file, seen, files } = make('told');
     await files.set(host(2));
