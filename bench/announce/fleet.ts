@@ -50,7 +50,7 @@ export class AnnouncingFleet {
       lab.configure({ announce: { table: daemon.table, rise: '0s', socket } });
       const fib = await FibWatch.start(lab.resources, lab.router);
       const own = await FibWatch.start(lab.resources, lab.forwarders[0]!.namespace);
-      await daemon.start(lab.resources, lab.router, lab.forwarders[0]!);
+      await daemon.start(lab);
       const fleet = new AnnouncingFleet(lab, fib, own, vips);
       await fleet.#startAnnouncer();
       return fleet;

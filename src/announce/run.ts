@@ -11,17 +11,21 @@ import { ConfigError, logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
+import { releaseMemory } from '../ffi/resident.js';
 import { lockTable } from '../underlay/lock.js';
 import { Announcer } from './announcer.js';
 import { type AnnounceActions, announceRoutes, nodeRuns } from './api.js';
 import { type Kept, keptPath, readKeptOrHold } from './kept.js';
-import { warnAboutReversePath } from './reverse-path.js';
 import { kernelTable } from './row-keeper.js';
 import { requireToChangeRows } from './rows.js';
 import type { Follower } from './status.js';
 import { removeFormerRows } from './withdraw.js';
 
-export type AnnounceLoaded = LoadedConfig<'announce'>;
+/** What is kept of a config: the rest of one with 1,000 services has some MB. */
+export type AnnounceLoaded = Pick<LoadedConfig<'announce'>, 'announce' | 'place' | 'warnings'>;
+
+/** After a config was read, until nothing is left to do. */
+const AT_REST_MS = 5_000;
 
 /** Other parts that go by what is announced. */
 export interface Part extends Follower {
@@ -47,7 +51,7 @@ export async function runAnnounce(
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve);
   });
   const config = load();
-  logWarnings([...config.warnings, ...warnAboutReversePath(config, config.place.interface)], log);
+  logWarnings(config.warnings, log);
   const { announce, place } = config;
   requireToChangeRows(announce.table);
   const lock = await lockTable(announce.table);
@@ -64,6 +68,7 @@ export async function runAnnounce(
       log,
       { field: 'announce.socket', taken: 'Another "anyhop announce" runs for this node.' },
     );
+    const rest = setTimeout(releaseMemory, AT_REST_MS);
     let followers: readonly Part[] = [];
     try {
       followers = await parts(config);
@@ -82,12 +87,16 @@ export async function runAnnounce(
         `following node ${place.node} on ${place.nodeSocket}; rows go to table ${announce.table}`,
       );
       const running = announcer;
-      hangups.handle(async () => reload(load, config, running, followers, log));
+      hangups.handle(async () => {
+        reload(load, config, running, followers, log);
+        rest.refresh();
+      });
       const why = await ended;
       const rows = running.status().vips.filter(({ metric }) => metric !== undefined).length;
       log.info({ event: 'stopping', why, rows }, rowsStay(rows));
     } finally {
       await hangups.close();
+      clearTimeout(rest);
       await announcer?.close();
       for (const part of followers) await part.close();
       await control.close();

@@ -1,16 +1,13 @@
 /** `anyhop announce` without a mode: follows the node, in the foreground. */
+import '../core/small-heap.js'; // before the config is read
 import { RegionPart } from '../announce/region/part.js';
+import { warnAboutReversePath } from '../announce/reverse-path.js';
 import { type AnnounceLoaded, type Part, runAnnounce } from '../announce/run.js';
 import { TrackFile } from '../announce/track-file.js';
 import { createLog, type LogLevel } from '../core/log.js';
-import { collectGarbage } from '../core/small-heap.js';
 import { type AnnounceOptions, loadAnnounce } from './announce-place.js';
 
-/** By then the config has been read, and the first line of the node. */
-const STARTED_MS = 3_000;
-
 export async function followNode(options: AnnounceOptions, logLevel: LogLevel): Promise<void> {
-  setTimeout(collectGarbage, STARTED_MS).unref();
   const log = createLog(logLevel);
   const parts = async (config: AnnounceLoaded): Promise<readonly Part[]> => {
     const { trackFile } = config.announce;
@@ -20,5 +17,15 @@ export async function followNode(options: AnnounceOptions, logLevel: LogLevel): 
       ...(region === undefined ? [] : [region]),
     ];
   };
-  await runAnnounce((): AnnounceLoaded => loadAnnounce(options), log, parts);
+  await runAnnounce(() => load(options), log, parts);
+}
+
+function load(options: AnnounceOptions): AnnounceLoaded {
+  const config = loadAnnounce(options);
+  const { announce, place } = config;
+  return {
+    announce,
+    place,
+    warnings: [...config.warnings, ...warnAboutReversePath(config, place.interface)],
+  };
 }

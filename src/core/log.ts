@@ -3,8 +3,8 @@
  * terminal, lines are readable text. Nothing on the packet path logs. Values may come from anywhere, so control characters are
  * escaped, in JSON too, since people also read that.
  */
+import { createRequire } from 'node:module';
 import { pino } from 'pino';
-import { prettyFactory } from 'pino-pretty';
 import type { LogEventName } from './log-events.js';
 import { type LogLosses, writeLine } from './log-sink.js';
 import { printableLines } from './printable.js';
@@ -40,6 +40,8 @@ export function createLog(
 
 /** Formats a line for people, with control characters escaped. */
 function readable(): (line: string) => string {
+  // Only when it is needed: it takes 4 MB.
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
   const pretty = prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' });
   return (line) => pretty(JSON.parse(line, shownValue));
 }

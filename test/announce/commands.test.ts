@@ -5,6 +5,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { FOLLOW_SILENCE_MS } from '#anyhop/core/limits.js';
 import { inNamespace } from '../../scripts/lab/command.js';
 import { MAIN } from '../cli/run-fixture.js';
 import { createXdpLink, LINK } from '../engine/link.js';
@@ -276,6 +277,26 @@ describe('anyhop announce, the engine portable', { skip: missingForIsolation('et
       assert.ok(tookMs < 1000, `gone after ${tookMs} ms`);
       const event = await second.waitForEvent('withdrawn', SOON_MS);
       assert.match(String(event['reason']), /the engine portable forwards nothing without it/);
+    } finally {
+      await lab.link.resources.close();
+    }
+  });
+
+  test('stays announced while the node says that nothing has changed, and is withdrawn when it says nothing', async () => {
+    const lab = new Announcing(await createXdpLink(), { node: { engine: 'portable' } });
+    try {
+      const node = await lab.startNode();
+      const announcer = await lab.startAnnouncer();
+      await lab.waitForRows(ANNOUNCED);
+      const monitor = await lab.watchRows();
+      await delay(2 * FOLLOW_SILENCE_MS);
+      assert.deepEqual(monitor.lines(), []);
+      process.kill(node.pid, 'SIGSTOP');
+      await lab.waitForRows(NONE);
+      const { reason } = await announcer.waitForEvent('withdrawn', SOON_MS);
+      assert.match(String(reason), /the node has said nothing for 3s/);
+      process.kill(node.pid, 'SIGCONT');
+      await lab.waitForRows(ANNOUNCED);
     } finally {
       await lab.link.resources.close();
     }
