@@ -48,14 +48,18 @@ function explained(socket: string, error: unknown): unknown {
   });
 }
 
+/** What the announcer of a node says; or the socket that one left which was killed. */
+export type Beside = { readonly status: AnnounceStatus } | { readonly left: string };
+
 /**
- * What the announcer of a node says; undefined when none answers.
  * @param nodeSocket its own is beside it, or where it is by default, or where ANYHOP_CONFIG says
+ * @returns undefined when there is none
  */
-export async function announcerBeside(node: string, nodeSocket: string): Promise<AnnounceStatus | undefined> {
+export async function announcerBeside(node: string, nodeSocket: string): Promise<Beside | undefined> {
   const file = process.env['ANYHOP_CONFIG'];
   const byName = announcerSocketOf(node);
   const named = file ? socketIn(file) : undefined;
+  let left: string | undefined;
   for (const socket of new Set([
     ...(named ? [named] : []),
     join(dirname(nodeSocket), basename(byName)),
@@ -64,12 +68,13 @@ export async function announcerBeside(node: string, nodeSocket: string): Promise
     if (!existsSync(socket)) continue;
     try {
       const status = (await ask(socket, '/announce/status')) as AnnounceStatus;
-      if (status.node === node) return status;
-    } catch {
-      // Then it is shown without.
+      if (status.node === node) return { status };
+    } catch (error) {
+      // Otherwise it is shown without.
+      if (isNoAnnouncer(error)) left ??= socket;
     }
   }
-  return undefined;
+  return left === undefined ? undefined : { left };
 }
 
 function socketIn(config: string): string | undefined {

@@ -24,7 +24,7 @@ export async function withdrawFirst(name: string, socket: string | undefined): P
   try {
     const link = (await readLinks()).get(name);
     const asked = await askAnnouncers(name, link, socket);
-    const vips = asked + (asked > 0 ? 0 : await withdrawLeft(name, link, socket));
+    const vips = asked ?? (await withdrawLeft(name, link, socket));
     if (vips === 0) return;
     writeError(`withdrew ${vips} ${vips === 1 ? 'VIP' : 'VIPs'} first, so that routers send nothing more\n`);
     await delay(WITHDRAWN_SETTLES_MS);
@@ -42,19 +42,19 @@ async function isNodeRunning(name: string): Promise<boolean> {
   }
 }
 
-/** @returns how many VIPs had rows */
+/** @returns how many VIPs had rows; undefined when no announcer is there */
 async function askAnnouncers(
   name: string,
   link: Link | undefined,
   socket: string | undefined,
-): Promise<number> {
-  let vips = 0;
+): Promise<number | undefined> {
+  let vips: number | undefined;
   for (const each of new Set([...(socket === undefined ? [] : [socket]), ...(await announcerSockets())])) {
     try {
       const status = (await ask(each, '/announce/status')) as AnnounceStatus;
       if (status.networkNamespace !== networkNamespace() || !isOn(name, link, status.engine?.interface))
         continue;
-      vips += status.vips.filter(({ metric }) => metric !== undefined).length;
+      vips = (vips ?? 0) + status.vips.filter(({ metric }) => metric !== undefined).length;
       await tell(each, '/announce/withdraw', { until: 'ready' });
     } catch (error) {
       if (error instanceof Refusal) throw error;

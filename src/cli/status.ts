@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { EventsReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
+import { printable } from '../core/printable.js';
 import { announcerBeside } from './announce-place.js';
 import { drawAnnounceStatus } from './announce-text.js';
 import { ask, findSocket, socketOption } from './control-client.js';
@@ -40,7 +41,7 @@ export function statusCommand(): Command {
       `
 --watch shows the time, and continues while the node is away, such as during a restart.
 Two nodes with the same key and the same digest of owners send every flow to the same backend (see anyhop diff).
-If "anyhop announce" runs beside the node, its state follows (in JSON: announce).
+If "anyhop announce" runs beside the node, its state follows (in JSON: announce). One that was killed is named.
 Exit codes: 0 shown, 1 no node answers.
 
 Examples:
@@ -64,11 +65,14 @@ async function look(socket: string, options: StatusOptions): Promise<string> {
   const whole = (await ask(socket, '/status')) as NodeStatus;
   const status = filterStatus(whole, options);
   const isPart = options.pool !== undefined || options.service !== undefined;
-  const announce = isPart ? undefined : await announcerBeside(whole.node, socket);
+  const beside = isPart ? undefined : await announcerBeside(whole.node, socket);
+  const announce = beside && 'status' in beside ? beside.status : undefined;
   if (options.json) {
     const shown = options.down ? withoutUp(status) : status;
     return `${JSON.stringify(announce === undefined ? shown : { ...shown, announce })}\n`;
   }
   const text = drawStatus(status, new Date(), options.down === true);
+  if (beside !== undefined && 'left' in beside)
+    return `${text}\nno "anyhop announce" answers on ${printable(beside.left)}: what it announced stays as it was\n`;
   return announce === undefined ? text : `${text}\n${drawAnnounceStatus(announce)}`;
 }

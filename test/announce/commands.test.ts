@@ -144,6 +144,7 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') },
     assert.match(stop(), /^0 withdrew 2 VIPs first/);
     assert.deepEqual(await lab.rows(), NONE);
     assert.match(lab.status().vips[0]!.reason, /held back by "anyhop stop", until the node serves again/);
+    assert.equal(stop(), '0 ', 'a second time there is nothing to withdraw, and no reason to complain');
     await lab.startNode();
     await lab.waitForRows(ANNOUNCED);
     assert.equal(lab.status().held, undefined);
@@ -222,7 +223,7 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') },
   });
 
   test('is a section of anyhop status', async () => {
-    await announced();
+    const { announcer } = await announced();
     process.env['ANYHOP_CONFIG'] = lab.file;
     process.env['ANYHOP_NODE_NAME'] = 'edge-1';
     try {
@@ -234,6 +235,14 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') },
       );
       const { announce } = JSON.parse(lab.anyhop('status', '--json').stdout);
       assert.equal(announce.vips.length, 2);
+      announcer.kill();
+      await announcer.exited;
+      const after = lab.anyhop('status');
+      assert.equal(after.status, 0, after.stderr);
+      assert.match(
+        after.stdout,
+        /\nno "anyhop announce" answers on .*: what it announced stays as it was\n$/,
+      );
     } finally {
       delete process.env['ANYHOP_CONFIG'];
       delete process.env['ANYHOP_NODE_NAME'];
