@@ -55,7 +55,7 @@ export class Announcer {
   #known: Knowledge;
   #decision: Decision;
   #wanted = '';
-  #watch: { readonly key: string; readonly orphan: OrphanWatch } | undefined;
+  #watch: { readonly key: string; readonly orphan: OrphanWatch; program: number | undefined } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #told = '';
   #passedOn: Promise<unknown> = Promise.resolve();
@@ -167,13 +167,18 @@ export class Announcer {
     const dueMs = nextMs(this.#known, this.#decision);
     if (dueMs === undefined) return;
     this.#timer = setTimeout(
-      () => {
-        // Lines that say nothing new have moved it meanwhile.
-        if ((nextMs(this.#known, this.#decision) ?? 0) <= monotonicMs()) this.#decide();
-        else this.#wait();
-      },
+      // What has come meanwhile is read first: this process may have been stopped, not the node.
+      () => setImmediate(() => this.#due()),
       Math.max(Math.ceil(dueMs - monotonicMs()), 0),
     );
+  }
+
+  #due(): void {
+    clearTimeout(this.#timer);
+    if (this.#isClosed) return;
+    // Lines that say nothing new have moved it meanwhile.
+    if ((nextMs(this.#known, this.#decision) ?? 0) <= monotonicMs()) this.#decide();
+    else this.#wait();
   }
 
   #rules(): Rules {
@@ -218,7 +223,13 @@ export class Announcer {
       needsKernel(this.#decision) &&
       [...this.#decision.marks.values()].some(({ state }) => state !== 'withdrawn');
     const key = isNeeded ? watchKey(forwarding) : '';
-    if (key === (this.#watch?.key ?? '')) return;
+    if (key === (this.#watch?.key ?? '')) {
+      if (this.#watch === undefined || this.#watch.program === forwarding?.engine.program) return;
+      // What was seen before the node said so is of the program before.
+      this.#watch.program = forwarding?.engine.program;
+      this.#watch.orphan.look();
+      return;
+    }
     void this.#watch?.orphan.close();
     this.#watch = undefined;
     if (!isNeeded) return;
@@ -229,10 +240,13 @@ export class Announcer {
       log: this.#log,
       now: monotonicMs,
       changed: () => {
-        if (this.#watch?.orphan === orphan) this.#decide();
+        if (this.#watch?.orphan !== orphan) return;
+        // Another program is probably that of the next process, which is there already.
+        if (orphan.facts().program?.id !== this.#watch.program) this.#stream.again();
+        this.#decide();
       },
     });
-    this.#watch = { key, orphan };
+    this.#watch = { key, orphan, program: forwarding.engine.program };
   }
 
   #logOrphan(): void {

@@ -10,7 +10,7 @@
  * Every doubt ends in `withdrawn`: another forwarder can take any packet, so a missing route costs nothing, and a wrong one every packet.
  */
 import type { FollowedVip } from '../api/follow.js';
-import { FOLLOW_SILENCE_MS, ORPHAN_FACTS_MS, PROGRAM_CHANGE_MS } from '../core/limits.js';
+import { FOLLOW_SILENCE_MS, ORPHAN_FACTS_MS, PROGRAM_CHANGE_MS, PROGRAM_STRANGE_MS } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
 import { Deadlines } from './deadlines.js';
 import { type Forwarding, type Knowledge, orphanSince } from './knowledge.js';
@@ -201,9 +201,9 @@ class Judge {
     const found = this.#kernel?.program;
     if (found === undefined || found.id === expected) return undefined;
     if (found.id === undefined) return `the XDP program ${expected} is gone from the interface`;
-    // A process that starts puts its own program in place before it says so.
-    if (this.#heard === 'starting' && !this.#deadlines.passed(found.sinceMs + PROGRAM_CHANGE_MS))
-      return undefined;
+    // A process that starts puts its own program in place before it says so, and maybe before it was heard at all.
+    const changeMs = this.#heard === 'starting' ? PROGRAM_CHANGE_MS : PROGRAM_STRANGE_MS;
+    if (!this.#deadlines.passed(found.sinceMs + changeMs)) return undefined;
     return `another XDP program (${found.id}) has taken the place of ${expected}`;
   }
 

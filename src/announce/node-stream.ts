@@ -39,6 +39,13 @@ export class NodeStream {
     this.#open();
   }
 
+  /** Tries again now, if it waits to. */
+  again(): void {
+    if (this.#timer === undefined || this.#isClosed) return;
+    clearTimeout(this.#timer);
+    this.#open();
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -46,6 +53,7 @@ export class NodeStream {
   }
 
   #open(): void {
+    this.#timer = undefined;
     let isOver = false;
     const over = (why: string): void => {
       if (isOver || this.#isClosed) return;

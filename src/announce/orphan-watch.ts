@@ -49,9 +49,9 @@ export class OrphanWatch {
     });
     this.#nextHops.onChange(() => options.changed());
     this.#nextHops.onLinks((links) => this.#sawLinks(links));
-    this.#look();
+    this.look();
     this.#timer = setInterval(() => {
-      this.#look();
+      this.look();
       options.changed();
     }, ANNOUNCE_LOOK_MS);
     void this.#resolve();
@@ -71,6 +71,20 @@ export class OrphanWatch {
     await this.#nextHops.close();
   }
 
+  /** Which program is attached: it is looked at once a second, and now. */
+  look(): void {
+    const { now, forwarding } = this.#options;
+    const before = this.#program;
+    let id: number | undefined;
+    try {
+      id = attachedXdp(forwarding.engine.interface.index)?.id;
+    } catch (error) {
+      this.#complain(reasonOf(error)); // the interface is gone, say
+    }
+    if (before === undefined || before.id !== id)
+      this.#program = { sinceMs: now(), ...(id !== undefined && { id }) };
+  }
+
   async #resolve(): Promise<void> {
     const targets = addressesOf(this.#options.forwarding).map((address) => ({ name: address.text, address }));
     try {
@@ -84,19 +98,6 @@ export class OrphanWatch {
 
   #hops(): ReadonlyMap<string, string> {
     return new Map([...this.#nextHops.current()].map(([address, hop]) => [address, textOf(hop)]));
-  }
-
-  #look(): void {
-    const { now, forwarding } = this.#options;
-    const before = this.#program;
-    let id: number | undefined;
-    try {
-      id = attachedXdp(forwarding.engine.interface.index)?.id;
-    } catch (error) {
-      this.#complain(reasonOf(error)); // the interface is gone, say
-    }
-    if (before === undefined || before.id !== id)
-      this.#program = { sinceMs: now(), ...(id !== undefined && { id }) };
   }
 
   #sawLinks(links: ReadonlyMap<string, Link>): void {

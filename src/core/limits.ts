@@ -261,6 +261,8 @@ export const ANNOUNCE_LOOK_MS = 1_000;
 export const ORPHAN_FACTS_MS = 5_000;
 /** A node that starts has put its program in place, and says so within this time. */
 export const PROGRAM_CHANGE_MS = 2_000;
+/** Another program may be that of a node that has not been heard yet. With ANNOUNCE_LOOK_MS, an orphan is withdrawn within two seconds. */
+export const PROGRAM_STRANGE_MS = 900;
 /** From withdrawing to the end of forwarding (`anyhop stop`): routing daemons export within 0.1 s, and routers take it in. */
 export const WITHDRAWN_SETTLES_MS = 1_000;
 /** Who follows a node at once: `anyhop announce`, and somebody who looks. */

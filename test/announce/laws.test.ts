@@ -28,6 +28,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
         'hang' as const,
         'wake' as const,
         'detach' as const,
+        'strange' as const,
         'restart' as const,
       ),
     }),

@@ -33,7 +33,18 @@ const ADDRESS: Readonly<Record<Pool, string>> = { a: '10.0.0.1', b: '10.0.0.2' }
 
 export type Event =
   | { readonly what: 'start'; readonly engine: 'xdp' | 'portable' }
-  | { readonly what: 'serve' | 'kill' | 'hang' | 'wake' | 'detach' | 'restart' | 'withdraw' | 'resume' }
+  | {
+      readonly what:
+        | 'serve'
+        | 'kill'
+        | 'hang'
+        | 'wake'
+        | 'detach'
+        | 'strange'
+        | 'restart'
+        | 'withdraw'
+        | 'resume';
+    }
   | { readonly what: 'stop'; readonly delayMs: number; readonly forwardsOn: boolean }
   | { readonly what: 'link'; readonly isUp: boolean }
   /** A gateway has another MAC address, or is gone (0). */
@@ -65,6 +76,7 @@ export class Model {
   #nowMs = 1000;
   #isLinkUp = true;
   #program = 0;
+  #isStrange = false;
   #programs = 0;
   #processes = 0;
   #process: Process | undefined;
@@ -149,6 +161,12 @@ export class Model {
       case 'detach':
         this.#program = 0;
         break;
+      case 'strange':
+        // Of somebody else: it forwards nothing.
+        if (this.#program === 0) break;
+        this.#program = ++this.#programs;
+        this.#isStrange = true;
+        break;
       case 'link':
         this.#isLinkUp = event.isUp;
         break;
@@ -184,7 +202,9 @@ export class Model {
     const process = this.#process;
     if (process === undefined || process.isHung || process.phase === 'starting') return;
     for (const pool of ['a', 'b'] as const) this.#image[pool] = this.#real[pool];
-    if (process.engine === 'xdp' && this.#program === 0) this.#program = ++this.#programs;
+    if (process.engine === 'xdp' && (this.#program === 0 || this.#isStrange))
+      this.#program = ++this.#programs;
+    this.#isStrange = false;
     if (process.stop !== undefined && this.#nowMs >= process.stop.endMs) {
       process.phase = 'left';
       if (!process.stop.forwardsOn) this.#program = 0;
@@ -361,7 +381,7 @@ export class Model {
     if (!this.#isLinkUp) return false;
     const process = this.#process;
     const works = process !== undefined && !process.isHung && process.phase !== 'starting';
-    if (!works && this.#program === 0) return false;
+    if (!works && (this.#program === 0 || this.#isStrange)) return false;
     if (works && process.engine === 'xdp' && this.#program === 0) return false;
     return POOLS[vip]!.some(
       (pool) => this.#image[pool as Pool] !== 0 && this.#image[pool as Pool] === this.#real[pool as Pool],
@@ -400,7 +420,7 @@ export class Model {
     if (process?.isHung) return 3000 + (this.#program === 0 ? 0 : 1000) + STEP_MS; // silence, then the kernel is asked
     if (process === undefined && (this.#isEnded || this.#known.forwarding?.engine.program === undefined))
       return STEP_MS;
-    return 2000 + STEP_MS;
+    return (process?.phase === 'starting' ? 3000 : 2000) + STEP_MS;
   }
 
   #trouble(what: string): void {
