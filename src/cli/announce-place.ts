@@ -12,12 +12,13 @@ export interface AnnounceOptions extends ConfigOptions, Pick<NodeOptions, 'name'
   readonly json?: true;
 }
 
-/** @throws ConfigError with every problem */
-export function loadAnnounce(options: AnnounceOptions): LoadedConfig<'announce'> {
-  return loadFor('announce', {
-    config: options.config,
-    ...(options.name !== undefined && { name: options.name }),
-  });
+/**
+ * @param servesRegions whether the files of announce.certificate and announce.ca_file are read: those who only ask may not be allowed to
+ * @throws ConfigError with every problem
+ */
+export function loadAnnounce(options: AnnounceOptions, servesRegions = false): LoadedConfig<'announce'> {
+  const { config, name } = options;
+  return loadFor('announce', { config, ...(name !== undefined && { name }) }, { servesRegions });
 }
 
 /** `GET path`. @throws AnyhopError ERR_SOCKET without an answer; Refusal */

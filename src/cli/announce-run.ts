@@ -21,7 +21,7 @@ export async function followNode(options: AnnounceOptions, logLevel: LogLevel): 
 }
 
 function load(options: AnnounceOptions): AnnounceLoaded {
-  const config = loadAnnounce(options);
+  const config = loadAnnounce(options, true);
   const { announce, place } = config;
   return {
     announce,

@@ -50,6 +50,8 @@ export interface LoadOptions<R extends Role> {
   readonly key?: Secret;
   /** Whether files of the section l7 that this user may not read are listed (`LoadedConfig.unread`) instead of refused. */
   readonly mayLeaveUnread?: boolean;
+  /** For the role announce: whether it serves DNS hosts, and so needs the files of announce.certificate and announce.ca_file. */
+  readonly servesRegions?: boolean;
   /** The interfaces of this machine, if the node is to run here; rules compare their addresses with the file. */
   readonly host?: HostInterfaces | undefined;
 }
@@ -101,6 +103,7 @@ function readConfig<R extends Role>(
   options: LoadOptions<R>,
 ): LoadedConfig<R> {
   const { role, overrides = {}, env = process.env, key: givenKey, mayLeaveUnread = false, host } = options;
+  const { servesRegions = false } = options;
   if (typeof text !== 'string') throw new ConfigError([{ file, field: '', ...text }]);
   const document = new ConfigDocument(text, file);
   const problems = new Problems(document);
@@ -156,7 +159,12 @@ function readConfig<R extends Role>(
       const name = role === 'announce' ? nodeName(draft.node, givenName, report) : undefined;
       checkRegionNeeds(draft.announce, role, name, report);
       warnAboutRegionVips(draft, name, warnings.report);
-      const tls = regionTls(draft, role, name, file, report, warnings.report);
+      const serves = role === 'announce' && servesRegions && draft.announce?.listen !== undefined;
+      const speaks = role === 'region' || serves;
+      const tls =
+        speaks && draft.announce !== undefined
+          ? readRegionFiles(draft.announce, file, name, report, warnings.report)
+          : undefined;
       return () => configOf(draft, ids, { name, tls }, file, NO_CA_TEXTS, l7Files);
     }
     const { node } = draft;
@@ -175,19 +183,6 @@ function readConfig<R extends Role>(
 
 /** Each forwarder has its own, and the others use none. */
 const ROLES_WITHOUT_SOURCE: ReadonlySet<Role> = new Set(['agent', 'l7', 'announce', 'region', 'regions']);
-
-/** For a DNS host, and for a node that DNS hosts ask. */
-function regionTls(
-  { announce }: Draft,
-  role: Role,
-  node: string | undefined,
-  file: string,
-  report: Report,
-  warn: Report,
-): RegionTls | undefined {
-  const speaks = role === 'region' || (role === 'announce' && announce?.listen !== undefined);
-  return announce !== undefined && speaks ? readRegionFiles(announce, file, node, report, warn) : undefined;
-}
 
 /** Of a file that every user can access. */
 function warnAboutOpenKeys({ node, l7 }: Draft, warn: Report): void {

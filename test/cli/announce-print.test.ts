@@ -47,6 +47,24 @@ describe('printing configs of routing daemons', () => {
     assert.match(stdout, /^ {2}local-address fd09:1::2;$/m);
   });
 
+  test('needs no certificate, nor does asking, which may be another user: only the process that shows it does', async () => {
+    const tls = `listen: 10.9.1.2, certificate: missing.pem, ca_file: missing.pem, socket: ${folder}/none.sock`;
+    const region = '{nodes: [{name: edge-1, address: 10.9.1.2}], vips: [{host: www, vip: 203.0.113.10}]}';
+    const secured = join(folder, 'secured.yaml');
+    writeFileSync(secured, configText(`{${tls}, regions: {eu: ${region}}}`), { mode: 0o600 });
+    const announce = (...more: string[]) => anyhop(['announce', '-c', secured, '--name', 'edge-1', ...more]);
+    const printed = await announce('--print', 'bird', ...session);
+    assert.deepEqual([printed.code, printed.stderr], [0, '']);
+    for (const option of ['--status', '--resume']) {
+      const { code, stderr } = await announce(option);
+      assert.doesNotMatch(stderr, /missing\.pem/, option);
+      assert.equal(code, option === '--status' ? 1 : 0, stderr);
+    }
+    const { code, stderr } = await announce();
+    assert.equal(code, 2);
+    assert.match(stderr, /announce\.certificate: .*missing\.pem.*: no such file/);
+  });
+
   for (const [what, args, message] of [
     ['no neighbour', ['--print', 'bird'], /--neighbor is missing/],
     [

@@ -43,7 +43,8 @@ before(() => {
 after(() => rmSync(folder, { recursive: true }));
 
 function load<R extends Role>(role: R, text: string, name = 'eu-2') {
-  return parseConfig(text, join(folder, 'anyhop.yaml'), { role, env: { ANYHOP_NODE_NAME: name } });
+  const env = { ANYHOP_NODE_NAME: name };
+  return parseConfig(text, join(folder, 'anyhop.yaml'), { role, env, servesRegions: true });
 }
 
 function mistakes(role: Role, text: string, name?: string): string {
@@ -128,6 +129,8 @@ describe('regions in the config', () => {
         'announce.ca_file: "ca.gone": no such file; check the path',
     );
     assert.equal(mistakes('pools', ...listening(gone)), '');
+    const [text] = listening(gone);
+    parseConfig(text, 'anyhop.yaml', { role: 'announce', env: { ANYHOP_NODE_NAME: 'eu-2' } });
     assert.equal(mistakes('announce', `${BASE}announce:${REGIONS}${gone}`), '');
     assert.deepEqual(
       load('announce', ...listening(TLS)).warnings.map(({ message }) => message),
