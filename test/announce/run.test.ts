@@ -64,14 +64,14 @@ describe('anyhop announce, the engine xdp', { skip: missingForIsolation('ethtool
   });
 
   test('keeps the rows of a node that was killed for orphan_time, and no longer', async () => {
-    lab.file = lab.write({ announce: { orphan_time: '3s' } });
+    lab.file = lab.write({ announce: { orphan_time: '7s' } });
     const { node, announcer } = await announced();
     node.kill();
     await delay(1500);
     assert.deepEqual(await lab.rows(), ANNOUNCED);
     assert.ok(lab.status().orphan !== undefined);
     await lab.waitForRows(NONE);
-    assert.match(lastWithdrawal(announcer), /no process for 3s \(announce\.orphan_time\)/);
+    assert.match(lastWithdrawal(announcer), /no process for 7s \(announce\.orphan_time\)/);
     // It comes back when a process serves again.
     await lab.startNode();
     await lab.waitForRows(ANNOUNCED);
