@@ -162,8 +162,8 @@ export class Model {
         this.#program = 0;
         break;
       case 'strange':
-        // Of somebody else: it forwards nothing.
-        if (this.#program === 0) break;
+        // Of somebody else, who does so once: it forwards nothing.
+        if (this.#program === 0 || this.#isStrange) break;
         this.#program = ++this.#programs;
         this.#isStrange = true;
         break;
@@ -417,7 +417,7 @@ export class Model {
   /** As the documentation states them. */
   #boundMs(): number {
     const process = this.#process;
-    if (process?.isHung) return 3000 + (this.#program === 0 ? 0 : 1000) + STEP_MS; // silence, then the kernel is asked
+    if (process?.isHung) return 3000 + (this.#program === 0 && !this.#isStrange ? 0 : 1000) + STEP_MS; // silence, then the kernel is asked
     if (process === undefined && (this.#isEnded || this.#known.forwarding?.engine.program === undefined))
       return STEP_MS;
     return (process?.phase === 'starting' ? 3000 : 2000) + STEP_MS;
