@@ -1,11 +1,12 @@
 /**
  * Keeps the rows of one table as they should be: after every decision, and once a second against those who change them behind our back.
- * A row that another program has in its place is tried again as often.
+ * A row that another program has in its place is tried again as often, and whether one comes before ours is looked at then.
  */
 import { ANNOUNCE_LOOK_MS } from '../core/limits.js';
 import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
+import { HidingRows } from './hiding-rows.js';
 import { changeRows, planRows, type Row, readRows } from './rows.js';
 
 const NONE: ReadonlyMap<string, string> = new Map();
@@ -15,23 +16,32 @@ export interface RowTable {
   /** The same array again when nothing has changed since the last time. */
   read(): readonly Row[];
   change: (changes: Parameters<typeof changeRows>[1]) => ReturnType<typeof changeRows>;
+  /** By VIP, what comes before a row of ours: the same map again when nothing has changed. */
+  hiding(rows: readonly Row[]): ReadonlyMap<string, string>;
 }
 
 /** @param table its number */
 export function kernelTable(table: number): RowTable {
-  return { read: () => readRows(table), change: (changes) => changeRows(table, changes) };
+  const others = new HidingRows(table);
+  return {
+    read: () => readRows(table),
+    change: (changes) => changeRows(table, changes),
+    hiding: (rows) => others.find(rows),
+  };
 }
 
 export class RowKeeper {
   readonly #table: RowTable;
   readonly #log: Logger;
-  readonly #refused: () => void;
+  readonly #changed: () => void;
   readonly #timer: NodeJS.Timeout;
   #wanted: readonly Row[] = [];
   /** Rows that were there when it was last looked. */
   #present: ReadonlySet<string> = new Set();
   /** What was read when there was nothing to change. */
   #settled: readonly Row[] | undefined;
+  #refused = NONE;
+  #hidden = NONE;
   #refusals = NONE;
   #complaint: string | undefined;
 
@@ -39,11 +49,11 @@ export class RowKeeper {
   constructor(table: RowTable, log: Logger, changed: () => void) {
     this.#table = table;
     this.#log = log;
-    this.#refused = changed;
+    this.#changed = changed;
     this.#timer = setInterval(() => this.#look(), ANNOUNCE_LOOK_MS);
   }
 
-  /** Why a VIP has no row that should have one, by VIP. */
+  /** Why routers do not learn of a VIP that should have a row, by VIP. */
   get refusals(): ReadonlyMap<string, string> {
     return this.#refusals;
   }
@@ -61,7 +71,8 @@ export class RowKeeper {
   #look(): void {
     const before = this.#refusals;
     this.#bringAbout(true);
-    if (!isSame(before, this.#refusals)) this.#refused();
+    this.#lookAtOthers();
+    if (!isSame(before, this.#refusals)) this.#changed();
   }
 
   #bringAbout(isLook: boolean): void {
@@ -73,15 +84,27 @@ export class RowKeeper {
       const refused = changes.length === 0 ? [] : this.#table.change(changes);
       if (isLook) this.#tellRestored(changes);
       const failed = refused.filter(({ change }) => change.what === 'add');
-      this.#setRefusals(new Map(failed.map(({ change, reason }) => [change.vip.text, reason])));
+      this.#refused =
+        failed.length === 0 ? NONE : new Map(failed.map(({ change, reason }) => [change.vip.text, reason]));
+      this.#setRefusals();
       this.#complain(refused.find(({ taken }) => !taken)?.reason);
     } catch (error) {
       // Who could not be asked is asked again in a second; what is there stays.
       this.#complain(reasonOf(error));
     }
     this.#present = new Set(
-      this.#wanted.filter(({ vip }) => !this.#refusals.has(vip.text)).map(({ vip }) => vip.text),
+      this.#wanted.filter(({ vip }) => !this.#refused.has(vip.text)).map(({ vip }) => vip.text),
     );
+  }
+
+  /** Takes no time of a change: rows of others have been there for longer than a second. */
+  #lookAtOthers(): void {
+    try {
+      this.#hidden = this.#table.hiding(this.#wanted);
+    } catch {
+      return; // that the table cannot be read is said above
+    }
+    this.#setRefusals();
   }
 
   #tellRestored(changes: Parameters<RowTable['change']>[0]): void {
@@ -99,7 +122,8 @@ export class RowKeeper {
     }
   }
 
-  #setRefusals(now: ReadonlyMap<string, string>): void {
+  #setRefusals(): void {
+    const now = this.#hidden.size === 0 ? this.#refused : new Map([...this.#hidden, ...this.#refused]);
     const fresh = [...now].filter(([vip, reason]) => this.#refusals.get(vip) !== reason);
     if (fresh.length > 0) {
       const vips = fresh.map(([vip]) => vip);
@@ -109,7 +133,7 @@ export class RowKeeper {
         `${listed(vips)} cannot be announced: ${reason}`,
       );
     }
-    this.#refusals = now.size === 0 ? NONE : now;
+    this.#refusals = now;
   }
 
   #complain(why: string | undefined): void {

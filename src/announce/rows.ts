@@ -178,8 +178,7 @@ export function changeRows(table: number, changes: readonly RowChange[]): Refuse
 function ownersOf(table: number, rows: readonly Row[]): Map<string, HostRoute> {
   const sought = new Set(rows.map(keyOf));
   const owners = new Map<string, HostRoute>();
-  // The main table may have a million routes of a routing daemon: there, those by hand come first.
-  for (const protocol of table === ROUTE_TABLE_MAIN ? [...BY_HAND, 0] : [0]) {
+  for (const protocol of new Set([...searchedProtocols(table), 0])) {
     if (owners.size === sought.size) break;
     const { routes } = readHostRoutes(table, { protocol, routesMax: ANNOUNCE_ROUTES_SEARCHED_MAX });
     for (const route of routes) {
@@ -191,15 +190,25 @@ function ownersOf(table: number, rows: readonly Row[]): Map<string, HostRoute> {
   return owners;
 }
 
-function isOurs({ type, protocol }: HostRoute): boolean {
+/** Of routes in which others are looked for, 0 for all: the main table may have a million of a routing daemon, and those by hand matter most. */
+export function searchedProtocols(table: number): readonly number[] {
+  return table === ROUTE_TABLE_MAIN ? BY_HAND : [0];
+}
+
+export function isOurs({ type, protocol }: HostRoute): boolean {
   return type === BLACKHOLE && protocol === ANNOUNCE_PROTOCOL;
 }
 
 function taken(table: number, row: Row, owner: HostRoute | undefined): string {
   if (owner === undefined) return `another program has the row ${rowText(table, row)}`;
-  const protocol = PROTOCOL_NAMES[owner.protocol] ?? owner.protocol;
-  const type = TYPE_NAMES[owner.type - 1] ?? `type ${owner.type}`;
-  return `another program (proto ${protocol}) has the row ${type} ${rowText(table, row)}`;
+  return ownerText(table, owner);
+}
+
+/** What another program has. */
+export function ownerText(table: number, { type, protocol, address, metric }: HostRoute): string {
+  const row = rowText(table, { vip: addressFromBytes(address), metric });
+  const kind = TYPE_NAMES[type - 1] ?? `type ${type}`;
+  return `another program (proto ${PROTOCOL_NAMES[protocol] ?? protocol}) has the row ${kind} ${row}`;
 }
 
 function refusal(table: number, change: RowChange, error: number): string {

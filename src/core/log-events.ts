@@ -138,7 +138,7 @@ export const LOG_EVENTS = {
   report_failed: 'The agent could not make a report.',
   report_unavailable: 'The agent cannot listen on an address, and tries again.',
   row_refused:
-    'VIPs have no row in the table, since another program has one in its place, or the kernel refuses it.',
+    'VIPs cannot be announced: another program has a row in the place of theirs or before it, or the kernel refuses theirs.',
   row_removed: 'Rows like those of `anyhop announce` that another program made were removed.',
   row_restored: 'Rows that another program had removed were put back.',
   rows_adopted: 'Rows of a former `anyhop announce` were found, and stay as the node says.',

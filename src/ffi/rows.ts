@@ -45,11 +45,11 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 
 let room = Buffer.alloc(0);
-let lastBytes = Buffer.alloc(0);
-let last: HostRoutes = { routes: [], complete: true };
+/** By what was asked. */
+const last = new Map<string, { readonly bytes: Buffer; readonly routes: HostRoutes }>();
 
 /**
- * Host routes of a table; none of a table that is not there. Needs no capability. Two readings in a row with the same outcome return the
+ * Host routes of a table; none of a table that is not there. Needs no capability. Two such readings with the same outcome return the
  * same object: who looks every second does the work of a thousand rows once.
  * @throws AnyhopError ERR_ROUTE when the kernel cannot be asked
  */
@@ -72,10 +72,13 @@ export function readHostRoutes(
   );
   const bytes = room.subarray(0, ROW_BYTES * count);
   const complete = cut.readUInt32LE() === 0;
-  if (complete === last.complete && bytes.equals(lastBytes)) return last;
-  lastBytes = Buffer.from(bytes);
-  last = { routes: Array.from({ length: count }, (_, i) => routeAt(bytes, ROW_BYTES * i)), complete };
-  return last;
+  const question = `${table} ${protocol} ${type}`;
+  const before = last.get(question);
+  if (before !== undefined && complete === before.routes.complete && bytes.equals(before.bytes))
+    return before.routes;
+  const routes = { routes: Array.from({ length: count }, (_, i) => routeAt(bytes, ROW_BYTES * i)), complete };
+  last.set(question, { bytes: Buffer.from(bytes), routes });
+  return routes;
 }
 
 function routeAt(bytes: Buffer, at: number): HostRoute {

@@ -65,6 +65,23 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') },
     assert.equal(lab.status().vips[0]!.state, 'announced');
   });
 
+  test('says so when a row of another program comes before its own, until that goes', async () => {
+    const { announcer } = await announced();
+    const row = ['unreachable', VIP4, 'table', String(TABLE), 'proto', 'static'];
+    await lab.link.onNode('ip', 'route', 'add', ...row);
+    const refused = await announcer.waitForEvent('row_refused', SOON_MS);
+    assert.match(
+      String(refused['msg']),
+      /^203\.0\.113\.10 cannot be announced: another program \(proto static\) has the row unreachable 203\.0\.113\.10\/32 table 179 metric 0, which comes first$/,
+    );
+    const [first, second] = lab.status().vips;
+    assert.deepEqual([first!.state, first!.metric, second!.state], ['withdrawn', undefined, 'announced']);
+    await lab.link.onNode('ip', 'route', 'del', ...row);
+    for (let tries = 0; tries < 20 && lab.status().vips[0]!.state !== 'announced'; tries++) await delay(100);
+    assert.equal(lab.status().vips[0]!.metric, 100);
+    assert.deepEqual(await lab.rows(), ANNOUNCED);
+  });
+
   test('puts rows back that another program removes, and removes those that are not to be there', async () => {
     const { announcer } = await announced();
     await lab.link.onNode('ip', 'route', 'del', 'blackhole', VIP4, 'table', String(TABLE));

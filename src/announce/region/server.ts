@@ -1,6 +1,7 @@
 /**
  * The node's side: `GET /region` for DNS hosts, and nothing else. The port may face the Internet, so a client without a certificate
- * of the right authority gets no further than the handshake; each address has a share of the connections; and what is slow is cut off.
+ * of the right authority gets no further than the handshake; each address has a share of the connections, of which strangers have their
+ * own, so that any number of them ends no connection of a DNS host; and what is slow is cut off.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -31,7 +32,11 @@ export class RegionServer {
   readonly #listen: Endpoint;
   readonly #answer: () => RegionAnswer;
   readonly #log: Logger;
-  readonly #shares = new Shares<Socket>(CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX);
+  /** Of those who have not shown a certificate yet. */
+  readonly #strangers = new Shares<Socket>(CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX);
+  readonly #known = new Shares<Socket>(CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX);
+  /** Open connections by address and port of the other end. */
+  readonly #sockets = new Map<string, Socket>();
   #tls: SecureContextOptions;
   #server: Server | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -83,6 +88,7 @@ export class RegionServer {
     this.#server = server;
     const where = formatEndpoint(this.#listen);
     server.prependListener('connection', (socket: Socket) => this.#admit(socket));
+    server.prependListener('secureConnection', (socket) => this.#know(socket));
     server.on('tlsClientError', (error, { remoteAddress }) => this.#refused(remoteAddress, reasonOf(error)));
     server.on('error', (error) => {
       if (!this.#isUnavailable) {
@@ -106,8 +112,23 @@ export class RegionServer {
 
   #admit(socket: Socket): void {
     const { remoteAddress = '' } = socket;
-    this.#shares.enter(remoteAddress, socket)?.destroy();
-    socket.once('close', () => this.#shares.leave(remoteAddress, socket));
+    const peer = peerOf(socket);
+    this.#sockets.set(peer, socket);
+    this.#strangers.enter(remoteAddress, socket)?.destroy();
+    socket.once('close', () => {
+      this.#sockets.delete(peer);
+      this.#strangers.leave(remoteAddress, socket);
+      this.#known.leave(remoteAddress, socket);
+    });
+  }
+
+  /** It has shown a certificate. */
+  #know(secured: Socket): void {
+    const { remoteAddress = '' } = secured;
+    const socket = this.#sockets.get(peerOf(secured));
+    if (socket === undefined) return;
+    this.#strangers.leave(remoteAddress, socket);
+    this.#known.enter(remoteAddress, socket)?.destroy();
   }
 
   #refused(address: string | undefined, why: string): void {
@@ -128,6 +149,10 @@ export class RegionServer {
       send(response.setHeader('allow', 'GET'), 405, { error: `${REGION_PATH} takes only GET` });
     else send(response, 200, this.#answer());
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Only a good answer keeps the connection open. */

@@ -1,6 +1,7 @@
 /** Nodes that are asked by a DNS host: good ones, and each way in which one can be broken, slow, in foreign hands or not the one that is meant. */
 import assert from 'node:assert/strict';
 import { createServer as createHttps } from 'node:https';
+import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { connect as connectTls, createServer as createTls, type TLSSocket } from 'node:tls';
 import type { RegionAnswer, RegionAnswerVip } from '#anyhop/announce/region/answer.js';
@@ -70,6 +71,24 @@ const http = (body: string, head = '') =>
   `HTTP/1.1 200 OK\r\ncontent-length: ${Buffer.byteLength(body)}\r\n${head}\r\n${body}`;
 
 describe('a node that DNS hosts ask', () => {
+  it('keeps the connection of a DNS host, however many strangers connect from however many addresses', async () => {
+    const { port } = await server();
+    let ended = 0;
+    const asked = new Questioner(node('eu-1', port), 'eu', hostTls, () => ended++);
+    ends.push(() => asked.close());
+    await asked.ask();
+    const strangers = Array.from({ length: 200 }, (_, i) => {
+      const socket = connect({ host: '127.0.0.1', port, localAddress: `127.0.1.${i + 1}` });
+      socket.on('error', () => undefined);
+      return socket;
+    });
+    // More than there is room for are hung up on.
+    await until('strangers are cut off', () => strangers.filter(({ closed }) => closed).length >= 100);
+    assert.deepEqual(await asked.ask(), GOOD);
+    assert.equal(ended, 0);
+    for (const socket of strangers) socket.destroy();
+  });
+
   it('answers one with a certificate, over and over on one connection', async () => {
     const { port } = await server();
     const asked = question(port);
