@@ -69,7 +69,9 @@ export async function announcerBeside(node: string, nodeSocket: string): Promise
     if (!existsSync(socket)) continue;
     try {
       const status = (await ask(socket, '/announce/status')) as AnnounceStatus;
-      if (status.node === node) return { status };
+      // Another program may answer there: the node is shown all the same.
+      if (status?.node === node && status.heard !== undefined && Array.isArray(status.vips))
+        return { status };
     } catch (error) {
       // Otherwise it is shown without.
       if (isNoAnnouncer(error)) left ??= socket;

@@ -2,7 +2,7 @@
 import type { AnnounceStatus, Heard, HeldBy, VipStatus } from '../announce/status.js';
 import { ROUTE_TABLE_MAIN } from '../core/limits.js';
 import { listed } from '../core/listed.js';
-import { printable } from '../core/printable.js';
+import { printable, printableLines } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { columns } from './format.js';
 
@@ -17,7 +17,8 @@ const HEARD: Readonly<Record<Heard, string>> = {
 };
 
 export function drawAnnounceStatus(status: AnnounceStatus): string {
-  return `${[...announceHead(status), ...vipLines(status.vips)].join('\n')}\n`;
+  // Whatever answers there: what should be a number may be a text that a terminal would obey.
+  return printableLines(`${[...announceHead(status), ...vipLines(status.vips)].join('\n')}\n`);
 }
 
 /** In lines: what is heard of the node, and what keeps VIPs announced or withdrawn as a whole. */
@@ -34,7 +35,7 @@ function announceHead(status: AnnounceStatus): string[] {
           `the kernel forwards without a process that serves, since ${clockTime(orphan.since)}; rows stay until ${clockTime(orphan.until)} at most`,
         ]
       : []),
-    ...(held ? [HELD[held.by](clockTime(held.since))] : []),
+    ...(held ? [(HELD[held.by] ?? HELD.withdraw)(clockTime(held.since))] : []),
     ...(trackFile && heard.state !== 'asked'
       ? [`keepalived is told ${trackFile.number} by ${printable(trackFile.file)}`]
       : []),

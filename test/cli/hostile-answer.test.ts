@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { drawReport } from '#anyhop/cli/agent-report.js';
+import { drawAnnounceStatus } from '#anyhop/cli/announce-text.js';
 import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { anyhop } from './client.js';
 
@@ -38,6 +39,15 @@ const CHANGED = {
   changes: [HOSTILE],
   warnings: [HOSTILE],
 };
+
+test('an announcer that is none of ours is shown, and obeyed in nothing', () => {
+  const heard = { state: 'gone', since: HOSTILE, reasons: [HOSTILE] };
+  const vip = { vip: HOSTILE, state: HOSTILE, since: HOSTILE, reason: HOSTILE, metric: HOSTILE };
+  const status = { node: HOSTILE, version: HOSTILE, pid: HOSTILE, table: HOSTILE, heard, vips: [vip] };
+  const text = drawAnnounceStatus({ ...status, held: { by: HOSTILE, since: '' } } as never);
+  assert.doesNotMatch(text, OBEYED);
+  assert.match(text, /process evil/);
+});
 
 describe('a node that is none of ours', () => {
   const directory = mkdtempSync(join(tmpdir(), 'ah-hostile-'));
