@@ -132,7 +132,8 @@ export class Announcer {
   #learn(known: Knowledge): void {
     const before = this.#known;
     this.#known = known;
-    if (known.orphanMs !== undefined && before.orphanMs === undefined) this.#logOrphan();
+    const isAnnounced = [...this.#decision.marks.values()].some(({ state }) => state !== 'withdrawn');
+    if (isAnnounced && known.orphanMs !== undefined && before.orphanMs === undefined) this.#logOrphan();
     this.#decide();
   }
 
@@ -195,8 +196,8 @@ export class Announcer {
       marks.set(vip.text, { state: isDraining ? 'draining' : 'announced', reason: 'found', sinceMs: nowMs });
     }
     if (marks.size > 0) {
-      const count = `${marks.size} ${marks.size === 1 ? 'row' : 'rows'}`;
-      const message = `${count} of a former process found in table ${this.#config.table}; they stay as the node says`;
+      const count = marks.size === 1 ? '1 row' : `${marks.size} rows`;
+      const message = `found ${count} of a former process in table ${this.#config.table}; what the node says decides`;
       this.#log.info({ event: 'rows_adopted', rows: marks.size }, message);
     }
     return marks;

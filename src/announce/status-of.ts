@@ -90,6 +90,8 @@ function heardSince({ askedMs, gone, heardMs, phaseMs }: Knowledge, { heard }: D
 }
 
 function heardReasons({ gone, line }: Knowledge, { heard }: Decision): readonly string[] {
-  if (heard === 'gone') return [gone!.why];
+  const ended = line?.phase === 'left' && line.stop ? [`it has ended (${line.stop.why})`] : [];
+  if (heard === 'gone') return [...ended, gone!.why];
+  if (line?.stop && (heard === 'stopping' || heard === 'left')) return [line.stop.why];
   return heard === 'asked' || heard === 'silent' ? [] : (line?.reasons ?? []);
 }
