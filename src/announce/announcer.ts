@@ -95,6 +95,7 @@ export class Announcer {
       known: this.#known,
       decision: this.#decision,
       refusals: this.#rows.refusals,
+      left: this.#rows.left,
       nowMs: monotonicMs(),
       wallMs: Date.now(),
     });

@@ -7,7 +7,7 @@ import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { HidingRows } from './hiding-rows.js';
-import { changeRows, planRows, type Row, readRows } from './rows.js';
+import { changeRows, planRows, type RefusedChange, type Row, type RowChange, readRows } from './rows.js';
 
 const NONE: ReadonlyMap<string, string> = new Map();
 
@@ -37,10 +37,11 @@ export class RowKeeper {
   readonly #timer: NodeJS.Timeout;
   #wanted: readonly Row[] = [];
   /** Rows that were there when it was last looked. */
-  #present: ReadonlySet<string> = new Set();
+  #present: ReadonlyMap<string, Row> = new Map();
   /** What was read when there was nothing to change. */
   #settled: readonly Row[] | undefined;
   #refused = NONE;
+  #left = NONE;
   #hidden = NONE;
   #refusals = NONE;
   #complaint: string | undefined;
@@ -58,6 +59,11 @@ export class RowKeeper {
     return this.#refusals;
   }
 
+  /** Why a row is still there that should have gone, by VIP. */
+  get left(): ReadonlyMap<string, string> {
+    return this.#left;
+  }
+
   /** @param wanted one a VIP at most; all others of ours go */
   keep(wanted: readonly Row[]): void {
     this.#wanted = wanted;
@@ -69,32 +75,52 @@ export class RowKeeper {
   }
 
   #look(): void {
-    const before = this.#refusals;
+    const [refusals, left] = [this.#refusals, this.#left];
     this.#bringAbout(true);
     this.#lookAtOthers();
-    if (!isSame(before, this.#refusals)) this.#changed();
+    if (!isSame(refusals, this.#refusals) || !isSame(left, this.#left)) this.#changed();
   }
 
   #bringAbout(isLook: boolean): void {
+    let changes: readonly RowChange[] = [];
     try {
       const found = this.#table.read();
       if (isLook && found === this.#settled) return;
-      const changes = planRows(this.#wanted, found);
+      changes = planRows(this.#wanted, found);
       this.#settled = changes.length === 0 ? found : undefined;
       const refused = changes.length === 0 ? [] : this.#table.change(changes);
       if (isLook) this.#tellRestored(changes);
-      const failed = refused.filter(({ change }) => change.what === 'add');
-      this.#refused =
-        failed.length === 0 ? NONE : new Map(failed.map(({ change, reason }) => [change.vip.text, reason]));
-      this.#setRefusals();
+      this.#setFailed(refused);
       this.#complain(refused.find(({ taken }) => !taken)?.reason);
     } catch (error) {
-      // Who could not be asked is asked again in a second; what is there stays.
-      this.#complain(reasonOf(error));
+      // Who could not be asked is asked again in a second; until then nothing that was to change counts as changed.
+      const reason = reasonOf(error);
+      const undone = changes.length > 0 ? changes : this.#undone();
+      this.#setFailed(undone.map((change) => ({ change, reason })));
+      this.#complain(reason);
     }
-    this.#present = new Set(
-      this.#wanted.filter(({ vip }) => !this.#refused.has(vip.text)).map(({ vip }) => vip.text),
-    );
+    const present = this.#wanted.filter(({ vip }) => !this.#refused.has(vip.text));
+    this.#present = new Map([
+      ...[...this.#present].filter(([vip]) => this.#left.has(vip)),
+      ...present.map((row) => [row.vip.text, row] as const),
+    ]);
+  }
+
+  /** What is to change, against what was there last, while the table cannot be read. */
+  #undone(): RowChange[] {
+    return planRows(this.#wanted, [...this.#present.values()]);
+  }
+
+  #setFailed(failed: readonly Pick<RefusedChange, 'change' | 'reason'>[]): void {
+    const by = (what: RowChange['what']): ReadonlyMap<string, string> => {
+      const those = failed.filter(({ change }) => change.what === what);
+      return those.length === 0
+        ? NONE
+        : new Map(those.map(({ change, reason }) => [change.vip.text, reason]));
+    };
+    this.#refused = by('add');
+    this.#left = by('delete');
+    this.#setRefusals();
   }
 
   /** Takes no time of a change: rows of others have been there for longer than a second. */
@@ -107,7 +133,7 @@ export class RowKeeper {
     this.#setRefusals();
   }
 
-  #tellRestored(changes: Parameters<RowTable['change']>[0]): void {
+  #tellRestored(changes: readonly RowChange[]): void {
     const lost = changes.filter(({ what, vip }) => what === 'add' && this.#present.has(vip.text));
     const strange = changes.filter(({ what }) => what === 'delete');
     if (lost.length > 0) {

@@ -16,6 +16,8 @@ export interface Decided {
   readonly decision: Decision;
   /** Why a VIP has no row all the same. */
   readonly refusals: ReadonlyMap<string, string>;
+  /** Why a VIP still has a row that was to go. */
+  readonly left: ReadonlyMap<string, string>;
   readonly nowMs: number;
   readonly wallMs: number;
 }
@@ -60,9 +62,17 @@ function vipStatus(
   vip: string,
   { state, reason, sinceMs }: Mark,
   services: FollowLine['vips'][number]['services'],
-  { config, refusals }: Decided,
+  { config, refusals, left }: Decided,
   time: (ms: number) => string,
 ): VipStatus {
+  const stuck = state === 'announced' ? undefined : left.get(vip);
+  if (stuck !== undefined)
+    return {
+      vip,
+      state: 'announced',
+      since: time(sinceMs),
+      reason: `to be ${state} (${reason}), but ${stuck}`,
+    };
   const refusal = state === 'withdrawn' ? undefined : refusals.get(vip);
   const notReady = services
     .filter(({ ready }) => !ready)

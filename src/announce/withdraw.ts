@@ -72,12 +72,14 @@ export async function removeFormerRows(before: Kept | undefined, table: number):
   }
 }
 
+/** @throws AnyhopError ERR_ROUTE when the kernel keeps one of them */
 function removeRows(table: number): readonly Row[] {
   const rows = readRows(table);
-  changeRows(
+  const [refused] = changeRows(
     table,
     rows.map((row) => ({ ...row, what: 'delete' })),
   );
+  if (refused !== undefined) throw new AnyhopError('ERR_ROUTE', refused.reason);
   return rows;
 }
 

@@ -21,18 +21,25 @@ export function loadAnnounce(options: AnnounceOptions, servesRegions = false): L
   return loadFor('announce', { config, ...(name !== undefined && { name }) }, { servesRegions });
 }
 
-/** `GET path`. @throws AnyhopError ERR_SOCKET without an answer; Refusal */
-export function askAnnouncer(socket: string, path: string): Promise<unknown> {
-  return ask(socket, path).catch((error: unknown) => {
+/** @throws AnyhopError ERR_SOCKET without an answer, or when something else answers; Refusal */
+export function askAnnouncer(socket: string): Promise<AnnounceStatus> {
+  return statusFrom(socket, ask(socket, '/announce/status'));
+}
+
+async function statusFrom(socket: string, asked: Promise<unknown>): Promise<AnnounceStatus> {
+  const answer = await asked.catch((error: unknown) => {
     throw explained(socket, error);
+  });
+  if (isAnnounceStatus(answer)) return answer;
+  throw new AnyhopError('ERR_SOCKET', `what answers on ${socket} is no "anyhop announce" of this version`, {
+    exitCode: EXIT.failure,
+    hint: 'Restart "anyhop announce", if it is another version, or name the config with -c and the node with --name.',
   });
 }
 
-/** `POST path`. @throws as `askAnnouncer` */
-export function tellAnnouncer(socket: string, path: string, value: object): Promise<unknown> {
-  return tell(socket, path, value).catch((error: unknown) => {
-    throw explained(socket, error);
-  });
+/** `POST path`, which answers with the status then. @throws as `askAnnouncer` */
+export async function tellAnnouncer(socket: string, path: string, value: object): Promise<AnnounceStatus> {
+  return statusFrom(socket, tell(socket, path, value));
 }
 
 /** Whether an error means that no announcer runs. */
@@ -47,6 +54,12 @@ function explained(socket: string, error: unknown): unknown {
     hint: 'Start it on this host, or name the config with -c and the node with --name.',
     cause: (error as AnyhopError).cause,
   });
+}
+
+/** Whether it can be shown; another program may answer on the socket. */
+function isAnnounceStatus(answer: unknown): answer is AnnounceStatus {
+  const { heard, vips } = (answer ?? {}) as Partial<AnnounceStatus>;
+  return Array.isArray(heard?.reasons) && Array.isArray(vips);
 }
 
 /** What the announcer of a node says; or the socket that one left which was killed. */
@@ -68,10 +81,9 @@ export async function announcerBeside(node: string, nodeSocket: string): Promise
   ])) {
     if (!existsSync(socket)) continue;
     try {
-      const status = (await ask(socket, '/announce/status')) as AnnounceStatus;
+      const status = await ask(socket, '/announce/status');
       // Another program may answer there: the node is shown all the same.
-      if (status?.node === node && status.heard !== undefined && Array.isArray(status.vips))
-        return { status };
+      if (isAnnounceStatus(status) && status.node === node) return { status };
     } catch (error) {
       // Otherwise it is shown without.
       if (isNoAnnouncer(error)) left ??= socket;

@@ -1,11 +1,10 @@
 /** `anyhop announce --status`. */
-import type { AnnounceStatus } from '../announce/status.js';
 import { type AnnounceOptions, askAnnouncer, loadAnnounce } from './announce-place.js';
 import { drawAnnounceStatus } from './announce-text.js';
 import { writeResult } from './output.js';
 
 export async function showAnnounceStatus(options: AnnounceOptions): Promise<void> {
   const { socket } = loadAnnounce(options).place;
-  const status = (await askAnnouncer(socket, '/announce/status')) as AnnounceStatus;
+  const status = await askAnnouncer(socket);
   writeResult(options.json, status, drawAnnounceStatus);
 }

@@ -1,15 +1,20 @@
 /** `anyhop announce --withdraw` and `--resume`: asks the process that runs, and does without one what can be done. */
-import type { AnnounceStatus } from '../announce/status.js';
 import { forgetHold, withdrawWithoutProcess } from '../announce/withdraw.js';
+import { AnyhopError } from '../core/errors.js';
+import { printable } from '../core/printable.js';
 import { type AnnounceOptions, isNoAnnouncer, loadAnnounce, tellAnnouncer } from './announce-place.js';
 import { writeResult } from './output.js';
 
 export async function withdrawAll(options: AnnounceOptions): Promise<void> {
   const { announce, place } = loadAnnounce(options);
   try {
-    const status = (await tellAnnouncer(place.socket, '/announce/withdraw', {
-      until: 'resume',
-    })) as AnnounceStatus;
+    const status = await tellAnnouncer(place.socket, '/announce/withdraw', { until: 'resume' });
+    const left = status.vips.find(({ state }) => state !== 'withdrawn');
+    if (left !== undefined)
+      throw new AnyhopError(
+        'ERR_ROUTE',
+        `${printable(left.vip)} still has its row: ${printable(left.reason)}`,
+      );
     writeResult(
       options.json,
       status,
@@ -31,7 +36,7 @@ export async function withdrawAll(options: AnnounceOptions): Promise<void> {
 export async function resumeAll(options: AnnounceOptions): Promise<void> {
   const { place } = loadAnnounce(options);
   try {
-    const status = (await tellAnnouncer(place.socket, '/announce/resume', {})) as AnnounceStatus;
+    const status = await tellAnnouncer(place.socket, '/announce/resume', {});
     writeResult(options.json, status, () => 'announcing again what the node is ready for\n');
   } catch (error) {
     if (!isNoAnnouncer(error)) throw error;

@@ -1,7 +1,7 @@
 /** Whatever answers on a control socket or for an agent: a command shows it, and the terminal obeys none of it. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,6 +47,26 @@ test('an announcer that is none of ours is shown, and obeyed in nothing', () => 
   const text = drawAnnounceStatus({ ...status, held: { by: HOSTILE, since: '' } } as never);
   assert.doesNotMatch(text, OBEYED);
   assert.match(text, /process evil/);
+});
+
+test('"anyhop announce --status" and "--withdraw" say that what answers is no announcer', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'ah-hostile-'));
+  const socket = join(directory, 'a.sock');
+  const server = createServer((_, response) => response.end('{"vips": 5}')).listen(socket);
+  t.after(() => {
+    server.close();
+    rmSync(directory, { recursive: true });
+  });
+  await once(server, 'listening');
+  const config = join(directory, 'anyhop.yaml');
+  const pools = 'pools: {web: {backends: [{name: web-1, address: 10.1.0.11}]}}';
+  const services = 'services: [{name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}]';
+  writeFileSync(config, `${pools}\n${services}\nnode: {name: edge-1}\nannounce: {socket: ${socket}}\n`);
+  for (const mode of ['--status', '--withdraw', '--resume']) {
+    const { code, stdout, stderr } = await anyhop(['announce', mode, '-c', config]);
+    assert.deepEqual([code, stdout], [1, ''], stderr);
+    assert.match(stderr, /what answers on .*a\.sock is no "anyhop announce" of this version/);
+  }
 });
 
 describe('a node that is none of ours', () => {
