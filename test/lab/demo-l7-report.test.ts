@@ -63,6 +63,15 @@ describe('the report of the changes', () => {
     assert.equal(passed, false);
   });
 
+  test('passes when one client of a thousand requests was sent to another server, and shows it', () => {
+    const before = { broken: { fromMs: 1_600, toMs: 2_000 } };
+    const { text, passed } = changesReport({ ...GOOD, ...before, traffic: { ...TRAFFIC, requests: 1_000 } });
+    assert.match(text, /without a cause: 1\nclient 1: 1970-01-01T00:00:01\.500Z shop-2 -> shop-1$/m);
+    assert.equal(passed, true);
+    const fewer = { ...TRAFFIC, requests: 999 };
+    assert.equal(changesReport({ ...GOOD, ...before, traffic: fewer }).passed, false);
+  });
+
   for (const [what, change] of [
     ['no request was made', { traffic: { ...TRAFFIC, requests: 0 } }],
     ['a server answered nothing', { traffic: { ...TRAFFIC, servers: { 'shop-1': 40 } } }],
