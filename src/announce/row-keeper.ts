@@ -10,6 +10,14 @@ import { HidingRows } from './hiding-rows.js';
 import { changeRows, planRows, type RefusedChange, type Row, type RowChange, readRows } from './rows.js';
 
 const NONE: ReadonlyMap<string, string> = new Map();
+const NONE_LEFT: ReadonlyMap<string, LeftRow> = new Map();
+
+/** A row that the kernel has not deleted. */
+export interface LeftRow {
+  readonly metric: number;
+  /** Why, in words. */
+  readonly reason: string;
+}
 
 /** The kernel's table, or a test's. */
 export interface RowTable {
@@ -41,7 +49,7 @@ export class RowKeeper {
   /** What was read when there was nothing to change. */
   #settled: readonly Row[] | undefined;
   #refused = NONE;
-  #left = NONE;
+  #left = NONE_LEFT;
   #hidden = NONE;
   #refusals = NONE;
   #complaint: string | undefined;
@@ -59,8 +67,8 @@ export class RowKeeper {
     return this.#refusals;
   }
 
-  /** Why a row is still there that should have gone, by VIP. */
-  get left(): ReadonlyMap<string, string> {
+  /** Rows that are still there and should have gone, by VIP: of several the one that routers go by. */
+  get left(): ReadonlyMap<string, LeftRow> {
     return this.#left;
   }
 
@@ -78,7 +86,7 @@ export class RowKeeper {
     const [refusals, left] = [this.#refusals, this.#left];
     this.#bringAbout(true);
     this.#lookAtOthers();
-    if (!isSame(refusals, this.#refusals) || !isSame(left, this.#left)) this.#changed();
+    if (!isSame(refusals, this.#refusals) || !isSame(reasonsOf(left), reasonsOf(this.#left))) this.#changed();
   }
 
   #bringAbout(isLook: boolean): void {
@@ -112,14 +120,18 @@ export class RowKeeper {
   }
 
   #setFailed(failed: readonly Pick<RefusedChange, 'change' | 'reason'>[]): void {
-    const by = (what: RowChange['what']): ReadonlyMap<string, string> => {
-      const those = failed.filter(({ change }) => change.what === what);
-      return those.length === 0
-        ? NONE
-        : new Map(those.map(({ change, reason }) => [change.vip.text, reason]));
-    };
-    this.#refused = by('add');
-    this.#left = by('delete');
+    const refused = failed.filter(({ change }) => change.what === 'add');
+    const left = failed.filter(({ change }) => change.what === 'delete');
+    this.#refused =
+      refused.length === 0 ? NONE : new Map(refused.map(({ change, reason }) => [change.vip.text, reason]));
+    this.#left =
+      left.length === 0
+        ? NONE_LEFT
+        : new Map(
+            left
+              .toSorted((a, b) => b.change.metric - a.change.metric)
+              .map(({ change, reason }) => [change.vip.text, { metric: change.metric, reason }]),
+          );
     this.#setRefusals();
   }
 
@@ -135,7 +147,8 @@ export class RowKeeper {
 
   #tellRestored(changes: readonly RowChange[]): void {
     const lost = changes.filter(({ what, vip }) => what === 'add' && this.#present.has(vip.text));
-    const strange = changes.filter(({ what }) => what === 'delete');
+    // Not those that the kernel has not let go of before.
+    const strange = changes.filter(({ what, vip }) => what === 'delete' && !this.#left.has(vip.text));
     if (lost.length > 0) {
       const vips = lost.map(({ vip }) => vip.text);
       const message = `another program has removed the ${vips.length === 1 ? 'row' : 'rows'} of ${listed(vips)}; put back`;
@@ -171,6 +184,10 @@ export class RowKeeper {
         `rows cannot be kept as they should be: ${why}; tried again`,
       );
   }
+}
+
+function reasonsOf(left: ReadonlyMap<string, LeftRow>): ReadonlyMap<string, string> {
+  return new Map([...left].map(([vip, { reason }]) => [vip, reason]));
 }
 
 function isSame(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {

@@ -4,6 +4,7 @@ import type { AnnounceConfig } from '../config/announce/types.js';
 import { VERSION } from '../core/version.js';
 import type { Decision, Mark } from './decide.js';
 import { type Knowledge, orphanSince } from './knowledge.js';
+import type { LeftRow } from './row-keeper.js';
 import type { AnnounceStatus, Heard, VipStatus } from './status.js';
 import { trackNumber } from './track-number.js';
 
@@ -16,8 +17,8 @@ export interface Decided {
   readonly decision: Decision;
   /** Why a VIP has no row all the same. */
   readonly refusals: ReadonlyMap<string, string>;
-  /** Why a VIP still has a row that was to go. */
-  readonly left: ReadonlyMap<string, string>;
+  /** Rows that were to go, by VIP. */
+  readonly left: ReadonlyMap<string, LeftRow>;
   readonly nowMs: number;
   readonly wallMs: number;
 }
@@ -66,13 +67,11 @@ function vipStatus(
   time: (ms: number) => string,
 ): VipStatus {
   const stuck = state === 'announced' ? undefined : left.get(vip);
-  if (stuck !== undefined)
-    return {
-      vip,
-      state: 'announced',
-      since: time(sinceMs),
-      reason: `to be ${state} (${reason}), but ${stuck}`,
-    };
+  if (stuck !== undefined) {
+    const why = `to be ${state} (${reason}), but ${stuck.reason}`;
+    const is = stuck.metric === config.drainMetric ? 'draining' : 'announced';
+    return { vip, state: is, since: time(sinceMs), reason: why, metric: stuck.metric };
+  }
   const refusal = state === 'withdrawn' ? undefined : refusals.get(vip);
   const notReady = services
     .filter(({ ready }) => !ready)

@@ -7,24 +7,32 @@ import { networkNamespace } from '../announce/place.js';
 import type { AnnounceStatus } from '../announce/status.js';
 import { withdrawWithoutProcess } from '../announce/withdraw.js';
 import { RUN_DIRECTORY_DEFAULT, WITHDRAWN_SETTLES_MS } from '../core/limits.js';
+import { printable } from '../core/printable.js';
 import { reasonOf } from '../core/reason.js';
 import { type Link, readLinks } from '../underlay/link.js';
 import { lockLeftovers } from '../underlay/lock.js';
 import { announcerSockets, ask, Refusal, tell } from './control-client.js';
 import { writeError } from './output.js';
 
+/** What the config says of the announcer of this host. */
+export interface NamedAnnouncer {
+  readonly socket: string;
+  /** announce.track_file */
+  readonly trackFile: string | undefined;
+}
+
 /**
  * Withdraws, and gives routers a second to take it in. A failure is told, and ends nothing: an announcer that runs finds out by itself that
  * the program is gone, two seconds later.
  * @param name of the interface
- * @param socket of the announcer, if a config names it
+ * @param named undefined without a config
  */
-export async function withdrawFirst(name: string, socket: string | undefined): Promise<void> {
+export async function withdrawFirst(name: string, named: NamedAnnouncer | undefined): Promise<void> {
   if (await isNodeRunning(name)) return; // the command is about to be refused
   try {
     const link = (await readLinks()).get(name);
-    const asked = await askAnnouncers(name, link, socket);
-    const vips = asked ?? (await withdrawLeft(name, link, socket));
+    const asked = await askAnnouncers(name, link, named?.socket);
+    const vips = asked ?? (await withdrawLeft(name, link, named));
     if (vips === 0) return;
     writeError(`withdrew ${vips} ${vips === 1 ? 'VIP' : 'VIPs'} first, so that routers send nothing more\n`);
     await delay(WITHDRAWN_SETTLES_MS);
@@ -49,18 +57,22 @@ async function askAnnouncers(
   socket: string | undefined,
 ): Promise<number | undefined> {
   let vips: number | undefined;
+  let left: AnnounceStatus['vips'][number] | undefined;
   for (const each of new Set([...(socket === undefined ? [] : [socket]), ...(await announcerSockets())])) {
     try {
       const status = (await ask(each, '/announce/status')) as AnnounceStatus;
       if (status.networkNamespace !== networkNamespace() || !isOn(name, link, status.engine?.interface))
         continue;
       vips = (vips ?? 0) + status.vips.filter(({ metric }) => metric !== undefined).length;
-      await tell(each, '/announce/withdraw', { until: 'ready' });
+      const after = (await tell(each, '/announce/withdraw', { until: 'ready' })) as AnnounceStatus;
+      left ??= after.vips.find(({ state }) => state !== 'withdrawn');
     } catch (error) {
       if (error instanceof Refusal) throw error;
       // Nobody is there: `withdrawLeft`.
     }
   }
+  if (left !== undefined)
+    throw new Error(`${printable(left.vip)} still has its row: ${printable(left.reason)}`);
   return vips;
 }
 
@@ -68,14 +80,16 @@ async function askAnnouncers(
 async function withdrawLeft(
   name: string,
   link: Link | undefined,
-  socket: string | undefined,
+  named: NamedAnnouncer | undefined,
 ): Promise<number> {
   let rows = 0;
-  for (const each of new Set([...(socket === undefined ? [] : [socket]), ...keptSockets()])) {
+  for (const each of new Set([...(named === undefined ? [] : [named.socket]), ...keptSockets()])) {
     const kept = readKeptOrHold(each);
     if (kept?.namespace !== networkNamespace() || !isOn(name, link, kept.forwarding?.engine.interface))
       continue;
-    rows += (await withdrawWithoutProcess({ socket: each }, kept.table, 'stop')).length;
+    // keepalived, too, goes by what that announcer said last.
+    const trackFile = each === named?.socket ? named.trackFile : undefined;
+    rows += (await withdrawWithoutProcess({ socket: each }, kept.table, 'stop', trackFile)).length;
   }
   return rows;
 }

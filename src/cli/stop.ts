@@ -5,7 +5,7 @@ import { ConfigError } from '../config/error.js';
 import { createLog } from '../core/log.js';
 import { removeForwarding } from '../engine/candidates.js';
 import { loadAnnounce } from './announce-place.js';
-import { withdrawFirst } from './announce-stop.js';
+import { type NamedAnnouncer, withdrawFirst } from './announce-stop.js';
 import { configOption, interfaceOption, isNamed, loadFor } from './options.js';
 import { bpffsOption, type PlaceOptions, placeOf, tellRemoved } from './place.js';
 
@@ -34,7 +34,7 @@ Examples:
     )
     .action(async (options: PlaceOptions, command: Command) => {
       const place = placeOf(options, isNamed(command), () => loadFor('run', options).node);
-      await withdrawFirst(place.interface, announcerSocket(options, isNamed(command)));
+      await withdrawFirst(place.interface, namedAnnouncer(options, isNamed(command)));
       const removed = await removeForwarding(place, createLog('warn'));
       tellRemoved(options, place, removed, 'nothing of anyhop forwards on', (attached) => {
         const { mode, programId, generation, interface: now } = attached;
@@ -46,10 +46,11 @@ Examples:
 }
 
 /** Of the config, if it can be read: without one, announcers are found where they are by default. */
-function announcerSocket(options: PlaceOptions, isConfigNamed: boolean): string | undefined {
+function namedAnnouncer(options: PlaceOptions, isConfigNamed: boolean): NamedAnnouncer | undefined {
   if (!isConfigNamed && !existsSync(options.config)) return undefined;
   try {
-    return loadAnnounce({ config: options.config }).place.socket;
+    const { place, announce } = loadAnnounce({ config: options.config });
+    return { socket: place.socket, trackFile: announce.trackFile };
   } catch (error) {
     if (error instanceof ConfigError) return undefined;
     throw error;

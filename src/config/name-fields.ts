@@ -1,5 +1,5 @@
-/** Fields that many sections have: names, addresses and prefixes. */
-import { NAME_CHARS_MAX } from '../core/limits.js';
+/** Fields that many sections have: names, addresses, prefixes, paths. */
+import { NAME_CHARS_MAX, SOCKET_PATH_BYTES_MAX } from '../core/limits.js';
 import { parseAddress, parsePrefix } from '../packet/address.js';
 import { parsed, text } from './fields.js';
 
@@ -21,3 +21,11 @@ export const address = parsed(ADDRESS_EXPECTED, parseAddress).meta({
 export const prefix = parsed(PREFIX_EXPECTED, parsePrefix).meta({
   pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$',
 });
+
+export const PATH_PATTERN = /^\/[ -~]*$/;
+export const path = text('an absolute path', PATH_PATTERN);
+/** Of a Unix socket. */
+export const socketPath = text(
+  `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most`,
+  new RegExp(`^/[!-~]{0,${SOCKET_PATH_BYTES_MAX - 1}}$`),
+);

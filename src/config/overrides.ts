@@ -4,10 +4,10 @@
  */
 import type { z } from 'zod';
 import type { Draft, DraftNode } from './draft.js';
-import { name as nameField, prefix } from './name-fields.js';
+import { name as nameField, path, prefix } from './name-fields.js';
 import { quote } from './path.js';
 import type { Outside, Report } from './problems.js';
-import { networkInterface as interfaceField, path } from './schema.js';
+import { networkInterface as interfaceField } from './schema.js';
 import type { EngineChoice, Role } from './types.js';
 
 export interface Overrides {

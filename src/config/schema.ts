@@ -26,7 +26,6 @@ import {
   SETTLE_MS_DEFAULT,
   SETTLE_MS_MAX,
   SETTLE_MS_MIN,
-  SOCKET_PATH_BYTES_MAX,
   STATE_DIRECTORY_DEFAULT,
   STOP_DELAY_MS_MAX,
   TABLE_SIZE_DEFAULT,
@@ -40,7 +39,7 @@ import { announce } from './announce/schema.js';
 import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
 import { health } from './health-schema.js';
 import { l7 } from './l7/schema.js';
-import { address, NAME_PATTERN, name, PREFIX_EXPECTED, prefix } from './name-fields.js';
+import { address, NAME_PATTERN, name, PREFIX_EXPECTED, path, prefix, socketPath } from './name-fields.js';
 import { ENGINE_CHOICES } from './types.js';
 
 /** What the kernel accepts (dev_valid_name), without names that are certainly mistakes. */
@@ -53,9 +52,6 @@ export const KEY_EXPECTED =
   `an even number of hexadecimal digits, ${KEY_HEX_DIGITS_MIN} to ` + `${KEY_HEX_DIGITS_MAX}`;
 
 export const networkInterface = text(INTERFACE_EXPECTED, INTERFACE_PATTERN);
-
-export const PATH_PATTERN = /^\/[ -~]*$/;
-export const path = text('an absolute path', PATH_PATTERN);
 
 export const node = z
   .strictObject(
@@ -120,10 +116,7 @@ export const node = z
         .describe(
           'Mount point of the BPF file system. The xdp engine pins its program and maps there, so that they outlive the process.',
         ),
-      socket: text(
-        `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most`,
-        new RegExp(`^/[!-~]{0,${SOCKET_PATH_BYTES_MAX - 1}}$`),
-      )
+      socket: socketPath
         .optional()
         .describe('Path of the control socket. Default: /run/anyhop/NAME.sock, with the name of the node.'),
       state_dir: named(

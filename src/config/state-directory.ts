@@ -4,7 +4,7 @@
  */
 import { CONFIG_BYTES_MAX } from '../core/limits.js';
 import { readSmallFile, UnreadableFile } from './file.js';
-import { PATH_PATTERN } from './schema.js';
+import { PATH_PATTERN } from './name-fields.js';
 
 /** The key, and its value on that line or the next. The closing quote may be missing. Comments are removed first. */
 const FIELD = /(?:^|[{,\s])["']?state_dir["']?\s*:\s*(?:"([^"\n]*)|'([^'\n]*)|([^\n,}]*))/g;

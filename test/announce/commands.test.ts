@@ -1,7 +1,7 @@
 /** What is said to `anyhop announce` by commands, and those who are in its way. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -143,15 +143,7 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') },
   test('is withdrawn by anyhop stop before forwarding ends, and comes back with the next node', async () => {
     const { node, announcer } = await announced();
     const stop = (): string => {
-      const { status, stderr } = lab.anyhop(
-        'stop',
-        '-c',
-        lab.file,
-        '--interface',
-        LINK,
-        '--bpffs',
-        lab.link.bpffs,
-      );
+      const { status, stderr } = lab.stop();
       return `${status} ${stderr}`;
     };
     assert.match(stop(), /^3 .*another "anyhop run" runs/s);
@@ -195,18 +187,14 @@ describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') },
     await announcer.stop();
     node.kill();
     await node.exited;
-    const { status, stderr } = lab.anyhop(
-      'stop',
-      '-c',
-      lab.file,
-      '--interface',
-      LINK,
-      '--bpffs',
-      lab.link.bpffs,
-    );
+    const track = join(lab.link.resources.directory, 'track');
+    writeFileSync(track, '100\n');
+    lab.write({ announce: { track_file: track } });
+    const { status, stderr } = lab.stop();
     assert.equal(status, 0, stderr);
     assert.match(stderr, /^withdrew 2 VIPs first/);
     assert.deepEqual(await lab.rows(), NONE);
+    assert.equal(readFileSync(track, 'latin1'), '0\n', 'keepalived knows of it');
   });
 
   test('needs CAP_NET_ADMIN alone, also for an orphan, and says what is missing without it', async () => {

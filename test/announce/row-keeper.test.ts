@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it, mock } from 'node:test';
 import { RowKeeper, type RowTable } from '#anyhop/announce/row-keeper.js';
 import type { RefusedChange, Row, RowChange } from '#anyhop/announce/rows.js';
-import { createLog } from '#anyhop/core/log.js';
 import { parseAddress } from '#anyhop/packet/address.js';
+import { keptLog } from './region/fixture.js';
 
 const LOOK_MS = 1_000;
 const ONE: Row = { vip: parseAddress('203.0.113.1')!, metric: 100 };
@@ -46,24 +46,28 @@ describe('rows that the kernel does not change', () => {
     mock.timers.reset();
   });
 
-  function setUp(): { table: Table; keeper: RowKeeper; told: () => number } {
+  function setUp() {
     mock.timers.enable({ apis: ['setInterval'] });
     const table = new Table();
     let told = 0;
-    const keeper = new RowKeeper(table, createLog('silent'), () => told++);
+    const log = keptLog();
+    const keeper = new RowKeeper(table, log, () => told++);
     keepers.push(keeper);
-    return { table, keeper, told: () => told };
+    const events = (): string[] => log.lines.map(({ event }) => event);
+    return { table, keeper, told: () => told, events };
   }
 
   it('leave a VIP that should go as one that has its row, until it has gone', () => {
-    const { table, keeper, told } = setUp();
+    const { table, keeper, told, events } = setUp();
     keeper.keep([ONE, TWO]);
     table.refuses = 'delete';
     keeper.keep([TWO]);
-    assert.deepEqual([...keeper.left], [['203.0.113.1', 'no delete']]);
+    assert.deepEqual([...keeper.left], [['203.0.113.1', { metric: 100, reason: 'no delete' }]]);
     assert.deepEqual([...keeper.refusals], []);
+    mock.timers.tick(LOOK_MS);
     table.refuses = undefined;
     mock.timers.tick(LOOK_MS);
+    assert.deepEqual(events(), ['rows_unknown'], 'it is our own row, and not one that somebody made');
     assert.deepEqual([...keeper.left], []);
     assert.deepEqual(table.rows, [TWO]);
     assert.equal(told(), 1);
@@ -87,7 +91,7 @@ describe('rows that the kernel does not change', () => {
     keeper.keep([ONE, TWO]);
     assert.deepEqual([...keeper.refusals], [['2001:db8::2', 'it cannot be read']]);
     keeper.keep([]);
-    assert.deepEqual([...keeper.left], [['203.0.113.1', 'it cannot be read']]);
+    assert.deepEqual([...keeper.left], [['203.0.113.1', { metric: 100, reason: 'it cannot be read' }]]);
     table.readFault = undefined;
     mock.timers.tick(LOOK_MS);
     assert.deepEqual([[...keeper.left], [...keeper.refusals], table.rows], [[], [], []]);

@@ -7,7 +7,7 @@ import type { AnnounceStatus } from '#anyhop/announce/status.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { FLAGS, MAIN, type RunConfig, startRun, writeFleet } from '../cli/run-fixture.js';
-import type { NodeLink } from '../engine/link.js';
+import { LINK, type NodeLink } from '../engine/link.js';
 import { VIP4, VIP6 } from '../forward/fixture.js';
 
 export const TABLE = 179;
@@ -62,6 +62,11 @@ export class Announcing {
   anyhop(...args: string[]): SpawnSyncReturns<string> {
     const [program = '', ...rest] = inNamespace(this.link.node, [process.execPath, MAIN, ...args]);
     return spawnSync(program, rest, { encoding: 'utf8', timeout: COMMAND_MS });
+  }
+
+  /** `anyhop stop`, to its end. */
+  stop(): SpawnSyncReturns<string> {
+    return this.anyhop('stop', '-c', this.file, '--interface', LINK, '--bpffs', this.link.bpffs);
   }
 
   status(): AnnounceStatus {

@@ -1,4 +1,5 @@
 /** A demo as a process of its own: its lines as they come, its end, and what it leaves behind. */
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -41,6 +42,20 @@ export function startDemo(name: string): RunningDemo {
       ended.then(() => resolve());
     });
   return { demo, lines, labName: `ah-${demo.pid}-lab1`, ended, said };
+}
+
+/** Interrupts a demo once everything of it runs: it ends by the signal, and leaves nothing behind. */
+export async function interruptDemo(name: string): Promise<void> {
+  const { demo, lines, labName, ended, said } = startDemo(name);
+  try {
+    await said('everything runs');
+    assert.notDeepEqual(leftovers(labName), [], lines.join('\n'));
+    demo.kill('SIGINT');
+    assert.deepEqual(await ended, [130, null]);
+    assert.deepEqual(await leftInTheEnd(labName), []);
+  } finally {
+    demo.kill('SIGKILL');
+  }
 }
 
 /** What is left once killed processes have had 5 s to vanish. */

@@ -15,12 +15,11 @@ import {
   ROUTE_TABLE_MAIN,
   ROUTE_TABLE_MAX,
   ROUTE_TABLES_TAKEN,
-  SOCKET_PATH_BYTES_MAX,
 } from '../../core/limits.js';
 import { formatDuration } from '../../core/time.js';
 import { choice, duration, integer, named, reading, text } from '../fields.js';
 import { file } from '../l7/patterns.js';
-import { address, NAME_PATTERN } from '../name-fields.js';
+import { address, NAME_PATTERN, path, socketPath } from '../name-fields.js';
 import { endpoint } from './endpoint.js';
 import { region } from './region-schema.js';
 
@@ -29,11 +28,6 @@ const METRIC_EXPECTED = `a whole number, 1 to ${ROUTE_METRIC_MAX}`;
 
 /** What needs no quotes in gdnsd's configuration. */
 const REGION_FILE_EXPECTED = 'an absolute path of letters, digits and "._-"';
-
-const absolutePath = text('an absolute path', /^\/[ -~]*$/);
-
-/** Of a file that other programs read. */
-export const outputFile = absolutePath;
 
 export const announce = z
   .strictObject(
@@ -78,15 +72,12 @@ export const announce = z
         .min(1, { error: 'a list of VIPs, at least one' })
         .optional()
         .describe('Only these VIPs are announced. Default: the VIPs of all services.'),
-      track_file: outputFile
+      track_file: path
         .optional()
         .describe(
           'File that keepalived tracks, in an active-passive pair: one number, which it adds to the priority of this node.',
         ),
-      socket: text(
-        `an absolute path, ${SOCKET_PATH_BYTES_MAX} bytes at most`,
-        new RegExp(`^/[!-~]{0,${SOCKET_PATH_BYTES_MAX - 1}}$`),
-      )
+      socket: socketPath
         .optional()
         .describe(
           'Path of the control socket of the announcer. Default: /run/anyhop/NAME-announce.sock, with the name of the node.',
