@@ -6,7 +6,7 @@
  */
 import { ControlError } from '../api/api.js';
 import { serveControl } from '../api/server.js';
-import { formatEndpoint } from '../config/announce/endpoint.js';
+import { formatEndpoint } from '../config/endpoint.js';
 import { ConfigError, logWarnings } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { Hangups } from '../core/hangups.js';

@@ -83,6 +83,7 @@ export type DraftService = DraftOf<typeof service>;
 export type DraftAgent = DraftOf<typeof agent>;
 export type DraftL7 = DraftOf<typeof l7>;
 export type DraftAnnounce = DraftOf<typeof announce>;
+export type DraftMetrics = NonNullable<DraftNode['metrics']>;
 export type DraftRegion = DraftOf<typeof region> & { readonly name: string };
 
 export interface Draft {

@@ -1,7 +1,6 @@
 /** Address and port of a TCP socket in one text: `192.0.2.1`, `192.0.2.1:9613`, `2001:db8::1` or `[2001:db8::1]:9613`. */
-import { REGION_PORT_DEFAULT } from '../../core/limits.js';
-import { type IpAddress, parseAddress } from '../../packet/address.js';
-import { parsed } from '../fields.js';
+import { type IpAddress, parseAddress } from '../packet/address.js';
+import { parsed } from './fields.js';
 
 export interface Endpoint {
   readonly address: IpAddress;
@@ -9,19 +8,21 @@ export interface Endpoint {
 }
 
 const WITH_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})$/;
-const ENDPOINT_EXPECTED = `an address with or without a port: 192.0.2.1, "192.0.2.1:${REGION_PORT_DEFAULT}", "2001:db8::1" or "[2001:db8::1]:${REGION_PORT_DEFAULT}"`;
 
-/** Without a port it is REGION_PORT_DEFAULT. */
-export const endpoint = parsed(ENDPOINT_EXPECTED, parseEndpoint, /^[0-9A-Fa-f:.[\]]+$/);
+/** @param port of a text without one */
+export function endpointOf(port: number) {
+  const expected = `an address with or without a port: 192.0.2.1, "192.0.2.1:${port}", "2001:db8::1" or "[2001:db8::1]:${port}"`;
+  return parsed(expected, (text) => parseEndpoint(text, port), /^[0-9A-Fa-f:.[\]]+$/);
+}
 
 export function formatEndpoint({ address, port }: Endpoint): string {
   return address.family === 6 ? `[${address.text}]:${port}` : `${address.text}:${port}`;
 }
 
-function parseEndpoint(text: string): Endpoint | undefined {
+function parseEndpoint(text: string, portDefault: number): Endpoint | undefined {
   const [, six, four, digits] = WITH_PORT.exec(text) ?? [];
   const address = parseAddress(six ?? four ?? text);
-  const port = digits === undefined ? REGION_PORT_DEFAULT : Number(digits);
+  const port = digits === undefined ? portDefault : Number(digits);
   const hasFamily = address !== undefined && (six === undefined || address.family === 6);
   return hasFamily && port >= 1 && port <= 65535 ? { address, port } : undefined;
 }

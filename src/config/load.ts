@@ -19,6 +19,9 @@ import { readKey } from './key.js';
 import { type L7Files, NO_L7_FILES, readL7Files } from './l7/files.js';
 import { l7Config } from './l7/resolve.js';
 import { checkL7, checkL7Needs } from './l7/rules.js';
+import { type OwnMetrics, readMetricsOf } from './metrics/files.js';
+import { checkMetrics } from './metrics/rules.js';
+import type { MetricsConfig } from './metrics/types.js';
 import { NAME_EXPECTED, NAME_PATTERN } from './name-fields.js';
 import { applyOverrides, type Overrides } from './overrides.js';
 import { type FieldPath, quote } from './path.js';
@@ -141,6 +144,8 @@ function readConfig<R extends Role>(
     if (role === 'l7') checkL7Needs(draft, report);
     checkAnnounce(draft, document, report);
     checkRegions(draft, document, report);
+    checkMetrics(draft, document, report, warnings.report);
+    const metrics = readMetricsOf(role, draft, file, report, warnings.report);
     warnAboutPair(draft, warnings.report);
     warnAboutPools(draft, warnings.report);
     warnAboutPrefix(draft, warnings.report);
@@ -165,7 +170,7 @@ function readConfig<R extends Role>(
         speaks && draft.announce !== undefined
           ? readRegionFiles(draft.announce, file, name, report, warnings.report)
           : undefined;
-      return () => configOf(draft, ids, { name, tls }, file, NO_CA_TEXTS, l7Files);
+      return () => configOf(draft, ids, { name, tls, metrics }, file, NO_CA_TEXTS, l7Files);
     }
     const { node } = draft;
     const name = nodeName(node, givenName, report);
@@ -177,7 +182,14 @@ function readConfig<R extends Role>(
     const key = givenKey ?? readKey(node, file, report, warnings.report);
     const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
     return () =>
-      configOf(draft, ids, { name, node: nodeConfig(node, name!, key!) }, file, caTexts, NO_L7_FILES);
+      configOf(
+        draft,
+        ids,
+        { name, node: nodeConfig(node, name!, key!, metrics.node) },
+        file,
+        caTexts,
+        NO_L7_FILES,
+      );
   }
 }
 
@@ -223,8 +235,13 @@ function nodeName(
   return undefined;
 }
 
-function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
-  const { sources = [], keyFile, secondChancePrefix, ...values } = valuesOf(node);
+function nodeConfig(
+  node: DraftNode,
+  name: string,
+  key: Secret,
+  metrics: MetricsConfig | undefined,
+): NodeConfig {
+  const { sources = [], keyFile, secondChancePrefix, siblings = [], ...values } = valuesOf(node);
   const sourceOf = (family: 4 | 6) => sources.find(({ address }) => address.family === family);
   return {
     ...values,
@@ -233,6 +250,8 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
     source6: sourceOf(6),
     key,
     socket: node.socket ?? nodeSocketOf(name),
+    metrics,
+    siblings: siblings.filter((sibling) => sibling.name !== name),
   };
 }
 
@@ -240,7 +259,7 @@ function nodeConfig(node: DraftNode, name: string, key: Secret): NodeConfig {
 function configOf(
   draft: Draft,
   ids: BackendIds,
-  { name, node, tls }: Known,
+  { name, node, tls, metrics = {} }: Known,
   file: string,
   caTexts: CaTexts,
   l7Files: L7Files,
@@ -260,9 +279,9 @@ function configOf(
       const { ports, ...values } = valuesOf(service);
       return { ...values, portFirst: ports.first, portLast: ports.last };
     }),
-    agent: draft.agent && valuesOf(draft.agent),
-    l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files),
-    announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services, name, tls),
+    agent: draft.agent && { ...valuesOf(draft.agent), metrics: metrics.agent },
+    l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files, metrics.l7),
+    announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services, name, tls, metrics.announce),
   };
 }
 
@@ -273,6 +292,7 @@ interface Known {
   readonly name: string | undefined;
   readonly node?: NodeConfig;
   readonly tls?: RegionTls | undefined;
+  readonly metrics?: OwnMetrics;
 }
 
 /** Freezes everything but the bytes of addresses, which JavaScript cannot freeze, and the secret. */

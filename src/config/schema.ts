@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import {
+  AGENT_METRICS_PORT_DEFAULT,
   AGENT_REPORT_PORT_DEFAULT,
   BACKEND_ID_MAX,
   BACKENDS_PER_POOL_MAX,
@@ -20,6 +21,7 @@ import {
   INTERFACE_CHARS_MAX,
   KEY_HEX_DIGITS_MAX,
   KEY_HEX_DIGITS_MIN,
+  NODE_METRICS_PORT_DEFAULT,
   POOLS_MAX,
   RUN_DIRECTORY_DEFAULT,
   SERVICES_MAX,
@@ -39,6 +41,7 @@ import { announce } from './announce/schema.js';
 import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
 import { health } from './health-schema.js';
 import { l7 } from './l7/schema.js';
+import { metrics, siblings } from './metrics/schema.js';
 import { address, NAME_PATTERN, name, PREFIX_EXPECTED, path, prefix, socketPath } from './name-fields.js';
 import { ENGINE_CHOICES } from './types.js';
 
@@ -127,6 +130,8 @@ export const node = z
             'Directory for what the node keeps across restarts: remembered states, waiting changes, overrides.',
           ),
       ),
+      metrics: metrics(NODE_METRICS_PORT_DEFAULT).optional(),
+      siblings,
       local_vips: z
         .boolean({ error: 'true or false' })
         .default(false)
@@ -287,6 +292,7 @@ export const agent = z
             'Directory in which the host of a backend asks to be drained: `anyhop agent --drain` makes a file there.',
           ),
       ),
+      metrics: metrics(AGENT_METRICS_PORT_DEFAULT).optional(),
       vip_elsewhere: z
         .boolean({ error: 'true or false' })
         .default(false)

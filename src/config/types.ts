@@ -11,6 +11,7 @@ import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
 import type { healthCheck } from './health-schema.js';
 import type { L7Config } from './l7/types.js';
+import type { MetricsConfig, SiblingConfig } from './metrics/types.js';
 import type { FieldPath } from './path.js';
 import type { agent, backend, node, pool, priorBackend, service } from './schema.js';
 import type { Secret } from './secret.js';
@@ -24,7 +25,7 @@ export type HashMode = ServiceConfig['hash'];
 export interface NodeConfig
   extends Omit<
     ValuesOf<typeof node>,
-    'name' | 'sources' | 'key' | 'keyFile' | 'secondChancePrefix' | 'socket'
+    'name' | 'sources' | 'key' | 'keyFile' | 'secondChancePrefix' | 'socket' | 'metrics' | 'siblings'
   > {
   /** The host name if the config has no name. */
   readonly name: string;
@@ -34,6 +35,10 @@ export interface NodeConfig
   readonly key: Secret;
   /** Absolute path of the control socket. */
   readonly socket: string;
+  /** Only for roles that run a node, or check that one can run. */
+  readonly metrics: MetricsConfig | undefined;
+  /** Without this node. */
+  readonly siblings: readonly SiblingConfig[];
 }
 
 export interface BackendConfig extends Omit<ValuesOf<typeof backend>, 'id'> {
@@ -112,7 +117,10 @@ export interface ServiceConfig extends Omit<ValuesOf<typeof service>, 'ports'> {
   readonly portLast: number;
 }
 
-export interface AgentConfig extends ValuesOf<typeof agent> {}
+export interface AgentConfig extends Omit<ValuesOf<typeof agent>, 'metrics'> {
+  /** Only for the role agent. */
+  readonly metrics: MetricsConfig | undefined;
+}
 
 export interface Config {
   readonly file: string;

@@ -268,6 +268,16 @@ export const WITHDRAWN_SETTLES_MS = 1_000;
 /** Who follows a node at once: `anyhop announce`, and somebody who looks. */
 export const FOLLOWERS_MAX = 8;
 
+/** Where the processes answer Prometheus and browsers, on loopback. */
+export const NODE_METRICS_PORT_DEFAULT = 9612;
+export const AGENT_METRICS_PORT_DEFAULT = 9613;
+export const L7_METRICS_PORT_DEFAULT = 9614;
+export const ANNOUNCE_METRICS_PORT_DEFAULT = 9615;
+export const METRICS_USER_CHARS_MAX = 63;
+export const METRICS_PASSWORD_BYTES_MAX = 1024;
+/** Other forwarders that a dashboard asks. */
+export const SIBLINGS_MAX = 64;
+
 /** Where a node tells DNS hosts of its region whether it is ready: HTTP over mutual TLS. */
 export const REGION_PORT_DEFAULT = 9613;
 /** In a directory of its own, since the user of gdnsd writes there. */

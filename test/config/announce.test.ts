@@ -48,6 +48,7 @@ describe('the section announce', () => {
       regions: [],
       region: undefined,
       tls: undefined,
+      metrics: undefined,
       regionFile: '/var/lib/anyhop-region/states',
       regionReload: ['gdnsdctl', 'replace'],
     });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
-import { formatEndpoint } from '#anyhop/config/announce/endpoint.js';
+import { formatEndpoint } from '#anyhop/config/endpoint.js';
 import { ConfigError } from '#anyhop/config/error.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { Role } from '#anyhop/config/types.js';

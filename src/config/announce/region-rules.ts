@@ -6,13 +6,13 @@ import { REGIONS_MAX } from '../../core/limits.js';
 import type { IpPrefix } from '../../packet/address.js';
 import type { ConfigDocument } from '../document.js';
 import type { Draft, DraftAnnounce, DraftRegion } from '../draft.js';
+import { formatEndpoint } from '../endpoint.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../name-fields.js';
 import { nearest } from '../nearest.js';
 import { type FieldPath, quote } from '../path.js';
 import { type At, describePlace, type Report } from '../problems.js';
 import { whyUnusable } from '../rules/address.js';
 import type { Role } from '../types.js';
-import { formatEndpoint } from './endpoint.js';
 
 export function checkRegions({ announce }: Draft, document: ConfigDocument, report: Report): void {
   const { at, regions = [] } = announce ?? { at: [] };

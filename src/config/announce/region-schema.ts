@@ -4,11 +4,12 @@ import {
   REGION_NETS_MAX,
   REGION_NODE_WEIGHT_MAX,
   REGION_NODES_MAX,
+  REGION_PORT_DEFAULT,
   REGION_VIPS_MAX,
 } from '../../core/limits.js';
+import { endpointOf } from '../endpoint.js';
 import { integer, text } from '../fields.js';
 import { address, name, prefix } from '../name-fields.js';
-import { endpoint } from './endpoint.js';
 
 const NODES_EXPECTED = 'a list of nodes, at least one: - {name: ..., address: ...}';
 const VIPS_EXPECTED = 'a list of VIPs, at least one: - {host: ..., vip: ...}';
@@ -19,7 +20,9 @@ const LABEL = '[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?';
 const regionNode = z.strictObject(
   {
     name: name.describe('Name of the node (node.name). Its certificate is for this DNS name.'),
-    address: endpoint.describe('Where the node is asked, and its port if it is not 9613.'),
+    address: endpointOf(REGION_PORT_DEFAULT).describe(
+      `Where the node is asked, and its port if it is not ${REGION_PORT_DEFAULT}.`,
+    ),
     weight: integer(`a whole number, 1 to ${REGION_NODE_WEIGHT_MAX}`, 1, REGION_NODE_WEIGHT_MAX)
       .default(1)
       .describe('How much the node carries, relative to other nodes. The node itself says it.'),

@@ -1,5 +1,6 @@
 /** From a checked draft of the section `announce` to what the program uses; a file without it has the defaults. */
 import { type Draft, type DraftAnnounce, type DraftService, valuesOf } from '../draft.js';
+import type { MetricsConfig } from '../metrics/types.js';
 import type { AnnounceConfig, AnnouncePlace, OwnRegion, RegionConfig, RegionTls } from './types.js';
 
 /**
@@ -11,6 +12,7 @@ export function announceConfig(
   services: readonly DraftService[],
   node: string | undefined,
   tls: RegionTls | undefined,
+  metrics: MetricsConfig | undefined,
 ): AnnounceConfig {
   const {
     vips: only,
@@ -19,6 +21,7 @@ export function announceConfig(
     caFile: ___,
     regions: named,
     regionReload,
+    metrics: ____,
     ...values
   } = valuesOf(draft);
   const regions = (named ?? []).map(({ nets, ...region }) => ({ ...region, nets: nets ?? [] }));
@@ -33,6 +36,7 @@ export function announceConfig(
     region,
     regionReload: regionReload ?? REGION_RELOAD,
     tls,
+    metrics,
   };
 }
 

@@ -3,12 +3,14 @@ import { z } from 'zod';
 import {
   ANNOUNCE_DRAIN_METRIC_DEFAULT,
   ANNOUNCE_METRIC_DEFAULT,
+  ANNOUNCE_METRICS_PORT_DEFAULT,
   ANNOUNCE_ORPHAN_MS_DEFAULT,
   ANNOUNCE_ORPHAN_MS_MAX,
   ANNOUNCE_RISE_MS_DEFAULT,
   ANNOUNCE_RISE_MS_MAX,
   ANNOUNCE_TABLE_DEFAULT,
   REGION_FILE_DEFAULT,
+  REGION_PORT_DEFAULT,
   REGION_RELOAD_WORDS_MAX,
   REGIONS_MAX,
   ROUTE_METRIC_MAX,
@@ -17,10 +19,11 @@ import {
   ROUTE_TABLES_TAKEN,
 } from '../../core/limits.js';
 import { formatDuration } from '../../core/time.js';
+import { endpointOf } from '../endpoint.js';
 import { choice, duration, integer, named, reading, text } from '../fields.js';
 import { file } from '../l7/patterns.js';
+import { metrics } from '../metrics/schema.js';
 import { address, NAME_PATTERN, path, socketPath } from '../name-fields.js';
-import { endpoint } from './endpoint.js';
 import { region } from './region-schema.js';
 
 const TABLE_EXPECTED = `main, or the number of a routing table, 1 to ${ROUTE_TABLE_MAX}, but none of the kernel's own (253, 254, 255)`;
@@ -82,7 +85,7 @@ export const announce = z
         .describe(
           'Path of the control socket of the announcer. Default: /run/anyhop/NAME-announce.sock, with the name of the node.',
         ),
-      listen: endpoint
+      listen: endpointOf(REGION_PORT_DEFAULT)
         .optional()
         .describe(
           'Address and port on which this node tells DNS hosts whether it is ready, over TLS with a certificate on both sides.',
@@ -114,6 +117,7 @@ export const announce = z
         .describe(
           'Command, without a shell, that makes the DNS server read the file. []: none. Default: [gdnsdctl, replace].',
         ),
+      metrics: metrics(ANNOUNCE_METRICS_PORT_DEFAULT).optional(),
     },
     { error: 'a mapping {table: ..., metric: ...}' },
   )

@@ -1,14 +1,15 @@
 /** The section `announce` as the program uses it. */
 import type { IpAddress, IpPrefix } from '../../packet/address.js';
 import type { ValuesOf } from '../draft.js';
+import type { Endpoint } from '../endpoint.js';
+import type { MetricsConfig } from '../metrics/types.js';
 import type { Secret } from '../secret.js';
-import type { Endpoint } from './endpoint.js';
 import type { announce } from './schema.js';
 
 export interface AnnounceConfig
   extends Omit<
     ValuesOf<typeof announce>,
-    'vips' | 'socket' | 'certificate' | 'caFile' | 'regions' | 'regionReload'
+    'vips' | 'socket' | 'certificate' | 'caFile' | 'regions' | 'regionReload' | 'metrics'
   > {
   /** Those that are announced, each once, in the order of the services. */
   readonly vips: readonly IpAddress[];
@@ -19,6 +20,8 @@ export interface AnnounceConfig
   readonly regionReload: readonly string[];
   /** Only for roles that speak TLS. */
   readonly tls: RegionTls | undefined;
+  /** Only for the role announce. */
+  readonly metrics: MetricsConfig | undefined;
 }
 
 export interface RegionConfig {

@@ -7,6 +7,7 @@ import {
   HEALTH_TIMEOUT_MS_DEFAULT,
 } from '../../core/limits.js';
 import { type DraftL7, type DraftService, valuesOf } from '../draft.js';
+import type { MetricsConfig } from '../metrics/types.js';
 import { type L7Files, unreadPem } from './files.js';
 import type { RedirectStatus } from './frontend-schema.js';
 import type { DraftFrontend, DraftUpstream } from './judge.js';
@@ -34,8 +35,9 @@ export function l7Config(
   services: readonly DraftService[],
   configFile: string,
   files: L7Files,
+  metrics: MetricsConfig | undefined,
 ): L7Config {
-  const { key, keyFile, acme, frontends, upstreams, ...values } = valuesOf(draft);
+  const { key, keyFile, acme, frontends, upstreams, metrics: _, ...values } = valuesOf(draft);
   const absolute = (path: string): string => resolvePath(dirname(configFile), path);
   // A role that reads no files still knows that there are some.
   const readFrom =
@@ -48,6 +50,7 @@ export function l7Config(
     ...values,
     key: files.key,
     acmeThumbprint: acme?.thumbprint,
+    metrics,
     frontends: (draft.frontends ?? []).map((one) => frontend(one, services, absolute, authorities)),
     upstreams: (draft.upstreams ?? []).map((one) => upstream(one, authorities, certificate)),
   };

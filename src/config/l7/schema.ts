@@ -10,6 +10,7 @@ import {
   L7_DRAIN_DEADLINE_MS_DEFAULT,
   L7_FRONTENDS_MAX,
   L7_HEALTH_PORT_DEFAULT,
+  L7_METRICS_PORT_DEFAULT,
   L7_RUN_DIRECTORY_CHARS_MAX,
   L7_RUN_DIRECTORY_DEFAULT,
   L7_TIMEOUT_MS_MAX,
@@ -18,6 +19,7 @@ import {
 } from '../../core/limits.js';
 import { formatDuration } from '../../core/time.js';
 import { duration, integer, named, text } from '../fields.js';
+import { metrics } from '../metrics/schema.js';
 import { NAME_PATTERN } from '../name-fields.js';
 import { l7Frontend } from './frontend-schema.js';
 import { file, L7_KEY_EXPECTED, L7_KEY_PATTERN, port } from './patterns.js';
@@ -41,6 +43,7 @@ export const l7 = z
       key: text(L7_KEY_EXPECTED, L7_KEY_PATTERN)
         .optional()
         .describe('The subkey of the tier in hexadecimal digits. Set this or key_file.'),
+      metrics: metrics(L7_METRICS_PORT_DEFAULT).optional(),
       user: text('a user name', /^[a-z_][a-z0-9_-]{0,31}$/)
         .default('haproxy')
         .describe('User that HAProxy runs as when anyhop runs as root.'),

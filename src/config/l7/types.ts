@@ -1,6 +1,7 @@
 /** The section `l7` as the program sees it: names resolved, files read, defaults filled in. In the order of the file, so that an index is a place in it. */
 import type { IpAddress } from '../../packet/address.js';
 import type { ValuesOf } from '../draft.js';
+import type { MetricsConfig } from '../metrics/types.js';
 import type { Secret } from '../secret.js';
 import type { l7Frontend, RedirectStatus } from './frontend-schema.js';
 import type { RedirectTarget } from './patterns.js';
@@ -113,10 +114,13 @@ export interface L7Upstream extends Omit<UpstreamValues, 'health' | 'tls' | 'has
   readonly tls: UpstreamTls | undefined;
 }
 
-export interface L7Config extends Omit<Values, 'key' | 'keyFile' | 'acme' | 'frontends' | 'upstreams'> {
+export interface L7Config
+  extends Omit<Values, 'key' | 'keyFile' | 'acme' | 'frontends' | 'upstreams' | 'metrics'> {
   /** The subkey of the tier, 32 bytes; undefined when nothing needs one, or the role does not read files. */
   readonly key: Secret | undefined;
   readonly acmeThumbprint: string | undefined;
+  /** Only for the role l7. */
+  readonly metrics: MetricsConfig | undefined;
   readonly frontends: readonly L7Frontend[];
   readonly upstreams: readonly L7Upstream[];
 }
