@@ -34,6 +34,8 @@ export interface BackendStatus extends Traffic {
   readonly reachable: boolean;
   /** How it is checked: `tunnel`, or all that must pass, `tunnel, http 9612`; absent when it is not. */
   readonly check?: string;
+  /** Its checks one by one, in the order of the file; absent when it has none. */
+  readonly checks?: readonly CheckStatus[];
   /** Slots that it owns. */
   readonly slots: number;
   /** While it drains. */
@@ -42,6 +44,25 @@ export interface BackendStatus extends Traffic {
   readonly agent?: AgentStatus;
   /** Where its packets leave, or why they cannot. */
   readonly nextHop: NextHopStatus | { readonly missing: string };
+}
+
+/** A check of a backend. */
+export interface CheckStatus {
+  /** `tunnel`, `http 9612`. */
+  readonly name: string;
+  /** Whether it counts as passed, by `rise` and `fall`; absent before its first result. */
+  readonly passes?: boolean;
+  /** The last one that has ended; absent before the first. */
+  readonly last?: {
+    /** ISO 8601: when it ended. */
+    readonly at: string;
+    /** How long it took, in milliseconds. */
+    readonly tookMs: number;
+    /** `not_made`: this host could not make it, which says nothing of the backend. */
+    readonly outcome: 'good' | 'failed' | 'not_made';
+    /** Why it was not good. */
+    readonly reason?: string;
+  };
 }
 
 export interface NextHopStatus {

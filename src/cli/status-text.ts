@@ -13,6 +13,7 @@ import type {
 import { STATES_REMEMBERED_MAX } from '../core/limits.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
+import { drawChecks } from './check-text.js';
 import { drainOf, drawDrain } from './drain-progress.js';
 import { amount, columns, labelled, short, someOf } from './format.js';
 import { withoutUp } from './status-filter.js';
@@ -113,6 +114,7 @@ function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: s
         'STATE',
         'SLOTS',
         'AGENT',
+        'CHECK',
         'NEXT HOP',
         'PACKETS',
         'PACKETS/S',
@@ -125,6 +127,7 @@ function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: s
         backend.health === 'up' ? backend.state : `${backend.state}, ${backend.health.toUpperCase()}`,
         String(backend.slots),
         drawAgent(backend.agent),
+        drawChecks(backend.checks, now),
         drawNextHop(backend.nextHop),
         ...drawTraffic(backend),
       ]),

@@ -2,8 +2,8 @@
  * Runs single checks, each on its own schedule, and tells what each of them says.
  *
  *   schedule --start--> probe --result--> hysteresis --change--> onResult
- *                         ^
- *      deadlines --cancel-+
+ *                         ^       |
+ *      deadlines --cancel-+       +--each one--> onCheck
  *
  * One timer serves all: it comes every TICK_MS at most, so that many checks share a wake-up. Answers are taken as they
  * come. Time in which this process stood still is no backend's fault: deadlines move on by as much. Under a load that makes
@@ -27,6 +27,21 @@ export interface CheckTarget {
   readonly check: HealthConfig;
 }
 
+/** One check that has ended. */
+export interface FinishedCheck {
+  /** Of the backend, `pool/backend`. */
+  readonly name: string;
+  readonly check: HealthConfig;
+  /** Milliseconds, as this process saw it: with the time in which it stood still. */
+  readonly tookMs: number;
+  /** Date.now() when it ended. */
+  readonly endedAtMs: number;
+  /** `not_made` is this host's fault, and says nothing of the backend. */
+  readonly outcome: 'good' | 'failed' | 'not_made';
+  /** Why it is not good; as `Done` has it. */
+  readonly failure: string | undefined;
+}
+
 export type MakeProbe = (target: CheckTarget, done: Done) => Probe;
 
 export interface CheckRunnerOptions {
@@ -38,6 +53,8 @@ export interface CheckRunnerOptions {
    * @param times what made it change sides: `first check`, `3 in a row`
    */
   readonly onResult: (name: string, check: number, times: string | undefined) => void;
+  /** A check has ended, whatever its result; before `onResult`. */
+  readonly onCheck: (finished: FinishedCheck) => void;
 }
 
 const TICK_MS = 5;
@@ -62,6 +79,7 @@ interface Check {
   startedLongTurns: number;
   mark: Standing;
   result: CheckResult | undefined;
+  last: FinishedCheck | undefined;
 }
 
 export class CheckRunner {
@@ -73,6 +91,7 @@ export class CheckRunner {
   readonly #checks: (Check | undefined)[] = [];
   readonly #free: number[] = [];
   readonly #onResult: CheckRunnerOptions['onResult'];
+  readonly #onCheck: CheckRunnerOptions['onCheck'];
   #timer: NodeJS.Timeout | undefined;
   #tickDueMs = Number.POSITIVE_INFINITY;
   /** When the timer was set: the process was running then. */
@@ -82,11 +101,12 @@ export class CheckRunner {
   #longTurns = 0;
   #complainedMs = Number.NEGATIVE_INFINITY;
 
-  constructor({ log, probe, random, onResult }: CheckRunnerOptions) {
+  constructor({ log, probe, random, onResult, onCheck }: CheckRunnerOptions) {
     this.#log = log;
     this.#makeProbe = probe;
     this.#schedule = new Schedule(random);
     this.#onResult = onResult;
+    this.#onCheck = onCheck;
   }
 
   /**
@@ -99,7 +119,7 @@ export class CheckRunner {
     const probe = this.#makeProbe(target, (failure, isOwnFault) => this.#finish(number, failure, isOwnFault));
     const idle = { isRunning: false, startedMs: 0, startedLongTurns: 0 };
     const result = wasUp === undefined ? undefined : { isUp: wasUp, reason: wasUp ? GOOD : NO_RESULT };
-    this.#checks[number] = { target, probe, ...idle, mark: UNKNOWN, result };
+    this.#checks[number] = { target, probe, ...idle, mark: UNKNOWN, result, last: undefined };
     this.#schedule.add(number, target.check, performance.now());
     return number;
   }
@@ -117,6 +137,11 @@ export class CheckRunner {
   /** What a check says; undefined before its first result. */
   result(number: number): CheckResult | undefined {
     return this.#checks[number]!.result;
+  }
+
+  /** The last one that has ended; undefined before the first. */
+  last(number: number): FinishedCheck | undefined {
+    return this.#checks[number]!.last;
   }
 
   /** Sets the timer for what is due next: once for all that were added or removed. */
@@ -149,7 +174,7 @@ export class CheckRunner {
       // Only after a stall, when the deadline has moved: the check that runs has its time all the same.
       if (check.isRunning) continue;
       check.isRunning = true;
-      check.startedMs = nowMs;
+      check.startedMs = performance.now(); // of hundreds in one tick, the last starts milliseconds after it
       check.startedLongTurns = this.#longTurns;
       this.#deadlines.set(each, awakeMs + check.target.check.timeoutMs);
       check.probe.start();
@@ -175,6 +200,16 @@ export class CheckRunner {
     const { target } = check;
     check.isRunning = false;
     this.#deadlines.remove(number);
+    const outcome = isOwnFault ? 'not_made' : failure === undefined ? 'good' : 'failed';
+    check.last = {
+      name: target.name,
+      check: target.check,
+      tookMs: performance.now() - check.startedMs,
+      endedAtMs: Date.now(),
+      outcome,
+      failure,
+    };
+    this.#onCheck(check.last);
     if (isOwnFault) {
       this.#complain(target.name, failure);
       // Who has never been tried is not known to work; whose mark is known keeps it.

@@ -11,7 +11,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { HealthConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { IpAddress } from '../packet/address.js';
-import { CheckRunner, type MakeProbe } from './check-runner.js';
+import { CheckRunner, type FinishedCheck, type MakeProbe } from './check-runner.js';
 import { type CheckResult, type Combined, combine } from './combine.js';
 
 export interface HealthTarget {
@@ -27,6 +27,16 @@ export interface HealthChange extends CheckResult {
 }
 
 export type HealthListener = (change: HealthChange) => void;
+export type CheckListener = (finished: FinishedCheck) => void;
+
+/** One of a backend's checks. */
+export interface CheckState {
+  readonly check: HealthConfig;
+  /** What it says; undefined before its first result. */
+  readonly result: CheckResult | undefined;
+  /** The last one that has ended; undefined before the first. */
+  readonly last: FinishedCheck | undefined;
+}
 
 export interface HealthChecksOptions {
   readonly log: Logger;
@@ -57,6 +67,7 @@ export class HealthChecks {
   readonly #log: Logger;
   readonly #runner: CheckRunner;
   readonly #listeners = new Set<HealthListener>();
+  readonly #checkListeners = new Set<CheckListener>();
   /** By the target's name, as `#current`. */
   readonly #backends = new Map<string, Backend>();
   readonly #current = new Map<string, CheckResult>();
@@ -64,7 +75,10 @@ export class HealthChecks {
 
   constructor({ log, probe, random }: HealthChecksOptions) {
     this.#log = log;
-    this.#runner = new CheckRunner({ log, probe, random, onResult: this.#onResult });
+    const onCheck = (finished: FinishedCheck): void => {
+      for (const listener of this.#checkListeners) listener(finished);
+    };
+    this.#runner = new CheckRunner({ log, probe, random, onResult: this.#onResult, onCheck });
   }
 
   /** By the target's name: all targets, once their `setTargets` has resolved. */
@@ -76,6 +90,22 @@ export class HealthChecks {
   onChange(listener: HealthListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Calls `listener` with every check that ends, until the returned function is called. It must be quick, and must not throw. */
+  onCheck(listener: CheckListener): () => void {
+    this.#checkListeners.add(listener);
+    return () => this.#checkListeners.delete(listener);
+  }
+
+  /** The checks of a target, in its order; none for a name that is not checked. */
+  checksOf(name: string): CheckState[] {
+    const running = this.#backends.get(name)?.running ?? [];
+    return running.map(({ check, number }) => ({
+      check,
+      result: this.#runner.result(number),
+      last: this.#runner.last(number),
+    }));
   }
 
   /**
@@ -96,6 +126,7 @@ export class HealthChecks {
   /** Ends all checks. */
   close(): void {
     this.#listeners.clear();
+    this.#checkListeners.clear();
     for (const name of [...this.#backends.keys()]) this.#remove(name);
     this.#runner.arm();
     this.#tellWaiting();

@@ -1,7 +1,12 @@
 /** A node's view of its backends' health: their checks, and what these and the next hops together say (marks.ts). */
 import type { BackendConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
-import { HealthChecks, type HealthTarget } from '../health/health-checks.js';
+import {
+  type CheckListener,
+  type CheckState,
+  HealthChecks,
+  type HealthTarget,
+} from '../health/health-checks.js';
 import type { Probes } from '../health/probes.js';
 import type { NamedBackend } from '../pool/membership.js';
 import { type Why, whyBy } from './marks.js';
@@ -47,6 +52,16 @@ export class NodeHealth {
   onChange(listener: () => void): void {
     this.#changed = listener;
     this.#checks.onChange(() => this.refresh());
+  }
+
+  /** Calls `listener` with every check that ends; it must be quick, and must not throw. */
+  onCheck(listener: CheckListener): () => void {
+    return this.#checks.onCheck(listener);
+  }
+
+  /** The checks of a backend, in the order of the file; none when it has none. */
+  checksOf(pool: string, backend: string): CheckState[] {
+    return this.#checks.checksOf(`${pool}/${backend}`);
   }
 
   /** What marks come from has changed. Results that came together are looked at together, before the loop waits again. */

@@ -315,7 +315,7 @@ export class Node {
 
   #status(chosen: ChosenEngine<Forwarding>, rates: Rates): Promise<NodeStatus> {
     const { engine, reason, first: forwarding } = chosen;
-    const { hops, paths, agents, drains } = this.#backends;
+    const { hops, paths, health, agents, drains } = this.#backends;
     const { file, pools } = this.#pools;
     return nodeStatus({
       config: file,
@@ -329,6 +329,7 @@ export class Node {
       nextHop: (address) => paths.status(address, hops.of(address)),
       pathReports: () => paths.counts,
       marks: (pool) => this.#pools.marks(pool),
+      checksOf: (pool, backend) => health.checksOf(pool, backend),
       readiness: () => this.#readiness.current(),
       configFile: () => this.actions.configFile,
       overrides: () => overrideStatus(pools),

@@ -2,6 +2,7 @@
 import type {
   AgentStatus,
   BackendStatus,
+  CheckStatus,
   ConfigFileStatus,
   DrainStatus,
   FormerStatus,
@@ -20,6 +21,7 @@ import { logLosses } from '../core/log-sink.js';
 import { VERSION } from '../core/version.js';
 import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
+import type { CheckState } from '../health/health-checks.js';
 import { imageDigest } from '../image/inspect.js';
 import type { StateMember } from '../pool/states.js';
 import { slotsOf } from '../table/slots.js';
@@ -27,6 +29,9 @@ import type { PathReportCounts } from '../underlay/path-mtus.js';
 import type { Assembly } from './assemble.js';
 import type { HealthMark } from './marks.js';
 import type { Rates } from './rates.js';
+
+/** Of milliseconds, after the point: a check through the tunnel takes some tenths. */
+const TOOK_DIGITS = 3;
 
 export interface StatusInput {
   readonly config: Config;
@@ -42,6 +47,8 @@ export interface StatusInput {
   readonly pathReports: () => Readonly<PathReportCounts>;
   /** By the pool's name, then by the backend's. */
   readonly marks: (pool: string) => ReadonlyMap<string, HealthMark>;
+  /** Of a backend, in the order of the file. */
+  readonly checksOf: (pool: string, backend: string) => readonly CheckState[];
   readonly readiness: () => Readiness;
   readonly configFile: () => ConfigFileStatus;
   readonly overrides: () => readonly OverrideStatus[];
@@ -146,7 +153,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
                 ...(health !== 'up' && reason !== undefined && { healthReason: reason }),
                 healthSince: since.toISOString(),
                 reachable: unreachable !== true,
-                ...(check && { check }),
+                ...(check && { check, checks: input.checksOf(pool, name).map(checkStatus) }),
                 slots: slots[index],
                 ...(drain && { drain }),
                 ...(agent && { agent }),
@@ -171,6 +178,21 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
 /** The kind of one check, and the names of several; undefined for none. */
 function namesOf(checks: readonly HealthConfig[]): string | undefined {
   return checks.length > 1 ? checkNames(checks).join(', ') : checks[0]?.kind;
+}
+
+function checkStatus({ result, last }: CheckState, index: number, all: readonly CheckState[]): CheckStatus {
+  return {
+    name: all.length > 1 ? checkNames(all.map(({ check }) => check))[index] : all[0].check.kind,
+    ...(result && { passes: result.isUp }),
+    ...(last && {
+      last: {
+        at: new Date(last.endedAtMs).toISOString(),
+        tookMs: Number(last.tookMs.toFixed(TOOK_DIGITS)),
+        outcome: last.outcome,
+        ...(last.failure !== undefined && { reason: last.failure }),
+      },
+    }),
+  };
 }
 
 function formerStatus({ name, address, weight, state, health, unreachable }: StateMember): FormerStatus {

@@ -1,7 +1,7 @@
 /** What `anyhop status` draws of a node: what is wrong, what is under way and what was set at runtime stand out. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { NodeStatus } from '#anyhop/api/status.js';
+import type { CheckStatus, NodeStatus } from '#anyhop/api/status.js';
 import { drawStatus } from '#anyhop/cli/status-text.js';
 import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 
@@ -67,6 +67,44 @@ test('status names agents that do not answer, and those of another version than 
   assert.deepEqual(names.map(cell), ['1 conn', '12 conns', 'SILENT', '-']);
   assert.ok(drawn.includes('silent: web-3: ECONNREFUSED'));
   assert.ok(drawn.includes("agents of another version than this node's: web-2 (0.0.9)"));
+});
+
+test('status shows how long the last check of a backend took and how old it is, and of several the one that says most', () => {
+  const last = (tookMs: number, time: string, outcome: 'good' | 'failed' | 'not_made' = 'good') => ({
+    tookMs,
+    at: at(time),
+    outcome,
+  });
+  const checked = (name: string, ...checks: readonly CheckStatus[]) => backendStatus(name, { checks });
+  const pool = poolStatus('web', [
+    checked('web-1', { name: 'tunnel', passes: true, last: last(0.3141, '12:09:27') }),
+    checked('web-2', { name: 'tunnel', passes: true, last: last(1456, '12:04:00') }),
+    checked(
+      'web-3',
+      { name: 'tunnel', passes: true, last: last(1.5, '12:09:29') },
+      { name: 'http 80', passes: true, last: last(0.5, '12:09:28', 'failed') },
+    ),
+    checked(
+      'web-4',
+      { name: 'tunnel', passes: true, last: last(1.5, '12:09:29') },
+      { name: 'http 80', passes: true, last: last(12.26, '12:09:31') },
+    ),
+    checked('web-5', { name: 'tunnel' }, { name: 'http 80', last: last(1, '12:09:28', 'good') }),
+    checked('web-6', { name: 'tunnel', passes: true, last: last(0, '12:09:29', 'not_made') }),
+    backendStatus('web-7'),
+  ]);
+  const drawn = lines(nodeStatus({ pools: [pool] }));
+  const cell = (name: string): string | undefined =>
+    drawn.find((line) => line.startsWith(`${name} `))?.split(/ {2,}/)[6];
+  assert.deepEqual(['web-1', 'web-2', 'web-3', 'web-4', 'web-5', 'web-6', 'web-7'].map(cell), [
+    'tunnel 0.31 ms, 3s ago',
+    'tunnel 1.5 s, 5m ago',
+    'http 80 FAILED 2s ago and 1 more',
+    'http 80 12 ms, 0s ago and 1 more',
+    'tunnel, none yet and 1 more',
+    'tunnel NOT MADE 1s ago',
+    '-',
+  ]);
 });
 
 test('status shows the paths that take less than their routes say, and what routers said that taught nothing', () => {

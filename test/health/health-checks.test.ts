@@ -4,6 +4,7 @@ import { afterEach, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { HealthConfig } from '#anyhop/config/types.js';
+import type { FinishedCheck } from '#anyhop/health/check-runner.js';
 import { type HealthChange, HealthChecks, type HealthTarget } from '#anyhop/health/health-checks.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { FakeProbe } from './fake-probe.js';
@@ -125,6 +126,39 @@ describe('health checks', () => {
       'web/web-2 is down: connect ECONNREFUSED 10.1.0.2:80, first check',
       'web/web-3 is down: no answer within 50ms, first check',
     ]);
+  });
+
+  it('tell of every check that ends: how long it took, and whether it was good, failed or could not be made', async () => {
+    const finished: FinishedCheck[] = [];
+    const { checks } = setUp((probe) => {
+      const { name } = probe.target;
+      if (name === 'web/web-1') finishLater(probe, 20);
+      if (name === 'web/web-2') probe.finish('too many open files', true);
+    });
+    const quiet = checks.onCheck((one) => finished.push(one));
+    await checks.setTargets([target(1), target(2), target(3)]);
+    const of = (index: number): FinishedCheck[] => finished.filter(({ name }) => name === `web/web-${index}`);
+    assert.deepEqual(
+      [1, 2, 3].map((index) => [of(index)[0].outcome, of(index)[0].failure]),
+      [
+        ['good', undefined],
+        ['not_made', 'too many open files'],
+        ['failed', 'no answer within 50ms'],
+      ],
+    );
+    assert.ok(of(1)[0].tookMs >= 19, `${of(1)[0].tookMs}`); // timers of Node may be a millisecond early
+    assert.ok(of(3)[0].tookMs >= 49, `${of(3)[0].tookMs}`);
+    assert.ok(Math.abs(of(3)[0].endedAtMs - Date.now()) < 20_000);
+    assert.equal(of(1)[0].check, CHECK);
+    // What is shown of a backend is the last one.
+    const [{ last, result }] = checks.checksOf('web/web-3');
+    assert.equal(last, of(3).at(-1));
+    assert.equal(result?.reason, 'no answer within 50ms');
+    assert.deepEqual(checks.checksOf('web/nobody'), []);
+    quiet();
+    const count = finished.length;
+    await until(() => checks.checksOf('web/web-3')[0].last !== last);
+    assert.equal(finished.length, count);
   });
 
   it('have nothing to wait for without targets, and end a wait when closed', async () => {
