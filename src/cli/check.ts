@@ -6,7 +6,7 @@ import { warnAboutReversePath } from '../announce/reverse-path.js';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
 import { EXIT } from '../core/errors.js';
-import { aligned, percent } from './format.js';
+import { aligned, amount, percent } from './format.js';
 import { drawL7Summary } from './l7-summary-text.js';
 import { warnAboutNarrowRoutes } from './narrow-routes.js';
 import {
@@ -80,6 +80,8 @@ function formatSummary(file: string, summary: ConfigSummary, warnings: readonly 
         `  route ${prefix} to this node: without it, routers that say "too big" about GRE packets do not reach it`,
       );
   }
+  if (node?.metrics !== undefined) lines.push(`  ${metricsText(node.metrics)}`);
+  if (node?.siblings !== undefined) lines.push(`  siblings: ${node.siblings.join(', ')}`);
   if (agent !== undefined) {
     lines.push('', `agent: interface ${agent.interface ?? 'not set (agent needs --interface)'}`);
     lines.push(`  GRE accepted from ${agent.forwarders.join(', ')} and from backends`);
@@ -97,10 +99,31 @@ function formatSummary(file: string, summary: ConfigSummary, warnings: readonly 
       ]),
     ),
   );
+  if (node !== undefined) lines.push('', ...announceText(summary.announce));
   if (summary.l7 !== undefined) lines.push('', ...drawL7Summary(summary.l7));
   if (warnings.length > 0)
     lines.push('', 'warnings', ...warnings.map((warning) => `  ${formatProblem(warning)}`));
   return `${lines.join('\n')}\n`;
+}
+
+type Metrics = NonNullable<NonNullable<ConfigSummary['node']>['metrics']>;
+
+function metricsText({ listen, tls, clientCertificates, password }: Metrics): string {
+  const asks = [...(clientCertificates ? ['a certificate'] : []), ...(password ? ['a password'] : [])];
+  const whom = asks.length === 0 ? 'anybody' : `clients with ${asks.join(' and ')}`;
+  return `metrics and dashboard on ${tls ? 'https' : 'http'}://${listen} for ${whom}`;
+}
+
+function announceText(announce: ConfigSummary['announce']): string[] {
+  const { vips, table, metric, drainMetric, withdrawWhen, trackFile, region } = announce;
+  const when = withdrawWhen === 'pool_down' ? ', withdrawn when no backend is up' : '';
+  const lines = [
+    `announced by "anyhop announce", if it runs: ${vips.join(', ') || 'no VIP'}`,
+    `  rows in table ${table}, metric ${metric}, ${drainMetric} while the node stops${when}`,
+  ];
+  if (trackFile !== undefined) lines.push(`  keepalived follows ${trackFile}`);
+  if (region !== undefined) lines.push(`  in region ${region}`);
+  return lines;
 }
 
 function formatPool(pool: PoolSummary): string[] {
@@ -114,7 +137,7 @@ function formatPool(pool: PoolSummary): string[] {
     backend.agent ? 'agent' : 'plain tunnel',
   ]);
   const lines = [
-    `pool ${pool.name}: ${pool.backends.length} backends, ${pool.tableSize} slots${panic}`,
+    `pool ${pool.name}: ${amount(pool.backends.length, 'backend')}, ${pool.tableSize} slots${panic}`,
     ...indented(rows),
   ];
   lines.push(...formatHealth(pool));

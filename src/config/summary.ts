@@ -1,8 +1,12 @@
 /** What a node does with a config, as plain values without the secret, for `anyhop check`. */
 
+import { ROUTE_TABLE_MAIN } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
 import type { IpPrefix } from '../packet/address.js';
+import type { AnnounceConfig } from './announce/types.js';
+import { formatEndpoint } from './endpoint.js';
 import type { L7Bind, L7Config } from './l7/types.js';
+import type { MetricsConfig } from './metrics/types.js';
 import { formatPorts } from './ports.js';
 import type { BackendConfig, Config, HealthConfig, PoolConfig, PriorBackendConfig } from './types.js';
 
@@ -21,6 +25,8 @@ export function summarize(config: Config) {
         source: [node.source4, node.source6].flatMap((prefix) =>
           prefix === undefined ? [] : shortText(prefix),
         ),
+        ...(node.metrics && { metrics: summarizeMetrics(node.metrics) }),
+        ...(node.siblings.length > 0 && { siblings: node.siblings.map(({ name }) => name) }),
       },
     }),
     ...(agent && {
@@ -40,6 +46,37 @@ export function summarize(config: Config) {
       secondChance: service.secondChance,
     })),
     ...(config.l7 && { l7: summarizeL7(config.l7) }),
+    announce: summarizeAnnounce(config.announce),
+  };
+}
+
+function summarizeMetrics({ listen, tls, login }: MetricsConfig) {
+  return {
+    listen: formatEndpoint(listen),
+    tls: tls !== undefined,
+    clientCertificates: tls?.authorities !== undefined,
+    password: login !== undefined,
+  };
+}
+
+/** What `anyhop announce` would do; the section need not be there for it. */
+function summarizeAnnounce({
+  vips,
+  table,
+  metric,
+  drainMetric,
+  withdrawWhen,
+  trackFile,
+  region,
+}: AnnounceConfig) {
+  return {
+    vips: vips.map(({ text }) => text),
+    table: table === ROUTE_TABLE_MAIN ? 'main' : table,
+    metric,
+    drainMetric,
+    withdrawWhen,
+    ...(trackFile !== undefined && { trackFile }),
+    ...(region !== undefined && { region: region.name, regionWeight: region.weight }),
   };
 }
 
