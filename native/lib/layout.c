@@ -10,6 +10,7 @@
 
 #include "anyhop/agent.h"
 #include "anyhop/budget.h"
+#include "anyhop/capture.h"
 #include "anyhop/image.h"
 #include "anyhop/verdict.h"
 #include "anyhop/xdp.h"
@@ -34,6 +35,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_BUDGET_CONSTANTS(C)
 	ANYHOP_XDP_CONSTANTS(C)
 	ANYHOP_AGENT_CONSTANTS(C)
+	ANYHOP_CAPTURE_CONSTANTS(C)
 #undef C
 #define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));
 #define F(type, name) SAY("field %s %s %zu\n", #type, #name, offsetof(struct anyhop_##type, name));
@@ -41,6 +43,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_BUDGET_STRUCTS(S, F)
 	ANYHOP_XDP_STRUCTS(S, F)
 	ANYHOP_AGENT_STRUCTS(S, F)
+	ANYHOP_CAPTURE_STRUCTS(S, F)
 #undef S
 #undef F
 #define V(name, action, text) SAY("verdict %s %s %s\n", #name, #action, text);
