@@ -2,19 +2,8 @@
 import { listed } from '../core/listed.js';
 import { printable } from '../core/printable.js';
 
-/** `66 slots`, `1 slot`: the number without separators, at most one decimal. */
-export function amount(count: number, unit: string): string {
-  const rounded = Number(count.toFixed(1));
-  return `${rounded} ${unit}${rounded === 1 ? '' : 's'}`;
-}
-
-/** A share from 0 to 1 as a percentage; only nothing reads as 0 %. */
-export function percent(share: number): string {
-  if (share === 0) return '0 %';
-  if (share < 0.00005) return '< 0.01 %';
-  if (share < 1 && share >= 0.99995) return '> 99.99 %';
-  return `${Number((share * 100).toFixed(share < 0.1 ? 2 : 1))} %`;
-}
+// Beside these for everything that a command prints.
+export { amount, percent, short } from '../core/figures.js';
 
 /** Some of `names`, for a sentence (core/listed.ts). */
 export function someOf(names: readonly string[], max = 6): string {
@@ -57,18 +46,4 @@ export function aligned(
       .join('  ')
       .trimEnd(),
   );
-}
-
-const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P'] as const;
-
-/** `0`, `950`, `12.3k`, `4.56M`: three significant digits and an SI prefix. */
-export function short(value: number): string {
-  let scaled = value;
-  let prefix = 0;
-  // 999.5 would round to 1000.
-  while (scaled >= 999.5 && prefix < PREFIXES.length - 1) {
-    scaled /= 1000;
-    prefix++;
-  }
-  return `${Number(scaled.toPrecision(3))}${PREFIXES[prefix]}`;
 }
