@@ -86,6 +86,12 @@ export const AGENT_DRAIN_PAUSE_MS = 10_000;
 /** Linux: sun_path without the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
+/** A capture filter as text; people write some 50 characters. */
+export const CAPTURE_FILTER_CHARS_MAX = 4096;
+/** Parentheses and `not` within one another. */
+export const CAPTURE_FILTER_DEPTH_MAX = 32;
+export const CAPTURE_FILTER_VALUES_MAX = 256;
+
 /** A request to the control socket; the largest real one has some 200. */
 export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
 export const CONTROL_CONNECTIONS_MAX = 64;

@@ -1,0 +1,109 @@
+/**
+ * Records as bytes: struct anyhop_capture_record of native/include/anyhop/capture.h, which XDP programs and the TypeScript engines write alike,
+ * and which a node's control socket passes on.
+ *
+ *   header | frame as it came in | up to a multiple of 8 | frame as it left
+ */
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { type CaptureRecord, SNAP_MAX } from './record.js';
+
+/** Offsets. */
+const R = {
+  bytes: 0,
+  id: 8,
+  timeNs: 16,
+  slot: 24,
+  hash: 28,
+  key: 32,
+  generation: 36,
+  inLength: 40,
+  outLength: 44,
+  inSnap: 48,
+  outSnap: 50,
+  service: 52,
+  backend: 54,
+  cpu: 56,
+  verdict: 58,
+} as const;
+export const RECORD_HEADER_BYTES = 64;
+export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + 2 * SNAP_MAX;
+
+/** Of a whole record, a multiple of 8. */
+export function recordBytes(inSnap: number, outSnap: number): number {
+  return RECORD_HEADER_BYTES + padded(inSnap) + padded(outSnap);
+}
+
+/** Where the frame as it left stands in a record. */
+export function outOffset(inSnap: number): number {
+  return RECORD_HEADER_BYTES + padded(inSnap);
+}
+
+/** Everything of a record but its frames, whose bytes stand in their places already. */
+export function writeRecordHeader(
+  view: DataView,
+  at: number,
+  record: Omit<CaptureRecord, 'inBytes' | 'outBytes'> & { readonly inSnap: number; readonly outSnap: number },
+): void {
+  view.setUint32(at + R.bytes, recordBytes(record.inSnap, record.outSnap), true);
+  view.setBigUint64(at + R.id, record.id, true);
+  view.setBigUint64(at + R.timeNs, record.timeNs, true);
+  view.setUint32(at + R.slot, record.slot, true);
+  view.setUint32(at + R.hash, record.hash, true);
+  view.setUint32(at + R.key, record.key, true);
+  view.setUint32(at + R.generation, record.generation, true);
+  view.setUint32(at + R.inLength, record.inLength, true);
+  view.setUint32(at + R.outLength, record.outLength, true);
+  view.setUint16(at + R.inSnap, record.inSnap, true);
+  view.setUint16(at + R.outSnap, record.outSnap, true);
+  view.setUint16(at + R.service, record.service, true);
+  view.setUint16(at + R.backend, record.backend, true);
+  view.setUint16(at + R.cpu, record.cpu, true);
+  view.setUint8(at + R.verdict, record.verdict);
+}
+
+/**
+ * The records in these bytes, one behind the other, whose frames are views of them.
+ * @throws AnyhopError ERR_CAPTURE_FILE when they are none: another version of anyhop may have written them
+ */
+export function readRecords(bytes: Uint8Array): CaptureRecord[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const records: CaptureRecord[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (at + RECORD_HEADER_BYTES > bytes.length) throw damaged();
+    const length = view.getUint32(at + R.bytes, true);
+    const inSnap = view.getUint16(at + R.inSnap, true);
+    const outSnap = view.getUint16(at + R.outSnap, true);
+    const out = at + outOffset(inSnap);
+    if (Math.max(inSnap, outSnap) > SNAP_MAX || out + outSnap > at + length || at + length > bytes.length)
+      throw damaged();
+    records.push({
+      id: view.getBigUint64(at + R.id, true),
+      timeNs: view.getBigUint64(at + R.timeNs, true),
+      cpu: view.getUint16(at + R.cpu, true),
+      verdict: view.getUint8(at + R.verdict),
+      service: view.getUint16(at + R.service, true),
+      backend: view.getUint16(at + R.backend, true),
+      slot: view.getUint32(at + R.slot, true),
+      hash: view.getUint32(at + R.hash, true),
+      key: view.getUint32(at + R.key, true),
+      generation: view.getUint32(at + R.generation, true),
+      inLength: view.getUint32(at + R.inLength, true),
+      inBytes: bytes.subarray(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + inSnap),
+      outLength: view.getUint32(at + R.outLength, true),
+      outBytes: bytes.subarray(out, out + outSnap),
+    });
+    at += padded(length);
+  }
+  return records;
+}
+
+function padded(length: number): number {
+  return (length + 7) & ~7;
+}
+
+function damaged(): AnyhopError {
+  return new AnyhopError('ERR_CAPTURE_FILE', 'what comes is no record of a packet', {
+    hint: 'The node or the program on the interface may be of another version of anyhop: `anyhop status` tells it.',
+    exitCode: EXIT.failure,
+  });
+}
