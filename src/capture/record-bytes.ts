@@ -5,27 +5,10 @@
  *   header | frame as it came in | up to a multiple of 8 | frame as it left
  */
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { L } from '../core/layout.gen.js';
 import { type CaptureRecord, SNAP_MAX } from './record.js';
 
-/** Offsets. */
-const R = {
-  bytes: 0,
-  id: 8,
-  timeNs: 16,
-  slot: 24,
-  hash: 28,
-  key: 32,
-  generation: 36,
-  inLength: 40,
-  outLength: 44,
-  inSnap: 48,
-  outSnap: 50,
-  service: 52,
-  backend: 54,
-  cpu: 56,
-  verdict: 58,
-} as const;
-export const RECORD_HEADER_BYTES = 64;
+export const RECORD_HEADER_BYTES = L.SIZEOF_CAPTURE_RECORD;
 export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + 2 * SNAP_MAX;
 
 /** Of a whole record, a multiple of 8. */
@@ -44,21 +27,21 @@ export function writeRecordHeader(
   at: number,
   record: Omit<CaptureRecord, 'inBytes' | 'outBytes'> & { readonly inSnap: number; readonly outSnap: number },
 ): void {
-  view.setUint32(at + R.bytes, recordBytes(record.inSnap, record.outSnap), true);
-  view.setBigUint64(at + R.id, record.id, true);
-  view.setBigUint64(at + R.timeNs, record.timeNs, true);
-  view.setUint32(at + R.slot, record.slot, true);
-  view.setUint32(at + R.hash, record.hash, true);
-  view.setUint32(at + R.key, record.key, true);
-  view.setUint32(at + R.generation, record.generation, true);
-  view.setUint32(at + R.inLength, record.inLength, true);
-  view.setUint32(at + R.outLength, record.outLength, true);
-  view.setUint16(at + R.inSnap, record.inSnap, true);
-  view.setUint16(at + R.outSnap, record.outSnap, true);
-  view.setUint16(at + R.service, record.service, true);
-  view.setUint16(at + R.backend, record.backend, true);
-  view.setUint16(at + R.cpu, record.cpu, true);
-  view.setUint8(at + R.verdict, record.verdict);
+  view.setUint32(at + L.CAPTURE_RECORD_BYTES, recordBytes(record.inSnap, record.outSnap), true);
+  view.setBigUint64(at + L.CAPTURE_RECORD_ID, record.id, true);
+  view.setBigUint64(at + L.CAPTURE_RECORD_TIME_NS, record.timeNs, true);
+  view.setUint32(at + L.CAPTURE_RECORD_SLOT, record.slot, true);
+  view.setUint32(at + L.CAPTURE_RECORD_HASH, record.hash, true);
+  view.setUint32(at + L.CAPTURE_RECORD_KEY, record.key, true);
+  view.setUint32(at + L.CAPTURE_RECORD_GENERATION, record.generation, true);
+  view.setUint32(at + L.CAPTURE_RECORD_IN_LENGTH, record.inLength, true);
+  view.setUint32(at + L.CAPTURE_RECORD_OUT_LENGTH, record.outLength, true);
+  view.setUint16(at + L.CAPTURE_RECORD_IN_SNAP, record.inSnap, true);
+  view.setUint16(at + L.CAPTURE_RECORD_OUT_SNAP, record.outSnap, true);
+  view.setUint16(at + L.CAPTURE_RECORD_SERVICE, record.service, true);
+  view.setUint16(at + L.CAPTURE_RECORD_BACKEND, record.backend, true);
+  view.setUint16(at + L.CAPTURE_RECORD_CPU, record.cpu, true);
+  view.setUint8(at + L.CAPTURE_RECORD_VERDICT, record.verdict);
 }
 
 /**
@@ -70,26 +53,26 @@ export function readRecords(bytes: Uint8Array): CaptureRecord[] {
   const records: CaptureRecord[] = [];
   for (let at = 0; at < bytes.length; ) {
     if (at + RECORD_HEADER_BYTES > bytes.length) throw damaged();
-    const length = view.getUint32(at + R.bytes, true);
-    const inSnap = view.getUint16(at + R.inSnap, true);
-    const outSnap = view.getUint16(at + R.outSnap, true);
+    const length = view.getUint32(at + L.CAPTURE_RECORD_BYTES, true);
+    const inSnap = view.getUint16(at + L.CAPTURE_RECORD_IN_SNAP, true);
+    const outSnap = view.getUint16(at + L.CAPTURE_RECORD_OUT_SNAP, true);
     const out = at + outOffset(inSnap);
     if (Math.max(inSnap, outSnap) > SNAP_MAX || out + outSnap > at + length || at + length > bytes.length)
       throw damaged();
     records.push({
-      id: view.getBigUint64(at + R.id, true),
-      timeNs: view.getBigUint64(at + R.timeNs, true),
-      cpu: view.getUint16(at + R.cpu, true),
-      verdict: view.getUint8(at + R.verdict),
-      service: view.getUint16(at + R.service, true),
-      backend: view.getUint16(at + R.backend, true),
-      slot: view.getUint32(at + R.slot, true),
-      hash: view.getUint32(at + R.hash, true),
-      key: view.getUint32(at + R.key, true),
-      generation: view.getUint32(at + R.generation, true),
-      inLength: view.getUint32(at + R.inLength, true),
+      id: view.getBigUint64(at + L.CAPTURE_RECORD_ID, true),
+      timeNs: view.getBigUint64(at + L.CAPTURE_RECORD_TIME_NS, true),
+      cpu: view.getUint16(at + L.CAPTURE_RECORD_CPU, true),
+      verdict: view.getUint8(at + L.CAPTURE_RECORD_VERDICT),
+      service: view.getUint16(at + L.CAPTURE_RECORD_SERVICE, true),
+      backend: view.getUint16(at + L.CAPTURE_RECORD_BACKEND, true),
+      slot: view.getUint32(at + L.CAPTURE_RECORD_SLOT, true),
+      hash: view.getUint32(at + L.CAPTURE_RECORD_HASH, true),
+      key: view.getUint32(at + L.CAPTURE_RECORD_KEY, true),
+      generation: view.getUint32(at + L.CAPTURE_RECORD_GENERATION, true),
+      inLength: view.getUint32(at + L.CAPTURE_RECORD_IN_LENGTH, true),
       inBytes: bytes.subarray(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + inSnap),
-      outLength: view.getUint32(at + R.outLength, true),
+      outLength: view.getUint32(at + L.CAPTURE_RECORD_OUT_LENGTH, true),
       outBytes: bytes.subarray(out, out + outSnap),
     });
     at += padded(length);

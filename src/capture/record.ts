@@ -7,12 +7,13 @@
  * A source keeps what the filter cannot say: it may record too much, and never too little. It records for as long as somebody reads: one
  * whose reader is gone disarms itself within a second or so.
  */
+import { L } from '../core/layout.gen.js';
 import type { IpAddress } from '../packet/address.js';
 
 /** A number that the program did not get as far as to know. */
-export const UNKNOWN = 0xffff;
+export const UNKNOWN = L.NONE;
 /** The same for a slot. */
-export const UNKNOWN_SLOT = 0xffffffff;
+export const UNKNOWN_SLOT = L.CAPTURE_NO_SLOT;
 
 export interface CaptureRecord {
   /** Differs from every other record's of one capture; need not rise. */
@@ -68,8 +69,8 @@ export interface CaptureFilter {
 }
 
 /** Enough for the headers that a filter looks at, also within GRE. */
-export const SNAP_MIN = 64;
-export const SNAP_MAX = 2048;
+export const SNAP_MIN = L.CAPTURE_SNAP_MIN;
+export const SNAP_MAX = L.CAPTURE_SNAP_MAX;
 
 /** Who records: which list verdicts are of, and which packets filters look into. */
 export type CapturePoint = 'forwarder' | 'agent';
