@@ -281,6 +281,30 @@ export const L7_METRICS_PORT_DEFAULT = 9614;
 export const ANNOUNCE_METRICS_PORT_DEFAULT = 9615;
 export const METRICS_USER_CHARS_MAX = 63;
 export const METRICS_PASSWORD_BYTES_MAX = 1024;
+/** One sample serves all who ask within this time: faster than anybody scrapes. */
+export const WEB_SAMPLE_MS = 1_000;
+/** Of the main thread, until a scraper is told that it does not answer; Prometheus waits for 10 s. */
+export const WEB_SAMPLE_TIMEOUT_MS = 5_000;
+/** Of a listener: connections of strangers, and of those who asked as they should; a page has up to six, a Prometheus one. */
+export const WEB_CONNECTIONS_MAX = 64;
+export const WEB_CONNECTIONS_PER_PEER_MAX = 24;
+/** Browsers send the cookies of everything on localhost. */
+export const WEB_HEADER_BYTES_MAX = 16 * 1024;
+/** For a handshake, and for a request. */
+export const WEB_REQUEST_MS = 5_000;
+/** Until an answer is taken; events may last longer. */
+export const WEB_ANSWER_MS = 30_000;
+/** Longer than most scrapers wait between two scrapes. */
+export const WEB_IDLE_MS = 75_000;
+/** Before a wrong password is answered. */
+export const WEB_REFUSED_PAUSE_MS = 1_000;
+/** Of the listener's worker: half a million series fit. */
+export const WEB_HEAP_MB_MAX = 512;
+export const WEB_CLOSE_MS = 2_000;
+/** Between restarts of a listener's worker: doubled each time, and the first one again after it lived for a minute. */
+export const WEB_RESTART_MS_MIN = 1_000;
+export const WEB_RESTART_MS_MAX = 60_000;
+export const WEB_LIVED_MS = 60_000;
 /** Other forwarders that a dashboard asks. */
 export const SIBLINGS_MAX = 64;
 

@@ -17,12 +17,14 @@ import { keyFingerprint } from '../hash/key.js';
 import type { Image } from '../image/read.js';
 import { markedBackends, reachedBackends } from '../pool/membership.js';
 import { warnAboutVeth } from '../underlay/veth.js';
+import { Listener } from '../web/listener.js';
 import { type Forwarded, NodeActions } from './actions.js';
 import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
 import type { EventRing } from './events.js';
 import { Following } from './following.js';
 import { Forwarding } from './forwarding.js';
+import { NodeMetrics } from './metrics.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
 import { changeStatus, drainStatus, overrideStatus } from './pool-status.js';
@@ -54,6 +56,7 @@ export class Node {
   readonly #following: Following;
   readonly #pools: NodePools;
   readonly #agentDrains: AgentDrains;
+  readonly #listener: Listener;
   #running: Running | undefined;
   #stoppedBy = '';
 
@@ -107,6 +110,7 @@ export class Node {
       load,
       accepted: async (read) => {
         this.#warnAboutNarrowPaths();
+        this.#listener.use(read.config.node.metrics);
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
       },
       readiness: () => this.#readiness.current(),
@@ -119,6 +123,14 @@ export class Node {
       now,
       log,
     });
+    const metrics = new NodeMetrics({
+      node: first.config.node,
+      keyFingerprint: () => keyFingerprint(this.#pools.file.node.key.reveal()),
+      configFile: () => this.actions.configFile,
+      readiness: () => this.#readiness.current(),
+      forwarded: () => this.#running,
+    });
+    this.#listener = new Listener(first.config.node.metrics, { log, collect: () => metrics.collect() });
   }
 
   /**
@@ -208,7 +220,7 @@ export class Node {
       this.#running?.rates.close();
       await this.#backends.close();
       if (this.#running !== undefined) await this.#host.store.write(this.#pools.pools);
-      await control.close();
+      await Promise.all([control.close(), this.#listener.close()]);
     }
   }
 
