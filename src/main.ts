@@ -34,6 +34,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   plan: async () => (await import('./cli/plan.js')).planCommand(),
   simulate: async () => (await import('./cli/simulate.js')).simulateCommand(),
   which: async () => (await import('./cli/which.js')).whichCommand(),
+  trace: async () => (await import('./cli/trace.js')).traceCommand(),
   image: async () => (await import('./cli/image.js')).imageCommand(),
   agent: async () => (await import('./cli/agent.js')).agentCommand(),
   l7: async () => (await import('./cli/l7.js')).l7Command(),

@@ -24,7 +24,7 @@ export function controlApiPage(): string {
       ['request', 'what it does', 'answers'],
       routes.map(({ method, path, does, answers }) => [code(`${method} ${path}`), cell(does), cell(answers)]),
     ),
-    'The types are in `src/api/api.ts`, `src/api/status.ts` and `src/api/follow.ts`. Names are stable; more may be added.',
+    'The types are in `src/api/api.ts`, `src/api/status.ts`, `src/api/follow.ts` and `src/api/trace.ts`. Names are stable; more may be added.',
     followSection(),
     '## Fields',
     'A GET takes them in its query, a POST in its JSON body.',

@@ -15,6 +15,7 @@ import type { Health } from '../table/state.js';
 import type { Feed } from './followers.js';
 import type { InForceReport, Moment } from './in-force.js';
 import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
+import type { TraceQuestion, TraceReport } from './trace.js';
 
 export interface ControlActions {
   status(): Promise<NodeStatus>;
@@ -30,6 +31,7 @@ export interface ControlActions {
   tables(pool: string | undefined): Promise<TablesReport>;
   inForce(): Promise<InForceReport>;
   which(flow: Flow): Promise<WhichReport>;
+  trace(question: TraceQuestion): Promise<TraceReport>;
   /** @throws ControlError 422 for a config file that is wrong */
   plan(): Promise<PlanReport>;
   /** @throws ControlError 422 for a config file that is wrong, 409 for a change that takes a restart, 429 for a full queue */

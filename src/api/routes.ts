@@ -10,7 +10,7 @@ import { nearest } from '../config/nearest.js';
 import { quote } from '../config/path.js';
 import { WEIGHT_MAX } from '../core/limits.js';
 import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
-import { type ControlActions, ControlError } from './api.js';
+import { type ControlActions, ControlError, type Flow } from './api.js';
 import { Followed } from './followers.js';
 import { inForceParts } from './in-force.js';
 import { inParts } from './responder.js';
@@ -33,6 +33,11 @@ const target = {
   force,
   plan: z.boolean({ error: 'true or false' }).default(false).describe('Only say what the change would do.'),
 };
+const flow = {
+  protocol: z.enum(['tcp', 'udp'], { error: 'tcp or udp' }).describe('Of the packet.'),
+  source: endpoint.describe('The client.'),
+  destination: endpoint.describe('The VIP and port.'),
+};
 /** `web:3` */
 const ID_PATTERN = new RegExp(`${NAME_PATTERN.source.slice(0, -1)}:[1-9][0-9]{0,15}$`);
 const BODY = {
@@ -51,10 +56,12 @@ const QUERY = {
   none: z.strictObject({}),
   pool: z.strictObject({ pool: name.optional().describe('This pool; all when left out.') }),
   service: z.strictObject({ service: name.optional().describe('This service; the node when left out.') }),
-  flow: z.strictObject({
-    protocol: z.enum(['tcp', 'udp'], { error: 'tcp or udp' }).describe('Of the packet.'),
-    source: endpoint.describe('The client.'),
-    destination: endpoint.describe('The VIP and port.'),
+  flow: z.strictObject(flow),
+  trace: z.strictObject({
+    ...flow,
+    backend: name
+      .optional()
+      .describe('The source port is the next one whose packet goes to this backend, if one of 4096 does.'),
   }),
 };
 
@@ -124,11 +131,16 @@ export function controlRoutes(actions: ControlActions): Route[] {
       QUERY.none,
       async () => inParts(inForceParts(await actions.inForce())),
     ),
-    get('/which', 'WhichReport', 'Where a packet of a flow goes now, and why.', QUERY.flow, (flow) => {
-      if (flow.source.address.family !== flow.destination.address.family)
-        throw refusal('the query: source and destination are not of one family');
-      return actions.which(flow);
-    }),
+    get('/which', 'WhichReport', 'Where a packet of a flow goes now, and why.', QUERY.flow, (flow) =>
+      actions.which(ofOneFamily(flow)),
+    ),
+    get(
+      '/trace',
+      'TraceReport',
+      'The same with the frame that the engine makes of the packet, and the backends of the pool.',
+      QUERY.trace,
+      ({ backend, ...flow }) => actions.trace({ ...ofOneFamily(flow), backend }),
+    ),
     get('/changes', 'QueuedReport', 'The changes that wait.', QUERY.none, () => actions.changes()),
     {
       ...post('/plan', 'PlanReport', 'What a reload would do.', BODY.none, () => actions.plan()),
@@ -178,6 +190,12 @@ export function controlRoutes(actions: ControlActions): Route[] {
       actions.force(id),
     ),
   ];
+}
+
+/** @throws ControlError 400 */
+function ofOneFamily<T extends Flow>(flow: T): T {
+  if (flow.source.address.family === flow.destination.address.family) return flow;
+  throw refusal('the query: source and destination are not of one family');
 }
 
 function route(method: Route['method']) {

@@ -83,6 +83,10 @@ export const FORWARDER_INTERVALS_HEARD = 3;
 export const FORWARDER_ASKS_EVERY_MS_MAX = 3_600_000;
 /** After a change that a backend's agent asked for, the next one of that backend has to wait for so long. */
 export const AGENT_DRAIN_PAUSE_MS = 10_000;
+/** `anyhop trace`: source ports that are tried for a flow of one backend; a try takes 2 us of the node's thread. */
+export const TRACE_PORTS_MAX = 4096;
+/** What routers say to one `anyhop trace` that is remembered. */
+export const TRACE_ERRORS_MAX = 256;
 /** Linux: sun_path without the closing NUL. */
 export const SOCKET_PATH_BYTES_MAX = 107;
 

@@ -173,8 +173,16 @@ function keyOf(port: number, acknowledgment: number): number {
   return port * 2 ** 32 + (acknowledgment >>> 0);
 }
 
-/** An address that this host has: in the range of an outer source, or else on the interface. */
-function clientAddress(family: 4 | 6, { source4, source6, interface: name }: TunnelOptions): IpAddress {
+/**
+ * An address that this host has, for VIPs to answer to: in the range of an outer source, or else on the interface.
+ * @param user what needs it, as an error begins
+ * @throws AnyhopError ERR_ADDRESS when there is none
+ */
+export function clientAddress(
+  family: 4 | 6,
+  { source4, source6, interface: name }: Pick<TunnelOptions, 'source4' | 'source6' | 'interface'>,
+  user = 'health checks through the tunnel need',
+): IpAddress {
   const source = family === 4 ? source4 : source6;
   const own = Object.entries(networkInterfaces()).flatMap(([on, addresses = []]) =>
     addresses.flatMap(({ address, internal, scopeid }) => {
@@ -186,11 +194,7 @@ function clientAddress(family: 4 | 6, { source4, source6, interface: name }: Tun
     own.find(({ address }) => source !== undefined && prefixContains(source, address)) ??
     own.find(({ on }) => on === name);
   if (found !== undefined) return found.address;
-  throw new AnyhopError(
-    'ERR_ADDRESS',
-    `health checks through the tunnel need an IPv${family} address on ${name}`,
-    {
-      hint: `VIPs answer to it, as to a client: give ${name} an IPv${family} address that backends reach, or choose another kind of check.`,
-    },
-  );
+  throw new AnyhopError('ERR_ADDRESS', `${user} an IPv${family} address on ${name}`, {
+    hint: `VIPs answer to it, as to a client: give ${name} an IPv${family} address that backends reach, or choose another kind of check.`,
+  });
 }

@@ -22,6 +22,7 @@ import {
 import type { Feed } from '../api/followers.js';
 import type { InForceReport, Moment } from '../api/in-force.js';
 import type { ConfigFileStatus, NodeStatus, Readiness } from '../api/status.js';
+import type { TraceQuestion, TraceReport } from '../api/trace.js';
 import { formatProblem, logWarnings } from '../config/error.js';
 import type { PoolConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
@@ -43,6 +44,7 @@ import { counterReport, healthReport } from './node-reports.js';
 import { planPools, preview, refusal } from './plans.js';
 import { reloadTo, saying, warningsAfter, wordOf } from './requests.js';
 import { takenIds } from './taken-ids.js';
+import { traceReport } from './trace.js';
 
 /** What there is once the node forwards. */
 export interface Forwarded {
@@ -137,6 +139,12 @@ export class NodeActions implements ControlActions {
   async which({ protocol, source, destination }: Flow): Promise<WhichReport> {
     const { assembly } = this.#started().forwarding;
     return { ...this.#moment(assembly), answer: explain(assembly, protocol, source, destination) };
+  }
+
+  async trace(question: TraceQuestion): Promise<TraceReport> {
+    const forwarded = this.#started();
+    const report = await traceReport(forwarded, this.#options.pools.file, question);
+    return { ...this.#moment(forwarded.forwarding.assembly), ...report };
   }
 
   #moment({ image: { generation } }: Assembly): Moment {

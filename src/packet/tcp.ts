@@ -1,4 +1,4 @@
-/** TCP segments without options or payload, which health checks through the tunnel send and read (RFC 9293). */
+/** TCP segments without options, which probes through the tunnel send and read (RFC 9293). */
 import { finish, sumWords } from './checksum.js';
 import { type Endpoint, writeIpHeader } from './compose.js';
 import { P } from './constants.js';
@@ -21,16 +21,19 @@ const DATA_OFFSET = (P.TCP_HEADER / 4) << 4;
 /**
  * An IP packet with a segment and correct checksums.
  * @param source and destination of one family
+ * @param padding zero bytes of payload
  */
 export function composeTcp(
   source: Endpoint,
   destination: Endpoint,
   { sequence, acknowledgment, flags }: Omit<TcpSegment, 'sourcePort' | 'destinationPort'>,
+  padding = 0,
 ): Uint8Array<ArrayBuffer> {
   const ipLength = source.address.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER;
-  const packet = new Uint8Array(ipLength + P.TCP_HEADER);
+  const length = P.TCP_HEADER + padding;
+  const packet = new Uint8Array(ipLength + length);
   const view = new DataView(packet.buffer);
-  writeIpHeader(view, 0, source.address, destination.address, P.PROTOCOL_TCP, P.TCP_HEADER);
+  writeIpHeader(view, 0, source.address, destination.address, P.PROTOCOL_TCP, length);
   view.setUint16(ipLength, source.port);
   view.setUint16(ipLength + 2, destination.port);
   view.setUint32(ipLength + 4, sequence);
@@ -40,8 +43,7 @@ export function composeTcp(
   view.setUint16(ipLength + 14, WINDOW);
   // The pseudo-header: addresses, protocol and length (RFC 9293 section 3.1, RFC 8200 section 8.1).
   const addressBytes = 2 * source.address.bytes.length;
-  const sum =
-    sumWords(view, ipLength - addressBytes, addressBytes + P.TCP_HEADER) + P.PROTOCOL_TCP + P.TCP_HEADER;
+  const sum = sumWords(view, ipLength - addressBytes, addressBytes + P.TCP_HEADER) + P.PROTOCOL_TCP + length;
   view.setUint16(ipLength + 16, finish(sum));
   return packet;
 }

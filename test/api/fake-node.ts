@@ -9,6 +9,7 @@ import { controlRoutes } from '#anyhop/api/routes.js';
 import { serveControl } from '#anyhop/api/server.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { createLog, type Logger } from '#anyhop/core/log.js';
+import { formatEndpoint } from '#anyhop/packet/compose.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
 
 const MOMENT = {
@@ -77,6 +78,16 @@ export async function fakeNode(
       told.push({ what: 'which', flow });
       return { ...MOMENT, answer: { verdict: 'pass_not_vip', meaning: 'for no VIP of this node' } };
     },
+    trace: async ({ source, destination }) => ({
+      ...MOMENT,
+      engine: 'portable',
+      interface: 'eth0',
+      source: formatEndpoint(source),
+      destination: formatEndpoint(destination),
+      answer: { verdict: 'pass_not_vip', meaning: 'for no VIP of this node' },
+      agentPort: 9611,
+      backends: [],
+    }),
     plan: async () => {
       told.push({ what: 'plan' });
       return { of: 'reload', file: '/etc/anyhop/anyhop.yaml', pools: [], changes: [], warnings: [] };
