@@ -20,7 +20,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,7 @@ ts: node_modules/.installed
 	scripts/generate-layout.sh
 	node scripts/prune.mjs
 	node_modules/.bin/tsc -b tsconfig.dev.json
+	cp src/dashboard/page/*.html src/dashboard/page/*.css src/dashboard/page/*.svg dist/dashboard/page/
 	chmod +x dist/main.js
 
 BPF_OBJECTS = $(patsubst native/bpf/%.c,dist/native/%.o,$(wildcard native/bpf/*.bpf.c))
@@ -47,9 +48,9 @@ native: setup-build dist/native/libanyhop.so $(BPF_OBJECTS) build/native/libanyh
 # A fifth of a second when all is there, so it asks every time: packages go away again. One after the other, since apt
 # takes a lock.
 setup-lab: setup-build
-setup-l7 setup-ha setup-interop: setup-lab
+setup-l7 setup-ha setup-observe setup-interop: setup-lab
 setup-fuzz: setup-build
-setup-build setup-lab setup-l7 setup-ha setup-interop setup-fuzz:
+setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz:
 	@scripts/setup.sh $(@:setup-%=%)
 
 node_modules/.installed: package.json package-lock.json | setup-build
@@ -102,7 +103,7 @@ demo-ha: build setup-lab setup-ha ## connections through forwarders that BIRD an
 survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in two minutes (SECOND_CHANCE=off, SURVIVE_SVG=file, SURVIVE_ENGINES=xdp,xdp,af_xdp)
 	node build/scripts/survive.js --second-chance $(SECOND_CHANCE) --engines $(SURVIVE_ENGINES) $(if $(SURVIVE_SVG),--svg $(SURVIVE_SVG))
 
-test: build setup-lab setup-l7 setup-ha ## the whole test suite (root: the network tests run too)
+test: build setup-lab setup-l7 setup-ha setup-observe ## the whole test suite (root: the network tests run too)
 	node scripts/test.mjs
 
 bench: build setup-lab setup-l7 setup-ha ## every benchmark, as a table with its targets

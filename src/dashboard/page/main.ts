@@ -1,0 +1,47 @@
+/**
+ * The page: a stream of updates into a store, and panels that show what changed. While the page is hidden it listens to nothing, so that a
+ * forgotten tab costs the node nothing.
+ */
+import type { Update } from '../wire.js';
+import { Health } from './health.js';
+import { type Panel, panels } from './panels.js';
+import { SlotMap } from './slot-map.js';
+import { Store } from './store.js';
+
+const TICK_MS = 500;
+const store = new Store();
+const health = new Health();
+const shown: readonly Panel[] = [...panels(), new SlotMap()];
+let stream: EventSource | undefined;
+
+function update(told: Update): void {
+  performance.mark('update');
+  const changed = store.apply(told);
+  health.heard(told.ageMs, told.silent);
+  health.update(store, changed);
+  for (const panel of shown) panel.update(store, changed);
+  health.plot(store, told.silent === undefined);
+  performance.measure('anyhop update', 'update');
+}
+
+function listen(): void {
+  if (document.visibilityState === 'hidden') {
+    stream?.close();
+    stream = undefined;
+    return;
+  }
+  if (stream !== undefined) return;
+  stream = new EventSource('/api/stream');
+  stream.onmessage = ({ data }) => update(JSON.parse(data) as Update);
+  stream.onerror = () => {
+    health.lost();
+    // The browser gives up when the answer is an error, such as 429; it comes again by itself when the connection ends.
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    stream = undefined;
+    setTimeout(listen, 2_000);
+  };
+}
+
+document.addEventListener('visibilitychange', listen);
+setInterval(() => health.tick(), TICK_MS);
+listen();

@@ -1,0 +1,89 @@
+/**
+ * The tables of a pool for the slot map, and what a change would move: made here, from what the node says that it has in force, by the same
+ * function that the node makes its tables with. The node only tells its inputs; tables other than its own are noticed by their digest.
+ */
+import { type InForce, readInForce } from '../api/in-force.js';
+import { NONE } from '../table/layers.js';
+import { type PoolTables, resolvePool } from '../table/resolve.js';
+import type { Member } from '../table/state.js';
+import type { MovesReport, SlotsReport } from './wire.js';
+
+type PoolInForce = InForce['pools'][number];
+
+/** There is no such pool or backend. */
+export class NotThere extends Error {}
+
+export interface PoolMoment {
+  readonly generation: number;
+  readonly pool: PoolInForce;
+  readonly tables: PoolTables;
+}
+
+/**
+ * @param value the answer to `GET /in-force`
+ * @throws NotThere; AnyhopError ERR_SOCKET for what is not understood; Error for tables that are not the node's
+ */
+export function poolMoment(value: unknown, name: string): PoolMoment {
+  const { generation, pools } = readInForce(value, 'the node');
+  const pool = pools.find((each) => each.name === name);
+  if (pool === undefined) throw new NotThere(`there is no pool ${name}`);
+  const tables = resolved(pool, pool.backends);
+  if (tables.ownersDigest !== pool.owners)
+    throw new Error(
+      'the node has other tables than these: it was changed meanwhile, or is of another version',
+    );
+  return { generation, pool, tables };
+}
+
+export function slotsReport({ generation, pool, tables }: PoolMoment): SlotsReport {
+  return {
+    pool: pool.name,
+    generation,
+    digest: pool.owners,
+    slots: pool.slots,
+    backends: tables.names,
+    owners: base64(tables.owners),
+    alternates: base64(tables.alternates),
+  };
+}
+
+/** @throws NotThere */
+export function movesReport({ generation, pool, tables }: PoolMoment, backend: string): MovesReport {
+  const member = pool.backends.find(({ name }) => name === backend);
+  if (member === undefined) throw new NotThere(`pool ${pool.name} has no backend ${backend}`);
+  const change = member.state === 'draining' ? 'undrain' : 'drain';
+  const state = change === 'drain' ? 'draining' : 'active';
+  const changed = pool.backends.map((each) =>
+    each === member ? { ...each, state } : each,
+  ) as typeof pool.backends;
+  const { owners } = resolved(pool, changed, tables);
+  const gained = new Map<number, number>();
+  for (const [slot, owner] of owners.entries())
+    if (owner !== tables.owners[slot]) gained.set(owner, (gained.get(owner) ?? 0) + 1);
+  const to = [...gained].map(([owner, slots]) => ({ backend: tables.names[owner] ?? 'none', slots }));
+  return {
+    pool: pool.name,
+    backend,
+    generation,
+    change,
+    moved: to.reduce((sum, { slots }) => sum + slots, 0),
+    slots: pool.slots,
+    to: to.sort((a, b) => b.slots - a.slots || (a.backend < b.backend ? -1 : 1)),
+    owners: base64(owners),
+  };
+}
+
+function resolved(
+  { slots, panicThreshold, remembered }: PoolInForce,
+  state: PoolInForce['backends'],
+  before?: PoolTables,
+): PoolTables {
+  return resolvePool<Member>({ slots, panicThreshold, state, remembered, before });
+}
+
+/** Of 16-bit numbers, little-endian on any machine. */
+function base64(numbers: Uint16Array): string {
+  const bytes = Buffer.alloc(numbers.length * 2);
+  for (let i = 0; i < numbers.length; i++) bytes.writeUInt16LE(numbers[i] ?? NONE, i * 2);
+  return bytes.toString('base64');
+}
