@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./cli/check.js')).checkCommand(),
   run: async () => (await import('./cli/run.js')).runCommand(),
   status: async () => (await import('./cli/status.js')).statusCommand(),
+  top: async () => (await import('./cli/top.js')).topCommand(),
   ready: async () => (await import('./cli/ready.js')).readyCommand(),
   reload: async () => (await import('./cli/reload.js')).reloadCommand(),
   drain: async () => (await import('./cli/drain.js')).drainCommand(),

@@ -37,6 +37,18 @@ export async function findSocket(): Promise<string> {
   return (file && (await socketIn(file))) || onlySocket();
 }
 
+/**
+ * The sockets of all nodes that are meant where none is named: that of ANYHOP_CONFIG alone, or of every node that runs here.
+ * @throws as `findSocket`, several nodes aside
+ */
+export async function findSockets(): Promise<string[]> {
+  const file = process.env['ANYHOP_CONFIG'];
+  const named = file && (await socketIn(file));
+  if (named) return [named];
+  const names = await nodeSockets();
+  return names.length > 1 ? names.map((name) => join(DIRECTORY, name)) : [await onlySocket()];
+}
+
 /** Undefined when it is no good config: a mistake in a file must not hide the node that runs. */
 async function socketIn(file: string): Promise<string | undefined> {
   const { loadConfig } = await import('../config/load.js'); // costs more than all the rest of a question
@@ -70,8 +82,12 @@ async function liveSockets(): Promise<string[]> {
   return names.filter((_, i) => isLive[i]);
 }
 
+async function nodeSockets(): Promise<string[]> {
+  return (await liveSockets()).filter((name) => !name.endsWith(ANNOUNCER));
+}
+
 async function onlySocket(): Promise<string> {
-  const names = (await liveSockets()).filter((name) => !name.endsWith(ANNOUNCER));
+  const names = await nodeSockets();
   if (names.length === 1) return join(DIRECTORY, names[0]);
   throw new AnyhopError(
     'ERR_SOCKET',

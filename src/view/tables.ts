@@ -14,8 +14,10 @@ export interface Column<Row> {
   /** What `--sort` takes. */
   readonly id: string;
   readonly head: string;
-  /** Numbers stand flush right, and are sorted from the largest at first. */
+  /** Numbers stand flush right. */
   readonly isNumber?: true;
+  /** Sorted from the largest at first: the busiest, the worst. */
+  readonly isLargestFirst?: true;
   /** Where room is short, columns go in the order of this number, the largest first; 0 never goes. */
   readonly rank: number;
   readonly key: (row: Row) => Key;
@@ -47,6 +49,7 @@ function figure<Row>(
     id,
     head,
     isNumber: true,
+    isLargestFirst: true,
     rank,
     key,
     text: (row) => {
@@ -62,6 +65,7 @@ const services: Table<ServiceRow> = {
     {
       id: 'state',
       head: 'STATE',
+      isLargestFirst: true,
       rank: 1,
       key: (row) => Number(!row.ready),
       text: (row) => (row.ready ? 'ready' : 'NOT READY'),
@@ -94,7 +98,7 @@ const backends: Table<BackendRow> = {
     {
       id: 'state',
       head: 'STATE',
-      isNumber: true,
+      isLargestFirst: true,
       rank: 0,
       key: (row) => BACKEND_STATES.indexOf(row.state),
       text: (row) => (row.downOn.length > 0 ? row.state.toUpperCase() : row.state),
@@ -152,7 +156,7 @@ const nodes: Table<NodeRow> = {
     {
       id: 'state',
       head: 'STATE',
-      isNumber: true,
+      isLargestFirst: true,
       rank: 0,
       key: (row) => NODE_STATES.indexOf(row.state),
       text: ({ state, ageMs }) =>
@@ -209,7 +213,7 @@ export type TableName = keyof typeof TABLES;
 
 /** One that can be drawn without knowing what its rows are. */
 export interface Drawn {
-  readonly columns: readonly Pick<Column<never>, 'id' | 'head' | 'isNumber' | 'rank'>[];
+  readonly columns: readonly Pick<Column<never>, 'id' | 'head' | 'isNumber' | 'isLargestFirst' | 'rank'>[];
   readonly rows: readonly { readonly cells: readonly string[]; readonly level: Level | undefined }[];
 }
 
@@ -235,7 +239,7 @@ function drawnTable(
   const { columns, level } = table;
   const column = columns.find(({ id }) => id === by) ?? columns[0];
   const wanted = filter.toLowerCase();
-  const isDescending = (column.isNumber === true) !== isReversed;
+  const isDescending = (column.isLargestFirst === true) !== isReversed;
   const rows = sorted(table.rows(view), column.key, isDescending)
     .map((row) => ({ cells: columns.map(({ text }) => text(row)), level: level(row) }))
     .filter(({ cells }) => wanted === '' || cells.some((cell) => cell.toLowerCase().includes(wanted)));
