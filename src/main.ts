@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./cli/run.js')).runCommand(),
   status: async () => (await import('./cli/status.js')).statusCommand(),
   top: async () => (await import('./cli/top.js')).topCommand(),
+  events: async () => (await import('./cli/events.js')).eventsCommand(),
   ready: async () => (await import('./cli/ready.js')).readyCommand(),
   reload: async () => (await import('./cli/reload.js')).reloadCommand(),
   drain: async () => (await import('./cli/drain.js')).drainCommand(),

@@ -8,6 +8,8 @@
  * changes wait for their turn, or too many clients follow. A connection takes one request.
  */
 import type { ConfigProblem } from '../config/error.js';
+import type { EventsReport } from '../events/event.js';
+import type { EventsQuery } from '../events/ring.js';
 import type { Endpoint } from '../packet/compose.js';
 import type { OverridePatch } from '../pool/override.js';
 import type { PoolPlan } from '../pool/plan.js';
@@ -17,6 +19,8 @@ import type { InForceReport, Moment } from './in-force.js';
 import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
 import type { TraceQuestion, TraceReport } from './trace.js';
 
+export type { EventsReport, NodeEvent } from '../events/event.js';
+
 export interface ControlActions {
   status(): Promise<NodeStatus>;
   /** Answers at any time, also while the node starts or stops. @throws ControlError 404 for a service that is not there */
@@ -24,7 +28,7 @@ export interface ControlActions {
   /** Lines of follow.ts, from the start of the node to its end. */
   follow(): Feed;
   /** Answers at any time. */
-  events(): EventsReport;
+  events(query: EventsQuery): EventsReport;
   health(): Promise<HealthReport>;
   counters(): Promise<CounterReport>;
   /** @throws ControlError 404 for a pool that is not there */
@@ -215,22 +219,6 @@ export interface PlanReport {
   })[];
   readonly changes: readonly string[];
   readonly warnings: readonly string[];
-}
-
-export interface NodeEvent {
-  /** ISO 8601. */
-  readonly at: string;
-  readonly level: 'info' | 'warn' | 'error';
-  /** Stable, as in the log. */
-  readonly event: string;
-  readonly message: string;
-}
-
-export interface EventsReport {
-  /** ISO 8601: from here on none is missing. */
-  readonly since: string;
-  /** The oldest first. */
-  readonly events: readonly NodeEvent[];
 }
 
 export interface StackEntry {

@@ -17,6 +17,9 @@ import { inParts } from './responder.js';
 import { tableParts } from './table-parts.js';
 
 const ENDPOINT_EXPECTED = 'ADDRESS:PORT, and [ADDRESS]:PORT for IPv6';
+const TIME_EXPECTED = 'a time in ISO 8601, such as 2024-05-01T12:00:00Z';
+const TIME_PATTERN = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/;
+const NUMBER_EXPECTED = 'a whole number, 0 or more';
 const name = text(NAME_EXPECTED, NAME_PATTERN);
 const force = z
   .boolean({ error: 'true or false' })
@@ -56,6 +59,23 @@ const QUERY = {
   none: z.strictObject({}),
   pool: z.strictObject({ pool: name.optional().describe('This pool; all when left out.') }),
   service: z.strictObject({ service: name.optional().describe('This service; the node when left out.') }),
+  events: z.strictObject({
+    since: z
+      .string({ error: TIME_EXPECTED })
+      .transform((text, context): number => {
+        const ms = TIME_PATTERN.test(text) ? Date.parse(text) : Number.NaN;
+        if (Number.isNaN(ms)) context.addIssue(TIME_EXPECTED);
+        return ms;
+      })
+      .optional()
+      .describe('Events from this time on; a day is kept. The last hour when left out.'),
+    after: z
+      .string({ error: NUMBER_EXPECTED })
+      .regex(/^\d{1,15}$/, { error: NUMBER_EXPECTED })
+      .transform(Number)
+      .optional()
+      .describe('Only events that came after this one: `newest` of an answer of the same process (`pid`).'),
+  }),
   flow: z.strictObject(flow),
   trace: z.strictObject({
     ...flow,
@@ -111,8 +131,12 @@ export function controlRoutes(actions: ControlActions): Route[] {
     get('/health', 'HealthReport', 'The health mark of each backend, since when, and why.', QUERY.none, () =>
       actions.health(),
     ),
-    get('/events', 'EventsReport', 'What the node logged in the last hour.', QUERY.none, () =>
-      actions.events(),
+    get(
+      '/events',
+      'EventsReport',
+      'What the node logged, in the last hour or since a time, also before a restart.',
+      QUERY.events,
+      ({ since, after }) => actions.events({ sinceMs: since, after }),
     ),
     get('/counters', 'CounterReport', 'Packets and bytes by verdict, service and backend.', QUERY.none, () =>
       actions.counters(),

@@ -86,20 +86,21 @@ async function nodeSockets(): Promise<string[]> {
   return (await liveSockets()).filter((name) => !name.endsWith(ANNOUNCER));
 }
 
+/** None of the sockets where nodes have them by default is answered. */
+export class NoNode extends AnyhopError {}
+
 async function onlySocket(): Promise<string> {
   const names = await nodeSockets();
   if (names.length === 1) return join(DIRECTORY, names[0]);
-  throw new AnyhopError(
-    'ERR_SOCKET',
-    names.length === 0 ? `no node runs here: there is no socket in ${DIRECTORY}` : 'several nodes run here',
-    {
+  if (names.length === 0)
+    throw new NoNode('ERR_SOCKET', `no node runs here: there is no socket in ${DIRECTORY}`, {
       exitCode: EXIT.failure,
-      hint:
-        names.length === 0
-          ? 'Start one with `anyhop run`, or name its control socket (node.socket) with --socket. After SIGTERM or a kill, the engine xdp keeps forwarding without a process: `ip link show` then lists its program.'
-          : `Name one: --socket ${names.map((name) => join(DIRECTORY, name)).join(' | ')}`,
-    },
-  );
+      hint: 'Start one with `anyhop run`, or name its control socket (node.socket) with --socket. After SIGTERM or a kill, the engine xdp keeps forwarding without a process: `ip link show` then lists its program.',
+    });
+  throw new AnyhopError('ERR_SOCKET', 'several nodes run here', {
+    exitCode: EXIT.failure,
+    hint: `Name one: --socket ${names.map((name) => join(DIRECTORY, name)).join(' | ')}`,
+  });
 }
 
 /** Whether a process listens there, even if this user may not connect. */

@@ -346,6 +346,22 @@ export const INTERFACE_CHARS_MAX = 15;
 /** The fleet's secret, in hexadecimal digits: 128 bits at least. */
 export const KEY_HEX_DIGITS_MIN = 32;
 export const KEY_HEX_DIGITS_MAX = 1024;
+
+/** Events that a process keeps; src/events has them. */
+export const EVENTS_KEPT_MS = 86_400_000;
+/** In UTF-16 units; what is longer is cut. */
+export const EVENT_MESSAGE_CHARS_MAX = 500;
+/** In memory, and in one answer: 1 MB at most in real life. */
+export const EVENTS_ANSWERED_MAX = 4_000;
+/** One of the two files on disk: some 25,000 events. */
+export const EVENTS_SEGMENT_BYTES_MAX = 4 * 1024 * 1024;
+/** Written down at once, as when all of a node's backends go down. */
+export const EVENTS_BURST_MAX = 4_000;
+/** Written down of a flood that goes on: a segment lasts for some hours of it. */
+export const EVENTS_PER_SECOND = 1;
+/** Waiting for a disk. */
+export const EVENTS_WAITING_BYTES_MAX = 2 * 1024 * 1024;
+
 export const CONFIG_BYTES_MAX = 16 * 1024 * 1024;
 /** Nesting of lists and mappings in the config file; the schema needs 7. */
 export const CONFIG_DEPTH_MAX = 16;
@@ -357,6 +373,9 @@ const INDEX_NONE = 0xffff;
 if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_MAX * 2 > INDEX_NONE) {
   throw new RangeError('limits: an index would not fit 16 bits');
 }
+// A segment that was just begun must take what waits.
+if (EVENTS_WAITING_BYTES_MAX >= EVENTS_SEGMENT_BYTES_MAX)
+  throw new RangeError('limits: events that wait for a disk could be too many for a file');
 // The config checks only the number of services.
 if (VIPS_MAX < SERVICES_MAX)
   throw new RangeError('limits: services within their limit could have too many VIPs');

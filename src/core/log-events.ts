@@ -37,6 +37,9 @@ export const LOG_EVENTS = {
   dumps_allowed: "The process could not forbid core dumps, which would contain the fleet's key.",
   engine: 'The engine that runs, its mode, and why it was chosen.',
   environment: 'Something on the host keeps the agent from working well; `hint` says what to do.',
+  events_left_out:
+    'So many events happened at once that the text counts those that are in the log alone. Only among kept events.',
+  events_not_kept: 'Events cannot be written to disk, and end with the process; the text says why.',
   feed_failed: 'A daemon that reads no kernel table cannot be told of the rows of VIPs; it is tried again.',
   feed_recovered: 'That daemon is told of the rows again.',
   feeding: 'A daemon that reads no kernel table is told of the rows of VIPs from now on.',
@@ -123,6 +126,9 @@ export const LOG_EVENTS = {
   pins_unreadable: 'The pins of a former process cannot be read.',
   pool: 'A pool has new tables; the fields have the digests that nodes compare.',
   pool_change: 'A change of a pool came into force, waits, or was dropped.',
+  process_ended: 'A process of anyhop ended by itself. Only among kept events.',
+  process_started:
+    'A process of anyhop starts; the text says when no end of the one before is kept, as after a kill. Only among kept events.',
   publish_failed: 'An image could not be put in force; the previous one stays, and the node tries again.',
   published: 'An image is in force.',
   ready: 'The node forwards and is ready for traffic, or the agent delivers.',

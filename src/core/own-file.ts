@@ -1,6 +1,6 @@
 /** Small files that belong to a node: read only if they are really its own, and replaced as a whole. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, type Stats } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAlive } from './alive.js';
@@ -26,13 +26,22 @@ export function readOwnFile(path: string, owner?: number): OwnFile {
   const descriptor = openSync(path, READ_FLAGS);
   try {
     const status = fstatSync(descriptor);
-    if (!status.isFile()) throw new Error('it is not a regular file');
-    if (status.uid !== ROOT && status.uid !== process.geteuid?.() && status.uid !== owner)
-      throw new Error(`it belongs to another user (${status.uid})`);
+    requireOwned(status, owner);
     return { text: readFileSync(descriptor, 'utf8'), writtenAt: status.mtime };
   } finally {
     closeSync(descriptor);
   }
+}
+
+/**
+ * @param status of the open file, whatever its name leads to by now
+ * @param owner as of `readOwnFile`
+ * @throws Error when it is a pipe, a directory, or another user's
+ */
+export function requireOwned(status: Stats, owner?: number): void {
+  if (!status.isFile()) throw new Error('it is not a regular file');
+  if (status.uid !== ROOT && status.uid !== process.geteuid?.() && status.uid !== owner)
+    throw new Error(`it belongs to another user (${status.uid})`);
 }
 
 /**

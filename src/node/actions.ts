@@ -27,6 +27,7 @@ import { formatProblem, logWarnings } from '../config/error.js';
 import type { PoolConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import type { Engine } from '../engine/contract.js';
+import type { EventsQuery } from '../events/ring.js';
 import { describeMembers } from '../pool/describe-change.js';
 import type { OverridePatch } from '../pool/override.js';
 import { askedByAgents, bringForward, cancel, findQueued } from '../pool/runtime.js';
@@ -61,7 +62,7 @@ export interface NodeActionsOptions {
   readonly accepted: (read: ReadConfig) => Promise<void>;
   readonly readiness: () => Readiness;
   readonly following: Feed;
-  readonly events: () => EventsReport;
+  readonly events: (query: EventsQuery) => EventsReport;
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
   readonly facts: (pool: string) => BackendFacts;
@@ -102,8 +103,8 @@ export class NodeActions implements ControlActions {
     return this.#options.following;
   }
 
-  events(): EventsReport {
-    return this.#options.events();
+  events(query: EventsQuery): EventsReport {
+    return this.#options.events(query);
   }
 
   async health(): Promise<HealthReport> {

@@ -13,6 +13,7 @@ import type { Logger } from '../core/log.js';
 import { engineCandidates } from '../engine/candidates.js';
 import { type ChosenEngine, startEngine } from '../engine/choose.js';
 import type { Engine } from '../engine/contract.js';
+import type { EventStore } from '../events/store.js';
 import { keyFingerprint } from '../hash/key.js';
 import type { Image } from '../image/read.js';
 import { markedBackends, reachedBackends } from '../pool/membership.js';
@@ -21,7 +22,6 @@ import { Listener } from '../web/listener.js';
 import { type Forwarded, NodeActions } from './actions.js';
 import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
-import type { EventRing } from './events.js';
 import { Following } from './following.js';
 import { Forwarding } from './forwarding.js';
 import { NodeMetrics } from './metrics.js';
@@ -60,7 +60,7 @@ export class Node {
   #running: Running | undefined;
   #stoppedBy = '';
 
-  constructor(options: RunOptions, host: Host, events: EventRing, log: Logger) {
+  constructor(options: RunOptions, host: Host, events: EventStore, log: Logger) {
     const { first, load, renamed, refused } = options;
     const { file } = first.config;
     const now = (): number => performance.timeOrigin + performance.now();
@@ -116,7 +116,7 @@ export class Node {
       readiness: () => this.#readiness.current(),
       following: this.#following,
       unkept: () => host.store.problem,
-      events: () => events.report(),
+      events: (query) => events.report(query),
       facts: (pool) => this.#backends.facts(pool),
       forwarded: () => this.#running,
       configFile: { file, loadedAt: this.#startedAt.toISOString(), ...(refused && { refused }) },

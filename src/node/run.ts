@@ -14,8 +14,8 @@ import type { ConfigFileStatus } from '../api/status.js';
 import { logWarnings } from '../config/error.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
+import { EventStore } from '../events/store.js';
 import type { ReadConfig } from './config-file.js';
-import { EventRing, recorded } from './events.js';
 import { Node } from './node.js';
 import { prepareHost } from './prepare.js';
 import { StoppedWhileStarting } from './signals.js';
@@ -38,10 +38,27 @@ export interface RunOptions {
  */
 export async function runNode(options: RunOptions, outer: Logger): Promise<void> {
   const hangups = new Hangups(); // first of all: SIGHUP would end the process
-  const events = new EventRing();
-  const log = recorded(outer, events);
-  logWarnings(options.first.config.warnings, log);
+  const { name, stateDirectory: directory } = options.first.config.node;
+  const events = new EventStore({ directory, name, field: 'node.state_dir', log: outer });
+  if (options.refused !== undefined)
+    events.note('error', 'config_refused', `the last config in force is used: ${options.refused.message}`);
+  try {
+    await runRecorded(options, hangups, events, events.recorded(outer));
+  } catch (error) {
+    await events.close(error);
+    throw error;
+  }
+  await events.close();
+}
+
+async function runRecorded(
+  options: RunOptions,
+  hangups: Hangups,
+  events: EventStore,
+  log: Logger,
+): Promise<void> {
   const { config } = options.first;
+  logWarnings(config.warnings, log);
   const node = new Node(options, await prepareHost(config, log), events, log);
   const control = await serveControl(config.node.socket, controlRoutes(node.actions), log);
   try {

@@ -55,6 +55,31 @@ describe('the control API', () => {
     }
   });
 
+  it('gives events since a time, and after one that is known', async () => {
+    const asked: unknown[] = [];
+    node.instead.events = (query) => {
+      asked.push(query);
+      return { since: '2024-05-01T12:00:00.000Z', events: [] };
+    };
+    for (const query of ['', '?since=2024-05-01T12:00:00Z', '?since=2024-05-01T14:00%2B02:00&after=17'])
+      assert.equal((await ask(node.socket, `/events${query}`)).status, 200);
+    const sinceMs = Date.UTC(2024, 4, 1, 12);
+    assert.deepEqual(asked, [
+      { sinceMs: undefined, after: undefined },
+      { sinceMs, after: undefined },
+      { sinceMs, after: 17 },
+    ]);
+    for (const [query, message] of [
+      ['since=yesterday', /since is wrong; expected a time in ISO 8601/],
+      ['since=2024-13-01T00:00:00Z', /since is wrong/],
+      ['after=-1', /after is wrong; expected a whole number/],
+    ] as const) {
+      const refused = await ask(node.socket, `/events?${query}`);
+      assert.equal(refused.status, 400);
+      assert.match(refused.json.error.message, message);
+    }
+  });
+
   it('says with 503 that the node is not ready, and why', async () => {
     node.instead.ready = () => ({ ready: false, reasons: ['it starts'], services: [] });
     const { status, json } = await ask(node.socket, '/ready');
