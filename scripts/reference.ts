@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { commandPage } from './reference/commands.js';
 import { configPage, healthPage, layer7Page } from './reference/config.js';
 import { controlApiPage } from './reference/control-api.js';
+import { doctorPage } from './reference/doctor.js';
 import { logEventPage } from './reference/log-events.js';
 import { verdictPage } from './reference/verdicts.js';
 
@@ -19,6 +20,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   'commands.md': commandPage,
   'config.md': configPage,
   'control-api.md': controlApiPage,
+  'doctor.md': doctorPage,
   'health-checks.md': healthPage,
   'layer-7.md': layer7Page,
   'log-events.md': logEventPage,

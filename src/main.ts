@@ -17,6 +17,7 @@ import { VERSION } from './core/version.js';
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./cli/check.js')).checkCommand(),
   run: async () => (await import('./cli/run.js')).runCommand(),
+  doctor: async () => (await import('./cli/doctor.js')).doctorCommand(),
   status: async () => (await import('./cli/status.js')).statusCommand(),
   top: async () => (await import('./cli/top.js')).topCommand(),
   events: async () => (await import('./cli/events.js')).eventsCommand(),

@@ -29,8 +29,8 @@ function readText(path: string): string {
   return readFileSync(path, 'latin1');
 }
 
-/** /proc/net/snmp has two lines a protocol: the names of its fields, then their values. */
-function fieldOf(snmp: string, protocol: string, field: string): number {
+/** Of /proc/net/snmp, which has two lines a protocol: the names of its fields, then their values. */
+export function fieldOf(snmp: string, protocol: string, field: string): number {
   const [names, values] = snmp
     .split('\n')
     .filter((line) => line.startsWith(`${protocol}:`))

@@ -47,7 +47,8 @@ export interface Environment {
 
 type Report = (code: ErrorCode, message: string, hint: string) => void;
 
-const NEEDED: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_BPF', 'CAP_PERFMON'];
+/** Of an agent, and of its programs. */
+export const AGENT_CAPABILITIES: readonly Capability[] = ['CAP_NET_ADMIN', 'CAP_BPF', 'CAP_PERFMON'];
 /** Addresses in a message. */
 const NAMES_MOST = 8;
 
@@ -106,12 +107,12 @@ export async function checkEnvironment(
 function checkCapabilities(system: System, fail: Report): void {
   const status = system.read('/proc/self/status');
   if (status === undefined) return;
-  const missing = missingCapabilities(NEEDED, status);
+  const missing = missingCapabilities(AGENT_CAPABILITIES, status);
   if (missing.length === 0) return;
   fail(
     'ERR_CAPABILITY',
     `this process lacks ${missing.join(', ')}`,
-    `run as root, or grant them (systemd: AmbientCapabilities=${NEEDED.join(' ')})`,
+    `run as root, or grant them (systemd: AmbientCapabilities=${AGENT_CAPABILITIES.join(' ')})`,
   );
 }
 
@@ -172,7 +173,7 @@ async function checkVips(
 }
 
 /** The services of the pools that one of these addresses is in, or was by the prior state. */
-function servicesAt(
+export function servicesAt(
   { pools, services }: LoadedConfig<'agent'>,
   addresses: readonly IpAddress[],
 ): readonly ServiceConfig[] {
@@ -184,11 +185,14 @@ function servicesAt(
 }
 
 /** The stricter-looking rule of the kernel: the larger of the two values counts, and 2 is the loose one. */
-function checkReversePath(config: LoadedConfig<'agent'>, name: string, system: System, warn: Report): void {
-  if (!config.services.some(({ vip }) => vip.family === 4)) return;
+export function isReversePathStrict(name: string, system: Pick<System, 'read'>): boolean {
   const value = (which: string): number =>
     Number(system.read(`/proc/sys/net/ipv4/conf/${which}/rp_filter`) ?? 0);
-  if (Math.max(value('all'), value(name)) !== 1) return;
+  return Math.max(value('all'), value(name)) === 1;
+}
+
+function checkReversePath(config: LoadedConfig<'agent'>, name: string, system: System, warn: Report): void {
+  if (!config.services.some(({ vip }) => vip.family === 4) || !isReversePathStrict(name, system)) return;
   warn(
     'ERR_INTERFACE',
     `rp_filter is strict on ${name}: packets of clients whose route does not lead out of ${name} are lost`,

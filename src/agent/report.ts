@@ -70,6 +70,13 @@ export interface VipReport {
   readonly services: Readonly<Record<string, number>>;
 }
 
+/** A report, and what came with it. */
+export interface AgentAnswer {
+  readonly report: AgentReport;
+  /** The clock of the backend's host as it answered, in milliseconds since 1970, to the second; undefined when it did not say. */
+  readonly clockMs: number | undefined;
+}
+
 /**
  * Asks an agent for its report.
  * @param address of the backend in the underlay, IPv4 or IPv6
@@ -83,6 +90,22 @@ export async function fetchAgentReport(
   timeoutMs: number,
   question?: Question,
 ): Promise<AgentReport> {
+  return (await askAgent(address, port, timeoutMs, { ...(question !== undefined && { question }) })).report;
+}
+
+export interface AgentQuestion {
+  readonly question?: Question;
+  /** The address of this host to ask from; the kernel chooses when it is not given. */
+  readonly from?: string;
+}
+
+/** The same, with all that can be asked and heard. @throws as fetchAgentReport */
+export async function askAgent(
+  address: string,
+  port: number,
+  timeoutMs: number,
+  asked: AgentQuestion,
+): Promise<AgentAnswer> {
   const where = `${address.includes(':') ? `[${address}]` : address}:${port}`;
   const fail = (message: string, cause?: unknown): AnyhopError =>
     new AnyhopError('ERR_REPORT', `the agent at ${where} ${message}`, {
@@ -91,7 +114,7 @@ export async function fetchAgentReport(
     });
   let answer: Answer;
   try {
-    answer = await get(address, port, timeoutMs, question);
+    answer = await get(address, port, timeoutMs, asked);
   } catch (cause) {
     const late = (cause as Error).name === 'TimeoutError' || (cause as Error).name === 'AbortError';
     const { code } = cause as NodeJS.ErrnoException;
@@ -106,20 +129,29 @@ export async function fetchAgentReport(
   const report = parseAgentReport(answer.text);
   if (report === undefined)
     throw fail('sends something that is no report: another version, or another program');
-  return report;
+  const clockMs = Date.parse(answer.date ?? '');
+  return { report, clockMs: Number.isNaN(clockMs) ? undefined : clockMs };
 }
 
 interface Answer {
   readonly status: number | undefined;
+  /** The header of this name. */
+  readonly date: string | undefined;
   readonly text: string;
 }
 
-function get(host: string, port: number, timeoutMs: number, question: Question | undefined): Promise<Answer> {
+function get(
+  host: string,
+  port: number,
+  timeoutMs: number,
+  { question, from }: AgentQuestion,
+): Promise<Answer> {
   const headers = question === undefined ? {} : { [FORWARDER_HEADER]: writeQuestion(question) };
   return new Promise((resolve, reject) => {
     // Without a pool: a connection is for one question, so that nothing is left to close.
     const signal = AbortSignal.timeout(timeoutMs);
-    const options = { host, port, path: REPORT_PATH, headers, agent: false, signal };
+    const local = from === undefined ? {} : { localAddress: from };
+    const options = { host, port, path: REPORT_PATH, headers, agent: false, signal, ...local };
     const asked = request(options, (response) => {
       const pieces = new Pieces(REPORT_BYTES_MAX);
       const add = (part: Buffer): void => {
@@ -131,7 +163,13 @@ function get(host: string, port: number, timeoutMs: number, question: Question |
       };
       response.on('data', add);
       response.on('error', reject);
-      response.on('end', () => resolve({ status: response.statusCode, text: pieces.join().toString() }));
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode,
+          date: response.headers.date,
+          text: pieces.join().toString(),
+        }),
+      );
     });
     asked.on('error', reject);
     asked.end();

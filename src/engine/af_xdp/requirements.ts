@@ -63,7 +63,10 @@ export async function requireAfXdp(
 }
 
 /** Packet memory is locked, and counts against a limit per user unless the process has CAP_IPC_LOCK. */
-function requireLockedMemory(needed: number, limits = readFileSync('/proc/self/limits', 'utf8')): void {
+export function requireLockedMemory(
+  needed: number,
+  limits = readFileSync('/proc/self/limits', 'utf8'),
+): void {
   const text = /^Max locked memory\s+(\S+)/m.exec(limits)?.[1] ?? 'unlimited';
   if (text === 'unlimited' || Number(text) >= needed) return;
   throw new AnyhopError(

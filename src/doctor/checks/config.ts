@@ -1,0 +1,31 @@
+/** The file that would be read, against what it says of itself and against what is in force. */
+import { formatProblem } from '../../config/error.js';
+import type { Check, Finding } from '../check.js';
+
+export const config: Check = {
+  name: 'config',
+  where: ['forwarder', 'backend'],
+  looks: 'The config file has no likely mistakes, and has not been changed since the node read it.',
+  async run({ status, place, host }) {
+    const { file, warnings } = place.config;
+    const findings: Finding[] = warnings.map((warning) => ({
+      level: 'warning',
+      saw: formatProblem(warning),
+      breaks: 'It is allowed, and most often a mistake: "anyhop check" says it too.',
+      mend: `edit ${file}; then: anyhop plan && anyhop reload`,
+    }));
+    const running = await status();
+    const changedAt = host.changedAt(file);
+    const isLater =
+      changedAt !== undefined && running !== undefined && changedAt > Date.parse(running.config.loadedAt);
+    if (isLater && running.config.refused === undefined) {
+      findings.push({
+        level: 'warning',
+        saw: `${file} was changed at ${new Date(changedAt).toISOString()}, and the node has read ${running.config.file} at ${running.config.loadedAt}`,
+        breaks: 'What the file says is not in force, and comes into force with the next restart.',
+        mend: 'anyhop plan && anyhop reload',
+      });
+    }
+    return findings;
+  },
+};
