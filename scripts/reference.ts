@@ -13,6 +13,7 @@ import { configPage, healthPage, layer7Page } from './reference/config.js';
 import { controlApiPage } from './reference/control-api.js';
 import { doctorPage } from './reference/doctor.js';
 import { logEventPage } from './reference/log-events.js';
+import { metricsPage } from './reference/metrics.js';
 import { verdictPage } from './reference/verdicts.js';
 
 const FOLDER = 'docs/reference';
@@ -24,6 +25,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   'health-checks.md': healthPage,
   'layer-7.md': layer7Page,
   'log-events.md': logEventPage,
+  'metrics.md': metricsPage,
   'verdicts.md': verdictPage,
 };
 

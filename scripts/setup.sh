@@ -7,7 +7,7 @@ build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpc
 lab='iproute2 nftables ethtool iputils-ping tcpdump tshark nginx-light curl procps openssl systemd'
 l7='haproxy nghttp2-client lego pebble'
 ha='bird2 frr keepalived gdnsd exabgp gobgpd bind9-dnsutils'
-observe='chromium fonts-dejavu-core'
+observe='prometheus chromium fonts-dejavu-core'
 fuzz='libclang-rt-dev'
 interop='qemu-system-x86 busybox-static bpftool cpio xz-utils'
 

@@ -136,6 +136,24 @@ export class Agent {
     return { sendFailed, missed: lessBaseline(now, this.#baseline, 'missed') };
   }
 
+  /** Where this host asks to be drained. */
+  get runDirectory(): string {
+    return this.#inForce.config.agent.runDirectory;
+  }
+
+  /** Forwarders that have asked lately for the report of an address. */
+  forwarders(address: string): number {
+    return this.#drainWishes.heard(address);
+  }
+
+  /** TCP connections by service. @throws AnyhopError ERR_BPF when the kernel does not report them */
+  connections(): ReadonlyMap<string, number> {
+    const sums = new Map<string, number>();
+    for (const { services } of this.#inForce.connections.vips())
+      for (const [name, count] of Object.entries(services)) sums.set(name, (sums.get(name) ?? 0) + count);
+    return sums;
+  }
+
   /** @throws AnyhopError ERR_BPF when the kernel does not report its connections */
   report(asked: Asked): AgentReport {
     const { sendFailed, missed } = this.losses();
@@ -145,7 +163,7 @@ export class Agent {
       vips: this.#inForce.connections.vips(),
       verdicts: this.verdicts(),
       driver: { sendFailed: known(sendFailed), missed: known(missed) },
-      ...this.#drainWishes.report(this.#inForce.config.agent.runDirectory, asked),
+      ...this.#drainWishes.report(this.runDirectory, asked),
     };
   }
 

@@ -50,6 +50,11 @@ export class DrainWishes {
     return { draining, forwarders: wish.forwarders.list(nowMs) };
   }
 
+  /** Forwarders that have asked lately. */
+  heard(address: string): number {
+    return this.#wishes.get(address)?.forwarders.list(this.#now()).length ?? 0;
+  }
+
   /** A mark that cannot be judged drains nothing. */
   #look(directory: string, address: IpAddress): boolean {
     try {

@@ -7,10 +7,13 @@ import { Hangups } from '../core/hangups.js';
 import { createLog, type Logger } from '../core/log.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { forbidDumps } from '../ffi/process.js';
+import { Reloads } from '../metrics/reloads.js';
 import { watchLosses } from '../underlay/losses.js';
 import { warnAboutVeth } from '../underlay/veth.js';
+import { Listener } from '../web/listener.js';
 import { Agent } from './agent.js';
 import { watchChecksums } from './checksums.js';
+import { agentTables } from './metrics.js';
 import { ReportServer } from './report-server.js';
 
 /** How often the agent looks whether its program is still attached. */
@@ -38,13 +41,20 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
   logWarnings(config.warnings, log);
   const agent = await Agent.start(config, log);
   let reports = reportServer(agent, config, log);
+  const reloaded = new Reloads();
+  const listener = new Listener(config.agent.metrics, { log, collect: () => agentTables(agent, reloaded) });
   // Before it says that it delivers: from then on everything counts.
   const quiet = [watchLosses(async () => agent.losses(), log), watchChecksums(() => agent.delivered(), log)];
   sayReady(log, config, agent);
   const take = async (read: () => LoadedConfig<'agent'>): Promise<void> => {
     const next = await reload(agent, read, log);
-    if (next === undefined) return;
+    if (next === undefined) {
+      reloaded.refused();
+      return;
+    }
+    reloaded.accepted();
     config = next;
+    listener.use(next.agent.metrics);
     await reports.close();
     reports = reportServer(agent, next, log);
   };
@@ -55,7 +65,7 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
   for (const stop of quiet) stop();
   await hangups.close();
   await reloads.idle();
-  await reports.close();
+  await Promise.all([reports.close(), listener.close()]);
   return finish(agent, end, log);
 }
 

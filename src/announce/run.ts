@@ -12,10 +12,13 @@ import type { LoadedConfig } from '../config/types.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { releaseMemory } from '../ffi/resident.js';
+import { Reloads } from '../metrics/reloads.js';
 import { lockTable } from '../underlay/lock.js';
+import { Listener } from '../web/listener.js';
 import { Announcer } from './announcer.js';
 import { type AnnounceActions, announceRoutes, nodeRuns } from './api.js';
 import { type Kept, keptPath, readKeptOrHold } from './kept.js';
+import { announceTables } from './metrics.js';
 import { kernelTable } from './row-keeper.js';
 import { requireToChangeRows } from './rows.js';
 import type { Follower } from './status.js';
@@ -70,6 +73,7 @@ export async function runAnnounce(
     );
     const rest = setTimeout(releaseMemory, AT_REST_MS);
     let followers: readonly Part[] = [];
+    let listener: Listener | undefined;
     try {
       followers = await parts(config);
       const kept = readKeptOrHold(place.socket, (why) => tellUnusable(place.socket, why, log));
@@ -87,8 +91,19 @@ export async function runAnnounce(
         `following node ${place.node} on ${place.nodeSocket}; rows go to table ${announce.table}`,
       );
       const running = announcer;
+      const reloads = new Reloads();
+      listener = new Listener(announce.metrics, {
+        log,
+        collect: () => announceTables(running.status(), reloads),
+      });
+      const listening = listener;
       hangups.handle(async () => {
-        reload(load, config, running, followers, log);
+        const next = reload(load, config, running, followers, log);
+        if (next === undefined) reloads.refused();
+        else {
+          reloads.accepted();
+          listening.use(next.announce.metrics);
+        }
         rest.refresh();
       });
       const why = await ended;
@@ -97,7 +112,7 @@ export async function runAnnounce(
     } finally {
       await hangups.close();
       clearTimeout(rest);
-      await announcer?.close();
+      await Promise.all([announcer?.close(), listener?.close()]);
       for (const part of followers) await part.close();
       await control.close();
     }
@@ -136,13 +151,14 @@ async function clearFormerTable(kept: Kept | undefined, table: number, log: Logg
   log.warn({ event: 'rows_moved', rows, table: kept!.table }, message);
 }
 
+/** @returns the config that is in force now; undefined when it was refused, and the former one still is */
 function reload(
   load: () => AnnounceLoaded,
   before: AnnounceLoaded,
   announcer: Announcer,
   parts: readonly Part[],
   log: Logger,
-): void {
+): AnnounceLoaded | undefined {
   log.info({ event: 'reload' }, 'SIGHUP: the config is read again');
   const refuse = (why: string): void =>
     log.error({ event: 'reload_refused', why }, `${why}\nNothing has changed`);
@@ -152,7 +168,7 @@ function reload(
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     refuse(error.message);
-    return;
+    return undefined;
   }
   logWarnings(config.warnings, log);
   const fixed = (loaded: AnnounceLoaded): readonly [string, unknown][] => [
@@ -170,9 +186,10 @@ function reload(
     refuse(
       `${field} is now ${after.get(field)} instead of ${was}, which takes a restart of "anyhop announce"`,
     );
-    return;
+    return undefined;
   }
   announcer.reconfigure(config.announce);
   for (const part of parts) part.reconfigure?.(config);
   log.info({ event: 'reloaded', vips: config.announce.vips.length }, 'the config is in force');
+  return config;
 }

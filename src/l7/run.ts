@@ -16,11 +16,13 @@ import { EXIT } from '../core/errors.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
+import { Listener } from '../web/listener.js';
 import { type L7Actions, l7Routes } from './api.js';
 import { CertificateWatch } from './certificate-watch.js';
 import { DrainLoop } from './drain-loop.js';
 import { HealthAnswers } from './health-answer.js';
 import { Locals } from './locals.js';
+import { l7Tables } from './metrics.js';
 import { controlSocket } from './place.js';
 import { healthOf, type Observed, statusOf } from './proxy-status.js';
 import { type StopSignal, StopSignals } from './stop-signals.js';
@@ -97,6 +99,7 @@ class Running {
   readonly #observed: Observed;
   readonly #health: HealthAnswers;
   readonly #certificates: CertificateWatch;
+  readonly #listener: Listener;
   #isEnding = false;
 
   constructor(tier: Tier, log: Logger) {
@@ -112,6 +115,8 @@ class Running {
       log,
     });
     this.#certificates = new CertificateWatch(tier, log);
+    this.#listener = new Listener(tier.config.l7.metrics, { log, collect: () => l7Tables(this.#observed) });
+    tier.onReload(({ l7 }) => this.#listener.use(l7.metrics));
     const status = () => statusOf(this.#observed);
     this.actions = {
       status,
@@ -164,7 +169,8 @@ class Running {
   async close(): Promise<void> {
     const { tier, watch, drains } = this.#observed;
     await tier.killHaproxy();
-    await Promise.all([this.#certificates.close(), watch.close(), drains.close(), this.#health.close()]);
+    const parts = [this.#certificates, watch, drains, this.#health, this.#listener];
+    await Promise.all(parts.map((part) => part.close()));
     await tier.close();
     // One that was being started meanwhile.
     await tier.killHaproxy();

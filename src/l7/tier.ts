@@ -63,7 +63,10 @@ export class Tier {
   /** The faults of certificates that were told. */
   #toldFaults = '';
   lastReload: LastReload | undefined;
+  /** When the config in force was read; undefined before the first reload. */
+  inForceSince: Date | undefined;
   failedReloads = 0;
+  #reloaded = (_config: LoadedConfig<'l7'>): void => {};
 
   private constructor({ load, config, log, now = () => new Date() }: TierOptions) {
     const { l7 } = config;
@@ -116,6 +119,11 @@ export class Tier {
     return this.#inForce;
   }
 
+  /** Calls `listener` whenever another config is in force. */
+  onReload(listener: (config: LoadedConfig<'l7'>) => void): void {
+    this.#reloaded = listener;
+  }
+
   /** Starts HAProxy, which does not run. @throws as `start` */
   startHaproxy(): Promise<void> {
     return this.#changes.add(async () => {
@@ -148,6 +156,7 @@ export class Tier {
       try {
         const change = await this.#reload();
         this.lastReload = { at: new Date(), applied: change.applied, problems: [] };
+        this.inForceSince = this.lastReload.at;
         return change;
       } catch (error) {
         this.#refused(error);
@@ -167,6 +176,7 @@ export class Tier {
     const isSame = sameUses(former, { tier: this.inputs.config, file: config });
     const applied = done === 'nothing to change' && !isSame ? 'without a reload' : done;
     this.#config = config;
+    this.#reloaded(config);
     await this.#remember(overrides);
     const how = applied === 'nothing to change' ? 'changes nothing' : `is in force ${applied}`;
     const tookMs = Math.round(performance.now() - startedMs);

@@ -11,6 +11,7 @@ import type { Engine } from '../engine/contract.js';
 import { imageCounterNames, imageDigest } from '../image/inspect.js';
 import { Numbers } from '../image/numbers.js';
 import type { Image } from '../image/read.js';
+import { Histogram } from '../metrics/histogram.js';
 import type { EligibilityMode } from '../table/eligible.js';
 import { type AssembleOptions, type Assembly, assemble, type Served } from './assemble.js';
 
@@ -38,6 +39,8 @@ export class Forwarding {
   #assembly: Assembly;
   #engine: Engine | undefined;
   readonly #publishes = new Rerun(() => this.#publish());
+  /** From the first table of an image to its being in force; in seconds. */
+  readonly publishTimes = new Histogram();
   #failure: unknown;
 
   /**
@@ -105,7 +108,9 @@ export class Forwarding {
       } else {
         await this.#engine.publish(next.image);
         this.#assembly = next;
-        const ms = Number((performance.now() - startMs).toFixed(1));
+        const tookMs = performance.now() - startMs;
+        this.publishTimes.record(tookMs / 1000);
+        const ms = Number(tookMs.toFixed(1));
         const { generation } = next.image;
         this.#log.info({ event: 'published', generation, ms }, `generation ${generation} is in force`);
       }

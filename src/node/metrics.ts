@@ -1,126 +1,172 @@
 /**
- * What a node measures, as tables: read from what is in force and from counters, without a string made for a series that was there
- * before. 5,000 backends take 1 ms.
+ * What a node measures, as tables: read from what is in force and from counters. What only another image changes is made once an image
+ * (backend-columns.ts), so that 5,000 backends take a millisecond.
  */
-import type { ConfigFileStatus, Readiness } from '../api/status.js';
+import type { BackendStatus, ConfigFileStatus, DrainStatus, Readiness } from '../api/status.js';
 import type { NodeConfig } from '../config/types.js';
 import { L, VERDICTS } from '../core/layout.gen.js';
 import type { Engine } from '../engine/contract.js';
 import { COUNTERS_PER_ENTRY } from '../forward/counters.js';
-import { info, type MetricTable, single } from '../metrics/table.js';
+import { type Histogram, histogramColumn } from '../metrics/histogram.js';
+import { reloadTable } from '../metrics/reloads.js';
+import { info, type MetricTable, single, states } from '../metrics/table.js';
+import type { Membership } from '../pool/membership.js';
+import type { EligibilityMode } from '../table/eligible.js';
+import type { PathReportCounts } from '../underlay/path-mtus.js';
 import type { AssembledPool, Assembly } from './assemble.js';
+import { BackendColumns } from './backend-columns.js';
+import type { CheckTimes } from './check-times.js';
 
 export interface NodeMeasures {
   readonly node: NodeConfig & { readonly interface: string };
   readonly keyFingerprint: () => string;
   readonly configFile: () => ConfigFileStatus;
   readonly readiness: () => Readiness;
+  /** Why what the node remembers is not kept; undefined when it is. */
+  readonly unkept: () => string | undefined;
+  readonly checks: CheckTimes;
+  readonly pools: () => Membership;
+  readonly pathReports: () => Readonly<PathReportCounts>;
+  /** By the text of a backend's address; undefined before it was asked. */
+  readonly agent: (address: string) => BackendStatus['agent'];
+  /** Undefined for a member that does not drain. */
+  readonly drain: (pool: string, backend: string) => Pick<DrainStatus, 'done'> | undefined;
   /** Undefined until the node forwards. */
-  readonly forwarded: () =>
-    | { readonly engine: Engine; readonly forwarding: { readonly assembly: Assembly } }
-    | undefined;
+  readonly forwarded: () => Measured | undefined;
 }
 
-/** What a pool's tables say of its members: the same for as long as they are in force. */
-interface PoolPart {
-  readonly rows: readonly (readonly string[])[];
-  readonly up: Uint8Array;
+export interface Measured {
+  readonly engine: Engine;
+  /** Whether another engine would be faster, and does not work here. */
+  readonly isSlower: boolean;
+  readonly forwarding: {
+    readonly assembly: Assembly;
+    readonly failure: string | undefined;
+    readonly publishTimes: Histogram;
+  };
 }
 
+const MODES: readonly EligibilityMode[] = ['normal', 'panic', 'draining', 'all_down', 'none'];
 const verdictRows = VERDICTS.map(({ name }) => [name]);
 
 export class NodeMetrics {
   readonly #measures: NodeMeasures;
-  readonly #parts = new WeakMap<AssembledPool, PoolPart>();
+  readonly #backends = new BackendColumns();
 
   constructor(measures: NodeMeasures) {
     this.#measures = measures;
   }
 
   async collect(): Promise<readonly MetricTable[]> {
-    const { node, keyFingerprint, configFile, readiness, forwarded } = this.#measures;
+    const { node, keyFingerprint, configFile, readiness, unkept, checks, forwarded } = this.#measures;
     const { ready, services } = readiness();
     const { loadedAt, refused } = configFile();
     const running = forwarded();
+    checks.keep(this.#measures.pools());
     return [
-      single({
-        anyhop_ready: ready,
-        anyhop_config_last_reload_successful: refused === undefined,
-        anyhop_config_last_reload_timestamp_seconds: Date.parse(loadedAt) / 1000,
-      }),
+      single({ anyhop_ready: ready, anyhop_state_not_kept: unkept() !== undefined }),
+      reloadTable(refused === undefined, Date.parse(loadedAt)),
       info('anyhop_node_info', [[node.name, node.interface, keyFingerprint(), String(L.FLOW_HASH_VERSION)]]),
       {
         rows: services.map(({ name }) => [name]),
         columns: { anyhop_service_ready: services.map((each) => Number(each.ready)) },
       },
-      ...(running === undefined ? [] : await this.#ofEngine(running.engine, running.forwarding)),
+      ...checks.tables(),
+      ...(running === undefined ? [] : await this.#ofEngine(running)),
     ];
   }
 
-  async #ofEngine(
-    engine: Engine,
-    forwarding: { readonly assembly: Assembly },
-  ): Promise<readonly MetricTable[]> {
+  async #ofEngine({ engine, isSlower, forwarding }: Measured): Promise<readonly MetricTable[]> {
     const { received, sent, sendFailed, missed } = await engine.engineCounters();
-    const { verdicts, services, backends } = engine.counters();
-    const { assembly } = forwarding; // after the wait: one that goes with the counters
-    const serviceNumbers = assembly.services.map(({ name }) => assembly.numbers.services.of(name));
-    const parts = assembly.pools.map((pool) => this.#partOf(pool));
-    const backendNumbers = assembly.pools.flatMap(({ name, tables, state }) =>
-      tables.names.slice(0, state.length).map((each) => assembly.numbers.backends.of(`${name}/${each}`)),
-    );
+    const counters = engine.counters();
+    const { assembly, failure, publishTimes } = forwarding; // after the wait: one that goes with the counters
+    const { raised, withoutSize, unrelated, lost } = this.#measures.pathReports();
     return [
       info('anyhop_engine_info', [[engine.name, engine.mode]]),
       single({
+        anyhop_engine_slower_than_fastest: isSlower,
+        anyhop_engine_detached: engine.detached !== undefined,
         anyhop_engine_received_packets_total: received,
         anyhop_engine_sent_packets_total: sent,
         anyhop_engine_send_failed_packets_total: sendFailed,
         anyhop_engine_missed_packets_total: missed,
+        anyhop_image_generation: assembly.image.generation,
+        anyhop_image_bytes: assembly.image.bytes.length,
+        anyhop_image_publish_failed: failure !== undefined,
       }),
-      { rows: verdictRows, columns: { anyhop_packets_total: verdicts.subarray(0, verdictRows.length) } },
+      { rows: [[]], columns: { anyhop_image_publish_seconds: histogramColumn([publishTimes]) } },
       {
-        rows: assembly.services.map(({ name }) => [name]),
-        columns: {
-          anyhop_service_packets_total: picked(services, serviceNumbers, 0),
-          anyhop_service_bytes_total: picked(services, serviceNumbers, 1),
-        },
+        rows: [['raised'], ['without_size'], ['unrelated'], ['lost']],
+        columns: { anyhop_path_reports_total: [raised, withoutSize, unrelated, lost] },
       },
       {
-        rows: parts.flatMap(({ rows }) => rows),
+        rows: verdictRows,
+        columns: { anyhop_packets_total: counters.verdicts.subarray(0, verdictRows.length) },
+      },
+      ...this.#ofServices(assembly, counters.services),
+      ...this.#ofPools(assembly.pools),
+      ...this.#backends.tables(assembly, counters.backends, this.#measures.agent),
+    ];
+  }
+
+  #ofServices({ services, numbers }: Assembly, counted: Float64Array): readonly MetricTable[] {
+    const at = services.map(({ name }) => numbers.services.of(name) * COUNTERS_PER_ENTRY);
+    return [
+      info(
+        'anyhop_service_info',
+        services.map(({ name, vip, protocol, portFirst, portLast, pool }) => {
+          const port = portFirst === portLast ? String(portFirst) : `${portFirst}-${portLast}`;
+          return [name, vip.text, protocol, port, pool];
+        }),
+      ),
+      {
+        rows: services.map(({ name }) => [name]),
         columns: {
-          anyhop_backend_packets_total: picked(backends, backendNumbers, 0),
-          anyhop_backend_bytes_total: picked(backends, backendNumbers, 1),
-          anyhop_backend_up: joined(parts.map(({ up }) => up)),
+          anyhop_service_packets_total: at.map((index) => counted[index] ?? 0),
+          anyhop_service_bytes_total: at.map((index) => counted[index + 1] ?? 0),
         },
       },
     ];
   }
 
-  #partOf(pool: AssembledPool): PoolPart {
-    let part = this.#parts.get(pool);
-    if (part === undefined) {
-      const members = pool.tables.members.slice(0, pool.state.length);
-      part = {
-        rows: members.map(({ name }) => [pool.name, name]),
-        up: Uint8Array.from(members, ({ health }) => Number(health === 'up')),
-      };
-      this.#parts.set(pool, part);
-    }
-    return part;
+  #ofPools(pools: readonly AssembledPool[]): readonly MetricTable[] {
+    const memberships = this.#measures.pools();
+    const drains = pools.map(({ name, state }) => {
+      const draining = state.filter((member) => member.state === 'draining');
+      const done = draining.filter((member) => this.#measures.drain(name, member.name)?.done === true);
+      return [draining.length - done.length, done.length];
+    });
+    return [
+      info(
+        'anyhop_pool_info',
+        pools.map(({ name, tables }) => [name, tables.ownersDigest]),
+      ),
+      info(
+        'anyhop_pool_alternates_info',
+        pools.map(({ name, tables }) => [name, tables.alternatesDigest]),
+      ),
+      states(
+        'anyhop_pool_mode',
+        MODES,
+        pools.map(({ name, tables }) => ({ labels: [name], state: tables.mode })),
+      ),
+      {
+        rows: pools.flatMap(({ name }) => [
+          [name, 'open'],
+          [name, 'done'],
+        ]),
+        columns: { anyhop_pool_drains: drains.flat() },
+      },
+      {
+        rows: pools.map(({ name }) => [name]),
+        columns: {
+          anyhop_pool_slots: pools.map(({ slots }) => slots),
+          anyhop_pool_remembered_states: pools.map(({ remembered }) => remembered.length),
+          anyhop_pool_changes_waiting: pools.map(
+            ({ name }) => memberships.get(name)?.changes.queue.length ?? 0,
+          ),
+        },
+      },
+    ];
   }
-}
-
-/** Of each counter its packets (0) or bytes (1); one that has not counted yet has none. */
-function picked(counters: Float64Array, numbers: readonly number[], which: 0 | 1): Float64Array {
-  return Float64Array.from(numbers, (number) => counters[number * COUNTERS_PER_ENTRY + which] ?? 0);
-}
-
-function joined(columns: readonly Uint8Array[]): Float64Array {
-  const all = new Float64Array(columns.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const column of columns) {
-    all.set(column, at);
-    at += column.length;
-  }
-  return all;
 }

@@ -18,13 +18,13 @@ import { keyFingerprint } from '../hash/key.js';
 import type { Image } from '../image/read.js';
 import { markedBackends, reachedBackends } from '../pool/membership.js';
 import { warnAboutVeth } from '../underlay/veth.js';
-import { Listener } from '../web/listener.js';
+import type { Listener } from '../web/listener.js';
 import { type Forwarded, NodeActions } from './actions.js';
 import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
 import { Following } from './following.js';
 import { Forwarding } from './forwarding.js';
-import { NodeMetrics } from './metrics.js';
+import { listenFor } from './listening.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
 import { changeStatus, drainStatus, overrideStatus } from './pool-status.js';
@@ -42,6 +42,8 @@ const ENGINE_ENDED = 'the engine ended';
 const LEAVES_AT = 'SIGTERM';
 
 export interface Running extends Forwarded {
+  /** Whether `auto` would rather have another engine, which does not work here. */
+  readonly isSlower: boolean;
   readonly rates: Rates;
 }
 
@@ -123,14 +125,16 @@ export class Node {
       now,
       log,
     });
-    const metrics = new NodeMetrics({
-      node: first.config.node,
-      keyFingerprint: () => keyFingerprint(this.#pools.file.node.key.reveal()),
+    this.#listener = listenFor({
+      config: first.config,
+      pools: this.#pools,
+      backends: this.#backends,
+      readiness: this.#readiness,
       configFile: () => this.actions.configFile,
-      readiness: () => this.#readiness.current(),
+      unkept: () => host.store.problem,
       forwarded: () => this.#running,
+      log,
     });
-    this.#listener = new Listener(first.config.node.metrics, { log, collect: () => metrics.collect() });
   }
 
   /**
@@ -165,7 +169,7 @@ export class Node {
     forwarding.drive(engine);
     const rates = new Rates(() => engine.counters());
     const status = (): Promise<NodeStatus> => this.#status(chosen, rates);
-    const running: Running = { engine, forwarding, rates, status };
+    const running: Running = { engine, isSlower, forwarding, rates, status };
     this.#running = running;
     this.#followChanges(forwarding);
     // Before a reload does it: a file that changes while no process runs is compared with what is in force.

@@ -1,0 +1,45 @@
+/** The node's HTTP listener, and what it measures for it: connects metrics.ts with the parts of a node. */
+import type { ConfigFileStatus } from '../api/status.js';
+import type { LoadedConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import { keyFingerprint } from '../hash/key.js';
+import { Listener } from '../web/listener.js';
+import type { Backends } from './backends.js';
+import { CheckTimes } from './check-times.js';
+import { type Measured, NodeMetrics } from './metrics.js';
+import type { NodePools } from './node-pools.js';
+import type { NodeReadiness } from './readiness.js';
+
+export interface ListeningNode {
+  readonly config: LoadedConfig<'run'>;
+  readonly pools: NodePools;
+  readonly backends: Backends;
+  readonly readiness: NodeReadiness;
+  readonly configFile: () => ConfigFileStatus;
+  /** Why what the node remembers is not kept; undefined when it is. */
+  readonly unkept: () => string | undefined;
+  /** Undefined until the node forwards. */
+  readonly forwarded: () => Measured | undefined;
+  readonly log: Logger;
+}
+
+/** It listens at once, also while the node starts. */
+export function listenFor(node: ListeningNode): Listener {
+  const { config, pools, backends, readiness, configFile, unkept, forwarded, log } = node;
+  const checks = new CheckTimes();
+  backends.health.onCheck(checks.count);
+  const metrics = new NodeMetrics({
+    node: config.node,
+    keyFingerprint: () => keyFingerprint(pools.file.node.key.reveal()),
+    configFile,
+    readiness: () => readiness.current(),
+    unkept,
+    checks,
+    pools: () => pools.pools,
+    pathReports: () => backends.paths.counts,
+    agent: (address) => backends.agents.status(address),
+    drain: (pool, backend) => backends.drains.status(pool, backend),
+    forwarded,
+  });
+  return new Listener(config.node.metrics, { log, collect: () => metrics.collect() });
+}
