@@ -38,6 +38,8 @@ export interface Authority {
    * Resolves to its serial number in upper-case hexadecimal digits.
    */
   serverCertificate(file: string, names: readonly string[], days?: number): Promise<string>;
+  /** The same for a machine that is client and server, such as a node among its siblings. */
+  peerCertificate(file: string, names: readonly string[], days?: number): Promise<string>;
   /** For a client, which has the common name. Resolves to the serial number, like the other. */
   clientCertificate(file: string, name: string, days?: number): Promise<string>;
 }
@@ -61,12 +63,14 @@ export async function createAuthority(directory: string, name = 'ca'): Promise<A
     await replaceOwnFile(path, text);
     return new X509Certificate(text).serialNumber;
   };
+  const issueFor = (usage: string, path: string, names: readonly string[], days: number): Promise<string> => {
+    const alternatives = names.map((each) => `${isIP(each) === 0 ? 'DNS' : 'IP'}:${each}`).join(',');
+    return issue(path, names[0]!, days, [`extendedKeyUsage=${usage}`, `subjectAltName=${alternatives}`]);
+  };
   return {
     file,
-    serverCertificate(path, names, days = LEAF_DAYS) {
-      const alternatives = names.map((each) => `${isIP(each) === 0 ? 'DNS' : 'IP'}:${each}`).join(',');
-      return issue(path, names[0]!, days, ['extendedKeyUsage=serverAuth', `subjectAltName=${alternatives}`]);
-    },
+    serverCertificate: (path, names, days = LEAF_DAYS) => issueFor('serverAuth', path, names, days),
+    peerCertificate: (path, names, days = LEAF_DAYS) => issueFor('serverAuth,clientAuth', path, names, days),
     clientCertificate: (path, subject, days = LEAF_DAYS) =>
       issue(path, subject, days, ['extendedKeyUsage=clientAuth']),
   };

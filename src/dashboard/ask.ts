@@ -1,25 +1,31 @@
 /**
- * One question over HTTP, to the node's own control socket or to the dashboard of a sibling, and its answer as JSON: whole, bounded and in
- * time, or an error. A sibling may be broken or in foreign hands, so no answer is followed elsewhere and none is believed in its shape.
+ * One question over HTTP, to the node's own control socket or to the dashboard of a sibling, and the text of its answer: whole, bounded and in
+ * time, or an error. A sibling may be broken or in foreign hands, so no answer is followed elsewhere.
  */
 import { type IncomingMessage, request as overHttp, type RequestOptions } from 'node:http';
 import { request as overTls, type RequestOptions as TlsOptions } from 'node:https';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import { formatDuration } from '../core/time.js';
 
 export interface Bounds {
   /** For the whole answer. */
   readonly timeoutMs: number;
+  /** Unzipped. */
   readonly bytesMax: number;
 }
 
-/** @throws Error of the system or with a reason in words */
-export function askSocket(socketPath: string, path: string, bounds: Bounds): Promise<unknown> {
+const unzip = promisify(gunzip);
+
+/** @throws Error of the system, or with a reason in words */
+export function askSocket(socketPath: string, path: string, bounds: Bounds): Promise<string> {
   return answerOf((options) => overHttp(options), { socketPath, path, agent: false }, bounds);
 }
 
 /** @throws as askSocket; also Error of TLS */
-export function askTls(options: TlsOptions, bounds: Bounds): Promise<unknown> {
-  const all: TlsOptions = { ...options, rejectUnauthorized: true, minVersion: 'TLSv1.3' };
+export function askTls(options: TlsOptions, bounds: Bounds): Promise<string> {
+  const headers = { 'accept-encoding': 'gzip' };
+  const all: TlsOptions = { ...options, headers, rejectUnauthorized: true, minVersion: 'TLSv1.3' };
   return answerOf((each) => overTls(each), all, bounds);
 }
 
@@ -27,7 +33,7 @@ function answerOf<T extends RequestOptions>(
   start: (options: T) => ReturnType<typeof overHttp>,
   options: T,
   { timeoutMs, bytesMax }: Bounds,
-): Promise<unknown> {
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const asked = start(options);
     const timer = setTimeout(
@@ -46,17 +52,19 @@ function answerOf<T extends RequestOptions>(
   });
 }
 
-async function read(response: IncomingMessage, bytesMax: number): Promise<unknown> {
+async function read(response: IncomingMessage, bytesMax: number): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of response as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > bytesMax) throw new Error(`more than ${bytesMax} bytes`);
+    if (bytes > bytesMax) throw new Error(`its answer has more than ${bytesMax} bytes`);
     parts.push(part);
   }
-  const text = Buffer.concat(parts).toString();
+  const body = Buffer.concat(parts);
+  const isZipped = response.headers['content-encoding'] === 'gzip';
+  const text = (isZipped ? await unzip(body, { maxOutputLength: bytesMax }) : body).toString();
   if (response.statusCode !== 200) throw new Error(refusalIn(text) ?? `it answers ${response.statusCode}`);
-  return JSON.parse(text);
+  return text;
 }
 
 /** What an error of the control API says. */

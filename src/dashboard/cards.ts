@@ -1,165 +1,153 @@
 /**
- * From what a node says about itself to what the page shows: NodeStatus and EventsReport to values of the board (wire.ts). Pure. Every text
- * that came from elsewhere (reasons of checks, messages of agents) becomes one safe line here.
+ * From the view of a fleet to the values of the board (wire.ts). Pure. Every text that came from elsewhere (reasons of checks, messages of
+ * agents, names that siblings tell) becomes one safe line here.
  */
-import type { EventsReport } from '../api/api.js';
-import type { BackendStatus, NodeStatus, PoolStatus, ServiceStatus } from '../api/status.js';
-import { VERDICTS } from '../core/layout.gen.js';
 import { printable } from '../core/printable.js';
-import type { BackendCard, EventCard, Glance, NodeCard, PoolCard, ServiceCard, VerdictCard } from './wire.js';
+import type { BackendRow } from '../view/backends.js';
+import type { EventRow } from '../view/events.js';
+import type { FleetView } from '../view/fleet.js';
+import type { NodeRow } from '../view/nodes.js';
+import type { PoolRow } from '../view/pools.js';
+import type { ServiceRow } from '../view/services.js';
+import type {
+  BackendCard,
+  HereCard,
+  NodeCard,
+  PoolCard,
+  ServiceCard,
+  SummaryCard,
+  TroubleCard,
+} from './wire.js';
 
-/** What the keys of a status begin with. */
-export const STATUS_PREFIXES = ['node', 'service/', 'pool/', 'backend/', 'rates/', 'verdicts'] as const;
-export const EVENT_PREFIXES = ['event/'] as const;
-const EVENT_CHARS_MAX = 600;
+/** A screen holds no more; how many there are beyond is told. */
+const TROUBLES_MAX = 20;
+const TEXT_CHARS_MAX = 600;
 
-const ACTIONS = new Map(VERDICTS.map((verdict) => [verdict.name, verdict]));
-
-export function cardsOf(status: NodeStatus): Map<string, unknown> {
+/** @param node whose dashboard this is */
+export function cardsOf(view: FleetView, node: string): Map<string, unknown> {
+  const { at, summary, troubles, nodes, services, pools, backends, verdicts, events } = view;
   const cards = new Map<string, unknown>();
-  cards.set('node', nodeCard(status));
-  const readiness = new Map(status.readiness.services.map((service) => [service.name, service]));
-  for (const service of status.services)
-    cards.set(`service/${service.name}`, serviceCard(service, readiness.get(service.name)));
-  cards.set('rates/services', ratesOf(status.services));
-  for (const pool of status.pools) {
-    cards.set(`pool/${pool.name}`, poolCard(pool));
-    cards.set(`rates/pool/${pool.name}`, ratesOf(pool.backends));
-    for (const backend of pool.backends)
-      cards.set(`backend/${pool.name}/${backend.name}`, backendCard(backend));
+  const here: HereCard = {
+    node,
+    nodes: nodes.map(({ label }) => label),
+    services: services.map(({ name }) => name),
+    pools: pools.map(({ name }) => name),
+  };
+  const told = troubles.slice(0, TROUBLES_MAX);
+  cards.set('here', here);
+  cards.set('summary', { ...summary, more: troubles.length - told.length } satisfies SummaryCard);
+  cards.set(
+    'troubles',
+    told.map(({ level, kind, text }): TroubleCard => ({ level, kind, text: safe(text) })),
+  );
+  for (const row of nodes) cards.set(`node/${row.label}`, nodeCard(row, at));
+  for (const row of services) cards.set(`service/${row.name}`, serviceCard(row));
+  cards.set('rates/services', services.flatMap(rates));
+  const members = new Map<string, BackendRow[]>(pools.map(({ name }) => [name, []]));
+  for (const row of backends) {
+    members.get(row.pool)?.push(row);
+    cards.set(`backend/${row.pool}/${row.name}`, backendCard(row, at));
   }
-  cards.set('verdicts', verdictCards(status));
+  for (const row of pools) {
+    const own = members.get(row.name)!;
+    cards.set(`pool/${row.name}`, poolCard(row, own));
+    cards.set(`rates/pool/${row.name}`, own.flatMap(backendRates));
+  }
+  cards.set(
+    'verdicts',
+    verdicts.map((row) => ({
+      ...row,
+      name: safe(row.name),
+      packetsPerSecond: Math.round(row.packetsPerSecond),
+    })),
+  );
+  for (const [key, card] of eventCards(events)) cards.set(key, card);
   return cards;
 }
 
-export function eventCards({ events }: EventsReport): Map<string, unknown> {
-  const cards = new Map<string, unknown>();
-  const count = new Map<string, number>();
-  for (const { at, level, event, message } of events) {
-    const number = count.get(at) ?? 0;
-    count.set(at, number + 1);
-    const card: EventCard = { at, level, event, message: printable(message, EVENT_CHARS_MAX) };
-    cards.set(`event/${at}/${number}`, card);
-  }
-  return cards;
-}
-
-export function glanceOf(status: NodeStatus): Glance {
-  const backends = status.pools.flatMap((pool) => pool.backends);
-  const drops = Object.entries(status.verdicts).filter(([name]) => ACTIONS.get(name)?.action === 'drop');
+function nodeCard({ label, name, state, reasons, ageMs, detail }: NodeRow, at: number): NodeCard {
+  const { upMs, ...rest } = detail ?? {};
   return {
-    node: status.node,
-    version: status.version,
-    ready: status.readiness.ready,
-    reasons: status.readiness.reasons.map((reason) => printable(reason)),
-    engine: status.engine.name,
-    packetsPerSecond: Math.round(sum(status.services.map((service) => service.packetsPerSecond))),
-    bytesPerSecond: Math.round(sum(status.services.map((service) => service.bytesPerSecond))),
-    dropsPerSecond: Math.round(sum(drops.map(([, verdict]) => verdict.packetsPerSecond))),
-    backends: {
-      total: backends.length,
-      up: backends.filter((backend) => healthOf(backend) === 'up').length,
-      draining: backends.filter(({ state }) => state === 'draining').length,
-    },
-    digests: Object.fromEntries(status.pools.map(({ name, digests }) => [name, digests.owners])),
-  };
-}
-
-function nodeCard(status: NodeStatus): NodeCard {
-  const { engine, readiness, config, image } = status;
-  return {
-    node: status.node,
-    version: status.version,
-    startedAt: status.startedAt,
-    interface: status.interface,
-    engine: engine.name,
-    engineReason: printable(engine.reason),
-    generation: image.generation,
-    ready: readiness.ready,
-    reasons: readiness.reasons.map((reason) => printable(reason)),
-    config: {
-      file: printable(config.file),
-      loadedAt: config.loadedAt,
-      ...(config.refused && { refused: printable(config.refused.message, EVENT_CHARS_MAX) }),
-    },
-    ...(image.failed !== undefined && { imageFailed: printable(image.failed) }),
-    services: status.services.map(({ name }) => name),
-    pools: status.pools.map(({ name }) => name),
-  };
-}
-
-function serviceCard(
-  { vip, protocol, portFirst, portLast, pool }: ServiceStatus,
-  readiness: { readonly ready: boolean; readonly reason?: string } | undefined,
-): ServiceCard {
-  return {
-    vip,
-    protocol,
-    ports: portFirst === portLast ? `${portFirst}` : `${portFirst}-${portLast}`,
-    pool,
-    ready: readiness?.ready ?? false,
-    ...(readiness?.reason !== undefined && { reason: printable(readiness.reason) }),
-  };
-}
-
-function poolCard({ mode, slots, digests, backends, change }: PoolStatus): PoolCard {
-  return {
-    mode,
-    slots,
-    digest: digests.owners,
-    backends: backends.map(({ name }) => name),
-    ...(change.settlesAt !== undefined && { settlesAt: change.settlesAt }),
-    queued: change.queued.flatMap(({ changes }) => changes.map((text) => printable(text))),
-  };
-}
-
-function backendCard(backend: BackendStatus): BackendCard {
-  const { address, weight, state, healthReason, healthSince, slots, drain, agent, nextHop } = backend;
-  const health = healthOf(backend);
-  const reason = healthReason ?? ('missing' in nextHop ? nextHop.missing : undefined);
-  return {
-    address,
-    weight,
+    label,
+    name: safe(name),
     state,
-    health,
-    ...(health !== 'up' && reason !== undefined && { reason: printable(reason) }),
-    since: healthSince,
-    slots,
-    connections: agent?.connections ?? null,
-    ...(drain && {
-      drain: {
-        since: drain.since,
-        deadline: drain.deadline,
-        left: drain.connections,
-        ...(drain.unknown !== undefined && { unknown: printable(drain.unknown) }),
-        done: drain.done,
+    reasons: reasons.map(safe),
+    ...(state === 'silent' && { heardAt: before(ageMs, at) }),
+    ...(detail && {
+      detail: {
+        ...(rest as Omit<typeof detail, 'upMs'>),
+        version: safe(detail.version),
+        engine: safe(detail.engine),
+        mode: safe(detail.mode),
+        interface: safe(detail.interface),
+        bytesPerSecond: Math.round(detail.bytesPerSecond),
+        startedAt: before(upMs, at),
+        refused: detail.refused && safe(detail.refused),
+        imageFailed: detail.imageFailed && safe(detail.imageFailed),
       },
     }),
-    ...(agent?.why !== undefined && { agentSilent: printable(agent.why) }),
   };
 }
 
-function healthOf({ health, reachable }: BackendStatus): BackendCard['health'] {
-  return health === 'up' && !reachable ? 'unreachable' : health;
+function serviceCard({ packets, bytes, packetsPerSecond, bytesPerSecond, ...row }: ServiceRow): ServiceCard {
+  const notReadyOn = row.notReadyOn.map(({ node, reason }) => ({ node: safe(node), reason: safe(reason) }));
+  return { ...row, name: safe(row.name), vip: safe(row.vip), notReadyOn };
 }
 
-function verdictCards({ verdicts }: NodeStatus): VerdictCard[] {
-  return Object.entries(verdicts).map(([name, { packets, packetsPerSecond }]) => {
-    const { action = 'drop', description = '' } = ACTIONS.get(name) ?? {};
-    return { name, action, meaning: description, packets, packetsPerSecond: Math.round(packetsPerSecond) };
-  });
+function poolCard({ name: _, queued, ...row }: PoolRow, members: readonly BackendRow[]): PoolCard {
+  return {
+    ...row,
+    queued: queued.map((one) => ({ ...one, changes: one.changes.map(safe) })),
+    members: members.map(({ name }) => name),
+  };
 }
 
-/** Packets and bytes a second of each, one after the other. */
-function ratesOf(
-  counted: readonly { readonly packetsPerSecond: number; readonly bytesPerSecond: number }[],
-): number[] {
-  return counted.flatMap(({ packetsPerSecond, bytesPerSecond }) => [
-    Math.round(packetsPerSecond),
-    Math.round(bytesPerSecond),
-  ]);
+function backendCard(row: BackendRow, at: number): BackendCard {
+  const { address, weight, state, isDraining, downOn, nodes, slots, drain, agent, reason, sinceMs } = row;
+  return {
+    address: safe(address),
+    weight,
+    state,
+    isDraining,
+    downOn: downOn.map(safe),
+    nodes,
+    slots,
+    ...(drain && {
+      drain: { ...drain, ...(drain.unknown !== undefined && { unknown: safe(drain.unknown) }) },
+    }),
+    ...(reason !== undefined && { reason: safe(reason) }),
+    since: before(sinceMs, at),
+    ...(agent?.reachable === false && { agentSilent: safe(agent.why ?? 'no answer') }),
+  };
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+function eventCards(events: readonly EventRow[]): Map<string, EventRow> {
+  const cards = new Map<string, EventRow>();
+  const count = new Map<string, number>();
+  for (const { at, node, level, event, message } of events) {
+    const place = `${at}/${node}`;
+    const number = count.get(place) ?? 0;
+    count.set(place, number + 1);
+    const card = { at: safe(at), node: safe(node), level, event: safe(event), message: safe(message) };
+    cards.set(`event/${place}/${number}`, card);
+  }
+  return cards;
+}
+
+/** Packets and bytes a second. */
+function rates({ packetsPerSecond, bytesPerSecond }: ServiceRow | BackendRow): number[] {
+  return [Math.round(packetsPerSecond), Math.round(bytesPerSecond)];
+}
+
+function backendRates(row: BackendRow): number[] {
+  return [...rates(row), row.drain?.connections ?? row.agent?.connections ?? -1];
+}
+
+/** The moment of an age, in whole seconds, so that it stays what it is. */
+function before(ageMs: number | undefined, at: number): number | undefined {
+  return ageMs === undefined ? undefined : Math.round((at - ageMs) / 1000) * 1000;
+}
+
+function safe(text: string): string {
+  return printable(text, TEXT_CHARS_MAX);
 }

@@ -2,34 +2,39 @@
  * The dashboard of a node: one page and what it asks for. It runs in the thread of the HTTP listener (src/web), reads the node through its
  * control socket as any client does, and changes nothing. The listener has checked host, method, login and certificate before.
  *
- *   browser --GET /--> page, modules, style          node <--control socket-- source.ts --> board.ts --> watchers.ts --> browser
- *           --GET /api/stream--> server-sent events   siblings <--mutual TLS-- siblings.ts --^
+ *   browser --GET /--> page, modules, style          node <--control socket-- source.ts --> view --> board.ts --> watchers.ts --> browser
+ *           --GET /api/stream--> server-sent events   siblings <--mutual TLS--^
  *           --GET /api/slots, /api/moves--> slot-map.ts
+ *   sibling --GET /api/node--> what the node says
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Agent } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import type { Exchange, Mount, Mounted, Pages } from '../web/pages.js';
 import { askSocket } from './ask.js';
+import { AskedNode, NODE_PATH, ownNode, type Sibling, sibling } from './asked-node.js';
 import { Assets } from './assets.js';
-import { GLANCE_PATH, type Sibling, Siblings } from './siblings.js';
 import { movesReport, NotThere, type PoolMoment, poolMoment, slotsReport } from './slot-map.js';
 import { Source } from './source.js';
 import { WATCHERS_MAX } from './watchers.js';
-import type { Glance } from './wire.js';
 
 /** The inputs of 65,535 backends have some 20 MB. */
 const IN_FORCE_BOUNDS = { timeoutMs: 5_000, bytesMax: 64 * 1024 * 1024 };
 /** Siblings that ask at once share one answer of the node. */
-const GLANCE_MS = 900;
+const REPORT_MS = 900;
+/** Of a connection to a sibling that nobody asks any more. */
+const IDLE_MS = 10_000;
 /** Requests for tables that run or wait for their turn. */
 const TABLES_MAX = 8;
 const zip = promisify(gzip);
 
 /** What the node tells its dashboard. */
 export interface DashboardData {
+  /** The node's name. */
+  readonly name: string;
   /** Path of the node's control socket. */
   readonly socket: string;
   readonly siblings: readonly Sibling[];
@@ -43,12 +48,17 @@ class Dashboard implements Pages {
   readonly #source: Source;
   readonly #tables = new SerialQueue();
   #tablesAsked = 0;
-  #glance: { readonly atMs: number; readonly answer: Promise<Glance> } | undefined;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1, timeout: IDLE_MS });
+  #report: { readonly atMs: number; readonly text: Promise<string> } | undefined;
 
   constructor({ data, tls }: Mounted) {
-    const { socket, siblings } = data as DashboardData;
+    const { name, socket, siblings } = data as DashboardData;
     this.#socket = socket;
-    this.#source = new Source(socket, new Siblings(siblings, tls));
+    this.#source = new Source(
+      name,
+      new AskedNode(name, ownNode(socket)),
+      siblings.map((each) => new AskedNode(each.name, sibling(each, tls, this.#agent))),
+    );
   }
 
   answer(exchange: Exchange): boolean {
@@ -65,6 +75,7 @@ class Dashboard implements Pages {
 
   close(): void {
     this.#source.close();
+    this.#agent.destroy();
   }
 
   async #api(exchange: Exchange): Promise<void> {
@@ -73,8 +84,8 @@ class Dashboard implements Pages {
     switch (url.pathname) {
       case '/api/stream':
         return this.#stream(exchange);
-      case GLANCE_PATH:
-        return send(response, request, await this.#ownGlance());
+      case NODE_PATH:
+        return send(response, request, await this.#ownReport());
       case '/api/slots':
         return this.#ofTables(exchange, asked('pool'), slotsReport);
       case '/api/moves':
@@ -96,11 +107,14 @@ class Dashboard implements Pages {
     }
   }
 
-  #ownGlance(): Promise<Glance> {
+  /** The status of the node in a line, then its events. */
+  #ownReport(): Promise<string> {
     const nowMs = performance.now();
-    if (this.#glance === undefined || nowMs - this.#glance.atMs > GLANCE_MS)
-      this.#glance = { atMs: nowMs, answer: this.#source.glance() };
-    return this.#glance.answer;
+    if (this.#report === undefined || nowMs - this.#report.atMs > REPORT_MS) {
+      const text = ownNode(this.#socket)().then(({ status, events }) => `${status}\n${events}`);
+      this.#report = { atMs: nowMs, text };
+    }
+    return this.#report.text;
   }
 
   /** One after the other: the largest table takes some memory. */
@@ -115,7 +129,8 @@ class Dashboard implements Pages {
     try {
       await this.#tables.add(async () => {
         const inForce = await askSocket(this.#socket, '/in-force', IN_FORCE_BOUNDS);
-        await send(response, request, report(poolMoment(inForce, pool)));
+        const found = report(poolMoment(JSON.parse(inForce), pool));
+        await send(response, request, JSON.stringify(found));
       });
     } finally {
       this.#tablesAsked--;
@@ -126,9 +141,9 @@ class Dashboard implements Pages {
 async function send(
   response: ServerResponse,
   { headers, method }: IncomingMessage,
-  value: object,
+  content: string,
 ): Promise<void> {
-  const text = Buffer.from(JSON.stringify(value));
+  const text = Buffer.from(content);
   const isZipped = /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
   const body = isZipped ? await zip(text) : text;
   response.writeHead(200, {

@@ -3,38 +3,31 @@
  * nothing. What the page shows is never older than it says: without an answer the age grows, and the reason is told.
  */
 import type { ServerResponse } from 'node:http';
-import type { EventsReport } from '../api/api.js';
-import type { NodeStatus } from '../api/status.js';
-import { reasonOf } from '../core/reason.js';
-import { askSocket } from './ask.js';
+import { fleetView } from '../view/fleet.js';
+import type { AskedNode } from './asked-node.js';
 import { Board } from './board.js';
-import { cardsOf, EVENT_PREFIXES, eventCards, glanceOf, STATUS_PREFIXES } from './cards.js';
-import type { Siblings } from './siblings.js';
+import { cardsOf } from './cards.js';
 import { Watchers } from './watchers.js';
-import type { Glance } from './wire.js';
 
 const EVERY_MS = 1_000;
-/** The status of a node with 65,535 backends has some 30 MB. */
-const BOUNDS = { timeoutMs: 5_000, bytesMax: 128 * 1024 * 1024 };
 
 export class Source {
-  readonly board = new Board();
-  readonly watchers = new Watchers(this.board);
-  readonly #socket: string;
-  readonly #siblings: Siblings;
+  readonly watchers: Watchers;
+  readonly #board = new Board();
+  readonly #name: string;
+  readonly #own: AskedNode;
+  readonly #siblings: readonly AskedNode[];
   #timer: NodeJS.Timeout | undefined;
-  #isAsking = false;
-  #glance: Glance | undefined;
-  #answeredAtMs: number | undefined;
-  #silent: string | undefined;
 
-  /** @param socket the node's control socket */
-  constructor(socket: string, siblings: Siblings) {
-    this.#socket = socket;
+  /** @param name of the node itself */
+  constructor(name: string, own: AskedNode, siblings: readonly AskedNode[]) {
+    this.#name = name;
+    this.#own = own;
     this.#siblings = siblings;
+    this.watchers = new Watchers(this.#board);
   }
 
-  /** From now on a browser watches. It is told what is known, and the node is asked. */
+  /** From now on a browser watches. It is told what is known, and the nodes are asked. */
   watch(response: ServerResponse): void {
     this.watchers.add(response, () => this.#left());
     this.#tell();
@@ -45,12 +38,6 @@ export class Source {
   close(): void {
     clearInterval(this.#timer);
     this.watchers.close();
-    this.#siblings.close();
-  }
-
-  /** @throws Error when the node does not answer */
-  async glance(): Promise<Glance> {
-    return glanceOf((await askSocket(this.#socket, '/status', BOUNDS)) as NodeStatus);
   }
 
   /** Ends asking, if nobody watches any more. */
@@ -60,43 +47,32 @@ export class Source {
     this.#timer = undefined;
   }
 
-  /** Each second something is told, also while an answer is waited for. */
+  /** A node that answers late is told of late, and keeps nobody else waiting. */
   #turn(): void {
-    if (this.#isAsking) {
-      this.#tell();
-      return;
-    }
-    this.#isAsking = true;
-    void this.#askAll().finally(() => {
-      this.#isAsking = false;
-      this.#tell();
+    for (const sibling of this.#siblings) void sibling.ask();
+    const late = setTimeout(() => this.#show(), EVERY_MS / 2);
+    void this.#own.ask().then(() => {
+      clearTimeout(late);
+      this.#show();
     });
-    void this.#siblings.ask().then(() => this.#showPeers());
   }
 
-  async #askAll(): Promise<void> {
-    try {
-      const status = (await askSocket(this.#socket, '/status', BOUNDS)) as NodeStatus;
-      const events = (await askSocket(this.#socket, '/events', BOUNDS)) as EventsReport;
-      this.board.replace(cardsOf(status), STATUS_PREFIXES);
-      this.board.replace(eventCards(events), EVENT_PREFIXES);
-      this.#glance = glanceOf(status);
-      this.#answeredAtMs = performance.now();
-      this.#silent = undefined;
-    } catch (error) {
-      this.#silent = reasonOf(error);
-    }
-    this.#showPeers();
+  #show(): void {
+    const nodes = [this.#own, ...this.#siblings].map(({ seen }) => seen);
+    const own = nodes[0].answer?.status.node ?? this.#name;
+    this.#board.replace(cardsOf(fleetView(nodes, Date.now()), own), ['']);
+    this.#tell();
   }
 
-  #showPeers(): void {
-    this.board.replace(this.#siblings.cards(this.#glance), ['peer/']);
-  }
-
+  /** Of the node that answered last: one that hangs does not make old what the others say. */
   #tell(): void {
+    const nodes = [this.#own, ...this.#siblings].map(({ seen }) => seen);
+    const latest = nodes.reduce((most, { answer }) => Math.max(most, answer?.at ?? 0), 0);
+    const isSilent = nodes.every(({ silence, answer }) => silence !== undefined || answer === undefined);
+    const { silence } = nodes[0];
     this.watchers.tell({
-      ageMs: this.#answeredAtMs === undefined ? null : Math.round(performance.now() - this.#answeredAtMs),
-      ...(this.#silent !== undefined && { silent: this.#silent }),
+      ageMs: latest === 0 ? null : Math.max(0, Date.now() - latest),
+      ...(isSilent && silence !== undefined && { silent: silence }),
     });
   }
 }

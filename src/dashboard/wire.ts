@@ -1,139 +1,77 @@
 /**
- * What travels from a node's dashboard to the page in the browser, and between the dashboards of a fleet. Plain JSON.
+ * What travels from a node's dashboard to the page in the browser. Plain JSON, made of the rows of src/view, so that the page says what
+ * `anyhop top` says.
  *
  * The page shows a board: values by key. A stream (`/api/stream`, server-sent events) tells all of it at first and then, once a second, only
- * the values that changed. Keys:
+ * the values that changed. So what changes every second (rates, ages) stands apart from what does not, and moments stand for ages. Keys:
  *
- *   node               NodeCard          of this node
- *   peer/NAME          PeerCard          of a node of the fleet, this one too
+ *   here               HereCard          the node whose dashboard this is
+ *   summary            SummaryCard
+ *   troubles           TroubleCard[]     the worst first
+ *   node/LABEL         NodeCard          a node of the fleet, this one too
  *   service/NAME       ServiceCard
  *   pool/NAME          PoolCard
  *   backend/POOL/NAME  BackendCard
- *   rates/services     number[]          packets and bytes a second of each service, in the order of NodeCard.services
- *   rates/pool/NAME    number[]          the same of each backend, in the order of PoolCard.backends
- *   verdicts           VerdictCard[]
- *   event/AT/N         EventCard
+ *   rates/services     number[]          packets and bytes a second of each service, in the order of HereCard.services
+ *   rates/pool/NAME    number[]          of each backend, in the order of PoolCard.members: the same, and TCP connections; -1 when nobody
+ *                                        can tell these
+ *   verdicts           VerdictRow[]
+ *   event/AT/NODE/N    EventRow
  */
+import type { BackendRow } from '../view/backends.js';
+import type { Summary } from '../view/fleet.js';
+import type { NodeDetail, NodeRow } from '../view/nodes.js';
+import type { PoolRow } from '../view/pools.js';
+import type { ServiceRow } from '../view/services.js';
+import type { Trouble } from '../view/troubles.js';
 
 export interface Update {
   /** Nothing that was told before holds: the first of a stream. */
   readonly first?: true;
-  /** How long ago the node answered last, in milliseconds; null when it has not answered yet. */
+  /** How long ago a node answered last, in milliseconds; null when none has yet. */
   readonly ageMs: number | null;
-  /** Why it does not answer; absent when it did. */
+  /** No node answers, and why this one does not; absent when one does. */
   readonly silent?: string;
   readonly set: Readonly<Record<string, unknown>>;
   /** Keys that are gone. */
   readonly gone: readonly string[];
 }
 
-export interface NodeCard {
+export interface HereCard {
   readonly node: string;
-  readonly version: string;
-  /** ISO 8601. */
-  readonly startedAt: string;
-  readonly interface: string;
-  readonly engine: string;
-  readonly engineReason: string;
-  readonly generation: number;
-  readonly ready: boolean;
-  /** Why it is not ready; empty when it is. */
-  readonly reasons: readonly string[];
-  readonly config: { readonly file: string; readonly loadedAt: string; readonly refused?: string };
-  /** Why the image in force is an older one; absent when it is not. */
-  readonly imageFailed?: string;
-  /** In the order of the file. */
+  readonly nodes: readonly string[];
   readonly services: readonly string[];
   readonly pools: readonly string[];
 }
 
-/** A node at a glance. */
-export interface Glance {
-  readonly node: string;
-  readonly version: string;
-  readonly ready: boolean;
-  readonly reasons: readonly string[];
-  readonly engine: string;
-  readonly packetsPerSecond: number;
-  readonly bytesPerSecond: number;
-  readonly dropsPerSecond: number;
-  readonly backends: { readonly total: number; readonly up: number; readonly draining: number };
-  /** Of the owners of each pool: equal on all nodes whose config and health marks are equal. */
-  readonly digests: Readonly<Record<string, string>>;
+export type SummaryCard = Summary & {
+  /** Troubles beyond those that are told. */
+  readonly more: number;
+};
+export type TroubleCard = Pick<Trouble, 'level' | 'kind' | 'text'>;
+
+/** Moments as milliseconds since 1970, whole seconds. */
+export interface NodeCard extends Pick<NodeRow, 'label' | 'name' | 'state' | 'reasons'> {
+  /** When it answered last; absent while it answers, and when it never did. */
+  readonly heardAt?: number | undefined;
+  readonly detail?: (Omit<NodeDetail, 'upMs'> & { readonly startedAt?: number | undefined }) | undefined;
 }
 
-export interface PeerCard {
-  readonly name: string;
-  readonly isSelf: boolean;
-  /** What it said last; absent when it has not answered yet. */
-  readonly glance?: Glance;
-  /** ISO 8601: when it answered last. */
-  readonly heardAt?: string;
-  /** Why it does not answer, and since when (ISO 8601); absent when it does. */
-  readonly silent?: { readonly why: string; readonly since: string };
-  /** Pools whose tables differ from this node's; empty when none do. */
-  readonly differs: readonly string[];
-}
+type Rates = 'packets' | 'bytes' | 'packetsPerSecond' | 'bytesPerSecond';
+export type ServiceCard = Omit<ServiceRow, Rates>;
+export type PoolCard = Omit<PoolRow, 'name'> & { readonly members: readonly string[] };
 
-export interface ServiceCard {
-  readonly vip: string;
-  readonly protocol: string;
-  /** `80`, or `8000-8010`. */
-  readonly ports: string;
-  readonly pool: string;
-  readonly ready: boolean;
-  readonly reason?: string;
-}
-
-export interface PoolCard {
-  /** `normal`, or the need in which owners were found. */
-  readonly mode: string;
-  readonly slots: number;
-  readonly digest: string;
-  readonly backends: readonly string[];
-  /** ISO 8601: when what changed last has settled; absent when all has. */
-  readonly settlesAt?: string;
-  /** Changes that wait, in words. */
-  readonly queued: readonly string[];
-}
-
-export interface BackendCard {
-  readonly address: string;
-  readonly weight: number;
-  readonly state: 'active' | 'draining';
-  /** `unreachable`: no next hop, whatever its check says. */
-  readonly health: 'up' | 'down' | 'dead' | 'unreachable';
+export interface BackendCard
+  extends Pick<
+    BackendRow,
+    'address' | 'weight' | 'state' | 'isDraining' | 'downOn' | 'nodes' | 'slots' | 'drain'
+  > {
   /** Why it is not up. */
-  readonly reason?: string;
-  /** ISO 8601: since when it is up, or not. */
-  readonly since: string;
-  readonly slots: number;
-  /** TCP connections that its agent counts; null when nobody can tell. */
-  readonly connections: number | null;
-  readonly drain?: {
-    readonly since: string;
-    readonly deadline: string;
-    readonly left: number | null;
-    readonly unknown?: string;
-    readonly done: boolean;
-  };
+  readonly reason?: string | undefined;
+  /** Since when its state is what it is. */
+  readonly since?: number | undefined;
   /** Why its agent does not answer; absent when it does, or there is none. */
-  readonly agentSilent?: string;
-}
-
-export interface VerdictCard {
-  readonly name: string;
-  readonly action: string;
-  readonly meaning: string;
-  readonly packets: number;
-  readonly packetsPerSecond: number;
-}
-
-export interface EventCard {
-  readonly at: string;
-  readonly level: 'info' | 'warn' | 'error';
-  readonly event: string;
-  readonly message: string;
+  readonly agentSilent?: string | undefined;
 }
 
 /** `/api/slots?pool=NAME`. */

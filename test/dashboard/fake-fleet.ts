@@ -8,12 +8,13 @@ export interface FleetSize {
 
 const SINCE = '2026-11-30T01:00:00.000Z';
 const SLOTS = 65_537;
+const COUNTERS = { missed: 0, sendFailed: 0 };
 
 /** A node whose backends are all up. @param second counts up the rates, so that each status differs from the one before */
-export function statusOf({ pools, backendsPerPool }: FleetSize, second = 0): NodeStatus {
+export function statusOf({ pools, backendsPerPool }: FleetSize, second = 0, node = 'edge-1'): NodeStatus {
   const named = Array.from({ length: pools }, (_, i) => `pool-${i + 1}`);
   return {
-    node: 'edge-1',
+    node,
     version: '0.1.0',
     pid: 1,
     startedAt: SINCE,
@@ -27,7 +28,7 @@ export function statusOf({ pools, backendsPerPool }: FleetSize, second = 0): Nod
     },
     config: { file: '/etc/anyhop/anyhop.yaml', loadedAt: SINCE },
     overrides: [],
-    engine: { name: 'xdp', mode: 'native', reason: 'the fastest here', counters: {} as never },
+    engine: { name: 'xdp', mode: 'native', reason: 'the fastest here', counters: COUNTERS as never },
     image: { generation: 7, digest: '00', bytes: 1_000_000 },
     services: named.map((pool, i) => service(pool, i, second)),
     pools: named.map((name, i) => poolOf(name, i, backendsPerPool, second)),

@@ -2,8 +2,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ControlActions } from '#anyhop/api/api.js';
+import type { Sibling } from '#anyhop/dashboard/asked-node.js';
 import { mount } from '#anyhop/dashboard/mount.js';
-import type { Sibling } from '#anyhop/dashboard/siblings.js';
 import { type FakeNode, fakeNode } from '../api/fake-node.js';
 
 export interface PageServer {
@@ -17,7 +17,11 @@ export async function pageServer(
   siblings: readonly Sibling[] = [],
 ): Promise<PageServer> {
   const node = await fakeNode(actions);
-  const pages = mount({ data: { socket: node.socket, siblings }, tls: undefined, log: () => undefined });
+  const pages = mount({
+    data: { name: 'edge-1', socket: node.socket, siblings },
+    tls: undefined,
+    log: () => undefined,
+  });
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://listener');
     const isPage = pages.answer({ request, response, url, stays: () => undefined });

@@ -60,12 +60,17 @@ describe('the page', { skip }, () => {
     await page.getByText('All 60 backends up.').waitFor({ timeout: LATE_MS });
     change = (status) =>
       withBackend(status, 'pool-2', 'web-17', { health: 'down', healthReason: 'connection refused' });
-    await page.locator('#sentence[data-state=bad]').waitFor({ timeout: LATE_MS });
+    await page.getByText('1 backend of 60 down.').waitFor({ timeout: LATE_MS });
+    assert.match(
+      (await page.locator('#troubles li').textContent()) ?? '',
+      /pool-2: web-17 is down for .*: connection refused/,
+    );
     const row = page.locator('#trouble tbody tr');
     assert.match((await row.textContent()) ?? '', /pool-2\/web-17.*down.*connection refused/);
+    assert.equal(await row.locator('td[data-state=bad]').textContent(), 'down');
     assert.match((await page.locator('#backends tbody tr').first().textContent()) ?? '', /pool-2\/web-17/);
     change = (status) => status;
-    await page.locator('#sentence[data-state=good]').waitFor({ timeout: LATE_MS });
+    await page.getByText('All 60 backends up.').waitFor({ timeout: LATE_MS });
     await page.context().close();
   });
 

@@ -1,52 +1,44 @@
-/** The top of the page: which node this is, one sentence on how it is, and how old what is shown is. */
-import type { BackendCard, NodeCard, PeerCard, PoolCard, ServiceCard, VerdictCard } from '../wire.js';
-import { byId, setData, setHidden, setText } from './dom.js';
-import { drawLine, POINTS_MAX, Series } from './plot.js';
-import { type Store, touches } from './store.js';
-import { amount, clock, lasting, short } from './text.js';
+/** The top of the page: which node this is, one sentence on how its fleet is, what is wrong, and how old what is shown is. */
+import { lasting, short } from '../../core/figures.js';
+import type { HereCard, NodeCard, SummaryCard, TroubleCard } from '../wire.js';
+import { byId, make, setData, setHidden, setText } from './dom.js';
+import { Colours, drawLine, POINTS_MAX, Series, Sizes } from './plot.js';
+import type { Store } from './store.js';
+import { clock, counted, whole } from './text.js';
 
 /** From here on what is shown counts as stale. */
 const STALE_MS = 3_000;
+/** Below, its age is the time between two updates. */
+const LIVE_MS = 2_000;
+const STATES = { ok: 'good', note: 'good', warn: 'warn', bad: 'bad' } as const;
 
-export interface Judgement {
-  readonly state: 'good' | 'warn' | 'bad';
-  readonly text: string;
-}
-
-/** How this node and its fleet are, in a sentence, the worst first. */
-export function judge(store: Store): Judgement {
-  const node = store.get<NodeCard>('node');
-  if (node === undefined) return { state: 'warn', text: 'The node has not answered yet.' };
-  const backends = store.all<BackendCard>('backend/');
-  const down = backends.filter(([, { health }]) => health !== 'up');
-  const peers = store.all<PeerCard>('peer/');
-  const silent = peers.filter(([, { silent }]) => silent !== undefined).map(([name]) => name);
-  const differing = peers.filter(([, { differs }]) => differs.length > 0).map(([name]) => name);
-  const unready = store.all<ServiceCard>('service/').filter(([, { ready }]) => !ready);
-  const needs = store.all<PoolCard>('pool/').filter(([, { mode }]) => mode !== 'normal');
-  const bad = [
-    node.ready ? '' : `${node.node} is not ready: ${node.reasons.join('; ') || 'a service is not ready'}`,
-    node.imageFailed === undefined ? '' : `an older image is in force: ${node.imageFailed}`,
-    unready.length === 0 ? '' : `${amount(unready.length, 'service')} not ready: ${some(unready)}`,
-    down.length === 0 ? '' : `${amount(down.length, 'backend')} of ${backends.length} down: ${some(down)}`,
-    silent.length === 0 ? '' : `${amount(silent.length, 'node')} of the fleet silent: ${silent.join(', ')}`,
-  ].filter((text) => text !== '');
-  const warn = [
-    needs.length === 0
+/**
+ * How the fleet is, in a sentence. It counts and tells no ages, since a screen reader says it again whenever it changes.
+ */
+export function headline({ level, nodes, services, backends }: SummaryCard): string {
+  const silent = nodes.total - nodes.answering;
+  const notReady = nodes.answering - nodes.ready;
+  const found = [
+    silent === 0 ? '' : `${counted(silent, 'node')} of ${nodes.total} silent`,
+    notReady === 0 ? '' : `${counted(notReady, 'node')} not ready`,
+    services.ready === services.total
       ? ''
-      : `owners were found in need (${needs.map(([name, { mode }]) => `${name}: ${mode}`).join(', ')})`,
-    node.config.refused === undefined ? '' : 'the config file was refused at the last reload',
-    differing.length === 0 ? '' : `other tables than here on ${differing.join(', ')}`,
+      : `${counted(services.total - services.ready, 'service')} not ready`,
+    backends.down === 0 ? '' : `${counted(backends.down, 'backend')} of ${backends.total} down`,
+    backends.draining === 0 ? '' : `${counted(backends.draining, 'backend')} draining`,
   ].filter((text) => text !== '');
-  const draining = backends.filter(([, { state }]) => state === 'draining').length;
-  const found = [...bad, ...warn, ...(draining === 0 ? [] : [`${amount(draining, 'backend')} draining`])];
-  if (bad.length > 0) return { state: 'bad', text: sentence(found) };
-  if (warn.length > 0) return { state: 'warn', text: sentence(found) };
-  return { state: 'good', text: sentence([`all ${backends.length} backends up`, ...found]) };
+  const on = nodes.total > 1 && silent === 0 ? ` on ${nodes.total} nodes` : '';
+  if (backends.down === 0) found.unshift(`all ${counted(backends.total, 'backend')} up${on}`);
+  const text = found.join('; ');
+  const also = level === 'ok' || found.length > 1 || backends.down > 0 ? '' : ', but see below';
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${also}.`;
 }
 
 export class Health {
   readonly #series = { pps: new Series(), bps: new Series(), dps: new Series() };
+  readonly #troubles = byId('troubles');
+  readonly #colours = new Colours();
+  readonly #sizes = new Sizes();
   /** When the last update came, and how old it was then; by the clock of the page. */
   #heard:
     | { readonly atMs: number; readonly ageMs: number | null; readonly silent: string | undefined }
@@ -54,39 +46,30 @@ export class Health {
   #lostAtMs: number | undefined;
 
   update(store: Store, changed: ReadonlySet<string>): void {
-    const node = store.get<NodeCard>('node');
-    if (node !== undefined && changed.has('node')) {
-      setText(byId('node'), node.node);
-      const { engine, interface: name, version, generation } = node;
-      setText(byId('facts'), `engine ${engine} on ${name}, version ${version}, generation ${generation}`);
-      document.title = `${node.node} - anyhop`;
-    }
-    if (!touches(changed, 'node', 'peer/', 'service/', 'pool/', 'backend/')) return;
-    const { state, text } = judge(store);
-    setText(byId('sentence'), text);
-    setData(byId('sentence'), 'state', state);
+    const here = store.get<HereCard>('here');
+    const summary = store.get<SummaryCard>('summary');
+    if (here === undefined || summary === undefined) return;
+    this.#name(here.node, store.get<NodeCard>(`node/${here.nodes[0]}`));
+    setText(byId('sentence'), headline(summary));
+    setData(byId('sentence'), 'state', STATES[summary.level]);
+    if (changed.has('troubles') || changed.has('summary'))
+      this.#list(store.get<TroubleCard[]>('troubles') ?? [], summary.more);
   }
 
   /** Once for each update. */
   plot(store: Store, isFresh: boolean): void {
-    const rates = store.get<number[]>('rates/services') ?? [];
-    const verdicts = store.get<VerdictCard[]>('verdicts') ?? [];
-    const sum = (offset: number): number =>
-      rates.reduce((total, value, index) => (index % 2 === offset ? total + value : total), 0);
-    const drops = verdicts.reduce(
-      (total, { action, packetsPerSecond }) => (action === 'drop' ? total + packetsPerSecond : total),
-      0,
-    );
-    const style = getComputedStyle(document.documentElement);
-    const show = (id: 'pps' | 'bps' | 'dps', value: number, text: string, colour: string): void => {
-      const series = this.#series[id];
-      series.add(isFresh ? value : Number.NaN);
-      setText(byId(id), text);
-      drawLine(byId(`${id}-plot`), series, POINTS_MAX, style.getPropertyValue(colour));
+    const summary = store.get<SummaryCard>('summary');
+    if (summary === undefined) return;
+    const { forward, answer, drop } = summary.packetsPerSecond;
+    const show = (id: 'pps' | 'bps' | 'dps', value: number, unit: string, colour: string): void => {
+      this.#series[id].add(isFresh ? value : Number.NaN);
+      setText(byId(id), `${short(value)} ${unit}`);
+      const canvas = byId<HTMLCanvasElement>(`${id}-plot`);
+      drawLine(canvas, this.#series[id], POINTS_MAX, this.#sizes.of(canvas), this.#colours.get(colour));
     };
-    show('pps', sum(0), short(sum(0), 'packets/s'), '--plot');
-    show('bps', sum(1) * 8, short(sum(1) * 8, 'bit/s'), '--plot');
-    show('dps', drops, short(drops, 'packets/s'), '--bad');
+    show('pps', forward + answer, 'packets/s', '--plot');
+    show('bps', summary.bytesPerSecond * 8, 'bit/s', '--plot');
+    show('dps', drop, 'packets/s', '--bad');
   }
 
   heard(ageMs: number | null, silent: string | undefined): void {
@@ -106,30 +89,44 @@ export class Health {
     const { atMs, ageMs, silent } = this.#heard ?? {};
     const isKnown = atMs !== undefined && ageMs !== undefined && ageMs !== null;
     const age = isKnown ? ageMs + performance.now() - atMs : undefined;
-    const isStale =
-      this.#lostAtMs !== undefined || silent !== undefined || (age ?? Number.POSITIVE_INFINITY) > STALE_MS;
+    const isLost = this.#lostAtMs !== undefined;
+    const isStale = isLost || silent !== undefined || (age ?? Number.POSITIVE_INFINITY) > STALE_MS;
     setText(
       byId('age'),
-      age === undefined ? 'no data yet' : age < 2_000 ? 'live' : `data of ${lasting(age)} ago`,
+      age === undefined ? 'no data yet' : age < LIVE_MS ? 'live' : `as it was ${lasting(age)} ago`,
     );
-    if (this.#heard === undefined && this.#lostAtMs === undefined) return;
+    if (this.#heard === undefined && !isLost) return;
     setHidden(byId('stale'), !isStale);
     setData(document.documentElement, 'stale', isStale ? '' : undefined);
     if (!isStale) return;
-    const why =
-      silent ?? (this.#lostAtMs === undefined ? 'the node is slow' : 'no connection to the dashboard');
+    const why = isLost ? 'no connection to the dashboard' : (silent ?? 'the node has not answered yet');
     const what = age === undefined ? '' : ` What you see is of ${clock(Date.now() - age)}.`;
     setText(byId('stale'), `Stale: ${why}.${what}`);
   }
-}
 
-function some(named: readonly (readonly [name: string, unknown])[], max = 3): string {
-  const names = named.slice(0, max).map(([name]) => name);
-  return named.length > max ? `${names.join(', ')} and ${named.length - max} more` : names.join(', ');
-}
+  #name(node: string, card: NodeCard | undefined): void {
+    setText(byId('node'), node);
+    const title = `${node} - anyhop`;
+    if (document.title !== title) document.title = title;
+    if (card?.detail === undefined) return;
+    const { engine, mode, interface: name, version, generation } = card.detail;
+    setText(
+      byId('facts'),
+      `engine ${engine} (${mode}) on ${name}, version ${version}, generation ${generation}`,
+    );
+  }
 
-/** Parts as one sentence. */
-function sentence(parts: readonly string[]): string {
-  const text = parts.join('; ');
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  #list(troubles: readonly TroubleCard[], more: number): void {
+    const items = this.#troubles;
+    while (items.children.length > troubles.length) items.lastElementChild?.remove();
+    while (items.children.length < troubles.length) items.append(make('li'));
+    for (const [index, { level, text }] of troubles.entries()) {
+      const item = items.children[index] as HTMLElement;
+      setText(item, text);
+      setData(item, 'state', level === 'note' ? 'note' : STATES[level]);
+    }
+    setHidden(items, troubles.length === 0);
+    setHidden(byId('more'), more === 0);
+    setText(byId('more'), `and ${whole(more)} more`);
+  }
 }

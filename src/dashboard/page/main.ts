@@ -4,14 +4,22 @@
  */
 import type { Update } from '../wire.js';
 import { Health } from './health.js';
-import { type Panel, panels } from './panels.js';
+import { events, fleet, type Panel, verdicts } from './panels.js';
 import { SlotMap } from './slot-map.js';
 import { Store } from './store.js';
+import { Backends, Services } from './traffic-panels.js';
 
 const TICK_MS = 500;
 const store = new Store();
 const health = new Health();
-const shown: readonly Panel[] = [...panels(), new SlotMap()];
+const shown: readonly Panel[] = [
+  new Backends(),
+  new Services(),
+  fleet(),
+  verdicts(),
+  events(),
+  new SlotMap(),
+];
 let stream: EventSource | undefined;
 
 function update(told: Update): void {

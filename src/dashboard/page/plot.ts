@@ -13,15 +13,22 @@ export class Series {
   }
 }
 
+/** Pixels of a plot as CSS counts them. Asking the document for them while it is being written costs a layout, so that nobody does. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** @param colour of CSS */
 export function drawLine(
   canvas: HTMLCanvasElement,
   { values }: Series,
   points: number,
+  size: Size,
   colour: string,
 ): void {
-  const width = canvas.clientWidth * devicePixelRatio;
-  const height = canvas.clientHeight * devicePixelRatio;
+  const width = Math.round(size.width * devicePixelRatio);
+  const height = Math.round(size.height * devicePixelRatio);
   if (width === 0) return;
   if (canvas.width !== width || canvas.height !== height) {
     canvas.width = width;
@@ -47,10 +54,39 @@ export function drawLine(
     }
   }
   context.stroke();
-  context.lineTo(width, height);
-  context.lineTo(x(0), height);
-  context.globalAlpha = 0.12;
-  context.fillStyle = colour;
-  context.fill();
-  context.globalAlpha = 1;
+}
+
+/** Colours of the style sheet, read again when the scheme changes. */
+export class Colours {
+  readonly #read = new Map<string, string>();
+
+  constructor() {
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#read.clear());
+  }
+
+  /** @param name `--plot` */
+  get(name: string): string {
+    let colour = this.#read.get(name);
+    if (colour === undefined) {
+      colour = getComputedStyle(document.documentElement).getPropertyValue(name);
+      this.#read.set(name, colour);
+    }
+    return colour;
+  }
+}
+
+/** The size of each canvas, as the browser tells it when it changes. */
+export class Sizes {
+  readonly #sizes = new Map<Element, Size>();
+  readonly #observer = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) this.#sizes.set(target, contentRect);
+  });
+
+  of(canvas: HTMLCanvasElement): Size {
+    if (!this.#sizes.has(canvas)) {
+      this.#sizes.set(canvas, { width: 0, height: 0 });
+      this.#observer.observe(canvas);
+    }
+    return this.#sizes.get(canvas)!;
+  }
 }

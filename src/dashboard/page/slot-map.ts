@@ -2,13 +2,14 @@
  * The slot map: who owns each slot of a pool, and what a change of one backend would move. Tables are asked for when the section comes into
  * sight, and again when the digest of the pool says that they changed.
  */
-import type { MovesReport, NodeCard, PoolCard, SlotsReport } from '../wire.js';
+import { percent } from '../../core/figures.js';
+import type { HereCard, MovesReport, PoolCard, SlotsReport } from '../wire.js';
 import { byId, make, setText } from './dom.js';
 import type { Panel } from './panels.js';
 import { countOwners, decodeOwners, NONE, pixelsOf, rowLength } from './slot-picture.js';
 import type { Store } from './store.js';
 import { Table } from './table.js';
-import { amount, percent, whole } from './text.js';
+import { counted, whole } from './text.js';
 
 interface Shown {
   readonly report: SlotsReport;
@@ -71,14 +72,14 @@ export class SlotMap implements Panel {
 
   update(store: Store, changed: ReadonlySet<string>): void {
     this.#store = store;
-    if (changed.has('node')) fillSelect(this.#pool, store.get<NodeCard>('node')?.pools ?? []);
-    if (changed.has('node') || changed.has(`pool/${this.#pool.value}`)) this.#ask();
+    if (changed.has('here')) fillSelect(this.#pool, store.get<HereCard>('here')?.pools ?? []);
+    if (changed.has('here') || changed.has(`pool/${this.#pool.value}`)) this.#ask();
   }
 
   /** For the tables of the pool that is chosen, when they are in sight and not known. */
   #ask(): void {
     const pool = this.#pool.value;
-    const digest = this.#store?.get<PoolCard>(`pool/${pool}`)?.digest;
+    const digest = this.#store?.get<PoolCard>(`pool/${pool}`)?.ownersDigest;
     if (!this.#isInSight || this.#isAsking || digest === undefined || digest === this.#failed) return;
     if (this.#shown?.report.pool === pool && this.#shown.report.digest === digest) return;
     this.#isAsking = true;
@@ -148,8 +149,8 @@ export class SlotMap implements Panel {
     setText(
       byId('slot-summary'),
       moves === undefined
-        ? `${all}, ${amount(rows.length, 'owner')}.${this.#wantsMoves.checked ? ' Choose a backend to see what its change would move.' : ''}`
-        : `If ${moves.backend} ${moves.change === 'drain' ? 'drained' : 'drained no more'}, ${whole(moves.moved)} of ${all} would move (${percent(moves.moved / moves.slots)}), to ${amount(rows.length, 'backend')}: ${moves.change === 'drain' ? 'its own, and no others' : 'those that it would get back'}.`,
+        ? `${all}, ${counted(rows.length, 'owner')}.${this.#wantsMoves.checked ? ' Choose a backend to see what its change would move.' : ''}`
+        : `If ${moves.backend} ${moves.change === 'drain' ? 'drained' : 'drained no more'}, ${whole(moves.moved)} of ${all} would move (${percent(moves.moved / moves.slots)}), to ${counted(rows.length, 'backend')}: ${moves.change === 'drain' ? 'its own, and no others' : 'those that it would get back'}.`,
     );
     this.#canvas.setAttribute('aria-label', byId('slot-summary').textContent ?? '');
   }

@@ -1,0 +1,101 @@
+/**
+ * A node that is asked while somebody watches: this one through its control socket, a sibling over mutual TLS from the host that its
+ * certificate names. What it said last stays, with when that was and why it says no more.
+ */
+import type { Agent, RequestOptions } from 'node:https';
+import type { NodeEvent } from '../api/api.js';
+import { reasonWithPlace } from '../core/reason.js';
+import type { Answer, NodeSeen } from '../view/seen.js';
+import { asEvents, asStatus } from '../view/shape.js';
+import type { Mounted } from '../web/pages.js';
+import { askSocket, askTls } from './ask.js';
+
+/** Where a dashboard tells what its node says: a NodeReport. */
+export const NODE_PATH = '/api/node';
+/** The status of a node with 65,535 backends has some 30 MB. */
+const OWN_BOUNDS = { timeoutMs: 5_000, bytesMax: 64 * 1024 * 1024 };
+/** In foreign hands: some 30,000 backends. */
+const SIBLING_BOUNDS = { timeoutMs: 2_500, bytesMax: 16 * 1024 * 1024 };
+
+/** What a node says: answers of its control API, as text. */
+export type Ask = () => Promise<{ readonly status: string; readonly events: string }>;
+
+export interface Sibling {
+  /** Whom its certificate must be for. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export function ownNode(socket: string): Ask {
+  return async () => ({
+    status: await askSocket(socket, '/status', OWN_BOUNDS),
+    events: await askSocket(socket, '/events', OWN_BOUNDS),
+  });
+}
+
+/** @param tls certificate with key, and authorities, in PEM */
+export function sibling({ name, host, port }: Sibling, tls: Mounted['tls'], agent: Agent): Ask {
+  const own = tls && Buffer.from(tls.certificate);
+  const options: RequestOptions = {
+    host,
+    port,
+    agent,
+    path: NODE_PATH,
+    servername: name,
+    ...(own && { cert: own, key: own }),
+    ...(tls?.authorities && { ca: Buffer.from(tls.authorities) }),
+  };
+  return async () => {
+    const text = await askTls(options, SIBLING_BOUNDS);
+    const cut = text.indexOf('\n');
+    return { status: text.slice(0, cut), events: text.slice(cut + 1) };
+  };
+}
+
+export class AskedNode {
+  readonly #label: string;
+  readonly #ask: Ask;
+  #answer: Answer | undefined;
+  #before: Answer | undefined;
+  #events: readonly NodeEvent[] | undefined;
+  #silence: string | undefined;
+  #asking: Promise<void> | undefined;
+
+  /** @param label unique among the nodes */
+  constructor(label: string, ask: Ask) {
+    this.#label = label;
+    this.#ask = ask;
+  }
+
+  get seen(): NodeSeen {
+    return {
+      label: this.#label,
+      answer: this.#answer,
+      before: this.#before,
+      events: this.#events,
+      silence: this.#silence,
+    };
+  }
+
+  /** Resolves when it has answered, or does not; never rejects. A question that is open is not asked twice. */
+  ask(): Promise<void> {
+    this.#asking ??= this.#askOnce().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #askOnce(): Promise<void> {
+    try {
+      const { status, events } = await this.#ask();
+      const answer = { at: Date.now(), status: asStatus(JSON.parse(status)) };
+      this.#events = asEvents(JSON.parse(events));
+      this.#before = this.#answer;
+      this.#answer = answer;
+      this.#silence = undefined;
+    } catch (error) {
+      this.#silence = reasonWithPlace(error);
+    }
+  }
+}
