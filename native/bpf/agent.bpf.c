@@ -21,6 +21,7 @@
 
 #include "anyhop/agent.h"
 #include "anyhop/parse.h"
+#include "capture.h"
 #include "fleet.h"
 #include "second-chance.h"
 #include "unwrap.h"
@@ -308,6 +309,36 @@ static __always_inline int send_on(struct xdp_md *ctx, const struct inner *inner
 	return wrap(ctx, inner->path, inner->family, inner->length, &inner->key, label_of(&inner->flow));
 }
 
+/* The key that a packet came in with. Second chance has changed it already in what judging found out. */
+static __always_inline __u32 key_received(struct xdp_md *ctx, const struct inner *inner)
+{
+	__u32 word;
+
+	if (inner->key.format == KEY_NONE || inner->offset < 4 || bpf_xdp_load_bytes(ctx, inner->offset - 4, &word, sizeof(word)))
+		return 0;
+	return inner->key.format == KEY_ALTERNATES ? __builtin_bswap32(word) : word;
+}
+
+/* What was judged about a packet that is recorded. */
+static __noinline int capture_before(struct xdp_md *ctx, const struct inner *inner, __u32 verdict)
+{
+	struct capture_draft *draft = capture_draft();
+	__u32 offset = inner->offset, family = inner->family;
+
+	if (!draft || !draft->wanted)
+		return 0;
+	draft->record.service = draft->record.backend = ANYHOP_NONE;
+	draft->record.slot = ANYHOP_CAPTURE_NO_SLOT;
+	draft->record.hash = 0;
+	draft->record.key = key_received(ctx, inner);
+	draft->record.generation = 0;
+	if (offset && (family == 4 || family == 6) && capture.filter.terms & CAPTURE_FLOW_TERMS)
+		capture_keep(ctx, verdict, capture_matches(ctx, offset, family));
+	else
+		capture_keep(ctx, verdict, capture_matches_frame(ctx, 1));
+	return 0;
+}
+
 SEC("xdp")
 int anyhop_agent(struct xdp_md *ctx)
 {
@@ -317,12 +348,15 @@ int anyhop_agent(struct xdp_md *ctx)
 #undef V
 	};
 	struct inner inner = {};
-	__u32 verdict = (__u32)judge(ctx, &inner);
-	__u32 action;
+	__u32 verdict, action, cpu = bpf_get_smp_processor_id();
 	__u64 *counter;
 
+	capture_looks(ctx, cpu);
+	verdict = (__u32)judge(ctx, &inner);
 	if (verdict >= ANYHOP_AGENT_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
+	if (anyhop_unlikely(capture_wanted(cpu)))
+		capture_before(ctx, &inner, verdict);
 	action = actions[verdict];
 	if ((action == ANYHOP_AGENT_DELIVER && unwrap(ctx, inner.offset, inner.family, inner.ecn)) ||
 	    (action == ANYHOP_AGENT_SEND && send_on(ctx, &inner))) {
@@ -332,6 +366,8 @@ int anyhop_agent(struct xdp_md *ctx)
 	counter = bpf_map_lookup_elem(&counters, &verdict);
 	if (counter)
 		++*counter;
+	if (anyhop_unlikely(capture_wanted(cpu)))
+		capture_after(ctx, verdict, action == ANYHOP_AGENT_DELIVER || action == ANYHOP_AGENT_SEND);
 	return action == ANYHOP_AGENT_DROP ? XDP_DROP : action == ANYHOP_AGENT_SEND ? XDP_TX : XDP_PASS;
 }
 

@@ -12,6 +12,7 @@
 
 #include "anyhop/lane.h"
 #include "anyhop/pipeline.h"
+#include "capture.h"
 #include "maps.h"
 
 struct {
@@ -169,6 +170,28 @@ static __noinline int forward_any(struct xdp_md *ctx, struct anyhop_counters *co
 	return forward(ctx, counted, p, m, choice, anyhop_distance(p->frame, p->l3));
 }
 
+/* What was decided so far about a packet that is recorded. A verdict that forwards or answers may still become another: that of a
+ * kernel that refuses to move the frame's ends. */
+static __noinline int capture_before(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_match *m,
+				     const struct anyhop_choice *choice, __u32 verdict)
+{
+	struct capture_draft *draft = capture_draft();
+
+	if (!draft || !draft->wanted)
+		return 0;
+	draft->record.service = m->service ? m->service->counter : ANYHOP_NONE;
+	draft->record.backend = choice->path ? choice->path->counter : ANYHOP_NONE;
+	draft->record.slot = choice->slot;
+	draft->record.hash = choice->hash;
+	draft->record.key = choice->key;
+	draft->record.generation = anyhop_header(&p->view)->generation;
+	if (capture.filter.terms & ANYHOP_CAPTURE_BACKEND && draft->record.backend != capture.filter.backend)
+		draft->wanted = 0;
+	else
+		capture_keep(ctx, verdict, capture_matches_frame(ctx, 0));
+	return 0;
+}
+
 /* The whole pipeline, for every packet that is not the lane's: the XDP action. */
 static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted)
 {
@@ -180,12 +203,14 @@ static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct a
 	};
 	struct anyhop_packet packet = packet_of(ctx, image);
 	struct anyhop_match match = {};
-	struct anyhop_choice choice = {};
+	struct anyhop_choice choice = {.slot = ANYHOP_CAPTURE_NO_SLOT};
 	__u32 verdict = (__u32)decide(&packet, &match, &choice);
 	int action;
 
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)admitted(&packet, (int)verdict);
+	if (anyhop_unlikely(capture_armed()))
+		capture_before(ctx, &packet, &match, &choice, verdict);
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)answer(ctx, &packet, &choice, (int)verdict);
 	if (verdict >= ANYHOP_VERDICT_COUNT)
@@ -198,6 +223,8 @@ static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct a
 		action = actions[verdict];
 	}
 	counted->verdicts[verdict]++;
+	if (anyhop_unlikely(capture_armed()))
+		capture_after(ctx, verdict, action == XDP_TX || action == XDP_REDIRECT);
 	return action;
 }
 
@@ -322,6 +349,8 @@ int anyhop_forward(struct xdp_md *ctx)
 	image = bpf_map_lookup_elem(&images, &in_force->buffer);
 	if (!image)
 		return XDP_ABORTED;
+	if (anyhop_unlikely(capture_looks(ctx, cpu)))
+		return decide_any(ctx, image, counted);
 	if (anyhop_likely(frame_of(ctx) + 14 <= frame_end(ctx))) {
 		type = anyhop_get16(frame_of(ctx) + 12);
 		if (anyhop_unlikely(type == __builtin_bswap16(ANYHOP_ETHERTYPE_VLAN)))

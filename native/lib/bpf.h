@@ -29,6 +29,14 @@ int anyhop_capture_shield(int fd);
 int anyhop_capture_state(int kept);
 int anyhop_filter_option(const __u8 *instructions, int bytes, __u8 *out);
 
+int anyhop_capture_open(int shared, int ring);
+int anyhop_capture_arm(int number, const __u8 *filter);
+int anyhop_capture_extend(int number);
+int anyhop_capture_poll(int number, __u8 *out, __u32 size);
+int anyhop_capture_lost(int number, __u8 *out);
+int anyhop_capture_disarm(int number);
+int anyhop_capture_close(int number);
+
 int anyhop_cpus(void);
 int anyhop_map_create(const char *name, __u32 bytes);
 int anyhop_map_shape(int fd, __u8 *out);

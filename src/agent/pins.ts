@@ -6,6 +6,8 @@
  *         counters-<digest>   packets by verdict; the digest is that of the verdicts' names, so that no version counts on under
  *                             the numbers of another
  *         budget              what second chance may still send on
+ *         capture-<digest>    how its packets are captured, and the ring that they come by (anyhop/capture.h); the digest is that of
+ *         captured-<digest>   all layouts
  *         fleet               whom former configs had beside the present one (fleet-pin.ts)
  *
  * An agent can be killed at any moment. The next one relies only on the link; maps are pinned before a program that uses them is in
@@ -15,10 +17,11 @@ import { createHash } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { AnyhopError } from '../core/errors.js';
-import { AGENT_VERDICTS } from '../core/layout.gen.js';
+import { AGENT_VERDICTS, LAYOUT_DIGEST } from '../core/layout.gen.js';
 import type { BpfObject } from '../ffi/bpf.js';
 import { Descriptor } from '../ffi/descriptor.js';
 import { findAttachment } from '../pins/attachment.js';
+import { CaptureMaps } from '../pins/capture-maps.js';
 import { entries, isBpffs, removePinDirectory } from '../pins/directory.js';
 import { directoryOf } from '../pins/find.js';
 import { FLEET_PIN } from './fleet-pin.js';
@@ -29,6 +32,8 @@ export const AGENT_PINS = 'anyhop-agent';
 const PIN = {
   counters: countersPin(AGENT_VERDICTS.map(({ name }) => name)),
   budget: 'budget',
+  '.data.capture': `capture-${LAYOUT_DIGEST.slice(0, 16)}`,
+  captured: `captured-${LAYOUT_DIGEST.slice(0, 16)}`,
 } as const;
 
 /** The name of the pin of counters by these verdicts, in this order. */
@@ -45,6 +50,11 @@ export function openKeptMaps(directory: string): KeptMaps {
       Descriptor.pinned(join(directory, PIN[map])),
     ]),
   );
+}
+
+/** The maps by which the program's packets are captured; undefined when this version has pinned none. Close them. */
+export function openCaptureMaps(directory: string): CaptureMaps | undefined {
+  return CaptureMaps.pinned(directory, [PIN['.data.capture'], PIN.captured]);
 }
 
 /** Pins the maps that a program does not go on with, in the place of any that have their names. */

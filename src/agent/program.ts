@@ -16,8 +16,8 @@ export interface AgentRate {
   readonly burstNs: number;
 }
 
-/** Maps that one program hands to the next: what was counted, and what second chance may still send on. */
-export const KEPT_MAPS = ['counters', 'budget'] as const;
+/** Maps that one program hands to the next: what was counted, what second chance may still send on, and how packets are captured. */
+export const KEPT_MAPS = ['counters', 'budget', '.data.capture', 'captured'] as const;
 export type KeptMaps = Readonly<Partial<Record<(typeof KEPT_MAPS)[number], Descriptor>>>;
 
 export interface AgentProgramOptions {
@@ -64,7 +64,7 @@ export function loadAgentProgram(
 
 /** Descriptors of them, to be closed. */
 export function keptMapsOf(program: BpfObject): Required<KeptMaps> {
-  return { counters: program.map('counters'), budget: program.map('budget') };
+  return Object.fromEntries(KEPT_MAPS.map((map) => [map, program.map(map)])) as unknown as Required<KeptMaps>;
 }
 
 /** Packets so far, by verdict. */

@@ -151,7 +151,7 @@ describe('the agent under load', { skip: networkSkip() || missingForIsolation('n
       const second = await start();
       assert.deepEqual(
         backend.pins().map((pin) => pin.replace(/-.*/, '')),
-        ['budget', 'counters', 'fleet'],
+        ['budget', 'capture', 'captured', 'counters', 'fleet'],
       );
       await terminate(second);
       const counted = verdictsOf(second.events);

@@ -9,12 +9,13 @@ const DECISION_WORDS = [R.L2_LENGTH, R.HASH, R.SLOT, R.BACKEND, R.KEY, R.INTERFA
 const SHRINK_ROUNDS_MAX = 300;
 const RESULT_BYTES_SHOWN = 160;
 
-/** What is compared with the reference: the C pipeline tells how it decided, the BPF program what it had the driver do. */
+/** What is compared with the reference: the C pipeline tells how it decided, the BPF program what it had the driver do, and, of packets
+ * that are captured, how it decided. */
 const WORDS: Record<Subject['name'], readonly number[]> = {
   TypeScript: [],
   C: [...HOST_WORDS, ...DECISION_WORDS],
   'C without lanes': [...HOST_WORDS, ...DECISION_WORDS],
-  BPF: [...HOST_WORDS, R.ACTION],
+  BPF: [...HOST_WORDS, R.ACTION, R.HASH, R.SLOT, R.KEY],
 };
 
 /** The first frame that a subject sees otherwise than the reference; -1 when there is none. */

@@ -9,6 +9,7 @@ import { Pipeline } from '#anyhop/forward/pipeline.js';
 import type { Image } from '#anyhop/image/read.js';
 import { FORWARD_PROGRAM, Forwarder } from '../../scripts/native/forwarder.js';
 import { devLibrary } from '../../scripts/native/object.js';
+import { CapturedRuns } from './captured.js';
 import { LOOPBACK, SAME_INTERFACE } from './recipe.js';
 import { ACTION, type Frames, isForwarded, R, Results } from './record.js';
 
@@ -147,12 +148,14 @@ export class BpfSubject implements Subject {
   readonly name = 'BPF';
   readonly #forwarder: Forwarder;
   readonly #program: Descriptor;
+  readonly #captured: CapturedRuns;
 
   /** Loads the program with room for images and counters of these sizes. Needs root. @throws AnyhopError ERR_BPF */
   constructor(sizes: ForwardSizes) {
     this.#forwarder = new Forwarder(sizes);
     const { counters, object } = this.#forwarder;
     this.#program = object.program(FORWARD_PROGRAM);
+    this.#captured = new CapturedRuns(object);
     devLibrary.call(
       'ERR_BPF',
       'anyhop_dev_watch',
@@ -170,7 +173,14 @@ export class BpfSubject implements Subject {
     this.#forwarder.publish(image);
   }
 
+  /** Where limits do not last, twice: the second time its packets are captured, and what is recorded of them is right. */
   run(frames: Frames, limited = false): Results {
+    const results = this.#run(frames, limited);
+    if (!limited) this.#captured.compare(frames, results, () => this.#run(frames, limited));
+    return results;
+  }
+
+  #run(frames: Frames, limited: boolean): Results {
     const results = new Results(frames);
     devLibrary.call(
       'ERR_BPF',
@@ -188,6 +198,7 @@ export class BpfSubject implements Subject {
 
   close(): void {
     devLibrary.attempt('anyhop_dev_unwatch');
+    this.#captured.close();
     this.#program.close();
     this.#forwarder.close();
   }

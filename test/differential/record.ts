@@ -15,7 +15,7 @@ export const R = {
   SERVICE_COUNTER: 3,
   BACKEND_COUNTER: 4,
   BYTES: 5,
-  // How it was decided: the BPF program does not tell.
+  // How it was decided: of these the BPF program tells hash, slot and key, to those who capture (captured.ts).
   L2_LENGTH: 6,
   HASH: 7,
   SLOT: 8,

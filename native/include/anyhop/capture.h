@@ -63,7 +63,8 @@ struct anyhop_capture_filter {
 /* What one CPU counts for itself, in a cache line of its own. */
 struct anyhop_capture_cpu {
 	__u32 packets; /* since the last one that was looked at */
-	__u32 reserved[15];
+	__u32 wanted;  /* whether the packet under way is recorded, as far as is known */
+	__u32 reserved[14];
 };
 
 struct anyhop_capture {

@@ -3,6 +3,7 @@
  *
  *     <directory>/link                                    the program that is attached, whichever it is
  *     <directory>/1/{program,images,live,counters,about}  a set; what is attached is that of one of them
+ *     <directory>/1/{capture,captured}                    of it too: how its packets are captured; former versions have none
  *     <directory>/2/...                                   the next, beside the former until it has replaced that
  *
  * A process can be killed at any moment, so its successor goes only by what is attached: the set whose program the link
@@ -15,6 +16,7 @@ import { BpfObject } from '../../ffi/bpf.js';
 import { Descriptor } from '../../ffi/descriptor.js';
 import { bpfObjectPath } from '../../ffi/library.js';
 import type { Image } from '../../image/read.js';
+import { CAPTURE_PINS, CaptureMaps } from '../../pins/capture-maps.js';
 import { entries } from '../../pins/directory.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
 import { forwardShape } from '../maps/sizes.js';
@@ -28,6 +30,8 @@ export class PinnedSet {
   readonly program: Descriptor;
   readonly maps: ForwardMaps;
   readonly about: About;
+  /** Undefined for a program of a former version, and where somebody has removed the pins. */
+  readonly #captures: CaptureMaps | undefined;
   readonly #directory: string;
 
   private constructor(
@@ -36,12 +40,14 @@ export class PinnedSet {
     about: About,
     program: Descriptor,
     maps: ForwardMaps,
+    captures: CaptureMaps | undefined,
   ) {
     this.#directory = directory;
     this.number = number;
     this.about = about;
     this.program = program;
     this.maps = maps;
+    this.#captures = captures;
   }
 
   /**
@@ -56,15 +62,18 @@ export class PinnedSet {
     const object = new BpfObject(bpfObjectPath('forward'), forwardShape(origin.sizes));
     let maps: ForwardMaps | undefined;
     let program: Descriptor | undefined;
+    let captures: CaptureMaps | undefined;
     try {
       maps = ForwardMaps.of(object, origin.sizes);
+      captures = CaptureMaps.of(object);
       program = object.program(FORWARD_PROGRAM);
       await maps.publish(image.bytes);
-      const set = new PinnedSet(directory, number, about, program, maps);
+      const set = new PinnedSet(directory, number, about, program, maps, captures);
       set.#pin();
       return set;
     } catch (error) {
       maps?.close();
+      captures?.close();
       program?.close();
       removeSet(directory, number);
       throw error;
@@ -75,12 +84,16 @@ export class PinnedSet {
 
   /** @throws AnyhopError ERR_BPF when it is not all there, or this version cannot read it */
   static open(directory: string, number: number): PinnedSet {
-    const own = join(directory, String(number));
+    const own = setDirectory(directory, number);
     const about = readAbout(join(own, 'about'));
     const program = Descriptor.pinned(join(own, 'program'));
+    let captures: CaptureMaps | undefined;
     try {
-      return new PinnedSet(directory, number, about, program, ForwardMaps.pinned(own, about.sizes));
+      captures = CaptureMaps.pinned(own);
+      const maps = ForwardMaps.pinned(own, about.sizes);
+      return new PinnedSet(directory, number, about, program, maps, captures);
     } catch (error) {
+      captures?.close();
       program.close();
       throw error;
     }
@@ -95,13 +108,15 @@ export class PinnedSet {
   /** Lets go of it; pins stay. */
   close(): void {
     this.maps.close();
+    this.#captures?.close();
     this.program.close();
   }
 
   /** Whether all of it is there for the next process. */
   get isPinned(): boolean {
-    const there = entries(join(this.#directory, String(this.number)));
-    return PINS.every((name) => there.includes(name));
+    const there = entries(setDirectory(this.#directory, this.number));
+    const own = this.#captures === undefined ? PINS : [...PINS, ...CAPTURE_PINS];
+    return own.every((name) => there.includes(name));
   }
 
   /** The same as at first, in the place of what is left. @throws AnyhopError ERR_BPF; NodeJS.ErrnoException */
@@ -111,9 +126,10 @@ export class PinnedSet {
   }
 
   #pin(): void {
-    const own = join(this.#directory, String(this.number));
+    const own = setDirectory(this.#directory, this.number);
     mkdirSync(own, { mode: 0o700 });
     this.maps.pin(own);
+    this.#captures?.pin(own);
     const about = writeAbout(this.about);
     try {
       about.descriptor.pin(join(own, 'about'));
@@ -122,6 +138,10 @@ export class PinnedSet {
     }
     this.program.pin(join(own, 'program')); // the last: a set with a program is whole
   }
+}
+
+export function setDirectory(directory: string, number: number): string {
+  return join(directory, String(number));
 }
 
 /** The numbers of all sets in an interface's directory, rising. */
@@ -134,7 +154,7 @@ export function listSets(directory: string): number[] {
 
 /** Id of a set's program; undefined when it was left half pinned. */
 export function programOf(directory: string, number: number): number | undefined {
-  const path = join(directory, String(number));
+  const path = setDirectory(directory, number);
   if (!entries(path).includes('program')) return undefined;
   const program = Descriptor.pinned(join(path, 'program'));
   try {
@@ -146,7 +166,7 @@ export function programOf(directory: string, number: number): number | undefined
 
 /** Unpins whatever is there of a set. */
 export function removeSet(directory: string, number: number): void {
-  const path = join(directory, String(number));
+  const path = setDirectory(directory, number);
   for (const name of entries(path)) unlinkSync(join(path, name));
   try {
     rmdirSync(path);
