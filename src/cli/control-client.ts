@@ -217,6 +217,11 @@ function send(
   });
 }
 
+/** Whether an error of `ask` or `findSocket` means that no node runs. */
+export function isNobodyThere(error: unknown): error is AnyhopError {
+  return error instanceof NoNode || (error instanceof AnyhopError && isNobody(error));
+}
+
 /** Whether an error of `ask` means that no node runs there. */
 export function isNobody({ cause }: AnyhopError): boolean {
   return ['ENOENT', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '');

@@ -11,7 +11,7 @@ import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
 import type { EventsReport, NodeEvent } from '../events/event.js';
 import { type KeptEvents, nameOfSegment, readKept, segmentPath } from '../events/segments.js';
-import { ask, findSocket, isNobody, NoNode } from './control-client.js';
+import { ask, findSocket, isNobodyThere } from './control-client.js';
 
 export interface SourceOptions {
   readonly socket?: string;
@@ -40,7 +40,7 @@ export async function findEvents(options: SourceOptions, sinceMs: number): Promi
     socket = options.socket ?? (await findSocket());
     report = await askEvents(socket, { sinceMs });
   } catch (error) {
-    if (!(error instanceof NoNode) && !(error instanceof AnyhopError && isNobody(error))) throw error;
+    if (!isNobodyThere(error)) throw error;
     try {
       return fromFiles(options, sinceMs, `no node answers (${error.message})`);
     } catch (missing) {
@@ -111,6 +111,21 @@ function fromFiles({ stateDir, name }: SourceOptions, sinceMs: number, why?: str
       ...problems,
     ],
   };
+}
+
+/** The last event of the one node that has files where this host's node has them; undefined when there is none, or more than one. */
+export function keptEvents(): { readonly last: NodeEvent & { readonly node: string } } | undefined {
+  const directory = stateDirectory();
+  let names: string[];
+  try {
+    names = namesIn(directory);
+  } catch (error) {
+    if (error instanceof AnyhopError) return undefined;
+    throw error;
+  }
+  if (names.length !== 1) return undefined;
+  const last = read(directory, names[0]).events.at(-1);
+  return last && { last: { ...last, node: names[0] } };
 }
 
 /** Files of the user whose directory it is are as good as own ones: they are only read. */

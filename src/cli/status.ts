@@ -2,10 +2,11 @@
 import { Command } from 'commander';
 import type { EventsReport } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
 import { printable } from '../core/printable.js';
 import { announcerBeside } from './announce-place.js';
 import { drawAnnounceStatus } from './announce-text.js';
-import { ask, findSocket, socketOption } from './control-client.js';
+import { ask, findSocket, isNobodyThere, socketOption } from './control-client.js';
 import { secondsBetween } from './number.js';
 import { filterStatus, type StatusFilter, withoutUp } from './status-filter.js';
 import { drawEvents, drawStatus } from './status-text.js';
@@ -16,6 +17,7 @@ interface StatusOptions extends StatusFilter {
   readonly json?: true;
   readonly watch?: number | true;
   readonly events?: true;
+  readonly bpffs?: string;
 }
 
 export function statusCommand(): Command {
@@ -30,6 +32,10 @@ export function statusCommand(): Command {
     .option('--pool <name>', 'show only this pool and its services')
     .option('--service <name>', 'show only this service and its pool')
     .option('--down', 'show only backends that are not up')
+    .option(
+      '--bpffs <directory>',
+      'where to look for forwarding without a process (default: node.bpffs of ANYHOP_CONFIG, or /sys/fs/bpf)',
+    )
     .option('--events', 'show the events of the last hour instead, as the log has them')
     .option(
       '-w, --watch [seconds]',
@@ -41,8 +47,10 @@ export function statusCommand(): Command {
       `
 --watch shows the time, and continues while the node is away, such as during a restart.
 Two nodes with the same key and the same digest of owners send every flow to the same backend (see anyhop diff).
+When no node answers, but the engine xdp forwards on in the kernel, its pins are read: counters, rates over a second, services and
+backends of the last image. The text begins with NO PROCESS (in JSON: "process": null), and the exit code is 1.
 If "anyhop announce" runs beside the node, its state follows (in JSON: announce). One that was killed is named.
-Exit codes: 0 shown, 1 no node answers.
+Exit codes: 0 shown, 1 no node answers (also when its pins are shown).
 
 Examples:
   anyhop status
@@ -51,9 +59,37 @@ Examples:
   anyhop status --json | jq '.pools[].backends[] | select(.health == "down")'`,
     )
     .action(async (options: StatusOptions) => {
-      const socket = options.socket ?? (await findSocket());
-      await follow(options, () => look(socket, options));
+      let socket = options.socket;
+      await follow(options, async () => {
+        try {
+          socket ??= await findSocket();
+          return await look(socket, options);
+        } catch (error) {
+          const left = isNobodyThere(error) ? await lookAtLeft(options) : undefined;
+          if (left === undefined) throw error;
+          process.exitCode = EXIT.failure;
+          return left;
+        }
+      });
     });
+}
+
+/** What the kernel forwards by without a node; undefined when that is nothing, or cannot be seen. */
+async function lookAtLeft({ bpffs, json, events }: StatusOptions): Promise<string | undefined> {
+  if (events) return undefined;
+  const [{ leftStatus }, { drawLeft }] = await Promise.all([
+    import('./left-status.js'), // a node that answers needs none of it
+    import('./left-text.js'),
+  ]);
+  let left: Awaited<ReturnType<typeof leftStatus>>;
+  try {
+    left = await leftStatus(bpffs);
+  } catch (error) {
+    if (error instanceof AnyhopError) return undefined; // that no node answers matters more
+    throw error;
+  }
+  if (left.length === 0) return undefined;
+  return left.map((one) => (json ? `${JSON.stringify(one)}\n` : drawLeft(one))).join('\n');
 }
 
 /** The text to print. */

@@ -165,6 +165,27 @@ export async function isInCharge(holder: LockHolder, namespace: number): Promise
   return false;
 }
 
+/**
+ * The process of this command that is in charge of an interface.
+ * @param index of the interface
+ * @returns its number, NaN when this user may not know it; undefined when there is none
+ */
+export async function holderOf(holder: LockHolder, index: number): Promise<number | undefined> {
+  const path = lockPath({ command: holder, key: index });
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : Number.NaN;
+  }
+  try {
+    if (await flock(descriptor)) return undefined;
+    return Number.parseInt(readFileSync(descriptor, 'latin1'), 10);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 async function interfaceSubject(command: LockHolder, link: string, run: RunTool): Promise<Subject> {
   const key = (await readLinks(run)).get(link)?.index ?? `gone-${link}`;
   const taken = (message: string, hint: string): AnyhopError => new InterfaceTaken(message, hint);
@@ -177,7 +198,7 @@ function tableSubject(table: number): Subject {
   return { command: 'announce', text: `routing table ${table}`, key: table, taken };
 }
 
-function lockPath({ command, key }: Subject): string {
+function lockPath({ command, key }: Pick<Subject, 'command' | 'key'>): string {
   const namespace = statSync('/proc/self/ns/net').ino;
   return join(DIRECTORY[command], `${command}-${namespace}-${key}.lock`);
 }

@@ -55,6 +55,11 @@ export class ForwardMaps {
     return new ForwardMaps((name) => MappedArray.pinned(join(directory, name)), sizes, true);
   }
 
+  /** The same for who only reads images and counters: nothing may be published. */
+  static looking(directory: string, sizes: ForwardSizes): ForwardMaps {
+    return new ForwardMaps((name) => MappedArray.pinned(join(directory, name)), sizes, false);
+  }
+
   /** Under their names in a directory of a BPF file system. */
   pin(directory: string): void {
     for (const name of NAMES) this.#arrays[name].descriptor.pin(join(directory, name));
