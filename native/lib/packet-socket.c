@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A packet socket with a filter in classic BPF, on all interfaces. It sees what XDP passes, also what the stack drops later.
+ * A packet socket with a filter in classic BPF, on all interfaces: for packets to this host, as XDP passes them, also those that the stack
+ * drops later; or for packets that leave.
  *
  * The socket never blocks, and is read now and then. In between, the kernel keeps some hundreds of packets and counts what it drops.
  */
@@ -17,8 +18,8 @@
 #include "error.h"
 
 /* A socket for the packets of one IP version that pass the filter (struct sock_filter each), from their IP header on. The filter is in
- * force before the first packet. */
-int anyhop_packet_socket(int family, const __u8 *filter, int bytes)
+ * force before the first packet. Where `leaving` is 1, the kernel shows it every frame, and the filter tells the IP version. */
+int anyhop_packet_socket(int family, int leaving, const __u8 *filter, int bytes)
 {
 	struct sock_fprog program = {
 		.len = (unsigned short)(bytes / (int)sizeof(struct sock_filter)),
@@ -26,7 +27,7 @@ int anyhop_packet_socket(int family, const __u8 *filter, int bytes)
 	};
 	struct sockaddr_ll all = {
 		.sll_family = AF_PACKET,
-		.sll_protocol = htons(family == 4 ? ETH_P_IP : ETH_P_IPV6),
+		.sll_protocol = htons(leaving ? ETH_P_ALL : family == 4 ? ETH_P_IP : ETH_P_IPV6),
 	};
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error = 0;
 
@@ -42,25 +43,27 @@ int anyhop_packet_socket(int family, const __u8 *filter, int bytes)
 	return anyhop_error_is(error, "filtering a packet socket");
 }
 
-/* Reads up to `most` packets into slots of `slot` bytes each: a __u32 with the length of what follows, cut at the slot's end.
- * Returns how many; frames for other machines, which an interface in promiscuous mode shows, are left out. */
-int anyhop_packet_read(int fd, __u8 *out, __u32 slot, __u32 most)
+/* Reads up to `most` packets into slots of `slot` bytes each: two __u32, the index of the interface and the length of what follows, cut at
+ * the slot's end. Returns how many; those of the other direction are left out, and frames for other machines, which an interface in
+ * promiscuous mode shows. */
+int anyhop_packet_read(int fd, int leaving, __u8 *out, __u32 slot, __u32 most)
 {
+	const int wanted = leaving ? PACKET_OUTGOING : PACKET_HOST;
 	__u32 count = 0;
 
 	for (__u32 reads = 0; reads < most; reads++) {
 		struct sockaddr_ll from;
 		socklen_t from_length = sizeof(from);
-		ssize_t size = recvfrom(fd, out + 4, slot - 4, 0, (struct sockaddr *)&from, &from_length);
-		__u32 length = (__u32)size;
+		ssize_t size = recvfrom(fd, out + 8, slot - 8, 0, (struct sockaddr *)&from, &from_length);
+		__u32 about[2] = { (__u32)from.sll_ifindex, (__u32)size };
 
 		if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ENETDOWN))
 			break;
 		if (size < 0)
 			return anyhop_error_is(-errno, "reading a packet socket");
-		if (from.sll_pkttype != PACKET_HOST)
+		if (from.sll_pkttype != wanted)
 			continue;
-		memcpy(out, &length, sizeof(length));
+		memcpy(out, about, sizeof(about));
 		out += slot;
 		count++;
 	}

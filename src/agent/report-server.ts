@@ -1,8 +1,12 @@
-/** The agent's report of its connections and counters, for forwarders and backends: `GET /report` on its underlay addresses. */
+/**
+ * What the agent tells forwarders and backends on its underlay addresses: `GET /report`, its connections and counters; and `GET /probe`, what
+ * becomes of a forwarder's probe (probe-watch.ts).
+ */
 import type { Logger } from '../core/log.js';
 import type { IpAddress } from '../packet/address.js';
 import type { Asked } from './drain-wish.js';
 import type { Fleet } from './fleet.js';
+import type { ProbeWatch } from './probe-watch.js';
 import { FORWARDER_HEADER, readQuestion } from './question.js';
 import { type AgentReport, REPORT_PATH } from './report.js';
 import { type UnderlayAnswer, type UnderlayQuestion, UnderlayServer } from './underlay-server.js';
@@ -16,6 +20,7 @@ export class ReportServer {
    * @param fleet who may ask: forwarders and backends
    * @param locals the addresses to listen on
    * @param report may throw: then the answer says so
+   * @param watch of probes; undefined when they are not watched
    */
   constructor(
     fleet: Fleet,
@@ -23,6 +28,7 @@ export class ReportServer {
     locals: readonly IpAddress[],
     report: (asked: Asked) => AgentReport,
     log: Logger,
+    watch?: ProbeWatch,
   ) {
     this.#report = report;
     this.#log = log;
@@ -32,6 +38,7 @@ export class ReportServer {
       locals,
       path: REPORT_PATH,
       answer: (question) => this.#answer(question),
+      ...(watch && { slow: watch }),
       log: {
         unavailable: (where, why) =>
           log.warn(

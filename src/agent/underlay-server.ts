@@ -1,6 +1,6 @@
 /**
- * HTTP on the underlay addresses of a backend's host, for questions of forwarders and backends: one path, GET, one question a
- * connection. The agent answers with its report, the layer-7 tier with its health.
+ * HTTP on the underlay addresses of a backend's host, for questions of forwarders and backends: one path or two, GET, one question a
+ * connection. The agent answers with its report and watches probes, the layer-7 tier answers with its health.
  *
  * The underlay is not the Internet, but it is closer to it than a control socket. So the server hangs up on peers that are neither a
  * forwarder nor a backend of the config before it reads a byte; a connection lasts 10 s at most; and each address has a share of the
@@ -29,6 +29,8 @@ export interface UnderlayQuestion {
   readonly peer: IpAddress | undefined;
   readonly isForwarder: boolean;
   readonly headers: IncomingMessage['headers'];
+  /** Of the URL, without the question mark; empty without one. */
+  readonly query: string;
 }
 
 export interface UnderlayAnswer {
@@ -55,18 +57,28 @@ export interface UnderlayServerOptions {
   readonly locals: readonly IpAddress[];
   readonly path: string;
   readonly answer: (question: UnderlayQuestion) => UnderlayAnswer;
+  /** Another path, whose answer takes its time. */
+  readonly slow?: SlowPath;
   readonly log: AvailabilityLog;
+}
+
+export interface SlowPath {
+  readonly path: string;
+  /** Ends the response, also when the peer has gone, within the time that a connection has. Must not throw. */
+  readonly respond: (question: UnderlayQuestion, request: IncomingMessage, response: ServerResponse) => void;
 }
 
 export class UnderlayServer {
   readonly #path: string;
   readonly #answer: UnderlayServerOptions['answer'];
+  readonly #slow: SlowPath | undefined;
   readonly #isForwarder: (address: IpAddress) => boolean;
   readonly #listeners: readonly Listener[];
 
-  constructor({ fleet, port, locals, path, answer, log }: UnderlayServerOptions) {
+  constructor({ fleet, port, locals, path, answer, slow, log }: UnderlayServerOptions) {
     this.#path = path;
     this.#answer = answer;
+    this.#slow = slow;
     this.#isForwarder = (address) => fleet.forwarders.some((prefix) => prefixContains(prefix, address));
     const mayAsk = whoMayAsk(fleet, this.#isForwarder);
     this.#listeners = locals.map(
@@ -100,27 +112,31 @@ export class UnderlayServer {
     return server;
   }
 
-  #respond(
-    address: IpAddress,
-    { url = '', method, socket, headers }: IncomingMessage,
-    response: ServerResponse,
-  ): void {
-    const [path] = url.split('?', 1); // not `new URL`, which throws at some of what may come
-    if (path !== this.#path) {
-      send(response, 404, { error: `there is only ${this.#path}` });
+  #respond(address: IpAddress, request: IncomingMessage, response: ServerResponse): void {
+    const { url = '', method, socket, headers } = request;
+    const [path, query = ''] = url.split('?', 2); // not `new URL`, which throws at some of what may come
+    const known = path === this.#path || path === this.#slow?.path;
+    if (!known) {
+      const paths = [this.#path, this.#slow?.path ?? []].flat().join(' and ');
+      send(response, 404, { error: `there is only ${paths}` });
     } else if (method !== 'GET') {
-      send(response.setHeader('allow', 'GET'), 405, { error: `${this.#path} takes only GET` });
+      send(response.setHeader('allow', 'GET'), 405, { error: `${path} takes only GET` });
     } else {
       const peer = remoteOf(socket);
       const isForwarder = peer !== undefined && this.#isForwarder(peer);
-      const { status, body } = this.#answer({ address, peer, isForwarder, headers });
+      const question = { address, peer, isForwarder, headers, query };
+      if (path === this.#slow?.path) {
+        this.#slow.respond(question, request, response);
+        return;
+      }
+      const { status, body } = this.#answer(question);
       send(response, status, body);
     }
   }
 }
 
 /** One question a connection. */
-function send(response: ServerResponse, status: number, body: object): void {
+export function send(response: ServerResponse, status: number, body: object): void {
   const text = `${JSON.stringify(body)}\n`;
   response.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',

@@ -2,6 +2,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { TraceReport } from '../api/trace.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { PROBES_AT_ONCE } from '../core/limits.js';
 import { clientAddress } from '../health/tunnel.js';
 import { parsePrefix } from '../packet/address.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.js';
@@ -39,9 +40,6 @@ export interface TraceResult {
   readonly ok: boolean;
   readonly traces: readonly Trace[];
 }
-
-/** At once, of --all-backends. */
-const AT_ONCE = 8;
 
 export function traceCommand(): Command {
   return new Command('trace')
@@ -143,14 +141,14 @@ async function openProber(
   return new Prober(await loadRawSockets('a trace needs'), client);
 }
 
-/** Each of a list, some at a time, in order. */
+/** Each of a list, in order, as many at a time as one agent watches: it may be in the way of all of them. */
 async function atOnce<T, R>(list: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(list.length);
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let i = next++; i < list.length; i = next++) results[i] = await work(list[i]);
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: PROBES_AT_ONCE }, worker));
   return results;
 }
 

@@ -85,6 +85,12 @@ export const FORWARDER_ASKS_EVERY_MS_MAX = 3_600_000;
 export const AGENT_DRAIN_PAUSE_MS = 10_000;
 /** `anyhop trace`: source ports that are tried for a flow of one backend; a try takes 2 us of the node's thread. */
 export const TRACE_PORTS_MAX = 4096;
+/** How long an agent watches a forwarder's probe, and packets of it that it tells. */
+export const PROBE_WAIT_MS_MIN = 50;
+export const PROBE_WAIT_MS_MAX = 5_000;
+export const PROBE_SEEN_MAX = 64;
+/** That an agent watches at once. */
+export const PROBES_AT_ONCE = 4;
 /** What routers say to one `anyhop trace` that is remembered. */
 export const TRACE_ERRORS_MAX = 256;
 /** Linux: sun_path without the closing NUL. */
