@@ -50,7 +50,7 @@ export function pressed(state: Chosen, key: Key, page: number): { state: Chosen;
   // Any key ends the help; q means the help and not the program.
   if (state.isHelp) return { state: { ...state, isHelp: false } };
   if (sequence === 'q' || sequence === 'Q') return { state, effect: 'quit' };
-  return { state: { ...state, ...(BY_NAME[name]?.(state, page) ?? BY_SIGN[sequence]?.(state, page)) } };
+  return { state: { ...state, ...(BY_NAME.get(name) ?? BY_SIGN.get(sequence))?.(state, page) } };
 }
 
 function typing(state: Chosen, typed: string, name: string, sequence: string): Chosen {
@@ -63,47 +63,51 @@ function typing(state: Chosen, typed: string, name: string, sequence: string): C
 
 type Change = (state: Chosen, page: number) => Partial<Chosen>;
 
-const BY_NAME: Readonly<Record<string, Change>> = {
-  up: scroll(-1),
-  down: scroll(1),
-  pageup: (state, page) => scroll(-page)(state, page),
-  pagedown: (state, page) => scroll(page)(state, page),
-  home: () => ({ offset: 0 }),
-  end: () => ({ offset: Number.MAX_SAFE_INTEGER }),
-  left: (state) => sortByNext(state, -1),
-  right: (state) => sortByNext(state, 1),
-  escape: () => ({ filter: '', offset: 0 }),
-};
+const BY_NAME: ReadonlyMap<string, Change> = new Map(
+  Object.entries({
+    up: scroll(-1),
+    down: scroll(1),
+    pageup: (state, page) => scroll(-page)(state, page),
+    pagedown: (state, page) => scroll(page)(state, page),
+    home: () => ({ offset: 0 }),
+    end: () => ({ offset: Number.MAX_SAFE_INTEGER }),
+    left: (state) => sortByNext(state, -1),
+    right: (state) => sortByNext(state, 1),
+    escape: () => ({ filter: '', offset: 0 }),
+  } satisfies Record<string, Change>),
+);
 
-const BY_SIGN: Readonly<Record<string, Change>> = {
-  '1': show('service'),
-  s: show('service'),
-  '2': show('backend'),
-  b: show('backend'),
-  '3': show('verdict'),
-  v: show('verdict'),
-  '4': show('node'),
-  n: show('node'),
-  '\t': ({ table }) => ({
-    table: TABLE_NAMES[(TABLE_NAMES.indexOf(table) + 1) % TABLE_NAMES.length],
-    offset: 0,
-  }),
-  k: scroll(-1),
-  j: scroll(1),
-  ' ': (state, page) => scroll(page)(state, page),
-  g: () => ({ offset: 0 }),
-  G: () => ({ offset: Number.MAX_SAFE_INTEGER }),
-  '/': ({ filter }) => ({ typed: filter }),
-  o: (state) => sortByNext(state, 1),
-  '>': (state) => sortByNext(state, 1),
-  '<': (state) => sortByNext(state, -1),
-  r: ({ orders, table }) => ({
-    orders: { ...orders, [table]: { ...orders[table], isReversed: !orders[table].isReversed } },
-  }),
-  p: ({ isPaused }) => ({ isPaused: !isPaused }),
-  '?': () => ({ isHelp: true }),
-  h: () => ({ isHelp: true }),
-};
+const BY_SIGN: ReadonlyMap<string, Change> = new Map(
+  Object.entries({
+    '1': show('service'),
+    s: show('service'),
+    '2': show('backend'),
+    b: show('backend'),
+    '3': show('verdict'),
+    v: show('verdict'),
+    '4': show('node'),
+    n: show('node'),
+    '\t': ({ table }) => ({
+      table: TABLE_NAMES[(TABLE_NAMES.indexOf(table) + 1) % TABLE_NAMES.length],
+      offset: 0,
+    }),
+    k: scroll(-1),
+    j: scroll(1),
+    ' ': (state, page) => scroll(page)(state, page),
+    g: () => ({ offset: 0 }),
+    G: () => ({ offset: Number.MAX_SAFE_INTEGER }),
+    '/': ({ filter }) => ({ typed: filter }),
+    o: (state) => sortByNext(state, 1),
+    '>': (state) => sortByNext(state, 1),
+    '<': (state) => sortByNext(state, -1),
+    r: ({ orders, table }) => ({
+      orders: { ...orders, [table]: { ...orders[table], isReversed: !orders[table].isReversed } },
+    }),
+    p: ({ isPaused }) => ({ isPaused: !isPaused }),
+    '?': () => ({ isHelp: true }),
+    h: () => ({ isHelp: true }),
+  } satisfies Record<string, Change>),
+);
 
 function show(table: TableName): Change {
   return () => ({ table, offset: 0 });

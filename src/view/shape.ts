@@ -4,6 +4,7 @@
  */
 import type { NodeEvent } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
 import { BACKENDS_MAX, POOLS_MAX, SERVICES_MAX } from '../core/limits.js';
 
 /** Undefined, or what is wrong: a place, and what stands there. */
@@ -153,16 +154,21 @@ const events = fields({
   events: list(fields({ at: text, level: text, event: text, message: text }), 100_000),
 });
 
-/** What came for `GET /status`. @throws Error that says in which field it is none */
+const WHO = {
+  exitCode: EXIT.failure,
+  hint: 'Another version of anyhop, or another program, may be running there.',
+};
+
+/** What came for `GET /status`. @throws AnyhopError ERR_SOCKET that says in which field it is none */
 export function asStatus(value: unknown): NodeStatus {
   const problem = status(value, '');
   if (problem === undefined) return value as NodeStatus;
-  throw new Error(`the answer is no status of a node: ${problem}`);
+  throw new AnyhopError('ERR_SOCKET', `the answer is no status of a node: ${problem}`, WHO);
 }
 
-/** Of the answer to `GET /events`. @throws Error as `asStatus` */
+/** Of the answer to `GET /events`. @throws as `asStatus` */
 export function asEvents(value: unknown): readonly NodeEvent[] {
   const problem = events(value, '');
   if (problem === undefined) return (value as { events: readonly NodeEvent[] }).events;
-  throw new Error(`the answer holds no events: ${problem}`);
+  throw new AnyhopError('ERR_SOCKET', `the answer holds no events: ${problem}`, WHO);
 }

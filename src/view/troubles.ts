@@ -161,7 +161,7 @@ function ofPool({ name: pool, needs, queued, backends }: PoolRow, nodes: number)
     found.push({
       level: 'bad',
       kind: 'pool_need',
-      text: `pool ${pool} ${NEEDS[mode] ?? `is in mode ${mode}`}${at}`,
+      text: `pool ${pool} ${NEEDS.get(mode) ?? `is in mode ${mode}`}${at}`,
       pool,
     });
   }
@@ -177,12 +177,14 @@ function ofPool({ name: pool, needs, queued, backends }: PoolRow, nodes: number)
   return found;
 }
 
-const NEEDS: Readonly<Record<string, string>> = {
-  panic: 'has too few backends up: health marks are ignored',
-  all_down: 'has no backend up: all are tried',
-  draining: 'has only draining backends up: they take new flows',
-  none: 'has no backend that may take packets',
-};
+const NEEDS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    panic: 'has too few backends up: health marks are ignored',
+    all_down: 'has no backend up: all are tried',
+    draining: 'has only draining backends up: they take new flows',
+    none: 'has no backend that may take packets',
+  }),
+);
 
 function ofBackends(rows: readonly BackendRow[]): Trouble[] {
   const down = groupedBy(
