@@ -24,7 +24,7 @@ export function controlApiPage(): string {
       ['request', 'what it does', 'answers'],
       routes.map(({ method, path, does, answers }) => [code(`${method} ${path}`), cell(does), cell(answers)]),
     ),
-    'The types are in `src/api/api.ts`, `src/api/status.ts`, `src/api/follow.ts` and `src/api/trace.ts`. Names are stable; more may be added.',
+    'The types are in `src/api/api.ts`, `src/api/status.ts`, `src/api/follow.ts`, `src/api/capture.ts` and `src/api/trace.ts`. Names are stable; more may be added.',
     followSection(),
     '## Fields',
     'A GET takes them in its query, a POST in its JSON body.',
@@ -44,7 +44,11 @@ export function controlApiPage(): string {
         ['415', '`ERR_CONTENT_TYPE`', 'the body is not said to be JSON'],
         ['417', '`ERR_EXPECTATION`', 'only `expect: 100-continue` is met'],
         ['422', '`ERR_CONFIG`', 'the config file is wrong; `problems` lists every place'],
-        ['429', '`ERR_BUSY`', 'too many changes wait for their turn, or too many clients follow'],
+        [
+          '429',
+          '`ERR_BUSY`',
+          'too many changes wait for their turn, too many clients follow, or somebody captures already',
+        ],
       ],
     ),
   );

@@ -5,7 +5,7 @@
  * What goes wrong comes back as {error: {code, message, hint?, problems?}} with a status of 4xx, and changed nothing; 5xx is a
  * fault of the node. Of what is wrong with the request itself: 400 ERR_REQUEST (a field; it is named), ERR_HTTP; 404 ERR_NOT_FOUND;
  * 405 ERR_METHOD; 408 ERR_TIMEOUT; 413 and 431 ERR_TOO_LARGE; 415 ERR_CONTENT_TYPE; 417 ERR_EXPECTATION. 429 ERR_BUSY: too many
- * changes wait for their turn, or too many clients follow. A connection takes one request.
+ * changes wait for their turn, too many clients follow, or somebody captures already. A connection takes one request.
  */
 import type { ConfigProblem } from '../config/error.js';
 import type { EventsReport } from '../events/event.js';
@@ -14,8 +14,10 @@ import type { Endpoint } from '../packet/compose.js';
 import type { OverridePatch } from '../pool/override.js';
 import type { PoolPlan } from '../pool/plan.js';
 import type { Health } from '../table/state.js';
+import type { CaptureFields, CaptureReport } from './capture.js';
 import type { Feed } from './followers.js';
 import type { InForceReport, Moment } from './in-force.js';
+import type { Recorded } from './recorders.js';
 import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
 import type { TraceQuestion, TraceReport } from './trace.js';
 
@@ -27,6 +29,13 @@ export interface ControlActions {
   ready(service: string | undefined): Readiness;
   /** Lines of follow.ts, from the start of the node to its end. */
   follow(): Feed;
+  /** What `record` can be asked for. */
+  capture(): Promise<CaptureReport>;
+  /**
+   * What an engine records in this process. Begins when it is answered.
+   * @throws ControlError 404 for a backend that is not there, 409 for an engine that others read without the node
+   */
+  record(filter: CaptureFields): Promise<Recorded>;
   /** Answers at any time. */
   events(query: EventsQuery): EventsReport;
   health(): Promise<HealthReport>;

@@ -1,6 +1,7 @@
 /**
  * From a request to its answer. However much is asked, packets come first: each request is handled in a turn of the event
- * loop of its own, and a client that does not read its answer loses it. An answer that goes on has bounds of its own (followers.ts).
+ * loop of its own, and a client that does not read its answer loses it. An answer that goes on has bounds of its own (followers.ts,
+ * recorders.ts).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
@@ -14,6 +15,7 @@ import { type ErrorAnswer, errorAnswer, HEADERS, refusalOf } from './answer.js';
 import { ControlError } from './api.js';
 import type { Connections } from './connections.js';
 import { Followed, Followers } from './followers.js';
+import { Recorded, Recorders } from './recorders.js';
 import { checkRequest, type Route } from './routes.js';
 
 /** From the first byte of a request to its last, and from the first of an answer to its last. */
@@ -29,6 +31,7 @@ export class Responder {
   readonly #turns = new SerialQueue();
   readonly #changing = new SerialQueue();
   readonly #followers = new Followers();
+  readonly #recorders = new Recorders();
   /** That run or wait for their turn. */
   #changes = 0;
 
@@ -45,6 +48,10 @@ export class Responder {
       said = await this.#answer(request, response);
       if (said instanceof Followed) {
         this.#follow(said, request, response);
+        return;
+      }
+      if (said instanceof Recorded) {
+        await this.#record(said, request, response);
         return;
       }
       if (!(said instanceof Readable)) said = JSON.stringify(said);
@@ -71,6 +78,7 @@ export class Responder {
 
   /** Ends what goes on until then; clients get their last lines. */
   end(): Promise<void> {
+    this.#recorders.end();
     return this.#followers.end();
   }
 
@@ -79,6 +87,13 @@ export class Responder {
     if (response.destroyed) return;
     this.#followers.add(followed, response);
     this.#connections.follows(socket);
+  }
+
+  /** @throws ControlError 429, and whatever kept it from beginning */
+  async #record(recorded: Recorded, { socket }: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (response.destroyed) return;
+    this.#connections.follows(socket);
+    await this.#recorders.add(recorded, response);
   }
 
   /** @throws ControlError, ClientGone; anything else is a fault */

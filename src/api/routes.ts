@@ -11,6 +11,7 @@ import { quote } from '../config/path.js';
 import { WEIGHT_MAX } from '../core/limits.js';
 import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
 import { type ControlActions, ControlError, type Flow } from './api.js';
+import { CAPTURE_FIELDS } from './capture.js';
 import { Followed } from './followers.js';
 import { inForceParts } from './in-force.js';
 import { inParts } from './responder.js';
@@ -46,6 +47,7 @@ const ID_PATTERN = new RegExp(`${NAME_PATTERN.source.slice(0, -1)}:[1-9][0-9]{0,
 const BODY = {
   none: z.strictObject({}),
   change: z.strictObject({ force }),
+  capture: z.strictObject(CAPTURE_FIELDS),
   target: z.strictObject(target),
   id: z.strictObject({
     id: text('the id of a change that waits, such as "web:3"', ID_PATTERN).describe('Which change.'),
@@ -91,7 +93,7 @@ export interface Route {
   readonly path: string;
   /** In a sentence. */
   readonly does: string;
-  /** The type of what comes back, in api.ts, status.ts or follow.ts. */
+  /** The type of what comes back, in api.ts, status.ts, capture.ts or follow.ts. */
   readonly answers: string;
   /** Of the query of a GET, of the body of a POST. */
   readonly fields: z.ZodObject;
@@ -165,6 +167,19 @@ export function controlRoutes(actions: ControlActions): Route[] {
       QUERY.trace,
       ({ backend, ...flow }) => actions.trace({ ...ofOneFamily(flow), backend }),
     ),
+    get('/capture', 'CaptureReport', 'What packets can be captured by, and where.', QUERY.none, () =>
+      actions.capture(),
+    ),
+    {
+      ...post(
+        '/capture',
+        'frames as src/api/capture.ts describes them',
+        'Records packets for as long as the client reads; one client at a time.',
+        BODY.capture,
+        (filter) => actions.record(filter),
+      ),
+      onlyAsks: true,
+    },
     get('/changes', 'QueuedReport', 'The changes that wait.', QUERY.none, () => actions.changes()),
     {
       ...post('/plan', 'PlanReport', 'What a reload would do.', BODY.none, () => actions.plan()),

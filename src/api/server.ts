@@ -7,6 +7,7 @@
  *   connections.ts   what clients can do but ask: hold connections, leave answers unread, send what is no HTTP
  *   responder.ts     from a request to its answer, one change at a time
  *   followers.ts     answers that go on: a line whenever something changes
+ *   recorders.ts     the packets that a client captures
  *   routes.ts        what there is to ask for
  */
 import { lstatSync, rmdirSync, unlinkSync } from 'node:fs';

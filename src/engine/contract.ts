@@ -9,6 +9,7 @@
  * the host untouched; a packet that could not be received or sent is counted, never lost in silence; `publish` takes
  * effect between two packets; `stop` takes back everything that `start` changed on the host, also after a failed one.
  */
+import type { CaptureFilter } from '../capture/record.js';
 import type { NodeConfig } from '../config/types.js';
 import type { NodeEngine } from '../core/engines.js';
 import type { Logger } from '../core/log.js';
@@ -17,6 +18,7 @@ import type { Image } from '../image/read.js';
 import type { Place } from '../pins/directory.js';
 import type { Link } from '../underlay/link.js';
 import type { NextHop } from '../underlay/next-hop.js';
+import type { Recording } from './capture/recording.js';
 
 export type EngineName = NodeEngine | 'replay';
 
@@ -69,6 +71,11 @@ export interface Engine {
    * @returns the frame that it would send; undefined when it would send none
    */
   tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined>;
+  /**
+   * Begins to record packets, for one reader at a time. Absent where readers find the records without this process, in pins.
+   * @throws Error when somebody records already
+   */
+  record?(filter: CaptureFilter): Promise<Recording>;
   /** A snapshot: the sum over what counts, since the first of the processes that took over from one another. */
   counters(): Counters;
   engineCounters(): Promise<EngineCounters>;

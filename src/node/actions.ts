@@ -19,8 +19,10 @@ import {
   type TablesReport,
   type WhichReport,
 } from '../api/api.js';
+import type { CaptureFields, CaptureReport } from '../api/capture.js';
 import type { Feed } from '../api/followers.js';
 import type { InForceReport, Moment } from '../api/in-force.js';
+import type { Recorded } from '../api/recorders.js';
 import type { ConfigFileStatus, NodeStatus, Readiness } from '../api/status.js';
 import type { TraceQuestion, TraceReport } from '../api/trace.js';
 import { formatProblem, logWarnings } from '../config/error.js';
@@ -34,6 +36,7 @@ import { askedByAgents, bringForward, cancel, findQueued } from '../pool/runtime
 import type { BackendFacts } from '../pool/states.js';
 import { refuseUndrain, stepOfAgents } from './agent-refusals.js';
 import type { Assembly } from './assemble.js';
+import { captureReport, recorded } from './captures.js';
 import { losses, queuedReport, reportOf, settingsChanges } from './change-reports.js';
 import { ConfigFile, type ReadConfig } from './config-file.js';
 import { explain } from './explain.js';
@@ -101,6 +104,14 @@ export class NodeActions implements ControlActions {
 
   follow(): Feed {
     return this.#options.following;
+  }
+
+  async capture(): Promise<CaptureReport> {
+    return captureReport(this.#started(), this.#options.pools.file.node);
+  }
+
+  async record(fields: CaptureFields): Promise<Recorded> {
+    return recorded(this.#started(), fields);
   }
 
   events(query: EventsQuery): EventsReport {

@@ -66,6 +66,15 @@ export async function fakeNode(
     status: async () => ({ node: 'edge-1' }) as NodeStatus,
     ready: () => ({ ready: true, reasons: [], services: [] }),
     follow: () => ({ current: () => SILENT, onChange: () => () => undefined }),
+    capture: async () => ({
+      node: 'edge-1',
+      interface: 'eth0',
+      engine: 'portable',
+      names: { generation: 7, services: [], backends: [] },
+    }),
+    record: async () => {
+      throw new Error('it records nothing');
+    },
     events: () => ({ since: '2024-05-01T12:00:00.000Z', events: [] }),
     health: async () => ({ backends: [] }),
     counters: async () => ({ verdicts: {}, services: {}, backends: {} }),

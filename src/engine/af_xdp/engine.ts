@@ -14,6 +14,7 @@
  *   3. The steering program steers VIPs that come.
  * So a worker never meets a packet for a VIP that its image does not know, and that it could not give back to the host.
  */
+import type { CaptureFilter } from '../../capture/record.js';
 import { AnyhopError, EXIT } from '../../core/errors.js';
 import { L } from '../../core/layout.gen.js';
 import { Barrier } from '../../ffi/barrier.js';
@@ -22,6 +23,8 @@ import { Counters } from '../../forward/counters.js';
 import type { Image } from '../../image/read.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
+import { type Recording, recordingOf } from '../capture/recording.js';
+import { RecordRing } from '../capture/ring.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
 import { ending } from '../ending.js';
@@ -62,6 +65,7 @@ export class AfXdpEngine implements Engine {
   #publishing: Promise<void> | undefined;
   #watch: AttachmentWatch | undefined;
   #queueTimer: NodeJS.Timeout | undefined;
+  #isRecording = false;
   /** Defined once the end has begun. */
   #takenBack: Promise<void> | undefined;
   /** The final counts, once everything is closed. */
@@ -161,6 +165,24 @@ export class AfXdpEngine implements Engine {
   /** In the first queue's worker: all workers do the same. */
   async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
     return this.#started.forwarders[0].tryFrame(frame);
+  }
+
+  async record(filter: CaptureFilter): Promise<Recording> {
+    if (this.#isRecording) throw new Error('somebody records already');
+    const { forwarders } = this.#started;
+    this.#isRecording = true;
+    const end = async (): Promise<void> => {
+      await Promise.all(forwarders.map((forwarder) => forwarder.record(null)));
+      this.#isRecording = false;
+    };
+    const memories = forwarders.map(() => RecordRing.memory());
+    await Promise.all(
+      forwarders.map((forwarder, queue) => forwarder.record({ ring: memories[queue], filter, queue })),
+    );
+    return recordingOf(
+      memories.map((memory) => new RecordRing(memory)),
+      end,
+    );
   }
 
   counters(): Counters {

@@ -8,7 +8,7 @@ import { COUNTERS_PER_ENTRY, Counters } from '../../forward/counters.js';
 import type { Image } from '../../image/read.js';
 import type { CounterMoves } from '../counter-moves.js';
 import { TALLIES, TALLY } from './loop.js';
-import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
+import type { RecordSetup, SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
 
 export interface ForwarderOptions {
   /** Bound, and fed by the steering program or about to be. It is closed by `close`. */
@@ -98,6 +98,14 @@ export class Forwarder {
     this.#send({ frame });
     const { tried: sent } = (await Promise.race([tried, this.failed])) as { tried: Uint8Array | null };
     return sent ?? undefined;
+  }
+
+  /** Resolves once the worker records, or does no more. Also when it has ended. */
+  async record(setup: RecordSetup | null): Promise<void> {
+    if (this.#losses !== undefined) return;
+    const isSo = this.#answer((report) => 'records' in report && report.records === (setup !== null));
+    this.#send({ record: setup });
+    await Promise.race([isSo, this.#ended]);
   }
 
   counters(): Counters {

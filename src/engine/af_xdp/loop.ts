@@ -16,10 +16,10 @@ import type { Pipeline } from '../../forward/pipeline.js';
 import type { Ring } from './ring.js';
 
 /** Descriptors of RX and TX, in words: the address's two halves, the length, options. */
-const DESC_WORDS_SHIFT = 2;
-const DESC_LENGTH = 2;
+export const DESC_WORDS_SHIFT = 2;
+export const DESC_LENGTH = 2;
 /** Entries of fill and completion: the address's two halves. */
-const ENTRY_WORDS_SHIFT = 1;
+export const ENTRY_WORDS_SHIFT = 1;
 
 /** Frames whose headers are fetched together: as many cache misses as a core can have under way, and some. */
 const GROUP_FRAMES = 16;
@@ -27,10 +27,10 @@ const GROUP_FRAMES = 16;
 const NEXT_LINE = 48;
 
 /** Verdicts up to this one leave a frame to be sent; they are the first in the list. */
-const SENT_LAST = L.V_TOO_BIG_ANSWERED;
+export const SENT_LAST = L.V_TOO_BIG_ANSWERED;
 /** Verdicts that pass a frame to the host. */
-const PASS_FIRST = L.V_PASS_NOT_IP;
-const PASS_LAST = L.V_PASS_NEIGHBOUR;
+export const PASS_FIRST = L.V_PASS_NOT_IP;
+export const PASS_LAST = L.V_PASS_NEIGHBOUR;
 
 /** Where the loop counts, beside the pipeline's counters; indexes into `tally`. */
 export const TALLY = {
@@ -71,7 +71,7 @@ export class ForwardingLoop {
 
   /** Takes up to `limit` frames. @returns how many there were */
   batch(limit: number): number {
-    this.#reclaim();
+    this.reclaim();
     const { rx, tx, fill } = this.memory;
     const available = rx.available();
     const count = available < limit ? available : limit;
@@ -123,7 +123,7 @@ export class ForwardingLoop {
         continue;
       }
       if (verdict <= SENT_LAST) this.tally[TALLY.unqueued]++;
-      else if (verdict >= PASS_FIRST && verdict <= PASS_LAST) this.#disown(verdict);
+      else if (verdict >= PASS_FIRST && verdict <= PASS_LAST) this.disown(verdict);
       fill.words[fill.first + ((fill.own & fill.mask) << ENTRY_WORDS_SHIFT)] = start;
       fill.own = (fill.own + 1) | 0;
     }
@@ -132,7 +132,7 @@ export class ForwardingLoop {
   }
 
   /** Frames that have been sent can be received into again. The kernel rounds addresses down to their frame's start. */
-  #reclaim(): void {
+  reclaim(): void {
     const { completion, fill } = this.memory;
     const count = completion.available();
     if (count === 0) return;
@@ -147,7 +147,7 @@ export class ForwardingLoop {
   }
 
   /** It was not passed, so it must not count as passed. */
-  #disown(verdict: number): void {
+  disown(verdict: number): void {
     this.pipeline.counters.verdicts[verdict]--;
     this.tally[TALLY.stray]++;
   }

@@ -6,6 +6,7 @@
  * batch, and only then at its port.
  */
 
+import type { CaptureFilter } from '../../capture/record.js';
 import type { SocketPlace } from '../../ffi/xsk.js';
 import type { CounterMoves } from '../counter-moves.js';
 
@@ -31,11 +32,25 @@ export interface WorkerSetup extends SharedImage {
   readonly tally: Float64Array;
 }
 
-/** To the worker: take this image, try this frame, or come to an end. */
-export type WorkerMail = SharedImage | { readonly frame: Uint8Array } | 'stop';
+/** What to record, where. */
+export interface RecordSetup {
+  /** Of a RecordRing. */
+  readonly ring: SharedArrayBuffer;
+  readonly filter: CaptureFilter;
+  readonly queue: number;
+}
 
-/** From the worker: the core that it runs on once it is ready; the generation that is live from now on; what it would send. */
+/** To the worker: take this image, try this frame, record packets or no more, or come to an end. */
+export type WorkerMail =
+  | SharedImage
+  | { readonly frame: Uint8Array }
+  | { readonly record: RecordSetup | null }
+  | 'stop';
+
+/** From the worker: the core that it runs on once it is ready; the generation that is live from now on; what it would send;
+ * whether it records. */
 export type WorkerReport =
   | { readonly core: number }
   | { readonly generation: number }
-  | { readonly tried: Uint8Array | null };
+  | { readonly tried: Uint8Array | null }
+  | { readonly records: boolean };

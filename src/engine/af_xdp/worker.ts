@@ -15,9 +15,12 @@ import { Counters } from '../../forward/counters.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
 import { Image } from '../../image/read.js';
+import { RecordRing } from '../capture/ring.js';
+import { Tap } from '../capture/tap.js';
 import { moveCounters } from '../counter-moves.js';
 import { ForwardingLoop } from './loop.js';
-import type { SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
+import type { RecordSetup, SharedImage, WorkerMail, WorkerReport, WorkerSetup } from './mail.js';
+import { RecordingLoop } from './recording-loop.js';
 import { Ring } from './ring.js';
 
 /**
@@ -45,7 +48,10 @@ const counters = new Counters(setup.verdicts);
 counters.moveTo(setup.services, setup.backends);
 const pipeline = new Pipeline(new Image(setup.image), counters);
 const frames = new DataView(socket.umem);
-const loop = new ForwardingLoop({ frames, rx, tx, fill, completion }, pipeline, setup.tally);
+const memory = { frames, rx, tx, fill, completion };
+const loop = new ForwardingLoop(memory, pipeline, setup.tally);
+/** While somebody captures, it takes the place of the loop. */
+let recording: RecordingLoop | undefined;
 
 report({ core });
 run();
@@ -69,7 +75,7 @@ function run(): void {
 
 /** Forwards a batch, and wakes the kernel where it asks for that. @returns the number of frames */
 function turn(limit: number): number {
-  const count = loop.batch(limit);
+  const count = recording === undefined ? loop.batch(limit) : recording.batch(limit);
   const receive = fill.needsWakeup();
   if (receive || (tx.pending() > 0 && tx.needsWakeup())) socket.kick(receive);
   return count;
@@ -87,6 +93,7 @@ function readMail(): boolean {
     }
     if ('frame' in received.message)
       report({ tried: tryFrame(new Pipeline(pipeline.image), received.message.frame) ?? null });
+    else if ('record' in received.message) record(received.message.record);
     else take(received.message);
   }
 }
@@ -102,6 +109,15 @@ function take({ image, services, backends, moves }: SharedImage): void {
   const next = new Image(image);
   pipeline.publish(next);
   report({ generation: next.generation });
+}
+
+function record(asked: RecordSetup | null): void {
+  if (asked === null) recording = undefined;
+  else {
+    const tap = new Tap(pipeline, new RecordRing(asked.ring), asked.filter, asked.queue);
+    recording = new RecordingLoop(memory, loop, tap, setup.tally);
+  }
+  report({ records: asked !== null });
 }
 
 function sendTheRest(): void {

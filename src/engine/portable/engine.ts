@@ -12,6 +12,7 @@
  *  - Both are native and optional: the engine loads them when it starts, so the other engines do without them.
  */
 
+import type { CaptureFilter } from '../../capture/record.js';
 import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Counters } from '../../forward/counters.js';
 import { Pipeline } from '../../forward/pipeline.js';
@@ -20,6 +21,9 @@ import { imageMacs, imageVips } from '../../image/inspect.js';
 import type { Image } from '../../image/read.js';
 import type { IpAddress } from '../../packet/address.js';
 import { formatMac } from '../../packet/mac.js';
+import { type Recording, recordingOf } from '../capture/recording.js';
+import { RecordRing } from '../capture/ring.js';
+import { Tap } from '../capture/tap.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { renumber } from '../counter-moves.js';
 import { ending } from '../ending.js';
@@ -58,6 +62,8 @@ export class PortableEngine implements Engine {
   readonly #memory = Buffer.alloc(L.HEADROOM + FRAME_BYTES);
   readonly #view = new DataView(this.#memory.buffer, this.#memory.byteOffset, this.#memory.length);
   #pipeline: Pipeline | undefined;
+  /** While somebody captures. */
+  #tap: Tap | undefined;
   #guard: HostGuard | undefined;
   #libraries: Libraries | undefined;
   #capture: FollowedCapture | undefined;
@@ -151,6 +157,15 @@ export class PortableEngine implements Engine {
     return tryFrame(new Pipeline(this.#started.image), frame);
   }
 
+  async record(filter: CaptureFilter): Promise<Recording> {
+    if (this.#tap !== undefined) throw new Error('somebody records already');
+    const ring = new RecordRing(RecordRing.memory());
+    this.#tap = new Tap(this.#started, ring, filter, 0);
+    return recordingOf([ring], async () => {
+      this.#tap = undefined;
+    });
+  }
+
   async engineCounters(): Promise<EngineCounters> {
     if (this.#filterWatch?.dropped === undefined) await this.#filterWatch?.look();
     const missed = this.#missedAtStop ?? this.#countMissed();
@@ -197,7 +212,7 @@ export class PortableEngine implements Engine {
   /** The one packet that cap has just copied behind the headroom. */
   #onPacket(length: number): void {
     const pipeline = this.#started;
-    const verdict = pipeline.process(this.#view, L.HEADROOM, length);
+    const verdict = (this.#tap ?? pipeline).process(this.#view, L.HEADROOM, length);
     if (verdict <= L.V_FORWARDED_ICMP_ERROR) {
       this.#sender!.forward(pipeline);
     } else if (verdict <= L.V_TOO_BIG_ANSWERED) {

@@ -1,0 +1,192 @@
+/**
+ * Blocks of a pcapng file (draft-ietf-opsawg-pcapng) with captured packets, each packet twice:
+ *
+ *   section: which program on which machine
+ *   interface 0, NAME in:  frames as they came in         interface 1, NAME out: frames as they left
+ *   packet, packet, ...    the two of one packet have the same epb_packetid, and what became of it as their comment
+ *   statistics             at the end: how many there were, and how many were lost
+ *
+ * Everything is little endian. Names and comments come from the config, the kernel and anyhop itself.
+ */
+import { release } from 'node:os';
+import { VERSION } from '../core/version.js';
+import type { CaptureRecord } from './record.js';
+
+const BLOCK = { section: 0x0a0d0d0a, interface: 1, statistics: 5, packet: 6 } as const;
+const OPTION = {
+  comment: 1,
+  section: { hardware: 2, system: 3, program: 4 },
+  interface: { name: 2, description: 3, resolution: 9, filter: 11, system: 12 },
+  packet: { flags: 2, dropped: 4, id: 5, queue: 6 },
+  statistics: { start: 2, end: 3, received: 4, dropped: 5, accepted: 6 },
+} as const;
+const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
+const LINKTYPE_ETHERNET = 1;
+/** Ten to the power of minus this many seconds. */
+const NANOSECONDS = 9;
+/** epb_flags. */
+const INBOUND = 1;
+const OUTBOUND = 2;
+export const IN = 0;
+export const OUT = 1;
+
+export interface CaptureFileOptions {
+  /** Of the node or host, for people. */
+  readonly source: string;
+  readonly interface: string;
+  readonly snapLength: number;
+  /** As the user wrote it. */
+  readonly filter: string;
+}
+
+/** What stands before the first packet. */
+export function startBlocks({ source, interface: name, snapLength, filter }: CaptureFileOptions): Buffer {
+  const section = Buffer.alloc(16);
+  section.writeUInt32LE(BYTE_ORDER_MAGIC, 0);
+  section.writeUInt16LE(1, 4); // version 1.0
+  section.writeBigInt64LE(-1n, 8); // of a length that is not known yet
+  const system = `Linux ${release()}`;
+  return Buffer.concat([
+    block(BLOCK.section, section, [
+      [OPTION.section.hardware, text(process.arch)],
+      [OPTION.section.system, text(system)],
+      [OPTION.section.program, text(`anyhop ${VERSION}`)],
+      [OPTION.comment, text(`captured by anyhop capture: ${source}`)],
+    ]),
+    ...(['in', 'out'] as const).map((way) => {
+      const body = Buffer.alloc(8);
+      body.writeUInt16LE(LINKTYPE_ETHERNET, 0);
+      body.writeUInt32LE(snapLength, 4);
+      return block(BLOCK.interface, body, [
+        [OPTION.interface.name, text(`${name} ${way}`)],
+        [
+          OPTION.interface.description,
+          text(way === 'in' ? 'packets as they came in' : 'packets as anyhop sent them on'),
+        ],
+        [OPTION.interface.resolution, Buffer.of(NANOSECONDS)],
+        // 0 says that a string in libpcap's language follows, which this is not; readers show it as it is.
+        ...(filter === ''
+          ? []
+          : [[OPTION.interface.filter, Buffer.concat([Buffer.of(0), text(filter)])] as const]),
+        [OPTION.interface.system, text(system)],
+      ]);
+    }),
+  ]);
+}
+
+/** The one or two packets of a record. @param wallNs since 1970 @param snapLength frames are cut to it */
+export function packetBlocks(
+  record: CaptureRecord,
+  wallNs: bigint,
+  comment: string,
+  snapLength: number,
+): Buffer {
+  const before = packet(IN, record, record.inBytes.subarray(0, snapLength), record.inLength, wallNs, comment);
+  if (record.outLength === 0) return before;
+  return Buffer.concat([
+    before,
+    packet(OUT, record, record.outBytes.subarray(0, snapLength), record.outLength, wallNs, comment),
+  ]);
+}
+
+export interface CaptureTotals {
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  readonly packets: number;
+  readonly sent: number;
+  readonly lost: number;
+}
+
+/** What stands behind the last packet. */
+export function endBlocks({ startNs, endNs, packets, sent, lost }: CaptureTotals): Buffer {
+  const statistics = (way: number, accepted: number, dropped: number): Buffer => {
+    const body = Buffer.alloc(12);
+    body.writeUInt32LE(way, 0);
+    writeTime(body, 4, endNs);
+    return block(BLOCK.statistics, body, [
+      [OPTION.statistics.start, time(startNs)],
+      [OPTION.statistics.end, time(endNs)],
+      [OPTION.statistics.received, number64(accepted + dropped)],
+      [OPTION.statistics.dropped, number64(dropped)],
+      [OPTION.statistics.accepted, number64(accepted)],
+    ]);
+  };
+  return Buffer.concat([statistics(IN, packets, lost), statistics(OUT, sent, 0)]);
+}
+
+function packet(
+  way: number,
+  { id, cpu }: CaptureRecord,
+  bytes: Uint8Array,
+  length: number,
+  wallNs: bigint,
+  comment: string,
+): Buffer {
+  const body = Buffer.alloc(20 + padded(bytes.length));
+  body.writeUInt32LE(way, 0);
+  writeTime(body, 4, wallNs);
+  body.writeUInt32LE(bytes.length, 12);
+  body.writeUInt32LE(length, 16);
+  body.set(bytes, 20);
+  const flags = Buffer.alloc(4);
+  flags.writeUInt32LE(way === IN ? INBOUND : OUTBOUND);
+  const queue = Buffer.alloc(4);
+  queue.writeUInt32LE(cpu);
+  const packetId = Buffer.alloc(8);
+  packetId.writeBigUInt64LE(id);
+  return block(BLOCK.packet, body, [
+    [OPTION.comment, text(comment)],
+    [OPTION.packet.flags, flags],
+    [OPTION.packet.id, packetId],
+    [OPTION.packet.queue, queue],
+  ]);
+}
+
+type Option = readonly [code: number, value: Buffer];
+
+function block(type: number, body: Buffer, options: readonly Option[]): Buffer {
+  const optionBytes = options.reduce((sum, [, value]) => sum + 4 + padded(value.length), 4);
+  const length = 12 + body.length + optionBytes;
+  const bytes = Buffer.alloc(length);
+  bytes.writeUInt32LE(type, 0);
+  bytes.writeUInt32LE(length, 4);
+  body.copy(bytes, 8);
+  let at = 8 + body.length;
+  for (const [code, value] of options) {
+    bytes.writeUInt16LE(code, at);
+    bytes.writeUInt16LE(value.length, at + 2);
+    value.copy(bytes, at + 4);
+    at += 4 + padded(value.length);
+  }
+  bytes.writeUInt32LE(length, length - 4); // behind the end of the options, which is all zeros
+  return bytes;
+}
+
+/** Longer than any comment of anyhop; an option has 65,535 bytes at most. */
+const TEXT_CHARS_MAX = 4096;
+
+function text(value: string): Buffer {
+  return Buffer.from(value.slice(0, TEXT_CHARS_MAX));
+}
+
+function number64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
+}
+
+function time(ns: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  writeTime(bytes, 0, ns);
+  return bytes;
+}
+
+/** The upper half comes first, whatever the order of bytes. */
+function writeTime(bytes: Buffer, at: number, ns: bigint): void {
+  bytes.writeUInt32LE(Number(ns >> 32n), at);
+  bytes.writeUInt32LE(Number(ns & 0xffffffffn), at + 4);
+}
+
+function padded(length: number): number {
+  return (length + 3) & ~3;
+}
