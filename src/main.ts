@@ -39,6 +39,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   which: async () => (await import('./cli/which.js')).whichCommand(),
   trace: async () => (await import('./cli/trace.js')).traceCommand(),
   image: async () => (await import('./cli/image.js')).imageCommand(),
+  capture: async () => (await import('./cli/capture.js')).captureCommand(),
   agent: async () => (await import('./cli/agent.js')).agentCommand(),
   l7: async () => (await import('./cli/l7.js')).l7Command(),
   pass: async () => (await import('./cli/pass.js')).passCommand(),
@@ -69,6 +70,7 @@ if ([asked, `${asked} ${second}`].some((words) => RELOADED_BY_SIGHUP.includes(wo
 // Whoever reads a message may be gone, or its disk full: that changes nothing about what was to be done.
 process.stderr.on('error', () => undefined);
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (process.stdout.listenerCount('error') > 1) return; // a command has an end of its own to come to
   if (error.code === 'EPIPE') process.exit(EXIT.ok); // `anyhop schema | head` is no failure
   writeError(`anyhop: standard output cannot be written: ${reasonOf(error)}\n`);
   process.exit(EXIT.failure);

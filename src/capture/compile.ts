@@ -32,7 +32,7 @@ export interface Compiled {
 
 export function verdictsOf(
   point: CapturePoint,
-): readonly { readonly name: string; readonly action: string }[] {
+): readonly { readonly name: string; readonly action: string; readonly description: string }[] {
   return point === 'agent' ? AGENT_VERDICTS : VERDICTS;
 }
 

@@ -61,6 +61,7 @@ export async function capture(options: SessionOptions): Promise<Summary> {
   const verdicts = new Map<number, number>();
   const fields = new PacketFields();
   let { names } = options;
+  let namedUntil = names.generation;
   let packets = 0;
   let sent = 0;
   let why: Summary['why'] | undefined;
@@ -79,7 +80,10 @@ export async function capture(options: SessionOptions): Promise<Summary> {
       for (const record of records) {
         if (!compiled.decide(record, fields.read(record.inBytes, 0, record.inBytes.length, source.point)))
           continue;
-        if (record.generation > names.generation) names = await source.names();
+        if (record.generation > namedUntil) {
+          names = await source.names();
+          namedUntil = Math.max(record.generation, names.generation); // once for each, whatever they are
+        }
         await sink.write(record, record.timeNs + offsetNs, names);
         packets++;
         if (record.outLength > 0) sent++;

@@ -227,7 +227,8 @@ export function isNobody({ cause }: AnyhopError): boolean {
   return ['ENOENT', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '');
 }
 
-function cannotAsk(what: string, cause: NodeJS.ErrnoException): AnyhopError {
+/** Of a failed connection: why, and what to do. */
+export function cannotAsk(what: string, cause: NodeJS.ErrnoException): AnyhopError {
   const hints: Record<string, string> = {
     EACCES: 'Ask as the user that runs the node, as one of its group, or as root.',
     ENOENT:
