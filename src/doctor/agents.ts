@@ -20,8 +20,11 @@ export interface AskedAgent {
 
 export async function askAgents(facts: Facts): Promise<AskedAgent[]> {
   const { place, host } = facts;
+  const unreached = await facts.unreached();
   const distinct = new Map(
-    place.targets.filter(({ agent }) => agent).map((each) => [each.address.text, each]),
+    place.targets
+      .filter(({ agent, address }) => agent && !unreached.has(address.text))
+      .map((each) => [each.address.text, each]),
   );
   const { source4, source6 } = sourcesOf(facts);
   const own = new Set(host.addresses().map(({ text }) => text));

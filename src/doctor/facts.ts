@@ -13,6 +13,7 @@ import { askAgents } from './agents.js';
 import { Unseen, type Where } from './check.js';
 import type { Host } from './host.js';
 import { readRuleset } from './nft.js';
+import { routesOf, unreachedOf } from './sources.js';
 
 /** A member of a pool. */
 export interface Target extends BackendConfig {
@@ -42,6 +43,10 @@ export class Facts {
   readonly status = once(() => this.place.status());
   /** What the agents of the targets say, in their order; of a forwarder. */
   readonly agents = once(() => askAgents(this));
+  /** The kernel's routes to the targets; of a forwarder. */
+  readonly routes = once(() => routesOf(this));
+  /** Addresses of targets that nothing can be sent to; of a forwarder. */
+  readonly unreached = once(() => unreachedOf(this));
   readonly ruleset = once(() => readRuleset(this.host.run));
   /** The services of the pools that the targets are in. */
   readonly services: readonly ServiceConfig[];

@@ -62,12 +62,12 @@ interface Probed {
   readonly said: Heard['said'];
 }
 
-/** Two requests: one may be lost for another reason. */
+/** Five requests in a second, until one is answered: some may be lost for another reason. */
 async function probe({ to, from }: Way, bytes: number, run: RunTool): Promise<Probed> {
   const header = to.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER;
   const { code, stdout } = await run('ping', [
     `-${to.family}`,
-    ...['-n', '-c', '2', '-i', '0.2', '-W', '0.8', '-M', 'do', '-s', `${bytes - header - ICMP_HEADER}`],
+    ...['-n', '-c', '1', '-w', '1', '-i', '0.2', '-M', 'do', '-s', `${bytes - header - ICMP_HEADER}`],
     ...(from === undefined ? [] : ['-I', from.text]),
     to.text,
   ]);

@@ -1,17 +1,27 @@
 /** Which backends get no new connections, and why. */
+import { refusalOf } from '../../underlay/route.js';
 import type { Check } from '../check.js';
 
 export const backends: Check = {
   name: 'backends',
   where: ['forwarder'],
   looks: 'Every backend that this node sends to is up, and its next hop is known.',
-  async run({ status, place }) {
+  async run({ status, routes, place }) {
     const found = await status();
     if (found === undefined) return []; // the check "node" says so
+    const refused = new Set(
+      // "routes" says so
+      (await routes()).flatMap(({ target, answer }) =>
+        refusalOf(answer) === undefined ? [] : [target.address.text],
+      ),
+    );
     const asked = new Set(place.targets.map(({ pool, name }) => `${pool}/${name}`));
     return found.pools.flatMap(({ name: pool, backends: members }) =>
       members
-        .filter(({ name, health }) => asked.has(`${pool}/${name}`) && health !== 'up')
+        .filter(
+          ({ name, address, health }) =>
+            asked.has(`${pool}/${name}`) && health !== 'up' && !refused.has(address),
+        )
         .map(({ name, address, healthReason, healthSince, nextHop, reachable }) => {
           const why = reachable || !('missing' in nextHop) ? healthReason : nextHop.missing;
           return {

@@ -1,4 +1,5 @@
 /** The file that would be read, against what it says of itself and against what is in force. */
+import { resolve } from 'node:path';
 import { formatProblem } from '../../config/error.js';
 import type { Check, Finding } from '../check.js';
 
@@ -17,7 +18,9 @@ export const config: Check = {
     const running = await status();
     const changedAt = host.changedAt(file);
     const isLater =
-      changedAt !== undefined && running !== undefined && changedAt > Date.parse(running.config.loadedAt);
+      changedAt !== undefined &&
+      running?.config.file === resolve(file) &&
+      changedAt > Date.parse(running.config.loadedAt);
     if (isLater && running.config.refused === undefined) {
       findings.push({
         level: 'warning',

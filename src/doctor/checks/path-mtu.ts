@@ -3,7 +3,7 @@
  * Where one is lost and a small one is not, the largest that arrives is searched for.
  */
 import type { IpAddress } from '../../packet/address.js';
-import { askFrom, gatewayOf, type IpRoute, refusalOf, routeMtu } from '../../underlay/route.js';
+import { type Answer, gatewayOf, type IpRoute, routeMtu } from '../../underlay/route.js';
 import type { Check, Finding } from '../check.js';
 import { Unseen } from '../check.js';
 import type { Facts, Target } from '../facts.js';
@@ -19,13 +19,14 @@ export const pathMtu: Check = {
   looks:
     'Packets of the size that the route takes arrive at each backend: ICMP echo requests that may not be fragmented.',
   async run(facts) {
-    const distinct = new Map(facts.place.targets.map((each) => [each.address.text, each]));
-    const targets = [...distinct.values()].slice(0, PROBED_MAX);
-    const addresses = targets.map(({ address }) => address);
-    const { answers } = await askFrom(addresses, sourcesOf(facts), facts.host.run);
-    const found = await Promise.all(targets.map((target, i) => probeOne(facts, target, answers[i])));
+    const unreached = await facts.unreached();
+    const distinct = new Map((await facts.routes()).map((each) => [each.target.address.text, each]));
+    const probed = [...distinct.values()]
+      .filter(({ target }) => !unreached.has(target.address.text))
+      .slice(0, PROBED_MAX);
+    const found = await Promise.all(probed.map(({ target, answer }) => probeOne(facts, target, answer)));
     const silent = found.filter((each) => each === 'silent');
-    if (silent.length > 0 && silent.length === targets.length)
+    if (silent.length > 0 && silent.length === probed.length)
       throw new Unseen('no backend answers ICMP echo requests');
     return found.filter((each) => typeof each === 'object');
   },
@@ -34,9 +35,9 @@ export const pathMtu: Check = {
 async function probeOne(
   facts: Facts,
   target: Target,
-  route: IpRoute | string,
+  route: Answer,
 ): Promise<Finding | 'silent' | undefined> {
-  if (typeof route === 'string' || refusalOf(route) !== undefined) return undefined; // "routes" says so
+  if (typeof route === 'string') return undefined;
   const believed = routeMtu(route, (await facts.links()).get(route.dev));
   const { source4, source6 } = sourcesOf(facts);
   const from = ownSource(facts, target.address.family === 4 ? source4 : source6);

@@ -2,10 +2,9 @@
 
 import { xdpUnreachable } from '../../engine/xdp/reach.js';
 import { leastMtus, narrowForIpv6 } from '../../pool/least-mtu.js';
-import { askFrom, refusalOf, routeMtu } from '../../underlay/route.js';
+import { refusalOf, routeMtu } from '../../underlay/route.js';
 import type { Check, Finding } from '../check.js';
 import type { Target } from '../facts.js';
-import { sourcesOf } from '../sources.js';
 
 export const routes: Check = {
   name: 'routes',
@@ -13,15 +12,12 @@ export const routes: Check = {
   looks:
     'A route leads to each backend, to another machine, out of an interface that the engine can send by, and wide enough for IPv6 services.',
   async run(facts) {
-    const { place, host } = facts;
-    const addresses = place.targets.map(({ address }) => address);
-    const { answers } = await askFrom(addresses, sourcesOf(facts), host.run);
+    const { place } = facts;
     const links = await facts.links();
     const on = await facts.link();
     const isXdp = (await facts.engine()) === 'xdp';
     const least = leastMtus(place.config);
-    const findings = place.targets.map((target, i): Finding | undefined => {
-      const answer = answers[i];
+    const findings = (await facts.routes()).map(({ target, answer }): Finding | undefined => {
       const why = refusalOf(answer);
       if (why !== undefined) {
         const saw = `no packet can be sent to ${nameOf(target)}: ${why} (ip route get ${target.address.text})`;
