@@ -27,7 +27,7 @@ import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import type { AgentAttachment } from './attachment.js';
 import { type Begun, begin, inView, readyEnvironment } from './begin.js';
 import { type Asked, DrainWishes } from './drain-wish.js';
-import { type Environment, localBackends, requireInterface } from './environment.js';
+import { type Environment, localBackends, requireInterface, servicesAt } from './environment.js';
 import { backendAddresses, type Fleet } from './fleet.js';
 import type { FleetHistory } from './fleet-history.js';
 import { FLEET_PIN, writeFleets } from './fleet-pin.js';
@@ -37,6 +37,7 @@ import { type Prepared, prepare, release } from './prepared.js';
 import { keptMapsOf, readVerdicts } from './program.js';
 import type { AgentReport } from './report.js';
 import { thisSystem } from './system.js';
+import { vipsOf } from './tables.js';
 
 const DELIVERING = AGENT_VERDICTS.filter(({ action }) => action === 'deliver').map(({ name }) => name);
 
@@ -161,10 +162,20 @@ export class Agent {
       version: VERSION,
       startedAt: this.#startedAt.toISOString(),
       vips: this.#inForce.connections.vips(),
+      missingVips: this.#missingVips(),
       verdicts: this.verdicts(),
       driver: { sendFailed: known(sendFailed), missed: known(missed) },
       ...this.#drainWishes.report(this.runDirectory, asked),
     };
+  }
+
+  /** VIPs that backends with addresses of this host serve, and the host does not have. */
+  #missingVips(): string[] {
+    const { localVips, config, environment } = this.#inForce;
+    const missing = localVips?.missing() ?? [];
+    if (missing.length === 0) return missing;
+    const needed = new Set(vipsOf(servicesAt(config, environment.locals)).map(({ text }) => text));
+    return missing.filter((vip) => needed.has(vip));
   }
 
   /**

@@ -105,6 +105,11 @@ export class LocalVips {
     }
   }
 
+  /** Those that this host does not have, as text, in the order of their numbers. */
+  missing(): string[] {
+    return this.#vips.flatMap(({ text }) => (this.#local?.has(text) === false ? [text] : []));
+  }
+
   /** A failed look-up is tried again with the next change; each new reason is logged. */
   #said(why: string | undefined): void {
     if (why !== undefined && why !== this.#complaint) {

@@ -5,7 +5,7 @@
 import { request } from 'node:http';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
-import { FORWARDERS_HEARD_MAX } from '../core/limits.js';
+import { FORWARDERS_HEARD_MAX, VIPS_MAX } from '../core/limits.js';
 import { Pieces } from '../core/pieces.js';
 import { printable } from '../core/printable.js';
 import { reasonOf } from '../core/reason.js';
@@ -21,8 +21,8 @@ const TIME_PATTERN = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const VERDICT_PATTERN = /^[a-z0-9_]{1,64}$/;
 /** Verdicts that a report may have: many more than any version has. */
 const VERDICTS_MAX = 1024;
-/** A report on 4096 services, each with a VIP of its own, has some 0.8 MB. */
-const REPORT_BYTES_MAX = 1024 * 1024;
+/** A report on 4096 services, each with a VIP of its own that the host lacks, has some 1 MB. */
+const REPORT_BYTES_MAX = 1536 * 1024;
 
 export interface AgentReport {
   /** Of anyhop. */
@@ -31,6 +31,8 @@ export interface AgentReport {
   readonly startedAt: string;
   /** Those that have connections to count, in the order of the agent's config. */
   readonly vips: readonly VipReport[];
+  /** VIPs of its host's backends that the host does not have, so that it drops their packets; in canonical text. Absent in reports of versions before. */
+  readonly missingVips?: readonly string[];
   /** Packets by verdict, since the program was put on the interface. */
   readonly verdicts: Readonly<Record<string, number>>;
   /**
@@ -188,12 +190,22 @@ export function parseAgentReport(text: string): AgentReport | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { version, startedAt, verdicts, vips, driver, draining = false, forwarders = [] } = value;
+  const {
+    version,
+    startedAt,
+    verdicts,
+    vips,
+    missingVips,
+    driver,
+    draining = false,
+    forwarders = [],
+  } = value;
   if (!isText(version, VERSION_PATTERN) || !isText(startedAt, TIME_PATTERN)) return undefined;
   if (!isCounts(verdicts, VERDICT_PATTERN) || !Array.isArray(vips)) return undefined;
   if (Object.keys(verdicts).length > VERDICTS_MAX) return undefined;
   const read = vips.map(readVip);
   if (!read.every((each) => each !== undefined)) return undefined;
+  if (missingVips !== undefined && !isVips(missingVips)) return undefined;
   if (driver !== undefined && !isDriver(driver)) return undefined;
   if (typeof draining !== 'boolean' || !Array.isArray(forwarders)) return undefined;
   if (forwarders.length > FORWARDERS_HEARD_MAX || !forwarders.every(isForwarder)) return undefined;
@@ -201,6 +213,7 @@ export function parseAgentReport(text: string): AgentReport | undefined {
     version,
     startedAt,
     vips: read,
+    ...(missingVips !== undefined && { missingVips }),
     verdicts,
     ...(driver !== undefined && { driver: { sendFailed: driver.sendFailed, missed: driver.missed } }),
     draining,
@@ -216,9 +229,17 @@ export function parseAgentReport(text: string): AgentReport | undefined {
 function readVip(value: unknown): VipReport | undefined {
   if (!isRecord(value)) return undefined;
   const { vip, protocol, established, services } = value;
-  if (typeof vip !== 'string' || parseAddress(vip)?.text !== vip || protocol !== 'tcp') return undefined;
+  if (!isAddress(vip) || protocol !== 'tcp') return undefined;
   if (!isCount(established) || !isCounts(services, NAME_PATTERN)) return undefined;
   return { vip, protocol, established, services };
+}
+
+function isVips(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length <= VIPS_MAX && value.every(isAddress);
+}
+
+function isAddress(value: unknown): value is string {
+  return typeof value === 'string' && parseAddress(value)?.text === value;
 }
 
 function isDriver(value: unknown): value is DriverReport {
@@ -229,7 +250,7 @@ function isDriver(value: unknown): value is DriverReport {
 function isForwarder(value: unknown): value is ForwarderReport {
   if (!isRecord(value)) return false;
   const { address, draining, agoMs, everyMs } = value;
-  if (typeof address !== 'string' || parseAddress(address)?.text !== address) return false;
+  if (!isAddress(address)) return false;
   return typeof draining === 'boolean' && isCount(agoMs) && isCount(everyMs);
 }
 

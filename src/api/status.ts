@@ -90,6 +90,10 @@ export interface AgentStatus {
   readonly startedAt?: string;
   /** VIPs that can have connections, of those that its config has. */
   readonly vips?: readonly string[];
+  /** VIPs of the pool's services that its host does not have, so that it drops their packets; absent when it has all. */
+  readonly missingVips?: readonly string[];
+  /** VIPs of the pool's TCP services that its config does not have; absent when it has all. */
+  readonly unknownVips?: readonly string[];
   /** TCP connections to these. */
   readonly connections?: number;
   /** Whether its host asks to be drained. */

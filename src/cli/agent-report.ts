@@ -9,7 +9,7 @@ import { printable } from '../core/printable.js';
 import { clockTime, formatDuration } from '../core/time.js';
 import type { IpAddress } from '../packet/address.js';
 import { SEND_HINT } from '../underlay/veth.js';
-import { columns } from './format.js';
+import { columns, someOf } from './format.js';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 
@@ -48,7 +48,7 @@ export function ownAddresses(config: LoadedConfig<'agent'>): IpAddress[] {
 const RIGHT = new Set(['CONNECTIONS', 'PACKETS']);
 
 export function drawReport(report: AgentReport): string {
-  const { version, startedAt, vips, verdicts, driver } = report;
+  const { version, startedAt, vips, missingVips = [], verdicts, driver } = report;
   const services = vips.flatMap(({ vip, services }) =>
     Object.entries(services).map(([name, count]) => [name, vip, String(count)]),
   );
@@ -57,6 +57,9 @@ export function drawReport(report: AgentReport): string {
     `anyhop ${printable(version)}, since ${clockTime(startedAt)}`,
     '',
     ...columns(['SERVICE', 'VIP', 'CONNECTIONS'], services, RIGHT),
+    ...(missingVips.length === 0
+      ? []
+      : [`not on this host, so their packets are dropped (drop_vip_not_local): VIP ${someOf(missingVips)}`]),
     '',
     ...columns(
       ['VERDICT', 'PACKETS'],

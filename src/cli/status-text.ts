@@ -13,6 +13,7 @@ import type {
 import { STATES_REMEMBERED_MAX } from '../core/limits.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
+import { drawAgent, drawAgents } from './agents-text.js';
 import { drawChecks } from './check-text.js';
 import { drainOf, drawDrain } from './drain-progress.js';
 import { amount, columns, labelled, short, someOf } from './format.js';
@@ -154,30 +155,6 @@ function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: s
         waitsFor === undefined || i > 0 ? '' : ` at the latest, for ${someOf(waitsFor)} to be drained`;
       return `${id} waits until ${clockTime(dueAt, now)}${drains}: ${changes.join('; ')}`;
     }),
-  ];
-}
-
-function drawAgent(agent: BackendStatus['agent']): string {
-  if (agent === undefined) return '-';
-  return agent.reachable ? amount(agent.connections ?? 0, 'conn') : 'SILENT';
-}
-
-/** Agents that do not answer, with one common reason, and those of other versions than the node's. */
-function drawAgents(backends: PoolStatus['backends'], version: string): string[] {
-  const silent = backends.filter(({ agent }) => agent?.reachable === false);
-  const others = backends.flatMap(({ name, agent }) =>
-    agent?.version !== undefined && agent.version !== version ? [`${name} (${agent.version})`] : [],
-  );
-  return [
-    ...(silent.length === 0
-      ? []
-      : [
-          `silent: ${someOf(
-            silent.map(({ name }) => name),
-            3,
-          )}: ${silent[0].agent?.why}`,
-        ]),
-    ...(others.length === 0 ? [] : [`agents of another version than this node's: ${someOf(others, 3)}`]),
   ];
 }
 

@@ -110,13 +110,17 @@ export class Agents {
 }
 
 /** It comes from another machine, and is shown on terminals. */
-function answered({ version, startedAt, vips, draining }: AgentReport, at: string): AgentStatus {
+function answered(
+  { version, startedAt, vips, missingVips = [], draining }: AgentReport,
+  at: string,
+): AgentStatus {
   return {
     reachable: true,
     at,
     version: VERSION_TEXT.test(version) ? version : 'none that can be read',
     startedAt: new Date(startedAt).toISOString(),
     vips: [...new Set(vips.flatMap(({ vip }) => parseAddress(vip)?.text ?? []))],
+    ...(missingVips.length > 0 && { missingVips }),
     connections: vips.reduce((sum, { established }) => sum + established, 0),
     draining,
   };

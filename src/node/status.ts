@@ -26,6 +26,7 @@ import { imageDigest } from '../image/inspect.js';
 import type { StateMember } from '../pool/states.js';
 import { slotsOf } from '../table/slots.js';
 import type { PathReportCounts } from '../underlay/path-mtus.js';
+import { agentFor } from './agent-lacks.js';
 import type { Assembly } from './assemble.js';
 import type { HealthMark } from './marks.js';
 import type { Rates } from './rates.js';
@@ -121,6 +122,8 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
     pools: assembly.pools.map(
       ({ name: pool, slots: size, panicThreshold = 0, state, remembered, tables }) => {
         const slots = slotsOf(tables);
+        const served = config.services.filter((service) => service.pool === pool);
+        const agentOf = (address: string): AgentStatus | undefined => agentFor(served, input.agent(address));
         const check = checks.get(pool);
         const marks = input.marks(pool);
         return {
@@ -140,7 +143,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
             if (mark === undefined) return []; // it came into force a moment ago
             const { reason, since } = mark;
             const drain = input.drain(pool, name);
-            const agent = backend.agent ? input.agent(address.text) : undefined;
+            const agent = backend.agent ? agentOf(address.text) : undefined;
             return [
               {
                 name,

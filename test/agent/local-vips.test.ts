@@ -93,11 +93,13 @@ describe('anyhop agent on a host that forwards', { skip: networkSkip() }, () => 
     });
   }
 
-  async function verdicts(): Promise<Readonly<Record<string, number>>> {
+  async function report(): Promise<AgentReport> {
     const { code, text } = await backend.agent('--status', '--json');
     assert.equal(code, 0, text);
-    return (JSON.parse(text) as AgentReport).verdicts;
+    return JSON.parse(text) as AgentReport;
   }
+
+  const verdicts = async (): Promise<AgentReport['verdicts']> => (await report()).verdicts;
 
   async function isDropped(): Promise<void> {
     const before = (await verdicts())[NOT_LOCAL];
@@ -124,9 +126,11 @@ describe('anyhop agent on a host that forwards', { skip: networkSkip() }, () => 
     await backend.ip('addr', 'del', `${VIP}/32`, 'dev', 'lo');
     await saysTimes(agent, 'vips_gone', 1);
     await isDropped();
+    assert.deepEqual((await report()).missingVips, [VIP], 'forwarders can ask for that');
     await backend.ip('route', 'add', 'local', '203.0.113.0/24', 'dev', 'lo'); // AnyIP
     await saysTimes(agent, 'vips_here', 1);
     await isAnswered();
+    assert.deepEqual((await report()).missingVips, []);
     await backend.ip('route', 'del', 'local', '203.0.113.0/24', 'dev', 'lo');
     await saysTimes(agent, 'vips_gone', 2);
     await isDropped();

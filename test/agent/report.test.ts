@@ -15,6 +15,8 @@ describe('a report from another machine', () => {
     assert.deepEqual(parseAgentReport(JSON.stringify({ ...REPORT, more: 1 })), REPORT);
     const driven = { ...REPORT, driver: { sendFailed: 3, missed: null } };
     assert.deepEqual(parseAgentReport(JSON.stringify(driven)), driven);
+    const lacking = { ...REPORT, missingVips: ['203.0.113.10', 'fd00::10'] };
+    assert.deepEqual(parseAgentReport(JSON.stringify(lacking)), lacking);
     const { draining: _, forwarders: __, ...older } = REPORT;
     assert.deepEqual(parseAgentReport(JSON.stringify(older)), { ...older, draining: false, forwarders: [] });
     const [vip] = REPORT.vips;
@@ -44,6 +46,10 @@ describe('a report from another machine', () => {
       { ...REPORT, verdicts: Object.fromEntries(Array.from({ length: 1025 }, (_, i) => [`v${i}`, 1])) },
       { ...REPORT, driver: { sendFailed: -1, missed: 0 } },
       { ...REPORT, verdicts: undefined },
+      { ...REPORT, missingVips: '203.0.113.10' },
+      { ...REPORT, missingVips: ['203.0.113.10\x1b[2J'] },
+      { ...REPORT, missingVips: ['203.0.113.010'] },
+      { ...REPORT, missingVips: Array.from({ length: 4097 }, () => '203.0.113.10') },
       { ...REPORT, draining: 'true' },
       { ...REPORT, draining: null },
       { ...REPORT, draining: 1 },

@@ -1,7 +1,7 @@
 /** What `anyhop status` draws of a node: what is wrong, what is under way and what was set at runtime stand out. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import type { CheckStatus, NodeStatus } from '#anyhop/api/status.js';
+import type { AgentStatus, CheckStatus, NodeStatus } from '#anyhop/api/status.js';
 import { drawStatus } from '#anyhop/cli/status-text.js';
 import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 
@@ -67,6 +67,31 @@ test('status names agents that do not answer, and those of another version than 
   assert.deepEqual(names.map(cell), ['1 conn', '12 conns', 'SILENT', '-']);
   assert.ok(drawn.includes('silent: web-3: ECONNREFUSED'));
   assert.ok(drawn.includes("agents of another version than this node's: web-2 (0.0.9)"));
+});
+
+test('status names VIPs that hosts of backends lack, and VIPs that the configs of their agents lack', () => {
+  const agent = (more: Partial<AgentStatus> = {}): AgentStatus => ({
+    reachable: true,
+    at: at('12:00:00'),
+    version: '0.1.0',
+    connections: 12,
+    ...more,
+  });
+  const missing = { missingVips: ['203.0.113.10'] };
+  const pool = poolStatus('web', [
+    backendStatus('web-1', { agent: agent(missing) }),
+    backendStatus('web-2', { agent: agent() }),
+    backendStatus('web-3', { agent: agent(missing) }),
+    backendStatus('web-4', { agent: agent({ unknownVips: ['203.0.113.10', '203.0.113.11'] }) }),
+  ]);
+  const drawn = lines(nodeStatus({ pools: [pool] }));
+  assert.equal(drawn.filter((line) => line.includes('12 conns, LACKS VIP')).length, 3);
+  assert.ok(
+    drawn.includes(
+      'VIP 203.0.113.10 is not on the hosts of web-1, web-3, so its packets are dropped there: ip addr add 203.0.113.10 dev lo',
+    ),
+  );
+  assert.ok(drawn.includes('VIP 203.0.113.10, 203.0.113.11 is not in the config of the agent of web-4'));
 });
 
 test('status shows how long the last check of a backend took and how old it is, and of several the one that says most', () => {
