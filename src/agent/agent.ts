@@ -19,6 +19,8 @@ import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { VERSION } from '../core/version.js';
 import type { IpAddress } from '../packet/address.js';
+import type { Capturable } from '../pins/capture.js';
+import { CaptureMaps } from '../pins/capture-maps.js';
 import { entries } from '../pins/directory.js';
 import { sweep } from '../pins/find.js';
 import { PinKeeper } from '../pins/keeper.js';
@@ -120,6 +122,11 @@ export class Agent {
   /** Packets by verdict since a program was first put on the interface, across agents. */
   verdicts(): Record<string, number> {
     return this.#lastVerdicts ?? readVerdicts(this.#inForce.program);
+  }
+
+  /** The program in force, to be captured. */
+  captured(): Capturable {
+    return { programId: this.#attachment.programId, maps: CaptureMaps.of(this.#inForce.program) };
   }
 
   /** Packets that were delivered to this host, so far. */

@@ -5,7 +5,8 @@
  *               counters
  *
  * The packets of the probe's own flow are seen behind the program by packet sockets with filters in the kernel: what a filter lets through
- * was unwrapped for certain. What the program drops or sends on is only known by its counters, which count all packets.
+ * was unwrapped for certain. What the program drops or sends on is told by a capture in it (probe-capture.ts); while something else is
+ * captured, only by its counters, which count all packets.
  *
  * Only forwarders may ask, about services of the config; few probes at a time are watched, since a tap on what leaves costs the host a
  * little for each packet.
@@ -23,6 +24,7 @@ import { SocketFilter } from '../packet/socket-filter.js';
 import { readLinks } from '../underlay/link.js';
 import { localAmong } from '../underlay/local.js';
 import {
+  kindOfFlags,
   PROBE_PATH,
   type ProbeKind,
   type ProbeQuestion,
@@ -30,6 +32,7 @@ import {
   readProbeQuestion,
   type SeenProbe,
 } from './probe.js';
+import type { ProbeCapture, ProbeRecords } from './probe-capture.js';
 import { type SlowPath, send, type UnderlayQuestion } from './underlay-server.js';
 
 const LOOK_MS = 20;
@@ -43,6 +46,7 @@ export interface ProbeWatchOptions {
   readonly services: readonly ServiceConfig[];
   /** Packets by verdict, of the agent's program. */
   readonly verdicts: () => Readonly<Record<string, number>>;
+  readonly capture: Pick<ProbeCapture, 'begin'>;
   readonly log: Logger;
 }
 
@@ -87,6 +91,7 @@ export class ProbeWatch implements SlowPath {
   async #watch(question: ProbeQuestion, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const isOver = overOf(request, response, question.waitMs);
     let tap: Tap | undefined;
+    let records: ProbeRecords | undefined;
     let unseen: string | undefined;
     try {
       const [names, vipIsLocal] = await Promise.all([linkNames(), isLocal(question.vip.address)]);
@@ -96,6 +101,7 @@ export class ProbeWatch implements SlowPath {
       } catch (error) {
         unseen = reasonOf(error); // without CAP_NET_RAW
       }
+      records = await this.#options.capture.begin(question);
       response.writeHead(200, {
         'content-type': 'application/json; charset=utf-8',
         'cache-control': 'no-store',
@@ -106,16 +112,22 @@ export class ProbeWatch implements SlowPath {
         version: VERSION,
         seen: tap?.seen ?? null,
         ...(unseen !== undefined && { unseen }),
+        fate: (await records?.fate()) ?? null,
         verdicts: more(this.#options.verdicts(), before),
         vipIsLocal,
       };
       response.end(`${JSON.stringify(report)}\n`);
     } catch (error) {
-      this.#options.log.error({ event: 'report_failed' }, `a probe cannot be watched: ${reasonOf(error)}`);
+      this.#failed(error);
       response.destroy();
     } finally {
       tap?.close();
+      await records?.end().catch((error: unknown) => this.#failed(error));
     }
+  }
+
+  #failed(error: unknown): void {
+    this.#options.log.error({ event: 'report_failed' }, `a probe cannot be watched: ${reasonOf(error)}`);
   }
 }
 
@@ -234,10 +246,7 @@ function kindOf(
   if (packet.readUInt16BE(at) !== from.port || packet.readUInt16BE(at + 2) !== to.port) return undefined;
   if (protocol === 'udp') return number === P.PROTOCOL_UDP ? 'datagram' : undefined;
   if (number !== P.PROTOCOL_TCP || packet.length < at + P.TCP_HEADER) return undefined;
-  const flags = packet[at + 13];
-  if ((flags & P.TCP_RST) !== 0) return 'RST';
-  if ((flags & P.TCP_SYN) !== 0) return (flags & P.TCP_ACK) !== 0 ? 'SYN-ACK' : 'SYN';
-  return (flags & P.TCP_ACK) !== 0 ? 'ACK' : 'other';
+  return kindOfFlags(packet[at + 13]);
 }
 
 /** From the client to the VIP, of this flow. */

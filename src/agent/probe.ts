@@ -19,6 +19,7 @@ import { Pieces } from '../core/pieces.js';
 import { printable } from '../core/printable.js';
 import { reasonOf } from '../core/reason.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.js';
+import { P } from '../packet/constants.js';
 
 export const PROBE_PATH = '/probe';
 
@@ -43,12 +44,26 @@ export interface SeenProbe {
   readonly interface?: string;
 }
 
+/** What the agent's program did with a packet of the probe. */
+export interface ProbeFate {
+  readonly kind: ProbeKind;
+  readonly verdict: string;
+}
+
+export function kindOfFlags(flags: number): ProbeKind {
+  if ((flags & P.TCP_RST) !== 0) return 'RST';
+  if ((flags & P.TCP_SYN) !== 0) return (flags & P.TCP_ACK) !== 0 ? 'SYN-ACK' : 'SYN';
+  return (flags & P.TCP_ACK) !== 0 ? 'ACK' : 'other';
+}
+
 export interface ProbeReport {
   /** Of anyhop. */
   readonly version: string;
   /** Packets of the probe's flow behind the agent's program, the oldest first; null when they cannot be seen, and why. */
   readonly seen: readonly SeenProbe[] | null;
   readonly unseen?: string;
+  /** Of the probe's own packets; null while something else is captured there, and from agents that cannot tell. */
+  readonly fate: readonly ProbeFate[] | null;
   /** Verdicts of the agent's program that were counted meanwhile, of any packets. */
   readonly verdicts: Readonly<Record<string, number>>;
   /** Whether the VIP is an address of that host; null when the kernel does not say. */
@@ -174,9 +189,11 @@ export function parseProbeReport(text: string): ProbeReport | undefined {
     return undefined;
   }
   if (!isRecord(value)) return undefined;
-  const { version, seen, unseen, verdicts, vipIsLocal } = value;
+  const { version, seen, unseen, fate = null, verdicts, vipIsLocal } = value;
   if (typeof version !== 'string' || !VERSION_PATTERN.test(version) || !isRecord(verdicts)) return undefined;
   if (seen !== null && !(Array.isArray(seen) && seen.length <= PROBE_SEEN_MAX && seen.every(isSeen)))
+    return undefined;
+  if (fate !== null && !(Array.isArray(fate) && fate.length <= PROBE_SEEN_MAX && fate.every(isFate)))
     return undefined;
   if (unseen !== undefined && typeof unseen !== 'string') return undefined;
   if (vipIsLocal !== null && typeof vipIsLocal !== 'boolean') return undefined;
@@ -195,9 +212,18 @@ export function parseProbeReport(text: string): ProbeReport | undefined {
             ...(name !== undefined && { interface: name }),
           })),
     ...(unseen !== undefined && { unseen: printable(unseen, QUOTED_CHARS_MAX) }),
+    fate: fate === null ? null : (fate as ProbeFate[]).map(({ kind, verdict }) => ({ kind, verdict })),
     verdicts: Object.fromEntries(counts) as Record<string, number>,
     vipIsLocal,
   };
+}
+
+function isFate(value: unknown): value is ProbeFate {
+  if (!isRecord(value)) return false;
+  const { kind, verdict } = value;
+  return (
+    PROBE_KINDS.includes(kind as ProbeKind) && typeof verdict === 'string' && VERDICT_PATTERN.test(verdict)
+  );
 }
 
 function isSeen(value: unknown): value is SeenProbe {

@@ -14,6 +14,7 @@ import { Listener } from '../web/listener.js';
 import { Agent } from './agent.js';
 import { watchChecksums } from './checksums.js';
 import { agentTables } from './metrics.js';
+import { ProbeCapture } from './probe-capture.js';
 import { ProbeWatch } from './probe-watch.js';
 import { ReportServer } from './report-server.js';
 
@@ -77,7 +78,12 @@ function reportServer(agent: Agent, config: LoadedConfig<'agent'>, log: Logger):
     agent.environment.locals,
     (asked) => agent.report(asked),
     log,
-    new ProbeWatch({ services: config.services, verdicts: () => agent.verdicts(), log }),
+    new ProbeWatch({
+      services: config.services,
+      verdicts: () => agent.verdicts(),
+      capture: new ProbeCapture(agent.environment.interface, () => agent.captured()),
+      log,
+    }),
   );
 }
 

@@ -29,12 +29,18 @@ export function hostSteps(watched: Watched): Step[] {
   return taken.state === 'failed' || told.seen === null ? [taken] : [taken, hostStep(told.seen, watched)];
 }
 
-/** Verdicts that were counted while the probe was on its way, of some kinds. */
+/**
+ * Verdicts of some kinds that the program gave: to the probe's own packets where the agent can tell, else to any, while the probe was on
+ * its way.
+ */
 export function countedOf(
-  report: ProbeReport,
+  { fate, verdicts }: Pick<ProbeReport, 'fate' | 'verdicts'>,
   ...actions: readonly string[]
 ): [name: string, count: number][] {
-  return Object.entries(report.verdicts).filter(([name]) => actions.includes(ACTIONS.get(name) ?? 'drop'));
+  const own = new Map<string, number>();
+  for (const { verdict } of fate ?? []) own.set(verdict, (own.get(verdict) ?? 0) + 1);
+  const counted = fate === null ? Object.entries(verdicts) : [...own];
+  return counted.filter(([name]) => actions.includes(ACTIONS.get(name) ?? 'drop'));
 }
 
 export function cameIn({ seen }: ProbeReport): boolean {
@@ -60,9 +66,9 @@ function refusedStep({ why, message }: ProbeRefused, { outer, address, isAnswere
 }
 
 function agentStep(report: ProbeReport, { vip, outer, address, isAnswered }: Watched): Step {
-  const { version, seen, verdicts, vipIsLocal } = report;
+  const { version, seen, fate, verdicts, vipIsLocal } = report;
   const step = 'agent';
-  const facts = { version, seen, verdicts, vipIsLocal };
+  const facts = { version, seen, fate, verdicts, vipIsLocal };
   const delivered = countedOf(report, 'deliver').length > 0;
   if (cameIn(report) || (seen === null && delivered)) {
     const how =
@@ -73,13 +79,12 @@ function agentStep(report: ProbeReport, { vip, outer, address, isAnswered }: Wat
   }
   const dropped = countedOf(report, 'drop');
   if (dropped.length > 0) {
-    const text = dropped.map(
-      ([name, count]) => `${name} (${count}): ${MEANINGS.get(name) ?? 'of another version'}`,
-    );
+    const text = dropped.map(([name]) => `${name}: ${MEANINGS.get(name) ?? 'of another version'}`);
+    const what = fate === null ? 'did not pass the probe on; meanwhile it counted' : 'dropped the probe:';
     return {
       step,
       state: 'failed',
-      text: `the agent did not pass the probe on; meanwhile it counted ${text.join('; ')}`,
+      text: `the agent ${what} ${text.join('; ')}`,
       mend: mendOf(
         dropped.map(([name]) => name),
         vip,

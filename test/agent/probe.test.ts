@@ -32,6 +32,7 @@ const QUESTION: ProbeQuestion = {
 const ANSWER = {
   version: '1.2.3',
   seen: [{ direction: 'in', kind: 'SYN', interface: 'eth0' }],
+  fate: [{ kind: 'SYN', verdict: 'delivered' }],
   verdicts: { delivered: 1 },
   vipIsLocal: true,
 };
@@ -44,7 +45,13 @@ describe('questions about probes', () => {
     port = await freePort('127.0.0.1');
     const config = configOf(port);
     const fleet = { ...fleetOf(config), backends: [parseAddress('127.0.0.9')!] };
-    const watch = new ProbeWatch({ services: config.services, verdicts: () => ({ ...counts }), log });
+    const capture = { begin: async () => undefined }; // as while something else is captured
+    const watch = new ProbeWatch({
+      services: config.services,
+      verdicts: () => ({ ...counts }),
+      capture,
+      log,
+    });
     server = new ReportServer(fleet, port, [parseAddress('127.0.0.1')!], () => REPORT, log, watch);
     while (!(await isListening())) await delay(5);
   });
@@ -144,6 +151,8 @@ describe('questions about probes', () => {
 
 test('answers are believed when they have the shape, and without what is not known', () => {
   assert.deepEqual(parseProbeReport(JSON.stringify({ ...ANSWER, more: 1 })), ANSWER);
+  const { fate: _, ...former } = ANSWER;
+  assert.equal(parseProbeReport(JSON.stringify(former))!.fate, null, 'of an agent that cannot tell');
   const none: object[] = [
     { version: '\u001b[2J' },
     { seen: [{ direction: 'up', kind: 'SYN' }] },
@@ -154,6 +163,9 @@ test('answers are believed when they have the shape, and without what is not kno
     { verdicts: [] },
     { vipIsLocal: 'yes' },
     { unseen: 7 },
+    { fate: [{ kind: 'SYN', verdict: 'No Verdict' }] },
+    { fate: [{ kind: 'FIN', verdict: 'delivered' }] },
+    { fate: Array(65).fill(ANSWER.fate[0]) },
   ];
   for (const change of none)
     assert.equal(

@@ -138,7 +138,10 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
       const { text, mend } = stepsOf(result, backend)[step]!;
       return `${text}\n${mend}`;
     };
-    assert.match(said('web-2', 'agent'), /drop_vip_not_local .*\n.*ip addr add 203\.0\.113\.10\/32 dev lo/);
+    assert.match(
+      said('web-2', 'agent'),
+      /^the agent dropped the probe: drop_vip_not_local: .*\n.*ip addr add 203\.0\.113\.10\/32 dev lo/,
+    );
     assert.match(
       said('web-3', 'host'),
       /nothing listens on 203\.0\.113\.10:80: the host answers RST by eth0\n.*ss -ltn/,
@@ -182,6 +185,10 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
       })(),
     ]);
     assert.deepEqual(failures(lost), ['answer'], all(lost));
+    assert.deepEqual((stepsOf(lost)['agent']!.facts!['fate'] as object[])[0], {
+      kind: 'SYN',
+      verdict: 'delivered',
+    });
     assert.match(
       stepsOf(lost)['answer']!.text,
       /although the answer left the backend: it is lost on the way back/,
