@@ -20,7 +20,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-metrics bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -123,6 +123,9 @@ bench-engines: build setup-lab ## what each engine forwards, and adds to round t
 
 bench-l7: build setup-lab setup-l7 ## what a request costs HAProxy behind a forwarder, beside the same HAProxy without; latency, routes, reloads (root)
 	node build/bench/run.js l7
+
+bench-metrics: build ## what a scrape of 20,000 series costs the main thread of a node, and how long it takes
+	node build/bench/run.js metrics
 
 bench-announce: build setup-lab setup-ha ## from a forwarder's death to the route gone from a router, by BIRD and by FRR; what anyhop announce costs (root)
 	node build/bench/run.js announce

@@ -10,17 +10,22 @@ import type { AssembledPool, Assembly } from './assemble.js';
 
 const STATES = ['active', 'draining'] as const;
 
-/** Of a pool's members, in their order. */
-interface PoolColumns {
+/** Who the members of a pool are: the same object for as long as they are. */
+interface Names {
   readonly rows: readonly (readonly string[])[];
   readonly stateRows: readonly (readonly string[])[];
+  /** Where an agent is asked; undefined for a backend without one. */
+  readonly agents: readonly (string | undefined)[];
+}
+
+/** Of a pool's members, in their order. */
+interface PoolColumns {
+  readonly names: Names;
   readonly states: Float64Array;
   readonly up: Float64Array;
   readonly reachable: Float64Array;
   readonly weight: Float64Array;
   readonly slots: Float64Array;
-  /** Where an agent is asked; undefined for a backend without one. */
-  readonly agents: readonly (string | undefined)[];
 }
 
 /** Of all pools, one after the other. */
@@ -32,7 +37,9 @@ interface AllColumns extends PoolColumns {
 
 export class BackendColumns {
   readonly #ofPool = new WeakMap<AssembledPool, PoolColumns>();
-  #last: { readonly assembly: Assembly; readonly all: AllColumns } | undefined;
+  #last:
+    | { readonly assembly: Assembly; readonly parts: readonly PoolColumns[]; readonly all: AllColumns }
+    | undefined;
 
   tables(
     assembly: Assembly,
@@ -40,7 +47,8 @@ export class BackendColumns {
     agent: (address: string) => BackendStatus['agent'],
   ): MetricTable[] {
     const all = this.#all(assembly);
-    const { length } = all.rows;
+    const { rows, stateRows, agents } = all.names;
+    const { length } = rows;
     const packets = new Float64Array(length);
     const bytes = new Float64Array(length);
     const agentUp = new Float64Array(length);
@@ -48,14 +56,14 @@ export class BackendColumns {
     for (let i = 0; i < length; i++) {
       packets[i] = counted[all.at[i]] ?? 0;
       bytes[i] = counted[all.at[i] + 1] ?? 0;
-      const address = all.agents[i];
+      const address = agents[i];
       const status = address === undefined ? undefined : agent(address);
       agentUp[i] = status === undefined ? Number.NaN : Number(status.reachable);
       connections[i] = status?.connections ?? Number.NaN;
     }
     return [
       {
-        rows: all.rows,
+        rows,
         columns: {
           anyhop_backend_packets_total: packets,
           anyhop_backend_bytes_total: bytes,
@@ -68,56 +76,95 @@ export class BackendColumns {
           anyhop_backend_open_connections: connections,
         },
       },
-      { rows: all.stateRows, columns: { anyhop_backend_state: all.states } },
+      { rows: stateRows, columns: { anyhop_backend_state: all.states } },
     ];
   }
 
   #all(assembly: Assembly): AllColumns {
-    if (this.#last?.assembly === assembly) return this.#last.all;
+    const last = this.#last;
+    if (last?.assembly === assembly) return last.all;
     const { pools, paths, numbers } = assembly;
-    const parts = pools.map((pool) => this.#pool(pool));
-    const members = pools.flatMap((pool) => membersOf(pool).map((member) => ({ pool, member })));
+    const parts = pools.map((pool, i) => this.#pool(pool, last?.parts[i]?.names));
+    const isSame =
+      parts.length === last?.parts.length && parts.every(({ names }, i) => names === last.parts[i].names);
+    const names = isSame ? last.all.names : joinedNames(parts.map((part) => part.names));
     const all: AllColumns = {
-      rows: parts.flatMap(({ rows }) => rows),
-      stateRows: parts.flatMap(({ stateRows }) => stateRows),
+      names,
       states: joined(parts.map(({ states }) => states)),
       up: joined(parts.map(({ up }) => up)),
       reachable: joined(parts.map(({ reachable }) => reachable)),
       weight: joined(parts.map(({ weight }) => weight)),
       slots: joined(parts.map(({ slots }) => slots)),
-      agents: parts.flatMap(({ agents }) => agents),
-      mtu: Float64Array.from(members, ({ member }) => paths.get(member)?.mtu ?? Number.NaN),
-      at: Uint32Array.from(
-        members,
-        ({ pool, member }) => numbers.backends.of(`${pool.name}/${member.name}`) * COUNTERS_PER_ENTRY,
+      mtu: joined(
+        pools.map((pool) =>
+          Float64Array.from(membersOf(pool), (member) => paths.get(member)?.mtu ?? Number.NaN),
+        ),
       ),
+      at:
+        isSame && last.assembly.numbers.backends === numbers.backends
+          ? last.all.at
+          : Uint32Array.from(
+              names.rows,
+              ([pool, backend]) => numbers.backends.of(`${pool}/${backend}`) * COUNTERS_PER_ENTRY,
+            ),
     };
-    this.#last = { assembly, all };
+    this.#last = { assembly, parts, all };
     return all;
   }
 
-  #pool(pool: AssembledPool): PoolColumns {
+  /** @param before of the pool in its place, which is most often the same one */
+  #pool(pool: AssembledPool, before: Names | undefined): PoolColumns {
     const known = this.#ofPool.get(pool);
     if (known !== undefined) return known;
     const members = membersOf(pool);
-    const rows = members.map(({ name }) => [pool.name, name]);
     const made: PoolColumns = {
-      rows,
-      stateRows: rows.flatMap((row) => STATES.map((state) => [...row, state])),
+      names: before !== undefined && isOf(before, pool.name, members) ? before : namesOf(pool.name, members),
       states: Float64Array.from(members.flatMap(({ state }) => STATES.map((each) => Number(each === state)))),
       up: Float64Array.from(members, ({ health }) => Number(health === 'up')),
       reachable: Float64Array.from(members, ({ unreachable }) => Number(unreachable !== true)),
       weight: Float64Array.from(members, ({ weight }) => weight),
       slots: Float64Array.from(slotsOf(pool.tables).subarray(0, members.length)),
-      agents: members.map(({ agent, address }) => (agent ? address.text : undefined)),
     };
     this.#ofPool.set(pool, made);
     return made;
   }
 }
 
+type Members = AssembledPool['tables']['members'];
+
+function namesOf(pool: string, members: Members): Names {
+  const rows = members.map(({ name }) => [pool, name]);
+  return {
+    rows,
+    stateRows: rows.flatMap((row) => STATES.map((state) => [...row, state])),
+    agents: members.map(agentOf),
+  };
+}
+
+function isOf({ rows, agents }: Names, pool: string, members: Members): boolean {
+  return (
+    rows.length === members.length &&
+    members.every((member, i) => {
+      const [ofPool, name] = rows[i];
+      return ofPool === pool && name === member.name && agents[i] === agentOf(member);
+    })
+  );
+}
+
+function agentOf({ agent, address }: Members[number]): string | undefined {
+  return agent ? address.text : undefined;
+}
+
+function joinedNames(parts: readonly Names[]): Names {
+  return {
+    rows: parts.flatMap(({ rows }) => rows),
+    stateRows: parts.flatMap(({ stateRows }) => stateRows),
+    agents: parts.flatMap(({ agents }) => agents),
+  };
+}
+
 /** Without those of remembered states only. */
-function membersOf({ tables, state }: AssembledPool): AssembledPool['tables']['members'] {
+function membersOf({ tables, state }: AssembledPool): Members {
   return tables.members.slice(0, state.length);
 }
 

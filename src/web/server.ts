@@ -61,12 +61,12 @@ export class WebServer {
     this.#options = options;
     this.#listen = new RetriedListen({ host: setup.host, port: setup.port }, () => this.#makeServer(), {
       available: (server) => {
+        options.listening((server.address() as AddressInfo).port);
         log(
           'info',
           { event: 'listener_available', where },
           `${setup.tls ? 'https' : 'http'}://${where} answers`,
         );
-        options.listening((server.address() as AddressInfo).port);
       },
       unavailable: (why) =>
         log(

@@ -250,3 +250,38 @@ describe('a listener in a process', () => {
     await assert.rejects(ask(port(), '/metrics'));
   });
 });
+
+describe('a listener with pages of a module', () => {
+  const pages = { module: new URL('./pages-module.js', import.meta.url).href, data: 'hello' };
+
+  it('has the module answer, and lives on when that fails', async () => {
+    const { port, lines } = await started(ends, metricsConfig(), { pages });
+    assert.equal((await ask(port(), '/greeting')).body.toString(), 'hello\n');
+    assert.equal((await ask(port(), '/nothing')).status, 404);
+    await ask(port(), '/log');
+    await until('a page writes to the log', () => lines.some(({ text }) => text === 'said by a page'));
+    assert.equal((await ask(port(), '/throws')).status, 500);
+    assert.ok(lines.some(({ event, why }) => event === 'listener_failed' && why === 'a page has a fault'));
+    await ask(port(), '/crash').catch(() => undefined);
+    await until('the log says that the worker has ended', () =>
+      lines.some(({ event, why }) => event === 'listener_ended' && why === 'a page has a grave fault'),
+    );
+    await until(
+      'there is another worker',
+      () => lines.filter(({ text }) => /^http:.* answers$/.test(text)).length === 2,
+    );
+    assert.equal((await ask(port(), '/metrics')).status, 200, 'label sets are sent again');
+  });
+
+  it('answers only metrics where strangers could ask', async () => {
+    const { port } = await started(ends, metricsConfig({}, '0.0.0.0'), { pages });
+    assert.equal((await ask(port(), '/greeting')).status, 404);
+    assert.equal((await ask(port(), '/metrics', { headers: { host: 'edge-1:9612' } })).status, 200);
+    const guarded = await started(ends, metricsConfig({ login: login() }, '0.0.0.0'), { pages });
+    assert.equal(
+      (await ask(guarded.port(), '/greeting', { auth: 'prometheus:let me in' })).status,
+      404,
+      'without TLS',
+    );
+  });
+});
