@@ -7,19 +7,29 @@ export interface Interrupt {
   readonly processors: string;
 }
 
-/** Of each line of /proc/interrupts whose last words have the name: `eth0-TxRx-3`, `mlx5_comp3@pci:...` are drivers' own. */
+/** Those that are not of a queue, or of one that only sends: of the card itself, `virtio2-output.0`, `eth0-tx-0`. */
+const NOT_RECEIVING = /async|ctrl|admin|mgmnt|misc|config|output|(?:^|[-.])tx(?!rx)/i;
+
+/**
+ * Those of receive queues, by the lines of /proc/interrupts with the interface's name (`eth0-TxRx-3`) and by the card's own list: drivers
+ * have names of their own (`mlx5_comp3@pci:0000:3b:00.0`, `virtio2-input.0`).
+ */
 export function readInterrupts(host: Host, name: string): Interrupt[] {
-  const msi = host.list(`/sys/class/net/${name}/device/msi_irqs`).map(Number);
-  const byDevice = msi.length > 0 ? new Set(msi) : undefined;
+  const device = `/sys/class/net/${name}/device`;
+  // A virtio device has them at the PCI device above it.
+  const ofCard = new Set(
+    [...host.list(`${device}/msi_irqs`), ...host.list(`${device}/../msi_irqs`)].map(Number),
+  );
   const lines = (host.read('/proc/interrupts') ?? '').split('\n');
-  return lines.flatMap((line) => {
+  const own = lines.flatMap((line) => {
     const [, number] = /^\s*(\d+):/.exec(line) ?? [];
     if (number === undefined) return [];
     const what = line.trim().split(/\s+/).at(-1) ?? '';
-    const isOwn = what.startsWith(`${name}-`) || what === name || byDevice?.has(Number(number));
-    // Of the card itself, beside those of its queues.
-    if (!isOwn || /async|ctrl|admin|mgmnt|other|config/i.test(what)) return [];
+    const isOwn = what.startsWith(`${name}-`) || what === name || ofCard.has(Number(number));
+    if (!isOwn || NOT_RECEIVING.test(what)) return [];
     const processors = host.read(`/proc/irq/${number}/smp_affinity_list`);
-    return processors === undefined ? [] : [{ number: Number(number), processors }];
+    return processors === undefined ? [] : [{ number: Number(number), what, processors }];
   });
+  // Beside those of queues, the one with the bare name is of the card itself.
+  return own.length > 1 ? own.filter(({ what }) => what !== name) : own;
 }

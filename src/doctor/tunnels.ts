@@ -13,8 +13,6 @@ export interface Tunnel {
   readonly remote: string | undefined;
   /** Takes packets with this key only; undefined: without a key. */
   readonly key: string | undefined;
-  /** Takes what rules and maps give it (`external`), with and without a key. */
-  readonly isExternal: boolean;
 }
 
 interface Shown {
@@ -35,7 +33,7 @@ export async function plainTunnels({ host, place }: Facts): Promise<Tunnel[]> {
   return shown.flatMap(({ ifname, flags, linkinfo }) => {
     const family = FAMILIES[linkinfo?.info_kind ?? ''];
     if (family === undefined) return [];
-    const { local, remote, ikey, external } = linkinfo?.info_data ?? {};
+    const { local, remote, ikey } = linkinfo?.info_data ?? {};
     return [
       {
         name: ifname,
@@ -44,13 +42,12 @@ export async function plainTunnels({ host, place }: Facts): Promise<Tunnel[]> {
         local: addressOf(local),
         remote: addressOf(remote),
         key: typeof ikey === 'string' ? ikey : undefined,
-        isExternal: external === true,
       },
     ];
   });
 }
 
-/** iproute2 writes `any` for no address. */
+/** iproute2 writes `any` for no address, and leaves both out of a device that takes everything (`external`). */
 function addressOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== 'any' ? value : undefined;
 }

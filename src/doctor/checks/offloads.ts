@@ -6,8 +6,9 @@ import { readFeatures } from '../ethtool.js';
 import type { Facts } from '../facts.js';
 
 const MERGING = [
-  { feature: 'large-receive-offload', option: 'lro' },
-  { feature: 'rx-gro-hw', option: 'rx-gro-hw' },
+  { feature: 'large-receive-offload', option: 'lro', byItself: false },
+  // Drivers switch it off themselves for XDP, where they can.
+  { feature: 'rx-gro-hw', option: 'rx-gro-hw', byItself: true },
 ] as const;
 
 export const offloads: Check = {
@@ -21,13 +22,20 @@ export const offloads: Check = {
     const isXdp = await facts.usesXdp();
     if (!isXdp) return facts.place.where === 'forwarder' ? ofPortable(facts) : [];
     const features = await readFeatures(facts.host, name);
-    const findings = MERGING.filter(({ feature }) => features.get(feature)?.isOn).map(
+    // What is attached in the driver was not refused.
+    const isTaken = (await facts.attached())?.mode === 'native';
+    const findings = MERGING.filter(({ feature, byItself }) => {
+      const { isOn = false, isFixed = false } = features.get(feature) ?? {};
+      return isOn && !isTaken && (isFixed || !byItself);
+    }).map(
       ({ feature, option }): Finding => ({
-        level: 'error',
+        level: 'warning',
         saw: `${feature} is on (ethtool -k ${name})`,
         breaks:
-          'Cards that merge packets refuse XDP in the driver: packets cost several times as much, or no engine starts.',
-        mend: `ethtool -K ${name} ${option} off`,
+          'A driver that merges packets refuses XDP. Programs then run before the stack: each packet costs two to four times as much.',
+        mend: features.get(feature)?.isFixed
+          ? `it is fixed here: at the hypervisor, switch the offloads off that it does for this card (QEMU: guest_tso4=off,guest_tso6=off)`
+          : `ethtool -K ${name} ${option} off`,
       }),
     );
     return [...findings, ...(await stripped(facts, features.get('rx-vlan-offload')?.isOn === true))];

@@ -25,7 +25,7 @@ function judge({ address, name }: Target, tunnels: readonly Tunnel[]): Finding[]
   const anybody = address.family === 4 ? 'any' : '::';
   const add = `ip link add ${device} type ${type} local ${address.text} remote ${anybody} && ip link set ${device} up`;
   // The kernel's own fallback devices take nothing by themselves while they are down.
-  const [one] = fits.filter(({ name: own }) => !own.endsWith('gre0') && !own.endsWith('tnl0'));
+  const [one] = fits.filter(({ name: own }) => own !== 'gre0' && own !== 'ip6gre0');
   if (one === undefined) {
     return [
       {
