@@ -12,6 +12,8 @@ import { SNAP_MAX } from './record.js';
 
 /** Of a wait for records: how soon an end is noticed. */
 const WAIT_MS = 50;
+/** For what has been recorded when the end comes. */
+const GRACE_MS = 300;
 /** Headers of a frame, a tunnel and a packet with options: what an expression may look at. */
 const LOOKED_AT_BYTES = 256;
 
@@ -65,6 +67,7 @@ export async function capture(options: SessionOptions): Promise<Summary> {
   let packets = 0;
   let sent = 0;
   let why: Summary['why'] | undefined;
+  let overSinceMs: number | undefined;
   const kept = Math.min(SNAP_MAX, Math.max(snapLength, LOOKED_AT_BYTES));
   await source.arm({ ...compiled.narrow, sample, snapLength: kept });
   const startNs = process.hrtime.bigint() + offsetNs;
@@ -72,7 +75,7 @@ export async function capture(options: SessionOptions): Promise<Summary> {
   const endMs = performance.now() + forMs;
   try {
     while (why === undefined) {
-      const records = await source.read(Math.max(0, Math.min(WAIT_MS, endMs - performance.now())));
+      const records = await source.read(WAIT_MS);
       if (records === undefined) {
         why = 'source';
         break;
@@ -84,17 +87,21 @@ export async function capture(options: SessionOptions): Promise<Summary> {
           names = await source.names();
           namedUntil = Math.max(record.generation, names.generation); // once for each, whatever they are
         }
-        await sink.write(record, record.timeNs + offsetNs, names);
+        const wait = sink.write(record, record.timeNs + offsetNs, names);
+        if (wait !== undefined) await wait;
         packets++;
         if (record.outLength > 0) sent++;
         verdicts.set(record.verdict, (verdicts.get(record.verdict) ?? 0) + 1);
         if (packets === count) why = 'count';
-        else if (signal.aborted) why = 'signal';
         if (why !== undefined) break;
       }
       await sink.flush();
-      if (why === undefined && signal.aborted) why = 'signal';
-      if (why === undefined && performance.now() >= endMs) why = 'time';
+      // What was recorded before the end is on its way.
+      const isOver = signal.aborted || performance.now() >= endMs;
+      if (isOver) overSinceMs ??= performance.now();
+      if (overSinceMs === undefined || (records.length > 0 && performance.now() - overSinceMs < GRACE_MS))
+        continue;
+      why ??= signal.aborted ? 'signal' : 'time';
     }
   } catch (error) {
     if (!(error instanceof SinkGone)) throw error;

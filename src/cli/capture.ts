@@ -10,7 +10,9 @@ import { findSource, type SourceOptions } from './capture-source.js';
 import { socketOption } from './control-client.js';
 import { amount, someOf } from './format.js';
 import { between } from './number.js';
+import { configOption, interfaceOption, isNamed } from './options.js';
 import { writeError } from './output.js';
+import { bpffsOption } from './place.js';
 
 const COUNT_DEFAULT = 100_000;
 const FOR_DEFAULT = '10m';
@@ -40,6 +42,10 @@ export function captureCommand(): Command {
       'which packets; all when left out. Quote it: the shell has a use of its own for * and ( )',
     )
     .addOption(socketOption())
+    .addOption(new Option('--agent', "the packets of this host's agent instead").conflicts('socket'))
+    .addOption(configOption())
+    .addOption(interfaceOption())
+    .addOption(bpffsOption('node', 'BPF file system where the engine xdp or the agent is pinned'))
     .option('-w, --write <file>', 'write a pcapng file; - for standard output')
     .option('--force', 'with -w: replace a file that is there')
     .addOption(new Option('--json', 'print one JSON object a packet').conflicts('write'))
@@ -57,7 +63,9 @@ export function captureCommand(): Command {
       SNAP_DEFAULT,
     )
     .addHelpText('after', help())
-    .action((words: string[], options: CaptureOptions) => run(words.join(' '), options));
+    .action((words: string[], options: CaptureOptions, command: Command) =>
+      run(words.join(' '), options, isNamed(command)),
+    );
 }
 
 function help(): string {
@@ -68,6 +76,10 @@ ${Object.entries(FIELDS)
   .map(([field, meaning]) => `  ${field.padEnd(width)}  ${meaning}`)
   .join('\n')}
 "tcp", "udp" and "icmp" may stand alone. docs/reference/verdicts.md lists the verdicts.
+
+Where packets come from: the node that runs here records them, or its engine xdp does, whose pins then take root or CAP_BPF, CAP_NET_ADMIN and
+CAP_PERFMON. When no node answers, what the engine xdp left in force is captured; --interface names it where there are several. With --agent it is the
+agent of a backend: filters look into GRE, and the verdicts are the agent's.
 
 In a file, the two packets of one have the same epb_packetid, and what became of them as their comment; the interfaces are named "in" and
 "out". It ends after ${COUNT_DEFAULT} packets or ${FOR_DEFAULT}, unless --count and --for say otherwise, at Ctrl-C, and when nobody reads its output any more. Then it
@@ -81,12 +93,13 @@ Examples:
   anyhop capture 'service web and backend web-2' --sample 100 -w web-2.pcapng
   anyhop capture tcp -w - | tcpdump -nr -
   ssh edge-1 anyhop capture "'pool web'" -w - | wireshark -k -i -
-  anyhop capture --json 'verdict too_big_*' | jq -r .client | sort | uniq -c`;
+  anyhop capture --json 'verdict too_big_*' | jq -r .client | sort | uniq -c
+  anyhop capture --agent --interface eth0 'verdict drop_*,sent_on'`;
 }
 
-async function run(text: string, options: CaptureOptions): Promise<void> {
+async function run(text: string, options: CaptureOptions, isConfigNamed: boolean): Promise<void> {
   const expression = parseExpression(text); // what is wrong without any node is told without one
-  const source = await findSource(options);
+  const source = await findSource(options, isConfigNamed);
   const end = new AbortController();
   const stop = (): void => end.abort();
   for (const signal of END_SIGNALS) process.on(signal, stop);

@@ -1,5 +1,5 @@
 /** Records of packets from an XDP program that captures (native/lib/capture-ring.c): it is armed for a second at a time. */
-import { AnyhopError } from '../core/errors.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
 import { L } from '../core/layout.gen.js';
 import type { Descriptor } from './descriptor.js';
 import { anyhopLibrary } from './library.js';
@@ -70,6 +70,7 @@ export class CaptureRing {
     if (result !== EBUSY) throw new AnyhopError('ERR_BPF', anyhopLibrary.error());
     throw new AnyhopError('ERR_INTERFACE', 'another capture runs on this interface', {
       hint: 'One at a time: end the other one (pgrep -af "anyhop capture"). A capture that was killed holds the interface for a second.',
+      exitCode: EXIT.failure,
     });
   }
 }

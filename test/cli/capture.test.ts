@@ -29,6 +29,7 @@ const sum = (verdicts: CounterReport['verdicts']): number =>
 
 captures('portable');
 captures('af_xdp');
+captures('xdp');
 
 function captures(engine: NodeEngine): void {
   describe(`anyhop capture on a node with the engine ${engine}`, {
@@ -222,5 +223,25 @@ function captures(engine: NodeEngine): void {
       assert.deepEqual(await node.stop(), { code: 0, signal: null }, node.tail());
       assert.ok(!node.events.some(({ event }) => event === 'control_fault'), node.tail());
     });
+
+    if (engine === 'xdp') {
+      it('captures what forwards on when no process is left', async () => {
+        const place = ['--interface', 'eth0', '--bpffs', link.bpffs];
+        const capturing = await link.resources.startProcess('capture', link.node, [
+          process.execPath,
+          MAIN,
+          'capture',
+          ...place,
+          'service web-12',
+          '--count',
+          '5',
+          ...FOR,
+        ]);
+        await capturing.waitForLine((line) => line.includes('capturing:'), 'capture', WAIT_MS);
+        await sendFrames(link, flows(10));
+        assert.deepEqual(await capturing.exited, { code: 0, signal: null }, capturing.tail());
+        assert.match(capturing.tail(), /5 packets in .* s: forwarded 5; none lost/);
+      });
+    }
   });
 }

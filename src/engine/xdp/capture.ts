@@ -1,8 +1,7 @@
 /** Captures what the engine `xdp` forwards on an interface, by its pins: also when no process of it runs. */
-import { type CaptureNames, type CaptureSource, UNKNOWN } from '../../capture/record.js';
+import type { CaptureNames, CaptureSource } from '../../capture/record.js';
 import { AnyhopError } from '../../core/errors.js';
-import { imageBackends, imageCounterNames, imageServices } from '../../image/inspect.js';
-import type { Image } from '../../image/read.js';
+import { captureNames } from '../../image/capture-names.js';
 import { findAttachment } from '../../pins/attachment.js';
 import { type Capturable, PinnedCapture } from '../../pins/capture.js';
 import { CaptureMaps } from '../../pins/capture-maps.js';
@@ -67,35 +66,8 @@ function namesIn(directory: string, link: Pick<Link, 'index'>): CaptureNames {
   const set = PinnedSet.open(directory, inForce.number);
   try {
     const image = set.maps.image();
-    return image === undefined ? { generation: 0, services: [], backends: [] } : namesOf(image);
+    return image === undefined ? { generation: 0, services: [], backends: [] } : captureNames(image);
   } finally {
     set.close();
   }
-}
-
-/** What the numbers in records mean, by the image in force. */
-export function namesOf(image: Image): CaptureNames {
-  const names = imageCounterNames(image);
-  const inUse = imageBackends(image);
-  const split = (backend: string): { pool: string; name: string } => {
-    const [pool, name] = backend.split('/', 2);
-    return { pool, name };
-  };
-  return {
-    generation: image.generation,
-    services: imageServices(image).map((service) => ({
-      name: names.services[service.counter] ?? '',
-      number: service.counter,
-      vip: service.vip.text,
-      protocol: service.protocol,
-      portFirst: service.portFirst,
-      portLast: service.portLast,
-      pool: split(names.backends[inUse[service.backendFirst]?.counter ?? UNKNOWN] ?? '').pool,
-    })),
-    backends: inUse.map(({ counter, id }) => ({
-      ...split(names.backends[counter] ?? ''),
-      number: counter,
-      id,
-    })),
-  };
 }
