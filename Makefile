@@ -11,6 +11,7 @@ CC ?= cc
 CLANG ?= clang
 CFLAGS ?= -O2 -g
 ENGINE ?= auto
+KEEP ?=
 SECOND_CHANCE ?= on
 SURVIVE_ENGINES ?= xdp,xdp,af_xdp
 SURVIVE_SVG ?= build/survive.svg
@@ -20,7 +21,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-metrics bench-micro bench-xdp bench-engines interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -88,8 +89,8 @@ build/native/without-%.bpf.o: native/bpf/forward.bpf.c native/dev/without.h $(HE
 	mkdir -p build/native
 	$(BPF_CC) -include native/dev/without.h -DANYHOP_WITHOUT_$* -c -o $@ $<
 
-demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable)
-	node build/scripts/demo.js $(ENGINE)
+demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable; KEEP=1 keeps it and its dashboard up)
+	KEEP=$(KEEP) node build/scripts/demo.js $(ENGINE)
 
 survive-l7: build setup-lab setup-l7 ## 100 reloads and a rolling drain of all proxy hosts under load
 	node build/scripts/survive-l7.js
@@ -106,7 +107,7 @@ survive: build setup-lab ## 1000 connections through all that may happen to a fl
 test: build setup-lab setup-l7 setup-ha setup-observe ## the whole test suite (root: the network tests run too)
 	node scripts/test.mjs
 
-bench: build setup-lab setup-l7 setup-ha ## every benchmark, as a table with its targets
+bench: build setup-lab setup-l7 setup-ha setup-observe ## every benchmark, as a table with its targets
 	node build/bench/run.js
 
 bench-micro: build ## what runs in memory, compared with its peers; writes docs/architecture/micro-benchmarks.md
@@ -129,6 +130,14 @@ bench-metrics: build ## what a scrape of 20,000 series costs the main thread of 
 
 bench-announce: build setup-lab setup-ha ## from a forwarder's death to the route gone from a router, by BIRD and by FRR; what anyhop announce costs (root)
 	node build/bench/run.js announce
+
+bench-dashboard: build setup-observe ## how long a browser works for an update of 1,000 backends, and how soon it shows them
+	node build/bench/run.js dashboard
+
+screenshots: build setup-lab setup-observe ## pictures of the dashboard for docs/images, from the test that makes a fleet healthy and sick (root)
+	node --test build/test/dashboard/lab.test.js
+	mkdir -p docs/images
+	for name in health trouble slots; do cp build/screenshots/$$name.png docs/images/dashboard-$$name.png; done
 
 bench-afxdp: build setup-lab ## the AF_XDP loop and the pipeline in TypeScript, beside the same in C (root)
 	node build/bench/run.js afxdp pipeline-c

@@ -1,13 +1,16 @@
 /**
  * `make demo`: a small anyhop fleet on this machine, and 2,000 real HTTP requests through it. Ends with one line that says
  * what came of them; the exit code is 0 only if every request was answered, every machine took part, and the forwarders'
- * own TCP went on all the while. Takes the engine as its argument: auto (when left out), xdp, af_xdp or portable.
+ * own TCP went on all the while. Takes the engine as its argument: auto (when left out), xdp, af_xdp or portable. Meanwhile the dashboard
+ * can be seen in a browser on this machine; with KEEP=1, until Ctrl-C.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineChoice } from '#anyhop/config/types.js';
 import { NODE_ENGINES } from '#anyhop/core/engines.js';
 import { AnyhopError, EXIT } from '#anyhop/core/errors.js';
 import { createProgress } from './demo/progress.js';
 import { demoReport } from './demo/report.js';
+import { addDashboards, DASHBOARD_PORT } from './lab/dashboards.js';
 import { createLab, type Lab } from './lab/lab.js';
 import { runInLab } from './lab/main.js';
 import { startOwnTraffic } from './lab/own-traffic.js';
@@ -21,6 +24,9 @@ const BACKENDS = 3;
 const CONCURRENCY = 16;
 const REQUEST_TIMEOUT_MS = 5_000;
 const FIRST_SOURCE_PORT = 20_000;
+/** While the fleet is kept up. */
+const KEPT_REQUESTS = 100;
+const KEPT_PAUSE_MS = 500;
 
 const PICTURE = `
 anyhop demo: a small fleet in network namespaces of this machine.
@@ -61,7 +67,10 @@ function engineFrom([text = 'auto', ...more]: readonly string[]): EngineChoice {
 
 async function runRequests(lab: Lab, engine: EngineChoice): Promise<number> {
   const own = await startOwnTraffic(lab.resources, lab.client, lab.forwarders);
+  const dashboards = await addDashboards(lab);
   const { forwarders } = await lab.startAll();
+  const { port } = await dashboards.show(0, DASHBOARD_PORT);
+  const dashboard = `http://127.0.0.1:${port}/`;
   const answers = await requestAll(lab);
   const router = await lab.counters();
   await Promise.all(forwarders.map((forwarder) => forwarder.stop()));
@@ -73,8 +82,26 @@ async function runRequests(lab: Lab, engine: EngineChoice): Promise<number> {
     backends: lab.backends.map(({ name }) => name),
     forwarders: lab.forwarders.map(({ name }, i) => ({ name, events: forwarders[i]!.events })),
   });
+  const isKept = process.env['KEEP'] === '1' && passed;
+  console.log(
+    `\nThe dashboard of this fleet is at ${dashboard} while it runs${isKept ? '' : '; KEEP=1 make demo keeps it up'}.`,
+  );
   console.log(text);
+  if (isKept) await keepUp(lab, dashboard);
   return passed ? EXIT.ok : EXIT.failure;
+}
+
+/** Until Ctrl-C, which removes the lab as at any other time. Some requests a second give the dashboard something to show. */
+async function keepUp(lab: Lab, dashboard: string): Promise<never> {
+  await Promise.all(lab.forwarders.map((_, index) => lab.startForwarder(index)));
+  console.log(`\nThe fleet is up again, with some requests a second: ${dashboard}`);
+  console.log(`From another machine: ssh -L ${DASHBOARD_PORT}:${new URL(dashboard).host} THIS_MACHINE`);
+  console.log('Ctrl-C ends it.');
+  for (;;) {
+    const requests = getRequests(VIP4, 80, { count: KEPT_REQUESTS, firstSourcePort: FIRST_SOURCE_PORT });
+    await lab.request({ requests, concurrency: CONCURRENCY, timeoutMs: REQUEST_TIMEOUT_MS });
+    await delay(KEPT_PAUSE_MS);
+  }
 }
 
 async function requestAll(lab: Lab): Promise<HttpAnswer[]> {

@@ -34,8 +34,12 @@ export function ownNode(socket: string): Ask {
   });
 }
 
-/** @param tls certificate with key, and authorities, in PEM */
-export function sibling({ name, host, port }: Sibling, tls: Mounted['tls'], agent: Agent): Ask {
+/** Asked with the certificate, and as the user, that this node's own listener has: a fleet reads one config. */
+export function sibling(
+  { name, host, port }: Sibling,
+  { tls, login }: Pick<Mounted, 'tls' | 'login'>,
+  agent: Agent,
+): Ask {
   const own = tls && Buffer.from(tls.certificate);
   const options: RequestOptions = {
     host,
@@ -44,6 +48,7 @@ export function sibling({ name, host, port }: Sibling, tls: Mounted['tls'], agen
     path: NODE_PATH,
     servername: name,
     ...(own && { cert: own, key: own }),
+    ...(login && { auth: `${login.user}:${Buffer.from(login.password).toString()}` }),
     ...(tls?.authorities && { ca: Buffer.from(tls.authorities) }),
   };
   return async () => {

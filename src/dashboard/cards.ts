@@ -8,7 +8,9 @@ import type { EventRow } from '../view/events.js';
 import type { FleetView } from '../view/fleet.js';
 import type { NodeRow } from '../view/nodes.js';
 import type { PoolRow } from '../view/pools.js';
+import type { NodeSeen } from '../view/seen.js';
 import type { ServiceRow } from '../view/services.js';
+import type { VerdictRow } from '../view/verdicts.js';
 import type {
   BackendCard,
   HereCard,
@@ -17,14 +19,15 @@ import type {
   ServiceCard,
   SummaryCard,
   TroubleCard,
+  VerdictCard,
 } from './wire.js';
 
 /** A screen holds no more; how many there are beyond is told. */
 const TROUBLES_MAX = 20;
 const TEXT_CHARS_MAX = 600;
 
-/** @param node whose dashboard this is */
-export function cardsOf(view: FleetView, node: string): Map<string, unknown> {
+/** @param seen what the view was made of; of this node first */
+export function cardsOf(view: FleetView, seen: readonly NodeSeen[], node: string): Map<string, unknown> {
   const { at, summary, troubles, nodes, services, pools, backends, verdicts, events } = view;
   const cards = new Map<string, unknown>();
   const here: HereCard = {
@@ -55,11 +58,7 @@ export function cardsOf(view: FleetView, node: string): Map<string, unknown> {
   }
   cards.set(
     'verdicts',
-    verdicts.map((row) => ({
-      ...row,
-      name: safe(row.name),
-      packetsPerSecond: Math.round(row.packetsPerSecond),
-    })),
+    verdicts.map((row) => verdictCard(row, seen)),
   );
   for (const [key, card] of eventCards(events)) cards.set(key, card);
   return cards;
@@ -100,6 +99,17 @@ function poolCard({ name: _, queued, ...row }: PoolRow, members: readonly Backen
     queued: queued.map((one) => ({ ...one, changes: one.changes.map(safe) })),
     members: members.map(({ name }) => name),
   };
+}
+
+function verdictCard(row: VerdictRow, seen: readonly NodeSeen[]): VerdictCard {
+  const { name, action, packetsPerSecond } = row;
+  const on = seen.flatMap(({ answer, silence }) => {
+    const rate = answer?.status.verdicts[name]?.packetsPerSecond ?? 0;
+    if (action !== 'drop' || rate === 0 || silence !== undefined) return [];
+    return [{ node: safe(answer!.status.node), packetsPerSecond: Math.round(rate) }];
+  });
+  on.sort((one, other) => other.packetsPerSecond - one.packetsPerSecond);
+  return { ...row, name: safe(name), packetsPerSecond: Math.round(packetsPerSecond), on };
 }
 
 function backendCard(row: BackendRow, at: number): BackendCard {

@@ -51,13 +51,13 @@ class Dashboard implements Pages {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1, timeout: IDLE_MS });
   #report: { readonly atMs: number; readonly text: Promise<string> } | undefined;
 
-  constructor({ data, tls }: Mounted) {
+  constructor({ data, ...secrets }: Mounted) {
     const { name, socket, siblings } = data as DashboardData;
     this.#socket = socket;
     this.#source = new Source(
       name,
       new AskedNode(name, ownNode(socket)),
-      siblings.map((each) => new AskedNode(each.name, sibling(each, tls, this.#agent))),
+      siblings.map((each) => new AskedNode(each.name, sibling(each, secrets, this.#agent))),
     );
   }
 

@@ -60,7 +60,7 @@ export class Source {
   #show(): void {
     const nodes = [this.#own, ...this.#siblings].map(({ seen }) => seen);
     const own = nodes[0].answer?.status.node ?? this.#name;
-    this.#board.replace(cardsOf(fleetView(nodes, Date.now()), own), ['']);
+    this.#board.replace(cardsOf(fleetView(nodes, Date.now()), nodes, own), ['']);
     this.#tell();
   }
 

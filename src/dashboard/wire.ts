@@ -15,7 +15,7 @@
  *   rates/services     number[]          packets and bytes a second of each service, in the order of HereCard.services
  *   rates/pool/NAME    number[]          of each backend, in the order of PoolCard.members: the same, and TCP connections; -1 when nobody
  *                                        can tell these
- *   verdicts           VerdictRow[]
+ *   verdicts           VerdictCard[]
  *   event/AT/NODE/N    EventRow
  */
 import type { BackendRow } from '../view/backends.js';
@@ -24,6 +24,7 @@ import type { NodeDetail, NodeRow } from '../view/nodes.js';
 import type { PoolRow } from '../view/pools.js';
 import type { ServiceRow } from '../view/services.js';
 import type { Trouble } from '../view/troubles.js';
+import type { VerdictRow } from '../view/verdicts.js';
 
 export interface Update {
   /** Nothing that was told before holds: the first of a stream. */
@@ -60,6 +61,11 @@ export interface NodeCard extends Pick<NodeRow, 'label' | 'name' | 'state' | 're
 type Rates = 'packets' | 'bytes' | 'packetsPerSecond' | 'bytesPerSecond';
 export type ServiceCard = Omit<ServiceRow, Rates>;
 export type PoolCard = Omit<PoolRow, 'name'> & { readonly members: readonly string[] };
+
+export interface VerdictCard extends VerdictRow {
+  /** Of a drop: nodes where it happens now, the busiest first. */
+  readonly on: readonly { readonly node: string; readonly packetsPerSecond: number }[];
+}
 
 export interface BackendCard
   extends Pick<

@@ -1,9 +1,11 @@
 /** The node's HTTP listener, and what it measures for it: connects metrics.ts with the parts of a node. */
 import type { ConfigFileStatus } from '../api/status.js';
-import type { LoadedConfig } from '../config/types.js';
+import type { LoadedConfig, NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
+import { dashboardPages } from '../dashboard/pages.js';
 import { keyFingerprint } from '../hash/key.js';
 import { Listener } from '../web/listener.js';
+import type { PagesSetup } from '../web/mail.js';
 import type { Backends } from './backends.js';
 import { CheckTimes } from './check-times.js';
 import { type Measured, NodeMetrics } from './metrics.js';
@@ -41,5 +43,22 @@ export function listenFor(node: ListeningNode): Listener {
     drain: (pool, backend) => backends.drains.status(pool, backend),
     forwarded,
   });
-  return new Listener(config.node.metrics, { log, collect: () => metrics.collect() });
+  return new Listener(config.node.metrics, {
+    log,
+    collect: () => metrics.collect(),
+    pages: pagesOf(config.node),
+  });
+}
+
+/** What the listener shows beside the metrics: the dashboard. */
+export function pagesOf({ name, socket, siblings }: NodeConfig): PagesSetup {
+  return dashboardPages({
+    name,
+    socket,
+    siblings: siblings.map((each) => ({
+      name: each.name,
+      host: each.address.address.text,
+      port: each.address.port,
+    })),
+  });
 }

@@ -24,7 +24,7 @@ import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
 import { Following } from './following.js';
 import { Forwarding } from './forwarding.js';
-import { listenFor } from './listening.js';
+import { listenFor, pagesOf } from './listening.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
 import { changeStatus, drainStatus, overrideStatus } from './pool-status.js';
@@ -112,7 +112,7 @@ export class Node {
       load,
       accepted: async (read) => {
         this.#warnAboutNarrowPaths();
-        this.#listener.use(read.config.node.metrics);
+        this.#listener.use(read.config.node.metrics, pagesOf(read.config.node));
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
       },
       readiness: () => this.#readiness.current(),

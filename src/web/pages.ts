@@ -15,6 +15,8 @@ export interface Mounted {
   readonly data: PagesSetup['data'];
   /** What siblings are asked with. */
   readonly tls: ListenerSetup['tls'];
+  /** The same: a fleet has one. */
+  readonly login: ListenerSetup['login'];
   /** Written by the main thread. */
   readonly log: (level: 'info' | 'warn' | 'error', fields: LogFields, text: string) => void;
 }

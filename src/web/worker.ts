@@ -45,10 +45,10 @@ async function use(setup: ListenerSetup | undefined): Promise<void> {
   running = { server, pages };
 }
 
-async function mounted({ pages, tls }: ListenerSetup): Promise<Pages | undefined> {
+async function mounted({ pages, tls, login }: ListenerSetup): Promise<Pages | undefined> {
   if (pages === undefined) return undefined;
   const { mount } = (await import(pages.module)) as { mount: Mount };
-  return mount({ data: pages.data, tls, log });
+  return mount({ data: pages.data, tls, login, log });
 }
 
 port.on('message', (mail: ToWorker) => {

@@ -20,6 +20,7 @@ export async function pageServer(
   const pages = mount({
     data: { name: 'edge-1', socket: node.socket, siblings },
     tls: undefined,
+    login: undefined,
     log: () => undefined,
   });
   const server = createServer((request, response) => {

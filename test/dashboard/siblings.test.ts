@@ -38,7 +38,7 @@ describe('dashboards of a fleet', () => {
               certificate: new Secret(readFileSync(file(`${name}.pem`))),
               authorities: new Secret(readFileSync(file('ca.pem'))),
             },
-            login: undefined,
+            login: { user: 'anyhop', password: new Secret(Buffer.from('pass:word')) },
           },
           {
             log: createLog('silent'),
@@ -102,6 +102,7 @@ describe('dashboards of a fleet', () => {
         port,
         path: '/api/stream',
         rejectUnauthorized: false,
+        auth: 'anyhop:pass:word',
         agent: false,
         timeout: LATE_MS,
         ...(own && { cert: own, key: own }),

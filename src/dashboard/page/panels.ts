@@ -1,9 +1,9 @@
 /** The tables of the page: each reads the store and shows rows. What a row says of itself (words, states) is here. */
 import { lasting, percent, short } from '../../core/figures.js';
 import type { EventRow } from '../../view/events.js';
-import type { VerdictRow } from '../../view/verdicts.js';
-import type { HereCard, NodeCard } from '../wire.js';
+import type { HereCard, NodeCard, VerdictCard } from '../wire.js';
 import { byId } from './dom.js';
+import { Histories } from './plot.js';
 import { type Store, touches } from './store.js';
 import { type Cell, Table, type TableOptions } from './table.js';
 import { clock, whole } from './text.js';
@@ -98,12 +98,15 @@ function differences({ detail }: NodeCard): Cell {
   return found.every(({ what }) => what === 'version') ? { text } : { text, state: 'warn' };
 }
 
+/** Drops first, each with where it happens and how it went. */
 export function verdicts(): Panel {
   const order = ['drop', 'answer', 'forward', 'pass'];
-  const table: TableOptions<VerdictRow> = {
+  const history = new Histories();
+  const table = new Table<VerdictCard>({
     caption: 'Verdicts',
-    empty: 'No packet yet.',
+    empty: 'No packet, or no verdict that is called so.',
     rowsMax: 64,
+    searched: ({ name, meaning }) => `${name} ${meaning}`,
     columns: [
       { title: 'Verdict', cell: ({ name }) => name, order: ({ name }) => name },
       {
@@ -116,10 +119,10 @@ export function verdicts(): Panel {
         isNumber: true,
       },
       {
-        title: 'Share',
-        cell: ({ share }) => percent(share),
-        order: ({ share }) => share,
-        isNumber: true,
+        title: 'Last minute',
+        cell: () => '',
+        draw: ({ name, action }, canvas) =>
+          history.draw(name, canvas, action === 'drop' ? '--bad' : '--plot'),
         isWide: true,
       },
       {
@@ -128,15 +131,35 @@ export function verdicts(): Panel {
         order: ({ packets }) => packets,
         isNumber: true,
       },
+      {
+        title: 'Share',
+        cell: ({ share }) => percent(share),
+        order: ({ share }) => share,
+        isNumber: true,
+        isWide: true,
+      },
       { title: 'Meaning', cell: ({ meaning }) => meaning },
-      { title: 'See such packets', cell: ({ name }) => `anyhop capture 'verdict ${name}'`, isWide: true },
+      { title: 'Dropped on', cell: droppedOn, isWide: true },
+      { title: 'To see such packets', cell: ({ name }) => `anyhop capture 'verdict ${name}'`, isWide: true },
     ],
+  });
+  byId('verdicts').append(table.element);
+  return {
+    update: (store) => {
+      const rows = store.get<VerdictCard[]>('verdicts') ?? [];
+      history.add(new Map(rows.map(({ name, packetsPerSecond }) => [name, packetsPerSecond])));
+      table.show(
+        rows.toSorted(
+          (one, other) =>
+            order.indexOf(one.action) - order.indexOf(other.action) || other.packets - one.packets,
+        ),
+      );
+    },
   };
-  return simple('verdicts', ['verdicts'], table, (store) =>
-    (store.get<VerdictRow[]>('verdicts') ?? []).toSorted(
-      (one, other) => order.indexOf(one.action) - order.indexOf(other.action) || other.packets - one.packets,
-    ),
-  );
+}
+
+function droppedOn({ on }: VerdictCard): string {
+  return on.map(({ node, packetsPerSecond }) => `${node} ${short(packetsPerSecond)}/s`).join(', ');
 }
 
 export function events(): Panel {

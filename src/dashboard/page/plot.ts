@@ -90,3 +90,28 @@ export class Sizes {
     return this.#sizes.get(canvas)!;
   }
 }
+
+/** A minute of each row of a table, drawn small. */
+export class Histories {
+  /** As `.spark` in page.css. */
+  static readonly #SIZE = { width: 120, height: 22 } as const;
+  static readonly #POINTS = 60;
+  readonly #colours = new Colours();
+  readonly #series = new Map<string, Series>();
+
+  /** One more value of each; of those that are not among them, nothing is kept. */
+  add(values: ReadonlyMap<string, number>): void {
+    for (const name of this.#series.keys()) if (!values.has(name)) this.#series.delete(name);
+    for (const [name, value] of values) {
+      const series = this.#series.get(name) ?? new Series();
+      series.add(value);
+      this.#series.set(name, series);
+    }
+  }
+
+  draw(name: string, canvas: HTMLCanvasElement, colour = '--plot'): void {
+    const series = this.#series.get(name);
+    if (series !== undefined)
+      drawLine(canvas, series, Histories.#POINTS, Histories.#SIZE, this.#colours.get(colour));
+  }
+}

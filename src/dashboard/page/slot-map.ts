@@ -6,7 +6,7 @@ import { percent } from '../../core/figures.js';
 import type { HereCard, MovesReport, PoolCard, SlotsReport } from '../wire.js';
 import { byId, make, setText } from './dom.js';
 import type { Panel } from './panels.js';
-import { countOwners, decodeOwners, NONE, pixelsOf, rowLength } from './slot-picture.js';
+import { colourOf, countOwners, decodeOwners, NONE, pixelsOf, rowLength } from './slot-picture.js';
 import type { Store } from './store.js';
 import { Table } from './table.js';
 import { counted, whole } from './text.js';
@@ -18,6 +18,7 @@ interface Shown {
 }
 
 interface OwnerRow {
+  readonly backend: number;
   readonly name: string;
   readonly slots: number;
   readonly share: number;
@@ -43,6 +44,12 @@ export class SlotMap implements Panel {
     rowsMax: 10,
     columns: [
       { title: 'Backend', cell: ({ name }) => name },
+      {
+        title: 'Colour',
+        cell: () => '',
+        draw: ({ backend }, canvas) => fill(canvas, colourOf(backend, this.#dark.matches)),
+        drawn: 'swatch',
+      },
       { title: 'Slots', cell: ({ slots }) => whole(slots), isNumber: true },
       { title: 'Share', cell: ({ share }) => percent(share), isNumber: true },
     ],
@@ -142,8 +149,10 @@ export class SlotMap implements Panel {
     const moves = this.#moves;
     const rows: OwnerRow[] =
       moves === undefined
-        ? countOwners(owners).map(({ backend, slots }) => row(nameOf(report, backend), slots, report.slots))
-        : moves.to.map(({ backend, slots }) => row(backend, slots, moves.moved));
+        ? countOwners(owners).map(({ backend, slots }) => row(report, backend, slots, report.slots))
+        : moves.to.map(({ backend, slots }) =>
+            row(report, report.backends.indexOf(backend), slots, moves.moved),
+          );
     this.#owners.show(rows);
     const all = `${whole(report.slots)} slots of ${report.pool}`;
     setText(
@@ -188,12 +197,19 @@ export class SlotMap implements Panel {
   }
 }
 
-function row(name: string, slots: number, of: number): OwnerRow {
-  return { name, slots, share: of === 0 ? 0 : slots / of };
+function row(report: SlotsReport, backend: number, slots: number, of: number): OwnerRow {
+  return { backend, name: nameOf(report, backend), slots, share: of === 0 ? 0 : slots / of };
+}
+
+function fill(canvas: HTMLCanvasElement, [red, green, blue]: readonly number[]): void {
+  const context = canvas.getContext('2d');
+  if (context === null) return;
+  context.fillStyle = `rgb(${red} ${green} ${blue})`;
+  context.fillRect(0, 0, canvas.width, canvas.height);
 }
 
 function nameOf({ backends }: SlotsReport, index: number): string {
-  return index === NONE ? 'none' : backends[index];
+  return backends[index] ?? 'none';
 }
 
 /** One entry of a table, without decoding all of it. Three bytes are four characters. */

@@ -19,8 +19,9 @@ export interface Column<R> {
   readonly isNumber?: boolean;
   /** Left out on a narrow screen. */
   readonly isWide?: boolean;
-  /** Draws into a canvas instead of writing text. */
+  /** Draws into a canvas instead of writing text; its class in page.css says how large that is. */
   readonly draw?: (row: R, canvas: HTMLCanvasElement) => void;
+  readonly drawn?: 'spark' | 'swatch';
 }
 
 export interface TableOptions<R> {
@@ -109,7 +110,7 @@ export class Table<R> {
   #emptyRow(): HTMLTableRowElement {
     const cells = this.#options.columns.map((column, index) => {
       const cell = index === 0 ? make('th', { scope: 'row' }) : make('td', { class: classOf(column) });
-      if (column.draw) cell.append(make('canvas', { class: 'spark', 'aria-hidden': 'true' }));
+      if (column.draw) cell.append(make('canvas', { class: column.drawn ?? 'spark', 'aria-hidden': 'true' }));
       return cell;
     });
     return make('tr', {}, ...cells);

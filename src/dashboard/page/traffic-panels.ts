@@ -3,14 +3,10 @@ import { lasting, percent, short } from '../../core/figures.js';
 import type { BackendCard, HereCard, PoolCard, ServiceCard } from '../wire.js';
 import { byId } from './dom.js';
 import { type Panel, sinceText } from './panels.js';
-import { Colours, drawLine, Series } from './plot.js';
+import { Histories } from './plot.js';
 import { type Store, touches } from './store.js';
 import { type Cell, Table } from './table.js';
 import { clock, whole } from './text.js';
-
-const SPARK_POINTS = 60;
-/** As in page.css. */
-const SPARK = { width: 120, height: 22 } as const;
 
 export interface BackendLine {
   readonly pool: string;
@@ -27,7 +23,6 @@ interface ServiceLine {
   readonly card: ServiceCard;
   readonly packets: number;
   readonly bytes: number;
-  readonly series: Series;
 }
 
 /** Three tables of one list. */
@@ -168,8 +163,7 @@ function drainingFor({ drain }: BackendCard): string {
 }
 
 export class Services implements Panel {
-  readonly #series = new Map<string, Series>();
-  readonly #colours = new Colours();
+  readonly #history = new Histories();
   readonly #table = new Table<ServiceLine>({
     caption: 'Services',
     empty: 'None, or none that is called so.',
@@ -188,8 +182,7 @@ export class Services implements Panel {
       {
         title: 'Last minute',
         cell: () => '',
-        draw: ({ series }, canvas) =>
-          drawLine(canvas, series, SPARK_POINTS, SPARK, this.#colours.get('--plot')),
+        draw: ({ name }, canvas) => this.#history.draw(name, canvas),
         isWide: true,
       },
       {
@@ -216,13 +209,9 @@ export class Services implements Panel {
       if (card === undefined) return [];
       const packets = rates[2 * index] ?? 0;
       const bytes = rates[2 * index + 1] ?? 0;
-      const series = this.#series.get(name) ?? new Series();
-      this.#series.set(name, series);
-      series.add(packets);
-      return [{ name, card, packets, bytes, series }];
+      return [{ name, card, packets, bytes }];
     });
-    const known = new Set(names);
-    for (const name of this.#series.keys()) if (!known.has(name)) this.#series.delete(name);
+    this.#history.add(new Map(lines.map(({ name, packets }) => [name, packets])));
     this.#table.show(lines.sort((one, other) => Number(one.card.ready) - Number(other.card.ready)));
   }
 }
