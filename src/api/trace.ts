@@ -22,7 +22,10 @@ export interface TraceReport extends Moment {
   readonly source6?: string;
   /** TCP port of the agents' reports. */
   readonly agentPort: number;
-  /** Of the pool of the service, in the order of the file; empty when no service takes the packet. */
+  /**
+   * Of the pool of the service, in the order of the file; empty when no service takes the packet. Where a backend was asked for, that one and
+   * those that the key names.
+   */
   readonly backends: readonly TracedBackend[];
 }
 

@@ -20,6 +20,7 @@ interface TraceOptions {
   readonly backend?: string;
   readonly allBackends?: true;
   readonly mtu: boolean;
+  readonly hops?: true;
   readonly wait: number;
   readonly socket?: string;
   readonly json?: true;
@@ -56,6 +57,7 @@ export function traceCommand(): Command {
     .option('--backend <name>', 'probe this backend, whichever has the slot')
     .addOption(new Option('--all-backends', 'probe every backend of the pool').conflicts('backend'))
     .option('--no-mtu', 'send no large packets')
+    .option('--hops', 'name the routers on the way (TCP)')
     .addOption(
       new Option('--wait <ms>', 'how long an answer may take').argParser(between(50, 5_000)).default(1_000),
     )
@@ -75,7 +77,7 @@ Exit codes: 0 every step is well, 1 one failed or the node does not answer, 2 wr
 Examples:
   anyhop trace 198.51.100.7:40000 203.0.113.10:80
   anyhop trace '[2001:db8::7]:40000' '[2001:db8:100::10]:80'
-  anyhop trace 203.0.113.10:80 --backend web-2
+  anyhop trace 203.0.113.10:80 --backend web-2 --hops
   anyhop trace 203.0.113.10:80 --all-backends
   anyhop trace --proto udp 198.51.100.7:40000 203.0.113.10:53
   anyhop trace 203.0.113.10:80 --json | jq '.traces[].steps[] | select(.state == "failed")'`,
@@ -89,7 +91,7 @@ Examples:
 
 async function traceAll(given: readonly Endpoint[], options: TraceOptions): Promise<TraceResult> {
   const [client, vip] = given.length === 1 ? [undefined, given[0]] : given;
-  const { proto: protocol, backend, allBackends, mtu, wait: waitMs } = options;
+  const { proto: protocol, backend, allBackends, mtu, hops = false, wait: waitMs } = options;
   if (vip === undefined || given.length > 2)
     throw usage(`found ${given.length} endpoints; expected one or two`);
   if (client !== undefined && client.address.family !== vip.address.family)
@@ -111,7 +113,7 @@ async function traceAll(given: readonly Endpoint[], options: TraceOptions): Prom
     const source = client ?? { address: prober.client, port: PORT_FIRST };
     const names = allBackends ? first.backends.map(({ name }) => name) : [backend];
     const traces = await atOnce(names, async (wanted) =>
-      trace(await askFor(source, wanted), prober, { protocol, vip, backend: wanted, waitMs, mtu }),
+      trace(await askFor(source, wanted), prober, { protocol, vip, backend: wanted, waitMs, mtu, hops }),
     );
     const { node, at, generation, engine } = first;
     return {

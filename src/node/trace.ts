@@ -2,6 +2,8 @@
  * What the node says for `anyhop trace`: the decision on a flow, and the frame that the engine in force itself makes of its packet
  * (Engine.tryFrame), so that what is traced is what the program in the kernel does and not what this process believes.
  */
+import type { Explanation } from '../api/api.js';
+import type { BackendStatus, NodeStatus } from '../api/status.js';
 import type { TracedBackend, TraceQuestion, TraceReport } from '../api/trace.js';
 import type { LoadedConfig, ServiceConfig } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
@@ -22,25 +24,26 @@ export async function traceReport(
   { node, agent, services }: Pick<LoadedConfig<'run'>, 'node' | 'agent' | 'services'>,
   { protocol, source: asked, destination, backend }: TraceQuestion,
 ): Promise<Omit<TraceReport, 'node' | 'at' | 'generation' | 'configFile'>> {
-  const { pools, interface: name } = await status();
+  const { pools, interface: name } = await recent(forwarding, status);
   const { assembly } = forwarding; // after the wait
   const source = (backend !== undefined && flowOf(assembly, protocol, asked, destination, backend)) || asked;
   const frame = await tries.add(() =>
     engine.tryFrame(frameOfFlow(assembly.image, protocol, source, destination)),
   );
   const service = serviceOf(services, protocol, destination);
+  const answer = explain(assembly, protocol, source, destination);
   const members = pools.find((pool) => pool.name === service?.pool)?.backends ?? [];
   return {
     engine: engine.name,
     interface: name,
     source: formatEndpoint(source),
     destination: formatEndpoint(destination),
-    answer: explain(assembly, protocol, source, destination),
+    answer,
     ...(frame && { frame: Buffer.from(frame).toString('hex') }),
     ...(node.source4 && { source4: node.source4.text }),
     ...(node.source6 && { source6: node.source6.text }),
     agentPort: agent?.reportPort ?? AGENT_REPORT_PORT_DEFAULT,
-    backends: members.map(
+    backends: needed(members, backend, answer).map(
       ({ name, address, id, hasAgent, state, health, healthReason, reachable, agent, nextHop, slots }) =>
         ({
           name,
@@ -57,6 +60,31 @@ export async function traceReport(
         }) satisfies TracedBackend,
     ),
   };
+}
+
+/** A trace of all backends asks for each: making the status of a thousand takes milliseconds of the node's thread. */
+const RECENT_MS = 1_000;
+const statuses = new WeakMap<Assembly, { readonly at: number; readonly status: Promise<NodeStatus> }>();
+
+/** A status of the image in force, and of next hops with it. */
+function recent({ assembly }: Forwarded['forwarding'], make: () => Promise<NodeStatus>): Promise<NodeStatus> {
+  const now = performance.now();
+  const last = statuses.get(assembly);
+  if (last !== undefined && now - last.at < RECENT_MS) return last.status;
+  const status = make();
+  statuses.set(assembly, { at: now, status });
+  status.catch(() => statuses.delete(assembly));
+  return status;
+}
+
+/** Who a question about one backend is about; all without one, or with one that there is not. */
+function needed(
+  members: readonly BackendStatus[],
+  backend: string | undefined,
+  { key }: Explanation,
+): readonly BackendStatus[] {
+  if (!members.some(({ name }) => name === backend)) return members;
+  return members.filter(({ name }) => name === backend || key?.backends.includes(name));
 }
 
 /**

@@ -137,6 +137,12 @@ export class Prober {
     });
   }
 
+  /** Of the IP packet that a probe becomes, in bytes. */
+  lengthOf({ outer, protocol, padding = 0 }: Pick<Probe, 'outer' | 'protocol' | 'padding'>): number {
+    const ip = this.client.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER;
+    return outer.header.length + ip + (protocol === 'tcp' ? P.TCP_HEADER : P.UDP_HEADER) + padding;
+  }
+
   /** What routers and hosts said about packets to an address, since the start. */
   errorsAbout({ text }: IpAddress): IcmpError[] {
     return this.#errors.filter(({ quoted }) => quoted.destination.text === text);

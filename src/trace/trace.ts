@@ -2,10 +2,12 @@
 import type { TraceReport } from '../api/trace.js';
 import type { Endpoint } from '../packet/compose.js';
 import { P } from '../packet/constants.js';
+import { answerStep } from './answer.js';
 import { decide, type Way } from './decide.js';
+import { hopsStep } from './hops.js';
 import { hostSteps } from './host.js';
 import { mtuStep } from './mtu.js';
-import type { Prober, Reply } from './prober.js';
+import type { Prober } from './prober.js';
 import { secondChanceStep } from './second-chance.js';
 import { type Step, type Trace, traceOf } from './step.js';
 import { sendWatched } from './watched.js';
@@ -21,6 +23,8 @@ export interface TraceOptions {
   readonly waitMs: number;
   /** Whether large packets are tried, too. */
   readonly mtu: boolean;
+  /** Whether the routers on the way are asked for. */
+  readonly hops: boolean;
 }
 
 export async function trace(report: TraceReport, prober: Prober, options: TraceOptions): Promise<Trace> {
@@ -32,7 +36,9 @@ export async function trace(report: TraceReport, prober: Prober, options: TraceO
 
 async function probe(report: TraceReport, way: Way, prober: Prober, options: TraceOptions): Promise<Step[]> {
   const { backend, outer } = way;
-  const { protocol, vip, waitMs, mtu } = options;
+  const { protocol, vip, waitMs, mtu, hops } = options;
+  // Also where nothing comes back: that is when one asks how far packets get.
+  const routers = hops && protocol === 'tcp' ? await hopsStep(prober, outer, vip, waitMs) : undefined;
   const port = prober.nextPort();
   const question = { protocol, client: { address: prober.client, port }, vip };
   const watchers = backend.hasAgent ? [{ address: backend.address, port: report.agentPort }] : [];
@@ -44,7 +50,11 @@ async function probe(report: TraceReport, way: Way, prober: Prober, options: Tra
   const host = told.flatMap((one) =>
     hostSteps({ name, address, told: one, outer, vip, protocol, client: prober.client, isAnswered }),
   );
-  const steps = [...(told.length === 0 ? [noAgent(name)] : host), answerStep(reply, host, prober, options)];
+  const steps = [
+    ...(told.length === 0 ? [noAgent(name)] : host),
+    answerStep(reply, port, host, prober, options),
+  ];
+  if (routers !== undefined) steps.push(routers);
   if (protocol !== 'tcp' || !isAnswered || (reply.flags & P.TCP_SYN) === 0) return steps;
   const chance = await secondChanceStep(report, way, prober, vip, Math.min(waitMs, SECOND_CHANCE_WAIT_MS));
   if (chance !== undefined) steps.push(chance);
@@ -56,46 +66,4 @@ async function probe(report: TraceReport, way: Way, prober: Prober, options: Tra
 function noAgent(name: string): Step {
   const text = `${name} runs no agent, by the config: only an answer tells what becomes of the probe`;
   return { step: 'agent', state: 'note', text };
-}
-
-function answerStep(
-  reply: Reply,
-  host: readonly Step[],
-  { client }: Prober,
-  { protocol, vip, waitMs }: TraceOptions,
-): Step {
-  const where = `${vip.address.text} port ${vip.port}`;
-  const step = 'answer';
-  if (reply.kind === 'unsent')
-    return { step, state: 'failed', text: `the kernel here does not send the probe: ${reply.why}` };
-  if (reply.kind === 'silence') {
-    const text = `${where} does not answer ${client.text} within ${waitMs} ms`;
-    const hasFailed = host.some(({ state }) => state === 'failed'); // and says why
-    if (protocol === 'udp') {
-      const needNot = `${text}; a UDP service need not answer an empty datagram`;
-      return { step, state: 'note', text: needNot };
-    }
-    if (hasFailed) return { step, state: 'failed', text };
-    const hasLeft = host.some(({ step, state }) => step === 'host' && state === 'ok');
-    return {
-      step,
-      state: 'failed',
-      text: hasLeft ? `${text}, although the answer left the backend: it is lost on the way back` : text,
-      mend: hasLeft
-        ? `is ${vip.address.text} filtered as a source on the way (uRPF), or here (sysctl net.ipv4.conf.all.rp_filter)?`
-        : 'does the backend have a tunnel, the VIP, a server, and a route back?',
-    };
-  }
-  const { flags, ttl, ms } = reply;
-  const after = `after ${ms.toFixed(1)} ms${ttl === undefined ? '' : `, TTL ${ttl}`}`;
-  const facts = { ms, ...(ttl !== undefined && { ttl }) };
-  if (protocol === 'udp') return { step, state: 'ok', text: `a datagram from ${where} ${after}`, facts };
-  if ((flags & P.TCP_SYN) !== 0) return { step, state: 'ok', text: `SYN-ACK from ${where} ${after}`, facts };
-  return {
-    step,
-    state: 'failed',
-    text: `${where} refuses connections: RST ${after}`,
-    mend: `on the backend: ss -ltn 'sport = ${vip.port}': does the server listen on the VIP, or on all addresses?`,
-    facts,
-  };
 }
