@@ -1,14 +1,17 @@
 /** `anyhop announce` without a mode: follows the node, in the foreground. */
 import '../core/small-heap.js'; // before the config is read
+import { dirname } from 'node:path';
 import { RegionPart } from '../announce/region/part.js';
 import { warnAboutReversePath } from '../announce/reverse-path.js';
 import { type AnnounceLoaded, type Part, runAnnounce } from '../announce/run.js';
 import { TrackFile } from '../announce/track-file.js';
 import { createLog, type LogLevel } from '../core/log.js';
+import { LateEvents } from '../events/late.js';
 import { type AnnounceOptions, loadAnnounce } from './announce-place.js';
 
 export async function followNode(options: AnnounceOptions, logLevel: LogLevel): Promise<void> {
-  const log = createLog(logLevel);
+  const events = new LateEvents(createLog(logLevel));
+  const { log } = events;
   const parts = async (config: AnnounceLoaded): Promise<readonly Part[]> => {
     const { trackFile } = config.announce;
     const region = RegionPart.of(config, log);
@@ -17,7 +20,13 @@ export async function followNode(options: AnnounceOptions, logLevel: LogLevel): 
       ...(region === undefined ? [] : [region]),
     ];
   };
-  await runAnnounce(() => load(options), log, parts);
+  const loaded = (): AnnounceLoaded => {
+    const config = load(options);
+    const { socket, node } = config.place;
+    events.keepIn({ directory: dirname(socket), name: `${node}-announce`, field: 'announce.socket' });
+    return config;
+  };
+  await events.during(() => runAnnounce(loaded, log, parts));
 }
 
 function load(options: AnnounceOptions): AnnounceLoaded {

@@ -1,6 +1,7 @@
 /** `anyhop l7 run`: runs HAProxy on a proxy host, in the foreground. */
 import { Command, Option } from 'commander';
 import { createLog, LOG_LEVELS, type LogLevel } from '../core/log.js';
+import { LateEvents } from '../events/late.js';
 import { forbidDumps } from '../ffi/process.js';
 import { runL7 } from '../l7/run.js';
 import { type L7PlaceOptions, loadL7, runDirOption } from './l7-place.js';
@@ -40,8 +41,13 @@ Examples:
   anyhop l7 run -c /etc/anyhop/anyhop.yaml >>/var/log/anyhop/access.log`,
     )
     .action(async (options: RunOptions) => {
-      const log = createLog(options.logLevel);
-      forbidDumps(log);
-      process.exitCode = await runL7(() => loadL7(options), log);
+      const events = new LateEvents(createLog(options.logLevel));
+      forbidDumps(events.log);
+      const load = (): ReturnType<typeof loadL7> => {
+        const config = loadL7(options);
+        events.keepIn({ directory: config.l7.runDirectory, name: 'l7', field: 'l7.run_dir' });
+        return config;
+      };
+      process.exitCode = await events.during(() => runL7(load, events.log));
     });
 }

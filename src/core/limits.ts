@@ -368,6 +368,8 @@ export const EVENT_MESSAGE_CHARS_MAX = 500;
 export const EVENTS_ANSWERED_MAX = 4_000;
 /** One of the two files on disk: some 25,000 events. */
 export const EVENTS_SEGMENT_BYTES_MAX = 4 * 1024 * 1024;
+/** The same in a run directory, which is memory: some 3,000 events. */
+export const EVENTS_RUN_SEGMENT_BYTES_MAX = 512 * 1024;
 /** Written down at once, as when all of a node's backends go down. */
 export const EVENTS_BURST_MAX = 4_000;
 /** Written down of a flood that goes on: a segment lasts for some hours of it. */

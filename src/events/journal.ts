@@ -27,8 +27,10 @@ const LAST_WRITE_MS = 2_000;
 const LINE_FEED = 0x0a;
 
 export interface JournalOptions {
-  /** Absolute; made when it is not there. */
+  /** Absolute. */
   readonly directory: string;
+  /** The process makes the directory for other reasons, within a second; else it is made here when it is not there. */
+  readonly isShared?: boolean;
   /** Of the files. */
   readonly name: string;
   /** The config field that names another directory. */
@@ -55,10 +57,12 @@ export class EventJournal {
   #writing: Promise<void> | undefined;
   #wroteMs = Number.NEGATIVE_INFINITY;
   #problem: string | undefined;
+  #isClosed = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#everyMs = options.everyMs ?? WRITE_EVERY_MS;
+    if (options.isShared === true) this.#wroteMs = performance.now();
     this.#retryMs = options.retryMs ?? RETRY_EVERY_MS;
   }
 
@@ -72,15 +76,24 @@ export class EventJournal {
 
   /** Writes what waits, unless the disk takes too long. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
     const late = new Promise<void>((resolve) => setTimeout(resolve, LAST_WRITE_MS).unref());
     await Promise.race([this.#writeAll(), late]);
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 
   async #writeAll(): Promise<void> {
     await this.#writing;
-    await this.#write();
+    await this.#start();
+  }
+
+  /** One at a time: two could both put the same file aside. */
+  #start(): Promise<void> {
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+      if (this.#waitingBytes > 0 || this.#leftOut > 0) this.#arm();
+    });
+    return this.#writing;
   }
 
   #push(event: NodeEvent): void {
@@ -90,15 +103,12 @@ export class EventJournal {
   }
 
   #arm(): void {
-    if (this.#timer !== undefined || this.#writing !== undefined) return;
+    if (this.#isClosed || this.#timer !== undefined || this.#writing !== undefined) return;
     const everyMs = this.#problem === undefined ? this.#everyMs : this.#retryMs;
     const delayMs = Math.max(0, this.#wroteMs + everyMs - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#writing = this.#write().finally(() => {
-        this.#writing = undefined;
-        if (this.#waitingBytes > 0) this.#arm();
-      });
+      void this.#start();
     }, delayMs).unref();
   }
 
@@ -119,9 +129,9 @@ export class EventJournal {
   }
 
   async #append(): Promise<void> {
-    const { directory, name, field, now, segmentBytes = EVENTS_SEGMENT_BYTES_MAX } = this.#options;
+    const { directory, isShared, name, field, now, segmentBytes = EVENTS_SEGMENT_BYTES_MAX } = this.#options;
     requireOwnDirectory(directory, 'ERR_STATE_FILE', field);
-    makeDirectory(directory, DIRECTORY_MODE);
+    if (isShared !== true) makeDirectory(directory, DIRECTORY_MODE);
     let bytes: Buffer = Buffer.concat(this.#waiting);
     this.#waiting = [];
     const nowMs = (now?.() ?? new Date()).getTime();

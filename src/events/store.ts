@@ -3,17 +3,16 @@
  * is gone (journal.ts). A new process begins with what those before it kept, and says when no end of the last one is kept, as after a kill.
  */
 import { EVENTS_ANSWERED_MAX } from '../core/limits.js';
-import type { Logger, LogLine } from '../core/log.js';
+import type { Logger } from '../core/log.js';
 import type { LogEventName } from '../core/log-events.js';
 import { clockTime } from '../core/time.js';
 import { VERSION } from '../core/version.js';
 import { type EventLevel, type EventsReport, makeEvent, type NodeEvent } from './event.js';
 import { EventJournal, type JournalOptions } from './journal.js';
+import { recordedBy } from './recorded.js';
 import { EventRing, type EventsQuery } from './ring.js';
 import { type KeptEvents, readKept, segmentPath } from './segments.js';
 
-/** Of level info: each has a place of its own in the status. */
-const ROUTINE: ReadonlySet<string> = new Set(['published', 'pool', 'interim_counters', 'counters']);
 /** The first and the last one of a process: in no log, since a service manager says it there. */
 const STARTED = 'process_started' satisfies LogEventName;
 const ENDED = 'process_ended' satisfies LogEventName;
@@ -32,23 +31,12 @@ export class EventStore {
     const kept = readKept(directory, name, { nowMs: now().getTime(), most: EVENTS_ANSWERED_MAX });
     this.#ring = new EventRing(now, kept.events);
     this.#journal = new EventJournal(options);
-    this.#add('info', STARTED, `anyhop ${VERSION} starts, process ${process.pid}${afterword(kept)}`);
+    this.note('info', STARTED, `anyhop ${VERSION} starts, process ${process.pid}${afterword(kept)}`);
   }
 
   /** A logger that also tells this store what it is told, whatever level the log itself has. */
   recorded(log: Logger): Logger {
-    const both =
-      (level: EventLevel): LogLine =>
-      (fields, text) => {
-        if (level !== 'info' || !ROUTINE.has(fields.event)) this.#add(level, fields.event, text);
-        log[level](fields, text);
-      };
-    return { debug: log.debug.bind(log), info: both('info'), warn: both('warn'), error: both('error') };
-  }
-
-  /** What happened before there was a recorded logger. */
-  note(level: EventLevel, event: LogEventName, text: string): void {
-    this.#add(level, event, text);
+    return recordedBy(log, this.note.bind(this));
   }
 
   report(query?: EventsQuery): EventsReport {
@@ -58,11 +46,11 @@ export class EventStore {
   /** The process ends. @param error what it ends by; undefined when it was asked to */
   async close(error?: unknown): Promise<void> {
     const why = error === undefined ? '' : `: ${error instanceof Error ? error.message : String(error)}`;
-    this.#add(error === undefined ? 'info' : 'error', ENDED, `process ${process.pid} ends${why}`);
+    this.note(error === undefined ? 'info' : 'error', ENDED, `process ${process.pid} ends${why}`);
     await this.#journal.close();
   }
 
-  #add(level: EventLevel, event: LogEventName, text: string): void {
+  note(level: EventLevel, event: LogEventName, text: string): void {
     const made: NodeEvent = makeEvent(this.#now(), level, event, text);
     this.#ring.add(made);
     this.#journal.add(made);

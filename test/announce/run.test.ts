@@ -51,6 +51,16 @@ describe('anyhop announce, the engine xdp', { skip: missingForIsolation('ethtool
     await lab.waitForRows(ANNOUNCED);
     const event = await announcer.waitForEvent('announced', SOON_MS);
     assert.equal(event['reason'], 'ready');
+    await announcer.stop('SIGTERM');
+    const kept = lab.anyhop(
+      'events',
+      '--state-dir',
+      lab.link.resources.directory,
+      '--name',
+      'edge-1-announce',
+    );
+    assert.match(kept.stdout, /process_started.* announced .*stopping.*process_ended/s, kept.stderr);
+    await lab.startAnnouncer();
     const { heard, vips, table } = lab.status();
     assert.equal(heard.state, 'serving');
     assert.equal(table, TABLE);

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -22,6 +23,7 @@ import { EVENTS_BURST_MAX, EVENTS_SEGMENT_BYTES_MAX } from '#anyhop/core/limits.
 import { createLog } from '#anyhop/core/log.js';
 import { makeEvent, type NodeEvent, readLine, writeLine } from '#anyhop/events/event.js';
 import { EventJournal, type JournalOptions } from '#anyhop/events/journal.js';
+import { LateEvents } from '#anyhop/events/late.js';
 import { oldSegmentPath, readKept, segmentPath } from '#anyhop/events/segments.js';
 import { EventStore } from '#anyhop/events/store.js';
 import { missingForIsolation } from '../isolation.js';
@@ -106,6 +108,32 @@ describe('the events of a process', () => {
     await second.close();
   });
 
+  it('are kept also where a process learns only from its config, from its first line on', async () => {
+    const place = fresh();
+    mkdirSync(place, { mode: 0o700 });
+    const keepIn = (events: LateEvents): void =>
+      events.keepIn({ directory: place, name: NAME, field: 'l7.run_dir' });
+    const events = new LateEvents(silent);
+    events.log.warn({ event: 'dumps_allowed' }, 'before');
+    keepIn(events);
+    events.log.info({ event: 'ready' }, 'after');
+    keepIn(events); // a reload
+    assert.equal(await events.during(async () => 7), 7);
+    const failing = new LateEvents(silent);
+    await assert.rejects(
+      failing.during(async () => {
+        keepIn(failing);
+        throw new Error('no HAProxy');
+      }),
+      /no HAProxy/,
+    );
+    await assert.rejects(new LateEvents(silent).during(() => Promise.reject(new Error('no config'))));
+    assert.deepEqual(
+      kept(place).map(({ event }) => event),
+      'process_started dumps_allowed ready process_ended process_started process_ended'.split(' '),
+    );
+  });
+
   it('are read back as the newest of all that were written, in two files of bounded size (property)', async () => {
     const segmentBytes = 2_000;
     const message = fc.string({ unit: 'binary', maxLength: 120 });
@@ -138,11 +166,17 @@ describe('the events of a process', () => {
   });
 
   it('are those of a day, and a file that is a day old makes room', async () => {
+    // A write may be about to begin, or under way, when the process ends.
+    for (const pauseMs of [undefined, 0, 1, 2]) await aDay(pauseMs);
+  });
+
+  async function aDay(pauseMs: number | undefined): Promise<void> {
     const place = fresh();
     let nowMs = Date.UTC(2024, 4, 1, 12);
     const add = async (...texts: string[]): Promise<void> => {
       const journal = new EventJournal(options(place, { now: () => new Date(nowMs) }));
       for (const text of texts) journal.add(makeEvent(new Date(nowMs), 'info', 'x', text));
+      if (pauseMs !== undefined) await delay(pauseMs);
       await journal.close();
     };
     const read = (): string[] => messages(readKept(place, NAME, { nowMs, most: 10 }).events);
@@ -162,7 +196,7 @@ describe('the events of a process', () => {
       old.map((line) => readLine(line)?.message),
       ['third'],
     );
-  });
+  }
 
   it('of a flood are a bounded number on disk, and what is left out is counted', async () => {
     const place = fresh();

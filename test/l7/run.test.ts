@@ -1,6 +1,6 @@
 /** `anyhop l7 run` from its start to its end: what it says of itself, who may ask, and what becomes of HAProxy. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { markPath } from '#anyhop/agent/draining-mark.js';
@@ -112,6 +112,10 @@ describe('anyhop l7 run', { skip: withoutProxyHost, timeout: 300_000 }, () => {
     assert.notEqual(haproxy.pid, worker);
     assert.match((await host.l7('status')).stdout, /^haproxy .* 1 RESTART/m);
     assert.equal(host.logged('haproxy_ended').length, 1);
+    const events = join(host.runDirectory, 'l7.events.jsonl');
+    await eventually('the event is kept', async () =>
+      readFileSync(events, 'utf8').includes('"haproxy_ended"'),
+    );
   });
 
   it('says that no server is up, and shows why in the words of HAProxy', async () => {
