@@ -1,5 +1,6 @@
 /**
- * Writes the reference pages of `docs/reference/` from what they describe, so that they cannot fall behind it.
+ * Writes the reference pages of `docs/reference/`, and the files for Prometheus and Grafana, from what they describe, so that they cannot
+ * fall behind it.
  *
  *   node build/scripts/reference.js           writes the pages
  *   node build/scripts/reference.js --check   fails, and names the page, when one does not match the program
@@ -8,6 +9,8 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { MONITORING_FILES, MONITORING_FOLDER } from './monitoring/files.js';
+import { alertPage } from './reference/alerts.js';
 import { commandPage } from './reference/commands.js';
 import { configPage, healthPage, layer7Page } from './reference/config.js';
 import { controlApiPage } from './reference/control-api.js';
@@ -18,6 +21,7 @@ import { verdictPage } from './reference/verdicts.js';
 
 const FOLDER = 'docs/reference';
 const PAGES: Readonly<Record<string, () => string>> = {
+  'alerts.md': alertPage,
   'commands.md': commandPage,
   'config.md': configPage,
   'control-api.md': controlApiPage,
@@ -32,9 +36,12 @@ const PAGES: Readonly<Record<string, () => string>> = {
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
 mkdirSync(FOLDER, { recursive: true });
 const stale: string[] = [];
-for (const [name, page] of Object.entries(PAGES)) {
-  const path = `${FOLDER}/${name}`;
-  const text = page();
+const files = [
+  ...Object.entries(PAGES).map(([name, text]) => [`${FOLDER}/${name}`, text] as const),
+  ...Object.entries(MONITORING_FILES).map(([name, text]) => [`${MONITORING_FOLDER}/${name}`, text] as const),
+];
+for (const [path, make] of files) {
+  const text = make();
   if (text === read(path)) continue;
   if (values.check) stale.push(path);
   else writeFileSync(path, text);
