@@ -6,16 +6,18 @@
  *   proxy       it is such a backend, of a pool that the section l7 serves
  *   router      none of these, and --as says so
  */
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { NodeStatus } from '../api/status.js';
 import { loadConfig } from '../config/load.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { listed } from '../core/listed.js';
 import { requireTool } from '../core/tool.js';
 import { WHERE, type Where } from '../doctor/check.js';
 import type { Place, Target } from '../doctor/facts.js';
 import type { Host } from '../doctor/host.js';
 import { type IpPrefix, parseAddress, prefixContains } from '../packet/address.js';
+import { asStatus } from '../view/shape.js';
 import { ask, findSocket, isAnswered, isNobody, socketOption } from './control-client.js';
 import { loadL7 } from './l7-place.js';
 import { type ConfigOptions, hostInterfaces, loadFor, type NodeOptions } from './options.js';
@@ -28,12 +30,18 @@ export interface DoctorPlaceOptions extends ConfigOptions, NodeOptions {
 
 export function doctorPlaceOptions(): Option[] {
   return [
-    new Option('--as <role>', `what this host is; give several by repeating it (default: by its addresses)`)
+    new Option('--as <role>', 'what this host is; give several by repeating it (default: by its addresses)')
       .choices(WHERE)
-      .argParser((value: string, before: readonly string[] = []) => [...before, value]),
+      .argParser(role),
     new Option('--backend <name>', 'on a forwarder: look at the way to one backend only'),
     socketOption(),
   ];
+}
+
+/** commander's own check of choices is lost with a parser. */
+function role(value: string, before: readonly string[] = []): readonly string[] {
+  if ((WHERE as readonly string[]).includes(value)) return [...before, value];
+  throw new InvalidArgumentError(`It is one of ${WHERE.join(', ')}.`);
 }
 
 /** @throws AnyhopError ERR_USAGE when this host is nothing of the fleet, or the named backend is not in the config; ConfigError */
@@ -161,7 +169,7 @@ function chosen({ backend }: DoctorPlaceOptions, fleet: LoadedConfig): Target[] 
   const found = all.filter(({ name, pool }) => name === backend || `${pool}/${name}` === backend);
   if (found.length > 0) return found;
   throw new AnyhopError('ERR_USAGE', `no pool of ${fleet.file} has a backend ${backend}`, {
-    hint: `There are: ${[...new Set(all.map(({ name }) => name))].slice(0, 8).join(', ')}, ...`,
+    hint: `There are: ${listed([...new Set(all.map(({ name }) => name))], { most: 8 })}`,
   });
 }
 
@@ -181,7 +189,7 @@ async function nodeSocket({ socket, config, name }: DoctorPlaceOptions): Promise
 async function statusOf(socket: string | undefined): Promise<NodeStatus | undefined> {
   if (socket === undefined) return undefined;
   try {
-    return (await ask(socket, '/status')) as NodeStatus;
+    return asStatus(await ask(socket, '/status'));
   } catch (error) {
     if (error instanceof AnyhopError && isNobody(error)) return undefined;
     throw error;

@@ -29,6 +29,7 @@ import { queues } from './checks/queues.js';
 import { rings } from './checks/rings.js';
 import { routes } from './checks/routes.js';
 import { rpFilter } from './checks/rp-filter.js';
+import { siblings } from './checks/siblings.js';
 import { syncookies } from './checks/syncookies.js';
 import { tier } from './checks/tier.js';
 import { tunnel } from './checks/tunnel.js';
@@ -48,6 +49,7 @@ export const CHECKS: readonly Check[] = [
   tunnel,
   veth,
   key,
+  siblings,
   config,
   // The way.
   agents,

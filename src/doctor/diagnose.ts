@@ -6,7 +6,7 @@ import { Facts, type Place } from './facts.js';
 import type { Host } from './host.js';
 
 /** A check that takes longer counts as one that could not look. */
-const CHECK_MS_MAX = 4_500;
+const CHECK_MS_MAX = 8_000;
 /** Of one check: a fleet of thousands of backends may have the same fault on each. */
 const FINDINGS_MAX = 16;
 

@@ -2,10 +2,9 @@
  * What checks ask the host, in one place. A recorded tree of files and answers can stand in for a host that is not there: a machine
  * with `nohz_full`, or with a network card that merges packets.
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type System, thisSystem } from '../agent/system.js';
-import type { AnyhopError } from '../core/errors.js';
 import { limitedTool, type RunTool } from '../core/tool.js';
 import { isBpffs } from '../pins/directory.js';
 
@@ -16,8 +15,6 @@ const TOOL_LIMITS = { timeoutMs: 4_000, outputCharsMax: 32 * 1024 * 1024 };
 export interface Host extends System {
   /** Names in a directory; none when it cannot be read. */
   list(path: string): string[];
-  /** Where a symbolic link points; undefined when it is none. */
-  target(path: string): string | undefined;
   /** When a file was changed last, in milliseconds since 1970; undefined when there is none. */
   changedAt(path: string): number | undefined;
   readonly run: RunTool;
@@ -31,7 +28,6 @@ export const thisHost: Host = {
   ...thisSystem,
   read: (path) => quietly(() => readFileSync(path, 'latin1').slice(0, FILE_CHARS_MAX).trim()),
   list: (path) => quietly(() => readdirSync(path)) ?? [],
-  target: (path) => quietly(() => readlinkSync(path)),
   changedAt: (path) => quietly(() => statSync(path).mtimeMs),
   run: limitedTool(TOOL_LIMITS),
   isBpffs: (path) => isBpffs(path),
@@ -44,9 +40,4 @@ function quietly<T>(look: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What `ERR_TOOL` of a program that is not installed is known by. */
-export function isMissingProgram({ cause }: AnyhopError): boolean {
-  return (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }

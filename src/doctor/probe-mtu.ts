@@ -27,15 +27,24 @@ export interface Way {
   readonly from: IpAddress | undefined;
 }
 
-/** @param most in bytes at layer 3: what is tried first, and not exceeded */
-export async function largestHeard(way: Way, most: number, run: RunTool): Promise<Heard> {
+/**
+ * @param most in bytes at layer 3: what is tried first, and not exceeded
+ * @param maySearch whether to look for more than a small packet when that one is lost: it takes two seconds and dozens of packets
+ */
+export async function largestHeard(
+  way: Way,
+  most: number,
+  maySearch: () => boolean,
+  run: RunTool,
+): Promise<Heard> {
   const least = Math.min(LEAST[way.to.family], most);
   const [whole, small] = await Promise.all([probe(way, most, run), probe(way, least, run)]);
   if (whole.isHeard) return { bytes: most, said: undefined };
   if (!small.isHeard) return { bytes: 0, said: undefined };
   let said = whole.said;
   let [low, high] = [least, most];
-  for (let round = 0; round < ROUNDS_MAX && high - low > 1; round++) {
+  const rounds = maySearch() ? ROUNDS_MAX : 0;
+  for (let round = 0; round < rounds && high - low > 1; round++) {
     const sizes = between(low, high);
     const answers = await Promise.all(sizes.map((size) => probe(way, size, run)));
     for (const [i, { isHeard, said: also }] of answers.entries()) {

@@ -8,6 +8,7 @@ import { changeConfig } from '../../scripts/lab/config.js';
 import { type Lab, PROGRAM } from '../../scripts/lab/lab.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { HOST_LINK, VIP4, VIP6 } from '../../scripts/lab/topology.js';
+import { isInstalled } from '../isolation.js';
 
 const PASS = fileURLToPath(new URL('../../../dist/native/pass.bpf.o', import.meta.url));
 const FAKE_AGENT = fileURLToPath(new URL('./fake-agent.js', import.meta.url));
@@ -230,6 +231,7 @@ ip link del x0`,
         says: /no GRE tunnel takes packets to 10\.1\.1\.1.*ip link add anyhop4 type gre local 10\.1\.1\.1 remote any/,
       },
     ),
+    ...(isInstalled('haproxy') ? [tierFault(lab)] : []),
     {
       ...inVariant(
         'vip_elsewhere lets packets go round',
@@ -244,6 +246,27 @@ ip link del x0`,
         inside(namespace, `ip addr add ${VIP4}/32 dev lo noprefixroute`, 'sysctl -qw net.ipv4.ip_forward=0'),
     },
   ];
+}
+
+/** nginx has the ports of the VIP that the tier is to listen on. */
+function tierFault(lab: Lab): Fault {
+  const key = join(lab.resources.directory, 'l7.key');
+  writeFileSync(key, 'ab12cd34'.repeat(8), { mode: 0o600 });
+  const config = variant(lab, lab.configFile, 'with-tier', (file) => {
+    file.l7 = {
+      key_file: key,
+      frontends: { web: { services: ['v4-over-v4'], routes: [{ to: 'app' }] } },
+      upstreams: { app: { servers: [{ name: 'app-1', address: '10.2.0.11', port: 8080 }] } },
+    };
+  });
+  return {
+    name: 'another program has the port of the tier',
+    take: () => undefined,
+    giveBack: () => undefined,
+    options: { config, interface: HOST_LINK, as: ['proxy'] },
+    found: ['tier'],
+    says: /port 80/,
+  };
 }
 
 /** On the first forwarder, about the second backend. @param node its process @param agent that of the backend */

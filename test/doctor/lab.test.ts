@@ -3,14 +3,16 @@
  * mended, nothing at all. What a namespace cannot break is tested from recorded trees (recorded.test.ts).
  */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DoctorPlaceOptions } from '#anyhop/cli/doctor-places.js';
+import { inNamespace } from '../../scripts/lab/command.js';
 import { fourMixes } from '../../scripts/lab/config.js';
-import { createLab, missingForLab } from '../../scripts/lab/lab.js';
-import { backendAddresses, HOST_LINK } from '../../scripts/lab/topology.js';
+import { createLab, missingForLab, PROGRAM } from '../../scripts/lab/lab.js';
+import { backendAddresses, HOST_LINK, VIP4 } from '../../scripts/lab/topology.js';
 import { AskedDoctor, type Report } from './asked.js';
-import { backendFaults, type Fault, forwarderFaults, routerFaults } from './faults.js';
+import { backendFaults, type Fault, forwarderFaults, inside, routerFaults } from './faults.js';
 
 const TIMEOUT_MS = 180_000;
 /** Until a fault shows, and until it is forgotten: a node needs a moment to find that a neighbour is gone, and that it is back. */
@@ -69,6 +71,35 @@ test('the doctor names each fault that is made on purpose, and nothing else', {
       }),
     );
     await t.test('the fleet is well again', areWell);
+    await t.test(
+      'the command says it in words and in JSON, and its exit code is that of the worst',
+      async () => {
+        const ask = (...args: readonly string[]): Promise<[code: number, text: string]> =>
+          commandIn(web.namespace, ['doctor', '-c', lab.configFile, ...args]);
+        const [well, all] = await ask('--all');
+        assert.match(all, /^backend web-1 on eth0\n\nwell\n {2}link .*all well: \d+ checks in /s);
+        assert.equal(well, 0);
+        await inside(web.namespace, 'sysctl -qw net.ipv4.tcp_syncookies=0');
+        const [warned, text] = await ask();
+        assert.match(
+          text,
+          /\nwarning: syncookies\n {2}saw .*\n {2}breaks .*\n {2}mend {4}sysctl -w net\.ipv4\.tcp_syncookies=1\n\n1 warning: /,
+        );
+        assert.equal(warned, 1);
+        await inside(web.namespace, `ip addr del ${VIP4}/32 dev lo`);
+        const [failed, json] = await ask('--json');
+        const { worst, findings, tookMs } = JSON.parse(json) as Report;
+        assert.deepEqual([failed, worst], [3, 'error']);
+        assert.deepEqual(
+          findings.map(({ where, check, level }) => [where, check, level]),
+          [
+            ['backend', 'vip-here', 'error'],
+            ['backend', 'syncookies', 'warning'],
+          ],
+        );
+        t.diagnostic(`a backend is looked at in ${tookMs} ms`);
+      },
+    );
     t.diagnostic(`${all.length} faults`);
   } finally {
     await lab.close();
@@ -87,6 +118,17 @@ async function isNamed(
   } finally {
     await fault.giveBack();
   }
+}
+
+/** Its exit code, and what it printed. */
+function commandIn(namespace: string, args: readonly string[]): Promise<[code: number, text: string]> {
+  const [program = '', ...rest] = inNamespace(namespace, [process.execPath, PROGRAM, ...args]);
+  return new Promise((resolve, reject) => {
+    execFile(program, rest, { timeout: SHOWS_MS }, (error, stdout) => {
+      if (error !== null && typeof error.code !== 'number') reject(error);
+      else resolve([Number(error?.code ?? 0), stdout]);
+    });
+  });
 }
 
 /** Asks until these checks have findings and no others, and every check could look. */

@@ -35,7 +35,6 @@ export function recordedHost(name: 'forwarder' | 'backend', fault?: string): Hos
       const found = find(path);
       return found === undefined ? [] : readdirSync(found);
     },
-    target: () => undefined,
     changedAt: () => undefined,
     run,
     isBpffs: () => true,

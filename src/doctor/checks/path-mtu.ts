@@ -12,6 +12,8 @@ import { sourcesOf } from '../sources.js';
 
 /** Of distinct addresses; with more, one would wait too long. --backend asks for any. */
 const PROBED_MAX = 32;
+/** Of those where large packets are lost; of the others, only that is told. */
+const SEARCHED_MAX = 4;
 
 export const pathMtu: Check = {
   name: 'path-mtu',
@@ -24,7 +26,11 @@ export const pathMtu: Check = {
     const probed = [...distinct.values()]
       .filter(({ target }) => !unreached.has(target.address.text))
       .slice(0, PROBED_MAX);
-    const found = await Promise.all(probed.map(({ target, answer }) => probeOne(facts, target, answer)));
+    let searched = 0;
+    const maySearch = (): boolean => ++searched <= SEARCHED_MAX;
+    const found = await Promise.all(
+      probed.map(({ target, answer }) => probeOne(facts, target, answer, maySearch)),
+    );
     const silent = found.filter((each) => each === 'silent');
     if (silent.length > 0 && silent.length === probed.length)
       throw new Unseen('no backend answers ICMP echo requests');
@@ -36,12 +42,13 @@ async function probeOne(
   facts: Facts,
   target: Target,
   route: Answer,
+  maySearch: () => boolean,
 ): Promise<Finding | 'silent' | undefined> {
   if (typeof route === 'string') return undefined;
   const believed = routeMtu(route, (await facts.links()).get(route.dev));
   const { source4, source6 } = sourcesOf(facts);
   const from = ownSource(facts, target.address.family === 4 ? source4 : source6);
-  const heard = await largestHeard({ to: target.address, from }, believed, facts.host.run);
+  const heard = await largestHeard({ to: target.address, from }, believed, maySearch, facts.host.run);
   if (heard.bytes === 0) return 'silent';
   return heard.bytes >= believed ? undefined : judge(target, believed, heard, route);
 }
