@@ -135,7 +135,7 @@ bench-dashboard: build setup-observe ## how long a browser works for an update o
 	node build/bench/run.js dashboard
 
 screenshots: build setup-lab setup-observe ## pictures of the dashboard for docs/images, from the test that makes a fleet healthy and sick (root)
-	node --test build/test/dashboard/lab.test.js
+	ANYHOP_POSE=1 node --test build/test/dashboard/lab.test.js
 	mkdir -p docs/images
 	for name in health trouble slots; do cp build/screenshots/$$name.png docs/images/dashboard-$$name.png; done
 

@@ -12,8 +12,9 @@ import { missingBrowser, openPage, startBrowser } from './browser.js';
 
 const skip = missingForLab()?.message ?? missingBrowser() ?? false;
 const LATE_MS = 30_000;
-/** What is looked at, not compared; `make screenshots` copies them to docs/images. */
+/** What is looked at, not compared; `make screenshots` copies them to docs/images, and gives the page time for lines to draw. */
 const PICTURES = 'build/screenshots';
+const POSE_MS = process.env['ANYHOP_POSE'] === undefined ? 0 : 6_000;
 const HEALTH = { kind: 'tunnel', interval: '200ms', timeout: '150ms', rise: 2, fall: 2 };
 
 describe('the dashboard of a fleet', { skip }, () => {
@@ -22,12 +23,12 @@ describe('the dashboard of a fleet', { skip }, () => {
   }, async () => {
     mkdirSync(PICTURES, { recursive: true });
     const lab = await createLab({ forwarders: 2, backends: 3, pool: { health: HEALTH } });
-    const browser = await startBrowser();
+    const starting = startBrowser();
     try {
       const dashboards = await addDashboards(lab);
       const { forwarders } = await lab.startAll();
       const { port } = await dashboards.show(0);
-      const { page, errors, origins } = await openPage(browser);
+      const { page, errors, origins } = await openPage(await starting);
       await page.goto(`http://127.0.0.1:${port}/`);
       await page.getByText('All 12 backends up on 2 nodes.').waitFor({ timeout: LATE_MS });
       await sendRequests(lab);
@@ -59,7 +60,6 @@ describe('the dashboard of a fleet', { skip }, () => {
       process.kill(forwarders[1]!.pid, 'SIGSTOP');
       await page.locator('#fleet td').getByText('silent since').waitFor({ timeout: LATE_MS });
       await page.emulateMedia({ colorScheme: 'dark' });
-      await delay(2_000); // until the lines are drawn again
       await picture(page, 'trouble');
       process.kill(forwarders[1]!.pid, 'SIGCONT');
       await page
@@ -73,19 +73,18 @@ describe('the dashboard of a fleet', { skip }, () => {
       await page.locator('#stale').waitFor({ timeout: LATE_MS });
       assert.match((await page.locator('#stale').textContent()) ?? '', /no connection to the dashboard/);
     } finally {
-      await browser.close();
-      await lab.close();
+      await Promise.all([starting.then((browser) => browser.close()), lab.close()]);
     }
   });
 });
 
 async function sendRequests(lab: Awaited<ReturnType<typeof createLab>>): Promise<void> {
-  const requests = getRequests(VIP4, 80, { count: 300, firstSourcePort: 30_000 });
+  const requests = getRequests(VIP4, 80, { count: POSE_MS === 0 ? 100 : 3_000, firstSourcePort: 30_000 });
   const answers = await lab.request({ requests, concurrency: 8, timeoutMs: 5_000 });
   assert.ok(answers.every(({ error }) => error === null));
-  await delay(1_000); // until the page has drawn them
 }
 
 async function picture(page: Page, name: string): Promise<void> {
+  await delay(POSE_MS);
   await page.screenshot({ path: `${PICTURES}/${name}.png` });
 }

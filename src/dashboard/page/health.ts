@@ -78,7 +78,7 @@ export class Health {
     this.tick();
   }
 
-  /** The stream has ended; the browser tries again. */
+  /** The stream has ended, as it does when a reload gives the listener another certificate; the browser comes again. */
   lost(): void {
     this.#lostAtMs ??= performance.now();
     this.tick();
@@ -90,7 +90,7 @@ export class Health {
     const isKnown = atMs !== undefined && ageMs !== undefined && ageMs !== null;
     const age = isKnown ? ageMs + performance.now() - atMs : undefined;
     const isLost = this.#lostAtMs !== undefined;
-    const isStale = isLost || silent !== undefined || (age ?? Number.POSITIVE_INFINITY) > STALE_MS;
+    const isStale = silent !== undefined || (age ?? Number.POSITIVE_INFINITY) > STALE_MS;
     setText(
       byId('age'),
       age === undefined ? 'no data yet' : age < LIVE_MS ? 'live' : `as it was ${lasting(age)} ago`,
