@@ -9,6 +9,7 @@ import { type Endpoint, formatEndpoint, parseEndpoint } from '../packet/compose.
 import { PORT_FIRST, Prober } from '../trace/prober.js';
 import type { Trace } from '../trace/step.js';
 import { trace } from '../trace/trace.js';
+import { localAmong } from '../underlay/local.js';
 import { loadRawSockets } from '../underlay/raw-socket.js';
 import { ask, findSocket, socketOption } from './control-client.js';
 import { between } from './number.js';
@@ -110,10 +111,20 @@ async function traceAll(given: readonly Endpoint[], options: TraceOptions): Prom
   const first = await askFor(client ?? { address: vip.address, port: PORT_FIRST });
   const prober = await openProber(first, vip);
   try {
+    const isVipLocal = (await localAmong([vip.address])).has(vip.address.text);
     const source = client ?? { address: prober.client, port: PORT_FIRST };
     const names = allBackends ? first.backends.map(({ name }) => name) : [backend];
     const traces = await atOnce(names, async (wanted) =>
-      trace(await askFor(source, wanted), prober, { protocol, vip, backend: wanted, waitMs, mtu, hops }),
+      trace(await askFor(source, wanted), prober, {
+        protocol,
+        vip,
+        backend: wanted,
+        waitMs,
+        mtu,
+        hops,
+        isVipLocal,
+        again: () => askFor(source, wanted),
+      }),
     );
     const { node, at, generation, engine } = first;
     return {
@@ -143,14 +154,19 @@ async function openProber(
   return new Prober(await loadRawSockets('a trace needs'), client);
 }
 
-/** Each of a list, in order, as many at a time as one agent watches: it may be in the way of all of them. */
+/** Backends that are probed at once: with many, few probes meet at one agent. */
+const AT_ONCE_MAX = 16;
+const BACKENDS_EACH = 8;
+
+/** Each of a list, in order; of a short one as many at a time as one agent watches, which may be in the way of all of them. */
 async function atOnce<T, R>(list: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(list.length);
   let next = 0;
   const worker = async (): Promise<void> => {
     for (let i = next++; i < list.length; i = next++) results[i] = await work(list[i]);
   };
-  await Promise.all(Array.from({ length: PROBES_AT_ONCE }, worker));
+  const length = Math.min(AT_ONCE_MAX, Math.max(PROBES_AT_ONCE, Math.floor(list.length / BACKENDS_EACH)));
+  await Promise.all(Array.from({ length }, worker));
   return results;
 }
 

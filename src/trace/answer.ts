@@ -16,7 +16,7 @@ export function answerStep(
   port: number,
   host: readonly Step[],
   prober: Prober,
-  { protocol, vip, waitMs }: Pick<TraceOptions, 'protocol' | 'vip' | 'waitMs'>,
+  { protocol, vip, waitMs, isVipLocal }: Pick<TraceOptions, 'protocol' | 'vip' | 'waitMs' | 'isVipLocal'>,
 ): Step {
   const where = `${vip.address.text} port ${vip.port}`;
   const step = 'answer';
@@ -38,6 +38,10 @@ export function answerStep(
     if (protocol === 'udp') {
       const needNot = `${text}; a UDP service need not answer an empty datagram`;
       return { step, state: 'note', text: needNot };
+    }
+    if (isVipLocal && vip.address.family === 4) {
+      const deaf = `${vip.address.text} is an address of this host, whose kernel drops packets from there`;
+      return { step, state: 'unknown', text: `no answer can be seen: ${deaf}` };
     }
     if (hasFailed) return { step, state: 'failed', text };
     const hasLeft = host.some(({ step, state }) => step === 'host' && state === 'ok');

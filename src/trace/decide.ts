@@ -24,7 +24,7 @@ export function decide(report: TraceReport, wanted: string | undefined): Decided
   const { answer, backends } = report;
   const name = wanted ?? answer.owner ?? undefined;
   const backend = backends.find((each) => each.name === name);
-  const decision = decision_(report, backend, wanted);
+  const decision = decisionStep(report, backend, wanted);
   if (decision.state === 'failed' || backend === undefined) return { steps: [decision], way: undefined };
   const { nextHop } = backend;
   if ('missing' in nextHop) {
@@ -44,12 +44,12 @@ export function decide(report: TraceReport, wanted: string | undefined): Decided
     return { steps: [decision, { step: 'encapsulate', state: 'failed', text }], way: undefined };
   }
   return {
-    steps: [decision, encapsulation(report, backend, outer, isOfFlow ? frame : undefined)],
+    steps: [decision, encapsulationStep(report, backend, outer, isOfFlow ? frame : undefined)],
     way: { backend, outer },
   };
 }
 
-function decision_(
+function decisionStep(
   { answer, source, destination, backends }: TraceReport,
   backend: TracedBackend | undefined,
   wanted: string | undefined,
@@ -86,7 +86,7 @@ function healthText(backend: TracedBackend | undefined): string {
   return words.length === 0 ? '' : `; ${words.join('; ')}`;
 }
 
-function encapsulation(
+function encapsulationStep(
   { engine, answer }: TraceReport,
   { name, nextHop }: TracedBackend,
   { source, destination, key }: Outer,

@@ -1,4 +1,5 @@
 /** One trace: the steps of a packet's way, in order, until one of them ends it. */
+import type { NextHopStatus } from '../api/status.js';
 import type { TraceReport } from '../api/trace.js';
 import type { Endpoint } from '../packet/compose.js';
 import { P } from '../packet/constants.js';
@@ -25,6 +26,10 @@ export interface TraceOptions {
   readonly mtu: boolean;
   /** Whether the routers on the way are asked for. */
   readonly hops: boolean;
+  /** Whether the VIP is an address of this host: then no answer of IPv4 gets past its kernel. */
+  readonly isVipLocal: boolean;
+  /** Asks the node again. */
+  readonly again: () => Promise<TraceReport>;
 }
 
 export async function trace(report: TraceReport, prober: Prober, options: TraceOptions): Promise<Trace> {
@@ -59,7 +64,12 @@ async function probe(report: TraceReport, way: Way, prober: Prober, options: Tra
   const chance = await secondChanceStep(report, way, prober, vip, Math.min(waitMs, SECOND_CHANCE_WAIT_MS));
   if (chance !== undefined) steps.push(chance);
   const { nextHop } = backend;
-  if (mtu && !('missing' in nextHop)) steps.push(await mtuStep(prober, outer, vip, nextHop, reply.ms));
+  const hopNow = async (): Promise<NextHopStatus | undefined> => {
+    const now = (await options.again()).backends.find((each) => each.name === name)?.nextHop;
+    return now === undefined || 'missing' in now ? undefined : now;
+  };
+  if (mtu && !('missing' in nextHop))
+    steps.push(await mtuStep(prober, outer, vip, nextHop, reply.ms, hopNow));
   return steps;
 }
 

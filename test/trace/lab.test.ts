@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import type { TraceResult } from '#anyhop/cli/trace.js';
+import { drawTraces } from '#anyhop/cli/trace-text.js';
 import type { Step } from '#anyhop/trace/step.js';
 import { inNamespace } from '../../scripts/lab/command.js';
 import { changeConfig, fourMixes } from '../../scripts/lab/config.js';
@@ -61,6 +62,9 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
   const failures = (result: TraceResult, backend?: string): string[] =>
     Object.values(stepsOf(result, backend)).flatMap((step) => (step?.state === 'failed' ? step.step : []));
   const all = (result: TraceResult): string => JSON.stringify(result.traces, null, 1);
+  const nft = async (...commands: string[]): Promise<void> => {
+    for (const command of commands) await lab.exec(lab.router, ['nft', command]);
+  };
   const onBackend = (number: number, command: string): Promise<string> =>
     lab.exec(lab.backends[number - 1]!.namespace, command.split(' '));
 
@@ -121,9 +125,8 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
     });
     await lab.startAgent(4);
     // What is too big for the way to web-6 vanishes, and nobody says so.
-    await lab.exec(lab.router, ['nft', 'add table ip hole']);
-    await lab.exec(lab.router, ['nft', 'add chain ip hole way { type filter hook forward priority 0; }']);
-    await lab.exec(lab.router, ['nft', 'add rule ip hole way ip daddr 10.1.6.1 meta length > 1454 drop']);
+    await nft('add table ip narrow', 'add chain ip narrow way { type filter hook forward priority 0; }');
+    await nft('add rule ip narrow way ip daddr 10.1.6.1 meta length > 1454 drop');
 
     const result = await traced(`${VIP4}:80`, '--all-backends');
     const found = Object.fromEntries(
@@ -169,16 +172,30 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
       if (chance?.state === 'ok') assert.ok(!alternates.includes('web-4') && !alternates.includes('web-5'));
       if (chance?.state === 'note') assert.match(alternates.join(), /web-[245]/);
     }
-    const table = (await printed(`${VIP4}:80`, '--all-backends', '--no-mtu')).out;
+    const table = drawTraces(result);
     assert.match(table, /^ok +web-1 +[\d.]+ ms/m);
     assert.match(table, /^FAILED +web-3 .*nothing listens on/m);
+  });
+
+  test('names the router that says what fits, and from which the node learns it', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    await nft('delete table ip narrow');
+    await lab.exec(lab.router, ['ip', 'link', 'set', 'web-6', 'mtu', '1480']);
+    const narrow = await traced(`${VIP4}:80`, '--backend', 'web-6');
+    const { state, facts, text } = stepsOf(narrow)['mtu']!;
+    assert.deepEqual([state, facts!['arrives'], facts!['route']], ['note', 1480, 1600], text);
+    // The node may have learned it by now from the first of the probes.
+    if (facts!['believed'] === 1600) assert.equal(facts!['router'], lab.forwarders[0]!.router4);
+    assert.ok(narrow.ok);
   });
 
   test('says that an answer is lost on the way back, and that no packet leaves', {
     timeout: TIMEOUT_MS,
   }, async () => {
     const { host4, namespace } = lab.forwarders[0]!;
-    await lab.exec(lab.router, ['nft', `add rule ip hole way ip saddr ${VIP4} ip daddr ${host4} drop`]);
+    await nft('add table ip hole', 'add chain ip hole way { type filter hook forward priority 0; }');
+    await nft(`add rule ip hole way ip saddr ${VIP4} ip daddr ${host4} drop`);
     await lab.exec(namespace, ['ip', 'route', 'add', 'unreachable', '10.1.2.0/24']);
     const [lost, unsent] = await Promise.all([
       traced(`${VIP4}:80`, '--backend', 'web-1'),
@@ -207,11 +224,14 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
   test('refuses what it cannot trace with exit code 2, and says what the node would drop', {
     timeout: TIMEOUT_MS,
   }, async () => {
-    assert.equal((await printed(CLIENT4, `[${VIP6}]:80`)).code, 2);
-    assert.equal((await printed('nonsense')).code, 2);
-    const dropped = await traced(CLIENT4, `${VIP4}:81`);
+    const [families, nonsense, dropped, none] = await Promise.all([
+      printed(CLIENT4, `[${VIP6}]:80`),
+      printed('nonsense'),
+      traced(CLIENT4, `${VIP4}:81`),
+      traced(`${VIP4}:80`, '--backend', 'web-9'),
+    ]);
+    assert.deepEqual([families.code, nonsense.code], [2, 2]);
     assert.match(stepsOf(dropped)['decide']!.text, /^drop_no_service: /);
-    const none = await traced(`${VIP4}:80`, '--backend', 'web-9');
     assert.match(stepsOf(none)['decide']!.text, /has no backend web-9/);
   });
 });
