@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { verdictsOf } from '../capture/compile.js';
 import { type CaptureFilter, type CaptureNames, SNAP_MAX, SNAP_MIN } from '../capture/record.js';
 import { integer, parsed, text } from '../config/fields.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
 import { parseAddress, parsePrefix } from '../packet/address.js';
 import { ControlError } from './api.js';
 
@@ -106,4 +107,51 @@ export function frameHeader(kind: number, length: number): Buffer {
   header.writeUInt32LE(kind, 0);
   header.writeUInt32LE(length, 4);
   return header;
+}
+
+const number = z.int().min(0).max(0xffff);
+const name = z.string().max(256);
+const namesSchema = z.object({
+  generation: z.int().min(0),
+  services: z.array(
+    z.object({
+      name,
+      number,
+      vip: z.string().refine((text) => parseAddress(text) !== undefined),
+      protocol: z.enum(['tcp', 'udp']),
+      portFirst: number,
+      portLast: number,
+      pool: name,
+    }),
+  ),
+  backends: z.array(z.object({ pool: name, name, number, id: number })),
+});
+const reportSchema = z.object({
+  node: name,
+  interface: name,
+  engine: name,
+  bpffs: z.string().max(4096).optional(),
+  names: namesSchema,
+});
+
+/** What a node sent. @throws AnyhopError ERR_SOCKET when it is none */
+export function readCaptureReport(value: unknown, from: string): CaptureReport {
+  const { data } = reportSchema.safeParse(value);
+  if (data === undefined) throw noCapture(from);
+  const { bpffs, ...report } = data;
+  return bpffs === undefined ? report : { ...report, bpffs };
+}
+
+/** @throws as readCaptureReport */
+export function readCaptureNames(value: unknown, from: string): CaptureNames {
+  const { data } = namesSchema.safeParse(value);
+  if (data === undefined) throw noCapture(from);
+  return data;
+}
+
+export function noCapture(from: string): AnyhopError {
+  return new AnyhopError('ERR_SOCKET', `${from} sends what is no capture`, {
+    hint: 'Another version of anyhop, or another program, may be running there.',
+    exitCode: EXIT.failure,
+  });
 }

@@ -4,7 +4,12 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { CaptureNames } from '../capture/record.js';
-import { CAPTURE_CHUNK_BYTES, CAPTURE_SILENCE_MS, FOLLOW_LINE_MS } from '../core/limits.js';
+import {
+  CAPTURE_CHUNK_BYTES,
+  CAPTURE_SILENCE_MS,
+  CAPTURE_UNREAD_BYTES_MAX,
+  FOLLOW_LINE_MS,
+} from '../core/limits.js';
 import type { Recording } from '../engine/capture/recording.js';
 import { HEADERS } from './answer.js';
 import { ControlError } from './api.js';
@@ -66,6 +71,8 @@ class Recorder {
   readonly #names: () => CaptureNames;
   readonly #response: ServerResponse;
   readonly #timer: NodeJS.Timeout;
+  /** A turn before its time: the client has read all. */
+  #next: NodeJS.Immediate | undefined;
   #told: CaptureNames | undefined;
   #lost = -1;
   #lostToldMs = 0;
@@ -78,7 +85,12 @@ class Recorder {
     this.#response = response;
     response.setHeaders(new Map(Object.entries(STREAM_HEADERS)));
     response.on('drain', () => {
+      if (this.#waitsSinceMs === undefined) return;
       this.#waitsSinceMs = undefined;
+      this.#next ??= setImmediate(() => {
+        this.#next = undefined;
+        if (!response.destroyed && !response.writableEnded) this.#turn();
+      });
     });
     this.#timer = setInterval(() => this.#turn(), TURN_MS).unref();
     this.#turn();
@@ -86,6 +98,7 @@ class Recorder {
 
   close(): void {
     clearInterval(this.#timer);
+    clearImmediate(this.#next);
   }
 
   end(): void {
@@ -119,6 +132,7 @@ class Recorder {
 
   #write(kind: number, bytes: Uint8Array, nowMs: number): void {
     this.#response.write(frameHeader(kind, bytes.length));
-    if (!this.#response.write(bytes)) this.#waitsSinceMs ??= nowMs;
+    this.#response.write(bytes);
+    if (this.#response.writableLength >= CAPTURE_UNREAD_BYTES_MAX) this.#waitsSinceMs ??= nowMs;
   }
 }

@@ -2,7 +2,15 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ErrorReport } from '../api/api.js';
-import { type CaptureReport, FRAME, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, fieldsOf } from '../api/capture.js';
+import {
+  type CaptureReport,
+  FRAME,
+  FRAME_BYTES_MAX,
+  FRAME_HEADER_BYTES,
+  fieldsOf,
+  noCapture,
+  readCaptureNames,
+} from '../api/capture.js';
 import type { CaptureFilter, CaptureNames, CaptureRecord, CaptureSource } from '../capture/record.js';
 import { readRecords } from '../capture/record-bytes.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
@@ -115,7 +123,7 @@ export class NodeCapture implements CaptureSource {
     while (bytes.length >= FRAME_HEADER_BYTES) {
       const length = bytes.readUInt32LE(4);
       if (length > FRAME_BYTES_MAX) {
-        this.#failure = strange(this.#socket);
+        this.#failure = noCapture(this.#socket);
         this.#request?.destroy();
         return;
       }
@@ -138,10 +146,10 @@ export class NodeCapture implements CaptureSource {
       return;
     }
     try {
-      if (kind === FRAME.names) this.#names = JSON.parse(bytes.toString());
+      if (kind === FRAME.names) this.#names = readCaptureNames(JSON.parse(bytes.toString()), this.#socket);
       else if (kind === FRAME.lost) this.#lost = Number(JSON.parse(bytes.toString()).lost) || 0;
     } catch {
-      this.#failure = strange(this.#socket);
+      this.#failure = noCapture(this.#socket);
       this.#request?.destroy();
     }
   }
@@ -160,13 +168,6 @@ async function refusalOf(response: IncomingMessage): Promise<AnyhopError> {
     // It is said below.
   }
   return new AnyhopError('ERR_SOCKET', `the node answers ${response.statusCode}: ${printable(text.trim())}`, {
-    exitCode: EXIT.failure,
-  });
-}
-
-function strange(socket: string): AnyhopError {
-  return new AnyhopError('ERR_SOCKET', `${socket} sends what is no capture`, {
-    hint: 'Another version of anyhop, or another program, may be running there.',
     exitCode: EXIT.failure,
   });
 }

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { agentCapture } from '../agent/capture.js';
 import { requireInterface } from '../agent/environment.js';
-import type { CaptureReport } from '../api/capture.js';
+import { type CaptureReport, readCaptureReport } from '../api/capture.js';
 import { type CaptureNames, type CaptureSource, UNKNOWN } from '../capture/record.js';
 import { ConfigError } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
@@ -41,7 +41,7 @@ async function nodeSource(options: SourceOptions, isConfigNamed: boolean): Promi
   let report: CaptureReport;
   try {
     socket = options.socket ?? config?.socket ?? (await findSocket());
-    report = (await ask(socket, '/capture')) as CaptureReport;
+    report = readCaptureReport(await ask(socket, '/capture'), socket);
   } catch (error) {
     const isAlone = error instanceof AnyhopError && error.code === 'ERR_SOCKET';
     if (!isAlone || options.socket !== undefined) throw error;

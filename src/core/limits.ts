@@ -106,6 +106,8 @@ export const CAPTURE_FILTER_VALUES_MAX = 256;
 export const CAPTURE_LOOKS_PER_TICK = 10_000;
 /** A client that captures and reads nothing for so long loses its connection. */
 export const CAPTURE_SILENCE_MS = 60_000;
+/** What a client that captures has not read yet; then no more is taken from the ring. */
+export const CAPTURE_UNREAD_BYTES_MAX = 1024 * 1024;
 /** Of records that a node sends at once to who captures. */
 export const CAPTURE_CHUNK_BYTES = 64 * 1024;
 
