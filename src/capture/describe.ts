@@ -38,12 +38,18 @@ export function captureText(names: CaptureNames, point: CapturePoint): CaptureTe
   const services = new Map(names.services.map((service) => [service.number, service]));
   const backends = new Map(names.backends.map((backend) => [backend.number, backend]));
   const fields = new PacketFields();
+  const ids = new Map<number, NamedBackend[]>();
+  for (const backend of names.backends) {
+    const same = ids.get(backend.id);
+    if (same === undefined) ids.set(backend.id, [backend]);
+    else same.push(backend);
+  }
 
   const meaningOf = (record: CaptureRecord): Meaning => {
     const service = record.service === UNKNOWN ? undefined : services.get(record.service);
     const backend = record.backend === UNKNOWN ? undefined : backends.get(record.backend);
     const pool = backend?.pool ?? service?.pool;
-    const alternates = keyIds(record.key).map((id) => nameOfId(names.backends, id, pool));
+    const alternates = keyIds(record.key).map((id) => nameOfId(ids.get(id), id, pool));
     return { service: service?.name, pool, backend: backend?.name, alternates };
   };
 
@@ -99,10 +105,12 @@ export function captureText(names: CaptureNames, point: CapturePoint): CaptureTe
   };
 }
 
-/** Ids are unique within a pool with its remembered states; a backend of another pool is better than a number. */
-function nameOfId(backends: readonly NamedBackend[], id: number, pool: string | undefined): string {
-  const all = backends.filter((backend) => backend.id === id);
-  return (all.find((backend) => backend.pool === pool) ?? all[0])?.name ?? `id ${id}`;
+/**
+ * Ids are unique within a pool with its remembered states; a backend of another pool is better than a number.
+ * @param all that have it
+ */
+function nameOfId(all: readonly NamedBackend[] | undefined, id: number, pool: string | undefined): string {
+  return (all?.find((backend) => backend.pool === pool) ?? all?.[0])?.name ?? `id ${id}`;
 }
 
 const PROTOCOL_WORDS = new Map<number, string>([

@@ -17,7 +17,7 @@ const OPTION = {
   comment: 1,
   section: { hardware: 2, system: 3, program: 4 },
   interface: { name: 2, description: 3, resolution: 9, filter: 11, system: 12 },
-  packet: { flags: 2, dropped: 4, id: 5, queue: 6 },
+  packet: { flags: 2, id: 5, queue: 6 },
   statistics: { start: 2, end: 3, received: 4, dropped: 5, accepted: 6 },
 } as const;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
@@ -74,19 +74,47 @@ export function startBlocks({ source, interface: name, snapLength, filter }: Cap
   ]);
 }
 
-/** The one or two packets of a record. @param wallNs since 1970 @param snapLength frames are cut to it */
+/**
+ * The one or two packets of a record. Written into one buffer, byte by byte: by `block` it takes three times as long.
+ * @param wallNs since 1970
+ * @param snapLength frames are cut to it
+ */
 export function packetBlocks(
   record: CaptureRecord,
   wallNs: bigint,
   comment: string,
   snapLength: number,
 ): Buffer {
-  const before = packet(IN, record, record.inBytes.subarray(0, snapLength), record.inLength, wallNs, comment);
-  if (record.outLength === 0) return before;
-  return Buffer.concat([
-    before,
-    packet(OUT, record, record.outBytes.subarray(0, snapLength), record.outLength, wallNs, comment),
-  ]);
+  const { inBytes, inLength, outBytes, outLength } = record;
+  const said = Buffer.from(comment.slice(0, TEXT_CHARS_MAX));
+  const [inSnap, outSnap] = [Math.min(inBytes.length, snapLength), Math.min(outBytes.length, snapLength)];
+  const inSize = packetSize(inSnap, said.length);
+  const size = outLength === 0 ? inSize : inSize + packetSize(outSnap, said.length);
+  const bytes = Buffer.alloc(size);
+  const high = Number(wallNs >> 32n);
+  const low = Number(wallNs & 0xffffffffn);
+  putPacket(bytes, 0, inSize, {
+    way: IN,
+    record,
+    frame: inBytes,
+    snap: inSnap,
+    length: inLength,
+    high,
+    low,
+    said,
+  });
+  if (outLength > 0)
+    putPacket(bytes, inSize, size - inSize, {
+      way: OUT,
+      record,
+      frame: outBytes,
+      snap: outSnap,
+      length: outLength,
+      high,
+      low,
+      said,
+    });
+  return bytes;
 }
 
 export interface CaptureTotals {
@@ -114,32 +142,52 @@ export function endBlocks({ startNs, endNs, packets, sent, lost }: CaptureTotals
   return Buffer.concat([statistics(IN, packets, lost), statistics(OUT, sent, 0)]);
 }
 
-function packet(
-  way: number,
-  { id, cpu }: CaptureRecord,
-  bytes: Uint8Array,
-  length: number,
-  wallNs: bigint,
-  comment: string,
-): Buffer {
-  const body = Buffer.alloc(20 + padded(bytes.length));
-  body.writeUInt32LE(way, 0);
-  writeTime(body, 4, wallNs);
-  body.writeUInt32LE(bytes.length, 12);
-  body.writeUInt32LE(length, 16);
-  body.set(bytes, 20);
-  const flags = Buffer.alloc(4);
-  flags.writeUInt32LE(way === IN ? INBOUND : OUTBOUND);
-  const queue = Buffer.alloc(4);
-  queue.writeUInt32LE(cpu);
-  const packetId = Buffer.alloc(8);
-  packetId.writeBigUInt64LE(id);
-  return block(BLOCK.packet, body, [
-    [OPTION.comment, text(comment)],
-    [OPTION.packet.flags, flags],
-    [OPTION.packet.id, packetId],
-    [OPTION.packet.queue, queue],
-  ]);
+/** Flags, id and queue as options; the end of the options is all zeros. */
+const PACKET_OPTIONS_BYTES = 8 + 12 + 8 + 4;
+
+function packetSize(snap: number, comment: number): number {
+  return 12 + 20 + padded(snap) + 4 + padded(comment) + PACKET_OPTIONS_BYTES;
+}
+
+interface Packet {
+  readonly way: number;
+  readonly record: CaptureRecord;
+  readonly frame: Uint8Array;
+  readonly snap: number;
+  /** Of the whole frame. */
+  readonly length: number;
+  /** Of the time. */
+  readonly high: number;
+  readonly low: number;
+  readonly said: Buffer;
+}
+
+/** @param bytes zeros from `at` on */
+function putPacket(bytes: Buffer, at: number, size: number, packet: Packet): void {
+  const { way, record, frame, snap, length, high, low, said } = packet;
+  bytes.writeUInt32LE(BLOCK.packet, at);
+  bytes.writeUInt32LE(size, at + 4);
+  bytes.writeUInt32LE(way, at + 8);
+  bytes.writeUInt32LE(high, at + 12);
+  bytes.writeUInt32LE(low, at + 16);
+  bytes.writeUInt32LE(snap, at + 20);
+  bytes.writeUInt32LE(length, at + 24);
+  bytes.set(snap === frame.length ? frame : frame.subarray(0, snap), at + 28);
+  let option = at + 28 + padded(snap);
+  bytes.writeUInt16LE(OPTION.comment, option);
+  bytes.writeUInt16LE(said.length, option + 2);
+  bytes.set(said, option + 4);
+  option += 4 + padded(said.length);
+  bytes.writeUInt16LE(OPTION.packet.flags, option);
+  bytes.writeUInt16LE(4, option + 2);
+  bytes.writeUInt32LE(way === IN ? INBOUND : OUTBOUND, option + 4);
+  bytes.writeUInt16LE(OPTION.packet.id, option + 8);
+  bytes.writeUInt16LE(8, option + 10);
+  bytes.writeBigUInt64LE(record.id, option + 12);
+  bytes.writeUInt16LE(OPTION.packet.queue, option + 20);
+  bytes.writeUInt16LE(4, option + 22);
+  bytes.writeUInt32LE(record.cpu, option + 24);
+  bytes.writeUInt32LE(size, at + size - 4);
 }
 
 type Option = readonly [code: number, value: Buffer];

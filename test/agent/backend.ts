@@ -197,6 +197,12 @@ export class Backend {
     return this.#start('agent', [MAIN, 'agent', '-c', this.config]);
   }
 
+  /** Runs `anyhop capture` of the agent's packets. */
+  startCapture(...options: string[]): Promise<LabProcess> {
+    const place = ['-c', this.config, '--interface', INTERFACE];
+    return this.#start('capture', [MAIN, 'capture', '--agent', ...place, ...options]);
+  }
+
   /** Runs it to its end. */
   async agent(...options: string[]): Promise<{ code: number | null; text: string }> {
     const agent = await this.startAgent(...options);
