@@ -8,14 +8,16 @@ import { type Asked, Watcher } from '../top/watcher.js';
 import { type FleetView, fleetView } from '../view/fleet.js';
 import { type Order, TABLES, type TableName } from '../view/tables.js';
 import { ask, findSockets } from './control-client.js';
+import { type ConfigOptions, configOption } from './options.js';
 import { writeResult } from './output.js';
 import { drawTop } from './top-text.js';
 
 const EVERY_MS_MIN = 200;
 const EVERY_MS_MAX = 60_000;
 
-interface TopCommandOptions {
+interface TopCommandOptions extends ConfigOptions {
   readonly socket?: readonly string[];
+  readonly siblings?: true;
   readonly by: TableName;
   readonly sort?: string;
   readonly reverse?: true;
@@ -37,6 +39,11 @@ export function topCommand(): Command {
         "a node's control socket; repeat it for several (default: node.socket of ANYHOP_CONFIG, or those of all nodes that run here)",
       ).argParser((value: string, before: readonly string[] = []) => [...before, value]),
     )
+    .option(
+      '--siblings',
+      'also ask node.siblings of the config file, over TLS with the files of node.metrics',
+    )
+    .addOption(siblingsConfigOption())
     .addOption(new Option('--by <table>', 'the table shown first').choices(TABLE_NAMES).default('service'))
     .option('--sort <column>', 'the column that it is sorted by')
     .option('--reverse', 'sort the other way round')
@@ -52,6 +59,7 @@ Columns:
 ${TABLE_NAMES.map((name) => `  ${name.padEnd(8)} ${TABLES[name].columns.map(({ id }) => id).join(' ')}`).join('\n')}
 
 Keys: 1 to 4 choose the table, < and > the column it is sorted by, r reverses, / filters, p pauses, ? shows all keys, q quits.
+Siblings are asked at their dashboards: --siblings works on a forwarder, and on any host whose certificate their ca_file accepts.
 A node that does not answer stays in the picture, marked with the age of its last answer, and comes back by itself.
 Colours follow NO_COLOR; every colour stands in words as well. Where TERM is dumb, it prints once.
 Exit codes: 0 shown, 1 no node answers, 2 wrong options.
@@ -60,11 +68,12 @@ Examples:
   anyhop top
   anyhop top --by backend --sort pps
   anyhop top --socket /run/anyhop/edge-1.sock --socket /run/anyhop/edge-2.sock --by node
+  anyhop top --siblings --by node
   anyhop top --json | jq '.troubles[] | select(.level == "bad") | .text'`,
     )
     .action(async (options: TopCommandOptions) => {
       const order = orderOf(options);
-      const nodes = [...new Set(options.socket ?? (await findSockets()))].map(nodeAt);
+      const nodes = await nodesOf(options);
       if (options.once || options.json || !isLive(process.stdout)) {
         const view = await lookOnce(nodes, options.every);
         writeResult(options.json, view, () => drawTop(view, options.by, order));
@@ -81,8 +90,37 @@ Examples:
     });
 }
 
+function siblingsConfigOption(): Option {
+  const option = configOption();
+  option.description = 'config file, for --siblings';
+  return option;
+}
+
+/** By control sockets of this host, and of its siblings those that are not among these. */
+async function nodesOf({ socket, siblings, config }: TopCommandOptions): Promise<Asked[]> {
+  const here = async (): Promise<Asked[]> => [...new Set(socket ?? (await findSockets()))].map(nodeAt);
+  if (!siblings) return here();
+  const { siblingsIn } = await import('./top-siblings.js'); // loads TLS
+  const others = siblingsIn(config);
+  const own = await here().catch((error: AnyhopError) => {
+    if (error.code === 'ERR_SOCKET' && others.length > 0) return []; // no node runs here
+    throw error;
+  });
+  const names = new Set(await Promise.all(own.map(nameOf)));
+  return [...own, ...others.filter(({ label }) => !names.has(label))];
+}
+
 function nodeAt(socket: string): Asked {
   return { label: socket, ask: () => ask(socket, '/status') };
+}
+
+/** Undefined while it does not answer. */
+async function nameOf({ ask: askIt }: Asked): Promise<string | undefined> {
+  try {
+    return ((await askIt()) as { node?: string }).node;
+  } catch {
+    return undefined;
+  }
 }
 
 async function lookOnce(nodes: readonly Asked[], everyMs: number): Promise<FleetView> {

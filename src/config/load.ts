@@ -152,7 +152,7 @@ function readConfig<R extends Role>(
     warnAboutAgent(draft, warnings.report);
     warnAboutFleet(draft, role, host, warnings.report);
     if (isOpenToOthers(mode)) warnAboutOpenKeys(draft, warnings.report);
-    if (draft.node === undefined || (role !== 'run' && role !== 'node' && role !== 'flow')) {
+    if (draft.node === undefined || !ROLES_WITH_NODE.has(role)) {
       const l7Files =
         role === 'l7' && draft.l7 !== undefined
           ? readL7Files(draft.l7, file, {
@@ -180,7 +180,7 @@ function readConfig<R extends Role>(
       warnAboutRegionVips(draft, name, warnings.report);
     }
     const key = givenKey ?? readKey(node, file, report, warnings.report);
-    const caTexts = role === 'flow' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
+    const caTexts = role === 'flow' || role === 'siblings' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
     return () =>
       configOf(
         draft,
@@ -193,6 +193,7 @@ function readConfig<R extends Role>(
   }
 }
 
+const ROLES_WITH_NODE: ReadonlySet<Role> = new Set(['run', 'node', 'flow', 'siblings']);
 /** Each forwarder has its own, and the others use none. */
 const ROLES_WITHOUT_SOURCE: ReadonlySet<Role> = new Set(['agent', 'l7', 'announce', 'region', 'regions']);
 

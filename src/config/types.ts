@@ -144,6 +144,8 @@ export type Role =
   | 'node'
   /** which: the secret, but not interface and source, which do not influence the backend of a flow. */
   | 'flow'
+  /** top --siblings: as `flow`, with the files of node.metrics, which siblings are asked with. */
+  | 'siblings'
   /** `anyhop agent`: pools, services and the section `agent`. */
   | 'agent'
   /** `anyhop l7`: services and the section `l7`, with the files that it names. */
@@ -161,6 +163,7 @@ interface Needs {
   run: { readonly node: NodeConfig & { readonly interface: string } };
   node: { readonly node: NodeConfig };
   flow: { readonly node: NodeConfig };
+  siblings: { readonly node: NodeConfig };
   agent: { readonly agent: AgentConfig };
   l7: { readonly l7: L7Config; readonly agent: AgentConfig };
   announce: { readonly place: AnnouncePlace };

@@ -19,6 +19,7 @@ export type OwnMetrics = { readonly [S in Section]?: MetricsConfig | undefined }
 const SECTIONS: Partial<Record<Role, Section>> = {
   run: 'node',
   node: 'node',
+  siblings: 'node',
   agent: 'agent',
   l7: 'l7',
   announce: 'announce',

@@ -8,7 +8,7 @@ import { whyUnusable } from './address.js';
 /** Sections and fields that only some roles need. */
 export function checkNeeds(draft: Draft, role: Role, report: Report): void {
   const { written } = draft;
-  const needsNode = role === 'run' || role === 'node' || role === 'flow';
+  const needsNode = role === 'run' || role === 'node' || role === 'flow' || role === 'siblings';
   if (needsNode && !written.has('node')) {
     report(['node'], 'missing; expected a mapping with this node: interface, source, key_file');
   }
@@ -30,7 +30,8 @@ export function checkNeeds(draft: Draft, role: Role, report: Report): void {
 }
 
 function checkNodeNeeds(node: NonNullable<Draft['node']>, role: Role, report: Report): void {
-  if (role !== 'flow' && (node.sources ?? []).length === 0 && !node.written.has('source')) {
+  const isNode = role !== 'flow' && role !== 'siblings';
+  if (isNode && (node.sources ?? []).length === 0 && !node.written.has('source')) {
     report(
       [...node.at, 'source'],
       'missing; expected the source address of GRE packets, here, with --source or in ANYHOP_SOURCE',
