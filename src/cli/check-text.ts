@@ -1,5 +1,6 @@
 /** The checks of a backend in one cell: the one that says most, how long it took, and how old its result is. */
 import type { CheckStatus } from '../api/status.js';
+import { took } from '../core/figures.js';
 
 /** `tunnel 1.2 ms, 3s ago`, `http 80 FAILED 3s ago and 1 more`; `-` without checks. @param checks undefined from older nodes */
 export function drawChecks(checks: readonly CheckStatus[] | undefined, now: Date): string {
@@ -18,13 +19,8 @@ function severity({ passes, last }: CheckStatus): number {
 function drawCheck({ name, last }: CheckStatus, now: Date): string {
   if (last === undefined) return `${name}, none yet`;
   const age = `${drawAge(now.getTime() - Date.parse(last.at))} ago`;
-  const words = { good: `${drawMs(last.tookMs)},`, failed: 'FAILED', not_made: 'NOT MADE' } as const;
+  const words = { good: `${took(last.tookMs)},`, failed: 'FAILED', not_made: 'NOT MADE' } as const;
   return `${name} ${words[last.outcome]} ${age}`;
-}
-
-/** `0.31 ms`, `12 ms`, `1.5 s`: two digits. */
-function drawMs(ms: number): string {
-  return ms < 1000 ? `${Number(ms.toPrecision(2))} ms` : `${Number((ms / 1000).toPrecision(2))} s`;
 }
 
 /** `0s`, `59s`, `12m`, `5h`, `3d`: a whole number, rounded down; 0s for what the clock says is still to come. */

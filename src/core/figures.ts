@@ -43,3 +43,8 @@ export function lasting(ms: number): string {
   if (whole < 2 * DAY_MS) return `${Math.floor(whole / HOUR_MS)} h`;
   return `${Math.floor(whole / DAY_MS)} d`;
 }
+
+/** `0.31 ms`, `12 ms`, `1.5 s`: how long something took, in two digits. */
+export function took(ms: number): string {
+  return ms < 1000 ? `${Number(ms.toPrecision(2))} ms` : `${Number((ms / 1000).toPrecision(2))} s`;
+}

@@ -34,6 +34,16 @@ export interface BackendRow extends Traffic {
   readonly agent?: AgentStatus | undefined;
   /** While it drains. */
   readonly drain?: DrainStatus | undefined;
+  /** The last of its checks that took longest, on the node that says the worst; absent before the first result, and without checks. */
+  readonly check?: SlowestCheck | undefined;
+}
+
+export interface SlowestCheck {
+  /** `http 9612`. */
+  readonly name: string;
+  readonly tookMs: number;
+  /** Milliseconds since it ended. */
+  readonly ageMs?: number | undefined;
 }
 
 export function backendRows(sources: readonly Source[], now: number): BackendRow[] {
@@ -65,6 +75,7 @@ export function backendRows(sources: readonly Source[], now: number): BackendRow
       drain: backends
         .flatMap(({ drain }) => drain ?? [])
         .reduce<DrainStatus | undefined>(furthestBack, undefined),
+      check: slowestCheck(worst, now),
       ...sum(backends),
     };
   });
@@ -115,4 +126,15 @@ function furthestBack(one: DrainStatus | undefined, other: DrainStatus): DrainSt
   return (other.connections ?? Number.POSITIVE_INFINITY) > (one.connections ?? Number.POSITIVE_INFINITY)
     ? other
     : one;
+}
+
+function slowestCheck({ checks = [] }: BackendStatus, now: number): SlowestCheck | undefined {
+  return checks
+    .flatMap(({ name, last }) =>
+      last === undefined ? [] : { name, tookMs: last.tookMs, ageMs: since(last.at, now) },
+    )
+    .reduce<SlowestCheck | undefined>(
+      (one, other) => (one === undefined || other.tookMs > one.tookMs ? other : one),
+      undefined,
+    );
 }

@@ -2,7 +2,7 @@
 import type { Difference } from './compare.js';
 import { sum } from './gather.js';
 import { tally } from './pools.js';
-import { isStale, type NodeSeen, type Source, since } from './seen.js';
+import { isStale, type Losses, type NodeSeen, type Source, since } from './seen.js';
 import { type ActionRates, ratesByAction } from './verdicts.js';
 
 /** From the best to the worst. `silent` answers no more, `unknown` never did. */
@@ -39,7 +39,9 @@ export interface NodeDetail {
   readonly changesWaiting: number;
   /** Packets that the engine never got to see, since it began; null when it cannot tell. */
   readonly missed: number | null;
+  /** Packets that were not sent, since it began; null when it cannot tell. */
   readonly sendFailed: number | null;
+  readonly losses: Losses;
   /** Message of the last attempt to read the config file, when that failed. */
   readonly refused?: string | undefined;
   readonly imageFailed?: string | undefined;
@@ -74,7 +76,7 @@ export function nodeRows(
   });
 }
 
-function detailOf({ status }: Source, differs: readonly Difference[], now: number): NodeDetail {
+function detailOf({ status, losses }: Source, differs: readonly Difference[], now: number): NodeDetail {
   const backends = { up: 0, draining: 0, down: 0 };
   for (const pool of status.pools) {
     const { up, draining, down } = tally(pool);
@@ -96,6 +98,7 @@ function detailOf({ status }: Source, differs: readonly Difference[], now: numbe
     changesWaiting: status.pools.reduce((total, { change }) => total + change.queued.length, 0),
     missed: status.engine.counters.missed,
     sendFailed: status.engine.counters.sendFailed,
+    losses,
     refused: status.config.refused?.message,
     imageFailed: status.image.failed,
     logLost: status.log?.lost,

@@ -1,4 +1,4 @@
-/** Rates of a node that tells only counts, such as what a killed one left: from two of its answers. */
+/** Rates that a node does not tell, such as those of what a killed one left: from two of its answers. */
 import type { NodeStatus, Traffic } from '../api/status.js';
 import type { Answer } from './seen.js';
 
@@ -48,6 +48,18 @@ export function rated(answer: Answer, before?: Answer): NodeStatus {
 export function perSecond(now: number, then: number | undefined, seconds: number): number {
   if (then === undefined || !(seconds > 0)) return 0;
   return (now >= then ? now - then : now) / seconds;
+}
+
+/** Of a counter of the engine. */
+export function lossRate(
+  answer: Answer,
+  before: Answer | undefined,
+  counter: 'missed' | 'sendFailed',
+): number | undefined {
+  const now = answer.status.engine.counters[counter];
+  const then = before?.status.engine.counters[counter];
+  if (now === null || then === null || before === undefined) return undefined;
+  return perSecond(now, then, (answer.at - before.at) / 1000);
 }
 
 function lacksRates(status: NodeStatus): boolean {

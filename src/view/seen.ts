@@ -7,7 +7,7 @@
  */
 import type { NodeEvent } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
-import { rated } from './rates.js';
+import { lossRate, rated } from './rates.js';
 
 export interface Answer {
   /** Milliseconds since 1970 by the watcher's clock: when it came. */
@@ -35,6 +35,15 @@ export interface Source {
   readonly at: number;
   readonly isStale: boolean;
   readonly status: NodeStatus;
+  readonly losses: Losses;
+}
+
+/** Packets a second that no verdict tells; undefined when two answers are not there, or the engine cannot tell. */
+export interface Losses {
+  /** The engine never got to see them: a full ring. */
+  readonly missed: number | undefined;
+  /** The kernel or the driver refused to send them. */
+  readonly sendFailed: number | undefined;
 }
 
 /** How old the last answer of a node may be until it counts as stale. */
@@ -50,7 +59,13 @@ export function answered(nodes: readonly NodeSeen[], now: number, staleAfterMs: 
     const { label, answer, before } = node;
     if (answer === undefined) return [];
     const status = rated(answer, before);
-    return [{ label, name: status.node, at: answer.at, isStale: isStale(node, now, staleAfterMs), status }];
+    const losses = {
+      missed: lossRate(answer, before, 'missed'),
+      sendFailed: lossRate(answer, before, 'sendFailed'),
+    };
+    return [
+      { label, name: status.node, at: answer.at, isStale: isStale(node, now, staleAfterMs), status, losses },
+    ];
   });
 }
 

@@ -100,6 +100,7 @@ const backend = fields({
     }),
   ),
   agent: optional(fields({ reachable: flag, at: text, why: optional(text), connections: optional(count) })),
+  checks: optional(list(fields({ name: text, last: optional(fields({ at: text, tookMs: count })) }))),
   ...traffic,
 });
 

@@ -1,5 +1,5 @@
 /** The tables of a view: their columns, what a cell says, what it is sorted by, and how bad a row is. */
-import { amount, lasting, percent, short } from '../core/figures.js';
+import { amount, lasting, percent, short, took } from '../core/figures.js';
 import { listed } from '../core/listed.js';
 import { BACKEND_STATES, type BackendRow } from './backends.js';
 import type { Difference } from './compare.js';
@@ -107,6 +107,7 @@ const backends: Table<BackendRow> = {
     figure('pps', 'PACKETS/S', 0, (row) => row.packetsPerSecond),
     figure('bps', 'BITS/S', 2, (row) => row.bytesPerSecond * 8),
     figure('connections', 'CONNS', 3, (row) => row.drain?.connections ?? row.agent?.connections, String),
+    figure('check', 'CHECK', 9, (row) => row.check?.tookMs, took),
     figure('slots', 'SLOTS', 6, (row) => row.slots, String),
     figure('weight', 'WEIGHT', 8, (row) => row.weight, String),
     name('address', 'ADDRESS', (row) => row.address, 7),

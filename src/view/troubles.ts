@@ -70,7 +70,15 @@ function ofNode({ name: node, state, reasons, ageMs, detail }: NodeRow): Trouble
     add('bad', 'node_silent', `${node} has not answered for ${lasting(ageMs ?? 0)}${why}`);
   if (state === 'not_ready') add('bad', 'node_not_ready', `${node} is not ready${why}`);
   if (detail === undefined || state === 'silent') return found;
-  const { imageFailed, refused, logLost, differences } = detail;
+  const { imageFailed, refused, logLost, differences, losses } = detail;
+  if (losses.missed)
+    add(
+      'bad',
+      'missed',
+      `${node} does not get to see ${short(losses.missed)} packets/s: its receive ring is full`,
+    );
+  if (losses.sendFailed)
+    add('bad', 'send_failed', `${node} fails to send ${short(losses.sendFailed)} packets/s`);
   if (imageFailed !== undefined)
     add('bad', 'image_failed', `${node} cannot bring its tables into force: ${imageFailed}`);
   if (refused !== undefined)

@@ -117,12 +117,13 @@ test('of two nodes in 200 columns, one goes and comes back; the screen follows t
     second = await serve(sockets[1], named('edge-2'));
     await terminal.shows(/^edge-2 +ready/);
 
-    display.widest = 0;
     terminal.resize(80, 24);
     await terminal.until(
-      (lines) => lines.length === 24 && lines.some((line) => /^NODE /.test(line)),
+      (lines) => lines.length === 24 && lines.some((line) => line.startsWith('NODE ')),
       'in 24 rows',
     );
+    display.widest = 0; // what comes from here on was drawn for this size
+    await terminal.until((_, { widest }) => widest > 0, 'drawn again');
     assert.ok(display.widest <= 80, `${display.widest}`);
     assert.ok(!display.text().some((line) => line.includes('VERSION')));
     terminal.resize(200, 60);

@@ -57,6 +57,17 @@ test('a backend without a next hop is unreachable, and the next hop says why', (
   assert.deepEqual([row.state, row.reason], ['unreachable', 'no route covers it']);
 });
 
+test('a backend tells its slowest check, and how old that is', () => {
+  const last = (tookMs: number) => ({ at: '2024-05-01T12:04:58.000Z', tookMs, outcome: 'good' as const });
+  const checks = [
+    { name: 'tcp 80', last: last(0.5) },
+    { name: 'http 9612', last: last(12.25) },
+    { name: 'tunnel' },
+  ];
+  const [row] = fleetView([seen('edge-1', web(backendStatus('web-1', { checks })))], NOW).backends;
+  assert.deepEqual(row.check, { name: 'http 9612', tookMs: 12.25, ageMs: 2000 });
+});
+
 test('a drain is as far as on the node where it is furthest back', () => {
   const drain = (connections: number | null, done: boolean): BackendStatus =>
     backendStatus('web-1', {

@@ -44,6 +44,30 @@ test('one answer alone has rates of 0, and rates that a node tells stay as they 
   assert.equal(rated({ at: NOW, status: told }, { at: NOW - 1000, status: countsOnly(1) }), told);
 });
 
+test('packets that an engine misses or cannot send are the worst trouble while their counters rise', () => {
+  const counters = (missed: number, sendFailed: number | null): NodeStatus =>
+    nodeStatus({
+      engine: { ...nodeStatus().engine, counters: { received: 0, sent: 0, missed, sendFailed } },
+    });
+  const texts = (then: NodeStatus | undefined, now: NodeStatus): string[] =>
+    fleetView(
+      [
+        {
+          label: 'edge-1',
+          answer: { at: NOW, status: now },
+          ...(then && { before: { at: NOW - 1000, status: then } }),
+        },
+      ],
+      NOW,
+    ).troubles.map(({ level, text }) => `${level} ${text}`);
+  assert.deepEqual(texts(counters(5, 3), counters(105, 13)), [
+    'bad edge-1 does not get to see 100 packets/s: its receive ring is full',
+    'bad edge-1 fails to send 10 packets/s',
+  ]);
+  assert.deepEqual(texts(counters(105, null), counters(105, 7)), []);
+  assert.deepEqual(texts(undefined, counters(105, 7)), [], 'of one answer nothing is known');
+});
+
 test('law: a rate is never negative and always a number, whatever the clock and the counters do', () => {
   const count = fc.nat();
   fc.assert(
