@@ -21,6 +21,8 @@ const TIMEOUT_MS = 10_000;
 const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   bridge: 'iproute2',
+  ss: 'iproute2',
+  ping: 'iputils-ping',
   nft: 'nftables',
   ethtool: 'ethtool',
   mount: 'mount',

@@ -88,6 +88,17 @@ export async function readRuleset(run: RunTool): Promise<Ruleset> {
   return { chains, sets: new Map(sets) };
 }
 
+const TRANSLATIONS = ['dnat', 'redirect', 'tproxy'];
+
+/** Whether a rule sends packets to other addresses or ports, so that a listener may be somewhere else. */
+export function translates({ chains }: Ruleset): boolean {
+  return chains.some(({ rules }) =>
+    rules.some((rule) =>
+      rule.some((statement) => TRANSLATIONS.some((kind) => Object.hasOwn(statement, kind))),
+    ),
+  );
+}
+
 export interface Dropped {
   /** `inet filter input` */
   readonly chain: string;
@@ -155,8 +166,8 @@ function judge(
       const next = ruleset.chains.find(({ table, name }) => table === chain.table && name === target);
       fate = next === undefined ? 'maybe' : follow(ruleset, next, packet, depth + 1);
       if (kind === 'goto' && fate === 'next') fate = 'maybe'; // it does not come back here
-    } else if (kind === 'vmap') {
-      fate = 'maybe';
+    } else if (kind === 'vmap' || TRANSLATIONS.includes(kind)) {
+      fate = 'maybe'; // what follows is about another packet, or about this one elsewhere
     } else if (kind === 'limit' || kind === 'xt' || kind === 'queue') {
       holds = undefined;
       if (kind === 'queue') fate = 'maybe';

@@ -189,7 +189,7 @@ ip link del x0`,
       take: () => lab.servers[0]!.stop(),
       giveBack: () => lab.startServer(0),
       found: ['listeners'],
-      says: /no socket listens on tcp port 80 of 203\.0\.113\.10/,
+      says: /"level":"error","saw":"no socket listens on tcp port 80 of 203\.0\.113\.10/,
     },
     {
       name: 'the agent was killed',

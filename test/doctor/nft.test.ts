@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { runTool } from '#anyhop/core/tool.js';
-import { droppedBy, type Packet, type Ruleset, readRuleset } from '#anyhop/doctor/nft.js';
+import { droppedBy, type Packet, type Ruleset, readRuleset, translates } from '#anyhop/doctor/nft.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { Resources } from '../../scripts/lab/resources.js';
@@ -100,6 +100,31 @@ table inet t {
       assert.deepEqual(droppedBy(ruleset, packet), dropped);
     });
   }
+});
+
+describe('rules that translate addresses', () => {
+  it('make it uncertain what becomes of a packet, and say that a listener may be elsewhere', () => {
+    const accepts8080 = {
+      match: { op: '==', left: { payload: { protocol: 'tcp', field: 'dport' } }, right: 8080 },
+    };
+    const chain = (hook: string, drops: boolean, rules: Ruleset['chains'][number]['rules']) => ({
+      table: 'ip t',
+      name: hook,
+      family: 'ip',
+      hook,
+      priority: 0,
+      drops,
+      rules,
+    });
+    const input = chain('input', true, [[accepts8080, { accept: null }]]);
+    const plain: Ruleset = { chains: [input], sets: new Map() };
+    const redirects: Ruleset = {
+      chains: [chain('prerouting', false, [[{ redirect: { port: 8080 } }]]), input],
+      sets: new Map(),
+    };
+    assert.deepEqual([droppedBy(plain, SYN)?.chain, translates(plain)], ['ip t input', false]);
+    assert.deepEqual([droppedBy(redirects, SYN), translates(redirects)], [undefined, true]);
+  });
 });
 
 describe('what is not known of a packet', () => {

@@ -18,6 +18,8 @@ export const capabilities: Check = {
   where: ['forwarder', 'backend'],
   looks: 'The process has the capabilities that its engine needs.',
   async run(facts) {
+    // An agent that has put its program there had what it needs; its process is not known here.
+    if (facts.place.where === 'backend' && (await facts.attached()) !== undefined) return [];
     const pid = (await facts.status())?.pid;
     const path = `/proc/${pid ?? 'self'}/status`;
     const status = facts.host.read(path);

@@ -25,7 +25,7 @@ export const driver: Check = {
     if (found === undefined || !WITHOUT_XDP.has(found)) return [];
     return [
       {
-        level: 'warning',
+        level: facts.place.where === 'forwarder' ? 'warning' : 'note',
         saw: `the driver of ${name} is ${found}, which runs no XDP program (ethtool -i ${name})`,
         breaks:
           'Programs run before the stack instead (generic XDP): each packet costs two to four times as much.',

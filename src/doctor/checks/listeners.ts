@@ -4,6 +4,7 @@ import type { ServiceConfig } from '../../config/types.js';
 import { requireTool } from '../../core/tool.js';
 import type { Check } from '../check.js';
 import type { Facts } from '../facts.js';
+import { translates } from '../nft.js';
 
 export const listeners: Check = {
   name: 'listeners',
@@ -12,6 +13,7 @@ export const listeners: Check = {
   async run(facts) {
     if (facts.place.config.agent?.vipElsewhere) return [];
     const [tcp, udp] = await Promise.all([sockets(facts, 'tcp'), sockets(facts, 'udp')]);
+    const mayBeElsewhere = await facts.ruleset().then(translates, () => false);
     return facts.services
       .filter(
         (service) =>
@@ -21,8 +23,8 @@ export const listeners: Check = {
         const port = portFirst === portLast ? `${portFirst}` : `${portFirst}-${portLast}`;
         const where = `${vip.family === 6 ? `[${vip.text}]` : vip.text}:${portFirst}`;
         return {
-          level: 'error',
-          saw: `no socket listens on ${protocol} port ${port} of ${vip.text}, for the service ${name} (ss -ln)`,
+          level: mayBeElsewhere ? 'note' : 'error',
+          saw: `no socket listens on ${protocol} port ${port} of ${vip.text}, for the service ${name} (ss -ln)${mayBeElsewhere ? ', and nftables has rules that translate addresses' : ''}`,
           breaks:
             protocol === 'tcp'
               ? 'This host resets each connection that a forwarder sends here.'

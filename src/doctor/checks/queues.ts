@@ -24,7 +24,7 @@ export const queues: Check = {
       const most = (await readSizes(facts.host, '-l', name))?.most;
       const possible = Math.max(most?.get('Combined') ?? 0, most?.get('RX') ?? 0);
       findings.push({
-        level: 'warning',
+        level: possible > 1 ? 'warning' : 'note',
         saw: `${name} has one receive queue, and this host ${facts.host.processors} processors (/sys/class/net/${name}/queues)`,
         breaks: 'One processor handles all packets.',
         mend:

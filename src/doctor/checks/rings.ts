@@ -4,6 +4,8 @@ import { readSizes } from '../ethtool.js';
 
 /** Fewer last for less than half a millisecond at a million packets a second. */
 const RING_MIN = 512;
+/** The default of many cards for one gigabit. */
+const RING_BAD = 256;
 
 export const rings: Check = {
   name: 'rings',
@@ -17,7 +19,7 @@ export const rings: Check = {
     if (now === undefined || most === undefined || now >= RING_MIN || now >= most) return [];
     return [
       {
-        level: 'warning',
+        level: now < RING_BAD ? 'warning' : 'note',
         saw: `the receive rings of ${name} hold ${now} packets of ${most} that are possible (ethtool -g ${name})`,
         breaks: 'A burst that comes while the processor is away is lost in the card (rx_missed_errors).',
         mend: `ethtool -G ${name} rx ${Math.min(most, 4 * RING_MIN)}`,
