@@ -198,6 +198,18 @@ describe('the events of a process', () => {
     );
   }
 
+  it('are all written when the process ends, also those that came while others were being written', async () => {
+    for (let i = 0; i < 30; i++) {
+      const place = fresh();
+      const journal = new EventJournal(options(place));
+      journal.add(now('first'));
+      await delay(0);
+      journal.add(now('second'));
+      await journal.close();
+      assert.deepEqual(messages(kept(place)), ['first', 'second']);
+    }
+  });
+
   it('of a flood are a bounded number on disk, and what is left out is counted', async () => {
     const place = fresh();
     const journal = new EventJournal(options(place));
