@@ -21,6 +21,7 @@ import { missingForIsolation } from '../test/isolation.js';
 import { frame, ipv4, ipv6, NODE_MAC, payload, tcp, udp } from '../test/packets/build.js';
 import { macBytes } from '../test/packets/layer.js';
 import { median, report, skip } from './report.js';
+import { measureCapture, measureCaptureRate } from './xdp/capture.js';
 import { type Contender, Harness, type Series, type Subject, spread, type Traffic } from './xdp/harness.js';
 import { measureScaling } from './xdp/scaling.js';
 import { measureSteps } from './xdp/steps.js';
@@ -232,6 +233,8 @@ async function measure(): Promise<void> {
     note: `added ${spread(added, 1)}; ns: ${median(untouched.ns).toFixed(1)}, XDP_PASS ${median(passed.ns).toFixed(1)}`,
   });
 
+  measureCapture(harness, forwarder, plain, one(tcp4(VIP4)), TURNS);
+
   // This process has a CPU of its own now, so availableParallelism() would say 1.
   if (CPU > 0) {
     forwarder.publish(plain);
@@ -255,6 +258,7 @@ async function measure(): Promise<void> {
     higherIsBetter: true,
     note: `share ${spread(veth.shares, 3)}; million packets/s: ${millions(veth.subject)}, XDP_TX ${millions(veth.bare)}`,
   });
+  await measureCaptureRate(subject, CPU, offered, VETH_TURNS);
   if (options.steps) {
     const vip = vipAtFirstPlace();
     const services = [{ ...one4.services[0], vip }];

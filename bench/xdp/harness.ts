@@ -46,6 +46,8 @@ export interface Subject {
 export interface Contender {
   readonly subject: Subject;
   readonly traffic: Traffic;
+  /** Called before each turn; its time does not count. */
+  readonly prepare?: () => void;
 }
 
 /** One contender's times and ratios to the first one's, a turn each; ns a packet. */
@@ -85,7 +87,12 @@ export class Harness {
     this.#wrapper.close();
   }
 
-  #run({ subject, traffic }: Contender, first: number, packets: number): { ns: number; action: number } {
+  #run(
+    { subject, traffic, prepare }: Contender,
+    first: number,
+    packets: number,
+  ): { ns: number; action: number } {
+    prepare?.();
     setPlan(this.#plan, traffic);
     this.#plan.setUint32(PLAN.next, first, true);
     this.#wrapper.tailCall('subject', subject.object, subject.program);

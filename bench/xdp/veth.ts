@@ -32,6 +32,13 @@ export interface VethSeries {
   arrived: number;
 }
 
+/** What the subject is compared with instead of a bare XDP_TX program: the same in another state, say. */
+export interface VethBase {
+  readonly base: Subject;
+  /** Called before each turn of one of the two. */
+  readonly prepare: (which: 'base' | 'subject') => void;
+}
+
 /**
  * @param cpu that this thread is pinned to
  * @param traffic targets, flows and sizes; `frames` are for NODE_MAC
@@ -41,10 +48,11 @@ export async function measureVeth(
   cpu: number,
   traffic: Pick<GeneratorPlan, 'targets' | 'flows' | 'sizes' | 'synShare'>,
   { turns, packets }: Turns,
+  other?: VethBase,
 ): Promise<VethSeries> {
   const link = await createLink();
   const ends = new DevObject(devObjectPath('veth'));
-  const bare: Subject = { object: ends, program: 'bare_tx' };
+  const bare: Subject = other?.base ?? { object: ends, program: 'bare_tx' };
   const sunk = new BigUint64Array(ends.memory('.bss'));
   const attached: XdpLink[] = [];
   try {
@@ -59,20 +67,22 @@ export async function measureVeth(
       destinationMac: NODE_MAC,
     });
     const series: VethSeries = { bare: [], subject: [], shares: [], arrived: 0 };
-    const rate = async ({ object, program }: Subject): Promise<number | undefined> => {
+    const rate = async (which: 'base' | 'subject'): Promise<number | undefined> => {
+      const { object, program } = which === 'base' ? bare : subject;
+      other?.prepare(which);
       object.withProgram(program, (descriptor) => forwarder.replace(descriptor));
       const before = sunk[cpu];
       const made = await inside(link.peer, () => generator.run({ packets, seconds: SECONDS_MAX }));
       const arrived = Number(sunk[cpu] - before);
-      if (object === subject.object) series.arrived += arrived;
+      if (which === 'subject') series.arrived += arrived;
       return arrived < packets * WHOLE ? undefined : arrived / made.seconds;
     };
-    await rate(subject);
+    await rate('subject');
     for (let turn = 0, tries = 0; turn < turns; tries++) {
       if (tries > turns * TRIES_A_TURN)
         throw new Error(`packets were lost in ${tries - turn} of ${tries} turns`);
-      const first = await rate(tries % 2 === 0 ? bare : subject);
-      const second = await rate(tries % 2 === 0 ? subject : bare);
+      const first = await rate(tries % 2 === 0 ? 'base' : 'subject');
+      const second = await rate(tries % 2 === 0 ? 'subject' : 'base');
       if (first === undefined || second === undefined) continue;
       const [bareRate, subjectRate] = tries % 2 === 0 ? [first, second] : [second, first];
       series.bare.push(bareRate);

@@ -322,10 +322,10 @@ static __always_inline __u32 key_received(struct xdp_md *ctx, const struct inner
 /* What was judged about a packet that is recorded. */
 static __noinline int capture_before(struct xdp_md *ctx, const struct inner *inner, __u32 verdict)
 {
-	struct capture_draft *draft = capture_draft();
-	__u32 offset = inner->offset, family = inner->family;
+	struct capture_draft *draft = capture_new_draft();
+	__u32 offset = inner->offset, family = inner->family, matches;
 
-	if (!draft || !draft->wanted)
+	if (!draft)
 		return 0;
 	draft->record.service = draft->record.backend = ANYHOP_NONE;
 	draft->record.slot = ANYHOP_CAPTURE_NO_SLOT;
@@ -333,9 +333,10 @@ static __noinline int capture_before(struct xdp_md *ctx, const struct inner *inn
 	draft->record.key = key_received(ctx, inner);
 	draft->record.generation = 0;
 	if (offset && (family == 4 || family == 6) && capture.filter.terms & CAPTURE_FLOW_TERMS)
-		capture_keep(ctx, verdict, capture_matches(ctx, offset, family));
+		matches = (__u32)capture_matches(ctx, offset, family);
 	else
-		capture_keep(ctx, verdict, capture_matches_frame(ctx, 1));
+		matches = (__u32)capture_matches_frame(ctx, 1);
+	capture_keep(ctx, draft, verdict, matches);
 	return 0;
 }
 
@@ -351,7 +352,7 @@ int anyhop_agent(struct xdp_md *ctx)
 	__u32 verdict, action, cpu = bpf_get_smp_processor_id();
 	__u64 *counter;
 
-	capture_looks(ctx, cpu);
+	capture_looks(ctx, cpu, 0);
 	verdict = (__u32)judge(ctx, &inner);
 	if (verdict >= ANYHOP_AGENT_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */

@@ -175,9 +175,9 @@ static __noinline int forward_any(struct xdp_md *ctx, struct anyhop_counters *co
 static __noinline int capture_before(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_match *m,
 				     const struct anyhop_choice *choice, __u32 verdict)
 {
-	struct capture_draft *draft = capture_draft();
+	struct capture_draft *draft = capture_new_draft();
 
-	if (!draft || !draft->wanted)
+	if (!draft)
 		return 0;
 	draft->record.service = m->service ? m->service->counter : ANYHOP_NONE;
 	draft->record.backend = choice->path ? choice->path->counter : ANYHOP_NONE;
@@ -185,10 +185,7 @@ static __noinline int capture_before(struct xdp_md *ctx, const struct anyhop_pac
 	draft->record.hash = choice->hash;
 	draft->record.key = choice->key;
 	draft->record.generation = anyhop_header(&p->view)->generation;
-	if (capture.filter.terms & ANYHOP_CAPTURE_BACKEND && draft->record.backend != capture.filter.backend)
-		draft->wanted = 0;
-	else
-		capture_keep(ctx, verdict, capture_matches_frame(ctx, 0));
+	capture_keep(ctx, draft, verdict, capture_wants_backend(draft->record.backend));
 	return 0;
 }
 
@@ -228,12 +225,41 @@ static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct a
 	return action;
 }
 
+static __always_inline __u32 generation_in_force(void)
+{
+	__u32 first = 0;
+	const struct anyhop_live *in_force = bpf_map_lookup_elem(&live, &first);
+	const struct anyhop_header *image = in_force ? bpf_map_lookup_elem(&images, &in_force->buffer) : NULL;
+
+	return image ? image->generation : 0;
+}
+
+/* Records a packet of the lane that the kernel did not move. Its TTL is lowered already, its padding gone; hash, slot and key are not
+ * told. */
+static __always_inline void capture_refused(struct xdp_md *ctx, __u32 service, __u32 backend)
+{
+	struct capture_draft *draft = capture_new_draft();
+
+	if (!draft || !capture_wants_backend(backend))
+		return;
+	draft->record.service = service;
+	draft->record.backend = backend;
+	draft->record.slot = ANYHOP_CAPTURE_NO_SLOT;
+	draft->record.hash = 0;
+	draft->record.key = 0;
+	draft->record.generation = generation_in_force();
+	capture_after(ctx, ANYHOP_V_DROP_HEADROOM, 0);
+}
+
 /* Takes back what was counted for a packet that the kernel did not move. */
-static __noinline int refused(struct anyhop_counters *counted, const struct anyhop_lane *lane, const struct anyhop_lane_path *path,
-			      __u32 length)
+static __noinline int refused(struct xdp_md *ctx, struct anyhop_counters *counted, const struct anyhop_lane *lane,
+			      const struct anyhop_lane_path *path, __u32 length)
 {
 	if (!counted || !lane || !path)
 		return XDP_ABORTED; /* for the verifier */
+	if (capture_armed())
+		capture_refused(ctx, (lane->counter - (__u32)sizeof(*counted)) / (__u32)sizeof(struct anyhop_traffic),
+				path->counter / (__u32)sizeof(struct anyhop_traffic));
 	count_at(counted, lane->counter, -1, -(__u64)length);
 	count_at(counted, (__u64)sizes.backends_at + path->counter, -1, -(__u64)length);
 	counted->verdicts[ANYHOP_V_FORWARDED]--;
@@ -293,14 +319,21 @@ static __always_inline int take_lane(struct xdp_md *ctx, const __u8 *image, stru
 	anyhop_age(l3, family);
 	padding = anyhop_distance(l3, end) - choice.length;
 	if (anyhop_unlikely(padding) && bpf_xdp_adjust_tail(ctx, -(int)padding))
-		return refused(counted, choice.lane, choice.path, choice.length);
+		return refused(ctx, counted, choice.lane, choice.path, choice.length);
 	hosts = anyhop_lanes(&view)->source4_hosts;
 	if (anyhop_unlikely(wrap_lane(ctx, l2_length, &choice, hosts, family)))
-		return refused(counted, choice.lane, choice.path, choice.length);
+		return refused(ctx, counted, choice.lane, choice.path, choice.length);
 	out = choice.path->interface_index;
 	if (anyhop_likely(out == 0) || out == ctx->ingress_ifindex)
 		return XDP_TX;
 	return (int)bpf_redirect(out, 0);
+}
+
+/* Whether the filter is after a verdict of the lane's. If it is not, the lane is taken first: a capture of drops costs what is forwarded
+ * next to nothing. */
+static __always_inline int capture_wants_lane(void)
+{
+	return (capture.filter.verdicts[0] & (1u << ANYHOP_V_FORWARDED | 1u << ANYHOP_V_PASS_NOT_VIP)) != 0;
 }
 
 /* Whether the frame is for this host alone, by its own address or another one of its. */
@@ -349,7 +382,7 @@ int anyhop_forward(struct xdp_md *ctx)
 	image = bpf_map_lookup_elem(&images, &in_force->buffer);
 	if (!image)
 		return XDP_ABORTED;
-	if (anyhop_unlikely(capture_looks(ctx, cpu)))
+	if (anyhop_unlikely(capture_looks(ctx, cpu, 1)) && capture_wants_lane())
 		return decide_any(ctx, image, counted);
 	if (anyhop_likely(frame_of(ctx) + 14 <= frame_end(ctx))) {
 		type = anyhop_get16(frame_of(ctx) + 12);

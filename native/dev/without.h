@@ -28,6 +28,11 @@
 #include "anyhop/lane.h"
 #define anyhop_lane_write(out, choice, hosts, gre, l2_length, ip_length, keyed) ((void)(out), (void)(choice), (void)(hosts), (void)(gre))
 
+#elif defined(ANYHOP_WITHOUT_capture)
+#include "../bpf/capture.h"
+#define capture_looks(ctx, cpu, early) 0
+#define capture_armed() 0
+
 #else
 #error "no such step"
 #endif

@@ -203,7 +203,7 @@ export const enum L {
   CAPTURE_FILTER_CLIENT = 40,
   CAPTURE_FILTER_CLIENT_MASK = 56,
   CAPTURE_FILTER_VERDICTS = 72,
-  SIZEOF_CAPTURE = 16576,
+  SIZEOF_CAPTURE = 65728,
   CAPTURE_ARMED = 0,
   CAPTURE_SESSION = 4,
   CAPTURE_DEADLINE_NS = 8,
@@ -356,4 +356,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'b970cea184c38c19ac31ed6eab53e8435e56db89bf1670394cc2b56f5d6e0a25';
+export const LAYOUT_DIGEST = '7323bb1995b36217aaa5a6abd393307409d9daa581fb3dd6109c9b11d13d18b2';

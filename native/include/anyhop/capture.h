@@ -26,10 +26,11 @@
 #define ANYHOP_CAPTURE_RING_BYTES (4u << 20)
 /* For how long a lease lasts: a reader renews it several times a second. */
 #define ANYHOP_CAPTURE_LEASE_NS 1000000000ull
-/* Of CPUs with counts of their own, for samples: a power of two. Higher numbers share them, and samples are less even then. */
-#define ANYHOP_CAPTURE_CPUS 256u
+/* Of CPUs with counts of their own, for samples: a power of two. Higher numbers share them, and then a record may be of a packet that
+ * is no sample, or be missing. */
+#define ANYHOP_CAPTURE_CPUS 1024u
 /* A program looks at its lease with each sample, and at least once in so many packets of a CPU. */
-#define ANYHOP_CAPTURE_LOOK_PACKETS 64u
+#define ANYHOP_CAPTURE_LOOK_PACKETS 128u
 
 /* anyhop_capture_filter.terms: which of its fields must hold. */
 #define ANYHOP_CAPTURE_VIP 1u
@@ -60,11 +61,12 @@ struct anyhop_capture_filter {
 	__u32 verdicts[8]; /* bit v % 32 of word v / 32: records end in verdict v */
 };
 
-/* What one CPU counts for itself, in a cache line of its own. */
+/* What one CPU knows for itself, in a cache line of its own. */
 struct anyhop_capture_cpu {
-	__u32 packets; /* since the last one that was looked at */
-	__u32 wanted;  /* whether the packet under way is recorded, as far as is known */
-	__u32 reserved[14];
+	__u32 left;   /* packets that go their usual way before one is looked at */
+	__u32 wanted; /* whether the packet under way is recorded, as far as is known; one word of 64 bits with `left` */
+	__u32 rest;   /* further packets until the next sample */
+	__u32 reserved[13];
 };
 
 struct anyhop_capture {
