@@ -12,6 +12,7 @@ import { SerialQueue } from '../core/serial-queue.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { frameOfFlow } from '../forward/try-frame.js';
 import { type Endpoint, formatEndpoint } from '../packet/compose.js';
+import { P } from '../packet/constants.js';
 import type { Forwarded } from './actions.js';
 import type { Assembly } from './assemble.js';
 import { explain } from './explain.js';
@@ -103,13 +104,14 @@ function flowOf(
   const view = new DataView(memory.buffer);
   const owners = ownersOf(assembly, protocol, destination, backend);
   if (owners === undefined) return undefined;
-  for (let i = 0; i < TRACE_PORTS_MAX && first + i <= 0xffff; i++) {
-    const source = { address, port: first + i };
-    const frame = frameOfFlow(assembly.image, protocol, source, destination);
-    memory.set(frame, L.HEADROOM);
+  const frame = frameOfFlow(assembly.image, protocol, { address, port: first }, destination);
+  const transport = P.ETHERNET_HEADER + (address.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER);
+  for (let port = first; port < first + TRACE_PORTS_MAX && port <= 0xffff; port++) {
+    memory.set(frame, L.HEADROOM); // a packet that is forwarded was overwritten
+    view.setUint16(L.HEADROOM + transport, port); // its checksum is zero, which nobody checks
     pipeline.slot = -1;
     pipeline.process(view, L.HEADROOM, frame.length);
-    if (pipeline.slot >= 0 && owners.tables[pipeline.slot] === owners.index) return source;
+    if (pipeline.slot >= 0 && owners.tables[pipeline.slot] === owners.index) return { address, port };
   }
   return undefined;
 }

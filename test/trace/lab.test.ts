@@ -144,6 +144,9 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
       },
       all(result),
     );
+    // Each by a flow that the node found for it.
+    for (const { backend } of result.traces)
+      assert.equal(stepsOf(result, backend)['encapsulate']!.facts!['byEngine'], true);
     const said = (backend: string, step: string): string => {
       const { text, mend } = stepsOf(result, backend)[step]!;
       return `${text}\n${mend}`;
