@@ -96,6 +96,7 @@ describe('a node that is none of ours', () => {
 
   for (const args of [
     ['status'],
+    ['top', '--by', 'backend'],
     ['ready'],
     ['drain', 'web-2'],
     ['drain', 'web-2', '--wait'],

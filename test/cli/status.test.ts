@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeStatus } from '#anyhop/api/status.js';
+import type { FleetView } from '#anyhop/view/fleet.js';
 import { flows } from '../engine/contract-frames.js';
 import { createLink, type NodeLink } from '../engine/link.js';
 import { missingForIsolation } from '../isolation.js';
@@ -73,6 +74,14 @@ describe('anyhop status of a running node', { skip: missingForIsolation('nft', '
       backends.map(({ name, health, state }) => ({ name, health, state })),
       ['web-0', 'web-1'].map((name) => ({ name, health: 'up', state: 'active' })),
     );
+    const top = spawnSync(process.execPath, [MAIN, 'top', '--json', '--socket', socket], {
+      encoding: 'utf8',
+    });
+    assert.equal(top.stderr, '', 'a status is of the shape that top reads');
+    const view: FleetView = JSON.parse(top.stdout);
+    assert.equal(total(view.services), 20);
+    assert.equal(total(view.backends), 20);
+    assert.deepEqual(view.summary.backends, { total: 2, up: 2, draining: 0, down: 0 });
     assert.equal(
       backends.reduce((sum, { slots }) => sum + slots, 0),
       65537,
