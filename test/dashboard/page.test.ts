@@ -99,7 +99,8 @@ describe('the page', { skip }, () => {
     await page.keyboard.press('Enter');
     await page.locator('#backends th[aria-sort=descending]').waitFor();
     await backends.getByLabel('Find').fill('pool-2/web-7');
-    await page.waitForFunction("document.querySelectorAll('#backends tbody tr').length === 1");
+    await page.locator('#backends tbody tr').nth(1).waitFor({ state: 'detached', timeout: LATE_MS });
+    assert.match(await text('#backends tbody tr'), /^pool-2\/web-7/);
   });
 
   it('has a name for every control, table and picture, and a heading for every section', async () => {

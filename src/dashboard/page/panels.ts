@@ -48,7 +48,12 @@ export function fleet(): Panel {
         isNumber: true,
         isWide: true,
       },
-      { title: 'Drops/s', cell: figure(({ packetsPerSecond }) => packetsPerSecond.drop), isNumber: true },
+      {
+        title: 'Drops/s',
+        cell: figure(({ packetsPerSecond }) => packetsPerSecond.drop),
+        isNumber: true,
+        isWide: true,
+      },
       {
         title: 'Backends up',
         cell: ({ detail }) =>
