@@ -26,6 +26,7 @@ import { offloads } from './checks/offloads.js';
 import { pathMtu } from './checks/path-mtu.js';
 import { program } from './checks/program.js';
 import { queues } from './checks/queues.js';
+import { redirect } from './checks/redirect.js';
 import { rings } from './checks/rings.js';
 import { routes } from './checks/routes.js';
 import { rpFilter } from './checks/rp-filter.js';
@@ -48,6 +49,7 @@ export const CHECKS: readonly Check[] = [
   program,
   tunnel,
   veth,
+  redirect,
   key,
   siblings,
   config,

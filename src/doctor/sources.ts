@@ -37,3 +37,16 @@ export async function unreachedOf(facts: Facts): Promise<ReadonlySet<string>> {
     ...members.filter(({ reachable }) => !reachable).map(({ address }) => address),
   ]);
 }
+
+/** The interfaces that packets to the targets leave by, and the one that they come in by. */
+export async function sendingInterfaces(facts: Facts): Promise<ReadonlySet<string>> {
+  const { where, interface: on } = facts.place;
+  if (where !== 'forwarder' || (await facts.engine()) !== 'xdp') return new Set([on]);
+  const routes = await facts.routes();
+  return new Set([
+    on,
+    ...routes.flatMap(({ answer }) =>
+      typeof answer === 'string' || answer.type !== 'unicast' ? [] : [answer.dev],
+    ),
+  ]);
+}

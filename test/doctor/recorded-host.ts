@@ -7,6 +7,8 @@ import { parseAddress } from '#anyhop/packet/address.js';
 import { readLinks } from '#anyhop/underlay/link.js';
 
 const ROOT = 'test/doctor/recorded';
+/** Its index. */
+const ETH0 = 2;
 
 /** @param fault name of a folder in `faults` */
 export function recordedHost(name: 'forwarder' | 'backend', fault?: string): Host {
@@ -50,7 +52,8 @@ export function recordedHost(name: 'forwarder' | 'backend', fault?: string): Hos
           .map(({ text }) => text)
           .filter((text) => (routes[text] as { type?: string } | undefined)?.type === 'local'),
       ),
-    attachedXdp: () => JSON.parse(read('attached.json') ?? 'null') ?? undefined,
+    attachedXdp: (index) =>
+      index === ETH0 ? (JSON.parse(read('attached.json') ?? 'null') ?? undefined) : undefined,
     pinnedProgram: () => undefined,
   };
 }

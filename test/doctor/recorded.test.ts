@@ -112,6 +112,12 @@ const FAULTS: readonly Fault[] = [
     says: /IPv6 packets of 1280 bytes do not fit/,
   },
   {
+    tree: 'way-over-another-card',
+    on: 'forwarder',
+    check: 'redirect',
+    says: /leave by eth1, which has no XDP program.*anyhop pass --interface eth1/,
+  },
+  {
     tree: 'merging-for-libpcap',
     on: 'forwarder',
     check: 'offloads',

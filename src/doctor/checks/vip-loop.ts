@@ -9,8 +9,9 @@ export const vipLoop: Check = {
     'With agent.vip_elsewhere, a VIP leads to this host or onwards, and not back to where its packets come from.',
   async run(facts) {
     const { config, interface: on } = facts.place;
-    if (!config.agent?.vipElsewhere || facts.sysctl('net/ipv4/ip_forward') !== 1) return [];
-    const vips = facts.vips();
+    const forwards = { 4: 'net/ipv4/ip_forward', 6: 'net/ipv6/conf/all/forwarding' } as const;
+    const vips = facts.vips().filter(({ family }) => facts.sysctl(forwards[family]) === 1);
+    if (!config.agent?.vipElsewhere || vips.length === 0) return [];
     const answers = await askKernel(vips, facts.host.run);
     return vips
       .filter((_, i) => {
