@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { nameOfSegment, readKept } from '#anyhop/events/segments.js';
 import { createLink, here as engineFile, LINK, type NodeLink } from '../engine/link.js';
 import { VIP4 } from '../forward/fixture.js';
 import { missingForIsolation } from '../isolation.js';
@@ -15,9 +16,11 @@ describe('anyhop run refuses', { skip: missingForIsolation('nft', 'ethtool', 'se
   let link: NodeLink;
   let file: string;
   let state: string;
+  const stateDirectory = (): string => JSON.parse(readFileSync(file, 'utf8')).node.state_dir;
   const hostState = async (): Promise<string> => {
-    const { state_dir } = JSON.parse(readFileSync(file, 'utf8')).node;
-    return `${await link.onNode('nft', 'list', 'ruleset')}${await link.onNode('ethtool', '-k', LINK)}${readdirSync(state_dir)}`;
+    // What a node remembers; that it was refused is an event all the same.
+    const memory = readdirSync(stateDirectory()).filter((name) => nameOfSegment(name) === undefined);
+    return `${await link.onNode('nft', 'list', 'ruleset')}${await link.onNode('ethtool', '-k', LINK)}${memory}`;
   };
   before(async () => {
     link = await createLink();
@@ -42,6 +45,8 @@ describe('anyhop run refuses', { skip: missingForIsolation('nft', 'ethtool', 'se
 
   test('an interface that is not there, and names those that are', async () => {
     const got = refusal(link, ['-c', file, ...FLAGS, '--interface', 'eth7']);
+    const { events } = readKept(stateDirectory(), 'edge-1', { nowMs: Date.now(), most: 10 });
+    assert.match(events.at(-1)!.message, /^process \d+ ends: there is no interface eth7$/);
     await refuses(3, new RegExp(`there is no interface eth7\n {2}Ethernet interfaces here: ${LINK}\\.`), got);
   });
 
