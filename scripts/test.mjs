@@ -26,10 +26,12 @@ const folder = mkdtempSync(join(tmpdir(), 'anyhop-tests-'));
 const skipped = [];
 let code = 1;
 let unsteady = [];
+// To end, by a signal.
+let wasTold = false;
 try {
   const first = await run(files, 2);
   code = first.code;
-  if (code !== 0 && first.failed.length > 0 && first.failed.length <= ALONE_MAX && !first.signal) {
+  if (code !== 0 && first.failed.length > 0 && first.failed.length <= ALONE_MAX && !wasTold) {
     console.log(`\nonce more, alone:\n${list(first.failed)}\n`);
     const second = await run(first.failed, 1);
     code = second.code;
@@ -42,7 +44,7 @@ if (skipped.length > 0) console.log(`\nskipped:\n${list(new Set(skipped))}`);
 if (unsteady.length > 0) console.log(`\nunsteady, passed only alone:\n${list(unsteady)}`);
 process.exitCode = code;
 
-/** @returns the exit code, and the files of which a test failed */
+// The exit code, and the files of which a test failed.
 function run(chosen, concurrency) {
   const failures = join(folder, `failures-${concurrency}`);
   const child = spawn(
@@ -61,7 +63,10 @@ function run(chosen, concurrency) {
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   // Otherwise the tests would go on without anybody who waits for them.
-  const pass = (signal) => child.kill(signal);
+  const pass = (signal) => {
+    wasTold = true;
+    child.kill(signal);
+  };
   process.once('SIGINT', pass).once('SIGTERM', pass);
   let line = '';
   child.stdout.setEncoding('utf8');
@@ -72,12 +77,11 @@ function run(chosen, concurrency) {
     for (const text of lines) if (text.includes('# SKIP') || text.includes('﹣')) skipped.push(text.trim());
   });
   return new Promise((resolve) => {
-    child.on('close', (code, signal) => {
+    child.on('close', (code) => {
       process.off('SIGINT', pass).off('SIGTERM', pass);
       const told = readFileSync(failures, 'utf8').split('\n').filter(Boolean);
       const failed = chosen.filter((file) => told.some((path) => path.endsWith(file)));
-      // Node's runner ends by itself on SIGINT, with a code.
-      resolve({ code: code ?? 1, failed, signal: signal ?? (code > 1 ? 'SIGINT' : undefined) });
+      resolve({ code: code ?? 1, failed });
     });
   });
 }
