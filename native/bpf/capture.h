@@ -79,15 +79,16 @@ static __always_inline int capture_wants_backend(__u32 backend)
 /* Keeps the first bytes of the frame: how many. `at` is 0 or a multiple of 8 up to ANYHOP_CAPTURE_SNAP_MAX. */
 static __always_inline __u32 capture_snap(struct xdp_md *ctx, struct capture_draft *draft, __u32 at, __u32 length)
 {
-	__u32 size = capture.filter.snap_length;
+	__u32 last = capture.filter.snap_length; /* one less than the size: 6.1 learns no lower bound from a test for zero */
 
-	if (size > length)
-		size = length;
-	asm volatile("" : "+r"(size), "+r"(at));
-	if (size == 0 || size > ANYHOP_CAPTURE_SNAP_MAX || at > ANYHOP_CAPTURE_SNAP_MAX)
+	if (last > length)
+		last = length;
+	last--;
+	asm volatile("" : "+r"(last), "+r"(at));
+	if (last >= ANYHOP_CAPTURE_SNAP_MAX || at > ANYHOP_CAPTURE_SNAP_MAX)
 		return 0;
-	asm volatile("" : "+r"(size), "+r"(at));
-	return bpf_xdp_load_bytes(ctx, 0, draft->frames + at, size) ? 0 : size;
+	asm volatile("" : "+r"(last), "+r"(at));
+	return bpf_xdp_load_bytes(ctx, 0, draft->frames + at, last + 1) ? 0 : last + 1;
 }
 
 static __always_inline void capture_frame_in(struct xdp_md *ctx, struct capture_draft *draft)
