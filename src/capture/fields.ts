@@ -93,8 +93,8 @@ export class PacketFields {
     this.destination = l3 + 24;
     let next = bytes[l3 + 6];
     let at = l3 + P.IPV6_HEADER;
-    for (let headers = 0; isExtension(next); headers++) {
-      if (headers === L.EXTENSION_HEADERS_MAX || end < at + 8) return;
+    while (isExtension(next)) {
+      if (end < at + 8) return;
       const isLater = next === P.PROTOCOL_FRAGMENT && (half(bytes, at + 2) & P.IPV6_OFFSET) !== 0;
       const length = extensionLength(next, bytes[at + 1]);
       next = bytes[at];
