@@ -18,6 +18,7 @@ export class Source {
   readonly #own: AskedNode;
   readonly #siblings: readonly AskedNode[];
   #timer: NodeJS.Timeout | undefined;
+  #isAsking = false;
 
   /** @param name of the node itself */
   constructor(name: string, own: AskedNode, siblings: readonly AskedNode[]) {
@@ -50,9 +51,13 @@ export class Source {
   /** A node that answers late is told of late, and keeps nobody else waiting. */
   #turn(): void {
     for (const sibling of this.#siblings) void sibling.ask();
-    const late = setTimeout(() => this.#show(), EVERY_MS / 2);
+    if (this.#isAsking) {
+      this.#show();
+      return;
+    }
+    this.#isAsking = true;
     void this.#own.ask().then(() => {
-      clearTimeout(late);
+      this.#isAsking = false;
       this.#show();
     });
   }
