@@ -161,7 +161,7 @@ describe('the events of a process', () => {
         if (read.length < written.length) assert.ok(sizes[0] + sizes[1] > segmentBytes / 2);
         rmSync(place, { recursive: true, force: true });
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 
