@@ -224,6 +224,8 @@ const fleet = fc.array(
     })),
   { minLength: 1, maxLength: 4 },
 );
+/** Tables are made for each run. */
+const RUNS = { numRuns: 40 };
 const asSeen = (nodes: { isSilent: boolean; status: Partial<NodeStatus> }[]): NodeSeen[] =>
   nodes.map(({ isSilent, status }, i) =>
     isSilent ? silent(`edge-${i}`, 9000, status) : seen(`edge-${i}`, status),
@@ -238,6 +240,7 @@ test('law: every backend counts once, as up, draining or down', () => {
       assert.equal(total, backends.length);
       assert.ok(up >= 0 && draining >= 0 && lost >= 0);
     }),
+    RUNS,
   );
 });
 
@@ -268,6 +271,7 @@ test('law: traffic is the sum of the nodes that answer, and verdicts and nodes t
         rates,
       );
     }),
+    RUNS,
   );
 });
 
@@ -283,5 +287,6 @@ test('law: the order of the nodes changes no count, state or level', () => {
           .toSorted((a, b) => (a.name < b.name ? -1 : 1));
       assert.deepEqual(told(back), told(forth));
     }),
+    RUNS,
   );
 });

@@ -91,7 +91,7 @@ test('law: an answer in which anything is something else is refused, or drawn wi
           for (const { cells } of drawn(view, name, { by: id, isReversed: false }).rows)
             for (const cell of cells) assert.equal(typeof cell, 'string');
     }),
-    { numRuns: 2000 },
+    { numRuns: 800 },
   );
-  assert.ok(drawnCount > 100, 'many answers are good enough');
+  assert.ok(drawnCount > 40, 'many answers are good enough');
 });
