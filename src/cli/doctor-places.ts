@@ -6,7 +6,9 @@
  *   proxy       it is such a backend, of a pool that the section l7 serves
  *   router      none of these, and --as says so
  */
+import { existsSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
+import { readInForce } from '../api/in-force.js';
 import type { NodeStatus } from '../api/status.js';
 import { loadConfig } from '../config/load.js';
 import type { LoadedConfig } from '../config/types.js';
@@ -45,12 +47,18 @@ function role(value: string, before: readonly string[] = []): readonly string[] 
 }
 
 /** @throws AnyhopError ERR_USAGE when this host is nothing of the fleet, or the named backend is not in the config; ConfigError */
-export async function doctorPlaces(options: DoctorPlaceOptions, host: Host): Promise<Place[]> {
+export async function doctorPlaces(
+  given: DoctorPlaceOptions,
+  host: Host,
+  isConfigNamed = true,
+): Promise<Place[]> {
+  const socket = await nodeSocket(given, isConfigNamed);
+  const running = await statusOf(socket);
+  const options = isConfigNamed || running === undefined ? given : { ...given, config: running.config.file };
   const fleet = loadFor('pools', options);
   const devices = await readDevices(host);
   const here = targetsOf(fleet).filter(({ address }) => devices.has(address.text));
-  const socket = await nodeSocket(options);
-  const roles = options.as ?? rolesOf(options, fleet, here, devices, socket !== undefined);
+  const roles = options.as ?? rolesOf(options, fleet, here, devices, running !== undefined);
   if (roles.length === 0) {
     throw new AnyhopError('ERR_USAGE', `this host is neither a forwarder nor a backend of ${fleet.file}`, {
       hint:
@@ -58,7 +66,7 @@ export async function doctorPlaces(options: DoctorPlaceOptions, host: Host): Pro
         'On a forwarder, --source and --interface as for `anyhop run`.',
     });
   }
-  const own = { devices, here, socket, fleet };
+  const own = { devices, here, socket, running, fleet };
   return Promise.all(roles.map((role) => PLACES[role](options, own)));
 }
 
@@ -69,22 +77,15 @@ interface Own {
   readonly here: readonly Target[];
   /** Of the node that runs here. */
   readonly socket: string | undefined;
+  readonly running: NodeStatus | undefined;
   readonly fleet: LoadedConfig;
 }
 
 const PLACES: Readonly<Record<Where, (options: DoctorPlaceOptions, own: Own) => Promise<Place> | Place>> = {
-  async forwarder(options, { socket, fleet }) {
-    const status = (): Promise<NodeStatus | undefined> => statusOf(socket);
-    const running = await status();
+  async forwarder(options, { socket, running, fleet }) {
     const config = loadFor(
       'run',
-      {
-        ...options,
-        ...(running !== undefined && {
-          name: options.name ?? running.node,
-          interface: options.interface ?? running.interface,
-        }),
-      },
+      { ...options, ...(await identityOf(options, socket, running)) },
       { host: hostInterfaces() },
     );
     const { name, interface: networkInterface } = config.node;
@@ -94,7 +95,7 @@ const PLACES: Readonly<Record<Where, (options: DoctorPlaceOptions, own: Own) => 
       config,
       interface: networkInterface,
       targets: chosen(options, fleet),
-      status,
+      status: async () => running,
     };
   },
   backend: (options, own) => onBackend('backend', options, own),
@@ -174,16 +175,36 @@ function chosen({ backend }: DoctorPlaceOptions, fleet: LoadedConfig): Target[] 
 }
 
 /** Of the node that answers; undefined when none does. */
-async function nodeSocket({ socket, config, name }: DoctorPlaceOptions): Promise<string | undefined> {
+async function nodeSocket(
+  { socket, config, name }: DoctorPlaceOptions,
+  isConfigNamed: boolean,
+): Promise<string | undefined> {
   if (socket !== undefined) return socket;
-  const { place } = loadConfig(config, { role: 'announce', overrides: { name } });
-  if (await isAnswered(place.nodeSocket)) return place.nodeSocket;
+  if (isConfigNamed || existsSync(config)) {
+    const { place } = loadConfig(config, { role: 'announce', overrides: { name } });
+    if (await isAnswered(place.nodeSocket)) return place.nodeSocket;
+  }
   try {
     return await findSocket();
   } catch (error) {
     if (error instanceof AnyhopError && error.exitCode === EXIT.failure) return undefined;
     throw error;
   }
+}
+
+/** What the node that runs was told by options or the environment, which are not those of this command. */
+async function identityOf(
+  { name, interface: networkInterface, source }: DoctorPlaceOptions,
+  socket: string | undefined,
+  running: NodeStatus | undefined,
+): Promise<NodeOptions> {
+  if (socket === undefined || running === undefined) return {};
+  const { source4, source6 } = readInForce(await ask(socket, '/in-force'), socket);
+  return {
+    name: name ?? running.node,
+    interface: networkInterface ?? running.interface,
+    source: source ?? [source4, source6].flatMap((each) => each?.text ?? []),
+  };
 }
 
 async function statusOf(socket: string | undefined): Promise<NodeStatus | undefined> {

@@ -9,7 +9,7 @@ import { type Diagnosis, diagnose, worstOf } from '../doctor/diagnose.js';
 import { thisHost } from '../doctor/host.js';
 import { type DoctorPlaceOptions, doctorPlaceOptions, doctorPlaces } from './doctor-places.js';
 import { amount, labelled } from './format.js';
-import { configOption, nodeOptions } from './options.js';
+import { configOption, isNamed, nodeOptions } from './options.js';
 import { writeResult } from './output.js';
 
 interface DoctorOptions extends DoctorPlaceOptions {
@@ -51,24 +51,24 @@ and what it could not look at is listed.
 Exit codes, by the worst: 0 nothing worse than a note, 1 a warning, 3 an error; 2 wrong config or usage.
 
 Examples:
-  anyhop doctor                               # on any host with /etc/anyhop/anyhop.yaml
+  anyhop doctor                               # on any host with /etc/anyhop/anyhop.yaml; a node that runs tells its own file
   anyhop doctor --backend web-2               # on a forwarder: the way to one backend
   anyhop doctor --as router                   # on the Linux router in front of the forwarders
   anyhop doctor --json | jq '.findings[] | select(.level == "error")'
   anyhop doctor --list`,
     )
-    .action(async (options: DoctorOptions) => {
-      process.exitCode = await act(options);
+    .action(async (options: DoctorOptions, command: Command) => {
+      process.exitCode = await act(options, isNamed(command));
     });
 }
 
-async function act(options: DoctorOptions): Promise<number> {
+async function act(options: DoctorOptions, isConfigNamed: boolean): Promise<number> {
   if (options.list) {
     writeResult(options.json, listOf(CHECKS), drawList);
     return EXIT.ok;
   }
   const started = performance.now();
-  const places = await doctorPlaces(options, thisHost);
+  const places = await doctorPlaces(options, thisHost, isConfigNamed);
   const diagnoses: Diagnosis[] = await Promise.all(places.map((place) => diagnose(thisHost, place, CHECKS)));
   const tookMs = Math.round(performance.now() - started);
   writeResult(options.json, reportOf(diagnoses, tookMs), (report) => draw(report, options.all === true));

@@ -53,6 +53,12 @@ test('the doctor names each fault that is made on purpose, and nothing else', {
       for (const [name, doctor] of Object.entries(doctors)) await shows(doctor, {}, [], `${name} is well`);
     };
     await t.test('a healthy fleet is well', areWell);
+    await t.test('a node that runs tells who it is', async () => {
+      const unsaid = { name: undefined, interface: undefined, source: undefined };
+      const { places } = await shows(edgeDoctor, unsaid as unknown as DoctorPlaceOptions, [], 'edge');
+      const config = lab.nodeFile(0);
+      assert.deepEqual(places, [{ where: 'forwarder', name: 'edge-1', interface: HOST_LINK, config }]);
+    });
     const aboutWeb2 = { ...onEdge, backend: 'web-2' };
     const faults = {
       edge: forwarderFaults(lab, node, agents[1], aboutWeb2),
