@@ -12,6 +12,8 @@ export const LOG_EVENTS = {
   bad_checksums:
     'The host drops packets with wrong checksums as fast as the agent delivers; `hint` says what to do.',
   bpffs_private: 'The BPF file system ends with this process, and forwarding ends with it.',
+  capture_ended: 'The capture over the control socket has ended; `lost` counts the packets that it missed.',
+  capture_started: 'Somebody captures packets over the control socket, which hold what clients send.',
   certificate_refused:
     'Certificates in the directory of a frontend cannot be used; the former ones stay in force.',
   change_taken_back:

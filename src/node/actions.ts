@@ -111,7 +111,7 @@ export class NodeActions implements ControlActions {
   }
 
   async record(fields: CaptureFields): Promise<Recorded> {
-    return recorded(this.#started(), fields);
+    return recorded(this.#started(), fields, this.#options.log);
   }
 
   events(query: EventsQuery): EventsReport {

@@ -4,6 +4,8 @@ import { type CaptureFields, type CaptureReport, filterOf } from '../api/capture
 import { Recorded } from '../api/recorders.js';
 import type { CaptureNames } from '../capture/record.js';
 import type { NodeConfig } from '../config/types.js';
+import type { Logger } from '../core/log.js';
+import type { Recording } from '../engine/capture/recording.js';
 import { captureNames } from '../image/capture-names.js';
 import type { Image } from '../image/read.js';
 import type { Forwarded } from './actions.js';
@@ -22,7 +24,7 @@ export function captureReport(
 }
 
 /** @throws ControlError 404, 409 */
-export function recorded({ engine, forwarding }: Forwarded, fields: CaptureFields): Recorded {
+export function recorded({ engine, forwarding }: Forwarded, fields: CaptureFields, log: Logger): Recorded {
   if (engine.record === undefined)
     throw new ControlError(
       409,
@@ -35,11 +37,27 @@ export function recorded({ engine, forwarding }: Forwarded, fields: CaptureField
   const filter = filterOf(fields, captureNames(forwarding.image));
   let named: { readonly image: Image; readonly names: CaptureNames } | undefined;
   return new Recorded(
-    () => engine.record!(filter),
+    async () => told(await engine.record!(filter), log),
     () => {
       const { image } = forwarding;
       if (named?.image !== image) named = { image, names: captureNames(image) };
       return named.names;
     },
   );
+}
+
+/** The log says that somebody looks at packets, and how long: they hold what clients send. */
+function told(recording: Recording, log: Logger): Recording {
+  log.info({ event: 'capture_started' }, 'packets are captured over the control socket');
+  return {
+    take: (bytesMax) => recording.take(bytesMax),
+    get lost() {
+      return recording.lost;
+    },
+    async end() {
+      await recording.end();
+      const { lost } = recording;
+      log.info({ event: 'capture_ended', lost }, `packets are captured no more; ${lost} were lost`);
+    },
+  };
 }

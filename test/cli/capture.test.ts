@@ -222,6 +222,9 @@ function captures(engine: NodeEngine): void {
       while ((await counted()).verdicts['forwarded'] < before + 20) assert.ok(performance.now() < end);
       assert.deepEqual(await node.stop(), { code: 0, signal: null }, node.tail());
       assert.ok(!node.events.some(({ event }) => event === 'control_fault'), node.tail());
+      const times = (name: string): number => node.events.filter(({ event }) => event === name).length;
+      assert.equal(times('capture_started') > 3, engine !== 'xdp', node.tail());
+      assert.equal(times('capture_ended'), times('capture_started'));
     });
 
     if (engine === 'xdp') {
