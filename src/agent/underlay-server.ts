@@ -11,6 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { Shares } from '../core/shares.js';
 import { type IpAddress, parseAddress, prefixContains } from '../packet/address.js';
+import { RetriedListen } from '../web/retried-listen.js';
 import type { Fleet } from './fleet.js';
 
 /** On each address: many more than a fleet's forwarders that ask at the same time. */
@@ -19,7 +20,6 @@ const CONNECTIONS_MAX = 64;
 const CONNECTIONS_PER_PEER_MAX = 8;
 const CONNECTION_MS_MAX = 10_000;
 const HEADER_BYTES_MAX = 4 * 1024;
-const RETRY_MS = 5_000;
 const MAPPED = /^::ffff:(?=\d+\.)/;
 
 export interface UnderlayQuestion {
@@ -73,7 +73,7 @@ export class UnderlayServer {
   readonly #answer: UnderlayServerOptions['answer'];
   readonly #slow: SlowPath | undefined;
   readonly #isForwarder: (address: IpAddress) => boolean;
-  readonly #listeners: readonly Listener[];
+  readonly #listeners: readonly RetriedListen<Server>[];
 
   constructor({ fleet, port, locals, path, answer, slow, log }: UnderlayServerOptions) {
     this.#path = path;
@@ -81,9 +81,14 @@ export class UnderlayServer {
     this.#slow = slow;
     this.#isForwarder = (address) => fleet.forwarders.some((prefix) => prefixContains(prefix, address));
     const mayAsk = whoMayAsk(fleet, this.#isForwarder);
-    this.#listeners = locals.map(
-      (address) => new Listener(address, port, () => this.#makeServer(address, mayAsk), log),
-    );
+    this.#listeners = locals.map((address) => {
+      const where = { address: address.text, port };
+      const place = { host: address.text, port, ipv6Only: true };
+      return new RetriedListen(place, () => this.#makeServer(address, mayAsk), {
+        available: (_, isAgain) => isAgain && log.available(where),
+        unavailable: (why) => log.unavailable(where, why),
+      });
+    });
   }
 
   async close(): Promise<void> {
@@ -162,52 +167,4 @@ function whoMayAsk(
 /** Undefined once the connection is gone. */
 function remoteOf({ remoteAddress = '' }: Socket): IpAddress | undefined {
   return parseAddress(remoteAddress.replace(MAPPED, ''));
-}
-
-/** Listens on one address as soon as that can be. */
-class Listener {
-  readonly #address: IpAddress;
-  readonly #port: number;
-  readonly #make: () => Server;
-  readonly #say: AvailabilityLog;
-  #server: Server | undefined;
-  #retry: NodeJS.Timeout | undefined;
-  #warned = false;
-
-  constructor(address: IpAddress, port: number, make: () => Server, say: AvailabilityLog) {
-    this.#address = address;
-    this.#port = port;
-    this.#make = make;
-    this.#say = say;
-    this.#listen();
-  }
-
-  #listen(): void {
-    const server = this.#make();
-    const where = { address: this.#address.text, port: this.#port };
-    this.#server = server;
-    server.on('error', ({ message }) => {
-      if (!this.#warned) {
-        this.#warned = true;
-        this.#say.unavailable(where, message);
-      }
-      server.close();
-      clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#listen(), RETRY_MS).unref();
-    });
-    server.listen({ host: this.#address.text, port: this.#port, ipv6Only: true }, () => {
-      if (this.#warned) this.#say.available(where);
-      this.#warned = false;
-    });
-    server.unref();
-  }
-
-  close(): Promise<void> {
-    clearTimeout(this.#retry);
-    const server = this.#server!;
-    return new Promise((resolve) => {
-      server.close(() => resolve()); // also when it never listened
-      server.closeAllConnections();
-    });
-  }
 }

@@ -1,37 +1,41 @@
 /** A server that listens as soon as it can: an address that is not there yet, or a port that is taken, is tried again. */
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 import { reasonOf } from '../core/reason.js';
 
 const RETRY_MS = 2_000;
 
-export interface ListenWords {
-  available(server: Server): void;
+export interface ListenPlace {
+  readonly host: string;
+  readonly port: number;
+  /** `::` without IPv4. */
+  readonly ipv6Only?: boolean;
+}
+
+export interface ListenWords<S> {
+  /** @param isAgain it could not listen before */
+  available(server: S, isAgain: boolean): void;
   /** Once, until it is available. */
   unavailable(why: string): void;
 }
 
-export class RetriedListen {
-  readonly #place: { readonly host: string; readonly port: number };
-  readonly #make: () => Server;
-  readonly #words: ListenWords;
-  #server!: Server;
+export class RetriedListen<S extends Server & { closeAllConnections(): void }> {
+  readonly #place: ListenPlace;
+  readonly #make: () => S;
+  readonly #words: ListenWords<S>;
+  #server: S;
   #retry: NodeJS.Timeout | undefined;
   #isUnavailable = false;
 
   /** @param make a server that does not listen yet */
-  constructor(
-    place: { readonly host: string; readonly port: number },
-    make: () => Server,
-    words: ListenWords,
-  ) {
+  constructor(place: ListenPlace, make: () => S, words: ListenWords<S>) {
     this.#place = place;
     this.#make = make;
     this.#words = words;
-    this.#start();
+    this.#server = this.#start();
   }
 
   /** The one that listens, or is about to. */
-  get server(): Server {
+  get server(): S {
     return this.#server;
   }
 
@@ -45,20 +49,22 @@ export class RetriedListen {
     });
   }
 
-  #start(): void {
+  #start(): S {
     const server = this.#make();
-    this.#server = server;
     server.on('error', (error) => {
       if (!this.#isUnavailable) this.#words.unavailable(reasonOf(error));
       this.#isUnavailable = true;
       server.close();
       clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#start(), RETRY_MS).unref();
+      this.#retry = setTimeout(() => {
+        this.#server = this.#start();
+      }, RETRY_MS).unref();
     });
     server.listen(this.#place, () => {
+      this.#words.available(server, this.#isUnavailable);
       this.#isUnavailable = false;
-      this.#words.available(server);
     });
     server.unref();
+    return server;
   }
 }

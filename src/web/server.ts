@@ -32,10 +32,9 @@ import { hostOf, isLocalHost } from './host.js';
 import { isLoggedIn } from './login.js';
 import type { ListenerSetup } from './mail.js';
 import type { Exchange, Pages } from './pages.js';
+import { Refusals } from './refusals.js';
 import { RetriedListen } from './retried-listen.js';
 
-/** Refusals are told once a minute, with their number. */
-const REFUSED_LOG_MS = 60_000;
 const TIMEOUT_CHECK_MS = 1_000;
 const REASON_CHARS_MAX = 200;
 
@@ -50,15 +49,17 @@ export interface WebServerOptions {
 
 export class WebServer {
   readonly #options: WebServerOptions;
-  readonly #listen: RetriedListen;
+  readonly #listen: RetriedListen<Server>;
   readonly #busy = new WeakSet<Socket>();
-  #refusals = 0;
-  #refusedLogAt = Number.NEGATIVE_INFINITY;
+  readonly #refusals: Refusals;
 
   constructor(options: WebServerOptions) {
     const { setup, log } = options;
     const where = setup.host.includes(':') ? `[${setup.host}]:${setup.port}` : `${setup.host}:${setup.port}`;
     this.#options = options;
+    this.#refusals = new Refusals((who, why, count, address) =>
+      log('warn', { event: 'listener_refused', address, why, count }, `${who} is refused: ${why}`),
+    );
     this.#listen = new RetriedListen({ host: setup.host, port: setup.port }, () => this.#makeServer(), {
       available: (server) => {
         options.listening((server.address() as AddressInfo).port);
@@ -102,7 +103,7 @@ export class WebServer {
     });
     admission.guard(server);
     server.on('tlsClientError', (error: Error, { remoteAddress }: TLSSocket) =>
-      this.#refused(remoteAddress, reasonOf(error)),
+      this.#refusals.add(remoteAddress, reasonOf(error)),
     );
     // Node has let go of this socket, and would leave it open.
     server.on('connect', (_, socket) => socket.destroy());
@@ -168,7 +169,7 @@ export class WebServer {
     }
     if (setup.login !== undefined && !isLoggedIn(setup.login, request.headers.authorization)) {
       if (request.headers.authorization !== undefined) {
-        this.#refused(request.socket.remoteAddress, 'wrong user or password');
+        this.#refusals.add(request.socket.remoteAddress, 'wrong user or password');
         // With the share of connections of an address, this bounds how many passwords it can try.
         await wait(WEB_REFUSED_PAUSE_MS);
       }
@@ -182,19 +183,6 @@ export class WebServer {
     if (url.pathname === '/metrics') await metrics(request, response);
     else if (url.pathname === '/-/healthy') await healthy(response);
     else if (pages?.answer(exchange) !== true) say(response, 404, 'there is /metrics and /-/healthy');
-  }
-
-  #refused(address: string | undefined, why: string): void {
-    this.#refusals++;
-    const now = performance.now();
-    if (now - this.#refusedLogAt < REFUSED_LOG_MS) return;
-    this.#refusedLogAt = now;
-    this.#options.log(
-      'warn',
-      { event: 'listener_refused', address, why, count: this.#refusals },
-      `${address ?? 'a client that is gone'} is refused: ${why}`,
-    );
-    this.#refusals = 0;
   }
 }
 

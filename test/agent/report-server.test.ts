@@ -176,8 +176,8 @@ describe('the report over HTTP', () => {
     const locals = ['127.0.0.1', '192.0.2.1'].map((text) => parseAddress(text)!);
     const late = new ReportServer(fleetOf(configOf(taken)), taken, locals, () => REPORT, written);
     while (lines.length < 2) await delay(5);
-    assert.match(lines.join(''), /no reports on 127\.0\.0\.1 port \d+.*EADDRINUSE/);
-    assert.match(lines.join(''), /no reports on 192\.0\.2\.1 port \d+.*EADDRNOTAVAIL/);
+    assert.match(lines.join(''), /no reports on 127\.0\.0\.1 port \d+.*address already in use/);
+    assert.match(lines.join(''), /no reports on 192\.0\.2\.1 port \d+.*address not available/);
     other.close();
     for (;;) {
       const report = await fetchAgentReport('127.0.0.1', taken, TIMEOUT_MS).catch(() => undefined);

@@ -12,6 +12,7 @@ import { familiesOf } from '#anyhop/metrics/names.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { changeConfig } from '../../scripts/lab/config.js';
 import { createLab, type Lab, missingForLab, PROGRAM } from '../../scripts/lab/lab.js';
+import type { LabProcess } from '../../scripts/lab/process.js';
 import { getRequests } from '../../scripts/lab/requests.js';
 import { VIP4 } from '../../scripts/lab/topology.js';
 
@@ -31,6 +32,8 @@ describe('the metrics of a fleet', {
   skip: missingForLab(['haproxy', 'promtool', 'prometheus', 'curl'])?.message ?? false,
 }, () => {
   let lab: Lab;
+  let prometheus: LabProcess;
+  let proxy: LabProcess;
   const places = (): Readonly<Record<MetricsProcess, string>> => {
     const [{ namespace: forwarder }] = lab.forwarders;
     const [{ namespace: backend }] = lab.backends;
@@ -67,6 +70,7 @@ describe('the metrics of a fleet', {
           };
         });
       await lab.startAll();
+      prometheus = await startPrometheus();
       const { announce, l7 } = places();
       const node = ['-c', lab.nodeFile(0), '--name', lab.forwarders[0]!.name];
       const start = (what: string, namespace: string, args: string[]) =>
@@ -75,6 +79,7 @@ describe('the metrics of a fleet', {
         start('announce', announce, ['announce', ...node]),
         start('l7 run', l7, ['l7', 'run', '-c', lab.configFile]),
       ]);
+      proxy = started[1];
       await started[0].waitForEvent('following', EVENT_MS);
       await started[1].waitForEvent('ready', EVENT_MS);
       const requests = getRequests(VIP4, 80, { count: REQUESTS, firstSourcePort: 20_000 });
@@ -83,7 +88,32 @@ describe('the metrics of a fleet', {
     },
     { timeout: TIMEOUT_MS },
   );
-  after(() => lab?.close(), { timeout: TIMEOUT_MS });
+  /** Of the processes on the forwarder. */
+  const startPrometheus = (): Promise<LabProcess> => {
+    const { node: namespace } = places();
+    const file = join(lab.resources.directory, 'prometheus.yml');
+    const targets = [PORTS.node, PORTS.announce].map((port) => `127.0.0.1:${port}`);
+    writeFileSync(
+      file,
+      JSON.stringify({
+        global: { scrape_interval: '1s', scrape_timeout: '1s' },
+        scrape_configs: [{ job_name: 'anyhop', static_configs: [{ targets }] }],
+      }),
+    );
+    return lab.resources.startProcess('prometheus', namespace, [
+      'prometheus',
+      `--config.file=${file}`,
+      `--storage.tsdb.path=${join(lab.resources.directory, 'prometheus')}`,
+      `--web.listen-address=127.0.0.1:${PROMETHEUS_PORT}`,
+    ]);
+  };
+  after(
+    async () => {
+      await proxy?.stop('SIGINT'); // SIGTERM drains the host first
+      await lab?.close();
+    },
+    { timeout: TIMEOUT_MS },
+  );
 
   const scrape = (process: MetricsProcess, ...headers: string[]): Promise<string> => {
     const options = headers.flatMap((header) => ['-H', header]);
@@ -147,21 +177,6 @@ describe('the metrics of a fleet', {
 
   test('are scraped by Prometheus in the format of OpenMetrics', { timeout: TIMEOUT_MS }, async () => {
     const { node: namespace } = places();
-    const file = join(lab.resources.directory, 'prometheus.yml');
-    const targets = [`127.0.0.1:${PORTS.node}`, `127.0.0.1:${PORTS.announce}`];
-    writeFileSync(
-      file,
-      JSON.stringify({
-        global: { scrape_interval: '1s', scrape_timeout: '1s' },
-        scrape_configs: [{ job_name: 'anyhop', static_configs: [{ targets }] }],
-      }),
-    );
-    const server = await lab.resources.startProcess('prometheus', namespace, [
-      'prometheus',
-      `--config.file=${file}`,
-      `--storage.tsdb.path=${join(lab.resources.directory, 'prometheus')}`,
-      `--web.listen-address=127.0.0.1:${PROMETHEUS_PORT}`,
-    ]);
     const query = async (text: string): Promise<{ value: [number, string] }[]> => {
       const url = `http://127.0.0.1:${PROMETHEUS_PORT}/api/v1/query`;
       const argv = ['curl', '-sS', '-G', '--data-urlencode', `query=${text}`, url];
@@ -171,8 +186,8 @@ describe('the metrics of a fleet', {
     let up: string[] = [];
     for (const endMs = performance.now() + EVENT_MS; performance.now() < endMs; await delay(300)) {
       up = (await query('up')).map(({ value: [, is] }) => is);
-      if (up.length === targets.length && up.every((is) => is === '1')) break;
-      assert.ok(server.running, server.tail());
+      if (up.length === 2 && up.every((is) => is === '1')) break;
+      assert.ok(prometheus.running, prometheus.tail());
     }
     assert.deepEqual(up, ['1', '1']);
     assert.equal((await query('anyhop_packets_total{verdict="forwarded"} > 0')).length, 1);
@@ -181,5 +196,32 @@ describe('the metrics of a fleet', {
         .length,
       1,
     );
+  });
+
+  test('are where the config says, also after a reload', { timeout: TIMEOUT_MS }, async () => {
+    const [{ namespace }] = lab.forwarders;
+    const url = (port: number): string[] =>
+      inNamespace(namespace, ['curl', '-sS', `http://127.0.0.1:${port}/-/healthy`]);
+    const reload = async (metrics: object | undefined): Promise<void> => {
+      changeConfig(lab.nodeFile(0), (config) => {
+        config.node.metrics = metrics;
+      });
+      const argv = [process.execPath, PROGRAM, 'reload', '--socket', lab.socket(0)];
+      await run(inNamespace(namespace, argv), { timeoutMs: EVENT_MS });
+    };
+    const answers = async (port: number): Promise<boolean> =>
+      (await run(url(port), { mayFail: true })) === 'the process answers\n';
+    const becomes = async (port: number, isThere: boolean): Promise<void> => {
+      const endMs = performance.now() + EVENT_MS;
+      while ((await answers(port)) !== isThere)
+        assert.ok(performance.now() < endMs, `port ${port} ${isThere ? 'answers' : 'is closed'}`);
+    };
+    await reload({ listen: '127.0.0.1:9700' });
+    await becomes(9700, true);
+    await becomes(9612, false);
+    await reload(undefined);
+    await becomes(9700, false);
+    await reload({});
+    await becomes(9612, true);
   });
 });

@@ -5,14 +5,15 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import type { RegionTls } from '../../config/announce/types.js';
 import type { Endpoint } from '../../config/endpoint.js';
 import { formatEndpoint } from '../../config/endpoint.js';
 import type { Logger } from '../../core/log.js';
 import { reasonOf } from '../../core/reason.js';
-import { Shares } from '../../core/shares.js';
+import { Admission } from '../../web/admission.js';
+import { Refusals } from '../../web/refusals.js';
+import { RetriedListen } from '../../web/retried-listen.js';
 import { REGION_PATH, type RegionAnswer } from './answer.js';
 
 /** A fleet has a handful of DNS hosts, each with one connection. */
@@ -23,53 +24,48 @@ const REQUEST_MS = 5_000;
 /** DNS hosts ask more often. */
 const IDLE_MS = 15_000;
 const HEADER_BYTES_MAX = 4 * 1024;
-/** An address that is not there yet, or a port that is taken, is tried again. */
-const RETRY_MS = 5_000;
-/** Strangers may knock as often as they like: that is said once a minute. */
-const REFUSED_LOG_MS = 60_000;
 
 export class RegionServer {
-  readonly #listen: Endpoint;
   readonly #answer: () => RegionAnswer;
   readonly #log: Logger;
-  /** Of those who have not shown a certificate yet. */
-  readonly #strangers = new Shares<Socket>(CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX);
-  readonly #known = new Shares<Socket>(CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX);
-  /** Open connections by address and port of the other end. */
-  readonly #sockets = new Map<string, Socket>();
+  readonly #refusals: Refusals;
+  readonly #listen: RetriedListen<Server>;
   #tls: SecureContextOptions;
-  #server: Server | undefined;
-  #retry: NodeJS.Timeout | undefined;
-  #isUnavailable = false;
-  #refusals = 0;
-  #refusedLogAt = Number.NEGATIVE_INFINITY;
 
   constructor(listen: Endpoint, tls: RegionTls, answer: () => RegionAnswer, log: Logger) {
-    this.#listen = listen;
+    const where = formatEndpoint(listen);
     this.#tls = secureContext(tls);
     this.#answer = answer;
     this.#log = log;
-    this.#start();
+    this.#refusals = new Refusals((who, why, count, address) =>
+      this.#log.info(
+        { event: 'region_refused', address, why, count },
+        `${who} has no certificate that is believed, or does not believe this node's: ${why}`,
+      ),
+    );
+    this.#listen = new RetriedListen({ host: listen.address.text, port: listen.port }, () => this.#make(), {
+      available: () => log.info({ event: 'region_available', where }, `DNS hosts can ask on ${where}`),
+      unavailable: (why) =>
+        log.warn(
+          { event: 'region_unavailable', where, why },
+          `DNS hosts cannot ask on ${where}, which is tried again: ${why}`,
+        ),
+    });
   }
 
   /** From now on it shows this certificate, and believes these authorities; clients connect anew. */
   replace(tls: RegionTls): void {
     this.#tls = secureContext(tls);
-    this.#server?.setSecureContext(this.#tls);
-    this.#server?.closeAllConnections();
+    const { server } = this.#listen;
+    server.setSecureContext(this.#tls);
+    server.closeAllConnections();
   }
 
-  async close(): Promise<void> {
-    clearTimeout(this.#retry);
-    const server = this.#server;
-    if (server === undefined) return;
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
+  close(): Promise<void> {
+    return this.#listen.close();
   }
 
-  #start(): void {
+  #make(): Server {
     const server = createServer(
       {
         ...this.#tls,
@@ -85,62 +81,17 @@ export class RegionServer {
       },
       (request, response) => this.#respond(request, response),
     );
-    this.#server = server;
-    const where = formatEndpoint(this.#listen);
-    server.prependListener('connection', (socket: Socket) => this.#admit(socket));
-    server.prependListener('secureConnection', (socket) => this.#know(socket));
-    server.on('tlsClientError', (error, { remoteAddress }) => this.#refused(remoteAddress, reasonOf(error)));
-    server.on('error', (error) => {
-      if (!this.#isUnavailable) {
-        this.#log.warn(
-          { event: 'region_unavailable', where, why: reasonOf(error) },
-          `DNS hosts cannot ask on ${where}, which is tried again: ${reasonOf(error)}`,
-        );
-      }
-      this.#isUnavailable = true;
-      server.close();
-      clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#start(), RETRY_MS).unref();
+    const admission = new Admission({
+      connectionsMax: CONNECTIONS_MAX,
+      connectionsPerPeerMax: CONNECTIONS_PER_PEER_MAX,
     });
-    const { address, port } = this.#listen;
-    server.listen({ host: address.text, port }, () => {
-      this.#isUnavailable = false;
-      this.#log.info({ event: 'region_available', where }, `DNS hosts can ask on ${where}`);
-    });
-    server.unref();
-  }
-
-  #admit(socket: Socket): void {
-    const { remoteAddress = '' } = socket;
-    const peer = peerOf(socket);
-    this.#sockets.set(peer, socket);
-    this.#strangers.enter(remoteAddress, socket)?.destroy();
-    socket.once('close', () => {
-      this.#sockets.delete(peer);
-      this.#strangers.leave(remoteAddress, socket);
-      this.#known.leave(remoteAddress, socket);
-    });
-  }
-
-  /** It has shown a certificate. */
-  #know(secured: Socket): void {
-    const { remoteAddress = '' } = secured;
-    const socket = this.#sockets.get(peerOf(secured));
-    if (socket === undefined) return;
-    this.#strangers.leave(remoteAddress, socket);
-    this.#known.enter(remoteAddress, socket)?.destroy();
-  }
-
-  #refused(address: string | undefined, why: string): void {
-    this.#refusals++;
-    const now = performance.now();
-    if (now - this.#refusedLogAt < REFUSED_LOG_MS) return;
-    this.#refusedLogAt = now;
-    this.#log.info(
-      { event: 'region_refused', address, why, count: this.#refusals },
-      `${address ?? 'a client that is gone'} has no certificate that is believed, or does not believe this node's: ${why}`,
+    admission.guard(server);
+    // It has shown a certificate.
+    server.prependListener('secureConnection', (socket) => admission.know(socket));
+    server.on('tlsClientError', (error, { remoteAddress }) =>
+      this.#refusals.add(remoteAddress, reasonOf(error)),
     );
-    this.#refusals = 0;
+    return server;
   }
 
   #respond({ url, method }: IncomingMessage, response: ServerResponse): void {
@@ -149,10 +100,6 @@ export class RegionServer {
       send(response.setHeader('allow', 'GET'), 405, { error: `${REGION_PATH} takes only GET` });
     else send(response, 200, this.#answer());
   }
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Only a good answer keeps the connection open. */
