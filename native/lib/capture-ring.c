@@ -121,6 +121,12 @@ static int is_taken(const struct reader *reader, __u32 session)
 	       __atomic_load_n(&shared->deadline_ns, __ATOMIC_ACQUIRE) >= now_ns();
 }
 
+/* Whether nobody has armed the program after this reader: only then the ring is its own to read. */
+static int is_ours(const struct reader *reader)
+{
+	return reader->session && __atomic_load_n(&reader->shared->session, __ATOMIC_ACQUIRE) == reader->session;
+}
+
 /* Drops what another session left in the ring. Its records must not keep ours out. */
 static void skip_all(struct reader *reader)
 {
@@ -172,7 +178,7 @@ int anyhop_capture_extend(int number)
 	if (!reader || !reader->session)
 		return anyhop_error_is(-EBADF, "capture %d", number);
 	shared = reader->shared;
-	if (__atomic_load_n(&shared->session, __ATOMIC_ACQUIRE) != reader->session)
+	if (!is_ours(reader))
 		return anyhop_error_is(-EBUSY, "another capture runs");
 	__atomic_store_n(&shared->deadline_ns, now_ns() + ANYHOP_CAPTURE_LEASE_NS, __ATOMIC_RELEASE);
 	__atomic_store_n(&shared->armed, 1, __ATOMIC_RELEASE);
@@ -180,7 +186,7 @@ int anyhop_capture_extend(int number)
 }
 
 /* Copies records of this session, whole ones, one after the other, into out, which has room for one at least: how many bytes. 0: there
- * are none for now. */
+ * are none for now. A reader that stood still, and whose place another has taken, leaves that one's records where they are. */
 int anyhop_capture_poll(int number, __u8 *out, __u32 size)
 {
 	struct reader *reader = reader_of(number);
@@ -192,7 +198,7 @@ int anyhop_capture_poll(int number, __u8 *out, __u32 size)
 		return anyhop_error_is(reader ? -EINVAL : -EBADF, "capture %d", number);
 	consumed = __atomic_load_n(reader->consumed, __ATOMIC_RELAXED);
 	produced = __atomic_load_n(reader->produced, __ATOMIC_ACQUIRE);
-	while (consumed < produced) {
+	while (consumed < produced && is_ours(reader)) {
 		const __u8 *at = reader->records + (consumed & (reader->ring_bytes - 1));
 		__u32 header = __atomic_load_n((const __u32 *)at, __ATOMIC_ACQUIRE);
 		__u32 bytes = header & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
@@ -234,7 +240,7 @@ int anyhop_capture_disarm(int number)
 	anyhop_error_start();
 	if (!reader)
 		return anyhop_error_is(-EBADF, "capture %d", number);
-	if (reader->session && __atomic_load_n(&reader->shared->session, __ATOMIC_ACQUIRE) == reader->session) {
+	if (is_ours(reader)) {
 		__atomic_store_n(&reader->shared->armed, 0, __ATOMIC_RELEASE);
 		__atomic_store_n(&reader->shared->deadline_ns, 0, __ATOMIC_RELEASE);
 	}

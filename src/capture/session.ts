@@ -4,7 +4,7 @@
  * It ends by itself: after so many packets, after so long, when the source has ended, when nobody reads what is written any more, or when it is told
  * to. While a sink cannot take more, no records are read, and the source counts those that it then loses.
  */
-
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Compiled } from './compile.js';
 import { PacketFields } from './fields.js';
 import type { CaptureNames, CaptureRecord, CaptureSource } from './record.js';
@@ -96,6 +96,8 @@ export async function capture(options: SessionOptions): Promise<Summary> {
         if (why !== undefined) break;
       }
       await sink.flush();
+      // Where records always wait, and none is wanted, nothing else lets timers and signals in: leases are renewed by a timer.
+      await turn();
       // What was recorded before the end is on its way.
       const isOver = signal.aborted || performance.now() >= endMs;
       if (isOver) overSinceMs ??= performance.now();

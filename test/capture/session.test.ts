@@ -112,6 +112,16 @@ describe('a capture', () => {
     assert.deepEqual([why, packets], ['time', 3]);
   });
 
+  it('lets timers run also while records never end of which none is wanted', async () => {
+    const source = new Scripted();
+    const endMs = performance.now() + 10_000;
+    source.read = async () => (performance.now() > endMs ? undefined : [record()]);
+    const end = new AbortController();
+    setTimeout(() => end.abort(), 20);
+    const { why, packets } = await session(source, 'port 443', { signal: end.signal }).done;
+    assert.deepEqual([why, packets], ['signal', 0]);
+  });
+
   it('ends when it is told to, also in the middle of records that never end', async () => {
     const end = new AbortController();
     const source = new Scripted();
