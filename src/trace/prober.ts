@@ -8,7 +8,7 @@
  *   [router -> node: ICMP error] <-- on the way
  *
  * The inner source is an address of this node, so that answers come here and no client is disturbed. A connection that a probe has half
- * opened is reset through the tunnel. The node's own kernel, which knows of none, answers with a RST that means nothing anywhere.
+ * opened is reset through the tunnel, also when no answer came back: the server may have answered all the same. The node's own kernel, which knows of none, answers with a RST that means nothing anywhere.
  */
 import { randomInt } from 'node:crypto';
 import { TRACE_ERRORS_MAX } from '../core/limits.js';
@@ -113,6 +113,13 @@ export class Prober {
         this.#pending.delete(source.port);
         resolve(reply);
       };
+      const reset = (sequence: number): void => {
+        const bytes = wrapIn(
+          outer,
+          composeTcp(source, vip, { sequence, acknowledgment: 0, flags: P.TCP_RST }),
+        );
+        sender.send(bytes, 0, bytes.length, text);
+      };
       const refused = sender.send(packet, 0, packet.length, text);
       if (refused !== undefined) {
         end({ kind: 'unsent', why: refused, isTooLong: refused === TOO_LONG });
@@ -123,15 +130,16 @@ export class Prober {
         protocol: protocol === 'tcp' ? P.PROTOCOL_TCP : P.PROTOCOL_UDP,
         expected: isSyn ? (number + 1) >>> 0 : number,
         answered: (answer, ttl, segment) => {
-          if (segment !== undefined && (answer & P.TCP_SYN) !== 0) {
-            const reset = { sequence: segment.acknowledgment, acknowledgment: 0, flags: P.TCP_RST };
-            const bytes = wrapIn(outer, composeTcp(source, vip, reset));
-            sender.send(bytes, 0, bytes.length, text);
-          }
+          if (segment !== undefined && (answer & P.TCP_SYN) !== 0) reset(segment.acknowledgment);
           end({ kind: 'answer', flags: answer, ttl, ms: performance.now() - sentAt });
         },
       });
-      timers.push(setTimeout(() => end({ kind: 'silence' }), waitMs));
+      timers.push(
+        setTimeout(() => {
+          if (protocol === 'tcp' && isSyn) reset((number + 1) >>> 0);
+          end({ kind: 'silence' });
+        }, waitMs),
+      );
       if (againMs !== undefined)
         timers.push(setTimeout(() => sender.send(packet, 0, packet.length, text), againMs));
     });
