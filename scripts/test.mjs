@@ -1,4 +1,5 @@
-// Runs every compiled test file under node's own test runner, and says at the end which tests were skipped and why.
+// Runs every compiled test file under node's own test runner, and says at the end which tests were skipped and why, and which files took
+// longest.
 //   node scripts/test.mjs [part of a file name]...
 //
 // Tests run two at a time and measure real daemons and kernels. A file that fails runs once more, alone; what passes only then is
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const ALONE_MAX = 5;
+const SLOWEST = 12;
 
 const wanted = process.argv.slice(2);
 const files = readdirSync('build/test', { recursive: true })
@@ -26,11 +28,13 @@ const folder = mkdtempSync(join(tmpdir(), 'anyhop-tests-'));
 const skipped = [];
 let code = 1;
 let unsteady = [];
+let slowest = [];
 // To end, by a signal.
 let wasTold = false;
 try {
   const first = await run(files, 2);
   code = first.code;
+  slowest = first.slowest;
   if (code !== 0 && first.failed.length > 0 && first.failed.length <= ALONE_MAX && !wasTold) {
     console.log(`\nonce more, alone:\n${list(first.failed)}\n`);
     const second = await run(first.failed, 1);
@@ -40,13 +44,14 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
+if (slowest.length > 1) console.log(`\nslowest files:\n${list(slowest)}`);
 if (skipped.length > 0) console.log(`\nskipped:\n${list(new Set(skipped))}`);
 if (unsteady.length > 0) console.log(`\nunsteady, passed only alone:\n${list(unsteady)}`);
 process.exitCode = code;
 
-// The exit code, and the files of which a test failed.
+// The exit code, the files of which a test failed, and what took longest.
 function run(chosen, concurrency) {
-  const failures = join(folder, `failures-${concurrency}`);
+  const told = join(folder, `files-${concurrency}`);
   const child = spawn(
     process.execPath,
     [
@@ -56,8 +61,8 @@ function run(chosen, concurrency) {
       '--test-timeout=600000',
       '--test-reporter=spec',
       '--test-reporter-destination=stdout',
-      `--test-reporter=${new URL('failed-files.mjs', import.meta.url).pathname}`,
-      `--test-reporter-destination=${failures}`,
+      `--test-reporter=${new URL('test-files.mjs', import.meta.url).pathname}`,
+      `--test-reporter-destination=${told}`,
       ...chosen,
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -79,9 +84,20 @@ function run(chosen, concurrency) {
   return new Promise((resolve) => {
     child.on('close', (code) => {
       process.off('SIGINT', pass).off('SIGTERM', pass);
-      const told = readFileSync(failures, 'utf8').split('\n').filter(Boolean);
-      const failed = chosen.filter((file) => told.some((path) => path.endsWith(file)));
-      resolve({ code: code ?? 1, failed });
+      const results = readFileSync(told, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((text) => JSON.parse(text));
+      const failed = chosen.filter((file) =>
+        results.some(({ path, failed }) => failed && path.endsWith(file)),
+      );
+      const slowest = results
+        .sort((a, b) => b.ms - a.ms)
+        .slice(0, SLOWEST)
+        .map(
+          ({ path, ms }) => `${(ms / 1000).toFixed(1).padStart(6)} s  ${path.replace(/.*build\/test\//, '')}`,
+        );
+      resolve({ code: code ?? 1, failed, slowest });
     });
   });
 }
