@@ -18,9 +18,10 @@ export class Shares<T> {
     this.#maxEach = maxEach;
   }
 
-  /** Lets one more in. @returns the one that has left for it; undefined when there was room */
+  /** Lets one more in; one that is in keeps its place. @returns the one that has left for it; undefined when there was room */
   enter(owner: string, one: T): T | undefined {
     const own = this.#held.get(owner) ?? new Set<T>();
+    if (own.has(one)) return undefined;
     const payer =
       own.size >= this.#maxEach ? owner : this.#count >= this.#max ? this.#richest(owner) : undefined;
     const gone = payer === undefined ? undefined : this.#oldestOf(payer);

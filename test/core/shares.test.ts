@@ -44,3 +44,14 @@ test('whoever comes gets a place, and the one that leaves for it is the oldest o
     }),
   );
 });
+
+test('whoever enters again takes no second place, however often', () => {
+  const shares = new Shares<string>(MAX, MAX_EACH);
+  for (let i = 0; i < 2 * MAX; i++) assert.equal(shares.enter('a', 'one'), undefined);
+  for (let i = 0; i < MAX_EACH; i++) shares.enter('b', `b${i}`);
+  for (let i = 0; i < 2; i++) assert.equal(shares.enter('b', `b${i}`), undefined, 'full, and its own');
+  shares.leave('a', 'one');
+  for (const owner of ['c', 'd'])
+    for (let i = 0; i < MAX_EACH; i++)
+      assert.equal(shares.enter(owner, `${owner}${i}`), undefined, 'there is room for all of them');
+});

@@ -1,10 +1,12 @@
 /** The listener of a process, in its worker: what it answers, to whom, and what clients cannot do to it. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { Secret } from '#anyhop/config/secret.js';
+import { WEB_CONNECTIONS_MAX } from '#anyhop/core/limits.js';
 import { info, single } from '#anyhop/metrics/table.js';
 import {
   ask,
@@ -200,6 +202,14 @@ describe('the listener', { concurrency: true }, () => {
       await until('most of them are gone', () => held.filter(({ isClosed }) => isClosed()).length >= 200);
       // What is left of them is slow.
       await until('all of them are gone', () => held.every(({ isClosed }) => isClosed()));
+    });
+
+    it('keeps the connection of a client that asks over it again and again', async () => {
+      const { port } = await started(ends);
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      ends.add(() => agent.destroy());
+      for (let i = 0; i < 3 * WEB_CONNECTIONS_MAX; i++)
+        assert.equal((await ask(port(), '/-/healthy', { agent })).status, 200, `question ${i}`);
     });
 
     it('hangs up on headers without end, tunnels, and questions before the answer', async () => {
