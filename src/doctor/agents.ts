@@ -7,7 +7,7 @@ import { sourcesOf } from './sources.js';
 
 const ANSWER_MS = 1_500;
 /** Of distinct addresses; --backend asks any. */
-const ASKED_MAX = 256;
+const ASKED_MAX = 1_024;
 
 export interface AskedAgent {
   readonly target: Target;

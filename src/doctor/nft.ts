@@ -92,11 +92,12 @@ const TRANSLATIONS = ['dnat', 'redirect', 'tproxy'];
 
 /** Whether a rule sends packets to other addresses or ports, so that a listener may be somewhere else. */
 export function translates({ chains }: Ruleset): boolean {
-  return chains.some(({ rules }) =>
-    rules.some((rule) =>
-      rule.some((statement) => TRANSLATIONS.some((kind) => Object.hasOwn(statement, kind))),
-    ),
-  );
+  return chains.some(({ table, rules }) => {
+    const kinds = table.endsWith(' nat') ? [...TRANSLATIONS, 'xt'] : TRANSLATIONS;
+    return rules.some((rule) =>
+      rule.some((statement) => kinds.some((kind) => Object.hasOwn(statement, kind))),
+    );
+  });
 }
 
 export interface Dropped {
@@ -166,15 +167,26 @@ function judge(
       const next = ruleset.chains.find(({ table, name }) => table === chain.table && name === target);
       fate = next === undefined ? 'maybe' : follow(ruleset, next, packet, depth + 1);
       if (kind === 'goto' && fate === 'next') fate = 'maybe'; // it does not come back here
-    } else if (kind === 'vmap' || TRANSLATIONS.includes(kind)) {
-      fate = 'maybe'; // what follows is about another packet, or about this one elsewhere
-    } else if (kind === 'limit' || kind === 'xt' || kind === 'queue') {
+    } else if (MAY_END.has(kind)) {
       holds = undefined;
-      if (kind === 'queue') fate = 'maybe';
-    } else fate = VERDICTS[kind] ?? fate;
+      // Of iptables, nft does not tell a condition from an action: in a table nat it may be a translation.
+      if (kind === 'xt' && chain.table.endsWith(' nat')) fate = 'maybe';
+    } else if (!LEAVES_ALONE.has(kind)) fate = VERDICTS[kind] ?? 'maybe';
   }
   return { holds, fate };
 }
+
+/** They end the rule unless something holds that is not known: how much came before, or what a module of iptables asks. */
+const MAY_END: ReadonlySet<string> = new Set(['limit', 'quota', 'ct count', 'set', 'map', 'meter', 'xt']);
+/** They decide nothing. */
+const LEAVES_ALONE: ReadonlySet<string> = new Set([
+  'counter',
+  'log',
+  'mangle',
+  'notrack',
+  'last',
+  'ct helper',
+]);
 
 const VERDICTS: Readonly<Record<string, Fate | 'return'>> = {
   accept: 'accepted',

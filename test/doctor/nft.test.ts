@@ -55,6 +55,12 @@ const CASES: readonly [
   ['ip saddr 198.51.100.0/24 drop', SYN, undefined],
   ['ip saddr 198.51.100.0/24 accept', SYN, undefined, 'drop'],
   ['limit rate 10/second accept\ndrop', SYN, undefined],
+  ['tcp dport 80 add @busy { ip saddr limit rate over 10/second } drop', SYN, undefined],
+  ['tcp dport 80 meter flood { ip saddr limit rate over 10/second } drop', SYN, undefined],
+  ['ct count over 100 drop', SYN, undefined],
+  ['quota over 100 mbytes drop', SYN, undefined],
+  ['quota 100 mbytes accept', SYN, undefined, 'drop'],
+  ['counter meta mark set 7 log prefix "x" drop', SYN, RULE],
   ['jump more', SYN, RULE],
   ['jump back\ndrop', SYN, RULE],
   ['ct state vmap { established : accept, invalid : drop }', SYN, undefined, 'drop'],
@@ -78,6 +84,11 @@ table inet t {
   set ports {
     type inet_service
     elements = { 80, 443 }
+  }
+  set busy {
+    type ipv4_addr
+    flags dynamic
+    timeout 1m
   }
   chain more {
     tcp dport 80 drop
@@ -124,6 +135,11 @@ describe('rules that translate addresses', () => {
     };
     assert.deepEqual([droppedBy(plain, SYN)?.chain, translates(plain)], ['ip t input', false]);
     assert.deepEqual([droppedBy(redirects, SYN), translates(redirects)], [undefined, true]);
+    const ofIptables: Ruleset = {
+      chains: [{ ...chain('prerouting', false, [[{ xt: null }]]), table: 'ip nat' }, input],
+      sets: new Map(),
+    };
+    assert.deepEqual([droppedBy(ofIptables, SYN), translates(ofIptables)], [undefined, true]);
   });
 });
 
