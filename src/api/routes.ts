@@ -76,7 +76,9 @@ const QUERY = {
       .regex(/^\d{1,15}$/, { error: NUMBER_EXPECTED })
       .transform(Number)
       .optional()
-      .describe('Only events that came after this one: `newest` of an answer of the same process (`pid`).'),
+      .describe(
+        'Only events that came after this one: `newest` of an answer of the same process (`pid`, `started`).',
+      ),
   }),
   flow: z.strictObject(flow),
   trace: z.strictObject({

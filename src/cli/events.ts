@@ -79,30 +79,38 @@ async function show(options: EventsOptions): Promise<void> {
   print(wanted, options);
   if (wanted.length === 0 && options.follow !== true) note('no such event is kept');
   if (options.explain && !options.json) writeOut(drawMeanings(wanted));
-  if (options.follow) await followEvents(options, report, Math.max(sinceMs, lastMs(events)));
+  if (options.follow) await followEvents(options, { report, sinceMs, shownMs: lastMs(events) });
 }
 
-/** Never ends. @param report the one that was shown; undefined when files were */
+interface Shown {
+  /** The one that was shown; undefined when files were. */
+  readonly report: EventsReport | undefined;
+  /** What was asked for. */
+  readonly sinceMs: number;
+  /** The newest time shown. */
+  readonly shownMs: number;
+}
+
+/** Never ends. */
 async function followEvents(
   options: EventsOptions,
-  report: EventsReport | undefined,
-  fromMs: number,
+  { report, sinceMs, shownMs: firstMs }: Shown,
 ): Promise<void> {
   let last = report;
-  let shownMs = fromMs;
+  let shownMs = Math.max(sinceMs, firstMs);
+  let socket = options.socket;
   let isAway = false;
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, FOLLOW_EVERY_MS));
     try {
-      const socket = options.socket ?? (await findSocket());
-      const next = await askEvents(socket, { sinceMs: shownMs, after: last?.newest });
+      socket ??= await findSocket(); // another node may start here later
+      // Of one process, numbers alone say what is new: its clock may be set back.
+      const next = await askEvents(socket, { sinceMs, after: last?.newest });
+      const isSame = next.pid === last?.pid && next.started === last?.started;
       // A new process counts anew, and begins with what is shown already.
-      const fresh =
-        next.pid === last?.pid
-          ? next.events
-          : (await askEvents(socket, { sinceMs: shownMs })).events.filter(
-              ({ at }) => Date.parse(at) > shownMs,
-            );
+      const fresh = isSame
+        ? next.events
+        : (await askEvents(socket, { sinceMs: shownMs })).events.filter(({ at }) => Date.parse(at) > shownMs);
       if (isAway) note('the node answers again');
       isAway = false;
       last = next;

@@ -29,6 +29,8 @@ export interface EventsReport {
   readonly isCut?: true;
   /** Of the process: in another one, numbers begin anew. Absent in answers of versions before. */
   readonly pid?: number;
+  /** ISO 8601: when it began. In a container the next process has the same number. Absent in answers of versions before. */
+  readonly started?: string;
 }
 
 const CUT = ' ...';

@@ -17,6 +17,7 @@ export interface EventsQuery {
 
 export class EventRing {
   readonly #now: () => Date;
+  readonly #started: string;
   #sinceMs: number;
   #events: { readonly atMs: number; readonly event: NodeEvent }[] = [];
   #newest = 0;
@@ -26,6 +27,7 @@ export class EventRing {
   /** @param earlier what processes before this one kept, the oldest first; none of theirs is missing from its first one on */
   constructor(now: () => Date = () => new Date(), earlier: readonly NodeEvent[] = []) {
     this.#now = now;
+    this.#started = now().toISOString();
     this.#sinceMs = Math.min(now().getTime(), ...earlier.slice(0, 1).map(({ at }) => Date.parse(at)));
     this.#isCut = earlier.length >= EVENTS_ANSWERED_MAX;
     for (const event of earlier) this.add(event);
@@ -55,6 +57,7 @@ export class EventRing {
       ),
       newest: this.#newest,
       pid: process.pid,
+      started: this.#started,
       ...(fromMs > asked && (this.#isCut || isShort) && { isCut: true as const }),
     };
   }

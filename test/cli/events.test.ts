@@ -28,8 +28,8 @@ interface Running {
 }
 
 /** A node that has only events. */
-async function startNode(stateDirectory: string): Promise<Running> {
-  const store = new EventStore({ directory: stateDirectory, name: 'edge-1', field: 'x', log: silent });
+async function startNode(stateDirectory: string, now = () => new Date()): Promise<Running> {
+  const store = new EventStore({ directory: stateDirectory, name: 'edge-1', field: 'x', log: silent, now });
   const actions = { events: (query) => store.report(query) } as Partial<ControlActions> as ControlActions;
   const control = await serveControl(socket, controlRoutes(actions), silent);
   return {
@@ -142,9 +142,10 @@ test('anyhop events adds from the files what a node has no longer in memory', as
   }
 });
 
-test('anyhop events --follow shows each event once, across restarts of the node', async () => {
+test('anyhop events --follow shows each event once, across restarts of the node, also when its clock is set back or nothing is kept', async () => {
   const place = join(directory, 'followed');
-  let node = await startNode(place);
+  let aheadMs = 0;
+  let node = await startNode(place, () => new Date(Date.now() + aheadMs));
   node.log.info({ event: 'health' }, 'number 1');
   const child = spawn(process.execPath, [
     'dist/main.js',
@@ -169,6 +170,10 @@ test('anyhop events --follow shows each event once, across restarts of the node'
     await until(() => out.includes('number 1'));
     node.log.info({ event: 'health' }, 'number 2');
     await until(() => out.includes('number 2'));
+    aheadMs = -600_000;
+    node.log.info({ event: 'health' }, 'number back');
+    await until(() => out.includes('number back'));
+    aheadMs = 0;
     await node.stop();
     await until(() => err.includes('is waited for'));
     node = await startNode(place);
@@ -176,7 +181,13 @@ test('anyhop events --follow shows each event once, across restarts of the node'
     await until(() => out.includes('number 3'));
     node.log.info({ event: 'health' }, 'number 4');
     await until(() => out.includes('number 4'));
-    assert.deepEqual(out.match(/number \d/g), ['number 1', 'number 2', 'number 3', 'number 4']);
+    await node.stop();
+    // As in a container: the same number of the process, and an empty directory.
+    node = await startNode(join(directory, 'elsewhere'));
+    node.log.info({ event: 'health' }, 'number 5');
+    await until(() => out.includes('number 5'));
+    const shown = ['1', '2', 'back', '3', '4', '5'].map((each) => `number ${each}`);
+    assert.deepEqual(out.match(/number \w+/g), shown);
   } finally {
     child.kill();
     await node.stop();

@@ -33,6 +33,7 @@ describe('the events in memory', () => {
       ],
       newest: 2,
       pid: process.pid,
+      started: '2024-05-01T12:00:00.000Z',
     });
     at(61);
     const { since, events } = ring.report();
