@@ -22,7 +22,7 @@ export interface TablesMail {
 
 /** The main thread's side. One for each worker: it knows what that worker has. */
 export class TableSender {
-  #sent: { readonly rows: Rows; readonly id: number }[] = [];
+  #sent: { readonly rows: Rows; readonly families: string; readonly id: number }[] = [];
   #ids = 0;
 
   pack(tables: readonly MetricTable[]): TablesMail {
@@ -33,9 +33,11 @@ export class TableSender {
     this.#sent = [];
     const packed = tables.map(({ rows, columns }, index) => {
       const before = former[index];
-      const isKnown = before !== undefined && sameRows(before.rows, rows);
+      // Families decide which labels the values of a row are of.
+      const families = Object.keys(columns).join(' ');
+      const isKnown = before?.families === families && sameRows(before.rows, rows);
       const id = isKnown ? before.id : ++this.#ids;
-      this.#sent.push({ rows, id });
+      this.#sent.push({ rows, families, id });
       const sizes = Object.entries(columns).map(([family, values]): [FamilyName, number] => {
         numbers.set(values, at);
         at += values.length;

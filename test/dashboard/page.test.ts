@@ -23,6 +23,14 @@ const NAMELESS = `
       element.textContent.trim() === '')
     .map((element) => element.outerHTML.slice(0, 100))`;
 
+/** In the browser: names, times and addresses that stand in more than one line. */
+const BROKEN = `
+  [...document.querySelectorAll('tbody .whole')].flatMap((cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return range.getClientRects().length > 1 ? [cell.textContent] : [];
+  })`;
+
 describe('the page', { skip }, () => {
   let browser: Browser;
   let server: PageServer;
@@ -74,6 +82,12 @@ describe('the page', { skip }, () => {
     assert.match(await text('#drains tbody tr'), /pool-1\/web-3.*41/);
   });
 
+  it('keeps names, times and addresses in one line, each', async () => {
+    for (const section of ['#trouble', '#drains', '#services', '#backends', '#events'])
+      await page.locator(`${section} tbody .whole`).first().waitFor({ timeout: LATE_MS });
+    assert.deepEqual(await page.evaluate(BROKEN), []);
+  });
+
   it('is as wide as a phone, light and dark', async () => {
     const grounds = new Set<string>();
     await page.setViewportSize({ width: 360, height: 740 });
@@ -98,7 +112,7 @@ describe('the page', { skip }, () => {
     await backends.getByRole('button', { name: 'Packets/s' }).focus();
     await page.keyboard.press('Enter');
     await page.locator('#backends th[aria-sort=descending]').waitFor();
-    await backends.getByLabel('Find').fill('pool-2/web-7');
+    await backends.getByLabel('Find').fill('Pool-2/WEB-7');
     await page.locator('#backends tbody tr').nth(1).waitFor({ state: 'detached', timeout: LATE_MS });
     assert.match(await text('#backends tbody tr'), /^pool-2\/web-7/);
   });
@@ -117,6 +131,24 @@ describe('the page', { skip }, () => {
     change = (status) => status;
     await page.locator('#stale').waitFor({ state: 'hidden', timeout: LATE_MS });
     await page.getByText('All 60 backends up.').waitFor({ timeout: LATE_MS });
+  });
+
+  it('asks anew when a connection is dead that nobody ended, and for tables that could not be had', async () => {
+    const { page: other } = await openPage(browser);
+    await other.clock.install();
+    let streams = 0;
+    await other.route('**/api/stream', (route) => (++streams === 1 ? undefined : route.continue()));
+    await other.goto(server.url);
+    await other.waitForFunction('document.readyState === "complete"');
+    assert.equal(await other.locator('#age').textContent(), '');
+    await other.clock.fastForward(30_000);
+    await other.getByText('All 60 backends up.').waitFor({ timeout: LATE_MS });
+    const asksTables = () =>
+      other.waitForRequest((request) => request.url().includes('/api/slots'), { timeout: LATE_MS });
+    await Promise.all([asksTables(), other.locator('#slots').scrollIntoViewIfNeeded()]);
+    await other.getByText('The tables cannot be shown').waitFor({ timeout: LATE_MS });
+    await Promise.all([asksTables(), other.clock.fastForward(15_000)]);
+    await other.close();
   });
 
   it('asks nobody but the node, breaks no rule of its policy, and asks nothing when nobody watches', async () => {

@@ -43,6 +43,20 @@ describe('tables between threads', () => {
     );
   });
 
+  it('have the labels of their families, also when another table with the same values stood there before', async () => {
+    const sender = new TableSender();
+    const receiver = new TableReceiver();
+    const rows = [['web']];
+    for (const family of ['anyhop_service_ready', 'anyhop_pool_slots'] as const) {
+      const packed = structuredClone(sender.pack([{ rows, columns: { [family]: [1] } }]));
+      const text = await render(receiver.unpack(packed), TEXT_TYPE);
+      assert.deepEqual(
+        linesOf(text).map((line) => read(line).labels),
+        [{ [FAMILIES[family].labels[0]!]: 'web' }],
+      );
+    }
+  });
+
   it('go without their label sets when these are the same', () => {
     fc.assert(
       fc.property(tablesArbitrary, (tables) => {

@@ -99,7 +99,11 @@ export class Health {
     setHidden(byId('stale'), !isStale);
     setData(document.documentElement, 'stale', isStale ? '' : undefined);
     if (!isStale) return;
-    const why = isLost ? 'no connection to the dashboard' : (silent ?? 'the node has not answered yet');
+    const why = isLost
+      ? 'no connection to the dashboard'
+      : performance.now() - atMs! > STALE_MS
+        ? 'nothing comes from the dashboard'
+        : (silent ?? (age === undefined ? 'the node has not answered yet' : 'no node answers'));
     const what = age === undefined ? '' : ` What you see is of ${clock(Date.now() - age)}.`;
     setText(byId('stale'), `Stale: ${why}.${what}`);
   }

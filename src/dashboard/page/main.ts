@@ -10,6 +10,10 @@ import { Store } from './store.js';
 import { Backends, Services } from './traffic-panels.js';
 
 const TICK_MS = 500;
+/** A stream that tells nothing for so long, and has not ended, goes over a connection that is dead: it tells something every second. */
+const DEAD_MS = 20_000;
+/** After the dashboard refused a stream. */
+const AGAIN_MS = 2_000;
 const store = new Store();
 const health = new Health();
 const shown: readonly Panel[] = [
@@ -21,6 +25,8 @@ const shown: readonly Panel[] = [
   new SlotMap(),
 ];
 let stream: EventSource | undefined;
+/** When the stream was opened, or told something last. */
+let toldMs = 0;
 
 /** Its marks are what `make bench-dashboard` reads. */
 function update(told: Update): void {
@@ -45,16 +51,29 @@ function listen(): void {
   }
   if (stream !== undefined) return;
   stream = new EventSource('/api/stream');
-  stream.onmessage = ({ data }) => update(JSON.parse(data) as Update);
+  toldMs = performance.now();
+  stream.onmessage = ({ data }) => {
+    toldMs = performance.now();
+    update(JSON.parse(data) as Update);
+  };
   stream.onerror = () => {
     health.lost();
     // The browser gives up when the answer is an error, such as 429; it comes again by itself when the connection ends.
     if (stream?.readyState !== EventSource.CLOSED) return;
     stream = undefined;
-    setTimeout(listen, 2_000);
+    setTimeout(listen, AGAIN_MS);
   };
 }
 
+function tick(): void {
+  health.tick();
+  if (stream === undefined || performance.now() - toldMs < DEAD_MS) return;
+  stream.close();
+  stream = undefined;
+  health.lost();
+  listen();
+}
+
 document.addEventListener('visibilitychange', listen);
-setInterval(() => health.tick(), TICK_MS);
+setInterval(tick, TICK_MS);
 listen();

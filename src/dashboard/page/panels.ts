@@ -35,7 +35,7 @@ export function fleet(): Panel {
     empty: 'No node has answered yet.',
     rowsMax: 64,
     columns: [
-      { title: 'Node', cell: ({ name }) => name },
+      { title: 'Node', cell: ({ name }) => name, isWhole: true },
       { title: 'State', cell: nodeState },
       {
         title: 'Packets/s',
@@ -64,7 +64,7 @@ export function fleet(): Panel {
       },
       { title: 'Differs in', cell: differences, isWide: true },
       { title: 'Engine', cell: ({ detail }) => detail?.engine ?? '-', isWide: true },
-      { title: 'Version', cell: ({ detail }) => detail?.version ?? '-', isWide: true },
+      { title: 'Version', cell: ({ detail }) => detail?.version ?? '-', isWhole: true, isWide: true },
     ],
   };
   return simple('fleet', ['here', 'node/'], table, (store) =>
@@ -176,8 +176,8 @@ export function events(): Panel {
     rowsMax: 20,
     searched: ({ event, message, level, node }) => `${words[level]} ${node} ${event} ${message}`,
     columns: [
-      { title: 'Time', cell: ({ at }) => clock(at) },
-      { title: 'Node', cell: ({ node }) => node, isWide: true },
+      { title: 'Time', cell: ({ at }) => clock(at), isWhole: true },
+      { title: 'Node', cell: ({ node }) => node, isWhole: true, isWide: true },
       { title: 'Level', cell: ({ level }) => ({ text: words[level], state: states[level] }) },
       { title: 'What happened', cell: ({ message }) => message },
       { title: 'Event', cell: ({ event }) => event, isWide: true },

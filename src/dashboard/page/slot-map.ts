@@ -24,6 +24,8 @@ interface OwnerRow {
   readonly share: number;
 }
 
+/** After tables could not be had. */
+const AGAIN_MS = 10_000;
 const ARROWS: Readonly<Record<string, (width: number) => number>> = {
   ArrowLeft: () => -1,
   ArrowRight: () => 1,
@@ -43,7 +45,7 @@ export class SlotMap implements Panel {
     empty: 'Nobody owns a slot.',
     rowsMax: 10,
     columns: [
-      { title: 'Backend', cell: ({ name }) => name },
+      { title: 'Backend', cell: ({ name }) => name, isWhole: true },
       {
         title: 'Colour',
         cell: () => '',
@@ -59,7 +61,7 @@ export class SlotMap implements Panel {
   #moves: MovesReport | undefined;
   #isInSight = false;
   #isAsking = false;
-  /** Pools that could not be asked for, by the digest that they had. */
+  /** The digest of tables that could not be had just now. */
   #failed: string | undefined;
 
   constructor() {
@@ -107,6 +109,10 @@ export class SlotMap implements Panel {
       await this.#choose();
     } catch (error) {
       this.#failed = digest;
+      setTimeout(() => {
+        this.#failed = undefined;
+        this.#ask();
+      }, AGAIN_MS);
       setText(byId('slot-summary'), `The tables cannot be shown: ${(error as Error).message}`);
     }
   }
@@ -119,9 +125,14 @@ export class SlotMap implements Panel {
     this.#moves = undefined;
     if (this.#wantsMoves.checked && backend !== '') {
       const query = new URLSearchParams({ pool: shown.report.pool, backend });
+      const isStill = (): boolean =>
+        shown === this.#shown && backend === this.#backend.value && this.#wantsMoves.checked;
       try {
-        this.#moves = (await getJson(`/api/moves?${query}`)) as MovesReport;
+        const moves = (await getJson(`/api/moves?${query}`)) as MovesReport;
+        if (!isStill()) return;
+        this.#moves = moves;
       } catch (error) {
+        if (!isStill()) return;
         setText(byId('slot-summary'), `What would move cannot be told: ${(error as Error).message}`);
         return;
       }

@@ -17,12 +17,17 @@ export interface Column<R> {
   /** For the order; a column without one cannot be sorted by. */
   readonly order?: (row: R) => number | string;
   readonly isNumber?: boolean;
+  /** A name, a time or an address: in one line, where there is room. */
+  readonly isWhole?: boolean;
   /** Left out on a narrow screen. */
   readonly isWide?: boolean;
   /** Draws into a canvas instead of writing text; its class in page.css says how large that is. */
   readonly draw?: (row: R, canvas: HTMLCanvasElement) => void;
   readonly drawn?: 'spark' | 'swatch';
 }
+
+/** A longer one is broken, so that the columns behind it stay in sight. */
+const WHOLE_CHARS_MAX = 32;
 
 export interface TableOptions<R> {
   /** For screen readers. */
@@ -74,7 +79,9 @@ export class Table<R> {
   #render(): void {
     const { rowsMax, searched, columns } = this.#options;
     const found =
-      this.#filter === '' ? this.#rows : this.#rows.filter((row) => searched!(row).includes(this.#filter));
+      this.#filter === ''
+        ? this.#rows
+        : this.#rows.filter((row) => searched!(row).toLowerCase().includes(this.#filter));
     const pages = Math.max(1, Math.ceil(found.length / rowsMax));
     this.#page = Math.min(this.#page, pages - 1);
     const first = this.#page * rowsMax;
@@ -109,7 +116,8 @@ export class Table<R> {
 
   #emptyRow(): HTMLTableRowElement {
     const cells = this.#options.columns.map((column, index) => {
-      const cell = index === 0 ? make('th', { scope: 'row' }) : make('td', { class: classOf(column) });
+      const cell = make(index === 0 ? 'th' : 'td', { class: classOf(column) });
+      if (index === 0) cell.setAttribute('scope', 'row');
       if (column.draw) cell.append(make('canvas', { class: column.drawn ?? 'spark', 'aria-hidden': 'true' }));
       return cell;
     });
@@ -145,7 +153,7 @@ export class Table<R> {
     if (this.#options.searched === undefined) return [];
     const input = make('input', { type: 'search' });
     input.addEventListener('input', () => {
-      this.#filter = input.value;
+      this.#filter = input.value.toLowerCase();
       this.#page = 0;
       this.#render();
     });
@@ -158,11 +166,11 @@ export class Table<R> {
   }
 }
 
-function classOf<R>({ isNumber, isWide }: Column<R>): string {
-  return [isNumber ? 'number' : '', isWide ? 'wide' : ''].join(' ').trim();
+function classOf<R>({ isNumber, isWhole, isWide }: Column<R>): string {
+  return [isNumber && 'number', isWhole && 'whole', isWide && 'wide'].filter(Boolean).join(' ');
 }
 
-function fill<R>(cell: HTMLTableCellElement, { cell: content, draw }: Column<R>, row: R): void {
+function fill<R>(cell: HTMLTableCellElement, { cell: content, draw, isWhole }: Column<R>, row: R): void {
   if (draw) {
     draw(row, cell.firstElementChild as HTMLCanvasElement);
     return;
@@ -171,4 +179,5 @@ function fill<R>(cell: HTMLTableCellElement, { cell: content, draw }: Column<R>,
   const { text, state }: Cell = typeof value === 'string' ? { text: value } : value;
   setText(cell, text);
   setData(cell, 'state', state);
+  if (isWhole) setData(cell, 'long', text.length > WHOLE_CHARS_MAX ? '' : undefined);
 }

@@ -32,11 +32,11 @@ export class Backends implements Panel {
     empty: 'Nobody.',
     rowsMax: 20,
     columns: [
-      { title: 'Backend', cell: nameOf },
+      { title: 'Backend', cell: nameOf, isWhole: true },
       { title: 'State', cell: ({ card }) => stateOf(card) },
       { title: 'Why', cell: ({ card }) => `${whereDown(card)}${card.reason ?? 'no reason is known'}` },
-      { title: 'Since', cell: ({ card }) => sinceText(card.since), isWide: true },
-      { title: 'Address', cell: ({ card }) => card.address, isWide: true },
+      { title: 'Since', cell: ({ card }) => sinceText(card.since), isWhole: true, isWide: true },
+      { title: 'Address', cell: ({ card }) => card.address, isWhole: true, isWide: true },
     ],
   });
   readonly #draining = new Table<BackendLine>({
@@ -44,12 +44,13 @@ export class Backends implements Panel {
     empty: 'Nobody.',
     rowsMax: 20,
     columns: [
-      { title: 'Backend', cell: nameOf },
-      { title: 'Connections left', cell: leftText, isNumber: true },
-      { title: 'For', cell: ({ card }) => drainingFor(card) },
+      { title: 'Backend', cell: nameOf, isWhole: true },
+      { title: 'Connections', cell: leftText, isNumber: true },
+      { title: 'For', cell: ({ card }) => drainingFor(card), isWhole: true },
       {
-        title: 'Ends at the latest',
+        title: 'Ends by',
         cell: ({ card }) => (card.drain ? clock(card.drain.deadline) : ''),
+        isWhole: true,
         isWide: true,
       },
     ],
@@ -60,7 +61,7 @@ export class Backends implements Panel {
     rowsMax: 25,
     searched: (line) => `${nameOf(line)} ${line.card.address} ${line.card.state}`,
     columns: [
-      { title: 'Backend', cell: nameOf, order: nameOf },
+      { title: 'Backend', cell: nameOf, order: nameOf, isWhole: true },
       { title: 'State', cell: ({ card }) => stateOf(card), order: rank },
       {
         title: 'Packets/s',
@@ -91,7 +92,13 @@ export class Backends implements Panel {
         isWide: true,
       },
       { title: 'Agent', cell: ({ card }) => agentOf(card), isWide: true },
-      { title: 'Address', cell: ({ card }) => card.address, order: ({ card }) => card.address, isWide: true },
+      {
+        title: 'Address',
+        cell: ({ card }) => card.address,
+        order: ({ card }) => card.address,
+        isWhole: true,
+        isWide: true,
+      },
     ],
   });
   #lines: readonly BackendLine[] = [];
@@ -170,7 +177,7 @@ export class Services implements Panel {
     rowsMax: 20,
     searched: ({ name, card }) => `${name} ${card.vip} ${card.pool}`,
     columns: [
-      { title: 'Service', cell: ({ name }) => name, order: ({ name }) => name },
+      { title: 'Service', cell: ({ name }) => name, order: ({ name }) => name, isWhole: true },
       { title: 'State', cell: ({ card }) => serviceState(card), order: ({ card }) => Number(card.ready) },
       {
         title: 'Packets/s',
@@ -191,8 +198,19 @@ export class Services implements Panel {
         isNumber: true,
         isWide: true,
       },
-      { title: 'Address', cell: ({ card }) => `${card.protocol} ${card.vip} ${card.ports}`, isWide: true },
-      { title: 'Pool', cell: ({ card }) => card.pool, order: ({ card }) => card.pool, isWide: true },
+      {
+        title: 'Address',
+        cell: ({ card }) => `${card.protocol} ${card.vip} ${card.ports}`,
+        isWhole: true,
+        isWide: true,
+      },
+      {
+        title: 'Pool',
+        cell: ({ card }) => card.pool,
+        order: ({ card }) => card.pool,
+        isWhole: true,
+        isWide: true,
+      },
     ],
   });
 
