@@ -1,6 +1,7 @@
 /**
  * The metrics of all four processes in a lab, as Prometheus reads them: what promtool finds wrong with them, what Prometheus itself
- * scrapes, and whether each name is on the page and each name of the page is told.
+ * scrapes, and whether each name is on the page and each name of the page is told. Every question of every panel of the dashboard for
+ * Grafana is put to that Prometheus: a panel without an answer is a panel that nobody would see anything in.
  */
 import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,96 +16,119 @@ import { createLab, type Lab, missingForLab, PROGRAM } from '../../scripts/lab/l
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { getRequests } from '../../scripts/lab/requests.js';
 import { VIP4 } from '../../scripts/lab/topology.js';
+import { ROWS } from '../../scripts/monitoring/panels.js';
+import { RULES_FILE } from '../../scripts/monitoring/rules.js';
 
 const TIMEOUT_MS = 120_000;
 const EVENT_MS = 30_000;
 const REQUESTS = 20;
-const PROMETHEUS_PORT = 9090;
+const PROMETHEUS = '127.0.0.1:9090';
 const PORTS: Readonly<Record<MetricsProcess, number>> = { node: 9612, agent: 9613, l7: 9614, announce: 9615 };
-/** Not told in this lab: no certificate, no file of keepalived, no check of the server. */
-const NOT_HERE = new Set([
-  'anyhop_l7_certificate_expiry_timestamp_seconds',
-  'anyhop_announce_track_number',
-  'anyhop_l7_server_response_seconds',
-]);
+/** Two nodes, two announcers, two agents, a proxy. */
+const PROCESSES = 7;
+/** Not told in this lab: no certificate, no file of keepalived. */
+const NOT_HERE = new Set(['anyhop_l7_certificate_expiry_timestamp_seconds', 'anyhop_announce_track_number']);
+/** What Grafana puts in the place of variables. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  $job: '.*',
+  $instance: '.*',
+  $pool: '.*',
+  $__rate_interval: '10s',
+};
 
 describe('the metrics of a fleet', {
   skip: missingForLab(['haproxy', 'promtool', 'prometheus', 'curl'])?.message ?? false,
 }, () => {
   let lab: Lab;
-  let prometheus: LabProcess;
   let proxy: LabProcess;
-  const places = (): Readonly<Record<MetricsProcess, string>> => {
-    const [{ namespace: forwarder }] = lab.forwarders;
-    const [{ namespace: backend }] = lab.backends;
-    return { node: forwarder, announce: forwarder, agent: backend, l7: backend };
+  const places = (): Readonly<Record<MetricsProcess, readonly string[]>> => {
+    const [forwarders, backends] = [lab.forwarders, lab.backends].map((hosts) =>
+      hosts.map(({ namespace }) => namespace),
+    );
+    return { node: forwarders!, announce: forwarders!, agent: backends!, l7: backends!.slice(0, 1) };
   };
 
   before(
     async () => {
       lab = await createLab({
-        forwarders: 1,
-        backends: 1,
+        forwarders: 2,
+        backends: 2,
         engine: 'xdp',
         pool: { health: { kind: 'http', port: 80, interval: '200ms', timeout: '150ms' } },
       });
       chmodSync(lab.resources.directory, 0o711); // HAProxy's user passes through
       const file = (name: string): string => join(lab.resources.directory, name);
-      for (const path of [lab.configFile, lab.nodeFile(0)])
+      const metrics = (process: MetricsProcess) => ({ listen: `0.0.0.0:${PORTS[process]}` });
+      for (const [i, path] of [lab.nodeFile(0), lab.nodeFile(1), lab.configFile].entries())
         changeConfig(path, (config) => {
-          config.node.metrics = {};
-          config.agent.metrics = {};
-          config.announce = { rise: '300ms', socket: file('announce.sock'), metrics: {} };
+          config.node.metrics = metrics('node');
+          config.agent.metrics = metrics('agent');
+          config.announce = {
+            rise: '300ms',
+            socket: file(`announce-${i}.sock`),
+            metrics: metrics('announce'),
+          };
           config.services.push({ name: 'l7', vip: VIP4, protocol: 'tcp', port: 8443, pool: 'v4-over-v4' });
           config.l7 = {
             run_dir: file('l7'),
             max_connections: 100,
-            metrics: {},
+            metrics: metrics('l7'),
             frontends: { web: { services: ['l7'], routes: [{ to: 'app' }] } },
             upstreams: {
               app: {
                 health: { path: '/' },
-                servers: [{ name: 's1', address: lab.backends[0]!.host4, port: 8099 }],
+                servers: [{ name: 's1', address: lab.backends[0]!.host4, port: 80 }],
               },
             },
           };
         });
-      await lab.startAll();
-      prometheus = await startPrometheus();
-      const { announce, l7 } = places();
-      const node = ['-c', lab.nodeFile(0), '--name', lab.forwarders[0]!.name];
-      const start = (what: string, namespace: string, args: string[]) =>
+      const start = (what: string, namespace: string, args: readonly string[]) =>
         lab.resources.startProcess(`anyhop ${what}`, namespace, [process.execPath, PROGRAM, ...args]);
-      const started = await Promise.all([
-        start('announce', announce, ['announce', ...node]),
-        start('l7 run', l7, ['l7', 'run', '-c', lab.configFile]),
-      ]);
-      proxy = started[1];
-      await started[0].waitForEvent('following', EVENT_MS);
-      await started[1].waitForEvent('ready', EVENT_MS);
-      const requests = getRequests(VIP4, 80, { count: REQUESTS, firstSourcePort: 20_000 });
+      const starting = start('l7 run', places().l7[0]!, ['l7', 'run', '-c', lab.configFile]);
+      await lab.startAll();
+      proxy = await starting;
+      const announcers = await Promise.all(
+        lab.forwarders.map(({ namespace, name }, i) =>
+          start('announce', namespace, ['announce', '-c', lab.nodeFile(i), '--name', name]),
+        ),
+      );
+      for (const each of announcers) await each.waitForEvent('following', EVENT_MS);
+      await proxy.waitForEvent('ready', EVENT_MS);
+      await startPrometheus();
+      const requests = getRequests(VIP4, 80, { count: REQUESTS, firstSourcePort: 10_000 });
       const answers = await lab.request({ requests, concurrency: 4, timeoutMs: 10_000 });
       assert.ok(answers.every(({ backend }) => backend !== null));
     },
     { timeout: TIMEOUT_MS },
   );
-  /** Of the processes on the forwarder. */
   const startPrometheus = (): Promise<LabProcess> => {
-    const { node: namespace } = places();
-    const file = join(lab.resources.directory, 'prometheus.yml');
-    const targets = [PORTS.node, PORTS.announce].map((port) => `127.0.0.1:${port}`);
+    const file = (name: string): string => join(lab.resources.directory, name);
+    const job = (process: MetricsProcess, hosts: readonly { host4: string }[]) => ({
+      targets: hosts.map(({ host4 }) => `${host4}:${PORTS[process]}`),
+    });
     writeFileSync(
-      file,
+      file('prometheus.yml'),
       JSON.stringify({
-        global: { scrape_interval: '1s', scrape_timeout: '1s' },
-        scrape_configs: [{ job_name: 'anyhop', static_configs: [{ targets }] }],
+        global: { scrape_interval: '500ms', scrape_timeout: '500ms', evaluation_interval: '500ms' },
+        rule_files: [join(process.cwd(), 'scripts/monitoring', RULES_FILE)],
+        scrape_configs: [
+          {
+            job_name: 'anyhop',
+            static_configs: [
+              job('node', lab.forwarders),
+              job('agent', lab.backends),
+              job('l7', lab.backends.slice(0, 1)),
+              job('announce', lab.forwarders),
+            ],
+          },
+        ],
       }),
     );
-    return lab.resources.startProcess('prometheus', namespace, [
+    return lab.resources.startProcess('prometheus', lab.router, [
       'prometheus',
-      `--config.file=${file}`,
-      `--storage.tsdb.path=${join(lab.resources.directory, 'prometheus')}`,
-      `--web.listen-address=127.0.0.1:${PROMETHEUS_PORT}`,
+      `--config.file=${file('prometheus.yml')}`,
+      `--storage.tsdb.path=${file('prometheus')}`,
+      `--web.listen-address=${PROMETHEUS}`,
     ]);
   };
   after(
@@ -115,10 +139,12 @@ describe('the metrics of a fleet', {
     { timeout: TIMEOUT_MS },
   );
 
-  const scrape = (process: MetricsProcess, ...headers: string[]): Promise<string> => {
-    const options = headers.flatMap((header) => ['-H', header]);
+  /** What each process of this kind tells. */
+  const scrapeAll = (process: MetricsProcess): Promise<string[]> => {
     const url = `http://127.0.0.1:${PORTS[process]}/metrics`;
-    return run(inNamespace(places()[process], ['curl', '-sS', '--fail-with-body', ...options, url]));
+    return Promise.all(
+      places()[process].map((each) => run(inNamespace(each, ['curl', '-sS', '--fail-with-body', url]))),
+    );
   };
   const namesIn = (text: string): Set<string> =>
     new Set([...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name!));
@@ -131,7 +157,7 @@ describe('the metrics of a fleet', {
       let text = '';
       let missing: string[] = [];
       for (const endMs = performance.now() + EVENT_MS; performance.now() < endMs; await delay(300)) {
-        text = await scrape(process);
+        text = (await scrapeAll(process))[0]!;
         const told = namesIn(text);
         missing = Object.keys(familiesOf(process)).filter((name) => !told.has(name) && !NOT_HERE.has(name));
         if (missing.length === 0) break;
@@ -149,53 +175,92 @@ describe('the metrics of a fleet', {
 
   test('tell what happened', { timeout: TIMEOUT_MS }, async () => {
     const [node, agent, announce, l7] = await Promise.all(
-      (['node', 'agent', 'announce', 'l7'] as const).map((each) => scrape(each)),
+      (['node', 'agent', 'announce', 'l7'] as const).map((each) => scrapeAll(each)),
     );
     const number = (text: string, series: string): number => {
-      const line = text!.split('\n').find((each) => each.startsWith(`${series} `));
+      const line = text.split('\n').find((each) => each.startsWith(`${series} `));
       assert.ok(line !== undefined, `${series} in\n${text}`);
       return Number(line.slice(series.length + 1));
     };
-    const packets = number(node!, 'anyhop_service_packets_total{service="v4-over-v4"}');
+    /** Over all processes of a kind, and over series. */
+    const sum = (texts: readonly string[] | undefined, ...series: readonly string[]): number =>
+      texts!.flatMap((text) => series.map((each) => number(text, each))).reduce((a, b) => a + b);
+    const backends = (name: string): string[] =>
+      [1, 2].map((n) => `anyhop_backend_${name}{pool="v4-over-v4",backend="web-${n}"}`);
+    const packets = sum(node, 'anyhop_service_packets_total{service="v4-over-v4"}');
     assert.ok(packets >= REQUESTS * 4, `${packets} packets`);
+    assert.equal(sum(node, ...backends('packets_total')), packets, 'of the backends');
+    assert.equal(sum(node, ...backends('up')), 4);
+    assert.equal(sum(node, ...backends('slots')), 2 * 65537);
     assert.equal(
-      number(node!, 'anyhop_backend_packets_total{pool="v4-over-v4",backend="web-1"}'),
-      packets,
-      'of the one backend',
+      sum(node, 'anyhop_backend_state{pool="v4-over-v4",backend="web-1",state="active"}'),
+      2,
+      'on each node',
     );
-    assert.equal(number(node!, 'anyhop_backend_up{pool="v4-over-v4",backend="web-1"}'), 1);
-    assert.equal(number(node!, 'anyhop_backend_slots{pool="v4-over-v4",backend="web-1"}'), 65537);
-    assert.equal(number(node!, 'anyhop_backend_state{pool="v4-over-v4",backend="web-1",state="active"}'), 1);
-    assert.equal(number(node!, 'anyhop_ready'), 1);
-    assert.ok(number(node!, 'anyhop_check_duration_seconds_count{pool="v4-over-v4",kind="http"}') > 0);
-    assert.ok(number(agent!, 'anyhop_agent_packets_total{verdict="delivered"}') >= packets);
-    assert.equal(number(agent!, 'anyhop_agent_attached'), 1);
-    assert.equal(number(announce!, `anyhop_announce_vip_state{vip="${VIP4}",state="announced"}`), 1);
-    assert.equal(number(l7!, 'anyhop_l7_haproxy_up'), 1);
-    assert.equal(number(l7!, 'anyhop_l7_server_up{upstream="app",server="s1"}'), 0);
+    assert.equal(sum(node, 'anyhop_ready'), 2);
+    assert.ok(sum(node, 'anyhop_check_duration_seconds_count{pool="v4-over-v4",kind="http"}') > 0);
+    assert.ok(sum(agent, 'anyhop_agent_packets_total{verdict="delivered"}') >= packets);
+    assert.equal(sum(agent, 'anyhop_agent_attached'), 2);
+    assert.equal(sum(announce, `anyhop_announce_vip_state{vip="${VIP4}",state="announced"}`), 2);
+    assert.equal(sum(l7, 'anyhop_l7_haproxy_up'), 1);
+    assert.equal(sum(l7, 'anyhop_l7_server_up{upstream="app",server="s1"}'), 1);
+  });
+
+  /** How many series each expression has now, and why none when Prometheus refuses it. */
+  const ask = async (...expressions: readonly string[]): Promise<{ count: number; error?: string }[]> => {
+    const urls = expressions.map((expr) => {
+      const filled = Object.entries(VARIABLES).reduce(
+        (text, [name, value]) => text.replaceAll(name, value),
+        expr,
+      );
+      return `http://${PROMETHEUS}/api/v1/query?query=${encodeURIComponent(filled)}`;
+    });
+    const argv = ['curl', '-sS', '--globoff', '-w', '\n', ...urls];
+    const lines = (await run(inNamespace(lab.router, argv), { mayFail: true })).split('\n');
+    return urls.map((_, i) => {
+      const { data, error } = JSON.parse(lines[i] || '{}');
+      return { count: data?.result?.length ?? 0, error };
+    });
+  };
+  const countOf = async (expr: string): Promise<number> => (await ask(expr))[0]!.count;
+
+  test('answer every panel of Grafana, except those that are for trouble, and no alert fires', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const asks = ROWS.flatMap(({ panels }) =>
+      panels.flatMap(({ title, emptyWhen, asks }) => asks.map(({ expr }) => ({ title, emptyWhen, expr }))),
+    );
+    let empty = asks;
+    for (let port = 20_000, endMs = performance.now() + 60_000; ; port += 50) {
+      const requests = [80, 8443].flatMap((vipPort, i) =>
+        getRequests(VIP4, vipPort, { count: 10, firstSourcePort: port + 20 * i }),
+      );
+      await lab.request({ requests, concurrency: 4, timeoutMs: 10_000 });
+      const answers = await ask(...empty.map(({ expr }) => expr));
+      for (const [i, { error }] of answers.entries())
+        assert.equal(error, undefined, `${empty[i]!.title}: ${empty[i]!.expr}`);
+      empty = empty.filter((_, i) => answers[i]!.count === 0);
+      if (empty.every(({ emptyWhen }) => emptyWhen !== undefined) || performance.now() > endMs) break;
+      await delay(500);
+    }
+    assert.deepEqual(
+      empty.filter(({ emptyWhen }) => emptyWhen === undefined).map(({ title, expr }) => `${title}: ${expr}`),
+      [],
+      'panels without an answer',
+    );
+    assert.equal(await countOf('ALERTS{alertstate="firing"}'), 0, 'alerts of a fleet that is well');
   });
 
   test('are scraped by Prometheus in the format of OpenMetrics', { timeout: TIMEOUT_MS }, async () => {
-    const { node: namespace } = places();
-    const query = async (text: string): Promise<{ value: [number, string] }[]> => {
-      const url = `http://127.0.0.1:${PROMETHEUS_PORT}/api/v1/query`;
-      const argv = ['curl', '-sS', '-G', '--data-urlencode', `query=${text}`, url];
-      const answer = await run(inNamespace(namespace, argv), { mayFail: true });
-      return answer === '' ? [] : JSON.parse(answer).data.result;
-    };
-    let up: string[] = [];
+    let up = 0;
     for (const endMs = performance.now() + EVENT_MS; performance.now() < endMs; await delay(300)) {
-      up = (await query('up')).map(({ value: [, is] }) => is);
-      if (up.length === 2 && up.every((is) => is === '1')) break;
-      assert.ok(prometheus.running, prometheus.tail());
+      up = await countOf('up == 1');
+      if (up === PROCESSES) break;
     }
-    assert.deepEqual(up, ['1', '1']);
-    assert.equal((await query('anyhop_packets_total{verdict="forwarded"} > 0')).length, 1);
-    assert.equal(
-      (await query('histogram_quantile(0.5, anyhop_check_duration_seconds_bucket{pool="v4-over-v4"}) >= 0'))
-        .length,
-      1,
-    );
+    assert.equal(up, PROCESSES);
+    assert.ok((await countOf('anyhop_packets_total{verdict="forwarded"} > 0')) > 0);
+    const buckets = 'anyhop_check_duration_seconds_bucket{pool="v4-over-v4"}';
+    assert.equal(await countOf(`histogram_quantile(0.5, ${buckets}) >= 0`), 2);
   });
 
   test('are where the config says, also after a reload', { timeout: TIMEOUT_MS }, async () => {
@@ -213,7 +278,7 @@ describe('the metrics of a fleet', {
       (await run(url(port), { mayFail: true })) === 'the process answers\n';
     const becomes = async (port: number, isThere: boolean): Promise<void> => {
       const endMs = performance.now() + EVENT_MS;
-      while ((await answers(port)) !== isThere)
+      for (; (await answers(port)) !== isThere; await delay(50))
         assert.ok(performance.now() < endMs, `port ${port} ${isThere ? 'answers' : 'is closed'}`);
     };
     await reload({ listen: '127.0.0.1:9700' });
