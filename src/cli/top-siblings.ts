@@ -1,6 +1,7 @@
 /** The siblings of a node, as `anyhop top --siblings` asks them: at their dashboards, as these ask one another. */
 import { Agent } from 'node:https';
 import { loadConfig } from '../config/load.js';
+import { credentialsOf } from '../config/metrics/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { sibling } from '../dashboard/asked-node.js';
 import type { Asked } from '../top/watcher.js';
@@ -14,11 +15,7 @@ export function siblingsIn(file: string): Asked[] {
     throw new AnyhopError('ERR_USAGE', `${file} names no siblings of this node`, {
       hint: 'List the other forwarders in node.siblings, with names and addresses: see docs/reference/config.md.',
     });
-  const { tls, login } = metrics ?? {};
-  const own = {
-    tls: tls && { certificate: tls.certificate.reveal(), authorities: tls.authorities?.reveal() },
-    login: login && { user: login.user, password: login.password.reveal() },
-  };
+  const own = credentialsOf(metrics ?? { tls: undefined, login: undefined });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   return siblings.map(({ name, address: { address, port } }) => {
     const asked = sibling({ name, host: address.text, port }, own, agent);

@@ -6,8 +6,9 @@
  *
  * A worker that ends of itself is started again, later each time.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { isGuarded, isLoopback, type MetricsConfig } from '../config/metrics/types.js';
+import { credentialsOf, isGuarded, isLoopback, type MetricsConfig } from '../config/metrics/types.js';
 import {
   WEB_CLOSE_MS,
   WEB_HEAP_MB_MAX,
@@ -47,12 +48,14 @@ export class Listener {
     this.use(config);
   }
 
-  /** Another config is in force; files that it names have been read anew. Open connections end. */
+  /** A config is in force; files that it names have been read anew. When anything differs from before, open connections end. */
   use(config: MetricsConfig | undefined, pages = this.#options.pages): void {
-    this.#setup = config && setupOf(config, pages);
-    if (this.#setup === undefined) this.#stop();
-    else if (this.#worker === undefined) this.#start(this.#setup);
-    else this.#tell({ kind: 'setup', setup: this.#setup });
+    const before = this.#setup;
+    const setup = config && setupOf(config, pages);
+    this.#setup = setup;
+    if (setup === undefined) this.#stop();
+    else if (this.#worker === undefined) this.#start(setup);
+    else if (!isDeepStrictEqual(setup, before)) this.#tell({ kind: 'setup', setup });
   }
 
   /** Ends open connections. */
@@ -145,16 +148,12 @@ export class Listener {
 }
 
 function setupOf(config: MetricsConfig, pages: PagesSetup | undefined): ListenerSetup {
-  const { listen, tls, login } = config;
+  const { listen } = config;
   return {
     host: listen.address.text,
     port: listen.port,
     isLoopback: isLoopback(listen),
-    tls: tls && {
-      certificate: tls.certificate.reveal(),
-      authorities: tls.authorities?.reveal(),
-    },
-    login: login && { user: login.user, password: login.password.reveal() },
+    ...credentialsOf(config),
     pages: isLoopback(listen) || isGuarded(config) ? pages : undefined,
   };
 }

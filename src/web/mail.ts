@@ -1,21 +1,13 @@
 /** What the main thread and the listener's worker say to each other. */
+import type { Credentials } from '../config/metrics/types.js';
 import type { LogFields } from '../core/log.js';
 import type { TablesMail } from '../metrics/mail.js';
 
 /** A listener as its worker is told of it; private keys and passwords cross to a thread of the same process only. */
-export interface ListenerSetup {
+export interface ListenerSetup extends Credentials {
   readonly host: string;
   readonly port: number;
   readonly isLoopback: boolean;
-  readonly tls:
-    | {
-        /** Certificate, chain and private key in PEM. */
-        readonly certificate: Uint8Array;
-        /** Of those who sign the certificates of clients; undefined: clients need none. */
-        readonly authorities: Uint8Array | undefined;
-      }
-    | undefined;
-  readonly login: { readonly user: string; readonly password: Uint8Array } | undefined;
   /** Undefined: only metrics. */
   readonly pages: PagesSetup | undefined;
 }

@@ -5,18 +5,16 @@
  *     export const mount: Mount = ({ data, log }) => ({ answer(exchange) { ... }, close() { ... } });
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Credentials } from '../config/metrics/types.js';
 import type { LogFields } from '../core/log.js';
-import type { ListenerSetup, PagesSetup } from './mail.js';
+import type { PagesSetup } from './mail.js';
 
 export type Mount = (mounted: Mounted) => Pages;
 
-export interface Mounted {
+/** With what siblings are asked with, too: a fleet has one. */
+export interface Mounted extends Credentials {
   /** As the main thread gave it. */
   readonly data: PagesSetup['data'];
-  /** What siblings are asked with. */
-  readonly tls: ListenerSetup['tls'];
-  /** The same: a fleet has one. */
-  readonly login: ListenerSetup['login'];
   /** Written by the main thread. */
   readonly log: (level: 'info' | 'warn' | 'error', fields: LogFields, text: string) => void;
 }

@@ -22,6 +22,26 @@ export interface MetricsLogin {
   readonly password: Secret;
 }
 
+/** A section's secrets in clear, for the threads of this process only: what its listener answers with, and asks others with. */
+export interface Credentials {
+  readonly tls:
+    | {
+        /** Certificate, chain and private key in PEM. */
+        readonly certificate: Uint8Array;
+        /** Of those who sign the certificates of clients; undefined: clients need none. */
+        readonly authorities: Uint8Array | undefined;
+      }
+    | undefined;
+  readonly login: { readonly user: string; readonly password: Uint8Array } | undefined;
+}
+
+export function credentialsOf({ tls, login }: Pick<MetricsConfig, 'tls' | 'login'>): Credentials {
+  return {
+    tls: tls && { certificate: tls.certificate.reveal(), authorities: tls.authorities?.reveal() },
+    login: login && { user: login.user, password: login.password.reveal() },
+  };
+}
+
 export interface SiblingConfig {
   /** Its certificate is for this DNS name. */
   readonly name: string;
