@@ -1,4 +1,4 @@
-/** Address and port of a TCP socket in one text: `192.0.2.1`, `192.0.2.1:9613`, `2001:db8::1` or `[2001:db8::1]:9613`. */
+/** Address and port of a TCP socket in one text: `192.0.2.1`, `192.0.2.1:9613`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:9613`. */
 import { type IpAddress, parseAddress } from '../packet/address.js';
 import { parsed } from './fields.js';
 
@@ -7,7 +7,8 @@ export interface Endpoint {
   readonly port: number;
 }
 
-const WITH_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})$/;
+const BRACKETS = /^\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?$/;
+const IPV4_WITH_PORT = /^([0-9.]+):([0-9]{1,5})$/;
 
 /** @param port of a text without one */
 export function endpointOf(port: number) {
@@ -20,9 +21,10 @@ export function formatEndpoint({ address, port }: Endpoint): string {
 }
 
 function parseEndpoint(text: string, portDefault: number): Endpoint | undefined {
-  const [, six, four, digits] = WITH_PORT.exec(text) ?? [];
-  const address = parseAddress(six ?? four ?? text);
+  const bracketed = BRACKETS.exec(text);
+  const [, host = text, digits] = bracketed ?? IPV4_WITH_PORT.exec(text) ?? [];
+  const address = parseAddress(host);
   const port = digits === undefined ? portDefault : Number(digits);
-  const hasFamily = address !== undefined && (six === undefined || address.family === 6);
-  return hasFamily && port >= 1 && port <= 65535 ? { address, port } : undefined;
+  const isWhole = address !== undefined && (bracketed === null || address.family === 6);
+  return isWhole && port >= 1 && port <= 65535 ? { address, port } : undefined;
 }

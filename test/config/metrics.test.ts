@@ -66,6 +66,16 @@ describe('the section metrics', () => {
       listen(load('announce', `node: {${NODE}}\nannounce: {metrics: {}}`).announce.metrics),
       '127.0.0.1:9615',
     );
+    const given = (text: string) => listen(node(`listen: "${text}"`).node.metrics);
+    for (const [text, meant] of [
+      ['10.0.0.1', '10.0.0.1:9612'],
+      ['::', '[::]:9612'],
+      ['[::]', '[::]:9612'],
+      ['[2001:db8::1]:99', '[2001:db8::1]:99'],
+    ])
+      assert.equal(given(text!), meant);
+    for (const text of ['[10.0.0.1]', '[::', '[::]:', '[::]:0', '[::]:65536', '10.0.0.1:'])
+      assert.match(String(mistakes(`listen: "${text}"`)), /expected an address with or without a port/, text);
   });
 
   it('is read by the process that answers there alone', () => {
