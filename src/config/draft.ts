@@ -10,7 +10,7 @@ import type { healthCheck } from './health-schema.js';
 import type { l7 } from './l7/schema.js';
 import type { FieldPath } from './path.js';
 import type { At } from './problems.js';
-import type { agent, backend, node, pool, priorBackend, service } from './schema.js';
+import type { agent, backend, node, pool, service } from './schema.js';
 
 /** The place of a mapping in the file, and its keys there. */
 export interface Origin {
@@ -76,7 +76,6 @@ type ValueOf<S> =
 export type DraftNode = DraftOf<typeof node>;
 export type DraftSource = DraftNode['sources'] extends readonly (infer E)[] | undefined ? E : never;
 export type DraftBackend = DraftOf<typeof backend>;
-export type DraftPriorBackend = DraftOf<typeof priorBackend>;
 export type DraftHealth = DraftOf<typeof healthCheck>;
 export type DraftPool = DraftOf<typeof pool> & { readonly name: string };
 export type DraftService = DraftOf<typeof service>;

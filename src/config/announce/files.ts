@@ -1,13 +1,11 @@
 /** Files that the section `announce` names: read once with the config, by the roles that speak TLS, with located errors. */
-import { dirname, resolve } from 'node:path';
 import type { DraftAnnounce } from '../draft.js';
-import { UnreadableFile } from '../file.js';
 import { warnAboutCertificate } from '../l7/certificate-warnings.js';
-import { CertificateFault, loadCertificate } from '../l7/certificates.js';
+import { loadCertificate } from '../l7/certificates.js';
 import { readAuthorities } from '../l7/files.js';
+import { namedFiles } from '../named-files.js';
 import { quote } from '../path.js';
 import type { Report } from '../problems.js';
-import type { Secret } from '../secret.js';
 import type { RegionTls } from './types.js';
 
 /**
@@ -21,17 +19,7 @@ export function readRegionFiles(
   report: Report,
   warn: Report,
 ): RegionTls | undefined {
-  const read = (field: string, path: string | undefined, load: (path: string) => Secret) => {
-    if (path === undefined) return undefined;
-    const file = resolve(dirname(configFile), path);
-    try {
-      return load(file);
-    } catch (error) {
-      if (!(error instanceof UnreadableFile) && !(error instanceof CertificateFault)) throw error;
-      report([...at, field], `${quote(file)}: ${error.message}`);
-      return undefined;
-    }
-  };
+  const read = namedFiles(at, configFile, report);
   const own = read('certificate', certificate, (path) => {
     const place = [...at, 'certificate'];
     const loaded = loadCertificate(path);

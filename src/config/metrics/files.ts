@@ -1,11 +1,11 @@
 /** Files that a section `metrics` names: read once with the config, by the process that answers there, with located errors. */
-import { dirname, resolve } from 'node:path';
 import { METRICS_PASSWORD_BYTES_MAX } from '../../core/limits.js';
 import type { Draft, DraftMetrics } from '../draft.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from '../file.js';
 import { warnAboutCertificate } from '../l7/certificate-warnings.js';
-import { CertificateFault, loadCertificate } from '../l7/certificates.js';
+import { loadCertificate } from '../l7/certificates.js';
 import { readAuthorities } from '../l7/files.js';
+import { namedFiles } from '../named-files.js';
 import { quote } from '../path.js';
 import type { Report } from '../problems.js';
 import { Secret } from '../secret.js';
@@ -48,19 +48,7 @@ function readMetrics(
   report: Report,
   warn: Report,
 ): MetricsConfig | undefined {
-  let isWhole = true;
-  const read = (field: string, path: string | undefined, load: (path: string) => Secret) => {
-    if (path === undefined) return undefined;
-    const file = resolve(dirname(configFile), path);
-    try {
-      return load(file);
-    } catch (error) {
-      if (!(error instanceof UnreadableFile) && !(error instanceof CertificateFault)) throw error;
-      report([...at, field], `${quote(file)}: ${error.message}`);
-      isWhole = false;
-      return undefined;
-    }
-  };
+  const read = namedFiles(at, configFile, report);
   const own = read('certificate', certificate, (path) => {
     const loaded = loadCertificate(path);
     warnAboutCertificate(loaded, [...at, 'certificate'], warn);
@@ -75,7 +63,8 @@ function readMetrics(
       warn([...at, 'password_file'], `every user can access ${quote(path)}; run chmod 600 on it`);
     return new Secret(Buffer.from(line));
   });
-  if (!isWhole) return undefined;
+  const isLacking = (certificate && !own) || (caFile && !authorities) || (passwordFile && !password);
+  if (isLacking) return undefined;
   return {
     listen,
     tls: own && { certificate: own, authorities },
