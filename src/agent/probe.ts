@@ -14,6 +14,7 @@
  */
 import { request } from 'node:http';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { isRecord } from '../core/is-record.js';
 import { PROBE_SEEN_MAX, PROBE_WAIT_MS_MAX, PROBE_WAIT_MS_MIN } from '../core/limits.js';
 import { Pieces } from '../core/pieces.js';
 import { printable } from '../core/printable.js';
@@ -234,8 +235,4 @@ function isSeen(value: unknown): value is SeenProbe {
     PROBE_KINDS.includes(kind as ProbeKind) &&
     (name === undefined || (typeof name === 'string' && INTERFACE_PATTERN.test(name)))
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -5,6 +5,7 @@
 import { request } from 'node:http';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { isRecord } from '../core/is-record.js';
 import { FORWARDERS_HEARD_MAX, VIPS_MAX } from '../core/limits.js';
 import { Pieces } from '../core/pieces.js';
 import { printable } from '../core/printable.js';
@@ -252,10 +253,6 @@ function isForwarder(value: unknown): value is ForwarderReport {
   const { address, draining, agoMs, everyMs } = value;
   if (!isAddress(address)) return false;
   return typeof draining === 'boolean' && isCount(agoMs) && isCount(everyMs);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** @param names of what is counted */

@@ -9,7 +9,6 @@ import { L } from '../core/layout.gen.js';
 import { type CaptureRecord, SNAP_MAX } from './record.js';
 
 export const RECORD_HEADER_BYTES = L.SIZEOF_CAPTURE_RECORD;
-export const RECORD_BYTES_MAX = RECORD_HEADER_BYTES + 2 * SNAP_MAX;
 
 /** Of a whole record, a multiple of 8. */
 export function recordBytes(inSnap: number, outSnap: number): number {

@@ -103,7 +103,6 @@ export const LOG_EVENTS = {
   memory_full: 'A pool was in more states within a settle time than are remembered: the oldest made room.',
   memory_unused: 'The remembered state of a pool cannot be used any more.',
   metrics_failed: 'The process could not tell its metrics, and answers that it cannot.',
-  missed_unknown: 'libpcap does not say how many packets it missed.',
   monitor_lost: 'The program that follows routes and neighbours has ended and is started again.',
   narrow_path: 'The path to a backend is too narrow for wrapped full-sized packets.',
   new_addresses: 'This host has new addresses of backends, and the agent serves them now.',

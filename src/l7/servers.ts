@@ -3,6 +3,7 @@
  * the same or no longer has the server, and outlives reloads and restarts. Pure.
  */
 import type { L7Config, L7Server } from '../config/l7/types.js';
+import { isRecord } from '../core/is-record.js';
 import { L7_WEIGHT_MAX } from '../core/limits.js';
 
 export type ServerPatch = Partial<Pick<L7Server, 'state' | 'weight'>>;
@@ -105,8 +106,4 @@ export function readOverrides(value: unknown): ServerOverrides | undefined {
 
 function isWeight(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= L7_WEIGHT_MAX;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -5,6 +5,7 @@
 import type { NodeEvent } from '../api/api.js';
 import type { NodeStatus } from '../api/status.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { isRecord } from '../core/is-record.js';
 import { BACKENDS_MAX, POOLS_MAX, SERVICES_MAX } from '../core/limits.js';
 
 /** Undefined, or what is wrong: a place, and what stands there. */
@@ -42,22 +43,18 @@ function list(check: Check, most = LIST_MAX): Check {
 function fields(checks: Readonly<Record<string, Check>>): Check {
   const all = Object.entries(checks);
   return (value, place) => {
-    if (!isObject(value)) return `${place || 'it'} is no object`;
+    if (!isRecord(value)) return `${place || 'it'} is no object`;
     return firstOf(all, ([name, check]) => check(value[name], place === '' ? name : `${place}.${name}`));
   };
 }
 
 function named(check: Check, most: number): Check {
   return (value, place) => {
-    if (!isObject(value)) return `${place} is no object`;
+    if (!isRecord(value)) return `${place} is no object`;
     const all = Object.entries(value);
     if (all.length > most) return `${place} has more than ${most} entries`;
     return firstOf(all, ([, one], i) => check(one, `${place}[${i}]`));
   };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function firstOf<T>(
