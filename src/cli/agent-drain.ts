@@ -7,8 +7,8 @@ import { haveAllFollowed } from '../agent/followed.js';
 import { type AgentReport, fetchAgentReport } from '../agent/report.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { amount } from '../core/figures.js';
 import { ownAddresses } from './agent-report.js';
-import { amount } from './format.js';
 import { writeOut, writeResult } from './output.js';
 import { ProgressLine } from './progress-line.js';
 

@@ -1,6 +1,7 @@
 /** The agents of a pool's backends as text: in a cell what each has, below the table what is wrong, those with the same fault together. */
 import type { BackendStatus } from '../api/status.js';
-import { amount, someOf } from './format.js';
+import { amount } from '../core/figures.js';
+import { someOf } from './format.js';
 
 const NAMED = 3;
 

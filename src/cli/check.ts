@@ -6,7 +6,8 @@ import { warnAboutReversePath } from '../announce/reverse-path.js';
 import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.js';
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
 import { EXIT } from '../core/errors.js';
-import { aligned, amount, percent } from './format.js';
+import { amount, percent } from '../core/figures.js';
+import { aligned } from './format.js';
 import { drawL7Summary } from './l7-summary-text.js';
 import { warnAboutNarrowRoutes } from './narrow-routes.js';
 import {

@@ -1,6 +1,8 @@
 /** The differences between two nodes, as text. */
+
+import { amount, percent } from '../core/figures.js';
 import type { Difference, NodeDiff, PoolDiff, SlotDiff } from '../node/diff.js';
-import { amount, columns, percent } from './format.js';
+import { columns } from './format.js';
 
 /** Of one pool; nobody reads a thousand. */
 const DIFFERENCES_SHOWN = 20;

@@ -1,6 +1,7 @@
 /** `anyhop doctor`: finds what people get wrong on a host of the fleet, and says what mends it. */
 import { Command } from 'commander';
 import { EXIT } from '../core/errors.js';
+import { amount } from '../core/figures.js';
 import { printable } from '../core/printable.js';
 import { formatDuration } from '../core/time.js';
 import type { Check, Level } from '../doctor/check.js';
@@ -8,7 +9,7 @@ import { CHECKS } from '../doctor/checks.js';
 import { type Diagnosis, diagnose, worstOf } from '../doctor/diagnose.js';
 import { thisHost } from '../doctor/host.js';
 import { type DoctorPlaceOptions, doctorPlaceOptions, doctorPlaces } from './doctor-places.js';
-import { amount, labelled } from './format.js';
+import { labelled } from './format.js';
 import { configOption, isNamed, nodeOptions } from './options.js';
 import { writeResult } from './output.js';
 

@@ -1,9 +1,9 @@
 /** The progress of a backend's drain in each pool, from one status of the node to the next. Pure: drain.ts asks and waits. */
 import type { PoolChangeReport } from '../api/api.js';
 import type { DrainStatus, NodeStatus } from '../api/status.js';
+import { amount } from '../core/figures.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
-import { amount } from './format.js';
 
 /**
  * `waiting` in the queue, then `draining`. The end is one of: `drained` without a connection left, `cut_off` by the deadline,

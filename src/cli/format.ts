@@ -2,9 +2,6 @@
 import { listed } from '../core/listed.js';
 import { printable } from '../core/printable.js';
 
-// Beside these for everything that a command prints.
-export { amount, percent, short } from '../core/figures.js';
-
 /** Some of `names`, for a sentence (core/listed.ts). */
 export function someOf(names: readonly string[], max = 6): string {
   if (names.length === 0) return 'none';

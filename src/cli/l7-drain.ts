@@ -1,9 +1,9 @@
 /** `anyhop l7 drain` and `undrain`: this proxy host, or one server of an upstream. */
 import type { Command } from 'commander';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { amount } from '../core/figures.js';
 import type { L7Change, ServerTarget } from '../l7/api.js';
 import type { L7Status, ServerStatus } from '../l7/status.js';
-import { amount } from './format.js';
 import { type ChangeOptions, changeCommand, serverNow, serverTarget, tellChange } from './l7-change.js';
 import { askL7, l7Socket, tellL7 } from './l7-place.js';
 import { isNamed } from './options.js';

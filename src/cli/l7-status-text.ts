@@ -1,4 +1,6 @@
 /** The text of `anyhop l7 status`: problems stand out, and numbers are short. */
+
+import { amount, short } from '../core/figures.js';
 import { clockTime } from '../core/time.js';
 import type { Forwarder } from '../l7/forwarders.js';
 import type {
@@ -8,7 +10,7 @@ import type {
   ServerStatus,
   UpstreamStatus,
 } from '../l7/status.js';
-import { amount, columns, labelled, short, someOf } from './format.js';
+import { columns, labelled, someOf } from './format.js';
 
 /** Of a frontend with thousands of them. */
 const ROUTES_SHOWN_MAX = 50;

@@ -1,6 +1,7 @@
 /** What the tier does by a config, in a few lines, for `anyhop check` and `anyhop l7 check`. */
 import type { L7Summary } from '../config/summary.js';
-import { aligned, amount } from './format.js';
+import { amount } from '../core/figures.js';
+import { aligned } from './format.js';
 
 export function drawL7Summary({ frontends, upstreams }: L7Summary): string[] {
   return [

@@ -1,6 +1,8 @@
 /** Forwarding without a process, as text: that nobody is there comes first. */
+
+import { amount, short } from '../core/figures.js';
 import { clockTime } from '../core/time.js';
-import { amount, columns, labelled, short } from './format.js';
+import { columns, labelled } from './format.js';
 import type { LeftStatus } from './left-status.js';
 
 const RIGHT = new Set(['MTU', 'PACKETS', 'PACKETS/S', 'BITS/S']);

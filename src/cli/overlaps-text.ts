@@ -1,4 +1,6 @@
 /** The table of changes that overlap, for people: a line for each list of changes, and what two and three of them broke at most. */
+
+import { amount, percent } from '../core/figures.js';
 import { formatDuration } from '../core/time.js';
 import {
   OVERLAP_BACKENDS,
@@ -7,7 +9,7 @@ import {
   type OverlapResult,
 } from '../sim/overlaps.js';
 import { ANYHOP } from '../sim/scheme.js';
-import { amount, columns, percent } from './format.js';
+import { columns } from './format.js';
 
 export function overlapsText(
   results: readonly OverlapResult[],

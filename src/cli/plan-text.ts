@@ -1,12 +1,13 @@
 /** The effects of a change, as text: of two config files, or of a node's file and what is in force there. */
 
 import type { PlanReport } from '../api/api.js';
+import { amount, percent } from '../core/figures.js';
 import { clockTime, formatDuration } from '../core/time.js';
 import type { FlowPlan, PoolPlan, SlotCount } from '../pool/plan.js';
 import type { Evenness } from '../table/evenness.js';
 import { drawEffect, drawQueued } from './change-text.js';
 import type { FilePoolReport, FileReport } from './file-plan.js';
-import { amount, labelled, percent, someOf } from './format.js';
+import { labelled, someOf } from './format.js';
 
 type NodePoolPlan = PlanReport['pools'][number];
 type Row = readonly [label: string, value: string];

@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
+import { amount, percent } from '../core/figures.js';
 import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
 import { formatDuration } from '../core/time.js';
@@ -15,7 +16,7 @@ import { plotReport } from '../sim/plot.js';
 import { randomEvents } from '../sim/random-events.js';
 import { ANYHOP, ANYHOP_ALONE, PEERS, type Scheme } from '../sim/scheme.js';
 import { type SimReport, type SimRow, simulate } from '../sim/simulate.js';
-import { amount, columns, percent } from './format.js';
+import { columns } from './format.js';
 import { between } from './number.js';
 import { writeResult } from './output.js';
 import { overlapsText } from './overlaps-text.js';

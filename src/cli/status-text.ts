@@ -10,13 +10,14 @@ import type {
   Readiness,
   ServiceStatus,
 } from '../api/status.js';
+import { amount, short } from '../core/figures.js';
 import { STATES_REMEMBERED_MAX } from '../core/limits.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { drawAgent, drawAgents } from './agents-text.js';
 import { drawChecks } from './check-text.js';
 import { drainOf, drawDrain } from './drain-progress.js';
-import { amount, columns, labelled, short, someOf } from './format.js';
+import { columns, labelled, someOf } from './format.js';
 import { withoutUp } from './status-filter.js';
 
 const RIGHT = new Set(['SLOTS', 'PACKETS', 'PACKETS/S', 'BITS/S', 'WEIGHT']);

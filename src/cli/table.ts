@@ -3,13 +3,14 @@ import { Command, Option } from 'commander';
 import { nearest } from '../config/nearest.js';
 import type { Config, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
+import { amount, percent } from '../core/figures.js';
 import { statesOfConfig } from '../pool/states.js';
 import { type EligibilityMode, eligibility } from '../table/eligible.js';
 import { type Evenness, evenness } from '../table/evenness.js';
 import { buildStack, NONE } from '../table/layers.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
 import type { PoolState } from '../table/state.js';
-import { amount, labelled, percent, someOf } from './format.js';
+import { labelled, someOf } from './format.js';
 import { type ConfigOptions, configOption, loadFor } from './options.js';
 import { writeOut, writeResult } from './output.js';
 
