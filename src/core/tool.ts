@@ -68,10 +68,23 @@ function runWith(
       reject(cannotStart(program, cause as Error));
       return;
     }
+    const endedBy = (signal: NodeJS.Signals | null): AnyhopError =>
+      new AnyhopError(
+        'ERR_TOOL',
+        `${program} was ended by ${signal} (time limit ${formatDuration(timeoutMs)})`,
+      );
     let stdout = '';
     let stderr = '';
     // Not spawn's own time limit, which keeps the process alive when the program could not be started.
-    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      // It may be in the kernel, where no signal gets to it, or have children that hold its streams: nobody waits for those.
+      child.stdin?.destroy();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+      child.unref();
+      reject(endedBy('SIGKILL'));
+    }, timeoutMs);
     child.on('error', (cause) => {
       clearTimeout(timer);
       reject(cannotStart(program, cause));
@@ -79,13 +92,7 @@ function runWith(
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       if (code !== null) resolve({ code, stdout, stderr });
-      else
-        reject(
-          new AnyhopError(
-            'ERR_TOOL',
-            `${program} was ended by ${signal} (time limit ${formatDuration(timeoutMs)})`,
-          ),
-        );
+      else reject(endedBy(signal));
     });
     // Without free descriptors there are no streams, and the error comes in the next turn.
     child.stdin?.on('error', () => {}); // a program that ends without reading explains itself by its exit code

@@ -1,12 +1,12 @@
 /** Running the system's programs: what comes back, and what a user is told when one is missing or fails. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import type { AnyhopError } from '#anyhop/core/errors.js';
-import { requireTool, runTool } from '#anyhop/core/tool.js';
+import { limitedTool, requireTool, runTool } from '#anyhop/core/tool.js';
 
 test('a program gets its input and gives back output, messages and exit code', async () => {
   const script = 'cat; echo warned >&2; exit 3';
@@ -23,6 +23,23 @@ test('arguments reach a program as they are, through no shell', async () => {
 
 test('a program that does not read its input is no error', async () => {
   assert.equal((await runTool('true', [], 'x'.repeat(1_000_000))).code, 0);
+});
+
+test('a program whose children hold its streams keeps nobody waiting beyond its time limit', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'anyhop-tool-'));
+  const file = join(directory, 'pid');
+  try {
+    const limited = limitedTool({ timeoutMs: 500, outputCharsMax: 100 });
+    const startMs = performance.now();
+    await assert.rejects(
+      limited('sh', ['-c', 'sleep 60 & echo $! > "$0"; wait', file]),
+      /sh was ended by SIGKILL \(time limit 500ms\)/,
+    );
+    assert.ok(performance.now() - startMs < 30_000);
+  } finally {
+    process.kill(Number(readFileSync(file, 'utf8')));
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("what runs as `ip` is the system's own, whatever PATH says and whatever lies in the current directory", () => {

@@ -2,7 +2,7 @@
 import type { Check } from '../check.js';
 import { setSysctl } from '../mend.js';
 
-const SETTINGS = [
+export const SETTINGS = [
   {
     name: 'arp_ignore',
     good: 1,

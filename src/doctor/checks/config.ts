@@ -9,11 +9,12 @@ export const config: Check = {
   looks: 'The config file has no likely mistakes, and has not been changed since the node read it.',
   async run({ status, place, host }) {
     const { file, warnings } = place.config;
+    const take = place.where === 'backend' ? 'systemctl reload anyhop-agent' : 'anyhop plan && anyhop reload';
     const findings: Finding[] = warnings.map((warning) => ({
       level: 'warning',
       saw: formatProblem(warning),
       breaks: 'It is allowed, and most often a mistake: "anyhop check" says it too.',
-      mend: `edit ${file}; then: anyhop plan && anyhop reload`,
+      mend: `edit ${file}; then: ${take}`,
     }));
     const running = await status();
     const changedAt = host.changedAt(file);

@@ -1,6 +1,7 @@
 /** `ip addr add 203.0.113.10/24 dev lo` makes 256 addresses local, since lo takes all of a prefix for its own. */
 import { type RunTool, requireTool } from '../../core/tool.js';
 import type { Check } from '../check.js';
+import { setSysctl } from '../mend.js';
 
 interface Shown {
   readonly ifname: string;
@@ -26,7 +27,8 @@ export const vipAlone: Check = {
           level: 'warning',
           saw: `${local}/${prefixlen} is on lo (ip addr show dev lo)`,
           breaks: `All ${2 ** (32 - prefixlen)} addresses of that prefix end on this host: it answers no client that has one of them.`,
-          mend: `ip addr add ${local}/32 dev lo && ip addr del ${local}/${prefixlen} dev lo`,
+          // Without promote_secondaries, the other addresses of the prefix would go with the first one.
+          mend: `${setSysctl('net/ipv4/conf/lo/promote_secondaries', 1)} && ip addr add ${local}/32 dev lo && ip addr del ${local}/${prefixlen} dev lo`,
         },
       ];
     });
