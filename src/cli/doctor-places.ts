@@ -1,12 +1,12 @@
 /**
  * What this host is, for `anyhop doctor`: by the addresses that it has, of those in the config.
  *
- *   forwarder   it has an address of node.source, or a node runs here
+ *   forwarder   it has an address of node.source, or a node runs here: one of another network namespace may have its socket here, too
  *   backend     it has the address of a backend; its interface is the one with that address
  *   proxy       it is such a backend, of a pool that the section l7 serves
  *   router      none of these, and --as says so
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import { readInForce } from '../api/in-force.js';
 import type { NodeStatus } from '../api/status.js';
@@ -58,7 +58,8 @@ export async function doctorPlaces(
   const fleet = loadFor('pools', options);
   const devices = await readDevices(host);
   const here = targetsOf(fleet).filter(({ address }) => devices.has(address.text));
-  const roles = options.as ?? rolesOf(options, fleet, here, devices, running !== undefined);
+  const roles =
+    options.as ?? rolesOf(options, fleet, here, devices, running !== undefined && runsHere(running));
   if (roles.length === 0) {
     throw new AnyhopError('ERR_USAGE', `this host is neither a forwarder nor a backend of ${fleet.file}`, {
       hint:
@@ -158,6 +159,15 @@ function hasSource({ config, name }: DoctorPlaceOptions, devices: ReadonlyMap<st
 function servesL7({ l7, services }: LoadedConfig, here: readonly Target[]): boolean {
   const served = new Set((l7?.frontends ?? []).flatMap(({ binds }) => binds.map(({ service }) => service)));
   return services.some(({ name, pool }) => served.has(name) && here.some((one) => one.pool === pool));
+}
+
+/** Whether a node is of this network namespace, as far as one can tell. */
+function runsHere({ pid }: NodeStatus): boolean {
+  try {
+    return statSync(`/proc/${pid}/ns/net`).ino === statSync('/proc/self/ns/net').ino;
+  } catch {
+    return true;
+  }
 }
 
 function targetsOf({ pools }: LoadedConfig): Target[] {

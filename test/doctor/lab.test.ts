@@ -59,6 +59,16 @@ test('the doctor names each fault that is made on purpose, and nothing else', {
       const config = lab.nodeFile(0);
       assert.deepEqual(places, [{ where: 'forwarder', name: 'edge-1', interface: HOST_LINK, config }]);
     });
+    await t.test(
+      'a backend is no forwarder because the socket of a node elsewhere can be seen there',
+      async () => {
+        const { places } = await shows(webDoctor, { socket: lab.socket(0) }, [], 'web');
+        assert.deepEqual(
+          places.map(({ where }) => where),
+          ['backend'],
+        );
+      },
+    );
     const aboutWeb2 = { ...onEdge, backend: 'web-2' };
     const faults = {
       edge: forwarderFaults(lab, node, agents[1], aboutWeb2),

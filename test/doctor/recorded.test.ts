@@ -171,6 +171,21 @@ describe('the doctor on recorded hosts', () => {
     });
   }
 
+  it('says what a backend that is down means for its pool, and how to find the step that fails', async () => {
+    const down = async (mode: string) => {
+      const findings = await found('forwarder', undefined, { pools: [poolWithDown(mode)] });
+      return findings.map(({ check, level, breaks, mend }) => [check, level, breaks, mend]);
+    };
+    const mend =
+      'on the backend: anyhop doctor; which step fails: anyhop trace 203.0.113.10:80 --backend web-1';
+    const [one] = await down('normal');
+    assert.deepEqual(one, ['backends', 'warning', one![2], mend]);
+    assert.match(one![2]!, /no new connections/);
+    const [none] = await down('all_down');
+    assert.deepEqual(none, ['backends', 'error', none![2], mend]);
+    assert.match(none![2]!, /all are tried/);
+  });
+
   it('has a test for every tree', () => {
     assert.deepEqual(
       readdirSync('test/doctor/recorded/faults').sort(),
@@ -179,7 +194,12 @@ describe('the doctor on recorded hosts', () => {
   });
 });
 
-type How = Pick<Fault, 'engine' | 'config' | 'isStopped'>;
+type How = Pick<Fault, 'engine' | 'config' | 'isStopped'> & { readonly pools?: readonly object[] };
+
+function poolWithDown(mode: string): object {
+  const backend = { name: 'web-1', address: '10.1.0.11', health: 'down', reachable: true, nextHop: {} };
+  return { name: 'web', mode, backends: [backend] };
+}
 
 async function found(on: 'forwarder' | 'backend', fault?: string, how: How = {}) {
   const host = recordedHost(on, fault);
@@ -190,7 +210,7 @@ async function found(on: 'forwarder' | 'backend', fault?: string, how: How = {})
 
 function placeOf(
   on: 'forwarder' | 'backend',
-  { engine = 'xdp', config: text = CONFIG, isStopped }: How,
+  { engine = 'xdp', config: text = CONFIG, isStopped, pools = [] }: How,
 ): Place {
   const config = parseConfig(text, 'a.yaml', { role: 'run', env: {} });
   const targets = config.pools.flatMap(({ name: pool, backends }) =>
@@ -215,7 +235,7 @@ function placeOf(
     config: { file: 'a.yaml', loadedAt: '2026-01-02T03:04:05.678Z' },
     engine: { name: engine },
     image: {},
-    pools: [],
+    pools,
   } as unknown as NodeStatus;
   return {
     where: on,
