@@ -61,6 +61,20 @@ describe('the page', { skip }, () => {
     await server?.close();
   });
 
+  it('claims nothing while no node has answered', async () => {
+    const early = await openPage(browser);
+    await early.page.route('**/api/stream', () => undefined);
+    await early.page.goto(server.url);
+    await early.page.getByText('Waiting for the node.').waitFor();
+    await early.page.locator('#trouble .empty').waitFor({ state: 'attached' });
+    assert.equal(await early.page.locator('.empty:visible, button.plain:visible').count(), 0);
+    const line = "getComputedStyle(document.getElementById('sentence')).borderLeftColor";
+    const undecided = await early.page.evaluate(line);
+    await early.page.evaluate("document.getElementById('sentence').dataset.state = 'good'");
+    assert.notEqual(await early.page.evaluate(line), undecided, 'no colour of health');
+    await early.page.close();
+  });
+
   it('says in one sentence that all is well, and shows what others wrote as text', async () => {
     await page.getByText('All 60 backends up.').waitFor({ timeout: LATE_MS });
     assert.equal(await text('#age'), 'live');

@@ -49,6 +49,7 @@ export class Health {
     const here = store.get<HereCard>('here');
     const summary = store.get<SummaryCard>('summary');
     if (here === undefined || summary === undefined) return;
+    setData(document.documentElement, 'waiting', undefined);
     this.#name(here.node, store.get<NodeCard>(`node/${here.nodes[0]}`));
     setText(byId('sentence'), headline(summary));
     setData(byId('sentence'), 'state', STATES[summary.level]);

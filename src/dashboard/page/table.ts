@@ -64,7 +64,7 @@ export class Table<R> {
     table.append(make('thead', {}, make('tr', {}, ...this.#heads)), this.#body);
     this.#scroll = make('div', { class: 'scroll' }, table);
     this.#empty = make('p', { class: 'empty' }, options.empty);
-    this.#pager = make('div', { class: 'controls' }, this.#back, this.#position, this.#next);
+    this.#pager = make('div', { class: 'controls', hidden: '' }, this.#back, this.#position, this.#next);
     this.#back.addEventListener('click', () => this.#turn(-1));
     this.#next.addEventListener('click', () => this.#turn(1));
     this.element = make('div', {}, ...this.#filterField(), this.#scroll, this.#empty, this.#pager);
