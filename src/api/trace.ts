@@ -11,6 +11,8 @@ export interface TraceQuestion extends Flow {
 export interface TraceReport extends Moment {
   readonly engine: string;
   readonly interface: string;
+  /** Of the node's process; absent in a node of a former version. */
+  readonly pid?: number;
   /** `ADDRESS:PORT`; the port is another than the asked one where a backend was asked for and one was found. */
   readonly source: string;
   readonly destination: string;

@@ -6,7 +6,7 @@
  *   proxy       it is such a backend, of a pool that the section l7 serves
  *   router      none of these, and --as says so
  */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import { readInForce } from '../api/in-force.js';
 import type { NodeStatus } from '../api/status.js';
@@ -23,6 +23,7 @@ import { asStatus } from '../view/shape.js';
 import { ask, findSocket, isAnswered, isNobody, socketOption } from './control-client.js';
 import { loadL7 } from './l7-place.js';
 import { type ConfigOptions, hostInterfaces, loadFor, type NodeOptions } from './options.js';
+import { isInThisNetwork } from './same-network.js';
 
 export interface DoctorPlaceOptions extends ConfigOptions, NodeOptions {
   readonly as?: readonly Where[];
@@ -59,7 +60,8 @@ export async function doctorPlaces(
   const devices = await readDevices(host);
   const here = targetsOf(fleet).filter(({ address }) => devices.has(address.text));
   const roles =
-    options.as ?? rolesOf(options, fleet, here, devices, running !== undefined && runsHere(running));
+    options.as ??
+    rolesOf(options, fleet, here, devices, running !== undefined && isInThisNetwork(running.pid));
   if (roles.length === 0) {
     throw new AnyhopError('ERR_USAGE', `this host is neither a forwarder nor a backend of ${fleet.file}`, {
       hint:
@@ -159,15 +161,6 @@ function hasSource({ config, name }: DoctorPlaceOptions, devices: ReadonlyMap<st
 function servesL7({ l7, services }: LoadedConfig, here: readonly Target[]): boolean {
   const served = new Set((l7?.frontends ?? []).flatMap(({ binds }) => binds.map(({ service }) => service)));
   return services.some(({ name, pool }) => served.has(name) && here.some((one) => one.pool === pool));
-}
-
-/** Whether a node is of this network namespace, as far as one can tell. */
-function runsHere({ pid }: NodeStatus): boolean {
-  try {
-    return statSync(`/proc/${pid}/ns/net`).ino === statSync('/proc/self/ns/net').ino;
-  } catch {
-    return true;
-  }
 }
 
 function targetsOf({ pools }: LoadedConfig): Target[] {

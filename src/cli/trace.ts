@@ -14,6 +14,7 @@ import { loadRawSockets } from '../underlay/raw-socket.js';
 import { ask, findSocket, socketOption } from './control-client.js';
 import { between } from './number.js';
 import { writeResult } from './output.js';
+import { isInThisNetwork } from './same-network.js';
 import { drawTraces } from './trace-text.js';
 
 interface TraceOptions {
@@ -109,6 +110,10 @@ async function traceAll(given: readonly Endpoint[], options: TraceOptions): Prom
   };
   // The node's addresses are known once it was asked; any source will do for that.
   const first = await askFor(client ?? { address: vip.address, port: PORT_FIRST });
+  if (!isInThisNetwork(first.pid))
+    throw new AnyhopError('ERR_USAGE', `${first.node} runs in another network namespace than this command`, {
+      hint: `Probes would take other ways. Run it there: nsenter --net --target ${first.pid} anyhop trace ...`,
+    });
   const prober = await openProber(first, vip);
   try {
     const isVipLocal = (await localAmong([vip.address])).has(vip.address.text);

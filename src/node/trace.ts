@@ -41,6 +41,7 @@ export async function traceReport(
     destination: formatEndpoint(destination),
     answer,
     ...(frame && { frame: Buffer.from(frame).toString('hex') }),
+    pid: process.pid,
     ...(node.source4 && { source4: node.source4.text }),
     ...(node.source6 && { source6: node.source6.text }),
     agentPort: agent?.reportPort ?? AGENT_REPORT_PORT_DEFAULT,

@@ -56,9 +56,20 @@ function decisionStep(
 ): Step {
   const { verdict, meaning, service, slot, slots, owner } = answer;
   if (wanted !== undefined && backend === undefined && backends.length > 0)
-    return { step: 'decide', state: 'failed', text: `the pool of ${destination} has no backend ${wanted}` };
+    return {
+      step: 'decide',
+      state: 'failed',
+      text: `the pool of ${destination} has no backend ${wanted}`,
+      mend: `anyhop status --service ${service} lists its backends`,
+    };
   if (slot === undefined || owner === undefined || backends.length === 0)
-    return { step: 'decide', state: 'failed', text: `${verdict}: ${meaning}`, facts: { verdict } };
+    return {
+      step: 'decide',
+      state: 'failed',
+      text: `${verdict}: ${meaning}`,
+      mend: 'anyhop status lists the services of this node, with VIPs and ports',
+      facts: { verdict },
+    };
   const place = `service ${service}, slot ${slot} of ${slots}`;
   const facts = { verdict, service, slot, owner, source };
   if (wanted === undefined || owner === wanted) {

@@ -61,7 +61,7 @@ function refusedStep({ why, message }: ProbeRefused, { outer, address, isAnswere
     step,
     state: isAnswered ? 'note' : 'failed',
     text: `${message}${isAnswered ? '; its program on the interface delivers all the same' : ''}`,
-    mend: `on ${address}: systemctl status anyhop-agent, or: anyhop agent --check`,
+    mend: `${isAnswered ? '' : `is the host there (ping ${address})? If so, `}on ${address}: systemctl status anyhop-agent, or: anyhop agent --check`,
   };
 }
 

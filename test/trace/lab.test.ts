@@ -40,14 +40,18 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
   );
   after(() => lab?.close(), { timeout: TIMEOUT_MS });
 
-  const printed = (...args: string[]): Promise<{ readonly code: number; readonly out: string }> => {
-    const argv = inNamespace(lab.forwarders[0]!.namespace, [process.execPath, PROGRAM, 'trace', ...args]);
+  const printedIn = (
+    namespace: string,
+    ...args: string[]
+  ): Promise<{ readonly code: number; readonly out: string }> => {
+    const argv = inNamespace(namespace, [process.execPath, PROGRAM, 'trace', ...args]);
     return new Promise((resolve) => {
       execFile(argv[0]!, [...argv.slice(1), '--socket', lab.socket(0)], (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code), out: out + err });
       });
     });
   };
+  const printed = (...args: string[]) => printedIn(lab.forwarders[0]!.namespace, ...args);
   const traced = async (...args: string[]): Promise<TraceResult> => {
     const { out, code } = await printed(...args, '--json');
     assert.ok(out.startsWith('{'), out);
@@ -227,14 +231,17 @@ describe('a trace', { skip: missingForLab(['nft'])?.message ?? false }, () => {
   test('refuses what it cannot trace with exit code 2, and says what the node would drop', {
     timeout: TIMEOUT_MS,
   }, async () => {
-    const [families, nonsense, dropped, none] = await Promise.all([
+    const [elsewhere, families, nonsense, dropped, none] = await Promise.all([
+      printedIn(lab.router, CLIENT4, `${VIP4}:80`),
       printed(CLIENT4, `[${VIP6}]:80`),
       printed('nonsense'),
       traced(CLIENT4, `${VIP4}:81`),
       traced(`${VIP4}:80`, '--backend', 'web-9'),
     ]);
-    assert.deepEqual([families.code, nonsense.code], [2, 2]);
+    assert.deepEqual([elsewhere.code, families.code, nonsense.code], [2, 2, 2]);
+    assert.match(elsewhere.out, /^anyhop: edge-1 runs in another network namespace .*\n.*--target \d+ /);
     assert.match(stepsOf(dropped)['decide']!.text, /^drop_no_service: /);
+    assert.match(stepsOf(dropped)['decide']!.mend!, /anyhop status/);
     assert.match(stepsOf(none)['decide']!.text, /has no backend web-9/);
   });
 });

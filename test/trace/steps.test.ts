@@ -154,7 +154,7 @@ describe('what an agent tells', () => {
 
   it('is missing for a reason, which is a failure only when no answer came either', () => {
     for (const [why, mend] of [
-      ['absent', /systemctl status anyhop-agent/],
+      ['absent', /ping 10\.1\.0\.11\)\? .*systemctl status anyhop-agent/],
       ['stranger', /add 10\.0\.0\.1 to agent\.forwarders/],
     ] as const) {
       const refusal = new ProbeRefused(why, 'the agent at 10.1.0.11:9611 says no');
