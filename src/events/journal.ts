@@ -66,10 +66,13 @@ export class EventJournal {
     this.#retryMs = options.retryMs ?? RETRY_EVERY_MS;
   }
 
-  /** Returns at once. */
-  add(event: NodeEvent): void {
+  /** Returns at once. @param isMust it is kept whatever happens beside it: one of the few that a process has */
+  add(event: NodeEvent, isMust = false): void {
     const isRoom = this.#waitingBytes < EVENTS_WAITING_BYTES_MAX;
-    if (isRoom && this.#budget.take(performance.now())) this.#push(event);
+    if (isMust) {
+      this.#pushLeftOut();
+      this.#push(event);
+    } else if (isRoom && this.#budget.take(performance.now())) this.#push(event);
     else this.#leftOut++;
     this.#arm();
   }
@@ -102,6 +105,12 @@ export class EventJournal {
     this.#waitingBytes += line.length;
   }
 
+  #pushLeftOut(): void {
+    if (this.#leftOut === 0) return;
+    this.#push(leftOutEvent(this.#leftOut, this.#options.now?.() ?? new Date()));
+    this.#leftOut = 0;
+  }
+
   #arm(): void {
     if (this.#isClosed || this.#timer !== undefined || this.#writing !== undefined) return;
     const everyMs = this.#problem === undefined ? this.#everyMs : this.#retryMs;
@@ -114,10 +123,7 @@ export class EventJournal {
 
   /** Never throws. */
   async #write(): Promise<void> {
-    if (this.#leftOut > 0 && this.#waitingBytes < EVENTS_WAITING_BYTES_MAX) {
-      this.#push(leftOutEvent(this.#leftOut, this.#options.now?.() ?? new Date()));
-      this.#leftOut = 0;
-    }
+    if (this.#waitingBytes < EVENTS_WAITING_BYTES_MAX) this.#pushLeftOut();
     if (this.#waitingBytes === 0) return;
     this.#wroteMs = performance.now();
     try {

@@ -53,7 +53,7 @@ export class EventStore {
   note(level: EventLevel, event: LogEventName, text: string): void {
     const made: NodeEvent = makeEvent(this.#now(), level, event, text);
     this.#ring.add(made);
-    this.#journal.add(made);
+    this.#journal.add(made, event === STARTED || event === ENDED);
   }
 }
 

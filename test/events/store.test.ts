@@ -225,6 +225,23 @@ describe('the events of a process', () => {
     assert.match(left.message, new RegExp(`^${flood - (read.length - 1)} more events happened before this`));
   });
 
+  it('of a flood still have the end of the process, which so does not look killed', async () => {
+    const place = fresh();
+    const store = new EventStore(options(place));
+    const log = store.recorded(silent);
+    for (let i = 0; i < EVENTS_BURST_MAX + 10; i++) log.warn({ event: 'health' }, String(i));
+    await store.close();
+    assert.deepEqual(
+      kept(place)
+        .slice(-2)
+        .map(({ event }) => event),
+      ['events_left_out', 'process_ended'],
+    );
+    const next = new EventStore(options(place));
+    assert.match(next.report().events.at(-1)!.message, /^anyhop \S+ starts, process \d+$/);
+    await next.close();
+  });
+
   it('cost nothing but themselves when they cannot be written, which is said once', async () => {
     const place = fresh();
     writeFileSync(place, 'a file');
