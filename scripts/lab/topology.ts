@@ -37,7 +37,7 @@ export const HOST_LINK = 'eth0';
 /** Of a forwarder that has two. */
 const SECOND_LINK = 'eth1';
 
-const PASS_PROGRAM = fileURLToPath(new URL('../../../dist/native/pass.bpf.o', import.meta.url));
+export const PASS_PROGRAM = fileURLToPath(new URL('../../../dist/native/pass.bpf.o', import.meta.url));
 /** Unlike those of the router's ports: where the two ends of a veth pair have the same, "running" is told a second late. */
 const HOST_LINK_INDEX = 1_000;
 /** Of the router's routing tables the one for what a plain router sends back. */
