@@ -4,6 +4,7 @@
  * last one stays in force, and the next change tries again.
  */
 import type { NodeConfig } from '../config/types.js';
+import { amount } from '../core/figures.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
@@ -141,7 +142,7 @@ export class Forwarding {
         owners: tables.ownersDigest,
         alternates: tables.alternatesDigest,
       } as const;
-      const text = `pool ${pool}: ${state.length} backends`;
+      const text = `pool ${pool}: ${amount(state.length, 'backend')}`;
       if (tables.mode === 'normal') this.#log.info(fields, text);
       else this.#log.warn(fields, `${text}; ${MODES[tables.mode]}`);
     }

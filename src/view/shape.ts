@@ -96,7 +96,15 @@ const backend = fields({
       done: flag,
     }),
   ),
-  agent: optional(fields({ reachable: flag, at: text, why: optional(text), connections: optional(count) })),
+  agent: optional(
+    fields({
+      reachable: flag,
+      at: text,
+      why: optional(text),
+      connections: optional(count),
+      missingVips: optional(list(text)),
+    }),
+  ),
   checks: optional(list(fields({ name: text, last: optional(fields({ at: text, tookMs: count })) }))),
   ...traffic,
 });

@@ -208,6 +208,10 @@ function ofBackends(rows: readonly BackendRow[]): Trouble[] {
     rows.filter(({ agent }) => agent?.reachable === false),
     ({ pool }) => pool,
   );
+  const lacking = groupedBy(
+    rows.filter(({ agent }) => agent?.reachable && (agent.missingVips ?? []).length > 0),
+    ({ pool, agent }) => `${pool} ${agent!.missingVips!.join(' ')}`,
+  );
   return [
     ...[...down.values()].map((some): Trouble => {
       const [{ pool, state, sinceMs, downOn, nodes, reason }] = some;
@@ -225,6 +229,13 @@ function ofBackends(rows: readonly BackendRow[]): Trouble[] {
       const names = some.map(({ name }) => name);
       const text = `${pool}: no answer from the ${names.length === 1 ? 'agent' : 'agents'} of ${listed(names)}: ${some[0].agent?.why ?? 'no reason is known'}`;
       return { level: 'warn', kind: 'agent_silent', text, pool, backend: names[0] };
+    }),
+    ...[...lacking.values()].map((some): Trouble => {
+      const [{ pool, agent }] = some;
+      const names = some.map(({ name }) => name);
+      const hosts = names.length === 1 ? 'host' : 'hosts';
+      const text = `${pool}: VIP ${listed(agent!.missingVips!)} is not on the ${hosts} of ${listed(names)}, which ${names.length === 1 ? 'drops' : 'drop'} its packets`;
+      return { level: 'warn', kind: 'vip_missing', text, pool, backend: names[0] };
     }),
     ...[...draining.values()].map((some): Trouble => {
       const [{ pool, drain }] = some;

@@ -11,7 +11,7 @@ import { missingForIsolation } from '../isolation.js';
 
 const PAGE = 'docs/getting-started.md';
 const MACHINES = ['client', 'router', 'edge', 'web'];
-const WALK_MS_MAX = 60_000;
+const WALK_MS_MAX = 120_000;
 const END = '@@ end of block';
 
 const lab = newLabName();

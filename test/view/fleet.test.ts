@@ -51,6 +51,17 @@ test('backends of a pool that are down for the same reason are one trouble', () 
   assert.deepEqual(texts(nodes), ['warn web: web-1, web-2, web-3 and 2 more are down: connection refused']);
 });
 
+test('a VIP that hosts do not have is a trouble beside what their checks say', () => {
+  const agent = { reachable: true, at: '2024', missingVips: ['203.0.113.10'] };
+  const nodes = [
+    seen('edge-1', web(down('web-1', { agent }), backendStatus('web-2', { agent }), backendStatus('web-3'))),
+  ];
+  assert.deepEqual(texts(nodes), [
+    'warn web: web-1 is down for 12 s: connection refused',
+    'warn web: VIP 203.0.113.10 is not on the hosts of web-1, web-2, which drop its packets',
+  ]);
+});
+
 test('a backend without a next hop is unreachable, and the next hop says why', () => {
   const lost = backendStatus('web-1', { reachable: false, nextHop: { missing: 'no route covers it' } });
   const [row] = fleetView([seen('edge-1', web(lost, backendStatus('web-2')))], NOW).backends;
