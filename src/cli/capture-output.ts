@@ -157,23 +157,32 @@ function standardOutput(signal: AbortSignal): Target {
 }
 
 async function fileTarget(path: string, replaces: boolean): Promise<Target> {
-  // No link is followed: a capture of root's may stand in a directory of others.
+  // No link is followed: a capture of root's may stand in a directory of others. A pipe that nobody reads would be waited for without end.
   const flags =
     constants.O_WRONLY |
     constants.O_CREAT |
     constants.O_NOFOLLOW |
+    constants.O_NONBLOCK |
     (replaces ? constants.O_TRUNC : constants.O_EXCL);
   let file: FileHandle;
   try {
     file = await open(path, flags, FILE_MODE);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENXIO') throw noFile(path);
     if (code === 'EEXIST')
       throw new AnyhopError('ERR_USAGE', `${path} is there already`, {
         hint: 'Name another file, or add --force.',
       });
     throw fileError(path, error);
   }
+  const status = await file.stat();
+  if (!status.isFile()) {
+    await file.close();
+    throw noFile(path);
+  }
+  // Of one that was there: it is to be this user's alone, too.
+  if (status.uid === process.geteuid?.()) await file.chmod(FILE_MODE);
   return {
     async write(bytes) {
       try {
@@ -184,6 +193,12 @@ async function fileTarget(path: string, replaces: boolean): Promise<Target> {
     },
     close: () => file.close(),
   };
+}
+
+function noFile(path: string): AnyhopError {
+  return new AnyhopError('ERR_USAGE', `${path} is no regular file`, {
+    hint: `Write to standard output: anyhop capture -w - > ${path}`,
+  });
 }
 
 function fileError(name: string, cause: unknown): AnyhopError {
