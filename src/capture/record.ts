@@ -120,6 +120,11 @@ export interface CaptureSource {
   read(waitMs: number): Promise<readonly CaptureRecord[] | undefined>;
   /** Records that found no room since `arm`, as far as is known. */
   readonly lost: number;
+  /**
+   * For how long packets may have gone by without being recorded or counted as lost: the reader stood still for longer than a lease, or another
+   * program took the place of the one that was captured. Absent where that cannot be.
+   */
+  readonly blindMs?: number;
   /** Ends recording, and waits until it has; also after a failure. */
   close(): Promise<void>;
 }

@@ -31,6 +31,8 @@ export interface SessionOptions {
   readonly source: CaptureSource;
   /** Of the expression, by the first names. */
   readonly compiled: Compiled;
+  /** The same by other names: backends come and go while it runs. May throw: then what was decided by before is kept. */
+  readonly again?: (names: CaptureNames) => Compiled;
   readonly names: CaptureNames;
   readonly sink: CaptureSink;
   readonly sample: number;
@@ -52,6 +54,8 @@ export interface Summary {
   /** Of these, sent on. */
   readonly sent: number;
   readonly lost: number;
+  /** As of the source. */
+  readonly blindMs: number;
   /** Packets by verdict number. */
   readonly verdicts: ReadonlyMap<number, number>;
 }
@@ -63,6 +67,7 @@ export async function capture(options: SessionOptions): Promise<Summary> {
   const verdicts = new Map<number, number>();
   const fields = new PacketFields();
   let { names } = options;
+  let { decide } = compiled;
   let namedUntil = names.generation;
   let packets = 0;
   let sent = 0;
@@ -81,12 +86,12 @@ export async function capture(options: SessionOptions): Promise<Summary> {
         break;
       }
       for (const record of records) {
-        if (!compiled.decide(record, fields.read(record.inBytes, 0, record.inBytes.length, source.point)))
-          continue;
         if (record.generation > namedUntil) {
           names = await source.names();
           namedUntil = Math.max(record.generation, names.generation); // once for each, whatever they are
+          decide = decideBy(names, options) ?? decide;
         }
+        if (!decide(record, fields.read(record.inBytes, 0, record.inBytes.length, source.point))) continue;
         const wait = sink.write(record, record.timeNs + offsetNs, names);
         if (wait !== undefined) await wait;
         packets++;
@@ -109,7 +114,7 @@ export async function capture(options: SessionOptions): Promise<Summary> {
     if (!(error instanceof SinkGone)) throw error;
     why = 'reader';
   }
-  const { lost } = source;
+  const { lost, blindMs = 0 } = source;
   return {
     why: why ?? 'source',
     startNs,
@@ -117,8 +122,17 @@ export async function capture(options: SessionOptions): Promise<Summary> {
     packets,
     sent,
     lost,
+    blindMs,
     verdicts,
   };
+}
+
+function decideBy(names: CaptureNames, { again }: SessionOptions): Compiled['decide'] | undefined {
+  try {
+    return again?.(names).decide;
+  } catch {
+    return undefined; // what the expression names is gone: its numbers are not given to others
+  }
 }
 
 /** From CLOCK_MONOTONIC to the time of day. */

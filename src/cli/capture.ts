@@ -115,6 +115,7 @@ async function run(text: string, options: CaptureOptions, isConfigNamed: boolean
     const session = {
       source,
       compiled,
+      again: (newer: typeof names) => compile(expression, newer, source.point),
       names,
       sink: output,
       sample,
@@ -153,15 +154,22 @@ function limits({ count, for: forMs, sample }: CaptureOptions): string {
   return `${some}; ends after ${amount(count, 'packet')} or ${formatDuration(forMs)}, or at Ctrl-C`;
 }
 
-function describe({ startNs, endNs, packets, lost, verdicts }: Summary, { point }: CaptureSource): string {
+function describe(
+  { startNs, endNs, packets, lost, blindMs, verdicts }: Summary,
+  { point }: CaptureSource,
+): string {
   const known = verdictsOf(point);
   const byVerdict = [...verdicts]
     .sort(([, a], [, b]) => b - a)
     .map(([verdict, count]) => `${known[verdict]?.name ?? verdict} ${count}`);
   const seconds = Number((endNs - startNs) / 1_000_000n) / 1000;
   const found = `${amount(packets, 'packet')} in ${seconds.toFixed(1)} s${packets === 0 ? '' : `: ${someOf(byVerdict, 30)}`}`;
-  if (lost === 0) return `${found}; none lost`;
-  return `${found}; ${lost} lost, because they came faster than they were read: take a narrower filter, --sample or a smaller --snaplen`;
+  const blind =
+    blindMs === 0
+      ? ''
+      : `; nothing was recorded for ${formatDuration(Math.ceil(blindMs))}, while another program took over or this process stood still`;
+  if (lost === 0) return `${found}; ${blindMs === 0 ? 'none lost' : 'none lost else'}${blind}`;
+  return `${found}; ${lost} lost, because they came faster than they were read: take a narrower filter, --sample or a smaller --snaplen${blind}`;
 }
 
 function duration(text: string): number {

@@ -22,6 +22,8 @@ import type { CaptureRing } from '../ffi/capture-ring.js';
 import type { CaptureMaps } from './capture-maps.js';
 
 const RENEW_MS = 250;
+/** ANYHOP_CAPTURE_LEASE_NS. */
+const LEASE_MS = 1000;
 /** Of looks at the ring while it is empty: at a million records a second it fills within 14 ms. */
 const POLL_MS = 4;
 
@@ -52,6 +54,9 @@ export class PinnedCapture implements CaptureSource {
   /** Records of the program before. */
   #rest: CaptureRecord[] = [];
   #lostBefore = 0;
+  #blindMs = 0;
+  /** When the program in force was armed for certain. */
+  #armedMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #failure: { readonly error: unknown } | undefined;
 
@@ -72,6 +77,7 @@ export class PinnedCapture implements CaptureSource {
         hint: 'See what is on it: ip -details link show',
       });
     }
+    this.#armedMs = performance.now();
     this.#timer = setInterval(() => this.#look(), RENEW_MS);
   }
 
@@ -92,6 +98,10 @@ export class PinnedCapture implements CaptureSource {
     return this.#lostBefore + (this.#ring?.lost() ?? 0);
   }
 
+  get blindMs(): number {
+    return this.#blindMs;
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#letGo();
@@ -103,11 +113,17 @@ export class PinnedCapture implements CaptureSource {
 
   /** Renews the lease, and follows the program in force. */
   #look(): void {
+    const sinceMs = performance.now() - this.#armedMs;
     try {
       if (this.#isReplaced()) {
         this.#letGo();
         this.#take();
-      } else this.#ring?.extend();
+        this.#blindMs += sinceMs; // it may have been at any moment since
+      } else {
+        this.#ring?.extend();
+        this.#blindMs += Math.max(0, sinceMs - LEASE_MS);
+      }
+      this.#armedMs = performance.now();
     } catch (error) {
       this.#failure = { error };
       clearInterval(this.#timer);

@@ -11,6 +11,8 @@ import { AGENT_VERDICTS, L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
 import type { Descriptor } from '#anyhop/ffi/descriptor.js';
 import { addressFromBytes, parseAddress } from '#anyhop/packet/address.js';
+import { PinnedCapture } from '#anyhop/pins/capture.js';
+import { CaptureMaps } from '#anyhop/pins/capture-maps.js';
 import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../../scripts/native/forwarder.js';
 import { inner4, judge, loadAgent, outer4, wrapped, wrappedBytes } from '../agent/fixture.js';
 import { framesFor } from '../differential/packets.js';
@@ -198,6 +200,31 @@ describe('a capture of the forwarding program', { skip: missingForIsolation('tas
       assert.equal(other.take().length, 1);
     } finally {
       other.close();
+    }
+  });
+
+  it('tells for how long nothing was recorded, when its reader stood still or another program took over', async () => {
+    captured.disarm();
+    let programId = 1;
+    const reader = new PinnedCapture({
+      point: 'forwarder',
+      interface: 'eth0',
+      description: 'a test',
+      names: async () => ({ generation: 0, services: [], backends: [] }),
+      find: () => ({ programId, maps: CaptureMaps.of(forwarder.object) }),
+    });
+    try {
+      await reader.arm({ sample: 1, snapLength: 64 });
+      assert.equal(reader.blindMs, 0);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
+      await reader.read(300);
+      const stood = reader.blindMs;
+      assert.ok(stood >= 450, `${stood} ms`);
+      programId++;
+      await reader.read(600);
+      assert.ok(reader.blindMs > stood);
+    } finally {
+      await reader.close();
     }
   });
 

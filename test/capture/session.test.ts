@@ -162,6 +162,26 @@ describe('a capture', () => {
     assert.equal(source.asked, 2);
   });
 
+  it('takes backends of a pool that come while it runs', async () => {
+    const source = new Scripted(
+      [8, 8, 9].map((generation) => record({ generation, service: 0, backend: 9 })),
+    );
+    const end = new AbortController();
+    source.newest = {
+      ...NAMES,
+      generation: 8,
+      backends: [...NAMES.backends, { pool: 'web', name: 'web-3', number: 9, id: 13 }],
+    };
+    const expression = parseExpression('pool web');
+    const again = (names: CaptureNames) => {
+      if (source.asked > 1) throw new Error('the pool is gone');
+      return compile(expression, names, 'forwarder');
+    };
+    setTimeout(() => end.abort(), 20);
+    const { packets } = await session(source, 'pool web', { again, signal: end.signal }).done;
+    assert.equal(packets, 3);
+  });
+
   it('says what was lost', async () => {
     const source = new Scripted([record()], undefined);
     source.lost = 12;
