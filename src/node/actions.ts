@@ -37,17 +37,16 @@ import type { BackendFacts } from '../pool/states.js';
 import { refuseUndrain, stepOfAgents } from './agent-refusals.js';
 import type { Assembly } from './assemble.js';
 import { captureReport, recorded } from './captures.js';
-import { losses, queuedReport, reportOf, settingsChanges } from './change-reports.js';
+import { queuedReport, reportOf, settingsChanges } from './change-reports.js';
 import { ConfigFile, type ReadConfig } from './config-file.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { inForceReport } from './in-force.js';
 import { noChange, noPool, poolsNamed, serviceNamed } from './named.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
-import { counterReport, healthReport } from './node-reports.js';
-import { planPools, preview, refusal } from './plans.js';
-import { reloadTo, saying, warningsAfter, wordOf } from './requests.js';
-import { takenIds } from './taken-ids.js';
+import { counterReport, healthReport, tablesReport } from './node-reports.js';
+import { planReload, planSaying, refusal } from './plans.js';
+import { reloadTo, saying, warningsAfter } from './requests.js';
 import { traceReport } from './trace.js';
 
 /** What there is once the node forwards. */
@@ -128,19 +127,9 @@ export class NodeActions implements ControlActions {
   }
 
   async tables(pool: string | undefined): Promise<TablesReport> {
-    const { image, pools } = this.#started().forwarding.assembly;
-    const asked = pools.filter(({ name }) => pool === undefined || name === pool);
-    if (pool !== undefined && asked.length === 0) throw noPool(pool, this.#options.pools.file.pools);
-    return {
-      generation: image.generation,
-      pools: asked.map(({ name, slots, tables }) => ({
-        pool: name,
-        slots,
-        backends: tables.names,
-        owners: tables.owners,
-        alternates: tables.alternates,
-      })),
-    };
+    const report = tablesReport(this.#started().forwarding.assembly, pool);
+    if (pool !== undefined && report.pools.length === 0) throw noPool(pool, this.#options.pools.file.pools);
+    return report;
   }
 
   async inForce(): Promise<InForceReport> {
@@ -172,34 +161,13 @@ export class NodeActions implements ControlActions {
   async plan(): Promise<PlanReport> {
     this.#started();
     const { pools, facts } = this.#options;
-    const { config } = this.#file.read(pools.file.node);
-    return {
-      of: 'reload',
-      file: config.file,
-      pools: planPools(pools, facts, (force) => reloadTo(pools.file, config, force), config),
-      changes: settingsChanges(pools.file, config),
-      warnings: [
-        ...config.warnings.map(formatProblem),
-        ...losses(pools.file, config).map((loss) => `${loss}; a reload takes it with --force only`),
-        ...takenIds(pools.served(), config).map((taken) => `${taken}; a reload refuses it`),
-      ],
-    };
+    return planReload(pools, facts, this.#file.read(pools.file.node).config);
   }
 
   async planFor(target: BackendTarget, patch: OverridePatch, { force }: ChangeOptions): Promise<PlanReport> {
     this.#started();
     const { pools, facts } = this.#options;
-    const { file } = pools;
-    const names = poolsNamed(target, file.pools);
-    if (patch.state === 'active') refuseUndrain(names, target.backend, pools.pools);
-    const request = (isForced: boolean): ChangeRequest =>
-      saying(file, names, target, patch, isForced || force);
-    return {
-      of: `${wordOf(patch)} ${target.backend}`,
-      pools: planPools(pools, facts, request, file).filter(({ pool }) => names.includes(pool)),
-      changes: [],
-      warnings: warningsAfter(names, target, patch, preview(pools, request(false))),
-    };
+    return planSaying(pools, facts, target, patch, force);
   }
 
   async reload({ force }: ChangeOptions): Promise<ChangeReport> {

@@ -1,5 +1,5 @@
-/** What a node's counters and health marks are, as reports. */
-import type { Counted, CounterReport, HealthReport } from '../api/api.js';
+/** What a node's counters, health marks and tables are, as reports. */
+import type { Counted, CounterReport, HealthReport, TablesReport } from '../api/api.js';
 import { VERDICTS } from '../core/layout.gen.js';
 import { COUNTERS_PER_ENTRY, type Counters } from '../forward/counters.js';
 import type { Assembly } from './assemble.js';
@@ -35,5 +35,23 @@ export function counterReport(
     verdicts: Object.fromEntries(VERDICTS.map(({ name }, number) => [name, verdicts[number]])),
     services: byName(numbers.services.names(), services),
     backends: byName(numbers.backends.names(), backends),
+  };
+}
+
+/** @param pool undefined: of all pools */
+export function tablesReport(
+  { image: { generation }, pools }: Pick<Assembly, 'image' | 'pools'>,
+  pool: string | undefined,
+): TablesReport {
+  const asked = pools.filter(({ name }) => pool === undefined || name === pool);
+  return {
+    generation,
+    pools: asked.map(({ name, slots, tables }) => ({
+      pool: name,
+      slots,
+      backends: tables.names,
+      owners: tables.owners,
+      alternates: tables.alternates,
+    })),
   };
 }

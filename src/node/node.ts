@@ -12,18 +12,17 @@ import type { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { engineCandidates } from '../engine/candidates.js';
 import { type ChosenEngine, startEngine } from '../engine/choose.js';
-import type { Engine } from '../engine/contract.js';
 import type { EventStore } from '../events/store.js';
 import { keyFingerprint } from '../hash/key.js';
-import type { Image } from '../image/read.js';
-import { markedBackends, reachedBackends } from '../pool/membership.js';
+import { markedBackends } from '../pool/membership.js';
 import { warnAboutVeth } from '../underlay/veth.js';
 import type { Listener } from '../web/listener.js';
 import { type Forwarded, NodeActions } from './actions.js';
 import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
+import { firstImage, followChanges } from './first-image.js';
 import { Following } from './following.js';
-import { Forwarding } from './forwarding.js';
+import type { Forwarding } from './forwarding.js';
 import { listenFor, pagesOf } from './listening.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
@@ -33,7 +32,7 @@ import { Rates } from './rates.js';
 import { NodeReadiness } from './readiness.js';
 import type { RunOptions } from './run.js';
 import { selfTest } from './self-test.js';
-import { lameDuck, StoppedWhileStarting } from './signals.js';
+import { lameDuck } from './signals.js';
 import { nodeStatus } from './status.js';
 
 /** Why it stops, beside signals. */
@@ -111,7 +110,7 @@ export class Node {
       pools: this.#pools,
       load,
       accepted: async (read) => {
-        this.#warnAboutNarrowPaths();
+        warnAboutNarrowPaths(this.#pools.recipients, (address) => this.#backends.hops.of(address), log);
         this.#listener.use(read.config.node.metrics, pagesOf(read.config.node));
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
       },
@@ -148,9 +147,18 @@ export class Node {
     const { health } = this.#backends;
     const checked = health.check(markedBackends(this.#pools.pools));
     checked.catch(() => undefined); // the first image of each engine waits for it, and throws
+    const parts = {
+      isAuto: node.engine === 'auto',
+      host: this.#host,
+      backends: this.#backends,
+      pools: this.#pools,
+      readiness: this.#readiness,
+      following: this.#following,
+      log: this.#log,
+    };
     const candidates = engineCandidates({ ...node, force, log: this.#log, changed: this.#changed });
     const chosen = await startEngine(node.engine, candidates, (candidate, predecessor) =>
-      this.#firstImage(checked, candidate, predecessor),
+      firstImage(parts, checked, candidate, predecessor),
     );
     const { engine, reason, first: forwarding } = chosen;
     const isSlower = node.engine === 'auto' && engine.name !== candidates[0].name;
@@ -171,7 +179,7 @@ export class Node {
     const status = (): Promise<NodeStatus> => this.#status(chosen, rates);
     const running: Running = { engine, isSlower, forwarding, rates, status };
     this.#running = running;
-    this.#followChanges(forwarding);
+    followChanges(parts, forwarding);
     // Before a reload does it: a file that changes while no process runs is compared with what is in force.
     await Promise.all([
       store.write(this.#pools.pools),
@@ -259,57 +267,6 @@ export class Node {
     if (this.#backends.follow(this.#pools)) setImmediate(() => this.#pools.marksChanged());
     this.#agentDrains.poolsChanged();
     return this.#running?.forwarding.refresh();
-  }
-
-  /** What an engine starts with; each engine reaches other backends. */
-  async #firstImage(
-    checked: Promise<void>,
-    engine: Engine,
-    predecessor: Image | undefined,
-  ): Promise<Forwarding> {
-    const { macs, stop } = this.#host;
-    const { hops, health } = this.#backends;
-    await hops.use(engine);
-    const reached = hops.resolve(reachedBackends(this.#pools.pools));
-    const stopped = stop.first.then((signal): never => {
-      throw new StoppedWhileStarting(signal);
-    });
-    await Promise.race([Promise.all([reached, checked]), stopped]);
-    this.#readiness.passed('nextHops');
-    this.#readiness.passed('health');
-    if (this.#options.first.config.node.engine === 'auto') hops.requireReach();
-    health.follow((backend) => this.#backends.noWay(backend));
-    this.#pools.start();
-    this.#warnAboutNarrowPaths();
-    const options = {
-      served: () => this.#pools.served(),
-      macs: () => macs.current(),
-      path: this.#backends.path.bind(this.#backends),
-      changed: this.#changed,
-    };
-    return new Forwarding(options, predecessor, this.#log);
-  }
-
-  /** From now on a change of marks, next hops, paths or addresses makes a new image. */
-  #followChanges(forwarding: Forwarding): void {
-    const { hops, paths, health } = this.#backends;
-    const { macs, vipGuard } = this.#host;
-    health.onChange(() => this.#pools.marksChanged());
-    hops.onChange((changes) => paths.hopsChanged(changes));
-    hops.onChange(() => health.refresh());
-    paths.start(this.#pools.file.node, () => void forwarding.refresh());
-    // A bond that fails over gets another address, and frames for the former one are no longer ours.
-    hops.onLinks((links) => {
-      this.#readiness.sawLinks(links);
-      this.#following.sawLinks(links);
-      void macs.refresh(links).then((changed) => changed && forwarding.refresh());
-      void vipGuard.look(this.#pools.file);
-    });
-    health.refresh(); // what changed since the first image was built
-  }
-
-  #warnAboutNarrowPaths(): void {
-    warnAboutNarrowPaths(this.#pools.recipients, (address) => this.#backends.hops.of(address), this.#log);
   }
 
   async #endEngine({ engine, forwarding }: Running): Promise<void> {

@@ -1,21 +1,65 @@
 /** What a change would do to the pools: to their members now, to what waits, and to the connections that it puts at risk. */
-import { ControlError, type PlanReport } from '../api/api.js';
+import { type BackendTarget, ControlError, type PlanReport } from '../api/api.js';
+import { formatProblem } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { effects } from '../pool/effects.js';
 import type { Membership } from '../pool/membership.js';
+import type { OverridePatch } from '../pool/override.js';
 import type { BackendFacts } from '../pool/states.js';
-import { planOf, reportOf, riskOfForce } from './change-reports.js';
+import { refuseUndrain } from './agent-refusals.js';
+import { losses, planOf, reportOf, riskOfForce, settingsChanges } from './change-reports.js';
+import { poolsNamed } from './named.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
 import { forgotten, queuedStatus } from './pool-status.js';
+import { reloadTo, saying, warningsAfter, wordOf } from './requests.js';
+import { takenIds } from './taken-ids.js';
+
+type Facts = (pool: string) => BackendFacts;
+
+/** What a reload would do. @param config what the file says now. @throws ControlError 429 when a queue is full */
+export function planReload(pools: NodePools, factsOf: Facts, config: LoadedConfig<'run'>): PlanReport {
+  const was = pools.file;
+  return {
+    of: 'reload',
+    file: config.file,
+    pools: planPools(pools, factsOf, (force) => reloadTo(was, config, force), config),
+    changes: settingsChanges(was, config),
+    warnings: [
+      ...config.warnings.map(formatProblem),
+      ...losses(was, config).map((loss) => `${loss}; a reload takes it with --force only`),
+      ...takenIds(pools.served(), config).map((taken) => `${taken}; a reload refuses it`),
+    ],
+  };
+}
+
+/** What saying this of one backend would do. @throws ControlError when it is refused, as the change itself would be */
+export function planSaying(
+  pools: NodePools,
+  factsOf: Facts,
+  target: BackendTarget,
+  patch: OverridePatch,
+  force: boolean,
+): PlanReport {
+  const { file } = pools;
+  const names = poolsNamed(target, file.pools);
+  if (patch.state === 'active') refuseUndrain(names, target.backend, pools.pools);
+  const request = (isForced: boolean): ChangeRequest => saying(file, names, target, patch, isForced || force);
+  return {
+    of: `${wordOf(patch)} ${target.backend}`,
+    pools: planPools(pools, factsOf, request, file).filter(({ pool }) => names.includes(pool)),
+    changes: [],
+    warnings: warningsAfter(names, target, patch, preview(pools, request(false))),
+  };
+}
 
 /**
  * @param request the change, with or without force
  * @throws ControlError 429 when a queue is full
  */
-export function planPools(
+function planPools(
   pools: NodePools,
-  factsOf: (pool: string) => BackendFacts,
+  factsOf: Facts,
   request: (force: boolean) => ChangeRequest,
   { services }: LoadedConfig<'run'>,
 ): PlanReport['pools'] {
@@ -41,7 +85,7 @@ export function planPools(
 }
 
 /** What a change would make of the pools. @throws ControlError 429 when a queue is full */
-export function preview(pools: NodePools, request: ChangeRequest): Membership {
+function preview(pools: NodePools, request: ChangeRequest): Membership {
   try {
     return pools.preview(request);
   } catch (error) {
