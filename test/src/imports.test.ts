@@ -62,6 +62,13 @@ describe('the source', () => {
       );
   });
 
+  it('has no row in src/README.md that allows what nothing uses', () => {
+    const used = new Set(imports().map(({ from, to }) => `${from} ${to}`));
+    for (const [folder, others] of order)
+      for (const other of folder === 'cli' ? [] : others)
+        assert.ok(used.has(`${folder} ${other}`), `${folder} imports nothing from ${other}`);
+  });
+
   it('has an order: no folder may import from one below it', () => {
     const folders = [...order.keys()];
     for (const [folder, others] of order)
