@@ -24,7 +24,7 @@ BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 .PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 build: native ts ## the program: node dist/main.js
 
@@ -89,19 +89,22 @@ build/native/without-%.bpf.o: native/bpf/forward.bpf.c native/dev/without.h $(HE
 	mkdir -p build/native
 	$(BPF_CC) -include native/dev/without.h -DANYHOP_WITHOUT_$* -c -o $@ $<
 
-demo: build setup-lab ## 2000 HTTP requests through two forwarders to three nginx servers (ENGINE=auto|xdp|af_xdp|portable; KEEP=1 keeps it and its dashboard up)
+# ENGINE: auto, xdp, af_xdp or portable. KEEP=1 keeps it and its dashboard up.
+demo: build setup-lab ## 2000 HTTP requests through two forwarders to three servers (ENGINE=xdp, KEEP=1)
 	KEEP=$(KEEP) node build/scripts/demo.js $(ENGINE)
 
 survive-l7: build setup-lab setup-l7 ## 100 reloads and a rolling drain of all proxy hosts under load
 	node build/scripts/survive-l7.js
 
-demo-l7: build setup-lab setup-l7 ## HTTPS requests through forwarders, proxies and servers while a server fails, proxies reload, drain and are killed
+demo-l7: build setup-lab setup-l7 ## HTTPS through forwarders, proxies and servers, while these fail, reload and drain
 	node build/scripts/demo-l7.js
 
-demo-ha: build setup-lab setup-ha ## connections through forwarders that BIRD and keepalived announce, while nodes, daemons and links fail (HA_SVG=file)
+# HA_SVG: the file for a picture.
+demo-ha: build setup-lab setup-ha ## connections while BIRD and keepalived announce, and nodes, daemons and links fail
 	node build/scripts/demo-ha.js $(if $(HA_SVG),--svg $(HA_SVG))
 
-survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in two minutes (SECOND_CHANCE=off, SURVIVE_SVG=file, SURVIVE_ENGINES=xdp,xdp,af_xdp)
+# SECOND_CHANCE=off, SURVIVE_SVG=file, SURVIVE_ENGINES=xdp,xdp,af_xdp
+survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in two minutes
 	node build/scripts/survive.js --second-chance $(SECOND_CHANCE) --engines $(SURVIVE_ENGINES) $(if $(SURVIVE_SVG),--svg $(SURVIVE_SVG))
 
 test: build setup-lab setup-l7 setup-ha setup-observe ## the whole test suite (root: the network tests run too)
@@ -110,31 +113,31 @@ test: build setup-lab setup-l7 setup-ha setup-observe ## the whole test suite (r
 bench: build setup-lab setup-l7 setup-ha setup-observe ## every benchmark, as a table with its targets
 	node build/bench/run.js
 
-bench-micro: build ## what runs in memory, compared with its peers; writes docs/architecture/micro-benchmarks.md
+bench-micro: build ## what runs in memory, beside its peers; writes docs/architecture/micro-benchmarks.md
 	node build/bench/run.js --page
 
-bench-xdp: build setup-lab ## what a packet costs the XDP program, beside a floor program; STEPS=1: and each of its steps (root)
+bench-xdp: build setup-lab ## what a packet costs the XDP program; STEPS=1: and each of its steps (root)
 	node build/bench/run.js xdp $(if $(STEPS),--steps)
 
-bench-agent: build setup-lab ## what a packet costs the agent's program, and second chance, beside a floor program (root)
+bench-agent: build setup-lab ## what a packet costs the agent's program, and second chance (root)
 	node build/bench/run.js agent
 
 bench-engines: build setup-lab ## what each engine forwards, and adds to round trips at half load (root)
 	node build/bench/run.js engines
 
-bench-l7: build setup-lab setup-l7 ## what a request costs HAProxy behind a forwarder, beside the same HAProxy without; latency, routes, reloads (root)
+bench-l7: build setup-lab setup-l7 ## what a request costs HAProxy behind a forwarder; latency, routes, reloads (root)
 	node build/bench/run.js l7
 
-bench-metrics: build ## what a scrape of 20,000 series costs the main thread of a node, and how long it takes
+bench-metrics: build ## what a scrape of 20,000 series costs the main thread of a node
 	node build/bench/run.js metrics
 
-bench-announce: build setup-lab setup-ha ## from a forwarder's death to the route gone from a router, by BIRD and by FRR; what anyhop announce costs (root)
+bench-announce: build setup-lab setup-ha ## from a forwarder's death to its route gone from a router, by BIRD and FRR (root)
 	node build/bench/run.js announce
 
-bench-dashboard: build setup-observe ## how long a browser works for an update of 1,000 backends, and how soon it shows them
+bench-dashboard: build setup-observe ## how long a browser works for an update of 1,000 backends
 	node build/bench/run.js dashboard
 
-screenshots: build setup-lab setup-observe ## pictures of the dashboard for docs/images, from the test that makes a fleet healthy and sick (root)
+screenshots: build setup-lab setup-observe ## pictures of the dashboard for docs/images, in health and in trouble (root)
 	ANYHOP_POSE=1 node --test build/test/dashboard/lab.test.js
 	mkdir -p docs/images
 	for name in health trouble slots; do cp build/screenshots/$$name.png docs/images/dashboard-$$name.png; done
@@ -145,7 +148,8 @@ bench-afxdp: build setup-lab ## the AF_XDP loop and the pipeline in TypeScript, 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js
 
-soak: build setup-lab setup-l7 ## as root: hundreds of kills under load (SOAK_ROUNDS of 20); millions of packets compared (SOAK_PACKETS, SOAK_SECONDS, ANYHOP_SEED); 100000 simulations (SOAK_SEEDS); attacks on the flow hash; 100000 hostile values in configs of HAProxy (SOAK_VALUES)
+# SOAK_ROUNDS of 20 kills; SOAK_PACKETS, SOAK_SECONDS; SOAK_SEEDS; SOAK_VALUES; ANYHOP_SEED
+soak: build setup-lab setup-l7 ## for hours: kills under load, packets compared, simulations, attacks, hostile values (root)
 	node build/test/engine/xdp-soak.js
 	node build/test/differential/soak.js
 	node build/test/sim/soak.js
