@@ -34,7 +34,7 @@ export interface ProbeQuestion {
 }
 
 /** What a packet of the probe's flow is. */
-export const PROBE_KINDS = ['SYN', 'SYN-ACK', 'RST', 'ACK', 'datagram', 'unreachable', 'other'] as const;
+const PROBE_KINDS = ['SYN', 'SYN-ACK', 'RST', 'ACK', 'datagram', 'unreachable', 'other'] as const;
 export type ProbeKind = (typeof PROBE_KINDS)[number];
 
 export interface SeenProbe {

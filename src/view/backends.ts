@@ -93,7 +93,7 @@ export function isDown(backend: BackendStatus): boolean {
   return badness(backend) >= BACKEND_STATES.indexOf('unreachable');
 }
 
-export function badness(backend: BackendStatus): number {
+function badness(backend: BackendStatus): number {
   return BACKEND_STATES.indexOf(stateOf(backend));
 }
 

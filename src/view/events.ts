@@ -7,7 +7,7 @@ export interface EventRow extends NodeEvent {
 }
 
 /** How many are kept, the newest. */
-export const EVENTS_SHOWN_MAX = 500;
+const EVENTS_SHOWN_MAX = 500;
 
 /** The newest first; events of one node keep their order. */
 export function eventRows(nodes: readonly NodeSeen[]): EventRow[] {

@@ -68,7 +68,7 @@ export class MetricsPage {
 }
 
 /** Whether the format is named with a quality of more than 0, and not less than that of plain text. */
-export function takesOpenMetrics(accept: string | undefined): boolean {
+function takesOpenMetrics(accept: string | undefined): boolean {
   const of = (name: string): number => quality(accept, name) ?? 0;
   const open = of('application/openmetrics-text');
   return open > 0 && open >= of('text/plain');
