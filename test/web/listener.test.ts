@@ -274,7 +274,9 @@ describe('the listener', { concurrency: true }, () => {
       await ask(port(), '/log');
       await until('a page writes to the log', () => lines.some(({ text }) => text === 'said by a page'));
       assert.equal((await ask(port(), '/throws')).status, 500);
-      assert.ok(lines.some(({ event, why }) => event === 'listener_failed' && why === 'a page has a fault'));
+      await until('the log says why', () =>
+        lines.some(({ event, why }) => event === 'listener_failed' && why === 'a page has a fault'),
+      );
       await ask(port(), '/crash').catch(() => undefined);
       await until('the log says that the worker has ended', () =>
         lines.some(({ event, why }) => event === 'listener_ended' && why === 'a page has a grave fault'),
