@@ -29,6 +29,8 @@ const REPORT_MS = 900;
 const IDLE_MS = 10_000;
 /** Requests for tables that run or wait for their turn. */
 const TABLES_MAX = 8;
+const JSON_TYPE = 'application/json; charset=utf-8';
+const LINES_TYPE = 'application/x-ndjson; charset=utf-8';
 const zip = promisify(gzip);
 
 /** What the node tells its dashboard. */
@@ -85,7 +87,7 @@ class Dashboard implements Pages {
       case '/api/stream':
         return this.#stream(exchange);
       case NODE_PATH:
-        return send(response, request, await this.#ownReport());
+        return send(response, request, await this.#ownReport(), LINES_TYPE);
       case '/api/slots':
         return this.#ofTables(exchange, asked('pool'), slotsReport);
       case '/api/moves':
@@ -111,7 +113,7 @@ class Dashboard implements Pages {
   #ownReport(): Promise<string> {
     const nowMs = performance.now();
     if (this.#report === undefined || nowMs - this.#report.atMs > REPORT_MS) {
-      const text = ownNode(this.#socket)().then(({ status, events }) => `${status}\n${events}`);
+      const text = ownNode(this.#socket)().then(({ status, events }) => `${status.trimEnd()}\n${events}`);
       this.#report = { atMs: nowMs, text };
     }
     return this.#report.text;
@@ -142,12 +144,13 @@ async function send(
   response: ServerResponse,
   { headers, method }: IncomingMessage,
   content: string,
+  type = JSON_TYPE,
 ): Promise<void> {
   const text = Buffer.from(content);
   const isZipped = /\bgzip\b/.test(String(headers['accept-encoding'] ?? ''));
   const body = isZipped ? await zip(text) : text;
   response.writeHead(200, {
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': type,
     ...(isZipped && { 'content-encoding': 'gzip' }),
     'content-length': body.length,
   });
@@ -163,6 +166,6 @@ function sendError(
   hint?: string,
 ): void {
   const text = JSON.stringify({ error: { code, message, ...(hint !== undefined && { hint }) } });
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', connection: 'close' });
+  response.writeHead(status, { 'content-type': JSON_TYPE, connection: 'close' });
   response.end(text);
 }

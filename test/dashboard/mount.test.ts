@@ -63,6 +63,23 @@ describe('the dashboard behind a listener on loopback', () => {
     assert.deepEqual(node.told, []);
   });
 
+  it('tells siblings its status and its events, a line each', async () => {
+    const { status, headers, text } = await ask('/api/node');
+    assert.equal(status, 200, text);
+    assert.equal(headers['content-type'], 'application/x-ndjson; charset=utf-8');
+    assert.equal(
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line)).length,
+      2,
+    );
+    assert.equal(
+      (await ask('/api/slots?pool=none')).headers['content-type'],
+      'application/json; charset=utf-8',
+    );
+  });
+
   it('has the modules of the page, compressed, and no others of the program', async () => {
     const { text } = await ask('/');
     const modules = [...text.matchAll(/modulepreload" href="([^"]+)"/g)].map(([, path]) => path!);
