@@ -1,5 +1,5 @@
 /** A server that listens as soon as it can: an address that is not there yet, or a port that is taken, is tried again. */
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { reasonOf } from '../core/reason.js';
 
 const RETRY_MS = 2_000;
@@ -18,10 +18,12 @@ export interface ListenWords<S> {
   unavailable(why: string): void;
 }
 
-export class RetriedListen<S extends Server & { closeAllConnections(): void }> {
+export class RetriedListen<S extends Server> {
   readonly #place: ListenPlace;
   readonly #make: () => S;
   readonly #words: ListenWords<S>;
+  /** Also those whose TLS handshake is not over, of which a server for HTTP does not know. */
+  readonly #sockets = new Set<Socket>();
   #server: S;
   #retry: NodeJS.Timeout | undefined;
   #isUnavailable = false;
@@ -45,7 +47,7 @@ export class RetriedListen<S extends Server & { closeAllConnections(): void }> {
     const server = this.#server;
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
-      server.closeAllConnections();
+      for (const socket of this.#sockets) socket.destroy();
     });
   }
 
@@ -59,6 +61,10 @@ export class RetriedListen<S extends Server & { closeAllConnections(): void }> {
       this.#retry = setTimeout(() => {
         this.#server = this.#start();
       }, RETRY_MS).unref();
+    });
+    server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
     });
     server.listen(this.#place, () => {
       this.#words.available(server, this.#isUnavailable);

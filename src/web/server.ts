@@ -102,9 +102,10 @@ export class WebServer {
       connectionsPerPeerMax: WEB_CONNECTIONS_PER_PEER_MAX,
     });
     admission.guard(server);
-    server.on('tlsClientError', (error: Error, { remoteAddress }: TLSSocket) =>
-      this.#refusals.add(remoteAddress, reasonOf(error)),
-    );
+    server.on('tlsClientError', (error: Error, { remoteAddress }: TLSSocket) => {
+      // A server that closes hangs up on clients itself.
+      if (server.listening) this.#refusals.add(remoteAddress, reasonOf(error));
+    });
     // Node has let go of this socket, and would leave it open.
     server.on('connect', (_, socket) => socket.destroy());
     server.prependListener('request', ({ socket, headers }: IncomingMessage) => {

@@ -204,6 +204,24 @@ describe('the listener', { concurrency: true }, () => {
       await until('all of them are gone', () => held.every(({ isClosed }) => isClosed()));
     });
 
+    it('does not wait for those who begin TLS and say no more when its config changes', async () => {
+      const { authority: own, directory } = await authority(ends, 'half-open');
+      const file = join(directory, 'server.pem');
+      await own.serverCertificate(file, ['127.0.0.1']);
+      const certificate = new Secret(readFileSync(file));
+      const config = metricsConfig({ tls: { certificate, authorities: undefined } });
+      const { listener, port, lines } = await started(ends, config);
+      const held = await Promise.all(Array.from({ length: 5 }, () => raw(port(), '\x16\x03\x01\x02')));
+      listener.use({ ...config, login: login() });
+      await until(
+        'it listens anew',
+        () => lines.filter(({ event }) => event === 'listener_available').length === 2,
+      );
+      await until('they are gone', () => held.every(({ isClosed }) => isClosed()));
+      // Whoever is waited for is refused when the time for a handshake is over.
+      assert.ok(lines.every(({ event }) => event !== 'listener_refused'));
+    });
+
     it('keeps the connection of a client that asks over it again and again', async () => {
       const { port } = await started(ends);
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
