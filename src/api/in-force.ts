@@ -83,6 +83,15 @@ const schema = z.object({
   ),
 });
 
+type PoolInForce = InForce['pools'][number];
+
+/** The present state of a pool. No packet gets to a member that no path leads to: the table passes it by. */
+export function presentState({
+  backends,
+}: PoolInForce): (PoolInForce['backends'][number] & { readonly unreachable?: true })[] {
+  return backends.map((member) => ({ ...member, ...(member.mtu === null && { unreachable: true }) }));
+}
+
 type Sent = z.input<typeof schema>;
 export type InForce = z.output<typeof schema>;
 type SentPool = Sent['pools'][number];

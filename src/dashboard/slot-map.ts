@@ -2,13 +2,14 @@
  * The tables of a pool for the slot map, and what a change would move: made here, from what the node says that it has in force, by the same
  * function that the node makes its tables with. The node only tells its inputs; tables other than its own are noticed by their digest.
  */
-import { type InForce, readInForce } from '../api/in-force.js';
+import { type InForce, presentState, readInForce } from '../api/in-force.js';
 import { NONE } from '../table/layers.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
 import type { Member } from '../table/state.js';
 import type { MovesReport, SlotsReport } from './wire.js';
 
 type PoolInForce = InForce['pools'][number];
+type State = ReturnType<typeof presentState>;
 
 /** There is no such pool or backend. */
 export class NotThere extends Error {}
@@ -16,6 +17,7 @@ export class NotThere extends Error {}
 export interface PoolMoment {
   readonly generation: number;
   readonly pool: PoolInForce;
+  readonly state: State;
   readonly tables: PoolTables;
 }
 
@@ -27,12 +29,13 @@ export function poolMoment(value: unknown, name: string): PoolMoment {
   const { generation, pools } = readInForce(value, 'the node');
   const pool = pools.find((each) => each.name === name);
   if (pool === undefined) throw new NotThere(`there is no pool ${name}`);
-  const tables = resolved(pool, pool.backends);
+  const state = presentState(pool);
+  const tables = resolved(pool, state);
   if (tables.ownersDigest !== pool.owners)
     throw new Error(
       'the node has other tables than these: it was changed meanwhile, or is of another version',
     );
-  return { generation, pool, tables };
+  return { generation, pool, state, tables };
 }
 
 export function slotsReport({ generation, pool, tables }: PoolMoment): SlotsReport {
@@ -48,18 +51,25 @@ export function slotsReport({ generation, pool, tables }: PoolMoment): SlotsRepo
 }
 
 /** @throws NotThere */
-export function movesReport({ generation, pool, tables }: PoolMoment, backend: string): MovesReport {
-  const member = pool.backends.find(({ name }) => name === backend);
+export function movesReport(
+  { generation, pool, state: now, tables }: PoolMoment,
+  backend: string,
+): MovesReport {
+  const member = now.find(({ name }) => name === backend);
   if (member === undefined) throw new NotThere(`pool ${pool.name} has no backend ${backend}`);
   const change = member.state === 'draining' ? 'undrain' : 'drain';
   const state = change === 'drain' ? 'draining' : 'active';
-  const changed = pool.backends.map((each) =>
-    each === member ? { ...each, state } : each,
-  ) as typeof pool.backends;
+  const changed = now.map((each): State[number] => (each === member ? { ...each, state } : each));
   const { owners } = resolved(pool, changed, tables);
   const gained = new Map<number, number>();
-  for (const [slot, owner] of owners.entries())
-    if (owner !== tables.owners[slot]) gained.set(owner, (gained.get(owner) ?? 0) + 1);
+  const index = tables.names.indexOf(backend);
+  let ofOthers = 0;
+  for (const [slot, owner] of owners.entries()) {
+    const former = tables.owners[slot];
+    if (owner === former) continue;
+    gained.set(owner, (gained.get(owner) ?? 0) + 1);
+    if ((change === 'drain' ? former : owner) !== index) ofOthers++;
+  }
   const to = [...gained].map(([owner, slots]) => ({ backend: tables.names[owner] ?? 'none', slots }));
   return {
     pool: pool.name,
@@ -67,6 +77,7 @@ export function movesReport({ generation, pool, tables }: PoolMoment, backend: s
     generation,
     change,
     moved: to.reduce((sum, { slots }) => sum + slots, 0),
+    ofOthers,
     slots: pool.slots,
     to: to.sort((a, b) => b.slots - a.slots || (a.backend < b.backend ? -1 : 1)),
     owners: base64(owners),
@@ -75,7 +86,7 @@ export function movesReport({ generation, pool, tables }: PoolMoment, backend: s
 
 function resolved(
   { slots, panicThreshold, remembered }: PoolInForce,
-  state: PoolInForce['backends'],
+  state: State,
   before?: PoolTables,
 ): PoolTables {
   return resolvePool<Member>({ slots, panicThreshold, state, remembered, before });

@@ -103,6 +103,8 @@ export interface MovesReport {
   readonly change: 'drain' | 'undrain';
   /** Slots that get another owner. */
   readonly moved: number;
+  /** Of these, those that are not the backend's before a drain or after it: only where the mode of the pool changes, as in a panic. */
+  readonly ofOthers: number;
   readonly slots: number;
   /** Who gets how many of them; the most first. */
   readonly to: readonly { readonly backend: string; readonly slots: number }[];

@@ -1,5 +1,11 @@
 /** What a node decides by (api/in-force.ts): written from what is in force, and made into the same tables again. */
-import { type InForce, type InForceReport, type Moment, misunderstood } from '../api/in-force.js';
+import {
+  type InForce,
+  type InForceReport,
+  type Moment,
+  misunderstood,
+  presentState,
+} from '../api/in-force.js';
 import type { NodeConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { L } from '../core/layout.gen.js';
@@ -90,12 +96,7 @@ export function assembleInForce(
     );
   }
   const { services, source4, source6, generation } = inForce;
-  // `mtu` says whether the node has a path: no packet gets to a member without one.
-  const unreachable = { unreachable: true } as const;
-  const pools = inForce.pools.map(({ backends, ...pool }) => ({
-    ...pool,
-    state: backends.map((member) => ({ ...member, ...(member.mtu === null && unreachable) })),
-  }));
+  const pools = inForce.pools.map((pool) => ({ ...pool, state: presentState(pool) }));
   const mtus = new Map<unknown, number | null>(
     pools.flatMap(({ state, remembered }) =>
       [state, ...remembered].flatMap((one) => one.map((member) => [member, member.mtu] as const)),

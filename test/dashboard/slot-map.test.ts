@@ -10,19 +10,26 @@ import type { Member } from '#anyhop/table/state.js';
 const SLOTS = 251;
 
 /** As `GET /in-force` tells a pool. */
-function inForce(members: readonly Pick<Member, 'name' | 'state' | 'health'>[], digest?: string): unknown {
-  const backends = members.map(({ name, state, health }, i) => ({
+function inForce(
+  members: readonly Pick<Member, 'name' | 'state' | 'health' | 'unreachable'>[],
+  { digest, panicThreshold = 0 }: { digest?: string; panicThreshold?: number } = {},
+): unknown {
+  const backends = members.map(({ name, state, health, unreachable }, i) => ({
     name,
     address: `10.0.0.${i + 1}`,
     weight: 1,
     state,
     agent: true,
     id: i + 1,
-    mtu: 1500,
+    mtu: unreachable ? null : 1500,
     health,
   }));
-  const state: Member[] = backends.map((one) => ({ ...one, address: { text: one.address } }));
-  const tables = resolvePool({ slots: SLOTS, state, remembered: [] });
+  const state: Member[] = backends.map((one, i) => ({
+    ...one,
+    address: { text: one.address },
+    unreachable: members[i]!.unreachable,
+  }));
+  const tables = resolvePool({ slots: SLOTS, panicThreshold, state, remembered: [] });
   const { ownersDigest, alternatesDigest } = tables;
   return {
     node: 'edge-1',
@@ -36,7 +43,7 @@ function inForce(members: readonly Pick<Member, 'name' | 'state' | 'health'>[], 
       {
         name: 'web',
         slots: SLOTS,
-        panicThreshold: 0,
+        panicThreshold,
         owners: digest ?? ownersDigest,
         alternates: alternatesDigest,
         backends,
@@ -49,6 +56,8 @@ function inForce(members: readonly Pick<Member, 'name' | 'state' | 'health'>[], 
 const member = fc.record({
   state: fc.constantFrom('active' as const, 'draining' as const),
   health: fc.constantFrom('up' as const, 'down' as const),
+  // No way leads to it: a host that answers no ARP.
+  unreachable: fc.constantFrom(undefined, true as const),
 });
 const members = fc
   .array(member, { minLength: 1, maxLength: 12 })
@@ -65,18 +74,24 @@ describe('the slot map', () => {
 
   it('says of any drain the owners that the pool would have, and counts each slot that moves once', () => {
     fc.assert(
-      fc.property(members, fc.nat(), (list, choice) => {
-        const moment = poolMoment(inForce(list), 'web');
+      fc.property(members, fc.nat(), fc.constantFrom(0, 0.5), (list, choice, panicThreshold) => {
+        const moment = poolMoment(inForce(list, { panicThreshold }), 'web');
         const { name, state } = list[choice % list.length];
         const report = movesReport(moment, name);
         assert.equal(report.change, state === 'draining' ? 'undrain' : 'drain');
         const changed = list.map((one) =>
           one.name === name ? { ...one, state: state === 'draining' ? 'active' : 'draining' } : one,
         ) as typeof list;
-        const expected = poolMoment(inForce(changed), 'web').tables.owners;
+        const expected = poolMoment(inForce(changed, { panicThreshold }), 'web').tables.owners;
         assert.deepEqual(decodeOwners(report.owners), expected);
         const moved = expected.filter((owner, slot) => owner !== moment.tables.owners[slot]).length;
         assert.equal(report.moved, moved);
+        const own = moment.tables.names.indexOf(name);
+        const ofOthers = expected.filter((owner, slot) => {
+          const former = moment.tables.owners[slot]!;
+          return owner !== former && (state === 'draining' ? owner : former) !== own;
+        }).length;
+        assert.equal(report.ofOthers, ofOthers);
         assert.equal(
           report.to.reduce((sum, { slots }) => sum + slots, 0),
           moved,
@@ -92,8 +107,19 @@ describe('the slot map', () => {
       if (owner !== 1) assert.equal(after[slot], owner);
   });
 
+  it('says how many slots of others move as well where the mode of the pool changes', () => {
+    const down = { name: 'web-2', state: 'active' as const, health: 'down' as const };
+    const panic = poolMoment(inForce([up('web-1'), down], { panicThreshold: 0.8 }), 'web');
+    assert.equal(panic.tables.mode, 'panic');
+    const { moved, ofOthers } = movesReport(panic, 'web-1');
+    assert.ok(ofOthers > 0 && ofOthers === moved);
+  });
+
   it('shows no tables that are not the node’s', () => {
-    assert.throws(() => poolMoment(inForce([up('web-1')], '0'.repeat(64)), 'web'), /other tables/);
+    assert.throws(
+      () => poolMoment(inForce([up('web-1')], { digest: '0'.repeat(64) }), 'web'),
+      /other tables/,
+    );
   });
 
   it('knows which pools and backends are not there', () => {

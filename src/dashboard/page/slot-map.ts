@@ -170,7 +170,7 @@ export class SlotMap implements Panel {
       byId('slot-summary'),
       moves === undefined
         ? `${all}, ${counted(rows.length, 'owner')}.${this.#wantsMoves.checked ? ' Choose a backend to see what its change would move.' : ''}`
-        : `If ${moves.backend} ${moves.change === 'drain' ? 'drained' : 'drained no more'}, ${whole(moves.moved)} of ${all} would move (${percent(moves.moved / moves.slots)}), to ${counted(rows.length, 'backend')}: ${moves.change === 'drain' ? 'its own, and no others' : 'those that it would get back'}.`,
+        : `If ${moves.backend} ${moves.change === 'drain' ? 'drained' : 'drained no more'}, ${whole(moves.moved)} of ${all} would move (${percent(moves.moved / moves.slots)}), to ${counted(rows.length, 'backend')}: ${whose(moves)}.`,
     );
     this.#canvas.setAttribute('aria-label', byId('slot-summary').textContent ?? '');
   }
@@ -206,6 +206,12 @@ export class SlotMap implements Panel {
       `Slot ${slot}: owner ${nameOf(report, owners[slot])}, alternates ${names.join(' and ') || 'none'}${moved}.`,
     );
   }
+}
+
+function whose({ change, ofOthers }: MovesReport): string {
+  if (ofOthers > 0)
+    return `${whole(ofOthers)} of them are slots of others, since the mode of the pool would change`;
+  return change === 'drain' ? 'its own, and no others' : 'those that it would get back';
 }
 
 function row(report: SlotsReport, backend: number, slots: number, of: number): OwnerRow {
