@@ -151,7 +151,7 @@ function describe(
         mtu,
         mac,
         ...(vlan !== undefined && { vlan }),
-        interfaceIndex,
+        interfaceIndex: interfaceIndex || link.index, // 0: out of where it came in
         ...traffic('backends', counter),
       };
     }),

@@ -60,6 +60,9 @@ test('status reads the pins, and events the files, of a node whose process has e
       ],
     );
 
+    for (const { interfaceIndex } of status.backends)
+      assert.ok(interfaceIndex > 0, 'there is no interface 0');
+
     const text = anyhop('status', '--socket', socket, '--bpffs', link.bpffs);
     assert.match(text.stdout, /^NO PROCESS {2}nobody is in charge/);
     assert.match(text.stdout, /^last event {2}of edge-1, at [\d:]+: process \d+ ends$/m);

@@ -25,7 +25,10 @@ export const routes: Check = {
           level: 'error',
           saw,
           breaks: 'The backend counts as down.',
-          mend: `ip route add ${target.address.text} via GATEWAY dev ${on.name}`,
+          mend:
+            typeof answer !== 'string' && answer.type === 'local'
+              ? `take ${nameOf(target)} out of ${place.config.file}, or its address off this host: ip addr show to ${target.address.text}`
+              : `ip route add ${target.address.text} via GATEWAY dev ${on.name}`,
         };
       }
       if (typeof answer === 'string') return undefined;
