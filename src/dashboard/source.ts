@@ -32,8 +32,9 @@ export class Source {
   watch(response: ServerResponse): void {
     this.watchers.add(response, () => this.#left());
     this.#tell();
+    const isFirst = this.#timer === undefined;
     this.#timer ??= setInterval(() => this.#turn(), EVERY_MS);
-    this.#turn();
+    this.#turn(isFirst);
   }
 
   close(): void {
@@ -48,18 +49,22 @@ export class Source {
     this.#timer = undefined;
   }
 
-  /** A node that answers late is told of late, and keeps nobody else waiting. */
-  #turn(): void {
-    for (const sibling of this.#siblings) void sibling.ask();
+  /**
+   * A node that answers late is told of late, and keeps nobody else waiting. Only the first turn waits for all, until the next one: what
+   * they said when somebody looked before is old, and nobody is silent for that.
+   */
+  #turn(isFirst = false): void {
+    const asked = this.#siblings.map((sibling) => sibling.ask());
     if (this.#isAsking) {
       this.#show();
       return;
     }
     this.#isAsking = true;
-    void this.#own.ask().then(() => {
+    const own = this.#own.ask().then(() => {
       this.#isAsking = false;
-      this.#show();
+      if (!isFirst) this.#show();
     });
+    if (isFirst) void Promise.all([own, ...asked]).then(() => this.#show());
   }
 
   #show(): void {
