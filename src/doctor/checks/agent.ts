@@ -35,7 +35,7 @@ export const agent: Check = {
           level: 'error',
           saw: `another XDP program is on ${name}: ${attached.name} (id ${attached.id}, ${attached.mode})`,
           breaks: 'Nothing unwraps GRE from the forwarders, and no agent can start.',
-          mend: `${off} && ${start}`,
+          mend: `if nothing on this host needs it: ${off} && ${start}`,
         },
       ];
     }
