@@ -15,6 +15,9 @@ import { ANNOUNCED, Announcing, NONE, SOON_MS, TABLE } from './run-fixture.js';
 
 const NOBODY = 65534;
 
+/** Without a wait: far from any time of the config, on a machine that does much else. */
+const AT_ONCE_MS = 5_000;
+
 describe('anyhop announce', { skip: missingForIsolation('ethtool', 'setpriv') }, () => {
   let lab: Announcing;
   beforeEach(async () => {
@@ -288,7 +291,7 @@ describe('anyhop announce, the engine portable', { skip: missingForIsolation('et
       assert.deepEqual(monitor.lines(), []);
       node.kill();
       const tookMs = await lab.waitForRows(NONE);
-      assert.ok(tookMs < 1000, `gone after ${tookMs} ms`);
+      assert.ok(tookMs < AT_ONCE_MS, `gone after ${tookMs} ms`);
       const event = await second.waitForEvent('withdrawn', SOON_MS);
       assert.match(String(event['reason']), /the engine portable forwards nothing without it/);
     } finally {

@@ -209,14 +209,18 @@ describe('the control socket', () => {
     const owners = Uint16Array.from({ length: 655_373 }, (_, slot) => slot % 4096);
     const pools = [{ pool: 'web', slots: owners.length, backends: [], owners, alternates: owners }];
     node.instead.tables = async () => ({ generation: 1, pools });
-    /** The longest turn of the event loop while the table is told once. */
+    const spentMs = (): number => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    };
+    /** The longest turn of the event loop while the table is told once, in time of the processor: a busy machine takes no part of it. */
     const worstTurn = async (): Promise<number> => {
       let worst = 0;
-      let last = performance.now();
+      let last = spentMs();
       let going = true;
       const watch = (): void => {
-        worst = Math.max(worst, performance.now() - last);
-        last = performance.now();
+        worst = Math.max(worst, spentMs() - last);
+        last = spentMs();
         if (going) setImmediate(watch);
       };
       watch();
@@ -232,7 +236,7 @@ describe('the control socket', () => {
       assert.ok(told > 6_000_000, String(told));
       return worst;
     };
-    // The best of several: a busy machine takes the processor away in the middle of a turn.
+    // The best of several: the garbage collector's threads count too.
     const turns: number[] = [];
     while (turns.length < 8 && !turns.some((ms) => ms < 30)) turns.push(await worstTurn());
     assert.ok(Math.min(...turns) < 30, `turns of the event loop took ${turns.map((ms) => ms.toFixed(1))} ms`);

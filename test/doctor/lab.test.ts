@@ -37,6 +37,8 @@ test('the doctor names each fault that is made on purpose, and nothing else', {
     const agents = await Promise.all([lab.startAgent(0), lab.startAgent(1)]);
     const node = await lab.startForwarder(0);
     const [edge, web] = [lab.forwarders[0]!, lab.backends[0]!];
+    // Otherwise the kernel waits three seconds for a gateway that does not answer.
+    await inside(edge.namespace, `sysctl -qw net.ipv4.neigh.${HOST_LINK}.retrans_time_ms=200`);
     const onEdge: DoctorPlaceOptions = {
       config: lab.nodeFile(0),
       name: edge.name,
