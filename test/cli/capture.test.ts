@@ -27,12 +27,16 @@ const isOurs = (verdict: string): boolean => !verdict.startsWith('pass_');
 const sum = (verdicts: CounterReport['verdicts']): number =>
   Object.entries(verdicts).reduce((total, [name, count]) => total + (isOurs(name) ? count : 0), 0);
 
-captures('portable');
-captures('af_xdp');
-captures('xdp');
+// Beside one another: what takes the time is the start of programs, and each node has a link of its own.
+describe('anyhop capture', { concurrency: true }, () => {
+  captures('portable');
+  captures('af_xdp');
+  captures('xdp');
+});
 
 function captures(engine: NodeEngine): void {
-  describe(`anyhop capture on a node with the engine ${engine}`, {
+  describe(`on a node with the engine ${engine}`, {
+    concurrency: 1,
     skip: missingForIsolation('nft', 'ethtool', 'tcpdump', 'tshark'),
     timeout: 4 * WAIT_MS,
   }, () => {

@@ -1,6 +1,6 @@
 /** A node whose process has ended while the kernel forwards on: what `anyhop status` and `anyhop events` say of it. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { LeftStatus } from '#anyhop/cli/left-status.js';
@@ -9,6 +9,12 @@ import { flows } from '../engine/contract-frames.js';
 import { createXdpLink, LINK } from '../engine/link.js';
 import { missingForIsolation } from '../isolation.js';
 import { FLAGS, MAIN, sendFlows, startRun, writeFleet } from './run-fixture.js';
+
+interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 test('status reads the pins, and events the files, of a node whose process has ended', {
   skip: missingForIsolation('ethtool'),
@@ -19,25 +25,34 @@ test('status reads the pins, and events the files, of a node whose process has e
     const socket = join(link.resources.directory, 'edge.sock');
     const state = join(link.resources.directory, 'state');
     const file = writeFleet(link, { node: { engine: 'xdp', bpffs: link.bpffs, socket, state_dir: state } });
-    const anyhop = (...args: string[]) => {
+    const anyhop = (...args: string[]): Promise<Ran> => {
       const [program = '', ...rest] = inNamespace(link.node, [process.execPath, MAIN, ...args]);
       const env = { ...process.env, ANYHOP_STATE_DIR: state };
-      return spawnSync(program, rest, { encoding: 'utf8', timeout: 30_000, env });
+      return new Promise((resolve) => {
+        execFile(program, rest, { timeout: 30_000, env }, (error, stdout, stderr) =>
+          resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+        );
+      });
     };
-    const left = (at = socket): LeftStatus => {
-      const { stdout, stderr, status } = anyhop('status', '--socket', at, '--bpffs', link.bpffs, '--json');
+    const left = async (at = socket): Promise<LeftStatus> => {
+      const place = ['--socket', at, '--bpffs', link.bpffs];
+      const { stdout, stderr, status } = await anyhop('status', ...place, '--json');
       assert.equal(status, 1, stderr);
       return JSON.parse(stdout);
     };
 
     const first = await startRun(link, ['-c', file, ...FLAGS]);
-    await sendFlows(link, flows(20));
     // Its process is there, but is asked at another place.
-    assert.deepEqual(left('/nonexistent/edge.sock').process, { pid: first.pid });
+    const [elsewhere] = await Promise.all([left('/nonexistent/edge.sock'), sendFlows(link, flows(20))]);
+    assert.deepEqual(elsewhere.process, { pid: first.pid });
     await first.stop('SIGTERM');
 
     await sendFlows(link, flows(20));
-    const status = left();
+    const [status, text, events] = await Promise.all([
+      left(),
+      anyhop('status', '--socket', socket, '--bpffs', link.bpffs),
+      anyhop('events', '--socket', socket, '--event', 'ready,process_ended'),
+    ]);
     assert.equal(status.process, null);
     assert.deepEqual([status.interface, status.engine.mode], [LINK, 'native XDP']);
     assert.deepEqual([status.last?.node, status.last?.event], ['edge-1', 'process_ended']);
@@ -63,12 +78,10 @@ test('status reads the pins, and events the files, of a node whose process has e
     for (const { interfaceIndex } of status.backends)
       assert.ok(interfaceIndex > 0, 'there is no interface 0');
 
-    const text = anyhop('status', '--socket', socket, '--bpffs', link.bpffs);
     assert.match(text.stdout, /^NO PROCESS {2}nobody is in charge/);
     assert.match(text.stdout, /^last event {2}of edge-1, at [\d:]+: process \d+ ends$/m);
     assert.match(text.stdout, /^forwarded {2,}40/m);
 
-    const events = anyhop('events', '--socket', socket, '--event', 'ready,process_ended');
     assert.equal(events.status, 0, events.stderr);
     assert.match(events.stdout, /ready: edge-1 forwards on eth0\n.*process \d+ ends\n$/);
     assert.match(events.stderr, /no node answers/);

@@ -3,10 +3,10 @@
  * address of the card. Frames for each are forwarded while the host has it, and those for other machines named in the log: on each engine.
  */
 import assert from 'node:assert/strict';
-import { afterEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LabProcess } from '../../scripts/lab/process.js';
-import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
+import { createLink, LINK, letXdpArrive } from '../engine/link.js';
 import { VIP4 } from '../forward/fixture.js';
 import { missingForIsolation } from '../isolation.js';
 import { frame, ipv4, payload, tcp } from '../packets/build.js';
@@ -27,18 +27,19 @@ const framesFor = (dst: string): Uint8Array[] =>
     ),
   );
 
-describe('a node with several MAC addresses', { skip: missingForIsolation('nft', 'ethtool') }, () => {
-  let link: NodeLink | undefined;
-  afterEach(() => link?.resources.close());
-
+describe('a node with several MAC addresses', {
+  skip: missingForIsolation('nft', 'ethtool'),
+  concurrency: true,
+}, () => {
   for (const engine of ['xdp', 'af_xdp', 'portable'] as const) {
-    test(`forwards frames for each while it has it, and names those for others in the log: ${engine}`, async () => {
-      link = await createLink();
+    test(`forwards frames for each while it has it, and names those for others in the log: ${engine}`, async (t) => {
+      const link = await createLink();
+      t.after(() => link.resources.close());
       const { onNode, resources } = link;
       if (engine !== 'portable') await letXdpArrive(link);
       const file = writeFleet(link, { node: { engine, bpffs: resources.bpffs() } });
       const run = await startRun(link, ['-c', file, ...FLAGS]);
-      const forwarded = async (mac: string): Promise<number> => (await sendFlows(link!, framesFor(mac))).gre4;
+      const forwarded = async (mac: string): Promise<number> => (await sendFlows(link, framesFor(mac))).gre4;
 
       assert.equal(await forwarded(VRRP_MAC), 0, 'before the host has it');
       const stray = await run.waitForEvent('stray_frames', TIMEOUT_MS);

@@ -1,9 +1,9 @@
 /** The node's interface gets another MAC address while it forwards, as a bond does that fails over: on each engine. */
 import assert from 'node:assert/strict';
-import { afterEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { flows } from '../engine/contract-frames.js';
-import { createLink, LINK, letXdpArrive, type NodeLink } from '../engine/link.js';
+import { createLink, LINK, letXdpArrive } from '../engine/link.js';
 import { missingForIsolation } from '../isolation.js';
 import { NODE_MAC } from '../packets/build.js';
 import { FLAGS, sendFlows, startRun, writeFleet } from './run-fixture.js';
@@ -13,16 +13,15 @@ const NEWS_TIMEOUT_MS = 10_000;
 
 describe('a node whose interface gets another MAC address', {
   skip: missingForIsolation('nft', 'ethtool'),
+  concurrency: true,
 }, () => {
-  let link: NodeLink | undefined;
-  afterEach(() => link?.resources.close());
-
   for (const engine of ['xdp', 'af_xdp', 'portable'] as const) {
-    test(`takes frames for it from then on, and no longer those for the former one: ${engine}`, async () => {
-      link = await createLink();
+    test(`takes frames for it from then on, and no longer those for the former one: ${engine}`, async (t) => {
+      const link = await createLink();
+      t.after(() => link.resources.close());
       if (engine !== 'portable') await letXdpArrive(link);
       const setMac = (mac: string): Promise<string> =>
-        link!.onNode('ip', 'link', 'set', 'dev', LINK, 'address', mac);
+        link.onNode('ip', 'link', 'set', 'dev', LINK, 'address', mac);
       await setMac(OTHER_MAC);
       const file = writeFleet(link, { node: { engine, bpffs: link.resources.bpffs() } });
       const run = await startRun(link, ['-c', file, ...FLAGS]);
