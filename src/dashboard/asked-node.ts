@@ -14,8 +14,12 @@ import { askSocket, askTls } from './ask.js';
 export const NODE_PATH = '/api/node';
 /** The status of a node with 65,535 backends has some 30 MB. */
 const OWN_BOUNDS = { timeoutMs: 5_000, bytesMax: 64 * 1024 * 1024 };
-/** In foreign hands: some 30,000 backends. */
+/** In foreign hands: some 20,000 backends. */
 const SIBLING_BOUNDS = { timeoutMs: 2_500, bytesMax: 16 * 1024 * 1024 };
+
+/** What a value takes in memory has nothing to do with what it takes in text: 16 MB of empty lists were 200 MB. */
+const SIBLING_VALUES_MAX = 1_000_000;
+const [QUOTE, BACKSLASH, ...BEFORE_VALUES] = [...'"\\[{:,'].map((char) => char.charCodeAt(0));
 
 /** What a node says: answers of its control API, as text. */
 export type Ask = () => Promise<{ readonly status: string; readonly events: string }>;
@@ -53,9 +57,24 @@ export function sibling(
   };
   return async () => {
     const text = await askTls(options, SIBLING_BOUNDS);
+    if (text.length > SIBLING_VALUES_MAX && valuesIn(text) > SIBLING_VALUES_MAX)
+      throw new Error(`its answer has more than ${SIBLING_VALUES_MAX} values`);
     const cut = text.indexOf('\n');
     return { status: text.slice(0, cut), events: text.slice(cut + 1) };
   };
+}
+
+/** At most how many values, names of fields among them, JSON text makes. */
+function valuesIn(json: string): number {
+  let count = 1;
+  let isText = false;
+  for (let i = 0; i < json.length; i++) {
+    const char = json.charCodeAt(i);
+    if (isText && char === BACKSLASH) i++;
+    else if (char === QUOTE) isText = !isText;
+    else if (!isText && BEFORE_VALUES.includes(char)) count++;
+  }
+  return count;
 }
 
 export class AskedNode {

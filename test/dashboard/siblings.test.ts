@@ -26,8 +26,8 @@ describe('dashboards of a fleet', () => {
   const listeners: Listener[] = [];
   const file = (name: string): string => join(resources.directory, name);
 
-  async function start(name: string, siblings: readonly Sibling[] = []): Promise<number> {
-    const node = await fakeNode({ status: async () => statusOf(SIZE, 0, name) });
+  async function start(name: string, siblings: readonly Sibling[] = [], more: object = {}): Promise<number> {
+    const node = await fakeNode({ status: async () => ({ ...statusOf(SIZE, 0, name), ...more }) });
     nodes.push(node);
     return new Promise((resolve) => {
       listeners.push(
@@ -53,7 +53,7 @@ describe('dashboards of a fleet', () => {
 
   before(async () => {
     const authority = await createAuthority(resources.directory);
-    for (const name of ['edge-1', 'edge-2', 'edge-3', 'thief'])
+    for (const name of ['edge-1', 'edge-2', 'edge-3', 'edge-5', 'thief'])
       await authority.peerCertificate(file(`${name}.pem`), [name]);
   });
   after(async () => {
@@ -62,24 +62,30 @@ describe('dashboards of a fleet', () => {
     await resources.close();
   });
 
-  it('show what siblings say, and mark one that is silent and one that is somebody else', async () => {
+  it('show what siblings say, and mark one that is silent, one that is somebody else, and one that says too much', async () => {
     const host = '127.0.0.1';
     const [second, thief] = [await start('edge-2'), await start('thief')];
+    const talker = await start('edge-5', [], { lists: Array(1_000_000).fill([]) });
     const port = await start('edge-1', [
       { name: 'edge-2', host, port: second },
       { name: 'edge-3', host, port: 1 },
       { name: 'edge-4', host, port: thief },
+      { name: 'edge-5', host, port: talker },
     ]);
     const store = new Store();
     const card = (name: string): NodeCard | undefined => store.get<NodeCard>(`node/${name}`);
     await read(port, file('edge-1.pem'), (update) => {
       store.apply(update);
-      return card('edge-2')?.state === 'ready' && card('edge-4')!.reasons.length > 0;
+      return (
+        card('edge-2')?.state === 'ready' &&
+        ['edge-4', 'edge-5'].every((one) => card(one)!.reasons.length > 0)
+      );
     });
     assert.deepEqual(card('edge-2')?.detail?.backends, { up: 3, draining: 0, down: 0 });
     assert.equal(card('edge-3')?.state, 'unknown');
     assert.match(card('edge-3')?.reasons[0] ?? '', /connection refused/);
     assert.match(card('edge-4')?.reasons[0] ?? '', /certificate/);
+    assert.match(card('edge-5')?.reasons[0] ?? '', /more than 1000000 values/);
   });
 
   it('answer nobody who has no certificate of the fleet', async () => {
