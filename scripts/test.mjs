@@ -2,14 +2,15 @@
 // longest.
 //   node scripts/test.mjs [part of a file name]...
 //
-// Tests run two at a time and measure real daemons and kernels. A file that fails runs once more, alone; what passes only then is
+// Files run three at a time, since they wait more than they compute, and measure real daemons and kernels. A file that fails runs once more, alone; what passes only then is
 // listed at the end as unsteady, so that nobody overlooks it. Many failed files are no accident: they do not run again.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const ALONE_MAX = 5;
+const AT_ONCE = 3;
+const ALONE_MAX = 8;
 const SLOWEST = 12;
 
 const wanted = process.argv.slice(2);
@@ -32,7 +33,7 @@ let slowest = [];
 // To end, by a signal.
 let wasTold = false;
 try {
-  const first = await run(files, 2);
+  const first = await run(files, AT_ONCE);
   code = first.code;
   slowest = first.slowest;
   if (code !== 0 && first.failed.length > 0 && first.failed.length <= ALONE_MAX && !wasTold) {
