@@ -2,8 +2,9 @@
 // longest.
 //   node scripts/test.mjs [part of a file name]...
 //
-// Files run three at a time, since they wait more than they compute, and measure real daemons and kernels. A file that fails runs once more, alone; what passes only then is
-// listed at the end as unsteady, so that nobody overlooks it. Many failed files are no accident: they do not run again.
+// Files run three at a time, since they wait more than they compute, and measure real daemons and kernels. A file that fails runs once
+// more, alone; what passes only then is listed at the end as unsteady, so that nobody overlooks it. Many failed files are no accident:
+// they do not run again.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

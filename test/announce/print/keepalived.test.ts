@@ -165,7 +165,7 @@ describe('the printed config of keepalived', () => {
           return;
         }
         assert.equal(
-          printed.replace(`/${text}`, '/x'),
+          printed.replace(`    file /${text}\n`, '    file /x\n'),
           print({ addresses: BOTH }, { announce: '{track_file: /x}' }),
         );
       }),
