@@ -4,7 +4,7 @@ import { compile, verdictsOf } from '../capture/compile.js';
 import { FIELDS, parseExpression } from '../capture/expression.js';
 import { type CaptureSource, SNAP_MAX, SNAP_MIN } from '../capture/record.js';
 import { capture, type Summary } from '../capture/session.js';
-import { amount } from '../core/figures.js';
+import { amount, took } from '../core/figures.js';
 import { formatDuration, parseDuration } from '../core/time.js';
 import { type CaptureOutput, captureFile, captureLines } from './capture-output.js';
 import { findSource, type SourceOptions } from './capture-source.js';
@@ -162,8 +162,8 @@ function describe(
   const byVerdict = [...verdicts]
     .sort(([, a], [, b]) => b - a)
     .map(([verdict, count]) => `${known[verdict]?.name ?? verdict} ${count}`);
-  const seconds = Number((endNs - startNs) / 1_000_000n) / 1000;
-  const found = `${amount(packets, 'packet')} in ${seconds.toFixed(1)} s${packets === 0 ? '' : `: ${someOf(byVerdict, 30)}`}`;
+  const span = took(Number((endNs - startNs) / 1_000_000n));
+  const found = `${amount(packets, 'packet')} in ${span}${packets === 0 ? '' : `: ${someOf(byVerdict, 30)}`}`;
   const blind =
     blindMs === 0
       ? ''

@@ -202,7 +202,9 @@ async function identityOf(
   running: NodeStatus | undefined,
 ): Promise<NodeOptions> {
   if (socket === undefined || running === undefined) return {};
-  const { source4, source6 } = readInForce(await ask(socket, '/in-force'), socket);
+  const answer = await answerOf(socket, '/in-force');
+  if (answer === undefined) return {};
+  const { source4, source6 } = readInForce(answer, socket);
   return {
     name: name ?? running.node,
     interface: networkInterface ?? running.interface,
@@ -211,13 +213,22 @@ async function identityOf(
 }
 
 async function statusOf(socket: string | undefined): Promise<NodeStatus | undefined> {
-  if (socket === undefined) return undefined;
+  const answer = socket === undefined ? undefined : await answerOf(socket, '/status');
+  return answer === undefined ? undefined : asStatus(answer);
+}
+
+/** Undefined from nobody, and from a node that ends as it is asked. */
+async function answerOf(socket: string, path: string): Promise<unknown> {
   try {
-    return asStatus(await ask(socket, '/status'));
+    return await ask(socket, path);
   } catch (error) {
-    if (error instanceof AnyhopError && isNobody(error)) return undefined;
+    if (error instanceof AnyhopError && (isNobody(error) || hasHungUp(error))) return undefined;
     throw error;
   }
+}
+
+function hasHungUp({ cause }: AnyhopError): boolean {
+  return ['ECONNRESET', 'EPIPE'].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '');
 }
 
 interface ShownAddresses {

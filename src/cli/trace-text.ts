@@ -1,4 +1,5 @@
 /** A trace in words: a line for each step, or, of several backends, a line for each. */
+import { took } from '../core/figures.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import type { Step, Trace } from '../trace/step.js';
@@ -39,7 +40,7 @@ function backendLines(traces: readonly Trace[]): string[] {
     return [
       ok ? 'ok' : 'FAILED',
       backend ?? '-',
-      typeof answer === 'number' ? `${answer.toFixed(1)} ms` : '-',
+      typeof answer === 'number' ? took(answer) : '-',
       typeof arrives === 'number' ? String(arrives) : '-',
       said === undefined ? '' : `${said.step.replace('_', ' ')}: ${said.text}`,
     ];

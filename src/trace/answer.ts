@@ -1,4 +1,6 @@
 /** The step `answer`: what the VIP answers, whether it comes back here, and over how many routers. */
+import { took } from '../core/figures.js';
+import { formatDuration } from '../core/time.js';
 import { P } from '../packet/constants.js';
 import type { Prober, Reply } from './prober.js';
 import type { Step } from './step.js';
@@ -23,7 +25,7 @@ export function answerStep(
   if (reply.kind === 'unsent')
     return { step, state: 'failed', text: `the kernel here does not send the probe: ${reply.why}` };
   if (reply.kind === 'silence') {
-    const text = `${where} does not answer ${prober.client.text} within ${waitMs} ms`;
+    const text = `${where} does not answer ${prober.client.text} within ${formatDuration(waitMs)}`;
     const hasFailed = host.some(({ state }) => state === 'failed'); // and says why
     const closed = prober
       .errorsAbout(vip.address)
@@ -55,7 +57,7 @@ export function answerStep(
     };
   }
   const { flags, ttl, ms } = reply;
-  const after = `after ${ms.toFixed(1)} ms${ttl === undefined ? '' : `, TTL ${ttl}: ${routersBack(ttl)} on the way back`}`;
+  const after = `after ${took(ms)}${ttl === undefined ? '' : `, TTL ${ttl}: ${routersBack(ttl)} on the way back`}`;
   const facts = { ms, ...(ttl !== undefined && { ttl }) };
   if (protocol === 'udp') return { step, state: 'ok', text: `a datagram from ${where} ${after}`, facts };
   if ((flags & P.TCP_SYN) !== 0) return { step, state: 'ok', text: `SYN-ACK from ${where} ${after}`, facts };

@@ -4,6 +4,7 @@
  */
 import { ProbeRefused } from '../agent/probe.js';
 import type { TracedBackend, TraceReport } from '../api/trace.js';
+import { took } from '../core/figures.js';
 import { AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { Endpoint } from '../packet/compose.js';
 import { P } from '../packet/constants.js';
@@ -55,7 +56,7 @@ function judge(
     return {
       step,
       state: 'ok',
-      text: `${what} goes ${names.join(' -> ')}, whose host resets it: after ${ms.toFixed(1)} ms`,
+      text: `${what} goes ${names.join(' -> ')}, whose host resets it: after ${took(ms)}`,
       facts,
     };
   const { at, why, mend } = lossOf(names, told, end);

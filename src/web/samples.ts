@@ -4,6 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { WEB_SAMPLE_MS, WEB_SAMPLE_TIMEOUT_MS } from '../core/limits.js';
+import { formatDuration } from '../core/time.js';
 import { TableReceiver } from '../metrics/mail.js';
 import type { MetricTable } from '../metrics/table.js';
 import type { SampleMail } from './mail.js';
@@ -69,7 +70,7 @@ export class Samples {
     this.#ask(++this.#id);
     const timer = new AbortController();
     const late = wait(WEB_SAMPLE_TIMEOUT_MS, undefined, { signal: timer.signal }).then((): never => {
-      throw new NoSample(`the process did not answer within ${WEB_SAMPLE_TIMEOUT_MS / 1000} s`);
+      throw new NoSample(`the process did not answer within ${formatDuration(WEB_SAMPLE_TIMEOUT_MS)}`);
     });
     late.catch(() => undefined);
     try {

@@ -14,9 +14,10 @@ describe('a moment', () => {
   });
 });
 
+// Measured times have fractions: core/figures.ts gives them their one form.
 test('no message writes a time in another form', () => {
-  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.ts'),
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.ts') && name !== 'core/figures.ts',
   );
   const found = files.flatMap((name) =>
     readFileSync(join('src', name), 'utf8')

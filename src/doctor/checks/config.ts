@@ -1,6 +1,7 @@
 /** The file that would be read, against what it says of itself and against what is in force. */
 import { resolve } from 'node:path';
 import { formatProblem } from '../../config/error.js';
+import { clockTime } from '../../core/time.js';
 import type { Check, Finding } from '../check.js';
 
 export const config: Check = {
@@ -25,7 +26,7 @@ export const config: Check = {
     if (isLater && running.config.refused === undefined) {
       findings.push({
         level: 'warning',
-        saw: `${file} was changed at ${new Date(changedAt).toISOString()}, and the node has read ${running.config.file} at ${running.config.loadedAt}`,
+        saw: `${file} was changed at ${clockTime(new Date(changedAt).toISOString())}, and the node has read ${running.config.file} at ${clockTime(running.config.loadedAt)}`,
         breaks: 'What the file says is not in force, and comes into force with the next restart.',
         mend: 'anyhop plan && anyhop reload',
       });
