@@ -126,7 +126,7 @@ static __u32 batch(__u32 limit)
 		loop.rx.own++;
 		verdict = anyhop_dev_process(&loop.forward, loop.umem + start, in->len, &outcome);
 
-		if (verdict <= ANYHOP_V_TOO_BIG_ANSWERED && room > 0) {
+		if (verdict <= ANYHOP_V_SYN_COOKIE_ANSWERED && room > 0) {
 			struct xdp_desc *out = (struct xdp_desc *)loop.tx.entries + (loop.tx.own++ & loop.tx.mask);
 
 			out->addr = (__u64)(outcome.frame - loop.umem);
@@ -135,7 +135,7 @@ static __u32 batch(__u32 limit)
 			queued++;
 			continue;
 		}
-		if (verdict <= ANYHOP_V_TOO_BIG_ANSWERED)
+		if (verdict <= ANYHOP_V_SYN_COOKIE_ANSWERED)
 			unqueued++;
 		give_back(start);
 	}

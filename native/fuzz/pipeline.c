@@ -105,7 +105,7 @@ static int run(const struct image *image, int is_sound, const __u8 *original, __
 	check_decision(&result, again);
 	free(again);
 	*sent_length = 0;
-	if (result.verdict <= ANYHOP_V_TOO_BIG_ANSWERED) { /* the verdicts that forward or answer are the first */
+	if (result.verdict <= ANYHOP_V_SYN_COOKIE_ANSWERED) { /* the verdicts that forward or answer are the first */
 		*sent_length = result.outcome.length;
 		memcpy(sent, result.outcome.frame, result.outcome.length);
 	}

@@ -11,6 +11,7 @@
 #include "anyhop/agent.h"
 #include "anyhop/budget.h"
 #include "anyhop/capture.h"
+#include "anyhop/defend.h"
 #include "anyhop/image.h"
 #include "anyhop/verdict.h"
 #include "anyhop/xdp.h"
@@ -36,6 +37,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_XDP_CONSTANTS(C)
 	ANYHOP_AGENT_CONSTANTS(C)
 	ANYHOP_CAPTURE_CONSTANTS(C)
+	ANYHOP_DEFEND_CONSTANTS(C)
 #undef C
 #define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));
 #define F(type, name) SAY("field %s %s %zu\n", #type, #name, offsetof(struct anyhop_##type, name));
@@ -44,6 +46,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_XDP_STRUCTS(S, F)
 	ANYHOP_AGENT_STRUCTS(S, F)
 	ANYHOP_CAPTURE_STRUCTS(S, F)
+	ANYHOP_DEFEND_STRUCTS(S, F)
 #undef S
 #undef F
 #define V(name, action, text) SAY("verdict %s %s %s\n", #name, #action, text);
@@ -59,7 +62,7 @@ int anyhop_layout(char *out, int size)
 #ifdef ANYHOP_LAYOUT_MAIN
 int main(void)
 {
-	static char text[16384];
+	static char text[32768];
 
 	if (anyhop_layout(text, sizeof(text)) < 0)
 		return 1;

@@ -6,7 +6,7 @@
  */
 export const enum L {
   IMAGE_MAGIC = 829450337,
-  IMAGE_VERSION = 6,
+  IMAGE_VERSION = 7,
   FLOW_HASH_VERSION = 2,
   FLOW_KEY_WORDS = 10,
   NONE = 65535,
@@ -58,6 +58,31 @@ export const enum L {
   CAPTURE_PROTOCOL = 16,
   CAPTURE_BACKEND = 32,
   CAPTURE_TEST_RUNS = 64,
+  UNIT_SHIFT = 20,
+  FLEET_CLOCK_START = 1577836800,
+  NO_LIMIT = 4294967295,
+  RULES_LISTS = 1,
+  RULES_LISTS_ENFORCE = 2,
+  RULES_SOURCE = 4,
+  RULES_SOURCE_ENFORCE = 8,
+  RULES_SERVICE = 16,
+  RULES_SERVICE_ENFORCE = 32,
+  RULES_COOKIES = 64,
+  RULES_COOKIES_ENFORCE = 128,
+  RULES_COOKIES_ALWAYS = 256,
+  GUARDED_SYNS = 0,
+  GUARDED_BLOCKED = 1,
+  GUARDED_SOURCE_RATE = 2,
+  GUARDED_SERVICE_RATE = 3,
+  GUARDED_COOKIES = 4,
+  GUARDED_SYN_LIMITED = 5,
+  GUARDED_WOULD_BLOCK = 6,
+  GUARDED_WOULD_SOURCE_RATE = 7,
+  GUARDED_WOULD_SERVICE_RATE = 8,
+  GUARDED_WOULD_COOKIE = 9,
+  GUARDED_WOULD_SYN_LIMIT = 10,
+  GUARDED_ALLOWED = 11,
+  GUARDED_KINDS = 16,
   SIZEOF_HEADER = 320,
   HEADER_MAGIC = 0,
   HEADER_VERSION = 4,
@@ -83,6 +108,7 @@ export const enum L {
   HEADER_OTHER_MAC_COUNT = 116,
   HEADER_OTHER_MACS = 120,
   HEADER_FLOW_HASH_VERSION = 240,
+  HEADER_RULES_OFFSET = 244,
   HEADER_LANES = 256,
   SIZEOF_LANES = 64,
   LANES_MAC_MASK = 0,
@@ -227,6 +253,21 @@ export const enum L {
   CAPTURE_RECORD_BACKEND = 54,
   CAPTURE_RECORD_CPU = 56,
   CAPTURE_RECORD_VERDICT = 58,
+  SIZEOF_RULES = 64,
+  RULES_FLAGS = 0,
+  RULES_SCOPE = 4,
+  RULES_SOURCE_PACKETS = 8,
+  RULES_SOURCE_SYNS = 12,
+  RULES_NETWORK_PACKETS = 16,
+  RULES_NETWORK_SYNS = 20,
+  RULES_WINDOW = 24,
+  RULES_SERVICE_SYNS = 28,
+  RULES_SERVICE_WINDOW = 32,
+  RULES_THRESHOLD = 36,
+  RULES_PREFIX4 = 40,
+  RULES_PREFIX6 = 41,
+  SIZEOF_GUARDED = 128,
+  GUARDED_COUNTS = 0,
   /** wrapped in GRE and sent to the slot's owner. */
   V_FORWARDED = 0,
   /** the same for a fragment, matched by VIP and protocol. */
@@ -237,54 +278,64 @@ export const enum L {
   V_ECHO_ANSWERED = 3,
   /** too big once wrapped: the sender was told the MTU that fits. */
   V_TOO_BIG_ANSWERED = 4,
+  /** a SYN, answered by the node with a SYN cookie, since so many come: normal under a flood. */
+  V_SYN_COOKIE_ANSWERED = 5,
   /** neither IPv4 nor IPv6 (ARP, LLDP, a tag of type 0x9100, which Linux does not read either, cut short). */
-  V_PASS_NOT_IP = 5,
+  V_PASS_NOT_IP = 6,
   /** for no VIP of this node. */
-  V_PASS_NOT_VIP = 6,
+  V_PASS_NOT_VIP = 7,
   /** the frame is for another machine's MAC address (flooded by a switch). */
-  V_PASS_OTHER_HOST = 7,
+  V_PASS_OTHER_HOST = 8,
   /** neighbour discovery of the link, for a VIP that may be an address of this host (ICMPv6 types 133 to 137, hop limit 255). */
-  V_PASS_NEIGHBOUR = 8,
+  V_PASS_NEIGHBOUR = 9,
   /** the IP header's lengths do not fit the frame. */
-  V_DROP_BAD_LENGTH = 9,
+  V_DROP_BAD_LENGTH = 10,
   /** the source cannot be a client: zero, loopback, multicast, broadcast, link-local (IPv4 ICMP errors aside), the VIP itself or, TCP aside, another VIP. */
-  V_DROP_BAD_SOURCE = 10,
+  V_DROP_BAD_SOURCE = 11,
   /** the IPv4 header checksum is wrong (looked at before the node answers). */
-  V_DROP_CHECKSUM = 11,
+  V_DROP_CHECKSUM = 12,
   /** TTL or hop limit was 1 or 0 on arrival. */
-  V_DROP_TTL_EXPIRED = 12,
+  V_DROP_TTL_EXPIRED = 13,
   /** for a VIP, but for none of its services. */
-  V_DROP_NO_SERVICE = 13,
+  V_DROP_NO_SERVICE = 14,
   /** for a VIP, neither TCP, UDP nor ICMP. */
-  V_DROP_PROTOCOL = 14,
+  V_DROP_PROTOCOL = 15,
   /** IPv6 extension headers that are cut short, too many, or not for this hop to look behind. */
-  V_DROP_EXTENSION_HEADER = 15,
+  V_DROP_EXTENSION_HEADER = 16,
   /** the TCP, UDP or ICMP header is cut short. */
-  V_DROP_TRUNCATED = 16,
+  V_DROP_TRUNCATED = 17,
   /** a TCP fragment for a service whose hash needs the ports. */
-  V_DROP_FRAGMENT_TCP = 17,
+  V_DROP_FRAGMENT_TCP = 18,
   /** a fragment, and more than one pool could answer for it. */
-  V_DROP_FRAGMENT_AMBIGUOUS = 18,
+  V_DROP_FRAGMENT_AMBIGUOUS = 19,
   /** a fragmented ICMP message. */
-  V_DROP_FRAGMENT_ICMP = 19,
+  V_DROP_FRAGMENT_ICMP = 20,
   /** ICMP for a VIP that is neither an echo request nor an error. */
-  V_DROP_ICMP_TYPE = 20,
+  V_DROP_ICMP_TYPE = 21,
   /** an ICMP error whose embedded flow belongs to no service of the VIP. */
-  V_DROP_ICMP_UNMATCHED = 21,
+  V_DROP_ICMP_UNMATCHED = 22,
   /** no backend can take it: all of the pool are unusable, or no next hop to the slot's owner is known. */
-  V_DROP_NO_BACKEND = 22,
+  V_DROP_NO_BACKEND = 23,
   /** too big once wrapped, and no answer is allowed: DF is off, it is itself an ICMP error, or IPv6 of 1280 bytes or less. */
-  V_DROP_TOO_BIG = 23,
+  V_DROP_TOO_BIG = 24,
   /** too big once wrapped; the rate limit on answers kept the node silent. */
-  V_DROP_TOO_BIG_LIMITED = 24,
+  V_DROP_TOO_BIG_LIMITED = 25,
   /** an echo request to a VIP; the rate limit on answers kept the node silent. */
-  V_DROP_ECHO_LIMITED = 25,
+  V_DROP_ECHO_LIMITED = 26,
   /** the kernel refused to move the frame's ends: a driver without headroom for XDP. */
-  V_DROP_HEADROOM = 26,
+  V_DROP_HEADROOM = 27,
   /** for a VIP, in a frame for a broadcast or multicast MAC address. */
-  V_DROP_GROUP_MAC = 27,
+  V_DROP_GROUP_MAC = 28,
   /** for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them. */
-  V_DROP_VLAN_TAGS = 28,
+  V_DROP_VLAN_TAGS = 29,
+  /** for a service, from an address that is blocked (defend.block, `anyhop defend block`). */
+  V_DROP_BLOCKED = 30,
+  /** for a service, more than its source may send (defend.source_rate). */
+  V_DROP_SOURCE_RATE = 31,
+  /** a SYN, more than may pass to the service's backends (defend.service_rate). */
+  V_DROP_SERVICE_RATE = 32,
+  /** a SYN under a flood that no cookie could answer, more than may pass without: its backend cannot take cookies, its options allow none, or the limit on answers is reached. */
+  V_DROP_SYN_LIMITED = 33,
 }
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
@@ -294,6 +345,7 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'forwarded_icmp_error', action: 'forward', description: "an ICMP error that followed the flow it embeds" },
   { name: 'echo_answered', action: 'answer', description: "an echo request to a VIP, answered by the node" },
   { name: 'too_big_answered', action: 'answer', description: "too big once wrapped: the sender was told the MTU that fits" },
+  { name: 'syn_cookie_answered', action: 'answer', description: "a SYN, answered by the node with a SYN cookie, since so many come: normal under a flood" },
   { name: 'pass_not_ip', action: 'pass', description: "neither IPv4 nor IPv6 (ARP, LLDP, a tag of type 0x9100, which Linux does not read either, cut short)" },
   { name: 'pass_not_vip', action: 'pass', description: "for no VIP of this node" },
   { name: 'pass_other_host', action: 'pass', description: "the frame is for another machine's MAC address (flooded by a switch)" },
@@ -318,6 +370,10 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'drop_headroom', action: 'drop', description: "the kernel refused to move the frame's ends: a driver without headroom for XDP" },
   { name: 'drop_group_mac', action: 'drop', description: "for a VIP, in a frame for a broadcast or multicast MAC address" },
   { name: 'drop_vlan_tags', action: 'drop', description: "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them" },
+  { name: 'drop_blocked', action: 'drop', description: "for a service, from an address that is blocked (defend.block, `anyhop defend block`)" },
+  { name: 'drop_source_rate', action: 'drop', description: "for a service, more than its source may send (defend.source_rate)" },
+  { name: 'drop_service_rate', action: 'drop', description: "a SYN, more than may pass to the service's backends (defend.service_rate)" },
+  { name: 'drop_syn_limited', action: 'drop', description: "a SYN under a flood that no cookie could answer, more than may pass without: its backend cannot take cookies, its options allow none, or the limit on answers is reached" },
 ];
 
 /** Every verdict in the order of its number: the counter's name, what is done with the packet, what it means. */
@@ -356,4 +412,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '7323bb1995b36217aaa5a6abd393307409d9daa581fb3dd6109c9b11d13d18b2';
+export const LAYOUT_DIGEST = '14af78984ed3c09dc64f2cd1114957a8d8187bea476ff460cae377c486b526f8';

@@ -25,7 +25,7 @@
 #include <linux/types.h>
 
 #define ANYHOP_IMAGE_MAGIC 0x31706861u /* "ahp1" */
-#define ANYHOP_IMAGE_VERSION 6u
+#define ANYHOP_IMAGE_VERSION 7u
 
 /* Of the flow hash (flow_hash.h) and its keys: another version gives nearly every flow another slot. */
 #define ANYHOP_FLOW_HASH_VERSION 2u
@@ -144,7 +144,8 @@ struct anyhop_header {
 	__u32 other_mac_count;
 	__u8 other_macs[ANYHOP_OTHER_MACS_MAX][8]; /* further addresses of this host on the interface, two bytes of zero behind each */
 	__u32 flow_hash_version;
-	__u8 reserved1[12];
+	__u32 rules_offset; /* 0: no service has rules of defence; or else 64 bytes for each service counter (defend.h) */
+	__u8 reserved1[8];
 	struct anyhop_lanes lanes; /* a line of its own */
 };
 
@@ -215,7 +216,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
 	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
 	F(header, names_offset) F(header, names_bytes) F(header, other_mac_count) F(header, other_macs) \
-	F(header, flow_hash_version) F(header, lanes) \
+	F(header, flow_hash_version) F(header, rules_offset) F(header, lanes) \
 	S(lanes) \
 	F(lanes, mac_mask) F(lanes, mac) F(lanes, multipliers) F(lanes, offset4) F(lanes, mask4) F(lanes, offset6) F(lanes, mask6) \
 	F(lanes, source4_hosts) F(lanes, path_offset) F(lanes, filter_offset) F(lanes, filter_mask) \

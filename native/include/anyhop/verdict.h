@@ -24,6 +24,7 @@ enum anyhop_action {
 	V(FORWARDED_ICMP_ERROR, FORWARD, "an ICMP error that followed the flow it embeds") \
 	V(ECHO_ANSWERED, ANSWER, "an echo request to a VIP, answered by the node") \
 	V(TOO_BIG_ANSWERED, ANSWER, "too big once wrapped: the sender was told the MTU that fits") \
+	V(SYN_COOKIE_ANSWERED, ANSWER, "a SYN, answered by the node with a SYN cookie, since so many come: normal under a flood") \
 	V(PASS_NOT_IP, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, a tag of type 0x9100, which Linux does not read either, cut short)") \
 	V(PASS_NOT_VIP, PASS, "for no VIP of this node") \
 	V(PASS_OTHER_HOST, PASS, "the frame is for another machine's MAC address (flooded by a switch)") \
@@ -47,7 +48,11 @@ enum anyhop_action {
 	V(DROP_ECHO_LIMITED, DROP, "an echo request to a VIP; the rate limit on answers kept the node silent") \
 	V(DROP_HEADROOM, DROP, "the kernel refused to move the frame's ends: a driver without headroom for XDP") \
 	V(DROP_GROUP_MAC, DROP, "for a VIP, in a frame for a broadcast or multicast MAC address") \
-	V(DROP_VLAN_TAGS, DROP, "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them")
+	V(DROP_VLAN_TAGS, DROP, "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them") \
+	V(DROP_BLOCKED, DROP, "for a service, from an address that is blocked (defend.block, `anyhop defend block`)") \
+	V(DROP_SOURCE_RATE, DROP, "for a service, more than its source may send (defend.source_rate)") \
+	V(DROP_SERVICE_RATE, DROP, "a SYN, more than may pass to the service's backends (defend.service_rate)") \
+	V(DROP_SYN_LIMITED, DROP, "a SYN under a flood that no cookie could answer, more than may pass without: its backend cannot take cookies, its options allow none, or the limit on answers is reached")
 
 enum anyhop_verdict {
 #define V(name, action, text) ANYHOP_V_##name,

@@ -27,7 +27,7 @@ const GROUP_FRAMES = 16;
 const NEXT_LINE = 48;
 
 /** Verdicts up to this one leave a frame to be sent; they are the first in the list. */
-export const SENT_LAST = L.V_TOO_BIG_ANSWERED;
+export const SENT_LAST = L.V_SYN_COOKIE_ANSWERED;
 /** Verdicts that pass a frame to the host. */
 export const PASS_FIRST = L.V_PASS_NOT_IP;
 export const PASS_LAST = L.V_PASS_NEIGHBOUR;

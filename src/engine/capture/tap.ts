@@ -22,7 +22,7 @@ import type { RecordRing } from './ring.js';
 
 /** The last verdicts that forward, and that leave a frame to be sent. */
 const FORWARDED_LAST = L.V_FORWARDED_ICMP_ERROR;
-const SENT_LAST = L.V_TOO_BIG_ANSWERED;
+const SENT_LAST = L.V_SYN_COOKIE_ANSWERED;
 const QUEUE_SHIFT = 48n;
 
 export class Tap {

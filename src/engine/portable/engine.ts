@@ -215,7 +215,7 @@ export class PortableEngine implements Engine {
     const verdict = (this.#tap ?? pipeline).process(this.#view, L.HEADROOM, length);
     if (verdict <= L.V_FORWARDED_ICMP_ERROR) {
       this.#sender!.forward(pipeline);
-    } else if (verdict <= L.V_TOO_BIG_ANSWERED) {
+    } else if (verdict <= L.V_SYN_COOKIE_ANSWERED) {
       this.#sender!.answer(pipeline);
     }
     this.#received++;
