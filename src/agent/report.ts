@@ -22,6 +22,10 @@ const TIME_PATTERN = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const VERDICT_PATTERN = /^[a-z0-9_]{1,64}$/;
 /** Verdicts that a report may have: many more than any version has. */
 const VERDICTS_MAX = 1024;
+const FINGERPRINT_PATTERN = /^[0-9a-f]{16}$/;
+/** Keys whose cookies an agent accepts: the present one, the former one, and one that a reload has just taken away. */
+const COOKIE_KEYS_MAX = 4;
+const WHY_CHARS_MAX = 300;
 /** A report on 4096 services, each with a VIP of its own that the host lacks, has some 1 MB. */
 const REPORT_BYTES_MAX = 1536 * 1024;
 
@@ -41,11 +45,18 @@ export interface AgentReport {
    * it had no room for; null where that is unknown. Agents that look at no driver leave it out.
    */
   readonly driver?: DriverReport;
+  /** Whether this host takes SYN cookies of the fleet. Absent in reports of versions before: it does not. */
+  readonly cookies?: CookiesReport;
   /** Whether the host asks for the drain of this backend, which is the address that was asked. False in reports without it. */
   readonly draining: boolean;
   /** Who asked lately, sorted by address (forwarders-heard.ts); empty in reports without it. */
   readonly forwarders: readonly ForwarderReport[];
 }
+
+/** `keys`: fingerprints (cookieKeyFingerprint) of those that it accepts, one at least. `why`: one line, for the operator. */
+export type CookiesReport =
+  | { readonly ok: true; readonly keys: readonly string[] }
+  | { readonly ok: false; readonly why: string };
 
 /** What a forwarder said when it asked last. */
 export interface ForwarderReport {
@@ -198,6 +209,7 @@ export function parseAgentReport(text: string): AgentReport | undefined {
     vips,
     missingVips,
     driver,
+    cookies,
     draining = false,
     forwarders = [],
   } = value;
@@ -208,6 +220,7 @@ export function parseAgentReport(text: string): AgentReport | undefined {
   if (!read.every((each) => each !== undefined)) return undefined;
   if (missingVips !== undefined && !isVips(missingVips)) return undefined;
   if (driver !== undefined && !isDriver(driver)) return undefined;
+  if (cookies !== undefined && !isCookies(cookies)) return undefined;
   if (typeof draining !== 'boolean' || !Array.isArray(forwarders)) return undefined;
   if (forwarders.length > FORWARDERS_HEARD_MAX || !forwarders.every(isForwarder)) return undefined;
   return {
@@ -217,6 +230,7 @@ export function parseAgentReport(text: string): AgentReport | undefined {
     ...(missingVips !== undefined && { missingVips }),
     verdicts,
     ...(driver !== undefined && { driver: { sendFailed: driver.sendFailed, missed: driver.missed } }),
+    ...(cookies !== undefined && { cookies: readCookies(cookies) }),
     draining,
     forwarders: forwarders.map(({ address, draining, agoMs, everyMs }) => ({
       address,
@@ -246,6 +260,20 @@ function isAddress(value: unknown): value is string {
 function isDriver(value: unknown): value is DriverReport {
   if (!isRecord(value)) return false;
   return [value['sendFailed'], value['missed']].every((count) => count === null || isCount(count));
+}
+
+function isCookies(value: unknown): value is CookiesReport {
+  if (!isRecord(value)) return false;
+  const { ok, keys, why } = value;
+  if (ok === false) return typeof why === 'string' && why.length <= WHY_CHARS_MAX;
+  if (ok !== true || !Array.isArray(keys) || keys.length === 0 || keys.length > COOKIE_KEYS_MAX) return false;
+  return keys.every((key) => isText(key, FINGERPRINT_PATTERN));
+}
+
+/** A reason is free text: it is made printable here, once. */
+function readCookies(cookies: CookiesReport): CookiesReport {
+  if (cookies.ok) return { ok: true, keys: [...cookies.keys] };
+  return { ok: false, why: printable(cookies.why, WHY_CHARS_MAX) };
 }
 
 function isForwarder(value: unknown): value is ForwarderReport {

@@ -5,6 +5,7 @@ import { type AgentReport, fetchAgentReport } from '../agent/report.js';
 import { thisSystem } from '../agent/system.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { amount } from '../core/figures.js';
 import { printable } from '../core/printable.js';
 import { clockTime, formatDuration } from '../core/time.js';
 import type { IpAddress } from '../packet/address.js';
@@ -67,6 +68,7 @@ export function drawReport(report: AgentReport): string {
       RIGHT,
     ),
     ...drawDriver(driver),
+    ...drawCookies(report.cookies),
     ...drawForwarders(report),
   ].join('\n')}\n`;
 }
@@ -84,6 +86,17 @@ function drawForwarders({ draining, forwarders }: AgentReport): string[] {
     '',
     'this host asks to be drained',
     ...columns(['FORWARDER', 'DRAINS IT', 'ASKED', 'ASKS EVERY'], rows),
+  ];
+}
+
+/** Whether it takes SYN cookies; empty for an agent that does not know of them. */
+function drawCookies(cookies: AgentReport['cookies']): string[] {
+  if (cookies === undefined) return [];
+  return [
+    '',
+    cookies.ok
+      ? `SYN cookies: accepted, of ${amount(cookies.keys.length, 'key')}`
+      : `SYN cookies: NOT accepted: ${cookies.why}`,
   ];
 }
 

@@ -17,6 +17,13 @@ describe('a report from another machine', () => {
     assert.deepEqual(parseAgentReport(JSON.stringify(driven)), driven);
     const lacking = { ...REPORT, missingVips: ['203.0.113.10', 'fd00::10'] };
     assert.deepEqual(parseAgentReport(JSON.stringify(lacking)), lacking);
+    for (const cookies of [
+      { ok: true, keys: ['0123456789abcdef'] },
+      { ok: false, why: 'net.ipv4.tcp_timestamps is 0' },
+    ])
+      assert.deepEqual(parseAgentReport(JSON.stringify({ ...REPORT, cookies })), { ...REPORT, cookies });
+    const obeyed = { ...REPORT, cookies: { ok: false, why: 'no\x1b[2J' } };
+    assert.deepEqual(parseAgentReport(JSON.stringify(obeyed))?.cookies, { ok: false, why: 'no\\u001b[2J' });
     const { draining: _, forwarders: __, ...older } = REPORT;
     assert.deepEqual(parseAgentReport(JSON.stringify(older)), { ...older, draining: false, forwarders: [] });
     const [vip] = REPORT.vips;
@@ -50,6 +57,14 @@ describe('a report from another machine', () => {
       { ...REPORT, missingVips: ['203.0.113.10\x1b[2J'] },
       { ...REPORT, missingVips: ['203.0.113.010'] },
       { ...REPORT, missingVips: Array.from({ length: 4097 }, () => '203.0.113.10') },
+      { ...REPORT, cookies: true },
+      { ...REPORT, cookies: { ok: 1, keys: ['0123456789abcdef'] } },
+      { ...REPORT, cookies: { ok: true } },
+      { ...REPORT, cookies: { ok: true, keys: [] } },
+      { ...REPORT, cookies: { ok: true, keys: ['0123456789abcdeF'] } },
+      { ...REPORT, cookies: { ok: true, keys: Array.from({ length: 5 }, () => '0123456789abcdef') } },
+      { ...REPORT, cookies: { ok: false } },
+      { ...REPORT, cookies: { ok: false, why: 'x'.repeat(301) } },
       { ...REPORT, draining: 'true' },
       { ...REPORT, draining: null },
       { ...REPORT, draining: 1 },
