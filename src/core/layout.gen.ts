@@ -328,7 +328,7 @@ export const enum L {
   V_DROP_GROUP_MAC = 28,
   /** for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them. */
   V_DROP_VLAN_TAGS = 29,
-  /** for a service, from an address that is blocked (defend.block, `anyhop defend block`). */
+  /** for a service, from an address that is blocked (defend.block, or blocked by hand). */
   V_DROP_BLOCKED = 30,
   /** for a service, more than its source may send (defend.source_rate). */
   V_DROP_SOURCE_RATE = 31,
@@ -370,7 +370,7 @@ export const VERDICTS: readonly { name: string; action: 'forward' | 'answer' | '
   { name: 'drop_headroom', action: 'drop', description: "the kernel refused to move the frame's ends: a driver without headroom for XDP" },
   { name: 'drop_group_mac', action: 'drop', description: "for a VIP, in a frame for a broadcast or multicast MAC address" },
   { name: 'drop_vlan_tags', action: 'drop', description: "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them" },
-  { name: 'drop_blocked', action: 'drop', description: "for a service, from an address that is blocked (defend.block, `anyhop defend block`)" },
+  { name: 'drop_blocked', action: 'drop', description: "for a service, from an address that is blocked (defend.block, or blocked by hand)" },
   { name: 'drop_source_rate', action: 'drop', description: "for a service, more than its source may send (defend.source_rate)" },
   { name: 'drop_service_rate', action: 'drop', description: "a SYN, more than may pass to the service's backends (defend.service_rate)" },
   { name: 'drop_syn_limited', action: 'drop', description: "a SYN under a flood that no cookie could answer, more than may pass without: its backend cannot take cookies, its options allow none, or the limit on answers is reached" },
@@ -412,4 +412,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '14af78984ed3c09dc64f2cd1114957a8d8187bea476ff460cae377c486b526f8';
+export const LAYOUT_DIGEST = 'fd5dde0db5fb0b5d2659ba38994e53c96a54ff2902164e23b92e31cc69e0efea';

@@ -49,7 +49,7 @@ enum anyhop_action {
 	V(DROP_HEADROOM, DROP, "the kernel refused to move the frame's ends: a driver without headroom for XDP") \
 	V(DROP_GROUP_MAC, DROP, "for a VIP, in a frame for a broadcast or multicast MAC address") \
 	V(DROP_VLAN_TAGS, DROP, "for a VIP, behind more than two VLAN tags; or more than eight tags, whatever is behind them") \
-	V(DROP_BLOCKED, DROP, "for a service, from an address that is blocked (defend.block, `anyhop defend block`)") \
+	V(DROP_BLOCKED, DROP, "for a service, from an address that is blocked (defend.block, or blocked by hand)") \
 	V(DROP_SOURCE_RATE, DROP, "for a service, more than its source may send (defend.source_rate)") \
 	V(DROP_SERVICE_RATE, DROP, "a SYN, more than may pass to the service's backends (defend.service_rate)") \
 	V(DROP_SYN_LIMITED, DROP, "a SYN under a flood that no cookie could answer, more than may pass without: its backend cannot take cookies, its options allow none, or the limit on answers is reached")
