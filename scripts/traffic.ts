@@ -34,6 +34,10 @@ namespace, as fast as one core can or at a rate. Needs root. On veth the far end
   --ports N          of each client, a power of two up to ${CLIENT_PORTS_MAX} (${CLIENT_PORTS_MAX}); up to ${CLIENTS_MAX} clients
   --sizes N,...      bytes on the wire, check sequence included (64); IPv6 84 and more, IPv4 64, or 84 and more
   --syn PERCENT      of TCP packets that open a connection (0), the rest are ACKs; kept to a sixteenth
+  --spoofed          every packet from another one of 16.8 million sources (20.0.0.0/8, each /64 of 2001:db8:c100::/40), with random
+                     ports and sequence numbers; SYNs have the options of Linux, Windows, macOS or none. --flows and --ports mean
+                     nothing then
+  --pulses           with a rate: 50 bursts a second and rest between, instead of evenly with a core that never rests
   --cpu N            stay on this CPU
   --json             print one JSON object
   --help
@@ -79,6 +83,8 @@ function parse() {
         ports: text,
         sizes: text,
         syn: text,
+        spoofed: flag,
+        pulses: flag,
         cpu: text,
         json: flag,
         help: flag,
@@ -142,12 +148,16 @@ async function main(values: ReturnType<typeof parse>['values']): Promise<void> {
     ports,
     sizes,
     synShare: (number('syn', 0, 100) ?? 0) / 100,
+    spoofed: values.spoofed === true,
   };
+  if (plan.spoofed && plan.targets.some(({ protocol }) => protocol === 'icmp'))
+    throw new UsageError('--spoofed: echo requests have no random numbers; --to tcp: or udp:');
   const limits: GeneratorLimits = { packets: Math.floor(packets), seconds, rate: number('rate', 1, 1e9) };
+  if (values.pulses === true && limits.rate === undefined) throw new UsageError('--pulses needs --rate');
   const cpu = number('cpu', 0, 4095);
   if (cpu !== undefined) devLibrary.call('ERR_BPF', 'anyhop_dev_pin', cpu);
   const generator = new Generator(plan);
-  const made = await generator.run(limits);
+  const made = values.pulses === true ? await generator.pulse(limits) : await generator.run(limits);
   generator.close();
   process.stdout.write(
     values.json === true

@@ -4,7 +4,8 @@
  * what it redirects out of an interface.
  *
  * Frames are used again without being put back, so every header is written anew. Which flow a packet belongs to, its
- * target and its kind follow from its number; a flow keeps its target. Checksums are right.
+ * target and its kind follow from its number; a flow keeps its target. Spoofed packets belong to no flow: source, port and
+ * sequence numbers are random. Checksums are right.
  *
  * With a rate, packets are due at fixed times, and a run that comes early makes none: smooth, at the price of a core that
  * never rests. Whoever is more than a millisecond late gives up what was missed.
@@ -72,17 +73,79 @@ static __always_inline int write16(__u8 *packet, const __u8 *end, __u32 at, __u1
 	return 1;
 }
 
+/* What of a spoofed packet's head lies behind the shortest frame: options end anywhere. */
+static __always_inline void write_options(__u8 *packet, const __u8 *end, const __u8 *head)
+{
+#pragma unroll
+	for (__u32 at = ANYHOP_GENERATOR_SHORTEST; at < ANYHOP_GENERATOR_OPTIONS; at += 2) {
+		if (packet + at + 2 > end)
+			return;
+		*(__u16 *)(packet + at) = *(const __u16 *)(head + at);
+	}
+}
+
+static __always_inline __u16 folded(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~((sum & 0xffff) + (sum >> 16));
+}
+
+static __always_inline int write32(__u8 *packet, const __u8 *end, __u32 at, __u32 value)
+{
+	return write16(packet, end, at, __builtin_bswap16((__u16)(value >> 16))) &&
+	       write16(packet, end, at + 2, __builtin_bswap16((__u16)value));
+}
+
+/* The finalizer of MurmurHash3: a permutation of 32 bits that looks random. */
+static __always_inline __u32 mixed(__u32 word)
+{
+	word = (word ^ word >> 16) * 0x85ebca6bu;
+	word = (word ^ word >> 13) * 0xc2b2ae35u;
+	return word ^ word >> 16;
+}
+
+static __always_inline __u32 halves(__u32 word)
+{
+	return (word >> 16) + (word & 0xffff);
+}
+
+/* The source, the port and the numbers of a packet that comes from anywhere, and its checksums. */
+static __always_inline int write_spoofed(__u8 *packet, const __u8 *end, const struct anyhop_generator_packet *p,
+					 __u32 number)
+{
+	__u32 random = mixed(number), client = random & plan.spoof_mask, sequence = mixed(random ^ 0x9e3779b1u);
+	__u32 acknowledged = mixed(sequence), port = 1024u + (acknowledged % 64512u);
+	__u32 sum = p->sum + halves(client) + port;
+
+	if (p->sequence_at) {
+		sum += halves(sequence);
+		if (!write32(packet, end, p->sequence_at, sequence))
+			return 0;
+		if (p->acknowledges) {
+			sum += halves(acknowledged);
+			if (!write32(packet, end, p->sequence_at + 4u, acknowledged))
+				return 0;
+		}
+	}
+	if (p->ip_sum_at &&
+	    !write16(packet, end, p->ip_sum_at, __builtin_bswap16(folded(p->ip_sum + halves(client)))))
+		return 0;
+	return write32(packet, end, p->client_at, __builtin_bswap32(p->client) | client) &&
+	       write16(packet, end, p->port_at, __builtin_bswap16((__u16)port)) &&
+	       write16(packet, end, p->sum_at, __builtin_bswap16(folded(sum)));
+}
+
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
 	const struct anyhop_generator_packet *p;
-	__u32 flow, target, kind, number, sum, client, port;
+	__u32 flow, target, kind, number, client, port;
 	__u8 *packet, *end;
 
 	if (plan.made >= plan.count || !is_due())
 		return XDP_DROP;
 	number = next_number();
-	flow = anyhop_scatter(number) & plan.flow_mask;
+	flow = plan.spoof_mask ? mixed(~number) : anyhop_scatter(number) & plan.flow_mask;
 	/* By other bits than those which number the flow. */
 	target = (anyhop_scatter(flow) >> 16) * plan.targets >> 16;
 	kind = anyhop_scatter(number ^ number >> 15) >> 28;
@@ -94,15 +157,18 @@ int generate(struct xdp_md *ctx)
 	end = (void *)(long)ctx->data_end;
 	if (!write_head(packet, end, p->head))
 		return XDP_ABORTED;
+	if (plan.spoof_mask) {
+		write_options(packet, end, p->head);
+		if (!write_spoofed(packet, end, p, number))
+			return XDP_ABORTED;
+		return (int)bpf_redirect(plan.interface_index, 0);
+	}
 	client = anyhop_client(p->client, flow, p->port_bits & 15);
 	port = anyhop_client_port(flow, p->port_bits & 15);
-	sum = p->sum + port;
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~((sum & 0xffff) + (sum >> 16));
 	if (!write16(packet, end, p->client_at, (__u16)client) ||
 	    !write16(packet, end, p->client_at + 2u, (__u16)(client >> 16)) ||
 	    !write16(packet, end, p->port_at, __builtin_bswap16((__u16)port)) ||
-	    !write16(packet, end, p->sum_at, __builtin_bswap16((__u16)sum)))
+	    !write16(packet, end, p->sum_at, __builtin_bswap16(folded(p->sum + port))))
 		return XDP_ABORTED;
 	return (int)bpf_redirect(plan.interface_index, 0);
 }

@@ -11,3 +11,9 @@ export const CLIENT_PORTS_MAX = 4096;
 export const CLIENTS_MAX = 32_768;
 /** The first port of every client. */
 export const CLIENT_PORT_FIRST = 1024;
+
+/** Of spoofed packets the last bits of these differ: 20.0.0.0/8, and every /64 in 2001:db8:c100::/40. */
+export const SPOOFED_BITS = 24;
+export const SPOOFED_BASE4 = '20.0.0.0';
+export const SPOOFED_BASE6 = '2001:db8:c100::1';
+export const SPOOFED_NETS = { 4: '20.0.0.0/8', 6: '2001:db8:c100::/40' } as const;

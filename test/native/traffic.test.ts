@@ -100,6 +100,57 @@ describe('the traffic generator', { skip: missingForIsolation('tcpdump', 'ethtoo
     }
   });
 
+  test('spoofs: sources, ports and numbers that are random, options of real systems, all with right checksums', async () => {
+    const link = await createLink();
+    try {
+      const file = join(link.resources.directory, 'spoofed.pcap');
+      const options = ['-n', '-U', '--immediate-mode', '-Z', 'root', '-B', '16384', '-c', String(PACKETS)];
+      const argv = [
+        'tcpdump',
+        '-i',
+        LINK,
+        ...options,
+        '-w',
+        file,
+        'src net 20.0.0.0/8 or net 2001:db8:c100::/40',
+      ];
+      const tcpdump = await link.resources.startProcess('tcpdump', link.node, argv);
+      await tcpdump.waitForLine((line) => line.includes('listening on'), 'capture', READY_MS);
+      const to = [
+        'tcp:203.0.113.10:80',
+        'tcp:[2001:db8:100::10]:80',
+        'udp:203.0.113.10:53',
+        'udp:[2001:db8:100::10]:53',
+      ];
+      const kinds = ['--spoofed', '--pulses', '--syn', '75', '--rate', '4000'];
+      const limits = ['--count', String(PACKETS), '--seconds', '5'];
+      const made = JSON.parse(
+        await traffic(link, ...to.flatMap((target) => ['--to', target]), ...kinds, ...limits),
+      );
+      await tcpdump.exited;
+      assert.equal(made.packets, PACKETS);
+      const sources = new Set<string>();
+      const sequences = new Set<number>();
+      const lengths = new Set<string>();
+      let acks = 0;
+      for (const { frame } of readCapture(file)) {
+        const { version, src, transport } = decodeFrame(frame).packet!;
+        sources.add(src);
+        if (transport?.kind !== 'tcp') continue;
+        sequences.add(Buffer.from(frame).readUInt32BE(version === 4 ? 38 : 58));
+        if (!transport.flags.includes('syn')) acks += 1;
+        else lengths.add(`${version} ${frame.length}`);
+      }
+      assert.ok(sources.size > PACKETS * 0.99, `${sources.size} sources`);
+      assert.ok(acks > PACKETS / 16 && acks < PACKETS / 4, `${acks} ACKs`);
+      assert.ok(sequences.size > PACKETS * 0.48, `${sequences.size} sequence numbers`);
+      // Without options, and with those of Windows, Linux and macOS.
+      assert.deepEqual([...lengths].sort(), ['4 60', '4 66', '4 74', '4 78', '6 80', '6 86', '6 94', '6 98']);
+    } finally {
+      await link.resources.close();
+    }
+  });
+
   test('stops at the time limit when the packets take longer', async () => {
     const link = await createLink();
     try {
