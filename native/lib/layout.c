@@ -11,6 +11,7 @@
 #include "anyhop/agent.h"
 #include "anyhop/budget.h"
 #include "anyhop/capture.h"
+#include "anyhop/cookie.h"
 #include "anyhop/defend.h"
 #include "anyhop/image.h"
 #include "anyhop/verdict.h"
@@ -38,6 +39,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_AGENT_CONSTANTS(C)
 	ANYHOP_CAPTURE_CONSTANTS(C)
 	ANYHOP_DEFEND_CONSTANTS(C)
+	ANYHOP_COOKIE_CONSTANTS(C)
 #undef C
 #define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));
 #define F(type, name) SAY("field %s %s %zu\n", #type, #name, offsetof(struct anyhop_##type, name));
@@ -47,6 +49,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_AGENT_STRUCTS(S, F)
 	ANYHOP_CAPTURE_STRUCTS(S, F)
 	ANYHOP_DEFEND_STRUCTS(S, F)
+	ANYHOP_COOKIE_STRUCTS(S, F)
 #undef S
 #undef F
 #define V(name, action, text) SAY("verdict %s %s %s\n", #name, #action, text);

@@ -28,6 +28,7 @@ export const enum L {
   HASH_SOURCE = 2,
   PATH_OUTER_IPV6 = 1,
   PATH_AGENT = 2,
+  PATH_COOKIES = 4,
   IMAGE_CHECK_MAC = 1,
   LANE_OUTER_IPV6 = 1,
   LANE_TAGGED = 2,
@@ -83,6 +84,22 @@ export const enum L {
   GUARDED_WOULD_SYN_LIMIT = 10,
   GUARDED_ALLOWED = 11,
   GUARDED_KINDS = 16,
+  COOKIE_EPOCH_SHIFT = 14,
+  COOKIE_EPOCHS_AHEAD = 1,
+  COOKIE_MAC_SHIFT = 9,
+  COOKIE_OPTIONS = 127,
+  COOKIE_NO_WSCALE = 15,
+  COOKIE_TSVAL_ECN = 1,
+  COOKIE_WSCALE = 7,
+  COOKIE_WINDOW = 64240,
+  COOKIE_MSS4_0 = 536,
+  COOKIE_MSS4_1 = 1300,
+  COOKIE_MSS4_2 = 1400,
+  COOKIE_MSS4_3 = 1460,
+  COOKIE_MSS6_0 = 1220,
+  COOKIE_MSS6_1 = 1340,
+  COOKIE_MSS6_2 = 1400,
+  COOKIE_MSS6_3 = 1440,
   SIZEOF_HEADER = 320,
   HEADER_MAGIC = 0,
   HEADER_VERSION = 4,
@@ -109,6 +126,7 @@ export const enum L {
   HEADER_OTHER_MACS = 120,
   HEADER_FLOW_HASH_VERSION = 240,
   HEADER_RULES_OFFSET = 244,
+  HEADER_COOKIE_OFFSET = 248,
   HEADER_LANES = 256,
   SIZEOF_LANES = 64,
   LANES_MAC_MASK = 0,
@@ -268,6 +286,8 @@ export const enum L {
   RULES_PREFIX6 = 41,
   SIZEOF_GUARDED = 128,
   GUARDED_COUNTS = 0,
+  SIZEOF_COOKIE_KEY = 64,
+  COOKIE_KEY_WORDS = 0,
   /** wrapped in GRE and sent to the slot's owner. */
   V_FORWARDED = 0,
   /** the same for a fragment, matched by VIP and protocol. */
@@ -412,4 +432,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'fd5dde0db5fb0b5d2659ba38994e53c96a54ff2902164e23b92e31cc69e0efea';
+export const LAYOUT_DIGEST = '1201b541791e9ae83648c8dd275ef4a8e9182b096a29293ed3ad062afa2f2356';

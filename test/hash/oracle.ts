@@ -22,3 +22,42 @@ export function oracleHash(key: ArrayLike<number>, input: ArrayLike<number>): nu
   const z = fold(y);
   return Number((z & LOW) ^ (z >> 32n));
 }
+
+/** SipHash-2-4 as its paper states it. */
+export function oracleSipHash(key: Uint8Array, message: Uint8Array): bigint {
+  const little = (bytes: ArrayLike<number>): bigint =>
+    Array.from(bytes).reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  const rotate = (x: bigint, by: bigint): bigint => ((x << by) | (x >> (64n - by))) & WHOLE;
+  const k0 = little(key.subarray(0, 8));
+  const k1 = little(key.subarray(8));
+  const v = [
+    k0 ^ 0x736f6d6570736575n,
+    k1 ^ 0x646f72616e646f6dn,
+    k0 ^ 0x6c7967656e657261n,
+    k1 ^ 0x7465646279746573n,
+  ];
+  const half = (a: number, b: number, by: bigint): void => {
+    v[a] = (v[a] + v[b]) & WHOLE;
+    v[b] = rotate(v[b], by) ^ v[a];
+  };
+  const round = (): void => {
+    half(0, 1, 13n);
+    v[0] = rotate(v[0], 32n);
+    half(2, 3, 16n);
+    half(0, 3, 21n);
+    half(2, 1, 17n);
+    v[2] = rotate(v[2], 32n);
+  };
+  const padded = new Uint8Array(Math.floor(message.length / 8) * 8 + 8);
+  padded.set(message);
+  padded[padded.length - 1] = message.length;
+  for (let at = 0; at < padded.length; at += 8) {
+    const word = little(padded.subarray(at, at + 8));
+    v[3] ^= word;
+    for (let i = 0; i < 2; i++) round();
+    v[0] ^= word;
+  }
+  v[2] ^= 0xffn;
+  for (let i = 0; i < 4; i++) round();
+  return v[0] ^ v[1] ^ v[2] ^ v[3];
+}

@@ -51,6 +51,7 @@ enum anyhop_hash_mode { ANYHOP_HASH_5_TUPLE, ANYHOP_HASH_3_TUPLE, ANYHOP_HASH_SO
 /* anyhop_path.flags */
 #define ANYHOP_PATH_OUTER_IPV6 1u
 #define ANYHOP_PATH_AGENT 2u
+#define ANYHOP_PATH_COOKIES 4u /* its agent takes the fleet's SYN cookies */
 
 /* anyhop_header.flags */
 #define ANYHOP_IMAGE_CHECK_MAC 1u /* frames for the MAC addresses of others pass untouched */
@@ -145,7 +146,8 @@ struct anyhop_header {
 	__u8 other_macs[ANYHOP_OTHER_MACS_MAX][8]; /* further addresses of this host on the interface, two bytes of zero behind each */
 	__u32 flow_hash_version;
 	__u32 rules_offset; /* 0: no service has rules of defence; or else 64 bytes for each service counter (defend.h) */
-	__u8 reserved1[8];
+	__u32 cookie_offset; /* 0: the node answers no SYN; or else the key of its SYN cookies (cookie.h) */
+	__u8 reserved1[4];
 	struct anyhop_lanes lanes; /* a line of its own */
 };
 
@@ -216,7 +218,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
 	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
 	F(header, names_offset) F(header, names_bytes) F(header, other_mac_count) F(header, other_macs) \
-	F(header, flow_hash_version) F(header, rules_offset) F(header, lanes) \
+	F(header, flow_hash_version) F(header, rules_offset) F(header, cookie_offset) F(header, lanes) \
 	S(lanes) \
 	F(lanes, mac_mask) F(lanes, mac) F(lanes, multipliers) F(lanes, offset4) F(lanes, mask4) F(lanes, offset6) F(lanes, mask6) \
 	F(lanes, source4_hosts) F(lanes, path_offset) F(lanes, filter_offset) F(lanes, filter_mask) \
@@ -242,7 +244,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	C(IMAGE_MAGIC) C(IMAGE_VERSION) C(FLOW_HASH_VERSION) C(FLOW_KEY_WORDS) C(NONE) C(FRAGMENT_AMBIGUOUS) C(FRAGMENT_NEEDS_PORTS) C(READ_MAX) C(VIP_PROBES_MAX) C(TEMPLATE_SIZE) C(EXTENSION_HEADERS_MAX) \
 	C(VLAN_TAGS_MAX) C(VLAN_TAGS_READ) C(OTHER_MACS_MAX) \
 	C(HEADROOM) C(QUOTE6) C(IPV6_MTU_MIN) C(PATH_MTU_MIN) C(HASH_5_TUPLE) C(HASH_3_TUPLE) C(HASH_SOURCE) \
-	C(PATH_OUTER_IPV6) C(PATH_AGENT) C(IMAGE_CHECK_MAC) \
+	C(PATH_OUTER_IPV6) C(PATH_AGENT) C(PATH_COOKIES) C(IMAGE_CHECK_MAC) \
 	C(LANE_OUTER_IPV6) C(LANE_TAGGED)
 
 _Static_assert(sizeof(struct anyhop_header) == 320 && __builtin_offsetof(struct anyhop_header, lanes) == 256, "five cache lines");
