@@ -21,7 +21,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -118,6 +118,9 @@ bench-micro: build ## what runs in memory, beside its peers; writes docs/archite
 
 bench-xdp: build setup-lab ## what a packet costs the XDP program; STEPS=1: and each of its steps (root)
 	node build/bench/run.js xdp $(if $(STEPS),--steps)
+
+bench-defend: build setup-lab ## what limits, lists and SYN cookies cost a packet (root)
+	node build/bench/run.js defend
 
 bench-agent: build setup-lab ## what a packet costs the agent's program, and second chance (root)
 	node build/bench/run.js agent

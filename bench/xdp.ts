@@ -1,6 +1,6 @@
 /**
  * What does a packet cost the XDP program? Times by BPF_PROG_TEST_RUN beside a floor program in the same harness
- * (bench/xdp/harness.ts), on one CPU. Each line is a ratio of whole times with its target; the note has the times.
+ * (bench/xdp/harness.ts), on one CPU, with the program loaded several times over (bench/xdp/loads.ts). Each line is a ratio of whole times with its target; the note has the times.
  *
  *   node build/bench/xdp.js [--quick] [--steps] [--object FILE]
  *
@@ -15,14 +15,15 @@ import { L } from '#anyhop/core/layout.gen.js';
 import type { Image } from '#anyhop/image/read.js';
 import { parseAddress } from '#anyhop/packet/address.js';
 import { FIRST_CLIENT4, FIRST_CLIENT6 } from '../scripts/native/clients.js';
-import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../scripts/native/forwarder.js';
+import { sizesFor } from '../scripts/native/forwarder.js';
 import { type FixtureBackend, type FixtureOptions, imageOf, VIP4, VIP6 } from '../test/forward/fixture.js';
 import { missingForIsolation } from '../test/isolation.js';
 import { frame, ipv4, ipv6, NODE_MAC, payload, tcp, udp } from '../test/packets/build.js';
 import { macBytes } from '../test/packets/layer.js';
 import { median, report, skip } from './report.js';
 import { measureCapture, measureCaptureRate } from './xdp/capture.js';
-import { type Contender, Harness, type Series, type Subject, spread, type Traffic } from './xdp/harness.js';
+import { type Contender, type Series, spread, type Traffic } from './xdp/harness.js';
+import { type Load, Loads } from './xdp/loads.js';
 import { measureScaling } from './xdp/scaling.js';
 import { measureSteps } from './xdp/steps.js';
 import { measureVeth } from './xdp/veth.js';
@@ -34,7 +35,9 @@ const { values: options } = parseArgs({
     object: { type: 'string' },
   },
 });
-const TURNS = options.quick ? { turns: 3, packets: 2048 } : { turns: 41, packets: 1 << 18 };
+const LOADS = options.quick ? 2 : 5;
+/** Of each load. */
+const TURNS = options.quick ? { turns: 2, packets: 2048 } : { turns: 9, packets: 1 << 18 };
 const VETH_TURNS = options.quick ? { turns: 1, packets: 20_000 } : { turns: 15, packets: 400_000 };
 const SLOTS = 65537;
 const PORT = 80;
@@ -176,20 +179,22 @@ if (missing !== false) skip('xdp', missing);
 else await measure();
 
 async function measure(): Promise<void> {
-  const harness = new Harness(CPU);
-  const forwarder = new Forwarder(sizesFor(scenarios.map((scenario) => scenario.image)), object);
-  const { floor, pass } = harness;
-  const subject: Subject = { object: forwarder.object, program: FORWARD_PROGRAM };
+  const loads = new Loads(LOADS, CPU, sizesFor(scenarios.map((scenario) => scenario.image)), object);
+  const [{ forwarder, harness, subject }] = loads.all;
 
   /** Runs the contenders; those that are the forwarder must have ended every packet in the one verdict. */
-  const compare = (image: Image, verdict: string, contenders: readonly Contender[]): Series[] => {
-    forwarder.publish(image);
-    const before = forwarder.verdicts();
-    const series = harness.compare(contenders, TURNS);
-    const after = forwarder.verdicts();
+  const compare = (
+    image: Image,
+    verdict: string,
+    contendersOf: (load: Load) => readonly Contender[],
+  ): Series[] => {
+    loads.publish(image);
+    const before = loads.verdicts();
+    const series = loads.compare(TURNS, contendersOf);
+    const after = loads.verdicts();
     const counted = Object.keys(after).filter((name) => after[name] !== before[name]);
-    const runs = contenders.filter((contender) => contender.subject === subject).length;
-    const expected = runs * (TURNS.turns + 1) * TURNS.packets;
+    const runs = contendersOf(loads.all[0]).filter((contender) => contender.subject === subject).length;
+    const expected = LOADS * runs * (TURNS.turns + 1) * TURNS.packets;
     if (counted.length !== 1 || (after[verdict] ?? 0) - (before[verdict] ?? 0) !== expected) {
       throw new Error(`not all of ${expected} packets were ${verdict}: ${JSON.stringify({ before, after })}`);
     }
@@ -197,8 +202,9 @@ async function measure(): Promise<void> {
   };
 
   for (const { name, image, traffic, target } of scenarios) {
-    const contenders = [floor, pass, subject].map((each) => ({ subject: each, traffic }));
-    const [grown, empty, forwarded] = compare(image, 'forwarded', contenders);
+    const [grown, empty, forwarded] = compare(image, 'forwarded', ({ harness, subject }) =>
+      [harness.floor, harness.pass, subject].map((each) => ({ subject: each, traffic })),
+    );
     const [whole, least, wrapper] = [forwarded, grown, empty].map(({ ns }) => median(ns).toFixed(1));
     report({
       bench: `xdp, ${name}, over the floor`,
@@ -209,8 +215,9 @@ async function measure(): Promise<void> {
     });
   }
 
-  const flows = (count: number): Contender => ({ subject, traffic: { flows: count, frames: [tcp4(VIP4)] } });
-  const [single, many] = compare(plain, 'forwarded', [flows(1), flows(FLOWS_MANY)]);
+  const [single, many] = compare(plain, 'forwarded', ({ subject }) =>
+    [1, FLOWS_MANY].map((flows) => ({ subject, traffic: { flows, frames: [tcp4(VIP4)] } })),
+  );
   report({
     bench: 'xdp, IPv4 TCP, 1M flows over 1 flow',
     value: median(many.ratios),
@@ -220,8 +227,8 @@ async function measure(): Promise<void> {
   });
 
   const traffic = { flows: FLOWS, frames: [tcp4('192.0.2.1')] };
-  const [passed, untouched] = compare(plain, 'pass_not_vip', [
-    { subject: pass, traffic },
+  const [passed, untouched] = compare(plain, 'pass_not_vip', ({ harness, subject }) => [
+    { subject: harness.pass, traffic },
     { subject, traffic },
   ]);
   const added = untouched.ns.map((ns, turn) => ns - passed.ns[turn]);
@@ -233,12 +240,15 @@ async function measure(): Promise<void> {
     note: `added ${spread(added, 1)}; ns: ${median(untouched.ns).toFixed(1)}, XDP_PASS ${median(passed.ns).toFixed(1)}`,
   });
 
-  measureCapture(harness, forwarder, plain, one(tcp4(VIP4)), TURNS);
+  measureCapture(loads, plain, one(tcp4(VIP4)), TURNS);
 
   // This process has a CPU of its own now, so availableParallelism() would say 1.
   if (CPU > 0) {
     forwarder.publish(plain);
-    measureScaling(CPU + 1, subject, floor.program, one(tcp4(VIP4)), TURNS);
+    measureScaling(CPU + 1, subject, harness.floor.program, one(tcp4(VIP4)), {
+      ...TURNS,
+      turns: LOADS * TURNS.turns,
+    });
   }
 
   forwarder.publish(plain);
@@ -263,10 +273,9 @@ async function measure(): Promise<void> {
     const vip = vipAtFirstPlace();
     const services = [{ ...one4.services[0], vip }];
     const single = image({ services, pools: { web: backends4(100) } });
-    measureSteps(harness, forwarder, single, { flows: FLOWS, frames: [tcp4(vip)] }, TURNS);
+    measureSteps(loads, single, { flows: FLOWS, frames: [tcp4(vip)] }, TURNS);
   }
-  forwarder.close();
-  harness.close();
+  loads.close();
 }
 
 /** A VIP whose lane is at the first place. */

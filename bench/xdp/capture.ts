@@ -7,38 +7,36 @@ import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../../scripts/native/forwa
 import { devObjectPath } from '../../scripts/native/object.js';
 import { ArmedProgram } from '../../test/capture/armed.js';
 import { median, report } from '../report.js';
-import { type Contender, type Harness, type Subject, spread, type Traffic, type Turns } from './harness.js';
+import { type Contender, type Subject, spread, type Traffic, type Turns } from './harness.js';
+import type { Load, Loads } from './loads.js';
 import { measureVeth } from './veth.js';
 
 /** Of a packet that is captured: what an engineer looks at. */
 const SNAP_LENGTH = 128;
 const NOBODY = parseAddress('192.0.2.99')!;
 
-export function measureCapture(
-  harness: Harness,
-  forwarder: Forwarder,
-  image: Image,
-  traffic: Traffic,
-  turns: Turns,
-): void {
-  const without = new Forwarder(sizesFor([image]), devObjectPath('without-capture'));
-  without.publish(image);
-  forwarder.publish(image);
-  const program = new ArmedProgram(forwarder.object);
+export function measureCapture(loads: Loads, image: Image, traffic: Traffic, turns: Turns): void {
+  loads.publish(image);
+  const others = loads.all.map(() => new Forwarder(sizesFor([image]), devObjectPath('without-capture')));
+  const programs = loads.all.map(({ forwarder }) => new ArmedProgram(forwarder.object));
+  for (const other of others) other.publish(image);
+  const programOf = (load: Load): ArmedProgram => programs[loads.all.indexOf(load)];
   /** The reader keeps up: the ring is empty when a turn begins, and holds what one brings at one packet in a hundred. */
-  const armed = (filter: Partial<CaptureFilter>): Contender => ({
-    ...off,
-    prepare: () => program.arm({ snapLength: SNAP_LENGTH, ...filter }),
+  const armed = (load: Load, filter: Partial<CaptureFilter>): Contender => ({
+    ...off(load),
+    prepare: () => programOf(load).arm({ snapLength: SNAP_LENGTH, ...filter }),
   });
-  const off: Contender = {
-    subject: { object: forwarder.object, program: FORWARD_PROGRAM },
+  const off = (load: Load): Contender => ({
+    subject: load.subject,
     traffic,
-    prepare: () => program.disarm(),
-  };
-  const never: Contender = { subject: { object: without.object, program: FORWARD_PROGRAM }, traffic };
+    prepare: () => programOf(load).disarm(),
+  });
 
-  const [least, whole] = harness.compare([never, off], turns);
-  const added = whole.ns.map((ns, turn) => ns - least.ns[turn]);
+  const [least, whole] = loads.compare(turns, (load) => {
+    const { object } = others[loads.all.indexOf(load)];
+    return [{ subject: { object, program: FORWARD_PROGRAM }, traffic }, off(load)];
+  });
+  const added = whole.ns.map((ns, load) => ns - least.ns[load]);
   report({
     bench: 'xdp, capture off, over a program without it',
     value: median(added),
@@ -48,16 +46,13 @@ export function measureCapture(
   });
 
   const drops = VERDICTS.flatMap(({ action }, number) => (action === 'drop' ? [number] : []));
-  const [idle, sampled, elsewhere, dropped, all] = harness.compare(
-    [
-      off,
-      armed({ sample: 100 }),
-      armed({ client: { address: NOBODY, bits: 32 } }),
-      armed({ verdicts: drops }),
-      armed({}),
-    ],
-    turns,
-  );
+  const [idle, sampled, elsewhere, dropped, all] = loads.compare(turns, (load) => [
+    off(load),
+    armed(load, { sample: 100 }),
+    armed(load, { client: { address: NOBODY, bits: 32 } }),
+    armed(load, { verdicts: drops }),
+    armed(load, {}),
+  ]);
   const ratio = (bench: string, series: typeof idle): void =>
     report({
       bench: `xdp, ${bench}, over capture off`,
@@ -69,8 +64,8 @@ export function measureCapture(
   ratio('capture of a client that sends nothing', elsewhere);
   ratio('capture of drops, of which there are none', dropped);
   ratio('capture of every packet, most of them lost', all);
-  program.close();
-  without.close();
+  for (const program of programs) program.close();
+  for (const other of others) other.close();
 }
 
 /** The rate over a veth that is left while one packet in a hundred is captured. */

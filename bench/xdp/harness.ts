@@ -8,6 +8,7 @@
  */
 import { DevObject, devLibrary, devObjectPath } from '../../scripts/native/object.js';
 import { median } from '../report.js';
+import type { SourceSpread } from './sources.js';
 
 /** Layout of struct anyhop_bench_plan, native/dev/bench.h. */
 const PLAN = {
@@ -21,8 +22,13 @@ const PLAN = {
   ipv6Start: 32,
   padding: 40,
   cutOff: 44,
-  targets: 48,
+  sourceBits: 48,
+  sourceFixed: 64,
+  start: 80,
+  whole: 104,
+  targets: 200,
 } as const;
+const WHOLE_BYTES = PLAN.targets - PLAN.whole;
 const TARGET = { address: 0, checksum: 16, port: 18, bytes: 24, count: 32 } as const;
 
 const ETHERNET = 14;
@@ -35,6 +41,10 @@ export interface Traffic {
   readonly flows: number;
   /** One for each VIP, from the first client, all of one family and length. Flows spread over them. */
   readonly frames: readonly Uint8Array[];
+  /** Each flow has a source of its own instead of one of few; there is one frame then. */
+  readonly sources?: SourceSpread;
+  /** The subject turns the packet into an answer, so that the wrapper writes the whole frame; with `sources`. */
+  readonly isAnswered?: boolean;
 }
 
 /** A program under the wrapper. */
@@ -70,6 +80,8 @@ export class Harness {
 
   readonly floor: Subject = { object: this.#wrapper, program: 'bench_grow' };
   readonly pass: Subject = { object: this.#wrapper, program: 'bench_pass' };
+  readonly drop: Subject = { object: this.#wrapper, program: 'bench_drop' };
+  readonly back: Subject = { object: this.#wrapper, program: 'bench_back' };
 
   /** @param cpu that this process stays on from now on */
   constructor(cpu: number) {
@@ -96,13 +108,19 @@ export class Harness {
     setPlan(this.#plan, traffic);
     this.#plan.setUint32(PLAN.next, first, true);
     this.#wrapper.tailCall('subject', subject.object, subject.program);
-    const [frame] = traffic.frames;
-    return this.#wrapper.timeRuns(isIpv6(frame) ? 'bench_ipv6' : 'bench_ipv4', Buffer.from(frame), packets);
+    return this.#wrapper.timeRuns(wrapperOf(traffic), Buffer.from(traffic.frames[0]), packets);
   }
 }
 
+/** Which of native/dev/bench.bpf.c makes these packets. */
+function wrapperOf({ frames, sources, isAnswered }: Traffic): string {
+  const family = isIpv6(frames[0]) ? 6 : 4;
+  if (sources === undefined) return `bench_ipv${family}`;
+  return isAnswered ? `bench_whole${family}` : `bench_sources${family}`;
+}
+
 /** Writes what the wrapper makes of each packet. @param plan the wrapper's .bss */
-export function setPlan(plan: DataView, { flows, frames }: Traffic): void {
+export function setPlan(plan: DataView, { flows, frames, sources, isAnswered }: Traffic): void {
   const bytes = new Uint8Array(plan.buffer);
   const [first] = frames;
   const six = isIpv6(first);
@@ -112,7 +130,16 @@ export function setPlan(plan: DataView, { flows, frames }: Traffic): void {
   const packet = new DataView(first.buffer).getUint16(ETHERNET + (six ? 4 : 2)) + (six ? IPV6_HEADER : 0);
   plan.setUint32(PLAN.cutOff, 0, true);
   plan.setUint32(PLAN.padding, first.length - ETHERNET - packet, true);
+  plan.setBigUint64(PLAN.start, 0n, true);
   // The rest are bytes as they stand in the packet.
+  if (sources !== undefined) {
+    bytes.set(sources.bits, PLAN.sourceBits);
+    bytes.set(sources.fixed, PLAN.sourceFixed);
+  }
+  if (isAnswered) {
+    if (first.length > WHOLE_BYTES) throw new RangeError(`a frame of ${first.length} bytes`);
+    bytes.set(first, PLAN.whole);
+  }
   bytes.set(first.subarray(0, 12), PLAN.macs);
   bytes.set(first.subarray(12, ETHERNET), PLAN.etherType);
   if (six) bytes.set(first.subarray(ETHERNET, ETHERNET + 8), PLAN.ipv6Start);

@@ -7,7 +7,8 @@ import type { Image } from '#anyhop/image/read.js';
 import { FORWARD_PROGRAM, Forwarder, sizesFor } from '../../scripts/native/forwarder.js';
 import { devObjectPath } from '../../scripts/native/object.js';
 import { median, report } from '../report.js';
-import { type Harness, type Subject, spread, type Traffic, type Turns } from './harness.js';
+import { type Subject, spread, type Traffic, type Turns } from './harness.js';
+import type { Loads } from './loads.js';
 
 const STEPS = [
   ['hash', 'the flow hash, over its first multiplication'],
@@ -18,28 +19,24 @@ const STEPS = [
 ] as const;
 
 /** @param image of one IPv4 VIP, at the first place of its table, with one TCP service */
-export function measureSteps(
-  harness: Harness,
-  whole: Forwarder,
-  image: Image,
-  traffic: Traffic,
-  turns: Turns,
-): void {
+export function measureSteps(loads: Loads, image: Image, traffic: Traffic, turns: Turns): void {
   const sizes = sizesFor([image]);
-  const base: Subject = { object: whole.object, program: FORWARD_PROGRAM };
-  whole.publish(image);
-  const measure = (name: string, without: Forwarder): void => {
-    without.publish(image);
-    const subject: Subject = { object: without.object, program: FORWARD_PROGRAM };
-    const [all, less] = harness.compare(
-      [base, subject].map((each) => ({ subject: each, traffic })),
-      turns,
-    );
-    const forwarded = without.verdicts()['forwarded'] ?? 0;
+  loads.publish(image);
+  const measure = (name: string, load: () => Forwarder): void => {
+    const others = loads.all.map(load);
+    const [all, less] = loads.compare(turns, (whole) => {
+      const other = others[loads.all.indexOf(whole)];
+      other.publish(image);
+      const without: Subject = { object: other.object, program: FORWARD_PROGRAM };
+      return [whole.subject, without].map((subject) => ({ subject, traffic }));
+    });
     const expected = (turns.turns + 1) * turns.packets;
-    if (forwarded !== expected) throw new Error(`without ${name}: ${forwarded} of ${expected} forwarded`);
-    without.close();
-    const won = all.ns.map((ns, turn) => ns - less.ns[turn]);
+    for (const other of others) {
+      const forwarded = other.verdicts()['forwarded'] ?? 0;
+      if (forwarded !== expected) throw new Error(`without ${name}: ${forwarded} of ${expected} forwarded`);
+      other.close();
+    }
+    const won = all.ns.map((ns, load) => ns - less.ns[load]);
     report({
       bench: `xdp step, ${name}`,
       value: median(won),
@@ -47,7 +44,8 @@ export function measureSteps(
       note: `${spread(won, 1)}; ns: ${median(all.ns).toFixed(1)}, without it ${median(less.ns).toFixed(1)}`,
     });
   };
-  for (const [step, name] of STEPS) measure(name, new Forwarder(sizes, devObjectPath(`without-${step}`)));
+  for (const [step, name] of STEPS)
+    measure(name, () => new Forwarder(sizes, devObjectPath(`without-${step}`)));
   // The verifier removes what no counter number can reach.
-  measure('counting by service and backend', new Forwarder({ ...sizes, services: 0, backends: 0 }));
+  measure('counting by service and backend', () => new Forwarder({ ...sizes, services: 0, backends: 0 }));
 }

@@ -10,7 +10,11 @@
  *   subject     any program, in `subject[0]`
  *   floor       bench_grow: moves the packet's start 24 bytes ahead, cuts padding off, and sends it back: what no forwarder can
  *               do without
- *   do nothing  bench_pass: XDP_PASS, which also is what the host's packets are measured against
+ *   do nothing  bench_pass: XDP_PASS, which also is what the host's packets are measured against; bench_drop: XDP_DROP; bench_back: XDP_TX
+ *
+ * bench_ipv4 and bench_ipv6 have few clients with many ports each. bench_sources4 and 6 have another source for every packet, up to 2^20,
+ * spread over as many networks: what lists and rates by source are measured with. bench_whole4 and 6 do the same with a subject
+ * that turns the packet into an answer: they write the whole frame.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -118,6 +122,130 @@ int bench_ipv6(struct xdp_md *ctx)
 	return XDP_ABORTED;
 }
 
+/* The source of a number, in the places where it stands. */
+static __always_inline void write_source4(__u8 *source, __u32 number)
+{
+	*(__u32 *)source = (__u32)plan.source_fixed[0] | ((__u32)plan.source_bits[0] & anyhop_spread_low(number));
+}
+
+static __always_inline void write_source6(__u8 *source, __u32 number)
+{
+	__u64 spread = (__u64)anyhop_spread_high(number) << 32 | anyhop_spread_low(number);
+
+	*(__u64 *)source = plan.source_fixed[0] | (plan.source_bits[0] & spread);
+	*(__u64 *)(source + 8) = plan.source_fixed[1] | (plan.source_bits[1] & spread);
+}
+
+static __always_inline __u16 port_of_source(__u32 number)
+{
+	return __builtin_bswap16(anyhop_client_port(number, ANYHOP_CLIENT_PORTS_BITS));
+}
+
+/* Checksums stay those of the first packet: no forwarder verifies them. */
+SEC("xdp")
+int bench_sources4(struct xdp_md *ctx)
+{
+	__u8 *packet = restore(ctx, ETHERNET + IPV4 + 4);
+	__u32 number = plan.next++ & plan.flow_mask;
+	__u8 *ip;
+
+	if (!packet)
+		return XDP_ABORTED;
+	ip = packet + ETHERNET;
+	*(__u32 *)(ip + 8) = plan.ttl_protocol | (__u32)plan.targets[0].checksum << 16;
+	write_source4(ip + 12, number);
+	*(__u32 *)(ip + 20) = port_of_source(number) | (__u32)plan.targets[0].port << 16;
+	bpf_tail_call(ctx, &subject, 0);
+	return XDP_ABORTED;
+}
+
+SEC("xdp")
+int bench_sources6(struct xdp_md *ctx)
+{
+	__u8 *packet = restore(ctx, ETHERNET + IPV6 + 4);
+	__u32 number = plan.next++ & plan.flow_mask;
+	__u8 *ip;
+
+	if (!packet)
+		return XDP_ABORTED;
+	ip = packet + ETHERNET;
+	*(__u64 *)ip = plan.ipv6_start;
+	write_source6(ip + 8, number);
+	*(__u32 *)(ip + 40) = port_of_source(number) | (__u32)plan.targets[0].port << 16;
+	bpf_tail_call(ctx, &subject, 0);
+	return XDP_ABORTED;
+}
+
+/* The frame as it came in, all of it, whichever end the subject has moved. */
+static __always_inline __u8 *restore_whole(struct xdp_md *ctx)
+{
+	__u32 there;
+	__u8 *packet;
+
+	*(volatile __u64 *)&plan.at = (__u64)(long)ctx->data; /* read again, it is a number */
+	if (!plan.start)
+		plan.start = plan.at;
+	if (plan.at != plan.start && bpf_xdp_adjust_head(ctx, (int)(plan.start - plan.at)))
+		return NULL;
+	there = (__u32)(ctx->data_end - ctx->data);
+	asm volatile("" : "+r"(there));
+	if (there != plan.length && bpf_xdp_adjust_tail(ctx, (int)(plan.length - there)))
+		return NULL;
+	packet = (void *)(long)ctx->data;
+	if (packet + 66 > (__u8 *)(long)ctx->data_end)
+		return NULL;
+#pragma unroll
+	for (__u32 at = 0; at < 64; at += 8)
+		*(__u64 *)(packet + at) = plan.whole[at / 8];
+	*(__u16 *)(packet + 64) = (__u16)plan.whole[8];
+#pragma unroll
+	for (__u32 at = 66; at + 4 <= ANYHOP_BENCH_WHOLE; at += 4) {
+		if (packet + at + 4 > (__u8 *)(long)ctx->data_end)
+			break;
+		*(__u32 *)(packet + at) = *(__u32 *)((__u8 *)plan.whole + at);
+	}
+	return packet;
+}
+
+/* A frame that a card has written lies in the cache as a whole. So nobody may have to wait until what was written here in other words than
+ * those that are read has got there: a locked operation waits for that, at the wrapper's expense. */
+static __always_inline void settle(void)
+{
+	__sync_fetch_and_add(&plan.settled, 1);
+}
+
+SEC("xdp")
+int bench_whole4(struct xdp_md *ctx)
+{
+	__u8 *packet = restore_whole(ctx);
+	__u32 number = plan.next++ & plan.flow_mask;
+
+	if (!packet)
+		return XDP_ABORTED;
+	write_source4(packet + ETHERNET + 12, number);
+	*(__u16 *)(packet + ETHERNET + IPV4) = port_of_source(number);
+	*(__u32 *)(packet + ETHERNET + IPV4 + 4) = anyhop_spread_high(number);
+	settle();
+	bpf_tail_call(ctx, &subject, 0);
+	return XDP_ABORTED;
+}
+
+SEC("xdp")
+int bench_whole6(struct xdp_md *ctx)
+{
+	__u8 *packet = restore_whole(ctx);
+	__u32 number = plan.next++ & plan.flow_mask;
+
+	if (!packet)
+		return XDP_ABORTED;
+	write_source6(packet + ETHERNET + 8, number);
+	*(__u16 *)(packet + ETHERNET + IPV6) = port_of_source(number);
+	*(__u32 *)(packet + ETHERNET + IPV6 + 4) = anyhop_spread_high(number);
+	settle();
+	bpf_tail_call(ctx, &subject, 0);
+	return XDP_ABORTED;
+}
+
 SEC("xdp")
 int bench_grow(struct xdp_md *ctx)
 {
@@ -130,6 +258,20 @@ SEC("xdp")
 int bench_pass(struct xdp_md *ctx)
 {
 	return plan.padding && bpf_xdp_adjust_tail(ctx, -(int)plan.padding) ? XDP_ABORTED : XDP_PASS;
+}
+
+SEC("xdp")
+int bench_drop(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_DROP;
+}
+
+SEC("xdp")
+int bench_back(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_TX;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

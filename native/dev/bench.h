@@ -10,6 +10,8 @@
 
 #define ANYHOP_BENCH_TARGETS 32u /* a power of two; with fewer services some stand here more than once */
 
+#define ANYHOP_BENCH_WHOLE 96u /* bytes of a frame that is written anew as a whole, from 66 on */
+
 /* What packets of a flow are for. All in network order. */
 struct anyhop_bench_target {
 	__u8 address[16]; /* IPv4: the first four bytes */
@@ -30,10 +32,18 @@ struct anyhop_bench_plan {
 	__u64 ipv6_start;   /* the header's first eight bytes, up to the hop limit */
 	__u32 padding;      /* bytes behind the packet, which a subject cuts off */
 	__u32 cut_off;      /* of the packet before; 0 for the first */
+	/* Of a source that spreads: what its number decides, and what all have. Words as in the packet; IPv4 has the low half of the first. */
+	__u64 source_bits[2];
+	__u64 source_fixed[2];
+	/* Frames that are written anew as a whole. */
+	__u64 start;        /* where the first one stood; 0 before it */
+	__u64 at;           /* where this one stands */
+	__u64 settled;      /* counts them: see settle() */
+	__u64 whole[ANYHOP_BENCH_WHOLE / 8];
 	struct anyhop_bench_target targets[ANYHOP_BENCH_TARGETS];
 };
 
 _Static_assert(sizeof(struct anyhop_bench_target) == 24, "read by bench/xdp/harness.ts");
-_Static_assert(sizeof(struct anyhop_bench_plan) == 48 + 24 * ANYHOP_BENCH_TARGETS, "read by bench/xdp/harness.ts");
+_Static_assert(sizeof(struct anyhop_bench_plan) == 104 + ANYHOP_BENCH_WHOLE + 24 * ANYHOP_BENCH_TARGETS, "read by bench/xdp/harness.ts");
 
 #endif

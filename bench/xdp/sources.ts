@@ -1,0 +1,26 @@
+/**
+ * Sources that spread over the networks, one for each number, as native/dev/flows.h and bench.bpf.c make them in the kernel: what a list has
+ * to contain so that the packets of a bench are on it, or next to it.
+ */
+
+/** Both as bytes of an address: 4 or 16. */
+export interface SourceSpread {
+  /** What the number decides. */
+  readonly bits: Uint8Array;
+  /** The rest. */
+  readonly fixed: Uint8Array;
+}
+
+/** The finalizer of MurmurHash3, which permutes 32 bits. */
+function spreadLow(number: number): number {
+  let mixed = Math.imul(number ^ (number >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
+}
+
+/** The bytes of the source that has this number. */
+export function sourceOf({ bits, fixed }: SourceSpread, number: number): Uint8Array {
+  // Raw words, as the kernel's side has them on a machine that has the lowest byte first.
+  const words = [spreadLow(number), spreadLow(~number)];
+  return fixed.map((byte, i) => byte | (bits[i] & (words[(i >> 2) & 1] >>> (8 * (i & 3)))));
+}
