@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import type { region } from './announce/region-schema.js';
 import type { announce } from './announce/schema.js';
+import type { defend, defendOtherwise } from './defend/schema.js';
 import type { Named } from './fields.js';
 import type { healthCheck } from './health-schema.js';
 import type { l7 } from './l7/schema.js';
@@ -82,6 +83,9 @@ export type DraftService = DraftOf<typeof service>;
 export type DraftAgent = DraftOf<typeof agent>;
 export type DraftL7 = DraftOf<typeof l7>;
 export type DraftAnnounce = DraftOf<typeof announce>;
+export type DraftDefend = NonNullable<DraftField<typeof defend>>;
+/** Of a pool or a service. */
+export type DraftDefendOtherwise = NonNullable<DraftField<typeof defendOtherwise>>;
 export type DraftMetrics = NonNullable<DraftNode['metrics']>;
 export type DraftRegion = DraftOf<typeof region> & { readonly name: string };
 
@@ -89,6 +93,7 @@ export interface Draft {
   readonly node: DraftNode | undefined;
   readonly pools: readonly DraftPool[];
   readonly services: readonly DraftService[];
+  readonly defend: DraftDefend | undefined;
   readonly agent: DraftAgent | undefined;
   readonly l7: DraftL7 | undefined;
   readonly announce: DraftAnnounce | undefined;

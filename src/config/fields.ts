@@ -101,6 +101,19 @@ export function share() {
     .transform((value) => (typeof value === 'number' ? value : Number(value.slice(0, -1)) / 100));
 }
 
+/** A whole number, also as `50k` (thousands) or `1M` (millions). */
+export function count(expected: string, min: number, max: number) {
+  return z
+    .union([integer(expected, min, max), text(expected, /^[0-9]{1,10}[kM]?$/)], { error: expected })
+    .transform(
+      reading(expected, (value) => {
+        const factor = String(value).endsWith('k') ? 1e3 : String(value).endsWith('M') ? 1e6 : 1;
+        const number = Number.parseInt(String(value), 10) * factor;
+        return number >= min && number <= max ? number : undefined;
+      }),
+    );
+}
+
 declare const NAME: unique symbol;
 /** A field with the name N in the program. */
 export interface Named<N extends string> {

@@ -10,6 +10,11 @@ import { announceConfig, announcePlace, nodeSocketOf } from './announce/resolve.
 import { checkAnnounce, warnAboutPair } from './announce/rules.js';
 import { announce as announceSchema } from './announce/schema.js';
 import type { RegionTls } from './announce/types.js';
+import { fleetSecretHere, readCookieSecrets } from './defend/keys.js';
+import { defendConfig } from './defend/resolve.js';
+import { checkDefend } from './defend/rules.js';
+import type { CookieSecrets } from './defend/types.js';
+import { warnAboutDefend, warnAboutMissingKey } from './defend/warnings.js';
 import { ConfigDocument, type Place } from './document.js';
 import { type Draft, type DraftAnnounce, type DraftNode, type Origin, valuesOf } from './draft.js';
 import { byPlace, ConfigError } from './error.js';
@@ -145,13 +150,20 @@ function readConfig<R extends Role>(
     checkAnnounce(draft, document, report);
     checkRegions(draft, document, report);
     checkMetrics(draft, document, report, warnings.report);
+    checkDefend(draft, document, report);
     const metrics = readMetricsOf(role, draft, file, report, warnings.report);
     warnAboutPair(draft, warnings.report);
     warnAboutPools(draft, warnings.report);
     warnAboutPrefix(draft, warnings.report);
     warnAboutAgent(draft, warnings.report);
+    warnAboutDefend(draft, warnings.report);
     warnAboutFleet(draft, role, host, warnings.report);
     if (isOpenToOthers(mode)) warnAboutOpenKeys(draft, warnings.report);
+    const cookieSecrets = (fleet: Secret | undefined): CookieSecrets | undefined => {
+      const secrets = readCookieSecrets(draft, file, fleet, report, warnings.report);
+      warnAboutMissingKey(draft, role, secrets, warnings.report);
+      return secrets;
+    };
     if (draft.node === undefined || !ROLES_WITH_NODE.has(role)) {
       const l7Files =
         role === 'l7' && draft.l7 !== undefined
@@ -170,7 +182,8 @@ function readConfig<R extends Role>(
         speaks && draft.announce !== undefined
           ? readRegionFiles(draft.announce, file, name, report, warnings.report)
           : undefined;
-      return () => configOf(draft, ids, { name, tls, metrics }, file, NO_CA_TEXTS, l7Files);
+      const cookies = role === 'agent' ? cookieSecrets(fleetSecretHere(draft, file)) : undefined;
+      return () => configOf(draft, ids, { name, tls, metrics, cookies }, file, NO_CA_TEXTS, l7Files);
     }
     const { node } = draft;
     const name = nodeName(node, givenName, report);
@@ -181,11 +194,12 @@ function readConfig<R extends Role>(
     }
     const key = givenKey ?? readKey(node, file, report, warnings.report);
     const caTexts = role === 'flow' || role === 'siblings' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
+    const cookies = role === 'run' || role === 'node' ? cookieSecrets(key) : undefined;
     return () =>
       configOf(
         draft,
         ids,
-        { name, node: nodeConfig(node, name!, key!, metrics.node) },
+        { name, node: nodeConfig(node, name!, key!, metrics.node), cookies },
         file,
         caTexts,
         NO_L7_FILES,
@@ -260,7 +274,7 @@ function nodeConfig(
 function configOf(
   draft: Draft,
   ids: BackendIds,
-  { name, node, tls, metrics = {} }: Known,
+  { name, node, tls, metrics = {}, cookies }: Known,
   file: string,
   caTexts: CaTexts,
   l7Files: L7Files,
@@ -269,17 +283,21 @@ function configOf(
     file,
     node,
     place: name === undefined ? undefined : announcePlace(name, draft),
-    pools: draft.pools.map((pool) => ({
-      ...valuesOf(pool),
-      name: pool.name,
-      backends: pool.backends.map((one) => ({ ...valuesOf(one), id: ids.get(one)! })),
-      prior: pool.prior?.map((one) => ({ ...valuesOf(one), id: ids.get(one)! })),
-      health: healthConfigs(draft, pool, caTexts),
-    })),
+    pools: draft.pools.map((pool) => {
+      const { defend: _, ...values } = valuesOf(pool);
+      return {
+        ...values,
+        name: pool.name,
+        backends: pool.backends.map((one) => ({ ...valuesOf(one), id: ids.get(one)! })),
+        prior: pool.prior?.map((one) => ({ ...valuesOf(one), id: ids.get(one)! })),
+        health: healthConfigs(draft, pool, caTexts),
+      };
+    }),
     services: draft.services.map((service) => {
-      const { ports, ...values } = valuesOf(service);
+      const { ports, defend: _, ...values } = valuesOf(service);
       return { ...values, portFirst: ports.first, portLast: ports.last };
     }),
+    defend: defendConfig(draft, file, cookies),
     agent: draft.agent && { ...valuesOf(draft.agent), metrics: metrics.agent },
     l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files, metrics.l7),
     announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services, name, tls, metrics.announce),
@@ -294,6 +312,7 @@ interface Known {
   readonly node?: NodeConfig;
   readonly tls?: RegionTls | undefined;
   readonly metrics?: OwnMetrics;
+  readonly cookies?: CookieSecrets | undefined;
 }
 
 /** Freezes everything but the bytes of addresses, which JavaScript cannot freeze, and the secret. */

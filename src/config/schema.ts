@@ -38,6 +38,7 @@ import {
 import { formatDuration } from '../core/time.js';
 import { parsePrefix } from '../packet/address.js';
 import { announce } from './announce/schema.js';
+import { defend, defendOtherwise } from './defend/schema.js';
 import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
 import { health } from './health-schema.js';
 import { l7 } from './l7/schema.js';
@@ -239,6 +240,7 @@ export const pool = z.strictObject(
       .describe(
         'The last settled state of the pool, to set it here instead of letting the node remember it.',
       ),
+    defend: defendOtherwise,
   },
   { error: 'a mapping {backends: [...]}' },
 );
@@ -260,6 +262,7 @@ export const service = z.strictObject(
       .describe(
         'on (TCP only): a backend that does not know a connection passes its packets on to the alternate backend.',
       ),
+    defend: defendOtherwise,
   },
   { error: 'a mapping {name: ..., vip: ..., protocol: ..., port: ..., pool: ...}' },
 );
@@ -322,6 +325,7 @@ export const configSchema = z
         .meta({ maxItems: SERVICES_MAX })
         .optional()
         .describe('What is forwarded: each VIP, protocol and port to a pool.'),
+      defend,
       agent: agent.optional(),
       l7: l7.optional(),
       announce: announce.optional(),

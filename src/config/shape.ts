@@ -23,7 +23,7 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
     return undefined;
   }
   const root: unknown = reader.readMapping(configSchema, value, []);
-  const { node, pools, services, agent, l7, announce, written } = root as Omit<
+  const { node, pools, services, defend, agent, l7, announce, written } = root as Omit<
     Draft,
     'pools' | 'services'
   > & {
@@ -34,6 +34,7 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
     node,
     pools: pools ?? [],
     services: services ?? [],
+    defend,
     agent,
     l7,
     announce,

@@ -6,6 +6,7 @@
 import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 import type { AnnounceConfig, AnnouncePlace, RegionTls } from './announce/types.js';
+import type { DefendConfig } from './defend/types.js';
 import type { Place } from './document.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
@@ -103,7 +104,7 @@ export interface VipEndpoint {
 export type HealthCheck = TcpCheck | HttpCheck | UdpCheck | TunnelCheck;
 export type HealthConfig = HealthTiming & HealthCheck;
 
-export interface PoolConfig extends Omit<ValuesOf<typeof pool>, 'health' | 'backends' | 'prior'> {
+export interface PoolConfig extends Omit<ValuesOf<typeof pool>, 'health' | 'backends' | 'prior' | 'defend'> {
   readonly name: string;
   readonly backends: readonly BackendConfig[];
   readonly prior: readonly PriorBackendConfig[] | undefined;
@@ -111,7 +112,7 @@ export interface PoolConfig extends Omit<ValuesOf<typeof pool>, 'health' | 'back
   readonly health: readonly HealthConfig[];
 }
 
-export interface ServiceConfig extends Omit<ValuesOf<typeof service>, 'ports'> {
+export interface ServiceConfig extends Omit<ValuesOf<typeof service>, 'ports' | 'defend'> {
   /** Inclusive. */
   readonly portFirst: number;
   readonly portLast: number;
@@ -128,6 +129,8 @@ export interface Config {
   readonly node: NodeConfig | undefined;
   readonly pools: readonly PoolConfig[];
   readonly services: readonly ServiceConfig[];
+  /** Undefined when the file says nothing of defence. */
+  readonly defend: DefendConfig | undefined;
   readonly agent: AgentConfig | undefined;
   readonly l7: L7Config | undefined;
   /** The defaults when the file has no such section. */

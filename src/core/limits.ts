@@ -111,6 +111,28 @@ export const CAPTURE_UNREAD_BYTES_MAX = 1024 * 1024;
 /** Of records that a node sends at once to who captures. */
 export const CAPTURE_CHUNK_BYTES = 64 * 1024;
 
+/** Defence; src/config/defend/schema.ts says what these mean. */
+/** Of a limit: beyond what any node forwards in DEFEND_PER_MS_MAX. */
+export const DEFEND_RATE_MAX = 1_000_000_000;
+export const DEFEND_PER_MS_DEFAULT = 1000;
+export const DEFEND_PER_MS_MIN = 100;
+export const DEFEND_PER_MS_MAX = 60_000;
+/** Entries of `allow` or `block` in the config: more prefixes than that belong into a file. */
+export const DEFEND_LIST_SOURCES_MAX = 1024;
+export const DEFEND_RELOAD_MS_DEFAULT = 60_000;
+export const DEFEND_RELOAD_MS_MIN = 1000;
+export const DEFEND_RELOAD_MS_MAX = 86_400_000;
+export const DEFEND_SHRINK_MAX_DEFAULT = 0.5;
+/** A key of SYN cookies: 16 bytes. */
+export const COOKIE_KEY_HEX_DIGITS = 32;
+/** Cookies are used above so many times the norm of a service's SYNs, and at least so many a second. */
+export const COOKIE_NORM_FACTOR = 4;
+export const COOKIE_SYNS_PER_SECOND_MIN = 1000;
+/** A browser opens so many connections to a host at once. */
+export const BROWSER_CONNECTIONS = 6;
+/** What a client sends in a second while it loads one large page. */
+export const BROWSER_PACKETS_PER_SECOND = 200;
+
 /** A request to the control socket; the largest real one has some 200. */
 export const CONTROL_BODY_BYTES_MAX = 64 * 1024;
 export const CONTROL_CONNECTIONS_MAX = 64;

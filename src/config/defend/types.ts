@@ -3,6 +3,7 @@
  * service says otherwise already in its place. Rates are as written: so many in a window of `perMs`.
  */
 import type { IpPrefix } from '../../packet/address.js';
+import type { Secret } from '../secret.js';
 
 /** `observe` counts what a rule would drop, and drops nothing. */
 export const DEFEND_MODES = ['off', 'observe', 'enforce'] as const;
@@ -58,11 +59,25 @@ export type ListSource =
       readonly reloadMs: number;
     };
 
+/** What keys of SYN cookies are made of (hash/cookie-key.ts). */
+export interface CookieSecrets {
+  /** The key itself, 16 bytes; undefined without a file of its own. */
+  readonly own: Secret | undefined;
+  /** The same of the former key, whose cookies agents accept too. */
+  readonly former: Secret | undefined;
+  /** The secret of the fleet, of which the key is derived without one of its own; undefined where it cannot be read. */
+  readonly fleet: Secret | undefined;
+}
+
 export interface DefendConfig {
+  /** Default of every rule. */
+  readonly mode: DefendMode;
   readonly allow: readonly ListSource[];
   readonly block: readonly ListSource[];
   /** A file that has lost more than this share of its prefixes keeps the former ones in force; 0 to 1. */
   readonly maxShrink: number;
   /** By service name; a service without rules is not in it. */
   readonly rules: ReadonlyMap<string, DefendRules>;
+  /** Only for the roles of nodes and agents. */
+  readonly cookies: CookieSecrets | undefined;
 }
