@@ -14,6 +14,7 @@
 #include "anyhop/cookie.h"
 #include "anyhop/defend.h"
 #include "anyhop/image.h"
+#include "anyhop/lists.h"
 #include "anyhop/verdict.h"
 #include "anyhop/xdp.h"
 #include "layout.h"
@@ -40,6 +41,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_CAPTURE_CONSTANTS(C)
 	ANYHOP_DEFEND_CONSTANTS(C)
 	ANYHOP_COOKIE_CONSTANTS(C)
+	ANYHOP_LISTS_CONSTANTS(C)
 #undef C
 #define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));
 #define F(type, name) SAY("field %s %s %zu\n", #type, #name, offsetof(struct anyhop_##type, name));
@@ -50,6 +52,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_CAPTURE_STRUCTS(S, F)
 	ANYHOP_DEFEND_STRUCTS(S, F)
 	ANYHOP_COOKIE_STRUCTS(S, F)
+	ANYHOP_LISTS_STRUCTS(S, F)
 #undef S
 #undef F
 #define V(name, action, text) SAY("verdict %s %s %s\n", #name, #action, text);

@@ -100,6 +100,19 @@ export const enum L {
   COOKIE_MSS6_1 = 1340,
   COOKIE_MSS6_2 = 1400,
   COOKIE_MSS6_3 = 1440,
+  LISTED_NONE = 0,
+  LISTED_BLOCK = 1,
+  LISTED_ALLOW = 2,
+  LISTED_PART = 3,
+  LISTS_32 = 1,
+  LISTS_48 = 2,
+  LISTS_64 = 3,
+  LISTS_BUCKET = 4,
+  LISTS_SEED_FACTOR = 2246822507,
+  LISTS_MIX_FACTOR = 3266489909,
+  LISTS_SPREAD_FACTOR = 2654435761,
+  LISTS_32_SALT = 2135587861,
+  LISTS_PAGE = 2147483648,
   SIZEOF_HEADER = 320,
   HEADER_MAGIC = 0,
   HEADER_VERSION = 4,
@@ -288,6 +301,26 @@ export const enum L {
   GUARDED_COUNTS = 0,
   SIZEOF_COOKIE_KEY = 64,
   COOKIE_KEY_WORDS = 0,
+  SIZEOF_LISTS = 64,
+  LISTS_SIZE = 0,
+  LISTS_BITS4 = 4,
+  LISTS_RANKS4 = 8,
+  LISTS_RECORDS4 = 12,
+  LISTS_PAGES4 = 16,
+  LISTS_TOP6 = 20,
+  LISTS_FILTER6 = 24,
+  LISTS_FILTER_MASK = 28,
+  LISTS_TABLE6 = 32,
+  LISTS_BUCKETS = 36,
+  LISTS_SEED = 40,
+  LISTS_LENGTHS = 44,
+  SIZEOF_LISTS_TOP = 8,
+  LISTS_TOP_WHERE = 0,
+  LISTS_TOP_WHAT = 4,
+  SIZEOF_LISTS_ENTRY = 16,
+  LISTS_ENTRY_KEY = 0,
+  LISTS_ENTRY_WHERE = 8,
+  LISTS_ENTRY_WHAT = 12,
   /** wrapped in GRE and sent to the slot's owner. */
   V_FORWARDED = 0,
   /** the same for a fragment, matched by VIP and protocol. */
@@ -432,4 +465,4 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '1201b541791e9ae83648c8dd275ef4a8e9182b096a29293ed3ad062afa2f2356';
+export const LAYOUT_DIGEST = 'aed81667ab621fbc0b4fbc54506b5003b4cc61d84af759ce127f925e066dc310';
