@@ -16,12 +16,14 @@ SECOND_CHANCE ?= on
 SURVIVE_ENGINES ?= xdp,xdp,af_xdp
 SURVIVE_SVG ?= build/survive.svg
 HA_SVG ?= build/demo-ha.svg
+FLOOD_SVG ?= build/demo-flood.svg
+DEFEND ?=
 HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h native/dev/*.h)
 # Not `:=`: on a bare machine the compiler is there only once the set-up has run.
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha demo-flood survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -102,6 +104,10 @@ demo-l7: build setup-lab setup-l7 ## HTTPS through forwarders, proxies and serve
 # HA_SVG: the file for a picture.
 demo-ha: build setup-lab setup-ha ## connections while BIRD and keepalived announce, and nodes, daemons and links fail
 	node build/scripts/demo-ha.js $(if $(HA_SVG),--svg $(HA_SVG))
+
+# DEFEND=off or on: only that part. FLOOD_SVG: the file for a picture.
+demo-flood: build setup-lab ## real clients under floods of spoofed SYNs, ACKs and UDP, without defence and with it
+	node build/scripts/demo-flood.js $(if $(DEFEND),--defend $(DEFEND)) $(if $(FLOOD_SVG),--svg $(FLOOD_SVG))
 
 # SECOND_CHANCE=off, SURVIVE_SVG=file, SURVIVE_ENGINES=xdp,xdp,af_xdp
 survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in two minutes

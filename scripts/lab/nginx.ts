@@ -67,7 +67,7 @@ daemon off;
 master_process off;
 pid ${directory}/nginx.pid;
 error_log stderr warn;
-events { worker_connections 1024; }
+events { worker_connections 16384; }
 http {
   access_log off;
   default_type text/plain;

@@ -61,9 +61,9 @@ export class Traffic {
     });
   }
 
-  /** Resolves when every held connection has had an answer. */
-  static async start(lab: Lab, plan: TrafficPlan): Promise<Traffic> {
-    const argv = [process.execPath, CLIENT_PROGRAM, JSON.stringify(plan)];
+  /** Resolves when every held connection has had an answer. `program` is another client's, which tells the same. */
+  static async start(lab: Lab, plan: TrafficPlan, program = CLIENT_PROGRAM): Promise<Traffic> {
+    const argv = [process.execPath, program, JSON.stringify(plan)];
     const client = await lab.resources.startProcess('client', lab.client.namespace, argv);
     const traffic = new Traffic(client);
     const opened = (line: string): boolean => line === '{"event":"opened"}';
