@@ -1,6 +1,7 @@
 /** A fleet at one moment, as `anyhop top` and the dashboard show it: plain data out of the last answers of its nodes. */
 import { type BackendRow, backendRows } from './backends.js';
 import { differences } from './compare.js';
+import { type DefenceRows, defenceRows } from './defence.js';
 import { type EventRow, eventRows } from './events.js';
 import { type NodeRow, nodeRows } from './nodes.js';
 import { type PoolRow, poolRows } from './pools.js';
@@ -21,6 +22,7 @@ export interface FleetView {
   readonly pools: readonly PoolRow[];
   readonly backends: readonly BackendRow[];
   readonly verdicts: readonly VerdictRow[];
+  readonly defence: DefenceRows;
   /** The newest first. */
   readonly events: readonly EventRow[];
 }
@@ -59,6 +61,7 @@ export function fleetView(
     pools: poolRows(used, backends),
     backends,
     verdicts: verdictRows(used),
+    defence: defenceRows(used, now),
   };
   const packetsPerSecond = ratesByAction(rows.verdicts.map((row) => [row.name, row] as const));
   const troubles = troublesOf(rows, packetsPerSecond);

@@ -1,5 +1,6 @@
 /** What several nodes say, brought together. */
 import type { Traffic } from '../api/status.js';
+import { listed } from '../core/listed.js';
 
 export function sum(parts: Iterable<Traffic>): Traffic {
   let packets = 0;
@@ -40,4 +41,9 @@ export function groupedBy<T, K>(things: readonly T[], key: (thing: T) => K): Map
     else group.push(thing);
   }
   return groups;
+}
+
+/** ` on edge-1, edge-2`: those on which something is so; nothing when it is so on all. */
+export function where(nodes: readonly string[], all: number): string {
+  return nodes.length === 0 || nodes.length >= all ? '' : ` on ${listed(nodes)}`;
 }

@@ -109,6 +109,15 @@ const backend = fields({
   ...traffic,
 });
 
+const defence = fields({
+  services: list(fields({ name: text, cookies: optional(text) }), SERVICES_MAX),
+  lists: fields({ problems: list(text) }),
+  withoutCookies: list(fields({ pool: text, backend: text, why: text }), BACKENDS_MAX),
+  attacks: list(
+    fields({ service: text, kind: text, since: text, until: optional(text), rate: count, mode: text }),
+  ),
+});
+
 const status = fields({
   node: text,
   version: text,
@@ -154,6 +163,7 @@ const status = fields({
     POOLS_MAX,
   ),
   verdicts: named(fields({ packets: count, packetsPerSecond: optional(count) }), VERDICT_NAMES_MAX),
+  defend: optional(defence),
 });
 
 const events = fields({

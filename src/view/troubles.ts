@@ -6,7 +6,9 @@ import { amount, lasting, percent, short } from '../core/figures.js';
 import { listed } from '../core/listed.js';
 import type { BackendRow } from './backends.js';
 import type { Difference } from './compare.js';
-import { groupedBy } from './gather.js';
+import type { DefenceRows } from './defence.js';
+import { ofDefence } from './defence-troubles.js';
+import { groupedBy, where } from './gather.js';
 import type { NodeRow } from './nodes.js';
 import type { PoolRow } from './pools.js';
 import type { ServiceRow } from './services.js';
@@ -36,6 +38,7 @@ export interface Rows {
   readonly pools: readonly PoolRow[];
   readonly backends: readonly BackendRow[];
   readonly verdicts: readonly VerdictRow[];
+  readonly defence: DefenceRows;
 }
 
 /** Drops that no client causes by what it sends. */
@@ -44,6 +47,13 @@ const OUR_DROPS: ReadonlySet<string> = new Set([
   'drop_headroom',
   'drop_too_big',
   'drop_too_big_limited',
+]);
+/** Drops that are wanted: an attack is told instead. */
+const DEFENCE_DROPS: ReadonlySet<string> = new Set([
+  'drop_blocked',
+  'drop_source_rate',
+  'drop_service_rate',
+  'drop_syn_limited',
 ]);
 /** Of packets for VIPs: a few drops are normal on an open network. */
 const DROPS_SHARE_NORMAL = 0.01;
@@ -54,6 +64,7 @@ export function troublesOf(rows: Rows, rates: ActionRates): Trouble[] {
     ...ofServices(rows),
     ...rows.pools.flatMap((pool) => ofPool(pool, rows.nodes.length)),
     ...ofBackends(rows.backends),
+    ...ofDefence(rows.defence, rows.nodes.length),
     ...ofDrops(rows.verdicts, rates),
   ];
   return LEVELS.toReversed().flatMap((level) => all.filter((one) => one.level === level));
@@ -249,9 +260,13 @@ function ofBackends(rows: readonly BackendRow[]): Trouble[] {
   ];
 }
 
-function ofDrops(verdicts: readonly VerdictRow[], { forward, answer, drop }: ActionRates): Trouble[] {
-  const drops = verdicts.filter(({ action, packetsPerSecond }) => action === 'drop' && packetsPerSecond > 0);
+function ofDrops(verdicts: readonly VerdictRow[], { forward, answer }: ActionRates): Trouble[] {
+  const drops = verdicts.filter(
+    ({ name, action, packetsPerSecond }) =>
+      action === 'drop' && packetsPerSecond > 0 && !DEFENCE_DROPS.has(name),
+  );
   const ours = drops.filter(({ name }) => OUR_DROPS.has(name));
+  const drop = drops.reduce((total, { packetsPerSecond }) => total + packetsPerSecond, 0);
   const share = drop / (forward + answer + drop);
   const most = drops.reduce<VerdictRow | undefined>(
     (one, other) => (one === undefined || other.packetsPerSecond > one.packetsPerSecond ? other : one),
@@ -273,11 +288,6 @@ function ofDrops(verdicts: readonly VerdictRow[], { forward, answer, drop }: Act
           },
         ]),
   ];
-}
-
-/** Nothing when it is so on all. */
-function where(nodes: readonly string[], all: number): string {
-  return nodes.length === 0 || nodes.length >= all ? '' : ` on ${listed(nodes)}`;
 }
 
 function plural(what: string, names: readonly string[]): string {

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { DefendSummary } from '#anyhop/api/defend.js';
 import type { BackendStatus, NodeStatus } from '#anyhop/api/status.js';
 import { VERDICTS } from '#anyhop/core/layout.gen.js';
 import { fleetView } from '#anyhop/view/fleet.js';
 import type { NodeSeen } from '#anyhop/view/seen.js';
+import { attack } from '../node/defend-report.js';
 import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { NOW, seen, silent } from './seen.js';
 
@@ -300,4 +302,65 @@ test('law: the order of the nodes changes no count, state or level', () => {
     }),
     RUNS,
   );
+});
+
+/** Of the only service of a node. */
+function defends(change: Partial<DefendSummary> = {}): Partial<NodeStatus> {
+  const services = [{ name: 'http', absorbed: { did: 0, would: 0 }, cookies: 'idle' as const }];
+  const lists = { allow: 0, block: 0, problems: [] };
+  return { defend: { mode: 'enforce', services, lists, withoutCookies: [], attacks: [], ...change } };
+}
+
+test('an attack is one trouble with the packets of all nodes, and is over when all say so', () => {
+  const early = attack({ service: 'http', since: '2024-05-01T12:04:00.000Z', rate: 1000 });
+  const late = attack({ service: 'http', since: '2024-05-01T12:04:30.000Z', rate: 500 });
+  const both = [
+    seen('edge-1', defends({ attacks: [early] })),
+    seen('edge-2', defends({ attacks: [late] })),
+    seen('edge-3'),
+  ];
+  assert.deepEqual(texts(both), [
+    'warn service http is under attack for 60 s on edge-1, edge-2: SYN flood, 1.5k packets/s',
+  ]);
+  const over = { ...early, until: '2024-05-01T12:04:50.000Z', rate: 0 };
+  assert.deepEqual(texts([seen('edge-1', defends({ attacks: [over] }))]), []);
+});
+
+test('an attack that rules only count passes, and the trouble says so', () => {
+  const counted = attack({ service: 'http', kind: 'source_rate', mode: 'observe', rate: 20 });
+  const [text] = texts([seen('edge-1', defends({ attacks: [counted] }))]);
+  assert.match(text!, /sources above their limit, 20 packets\/s; it passes, since the rule only counts/);
+});
+
+test('backends that cannot take cookies are a note while no cookie is used, and the worst when one is', () => {
+  const withoutCookies = ['web-1', 'web-2'].map((backend) => ({
+    pool: 'web',
+    backend,
+    why: 'its agent is old',
+  }));
+  assert.deepEqual(texts([seen('edge-1', defends({ withoutCookies }))]), [
+    'note web: web-1, web-2 cannot take SYN cookies: its agent is old',
+  ]);
+  const services = [{ name: 'http', absorbed: { did: 9, would: 0 }, cookies: 'active' as const }];
+  assert.deepEqual(texts([seen('edge-1', defends({ withoutCookies, services }))]), [
+    'bad web: web-1, web-2 cannot take SYN cookies, and SYNs beyond a cap are dropped: its agent is old',
+  ]);
+});
+
+test('a list that is not as its file is a trouble, once for all nodes', () => {
+  const lists = { allow: 0, block: 9, problems: ['/etc/anyhop/block.txt: it does not exist'] };
+  const [one, ...more] = texts([seen('edge-1', defends({ lists })), seen('edge-2', defends({ lists }))]);
+  assert.equal(one, 'warn a list is not as its file is: /etc/anyhop/block.txt: it does not exist');
+  assert.deepEqual(more, []);
+});
+
+test('what the defence drops is no trouble by itself, and hides no other drops', () => {
+  const verdicts = (others: number) => ({
+    forwarded: { packets: 0, packetsPerSecond: 900 },
+    drop_blocked: { packets: 0, packetsPerSecond: 1_000_000 },
+    drop_syn_limited: { packets: 0, packetsPerSecond: 5 },
+    drop_no_service: { packets: 0, packetsPerSecond: others },
+  });
+  assert.deepEqual(texts([seen('edge-1', { verdicts: verdicts(0) })]), []);
+  assert.match(texts([seen('edge-1', { verdicts: verdicts(100) })])[0]!, /^warn 10 % .* drop_no_service/);
 });

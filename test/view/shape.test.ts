@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { fleetView } from '#anyhop/view/fleet.js';
 import { asEvents, asStatus } from '#anyhop/view/shape.js';
 import { drawn, TABLES, type TableName } from '#anyhop/view/tables.js';
+import { attack } from '../node/defend-report.js';
 import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { NOW } from './seen.js';
 
@@ -25,6 +26,13 @@ const FULL = nodeStatus({
       }),
     ]),
   ],
+  defend: {
+    mode: 'enforce',
+    services: [{ name: 'http', synRate: 5, cookies: 'active', absorbed: { did: 3, would: 0 } }],
+    lists: { allow: 1, block: 2, problems: ['/x: it does not exist'] },
+    withoutCookies: [{ pool: 'web', backend: 'web-2', why: 'no agent' }],
+    attacks: [attack(), attack({ kind: 'blocked', until: '2024' })],
+  },
 });
 
 test('a status of this version is one, as it comes and as JSON', () => {
