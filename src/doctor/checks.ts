@@ -10,6 +10,7 @@ import { checksums } from './checks/checksums.js';
 import { clock } from './checks/clock.js';
 import { config } from './checks/config.js';
 import { conntrack } from './checks/conntrack.js';
+import { cookies } from './checks/cookies.js';
 import { descriptors } from './checks/descriptors.js';
 import { driver } from './checks/driver.js';
 import { ecmpHash } from './checks/ecmp-hash.js';
@@ -20,7 +21,9 @@ import { kernel } from './checks/kernel.js';
 import { key } from './checks/key.js';
 import { link } from './checks/link.js';
 import { listeners } from './checks/listeners.js';
+import { lists } from './checks/lists.js';
 import { lockedMemory } from './checks/locked-memory.js';
+import { mptcp } from './checks/mptcp.js';
 import { node } from './checks/node.js';
 import { offloads } from './checks/offloads.js';
 import { pathMtu } from './checks/path-mtu.js';
@@ -53,16 +56,19 @@ export const CHECKS: readonly Check[] = [
   key,
   siblings,
   config,
+  lists,
   // The way.
   agents,
   routes,
   pathMtu,
   backends,
+  cookies,
   vipHere,
   vipAlone,
   vipLoop,
   vipNotHere,
   listeners,
+  mptcp,
   tier,
   firewall,
   arp,

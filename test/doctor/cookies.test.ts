@@ -1,0 +1,132 @@
+/** What the doctor says of SYN cookies and lists: of a backend by its settings and sockets, of a forwarder by what its node tells. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { DefendSummary } from '#anyhop/api/defend.js';
+import type { NodeStatus } from '#anyhop/api/status.js';
+import { parseConfig } from '#anyhop/config/load.js';
+import type { Check } from '#anyhop/doctor/check.js';
+import { cookies } from '#anyhop/doctor/checks/cookies.js';
+import { lists } from '#anyhop/doctor/checks/lists.js';
+import { mptcp } from '#anyhop/doctor/checks/mptcp.js';
+import { syncookies } from '#anyhop/doctor/checks/syncookies.js';
+import { diagnose } from '#anyhop/doctor/diagnose.js';
+import type { Place } from '#anyhop/doctor/facts.js';
+import type { Host } from '#anyhop/doctor/host.js';
+import { recordedHost } from './recorded-host.js';
+
+const CONFIG = `
+node: {name: edge-1, interface: eth0, source: 10.0.0.1, key: 00112233445566778899aabbccddeeff}
+agent: {interface: eth0, forwarders: [10.0.0.1]}
+pools:
+  web: {backends: [{name: web-1, address: 10.1.0.11}, {name: web-2, address: 10.1.0.12}]}
+services:
+  - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
+  - {name: dns, vip: 203.0.113.10, protocol: udp, port: 53, pool: web}
+`;
+const MPTCP = 'LISTEN 0 128 0.0.0.0:80 0.0.0.0:*';
+
+/** A host that is set up right, but for some settings of net.ipv4 and for sockets that listen for MPTCP. */
+function host(settings: Readonly<Record<string, number>> = {}, mptcpSockets = ''): Host {
+  const own = recordedHost('backend');
+  return {
+    ...own,
+    read: (path) => {
+      const name = path.replace('/proc/sys/net/ipv4/', '');
+      return Object.hasOwn(settings, name) ? String(settings[name]) : own.read(path);
+    },
+    run: (program, args, input) =>
+      args.join(' ') === '-H -l -n -M'
+        ? Promise.resolve({ code: 0, stdout: mptcpSockets, stderr: '' })
+        : own.run(program, args, input),
+  };
+}
+
+function place(where: Place['where'], defence: string, defend?: Partial<DefendSummary>): Place {
+  const config = parseConfig(CONFIG + defence, 'a.yaml', {
+    role: where === 'forwarder' ? 'run' : 'agent',
+    env: {},
+  });
+  const targets = config.pools.flatMap(({ name: pool, backends }) =>
+    backends.map((each) => ({ ...each, pool })),
+  );
+  const status = {
+    defend: { lists: { allow: 0, block: 0, problems: [] }, withoutCookies: [], ...defend },
+  } as unknown as NodeStatus;
+  return { where, name: 'x', config, interface: 'eth0', targets, status: async () => status };
+}
+
+async function found(check: Check, where: Place, on = host()): Promise<string[]> {
+  const { outcomes } = await diagnose(on, where, [check]);
+  for (const { unseen } of outcomes) assert.equal(unseen, undefined);
+  return outcomes.flatMap(({ findings }) =>
+    findings.map(({ level, saw, mend }) => `${level} ${saw} -> ${mend}`),
+  );
+}
+
+const ALWAYS = 'defend: {syn_cookies: always}';
+
+describe('the doctor of a backend', () => {
+  it('wants what a cookie of a forwarder promises, where the config has cookies', async () => {
+    const off = host({ tcp_timestamps: 0, tcp_sack: 0, tcp_window_scaling: 0 });
+    const says = await found(syncookies, place('backend', ALWAYS), off);
+    assert.deepEqual(
+      says.map((text) => text.split(' -> ')[1]),
+      ['tcp_timestamps', 'tcp_sack', 'tcp_window_scaling'].map((name) => `sysctl -w net.ipv4.${name}=1`),
+    );
+    for (const defence of ['', 'defend: {syn_cookies: off}', 'defend: {mode: observe, syn_cookies: always}'])
+      assert.deepEqual(await found(syncookies, place('backend', defence), off), []);
+    assert.deepEqual(await found(syncookies, place('backend', ALWAYS)), []);
+  });
+
+  it("wants the kernel's own cookies with the fleet's and without", async () => {
+    const off = host({ tcp_syncookies: 0 });
+    for (const defence of ['', ALWAYS])
+      assert.match(
+        (await found(syncookies, place('backend', defence), off)).join(),
+        /^warning tcp_syncookies is 0 .* -> sysctl -w net\.ipv4\.tcp_syncookies=1$/,
+      );
+  });
+
+  it('names a service whose server listens for MPTCP, where the config has cookies', async () => {
+    const listens = host({}, MPTCP);
+    assert.match(
+      (await found(mptcp, place('backend', ALWAYS), listens)).join(),
+      /^warning an MPTCP socket listens for the service web /,
+    );
+    assert.deepEqual(await found(mptcp, place('backend', ''), listens), []);
+    assert.deepEqual(
+      await found(mptcp, place('backend', ALWAYS), host({}, MPTCP.replace(':80 ', ':8080 '))),
+      [],
+    );
+    assert.deepEqual(await found(mptcp, place('backend', ALWAYS)), []);
+  });
+});
+
+describe('the doctor of a forwarder', () => {
+  it('names each backend that cannot take cookies, with what its agent says', async () => {
+    const withoutCookies = [
+      { pool: 'web', backend: 'web-2', why: 'tcp_timestamps is 0' },
+      { pool: 'gone', backend: 'gone-1', why: 'no agent' },
+    ];
+    assert.deepEqual(await found(cookies, place('forwarder', ALWAYS, { withoutCookies })), [
+      'warning web/web-2 takes no SYN cookies: tcp_timestamps is 0 (anyhop defend status) -> on web-2: anyhop doctor; anyhop agent -c a.yaml --check',
+    ]);
+    assert.deepEqual(await found(cookies, place('forwarder', ALWAYS)), []);
+  });
+
+  it('names each list that is not as its file', async () => {
+    const problems = ['/etc/anyhop/block.txt: it does not exist'];
+    const [one, ...more] = await found(
+      lists,
+      place('forwarder', ALWAYS, { lists: { allow: 0, block: 0, problems } }),
+    );
+    assert.match(one!, /^warning a list was not read anew: \/etc\/anyhop\/block\.txt: it does not exist /);
+    assert.deepEqual(more, []);
+    assert.deepEqual(await found(lists, place('forwarder', ALWAYS)), []);
+  });
+
+  it('says nothing of a node that does not run', async () => {
+    const nobody = { ...place('forwarder', ALWAYS), status: async () => undefined };
+    assert.deepEqual([...(await found(cookies, nobody)), ...(await found(lists, nobody))], []);
+  });
+});
