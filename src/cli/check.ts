@@ -7,6 +7,7 @@ import { ConfigError, type ConfigProblem, formatProblem } from '../config/error.
 import { type ConfigSummary, type PoolSummary, summarize } from '../config/summary.js';
 import { EXIT } from '../core/errors.js';
 import { amount, percent } from '../core/figures.js';
+import { drawDefence } from './defend-check-text.js';
 import { aligned } from './format.js';
 import { drawL7Summary } from './l7-summary-text.js';
 import { warnAboutNarrowRoutes } from './narrow-routes.js';
@@ -100,6 +101,14 @@ function formatSummary(file: string, summary: ConfigSummary, warnings: readonly 
       ]),
     ),
   );
+  if (summary.defend !== undefined)
+    lines.push(
+      '',
+      ...drawDefence(
+        summary.defend,
+        summary.services.map(({ name }) => name),
+      ),
+    );
   if (node !== undefined) lines.push('', ...announceText(summary.announce));
   if (summary.l7 !== undefined) lines.push('', ...drawL7Summary(summary.l7));
   if (warnings.length > 0)

@@ -4,6 +4,7 @@ import { ROUTE_TABLE_MAIN } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
 import type { IpPrefix } from '../packet/address.js';
 import type { AnnounceConfig } from './announce/types.js';
+import { summarizeDefend } from './defend/summary.js';
 import { formatEndpoint } from './endpoint.js';
 import type { L7Bind, L7Config } from './l7/types.js';
 import type { MetricsConfig } from './metrics/types.js';
@@ -45,6 +46,7 @@ export function summarize(config: Config) {
       hash: service.hash,
       secondChance: service.secondChance,
     })),
+    ...(config.defend && { defend: summarizeDefend(config.defend) }),
     ...(config.l7 && { l7: summarizeL7(config.l7) }),
     announce: summarizeAnnounce(config.announce),
   };

@@ -52,6 +52,9 @@ describe('anyhop check', () => {
       /^ {2}and checked by tunnel, 203\.0\.113\.10 port 80, 2001:db8::10 port 80, every 500ms: down after 5 failures, up after 2 good ones$/m,
       /^ {2}up only when all 2 checks say so, given up 5m after going down$/m,
       /^ {2}checked by udp, port 53, every 2s: down after 3 failures, up after 2 good ones, given up 5m after going down$/m,
+      /^defence\n {2}web, web-6\n {4}lists +enforce +allow 192\.0\.2\.0\/24, .*full-allow\.txt, block .*full-block\.txt/m,
+      /^ {4}source rate +observe +an address \(IPv6: a \/64\) may send 50k packets and 500 SYNs in 1s, all of a \/24 \(IPv6: \/48\) 500k packets and 5k SYNs$/m,
+      /^ {4}SYN cookies +enforce +auto$/m,
       /^ {2}games +203\.0\.113\.10 udp 8000-8999 +to pool web +by source +second chance off$/m,
     ]) {
       assert.match(stdout, line);

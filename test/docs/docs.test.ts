@@ -34,11 +34,13 @@ describe('documentation', () => {
   it('shows only commands and options that the program has', () => {
     const shown = pages().flatMap(({ path, text }) =>
       codeIn(text).flatMap((line) =>
-        [...line.matchAll(/(?:^|[\s/])anyhop ((?:l7 )?[a-z]+)\b([^#|;&]*)/g)].map(([, name, rest]) => ({
-          path,
-          name,
-          rest,
-        })),
+        [...line.matchAll(/(?:^|[\s/])anyhop ((?:(?:l7|defend) )?[a-z]+)\b([^#|;&]*)/g)].map(
+          ([, name, rest]) => ({
+            path,
+            name,
+            rest,
+          }),
+        ),
       ),
     );
     assert.ok(shown.length > 30, 'the pages show commands');

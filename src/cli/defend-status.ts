@@ -1,0 +1,70 @@
+/** `anyhop defend status`: what each rule does, or in observe mode would do, and what it is up against. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command } from 'commander';
+import type { DefendReport } from '../api/defend.js';
+import { ask, findSocket, socketOption } from './control-client.js';
+import { drawDefend } from './defend-status-text.js';
+import { secondsBetween } from './number.js';
+import { follow } from './watch.js';
+
+interface StatusOptions {
+  readonly socket?: string;
+  readonly json?: true;
+  readonly watch?: number | true;
+}
+
+/** Rates are of so long, where nobody watches. */
+const RATES_MS = 1000;
+
+export function defendStatusCommand(): Command {
+  return new Command('status')
+    .summary('show what each rule did, or would have done')
+    .description(
+      'Shows what a running node does against floods: attacks that last, the rules of each service with what they dropped or would have ' +
+        'dropped, lists with their age and problems, what was blocked at runtime, and backends that cannot take SYN cookies.',
+    )
+    .addOption(socketOption())
+    .option('--json', 'print one JSON object (with --watch one a line)')
+    .option(
+      '-w, --watch [seconds]',
+      'repeat every so many seconds (default: 2) until interrupted',
+      secondsBetween(0.1, 3600),
+    )
+    .addHelpText(
+      'after',
+      `
+A rule in mode observe drops nothing and counts what it would drop; "would have" says so. Counts are of packets since the counters of the
+engine began. Rates are of one second, with --watch of the time between two looks.
+norm is how many SYNs came a second in the last ten minutes; with auto, cookies are used above four times of that, and 1000 at least.
+Exit codes: 0 shown, 1 no node answers.
+
+Examples:
+  anyhop defend status
+  anyhop defend status --watch 1
+  anyhop defend status --json | jq '.services[] | {name, would: .counts.sourceRate.would}'`,
+    )
+    .action(async (options: StatusOptions) => {
+      const socket = options.socket ?? (await findSocket());
+      let before: Look | undefined;
+      await follow(options, async () => {
+        if (options.json) return `${JSON.stringify(await ask(socket, '/defend'))}\n`;
+        if (before === undefined) {
+          before = await look(socket);
+          await delay(RATES_MS);
+        }
+        const { report, atMs } = await look(socket);
+        const text = drawDefend(report, { report: before.report, agoMs: atMs - before.atMs });
+        before = { report, atMs };
+        return text;
+      });
+    });
+}
+
+interface Look {
+  readonly report: DefendReport;
+  readonly atMs: number;
+}
+
+async function look(socket: string): Promise<Look> {
+  return { report: (await ask(socket, '/defend')) as DefendReport, atMs: performance.now() };
+}
