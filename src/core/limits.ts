@@ -123,6 +123,21 @@ export const DEFEND_RELOAD_MS_DEFAULT = 60_000;
 export const DEFEND_RELOAD_MS_MIN = 1000;
 export const DEFEND_RELOAD_MS_MAX = 86_400_000;
 export const DEFEND_SHRINK_MAX_DEFAULT = 0.5;
+/** Prefixes of `allow` and `block` together: compiled, they take 70 MiB at most (src/lists/compile.ts). */
+export const LISTS_PREFIXES_MAX = 1_048_576;
+/** Of one list file: a million of the longest IPv6 prefixes, and as much of comments. */
+export const LIST_BYTES_MAX = 96 * 1024 * 1024;
+/** Of what is wrong with a list file. */
+export const LIST_PROBLEMS_SHOWN = 20;
+/** Of the worker that reads and compiles lists; most of its memory is not on the heap. */
+export const LISTS_HEAP_MB_MAX = 512;
+/** Who writes a list file may write once more: it is read when it has been left alone for so long. */
+export const LISTS_SETTLE_MS = 100;
+/** Prefixes that are blocked or allowed at runtime. */
+export const LISTED_AT_RUNTIME_MAX = 10_000;
+export const LISTED_WHY_CHARS_MAX = 200;
+/** How long a prefix may be listed at runtime, unless until it is taken back. */
+export const LISTED_FOR_MS_MAX = 365 * 86_400_000;
 /** A key of SYN cookies: 16 bytes. */
 export const COOKIE_KEY_HEX_DIGITS = 32;
 /** Cookies are used above so many times the norm of a service's SYNs, and at least so many a second. */

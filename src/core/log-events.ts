@@ -90,6 +90,8 @@ export const LOG_EVENTS = {
   l7_torn: 'A change failed half way and could not be taken back; the next reload of HAProxy mends that.',
   left: 'The agent ends; its program keeps delivering.',
   left_forwarding: 'The node ends; its program keeps forwarding until `anyhop run` or `anyhop stop`.',
+  list_refused:
+    'A file of `defend.allow` or `defend.block` cannot be used; what was read of it before stays in force.',
   listener_available: 'Metrics, and the pages beside them, are answered on an address.',
   listener_ended:
     'The thread that answers for metrics has ended and is started again; nothing else is touched.',
@@ -97,6 +99,9 @@ export const LOG_EVENTS = {
   listener_refused:
     'A client was refused where metrics are answered: no certificate that is believed, or a wrong password; said once a minute, with `count`.',
   listener_unavailable: 'An address for metrics cannot be listened on, and is tried again.',
+  lists: 'Other lists of allowed and blocked prefixes are in force.',
+  lists_failed:
+    'Lists of allowed and blocked prefixes could not be put in force; the former ones stay, and it is tried again.',
   local_vips_unknown: 'The kernel did not say whether VIPs are addresses of this host.',
   log_lost: 'Lines before this one could not be written to the log; `lines` counts them.',
   macs_unknown: 'Additional MAC addresses of the interface cannot be read.',

@@ -9,7 +9,8 @@ import { randomInt } from 'node:crypto';
 import { L } from '../core/layout.gen.js';
 import { type Prefixes, prefixCount } from './columns.js';
 import { type Compiled4, compile4 } from './compile4.js';
-import { boundBytesMax, Compiler6, groups6, type Places6, places6 } from './compile6.js';
+import { boundBytesMax, Compiler6, type Places6, places6 } from './compile6.js';
+import { groups6 } from './groups6.js';
 import { sort6 } from './sort6.js';
 
 const LINE_BYTES = 64;

@@ -4,7 +4,7 @@
  */
 import { L } from '../core/layout.gen.js';
 import { Lists, listsBucket, listsHash, listsHash32 } from '../forward/lists.js';
-import { GROUP_KINDS, type GroupKind, keyLow, type Members, membersOf } from './groups6.js';
+import type { GroupKind, Members } from './groups6.js';
 import type { Sorted6 } from './sort6.js';
 import { Sweep } from './sweep.js';
 
@@ -16,6 +16,7 @@ const GROUPS_PER_BUCKET = 2.8;
 const GROUPS_PER_WORD = 4;
 const BUCKETS_MIN = 8;
 const ENTRY_WORDS = L.SIZEOF_LISTS_ENTRY / 4;
+const WHERE = L.LISTS_ENTRY_WHERE / 4;
 const WHAT = L.LISTS_ENTRY_WHAT / 4;
 /** Entries that make room for one another, before the table gets another seed. */
 const MOVES_MAX = 500;
@@ -29,10 +30,6 @@ export interface Places6 {
   readonly table: number;
   readonly buckets: number;
   readonly bounds: number;
-}
-
-export function groups6(sorted: Sorted6): Members[] {
-  return GROUP_KINDS.map((kind) => membersOf(kind, sorted));
 }
 
 /** Sizes for so many groups and prefixes; bounds get as much as they may need. @param at where the first part may begin */
@@ -114,16 +111,18 @@ export class Compiler6 {
   /** @returns false when the table has no room for it */
   #group({ words, tags }: Sorted6, kind: GroupKind, order: Uint32Array, from: number, to: number): boolean {
     const at = order[from] * 4;
-    const [w0, w1] = [words[at], words[at + 1]];
+    const w0 = words[at];
+    const w1 = words[at + 1] & kind.mask1;
+    const isWide = kind.length === L.LISTS_64;
     const sweep = this.#sweep;
-    sweep.begin(this.#reader.of6(w0, keyLow(kind, w1), 0, 0));
+    sweep.begin(this.#reader.of6(w0, w1, 0, 0));
     for (let i = from; i < to; i++) range(sweep, kind, words, order[i] * 4, tags[order[i]]);
-    if (kind.length === L.LISTS_64) sweep.end(ONES, ONES);
+    if (isWide) sweep.end(ONES, ONES);
     else sweep.end(0, 0xffff);
     const where = this.#next;
-    this.#write(kind.length === L.LISTS_64);
+    if (sweep.count > 0) this.#write(isWide);
     const what = ((sweep.count << 4) | (kind.length << 2) | sweep.base) >>> 0;
-    if (kind.length > 0) return this.#insert(kind, w0, w1, where, what);
+    if (kind.length > 0) return this.#insert(kind.length, w0, w1, where, what);
     const top = this.#top(w0 >>> 16);
     this.#words[top + L.LISTS_TOP_WHERE / 4] = where;
     this.#words[top + L.LISTS_TOP_WHAT / 4] = what;
@@ -135,8 +134,9 @@ export class Compiler6 {
     const { bounds, values, count } = this.#sweep;
     const start = this.#next * 2;
     if (isWide) {
-      this.#words.set(bounds.subarray(0, count * 2), start);
-      this.#bytes.set(values.subarray(0, count), (start + count * 2) * 4);
+      for (let i = 0; i < count * 2; i++) this.#words[start + i] = bounds[i];
+      const bytes = (start + count * 2) * 4;
+      for (let i = 0; i < count; i++) this.#bytes[bytes + i] = values[i];
       this.#next += count + Math.ceil(count / 8);
     } else {
       for (let i = 0; i < count; i++) this.#words[start + i] = (bounds[i * 2] << 2) | values[i];
@@ -144,51 +144,53 @@ export class Compiler6 {
     }
   }
 
-  #insert({ length }: GroupKind, w0: number, w1: number, where: number, what: number): boolean {
+  #insert(length: number, w0: number, w1: number, where: number, what: number): boolean {
     const hash = hashOf(this.#seed, length, w0, w1);
     const spread = Math.imul(hash, L.LISTS_SPREAD_FACTOR);
     const word = this.#places.filter / 4 + ((hash << 1) & ((this.#places.filterBytes >>> 2) - 1) & ~1);
-    for (const shift of [8, 14, 20]) {
+    for (let shift = 8; shift <= 20; shift += 6) {
       const bit = (spread >>> shift) & 63;
       this.#words[word + (bit >>> 5)] |= 1 << (bit & 31);
     }
-    return this.#put(hash, [
-      length === L.LISTS_64 ? w1 : length === L.LISTS_48 ? (w1 & -0x10000) >>> 0 : 0,
-      w0,
-      where,
-      what,
-    ]);
+    const first = this.#room(this.#bucket(hash));
+    const at = first >= 0 ? first : this.#room(this.#bucket(spread));
+    if (at < 0) return this.#makeRoom(this.#bucket(spread), [w1 >>> 0, w0, where, what]);
+    this.#put(at, w1, w0, where, what);
+    return true;
   }
 
-  /** Into the first place of an entry, or the second when that is full; or else another one there makes room, and goes to its other place. */
-  #put(hash: number, entry: readonly number[]): boolean {
-    let next = entry;
-    let place = this.#bucket(hash);
-    let other = this.#bucket(Math.imul(hash, L.LISTS_SPREAD_FACTOR));
+  #put(at: number, low: number, high: number, where: number, what: number): void {
+    const words = this.#words;
+    words[at] = low;
+    words[at + 1] = high;
+    words[at + WHERE] = where;
+    words[at + WHAT] = what;
+  }
+
+  /** Both places of an entry are full: it takes that of another one, which goes to its own other place, and so on. */
+  #makeRoom(full: number, entry: readonly number[]): boolean {
+    let [bucket, next] = [full, entry];
     for (let moves = 0; moves < MOVES_MAX; moves++) {
-      if (this.#putInto(place, next) || this.#putInto(other, next)) return true;
-      const at = other + (moves % L.LISTS_BUCKET) * ENTRY_WORDS;
-      const moved = [...this.#words.subarray(at, at + ENTRY_WORDS)];
-      this.#words.set(next, at);
-      next = moved;
-      const movedHash = hashOf(this.#seed, (moved[WHAT] >>> 2) & 3, moved[1], moved[0]);
-      const [first, second] = [
-        this.#bucket(movedHash),
-        this.#bucket(Math.imul(movedHash, L.LISTS_SPREAD_FACTOR)),
-      ];
-      place = other;
-      other = first === other ? second : first;
-    }
-    return false;
-  }
-
-  #putInto(bucket: number, entry: readonly number[]): boolean {
-    for (let at = bucket; at < bucket + L.LISTS_BUCKET * ENTRY_WORDS; at += ENTRY_WORDS) {
-      if (this.#words[at + WHAT] !== 0) continue;
-      this.#words.set(entry, at);
+      const at = bucket + (moves % L.LISTS_BUCKET) * ENTRY_WORDS;
+      const [low, high, where, what] = this.#words.subarray(at, at + ENTRY_WORDS);
+      this.#put(at, next[0], next[1], next[WHERE], next[WHAT]);
+      next = [low, high, where, what];
+      const hash = hashOf(this.#seed, (what >>> 2) & 3, high, low);
+      const [first, second] = [this.#bucket(hash), this.#bucket(Math.imul(hash, L.LISTS_SPREAD_FACTOR))];
+      bucket = bucket === first ? second : first;
+      const room = this.#room(bucket);
+      if (room < 0) continue;
+      this.#put(room, low, high, where, what);
       return true;
     }
     return false;
+  }
+
+  /** Where an entry is free in a place of the table; -1 when it is full. */
+  #room(bucket: number): number {
+    for (let at = bucket; at < bucket + L.LISTS_BUCKET * ENTRY_WORDS; at += ENTRY_WORDS)
+      if (this.#words[at + WHAT] === 0) return at;
+    return -1;
   }
 
   #bucket(hash: number): number {

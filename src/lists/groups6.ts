@@ -11,14 +11,17 @@ export interface GroupKind {
   /** The prefixes that are in such groups: from this length on, and below the next. */
   readonly from: number;
   readonly below: number;
+  /** Of the first word of an address and of the second, the bits that are a group's key. */
+  readonly mask0: number;
+  readonly mask1: number;
 }
 
 /** The shortest first: what a longer group starts from, the shorter ones say. */
-export const GROUP_KINDS: readonly GroupKind[] = [
-  { length: 0, from: 16, below: 32 },
-  { length: L.LISTS_32, from: 32, below: 48 },
-  { length: L.LISTS_48, from: 48, below: 64 },
-  { length: L.LISTS_64, from: 64, below: 129 },
+const KINDS: readonly GroupKind[] = [
+  { length: 0, from: 16, below: 32, mask0: -0x10000, mask1: 0 },
+  { length: L.LISTS_32, from: 32, below: 48, mask0: -1, mask1: 0 },
+  { length: L.LISTS_48, from: 48, below: 64, mask0: -1, mask1: -0x10000 },
+  { length: L.LISTS_64, from: 64, below: 129, mask0: -1, mask1: -1 },
 ];
 
 /** The prefixes of one kind of group, in their order, and where each group of them begins. */
@@ -30,23 +33,29 @@ export interface Members {
   readonly starts: Uint32Array;
 }
 
-export function membersOf(kind: GroupKind, { words, tags, order }: Sorted6): Members {
-  const isMember = (i: number): boolean => tags[i] >>> 1 >= kind.from && tags[i] >>> 1 < kind.below;
-  const members = order.filter(isMember);
-  const starts: number[] = [];
-  for (let i = 0; i < members.length; i++)
-    if (i === 0 || !isSameGroup(kind, words, members[i - 1] * 4, members[i] * 4)) starts.push(i);
-  starts.push(members.length);
-  return { kind, order: members, starts: Uint32Array.from(starts) };
+export function groups6(sorted: Sorted6): Members[] {
+  return KINDS.map((kind) => membersOf(kind, sorted));
 }
 
-/** The second word of a group's key. */
-export function keyLow(kind: GroupKind, w1: number): number {
-  if (kind.length === L.LISTS_64) return w1;
-  return kind.length === L.LISTS_48 ? (w1 & -0x10000) >>> 0 : 0;
+function membersOf(kind: GroupKind, { words, tags, order }: Sorted6): Members {
+  const [from, below] = [kind.from * 2, kind.below * 2];
+  const members = new Uint32Array(order.length);
+  const starts = new Uint32Array(order.length + 1);
+  let count = 0;
+  let groups = 0;
+  let before = -1;
+  for (let i = 0; i < order.length; i++) {
+    const number = order[i];
+    const tag = tags[number];
+    if (tag < from || tag >= below) continue;
+    if (before < 0 || !isSameGroup(kind, words, before * 4, number * 4)) starts[groups++] = count;
+    members[count++] = number;
+    before = number;
+  }
+  starts[groups++] = count;
+  return { kind, order: members.slice(0, count), starts: starts.slice(0, groups) };
 }
 
-function isSameGroup(kind: GroupKind, words: Uint32Array, a: number, b: number): boolean {
-  if (kind.length === 0) return words[a] >>> 16 === words[b] >>> 16;
-  return words[a] === words[b] && keyLow(kind, words[a + 1]) === keyLow(kind, words[b + 1]);
+function isSameGroup({ mask0, mask1 }: GroupKind, words: Uint32Array, a: number, b: number): boolean {
+  return ((words[a] ^ words[b]) & mask0) === 0 && ((words[a + 1] ^ words[b + 1]) & mask1) === 0;
 }

@@ -3,6 +3,7 @@ import { L } from '../core/layout.gen.js';
 import type { Prefixes } from './columns.js';
 
 const DIGITS = 65536;
+const HALVES = 8;
 
 export interface Sorted6 {
   /** Four words for each, in the order in which they were given. */
@@ -21,28 +22,44 @@ export function sort6(lists: readonly (readonly [listed: number, prefixes: Prefi
   let at = 0;
   for (const [listed, { words6, lengths6 }] of lists) {
     words.set(words6, at * 4);
-    for (const length of lengths6) tags[at++] = length * 2 + (listed - L.LISTED_BLOCK);
+    for (let i = 0; i < lengths6.length; i++) tags[at++] = lengths6[i] * 2 + (listed - L.LISTED_BLOCK);
   }
-  let order = Uint32Array.from({ length: count }, (_, i) => i);
+  const halves = new Uint16Array(words.buffer);
+  let order = new Uint32Array(count);
+  for (let i = 0; i < count; i++) order[i] = i;
   let spare = new Uint32Array(count);
-  const counts = new Uint32Array(DIGITS);
   // By 16 bits at a time, the last ones first: each pass keeps the order of the one before.
-  for (let pass = 0; pass <= 8; pass++) {
-    const half = 8 - pass;
-    const shift = half % 2 === 0 ? 16 : 0;
-    const word = half >> 1;
-    const digit = (i: number): number => (pass === 0 ? tags[i] : (words[i * 4 + word] >>> shift) & 0xffff);
-    counts.fill(0);
-    for (let i = 0; i < count; i++) counts[digit(i)]++;
-    if (count > 0 && counts[digit(0)] === count) continue; // all the same
-    let sum = 0;
-    for (let value = 0; value < DIGITS; value++) {
-      const here = counts[value];
-      counts[value] = sum;
-      sum += here;
-    }
-    for (let i = 0; i < count; i++) spare[counts[digit(order[i])]++] = order[i];
-    [order, spare] = [spare, order];
+  for (let pass = 0; pass <= HALVES; pass++) {
+    // Of each word, the low half comes first in memory.
+    const isSorted =
+      pass === 0
+        ? sortBy(tags, 1, 0, order, spare)
+        : sortBy(halves, HALVES, (HALVES - pass) ^ 1, order, spare);
+    if (isSorted) [order, spare] = [spare, order];
   }
   return { words, tags, order };
+}
+
+/** One pass. @returns whether `to` has the order now: not when all digits are the same */
+function sortBy(
+  digits: Uint16Array,
+  step: number,
+  first: number,
+  from: Uint32Array,
+  to: Uint32Array,
+): boolean {
+  const count = from.length;
+  const places = new Uint32Array(DIGITS);
+  for (let i = 0, at = first; i < count; i++, at += step) places[digits[at]]++;
+  if (count === 0 || places[digits[first]] === count) return false;
+  for (let digit = 0, sum = 0; digit < DIGITS; digit++) {
+    const here = places[digit];
+    places[digit] = sum;
+    sum += here;
+  }
+  for (let i = 0; i < count; i++) {
+    const number = from[i];
+    to[places[digits[number * step + first]]++] = number;
+  }
+  return true;
 }

@@ -1,0 +1,137 @@
+/**
+ * Prefixes that somebody blocks or allows at runtime (`anyhop defend block`), until a moment or until they are taken back. They are kept
+ * in a file of the node's state directory, as a whole, so that they hold over restarts. A failure to write costs that alone.
+ */
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { makeDirectory } from '../core/directory.js';
+import { AnyhopError } from '../core/errors.js';
+import { LISTED_AT_RUNTIME_MAX, LISTED_WHY_CHARS_MAX } from '../core/limits.js';
+import type { Logger } from '../core/log.js';
+import { requireOwnDirectory } from '../core/own-directory.js';
+import { readOwnFile, replaceOwnFile } from '../core/own-file.js';
+import { reasonOf } from '../core/reason.js';
+import { Rerun } from '../core/rerun.js';
+import { type IpPrefix, parsePrefix } from '../packet/address.js';
+
+const VERSION = 1;
+const DIRECTORY_MODE = 0o700;
+
+export type ListedVerdict = 'allow' | 'block';
+
+export interface RuntimeEntry {
+  readonly prefix: string;
+  readonly verdict: ListedVerdict;
+  /** ISO 8601. */
+  readonly since: string;
+  /** Absent: until it is taken back. */
+  readonly until?: string;
+  readonly why?: string;
+}
+
+const moment = z.iso.datetime();
+const entry = z.strictObject({
+  prefix: z.string().refine((text) => parsePrefix(text)?.text === text, 'not a prefix'),
+  verdict: z.enum(['allow', 'block']),
+  since: moment,
+  until: moment.optional(),
+  why: z.string().max(LISTED_WHY_CHARS_MAX).optional(),
+});
+const kept = z.strictObject({
+  version: z.literal(VERSION),
+  entries: z.array(entry).max(LISTED_AT_RUNTIME_MAX),
+});
+
+export class RuntimeEntries {
+  readonly #file: string | undefined;
+  readonly #log: Logger;
+  /** By the prefix's text. */
+  readonly #entries = new Map<string, RuntimeEntry>();
+  readonly #writes = new Rerun(() => this.#write());
+  #complained: string | undefined;
+
+  /** Reads what a process before this one kept. @param file undefined: nothing is kept */
+  constructor(file: string | undefined, log: Logger) {
+    this.#file = file;
+    this.#log = log;
+    if (file !== undefined) this.#read(file);
+  }
+
+  /** In the order in which they were made. */
+  all(): readonly RuntimeEntry[] {
+    return [...this.#entries.values()];
+  }
+
+  prefixes(verdict: ListedVerdict): IpPrefix[] {
+    return this.all().flatMap((each) => (each.verdict === verdict ? parsePrefix(each.prefix)! : []));
+  }
+
+  get(prefix: IpPrefix): RuntimeEntry | undefined {
+    return this.#entries.get(prefix.text);
+  }
+
+  /** In the place of one for the same prefix. @throws AnyhopError ERR_LIMIT when there are too many */
+  set(made: RuntimeEntry): void {
+    if (!this.#entries.has(made.prefix) && this.#entries.size >= LISTED_AT_RUNTIME_MAX)
+      throw new AnyhopError(
+        'ERR_LIMIT',
+        `${LISTED_AT_RUNTIME_MAX} prefixes are blocked or allowed at runtime already`,
+        { hint: 'Put prefixes into a file that defend.block names, or unblock some.' },
+      );
+    this.#entries.set(made.prefix, made);
+  }
+
+  /** @returns whether it was there */
+  delete(prefix: string): boolean {
+    return this.#entries.delete(prefix);
+  }
+
+  /** Those whose time is over. */
+  over(nowMs: number): RuntimeEntry[] {
+    return this.all().filter(({ until }) => until !== undefined && Date.parse(until) <= nowMs);
+  }
+
+  /** When the next one's time is over; undefined when none will be. */
+  nextMs(): number | undefined {
+    const times = this.all().flatMap(({ until }) => (until === undefined ? [] : Date.parse(until)));
+    return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
+  }
+
+  /** Resolves when the present entries are kept, or that has failed. */
+  async keep(): Promise<void> {
+    if (this.#file !== undefined) await this.#writes.ask();
+  }
+
+  #read(file: string): void {
+    try {
+      requireOwnDirectory(dirname(file), 'ERR_STATE_FILE', 'node.state_dir');
+      for (const each of kept.parse(JSON.parse(readOwnFile(file).text)).entries)
+        this.#entries.set(each.prefix, each as RuntimeEntry);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      const why = reasonOf(error);
+      this.#log.error(
+        { event: 'state_unusable', file, why },
+        `${file}: ${why}; no prefix is blocked or allowed as it was at runtime before`,
+      );
+    }
+  }
+
+  async #write(): Promise<void> {
+    const file = this.#file!;
+    try {
+      requireOwnDirectory(dirname(file), 'ERR_STATE_FILE', 'node.state_dir');
+      makeDirectory(dirname(file), DIRECTORY_MODE);
+      await replaceOwnFile(file, `${JSON.stringify({ version: VERSION, entries: this.all() })}\n`);
+      this.#complained = undefined;
+    } catch (error) {
+      const why = reasonOf(error);
+      if (why === this.#complained) return;
+      this.#complained = why;
+      this.#log.warn(
+        { event: 'state_not_kept', file, why },
+        `prefixes that are blocked or allowed at runtime will not survive a restart: ${why}; node.state_dir names another place`,
+      );
+    }
+  }
+}
