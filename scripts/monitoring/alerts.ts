@@ -31,6 +31,9 @@ const NODE = 'job="anyhop",instance="edge-1"';
 const OTHER = 'job="anyhop",instance="edge-2"';
 const EDGE_1 = { job: 'anyhop', instance: 'edge-1' } as const;
 
+/** Wanted: alerts of their own tell of attacks. */
+const DEFENCE_DROPS = 'drop_blocked|drop_source_rate|drop_service_rate|drop_syn_limited';
+
 /** A gauge of one node that is bad when it is not 0 (or 1). */
 function flag(metric: string, bad: 0 | 1, minutes = 30): Pick<Alert, 'fires' | 'silent'> {
   const series = (value: 0 | 1) => ({ [`${metric}{${NODE}}`]: `${value}x${minutes}` });
@@ -140,9 +143,9 @@ const FORWARDING: readonly Alert[] = [
     name: 'AnyhopDrops',
     severity: 'warning',
     expr:
-      'sum by (job, instance, verdict) (rate(anyhop_packets_total{verdict=~"drop_.*"}[5m])) > 10' +
-      ' and sum by (job, instance, verdict) (rate(anyhop_packets_total{verdict=~"drop_.*"}[5m]))' +
-      ' > on (job, instance) group_left () 0.01 * sum by (job, instance) (rate(anyhop_packets_total{verdict!~"pass_.*"}[5m]))',
+      `sum by (job, instance, verdict) (rate(anyhop_packets_total{verdict=~"drop_.*",verdict!~"${DEFENCE_DROPS}"}[5m])) > 10` +
+      ` and sum by (job, instance, verdict) (rate(anyhop_packets_total{verdict=~"drop_.*",verdict!~"${DEFENCE_DROPS}"}[5m]))` +
+      ` > on (job, instance) group_left () 0.01 * sum by (job, instance) (rate(anyhop_packets_total{verdict!~"pass_.*|${DEFENCE_DROPS}"}[5m]))`,
     for: '5m',
     what: '{{ $labels.instance }} drops more than 1 % of the packets for VIPs as {{ $labels.verdict }}.',
     todo: 'The page of verdicts says what it means. `anyhop capture "verdict {{ $labels.verdict }}"` shows the packets.',
@@ -158,6 +161,7 @@ const FORWARDING: readonly Alert[] = [
       series: {
         [`anyhop_packets_total{${NODE},verdict="forwarded"}`]: '0+600000x30',
         [`anyhop_packets_total{${NODE},verdict="drop_no_service"}`]: '0+3000x30',
+        [`anyhop_packets_total{${NODE},verdict="drop_blocked"}`]: '0+6000000x30',
       },
       at: '20m',
     },
