@@ -154,7 +154,7 @@ export function drawChanges(
   now = new Date(),
 ): string {
   const lines = [
-    ...some(changes.map((change) => drawChange(verb, change, now))),
+    ...some(changes.map((change) => printable(drawChange(verb, change, now)))),
     ...some(
       refused.map(({ prefix, error: { message, hint } }) =>
         printable(`${prefix} is REFUSED: ${message}${hint === undefined ? '' : `. ${hint}`}`, 1024),

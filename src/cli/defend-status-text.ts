@@ -9,20 +9,18 @@ import type {
   RuntimeBlock,
 } from '../api/defend.js';
 import { lasting, short } from '../core/figures.js';
+import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { attackText } from '../view/defence-troubles.js';
 import { groupedBy } from '../view/gather.js';
+import { aSecond, type Earlier } from './defend-look.js';
 import { serviceRateText, sourceRateText } from './defend-rules-text.js';
 import { columns, labelled, someOf } from './format.js';
 
-/** An answer of before, for rates. */
-export interface Earlier {
-  readonly report: DefendReport;
-  readonly agoMs: number;
-}
-
 /** Of each table: a config names 1,024 sources of each list at most, and thousands may be blocked at runtime. */
 const ROWS_MAX = 50;
+/** A reason is 300 characters at most (agent/report.ts). */
+const LINE_CHARS_MAX = 1024;
 const RIGHT = new Set(['PREFIXES', 'PACKETS', 'PEAK/S']);
 
 const MODES: Readonly<Record<DefendReport['mode'], string>> = {
@@ -31,7 +29,7 @@ const MODES: Readonly<Record<DefendReport['mode'], string>> = {
   enforce: 'enforce: rules drop',
 };
 
-export function drawDefend(report: DefendReport, earlier?: Earlier, now = new Date()): string {
+export function drawDefend(report: DefendReport, earlier?: Earlier<DefendReport>, now = new Date()): string {
   const { mode, services, lists, blocks, withoutCookies, attacks } = report;
   if (mode === 'off' && services.length === 0 && blocks.length === 0)
     return 'nothing is defended: the config has no section defend, or mode: off (docs/defend.md)\n';
@@ -84,7 +82,10 @@ function problemsOf({ allow, block }: DefendReport['lists'], now: Date): [string
 type Rates = Readonly<Record<CountName, DidWould>>;
 type CountName = 'blocked' | 'sourceRate' | 'serviceRate' | 'cookies' | 'synLimited';
 
-function ratesOf({ name, counts }: DefendedService, earlier: Earlier | undefined): Rates | undefined {
+function ratesOf(
+  { name, counts }: DefendedService,
+  earlier: Earlier<DefendReport> | undefined,
+): Rates | undefined {
   const before = earlier?.report.services.find((service) => service.name === name)?.counts;
   if (before === undefined || earlier === undefined) return undefined;
   const of = (which: CountName): DidWould => ({
@@ -100,11 +101,6 @@ function ratesOf({ name, counts }: DefendedService, earlier: Earlier | undefined
   };
 }
 
-/** @param more negative when the counters began again */
-function aSecond(more: number, ms: number): number {
-  return ms > 0 && more > 0 ? (more * 1000) / ms : 0;
-}
-
 function drawService(service: DefendedService, rates: Rates | undefined, now: Date): string {
   const { name, synRate, norm, counts } = service;
   const head = [
@@ -114,7 +110,7 @@ function drawService(service: DefendedService, rates: Rates | undefined, now: Da
     ...(counts.allowed > 0 ? [`${short(counts.allowed)} packets of allowed sources`] : []),
   ].join(', ');
   return lines([
-    `service ${name}${head === '' ? '' : `: ${head}`}`,
+    `service ${printable(name)}${head === '' ? '' : `: ${head}`}`,
     ...columns(['RULE', 'MODE', 'LIMIT', 'SO FAR'], ruleRows(service, rates, now)),
   ]);
 }
@@ -211,7 +207,7 @@ function drawWithoutCookies(refusals: DefendReport['withoutCookies']): string {
     [...by.values()].map((some) => {
       const [{ pool, why }] = some;
       const names = some.map(({ backend }) => backend);
-      return `pool ${pool}: NO SYN COOKIES for ${someOf(names)}: ${why}`;
+      return printable(`pool ${pool}: NO SYN COOKIES for ${someOf(names)}: ${why}`, LINE_CHARS_MAX);
     }),
   );
 }

@@ -1,8 +1,8 @@
 /** `anyhop defend status`: what each rule does, or in observe mode would do, and what it is up against. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { DefendReport } from '../api/defend.js';
 import { ask, findSocket, socketOption } from './control-client.js';
+import { type Look, look, lookAndWait } from './defend-look.js';
 import { drawDefend } from './defend-status-text.js';
 import { secondsBetween } from './number.js';
 import { follow } from './watch.js';
@@ -12,9 +12,6 @@ interface StatusOptions {
   readonly json?: true;
   readonly watch?: number | true;
 }
-
-/** Rates are of so long, where nobody watches. */
-const RATES_MS = 1000;
 
 export function defendStatusCommand(): Command {
   return new Command('status')
@@ -45,26 +42,14 @@ Examples:
     )
     .action(async (options: StatusOptions) => {
       const socket = options.socket ?? (await findSocket());
-      let before: Look | undefined;
+      let before: Look<DefendReport> | undefined;
       await follow(options, async () => {
         if (options.json) return `${JSON.stringify(await ask(socket, '/defend'))}\n`;
-        if (before === undefined) {
-          before = await look(socket);
-          await delay(RATES_MS);
-        }
-        const { report, atMs } = await look(socket);
-        const text = drawDefend(report, { report: before.report, agoMs: atMs - before.atMs });
-        before = { report, atMs };
+        before ??= await lookAndWait<DefendReport>(socket, '/defend');
+        const now = await look<DefendReport>(socket, '/defend');
+        const text = drawDefend(now.report, { report: before.report, agoMs: now.atMs - before.atMs });
+        before = now;
         return text;
       });
     });
-}
-
-interface Look {
-  readonly report: DefendReport;
-  readonly atMs: number;
-}
-
-async function look(socket: string): Promise<Look> {
-  return { report: (await ask(socket, '/defend')) as DefendReport, atMs: performance.now() };
 }

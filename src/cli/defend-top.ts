@@ -1,9 +1,10 @@
 /** `anyhop defend top`: the sources that send most, as the node's sketch of sources has them. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { DefendTopReport } from '../api/defend.js';
+import type { DefendTopReport, HeavySourceStatus } from '../api/defend.js';
 import { short } from '../core/figures.js';
 import { formatDuration, parseDuration } from '../core/time.js';
 import { ask, findSocket, socketOption } from './control-client.js';
+import { aSecond, type Earlier, type Look, look, lookAndWait } from './defend-look.js';
 import { columns } from './format.js';
 import { between } from './number.js';
 import { follow } from './watch.js';
@@ -20,7 +21,7 @@ const EVERY_MS_MIN = 200;
 const EVERY_MS_MAX = 60_000;
 const ROWS_DEFAULT = 20;
 const ROWS_MAX = 1024;
-const RIGHT = new Set(['PACKETS/S', 'OVER LIMIT/S']);
+const RIGHT = new Set(['PACKETS/S', 'ABOVE LIMIT/S']);
 
 export function defendTopCommand(): Command {
   return new Command('top')
@@ -43,8 +44,8 @@ export function defendTopCommand(): Command {
     .addHelpText(
       'after',
       `
-The counts are estimates, never too low by more than what passed while nobody counted: a source is remembered while it sends much. OVER
-LIMIT/S was dropped, or in mode observe would have been. A spoofed flood has no heavy source: each address sends a packet or two, and SYN
+A source is known while it sends much: the counts are of a sketch, which keeps the heaviest it came across, and may be a little too high. What is
+above the limit is dropped, or in mode observe would be. A spoofed flood has no heavy source: each address sends a packet or two, and SYN
 cookies are what ends it.
 Exit codes: 0 shown, 1 no node answers, 2 wrong options.
 
@@ -55,31 +56,68 @@ Examples:
     .action(async ({ socket: named, json, once, rows, every: everyMs }: TopOptions) => {
       const socket = named ?? (await findSocket());
       const isLive = !json && !once && process.stdout.isTTY;
+      let before: Look<DefendTopReport> | undefined;
       await follow(isLive ? { watch: everyMs / 1000 } : {}, async () => {
-        const report = (await ask(socket, '/defend/top')) as DefendTopReport;
-        return json ? `${JSON.stringify(report)}\n` : drawDefendTop(report, rows);
+        if (json) return `${JSON.stringify(await ask(socket, '/defend/top'))}\n`;
+        before ??= await lookAndWait<DefendTopReport>(socket, '/defend/top');
+        const now = await look<DefendTopReport>(socket, '/defend/top');
+        const text = drawDefendTop(now.report, rows, {
+          report: before.report,
+          agoMs: now.atMs - before.atMs,
+        });
+        before = now;
+        return text;
       });
     });
 }
 
-export function drawDefendTop({ sources }: DefendTopReport, most: number): string {
+interface Sending {
+  readonly source: string;
+  readonly packetsPerSecond: number;
+  readonly abovePerSecond: number;
+  readonly scope: string;
+}
+
+export function drawDefendTop(
+  report: DefendTopReport,
+  most: number,
+  earlier: Earlier<DefendTopReport>,
+): string {
+  const sources = sending(report, earlier);
   if (sources.length === 0)
     return 'no source is known: none sends much, or no service has a source_rate (anyhop defend status)\n';
   const shown = sources.slice(0, most);
   const left = sources.length - shown.length;
   return `${[
     ...columns(
-      ['SOURCE', 'PACKETS/S', 'OVER LIMIT/S', 'COUNTED FOR'],
-      shown.map(({ source, packetsPerSecond, dropped, scope }) => [
+      ['SOURCE', 'PACKETS/S', 'ABOVE LIMIT/S', 'COUNTED FOR'],
+      shown.map(({ source, packetsPerSecond, abovePerSecond, scope }) => [
         source,
         short(packetsPerSecond),
-        short(dropped),
-        scope ?? 'all services',
+        short(abovePerSecond),
+        scope,
       ]),
       RIGHT,
     ),
     ...(left > 0 ? [`and ${left} more`] : []),
   ].join('\n')}\n`;
+}
+
+/** Who sends most, what is above the limit included. */
+function sending({ sources }: DefendTopReport, earlier: Earlier<DefendTopReport>): Sending[] {
+  const key = ({ source, scope = '' }: HeavySourceStatus): string => `${source} ${scope}`;
+  const before = new Map(earlier.report.sources.map((one) => [key(one), one.dropped]));
+  return sources
+    .map((one) => {
+      const abovePerSecond = aSecond(one.dropped - (before.get(key(one)) ?? 0), earlier.agoMs);
+      return {
+        source: one.source,
+        packetsPerSecond: one.packetsPerSecond + abovePerSecond,
+        abovePerSecond,
+        scope: one.scope ?? 'all services',
+      };
+    })
+    .sort((one, other) => other.packetsPerSecond - one.packetsPerSecond);
 }
 
 function every(text: string): number {

@@ -126,17 +126,29 @@ describe('the status of a defence', () => {
 });
 
 describe('the heavy sources', () => {
-  it('are shown with what is above their limit and where they are counted, so many as were asked for', () => {
-    const source = { source: '198.51.100.7', packetsPerSecond: 61_240, dropped: 60_740 };
-    const sources = [source, { ...source, source: '2001:db8:1:2::/64', scope: 'web' }, source];
+  const nothing = { report: { sources: [] }, agoMs: 1000 };
+  const source = { source: '198.51.100.7', packetsPerSecond: 500, dropped: 8000 };
+
+  it('are shown by all that they send, what is above their limit included, so many as were asked for', () => {
+    const sources = [
+      { source: '192.0.2.1', packetsPerSecond: 900, dropped: 0 },
+      { ...source, source: '2001:db8:1:2::/64', scope: 'web' },
+      source,
+    ];
+    const earlier = { report: { sources: [{ ...source, dropped: 2000 }] }, agoMs: 500 };
     assert.equal(
-      drawDefendTop({ sources }, 2),
-      'SOURCE             PACKETS/S  OVER LIMIT/S  COUNTED FOR\n' +
-        '198.51.100.7           61.2k         60.7k  all services\n' +
-        '2001:db8:1:2::/64      61.2k         60.7k  web\n' +
+      drawDefendTop({ sources }, 2, earlier),
+      'SOURCE             PACKETS/S  ABOVE LIMIT/S  COUNTED FOR\n' +
+        '2001:db8:1:2::/64      16.5k            16k  web\n' +
+        '198.51.100.7           12.5k            12k  all services\n' +
         'and 1 more\n',
     );
-    assert.match(drawDefendTop({ sources: [] }, 2), /^no source is known: /);
+  });
+
+  it('are none where nobody sends much, and none sends less than nothing when it was forgotten in between', () => {
+    assert.match(drawDefendTop({ sources: [] }, 2, nothing), /^no source is known: /);
+    const forgotten = { report: { sources: [{ ...source, dropped: 9000 }] }, agoMs: 1000 };
+    assert.match(drawDefendTop({ sources: [source] }, 2, forgotten), /\n198\.51\.100\.7 +500 +0 /);
   });
 });
 

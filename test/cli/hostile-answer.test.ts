@@ -8,6 +8,10 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { drawReport } from '#anyhop/cli/agent-report.js';
 import { drawAnnounceStatus } from '#anyhop/cli/announce-text.js';
+import { drawChanges } from '#anyhop/cli/defend-change.js';
+import { drawDefend } from '#anyhop/cli/defend-status-text.js';
+import { drawDefendTop } from '#anyhop/cli/defend-top.js';
+import { attack, defendedService, defendReport } from '../node/defend-report.js';
 import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { anyhop } from './client.js';
 
@@ -132,6 +136,32 @@ test('an argument that is wrong is repeated as text', async () => {
   const { stderr } = await anyhop([`\x1b[2J${HOSTILE}`]);
   assert.match(stderr, /unknown command '\\u001b\[2Jevil/);
   assert.doesNotMatch(stderr, OBEYED);
+});
+
+test('the report of a defence is drawn with its texts as text, and none makes a line of its own', () => {
+  const evil = `${HOSTILE}\nforged`;
+  const source = { from: evil, prefixes: 1, problem: evil, loadedAt: evil };
+  const drawn = [
+    drawDefend({
+      ...defendReport(),
+      services: [defendedService(evil)],
+      lists: {
+        allow: { prefixes4: 0, prefixes6: 0, sources: [source] },
+        block: { prefixes4: 0, prefixes6: 0, sources: [source] },
+        bytes: 0,
+      },
+      blocks: [{ prefix: evil, verdict: evil as 'block', since: evil, until: evil, why: evil }],
+      withoutCookies: [{ pool: evil, backend: evil, why: evil }],
+      attacks: [attack({ service: evil, kind: evil as 'blocked' }), attack({ service: evil, until: evil })],
+    }),
+    drawDefendTop({ sources: [{ source: evil, packetsPerSecond: 1, dropped: 1, scope: evil }] }, 9, {
+      report: { sources: [] },
+      agoMs: 1,
+    }),
+    drawChanges('block', [{ prefix: evil, effect: 'added', until: evil }], []),
+  ].join('');
+  assert.doesNotMatch(drawn, OBEYED);
+  assert.doesNotMatch(drawn, /^forged/m);
 });
 
 test("an agent's report is drawn with its names as text", () => {
