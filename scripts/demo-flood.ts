@@ -24,7 +24,7 @@ anyhop demo-flood: a fleet under floods, in network namespaces of this machine.
   attacker --+      ECMP    +--> edge-2 --+          +--> web-3 --+
                                  forwarders           backends: anyhop agent, nginx
 
-Clients hold 1,000 connections to ${VIP4} and ${VIP6} and open 100 new ones a second, while the attacker
+Clients hold connections to ${VIP4} and ${VIP6} and open new ones all the time, while the attacker
 floods both addresses. A connection fails when it is refused, reset, ended, or not answered for ${SILENCE_MS / 1000} s.
 `;
 
@@ -33,6 +33,7 @@ const HELP = `usage: node build/scripts/demo-flood.js [options]
 Floods a small fleet in network namespaces of this machine with spoofed SYNs, spoofed ACKs, packets of one heavy source, and UDP, tens of
 thousands a second, while real clients use it: first without defence, then with it. Needs root; everything is removed in the end.
 
+  --short           fewer clients and shorter floods
   --defend on|off   only this part (default: both)
   --svg FILE        draw the run (needs the npm package echarts)
   --help
@@ -44,35 +45,28 @@ Exit codes: 0 no connection failed with the defence on and the floods ended at t
 --defend off, 2 wrong usage, 3 the machine lacks something.
 `;
 
-const CLIENTS = { held: 1_000, shortsPerSecond: 100, askEveryMs: 2_000 };
-const FLOODS = [
-  { flood: SPOOFED_SYNS, rate: 80_000, seconds: 6 },
-  { flood: SPOOFED_ACKS, rate: 60_000, seconds: 3 },
-  { flood: HEAVY_SOURCE, rate: 60_000, seconds: 3 },
-  { flood: UDP, rate: 60_000, seconds: 3 },
-] as const;
+const FORMS = {
+  full: { clients: { held: 1_000, shortsPerSecond: 100, askEveryMs: 2_000 }, synSeconds: 6, otherSeconds: 3 },
+  // Beside other tests.
+  short: { clients: { held: 200, shortsPerSecond: 50, askEveryMs: 1_000 }, synSeconds: 3, otherSeconds: 1 },
+} as const;
 const DEFEND = {
   mode: 'enforce',
   source_rate: { packets: 2_000, syn: 100, per: '1s' },
   syn_cookies: 'auto',
 };
-const PARTS: Readonly<Record<'off' | 'on', PartPlan>> = {
-  off: { defended: false, sections: {}, clients: CLIENTS, floods: FLOODS },
-  on: { defended: true, sections: { defend: DEFEND }, clients: CLIENTS, floods: FLOODS },
-};
-
 if (process.argv.includes('--help')) process.stdout.write(HELP);
 else await runInLab('demo-flood', demo);
 
 async function demo(): Promise<number> {
-  const { parts, svg } = optionsFrom(process.argv.slice(2));
+  const { form, parts, svg } = optionsFrom(process.argv.slice(2));
   if (svg !== undefined) await loadCharts(); // or it fails after all is done
   console.log(PICTURE);
   const seen: Witnessed[] = [];
   let last: Verdict | undefined;
   for (const part of parts) {
     console.log(`\nDefence ${part}`);
-    const witnessed = await playPart(PARTS[part], (line) => console.log(line));
+    const witnessed = await playPart(planOf(form, part), (line) => console.log(line));
     seen.push(witnessed);
     last = judge(witnessed);
     console.log(`\n${reportText(last)}`);
@@ -86,15 +80,42 @@ async function demo(): Promise<number> {
   return last!.shortcomings.length === 0 ? EXIT.ok : EXIT.failure;
 }
 
+/** Rates that two cores carry beside the clients, the fleet and the backends. */
+function planOf(form: keyof typeof FORMS, part: Part): PartPlan {
+  const { clients, synSeconds, otherSeconds } = FORMS[form];
+  const defended = part === 'on';
+  return {
+    defended,
+    sections: defended ? { defend: DEFEND } : {},
+    clients,
+    floods: [
+      { flood: SPOOFED_SYNS, rate: 80_000, seconds: synSeconds },
+      { flood: SPOOFED_ACKS, rate: 60_000, seconds: otherSeconds },
+      { flood: HEAVY_SOURCE, rate: 60_000, seconds: otherSeconds },
+      { flood: UDP, rate: 60_000, seconds: otherSeconds },
+    ],
+  };
+}
+
+type Part = 'off' | 'on';
+
+interface Options {
+  readonly form: keyof typeof FORMS;
+  readonly parts: readonly Part[];
+  readonly svg: string | undefined;
+}
+
 /** @throws AnyhopError ERR_USAGE */
-function optionsFrom(args: string[]): { parts: readonly ('off' | 'on')[]; svg: string | undefined } {
+function optionsFrom(args: string[]): Options {
   const usage = (message: string): AnyhopError =>
     new AnyhopError('ERR_USAGE', message, { hint: '--help tells the options.' });
   try {
     const text = { type: 'string' } as const;
-    const { defend, svg } = parseArgs({ args, options: { defend: text, svg: text } }).values;
-    if (defend === undefined) return { parts: ['off', 'on'], svg };
-    if (defend === 'on' || defend === 'off') return { parts: [defend], svg };
+    const options = { short: { type: 'boolean' }, defend: text, svg: text } as const;
+    const { short, defend, svg } = parseArgs({ args, options }).values;
+    const form = short === true ? 'short' : 'full';
+    if (defend === undefined) return { form, parts: ['off', 'on'], svg };
+    if (defend === 'on' || defend === 'off') return { form, parts: [defend], svg };
   } catch (error) {
     throw usage((error as Error).message);
   }

@@ -3,7 +3,10 @@
  * same router. What goes back to spoofed sources ends at the router.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { DefendReport } from '#anyhop/api/defend.js';
+import { ask } from '#anyhop/cli/control-client.js';
 import { createLab, type Lab, type LabSections } from '../lab/lab.js';
 import { HTTP_PORTS } from '../lab/nginx.js';
 import type { LabProcess } from '../lab/process.js';
@@ -17,6 +20,9 @@ export const FORWARDERS = 2;
 export const BACKENDS = 3;
 const CLIENT_ADDRESSES = 16;
 const ATTACKER_NUMBER = 200;
+/** Of a busy machine. */
+const UNTIL_TIMEOUT_MS = 20_000;
+const POLL_MS = 50;
 export const PORT: number = HTTP_PORTS[0];
 
 export interface ClientNumbers {
@@ -46,9 +52,13 @@ export class FloodFleet {
 
   /**
    * Resolves when everything runs. `sections` are those of the config that defend; `kernelCookies`: whether the backends' kernels
-   * answer SYNs with cookies of their own once a queue is full.
+   * answer SYNs with cookies of their own once a queue is full; `pool`: what the pool has besides its backends.
    */
-  static async start(sections: LabSections, kernelCookies: boolean): Promise<FloodFleet> {
+  static async start(
+    sections: LabSections,
+    kernelCookies: boolean,
+    pool: Readonly<Record<string, unknown>> = {},
+  ): Promise<FloodFleet> {
     const backends = Array.from({ length: BACKENDS }, (_, i) => ({
       name: `web-${i + 1}`,
       address: backendAddresses(i + 1).host4,
@@ -62,7 +72,13 @@ export class FloodFleet {
       backends,
       secondChance: 'on' as const,
     }));
-    const lab = await createLab({ forwarders: FORWARDERS, backends: BACKENDS, engine: 'xdp', services });
+    const lab = await createLab({
+      forwarders: FORWARDERS,
+      backends: BACKENDS,
+      engine: 'xdp',
+      services,
+      pool,
+    });
     try {
       lab.configure(sections);
       const attacker = await lab.addMachine('attacker', serverAddresses(ATTACKER_NUMBER));
@@ -85,6 +101,37 @@ export class FloodFleet {
     const addresses = clientAddresses(this.lab.client);
     const plan = { vips: { 4: VIP4, 6: VIP6 }, port: PORT, addresses, ...numbers };
     return Traffic.start(this.lab, plan, CLIENTS_PROGRAM);
+  }
+
+  /** Gives the programs other sections, and has the forwarders read them; they do so within some tenths of a second. */
+  reconfigure(sections: LabSections): void {
+    this.lab.configure(sections);
+    for (const { pid } of this.nodes) process.kill(pid, 'SIGHUP');
+  }
+
+  /** What each forwarder says of its defence. */
+  reports(): Promise<DefendReport[]> {
+    return Promise.all(
+      this.lab.forwarders.map((_, index) => ask(this.lab.socket(index), '/defend') as Promise<DefendReport>),
+    );
+  }
+
+  /** Resolves when every forwarder knows of every backend that it takes SYN cookies. */
+  async untilCookies(): Promise<void> {
+    await this.until(
+      'backends take SYN cookies',
+      ({ services, withoutCookies }) =>
+        services.some(({ cookies }) => cookies !== undefined) && withoutCookies.length === 0,
+    );
+  }
+
+  /** Resolves when it is so on every forwarder. */
+  async until(what: string, is: (report: DefendReport) => boolean): Promise<void> {
+    for (const deadline = Date.now() + UNTIL_TIMEOUT_MS; ; await delay(POLL_MS)) {
+      const reports = await this.reports();
+      if (reports.every(is)) return;
+      if (Date.now() > deadline) throw new Error(`not in time: ${what}: ${JSON.stringify(reports)}`);
+    }
   }
 
   /** The ends of what the programs said, for error messages. */

@@ -42,6 +42,7 @@ export async function playPart(plan: PartPlan, say: (line: string) => void): Pro
   const { defended, sections, clients, floods } = plan;
   const fleet = await FloodFleet.start(sections, defended);
   try {
+    if (defended) await fleet.untilCookies();
     const traffic = await fleet.startClients(clients);
     const startMs = Date.now();
     const witness = new Witness(fleet);

@@ -38,31 +38,31 @@ export class Witness {
     await this.#done;
   }
 
-  async look(): Promise<Look> {
-    const { lab } = this.#fleet;
-    const statuses = await Promise.all(
-      lab.forwarders.map((_, index) => ask(lab.socket(index), '/status') as Promise<NodeStatus>),
-    );
-    const verdicts: Record<string, number> = {};
-    for (const status of statuses)
-      for (const [name, { packets }] of Object.entries(status.verdicts))
-        verdicts[name] = (verdicts[name] ?? 0) + packets;
-    const pids = lab.servers.map(({ pid }) => pid);
-    return {
-      atMs: Date.now(),
-      verdicts,
-      halfOpen: Math.max(...pids.map(halfOpen)),
-      kernelCookies: pids.reduce((sum, pid) => sum + kernelCookies(pid), 0),
-    };
-  }
-
   async #watch(): Promise<void> {
     do {
-      this.looks.push(await this.look());
+      this.looks.push(await lookAt(this.#fleet));
       await delay(INTERVAL_MS);
     } while (!this.#stopping);
-    this.looks.push(await this.look());
+    this.looks.push(await lookAt(this.#fleet));
   }
+}
+
+/** One look. */
+export async function lookAt({ lab }: FloodFleet): Promise<Look> {
+  const statuses = await Promise.all(
+    lab.forwarders.map((_, index) => ask(lab.socket(index), '/status') as Promise<NodeStatus>),
+  );
+  const verdicts: Record<string, number> = {};
+  for (const status of statuses)
+    for (const [name, { packets }] of Object.entries(status.verdicts))
+      verdicts[name] = (verdicts[name] ?? 0) + packets;
+  const pids = lab.servers.map(({ pid }) => pid);
+  return {
+    atMs: Date.now(),
+    verdicts,
+    halfOpen: Math.max(...pids.map(halfOpen)),
+    kernelCookies: pids.reduce((sum, pid) => sum + kernelCookies(pid), 0),
+  };
 }
 
 /** Half-open connections in the network namespace of a process. */

@@ -21,9 +21,9 @@ export interface RunningDemo {
 }
 
 /** @param name of its program in scripts/ */
-export function startDemo(name: string): RunningDemo {
+export function startDemo(name: string, args: readonly string[] = []): RunningDemo {
   const program = fileURLToPath(new URL(`../../scripts/${name}.js`, import.meta.url));
-  const demo = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const demo = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const lines: string[] = [];
   const listeners = new Set<() => void>();
   for (const stream of [demo.stdout, demo.stderr])
