@@ -71,6 +71,8 @@ dist/native/%.bpf.o: native/bpf/%.bpf.c $(HEADERS) | setup-build
 	mkdir -p dist/native
 	$(BPF_CC) -c -o $@ $<
 
+dist/native/agent-cookies.bpf.o: native/bpf/agent.bpf.c
+
 # What only tests, benchmarks and the traffic generator use.
 build/native/libanyhop-dev.so: $(DEV_SOURCES) $(DEV_SHARED) $(HEADERS) | setup-build
 	mkdir -p build/native

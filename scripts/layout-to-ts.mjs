@@ -15,6 +15,7 @@ const out = [
 ];
 const verdicts = [];
 const agentVerdicts = [];
+const agentCookies = [];
 for (const line of lines) {
   const [kind, a, b, c] = line.split(' ');
   if (kind === 'const') out.push(`  ${a} = ${b},`);
@@ -23,6 +24,8 @@ for (const line of lines) {
   else if (kind === 'verdict' || kind === 'agentverdict') {
     const description = line.slice(`${kind} ${a} ${b} `.length);
     (kind === 'verdict' ? verdicts : agentVerdicts).push({ name: a, action: b.toLowerCase(), description });
+  } else if (kind === 'agentcookie') {
+    agentCookies.push({ name: a.toLowerCase(), description: line.slice(`${kind} ${a} `.length) });
   } else throw new Error(`unknown line: ${line}`);
 }
 for (const [index, verdict] of verdicts.entries()) {
@@ -46,6 +49,13 @@ function list(name, actions, verdicts) {
 out.push(
   ...list('VERDICTS', "'forward' | 'answer' | 'pass' | 'drop'", verdicts),
   ...list('AGENT_VERDICTS', "'deliver' | 'send' | 'pass' | 'drop'", agentVerdicts),
+  '',
+  "/** What became of SYN cookies at a backend, in the order of its number: the metric's label, what it means. */",
+  'export const AGENT_COOKIES: readonly { name: string; description: string }[] = [',
+  ...agentCookies.map(
+    ({ name, description }) => `  { name: '${name}', description: ${JSON.stringify(description)} },`,
+  ),
+  '];',
   '',
   '/** SHA-256 of the layout text; the native library must tell the same. */',
   `export const LAYOUT_DIGEST = '${createHash('sha256').update(text).digest('hex')}';`,

@@ -117,9 +117,16 @@ static __always_inline int judge_stranger(struct anyhop_cursor *c, const __u8 *s
 static __always_inline void note_flow(const struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *start,
 				      struct inner *found)
 {
-	if (found->key.format == KEY_NONE || inner->protocol != ANYHOP_IP_TCP || inner->fragment != ANYHOP_WHOLE || !anyhop_fits(c, 20) ||
+	if (inner->protocol != ANYHOP_IP_TCP || inner->fragment != ANYHOP_WHOLE || !anyhop_fits(c, 20) ||
 	    (c->at[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return;
+#ifdef ANYHOP_AGENT_WITH_COOKIES
+	if (!has_next(&found->key) && !may_end_handshake(c))
+		return;
+#else
+	if (found->key.format == KEY_NONE)
+		return;
+#endif
 	set_flow(&found->flow, inner->family, inner->source, inner->destination, anyhop_get32(c->at));
 	found->flow.ip = start;
 	found->flow.tcp = c->at;
@@ -240,6 +247,9 @@ static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor 
 		return VERDICT(DROP_OUTER_LENGTH);
 	found->offset = (__u32)(c->at - frame);
 	found->outer_family = outer->family;
+#ifdef ANYHOP_AGENT_WITH_COOKIES
+	found->flow.owner = outer->family == 4 ? anyhop_cookie_owner4(outer->destination) : anyhop_cookie_owner6(outer->destination);
+#endif
 	verdict = judge_inner(c, &inner, (int)type, frame, start + outer->length, found);
 	found->family = inner.family;
 	found->length = inner.length;
@@ -250,7 +260,7 @@ static __always_inline int judge_fleet(struct xdp_md *ctx, struct anyhop_cursor 
 		return VERDICT(DROP_ECN);
 	verdict = give_second_chance(ctx, &found->flow, &found->key, found->length, verdict, &found->path);
 	/* The kernel would route it on, where it forwards: back to a forwarder, which sends it here again until its TTL ends. */
-	if (verdict <= VERDICT(DELIVERED_ICMP_ERROR) && !found->has_vip)
+	if (verdict <= VERDICT(DELIVERED_COOKIE) && !found->has_vip)
 		return VERDICT(DROP_VIP_NOT_LOCAL);
 	return verdict;
 }
@@ -309,6 +319,17 @@ static __always_inline int send_on(struct xdp_md *ctx, const struct inner *inner
 	return wrap(ctx, inner->path, inner->family, inner->length, &inner->key, label_of(&inner->flow));
 }
 
+static __always_inline int deliver(struct xdp_md *ctx, const struct inner *inner)
+{
+	if (unwrap(ctx, inner->offset, inner->family, inner->ecn))
+		return -1;
+#ifdef ANYHOP_AGENT_WITH_COOKIES
+	if (inner->flow.mark != ANYHOP_AGENT_MARK_NONE)
+		return leave_mark(ctx, inner->flow.mark);
+#endif
+	return 0;
+}
+
 /* The key that a packet came in with. Second chance has changed it already in what judging found out. */
 static __always_inline __u32 key_received(struct xdp_md *ctx, const struct inner *inner)
 {
@@ -340,14 +361,16 @@ static __noinline int capture_before(struct xdp_md *ctx, const struct inner *inn
 	return 0;
 }
 
+/* By verdict. In a section of its own: clang puts a table of 16 or 32 bytes where libbpf does not find it (.rodata.cst32). */
+static const __u8 actions[] SEC(".rodata.actions") = {
+#define V(name, action, text) ANYHOP_AGENT_##action,
+	ANYHOP_AGENT_VERDICTS(V)
+#undef V
+};
+
 SEC("xdp")
 int anyhop_agent(struct xdp_md *ctx)
 {
-	static const __u8 actions[] = {
-#define V(name, action, text) ANYHOP_AGENT_##action,
-		ANYHOP_AGENT_VERDICTS(V)
-#undef V
-	};
 	struct inner inner = {};
 	__u32 verdict, action, cpu = bpf_get_smp_processor_id();
 	__u64 *counter;
@@ -359,7 +382,7 @@ int anyhop_agent(struct xdp_md *ctx)
 	if (anyhop_unlikely(capture_wanted(cpu)))
 		capture_before(ctx, &inner, verdict);
 	action = actions[verdict];
-	if ((action == ANYHOP_AGENT_DELIVER && unwrap(ctx, inner.offset, inner.family, inner.ecn)) ||
+	if ((action == ANYHOP_AGENT_DELIVER && deliver(ctx, &inner)) ||
 	    (action == ANYHOP_AGENT_SEND && send_on(ctx, &inner))) {
 		verdict = VERDICT(DROP_ADJUST);
 		action = ANYHOP_AGENT_DROP;

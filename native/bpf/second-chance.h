@@ -8,11 +8,6 @@
  * checks that the id there is its own, so that agents of different configs lose a packet and do not misdeliver it. An alternate
  * without an agent is sent to without the key, and so is each one by a key of the former format. The inner packet stays as the
  * forwarder left it, with the same TTL.
- *
- * A flow is here when the kernel has a socket of its own for it: established, closing, a request, or time-wait. A listening
- * socket has all flows and none; it alone counts when the packet brings a SYN cookie that is valid here, since a handshake
- * under SYN cookies leaves nothing else, or when the flow has just brought one. Cookies are asked for last: a secret is one
- * per kernel, so of two backends in namespaces of one machine each takes the other's for its own.
  */
 #ifndef ANYHOP_SECOND_CHANCE_H
 #define ANYHOP_SECOND_CHANCE_H
@@ -23,6 +18,7 @@
 #include "anyhop/agent.h"
 #include "anyhop/encapsulate.h"
 #include "anyhop/parse.h"
+#include "presence.h"
 
 /* 200,000 packets a second on each CPU, 20,000 at once: at some 250 ns each, 5 % of the CPU. A flood that matches no socket
  * costs the fleet that much and no more; what a change moves stays below, unless a new backend takes over a very busy one. */
@@ -58,17 +54,6 @@ struct {
 	__type(value, struct anyhop_agent_budget);
 } budget SEC(".maps");
 
-/* When a flow brought a SYN cookie that is valid here. Only the segment that ends the handshake has one, and the kernel hands
- * XDP a whole burst of packets before the first of them makes a socket: what follows in it would be taken for the
- * alternate's, which answers RST. No connection table: it is a second's memory of handshakes, only a listening socket's packets
- * are looked up in it, and what is forgotten has a socket by then. That is also why the next program starts without it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, ANYHOP_AGENT_HANDSHAKES_MAX);
-	__type(key, struct bpf_sock_tuple);
-	__type(value, __u64); /* by the kernel's coarse monotonic clock, in ns */
-} handshakes SEC(".maps");
-
 enum key_format {
 	KEY_NONE,
 	KEY_ALTERNATES,
@@ -80,86 +65,6 @@ struct key {
 	enum key_format format;
 	__u32 word; /* KEY_ALTERNATES: in host order; KEY_ADDRESS: raw */
 };
-
-/* The flow of a packet as the socket on the VIP sees it. */
-struct flow {
-	struct bpf_sock_tuple tuple;
-	__u32 family;    /* 4 or 6; 0 for a packet that has no second chance */
-	const __u8 *ip;  /* the packet's own headers, for its SYN cookie; NULL for an ICMP error */
-	const __u8 *tcp;
-};
-
-/* Addresses and ports as they lie in a packet; `ports` is a raw word: of the client, of the service. An IPv4 flow has all of the
- * tuple's other bytes zero, as a key; no IPv6 flow looks like it, whose port of the service lies there. */
-static __always_inline void set_flow(struct flow *flow, __u32 family, const __u8 *client, const __u8 *vip, __u32 ports)
-{
-	flow->family = family;
-	if (family == 4) {
-		__builtin_memset(&flow->tuple, 0, sizeof(flow->tuple));
-		flow->tuple.ipv4.saddr = anyhop_get32(client);
-		flow->tuple.ipv4.daddr = anyhop_get32(vip);
-		flow->tuple.ipv4.sport = (__u16)ports;
-		flow->tuple.ipv4.dport = (__u16)(ports >> 16);
-		return;
-	}
-	for (int i = 0; i < 4; i++) {
-		flow->tuple.ipv6.saddr[i] = anyhop_get32(client + 4 * i);
-		flow->tuple.ipv6.daddr[i] = anyhop_get32(vip + 4 * i);
-	}
-	flow->tuple.ipv6.sport = (__u16)ports;
-	flow->tuple.ipv6.dport = (__u16)(ports >> 16);
-}
-
-/* What spreads flows in the underlay: the flow label of an outer IPv6 header. Nothing is kept by it, so it needs no secret. */
-static __always_inline __u32 label_of(const struct flow *flow)
-{
-	if (flow->family == 4)
-		return anyhop_vip_hash(flow->tuple.ipv4.saddr, flow->tuple.ipv4.sport, 0, 0);
-	return anyhop_vip_hash(flow->tuple.ipv6.saddr[1], flow->tuple.ipv6.saddr[3], flow->tuple.ipv6.sport, 0);
-}
-
-/* Whether the packet's SYN cookie is one that this host gave out through the listening socket. */
-static __always_inline int brings_cookie(struct xdp_md *ctx, const struct flow *flow, struct bpf_sock *listener)
-{
-	const __u8 *ip = flow->ip, *tcp = flow->tcp, *end = (const __u8 *)(long)ctx->data_end;
-
-	if (!ip || !tcp || tcp + 20 > end)
-		return 0;
-	if (flow->family == 4)
-		return ip + 20 <= end && !bpf_tcp_check_syncookie(listener, (void *)ip, 20, (void *)tcp, 20);
-	return ip + 40 <= end && !bpf_tcp_check_syncookie(listener, (void *)ip, 40, (void *)tcp, 20);
-}
-
-/* Whether the flow has a handshake under a SYN cookie behind it that the listening socket may not have heard of yet. */
-static __always_inline int is_admitted(struct xdp_md *ctx, const struct flow *flow, struct bpf_sock *listener)
-{
-	__u64 now, *since;
-
-	if (brings_cookie(ctx, flow, listener)) {
-		now = bpf_ktime_get_coarse_ns();
-		bpf_map_update_elem(&handshakes, &flow->tuple, &now, BPF_ANY);
-		return 1;
-	}
-	since = bpf_map_lookup_elem(&handshakes, &flow->tuple);
-	return since && bpf_ktime_get_coarse_ns() < *since + ANYHOP_AGENT_HANDSHAKE_NS;
-}
-
-/* Whether the flow's socket is on this host, in the network namespace of the interface. */
-static __noinline int is_here(struct xdp_md *ctx, struct flow *flow)
-{
-	struct bpf_sock *socket;
-	int here;
-
-	if (flow->family == 4)
-		socket = bpf_skc_lookup_tcp(ctx, &flow->tuple, sizeof(flow->tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
-	else
-		socket = bpf_skc_lookup_tcp(ctx, &flow->tuple, sizeof(flow->tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
-	if (!socket)
-		return 0;
-	here = socket->state != BPF_TCP_LISTEN || is_admitted(ctx, flow, socket);
-	bpf_sk_release(socket);
-	return here;
-}
 
 /* Takes one packet off this CPU's budget; 0 when there is not enough. */
 static __always_inline int afford(__u32 which)
@@ -253,6 +158,9 @@ static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *f
 {
 	__u32 index = key->format == KEY_ALTERNATES ? key->word >> INDEX_SHIFT : 0, place;
 	const struct anyhop_agent_path *found;
+#ifdef ANYHOP_AGENT_WITH_COOKIES
+	int here;
+#endif
 
 	if (index) {
 		if (index == 3 || !id_at(key->word, index))
@@ -260,8 +168,16 @@ static __always_inline int give_second_chance(struct xdp_md *ctx, struct flow *f
 		if (place_of(id_at(key->word, index)) != ANYHOP_AGENT_PLACE_HERE)
 			return ANYHOP_AGENT_V_DROP_ID_STALE;
 	}
+#ifdef ANYHOP_AGENT_WITH_COOKIES
+	here = flow->family == 0 || is_here(ctx, flow);
+	if (flow->mark == ANYHOP_AGENT_MARK_COOKIE)
+		return ANYHOP_AGENT_V_DELIVERED_COOKIE;
+	if (here || !has_next(key))
+		return delivered;
+#else
 	if (flow->family == 0 || !has_next(key) || is_here(ctx, flow))
 		return delivered;
+#endif
 	place = next_place(key);
 	if (place == ANYHOP_AGENT_PLACE_HERE)
 		return delivered;

@@ -49,10 +49,13 @@ int anyhop_pinned(const char *path);
 int anyhop_close(int fd);
 
 int anyhop_link_create(int program, int interface, int mode);
+int anyhop_link_ingress(int program, int interface);
 int anyhop_link_update(int link, int program);
 int anyhop_link_info(int link, __u8 *out);
 int anyhop_link_detach(int link);
 
+int anyhop_kernel_function(const char *types, const char *name);
+int anyhop_mptcp_listeners(__u8 *out, int max);
 int anyhop_tcp_count(const __u8 *ranges, __u32 count, __u8 *out);
 
 int anyhop_rows_read(__u32 table, __u32 protocol, __u32 type, __u32 routes_max, __u8 *out, __u8 *cut);

@@ -21,7 +21,7 @@
 
 /* Writes the text into out (size bytes) and returns its length without the closing NUL, or -1 when it does
  * not fit. Lines: "const NAME value", "size STRUCT bytes", "field STRUCT NAME offset",
- * "verdict NAME ACTION text", "agentverdict NAME ACTION text". */
+ * "verdict NAME ACTION text", "agentverdict NAME ACTION text", "agentcookie NAME text". */
 int anyhop_layout(char *out, int size)
 {
 	int used = 0;
@@ -60,6 +60,9 @@ int anyhop_layout(char *out, int size)
 #undef V
 #define V(name, action, text) SAY("agentverdict %s %s %s\n", #name, #action, text);
 	ANYHOP_AGENT_VERDICTS(V)
+#undef V
+#define V(name, text) SAY("agentcookie %s %s\n", #name, text);
+	ANYHOP_AGENT_COOKIES(V)
 #undef V
 #undef SAY
 	return used;

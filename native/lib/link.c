@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * An XDP program on an interface by a BPF link (Linux 5.9). The link keeps other programs off, and its program is replaced in one step,
+ * A program of XDP or tc on an interface by a BPF link (Linux 5.9). The link keeps other programs of XDP off, and its program is replaced in one step,
  * without a gap and without a reset of the network card. A link lives as long as a descriptor or a pin of it.
  */
 #include <errno.h>
@@ -12,6 +12,10 @@
 
 #include "bpf.h"
 #include "error.h"
+
+/* Younger than the headers of Debian 12. */
+#define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
+#define LINK_TYPE_TCX 11
 
 static __u32 mode_flags(int mode)
 {
@@ -44,13 +48,24 @@ int anyhop_link_create(int program, int interface, int mode)
 	return anyhop_error_is(error, "%s XDP", mode == 1 ? "native" : "generic");
 }
 
+/* Attaches a program of tc to what an interface receives, before the qdiscs and filters of others, which stay (TCX, Linux 6.6).
+ * Returns the link's descriptor. */
+int anyhop_link_ingress(int program, int interface)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options);
+	int link = bpf_link_create(program, interface, ATTACH_TCX_INGRESS, &options);
+
+	anyhop_error_start();
+	return link < 0 ? anyhop_error_is(-errno, "a program at tc ingress") : link;
+}
+
 /* Replaces the program behind the link in one step: each packet meets one or the other. */
 int anyhop_link_update(int link, int program)
 {
 	LIBBPF_OPTS(bpf_link_update_opts, options);
 
 	anyhop_error_start();
-	return bpf_link_update(link, program, &options) ? anyhop_error_is(-errno, "exchanging the XDP program") : 0;
+	return bpf_link_update(link, program, &options) ? anyhop_error_is(-errno, "exchanging the program") : 0;
 }
 
 /* The program's id and the interface's index, as two __u32 at out; the index is 0 when the interface is gone or the link has
@@ -63,9 +78,9 @@ int anyhop_link_info(int link, __u8 *out)
 	anyhop_error_start();
 	if (bpf_obj_get_info_by_fd(link, &info, &size))
 		return anyhop_error_is(-errno, "link information");
-	if (info.type != BPF_LINK_TYPE_XDP)
-		return anyhop_error_is(-EINVAL, "a link that is not XDP's");
-	memcpy(out, &info.prog_id, 4);
+	if (info.type != BPF_LINK_TYPE_XDP && info.type != LINK_TYPE_TCX)
+		return anyhop_error_is(-EINVAL, "a link that is neither XDP's nor of tc");
+	memcpy(out, &info.prog_id, 4); /* the index stands in the same place for both kinds */
 	memcpy(out + 4, &info.xdp.ifindex, 4);
 	return 0;
 }
@@ -74,5 +89,5 @@ int anyhop_link_info(int link, __u8 *out)
 int anyhop_link_detach(int link)
 {
 	anyhop_error_start();
-	return bpf_link_detach(link) ? anyhop_error_is(-errno, "detaching the XDP program") : 0;
+	return bpf_link_detach(link) ? anyhop_error_is(-errno, "detaching the program") : 0;
 }

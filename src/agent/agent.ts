@@ -28,6 +28,7 @@ import { type DriverStatistics, lessBaseline, readStatistics } from '../underlay
 import { type InterfaceLock, lockInterface } from '../underlay/lock.js';
 import type { AgentAttachment } from './attachment.js';
 import { type Begun, begin, inView, readyEnvironment } from './begin.js';
+import type { Cookies } from './cookies/cookies.js';
 import { type Asked, DrainWishes } from './drain-wish.js';
 import { type Environment, localBackends, requireInterface, servicesAt } from './environment.js';
 import { backendAddresses, type Fleet } from './fleet.js';
@@ -37,7 +38,7 @@ import { AGENT_PINS, keepMapsPinned, removePins } from './pins.js';
 import { findPinDirectory } from './place.js';
 import { type Prepared, prepare, release } from './prepared.js';
 import { keptMapsOf, readVerdicts } from './program.js';
-import type { AgentReport } from './report.js';
+import type { AgentReport, CookiesReport } from './report.js';
 import { thisSystem } from './system.js';
 import { vipsOf } from './tables.js';
 
@@ -54,6 +55,7 @@ export class Agent {
   readonly #baseline: DriverStatistics;
   readonly #pins: PinKeeper;
   readonly #drainWishes: DrainWishes;
+  readonly #cookies: Cookies;
   #inForce: Prepared;
   #history: FleetHistory;
   readonly #reloads = new SerialQueue();
@@ -64,7 +66,7 @@ export class Agent {
     lock: InterfaceLock,
     directory: string | undefined,
     baseline: DriverStatistics,
-    { attachment, inForce, history }: Begun,
+    { attachment, inForce, history, cookies }: Begun,
   ) {
     this.#log = log;
     this.#lock = lock;
@@ -73,6 +75,7 @@ export class Agent {
     this.#baseline = baseline;
     this.#inForce = inForce;
     this.#history = history;
+    this.#cookies = cookies;
     this.#pins = new PinKeeper(AGENT_PINS, inForce.config.agent.bpffs, log);
     this.#drainWishes = new DrainWishes(log);
   }
@@ -124,6 +127,21 @@ export class Agent {
     return this.#lastVerdicts ?? readVerdicts(this.#inForce.program);
   }
 
+  /** Packets with SYN cookies of the fleet by what became of them; undefined when this host takes none. */
+  cookieCounts(): Record<string, number> | undefined {
+    return this.#cookies.counts();
+  }
+
+  /** Whether this host takes SYN cookies of the fleet. */
+  cookies(): CookiesReport {
+    return this.#cookies.report();
+  }
+
+  /** To be called each second: sees to it that `cookies` is true. */
+  followCookies(): void {
+    this.#cookies.look();
+  }
+
   /** The program in force, to be captured. */
   captured(): Capturable {
     return { programId: this.#attachment.programId, maps: CaptureMaps.of(this.#inForce.program) };
@@ -172,6 +190,7 @@ export class Agent {
       missingVips: this.#missingVips(),
       verdicts: this.verdicts(),
       driver: { sendFailed: known(sendFailed), missed: known(missed) },
+      cookies: this.cookies(),
       ...this.#drainWishes.report(this.runDirectory, asked),
     };
   }
@@ -202,23 +221,31 @@ export class Agent {
     this.#history = seen;
     const history = seen.next(config);
     const environment = await readyEnvironment(config, this.#attachment.programId);
-    const next = await prepare(
-      config,
-      ...inView(history, environment),
-      keptMapsOf(former.program),
-      this.#log,
-    );
+    const view = inView(history, environment);
+    const next = await this.#prepare(config, view);
     try {
       this.#remember(history);
       this.#attachment.replace(next.program);
     } catch (error) {
       await release(next);
+      this.#cookies.withdraw();
       this.#remember(this.#history);
       throw error;
     }
     this.#inForce = next;
     this.#history = history;
+    this.#cookies.putInForce();
     await release(former);
+  }
+
+  async #prepare(config: LoadedConfig<'agent'>, view: [Fleet, Environment]): Promise<Prepared> {
+    const cookies = this.#cookies.prepare(config);
+    try {
+      return await prepare(config, ...view, keptMapsOf(this.#inForce.program), cookies, this.#log);
+    } catch (error) {
+      this.#cookies.withdraw();
+      throw error;
+    }
   }
 
   /** For the next agent. Without it, that one takes what former configs had for strange: no reason to stay with an old config. */
@@ -260,7 +287,8 @@ export class Agent {
       const hadMaps = !keepMapsPinned(directory, this.#inForce.program);
       const hadFleet = entries(directory).includes(FLEET_PIN);
       if (!hadFleet) writeFleets(directory, this.#history);
-      return hadNone || !hadMaps || !hadFleet;
+      const hadCookies = !this.#cookies.keepPinned();
+      return hadNone || !hadMaps || !hadFleet || !hadCookies;
     });
   }
 
@@ -269,6 +297,7 @@ export class Agent {
     await this.#reloads.idle();
     this.keepPinned();
     const stays = this.#attachment.leave();
+    this.#cookies.leave();
     await this.#end();
     return stays;
   }
@@ -277,6 +306,7 @@ export class Agent {
   async stop(): Promise<string | undefined> {
     await this.#reloads.idle();
     const problem = this.#attachment.detach();
+    this.#cookies.stop();
     if (this.#directory !== undefined) removePins(this.#directory);
     await this.#end();
     return problem;

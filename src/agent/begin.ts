@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { type AgentAttachment, attachAgent } from './attachment.js';
+import { Cookies } from './cookies/cookies.js';
 import { checkEnvironment, type Environment, localBackends } from './environment.js';
 import type { Fleet } from './fleet.js';
 import { FleetHistory, heldBy } from './fleet-history.js';
@@ -23,6 +24,7 @@ export interface Begun {
   readonly attachment: AgentAttachment;
   readonly inForce: Prepared;
   readonly history: FleetHistory;
+  readonly cookies: Cookies;
 }
 
 /** The fleet, and the environment with the addresses that the fleet's backends have on this host. */
@@ -56,23 +58,32 @@ export async function begin(
   const before = directory === undefined ? undefined : seenBy(directory, config, log);
   const history = before?.next(config) ?? new FleetHistory(heldBy(config));
   const kept = directory === undefined ? {} : openKeptMaps(directory);
-  const inForce = await prepare(config, ...inView(history, environment), kept, log);
+  const canPin = leftover === undefined || leftover.isPinned;
+  const cookies = new Cookies(
+    { directory: canPin ? directory : undefined, interfaceIndex: environment.interfaceIndex },
+    log,
+  );
+  let inForce: Prepared | undefined;
   try {
+    const options = cookies.prepare(config);
+    inForce = await prepare(config, ...inView(history, environment), kept, options, log);
     if (directory !== undefined) {
       pinKeptMaps(directory, inForce.program);
       writeFleets(directory, history);
     }
     const attachment = attachAgent(inForce.program, environment, directory);
-    if (directory !== undefined) removeOthers(directory);
+    if (directory !== undefined) removeOthers(directory, { ingress: options !== undefined });
+    cookies.putInForce();
     if (leftover !== undefined && !inForce.program.reused.has('counters')) {
       log.warn(
         { event: 'counters_dropped' },
         'counters start again: this program cannot continue those of the one before',
       );
     }
-    return { attachment, inForce, history };
+    return { attachment, inForce, history, cookies };
   } catch (error) {
-    await release(inForce);
+    if (inForce !== undefined) await release(inForce);
+    cookies.leave();
     if (directory !== undefined && leftover === undefined) removePins(directory);
     throw error;
   }

@@ -1,12 +1,13 @@
 /** What an agent measures, as tables. */
 import { AnyhopError } from '../core/errors.js';
-import { AGENT_VERDICTS } from '../core/layout.gen.js';
+import { AGENT_COOKIES, AGENT_VERDICTS } from '../core/layout.gen.js';
 import type { Reloads } from '../metrics/reloads.js';
 import { info, type MetricTable, single } from '../metrics/table.js';
 import type { Agent } from './agent.js';
 import { isMarked } from './draining-mark.js';
 
 const LEVELS = ['warning', 'error'] as const;
+const cookieRows = AGENT_COOKIES.map(({ name }) => [name]);
 const verdictRows = AGENT_VERDICTS.map(({ name }) => [name]);
 
 /** @throws AnyhopError ERR_BPF when the kernel does not tell counters or connections */
@@ -36,6 +37,7 @@ export function agentTables(agent: Agent, reloads: Reloads): readonly MetricTabl
       rows: verdictRows,
       columns: { anyhop_agent_packets_total: verdictRows.map(([name]) => verdicts[name] ?? 0) },
     },
+    ...cookieTables(agent),
     {
       rows: [...connections.keys()].map((service) => [service]),
       columns: { anyhop_agent_service_connections: [...connections.values()] },
@@ -47,6 +49,21 @@ export function agentTables(agent: Agent, reloads: Reloads): readonly MetricTabl
         anyhop_agent_forwarders: addresses.map(({ text }) => agent.forwarders(text)),
       },
     },
+  ];
+}
+
+function cookieTables(agent: Agent): MetricTable[] {
+  const counts = agent.cookieCounts();
+  return [
+    single({ anyhop_agent_takes_cookies: agent.cookies().ok }),
+    ...(counts === undefined
+      ? []
+      : [
+          {
+            rows: cookieRows,
+            columns: { anyhop_agent_cookies_total: cookieRows.map(([name]) => counts[name]) },
+          },
+        ]),
   ];
 }
 

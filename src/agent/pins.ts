@@ -8,6 +8,7 @@
  *         budget              what second chance may still send on
  *         capture-<digest>    how its packets are captured, and the ring that they come by (anyhop/capture.h); the digest is that of
  *         captured-<digest>   all layouts
+ *         ingress, cookies-<digest>   of the program at tc ingress (cookies/ingress.ts)
  *         fleet               whom former configs had beside the present one (fleet-pin.ts)
  *
  * An agent can be killed at any moment. The next one relies only on the link; maps are pinned before a program that uses them is in
@@ -24,6 +25,7 @@ import { findAttachment } from '../pins/attachment.js';
 import { CaptureMaps } from '../pins/capture-maps.js';
 import { entries, isBpffs, removePinDirectory } from '../pins/directory.js';
 import { directoryOf } from '../pins/find.js';
+import { INGRESS_PINS } from './cookies/ingress.js';
 import { FLEET_PIN } from './fleet-pin.js';
 import { KEPT_MAPS, type KeptMaps, keptMapsOf } from './program.js';
 
@@ -90,9 +92,9 @@ export function closeMaps(maps: KeptMaps): void {
   for (const map of Object.values(maps)) map.close();
 }
 
-/** Unpins what another version has left. */
-export function removeOthers(directory: string): void {
-  const own = new Set<string>(['link', FLEET_PIN, ...Object.values(PIN)]);
+/** Unpins what another version has left, or this one no longer needs. */
+export function removeOthers(directory: string, { ingress }: { readonly ingress: boolean }): void {
+  const own = new Set<string>(['link', FLEET_PIN, ...Object.values(PIN), ...(ingress ? INGRESS_PINS : [])]);
   for (const name of entries(directory)) if (!own.has(name)) unlinkSync(join(directory, name));
 }
 

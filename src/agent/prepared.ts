@@ -10,7 +10,7 @@ import type { Fleet } from './fleet.js';
 import { allHere, LocalVips } from './local-vips.js';
 import { PeerRows } from './peers.js';
 import { closeMaps } from './pins.js';
-import { type KeptMaps, loadAgentProgram } from './program.js';
+import { type CookieOptions, type KeptMaps, loadAgentProgram } from './program.js';
 import { SecondChance } from './second-chance.js';
 import { agentTables, vipsOf } from './tables.js';
 import { TcpConnections } from './tcp-connections.js';
@@ -30,19 +30,22 @@ export interface Prepared {
 /**
  * Loads a program and starts what follows the host for it; nothing is in force yet.
  * @param kept maps of the program before; closed here
+ * @param cookies as of `Cookies.prepare`; closed here
  */
 export async function prepare(
   config: LoadedConfig<'agent'>,
   fleet: Fleet,
   environment: Environment,
   kept: KeptMaps,
+  cookies: CookieOptions | undefined,
   log: Logger,
 ): Promise<Prepared> {
   const rows = new PeerRows(fleet.peers, environment.locals);
   let program: BpfObject | undefined;
   let localVips: LocalVips | undefined;
   try {
-    program = loadAgentProgram(agentTables(fleet, config.services, environment.locals), rows, { kept });
+    const tables = agentTables(fleet, config.services, environment.locals);
+    program = loadAgentProgram(tables, rows, { kept, cookies });
     localVips = await followVips(program, config, log);
     const secondChance =
       fleet.peers.length === 0
@@ -56,6 +59,7 @@ export async function prepare(
     throw error;
   } finally {
     closeMaps(kept);
+    cookies?.clock.close();
   }
 }
 

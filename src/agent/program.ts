@@ -3,6 +3,7 @@ import { AGENT_VERDICTS, L } from '../core/layout.gen.js';
 import { BpfObject } from '../ffi/bpf.js';
 import type { Descriptor } from '../ffi/descriptor.js';
 import { bpfObjectPath } from '../ffi/library.js';
+import { COOKIE_KEY_SIZE } from '../hash/cookie-key.js';
 import type { PeerRows } from './peers.js';
 import type { AgentTables } from './tables.js';
 
@@ -25,6 +26,16 @@ export interface AgentProgramOptions {
   readonly rate?: AgentRate;
   /** Of the program before; those of another shape are made new. */
   readonly kept?: KeptMaps;
+  /** Undefined: the program knows no SYN cookies of the fleet, and costs nothing for them. */
+  readonly cookies?: CookieOptions | undefined;
+}
+
+/** With what a program takes SYN cookies of the fleet. */
+export interface CookieOptions {
+  /** COOKIE_KEY_SIZE bytes each: the one in force, and maybe the former one. */
+  readonly keys: readonly Uint8Array[];
+  /** The map of the program at tc ingress. */
+  readonly clock: Descriptor;
 }
 
 /**
@@ -35,10 +46,10 @@ export interface AgentProgramOptions {
 export function loadAgentProgram(
   tables: AgentTables,
   peers: PeerRows,
-  { rate, kept = {} }: AgentProgramOptions = {},
+  { rate, kept = {}, cookies }: AgentProgramOptions = {},
 ): BpfObject {
   const keys = peers.keys();
-  const program = new BpfObject(bpfObjectPath('agent'), {
+  const program = new BpfObject(bpfObjectPath(cookies === undefined ? 'agent' : 'agent-cookies'), {
     entries: {
       sources: Math.max(1, tables.sources.length),
       locals: Math.max(1, tables.locals.length),
@@ -48,8 +59,11 @@ export function loadAgentProgram(
       keys: Math.max(1, keys.length),
       peers: Math.max(1, peers.addresses.length),
     },
-    reuse: kept,
-    ...(rate !== undefined && { constants: { '.rodata.rate': rateBytes(rate) } }),
+    reuse: { ...kept, ...(cookies !== undefined && { clock: cookies.clock }) },
+    constants: {
+      ...(rate !== undefined && { '.rodata.rate': rateBytes(rate) }),
+      ...(cookies !== undefined && { '.rodata.keys': keyBytes(cookies.keys) }),
+    },
   });
   try {
     for (const map of ['sources', 'locals', 'vips', 'ports'] as const) program.fill(map, tables[map]);
@@ -71,6 +85,13 @@ export function keptMapsOf(program: BpfObject): Required<KeptMaps> {
 export function readVerdicts(program: BpfObject): Record<string, number> {
   const sums = program.sums('counters', AGENT_VERDICTS.length);
   return Object.fromEntries(AGENT_VERDICTS.map(({ name }, i) => [name, sums[i]]));
+}
+
+function keyBytes(keys: readonly Uint8Array[]): Buffer {
+  const bytes = Buffer.alloc(L.SIZEOF_AGENT_COOKIE_KEYS);
+  for (const [i, key] of keys.entries()) bytes.set(key, L.AGENT_COOKIE_KEYS_WORDS + i * COOKIE_KEY_SIZE);
+  bytes.writeUInt32LE(keys.length, L.AGENT_COOKIE_KEYS_COUNT);
+  return bytes;
 }
 
 function rateBytes({ costNs, burstNs }: AgentRate): Buffer {

@@ -123,7 +123,10 @@ async function finish(agent: Agent, end: End, log: Logger): Promise<number> {
   } else {
     problem = await agent.stop();
   }
-  log.info({ event: 'counters', verdicts: agent.verdicts() }, 'final counters');
+  log.info(
+    { event: 'counters', verdicts: agent.verdicts(), cookies: agent.cookieCounts() },
+    'final counters',
+  );
   if (end === 'lost') problem = `the XDP program is no longer on ${name}`;
   if (problem === undefined) return EXIT.ok;
   log.error({ event: 'stop_failed' }, problem);
@@ -211,6 +214,7 @@ async function ended(agent: Agent, stopped: Promise<End>, look: () => void): Pro
       if (!agent.isAttached()) resolve('lost');
       else {
         agent.keepPinned();
+        agent.followCookies();
         look();
       }
     }, WATCH_INTERVAL_MS);

@@ -246,6 +246,11 @@ export const enum L {
   SIZEOF_AGENT_RATE = 16,
   AGENT_RATE_COST_NS = 0,
   AGENT_RATE_BURST_NS = 8,
+  SIZEOF_AGENT_COOKIE_KEYS = 40,
+  AGENT_COOKIE_KEYS_WORDS = 0,
+  AGENT_COOKIE_KEYS_COUNT = 32,
+  SIZEOF_AGENT_CLOCK = 8,
+  AGENT_CLOCK_OFFSET_NS = 0,
   SIZEOF_CAPTURE_FILTER = 104,
   CAPTURE_FILTER_TERMS = 0,
   CAPTURE_FILTER_SAMPLE = 4,
@@ -434,6 +439,7 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
   { name: 'delivered', action: 'deliver', description: "unwrapped and passed to the host" },
   { name: 'delivered_fragment', action: 'deliver', description: "the same for a later fragment, matched by VIP and protocol" },
   { name: 'delivered_icmp_error', action: 'deliver', description: "the same for an ICMP error about a flow of a service" },
+  { name: 'delivered_cookie', action: 'deliver', description: "the same for the end of a handshake that a forwarder answered with a SYN cookie: the kernel makes a connection of it (what became of it: anyhop_agent_cookies_total)" },
   { name: 'sent_on', action: 'send', description: "second chance: no socket here, so it was sent to the alternate; normal while connections outlive a change" },
   { name: 'pass_not_gre', action: 'pass', description: "not GRE: the host's own traffic" },
   { name: 'pass_other_tunnel', action: 'pass', description: "GRE of a stranger that is for no VIP: a tunnel of the host's own" },
@@ -464,5 +470,16 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
   { name: 'drop_adjust', action: 'drop', description: "the kernel refused to move the head of the frame: a fault of the program" },
 ];
 
+/** What became of SYN cookies at a backend, in the order of its number: the metric's label, what it means. */
+export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
+  { name: 'accepted', description: "given to the kernel, which makes a connection of it if the accept queue has room" },
+  { name: 'ended_former', description: "a former socket of the same client and port (TIME-WAIT, half-open, a request) was ended for it" },
+  { name: 'followed', description: "came right behind a handshake, and was given to its socket" },
+  { name: 'refused_queue_full', description: "came right behind a handshake that made no socket, and was dropped: the accept queue is full" },
+  { name: 'refused_no_listener', description: "the service's socket was gone: a reset by the host" },
+  { name: 'refused_kernel', description: "the kernel took no cookie for this socket or under these settings: a reset by the host" },
+  { name: 'refused_fault', description: "dropped, since the packet could not be read or copied: a fault of the program, or of memory" },
+];
+
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'aed81667ab621fbc0b4fbc54506b5003b4cc61d84af759ce127f925e066dc310';
+export const LAYOUT_DIGEST = '1617042229b3806149ed2980b31dd686e7c2cd8fde4f1b76b579edc828ab1f94';

@@ -83,6 +83,8 @@ export const FORWARDER_INTERVALS_HEARD = 3;
 export const FORWARDER_ASKS_EVERY_MS_MAX = 3_600_000;
 /** After a change that a backend's agent asked for, the next one of that backend has to wait for so long. */
 export const AGENT_DRAIN_PAUSE_MS = 10_000;
+/** For how long an agent takes no SYN cookies, by its report, after its kernel has refused one. */
+export const COOKIES_REFUSED_MS = 300_000;
 /** `anyhop trace`: source ports that are tried for a flow of one backend; a try takes 2 us of the node's thread. */
 export const TRACE_PORTS_MAX = 4096;
 /** How long an agent watches a forwarder's probe, and packets of it that it tells. */

@@ -8,7 +8,7 @@ export const LOG_EVENTS = {
   attached:
     "The engine's program is on the interface; `mode` says whether it runs in the driver or before the stack.",
   attached_again:
-    "Another program had removed the engine's program from the interface; the node has attached it again.",
+    "Another program had removed the engine's program, or the agent's at tc ingress, from the interface; it was attached again.",
   bad_checksums:
     'The host drops packets with wrong checksums as fast as the agent delivers; `hint` says what to do.',
   bpffs_private: 'The BPF file system ends with this process, and forwarding ends with it.',
@@ -23,6 +23,9 @@ export const LOG_EVENTS = {
   config_warning: 'The config file has a likely mistake; the text names line and field.',
   control_fault: 'The node failed while it answered a request on the control socket.',
   control_socket: 'The control socket could not accept a connection.',
+  cookies_not_taken:
+    'The host of an agent takes no SYN cookies of the fleet, and its forwarders are told so; the text says why, `hint` what to do.',
+  cookies_taken: 'The host of an agent takes SYN cookies of the fleet, and its forwarders are told so.',
   counters: 'The final counters, when the process ends.',
   counters_dropped: 'Counters of the former program could not be carried over; they start from zero.',
   counters_unknown: 'The counters cannot be read at the moment.',

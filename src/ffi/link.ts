@@ -1,4 +1,4 @@
-/** An XDP program on an interface by a BPF link (native/lib/link.c): exclusive, pinnable, and replaced in one step. */
+/** Programs on an interface by a BPF link (native/lib/link.c): pinnable, and replaced in one step. */
 import { MODE_NUMBER, type XdpMode } from './bpf.js';
 import { Descriptor } from './descriptor.js';
 import { anyhopLibrary } from './library.js';
@@ -10,22 +10,11 @@ export interface LinkInfo {
   readonly interfaceIndex: number;
 }
 
-export class XdpLink {
+class ProgramLink {
   readonly descriptor: Descriptor;
 
-  private constructor(descriptor: Descriptor) {
+  protected constructor(descriptor: Descriptor) {
     this.descriptor = descriptor;
-  }
-
-  /** Attaches a program to an interface that has none. @returns the link, or why the kernel or the driver refused */
-  static create(program: Descriptor, interfaceIndex: number, mode: XdpMode): XdpLink | string {
-    const fd = anyhopLibrary.attempt('anyhop_link_create', program.fd, interfaceIndex, MODE_NUMBER[mode]);
-    return fd < 0 ? anyhopLibrary.error() : new XdpLink(new Descriptor(fd));
-  }
-
-  /** @throws AnyhopError ERR_BPF as Descriptor.pinned */
-  static pinned(path: string): XdpLink {
-    return new XdpLink(Descriptor.pinned(path));
   }
 
   info(): LinkInfo {
@@ -42,5 +31,33 @@ export class XdpLink {
   /** Takes the program off the interface, whoever else holds the link. */
   detach(): void {
     anyhopLibrary.call('ERR_BPF', 'anyhop_link_detach', this.descriptor.fd);
+  }
+}
+
+/** Of XDP: exclusive. */
+export class XdpLink extends ProgramLink {
+  /** Attaches a program to an interface that has none. @returns the link, or why the kernel or the driver refused */
+  static create(program: Descriptor, interfaceIndex: number, mode: XdpMode): XdpLink | string {
+    const fd = anyhopLibrary.attempt('anyhop_link_create', program.fd, interfaceIndex, MODE_NUMBER[mode]);
+    return fd < 0 ? anyhopLibrary.error() : new XdpLink(new Descriptor(fd));
+  }
+
+  /** @throws AnyhopError ERR_BPF as Descriptor.pinned */
+  static pinned(path: string): XdpLink {
+    return new XdpLink(Descriptor.pinned(path));
+  }
+}
+
+/** Of tc, at the ingress: beside programs of others. */
+export class IngressLink extends ProgramLink {
+  /** @throws AnyhopError ERR_BPF with the kernel's words */
+  static create(program: Descriptor, interfaceIndex: number): IngressLink {
+    const fd = anyhopLibrary.call('ERR_BPF', 'anyhop_link_ingress', program.fd, interfaceIndex);
+    return new IngressLink(new Descriptor(fd));
+  }
+
+  /** @throws AnyhopError ERR_BPF as Descriptor.pinned */
+  static pinned(path: string): IngressLink {
+    return new IngressLink(Descriptor.pinned(path));
   }
 }

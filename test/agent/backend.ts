@@ -14,6 +14,7 @@ import type { LabProcess } from '../../scripts/lab/process.js';
 import { Resources } from '../../scripts/lab/resources.js';
 import { NODE_MAC, ROUTER_MAC } from '../packets/build.js';
 import { type DecodedFrame, type DecodedPacket, decodeFrame } from '../packets/decode.js';
+import { FORMER_KEY, KEY } from './cookie-client.js';
 import { CONFIG, SKIP, VIP, VIP6 } from './fixture.js';
 
 /** With a dot, as VLAN interfaces have: a BPF file system takes none in its names. */
@@ -146,6 +147,17 @@ export class Backend {
   /** Writes the config. @param change of the fixture's text */
   configure(change: (text: string) => string = (text) => text): void {
     writeFileSync(this.config, change(`${CONFIG}  bpffs: ${this.bpffs}\n`));
+  }
+
+  /** The same, with the keys of SYN cookies of the fleet (cookie-client.ts). */
+  configureCookies(change: (text: string) => string = (text) => text): void {
+    const file = (name: string, key: Uint8Array): string => {
+      const path = join(this.#resources.directory, name);
+      writeFileSync(path, Buffer.from(key).toString('hex'), { mode: 0o600 });
+      return path;
+    };
+    const section = `defend: {syn_cookies: auto, cookie_key_file: ${file('cookie-key', KEY)}, former_cookie_key_file: ${file('former-cookie-key', FORMER_KEY)}}\n`;
+    this.configure((text) => change(text.replace('agent:', `${section}agent:`)));
   }
 
   /** Runs a program of Node on the backend. */

@@ -13,7 +13,9 @@
  *   keys     hash        GRE key of the former format -> place     second chance: the same, by addresses
  *   peers    array       row -> anyhop_agent_peer                  second chance: the paths to them
  *   budget   per-CPU     anyhop_agent_budget_of -> anyhop_agent_budget  second chance: what this CPU may still send on
- *   handshakes LRU hash  bpf_sock_tuple -> __u64                   second chance: flows that brought a SYN cookie, and when
+ *   handshakes LRU hash  bpf_sock_tuple -> __u64                   flows that brought a SYN cookie, and when
+ *   clock    array       0 -> anyhop_agent_clock                   SYN cookies of the fleet: its clock
+ *   cookies  per-CPU     anyhop_agent_cookie -> __u64              SYN cookies of the fleet: what became of them (cookies.bpf.c)
  *   counters per-CPU     verdict -> __u64                          packets
  *
  * A bit a port instead of a trie of port prefixes: a range costs no more than a single port, nothing has to be
@@ -105,6 +107,35 @@ struct anyhop_agent_budget {
 /* How many flows are, in 1.8 MB: far more than one burst of packets brings. The oldest goes first. */
 #define ANYHOP_AGENT_HANDSHAKES_MAX 16384u
 
+/* For how long all that follows a handshake is taken for its own burst, which XDP and tc see whole before TCP sees the first of it. */
+#define ANYHOP_AGENT_BURST_NS 20000000ull
+
+/* The keys of the fleet's SYN cookies (anyhop/cookie.h), the one in force and the former one. Constants of the program (section
+ * .rodata.keys). */
+struct anyhop_agent_cookie_keys {
+	__u64 words[2][2];
+	__u32 count;
+	__u32 reserved;
+};
+
+/* What the monotonic clock lacks to the fleet's, in ns. User space writes it each second: clocks are set. */
+struct anyhop_agent_clock {
+	__u64 offset_ns;
+};
+
+/* What XDP leaves before the frame for the program at tc ingress, which reads nothing else. */
+struct anyhop_agent_mark {
+	__u32 magic;
+	__u32 kind; /* enum anyhop_agent_mark_kind */
+};
+#define ANYHOP_AGENT_MARK_MAGIC 0x61686331u
+
+enum anyhop_agent_mark_kind {
+	ANYHOP_AGENT_MARK_NONE,
+	ANYHOP_AGENT_MARK_COOKIE,  /* its acknowledgment is a cookie of the fleet */
+	ANYHOP_AGENT_MARK_FOLLOWS, /* of a handshake that TCP may not have heard of yet */
+};
+
 #define ANYHOP_AGENT_STRUCTS(S, F) \
 	S(agent_source) F(agent_source, bits) F(agent_source, family) F(agent_source, address) \
 	S(agent_address) F(agent_address, family) F(agent_address, address) \
@@ -113,7 +144,9 @@ struct anyhop_agent_budget {
 	S(agent_ids) F(agent_ids, places) \
 	S(agent_path) F(agent_path, path) F(agent_path, template) \
 	S(agent_peer) F(agent_peer, paths) F(agent_peer, in_force) \
-	S(agent_rate) F(agent_rate, cost_ns) F(agent_rate, burst_ns)
+	S(agent_rate) F(agent_rate, cost_ns) F(agent_rate, burst_ns) \
+	S(agent_cookie_keys) F(agent_cookie_keys, words) F(agent_cookie_keys, count) \
+	S(agent_clock) F(agent_clock, offset_ns)
 
 #define ANYHOP_AGENT_CONSTANTS(C) \
 	C(AGENT_FAMILY_BITS) C(AGENT_IDS) C(AGENT_PLACE_HERE) C(AGENT_PLACE_ROWS)
@@ -136,6 +169,7 @@ enum anyhop_agent_action {
 	V(DELIVERED, DELIVER, "unwrapped and passed to the host") \
 	V(DELIVERED_FRAGMENT, DELIVER, "the same for a later fragment, matched by VIP and protocol") \
 	V(DELIVERED_ICMP_ERROR, DELIVER, "the same for an ICMP error about a flow of a service") \
+	V(DELIVERED_COOKIE, DELIVER, "the same for the end of a handshake that a forwarder answered with a SYN cookie: the kernel makes a connection of it (what became of it: anyhop_agent_cookies_total)") \
 	V(SENT_ON, SEND, "second chance: no socket here, so it was sent to the alternate; normal while connections outlive a change") \
 	V(PASS_NOT_GRE, PASS, "not GRE: the host's own traffic") \
 	V(PASS_OTHER_TUNNEL, PASS, "GRE of a stranger that is for no VIP: a tunnel of the host's own") \
@@ -164,6 +198,23 @@ enum anyhop_agent_action {
 	V(DROP_PEER_TOO_BIG, DROP, "no socket here, and the MTU towards the alternate is too small") \
 	V(DROP_PEER_RATE, DROP, "no socket here, and more to send on than the limit for each CPU: a flood of packets of no connection, or a very large change; what other agents sent has a limit of its own") \
 	V(DROP_ADJUST, DROP, "the kernel refused to move the head of the frame: a fault of the program")
+
+/* V(NAME, "what it means"): what became of packets that carry a SYN cookie of the fleet, or follow one. */
+#define ANYHOP_AGENT_COOKIES(V) \
+	V(ACCEPTED, "given to the kernel, which makes a connection of it if the accept queue has room") \
+	V(ENDED_FORMER, "a former socket of the same client and port (TIME-WAIT, half-open, a request) was ended for it") \
+	V(FOLLOWED, "came right behind a handshake, and was given to its socket") \
+	V(REFUSED_QUEUE_FULL, "came right behind a handshake that made no socket, and was dropped: the accept queue is full") \
+	V(REFUSED_NO_LISTENER, "the service's socket was gone: a reset by the host") \
+	V(REFUSED_KERNEL, "the kernel took no cookie for this socket or under these settings: a reset by the host") \
+	V(REFUSED_FAULT, "dropped, since the packet could not be read or copied: a fault of the program, or of memory")
+
+enum anyhop_agent_cookie {
+#define V(name, text) ANYHOP_AGENT_C_##name,
+	ANYHOP_AGENT_COOKIES(V)
+#undef V
+	ANYHOP_AGENT_COOKIE_COUNT
+};
 
 enum anyhop_agent_verdict {
 #define V(name, action, text) ANYHOP_AGENT_V_##name,

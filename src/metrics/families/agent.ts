@@ -13,6 +13,11 @@ export const AGENT_FAMILIES = {
     'GRE packets by their verdict, since a program was first put on the interface',
     'verdict',
   ),
+  anyhop_agent_takes_cookies: gauge('Whether this host takes SYN cookies of the fleet; the log says why not'),
+  anyhop_agent_cookies_total: counter(
+    'Packets with SYN cookies of the fleet by what became of them, since the program at tc ingress was first there',
+    'outcome',
+  ),
   anyhop_agent_send_failed_packets_total: counter(
     'Packets for other backends that the driver refused to send',
   ),

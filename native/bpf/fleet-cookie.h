@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only
+ *
+ * SYN cookies of the fleet, as the agent's XDP program sees them: whether a packet ends a handshake that a forwarder answered, and
+ * the mark by which the program at tc ingress (cookies.bpf.c) makes the kernel take it.
+ *
+ * Only the agent's variant with ANYHOP_AGENT_WITH_COOKIES has this: it needs a kernel that knows its own types (BTF).
+ */
+#ifndef ANYHOP_FLEET_COOKIE_H
+#define ANYHOP_FLEET_COOKIE_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "anyhop/agent.h"
+#include "anyhop/cookie.h"
+#include "flow.h"
+
+const volatile struct anyhop_agent_cookie_keys cookie_keys SEC(".rodata.keys") = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct anyhop_agent_clock);
+} clock SEC(".maps");
+
+/* The kernel's own, by their names. */
+struct tcp_sock {
+	__u32 snd_una, snd_nxt;
+} __attribute__((preserve_access_index));
+
+#define TCP_RST_FLAG 0x04u
+#define TCP_ACK_FLAG 0x10u
+
+static __always_inline __u32 load32(const __u8 *at)
+{
+	return __builtin_bswap32(anyhop_get32(at));
+}
+
+/* Milliseconds of the fleet's clock. */
+static __always_inline __u64 fleet_ms(void)
+{
+	__u32 first = 0;
+	const struct anyhop_agent_clock *found = bpf_map_lookup_elem(&clock, &first);
+
+	return found ? (bpf_ktime_get_coarse_ns() + found->offset_ns) / 1000000 : 0;
+}
+
+/* How far the timestamp that a client repeats may lie behind the clock, and ahead of it, if it is a cookie's: its lifetime, and
+ * some more. In ms. */
+#define AGE_MAX 70000u
+#define AGE_AHEAD 20000u
+
+/* Whether a packet that nothing else has to be asked about could end a handshake. Most packets of clients with timestamps cannot:
+ * each server's own clock of them starts anywhere. Others cost a look for the socket. */
+static __always_inline int may_end_handshake(const struct anyhop_cursor *c)
+{
+	if ((c->at[13] & (TCP_ACK_FLAG | TCP_RST_FLAG)) != TCP_ACK_FLAG)
+		return 0;
+	if (c->at[12] < 0x80 || !anyhop_fits(c, 32) || anyhop_get32(c->at + 20) != __builtin_bswap32(0x0101080a))
+		return 1;
+	return (__u32)fleet_ms() + AGE_AHEAD - load32(c->at + 28) <= AGE_AHEAD + AGE_MAX;
+}
+
+/* Whether the packet's acknowledgment is a cookie of this fleet, for this backend. */
+static __noinline int brings_fleet_cookie(struct xdp_md *ctx, const struct flow *flow)
+{
+	const __u8 *ip = flow->ip, *tcp = flow->tcp, *end = (const __u8 *)(long)ctx->data_end;
+	struct anyhop_cookie_flow handshake = {.family = flow->family, .owner = flow->owner};
+	__u32 epoch = (__u32)(fleet_ms() >> ANYHOP_COOKIE_EPOCH_SHIFT), cookie;
+
+	if (!ip || !tcp || tcp + 20 > end || (tcp[13] & (TCP_ACK_FLAG | TCP_RST_FLAG)) != TCP_ACK_FLAG)
+		return 0;
+	/* The program at tc ingress knows no other place of the header; no forwarder answers a SYN with options of IP. */
+	if (ip + 40 > end || tcp != ip + (flow->family == 4 ? 20 : 40))
+		return 0;
+	if (flow->family == 4) {
+		handshake.addresses[0] = anyhop_get64(ip + 12);
+	} else {
+		for (int i = 0; i < 4; i++)
+			handshake.addresses[i] = anyhop_get64(ip + 8 + 8 * i);
+	}
+	handshake.ports = anyhop_get32(tcp);
+	handshake.isn = load32(tcp + 4) - 1;
+	cookie = load32(tcp + 8) - 1;
+	for (__u32 i = 0; i < 2 && i < cookie_keys.count; i++) {
+		const __u64 key[2] = {cookie_keys.words[i][0], cookie_keys.words[i][1]};
+
+		if (anyhop_cookie_check(key, &handshake, epoch, cookie))
+			return 1;
+	}
+	return 0;
+}
+
+/* How far beyond what a connection waits for an acknowledgment still counts as its own: the largest window. */
+#define NEAR (1u << 24)
+
+/* Whether a packet may belong to a connection that its socket knows nothing of, since its client has opened it anew, or a SYN
+ * that came through was sent again and answered. */
+static __always_inline int may_be_anew(struct xdp_md *ctx, const struct flow *flow, struct bpf_sock *socket)
+{
+	const __u8 *tcp = flow->tcp;
+	struct tcp_sock *full;
+	__u32 una;
+
+	if (!tcp || tcp + 20 > (const __u8 *)(long)ctx->data_end)
+		return 0;
+	if (socket->state == BPF_TCP_LISTEN || socket->state == BPF_TCP_TIME_WAIT || socket->state == BPF_TCP_NEW_SYN_RECV)
+		return 1;
+	full = bpf_skc_to_tcp_sock(socket);
+	if (!full)
+		return 0;
+	una = full->snd_una;
+	return load32(tcp + 8) - (una - NEAR) > full->snd_nxt - una + NEAR;
+}
+
+/* enum anyhop_agent_mark_kind of a packet that may belong to such a connection. */
+static __always_inline __u32 mark_of(struct xdp_md *ctx, const struct flow *flow)
+{
+	__u64 now = bpf_ktime_get_coarse_ns(), *since = bpf_map_lookup_elem(&handshakes, &flow->tuple), age;
+
+	age = since ? now - *since : ~0ull;
+	if (age < ANYHOP_AGENT_BURST_NS)
+		return ANYHOP_AGENT_MARK_FOLLOWS;
+	if (brings_fleet_cookie(ctx, flow)) {
+		bpf_map_update_elem(&handshakes, &flow->tuple, &now, BPF_ANY);
+		return ANYHOP_AGENT_MARK_COOKIE;
+	}
+	return age < ANYHOP_AGENT_HANDSHAKE_NS ? ANYHOP_AGENT_MARK_FOLLOWS : ANYHOP_AGENT_MARK_NONE;
+}
+
+/* Marks a packet that stands bare. */
+static __always_inline int leave_mark(struct xdp_md *ctx, __u32 kind)
+{
+	struct anyhop_agent_mark *mark;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*mark)))
+		return -1;
+	mark = (struct anyhop_agent_mark *)(long)ctx->data_meta;
+	if ((void *)(mark + 1) > (void *)(long)ctx->data)
+		return -1;
+	mark->magic = ANYHOP_AGENT_MARK_MAGIC;
+	mark->kind = kind;
+	return 0;
+}
+
+#endif
