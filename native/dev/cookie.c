@@ -2,8 +2,14 @@
  *
  * SYN cookies in C, many in one call, for the tests that hold them to vectors and to TypeScript.
  */
-#include "anyhop/cookie.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "anyhop/choose.h"
+#include "anyhop/syn_answer.h"
 #include "cookie.h"
+#include "error.h"
 
 /* SipHash-2-4 of `count` messages of `words_each` words of 64 bits, filled up as the paper says, each under a key of its own. */
 int anyhop_dev_siphash(const __u8 *keys, const __u8 *messages, __u32 words_each, __u32 count, __u8 *out)
@@ -57,4 +63,69 @@ int anyhop_dev_cookie_options(const __u8 *clients, __u32 count, __u32 family, __
 								anyhop_get32(client + 8), family));
 	}
 	return 0;
+}
+
+/* What the image says for the answer, by both of its ways; whether the backend takes cookies. */
+static int take_terms(const struct anyhop_view *view, const struct anyhop_dev_syn *one, struct anyhop_syn_terms *terms)
+{
+	const struct anyhop_service *service = anyhop_service_at(view, one->service);
+	struct anyhop_choice choice = {
+		.path = anyhop_path_at(view, one->backend),
+		.template = anyhop_at(view, anyhop_header(view)->template_offset + one->backend * ANYHOP_TEMPLATE_SIZE),
+	};
+	struct anyhop_lane lane = {.keys_offset = service->keys_offset};
+	struct anyhop_lane_choice by_lane = {
+		.lane = &lane,
+		.path = anyhop_at(view, anyhop_lanes(view)->path_offset + one->backend * sizeof(struct anyhop_lane_path)),
+	};
+	struct anyhop_syn_terms other = {0};
+	int takes = anyhop_take_terms(view, service, &choice, terms), others = anyhop_take_lane_terms(view, &by_lane, &other);
+
+	if (takes != others || memcmp(terms, &other, sizeof(other)))
+		return anyhop_error_is(-EILSEQ, "the lane says otherwise of backend %u", one->backend);
+	terms->fleet_ms = one->fleet_ms;
+	terms->l2_length = one->l2_length;
+	return takes;
+}
+
+static int answer(const struct anyhop_view *view, const struct anyhop_dev_syn *one, const __u8 *frame, __u8 *out)
+{
+	__u8 memory[4 + 65535], *start = memory + 4, *answered;
+	struct anyhop_syn_terms terms = {0};
+	int takes = take_terms(view, one, &terms);
+	struct anyhop_syn syn;
+	__u32 length;
+
+	memcpy(start, frame, one->length);
+	if (takes <= 0 || !anyhop_read_syn(start, start + one->l2_length, start + one->length, one->family, &terms.options))
+		return takes < 0 ? takes : 0;
+	anyhop_take_syn(start, start + one->l2_length, one->family, &terms, &syn);
+	length = anyhop_syn_ack_length(one->l2_length, one->family, &syn);
+	answered = start + one->length - length;
+	if (anyhop_write_syn_ack(answered, start + one->length, one->l2_length, one->family, &syn))
+		return anyhop_error_is(-EFAULT, "the answer does not fit");
+	memcpy(out, answered, length);
+	return (int)length;
+}
+
+/* Answers `count` SYNs, whose frames lie one after another: the length of each answer as a word, 0 when there is none, and the answers, one
+ * after another. */
+int anyhop_dev_answer_syns(const __u8 *image, __u32 image_bytes, const __u8 *cases, const __u8 *frames, __u32 count, __u8 *lengths, __u8 *out)
+{
+	const struct anyhop_dev_syn *one = (const struct anyhop_dev_syn *)cases;
+	__u8 *aligned = aligned_alloc(64, (image_bytes + 63) & ~63u);
+	struct anyhop_view view = {.image = aligned, .limit = image_bytes - ANYHOP_READ_MAX};
+	int length = 0;
+
+	anyhop_error_start();
+	if (!aligned)
+		return anyhop_error_is(-ENOMEM, "an image of %u bytes", image_bytes);
+	memcpy(aligned, image, image_bytes);
+	for (__u32 i = 0; i < count && length >= 0; i++, frames += one->length, one++) {
+		length = answer(&view, one, frames, out);
+		anyhop_put32(lengths + 4 * i, (__u32)length);
+		out += length > 0 ? length : 0;
+	}
+	free(aligned);
+	return length < 0 ? length : 0;
 }

@@ -14,6 +14,7 @@
 #include "anyhop/cookie.h"
 #include "anyhop/defend.h"
 #include "anyhop/image.h"
+#include "anyhop/syn.h"
 #include "anyhop/lists.h"
 #include "anyhop/verdict.h"
 #include "anyhop/xdp.h"
@@ -41,6 +42,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_CAPTURE_CONSTANTS(C)
 	ANYHOP_DEFEND_CONSTANTS(C)
 	ANYHOP_COOKIE_CONSTANTS(C)
+	ANYHOP_SYN_CONSTANTS(C)
 	ANYHOP_LISTS_CONSTANTS(C)
 #undef C
 #define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));

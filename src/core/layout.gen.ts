@@ -100,6 +100,8 @@ export const enum L {
   COOKIE_MSS6_1 = 1340,
   COOKIE_MSS6_2 = 1400,
   COOKIE_MSS6_3 = 1440,
+  SYN_OPTIONS_MAX = 16,
+  WSCALE_MAX = 14,
   LISTED_NONE = 0,
   LISTED_BLOCK = 1,
   LISTED_ALLOW = 2,
@@ -173,6 +175,7 @@ export const enum L {
   SIZEOF_LANE_PATH = 64,
   LANE_PATH_MOST = 0,
   LANE_PATH_SHAPE = 2,
+  LANE_PATH_TAKES_COOKIES = 3,
   LANE_PATH_INTERFACE_INDEX = 4,
   LANE_PATH_CHECKSUM = 8,
   LANE_PATH_COUNTER = 12,
@@ -482,4 +485,4 @@ export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '1617042229b3806149ed2980b31dd686e7c2cd8fde4f1b76b579edc828ab1f94';
+export const LAYOUT_DIGEST = '62534aa3a6c30cd0cb7153712e28121d2eea373ae2cbcacd0976d63d5d2c65fb';

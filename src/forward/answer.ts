@@ -122,7 +122,7 @@ function isHeaderSound(view: DataView, ip: number): boolean {
 }
 
 /** Moves the layer-2 header to where it ends at `ip`, MAC addresses swapped, tags and type as they came. */
-function startFrame(p: PacketState, view: DataView, ip: number): void {
+export function startFrame(p: PacketState, view: DataView, ip: number): void {
   const frame = p.frame;
   const l2 = p.l3 - frame;
   const out = ip - l2;

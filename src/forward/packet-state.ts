@@ -6,12 +6,16 @@
 import { FLOW_WORDS } from '../hash/flow.js';
 import type { Image } from '../image/read.js';
 import { makeLimiter } from './budget.js';
+import { COOKIE_WORDS } from './cookie.js';
+import { SynOptions } from './syn.js';
 
 export class PacketState {
   image: Image;
 
   /** Coarse time that the budgets count in: the engine raises it every BUDGET_TICK_MS. An int32. */
   tick = 0;
+  /** The fleet's clock, in ms. */
+  fleetMs = 0;
   /** What the node has left to answer with. */
   readonly limiter = makeLimiter();
 
@@ -28,6 +32,10 @@ export class PacketState {
   vip = 0;
   /** The flow's input to the hash: the client's address (one or four raw words), then the ports. */
   readonly flow = new Int32Array(FLOW_WORDS);
+
+  /** What a SYN offers, and whose its cookie is (cookie.ts). */
+  readonly synOptions = new SynOptions();
+  readonly cookieMessage = new Int32Array(COOKIE_WORDS);
 
   // The frame to be sent, after a verdict that forwards or answers.
   outStart = 0;

@@ -41,6 +41,8 @@ export interface ImageInput {
   readonly serviceCounters: readonly number[];
   /** Names of the counters, by number: at least those that services and backends use. */
   readonly counterNames: CounterNames;
+  /** Of the fleet's SYN cookies (hash/cookie-key.ts); without it no SYN is answered. */
+  readonly cookieKey?: Uint8Array | undefined;
   readonly flowKey: (mode: HashMode, protocol: Protocol, vip: IpAddress) => FlowKey;
 }
 
@@ -69,7 +71,8 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   const backendCount = input.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
   const tableBytes = input.pools.reduce((sum, pool) => sum + ownerBytes(pool) + keyBytes(pool), 0);
 
-  const vipOffset = L.SIZEOF_HEADER;
+  const cookieOffset = L.SIZEOF_HEADER;
+  const vipOffset = cookieOffset + (input.cookieKey === undefined ? 0 : L.SIZEOF_COOKIE_KEY);
   const serviceOffset = vipOffset + lines(places.length * L.SIZEOF_VIP);
   const tableOffset = serviceOffset + lines(entries.length * L.SIZEOF_SERVICE);
   const templateOffset = tableOffset + tableBytes;
@@ -91,6 +94,10 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   writer.put32(L.HEADER_MAGIC, L.IMAGE_MAGIC);
   writer.put32(L.HEADER_VERSION, L.IMAGE_VERSION);
   writer.put32(L.HEADER_SIZE, size);
+  if (input.cookieKey !== undefined) {
+    writer.put32(L.HEADER_COOKIE_OFFSET, cookieOffset);
+    bytes.set(input.cookieKey, cookieOffset + L.COOKIE_KEY_WORDS);
+  }
   writer.put32(L.HEADER_VIP_OFFSET, vipOffset);
   writer.put32(L.HEADER_VIP_MASK, places.length - 1);
   writer.put32(L.HEADER_SERVICE_OFFSET, serviceOffset);
@@ -209,7 +216,9 @@ class ImageWriter {
     this.put16(at + L.PATH_MTU, path.mtu);
     this.bytes[at + L.PATH_L2_LENGTH] = l2Length;
     this.bytes[at + L.PATH_FLAGS] =
-      (path.address.family === 6 ? L.PATH_OUTER_IPV6 : 0) | (path.agent ? L.PATH_AGENT : 0);
+      (path.address.family === 6 ? L.PATH_OUTER_IPV6 : 0) |
+      (path.agent ? L.PATH_AGENT : 0) |
+      (path.cookies === true ? L.PATH_COOKIES : 0);
     this.put32(at + L.PATH_INTERFACE_INDEX, path.interfaceIndex);
     this.put16(at + L.PATH_ID, path.id);
     this.put16(at + L.PATH_CHECKSUM, headerSum);

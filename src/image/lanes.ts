@@ -194,6 +194,8 @@ class LanesWriter {
     this.#bytes[at + L.LANE_PATH_SHAPE] = (isTagged ? L.LANE_TAGGED : 0) | (isIpv6 ? L.LANE_OUTER_IPV6 : 0);
     const counter = view.getUint16(path + L.PATH_COUNTER, true);
     view.setUint32(at + L.LANE_PATH_COUNTER, counter * L.SIZEOF_TRAFFIC, true);
+    this.#bytes[at + L.LANE_PATH_TAKES_COOKIES] =
+      (this.#bytes[path + L.PATH_FLAGS] & L.PATH_COOKIES) !== 0 ? 1 : 0;
     const out = view.getUint32(path + L.PATH_INTERFACE_INDEX, true);
     view.setUint32(at + L.LANE_PATH_INTERFACE_INDEX, out, true);
     if (isIpv6) {

@@ -33,6 +33,8 @@ export class Image {
   /** The host's other MAC addresses in the same form, one after another. */
   readonly otherMacs: Int32Array;
   readonly source4Hosts: number;
+  /** Index of the key of SYN cookies in `words`; 0: there is none. */
+  readonly cookieKeyWord: number;
 
   /**
    * @param buffer a whole image, read in place; it must not change any more
@@ -72,6 +74,7 @@ export class Image {
       this.otherMacs[i * 2 + 1] = view.getUint16(L.HEADER_OTHER_MACS + i * 8 + 4);
     }
     this.source4Hosts = header(L.HEADER_SOURCE4_HOSTS) | 0;
+    this.cookieKeyWord = header(L.HEADER_COOKIE_OFFSET) / 4;
   }
 
   /** Index of an IPv4 VIP in `words`, or -1. The address is a raw word. */

@@ -43,6 +43,17 @@ export const enum P {
   TCP_SYN = 0x02,
   TCP_RST = 0x04,
   TCP_ACK = 0x10,
+  TCP_ECE = 0x40,
+  TCP_CWR = 0x80,
+  TCP_OPTION_END = 0,
+  TCP_OPTION_NOP = 1,
+  TCP_OPTION_MSS = 2,
+  /** RFC 7323 (window scale, timestamps), RFC 2018, RFC 2385, RFC 5925. */
+  TCP_OPTION_WSCALE = 3,
+  TCP_OPTION_SACK = 4,
+  TCP_OPTION_TIMESTAMPS = 8,
+  TCP_OPTION_MD5 = 19,
+  TCP_OPTION_AO = 29,
 
   /** RFC 792. */
   ICMP_ECHO_REPLY = 0,

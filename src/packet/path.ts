@@ -21,6 +21,8 @@ export interface BackendPath extends Path {
   readonly name: string;
   readonly address: IpAddress;
   readonly agent: boolean;
+  /** Whether its agent takes up connections that began with a SYN cookie of this node; absent: it does not. */
+  readonly cookies?: boolean;
   /** Names it in GRE keys (second-chance-key.ts); 0: none. */
   readonly id: number;
   /** Number of its counters (numbers.ts). */

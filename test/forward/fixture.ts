@@ -34,6 +34,7 @@ export interface FixtureBackend {
   readonly vlan?: number;
   readonly interfaceIndex?: number;
   readonly isReachable?: boolean;
+  readonly cookies?: boolean;
 }
 
 export interface FixtureOptions {
@@ -49,6 +50,7 @@ export interface FixtureOptions {
   readonly alternate?: (slot: number, backends: number) => number;
   readonly second?: (slot: number, backends: number) => number;
   readonly generation?: number;
+  readonly cookieKey?: Uint8Array;
 }
 
 const DEFAULT_SERVICES: FixtureService[] = [
@@ -107,6 +109,7 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
       services: services.map(({ name }) => name),
       backends: Object.entries(pools).flatMap(([pool, backends]) => backends.map((_, i) => `${pool}/b${i}`)),
     },
+    cookieKey: options.cookieKey,
     flowKey: (mode, protocol, vip) => deriveFlowKey(SECRET, mode, protocol, vip),
   };
 }
@@ -123,6 +126,7 @@ function path(pool: string): (backend: FixtureBackend, index: number) => Omit<Ba
     sourceMac: Uint8Array.of(2, 0, 0, 0, 0, 1),
     destinationMac: Uint8Array.of(2, 0, 0, 0, 1, index),
     vlan: backend.vlan,
+    cookies: backend.cookies ?? false,
   });
 }
 

@@ -51,6 +51,12 @@ export const tcpOption = {
   sackPermitted: (): Uint8Array => fields([4, 1], [2, 1]),
   windowScale: (shift: number): Uint8Array => fields([3, 1], [3, 1], [shift, 1]),
   timestamps: (value: number, echo: number): Uint8Array => fields([8, 1], [10, 1], [value, 4], [echo, 4]),
+  end: (count = 1): Uint8Array => new Uint8Array(count),
+  fastOpen: (cookie: Uint8Array): Uint8Array => concat(fields([34, 1], [2 + cookie.length, 1]), cookie),
+  multipath: (): Uint8Array => fields([30, 1], [12, 1], [0x0181, 2], [1, 4], [2, 4]),
+  md5: (): Uint8Array => concat(fields([19, 1], [18, 1]), new Uint8Array(16).fill(0x78)),
+  authentication: (): Uint8Array =>
+    concat(fields([29, 1], [16, 1], [1, 1], [1, 1]), new Uint8Array(12).fill(0x61)),
 };
 
 export interface UdpOptions {

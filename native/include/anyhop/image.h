@@ -102,7 +102,7 @@ struct anyhop_lane6 {
 struct anyhop_lane_path {
 	__u16 most; /* bytes of the longest packet that fits, key and all */
 	__u8 shape; /* ANYHOP_LANE_... */
-	__u8 reserved;
+	__u8 takes_cookies; /* as ANYHOP_PATH_COOKIES */
 	__u32 interface_index;
 	__u32 checksum; /* IPv4: raw sum of the outer header; IPv6: next header and hop limit as raw halves of a word */
 	__u32 counter; /* its place behind those of services, in bytes */
@@ -227,7 +227,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(lane, counter) F(lane, ports) F(lane, least) F(lane, overflow) F(lane, port_first) F(lane, port_last) \
 	S(lane6) F(lane6, address) F(lane6, nh) \
 	S(lane_path) \
-	F(lane_path, most) F(lane_path, shape) F(lane_path, interface_index) F(lane_path, checksum) F(lane_path, counter) \
+	F(lane_path, most) F(lane_path, shape) F(lane_path, takes_cookies) F(lane_path, interface_index) F(lane_path, checksum) F(lane_path, counter) \
 	F(lane_path, words) \
 	S(vip) \
 	F(vip, address) F(vip, family) F(vip, tcp_first) F(vip, tcp_count) F(vip, udp_first) F(vip, udp_count) \
