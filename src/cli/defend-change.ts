@@ -18,8 +18,8 @@ interface ListOptions extends ChangeCommandOptions {
 
 type Verb = 'block' | 'allow' | 'unblock';
 
-/** Requests that are under way at once: a list of thousands waits for the node, not for its own turns. */
-const AT_ONCE = 8;
+/** Requests that are under way at once: what a node is told together is compiled together. */
+const AT_ONCE = 32;
 
 export function defendBlockCommand(): Command {
   return listCommand(
@@ -78,7 +78,7 @@ export function defendUnblockCommand(): Command {
       'after',
       `
 "anyhop defend status" lists what can be taken back. A prefix of the config file ends with its line there.
-Exit codes: 0 done, 1 refused or no node answers, 2 wrong usage, such as a prefix of which nothing was said.
+Exit codes: 0 done, also where nothing was said of a prefix; 1 refused or no node answers, 2 wrong usage.
 
 Example:
   anyhop defend unblock 198.51.100.0/24`,
