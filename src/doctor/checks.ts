@@ -10,6 +10,7 @@ import { checksums } from './checks/checksums.js';
 import { clock } from './checks/clock.js';
 import { config } from './checks/config.js';
 import { conntrack } from './checks/conntrack.js';
+import { cookieHost } from './checks/cookie-host.js';
 import { cookies } from './checks/cookies.js';
 import { descriptors } from './checks/descriptors.js';
 import { driver } from './checks/driver.js';
@@ -23,7 +24,6 @@ import { link } from './checks/link.js';
 import { listeners } from './checks/listeners.js';
 import { lists } from './checks/lists.js';
 import { lockedMemory } from './checks/locked-memory.js';
-import { mptcp } from './checks/mptcp.js';
 import { node } from './checks/node.js';
 import { offloads } from './checks/offloads.js';
 import { pathMtu } from './checks/path-mtu.js';
@@ -68,7 +68,7 @@ export const CHECKS: readonly Check[] = [
   vipLoop,
   vipNotHere,
   listeners,
-  mptcp,
+  cookieHost,
   tier,
   firewall,
   arp,

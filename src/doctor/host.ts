@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { type CookieHost, thisCookieHost } from '../agent/cookies/host.js';
 import { type System, thisSystem } from '../agent/system.js';
 import { limitedTool, type RunTool } from '../core/tool.js';
 import { isBpffs } from '../pins/directory.js';
@@ -12,7 +13,7 @@ import { isBpffs } from '../pins/directory.js';
 const FILE_CHARS_MAX = 4 * 1024 * 1024;
 const TOOL_LIMITS = { timeoutMs: 4_000, outputCharsMax: 32 * 1024 * 1024 };
 
-export interface Host extends System {
+export interface Host extends System, CookieHost {
   /** Names in a directory; none when it cannot be read. */
   list(path: string): string[];
   /** When a file was changed last, in milliseconds since 1970; undefined when there is none. */
@@ -26,6 +27,7 @@ export interface Host extends System {
 
 export const thisHost: Host = {
   ...thisSystem,
+  ...thisCookieHost,
   read: (path) => quietly(() => readFileSync(path, 'latin1').slice(0, FILE_CHARS_MAX).trim()),
   list: (path) => quietly(() => readdirSync(path)) ?? [],
   changedAt: (path) => quietly(() => statSync(path).mtimeMs),

@@ -5,10 +5,9 @@ import type { DefendSummary } from '#anyhop/api/defend.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { Check } from '#anyhop/doctor/check.js';
+import { cookieHost } from '#anyhop/doctor/checks/cookie-host.js';
 import { cookies } from '#anyhop/doctor/checks/cookies.js';
 import { lists } from '#anyhop/doctor/checks/lists.js';
-import { mptcp } from '#anyhop/doctor/checks/mptcp.js';
-import { syncookies } from '#anyhop/doctor/checks/syncookies.js';
 import { diagnose } from '#anyhop/doctor/diagnose.js';
 import type { Place } from '#anyhop/doctor/facts.js';
 import type { Host } from '#anyhop/doctor/host.js';
@@ -23,10 +22,11 @@ services:
   - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
   - {name: dns, vip: 203.0.113.10, protocol: udp, port: 53, pool: web}
 `;
-const MPTCP = 'LISTEN 0 128 0.0.0.0:80 0.0.0.0:*';
+/** Port 80 of all IPv4 addresses. */
+const MPTCP = { address: new Uint8Array(4), port: 80 };
 
-/** A host that is set up right, but for some settings of net.ipv4 and for sockets that listen for MPTCP. */
-function host(settings: Readonly<Record<string, number>> = {}, mptcpSockets = ''): Host {
+/** A host that is set up right, but for some settings of net.ipv4 and for what a test says. */
+function host(settings: Readonly<Record<string, number>> = {}, more: Partial<Host> = {}): Host {
   const own = recordedHost('backend');
   return {
     ...own,
@@ -34,10 +34,7 @@ function host(settings: Readonly<Record<string, number>> = {}, mptcpSockets = ''
       const name = path.replace('/proc/sys/net/ipv4/', '');
       return Object.hasOwn(settings, name) ? String(settings[name]) : own.read(path);
     },
-    run: (program, args, input) =>
-      args.join(' ') === '-H -l -n -M'
-        ? Promise.resolve({ code: 0, stdout: mptcpSockets, stderr: '' })
-        : own.run(program, args, input),
+    ...more,
   };
 }
 
@@ -66,39 +63,30 @@ async function found(check: Check, where: Place, on = host()): Promise<string[]>
 const ALWAYS = 'defend: {syn_cookies: always}';
 
 describe('the doctor of a backend', () => {
-  it('wants what a cookie of a forwarder promises, where the config has cookies', async () => {
-    const off = host({ tcp_timestamps: 0, tcp_sack: 0, tcp_window_scaling: 0 });
-    const says = await found(syncookies, place('backend', ALWAYS), off);
-    assert.deepEqual(
-      says.map((text) => text.split(' -> ')[1]),
-      ['tcp_timestamps', 'tcp_sack', 'tcp_window_scaling'].map((name) => `sysctl -w net.ipv4.${name}=1`),
-    );
-    for (const defence of ['', 'defend: {syn_cookies: off}', 'defend: {mode: observe, syn_cookies: always}'])
-      assert.deepEqual(await found(syncookies, place('backend', defence), off), []);
-    assert.deepEqual(await found(syncookies, place('backend', ALWAYS)), []);
-  });
+  const says = async (on: Host, defence = ALWAYS): Promise<string> =>
+    (await found(cookieHost, place('backend', defence), on)).join();
 
-  it("wants the kernel's own cookies with the fleet's and without", async () => {
-    const off = host({ tcp_syncookies: 0 });
-    for (const defence of ['', ALWAYS])
-      assert.match(
-        (await found(syncookies, place('backend', defence), off)).join(),
-        /^warning tcp_syncookies is 0 .* -> sysctl -w net\.ipv4\.tcp_syncookies=1$/,
-      );
-  });
-
-  it('names a service whose server listens for MPTCP, where the config has cookies', async () => {
-    const listens = host({}, MPTCP);
+  it('says what keeps the host from SYN cookies, and the line that mends it', async () => {
+    const off = await says(host({ tcp_timestamps: 0 }));
     assert.match(
-      (await found(mptcp, place('backend', ALWAYS), listens)).join(),
-      /^warning an MPTCP socket listens for the service web /,
+      off,
+      /^warning this host takes no .* net\.ipv4\.tcp_timestamps is 0 -> sysctl -w net\.ipv4\.tcp_timestamps=1$/,
     );
-    assert.deepEqual(await found(mptcp, place('backend', ''), listens), []);
-    assert.deepEqual(
-      await found(mptcp, place('backend', ALWAYS), host({}, MPTCP.replace(':80 ', ':8080 '))),
-      [],
+    assert.match(
+      await says(host({}, { mptcpListeners: () => [MPTCP] })),
+      /MPTCP listens for service web, .*GODEBUG=multipathtcp=0/,
     );
-    assert.deepEqual(await found(mptcp, place('backend', ALWAYS)), []);
+    assert.match(
+      await says(host({}, { hasFunction: () => false })),
+      /no function bpf_sk_assign_tcp_reqsk -> .*Linux 6\.9/,
+    );
+  });
+
+  it('says nothing where the host can, and where the config has no cookies', async () => {
+    assert.equal(await says(host()), '');
+    const off = host({ tcp_timestamps: 0 });
+    for (const defence of ['', 'defend: {syn_cookies: off}']) assert.equal(await says(off, defence), '');
+    assert.equal(await says(host({}, { mptcpListeners: () => [{ ...MPTCP, port: 8080 }] })), '');
   });
 });
 

@@ -39,6 +39,8 @@ export function recordedHost(name: 'forwarder' | 'backend', fault?: string): Hos
     },
     changedAt: () => undefined,
     run,
+    hasFunction: () => true,
+    mptcpListeners: () => [],
     isBpffs: () => true,
     processors: Number(read('processors')),
     links: () => readLinks(run),

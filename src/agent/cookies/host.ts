@@ -34,6 +34,9 @@ export const thisCookieHost: CookieHost = {
   mptcpListeners,
 };
 
+/** Of the config of an agent, what this looks at. */
+export type CookieConfig = Pick<LoadedConfig<'agent'>, 'agent' | 'defend' | 'services'>;
+
 export interface Obstacle {
   readonly why: string;
   readonly hint: string;
@@ -46,7 +49,7 @@ const SERVICES_NAMED = 3;
 const SETTINGS = ['tcp_syncookies', 'tcp_timestamps', 'tcp_sack', 'tcp_window_scaling'] as const;
 
 /** What holds until the config or the kernel is another one; undefined when nothing is in the way. */
-export function lastingObstacle(config: LoadedConfig<'agent'>, host: CookieHost): Obstacle | undefined {
+export function lastingObstacle(config: CookieConfig, host: CookieHost): Obstacle | undefined {
   if (!wantsCookies(config))
     return {
       why: 'its config has no defend.syn_cookies',
@@ -75,7 +78,7 @@ export function lastingObstacle(config: LoadedConfig<'agent'>, host: CookieHost)
 }
 
 /** What may change at any moment. */
-export function passingObstacle(config: LoadedConfig<'agent'>, host: CookieHost): Obstacle | undefined {
+export function passingObstacle(config: CookieConfig, host: CookieHost): Obstacle | undefined {
   for (const name of SETTINGS) {
     if (host.read(`/proc/sys/net/ipv4/${name}`) !== '0') continue;
     return { why: `net.ipv4.${name} is 0`, hint: `sysctl -w net.ipv4.${name}=1` };

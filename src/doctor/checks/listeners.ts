@@ -1,8 +1,10 @@
 /** A backend without a server: the agent delivers, and the kernel resets the connection. */
 
+import type { ServiceConfig } from '../../config/types.js';
+import { requireTool } from '../../core/tool.js';
 import type { Check } from '../check.js';
+import type { Facts } from '../facts.js';
 import { translates } from '../nft.js';
-import { listening, serves } from '../sockets.js';
 
 export const listeners: Check = {
   name: 'listeners',
@@ -10,7 +12,7 @@ export const listeners: Check = {
   looks: 'A socket of this host listens for each service: on the VIP, or on all addresses.',
   async run(facts) {
     if (facts.place.config.agent?.vipElsewhere) return [];
-    const [tcp, udp] = await Promise.all([listening(facts, 'tcp'), listening(facts, 'udp')]);
+    const [tcp, udp] = await Promise.all([sockets(facts, 'tcp'), sockets(facts, 'udp')]);
     const mayBeElsewhere = await facts.ruleset().then(translates, () => false);
     return facts.services
       .filter(
@@ -32,3 +34,30 @@ export const listeners: Check = {
       });
   },
 };
+
+interface Socket {
+  /** `*`: all addresses of both families; `0.0.0.0`, `::`: all of one. */
+  readonly address: string;
+  readonly port: number;
+  /** The only interface that it takes packets from; undefined: all. */
+  readonly device: string | undefined;
+}
+
+async function sockets({ host }: Facts, protocol: 'tcp' | 'udp'): Promise<Socket[]> {
+  const text = await requireTool(host.run, 'ss', ['-H', '-l', '-n', protocol === 'tcp' ? '-t' : '-u']);
+  return text.split('\n').flatMap((line) => {
+    const local = line.trim().split(/\s+/)[3];
+    const [, address, device, port] = /^\[?([^\]%]*?)\]?(?:%(.+?))?\]?:(\d+)$/.exec(local ?? '') ?? [];
+    return address === undefined ? [] : [{ address, port: Number(port), device }];
+  });
+}
+
+function serves(
+  { address, port, device }: Socket,
+  { vip, portFirst, portLast }: ServiceConfig,
+  { place }: Facts,
+): boolean {
+  if (port < portFirst || port > portLast) return false;
+  if (device !== undefined && device !== place.interface) return false;
+  return address === '*' || address === vip.text || address === (vip.family === 4 ? '0.0.0.0' : '::');
+}
