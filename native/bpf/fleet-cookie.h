@@ -92,8 +92,9 @@ static __noinline int brings_fleet_cookie(struct xdp_md *ctx, const struct flow 
 	return 0;
 }
 
-/* How far beyond what a connection waits for an acknowledgment still counts as its own: the largest window. */
-#define NEAR (1u << 24)
+/* How far beyond what a connection waits for an acknowledgment still counts as its own: more than packets overtake each other. Beyond
+ * it only costs a look for a cookie; of clients that open anew, one in 30,000 has a cookie within it, and its first attempt fails. */
+#define NEAR (1u << 16)
 
 /* Whether a packet may belong to a connection that its socket knows nothing of, since its client has opened it anew, or a SYN
  * that came through was sent again and answered. */

@@ -36,7 +36,6 @@ export interface Handshake {
   readonly ageMs?: number;
   /** In place of the forwarder's GRE around it: another underlay family, or a key. */
   readonly around?: readonly Layer[];
-  readonly clock?: number;
 }
 
 export function fleetMs(): number {
@@ -142,6 +141,14 @@ export class CookieClient {
     this.#expected = (found.sequence + text.length) >>> 0;
     this.send(['ack']);
     return found;
+  }
+
+  /** Acknowledges the end of the server's side, of which nothing else is outstanding, and ends this one. */
+  finish(): void {
+    this.#expected = (this.#expected + 1) >>> 0;
+    this.send(['fin', 'ack']);
+    this.#next = (this.#next + 1) >>> 0;
+    this.send(['ack']);
   }
 
   reset(): void {
