@@ -1,5 +1,6 @@
 /** `anyhop agent`: runs the agent of a backend, checks the host, shows the agent's report, or removes its program. */
 import { Command, Option } from 'commander';
+import { cookieFindings, thisCookieHost } from '../agent/cookies/host.js';
 import { checkEnvironment, type Environment, requireInterface } from '../agent/environment.js';
 import { removeAgent } from '../agent/remove.js';
 import { runAgent } from '../agent/run.js';
@@ -115,7 +116,8 @@ async function act(options: AgentOptions, isConfigNamed: boolean): Promise<numbe
 }
 
 async function check(config: LoadedConfig<'agent'>, json: boolean): Promise<number> {
-  const environment = await checkEnvironment(config, thisSystem);
+  const found = await checkEnvironment(config, thisSystem);
+  const environment = { ...found, findings: [...found.findings, ...cookieFindings(config, thisCookieHost)] };
   const ready = environment.findings.every(({ level }) => level === 'warning');
   writeResult(json, reportOf(environment, ready), textOf);
   return ready ? EXIT.ok : EXIT.environment;

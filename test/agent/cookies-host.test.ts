@@ -1,7 +1,12 @@
 /** What keeps a host from taking SYN cookies, on machines that are made up. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type CookieHost, lastingObstacle, passingObstacle } from '#anyhop/agent/cookies/host.js';
+import {
+  type CookieHost,
+  cookieFindings,
+  lastingObstacle,
+  passingObstacle,
+} from '#anyhop/agent/cookies/host.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { LoadedConfig } from '#anyhop/config/types.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
@@ -89,4 +94,25 @@ test('a packet socket for one IP version is in the way, one for all protocols is
   assert.equal(passing({ files: sockets('0003', '88cc', '0806') }), undefined);
   assert.match(passing({ files: sockets('0003', '0800') })!, /packet socket for IPv4/);
   assert.match(passing({ files: sockets('86dd') })!, /packet socket for IPv6/);
+});
+
+test('--check warns of it where the config wants cookies, and of nothing else', () => {
+  assert.deepEqual(cookieFindings(configOf(), host()), []);
+  const lacking = host({ hasFunction: () => false });
+  assert.deepEqual(
+    cookieFindings(configOf(), lacking).map(({ level, message }) => [level, message]),
+    [
+      [
+        'warning',
+        'this host takes no SYN cookies of the fleet: its kernel has no function bpf_sk_assign_tcp_reqsk',
+      ],
+    ],
+  );
+  assert.deepEqual(
+    cookieFindings(
+      configOf((text) => text.replace(/^defend.*\n/m, '')),
+      lacking,
+    ),
+    [],
+  );
 });

@@ -10,6 +10,7 @@ import { reasonOf } from '../../core/reason.js';
 import { kernelHasFunction } from '../../ffi/kernel-types.js';
 import { type Listener, mptcpListeners } from '../../ffi/listeners.js';
 import { addressFromBytes, type IpAddress } from '../../packet/address.js';
+import type { Finding } from '../environment.js';
 import { cookieKeysOf, wantsCookies } from './keys.js';
 
 /** What is asked of the machine, so that the checks can be tried on machines that are not there. */
@@ -75,6 +76,15 @@ export function lastingObstacle(config: CookieConfig, host: CookieHost): Obstacl
     why: `its kernel has no function ${FUNCTION}`,
     hint: 'It came with Linux 6.9, and needs CONFIG_SYN_COOKIES.',
   };
+}
+
+/** For `anyhop agent --check`: what is in the way of cookies that the config wants. */
+export function cookieFindings(config: LoadedConfig<'agent'>, host: CookieHost): Finding[] {
+  if (!wantsCookies(config)) return [];
+  const obstacle = lastingObstacle(config, host) ?? passingObstacle(config, host);
+  if (obstacle === undefined) return [];
+  const message = `this host takes no SYN cookies of the fleet: ${obstacle.why}`;
+  return [{ level: 'warning', code: 'ERR_BPF', message, hint: obstacle.hint }];
 }
 
 /** What may change at any moment. */
