@@ -23,6 +23,15 @@ struct {
 	__uint(value_size, sizeof(struct anyhop_limiter));
 } limiter SEC(".maps");
 
+/* What the rules of defence count in, for all CPUs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct anyhop_guard) + COUNTERS_DEFAULT * sizeof(struct anyhop_service_state));
+} guard SEC(".maps");
+
 /* User space's clock may be coarse, but both count from the same moment. */
 #define TICK_NS (ANYHOP_BUDGET_TICK_MS * 1000000ull)
 
@@ -102,15 +111,23 @@ static __always_inline int forward(struct xdp_md *ctx, struct anyhop_counters *c
 	return (int)bpf_redirect(out, 0);
 }
 
+/* The monotonic clock, which tests make stand still. */
+static __always_inline __u64 clock_ns(const struct anyhop_guard *state)
+{
+	return bpf_ktime_get_coarse_ns() & ~state->time.frozen;
+}
+
 /* Whether a budget has an answer for a client. Not static: the verifier looks at it once, and not for every path that leads
  * here. */
 __noinline int admits(__u32 hash, __u32 is_echo)
 {
-	__u32 first = 0, tick = (__u32)(bpf_ktime_get_coarse_ns() / TICK_NS);
+	__u32 first = 0, tick;
 	struct anyhop_limiter *left = bpf_map_lookup_elem(&limiter, &first);
+	const struct anyhop_guard *state = bpf_map_lookup_elem(&guard, &first);
 
-	if (!left)
+	if (!left || !state)
 		return 0; /* for the verifier */
+	tick = (__u32)(clock_ns(state) / TICK_NS);
 	return anyhop_budget_admits(is_echo ? &left->echo : &left->too_big, hash, tick,
 				    is_echo ? ANYHOP_BUDGET_ECHO : ANYHOP_BUDGET_TOO_BIG);
 }
@@ -156,10 +173,18 @@ static __always_inline struct anyhop_packet packet_of(const struct xdp_md *ctx, 
 	};
 }
 
-/* Functions of their own for their stacks: there are 512 bytes for all that call each other. */
-static __noinline int decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_choice *choice)
+/* What a packet of a service with rules is judged by: 0, or -1. */
+static __always_inline int guarding_of(struct anyhop_counters *counted, struct anyhop_guarding *g)
 {
-	return anyhop_decide(p, m, choice);
+	__u32 first = 0;
+
+	g->state = bpf_map_lookup_elem(&guard, &first);
+	if (!g->state)
+		return -1; /* for the verifier */
+	g->own = (void *)counted + sizes.guarded_at;
+	g->state_last = sizes.state_last;
+	g->now = (__u32)(clock_ns(g->state) >> ANYHOP_UNIT_SHIFT) + g->state->time.offset;
+	return 0;
 }
 
 static __noinline int forward_any(struct xdp_md *ctx, struct anyhop_counters *counted, struct anyhop_packet *p,
@@ -182,9 +207,13 @@ static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct a
 	struct anyhop_packet packet = packet_of(ctx, image);
 	struct anyhop_match match = {};
 	struct anyhop_choice choice = {.slot = ANYHOP_CAPTURE_NO_SLOT};
-	__u32 verdict = (__u32)decide(&packet, &match, &choice);
+	struct anyhop_guarding guarding = {};
+	__u32 verdict;
 	int action;
 
+	if (guarding_of(counted, &guarding))
+		return XDP_ABORTED;
+	verdict = (__u32)anyhop_decide(&packet, &match, &choice, &guarding);
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)admitted(&packet, (int)verdict);
 	if (anyhop_unlikely(capture_armed()))
@@ -248,6 +277,28 @@ static __always_inline int wrap_lane(struct xdp_md *ctx, __u32 l2_length, const 
 #undef WRAP
 }
 
+static __always_inline int dropped(struct anyhop_counters *counted, __u32 verdict)
+{
+	if (verdict < ANYHOP_VERDICT_COUNT)
+		counted->verdicts[verdict]++;
+	return XDP_DROP;
+}
+
+/* The rules of a packet that the lane would forward: see anyhop_guard_lane. */
+static __noinline int guard_lane(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted, const struct anyhop_lane *lane,
+				 __u32 l2_and_family)
+{
+	struct anyhop_view view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX};
+	__u8 *l3 = frame_of(ctx) + (l2_and_family >> 8 == 14 ? 14 : 18), *end = frame_end(ctx);
+	struct anyhop_guarding g = {};
+
+	if (!image || !counted || !lane || guarding_of(counted, &g))
+		return -1; /* for the verifier */
+	if ((l2_and_family & 0xff) == 4)
+		return l3 + ANYHOP_LANE_READ4 > end ? -1 : anyhop_guard_lane(&g, &view, lane, l3, end, 4);
+	return l3 + ANYHOP_LANE_READ6 > end ? -1 : anyhop_guard_lane(&g, &view, lane, l3, end, 6);
+}
+
 /* A packet of one family behind `l2_length` bytes of layer 2, both constants: the XDP action, or -1 for one that is not the
  * lane's. It is counted before it is moved, so that less is kept over the call. */
 static __always_inline int take_lane(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted, __u32 l2_length,
@@ -268,6 +319,14 @@ static __always_inline int take_lane(struct xdp_md *ctx, const __u8 *image, stru
 	}
 	if (other)
 		return -1;
+	if (anyhop_unlikely(choice.lane->guarded)) {
+		int stopped = guard_lane(ctx, image, counted, choice.lane, l2_length << 8 | family);
+
+		if (stopped == -1)
+			return -1;
+		if (stopped != ANYHOP_V_FORWARDED)
+			return dropped(counted, (__u32)stopped);
+	}
 	count_at(counted, choice.lane->counter, 1, choice.length);
 	count_at(counted, (__u64)sizes.backends_at + choice.path->counter, 1, choice.length);
 	counted->verdicts[ANYHOP_V_FORWARDED]++;

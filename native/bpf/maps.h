@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "anyhop/defend.h"
 #include "anyhop/xdp.h"
 
 #define IMAGE_BYTES_DEFAULT 4096u
@@ -19,6 +20,8 @@ const volatile struct anyhop_sizes sizes SEC(".rodata.sizes") = {
 	.image_bytes = IMAGE_BYTES_DEFAULT,
 	.backends_at = sizeof(struct anyhop_counters) + COUNTERS_DEFAULT * sizeof(struct anyhop_traffic),
 	.counter_last = sizeof(struct anyhop_counters) + (2 * COUNTERS_DEFAULT - 1) * sizeof(struct anyhop_traffic),
+	.guarded_at = sizeof(struct anyhop_counters) + 2 * COUNTERS_DEFAULT * sizeof(struct anyhop_traffic),
+	.state_last = (COUNTERS_DEFAULT - 1) * sizeof(struct anyhop_service_state),
 };
 
 struct {
@@ -42,7 +45,8 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 2); /* one CPU and user space */
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(struct anyhop_counters) + 2 * COUNTERS_DEFAULT * sizeof(struct anyhop_traffic));
+	__uint(value_size, sizeof(struct anyhop_counters) + 2 * COUNTERS_DEFAULT * sizeof(struct anyhop_traffic) +
+			    COUNTERS_DEFAULT * sizeof(struct anyhop_guarded));
 } counters SEC(".maps");
 
 #endif

@@ -30,8 +30,8 @@ static int is_marked(const __u8 *at)
 	return 1;
 }
 
-static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count, __u32 tick,
-		   int limited, __u8 *records, __u8 *out, __u32 out_size)
+static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,
+		   const __u32 *nows, int limited, struct anyhop_guarding *guarding, __u8 *records, __u8 *out, __u32 out_size)
 {
 	static __u8 memory[MARK_BYTES + ANYHOP_HEADROOM + 65535 + MARK_BYTES];
 	static struct anyhop_limiter limiter;
@@ -54,13 +54,14 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
 		memset(record, 0, sizeof(*record));
 		record->service_counter = record->backend_counter = ANYHOP_NONE;
 
-		verdict = anyhop_process(image, image_bytes, frame, length, tick, &limiter, &outcome);
+		guarding->now = nows[i];
+		verdict = anyhop_process(image, image_bytes, frame, length, &limiter, guarding, &outcome);
 		if (verdict < 0 || verdict >= ANYHOP_VERDICT_COUNT)
 			return anyhop_error_is(-ERANGE, "verdict %d of frame %u", verdict, i);
 		if (!is_marked(memory) || !is_marked(frame + length))
 			return anyhop_error_is(-EFAULT, "frame %u: the pipeline wrote outside of its memory", i);
 		if (!limited)
-			tick += ANYHOP_DEV_UNUSED_TICKS;
+			guarding->tick += ANYHOP_DEV_UNUSED_TICKS;
 		record->verdict = (__u32)verdict;
 		action = actions[verdict];
 		if (action == ANYHOP_FORWARD) {
@@ -93,18 +94,26 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
 }
 
 /* Runs `count` frames through the image. `limited`: all come within the tick, and find the budgets as those before them left
- * them; otherwise each finds them unused. */
+ * them; otherwise each finds them unused. `nows` has the time of each for the rules of defence, which count in `guard` and `own`: room for
+ * `services`. */
 int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,
-		       __u32 tick, int limited, __u8 *records, __u8 *out, __u32 out_size)
+		       const __u8 *nows, __u32 tick, int limited, __u8 *guard, __u8 *own, __u32 services, __u8 *records, __u8 *out,
+		       __u32 out_size)
 {
 	__u8 *aligned = aligned_alloc(64, (image_bytes + 63) & ~63u); /* TypeScript's memory need not be on a line */
+	struct anyhop_guarding guarding = {
+		.state = (struct anyhop_guard *)guard,
+		.own = (struct anyhop_guarded *)own,
+		.state_last = (__u64)(services - 1) * sizeof(struct anyhop_service_state),
+		.tick = tick,
+	};
 	int error;
 
 	anyhop_error_start();
 	if (!aligned)
 		return anyhop_error_is(-ENOMEM, "an image of %u bytes", image_bytes);
 	memcpy(aligned, image, image_bytes);
-	error = process(aligned, image_bytes, frames, lengths, count, tick, limited, records, out, out_size);
+	error = process(aligned, image_bytes, frames, lengths, count, (const __u32 *)nows, limited, &guarding, records, out, out_size);
 	free(aligned);
 	return error;
 }

@@ -35,12 +35,13 @@ struct anyhop_dev_record {
 };
 
 int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,
-		       __u32 tick, int limited, __u8 *records, __u8 *out, __u32 out_size);
-int anyhop_dev_watch(int program, __u8 *counters, __u8 *limiter, __u32 counter_bytes, __u32 elements, __u32 services,
+		       const __u8 *nows, __u32 tick, int limited, __u8 *guard, __u8 *own, __u32 services, __u8 *records, __u8 *out,
+		       __u32 out_size);
+int anyhop_dev_watch(int program, __u8 *counters, __u8 *limiter, __u8 *guard, __u32 counter_bytes, __u32 elements, __u32 services,
 		     __u32 backends);
 int anyhop_dev_unwatch(void);
-int anyhop_dev_run(const __u8 *frames, const __u8 *lengths, __u32 count, int limited, __u8 *records, __u8 *out,
-		   __u32 out_size);
+int anyhop_dev_run(const __u8 *frames, const __u8 *lengths, __u32 count, const __u8 *nows, int limited, __u8 *own,
+		   __u8 *records, __u8 *out, __u32 out_size);
 int anyhop_dev_budget(const __u8 *hashes, const __u8 *ticks, __u32 count, __u32 for_client, __u8 *out);
 int anyhop_dev_flow_hash(const __u8 *keys, const __u8 *words, __u32 words_each, __u32 count, __u32 slots, __u8 *out);
 

@@ -14,6 +14,27 @@ static size_t lines(size_t bytes)
 	return (bytes + 63) / 64 * 64;
 }
 
+/* Room to judge by rules: 0, or -ENOMEM. */
+int anyhop_dev_guarding_make(struct anyhop_guarding *g, __u32 services)
+{
+	memset(g, 0, sizeof(*g));
+	g->state_last = (__u64)services * sizeof(struct anyhop_service_state);
+	g->state = calloc(1, sizeof(*g->state) + g->state_last + sizeof(struct anyhop_service_state));
+	g->own = calloc(services + 1, sizeof(*g->own));
+	if (g->state && g->own)
+		return 0;
+	anyhop_dev_guarding_free(g);
+	return -ENOMEM;
+}
+
+void anyhop_dev_guarding_free(struct anyhop_guarding *g)
+{
+	free(g->state);
+	free(g->own);
+	g->state = NULL;
+	g->own = NULL;
+}
+
 /* Copies the image and makes room to count by it: 0, or -ENOMEM. */
 int anyhop_dev_forward_make(struct anyhop_dev_forward *f, const __u8 *image, __u32 image_bytes)
 {
@@ -28,7 +49,7 @@ int anyhop_dev_forward_make(struct anyhop_dev_forward *f, const __u8 *image, __u
 	header = (const struct anyhop_header *)f->image;
 	f->services = calloc(header->service_counters + 1, sizeof(*f->services));
 	f->backends = calloc(header->backend_counters + 1, sizeof(*f->backends));
-	if (f->services && f->backends)
+	if (f->services && f->backends && !anyhop_dev_guarding_make(&f->guarding, header->service_counters))
 		return 0;
 	anyhop_dev_forward_free(f);
 	return -ENOMEM;
@@ -39,6 +60,7 @@ void anyhop_dev_forward_free(struct anyhop_dev_forward *f)
 	free(f->image);
 	free(f->services);
 	free(f->backends);
+	anyhop_dev_guarding_free(&f->guarding);
 	f->image = NULL;
 	f->services = f->backends = NULL;
 }

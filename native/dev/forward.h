@@ -14,13 +14,15 @@
 struct anyhop_dev_forward {
 	__u8 *image; /* a copy on a 64-byte line */
 	__u32 image_bytes;
-	__u32 tick;
 	struct anyhop_limiter limiter;
+	struct anyhop_guarding guarding;
 	__u64 verdicts[ANYHOP_VERDICT_COUNT];
 	struct anyhop_traffic *services;
 	struct anyhop_traffic *backends;
 };
 
+int anyhop_dev_guarding_make(struct anyhop_guarding *g, __u32 services);
+void anyhop_dev_guarding_free(struct anyhop_guarding *g);
 int anyhop_dev_forward_make(struct anyhop_dev_forward *f, const __u8 *image, __u32 image_bytes);
 void anyhop_dev_forward_free(struct anyhop_dev_forward *f);
 
@@ -28,7 +30,7 @@ void anyhop_dev_forward_free(struct anyhop_dev_forward *f);
 static inline __attribute__((always_inline)) int anyhop_dev_process(struct anyhop_dev_forward *f, __u8 *frame,
 								      __u32 length, struct anyhop_outcome *outcome)
 {
-	int verdict = anyhop_process(f->image, f->image_bytes, frame, length, f->tick, &f->limiter, outcome);
+	int verdict = anyhop_process(f->image, f->image_bytes, frame, length, &f->limiter, &f->guarding, outcome);
 
 	f->verdicts[verdict]++;
 	if (verdict <= (int)ANYHOP_FORWARDED_LAST) {

@@ -174,7 +174,7 @@ static void *run(void *unused)
 	while (result >= 0 && !atomic_load(&loop.stop)) {
 		__u64 now = now_ns();
 
-		loop.forward.tick = (__u32)(now / (ANYHOP_BUDGET_TICK_MS * 1000000u));
+		loop.forward.guarding.tick = (__u32)(now / (ANYHOP_BUDGET_TICK_MS * 1000000u));
 		result = turn();
 		if (result > 0)
 			busy_until = now + loop.busy_poll_ns;

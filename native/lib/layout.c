@@ -16,6 +16,7 @@
 #include "anyhop/image.h"
 #include "anyhop/syn.h"
 #include "anyhop/lists.h"
+#include "anyhop/sketch.h"
 #include "anyhop/verdict.h"
 #include "anyhop/xdp.h"
 #include "layout.h"
@@ -44,6 +45,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_COOKIE_CONSTANTS(C)
 	ANYHOP_SYN_CONSTANTS(C)
 	ANYHOP_LISTS_CONSTANTS(C)
+	ANYHOP_SKETCH_CONSTANTS(C)
 #undef C
 #define S(type) SAY("size %s %zu\n", #type, sizeof(struct anyhop_##type));
 #define F(type, name) SAY("field %s %s %zu\n", #type, #name, offsetof(struct anyhop_##type, name));
@@ -55,6 +57,7 @@ int anyhop_layout(char *out, int size)
 	ANYHOP_DEFEND_STRUCTS(S, F)
 	ANYHOP_COOKIE_STRUCTS(S, F)
 	ANYHOP_LISTS_STRUCTS(S, F)
+	ANYHOP_SKETCH_STRUCTS(S, F)
 #undef S
 #undef F
 #define V(name, action, text) SAY("verdict %s %s %s\n", #name, #action, text);

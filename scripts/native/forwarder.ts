@@ -4,7 +4,7 @@
  */
 import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import { CounterBlocks } from '#anyhop/engine/maps/counter-blocks.js';
-import { type ForwardSizes, forwardShape } from '#anyhop/engine/maps/sizes.js';
+import { defendedShape, type ForwardSizes } from '#anyhop/engine/maps/sizes.js';
 import { bpfObjectPath } from '#anyhop/ffi/library.js';
 import { MappedArray } from '#anyhop/ffi/map.js';
 import type { Image } from '#anyhop/image/read.js';
@@ -32,7 +32,7 @@ export class Forwarder {
 
   /** @param path of the object file; the product's own unless given */
   constructor(sizes: ForwardSizes, path: string = bpfObjectPath('forward')) {
-    this.object = new DevObject(path, forwardShape(sizes));
+    this.object = new DevObject(path, defendedShape(sizes));
     this.sizes = sizes;
     this.counters = new MappedArray(this.object.map('counters'));
     this.#blocks = new CounterBlocks(this.counters, sizes);

@@ -8,9 +8,9 @@
  * Everything runs in one turn of the event loop, from an event to the rows.
  */
 import type { AnnounceConfig, AnnouncePlace } from '../config/announce/types.js';
+import { monotonicMs } from '../core/clock.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
-import { monotonicMs } from './clock.js';
 import { type Decision, decide, type Mark, type Marks, needsKernel, nextMs, type Rules } from './decide.js';
 import { Keeper, type Kept } from './kept.js';
 import {

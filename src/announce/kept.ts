@@ -5,6 +5,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { monotonicMs } from '../core/clock.js';
 import { makeDirectory } from '../core/directory.js';
 import { STOP_DELAY_MS_MAX } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
@@ -13,7 +14,6 @@ import { readOwnFile, replaceOwnFile } from '../core/own-file.js';
 import { printable } from '../core/printable.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
-import { monotonicMs } from './clock.js';
 import type { Knowledge } from './knowledge.js';
 import { address, engine, hops } from './line.js';
 

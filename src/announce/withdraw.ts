@@ -1,9 +1,9 @@
 /** Takes rows away while no `anyhop announce` runs, and lets the next one know. */
 import type { AnnouncePlace } from '../config/announce/types.js';
+import { monotonicMs } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
 import { reasonOf } from '../core/reason.js';
 import { type InterfaceLock, lockTableLeftovers } from '../underlay/lock.js';
-import { monotonicMs } from './clock.js';
 import { type Kept, keptPath, readKeptOrHold, writeKept } from './kept.js';
 import { networkNamespace } from './place.js';
 import { changeRows, type Row, readRows } from './rows.js';

@@ -11,6 +11,14 @@ export interface Clocks {
   readonly wallMs: number;
 }
 
+/** From the clock of this thread to CLOCK_MONOTONIC. */
+const MONOTONIC_OFFSET_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+/** The kernel's monotonic clock: the same for all processes and for BPF programs, set by nobody, and new with the machine. */
+export function monotonicMs(): number {
+  return MONOTONIC_OFFSET_MS + performance.now();
+}
+
 export function readClocks(): Clocks {
   return { nowMs: performance.timeOrigin + performance.now(), wallMs: Date.now() };
 }

@@ -19,6 +19,7 @@ import type { Place } from '../pins/directory.js';
 import type { Link } from '../underlay/link.js';
 import type { NextHop } from '../underlay/next-hop.js';
 import type { Recording } from './capture/recording.js';
+import type { Defence } from './defence.js';
 
 export type EngineName = NodeEngine | 'replay';
 
@@ -76,6 +77,8 @@ export interface Engine {
    * @throws Error when somebody records already
    */
   record?(filter: CaptureFilter): Promise<Recording>;
+  /** The rules of defence: what they did, and what they are told. From `start` on. */
+  readonly defence: Defence;
   /** A snapshot: the sum over what counts, since the first of the processes that took over from one another. */
   counters(): Counters;
   engineCounters(): Promise<EngineCounters>;

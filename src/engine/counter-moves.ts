@@ -2,7 +2,7 @@
  * Where counts go when names get new numbers (numbers.ts): each engine moves what it has counted in the moment in which it takes the
  * image with the new ones.
  */
-import { COUNTERS_PER_ENTRY, type Counters } from '../forward/counters.js';
+import { COUNTED, COUNTED_KINDS, type CountedMemory, Counters } from '../forward/counters.js';
 import { imageCounterNames } from '../image/inspect.js';
 import type { Image } from '../image/read.js';
 
@@ -25,16 +25,13 @@ export function counterMoves(former: Image, image: Image): CounterMoves | undefi
 }
 
 /** Takes what has been counted to its new places, in memory that is all zeros. */
-export function moveCounters(
-  counters: Counters,
-  moves: CounterMoves,
-  to: Pick<Counters, 'services' | 'backends'>,
-): void {
-  for (const kind of KINDS) {
-    for (const [number, former] of moves[kind].entries()) {
+export function moveCounters(counters: Counters, moves: CounterMoves, to: CountedMemory): void {
+  for (const kind of COUNTED_KINDS) {
+    const { each, of } = COUNTED[kind];
+    for (const [number, former] of moves[of].entries()) {
       if (former < 0) continue;
-      const start = former * COUNTERS_PER_ENTRY;
-      to[kind].set(counters[kind].subarray(start, start + COUNTERS_PER_ENTRY), number * COUNTERS_PER_ENTRY);
+      const start = former * each;
+      to[kind].set(counters[kind].subarray(start, start + each), number * each);
     }
     counters[kind] = to[kind];
   }
@@ -44,8 +41,7 @@ export function moveCounters(
 export function renumber(counters: Counters, former: Image, image: Image): void {
   const moves = counterMoves(former, image);
   if (moves === undefined) return;
-  moveCounters(counters, moves, {
-    services: new Float64Array(image.serviceCounters * COUNTERS_PER_ENTRY),
-    backends: new Float64Array(image.backendCounters * COUNTERS_PER_ENTRY),
-  });
+  const room = new Counters();
+  room.grow(image.serviceCounters, image.backendCounters);
+  moveCounters(counters, moves, room);
 }

@@ -5,7 +5,8 @@
  */
 
 import { L, VERDICTS } from '../core/layout.gen.js';
-import type { Counters } from '../forward/counters.js';
+import { Counters } from '../forward/counters.js';
+import { makeGuardState } from '../forward/guard-state.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { tryFrame } from '../forward/try-frame.js';
 import type { Image } from '../image/read.js';
@@ -13,6 +14,7 @@ import { FRAME_BYTES_MAX } from '../packet/link-type.js';
 import type { CapturedPacket } from '../packet/pcap.js';
 import type { Engine, EngineCounters } from './contract.js';
 import { renumber } from './counter-moves.js';
+import { StateDefence } from './defence.js';
 import { ending } from './ending.js';
 
 /** Where frames go; a CaptureWriter is one. */
@@ -21,8 +23,8 @@ export interface FrameSink {
 }
 
 const TICK_NS = BigInt(L.BUDGET_TICK_MS) * 1_000_000n;
-/** A second: interfaces' queues mix less. */
-const DISORDER_TICKS = 10n;
+/** Interfaces' queues mix less. */
+const DISORDER_NS = 1_000_000_000n;
 /** The event loop gets a turn after this many packets, for signals and a publish. */
 const BATCH_PACKETS = 4096;
 const SENDS = VERDICTS.map(({ action }) => action === 'forward' || action === 'answer');
@@ -55,6 +57,15 @@ export class ReplayEngine implements Engine {
     this.#onVerdict = onVerdict;
   }
 
+  readonly #guardState = makeGuardState();
+  readonly defence = new StateDefence(
+    () => {
+      const { image, counters } = this.#started;
+      return { image, counters, state: this.#guardState };
+    },
+    async () => undefined,
+  );
+
   counters(): Counters {
     return this.#started.counters;
   }
@@ -69,7 +80,7 @@ export class ReplayEngine implements Engine {
 
   async start(image: Image): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
-    this.#pipeline = new Pipeline(image);
+    this.#pipeline = new Pipeline(image, new Counters(), this.#guardState);
     this.#run(this.#pipeline).then(this.#end.resolve, this.#end.reject);
   }
 
@@ -100,12 +111,13 @@ export class ReplayEngine implements Engine {
   async #run(pipeline: Pipeline): Promise<void> {
     const memory = new Uint8Array(L.HEADROOM + FRAME_BYTES_MAX);
     const view = new DataView(memory.buffer);
-    let tick = 0n;
+    let timeNs = 0n;
     for (const { number, frame, timestampNs } of this.#packets) {
       if (this.#stopped) return;
       memory.set(frame, L.HEADROOM);
-      tick = follow(tick, timestampNs / TICK_NS);
-      pipeline.tick = Number(BigInt.asIntN(32, tick));
+      timeNs = follow(timeNs, timestampNs);
+      pipeline.tick = Number(BigInt.asIntN(32, timeNs / TICK_NS));
+      pipeline.setClock(Number(timeNs) / 1e6);
       const verdict = pipeline.process(view, L.HEADROOM, frame.length);
       if (SENDS[verdict]) {
         const { outStart, outLength } = pipeline;
@@ -128,6 +140,6 @@ export class ReplayEngine implements Engine {
  * The time at the next packet. Stamps may be out of order, so time stands still for one that lies a little back. One that lies
  * far back is followed: it, or the one before it, was bogus, and a time that only rises would stand still from then on.
  */
-function follow(tick: bigint, next: bigint): bigint {
-  return next > tick || tick - next > DISORDER_TICKS ? next : tick;
+function follow(time: bigint, next: bigint): bigint {
+  return next > time || time - next > DISORDER_NS ? next : time;
 }

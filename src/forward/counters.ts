@@ -1,16 +1,29 @@
 /**
- * Counters of one pipeline: a number a verdict, and packets and bytes for each service and each backend. Doubles: they
- * count exactly to 2^53, and adding to one allocates nothing. Bytes are IP bytes as received.
+ * Counters of one pipeline: a number a verdict; packets and bytes for each service and each backend; what rules of defence did for each
+ * service. Doubles: they count exactly to 2^53, and adding to one allocates nothing. Bytes are IP bytes as received.
  */
-import { VERDICTS } from '../core/layout.gen.js';
+import { L, VERDICTS } from '../core/layout.gen.js';
 
 /** Values an entry of `services` and `backends`: packets, then bytes. */
 export const COUNTERS_PER_ENTRY = 2;
+
+/** What is counted by number: values an entry, and whose numbers these are. */
+export const COUNTED = {
+  services: { each: COUNTERS_PER_ENTRY, of: 'services' },
+  backends: { each: COUNTERS_PER_ENTRY, of: 'backends' },
+  guarded: { each: L.GUARDED_KINDS, of: 'services' },
+} as const;
+export type Counted = keyof typeof COUNTED;
+export const COUNTED_KINDS = ['services', 'backends', 'guarded'] as const;
+/** Memory to count in. */
+export type CountedMemory = Readonly<Record<Counted, Float64Array>>;
 
 export class Counters {
   readonly verdicts: Float64Array;
   services: Float64Array = new Float64Array(0);
   backends: Float64Array = new Float64Array(0);
+  /** By L.GUARDED_...: native/include/anyhop/defend.h. */
+  guarded: Float64Array = new Float64Array(0);
 
   /** @param verdicts where to count them, one entry each; another thread may be reading there */
   constructor(verdicts: Float64Array = new Float64Array(VERDICTS.length)) {
@@ -18,24 +31,27 @@ export class Counters {
   }
 
   /** Counts in other memory from now on, which has at least as much room; what has been counted goes along. */
-  moveTo(services: Float64Array, backends: Float64Array): void {
-    services.set(this.services);
-    backends.set(this.backends);
-    this.services = services;
-    this.backends = backends;
+  moveTo(memory: CountedMemory): void {
+    for (const kind of COUNTED_KINDS) {
+      memory[kind].set(this[kind]);
+      this[kind] = memory[kind];
+    }
   }
 
   /** Adds what has been counted elsewhere; there must be room for it. */
   add(other: Counters): void {
-    for (const kind of ['verdicts', 'services', 'backends'] as const) {
+    for (const kind of ['verdicts', ...COUNTED_KINDS] as const) {
       for (const [index, count] of other[kind].entries()) this[kind][index] += count;
     }
   }
 
   /** Makes room for as many entries; what has been counted stays. */
   grow(services: number, backends: number): void {
-    this.services = grown(this.services, services * COUNTERS_PER_ENTRY);
-    this.backends = grown(this.backends, backends * COUNTERS_PER_ENTRY);
+    const entries = { services, backends };
+    for (const kind of COUNTED_KINDS) {
+      const { each, of } = COUNTED[kind];
+      this[kind] = grown(this[kind], entries[of] * each);
+    }
   }
 
   /** Packets that went through the pipeline: the verdicts' sum. */

@@ -14,6 +14,7 @@ import { flowHash, flowHashFive, flowHashPair, slotOf } from '../hash/flow.js';
 import { finish } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
 import { answerTooBig } from './answer.js';
+import { guardPacket, guardSyn, guardsSyns, isSyn, rulesOf } from './guard.js';
 import type { PacketState } from './packet-state.js';
 
 const WORD_KEY = L.SERVICE_KEY / 4;
@@ -46,6 +47,11 @@ export function encapsulate(
   const words = image.words;
   const halves = image.halves;
   const mode = words[service + WORD_MODE];
+  const rules = image.rulesWord === 0 ? -1 : rulesOf(p, mode & 0xffff);
+  if (rules >= 0) {
+    const stopped = guardPacket(p, view, rules, mode & 0xffff, p.tcp !== 0 && isSyn(view, p.tcp));
+    if (stopped >= 0) return stopped;
+  }
   const hash = hashFlow(p, words, service + WORD_KEY, (mode >>> MODE_SHIFT) & 0xff, ports);
   const slot = slotOf(hash, words[service + WORD_SLOTS]);
   p.service = service;
@@ -77,6 +83,10 @@ export function encapsulate(
   const payload = p.end - l3 + greLength;
   const mtu = way & 0xffff;
   if (payload + ipLength > mtu) return answerTooBig(p, view, mtu - ipLength - greLength, verdict);
+  if (rules >= 0 && p.tcp !== 0 && isSyn(view, p.tcp) && guardsSyns(p, rules)) {
+    const stopped = guardSyn(p, rules, mode & 0xffff, false);
+    if (stopped !== L.V_FORWARDED) return stopped;
+  }
 
   let tos: number;
   if (inner4) {

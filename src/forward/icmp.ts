@@ -94,5 +94,6 @@ function followEmbedded(p: PacketState, view: DataView, l4: number, protocol: nu
   const service = findService(p.image, p.vip, protocol, view.getUint16(l4));
   if (service < 0) return L.V_DROP_ICMP_UNMATCHED;
   const ports = view.getInt32(l4, true);
+  p.tcp = 0;
   return encapsulate(p, view, service, (ports << 16) | (ports >>> 16), L.V_FORWARDED_ICMP_ERROR);
 }

@@ -14,8 +14,15 @@ export class PacketState {
 
   /** Coarse time that the budgets count in: the engine raises it every BUDGET_TICK_MS. An int32. */
   tick = 0;
-  /** The fleet's clock, in ms. */
+  /** Time that rules of defence count in, which the engine sets once a batch: units of 2^20 ns. An int32. */
+  now = 0;
+  /** The fleet's clock, in ms; known where there are rules. */
   fleetMs = 0;
+  /** What rules of defence count in: the state that all pipelines of an engine share (guard-state.ts); by service counter, GUARDED_KINDS
+   * each, what they did; SYNs that are not yet in the state, and the unit that they came in. */
+  guardState: Int32Array = new Int32Array(0);
+  guarded: Float64Array = new Float64Array(0);
+  synsPending = new Int32Array(0);
   /** What the node has left to answer with. */
   readonly limiter = makeLimiter();
 
@@ -28,6 +35,8 @@ export class PacketState {
   end = 0;
   /** 4 or 6. */
   family = 0;
+  /** Start of the transport header of a whole TCP packet; 0 for any other. */
+  tcp = 0;
   /** The VIP that it is for, as an index into the image's words. */
   vip = 0;
   /** The flow's input to the hash: the client's address (one or four raw words), then the ports. */

@@ -17,6 +17,7 @@ import { L } from '../core/layout.gen.js';
 import type { Image } from '../image/read.js';
 import { P } from '../packet/constants.js';
 import { COUNTERS_PER_ENTRY, Counters } from './counters.js';
+import { fleetOffsetMs, guardBytes, makeGuardState, unitsAt } from './guard-state.js';
 import { parseIpv4 } from './ipv4.js';
 import { parseIpv6 } from './ipv6.js';
 import { PacketState } from './packet-state.js';
@@ -27,8 +28,10 @@ const FORWARDED_LAST = L.V_FORWARDED_ICMP_ERROR;
 export class Pipeline extends PacketState {
   readonly counters: Counters;
 
-  constructor(image: Image, counters: Counters = new Counters()) {
+  /** @param guardState what rules of defence count in, by makeGuardState; without it they get their own when there are some */
+  constructor(image: Image, counters: Counters = new Counters(), guardState?: Int32Array) {
     super(image);
+    if (guardState !== undefined) this.guardState = guardState;
     this.counters = counters;
     this.publish(image);
   }
@@ -42,6 +45,7 @@ export class Pipeline extends PacketState {
     }
     this.counters.grow(image.serviceCounters, image.backendCounters);
     this.image = image;
+    if (image.rulesWord !== 0) this.#guard(image);
   }
 
   /**
@@ -66,6 +70,19 @@ export class Pipeline extends PacketState {
       counters.backends[backend + 1] += bytes;
     }
     return verdict;
+  }
+
+  /** The time of the packets to come, for rules of defence. @param monotonicMs of CLOCK_MONOTONIC; captures have their own */
+  setClock(monotonicMs: number): void {
+    this.now = unitsAt(monotonicMs);
+    const { guardState } = this;
+    if (guardState.length > 0) this.fleetMs = Math.floor(monotonicMs) + fleetOffsetMs(guardState);
+  }
+
+  #guard({ serviceCounters }: Image): void {
+    if (this.guardState.length < guardBytes(serviceCounters) / 4) this.guardState = makeGuardState();
+    if (this.synsPending.length < serviceCounters * 2) this.synsPending = new Int32Array(serviceCounters * 2);
+    this.guarded = this.counters.guarded;
   }
 
   private decide(view: DataView, start: number, end: number): number {

@@ -10,6 +10,7 @@ export function forwardTransport(p: PacketState, view: DataView, l4: number, pro
   if (p.end - l4 < transportHeader(protocol)) return L.V_DROP_TRUNCATED;
   const service = findService(p.image, p.vip, protocol, view.getUint16(l4 + 2));
   if (service < 0) return L.V_DROP_NO_SERVICE;
+  p.tcp = protocol === P.PROTOCOL_TCP ? l4 : 0;
   return encapsulate(p, view, service, view.getInt32(l4, true), L.V_FORWARDED);
 }
 
@@ -35,6 +36,7 @@ export function forwardFragment(
   const entry = halves[vip + (tcp ? L.VIP_TCP_FRAGMENT : L.VIP_UDP_FRAGMENT) / 2];
   if (entry === L.FRAGMENT_NEEDS_PORTS) return L.V_DROP_FRAGMENT_TCP;
   if (entry === L.FRAGMENT_AMBIGUOUS) return L.V_DROP_FRAGMENT_AMBIGUOUS;
+  p.tcp = 0;
   return encapsulate(p, view, p.image.service(entry), 0, L.V_FORWARDED_FRAGMENT);
 }
 

@@ -30,8 +30,8 @@ const TWO_TO_MINUS_32 = 2 ** -32;
 /** Words of the longest input. */
 export const FLOW_WORDS = 5;
 
-/** The high half of the product of two unsigned words; Math.imul has the low one. */
-function high(a: number, b: number): number {
+/** The high half of the product of two unsigned words, as int32; Math.imul has the low one. */
+export function highHalf(a: number, b: number): number {
   const a0 = a & 0xffff;
   const a1 = a >>> 16;
   const b0 = b & 0xffff;
@@ -46,8 +46,8 @@ function finish(words: Int32Array, key: number, sumLow: number, sumHigh: number)
   const x0 = sumLow ^ words[key + 6];
   const x1 = sumHigh ^ words[key + 7];
   const y0 = Math.imul(x0, x1) ^ x0 ^ words[key + 8];
-  const y1 = high(x0, x1) ^ x1 ^ words[key + 9];
-  return Math.imul(y0, y1) ^ high(y0, y1);
+  const y1 = highHalf(x0, x1) ^ x1 ^ words[key + 9];
+  return Math.imul(y0, y1) ^ highHalf(y0, y1);
 }
 
 /** The carry of `a + b`, whose sum without it is `sum`: the majority of the top bits. */
@@ -70,7 +70,7 @@ export function flowHash(words: Int32Array, key: number, input: Int32Array, coun
     const b = ((i + 1 < count ? input[i + 1] : 0) + words[key + i + 1]) | 0;
     const low = Math.imul(a, b);
     const sum = (sumLow + low) | 0;
-    sumHigh = (sumHigh + high(a, b) + carry(sumLow, low, sum)) | 0;
+    sumHigh = (sumHigh + highHalf(a, b) + carry(sumLow, low, sum)) | 0;
     sumLow = sum;
   }
   return finish(words, key, sumLow, sumHigh);
@@ -80,7 +80,7 @@ export function flowHash(words: Int32Array, key: number, input: Int32Array, coun
 export function flowHashPair(words: Int32Array, key: number, address: number, ports: number): number {
   const a = (address + words[key]) | 0;
   const b = (ports + words[key + 1]) | 0;
-  return finish(words, key, Math.imul(a, b), high(a, b));
+  return finish(words, key, Math.imul(a, b), highHalf(a, b));
 }
 
 /** flowHash of five words, IPv6's 5-tuple. */
@@ -97,7 +97,7 @@ export function flowHashFive(words: Int32Array, key: number, input: Int32Array):
   const sum1 = (low0 + low1) | 0;
   const sum2 = (sum1 + low2) | 0;
   const carries = carry(low0, low1, sum1) + carry(sum1, low2, sum2);
-  return finish(words, key, sum2, (high(a0, b0) + high(a1, b1) + high(a2, b2) + carries) | 0);
+  return finish(words, key, sum2, (highHalf(a0, b0) + highHalf(a1, b1) + highHalf(a2, b2) + carries) | 0);
 }
 
 /**

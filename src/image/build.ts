@@ -15,6 +15,7 @@ import { outerHeaderSum, writeTemplate } from '../packet/template.js';
 import { planLanes, writeLanes } from './lanes.js';
 import type { CounterNames } from './numbers.js';
 import { vipHash } from './read.js';
+import { type RulesInput, rulesBytes, writeRules } from './rules.js';
 import { arrangeServices, type ServiceEntry, type VipEntry } from './vips.js';
 
 export interface ImagePool {
@@ -43,6 +44,7 @@ export interface ImageInput {
   readonly counterNames: CounterNames;
   /** Of the fleet's SYN cookies (hash/cookie-key.ts); without it no SYN is answered. */
   readonly cookieKey?: Uint8Array | undefined;
+  readonly rules?: RulesInput | undefined;
   readonly flowKey: (mode: HashMode, protocol: Protocol, vip: IpAddress) => FlowKey;
 }
 
@@ -77,8 +79,10 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   const tableOffset = serviceOffset + lines(entries.length * L.SIZEOF_SERVICE);
   const templateOffset = tableOffset + tableBytes;
   const pathOffset = templateOffset + backendCount * L.TEMPLATE_SIZE;
+  const rulesOffset = pathOffset + lines(backendCount * L.SIZEOF_PATH);
+  const rulesSize = rulesBytes(input.rules, input.counterNames.services.length);
   const lanes = planLanes(
-    pathOffset + lines(backendCount * L.SIZEOF_PATH),
+    rulesOffset + rulesSize,
     entries,
     vips.map(({ address }) => address),
     backendCount,
@@ -153,6 +157,11 @@ export function buildImage(input: ImageInput): ArrayBuffer {
     writer.putService(serviceOffset + index * L.SIZEOF_SERVICE, entry, key, pool);
   }
 
+  if (input.rules !== undefined && rulesSize > 0) {
+    writer.put32(L.HEADER_RULES_OFFSET, rulesOffset);
+    const counters = new Map(input.services.map(({ name }, i) => [name, input.serviceCounters[i]]));
+    writeRules(writer.view, rulesOffset, input.rules, counters);
+  }
   writeLanes(image, entries, lanes);
 
   bytes.set(createHash('sha256').update(bytes).digest(), L.HEADER_DIGEST);

@@ -35,6 +35,8 @@ export class Image {
   readonly source4Hosts: number;
   /** Index of the key of SYN cookies in `words`; 0: there is none. */
   readonly cookieKeyWord: number;
+  /** Index of the rules of defence in `words`; 0: no service has any. */
+  readonly rulesWord: number;
 
   /**
    * @param buffer a whole image, read in place; it must not change any more
@@ -75,6 +77,7 @@ export class Image {
     }
     this.source4Hosts = header(L.HEADER_SOURCE4_HOSTS) | 0;
     this.cookieKeyWord = header(L.HEADER_COOKIE_OFFSET) / 4;
+    this.rulesWord = header(L.HEADER_RULES_OFFSET) / 4;
   }
 
   /** Index of an IPv4 VIP in `words`, or -1. The address is a raw word. */

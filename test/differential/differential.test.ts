@@ -25,7 +25,7 @@ const missingForBpf = process.getuid?.() !== 0 && 'needs root';
 const WITH_BPF = missingForBpf === false;
 
 /** The kernel's own: a driver without headroom. */
-const NOT_A_CLIENTS_DOING = new Set(['drop_headroom']);
+const NOT_A_CLIENTS_DOING = new Set(['drop_headroom', 'drop_blocked', 'syn_cookie_answered']);
 
 describe('the pipelines', () => {
   const seed = seedOfRun();
@@ -113,6 +113,7 @@ describe('a difference', () => {
     readonly #inner = new HostSubject();
     publish = this.#inner.publish.bind(this.#inner);
     close = this.#inner.close.bind(this.#inner);
+    guarded = this.#inner.guarded;
     run(frames: Frames): Results {
       const results = this.#inner.run(frames);
       for (let i = 0; i < frames.count; i++) {

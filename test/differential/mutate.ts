@@ -5,7 +5,7 @@
 import type { Random } from './random.js';
 
 /** Where the IP header starts, by the EtherType behind at most two tags; -1 when it is no IP. */
-function layer3(bytes: Uint8Array): number {
+export function layer3(bytes: Uint8Array): number {
   for (let at = 12; at <= 20 && at + 2 + 20 <= bytes.length; at += 4) {
     const type = (bytes[at] << 8) | bytes[at + 1];
     if (type === 0x0800 || type === 0x86dd) return at + 2;
@@ -56,7 +56,7 @@ export function tweaked(original: Uint8Array, random: Random): Uint8Array {
   return bytes;
 }
 
-function putIpv4Checksum(bytes: Uint8Array, l3: number, header: number): void {
+export function putIpv4Checksum(bytes: Uint8Array, l3: number, header: number): void {
   bytes[l3 + 10] = 0;
   bytes[l3 + 11] = 0;
   let sum = 0;

@@ -5,6 +5,7 @@
 import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import type { ForwardSizes } from '#anyhop/engine/maps/sizes.js';
 import type { Descriptor } from '#anyhop/ffi/descriptor.js';
+import { guardBytes } from '#anyhop/forward/guard-state.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import type { Image } from '#anyhop/image/read.js';
 import { FORWARD_PROGRAM, Forwarder } from '../../scripts/native/forwarder.js';
@@ -17,14 +18,26 @@ export interface Subject {
   readonly name: 'TypeScript' | 'C' | 'C without lanes' | 'BPF';
   publish(image: Image): void;
   /**
-   * Runs a batch through the live image.
+   * Runs a batch through the live image. Nothing has been counted by rules of defence before.
    *
    * @param limited whether each frame finds the budgets of answers as those before it left them; otherwise each finds
    *   them unused
    */
   run(frames: Frames, limited?: boolean): Results;
+  /** What rules counted in the last run. */
+  readonly guarded: Guarded;
   close(): void;
 }
+
+/** What rules of defence count, beside what they decide: the state, and counts by service. */
+export interface Guarded {
+  readonly state: Buffer;
+  /** struct anyhop_guarded each. */
+  readonly own: Buffer;
+}
+
+/** Room in the memory that rules count in. */
+const SERVICES = 512;
 
 /** The tick that a batch begins with, for the pipelines that are told the time. */
 const TICK = 1;
@@ -44,12 +57,16 @@ export class TypeScriptSubject implements Subject {
     const results = new Results(frames);
     pipeline.tick = TICK;
     pipeline.limiter.fill(0);
+    pipeline.guardState.fill(0);
+    pipeline.synsPending.fill(0);
+    pipeline.counters.guarded.fill(0);
     let out = 0;
     for (let i = 0; i < frames.count; i++) {
       const length = frames.lengths[i];
       // Memory that ends right behind the frame: any read beyond it throws.
       const memory = new Uint8Array(L.HEADROOM + length).fill(0xa5, 0, L.HEADROOM);
       memory.set(frames.frame(i), L.HEADROOM);
+      pipeline.now = frames.nows[i] | 0;
       const verdict = pipeline.process(new DataView(memory.buffer), L.HEADROOM, length);
       if (!limited) pipeline.tick += UNUSED_TICKS;
       results.set(i, R.VERDICT, verdict);
@@ -79,6 +96,18 @@ export class TypeScriptSubject implements Subject {
     return results;
   }
 
+  get guarded(): Guarded {
+    const { guardState, guarded, synsPending } = this.#pipeline!;
+    const own = Buffer.alloc((guarded.length * 8) | 0);
+    for (const [i, count] of guarded.entries()) own.writeBigUInt64LE(BigInt(count), i * 8);
+    for (let counter = 0; counter < synsPending.length / 2; counter++) {
+      const at = counter * L.SIZEOF_GUARDED + L.GUARDED_SYN_UNIT;
+      own.writeInt32LE(synsPending[counter * 2 + 1], at);
+      own.writeInt32LE(synsPending[counter * 2], at + 4);
+    }
+    return { state: Buffer.from(guardState.buffer), own };
+  }
+
   /** The totals so far, by what this pipeline counted itself. */
   get counters(): Pipeline['counters'] {
     return this.#pipeline!.counters;
@@ -105,6 +134,10 @@ function xdpAction(verdict: number, wayOut: number): number {
 export class HostSubject implements Subject {
   readonly name: 'C' | 'C without lanes';
   #image: Buffer = Buffer.alloc(1);
+  readonly guarded = {
+    state: Buffer.alloc(guardBytes(SERVICES)),
+    own: Buffer.alloc(SERVICES * L.SIZEOF_GUARDED),
+  };
 
   /** @param withLanes without them, every packet takes the long way, which knows all the rules */
   constructor(withLanes = true) {
@@ -126,8 +159,12 @@ export class HostSubject implements Subject {
       frames.bytes,
       Buffer.from(frames.lengths.buffer),
       frames.count,
+      Buffer.from(frames.nows.buffer),
       TICK,
       limited ? 1 : 0,
+      this.guarded.state.fill(0),
+      this.guarded.own.fill(0),
+      SERVICES,
       results.records,
       results.out,
       results.out.length,
@@ -149,6 +186,8 @@ export class BpfSubject implements Subject {
   readonly #forwarder: Forwarder;
   readonly #program: Descriptor;
   readonly #captured: CapturedRuns;
+  readonly #state: Buffer;
+  readonly #own: Buffer;
 
   /** Loads the program with room for images and counters of these sizes. Needs root. @throws AnyhopError ERR_BPF */
   constructor(sizes: ForwardSizes) {
@@ -156,12 +195,15 @@ export class BpfSubject implements Subject {
     const { counters, object } = this.#forwarder;
     this.#program = object.program(FORWARD_PROGRAM);
     this.#captured = new CapturedRuns(object);
+    this.#state = Buffer.from(object.memory('guard'));
+    this.#own = Buffer.alloc(sizes.services * L.SIZEOF_GUARDED);
     devLibrary.call(
       'ERR_BPF',
       'anyhop_dev_watch',
       this.#program.fd,
       Buffer.from(counters.memory),
       Buffer.from(object.memory('limiter')),
+      this.#state,
       counters.elementBytes,
       counters.elements,
       sizes.services,
@@ -188,12 +230,19 @@ export class BpfSubject implements Subject {
       frames.bytes,
       Buffer.from(frames.lengths.buffer),
       frames.count,
+      Buffer.from(frames.nows.buffer),
       limited ? 1 : 0,
+      this.#own,
       results.records,
       results.out,
       results.out.length,
     );
     return results;
+  }
+
+  /** Without its clock, which stands still. */
+  get guarded(): Guarded {
+    return { state: Buffer.from(this.#state).fill(0, 0, L.SIZEOF_GUARD_TIME), own: this.#own };
   }
 
   close(): void {

@@ -3,12 +3,14 @@
  * few recipes are written down, one for each corner of the layout; any number more come from an arbitrary.
  */
 import fc from 'fast-check';
+import type { DefendRules, SourceRate } from '#anyhop/config/defend/types.js';
 import type { HashMode } from '#anyhop/config/types.js';
 import { L } from '#anyhop/core/layout.gen.js';
 import type { Image } from '#anyhop/image/read.js';
 import { type FixtureBackend, type FixtureService, imageOf } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
+import { rulesFor } from './rules.js';
 
 export interface Recipe {
   readonly name: string;
@@ -23,6 +25,8 @@ export interface Recipe {
   /** One slot in so many has no owner, or no alternate: 0 none of them, 1 all. */
   readonly ownerless: number;
   readonly alternateless: number;
+  /** Of services by number; every packet passes where there are none. */
+  readonly rules?: readonly (DefendRules | undefined)[];
 }
 
 /** Further addresses of the node: two of the three may well be taken for each other. */
@@ -46,6 +50,40 @@ const PLAIN = {
   ownerless: 0,
   alternateless: 4,
 } as const;
+
+const SOURCE_RATE: SourceRate = {
+  mode: 'enforce',
+  packets: 20,
+  syn: 6,
+  perMs: 100,
+  prefix4: 32,
+  prefix6: 64,
+  network: { packets: 50, syn: 15 },
+};
+const RULES: readonly (DefendRules | undefined)[] = [
+  {
+    lists: 'enforce',
+    sourceRate: SOURCE_RATE,
+    serviceRate: { mode: 'enforce', syn: 5, perMs: 500 },
+    synCookies: undefined,
+    ownSources: false,
+  },
+  {
+    lists: 'observe',
+    sourceRate: { ...SOURCE_RATE, mode: 'observe', network: undefined },
+    serviceRate: { mode: 'enforce', syn: 4, perMs: 1000 },
+    synCookies: { mode: 'enforce', when: 'auto' },
+    ownSources: true,
+  },
+  {
+    lists: 'off',
+    sourceRate: undefined,
+    serviceRate: { mode: 'observe', syn: 3, perMs: 1000 },
+    synCookies: { mode: 'enforce', when: 'always' },
+    ownSources: false,
+  },
+  { lists: 'off', sourceRate: SOURCE_RATE, serviceRate: undefined, synCookies: undefined, ownSources: false },
+];
 
 /** By number, so that a fuzzer's corpus can name them: add at the end only. */
 export const RECIPES: readonly Recipe[] = [
@@ -142,6 +180,18 @@ export const RECIPES: readonly Recipe[] = [
       return { vip, protocol: i % 4 === 1 ? 'udp' : 'tcp', port: 1000 + i, secondChance: i % 2 === 0 };
     }),
   },
+  {
+    ...PLAIN,
+    name: 'rules of defence, enforced and observed, of sources that services share and do not',
+    pools: { web: [...four(3, { mtu: 1500 }), ...six(2, { mtu: 1500, vlan: 9 })] },
+    services: (['203.0.113.10', '2001:db8:100::10'] as const).flatMap((vip): FixtureService[] => [
+      { vip, protocol: 'tcp', port: 80, secondChance: true },
+      { vip, protocol: 'tcp', port: 443 },
+      { vip, protocol: 'tcp', port: [1000, 2000] },
+      { vip, protocol: 'udp', port: 53 },
+    ]),
+    rules: [...RULES, ...RULES],
+  },
 ];
 
 const VIPS = [
@@ -218,7 +268,12 @@ export const recipe: fc.Arbitrary<Recipe> = fc
     pools: { a, b },
     source4: `10.0.0.0/${sourceBits}`,
     source6: 'fd00::1',
-  }));
+  }))
+  .chain((one) =>
+    fc
+      .option(rulesFor(one.services.length), { nil: undefined, freq: 1 })
+      .map((rules) => (rules === undefined ? one : { ...one, rules })),
+  );
 
 /** @param generation only rises for one pipeline */
 export function imageFrom(recipe: Recipe, generation: number): Image {
@@ -236,5 +291,6 @@ export function imageFrom(recipe: Recipe, generation: number): Image {
     second: (slot, count) =>
       count < 3 || lacks((slot >> 1) + 2, recipe.alternateless) ? L.NONE : (slot + 2) % count,
     generation,
+    ...(recipe.rules && { rules: recipe.rules }),
   });
 }

@@ -44,8 +44,11 @@ export class Frames {
   /** Length of each, as words. */
   readonly lengths: Uint32Array<ArrayBuffer>;
   readonly starts: Uint32Array<ArrayBuffer>;
+  /** The time of each, in units of defence's. */
+  readonly nows: Uint32Array<ArrayBuffer>;
 
-  constructor(frames: readonly Uint8Array[]) {
+  constructor(frames: readonly Uint8Array[], nows?: Uint32Array<ArrayBuffer>) {
+    this.nows = nows ?? new Uint32Array(frames.length);
     this.count = frames.length;
     this.lengths = Uint32Array.from(frames, (frame) => frame.length);
     this.starts = new Uint32Array(frames.length);

@@ -2,10 +2,11 @@
  * A small node for tests of the packet side: an image out of a few words, and a pipeline with memory around it that
  * runs one frame and says what came of it.
  */
+import type { DefendRules } from '#anyhop/config/defend/types.js';
 import type { HashMode, ServiceConfig } from '#anyhop/config/types.js';
 import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
-import { deriveFlowKey } from '#anyhop/hash/key.js';
+import { deriveFlowKey, flowKeyFor } from '#anyhop/hash/key.js';
 import { buildImage, type ImageInput, type ImagePool } from '#anyhop/image/build.js';
 import { Image } from '#anyhop/image/read.js';
 import { type IpPrefix, parseAddress, parsePrefix } from '#anyhop/packet/address.js';
@@ -51,6 +52,8 @@ export interface FixtureOptions {
   readonly second?: (slot: number, backends: number) => number;
   readonly generation?: number;
   readonly cookieKey?: Uint8Array;
+  /** Of services by their number. */
+  readonly rules?: readonly (DefendRules | undefined)[];
 }
 
 const DEFAULT_SERVICES: FixtureService[] = [
@@ -110,6 +113,12 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
       backends: Object.entries(pools).flatMap(([pool, backends]) => backends.map((_, i) => `${pool}/b${i}`)),
     },
     cookieKey: options.cookieKey,
+    rules: options.rules && {
+      key: flowKeyFor(SECRET, 'sources'),
+      byService: new Map(
+        options.rules.flatMap((rules, index) => (rules === undefined ? [] : [[`s${index}`, rules]])),
+      ),
+    },
     flowKey: (mode, protocol, vip) => deriveFlowKey(SECRET, mode, protocol, vip),
   };
 }

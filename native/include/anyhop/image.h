@@ -86,7 +86,7 @@ struct anyhop_lane {
 	__u32 ports; /* mask: all ones, or 0 where ports are not hashed */
 	__u16 least; /* bytes of the shortest packet */
 	__u8 overflow; /* somebody whose first place this is stands at its second */
-	__u8 reserved;
+	__u8 guarded; /* the service has rules of defence (defend.h) */
 	__u16 port_first; /* of a range, host order, both included */
 	__u16 port_last;
 };
@@ -145,7 +145,7 @@ struct anyhop_header {
 	__u32 other_mac_count;
 	__u8 other_macs[ANYHOP_OTHER_MACS_MAX][8]; /* further addresses of this host on the interface, two bytes of zero behind each */
 	__u32 flow_hash_version;
-	__u32 rules_offset; /* 0: no service has rules of defence; or else 64 bytes for each service counter (defend.h) */
+	__u32 rules_offset; /* 0: no service has rules of defence; or else anyhop_defence, and anyhop_rules of each service counter */
 	__u32 cookie_offset; /* 0: the node answers no SYN; or else the key of its SYN cookies (cookie.h) */
 	__u8 reserved1[4];
 	struct anyhop_lanes lanes; /* a line of its own */
@@ -224,7 +224,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(lanes, source4_hosts) F(lanes, path_offset) F(lanes, filter_offset) F(lanes, filter_mask) \
 	S(lane) \
 	F(lane, key) F(lane, nh) F(lane, finish) F(lane, owners_offset) F(lane, keys_offset) F(lane, slots) F(lane, paths_offset) \
-	F(lane, counter) F(lane, ports) F(lane, least) F(lane, overflow) F(lane, port_first) F(lane, port_last) \
+	F(lane, counter) F(lane, ports) F(lane, least) F(lane, overflow) F(lane, guarded) F(lane, port_first) F(lane, port_last) \
 	S(lane6) F(lane6, address) F(lane6, nh) \
 	S(lane_path) \
 	F(lane_path, most) F(lane_path, shape) F(lane_path, takes_cookies) F(lane_path, interface_index) F(lane_path, checksum) F(lane_path, counter) \

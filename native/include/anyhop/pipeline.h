@@ -17,16 +17,64 @@
 #include "match.h"
 #include "lane.h"
 #include "choose.h"
+#include "guard.h"
 
 /* The last of the verdicts that forward; they are the first in the list. */
 #define ANYHOP_FORWARDED_LAST ANYHOP_V_FORWARDED_ICMP_ERROR
 
-/* Phase 1, of the frame that starts at p->frame, where the cursor stands. An answer still has to be admitted. */
-anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_choice *choice)
+/* Whose packet it is that was matched with a verdict that forwards. */
+anyhop_inline void anyhop_guest_of(const struct anyhop_packet *p, const struct anyhop_match *m, int verdict, struct anyhop_guest *guest)
 {
-	int verdict = anyhop_match(p, m);
+	const __u8 *source = p->l3 + (p->family == 4 ? 12 : 8);
 
-	return verdict <= ANYHOP_FORWARDED_LAST ? anyhop_choose(p, m, verdict, choice) : verdict;
+	guest->family = p->family;
+	guest->counter = m->service->counter;
+	guest->address[0] = anyhop_get32(source);
+	if (p->family == 6)
+		for (int i = 1; i < 4; i++)
+			guest->address[i] = anyhop_get32(source + 4 * i);
+	guest->is_syn = verdict == ANYHOP_V_FORWARDED && p->protocol == ANYHOP_IP_TCP && anyhop_fits(&p->at, 14) &&
+			anyhop_is_syn(p->at.at[13]);
+}
+
+/* Parts of the first phase. In BPF they are functions of their own for their stacks: there are 512 bytes for all that call each other. */
+#ifdef __bpf__
+#define ANYHOP_PART static __attribute__((noinline))
+#else
+#define ANYHOP_PART anyhop_inline
+#endif
+
+ANYHOP_PART int anyhop_match_part(struct anyhop_packet *p, struct anyhop_match *m)
+{
+	return anyhop_match(p, m);
+}
+
+ANYHOP_PART int anyhop_choose_part(const struct anyhop_packet *p, const struct anyhop_match *m, int verdict, struct anyhop_choice *choice)
+{
+	return m->service ? anyhop_choose(p, m, verdict, choice) : (int)ANYHOP_V_DROP_NO_SERVICE;
+}
+
+/* Phase 1, of the frame that starts at p->frame, where the cursor stands. An answer still has to be admitted. */
+anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_choice *choice,
+				const struct anyhop_guarding *g)
+{
+	int verdict = anyhop_match_part(p, m), stopped;
+	const struct anyhop_rules *rules;
+	struct anyhop_guest guest;
+
+	if (verdict > ANYHOP_FORWARDED_LAST || !m->service)
+		return verdict;
+	rules = anyhop_rules_of(&p->view, m->service->counter);
+	if (anyhop_likely(!rules))
+		return anyhop_choose_part(p, m, verdict, choice);
+	anyhop_guest_of(p, m, verdict, &guest);
+	stopped = anyhop_guard_packet(g, &p->view, rules, &guest);
+	if (stopped >= 0)
+		return stopped;
+	verdict = anyhop_choose_part(p, m, verdict, choice);
+	if (verdict == ANYHOP_V_FORWARDED && guest.is_syn && rules->flags & ANYHOP_GUARDS_SYNS)
+		return anyhop_guard_syn(anyhop_state_of(g, guest.counter), rules, anyhop_own_counts(g, guest.counter), g->now, 0);
+	return verdict;
 }
 
 #ifndef __bpf__
@@ -67,9 +115,9 @@ anyhop_inline __u8 *anyhop_wrap_lane(__u8 *l3, const struct anyhop_lane_choice *
 #undef WRAP
 }
 
-/* The lane for one family: 0, or anything else for a packet that is not the lane's. */
+/* The lane for one family: a verdict, or -1 for a packet that is not the lane's. */
 anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *l3, const __u8 *end, __u32 family,
-				      struct anyhop_outcome *outcome)
+				      const struct anyhop_guarding *g, struct anyhop_outcome *outcome)
 {
 	struct anyhop_lane_choice choice;
 	const struct anyhop_lanes *lanes = anyhop_lanes(view);
@@ -79,6 +127,12 @@ anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *l3, 
 		return -1;
 	if (family == 4 ? anyhop_lane_decide4(view, l3, end, &choice) : anyhop_lane_decide6(view, l3, end, &choice))
 		return -1;
+	if (anyhop_unlikely(choice.lane->guarded)) {
+		int stopped = anyhop_guard_lane(g, view, choice.lane, l3, end, family);
+
+		if (stopped != ANYHOP_V_FORWARDED)
+			return stopped;
+	}
 	anyhop_age(l3, family);
 	out = anyhop_wrap_lane(l3, &choice, lanes->source4_hosts, family);
 	outcome->frame = out;
@@ -94,29 +148,30 @@ anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *l3, 
 	outcome->key = choice.key;
 	outcome->interface_index = choice.path->interface_index;
 	outcome->by_lane = 1;
-	return 0;
+	return ANYHOP_V_FORWARDED;
 }
 
-/* Whether the packet was the lane's: `outcome` is set then. */
-anyhop_inline int anyhop_take_lane(const struct anyhop_packet *p, __u32 length, struct anyhop_outcome *outcome)
+/* A verdict if the packet was the lane's, or else -1. `outcome` is set if it is forwarded. */
+anyhop_inline int anyhop_take_lane(const struct anyhop_packet *p, __u32 length, const struct anyhop_guarding *g,
+				   struct anyhop_outcome *outcome)
 {
 	const struct anyhop_lanes *lanes = anyhop_lanes(&p->view);
 	__u32 type, l2_length = 14;
 
 	if (length < 18)
-		return 0;
+		return -1;
 	if ((anyhop_get64(p->frame) & lanes->mac_mask) != lanes->mac && anyhop_judge_other_mac(anyhop_header(&p->view), p->frame) >= 0)
-		return 0;
+		return -1;
 	type = anyhop_get16be(p->frame + 12);
 	if (type == ANYHOP_ETHERTYPE_VLAN) {
 		type = anyhop_get16be(p->frame + 16);
 		l2_length = 18;
 	}
 	if (type == ANYHOP_ETHERTYPE_IPV4)
-		return !anyhop_take_lane_of(&p->view, p->frame + l2_length, p->at.end, 4, outcome);
+		return anyhop_take_lane_of(&p->view, p->frame + l2_length, p->at.end, 4, g, outcome);
 	if (type == ANYHOP_ETHERTYPE_IPV6)
-		return !anyhop_take_lane_of(&p->view, p->frame + l2_length, p->at.end, 6, outcome);
-	return 0;
+		return anyhop_take_lane_of(&p->view, p->frame + l2_length, p->at.end, 6, g, outcome);
+	return -1;
 }
 
 /* Turns a frame into an answer, in place. */
@@ -133,13 +188,14 @@ anyhop_rare int anyhop_answer_frame(struct anyhop_packet *p, const struct anyhop
  * frame - ANYHOP_HEADROOM to frame + length, whatever the frame or the image says.
  *
  * image, image_bytes  an image, on a 64-byte line, and its size
- * tick                coarse time that the budgets count in, in units of ANYHOP_BUDGET_TICK_MS
  * limiter             the budgets of the node's own answers
+ * guarding            what the rules of defence count in, and the time
  *
  * Returns an enum anyhop_verdict.
  */
-anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *frame, __u32 length, __u32 tick,
-				 struct anyhop_limiter *limiter, struct anyhop_outcome *outcome)
+anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *frame, __u32 length,
+				 struct anyhop_limiter *limiter, const struct anyhop_guarding *guarding,
+				 struct anyhop_outcome *outcome)
 {
 	struct anyhop_packet packet = {
 		.view = {.image = image, .limit = image_bytes - ANYHOP_READ_MAX},
@@ -150,13 +206,15 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 	struct anyhop_choice choice = {0};
 	struct anyhop_answer answer;
 	struct anyhop_inner inner;
+	__u32 tick = guarding->tick;
 	int verdict;
 
 	if (image_bytes < sizeof(struct anyhop_header) + ANYHOP_READ_MAX)
 		return ANYHOP_V_PASS_NOT_VIP;
-	if (anyhop_take_lane(&packet, length, outcome))
-		return ANYHOP_V_FORWARDED;
-	verdict = anyhop_decide(&packet, &match, &choice);
+	verdict = anyhop_take_lane(&packet, length, guarding, outcome);
+	if (verdict >= 0)
+		return verdict;
+	verdict = anyhop_decide(&packet, &match, &choice, guarding);
 	if (anyhop_likely(verdict <= ANYHOP_FORWARDED_LAST)) {
 		inner = anyhop_inner_of(&packet);
 		anyhop_age(packet.l3, packet.family);

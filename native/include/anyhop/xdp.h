@@ -36,6 +36,8 @@ struct anyhop_sizes {
 	__u32 image_bytes; /* of an element of `images`, a multiple of 64 */
 	__u32 backends_at; /* where the backends' counters begin in an element of `counters`, in bytes */
 	__u32 counter_last; /* where its last counter begins */
+	__u32 guarded_at; /* where anyhop_guarded of the services begin in an element of `counters` */
+	__u32 state_last; /* where the last service's state begins, behind anyhop_guard in the map `guard` */
 };
 
 struct anyhop_live {
@@ -49,13 +51,14 @@ struct anyhop_traffic {
 };
 
 /* Start of an element of `counters`; behind it anyhop_traffic of each service, then of each backend, by counter
- * number, as many as the program was loaded for. Elements are whole cache lines. */
+ * number, as many as the program was loaded for; then, on the next cache line, anyhop_guarded of each service (defend.h). Elements are whole
+ * cache lines. */
 struct anyhop_counters {
 	__u64 verdicts[ANYHOP_VERDICTS_MAX];
 };
 
 #define ANYHOP_XDP_STRUCTS(S, F) \
-	S(sizes) F(sizes, image_bytes) F(sizes, backends_at) F(sizes, counter_last) \
+	S(sizes) F(sizes, image_bytes) F(sizes, backends_at) F(sizes, counter_last) F(sizes, guarded_at) F(sizes, state_last) \
 	S(live) F(live, buffer) \
 	S(traffic) F(traffic, packets) F(traffic, bytes) \
 	S(counters) F(counters, verdicts)

@@ -20,6 +20,7 @@ import { L } from '../../core/layout.gen.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { interfaceQueues, prepareWorkerCalls, XdpSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
+import { makeGuardState } from '../../forward/guard-state.js';
 import type { Image } from '../../image/read.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
@@ -27,6 +28,7 @@ import { type Recording, recordingOf } from '../capture/recording.js';
 import { RecordRing } from '../capture/ring.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
+import { StateDefence } from '../defence.js';
 import { ending } from '../ending.js';
 import { searchPart } from '../maps/forward-maps.js';
 import { Forwarder, sharedImage } from './forwarder.js';
@@ -60,6 +62,11 @@ export class AfXdpEngine implements Engine {
   readonly #end = ending();
   readonly finished = this.#end.promise;
   readonly #options: AfXdpOptions;
+  readonly #guardState = makeGuardState();
+  readonly defence = new StateDefence(
+    () => ({ image: this.#started.image, state: this.#guardState, counters: this.counters() }),
+    async () => undefined,
+  );
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
   #publishing: Promise<void> | undefined;
@@ -231,10 +238,11 @@ export class AfXdpEngine implements Engine {
     prepareWorkerCalls();
     const image = sharedImage(parsed);
     const { busyPollUs } = this.#options;
+    const guardState = this.#guardState;
     for (const socket of sockets) {
       // From the interface's number on, so that the engines of several interfaces do not all begin at the same core.
       const core = firstCore + socket.queue;
-      forwarders.push(await Forwarder.start({ socket, core, busyPollUs, image, parsed }));
+      forwarders.push(await Forwarder.start({ socket, core, busyPollUs, image, parsed, guardState }));
     }
   }
 

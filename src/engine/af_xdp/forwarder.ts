@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { AnyhopError, EXIT } from '../../core/errors.js';
 import { VERDICTS } from '../../core/layout.gen.js';
 import type { SocketLosses, XdpSocket } from '../../ffi/xsk.js';
-import { COUNTERS_PER_ENTRY, Counters } from '../../forward/counters.js';
+import { COUNTED, COUNTED_KINDS, type Counted, Counters } from '../../forward/counters.js';
 import type { Image } from '../../image/read.js';
 import type { CounterMoves } from '../counter-moves.js';
 import { TALLIES, TALLY } from './loop.js';
@@ -18,6 +18,8 @@ export interface ForwarderOptions {
   /** The live image in shared memory: all workers read the same. */
   readonly image: SharedArrayBuffer;
   readonly parsed: Image;
+  /** See WorkerSetup. */
+  readonly guardState: Int32Array;
 }
 
 /** What became of frames, beside the pipeline's verdicts. */
@@ -50,6 +52,7 @@ export class Forwarder {
       mailbox: new Int32Array(new SharedArrayBuffer(4)),
       verdicts: shared(VERDICTS.length),
       tally: shared(TALLIES),
+      guardState: options.guardState,
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: setup });
     const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
@@ -75,7 +78,7 @@ export class Forwarder {
     this.#mailbox = setup.mailbox;
     this.#tally = setup.tally;
     this.#counters = new Counters(setup.verdicts);
-    this.#counters.moveTo(setup.services, setup.backends);
+    this.#counters.moveTo(setup);
   }
 
   /** Resolves once the worker forwards by this image. */
@@ -88,8 +91,7 @@ export class Forwarder {
     this.#send(memory);
     await Promise.race([live, this.failed]);
     // The worker has taken its counts along: only now is there something to read.
-    this.#counters.services = memory.services;
-    this.#counters.backends = memory.backends;
+    for (const kind of COUNTED_KINDS) this.#counters[kind] = memory[kind];
   }
 
   /** See Engine.tryFrame. One at a time. */
@@ -158,15 +160,13 @@ export function sharedImage(image: Image): SharedArrayBuffer {
 
 /** New memory to count in where the former has no room for this image. */
 function memoryFor(parsed: Image, former: Counters | undefined, image: SharedArrayBuffer): SharedImage {
-  const room = (array: Float64Array | undefined, entries: number): Float64Array => {
-    const length = entries * COUNTERS_PER_ENTRY;
+  const entries = { services: parsed.serviceCounters, backends: parsed.backendCounters };
+  const room = (kind: Counted): Float64Array => {
+    const array = former?.[kind];
+    const length = entries[COUNTED[kind].of] * COUNTED[kind].each;
     return array !== undefined && array.length >= length ? array : shared(length);
   };
-  return {
-    image,
-    services: room(former?.services, parsed.serviceCounters),
-    backends: room(former?.backends, parsed.backendCounters),
-  };
+  return { image, services: room('services'), backends: room('backends'), guarded: room('guarded') };
 }
 
 function shared(length: number): Float64Array {

@@ -8,15 +8,14 @@
 
 import type { CaptureFilter } from '../../capture/record.js';
 import type { SocketPlace } from '../../ffi/xsk.js';
+import type { CountedMemory } from '../../forward/counters.js';
 import type { CounterMoves } from '../counter-moves.js';
 
 /** An image, and memory for what is counted by it: at least as much as by the one before. */
-export interface SharedImage {
+export interface SharedImage extends CountedMemory {
   /** When names have new numbers: which counts go where. */
   readonly moves?: CounterMoves;
   readonly image: SharedArrayBuffer;
-  readonly services: Float64Array;
-  readonly backends: Float64Array;
 }
 
 /** `workerData`. */
@@ -30,6 +29,8 @@ export interface WorkerSetup extends SharedImage {
   readonly verdicts: Float64Array;
   /** TALLIES counters of loop.ts. */
   readonly tally: Float64Array;
+  /** The state of defence, one for all workers (forward/guard-state.ts). */
+  readonly guardState: Int32Array;
 }
 
 /** What to record, where. */

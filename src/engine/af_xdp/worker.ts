@@ -9,6 +9,7 @@
  */
 
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { monotonicMs } from '../../core/clock.js';
 import { L } from '../../core/layout.gen.js';
 import { pinThread, WorkerSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
@@ -45,8 +46,8 @@ const tx = new Ring(socket.ring('tx'), rings.tx, 'producer');
 const fill = new Ring(socket.ring('fill'), rings.fill, 'producer');
 const completion = new Ring(socket.ring('completion'), rings.completion, 'consumer');
 const counters = new Counters(setup.verdicts);
-counters.moveTo(setup.services, setup.backends);
-const pipeline = new Pipeline(new Image(setup.image), counters);
+counters.moveTo(setup);
+const pipeline = new Pipeline(new Image(setup.image), counters, setup.guardState);
 const frames = new DataView(socket.umem);
 const memory = { frames, rx, tx, fill, completion };
 const loop = new ForwardingLoop(memory, pipeline, setup.tally);
@@ -68,6 +69,7 @@ function run(): void {
     }
     const now = performance.now();
     pipeline.tick = Math.floor(now / L.BUDGET_TICK_MS);
+    pipeline.setClock(monotonicMs());
     if (turn(BATCH_FRAMES) > 0) busyUntil = now + busyPollMs;
     else if (now >= busyUntil) socket.wait(tx.pending() > 0 ? SLEEP_UNSENT_MS : SLEEP_MS);
   }
@@ -103,9 +105,9 @@ function drain(): void {
   for (let left = rx.available(); left > 0; ) left -= turn(Math.min(left, BATCH_FRAMES));
 }
 
-function take({ image, services, backends, moves }: SharedImage): void {
-  if (moves === undefined) counters.moveTo(services, backends);
-  else moveCounters(counters, moves, { services, backends });
+function take({ image, moves, ...memory }: SharedImage): void {
+  if (moves === undefined) counters.moveTo(memory);
+  else moveCounters(counters, moves, memory);
   const next = new Image(image);
   pipeline.publish(next);
   report({ generation: next.generation });

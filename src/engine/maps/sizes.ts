@@ -5,6 +5,7 @@
 import { L } from '../../core/layout.gen.js';
 import type { ObjectShape } from '../../ffi/bpf.js';
 import { possibleCpus } from '../../ffi/map.js';
+import { guardBytes } from '../../forward/guard-state.js';
 import type { Image } from '../../image/read.js';
 
 export interface ForwardSizes {
@@ -48,6 +49,8 @@ export function forwardShape(sizes: ForwardSizes): Required<Omit<ObjectShape, 'r
   const backendsAt = L.SIZEOF_COUNTERS + sizes.services * L.SIZEOF_TRAFFIC;
   constants.writeUInt32LE(backendsAt, L.SIZES_BACKENDS_AT);
   constants.writeUInt32LE(backendsAt + (sizes.backends - 1) * L.SIZEOF_TRAFFIC, L.SIZES_COUNTER_LAST);
+  constants.writeUInt32LE(guardedAt(sizes), L.SIZES_GUARDED_AT);
+  constants.writeUInt32LE(Math.max(0, sizes.services - 1) * L.SIZEOF_SERVICE_STATE, L.SIZES_STATE_LAST);
   return {
     entries: { counters: possibleCpus() + 1 },
     elementBytes: { images: sizes.imageBytes, counters: counterBytes(sizes) },
@@ -55,9 +58,20 @@ export function forwardShape(sizes: ForwardSizes): Required<Omit<ObjectShape, 'r
   };
 }
 
-/** Bytes of one CPU's counters. */
-function counterBytes({ services, backends }: ForwardSizes): number {
+/** The same for the program that forwards, which has the state of defence too. */
+export function defendedShape(sizes: ForwardSizes): Required<Omit<ObjectShape, 'reuse'>> {
+  const shape = forwardShape(sizes);
+  return { ...shape, elementBytes: { ...shape.elementBytes, guard: guardBytes(sizes.services) } };
+}
+
+/** Where what rules of defence count begins in one CPU's counters, in bytes. */
+export function guardedAt({ services, backends }: ForwardSizes): number {
   return lines(L.SIZEOF_COUNTERS + (services + backends) * L.SIZEOF_TRAFFIC);
+}
+
+/** Bytes of one CPU's counters. */
+function counterBytes(sizes: ForwardSizes): number {
+  return guardedAt(sizes) + sizes.services * L.SIZEOF_GUARDED;
 }
 
 /** Rounded up to whole cache lines. */

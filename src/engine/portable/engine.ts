@@ -13,8 +13,10 @@
  */
 
 import type { CaptureFilter } from '../../capture/record.js';
+import { monotonicMs } from '../../core/clock.js';
 import { L, VERDICTS } from '../../core/layout.gen.js';
-import type { Counters } from '../../forward/counters.js';
+import { Counters } from '../../forward/counters.js';
+import { makeGuardState } from '../../forward/guard-state.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
 import { imageMacs, imageVips } from '../../image/inspect.js';
@@ -26,6 +28,7 @@ import { RecordRing } from '../capture/ring.js';
 import { Tap } from '../capture/tap.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { renumber } from '../counter-moves.js';
+import { StateDefence } from '../defence.js';
 import { ending } from '../ending.js';
 import { type HostFilter, readDroppedPackets } from '../host-filter.js';
 import { type Capture, openCapture } from './capture.js';
@@ -79,6 +82,15 @@ export class PortableEngine implements Engine {
     this.#options = options;
   }
 
+  readonly #guardState = makeGuardState();
+  readonly defence = new StateDefence(
+    () => {
+      const { image, counters } = this.#started;
+      return { image, counters, state: this.#guardState };
+    },
+    async () => undefined,
+  );
+
   counters(): Counters {
     return this.#started.counters;
   }
@@ -105,7 +117,7 @@ export class PortableEngine implements Engine {
 
   async start(image: Image): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
-    this.#pipeline = new Pipeline(image);
+    this.#pipeline = new Pipeline(image, new Counters(), this.#guardState);
     const { interface: name, log, changed } = this.#options;
     try {
       this.#libraries = await loadLibraries();
@@ -226,6 +238,7 @@ export class PortableEngine implements Engine {
   #lookAtClock(): number {
     const now = performance.now();
     this.#started.tick = 1 + Math.floor((now - this.#startMs) / L.BUDGET_TICK_MS);
+    this.#started.setClock(monotonicMs());
     if (now - this.#lastTurnMs > BREATH_MS) this.#breathe();
     return now;
   }

@@ -30,6 +30,7 @@ import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
+import { StateDefence } from '../defence.js';
 import { ending } from '../ending.js';
 import { fits } from '../maps/sizes.js';
 import { requireNoProgram } from '../requirements.js';
@@ -159,6 +160,14 @@ export class XdpEngine implements Engine {
     set.maps.uncount(reference.counters); // the program has counted the same
     return action === 'tx' || action === 'redirect' ? left : undefined;
   }
+
+  readonly defence = new StateDefence(
+    () => {
+      const { image, set } = this.#started.inForce;
+      return { image, state: set.defence!.state, counters: this.counters() };
+    },
+    async () => undefined,
+  );
 
   counters(): Counters {
     if (this.#last !== undefined) return this.#last.counters;

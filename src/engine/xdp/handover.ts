@@ -13,7 +13,7 @@
 import { L, VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
-import { COUNTERS_PER_ENTRY, Counters } from '../../forward/counters.js';
+import { COUNTED, COUNTED_KINDS, Counters } from '../../forward/counters.js';
 import { imageCounterNames } from '../../image/inspect.js';
 import type { CounterNames } from '../../image/numbers.js';
 import type { Image } from '../../image/read.js';
@@ -57,9 +57,19 @@ export class Handover {
         if (to >= 0) carried.verdicts[to] = this.#from.maps.verdict(number);
       }
     }
-    copyByName(counted.services, services, carried.services, this.#toNames.services);
-    copyByName(counted.backends, backends, carried.backends, this.#toNames.backends);
+    for (const kind of COUNTED_KINDS) {
+      const { each, of } = COUNTED[kind];
+      copyByName(counted[kind], this.#fromNames[of], carried[kind], this.#toNames[of], each);
+    }
     this.#to.maps.carry(carried);
+  }
+
+  /** What the former set's defence has counted goes on in the next one; what it counts from now on is lost. */
+  continueDefence(): void {
+    if (this.#from.defence === undefined) return;
+    const numbers = new Map(this.#fromNames.services.map((name, number) => [name, number]));
+    const moves = this.#toNames.services.map((name) => numbers.get(name) ?? -1);
+    this.#to.defence?.continueFrom(this.#from.defence, moves);
   }
 
   /** Once the link has the next program: carries the tail, and removes the former set. */
@@ -81,12 +91,13 @@ function copyByName(
   fromNames: readonly string[],
   to: Float64Array,
   toNames: readonly string[],
+  each: number,
 ): void {
   const numbers = new Map(toNames.map((name, number) => [name, number]));
   for (const [number, name] of fromNames.entries()) {
     const target = numbers.get(name);
     if (target === undefined) continue;
-    const start = number * COUNTERS_PER_ENTRY;
-    to.set(from.subarray(start, start + COUNTERS_PER_ENTRY), target * COUNTERS_PER_ENTRY);
+    const start = number * each;
+    to.set(from.subarray(start, start + each), target * each);
   }
 }

@@ -148,6 +148,7 @@ export async function replaceSet(
   const handover = former && new Handover(former, set, image, log);
   try {
     handover?.carry();
+    handover?.continueDefence();
     found.attachment.link.replace(set.program);
   } catch (error) {
     set.remove();

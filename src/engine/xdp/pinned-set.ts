@@ -3,7 +3,8 @@
  *
  *     <directory>/link                                    the program that is attached, whichever it is
  *     <directory>/1/{program,images,live,counters,about}  a set; what is attached is that of one of them
- *     <directory>/1/{capture,captured}                    of it too: how its packets are captured; former versions have none
+ *     <directory>/1/{capture,captured,guard}              of it too: how its packets are captured, what rules of defence count in;
+ *                                                         former versions have none
  *     <directory>/2/...                                   the next, beside the former until it has replaced that
  *
  * A process can be killed at any moment, so its successor goes only by what is attached: the set whose program the link
@@ -18,8 +19,9 @@ import { bpfObjectPath } from '../../ffi/library.js';
 import type { Image } from '../../image/read.js';
 import { CAPTURE_PINS, CaptureMaps } from '../../pins/capture-maps.js';
 import { entries } from '../../pins/directory.js';
+import { DefenceMaps, GUARD } from '../maps/defence-maps.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
-import { forwardShape } from '../maps/sizes.js';
+import { defendedShape } from '../maps/sizes.js';
 import { FORWARD_PROGRAM } from '../requirements.js';
 import { type About, describeThis, type Origin, readAbout, writeAbout } from './about.js';
 
@@ -31,6 +33,7 @@ export class PinnedSet {
   readonly maps: ForwardMaps;
   readonly about: About;
   /** Undefined for a program of a former version, and where somebody has removed the pins. */
+  readonly defence: DefenceMaps | undefined;
   readonly #captures: CaptureMaps | undefined;
   readonly #directory: string;
 
@@ -41,7 +44,9 @@ export class PinnedSet {
     program: Descriptor,
     maps: ForwardMaps,
     captures: CaptureMaps | undefined,
+    defence: DefenceMaps | undefined,
   ) {
+    this.defence = defence;
     this.#directory = directory;
     this.number = number;
     this.about = about;
@@ -59,21 +64,24 @@ export class PinnedSet {
    */
   static async create(directory: string, number: number, image: Image, origin: Origin): Promise<PinnedSet> {
     const about = describeThis(origin);
-    const object = new BpfObject(bpfObjectPath('forward'), forwardShape(origin.sizes));
+    const object = new BpfObject(bpfObjectPath('forward'), defendedShape(origin.sizes));
     let maps: ForwardMaps | undefined;
     let program: Descriptor | undefined;
     let captures: CaptureMaps | undefined;
+    let defence: DefenceMaps | undefined;
     try {
       maps = ForwardMaps.of(object, origin.sizes);
       captures = CaptureMaps.of(object);
+      defence = DefenceMaps.of(object);
       program = object.program(FORWARD_PROGRAM);
       await maps.publish(image.bytes);
-      const set = new PinnedSet(directory, number, about, program, maps, captures);
+      const set = new PinnedSet(directory, number, about, program, maps, captures, defence);
       set.#pin();
       return set;
     } catch (error) {
       maps?.close();
       captures?.close();
+      defence?.close();
       program?.close();
       removeSet(directory, number);
       throw error;
@@ -88,12 +96,15 @@ export class PinnedSet {
     const about = readAbout(join(own, 'about'));
     const program = Descriptor.pinned(join(own, 'program'));
     let captures: CaptureMaps | undefined;
+    let defence: DefenceMaps | undefined;
     try {
       captures = CaptureMaps.pinned(own);
+      defence = DefenceMaps.pinned(own);
       const maps = ForwardMaps.pinned(own, about.sizes);
-      return new PinnedSet(directory, number, about, program, maps, captures);
+      return new PinnedSet(directory, number, about, program, maps, captures, defence);
     } catch (error) {
       captures?.close();
+      defence?.close();
       program.close();
       throw error;
     }
@@ -109,13 +120,18 @@ export class PinnedSet {
   close(): void {
     this.maps.close();
     this.#captures?.close();
+    this.defence?.close();
     this.program.close();
   }
 
   /** Whether all of it is there for the next process. */
   get isPinned(): boolean {
     const there = entries(setDirectory(this.#directory, this.number));
-    const own = this.#captures === undefined ? PINS : [...PINS, ...CAPTURE_PINS];
+    const own = [
+      ...PINS,
+      ...(this.#captures === undefined ? [] : CAPTURE_PINS),
+      ...(this.defence === undefined ? [] : [GUARD]),
+    ];
     return own.every((name) => there.includes(name));
   }
 
@@ -130,6 +146,7 @@ export class PinnedSet {
     mkdirSync(own, { mode: 0o700 });
     this.maps.pin(own);
     this.#captures?.pin(own);
+    this.defence?.pin(own);
     const about = writeAbout(this.about);
     try {
       about.descriptor.pin(join(own, 'about'));

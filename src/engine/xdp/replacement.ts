@@ -17,6 +17,7 @@ export function replacementReason(
   if (hashesOtherwise(set)) return `version ${flowHashVersion(set.about)} of the flow hash was in force`;
   if (former === undefined) return 'what was in force has another layout';
   if (!isThis(set.about)) return `version ${set.about.version} of the program was in force`;
+  if (set.defence === undefined) return 'what its defence counts in is no longer pinned';
   if (!fits(image, set.about.sizes)) return 'the image has outgrown the maps';
   return keepsNumbers(image, former) ? undefined : 'counters have other numbers';
 }

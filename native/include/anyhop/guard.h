@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Dual MIT/GPL
+ *
+ * The rules of defence, applied to a packet of a service: what defend.h lays down, in two steps around the choice of the owner.
+ *
+ *   anyhop_guard_lists    allow and block
+ *   anyhop_guard_source   rate of the source
+ *   anyhop_guard_syn      rate of the service; whether a cookie answers
+ *
+ * A rule in observe mode counts what it would have dropped, and the packet goes on to the next rule as if there were none. So observing
+ * one rule never weakens another. What a rule would have dropped it does not count as admitted, as in enforce mode: the counts are
+ * those that enforcing would have.
+ *
+ * The reference is src/forward/guard.ts.
+ */
+#ifndef ANYHOP_GUARD_H
+#define ANYHOP_GUARD_H
+
+#include "defend.h"
+#include "flow_hash.h"
+#include "lists.h"
+#include "packet.h"
+#include "xdp.h"
+
+/* What the rules count in, and the time. */
+struct anyhop_guarding {
+	struct anyhop_guard *state;
+	struct anyhop_guarded *own; /* of the first service, by this CPU */
+	__u64 state_last; /* where the last service's state begins behind `state`. 64 bits wide: see anyhop_view */
+	__u32 now;        /* in units */
+	__u32 tick;       /* of the budgets of answers, in ANYHOP_BUDGET_TICK_MS; not in BPF */
+};
+
+/* Whose packet it is, of which service. */
+struct anyhop_guest {
+	__u32 address[4]; /* its own source: raw words, one for IPv4 */
+	__u32 family;
+	__u32 counter; /* the service's */
+	__u32 is_syn;
+	__u32 now;
+};
+
+/* A function that BPF's verifier looks at once, and not for every path that leads to it: what it is given may be anything of these sizes. */
+#ifdef __bpf__
+#define ANYHOP_ONCE __attribute__((noinline))
+#else
+#define ANYHOP_ONCE static inline __attribute__((unused))
+#endif
+
+/* The rules of a service by its counter, or NULL. */
+anyhop_inline const struct anyhop_rules *anyhop_rules_of(const struct anyhop_view *view, __u32 counter)
+{
+	__u32 offset = anyhop_header(view)->rules_offset;
+	const struct anyhop_rules *rules;
+
+	if (anyhop_likely(offset == 0))
+		return 0;
+	rules = anyhop_at(view, offset + sizeof(struct anyhop_defence) + counter * sizeof(struct anyhop_rules));
+	return rules && rules->flags ? rules : 0;
+}
+
+/* A service's counts of this CPU, and the state that all share; NULL for a number that there is no room for. As in anyhop_at, what is
+ * compared is what is added. */
+anyhop_inline struct anyhop_guarded *anyhop_own_counts(const struct anyhop_guarding *g, __u32 counter)
+{
+	__u64 offset = (__u64)counter * sizeof(struct anyhop_service_state);
+
+	__asm__ volatile("" : "+r"(offset));
+	if (offset > g->state_last)
+		return 0;
+	__asm__ volatile("" : "+r"(offset));
+	return (void *)g->own + 2 * offset;
+}
+
+anyhop_inline struct anyhop_service_state *anyhop_state_of(const struct anyhop_guarding *g, __u32 counter)
+{
+	__u64 offset = (__u64)counter * sizeof(struct anyhop_service_state);
+
+	__asm__ volatile("" : "+r"(offset));
+	if (offset > g->state_last)
+		return 0;
+	__asm__ volatile("" : "+r"(offset));
+	return (void *)(g->state + 1) + offset;
+}
+
+/* Whether TCP's flags, its byte 13, are those of a packet that opens a connection: no ACK, RST or FIN. */
+anyhop_inline __u32 anyhop_is_syn(__u8 flags)
+{
+	return (flags & 0x17) == 0x02;
+}
+
+/* The source's prefix, and what else tells it from others in the sketch. */
+struct anyhop_source {
+	__u32 address[4];
+	__u32 who; /* see anyhop_candidate */
+	__u32 hash;
+};
+
+/* `prefix6` of IPv6 addresses, 32 to 128 bits; `prefix4` of IPv4 ones, 8 to 32. */
+anyhop_inline void anyhop_source_of(const struct anyhop_defence *defence, const struct anyhop_guest *guest, __u32 who, __u32 prefix4,
+				    __u32 prefix6, struct anyhop_source *source)
+{
+	source->who = who | guest->family;
+	if (guest->family == 4) {
+		__u32 words[2] = {guest->address[0] & __builtin_bswap32(~0u << ((32 - prefix4) & 31)), source->who};
+
+		source->address[0] = words[0];
+		source->address[1] = source->address[2] = source->address[3] = 0;
+		source->hash = anyhop_flow_hash(defence->key, words, 2);
+	} else {
+		__u32 words[5] = {guest->address[0], guest->address[1], guest->address[2], guest->address[3], source->who};
+
+		if (prefix6 < 64)
+			words[1] &= prefix6 <= 32 ? 0 : __builtin_bswap32(~0u << ((64 - prefix6) & 31)), words[2] = words[3] = 0;
+		else if (prefix6 < 96)
+			words[2] &= prefix6 == 64 ? 0 : __builtin_bswap32(~0u << ((96 - prefix6) & 31)), words[3] = 0;
+		else if (prefix6 < 128)
+			words[3] &= prefix6 == 96 ? 0 : __builtin_bswap32(~0u << ((128 - prefix6) & 31));
+		for (int i = 0; i < 4; i++)
+			source->address[i] = words[i];
+		source->hash = anyhop_flow_hash(defence->key, words, 5);
+	}
+}
+
+/* Takes note of a source that sends much: in its place among the candidates, unless one that sends more is there. */
+anyhop_inline void anyhop_note(struct anyhop_guard *state, const struct anyhop_source *source, __u32 window, __u32 packets,
+			       __u32 dropped)
+{
+	struct anyhop_candidate *candidate = &state->candidates[source->hash >> 11 & (ANYHOP_CANDIDATES - 1)];
+
+	if (candidate->who != source->who || candidate->address[0] != source->address[0] || candidate->address[1] != source->address[1] ||
+	    candidate->address[2] != source->address[2] || candidate->address[3] != source->address[3]) {
+		if (candidate->who && window - candidate->window < 2 && packets < candidate->packets)
+			return;
+		for (int i = 0; i < 4; i++)
+			candidate->address[i] = source->address[i];
+		candidate->who = source->who;
+		candidate->dropped = 0;
+	}
+	candidate->window = window;
+	candidate->packets = packets;
+	candidate->dropped += dropped;
+}
+
+anyhop_inline int anyhop_is_notable(__u32 packets)
+{
+	return packets >= ANYHOP_CANDIDATE_LEAST && (packets & (packets - 1)) == 0;
+}
+
+/* What is asked of a source: its prefix, its limits, and whether the packet is counted if it is within them. */
+struct anyhop_ask {
+	__u32 who; /* without the family */
+	__u8 prefix4;
+	__u8 prefix6;
+	__u8 counts;
+	__u8 is_sampled; /* if it is not within them, takes note of the source */
+	__u32 packets;
+	__u32 syns;
+};
+
+/* Whether a source may send one more. */
+static __attribute__((noinline, unused)) int anyhop_is_within(struct anyhop_guard *state, const struct anyhop_defence *defence,
+							       const struct anyhop_guest *guest, const struct anyhop_ask *ask)
+{
+	struct anyhop_pair packets, syns;
+	struct anyhop_moment moment;
+	struct anyhop_source source;
+	struct anyhop_cell *first, *second;
+	__u32 noted, dropped = 0;
+
+	if (!state || !defence || !guest || !ask)
+		return 1; /* for the verifier */
+	anyhop_source_of(defence, guest, ask->who, ask->prefix4, ask->prefix6, &source);
+	moment = anyhop_moment_at(guest->now, defence->reciprocal);
+	first = anyhop_sketch_first(&state->sketch, source.hash);
+	second = anyhop_sketch_second(&state->sketch, source.hash);
+	packets = anyhop_pair_of(first->packets, second->packets, &moment);
+	syns = packets;
+	if (guest->is_syn)
+		syns = anyhop_pair_of(first->syns, second->syns, &moment);
+	noted = packets.present;
+	if (anyhop_likely(packets.sliding < ask->packets && (!guest->is_syn || syns.sliding < ask->syns))) {
+		if (!ask->counts)
+			return 1;
+		anyhop_pair_raise(&packets, &first->packets, &second->packets);
+		if (guest->is_syn)
+			anyhop_pair_raise(&syns, &first->syns, &second->syns);
+		noted++;
+		if (anyhop_likely(!anyhop_is_notable(noted)))
+			return 1;
+	} else {
+		dropped = ANYHOP_CANDIDATE_SAMPLE;
+		if (!ask->is_sampled)
+			return 0;
+	}
+	anyhop_note(state, &source, moment.window, noted, dropped);
+	return !dropped;
+}
+
+/* Whether a packet is within the limits of its source, and of its network: it is counted then, and otherwise nowhere. */
+anyhop_inline int anyhop_source_admits(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+				       const struct anyhop_guest *guest, const struct anyhop_guarded *own)
+{
+	__u64 dropped = own->counts[ANYHOP_GUARDED_SOURCE_RATE] + own->counts[ANYHOP_GUARDED_WOULD_SOURCE_RATE];
+	__u32 has_network = rules->network_packets != ANYHOP_NO_LIMIT || rules->network_syns != ANYHOP_NO_LIMIT;
+	struct anyhop_ask ask = {
+		.who = rules->scope << 8,
+		.prefix4 = rules->prefix4,
+		.prefix6 = rules->prefix6,
+		.counts = !has_network,
+		.is_sampled = dropped % ANYHOP_CANDIDATE_SAMPLE == 0,
+		.packets = rules->source_packets,
+		.syns = rules->source_syns,
+	};
+
+	if (!anyhop_is_within(state, defence, guest, &ask))
+		return 0;
+	if (anyhop_likely(!has_network))
+		return 1;
+	ask.who |= ANYHOP_WHO_NETWORK;
+	ask.prefix4 = 24;
+	ask.prefix6 = 48;
+	ask.counts = 1;
+	ask.packets = rules->network_packets;
+	ask.syns = rules->network_syns;
+	if (!anyhop_is_within(state, defence, guest, &ask))
+		return 0;
+	ask.who = rules->scope << 8;
+	ask.prefix4 = rules->prefix4;
+	ask.prefix6 = rules->prefix6;
+	ask.packets = ask.syns = ANYHOP_NO_LIMIT;
+	return anyhop_is_within(state, defence, guest, &ask);
+}
+
+/* What the lists say of a source. There are none yet. */
+anyhop_inline enum anyhop_listed anyhop_listed(const struct anyhop_guest *guest)
+{
+	(void)guest;
+	return ANYHOP_LISTED_NONE;
+}
+
+/* The lists: a verdict that drops; 0 for a source that is spared the limits of sources, or -1 to go on. */
+anyhop_inline int anyhop_guard_lists(const struct anyhop_rules *rules, enum anyhop_listed listed, struct anyhop_guarded *own)
+{
+	if (anyhop_likely(listed == ANYHOP_LISTED_NONE))
+		return -1;
+	if (listed == ANYHOP_LISTED_ALLOW) {
+		own->counts[ANYHOP_GUARDED_ALLOWED]++;
+		return 0;
+	}
+	if (rules->flags & ANYHOP_RULES_LISTS_ENFORCE) {
+		own->counts[ANYHOP_GUARDED_BLOCKED]++;
+		return ANYHOP_V_DROP_BLOCKED;
+	}
+	own->counts[ANYHOP_GUARDED_WOULD_BLOCK]++;
+	return -1;
+}
+
+/* The rate of the source: a verdict that drops, or -1 to go on. */
+ANYHOP_ONCE int anyhop_guard_source(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+				    const struct anyhop_guest *guest, struct anyhop_guarded *own)
+{
+	if (!state || !defence || !rules || !guest || !own || anyhop_source_admits(state, defence, rules, guest, own))
+		return -1;
+	if (rules->flags & ANYHOP_RULES_SOURCE_ENFORCE) {
+		own->counts[ANYHOP_GUARDED_SOURCE_RATE]++;
+		return ANYHOP_V_DROP_SOURCE_RATE;
+	}
+	own->counts[ANYHOP_GUARDED_WOULD_SOURCE_RATE]++;
+	return -1;
+}
+
+/* Lists and the source's rate, of a guest whose `now` is not yet set: a verdict that drops, or -1 to go on. */
+anyhop_inline int anyhop_guard_packet(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_rules *rules,
+				      struct anyhop_guest *guest)
+{
+	const struct anyhop_defence *defence = anyhop_at(view, anyhop_header(view)->rules_offset);
+	struct anyhop_guarded *own = anyhop_own_counts(g, guest->counter);
+	int stopped;
+
+	if (!defence || !own)
+		return -1; /* a damaged image */
+	if (rules->flags & ANYHOP_RULES_LISTS) {
+		stopped = anyhop_guard_lists(rules, anyhop_listed(guest), own);
+		if (stopped >= 0)
+			return stopped ? stopped : -1;
+	}
+	if (!(rules->flags & ANYHOP_RULES_SOURCE))
+		return -1;
+	guest->now = g->now;
+	return anyhop_guard_source(g->state, defence, rules, guest, own);
+}
+
+/* Counts a SYN among the service's: how many came within a window's time. */
+anyhop_inline __u32 anyhop_arrived(__u32 now, const struct anyhop_moment *moment, struct anyhop_guarded *own,
+				   struct anyhop_service_state *state)
+{
+	if (own->syns_pending >= ANYHOP_SYN_BATCH || own->syn_unit != now) {
+		if (own->syns_pending)
+			state->arrived = anyhop_count_plus(state->arrived, moment->window, own->syns_pending);
+		own->syns_pending = 0;
+		own->syn_unit = now;
+	}
+	own->syns_pending++;
+	return anyhop_count_sliding(state->arrived, moment) + own->syns_pending;
+}
+
+/* Whether cookies are used for a service now, since more SYNs come than its threshold. */
+anyhop_inline int anyhop_is_flooded(__u32 now, const struct anyhop_rules *rules, struct anyhop_service_state *state,
+				    __u32 arrived)
+{
+	__u32 threshold = state->threshold ? state->threshold : rules->threshold, left = state->cookies_until - now;
+
+	if (arrived > threshold) {
+		if (left > ANYHOP_COOKIES_HOLD || left < ANYHOP_COOKIES_RENEW)
+			state->cookies_until = now + ANYHOP_COOKIES_HOLD;
+		return 1;
+	}
+	return left - 1 < ANYHOP_COOKIES_HOLD;
+}
+
+/* A SYN whose owner is known: a verdict that answers or drops, or FORWARDED.
+ *
+ * can_answer  whether a cookie can answer it: its owner takes cookies, its options allow it, and the budget of answers does */
+ANYHOP_ONCE int anyhop_guard_syn(struct anyhop_service_state *state, const struct anyhop_rules *rules, struct anyhop_guarded *own,
+				 __u32 now, __u32 can_answer)
+{
+	struct anyhop_moment moment;
+	__u32 flags, enforces, cap, passed, is_over, is_wanted;
+
+	if (!state || !rules || !own)
+		return ANYHOP_V_FORWARDED;
+	flags = rules->flags;
+	enforces = flags & ANYHOP_RULES_SERVICE_ENFORCE;
+	moment = anyhop_moment_at(now, rules->service_reciprocal);
+	own->counts[ANYHOP_GUARDED_SYNS]++;
+	is_wanted = anyhop_is_flooded(now, rules, state, anyhop_arrived(now, &moment, own, state)) ||
+		    flags & ANYHOP_RULES_COOKIES_ALWAYS;
+	passed = anyhop_count_sliding(state->passed, &moment);
+	is_over = flags & ANYHOP_RULES_SERVICE && passed >= rules->service_syns;
+	/* An observing limit does not make cookies be sent. */
+	is_wanted = flags & ANYHOP_RULES_COOKIES &&
+		    (is_wanted || (is_over && (enforces || !(flags & ANYHOP_RULES_COOKIES_ENFORCE))));
+	if (is_wanted) {
+		cap = state->threshold ? state->threshold : rules->threshold;
+		if (flags & ANYHOP_RULES_SERVICE && rules->service_syns < cap)
+			cap = rules->service_syns;
+		if (flags & ANYHOP_RULES_COOKIES_ENFORCE) {
+			if (can_answer) {
+				own->counts[ANYHOP_GUARDED_COOKIES]++;
+				return ANYHOP_V_SYN_COOKIE_ANSWERED;
+			}
+			if (passed >= cap) {
+				own->counts[ANYHOP_GUARDED_SYN_LIMITED]++;
+				return ANYHOP_V_DROP_SYN_LIMITED;
+			}
+		} else if (can_answer || passed >= cap) {
+			own->counts[can_answer ? ANYHOP_GUARDED_WOULD_COOKIE : ANYHOP_GUARDED_WOULD_SYN_LIMIT]++;
+			if (!enforces)
+				return ANYHOP_V_FORWARDED;
+		}
+	}
+	if (is_over && enforces) {
+		own->counts[ANYHOP_GUARDED_SERVICE_RATE]++;
+		return ANYHOP_V_DROP_SERVICE_RATE;
+	}
+	if (is_over) {
+		own->counts[ANYHOP_GUARDED_WOULD_SERVICE_RATE]++;
+		return ANYHOP_V_FORWARDED;
+	}
+	if (is_wanted || flags & ANYHOP_RULES_SERVICE)
+		state->passed = anyhop_count_plus(state->passed, moment.window, 1);
+	return ANYHOP_V_FORWARDED;
+}
+
+#define ANYHOP_GUARDS_SYNS (ANYHOP_RULES_SERVICE | ANYHOP_RULES_COOKIES)
+
+/* The rules of a packet of the lane (lane.h) that has an owner and fits: FORWARDED, a verdict that drops, or -1 for one that is to go the
+ * long way. It is not counted then. */
+anyhop_inline int anyhop_guard_lane(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_lane *lane,
+				    const __u8 *l3, const __u8 *end, __u32 family)
+{
+	__u32 counter = (lane->counter - (__u32)sizeof(struct anyhop_counters)) / (__u32)sizeof(struct anyhop_traffic);
+	const struct anyhop_rules *rules = anyhop_rules_of(view, counter);
+	const __u8 *source = l3 + (family == 4 ? 12 : 8), *tcp = l3 + (family == 4 ? 20 : 40);
+	struct anyhop_guest guest = {.family = family, .counter = counter};
+	int stopped;
+
+	if (!rules)
+		return ANYHOP_V_FORWARDED;
+	if (tcp + 14 <= end)
+		guest.is_syn = l3[family == 4 ? 9 : 6] == ANYHOP_IP_TCP && anyhop_is_syn(tcp[13]);
+	if (guest.is_syn && rules->flags & ANYHOP_GUARDS_SYNS)
+		return -1;
+	guest.address[0] = anyhop_get32(source);
+	if (family == 6)
+		for (int i = 1; i < 4; i++)
+			guest.address[i] = anyhop_get32(source + 4 * i);
+	stopped = anyhop_guard_packet(g, view, rules, &guest);
+	return stopped < 0 ? ANYHOP_V_FORWARDED : stopped;
+}
+
+#endif

@@ -1,0 +1,88 @@
+/** Rules of defence for random nodes, and what makes packets meet them: few sources, SYNs, a clock that moves and jumps. */
+import fc from 'fast-check';
+import type { DefendRules } from '#anyhop/config/defend/types.js';
+import { layer3, putIpv4Checksum } from './mutate.js';
+import type { Random } from './random.js';
+
+const mode = fc.constantFrom('observe' as const, 'enforce' as const, 'enforce' as const);
+const limit = fc.oneof(fc.constant(undefined), fc.integer({ min: 1, max: 40 }));
+const WINDOWS_MS = [3, 40, 250, 1000];
+
+/** For each service its rules, or none. @param services how many there are */
+export function rulesFor(services: number): fc.Arbitrary<(DefendRules | undefined)[]> {
+  return fc
+    .record({
+      perMs: fc.constantFrom(...WINDOWS_MS),
+      prefix4: fc.constantFrom(32, 32, 24, 20, 8),
+      prefix6: fc.constantFrom(64, 64, 48, 32, 33, 56, 96, 97, 127, 128),
+    })
+    .chain(({ perMs, prefix4, prefix6 }) => {
+      const sourceRate = fc.record({
+        mode,
+        packets: limit,
+        syn: limit,
+        network: fc.option(fc.record({ packets: limit, syn: limit }), { nil: undefined }),
+      });
+      const rules = fc.record({
+        lists: fc.constantFrom('off' as const, 'observe' as const, 'enforce' as const),
+        sourceRate: fc.option(
+          sourceRate.map((one) => ({ ...one, perMs, prefix4, prefix6 })),
+          { nil: undefined },
+        ),
+        serviceRate: fc.option(
+          fc.record({ mode, syn: fc.integer({ min: 1, max: 20 }), perMs: fc.constantFrom(...WINDOWS_MS) }),
+          { nil: undefined },
+        ),
+        synCookies: fc.option(
+          fc.record({ mode, when: fc.constantFrom('auto' as const, 'always' as const) }),
+          { nil: undefined },
+        ),
+        ownSources: fc.boolean(),
+      });
+      return fc.array(fc.option(rules, { nil: undefined, freq: 5 }), {
+        minLength: services,
+        maxLength: services,
+      });
+    });
+}
+
+const SOURCES = 12;
+const TCP = 6;
+
+/** The same frame from one of few sources, mostly, and often as a SYN. What is no packet stays as it is. */
+export function fromFew(original: Uint8Array, random: Random): Uint8Array {
+  const bytes = original.slice();
+  const l3 = layer3(bytes);
+  const family = l3 < 0 ? 0 : bytes[l3] >> 4;
+  if (random.below(8) === 0 || (family !== 4 && family !== 6)) return bytes;
+  const header = family === 4 ? (bytes[l3] & 15) * 4 : 40;
+  if (l3 + header + 14 > bytes.length || header < 20) return bytes;
+  const number = random.below(SOURCES);
+  if (family === 4) {
+    bytes.set([198, 51, number >> 2, 1 + (number & 3)], l3 + 12);
+  } else {
+    bytes.fill(0, l3 + 8, l3 + 24);
+    bytes.set([0x20, 1, 0xd, 0xb8, number >> 3, 0, number >> 2, number >> 1], l3 + 8);
+    bytes[l3 + 23] = 1 + number;
+  }
+  if (bytes[l3 + (family === 4 ? 9 : 6)] === TCP && random.below(2) === 0)
+    bytes[l3 + header + 13] = random.pick([0x02, 0x02, 0xc2, 0x0a, 0x12, 0x03, 0x06]);
+  if (family === 4) putIpv4Checksum(bytes, l3, header);
+  return bytes;
+}
+
+/** Times of packets: some in the same unit, sometimes a jump. */
+export function movingClock(count: number, random: Random): Uint32Array<ArrayBuffer> {
+  const nows = new Uint32Array(count);
+  let now = random.pick([0, 1, 0x7fff_fff0, 0xffff_ff80, random.below(2 ** 32)]);
+  for (let i = 0; i < count; i++) {
+    const dice = random.below(100);
+    if (dice < 12) now += random.below(5);
+    else if (dice === 12) now += random.below(400);
+    else if (dice === 13) now -= random.below(40);
+    else if (dice === 14 && random.below(20) === 0) now = random.below(2 ** 32);
+    nows[i] = now >>> 0;
+    now = nows[i];
+  }
+  return nows;
+}
