@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import type { z } from 'zod';
 import type { ControlActions } from '#anyhop/api/api.js';
-import { controlRoutes, type Route } from '#anyhop/api/routes.js';
+import type { Route } from '#anyhop/api/route.js';
+import { controlRoutes } from '#anyhop/api/routes.js';
 import { FOLLOW_LINE_MS, FOLLOW_SILENCE_MS, FOLLOWERS_MAX } from '#anyhop/core/limits.js';
 import { formatDuration } from '#anyhop/core/time.js';
 import { fieldsOf } from './config.js';
@@ -24,7 +25,7 @@ export function controlApiPage(): string {
       ['request', 'what it does', 'answers'],
       routes.map(({ method, path, does, answers }) => [code(`${method} ${path}`), cell(does), cell(answers)]),
     ),
-    'The types are in `src/api/api.ts`, `src/api/status.ts`, `src/api/follow.ts`, `src/api/capture.ts` and `src/api/trace.ts`. Names are stable; more may be added.',
+    'The types are in `src/api/api.ts`, `src/api/status.ts`, `src/api/follow.ts`, `src/api/capture.ts`, `src/api/defend.ts` and `src/api/trace.ts`. Names are stable; more may be added.',
     followSection(),
     '## Fields',
     'A GET takes them in its query, a POST in its JSON body.',

@@ -15,6 +15,7 @@ import type { OverridePatch } from '../pool/override.js';
 import type { PoolPlan } from '../pool/plan.js';
 import type { Health } from '../table/state.js';
 import type { CaptureFields, CaptureReport } from './capture.js';
+import type { DefendActions } from './defend.js';
 import type { Feed } from './followers.js';
 import type { InForceReport, Moment } from './in-force.js';
 import type { Recorded } from './recorders.js';
@@ -23,7 +24,7 @@ import type { TraceQuestion, TraceReport } from './trace.js';
 
 export type { EventsReport, NodeEvent } from '../events/event.js';
 
-export interface ControlActions {
+export interface ControlActions extends DefendActions {
   status(): Promise<NodeStatus>;
   /** Answers at any time, also while the node starts or stops. @throws ControlError 404 for a service that is not there */
   ready(service: string | undefined): Readiness;

@@ -3,6 +3,23 @@
  * `/defend/unblock`. Plain JSON. Rates are by the second; times are ISO 8601.
  */
 import type { DefendMode, SynCookies } from '../config/defend/types.js';
+import type { IpPrefix } from '../packet/address.js';
+
+export interface DefendActions {
+  defend(): Promise<DefendReport>;
+  defendTop(): Promise<DefendTopReport>;
+  /** @throws ControlError 409 when no service looks at lists, and for too many; 503 when it cannot be put in force */
+  block(listed: ListedPrefix): Promise<BlockReport>;
+  allow(listed: ListedPrefix): Promise<BlockReport>;
+  unblock(listed: Pick<ListedPrefix, 'prefix'>): Promise<BlockReport>;
+}
+
+export interface ListedPrefix {
+  readonly prefix: IpPrefix;
+  /** Undefined: until it is taken back. */
+  readonly forMs?: number | undefined;
+  readonly why?: string | undefined;
+}
 
 /** What a rule did, and in observe mode would have done, since the counters began; packets. */
 export interface DidWould {

@@ -16,7 +16,8 @@ import { ControlError } from './api.js';
 import type { Connections } from './connections.js';
 import { Followed, Followers } from './followers.js';
 import { Recorded, Recorders } from './recorders.js';
-import { checkRequest, type Route } from './routes.js';
+import type { Route } from './route.js';
+import { checkRequest } from './routes.js';
 
 /** From the first byte of a request to its last, and from the first of an answer to its last. */
 export const TRANSFER_TIMEOUT_MS = 5_000;

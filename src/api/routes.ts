@@ -2,7 +2,6 @@
  * The control API over HTTP: which method of which path is which action of the node (api.ts), and the one place where what
  * a client sent is checked. An action gets checked values alone.
  */
-import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { integer, text } from '../config/fields.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';
@@ -12,9 +11,11 @@ import { WEIGHT_MAX } from '../core/limits.js';
 import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
 import { type ControlActions, ControlError, type Flow } from './api.js';
 import { CAPTURE_FIELDS } from './capture.js';
+import { defendRoutes } from './defend-routes.js';
 import { Followed } from './followers.js';
 import { inForceParts } from './in-force.js';
 import { inParts } from './responder.js';
+import { get, post, type Route } from './route.js';
 import { tableParts } from './table-parts.js';
 
 const ENDPOINT_EXPECTED = 'ADDRESS:PORT, and [ADDRESS]:PORT for IPv6';
@@ -88,22 +89,6 @@ const QUERY = {
       .describe('The source port is the next one whose packet goes to this backend, if one of 4096 does.'),
   }),
 };
-
-/** One thing that can be asked or told; `docs/reference/control-api.md` is made of the list. */
-export interface Route {
-  readonly method: 'GET' | 'POST';
-  readonly path: string;
-  /** In a sentence. */
-  readonly does: string;
-  /** The type of what comes back, in api.ts, status.ts, capture.ts or follow.ts. */
-  readonly answers: string;
-  /** Of the query of a GET, of the body of a POST. */
-  readonly fields: z.ZodObject;
-  /** Of a POST that changes nothing. */
-  readonly onlyAsks?: true;
-  /** @param fields as they were checked */
-  answer(fields: never, response: ServerResponse): unknown;
-}
 
 export function controlRoutes(actions: ControlActions): Route[] {
   return [
@@ -230,6 +215,7 @@ export function controlRoutes(actions: ControlActions): Route[] {
     post('/force', 'ChangeReport', 'Puts one change that waits in force now.', BODY.id, ({ id }) =>
       actions.force(id),
     ),
+    ...defendRoutes(actions),
   ];
 }
 
@@ -238,18 +224,6 @@ function ofOneFamily<T extends Flow>(flow: T): T {
   if (flow.source.address.family === flow.destination.address.family) return flow;
   throw refusal('the query: source and destination are not of one family');
 }
-
-function route(method: Route['method']) {
-  return <T extends z.ZodObject>(
-    path: string,
-    answers: string,
-    does: string,
-    fields: T,
-    answer: (fields: z.output<T>, response: ServerResponse) => unknown,
-  ): Route => ({ method, path, answers, does, fields, answer });
-}
-const get = route('GET');
-const post = route('POST');
 
 /** What an action gets. @throws ControlError 400 */
 export function checkRequest({ method, fields }: Route, query: string, body: unknown): never {

@@ -6,6 +6,7 @@ import type { HashMode } from '../config/types.js';
 import type { EngineCounters } from '../engine/contract.js';
 import type { Health } from '../table/state.js';
 import type { PathReportCounts } from '../underlay/path-mtus.js';
+import type { DefendSummary } from './defend.js';
 
 /** Packets and IP bytes as received, since the counters began, and a second. */
 export interface Traffic {
@@ -252,6 +253,8 @@ export interface NodeStatus {
   };
   readonly services: readonly ServiceStatus[];
   readonly pools: readonly PoolStatus[];
+  /** Absent when no service has rules against floods. */
+  readonly defend?: DefendSummary;
   /** What routers said about packets that are too big, and taught nothing. */
   readonly pathReports: Readonly<PathReportCounts>;
   /** Those that happened, by name. */

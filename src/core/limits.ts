@@ -114,8 +114,8 @@ export const CAPTURE_UNREAD_BYTES_MAX = 1024 * 1024;
 export const CAPTURE_CHUNK_BYTES = 64 * 1024;
 
 /** Defence; src/config/defend/schema.ts says what these mean. */
-/** Of a limit: beyond what any node forwards in DEFEND_PER_MS_MAX. */
-export const DEFEND_RATE_MAX = 1_000_000_000;
+/** Of a limit: what a count holds in a window (native/include/anyhop/sketch.h), with room for what is added at once. */
+export const DEFEND_RATE_MAX = 16_000_000;
 export const DEFEND_PER_MS_DEFAULT = 1000;
 export const DEFEND_PER_MS_MIN = 100;
 export const DEFEND_PER_MS_MAX = 60_000;
@@ -145,6 +145,10 @@ export const COOKIE_KEY_HEX_DIGITS = 32;
 /** Cookies are used above so many times the norm of a service's SYNs, and at least so many a second. */
 export const COOKIE_NORM_FACTOR = 4;
 export const COOKIE_SYNS_PER_SECOND_MIN = 1000;
+/** Of two hosts whose SYN cookies fit: a cookie is good for a time of 16 s before and after its own. */
+export const COOKIE_CLOCKS_APART_MS_MAX = 12_000;
+/** Attacks that have ended and are still told of. */
+export const ATTACKS_KEPT_MAX = 200;
 /** A browser opens so many connections to a host at once. */
 export const BROWSER_CONNECTIONS = 6;
 /** What a client sends in a second while it loads one large page. */

@@ -9,6 +9,10 @@ export const LOG_EVENTS = {
     "The engine's program is on the interface; `mode` says whether it runs in the driver or before the stack.",
   attached_again:
     "Another program had removed the engine's program, or the agent's at tc ingress, from the interface; it was attached again.",
+  attack_begins:
+    'More of something than usual comes to a service: `kind` says of what, `peak` how many a second. Told once.',
+  attack_ends:
+    'An attack is over for half a minute; the text says how long it took, its busiest second, and what was dropped or answered.',
   bad_checksums:
     'The host drops packets with wrong checksums as fast as the agent delivers; `hint` says what to do.',
   bpffs_private: 'The BPF file system ends with this process, and forwarding ends with it.',
@@ -19,6 +23,8 @@ export const LOG_EVENTS = {
   change_taken_back:
     'A change could not be put in force and was withdrawn; the previous state stays in force.',
   check_failed: 'A health check of a backend that is up failed; `fall` of them in a row take it down.',
+  clock_stepped:
+    'The clock of this host was set: backends refuse SYN cookies of a host whose time is another than theirs.',
   config_refused: 'The config file is wrong; the node starts with the last good one.',
   config_warning: 'The config file has a likely mistake; the text names line and field.',
   control_fault: 'The node failed while it answered a request on the control socket.',

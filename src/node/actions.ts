@@ -20,6 +20,7 @@ import {
   type WhichReport,
 } from '../api/api.js';
 import type { CaptureFields, CaptureReport } from '../api/capture.js';
+import type { BlockReport, DefendReport, DefendTopReport, ListedPrefix } from '../api/defend.js';
 import type { Feed } from '../api/followers.js';
 import type { InForceReport, Moment } from '../api/in-force.js';
 import type { Recorded } from '../api/recorders.js';
@@ -39,6 +40,7 @@ import type { Assembly } from './assemble.js';
 import { captureReport, recorded } from './captures.js';
 import { queuedReport, reportOf, settingsChanges } from './change-reports.js';
 import { ConfigFile, type ReadConfig } from './config-file.js';
+import type { NodeDefence } from './defence.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { inForceReport } from './in-force.js';
@@ -58,10 +60,11 @@ export interface Forwarded {
 
 export interface NodeActionsOptions {
   readonly pools: NodePools;
+  readonly defence: NodeDefence;
   /** Reads the config file again. @throws ConfigError */
   readonly load: () => ReadConfig;
   /** A config is in force. */
-  readonly accepted: (read: ReadConfig) => Promise<void>;
+  readonly accepted: (read: ReadConfig, force: boolean) => Promise<void>;
   readonly readiness: () => Readiness;
   readonly following: Feed;
   readonly events: (query: EventsQuery) => EventsReport;
@@ -185,7 +188,7 @@ export class NodeActions implements ControlActions {
     }
     const changes = settingsChanges(was, read.config);
     this.#file.accepted(read);
-    await this.#options.accepted(read);
+    await this.#options.accepted(read, force);
     const { generation } = report;
     log.info({ event: 'reloaded', generation, changes }, `reloaded; generation ${generation} is in force`);
     logWarnings(read.config.warnings, log);
@@ -203,6 +206,31 @@ export class NodeActions implements ControlActions {
 
   weight(target: BackendTarget, weight: number, options: ChangeOptions): Promise<ChangeReport> {
     return this.#say(target, { weight }, options);
+  }
+
+  async defend(): Promise<DefendReport> {
+    this.#started();
+    return this.#options.defence.report();
+  }
+
+  async defendTop(): Promise<DefendTopReport> {
+    this.#started();
+    return this.#options.defence.top();
+  }
+
+  async block({ prefix, ...said }: ListedPrefix): Promise<BlockReport> {
+    this.#started();
+    return this.#options.defence.list(prefix, 'block', said);
+  }
+
+  async allow({ prefix, ...said }: ListedPrefix): Promise<BlockReport> {
+    this.#started();
+    return this.#options.defence.list(prefix, 'allow', said);
+  }
+
+  async unblock({ prefix }: Pick<ListedPrefix, 'prefix'>): Promise<BlockReport> {
+    this.#started();
+    return this.#options.defence.unlist(prefix);
   }
 
   async changes(): Promise<QueuedReport> {

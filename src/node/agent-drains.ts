@@ -154,7 +154,7 @@ export function followAgents({
     change: () => forwarding() && ((words) => pools.change(() => hearing(pools.file, words))),
     ask: (address) => void agents.ask(address).catch(() => undefined), // its status says why
   });
-  agents.onReport((address, { draining }) => drains.heard(address, draining));
+  agents.onReport((address, { report: { draining } }) => drains.heard(address, draining));
   agents.tell((address) => {
     const assembly = forwarding()?.assembly;
     return (

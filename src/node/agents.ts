@@ -4,7 +4,7 @@
  * every 5 s, 4,000 backends every 80 s. With each question the node says whether it drains the backend.
  */
 import type { Question } from '../agent/question.js';
-import { type AgentReport, fetchAgentReport } from '../agent/report.js';
+import { type AgentAnswer, type AgentReport, askAgent } from '../agent/report.js';
 import type { AgentStatus } from '../api/status.js';
 import { AGENT_REPORT_PORT_DEFAULT } from '../core/limits.js';
 import { parseAddress } from '../packet/address.js';
@@ -21,7 +21,7 @@ const UNPRINTABLE = /\p{C}/gu;
 const TIMEOUT_MS = 1_500;
 
 export interface AgentsOptions {
-  readonly fetch?: typeof fetchAgentReport;
+  readonly fetch?: typeof askAgent;
 }
 
 export class Agents {
@@ -33,16 +33,16 @@ export class Agents {
   #addresses: readonly string[] = [];
   #next = 0;
   #timer: NodeJS.Timeout | undefined;
-  #answered = (_address: string, _report: AgentReport): void => {};
+  readonly #listeners: ((address: string, answer: AgentAnswer) => void)[] = [];
   #isDrained = (_address: string): boolean => false;
 
-  constructor({ fetch = fetchAgentReport }: AgentsOptions = {}) {
+  constructor({ fetch = askAgent }: AgentsOptions = {}) {
     this.#fetch = fetch;
   }
 
   /** Calls `listener` with every report. */
-  onReport(listener: (address: string, report: AgentReport) => void): void {
-    this.#answered = listener;
+  onReport(listener: (address: string, answer: AgentAnswer) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** @param isDrained whether this node drains the backend at an address: what agents are told */
@@ -84,10 +84,11 @@ export class Agents {
   async ask(address: string): Promise<AgentReport> {
     this.#asked.add(address);
     const at = new Date().toISOString();
-    let report: AgentReport;
+    let answer: AgentAnswer;
     try {
-      report = await this.#fetch(address, this.#port, TIMEOUT_MS, this.#question(address));
-      this.#known.set(address, answered(report, at));
+      const question = this.#question(address);
+      answer = await this.#fetch(address, this.#port, TIMEOUT_MS, { question });
+      this.#known.set(address, answered(answer.report, at));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#known.set(address, { reachable: false, at, why: why.replaceAll(UNPRINTABLE, '?') });
@@ -95,8 +96,8 @@ export class Agents {
     } finally {
       this.#asked.delete(address);
     }
-    this.#answered(address, report);
-    return report;
+    for (const listener of this.#listeners) listener(address, answer);
+    return answer.report;
   }
 
   /** Undefined before the first answer, or the first failure. */

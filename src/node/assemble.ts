@@ -2,6 +2,7 @@
  * From pool states to an image: tables, the paths to the backends, all put together. The one place where the control side's stages
  * meet.
  */
+import type { DefendConfig } from '../config/defend/types.js';
 import type { Secret } from '../config/secret.js';
 import type {
   BackendConfig,
@@ -22,16 +23,18 @@ import type { Path } from '../packet/path.js';
 import { slotKeys } from '../packet/second-chance-key.js';
 import { type NamedStates, type StateMember, statesOfConfig } from '../pool/states.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
+import { imageDefence } from './image-defence.js';
 
 /** What packets are forwarded by. */
 export interface Served {
   readonly services: readonly ServiceConfig[];
   readonly pools: readonly NamedStates[];
+  readonly defend?: DefendConfig | undefined;
 }
 
 /** As a file has it: every backend is up and can be reached. */
-export function servedOf({ services, pools }: Pick<Config, 'services' | 'pools'>): Served {
-  return { services, pools: pools.map((pool) => statesOfConfig(pool)) };
+export function servedOf({ services, pools, defend }: Pick<Config, 'services' | 'pools' | 'defend'>): Served {
+  return { services, defend, pools: pools.map((pool) => statesOfConfig(pool)) };
 }
 
 export interface AssembleOptions {
@@ -39,6 +42,8 @@ export interface AssembleOptions {
   readonly generation: number;
   /** The path to each member, remembered ones included; one without a path gets no packet, even where the tables name it. */
   readonly path: (backend: StateMember) => Path | undefined;
+  /** Whether the agent of a member takes SYN cookies of this node; none when left out. */
+  readonly takesCookies?: (backend: StateMember) => boolean;
   /** The interface's address; frames for another pass untouched. Undefined accepts all. */
   readonly mac?: Uint8Array | undefined;
   /** The host's other addresses on the interface, at most OTHER_MACS_MAX. */
@@ -68,6 +73,8 @@ export interface Assembly {
   readonly pools: readonly AssembledPool[];
   /** In the order of the config. */
   readonly services: readonly ServiceConfig[];
+  /** Rules of defence, and what they need; undefined without any. */
+  readonly defend: DefendConfig | undefined;
   /** To the members of the tables, as they were then. */
   readonly paths: ReadonlyMap<StateMember, Path | undefined>;
   /** Services by name, backends as `pool/backend`. */
@@ -99,6 +106,7 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
   );
   const { flowKeys: known } = options.previous ?? {};
   const flowKeys = known?.secret === node.key ? known : new FlowKeys(node.key);
+  const defence = imageDefence(served.defend, node);
   const serviceCounters = served.services.map(({ name }) => numbers.services.of(name));
   const image = new Image(
     buildImage({
@@ -120,6 +128,7 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
             id: backend.id,
             ...(path ?? NO_PATH),
             isReachable: path !== undefined,
+            cookies: options.takesCookies?.(backend) ?? false,
             counter: backendNumbers[index][member],
           };
         }),
@@ -128,9 +137,10 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
       serviceCounters,
       counterNames: { services: numbers.services.names(), backends: numbers.backends.names() },
       flowKey: (mode, protocol, vip) => flowKeys.of(mode, protocol, vip),
+      ...defence,
     }),
   );
-  return { image, pools, services: served.services, paths, numbers, flowKeys };
+  return { image, pools, services: served.services, defend: served.defend, paths, numbers, flowKeys };
 }
 
 /** In the place of a path that is not known; never sent by. */

@@ -8,6 +8,7 @@ import type { Engine } from '../engine/contract.js';
 import type { Image } from '../image/read.js';
 import { reachedBackends } from '../pool/membership.js';
 import type { Backends } from './backends.js';
+import type { NodeDefence } from './defence.js';
 import type { Following } from './following.js';
 import { Forwarding } from './forwarding.js';
 import { warnAboutNarrowPaths } from './node-log.js';
@@ -22,6 +23,7 @@ export interface ImageParts {
   readonly host: Host;
   readonly backends: Backends;
   readonly pools: NodePools;
+  readonly defence: NodeDefence;
   readonly readiness: NodeReadiness;
   readonly following: Following;
   readonly log: Logger;
@@ -34,7 +36,7 @@ export interface ImageParts {
  * @throws StoppedWhileStarting at a signal
  */
 export async function firstImage(
-  { isAuto, host, backends, pools, readiness, following, log }: ImageParts,
+  { isAuto, host, backends, pools, defence, readiness, following, log }: ImageParts,
   checked: Promise<void>,
   engine: Engine,
   predecessor: Image | undefined,
@@ -57,6 +59,7 @@ export async function firstImage(
     served: () => pools.served(),
     macs: () => macs.current(),
     path: backends.path.bind(backends),
+    takesCookies: defence.takesCookies,
     changed: () => following.changed(),
   };
   return new Forwarding(options, predecessor, log);

@@ -25,7 +25,7 @@ const MODES: Record<EligibilityMode, string> = {
   none: 'no backend can serve: its packets are dropped',
 };
 
-export type ForwardingOptions = Pick<AssembleOptions, 'path'> & {
+export type ForwardingOptions = Pick<AssembleOptions, 'path' | 'takesCookies'> & {
   /** Services and pool states as they are now. */
   readonly served: () => Served & { readonly node: NodeConfig };
   /** The host's addresses on the interface now, its own first. With none, frames for every address are taken. */

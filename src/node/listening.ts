@@ -8,6 +8,7 @@ import { Listener } from '../web/listener.js';
 import type { PagesSetup } from '../web/mail.js';
 import type { Backends } from './backends.js';
 import { CheckTimes } from './check-times.js';
+import type { NodeDefence } from './defence.js';
 import { type Measured, NodeMetrics } from './metrics.js';
 import type { NodePools } from './node-pools.js';
 import type { NodeReadiness } from './readiness.js';
@@ -17,6 +18,7 @@ export interface ListeningNode {
   readonly pools: NodePools;
   readonly backends: Backends;
   readonly readiness: NodeReadiness;
+  readonly defence: NodeDefence;
   readonly configFile: () => ConfigFileStatus;
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
@@ -27,7 +29,7 @@ export interface ListeningNode {
 
 /** It listens at once, also while the node starts. */
 export function listenFor(node: ListeningNode): Listener {
-  const { config, pools, backends, readiness, configFile, unkept, forwarded, log } = node;
+  const { config, pools, backends, readiness, defence, configFile, unkept, forwarded, log } = node;
   const checks = new CheckTimes();
   backends.health.onCheck(checks.count);
   const metrics = new NodeMetrics({
@@ -41,6 +43,7 @@ export function listenFor(node: ListeningNode): Listener {
     pathReports: () => backends.paths.counts,
     agent: (address) => backends.agents.status(address),
     drain: (pool, backend) => backends.drains.status(pool, backend),
+    defence: () => defence.measures(),
     forwarded,
   });
   return new Listener(config.node.metrics, {

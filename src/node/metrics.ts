@@ -16,6 +16,8 @@ import type { PathReportCounts } from '../underlay/path-mtus.js';
 import type { AssembledPool, Assembly } from './assemble.js';
 import { BackendColumns } from './backend-columns.js';
 import type { CheckTimes } from './check-times.js';
+import { defenceTables } from './defence-metrics.js';
+import type { DefenceSources } from './defend-report.js';
 
 export interface NodeMeasures {
   readonly node: NodeConfig & { readonly interface: string };
@@ -31,6 +33,8 @@ export interface NodeMeasures {
   readonly agent: (address: string) => BackendStatus['agent'];
   /** Undefined for a member that does not drain. */
   readonly drain: (pool: string, backend: string) => Pick<DrainStatus, 'done'> | undefined;
+  /** Undefined until the node forwards. */
+  readonly defence: () => DefenceSources | undefined;
   /** Undefined until the node forwards. */
   readonly forwarded: () => Measured | undefined;
 }
@@ -81,6 +85,7 @@ export class NodeMetrics {
     const counters = engine.counters();
     const { assembly, failure, publishTimes } = forwarding; // after the wait: one that goes with the counters
     const { raised, withoutSize, unrelated, lost } = this.#measures.pathReports();
+    const defence = this.#measures.defence();
     return [
       info('anyhop_engine_info', [[engine.name, engine.mode]]),
       single({
@@ -105,6 +110,7 @@ export class NodeMetrics {
       },
       ...this.#ofServices(assembly, counters.services),
       ...this.#ofPools(assembly.pools),
+      ...(defence === undefined ? [] : defenceTables(defence)),
       ...this.#backends.tables(assembly, counters.backends, this.#measures.agent),
     ];
   }

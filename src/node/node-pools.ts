@@ -131,11 +131,11 @@ export class NodePools {
 
   /** What packets are to be forwarded by, as it is now. */
   served(): Served & Pick<LoadedConfig<'run'>, 'node'> {
-    const { services, node } = this.#file;
+    const { services, node, defend } = this.#file;
     const pools = [...this.#pools].map(([name, { file, changes }]) =>
       statesOf(file, changes, this.#around.facts(name)),
     );
-    return { services, node, pools };
+    return { services, node, pools, defend };
   }
 
   /** The config as it was read. */

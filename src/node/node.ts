@@ -5,6 +5,7 @@
  *   health checks, next hops ------> NodePools --what is in force--> Forwarding --image--> engine
  *   memory of the process before -/       \------------------------------\--> control socket, those who follow
  */
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { ControlServer } from '../api/server.js';
 import type { NodeStatus } from '../api/status.js';
@@ -20,6 +21,8 @@ import type { Listener } from '../web/listener.js';
 import { type Forwarded, NodeActions } from './actions.js';
 import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
+import { NodeDefence } from './defence.js';
+import { DefenceStore } from './defence-store.js';
 import { firstImage, followChanges } from './first-image.js';
 import { Following } from './following.js';
 import type { Forwarding } from './forwarding.js';
@@ -56,6 +59,7 @@ export class Node {
   readonly #readiness: NodeReadiness;
   readonly #following: Following;
   readonly #pools: NodePools;
+  readonly #defence: NodeDefence;
   readonly #agentDrains: AgentDrains;
   readonly #listener: Listener;
   #running: Running | undefined;
@@ -106,13 +110,24 @@ export class Node {
       now,
       log,
     });
+    const { stateDirectory, name } = first.config.node;
+    this.#defence = new NodeDefence({
+      file: () => this.#pools.file,
+      store: new DefenceStore(stateDirectory, name, log),
+      listsFile: join(stateDirectory, `${name}-lists.json`),
+      changed: () => void this.#running?.forwarding.refresh(),
+      log,
+    });
+    this.#backends.agents.onReport((address, answer) => this.#defence.heard(address, answer));
     this.actions = new NodeActions({
       pools: this.#pools,
+      defence: this.#defence,
       load,
-      accepted: async (read) => {
+      accepted: async (read, force) => {
         warnAboutNarrowPaths(this.#pools.recipients, (address) => this.#backends.hops.of(address), log);
         this.#listener.use(read.config.node.metrics, pagesOf(read.config.node));
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
+        await this.#defence.use(force);
       },
       readiness: () => this.#readiness.current(),
       following: this.#following,
@@ -129,6 +144,7 @@ export class Node {
       pools: this.#pools,
       backends: this.#backends,
       readiness: this.#readiness,
+      defence: this.#defence,
       configFile: () => this.actions.configFile,
       unkept: () => host.store.problem,
       forwarded: () => this.#running,
@@ -152,6 +168,7 @@ export class Node {
       host: this.#host,
       backends: this.#backends,
       pools: this.#pools,
+      defence: this.#defence,
       readiness: this.#readiness,
       following: this.#following,
       log: this.#log,
@@ -168,6 +185,7 @@ export class Node {
     );
     this.#readiness.passed('engine');
     warnAboutVeth(link, engine.sends === 'xdp', this.#log);
+    await this.#defence.start(engine, () => forwarding.assembly);
     try {
       await selfTest(engine, forwarding.image, this.#pools.file);
     } catch (error) {
@@ -230,6 +248,7 @@ export class Node {
     } finally {
       this.#readiness.close();
       this.#running?.rates.close();
+      await this.#defence.close();
       await this.#backends.close();
       if (this.#running !== undefined) await this.#host.store.write(this.#pools.pools);
       await Promise.all([control.close(), this.#listener.close()]);
@@ -309,6 +328,7 @@ export class Node {
       change: (pool) => changeStatus(pools.get(pool)),
       drain: (pool, backend) => drainStatus(pools.get(pool), backend, drains.status(pool, backend)),
       agent: (address) => agents.status(address),
+      defend: () => this.#defence.summary(),
     });
   }
 }

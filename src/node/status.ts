@@ -1,4 +1,5 @@
 /** What a node says of itself when it is asked for its status: read from what is in force and from what is followed anyway. */
+import type { DefendSummary } from '../api/defend.js';
 import type {
   AgentStatus,
   BackendStatus,
@@ -59,6 +60,8 @@ export interface StatusInput {
   readonly agent: (address: string) => AgentStatus | undefined;
   /** Undefined for a member that does not drain. */
   readonly drain: (pool: string, backend: string) => DrainStatus | undefined;
+  /** Undefined when no service has rules. */
+  readonly defend: () => DefendSummary | undefined;
 }
 
 export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
@@ -77,6 +80,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
   };
   const checks = new Map(config.pools.map(({ name, health }) => [name, namesOf(health)]));
   const losses = logLosses();
+  const defend = input.defend();
   return {
     node: node.name,
     version: VERSION,
@@ -168,6 +172,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
         };
       },
     ),
+    ...(defend && { defend }),
     pathReports: { ...input.pathReports() },
     verdicts: Object.fromEntries(
       VERDICTS.flatMap(({ name }, number): [string, VerdictStatus][] => {

@@ -134,7 +134,7 @@ const REFUSED: readonly (readonly [title: string, text: string, message: RegExp]
   [
     'a number that is none',
     config('defend: {source_rate: {syn: ^5kk}}\n'),
-    /^found "5kk"; expected a number of packets, 1 to 1000000000, also with k \(1000\) or M$/,
+    /^found "5kk"; expected a number of packets, 1 to 16000000, also with k \(1000\) or M$/,
   ],
   [
     'a prefix with bits behind its length',

@@ -1,7 +1,7 @@
 /** What a node knows of its backends' agents: all are asked, some at a time, and what they say is not trusted. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { AgentReport, fetchAgentReport } from '#anyhop/agent/report.js';
+import type { AgentAnswer, AgentReport, askAgent } from '#anyhop/agent/report.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { Agents } from '#anyhop/node/agents.js';
 import type { NamedBackend } from '#anyhop/pool/membership.js';
@@ -32,10 +32,12 @@ function backends(count: number, agent = true): NamedBackend[] {
   return pools.flatMap((pool) => pool.backends.map((backend) => ({ pool, backend })));
 }
 
+const said = (report: AgentReport): AgentAnswer => ({ report, clockMs: undefined });
+
 describe("the backends' agents", () => {
   it('are reachable with version, VIPs and connections, or not, with the reason', async () => {
     let answer = async (): Promise<AgentReport> => REPORT;
-    const agents = new Agents({ fetch: () => answer() });
+    const agents = new Agents({ fetch: async () => said(await answer()) });
     assert.equal(agents.status('10.1.0.0'), undefined);
     await agents.ask('10.1.0.0');
     const { at, ...known } = agents.status('10.1.0.0')!;
@@ -57,11 +59,12 @@ describe("the backends' agents", () => {
   });
 
   it('are not believed where they tell what no agent would', async () => {
-    const fetch = async (): Promise<AgentReport> => ({
-      ...REPORT,
-      version: '\x1b]0;x\x07',
-      vips: [{ vip: '\x1b[31m', protocol: 'tcp', established: 1, services: {} }],
-    });
+    const fetch = async (): Promise<AgentAnswer> =>
+      said({
+        ...REPORT,
+        version: '\x1b]0;x\x07',
+        vips: [{ vip: '\x1b[31m', protocol: 'tcp', established: 1, services: {} }],
+      });
     const agents = new Agents({ fetch });
     await agents.ask('10.1.0.0');
     const { version, vips } = agents.status('10.1.0.0')!;
@@ -75,9 +78,9 @@ describe("the backends' agents", () => {
       [1_000, 50],
     ] as const) {
       const asked: string[] = [];
-      const fetch = async (address: string): Promise<AgentReport> => {
+      const fetch = async (address: string): Promise<AgentAnswer> => {
         asked.push(address);
-        return REPORT;
+        return said(REPORT);
       };
       const agents = new Agents({ fetch });
       agents.follow(backends(count), 1234);
@@ -97,14 +100,14 @@ describe("the backends' agents", () => {
     ] as const) {
       const told: unknown[] = [];
       const heard: string[] = [];
-      const fetch = async (...[address, , , question]: Parameters<typeof fetchAgentReport>) => {
+      const fetch = async (...[address, , , { question }]: Parameters<typeof askAgent>) => {
         told.push([address, question]);
-        return { ...REPORT, draining: true };
+        return said({ ...REPORT, draining: true });
       };
       const agents = new Agents({ fetch });
       agents.follow(backends(count), 1234);
       agents.tell((address) => address === '10.1.0.0');
-      agents.onReport((address, { draining }) => heard.push(`${address} ${draining}`));
+      agents.onReport((address, { report: { draining } }) => heard.push(`${address} ${draining}`));
       await agents.ask('10.1.0.0');
       await agents.ask('10.1.0.1');
       assert.deepEqual(told, [
@@ -122,7 +125,7 @@ describe("the backends' agents", () => {
 
   it('are asked no more when a backend is gone or runs none, and no second time while one answer is waited for', () => {
     const asked: string[] = [];
-    const fetch = (address: string): Promise<AgentReport> => {
+    const fetch = (address: string): Promise<AgentAnswer> => {
       asked.push(address);
       return new Promise(() => {});
     };

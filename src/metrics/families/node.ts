@@ -1,5 +1,6 @@
 /** Metrics of a node: its engine, what is in force, services, pools and backends. */
 import { counter, gauge, histogram } from '../family.js';
+import { DEFEND_FAMILIES } from './defend.js';
 
 const BACKEND = ['pool', 'backend'];
 
@@ -99,5 +100,6 @@ export const NODE_FAMILIES = {
     'Reports of routers on path MTUs that taught nothing, by the reason',
     'reason',
   ),
+  ...DEFEND_FAMILIES,
   anyhop_state_not_kept: gauge('Whether what must survive a restart could not be written'),
 };

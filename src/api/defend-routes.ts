@@ -1,0 +1,56 @@
+/** The routes of defence: what it does, whom it sees, and prefixes that are blocked or allowed at runtime. */
+import { z } from 'zod';
+import { integer, text } from '../config/fields.js';
+import { prefix } from '../config/name-fields.js';
+import { LISTED_FOR_MS_MAX, LISTED_FOR_MS_MIN, LISTED_WHY_CHARS_MAX } from '../core/limits.js';
+import type { DefendActions } from './defend.js';
+import { get, post, type Route } from './route.js';
+
+const NONE = z.strictObject({});
+const which = prefix.describe('An address or a prefix.');
+const LISTED = z.strictObject({
+  prefix: which,
+  forMs: integer(
+    `a whole number of milliseconds, ${LISTED_FOR_MS_MIN} to ${LISTED_FOR_MS_MAX}`,
+    LISTED_FOR_MS_MIN,
+    LISTED_FOR_MS_MAX,
+  )
+    .optional()
+    .describe('For how long. Until it is taken back when left out.'),
+  why: text(
+    `printable text, 1 to ${LISTED_WHY_CHARS_MAX} characters`,
+    new RegExp(`^[^\\p{C}]{1,${LISTED_WHY_CHARS_MAX}}$`, 'u'),
+  )
+    .optional()
+    .describe('For those who ask later.'),
+});
+
+export function defendRoutes(actions: DefendActions): Route[] {
+  return [
+    get(
+      '/defend',
+      'DefendReport',
+      'Rules against floods, what they did or would have done, lists, attacks.',
+      NONE,
+      () => actions.defend(),
+    ),
+    get('/defend/top', 'DefendTopReport', 'The sources that send most.', NONE, () => actions.defendTop()),
+    post('/defend/block', 'BlockReport', 'Drops packets of a source, kept over restarts.', LISTED, (fields) =>
+      actions.block(fields),
+    ),
+    post(
+      '/defend/allow',
+      'BlockReport',
+      'Lets packets of a source pass lists and source_rate, kept over restarts.',
+      LISTED,
+      (fields) => actions.allow(fields),
+    ),
+    post(
+      '/defend/unblock',
+      'BlockReport',
+      'Takes back what was blocked or allowed at runtime.',
+      z.strictObject({ prefix: which }),
+      (fields) => actions.unblock(fields),
+    ),
+  ];
+}
