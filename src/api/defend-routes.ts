@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { integer, text } from '../config/fields.js';
 import { prefix } from '../config/name-fields.js';
-import { LISTED_FOR_MS_MAX, LISTED_FOR_MS_MIN, LISTED_WHY_CHARS_MAX } from '../core/limits.js';
+import { LISTED_FOR_MS_MAX, LISTED_WHY_CHARS_MAX } from '../core/limits.js';
 import type { DefendActions } from './defend.js';
 import { get, post, type Route } from './route.js';
 
@@ -10,11 +10,7 @@ const NONE = z.strictObject({});
 const which = prefix.describe('An address or a prefix.');
 const LISTED = z.strictObject({
   prefix: which,
-  forMs: integer(
-    `a whole number of milliseconds, ${LISTED_FOR_MS_MIN} to ${LISTED_FOR_MS_MAX}`,
-    LISTED_FOR_MS_MIN,
-    LISTED_FOR_MS_MAX,
-  )
+  forMs: integer(`a whole number of milliseconds, 1000 to ${LISTED_FOR_MS_MAX}`, 1000, LISTED_FOR_MS_MAX)
     .optional()
     .describe('For how long. Until it is taken back when left out.'),
   why: text(
@@ -24,6 +20,9 @@ const LISTED = z.strictObject({
     .optional()
     .describe('For those who ask later.'),
 });
+
+/** A list of a million prefixes takes a second or two to compile. */
+const listing: typeof post = (...route) => ({ ...post(...route), besideOthers: true });
 
 export function defendRoutes(actions: DefendActions): Route[] {
   return [
@@ -35,17 +34,21 @@ export function defendRoutes(actions: DefendActions): Route[] {
       () => actions.defend(),
     ),
     get('/defend/top', 'DefendTopReport', 'The sources that send most.', NONE, () => actions.defendTop()),
-    post('/defend/block', 'BlockReport', 'Drops packets of a source, kept over restarts.', LISTED, (fields) =>
-      actions.block(fields),
+    listing(
+      '/defend/block',
+      'BlockReport',
+      'Drops packets of a source, kept over restarts.',
+      LISTED,
+      (fields) => actions.block(fields),
     ),
-    post(
+    listing(
       '/defend/allow',
       'BlockReport',
       'Lets packets of a source pass lists and source_rate, kept over restarts.',
       LISTED,
       (fields) => actions.allow(fields),
     ),
-    post(
+    listing(
       '/defend/unblock',
       'BlockReport',
       'Takes back what was blocked or allowed at runtime.',

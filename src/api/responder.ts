@@ -115,6 +115,7 @@ export class Responder {
     if (!isChange) return handle();
     this.#changes++;
     try {
+      if (route.besideOthers) return await handle();
       return await this.#changing.add(() => {
         // Who has given up, or was refused for what came behind, would not know that it changes all the same.
         if (!request.socket.writable) throw new ClientGone();

@@ -14,6 +14,8 @@ export interface Route {
   readonly fields: z.ZodObject;
   /** Of a POST that changes nothing. */
   readonly onlyAsks?: true;
+  /** Of a change that need not wait for others: many of them come into force together. */
+  readonly besideOthers?: true;
   /** @param fields as they were checked */
   answer(fields: never, response: ServerResponse): unknown;
 }

@@ -22,7 +22,7 @@ import { reasonOf } from '../core/reason.js';
 import { errorAnswer, HEADERS } from './answer.js';
 import { Connections } from './connections.js';
 import { Responder, TRANSFER_TIMEOUT_MS } from './responder.js';
-import type { Route } from './routes.js';
+import type { Route } from './route.js';
 
 /** Of one request without its body. */
 const HEADER_BYTES_MAX = 8 * 1024;

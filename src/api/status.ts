@@ -259,6 +259,4 @@ export interface NodeStatus {
   readonly pathReports: Readonly<PathReportCounts>;
   /** Those that happened, by name. */
   readonly verdicts: Readonly<Record<string, VerdictStatus>>;
-  /** Absent when no service has rules. */
-  readonly defend?: import('./defend.js').DefendSummary;
 }

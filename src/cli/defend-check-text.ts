@@ -1,7 +1,8 @@
 /** What defends which services, for `anyhop check`: services with the same rules together. */
+
+import { serviceRateText, sourceRateText } from '../config/defend/rules-text.js';
 import type { DefendSummary } from '../config/defend/summary.js';
 import { groupedBy } from '../view/gather.js';
-import { serviceRateText, sourceRateText } from './defend-rules-text.js';
 import { aligned, someOf } from './format.js';
 
 type Rules = DefendSummary['services'][number];

@@ -8,13 +8,13 @@ import type {
   ListStatus,
   RuntimeBlock,
 } from '../api/defend.js';
+import { serviceRateText, sourceRateText } from '../config/defend/rules-text.js';
 import { lasting, short } from '../core/figures.js';
 import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { attackText } from '../view/defence-troubles.js';
 import { groupedBy } from '../view/gather.js';
 import { aSecond, type Earlier } from './defend-look.js';
-import { serviceRateText, sourceRateText } from './defend-rules-text.js';
 import { columns, labelled, someOf } from './format.js';
 
 /** Of each table: a config names 1,024 sources of each list at most, and thousands may be blocked at runtime. */

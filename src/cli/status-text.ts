@@ -16,6 +16,7 @@ import { printable } from '../core/printable.js';
 import { clockTime } from '../core/time.js';
 import { drawAgent, drawAgents } from './agents-text.js';
 import { drawChecks } from './check-text.js';
+import { drawDefence } from './defence-text.js';
 import { drainOf, drawDrain } from './drain-progress.js';
 import { columns, labelled, someOf } from './format.js';
 import { withoutUp } from './status-filter.js';
@@ -51,6 +52,7 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
         ? []
         : [['NOT IN FORCE', `the next image cannot be published: ${image.failed}`] as const]),
       ['packets', drawEngineCounters(engine.counters)],
+      ...drawDefence(status.defend, now),
       ...drawPathReports(status.pathReports),
     ],
     '',

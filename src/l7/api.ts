@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { ControlError } from '../api/api.js';
-import type { Route } from '../api/routes.js';
+import type { Route } from '../api/route.js';
 import { ConfigError } from '../config/error.js';
 import { integer, text } from '../config/fields.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';

@@ -33,7 +33,11 @@ export interface Served {
 }
 
 /** As a file has it: every backend is up and can be reached. */
-export function servedOf({ services, pools, defend }: Pick<Config, 'services' | 'pools' | 'defend'>): Served {
+export function servedOf({
+  services,
+  pools,
+  defend,
+}: Pick<Config, 'services' | 'pools'> & Partial<Pick<Config, 'defend'>>): Served {
   return { services, defend, pools: pools.map((pool) => statesOfConfig(pool)) };
 }
 

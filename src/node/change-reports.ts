@@ -4,6 +4,7 @@
  */
 
 import type { PlanReport, PoolChangeReport, QueuedReport } from '../api/api.js';
+import { describeDefence } from '../config/defend/describe-change.js';
 import type { LoadedConfig, NodeConfig, PoolConfig } from '../config/types.js';
 import { describeSettings } from '../pool/describe-change.js';
 import { type Effect, formerOf, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
@@ -114,6 +115,7 @@ export function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig
   return [
     ...after.services.flatMap(({ name }) => (served.has(name) ? [] : [`${name}: a new service`])),
     ...serviceChanges(before, after, shareMoved),
+    ...describeDefence(before, after),
     ...after.pools.flatMap((pool) => {
       const was = known.get(pool.name);
       return was === undefined ? [] : describeSettings(was, pool).map((what) => `${pool.name}: ${what}`);

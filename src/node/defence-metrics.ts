@@ -1,9 +1,9 @@
 /** What of a node's defence is measured, as tables. */
 import { ATTACK_KINDS } from '../api/defend.js';
+import { modeOf } from '../defend/service-watch.js';
 import type { MetricTable } from '../metrics/table.js';
 import { single } from '../metrics/table.js';
 import { cookiePools, countsOf, type DefenceSources, ruledServices } from './defend-report.js';
-import { modeOf } from '../defend/service-watch.js';
 
 /** Names of rules as labels, by the counts of a service. */
 const RULES = {
@@ -29,7 +29,9 @@ function ofServices(sources: DefenceSources): readonly MetricTable[] {
   const services = ruledServices(sources);
   const counts = services.map(({ counter }) => countsOf(guarded, counter));
   const attacks = new Set(
-    watch.attacks().flatMap(({ service, kind, until }) => (until === undefined ? [`${service} ${kind}`] : [])),
+    watch
+      .attacks()
+      .flatMap(({ service, kind, until }) => (until === undefined ? [`${service} ${kind}`] : [])),
   );
   const kinds = services.flatMap(({ name, rules }) =>
     ATTACK_KINDS.filter((kind) => modeOf(rules, kind) !== undefined).map((kind) => [name, kind]),

@@ -18,7 +18,13 @@ import type { IpPrefix } from '../packet/address.js';
 import type { StateMember } from '../pool/states.js';
 import type { Assembly } from './assemble.js';
 import type { DefenceStore } from './defence-store.js';
-import { type DefenceSources, defendReport, defendSummary, defendTop, ruledServices } from './defend-report.js';
+import {
+  type DefenceSources,
+  defendReport,
+  defendSummary,
+  defendTop,
+  ruledServices,
+} from './defend-report.js';
 import { cookieFingerprint } from './image-defence.js';
 import { requireLists, runtimeChange } from './runtime-lists.js';
 

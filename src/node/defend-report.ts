@@ -192,7 +192,10 @@ export function withoutCookies({
 }
 
 /** Names of the pools whose services use cookies. */
-export function cookiePools({ services, defend }: Pick<Assembly, 'services' | 'defend'>): ReadonlySet<string> {
+export function cookiePools({
+  services,
+  defend,
+}: Pick<Assembly, 'services' | 'defend'>): ReadonlySet<string> {
   return new Set(
     services.flatMap(({ name, pool }) => (defend?.rules.get(name)?.synCookies === undefined ? [] : pool)),
   );

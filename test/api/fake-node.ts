@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackendTarget, ChangeOptions, ChangeReport, ControlActions, Flow } from '#anyhop/api/api.js';
+import type { BlockReport, ListedPrefix } from '#anyhop/api/defend.js';
 import { unnumbered } from '#anyhop/api/followers.js';
 import { controlRoutes } from '#anyhop/api/routes.js';
 import { serveControl } from '#anyhop/api/server.js';
@@ -11,6 +12,7 @@ import type { NodeStatus } from '#anyhop/api/status.js';
 import { createLog, type Logger } from '#anyhop/core/log.js';
 import { formatEndpoint } from '#anyhop/packet/compose.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
+import { defendReport } from '../node/defend-report.js';
 
 const MOMENT = {
   node: 'edge-1',
@@ -39,6 +41,7 @@ export type Told =
       readonly options: ChangeOptions;
     }
   | { readonly what: 'cancel' | 'force'; readonly id: string }
+  | { readonly what: 'block' | 'allow' | 'unblock'; readonly listed: ListedPrefix }
   | { readonly what: 'plan' }
   | { readonly what: 'which'; readonly flow: Flow }
   | { readonly what: 'tables'; readonly pool: string | undefined };
@@ -61,6 +64,10 @@ export async function fakeNode(
   const changed = async (one: Told): Promise<ChangeReport> => {
     told.push(one);
     return UNCHANGED;
+  };
+  const list = async (what: 'block' | 'allow' | 'unblock', listed: ListedPrefix): Promise<BlockReport> => {
+    told.push({ what, listed });
+    return { prefix: listed.prefix.text, effect: 'added' };
   };
   const silent: ControlActions = {
     status: async () => ({ node: 'edge-1' }) as NodeStatus,
@@ -112,6 +119,11 @@ export async function fakeNode(
     changes: async () => ({ changes: [] }),
     cancel: (id) => changed({ what: 'cancel', id }),
     force: (id) => changed({ what: 'force', id }),
+    defend: async () => defendReport(),
+    defendTop: async () => ({ sources: [{ source: '198.51.100.7', packetsPerSecond: 9, dropped: 3 }] }),
+    block: (listed) => list('block', listed),
+    allow: (listed) => list('allow', listed),
+    unblock: (listed) => list('unblock', listed),
   };
   // Looked up at each call, so that a test can change its mind.
   const actions = new Proxy(silent, {

@@ -10,6 +10,7 @@ import { ControlError, type TablesReport } from '#anyhop/api/api.js';
 import { tableParts } from '#anyhop/api/table-parts.js';
 import { ConfigError } from '#anyhop/config/error.js';
 import { NAME_PATTERN } from '#anyhop/config/name-fields.js';
+import { parsePrefix } from '#anyhop/packet/address.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
 import { NONE } from '#anyhop/table/layers.js';
 import { ask, type FakeNode, fakeNode, post, type Told } from './fake-node.js';
@@ -124,10 +125,16 @@ describe('the control API', () => {
     }
     told.push(['/cancel', { id: 'web:3' }, { what: 'cancel', id: 'web:3' }]);
     told.push(['/force', { id: 'web.a-b:12' }, { what: 'force', id: 'web.a-b:12' }]);
+    const prefix = parsePrefix('198.51.100.0/24')!;
+    const block = { prefix: prefix.text, forMs: 600_000, why: 'scans' };
+    told.push(['/defend/block', block, { what: 'block', listed: { ...block, prefix } }]);
+    told.push(['/defend/unblock', { prefix: prefix.text }, { what: 'unblock', listed: { prefix } }]);
     for (const [path, body, expected] of told) {
       const { status, json } = await post(node.socket, path, body);
       assert.equal(status, 200);
-      if (!expected.what.startsWith('plan')) assert.deepEqual(json, REPORT);
+      if (expected.what.endsWith('block'))
+        assert.deepEqual(json, { prefix: '198.51.100.0/24', effect: 'added' });
+      else if (!expected.what.startsWith('plan')) assert.deepEqual(json, REPORT);
       assert.deepEqual(node.told.at(-1), expected);
     }
     assert.equal((await ask(node.socket, '/reload', { method: 'POST' })).status, 200, 'without a body');
@@ -161,6 +168,21 @@ describe('the control API', () => {
         { backend: 'web-1', weight },
         /weight is wrong/,
       ]),
+      ['/defend/block', {}, /prefix is missing; expected an IPv4 or IPv6 address, or a prefix/],
+      ...['192.0.2.1/24', '192.0.2.1/33', '::/129', '192.0.2.1\n', 'all', 7, ['::'], null].map(
+        (prefix): [string, unknown, RegExp] => ['/defend/block', { prefix }, /prefix is wrong/],
+      ),
+      ...[0, 999, 1.5, 1e12, '10m', null].map((forMs): [string, unknown, RegExp] => [
+        '/defend/allow',
+        { prefix: '::1', forMs },
+        /forMs is wrong; expected a whole number of milliseconds, 1000 to/,
+      ]),
+      ...['', 'x'.repeat(201), 'a\x1b[2J', 'a\u202eb', 3].map((why): [string, unknown, RegExp] => [
+        '/defend/block',
+        { prefix: '::1', why },
+        /why is wrong; expected printable text, 1 to 200 characters/,
+      ]),
+      ['/defend/unblock', { prefix: '::1', forMs: 1000 }, /unknown field/],
       ['/plan', { force: true }, /unknown field.*takes none/],
       ['/reload', [], /body is no JSON object/],
       ['/reload', 'force', /body is no JSON object/],
@@ -326,14 +348,20 @@ describe('the control API', () => {
       1,
       fc.oneof(fc.integer({ min: -10, max: 70_000 }), fc.double(), fc.string()),
     );
+    const listed = {
+      prefix: mostly<unknown>('192.0.2.0/24', fc.oneof(fc.ipV4(), fc.ipV6(), fc.string(), fc.jsonValue())),
+      forMs: mostly<unknown>(60_000, fc.oneof(fc.integer(), fc.double(), fc.jsonValue())),
+      why: mostly<unknown>('a flood', fc.oneof(fc.string({ unit: 'binary' }), fc.jsonValue())),
+    };
     const fields = fc.oneof(
+      fc.record(listed, { requiredKeys: ['prefix'] }),
       fc.record(target, { requiredKeys: ['backend'] }),
       fc.record({ ...target, weight, plan: fc.boolean() }, { requiredKeys: [] }),
       fc.record({ id: mostly<unknown>('web:3', fc.string()) }),
     );
     const paths = [
       ...['/status', '/ready', '/tables', '/plan', '/reload', '/drain', '/undrain', '/weight'],
-      ...['/changes', '/cancel', '/force'],
+      ...['/changes', '/cancel', '/force', '/defend', '/defend/block', '/defend/allow', '/defend/unblock'],
     ];
     const path = fc.oneof(
       { weight: 6, arbitrary: fc.constantFrom(...paths) },
@@ -359,7 +387,7 @@ describe('the control API', () => {
         changes += node.told.length;
         assert.equal(
           node.told.length > 0,
-          status === 200 && !['/status', '/ready', '/changes'].includes(where),
+          status === 200 && !['/status', '/ready', '/changes', '/defend'].includes(where),
         );
         for (const told of node.told) assertChecked(told);
       }),
@@ -372,6 +400,11 @@ describe('the control API', () => {
 function assertChecked(told: Told): void {
   if ('options' in told) assert.equal(typeof told.options.force, 'boolean');
   if ('weight' in told) assert.ok(Number.isInteger(told.weight) && told.weight >= 0 && told.weight <= 65535);
+  if ('listed' in told) {
+    const { prefix, forMs = 1000, why = 'none' } = told.listed;
+    assert.equal(parsePrefix(prefix.text)?.text, prefix.text);
+    assert.ok(Number.isInteger(forMs) && forMs >= 1000 && why.length <= 200 && !/\p{C}/u.test(why));
+  }
   const names =
     'target' in told ? [told.target.backend, told.target.pool] : 'pool' in told ? [told.pool] : [];
   for (const name of names) assert.ok(name === undefined || NAME_PATTERN.test(name), String(name));

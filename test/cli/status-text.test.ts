@@ -205,3 +205,38 @@ test('status says how far drains have come, what settles, what waits, and what w
   ]);
   for (const line of drawn.slice(first)) assert.ok(line.length <= 100, line);
 });
+
+test('status says in a line what the defence does, and names attacks, lists and backends that need somebody', () => {
+  assert.doesNotMatch(lines(nodeStatus()).join('\n'), /defend|ATTACK/);
+  const drawn = lines(
+    nodeStatus({
+      defend: {
+        mode: 'enforce',
+        services: [
+          { name: 'web', synRate: 61_200, cookies: 'active', absorbed: { did: 61_100, would: 0 } },
+          { name: 'dns', absorbed: { did: 0, would: 40 } },
+        ],
+        lists: { allow: 2, block: 1_012_000, problems: ['/etc/block.txt: it cannot be read'] },
+        withoutCookies: [{ pool: 'web', backend: 'web-3', why: 'its agent has another key' }],
+        attacks: [
+          {
+            service: 'web',
+            kind: 'syn_flood',
+            mode: 'enforce',
+            since: at('12:04:10'),
+            rate: 61_200,
+            peak: 80_300,
+            packets: 7e6,
+          },
+        ],
+      },
+    }),
+  );
+  for (const line of [
+    'defend          mode enforce; 1.01M prefixes blocked, 2 allowed; 61.1k packets/s dropped or answered; 40 packets/s would have been; SYN cookies for web',
+    'LIST NOT READ   /etc/block.txt: it cannot be read',
+    'NO SYN COOKIES  for web/web-3: "anyhop defend status" says why',
+  ])
+    assert.ok(drawn.includes(line), drawn.join('\n'));
+  assert.match(drawn.join('\n'), /UNDER ATTACK {4}web: .* for 5 min, 61.2k\/s now, 80.3k\/s at most/);
+});

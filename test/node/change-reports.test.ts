@@ -79,4 +79,21 @@ describe('a change of the config', () => {
         /does not find what it remembers .* unless NAME\.json is moved/,
       );
   });
+
+  it('of the defence of services is told rule by rule, with lists and keys', () => {
+    const defended = (defend: string) => parse(`${TEXT}defend: {${defend}}\n`, 'run');
+    const block = 'block: [192.0.2.0/24], syn_cookies: auto, source_rate: {packets: 50k}';
+    assert.deepEqual(settingsChanges(BEFORE, defended(block)), [
+      'web: lists off -> enforce',
+      'web: source_rate off -> an address (IPv6: a /64) may send 50k packets in 1s (enforce)',
+      'web: syn_cookies off -> auto (enforce)',
+      'defend.block nothing -> 192.0.2.0/24',
+    ]);
+    const other = block.replace('auto', '{when: auto, mode: observe}').replace('50k', '5k');
+    assert.deepEqual(settingsChanges(defended(block), defended(other)), [
+      'web: source_rate an address (IPv6: a /64) may send 50k packets in 1s (enforce) -> an address (IPv6: a /64) may send 5k packets in 1s (enforce)',
+      'web: syn_cookies auto (enforce) -> auto (observe)',
+    ]);
+    assert.deepEqual(settingsChanges(defended(block), defended(block)), []);
+  });
 });

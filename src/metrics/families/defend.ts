@@ -25,8 +25,16 @@ export const DEFEND_FAMILIES = {
     'Whether SYNs are answered with cookies now, or would be in observe mode',
     'service',
   ),
-  anyhop_defend_attack: gauge('Whether the service is under attack, by the kind of attack', 'service', 'kind'),
-  anyhop_defend_list_prefixes: gauge('Prefixes on the lists allow and block, from the config and its files', 'list', 'family'),
+  anyhop_defend_attack: gauge(
+    'Whether the service is under attack, by the kind of attack',
+    'service',
+    'kind',
+  ),
+  anyhop_defend_list_prefixes: gauge(
+    'Prefixes on the lists allow and block, from the config and its files',
+    'list',
+    'family',
+  ),
   anyhop_defend_list_file_prefixes: gauge('Prefixes of a file in force', 'list', 'file'),
   anyhop_defend_list_file_loaded_timestamp_seconds: gauge(
     'When what is in force of a file was read, in seconds since 1970',

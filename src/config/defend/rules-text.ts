@@ -1,6 +1,6 @@
 /** What the rules of a service say, in words, for `check` and for `defend status`. */
-import { short } from '../core/figures.js';
-import { formatDuration } from '../core/time.js';
+import { short } from '../../core/figures.js';
+import { formatDuration } from '../../core/time.js';
 
 interface Limit {
   readonly packets?: number | undefined;
