@@ -186,6 +186,7 @@ function metricsOf(config: LoadedConfig<'run'>, counters: Counters, assembly: ()
     pathReports: () => ({ raised: 0, withoutSize: 0, unrelated: 0, lost: 0 }),
     agent: () => ({ reachable: true, at, connections: 100 }),
     drain: () => undefined,
+    defence: () => undefined,
     forwarded: measured,
   });
 }

@@ -20,7 +20,7 @@ class Bench {
   readonly lines;
   readonly watch: DefenceWatch;
   services: readonly Watched[] = [{ name: 'web', counter: 1, rules: RULES }];
-  guarded = new Float64Array(2 * L.GUARDED_KINDS);
+  guarded: Float64Array = new Float64Array(2 * L.GUARDED_KINDS);
   forwarded = new Float64Array(4);
   cookies = false;
   clocks = { monotonicMs: 5000, wallMs: START };

@@ -12,7 +12,7 @@ export interface Situation extends AssembleOptions {
 }
 
 export function assembleConfig(
-  { services, pools }: Pick<Config, 'services' | 'pools'>,
+  { services, pools, defend }: Pick<Config, 'services' | 'pools'> & Partial<Pick<Config, 'defend'>>,
   node: NodeConfig,
   { health = () => 'up', drained = () => false, ...options }: Situation,
 ): Assembly {
@@ -22,5 +22,5 @@ export function assembleConfig(
       options.path({ health: 'up', ...backend }) !== undefined,
   };
   const states = pools.map((pool) => statesOfConfig(pool, (backend) => health(pool, backend), facts));
-  return assemble({ services, pools: states }, node, options);
+  return assemble({ services, pools: states, defend }, node, options);
 }

@@ -77,7 +77,9 @@ export function ruled<T extends { readonly mode?: DefendMode | undefined }>(
   return { rule, mode, isOwn: place < sections.length - 1 };
 }
 
+/** Where no section holds, nothing is defended. */
 function modeIn(sections: readonly Section[]): DefendMode {
+  if (sections.every((section) => section === undefined)) return 'off';
   return sections.find((section) => section?.mode !== undefined)?.mode ?? DEFEND_MODE_DEFAULT;
 }
 
