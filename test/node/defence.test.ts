@@ -139,8 +139,8 @@ describe('the defence of a node', () => {
     await node.defence.close();
   });
 
-  it('tells of rules, of what they did and would have done, and of lists', async () => {
-    const node = bench();
+  it('tells of rules, of what they did and would have done, of lists, and measures the same', async () => {
+    const node = bench(WITH_LIST);
     await node.start();
     node.guarded[L.GUARDED_SYNS] = 7;
     node.guarded[L.GUARDED_BLOCKED] = 5;
@@ -167,12 +167,6 @@ describe('the defence of a node', () => {
       { source: '2001:db8::/64', packetsPerSecond: 50, dropped: 0, scope: 'web' },
     ]);
     assert.deepEqual(node.defence.summary()?.lists, { allow: 0, block: 1, problems: [] });
-    await node.defence.close();
-  });
-
-  it('measures the same', async () => {
-    const node = bench();
-    await node.start();
     node.guarded[L.GUARDED_COOKIES] = 11;
     node.defence.heard('10.1.0.1', OK);
     const text = await render(defenceTables(node.defence.measures()!), TEXT_TYPE);
@@ -205,7 +199,7 @@ describe('the defence of a node', () => {
   });
 
   it('follows another config: lists, rules and the key of cookies', async () => {
-    const node = bench();
+    const node = bench(WITH_LIST);
     await node.start();
     node.defence.heard('10.1.0.1', OK);
     assert.ok(node.published.at(-1)! > 0);
