@@ -9,15 +9,13 @@ import { selfTest } from '#anyhop/node/self-test.js';
 import { NODE, parse } from '../config/fixture.js';
 import { assembleConfig } from './assembled.js';
 
-const CONFIG = parse(
-  `${NODE}pools:
+const TEXT = `${NODE}pools:
   web: {backends: [{name: a, address: 10.1.0.1}, {name: b, address: 10.1.0.2}]}
 services:
   - {name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}
   - {name: dns, vip: 2001:db8:100::53, protocol: udp, port: 53, pool: web}
-`,
-  'run',
-);
+`;
+const CONFIG = parse(TEXT, 'run');
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 7);
 
 function imageWith(path: ReturnType<typeof fixedPath>) {
@@ -65,5 +63,17 @@ describe('the self-test', () => {
     await selfTest(dropping.engine, nobody, CONFIG);
     const forwarding = engineThat((frame) => right(frame));
     await assert.rejects(selfTest(forwarding.engine, nobody, CONFIG), { code: 'ERR_ENGINE' });
+  });
+
+  it('tries other clients where lists from before may block some, and fails on what it gets of these', async () => {
+    const blocking = parse(`${TEXT}defend: {}\n`, 'run');
+    const first = engineThat((frame, i) => (i % 2 === 0 ? undefined : right(frame)));
+    await selfTest(first.engine, image, blocking);
+    assert.equal(first.tried(), 4);
+    const all = engineThat(() => undefined);
+    await selfTest(all.engine, image, blocking);
+    assert.equal(all.tried(), 10);
+    const wrong = engineThat((frame, i) => (i === 0 ? undefined : right(frame)!.subarray(1)));
+    await assert.rejects(selfTest(wrong.engine, image, blocking), { code: 'ERR_ENGINE' });
   });
 });
