@@ -26,8 +26,9 @@ services:
   - {name: dns, vip: 203.0.113.10, protocol: udp, port: 53, pool: web, defend: {mode: off}}
 ${defend}
 `;
-const DEFEND =
-  'defend: {syn_cookies: auto, source_rate: {packets: 50k, mode: observe}, block: [192.0.2.0/24]}';
+const RULES = 'syn_cookies: auto, source_rate: {packets: 50k, mode: observe}';
+const DEFEND = `defend: {${RULES}}`;
+const WITH_LIST = `defend: {${RULES}, block: [192.0.2.0/24]}`;
 const KEY = cookieKeyFingerprint(deriveCookieKey(parse(CONFIG(''), 'run').node.key.reveal()));
 
 let folder: string;
