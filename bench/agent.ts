@@ -1,7 +1,8 @@
 /**
  * What does a packet cost the agent's program? Times by BPF_PROG_TEST_RUN beside a floor program in the same harness
  * (bench/agent/harness.ts), on one CPU: unwrapping, unwrapping after a socket was found, and second chance in place, wrapped again
- * for the other family, and by a key of the former format, after which the packet is wrapped again without one. Each line is a
+ * for the other family, and by a key of the former format, after which the packet is wrapped again without one; and the same with SYN
+ * cookies of the fleet. Each line is a
  * ratio; the note has the times.
  *
  *   node build/bench/agent.js [--quick]
@@ -10,9 +11,12 @@
  */
 import { availableParallelism } from 'node:os';
 import { AGENT_PROGRAM, readVerdicts } from '#anyhop/agent/program.js';
+import { BpfObject } from '#anyhop/ffi/bpf.js';
+import { bpfObjectPath } from '#anyhop/ffi/library.js';
+import { COOKIE_KEY_SIZE } from '#anyhop/hash/cookie-key.js';
 import { inner4, inner6, KEYS, loadAgent, outer4, outer6 } from '../test/agent/fixture.js';
 import { missingForIsolation } from '../test/isolation.js';
-import { frame, type GreOptions, gre, payload, tcp } from '../test/packets/build.js';
+import { concat, frame, type GreOptions, gre, payload, tcp, tcpOption } from '../test/packets/build.js';
 import { type AgentContender, type AgentFlow, AgentHarness, type AgentTraffic } from './agent/harness.js';
 import { Connections } from './agent/sockets.js';
 import { median, report, skip } from './report.js';
@@ -58,16 +62,24 @@ async function measureFamily(
   { family, vip, client, tail, ids, former }: (typeof FAMILIES)[number],
 ): Promise<void> {
   const held = await Connections.open(vip, client, tail, FLOWS);
-  const agent = loadAgent({
+  const options = {
     vips: { '203.0.113.10': FAMILIES[0].vip, '2001:db8::10': FAMILIES[1].vip },
     port: held.port,
     rate: { costNs: 1, burstNs: 1e9 }, // never short
-  });
-  const traffic = (key: GreOptions, flows: readonly AgentFlow[]): AgentTraffic => {
+  };
+  const agent = loadAgent(options);
+  const ingress = new BpfObject(bpfObjectPath('cookies'));
+  const clock = ingress.map('clock');
+  const withCookies = loadAgent({ ...options, cookies: { keys: [new Uint8Array(COOKIE_KEY_SIZE)], clock } });
+  const traffic = (
+    key: GreOptions,
+    flows: readonly AgentFlow[],
+    options: Uint8Array = new Uint8Array(0),
+  ): AgentTraffic => {
     const addresses = { src: client, dst: vip };
     const [outer, inner] = family === 4 ? [outer4(), inner4(addresses)] : [outer6(), inner6(addresses)];
     return {
-      frame: frame({}, outer, gre(key), inner, tcp({ sport: 1, dport: held.port }), payload(20)),
+      frame: frame({}, outer, gre(key), inner, tcp({ sport: 1, dport: held.port, options }), payload(20)),
       outer: (family === 4 ? 20 : 40) + (key.key === undefined ? 4 : 8),
       family,
       flows,
@@ -79,6 +91,9 @@ async function measureFamily(
   const [same, other] = ids.map((id) => ({ key: id << 15, alternates: true }));
   const hit = traffic(same, held.flows);
   const subject = { object: agent, program: AGENT_PROGRAM };
+  const cookies = { object: withCookies, program: AGENT_PROGRAM };
+  // Of another clock than the fleet's, as most servers' are.
+  const stamped = traffic({}, held.flows, concat(tcpOption.nop(2), tcpOption.timestamps(1, 0x7fffffff)));
   const as = (each: AgentTraffic, subject: AgentContender['subject']): AgentContender => ({
     subject,
     traffic: each,
@@ -92,6 +107,10 @@ async function measureFamily(
     as(traffic(other, strange), subject),
     as(traffic({ key: former }, strange), subject),
     as(plain, 'nothing'),
+    as(plain, cookies),
+    as(hit, cookies),
+    as(stamped, cookies),
+    as(stamped, subject),
   ];
   const before = readVerdicts(agent);
   const series = harness.compare(contenders, TURNS);
@@ -102,10 +121,10 @@ async function measureFamily(
       after[name] === before[name] ? [] : [[name, (after[name] - before[name]) / packets]],
     ),
   );
-  if (JSON.stringify(counted) !== JSON.stringify({ delivered: 2, sent_on: 3 }))
+  if (JSON.stringify(counted) !== JSON.stringify({ delivered: 3, sent_on: 3 }))
     throw new Error(`packets ended otherwise than they should: ${JSON.stringify(counted)}`);
 
-  const [floor, unwrapped, keyedFloor, found, inPlace, again, bare, nothing] = series;
+  const [floor, unwrapped, keyedFloor, found, inPlace, again, bare, nothing, ...cookieSeries] = series;
   const name = `agent, IPv${family}`;
   overFloor(`${name}, unwrapped, over the floor`, unwrapped, floor);
   overFloor(`${name}, socket found, unwrapped, over the floor`, found, keyedFloor);
@@ -129,7 +148,21 @@ async function measureFamily(
         `ns: ${ns(second)}, unwrapped ${ns(unwrapped)}, wrapper alone ${ns(nothing)}`,
     });
   }
-  agent.close();
+  const [plainCookies, foundCookies, stampedCookies, stampedPlain] = cookieSeries;
+  for (const [what, one, other] of [
+    ['no key', plainCookies, unwrapped],
+    ['no key, timestamps', stampedCookies, stampedPlain],
+    ['socket found', foundCookies, found],
+  ] as const) {
+    const ratios = ratioOf(one, other);
+    report({
+      bench: `${name}, ${what}, with SYN cookies over without`,
+      value: median(ratios),
+      unit: 'x',
+      note: `ratio ${spread(ratios, 2)}; ns: ${ns(one)}, without ${ns(other)}`,
+    });
+  }
+  for (const each of [agent, withCookies, ingress, clock]) each.close();
   held.close();
 }
 

@@ -22,10 +22,6 @@
 #define TIMEOUT_SECONDS 5
 #define REPLY_BYTES 32768 /* the most that the kernel gives at once */
 
-/* Younger than some headers (Linux 5.4). */
-#define DIAG_ULP_INFO 18
-#define ULP_INFO_NAME 1
-
 /* What the caller gets of each: mapped addresses are IPv4's (::ffff:a.b.c.d), all zero is every one of its family. */
 struct listener {
 	__u8 address[16];
@@ -53,10 +49,10 @@ static int is_mptcp(const struct nlmsghdr *header)
 	const struct inet_diag_msg *socket = NLMSG_DATA(header);
 	const struct rtattr *info, *name;
 
-	info = attribute((const struct rtattr *)(socket + 1), (int)(header->nlmsg_len - NLMSG_LENGTH(sizeof(*socket))), DIAG_ULP_INFO);
+	info = attribute((const struct rtattr *)(socket + 1), (int)(header->nlmsg_len - NLMSG_LENGTH(sizeof(*socket))), INET_DIAG_ULP_INFO);
 	if (!info)
 		return 0;
-	name = attribute(RTA_DATA(info), (int)RTA_PAYLOAD(info), ULP_INFO_NAME);
+	name = attribute(RTA_DATA(info), (int)RTA_PAYLOAD(info), INET_ULP_INFO_NAME);
 	return name && RTA_PAYLOAD(name) >= sizeof("mptcp") && !strncmp(RTA_DATA(name), "mptcp", RTA_PAYLOAD(name));
 }
 
@@ -108,7 +104,7 @@ static int ask(int diag, int family, struct found *found)
 		struct inet_diag_req_v2 asked;
 	} request = {
 		.header = {.nlmsg_len = sizeof(request), .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-		.asked = {.sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = 1u << TCP_LISTEN},
+		.asked = {.sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = 1u << TCP_LISTEN, .idiag_ext = 1 << (INET_DIAG_INFO - 1)},
 	};
 
 	if (send(diag, &request, sizeof(request), 0) < 0)

@@ -137,9 +137,9 @@ export class Backend {
     renameSync(path, join(path, '..', name));
   }
 
-  /** Takes the agent's program off by force, as somebody else might. */
-  detachLink(): void {
-    const link = XdpLink.pinned(this.#pin('link'));
+  /** Takes the agent's program off by force, as somebody else might: that of XDP, or at tc ingress. */
+  detachLink(pin: 'link' | 'ingress' = 'link'): void {
+    const link = XdpLink.pinned(this.#pin(pin));
     link.detach();
     link.descriptor.close();
   }
@@ -163,6 +163,11 @@ export class Backend {
   /** Runs a program of Node on the backend. */
   startScript(text: string): Promise<LabProcess> {
     return this.#start('script', ['-e', text]);
+  }
+
+  /** The same of Python, which opens sockets that Node has not. */
+  startPython(text: string): Promise<LabProcess> {
+    return this.#resources.startProcess('python', this.#backend, ['python3', '-c', text]);
   }
 
   #start(name: string, args: readonly string[]): Promise<LabProcess> {

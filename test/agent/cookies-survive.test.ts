@@ -6,7 +6,7 @@ import type { CookiesReport } from '#anyhop/agent/report.js';
 import { cookieKeyFingerprint } from '#anyhop/hash/cookie-key.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
 import { Backend, INTERFACE, networkSkip } from './backend.js';
-import { FAMILIES } from './client.js';
+import { FAMILIES, PORT } from './client.js';
 import { CookieClient, FORMER_KEY, KEY } from './cookie-client.js';
 
 const READY_TIMEOUT_MS = 20_000;
@@ -16,13 +16,15 @@ describe('an agent that takes SYN cookies', { skip: networkSkip() }, () => {
   let sport = 43_000;
   before(async () => {
     backend = await Backend.make();
-    backend.configureCookies();
+    configure();
     // Of somebody else, who does not notice any of this.
     await backend.exec('tc', 'qdisc', 'add', 'dev', INTERFACE, 'clsact');
     await backend.exec('sh', '-c', `tc filter add dev ${INTERFACE} ingress pref 7 bpf bytecode '1,6 0 0 0'`);
   });
   after(() => backend?.close());
 
+  const configure = (): void =>
+    backend.configureCookies((text) => text.replaceAll('port: 80,', `port: 80-${PORT},`));
   const start = async (): Promise<LabProcess> => {
     const agent = await backend.startAgent();
     await agent.waitForEvent('ready', READY_TIMEOUT_MS);
@@ -43,6 +45,8 @@ describe('an agent that takes SYN cookies', { skip: networkSkip() }, () => {
   };
   const countsOf = (agent: LabProcess): Record<string, number> =>
     agent.events.findLast(({ event }) => event === 'counters')!['cookies'] as Record<string, number>;
+  const takenAgain = (agent: LabProcess, times: number): Promise<void> =>
+    until(() => agent.events.filter(({ event }) => event === 'cookies_taken').length === times);
   const attached = (): boolean => backend.pins().includes('ingress');
 
   test('reports its keys, and what is in the way for as long as it is', async () => {
@@ -53,8 +57,27 @@ describe('an agent that takes SYN cookies', { skip: networkSkip() }, () => {
     await agent.waitForEvent('cookies_not_taken', READY_TIMEOUT_MS);
     assert.deepEqual(await reported(), { ok: false, why: 'net.ipv4.tcp_timestamps is 0' });
     await backend.sysctl('net.ipv4.tcp_timestamps=1');
-    await until(() => agent.events.filter(({ event }) => event === 'cookies_taken').length === 2);
+    await takenAgain(agent, 2);
     assert.deepEqual(await reported(), taken);
+
+    for (const [socket, why] of [
+      [
+        `s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); s.bind(('0.0.0.0', ${PORT})); s.listen()`,
+        /MPTCP listens for service web,/,
+      ],
+      [
+        's = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))',
+        /packet socket for IPv4/,
+      ],
+    ] as const) {
+      const times = agent.events.filter(({ event }) => event === 'cookies_taken').length;
+      const other = await backend.startPython(`import socket, time; ${socket}; time.sleep(60)`);
+      await until(() =>
+        why.test(String(agent.events.findLast(({ event }) => event === 'cookies_not_taken')!['msg'])),
+      );
+      other.kill();
+      await takenAgain(agent, times + 1);
+    }
     assert.equal((await agent.stop('SIGTERM')).code, 0);
   });
 
@@ -67,6 +90,8 @@ describe('an agent that takes SYN cookies', { skip: networkSkip() }, () => {
     await agent.exited;
     await served();
     const next = await start();
+    backend.detachLink('ingress');
+    await next.waitForEvent('attached_again', READY_TIMEOUT_MS);
     await served();
     assert.equal((await next.stop('SIGTERM')).code, 0);
     assert.equal(countsOf(next)['accepted'], 4 * FAMILIES.length, 'counted across agents');
@@ -82,7 +107,7 @@ describe('an agent that takes SYN cookies', { skip: networkSkip() }, () => {
     const client = new CookieClient(backend, FAMILIES[0], sport++);
     client.ack();
     await client.answer('reset', ({ flags }) => flags.includes('rst'));
-    backend.configureCookies();
+    configure();
     process.kill(agent.pid, 'SIGHUP');
     await until(attached);
     await until(() => agent.events.filter(({ event }) => event === 'reloaded').length === 2);
@@ -90,6 +115,22 @@ describe('an agent that takes SYN cookies', { skip: networkSkip() }, () => {
     assert.equal((await agent.stop('SIGINT')).code, 0);
     assert.deepEqual(backend.pins(), []);
     assert.match(await backend.exec('tc', 'filter', 'show', 'dev', INTERFACE, 'ingress'), /pref 7 bpf/);
+  });
+
+  test('takes none for a while after the kernel has refused one', async () => {
+    const agent = await start();
+    await backend.sysctl('net.ipv4.tcp_sack=0');
+    const client = new CookieClient(backend, FAMILIES[0], sport++);
+    client.ack();
+    await client.answer('reset', ({ flags }) => flags.includes('rst'));
+    await backend.sysctl('net.ipv4.tcp_sack=1');
+    await until(() =>
+      /has refused a cookie within the last 5m/.test(
+        String(agent.events.findLast(({ event }) => event === 'cookies_not_taken')?.['msg']),
+      ),
+    );
+    assert.equal((await agent.stop('SIGINT')).code, 0);
+    assert.equal(countsOf(agent)['refused_kernel'], 1);
   });
 
   test('--stop takes off what an agent has left', async () => {
@@ -103,7 +144,7 @@ describe('an agent that takes SYN cookies', { skip: networkSkip() }, () => {
 
 async function until(met: () => boolean): Promise<void> {
   for (const end = Date.now() + READY_TIMEOUT_MS; !met(); ) {
-    assert.ok(Date.now() < end, `not within ${READY_TIMEOUT_MS} ms`);
+    assert.ok(Date.now() < end, `not within ${READY_TIMEOUT_MS} ms: ${met}`);
     await delay(20);
   }
 }

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { L } from '#anyhop/core/layout.gen.js';
+import { keyWord } from '#anyhop/packet/second-chance-key.js';
 import type { LabProcess } from '../../scripts/lab/process.js';
-import { gre } from '../packets/build.js';
+import { gre, type Layer } from '../packets/build.js';
 import { Backend, INTERFACE, networkSkip } from './backend.js';
 import { FAMILIES, PORT, SERVER } from './client.js';
 import { CookieClient, FORMER_KEY, fleetMs, type Handshake } from './cookie-client.js';
@@ -107,6 +108,17 @@ describe('an agent with the key of SYN cookies', { skip: networkSkip() }, () => 
     test(`IPv${on.family}: goes by the outer address, of either family`, async () => {
       await served(clientOf({ around: [outer6(), gre()], owner: 'fd00:1::11' }));
       await served(clientOf({ around: [outer4(), gre()], owner: '10.1.0.11' }));
+    });
+
+    test(`IPv${on.family}: keeps what has an alternate and brings a cookie, and sends on what brings another owner's`, async () => {
+      const keyed = (): readonly Layer[] => [
+        on.outer(),
+        gre({ key: keyWord(0, on.id, 0), alternates: true }),
+      ];
+      await served(clientOf({ around: keyed() }));
+      const moved = clientOf({ around: keyed(), owner: on.family === 4 ? '10.1.0.12' : 'fd00:1::12' });
+      moved.ack();
+      await backend.answer('packet for the former owner', ({ dst }) => dst === on.peer);
     });
 
     test(`IPv${on.family}: takes a connection anew over TIME-WAIT`, async () => {

@@ -6,7 +6,13 @@ import assert from 'node:assert/strict';
 import { backendAddresses, fleetOf } from '#anyhop/agent/fleet.js';
 import { allHere } from '#anyhop/agent/local-vips.js';
 import { PeerRows } from '#anyhop/agent/peers.js';
-import { AGENT_PROGRAM, type AgentRate, loadAgentProgram, readVerdicts } from '#anyhop/agent/program.js';
+import {
+  AGENT_PROGRAM,
+  type AgentRate,
+  type CookieOptions,
+  loadAgentProgram,
+  readVerdicts,
+} from '#anyhop/agent/program.js';
 import { agentTables, vipsOf } from '#anyhop/agent/tables.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { BpfObject } from '#anyhop/ffi/bpf.js';
@@ -77,6 +83,7 @@ export interface AgentOptions {
   /** This host's addresses, in place of those of web-1 and web6-1. */
   readonly locals?: readonly string[];
   readonly rate?: AgentRate;
+  readonly cookies?: CookieOptions;
   /** Numbers of VIPs that this host does not have. */
   readonly absent?: readonly number[];
 }
@@ -93,11 +100,10 @@ export function loadAgent(options: AgentOptions = {}): BpfObject {
   const locals = backendAddresses(config).filter((address) => own.includes(address.text));
   const fleet = fleetOf({ ...config, services });
   const rows = new PeerRows(fleet.peers, locals);
-  const agent = loadAgentProgram(
-    agentTables(fleet, services, locals),
-    rows,
-    rate === undefined ? {} : { rate },
-  );
+  const agent = loadAgentProgram(agentTables(fleet, services, locals), rows, {
+    ...(rate !== undefined && { rate }),
+    cookies: options.cookies,
+  });
   agent.fill(
     'here',
     allHere(vipsOf(services).length).filter((_, number) => !absent.includes(number)),
