@@ -32,6 +32,14 @@ struct {
 	__uint(value_size, sizeof(struct anyhop_guard) + COUNTERS_DEFAULT * sizeof(struct anyhop_service_state));
 } guard SEC(".maps");
 
+/* The SYN at hand, if rules judge it. Not on the stack: there are 512 bytes for all that call each other. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct anyhop_syn_case));
+} syn_at_hand SEC(".maps");
+
 /* User space's clock may be coarse, but both count from the same moment. */
 #define TICK_NS (ANYHOP_BUDGET_TICK_MS * 1000000ull)
 
@@ -187,6 +195,102 @@ static __always_inline int guarding_of(struct anyhop_counters *counted, struct a
 	return 0;
 }
 
+/* The SYN at hand. */
+static __always_inline struct anyhop_syn_case *syn_case(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&syn_at_hand, &first);
+}
+
+/* Whether a cookie can answer a SYN whose owner takes them: what it offers is in its terms then. Not static, like those that answer: the
+ * verifier looks at it once, and what it leaves in memory could be anything in 2^14 ways. */
+__noinline int read_syn(struct xdp_md *ctx, struct anyhop_syn_case *one)
+{
+	const __u8 *frame = frame_of(ctx), *end = frame_end(ctx), *ip;
+	__u32 l2_length = one ? one->terms.l2_length : 0;
+
+	if (!one || l2_length > 22 || frame + 22 > end)
+		return 0; /* for the verifier */
+	ip = frame + l2_length;
+	if (one->guest.family == 4)
+		return ip + 40 <= end && anyhop_read_syn(frame, ip, end, 4, &one->terms.options);
+	return ip + 60 <= end && anyhop_read_syn(frame, ip, end, 6, &one->terms.options);
+}
+
+/* Turns a SYN into its answer: 0, or -1 when the kernel refuses. */
+static __always_inline int answer_syn_of(struct xdp_md *ctx, struct anyhop_syn_case *one, __u32 family)
+{
+	__u32 l2_length = one ? one->terms.l2_length : 0, have, want;
+	const __u8 *frame = frame_of(ctx), *end = frame_end(ctx), *ip;
+
+	if (!one || l2_length > 22 || frame + 22 > end)
+		return -1; /* for the verifier */
+	ip = frame + l2_length;
+	if (ip + (family == 4 ? 40 : 60) > end)
+		return -1;
+	anyhop_take_syn(frame, ip, family, &one->terms, &one->syn);
+	have = anyhop_distance(frame, end);
+	want = anyhop_syn_ack_length(l2_length, family, &one->syn);
+	if (have != want && bpf_xdp_adjust_head(ctx, (int)(have - want)))
+		return -1;
+	return anyhop_write_syn_ack(frame_of(ctx), frame_end(ctx), l2_length, family, &one->syn);
+}
+
+__noinline int answer_syn4(struct xdp_md *ctx, struct anyhop_syn_case *one)
+{
+	return answer_syn_of(ctx, one, 4);
+}
+
+__noinline int answer_syn6(struct xdp_md *ctx, struct anyhop_syn_case *one)
+{
+	return answer_syn_of(ctx, one, 6);
+}
+
+static __always_inline int answer_syn(struct xdp_md *ctx)
+{
+	struct anyhop_syn_case *one = syn_case();
+
+	if (!one)
+		return -1; /* for the verifier */
+	return one->guest.family == 4 ? answer_syn4(ctx, one) : answer_syn6(ctx, one);
+}
+
+/* Judges a SYN: a verdict. One that is to be answered still is to be turned into its answer. */
+static __always_inline int guard_syn(struct xdp_md *ctx, const struct anyhop_guarding *g, const struct anyhop_view *view,
+				     const struct anyhop_rules *rules, struct anyhop_syn_case *one)
+{
+	const struct anyhop_defence *defence = anyhop_at(view, anyhop_header(view)->rules_offset);
+	struct anyhop_service_state *state = anyhop_state_of(g, one->guest.counter);
+	struct anyhop_guarded *own = anyhop_own_counts(g, one->guest.counter);
+	__u32 cookie = ANYHOP_COOKIE_UNWANTED;
+
+	if (!defence || !state || !own)
+		return ANYHOP_V_FORWARDED; /* a damaged image */
+	if (anyhop_weigh_syn(state, rules, own, g->now, &one->weighed)) {
+		cookie = ANYHOP_COOKIE_CANNOT;
+		if (one->takes_cookies && read_syn(ctx, one) && anyhop_admits_answer(g->state, defence, rules, one)) {
+			cookie = ANYHOP_COOKIE_CAN;
+			one->terms.fleet_ms = clock_ns(g->state) / 1000000 + g->state->time.fleet_offset_ms;
+		}
+	}
+	return anyhop_judge_syn(state, rules, own, &one->weighed, cookie);
+}
+
+/* The rules of a packet that is to be forwarded, if it is a SYN: a verdict. */
+static __noinline int guard_matched(struct xdp_md *ctx, const struct anyhop_packet *p, const struct anyhop_match *m,
+				    const struct anyhop_choice *choice, const struct anyhop_guarding *g)
+{
+	struct anyhop_syn_case *one = syn_case();
+	const struct anyhop_rules *rules = one ? anyhop_syn_rules(p, m, &one->guest) : 0;
+
+	if (anyhop_likely(!rules) || !choice->path || !choice->template)
+		return ANYHOP_V_FORWARDED;
+	one->terms.l2_length = anyhop_distance(p->frame, p->l3);
+	one->takes_cookies = anyhop_is_plain(p) && anyhop_take_terms(&p->view, m->service, choice, &one->terms);
+	return guard_syn(ctx, g, &p->view, rules, one);
+}
+
 static __noinline int forward_any(struct xdp_md *ctx, struct anyhop_counters *counted, struct anyhop_packet *p,
 				  const struct anyhop_match *m, const struct anyhop_choice *choice)
 {
@@ -207,19 +311,24 @@ static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct a
 	struct anyhop_packet packet = packet_of(ctx, image);
 	struct anyhop_match match = {};
 	struct anyhop_choice choice = {.slot = ANYHOP_CAPTURE_NO_SLOT};
+	struct anyhop_syn_case *one = syn_case();
 	struct anyhop_guarding guarding = {};
 	__u32 verdict;
 	int action;
 
-	if (guarding_of(counted, &guarding))
+	if (!one || guarding_of(counted, &guarding))
 		return XDP_ABORTED;
-	verdict = (__u32)anyhop_decide(&packet, &match, &choice, &guarding);
+	verdict = (__u32)anyhop_decide(&packet, &match, &choice, &guarding, &one->guest);
+	if (verdict == ANYHOP_V_FORWARDED)
+		verdict = (__u32)guard_matched(ctx, &packet, &match, &choice, &guarding);
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)admitted(&packet, (int)verdict);
 	if (anyhop_unlikely(capture_armed()))
 		capture_before(ctx, &packet, &match, &choice, verdict);
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)answer(ctx, &packet, &choice, (int)verdict);
+	if (verdict == ANYHOP_V_SYN_COOKIE_ANSWERED && answer_syn(ctx))
+		verdict = ANYHOP_V_DROP_HEADROOM;
 	if (verdict >= ANYHOP_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
 	if (verdict <= ANYHOP_FORWARDED_LAST) {
@@ -277,26 +386,53 @@ static __always_inline int wrap_lane(struct xdp_md *ctx, __u32 l2_length, const 
 #undef WRAP
 }
 
-static __always_inline int dropped(struct anyhop_counters *counted, __u32 verdict)
+/* The rules of a packet that the lane would forward: a verdict. */
+static __always_inline int judge_lane(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted,
+				      const struct anyhop_lane *lane, const struct anyhop_lane_path *path, struct anyhop_syn_case *one)
 {
+	struct anyhop_view view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX};
+	const struct anyhop_rules *rules = 0;
+	struct anyhop_guarding g = {};
+	__u8 *l3, *end = frame_end(ctx);
+	int verdict;
+
+	if (guarding_of(counted, &g))
+		return ANYHOP_V_DROP_HEADROOM; /* for the verifier */
+	l3 = frame_of(ctx) + (one->terms.l2_length == 14 ? 14 : 18);
+	if (one->guest.family == 4)
+		verdict = l3 + ANYHOP_LANE_READ4 > end ? ANYHOP_V_DROP_HEADROOM :
+							 anyhop_guard_lane(&g, &view, lane, l3, end, 4, &one->guest, &rules);
+	else
+		verdict = l3 + ANYHOP_LANE_READ6 > end ? ANYHOP_V_DROP_HEADROOM :
+							 anyhop_guard_lane(&g, &view, lane, l3, end, 6, &one->guest, &rules);
+	if (verdict != ANYHOP_V_FORWARDED || !rules)
+		return verdict;
+	one->takes_cookies = (__u32)anyhop_take_lane_terms(&view, lane, path, &one->terms);
+	return guard_syn(ctx, &g, &view, rules, one);
+}
+
+/* What becomes of a packet that the lane would forward, by the rules: the XDP action, or -1 when they let it pass. The SYN at hand knows the
+ * packet's family and where it starts. */
+static __noinline int guard_lane(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted, const struct anyhop_lane *lane,
+				 const struct anyhop_lane_path *path)
+{
+	struct anyhop_syn_case *one = syn_case();
+	__u32 verdict;
+
+	if (!one || !image || !counted || !lane || !path)
+		return XDP_ABORTED; /* for the verifier */
+	verdict = (__u32)judge_lane(ctx, image, counted, lane, path, one);
+	if (verdict == ANYHOP_V_FORWARDED)
+		return -1;
+	if (verdict == ANYHOP_V_SYN_COOKIE_ANSWERED && !answer_syn(ctx)) {
+		counted->verdicts[ANYHOP_V_SYN_COOKIE_ANSWERED]++;
+		return XDP_TX;
+	}
+	if (verdict == ANYHOP_V_SYN_COOKIE_ANSWERED)
+		verdict = ANYHOP_V_DROP_HEADROOM;
 	if (verdict < ANYHOP_VERDICT_COUNT)
 		counted->verdicts[verdict]++;
 	return XDP_DROP;
-}
-
-/* The rules of a packet that the lane would forward: see anyhop_guard_lane. */
-static __noinline int guard_lane(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted, const struct anyhop_lane *lane,
-				 __u32 l2_and_family)
-{
-	struct anyhop_view view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX};
-	__u8 *l3 = frame_of(ctx) + (l2_and_family >> 8 == 14 ? 14 : 18), *end = frame_end(ctx);
-	struct anyhop_guarding g = {};
-
-	if (!image || !counted || !lane || guarding_of(counted, &g))
-		return -1; /* for the verifier */
-	if ((l2_and_family & 0xff) == 4)
-		return l3 + ANYHOP_LANE_READ4 > end ? -1 : anyhop_guard_lane(&g, &view, lane, l3, end, 4);
-	return l3 + ANYHOP_LANE_READ6 > end ? -1 : anyhop_guard_lane(&g, &view, lane, l3, end, 6);
 }
 
 /* A packet of one family behind `l2_length` bytes of layer 2, both constants: the XDP action, or -1 for one that is not the
@@ -320,12 +456,16 @@ static __always_inline int take_lane(struct xdp_md *ctx, const __u8 *image, stru
 	if (other)
 		return -1;
 	if (anyhop_unlikely(choice.lane->guarded)) {
-		int stopped = guard_lane(ctx, image, counted, choice.lane, l2_length << 8 | family);
+		struct anyhop_syn_case *one = syn_case();
+		int action;
 
-		if (stopped == -1)
-			return -1;
-		if (stopped != ANYHOP_V_FORWARDED)
-			return dropped(counted, (__u32)stopped);
+		if (!one)
+			return XDP_ABORTED; /* for the verifier */
+		one->guest.family = family;
+		one->terms.l2_length = l2_length;
+		action = guard_lane(ctx, image, counted, choice.lane, choice.path);
+		if (action >= 0)
+			return action;
 	}
 	count_at(counted, choice.lane->counter, 1, choice.length);
 	count_at(counted, (__u64)sizes.backends_at + choice.path->counter, 1, choice.length);

@@ -74,12 +74,9 @@ static int take_terms(const struct anyhop_view *view, const struct anyhop_dev_sy
 		.template = anyhop_at(view, anyhop_header(view)->template_offset + one->backend * ANYHOP_TEMPLATE_SIZE),
 	};
 	struct anyhop_lane lane = {.keys_offset = service->keys_offset};
-	struct anyhop_lane_choice by_lane = {
-		.lane = &lane,
-		.path = anyhop_at(view, anyhop_lanes(view)->path_offset + one->backend * sizeof(struct anyhop_lane_path)),
-	};
+	const struct anyhop_lane_path *path = anyhop_at(view, anyhop_lanes(view)->path_offset + one->backend * sizeof(*path));
 	struct anyhop_syn_terms other = {0};
-	int takes = anyhop_take_terms(view, service, &choice, terms), others = anyhop_take_lane_terms(view, &by_lane, &other);
+	int takes = anyhop_take_terms(view, service, &choice, terms), others = anyhop_take_lane_terms(view, &lane, path, &other);
 
 	if (takes != others || memcmp(terms, &other, sizeof(other)))
 		return anyhop_error_is(-EILSEQ, "the lane says otherwise of backend %u", one->backend);

@@ -160,6 +160,7 @@ static int run(const __u8 *frames, const __u8 *lengths, __u32 count, const __u32
 			continue;
 		}
 		watched.guard->time.offset = nows[i];
+		watched.guard->time.fleet_offset_ms = ANYHOP_DEV_FLEET_MS(nows[i]);
 		if (bpf_prog_test_run_opts(watched.program, &options))
 			return anyhop_error_is(-errno, "test run on frame %u of %u bytes", i, length);
 		read_counters(record);

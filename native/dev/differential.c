@@ -55,6 +55,7 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
 		record->service_counter = record->backend_counter = ANYHOP_NONE;
 
 		guarding->now = nows[i];
+		guarding->state->time.fleet_offset_ms = ANYHOP_DEV_FLEET_MS(nows[i]);
 		verdict = anyhop_process(image, image_bytes, frame, length, &limiter, guarding, &outcome);
 		if (verdict < 0 || verdict >= ANYHOP_VERDICT_COUNT)
 			return anyhop_error_is(-ERANGE, "verdict %d of frame %u", verdict, i);
@@ -114,6 +115,7 @@ int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames,
 		return anyhop_error_is(-ENOMEM, "an image of %u bytes", image_bytes);
 	memcpy(aligned, image, image_bytes);
 	error = process(aligned, image_bytes, frames, lengths, count, (const __u32 *)nows, limited, &guarding, records, out, out_size);
+	guarding.state->time.fleet_offset_ms = 0;
 	free(aligned);
 	return error;
 }

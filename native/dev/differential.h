@@ -13,6 +13,9 @@
  * 4096 epochs that a cell knows. */
 #define ANYHOP_DEV_UNUSED_TICKS 1031u
 
+/* The fleet's clock at a time of rules. Four units an epoch of cookies. */
+#define ANYHOP_DEV_FLEET_MS(now) ((__u64)(now) * 4096 + 0x1234567)
+
 /* Instead of a verdict. */
 #define ANYHOP_DEV_SKIPPED 0xffffffffu    /* the kernel's test run does not take a frame of this length */
 #define ANYHOP_DEV_MISCOUNTED 0xfffffffeu /* what rose in the counters is not what one packet may raise */

@@ -83,7 +83,8 @@ static void check_decision(const struct result *r, __u8 *frame)
 	};
 	struct anyhop_match match = {0};
 	struct anyhop_choice choice = {0};
-	int verdict = anyhop_decide(&packet, &match, &choice, &guarding);
+	struct anyhop_guest guest;
+	int verdict = anyhop_decide(&packet, &match, &choice, &guarding, &guest);
 
 	if (!r->is_sound || is_of_rules(verdict) || is_of_rules(r->verdict))
 		return;

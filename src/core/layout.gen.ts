@@ -92,6 +92,9 @@ export const enum L {
   COOKIES_HOLD = 9792,
   COOKIES_RENEW = 9536,
   WHO_NETWORK = 128,
+  WHO_ANSWERED = 64,
+  ANSWERS_OF_SOURCE = 1,
+  ANSWERS_OF_SERVICE = 4096,
   COOKIE_EPOCH_SHIFT = 14,
   COOKIE_EPOCHS_AHEAD = 1,
   COOKIE_MAC_SHIFT = 9,
@@ -528,4 +531,4 @@ export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '73d754dd4115bca934321cee74d312b8997e0765cdb29423cc68824fd49a1f6d';
+export const LAYOUT_DIGEST = 'c2f1a30c0e030f10ed6dc52040b152d575d8aeae5cdd315f97cec5f82ea214c3';

@@ -14,8 +14,20 @@ import { flowHash, flowHashFive, flowHashPair, slotOf } from '../hash/flow.js';
 import { finish } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
 import { answerTooBig } from './answer.js';
-import { guardPacket, guardSyn, guardsSyns, isSyn, rulesOf } from './guard.js';
+import {
+  admitsAnswer,
+  COOKIE_CAN,
+  COOKIE_CANNOT,
+  COOKIE_UNWANTED,
+  guardPacket,
+  guardsSyns,
+  isSyn,
+  judgeSyn,
+  rulesOf,
+  weighSyn,
+} from './guard.js';
 import type { PacketState } from './packet-state.js';
+import { answerSyn, canAnswerSyn } from './syn-answer.js';
 
 const WORD_KEY = L.SERVICE_KEY / 4;
 const WORD_OWNERS = L.SERVICE_OWNERS_OFFSET / 4;
@@ -84,7 +96,7 @@ export function encapsulate(
   const mtu = way & 0xffff;
   if (payload + ipLength > mtu) return answerTooBig(p, view, mtu - ipLength - greLength, verdict);
   if (rules >= 0 && p.tcp !== 0 && isSyn(view, p.tcp) && guardsSyns(p, rules)) {
-    const stopped = guardSyn(p, rules, mode & 0xffff, false);
+    const stopped = guardSyn(p, view, rules, pathFlags, keys !== 0);
     if (stopped !== L.V_FORWARDED) return stopped;
   }
 
@@ -141,6 +153,28 @@ export function encapsulate(
   p.outStart = out;
   p.outLength = p.end - out;
   p.outL2 = l2;
+  return verdict;
+}
+
+/**
+ * A SYN whose owner is known, by its rules. @returns a verdict that answers, whose answer is written, or drops; or V_FORWARDED
+ */
+function guardSyn(
+  p: PacketState,
+  view: DataView,
+  rules: number,
+  pathFlags: number,
+  hasKeys: boolean,
+): number {
+  let cookie = COOKIE_UNWANTED;
+  if (weighSyn(p, rules, p.serviceCounter)) {
+    const isPlain = p.tcp - p.l3 === (p.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER);
+    const takes = isPlain && p.image.cookieKeyWord !== 0 && (pathFlags & L.PATH_COOKIES) !== 0;
+    cookie =
+      takes && canAnswerSyn(p, view, p.tcp) && admitsAnswer(p, view, rules) ? COOKIE_CAN : COOKIE_CANNOT;
+  }
+  const verdict = judgeSyn(p, rules, p.serviceCounter, cookie);
+  if (verdict === L.V_SYN_COOKIE_ANSWERED) answerSyn(p, view, p.tcp, hasKeys);
   return verdict;
 }
 

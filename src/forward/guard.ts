@@ -30,9 +30,11 @@ const SOURCE_SYNS = L.RULES_SOURCE_SYNS / 4;
 const NETWORK_PACKETS = L.RULES_NETWORK_PACKETS / 4;
 const NETWORK_SYNS = L.RULES_NETWORK_SYNS / 4;
 const SERVICE_SYNS = L.RULES_SERVICE_SYNS / 4;
+const SERVICE_WINDOW = L.RULES_SERVICE_WINDOW / 4;
 const SERVICE_RECIPROCAL = L.RULES_SERVICE_RECIPROCAL / 4;
 const THRESHOLD = L.RULES_THRESHOLD / 4;
 const KEY = L.DEFENCE_KEY / 4;
+const WINDOW = L.DEFENCE_WINDOW / 4;
 const RECIPROCAL = L.DEFENCE_RECIPROCAL / 4;
 
 const NO_LIMIT = L.NO_LIMIT | 0;
@@ -219,37 +221,73 @@ const STATE_PASSED = L.SERVICE_STATE_PASSED / 4;
 const STATE_THRESHOLD = L.SERVICE_STATE_THRESHOLD / 4;
 const STATE_COOKIES_UNTIL = L.SERVICE_STATE_COOKIES_UNTIL / 4;
 
-/**
- * A SYN whose owner is known.
- *
- * @param canAnswer whether a cookie can answer it: its owner takes cookies, its options allow it, and the budget of answers does
- * @returns a verdict that answers or drops, or V_FORWARDED
- */
-export function guardSyn(p: PacketState, rules: number, counter: number, canAnswer: boolean): number {
+/** Whether a cookie is wanted for a SYN, and can answer it. */
+export const COOKIE_UNWANTED = 0;
+export const COOKIE_CANNOT = 1;
+export const COOKIE_CAN = 2;
+
+/** What the rules say of the SYN at hand: SYNs of the service in a window's time, how many of them passed, and whether that is its rate. */
+let came = 0;
+let passed = 0;
+let isOver = false;
+
+/** Counts a SYN whose owner is known, and weighs it. @returns whether a cookie is wanted */
+export function weighSyn(p: PacketState, rules: number, counter: number): boolean {
   const { words } = p.image;
   const flags = words[rules + FLAGS];
   const reciprocal = words[rules + SERVICE_RECIPROCAL];
   const window = windowAt(p.now, reciprocal);
   const left = leftAt(p.now, reciprocal);
+  const state = stateWord(counter);
+  p.guarded[counter * L.GUARDED_KINDS + L.GUARDED_SYNS]++;
+  came = arrived(p, state, counter, window, left);
+  const isFlooded = isAboveThreshold(p, state, thresholdOf(p, rules, state), came);
+  passed = countSliding(p.guardState, state + STATE_PASSED, window, left);
+  isOver = (flags & L.RULES_SERVICE) !== 0 && passed >= words[rules + SERVICE_SYNS] >>> 0;
+  if ((flags & L.RULES_COOKIES) === 0) return false;
+  // An observing limit does not make cookies be sent.
+  const isOverForAll = (flags & L.RULES_SERVICE_ENFORCE) !== 0 || (flags & L.RULES_COOKIES_ENFORCE) === 0;
+  return isFlooded || (flags & L.RULES_COOKIES_ALWAYS) !== 0 || (isOver && isOverForAll);
+}
+
+/**
+ * Whether the budget of answers has one for the SYN at hand: it is counted then. When too many come for the service, chance says which of
+ * them are answered: another one a moment later, when they are sent again.
+ */
+export function admitsAnswer(p: PacketState, view: DataView, rules: number): boolean {
+  const { words, rulesWord } = p.image;
+  takeSource(p, view, L.WHO_ANSWERED, 32, 64);
+  const chance = (sourceHash ^ Math.imul(p.now, 0x9e3779b1)) >>> 8;
+  // Exact: below 2^24 times below 2^26.
+  if (chance * came >= (words[rules + SERVICE_WINDOW] >>> 0) * L.ANSWERS_OF_SERVICE * 2 ** 24) return false;
+  const reciprocal = words[rulesWord + RECIPROCAL];
+  const window = windowAt(p.now, reciprocal);
+  const first = firstCell(SKETCH_WORD, sourceHash) + PACKETS_WORD;
+  const second = secondCell(SKETCH_WORD, sourceHash) + PACKETS_WORD;
+  const sent = pairSliding(p.guardState, first, second, window, leftAt(p.now, reciprocal));
+  if (sent >= (words[rulesWord + WINDOW] * L.ANSWERS_OF_SOURCE) >>> 0) return false;
+  pairRaise(p.guardState, first, second, window);
+  return true;
+}
+
+/**
+ * What becomes of the SYN at hand, which was weighed.
+ *
+ * @param cookie whether one is wanted, and can answer it: its owner takes cookies, its options allow it, and the budget of answers does
+ * @returns a verdict that answers or drops, or V_FORWARDED
+ */
+export function judgeSyn(p: PacketState, rules: number, counter: number, cookie: number): number {
+  const { words } = p.image;
+  const flags = words[rules + FLAGS];
   const own = counter * L.GUARDED_KINDS;
   const state = stateWord(counter);
   const enforces = (flags & L.RULES_SERVICE_ENFORCE) !== 0;
-  const enforcesCookies = (flags & L.RULES_COOKIES_ENFORCE) !== 0;
   const isLimited = (flags & L.RULES_SERVICE) !== 0;
-  p.guarded[own + L.GUARDED_SYNS]++;
-  const ownThreshold = p.guardState[state + STATE_THRESHOLD];
-  const threshold = (ownThreshold === 0 ? words[rules + THRESHOLD] : ownThreshold) >>> 0;
-  const isFlooded = isAboveThreshold(p, state, threshold, arrived(p, state, counter, window, left));
-  const passed = countSliding(p.guardState, state + STATE_PASSED, window, left);
-  const isOver = isLimited && passed >= words[rules + SERVICE_SYNS] >>> 0;
-  // An observing limit does not make cookies be sent.
-  const isWanted =
-    (flags & L.RULES_COOKIES) !== 0 &&
-    (isFlooded || (flags & L.RULES_COOKIES_ALWAYS) !== 0 || (isOver && (enforces || !enforcesCookies)));
-  if (isWanted) {
+  if (cookie !== COOKIE_UNWANTED) {
+    const threshold = thresholdOf(p, rules, state);
     const cap = isLimited ? Math.min(threshold, words[rules + SERVICE_SYNS] >>> 0) : threshold;
-    if (enforcesCookies) {
-      if (canAnswer) {
+    if ((flags & L.RULES_COOKIES_ENFORCE) !== 0) {
+      if (cookie === COOKIE_CAN) {
         p.guarded[own + L.GUARDED_COOKIES]++;
         return L.V_SYN_COOKIE_ANSWERED;
       }
@@ -257,8 +295,8 @@ export function guardSyn(p: PacketState, rules: number, counter: number, canAnsw
         p.guarded[own + L.GUARDED_SYN_LIMITED]++;
         return L.V_DROP_SYN_LIMITED;
       }
-    } else if (canAnswer || passed >= cap) {
-      p.guarded[own + (canAnswer ? L.GUARDED_WOULD_COOKIE : L.GUARDED_WOULD_SYN_LIMIT)]++;
+    } else if (cookie === COOKIE_CAN || passed >= cap) {
+      p.guarded[own + (cookie === COOKIE_CAN ? L.GUARDED_WOULD_COOKIE : L.GUARDED_WOULD_SYN_LIMIT)]++;
       if (!enforces) return L.V_FORWARDED;
     }
   }
@@ -270,8 +308,15 @@ export function guardSyn(p: PacketState, rules: number, counter: number, canAnsw
     p.guarded[own + L.GUARDED_WOULD_SERVICE_RATE]++;
     return L.V_FORWARDED;
   }
-  if (isWanted || isLimited) countPlus(p.guardState, state + STATE_PASSED, window, 1);
+  if (cookie !== COOKIE_UNWANTED || isLimited) {
+    countPlus(p.guardState, state + STATE_PASSED, windowAt(p.now, words[rules + SERVICE_RECIPROCAL]), 1);
+  }
   return L.V_FORWARDED;
+}
+
+function thresholdOf(p: PacketState, rules: number, state: number): number {
+  const own = p.guardState[state + STATE_THRESHOLD];
+  return (own === 0 ? p.image.words[rules + THRESHOLD] : own) >>> 0;
 }
 
 /** Whether the rules judge SYNs once their owner is known. */

@@ -25,7 +25,7 @@ const missingForBpf = process.getuid?.() !== 0 && 'needs root';
 const WITH_BPF = missingForBpf === false;
 
 /** The kernel's own: a driver without headroom. */
-const NOT_A_CLIENTS_DOING = new Set(['drop_headroom', 'drop_blocked', 'syn_cookie_answered']);
+const NOT_A_CLIENTS_DOING = new Set(['drop_headroom', 'drop_blocked']);
 
 describe('the pipelines', () => {
   const seed = seedOfRun();

@@ -36,6 +36,9 @@ export interface Guarded {
   readonly own: Buffer;
 }
 
+/** The fleet's clock at a time of rules, in a test: native/dev/differential.h has it too. Four units an epoch of cookies. */
+const fleetMsAt = (now: number): number => now * 4096 + 0x1234567;
+
 /** Room in the memory that rules count in. */
 const SERVICES = 512;
 
@@ -67,6 +70,7 @@ export class TypeScriptSubject implements Subject {
       const memory = new Uint8Array(L.HEADROOM + length).fill(0xa5, 0, L.HEADROOM);
       memory.set(frames.frame(i), L.HEADROOM);
       pipeline.now = frames.nows[i] | 0;
+      pipeline.fleetMs = fleetMsAt(frames.nows[i]);
       const verdict = pipeline.process(new DataView(memory.buffer), L.HEADROOM, length);
       if (!limited) pipeline.tick += UNUSED_TICKS;
       results.set(i, R.VERDICT, verdict);

@@ -275,11 +275,22 @@ export const recipe: fc.Arbitrary<Recipe> = fc
       .map((rules) => (rules === undefined ? one : { ...one, rules })),
   );
 
+const COOKIE_KEY = Uint8Array.from({ length: 16 }, (_, i) => 16 * i + 1);
+
+/** Three backends of four take SYN cookies. */
+function takingCookies(pools: Recipe['pools']): Recipe['pools'] {
+  const taking = Object.entries(pools).map(([name, backends]): [string, readonly FixtureBackend[]] => [
+    name,
+    backends.map((backend, i) => ({ ...backend, cookies: i % 4 !== 3 })),
+  ]);
+  return Object.fromEntries(taking);
+}
+
 /** @param generation only rises for one pipeline */
 export function imageFrom(recipe: Recipe, generation: number): Image {
   const lacks = (slot: number, one: number): boolean => one > 0 && slot % one === 0;
   return imageOf({
-    pools: recipe.pools,
+    pools: recipe.rules ? takingCookies(recipe.pools) : recipe.pools,
     services: recipe.services,
     source4: recipe.source4,
     source6: recipe.source6,
@@ -291,6 +302,6 @@ export function imageFrom(recipe: Recipe, generation: number): Image {
     second: (slot, count) =>
       count < 3 || lacks((slot >> 1) + 2, recipe.alternateless) ? L.NONE : (slot + 2) % count,
     generation,
-    ...(recipe.rules && { rules: recipe.rules }),
+    ...(recipe.rules && { rules: recipe.rules, cookieKey: COOKIE_KEY }),
   });
 }

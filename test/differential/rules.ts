@@ -1,6 +1,7 @@
 /** Rules of defence for random nodes, and what makes packets meet them: few sources, SYNs, a clock that moves and jumps. */
 import fc from 'fast-check';
 import type { DefendRules } from '#anyhop/config/defend/types.js';
+import { concat, tcpOption } from '../packets/build.js';
 import { layer3, putIpv4Checksum } from './mutate.js';
 import type { Random } from './random.js';
 
@@ -46,6 +47,17 @@ export function rulesFor(services: number): fc.Arbitrary<(DefendRules | undefine
     });
 }
 
+const { mss, sackPermitted, windowScale, timestamps, nop, end, md5 } = tcpOption;
+/** Of Linux, Windows, Apple's, and of nobody. */
+const OPTIONS: readonly Uint8Array[] = [
+  new Uint8Array(0),
+  mss(1400),
+  concat(mss(1460), sackPermitted(), timestamps(1, 0), nop(), windowScale(7)),
+  concat(mss(1460), nop(), windowScale(8), nop(2), sackPermitted()),
+  concat(mss(1380), nop(), windowScale(6), nop(2), timestamps(0xffffffff, 0), sackPermitted(), end(2)),
+  concat(mss(1460), md5(), nop(2)),
+];
+
 const SOURCES = 12;
 const TCP = 6;
 
@@ -65,10 +77,20 @@ export function fromFew(original: Uint8Array, random: Random): Uint8Array {
     bytes.set([0x20, 1, 0xd, 0xb8, number >> 3, 0, number >> 2, number >> 1], l3 + 8);
     bytes[l3 + 23] = 1 + number;
   }
-  if (bytes[l3 + (family === 4 ? 9 : 6)] === TCP && random.below(2) === 0)
+  if (bytes[l3 + (family === 4 ? 9 : 6)] === TCP && random.below(2) === 0) {
     bytes[l3 + header + 13] = random.pick([0x02, 0x02, 0xc2, 0x0a, 0x12, 0x03, 0x06]);
+    putOptions(bytes, l3 + header, random);
+  }
   if (family === 4) putIpv4Checksum(bytes, l3, header);
   return bytes;
+}
+
+/** Puts options of some system over what follows a TCP header, if there is room for them. */
+function putOptions(bytes: Uint8Array, tcp: number, random: Random): void {
+  const options = random.pick(OPTIONS);
+  if (tcp + 20 + options.length > bytes.length || random.below(8) === 0) return;
+  bytes[tcp + 12] = (5 + options.length / 4) << 4;
+  bytes.set(options, tcp + 20);
 }
 
 /** Times of packets: some in the same unit, sometimes a jump. */

@@ -68,6 +68,12 @@ struct anyhop_rules {
 #define ANYHOP_COOKIES_HOLD 9792u /* units for which cookies are used at least: 10 s, and 256 units that it may be late to renew them */
 #define ANYHOP_COOKIES_RENEW 9536u
 
+/* SYNs that are answered with a cookie, in a unit of time. To one address (in IPv6, one /64), some 950 a second: more than any crowd
+ * behind one address opens connections, and a thousandth of what it takes to fill a link with answers to somebody who sent nothing.
+ * Of one service, 3.9 million a second: more than a core makes, and 2.3 Gbit/s of answers. */
+#define ANYHOP_ANSWERS_OF_SOURCE 1u
+#define ANYHOP_ANSWERS_OF_SERVICE 4096u
+
 /* What is counted for each service, by each CPU: what was done, and in observe mode what would have been. */
 enum anyhop_guarded_count {
 	ANYHOP_GUARDED_SYNS, /* that came and were not dropped by lists or the source's rate */
@@ -112,6 +118,7 @@ struct anyhop_candidate {
 	__u32 dropped;    /* or would have been */
 };
 #define ANYHOP_WHO_NETWORK 128u
+#define ANYHOP_WHO_ANSWERED 64u /* an address, or the /64 of one, that SYN cookies were sent to: no candidate */
 #define ANYHOP_CANDIDATES 1024u
 #define ANYHOP_CANDIDATE_LEAST 64u /* packets in a window */
 #define ANYHOP_CANDIDATE_SAMPLE 64u
@@ -149,7 +156,8 @@ struct anyhop_guard {
 	C(GUARDED_SYNS) C(GUARDED_BLOCKED) C(GUARDED_SOURCE_RATE) C(GUARDED_SERVICE_RATE) C(GUARDED_COOKIES) C(GUARDED_SYN_LIMITED) \
 	C(GUARDED_WOULD_BLOCK) C(GUARDED_WOULD_SOURCE_RATE) C(GUARDED_WOULD_SERVICE_RATE) C(GUARDED_WOULD_COOKIE) \
 	C(GUARDED_WOULD_SYN_LIMIT) C(GUARDED_ALLOWED) C(GUARDED_LAST) C(GUARDED_KINDS) \
-	C(CANDIDATES) C(CANDIDATE_LEAST) C(CANDIDATE_SAMPLE) C(SYN_BATCH) C(COOKIES_HOLD) C(COOKIES_RENEW) C(WHO_NETWORK)
+	C(CANDIDATES) C(CANDIDATE_LEAST) C(CANDIDATE_SAMPLE) C(SYN_BATCH) C(COOKIES_HOLD) C(COOKIES_RENEW) C(WHO_NETWORK) C(WHO_ANSWERED) \
+	C(ANSWERS_OF_SOURCE) C(ANSWERS_OF_SERVICE)
 
 _Static_assert(sizeof(struct anyhop_defence) == 64 && sizeof(struct anyhop_rules) == 64, "a cache line");
 _Static_assert(sizeof(struct anyhop_guarded) == 128 && sizeof(struct anyhop_service_state) == 64, "cache lines of their own");

@@ -4,7 +4,8 @@
  *
  *   anyhop_guard_lists    allow and block
  *   anyhop_guard_source   rate of the source
- *   anyhop_guard_syn      rate of the service; whether a cookie answers
+ *   anyhop_weigh_syn      rate of the service; whether a cookie is wanted
+ *   anyhop_judge_syn      what becomes of a SYN, when it is known whether a cookie can answer it
  *
  * A rule in observe mode counts what it would have dropped, and the packet goes on to the next rule as if there were none. So observing
  * one rule never weakens another. What a rule would have dropped it does not count as admitted, as in enforce mode: the counts are
@@ -161,11 +162,11 @@ struct anyhop_ask {
 static __attribute__((noinline, unused)) int anyhop_is_within(struct anyhop_guard *state, const struct anyhop_defence *defence,
 							       const struct anyhop_guest *guest, const struct anyhop_ask *ask)
 {
-	struct anyhop_pair packets, syns;
+	struct anyhop_pair packets;
 	struct anyhop_moment moment;
 	struct anyhop_source source;
 	struct anyhop_cell *first, *second;
-	__u32 noted, dropped = 0;
+	__u32 noted, dropped = 0, is_within;
 
 	if (!state || !defence || !guest || !ask)
 		return 1; /* for the verifier */
@@ -174,16 +175,18 @@ static __attribute__((noinline, unused)) int anyhop_is_within(struct anyhop_guar
 	first = anyhop_sketch_first(&state->sketch, source.hash);
 	second = anyhop_sketch_second(&state->sketch, source.hash);
 	packets = anyhop_pair_of(first->packets, second->packets, &moment);
-	syns = packets;
-	if (guest->is_syn)
-		syns = anyhop_pair_of(first->syns, second->syns, &moment);
+	is_within = packets.sliding < ask->packets &&
+		    (!guest->is_syn || anyhop_pair_of(first->syns, second->syns, &moment).sliding < ask->syns);
 	noted = packets.present;
-	if (anyhop_likely(packets.sliding < ask->packets && (!guest->is_syn || syns.sliding < ask->syns))) {
+	if (anyhop_likely(is_within)) {
 		if (!ask->counts)
 			return 1;
 		anyhop_pair_raise(&packets, &first->packets, &second->packets);
-		if (guest->is_syn)
+		if (guest->is_syn) { /* once more: kept over the stores it would not fit the stack of BPF */
+			struct anyhop_pair syns = anyhop_pair_of(first->syns, second->syns, &moment);
+
 			anyhop_pair_raise(&syns, &first->syns, &second->syns);
+		}
 		noted++;
 		if (anyhop_likely(!anyhop_is_notable(noted)))
 			return 1;
@@ -269,9 +272,9 @@ ANYHOP_ONCE int anyhop_guard_source(struct anyhop_guard *state, const struct any
 	return -1;
 }
 
-/* Lists and the source's rate, of a guest whose `now` is not yet set: a verdict that drops, or -1 to go on. */
+/* Lists and the source's rate: a verdict that drops, or -1 to go on. */
 anyhop_inline int anyhop_guard_packet(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_rules *rules,
-				      struct anyhop_guest *guest)
+				      const struct anyhop_guest *guest)
 {
 	const struct anyhop_defence *defence = anyhop_at(view, anyhop_header(view)->rules_offset);
 	struct anyhop_guarded *own = anyhop_own_counts(g, guest->counter);
@@ -286,7 +289,6 @@ anyhop_inline int anyhop_guard_packet(const struct anyhop_guarding *g, const str
 	}
 	if (!(rules->flags & ANYHOP_RULES_SOURCE))
 		return -1;
-	guest->now = g->now;
 	return anyhop_guard_source(g->state, defence, rules, guest, own);
 }
 
@@ -318,85 +320,115 @@ anyhop_inline int anyhop_is_flooded(__u32 now, const struct anyhop_rules *rules,
 	return left - 1 < ANYHOP_COOKIES_HOLD;
 }
 
-/* A SYN whose owner is known: a verdict that answers or drops, or FORWARDED.
- *
- * can_answer  whether a cookie can answer it: its owner takes cookies, its options allow it, and the budget of answers does */
-ANYHOP_ONCE int anyhop_guard_syn(struct anyhop_service_state *state, const struct anyhop_rules *rules, struct anyhop_guarded *own,
-				 __u32 now, __u32 can_answer)
+/* What the rules say of a SYN whose owner is known, before it is known whether a cookie can answer it. */
+struct anyhop_weighed {
+	__u32 arrived;   /* SYNs of the service in a window's time */
+	__u32 passed;    /* of these, to the backends */
+	__u32 window;    /* the service's */
+	__u32 is_over;   /* its rate */
+};
+
+/* Counts a SYN, and weighs it: whether a cookie is wanted. */
+ANYHOP_ONCE int anyhop_weigh_syn(struct anyhop_service_state *state, const struct anyhop_rules *rules, struct anyhop_guarded *own,
+				 __u32 now, struct anyhop_weighed *weighed)
 {
 	struct anyhop_moment moment;
-	__u32 flags, enforces, cap, passed, is_over, is_wanted;
+	__u32 flags, is_flooded;
 
-	if (!state || !rules || !own)
+	if (!state || !rules || !own || !weighed)
+		return 0;
+	flags = rules->flags;
+	moment = anyhop_moment_at(now, rules->service_reciprocal);
+	own->counts[ANYHOP_GUARDED_SYNS]++;
+	weighed->window = moment.window;
+	weighed->arrived = anyhop_arrived(now, &moment, own, state);
+	is_flooded = anyhop_is_flooded(now, rules, state, weighed->arrived);
+	weighed->passed = anyhop_count_sliding(state->passed, &moment);
+	weighed->is_over = flags & ANYHOP_RULES_SERVICE && weighed->passed >= rules->service_syns;
+	if (!(flags & ANYHOP_RULES_COOKIES))
+		return 0;
+	/* An observing limit does not make cookies be sent. */
+	return is_flooded || flags & ANYHOP_RULES_COOKIES_ALWAYS ||
+	       (weighed->is_over && (flags & ANYHOP_RULES_SERVICE_ENFORCE || !(flags & ANYHOP_RULES_COOKIES_ENFORCE)));
+}
+
+enum anyhop_cookie_answer { ANYHOP_COOKIE_UNWANTED, ANYHOP_COOKIE_CANNOT, ANYHOP_COOKIE_CAN };
+
+/* What becomes of a SYN that was weighed: a verdict that answers or drops, or FORWARDED.
+ *
+ * cookie  whether one is wanted, and can answer it: its owner takes cookies, its options allow it, and the budget of answers does */
+ANYHOP_ONCE int anyhop_judge_syn(struct anyhop_service_state *state, const struct anyhop_rules *rules, struct anyhop_guarded *own,
+				 const struct anyhop_weighed *weighed, __u32 cookie)
+{
+	__u32 flags, enforces, cap;
+
+	if (!state || !rules || !own || !weighed)
 		return ANYHOP_V_FORWARDED;
 	flags = rules->flags;
 	enforces = flags & ANYHOP_RULES_SERVICE_ENFORCE;
-	moment = anyhop_moment_at(now, rules->service_reciprocal);
-	own->counts[ANYHOP_GUARDED_SYNS]++;
-	is_wanted = anyhop_is_flooded(now, rules, state, anyhop_arrived(now, &moment, own, state)) ||
-		    flags & ANYHOP_RULES_COOKIES_ALWAYS;
-	passed = anyhop_count_sliding(state->passed, &moment);
-	is_over = flags & ANYHOP_RULES_SERVICE && passed >= rules->service_syns;
-	/* An observing limit does not make cookies be sent. */
-	is_wanted = flags & ANYHOP_RULES_COOKIES &&
-		    (is_wanted || (is_over && (enforces || !(flags & ANYHOP_RULES_COOKIES_ENFORCE))));
-	if (is_wanted) {
+	if (cookie != ANYHOP_COOKIE_UNWANTED) {
 		cap = state->threshold ? state->threshold : rules->threshold;
 		if (flags & ANYHOP_RULES_SERVICE && rules->service_syns < cap)
 			cap = rules->service_syns;
 		if (flags & ANYHOP_RULES_COOKIES_ENFORCE) {
-			if (can_answer) {
+			if (cookie == ANYHOP_COOKIE_CAN) {
 				own->counts[ANYHOP_GUARDED_COOKIES]++;
 				return ANYHOP_V_SYN_COOKIE_ANSWERED;
 			}
-			if (passed >= cap) {
+			if (weighed->passed >= cap) {
 				own->counts[ANYHOP_GUARDED_SYN_LIMITED]++;
 				return ANYHOP_V_DROP_SYN_LIMITED;
 			}
-		} else if (can_answer || passed >= cap) {
-			own->counts[can_answer ? ANYHOP_GUARDED_WOULD_COOKIE : ANYHOP_GUARDED_WOULD_SYN_LIMIT]++;
+		} else if (cookie == ANYHOP_COOKIE_CAN || weighed->passed >= cap) {
+			own->counts[cookie == ANYHOP_COOKIE_CAN ? ANYHOP_GUARDED_WOULD_COOKIE : ANYHOP_GUARDED_WOULD_SYN_LIMIT]++;
 			if (!enforces)
 				return ANYHOP_V_FORWARDED;
 		}
 	}
-	if (is_over && enforces) {
+	if (weighed->is_over && enforces) {
 		own->counts[ANYHOP_GUARDED_SERVICE_RATE]++;
 		return ANYHOP_V_DROP_SERVICE_RATE;
 	}
-	if (is_over) {
+	if (weighed->is_over) {
 		own->counts[ANYHOP_GUARDED_WOULD_SERVICE_RATE]++;
 		return ANYHOP_V_FORWARDED;
 	}
-	if (is_wanted || flags & ANYHOP_RULES_SERVICE)
-		state->passed = anyhop_count_plus(state->passed, moment.window, 1);
+	if (cookie != ANYHOP_COOKIE_UNWANTED || flags & ANYHOP_RULES_SERVICE)
+		state->passed = anyhop_count_plus(state->passed, weighed->window, 1);
 	return ANYHOP_V_FORWARDED;
 }
 
 #define ANYHOP_GUARDS_SYNS (ANYHOP_RULES_SERVICE | ANYHOP_RULES_COOKIES)
 
-/* The rules of a packet of the lane (lane.h) that has an owner and fits: FORWARDED, a verdict that drops, or -1 for one that is to go the
- * long way. It is not counted then. */
+/* Lists and rate of a packet of the lane (lane.h) that has an owner and fits: FORWARDED, or a verdict that drops. Of a SYN that rules are yet
+ * to judge, `syn_rules` are these, or else NULL. */
 anyhop_inline int anyhop_guard_lane(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_lane *lane,
-				    const __u8 *l3, const __u8 *end, __u32 family)
+				    const __u8 *l3, const __u8 *end, __u32 family, struct anyhop_guest *guest,
+				    const struct anyhop_rules **syn_rules)
 {
 	__u32 counter = (lane->counter - (__u32)sizeof(struct anyhop_counters)) / (__u32)sizeof(struct anyhop_traffic);
 	const struct anyhop_rules *rules = anyhop_rules_of(view, counter);
 	const __u8 *source = l3 + (family == 4 ? 12 : 8), *tcp = l3 + (family == 4 ? 20 : 40);
-	struct anyhop_guest guest = {.family = family, .counter = counter};
 	int stopped;
 
+	*syn_rules = 0;
 	if (!rules)
 		return ANYHOP_V_FORWARDED;
-	if (tcp + 14 <= end)
-		guest.is_syn = l3[family == 4 ? 9 : 6] == ANYHOP_IP_TCP && anyhop_is_syn(tcp[13]);
-	if (guest.is_syn && rules->flags & ANYHOP_GUARDS_SYNS)
-		return -1;
-	guest.address[0] = anyhop_get32(source);
-	if (family == 6)
-		for (int i = 1; i < 4; i++)
-			guest.address[i] = anyhop_get32(source + 4 * i);
-	stopped = anyhop_guard_packet(g, view, rules, &guest);
-	return stopped < 0 ? ANYHOP_V_FORWARDED : stopped;
+	guest->family = family;
+	guest->counter = counter;
+	guest->is_syn = 0;
+	guest->now = g->now;
+	if (tcp + 20 <= end)
+		guest->is_syn = l3[family == 4 ? 9 : 6] == ANYHOP_IP_TCP && anyhop_is_syn(tcp[13]);
+	guest->address[0] = anyhop_get32(source);
+	for (int i = 1; i < 4; i++)
+		guest->address[i] = family == 6 ? anyhop_get32(source + 4 * i) : 0;
+	stopped = anyhop_guard_packet(g, view, rules, guest);
+	if (stopped >= 0)
+		return stopped;
+	if (guest->is_syn && rules->flags & ANYHOP_GUARDS_SYNS)
+		*syn_rules = rules;
+	return ANYHOP_V_FORWARDED;
 }
 
 #endif

@@ -18,21 +18,23 @@
 #include "lane.h"
 #include "choose.h"
 #include "guard.h"
+#include "syn_answer.h"
 
 /* The last of the verdicts that forward; they are the first in the list. */
 #define ANYHOP_FORWARDED_LAST ANYHOP_V_FORWARDED_ICMP_ERROR
 
 /* Whose packet it is that was matched with a verdict that forwards. */
-anyhop_inline void anyhop_guest_of(const struct anyhop_packet *p, const struct anyhop_match *m, int verdict, struct anyhop_guest *guest)
+anyhop_inline void anyhop_guest_of(const struct anyhop_packet *p, const struct anyhop_match *m, int verdict, __u32 now,
+				   struct anyhop_guest *guest)
 {
 	const __u8 *source = p->l3 + (p->family == 4 ? 12 : 8);
 
 	guest->family = p->family;
 	guest->counter = m->service->counter;
+	guest->now = now;
 	guest->address[0] = anyhop_get32(source);
-	if (p->family == 6)
-		for (int i = 1; i < 4; i++)
-			guest->address[i] = anyhop_get32(source + 4 * i);
+	for (int i = 1; i < 4; i++)
+		guest->address[i] = p->family == 6 ? anyhop_get32(source + 4 * i) : 0;
 	guest->is_syn = verdict == ANYHOP_V_FORWARDED && p->protocol == ANYHOP_IP_TCP && anyhop_fits(&p->at, 14) &&
 			anyhop_is_syn(p->at.at[13]);
 }
@@ -54,27 +56,39 @@ ANYHOP_PART int anyhop_choose_part(const struct anyhop_packet *p, const struct a
 	return m->service ? anyhop_choose(p, m, verdict, choice) : (int)ANYHOP_V_DROP_NO_SERVICE;
 }
 
-/* Phase 1, of the frame that starts at p->frame, where the cursor stands. An answer still has to be admitted. */
+/* Phase 1, of the frame that starts at p->frame, where the cursor stands. An answer still has to be admitted, and a SYN to be judged
+ * (anyhop_syn_rules). */
 anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m, struct anyhop_choice *choice,
-				const struct anyhop_guarding *g)
+				const struct anyhop_guarding *g, struct anyhop_guest *guest)
 {
 	int verdict = anyhop_match_part(p, m), stopped;
 	const struct anyhop_rules *rules;
-	struct anyhop_guest guest;
 
 	if (verdict > ANYHOP_FORWARDED_LAST || !m->service)
 		return verdict;
 	rules = anyhop_rules_of(&p->view, m->service->counter);
 	if (anyhop_likely(!rules))
 		return anyhop_choose_part(p, m, verdict, choice);
-	anyhop_guest_of(p, m, verdict, &guest);
-	stopped = anyhop_guard_packet(g, &p->view, rules, &guest);
+	anyhop_guest_of(p, m, verdict, g->now, guest);
+	stopped = anyhop_guard_packet(g, &p->view, rules, guest);
 	if (stopped >= 0)
 		return stopped;
-	verdict = anyhop_choose_part(p, m, verdict, choice);
-	if (verdict == ANYHOP_V_FORWARDED && guest.is_syn && rules->flags & ANYHOP_GUARDS_SYNS)
-		return anyhop_guard_syn(anyhop_state_of(g, guest.counter), rules, anyhop_own_counts(g, guest.counter), g->now, 0);
-	return verdict;
+	return anyhop_choose_part(p, m, verdict, choice);
+}
+
+/* The rules that judge a packet which is to be forwarded, if it is a SYN, or NULL. */
+anyhop_inline const struct anyhop_rules *anyhop_syn_rules(const struct anyhop_packet *p, const struct anyhop_match *m,
+							  const struct anyhop_guest *guest)
+{
+	const struct anyhop_rules *rules = m->service ? anyhop_rules_of(&p->view, m->service->counter) : 0;
+
+	return rules && guest->is_syn && rules->flags & ANYHOP_GUARDS_SYNS ? rules : 0;
+}
+
+/* Whether a packet's TCP header stands right behind its fixed IP header. */
+anyhop_inline int anyhop_is_plain(const struct anyhop_packet *p)
+{
+	return p->length - p->left == (p->family == 4 ? 20 : 40);
 }
 
 #ifndef __bpf__
@@ -115,8 +129,68 @@ anyhop_inline __u8 *anyhop_wrap_lane(__u8 *l3, const struct anyhop_lane_choice *
 #undef WRAP
 }
 
+/* Judges a SYN: a verdict. One that is answered is turned into its answer. */
+anyhop_rare int anyhop_guard_syn(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_rules *rules,
+				 __u8 *frame, const __u8 *end, struct anyhop_syn_case *one, struct anyhop_outcome *outcome)
+{
+	const struct anyhop_defence *defence = anyhop_at(view, anyhop_header(view)->rules_offset);
+	struct anyhop_service_state *state = anyhop_state_of(g, one->guest.counter);
+	struct anyhop_guarded *own = anyhop_own_counts(g, one->guest.counter);
+	struct anyhop_syn_terms *terms = &one->terms;
+	const __u8 *ip = frame + terms->l2_length;
+	__u32 cookie = ANYHOP_COOKIE_UNWANTED, family = one->guest.family, length = anyhop_distance(frame, end);
+	int verdict;
+
+	if (!defence || !state || !own)
+		return ANYHOP_V_FORWARDED; /* a damaged image */
+	if (anyhop_weigh_syn(state, rules, own, g->now, &one->weighed))
+		cookie = one->takes_cookies && anyhop_read_syn(frame, ip, end, family, &terms->options) &&
+					 anyhop_admits_answer(g->state, defence, rules, one) ?
+				 ANYHOP_COOKIE_CAN :
+				 ANYHOP_COOKIE_CANNOT;
+	verdict = anyhop_judge_syn(state, rules, own, &one->weighed, cookie);
+	if (verdict != ANYHOP_V_SYN_COOKIE_ANSWERED)
+		return verdict;
+	terms->fleet_ms = g->state->time.fleet_offset_ms;
+	anyhop_take_syn(frame, ip, family, terms, &one->syn);
+	outcome->length = anyhop_syn_ack_length(terms->l2_length, family, &one->syn);
+	outcome->frame = frame + length - outcome->length;
+	outcome->l2_length = terms->l2_length;
+	anyhop_write_syn_ack(outcome->frame, end, terms->l2_length, family, &one->syn);
+	return verdict;
+}
+
+/* The rules of a packet that the lane would forward: a verdict. */
+anyhop_inline int anyhop_guard_lane_packet(const struct anyhop_guarding *g, const struct anyhop_view *view,
+					   const struct anyhop_lane_choice *choice, __u8 *frame, const __u8 *l3, const __u8 *end, __u32 family,
+					   struct anyhop_outcome *outcome)
+{
+	const struct anyhop_rules *rules;
+	struct anyhop_syn_case one;
+	int verdict = anyhop_guard_lane(g, view, choice->lane, l3, end, family, &one.guest, &rules);
+
+	if (verdict != ANYHOP_V_FORWARDED || !rules)
+		return verdict;
+	one.terms.l2_length = anyhop_distance(frame, l3);
+	one.takes_cookies = (__u32)anyhop_take_lane_terms(view, choice->lane, choice->path, &one.terms);
+	return anyhop_guard_syn(g, view, rules, frame, end, &one, outcome);
+}
+
+/* The rules of a packet that is to be forwarded, if it is a SYN: a verdict. */
+anyhop_inline int anyhop_guard_matched(const struct anyhop_packet *p, const struct anyhop_match *m, const struct anyhop_choice *choice,
+				       const struct anyhop_guarding *g, struct anyhop_syn_case *one, struct anyhop_outcome *outcome)
+{
+	const struct anyhop_rules *rules = anyhop_syn_rules(p, m, &one->guest);
+
+	if (anyhop_likely(!rules))
+		return ANYHOP_V_FORWARDED;
+	one->terms.l2_length = anyhop_distance(p->frame, p->l3);
+	one->takes_cookies = anyhop_is_plain(p) && anyhop_take_terms(&p->view, m->service, choice, &one->terms);
+	return anyhop_guard_syn(g, &p->view, rules, p->frame, p->at.end, one, outcome);
+}
+
 /* The lane for one family: a verdict, or -1 for a packet that is not the lane's. */
-anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *l3, const __u8 *end, __u32 family,
+anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *frame, __u8 *l3, const __u8 *end, __u32 family,
 				      const struct anyhop_guarding *g, struct anyhop_outcome *outcome)
 {
 	struct anyhop_lane_choice choice;
@@ -128,7 +202,7 @@ anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *l3, 
 	if (family == 4 ? anyhop_lane_decide4(view, l3, end, &choice) : anyhop_lane_decide6(view, l3, end, &choice))
 		return -1;
 	if (anyhop_unlikely(choice.lane->guarded)) {
-		int stopped = anyhop_guard_lane(g, view, choice.lane, l3, end, family);
+		int stopped = anyhop_guard_lane_packet(g, view, &choice, frame, l3, end, family, outcome);
 
 		if (stopped != ANYHOP_V_FORWARDED)
 			return stopped;
@@ -168,9 +242,9 @@ anyhop_inline int anyhop_take_lane(const struct anyhop_packet *p, __u32 length, 
 		l2_length = 18;
 	}
 	if (type == ANYHOP_ETHERTYPE_IPV4)
-		return anyhop_take_lane_of(&p->view, p->frame + l2_length, p->at.end, 4, g, outcome);
+		return anyhop_take_lane_of(&p->view, p->frame, p->frame + l2_length, p->at.end, 4, g, outcome);
 	if (type == ANYHOP_ETHERTYPE_IPV6)
-		return anyhop_take_lane_of(&p->view, p->frame + l2_length, p->at.end, 6, g, outcome);
+		return anyhop_take_lane_of(&p->view, p->frame, p->frame + l2_length, p->at.end, 6, g, outcome);
 	return -1;
 }
 
@@ -205,6 +279,7 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 	struct anyhop_match match;
 	struct anyhop_choice choice = {0};
 	struct anyhop_answer answer;
+	struct anyhop_syn_case one;
 	struct anyhop_inner inner;
 	__u32 tick = guarding->tick;
 	int verdict;
@@ -214,7 +289,9 @@ anyhop_inline int anyhop_process(const __u8 *image, __u32 image_bytes, __u8 *fra
 	verdict = anyhop_take_lane(&packet, length, guarding, outcome);
 	if (verdict >= 0)
 		return verdict;
-	verdict = anyhop_decide(&packet, &match, &choice, guarding);
+	verdict = anyhop_decide(&packet, &match, &choice, guarding, &one.guest);
+	if (verdict == ANYHOP_V_FORWARDED)
+		verdict = anyhop_guard_matched(&packet, &match, &choice, guarding, &one, outcome);
 	if (anyhop_likely(verdict <= ANYHOP_FORWARDED_LAST)) {
 		inner = anyhop_inner_of(&packet);
 		anyhop_age(packet.l3, packet.family);

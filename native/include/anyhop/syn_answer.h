@@ -15,6 +15,7 @@
 #define ANYHOP_SYN_ANSWER_H
 
 #include "answer.h"
+#include "guard.h"
 #include "lane.h"
 #include "syn.h"
 
@@ -44,6 +45,42 @@ struct anyhop_syn {
 	__u8 timestamps, sack, scales, ecn; /* what both sides do */
 };
 
+/* A SYN that rules judge. */
+struct anyhop_syn_case {
+	struct anyhop_guest guest;
+	struct anyhop_weighed weighed;
+	__u32 takes_cookies; /* its owner does, and the terms are set */
+	struct anyhop_syn_terms terms;
+	struct anyhop_syn syn;
+};
+
+/* Whether the budget of answers has one for a SYN: it is counted then. When too many come for the service, chance says which of them are
+ * answered: another one a moment later, when they are sent again. */
+ANYHOP_ONCE int anyhop_admits_answer(struct anyhop_guard *guard, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+				     const struct anyhop_syn_case *one)
+{
+	struct anyhop_cell *first, *second;
+	struct anyhop_moment moment;
+	struct anyhop_source source;
+	struct anyhop_pair pair;
+	__u64 chance;
+
+	if (!guard || !defence || !rules || !one)
+		return 0;
+	anyhop_source_of(defence, &one->guest, ANYHOP_WHO_ANSWERED, 32, 64, &source);
+	chance = (source.hash ^ one->guest.now * 0x9e3779b1u) >> 8;
+	if (anyhop_unlikely(chance * one->weighed.arrived >= (__u64)rules->service_window * ANYHOP_ANSWERS_OF_SERVICE << 24))
+		return 0;
+	moment = anyhop_moment_at(one->guest.now, defence->reciprocal);
+	first = anyhop_sketch_first(&guard->sketch, source.hash);
+	second = anyhop_sketch_second(&guard->sketch, source.hash);
+	pair = anyhop_pair_of(first->packets, second->packets, &moment);
+	if (anyhop_unlikely(pair.sliding >= defence->window * ANYHOP_ANSWERS_OF_SOURCE))
+		return 0;
+	anyhop_pair_raise(&pair, &first->packets, &second->packets);
+	return 1;
+}
+
 /* What a path in the image says for the answer to a SYN: 0 when its backend takes no cookies, or the node has no key to make them. `service`
  * is the owner's, whose packets may carry a key. */
 anyhop_inline int anyhop_take_terms(const struct anyhop_view *view, const struct anyhop_service *service,
@@ -70,10 +107,9 @@ anyhop_inline int anyhop_take_terms(const struct anyhop_view *view, const struct
 }
 
 /* The same of a path of the lane, whose words have the owner's address. */
-anyhop_inline int anyhop_take_lane_terms(const struct anyhop_view *view, const struct anyhop_lane_choice *choice,
-					 struct anyhop_syn_terms *terms)
+anyhop_inline int anyhop_take_lane_terms(const struct anyhop_view *view, const struct anyhop_lane *lane,
+					 const struct anyhop_lane_path *path, struct anyhop_syn_terms *terms)
 {
-	const struct anyhop_lane_path *path = choice->path;
 	__u32 offset = anyhop_header(view)->cookie_offset;
 	const struct anyhop_cookie_key *key = offset ? anyhop_at(view, offset) : 0;
 
@@ -81,7 +117,7 @@ anyhop_inline int anyhop_take_lane_terms(const struct anyhop_view *view, const s
 		return 0;
 	terms->key[0] = key->words[0];
 	terms->key[1] = key->words[1];
-	terms->longest = path->most - (choice->lane->keys_offset ? 4 : 0);
+	terms->longest = path->most - (lane->keys_offset ? 4 : 0);
 	if (path->shape & ANYHOP_LANE_OUTER_IPV6)
 		terms->owner = path->words[4] ^ path->words[5];
 	else
