@@ -48,7 +48,7 @@ export function drawDefend(report: DefendReport, earlier?: Earlier<DefendReport>
       ],
       '',
     ),
-    ...services.map((service) => drawService(service, ratesOf(service, earlier), now)),
+    ...drawServices(services, earlier, now),
     drawSources(lists, now),
     drawBlocks(blocks, now),
     drawWithoutCookies(withoutCookies),
@@ -101,18 +101,36 @@ function ratesOf(
   };
 }
 
-function drawService(service: DefendedService, rates: Rates | undefined, now: Date): string {
-  const { name, synRate, norm, counts } = service;
-  const head = [
+/** Those that nothing has happened to are told together, where they have the same rules. */
+function drawServices(
+  services: readonly DefendedService[],
+  earlier: Earlier<DefendReport> | undefined,
+  now: Date,
+): string[] {
+  const drawn = services.map((service) => ({
+    service,
+    rows: ruleRows(service, ratesOf(service, earlier), now),
+  }));
+  const groups = groupedBy(drawn, ({ service, rows }) =>
+    rows.every((row) => row.at(-1) === NOTHING) ? JSON.stringify(rows) : service.name,
+  );
+  return [...groups.values()].map((some) => {
+    const head =
+      some.length === 1
+        ? serviceHead(some[0].service)
+        : `services ${someOf(some.map(({ service }) => service.name))}`;
+    return lines([head, ...columns(['RULE', 'MODE', 'LIMIT', 'SO FAR'], some[0].rows)]);
+  });
+}
+
+function serviceHead({ name, synRate, norm, counts }: DefendedService): string {
+  const said = [
     ...(synRate === undefined
       ? []
       : [`${short(synRate)} SYNs/s${norm === undefined ? '' : `, norm ${short(norm)}`}`]),
     ...(counts.allowed > 0 ? [`${short(counts.allowed)} packets of allowed sources`] : []),
   ].join(', ');
-  return lines([
-    `service ${printable(name)}${head === '' ? '' : `: ${head}`}`,
-    ...columns(['RULE', 'MODE', 'LIMIT', 'SO FAR'], ruleRows(service, rates, now)),
-  ]);
+  return `service ${printable(name)}${said === '' ? '' : `: ${said}`}`;
 }
 
 function ruleRows(
@@ -156,6 +174,7 @@ function cookiesSoFar({ cookies, synLimited }: DefendCounts, rates: Rates | unde
   return `${answered}; beyond the cap ${soFar('drop', synLimited, rates?.synLimited)}`;
 }
 
+const NOTHING = 'nothing';
 const WORDS = {
   drop: { did: 'dropped', would: 'would have dropped' },
   answer: { did: 'answered', would: 'would have answered' },
@@ -168,7 +187,7 @@ function soFar(verb: keyof typeof WORDS, counted: DidWould, rates: DidWould | un
     const rate = rates === undefined ? '' : `, ${short(rates[which])}/s`;
     return `${WORDS[verb][which]} ${short(counted[which])} ${counted[which] === 1 ? 'packet' : 'packets'}${rate}`;
   });
-  return said.length === 0 ? 'nothing' : said.join('; ');
+  return said.length === 0 ? NOTHING : said.join('; ');
 }
 
 function drawSources({ allow, block }: DefendReport['lists'], now: Date): string {

@@ -38,6 +38,15 @@ describe('the status of a defence', () => {
     );
   });
 
+  it('tells services with the same rules together, as long as nothing has happened to them', () => {
+    const hit = defendCounts({ blocked: { did: 1, would: 0 } });
+    const services = ['a', 'b', 'c'].map((name) =>
+      defendedService(name, name === 'b' ? { counts: hit } : {}),
+    );
+    const heads = drawDefend(defendReport({ services }), undefined, NOW).match(/^services? [abc].*/gm);
+    assert.deepEqual(heads, ['services a, c', 'service b: 812 SYNs/s, norm 790']);
+  });
+
   it('has rates by two answers, and none below zero when counters began again', () => {
     const before = defendReport({
       services: [defendedService('web', { counts: defendCounts({ blocked: { did: 100, would: 900 } }) })],
