@@ -632,10 +632,90 @@ const AROUND: readonly Alert[] = [
   },
 ];
 
+const FLOODS: readonly Alert[] = [
+  {
+    name: 'AnyhopUnderAttack',
+    severity: 'warning',
+    expr: 'max by (job, service, kind) (anyhop_defend_attack) == 1',
+    for: '1m',
+    what: 'Service {{ $labels.service }} is under attack ({{ $labels.kind }}).',
+    todo: '`anyhop defend status` on a node says what each rule does about it, `anyhop defend top` who sends most. In mode observe it passes to the backends.',
+    fires: {
+      series: { [`anyhop_defend_attack{${NODE},service="web",kind="syn_flood"}`]: '1x10' },
+      at: '5m',
+      labels: { job: 'anyhop', service: 'web', kind: 'syn_flood' },
+    },
+    silent: {
+      series: { [`anyhop_defend_attack{${NODE},service="web",kind="syn_flood"}`]: '0x10' },
+      at: '5m',
+    },
+  },
+  {
+    name: 'AnyhopSynsLimited',
+    severity: 'critical',
+    expr: 'sum by (job, service) (rate(anyhop_defend_packets_total{rule="syn_limited",effect="did"}[2m])) > 10',
+    for: '2m',
+    what: 'In a flood, SYNs of clients to {{ $labels.service }} are dropped with the others.',
+    todo: 'Backends that cannot take SYN cookies get SYNs up to a cap only, or the budget for answers is used up. `anyhop defend status` names the backends, and why.',
+    fires: {
+      series: {
+        [`anyhop_defend_packets_total{${NODE},service="web",rule="syn_limited",effect="did"}`]: '0+6000x20',
+      },
+      at: '15m',
+      labels: { job: 'anyhop', service: 'web' },
+    },
+    silent: {
+      series: {
+        [`anyhop_defend_packets_total{${NODE},service="web",rule="syn_limited",effect="would"}`]: '0+6000x20',
+        [`anyhop_defend_packets_total{${NODE},service="web",rule="syn_cookies",effect="did"}`]: '0+6000x20',
+      },
+      at: '15m',
+    },
+  },
+  {
+    name: 'AnyhopNoSynCookies',
+    severity: 'warning',
+    expr: 'min by (job, pool, backend) (anyhop_defend_backend_takes_cookies) == 0',
+    for: '15m',
+    what: 'Backend {{ $labels.pool }}/{{ $labels.backend }} cannot take SYN cookies.',
+    todo: 'In a flood, SYNs to it pass under a cap. `anyhop defend status` on a node has the reason, `anyhop doctor` on the backend the line that mends it.',
+    fires: {
+      series: {
+        [`anyhop_defend_backend_takes_cookies{${NODE},pool="web",backend="web-1"}`]: '0x30',
+        [`anyhop_defend_backend_takes_cookies{${OTHER},pool="web",backend="web-1"}`]: '1x30',
+      },
+      at: '20m',
+      labels: { job: 'anyhop', pool: 'web', backend: 'web-1' },
+    },
+    silent: {
+      series: { [`anyhop_defend_backend_takes_cookies{${NODE},pool="web",backend="web-1"}`]: '0x5 1x25' },
+      at: '20m',
+    },
+  },
+  {
+    name: 'AnyhopListNotRead',
+    severity: 'warning',
+    expr: 'anyhop_defend_list_file_problem == 1',
+    for: '15m',
+    what: '{{ $labels.instance }} could not read {{ $labels.file }} anew: its former prefixes are in force.',
+    todo: '`anyhop defend status` says file, line and what is wrong. A file that shrank on purpose needs a larger `max_shrink`.',
+    fires: {
+      series: { [`anyhop_defend_list_file_problem{${NODE},list="block",file="/b.txt"}`]: '1x30' },
+      at: '20m',
+      labels: { ...EDGE_1, list: 'block', file: '/b.txt' },
+    },
+    silent: {
+      series: { [`anyhop_defend_list_file_problem{${NODE},list="block",file="/b.txt"}`]: '1x5 0x25' },
+      at: '20m',
+    },
+  },
+];
+
 /** By the groups of the file. */
 export const ALERTS: Readonly<Record<string, readonly Alert[]>> = {
   forwarding: FORWARDING,
   fleet: FLEET,
   backends: BACKENDS,
+  floods: FLOODS,
   around: AROUND,
 };

@@ -369,6 +369,87 @@ const VERDICTS: Row = {
   ],
 };
 
+const FLOODS: Row = {
+  title: 'Floods',
+  panels: [
+    {
+      title: 'Attacks',
+      about: '1 while a service is under attack, by kind. `anyhop defend status` has the figures.',
+      kind: 'state-timeline',
+      asks: [
+        {
+          expr: `max by (service, kind) (${own('anyhop_defend_attack')})`,
+          legend: '{{service}} {{kind}}',
+        },
+      ],
+      badFrom: 1,
+    },
+    {
+      title: 'Dropped or answered by rules',
+      about: 'Packets a second, of all nodes. "syn_limited" drops SYNs of clients too: it has to be 0.',
+      kind: 'timeseries',
+      unit: 'pps',
+      asks: [
+        {
+          expr: `${sum('service, rule', rate(own('anyhop_defend_packets_total', 'effect="did"')))} > 0`,
+          legend: '{{service}} {{rule}}',
+        },
+      ],
+      emptyWhen: 'no rule drops or answers anything',
+    },
+    {
+      title: 'Would be dropped or answered',
+      about: 'The same of rules in mode observe: what they count passes.',
+      kind: 'timeseries',
+      unit: 'pps',
+      asks: [
+        {
+          expr: `${sum('service, rule', rate(own('anyhop_defend_packets_total', 'effect="would"')))} > 0`,
+          legend: '{{service}} {{rule}}',
+        },
+      ],
+      emptyWhen: 'no rule in mode observe would do anything',
+    },
+    {
+      title: 'SYNs beside the threshold',
+      about:
+        'TCP connection attempts a second, and above how many SYN cookies are used, on the node that has most of each.',
+      kind: 'timeseries',
+      unit: 'cps',
+      asks: [
+        { expr: `max by (service) (${rate(own('anyhop_defend_syns_total'))})`, legend: '{{service}} SYNs' },
+        {
+          expr: `max by (service) (${own('anyhop_defend_threshold_syns_per_second')})`,
+          legend: '{{service}} threshold',
+        },
+      ],
+    },
+    {
+      title: 'Backends without SYN cookies',
+      about: 'Backends that some node may not answer SYNs for. In a flood, SYNs to them pass under a cap.',
+      kind: 'timeseries',
+      asks: [
+        {
+          expr: `count by (pool) (min by (pool, backend) (${ofPool('anyhop_defend_backend_takes_cookies')}) == 0) or 0 * count by (pool) (${ofPool('anyhop_defend_backend_takes_cookies')})`,
+          legend: '{{pool}}',
+        },
+      ],
+      badFrom: 1,
+    },
+    {
+      title: 'Prefixes on lists',
+      about: 'Of the config and its files, on the node with most.',
+      kind: 'timeseries',
+      asks: [
+        {
+          expr: `max by (list, family) (${own('anyhop_defend_list_prefixes')})`,
+          legend: '{{list}} {{family}}',
+        },
+      ],
+    },
+  ],
+};
+
 const AGENTS: Row = {
   title: 'Agents',
   panels: [
@@ -555,6 +636,7 @@ export const ROWS: readonly Row[] = [
   SERVICES,
   BACKENDS,
   VERDICTS,
+  FLOODS,
   AGENTS,
   LAYER_7,
   ANNOUNCE,

@@ -6,6 +6,7 @@ const TITLES: Readonly<Record<string, string>> = {
   forwarding: 'Forwarding',
   fleet: 'The fleet as one',
   backends: 'Backends and agents',
+  floods: 'Floods',
   around: 'Announcing, layer 7, processes',
 };
 
