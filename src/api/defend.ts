@@ -167,8 +167,9 @@ export interface DefendReport {
 export interface HeavySourceStatus {
   /** An address, or the network of which it is one: `198.51.100.7`, `2001:db8:1:2::/64`. */
   readonly source: string;
+  /** Up to the limit of a source, at least what was let through. */
   readonly packetsPerSecond: number;
-  /** Packets of it a second that were dropped by its rate, or in observe mode would have been. */
+  /** Packets of it above the limit, dropped or in observe mode let through, since it is one of those that send most. */
   readonly dropped: number;
   /** The service whose sources are counted apart; absent for the node's. */
   readonly scope?: string;

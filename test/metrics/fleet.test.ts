@@ -59,6 +59,7 @@ describe('the metrics of a fleet', {
       chmodSync(lab.resources.directory, 0o711); // HAProxy's user passes through
       const file = (name: string): string => join(lab.resources.directory, name);
       const metrics = (process: MetricsProcess) => ({ listen: `0.0.0.0:${PORTS[process]}` });
+      writeFileSync(file('block.txt'), '198.51.100.0/24\n2001:db8:bad::/48\n');
       for (const [i, path] of [lab.nodeFile(0), lab.nodeFile(1), lab.configFile].entries())
         changeConfig(path, (config) => {
           config.node.metrics = metrics('node');
@@ -67,6 +68,13 @@ describe('the metrics of a fleet', {
             rise: '300ms',
             socket: file(`announce-${i}.sock`),
             metrics: metrics('announce'),
+          };
+          config.defend = {
+            mode: 'observe',
+            source_rate: { packets: '50k', syn: 500 },
+            service_rate: { syn: '200k' },
+            syn_cookies: 'auto',
+            block: [{ file: file('block.txt') }],
           };
           config.services.push({ name: 'l7', vip: VIP4, protocol: 'tcp', port: 8443, pool: 'v4-over-v4' });
           config.l7 = {
