@@ -176,8 +176,8 @@ function cookiesSoFar({ cookies, synLimited }: DefendCounts, rates: Rates | unde
 
 const NOTHING = 'nothing';
 const WORDS = {
-  drop: { did: 'dropped', would: 'would have dropped' },
-  answer: { did: 'answered', would: 'would have answered' },
+  drop: { did: 'dropped', would: 'would have dropped', unit: 'packet' },
+  answer: { did: 'answered', would: 'would have answered', unit: 'SYN' },
 } as const;
 
 /** `dropped 1.2M packets, 300/s`, `would have dropped 55 packets`, or both after a change of mode. */
@@ -185,7 +185,8 @@ function soFar(verb: keyof typeof WORDS, counted: DidWould, rates: DidWould | un
   const said = (['did', 'would'] as const).flatMap((which) => {
     if (counted[which] === 0) return [];
     const rate = rates === undefined ? '' : `, ${short(rates[which])}/s`;
-    return `${WORDS[verb][which]} ${short(counted[which])} ${counted[which] === 1 ? 'packet' : 'packets'}${rate}`;
+    const { [which]: word, unit } = WORDS[verb];
+    return `${word} ${short(counted[which])} ${unit}${counted[which] === 1 ? '' : 's'}${rate}`;
   });
   return said.length === 0 ? NOTHING : said.join('; ');
 }

@@ -20,6 +20,7 @@ shows beforehand what a reload would do.
 A pool's change comes into force at once if fewer than two of its changes are open: not settled (settle_time), or with a drain that is not
 done. Otherwise it waits. Health checks, services and thresholds never wait. Some changes break connections for good: another table size, hash or key, another pool
 for a service, a service that leaves. They are refused without --force, and a restart does not apply them either.
+With --force, files of defend.allow and defend.block are also taken that have lost more than max_shrink.
 Exit codes: 0 in force or waiting, 1 refused (it breaks connections, needs a restart, or too many changes wait) or no node
 answers, 2 the file is wrong.
 

@@ -34,7 +34,7 @@ describe('the status of a defence', () => {
     assert.match(text, /\nservice rate +enforce +200k SYNs in 1s pass to the backends +nothing\n/);
     assert.match(
       text,
-      /\nSYN cookies +enforce +above 3\.16k SYNs\/s: ACTIVE since .* answered 734k packets; beyond the cap dropped 12 packets\n/,
+      /\nSYN cookies +enforce +above 3\.16k SYNs\/s: ACTIVE since .* answered 734k SYNs; beyond the cap dropped 12 packets\n/,
     );
   });
 
