@@ -18,6 +18,7 @@ SURVIVE_SVG ?= build/survive.svg
 HA_SVG ?= build/demo-ha.svg
 FLOOD_SVG ?= build/demo-flood.svg
 DEFEND ?=
+FLOOD_CONNECTIONS ?= 10000
 HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h native/dev/*.h)
 # Not `:=`: on a bare machine the compiler is there only once the set-up has run.
 MULTIARCH = $(shell $(CC) -print-multiarch)
@@ -159,13 +160,14 @@ bench-afxdp: build setup-lab ## the AF_XDP loop and the pipeline in TypeScript, 
 interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip6_gre as a backend, in QEMU
 	node build/scripts/interop.js
 
-# SOAK_ROUNDS of 20 kills; SOAK_PACKETS, SOAK_SECONDS; SOAK_SEEDS; SOAK_VALUES; ANYHOP_SEED
+# SOAK_ROUNDS of 20 kills; SOAK_PACKETS, SOAK_SECONDS; SOAK_SEEDS; SOAK_VALUES; FLOOD_CONNECTIONS; ANYHOP_SEED
 soak: build setup-lab setup-l7 ## for hours: kills under load, packets compared, simulations, attacks, hostile values (root)
 	node build/test/engine/xdp-soak.js
 	node build/test/differential/soak.js
 	node build/test/sim/soak.js
 	node build/test/hash/soak.js
 	node build/test/l7/soak.js
+	FLOOD_CONNECTIONS=$(FLOOD_CONNECTIONS) node --test build/test/e2e/defend-flood.test.js
 
 fuzz: build setup-fuzz ## libFuzzer and sanitizers on the C pipeline for FUZZ_SECONDS (60), and what it covers
 	scripts/fuzz.sh

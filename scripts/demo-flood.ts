@@ -52,7 +52,7 @@ const FORMS = {
 } as const;
 const DEFEND = {
   mode: 'enforce',
-  source_rate: { packets: 2_000, syn: 100, per: '1s' },
+  source_rate: { packets: 500, syn: 100, per: '1s' },
   syn_cookies: 'auto',
 };
 if (process.argv.includes('--help')) process.stdout.write(HELP);
