@@ -55,11 +55,14 @@ static __always_inline void capture_refused(struct xdp_md *ctx, __u32 service, _
 	capture_after(ctx, ANYHOP_V_DROP_HEADROOM, 0);
 }
 
-/* Whether the filter is after a verdict of the lane's. If it is not, the lane is taken first: a capture of drops costs what is forwarded
+/* Whether the filter is after a verdict of the lane's. If it is not, the lane is taken first: a capture of other drops costs what is forwarded
  * next to nothing. */
 static __always_inline int capture_wants_lane(void)
 {
-	return (capture.filter.verdicts[0] & (1u << ANYHOP_V_FORWARDED | 1u << ANYHOP_V_PASS_NOT_VIP)) != 0;
+	return capture_has_verdict(ANYHOP_V_FORWARDED) || capture_has_verdict(ANYHOP_V_PASS_NOT_VIP) ||
+	       capture_has_verdict(ANYHOP_V_SYN_COOKIE_ANSWERED) || capture_has_verdict(ANYHOP_V_DROP_BLOCKED) ||
+	       capture_has_verdict(ANYHOP_V_DROP_SOURCE_RATE) || capture_has_verdict(ANYHOP_V_DROP_SERVICE_RATE) ||
+	       capture_has_verdict(ANYHOP_V_DROP_SYN_LIMITED);
 }
 
 #endif

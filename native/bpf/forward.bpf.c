@@ -10,10 +10,11 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "maps.h"
+
 #include "anyhop/lane.h"
 #include "anyhop/pipeline.h"
 #include "forward-capture.h"
-#include "maps.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -190,7 +191,6 @@ static __always_inline int guarding_of(struct anyhop_counters *counted, struct a
 	if (!g->state)
 		return -1; /* for the verifier */
 	g->own = (void *)counted + sizes.guarded_at;
-	g->state_last = sizes.state_last;
 	g->now = (__u32)(clock_ns(g->state) >> ANYHOP_UNIT_SHIFT) + g->state->time.offset;
 	return 0;
 }

@@ -26,18 +26,26 @@
 struct anyhop_guarding {
 	struct anyhop_guard *state;
 	struct anyhop_guarded *own; /* of the first service, by this CPU */
-	__u64 state_last; /* where the last service's state begins behind `state`. 64 bits wide: see anyhop_view */
 	__u32 now;        /* in units */
-	__u32 tick;       /* of the budgets of answers, in ANYHOP_BUDGET_TICK_MS; not in BPF */
+#ifndef __bpf__
+	__u32 tick;       /* of the budgets of answers, in ANYHOP_BUDGET_TICK_MS */
+	__u64 state_last; /* where the last service's state begins behind `state` */
+#endif
 };
+
+#ifdef __bpf__
+#define ANYHOP_STATE_LAST(g) sizes.state_last
+#else
+#define ANYHOP_STATE_LAST(g) (g)->state_last
+#endif
 
 /* Whose packet it is, of which service. */
 struct anyhop_guest {
 	__u32 address[4]; /* its own source: raw words, one for IPv4 */
-	__u32 family;
-	__u32 counter; /* the service's */
-	__u32 is_syn;
 	__u32 now;
+	__u16 counter; /* the service's */
+	__u8 family;
+	__u8 is_syn;
 };
 
 /* A function that BPF's verifier looks at once, and not for every path that leads to it: what it is given may be anything of these sizes. */
@@ -66,7 +74,7 @@ anyhop_inline struct anyhop_guarded *anyhop_own_counts(const struct anyhop_guard
 	__u64 offset = (__u64)counter * sizeof(struct anyhop_service_state);
 
 	__asm__ volatile("" : "+r"(offset));
-	if (offset > g->state_last)
+	if (offset > ANYHOP_STATE_LAST(g))
 		return 0;
 	__asm__ volatile("" : "+r"(offset));
 	return (void *)g->own + 2 * offset;
@@ -77,7 +85,7 @@ anyhop_inline struct anyhop_service_state *anyhop_state_of(const struct anyhop_g
 	__u64 offset = (__u64)counter * sizeof(struct anyhop_service_state);
 
 	__asm__ volatile("" : "+r"(offset));
-	if (offset > g->state_last)
+	if (offset > ANYHOP_STATE_LAST(g))
 		return 0;
 	__asm__ volatile("" : "+r"(offset));
 	return (void *)(g->state + 1) + offset;
@@ -91,8 +99,7 @@ anyhop_inline __u32 anyhop_is_syn(__u8 flags)
 
 /* The source's prefix, and what else tells it from others in the sketch. */
 struct anyhop_source {
-	__u32 address[4];
-	__u32 who; /* see anyhop_candidate */
+	__u32 words[5]; /* those of the address, the rest zero for IPv4, and anyhop_candidate.who */
 	__u32 hash;
 };
 
@@ -100,24 +107,24 @@ struct anyhop_source {
 anyhop_inline void anyhop_source_of(const struct anyhop_defence *defence, const struct anyhop_guest *guest, __u32 who, __u32 prefix4,
 				    __u32 prefix6, struct anyhop_source *source)
 {
-	source->who = who | guest->family;
+	__u32 *words = source->words;
+
+	words[0] = guest->address[0];
+	words[4] = who | guest->family;
 	if (guest->family == 4) {
-		__u32 words[2] = {guest->address[0] & __builtin_bswap32(~0u << ((32 - prefix4) & 31)), source->who};
-
-		source->address[0] = words[0];
-		source->address[1] = source->address[2] = source->address[3] = 0;
-		source->hash = anyhop_flow_hash(defence->key, words, 2);
+		words[0] &= __builtin_bswap32(~0u << ((32 - prefix4) & 31));
+		words[1] = words[2] = words[3] = 0;
+		source->hash = (__u32)anyhop_finish_hash(anyhop_nh(defence->key, words[0], words[4]), anyhop_get64(defence->key + 6),
+							 anyhop_get64(defence->key + 8));
 	} else {
-		__u32 words[5] = {guest->address[0], guest->address[1], guest->address[2], guest->address[3], source->who};
-
+		for (int i = 1; i < 4; i++)
+			words[i] = guest->address[i];
 		if (prefix6 < 64)
 			words[1] &= prefix6 <= 32 ? 0 : __builtin_bswap32(~0u << ((64 - prefix6) & 31)), words[2] = words[3] = 0;
 		else if (prefix6 < 96)
 			words[2] &= prefix6 == 64 ? 0 : __builtin_bswap32(~0u << ((96 - prefix6) & 31)), words[3] = 0;
 		else if (prefix6 < 128)
 			words[3] &= prefix6 == 96 ? 0 : __builtin_bswap32(~0u << ((128 - prefix6) & 31));
-		for (int i = 0; i < 4; i++)
-			source->address[i] = words[i];
 		source->hash = anyhop_flow_hash(defence->key, words, 5);
 	}
 }
@@ -128,13 +135,13 @@ anyhop_inline void anyhop_note(struct anyhop_guard *state, const struct anyhop_s
 {
 	struct anyhop_candidate *candidate = &state->candidates[source->hash >> 11 & (ANYHOP_CANDIDATES - 1)];
 
-	if (candidate->who != source->who || candidate->address[0] != source->address[0] || candidate->address[1] != source->address[1] ||
-	    candidate->address[2] != source->address[2] || candidate->address[3] != source->address[3]) {
+	if (candidate->who != source->words[4] || candidate->address[0] != source->words[0] || candidate->address[1] != source->words[1] ||
+	    candidate->address[2] != source->words[2] || candidate->address[3] != source->words[3]) {
 		if (candidate->who && window - candidate->window < 2 && packets < candidate->packets)
 			return;
 		for (int i = 0; i < 4; i++)
-			candidate->address[i] = source->address[i];
-		candidate->who = source->who;
+			candidate->address[i] = source->words[i];
+		candidate->who = source->words[4];
 		candidate->dropped = 0;
 	}
 	candidate->window = window;
@@ -196,7 +203,7 @@ static __attribute__((noinline, unused)) int anyhop_is_within(struct anyhop_guar
 			return 0;
 	}
 	anyhop_note(state, &source, moment.window, noted, dropped);
-	return !dropped;
+	return is_within;
 }
 
 /* Whether a packet is within the limits of its source, and of its network: it is counted then, and otherwise nowhere. */
@@ -204,12 +211,11 @@ anyhop_inline int anyhop_source_admits(struct anyhop_guard *state, const struct 
 				       const struct anyhop_guest *guest, const struct anyhop_guarded *own)
 {
 	__u64 dropped = own->counts[ANYHOP_GUARDED_SOURCE_RATE] + own->counts[ANYHOP_GUARDED_WOULD_SOURCE_RATE];
-	__u32 has_network = rules->network_packets != ANYHOP_NO_LIMIT || rules->network_syns != ANYHOP_NO_LIMIT;
 	struct anyhop_ask ask = {
 		.who = rules->scope << 8,
 		.prefix4 = rules->prefix4,
 		.prefix6 = rules->prefix6,
-		.counts = !has_network,
+		.counts = rules->network_packets == ANYHOP_NO_LIMIT && rules->network_syns == ANYHOP_NO_LIMIT,
 		.is_sampled = dropped % ANYHOP_CANDIDATE_SAMPLE == 0,
 		.packets = rules->source_packets,
 		.syns = rules->source_syns,
@@ -217,7 +223,7 @@ anyhop_inline int anyhop_source_admits(struct anyhop_guard *state, const struct 
 
 	if (!anyhop_is_within(state, defence, guest, &ask))
 		return 0;
-	if (anyhop_likely(!has_network))
+	if (anyhop_likely(ask.counts))
 		return 1;
 	ask.who |= ANYHOP_WHO_NETWORK;
 	ask.prefix4 = 24;
@@ -414,8 +420,8 @@ anyhop_inline int anyhop_guard_lane(const struct anyhop_guarding *g, const struc
 	*syn_rules = 0;
 	if (!rules)
 		return ANYHOP_V_FORWARDED;
-	guest->family = family;
-	guest->counter = counter;
+	guest->family = (__u8)family;
+	guest->counter = (__u16)counter;
 	guest->is_syn = 0;
 	guest->now = g->now;
 	if (tcp + 20 <= end)

@@ -29,7 +29,7 @@ anyhop_inline void anyhop_guest_of(const struct anyhop_packet *p, const struct a
 {
 	const __u8 *source = p->l3 + (p->family == 4 ? 12 : 8);
 
-	guest->family = p->family;
+	guest->family = (__u8)p->family;
 	guest->counter = m->service->counter;
 	guest->now = now;
 	guest->address[0] = anyhop_get32(source);
