@@ -13,7 +13,7 @@ import { STATES_REMEMBERED_MAX } from '#anyhop/core/limits.js';
 import { createLog } from '#anyhop/core/log.js';
 import type { Engine } from '#anyhop/engine/contract.js';
 import { ForwardMaps } from '#anyhop/engine/maps/forward-maps.js';
-import { forwardShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
+import { defendedShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
 import { bpfObjectPath } from '#anyhop/ffi/library.js';
 import type { Done } from '#anyhop/health/probe.js';
@@ -105,7 +105,7 @@ async function healthChange(): Promise<void> {
   let nowMs = 0;
   let membership = take(NO_POOLS, config.pools, { force: false, nowMs });
   const sizes = sizesFor(assembly.image);
-  const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
+  const object = new BpfObject(bpfObjectPath('forward'), defendedShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
   const assembling: number[] = [];
   const cpu: number[] = [];
@@ -185,7 +185,7 @@ async function verdict(): Promise<void> {
   pools.start();
   forwarding = new Forwarding({ served: () => pools.served(), macs: () => [], path }, undefined, log);
   const sizes = sizesFor(forwarding.assembly.image);
-  const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
+  const object = new BpfObject(bpfObjectPath('forward'), defendedShape(sizes));
   const maps = ForwardMaps.of(object, sizes);
   await maps.publish(forwarding.assembly.image.bytes);
   let inForce: (() => void) | undefined;

@@ -41,6 +41,35 @@ struct {
 	__uint(value_size, sizeof(struct anyhop_syn_case));
 } syn_at_hand SEC(".maps");
 
+/* Compiled lists of prefixes; all zero, there are none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, ANYHOP_LISTS_BUFFERS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, LISTS_BYTES_DEFAULT);
+} lists SEC(".maps");
+
+/* The lists in force; without a memory, for the verifier, there are none. */
+static __always_inline struct anyhop_view lists_in_force(void)
+{
+	struct anyhop_view view = {.limit = sizes.lists_bytes - ANYHOP_READ_MAX};
+	__u32 first = 0;
+	struct anyhop_live *in_force = bpf_map_lookup_elem(&live, &first);
+
+	if (in_force)
+		view.image = bpf_map_lookup_elem(&lists, &in_force->lists);
+	return view;
+}
+
+/* From the start, since other lists may have come into force. */
+__noinline int anyhop_listed_apart(const struct anyhop_guest *guest)
+{
+	struct anyhop_view view = lists_in_force();
+
+	return guest ? (int)anyhop_listed_in(&view, guest) : ANYHOP_LISTED_NONE;
+}
+
 /* User space's clock may be coarse, but both count from the same moment. */
 #define TICK_NS (ANYHOP_BUDGET_TICK_MS * 1000000ull)
 
@@ -390,7 +419,7 @@ static __always_inline int wrap_lane(struct xdp_md *ctx, __u32 l2_length, const 
 static __always_inline int judge_lane(struct xdp_md *ctx, const __u8 *image, struct anyhop_counters *counted,
 				      const struct anyhop_lane *lane, const struct anyhop_lane_path *path, struct anyhop_syn_case *one)
 {
-	struct anyhop_view view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX};
+	struct anyhop_view view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX}, listed = lists_in_force();
 	const struct anyhop_rules *rules = 0;
 	struct anyhop_guarding g = {};
 	__u8 *l3, *end = frame_end(ctx);
@@ -401,10 +430,10 @@ static __always_inline int judge_lane(struct xdp_md *ctx, const __u8 *image, str
 	l3 = frame_of(ctx) + (one->terms.l2_length == 14 ? 14 : 18);
 	if (one->guest.family == 4)
 		verdict = l3 + ANYHOP_LANE_READ4 > end ? ANYHOP_V_DROP_HEADROOM :
-							 anyhop_guard_lane(&g, &view, lane, l3, end, 4, &one->guest, &rules);
+							 anyhop_guard_lane(&g, &view, lane, l3, end, 4, &one->guest, &listed, &rules);
 	else
 		verdict = l3 + ANYHOP_LANE_READ6 > end ? ANYHOP_V_DROP_HEADROOM :
-							 anyhop_guard_lane(&g, &view, lane, l3, end, 6, &one->guest, &rules);
+							 anyhop_guard_lane(&g, &view, lane, l3, end, 6, &one->guest, &listed, &rules);
 	if (verdict != ANYHOP_V_FORWARDED || !rules)
 		return verdict;
 	one->takes_cookies = (__u32)anyhop_take_lane_terms(&view, lane, path, &one->terms);

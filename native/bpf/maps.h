@@ -14,6 +14,7 @@
 #include "anyhop/xdp.h"
 
 #define IMAGE_BYTES_DEFAULT 4096u
+#define LISTS_BYTES_DEFAULT 256u
 #define COUNTERS_DEFAULT 2u /* services, and backends */
 
 const volatile struct anyhop_sizes sizes SEC(".rodata.sizes") = {
@@ -22,6 +23,7 @@ const volatile struct anyhop_sizes sizes SEC(".rodata.sizes") = {
 	.counter_last = sizeof(struct anyhop_counters) + (2 * COUNTERS_DEFAULT - 1) * sizeof(struct anyhop_traffic),
 	.guarded_at = sizeof(struct anyhop_counters) + 2 * COUNTERS_DEFAULT * sizeof(struct anyhop_traffic),
 	.state_last = (COUNTERS_DEFAULT - 1) * sizeof(struct anyhop_service_state),
+	.lists_bytes = LISTS_BYTES_DEFAULT,
 };
 
 struct {

@@ -98,12 +98,14 @@ static int process(const __u8 *image, __u32 image_bytes, const __u8 *frames, con
  * them; otherwise each finds them unused. `nows` has the time of each for the rules of defence, which count in `guard` and `own`: room for
  * `services`. */
 int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,
-		       const __u8 *nows, __u32 tick, int limited, __u8 *guard, __u8 *own, __u32 services, __u8 *records, __u8 *out,
-		       __u32 out_size)
+		       const __u8 *nows, __u32 tick, int limited, const __u8 *lists, __u32 lists_bytes, __u8 *guard, __u8 *own,
+		       __u32 services, __u8 *records, __u8 *out, __u32 out_size)
 {
 	__u8 *aligned = aligned_alloc(64, (image_bytes + 63) & ~63u); /* TypeScript's memory need not be on a line */
+	struct anyhop_view listed = {.image = lists, .limit = lists_bytes - ANYHOP_READ_MAX};
 	struct anyhop_guarding guarding = {
 		.state = (struct anyhop_guard *)guard,
+		.lists = &listed,
 		.own = (struct anyhop_guarded *)own,
 		.state_last = (__u64)(services - 1) * sizeof(struct anyhop_service_state),
 		.tick = tick,

@@ -38,8 +38,8 @@ struct anyhop_dev_record {
 };
 
 int anyhop_dev_process(const __u8 *image, __u32 image_bytes, const __u8 *frames, const __u8 *lengths, __u32 count,
-		       const __u8 *nows, __u32 tick, int limited, __u8 *guard, __u8 *own, __u32 services, __u8 *records, __u8 *out,
-		       __u32 out_size);
+		       const __u8 *nows, __u32 tick, int limited, const __u8 *lists, __u32 lists_bytes, __u8 *guard, __u8 *own,
+		       __u32 services, __u8 *records, __u8 *out, __u32 out_size);
 int anyhop_dev_watch(int program, __u8 *counters, __u8 *limiter, __u8 *guard, __u32 counter_bytes, __u32 elements, __u32 services,
 		     __u32 backends);
 int anyhop_dev_unwatch(void);

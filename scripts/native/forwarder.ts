@@ -12,12 +12,13 @@ import { DevObject } from './object.js';
 
 export const FORWARD_PROGRAM = 'anyhop_forward';
 
-/** The sizes that take any one of these images, without room to grow. */
-export function sizesFor(images: readonly Image[]): ForwardSizes {
+/** The sizes that take any one of these images, without room to grow. @param lists bytes of compiled lists */
+export function sizesFor(images: readonly Image[], lists?: number): ForwardSizes {
   return {
     imageBytes: Math.ceil(Math.max(...images.map((image) => image.bytes.length)) / 64) * 64,
     services: Math.max(...images.map((image) => image.serviceCounters)),
     backends: Math.max(...images.map((image) => image.backendCounters)),
+    ...(lists !== undefined && { lists }),
   };
 }
 

@@ -42,6 +42,7 @@ export const enum L {
   BUDGET_TOO_BIG = 1,
   BUDGET_ECHO = 10,
   IMAGES = 3,
+  LISTS_BUFFERS = 2,
   VERDICTS_MAX = 64,
   STEER_MISSED = 63,
   AGENT_FAMILY_BITS = 32,
@@ -229,14 +230,16 @@ export const enum L {
   SIZEOF_LIMITER = 2097168,
   LIMITER_TOO_BIG = 0,
   LIMITER_ECHO = 1048584,
-  SIZEOF_SIZES = 20,
+  SIZEOF_SIZES = 24,
   SIZES_IMAGE_BYTES = 0,
   SIZES_BACKENDS_AT = 4,
   SIZES_COUNTER_LAST = 8,
   SIZES_GUARDED_AT = 12,
   SIZES_STATE_LAST = 16,
-  SIZEOF_LIVE = 4,
+  SIZES_LISTS_BYTES = 20,
+  SIZEOF_LIVE = 8,
   LIVE_BUFFER = 0,
+  LIVE_LISTS = 4,
   SIZEOF_TRAFFIC = 16,
   TRAFFIC_PACKETS = 0,
   TRAFFIC_BYTES = 8,
@@ -531,4 +534,4 @@ export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'c2f1a30c0e030f10ed6dc52040b152d575d8aeae5cdd315f97cec5f82ea214c3';
+export const LAYOUT_DIGEST = 'b5ba532eccf03a8c6a350be2c46b5f1fe096d8f0bd75b3f47e97fcbcd552ee0b';

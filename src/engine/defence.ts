@@ -4,6 +4,7 @@ import { L } from '../core/layout.gen.js';
 import { candidatesOf } from '../forward/candidates.js';
 import type { Counters } from '../forward/counters.js';
 import { isFlooded, programUnits, setFleetOffsetMs, setThreshold } from '../forward/guard-state.js';
+import { Lists, NO_LISTS } from '../forward/lists.js';
 import type { Image } from '../image/read.js';
 import { rulesFlags, sourceWindowMs } from '../image/rules.js';
 import { addressFromBytes } from '../packet/address.js';
@@ -44,6 +45,19 @@ export interface Defended {
   readonly image: Image;
   readonly state: Int32Array;
   readonly counters: Counters;
+}
+
+/** Compiled lists as a pipeline reads them. */
+export function listsIn(compiled: Uint8Array | undefined): Lists {
+  return compiled === undefined ? NO_LISTS : new Lists(sharedMemory(compiled));
+}
+
+/** They come from a worker in memory that threads share, and are copied otherwise. */
+export function sharedMemory({ buffer, byteOffset, length }: Uint8Array): SharedArrayBuffer {
+  if (buffer instanceof SharedArrayBuffer && byteOffset === 0 && buffer.byteLength === length) return buffer;
+  const memory = new SharedArrayBuffer(length);
+  new Uint8Array(memory).set(new Uint8Array(buffer, byteOffset, length));
+  return memory;
 }
 
 export class StateDefence implements Defence {

@@ -14,7 +14,7 @@ import { FRAME_BYTES_MAX } from '../packet/link-type.js';
 import type { CapturedPacket } from '../packet/pcap.js';
 import type { Engine, EngineCounters } from './contract.js';
 import { renumber } from './counter-moves.js';
-import { StateDefence } from './defence.js';
+import { listsIn, StateDefence } from './defence.js';
 import { ending } from './ending.js';
 
 /** Where frames go; a CaptureWriter is one. */
@@ -63,7 +63,9 @@ export class ReplayEngine implements Engine {
       const { image, counters } = this.#started;
       return { image, counters, state: this.#guardState };
     },
-    async () => undefined,
+    async (lists) => {
+      this.#started.lists = listsIn(lists);
+    },
   );
 
   counters(): Counters {

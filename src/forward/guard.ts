@@ -71,16 +71,16 @@ export function guardPacket(
   const flags = words[rules + FLAGS];
   const own = counter * L.GUARDED_KINDS;
   if ((flags & L.RULES_LISTS) !== 0) {
-    const listed = listedAs();
-    if (listed === LISTED_ALLOWED) {
+    const listed = listedAs(p, view);
+    if (listed === L.LISTED_ALLOW) {
       p.guarded[own + L.GUARDED_ALLOWED]++;
       return -1;
     }
-    if (listed === LISTED_BLOCKED && (flags & L.RULES_LISTS_ENFORCE) !== 0) {
+    if (listed === L.LISTED_BLOCK && (flags & L.RULES_LISTS_ENFORCE) !== 0) {
       p.guarded[own + L.GUARDED_BLOCKED]++;
       return L.V_DROP_BLOCKED;
     }
-    if (listed === LISTED_BLOCKED) p.guarded[own + L.GUARDED_WOULD_BLOCK]++;
+    if (listed === L.LISTED_BLOCK) p.guarded[own + L.GUARDED_WOULD_BLOCK]++;
   }
   if ((flags & L.RULES_SOURCE) === 0 || sourceAdmits(p, view, rules, own, syn)) return -1;
   if ((flags & L.RULES_SOURCE_ENFORCE) !== 0) {
@@ -91,13 +91,15 @@ export function guardPacket(
   return -1;
 }
 
-const LISTED_NOT = 0;
-const LISTED_ALLOWED = 1;
-const LISTED_BLOCKED = 2;
-
-/** What the lists say of a source. There are none yet. */
-function listedAs(): number {
-  return LISTED_NOT;
+/** What the lists say of the packet's own source. */
+function listedAs({ family, l3, lists }: PacketState, view: DataView): number {
+  if (family === 4) return lists.of4(view.getInt32(l3 + 12));
+  return lists.of6(
+    view.getInt32(l3 + 8),
+    view.getInt32(l3 + 12),
+    view.getInt32(l3 + 16),
+    view.getInt32(l3 + 20),
+  );
 }
 
 /** Whether a packet is within the limits of its source, and of its network: it is counted then, and otherwise nowhere. */

@@ -169,6 +169,9 @@ export class Lists {
   }
 }
 
+/** Nothing is listed. */
+export const NO_LISTS = new Lists(new ArrayBuffer(L.SIZEOF_LISTS));
+
 export function listsHash32(seed: number, first: number): number {
   const h = Math.imul(first ^ seed, L.LISTS_SEED_FACTOR);
   return h ^ (h >>> 15);

@@ -7,6 +7,7 @@ import { FLOW_WORDS } from '../hash/flow.js';
 import type { Image } from '../image/read.js';
 import { makeLimiter } from './budget.js';
 import { COOKIE_WORDS } from './cookie.js';
+import { type Lists, NO_LISTS } from './lists.js';
 import { SynOptions } from './syn.js';
 
 export class PacketState {
@@ -23,6 +24,8 @@ export class PacketState {
   guardState: Int32Array = new Int32Array(0);
   guarded: Float64Array = new Float64Array(0);
   synsPending = new Int32Array(0);
+  /** In which rules look sources up. */
+  lists: Lists = NO_LISTS;
   /** What the node has left to answer with. */
   readonly limiter = makeLimiter();
 

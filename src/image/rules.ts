@@ -99,6 +99,13 @@ export function rulesFlags({ words, rulesWord }: Image, counter: number): number
   return words[rulesWord + (L.SIZEOF_DEFENCE + counter * L.SIZEOF_RULES + L.RULES_FLAGS) / 4];
 }
 
+/** Whether any service looks its sources up in lists. */
+export function usesLists(image: Image): boolean {
+  for (let counter = 0; counter < image.serviceCounters; counter++)
+    if ((rulesFlags(image, counter) & L.RULES_LISTS) !== 0) return true;
+  return false;
+}
+
 /** The window in which sources are counted. */
 export function sourceWindowMs({ words, rulesWord }: Image): number {
   return rulesWord === 0 ? 0 : words[rulesWord + L.DEFENCE_WINDOW / 4] * UNIT_MS;

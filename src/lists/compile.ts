@@ -37,7 +37,7 @@ export function compileLists(
   const part4 = with4.length > 0 ? compile4(with4) : undefined;
   const at6 = L.SIZEOF_LISTS + (part4 === undefined ? 0 : bytesOf4(part4));
   const sorted = sort6(lists);
-  if (sorted.order.length === 0) return finished(newMemory(at6, part4), at6);
+  if (sorted.tags.length === 0) return finished(newMemory(at6, part4), at6);
   const members = groups6(sorted);
   const places = places6(members, at6);
   for (let tries = 0; tries < TRIES_MAX; tries++) {

@@ -94,9 +94,10 @@ export class Compiler6 {
   }
 
   /** What is shorter than 16 bits, the shortest first. */
-  #paintTop({ words, tags, order }: Sorted6): void {
-    const short = order.filter((i) => tags[i] >>> 1 < TOP_BITS).sort((a, b) => tags[a] - tags[b]);
-    for (const i of short) {
+  #paintTop({ words, tags }: Sorted6): void {
+    const short: number[] = [];
+    for (let i = 0; i < tags.length; i++) if (tags[i] >>> 1 < TOP_BITS) short.push(i);
+    for (const i of short.sort((a, b) => tags[a] - tags[b])) {
       const first = words[i * 4] >>> 16;
       const count = 1 << (TOP_BITS - (tags[i] >>> 1));
       for (let top = first; top < first + count; top++)

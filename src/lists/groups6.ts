@@ -37,20 +37,18 @@ export function groups6(sorted: Sorted6): Members[] {
   return KINDS.map((kind) => membersOf(kind, sorted));
 }
 
-function membersOf(kind: GroupKind, { words, tags, order }: Sorted6): Members {
+function membersOf(kind: GroupKind, { words, tags }: Sorted6): Members {
   const [from, below] = [kind.from * 2, kind.below * 2];
-  const members = new Uint32Array(order.length);
-  const starts = new Uint32Array(order.length + 1);
+  const members = new Uint32Array(tags.length);
+  const starts = new Uint32Array(tags.length + 1);
   let count = 0;
   let groups = 0;
   let before = -1;
-  for (let i = 0; i < order.length; i++) {
-    const number = order[i];
-    const tag = tags[number];
-    if (tag < from || tag >= below) continue;
-    if (before < 0 || !isSameGroup(kind, words, before * 4, number * 4)) starts[groups++] = count;
-    members[count++] = number;
-    before = number;
+  for (let i = 0; i < tags.length; i++) {
+    if (tags[i] < from || tags[i] >= below) continue;
+    if (before < 0 || !isSameGroup(kind, words, before * 4, i * 4)) starts[groups++] = count;
+    members[count++] = i;
+    before = i;
   }
   starts[groups++] = count;
   return { kind, order: members.slice(0, count), starts: starts.slice(0, groups) };

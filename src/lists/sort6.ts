@@ -6,12 +6,10 @@ const DIGITS = 65536;
 const HALVES = 8;
 
 export interface Sorted6 {
-  /** Four words for each, in the order in which they were given. */
+  /** Four words for each. */
   readonly words: Uint32Array;
   /** Length * 2, and one more for allow. */
   readonly tags: Uint16Array;
-  /** The numbers of the prefixes in their order. */
-  readonly order: Uint32Array;
 }
 
 /** @param lists the prefixes of each, by LISTED_BLOCK and LISTED_ALLOW */
@@ -37,7 +35,21 @@ export function sort6(lists: readonly (readonly [listed: number, prefixes: Prefi
         : sortBy(halves, HALVES, (HALVES - pass) ^ 1, order, spare);
     if (isSorted) [order, spare] = [spare, order];
   }
-  return { words, tags, order };
+  return inOrder(words, tags, order);
+}
+
+function inOrder(words: Uint32Array, tags: Uint16Array, order: Uint32Array): Sorted6 {
+  const sorted = { words: new Uint32Array(words.length), tags: new Uint16Array(tags.length) };
+  for (let i = 0; i < order.length; i++) {
+    const from = order[i] * 4;
+    const to = i * 4;
+    sorted.words[to] = words[from];
+    sorted.words[to + 1] = words[from + 1];
+    sorted.words[to + 2] = words[from + 2];
+    sorted.words[to + 3] = words[from + 3];
+    sorted.tags[i] = tags[order[i]];
+  }
+  return sorted;
 }
 
 /** One pass. @returns whether `to` has the order now: not when all digits are the same */

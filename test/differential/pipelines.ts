@@ -6,6 +6,7 @@ import { L, VERDICTS } from '#anyhop/core/layout.gen.js';
 import type { ForwardSizes } from '#anyhop/engine/maps/sizes.js';
 import type { Descriptor } from '#anyhop/ffi/descriptor.js';
 import { guardBytes } from '#anyhop/forward/guard-state.js';
+import { Lists } from '#anyhop/forward/lists.js';
 import { Pipeline } from '#anyhop/forward/pipeline.js';
 import type { Image } from '#anyhop/image/read.js';
 import { FORWARD_PROGRAM, Forwarder } from '../../scripts/native/forwarder.js';
@@ -13,6 +14,7 @@ import { devLibrary } from '../../scripts/native/object.js';
 import { CapturedRuns } from './captured.js';
 import { LOOPBACK, SAME_INTERFACE } from './recipe.js';
 import { ACTION, type Frames, isForwarded, R, Results } from './record.js';
+import { LISTED } from './rules.js';
 
 export interface Subject {
   readonly name: 'TypeScript' | 'C' | 'C without lanes' | 'BPF';
@@ -38,6 +40,8 @@ export interface Guarded {
 
 /** The fleet's clock at a time of rules, in a test: native/dev/differential.h has it too. Four units an epoch of cookies. */
 const fleetMsAt = (now: number): number => now * 4096 + 0x1234567;
+/** For C. */
+const LISTS = Buffer.from(new Uint8Array(LISTED));
 
 /** Room in the memory that rules count in. */
 const SERVICES = 512;
@@ -53,6 +57,7 @@ export class TypeScriptSubject implements Subject {
 
   publish(image: Image): void {
     this.#pipeline = new Pipeline(image); // counters start from zero, as those of the others
+    this.#pipeline.lists = new Lists(LISTED);
   }
 
   run(frames: Frames, limited = false): Results {
@@ -166,6 +171,8 @@ export class HostSubject implements Subject {
       Buffer.from(frames.nows.buffer),
       TICK,
       limited ? 1 : 0,
+      LISTS,
+      LISTS.length,
       this.guarded.state.fill(0),
       this.guarded.own.fill(0),
       SERVICES,
@@ -195,11 +202,12 @@ export class BpfSubject implements Subject {
 
   /** Loads the program with room for images and counters of these sizes. Needs root. @throws AnyhopError ERR_BPF */
   constructor(sizes: ForwardSizes) {
-    this.#forwarder = new Forwarder(sizes);
+    this.#forwarder = new Forwarder({ ...sizes, lists: LISTS.length });
     const { counters, object } = this.#forwarder;
     this.#program = object.program(FORWARD_PROGRAM);
     this.#captured = new CapturedRuns(object);
     this.#state = Buffer.from(object.memory('guard'));
+    new Uint8Array(object.memory('lists')).set(LISTS);
     this.#own = Buffer.alloc(sizes.services * L.SIZEOF_GUARDED);
     devLibrary.call(
       'ERR_BPF',

@@ -2,6 +2,9 @@
 import fc from 'fast-check';
 import type { DefendRules } from '#anyhop/config/defend/types.js';
 import { concat, tcpOption } from '../packets/build.js';
+import { PrefixColumns, type Prefixes } from '#anyhop/lists/columns.js';
+import { compileLists } from '#anyhop/lists/compile.js';
+import { parsePrefix } from '#anyhop/packet/address.js';
 import { layer3, putIpv4Checksum } from './mutate.js';
 import type { Random } from './random.js';
 
@@ -59,7 +62,29 @@ const OPTIONS: readonly Uint8Array[] = [
 ];
 
 const SOURCES = 12;
+/** Some of the few sources and many others, single and not, in the form that pipelines read. */
+export const LISTED = compileLists(
+  {
+    block: [
+      prefixes(
+        '198.51.0.2',
+        '198.51.1.2/31',
+        '32.0.0.0/3',
+        '2001:db8::2',
+        '2001:db8:0:1::/64',
+        '2001:db8:ff::/48',
+        '2001:db9::/32',
+      ),
+    ],
+    allow: [prefixes('198.51.1.3', '198.51.2.0/30', '2001:db8:100:204::9')],
+  },
+  () => 1,
+)!;
 const TCP = 6;
+
+function prefixes(...texts: readonly string[]): Prefixes {
+  return PrefixColumns.of(texts.map((text) => parsePrefix(text)!));
+}
 
 /** The same frame from one of few sources, mostly, and often as a SYN. What is no packet stays as it is. */
 export function fromFew(original: Uint8Array, random: Random): Uint8Array {

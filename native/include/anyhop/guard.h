@@ -25,6 +25,9 @@
 /* What the rules count in, and the time. */
 struct anyhop_guarding {
 	struct anyhop_guard *state;
+#ifndef __bpf__
+	const struct anyhop_view *lists; /* compiled; NULL: none. In BPF, less stack is left */
+#endif
 	struct anyhop_guarded *own; /* of the first service, by this CPU */
 	__u32 now;        /* in units */
 #ifndef __bpf__
@@ -240,15 +243,48 @@ anyhop_inline int anyhop_source_admits(struct anyhop_guard *state, const struct 
 	return anyhop_is_within(state, defence, guest, &ask);
 }
 
-/* What the lists say of a source. There are none yet. */
-anyhop_inline enum anyhop_listed anyhop_listed(const struct anyhop_guest *guest)
+anyhop_inline __u64 anyhop_guest_high(const struct anyhop_guest *guest)
 {
-	(void)guest;
-	return ANYHOP_LISTED_NONE;
+	return (__u64)__builtin_bswap32(guest->address[0]) << 32 | __builtin_bswap32(guest->address[1]);
+}
+
+/* What lists say of a source, by all that there is to know. */
+anyhop_inline __u32 anyhop_listed_in(const struct anyhop_view *lists, const struct anyhop_guest *guest)
+{
+	__u64 low;
+
+	if (!lists || !lists->image)
+		return ANYHOP_LISTED_NONE;
+	if (guest->family == 4)
+		return anyhop_listed4(lists, __builtin_bswap32(guest->address[0]));
+	low = (__u64)__builtin_bswap32(guest->address[2]) << 32 | __builtin_bswap32(guest->address[3]);
+	return anyhop_listed6(lists, anyhop_guest_high(guest), low);
+}
+
+#ifdef __bpf__
+#define ANYHOP_LISTS_OF(g) 0
+/* The same of the lists in force: native/bpf/forward.bpf.c. */
+int anyhop_listed_apart(const struct anyhop_guest *guest);
+#define ANYHOP_LISTED_REST(lists, guest) ((__u32)anyhop_listed_apart(guest))
+#else
+#define ANYHOP_LISTS_OF(g) ((g)->lists)
+#define ANYHOP_LISTED_REST(lists, guest) anyhop_listed_in(lists, guest)
+#endif
+
+/* What the lists say of a source. In BPF, what takes a search, and all of it on the long way, where no lists are given, is in a function
+ * that the verifier looks at once. */
+anyhop_inline __u32 anyhop_listed(const struct anyhop_view *lists, const struct anyhop_guest *guest)
+{
+	__u32 listed = ANYHOP_LISTED_PART;
+
+	if (lists && lists->image)
+		listed = guest->family == 4 ? anyhop_listed4_net(lists, __builtin_bswap32(guest->address[0]))
+					    : anyhop_listed6_net(lists, anyhop_guest_high(guest));
+	return anyhop_unlikely(listed == ANYHOP_LISTED_PART) ? ANYHOP_LISTED_REST(lists, guest) : listed;
 }
 
 /* The lists: a verdict that drops; 0 for a source that is spared the limits of sources, or -1 to go on. */
-anyhop_inline int anyhop_guard_lists(const struct anyhop_rules *rules, enum anyhop_listed listed, struct anyhop_guarded *own)
+anyhop_inline int anyhop_guard_lists(const struct anyhop_rules *rules, __u32 listed, struct anyhop_guarded *own)
 {
 	if (anyhop_likely(listed == ANYHOP_LISTED_NONE))
 		return -1;
@@ -278,9 +314,9 @@ ANYHOP_ONCE int anyhop_guard_source(struct anyhop_guard *state, const struct any
 	return -1;
 }
 
-/* Lists and the source's rate: a verdict that drops, or -1 to go on. */
+/* Lists, NULL as of anyhop_listed, and the source's rate: a verdict that drops, or -1 to go on. */
 anyhop_inline int anyhop_guard_packet(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_rules *rules,
-				      const struct anyhop_guest *guest)
+				      const struct anyhop_guest *guest, const struct anyhop_view *lists)
 {
 	const struct anyhop_defence *defence = anyhop_at(view, anyhop_header(view)->rules_offset);
 	struct anyhop_guarded *own = anyhop_own_counts(g, guest->counter);
@@ -289,7 +325,7 @@ anyhop_inline int anyhop_guard_packet(const struct anyhop_guarding *g, const str
 	if (!defence || !own)
 		return -1; /* a damaged image */
 	if (rules->flags & ANYHOP_RULES_LISTS) {
-		stopped = anyhop_guard_lists(rules, anyhop_listed(guest), own);
+		stopped = anyhop_guard_lists(rules, anyhop_listed(lists, guest), own);
 		if (stopped >= 0)
 			return stopped ? stopped : -1;
 	}
@@ -410,7 +446,7 @@ ANYHOP_ONCE int anyhop_judge_syn(struct anyhop_service_state *state, const struc
  * to judge, `syn_rules` are these, or else NULL. */
 anyhop_inline int anyhop_guard_lane(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_lane *lane,
 				    const __u8 *l3, const __u8 *end, __u32 family, struct anyhop_guest *guest,
-				    const struct anyhop_rules **syn_rules)
+				    const struct anyhop_view *lists, const struct anyhop_rules **syn_rules)
 {
 	__u32 counter = (lane->counter - (__u32)sizeof(struct anyhop_counters)) / (__u32)sizeof(struct anyhop_traffic);
 	const struct anyhop_rules *rules = anyhop_rules_of(view, counter);
@@ -429,7 +465,7 @@ anyhop_inline int anyhop_guard_lane(const struct anyhop_guarding *g, const struc
 	guest->address[0] = anyhop_get32(source);
 	for (int i = 1; i < 4; i++)
 		guest->address[i] = family == 6 ? anyhop_get32(source + 4 * i) : 0;
-	stopped = anyhop_guard_packet(g, view, rules, guest);
+	stopped = anyhop_guard_packet(g, view, rules, guest, lists);
 	if (stopped >= 0)
 		return stopped;
 	if (guest->is_syn && rules->flags & ANYHOP_GUARDS_SYNS)

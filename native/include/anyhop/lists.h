@@ -251,6 +251,17 @@ anyhop_inline __u32 anyhop_listed6_in(const struct anyhop_view *lists, __u64 hig
 	return top ? anyhop_lists_bound(lists, top->where, top->what, (high >> 32 & 0xffff) << 2 | 3, 0) : ANYHOP_LISTED_NONE;
 }
 
+/* What the lists say of all IPv6 addresses that begin with `high`: ANYHOP_LISTED_PART when it depends, or takes a search to tell. */
+anyhop_inline __u32 anyhop_listed6_net(const struct anyhop_view *lists, __u64 high)
+{
+	__u32 top6 = anyhop_lists_header(lists)->top6;
+	const struct anyhop_lists_top *top = anyhop_at(lists, (__u64)top6 + (high >> 48) * sizeof(*top));
+
+	if (!top6 || !top)
+		return ANYHOP_LISTED_NONE;
+	return anyhop_listed6_maybe(lists, high) || top->what >> 4 ? ANYHOP_LISTED_PART : top->what & 3;
+}
+
 /* `high` and `low` are the halves of the address as numbers. */
 anyhop_inline __u32 anyhop_listed6(const struct anyhop_view *lists, __u64 high, __u64 low)
 {

@@ -70,7 +70,7 @@ anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m,
 	if (anyhop_likely(!rules))
 		return anyhop_choose_part(p, m, verdict, choice);
 	anyhop_guest_of(p, m, verdict, g->now, guest);
-	stopped = anyhop_guard_packet(g, &p->view, rules, guest);
+	stopped = anyhop_guard_packet(g, &p->view, rules, guest, ANYHOP_LISTS_OF(g));
 	if (stopped >= 0)
 		return stopped;
 	return anyhop_choose_part(p, m, verdict, choice);
@@ -167,7 +167,7 @@ anyhop_inline int anyhop_guard_lane_packet(const struct anyhop_guarding *g, cons
 {
 	const struct anyhop_rules *rules;
 	struct anyhop_syn_case one;
-	int verdict = anyhop_guard_lane(g, view, choice->lane, l3, end, family, &one.guest, &rules);
+	int verdict = anyhop_guard_lane(g, view, choice->lane, l3, end, family, &one.guest, ANYHOP_LISTS_OF(g), &rules);
 
 	if (verdict != ANYHOP_V_FORWARDED || !rules)
 		return verdict;

@@ -4,7 +4,8 @@
  * into its memory: an image is published and a counter is read without a system call.
  *
  *   images    array, 3 elements of as many bytes as user space asks for   three buffers, each holds one image
- *   live      one anyhop_live                                             which of them is in force
+ *   live      one anyhop_live                                             which of them is in force, and which of the lists
+ *   lists     array, 2 elements, sized likewise                           compiled lists of prefixes (lists.h; forward)
  *   counters  array, an element a possible CPU and one more               anyhop_counters, services, backends
  *   limiter   one anyhop_limiter                                          what is left to answer with (forward)
  *   xsks      an AF_XDP socket a receive queue                            where packets for VIPs go (steer)
@@ -28,6 +29,7 @@
 #include "verdict.h"
 
 #define ANYHOP_IMAGES 3u
+#define ANYHOP_LISTS_BUFFERS 2u
 #define ANYHOP_VERDICTS_MAX 64u
 /* The last of them is no verdict: packets for a VIP that came in by a receive queue without an AF_XDP socket. */
 #define ANYHOP_STEER_MISSED (ANYHOP_VERDICTS_MAX - 1)
@@ -38,10 +40,12 @@ struct anyhop_sizes {
 	__u32 counter_last; /* where its last counter begins */
 	__u32 guarded_at; /* where anyhop_guarded of the services begin in an element of `counters` */
 	__u32 state_last; /* where the last service's state begins, behind anyhop_guard in the map `guard` */
+	__u32 lists_bytes; /* of an element of `lists`, a multiple of 64 */
 };
 
 struct anyhop_live {
 	__u32 buffer; /* 0 to ANYHOP_IMAGES - 1 */
+	__u32 lists;  /* 0 to ANYHOP_LISTS_BUFFERS - 1 */
 };
 
 /* Packets and IP bytes as received. */
@@ -58,12 +62,12 @@ struct anyhop_counters {
 };
 
 #define ANYHOP_XDP_STRUCTS(S, F) \
-	S(sizes) F(sizes, image_bytes) F(sizes, backends_at) F(sizes, counter_last) F(sizes, guarded_at) F(sizes, state_last) \
-	S(live) F(live, buffer) \
+	S(sizes) F(sizes, image_bytes) F(sizes, backends_at) F(sizes, counter_last) F(sizes, guarded_at) F(sizes, state_last) F(sizes, lists_bytes) \
+	S(live) F(live, buffer) F(live, lists) \
 	S(traffic) F(traffic, packets) F(traffic, bytes) \
 	S(counters) F(counters, verdicts)
 
-#define ANYHOP_XDP_CONSTANTS(C) C(IMAGES) C(VERDICTS_MAX) C(STEER_MISSED)
+#define ANYHOP_XDP_CONSTANTS(C) C(IMAGES) C(LISTS_BUFFERS) C(VERDICTS_MAX) C(STEER_MISSED)
 
 _Static_assert(ANYHOP_VERDICT_COUNT <= (int)ANYHOP_STEER_MISSED, "every verdict has its counter");
 

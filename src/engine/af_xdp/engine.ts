@@ -28,7 +28,7 @@ import { type Recording, recordingOf } from '../capture/recording.js';
 import { RecordRing } from '../capture/ring.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
-import { StateDefence } from '../defence.js';
+import { StateDefence, sharedMemory } from '../defence.js';
 import { ending } from '../ending.js';
 import { searchPart } from '../maps/forward-maps.js';
 import { Forwarder, sharedImage } from './forwarder.js';
@@ -65,7 +65,7 @@ export class AfXdpEngine implements Engine {
   readonly #guardState = makeGuardState();
   readonly defence = new StateDefence(
     () => ({ image: this.#started.image, state: this.#guardState, counters: this.counters() }),
-    async () => undefined,
+    (lists) => this.#publishLists(lists),
   );
   #lock: InterfaceLock | undefined;
   #running: Running | undefined;
@@ -167,6 +167,12 @@ export class AfXdpEngine implements Engine {
     }
     await steering.publish(searchPart(image));
     running.image = image;
+  }
+
+  async #publishLists(compiled: Uint8Array | undefined): Promise<void> {
+    if (this.#takenBack !== undefined) throw new Error('the engine has been stopped');
+    const lists = compiled === undefined ? null : sharedMemory(compiled);
+    await Promise.all(this.#started.forwarders.map((forwarder) => forwarder.publishLists(lists)));
   }
 
   /** In the first queue's worker: all workers do the same. */

@@ -94,6 +94,13 @@ export class Forwarder {
     for (const kind of COUNTED_KINDS) this.#counters[kind] = memory[kind];
   }
 
+  /** Resolves once the worker reads these lists, null for none; also when it has ended. One at a time. */
+  async publishLists(lists: SharedArrayBuffer | null): Promise<void> {
+    const isSo = this.#answer((report) => 'lists' in report);
+    this.#send({ lists });
+    await Promise.race([isSo, this.#ended]);
+  }
+
   /** See Engine.tryFrame. One at a time. */
   async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
     const tried = this.#answer((report) => 'tried' in report);

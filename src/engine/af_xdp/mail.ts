@@ -41,17 +41,19 @@ export interface RecordSetup {
   readonly queue: number;
 }
 
-/** To the worker: take this image, try this frame, record packets or no more, or come to an end. */
+/** To the worker: take this image or these compiled lists, try this frame, record packets or no more, or come to an end. */
 export type WorkerMail =
   | SharedImage
   | { readonly frame: Uint8Array }
+  | { readonly lists: SharedArrayBuffer | null }
   | { readonly record: RecordSetup | null }
   | 'stop';
 
 /** From the worker: the core that it runs on once it is ready; the generation that is live from now on; what it would send;
- * whether it records. */
+ * that the lists are those that it was sent; whether it records. */
 export type WorkerReport =
   | { readonly core: number }
   | { readonly generation: number }
   | { readonly tried: Uint8Array | null }
+  | { readonly lists: true }
   | { readonly records: boolean };

@@ -13,6 +13,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { L } from '../../core/layout.gen.js';
 import { pinThread, WorkerSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
+import { Lists, NO_LISTS } from '../../forward/lists.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
 import { Image } from '../../image/read.js';
@@ -96,6 +97,7 @@ function readMail(): boolean {
     if ('frame' in received.message)
       report({ tried: tryFrame(new Pipeline(pipeline.image), received.message.frame) ?? null });
     else if ('record' in received.message) record(received.message.record);
+    else if ('lists' in received.message) takeLists(received.message.lists);
     else take(received.message);
   }
 }
@@ -111,6 +113,11 @@ function take({ image, moves, ...memory }: SharedImage): void {
   const next = new Image(image);
   pipeline.publish(next);
   report({ generation: next.generation });
+}
+
+function takeLists(memory: SharedArrayBuffer | null): void {
+  pipeline.lists = memory === null ? NO_LISTS : new Lists(memory);
+  report({ lists: true });
 }
 
 function record(asked: RecordSetup | null): void {

@@ -4,7 +4,7 @@
  * rings, which needs an image's beginning only (`searchPart`).
  *
  *     const sizes = sizesFor(image);
- *     const object = new BpfObject(bpfObjectPath('forward'), forwardShape(sizes));
+ *     const object = new BpfObject(bpfObjectPath('forward'), defendedShape(sizes));
  *     const maps = ForwardMaps.of(object, sizes);
  *     await maps.publish(image.bytes);
  */
@@ -45,7 +45,7 @@ export class ForwardMaps {
     }
   }
 
-  /** Of an object that was loaded by `forwardShape(sizes)`. They outlive it. */
+  /** Of an object that was loaded by `forwardShape` or `defendedShape`. They outlive it. */
   static of(object: BpfObject, sizes: ForwardSizes): ForwardMaps {
     return new ForwardMaps((name) => new MappedArray(object.map(name)), sizes, false);
   }

@@ -12,6 +12,8 @@
  *                 ^           ^
  *                 free as soon as the barrier that was asked for when it was retired is over (some 8 ms)
  *
+ * Lists of prefixes are published the same way, with two buffers: a publish within some 8 ms of the last one waits.
+ *
  * A publish that comes after a rest finds a free buffer and waits for nothing. Many in a row wait for the oldest barrier,
  * without blocking the process; that is what makes a thousand of them safe. Only this process writes it
  * (it holds the interface's lock), and read by programs on all CPUs.
@@ -28,12 +30,15 @@ export class ImageBuffers {
   readonly #retired: (Barrier | undefined)[];
   #isClosed = false;
 
-  /** @param inUse programs may be reading any buffer: those of a process before this one */
-  constructor(images: MappedArray, live: MappedArray, inUse: boolean) {
+  /**
+   * @param inUse programs may be reading any buffer: those of a process before this one
+   * @param field of struct anyhop_live that has the number of the one in force
+   */
+  constructor(images: MappedArray, live: MappedArray, inUse: boolean, field: number = L.LIVE_BUFFER) {
     this.#images = images;
     this.#bytes = new Uint8Array(images.memory);
-    this.#live = new Int32Array(live.memory, L.LIVE_BUFFER, 1);
-    this.#retired = Array.from({ length: L.IMAGES }, () => (inUse ? new Barrier() : undefined));
+    this.#live = new Int32Array(live.memory, field, 1);
+    this.#retired = Array.from({ length: images.elements }, () => (inUse ? new Barrier() : undefined));
   }
 
   /** Bytes that an image may have. */

@@ -7,6 +7,7 @@ import type { ObjectShape } from '../../ffi/bpf.js';
 import { possibleCpus } from '../../ffi/map.js';
 import { guardBytes } from '../../forward/guard-state.js';
 import type { Image } from '../../image/read.js';
+import { usesLists } from '../../image/rules.js';
 
 export interface ForwardSizes {
   /** Of each of the three buffers; a multiple of 64. */
@@ -14,6 +15,8 @@ export interface ForwardSizes {
   /** Counters that there is room for. */
   readonly services: number;
   readonly backends: number;
+  /** Of each of the two buffers of lists; a multiple of 64. Undefined: as little as possible. */
+  readonly lists?: number;
 }
 
 const LINE_BYTES = 64;
@@ -21,15 +24,19 @@ const LINE_BYTES = 64;
 const ROOM = 1.25;
 const ROOM_BYTES_MIN = 64 * 1024;
 const ROOM_COUNTERS_MIN = 64;
+/** Lists of a few thousand prefixes; the first of IPv4 takes 5.3 MiB. Without lists, what a program may read at once. */
+const ROOM_LISTS_MIN = 8 * 1024 * 1024;
+const LISTS_BYTES_MIN = 256;
 
-/** Sizes for an image and some of its successors. */
-export function sizesFor(image: Image): ForwardSizes {
+/** Sizes for an image and some of its successors. @param lists bytes of the compiled lists that are in force, or 0 */
+export function sizesFor(image: Image, lists = 0): ForwardSizes {
   const counters = (inUse: number): number => Math.ceil(Math.max(inUse * ROOM, inUse + ROOM_COUNTERS_MIN));
   const size = image.bytes.length;
   return {
     imageBytes: lines(Math.max(size * ROOM, size + ROOM_BYTES_MIN)),
     services: counters(image.serviceCounters),
     backends: counters(image.backendCounters),
+    lists: lists > 0 || usesLists(image) ? lines(Math.max(lists * ROOM, ROOM_LISTS_MIN)) : LISTS_BYTES_MIN,
   };
 }
 
@@ -51,6 +58,7 @@ export function forwardShape(sizes: ForwardSizes): Required<Omit<ObjectShape, 'r
   constants.writeUInt32LE(backendsAt + (sizes.backends - 1) * L.SIZEOF_TRAFFIC, L.SIZES_COUNTER_LAST);
   constants.writeUInt32LE(guardedAt(sizes), L.SIZES_GUARDED_AT);
   constants.writeUInt32LE(Math.max(0, sizes.services - 1) * L.SIZEOF_SERVICE_STATE, L.SIZES_STATE_LAST);
+  constants.writeUInt32LE(sizes.lists ?? LISTS_BYTES_MIN, L.SIZES_LISTS_BYTES);
   return {
     entries: { counters: possibleCpus() + 1 },
     elementBytes: { images: sizes.imageBytes, counters: counterBytes(sizes) },
@@ -61,7 +69,14 @@ export function forwardShape(sizes: ForwardSizes): Required<Omit<ObjectShape, 'r
 /** The same for the program that forwards, which has the state of defence too. */
 export function defendedShape(sizes: ForwardSizes): Required<Omit<ObjectShape, 'reuse'>> {
   const shape = forwardShape(sizes);
-  return { ...shape, elementBytes: { ...shape.elementBytes, guard: guardBytes(sizes.services) } };
+  return {
+    ...shape,
+    elementBytes: {
+      ...shape.elementBytes,
+      guard: guardBytes(sizes.services),
+      lists: sizes.lists ?? LISTS_BYTES_MIN,
+    },
+  };
 }
 
 /** Where what rules of defence count begins in one CPU's counters, in bytes. */

@@ -28,7 +28,7 @@ import { RecordRing } from '../capture/ring.js';
 import { Tap } from '../capture/tap.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { renumber } from '../counter-moves.js';
-import { StateDefence } from '../defence.js';
+import { listsIn, StateDefence } from '../defence.js';
 import { ending } from '../ending.js';
 import { type HostFilter, readDroppedPackets } from '../host-filter.js';
 import { type Capture, openCapture } from './capture.js';
@@ -88,7 +88,9 @@ export class PortableEngine implements Engine {
       const { image, counters } = this.#started;
       return { image, counters, state: this.#guardState };
     },
-    async () => undefined,
+    async (lists) => {
+      this.#started.lists = listsIn(lists);
+    },
   );
 
   counters(): Counters {

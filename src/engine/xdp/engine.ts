@@ -15,6 +15,7 @@
  * The same replacement serves `publish` when an image has outgrown the maps.
  */
 import { VERDICTS } from '../../core/layout.gen.js';
+import { SerialQueue } from '../../core/serial-queue.js';
 import { Barrier } from '../../ffi/barrier.js';
 import type { Counters } from '../../forward/counters.js';
 import { Pipeline } from '../../forward/pipeline.js';
@@ -74,7 +75,7 @@ export class XdpEngine implements Engine {
   #watch: AttachmentWatch | undefined;
   readonly #pins: PinKeeper;
   #pinWatch: NodeJS.Timeout | undefined;
-  #publishing: Promise<void> = Promise.resolve();
+  readonly #publishing = new SerialQueue();
   #ending: Promise<void> | undefined;
 
   /** @param place by `requireXdp` */
@@ -131,9 +132,7 @@ export class XdpEngine implements Engine {
   }
 
   publish(image: Image): Promise<void> {
-    const done = this.#publish(image);
-    this.#publishing = done.catch(() => undefined); // the caller hears of it
-    return done;
+    return this.#publishing.add(() => this.#publish(image));
   }
 
   async #publish(image: Image): Promise<void> {
@@ -152,6 +151,16 @@ export class XdpEngine implements Engine {
     inForce.image = image;
   }
 
+  async #publishLists(lists: Uint8Array | undefined): Promise<void> {
+    const { inForce } = this.#started;
+    const { log, changed } = this.#options;
+    if (this.#ending !== undefined) throw new Error('the engine ends');
+    const { defence } = inForce.set;
+    if (defence !== undefined && (lists === undefined || defence.hasRoom(lists)))
+      await defence.publishLists(lists);
+    else await replaceSet(inForce, inForce.image, 'the lists have outgrown the maps', log, changed, lists);
+  }
+
   async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
     const { set, image } = this.#started.inForce;
     const { action, frame: left } = set.program.testRun(frame);
@@ -166,7 +175,7 @@ export class XdpEngine implements Engine {
       const { image, set } = this.#started.inForce;
       return { image, state: set.defence!.state, counters: this.counters() };
     },
-    async () => undefined,
+    (lists) => this.#publishing.add(() => this.#publishLists(lists)),
   );
 
   counters(): Counters {
@@ -228,7 +237,7 @@ export class XdpEngine implements Engine {
   async #finishOnce(letGo: (inForce: InForce) => void, goesOn: boolean): Promise<void> {
     this.#watch?.close();
     clearInterval(this.#pinWatch);
-    await this.#publishing;
+    await this.#publishing.idle();
     const inForce = this.#running?.inForce;
     try {
       if (inForce !== undefined) {

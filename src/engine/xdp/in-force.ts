@@ -8,7 +8,7 @@
  */
 import { unlinkSync } from 'node:fs';
 import { AnyhopError, InterfaceTaken } from '../../core/errors.js';
-import { L } from '../../core/layout.gen.js';
+import { L, LAYOUT_DIGEST } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { reasonOf } from '../../core/reason.js';
 import type { Image } from '../../image/read.js';
@@ -129,6 +129,7 @@ function refused({ about }: PinnedSet, { name }: Link): InterfaceTaken {
 /**
  * Puts a program with maps of its own in the place of the one in force.
  * @param replaced called as soon as it is there, before counters have been carried
+ * @param lists in force with the image; those that were, unless others are given
  * @returns the same object, changed
  */
 export async function replaceSet(
@@ -137,14 +138,21 @@ export async function replaceSet(
   why: string,
   log: Logger,
   replaced: () => void = () => undefined,
+  lists: Uint8Array | undefined = listsOf(found.set),
 ): Promise<InForce> {
   const { directory, link, set: former } = found;
   const others = listSets(directory);
-  const set = await PinnedSet.create(directory, (others.at(-1) ?? 0) + 1, image, {
-    sizes: sizesFor(image),
-    replaced: former?.number,
-    baseline: former?.about.baseline ?? readStatistics(link.name),
-  });
+  const set = await PinnedSet.create(
+    directory,
+    (others.at(-1) ?? 0) + 1,
+    image,
+    {
+      sizes: sizesFor(image, lists?.length),
+      replaced: former?.number,
+      baseline: former?.about.baseline ?? readStatistics(link.name),
+    },
+    lists,
+  );
   const handover = former && new Handover(former, set, image, log);
   try {
     handover?.carry();
@@ -170,6 +178,11 @@ export async function replaceSet(
     log.info({ event: 'replaced', why }, `the program on ${link.name} was replaced without a gap: ${why}`);
   }
   return inForce;
+}
+
+/** Lists of a set that this version can read. */
+function listsOf(set: PinnedSet | undefined): Uint8Array | undefined {
+  return set?.about.layout === LAYOUT_DIGEST ? set.defence?.lists() : undefined;
 }
 
 /** A link that is detached by force does not come back: another takes its place and its pin. */

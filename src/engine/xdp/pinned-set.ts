@@ -3,7 +3,7 @@
  *
  *     <directory>/link                                    the program that is attached, whichever it is
  *     <directory>/1/{program,images,live,counters,about}  a set; what is attached is that of one of them
- *     <directory>/1/{capture,captured,guard}              of it too: how its packets are captured, what rules of defence count in;
+ *     <directory>/1/{capture,captured,guard,lists}        of it too: how its packets are captured, what rules of defence read and count in;
  *                                                         former versions have none
  *     <directory>/2/...                                   the next, beside the former until it has replaced that
  *
@@ -19,7 +19,7 @@ import { bpfObjectPath } from '../../ffi/library.js';
 import type { Image } from '../../image/read.js';
 import { CAPTURE_PINS, CaptureMaps } from '../../pins/capture-maps.js';
 import { entries } from '../../pins/directory.js';
-import { DefenceMaps, GUARD } from '../maps/defence-maps.js';
+import { DEFENCE_PINS, DefenceMaps } from '../maps/defence-maps.js';
 import { ForwardMaps } from '../maps/forward-maps.js';
 import { defendedShape } from '../maps/sizes.js';
 import { FORWARD_PROGRAM } from '../requirements.js';
@@ -56,13 +56,19 @@ export class PinnedSet {
   }
 
   /**
-   * Loads this version's program with an image in force, and pins it. It is attached to nothing yet.
+   * Loads this version's program with an image and lists in force, and pins it. It is attached to nothing yet.
    *
    * @param directory the interface's
    * @throws AnyhopError ERR_NATIVE when it was not built, ERR_BPF with the verifier's words when the kernel refuses it, or
    * when it cannot be pinned; nothing is left then
    */
-  static async create(directory: string, number: number, image: Image, origin: Origin): Promise<PinnedSet> {
+  static async create(
+    directory: string,
+    number: number,
+    image: Image,
+    origin: Origin,
+    lists?: Uint8Array,
+  ): Promise<PinnedSet> {
     const about = describeThis(origin);
     const object = new BpfObject(bpfObjectPath('forward'), defendedShape(origin.sizes));
     let maps: ForwardMaps | undefined;
@@ -75,6 +81,7 @@ export class PinnedSet {
       defence = DefenceMaps.of(object);
       program = object.program(FORWARD_PROGRAM);
       await maps.publish(image.bytes);
+      await defence.publishLists(lists);
       const set = new PinnedSet(directory, number, about, program, maps, captures, defence);
       set.#pin();
       return set;
@@ -130,7 +137,7 @@ export class PinnedSet {
     const own = [
       ...PINS,
       ...(this.#captures === undefined ? [] : CAPTURE_PINS),
-      ...(this.defence === undefined ? [] : [GUARD]),
+      ...(this.defence === undefined ? [] : DEFENCE_PINS),
     ];
     return own.every((name) => there.includes(name));
   }
