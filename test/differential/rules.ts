@@ -125,7 +125,7 @@ export function movingClock(count: number, random: Random): Uint32Array<ArrayBuf
   for (let i = 0; i < count; i++) {
     const dice = random.below(100);
     if (dice < 12) now += random.below(5);
-    else if (dice === 12) now += random.below(400);
+    else if (dice === 12 && random.below(10) === 0) now += random.below(400);
     else if (dice === 13) now -= random.below(40);
     else if (dice === 14 && random.below(20) === 0) now = random.below(2 ** 32);
     nows[i] = now >>> 0;

@@ -54,6 +54,8 @@ export interface FixtureOptions {
   readonly cookieKey?: Uint8Array;
   /** Of services by their number. */
   readonly rules?: readonly (DefendRules | undefined)[];
+  /** Of the hash of sources. */
+  readonly rulesSecret?: Uint8Array;
 }
 
 const DEFAULT_SERVICES: FixtureService[] = [
@@ -114,7 +116,7 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
     },
     cookieKey: options.cookieKey,
     rules: options.rules && {
-      key: flowKeyFor(SECRET, 'sources'),
+      key: flowKeyFor(options.rulesSecret ?? SECRET, 'sources'),
       byService: new Map(
         options.rules.flatMap((rules, index) => (rules === undefined ? [] : [[`s${index}`, rules]])),
       ),
