@@ -1,10 +1,10 @@
 /** Rules of defence for random nodes, and what makes packets meet them: few sources, SYNs, a clock that moves and jumps. */
 import fc from 'fast-check';
 import type { DefendRules } from '#anyhop/config/defend/types.js';
-import { concat, tcpOption } from '../packets/build.js';
 import { PrefixColumns, type Prefixes } from '#anyhop/lists/columns.js';
 import { compileLists } from '#anyhop/lists/compile.js';
 import { parsePrefix } from '#anyhop/packet/address.js';
+import { concat, tcpOption } from '../packets/build.js';
 import { layer3, putIpv4Checksum } from './mutate.js';
 import type { Random } from './random.js';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { L } from '#anyhop/core/layout.gen.js';
 import { ForwardMaps, searchPart } from '#anyhop/engine/maps/forward-maps.js';
-import { fits, defendedShape, sizesFor } from '#anyhop/engine/maps/sizes.js';
+import { defendedShape, fits, sizesFor } from '#anyhop/engine/maps/sizes.js';
 import { Barrier } from '#anyhop/ffi/barrier.js';
 import { BpfObject } from '#anyhop/ffi/bpf.js';
 import { bpfObjectPath } from '#anyhop/ffi/library.js';
