@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes sure that the Debian packages of one or more groups are there: build, lab, l7, ha, observe, interop, fuzz.
 # As root it installs what is missing; otherwise it prints the line to run and fails. Running it again is free.
+# An installation that was cut off (a kill, a power loss) is finished first: until then apt installs nothing at all.
 set -eu
 
 build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpcap-dev'
@@ -39,15 +40,28 @@ for package in $packages; do
 done
 [ -n "$missing" ] || exit 0
 
+unfinished=$(dpkg --audit)
 if [ "$(id -u)" -ne 0 ]; then
   echo "These Debian packages are missing:$missing" >&2
   echo "Install them, then run make again:" >&2
+  [ -z "$unfinished" ] || echo "  sudo $(dirname "$0")/without-services.sh dpkg --configure -a" >&2
   echo "  sudo $(dirname "$0")/without-services.sh apt-get install --no-install-recommends$missing" >&2
   exit 1
 fi
 
-echo "Installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
+# What it says is shown only when it fails. The files of configuration that someone changed stay as they are.
+if [ -n "$unfinished" ]; then
+  echo 'Finishing an installation of Debian packages that was cut off'
+  log=$(mktemp)
+  "$(dirname "$0")/without-services.sh" dpkg --configure -a --force-confold </dev/null >"$log" 2>&1 || {
+    cat "$log" >&2
+    rm -f "$log"
+    exit 1
+  }
+  rm -f "$log"
+fi
+echo "Installing:$missing"
 # The lab runs its own servers, in its own namespaces; those of the packages stay off.
 install() {
   # shellcheck disable=SC2086
