@@ -4,10 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { L } from '#anyhop/core/layout.gen.js';
 import type { EngineCounters, EngineName } from '#anyhop/engine/contract.js';
 import { buildImage } from '#anyhop/image/build.js';
 import { Image } from '#anyhop/image/read.js';
-import { type FixtureOptions, imageOf, inputOf, Runner, VIP4 } from '../forward/fixture.js';
+import { type FixtureOptions, imageOf, inputOf, NO_RULES, Runner, VIP4 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
 import { answered, expected, flows, flowsTo, mixed, unserved } from './contract-frames.js';
@@ -35,6 +36,8 @@ export interface Outcome {
   /** Packets and bytes in turn, by number. */
   readonly services: readonly number[];
   readonly backends: readonly number[];
+  /** L.GUARDED_KINDS a service, by number. */
+  readonly guarded: readonly number[];
 }
 
 /** One engine, ready to be run again and again. */
@@ -130,6 +133,24 @@ export function engineContract(engine: EngineUnderTest): void {
       const { outputs, verdicts } = await bench.run(image, [{ send: frames }]);
       assert.deepEqual(verdicts, { echo_answered: 2, too_big_answered: 2 });
       assert.deepEqual(outputs.map(hex), expected(engine, image, frames).outputs.map(hex));
+    });
+
+    test('holds each source to the rules of the service, and counts what they did', async () => {
+      const source = { mode: 'enforce', packets: 20, syn: undefined, prefix4: 32, prefix6: 64 } as const;
+      const sourceRate = { ...source, perMs: 60_000, network: undefined };
+      const rules = { ...NO_RULES, sourceRate };
+      const image = imageOf({
+        ...OPTIONS,
+        rules: [rules, { ...rules, sourceRate: { ...sourceRate, mode: 'observe' } }],
+      });
+      const { verdicts, outputs, guarded } = await bench.run(image, [{ send: flows(200) }]); // of two clients
+      const { forwarded, drop_source_rate: dropped } = verdicts;
+      // A new window may begin in between, in which the former counts for nearly as much.
+      assert.ok(forwarded >= 120 && forwarded <= 122, `${forwarded} forwarded`);
+      assert.deepEqual([outputs.length, dropped], [forwarded, 200 - forwarded]);
+      assert.equal(guarded[L.GUARDED_SOURCE_RATE], dropped);
+      const would = guarded[L.GUARDED_KINDS + L.GUARDED_WOULD_SOURCE_RATE];
+      assert.ok(would >= 78 && would <= 80, `${would} would have been dropped`);
     });
 
     test('sends nothing for what is for no VIP, for another machine, or for no service', async () => {

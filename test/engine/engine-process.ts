@@ -93,6 +93,7 @@ async function answer(request: EngineRequest): Promise<unknown> {
     verdicts: counters.verdictsByName(),
     services: [...counters.services],
     backends: [...counters.backends],
+    guarded: [...counters.guarded],
   };
 }
 

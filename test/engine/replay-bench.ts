@@ -48,6 +48,7 @@ export const replay: EngineUnderTest = {
           verdicts: counters.verdictsByName(),
           services: [...counters.services],
           backends: [...counters.backends],
+          guarded: [...counters.guarded],
         };
       },
       async close() {},

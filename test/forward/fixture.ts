@@ -58,6 +58,14 @@ export interface FixtureOptions {
   readonly rulesSecret?: Uint8Array;
 }
 
+export const NO_RULES: DefendRules = {
+  lists: 'off',
+  sourceRate: undefined,
+  serviceRate: undefined,
+  synCookies: undefined,
+  ownSources: false,
+};
+
 const DEFAULT_SERVICES: FixtureService[] = [
   { vip: VIP4, protocol: 'tcp', port: 80 },
   { vip: VIP6, protocol: 'tcp', port: 80 },

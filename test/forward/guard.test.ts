@@ -8,15 +8,8 @@ import { isFlooded, setThreshold } from '#anyhop/forward/guard-state.js';
 import { addressFromBytes } from '#anyhop/packet/address.js';
 import { frame, ipv4, ipv6, tcp, udp } from '../packets/build.js';
 import type { TcpFlag } from '../packets/transport.js';
-import { Runner, VIP4, VIP6 } from './fixture.js';
+import { NO_RULES, Runner, VIP4, VIP6 } from './fixture.js';
 
-const NONE: DefendRules = {
-  lists: 'off',
-  sourceRate: undefined,
-  serviceRate: undefined,
-  synCookies: undefined,
-  ownSources: false,
-};
 const RATE: SourceRate = {
   mode: 'enforce',
   packets: 20,
@@ -56,7 +49,7 @@ function guarded(runner: Runner, service: number, kind: number): number {
 
 describe('the rate of a source', () => {
   it('is what passes of it in a window; others, and packets for other services, are not touched', () => {
-    const runner = nodeWith({ ...NONE, sourceRate: RATE });
+    const runner = nodeWith({ ...NO_RULES, sourceRate: RATE });
     assert.equal(
       passed(runner, 100, () => from4('198.51.100.7')),
       20,
@@ -79,7 +72,7 @@ describe('the rate of a source', () => {
   });
 
   it('has a limit of its own for SYNs', () => {
-    const runner = nodeWith({ ...NONE, sourceRate: RATE });
+    const runner = nodeWith({ ...NO_RULES, sourceRate: RATE });
     assert.equal(
       passed(runner, 12, () => syn4('198.51.100.7')),
       5,
@@ -91,7 +84,7 @@ describe('the rate of a source', () => {
   });
 
   it('is that of a prefix, the same for all services that count together, and of one alone that does not', () => {
-    const shared = { ...NONE, sourceRate: { ...RATE, prefix4: 24 } };
+    const shared = { ...NO_RULES, sourceRate: { ...RATE, prefix4: 24 } };
     const tcp6 = (src: string): Uint8Array =>
       frame({}, ipv6({ src, dst: VIP6 }), tcp({ sport: 1, dport: 80, flags: ['ack'] }));
     const dns4 = (src: string): Uint8Array =>
@@ -126,7 +119,7 @@ describe('the rate of a source', () => {
 
   it('holds for all of its network too: what one of the two does not admit, neither counts', () => {
     const network = { packets: 30, syn: undefined };
-    const runner = nodeWith({ ...NONE, sourceRate: { ...RATE, network } });
+    const runner = nodeWith({ ...NO_RULES, sourceRate: { ...RATE, network } });
     const next = (i: number): Uint8Array => from4(`198.51.100.${i % 3}`);
     assert.equal(passed(runner, 90, next), 30); // ten each
     assert.equal(
@@ -143,7 +136,7 @@ describe('the rate of a source', () => {
     const cells = new Set<string>();
     for (const secret of [1, 2, 3]) {
       const runner = new Runner({
-        rules: [{ ...NONE, sourceRate: RATE }],
+        rules: [{ ...NO_RULES, sourceRate: RATE }],
         rulesSecret: Uint8Array.of(secret),
       });
       runner.run(from4('198.51.100.7'));
@@ -157,7 +150,7 @@ describe('the rate of a source', () => {
 describe('a rule that observes', () => {
   it('drops nothing, and counts what the same rule would drop that enforces', () => {
     const rules: DefendRules = {
-      ...NONE,
+      ...NO_RULES,
       sourceRate: RATE,
       serviceRate: { mode: 'enforce', syn: 3, perMs: 1000 },
     };
@@ -184,7 +177,7 @@ describe('a rule that observes', () => {
 
 describe('the rate of a service', () => {
   it('lets so many SYNs to its backends, from wherever, and everything else', () => {
-    const runner = nodeWith({ ...NONE, serviceRate: { mode: 'enforce', syn: 50, perMs: 1000 } });
+    const runner = nodeWith({ ...NO_RULES, serviceRate: { mode: 'enforce', syn: 50, perMs: 1000 } });
     assert.equal(
       passed(runner, 200, (i) => syn4(`198.51.${i}.1`)),
       50,
@@ -200,7 +193,7 @@ describe('the rate of a service', () => {
 
 describe('cookies that are sent under a flood', () => {
   it('begin above the threshold, are asked for ten seconds more, and no longer', () => {
-    const runner = nodeWith({ ...NONE, synCookies: { mode: 'observe', when: 'auto' } });
+    const runner = nodeWith({ ...NO_RULES, synCookies: { mode: 'observe', when: 'auto' } });
     const { pipeline } = runner;
     setThreshold(pipeline.guardState, 0, 40);
     passed(runner, 40, (i) => syn4(`198.51.${i}.1`));
@@ -213,7 +206,7 @@ describe('cookies that are sent under a flood', () => {
   });
 
   it('leave to a backend that takes none as many SYNs as the threshold', () => {
-    const runner = nodeWith({ ...NONE, synCookies: { mode: 'enforce', when: 'always' } });
+    const runner = nodeWith({ ...NO_RULES, synCookies: { mode: 'enforce', when: 'always' } });
     setThreshold(runner.pipeline.guardState, 0, 25);
     assert.equal(
       passed(runner, 100, (i) => syn4(`198.51.${i}.1`)),
@@ -225,7 +218,7 @@ describe('cookies that are sent under a flood', () => {
 
 describe('the candidates', () => {
   it('are the sources that send much, with how much and how many were dropped, among thousands that do not', () => {
-    const runner = nodeWith({ ...NONE, sourceRate: { ...RATE, packets: 1000 } });
+    const runner = nodeWith({ ...NO_RULES, sourceRate: { ...RATE, packets: 1000 } });
     for (let round = 0; round < 3000; round++) {
       runner.run(from4('198.51.100.7'));
       if (round % 2 === 0) runner.run(from4('203.0.114.9'));

@@ -14,10 +14,11 @@
  *  - anything else (another version, another layout, too little room): it replaces the program behind the same link.
  * The same replacement serves `publish` when an image has outgrown the maps.
  */
+import { monotonicMs } from '../../core/clock.js';
 import { VERDICTS } from '../../core/layout.gen.js';
 import { SerialQueue } from '../../core/serial-queue.js';
 import { Barrier } from '../../ffi/barrier.js';
-import type { Counters } from '../../forward/counters.js';
+import { Counters } from '../../forward/counters.js';
 import { Pipeline } from '../../forward/pipeline.js';
 import { tryFrame } from '../../forward/try-frame.js';
 import { imageBackends } from '../../image/inspect.js';
@@ -31,7 +32,7 @@ import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
-import { StateDefence } from '../defence.js';
+import { listsIn, StateDefence } from '../defence.js';
 import { ending } from '../ending.js';
 import { fits } from '../maps/sizes.js';
 import { requireNoProgram } from '../requirements.js';
@@ -163,8 +164,16 @@ export class XdpEngine implements Engine {
 
   async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {
     const { set, image } = this.#started.inForce;
+    const { defence } = set;
+    // By what rules have counted before, which the program adds to.
+    const reference = new Pipeline(
+      image,
+      new Counters(),
+      image.rulesWord === 0 ? undefined : defence?.state.slice(),
+    );
+    reference.lists = listsIn(defence?.lists());
+    reference.setClock(monotonicMs());
     const { action, frame: left } = set.program.testRun(frame);
-    const reference = new Pipeline(image);
     tryFrame(reference, frame);
     set.maps.uncount(reference.counters); // the program has counted the same
     return action === 'tx' || action === 'redirect' ? left : undefined;
