@@ -107,7 +107,7 @@ export class Lists {
   /** Whether there may be a group with this hash. */
   #maybe(hash: number): boolean {
     const spread = Math.imul(hash, L.LISTS_SPREAD_FACTOR);
-    const word = this.#filter6 + ((hash << 1) & this.#filterMask);
+    const word = this.#filter6 + ((hash >>> 13) & this.#filterMask);
     return (
       this.#isSet(word, spread >>> 8) && this.#isSet(word, spread >>> 14) && this.#isSet(word, spread >>> 20)
     );

@@ -148,7 +148,7 @@ export class Compiler6 {
   #insert(length: number, w0: number, w1: number, where: number, what: number): boolean {
     const hash = hashOf(this.#seed, length, w0, w1);
     const spread = Math.imul(hash, L.LISTS_SPREAD_FACTOR);
-    const word = this.#places.filter / 4 + ((hash << 1) & ((this.#places.filterBytes >>> 2) - 1) & ~1);
+    const word = this.#places.filter / 4 + ((hash >>> 13) & ((this.#places.filterBytes - 8) >>> 2));
     for (let shift = 8; shift <= 20; shift += 6) {
       const bit = (spread >>> shift) & 63;
       this.#words[word + (bit >>> 5)] |= 1 << (bit & 31);

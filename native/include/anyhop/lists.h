@@ -177,13 +177,13 @@ anyhop_inline __u32 anyhop_lists_hash(__u32 hash32, __u32 more)
 	return h ^ h >> 16;
 }
 
-/* Whether there may be a group: never 0 when there is. */
+/* Whether there may be a group: never 0 when there is. The word is chosen by bits of the hash that the bits in it depend on least. */
 anyhop_inline int anyhop_lists_maybe(const struct anyhop_view *lists, __u32 hash)
 {
 	const struct anyhop_lists *h = anyhop_lists_header(lists);
 	__u32 spread = hash * ANYHOP_LISTS_SPREAD_FACTOR;
 	__u64 bits = 1ull << (spread >> 8 & 63) | 1ull << (spread >> 14 & 63) | 1ull << (spread >> 20 & 63);
-	const __u8 *word = anyhop_at(lists, (__u64)h->filter6 + (hash << 3 & h->filter_mask));
+	const __u8 *word = anyhop_at(lists, (__u64)h->filter6 + (hash >> 11 & h->filter_mask));
 
 	return word && (anyhop_get64(word) & bits) == bits;
 }
