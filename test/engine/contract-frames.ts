@@ -1,5 +1,6 @@
 /** The traffic that the engine contract is tested with, and what has to come of it by the pipeline's own account. */
 import { VERDICTS } from '#anyhop/core/layout.gen.js';
+import { Lists } from '#anyhop/forward/lists.js';
 import type { Image } from '#anyhop/image/read.js';
 import { Runner, VIP4, VIP6 } from '../forward/fixture.js';
 import {
@@ -20,7 +21,7 @@ import {
 import type { EngineUnderTest, Outcome } from './contract.js';
 
 export const CLIENT4 = '198.51.100.7';
-const CLIENT6 = '2001:db8:7::7';
+export const CLIENT6 = '2001:db8:7::7';
 /** What an engine on an interface leaves to the host, where the kernel's own packets come among it: nobody counts on it. */
 export const PASSED: ReadonlySet<string> = new Set(
   VERDICTS.filter(({ action }) => action === 'pass').map(({ name }) => name),
@@ -84,14 +85,16 @@ export function mixed(): Uint8Array[] {
   ];
 }
 
-/** What an engine has to send and count, by running the pipeline over each frame. */
+/** What an engine has to send and count, by running the pipeline over each frame. @param lists in force */
 export function expected(
   engine: Pick<EngineUnderTest, 'sends' | 'onInterface'>,
   image: Image,
   frames: readonly Uint8Array[],
+  lists: Uint8Array | null = null,
 ): Pick<Outcome, 'outputs' | 'verdicts' | 'services' | 'backends'> {
   const runner = new Runner(image);
   const { counters } = runner.pipeline;
+  if (lists !== null) runner.pipeline.lists = new Lists(lists.buffer);
   const layer3 = engine.sends === 'packet';
   const outputs = frames.flatMap((bytes) => {
     const { out } = runner.run(bytes);

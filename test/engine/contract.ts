@@ -11,11 +11,14 @@ import { Image } from '#anyhop/image/read.js';
 import { type FixtureOptions, imageOf, inputOf, NO_RULES, Runner, VIP4 } from '../forward/fixture.js';
 import { NODE_MAC } from '../packets/build.js';
 import { macBytes } from '../packets/layer.js';
-import { answered, expected, flows, flowsTo, mixed, unserved } from './contract-frames.js';
+import { answered, CLIENT4, CLIENT6, expected, flows, flowsTo, mixed, unserved } from './contract-frames.js';
+import { compiled, LISTS_ALONE } from './lists.js';
 
 /** What a bench does between start and stop. */
 export type Step =
   | { readonly publish: Image }
+  /** Compiled lists to put in force; null for none. */
+  | { readonly lists: Uint8Array | null }
   /** Another start of the engine that runs: whatever it rejects with, `run` rejects with. */
   | { readonly startAgain: Image }
   /** Frames for `tryFrame`. */
@@ -185,6 +188,25 @@ export function engineContract(engine: EngineUnderTest): void {
         change >= before.length + margin && change <= before.length + during.length,
         `it was in the middle of traffic: at packet ${change}`,
       );
+    });
+
+    test('drops what is blocked by the lists in force, and no more once there are others', async () => {
+      const image = imageOf({ ...OPTIONS, rules: [LISTS_ALONE, LISTS_ALONE] });
+      const frames = flows(60);
+      const one = compiled({ block: [CLIENT4, '2001:db8::/32'], allow: [CLIENT6] });
+      const other = compiled({ block: ['2001:db8::/32', '198.51.0.0/16'], allow: ['198.51.100.6/31'] });
+      const steps = [null, one, other, null].flatMap((lists) => [{ lists }, { send: frames }]);
+      const { outputs, verdicts } = await bench.run(image, steps);
+      const wanted = [null, one, other, null].map((lists) => expected(engine, image, frames, lists));
+      assert.deepEqual(
+        wanted.map((each) => each.outputs.length),
+        [60, 30, 30, 60],
+      );
+      assert.deepEqual(
+        outputs.map(hex),
+        wanted.flatMap((each) => each.outputs.map(hex)),
+      );
+      assert.deepEqual(verdicts, { forwarded: 180, drop_blocked: 60 });
     });
 
     test('takes an image that was published while nothing came in', async () => {

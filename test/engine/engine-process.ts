@@ -24,6 +24,8 @@ export type EngineRequest =
   | { readonly ask: 'start'; readonly image: Uint8Array; readonly force?: boolean }
   /** Once `afterPackets` have been received. */
   | { readonly ask: 'publish'; readonly image: Uint8Array; readonly afterPackets: number }
+  /** Compiled; null: none. */
+  | { readonly ask: 'lists'; readonly lists: Uint8Array | null }
   /** Answers once a packet has met the image in force. */
   | { readonly ask: 'met' }
   | { readonly ask: 'try'; readonly frame: Uint8Array }
@@ -72,6 +74,10 @@ async function answer(request: EngineRequest): Promise<unknown> {
   if (request.ask === 'publish') {
     while (packetsOf(engine) < request.afterPackets) await new Promise((go) => setImmediate(go));
     await engine.publish(imageFrom(request.image));
+    return undefined;
+  }
+  if (request.ask === 'lists') {
+    await engine.defence.publishLists(request.lists === null ? undefined : Uint8Array.from(request.lists));
     return undefined;
   }
   if (request.ask === 'met') {

@@ -120,18 +120,22 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
         const tried: (Uint8Array | null)[] = [];
         let received = 0;
         let live = image;
+        let lists: Uint8Array | null = null;
         try {
           for (const step of steps) {
             if ('publish' in step) {
               await engine.ask({ ask: 'publish', image: step.publish.bytes, afterPackets: 0 });
               live = step.publish;
+            } else if ('lists' in step) {
+              await engine.ask({ ask: 'lists', lists: step.lists });
+              lists = step.lists;
             } else if ('startAgain' in step) await start(step.startAgain);
             else if ('try' in step) {
               for (const bytes of step.try)
                 tried.push((await engine.ask({ ask: 'try', frame: bytes })) as Uint8Array | null);
             } else {
               received += await send(live, step, received);
-              const wanted = expected({ sends, onInterface: true }, live, step.send).outputs.length;
+              const wanted = expected({ sends, onInterface: true }, live, step.send, lists).outputs.length;
               outputs.push(...(await take(wanted, THROUGH_TIMEOUT_MS)));
             }
           }

@@ -18,6 +18,7 @@ export const replay: EngineUnderTest = {
         function* packets(list: readonly Step[]): Generator<CapturedPacket> {
           for (const step of list) {
             if ('publish' in step) void engine.publish(step.publish);
+            if ('lists' in step) void engine.defence.publishLists(step.lists ?? undefined);
             if (!('send' in step)) continue;
             for (const [i, bytes] of step.send.entries()) {
               if (i === step.send.length >> 1 && step.publishMidway) void engine.publish(step.publishMidway);

@@ -22,6 +22,7 @@ import { macBytes } from '../packets/layer.js';
 import type { EngineRequest } from './engine-process.js';
 import { forgeAbout } from './forge.js';
 import { createLink, here, LINK, type NodeLink } from './link.js';
+import { LISTS_ALONE } from './lists.js';
 import { Peer } from './peer.js';
 import type { Witnessed, WitnessRequest } from './witness-process.js';
 
@@ -59,6 +60,7 @@ export function movedImage(generation: number, extra = 0): Image {
     Array.from({ length: count }, (_, i) => ({ address: address(i) }));
   return imageOf({
     generation,
+    rules: [LISTS_ALONE],
     mac: macBytes(NODE_MAC),
     pools: {
       web: pool(BACKENDS, (i) => `10.1.0.${FIRST_ADDRESS + i}`),
@@ -145,6 +147,11 @@ export class LoadedNode {
     await this.#engine.ask({ ask: 'publish', image: image.bytes, afterPackets: 0 });
     await this.#met();
     this.generation++;
+  }
+
+  /** Puts compiled lists in force, null for none. */
+  async publishLists(lists: Uint8Array | null): Promise<void> {
+    await this.#engine.ask({ ask: 'lists', lists });
   }
 
   /** SIGKILL, while an image is being published. */

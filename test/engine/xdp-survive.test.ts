@@ -3,10 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { missingForIsolation } from '../isolation.js';
+import { compiled } from './lists.js';
 import { publishAndKill, requireAll, requireCounted, told, withLoad } from './survive.js';
 
 const PUBLISHES = 1000;
 const KILLS = 20;
+const SWAPS = 60;
+/** Prefixes of lists of more than the 8 MiB that there is room for at first. */
+const LARGE = 120_000;
 const DEAD_MS = 300;
 /** More than the room that maps are made with. */
 const EXTRA_BACKENDS = 1500;
@@ -19,6 +23,36 @@ describe('the xdp engine under load', { skip: missingForIsolation('ethtool') }, 
       t.diagnostic(told(verdict));
       requireAll(verdict, node);
       requireCounted(verdict, counted);
+    });
+  });
+
+  it(`loses no packet over ${SWAPS} changes of its lists, of which one outgrows the maps, and keeps them without its process`, async (t) => {
+    const near = compiled({ block: ['198.51.100.8/29', '2001:db8::/32'], allow: ['198.51.100.0/30'] });
+    const far = compiled({ block: ['0.0.0.0/1', '198.51.0.0/16'], allow: ['198.51.100.7'] });
+    const large = compiled({
+      block: Array.from({ length: LARGE }, (_, i) => `2001:db8:${(i >> 8).toString(16)}:${i & 255}::1`),
+    });
+    await withLoad(async (node) => {
+      const swap = async (swaps: number): Promise<void> => {
+        for (let i = 0; i < swaps; i++) await node.publishLists([near, far, null][i % 3]);
+      };
+      await swap(SWAPS / 2);
+      await node.publishLists(large);
+      await swap(SWAPS / 2);
+      const { verdict, counted } = await node.finish();
+      t.diagnostic(told(verdict));
+      requireAll(verdict, node);
+      requireCounted(verdict, counted);
+    });
+    await withLoad(async (node) => {
+      await node.publishLists(compiled({ block: ['198.51.100.0/24'] }));
+      await node.kill();
+      await delay(DEAD_MS);
+      await node.restart();
+      const dropped = async (): Promise<number> => (await node.counters()).verdicts['drop_blocked'];
+      const before = await dropped();
+      await delay(DEAD_MS);
+      assert.ok((await dropped()) > before, 'the next process keeps the lists until it has its own');
     });
   });
 
