@@ -93,9 +93,10 @@ export const enum L {
   COOKIES_HOLD = 9792,
   COOKIES_RENEW = 9536,
   WHO_NETWORK = 128,
-  WHO_ANSWERED = 64,
-  ANSWERS_OF_SOURCE = 1,
+  ANSWERS_OF_SOURCE = 1000,
   ANSWERS_OF_SERVICE = 4096,
+  ANSWERS_WINDOW_SHIFT = 10,
+  ANSWERS_WIDTH = 16384,
   COOKIE_EPOCH_SHIFT = 14,
   COOKIE_EPOCHS_AHEAD = 1,
   COOKIE_MAC_SHIFT = 9,
@@ -347,10 +348,11 @@ export const enum L {
   GUARD_TIME_FROZEN = 0,
   GUARD_TIME_FLEET_OFFSET_MS = 8,
   GUARD_TIME_OFFSET = 16,
-  SIZEOF_GUARD = 2129984,
+  SIZEOF_GUARD = 2261056,
   GUARD_TIME = 0,
   GUARD_SKETCH = 64,
   GUARD_CANDIDATES = 2097216,
+  GUARD_ANSWERS = 2129984,
   SIZEOF_COOKIE_KEY = 64,
   COOKIE_KEY_WORDS = 0,
   SIZEOF_LISTS = 64,
@@ -534,4 +536,4 @@ export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'b5ba532eccf03a8c6a350be2c46b5f1fe096d8f0bd75b3f47e97fcbcd552ee0b';
+export const LAYOUT_DIGEST = 'f340d237abb7950bdd2e5b31369223a81fd1f0f7feaff1ede4ece09ee988ece4';

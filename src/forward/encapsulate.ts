@@ -170,8 +170,7 @@ function guardSyn(
   if (weighSyn(p, rules, p.serviceCounter)) {
     const isPlain = p.tcp - p.l3 === (p.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER);
     const takes = isPlain && p.image.cookieKeyWord !== 0 && (pathFlags & L.PATH_COOKIES) !== 0;
-    cookie =
-      takes && canAnswerSyn(p, view, p.tcp) && admitsAnswer(p, view, rules) ? COOKIE_CAN : COOKIE_CANNOT;
+    cookie = takes && canAnswerSyn(p, view, p.tcp) && admitsAnswer(p, rules) ? COOKIE_CAN : COOKIE_CANNOT;
   }
   const verdict = judgeSyn(p, rules, p.serviceCounter, cookie);
   if (verdict === L.V_SYN_COOKIE_ANSWERED) answerSyn(p, view, p.tcp, hasKeys);

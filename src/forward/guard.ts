@@ -34,7 +34,6 @@ const SERVICE_WINDOW = L.RULES_SERVICE_WINDOW / 4;
 const SERVICE_RECIPROCAL = L.RULES_SERVICE_RECIPROCAL / 4;
 const THRESHOLD = L.RULES_THRESHOLD / 4;
 const KEY = L.DEFENCE_KEY / 4;
-const WINDOW = L.DEFENCE_WINDOW / 4;
 const RECIPROCAL = L.DEFENCE_RECIPROCAL / 4;
 
 const NO_LIMIT = L.NO_LIMIT | 0;
@@ -252,24 +251,34 @@ export function weighSyn(p: PacketState, rules: number, counter: number): boolea
   return isFlooded || (flags & L.RULES_COOKIES_ALWAYS) !== 0 || (isOver && isOverForAll);
 }
 
+const ANSWERS_WORD = L.GUARD_ANSWERS / 4;
+const ANSWERS_MASK = L.ANSWERS_WIDTH - 1;
+
 /**
  * Whether the budget of answers has one for the SYN at hand: it is counted then. When too many come for the service, chance says which of
  * them are answered: another one a moment later, when they are sent again.
  */
-export function admitsAnswer(p: PacketState, view: DataView, rules: number): boolean {
+export function admitsAnswer(p: PacketState, rules: number): boolean {
   const { words, rulesWord } = p.image;
-  takeSource(p, view, L.WHO_ANSWERED, 32, 64);
-  const chance = (sourceHash ^ Math.imul(p.now, 0x9e3779b1)) >>> 8;
+  const state = p.guardState;
+  const hash = flowHash(words, rulesWord + KEY, p.flow, p.family === 4 ? 1 : 2);
+  const chance = (hash ^ Math.imul(p.now, 0x9e3779b1)) >>> 8;
   // Exact: below 2^24 times below 2^26.
   if (chance * came >= (words[rules + SERVICE_WINDOW] >>> 0) * L.ANSWERS_OF_SERVICE * 2 ** 24) return false;
-  const reciprocal = words[rulesWord + RECIPROCAL];
-  const window = windowAt(p.now, reciprocal);
-  const first = firstCell(SKETCH_WORD, sourceHash) + PACKETS_WORD;
-  const second = secondCell(SKETCH_WORD, sourceHash) + PACKETS_WORD;
-  const sent = pairSliding(p.guardState, first, second, window, leftAt(p.now, reciprocal));
-  if (sent >= (words[rulesWord + WINDOW] * L.ANSWERS_OF_SOURCE) >>> 0) return false;
-  pairRaise(p.guardState, first, second, window);
+  const window = (p.now >>> L.ANSWERS_WINDOW_SHIFT) & 0xfff;
+  const first = ANSWERS_WORD + (hash & ANSWERS_MASK);
+  const second = ANSWERS_WORD + L.ANSWERS_WIDTH + ((hash >>> 16) & ANSWERS_MASK);
+  const sent = answersIn(state[first], window);
+  const others = answersIn(state[second], window);
+  if (sent >= L.ANSWERS_OF_SOURCE && others >= L.ANSWERS_OF_SOURCE) return false;
+  if (sent <= others) state[first] = (window << 20) | (sent + 1);
+  if (others <= sent) state[second] = (window << 20) | (others + 1);
   return true;
+}
+
+/** What a cell of the sketch of answers counts in a window. */
+function answersIn(cell: number, window: number): number {
+  return cell >>> 20 === window ? cell & 0xfffff : 0;
 }
 
 /**

@@ -24,7 +24,7 @@ const PATH_L2_SHIFT = (L.PATH_L2_LENGTH % 4) * 8;
 const PATH_FLAGS_SHIFT = (L.PATH_FLAGS % 4) * 8;
 
 /**
- * Whether a cookie can answer a SYN: its headers are sound and there, it comes from the address of a single machine, and from a port, and a
+ * Whether a cookie can answer a SYN: its headers are there, it comes from the address of a single machine, and from a port, and a
  * cookie can keep what it offers, which is in p.synOptions then.
  *
  * @param tcp offset of its TCP header, whose 20 bytes are there, right behind an IP header without options or extension headers
@@ -33,7 +33,6 @@ export function canAnswerSyn(p: PacketState, view: DataView, tcp: number): boole
   const size = (view.getUint8(tcp + 12) >>> 4) * 4;
   if (size < P.TCP_HEADER || tcp + size > p.end) return false;
   if ((view.getUint8(p.frame + 6) & 1) !== 0 || view.getUint16(tcp) === 0) return false;
-  if (p.family === 4 && finish(sumWords(view, p.l3, P.IPV4_HEADER)) !== 0) return false;
   return p.synOptions.read(view, tcp, size);
 }
 

@@ -68,11 +68,23 @@ struct anyhop_rules {
 #define ANYHOP_COOKIES_HOLD 9792u /* units for which cookies are used at least: 10 s, and 256 units that it may be late to renew them */
 #define ANYHOP_COOKIES_RENEW 9536u
 
-/* SYNs that are answered with a cookie, in a unit of time. To one address (in IPv6, one /64), some 950 a second: more than any crowd
- * behind one address opens connections, and a thousandth of what it takes to fill a link with answers to somebody who sent nothing.
- * Of one service, 3.9 million a second: more than a core makes, and 2.3 Gbit/s of answers. */
-#define ANYHOP_ANSWERS_OF_SOURCE 1u
-#define ANYHOP_ANSWERS_OF_SERVICE 4096u
+/* SYNs that are answered with a cookie. To one address (in IPv6, one /64), 930 a second, in windows of 2^10 units: more than any crowd behind
+ * one address opens connections, and a thousandth of what it takes to fill a link with answers to somebody who sent nothing. Of one
+ * service, 3.9 million a second: more than a core makes, and 2.3 Gbit/s of answers.
+ *
+ *   cell  | window 12 | answers 20 |
+ *
+ * The first limit is a sketch of its own, with conservative update: small, since each SYN of a flood comes from another address, and what
+ * misses the cache would cost more than the answer. 4 million answers a second to as many addresses leave 250 in each cell. */
+#define ANYHOP_ANSWERS_OF_SOURCE 1000u
+#define ANYHOP_ANSWERS_OF_SERVICE 4096u /* a unit */
+#define ANYHOP_ANSWERS_WINDOW_SHIFT 10u
+#define ANYHOP_ANSWERS_WIDTH 16384u
+#define ANYHOP_ANSWERS_ROWS 2u
+
+struct anyhop_answers {
+	__u32 cells[ANYHOP_ANSWERS_ROWS * ANYHOP_ANSWERS_WIDTH];
+};
 
 /* What is counted for each service, by each CPU: what was done, and in observe mode what would have been. */
 enum anyhop_guarded_count {
@@ -118,7 +130,6 @@ struct anyhop_candidate {
 	__u32 dropped;    /* or would have been */
 };
 #define ANYHOP_WHO_NETWORK 128u
-#define ANYHOP_WHO_ANSWERED 64u /* an address, or the /64 of one, that SYN cookies were sent to: no candidate */
 #define ANYHOP_CANDIDATES 1024u
 #define ANYHOP_CANDIDATE_LEAST 64u /* packets in a window */
 #define ANYHOP_CANDIDATE_SAMPLE 64u
@@ -131,11 +142,12 @@ struct anyhop_guard_time {
 	__u32 reserved[11];
 };
 
-/* All of it: 2 MiB and 32 KiB. Behind it anyhop_service_state of each service, by counter number. */
+/* All of it: 2 MiB and 160 KiB. Behind it anyhop_service_state of each service, by counter number. */
 struct anyhop_guard {
 	struct anyhop_guard_time time;
 	struct anyhop_sketch sketch;
 	struct anyhop_candidate candidates[ANYHOP_CANDIDATES];
+	struct anyhop_answers answers;
 };
 
 #define ANYHOP_DEFEND_STRUCTS(S, F) \
@@ -147,7 +159,7 @@ struct anyhop_guard {
 	S(service_state) F(service_state, arrived) F(service_state, passed) F(service_state, threshold) F(service_state, cookies_until) \
 	S(candidate) F(candidate, address) F(candidate, who) F(candidate, window) F(candidate, packets) F(candidate, dropped) \
 	S(guard_time) F(guard_time, frozen) F(guard_time, fleet_offset_ms) F(guard_time, offset) \
-	S(guard) F(guard, time) F(guard, sketch) F(guard, candidates)
+	S(guard) F(guard, time) F(guard, sketch) F(guard, candidates) F(guard, answers)
 
 #define ANYHOP_DEFEND_CONSTANTS(C) \
 	C(UNIT_SHIFT) C(FLEET_CLOCK_START) C(NO_LIMIT) \
@@ -156,8 +168,8 @@ struct anyhop_guard {
 	C(GUARDED_SYNS) C(GUARDED_BLOCKED) C(GUARDED_SOURCE_RATE) C(GUARDED_SERVICE_RATE) C(GUARDED_COOKIES) C(GUARDED_SYN_LIMITED) \
 	C(GUARDED_WOULD_BLOCK) C(GUARDED_WOULD_SOURCE_RATE) C(GUARDED_WOULD_SERVICE_RATE) C(GUARDED_WOULD_COOKIE) \
 	C(GUARDED_WOULD_SYN_LIMIT) C(GUARDED_ALLOWED) C(GUARDED_LAST) C(GUARDED_KINDS) \
-	C(CANDIDATES) C(CANDIDATE_LEAST) C(CANDIDATE_SAMPLE) C(SYN_BATCH) C(COOKIES_HOLD) C(COOKIES_RENEW) C(WHO_NETWORK) C(WHO_ANSWERED) \
-	C(ANSWERS_OF_SOURCE) C(ANSWERS_OF_SERVICE)
+	C(CANDIDATES) C(CANDIDATE_LEAST) C(CANDIDATE_SAMPLE) C(SYN_BATCH) C(COOKIES_HOLD) C(COOKIES_RENEW) C(WHO_NETWORK) \
+	C(ANSWERS_OF_SOURCE) C(ANSWERS_OF_SERVICE) C(ANSWERS_WINDOW_SHIFT) C(ANSWERS_WIDTH)
 
 _Static_assert(sizeof(struct anyhop_defence) == 64 && sizeof(struct anyhop_rules) == 64, "a cache line");
 _Static_assert(sizeof(struct anyhop_guarded) == 128 && sizeof(struct anyhop_service_state) == 64, "cache lines of their own");

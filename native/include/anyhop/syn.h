@@ -5,7 +5,6 @@
 #ifndef ANYHOP_SYN_H
 #define ANYHOP_SYN_H
 
-#include "checksum.h"
 #include "cookie.h"
 #include "packet.h"
 
@@ -155,16 +154,14 @@ anyhop_inline int anyhop_read_usual_options(const __u8 *tcp, __u32 size, const _
 	return 1;
 }
 
-/* Whether a SYN can be answered, but for its options: its headers are sound and there, and it comes from the address of a single
+/* Whether a SYN can be answered, but for its options: its headers are there, and it comes from the address of a single
  * machine, and from a port. `ip` is the start of its IP header, which has no options or extension headers, and 20 bytes of TCP behind it. */
 anyhop_inline int anyhop_can_answer(const __u8 *frame, const __u8 *ip, __u32 family)
 {
 	const __u8 *tcp = ip + (family == 4 ? 20 : 40);
 	__u32 size = (tcp[12] >> 4) * 4u, left = family == 4 ? anyhop_get16be(ip + 2) - 20 : anyhop_get16be(ip + 4);
 
-	if (size < 20 || size > left || frame[6] & 1 || anyhop_get16(tcp) == 0)
-		return 0;
-	return family != 4 || anyhop_finish(anyhop_sum(ip, 20)) == 0;
+	return size >= 20 && size <= left && !(frame[6] & 1) && anyhop_get16(tcp) != 0;
 }
 
 /* Reads what a SYN offers, whose 20 bytes of TCP are there: whether a cookie can answer it. */

@@ -54,30 +54,38 @@ struct anyhop_syn_case {
 	struct anyhop_syn syn;
 };
 
+/* What a cell of the sketch of answers counts in a window. */
+anyhop_inline __u32 anyhop_answers_in(__u32 cell, __u32 window)
+{
+	return cell >> 20 == window ? cell & 0xfffff : 0;
+}
+
 /* Whether the budget of answers has one for a SYN: it is counted then. When too many come for the service, chance says which of them are
  * answered: another one a moment later, when they are sent again. */
 ANYHOP_ONCE int anyhop_admits_answer(struct anyhop_guard *guard, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
 				     const struct anyhop_syn_case *one)
 {
-	struct anyhop_cell *first, *second;
-	struct anyhop_moment moment;
-	struct anyhop_source source;
-	struct anyhop_pair pair;
+	__u32 hash, window, sent, others, *first, *second;
 	__u64 chance;
 
 	if (!guard || !defence || !rules || !one)
 		return 0;
-	anyhop_source_of(defence, &one->guest, ANYHOP_WHO_ANSWERED, 32, 64, &source);
-	chance = (source.hash ^ one->guest.now * 0x9e3779b1u) >> 8;
+	hash = one->guest.family == 4 ? anyhop_flow_hash(defence->key, one->guest.address, 1) :
+					anyhop_flow_hash(defence->key, one->guest.address, 2);
+	chance = (hash ^ one->guest.now * 0x9e3779b1u) >> 8;
 	if (anyhop_unlikely(chance * one->weighed.arrived >= (__u64)rules->service_window * ANYHOP_ANSWERS_OF_SERVICE << 24))
 		return 0;
-	moment = anyhop_moment_at(one->guest.now, defence->reciprocal);
-	first = anyhop_sketch_first(&guard->sketch, source.hash);
-	second = anyhop_sketch_second(&guard->sketch, source.hash);
-	pair = anyhop_pair_of(first->packets, second->packets, &moment);
-	if (anyhop_unlikely(pair.sliding >= defence->window * ANYHOP_ANSWERS_OF_SOURCE))
+	window = one->guest.now >> ANYHOP_ANSWERS_WINDOW_SHIFT & 0xfff;
+	first = &guard->answers.cells[hash & (ANYHOP_ANSWERS_WIDTH - 1)];
+	second = &guard->answers.cells[ANYHOP_ANSWERS_WIDTH + (hash >> 16 & (ANYHOP_ANSWERS_WIDTH - 1))];
+	sent = anyhop_answers_in(*first, window);
+	others = anyhop_answers_in(*second, window);
+	if (anyhop_unlikely(sent >= ANYHOP_ANSWERS_OF_SOURCE && others >= ANYHOP_ANSWERS_OF_SOURCE))
 		return 0;
-	anyhop_pair_raise(&pair, &first->packets, &second->packets);
+	if (sent <= others)
+		*first = window << 20 | (sent + 1);
+	if (others <= sent)
+		*second = window << 20 | (others + 1);
 	return 1;
 }
 
