@@ -64,7 +64,7 @@ const RULES: readonly (DefendRules | undefined)[] = [
   {
     lists: 'enforce',
     sourceRate: SOURCE_RATE,
-    serviceRate: { mode: 'enforce', syn: 5, perMs: 500 },
+    serviceRate: { mode: 'enforce', syn: 2, perMs: 1000 },
     synCookies: undefined,
     ownSources: false,
   },
