@@ -375,11 +375,12 @@ export const enum L {
   LISTS_ENTRY_KEY = 0,
   LISTS_ENTRY_WHERE = 8,
   LISTS_ENTRY_WHAT = 12,
-  SIZEOF_CELL = 16,
+  SIZEOF_CELL = 1048584,
   CELL_PACKETS = 0,
-  CELL_SYNS = 8,
+  CELL_SYNS = 1048576,
   SIZEOF_SKETCH = 2097152,
-  SKETCH_CELLS = 0,
+  SKETCH_PACKETS = 0,
+  SKETCH_SYNS = 1048576,
   /** wrapped in GRE and sent to the slot's owner. */
   V_FORWARDED = 0,
   /** the same for a fragment, matched by VIP and protocol. */
@@ -536,4 +537,4 @@ export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'f340d237abb7950bdd2e5b31369223a81fd1f0f7feaff1ede4ece09ee988ece4';
+export const LAYOUT_DIGEST = '8ea88dec93ed9321bd2f4cbed7304ca5ee04a5407785c4eda2e1306dffd031d3';

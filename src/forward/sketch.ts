@@ -9,9 +9,10 @@
 import { L } from '../core/layout.gen.js';
 import { highHalf } from '../hash/flow.js';
 
-const CELL_WORDS = L.SIZEOF_CELL / 4;
-const ROW_WORDS = L.SKETCH_WIDTH * CELL_WORDS;
-/** Of a cell, where its counts are. */
+/** Of a count. Those of SYNs are in a table of their own. */
+const COUNT_WORDS = 2;
+const ROW_WORDS = L.SKETCH_WIDTH * COUNT_WORDS;
+/** Of a cell, from where firstCell and secondCell say it is, where its counts are. */
 export const PACKETS_WORD = L.CELL_PACKETS / 4;
 export const SYNS_WORD = L.CELL_SYNS / 4;
 
@@ -57,11 +58,11 @@ export function countPlus(words: Int32Array, at: number, window: number, more: n
 
 /** A source's two cells, by its hash, as indexes into the words. @param sketch where the sketch begins */
 export function firstCell(sketch: number, hash: number): number {
-  return sketch + (hash & (L.SKETCH_WIDTH - 1)) * CELL_WORDS;
+  return sketch + (hash & (L.SKETCH_WIDTH - 1)) * COUNT_WORDS;
 }
 
 export function secondCell(sketch: number, hash: number): number {
-  return sketch + ROW_WORDS + (hash >>> 16) * CELL_WORDS;
+  return sketch + ROW_WORDS + (hash >>> 16) * COUNT_WORDS;
 }
 
 /** What two counts say together in the present window: the lesser. */

@@ -30,13 +30,17 @@
 #define ANYHOP_SKETCH_WIDTH 65536u /* cells of a row, as many as 16 bits of the hash tell apart */
 #define ANYHOP_COUNT_MAX 0xffffffu /* what a count counts to in a window */
 
+/* A source's counts in one row. Those of SYNs stand in a table of their own: most packets are none, and so have the cache for half of the
+ * bytes, which fit into what a core has for itself. */
 struct anyhop_cell {
 	__u64 packets; /* SYNs included */
+	__u64 others[ANYHOP_SKETCH_ROWS * ANYHOP_SKETCH_WIDTH - 1];
 	__u64 syns;
 };
 
 struct anyhop_sketch {
-	struct anyhop_cell cells[ANYHOP_SKETCH_ROWS * ANYHOP_SKETCH_WIDTH];
+	__u64 packets[ANYHOP_SKETCH_ROWS * ANYHOP_SKETCH_WIDTH];
+	__u64 syns[ANYHOP_SKETCH_ROWS * ANYHOP_SKETCH_WIDTH];
 };
 
 /* A moment, in windows of some length. */
@@ -102,6 +106,25 @@ struct anyhop_pair {
 	__u32 sliding;
 };
 
+/* The lesser of two numbers below 2^63. Counts of sources come in no order: a branch would be mispredicted every other time, which costs as
+ * much as all else here. */
+anyhop_inline __u64 anyhop_lesser(__u64 one, __u64 other)
+{
+	__u64 is_less = (__u64)((__s64)(one - other) >> 63);
+
+	__asm__("" : "+r"(is_less)); /* or clang makes a branch of it */
+	return other + ((one - other) & is_less);
+}
+
+/* 1 if a number is above another one, or 0, without a branch; both below 2^63. */
+anyhop_inline __u64 anyhop_is_above(__u64 one, __u64 other)
+{
+	__u64 is_above = (other - one) >> 63;
+
+	__asm__("" : "+r"(is_above));
+	return is_above;
+}
+
 anyhop_inline struct anyhop_pair anyhop_pair_of(__u64 first, __u64 second, const struct anyhop_moment *moment)
 {
 	struct anyhop_pair pair = {.first = anyhop_count_as_of(first, moment->window),
@@ -109,36 +132,36 @@ anyhop_inline struct anyhop_pair anyhop_pair_of(__u64 first, __u64 second, const
 	__u32 one = anyhop_count_present(pair.first), other = anyhop_count_present(pair.second);
 	__u32 former = anyhop_count_former(pair.first), others = anyhop_count_former(pair.second);
 
-	pair.present = one < other ? one : other;
-	pair.sliding = anyhop_sliding(pair.present, former < others ? former : others, moment->left);
+	pair.present = (__u32)anyhop_lesser(one, other);
+	pair.sliding = anyhop_sliding(pair.present, (__u32)anyhop_lesser(former, others), moment->left);
 	return pair;
 }
 
-/* Raises both counts to one more than the lesser says. */
+/* Raises both counts to one more than the lesser says. The greater is written too, as of now, for want of a branch. */
 anyhop_inline void anyhop_pair_raise(const struct anyhop_pair *pair, __u64 *first, __u64 *second)
 {
-	if (pair->present == ANYHOP_COUNT_MAX)
+	__u64 one = anyhop_count_present(pair->first), other = anyhop_count_present(pair->second);
+
+	if (anyhop_unlikely(pair->present == ANYHOP_COUNT_MAX))
 		return;
-	if (anyhop_count_present(pair->first) == pair->present)
-		*first = pair->first + 1;
-	if (anyhop_count_present(pair->second) == pair->present)
-		*second = pair->second + 1;
+	*first = pair->first + 1 - anyhop_is_above(one, pair->present);
+	*second = pair->second + 1 - anyhop_is_above(other, pair->present);
 }
 
 anyhop_inline struct anyhop_cell *anyhop_sketch_first(struct anyhop_sketch *sketch, __u32 hash)
 {
-	return &sketch->cells[hash & (ANYHOP_SKETCH_WIDTH - 1)];
+	return (struct anyhop_cell *)&sketch->packets[hash & (ANYHOP_SKETCH_WIDTH - 1)];
 }
 
 anyhop_inline struct anyhop_cell *anyhop_sketch_second(struct anyhop_sketch *sketch, __u32 hash)
 {
-	return &sketch->cells[ANYHOP_SKETCH_WIDTH + (hash >> 16)];
+	return (struct anyhop_cell *)&sketch->packets[ANYHOP_SKETCH_WIDTH + (hash >> 16)];
 }
 
-#define ANYHOP_SKETCH_STRUCTS(S, F) S(cell) F(cell, packets) F(cell, syns) S(sketch) F(sketch, cells)
+#define ANYHOP_SKETCH_STRUCTS(S, F) S(cell) F(cell, packets) F(cell, syns) S(sketch) F(sketch, packets) F(sketch, syns)
 
 #define ANYHOP_SKETCH_CONSTANTS(C) C(SKETCH_ROWS) C(SKETCH_WIDTH) C(COUNT_MAX)
 
-_Static_assert(sizeof(struct anyhop_cell) == 16, "four cells a cache line");
+_Static_assert(__builtin_offsetof(struct anyhop_cell, syns) == sizeof(((struct anyhop_sketch *)0)->packets), "a table further");
 
 #endif
