@@ -43,7 +43,7 @@ DEV_SOURCES = $(filter-out %.bpf.c,$(wildcard native/dev/*.c))
 # What both libraries are made of.
 DEV_SHARED = $(addprefix native/lib/,layout.c error.c queues.c xsk.c)
 # The forwarding program without one of its steps: native/dev/without.h says what it takes.
-STEPS_OUT = hash lane checks age write capture
+STEPS_OUT = hash lane checks age write capture guard
 DEV_OBJECTS = $(patsubst native/dev/%.c,build/native/%.o,$(wildcard native/dev/*.bpf.c)) \
   $(STEPS_OUT:%=build/native/without-%.bpf.o)
 

@@ -1,57 +1,47 @@
 /**
- * What does defence cost a packet? The forwarding program with its rules, by test runs as in bench/xdp.ts, with a million sources: every
- * packet comes from another one, as under a flood.
+ * What does defence cost a packet, and what does it keep from real clients? The forwarding program under rules by test runs and over a veth,
+ * as in bench/xdp.ts, a list of a million prefixes from its file on, and clients under a flood of spoofed SYNs.
  *
  *   node build/bench/defend.js [--quick]
  *
  * Needs root.
  */
 import { availableParallelism } from 'node:os';
-import { sizesFor } from '../scripts/native/forwarder.js';
-import { imageOf, VIP4, VIP6 } from '../test/forward/fixture.js';
 import { missingForIsolation } from '../test/isolation.js';
-import { NODE_MAC } from '../test/packets/build.js';
-import { macBytes } from '../test/packets/layer.js';
-import { PORT, smallPackets } from './defend/packets.js';
-import { median, report, skip } from './report.js';
-import { spread } from './xdp/harness.js';
+import { measureClients } from './defend/clients.js';
+import { Cost } from './defend/cost.js';
+import { measureLoading, withListFile } from './defend/loading.js';
+import { measureAnswerRate } from './defend/rates.js';
+import { SIZES } from './defend/rules.js';
+import { skip } from './report.js';
 import { Loads } from './xdp/loads.js';
 
 const quick = process.argv.includes('--quick');
 const LOADS = quick ? 2 : 5;
 /** Of each load. */
 const TURNS = quick ? { turns: 2, packets: 2048 } : { turns: 9, packets: 1 << 18 };
-const SOURCES = 1 << 20;
+const VETH_TURNS = quick ? { turns: 1, packets: 20_000 } : { turns: 15, packets: 400_000 };
+const PREFIXES = quick ? 50_000 : 1_000_000;
+const LOADINGS = quick ? 1 : 5;
+const CLIENTS = quick
+  ? { held: 20, shortsPerSecond: 20, seconds: 1, rate: 20_000 }
+  : { held: 1_000, shortsPerSecond: 200, seconds: 15, rate: 1_000_000 };
 /** The last one: interrupts tend to go to the first. */
 const CPU = availableParallelism() - 1;
-const FAMILIES = [4, 6] as const;
 
-const image = imageOf({
-  mac: macBytes(NODE_MAC),
-  slots: 65537,
-  pools: { web: Array.from({ length: 100 }, (_, i) => ({ address: `10.1.0.${i + 1}` })) },
-  services: [VIP4, VIP6].map((vip) => ({ vip, protocol: 'tcp', port: PORT })),
-});
-
-const missing = missingForIsolation('ethtool');
+const missing = missingForIsolation('ethtool', 'nginx');
 if (missing !== false) skip('defend', missing);
-else measure();
+else await measure();
 
-function measure(): void {
-  const loads = new Loads(LOADS, CPU, sizesFor([image]));
-  loads.publish(image);
-  for (const family of FAMILIES) {
-    const traffic = smallPackets(family, SOURCES);
-    const [floor, subject] = loads.compare(TURNS, ({ harness, subject }) => [
-      { subject: harness.floor, traffic },
-      { subject, traffic },
-    ]);
-    report({
-      bench: `defend, IPv${family}, no rules, a million sources, over the floor`,
-      value: median(subject.ratios),
-      unit: 'x',
-      note: `ratio ${spread(subject.ratios, 2)}; ns: ${median(subject.ns).toFixed(1)}, floor ${median(floor.ns).toFixed(1)}`,
-    });
-  }
+async function measure(): Promise<void> {
+  await measureClients(CLIENTS);
+  await withListFile(PREFIXES, (path) => measureLoading(path, PREFIXES, LOADINGS));
+  const loads = new Loads(LOADS, CPU, SIZES);
+  const cost = new Cost(loads, TURNS);
+  cost.off();
+  cost.idle();
+  cost.passed();
+  cost.answered();
+  await measureAnswerRate(loads.all[0], CPU, VETH_TURNS);
   loads.close();
 }

@@ -3,15 +3,15 @@
  * on neither while others of their network may be.
  *
  * Three octets of eight decide: networks that are blocked as a whole are odd in their last octet, single addresses that are blocked are odd in
- * the last octet of all and lie in even networks, and who is even in both passes. A sixth of the /24s of those who pass have a blocked
+ * the last octet of all and lie in even networks, and who is even in both passes. A tenth of the /24s of those who pass have a blocked
  * address in them, and a sixteenth of the /48s.
  */
 import { addressFromBytes } from '#anyhop/packet/address.js';
 import { type SourceSpread, sourceOf } from '../xdp/sources.js';
 
-/** Unicast all over: octets of 16 to 31, 80 to 95, 144 to 159 and 208 to 223 in front. */
-const BITS4 = [0xcf, 0xff, 0xfe, 0xfe];
-const FIXED4 = [0x10, 0, 0, 0];
+/** Unicast all over, in the /8s that are even: 127.0.0.0/8 and 169.254.0.0/16 are no sources. */
+const BITS4 = [0xfe, 0xff, 0xfe, 0xfe];
+const FIXED4 = [0, 0, 0, 0];
 /** 2a00:0::/26, by 22 bits of the /48 and 31 of the interface. */
 const BITS6 = [0, 0, 0, 0x3f, 0xff, 0xfe, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xfe];
 const FIXED6 = [0x2a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -7,6 +7,7 @@
  * that a reader can take it off both.
  */
 import { DevObject, devLibrary, devObjectPath } from '../../scripts/native/object.js';
+import { checksum } from '../../test/packets/layer.js';
 import { median } from '../report.js';
 import type { SourceSpread } from './sources.js';
 
@@ -26,7 +27,7 @@ const PLAN = {
   sourceFixed: 64,
   start: 80,
   whole: 104,
-  targets: 200,
+  targets: 208,
 } as const;
 const WHOLE_BYTES = PLAN.targets - PLAN.whole;
 const TARGET = { address: 0, checksum: 16, port: 18, bytes: 24, count: 32 } as const;
@@ -151,8 +152,16 @@ export function setPlan(plan: DataView, { flows, frames, sources, isAnswered }: 
     const at = PLAN.targets + target * TARGET.bytes;
     bytes.set(frame.subarray(ETHERNET + (six ? 24 : 16), ETHERNET + header), at + TARGET.address);
     bytes.set(frame.subarray(ETHERNET + 10, ETHERNET + 12), at + TARGET.checksum);
+    if (sources !== undefined && !six) plan.setUint16(at + TARGET.checksum, checksumWithoutSource(frame));
     bytes.set(frame.subarray(ETHERNET + header + 2, ETHERNET + header + 4), at + TARGET.port);
   }
+}
+
+/** Of the IPv4 header, as if its source were 0.0.0.0. */
+function checksumWithoutSource(frame: Uint8Array): number {
+  const header = frame.slice(ETHERNET, ETHERNET + IPV4_HEADER);
+  header.fill(0, 10, 16);
+  return checksum(header);
 }
 
 function isIpv6(frame: Uint8Array): boolean {

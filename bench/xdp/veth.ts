@@ -36,7 +36,9 @@ export interface VethSeries {
 export interface VethBase {
   readonly base: Subject;
   /** Called before each turn of one of the two. */
-  readonly prepare: (which: 'base' | 'subject') => void;
+  readonly prepare?: (which: 'base' | 'subject') => void;
+  /** Packets that one of the two has dropped so far, when it is there to drop them: none reaches the sink then. */
+  readonly dropped?: (which: 'base' | 'subject') => number;
 }
 
 /**
@@ -46,7 +48,7 @@ export interface VethBase {
 export async function measureVeth(
   subject: Subject,
   cpu: number,
-  traffic: Pick<GeneratorPlan, 'targets' | 'flows' | 'sizes' | 'synShare'>,
+  traffic: Pick<GeneratorPlan, 'targets' | 'flows' | 'sizes' | 'synShare' | 'spoofed'>,
   { turns, packets }: Turns,
   other?: VethBase,
 ): Promise<VethSeries> {
@@ -69,11 +71,12 @@ export async function measureVeth(
     const series: VethSeries = { bare: [], subject: [], shares: [], arrived: 0 };
     const rate = async (which: 'base' | 'subject'): Promise<number | undefined> => {
       const { object, program } = which === 'base' ? bare : subject;
-      other?.prepare(which);
+      other?.prepare?.(which);
       object.withProgram(program, (descriptor) => forwarder.replace(descriptor));
-      const before = sunk[cpu];
+      const ended = (): number => other?.dropped?.(which) ?? Number(sunk[cpu]);
+      const before = ended();
       const made = await inside(link.peer, () => generator.run({ packets, seconds: SECONDS_MAX }));
-      const arrived = Number(sunk[cpu] - before);
+      const arrived = ended() - before;
       if (which === 'subject') series.arrived += arrived;
       return arrived < packets * WHOLE ? undefined : arrived / made.seconds;
     };

@@ -10,12 +10,12 @@
 
 #define ANYHOP_BENCH_TARGETS 32u /* a power of two; with fewer services some stand here more than once */
 
-#define ANYHOP_BENCH_WHOLE 96u /* bytes of a frame that is written anew as a whole, from 66 on */
+#define ANYHOP_BENCH_WHOLE 104u /* bytes of a frame that is written anew as a whole: 60, or 2 more than a multiple of 4 */
 
 /* What packets of a flow are for. All in network order. */
 struct anyhop_bench_target {
 	__u8 address[16]; /* IPv4: the first four bytes */
-	__u16 checksum; /* of the IPv4 header, which is the same for every flow of the target */
+	__u16 checksum; /* of the IPv4 header, which is the same for every flow of the target; of one without a source where these spread */
 	__u16 port;
 	__u32 reserved;
 };

@@ -37,18 +37,12 @@ static inline __u32 anyhop_scatter(__u32 number)
 	return number * 0x9e3779b1u;
 }
 
-/* Two words that look random and have nothing to do with each other: sources that spread over the networks (bench.bpf.c). The finalizer of
- * MurmurHash3, which permutes 32 bits. bench/xdp/sources.ts does the same. */
-static inline __u32 anyhop_spread_low(__u32 number)
+/* The finalizer of MurmurHash3: a permutation of 32 bits that looks random. */
+static inline __u32 anyhop_mix(__u32 word)
 {
-	number = (number ^ number >> 16) * 0x85ebca6bu;
-	number = (number ^ number >> 13) * 0xc2b2ae35u;
-	return number ^ number >> 16;
-}
-
-static inline __u32 anyhop_spread_high(__u32 number)
-{
-	return anyhop_spread_low(~number);
+	word = (word ^ word >> 16) * 0x85ebca6bu;
+	word = (word ^ word >> 13) * 0xc2b2ae35u;
+	return word ^ word >> 16;
 }
 
 #endif

@@ -96,14 +96,6 @@ static __always_inline int write32(__u8 *packet, const __u8 *end, __u32 at, __u3
 	       write16(packet, end, at + 2, __builtin_bswap16((__u16)value));
 }
 
-/* The finalizer of MurmurHash3: a permutation of 32 bits that looks random. */
-static __always_inline __u32 mixed(__u32 word)
-{
-	word = (word ^ word >> 16) * 0x85ebca6bu;
-	word = (word ^ word >> 13) * 0xc2b2ae35u;
-	return word ^ word >> 16;
-}
-
 static __always_inline __u32 halves(__u32 word)
 {
 	return (word >> 16) + (word & 0xffff);
@@ -113,8 +105,8 @@ static __always_inline __u32 halves(__u32 word)
 static __always_inline int write_spoofed(__u8 *packet, const __u8 *end, const struct anyhop_generator_packet *p,
 					 __u32 number)
 {
-	__u32 random = mixed(number), client = random & plan.spoof_mask, sequence = mixed(random ^ 0x9e3779b1u);
-	__u32 acknowledged = mixed(sequence), port = 1024u + (acknowledged % 64512u);
+	__u32 random = anyhop_mix(number), client = random & plan.spoof_mask, sequence = anyhop_mix(random ^ 0x9e3779b1u);
+	__u32 acknowledged = anyhop_mix(sequence), port = 1024u + (acknowledged % 64512u);
 	__u32 sum = p->sum + halves(client) + port;
 
 	if (p->sequence_at) {
@@ -145,7 +137,7 @@ int generate(struct xdp_md *ctx)
 	if (plan.made >= plan.count || !is_due())
 		return XDP_DROP;
 	number = next_number();
-	flow = plan.spoof_mask ? mixed(~number) : anyhop_scatter(number) & plan.flow_mask;
+	flow = plan.spoof_mask ? anyhop_mix(~number) : anyhop_scatter(number) & plan.flow_mask;
 	/* By other bits than those which number the flow. */
 	target = (anyhop_scatter(flow) >> 16) * plan.targets >> 16;
 	kind = anyhop_scatter(number ^ number >> 15) >> 28;
