@@ -7,13 +7,14 @@
  * Needs root.
  */
 import { availableParallelism } from 'node:os';
+import { SPOOFED_NETS } from '../scripts/native/clients.js';
 import { missingForIsolation } from '../test/isolation.js';
 import { measureClients } from './defend/clients.js';
 import { Cost } from './defend/cost.js';
-import { measureLoading, withListFile } from './defend/loading.js';
-import { measureAnswerRate } from './defend/rates.js';
-import { SIZES } from './defend/rules.js';
-import { skip } from './report.js';
+import { load, measureLoading, withListFile } from './defend/loading.js';
+import { measureAnswerRate, measureDropRate } from './defend/rates.js';
+import { sizesWith } from './defend/rules.js';
+import { report, skip } from './report.js';
 import { Loads } from './xdp/loads.js';
 
 const quick = process.argv.includes('--quick');
@@ -35,13 +36,26 @@ else await measure();
 
 async function measure(): Promise<void> {
   await measureClients(CLIENTS);
-  await withListFile(PREFIXES, (path) => measureLoading(path, PREFIXES, LOADINGS));
-  const loads = new Loads(LOADS, CPU, SIZES);
-  const cost = new Cost(loads, TURNS);
-  cost.off();
-  cost.idle();
-  cost.passed();
-  cost.answered();
-  await measureAnswerRate(loads.all[0], CPU, VETH_TURNS);
-  loads.close();
+  await withListFile(PREFIXES, async (path) => {
+    await measureLoading(path, PREFIXES, LOADINGS);
+    const { compiled } = await load(path);
+    const loads = new Loads(LOADS, CPU, sizesWith(2 * compiled.length));
+    await loads.publishLists(compiled); // the memory is new, and there is none behind it yet
+    report({
+      bench: `defend, ${PREFIXES.toLocaleString('en')} prefixes put in force`,
+      value: await loads.publishLists(compiled),
+      unit: 'ms',
+      target: 50,
+    });
+    const cost = new Cost(loads, TURNS, PREFIXES);
+    cost.off();
+    cost.idle();
+    cost.passed();
+    cost.blocked();
+    cost.answered();
+    await loads.publishLists((await load(path, SPOOFED_NETS[4])).compiled);
+    await measureDropRate(loads.all[0], CPU, VETH_TURNS);
+    await measureAnswerRate(loads.all[0], CPU, VETH_TURNS);
+    loads.close();
+  });
 }

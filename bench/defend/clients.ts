@@ -17,12 +17,17 @@ export interface Numbers {
   readonly rate: number;
 }
 
-const DEFEND = { source_rate: { packets: 2_000, syn: 100, per: '1s' }, syn_cookies: 'always' };
+const DEFEND = {
+  mode: 'enforce',
+  source_rate: { packets: 2_000, syn: 100, per: '1s' },
+  syn_cookies: 'always',
+};
 const ASK_EVERY_MS = 2_000;
 
 export async function measureClients({ held, shortsPerSecond, seconds, rate }: Numbers): Promise<void> {
   const fleet = await FloodFleet.start({ defend: DEFEND }, true);
   try {
+    await fleet.untilCookies();
     const traffic = await fleet.startClients({ held, shortsPerSecond, askEveryMs: ASK_EVERY_MS });
     const calmMs = Date.now();
     await delay(seconds * 1000);

@@ -9,7 +9,8 @@ import { median, report } from '../report.js';
 import { type Contender, type Series, spread, type Traffic, type Turns } from '../xdp/harness.js';
 import type { Load, Loads } from '../xdp/loads.js';
 import { smallPackets, syns } from './packets.js';
-import { imageWith, type RulesName, SIZES } from './rules.js';
+import { flowsOnList, type SourceKind } from './prefixes.js';
+import { imageWith, type RulesName, sizesWith } from './rules.js';
 
 export const FAMILIES = [4, 6] as const;
 /** Every packet has another source, as under a flood. */
@@ -31,15 +32,18 @@ interface Ruled {
 export class Cost {
   readonly #loads: Loads;
   readonly #turns: Turns;
+  readonly #prefixes: number;
 
-  constructor(loads: Loads, turns: Turns) {
+  /** @param prefixes of the lists that are in force */
+  constructor(loads: Loads, turns: Turns, prefixes: number) {
     this.#loads = loads;
     this.#turns = turns;
+    this.#prefixes = prefixes;
   }
 
   /** Without rules, beside a program that knows none. */
   off(): void {
-    const others = this.#loads.all.map(() => new Forwarder(SIZES, devObjectPath('without-guard')));
+    const others = this.#loads.all.map(() => new Forwarder(sizesWith(), devObjectPath('without-guard')));
     for (const other of others) other.publish(imageWith('none'));
     for (const family of FAMILIES) {
       const traffic = smallPackets(family, SOME);
@@ -62,13 +66,40 @@ export class Cost {
     for (const family of FAMILIES) {
       for (const [sources, name] of SOURCES) {
         const traffic = smallPackets(family, sources);
-        const names = ['none', 'source'] as const;
-        const [none, source] = this.#compare(
+        const names = ['none', 'source', 'lists', 'both'] as const;
+        const [none, source, lists, both] = this.#compare(
           () => [],
           names.map((rules) => ({ rules, traffic, verdict: 'forwarded' })),
         );
         const title = `IPv${family}, ${name}`;
-        added(`${title}, source rate on, packet passes, over off`, source, none, 25);
+        added(`${title}, source rate on, packet passes, over off`, source, none);
+        added(`${title}, lists of a million prefixes on, packet passes, over off`, lists, none);
+        added(`${title}, both on, packet passes both, over off`, both, none, 25);
+      }
+    }
+  }
+
+  /** Packets that a list drops, beside a program that only drops. */
+  blocked(): void {
+    const kinds: readonly [SourceKind, string, number][] = [
+      ['network', 'a blocked network', 1.2],
+      ['single', 'a single blocked address', 5],
+    ];
+    for (const family of FAMILIES) {
+      for (const [kind, name, target] of kinds) {
+        const sources = Math.min(SOME, flowsOnList(family, this.#prefixes));
+        const traffic = smallPackets(family, sources, kind);
+        const [dropped, subject] = this.#compare(
+          ({ harness }) => [{ subject: harness.drop, traffic }],
+          [{ rules: 'both', traffic, verdict: 'drop_blocked' }],
+        );
+        report({
+          bench: `defend, IPv${family}, a packet of ${name}, over a program that only drops`,
+          value: median(subject.ratios),
+          unit: 'x',
+          target,
+          note: `ratio ${spread(subject.ratios, 2)}; ns: ${ns(subject)}, dropping alone ${ns(dropped)}; ${sources} sources`,
+        });
       }
     }
   }
@@ -98,7 +129,7 @@ export class Cost {
     const title = `IPv${family}, a SYN of ${system} answered`;
     added(`${title}, over the floor`, answered, back, target);
     if (target === undefined) return;
-    added(`${title}, with source rate too, over the floor`, all, back);
+    added(`${title}, with lists and source rate, over the floor`, all, back);
     report({
       bench: `defend, ${title}, rate over that of forwarding it`,
       value: median(answered.ns.map((each, load) => forwarded.ns[load] / each)),

@@ -4,6 +4,7 @@
  */
 import { parseAddress } from '#anyhop/packet/address.js';
 import type { GeneratorPlan } from '../../scripts/native/generator.js';
+import { DevObject, devObjectPath } from '../../scripts/native/object.js';
 import { VIP4 } from '../../test/forward/fixture.js';
 import { median, report } from '../report.js';
 import { spread, type Turns } from '../xdp/harness.js';
@@ -43,6 +44,30 @@ export async function measureAnswerRate(
     target: 0.6,
     higherIsBetter: true,
     note: `share ${spread(veth.shares, 2)}; million a second: ${millions(veth.subject)}, forwarded ${millions(veth.bare)}`,
+  });
+}
+
+/** Packets of blocked networks beside a program that only drops. SPOOFED_NETS are on the list in force. */
+export async function measureDropRate(
+  { subject, forwarder }: Load,
+  cpu: number,
+  turns: Turns,
+): Promise<void> {
+  const ends = new DevObject(devObjectPath('veth'));
+  const sunk = new BigUint64Array(ends.memory('.bss'));
+  forwarder.publish(imageWith('both'));
+  const veth = await measureVeth(subject, cpu, ACKS, turns, {
+    base: { object: ends, program: 'sink' },
+    dropped: (which) => (which === 'base' ? Number(sunk[cpu]) : (forwarder.verdicts()['drop_blocked'] ?? 0)),
+  });
+  ends.close();
+  const times = veth.shares.map((share) => 1 / share);
+  report({
+    bench: 'defend, veth, one core, packets of a blocked network, over a program that only drops',
+    value: median(times),
+    unit: 'x',
+    target: 1.2,
+    note: `${spread(times, 2)}; million a second: ${millions(veth.subject)}, dropping alone ${millions(veth.bare)}`,
   });
 }
 

@@ -35,10 +35,12 @@ const cookies = (when: 'auto' | 'always'): DefendRules => ({
 
 const RULES = {
   none: undefined,
+  lists: { ...NONE, lists: 'enforce' },
   source: SOURCE,
+  both: { ...SOURCE, lists: 'enforce' },
   auto: cookies('auto'),
   always: cookies('always'),
-  all: { ...SOURCE, synCookies: { mode: 'enforce', when: 'always' } },
+  all: { ...SOURCE, lists: 'enforce', synCookies: { mode: 'enforce', when: 'always' } },
 } as const satisfies Record<string, DefendRules | undefined>;
 export type RulesName = keyof typeof RULES;
 
@@ -55,7 +57,8 @@ function made(rules: DefendRules | undefined): Image {
 
 const images = new Map(Object.entries(RULES).map(([name, rules]) => [name, made(rules)]));
 
-export const SIZES: ForwardSizes = sizesFor([...images.values()]);
+/** @param lists bytes of compiled ones */
+export const sizesWith = (lists?: number): ForwardSizes => sizesFor([...images.values()], lists);
 
 export function imageWith(name: RulesName): Image {
   return images.get(name)!;

@@ -34,6 +34,7 @@
 #define capture_armed() 0
 
 #elif defined(ANYHOP_WITHOUT_guard)
+#include "../bpf/maps.h"
 #include "anyhop/guard.h"
 #define anyhop_rules_of(view, counter) ((void)(view), (void)(counter), (const struct anyhop_rules *)0)
 #define guarded least * 0 /* of a lane: no service has rules */
