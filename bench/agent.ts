@@ -93,7 +93,8 @@ async function measureFamily(
   const subject = { object: agent, program: AGENT_PROGRAM };
   const cookies = { object: withCookies, program: AGENT_PROGRAM };
   // Of another clock than the fleet's, as most servers' are.
-  const stamped = traffic({}, held.flows, concat(tcpOption.nop(2), tcpOption.timestamps(1, 0x7fffffff)));
+  const stamps = concat(tcpOption.nop(2), tcpOption.timestamps(1, 0x7fffffff));
+  const [stamped, stampedHit] = [{}, same].map((key) => traffic(key, held.flows, stamps));
   const as = (each: AgentTraffic, subject: AgentContender['subject']): AgentContender => ({
     subject,
     traffic: each,
@@ -111,6 +112,8 @@ async function measureFamily(
     as(hit, cookies),
     as(stamped, cookies),
     as(stamped, subject),
+    as(stampedHit, cookies),
+    as(stampedHit, subject),
   ];
   const before = readVerdicts(agent);
   const series = harness.compare(contenders, TURNS);
@@ -121,7 +124,7 @@ async function measureFamily(
       after[name] === before[name] ? [] : [[name, (after[name] - before[name]) / packets]],
     ),
   );
-  if (JSON.stringify(counted) !== JSON.stringify({ delivered: 3, sent_on: 3 }))
+  if (JSON.stringify(counted) !== JSON.stringify({ delivered: 4, sent_on: 3 }))
     throw new Error(`packets ended otherwise than they should: ${JSON.stringify(counted)}`);
 
   const [floor, unwrapped, keyedFloor, found, inPlace, again, bare, nothing, ...cookieSeries] = series;
@@ -148,11 +151,13 @@ async function measureFamily(
         `ns: ${ns(second)}, unwrapped ${ns(unwrapped)}, wrapper alone ${ns(nothing)}`,
     });
   }
-  const [plainCookies, foundCookies, stampedCookies, stampedPlain] = cookieSeries;
+  const [plainCookies, foundCookies, stampedCookies, stampedPlain, stampedFound, stampedFoundPlain] =
+    cookieSeries;
   for (const [what, one, other] of [
     ['no key', plainCookies, unwrapped],
     ['no key, timestamps', stampedCookies, stampedPlain],
-    ['socket found', foundCookies, found],
+    ['socket found, acknowledgment of no meaning', foundCookies, found],
+    ['socket found, timestamps', stampedFound, stampedFoundPlain],
   ] as const) {
     const ratios = ratioOf(one, other);
     report({

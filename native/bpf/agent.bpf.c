@@ -121,7 +121,7 @@ static __always_inline void note_flow(const struct anyhop_cursor *c, const struc
 	    (c->at[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return;
 #ifdef ANYHOP_AGENT_WITH_COOKIES
-	if (!has_next(&found->key) && !may_end_handshake(c))
+	if (!has_next(&found->key) && !may_end_handshake(c->at, c->end))
 		return;
 #else
 	if (found->key.format == KEY_NONE)

@@ -51,15 +51,15 @@ static __always_inline __u64 fleet_ms(void)
 #define AGE_MAX 70000u
 #define AGE_AHEAD 20000u
 
-/* Whether a packet that nothing else has to be asked about could end a handshake. Most packets of clients with timestamps cannot:
+/* Whether a packet could end a handshake, by itself: the rest behind it reads more of the socket, or looks for one. Most packets of clients with timestamps cannot:
  * each server's own clock of them starts anywhere. Others cost a look for the socket. */
-static __always_inline int may_end_handshake(const struct anyhop_cursor *c)
+static __always_inline int may_end_handshake(const __u8 *tcp, const __u8 *end)
 {
-	if ((c->at[13] & (TCP_ACK_FLAG | TCP_RST_FLAG)) != TCP_ACK_FLAG)
+	if ((tcp[13] & (TCP_ACK_FLAG | TCP_RST_FLAG)) != TCP_ACK_FLAG)
 		return 0;
-	if (c->at[12] < 0x80 || !anyhop_fits(c, 32) || anyhop_get32(c->at + 20) != __builtin_bswap32(0x0101080a))
+	if (tcp[12] < 0x80 || tcp + 32 > end || anyhop_get32(tcp + 20) != __builtin_bswap32(0x0101080a))
 		return 1;
-	return (__u32)fleet_ms() + AGE_AHEAD - load32(c->at + 28) <= AGE_AHEAD + AGE_MAX;
+	return (__u32)fleet_ms() + AGE_AHEAD - load32(tcp + 28) <= AGE_AHEAD + AGE_MAX;
 }
 
 /* Whether the packet's acknowledgment is a cookie of this fleet, for this backend. */
@@ -108,6 +108,9 @@ static __always_inline int may_be_anew(struct xdp_md *ctx, const struct flow *fl
 		return 0;
 	if (socket->state == BPF_TCP_LISTEN || socket->state == BPF_TCP_TIME_WAIT || socket->state == BPF_TCP_NEW_SYN_RECV)
 		return 1;
+	/* What is read of the socket from here on are two more cache lines of it: 50 ns where TCP has not read them yet. */
+	if (!may_end_handshake(tcp, (const __u8 *)(long)ctx->data_end))
+		return 0;
 	full = bpf_skc_to_tcp_sock(socket);
 	if (!full)
 		return 0;
