@@ -30,6 +30,8 @@ export interface HeavySource {
 export interface Defence {
   /** Lists to look sources up in from now on, as compiled; undefined for none. Resolves when no packet meets the former any more. */
   publishLists(lists: Uint8Array | undefined): Promise<void>;
+  /** Those that this process put in force last; none before the first. */
+  readonly lists: Lists;
   tune(tuning: Tuning): void;
   /** What rules did so far: L.GUARDED_KINDS counts for each service counter (native/include/anyhop/defend.h). */
   guarded(): Float64Array;
@@ -61,13 +63,19 @@ export function sharedMemory({ buffer, byteOffset, length }: Uint8Array): Shared
 }
 
 export class StateDefence implements Defence {
-  readonly publishLists: Defence['publishLists'];
+  lists = NO_LISTS;
   readonly #defended: () => Defended;
+  readonly #putInForce: Defence['publishLists'];
 
   /** @param defended asked each time; it may throw while the engine does not run */
-  constructor(defended: () => Defended, publishLists: Defence['publishLists']) {
+  constructor(defended: () => Defended, putInForce: Defence['publishLists']) {
     this.#defended = defended;
-    this.publishLists = publishLists;
+    this.#putInForce = putInForce;
+  }
+
+  async publishLists(compiled: Uint8Array | undefined): Promise<void> {
+    await this.#putInForce(compiled);
+    this.lists = listsIn(compiled);
   }
 
   tune({ thresholds, fleetOffsetMs }: Tuning): void {

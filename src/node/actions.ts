@@ -141,8 +141,10 @@ export class NodeActions implements ControlActions {
   }
 
   async which({ protocol, source, destination }: Flow): Promise<WhichReport> {
-    const { assembly } = this.#started().forwarding;
-    return { ...this.#moment(assembly), answer: explain(assembly, protocol, source, destination) };
+    const { engine, forwarding } = this.#started();
+    const { assembly } = forwarding;
+    const answer = explain(assembly, protocol, source, destination, engine.defence.lists);
+    return { ...this.#moment(assembly), answer };
   }
 
   async trace(question: TraceQuestion): Promise<TraceReport> {

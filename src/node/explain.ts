@@ -1,6 +1,7 @@
 /** Where a flow goes and why: one frame of it through the pipeline that forwards, and the tables that it read. */
 import type { Explanation } from '../api/api.js';
 import { L, VERDICTS } from '../core/layout.gen.js';
+import { type Lists, NO_LISTS } from '../forward/lists.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { frameOfFlow } from '../forward/try-frame.js';
 import type { Endpoint } from '../packet/compose.js';
@@ -12,11 +13,13 @@ export function explain(
   protocol: 'tcp' | 'udp',
   source: Endpoint,
   destination: Endpoint,
+  lists: Lists = NO_LISTS,
 ): Explanation {
   const frame = frameOfFlow(assembly.image, protocol, source, destination);
   const memory = new Uint8Array(L.HEADROOM + frame.length);
   memory.set(frame, L.HEADROOM);
   const pipeline = new Pipeline(assembly.image);
+  pipeline.lists = lists;
   pipeline.slot = -1;
   const number = pipeline.process(new DataView(memory.buffer), L.HEADROOM, frame.length);
   const verdict = VERDICTS[number];

@@ -32,7 +32,7 @@ export async function traceReport(
     engine.tryFrame(frameOfFlow(assembly.image, protocol, source, destination)),
   );
   const service = serviceOf(services, protocol, destination);
-  const answer = explain(assembly, protocol, source, destination);
+  const answer = explain(assembly, protocol, source, destination, engine.defence.lists);
   const members = pools.find((pool) => pool.name === service?.pool)?.backends ?? [];
   return {
     engine: engine.name,
