@@ -84,9 +84,9 @@ export function guardedAt({ services, backends }: ForwardSizes): number {
   return lines(L.SIZEOF_COUNTERS + (services + backends) * L.SIZEOF_TRAFFIC);
 }
 
-/** Bytes of one CPU's counters. */
+/** Bytes of one CPU's counters. One service's place is always there: the program checks its place against the last one. */
 function counterBytes(sizes: ForwardSizes): number {
-  return guardedAt(sizes) + sizes.services * L.SIZEOF_GUARDED;
+  return guardedAt(sizes) + Math.max(1, sizes.services) * L.SIZEOF_GUARDED;
 }
 
 /** Rounded up to whole cache lines. */
