@@ -2,6 +2,7 @@
 import type { DefendMode, DefendRules } from '../config/defend/types.js';
 import { L } from '../core/layout.gen.js';
 import { COOKIE_SYNS_PER_SECOND_MIN } from '../core/limits.js';
+import { formatDuration } from '../core/time.js';
 import type { FlowKey } from '../hash/key.js';
 import type { Image } from './read.js';
 
@@ -36,7 +37,9 @@ export function writeRules(
   for (const [i, word] of key.entries()) view.setInt32(at + L.DEFENCE_KEY + i * 4, word, true);
   const windows = new Set([...byService.values()].flatMap(({ sourceRate }) => sourceRate?.perMs ?? []));
   if (windows.size > 1)
-    throw new RangeError(`sources are limited by windows of ${[...windows].join(' and ')} ms`);
+    throw new RangeError(
+      `sources are limited by several windows: ${[...windows].map(formatDuration).join(', ')}`,
+    );
   const [window = SERVICE_WINDOW_MS] = windows;
   view.setUint32(at + L.DEFENCE_WINDOW, unitsIn(window), true);
   view.setUint32(at + L.DEFENCE_RECIPROCAL, reciprocalOf(window), true);

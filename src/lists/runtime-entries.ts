@@ -48,6 +48,8 @@ export class RuntimeEntries {
   /** By the prefix's text. */
   readonly #entries = new Map<string, RuntimeEntry>();
   readonly #writes = new Rerun(() => this.#write());
+  /** What the file says; no file says the same as one without entries, so that a process which blocks nothing writes nothing. */
+  #written = textOf([]);
   #complained: string | undefined;
 
   /** Reads what a process before this one kept. @param file undefined: nothing is kept */
@@ -107,6 +109,7 @@ export class RuntimeEntries {
       requireOwnDirectory(dirname(file), 'ERR_STATE_FILE', 'node.state_dir');
       for (const each of kept.parse(JSON.parse(readOwnFile(file).text)).entries)
         this.#entries.set(each.prefix, each as RuntimeEntry);
+      this.#written = textOf(this.all());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
       const why = reasonOf(error);
@@ -119,10 +122,13 @@ export class RuntimeEntries {
 
   async #write(): Promise<void> {
     const file = this.#file!;
+    const text = textOf(this.all());
+    if (text === this.#written) return;
     try {
       requireOwnDirectory(dirname(file), 'ERR_STATE_FILE', 'node.state_dir');
       makeDirectory(dirname(file), DIRECTORY_MODE);
-      await replaceOwnFile(file, `${JSON.stringify({ version: VERSION, entries: this.all() })}\n`);
+      await replaceOwnFile(file, text);
+      this.#written = text;
       this.#complained = undefined;
     } catch (error) {
       const why = reasonOf(error);
@@ -134,4 +140,8 @@ export class RuntimeEntries {
       );
     }
   }
+}
+
+function textOf(entries: readonly RuntimeEntry[]): string {
+  return `${JSON.stringify({ version: VERSION, entries })}\n`;
 }
