@@ -45,6 +45,7 @@ export async function load(path: string, prefix?: string): Promise<Loaded> {
       const { user, system } = process.cpuUsage(cpu);
       const ms = performance.now() - start;
       if (compiled !== undefined) loaded = { compiled, ms, cpuMs: (user + system) / 1000 };
+      return true;
     },
   });
   await lists.use({ allow: [], block, maxShrink: 1 });

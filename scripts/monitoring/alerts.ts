@@ -634,6 +634,16 @@ const AROUND: readonly Alert[] = [
 
 const FLOODS: readonly Alert[] = [
   {
+    name: 'AnyhopListsFailed',
+    severity: 'warning',
+    expr: 'anyhop_defend_lists_failed == 1',
+    for: '1m',
+    what: '{{ $labels.instance }} cannot put its lists of blocked and allowed sources in force.',
+    todo: 'The former lists stay, and it tries again every 10 s. `anyhop defend status` and the log say why; memory is the usual reason.',
+    fires: { series: { [`anyhop_defend_lists_failed{${NODE}}`]: '1x10' }, at: '5m', labels: EDGE_1 },
+    silent: { series: { [`anyhop_defend_lists_failed{${NODE}}`]: '0x10' }, at: '5m' },
+  },
+  {
     name: 'AnyhopUnderAttack',
     severity: 'warning',
     expr: 'max by (job, service, kind) (anyhop_defend_attack) == 1',
@@ -697,8 +707,8 @@ const FLOODS: readonly Alert[] = [
     severity: 'warning',
     expr: 'anyhop_defend_list_file_problem == 1',
     for: '15m',
-    what: '{{ $labels.instance }} could not read {{ $labels.file }} anew: its former prefixes are in force.',
-    todo: '`anyhop defend status` says file, line and what is wrong. A file that shrank on purpose needs a larger `max_shrink`.',
+    what: '{{ $labels.instance }} could not read {{ $labels.file }} anew: its former prefixes are in force, if it ever had any.',
+    todo: '`anyhop defend status` says file, line and what is wrong. Of a file that shrank on purpose: `anyhop reload --force`.',
     fires: {
       series: { [`anyhop_defend_list_file_problem{${NODE},list="block",file="/b.txt"}`]: '1x30' },
       at: '20m',

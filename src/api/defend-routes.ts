@@ -2,15 +2,29 @@
 import { z } from 'zod';
 import { integer, text } from '../config/fields.js';
 import { prefix } from '../config/name-fields.js';
-import { LISTED_FOR_MS_MAX, LISTED_WHY_CHARS_MAX } from '../core/limits.js';
+import {
+  LISTED_AT_ONCE_MAX,
+  LISTED_FOR_MS_MAX,
+  LISTED_FOR_MS_MIN,
+  LISTED_WHY_CHARS_MAX,
+} from '../core/limits.js';
 import type { DefendActions } from './defend.js';
 import { get, post, type Route } from './route.js';
 
 const NONE = z.strictObject({});
-const which = prefix.describe('An address or a prefix.');
+const PREFIXES_EXPECTED = `a list of 1 to ${LISTED_AT_ONCE_MAX} prefixes or addresses`;
+const prefixes = z
+  .array(prefix, { error: PREFIXES_EXPECTED })
+  .min(1, { error: PREFIXES_EXPECTED })
+  .max(LISTED_AT_ONCE_MAX, { error: PREFIXES_EXPECTED })
+  .describe('Prefixes, and addresses. All of them, or when one is refused, none.');
 const LISTED = z.strictObject({
-  prefix: which,
-  forMs: integer(`a whole number of milliseconds, 1000 to ${LISTED_FOR_MS_MAX}`, 1000, LISTED_FOR_MS_MAX)
+  prefixes,
+  forMs: integer(
+    `a whole number of milliseconds, ${LISTED_FOR_MS_MIN} to ${LISTED_FOR_MS_MAX}`,
+    LISTED_FOR_MS_MIN,
+    LISTED_FOR_MS_MAX,
+  )
     .optional()
     .describe('For how long. Until it is taken back when left out.'),
   why: text(
@@ -37,14 +51,14 @@ export function defendRoutes(actions: DefendActions): Route[] {
     listing(
       '/defend/block',
       'BlockReport',
-      'Drops packets of a source, kept over restarts.',
+      'Drops packets of sources, kept over restarts.',
       LISTED,
       (fields) => actions.block(fields),
     ),
     listing(
       '/defend/allow',
       'BlockReport',
-      'Lets packets of a source pass lists and source_rate, kept over restarts.',
+      'Lets packets of sources pass lists and source_rate, kept over restarts.',
       LISTED,
       (fields) => actions.allow(fields),
     ),
@@ -52,7 +66,7 @@ export function defendRoutes(actions: DefendActions): Route[] {
       '/defend/unblock',
       'BlockReport',
       'Takes back what was blocked or allowed at runtime.',
-      z.strictObject({ prefix: which }),
+      z.strictObject({ prefixes }),
       (fields) => actions.unblock(fields),
     ),
   ];

@@ -9,14 +9,14 @@ export interface DefendActions {
   defend(): Promise<DefendReport>;
   defendTop(): Promise<DefendTopReport>;
   /** @throws ControlError 409 when no service looks at lists, and for too many; 503 when it cannot be put in force */
-  block(listed: ListedPrefix): Promise<BlockReport>;
-  allow(listed: ListedPrefix): Promise<BlockReport>;
-  unblock(listed: Pick<ListedPrefix, 'prefix'>): Promise<BlockReport>;
+  block(listed: ListedPrefixes): Promise<BlockReport>;
+  allow(listed: ListedPrefixes): Promise<BlockReport>;
+  unblock(listed: Pick<ListedPrefixes, 'prefixes'>): Promise<BlockReport>;
 }
 
-export interface ListedPrefix {
-  readonly prefix: IpPrefix;
-  /** Undefined: until it is taken back. */
+export interface ListedPrefixes {
+  readonly prefixes: readonly IpPrefix[];
+  /** Undefined: until they are taken back. */
   readonly forMs?: number | undefined;
   readonly why?: string | undefined;
 }
@@ -156,6 +156,8 @@ export interface DefendReport {
     readonly block: ListStatus;
     /** Bytes of the compiled form. */
     readonly bytes: number;
+    /** Why these lists are not in force as a whole, and the former ones are; absent when all is well. */
+    readonly problem?: string;
   };
   readonly blocks: readonly RuntimeBlock[];
   /** Empty when no service uses cookies, and when every backend can take them. */
@@ -180,8 +182,15 @@ export interface DefendTopReport {
   readonly sources: readonly HeavySourceStatus[];
 }
 
-/** What the node did with a prefix. */
 export interface BlockReport {
+  /** In the order in which the prefixes were given, each once. */
+  readonly changes: readonly BlockChange[];
+  /** What one may not expect: that it will not survive a restart. */
+  readonly warnings: readonly string[];
+}
+
+/** What the node did with a prefix. */
+export interface BlockChange {
   readonly prefix: string;
   /** `unchanged`: it was so already. */
   readonly effect: 'added' | 'changed' | 'removed' | 'unchanged';

@@ -10,6 +10,7 @@ import { amount, percent } from '../core/figures.js';
 import { drawDefence } from './defend-check-text.js';
 import { aligned } from './format.js';
 import { drawL7Summary } from './l7-summary-text.js';
+import { warnAboutListFiles } from './list-files.js';
 import { warnAboutNarrowRoutes } from './narrow-routes.js';
 import {
   type ConfigOptions,
@@ -41,7 +42,8 @@ Check a new file before it replaces the old one:
 
   anyhop check -c new.yaml && mv new.yaml /etc/anyhop/anyhop.yaml
 
-Every problem is listed as file:line:column. Files that the section l7 names are read on the proxy hosts only: "anyhop l7 check" checks them.
+Every problem is listed as file:line:column. Files of defend.allow and defend.block are read: what is wrong in them is a warning, since a
+node starts all the same. Files that the section l7 names are read on the proxy hosts only: "anyhop l7 check" checks them.
 Exit codes: 0 the file is good (it may have warnings), 2 it is not.`,
     )
     .action((options: CheckOptions) => check(options));
@@ -54,7 +56,11 @@ async function check(options: CheckOptions): Promise<void> {
     const { warnings: ofFile, ...config } = loaded;
     const ofMachine = options.agent
       ? []
-      : [...(await warnAboutNarrowRoutes(loaded)), ...warnAboutReversePath(loaded, loaded.node?.interface)];
+      : [
+          ...warnAboutListFiles(loaded.defend, loaded.file),
+          ...(await warnAboutNarrowRoutes(loaded)),
+          ...warnAboutReversePath(loaded, loaded.node?.interface),
+        ];
     const warnings = [...ofFile, ...ofMachine];
     const summary = summarize(config);
     if (options.json) printJson({ ok: true, warnings, summary });

@@ -1,25 +1,25 @@
 /** `anyhop defend block`, `allow` and `unblock`: what a running node does with some sources, until a time or until it is told otherwise. */
 import { Argument, Command, InvalidArgumentError } from 'commander';
-import type { BlockReport, DefendReport } from '../api/defend.js';
+import type { BlockChange, BlockReport, DefendReport } from '../api/defend.js';
+import { LISTED_AT_ONCE_MAX, LISTED_FOR_MS_MAX, LISTED_FOR_MS_MIN } from '../core/limits.js';
 import { printable } from '../core/printable.js';
-import { clockTime, parseDuration } from '../core/time.js';
+import { clockTime, formatDuration, parseDuration } from '../core/time.js';
 import type { IpPrefix } from '../packet/address.js';
 import { answerOptions, type ChangeCommandOptions, changeOptions } from './change.js';
 import { ask, findSocket, Refusal, tell } from './control-client.js';
 import { refuseDangers, refuseWide } from './defend-dangers.js';
 import { readPrefixes } from './defend-prefixes.js';
 import { someOf } from './format.js';
-import { writeOut, writeResult } from './output.js';
+import { writeOut } from './output.js';
 
 interface ListOptions extends ChangeCommandOptions {
   readonly for?: number;
   readonly why?: string;
 }
 
-type Verb = 'block' | 'allow' | 'unblock';
+const DAY_MS = 86_400_000;
 
-/** Requests that are under way at once: what a node is told together is compiled together. */
-const AT_ONCE = 32;
+type Verb = 'block' | 'allow' | 'unblock';
 
 export function defendBlockCommand(): Command {
   return listCommand(
@@ -85,7 +85,7 @@ Example:
     )
     .action(async (words: string[], options: ListOptions) => {
       const prefixes = await readPrefixes(words, process.stdin);
-      await tellEach('unblock', prefixes, options, (prefix) => ({ prefix }));
+      await change('unblock', prefixes, options, {});
     });
 }
 
@@ -98,7 +98,7 @@ function listCommand(verb: 'block' | 'allow', force: string): Command {
   return command.action(async (words: string[], options: ListOptions) => {
     const prefixes = await readPrefixes(words, process.stdin);
     const { for: forMs, why } = options;
-    await tellEach(verb, prefixes, options, (prefix) => ({ prefix, forMs, why }));
+    await change(verb, prefixes, options, { forMs, why });
   });
 }
 
@@ -109,67 +109,73 @@ function prefixArgument(): Argument {
   );
 }
 
-interface Refused {
-  readonly prefix: string;
-  readonly error: Refusal;
-}
-
-/** Tells the node of each prefix, prints what became of it, and fails when the node has refused one. @throws as `tell` */
-async function tellEach(
+/** Tells the node of the prefixes, and prints what became of them. @throws as `tell`; what was changed before is printed */
+async function change(
   verb: Verb,
   prefixes: readonly IpPrefix[],
   options: ListOptions,
-  bodyOf: (prefix: string) => object,
+  said: object,
 ): Promise<void> {
   const socket = options.socket ?? (await findSocket());
   if (verb === 'block' && !options.force) await refuseDangers(socket, prefixes);
   if (verb === 'allow' && !options.force) refuseWide(prefixes);
-  const changes: BlockReport[] = [];
-  const refused: Refused[] = [];
-  for (let i = 0; i < prefixes.length; i += AT_ONCE)
-    await Promise.all(
-      prefixes.slice(i, i + AT_ONCE).map(async ({ text: prefix }) => {
-        try {
-          changes.push((await tell(socket, `/defend/${verb}`, bodyOf(prefix))) as BlockReport);
-        } catch (error) {
-          if (!(error instanceof Refusal)) throw error;
-          refused.push({ prefix, error });
-        }
-      }),
-    );
-  const told = { changes, refused: refused.map(({ prefix, error }) => ({ prefix, error: error.report })) };
-  writeResult(options.json, told, () => drawChanges(verb, changes, refused));
-  if (verb !== 'unblock' && !options.json && changes.length > 0)
+  const { report, refused } = await tellAll(socket, verb, prefixes, said);
+  if (options.json) {
+    writeOut(`${JSON.stringify({ ...report, ...(refused !== undefined && { error: refused.report }) })}\n`);
+    if (refused !== undefined) process.exitCode = refused.exitCode;
+    return;
+  }
+  writeOut(drawChanges(verb, report));
+  if (verb !== 'unblock' && report.changes.length > 0)
     writeOut(whereItHolds((await ask(socket, '/defend')) as DefendReport));
-  if (refused.length > 0) process.exitCode = refused[0].error.exitCode;
+  if (refused !== undefined) throw refused;
+}
+
+/** As many at once as a request takes; what a node is told at the same time comes into force together. */
+async function tellAll(
+  socket: string,
+  verb: Verb,
+  prefixes: readonly IpPrefix[],
+  said: object,
+): Promise<{ readonly report: BlockReport; readonly refused: Refusal | undefined }> {
+  const texts = prefixes.map(({ text }) => text);
+  const parts = Array.from({ length: Math.ceil(texts.length / LISTED_AT_ONCE_MAX) }, (_, i) =>
+    texts.slice(i * LISTED_AT_ONCE_MAX, (i + 1) * LISTED_AT_ONCE_MAX),
+  );
+  const reports: BlockReport[] = [];
+  let refused: Refusal | undefined;
+  await Promise.all(
+    parts.map(async (some) => {
+      try {
+        reports.push((await tell(socket, `/defend/${verb}`, { prefixes: some, ...said })) as BlockReport);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        refused ??= error;
+      }
+    }),
+  );
+  const changes = reports.flatMap((report) => report.changes);
+  return { report: { changes, warnings: reports[0]?.warnings ?? [] }, refused };
 }
 
 /** Lines of each kind that are shown; thousands may come from a file. */
 const LINES_MAX = 20;
 
-export function drawChanges(
-  verb: Verb,
-  changes: readonly BlockReport[],
-  refused: readonly Refused[],
-  now = new Date(),
-): string {
+export function drawChanges(verb: Verb, { changes, warnings }: BlockReport, now = new Date()): string {
+  const left = changes.length - LINES_MAX;
+  const shown = left > 1 ? changes.slice(0, LINES_MAX) : changes;
   const lines = [
-    ...some(changes.map((change) => printable(drawChange(verb, change, now)))),
-    ...some(
-      refused.map(({ prefix, error: { message, hint } }) =>
-        printable(`${prefix} is REFUSED: ${message}${hint === undefined ? '' : `. ${hint}`}`, 1024),
-      ),
-    ),
+    ...shown.map((change) => drawChange(verb, change, now)),
+    ...(left > 1 ? [`and ${left} more`] : []),
+    ...warnings.map((warning) => `warning: ${warning}`),
   ];
-  return lines.map((line) => `${line}\n`).join('');
+  return lines.map((line) => `${printable(line, LINE_CHARS_MAX)}\n`).join('');
 }
 
-function some(lines: readonly string[]): string[] {
-  const left = lines.length - LINES_MAX;
-  return left > 1 ? [...lines.slice(0, LINES_MAX), `and ${left} more`] : [...lines];
-}
+/** Of a warning with a path. */
+const LINE_CHARS_MAX = 1024;
 
-function drawChange(verb: Verb, { prefix, effect, verdict, until }: BlockReport, now: Date): string {
+function drawChange(verb: Verb, { prefix, effect, verdict, until }: BlockChange, now: Date): string {
   const end = until === undefined ? 'until it is unblocked' : `until ${clockTime(until, now)}`;
   const word = (verdict ?? verb) === 'allow' ? 'allowed' : 'blocked';
   if (effect === 'removed') return `${prefix} is no longer on the list of this node`;
@@ -189,7 +195,8 @@ export function whereItHolds({ mode, services }: DefendReport): string {
 }
 
 function duration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms > 0) return ms;
-  throw new InvalidArgumentError('Expected a duration such as 10m, 1h or 30d.');
+  const ms = parseDuration(text) ?? Number.NaN;
+  if (ms >= LISTED_FOR_MS_MIN && ms <= LISTED_FOR_MS_MAX) return ms;
+  const [least, most] = [formatDuration(LISTED_FOR_MS_MIN), `${LISTED_FOR_MS_MAX / DAY_MS}d`];
+  throw new InvalidArgumentError(`Expected a duration from ${least} to ${most}, such as 10m, 1h or 30d.`);
 }

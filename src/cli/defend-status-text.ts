@@ -5,6 +5,7 @@ import type {
   DefendedService,
   DefendReport,
   DidWould,
+  ListSourceStatus,
   ListStatus,
   RuntimeBlock,
 } from '../api/defend.js';
@@ -67,15 +68,22 @@ function drawAttack({ service, kind, since, peak, rate, packets, mode }: AttackS
   return `${service}: ${attackText(kind)} for ${age}, ${short(rate)}/s now, ${short(peak)}/s at most, ${short(packets)} packets${counted}`;
 }
 
-function problemsOf({ allow, block }: DefendReport['lists'], now: Date): [string, string][] {
-  return [...allow.sources, ...block.sources].flatMap(({ from, prefixes, loadedAt, problem }) => {
+function problemsOf({ allow, block, problem }: DefendReport['lists'], now: Date): [string, string][] {
+  const ofFiles = [...allow.sources, ...block.sources].flatMap(({ prefixes, loadedAt, problem }) => {
     if (problem === undefined) return [];
     const stays =
       loadedAt === undefined
         ? 'nothing of it is in force'
         : `the ${prefixes} prefixes of ${clockTime(loadedAt, now)} stay in force`;
-    return [['LIST NOT READ', `${from}: ${problem}; ${stays}`]];
+    return problem
+      .split('\n')
+      .map((line, i, { length }): [string, string] => [
+        i === 0 ? 'LIST NOT READ' : '',
+        i === length - 1 ? `${line}; ${stays}` : line,
+      ]);
   });
+  if (problem === undefined) return ofFiles;
+  return [['LISTS NOT IN FORCE', `${problem}; the former ones stay, and it is tried again`], ...ofFiles];
 }
 
 /** What happens a second, by count. */
@@ -195,13 +203,13 @@ function drawSources({ allow, block }: DefendReport['lists'], now: Date): string
   const rows = [
     ...allow.sources.map((source) => ['allow', source] as const),
     ...block.sources.map((source) => ['block', source] as const),
-  ].map(([list, { from, prefixes, loadedAt }]) => [
-    list,
-    from,
-    String(prefixes),
-    loadedAt === undefined ? 'with the config' : clockTime(loadedAt, now),
-  ]);
+  ].map(([list, source]) => [list, source.from, String(source.prefixes), readAt(source, now)]);
   return rows.length === 0 ? '' : lines(table(['LIST', 'FROM', 'PREFIXES', 'READ'], rows));
+}
+
+function readAt({ loadedAt, problem }: ListSourceStatus, now: Date): string {
+  if (loadedAt !== undefined) return clockTime(loadedAt, now);
+  return problem === undefined ? 'with the config' : 'never';
 }
 
 function drawBlocks(blocks: readonly RuntimeBlock[], now: Date): string {

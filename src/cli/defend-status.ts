@@ -4,16 +4,14 @@ import type { DefendReport } from '../api/defend.js';
 import { ask, findSocket, socketOption } from './control-client.js';
 import { type Look, look, lookAndWait } from './defend-look.js';
 import { drawDefend } from './defend-status-text.js';
-import { secondsBetween } from './number.js';
-import { follow } from './watch.js';
+import { follow, type WatchOptions, watchOptions } from './watch.js';
 
-interface StatusOptions {
+interface StatusOptions extends WatchOptions {
   readonly socket?: string;
-  readonly json?: true;
-  readonly watch?: number | true;
 }
 
 export function defendStatusCommand(): Command {
+  const [json, watch] = watchOptions();
   return new Command('status')
     .summary('show what each rule did, or would have done')
     .description(
@@ -21,12 +19,8 @@ export function defendStatusCommand(): Command {
         'dropped, lists with their age and problems, what was blocked at runtime, and backends that cannot take SYN cookies.',
     )
     .addOption(socketOption())
-    .option('--json', 'print one JSON object (with --watch one a line)')
-    .option(
-      '-w, --watch [seconds]',
-      'repeat every so many seconds (default: 2) until interrupted',
-      secondsBetween(0.1, 3600),
-    )
+    .addOption(json)
+    .addOption(watch)
     .addHelpText(
       'after',
       `

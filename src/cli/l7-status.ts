@@ -3,16 +3,11 @@ import { Command } from 'commander';
 import type { L7Status } from '../l7/status.js';
 import { askL7, type L7PlaceOptions, l7Socket, runDirOption } from './l7-place.js';
 import { drawL7Status } from './l7-status-text.js';
-import { secondsBetween } from './number.js';
 import { configOption, isNamed } from './options.js';
-import { follow } from './watch.js';
-
-interface StatusOptions extends L7PlaceOptions {
-  readonly json?: true;
-  readonly watch?: number | true;
-}
+import { follow, type WatchOptions, watchOptions } from './watch.js';
 
 export function l7StatusCommand(): Command {
+  const [json, watch] = watchOptions();
   return new Command('status')
     .summary('show frontends, routes, upstreams and servers of this proxy host')
     .description(
@@ -21,12 +16,8 @@ export function l7StatusCommand(): Command {
     )
     .addOption(configOption())
     .addOption(runDirOption())
-    .option('--json', 'print one JSON object (with --watch one a line)')
-    .option(
-      '-w, --watch [seconds]',
-      'repeat every so many seconds (default: 2) until interrupted',
-      secondsBetween(0.1, 3600),
-    )
+    .addOption(json)
+    .addOption(watch)
     .addHelpText(
       'after',
       `
@@ -37,7 +28,7 @@ Examples:
   anyhop l7 status --watch 1
   anyhop l7 status --json | jq '.upstreams[].servers[] | select(.health == "down")'`,
     )
-    .action(async (options: StatusOptions, command: Command) => {
+    .action(async (options: L7PlaceOptions & WatchOptions, command: Command) => {
       const socket = l7Socket(options, isNamed(command));
       await follow(options, async () => {
         const status = (await askL7(socket, '/l7/status')) as L7Status;

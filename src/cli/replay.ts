@@ -9,8 +9,9 @@ import { type Assembly, assemble, fixedPath, servedOf } from '../node/assemble.j
 import { assembleInForce } from '../node/in-force.js';
 import { type CapturedPacket, CaptureWriter, readCapture } from '../packet/capture.js';
 import { KNOWN_LINKS } from '../packet/link-type.js';
-import { askDecider, type DeciderOptions, deciderOptions, type State } from './decider.js';
+import { askDecider, type DeciderOptions, deciderOptions, note, type State } from './decider.js';
 import { someOf } from './format.js';
+import { compiledListsOf } from './list-files.js';
 import { mtuOption } from './mtu.js';
 import { type ConfigOptions, configOption, loadFor, type NodeOptions, nodeOptions } from './options.js';
 import { writeError, writeOut } from './output.js';
@@ -51,7 +52,7 @@ Examples:
     )
     .action(async (input: string, output: string, options: ReplayOptions) => {
       const isMtuGiven = command.getOptionValueSource('mtu') !== 'default';
-      const { state, assembly } = await decider(options, isMtuGiven ? options.mtu : undefined);
+      const { state, assembly, lists } = await decider(options, isMtuGiven ? options.mtu : undefined);
       const { image, numbers } = assembly;
       const print = (text: string): void => {
         (output === '-' ? writeError : writeOut)(`${text}\n`);
@@ -71,7 +72,7 @@ Examples:
       const interrupt = (): void => void engine.stop();
       process.once('SIGINT', interrupt);
       try {
-        await engine.start(image);
+        await engine.start(image, lists);
         await engine.finished;
       } finally {
         process.off('SIGINT', interrupt);
@@ -106,7 +107,7 @@ Examples:
 async function decider(
   options: ReplayOptions,
   mtu: number | undefined,
-): Promise<{ readonly state: State; readonly assembly: Assembly }> {
+): Promise<{ readonly state: State; readonly assembly: Assembly; readonly lists?: Uint8Array | undefined }> {
   // For a running node, only the secret comes from the file.
   const secret = loadFor('flow', options);
   const { file } = secret;
@@ -122,6 +123,7 @@ async function decider(
   return {
     state: { from: 'file', file },
     assembly: assemble(servedOf(config), config.node, { generation: 1, path }),
+    lists: compiledListsOf(config.defend, note),
   };
 }
 

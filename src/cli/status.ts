@@ -7,20 +7,18 @@ import { printable } from '../core/printable.js';
 import { announcerBeside } from './announce-place.js';
 import { drawAnnounceStatus } from './announce-text.js';
 import { ask, findSocket, isNobodyThere, socketOption } from './control-client.js';
-import { secondsBetween } from './number.js';
 import { filterStatus, type StatusFilter, withoutUp } from './status-filter.js';
 import { drawEvents, drawStatus } from './status-text.js';
-import { follow } from './watch.js';
+import { follow, type WatchOptions, watchOptions } from './watch.js';
 
-interface StatusOptions extends StatusFilter {
+interface StatusOptions extends StatusFilter, WatchOptions {
   readonly socket?: string;
-  readonly json?: true;
-  readonly watch?: number | true;
   readonly events?: true;
   readonly bpffs?: string;
 }
 
 export function statusCommand(): Command {
+  const [json, watch] = watchOptions();
   return new Command('status')
     .summary('show the state of a running node')
     .description(
@@ -28,7 +26,7 @@ export function statusCommand(): Command {
         'rates over the last one to two seconds.',
     )
     .addOption(socketOption())
-    .option('--json', 'print one JSON object (with --watch one a line)')
+    .addOption(json)
     .option('--pool <name>', 'show only this pool and its services')
     .option('--service <name>', 'show only this service and its pool')
     .option('--down', 'show only backends that are not up')
@@ -37,11 +35,7 @@ export function statusCommand(): Command {
       'where to look for forwarding without a process (default: node.bpffs of ANYHOP_CONFIG, or /sys/fs/bpf)',
     )
     .option('--events', 'show the events of the last hour instead, as the log has them')
-    .option(
-      '-w, --watch [seconds]',
-      'repeat every so many seconds (default: 2) until interrupted',
-      secondsBetween(0.1, 3600),
-    )
+    .addOption(watch)
     .addHelpText(
       'after',
       `

@@ -2,11 +2,14 @@
 import { existsSync } from 'node:fs';
 import type { Explanation, WhichReport } from '../api/api.js';
 import type { LoadedConfig } from '../config/types.js';
+import { listsIn } from '../engine/defence.js';
+import type { Lists } from '../forward/lists.js';
 import { type Assembly, assemble, fixedPath, servedOf } from '../node/assemble.js';
 import { explain } from '../node/explain.js';
 import { parsePrefix } from '../packet/address.js';
 import { type Endpoint, formatEndpoint } from '../packet/compose.js';
-import { askDecider, type DeciderOptions, type State } from './decider.js';
+import { askDecider, type DeciderOptions, note, type State } from './decider.js';
+import { compiledListsOf } from './list-files.js';
 import { type ConfigOptions, loadFor, type NodeOptions } from './options.js';
 
 export interface FlowOptions extends ConfigOptions, NodeOptions, DeciderOptions {}
@@ -34,6 +37,7 @@ export function flowDecider(options: FlowOptions, isConfigNamed: boolean): (flow
   // With a socket, the file is not needed, and only root may be able to read it.
   const config = typeof options.socket === 'string' ? undefined : loadUnlessDefault(options, isConfigNamed);
   let assembly: Assembly | undefined;
+  let lists: Lists | undefined;
   return async ({ proto, src, dst }) => {
     if (assembly === undefined) {
       const query = new URLSearchParams({
@@ -48,8 +52,9 @@ export function flowDecider(options: FlowOptions, isConfigNamed: boolean): (flow
         return { state: { from: 'node', ...moment }, answer };
       }
       assembly = assembled(config!);
+      lists = listsIn(compiledListsOf(config!.defend, note));
     }
-    return { state: { from: 'file', file: config!.file }, answer: explain(assembly, proto, src, dst) };
+    return { state: { from: 'file', file: config!.file }, answer: explain(assembly, proto, src, dst, lists) };
   };
 }
 

@@ -131,14 +131,25 @@ export const LISTS_PREFIXES_MAX = 1_048_576;
 export const LIST_BYTES_MAX = 96 * 1024 * 1024;
 /** Of what is wrong with a list file. */
 export const LIST_PROBLEMS_SHOWN = 20;
+/** Wrong lines after which nobody reads on: 96 MB of them would take minutes. */
+export const LIST_PROBLEMS_MAX = 1000;
+/** A last line without an end is believed when nobody has written to the file for so long: it could be cut off. */
+export const LIST_UNENDED_MS = 2000;
+/** How long one question to the thread that reads and compiles lists may take: a million prefixes take two seconds. */
+export const LISTS_ANSWER_MS_MAX = 60_000;
+/** How long the first image waits for lists. */
+export const LISTS_START_MS_MAX = 15_000;
 /** Of the worker that reads and compiles lists; most of its memory is not on the heap. */
 export const LISTS_HEAP_MB_MAX = 512;
 /** Who writes a list file may write once more: it is read when it has been left alone for so long. */
 export const LISTS_SETTLE_MS = 100;
 /** Prefixes that are blocked or allowed at runtime. */
 export const LISTED_AT_RUNTIME_MAX = 10_000;
+/** In one request. */
+export const LISTED_AT_ONCE_MAX = 1000;
 export const LISTED_WHY_CHARS_MAX = 200;
 /** How long a prefix may be listed at runtime, unless until it is taken back. */
+export const LISTED_FOR_MS_MIN = 1000;
 export const LISTED_FOR_MS_MAX = 365 * 86_400_000;
 /** A key of SYN cookies: 16 bytes. */
 export const COOKIE_KEY_HEX_DIGITS = 32;

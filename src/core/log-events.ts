@@ -100,7 +100,7 @@ export const LOG_EVENTS = {
   left: 'The agent ends; its program keeps delivering.',
   left_forwarding: 'The node ends; its program keeps forwarding until `anyhop run` or `anyhop stop`.',
   list_refused:
-    'A file of `defend.allow` or `defend.block` cannot be used; what was read of it before stays in force.',
+    'A file of `defend.allow` or `defend.block` cannot be used; what was read of it before stays in force, also of a process before.',
   listener_available: 'Metrics, and the pages beside them, are answered on an address.',
   listener_ended:
     'The thread that answers for metrics has ended and is started again; nothing else is touched.',

@@ -18,16 +18,26 @@ export interface OwnFile {
   readonly writtenAt: Date;
 }
 
+export interface OwnBytes extends Pick<OwnFile, 'writtenAt'> {
+  readonly bytes: Buffer;
+}
+
 /**
  * @param owner a user whose file is as good as an own one: for root, which acts for that user
  * @throws NodeJS.ErrnoException ENOENT; Error when it is a pipe, a link, a directory, or another user's
  */
 export function readOwnFile(path: string, owner?: number): OwnFile {
+  const { bytes, writtenAt } = readOwnBytes(path, owner);
+  return { text: bytes.toString('utf8'), writtenAt };
+}
+
+/** The same of a file that is no text. */
+export function readOwnBytes(path: string, owner?: number): OwnBytes {
   const descriptor = openSync(path, READ_FLAGS);
   try {
     const status = fstatSync(descriptor);
     requireOwned(status, owner);
-    return { text: readFileSync(descriptor, 'utf8'), writtenAt: status.mtime };
+    return { bytes: readFileSync(descriptor), writtenAt: status.mtime };
   } finally {
     closeSync(descriptor);
   }
@@ -52,7 +62,7 @@ export function requireOwned(status: Stats, owner?: number): void {
  */
 export async function replaceOwnFile(
   path: string,
-  text: string,
+  content: string | Uint8Array,
   { owner = ROOT, mode = FILE_MODE }: { readonly owner?: number; readonly mode?: number } = {},
 ): Promise<void> {
   const beside = `${path}.${process.pid}-${randomBytes(RANDOM_BYTES).toString('hex')}.tmp`;
@@ -60,7 +70,7 @@ export async function replaceOwnFile(
   try {
     try {
       if (mode !== FILE_MODE) await file.chmod(mode);
-      await file.writeFile(text);
+      await file.writeFile(content);
       if (owner !== ROOT && process.geteuid?.() === ROOT) await file.chown(owner, -1);
       await file.sync();
     } finally {

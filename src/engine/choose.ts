@@ -24,6 +24,13 @@ export interface ChosenEngine<First> {
   readonly reason: string;
 }
 
+/** What an engine starts with. */
+export interface FirstForwarded {
+  readonly image: Image;
+  /** Compiled lists; undefined as for `Engine.start`. */
+  readonly lists?: Uint8Array | undefined;
+}
+
 export type FirstImage<First> = (engine: Engine, predecessor: Image | undefined) => Promise<First>;
 
 /**
@@ -33,7 +40,7 @@ export type FirstImage<First> = (engine: Engine, predecessor: Image | undefined)
  * @param firstImage makes the first image of each engine that is tried, which follows the predecessor's
  * @throws AnyhopError why the named engine, or none at all, works here (ERR_ENGINE); the host is as it was before
  */
-export async function startEngine<First extends { readonly image: Image }>(
+export async function startEngine<First extends FirstForwarded>(
   choice: EngineChoice,
   candidates: readonly EngineCandidate[],
   firstImage: FirstImage<First>,
@@ -65,7 +72,7 @@ export async function startEngine<First extends { readonly image: Image }>(
   );
 }
 
-async function start<First extends { readonly image: Image }>(
+async function start<First extends FirstForwarded>(
   candidate: EngineCandidate,
   firstImage: FirstImage<First>,
 ): Promise<Omit<ChosenEngine<First>, 'reason'>> {
@@ -78,7 +85,7 @@ async function start<First extends { readonly image: Image }>(
     });
   });
   const first = await firstImage(engine, await engine.predecessor());
-  await engine.start(first.image);
+  await engine.start(first.image, first.lists);
   return { engine, first };
 }
 

@@ -63,8 +63,12 @@ export interface Engine {
    * must have a higher generation and keep its counter numbers.
    */
   predecessor(): Promise<Image | undefined>;
-  /** Resolves once packets are taken. @throws AnyhopError when the host lacks something; nothing is left behind. */
-  start(image: Image): Promise<void>;
+  /**
+   * Resolves once packets are taken.
+   * @param lists compiled, that sources are looked up in from the first packet on; when left out, those of a predecessor stay
+   * @throws AnyhopError when the host lacks something; nothing is left behind
+   */
+  start(image: Image, lists?: Uint8Array): Promise<void>;
   /** Makes a newer image the live one; resolves when it is. One at a time. */
   publish(image: Image): Promise<void>;
   /**

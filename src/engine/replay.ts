@@ -80,9 +80,10 @@ export class ReplayEngine implements Engine {
     return undefined;
   }
 
-  async start(image: Image): Promise<void> {
+  async start(image: Image, lists?: Uint8Array): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
     this.#pipeline = new Pipeline(image, new Counters(), this.#guardState);
+    await this.defence.publishLists(lists);
     this.#run(this.#pipeline).then(this.#end.resolve, this.#end.reject);
   }
 

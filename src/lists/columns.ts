@@ -26,6 +26,16 @@ export function prefixCount({ lengths4, lengths6 }: Prefixes): number {
   return lengths4.length + lengths6.length;
 }
 
+export function samePrefixes(one: Prefixes, other: Prefixes): boolean {
+  const columns = ['words4', 'lengths4', 'words6', 'lengths6'] as const;
+  return columns.every((column) => bytesOf(one[column]).equals(bytesOf(other[column])));
+}
+
+/** In place. */
+export function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array | Uint32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
 export class PrefixColumns {
   #words4 = new Uint32Array(ROOM_MIN);
   #lengths4 = new Uint8Array(ROOM_MIN);

@@ -3,9 +3,9 @@
  * together are compiled in a worker and published as one.
  *
  *     config ------------------\
- *     files --watch, interval---> due? --read--> good? --> compile --> publish
+ *     files --watch, interval---> due? --read--> good? --> compile --> publish --> keep what is new of files
  *     runtime entries ---------/                  | no
- *                                                 +--> the former stays, with the reason
+ *                                                 +--> the former stays, or at the start what was kept of it, with the reason
  *
  * Whatever comes while one round of this runs is in the next one: a thousand blocks in a second take two or three rounds.
  */
@@ -16,47 +16,27 @@ import { LISTS_SETTLE_MS } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
+import { clockTime, formatDuration } from '../core/time.js';
 import type { IpPrefix } from '../packet/address.js';
 import { PrefixColumns, prefixCount } from './columns.js';
 import { ListsCompiler } from './compiler.js';
 import { DirectoryWatches } from './directory-watches.js';
-import { ListFile } from './list-file.js';
+import { KeptFiles } from './kept-files.js';
+import { keyOf, ListFile } from './list-file.js';
+import { type ListsStatus, listsStatus, prefixesOf } from './lists-status.js';
 import { type ListedVerdict, RuntimeEntries, type RuntimeEntry } from './runtime-entries.js';
 
 export interface DefendListsOptions {
   readonly log: Logger;
-  /** Where what is said at runtime is kept; undefined: it ends with the process. */
+  /** Where what is said at runtime is kept, and beside it what was read of files; undefined: it ends with the process. */
   readonly file: string | undefined;
-  /** Puts compiled lists in force, undefined for none; resolves when they are. One at a time. */
-  readonly publish: (compiled: Uint8Array | undefined) => Promise<void>;
+  /** Puts compiled lists in force, undefined for none. One at a time. @returns once they are, or false: they will be, with what starts */
+  readonly publish: (compiled: Uint8Array | undefined) => Promise<boolean>;
   /** Wall clock, in ms. */
   readonly now?: () => number;
 }
 
 export type ListsConfig = Pick<DefendConfig, 'allow' | 'block' | 'maxShrink'>;
-
-export interface SourceStatus {
-  /** The path, or the prefix. */
-  readonly from: string;
-  readonly prefixes: number;
-  /** ISO 8601; absent for a prefix, and before a file was ever read. */
-  readonly loadedAt?: string;
-  /** Absent when all is well. */
-  readonly problem?: string;
-}
-
-export interface ListStatus {
-  readonly prefixes4: number;
-  readonly prefixes6: number;
-  readonly sources: readonly SourceStatus[];
-}
-
-export interface ListsStatus {
-  readonly allow: ListStatus;
-  readonly block: ListStatus;
-  /** Of the compiled form in force. */
-  readonly bytes: number;
-}
 
 export interface ListedOptions {
   /** Undefined: until it is taken back. */
@@ -80,6 +60,8 @@ export class DefendLists {
   readonly #options: DefendListsOptions;
   readonly #now: () => number;
   readonly #entries: RuntimeEntries;
+  /** Of what was read of files. */
+  readonly #kept: KeptFiles | undefined;
   readonly #compiler = new ListsCompiler();
   readonly #rounds = new Rerun(() => this.#round());
   readonly #watches = new DirectoryWatches((directory) => this.#settle(directory));
@@ -88,6 +70,8 @@ export class DefendLists {
   /** Something has changed since the last compiled form. */
   #isDirty = true;
   #bytes = 0;
+  /** Why the last round failed; undefined when it did not. */
+  #failure: string | undefined;
   #isClosed = false;
   #intervals: NodeJS.Timeout[] = [];
   readonly #settling = new Map<string, NodeJS.Timeout>();
@@ -98,6 +82,7 @@ export class DefendLists {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#entries = new RuntimeEntries(options.file, options.log);
+    this.#kept = options.file === undefined ? undefined : new KeptFiles(options.file, options.log);
   }
 
   /**
@@ -111,7 +96,9 @@ export class DefendLists {
     const former = new Map(this.#files.map((file) => [keyOf(file), file]));
     this.#files = LISTS.flatMap((list) =>
       [...new Map(filesOf(config?.[list]).map((source) => [source.path, source])).values()].map((source) => {
-        const file = former.get(keyOf({ list, path: source.path })) ?? new ListFile(list, source);
+        const file =
+          former.get(keyOf({ list, path: source.path })) ??
+          new ListFile(list, source, this.#kept?.fileOf(list, source.path));
         file.reloadMs = source.reloadMs;
         if (mayShrink) file.isDue = file.mayShrink = true;
         return file;
@@ -120,36 +107,52 @@ export class DefendLists {
     this.#watch();
     await this.#look(this.#files);
     await this.#rounds.ask();
+    if (!this.#isClosed) await this.#kept?.forgetAllBut(this.#files);
   }
 
-  /** Lists a prefix. Resolves when it is in force and kept. @throws AnyhopError ERR_LIMIT; Error when it cannot be put in force */
+  /**
+   * Lists prefixes, each of them once. Resolves when they are in force and kept.
+   * @throws AnyhopError ERR_LIMIT, and nothing is changed; Error when they cannot be put in force
+   */
   async list(
-    prefix: IpPrefix,
+    prefixes: readonly IpPrefix[],
     verdict: ListedVerdict,
     { forMs, why }: ListedOptions = {},
-  ): Promise<ListedChange> {
+  ): Promise<ListedChange[]> {
     const now = this.#now();
-    const before = this.#entries.get(prefix);
-    const made: RuntimeEntry = {
-      prefix: prefix.text,
-      verdict,
-      since: before?.verdict === verdict ? before.since : new Date(now).toISOString(),
-      ...(forMs !== undefined && { until: new Date(now + forMs).toISOString() }),
-      ...(why !== undefined && { why }),
-    };
-    this.#entries.set(made);
-    const isNew = before?.verdict !== verdict;
-    await this.#entriesChanged(isNew);
-    const isSame = !isNew && before?.until === made.until && before?.why === made.why;
-    const effect = before === undefined ? 'added' : isSame ? 'unchanged' : 'changed';
-    return { prefix: prefix.text, effect, verdict, ...(made.until !== undefined && { until: made.until }) };
+    const changes = prefixes.map((prefix) => {
+      const before = this.#entries.get(prefix);
+      const made: RuntimeEntry = {
+        prefix: prefix.text,
+        verdict,
+        since: before?.verdict === verdict ? before.since : new Date(now).toISOString(),
+        ...(forMs !== undefined && { until: new Date(now + forMs).toISOString() }),
+        ...(why !== undefined && { why }),
+      };
+      return { before, made };
+    });
+    this.#entries.set(changes.map(({ made }) => made));
+    await this.#entriesChanged(changes.some(({ before }) => before?.verdict !== verdict));
+    return changes.map(({ before, made: { prefix, until, why } }) => {
+      const isSame = before?.verdict === verdict && before.until === until && before.why === why;
+      const effect = before === undefined ? 'added' : isSame ? 'unchanged' : 'changed';
+      return { prefix, effect, verdict, ...(until !== undefined && { until }) };
+    });
   }
 
-  /** Takes back what was said of a prefix at runtime; what the config says of it stays. Resolves as `list` does. */
-  async unlist(prefix: IpPrefix): Promise<ListedChange> {
-    const wasThere = this.#entries.delete(prefix.text);
-    await this.#entriesChanged(wasThere);
-    return { prefix: prefix.text, effect: wasThere ? 'removed' : 'unchanged' };
+  /** Takes back what was said of prefixes at runtime; what the config says of them stays. Resolves as `list` does. */
+  async unlist(prefixes: readonly IpPrefix[]): Promise<ListedChange[]> {
+    const changes = prefixes.map(({ text: prefix }): ListedChange => {
+      const wasThere = this.#entries.delete(prefix);
+      return { prefix, effect: wasThere ? 'removed' : 'unchanged' };
+    });
+    await this.#entriesChanged(changes.some(({ effect }) => effect === 'removed'));
+    return changes;
+  }
+
+  /** Why what is said at runtime will not survive a restart; undefined when it will. */
+  get unkept(): string | undefined {
+    return this.#entries.problem;
   }
 
   entries(): readonly RuntimeEntry[] {
@@ -157,7 +160,11 @@ export class DefendLists {
   }
 
   status(): ListsStatus {
-    return { allow: this.#statusOf('allow'), block: this.#statusOf('block'), bytes: this.#bytes };
+    return {
+      ...listsStatus(this.#config, this.#files),
+      bytes: this.#bytes,
+      ...(this.#failure !== undefined && { problem: this.#failure }),
+    };
   }
 
   /** Ends timers, watches and the worker; what is in force stays. */
@@ -169,27 +176,6 @@ export class DefendLists {
     await this.#compiler.end();
     await this.#rounds.idle();
     await this.#entries.keep();
-  }
-
-  #statusOf(list: ListedVerdict): ListStatus {
-    const prefixes = prefixesOf(this.#config?.[list]);
-    const files = this.#files.filter((file) => file.list === list);
-    const count = (family: 4 | 6): number =>
-      prefixes.filter(({ address }) => address.family === family).length +
-      files.reduce((sum, file) => sum + file.prefixes[family === 4 ? 'lengths4' : 'lengths6'].length, 0);
-    return {
-      prefixes4: count(4),
-      prefixes6: count(6),
-      sources: [
-        ...prefixes.map(({ text }) => ({ from: text, prefixes: 1 })),
-        ...files.map(({ path, prefixes: read, loadedAt, problem }) => ({
-          from: path,
-          prefixes: prefixCount(read),
-          ...(loadedAt !== undefined && { loadedAt }),
-          ...(problem !== undefined && { problem }),
-        })),
-      ],
-    };
   }
 
   async #entriesChanged(isInForce: boolean): Promise<void> {
@@ -208,10 +194,15 @@ export class DefendLists {
     if (next === undefined || this.#isClosed) return;
     const waitMs = Math.min(Math.max(next - this.#now(), 0), AGAIN_MS);
     this.#ends = setTimeout(() => {
-      const over = this.#entries.over(this.#now());
-      for (const { prefix } of over) this.#entries.delete(prefix);
-      this.#entriesChanged(over.length > 0).catch(() => undefined); // logged, and tried again
+      this.#entriesChanged(this.#dropOver()).catch(() => undefined); // logged, and tried again
     }, waitMs).unref();
+  }
+
+  /** @returns whether there were some */
+  #dropOver(): boolean {
+    const over = this.#entries.over(this.#now());
+    for (const { prefix } of over) this.#entries.delete(prefix);
+    return over.length > 0;
   }
 
   #watch(): void {
@@ -252,16 +243,21 @@ export class DefendLists {
     if (this.#isClosed) return undefined;
     try {
       await this.#readDue();
+      if (this.#dropOver()) this.#isDirty = true;
       if (this.#isDirty) await this.#compileAndPublish();
+      this.#failure = undefined;
       this.#waitForEnds();
+      await this.#kept?.keep(this.#files, this.#compiler);
       return undefined;
     } catch (error) {
       if (this.#isClosed) return undefined;
       const why = reasonOf(error);
-      this.#options.log.error(
-        { event: 'lists_failed', why },
-        `lists cannot be put in force, the former ones stay: ${why}`,
-      );
+      if (why !== this.#failure)
+        this.#options.log.error(
+          { event: 'lists_failed', why },
+          `lists cannot be put in force, the former ones stay; tried again every ${formatDuration(AGAIN_MS)}: ${why}`,
+        );
+      this.#failure = why;
       this.#again = setTimeout(() => void this.#rounds.ask(), AGAIN_MS).unref();
       return error instanceof Error ? error : new Error(why);
     } finally {
@@ -272,9 +268,15 @@ export class DefendLists {
   async #readDue(): Promise<void> {
     const due = this.#files.filter(({ isDue }) => isDue);
     if (due.length === 0) return;
-    const read = await this.#compiler.read(due.map(({ path }) => path));
+    const read = await this.#compiler.read(due.map(({ toRead }) => toRead));
     for (const [i, file] of due.entries()) {
       const { problem } = file;
+      const { formerProblem: why } = read[i];
+      if (why !== undefined)
+        this.#options.log.warn(
+          { event: 'state_unusable', file: file.path, why },
+          `${why}; what was in force of ${file.path} before is not known`,
+        );
       if (file.take(read[i], this.#config?.maxShrink ?? 1, this.#countWithout(file))) this.#isDirty = true;
       if (file.problem !== undefined && file.problem !== problem) this.#refused(file, file.problem);
     }
@@ -282,10 +284,12 @@ export class DefendLists {
 
   #refused({ list, path, loadedAt, prefixes }: ListFile, why: string): void {
     const stays =
-      loadedAt === undefined ? 'nothing of it' : `what was read before, ${prefixCount(prefixes)} prefixes,`;
+      loadedAt === undefined
+        ? 'nothing of it is in force'
+        : `the ${prefixCount(prefixes)} prefixes of ${clockTime(loadedAt)} stay in force`;
     this.#options.log.error(
       { event: 'list_refused', list, file: path, why },
-      `defend.${list}: ${stays} is in force, since ${why}`,
+      `defend.${list}: ${stays}, since ${why}`,
     );
   }
 
@@ -306,7 +310,7 @@ export class DefendLists {
       const isEmpty = [...input.allow, ...input.block].every((prefixes) => prefixCount(prefixes) === 0);
       const compiled = isEmpty ? undefined : await this.#compiler.compile(input);
       const compileMs = performance.now() - startMs;
-      await this.#options.publish(compiled && new Uint8Array(compiled));
+      const isInForce = await this.#options.publish(compiled && new Uint8Array(compiled));
       const former = this.#bytes;
       this.#bytes = compiled?.byteLength ?? 0;
       if (former === 0 && this.#bytes === 0) return;
@@ -316,7 +320,9 @@ export class DefendLists {
       );
       this.#options.log.info(
         { event: 'lists', allow, block, bytes: this.#bytes, compileMs, publishMs },
-        `${block} blocked and ${allow} allowed prefixes are in force: compiled in ${took(compileMs)}, put in force in ${took(publishMs)}`,
+        isInForce
+          ? `${block} blocked and ${allow} allowed prefixes are in force: compiled in ${took(compileMs)}, put in force in ${took(publishMs)}`
+          : `${block} blocked and ${allow} allowed prefixes are in force from the first packet on: compiled in ${took(compileMs)}`,
       );
     } catch (error) {
       this.#isDirty = true;
@@ -341,14 +347,6 @@ function namesOf(config: ListsConfig | undefined): string {
   return JSON.stringify(config && [names(config.allow), names(config.block)]);
 }
 
-function keyOf({ list, path }: Pick<ListFile, 'list' | 'path'>): string {
-  return `${list} ${path}`;
-}
-
 function filesOf(sources: readonly ListSource[] = []): Extract<ListSource, { kind: 'file' }>[] {
   return sources.filter((source) => source.kind === 'file');
-}
-
-function prefixesOf(sources: readonly ListSource[] = []): IpPrefix[] {
-  return sources.flatMap((source) => (source.kind === 'prefix' ? source.prefix : []));
 }

@@ -3,7 +3,7 @@
  * them). A million lines take some 0.1 s, so nothing here makes text of a line that is right: `quick*` read what is usually there from the
  * bytes, and everything that they do not know goes to `parsePrefix`, which also knows what is wrong.
  */
-import { LIST_PROBLEMS_SHOWN, LISTS_PREFIXES_MAX } from '../core/limits.js';
+import { LIST_PROBLEMS_MAX, LIST_PROBLEMS_SHOWN, LISTS_PREFIXES_MAX } from '../core/limits.js';
 import { printable } from '../core/printable.js';
 import { addressFromBytes, parseAddress, parsePrefix } from '../packet/address.js';
 import { PrefixColumns, type Prefixes } from './columns.js';
@@ -19,6 +19,7 @@ export interface ParsedList {
   readonly prefixes: Prefixes;
   /** The first of them; none when all lines are good. */
   readonly problems: readonly ListProblem[];
+  /** LIST_PROBLEMS_MAX: so many at least. */
   readonly problemCount: number;
 }
 
@@ -64,6 +65,7 @@ class ListParser {
       if (end < 0) end = bytes.length;
       this.#readLine(at, end);
       at = end + 1;
+      if (this.#problemCount === LIST_PROBLEMS_MAX) break;
       if (this.#columns.count > this.#most) {
         this.#complain(`found more than ${this.#most} prefixes; expected ${this.#most} at most`);
         break;

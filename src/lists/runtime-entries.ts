@@ -50,13 +50,19 @@ export class RuntimeEntries {
   readonly #writes = new Rerun(() => this.#write());
   /** What the file says; no file says the same as one without entries, so that a process which blocks nothing writes nothing. */
   #written = textOf([]);
-  #complained: string | undefined;
+  /** Why they are not kept; undefined when they are. */
+  #problem: string | undefined;
 
   /** Reads what a process before this one kept. @param file undefined: nothing is kept */
   constructor(file: string | undefined, log: Logger) {
     this.#file = file;
     this.#log = log;
     if (file !== undefined) this.#read(file);
+  }
+
+  /** Why entries will not survive a restart; undefined when they will. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   /** In the order in which they were made. */
@@ -72,15 +78,17 @@ export class RuntimeEntries {
     return this.#entries.get(prefix.text);
   }
 
-  /** In the place of one for the same prefix. @throws AnyhopError ERR_LIMIT when there are too many */
-  set(made: RuntimeEntry): void {
-    if (!this.#entries.has(made.prefix) && this.#entries.size >= LISTED_AT_RUNTIME_MAX)
+  /** Each in the place of one for the same prefix. @throws AnyhopError ERR_LIMIT when there are too many; nothing is changed then */
+  set(made: readonly RuntimeEntry[]): void {
+    const others = new Set(made.flatMap(({ prefix }) => (this.#entries.has(prefix) ? [] : prefix)));
+    const size = this.#entries.size + others.size;
+    if (size > LISTED_AT_RUNTIME_MAX)
       throw new AnyhopError(
         'ERR_LIMIT',
-        `${LISTED_AT_RUNTIME_MAX} prefixes are blocked or allowed at runtime already`,
+        `with them, ${size} prefixes would be blocked or allowed at runtime; ${LISTED_AT_RUNTIME_MAX} can be`,
         { hint: 'Put prefixes into a file that defend.block names, or unblock some.' },
       );
-    this.#entries.set(made.prefix, made);
+    for (const each of made) this.#entries.set(each.prefix, each);
   }
 
   /** @returns whether it was there */
@@ -123,17 +131,20 @@ export class RuntimeEntries {
   async #write(): Promise<void> {
     const file = this.#file!;
     const text = textOf(this.all());
-    if (text === this.#written) return;
+    if (text === this.#written) {
+      this.#problem = undefined;
+      return;
+    }
     try {
       requireOwnDirectory(dirname(file), 'ERR_STATE_FILE', 'node.state_dir');
       makeDirectory(dirname(file), DIRECTORY_MODE);
       await replaceOwnFile(file, text);
       this.#written = text;
-      this.#complained = undefined;
+      this.#problem = undefined;
     } catch (error) {
       const why = reasonOf(error);
-      if (why === this.#complained) return;
-      this.#complained = why;
+      if (why === this.#problem) return;
+      this.#problem = why;
       this.#log.warn(
         { event: 'state_not_kept', file, why },
         `prefixes that are blocked or allowed at runtime will not survive a restart: ${why}; node.state_dir names another place`,

@@ -20,7 +20,7 @@ import {
   type WhichReport,
 } from '../api/api.js';
 import type { CaptureFields, CaptureReport } from '../api/capture.js';
-import type { BlockReport, DefendReport, DefendTopReport, ListedPrefix } from '../api/defend.js';
+import type { BlockReport, DefendReport, DefendTopReport, ListedPrefixes } from '../api/defend.js';
 import type { Feed } from '../api/followers.js';
 import type { InForceReport, Moment } from '../api/in-force.js';
 import type { Recorded } from '../api/recorders.js';
@@ -63,8 +63,8 @@ export interface NodeActionsOptions {
   readonly defence: NodeDefence;
   /** Reads the config file again. @throws ConfigError */
   readonly load: () => ReadConfig;
-  /** A config is in force. */
-  readonly accepted: (read: ReadConfig, force: boolean) => Promise<void>;
+  /** A config is in force. @returns warnings */
+  readonly accepted: (read: ReadConfig, force: boolean) => Promise<readonly string[]>;
   readonly readiness: () => Readiness;
   readonly following: Feed;
   readonly events: (query: EventsQuery) => EventsReport;
@@ -190,11 +190,11 @@ export class NodeActions implements ControlActions {
     }
     const changes = settingsChanges(was, read.config);
     this.#file.accepted(read);
-    await this.#options.accepted(read, force);
+    const ofLists = await this.#options.accepted(read, force);
     const { generation } = report;
     log.info({ event: 'reloaded', generation, changes }, `reloaded; generation ${generation} is in force`);
     logWarnings(read.config.warnings, log);
-    const warnings = [...report.warnings, ...read.config.warnings.map(formatProblem)];
+    const warnings = [...report.warnings, ...read.config.warnings.map(formatProblem), ...ofLists];
     return { ...report, changes, warnings };
   }
 
@@ -220,19 +220,19 @@ export class NodeActions implements ControlActions {
     return this.#options.defence.top();
   }
 
-  async block({ prefix, ...said }: ListedPrefix): Promise<BlockReport> {
+  async block({ prefixes, ...said }: ListedPrefixes): Promise<BlockReport> {
     this.#started();
-    return this.#options.defence.list(prefix, 'block', said);
+    return this.#options.defence.list(prefixes, 'block', said);
   }
 
-  async allow({ prefix, ...said }: ListedPrefix): Promise<BlockReport> {
+  async allow({ prefixes, ...said }: ListedPrefixes): Promise<BlockReport> {
     this.#started();
-    return this.#options.defence.list(prefix, 'allow', said);
+    return this.#options.defence.list(prefixes, 'allow', said);
   }
 
-  async unblock({ prefix }: Pick<ListedPrefix, 'prefix'>): Promise<BlockReport> {
+  async unblock({ prefixes }: Pick<ListedPrefixes, 'prefixes'>): Promise<BlockReport> {
     this.#started();
-    return this.#options.defence.unlist(prefix);
+    return this.#options.defence.unlist(prefixes);
   }
 
   async changes(): Promise<QueuedReport> {

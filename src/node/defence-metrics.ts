@@ -103,7 +103,10 @@ function ofLists({ lists, entries }: DefenceSources): readonly MetricTable[] {
         ),
       },
     },
-    single({ anyhop_defend_lists_bytes: lists.bytes }),
+    single({
+      anyhop_defend_lists_bytes: lists.bytes,
+      anyhop_defend_lists_failed: lists.problem !== undefined,
+    }),
   ];
 }
 

@@ -18,7 +18,7 @@ import { L } from '../core/layout.gen.js';
 import type { ServiceWatch } from '../defend/service-watch.js';
 import type { DefenceWatch } from '../defend/watch.js';
 import type { HeavySource } from '../engine/defence.js';
-import type { ListsStatus } from '../lists/defend-lists.js';
+import type { ListsStatus } from '../lists/lists-status.js';
 import type { RuntimeEntry } from '../lists/runtime-entries.js';
 import type { Assembly } from './assemble.js';
 
@@ -38,13 +38,13 @@ export function defendReport(sources: DefenceSources): DefendReport {
   const { file, watch, lists, entries } = sources;
   return {
     mode: file.defend === undefined ? 'off' : file.defend.mode,
-    services: ruledServices(sources).map(({ name, counter, rules }) => ({
+    services: ruledServices(sources).map(({ name, counter, rules, isTcp }) => ({
       name,
       lists: rules.lists,
       ...(rules.sourceRate && { sourceRate: sourceStatus(rules.sourceRate, rules.ownSources) }),
       ...(rules.serviceRate && { serviceRate: rules.serviceRate }),
       counts: countsOf(sources.guarded, counter),
-      ...ofSyns(rules, watch.of(name), isTcp(sources, name)),
+      ...ofSyns(rules, watch.of(name), isTcp),
     })),
     lists,
     blocks: entries.map((entry): RuntimeBlock => entry),
@@ -62,11 +62,11 @@ export function defendSummary(sources: DefenceSources): DefendSummary | undefine
     lists[list].prefixes4 + lists[list].prefixes6 + entries.filter(({ verdict }) => verdict === list).length;
   return {
     mode: file.defend?.mode ?? DEFEND_MODE_DEFAULT,
-    services: services.map(({ name, rules }) => {
+    services: services.map(({ name, rules, isTcp }) => {
       const seen = watch.of(name);
       return {
         name,
-        ...(seen && isTcp(sources, name) && { synRate: seen.synRate }),
+        ...(seen && isTcp && { synRate: seen.synRate }),
         ...(rules.synCookies && { cookies: seen?.cookies === true ? 'active' : 'idle' }),
         absorbed: seen === undefined ? { did: 0, would: 0 } : absorbed(seen.rates),
       };
@@ -74,13 +74,22 @@ export function defendSummary(sources: DefenceSources): DefendSummary | undefine
     lists: {
       allow: listed('allow'),
       block: listed('block'),
-      problems: [...lists.allow.sources, ...lists.block.sources].flatMap(({ from, problem }) =>
-        problem === undefined ? [] : `${from}: ${problem}`,
-      ),
+      problems: listProblems(lists),
     },
     withoutCookies: withoutCookies(sources),
     attacks: watch.attacks().filter(({ until }) => until === undefined),
   };
+}
+
+/** A line for each file that is not in force as it is, which begins with its path, and one when all lists together are not. */
+export function listProblems({ allow, block, problem }: ListsStatus): string[] {
+  const ofFiles = [...allow.sources, ...block.sources].flatMap((source) => {
+    if (source.problem === undefined) return [];
+    const [first, ...more] = source.problem.split('\n');
+    return more.length === 0 ? first : `${first}; and more`;
+  });
+  if (problem === undefined) return ofFiles;
+  return [`the lists cannot be put in force, and the former ones stay: ${problem}`, ...ofFiles];
 }
 
 export function defendTop(
@@ -100,18 +109,16 @@ interface Ruled {
   readonly name: string;
   readonly counter: number;
   readonly rules: DefendRules;
+  readonly isTcp: boolean;
 }
 
 export function ruledServices({ assembly }: Pick<DefenceSources, 'assembly'>): Ruled[] {
   const { services, defend, numbers } = assembly;
-  return services.flatMap(({ name }) => {
+  return services.flatMap(({ name, protocol }) => {
     const rules = defend?.rules.get(name);
-    return rules === undefined ? [] : { name, counter: numbers.services.of(name), rules };
+    if (rules === undefined) return [];
+    return { name, counter: numbers.services.of(name), rules, isTcp: protocol === 'tcp' };
   });
-}
-
-function isTcp({ assembly }: DefenceSources, service: string): boolean {
-  return assembly.services.some(({ name, protocol }) => name === service && protocol === 'tcp');
 }
 
 /** What was counted by rules in the order of GUARDED_RULES. */
@@ -159,7 +166,7 @@ function limitStatus({ packets, syn }: RateLimit): RateLimitStatus {
 function ofSyns(
   { synCookies }: DefendRules,
   seen: ServiceWatch | undefined,
-  isOfTcp: boolean,
+  isTcp: boolean,
 ): Pick<DefendedService, 'cookies' | 'synRate' | 'norm' | 'threshold'> {
   const since = seen?.cookiesSinceMs;
   return {
@@ -171,7 +178,7 @@ function ofSyns(
       },
     }),
     ...(seen &&
-      isOfTcp && { synRate: seen.synRate, norm: seen.norm.perSecond, threshold: seen.norm.threshold }),
+      isTcp && { synRate: seen.synRate, norm: seen.norm.perSecond, threshold: seen.norm.threshold }),
   };
 }
 

@@ -29,18 +29,25 @@ export interface ImageParts {
   readonly log: Logger;
 }
 
+/** What an engine starts with, and what makes what comes after it. */
+export interface First {
+  readonly image: Image;
+  readonly lists: Uint8Array | undefined;
+  readonly forwarding: Forwarding;
+}
+
 /**
  * Each engine reaches other backends.
- * @param checked resolves when the first checks have results
+ * @param awaited resolve when the first checks have results, and when lists are compiled
  * @param predecessor the image that the kernel forwards by already
  * @throws StoppedWhileStarting at a signal
  */
 export async function firstImage(
   { isAuto, host, backends, pools, defence, readiness, following, log }: ImageParts,
-  checked: Promise<void>,
+  awaited: readonly Promise<void>[],
   engine: Engine,
   predecessor: Image | undefined,
-): Promise<Forwarding> {
+): Promise<First> {
   const { macs, stop } = host;
   const { hops, health } = backends;
   await hops.use(engine);
@@ -48,7 +55,7 @@ export async function firstImage(
   const stopped = stop.first.then((signal): never => {
     throw new StoppedWhileStarting(signal);
   });
-  await Promise.race([Promise.all([reached, checked]), stopped]);
+  await Promise.race([Promise.all([reached, ...awaited]), stopped]);
   readiness.passed('nextHops');
   readiness.passed('health');
   if (isAuto) hops.requireReach();
@@ -62,7 +69,8 @@ export async function firstImage(
     takesCookies: defence.takesCookies,
     changed: () => following.changed(),
   };
-  return new Forwarding(options, predecessor, log);
+  const forwarding = new Forwarding(options, predecessor, log);
+  return { image: forwarding.image, lists: defence.lists, forwarding };
 }
 
 /** From now on changes make new images. */

@@ -1,4 +1,4 @@
-/** What of the section `defend` goes into images, with keys. Keys are derived once for each secret. */
+/** What of the section `defend` goes into images, with keys. Keys and their fingerprints are derived once for each secret. */
 import type { DefendConfig } from '../config/defend/types.js';
 import type { Secret } from '../config/secret.js';
 import type { NodeConfig } from '../config/types.js';
@@ -15,25 +15,37 @@ export interface ImageDefence {
 /** Undefined when no service has rules. */
 export function imageDefence(defend: DefendConfig | undefined, node: NodeConfig): ImageDefence | undefined {
   if (defend === undefined || defend.rules.size === 0) return undefined;
-  const usesCookies = [...defend.rules.values()].some(({ synCookies }) => synCookies !== undefined);
   return {
     rules: { key: sourcesKey(node.key), byService: defend.rules },
-    cookieKey: usesCookies ? cookieKeyOf(defend, node) : undefined,
+    cookieKey: usesCookies(defend) ? (defend.cookies?.own?.reveal() ?? fleetKey(node.key)) : undefined,
   };
 }
 
-/** A key of its own, or the one that is derived of the fleet's secret: for roles that read no files, always that. */
-function cookieKeyOf({ cookies }: DefendConfig, node: NodeConfig): Uint8Array {
-  return cookies?.own?.reveal() ?? fleetKey(node.key);
+/**
+ * What agents must have of this node's key; undefined when it makes no cookies. The key has a file of its own, or is derived of the fleet's
+ * secret: for roles that read no files, always that.
+ */
+export function cookieFingerprint(defend: DefendConfig | undefined, node: NodeConfig): string | undefined {
+  if (!usesCookies(defend)) return undefined;
+  const own = defend?.cookies?.own;
+  return own === undefined ? fleetFingerprint(node.key) : ownFingerprint(own);
 }
 
-/** What agents must have of this node's key; undefined when it makes no cookies. */
-export function cookieFingerprint(defend: DefendConfig | undefined, node: NodeConfig): string | undefined {
-  const key = imageDefence(defend, node)?.cookieKey;
-  return key && cookieKeyFingerprint(key);
+/** Looked up for each backend and for each report of an agent, of thousands of services. */
+const uses = new WeakMap<DefendConfig, boolean>();
+
+/** Whether a service answers SYNs with cookies. */
+export function usesCookies(defend: DefendConfig | undefined): boolean {
+  if (defend === undefined) return false;
+  const known =
+    uses.get(defend) ?? [...defend.rules.values()].some(({ synCookies }) => synCookies !== undefined);
+  uses.set(defend, known);
+  return known;
 }
 
 const fleetKey = once(deriveCookieKey);
+const fleetFingerprint = once((secret) => cookieKeyFingerprint(deriveCookieKey(secret)));
+const ownFingerprint = once(cookieKeyFingerprint);
 const sourcesKey = once((secret): FlowKey => flowKeyFor(secret, 'sources'));
 
 function once<T>(derive: (secret: Uint8Array) => T): (secret: Secret) => T {

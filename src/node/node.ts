@@ -23,9 +23,8 @@ import { type AgentDrains, followAgents } from './agent-drains.js';
 import { Backends } from './backends.js';
 import { NodeDefence } from './defence.js';
 import { DefenceStore } from './defence-store.js';
-import { firstImage, followChanges } from './first-image.js';
+import { type First, firstImage, followChanges } from './first-image.js';
 import { Following } from './following.js';
-import type { Forwarding } from './forwarding.js';
 import { listenFor, pagesOf } from './listening.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
@@ -116,6 +115,7 @@ export class Node {
       store: new DefenceStore(stateDirectory, name, log),
       listsFile: join(stateDirectory, `${name}-lists.json`),
       changed: () => void this.#running?.forwarding.refresh(),
+      force: options.force,
       log,
     });
     this.#backends.agents.onReport((address, answer) => this.#defence.heard(address, answer));
@@ -127,7 +127,7 @@ export class Node {
         warnAboutNarrowPaths(this.#pools.recipients, (address) => this.#backends.hops.of(address), log);
         this.#listener.use(read.config.node.metrics, pagesOf(read.config.node));
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
-        await this.#defence.use(force);
+        return await this.#defence.use(force);
       },
       readiness: () => this.#readiness.current(),
       following: this.#following,
@@ -163,6 +163,7 @@ export class Node {
     const { health } = this.#backends;
     const checked = health.check(markedBackends(this.#pools.pools));
     checked.catch(() => undefined); // the first image of each engine waits for it, and throws
+    const listed = this.#defence.prepare();
     const parts = {
       isAuto: node.engine === 'auto',
       host: this.#host,
@@ -175,9 +176,10 @@ export class Node {
     };
     const candidates = engineCandidates({ ...node, force, log: this.#log, changed: this.#changed });
     const chosen = await startEngine(node.engine, candidates, (candidate, predecessor) =>
-      firstImage(parts, checked, candidate, predecessor),
+      firstImage(parts, [checked, listed], candidate, predecessor),
     );
-    const { engine, reason, first: forwarding } = chosen;
+    const { engine, reason } = chosen;
+    const { forwarding, lists } = chosen.first;
     const isSlower = node.engine === 'auto' && engine.name !== candidates[0].name;
     this.#log[isSlower ? 'warn' : 'info'](
       { event: 'engine', engine: engine.name, mode: engine.mode, reason },
@@ -185,7 +187,7 @@ export class Node {
     );
     this.#readiness.passed('engine');
     warnAboutVeth(link, engine.sends === 'xdp', this.#log);
-    await this.#defence.start(engine, () => forwarding.assembly);
+    await this.#defence.start(engine, lists, () => forwarding.assembly);
     try {
       await selfTest(engine, forwarding.image, this.#pools.file);
     } catch (error) {
@@ -244,6 +246,7 @@ export class Node {
   /** Ends whatever has started: after SIGTERM the engine forwards on in the kernel when it can. */
   async leave(control: ControlServer): Promise<void> {
     this.#pools.close(); // nothing more is published
+    this.#defence.end();
     try {
       if (this.#running !== undefined) await this.#endEngine(this.#running);
     } finally {
@@ -306,8 +309,9 @@ export class Node {
     }
   }
 
-  #status(chosen: ChosenEngine<Forwarding>, rates: Rates): Promise<NodeStatus> {
-    const { engine, reason, first: forwarding } = chosen;
+  #status(chosen: ChosenEngine<First>, rates: Rates): Promise<NodeStatus> {
+    const { engine, reason, first } = chosen;
+    const { forwarding } = first;
     const { hops, paths, health, agents, drains } = this.#backends;
     const { file, pools } = this.#pools;
     return nodeStatus({

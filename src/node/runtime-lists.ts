@@ -1,6 +1,5 @@
 /** Prefixes that somebody blocks or allows while the node runs: when that is refused, and how a failure is told. */
 import { ControlError } from '../api/api.js';
-import type { BlockReport } from '../api/defend.js';
 import type { Config } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { reasonOf } from '../core/reason.js';
@@ -17,7 +16,7 @@ export function requireLists({ defend }: Pick<Config, 'defend'>): void {
 }
 
 /** @throws ControlError 409 for too many, 503 for what cannot be put in force */
-export async function runtimeChange(change: () => Promise<BlockReport>): Promise<BlockReport> {
+export async function runtimeChange<T>(change: () => Promise<T>): Promise<T> {
   try {
     return await change();
   } catch (error) {

@@ -26,7 +26,7 @@ export function ofDefence({ attacks, listProblems, withoutCookies }: DefenceRows
       ({ problem, nodes: on }): Trouble => ({
         level: 'warn',
         kind: 'list_stale',
-        text: `a list is not as its file is${where(on, nodes)}: ${problem}`,
+        text: `a list is not in force as it is written${where(on, nodes)}: ${problem}`,
       }),
     ),
     ...[...groupedBy(withoutCookies, ({ pool, why, areInUse }) => `${pool} ${areInUse} ${why}`).values()].map(

@@ -16,6 +16,8 @@ const TEXT_CHARS_MAX = 64 * 1024;
 /** More than any version has. */
 const VERDICT_NAMES_MAX = 1024;
 const LIST_MAX = 4096;
+/** Of each service more kinds than any version has. */
+const ATTACKS_MAX = 8 * SERVICES_MAX;
 
 const text: Check = (value, place) =>
   typeof value === 'string' && value.length <= TEXT_CHARS_MAX ? undefined : `${place} is no text`;
@@ -115,6 +117,7 @@ const defence = fields({
   withoutCookies: list(fields({ pool: text, backend: text, why: text }), BACKENDS_MAX),
   attacks: list(
     fields({ service: text, kind: text, since: text, until: optional(text), rate: count, mode: text }),
+    ATTACKS_MAX,
   ),
 });
 

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BackendTarget, ChangeOptions, ChangeReport, ControlActions, Flow } from '#anyhop/api/api.js';
-import type { BlockReport, ListedPrefix } from '#anyhop/api/defend.js';
+import type { BlockReport, ListedPrefixes } from '#anyhop/api/defend.js';
 import { unnumbered } from '#anyhop/api/followers.js';
 import { controlRoutes } from '#anyhop/api/routes.js';
 import { serveControl } from '#anyhop/api/server.js';
@@ -41,7 +41,7 @@ export type Told =
       readonly options: ChangeOptions;
     }
   | { readonly what: 'cancel' | 'force'; readonly id: string }
-  | { readonly what: 'block' | 'allow' | 'unblock'; readonly listed: ListedPrefix }
+  | { readonly what: 'block' | 'allow' | 'unblock'; readonly listed: ListedPrefixes }
   | { readonly what: 'plan' }
   | { readonly what: 'which'; readonly flow: Flow }
   | { readonly what: 'tables'; readonly pool: string | undefined };
@@ -65,9 +65,12 @@ export async function fakeNode(
     told.push(one);
     return UNCHANGED;
   };
-  const list = async (what: 'block' | 'allow' | 'unblock', listed: ListedPrefix): Promise<BlockReport> => {
+  const list = async (what: 'block' | 'allow' | 'unblock', listed: ListedPrefixes): Promise<BlockReport> => {
     told.push({ what, listed });
-    return { prefix: listed.prefix.text, effect: 'added' };
+    return {
+      changes: listed.prefixes.map(({ text: prefix }) => ({ prefix, effect: 'added' as const })),
+      warnings: [],
+    };
   };
   const silent: ControlActions = {
     status: async () => ({ node: 'edge-1' }) as NodeStatus,

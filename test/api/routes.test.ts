@@ -126,14 +126,18 @@ describe('the control API', () => {
     told.push(['/cancel', { id: 'web:3' }, { what: 'cancel', id: 'web:3' }]);
     told.push(['/force', { id: 'web.a-b:12' }, { what: 'force', id: 'web.a-b:12' }]);
     const prefix = parsePrefix('198.51.100.0/24')!;
-    const block = { prefix: prefix.text, forMs: 600_000, why: 'scans' };
-    told.push(['/defend/block', block, { what: 'block', listed: { ...block, prefix } }]);
-    told.push(['/defend/unblock', { prefix: prefix.text }, { what: 'unblock', listed: { prefix } }]);
+    const block = { prefixes: [prefix.text], forMs: 600_000, why: 'scans' };
+    told.push(['/defend/block', block, { what: 'block', listed: { ...block, prefixes: [prefix] } }]);
+    told.push([
+      '/defend/unblock',
+      { prefixes: [prefix.text] },
+      { what: 'unblock', listed: { prefixes: [prefix] } },
+    ]);
     for (const [path, body, expected] of told) {
       const { status, json } = await post(node.socket, path, body);
       assert.equal(status, 200);
       if (expected.what.endsWith('block'))
-        assert.deepEqual(json, { prefix: '198.51.100.0/24', effect: 'added' });
+        assert.deepEqual(json, { changes: [{ prefix: '198.51.100.0/24', effect: 'added' }], warnings: [] });
       else if (!expected.what.startsWith('plan')) assert.deepEqual(json, REPORT);
       assert.deepEqual(node.told.at(-1), expected);
     }
@@ -168,21 +172,32 @@ describe('the control API', () => {
         { backend: 'web-1', weight },
         /weight is wrong/,
       ]),
-      ['/defend/block', {}, /prefix is missing; expected an IPv4 or IPv6 address, or a prefix/],
+      ['/defend/block', {}, /prefixes is missing; expected a list of 1 to 1000 prefixes or addresses/],
+      ...[[], '::1', null, {}, Array.from({ length: 1001 }, () => '::1')].map(
+        (prefixes): [string, unknown, RegExp] => [
+          '/defend/block',
+          { prefixes },
+          /prefixes is wrong; expected a list of 1 to 1000 prefixes or addresses/,
+        ],
+      ),
       ...['192.0.2.1/24', '192.0.2.1/33', '::/129', '192.0.2.1\n', 'all', 7, ['::'], null].map(
-        (prefix): [string, unknown, RegExp] => ['/defend/block', { prefix }, /prefix is wrong/],
+        (prefix): [string, unknown, RegExp] => [
+          '/defend/block',
+          { prefixes: ['::1', prefix] },
+          /prefixes is wrong; expected an IPv4 or IPv6 address, or a prefix/,
+        ],
       ),
       ...[0, 999, 1.5, 1e12, '10m', null].map((forMs): [string, unknown, RegExp] => [
         '/defend/allow',
-        { prefix: '::1', forMs },
+        { prefixes: ['::1'], forMs },
         /forMs is wrong; expected a whole number of milliseconds, 1000 to/,
       ]),
       ...['', 'x'.repeat(201), 'a\x1b[2J', 'a\u202eb', 3].map((why): [string, unknown, RegExp] => [
         '/defend/block',
-        { prefix: '::1', why },
+        { prefixes: ['::1'], why },
         /why is wrong; expected printable text, 1 to 200 characters/,
       ]),
-      ['/defend/unblock', { prefix: '::1', forMs: 1000 }, /unknown field/],
+      ['/defend/unblock', { prefixes: ['::1'], forMs: 1000 }, /unknown field/],
       ['/plan', { force: true }, /unknown field.*takes none/],
       ['/reload', [], /body is no JSON object/],
       ['/reload', 'force', /body is no JSON object/],
@@ -349,12 +364,15 @@ describe('the control API', () => {
       fc.oneof(fc.integer({ min: -10, max: 70_000 }), fc.double(), fc.string()),
     );
     const listed = {
-      prefix: mostly<unknown>('192.0.2.0/24', fc.oneof(fc.ipV4(), fc.ipV6(), fc.string(), fc.jsonValue())),
+      prefixes: mostly<unknown>(
+        ['192.0.2.0/24'],
+        fc.oneof(fc.array(fc.oneof(fc.ipV4(), fc.ipV6(), fc.string())), fc.jsonValue()),
+      ),
       forMs: mostly<unknown>(60_000, fc.oneof(fc.integer(), fc.double(), fc.jsonValue())),
       why: mostly<unknown>('a flood', fc.oneof(fc.string({ unit: 'binary' }), fc.jsonValue())),
     };
     const fields = fc.oneof(
-      fc.record(listed, { requiredKeys: ['prefix'] }),
+      fc.record(listed, { requiredKeys: ['prefixes'] }),
       fc.record(target, { requiredKeys: ['backend'] }),
       fc.record({ ...target, weight, plan: fc.boolean() }, { requiredKeys: [] }),
       fc.record({ id: mostly<unknown>('web:3', fc.string()) }),
@@ -401,8 +419,8 @@ function assertChecked(told: Told): void {
   if ('options' in told) assert.equal(typeof told.options.force, 'boolean');
   if ('weight' in told) assert.ok(Number.isInteger(told.weight) && told.weight >= 0 && told.weight <= 65535);
   if ('listed' in told) {
-    const { prefix, forMs = 1000, why = 'none' } = told.listed;
-    assert.equal(parsePrefix(prefix.text)?.text, prefix.text);
+    const { prefixes, forMs = 1000, why = 'none' } = told.listed;
+    for (const { text } of prefixes) assert.equal(parsePrefix(text)?.text, text);
     assert.ok(Number.isInteger(forMs) && forMs >= 1000 && why.length <= 200 && !/\p{C}/u.test(why));
   }
   const names =

@@ -159,6 +159,26 @@ describe('anyhop check', () => {
       assert.match(warnings, /:2:\d+: pools\.web\.backends\[0\]\.address: \S+ is an address of this host/);
   });
 
+  it('reads the files of lists, and warns of what is wrong in them', () => {
+    const file = join(folder, 'listed.yaml');
+    writeFileSync(join(folder, 'good.txt'), '198.51.100.0/24\n');
+    writeFileSync(join(folder, 'evil.txt'), '198.51.100.0/24\n10.0.0.1/8\n');
+    const defend = 'defend: {block: [{file: good.txt}, {file: evil.txt}], allow: [{file: none.txt}]}\n';
+    const node = `node: {name: edge-1, source: 10.0.0.1, key: ${KEY}}\n`;
+    const pools = 'pools: {web: {backends: [{name: a, address: 10.1.0.1}]}}\n';
+    const services = 'services: [{name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web}]\n';
+    writeFileSync(file, node + pools + services + defend, { mode: 0o600 });
+    const { status, stdout, stderr } = anyhop(['check', '-c', file]);
+    assert.equal(status, 0, stderr);
+    const warnings = stdout.slice(stdout.indexOf('\nwarnings\n'));
+    assert.match(warnings, /listed\.yaml: defend\.allow: .*none\.txt: it does not exist\n/);
+    assert.match(
+      warnings,
+      /listed\.yaml: defend\.block: .*evil\.txt:2: found "10\.0\.0\.1\/8"; expected .*10\.0\.0\.0\/8\n/,
+    );
+    assert.doesNotMatch(warnings, /good\.txt/);
+  });
+
   it('ends with 2 for an option that does not exist, and for a file that is missing', () => {
     assert.equal(anyhop(['check', '--nope']).status, 2);
     const { status, stderr } = anyhop(['check', '-c', '/nowhere/anyhop.yaml']);

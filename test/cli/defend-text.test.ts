@@ -1,6 +1,7 @@
 /** What `anyhop defend` says of a node's answers: attacks first, each rule in words, and what no rule can do. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { BlockChange } from '#anyhop/api/defend.js';
 import { drawChanges, whereItHolds } from '#anyhop/cli/defend-change.js';
 import { drawDefend } from '#anyhop/cli/defend-status-text.js';
 import { drawDefendTop } from '#anyhop/cli/defend-top.js';
@@ -77,8 +78,8 @@ describe('the status of a defence', () => {
     const lists = defendReport().lists;
     const [source] = lists.block.sources;
     const sources = [
-      { ...source!, problem: 'line 3: "x" is no prefix' },
-      { from: '/etc/anyhop/new.txt', prefixes: 0, problem: 'it does not exist' },
+      { ...source!, problem: '/etc/anyhop/block.txt:3: found "x"\n/etc/anyhop/block.txt:9: found "y"' },
+      { from: '/etc/anyhop/new.txt', prefixes: 0, problem: '/etc/anyhop/new.txt: it does not exist' },
     ];
     const text = drawDefend(
       defendReport({ lists: { ...lists, block: { ...lists.block, sources } } }),
@@ -87,11 +88,20 @@ describe('the status of a defence', () => {
     );
     assert.match(
       text,
-      /LIST NOT READ +\/etc\/anyhop\/block\.txt: line 3: "x" is no prefix; the 999812 prefixes of .* stay in force\n/,
+      /LIST NOT READ +\/etc\/anyhop\/block\.txt:3: found "x"\n +\/etc\/anyhop\/block\.txt:9: found "y"; the 999812 prefixes of .* stay in force\n/,
     );
     assert.match(
       text,
       /LIST NOT READ +\/etc\/anyhop\/new\.txt: it does not exist; nothing of it is in force\n/,
+    );
+    assert.match(text, /^block +\/etc\/anyhop\/new\.txt +0 +never$/m);
+  });
+
+  it('says when lists are not in force at all', () => {
+    const lists = { ...defendReport().lists, problem: 'no memory' };
+    assert.match(
+      drawDefend(defendReport({ lists }), undefined, NOW),
+      /\nLISTS NOT IN FORCE +no memory; the former ones stay, and it is tried again\n/,
     );
   });
 
@@ -162,15 +172,16 @@ describe('the heavy sources', () => {
 });
 
 describe('what block, allow and unblock say', () => {
+  const became = (changes: readonly BlockChange[]) => ({ changes, warnings: [] });
+
   it('is until when, and what was so before', () => {
     assert.equal(
       drawChanges(
         'block',
-        [
+        became([
           { prefix: '198.51.100.0/24', effect: 'added', verdict: 'block', until: at('12:15:00') },
           { prefix: '192.0.2.7/32', effect: 'unchanged', verdict: 'block' },
-        ],
-        [],
+        ]),
         NOW,
       ).replaceAll(/\d\d:15:00/g, 'THEN'),
       '198.51.100.0/24 is blocked until THEN\n192.0.2.7/32 is blocked already, until it is unblocked\n',
@@ -178,11 +189,10 @@ describe('what block, allow and unblock say', () => {
     assert.equal(
       drawChanges(
         'unblock',
-        [
+        became([
           { prefix: '192.0.2.7/32', effect: 'removed' },
           { prefix: '192.0.2.8/32', effect: 'unchanged' },
-        ],
-        [],
+        ]),
         NOW,
       ),
       '192.0.2.7/32 is no longer on the list of this node\n192.0.2.8/32 was not on the list of this node\n',
@@ -194,7 +204,7 @@ describe('what block, allow and unblock say', () => {
       prefix: `192.0.2.${i}/32`,
       effect: 'added' as const,
     }));
-    const lines = drawChanges('allow', changes, [], NOW).trimEnd().split('\n');
+    const lines = drawChanges('allow', became(changes), NOW).trimEnd().split('\n');
     assert.deepEqual(
       [lines.length, lines[0], lines.at(-1)],
       [21, '192.0.2.0/32 is allowed until it is unblocked', 'and 980 more'],

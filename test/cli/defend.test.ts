@@ -10,6 +10,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { readInForce } from '#anyhop/api/in-force.js';
 import { dangersOf } from '#anyhop/cli/defend-dangers.js';
 import { L } from '#anyhop/core/layout.gen.js';
+import { CONTROL_BODY_BYTES_MAX } from '#anyhop/core/limits.js';
 import { parsePrefix } from '#anyhop/packet/address.js';
 import { defendedService, defendReport } from '../node/defend-report.js';
 import { anyhop, type Ran } from './client.js';
@@ -52,7 +53,7 @@ type Answer = readonly [status: number, json: object];
 let socket: string;
 let server: Server;
 let told: { readonly path: string; readonly body: unknown }[];
-let answers: Record<string, Answer | ((body: { readonly prefix: string }) => Answer)>;
+let answers: Record<string, Answer | ((body: { readonly prefixes: readonly string[] }) => Answer)>;
 
 before(async () => {
   const directory = mkdtempSync(join(tmpdir(), 'ah-defend-'));
@@ -77,21 +78,30 @@ beforeEach(() => {
   answers = {
     '/in-force': [200, IN_FORCE],
     '/defend': [200, defendReport()],
-    '/defend/block': ({ prefix }) => [200, { prefix, effect: 'added', verdict: 'block' }],
-    '/defend/allow': ({ prefix }) => [200, { prefix, effect: 'added', verdict: 'allow' }],
-    '/defend/unblock': ({ prefix }) => [200, { prefix, effect: 'removed' }],
+    '/defend/block': became({ effect: 'added', verdict: 'block' }),
+    '/defend/allow': became({ effect: 'added', verdict: 'allow' }),
+    '/defend/unblock': became({ effect: 'removed' }),
   };
 });
+
+/** Of each prefix. */
+function became(change: object, warnings: readonly string[] = []) {
+  return ({ prefixes }: { readonly prefixes: readonly string[] }): Answer => [
+    200,
+    { changes: prefixes.map((prefix) => ({ prefix, ...change })), warnings },
+  ];
+}
 
 const run = (args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}): Promise<Ran> =>
   anyhop(['defend', ...args, '--socket', socket], input, env);
 
 describe('defend block', () => {
   it('tells the node the prefix, for how long and why, and says what holds now', async () => {
-    answers['/defend/block'] = ({ prefix }) => [
-      200,
-      { prefix, effect: 'added', verdict: 'block', until: '2024-05-01T12:15:00.000Z' },
-    ];
+    answers['/defend/block'] = became({
+      effect: 'added',
+      verdict: 'block',
+      until: '2024-05-01T12:15:00.000Z',
+    });
     const { code, stdout, stderr } = await run([
       'block',
       '198.51.100.0/24',
@@ -103,7 +113,7 @@ describe('defend block', () => {
     assert.equal(code, 0, stderr);
     assert.equal(stdout, '198.51.100.0/24 is blocked until 2024-05-01 12:15:00\n');
     assert.deepEqual(told, [
-      { path: '/defend/block', body: { prefix: '198.51.100.0/24', forMs: 600_000, why: 'a flood' } },
+      { path: '/defend/block', body: { prefixes: ['198.51.100.0/24'], forMs: 600_000, why: 'a flood' } },
     ]);
   });
 
@@ -111,13 +121,28 @@ describe('defend block', () => {
     const input = '# from top\n198.51.100.7   # twice\n\n2001:db8:7::/48\r\n198.51.100.7/32\n';
     const { code, stdout, stderr } = await run(['block', '198.51.100.1', '-', '--json'], input);
     assert.equal(code, 0, stderr);
-    const { changes, refused } = JSON.parse(stdout) as { changes: { prefix: string }[]; refused: unknown[] };
-    assert.deepEqual(changes.map(({ prefix }) => prefix).sort(), [
-      '198.51.100.1/32',
-      '198.51.100.7/32',
-      '2001:db8:7::/48',
-    ]);
-    assert.deepEqual(refused, []);
+    const { changes } = JSON.parse(stdout) as { changes: { prefix: string }[] };
+    assert.deepEqual(
+      changes.map(({ prefix }) => prefix),
+      ['198.51.100.1/32', '198.51.100.7/32', '2001:db8:7::/48'],
+    );
+    assert.equal(told.length, 1, 'in one request');
+  });
+
+  it('takes thousands, in requests that the node reads, and shows the first', async () => {
+    const many = Array.from({ length: 2345 }, (_, i) => `2001:db8:${i.toString(16)}::/48`);
+    const { code, stdout, stderr } = await run(['block', '-'], many.join('\n'));
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /\nand 2325 more\n$/);
+    const bodies = told.map(({ body }) => body as { prefixes: string[] });
+    assert.deepEqual(bodies.map(({ prefixes }) => prefixes.length).sort(), [1000, 1000, 345]);
+    assert.ok(bodies.every((body) => JSON.stringify(body).length < CONTROL_BODY_BYTES_MAX));
+  });
+
+  it('passes on what the node warns of', async () => {
+    const warning = 'this will not survive a restart of the node: no space left on device';
+    answers['/defend/block'] = became({ effect: 'added', verdict: 'block' }, [warning]);
+    assert.ok((await run(['block', '198.51.100.1'])).stdout.endsWith(`\nwarning: ${warning}\n`));
   });
 
   it('names every word that is no prefix, with its line, and tells the node nothing', async () => {
@@ -153,21 +178,25 @@ describe('defend block', () => {
     );
   });
 
-  it('goes on with the others when the node refuses one, and fails', async () => {
-    answers['/defend/block'] = ({ prefix }) =>
-      prefix === '198.51.100.2/32'
-        ? [429, { error: { code: 'ERR_LIMIT', message: 'too many', hint: 'Unblock some.' } }]
-        : [200, { prefix, effect: 'added', verdict: 'block' }];
-    const { code, stdout } = await run(['block', '198.51.100.1', '198.51.100.2', '198.51.100.3']);
-    assert.equal(code, 1);
-    assert.match(
-      stdout,
-      /198\.51\.100\.3\/32 is blocked until it is unblocked\n198\.51\.100\.2\/32 is REFUSED: too many\. Unblock some\.\n/,
-    );
+  it('fails with the words of a node that refuses', async () => {
+    answers['/defend/block'] = [
+      409,
+      { error: { code: 'ERR_LIMIT', message: 'too many', hint: 'Unblock some.' } },
+    ];
+    const { code, stdout, stderr } = await run(['block', '198.51.100.1', '198.51.100.2']);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /too many\n.*Unblock some\./);
+    const json = await run(['block', '198.51.100.1', '--json']);
+    assert.equal(json.code, 1);
+    assert.equal(JSON.parse(json.stdout).error.code, 'ERR_LIMIT');
   });
 
   it('refuses a duration that is none, and no prefix at all', async () => {
-    assert.equal((await run(['block', '198.51.100.1', '--for', '10'])).code, 2);
+    for (const wrong of ['10', '0s', '10ms', '366d'])
+      assert.match(
+        (await run(['block', '198.51.100.1', '--for', wrong])).stderr,
+        /Expected a duration from 1s to 365d/,
+      );
     assert.equal((await run(['block'])).code, 2);
     assert.equal((await run(['block', '-'], '# nothing\n')).code, 2);
     assert.deepEqual(told, []);
@@ -212,8 +241,8 @@ describe('defend allow and unblock', () => {
     const unblocked = await run(['unblock', '10.1.0.11']);
     assert.equal(unblocked.stdout, '10.1.0.11/32 is no longer on the list of this node\n');
     assert.deepEqual(told, [
-      { path: '/defend/allow', body: { prefix: '10.1.0.11/32', why: 'our own' } },
-      { path: '/defend/unblock', body: { prefix: '10.1.0.11/32' } },
+      { path: '/defend/allow', body: { prefixes: ['10.1.0.11/32'], why: 'our own' } },
+      { path: '/defend/unblock', body: { prefixes: ['10.1.0.11/32'] } },
     ]);
     assert.equal((await run(['allow', '::/0'])).code, 2);
   });

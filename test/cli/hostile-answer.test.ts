@@ -149,6 +149,7 @@ test('the report of a defence is drawn with its texts as text, and none makes a 
         allow: { prefixes4: 0, prefixes6: 0, sources: [source] },
         block: { prefixes4: 0, prefixes6: 0, sources: [source] },
         bytes: 0,
+        problem: evil,
       },
       blocks: [{ prefix: evil, verdict: evil as 'block', since: evil, until: evil, why: evil }],
       withoutCookies: [{ pool: evil, backend: evil, why: evil }],
@@ -158,7 +159,10 @@ test('the report of a defence is drawn with its texts as text, and none makes a 
       report: { sources: [] },
       agoMs: 1,
     }),
-    drawChanges('block', [{ prefix: evil, effect: 'added', until: evil }], []),
+    drawChanges('block', {
+      changes: [{ prefix: evil, effect: 'added', until: evil }],
+      warnings: [evil],
+    }),
   ].join('');
   assert.doesNotMatch(drawn, OBEYED);
   assert.doesNotMatch(drawn, /^forged/m);

@@ -207,6 +207,27 @@ describe('anyhop which', () => {
     assert.equal(which('--src', good).status, 2);
   });
 
+  it('looks the client up in the lists of the file, as far as their files are good', () => {
+    const listed = join(folder, 'listed.yaml');
+    writeFileSync(join(folder, 'block.txt'), '198.51.100.0/24\n');
+    writeFileSync(join(folder, 'evil.txt'), 'evil\n');
+    const block = '[{file: block.txt}, {file: evil.txt}, 192.0.2.0/24]';
+    writeFileSync(listed, `${CONFIG}defend: {allow: [198.51.100.7], block: ${block}}\n`);
+    for (const [client, verdict] of [
+      ['198.51.100.8', 'drop_blocked'],
+      ['198.51.100.7', 'forwarded'],
+      ['192.0.2.1', 'drop_blocked'],
+    ] as const) {
+      const args = ['-c', listed, '--src', `${client}:40000`, '--dst', '203.0.113.10:80', '--json'];
+      const { stdout, stderr } = which(...args);
+      assert.equal(JSON.parse(stdout).verdict, verdict, client);
+      assert.match(
+        stderr,
+        /^anyhop: defend\.block: .*evil\.txt:1: found "evil"; expected .*; nothing of this/,
+      );
+    }
+  });
+
   it('needs no outer source, and says the same without one', () => {
     const flow = ['--src', '198.51.100.7:40000', '--dst', '203.0.113.10:80'];
     const wanted = answer(...flow);

@@ -41,8 +41,11 @@ describe('a node that defends', { skip: missingForLab()?.message ?? false, timeo
     writeFileSync(file, stringify({ ...config, defend }));
   };
   const report = async () => (await ask(lab.socket(0), '/defend')) as DefendReport;
-  const block = async (what: string, said: object) =>
-    (await tell(lab.socket(0), `/defend/${what}`, said)) as BlockReport;
+  /** @returns what became of the clients */
+  const block = async (what: string, said: object = {}) => {
+    const report = await tell(lab.socket(0), `/defend/${what}`, { prefixes: [CLIENTS], ...said });
+    return (report as BlockReport).changes[0]?.effect;
+  };
   /** How many of ten clients are answered. */
   const answered = async (): Promise<number> => {
     port += 100;
@@ -61,7 +64,7 @@ describe('a node that defends', { skip: missingForLab()?.message ?? false, timeo
   });
 
   test('blocks clients at once, also when it is killed and started again, and lets them in again', async () => {
-    assert.equal((await block('block', { prefix: CLIENTS, why: 'a test' })).effect, 'added');
+    assert.equal(await block('block', { why: 'a test' }), 'added');
     assert.equal(await answered(), 0);
     assert.ok((await report()).services[0]!.counts.blocked.did >= 10);
     process.kill(node.pid, 'SIGKILL');
@@ -73,12 +76,12 @@ describe('a node that defends', { skip: missingForLab()?.message ?? false, timeo
       (await report()).blocks.map(({ prefix, why }) => [prefix, why]),
       [[CLIENTS, 'a test']],
     );
-    assert.equal((await block('unblock', { prefix: CLIENTS })).effect, 'removed');
+    assert.equal(await block('unblock'), 'removed');
     assert.equal(await answered(), 10);
   });
 
   test('ends a block when its time is over', async () => {
-    await block('block', { prefix: CLIENTS, forMs: 2_000 });
+    await block('block', { forMs: 2_000 });
     assert.equal(await answered(), 0);
     const deadline = Date.now() + 10_000;
     while ((await report()).blocks.length > 0 && Date.now() < deadline) await delay(100);

@@ -21,7 +21,12 @@ import { Image } from '#anyhop/image/read.js';
 export type EngineRequest =
   /** The generation of the image that `start` will take over from. */
   | { readonly ask: 'predecessor' }
-  | { readonly ask: 'start'; readonly image: Uint8Array; readonly force?: boolean }
+  | {
+      readonly ask: 'start';
+      readonly image: Uint8Array;
+      readonly lists?: Uint8Array;
+      readonly force?: boolean;
+    }
   /** Once `afterPackets` have been received. */
   | { readonly ask: 'publish'; readonly image: Uint8Array; readonly afterPackets: number }
   /** Compiled; null: none. */
@@ -63,7 +68,7 @@ async function answer(request: EngineRequest): Promise<unknown> {
   if (request.ask === 'start') {
     engine ??= await ENGINES[name](request.force === true);
     try {
-      await engine.start(imageFrom(request.image));
+      await engine.start(imageFrom(request.image), request.lists && Uint8Array.from(request.lists));
     } catch (error) {
       if (!/already/.test(String(error))) engine = undefined;
       throw error;

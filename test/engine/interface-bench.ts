@@ -87,8 +87,8 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
       const frames = (await wire.ask({ take: count, milliseconds })) as Uint8Array[];
       return sends === 'frame' ? frames : frames.map((bytes) => bytes.subarray(ETHERNET_BYTES));
     };
-    const start = async (image: Image): Promise<void> => {
-      await engine.ask({ ask: 'start', image: image.bytes });
+    const start = async (image: Image, lists?: Uint8Array): Promise<void> => {
+      await engine.ask({ ask: 'start', image: image.bytes, ...(lists && { lists }) });
     };
     const stop = async (): Promise<Outcome> => {
       const counted = await counters('stop');
@@ -114,13 +114,13 @@ export async function openInterfaceBench(under: InterfaceEngine): Promise<Interf
       return arriving;
     };
     return {
-      async run(image, steps) {
-        await start(image);
+      async run(image, steps, first) {
+        await start(image, first);
         const outputs: Uint8Array[] = [];
         const tried: (Uint8Array | null)[] = [];
         let received = 0;
         let live = image;
-        let lists: Uint8Array | null = null;
+        let lists = first ?? null;
         try {
           for (const step of steps) {
             if ('publish' in step) {

@@ -11,7 +11,7 @@ export const replay: EngineUnderTest = {
   canMiss: false,
   async open() {
     return {
-      async run(image, steps) {
+      async run(image, steps, lists) {
         const outputs: Uint8Array[] = [];
         const engine = new ReplayEngine(packets(steps), { write: (bytes) => outputs.push(bytes.slice()) });
         let number = 0;
@@ -32,7 +32,7 @@ export const replay: EngineUnderTest = {
             }
           }
         }
-        await engine.start(image);
+        await engine.start(image, lists);
         const tried: (Uint8Array | null)[] = [];
         for (const step of steps) {
           if ('startAgain' in step) await engine.start(step.startAgain);

@@ -1,6 +1,15 @@
 /** The lists of a node: its config, files that change, and what is said at runtime, until that is published. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -9,7 +18,7 @@ import { L } from '#anyhop/core/layout.gen.js';
 import type { Logger } from '#anyhop/core/log.js';
 import { Lists } from '#anyhop/forward/lists.js';
 import { DefendLists, type DefendListsOptions, type ListsConfig } from '#anyhop/lists/defend-lists.js';
-import { parsePrefix } from '#anyhop/packet/address.js';
+import { type IpPrefix, parsePrefix } from '#anyhop/packet/address.js';
 
 const prefix = (text: string) => parsePrefix(text)!;
 const HOUR_MS = 3_600_000;
@@ -42,6 +51,7 @@ function open(options: Partial<DefendListsOptions> = {}): DefendLists {
     publish: async (compiled) => {
       published++;
       inForce = compiled && new Lists(compiled.buffer);
+      return true;
     },
     ...options,
   });
@@ -182,14 +192,19 @@ describe('the lists of a node', () => {
     const now = (): number => nowMs;
     const lists = open({ now });
     await lists.use(config({ block: [one('203.0.113.0/24')] }));
-    assert.deepEqual(await lists.list(prefix('198.51.100.0/24'), 'block', { forMs: 600_000, why: 'scans' }), {
-      prefix: '198.51.100.0/24',
-      effect: 'added',
-      verdict: 'block',
-      until: '2026-11-30T12:10:00.000Z',
-    });
-    assert.equal((await lists.list(prefix('203.0.113.9'), 'allow')).effect, 'added');
-    assert.equal((await lists.list(prefix('203.0.113.9'), 'allow')).effect, 'unchanged');
+    assert.deepEqual(
+      await lists.list([prefix('198.51.100.0/24')], 'block', { forMs: 600_000, why: 'scans' }),
+      [
+        {
+          prefix: '198.51.100.0/24',
+          effect: 'added',
+          verdict: 'block',
+          until: '2026-11-30T12:10:00.000Z',
+        },
+      ],
+    );
+    const allowed = async () => (await lists.list([prefix('203.0.113.9')], 'allow'))[0].effect;
+    assert.deepEqual([await allowed(), await allowed()], ['added', 'unchanged']);
     assert.deepEqual(['198.51.100.1', '203.0.113.9', '203.0.113.8'].map(said), ['block', 'allow', 'block']);
     await lists.close();
 
@@ -204,14 +219,8 @@ describe('the lists of a node', () => {
       ],
     );
     assert.equal(said('198.51.100.1'), 'block');
-    assert.deepEqual(await next.unlist(prefix('203.0.113.9')), {
-      prefix: '203.0.113.9/32',
-      effect: 'removed',
-    });
-    assert.deepEqual(await next.unlist(prefix('203.0.113.9')), {
-      prefix: '203.0.113.9/32',
-      effect: 'unchanged',
-    });
+    for (const effect of ['removed', 'unchanged'])
+      assert.deepEqual(await next.unlist([prefix('203.0.113.9')]), [{ prefix: '203.0.113.9/32', effect }]);
     await next.close();
 
     nowMs += 600_000;
@@ -228,7 +237,7 @@ describe('the lists of a node', () => {
     await lists.use(config({}));
     const before = published;
     await Promise.all(
-      Array.from({ length: 300 }, (_, i) => lists.list(prefix(`10.1.${i >> 8}.${i & 255}`), 'block')),
+      Array.from({ length: 300 }, (_, i) => lists.list([prefix(`10.1.${i >> 8}.${i & 255}`)], 'block')),
     );
     assert.equal(said('10.1.1.43'), 'block');
     assert.ok(published - before <= 3, `${published - before} rounds`);
@@ -240,14 +249,124 @@ describe('the lists of a node', () => {
       publish: async (compiled) => {
         if (isBroken) throw new Error('no room');
         inForce = compiled && new Lists(compiled.buffer);
+        return true;
       },
     });
     await lists.use(config({ block: [one('10.0.0.0/8')] }));
-    assert.match(log.join('\n'), /lists_failed: .*no room/);
-    await assert.rejects(lists.list(prefix('11.0.0.0/8'), 'block'), /no room/);
+    await assert.rejects(lists.list([prefix('11.0.0.0/8')], 'block'), /no room/);
+    assert.deepEqual(
+      log.filter((line) => /^lists_failed: .*no room/.test(line)).length,
+      1,
+      'once, however often it is tried',
+    );
+    assert.equal(lists.status().problem, 'no room');
     isBroken = false;
-    await lists.list(prefix('12.0.0.0/8'), 'block');
+    await lists.list([prefix('12.0.0.0/8')], 'block');
+    assert.equal(lists.status().problem, undefined);
     assert.deepEqual(['10.0.0.1', '11.0.0.1', '12.0.0.1'].map(said), ['block', 'block', 'block']);
+  });
+
+  it('take all of a request or nothing, and no more than a node keeps', async () => {
+    const lists = open();
+    await lists.use(config({}));
+    const many = (net: number): IpPrefix[] =>
+      Array.from({ length: 6000 }, (_, i) => prefix(`10.${net}.${i >> 8}.${i & 255}`));
+    await lists.list(many(1), 'block');
+    await assert.rejects(lists.list(many(2), 'block'), /12000 prefixes would be .*; 10000 can be/);
+    assert.equal(lists.entries().length, 6000);
+    await lists.list(many(1), 'allow');
+    assert.deepEqual(['10.1.0.1', '10.2.0.1'].map(said), ['allow', 'none']);
+    await lists.unlist(many(1));
+    assert.equal(lists.entries().length, 0);
+  });
+
+  it('go on in the next process with what was good of a file that has turned bad, and then notice what it lost', async () => {
+    const text = '10.0.0.0/8\n11.0.0.0/8\n2001:db8::/32\n';
+    const now = config({ block: [file('block.txt')] });
+    writeFileSync(path('block.txt'), text);
+    const first = open();
+    await first.use(now);
+    const { loadedAt } = first.status().block.sources[0];
+    await first.close();
+    for (const [spoil, problem] of [
+      [() => rmSync(path('block.txt')), /it does not exist/],
+      [() => writeFileSync(path('block.txt'), 'evil\n'), /block\.txt:1: found "evil"/],
+      [() => writeFileSync(path('block.txt'), '10.0.0.0/8\n'), /found 1 prefixes where there were 3/],
+    ] as const) {
+      spoil();
+      [inForce, log] = [undefined, []];
+      const next = open();
+      await next.use(now);
+      assert.deepEqual(['10.0.0.1', '11.0.0.1', '12.0.0.1'].map(said), ['block', 'block', 'none']);
+      const { block } = next.status();
+      assert.deepEqual([block.prefixes4, block.prefixes6, block.sources[0].loadedAt], [2, 1, loadedAt]);
+      assert.match(block.sources[0].problem!, problem);
+      assert.match(
+        log.join('\n'),
+        /^list_refused: defend\.block: the 3 prefixes of .* stay in force, since /m,
+      );
+      await next.close();
+    }
+    const forced = open();
+    await forced.use(now, true);
+    assert.deepEqual(['10.0.0.1', '11.0.0.1'].map(said), ['block', 'none']);
+  });
+
+  it('keep what was read of a file as long as the config names it, and nothing that is damaged', async () => {
+    const kept = (): string[] => readdirSync(path('state')).filter((name) => name.endsWith('.bin'));
+    for (const name of ['block.txt', 'other.txt']) writeFileSync(path(name), '10.0.0.0/8\n');
+    const lists = open();
+    await lists.use(config({ block: [file('block.txt'), file('other.txt')] }));
+    assert.equal(kept().length, 2);
+    await lists.use(config({ block: [file('block.txt')] }));
+    assert.equal(kept().length, 1);
+    await lists.close();
+    const damaged = join(path('state'), kept()[0]);
+    const bytes = readFileSync(damaged);
+    bytes[bytes.length - 1] ^= 1;
+    writeFileSync(damaged, bytes);
+    rmSync(path('block.txt'));
+    inForce = undefined;
+    const next = open();
+    await next.use(config({ block: [file('block.txt')] }));
+    assert.equal(said('10.0.0.1'), 'none');
+    assert.match(
+      log.join('\n'),
+      /state_unusable: .*\.bin: it is damaged; what was in force of .*block\.txt /,
+    );
+  });
+
+  it('say when what was read cannot be kept, and are in force all the same', async () => {
+    writeFileSync(path('block.txt'), '10.0.0.0/8\n');
+    writeFileSync(path('state'), 'no directory');
+    const lists = open();
+    await lists.use(config({ block: [file('block.txt')] }));
+    assert.equal(said('10.0.0.1'), 'block');
+    assert.match(log.join('\n'), /state_not_kept: what was read of lists will not survive a restart: /);
+    await lists.list([prefix('11.0.0.0/8')], 'block');
+    assert.match(lists.unkept!, /./);
+  });
+
+  it('wait for the end of a last line that may be cut off', async () => {
+    writeFileSync(path('block.txt'), '10.0.0.0/8\n128.0.0.0/2');
+    const lists = open();
+    const read = lists.use(config({ block: [file('block.txt')] }));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    appendFileSync(path('block.txt'), '4\n');
+    await read;
+    assert.deepEqual(['10.0.0.1', '128.0.0.1', '129.0.0.1'].map(said), ['block', 'block', 'none']);
+  });
+
+  it('do not publish a file anew that says what it said', async () => {
+    writeFileSync(path('block.txt'), '10.0.0.0/8\n');
+    const lists = open();
+    const now = config({ block: [file('block.txt')] });
+    await lists.use(now);
+    const { loadedAt } = lists.status().block.sources[0];
+    writeFileSync(path('block.txt'), '10.0.0.0/8 # again\n');
+    await lists.use(now);
+    assert.notEqual(lists.status().block.sources[0].loadedAt, loadedAt);
+    assert.equal(published, 1);
   });
 
   it('begin without a file of the state directory that is damaged', async () => {

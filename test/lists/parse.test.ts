@@ -27,6 +27,11 @@ const problemsOf = (text: string): string[] =>
   parseList(bytes(text)).problems.map(({ line, text: why }) => `${line}: ${why}`);
 
 describe('a list file', () => {
+  it('that is none is not read to its end', () => {
+    const { problems, problemCount } = parseList(bytes('evil\n'.repeat(1_000_000)));
+    assert.deepEqual([problems.length, problemCount], [20, 1000]);
+  });
+
   it('has a prefix or an address a line, comments, empty lines, a byte order mark, and line ends of Windows', () => {
     const text =
       '\ufeff# bad networks\r\n192.0.2.0/24\r\n\r\n  2001:db8::/32\t# doc\n198.51.100.7 ; SBL1\n::1\n;';

@@ -1,6 +1,6 @@
 /** The defence of a node around an engine: who takes cookies, what is told, and what outlives the process. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -44,13 +44,17 @@ function bench(defend = DEFEND) {
   const guarded = new Float64Array(2 * L.GUARDED_KINDS);
   const published: (number | undefined)[] = [];
   let changes = 0;
+  let isBroken = false;
   const engine = {
     counters: () => ({ services: new Float64Array(4) }),
     defence: {
       guarded: () => guarded.slice(),
       cookiesActive: () => [false, false],
       tune: () => undefined,
-      publishLists: async (lists: Uint8Array | undefined) => void published.push(lists?.length),
+      publishLists: async (lists: Uint8Array | undefined) => {
+        if (isBroken) throw new Error('no room');
+        published.push(lists?.length);
+      },
       heavySources: () => [
         { source: '198.51.100.7', service: undefined, packetsPerSecond: 9e4, dropped: 3 },
         { source: '2001:db8::/64', service: 0, packetsPerSecond: 50, dropped: 0 },
@@ -62,6 +66,7 @@ function bench(defend = DEFEND) {
     store: new DefenceStore(folder, 'edge-1', log),
     listsFile: join(folder, 'edge-1-lists.json'),
     changed: () => void changes++,
+    force: false,
     log,
   });
   const assembly = () =>
@@ -76,10 +81,19 @@ function bench(defend = DEFEND) {
     published,
     lines,
     assembly,
-    start: () => defence.start(engine, assembly),
+    /** As a node does it: the engine begins with the lists that are there. */
+    async start() {
+      await defence.prepare();
+      const { lists } = defence;
+      if (lists !== undefined) published.push(lists.length);
+      await defence.start(engine, lists, assembly);
+    },
     use(text: string) {
       file = parse(CONFIG(text), 'run');
       return defence.use(false);
+    },
+    break: () => {
+      isBroken = true;
     },
     get changes() {
       return changes;
@@ -117,15 +131,22 @@ describe('the defence of a node', () => {
     await before.start();
     before.defence.heard('10.1.0.1', OK);
     const prefix = parsePrefix('198.51.100.0/24')!;
-    const report = await before.defence.list(prefix, 'block', { forMs: 600_000, why: 'scans' });
-    assert.deepEqual([report.effect, report.verdict], ['added', 'block']);
+    const { changes, warnings } = await before.defence.list([prefix, prefix], 'block', {
+      forMs: 600_000,
+      why: 'scans',
+    });
+    assert.deepEqual(
+      changes.map(({ effect, verdict }) => [effect, verdict]),
+      [['added', 'block']],
+    );
+    assert.deepEqual(warnings, []);
     await before.defence.close();
     const after = bench();
     await after.start();
     assert.match(after.whyNot()[0], /^b: /);
     const [block] = after.defence.report().blocks;
     assert.deepEqual([block.prefix, block.why], [prefix.text, 'scans']);
-    assert.equal((await after.defence.unlist(prefix)).effect, 'removed');
+    assert.equal((await after.defence.unlist([prefix])).changes[0].effect, 'removed');
     await after.defence.close();
   });
 
@@ -190,8 +211,8 @@ describe('the defence of a node', () => {
       await node.start();
       assert.equal(node.defence.summary(), undefined);
       assert.deepEqual(node.defence.report().services, []);
-      assert.throws(
-        () => node.defence.list(parsePrefix('::1')!, 'block', {}),
+      await assert.rejects(
+        node.defence.list([parsePrefix('::1')!], 'block', {}),
         (error) => error instanceof ControlError && error.status === 409 && error.code === 'ERR_DEFEND_OFF',
       );
       assert.equal(node.assembly().image.words[L.HEADER_RULES_OFFSET / 4], 0);
@@ -213,5 +234,51 @@ describe('the defence of a node', () => {
     await node.use('');
     assert.equal(node.defence.summary(), undefined);
     await node.defence.close();
+  });
+
+  it('has its engine begin with its lists, and publishes none to one that has nothing else', async () => {
+    const node = bench(WITH_LIST);
+    await node.start();
+    assert.equal(node.published.length, 1);
+    await node.defence.close();
+    const none = bench();
+    await none.start();
+    assert.deepEqual(none.published, [undefined], 'what a former process left is not its own');
+    await none.defence.close();
+  });
+
+  it('tells what is wrong with its lists in its report, in the status, when it is reloaded, and measures it', async () => {
+    const node = bench(`defend: {${RULES}, block: [{file: ${join(folder, 'none.txt')}}]}`);
+    await node.start();
+    const problem = `${join(folder, 'none.txt')}: it does not exist`;
+    assert.equal(node.defence.report().lists.block.sources[0].problem, problem);
+    assert.deepEqual(node.defence.summary()?.lists.problems, [problem]);
+    assert.deepEqual(await node.use(`defend: {${RULES}, block: [{file: ${join(folder, 'none.txt')}}]}`), [
+      problem,
+    ]);
+    node.break();
+    const broken = '192.0.2.0/24';
+    await assert.rejects(node.defence.list([parsePrefix(broken)!], 'block', {}), /not in force yet: no room/);
+    assert.equal(node.defence.report().lists.problem, 'no room');
+    assert.match(
+      node.defence.summary()!.lists.problems[0],
+      /^the lists cannot be put in force, .*: no room$/,
+    );
+    const text = await render(defenceTables(node.defence.measures()!), TEXT_TYPE);
+    assert.match(text, /^anyhop_defend_lists_failed 1$/m);
+    await node.defence.close();
+  });
+
+  it('asks an engine that ends nothing more, and still keeps what it has learnt', async () => {
+    const node = bench();
+    await node.start();
+    node.defence.heard('10.1.0.1', OK);
+    node.defence.end();
+    node.defence.tick();
+    assert.equal(node.defence.summary(), undefined);
+    assert.equal(node.defence.measures(), undefined);
+    assert.throws(() => node.defence.report(), { code: 'ERR_ENDING', status: 503 });
+    await node.defence.close();
+    assert.match(readFileSync(join(folder, 'edge-1-defence.json'), 'utf8'), /10\.1\.0\.1/);
   });
 });

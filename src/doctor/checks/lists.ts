@@ -13,9 +13,9 @@ export const lists: Check = {
     const found = await status();
     return (found?.defend?.lists.problems ?? []).map((problem) => ({
       level: 'warning' as const,
-      saw: `a list was not read anew: ${printable(problem, PROBLEM_CHARS_MAX)} (anyhop defend status)`,
+      saw: `a list is not in force as it is written: ${printable(problem, PROBLEM_CHARS_MAX)} (anyhop defend status)`,
       breaks:
-        'What was read before stays in force: who was added to the file since is not blocked, or not spared.',
+        'What was in force before stays, if there was anything: who was added since is not blocked, or not spared.',
       mend: 'correct the file, and move it into place in one step: mv block.new block.txt; a list that shrank on purpose: raise defend.max_shrink',
     }));
   },

@@ -28,7 +28,7 @@ import { type Recording, recordingOf } from '../capture/recording.js';
 import { RecordRing } from '../capture/ring.js';
 import type { Engine, EngineCounters, EngineSettings } from '../contract.js';
 import { counterMoves } from '../counter-moves.js';
-import { StateDefence, sharedMemory } from '../defence.js';
+import { listsIn, StateDefence, sharedMemory } from '../defence.js';
 import { ending } from '../ending.js';
 import { searchPart } from '../maps/forward-maps.js';
 import { Forwarder, sharedImage } from './forwarder.js';
@@ -96,7 +96,7 @@ export class AfXdpEngine implements Engine {
     return undefined;
   }
 
-  async start(image: Image): Promise<void> {
+  async start(image: Image, lists?: Uint8Array): Promise<void> {
     if (this.#lock !== undefined) throw new Error('the engine has been started already');
     this.#lock = await lockInterface('run', this.#options.interface);
     const sockets: XdpSocket[] = [];
@@ -118,6 +118,11 @@ export class AfXdpEngine implements Engine {
         steering.connect(socket);
       }
       await this.#startForwarders(sockets, forwarders, image, link.index);
+      if (lists !== undefined) {
+        const shared = sharedMemory(lists);
+        await Promise.all(forwarders.map((forwarder) => forwarder.publishLists(shared)));
+        this.defence.lists = listsIn(new Uint8Array(shared));
+      }
       await steering.publish(searchPart(image));
       this.#running = { interface: prepared, steering, forwarders, guard, image };
       this.#describe(this.#running, zeroCopy);

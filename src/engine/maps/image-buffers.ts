@@ -18,9 +18,13 @@
  * without blocking the process; that is what makes a thousand of them safe. Only this process writes it
  * (it holds the interface's lock), and read by programs on all CPUs.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { L } from '../../core/layout.gen.js';
 import { Barrier } from '../../ffi/barrier.js';
 import type { MappedArray } from '../../ffi/map.js';
+
+/** Copied at once. */
+const PART_BYTES = 4 * 1024 * 1024;
 
 export class ImageBuffers {
   readonly #images: MappedArray;
@@ -59,8 +63,7 @@ export class ImageBuffers {
     if (image.length > this.capacity) throw new RangeError(`no room for an image of ${image.length} bytes`);
     const before = Atomics.load(this.#live, 0);
     const buffer = await this.#free(before);
-    if (this.#isClosed) throw new Error('the maps were closed before the image could be published');
-    this.#buffer(buffer).set(image);
+    await this.#write(buffer, image);
     Atomics.store(this.#live, 0, buffer); // orders the writes before it
     this.#retired[before] = new Barrier();
   }
@@ -68,6 +71,15 @@ export class ImageBuffers {
   /** The memory will be gone: a publish that still waits for a buffer must not write. */
   close(): void {
     this.#isClosed = true;
+  }
+
+  /** In parts, each in a turn of the event loop of its own: lists of a million prefixes have 40 MB, which take as many ms. */
+  async #write(buffer: number, image: Uint8Array): Promise<void> {
+    for (let at = 0; at < image.length; at += PART_BYTES) {
+      if (at > 0) await nextTurn();
+      if (this.#isClosed) throw new Error('the maps were closed before the image could be published');
+      this.#buffer(buffer).set(image.subarray(at, at + PART_BYTES), at);
+    }
   }
 
   /** A buffer that no program reads: not the one in force. */

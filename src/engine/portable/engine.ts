@@ -117,9 +117,10 @@ export class PortableEngine implements Engine {
     return this.#capture?.detached ?? this.#filterWatch?.detached;
   }
 
-  async start(image: Image): Promise<void> {
+  async start(image: Image, lists?: Uint8Array): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
     this.#pipeline = new Pipeline(image, new Counters(), this.#guardState);
+    await this.defence.publishLists(lists);
     const { interface: name, log, changed } = this.#options;
     try {
       this.#libraries = await loadLibraries();

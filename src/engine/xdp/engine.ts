@@ -39,6 +39,7 @@ import { requireNoProgram } from '../requirements.js';
 import { detach, findSet } from './attachment.js';
 import { attachAgain, attachFirst, type InForce, pinMissing, replaceSet, takeOver } from './in-force.js';
 import { xdpUnreachable } from './reach.js';
+import { LISTS_OUTGROWN } from './replacement.js';
 import type { PreparedPlace } from './requirements.js';
 
 export type XdpOptions = Place & Pick<EngineSettings, 'force' | 'log' | 'changed'>;
@@ -110,7 +111,7 @@ export class XdpEngine implements Engine {
     return image;
   }
 
-  async start(image: Image): Promise<void> {
+  async start(image: Image, lists?: Uint8Array): Promise<void> {
     if (this.#lock !== undefined) throw new Error('the engine has been started already');
     const { log, bpffs, force } = this.#options;
     this.#lock = await lockInterface('run', this.#options.interface);
@@ -121,9 +122,10 @@ export class XdpEngine implements Engine {
       if (attachment === undefined) requireNoProgram(link); // one may have come meanwhile
       const inForce =
         attachment === undefined
-          ? await attachFirst(image, this.#place, bpffs, log)
-          : await takeOver(image, this.#place, attachment, force, log);
+          ? await attachFirst(image, this.#place, bpffs, log, lists)
+          : await takeOver(image, this.#place, attachment, force, log, lists);
       this.#running = { inForce, outlives, isPinned: outlives };
+      this.defence.lists = listsIn(lists ?? inForce.set.defence?.lists());
       this.#lookAfter(this.#running);
     } catch (error) {
       await this.#lock.release();
@@ -159,7 +161,7 @@ export class XdpEngine implements Engine {
     const { defence } = inForce.set;
     if (defence !== undefined && (lists === undefined || defence.hasRoom(lists)))
       await defence.publishLists(lists);
-    else await replaceSet(inForce, inForce.image, 'the lists have outgrown the maps', log, changed, lists);
+    else await replaceSet(inForce, inForce.image, LISTS_OUTGROWN, log, changed, lists);
   }
 
   async tryFrame(frame: Uint8Array): Promise<Uint8Array | undefined> {

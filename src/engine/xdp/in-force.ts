@@ -48,6 +48,7 @@ export async function attachFirst(
   { link, directory }: PinPlace,
   bpffs: string,
   log: Logger,
+  lists?: Uint8Array,
 ): Promise<InForce> {
   if (removeStale(directory)) {
     log.warn(
@@ -59,11 +60,8 @@ export async function attachFirst(
   let set: PinnedSet | undefined;
   try {
     const baseline = readStatistics(link.name);
-    set = await PinnedSet.create(directory, 1, image, {
-      sizes: sizesFor(image),
-      replaced: undefined,
-      baseline,
-    });
+    const origin = { sizes: sizesFor(image, lists?.length), replaced: undefined, baseline };
+    set = await PinnedSet.create(directory, 1, image, origin, lists);
     const { refusal, ...attachment } = attach(set.program, link, directory);
     if (refusal !== undefined) {
       log.warn({ event: 'generic_xdp', hint: refusal.hint }, `${refusal.message}; generic XDP instead`);
@@ -82,6 +80,7 @@ export async function attachFirst(
  * The former process's program forwards until the image is published, or the next program takes its place.
  *
  * @param force also where flows get other backends by it
+ * @param lists undefined: those in force stay
  * @throws InterfaceTaken when the program in force hashes flows otherwise; it goes on
  */
 export async function takeOver(
@@ -90,6 +89,7 @@ export async function takeOver(
   attachment: Attachment,
   force: boolean,
   log: Logger,
+  lists?: Uint8Array,
 ): Promise<InForce> {
   const set = findSet(directory, attachment, log);
   const former = set?.maps.image();
@@ -103,8 +103,10 @@ export async function takeOver(
         `generation ${image.generation} is older than ${former.generation}, which is in force`,
       );
     }
-    const why = replacementReason(image, set, former);
-    if (why !== undefined) return await replaceSet(found, image, why, log);
+    const why = replacementReason(image, set, former, lists);
+    if (why !== undefined) return await replaceSet(found, image, why, log, undefined, lists);
+    // Lists first: by the image, packets would meet the former ones.
+    if (lists !== undefined) await set!.defence!.publishLists(lists);
     await set!.maps.publish(image.bytes);
     log.info(
       { event: 'adopted', generation: image.generation, former: former!.generation },

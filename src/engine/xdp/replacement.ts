@@ -7,11 +7,15 @@ import { fits } from '../maps/sizes.js';
 import { flowHashVersion, isThis } from './about.js';
 import type { PinnedSet } from './pinned-set.js';
 
-/** Why the image cannot be published to the set in force; undefined when it can. */
+/** Why lists cannot be put in force in the maps that are there. */
+export const LISTS_OUTGROWN = 'the lists have outgrown the maps';
+
+/** Why the image and lists, if there are other ones, cannot be published to the set in force; undefined when it can. */
 export function replacementReason(
   image: Image,
   set: PinnedSet | undefined,
   former: Image | undefined,
+  lists: Uint8Array | undefined,
 ): string | undefined {
   if (set === undefined) return 'what was in force cannot be read, nor how it hashed flows';
   if (hashesOtherwise(set)) return `version ${flowHashVersion(set.about)} of the flow hash was in force`;
@@ -19,6 +23,7 @@ export function replacementReason(
   if (!isThis(set.about)) return `version ${set.about.version} of the program was in force`;
   if (set.defence === undefined) return 'what its defence counts in is no longer pinned';
   if (!fits(image, set.about.sizes)) return 'the image has outgrown the maps';
+  if (lists !== undefined && !set.defence.hasRoom(lists)) return LISTS_OUTGROWN;
   return keepsNumbers(image, former) ? undefined : 'counters have other numbers';
 }
 

@@ -42,9 +42,12 @@ export const DEFEND_FAMILIES = {
     'file',
   ),
   anyhop_defend_list_file_problem: gauge(
-    'Whether a file could not be read anew, so that what was read before is in force',
+    'Whether a file could not be read anew, so that what was read before is in force, or nothing of it',
     'list',
     'file',
+  ),
+  anyhop_defend_lists_failed: gauge(
+    'Whether lists could not be compiled or put in force, so that the former ones are',
   ),
   anyhop_defend_runtime_prefixes: gauge('Prefixes that were blocked or allowed at runtime', 'list'),
   anyhop_defend_lists_bytes: gauge('Size of the compiled lists in force'),
