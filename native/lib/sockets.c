@@ -7,20 +7,16 @@
  * the caller's sorted list. Dual-stack sockets have mapped IPv4 addresses (::ffff:a.b.c.d) among those of IPv6, so all addresses have
  * 16 bytes here.
  */
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
 #include "bpf.h"
+#include "diag.h"
 #include "error.h"
 
 /* A range of ports of one address, as the caller passes it; sorted by address, then by first port, in network order. */
@@ -40,8 +36,6 @@ struct range {
 
 /* With 108,000 sockets, half of them on other addresses: 26 ms with one address in the filter, 46 with eight, 65 to 90 without. */
 #define FILTER_ADDRESSES_MAX 8
-#define TIMEOUT_SECONDS 5
-#define REPLY_BYTES 32768 /* the most that the kernel gives at once */
 
 /* A condition on the local address: its operation, and what it is compared with. */
 struct condition {
@@ -132,9 +126,19 @@ static void count_one(const struct range *ranges, __u32 count, const __u8 *key, 
 	memcpy(out + (size_t)(low - 1) * 4, &value, 4);
 }
 
-static void count_socket(const struct range *ranges, __u32 count, const struct inet_diag_msg *socket, __u8 *out)
+/* What is counted, and where. */
+struct counting {
+	const struct range *ranges;
+	__u32 count;
+	__u8 *out;
+};
+
+static void count_socket(const struct inet_diag_msg *socket, const struct nlmsghdr *message, void *context)
 {
+	const struct counting *counting = context;
 	__u8 key[KEY_BYTES];
+
+	(void)message;
 
 	if (socket->idiag_family == AF_INET) {
 		memcpy(key, mapped_prefix, sizeof(mapped_prefix));
@@ -143,78 +147,39 @@ static void count_socket(const struct range *ranges, __u32 count, const struct i
 		memcpy(key, socket->id.idiag_src, 16);
 	}
 	memcpy(key + 16, &socket->id.idiag_sport, 2);
-	count_one(ranges, count, key, out);
+	count_one(counting->ranges, counting->count, key, counting->out);
 }
 
-/* Reads the kernel's answer to its end. */
-static int read_answer(int diag, const struct range *ranges, __u32 count, __u8 *out)
-{
-	static __u8 reply[REPLY_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
-
-	for (;;) {
-		ssize_t size = recv(diag, reply, sizeof(reply), MSG_TRUNC);
-		const struct nlmsghdr *header = (const struct nlmsghdr *)reply;
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < 0)
-			return -errno;
-		if ((size_t)size > sizeof(reply))
-			return -EMSGSIZE;
-		for (; NLMSG_OK(header, size); header = NLMSG_NEXT(header, size)) {
-			if (header->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (header->nlmsg_type == NLMSG_ERROR)
-				return header->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)) ?
-					       -EPROTO :
-					       ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
-			if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-			    header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
-				count_socket(ranges, count, NLMSG_DATA(header), out);
-		}
-	}
-}
-
-static int count_family(int diag, int family, const struct range *ranges, __u32 count, __u8 *out)
+static int count_family(int family, struct counting *counting)
 {
 	struct request request = {
 		.header = {.nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
 		.asked = {.sdiag_family = (__u8)family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = STATES},
 	};
 	const __u8 *addresses[FILTER_ADDRESSES_MAX];
-	__u32 number = addresses_of(ranges, count, family, addresses);
-	__u32 size = offsetof(struct request, filter);
+	__u32 number = addresses_of(counting->ranges, counting->count, family, addresses);
 
 	if (!number)
 		return 0; /* no socket of this family has one of these addresses */
+	request.header.nlmsg_len = offsetof(struct request, filter);
 	if (number <= FILTER_ADDRESSES_MAX) {
 		write_filter(&request, family, addresses, number);
-		size += request.filter.nla_len;
+		request.header.nlmsg_len += request.filter.nla_len;
 	}
-	request.header.nlmsg_len = size;
-	if (send(diag, &request, size, 0) < 0)
-		return -errno;
-	return read_answer(diag, ranges, count, out);
+	return anyhop_diag_walk(&request.header, count_socket, counting);
 }
 
 /* Counts the connections of each of `count` ranges (20 bytes each: struct range), into as many __u32 at out. Ranges of one address do
  * not overlap. */
 int anyhop_tcp_count(const __u8 *ranges, __u32 count, __u8 *out)
 {
-	const struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
-	const struct range *list = (const struct range *)ranges;
-	int diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	int error = diag < 0 ? -errno : 0;
+	struct counting counting = {.ranges = (const struct range *)ranges, .count = count, .out = out};
+	int error;
 
 	anyhop_error_start();
 	memset(out, 0, (size_t)count * 4);
-	if (!error && setsockopt(diag, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)))
-		error = -errno;
+	error = count_family(AF_INET, &counting);
 	if (!error)
-		error = count_family(diag, AF_INET, list, count, out);
-	if (!error)
-		error = count_family(diag, AF_INET6, list, count, out);
-	if (diag >= 0)
-		close(diag);
+		error = count_family(AF_INET6, &counting);
 	return error ? anyhop_error_is(error, "asking the kernel for its TCP sockets") : 0;
 }
