@@ -3,13 +3,14 @@
  * is refused, reset, ended by the server, answered wrongly, or not answered for SILENCE_MS: a connection, a request.
  */
 import { connect, type Socket } from 'node:net';
+import type { Client, Kind, Observer } from '../survive/crowd.js';
 import type { ClientRecord } from './journal.js';
 
 /** TCP sends a SYN again after 1 and 3 s; other segments sooner. */
 export const SILENCE_MS = 5_000;
 
 export interface HttpPlan {
-  readonly kind: 'held' | 'short';
+  readonly kind: Kind;
   readonly family: 4 | 6;
   readonly host: string;
   readonly port: number;
@@ -17,14 +18,9 @@ export interface HttpPlan {
   readonly localPort: number;
 }
 
-export interface HttpObserver {
-  answered(tookMs: number, answers: number): void;
-  ended(record: ClientRecord): void;
-}
-
-export class HttpConnection {
+export class HttpConnection implements Client {
   readonly #plan: HttpPlan;
-  readonly #observer: HttpObserver;
+  readonly #observer: Observer;
   readonly #socket: Socket;
   readonly #request: string;
   readonly #openedAtMs = Date.now();
@@ -37,7 +33,7 @@ export class HttpConnection {
   /** Since when something is due that has not come. */
   #dueSinceMs: number | undefined = this.#openedAtMs;
 
-  constructor(plan: HttpPlan, observer: HttpObserver) {
+  constructor(plan: HttpPlan, observer: Observer) {
     this.#plan = plan;
     this.#observer = observer;
     this.#finishing = plan.kind === 'short';
@@ -68,7 +64,6 @@ export class HttpConnection {
     return !this.#ended;
   }
 
-  /** Ends in order once nothing is due. */
   finish(): void {
     this.#finishing = true;
   }
@@ -112,7 +107,7 @@ export class HttpConnection {
     this.#ended = true;
     this.#socket.destroy();
     const { kind, family, localPort: port } = this.#plan;
-    this.#observer.ended({
+    const record: ClientRecord = {
       event: 'connection',
       kind,
       family,
@@ -124,6 +119,7 @@ export class HttpConnection {
       answers: this.#answers,
       broken,
       brokenSinceMs,
-    });
+    };
+    this.#observer.ended(record);
   }
 }

@@ -5,14 +5,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import type { ConnectionRecord } from './journal.js';
+import type { Client, Kind, Observer } from './crowd.js';
 import { answer, Lines, message } from './wire.js';
 
 /** TCP sends again after 0.2, 0.6, 1.4, 3 and 6.2 s, a SYN after 1, 3 and 7 s. */
 const SILENCE_MS = 10_000;
 
 export interface ConnectionPlan {
-  readonly kind: 'held' | 'short';
+  readonly kind: Kind;
   readonly family: 4 | 6;
   readonly host: string;
   readonly port: number;
@@ -21,14 +21,7 @@ export interface ConnectionPlan {
   readonly messages: number;
 }
 
-/** Who wants to know. */
-export interface Observer {
-  /** @param answers so far, this one included */
-  answered(tookMs: number, answers: number): void;
-  ended(record: ConnectionRecord): void;
-}
-
-export class Connection {
+export class Connection implements Client {
   readonly #plan: ConnectionPlan;
   readonly #observer: Observer;
   readonly #socket: Socket;
