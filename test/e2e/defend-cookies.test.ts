@@ -21,6 +21,8 @@ const FAMILIES = [4, 6] as const;
 /** Of a cookie: three epochs of 16.4 s, when it was made at the beginning of the first. */
 const LIFETIME_MS = 3 * 2 ** L.COOKIE_EPOCH_SHIFT;
 const DEFEND = { syn_cookies: 'always' };
+/** Longer than any way there and back here, on a busy machine too. */
+const LONG_PATH_MS = 3_000;
 /** Of a cookie's server, whatever the backend's own kernel would say. */
 const SERVER_WSCALE = 7;
 /** What `ss -ti` must show of a client on the backend: the largest payload a segment may have, and what was agreed on. */
@@ -78,6 +80,13 @@ describe('a handshake with a SYN cookie', {
     return answer;
   }
 
+  /** Ends the handshake and asks. @returns the backend that answers; undefined when none does */
+  function asked(connection: RawConnection): Promise<string | undefined> {
+    connection.ack();
+    connection.request();
+    return connection.answer();
+  }
+
   for (const family of FAMILIES)
     test(`IPv${family}: keeps MSS class, window scale, SACK, timestamps and ECN of Linux, Windows, macOS and bare SYNs`, async () => {
       await fleet.lab.routeTo([0, 1]);
@@ -87,9 +96,7 @@ describe('a handshake with a SYN cookie', {
         const answer = await connection.synAck();
         assert.ok(answer !== undefined, `${system}: no SYN-ACK`);
         assert.equal(halfOpenAnywhere(), 0, `${system}: a kernel has seen the SYN`);
-        connection.ack();
-        connection.request();
-        const backend = await connection.answer();
+        const backend = await asked(connection);
         const [[name, shown] = ['nobody', '']] = await sockets(connection);
         assert.equal(backend, name, `${system}: ${shown}`);
         const { mss, words, wscale } = SHOWN[system];
@@ -110,9 +117,7 @@ describe('a handshake with a SYN cookie', {
     test(`IPv${family}: is begun by one forwarder and ended by another`, async () => {
       const connection = link.connection({ family, system: 'linux' });
       await opened(connection, 0, 1);
-      connection.ack();
-      connection.request();
-      assert.ok(await connection.answer());
+      assert.ok(await asked(connection));
       connection.reset();
     });
 
@@ -124,9 +129,7 @@ describe('a handshake with a SYN cookie', {
     assert.ok(again !== undefined, 'no SYN-ACK');
     // Equal but for the epoch, which may have changed between the two.
     assert.equal(again.acknowledgment, first.acknowledgment);
-    connection.ack();
-    connection.request();
-    assert.ok(await connection.answer());
+    assert.ok(await asked(connection));
     assert.equal((await sockets(connection)).size, 1);
     connection.reset();
   });
@@ -154,40 +157,26 @@ describe('a handshake with a SYN cookie', {
   test('is served by exactly one backend when its slot moves before its ACK', async () => {
     const connection = link.connection({ family: 4, system: 'linux' });
     await opened(connection, 0, 0);
-    const owner = await ownerOf(connection);
-    await anyhop(0, 'drain', owner, '--force');
-    try {
-      assert.notEqual(await ownerOf(connection), owner, 'the slot has not moved');
+    await moved(connection, async (owner) => {
       connection.ack();
       connection.request();
       connection.request(true);
       assert.equal(await connection.answer(), owner);
       await delay(200);
       assert.deepEqual([...(await sockets(connection)).keys()], [owner]);
-      connection.reset();
-    } finally {
-      await anyhop(0, 'undrain', owner, '--force');
-    }
+    });
   });
 
   test('is served by exactly one backend when its slot moves before its SYN is sent again', async () => {
     const connection = link.connection({ family: 4, system: 'linux' });
     await opened(connection, 0, 0);
-    const owner = await ownerOf(connection);
-    await anyhop(0, 'drain', owner, '--force');
-    try {
-      assert.notEqual(await ownerOf(connection), owner, 'the slot has not moved');
+    await moved(connection, async (owner) => {
       connection.syn();
       assert.ok(await connection.synAck(), 'no SYN-ACK');
-      connection.ack();
-      connection.request();
-      const backend = await connection.answer();
+      const backend = await asked(connection);
       assert.ok(backend !== undefined && backend !== owner, `${backend} answers, after ${owner}`);
       assert.deepEqual([...(await sockets(connection)).keys()], [backend]);
-      connection.reset();
-    } finally {
-      await anyhop(0, 'undrain', owner, '--force');
-    }
+    });
   });
 
   // The last: the first forwarder goes on without its process, which would set its clock right each second.
@@ -213,9 +202,10 @@ describe('a handshake with a SYN cookie', {
         for (const system of ['linux', 'windows'] as const) {
           const connection = link.connection({ family: 4, system });
           await opened(connection, 0, 1);
-          connection.ack();
-          connection.request();
-          assert.ok(await connection.answer(), system);
+          assert.ok(await asked(connection), system);
+          const [shown = ''] = (await sockets(connection)).values();
+          const rtt = Number(/\brtt:([\d.]+)/.exec(shown)?.[1]);
+          assert.ok(rtt < LONG_PATH_MS, `${system}: the difference counts as the way: ${shown}`);
           connection.reset();
         }
       });
@@ -224,12 +214,23 @@ describe('a handshake with a SYN cookie', {
       wrongBy(-LIFETIME_MS);
       const connection = link.connection({ family: 4, system: 'linux' });
       await opened(connection, 0, 1);
-      connection.ack();
-      connection.request();
-      assert.equal(await connection.answer(), undefined);
+      assert.equal(await asked(connection), undefined);
       assert.equal((await sockets(connection)).size, 0);
     });
   });
+
+  /** While the connection's slot has another owner. @param then gets the former one */
+  async function moved(connection: RawConnection, then: (owner: string) => Promise<void>): Promise<void> {
+    const owner = await ownerOf(connection);
+    await anyhop(0, 'drain', owner, '--force');
+    try {
+      assert.notEqual(await ownerOf(connection), owner, 'the slot has not moved');
+      await then(owner);
+      connection.reset();
+    } finally {
+      await anyhop(0, 'undrain', owner, '--force');
+    }
+  }
 
   function halfOpenAnywhere(): number {
     return fleet.lab.servers.reduce((sum, { pid }) => sum + halfOpen(pid), 0);
