@@ -69,8 +69,11 @@ async function measureFamily(
   };
   const agent = loadAgent(options);
   const ingress = new BpfObject(bpfObjectPath('cookies'));
-  const clock = ingress.map('clock');
-  const withCookies = loadAgent({ ...options, cookies: { keys: [new Uint8Array(COOKIE_KEY_SIZE)], clock } });
+  const shared = { clock: ingress.map('clock'), cookies: ingress.map('cookies') };
+  const withCookies = loadAgent({
+    ...options,
+    cookies: { keys: [new Uint8Array(COOKIE_KEY_SIZE)], ...shared },
+  });
   const traffic = (
     key: GreOptions,
     flows: readonly AgentFlow[],
@@ -167,7 +170,7 @@ async function measureFamily(
       note: `ratio ${spread(ratios, 2)}; ns: ${ns(one)}, without ${ns(other)}`,
     });
   }
-  for (const each of [agent, withCookies, ingress, clock]) each.close();
+  for (const each of [agent, withCookies, ingress, shared.clock, shared.cookies]) each.close();
   held.close();
 }
 

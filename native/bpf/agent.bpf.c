@@ -117,9 +117,14 @@ static __always_inline int judge_stranger(struct anyhop_cursor *c, const __u8 *s
 static __always_inline void note_flow(const struct anyhop_cursor *c, const struct anyhop_ip *inner, const __u8 *start,
 				      struct inner *found)
 {
-	if (inner->protocol != ANYHOP_IP_TCP || inner->fragment != ANYHOP_WHOLE || !anyhop_fits(c, 20) ||
-	    (c->at[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+	if (inner->protocol != ANYHOP_IP_TCP || inner->fragment != ANYHOP_WHOLE || !anyhop_fits(c, 20))
 		return;
+	if ((c->at[13] & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+#ifdef ANYHOP_AGENT_WITH_COOKIES
+		found->flow.mark = ANYHOP_AGENT_MARK_TRIAL;
+#endif
+		return;
+	}
 #ifdef ANYHOP_AGENT_WITH_COOKIES
 	if (!has_next(&found->key) && !may_end_handshake(c->at, c->end))
 		return;

@@ -38,7 +38,8 @@ extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *s, struct sock *sk, struct 
 
 /* Of these only the names matter. */
 struct tcp_sock {
-	__u32 rcv_nxt;
+	__u32 rcv_nxt, snd_una;
+	__u64 bytes_acked;
 } __attribute__((preserve_access_index));
 struct tcp_request_sock {
 	__u32 rcv_nxt;
@@ -51,6 +52,8 @@ struct inet_timewait_sock {
 } __attribute__((preserve_access_index));
 struct tcp_timewait_sock {
 	struct inet_timewait_sock tw_sk;
+	__u32 tw_ts_recent;
+	int tw_ts_recent_stamp;
 } __attribute__((preserve_access_index));
 
 struct {
@@ -231,39 +234,6 @@ static __always_inline int end_former(struct __sk_buff *skb, __u32 family, __u32
 	return TC_ACT_UNSPEC;
 }
 
-/* What is to be done about the socket that a segment finds. */
-enum former { FORMER_NONE, FORMER_ENDS, FORMER_STAYS };
-
-static __always_inline enum former judge_former(struct bpf_sock *socket, const struct segment *s, __u32 *next)
-{
-	struct tcp_timewait_sock *waiting;
-	struct tcp_request_sock *request;
-	struct tcp_sock *full;
-
-	if (socket->state == BPF_TCP_LISTEN)
-		return FORMER_NONE;
-	if (socket->state == BPF_TCP_TIME_WAIT) {
-		waiting = bpf_skc_to_tcp_timewait_sock(socket);
-		if (!waiting)
-			return FORMER_STAYS;
-		*next = waiting->tw_sk.__tw_common.skc_tw_rcv_nxt;
-		/* As the kernel judges a SYN in TIME-WAIT (RFC 9293 section 3.6.1): only what is newer. */
-		return (__s32)(s->sequence - 1 - *next) > 0 ? FORMER_ENDS : FORMER_STAYS;
-	}
-	if (socket->state == BPF_TCP_NEW_SYN_RECV) {
-		request = bpf_skc_to_tcp_request_sock(socket);
-		if (!request)
-			return FORMER_STAYS;
-		*next = request->rcv_nxt;
-		return FORMER_ENDS;
-	}
-	full = bpf_skc_to_tcp_sock(socket);
-	if (!full)
-		return FORMER_STAYS;
-	*next = full->rcv_nxt;
-	return FORMER_ENDS;
-}
-
 #define OPTIONS_MAX 40u
 
 struct timestamps {
@@ -312,10 +282,56 @@ static __noinline int read_timestamps(struct __sk_buff *skb, __u32 tcp, __u32 le
 	return 0;
 }
 
-/* Beyond this a timestamp is no cookie's that is still good. In ms. */
-#define AGE_MAX 70000u
+/* What is to be done about the socket that a segment finds. */
+enum former { FORMER_NONE, FORMER_ENDS, FORMER_STAYS };
 
-/* How long ago the client's SYN was answered, by the timestamp that it repeats; 0 when that cannot be. */
+/* As the kernel judges a SYN in TIME-WAIT (RFC 9293 section 3.6.1, RFC 6191): only what is newer, by its number or its time. */
+static __always_inline enum former judge_waiting(struct __sk_buff *skb, const struct segment *s, struct tcp_timewait_sock *waiting)
+{
+	struct timestamps t = {};
+
+	if ((__s32)(s->sequence - 1 - waiting->tw_sk.__tw_common.skc_tw_rcv_nxt) > 0)
+		return FORMER_ENDS;
+	if (!waiting->tw_ts_recent_stamp || read_timestamps(skb, s->tcp, s->length, &t) || !t.found)
+		return FORMER_STAYS;
+	return (__s32)(t.value - waiting->tw_ts_recent) > 0 ? FORMER_ENDS : FORMER_STAYS;
+}
+
+static __always_inline enum former judge_former(struct __sk_buff *skb, struct bpf_sock *socket, const struct segment *s, __u32 *next)
+{
+	struct tcp_timewait_sock *waiting;
+	struct tcp_request_sock *request;
+	struct tcp_sock *full;
+
+	if (socket->state == BPF_TCP_LISTEN)
+		return FORMER_NONE;
+	if (socket->state == BPF_TCP_TIME_WAIT) {
+		waiting = bpf_skc_to_tcp_timewait_sock(socket);
+		if (!waiting)
+			return FORMER_STAYS;
+		*next = waiting->tw_sk.__tw_common.skc_tw_rcv_nxt;
+		return judge_waiting(skb, s, waiting);
+	}
+	if (socket->state == BPF_TCP_NEW_SYN_RECV) {
+		request = bpf_skc_to_tcp_request_sock(socket);
+		if (!request)
+			return FORMER_STAYS;
+		*next = request->rcv_nxt;
+		return FORMER_ENDS;
+	}
+	full = bpf_skc_to_tcp_sock(socket);
+	if (!full)
+		return FORMER_STAYS;
+	*next = full->rcv_nxt;
+	/* The cookie is the number that the connection itself began with: the packet was late, or came twice. */
+	return full->snd_una - (__u32)full->bytes_acked == s->cookie + 1 ? FORMER_STAYS : FORMER_ENDS;
+}
+
+/* Beyond this the age of a cookie tells of clocks that differ, and not of the path: its answer, once lost, would be sent again after three
+ * times as long. In ms. */
+#define AGE_MAX 3000u
+
+/* How long ago the client's SYN was answered, by the timestamp that it repeats; 0 when that is no way there and back. */
 static __always_inline __u32 age_of(__u32 echoed)
 {
 	__u32 first = 0, age;
@@ -378,7 +394,7 @@ static __always_inline int take_cookie(struct __sk_buff *skb, struct segment *s)
 
 	if (!socket)
 		return refuse(ANYHOP_AGENT_C_REFUSED_NO_LISTENER, TC_ACT_UNSPEC);
-	former = judge_former(socket, s, &next);
+	former = judge_former(skb, socket, s, &next);
 	bpf_sk_release(socket);
 	if (former == FORMER_STAYS)
 		return TC_ACT_UNSPEC;

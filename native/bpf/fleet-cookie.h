@@ -24,6 +24,14 @@ struct {
 	__type(value, struct anyhop_agent_clock);
 } clock SEC(".maps");
 
+/* What became of packets with cookies: the map of the program at tc ingress. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ANYHOP_AGENT_COOKIE_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} cookies SEC(".maps");
+
 /* The kernel's own, by their names. */
 struct tcp_sock {
 	__u32 snd_una, snd_nxt;
@@ -121,25 +129,40 @@ static __always_inline int may_be_anew(struct xdp_md *ctx, const struct flow *fl
 /* enum anyhop_agent_mark_kind of a packet that may belong to such a connection. */
 static __always_inline __u32 mark_of(struct xdp_md *ctx, const struct flow *flow)
 {
-	__u64 now = bpf_ktime_get_coarse_ns(), *since = bpf_map_lookup_elem(&handshakes, &flow->tuple), age;
+	const struct anyhop_agent_handshake *brought = bpf_map_lookup_elem(&handshakes, &flow->tuple);
+	__u64 now = bpf_ktime_get_coarse_ns(), age = brought ? now - brought->at_ns : ~0ull;
+	const __u8 *tcp = flow->tcp;
+	__u32 acknowledgment;
 
-	age = since ? now - *since : ~0ull;
-	if (age < ANYHOP_AGENT_BURST_NS)
+	if (!tcp || tcp + 20 > (const __u8 *)(long)ctx->data_end)
+		return ANYHOP_AGENT_MARK_NONE;
+	acknowledgment = anyhop_get32(tcp + 8);
+	/* Another acknowledgment may be of a client that has opened anew already. */
+	if (brought && age < ANYHOP_AGENT_BURST_NS && acknowledgment == brought->acknowledgment)
 		return ANYHOP_AGENT_MARK_FOLLOWS;
 	if (brings_fleet_cookie(ctx, flow)) {
-		bpf_map_update_elem(&handshakes, &flow->tuple, &now, BPF_ANY);
+		remember_handshake(flow, now, acknowledgment);
 		return ANYHOP_AGENT_MARK_COOKIE;
 	}
 	return age < ANYHOP_AGENT_HANDSHAKE_NS ? ANYHOP_AGENT_MARK_FOLLOWS : ANYHOP_AGENT_MARK_NONE;
 }
 
-/* Marks a packet that stands bare. */
+/* Marks a packet that stands bare. Many drivers have no room for that, and only by trying one finds out: SYNs try it before the first
+ * cookie comes. */
 static __always_inline int leave_mark(struct xdp_md *ctx, __u32 kind)
 {
+	__u32 refused = ANYHOP_AGENT_C_REFUSED_DRIVER;
 	struct anyhop_agent_mark *mark;
+	__u64 *counter;
 
-	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*mark)))
-		return -1;
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*mark))) {
+		counter = bpf_map_lookup_elem(&cookies, &refused);
+		if (counter)
+			++*counter;
+		return kind == ANYHOP_AGENT_MARK_TRIAL ? 0 : -1;
+	}
+	if (kind == ANYHOP_AGENT_MARK_TRIAL)
+		return bpf_xdp_adjust_meta(ctx, sizeof(*mark));
 	mark = (struct anyhop_agent_mark *)(long)ctx->data_meta;
 	if ((void *)(mark + 1) > (void *)(long)ctx->data)
 		return -1;

@@ -51,7 +51,7 @@ static __always_inline __u32 label_of(const struct flow *flow)
 	return anyhop_vip_hash(flow->tuple.ipv6.saddr[1], flow->tuple.ipv6.saddr[3], flow->tuple.ipv6.sport, 0);
 }
 
-/* When a flow brought a SYN cookie that is valid here. Only the segment that ends the handshake has one, and the kernel hands
+/* Flows that brought a SYN cookie that is valid here, and when. Only the segment that ends the handshake has one, and the kernel hands
  * XDP a whole burst of packets before the first of them makes a socket: what follows in it would be taken for the
  * alternate's, which answers RST. No connection table: it is a second's memory of handshakes, only a listening socket's packets
  * are looked up in it, and what is forgotten has a socket by then. That is also why the next program starts without it. */
@@ -59,7 +59,15 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, ANYHOP_AGENT_HANDSHAKES_MAX);
 	__type(key, struct bpf_sock_tuple);
-	__type(value, __u64); /* by the kernel's coarse monotonic clock, in ns */
+	__type(value, struct anyhop_agent_handshake);
 } handshakes SEC(".maps");
+
+/* `acknowledgment`: raw. */
+static __always_inline void remember_handshake(const struct flow *flow, __u64 now, __u32 acknowledgment)
+{
+	const struct anyhop_agent_handshake brought = {.at_ns = now, .acknowledgment = acknowledgment};
+
+	bpf_map_update_elem(&handshakes, &flow->tuple, &brought, BPF_ANY);
+}
 
 #endif

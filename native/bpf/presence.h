@@ -32,15 +32,16 @@ static __always_inline int brings_cookie(struct xdp_md *ctx, const struct flow *
 /* Whether the flow has a handshake under a SYN cookie behind it that the listening socket may not have heard of yet. */
 static __always_inline int is_admitted(struct xdp_md *ctx, const struct flow *flow, struct bpf_sock *listener)
 {
-	__u64 now, *since;
+	const struct anyhop_agent_handshake *brought;
+	const __u8 *tcp = flow->tcp;
 
 	if (brings_cookie(ctx, flow, listener)) {
-		now = bpf_ktime_get_coarse_ns();
-		bpf_map_update_elem(&handshakes, &flow->tuple, &now, BPF_ANY);
+		if (tcp && tcp + 20 <= (const __u8 *)(long)ctx->data_end)
+			remember_handshake(flow, bpf_ktime_get_coarse_ns(), anyhop_get32(tcp + 8));
 		return 1;
 	}
-	since = bpf_map_lookup_elem(&handshakes, &flow->tuple);
-	return since && bpf_ktime_get_coarse_ns() < *since + ANYHOP_AGENT_HANDSHAKE_NS;
+	brought = bpf_map_lookup_elem(&handshakes, &flow->tuple);
+	return brought && bpf_ktime_get_coarse_ns() < brought->at_ns + ANYHOP_AGENT_HANDSHAKE_NS;
 }
 
 /* Whether the flow's socket is on this host, in the network namespace of the interface. */

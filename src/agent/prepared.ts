@@ -60,6 +60,7 @@ export async function prepare(
   } finally {
     closeMaps(kept);
     cookies?.clock.close();
+    cookies?.cookies.close();
   }
 }
 

@@ -34,8 +34,9 @@ export interface AgentProgramOptions {
 export interface CookieOptions {
   /** COOKIE_KEY_SIZE bytes each: the one in force, and maybe the former one. */
   readonly keys: readonly Uint8Array[];
-  /** The map of the program at tc ingress. */
+  /** Maps of the program at tc ingress: the fleet's clock, and what became of packets. */
   readonly clock: Descriptor;
+  readonly cookies: Descriptor;
 }
 
 /**
@@ -59,7 +60,7 @@ export function loadAgentProgram(
       keys: Math.max(1, keys.length),
       peers: Math.max(1, peers.addresses.length),
     },
-    reuse: { ...kept, ...(cookies !== undefined && { clock: cookies.clock }) },
+    reuse: { ...kept, ...(cookies !== undefined && { clock: cookies.clock, cookies: cookies.cookies }) },
     constants: {
       ...(rate !== undefined && { '.rodata.rate': rateBytes(rate) }),
       ...(cookies !== undefined && { '.rodata.keys': keyBytes(cookies.keys) }),

@@ -522,7 +522,7 @@ export const AGENT_VERDICTS: readonly { name: string; action: 'deliver' | 'send'
   { name: 'drop_peer_no_next_hop', action: 'drop', description: "no socket here, and the alternate cannot be reached on this interface; the agent's log says why" },
   { name: 'drop_peer_too_big', action: 'drop', description: "no socket here, and the MTU towards the alternate is too small" },
   { name: 'drop_peer_rate', action: 'drop', description: "no socket here, and more to send on than the limit for each CPU: a flood of packets of no connection, or a very large change; what other agents sent has a limit of its own" },
-  { name: 'drop_adjust', action: 'drop', description: "the kernel refused to move the head of the frame: a fault of the program" },
+  { name: 'drop_adjust', action: 'drop', description: "the kernel refused to move the head of the frame: a fault of the program; or to mark the end of a handshake: refused_driver of anyhop_agent_cookies_total says so" },
 ];
 
 /** What became of SYN cookies at a backend, in the order of its number: the metric's label, what it means. */
@@ -533,8 +533,9 @@ export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
   { name: 'refused_queue_full', description: "came right behind a handshake that made no socket, and was dropped: the accept queue is full" },
   { name: 'refused_no_listener', description: "the service's socket was gone: a reset by the host" },
   { name: 'refused_kernel', description: "the kernel took no cookie for this socket or under these settings: a reset by the host" },
+  { name: 'refused_driver', description: "the driver keeps no mark with a packet (XDP metadata), so it was dropped; SYNs that come through are tried too, and delivered" },
   { name: 'refused_fault', description: "dropped, since the packet could not be read or copied: a fault of the program, or of memory" },
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '8ea88dec93ed9321bd2f4cbed7304ca5ee04a5407785c4eda2e1306dffd031d3';
+export const LAYOUT_DIGEST = 'e206e1e05f0ffa39f30e43a3c8f05f86507e8d5841cb17a4fa9730efe441a4f0';

@@ -249,9 +249,9 @@ export class Backend {
     return (await this.#frame(what, ({ packet }) => wanted(packet))).packet;
   }
 
-  /** Whether the backend has sent a packet that `wanted` accepts. */
-  seen(wanted: (packet: DecodedPacket) => boolean): boolean {
-    return this.#received.some(({ packet }) => wanted(packet));
+  /** How many packets that `wanted` accepts the backend has sent, without those that `answer` has returned. */
+  seen(wanted: (packet: DecodedPacket) => boolean): number {
+    return this.#received.filter(({ packet }) => wanted(packet)).length;
   }
 
   /** The first frame to a MAC address, in the same way. */

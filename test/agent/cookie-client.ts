@@ -34,6 +34,8 @@ export interface Handshake {
   readonly epochs?: number;
   /** How long ago the SYN was answered. */
   readonly ageMs?: number;
+  /** Of the client's first timestamp. */
+  readonly value?: number;
   /** In place of the forwarder's GRE around it: another underlay family, or a key. */
   readonly around?: readonly Layer[];
 }
@@ -58,6 +60,7 @@ export class CookieClient {
   readonly sport: number;
   readonly cookie: number;
   readonly #echo: number;
+  readonly #answeredAt: number;
   #value: number;
   #next: number;
   #expected: number;
@@ -81,7 +84,8 @@ export class CookieClient {
     const options = cookieOptions(mss ?? 0, Number(sack), wscale ?? L.COOKIE_NO_WSCALE, on.family);
     this.cookie = cookieOf(o.key ?? KEY, flow, epoch, options);
     this.#echo = (((answeredAt % 2 ** 32) & ~1) | Number(ecn)) >>> 0;
-    this.#value = sport * 1000;
+    this.#answeredAt = performance.now() - ageMs;
+    this.#value = this.#o.value ?? sport * 1000;
     this.#next = (isn + 1) >>> 0;
     this.#expected = (this.cookie + 1) >>> 0;
   }
@@ -107,6 +111,11 @@ export class CookieClient {
   send(flags: readonly TcpFlag[], data = '', shift = 0): void {
     this.#backend.send(this.frame(flags, data, shift));
     this.#next = (this.#next + data.length) >>> 0;
+  }
+
+  /** How long ago the SYN was answered. */
+  get ageMs(): number {
+    return performance.now() - this.#answeredAt;
   }
 
   /** The end of the handshake. */
@@ -156,11 +165,16 @@ export class CookieClient {
   }
 
   wasReset(): boolean {
-    return this.#backend.seen((packet) => this.isMine(packet) && answerOf(packet).flags.includes('rst'));
+    return this.#seen(({ flags }) => flags.includes('rst')) > 0;
   }
 
-  isAnswered(): boolean {
-    return this.#backend.seen((packet) => this.isMine(packet));
+  /** How often an echo has come, besides those that were waited for. */
+  repeats(text: string): number {
+    return this.#seen(({ data }) => data === text);
+  }
+
+  #seen(wanted: (answer: Answer) => boolean): number {
+    return this.#backend.seen((packet) => this.isMine(packet) && wanted(answerOf(packet)));
   }
 }
 

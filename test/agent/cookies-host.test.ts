@@ -1,34 +1,11 @@
 /** What keeps a host from taking SYN cookies, on machines that are made up. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  type CookieHost,
-  cookieFindings,
-  lastingObstacle,
-  passingObstacle,
-} from '#anyhop/agent/cookies/host.js';
-import { parseConfig } from '#anyhop/config/load.js';
-import type { LoadedConfig } from '#anyhop/config/types.js';
+import { cookieFindings, lastingObstacle, passingObstacle } from '#anyhop/agent/cookies/host.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import { kernelHasFunction } from '#anyhop/ffi/kernel-types.js';
 import { bpfObjectPath } from '#anyhop/ffi/library.js';
-import { CONFIG } from './fixture.js';
-
-const SECRET = '00112233445566778899aabbccddeeff';
-
-function configOf(change: (text: string) => string = (text) => text): LoadedConfig<'agent'> {
-  const node = `node: {name: edge-1, interface: eth0, source: 10.0.0.1, key: "${SECRET}"}\n`;
-  const text = change(`${node}defend: {syn_cookies: auto}\n${CONFIG}`);
-  return parseConfig(text, 'a.yaml', { role: 'agent', env: {} });
-}
-
-function host(o: Partial<CookieHost> & { files?: Record<string, string> } = {}): CookieHost {
-  return {
-    read: (path) => o.files?.[path] ?? (path.startsWith('/proc/sys/net/ipv4/tcp_') ? '1' : undefined),
-    hasFunction: o.hasFunction ?? (() => true),
-    mptcpListeners: o.mptcpListeners ?? (() => []),
-  };
-}
+import { configOf, host } from './cookies-fixture.js';
 
 const lasting = (config = configOf(), o: Parameters<typeof host>[0] = {}) =>
   lastingObstacle(config, host(o))?.why;

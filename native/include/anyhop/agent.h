@@ -13,7 +13,7 @@
  *   keys     hash        GRE key of the former format -> place     second chance: the same, by addresses
  *   peers    array       row -> anyhop_agent_peer                  second chance: the paths to them
  *   budget   per-CPU     anyhop_agent_budget_of -> anyhop_agent_budget  second chance: what this CPU may still send on
- *   handshakes LRU hash  bpf_sock_tuple -> __u64                   flows that brought a SYN cookie, and when
+ *   handshakes LRU hash  bpf_sock_tuple -> anyhop_agent_handshake  flows that brought a SYN cookie, and when
  *   clock    array       0 -> anyhop_agent_clock                   SYN cookies of the fleet: its clock
  *   cookies  per-CPU     anyhop_agent_cookie -> __u64              SYN cookies of the fleet: what became of them (cookies.bpf.c)
  *   counters per-CPU     verdict -> __u64                          packets
@@ -107,6 +107,13 @@ struct anyhop_agent_budget {
 /* How many flows are, in 1.8 MB: far more than one burst of packets brings. The oldest goes first. */
 #define ANYHOP_AGENT_HANDSHAKES_MAX 16384u
 
+/* A flow that brought a SYN cookie. */
+struct anyhop_agent_handshake {
+	__u64 at_ns; /* by the kernel's coarse monotonic clock */
+	__u32 acknowledgment; /* raw, of the packet that brought it: all that follows in its burst has the same */
+	__u32 reserved;
+};
+
 /* For how long all that follows a handshake is taken for its own burst, which XDP and tc see whole before TCP sees the first of it. */
 #define ANYHOP_AGENT_BURST_NS 20000000ull
 
@@ -134,6 +141,7 @@ enum anyhop_agent_mark_kind {
 	ANYHOP_AGENT_MARK_NONE,
 	ANYHOP_AGENT_MARK_COOKIE,  /* its acknowledgment is a cookie of the fleet */
 	ANYHOP_AGENT_MARK_FOLLOWS, /* of a handshake that TCP may not have heard of yet */
+	ANYHOP_AGENT_MARK_TRIAL,   /* a SYN that came through; never left on a packet, it only shows whether the driver keeps marks */
 };
 
 #define ANYHOP_AGENT_STRUCTS(S, F) \
@@ -197,7 +205,7 @@ enum anyhop_agent_action {
 	V(DROP_PEER_NO_NEXT_HOP, DROP, "no socket here, and the alternate cannot be reached on this interface; the agent's log says why") \
 	V(DROP_PEER_TOO_BIG, DROP, "no socket here, and the MTU towards the alternate is too small") \
 	V(DROP_PEER_RATE, DROP, "no socket here, and more to send on than the limit for each CPU: a flood of packets of no connection, or a very large change; what other agents sent has a limit of its own") \
-	V(DROP_ADJUST, DROP, "the kernel refused to move the head of the frame: a fault of the program")
+	V(DROP_ADJUST, DROP, "the kernel refused to move the head of the frame: a fault of the program; or to mark the end of a handshake: refused_driver of anyhop_agent_cookies_total says so")
 
 /* V(NAME, "what it means"): what became of packets that carry a SYN cookie of the fleet, or follow one. */
 #define ANYHOP_AGENT_COOKIES(V) \
@@ -207,6 +215,7 @@ enum anyhop_agent_action {
 	V(REFUSED_QUEUE_FULL, "came right behind a handshake that made no socket, and was dropped: the accept queue is full") \
 	V(REFUSED_NO_LISTENER, "the service's socket was gone: a reset by the host") \
 	V(REFUSED_KERNEL, "the kernel took no cookie for this socket or under these settings: a reset by the host") \
+	V(REFUSED_DRIVER, "the driver keeps no mark with a packet (XDP metadata), so it was dropped; SYNs that come through are tried too, and delivered") \
 	V(REFUSED_FAULT, "dropped, since the packet could not be read or copied: a fault of the program, or of memory")
 
 enum anyhop_agent_cookie {

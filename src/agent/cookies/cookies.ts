@@ -34,33 +34,46 @@ interface State {
   readonly obstacle: Obstacle | undefined;
 }
 
+/** Of the program at tc ingress, what is asked of it here. */
+export type IngressProgram = Pick<Ingress, keyof Ingress>;
+
 export class Cookies {
   readonly #place: CookiePlace;
   readonly #log: Logger;
   readonly #host: CookieHost;
-  #ingress: Ingress | undefined;
+  readonly #open: (directory: string, interfaceIndex: number) => IngressProgram;
+  #ingress: IngressProgram | undefined;
   #prepared: State | undefined;
   #inForce: State | undefined;
   #report: CookiesReport = { ok: false, why: 'it has just started' };
   #lastCounts: Record<string, number> | undefined;
+  /** By the kernel, as of the last second; and by the driver, before this agent. */
   #refused = 0;
+  #refusedByDriver = 0;
   #refusedUntil = 0;
 
-  constructor(place: CookiePlace, log: Logger, host: CookieHost = thisCookieHost) {
+  /** @param open as `Ingress.open` */
+  constructor(
+    place: CookiePlace,
+    log: Logger,
+    host: CookieHost = thisCookieHost,
+    open: (directory: string, interfaceIndex: number) => IngressProgram = Ingress.open,
+  ) {
     this.#place = place;
     this.#log = log;
     this.#host = host;
+    this.#open = open;
   }
 
   /**
    * Makes ready for an XDP program of a config: the program at tc ingress is on the interface when this returns.
-   * @returns what the XDP program is to be loaded with; undefined for one without cookies. Close its clock
+   * @returns what the XDP program is to be loaded with; undefined for one without cookies. Close its maps
    */
   prepare(config: LoadedConfig<'agent'>): CookieOptions | undefined {
     const keys = cookieKeysOf(config);
     const obstacle = lastingObstacle(config, this.#host) ?? this.#openIngress();
     this.#prepared = { config, keys, obstacle };
-    return obstacle === undefined ? { keys, clock: this.#ingress!.clock() } : undefined;
+    return obstacle === undefined ? { keys, ...this.#ingress!.shared() } : undefined;
   }
 
   #openIngress(): Obstacle | undefined {
@@ -72,8 +85,10 @@ export class Cookies {
         hint: 'Mount a BPF file system: agent.bpffs.',
       };
     try {
-      this.#ingress = Ingress.open(directory, interfaceIndex);
-      this.#refused = this.#ingress.counts()['refused_kernel'];
+      this.#ingress = this.#open(directory, interfaceIndex);
+      const counts = this.#ingress.counts();
+      this.#refused = counts['refused_kernel'];
+      this.#refusedByDriver = counts['refused_driver'];
       return undefined;
     } catch (error) {
       if (!(error instanceof AnyhopError)) throw error;
@@ -153,7 +168,12 @@ export class Cookies {
   }
 
   #refusal(): Obstacle | undefined {
-    const refused = this.#ingress!.counts()['refused_kernel'];
+    const { refused_kernel: refused, refused_driver: refusedByDriver } = this.#ingress!.counts();
+    if (refusedByDriver > this.#refusedByDriver)
+      return {
+        why: 'the driver of its interface keeps no marks of XDP with packets (refused_driver)',
+        hint: 'It takes a driver with XDP metadata: see ethtool -i. Some of clouds have none.',
+      };
     const now = performance.now();
     if (refused > this.#refused) this.#refusedUntil = now + COOKIES_REFUSED_MS;
     this.#refused = refused;

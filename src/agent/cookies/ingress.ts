@@ -66,9 +66,9 @@ export class Ingress {
     }
   }
 
-  /** A descriptor of the map with the fleet's clock, to be closed. */
-  clock(): Descriptor {
-    return this.#object.map('clock');
+  /** Descriptors of what it shares with the XDP program, to be closed. */
+  shared(): Record<'clock' | 'cookies', Descriptor> {
+    return { clock: this.#object.map('clock'), cookies: this.#object.map('cookies') };
   }
 
   /** To be called each second: the clock of the host may be set. */
