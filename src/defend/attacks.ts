@@ -28,7 +28,7 @@ export interface Seen {
   /** Dropped or answered since it was seen last; in observe mode those that would have been. */
   readonly packets: number;
   /** What else belongs into the line of its begin: the norm, say. */
-  readonly context?: string;
+  readonly context?: () => string;
 }
 
 /** One that lasts, as it is kept across a restart. Times are of the wall clock. */
@@ -51,6 +51,8 @@ interface Attack {
   rate: number;
   peak: number;
   packets: number;
+  /** Its rule has changed its mode meanwhile: some of its packets were only counted. */
+  isMixed: boolean;
   hasBegun: boolean;
 }
 
@@ -88,13 +90,15 @@ export class Attacks {
 
   constructor(log: Logger, kept: readonly KeptAttack[], nowMs: number) {
     this.#log = log;
-    for (const each of kept) this.#open.set(keyOf(each), { ...each, lastMs: nowMs, rate: 0, hasBegun: true });
+    for (const each of kept)
+      this.#open.set(keyOf(each), { ...each, lastMs: nowMs, rate: 0, isMixed: false, hasBegun: true });
   }
 
   /** @param nowMs of the wall clock */
   take(seen: Seen, nowMs: number): void {
     const { level, rate, packets, mode } = seen;
     const isMuch = level === 'much';
+    if (!isMuch && this.#open.size === 0) return; // of thousands of services, each second
     const key = keyOf(seen);
     let attack = this.#open.get(key);
     if (attack === undefined) {
@@ -109,11 +113,13 @@ export class Attacks {
         rate,
         peak: 0,
         packets: 0,
+        isMixed: false,
         hasBegun: false,
       };
       this.#open.set(key, attack);
     }
     attack.rate = rate;
+    attack.isMixed ||= attack.mode !== mode;
     attack.mode = mode;
     attack.packets += packets;
     attack.peak = Math.max(attack.peak, rate);
@@ -151,26 +157,26 @@ export class Attacks {
     );
   }
 
-  #begin(attack: Attack, context: string | undefined): void {
+  #begin(attack: Attack, context: (() => string) | undefined): void {
     attack.hasBegun = true;
     const { service, kind, mode, peak } = attack;
     const { name, unit } = WHAT[kind];
     const only = mode === 'observe' ? '; observed only' : '';
     this.#log.warn(
       { event: 'attack_begins', service, kind, mode, peak: Math.round(peak) },
-      `service ${service}: attack begins: ${name}, ${rateText(peak, unit)}${context === undefined ? '' : `, ${context}`}${only}`,
+      `service ${service}: attack begins: ${name}, ${rateText(peak, unit)}${context === undefined ? '' : `, ${context()}`}${only}`,
     );
   }
 
   #end(key: string, attack: Attack): void {
     this.#open.delete(key);
-    const { service, kind, mode, sinceMs, lastMs, peak, packets } = attack;
+    const { service, kind, mode, sinceMs, lastMs, peak, packets, isMixed } = attack;
     const { name, unit, did, would } = WHAT[kind];
     const seconds = Math.max(1, Math.round((lastMs - sinceMs) / 1000));
     this.#log.info(
       { event: 'attack_ends', service, kind, mode, peak: Math.round(peak), packets, seconds },
       `service ${service}: attack has ended after ${formatDuration(seconds * 1000)}: ${name}, ${rateText(peak, unit)} at most, ` +
-        `${short(packets)} packets ${mode === 'enforce' ? did : would}`,
+        `${short(packets)} packets ${isMixed ? `${did}, or only counted while the rule was in mode observe` : mode === 'enforce' ? did : would}`,
     );
     this.#ended.push({
       ...statusOf(attack),

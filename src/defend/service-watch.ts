@@ -29,25 +29,34 @@ export interface Look {
   /** Of a clock that only rises. */
   readonly monotonicMs: number;
   readonly wallMs: number;
-  /** By L.GUARDED_... */
-  readonly counts: Float64Array;
+  /** Of all services; those of this one begin at `first`, by L.GUARDED_... */
+  readonly guarded: Float64Array;
+  readonly first: number;
   /** Packets forwarded. */
   readonly forwarded: number;
   /** Whether cookies answer now, or would in observe mode. */
   readonly cookies: boolean;
 }
 
+/** Its arrays are used again with each look: thousands of services are looked at in one turn, each second. */
 export class ServiceWatch {
   readonly norm: Norm;
-  #last: Look;
+  #lastMs: number;
+  #forwarded: number;
+  #cookies: boolean;
   /** Of the wall clock. */
   #cookiesSinceMs: number | undefined;
+  readonly #counts = new Float64Array(L.GUARDED_KINDS);
+  readonly #came = new Float64Array(L.GUARDED_KINDS);
   /** By L.GUARDED_..., a second. */
-  rates = new Float64Array(L.GUARDED_KINDS);
+  readonly rates = new Float64Array(L.GUARDED_KINDS);
 
-  constructor(kept: KeptNorm | undefined, first: Look) {
+  constructor(kept: KeptNorm | undefined, { monotonicMs, guarded, first, forwarded, cookies }: Look) {
     this.norm = new Norm(kept);
-    this.#last = first;
+    this.#lastMs = monotonicMs;
+    this.#forwarded = forwarded;
+    this.#cookies = cookies;
+    for (let kind = 0; kind < L.GUARDED_KINDS; kind++) this.#counts[kind] = guarded[first + kind] ?? 0;
   }
 
   /** SYNs a second. */
@@ -56,7 +65,7 @@ export class ServiceWatch {
   }
 
   get cookies(): boolean {
-    return this.#last.cookies;
+    return this.#cookies;
   }
 
   /** When cookies were turned on or off last, by the wall clock; undefined when they never were. */
@@ -65,20 +74,28 @@ export class ServiceWatch {
   }
 
   /** @returns what came since the look before, by L.GUARDED_...; undefined when nothing can be said */
-  take(look: Look): Float64Array | undefined {
-    const last = this.#last;
-    const ms = look.monotonicMs - last.monotonicMs;
+  take({ monotonicMs, wallMs, guarded, first, forwarded, cookies }: Look): Float64Array | undefined {
+    const ms = monotonicMs - this.#lastMs;
     if (ms <= 0) return undefined;
-    this.#last = look;
-    if (look.cookies !== last.cookies) this.#cookiesSinceMs = look.wallMs;
-    const came = look.counts.map((count, kind) => count - last.counts[kind]);
+    const came = this.#came;
+    let isLess = false;
+    for (let kind = 0; kind < L.GUARDED_KINDS; kind++) {
+      const count = guarded[first + kind] ?? 0;
+      came[kind] = count - this.#counts[kind];
+      if (came[kind] < 0) isLess = true;
+      this.#counts[kind] = count;
+    }
+    const more = forwarded - this.#forwarded;
+    if (cookies !== this.#cookies) this.#cookiesSinceMs = wallMs;
+    this.#lastMs = monotonicMs;
+    this.#forwarded = forwarded;
+    this.#cookies = cookies;
     // Another engine, or counters that were lost.
-    if (came.some((count) => count < 0)) return undefined;
+    if (isLess) return undefined;
     const syns = came[L.GUARDED_SYNS];
     const stopped = came[L.GUARDED_COOKIES] + came[L.GUARDED_SERVICE_RATE] + came[L.GUARDED_SYN_LIMITED];
-    const others = Math.max(look.forwarded - last.forwarded - (syns - stopped), 0);
-    this.norm.take({ ms, syns, others, cookies: look.cookies });
-    this.rates = came.map((count) => (count * 1000) / ms);
+    this.norm.take({ ms, syns, others: Math.max(more - (syns - stopped), 0), cookies });
+    for (let kind = 0; kind < L.GUARDED_KINDS; kind++) this.rates[kind] = (came[kind] * 1000) / ms;
     return came;
   }
 
@@ -88,10 +105,12 @@ export class ServiceWatch {
       const mode = modeOf(rules, kind);
       if (mode === undefined) continue;
       const counts = COUNTS[kind][mode];
-      const packets = counts.reduce((sum, count) => sum + came[count], 0);
+      let packets = 0;
+      for (const count of counts) packets += came[count];
       if (kind === 'syn_flood') yield { service, kind, mode, packets, ...this.#flood() };
       else {
-        const rate = counts.reduce((sum, count) => sum + this.rates[count], 0);
+        let rate = 0;
+        for (const count of counts) rate += this.rates[count];
         yield { service, kind, mode, packets, rate, level: levelOf(rate, DROPS_MUCH, DROPS_SOME) };
       }
     }
@@ -100,7 +119,7 @@ export class ServiceWatch {
   #flood(): Pick<Seen, 'rate' | 'level' | 'context'> {
     const { perSecond, threshold } = this.norm;
     const level = levelOf(this.cookies ? this.synRate : 0, threshold, FLOOD_SOME * threshold);
-    return { rate: this.synRate, level, context: `${short(Math.round(perSecond))} are usual` };
+    return { rate: this.synRate, level, context: () => `${short(Math.round(perSecond))} are usual` };
   }
 }
 

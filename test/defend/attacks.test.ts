@@ -19,7 +19,15 @@ class Bench {
     for (let i = 0; i < count; i++) {
       this.nowMs += 1000;
       this.attacks.take(
-        { service: 'web', kind: 'syn_flood', mode, level, rate, packets: rate, context: '110 are usual' },
+        {
+          service: 'web',
+          kind: 'syn_flood',
+          mode,
+          level,
+          rate,
+          packets: rate,
+          context: () => '110 are usual',
+        },
         this.nowMs,
       );
     }
@@ -75,6 +83,17 @@ describe('an attack', () => {
     bench.seconds(40, 'little', 0, 'observe');
     assert.match(bench.said[0], /500 SYNs a second, 110 are usual; observed only$/);
     assert.match(bench.said[1], /would have been answered with cookies or dropped$/);
+  });
+
+  it('says so when the rule only counted at first', () => {
+    const bench = new Bench();
+    bench.seconds(10, 'much', 5000, 'observe');
+    bench.seconds(10, 'much', 5000);
+    bench.seconds(60, 'little', 0);
+    assert.match(
+      bench.said[1],
+      /100k packets answered with cookies or dropped, or only counted while the rule was in mode observe$/,
+    );
   });
 
   it('is told of for an hour, the newest first', () => {

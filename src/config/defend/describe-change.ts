@@ -1,22 +1,28 @@
 /** What another config changes of the defence of services, in words, for `plan` and `reload`. */
+import { listed } from '../../core/listed.js';
 import type { Config } from '../types.js';
 import { serviceRateText, sourceRateText } from './rules-text.js';
 import type { DefendConfig, DefendRules, ListSource } from './types.js';
 
 const NONE = 'off';
 
+/** Services that change alike together: there may be thousands. */
 export function describeDefence(
   before: Pick<Config, 'defend' | 'services'>,
   after: Pick<Config, 'defend' | 'services'>,
 ): string[] {
   const were = new Set(before.services.map(({ name }) => name));
-  const rules = after.services
-    .filter(({ name }) => were.has(name))
-    .flatMap(({ name }) =>
-      differences(partsOf(before.defend?.rules.get(name)), partsOf(after.defend?.rules.get(name))).map(
-        (what) => `${name}: ${what}`,
-      ),
-    );
+  const changed = new Map<string, string[]>();
+  for (const { name } of after.services.filter((service) => were.has(service.name)))
+    for (const what of differences(
+      partsOf(before.defend?.rules.get(name)),
+      partsOf(after.defend?.rules.get(name)),
+    )) {
+      const names = changed.get(what) ?? [];
+      names.push(name);
+      changed.set(what, names);
+    }
+  const rules = [...changed].map(([what, names]) => `${listed(names)}: ${what}`);
   const lists = differences(listsOf(before.defend), listsOf(after.defend)).map((what) => `defend.${what}`);
   return [...rules, ...lists, ...keyChanges(before.defend, after.defend)];
 }
