@@ -368,6 +368,9 @@ export const enum L {
   LISTS_BUCKETS = 36,
   LISTS_SEED = 40,
   LISTS_LENGTHS = 44,
+  LISTS_FILTER4 = 48,
+  LISTS_FILTER4_MASK = 52,
+  LISTS_SEED4 = 56,
   SIZEOF_LISTS_TOP = 8,
   LISTS_TOP_WHERE = 0,
   LISTS_TOP_WHAT = 4,
@@ -538,4 +541,4 @@ export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = 'e206e1e05f0ffa39f30e43a3c8f05f86507e8d5841cb17a4fa9730efe441a4f0';
+export const LAYOUT_DIGEST = '2d1c25694c0a722dbfb0dda44c655d651b2f03b1a7e47eb64e525ea3c644c648';

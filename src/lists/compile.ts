@@ -2,7 +2,7 @@
  * The lists `allow` and `block` become one flat memory that every engine reads: native/include/anyhop/lists.h. A million prefixes take
  * some 0.3 s for IPv4 and 1 s for IPv6, so this runs in a worker thread (worker.ts).
  *
- * The memory is bounded by the number of prefixes: 5.3 MiB and 4 to 36 bytes for each of IPv4; 0.5 MiB and 20 to 60 bytes for each of
+ * The memory is bounded by the number of prefixes: 5.3 MiB and 5 to 39 bytes for each of IPv4; 0.5 MiB and 20 to 60 bytes for each of
  * IPv6.
  */
 import { randomInt } from 'node:crypto';
@@ -34,7 +34,7 @@ export function compileLists(
   ];
   if (lists.every(([, prefixes]) => prefixCount(prefixes) === 0)) return undefined;
   const with4 = lists.filter(([, { lengths4 }]) => lengths4.length > 0);
-  const part4 = with4.length > 0 ? compile4(with4) : undefined;
+  const part4 = with4.length > 0 ? compile4(with4, random(SEEDS)) : undefined;
   const at6 = L.SIZEOF_LISTS + (part4 === undefined ? 0 : bytesOf4(part4));
   const sorted = sort6(lists);
   if (sorted.tags.length === 0) return finished(newMemory(at6, part4), at6);
@@ -49,14 +49,15 @@ export function compileLists(
   throw new RangeError(`lists: no seed of ${TRIES_MAX} gives a table`);
 }
 
-function bytesOf4({ bits, ranks, records, pages }: Compiled4): number {
-  return bits.byteLength + ranks.byteLength + lines(records.byteLength) + lines(pages.byteLength);
+function bytesOf4({ bits, ranks, records, pages, filter }: Compiled4): number {
+  const parts = [bits, ranks, records, pages, filter];
+  return parts.reduce((sum, { byteLength }) => sum + lines(byteLength), 0);
 }
 
 function newMemory(bytes: number, part4: Compiled4 | undefined): ArrayBuffer {
   const memory = new ArrayBuffer(lines(bytes));
   if (part4 === undefined) return memory;
-  const { bits, ranks, records, pages } = part4;
+  const { bits, ranks, records, pages, filter, seed } = part4;
   const header = new Uint32Array(memory, 0, L.SIZEOF_LISTS / 4);
   const at = { next: L.SIZEOF_LISTS };
   const put = (field: number, part: Uint32Array | Uint8Array): void => {
@@ -68,6 +69,9 @@ function newMemory(bytes: number, part4: Compiled4 | undefined): ArrayBuffer {
   put(L.LISTS_RANKS4, ranks);
   put(L.LISTS_RECORDS4, records);
   put(L.LISTS_PAGES4, pages);
+  put(L.LISTS_FILTER4, filter);
+  header[L.LISTS_FILTER4_MASK / 4] = filter.byteLength - 8;
+  header[L.LISTS_SEED4 / 4] = seed;
   return memory;
 }
 

@@ -7,6 +7,7 @@
 import { L } from '../core/layout.gen.js';
 import { popcount } from '../forward/lists.js';
 import type { Prefixes } from './columns.js';
+import { filterOf } from './filter4.js';
 
 const NETS = 1 << 24;
 const NET_BITS = 24;
@@ -24,10 +25,18 @@ export interface Compiled4 {
   readonly ranks: Uint32Array;
   readonly records: Uint32Array;
   readonly pages: Uint8Array;
+  readonly filter: Uint32Array;
+  readonly seed: number;
 }
 
-/** @param lists the prefixes of each, by LISTED_BLOCK and LISTED_ALLOW */
-export function compile4(lists: readonly (readonly [listed: number, prefixes: Prefixes])[]): Compiled4 {
+/**
+ * @param lists the prefixes of each, by LISTED_BLOCK and LISTED_ALLOW
+ * @param seed of the filter
+ */
+export function compile4(
+  lists: readonly (readonly [listed: number, prefixes: Prefixes])[],
+  seed: number,
+): Compiled4 {
   const bits = new Uint32Array(NETS / NETS_PER_WORD);
   // Of equal length, allow comes after block and so wins.
   const ordered = lists.toSorted(([a], [b]) => a - b);
@@ -37,9 +46,8 @@ export function compile4(lists: readonly (readonly [listed: number, prefixes: Pr
         if (lengths4[i] === length) paint(bits, words4[i] >>> 8, 1 << (NET_BITS - length), listed);
     }
   }
-  const records = new Records(bits);
-  records.addAll(longPrefixes(ordered));
-  return { bits, ranks: ranksOf(bits), records: records.records, pages: records.pages };
+  const { records, pages, nets } = new Records(bits).addAll(longPrefixes(ordered));
+  return { bits, ranks: ranksOf(bits), records, pages, filter: filterOf(nets, records, seed), seed };
 }
 
 /** Sort keys of prefixes longer than a /24: by /24, length, list. */
@@ -94,6 +102,8 @@ class Records {
   readonly #bits: Uint32Array;
   readonly #octets = new Uint8Array(OCTETS);
   #records = new Uint32Array();
+  /** Of each record. */
+  #nets = new Uint32Array();
   #count = 0;
   #pages = new Uint8Array(16 * PAGE_BYTES);
   #pageCount = 0;
@@ -106,13 +116,18 @@ class Records {
     return this.#records.subarray(0, this.#count);
   }
 
+  get nets(): Uint32Array {
+    return this.#nets.subarray(0, this.#count);
+  }
+
   get pages(): Uint8Array {
     return this.#pages.subarray(0, this.#pageCount * PAGE_BYTES);
   }
 
   /** @param keys sorted; each /24 of them gets its record, where its addresses differ after all */
-  addAll(keys: Float64Array): void {
+  addAll(keys: Float64Array): this {
     this.#records = new Uint32Array(keys.length);
+    this.#nets = new Uint32Array(keys.length);
     for (let from = 0, to = 0; from < keys.length; from = to) {
       const net = Math.floor(keys[from] / KEY_NET);
       while (to < keys.length && keys[to] < (net + 1) * KEY_NET) to++;
@@ -120,8 +135,10 @@ class Records {
       const record = to === from + 1 ? this.#one(keys[from], base) : this.#several(net, keys, from, to, base);
       if (record === undefined) continue;
       put(this.#bits, net, L.LISTED_PART);
+      this.#nets[this.#count] = net;
       this.#records[this.#count++] = record;
     }
+    return this;
   }
 
   /** The record of a /24 with one prefix in it; undefined when that says what holds anyway. */

@@ -3,14 +3,16 @@
  * The lists `allow` and `block`, compiled: from an address to none, block or allow, by the longest prefix of both lists together; of
  * equal ones, allow wins. One flat memory, written by src/lists/compile.ts and read here and by src/forward/lists.ts.
  *
- *   +--------+--------+---------+-----------+---------+--------+----------+---------+----------+-------+
- *   | header | bits4  | ranks4  | records4  | pages4  | top6   | filter6  | table6  | bounds6  | 128 B |
- *   |  64 B  | 4 MiB  | 1 MiB   | 4 B each  | 64 B    | 512 KB | 2^n      | 64 B a  |          | zero  |
- *   +--------+--------+---------+-----------+---------+--------+----------+---------+----------+-------+
+ *   +--------+--------+---------+-----------+---------+----------+--------+----------+---------+----------+-------+
+ *   | header | bits4  | ranks4  | records4  | pages4  | filter4  | top6   | filter6  | table6  | bounds6  | 128 B |
+ *   |  64 B  | 4 MiB  | 1 MiB   | 4 B each  | 64 B    | 2^n      | 512 KB | 2^n      | 64 B a  |          | zero  |
+ *   +--------+--------+---------+-----------+---------+----------+--------+----------+---------+----------+-------+
  *
  * IPv4: two bits for each /24 say none, block, allow, or that its addresses differ. Those /24s are numbered in their order (a rank for
  * each 64 of them, and the rest is counted), and the number leads to a record: up to two addresses from which on something else holds,
- * or a page with two bits for each address.
+ * or a page with two bits for each address. A filter in front of the ranks knows which addresses of these /24s anything is said of: a
+ * word of 64 bits for each /24, two bits of it for each address. It keeps nearly all their other addresses from the search, which three
+ * loads in a row and a mispredicted branch make as dear as all the rest of a packet.
  *
  * IPv6: prefixes are kept in groups by what their first 64, 48, 32 or 16 bits are, whichever is the most that all of the prefix covers.
  * A group says for each of its addresses what the prefixes of it and of all shorter groups make of it, so the longest group that an
@@ -57,7 +59,10 @@ struct anyhop_lists {
 	__u32 buckets;
 	__u32 seed;     /* of the hash of groups */
 	__u32 lengths;  /* a bit (1 << ANYHOP_LISTS_...) for each length that has groups */
-	__u32 reserved[4];
+	__u32 filter4;
+	__u32 filter4_mask; /* of bytes: 8 * (words of 64 bits - 1) */
+	__u32 seed4;        /* of the hash of /24s in the filter */
+	__u32 reserved;
 };
 
 /* Of top6: where the group's bounds are, in words of 8 bytes, and count << 4 | what holds before the first of them. */
@@ -80,6 +85,22 @@ struct anyhop_lists_entry {
 anyhop_inline const struct anyhop_lists *anyhop_lists_header(const struct anyhop_view *lists)
 {
 	return (const struct anyhop_lists *)lists->image;
+}
+
+/* The hash of what groups are found by: of their first 32 bits, and of up to 32 bits more. */
+anyhop_inline __u32 anyhop_lists_hash32(__u32 seed, __u32 first)
+{
+	__u32 h = (first ^ seed) * ANYHOP_LISTS_SEED_FACTOR;
+
+	return h ^ h >> 15;
+}
+
+anyhop_inline __u32 anyhop_lists_hash(__u32 hash32, __u32 more)
+{
+	__u32 h = (hash32 ^ more) * ANYHOP_LISTS_MIX_FACTOR;
+
+	h = (h ^ h >> 13) * ANYHOP_LISTS_SEED_FACTOR;
+	return h ^ h >> 16;
 }
 
 /* How many of the pairs of bits that `mask` covers are both set. */
@@ -117,13 +138,34 @@ anyhop_inline __u32 anyhop_listed4_part(const struct anyhop_view *lists, __u32 a
 	return octet >= (record >> 2 & 255) ? record >> 10 & 3 : record & 3;
 }
 
-/* What the lists say of all of an IPv4 address's /24: ANYHOP_LISTED_PART when it depends (anyhop_listed4_part). */
+/* 1 when the filter rules out that anything is said of an IPv4 address, if its /24 is one whose addresses differ; or else 0. */
+anyhop_inline __u64 anyhop_listed4_silent(const struct anyhop_view *lists, __u32 address)
+{
+	const struct anyhop_lists *h = anyhop_lists_header(lists);
+	__u32 net = anyhop_lists_hash32(h->seed4, address >> 8), which = (net ^ (address & 255)) * ANYHOP_LISTS_MIX_FACTOR;
+	const __u8 *word = anyhop_at(lists, (__u64)h->filter4 + (net & h->filter4_mask));
+	__u64 missing;
+
+	if (!word)
+		return 0;
+	missing = (1ull << (which >> 26) | 1ull << (which >> 20 & 63)) & ~anyhop_get64(word);
+	return (missing | (0 - missing)) >> 63;
+}
+
+/* What the lists say of all of an IPv4 address's /24, or that they say nothing of the address: ANYHOP_LISTED_PART when it takes a search to
+ * tell (anyhop_listed4_part). Without a branch, which would be mispredicted for one packet in as many as have such a /24. */
 anyhop_inline __u32 anyhop_listed4_net(const struct anyhop_view *lists, __u32 address)
 {
 	__u32 bits = anyhop_lists_header(lists)->bits4;
 	const __u8 *pairs = anyhop_at(lists, (__u64)bits + (address >> 13) * 8);
+	__u64 listed, speaks;
 
-	return bits && pairs ? anyhop_get64(pairs) >> (address >> 7 & 62) & 3 : ANYHOP_LISTED_NONE;
+	if (!bits || !pairs)
+		return ANYHOP_LISTED_NONE;
+	listed = anyhop_get64(pairs) >> (address >> 7 & 62) & 3;
+	speaks = (listed & listed >> 1 & anyhop_listed4_silent(lists, address)) - 1;
+	__asm__("" : "+r"(speaks)); /* or clang makes a branch of it */
+	return (__u32)(listed & speaks);
 }
 
 anyhop_inline __u32 anyhop_listed4(const struct anyhop_view *lists, __u32 address)
@@ -159,22 +201,6 @@ anyhop_inline __u32 anyhop_lists_bound(const struct anyhop_view *lists, __u64 wh
 		return anyhop_get32(at) & 3;
 	at = anyhop_at(lists, where + (__u64)count * 8 + first);
 	return at ? *at & 3 : ANYHOP_LISTED_NONE;
-}
-
-/* The hash of what groups are found by: of their first 32 bits, and of up to 32 bits more. */
-anyhop_inline __u32 anyhop_lists_hash32(__u32 seed, __u32 first)
-{
-	__u32 h = (first ^ seed) * ANYHOP_LISTS_SEED_FACTOR;
-
-	return h ^ h >> 15;
-}
-
-anyhop_inline __u32 anyhop_lists_hash(__u32 hash32, __u32 more)
-{
-	__u32 h = (hash32 ^ more) * ANYHOP_LISTS_MIX_FACTOR;
-
-	h = (h ^ h >> 13) * ANYHOP_LISTS_SEED_FACTOR;
-	return h ^ h >> 16;
 }
 
 /* Whether there may be a group: never 0 when there is. The word is chosen by bits of the hash that the bits in it depend on least. */
@@ -272,7 +298,8 @@ anyhop_inline __u32 anyhop_listed6(const struct anyhop_view *lists, __u64 high, 
 #define ANYHOP_LISTS_STRUCTS(S, F) \
 	S(lists) \
 	F(lists, size) F(lists, bits4) F(lists, ranks4) F(lists, records4) F(lists, pages4) F(lists, top6) F(lists, filter6) \
-	F(lists, filter_mask) F(lists, table6) F(lists, buckets) F(lists, seed) F(lists, lengths) \
+	F(lists, filter_mask) F(lists, table6) F(lists, buckets) F(lists, seed) F(lists, lengths) F(lists, filter4) F(lists, filter4_mask) \
+	F(lists, seed4) \
 	S(lists_top) F(lists_top, where) F(lists_top, what) \
 	S(lists_entry) F(lists_entry, key) F(lists_entry, where) F(lists_entry, what)
 
