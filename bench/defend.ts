@@ -47,6 +47,7 @@ async function measure(): Promise<void> {
       unit: 'ms',
       target: 50,
     });
+    loads.tellFleetTime();
     const cost = new Cost(loads, TURNS, PREFIXES);
     cost.off();
     cost.idle();

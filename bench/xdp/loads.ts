@@ -5,6 +5,7 @@
  */
 
 import { DefenceMaps } from '#anyhop/engine/maps/defence-maps.js';
+import { setFleetOffsetMs } from '#anyhop/forward/guard-state.js';
 import type { Image } from '#anyhop/image/read.js';
 import { FORWARD_PROGRAM, Forwarder } from '../../scripts/native/forwarder.js';
 import { median } from '../report.js';
@@ -26,6 +27,15 @@ export class Loads {
       const subject = { object: forwarder.object, program: FORWARD_PROGRAM };
       return { harness: new Harness(cpu), forwarder, subject };
     });
+  }
+
+  /** The fleet's time, without which no SYN is answered. */
+  tellFleetTime(): void {
+    for (const { forwarder } of this.all) {
+      const maps = DefenceMaps.of(forwarder.object);
+      setFleetOffsetMs(maps.state, 1);
+      maps.close();
+    }
   }
 
   publish(image: Image): void {

@@ -3,6 +3,8 @@
  * image with the new ones.
  */
 import { COUNTED, COUNTED_KINDS, type CountedMemory, Counters } from '../forward/counters.js';
+import { moveServiceStates } from '../forward/guard-state.js';
+import type { Pipeline } from '../forward/pipeline.js';
 import { imageCounterNames } from '../image/inspect.js';
 import type { Image } from '../image/read.js';
 
@@ -37,10 +39,11 @@ export function moveCounters(counters: Counters, moves: CounterMoves, to: Counte
   }
 }
 
-/** The same in memory of its own, for a pipeline of this thread. */
-export function renumber(counters: Counters, former: Image, image: Image): void {
+/** The same in memory of its own, for a pipeline of this thread, and of what rules of defence know of services. */
+export function renumber({ counters, guardState, image: former }: Pipeline, image: Image): void {
   const moves = counterMoves(former, image);
   if (moves === undefined) return;
+  moveServiceStates(guardState, moves.services, former.serviceCounters);
   const room = new Counters();
   room.grow(image.serviceCounters, image.backendCounters);
   moveCounters(counters, moves, room);

@@ -6,7 +6,7 @@
 
 import { L, VERDICTS } from '../core/layout.gen.js';
 import { Counters } from '../forward/counters.js';
-import { makeGuardState } from '../forward/guard-state.js';
+import { makeGuardState, setFleetOffsetMs } from '../forward/guard-state.js';
 import { Pipeline } from '../forward/pipeline.js';
 import { tryFrame } from '../forward/try-frame.js';
 import type { Image } from '../image/read.js';
@@ -23,6 +23,7 @@ export interface FrameSink {
 }
 
 const TICK_NS = BigInt(L.BUDGET_TICK_MS) * 1_000_000n;
+const FLEET_CLOCK_START_MS = L.FLEET_CLOCK_START * 1000;
 /** Interfaces' queues mix less. */
 const DISORDER_NS = 1_000_000_000n;
 /** The event loop gets a turn after this many packets, for signals and a publish. */
@@ -82,13 +83,14 @@ export class ReplayEngine implements Engine {
 
   async start(image: Image, lists?: Uint8Array): Promise<void> {
     if (this.#pipeline !== undefined) throw new Error('the engine has been started already');
+    setFleetOffsetMs(this.#guardState, -FLEET_CLOCK_START_MS); // captures tell the time of day
     this.#pipeline = new Pipeline(image, new Counters(), this.#guardState);
     await this.defence.publishLists(lists);
     this.#run(this.#pipeline).then(this.#end.resolve, this.#end.reject);
   }
 
   async publish(image: Image): Promise<void> {
-    renumber(this.#started.counters, this.#started.image, image);
+    renumber(this.#started, image);
     this.#started.publish(image);
   }
 

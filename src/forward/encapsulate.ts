@@ -169,7 +169,8 @@ function guardSyn(
   let cookie = COOKIE_UNWANTED;
   if (weighSyn(p, rules, p.serviceCounter)) {
     const isPlain = p.tcp - p.l3 === (p.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER);
-    const takes = isPlain && p.image.cookieKeyWord !== 0 && (pathFlags & L.PATH_COOKIES) !== 0;
+    const hasTerms = p.fleetMs !== 0 && p.image.cookieKeyWord !== 0;
+    const takes = isPlain && hasTerms && (pathFlags & L.PATH_COOKIES) !== 0;
     cookie = takes && canAnswerSyn(p, view, p.tcp) && admitsAnswer(p, rules) ? COOKIE_CAN : COOKIE_CANNOT;
   }
   const verdict = judgeSyn(p, rules, p.serviceCounter, cookie);

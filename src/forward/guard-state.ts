@@ -56,9 +56,24 @@ export function programUnits(state: Int32Array, monotonicMs: number): number {
   return (unitsAt(monotonicMs) + state[CLOCK_OFFSET_WORD]) | 0;
 }
 
+/**
+ * Gives each service its state when numbers are given anew; one that is new, or has been away, begins without any.
+ * @param moves for each counter number the one that the service had before, or -1
+ * @param before how many counter numbers there were
+ */
+export function moveServiceStates(state: Int32Array, moves: Int32Array, before: number): void {
+  const former = state.slice(stateWord(0), stateWord(before));
+  state.fill(0, stateWord(0), stateWord(Math.max(before, moves.length)));
+  for (const [counter, number] of moves.entries()) {
+    if (number < 0) continue;
+    const at = stateWord(number) - stateWord(0);
+    state.set(former.subarray(at, at + L.SIZEOF_SERVICE_STATE / 4), stateWord(counter));
+  }
+}
+
 /** SYNs of a service's window above which it is answered with cookies. @param threshold 0: as its rules say */
 export function setThreshold(state: Int32Array, counter: number, threshold: number): void {
-  state[stateWord(counter) + STATE_THRESHOLD] = threshold;
+  state[stateWord(counter) + STATE_THRESHOLD] = Math.min(threshold, L.COUNT_MAX);
 }
 
 /** Whether more SYNs than its threshold came to a service lately: cookies answer then, where its rules have them. */

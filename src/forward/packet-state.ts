@@ -17,7 +17,7 @@ export class PacketState {
   tick = 0;
   /** Time that rules of defence count in, which the engine sets once a batch: units of 2^20 ns. An int32. */
   now = 0;
-  /** The fleet's clock, in ms; known where there are rules. */
+  /** The fleet's clock, in ms; 0 while nobody has told it: a cookie of any other time would be refused. */
   fleetMs = 0;
   /** What rules of defence count in: the state that all pipelines of an engine share (guard-state.ts); by service counter, GUARDED_KINDS
    * each, what they did; SYNs that are not yet in the state, and the unit that they came in. */

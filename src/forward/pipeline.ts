@@ -44,6 +44,7 @@ export class Pipeline extends PacketState {
       );
     }
     this.counters.grow(image.serviceCounters, image.backendCounters);
+    if (image.serviceCounters < this.image.serviceCounters) this.synsPending.fill(0); // numbers are given anew
     this.image = image;
     if (image.rulesWord !== 0) this.#guard(image);
   }
@@ -76,7 +77,8 @@ export class Pipeline extends PacketState {
   setClock(monotonicMs: number): void {
     this.now = unitsAt(monotonicMs);
     const { guardState } = this;
-    if (guardState.length > 0) this.fleetMs = Math.floor(monotonicMs) + fleetOffsetMs(guardState);
+    const offsetMs = guardState.length > 0 ? fleetOffsetMs(guardState) : 0;
+    this.fleetMs = offsetMs === 0 ? 0 : Math.floor(monotonicMs) + offsetMs;
   }
 
   #guard({ serviceCounters }: Image): void {

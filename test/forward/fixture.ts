@@ -158,6 +158,9 @@ export interface Outcome {
 }
 
 /** A pipeline over memory that ends right behind the frame, so that any read beyond it throws. */
+/** The fleet's clock, some day. */
+export const FLEET_MS = 2 ** 37;
+
 export class Runner {
   readonly pipeline: Pipeline;
 
@@ -165,6 +168,7 @@ export class Runner {
     this.pipeline = new Pipeline(
       options instanceof Object && 'words' in options ? options : imageOf(options),
     );
+    this.pipeline.fleetMs = FLEET_MS;
   }
 
   run(frame: Uint8Array): Outcome {

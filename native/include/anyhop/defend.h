@@ -137,7 +137,7 @@ struct anyhop_candidate {
 /* How the packet path gets its time from CLOCK_MONOTONIC. All zero: as it is. */
 struct anyhop_guard_time {
 	__u64 frozen;          /* bits of the clock that are left out, in ns: all of them in tests, which set the offsets instead */
-	__u64 fleet_offset_ms; /* from the monotonic clock to the fleet's */
+	__u64 fleet_offset_ms; /* from the monotonic clock to the fleet's; 0: not told yet, and no SYN is answered */
 	__u32 offset;          /* in units */
 	__u32 reserved[11];
 };

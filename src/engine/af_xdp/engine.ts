@@ -20,7 +20,7 @@ import { L } from '../../core/layout.gen.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { interfaceQueues, prepareWorkerCalls, XdpSocket } from '../../ffi/xsk.js';
 import { Counters } from '../../forward/counters.js';
-import { makeGuardState } from '../../forward/guard-state.js';
+import { makeGuardState, moveServiceStates } from '../../forward/guard-state.js';
 import type { Image } from '../../image/read.js';
 import { type InterfaceLock, lockInterface } from '../../underlay/lock.js';
 import { AttachmentWatch } from '../attachment-watch.js';
@@ -260,6 +260,7 @@ export class AfXdpEngine implements Engine {
   #take(forwarders: readonly Forwarder[], parsed: Image, former: Image): Promise<void>[] {
     const image = sharedImage(parsed);
     const moves = counterMoves(former, parsed);
+    if (moves !== undefined) moveServiceStates(this.#guardState, moves.services, former.serviceCounters);
     return forwarders.map((forwarder) => forwarder.publish(parsed, image, moves));
   }
 

@@ -161,7 +161,7 @@ export class PortableEngine implements Engine {
     const haveChanged = textOf(before) !== textOf(after);
     if (haveChanged) await this.#guard!.setFilter({ ...after, vips: union(before.vips, after.vips) });
     this.#sender!.prepare(image);
-    renumber(this.#started.counters, former, image);
+    renumber(this.#started, image);
     this.#started.publish(image);
     // The capture's own filter has the addresses and the VIPs.
     if (haveChanged) this.#breathe();

@@ -10,7 +10,7 @@
  * was killed in between. It goes by names, since two versions may number verdicts, and two configs backends, differently.
  */
 
-import { L, VERDICTS } from '../../core/layout.gen.js';
+import { L, LAYOUT_DIGEST, VERDICTS } from '../../core/layout.gen.js';
 import type { Logger } from '../../core/log.js';
 import { Barrier } from '../../ffi/barrier.js';
 import { COUNTED, COUNTED_KINDS, Counters } from '../../forward/counters.js';
@@ -66,7 +66,8 @@ export class Handover {
 
   /** What the former set's defence has counted goes on in the next one; what it counts from now on is lost. */
   continueDefence(): void {
-    if (this.#from.defence === undefined) return;
+    // Another layout may have other things in its words.
+    if (this.#from.defence === undefined || this.#from.about.layout !== LAYOUT_DIGEST) return;
     const numbers = new Map(this.#fromNames.services.map((name, number) => [name, number]));
     const moves = this.#toNames.services.map((name) => numbers.get(name) ?? -1);
     this.#to.defence?.continueFrom(this.#from.defence, moves);
