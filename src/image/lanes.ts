@@ -216,11 +216,11 @@ class LanesWriter {
     else if (!isTagged) this.#bytes.fill(0, at + L.LANE_PATH_WORDS + 14, at + L.LANE_PATH_WORDS + 16);
   }
 
-  #hasRules(counter: number): boolean {
+  #rulesFlags(counter: number): number {
     const rules = this.#header(L.HEADER_RULES_OFFSET);
-    return (
-      rules !== 0 && this.#header(rules + L.SIZEOF_DEFENCE + counter * L.SIZEOF_RULES + L.RULES_FLAGS) !== 0
-    );
+    return rules === 0
+      ? 0
+      : this.#header(rules + L.SIZEOF_DEFENCE + counter * L.SIZEOF_RULES + L.RULES_FLAGS);
   }
 
   #writeLane(at: number, number: number, entry: ServiceEntry, key: LaneKey): void {
@@ -242,7 +242,7 @@ class LanesWriter {
     put(L.LANE_PORTS, hasPorts ? 0xffff_ffff : 0);
     const ip = entry.vip.family === 4 ? P.IPV4_HEADER : P.IPV6_HEADER;
     view.setUint16(at + L.LANE_LEAST, ip + (entry.protocol === 'tcp' ? P.TCP_HEADER : P.UDP_HEADER), true);
-    this.#bytes[at + L.LANE_GUARDED] = this.#hasRules(entry.counter) ? 1 : 0;
+    this.#bytes[at + L.LANE_GUARDED] = this.#rulesFlags(entry.counter); // the low byte
     view.setUint16(at + L.LANE_PORT_FIRST, entry.portFirst, true);
     view.setUint16(at + L.LANE_PORT_LAST, entry.portLast, true);
     if (entry.vip.family === 4) return;

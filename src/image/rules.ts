@@ -71,13 +71,13 @@ function writeService(view: DataView, at: number, rules: DefendRules, counter: n
 function flagsOf({ lists, sourceRate, serviceRate, synCookies }: DefendRules): number {
   const flags = (mode: DefendMode | undefined, rule: number, enforce: number): number =>
     mode === undefined || mode === 'off' ? 0 : mode === 'enforce' ? rule | enforce : rule;
-  const always = synCookies?.when === 'always' ? L.RULES_COOKIES_ALWAYS : 0;
+  const cookies = flags(synCookies?.mode, L.RULES_COOKIES, L.RULES_COOKIES_ENFORCE);
   return (
     flags(lists, L.RULES_LISTS, L.RULES_LISTS_ENFORCE) |
     flags(sourceRate?.mode, L.RULES_SOURCE, L.RULES_SOURCE_ENFORCE) |
     flags(serviceRate?.mode, L.RULES_SERVICE, L.RULES_SERVICE_ENFORCE) |
-    flags(synCookies?.mode, L.RULES_COOKIES, L.RULES_COOKIES_ENFORCE) |
-    always
+    cookies |
+    (cookies !== 0 && synCookies?.when === 'always' ? L.RULES_COOKIES_ALWAYS : 0)
   );
 }
 

@@ -85,6 +85,28 @@ const RULES: readonly (DefendRules | undefined)[] = [
   { lists: 'off', sourceRate: SOURCE_RATE, serviceRate: undefined, synCookies: undefined, ownSources: false },
 ];
 
+/** Of SYNs alone: answered, limited, dropped, and let through; by a threshold of three SYNs in 3 ms too. */
+const SYN_RULES: readonly DefendRules[] = (
+  [
+    [{ mode: 'enforce', when: 'always' }, undefined],
+    [
+      { mode: 'enforce', when: 'auto' },
+      { mode: 'observe', syn: 40, perMs: 3 },
+    ],
+    [undefined, { mode: 'enforce', syn: 4, perMs: 40 }],
+    [
+      { mode: 'observe', when: 'always' },
+      { mode: 'enforce', syn: 6, perMs: 250 },
+    ],
+  ] as const
+).map(([synCookies, serviceRate]) => ({
+  lists: 'off',
+  sourceRate: undefined,
+  serviceRate,
+  synCookies,
+  ownSources: false,
+}));
+
 /** By number, so that a fuzzer's corpus can name them: add at the end only. */
 export const RECIPES: readonly Recipe[] = [
   {
@@ -191,6 +213,18 @@ export const RECIPES: readonly Recipe[] = [
       { vip, protocol: 'udp', port: 53 },
     ]),
     rules: [...RULES, ...RULES],
+  },
+  {
+    ...PLAIN,
+    name: 'SYNs under rules, whatever their sources send',
+    pools: { web: [...four(3, { mtu: 1500 }), ...six(2, { mtu: 1400 })] },
+    services: (['203.0.113.10', '2001:db8:100::10'] as const).flatMap((vip): FixtureService[] => [
+      { vip, protocol: 'tcp', port: 80, secondChance: true },
+      { vip, protocol: 'tcp', port: 443 },
+      { vip, protocol: 'tcp', port: [1000, 2000] },
+      { vip, protocol: 'tcp', port: 8080, hash: 'source' },
+    ]),
+    rules: [...SYN_RULES, ...SYN_RULES],
   },
 ];
 

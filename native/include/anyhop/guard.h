@@ -49,6 +49,7 @@ struct anyhop_guest {
 	__u16 counter; /* the service's */
 	__u8 family;
 	__u8 is_syn;
+	__u32 listed; /* what the lists say of the source, where rules ask them: enum anyhop_listed */
 };
 
 /* A function that BPF's verifier looks at once, and not for every path that leads to it: what it is given may be anything of these sizes. */
@@ -57,6 +58,12 @@ struct anyhop_guest {
 #else
 #define ANYHOP_ONCE static inline __attribute__((unused))
 #endif
+
+/* Whether user space has told the fleet's time: a cookie of any other time would be refused. */
+anyhop_inline int anyhop_knows_fleet_time(const struct anyhop_guarding *g)
+{
+	return g->state->time.fleet_offset_ms != 0;
+}
 
 /* The rules of a service by its counter, or NULL. */
 anyhop_inline const struct anyhop_rules *anyhop_rules_of(const struct anyhop_view *view, __u32 counter)
@@ -100,56 +107,80 @@ anyhop_inline __u32 anyhop_is_syn(__u8 flags)
 	return (flags & 0x17) == 0x02;
 }
 
-/* The source's prefix, and what else tells it from others in the sketch. */
-struct anyhop_source {
-	__u32 words[5]; /* those of the address, the rest zero for IPv4, and anyhop_candidate.who */
-	__u32 hash;
-};
-
-/* `prefix6` of IPv6 addresses, 32 to 128 bits; `prefix4` of IPv4 ones, 8 to 32. */
-anyhop_inline void anyhop_source_of(const struct anyhop_defence *defence, const struct anyhop_guest *guest, __u32 who, __u32 prefix4,
-				    __u32 prefix6, struct anyhop_source *source)
+/* Which part of an address is a source, and what else tells it from others in the sketch: one word, for all that BPF has no stack for.
+ *
+ *   | anyhop_candidate.who without the family 32 | prefix of IPv4 8 | prefix of IPv6 8 |
+ *
+ * who      scope << 8, and ANYHOP_WHO_NETWORK for a /24 or /48
+ * prefix4  8 to 32
+ * prefix6  32 to 128 */
+anyhop_inline __u64 anyhop_whose(__u32 who, __u32 prefix4, __u32 prefix6)
 {
-	__u32 *words = source->words;
-
-	words[0] = guest->address[0];
-	words[4] = who | guest->family;
-	if (guest->family == 4) {
-		words[0] &= __builtin_bswap32(~0u << ((32 - prefix4) & 31));
-		words[1] = words[2] = words[3] = 0;
-		source->hash = (__u32)anyhop_finish_hash(anyhop_nh(defence->key, words[0], words[4]), anyhop_get64(defence->key + 6),
-							 anyhop_get64(defence->key + 8));
-	} else {
-		for (int i = 1; i < 4; i++)
-			words[i] = guest->address[i];
-		if (prefix6 < 64)
-			words[1] &= prefix6 <= 32 ? 0 : __builtin_bswap32(~0u << ((64 - prefix6) & 31)), words[2] = words[3] = 0;
-		else if (prefix6 < 96)
-			words[2] &= prefix6 == 64 ? 0 : __builtin_bswap32(~0u << ((96 - prefix6) & 31)), words[3] = 0;
-		else if (prefix6 < 128)
-			words[3] &= prefix6 == 96 ? 0 : __builtin_bswap32(~0u << ((128 - prefix6) & 31));
-		source->hash = anyhop_flow_hash(defence->key, words, 5);
-	}
+	return (__u64)who << 16 | prefix4 << 8 | prefix6;
 }
 
-/* Takes note of a source that sends much: in its place among the candidates, unless one that sends more is there. */
-anyhop_inline void anyhop_note(struct anyhop_guard *state, const struct anyhop_source *source, __u32 window, __u32 packets,
-			       __u32 dropped)
-{
-	struct anyhop_candidate *candidate = &state->candidates[source->hash >> 11 & (ANYHOP_CANDIDATES - 1)];
+/* A source: the halves of its prefix as raw words, one of 32 bits for IPv4, and anyhop_candidate.who. */
+struct anyhop_source {
+	__u64 high;
+	__u64 low;
+	__u32 who;
+};
 
-	if (candidate->who != source->words[4] || candidate->address[0] != source->words[0] || candidate->address[1] != source->words[1] ||
-	    candidate->address[2] != source->words[2] || candidate->address[3] != source->words[3]) {
+anyhop_inline struct anyhop_source anyhop_source_of(const struct anyhop_guest *guest, __u64 whose)
+{
+	struct anyhop_source source = {.high = guest->address[0], .who = (__u32)(whose >> 16) | guest->family};
+	__u32 prefix4 = whose >> 8 & 63, prefix6 = whose & 255;
+
+	if (guest->family == 4) {
+		source.high &= __builtin_bswap32(~0u << ((32 - prefix4) & 31));
+		return source;
+	}
+	source.high = anyhop_get64(guest->address);
+	if (anyhop_unlikely(prefix6 < 64))
+		source.high &= __builtin_bswap64(~0ull << ((64 - prefix6) & 63));
+	else if (anyhop_unlikely(prefix6 > 64))
+		source.low = anyhop_get64(guest->address + 2) & __builtin_bswap64(~0ull << ((128 - prefix6) & 63));
+	return source;
+}
+
+/* Of one word and `who` for IPv4. */
+anyhop_inline __u32 anyhop_source_hash(const struct anyhop_defence *defence, const struct anyhop_source *source, __u32 family)
+{
+	const __u32 *key = defence->key;
+	__u64 sum;
+
+	if (family == 4)
+		sum = anyhop_nh(key, (__u32)source->high, source->who);
+	else
+		sum = anyhop_nh(key, (__u32)source->high, (__u32)(source->high >> 32)) +
+		      anyhop_nh(key + 2, (__u32)source->low, (__u32)(source->low >> 32)) + anyhop_nh(key + 4, source->who, 0);
+	return (__u32)anyhop_finish_hash(sum, anyhop_get64(key + 6), anyhop_get64(key + 8));
+}
+
+/* Takes note of a source that sends much: in its place among the candidates, unless one that sends more is there.
+ *
+ * met    hash << 32 | window
+ * count  packets it has sent in the window << 32 | packets that its limits have dropped since the last note */
+static __attribute__((noinline, unused)) int anyhop_note(struct anyhop_guard *state, const struct anyhop_guest *guest, __u64 whose, __u64 met,
+							  __u64 count)
+{
+	struct anyhop_candidate *candidate = &state->candidates[met >> 43 & (ANYHOP_CANDIDATES - 1)];
+	struct anyhop_source source = anyhop_source_of(guest, whose);
+	__u32 window = (__u32)met, packets = (__u32)(count >> 32);
+
+	if (candidate->who != source.who || anyhop_get64(candidate->address) != source.high ||
+	    anyhop_get64(candidate->address + 2) != source.low) {
 		if (candidate->who && window - candidate->window < 2 && packets < candidate->packets)
-			return;
-		for (int i = 0; i < 4; i++)
-			candidate->address[i] = source->words[i];
-		candidate->who = source->words[4];
+			return 0;
+		anyhop_put64(candidate->address, source.high);
+		anyhop_put64(candidate->address + 2, source.low);
+		candidate->who = source.who;
 		candidate->dropped = 0;
 	}
 	candidate->window = window;
 	candidate->packets = packets;
-	candidate->dropped += dropped;
+	candidate->dropped += (__u32)count;
+	return 0;
 }
 
 anyhop_inline int anyhop_is_notable(__u32 packets)
@@ -157,37 +188,29 @@ anyhop_inline int anyhop_is_notable(__u32 packets)
 	return packets >= ANYHOP_CANDIDATE_LEAST && (packets & (packets - 1)) == 0;
 }
 
-/* What is asked of a source: its prefix, its limits, and whether the packet is counted if it is within them. */
+/* What is asked of a source: whether its packets are below a limit, and its SYNs. */
 struct anyhop_ask {
-	__u32 who; /* without the family */
-	__u8 prefix4;
-	__u8 prefix6;
-	__u8 counts;
-	__u8 is_sampled; /* if it is not within them, takes note of the source */
+	__u64 whose; /* anyhop_whose */
 	__u32 packets;
 	__u32 syns;
+	__u32 counts;     /* if they are, counts one more */
+	__u32 is_sampled; /* if they are not, takes note of the source */
 };
 
 /* Whether a source may send one more. */
-static __attribute__((noinline, unused)) int anyhop_is_within(struct anyhop_guard *state, const struct anyhop_defence *defence,
-							       const struct anyhop_guest *guest, const struct anyhop_ask *ask)
+anyhop_inline int anyhop_is_within(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_guest *guest,
+				   const struct anyhop_ask *ask)
 {
-	struct anyhop_pair packets;
-	struct anyhop_moment moment;
-	struct anyhop_source source;
-	struct anyhop_cell *first, *second;
-	__u32 noted, dropped = 0, is_within;
+	struct anyhop_source source = anyhop_source_of(guest, ask->whose);
+	struct anyhop_moment moment = anyhop_moment_at(guest->now, defence->reciprocal);
+	__u32 hash = anyhop_source_hash(defence, &source, guest->family), is_within, sent;
+	struct anyhop_cell *first = anyhop_sketch_first(&state->sketch, hash);
+	struct anyhop_cell *second = anyhop_sketch_second(&state->sketch, hash);
+	struct anyhop_pair packets = anyhop_pair_of(first->packets, second->packets, &moment);
 
-	if (!state || !defence || !guest || !ask)
-		return 1; /* for the verifier */
-	anyhop_source_of(defence, guest, ask->who, ask->prefix4, ask->prefix6, &source);
-	moment = anyhop_moment_at(guest->now, defence->reciprocal);
-	first = anyhop_sketch_first(&state->sketch, source.hash);
-	second = anyhop_sketch_second(&state->sketch, source.hash);
-	packets = anyhop_pair_of(first->packets, second->packets, &moment);
 	is_within = packets.sliding < ask->packets &&
 		    (!guest->is_syn || anyhop_pair_of(first->syns, second->syns, &moment).sliding < ask->syns);
-	noted = packets.present;
+	sent = packets.present;
 	if (anyhop_likely(is_within)) {
 		if (!ask->counts)
 			return 1;
@@ -197,90 +220,104 @@ static __attribute__((noinline, unused)) int anyhop_is_within(struct anyhop_guar
 
 			anyhop_pair_raise(&syns, &first->syns, &second->syns);
 		}
-		noted++;
-		if (anyhop_likely(!anyhop_is_notable(noted)))
+		sent++;
+		if (anyhop_likely(!anyhop_is_notable(sent)))
 			return 1;
-	} else {
-		dropped = ANYHOP_CANDIDATE_SAMPLE;
-		if (!ask->is_sampled)
-			return 0;
+	} else if (!ask->is_sampled) {
+		return 0;
 	}
-	anyhop_note(state, &source, moment.window, noted, dropped);
-	return is_within;
+	anyhop_note(state, guest, ask->whose, (__u64)hash << 32 | moment.window, (__u64)sent << 32 | (is_within ? 0 : ANYHOP_CANDIDATE_SAMPLE));
+	return (int)is_within;
+}
+
+static __attribute__((noinline, unused)) int anyhop_is_within_apart(struct anyhop_guard *state, const struct anyhop_defence *defence,
+								     const struct anyhop_guest *guest, const struct anyhop_ask *ask)
+{
+	return anyhop_is_within(state, defence, guest, ask);
+}
+
+/* Whether one packet in some, of those that the limits drop, is to be taken note of. */
+anyhop_inline __u32 anyhop_is_sampled(const struct anyhop_guarded *own)
+{
+	return (own->counts[ANYHOP_GUARDED_SOURCE_RATE] + own->counts[ANYHOP_GUARDED_WOULD_SOURCE_RATE]) % ANYHOP_CANDIDATE_SAMPLE == 0;
 }
 
 /* Whether a packet is within the limits of its source, and of its network: it is counted then, and otherwise nowhere. */
-anyhop_inline int anyhop_source_admits(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
-				       const struct anyhop_guest *guest, const struct anyhop_guarded *own)
+ANYHOP_ONCE int anyhop_network_admits(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+				      const struct anyhop_guest *guest, const struct anyhop_guarded *own)
 {
-	__u64 dropped = own->counts[ANYHOP_GUARDED_SOURCE_RATE] + own->counts[ANYHOP_GUARDED_WOULD_SOURCE_RATE];
-	struct anyhop_ask ask = {
-		.who = rules->scope << 8,
-		.prefix4 = rules->prefix4,
-		.prefix6 = rules->prefix6,
-		.counts = rules->network_packets == ANYHOP_NO_LIMIT && rules->network_syns == ANYHOP_NO_LIMIT,
-		.is_sampled = dropped % ANYHOP_CANDIDATE_SAMPLE == 0,
+	struct anyhop_ask ask;
+
+	if (!state || !defence || !rules || !guest || !own)
+		return 1; /* for the verifier */
+	ask = (struct anyhop_ask){
+		.whose = anyhop_whose(rules->scope << 8, rules->prefix4, rules->prefix6),
 		.packets = rules->source_packets,
 		.syns = rules->source_syns,
+		.is_sampled = anyhop_is_sampled(own),
 	};
 
-	if (!anyhop_is_within(state, defence, guest, &ask))
+	if (!anyhop_is_within_apart(state, defence, guest, &ask))
 		return 0;
-	if (anyhop_likely(ask.counts))
-		return 1;
-	ask.who |= ANYHOP_WHO_NETWORK;
-	ask.prefix4 = 24;
-	ask.prefix6 = 48;
-	ask.counts = 1;
+	ask.whose = anyhop_whose(rules->scope << 8 | ANYHOP_WHO_NETWORK, 24, 48);
 	ask.packets = rules->network_packets;
 	ask.syns = rules->network_syns;
-	if (!anyhop_is_within(state, defence, guest, &ask))
+	ask.counts = 1;
+	if (!anyhop_is_within_apart(state, defence, guest, &ask))
 		return 0;
-	ask.who = rules->scope << 8;
-	ask.prefix4 = rules->prefix4;
-	ask.prefix6 = rules->prefix6;
+	ask.whose = anyhop_whose(rules->scope << 8, rules->prefix4, rules->prefix6);
 	ask.packets = ask.syns = ANYHOP_NO_LIMIT;
+	return anyhop_is_within_apart(state, defence, guest, &ask);
+}
+
+/* The same where networks have no limit. */
+ANYHOP_ONCE int anyhop_source_admits(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+				     const struct anyhop_guest *guest, const struct anyhop_guarded *own)
+{
+	struct anyhop_ask ask;
+
+	if (!state || !defence || !rules || !guest || !own)
+		return 1; /* for the verifier */
+	ask = (struct anyhop_ask){
+		.whose = anyhop_whose(rules->scope << 8, rules->prefix4, rules->prefix6),
+		.packets = rules->source_packets,
+		.syns = rules->source_syns,
+		.counts = 1,
+		.is_sampled = anyhop_is_sampled(own),
+	};
 	return anyhop_is_within(state, defence, guest, &ask);
 }
 
-anyhop_inline __u64 anyhop_guest_high(const struct anyhop_guest *guest)
+/* What lists say of a source, by all that there is to know; NULL for none. */
+anyhop_inline __u32 anyhop_listed_in(const struct anyhop_view *lists, __u64 high, __u64 low, __u32 family)
 {
-	return (__u64)__builtin_bswap32(guest->address[0]) << 32 | __builtin_bswap32(guest->address[1]);
-}
-
-/* What lists say of a source, by all that there is to know. */
-anyhop_inline __u32 anyhop_listed_in(const struct anyhop_view *lists, const struct anyhop_guest *guest)
-{
-	__u64 low;
-
 	if (!lists || !lists->image)
 		return ANYHOP_LISTED_NONE;
-	if (guest->family == 4)
-		return anyhop_listed4(lists, __builtin_bswap32(guest->address[0]));
-	low = (__u64)__builtin_bswap32(guest->address[2]) << 32 | __builtin_bswap32(guest->address[3]);
-	return anyhop_listed6(lists, anyhop_guest_high(guest), low);
+	return family == 4 ? anyhop_listed4(lists, (__u32)high) : anyhop_listed6(lists, high, low);
 }
 
 #ifdef __bpf__
 #define ANYHOP_LISTS_OF(g) 0
 /* The same of the lists in force: native/bpf/forward.bpf.c. */
-int anyhop_listed_apart(const struct anyhop_guest *guest);
-#define ANYHOP_LISTED_REST(lists, guest) ((__u32)anyhop_listed_apart(guest))
+int anyhop_listed_apart(__u64 high, __u64 low, __u32 family);
+#define ANYHOP_LISTED_REST(lists, high, low, family) ((__u32)anyhop_listed_apart(high, low, family))
 #else
 #define ANYHOP_LISTS_OF(g) ((g)->lists)
-#define ANYHOP_LISTED_REST(lists, guest) anyhop_listed_in(lists, guest)
+#define ANYHOP_LISTED_REST(lists, high, low, family) anyhop_listed_in(lists, high, low, family)
 #endif
 
-/* What the lists say of a source. In BPF, what takes a search, and all of it on the long way, where no lists are given, is in a function
- * that the verifier looks at once. */
-anyhop_inline __u32 anyhop_listed(const struct anyhop_view *lists, const struct anyhop_guest *guest)
+/* What the lists say of the source at `source`, in the packet. In BPF, what takes a search, and all of it on the long way, where no lists
+ * are given, is in a function that the verifier looks at once. */
+anyhop_inline __u32 anyhop_listed(const struct anyhop_view *lists, const __u8 *source, __u32 family)
 {
+	__u64 high = family == 4 ? __builtin_bswap32(anyhop_get32(source)) : __builtin_bswap64(anyhop_get64(source));
 	__u32 listed = ANYHOP_LISTED_PART;
 
 	if (lists && lists->image)
-		listed = guest->family == 4 ? anyhop_listed4_net(lists, __builtin_bswap32(guest->address[0]))
-					    : anyhop_listed6_net(lists, anyhop_guest_high(guest));
-	return anyhop_unlikely(listed == ANYHOP_LISTED_PART) ? ANYHOP_LISTED_REST(lists, guest) : listed;
+		listed = family == 4 ? anyhop_listed4_net(lists, (__u32)high) : anyhop_listed6_net(lists, high);
+	if (anyhop_likely(listed != ANYHOP_LISTED_PART))
+		return listed;
+	return ANYHOP_LISTED_REST(lists, high, family == 4 ? 0 : __builtin_bswap64(anyhop_get64(source + 8)), family);
 }
 
 /* The lists: a verdict that drops; 0 for a source that is spared the limits of sources, or -1 to go on. */
@@ -301,10 +338,14 @@ anyhop_inline int anyhop_guard_lists(const struct anyhop_rules *rules, __u32 lis
 }
 
 /* The rate of the source: a verdict that drops, or -1 to go on. */
-ANYHOP_ONCE int anyhop_guard_source(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
-				    const struct anyhop_guest *guest, struct anyhop_guarded *own)
+anyhop_inline int anyhop_guard_source(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+				      const struct anyhop_guest *guest, struct anyhop_guarded *own)
 {
-	if (!state || !defence || !rules || !guest || !own || anyhop_source_admits(state, defence, rules, guest, own))
+	int admits = anyhop_likely(rules->network_packets == ANYHOP_NO_LIMIT && rules->network_syns == ANYHOP_NO_LIMIT) ?
+			     anyhop_source_admits(state, defence, rules, guest, own) :
+			     anyhop_network_admits(state, defence, rules, guest, own);
+
+	if (anyhop_likely(admits))
 		return -1;
 	if (rules->flags & ANYHOP_RULES_SOURCE_ENFORCE) {
 		own->counts[ANYHOP_GUARDED_SOURCE_RATE]++;
@@ -314,9 +355,9 @@ ANYHOP_ONCE int anyhop_guard_source(struct anyhop_guard *state, const struct any
 	return -1;
 }
 
-/* Lists, NULL as of anyhop_listed, and the source's rate: a verdict that drops, or -1 to go on. */
+/* Lists and the source's rate: a verdict that drops, or -1 to go on. */
 anyhop_inline int anyhop_guard_packet(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_rules *rules,
-				      const struct anyhop_guest *guest, const struct anyhop_view *lists)
+				      const struct anyhop_guest *guest)
 {
 	const struct anyhop_defence *defence = anyhop_at(view, anyhop_header(view)->rules_offset);
 	struct anyhop_guarded *own = anyhop_own_counts(g, guest->counter);
@@ -324,11 +365,9 @@ anyhop_inline int anyhop_guard_packet(const struct anyhop_guarding *g, const str
 
 	if (!defence || !own)
 		return -1; /* a damaged image */
-	if (rules->flags & ANYHOP_RULES_LISTS) {
-		stopped = anyhop_guard_lists(rules, anyhop_listed(lists, guest), own);
-		if (stopped >= 0)
-			return stopped ? stopped : -1;
-	}
+	stopped = anyhop_guard_lists(rules, guest->listed, own);
+	if (stopped >= 0)
+		return stopped ? stopped : -1;
 	if (!(rules->flags & ANYHOP_RULES_SOURCE))
 		return -1;
 	return anyhop_guard_source(g->state, defence, rules, guest, own);
@@ -442,30 +481,74 @@ ANYHOP_ONCE int anyhop_judge_syn(struct anyhop_service_state *state, const struc
 
 #define ANYHOP_GUARDS_SYNS (ANYHOP_RULES_SERVICE | ANYHOP_RULES_COOKIES)
 
-/* Lists and rate of a packet of the lane (lane.h) that has an owner and fits: FORWARDED, or a verdict that drops. Of a SYN that rules are yet
- * to judge, `syn_rules` are these, or else NULL. */
-anyhop_inline int anyhop_guard_lane(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_lane *lane,
-				    const __u8 *l3, const __u8 *end, __u32 family, struct anyhop_guest *guest,
-				    const struct anyhop_view *lists, const struct anyhop_rules **syn_rules)
+/* What the lists say of the source of a packet of the lane (lane.h), where its service's rules ask them. They are asked as soon as the service
+ * is known: what is blocked is spared all the rest. What they say else counts once the packet has an owner and fits. */
+anyhop_inline __u32 anyhop_lane_listed(const struct anyhop_view *lists, const struct anyhop_lane *lane, const __u8 *l3, __u32 family)
 {
-	__u32 counter = (lane->counter - (__u32)sizeof(struct anyhop_counters)) / (__u32)sizeof(struct anyhop_traffic);
-	const struct anyhop_rules *rules = anyhop_rules_of(view, counter);
-	const __u8 *source = l3 + (family == 4 ? 12 : 8), *tcp = l3 + (family == 4 ? 20 : 40);
+	return lane->guarded & ANYHOP_RULES_LISTS ? anyhop_listed(lists, l3 + (family == 4 ? 12 : 8), family) : ANYHOP_LISTED_NONE;
+}
+
+anyhop_inline int anyhop_is_blocked(const struct anyhop_lane *lane, __u32 listed)
+{
+	return listed == ANYHOP_LISTED_BLOCK && lane->guarded & ANYHOP_RULES_LISTS_ENFORCE;
+}
+
+/* The number of a lane's counters. */
+anyhop_inline __u32 anyhop_lane_counter(const struct anyhop_lane *lane)
+{
+	return (lane->counter - (__u32)sizeof(struct anyhop_counters)) / (__u32)sizeof(struct anyhop_traffic);
+}
+
+/* Counts a packet that the lists block. */
+anyhop_inline void anyhop_count_blocked(const struct anyhop_guarding *g, const struct anyhop_lane *lane)
+{
+	struct anyhop_guarded *own = anyhop_own_counts(g, anyhop_lane_counter(lane));
+
+	if (own)
+		own->counts[ANYHOP_GUARDED_BLOCKED]++;
+}
+
+/* Whether a packet of the lane, of TCP or UDP, opens a connection. */
+anyhop_inline __u32 anyhop_lane_is_syn(const __u8 *l3, const __u8 *end, __u32 family)
+{
+	const __u8 *tcp = l3 + (family == 4 ? 20 : 40);
+
+	return l3[family == 4 ? 9 : 6] == ANYHOP_IP_TCP && tcp + 20 <= end && anyhop_is_syn(tcp[13]);
+}
+
+/* Whether rules have more to do with a packet of the lane than to ask the lists. Most packets are no SYNs: rules of SYNs cost them nothing. */
+anyhop_inline int anyhop_lane_is_judged(const struct anyhop_lane *lane, __u32 listed, __u32 is_syn)
+{
+	return lane->guarded & ANYHOP_RULES_SOURCE || listed != ANYHOP_LISTED_NONE || (is_syn && lane->guarded & ANYHOP_GUARDS_SYNS);
+}
+
+/* Whose packet it is that the lane would forward; the time is not told. */
+anyhop_inline void anyhop_lane_guest(const struct anyhop_lane *lane, const __u8 *l3, __u32 family, __u32 listed, __u32 is_syn,
+				     struct anyhop_guest *guest)
+{
+	const __u8 *source = l3 + (family == 4 ? 12 : 8);
+
+	guest->address[0] = anyhop_get32(source);
+	for (int i = 1; i < 4; i++)
+		guest->address[i] = family == 6 ? anyhop_get32(source + 4 * i) : 0;
+	guest->counter = (__u16)anyhop_lane_counter(lane);
+	guest->family = (__u8)family;
+	guest->is_syn = (__u8)is_syn;
+	guest->listed = listed;
+}
+
+/* Lists and rate of a packet of the lane that has an owner and fits: FORWARDED, or a verdict that drops. Of a SYN that rules are yet
+ * to judge, `syn_rules` are these, or else NULL. */
+anyhop_inline int anyhop_guard_lane(const struct anyhop_guarding *g, const struct anyhop_view *view, const struct anyhop_guest *guest,
+				    const struct anyhop_rules **syn_rules)
+{
+	const struct anyhop_rules *rules = anyhop_rules_of(view, guest->counter);
 	int stopped;
 
 	*syn_rules = 0;
 	if (!rules)
 		return ANYHOP_V_FORWARDED;
-	guest->family = (__u8)family;
-	guest->counter = (__u16)counter;
-	guest->is_syn = 0;
-	guest->now = g->now;
-	if (tcp + 20 <= end)
-		guest->is_syn = l3[family == 4 ? 9 : 6] == ANYHOP_IP_TCP && anyhop_is_syn(tcp[13]);
-	guest->address[0] = anyhop_get32(source);
-	for (int i = 1; i < 4; i++)
-		guest->address[i] = family == 6 ? anyhop_get32(source + 4 * i) : 0;
-	stopped = anyhop_guard_packet(g, view, rules, guest, lists);
+	stopped = anyhop_guard_packet(g, view, rules, guest);
 	if (stopped >= 0)
 		return stopped;
 	if (guest->is_syn && rules->flags & ANYHOP_GUARDS_SYNS)

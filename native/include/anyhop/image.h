@@ -86,7 +86,7 @@ struct anyhop_lane {
 	__u32 ports; /* mask: all ones, or 0 where ports are not hashed */
 	__u16 least; /* bytes of the shortest packet */
 	__u8 overflow; /* somebody whose first place this is stands at its second */
-	__u8 guarded; /* the service has rules of defence (defend.h) */
+	__u8 guarded; /* the low byte of anyhop_rules.flags (defend.h): 0 when the service has no rules of defence */
 	__u16 port_first; /* of a range, host order, both included */
 	__u16 port_last;
 };

@@ -72,9 +72,8 @@ anyhop_inline int anyhop_lane_fits(const struct anyhop_lane *lane, __u32 length,
 	return length >= lane->least && length <= anyhop_distance(l3, end);
 }
 
-/* An IPv4 packet with ANYHOP_LANE_READ4 bytes at `l3`: 0, -1 for one that is not the lane's, or ANYHOP_LANE_NOT_VIP. */
-anyhop_inline int anyhop_lane_decide4(const struct anyhop_view *view, const __u8 *l3, const __u8 *end,
-				      struct anyhop_lane_choice *choice)
+/* The lane of an IPv4 packet with ANYHOP_LANE_READ4 bytes at `l3`: 0, -1 for one that is not the lane's, or ANYHOP_LANE_NOT_VIP. */
+anyhop_inline int anyhop_lane_match4(const struct anyhop_view *view, const __u8 *l3, const __u8 *end, struct anyhop_lane_choice *choice)
 {
 	__u64 first = anyhop_get64(l3);
 	const struct anyhop_lane *lane;
@@ -93,18 +92,23 @@ anyhop_inline int anyhop_lane_decide4(const struct anyhop_view *view, const __u8
 	    client == (__u32)lane->key)
 		return -1;
 	/* From one VIP to another: see anyhop_is_own. */
-	if (l3[9] != ANYHOP_IP_TCP && anyhop_may_be_vip(view, client))
-		return -1;
-	choice->hash = anyhop_finish_hash((__u64)(client + lane->nh[0]) * ((anyhop_get32(l3 + 20) & lane->ports) + lane->nh[1]),
+	return l3[9] != ANYHOP_IP_TCP && anyhop_may_be_vip(view, client) ? -1 : 0;
+}
+
+/* Where a matched IPv4 packet goes: 0, or -1 for one that is not the lane's. */
+anyhop_inline int anyhop_lane_choose4(const struct anyhop_view *view, const __u8 *l3, struct anyhop_lane_choice *choice)
+{
+	const struct anyhop_lane *lane = choice->lane;
+
+	choice->hash = anyhop_finish_hash((__u64)(anyhop_get32(l3 + 12) + lane->nh[0]) * ((anyhop_get32(l3 + 20) & lane->ports) + lane->nh[1]),
 					  lane->finish[0], lane->finish[1]);
 	return anyhop_lane_choose(view, choice);
 }
 
-/* An IPv6 packet with ANYHOP_LANE_READ6 bytes at `l3`: 0, -1 for one that is not the lane's, or ANYHOP_LANE_NOT_VIP. */
-anyhop_inline int anyhop_lane_decide6(const struct anyhop_view *view, const __u8 *l3, const __u8 *end,
-				      struct anyhop_lane_choice *choice)
+/* The same two for an IPv6 packet with ANYHOP_LANE_READ6 bytes at `l3`. */
+anyhop_inline int anyhop_lane_match6(const struct anyhop_view *view, const __u8 *l3, const __u8 *end, struct anyhop_lane_choice *choice)
 {
-	__u64 first = anyhop_get64(l3), high = anyhop_get64(l3 + 8), low = anyhop_get64(l3 + 16), sum;
+	__u64 first = anyhop_get64(l3), high = anyhop_get64(l3 + 8), low = anyhop_get64(l3 + 16);
 	const struct anyhop_lane6 *lane;
 	__u32 is_vip;
 
@@ -120,9 +124,14 @@ anyhop_inline int anyhop_lane_decide6(const struct anyhop_view *view, const __u8
 	if (!anyhop_lane_fits(&lane->lane, choice->length, l3, end) || first >> 56 <= 1 || (high & 0xff) >= 0xfe || high == 0 ||
 	    (high == lane->address[0] && low == lane->address[1]))
 		return -1;
-	if (l3[6] != ANYHOP_IP_TCP && anyhop_may_be_vip(view, anyhop_spread6(high, low)))
-		return -1;
-	sum = (__u64)(anyhop_get32(l3 + 8) + lane->lane.nh[0]) * (anyhop_get32(l3 + 12) + lane->lane.nh[1]);
+	return l3[6] != ANYHOP_IP_TCP && anyhop_may_be_vip(view, anyhop_spread6(high, low)) ? -1 : 0;
+}
+
+anyhop_inline int anyhop_lane_choose6(const struct anyhop_view *view, const __u8 *l3, struct anyhop_lane_choice *choice)
+{
+	const struct anyhop_lane6 *lane = (const struct anyhop_lane6 *)choice->lane;
+	__u64 sum = (__u64)(anyhop_get32(l3 + 8) + lane->lane.nh[0]) * (anyhop_get32(l3 + 12) + lane->lane.nh[1]);
+
 	sum += (__u64)(anyhop_get32(l3 + 16) + lane->nh[0]) * (anyhop_get32(l3 + 20) + lane->nh[1]);
 	sum += (__u64)((anyhop_get32(l3 + 40) & lane->lane.ports) + lane->nh[2]) * lane->nh[3];
 	choice->hash = anyhop_finish_hash(sum, lane->lane.finish[0], lane->lane.finish[1]);

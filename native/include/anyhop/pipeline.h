@@ -37,6 +37,7 @@ anyhop_inline void anyhop_guest_of(const struct anyhop_packet *p, const struct a
 		guest->address[i] = p->family == 6 ? anyhop_get32(source + 4 * i) : 0;
 	guest->is_syn = verdict == ANYHOP_V_FORWARDED && p->protocol == ANYHOP_IP_TCP && anyhop_fits(&p->at, 14) &&
 			anyhop_is_syn(p->at.at[13]);
+	guest->listed = ANYHOP_LISTED_NONE;
 }
 
 /* Parts of the first phase. In BPF they are functions of their own for their stacks: there are 512 bytes for all that call each other. */
@@ -70,7 +71,9 @@ anyhop_inline int anyhop_decide(struct anyhop_packet *p, struct anyhop_match *m,
 	if (anyhop_likely(!rules))
 		return anyhop_choose_part(p, m, verdict, choice);
 	anyhop_guest_of(p, m, verdict, g->now, guest);
-	stopped = anyhop_guard_packet(g, &p->view, rules, guest, ANYHOP_LISTS_OF(g));
+	if (rules->flags & ANYHOP_RULES_LISTS)
+		guest->listed = anyhop_listed(ANYHOP_LISTS_OF(g), p->l3 + (p->family == 4 ? 12 : 8), p->family);
+	stopped = anyhop_guard_packet(g, &p->view, rules, guest);
 	if (stopped >= 0)
 		return stopped;
 	return anyhop_choose_part(p, m, verdict, choice);
@@ -144,7 +147,7 @@ anyhop_rare int anyhop_guard_syn(const struct anyhop_guarding *g, const struct a
 	if (!defence || !state || !own)
 		return ANYHOP_V_FORWARDED; /* a damaged image */
 	if (anyhop_weigh_syn(state, rules, own, g->now, &one->weighed))
-		cookie = one->takes_cookies && anyhop_read_syn(frame, ip, end, family, &terms->options) &&
+		cookie = one->takes_cookies && anyhop_knows_fleet_time(g) && anyhop_read_syn(frame, ip, end, family, &terms->options) &&
 					 anyhop_admits_answer(g->state, defence, rules, one) ?
 				 ANYHOP_COOKIE_CAN :
 				 ANYHOP_COOKIE_CANNOT;
@@ -163,12 +166,18 @@ anyhop_rare int anyhop_guard_syn(const struct anyhop_guarding *g, const struct a
 /* The rules of a packet that the lane would forward: a verdict. */
 anyhop_inline int anyhop_guard_lane_packet(const struct anyhop_guarding *g, const struct anyhop_view *view,
 					   const struct anyhop_lane_choice *choice, __u8 *frame, const __u8 *l3, const __u8 *end, __u32 family,
-					   struct anyhop_outcome *outcome)
+					   __u32 listed, struct anyhop_outcome *outcome)
 {
+	__u32 is_syn = anyhop_lane_is_syn(l3, end, family);
 	const struct anyhop_rules *rules;
 	struct anyhop_syn_case one;
-	int verdict = anyhop_guard_lane(g, view, choice->lane, l3, end, family, &one.guest, ANYHOP_LISTS_OF(g), &rules);
+	int verdict;
 
+	if (!anyhop_lane_is_judged(choice->lane, listed, is_syn))
+		return ANYHOP_V_FORWARDED;
+	anyhop_lane_guest(choice->lane, l3, family, listed, is_syn, &one.guest);
+	one.guest.now = g->now;
+	verdict = anyhop_guard_lane(g, view, &one.guest, &rules);
 	if (verdict != ANYHOP_V_FORWARDED || !rules)
 		return verdict;
 	one.terms.l2_length = anyhop_distance(frame, l3);
@@ -195,14 +204,24 @@ anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *fram
 {
 	struct anyhop_lane_choice choice;
 	const struct anyhop_lanes *lanes = anyhop_lanes(view);
+	__u32 listed = ANYHOP_LISTED_NONE;
 	__u8 *out;
 
 	if (l3 + (family == 4 ? ANYHOP_LANE_READ4 : ANYHOP_LANE_READ6) > end)
 		return -1;
-	if (family == 4 ? anyhop_lane_decide4(view, l3, end, &choice) : anyhop_lane_decide6(view, l3, end, &choice))
+	if (family == 4 ? anyhop_lane_match4(view, l3, end, &choice) : anyhop_lane_match6(view, l3, end, &choice))
 		return -1;
 	if (anyhop_unlikely(choice.lane->guarded)) {
-		int stopped = anyhop_guard_lane_packet(g, view, &choice, frame, l3, end, family, outcome);
+		listed = anyhop_lane_listed(ANYHOP_LISTS_OF(g), choice.lane, l3, family);
+		if (anyhop_is_blocked(choice.lane, listed)) {
+			anyhop_count_blocked(g, choice.lane);
+			return ANYHOP_V_DROP_BLOCKED;
+		}
+	}
+	if (family == 4 ? anyhop_lane_choose4(view, l3, &choice) : anyhop_lane_choose6(view, l3, &choice))
+		return -1;
+	if (anyhop_unlikely(choice.lane->guarded)) {
+		int stopped = anyhop_guard_lane_packet(g, view, &choice, frame, l3, end, family, listed, outcome);
 
 		if (stopped != ANYHOP_V_FORWARDED)
 			return stopped;
@@ -212,8 +231,7 @@ anyhop_inline int anyhop_take_lane_of(const struct anyhop_view *view, __u8 *fram
 	outcome->frame = out;
 	outcome->length = (__u32)(l3 - out) + choice.length;
 	outcome->l2_length = choice.path->shape & ANYHOP_LANE_TAGGED ? 18 : 14;
-	outcome->service_counter = (choice.lane->counter - (__u32)sizeof(struct anyhop_counters)) /
-				   (__u32)sizeof(struct anyhop_traffic);
+	outcome->service_counter = anyhop_lane_counter(choice.lane);
 	outcome->backend_counter = choice.path->counter / (__u32)sizeof(struct anyhop_traffic);
 	outcome->bytes = choice.length;
 	outcome->hash = (__u32)choice.hash;
