@@ -61,16 +61,27 @@ static __always_inline __u64 clock_ns(const struct anyhop_guard *state)
 	return bpf_ktime_get_coarse_ns() & ~state->time.frozen;
 }
 
-/* What a packet of a service with rules is judged by: 0, or -1. */
-static __always_inline int guarding_of(struct anyhop_counters *counted, struct anyhop_guarding *g)
+static __always_inline struct anyhop_guard *guard_state(void)
 {
 	__u32 first = 0;
 
-	g->state = bpf_map_lookup_elem(&guard, &first);
+	return bpf_map_lookup_elem(&guard, &first);
+}
+
+/* The time of limits. */
+static __always_inline __u32 units_now(const struct anyhop_guard *state)
+{
+	return (__u32)(clock_ns(state) >> ANYHOP_UNIT_SHIFT) + state->time.offset;
+}
+
+/* What a packet of a service with rules is judged by: 0, or -1. */
+static __always_inline int guarding_of(struct anyhop_counters *counted, struct anyhop_guarding *g)
+{
+	g->state = guard_state();
 	if (!g->state)
 		return -1; /* for the verifier */
 	g->own = (void *)counted + sizes.guarded_at;
-	g->now = (__u32)(clock_ns(g->state) >> ANYHOP_UNIT_SHIFT) + g->state->time.offset;
+	g->now = units_now(g->state);
 	return 0;
 }
 

@@ -76,7 +76,7 @@ static __noinline int guard_lane(struct xdp_md *ctx, const __u8 *image, struct a
 				 const struct anyhop_lane_path *path)
 {
 	struct anyhop_syn_case *one = syn_case();
-	__u32 verdict;
+	__u64 verdict;
 
 	if (!one || !image || !counted || !lane || !path)
 		return XDP_ABORTED; /* for the verifier */
@@ -89,8 +89,11 @@ static __noinline int guard_lane(struct xdp_md *ctx, const __u8 *image, struct a
 	}
 	if (verdict == ANYHOP_V_SYN_COOKIE_ANSWERED)
 		verdict = ANYHOP_V_DROP_HEADROOM;
-	if (verdict < ANYHOP_VERDICT_COUNT)
-		counted->verdicts[verdict]++;
+	asm volatile("" : "+r"(verdict)); /* what is compared is what is added: see anyhop_at */
+	if (verdict >= ANYHOP_VERDICT_COUNT)
+		return XDP_DROP;
+	asm volatile("" : "+r"(verdict));
+	counted->verdicts[verdict]++;
 	return XDP_DROP;
 }
 
@@ -102,6 +105,33 @@ static __always_inline int drop_blocked(struct anyhop_counters *counted, const s
 	anyhop_count_blocked(&g, lane);
 	counted->verdicts[ANYHOP_V_DROP_BLOCKED]++;
 	return XDP_DROP;
+}
+
+/* anyhop_passes_at_once, for one family each. Not static: the verifier looks at them once. */
+__noinline int passes_at_once4(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+			       __u32 address)
+{
+	return state && defence && rules ? anyhop_passes_at_once(state, defence, rules, units_now(state), address, 0, 4) : 0;
+}
+
+__noinline int passes_at_once6(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+			       __u64 high, __u64 low)
+{
+	return state && defence && rules ? anyhop_passes_at_once(state, defence, rules, units_now(state), high, low, 6) : 0;
+}
+
+/* Whether a packet that is no SYN, from a source that no list knows, passes by the limits of its source alone: it is counted then. */
+static __always_inline int passes_at_once(const __u8 *image, const struct anyhop_lane *lane, const __u8 *l3, __u32 family)
+{
+	struct anyhop_view view = {.image = image, .limit = sizes.image_bytes - ANYHOP_READ_MAX};
+	const struct anyhop_rules *rules = anyhop_rules_of(&view, anyhop_lane_counter(lane));
+	const struct anyhop_defence *defence = anyhop_at(&view, anyhop_header(&view)->rules_offset);
+	struct anyhop_guard *state = guard_state();
+
+	if (!rules || !defence || !state)
+		return 0; /* for the verifier */
+	return family == 4 ? passes_at_once4(state, defence, rules, anyhop_get32(l3 + 12)) :
+			     passes_at_once6(state, defence, rules, anyhop_get64(l3 + 8), anyhop_get64(l3 + 16));
 }
 
 /* What becomes of a packet of a service with rules that the lane would forward: the XDP action, or -1 when they let it pass. */
@@ -116,6 +146,8 @@ static __always_inline int guard_packet(struct xdp_md *ctx, const __u8 *image, s
 		return XDP_ABORTED; /* for the verifier */
 	is_syn = anyhop_lane_is_syn(l3, end, family);
 	if (!anyhop_lane_is_judged(choice->lane, listed, is_syn))
+		return -1;
+	if (anyhop_likely(!is_syn && listed == ANYHOP_LISTED_NONE) && passes_at_once(image, choice->lane, l3, family))
 		return -1;
 	one = syn_case();
 	if (!one)

@@ -126,21 +126,24 @@ struct anyhop_source {
 	__u32 who;
 };
 
-anyhop_inline struct anyhop_source anyhop_source_of(const struct anyhop_guest *guest, __u64 whose)
+/* `high` and `low` are the halves of the address as raw words, one of 32 bits for IPv4. */
+anyhop_inline struct anyhop_source anyhop_source_in(__u64 high, __u64 low, __u32 family, __u64 whose)
 {
-	struct anyhop_source source = {.high = guest->address[0], .who = (__u32)(whose >> 16) | guest->family};
+	struct anyhop_source source = {.high = high, .who = (__u32)(whose >> 16) | family};
 	__u32 prefix4 = whose >> 8 & 63, prefix6 = whose & 255;
 
-	if (guest->family == 4) {
+	if (family == 4)
 		source.high &= __builtin_bswap32(~0u << ((32 - prefix4) & 31));
-		return source;
-	}
-	source.high = anyhop_get64(guest->address);
-	if (anyhop_unlikely(prefix6 < 64))
+	else if (anyhop_unlikely(prefix6 < 64))
 		source.high &= __builtin_bswap64(~0ull << ((64 - prefix6) & 63));
 	else if (anyhop_unlikely(prefix6 > 64))
-		source.low = anyhop_get64(guest->address + 2) & __builtin_bswap64(~0ull << ((128 - prefix6) & 63));
+		source.low = low & __builtin_bswap64(~0ull << ((128 - prefix6) & 63));
 	return source;
+}
+
+anyhop_inline struct anyhop_source anyhop_source_of(const struct anyhop_guest *guest, __u64 whose)
+{
+	return anyhop_source_in(anyhop_get64(guest->address), anyhop_get64(guest->address + 2), guest->family, whose);
 }
 
 /* Of one word and `who` for IPv4. */
@@ -286,6 +289,27 @@ ANYHOP_ONCE int anyhop_source_admits(struct anyhop_guard *state, const struct an
 		.is_sampled = anyhop_is_sampled(own),
 	};
 	return anyhop_is_within(state, defence, guest, &ask);
+}
+
+/* Lets a packet pass that is no SYN, and counts it, if nothing else is to be done about its source: it is within its limit, its network has none,
+ * and it is not to be taken note of. Returns 0, and has counted nothing, when it takes anyhop_guard_source to tell. For most packets, this
+ * saves half of what that costs. */
+anyhop_inline int anyhop_passes_at_once(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
+					__u32 now, __u64 high, __u64 low, __u32 family)
+{
+	__u64 whose = anyhop_whose(rules->scope << 8, rules->prefix4, rules->prefix6);
+	struct anyhop_source source = anyhop_source_in(high, low, family, whose);
+	struct anyhop_moment moment = anyhop_moment_at(now, defence->reciprocal);
+	__u32 hash = anyhop_source_hash(defence, &source, family);
+	struct anyhop_cell *first = anyhop_sketch_first(&state->sketch, hash);
+	struct anyhop_cell *second = anyhop_sketch_second(&state->sketch, hash);
+	struct anyhop_pair packets = anyhop_pair_of(first->packets, second->packets, &moment);
+
+	if (packets.sliding >= rules->source_packets || anyhop_is_notable(packets.present + 1) ||
+	    rules->network_packets != ANYHOP_NO_LIMIT || rules->network_syns != ANYHOP_NO_LIMIT)
+		return 0;
+	anyhop_pair_raise(&packets, &first->packets, &second->packets);
+	return 1;
 }
 
 /* What lists say of a source, by all that there is to know; NULL for none. */
@@ -528,9 +552,8 @@ anyhop_inline void anyhop_lane_guest(const struct anyhop_lane *lane, const __u8 
 {
 	const __u8 *source = l3 + (family == 4 ? 12 : 8);
 
-	guest->address[0] = anyhop_get32(source);
-	for (int i = 1; i < 4; i++)
-		guest->address[i] = family == 6 ? anyhop_get32(source + 4 * i) : 0;
+	anyhop_put64(guest->address, family == 4 ? anyhop_get32(source) : anyhop_get64(source));
+	anyhop_put64(guest->address + 2, family == 4 ? 0 : anyhop_get64(source + 8));
 	guest->counter = (__u16)anyhop_lane_counter(lane);
 	guest->family = (__u8)family;
 	guest->is_syn = (__u8)is_syn;
