@@ -25,7 +25,10 @@ const missingForBpf = process.getuid?.() !== 0 && 'needs root';
 const WITH_BPF = missingForBpf === false;
 
 /** The kernel's own: a driver without headroom. */
-const NOT_A_CLIENTS_DOING = new Set(['drop_headroom', 'drop_blocked']);
+const NOT_A_CLIENTS_DOING = new Set(['drop_headroom']);
+/** Of rules of defence, which few packets would reach by chance: each so often at least. */
+const OF_RULES = /^drop_(blocked|source_rate|service_rate|syn_limited)$|^syn_cookie_answered$/;
+const OF_RULES_MIN = 40;
 
 describe('the pipelines', () => {
   const seed = seedOfRun();
@@ -40,6 +43,8 @@ describe('the pipelines', () => {
     const { verdicts } = summary;
     const missing = VERDICTS.filter(({ name }, i) => verdicts[i] === 0 && !NOT_A_CLIENTS_DOING.has(name));
     assert.deepEqual(missing, [], 'every verdict that a client can cause occurs');
+    const rare = VERDICTS.filter(({ name }, i) => OF_RULES.test(name) && verdicts[i] < OF_RULES_MIN);
+    assert.deepEqual(rare, [], `every verdict of rules occurs ${OF_RULES_MIN} times`);
   });
 
   it('put every kind of packet that has a lane on it', () => {

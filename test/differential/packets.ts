@@ -30,6 +30,7 @@ import {
   udp,
 } from '../packets/build.js';
 import { OTHER_MACS, type Recipe } from './recipe.js';
+import { OPTIONS } from './rules.js';
 
 /** A VIP with ports of its services, one that is next to a service's, and the MTUs of its pool's paths. */
 interface Target {
@@ -85,7 +86,9 @@ const UNUSABLE = {
 
 /** @returns any frame that is worth sending to such a node */
 export function framesFor(recipe: Recipe): fc.Arbitrary<Uint8Array> {
-  const target = fc.constantFrom(...targetsOf(recipe));
+  const targets = targetsOf(recipe);
+  const target = fc.constantFrom(...targets);
+  const guarded = recipe.rules === undefined ? [] : targets.filter(({ protocol }) => protocol === 'tcp');
   const vips = [...new Set(recipe.services.map(({ vip }) => vip))];
   return fc.oneof(
     { weight: 2, arbitrary: target.chain(rightTo).map(({ frame }) => frame) },
@@ -103,6 +106,7 @@ export function framesFor(recipe: Recipe): fc.Arbitrary<Uint8Array> {
     { weight: 1, arbitrary: target.chain(fragmentOf) },
     { weight: 1, arbitrary: target.chain(discoveryTo) },
     { weight: 1, arbitrary: junk },
+    ...(guarded.length > 0 ? [{ weight: 20, arbitrary: fc.constantFrom(...guarded).chain(synTo) }] : []),
   );
 }
 
@@ -213,6 +217,37 @@ function errorTo(target: Target): fc.Arbitrary<Uint8Array> {
               );
         });
       },
+    );
+}
+
+/** A SYN that rules are to judge, with what its system offers; some with data, and with what no cookie is for. */
+function synTo({ family, vip, ports }: Target): fc.Arbitrary<Uint8Array> {
+  return fc
+    .record({
+      src: clientAddress[family],
+      clientPort: fc.oneof({ weight: 20, arbitrary: number16 }, { weight: 1, arbitrary: fc.constant(0) }),
+      port: fc.constantFrom(...ports),
+      options: fc.constantFrom(...OPTIONS),
+      ecn: fc.boolean(),
+      size: fc.constantFrom(0, 0, 0, 0, 1, 400),
+      padTo: fc.constantFrom(0, 60),
+      ttl: fc.constantFrom(64, 64, 64, 64, 64, 1),
+      vlans: fc.constantFrom(...VLANS),
+    })
+    .map((o) =>
+      frame(
+        { vlans: o.vlans, padTo: o.padTo },
+        family === 4
+          ? ipv4({ src: o.src, dst: vip, ttl: o.ttl })
+          : ipv6({ src: o.src, dst: vip, hopLimit: o.ttl }),
+        tcp({
+          sport: o.clientPort,
+          dport: o.port,
+          flags: o.ecn ? ['syn', 'ece', 'cwr'] : ['syn'],
+          options: o.options,
+        }),
+        payload(o.size),
+      ),
     );
 }
 

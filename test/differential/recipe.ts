@@ -53,12 +53,12 @@ const PLAIN = {
 
 const SOURCE_RATE: SourceRate = {
   mode: 'enforce',
-  packets: 20,
-  syn: 6,
+  packets: 6,
+  syn: 2,
   perMs: 100,
   prefix4: 32,
   prefix6: 64,
-  network: { packets: 50, syn: 15 },
+  network: { packets: 15, syn: 5 },
 };
 const RULES: readonly (DefendRules | undefined)[] = [
   {
@@ -82,7 +82,13 @@ const RULES: readonly (DefendRules | undefined)[] = [
     synCookies: { mode: 'enforce', when: 'always' },
     ownSources: false,
   },
-  { lists: 'off', sourceRate: SOURCE_RATE, serviceRate: undefined, synCookies: undefined, ownSources: false },
+  {
+    lists: 'enforce',
+    sourceRate: { ...SOURCE_RATE, packets: 3 },
+    serviceRate: undefined,
+    synCookies: undefined,
+    ownSources: false,
+  },
 ];
 
 /** Of SYNs alone: answered, limited, dropped, and let through; by a threshold of three SYNs in 3 ms too. */

@@ -52,7 +52,7 @@ export function rulesFor(services: number): fc.Arbitrary<(DefendRules | undefine
 
 const { mss, sackPermitted, windowScale, timestamps, nop, end, md5 } = tcpOption;
 /** Of Linux, Windows, Apple's, and of nobody. */
-const OPTIONS: readonly Uint8Array[] = [
+export const OPTIONS: readonly Uint8Array[] = [
   new Uint8Array(0),
   mss(1400),
   concat(mss(1460), sackPermitted(), timestamps(1, 0), nop(), windowScale(7)),
