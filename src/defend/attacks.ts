@@ -87,6 +87,7 @@ export class Attacks {
   readonly #open = new Map<string, Attack>();
   /** The newest last. */
   #ended: (AttackStatus & { readonly untilMs: number })[] = [];
+  #isNews = false;
 
   constructor(log: Logger, kept: readonly KeptAttack[], nowMs: number) {
     this.#log = log;
@@ -157,8 +158,16 @@ export class Attacks {
     );
   }
 
+  /** Whether one has begun or ended since this was asked last. */
+  takeNews(): boolean {
+    const isNews = this.#isNews;
+    this.#isNews = false;
+    return isNews;
+  }
+
   #begin(attack: Attack, context: (() => string) | undefined): void {
     attack.hasBegun = true;
+    this.#isNews = true;
     const { service, kind, mode, peak } = attack;
     const { name, unit } = WHAT[kind];
     const only = mode === 'observe' ? '; observed only' : '';
@@ -170,6 +179,7 @@ export class Attacks {
 
   #end(key: string, attack: Attack): void {
     this.#open.delete(key);
+    this.#isNews = true;
     const { service, kind, mode, sinceMs, lastMs, peak, packets, isMixed } = attack;
     const { name, unit, did, would } = WHAT[kind];
     const seconds = Math.max(1, Math.round((lastMs - sinceMs) / 1000));

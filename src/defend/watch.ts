@@ -66,10 +66,18 @@ export class DefenceWatch {
     this.#kept = kept.norms;
   }
 
-  /** About once a second. @param services as they are in force now */
-  tick(services: readonly Watched[]): void {
+  /**
+   * About once a second.
+   * @param services as they are in force now
+   * @returns whether an attack has begun or ended
+   */
+  tick(services: readonly Watched[]): boolean {
     this.#keep(services);
-    if (services.length === 0) return;
+    if (services.length > 0) this.#look(services);
+    return this.#attacks.takeNews();
+  }
+
+  #look(services: readonly Watched[]): void {
     const { defence } = this.#engine;
     const guarded = defence.guarded();
     const active = defence.cookiesActive();

@@ -131,7 +131,9 @@ export class NodeDefence {
   tick(): void {
     if (this.#running === undefined) return;
     const { watch, assembly } = this.#running;
-    watch.tick(ruledServices({ assembly: assembly() }));
+    const isNews = watch.tick(ruledServices({ assembly: assembly() }));
+    // The process may be killed: the next one must neither end an attack again nor miss one.
+    if (isNews) void this.keep();
   }
 
   async keep(): Promise<void> {

@@ -90,6 +90,20 @@ describe('a node that watches its services', () => {
     assert.equal(after.wanted[1].thresholds.get(1), 20_000);
   });
 
+  it('says in which second an attack has begun or ended, for what is kept', () => {
+    const bench = new Bench();
+    const news: boolean[] = [];
+    for (let i = 0; i < 60; i++) {
+      bench.cookies = i < 10;
+      bench.guarded[L.GUARDED_KINDS + L.GUARDED_SYNS] += bench.cookies ? 60_000 : 0;
+      bench.pass(1000);
+      news.push(bench.watch.tick(bench.services));
+    }
+    const said = news.flatMap((isNews, i) => (isNews ? i : []));
+    assert.deepEqual(said, [2, 39]);
+    assert.deepEqual(bench.events, ['attack_begins', 'attack_ends']);
+  });
+
   it('tells of a flood once, and of its end', () => {
     const bench = new Bench();
     bench.seconds(10, { [L.GUARDED_SYNS]: 100 }, 600);
