@@ -17,7 +17,7 @@ const HEAD = [
 ];
 
 export function reportText(verdict: Verdict): string {
-  const { floods, failures, kernelCookies, shortcomings } = verdict;
+  const { defended, floods, failures, kernelCookies, shortcomings } = verdict;
   const rows = floods.map((each) => [
     each.title,
     short(each.packetsPerSecond),
@@ -34,7 +34,7 @@ export function reportText(verdict: Verdict): string {
     '',
     `SYNs that backends' kernels answered with cookies of their own: ${kernelCookies}`,
     ...failures.slice(0, FAILURES_SHOWN).map(({ why, count }) => `failed: ${count} x ${why}`),
-    ...shortcomings.map((text) => `no success: ${text}`),
+    ...shortcomings.map((text) => `${defended ? 'no success' : 'without defence'}: ${text}`),
   ].join('\n');
 }
 

@@ -139,6 +139,10 @@ export interface AttackStatus {
   readonly mode: 'observe' | 'enforce';
 }
 
+/** Why none are taken where nothing on the backend's host shows a mistake. */
+export const OTHER_COOKIE_KEY =
+  'its agent has another key of SYN cookies than this node: give both the same defend.cookie_key_file, or the same node.key_file';
+
 /** A backend whose agent cannot take cookies: SYNs to it pass under a cap while cookies are on. */
 export interface CookieRefusal {
   readonly pool: string;

@@ -86,6 +86,11 @@ async function nodeSockets(): Promise<string[]> {
   return (await liveSockets()).filter((name) => !name.endsWith(ANNOUNCER));
 }
 
+/** For a hint: none where that cannot be found out. */
+async function runningNodes(): Promise<string[]> {
+  return (await nodeSockets().catch(() => [])).map((name) => join(DIRECTORY, name));
+}
+
 /** None of the sockets where nodes have them by default is answered. */
 export class NoNode extends AnyhopError {}
 
@@ -160,8 +165,8 @@ interface Question {
 }
 
 async function exchange(socket: string, question: Question, accepted: readonly number[]): Promise<unknown> {
-  const { status, text } = await send(socket, question).catch((cause: Error) => {
-    throw cannotAsk(socket, cause);
+  const { status, text } = await send(socket, question).catch(async (cause: NodeJS.ErrnoException) => {
+    throw cannotAsk(socket, cause, cause.code === 'ENOENT' ? await runningNodes() : []);
   });
   const json = parse(text);
   if (json !== undefined && accepted.includes(status)) return json;
@@ -227,12 +232,17 @@ export function isNobody({ cause }: AnyhopError): boolean {
   return ['ENOENT', 'ECONNREFUSED'].includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '');
 }
 
-/** Of a failed connection: why, and what to do. */
-export function cannotAsk(what: string, cause: NodeJS.ErrnoException): AnyhopError {
+/** Of a failed connection: why, and what to do. @param running sockets of other nodes that run here */
+export function cannotAsk(
+  what: string,
+  cause: NodeJS.ErrnoException,
+  running: readonly string[] = [],
+): AnyhopError {
   const hints: Record<string, string> = {
     EACCES: 'Ask as the user that runs the node, as one of its group, or as root.',
-    ENOENT:
-      'There is no such socket: is the node running? By default it is /run/anyhop/NAME.sock (node.socket).',
+    ENOENT: `There is no such socket: is the node running? By default it is /run/anyhop/NAME.sock (node.socket).${
+      running.length > 0 ? ` A node that does run here: --socket ${running.join(' | ')}` : ''
+    }`,
     ETIMEDOUT: 'The node is busy. A change may still come into force: see `anyhop status`.',
     ECONNREFUSED:
       'No process listens there: the node was killed. With the engine xdp, forwarding continues; start the node again.',

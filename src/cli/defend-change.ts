@@ -39,7 +39,7 @@ before. It changes one node: run it on each, or put the prefix into a list of th
 Refused without --force: prefixes that hold a backend, a forwarder, this host or the host that you are logged in from, and very wide ones.
 Only packets for services are touched: nobody loses a login by it.
 In mode observe, the node counts what it would drop. Services with mode: off have no lists. A line says so.
-Exit codes: 0 done, 1 refused or no node answers, 2 wrong usage.
+Exit codes: 0 done, 1 the node refuses or does not answer, 2 wrong usage, or refused without --force.
 
 Examples:
   anyhop defend block 198.51.100.0/24 --for 10m --why 'SYN flood'
@@ -59,7 +59,7 @@ export function defendAllowCommand(): Command {
       'after',
       `
 The longest prefix decides: allow a monitor of a blocked network by its address. It changes one node: run it on each.
-Exit codes: 0 done, 1 refused or no node answers, 2 wrong usage.
+Exit codes: 0 done, 1 the node refuses or does not answer, 2 wrong usage, or refused without --force.
 
 Example:
   anyhop defend allow 198.51.100.77 --why 'our monitor'`,
@@ -179,7 +179,8 @@ function drawChange(verb: Verb, { prefix, effect, verdict, until }: BlockChange,
   const end = until === undefined ? 'until it is unblocked' : `until ${clockTime(until, now)}`;
   const word = (verdict ?? verb) === 'allow' ? 'allowed' : 'blocked';
   if (effect === 'removed') return `${prefix} is no longer on the list of this node`;
-  if (effect === 'unchanged' && verb === 'unblock') return `${prefix} was not on the list of this node`;
+  if (effect === 'unchanged' && verb === 'unblock')
+    return `${prefix} was neither blocked nor allowed at runtime; lists of the config file stay as they are`;
   return effect === 'unchanged' ? `${prefix} is ${word} already, ${end}` : `${prefix} is ${word} ${end}`;
 }
 

@@ -3,6 +3,7 @@
  * one that is silent does not switch the defence off.
  */
 import type { CookiesReport } from '../agent/report.js';
+import { OTHER_COOKIE_KEY } from '../api/defend.js';
 import { COOKIE_CLOCKS_APART_MS_MAX } from '../core/limits.js';
 import { formatDuration } from '../core/time.js';
 
@@ -68,8 +69,7 @@ export class CookieTakers {
     const { cookies, apartMs } = said;
     if (cookies === undefined) return 'its agent is of a version that takes none';
     if (!cookies.ok) return cookies.why;
-    if (this.#key === undefined || !cookies.keys.includes(this.#key))
-      return 'its agent has another key of SYN cookies than this node (defend.cookie_key_file, node.key_file)';
+    if (this.#key === undefined || !cookies.keys.includes(this.#key)) return OTHER_COOKIE_KEY;
     if (apartMs === undefined) return 'its agent does not tell its time';
     if (Math.abs(apartMs) <= COOKIE_CLOCKS_APART_MS_MAX) return undefined;
     const by = formatDuration(Math.round(Math.abs(apartMs) / 1000) * 1000);

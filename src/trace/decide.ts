@@ -67,7 +67,10 @@ function decisionStep(
       step: 'decide',
       state: 'failed',
       text: `${verdict}: ${meaning}`,
-      mend: 'anyhop status lists the services of this node, with VIPs and ports',
+      mend:
+        verdict === 'drop_blocked'
+          ? 'anyhop defend status lists what is blocked; anyhop defend allow ADDRESS spares one source'
+          : 'anyhop status lists the services of this node, with VIPs and ports',
       facts: { verdict },
     };
   const place = `service ${service}, slot ${slot} of ${slots}`;

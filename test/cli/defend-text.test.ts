@@ -195,7 +195,7 @@ describe('what block, allow and unblock say', () => {
         ]),
         NOW,
       ),
-      '192.0.2.7/32 is no longer on the list of this node\n192.0.2.8/32 was not on the list of this node\n',
+      '192.0.2.7/32 is no longer on the list of this node\n192.0.2.8/32 was neither blocked nor allowed at runtime; lists of the config file stay as they are\n',
     );
   });
 

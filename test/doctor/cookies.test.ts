@@ -1,7 +1,7 @@
 /** What the doctor says of SYN cookies and lists: of a backend by its settings and sockets, of a forwarder by what its node tells. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { DefendSummary } from '#anyhop/api/defend.js';
+import { type DefendSummary, OTHER_COOKIE_KEY } from '#anyhop/api/defend.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { Check } from '#anyhop/doctor/check.js';
@@ -102,13 +102,22 @@ describe('the doctor of a forwarder', () => {
     assert.deepEqual(await found(cookies, place('forwarder', ALWAYS)), []);
   });
 
+  it('sends nobody to look for another key on a host that shows nothing wrong', async () => {
+    const withoutCookies = [{ pool: 'web', backend: 'web-2', why: OTHER_COOKIE_KEY }];
+    const [one] = await found(cookies, place('forwarder', ALWAYS, { withoutCookies }));
+    assert.match(one!, / -> on web-2, put this host's key in place and reload the agent /);
+  });
+
   it('names each list that is not as its file', async () => {
     const problems = ['/etc/anyhop/block.txt: it does not exist'];
     const [one, ...more] = await found(
       lists,
       place('forwarder', ALWAYS, { lists: { allow: 0, block: 0, problems } }),
     );
-    assert.match(one!, /^warning a list was not read anew: \/etc\/anyhop\/block\.txt: it does not exist /);
+    assert.match(
+      one!,
+      /^warning a list is not in force as it is written: \/etc\/anyhop\/block\.txt: it does not exist /,
+    );
     assert.deepEqual(more, []);
     assert.deepEqual(await found(lists, place('forwarder', ALWAYS)), []);
   });

@@ -75,6 +75,12 @@ describe('the decision of a node', () => {
     }
   });
 
+  it('says of a blocked source who lists it and what spares it', () => {
+    const answer = { verdict: 'drop_blocked', meaning: 'from an address that is blocked' };
+    const [step] = decide({ ...REPORT, answer, backends: [] }, undefined).steps;
+    assert.match(step!.mend!, /^anyhop defend status .*anyhop defend allow ADDRESS/);
+  });
+
   it('is doubted when the engine sends to another machine than the next hop', () => {
     const other = { interface: 'eth0', mac: '02:00:00:00:00:99', mtu: 1500 };
     const [, step] = decide(withBackend({ nextHop: other }), undefined).steps;

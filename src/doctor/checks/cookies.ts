@@ -1,4 +1,5 @@
 /** Backends that cannot take SYN cookies, though forwarders are to answer SYNs for them. */
+import { OTHER_COOKIE_KEY } from '../../api/defend.js';
 import { printable } from '../../core/printable.js';
 import type { Check } from '../check.js';
 
@@ -15,7 +16,10 @@ export const cookies: Check = {
         level: 'warning' as const,
         saw: `${pool}/${backend} takes no SYN cookies: ${printable(why)} (anyhop defend status)`,
         breaks: 'In a flood, SYNs to it pass under a cap, and those of clients are dropped with the others.',
-        mend: `on ${backend}: anyhop doctor; anyhop agent -c ${place.config.file} --check`,
+        mend:
+          why === OTHER_COOKIE_KEY
+            ? `on ${backend}, put this host's key in place and reload the agent (docs/syn-cookies.md, "The key")`
+            : `on ${backend}: anyhop doctor; anyhop agent -c ${place.config.file} --check`,
       }));
   },
 };

@@ -16,7 +16,7 @@ export const lists: Check = {
       saw: `a list is not in force as it is written: ${printable(problem, PROBLEM_CHARS_MAX)} (anyhop defend status)`,
       breaks:
         'What was in force before stays, if there was anything: who was added since is not blocked, or not spared.',
-      mend: 'correct the file, and move it into place in one step: mv block.new block.txt; a list that shrank on purpose: raise defend.max_shrink',
+      mend: 'correct the file, and move it into place in one step: mv block.new block.txt; a list that shrank on purpose: anyhop reload --force',
     }));
   },
 };
