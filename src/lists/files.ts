@@ -33,7 +33,8 @@ export function readList(path: string): ReadList {
     stamp = stampOf(status);
     const wrong = wrongKind(status);
     if (wrong !== undefined) return { problem: `${path}: ${wrong}`, stamp };
-    const bytes = readFileSync(descriptor);
+    // Some files of the kernel say so and never end.
+    const bytes = status.size === 0 ? new Uint8Array() : readFileSync(descriptor);
     const { prefixes, problems, problemCount } = parseList(bytes);
     if (problemCount === 0)
       return { prefixes, stamp, ...(isUnended(bytes) && { unendedMs: Date.now() - status.mtimeMs }) };
