@@ -43,7 +43,7 @@ export function drawDefend(report: DefendReport, earlier?: Earlier<DefendReport>
         ...lasts.map((attack): [string, string] => ['UNDER ATTACK', drawAttack(attack, now)]),
         [
           'lists',
-          `blocked prefixes: ${prefixes(lists.block)}, allowed: ${prefixes(lists.allow)}, ${short(lists.bytes)}B`,
+          `blocked prefixes: ${prefixes(lists.block)}, allowed: ${prefixes(lists.allow)}${atRuntime(blocks)}, ${short(lists.bytes)}B`,
         ],
         ...problemsOf(lists, now),
       ],
@@ -56,6 +56,10 @@ export function drawDefend(report: DefendReport, earlier?: Earlier<DefendReport>
     drawEnded(ended, now),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+function atRuntime({ length }: DefendReport['blocks']): string {
+  return length === 0 ? '' : `, and ${length} at runtime`;
 }
 
 function prefixes({ prefixes4, prefixes6 }: ListStatus): string {

@@ -131,6 +131,7 @@ describe('the status of a defence', () => {
       text,
       /\n198\.51\.100\.0\/24 +block +\S.* 9 min +a\\nb\n192\.0\.2\.7\/32 +allow +\S.* no end\n/,
     );
+    assert.match(text, /\nlists +blocked prefixes: .* and 0 of IPv6, and 2 at runtime, 13\.2MB\n/);
     assert.match(text, /\npool web: NO SYN COOKIES for web-3, web-4: tcp_syncookies is 0\n/);
   });
 
