@@ -350,7 +350,7 @@ test('backends that cannot take cookies are a note while no cookie is used, and 
 test('a list that is not as its file is a trouble, once for all nodes', () => {
   const lists = { allow: 0, block: 9, problems: ['/etc/anyhop/block.txt: it does not exist'] };
   const [one, ...more] = texts([seen('edge-1', defends({ lists })), seen('edge-2', defends({ lists }))]);
-  assert.equal(one, 'warn a list is not as its file is: /etc/anyhop/block.txt: it does not exist');
+  assert.equal(one, 'warn a list is not in force as it is written: /etc/anyhop/block.txt: it does not exist');
   assert.deepEqual(more, []);
 });
 
