@@ -8,8 +8,17 @@ import type { Sample } from './journal.js';
 export interface TimelineInput {
   readonly title: string;
   readonly events: readonly { readonly title: string; readonly atSeconds: number }[];
+  /** Stretches of time that differ, behind the curves. */
+  readonly spans?: readonly Span[];
   /** From the top. */
   readonly curves: readonly Curve[];
+}
+
+export interface Span {
+  readonly title: string;
+  readonly fromSeconds: number;
+  readonly toSeconds: number;
+  readonly colour: string;
 }
 
 export interface Curve {
@@ -17,7 +26,8 @@ export interface Curve {
   readonly colour: string;
   /** Of values that change in steps. */
   readonly step?: true;
-  readonly points: readonly (readonly [seconds: number, value: number])[];
+  /** Null: the curve has a gap. */
+  readonly points: readonly (readonly [seconds: number, value: number | null])[];
 }
 
 /** Colours that stay apart for the colour-blind (Okabe and Ito). */
@@ -30,8 +40,9 @@ export const COLOURS = {
 } as const;
 
 const WIDTH_PX = 1200;
-/** Of the title, and of the events' names, which stand upright above the first curve. */
-const TOP_PX = 350;
+/** Of the title, and of an event's name, which stands upright above the first curve. */
+const HEAD_PX = 60;
+const LETTER_PX = 6;
 const ROW_PX = 110;
 const GAP_PX = 46;
 const BOTTOM_PX = 36;
@@ -122,10 +133,14 @@ export function trafficCurves(startMs: number, all: readonly Sample[]): Curve[] 
  */
 export async function drawTimeline(input: TimelineInput): Promise<string> {
   const { core, charts, components, renderers } = await loadCharts();
-  const { GridComponent, MarkLineComponent, TitleComponent } = components;
-  core.use([charts.LineChart, GridComponent, MarkLineComponent, TitleComponent, renderers.SVGRenderer]);
-  const { curves } = input;
-  const top = (row: number): number => TOP_PX + row * (ROW_PX + GAP_PX);
+  const { GridComponent, MarkAreaComponent, MarkLineComponent, TitleComponent } = components;
+  core.use([
+    ...[charts.LineChart, GridComponent, MarkAreaComponent, MarkLineComponent, TitleComponent],
+    renderers.SVGRenderer,
+  ]);
+  const { curves, events, spans = [] } = input;
+  const longest = Math.max(0, ...events.map(({ title }) => title.length));
+  const top = (row: number): number => HEAD_PX + longest * LETTER_PX + row * (ROW_PX + GAP_PX);
   const height = top(curves.length) - GAP_PX + BOTTOM_PX;
   const chart = core.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH_PX, height });
   const max = Math.ceil(Math.max(1, ...curves.flatMap(({ points }) => points.map(([at]) => at))));
@@ -169,6 +184,14 @@ export async function drawTimeline(input: TimelineInput): Promise<string> {
       lineStyle: { width: 1.5 },
       color: colour,
       data: points.map((point) => [...point]),
+      markArea: {
+        silent: true,
+        label: { show: row === 0, position: 'insideTop' as const, fontSize: 14, color: '#555555' },
+        data: spans.map((span) => [
+          { name: span.title, xAxis: span.fromSeconds, itemStyle: { color: span.colour } },
+          { xAxis: span.toSeconds },
+        ]),
+      },
       markLine: {
         symbol: 'none',
         lineStyle: { color: '#999999', type: 'dashed' as const, width: 1 },
@@ -181,7 +204,7 @@ export async function drawTimeline(input: TimelineInput): Promise<string> {
           align: 'left' as const,
           distance: NAME_PX,
         },
-        data: input.events.map(({ title, atSeconds }) => ({ name: title, xAxis: atSeconds })),
+        data: events.map(({ title, atSeconds }) => ({ name: title, xAxis: atSeconds })),
       },
     })),
   });
