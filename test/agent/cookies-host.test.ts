@@ -38,11 +38,14 @@ test('functions are looked for in a description of types', () => {
 });
 
 test('each setting that is off is in the way, and says how to switch it on', () => {
-  for (const name of ['tcp_syncookies', 'tcp_timestamps', 'tcp_sack', 'tcp_window_scaling']) {
-    const files = { [`/proc/sys/net/ipv4/${name}`]: '0' };
+  for (const name of [
+    ...['ipv4.tcp_syncookies', 'ipv4.tcp_timestamps', 'ipv4.tcp_sack', 'ipv4.tcp_window_scaling'],
+    'netfilter.nf_conntrack_tcp_loose',
+  ]) {
+    const files = { [`/proc/sys/net/${name.replace('.', '/')}`]: '0' };
     assert.deepEqual(passingObstacle(configOf(), host({ files })), {
-      why: `net.ipv4.${name} is 0`,
-      hint: `sysctl -w net.ipv4.${name}=1`,
+      why: `net.${name} is 0`,
+      hint: `sysctl -w net.${name}=1`,
     });
   }
 });

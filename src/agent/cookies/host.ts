@@ -46,8 +46,15 @@ export interface Obstacle {
 const FUNCTION = 'bpf_sk_assign_tcp_reqsk';
 const SERVICES_NAMED = 3;
 
-/** Settings without which the kernel refuses what a forwarder has agreed on with a client, or all cookies. */
-const SETTINGS = ['tcp_syncookies', 'tcp_timestamps', 'tcp_sack', 'tcp_window_scaling'] as const;
+/** Settings without which the kernel refuses what a forwarder has agreed on with a client, or all cookies; the last one is of conntrack, for
+ * which the end of a handshake whose SYN it has not seen is invalid. */
+const SETTINGS = [
+  'ipv4.tcp_syncookies',
+  'ipv4.tcp_timestamps',
+  'ipv4.tcp_sack',
+  'ipv4.tcp_window_scaling',
+  'netfilter.nf_conntrack_tcp_loose',
+] as const;
 
 /** What holds until the config or the kernel is another one; undefined when nothing is in the way. */
 export function lastingObstacle(config: CookieConfig, host: CookieHost): Obstacle | undefined {
@@ -90,8 +97,8 @@ export function cookieFindings(config: LoadedConfig<'agent'>, host: CookieHost):
 /** What may change at any moment. */
 export function passingObstacle(config: CookieConfig, host: CookieHost): Obstacle | undefined {
   for (const name of SETTINGS) {
-    if (host.read(`/proc/sys/net/ipv4/${name}`) !== '0') continue;
-    return { why: `net.ipv4.${name} is 0`, hint: `sysctl -w net.ipv4.${name}=1` };
+    if (host.read(`/proc/sys/net/${name.replace('.', '/')}`) !== '0') continue;
+    return { why: `net.${name} is 0`, hint: `sysctl -w net.${name}=1` };
   }
   const tap = packetSocket(host);
   if (tap !== undefined)
