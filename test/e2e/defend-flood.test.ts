@@ -3,6 +3,8 @@
  * get live on like all others. FLOOD_CONNECTIONS=10000 is the long form, which `make soak` runs.
  */
 import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DefendReport, DidWould } from '#anyhop/api/defend.js';
@@ -13,6 +15,7 @@ import { flood, HEAVY_SOURCE, SPOOFED_SYNS } from '../../scripts/demo-flood/floo
 import { lookAt, Witness } from '../../scripts/demo-flood/witness.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
 import { missingForLab } from '../../scripts/lab/lab.js';
+import { SPOOFED_NETS } from '../../scripts/native/clients.js';
 import type { Traffic } from '../../scripts/survive/traffic.js';
 
 const TIMEOUT_MS = 180_000;
@@ -152,20 +155,48 @@ ip daddr ${host4} tcp dport ${PORT} reject with tcp reset
     assert.deepEqual(ended, []);
   });
 
-  test('do not notice when cookies begin and end by themselves', async () => {
-    fleet.reconfigure({ defend: { ...OBSERVED, mode: 'enforce' } });
-    await fleet.until('enforced', ({ mode }) => mode === 'enforce');
+  test('do not notice when cookies begin and end by themselves, nor when lists are swapped meanwhile', async (context) => {
+    const directory = join(fleet.lab.resources.directory, 'lists');
+    const file = join(directory, 'block.txt');
+    mkdirSync(directory);
+    /** One half of the spoofed IPv4 addresses or the other, and all of IPv6. */
+    const put = (first: 0 | 128): void => {
+      const prefixes = Array.from({ length: 128 }, (_, i) => `20.${first + i}.0.0/16`);
+      writeFileSync(`${file}.new`, [...prefixes, SPOOFED_NETS[6], ''].join('\n'));
+      renameSync(`${file}.new`, file);
+    };
+    put(0);
+    fleet.reconfigure({ defend: { ...OBSERVED, mode: 'enforce', block: [{ file, reload: '1s' }] } });
+    await fleet.until('enforced', ({ mode, lists }) => mode === 'enforce' && lists.block.prefixes4 === 128);
     await fleet.untilCookies();
     const traffic = await fleet.startClients({ held: 200, shortsPerSecond: 50, askEveryMs: 1_000 });
-    await flood(fleet, SPOOFED_SYNS, { rate: 30_000, seconds: 3 });
+    const before = (await lookAt(fleet)).verdicts;
+    let ended = false;
+    const flooding = flood(fleet, SPOOFED_SYNS, { rate: 30_000, seconds: 4 }).finally(() => {
+      ended = true;
+    });
+    let swaps = 0;
+    for (let readMs = Date.now(); !ended; readMs = Date.now()) {
+      put(swaps % 2 === 0 ? 128 : 0);
+      await fleet.until('the next list', ({ lists }) =>
+        lists.block.sources.every(({ loadedAt = '' }) => Date.parse(loadedAt) >= readMs),
+      );
+      swaps += 1;
+    }
+    const { packets } = await flooding;
     await fleet.until('cookies', ({ services }) =>
-      services.every(({ cookies }) => cookies?.state === 'active'),
+      services.some(({ cookies }) => cookies?.state === 'active'),
     );
     await fleet.until('no cookies', ({ services }) =>
       services.every(({ cookies }) => cookies?.state === 'idle'),
     );
-    await delay(500);
     await traffic.stop();
+    const { verdicts } = await lookAt(fleet);
+    const blocked = (verdicts['drop_blocked'] ?? 0) - (before['drop_blocked'] ?? 0);
+    context.diagnostic(`${swaps} swaps; ${blocked} of ${packets} packets were blocked`);
     assert.deepEqual(failures(traffic), {});
+    assert.ok(swaps > 1, `${swaps} swaps`);
+    // Half of IPv4, whichever list is in force.
+    assert.ok(Math.abs(blocked / packets - 0.75) < 0.05, `${blocked} of ${packets}`);
   });
 });
