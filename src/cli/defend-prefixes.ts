@@ -7,7 +7,7 @@ import { PREFIX_EXPECTED } from '../config/name-fields.js';
 import { quote } from '../config/path.js';
 import { AnyhopError } from '../core/errors.js';
 import { amount } from '../core/figures.js';
-import { addressFromBytes, type IpPrefix, parseAddress, parsePrefix } from '../packet/address.js';
+import { type IpPrefix, parseAddress, parsePrefix, prefixAround } from '../packet/address.js';
 
 /** Of mistakes that are told one by one. */
 const TOLD_MAX = 20;
@@ -61,10 +61,7 @@ function meant(text: string): string {
   const [, host = '', length = ''] = /^(.+)\/(\d{1,3})$/.exec(text) ?? [];
   const address = parseAddress(host);
   if (address === undefined || Number(length) > address.bytes.length * 8) return '';
-  const bytes = address.bytes.map(
-    (byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, Number(length) - i * 8))),
-  );
-  return `: bits are set behind its length; the prefix is ${addressFromBytes(bytes).text}/${length}`;
+  return `: bits are set behind its length; the prefix is ${prefixAround(address, Number(length)).text}`;
 }
 
 function wrong(mistakes: readonly string[]): AnyhopError {

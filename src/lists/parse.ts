@@ -5,7 +5,7 @@
  */
 import { LIST_PROBLEMS_MAX, LIST_PROBLEMS_SHOWN, LISTS_PREFIXES_MAX } from '../core/limits.js';
 import { printable } from '../core/printable.js';
-import { addressFromBytes, parseAddress, parsePrefix } from '../packet/address.js';
+import { parseAddress, parsePrefix, prefixAround } from '../packet/address.js';
 import { PrefixColumns, type Prefixes } from './columns.js';
 
 export interface ListProblem {
@@ -219,8 +219,7 @@ function expectedInstead(text: string): string {
   if (address === undefined || !/^\d{1,3}$/.test(tail)) return EXPECTED;
   const [length, bits] = [Number(tail), address.bytes.length * 8];
   if (length > bits) return `a length of ${bits} at most`;
-  const bytes = address.bytes.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, length - i * 8))));
-  return `the first address of the prefix: ${addressFromBytes(bytes).text}/${length}`;
+  return `the first address of the prefix: ${prefixAround(address, length).text}`;
 }
 
 function isSpace(byte: number): boolean {

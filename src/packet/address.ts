@@ -43,6 +43,13 @@ export function parsePrefix(text: string): IpPrefix | undefined {
   return { address, length, text: `${address.text}/${length}` };
 }
 
+/** The prefix of this length that has the address in it. */
+export function prefixAround({ bytes }: IpAddress, length: number): IpPrefix {
+  const first = bytes.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, length - i * 8))));
+  const address = addressFromBytes(first);
+  return { address, length, text: `${address.text}/${length}` };
+}
+
 export function addressFromBytes(bytes: Uint8Array): IpAddress {
   if (bytes.length === 4) return { family: 4, bytes, text: bytes.join('.') };
   if (bytes.length === 16) return { family: 6, bytes, text: formatIpv6(bytes) };
