@@ -137,12 +137,8 @@ __noinline int answer_syn6(struct xdp_md *ctx, struct anyhop_syn_case *one)
 	return answer_syn_of(ctx, one, 6);
 }
 
-static __always_inline int answer_syn(struct xdp_md *ctx)
+static __always_inline int answer_syn(struct xdp_md *ctx, struct anyhop_syn_case *one)
 {
-	struct anyhop_syn_case *one = syn_case();
-
-	if (!one)
-		return -1; /* for the verifier */
 	return one->guest.family == 4 ? answer_syn4(ctx, one) : answer_syn6(ctx, one);
 }
 

@@ -83,7 +83,7 @@ static __noinline int guard_lane(struct xdp_md *ctx, const __u8 *image, struct a
 	verdict = (__u32)judge_lane(ctx, image, counted, lane, path, one);
 	if (verdict == ANYHOP_V_FORWARDED)
 		return -1;
-	if (verdict == ANYHOP_V_SYN_COOKIE_ANSWERED && !answer_syn(ctx)) {
+	if (verdict == ANYHOP_V_SYN_COOKIE_ANSWERED && !answer_syn(ctx, one)) {
 		counted->verdicts[ANYHOP_V_SYN_COOKIE_ANSWERED]++;
 		return XDP_TX;
 	}

@@ -164,7 +164,7 @@ static __noinline int decide_any(struct xdp_md *ctx, const __u8 *image, struct a
 		capture_before(ctx, &packet, &match, &choice, verdict);
 	if (verdict == ANYHOP_V_ECHO_ANSWERED || verdict == ANYHOP_V_TOO_BIG_ANSWERED)
 		verdict = (__u32)answer(ctx, &packet, &choice, (int)verdict);
-	if (verdict == ANYHOP_V_SYN_COOKIE_ANSWERED && answer_syn(ctx))
+	if (verdict == ANYHOP_V_SYN_COOKIE_ANSWERED && answer_syn(ctx, one))
 		verdict = ANYHOP_V_DROP_HEADROOM;
 	if (verdict >= ANYHOP_VERDICT_COUNT)
 		return XDP_ABORTED; /* for the verifier; every verdict is in the list */
