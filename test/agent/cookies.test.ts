@@ -192,6 +192,15 @@ describe('an agent with the key of SYN cookies', { skip: networkSkip() }, () => 
       assert.ok(!client.wasReset());
     });
 
+    test(`IPv${on.family}: goes on after window probes, which repeat a number from before`, async () => {
+      const client = clientOf();
+      await served(client);
+      for (let i = 0; i < 3; i++) backend.send(client.frame(['ack'], '', -1));
+      client.request('again');
+      await client.echo('again');
+      assert.ok(!client.wasReset());
+    });
+
     test(`IPv${on.family}: takes a connection whose first SYN came through`, async () => {
       const client = clientOf();
       client.send(['syn'], '', -1);

@@ -104,7 +104,7 @@ struct anyhop_agent_budget {
 
 /* For how long a flow is known by the SYN cookie that it brought: many times what the kernel takes to make a socket of it. */
 #define ANYHOP_AGENT_HANDSHAKE_NS 1000000000ull
-/* How many flows are, in 1.8 MB: far more than one burst of packets brings. The oldest goes first. */
+/* How many flows are, in 2 MB: far more than one burst of packets brings. The oldest goes first. */
 #define ANYHOP_AGENT_HANDSHAKES_MAX 16384u
 
 /* A flow that brought a SYN cookie. */
