@@ -67,6 +67,13 @@ anyhop_inline __u32 anyhop_budget_answers(__u32 cell, __u32 tick)
 	return cell >> 20 == (tick / ANYHOP_BUDGET_EPOCH_TICKS & 0xfff) && (cell >> 5 & 31) == (tick & 31) ? cell & 31 : 0;
 }
 
+/* Four rows at once would take more of BPF's stack than there is. */
+#ifdef __bpf__
+#define ANYHOP_BUDGET_LOOP _Pragma("clang loop unroll(disable)")
+#else
+#define ANYHOP_BUDGET_LOOP
+#endif
+
 /* Takes note of a packet that asks for an answer, and says whether it gets one.
  *
  * hash        keyed, of the client's address
@@ -78,6 +85,7 @@ anyhop_inline int anyhop_budget_admits(struct anyhop_budget *budget, __u32 hash,
 	__u32 packets = ANYHOP_BUDGET_PACKETS_MAX - 1, answers = 31, spent = budget->tick == tick ? budget->spent : 0;
 	int admits;
 
+	ANYHOP_BUDGET_LOOP
 	for (__u32 row = 0; row < ANYHOP_BUDGET_ROWS; row++) {
 		__u32 cell = budget->cells[anyhop_budget_place(hash, row)];
 		__u32 sent = anyhop_budget_packets(cell, tick), got = anyhop_budget_answers(cell, tick);
@@ -91,6 +99,7 @@ anyhop_inline int anyhop_budget_admits(struct anyhop_budget *budget, __u32 hash,
 			 ANYHOP_BUDGET_ANSWERS * ANYHOP_BUDGET_RARE;
 	answers += admits;
 	/* Raised to the client's own, and no further: what others put into a cell does not add up in it. */
+	ANYHOP_BUDGET_LOOP
 	for (__u32 row = 0; row < ANYHOP_BUDGET_ROWS; row++) {
 		__u32 *cell = &budget->cells[anyhop_budget_place(hash, row)];
 		__u32 sent = anyhop_budget_packets(*cell, tick), got = anyhop_budget_answers(*cell, tick);

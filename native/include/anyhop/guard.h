@@ -325,19 +325,21 @@ anyhop_inline __u32 anyhop_listed_in(const struct anyhop_view *lists, __u64 high
 /* The same of the lists in force: native/bpf/forward.bpf.c. */
 int anyhop_listed_apart(__u64 high, __u64 low, __u32 family);
 #define ANYHOP_LISTED_REST(lists, high, low, family) ((__u32)anyhop_listed_apart(high, low, family))
+#define ANYHOP_LISTED6_APART 1 /* of IPv6 the whole search: inline, the verifier of Linux 6.1 loses a bound for want of registers */
 #else
+#define ANYHOP_LISTED6_APART 0
 #define ANYHOP_LISTS_OF(g) ((g)->lists)
 #define ANYHOP_LISTED_REST(lists, high, low, family) anyhop_listed_in(lists, high, low, family)
 #endif
 
-/* What the lists say of the source at `source`, in the packet. In BPF, what takes a search, and all of it on the long way, where no lists
- * are given, is in a function that the verifier looks at once. */
+/* What the lists say of the source at `source`, in the packet. In BPF, what takes a search, all of IPv6, and all of it on the long way, where
+ * no lists are given, is in a function that the verifier looks at once. */
 anyhop_inline __u32 anyhop_listed(const struct anyhop_view *lists, const __u8 *source, __u32 family)
 {
 	__u64 high = family == 4 ? __builtin_bswap32(anyhop_get32(source)) : __builtin_bswap64(anyhop_get64(source));
 	__u32 listed = ANYHOP_LISTED_PART;
 
-	if (lists && lists->image)
+	if (lists && lists->image && (family == 4 || !ANYHOP_LISTED6_APART))
 		listed = family == 4 ? anyhop_listed4_net(lists, (__u32)high) : anyhop_listed6_net(lists, high);
 	if (anyhop_likely(listed != ANYHOP_LISTED_PART))
 		return listed;
