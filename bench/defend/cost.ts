@@ -159,7 +159,10 @@ export class Cost {
       ...ruled.map(({ rules, traffic }) => ({
         subject: load.subject,
         traffic,
-        prepare: () => load.forwarder.publish(imageWith(rules)),
+        prepare: () => {
+          load.forwarder.publish(imageWith(rules));
+          load.forwarder.forgetSyns();
+        },
       })),
     ]);
     const after = this.#loads.verdicts();

@@ -29,6 +29,7 @@ export class Forwarder {
   readonly #blocks: CounterBlocks;
   readonly #images: Uint8Array;
   readonly #live: Uint32Array;
+  readonly #serviceStates: Uint8Array;
   #buffer = 0;
 
   /** @param path of the object file; the product's own unless given */
@@ -38,6 +39,7 @@ export class Forwarder {
     this.counters = new MappedArray(this.object.map('counters'));
     this.#blocks = new CounterBlocks(this.counters, sizes);
     this.#images = new Uint8Array(this.object.memory('images'));
+    this.#serviceStates = new Uint8Array(this.object.memory('guard'), L.SIZEOF_GUARD);
     this.#live = new Uint32Array(this.object.memory('live'), L.LIVE_BUFFER, 1);
   }
 
@@ -46,6 +48,11 @@ export class Forwarder {
     this.#buffer = (this.#buffer + 1) % L.IMAGES;
     this.#images.set(image.bytes, this.#buffer * this.sizes.imageBytes);
     this.#live[0] = this.#buffer;
+  }
+
+  /** As if no SYN had come yet: a service answers a number of them a second, which a test run exceeds. */
+  forgetSyns(): void {
+    this.#serviceStates.fill(0);
   }
 
   /** Packets counted under each verdict, summed over the CPUs, by name; those that are not zero. */
