@@ -76,6 +76,8 @@ export class Model {
   #nowMs = 1000;
   #isLinkUp = true;
   #program = 0;
+  /** Since when there is none. */
+  #goneMs: number | undefined;
   #isStrange = false;
   #programs = 0;
   #processes = 0;
@@ -191,6 +193,7 @@ export class Model {
   step(): void {
     this.#nowMs += STEP_MS;
     this.#live();
+    this.#goneMs = this.#program === 0 ? (this.#goneMs ?? this.#nowMs) : undefined;
     this.#talk();
     this.#watch();
     if (this.#nowMs >= (nextMs(this.#known, this.#decision) ?? Infinity)) this.#decide();
@@ -417,7 +420,11 @@ export class Model {
   /** As the documentation states them. */
   #boundMs(): number {
     const process = this.#process;
-    if (process?.isHung) return 3000 + (this.#program === 0 && !this.#isStrange ? 0 : 1000) + STEP_MS; // silence, then the kernel is asked
+    if (process?.isHung) {
+      // Silence, then the kernel is asked; what goes away only then is found by the next look.
+      const isLongGone = this.#nowMs - (this.#goneMs ?? this.#nowMs) > LOOK_MS && !this.#isStrange;
+      return 3000 + (isLongGone ? 0 : LOOK_MS) + STEP_MS;
+    }
     if (process === undefined && (this.#isEnded || this.#known.forwarding?.engine.program === undefined))
       return STEP_MS;
     return (process?.phase === 'starting' ? 3000 : 2000) + STEP_MS;
