@@ -147,7 +147,7 @@ describe('anyhop announce, the engine xdp', { skip: missingForIsolation('ethtool
   });
 
   test('drains for stop_delay, then withdraws', async () => {
-    lab.file = lab.write({ node: { stop_delay: '3s' } });
+    lab.file = lab.write({ node: { stop_delay: '6s' } });
     const { node, announcer } = await announced();
     const stopped = node.stop('SIGTERM', SOON_MS);
     await lab.waitForRows(DRAINING, 2000);

@@ -112,7 +112,7 @@ describe('anyhop run without a log', { skip: missingForIsolation('ethtool', 'mou
       for (let before = -1; before !== size(); ) {
         before = size();
         process.kill(run.pid, 'SIGHUP');
-        await delay(300);
+        await delay(1000); // what was not written of one reload must be lost before the next
       }
       writeFileSync(ballast, '');
       process.kill(run.pid, 'SIGHUP');
