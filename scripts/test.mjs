@@ -1,6 +1,8 @@
 // Runs every compiled test file under node's own test runner, and says at the end which tests were skipped and why, and which files took
 // longest.
-//   node scripts/test.mjs [part of a file name]...
+//   node scripts/test.mjs [--long] [part of a file name]...
+//
+// What takes minutes is named *.long.test.ts, and runs with --long alone, or when a part of its name is given.
 //
 // Files run three at a time, since they wait more than they compute, and measure real daemons and kernels. A file that fails runs once
 // more, alone; what passes only then is listed at the end as unsteady, so that nobody overlooks it. Many failed files are no accident:
@@ -14,10 +16,15 @@ const AT_ONCE = 3;
 const ALONE_MAX = 8;
 const SLOWEST = 12;
 
-const wanted = process.argv.slice(2);
+const isLong = process.argv.includes('--long');
+const wanted = process.argv.slice(2).filter((arg) => arg !== '--long');
+const isLongFile = (file) => file.endsWith('.long.test.js');
 const files = readdirSync('build/test', { recursive: true })
   .filter((file) => file.endsWith('.test.js'))
-  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .filter(
+    (file) =>
+      wanted.some((part) => file.includes(part)) || (wanted.length === 0 && isLongFile(file) === isLong),
+  )
   .map((file) => `build/test/${file}`)
   .sort();
 const unmatched = wanted.filter((part) => !files.some((file) => file.includes(part)));

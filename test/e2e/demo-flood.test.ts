@@ -1,8 +1,8 @@
-/** The demo of floods, in its short form, ends with no connection failed, and nothing of it outlives it, also when it is interrupted. */
+/** The demo of floods, in its short form, ends with no connection failed, and nothing of it outlives it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { missingForLab } from '../../scripts/lab/lab.js';
-import { interruptDemo, leftInTheEnd, startDemo } from './running-demo.js';
+import { leftInTheEnd, startDemo } from './running-demo.js';
 
 /** Far more than it takes on a machine that does nothing else. */
 const TIMEOUT_MS = 180_000;
@@ -26,7 +26,3 @@ test('the demo of floods fails no connection with the defence on', {
     demo.kill('SIGKILL');
   }
 });
-
-test('Ctrl-C removes everything that the demo of floods made', { skip, timeout: TIMEOUT_MS }, () =>
-  interruptDemo('demo-flood'),
-);

@@ -1,10 +1,10 @@
-/** The demo of routing daemons ends with nothing broken, and nothing of it outlives it, also when it is interrupted. */
+/** The demo of routing daemons ends with nothing broken, and nothing of it outlives it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BIRD_TOOLS } from '../../scripts/lab/ha/bird.js';
 import { KEEPALIVED_TOOLS } from '../../scripts/lab/ha/keepalived.js';
 import { missingForLab } from '../../scripts/lab/lab.js';
-import { interruptDemo, leftInTheEnd, startDemo } from './running-demo.js';
+import { leftInTheEnd, startDemo } from './running-demo.js';
 
 /** Far more than the two minutes that it may take on a machine that does nothing else. */
 const TIMEOUT_MS = 400_000;
@@ -27,12 +27,3 @@ test('the demo of routing daemons breaks no connection, and the router knows of 
     demo.kill('SIGKILL');
   }
 });
-
-test(
-  'Ctrl-C removes everything that the demo of routing daemons made, the daemons included',
-  {
-    skip,
-    timeout: TIMEOUT_MS,
-  },
-  () => interruptDemo('demo-ha'),
-);
