@@ -24,7 +24,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha demo-flood survive survive-l7 test bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha demo-flood survive survive-l7 test test-long bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -36,6 +36,7 @@ ts: node_modules/.installed
 	node scripts/prune.mjs
 	node_modules/.bin/tsc -b tsconfig.dev.json
 	cp src/dashboard/page/*.html src/dashboard/page/*.css src/dashboard/page/*.svg dist/dashboard/page/
+	node scripts/bundle.mjs
 	chmod +x dist/main.js
 
 BPF_OBJECTS = $(patsubst native/bpf/%.c,dist/native/%.o,$(wildcard native/bpf/*.bpf.c))
@@ -161,6 +162,9 @@ interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip
 	node build/scripts/interop.js
 
 # SOAK_ROUNDS of 20 kills; SOAK_PACKETS, SOAK_SECONDS; SOAK_SEEDS; SOAK_VALUES; FLOOD_CONNECTIONS; ANYHOP_SEED
+test-long: build setup-lab setup-l7 setup-ha ## the tests that take minutes each (root)
+	node scripts/test.mjs --long
+
 soak: build setup-lab setup-l7 ## for hours: kills under load, packets compared, simulations, attacks, hostile values (root)
 	node build/test/engine/xdp-soak.js
 	node build/test/differential/soak.js
@@ -176,6 +180,7 @@ check: node_modules/.installed ## format, lint, types, generated files
 	scripts/generate-layout.sh --check
 	node_modules/.bin/biome ci --error-on-warnings
 	node_modules/.bin/tsc -b tsconfig.dev.json
+	node scripts/bundle.mjs
 	node build/scripts/reference.js --check
 
 docs: ts ## write the reference pages of docs/reference from the program

@@ -190,5 +190,5 @@ test('every command writes by cli/output.ts', () => {
       file,
     );
   }
-  assert.doesNotMatch(readFileSync('src/main.ts', 'utf8'), /process\.std(?:out|err)\.write|console\./);
+  assert.doesNotMatch(readFileSync('src/anyhop.ts', 'utf8'), /process\.std(?:out|err)\.write|console\./);
 });

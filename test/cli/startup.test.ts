@@ -1,9 +1,11 @@
 /** What a command costs before it does anything: it loads its own modules and no others. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 const MAIN = 'dist/main.js';
 const WATCH_LOADING = new URL('./watch-loading.js', import.meta.url).href;
@@ -16,6 +18,21 @@ function run(args: readonly string[], hangupAt = ' ') {
   const lines = stderr.split('\n');
   const loaded = lines.filter((line) => line.startsWith('loads '));
   return { status, signal, loaded, said: lines.filter((line) => !loaded.includes(line)).join('\n') };
+}
+
+/** The modules that were joined into a file (scripts/bundle.mjs): each stands under its name. */
+const modulesIn = (path: string): string[] =>
+  [...readFileSync(path, 'utf8').matchAll(/^\/\/ ((?:dist|node_modules)\/.*)$/gm)].map(
+    ([, name = '']) => name,
+  );
+
+/** The end of the name of the file that a module was joined into. */
+function partWith(module: string): string {
+  const part = readdirSync('dist').find(
+    (name) => /^part-.*\.js$/.test(name) && modulesIn(join('dist', name)).includes(module),
+  );
+  assert.ok(part !== undefined, module);
+  return `/dist/${part}`;
 }
 
 /** It asks for a second whether there is a node. */
@@ -38,23 +55,28 @@ describe('starting', () => {
     const { status, loaded, said } = run(['ready', '--socket', '/nonexistent/anyhop.sock']);
     assert.equal(status, 1);
     assert.match(said, /not ready: /);
-    assert.ok(loaded.some((url) => url.endsWith('/dist/cli/ready.js')));
-    const others = loaded.filter((url) =>
-      /node_modules\/(?!commander)|dist\/(config\/(load|schema)|engine|ffi|forward|maglev)\b/.test(url),
+    const files = loaded.map((line) => line.replace('loads ', '')).filter((url) => url.startsWith('file:'));
+    const modules = files.map((url) => fileURLToPath(url)).flatMap((path) => [path, ...modulesIn(path)]);
+    assert.ok(modules.includes('dist/cli/ready.js'));
+    const others = modules.filter((name) =>
+      /node_modules\/(?!commander)|dist\/(config\/(load|schema)|engine|ffi|forward|maglev)\b/.test(name),
     );
     assert.deepEqual(others, []);
   });
 
   for (const command of ['run', 'agent']) {
     it(`a SIGHUP while \`anyhop ${command}\` loads its modules does not end it`, () => {
-      const { status, signal, said } = run([command, '-c', '/nonexistent.yaml'], `/dist/cli/${command}.js`);
+      const { status, signal, said } = run(
+        [command, '-c', '/nonexistent.yaml'],
+        partWith(`dist/cli/${command}.js`),
+      );
       assert.deepEqual([status, signal], [2, null]);
       assert.match(said, /nonexistent\.yaml/);
     });
   }
 
   it('a SIGHUP ends a command that has nothing to reload', () => {
-    assert.equal(run(['check', '-c', '/nonexistent.yaml'], '/dist/cli/check.js').signal, 'SIGHUP');
+    assert.equal(run(['check', '-c', '/nonexistent.yaml'], partWith('dist/cli/check.js')).signal, 'SIGHUP');
   });
 
   it('a SIGUSR1 at any moment of the start, of Node itself too, opens no debugger', async () => {

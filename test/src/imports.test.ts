@@ -33,7 +33,7 @@ function folderOf(path: string): string {
   return path.includes('/') ? path.slice(0, path.indexOf('/')) : '';
 }
 
-/** Every import between folders; `main.ts` stands in none. */
+/** Every import between folders; `anyhop.ts` stands in none. */
 function imports(): Import[] {
   return files.flatMap((file) => {
     const text = readFileSync(join('src', file), 'utf8');
