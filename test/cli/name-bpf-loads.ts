@@ -1,16 +1,18 @@
 /** Loaded before a program (node --import): names each BPF object that the kernel is asked to load, on standard error. */
 import { writeSync } from 'node:fs';
-import { type NativeArgument, NativeLibrary } from '#anyhop/ffi/library.js';
+import { createRequire } from 'node:module';
 
-const { call } = NativeLibrary.prototype;
-let path: NativeArgument | undefined;
-NativeLibrary.prototype.call = function (
-  this: NativeLibrary,
-  code,
-  name: string,
-  ...values: NativeArgument[]
-) {
-  if (name === 'anyhop_bpf_open') path = values[0];
-  if (name === 'anyhop_bpf_load') writeSync(2, `loads ${path}\n`);
-  return call.call(this, code, name, ...values);
+interface Call {
+  readonly funcName: string;
+  readonly paramsValue: readonly unknown[];
+}
+
+// What the program imports of it is taken from here, at its first import.
+const ffi = createRequire(import.meta.url)('ffi-rs') as { load: (call: Call) => unknown };
+const { load } = ffi;
+let path: unknown;
+ffi.load = (call) => {
+  if (call.funcName === 'anyhop_bpf_open') [path] = call.paramsValue;
+  if (call.funcName === 'anyhop_bpf_load') writeSync(2, `loads ${path}\n`);
+  return load(call);
 };
