@@ -32,8 +32,12 @@ const traffic = mixedTraffic();
 
 test('no two packets of the mixed traffic have the same name, and every verdict that a client can cause occurs', () => {
   assert.equal(new Set(traffic.map(({ name }) => name)).size, traffic.length);
-  // The others need a pool without backends, an interface with an address, eleven pings at once, and a driver without headroom.
-  const others = new Set(['drop_no_backend', 'pass_other_host', 'drop_echo_limited', 'drop_headroom']);
+  // The others need a pool without backends, an interface with an address, eleven pings at once, a driver without headroom, and rules of
+  // defence (test/differential).
+  const others = new Set([
+    ...['drop_no_backend', 'pass_other_host', 'drop_echo_limited', 'drop_headroom'],
+    ...['drop_blocked', 'drop_source_rate', 'drop_service_rate', 'drop_syn_limited', 'syn_cookie_answered'],
+  ]);
   const expected = VERDICTS.map(({ name }) => name).filter((name) => !others.has(name));
   assert.deepEqual([...new Set(traffic.map(({ verdict }) => verdict))].sort(), expected.sort());
 });
