@@ -24,6 +24,7 @@
 #include "anyhop/agent.h"
 #include "anyhop/bytes.h"
 #include "anyhop/cookie.h"
+#include "cookie-counts.h"
 
 /* The kernel's own. Names and layout of what its function takes must be its own too: libbpf compares the prototype. */
 struct sock {
@@ -55,13 +56,6 @@ struct tcp_timewait_sock {
 	__u32 tw_ts_recent;
 	int tw_ts_recent_stamp;
 } __attribute__((preserve_access_index));
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, ANYHOP_AGENT_COOKIE_COUNT);
-	__type(key, __u32);
-	__type(value, __u64);
-} cookies SEC(".maps");
 
 /* The map of the XDP program. */
 struct {

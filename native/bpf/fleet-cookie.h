@@ -13,6 +13,7 @@
 
 #include "anyhop/agent.h"
 #include "anyhop/cookie.h"
+#include "cookie-counts.h"
 #include "flow.h"
 
 const volatile struct anyhop_agent_cookie_keys cookie_keys SEC(".rodata.keys") = {};
@@ -23,14 +24,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct anyhop_agent_clock);
 } clock SEC(".maps");
-
-/* What became of packets with cookies: the map of the program at tc ingress. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, ANYHOP_AGENT_COOKIE_COUNT);
-	__type(key, __u32);
-	__type(value, __u64);
-} cookies SEC(".maps");
 
 /* The kernel's own, by their names. */
 struct tcp_sock {
@@ -59,8 +52,8 @@ static __always_inline __u64 fleet_ms(void)
 #define AGE_MAX 70000u
 #define AGE_AHEAD 20000u
 
-/* Whether a packet could end a handshake, by itself: the rest behind it reads more of the socket, or looks for one. Most packets of clients with timestamps cannot:
- * each server's own clock of them starts anywhere. Others cost a look for the socket. */
+/* Whether a packet could end a handshake, by itself: what comes behind reads more of the socket, or looks for one. Most packets of clients
+ * with timestamps cannot: each server's own clock of them starts anywhere. */
 static __always_inline int may_end_handshake(const __u8 *tcp, const __u8 *end)
 {
 	if ((tcp[13] & (TCP_ACK_FLAG | TCP_RST_FLAG)) != TCP_ACK_FLAG)

@@ -245,6 +245,18 @@ anyhop_inline __u32 anyhop_is_sampled(const struct anyhop_guarded *own)
 	return (own->counts[ANYHOP_GUARDED_SOURCE_RATE] + own->counts[ANYHOP_GUARDED_WOULD_SOURCE_RATE]) % ANYHOP_CANDIDATE_SAMPLE == 0;
 }
 
+/* What a packet's source is asked for. */
+anyhop_inline struct anyhop_ask anyhop_ask_of(const struct anyhop_rules *rules, const struct anyhop_guarded *own, __u32 counts)
+{
+	return (struct anyhop_ask){
+		.whose = anyhop_whose(rules->scope << 8, rules->prefix4, rules->prefix6),
+		.packets = rules->source_packets,
+		.syns = rules->source_syns,
+		.counts = counts,
+		.is_sampled = anyhop_is_sampled(own),
+	};
+}
+
 /* Whether a packet is within the limits of its source, and of its network: it is counted then, and otherwise nowhere. */
 ANYHOP_ONCE int anyhop_network_admits(struct anyhop_guard *state, const struct anyhop_defence *defence, const struct anyhop_rules *rules,
 				      const struct anyhop_guest *guest, const struct anyhop_guarded *own)
@@ -253,13 +265,7 @@ ANYHOP_ONCE int anyhop_network_admits(struct anyhop_guard *state, const struct a
 
 	if (!state || !defence || !rules || !guest || !own)
 		return 1; /* for the verifier */
-	ask = (struct anyhop_ask){
-		.whose = anyhop_whose(rules->scope << 8, rules->prefix4, rules->prefix6),
-		.packets = rules->source_packets,
-		.syns = rules->source_syns,
-		.is_sampled = anyhop_is_sampled(own),
-	};
-
+	ask = anyhop_ask_of(rules, own, 0);
 	if (!anyhop_is_within_apart(state, defence, guest, &ask))
 		return 0;
 	ask.whose = anyhop_whose(rules->scope << 8 | ANYHOP_WHO_NETWORK, 24, 48);
@@ -281,13 +287,7 @@ ANYHOP_ONCE int anyhop_source_admits(struct anyhop_guard *state, const struct an
 
 	if (!state || !defence || !rules || !guest || !own)
 		return 1; /* for the verifier */
-	ask = (struct anyhop_ask){
-		.whose = anyhop_whose(rules->scope << 8, rules->prefix4, rules->prefix6),
-		.packets = rules->source_packets,
-		.syns = rules->source_syns,
-		.counts = 1,
-		.is_sampled = anyhop_is_sampled(own),
-	};
+	ask = anyhop_ask_of(rules, own, 1);
 	return anyhop_is_within(state, defence, guest, &ask);
 }
 
