@@ -78,7 +78,7 @@ function problemsOf({ allow, block, problem }: DefendReport['lists'], now: Date)
     const stays =
       loadedAt === undefined
         ? 'nothing of it is in force'
-        : `the ${prefixes} prefixes of ${clockTime(loadedAt, now)} stay in force`;
+        : `what it had at ${clockTime(loadedAt, now)} stays in force (prefixes: ${prefixes})`;
     return problem
       .split('\n')
       .map((line, i, { length }): [string, string] => [

@@ -286,7 +286,7 @@ export class DefendLists {
     const stays =
       loadedAt === undefined
         ? 'nothing of it is in force'
-        : `the ${prefixCount(prefixes)} prefixes of ${clockTime(loadedAt)} stay in force`;
+        : `what it had at ${clockTime(loadedAt)} stays in force (prefixes: ${prefixCount(prefixes)})`;
     this.#options.log.error(
       { event: 'list_refused', list, file: path, why },
       `defend.${list}: ${stays}, since ${why}`,

@@ -88,7 +88,7 @@ describe('the status of a defence', () => {
     );
     assert.match(
       text,
-      /LIST NOT READ +\/etc\/anyhop\/block\.txt:3: found "x"\n +\/etc\/anyhop\/block\.txt:9: found "y"; the 999812 prefixes of .* stay in force\n/,
+      /LIST NOT READ +\/etc\/anyhop\/block\.txt:3: found "x"\n +\/etc\/anyhop\/block\.txt:9: found "y"; what it had at .* stays in force \(prefixes: 999812\)\n/,
     );
     assert.match(
       text,

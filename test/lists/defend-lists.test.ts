@@ -303,7 +303,7 @@ describe('the lists of a node', () => {
       assert.match(block.sources[0].problem!, problem);
       assert.match(
         log.join('\n'),
-        /^list_refused: defend\.block: the 3 prefixes of .* stay in force, since /m,
+        /^list_refused: defend\.block: what it had at .* stays in force \(prefixes: 3\), since /m,
       );
       await next.close();
     }

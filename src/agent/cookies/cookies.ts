@@ -172,7 +172,7 @@ export class Cookies {
     if (refusedByDriver > this.#refusedByDriver)
       return {
         why: 'the driver of its interface keeps no marks of XDP with packets (refused_driver)',
-        hint: 'It takes a driver with XDP metadata: see ethtool -i. Some of clouds have none.',
+        hint: 'It takes a driver with XDP metadata; "ethtool -i INTERFACE" names the driver. Those of some virtual machines have none.',
       };
     const now = performance.now();
     if (refused > this.#refused) this.#refusedUntil = now + COOKIES_REFUSED_MS;
