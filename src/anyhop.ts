@@ -49,6 +49,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 };
 /** It needs the other commands. */
 const NEEDS_ALL = 'completion';
+/** They need none. */
+const VERSION_OPTIONS = ['-V', '--version'];
 /** They read their config after they were loaded: a SIGHUP before that asks for nothing more, and must not end them. */
 const RELOADED_BY_SIGHUP = ['run', 'agent', 'l7 run', 'announce'];
 
@@ -79,9 +81,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 try {
   const one = asked === NEEDS_ALL || !Object.hasOwn(COMMANDS, asked) ? undefined : COMMANDS[asked];
-  for (const load of one === undefined ? Object.values(COMMANDS) : [one]) {
-    program.addCommand(inherit(await load(), program));
-  }
+  const all = VERSION_OPTIONS.includes(asked) ? [] : Object.values(COMMANDS);
+  for (const load of one === undefined ? all : [one]) program.addCommand(inherit(await load(), program));
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);

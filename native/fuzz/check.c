@@ -7,7 +7,7 @@
 
 #include "fuzz.h"
 
-enum { ETHERNET = 14, VLAN_TAG = 4, GRE_PROTOCOL = 47, NODE_TTL = 64, DONT_FRAGMENT = 0x4000 };
+enum { ETHERNET = 14, VLAN_TAG = 4, GRE_PROTOCOL = 47, TCP_PROTOCOL = 6, NODE_TTL = 64, DONT_FRAGMENT = 0x4000 };
 
 static const __u8 actions[] = {
 #define V(name, action, text) [ANYHOP_V_##name] = ANYHOP_##action,
@@ -124,6 +124,42 @@ static __u32 icmp_sum(const __u8 *ip, __u32 family, const __u8 *icmp, __u32 size
 	return sum16(icmp, size, family == 4 ? 0 : sum16(ip + 8, 32, size + 58));
 }
 
+/* Whether the options of the TCP header at `tcp` hold one of this kind and length. */
+static int has_option(const __u8 *tcp, __u8 kind, __u8 length)
+{
+	for (__u32 i = 20; i + length <= (tcp[12] >> 4) * 4u; i++)
+		if (tcp[i] == kind && tcp[i + 1] == length)
+			return 1;
+	return 0;
+}
+
+/* A SYN-ACK of `size` bytes for the SYN at `syn`: it tells a client its MSS, and else nothing that the client did not offer (RFC 9293
+ * section 3.2, RFC 7323, RFC 2018). */
+static void check_syn_ack(const __u8 *ip, __u32 family, const __u8 *tcp, __u32 size, const __u8 *syn)
+{
+	__u32 at = 20, seen = 0;
+
+	CHECK(size >= 24 && (tcp[12] >> 4) * 4u == size && size <= (syn[12] >> 4) * 4u + 4u);
+	CHECK(be16(tcp) == be16(syn + 2) && be16(tcp + 2) == be16(syn));
+	CHECK((syn[13] & 0x17) == 0x02 && (tcp[13] & ~0x40) == 0x12);
+	CHECK(!(tcp[13] & 0x40) || (syn[13] & 0xc0) == 0xc0);
+	CHECK((__u32)(be16(tcp + 8) << 16 | be16(tcp + 10)) == (__u32)(be16(syn + 4) << 16 | be16(syn + 6)) + 1u);
+	CHECK(be16(tcp + 14) > 0 && be16(tcp + 18) == 0);
+	CHECK(sum16(tcp, size, sum16(ip + (family == 4 ? 12 : 8), family == 4 ? 8 : 32, 6 + size)) == 0xffff);
+	while (at < size) {
+		__u8 kind = tcp[at], length = kind == 1 ? 1 : tcp[at + 1];
+
+		CHECK(length && at + length <= size && (kind == 1 || !(seen & 1u << (kind & 31))));
+		CHECK(kind == 1 || (kind == 2 && length == 4) || (kind == 3 && length == 3) || (kind == 4 && length == 2) ||
+		      (kind == 8 && length == 10));
+		CHECK(kind == 1 || kind == 2 || has_option(syn, kind, length));
+		CHECK(kind != 2 || be16(tcp + at + 2) > 0);
+		seen |= 1u << (kind & 31);
+		at += length;
+	}
+	CHECK(seen & 1u << 2);
+}
+
 static void check_answer(const struct result *r)
 {
 	const struct anyhop_outcome *o = &r->outcome;
@@ -139,9 +175,14 @@ static void check_answer(const struct result *r)
 	header = check_ip(ip, o->length - l3, family);
 	CHECK(memcmp(ip + address, before + address + width, width) == 0);
 	CHECK(memcmp(ip + address + width, before + address, width) == 0);
-	CHECK(ip[family == 4 ? 9 : 6] == (family == 4 ? ANYHOP_IP_ICMP : ANYHOP_IP_ICMPV6));
 	CHECK(ip[family == 4 ? 8 : 7] == NODE_TTL);
 	icmp = ip + header;
+	if (r->verdict == ANYHOP_V_SYN_COOKIE_ANSWERED) {
+		CHECK(ip[family == 4 ? 9 : 6] == TCP_PROTOCOL && before[family == 4 ? 9 : 6] == TCP_PROTOCOL);
+		check_syn_ack(ip, family, ip + header, o->length - l3 - header, before + header);
+		return;
+	}
+	CHECK(ip[family == 4 ? 9 : 6] == (family == 4 ? ANYHOP_IP_ICMP : ANYHOP_IP_ICMPV6));
 
 	if (r->verdict == ANYHOP_V_TOO_BIG_ANSWERED) {
 		__u32 quote = o->length - l3 - header - 8;
