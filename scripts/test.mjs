@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const AT_ONCE = 3;
-const ALONE_MAX = 8;
+const ALONE_MAX = 12;
 const SLOWEST = 12;
 
 const isLong = process.argv.includes('--long');

@@ -21,7 +21,7 @@ import { CONFIG, SKIP, VIP, VIP6 } from './fixture.js';
 export const INTERFACE = 'under.42';
 const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const WIRE = fileURLToPath(new URL('./wire.js', import.meta.url));
-const ANSWER_TIMEOUT_MS = 5_000;
+const ANSWER_TIMEOUT_MS = 20_000;
 
 /** Echoes on UDP 53 and TCP 80 of both VIPs. */
 const ECHO_SERVER = `

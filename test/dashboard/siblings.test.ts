@@ -78,7 +78,9 @@ describe('dashboards of a fleet', () => {
       store.apply(update);
       return (
         card('edge-2')?.state === 'ready' &&
-        ['edge-4', 'edge-5'].every((one) => card(one)!.reasons.length > 0)
+        card('edge-4')!.reasons.length > 0 &&
+        // On a busy machine a first answer comes too late to be read, and is asked for again.
+        card('edge-5')!.reasons.some((reason) => reason.includes('values'))
       );
     });
     assert.deepEqual(card('edge-2')?.detail?.backends, { up: 3, draining: 0, down: 0 });

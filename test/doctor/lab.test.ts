@@ -16,7 +16,7 @@ import { backendFaults, type Fault, forwarderFaults, inside, routerFaults } from
 
 const TIMEOUT_MS = 180_000;
 /** Until a fault shows, and until it is forgotten: a node needs a moment to find that a neighbour is gone, and that it is back. */
-const SHOWS_MS = 20_000;
+const SHOWS_MS = 40_000;
 const AGAIN_MS = 100;
 const FAULTS_MIN = 20;
 /** With second chance, so that agents send packets too. */

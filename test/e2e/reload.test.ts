@@ -19,7 +19,7 @@ import { backendAddresses, VIP4 } from '../../scripts/lab/topology.js';
 const MAIN = fileURLToPath(new URL('../../../dist/main.js', import.meta.url));
 const TIMEOUT_MS = 60_000;
 const WAIT_MS = 10_000;
-const SETTLE_MS = 2_000;
+const SETTLE_MS = 4_000;
 const BACKENDS = [1, 2, 3].map((number) => ({ name: `web-${number}`, ...backendAddresses(number) }));
 
 interface ConfigFile {
