@@ -24,7 +24,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha demo-flood survive survive-l7 test test-long bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha demo-flood survive survive-l7 test test-long bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-fleet setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -53,9 +53,9 @@ native: setup-build dist/native/libanyhop.so $(BPF_OBJECTS) build/native/libanyh
 # A fifth of a second when all is there, so it asks every time: packages go away again. One after the other, since apt
 # takes a lock.
 setup-lab: setup-build
-setup-l7 setup-ha setup-observe setup-interop: setup-lab
+setup-l7 setup-ha setup-fleet setup-observe setup-interop: setup-lab
 setup-fuzz: setup-build
-setup-build setup-lab setup-l7 setup-ha setup-observe setup-interop setup-fuzz:
+setup-build setup-lab setup-l7 setup-ha setup-fleet setup-observe setup-interop setup-fuzz:
 	@scripts/setup.sh $(@:setup-%=%)
 
 node_modules/.installed: package.json package-lock.json | setup-build
@@ -117,7 +117,7 @@ demo-flood: build setup-lab ## real clients under floods of spoofed SYNs, ACKs a
 survive: build setup-lab ## 1000 connections through all that may happen to a fleet, in two minutes
 	node build/scripts/survive.js --second-chance $(SECOND_CHANCE) --engines $(SURVIVE_ENGINES) $(if $(SURVIVE_SVG),--svg $(SURVIVE_SVG))
 
-test: build setup-lab setup-l7 setup-ha setup-observe ## the whole test suite (root: the network tests run too)
+test: build setup-lab setup-l7 setup-ha setup-fleet setup-observe ## the whole test suite (root: the network tests run too)
 	node scripts/test.mjs
 
 bench: build setup-lab setup-l7 setup-ha setup-observe ## every benchmark, as a table with its targets
@@ -162,7 +162,7 @@ interop: build setup-lab setup-interop ## a real Linux kernel with ip_gre and ip
 	node build/scripts/interop.js
 
 # SOAK_ROUNDS of 20 kills; SOAK_PACKETS, SOAK_SECONDS; SOAK_SEEDS; SOAK_VALUES; FLOOD_CONNECTIONS; ANYHOP_SEED
-test-long: build setup-lab setup-l7 setup-ha ## the tests that take minutes each (root)
+test-long: build setup-lab setup-l7 setup-ha setup-fleet ## the tests that take minutes each (root)
 	node scripts/test.mjs --long
 
 soak: build setup-lab setup-l7 ## for hours: kills under load, packets compared, simulations, attacks, hostile values (root)

@@ -10,7 +10,7 @@ import { build } from 'esbuild';
 
 const DIST = resolve('dist');
 /** They hold native code, or find files of their own. */
-const APART = ['ffi-rs', 'cap', 'raw-socket', 'pino', 'pino-pretty', 'echarts'];
+const APART = ['ffi-rs', 'cap', 'raw-socket', 'pino', 'pino-pretty', 'echarts', 'etcd3'];
 
 const ownPlace = {
   name: 'own-place',

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that the Debian packages of one or more groups are there: build, lab, l7, ha, observe, interop, fuzz.
+# Makes sure that the Debian packages of one or more groups are there: build, lab, l7, ha, fleet, observe, interop, fuzz.
 # As root it installs what is missing; otherwise it prints the line to run and fails. Running it again is free.
 # An installation that was cut off (a kill, a power loss) is finished first: until then apt installs nothing at all.
 set -eu
@@ -8,6 +8,7 @@ build='gcc g++ make python3 libc6-dev linux-libc-dev clang llvm libbpf-dev libpc
 lab='iproute2 nftables ethtool iputils-ping tcpdump tshark nginx-light curl procps openssl systemd'
 l7='haproxy nghttp2-client lego pebble'
 ha='bird2 frr keepalived gdnsd exabgp gobgpd bind9-dnsutils'
+fleet='etcd-server etcd-client'
 observe='prometheus chromium fonts-dejavu-core'
 fuzz='libclang-rt-dev'
 interop='qemu-system-x86 busybox-static bpftool cpio xz-utils'
@@ -19,10 +20,11 @@ for group in "$@"; do
     lab) packages="$packages $lab" ;;
     l7) packages="$packages $l7" ;;
     ha) packages="$packages $ha" ;;
+    fleet) packages="$packages $fleet" ;;
     observe) packages="$packages $observe" ;;
     interop) packages="$packages $interop" ;;
     fuzz) packages="$packages $fuzz" ;;
-    *) echo "setup.sh: unknown group '$group': build, lab, l7, ha, observe, interop and fuzz are known" >&2; exit 2 ;;
+    *) echo "setup.sh: unknown group '$group': build, lab, l7, ha, fleet, observe, interop and fuzz are known" >&2; exit 2 ;;
   esac
 done
 

@@ -29,6 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   changes: async () => (await import('./cli/changes.js')).changesCommand(),
   cancel: async () => (await import('./cli/queued.js')).cancelCommand(),
   force: async () => (await import('./cli/queued.js')).forceCommand(),
+  fleet: async () => (await import('./cli/fleet.js')).fleetCommand(),
   defend: async () => (await import('./cli/defend.js')).defendCommand(),
   diff: async () => (await import('./cli/diff.js')).diffCommand(),
   announce: async () => (await import('./cli/announce.js')).announceCommand(),

@@ -117,6 +117,11 @@ export class Agent {
     return this.#attachment;
   }
 
+  /** The kernel's number of the program in force. */
+  get programId(): number {
+    return this.#attachment.programId;
+  }
+
   /** Whether the next agent finds the link, and the counters. */
   get isPinned(): boolean {
     return this.#attachment.isPinned;
@@ -319,7 +324,10 @@ export class Agent {
   }
 }
 
-function requireSamePlace({ agent: next }: LoadedConfig<'agent'>, { agent }: LoadedConfig<'agent'>): void {
+export function requireSamePlace(
+  { agent: next }: LoadedConfig<'agent'>,
+  { agent }: LoadedConfig<'agent'>,
+): void {
   for (const field of ['interface', 'bpffs'] as const) {
     if (next[field] === agent[field]) continue;
     throw new AnyhopError('ERR_USAGE', `agent.${field} is ${next[field]} now, and was ${agent[field]}`, {

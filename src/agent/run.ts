@@ -11,7 +11,8 @@ import { Reloads } from '../metrics/reloads.js';
 import { watchLosses } from '../underlay/losses.js';
 import { warnAboutVeth } from '../underlay/veth.js';
 import { Listener } from '../web/listener.js';
-import { Agent } from './agent.js';
+import { Agent, requireSamePlace } from './agent.js';
+import { readyEnvironment } from './begin.js';
 import { watchChecksums } from './checksums.js';
 import { agentTables } from './metrics.js';
 import { ProbeCapture } from './probe-capture.js';
@@ -28,12 +29,24 @@ const WATCH_INTERVAL_MS = 1000;
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 type End = (typeof STOP_SIGNALS)[number] | 'lost';
 
+/** What the fleet does with an agent that delivers. */
+export interface AgentActions {
+  /** Whether this host may take a config. @throws AnyhopError when it may not */
+  check(config: LoadedConfig<'agent'>): Promise<void>;
+  /** Puts what `load` reads in force. @throws AnyhopError when it cannot; what was in force stays */
+  take(load: () => LoadedConfig<'agent'>): Promise<void>;
+}
+
 /**
  * Runs until a signal, or until somebody takes the program off; SIGHUP reloads the config.
  * @param load reads the config, also for a reload
+ * @param serves called when it delivers
  * @returns the exit code
  */
-export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<number> {
+export async function runAgent(
+  load: () => LoadedConfig<'agent'>,
+  serves: (actions: AgentActions) => void = () => undefined,
+): Promise<number> {
   const log = createLog();
   forbidDumps(log);
   // Before anything else: a SIGHUP that comes while it starts must not end it.
@@ -49,10 +62,12 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
   const quiet = [watchLosses(async () => agent.losses(), log), watchChecksums(() => agent.delivered(), log)];
   sayReady(log, config, agent);
   const take = async (read: () => LoadedConfig<'agent'>): Promise<void> => {
-    const next = await reload(agent, read, log);
-    if (next === undefined) {
+    let next: LoadedConfig<'agent'>;
+    try {
+      next = await reload(agent, read, log);
+    } catch (error) {
       reloaded.refused();
-      return;
+      throw error;
     }
     reloaded.accepted();
     config = next;
@@ -61,8 +76,17 @@ export async function runAgent(load: () => LoadedConfig<'agent'>): Promise<numbe
     reports = reportServer(agent, next, log);
   };
   const reloads = new SerialQueue();
-  hangups.handle(() => reloads.add(() => take(load)));
-  const look = newAddressWatch(agent, log, () => void reloads.add(() => take(() => config)));
+  const taken = (read: () => LoadedConfig<'agent'>): Promise<void> => reloads.add(() => take(read));
+  const tried = (read: () => LoadedConfig<'agent'>): Promise<void> => taken(read).catch(expected); // the log says why
+  hangups.handle(() => tried(load));
+  const look = newAddressWatch(agent, log, () => void tried(() => config));
+  serves({
+    check: async (next) => {
+      requireSamePlace(next, config);
+      await readyEnvironment(next, agent.programId);
+    },
+    take: taken,
+  });
   const end = await ended(agent, stopped, look);
   for (const stop of quiet) stop();
   await hangups.close();
@@ -87,12 +111,12 @@ function reportServer(agent: Agent, config: LoadedConfig<'agent'>, log: Logger):
   );
 }
 
-/** @returns the config that is in force now; undefined when it was refused, and the former one still is */
+/** @returns the config that is in force now @throws AnyhopError when it was refused, and the former one still is */
 async function reload(
   agent: Agent,
   load: () => LoadedConfig<'agent'>,
   log: Logger,
-): Promise<LoadedConfig<'agent'> | undefined> {
+): Promise<LoadedConfig<'agent'>> {
   try {
     const config = load();
     logWarnings(config.warnings, log);
@@ -101,12 +125,17 @@ async function reload(
     log.info({ event: 'reloaded', services: config.services.length }, 'the config is in force');
     return config;
   } catch (error) {
-    if (!(error instanceof AnyhopError) && !isSystemError(error)) throw error;
+    expected(error);
     const { message, code } = error;
     const hint = error instanceof AnyhopError ? error.hint : undefined;
     log.error({ event: 'reload_refused', code, ...(hint !== undefined && { hint }) }, message);
-    return undefined;
+    throw error;
   }
+}
+
+/** Goes on after an error that has been told. */
+function expected(error: unknown): asserts error is AnyhopError | NodeJS.ErrnoException {
+  if (!(error instanceof AnyhopError) && !isSystemError(error)) throw error;
 }
 
 async function finish(agent: Agent, end: End, log: Logger): Promise<number> {

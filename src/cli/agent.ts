@@ -1,14 +1,18 @@
 /** `anyhop agent`: runs the agent of a backend, checks the host, shows the agent's report, or removes its program. */
 import { Command, Option } from 'commander';
 import { cookieFindings, thisCookieHost } from '../agent/cookies/host.js';
-import { checkEnvironment, type Environment, requireInterface } from '../agent/environment.js';
+import { checkEnvironment, type Environment, localBackends, requireInterface } from '../agent/environment.js';
+import { backendAddresses } from '../agent/fleet.js';
 import { removeAgent } from '../agent/remove.js';
 import { runAgent } from '../agent/run.js';
 import { thisSystem } from '../agent/system.js';
+import type { RevisionText } from '../config/load.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
+import { createLog } from '../core/log.js';
 import { drainHost, undrainHost } from './agent-drain.js';
 import { drawReport, ownReport } from './agent-report.js';
+import { isInFleet } from './fleet-file.js';
 import { configOption, interfaceOption, isNamed, loadFor } from './options.js';
 import { writeResult } from './output.js';
 import { bpffsOption, type PlaceOptions, placeOf, tellRemoved } from './place.js';
@@ -112,7 +116,48 @@ async function act(options: AgentOptions, isConfigNamed: boolean): Promise<numbe
   if (options.wait)
     throw new AnyhopError('ERR_USAGE', '--wait waits for the end of a drain: use it with --drain');
   if (options.undrain) return undrainHost(load(), inJson);
-  return runAgent(load);
+  if (!isInFleet(options.config)) return runAgent(load);
+  return runInFleet(options);
+}
+
+/** Delivers by the config of the fleet. */
+async function runInFleet(options: AgentOptions): Promise<number> {
+  const { join, telling } = await import('./fleet-join.js');
+  const { fleetDigest } = await import('../fleet/digest.js');
+  const log = createLog();
+  const read = (revision: RevisionText): LoadedConfig<'agent'> => loadFor('agent', options, { revision });
+  const { config: file } = options;
+  // A host that is no backend yet, or no longer, has nothing to deliver by a config.
+  const concerns = (revision: RevisionText): boolean =>
+    localBackends(backendAddresses(read(revision)), thisSystem).length > 0;
+  const place = { file, name: undefined, stateDir: undefined };
+  const { member, first } = await join({ role: 'agent', ...place, read, concerns, log });
+  let inForce = first;
+  try {
+    return await runAgent(
+      () => read(inForce),
+      (actions) => {
+        member.serve(
+          telling({
+            prepare: async (_, text) => {
+              const config = read(text);
+              if (concerns(text)) await actions.check(config);
+              return { digest: fleetDigest(config), waits: [] };
+            },
+            release: () => undefined,
+            activate: async (_, text) => {
+              if (!concerns(text)) return; // it goes on for those who still send
+              await actions.take(() => read(text));
+              inForce = text;
+            },
+            standing: () => ({ ready: true }),
+          }),
+        );
+      },
+    );
+  } finally {
+    await member.close();
+  }
 }
 
 async function check(config: LoadedConfig<'agent'>, json: boolean): Promise<number> {

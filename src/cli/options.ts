@@ -88,7 +88,7 @@ export function hostInterfaces(): HostInterfaces | undefined {
 export function loadFor<R extends Role>(
   role: R,
   options: ConfigOptions & NodeOptions,
-  more: Pick<LoadOptions<R>, 'host' | 'servesRegions'> = {},
+  more: Pick<LoadOptions<R>, 'host' | 'servesRegions' | 'revision'> = {},
 ): LoadedConfig<R> {
   const { config, name, interface: networkInterface, source } = options;
   return loadConfig(config, { role, overrides: { name, interface: networkInterface, source }, ...more });

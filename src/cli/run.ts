@@ -1,20 +1,23 @@
 /** `anyhop run`: forwards packets, in the foreground. */
 import { Command, Option } from 'commander';
 import { ConfigError } from '../config/error.js';
-import { loadConfigWithText, parseConfig } from '../config/load.js';
+import { loadConfigWithText, parseConfig, type RevisionText } from '../config/load.js';
 import { stateDirectoryIn } from '../config/state-directory.js';
 import { readClocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
-import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
+import { FLEET_MESSAGE_CHARS_MAX, STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
 import { clockTime } from '../core/time.js';
 import { forbidDumps } from '../ffi/process.js';
+import type { Follower } from '../fleet/member.js';
+import type { NodeActions } from '../node/actions.js';
 import { losses } from '../node/change-reports.js';
 import type { ReadConfig } from '../node/config-file.js';
 import { type RunOptions, runNode } from '../node/run.js';
 import { lastGoodConfig, lastMemory } from '../node/state-store.js';
 import { takenIdsAtRestart } from '../node/taken-ids.js';
 import { renamedPools } from '../pool/renames.js';
+import { isInFleet } from './fleet-file.js';
 import {
   type ConfigOptions,
   configOption,
@@ -61,11 +64,64 @@ Examples:
     .action(async (options: RunCommandOptions) => {
       const log = createLog(options.logLevel);
       forbidDumps(log);
+      if (isInFleet(options.config)) {
+        await runInFleet(options, log);
+        return;
+      }
       const load = (): ReadConfig => loadConfigWithText(options.config, loadOptions(options));
       await runNode({ ...firstConfig(load, options, log), load, force: options.force === true }, log);
     });
   for (const option of [...nodeOptions(), ...engineOptions(), stateOption()]) command.addOption(option);
   return command;
+}
+
+/** The same for a node whose config is that of its fleet. */
+async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void> {
+  const { join, telling } = await import('./fleet-join.js');
+  const { fleetDigest } = await import('../fleet/digest.js');
+  const read = (revision: RevisionText): ReadConfig =>
+    loadConfigWithText(options.config, { ...loadOptions(options), revision });
+  const { config: file, name, stateDir } = options;
+  const { member, first } = await join({
+    role: 'forwarder',
+    file,
+    name,
+    stateDir,
+    read: (revision) => read(revision).config,
+    log,
+  });
+  let inForce = first;
+  const load = (): ReadConfig => read(inForce);
+  const follow = (actions: NodeActions): void => {
+    member.serve(
+      telling({
+        prepare: async ({ force }, text) => {
+          const { config, waits } = await actions.prepare({ force, load: () => read(text) });
+          return { digest: fleetDigest(config), waits };
+        },
+        release: () => actions.release(),
+        activate: async (_, text) => {
+          // What may be lost by it was asked when it was prepared; what it waited for, the fleet waited for.
+          await actions.take({ force: true, load: () => read(text) });
+          inForce = text;
+          actions.release();
+        },
+        standing: () => standingOf(actions),
+      }),
+    );
+  };
+  try {
+    const fleet = { behind: () => member.behind, serves: follow };
+    await runNode({ ...firstConfig(load, options, log), load, force: options.force === true, fleet }, log);
+  } finally {
+    await member.close();
+  }
+}
+
+function standingOf(actions: NodeActions): ReturnType<Follower['standing']> {
+  const { ready, reasons } = actions.ready();
+  const owners = actions.owners();
+  return { ready, ...(!ready && { reason: reasons.join('; ').slice(0, FLEET_MESSAGE_CHARS_MAX) }), owners };
 }
 
 /**

@@ -7,6 +7,7 @@ import type { region } from './announce/region-schema.js';
 import type { announce } from './announce/schema.js';
 import type { defend, defendOtherwise } from './defend/schema.js';
 import type { Named } from './fields.js';
+import type { fleet } from './fleet/schema.js';
 import type { healthCheck } from './health-schema.js';
 import type { l7 } from './l7/schema.js';
 import type { FieldPath } from './path.js';
@@ -87,6 +88,7 @@ export type DraftDefend = NonNullable<DraftField<typeof defend>>;
 /** Of a pool or a service. */
 export type DraftDefendOtherwise = NonNullable<DraftField<typeof defendOtherwise>>;
 export type DraftMetrics = NonNullable<DraftNode['metrics']>;
+export type DraftFleet = DraftOf<typeof fleet>;
 export type DraftRegion = DraftOf<typeof region> & { readonly name: string };
 
 export interface Draft {
@@ -97,6 +99,7 @@ export interface Draft {
   readonly agent: DraftAgent | undefined;
   readonly l7: DraftL7 | undefined;
   readonly announce: DraftAnnounce | undefined;
+  readonly fleet: DraftFleet | undefined;
   /** The sections in the file, right or wrong. */
   readonly written: ReadonlySet<string>;
   /** Undefined when `pools` is not a mapping. */

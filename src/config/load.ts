@@ -19,6 +19,10 @@ import { ConfigDocument, type Place } from './document.js';
 import { type Draft, type DraftAnnounce, type DraftNode, type Origin, valuesOf } from './draft.js';
 import { byPlace, ConfigError } from './error.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
+import { checkFleet, readFleet } from './fleet/files.js';
+import { keptRevision, revisionDirectory } from './fleet/kept.js';
+import { mentionsFleet, mergedText } from './fleet/merged.js';
+import type { FleetConfig } from './fleet/types.js';
 import { type CaTexts, healthConfigs, readCaFiles } from './health.js';
 import { readKey } from './key.js';
 import { type L7Files, NO_L7_FILES, readL7Files } from './l7/files.js';
@@ -60,8 +64,15 @@ export interface LoadOptions<R extends Role> {
   readonly mayLeaveUnread?: boolean;
   /** For the role announce: whether it serves DNS hosts, and so needs the files of announce.certificate and announce.ca_file. */
   readonly servesRegions?: boolean;
+  /** Of a host in a fleet: the text of the revision to read its file with. Left out: the last one in force here, if any. */
+  readonly revision?: RevisionText;
   /** The interfaces of this machine, if the node is to run here; rules compare their addresses with the file. */
   readonly host?: HostInterfaces | undefined;
+}
+
+export interface RevisionText {
+  readonly number: number;
+  readonly text: string;
 }
 
 /**
@@ -80,8 +91,10 @@ export function loadConfigWithText<R extends Role>(
 ): { readonly config: LoadedConfig<R>; readonly text: string } {
   try {
     const { bytes, mode } = readSmallFile(file, CONFIG_BYTES_MAX);
-    const text = decodeText(bytes);
-    return { config: readConfig(text, file, mode, options), text: text as string }; // anything else was refused
+    const own = decodeText(bytes);
+    const { text, shown } =
+      typeof own === 'string' ? ofFleet(own, file, options) : { text: own, shown: file };
+    return { config: readConfig(text, file, mode, { ...options, shown }), text: text as string }; // anything else was refused
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
     const isUnnamed = error.isMissing && file === CONFIG_FILE_DEFAULT;
@@ -90,6 +103,21 @@ export function loadConfigWithText<R extends Role>(
       : error.message;
     throw new ConfigError([{ file, line: 0, column: 0, field: '', message }]);
   }
+}
+
+/** A host's own file with the revision of its fleet, if it is in one that has agreed on any; the name is for messages. */
+function ofFleet<R extends Role>(
+  own: string,
+  file: string,
+  { role, revision: given, overrides }: LoadOptions<R>,
+): { readonly text: string; readonly shown: string } {
+  if (role === 'fleet' || (given === undefined && !mentionsFleet(own))) return { text: own, shown: file };
+  const revision = given ?? keptRevision(file, revisionDirectory(file, overrides?.stateDirectory));
+  if (revision === undefined) return { text: own, shown: file };
+  return {
+    text: mergedText(revision.text, own),
+    shown: `revision ${revision.number} with ${file}`,
+  };
 }
 
 /**
@@ -108,18 +136,19 @@ function readConfig<R extends Role>(
   text: string | BadText,
   file: string,
   mode: number | undefined,
-  options: LoadOptions<R>,
+  options: LoadOptions<R> & { readonly shown?: string },
 ): LoadedConfig<R> {
   const { role, overrides = {}, env = process.env, key: givenKey, mayLeaveUnread = false, host } = options;
-  const { servesRegions = false } = options;
+  const { servesRegions = false, shown = file } = options;
   if (typeof text !== 'string') throw new ConfigError([{ file, field: '', ...text }]);
-  const document = new ConfigDocument(text, file);
+  const document = new ConfigDocument(text, shown);
   const problems = new Problems(document);
   const warnings = new Problems(document);
   const unread = new Problems(document);
   const givenName = overrides.name ?? (env['ANYHOP_NODE_NAME'] || undefined);
   const hasSource = !ROLES_WITHOUT_SOURCE.has(role);
-  const report = hasSource ? problems.report : lessSource(problems.report);
+  const ofRole = hasSource ? problems.report : lessSource(problems.report);
+  const report = role === 'fleet' ? onlyFleet(problems.report) : ofRole;
 
   const draft = checkShape(document, report);
   const checked = draft && check(applyOverrides(draft, role, overrides, env, report));
@@ -138,6 +167,19 @@ function readConfig<R extends Role>(
   function check(draft: Draft): () => Config {
     const judged = hasSource ? draft : withoutSources(draft);
     checkNeeds(draft, role, report);
+    checkFleet(draft.fleet, report);
+    if (role === 'fleet') {
+      const fleet = readFleet(draft.fleet, file, report, warnings.report);
+      return () =>
+        configOf(
+          lessFleet(draft),
+          new Map(),
+          { name: givenName ?? draft.node?.name, fleet },
+          file,
+          NO_CA_TEXTS,
+          NO_L7_FILES,
+        );
+    }
     checkNode(judged, document, report);
     checkSourcePrefix(judged, role, host, report);
     checkPools(judged, document, report);
@@ -226,6 +268,26 @@ function lessSource(report: Report): Report {
   };
 }
 
+/** Drops problems of other sections: a host's own file has parts of them alone, and is whole with a revision. */
+function onlyFleet(report: Report): Report {
+  return (at, message, part) => {
+    if (!isPath(at) || at.length === 0 || at[0] === 'fleet') report(at, message, part);
+  };
+}
+
+/** The draft without what only a revision has whole. */
+function lessFleet(draft: Draft): Draft {
+  return {
+    ...draft,
+    pools: [],
+    services: [],
+    defend: undefined,
+    agent: undefined,
+    l7: undefined,
+    announce: undefined,
+  };
+}
+
 /** The draft for rules that compare other fields with `node.source`. */
 function withoutSources(draft: Draft): Draft {
   return { ...draft, node: draft.node && { ...draft.node, sources: [] } };
@@ -274,7 +336,7 @@ function nodeConfig(
 function configOf(
   draft: Draft,
   ids: BackendIds,
-  { name, node, tls, metrics = {}, cookies }: Known,
+  { name, node, tls, metrics = {}, cookies, fleet }: Known,
   file: string,
   caTexts: CaTexts,
   l7Files: L7Files,
@@ -301,6 +363,7 @@ function configOf(
     agent: draft.agent && { ...valuesOf(draft.agent), metrics: metrics.agent },
     l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files, metrics.l7),
     announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services, name, tls, metrics.announce),
+    fleet,
   };
 }
 
@@ -313,6 +376,7 @@ interface Known {
   readonly tls?: RegionTls | undefined;
   readonly metrics?: OwnMetrics;
   readonly cookies?: CookieSecrets | undefined;
+  readonly fleet?: FleetConfig | undefined;
 }
 
 /** Freezes everything but the bytes of addresses, which JavaScript cannot freeze, and the secret. */

@@ -40,6 +40,7 @@ import { parsePrefix } from '../packet/address.js';
 import { announce } from './announce/schema.js';
 import { defend, defendOtherwise } from './defend/schema.js';
 import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
+import { fleet } from './fleet/schema.js';
 import { health } from './health-schema.js';
 import { l7 } from './l7/schema.js';
 import { metrics, siblings } from './metrics/schema.js';
@@ -329,6 +330,7 @@ export const configSchema = z
       agent: agent.optional(),
       l7: l7.optional(),
       announce: announce.optional(),
+      fleet: fleet.optional(),
     },
     { error: 'a mapping with node, pools and services' },
   )

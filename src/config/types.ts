@@ -10,6 +10,7 @@ import type { DefendConfig } from './defend/types.js';
 import type { Place } from './document.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
+import type { FleetConfig } from './fleet/types.js';
 import type { healthCheck } from './health-schema.js';
 import type { L7Config } from './l7/types.js';
 import type { MetricsConfig, SiblingConfig } from './metrics/types.js';
@@ -135,6 +136,8 @@ export interface Config {
   readonly l7: L7Config | undefined;
   /** The defaults when the file has no such section. */
   readonly announce: AnnounceConfig;
+  /** For those who speak with the store of the fleet: the role fleet. */
+  readonly fleet: FleetConfig | undefined;
   /** Only for roles that know the node's name. */
   readonly place: AnnouncePlace | undefined;
 }
@@ -159,6 +162,8 @@ export type Role =
   | 'region'
   /** `anyhop announce --print gdnsd`: regions. */
   | 'regions'
+  /** Who speaks with the store of the fleet: the section `fleet`, with the files that it names. */
+  | 'fleet'
   /** table, plan: pools, and services if any. */
   | 'pools';
 
@@ -172,6 +177,7 @@ interface Needs {
   announce: { readonly place: AnnouncePlace };
   region: { readonly announce: AnnounceConfig & { readonly tls: RegionTls } };
   regions: object;
+  fleet: { readonly fleet: FleetConfig };
   pools: object;
 }
 

@@ -34,7 +34,9 @@ export type ErrorCode =
   | 'ERR_REFUSED'
   | 'ERR_DRAINING_MARK'
   | 'ERR_STATE_FILE'
-  | 'ERR_HAPROXY';
+  | 'ERR_HAPROXY'
+  | 'ERR_STORE'
+  | 'ERR_FLEET';
 
 export class AnyhopError extends Error {
   override readonly name = 'AnyhopError';

@@ -434,6 +434,14 @@ export const EVENTS_PER_SECOND = 1;
 export const EVENTS_WAITING_BYTES_MAX = 2 * 1024 * 1024;
 
 export const CONFIG_BYTES_MAX = 16 * 1024 * 1024;
+/** etcd refuses requests of more than 1.5 MiB; a revision is compressed before. */
+export const FLEET_BLOB_BYTES_MAX = 1024 * 1024;
+export const FLEET_ENDPOINTS_MAX = 16;
+/** Of what is said of a revision: who, when, why and what. */
+export const FLEET_RECORD_BYTES_MAX = 64 * 1024;
+export const FLEET_MESSAGE_CHARS_MAX = 1000;
+/** Forwarders, agents and other processes that a fleet lists. */
+export const FLEET_MEMBERS_MAX = 10_000;
 /** Nesting of lists and mappings in the config file; the schema needs 7. */
 export const CONFIG_DEPTH_MAX = 16;
 /** Values that YAML aliases may add to a config file in total; bounds files that expand without end. */

@@ -55,6 +55,19 @@ export const LOG_EVENTS = {
   feed_recovered: 'That daemon is told of the rows again.',
   feeding: 'A daemon that reads no kernel table is told of the rows of VIPs from now on.',
   filter_unknown: 'The nftables table of the engine `portable` cannot be watched.',
+  fleet_active:
+    "Another revision of the fleet's config is in force here; `by` and `message` say whose, and why.",
+  fleet_agents_late:
+    'Agents did not switch to a revision in time, and the forwarder does not wait any longer.',
+  fleet_idle: 'A revision of the fleet has nothing for this host, which waits for one that has.',
+  fleet_refused:
+    "A revision of the fleet's config cannot be taken here; `reason` says why, and what was in force stays.",
+  fleet_store_away: 'The store of the fleet does not answer; everything goes on by the revision in force.',
+  fleet_store_back: 'The store of the fleet answers again.',
+  fleet_store_went_back:
+    'The store of the fleet has forgotten writes, as after a restore from an older snapshot.',
+  fleet_waits:
+    'The process has nothing to do yet, and waits for a revision of its fleet that has something for this host.',
   flow_hash_changed:
     'The node replaced a program with another version of the flow hash: nearly every flow has another backend, and connections break.',
   follow_failed: 'Health and next hops of backends are no longer followed; the node tries again.',

@@ -27,11 +27,14 @@ import type { Recorded } from '../api/recorders.js';
 import type { ConfigFileStatus, NodeStatus, Readiness } from '../api/status.js';
 import type { TraceQuestion, TraceReport } from '../api/trace.js';
 import { formatProblem, logWarnings } from '../config/error.js';
-import type { PoolConfig } from '../config/types.js';
+import type { LoadedConfig, PoolConfig } from '../config/types.js';
+import { listed } from '../core/listed.js';
 import type { Logger } from '../core/log.js';
+import { clockTime } from '../core/time.js';
 import type { Engine } from '../engine/contract.js';
 import type { EventsQuery } from '../events/ring.js';
 import { describeMembers } from '../pool/describe-change.js';
+import type { Effect } from '../pool/effects.js';
 import type { OverridePatch } from '../pool/override.js';
 import { askedByAgents, bringForward, cancel, findQueued } from '../pool/runtime.js';
 import type { BackendFacts } from '../pool/states.js';
@@ -50,6 +53,11 @@ import { counterReport, healthReport, tablesReport } from './node-reports.js';
 import { planReload, planSaying, refusal } from './plans.js';
 import { reloadTo, saying, warningsAfter } from './requests.js';
 import { traceReport } from './trace.js';
+
+export interface TakeOptions extends ChangeOptions {
+  /** Reads something else than the config file as it is. @throws ConfigError */
+  readonly load?: (() => ReadConfig) | undefined;
+}
 
 /** What there is once the node forwards. */
 export interface Forwarded {
@@ -102,6 +110,12 @@ export class NodeActions implements ControlActions {
     const found = serviceNamed(service, readiness.services);
     const { ready, reason } = found;
     return { ready, reasons: reason === undefined ? [] : [reason], services: [found] };
+  }
+
+  /** Digests of the owners in force, by pool; empty until the node forwards. */
+  owners(): Record<string, string> {
+    const pools = this.#options.forwarded()?.forwarding.assembly.pools ?? [];
+    return Object.fromEntries(pools.map(({ name, tables }) => [name, tables.ownersDigest]));
   }
 
   follow(): Feed {
@@ -175,14 +189,42 @@ export class NodeActions implements ControlActions {
     return planSaying(pools, facts, target, patch, force);
   }
 
-  async reload({ force }: ChangeOptions): Promise<ChangeReport> {
+  reload({ force }: ChangeOptions): Promise<ChangeReport> {
+    return this.take({ force });
+  }
+
+  /**
+   * Makes ready what `take` needs of the same config.
+   * @param force takes it also where connections break by it
+   * @returns the config, and what of it would wait if it came now, in words
+   * @throws ControlError
+   */
+  async prepare({ force, load }: TakeOptions): Promise<{ config: LoadedConfig<'run'>; waits: string[] }> {
+    this.#started();
+    const { pools } = this.#options;
+    const { config } = this.#file.readToReload(pools.file, pools.served(), force, load);
+    const effects = await pools
+      .prepare(() => reloadTo(pools.file, config, false))
+      .catch((error: unknown) => {
+        throw refusal(error);
+      });
+    return { config, waits: effects.flatMap(waitOf) };
+  }
+
+  /** What was prepared does not come. */
+  release(): void {
+    this.#options.pools.release();
+  }
+
+  /** Puts a config in force: what the file says, or what `load` reads. @throws ControlError when it cannot; what was in force stays */
+  async take({ force, load }: TakeOptions): Promise<ChangeReport> {
     this.#started();
     const { pools, log } = this.#options;
     let read: ReadConfig;
     let report: ChangeReport;
     const was = pools.file;
     try {
-      read = this.#file.readToReload(was, pools.served(), force);
+      read = this.#file.readToReload(was, pools.served(), force, load);
       report = await this.#change(() => reloadTo(pools.file, read.config, force));
     } catch (error) {
       this.#file.refused(error);
@@ -310,6 +352,13 @@ export class NodeActions implements ControlActions {
       hint: '`anyhop ready --wait 30` waits for it.',
     });
   }
+}
+
+/** In words: what of a change of one pool would not be in force at once. */
+function waitOf({ pool, effect, step }: Effect): string[] {
+  if (effect !== 'queued' || step === undefined) return [];
+  const drains = step.waitsFor.length === 0 ? '' : `, or until ${listed(step.waitsFor)} has drained`;
+  return [`pool ${pool}: at the latest until ${clockTime(new Date(step.dueAtMs).toISOString())}${drains}`];
 }
 
 /** What is asked of one change brings no other; that it waited before itself is no news. */

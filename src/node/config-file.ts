@@ -36,8 +36,8 @@ export class ConfigFile {
    * @param node settings in force
    * @throws ControlError 422 for a config that is wrong, 409 for one that takes a restart
    */
-  read(node: LoadedConfig<'run'>['node']): ReadConfig {
-    const read = this.#readValid();
+  read(node: LoadedConfig<'run'>['node'], load = this.#load): ReadConfig {
+    const read = readValid(load);
     const differing = restartFields(node, read.config.node);
     if (differing.length === 0) return read;
     throw new ControlError(
@@ -53,8 +53,8 @@ export class ConfigFile {
    * @param served what is in force, and remembered
    * @throws ControlError 409 also when it breaks what only force may, or gives an id away too soon
    */
-  readToReload(inForce: LoadedConfig<'run'>, served: Served, force: boolean): ReadConfig {
-    const read = this.read(inForce.node);
+  readToReload(inForce: LoadedConfig<'run'>, served: Served, force: boolean, load = this.#load): ReadConfig {
+    const read = this.read(inForce.node, load);
     const taken = takenIds(served, read.config);
     if (taken.length > 0)
       throw new ControlError(409, 'ERR_ID', `${read.config.file}: ${taken.join('; ')}`, {
@@ -82,18 +82,18 @@ export class ConfigFile {
       `reload refused, what was in force stays: ${message}`,
     );
   }
+}
 
-  #readValid(): ReadConfig {
-    try {
-      return this.#load();
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      const { problems } = error;
-      const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
-      throw new ControlError(422, 'ERR_CONFIG', `the config file has ${count}; the config in force stays`, {
-        problems,
-        hint: '`anyhop check` tells when the file is good.',
-      });
-    }
+function readValid(load: () => ReadConfig): ReadConfig {
+  try {
+    return load();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { problems } = error;
+    const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
+    throw new ControlError(422, 'ERR_CONFIG', `the config file has ${count}; the config in force stays`, {
+      problems,
+      hint: '`anyhop check` tells when the file is good.',
+    });
   }
 }

@@ -103,6 +103,8 @@ export class NodePools {
   #followDelayMs = FOLLOW_AGAIN_MS;
   /** What the change that is under way makes of the pools. */
   #coming = NO_POOLS;
+  /** What a change makes of them that is ready to come, and may not. */
+  #prepared = NO_POOLS;
   #isStarted = false;
   #isClosed = false;
 
@@ -176,6 +178,28 @@ export class NodePools {
    */
   change(request: () => ChangeRequest): Promise<Effect[]> {
     return this.#changes.add(() => this.#change(request()));
+  }
+
+  /**
+   * Makes ready what a change needs of the rest of the node: next hops and first checks of its new members, which go on until the change
+   * comes, or `release`.
+   * @returns what it would do if it came now
+   * @throws as `change` does
+   */
+  prepare(request: () => ChangeRequest): Promise<Effect[]> {
+    return this.#changes.add(async () => {
+      const asked = request();
+      this.#prepared = this.preview(asked);
+      await this.#around.permit(asked.file);
+      await Promise.all([this.#around.reach(this.#reached()), this.#around.check(this.#checked())]);
+      return effects(this.#pools, this.preview(asked));
+    });
+  }
+
+  /** What was prepared does not come, or has come. */
+  release(): void {
+    this.#prepared = NO_POOLS;
+    void this.#follow();
   }
 
   /** Health marks may have changed, or who drains and still has connections. */
@@ -294,7 +318,7 @@ export class NodePools {
   }
 
   #reached(): NamedBackend[] {
-    return [...reachedBackends(this.#pools), ...reachedBackends(this.#coming)];
+    return [this.#pools, this.#coming, this.#prepared].flatMap((pools) => [...reachedBackends(pools)]);
   }
 
   /**
@@ -303,10 +327,10 @@ export class NodePools {
    */
   #checked(): NamedBackend[] {
     const current = markedBackends(this.#pools).map(({ pool, backend }) => {
-      const coming = this.#coming.get(pool.name)?.file;
+      const coming = (this.#coming.get(pool.name) ?? this.#prepared.get(pool.name))?.file;
       return { pool: coming === undefined || coming.health.length === 0 ? pool : coming, backend };
     });
-    const all = [...markedBackends(this.#coming), ...current];
+    const all = [...markedBackends(this.#prepared), ...markedBackends(this.#coming), ...current];
     // Of two with one name, the map keeps the later one: the one in force.
     return [...new Map(all.map((each) => [`${each.pool.name}/${each.backend.name}`, each])).values()];
   }

@@ -78,6 +78,7 @@ export class Node {
       log,
       services: first.config.services,
       noWay: (backend) => this.#backends.noWay(backend),
+      behind: options.fleet?.behind,
       changed: this.#changed,
     });
     this.#following = new Following({

@@ -2,7 +2,8 @@
  * Whether a node, and each of its services, is to be sent traffic, and if not, why: for what announces the VIPs.
  *
  *   a service is ready   when a slot of its table has an owner that can be reached from here
- *   the node is ready    when it has started and does not stop, its link is up, its program takes packets, and one service is ready
+ *   the node is ready    when it has started and does not stop, its link is up, its program takes packets, its fleet has no other revision in force,
+ *                        and one service is ready
  *
  * One dead pool does not withdraw the healthy services of a whole fleet. Health decides who owns slots and is told beside, but
  * decides nothing here: packets for a pool of which all backends are down are sent to some all the same. What is looked at
@@ -46,6 +47,8 @@ export interface NodeReadinessOptions {
   readonly services: readonly ServiceConfig[];
   /** Why no packet gets to a backend; undefined when it does. */
   readonly noWay: (backend: BackendConfig) => string | undefined;
+  /** Why the fleet does not want this node to serve; undefined when it may, or is in none. */
+  readonly behind?: (() => string | undefined) | undefined;
   /** Called when what `current` says may have changed, but for what is in force. */
   readonly changed?: () => void;
 }
@@ -150,7 +153,8 @@ export class NodeReadiness {
   nodeReasons(): string[] {
     if (this.#stopping !== undefined) return [`the node stops: ${this.#stopping}`];
     if (this.#missing.size > 0) return [...this.#missing].map((step) => STEPS[step]);
-    return [this.#linkFault, this.#view?.().detached].filter((fault) => fault !== undefined);
+    const faults = [this.#linkFault, this.#view?.().detached, this.#options.behind?.()];
+    return faults.filter((fault) => fault !== undefined);
   }
 
   #changed(): void {

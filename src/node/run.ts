@@ -15,6 +15,7 @@ import { logWarnings } from '../config/error.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { EventStore } from '../events/store.js';
+import type { NodeActions } from './actions.js';
 import type { ReadConfig } from './config-file.js';
 import { Node } from './node.js';
 import { prepareHost } from './prepare.js';
@@ -28,8 +29,18 @@ export interface RunOptions {
   readonly renamed?: ReadonlyMap<string, string>;
   /** Takes over from what is in force, also where flows get other backends by it. */
   readonly force: boolean;
+  /** The fleet that the node is in; undefined without one. */
+  readonly fleet?: NodeFleet | undefined;
   /** Why `first` is not what the file says. */
   readonly refused?: ConfigFileStatus['refused'];
+}
+
+/** What a node and its fleet have to do with each other. */
+export interface NodeFleet {
+  /** Why the fleet does not want this node to serve; undefined when it may. */
+  readonly behind: () => string | undefined;
+  /** The node forwards: from now on it follows the fleet. */
+  readonly serves: (actions: NodeActions) => void;
 }
 
 /**
@@ -62,7 +73,9 @@ async function runRecorded(
   const node = new Node(options, await prepareHost(config, log), events, log);
   const control = await serveControl(config.node.socket, controlRoutes(node.actions), log);
   try {
-    await node.serve(await node.start(), hangups);
+    const running = await node.start();
+    options.fleet?.serves(node.actions);
+    await node.serve(running, hangups);
   } catch (error) {
     if (!(error instanceof StoppedWhileStarting)) throw error;
     const why = error.message;

@@ -12,7 +12,10 @@ export function checkNeeds(draft: Draft, role: Role, report: Report): void {
   if (needsNode && !written.has('node')) {
     report(['node'], 'missing; expected a mapping with this node: interface, source, key_file');
   }
-  if (role === 'region' || role === 'regions') return; // a DNS host has neither
+  if (role === 'fleet' && !written.has('fleet'))
+    report(['fleet'], 'missing; expected a mapping {name: ..., endpoints: [...], operator_key: ...}');
+  // A DNS host has neither, and a host of a fleet has both from the store.
+  if (role === 'region' || role === 'regions' || role === 'fleet') return;
   if (!written.has('pools')) report(['pools'], 'missing; expected a mapping of pools by name');
   if (role !== 'pools' && !written.has('services')) {
     report(['services'], 'missing; expected a list of services');

@@ -1,0 +1,91 @@
+/** `anyhop fleet apply` and `rollback`: a config in force on every member at once, or on none. */
+import { Command, InvalidArgumentError } from 'commander';
+import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
+import { refused } from '../fleet/apply.js';
+import { textOf } from '../fleet/blob.js';
+import { readLog } from '../fleet/view.js';
+import { candidateOf, changeFleet, type FleetChangeOptions, readCandidate } from './fleet-change.js';
+import { fleetJsonOption, keyOption, withStore } from './fleet-place.js';
+import { configOption } from './options.js';
+
+const REVISIONS_READ_MAX = 10_000;
+
+export function fleetApplyCommand(): Command {
+  return changing('apply')
+    .summary('put a config in force on every member at once, or on none')
+    .description(
+      'Checks a config file, shows what it changes, has every member make it ready, and puts it in force everywhere at once when all have ' +
+        'found the same tables. Otherwise nothing changes, and who disagrees is named with the reason.',
+    )
+    .argument('<file>', 'the config that all hosts have in common')
+    .addHelpText(
+      'after',
+      `
+A third change of a pool that would overlap waits until one of the two before it has settled, as on a single node; the command says until
+when and waits with it. Ctrl-C takes the change back for as long as it is not in force.
+Agents switch before forwarders. A member that does not answer stops the change: --without leaves it out, and it is not ready from then on.
+Exit codes: 0 in force, 1 refused by a member, overtaken, or the store does not answer, 2 wrong config or usage.
+
+Examples:
+  anyhop fleet plan fleet.yaml
+  anyhop fleet apply fleet.yaml -m 'web-7 joins'
+  anyhop fleet apply fleet.yaml --without forwarder/edge-3`,
+    )
+    .action(async (file: string, options: FleetChangeOptions) => {
+      const candidate = readCandidate(file);
+      await changeFleet(options, async () => ({ candidate, message: options.message ?? '' }));
+    });
+}
+
+export function fleetRollbackCommand(): Command {
+  return changing('rollback')
+    .summary('put the config of an earlier revision in force again')
+    .description(
+      'Puts the config of an earlier revision in force again, as a new revision, in the way of `anyhop fleet apply`.',
+    )
+    .argument('<revision>', 'its number, as `anyhop fleet log` lists it', parseNumber)
+    .addHelpText(
+      'after',
+      `
+Exit codes: as of "anyhop fleet apply".
+
+Example:
+  anyhop fleet rollback 6 -m 'web-7 was not ready'`,
+    )
+    .action(async (number: number, options: FleetChangeOptions) => {
+      await changeFleet(options, async (store) => {
+        const { text, message } = await withStore(options, async (_, fleet) => {
+          const revision = (await readLog(store, fleet, REVISIONS_READ_MAX)).find(
+            (each) => typeof each !== 'string' && each.number === number,
+          );
+          if (revision === undefined || typeof revision === 'string')
+            throw refused(`the store has no revision ${number}`, '`anyhop fleet log` lists them.', 2);
+          return { text: await textOf(store, revision), message: revision.message };
+        });
+        const why = options.message ?? `back to revision ${number}${message === '' ? '' : `: ${message}`}`;
+        return { candidate: candidateOf(text, `revision ${number}`), message: why };
+      });
+    });
+}
+
+function changing(name: string): Command {
+  return new Command(name)
+    .option(
+      '-m, --message <text>',
+      `why, for the log of the fleet; ${FLEET_MESSAGE_CHARS_MAX} characters at most`,
+    )
+    .option(
+      '--without <member>',
+      'leave a member out, forwarder/NAME or agent/NAME: it is not ready then; once for each',
+      (value: string, before: readonly string[] = []) => [...before, value],
+    )
+    .option('--force', 'do not wait, and take it also where connections break by it')
+    .addOption(keyOption())
+    .addOption(configOption())
+    .addOption(fleetJsonOption());
+}
+
+export function parseNumber(text: string): number {
+  if (/^[1-9][0-9]{0,8}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected the number of a revision');
+}

@@ -1,0 +1,160 @@
+/** A config that is to be in force in a fleet, against the one that is: checked, planned, and put in force or not. */
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import { ConfigError } from '../config/error.js';
+import { parseConfig } from '../config/load.js';
+import type { LoadedConfig } from '../config/types.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
+import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
+import { reasonOf } from '../core/reason.js';
+import { formatDuration } from '../core/time.js';
+import { type Applied, apply, type Change, refused } from '../fleet/apply.js';
+import { textOf } from '../fleet/blob.js';
+import { fleetDigest } from '../fleet/digest.js';
+import type { FleetStore } from '../fleet/store.js';
+import { type FleetView, readFleetView } from '../fleet/view.js';
+import { type FileReport, planFiles } from './file-plan.js';
+import { type KeyOptions, operatorKey, whoAmI, withStore } from './fleet-place.js';
+import type { ConfigOptions } from './options.js';
+import { writeOut, writeResult } from './output.js';
+import { drawFilePlan } from './plan-text.js';
+import { ProgressLine } from './progress-line.js';
+
+/** Lines of what a revision changes that its record keeps. */
+const CHANGES_MAX = 50;
+const SECRETS = [
+  ['node', 'key'],
+  ['l7', 'key'],
+] as const;
+
+export interface FleetChangeOptions extends ConfigOptions, KeyOptions {
+  readonly message?: string;
+  readonly without?: readonly string[];
+  readonly force?: true;
+  readonly json?: true;
+}
+
+export interface Candidate {
+  readonly text: string;
+  readonly config: LoadedConfig;
+}
+
+/** @throws ConfigError; AnyhopError ERR_USAGE when it cannot be read, or has a secret in it */
+export function readCandidate(file: string): Candidate {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new AnyhopError('ERR_USAGE', `${file}: ${reasonOf(error)}`);
+  }
+  return candidateOf(text, file);
+}
+
+export function candidateOf(text: string, file: string): Candidate {
+  const config = parseConfig(text, file, { role: 'pools' });
+  const document = parseDocument(text);
+  for (const path of SECRETS)
+    if (document.hasIn(path))
+      throw new ConfigError([
+        {
+          file,
+          ...config.placeOf([...path]),
+          field: path.join('.'),
+          message:
+            'found a secret, which everybody who reads the store would have; expected key_file, a file on each host',
+        },
+      ]);
+  return { text, config };
+}
+
+/** What is in force in the fleet; undefined when nothing is. */
+export async function inForce(store: FleetStore, { active }: FleetView): Promise<Candidate | undefined> {
+  if (active === undefined) return undefined;
+  return candidateOf(await textOf(store, active), `revision ${active.number}`);
+}
+
+/** What it would do to replace one by the other. */
+export function planOf(before: Candidate | undefined, after: Candidate): FileReport {
+  return planFiles(before?.config ?? { ...after.config, pools: [], services: [] }, after.config);
+}
+
+export function changesOf({ pools, services }: FileReport): string[] {
+  const words = pools.flatMap(({ pool, status, changes }) => {
+    if (status === 'same') return [];
+    return status === 'changed' ? changes.map((each) => `${pool}: ${each}`) : [`pool ${pool} ${status}`];
+  });
+  return [...words, ...services];
+}
+
+/** Puts a config in force in the fleet, and prints what became of it. */
+export async function changeFleet(
+  options: FleetChangeOptions,
+  next: (
+    store: FleetStore,
+    view: FleetView,
+  ) => Promise<{ readonly candidate: Candidate; readonly message: string }>,
+): Promise<void> {
+  const { json = false, without = [], force = false } = options;
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  process.once('SIGINT', abort).once('SIGTERM', abort);
+  const line = new ProgressLine();
+  try {
+    await withStore(options, async (store, fleet) => {
+      const key = operatorKey(options, fleet);
+      const view = await readFleetView(store, fleet);
+      if (view.faults.length > 0)
+        throw refused(
+          view.faults.join('; '),
+          'Somebody wrote to the store who is not the operator, or it lost a part.',
+        );
+      const { candidate, message } = await next(store, view);
+      const before = await inForce(store, view);
+      const plan = planOf(before, candidate);
+      if (before?.text === candidate.text) {
+        writeResult(
+          json,
+          { revision: view.active, changed: false },
+          () => `revision ${view.active?.number} says the same: nothing to do\n`,
+        );
+        return;
+      }
+      if (!json) writeOut(drawFilePlan(plan));
+      const change: Change = {
+        text: candidate.text,
+        digest: fleetDigest(candidate.config),
+        by: whoAmI(),
+        message: message.slice(0, FLEET_MESSAGE_CHARS_MAX),
+        force,
+        without: [...without],
+        changes: changesOf(plan)
+          .slice(0, CHANGES_MAX)
+          .map((each) => each.slice(0, FLEET_MESSAGE_CHARS_MAX)),
+      };
+      const applied = await apply(store, view, change, {
+        fleet,
+        key,
+        signal: stop.signal,
+        progress: (text) => line.show(text),
+      });
+      line.clear();
+      writeResult(json, { ...applied, changed: true }, drawApplied);
+      if (applied.late.length > 0) process.exitCode = EXIT.failure;
+    });
+  } finally {
+    line.clear();
+    process.off('SIGINT', abort).off('SIGTERM', abort);
+  }
+}
+
+function drawApplied({ revision, members, prepareMs, waitMs, switchMs, late }: Applied): string {
+  const times = [
+    `prepared in ${formatDuration(Math.round(prepareMs))}`,
+    ...(waitMs > 1000 ? [`waited ${formatDuration(Math.round(waitMs / 1000) * 1000)}`] : []),
+    `switched in ${formatDuration(Math.round(switchMs))}`,
+  ];
+  const who = members === 1 ? '1 member' : `${members} members`;
+  const lines = [`revision ${revision.number} is in force on ${who}: ${times.join(', ')}`];
+  if (late.length > 0) lines[0] = `revision ${revision.number} is in force, but not on all ${who}:`;
+  return [...lines, ...late.map((each) => `  ${each}`), ''].join('\n');
+}

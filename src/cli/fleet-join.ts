@@ -1,0 +1,85 @@
+/** A process that is in a fleet: what it starts with, and how it follows. Without the section fleet nothing here is loaded. */
+import { hostname } from 'node:os';
+import { ControlError } from '../api/api.js';
+import { formatProblem } from '../config/error.js';
+import { keptRevision, revisionDirectory } from '../config/fleet/kept.js';
+import { loadConfig, type RevisionText } from '../config/load.js';
+import type { Config } from '../config/types.js';
+import { AnyhopError, isSystemError } from '../core/errors.js';
+import type { Logger } from '../core/log.js';
+import { fleetDigest } from '../fleet/digest.js';
+import { FleetMember, type Follower, type Prepared } from '../fleet/member.js';
+import type { MemberRole } from '../fleet/said.js';
+import { FleetStore } from '../fleet/store.js';
+
+/** How long a start waits for the store before it goes by what was last in force. */
+const FIRST_MS = 3_000;
+
+export interface JoinOptions {
+  readonly role: MemberRole;
+  /** The host's own file. */
+  readonly file: string;
+  readonly name: string | undefined;
+  readonly stateDir: string | undefined;
+  /** The config of a revision as this host reads it. @throws AnyhopError */
+  readonly read: (revision: RevisionText) => Config;
+  /** Whether a revision has anything for this host; when left out, each has. */
+  readonly concerns?: (revision: RevisionText) => boolean;
+  readonly log: Logger;
+}
+
+export interface Joined {
+  readonly member: FleetMember;
+  readonly first: RevisionText;
+}
+
+/** @throws AnyhopError ERR_CONFIG when the section fleet is wrong */
+export async function join({
+  role,
+  file,
+  name,
+  stateDir,
+  read,
+  concerns = () => true,
+  log,
+}: JoinOptions): Promise<Joined> {
+  const { fleet, place } = loadConfig(file, { role: 'fleet', overrides: { name } });
+  const directory = revisionDirectory(file, stateDir);
+  const member = new FleetMember({
+    fleet,
+    role,
+    name: place?.node ?? hostname(),
+    file,
+    directory,
+    kept: keptRevision(file, directory),
+    store: new FleetStore(fleet, log),
+    prepare: async (_, text) => told(async () => ({ digest: fleetDigest(read(text)), waits: [] })),
+    concerns,
+    log,
+  });
+  return { member, first: await member.first(FIRST_MS) };
+}
+
+/** What a follower does, with errors that the fleet can be told. */
+export function telling({ prepare, activate, ...others }: Follower): Follower {
+  return {
+    ...others,
+    prepare: (...what): Promise<Prepared> => told(() => prepare(...what)),
+    activate: (...what): Promise<void> => told(() => activate(...what)),
+  };
+}
+
+/** @throws AnyhopError for whatever may be wrong with a config, or this host */
+async function told<T>(task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    if (error instanceof AnyhopError) throw error;
+    if (error instanceof ControlError) {
+      const { message, problems = [] } = error;
+      throw new AnyhopError('ERR_FLEET', [message, ...problems.map(formatProblem)].join('\n'));
+    }
+    if (isSystemError(error)) throw new AnyhopError('ERR_FLEET', error.message);
+    throw error;
+  }
+}

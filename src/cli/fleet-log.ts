@@ -1,0 +1,45 @@
+/** `anyhop fleet log`: who changed what, when and why. */
+import { Command } from 'commander';
+import { clockTime } from '../core/time.js';
+import { readLog } from '../fleet/view.js';
+import { parseNumber } from './fleet-apply.js';
+import { fleetJsonOption, withStore } from './fleet-place.js';
+import { someOf } from './format.js';
+import { type ConfigOptions, configOption } from './options.js';
+import { writeResult } from './output.js';
+
+const CHANGES_SHOWN = 5;
+const SHOWN_DEFAULT = 20;
+
+export function fleetLogCommand(): Command {
+  return new Command('log')
+    .summary('list the revisions: who, when, why and what')
+    .description(
+      'Lists the revisions that were in force, the newest first: who made each of them, when, why, and what it changed.',
+    )
+    .option('-n, --number <count>', 'so many', parseNumber, SHOWN_DEFAULT)
+    .addOption(configOption())
+    .addOption(fleetJsonOption())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 shown, 1 the store does not answer, 2 wrong config or usage.
+
+Example:
+  anyhop fleet log -n 3`,
+    )
+    .action(async (options: ConfigOptions & { readonly number: number; readonly json?: true }) => {
+      const revisions = await withStore(options, (store, fleet) => readLog(store, fleet, options.number));
+      writeResult(options.json, { revisions }, () =>
+        revisions
+          .map((each) => {
+            if (typeof each === 'string') return `${each}\n`;
+            const { number, at, by, message, changes, force } = each;
+            const head = `${number}  ${clockTime(at)}  ${by}${force ? '  --force' : ''}${message === '' ? '' : `  ${message}`}`;
+            const what = changes.length === 0 ? [] : [`    ${someOf(changes, CHANGES_SHOWN)}`];
+            return [head, ...what, ''].join('\n');
+          })
+          .join(''),
+      );
+    });
+}

@@ -1,0 +1,55 @@
+/** Common parts of the commands of a fleet: its store, the operator's key, and what is said of a change. */
+import { hostname, userInfo } from 'node:os';
+import { Option } from 'commander';
+import type { FleetConfig } from '../config/fleet/types.js';
+import { createLog } from '../core/log.js';
+import { refused } from '../fleet/apply.js';
+import { type OperatorKey, readOperatorKey } from '../fleet/keys.js';
+import { FleetStore } from '../fleet/store.js';
+import { type ConfigOptions, loadFor } from './options.js';
+
+export const OPERATOR_KEY_DEFAULT = '/etc/anyhop/operator.key';
+
+export interface KeyOptions {
+  readonly key: string;
+}
+
+export function keyOption(): Option {
+  return new Option('-k, --key <file>', "the operator's private key")
+    .env('ANYHOP_OPERATOR_KEY')
+    .default(OPERATOR_KEY_DEFAULT);
+}
+
+export function fleetJsonOption(): Option {
+  return new Option('--json', 'print one JSON object');
+}
+
+/** Does something with the store of the fleet that a config file names. @throws AnyhopError ERR_CONFIG, ERR_STORE, and as `use` */
+export async function withStore<T>(
+  options: ConfigOptions,
+  use: (store: FleetStore, fleet: FleetConfig) => Promise<T>,
+): Promise<T> {
+  const { fleet } = loadFor('fleet', { config: options.config });
+  const store = new FleetStore(fleet, createLog('silent'));
+  try {
+    return await use(store, fleet);
+  } finally {
+    store.close();
+  }
+}
+
+/** @throws AnyhopError ERR_USAGE, or ERR_FLEET when it is another key than the one that the fleet takes */
+export function operatorKey({ key: path }: KeyOptions, fleet: FleetConfig): OperatorKey {
+  const key = readOperatorKey(path);
+  if (key.publicBytes.equals(fleet.operatorKey)) return key;
+  throw refused(
+    `${path} is another key than fleet.operator_key, and no host would take what it signs`,
+    'Use the key that `anyhop fleet init` made for this fleet.',
+    2,
+  );
+}
+
+/** Who makes a change. */
+export function whoAmI(): string {
+  return `${process.env['SUDO_USER'] ?? userInfo().username}@${hostname()}`;
+}

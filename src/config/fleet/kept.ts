@@ -1,0 +1,62 @@
+/**
+ * The last revision that was in force on this host, in `node.state_dir`: by it everything goes on without the store, also through a
+ * restart. Every command that reads the host's file reads it with this revision.
+ */
+import { createHash } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { makeDirectory } from '../../core/directory.js';
+import { FLEET_RECORD_BYTES_MAX, STATE_DIRECTORY_DEFAULT } from '../../core/limits.js';
+import { requireOwnDirectory } from '../../core/own-directory.js';
+import { readOwnFile, replaceOwnFile } from '../../core/own-file.js';
+import { stateDirectoryIn } from '../state-directory.js';
+
+const DIRECTORY_MODE = 0o700;
+const PATH_DIGEST_CHARS = 16;
+
+export interface KeptRevision {
+  readonly number: number;
+  /** As it was signed, to be checked again by those who have the operator's key. */
+  readonly record: string;
+  readonly text: string;
+}
+
+const kept = z.object({
+  number: z.int().min(1),
+  record: z.string().max(FLEET_RECORD_BYTES_MAX),
+  text: z.string(),
+});
+
+/** @param file the host's own config file, by the path that it is named with */
+export function keptRevision(file: string, directory = revisionDirectory(file)): KeptRevision | undefined {
+  try {
+    requireOwnDirectory(directory, 'ERR_STATE_FILE', 'node.state_dir');
+    return kept.parse(JSON.parse(readOwnFile(placeOf(file, directory)).text));
+  } catch {
+    return undefined; // none yet; and what cannot be used is fetched from the store again
+  }
+}
+
+/** @throws AnyhopError ERR_STATE_FILE when others can write in the directory; NodeJS.ErrnoException when it cannot be written */
+export async function keepRevision(
+  file: string,
+  revision: KeptRevision,
+  directory = revisionDirectory(file),
+): Promise<void> {
+  requireOwnDirectory(directory, 'ERR_STATE_FILE', 'node.state_dir');
+  makeDirectory(directory, DIRECTORY_MODE);
+  await replaceOwnFile(placeOf(file, directory), `${JSON.stringify(revision)}\n`);
+}
+
+/** @param said by an option of the command line */
+export function revisionDirectory(file: string, said?: string): string {
+  const known = said ?? process.env['ANYHOP_STATE_DIR'];
+  if (known) return known;
+  const inFile = stateDirectoryIn(file);
+  return typeof inFile === 'object' ? inFile.path : STATE_DIRECTORY_DEFAULT;
+}
+
+function placeOf(file: string, directory: string): string {
+  const digest = createHash('sha256').update(resolve(file)).digest('hex').slice(0, PATH_DIGEST_CHARS);
+  return join(directory, `revision-${digest}.json`);
+}

@@ -1,0 +1,305 @@
+/**
+ * Puts a config in force in a fleet, in two phases: every member that takes part makes it ready and says so; when the last one has, all
+ * switch. Otherwise nothing changes, and who disagrees is named.
+ *
+ *   upload -> intent, which ends with whoever asks -> prepared everywhere? -> waits for nothing? -> active -> switched everywhere
+ */
+import type { FleetConfig } from '../config/fleet/types.js';
+import { AnyhopError } from '../core/errors.js';
+import { listed } from '../core/listed.js';
+import { packed } from './blob.js';
+import type { OperatorKey } from './keys.js';
+import { ACTIVE, blobPlace, INTENT, MEMBERS, NODES, REVISIONS, revisionPlace } from './places.js';
+import { digestOfText, type Revision, sealed } from './record.js';
+import type { FleetStore, Snapshot } from './store.js';
+import { type FleetView, type MemberView, membersOf, readFleetView } from './view.js';
+
+const INTENT_LEASE_SECONDS = 10;
+/** How long a member may take to prepare, and to switch. */
+const PREPARE_MS = 60_000;
+const SWITCH_MS = 30_000;
+const READ_MS = 2_000;
+const NAMES_SHOWN_MAX = 10;
+
+/** What is to be in force, and what is said of it. */
+export interface Change extends Pick<Revision, 'digest' | 'by' | 'message' | 'force' | 'without'> {
+  readonly text: string;
+  readonly changes: readonly string[];
+}
+
+export interface ApplyOptions {
+  readonly fleet: FleetConfig;
+  readonly key: OperatorKey;
+  readonly signal: AbortSignal;
+  /** A line for people on what it waits for; the same one again and again. */
+  readonly progress: (line: string) => void;
+}
+
+export interface Applied {
+  readonly revision: Revision;
+  /** Of those that took part. */
+  readonly members: number;
+  readonly prepareMs: number;
+  readonly waitMs: number;
+  readonly switchMs: number;
+  /** Who did not switch in time, each with what is known of it. */
+  readonly late: readonly string[];
+}
+
+/**
+ * @param before what was in force when the change was made; when something else is by now, it is refused
+ * @throws AnyhopError ERR_FLEET when it is not in force afterwards, with the reason; ERR_STORE when the store does not answer
+ */
+export async function apply(
+  store: FleetStore,
+  before: FleetView,
+  change: Change,
+  { fleet, key, signal, progress }: ApplyOptions,
+): Promise<Applied> {
+  requireMembers(before, change.without);
+  const { text, ...said } = change;
+  const revision: Revision = {
+    fleet: fleet.name,
+    number: await nextNumber(store, before),
+    ...(before.record !== undefined && { parent: digestOfText(before.record) }),
+    config: digestOfText(text),
+    at: new Date().toISOString(),
+    ...said,
+    changes: [...said.changes],
+    without: [...said.without],
+  };
+  const { number } = revision;
+  const record = sealed(revision, key);
+  await upload(store, revision.config, text);
+  const lease = store.lease(INTENT_LEASE_SECONDS);
+  try {
+    const startMs = performance.now();
+    const isBegun = await store.write(before.unchanged, [
+      { place: INTENT, value: JSON.stringify({ record }), lease },
+    ]);
+    if (!isBegun) throw await overtaken(store, fleet);
+    let preparedMs: number | undefined;
+    await until(store, signal, PREPARE_MS, (members) => {
+      const those = taking(members, revision.without);
+      const preparing = those.filter(({ said }) => said?.prepared?.number !== number);
+      refuseDissent(those, number);
+      if (preparing.length > 0) {
+        progress(
+          `revision ${number}: ${those.length - preparing.length} of ${those.length} members are prepared`,
+        );
+        return { missing: names(preparing, 'prepared') };
+      }
+      preparedMs ??= performance.now() - startMs;
+      const waits = [...new Set(those.flatMap(({ said }) => said?.prepared?.waits ?? []))];
+      if (waits.length === 0 || change.force) return undefined;
+      progress(`revision ${number} waits: ${waits.join('; ')}`);
+      return { missing: waits, forEver: true };
+    });
+    const readyMs = performance.now();
+    const isActive = await store.write(
+      [[revisionPlace(number), undefined], ...(await own(store, before, record))],
+      [
+        { place: revisionPlace(number), value: record },
+        { place: ACTIVE, value: JSON.stringify({ number }) },
+        { place: INTENT, value: undefined },
+      ],
+    );
+    if (!isActive) throw await overtaken(store, fleet);
+    const late = await switched(store, signal, revision, progress);
+    const prepareMs = preparedMs ?? 0;
+    return {
+      revision,
+      members: taking(before.members, revision.without).length,
+      prepareMs,
+      waitMs: readyMs - startMs - prepareMs,
+      switchMs: performance.now() - readyMs,
+      late,
+    };
+  } finally {
+    await lease.revoke(); // with it goes the intent, if it is still there
+  }
+}
+
+/** @throws AnyhopError ERR_FLEET when a member does not answer, or there is none */
+export function requireMembers({ members }: FleetView, without: readonly string[]): void {
+  const unknown = without.filter((place) => !members.some((member) => member.place === place));
+  if (unknown.length > 0)
+    throw refused(
+      `no member of the fleet is called ${listed(unknown)}`,
+      '`anyhop fleet status` lists the members.',
+      2,
+    );
+  const those = taking(members, without);
+  const silent = those.filter(({ said }) => said === undefined);
+  if (silent.length > 0)
+    throw refused(
+      `${names(silent).join(', ')} ${silent.length === 1 ? 'does' : 'do'} not answer`,
+      'Start it, leave it out with --without NAME, or, when it is gone for good, strike it off with `anyhop fleet forget NAME`.',
+    );
+  if (those.length === 0)
+    throw refused(
+      'the fleet has no member',
+      'Start `anyhop run` or `anyhop agent` on hosts whose config file has this section fleet.',
+    );
+}
+
+function taking(members: readonly MemberView[], without: readonly string[]): MemberView[] {
+  return members.filter(({ place }) => !without.includes(place));
+}
+
+/** Above every number that was ever used. */
+async function nextNumber(store: FleetStore, { active, intent }: FleetView): Promise<number> {
+  const { entries } = await store.read(REVISIONS);
+  const used = [...entries.keys()].map((place) => Number(place.slice(REVISIONS.length)));
+  return (
+    1 +
+    [...used, active?.number ?? 0, intent?.number ?? 0]
+      .filter(Number.isSafeInteger)
+      .reduce((a, b) => Math.max(a, b), 0)
+  );
+}
+
+async function upload(store: FleetStore, sha256: string, text: string): Promise<void> {
+  const place = blobPlace(sha256);
+  await store.write([[place, undefined]], [{ place, value: packed(text) }]); // one that is there is the same
+}
+
+/** That the intent in the store is still the one of this record, and what was in force still is. */
+async function own(store: FleetStore, before: FleetView, record: string) {
+  const intent = await store.get(INTENT);
+  const isOwn = intent?.value === JSON.stringify({ record });
+  const [active] = before.unchanged;
+  return [active!, [INTENT, isOwn ? intent.version : 'gone'] as const];
+}
+
+async function overtaken(store: FleetStore, fleet: FleetConfig): Promise<AnyhopError> {
+  const { active, intent } = await readFleetView(store, fleet);
+  const other = intent ?? active;
+  const what = other === undefined ? 'another change' : describe(other);
+  return refused(
+    intent === undefined
+      ? `${what} came in between; nothing was changed`
+      : `${what} is being prepared; nothing was changed`,
+    '`anyhop fleet log` shows who changed what; plan again on top of it.',
+  );
+}
+
+export function describe({ number, by, message }: Revision): string {
+  return `revision ${number} by ${by}${message === '' ? '' : ` ("${message}")`}`;
+}
+
+function refuseDissent(members: readonly MemberView[], number: number): void {
+  const dissent = members.filter(({ said }) => said?.refused?.number === number);
+  if (dissent.length === 0) return;
+  const reasons = dissent
+    .slice(0, NAMES_SHOWN_MAX)
+    .map(({ place, said }) => `${place}: ${said?.refused?.reason}`);
+  throw refused(
+    `not taken by ${dissent.length} of ${members.length} members; nothing was changed\n${reasons.join('\n')}`,
+    'Mend it there, or leave a member out with --without NAME: it is then not ready.',
+  );
+}
+
+/** Resolves to those that did not switch in time, each with what is known of it. */
+async function switched(
+  store: FleetStore,
+  signal: AbortSignal,
+  { number, without }: Revision,
+  progress: (line: string) => void,
+): Promise<string[]> {
+  let late: string[] = [];
+  try {
+    await until(store, signal, SWITCH_MS, (members) => {
+      const those = taking(members, without);
+      const left = those.filter(({ said }) => (said?.active ?? 0) < number);
+      late = left.map(({ place, said }) => `${place}: ${said?.refused?.reason ?? 'it has not switched'}`);
+      if (left.length === 0) return undefined;
+      progress(`revision ${number} is in force on ${those.length - left.length} of ${those.length} members`);
+      return { missing: late };
+    });
+  } catch (error) {
+    if (!(error instanceof AnyhopError) || error.code !== 'ERR_FLEET') throw error;
+  }
+  return late;
+}
+
+interface Missing {
+  readonly missing: readonly string[];
+  /** It may take any time. */
+  readonly forEver?: boolean;
+}
+
+/** Resolves when `look` finds nothing missing. */
+function until(
+  store: FleetStore,
+  signal: AbortSignal,
+  mostMs: number,
+  look: (members: readonly MemberView[]) => Missing | undefined,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let listedNow: Snapshot | undefined;
+    let nodesNow: Snapshot | undefined;
+    let missing: readonly string[] = ['the store has not answered'];
+    let timer: NodeJS.Timeout | undefined;
+    const arm = (): void => {
+      timer ??= setTimeout(() => {
+        end(() =>
+          reject(
+            refused(
+              `${missing.slice(0, NAMES_SHOWN_MAX).join('; ')}; nothing was changed`,
+              '`anyhop fleet status` shows every member.',
+            ),
+          ),
+        );
+      }, mostMs);
+    };
+    const seen = (): void => {
+      if (listedNow === undefined || nodesNow === undefined) return;
+      try {
+        const left = look(membersOf(listedNow, nodesNow));
+        if (left === undefined) {
+          end(resolve);
+          return;
+        }
+        missing = left.missing;
+        if (left.forEver) {
+          clearTimeout(timer);
+          timer = undefined;
+        } else arm();
+      } catch (error) {
+        end(() => reject(error));
+      }
+    };
+    const stops = [
+      store.follow(MEMBERS, READ_MS, (snapshot) => {
+        listedNow = snapshot;
+        seen();
+      }),
+      store.follow(NODES, READ_MS, (snapshot) => {
+        nodesNow = snapshot;
+        seen();
+      }),
+    ];
+    const aborted = (): void => end(() => reject(refused('interrupted', 'Nothing was changed.')));
+    signal.addEventListener('abort', aborted);
+    arm();
+    function end(then: () => void): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', aborted);
+      for (const stop of stops) stop();
+      then();
+    }
+  });
+}
+
+function names(members: readonly MemberView[], lacks = ''): string[] {
+  const shown = members
+    .slice(0, NAMES_SHOWN_MAX)
+    .map(({ place }) => (lacks === '' ? place : `${place} is not ${lacks}`));
+  const others = members.length - shown.length;
+  return others === 0 ? shown : [...shown, `${others} others`];
+}
+
+export function refused(message: string, hint: string, exitCode = 1): AnyhopError {
+  return new AnyhopError('ERR_FLEET', message, { hint, exitCode });
+}

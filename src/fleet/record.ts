@@ -1,0 +1,81 @@
+/**
+ * A revision of a fleet's config, as it stands in the store: who made it, when, why, what it changes, and the SHA-256 of its text. The
+ * operator signs the record as it is written, so that no form of it needs to be agreed on.
+ *
+ *   {"record": "{\"fleet\":\"edge\",\"number\":7,...}", "signature": "base64"}
+ *
+ * A number is used once, and a host takes only numbers above that of the revision in force there: so nobody who can write to the store
+ * can bring an old one back. A rollback is a new revision with an old text.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { NAME_PATTERN } from '../config/name-fields.js';
+import { FLEET_MEMBERS_MAX, FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
+import { isSignedBy, type OperatorKey, signature } from './keys.js';
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const record = z.strictObject({
+  fleet: z.string().regex(NAME_PATTERN),
+  number: z.int().min(1),
+  /** SHA-256 of the record before it; none for the first. */
+  parent: sha256.optional(),
+  /** SHA-256 of the text. */
+  config: sha256,
+  /** What every host must make of it: digest.ts. */
+  digest: sha256,
+  by: z.string().max(FLEET_MESSAGE_CHARS_MAX),
+  at: z.iso.datetime(),
+  message: z.string().max(FLEET_MESSAGE_CHARS_MAX),
+  /** In words. */
+  changes: z.array(z.string().max(FLEET_MESSAGE_CHARS_MAX)),
+  /** Takes it also where connections break by it. */
+  force: z.boolean(),
+  /** Members that do not take part, as `forwarder/edge-3`. */
+  without: z.array(z.string()).max(FLEET_MEMBERS_MAX),
+});
+
+const envelope = z.strictObject({
+  record: z.string().max(FLEET_RECORD_BYTES_MAX),
+  signature: z.string().max(128),
+});
+
+export type Revision = z.output<typeof record>;
+
+/** Why a record is not taken. */
+export class BadRecord extends Error {}
+
+export function sealed(revision: Revision, key: OperatorKey): string {
+  const text = JSON.stringify(revision);
+  return JSON.stringify({ record: text, signature: signature(text, key) });
+}
+
+/**
+ * @param text as it stands in the store, which is trusted for nothing
+ * @throws BadRecord when it is none, of another fleet, or not signed by the operator
+ */
+export function opened(text: string, fleet: string, operatorKey: Uint8Array): Revision {
+  const { record: inner, signature: signed } = parse(envelope, text);
+  if (!isSignedBy(inner, signed, operatorKey))
+    throw new BadRecord('its signature is not of the operator (fleet.operator_key)');
+  const revision = parse(record, inner);
+  if (revision.fleet !== fleet) throw new BadRecord('it is signed for another fleet');
+  return revision;
+}
+
+export function digestOfText(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function parse<T>(schema: z.ZodType<T>, text: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new BadRecord('it is no JSON');
+  }
+  const { data, error } = schema.safeParse(value);
+  if (error === undefined) return data as T;
+  const [{ path, message }] = error.issues;
+  throw new BadRecord(`${path.join('.') || 'its value'}: ${message}`);
+}

@@ -1,0 +1,56 @@
+/** What is written to the store without a signature: what members say of themselves, what is in force, what is being prepared. */
+import { z } from 'zod';
+import { FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
+
+export const MEMBER_ROLES = ['forwarder', 'agent'] as const;
+export type MemberRole = (typeof MEMBER_ROLES)[number];
+
+const number = z.int().min(0);
+const words = z.string().max(FLEET_MESSAGE_CHARS_MAX);
+
+/** Of one member, while its lease lives. */
+const member = z.strictObject({
+  build: words,
+  since: z.iso.datetime(),
+  /** The revision in force there; 0 for none. */
+  active: number,
+  /** What it has made ready to switch to. */
+  prepared: z
+    .strictObject({
+      number,
+      /** Why it would not be in force at once, in words; empty when it would be. */
+      waits: z.array(words).max(FLEET_MESSAGE_CHARS_MAX),
+    })
+    .optional(),
+  /** What it cannot take, and why. */
+  refused: z.strictObject({ number, reason: words }).optional(),
+  ready: z.boolean(),
+  /** Why it is not ready. */
+  reason: words.optional(),
+  /** The owners in force by pool, health and all. */
+  owners: z.record(z.string(), z.string().max(64)).optional(),
+});
+export type SaidByMember = z.output<typeof member>;
+
+const active = z.strictObject({ number });
+export type Active = z.output<typeof active>;
+
+/** `record` as in record.ts. */
+const intent = z.strictObject({ record: z.string().max(2 * FLEET_RECORD_BYTES_MAX) });
+export type Intent = z.output<typeof intent>;
+
+export const readMember = reader(member);
+export const readActive = reader(active);
+export const readIntent = reader(intent);
+
+/** Undefined for what is no such value: the store is trusted for nothing. */
+function reader<T>(schema: z.ZodType<T>): (text: string | undefined) => T | undefined {
+  return (text) => {
+    if (text === undefined) return undefined;
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch {
+      return undefined;
+    }
+  };
+}

@@ -1,0 +1,111 @@
+/** What the store says of a fleet, read once: revisions in force and to come, and every member with what it says of itself. */
+import type { FleetConfig } from '../config/fleet/types.js';
+import { ACTIVE, INTENT, MEMBERS, NODES, NOW, REVISIONS, revisionPlace } from './places.js';
+import { BadRecord, opened, type Revision } from './record.js';
+import {
+  MEMBER_ROLES,
+  type MemberRole,
+  readActive,
+  readIntent,
+  readMember,
+  type SaidByMember,
+} from './said.js';
+import type { Condition, FleetStore, Snapshot } from './store.js';
+
+export interface MemberView {
+  readonly role: MemberRole;
+  readonly name: string;
+  /** `forwarder/edge-1` */
+  readonly place: string;
+  /** Undefined while it does not answer. */
+  readonly said: SaidByMember | undefined;
+}
+
+export interface FleetView {
+  /** In force; undefined when none is. */
+  readonly active: Revision | undefined;
+  /** The record of it, as it stands in the store. */
+  readonly record: string | undefined;
+  readonly intent: Revision | undefined;
+  /** What is wrong with what the store says, in words. */
+  readonly faults: readonly string[];
+  /** Sorted by role and name. */
+  readonly members: readonly MemberView[];
+  /** That nothing was put in force, or begun, since. */
+  readonly unchanged: readonly Condition[];
+}
+
+export async function readFleetView(store: FleetStore, fleet: FleetConfig): Promise<FleetView> {
+  const [now, listed, nodes] = await Promise.all([store.read(NOW), store.read(MEMBERS), store.read(NODES)]);
+  const faults: string[] = [];
+  const number = readActive(now.entries.get(ACTIVE)?.value)?.number;
+  const record = number === undefined ? undefined : (await store.get(revisionPlace(number)))?.value;
+  const active = number === undefined ? undefined : open(record, `revision ${number}`, fleet, faults);
+  const intended = now.entries.get(INTENT);
+  const intent =
+    intended && open(readIntent(intended.value)?.record, 'what is being prepared', fleet, faults);
+  return {
+    active,
+    record,
+    intent,
+    faults,
+    members: membersOf(listed, nodes),
+    unchanged: [
+      [ACTIVE, now.entries.get(ACTIVE)?.version],
+      [INTENT, intended?.version],
+    ],
+  };
+}
+
+/** @param nodes what is below nodes/ */
+export function membersOf(listed: Snapshot, nodes: Snapshot): MemberView[] {
+  return [...listed.entries.keys()]
+    .flatMap((key): MemberView[] => {
+      const place = key.slice(MEMBERS.length);
+      const [role, name, ...others] = place.split('/');
+      const known = MEMBER_ROLES.find((each) => each === role);
+      if (known === undefined || !name || others.length > 0) return [];
+      return [{ role: known, name, place, said: readMember(nodes.entries.get(NODES + place)?.value) }];
+    })
+    .sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
+}
+
+/** All revisions that were ever in force, the newest first. @param limit at most so many */
+export async function readLog(
+  store: FleetStore,
+  fleet: FleetConfig,
+  limit: number,
+): Promise<(Revision | string)[]> {
+  const { entries } = await store.read(REVISIONS);
+  return [...entries]
+    .sort(([a], [b]) => (a < b ? 1 : -1))
+    .slice(0, limit)
+    .map(([place, { value }]) => {
+      try {
+        return opened(value, fleet.name, fleet.operatorKey);
+      } catch (error) {
+        if (error instanceof BadRecord) return `${place}: ${error.message}`;
+        throw error;
+      }
+    });
+}
+
+function rank({ role }: MemberView): number {
+  return MEMBER_ROLES.indexOf(role);
+}
+
+function open(
+  record: string | undefined,
+  what: string,
+  { name, operatorKey }: FleetConfig,
+  faults: string[],
+): Revision | undefined {
+  try {
+    if (record === undefined) throw new BadRecord('its record is not in the store');
+    return opened(record, name, operatorKey);
+  } catch (error) {
+    if (!(error instanceof BadRecord)) throw error;
+    faults.push(`${what}: ${error.message}`);
+    return undefined;
+  }
+}
