@@ -16,6 +16,13 @@ export function checkNeeds(draft: Draft, role: Role, report: Report): void {
     report(['fleet'], 'missing; expected a mapping {name: ..., endpoints: [...], operator_key: ...}');
   // A DNS host has neither, and a host of a fleet has both from the store.
   if (role === 'region' || role === 'regions' || role === 'fleet') return;
+  if (written.has('fleet') && !written.has('pools')) {
+    report(
+      ['fleet'],
+      'pools and services come from the fleet, of which no revision was in force on this host yet; "anyhop fleet apply" puts one in force, and this host must run then',
+    );
+    return;
+  }
   if (!written.has('pools')) report(['pools'], 'missing; expected a mapping of pools by name');
   if (role !== 'pools' && !written.has('services')) {
     report(['services'], 'missing; expected a list of services');
