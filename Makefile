@@ -16,6 +16,9 @@ SECOND_CHANCE ?= on
 SURVIVE_ENGINES ?= xdp,xdp,af_xdp
 SURVIVE_SVG ?= build/survive.svg
 HA_SVG ?= build/demo-ha.svg
+FLEET_SVG ?= build/demo-fleet.svg
+FORWARDERS ?=
+BACKENDS ?=
 FLOOD_SVG ?= build/demo-flood.svg
 DEFEND ?=
 FLOOD_CONNECTIONS ?= 10000
@@ -24,7 +27,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha demo-flood survive survive-l7 test test-long bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-fleet setup-observe setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha demo-fleet demo-flood survive survive-l7 test test-long bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-fleet setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -108,6 +111,10 @@ demo-l7: build setup-lab setup-l7 ## HTTPS through forwarders, proxies and serve
 # HA_SVG: the file for a picture.
 demo-ha: build setup-lab setup-ha ## connections while BIRD and keepalived announce, and nodes, daemons and links fail
 	node build/scripts/demo-ha.js $(if $(HA_SVG),--svg $(HA_SVG))
+
+# FORWARDERS, BACKENDS: how many. FLEET_SVG: the file for a picture.
+demo-fleet: build setup-lab setup-ha setup-fleet ## one config for 8 forwarders and 6 backends from etcd, changed and taken back under load
+	node build/scripts/demo-fleet.js $(if $(FORWARDERS),--forwarders $(FORWARDERS)) $(if $(BACKENDS),--backends $(BACKENDS)) $(if $(FLEET_SVG),--svg $(FLEET_SVG))
 
 # DEFEND=off or on: only that part. FLOOD_SVG: the file for a picture.
 demo-flood: build setup-lab ## real clients under floods of spoofed SYNs, ACKs and UDP, without defence and with it

@@ -4,25 +4,16 @@ import type { CounterReport } from '#anyhop/api/api.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import { run } from '../lab/command.js';
-import { type Bird, startBird } from '../lab/ha/bird.js';
-import { FibWatch } from '../lab/ha/fib.js';
+import { AnnouncedLab } from '../lab/ha/announced.js';
+import type { Bird } from '../lab/ha/bird.js';
+import { FibWatch, hopNames } from '../lab/ha/fib.js';
 import { type Keepalived, startKeepalived } from '../lab/ha/keepalived.js';
-import { type Lab, PROGRAM } from '../lab/lab.js';
+import type { Lab } from '../lab/lab.js';
 import type { LabProcess } from '../lab/process.js';
 import { HOST_LINK, type Host, VIP4, VIP6 } from '../lab/topology.js';
 import { startServer, toggleHealth } from '../survive/traffic.js';
-import {
-  BACKENDS,
-  createFleetLab,
-  FORWARDERS,
-  GATEWAYS,
-  hopNames,
-  numbers,
-  PAIR,
-  STOP_DELAY_MS,
-} from './machines.js';
+import { BACKENDS, createFleetLab, FORWARDERS, GATEWAYS, numbers, PAIR, STOP_DELAY_MS } from './machines.js';
 
-const ROUTER_ID = '10.255.255.254';
 const EVENTUALLY_MS = 60_000;
 const POLL_INTERVAL_MS = 50;
 
@@ -39,6 +30,7 @@ export class HaFleet {
   /** Of the router. */
   readonly fib: FibWatch;
   readonly #daemons = new Map<number, Daemons>(numbers(FORWARDERS).map((number) => [number, {}]));
+  readonly #announced: AnnouncedLab;
   readonly #servers: LabProcess[] = [];
   readonly #hops: ReadonlyMap<string, string>;
   /** Of the servers' listeners for health checks, which are open at odd ones. */
@@ -46,6 +38,7 @@ export class HaFleet {
 
   private constructor(lab: Lab, fib: FibWatch, hops: ReadonlyMap<string, string>) {
     this.lab = lab;
+    this.#announced = new AnnouncedLab(lab, (index) => lab.nodeFile(index));
     this.fib = fib;
     this.#hops = hops;
   }
@@ -54,7 +47,11 @@ export class HaFleet {
   static async start(): Promise<HaFleet> {
     const lab = await createFleetLab();
     try {
-      const fleet = new HaFleet(lab, await FibWatch.start(lab.resources, lab.router), await hopNames(lab));
+      const fleet = new HaFleet(
+        lab,
+        await FibWatch.start(lab.resources, lab.router),
+        await hopNames(lab.forwarders),
+      );
       await fleet.#start();
       return fleet;
     } catch (error) {
@@ -65,10 +62,7 @@ export class HaFleet {
 
   async #start(): Promise<void> {
     const { lab } = this;
-    const { forwarders, router, resources } = lab;
-    const neighbors = forwarders.flatMap(({ host4, host6 }) => ['--neighbor', host4, '--neighbor', host6]);
-    const config = await this.#printed(1, ['bird-router', ...neighbors, '--router-id', ROUTER_ID]);
-    const bird = await startBird(resources, { name: 'router', namespace: router }, config);
+    const bird = await this.#announced.startRouter();
     const everywhere = numbers(FORWARDERS);
     await Promise.all([
       ...everywhere.map((forwarder) => this.startBird(forwarder)),
@@ -105,20 +99,11 @@ export class HaFleet {
   }
 
   async startAnnouncer(forwarder: number): Promise<void> {
-    const { name, namespace } = this.forwarder(forwarder);
-    this.#of(forwarder).announcer = await this.lab.resources.startProcess(
-      `announce ${name}`,
-      namespace,
-      this.#announce(forwarder),
-    );
+    this.#of(forwarder).announcer = await this.#announced.startAnnouncer(forwarder);
   }
 
   async startBird(forwarder: number): Promise<void> {
-    const host = this.forwarder(forwarder);
-    const { host4, router4, router6 } = host;
-    const options = ['--router-id', host4, '--neighbor', router4, '--neighbor', router6];
-    const config = await this.#printed(forwarder, ['bird', ...options]);
-    this.#of(forwarder).bird = await startBird(this.lab.resources, host, config);
+    this.#of(forwarder).bird = await this.#announced.startBird(forwarder);
   }
 
   async startKeepalived(forwarder: number): Promise<void> {
@@ -127,7 +112,7 @@ export class HaFleet {
     // With another priority than the other node's, the addresses come back.
     const priority = String(forwarder === PAIR[0] ? 150 : 140);
     const options = ['--interface', HOST_LINK, '--priority', priority, ...addresses];
-    const config = await this.#printed(forwarder, ['keepalived', ...options]);
+    const config = await this.#announced.printed(forwarder, ['keepalived', ...options]);
     this.#of(forwarder).keepalived = await startKeepalived(this.lab.resources, host, config);
   }
 
@@ -194,17 +179,6 @@ export class HaFleet {
 
   close(): Promise<void> {
     return this.lab.close();
-  }
-
-  /** A daemon's configuration as anyhop prints it. @param what name of the format, and its options */
-  #printed(forwarder: number, what: readonly string[]): Promise<string> {
-    return run([...this.#announce(forwarder), '--print', ...what]);
-  }
-
-  /** The command on a forwarder, for which options follow. */
-  #announce(forwarder: number): string[] {
-    const { name } = this.forwarder(forwarder);
-    return [process.execPath, PROGRAM, 'announce', '-c', this.lab.nodeFile(forwarder - 1), '--name', name];
   }
 
   #of(forwarder: number): Daemons {

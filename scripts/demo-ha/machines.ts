@@ -12,7 +12,7 @@ import { inNamespace, run } from '../lab/command.js';
 import { changeConfig } from '../lab/config.js';
 import { joinSegment } from '../lab/ha/segment.js';
 import { createLab, type Lab } from '../lab/lab.js';
-import { backendAddresses, HOST_LINK, type Host, VIP4, VIP6 } from '../lab/topology.js';
+import { backendAddresses, type Host, VIP4, VIP6 } from '../lab/topology.js';
 import { HEALTH_PORT, SERVICE_PORT } from '../survive/traffic.js';
 
 export const FORWARDERS = 3;
@@ -81,18 +81,6 @@ function announceSocket(lab: Lab, { name }: Host): string {
 
 function trackFile(lab: Lab, { name }: Host): string {
   return join(lab.resources.directory, `${name}.track`);
-}
-
-/** What each address of a forwarder's link, and its MAC address, is of. */
-export async function hopNames({ forwarders }: Lab): Promise<Map<string, string>> {
-  const names = new Map<string, string>();
-  for (const { name, namespace } of forwarders) {
-    const shown = await run(['ip', '-j', '-n', namespace, 'addr', 'show', 'dev', HOST_LINK]);
-    const [{ address, addr_info: addresses }] = JSON.parse(shown);
-    for (const hop of [address, ...addresses.map(({ local }: { local: string }) => local)])
-      names.set(hop, name);
-  }
-  return names;
 }
 
 /** 1 to `count`. */

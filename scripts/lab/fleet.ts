@@ -18,6 +18,8 @@ import { HOST_LINK, type Host, serverAddresses } from './topology.js';
 const CLIENT_PORT = 2379;
 const STORE_NUMBER = 200;
 const READY_MS = 30_000;
+/** A change may wait until the one before it has settled. */
+const COMMAND_MS = 60_000;
 /** Two of them have no longer one than etcd's own: a busy machine stalls. */
 const [HEARTBEAT_MS, ELECTION_MS] = [300, 3_000];
 
@@ -49,7 +51,7 @@ export async function createLabFleet(lab: Lab): Promise<LabFleet> {
   const store = await lab.addMachine('store', serverAddresses(STORE_NUMBER));
   const at = (...names: string[]): string => join(lab.resources.directory, ...names);
   const endpoint = `http://${store.host4}:${CLIENT_PORT}`;
-  const startStore = async (directory = at('etcd')): Promise<LabProcess> => {
+  const startStore = async (directory = join(lab.resources.tmpfs(), 'etcd')): Promise<LabProcess> => {
     const etcd = await lab.resources.startProcess('etcd', store.namespace, [
       'etcd',
       ...['--name', 'store', '--data-dir', directory],
@@ -70,7 +72,7 @@ export async function createLabFleet(lab: Lab): Promise<LabFleet> {
   const [key, secret] = [at('operator.key'), at('secret')];
   writeFileSync(secret, `${LAB_KEY}\n`, { mode: 0o600 });
   const anyhop = (args: readonly string[]): Promise<string> =>
-    run(inNamespace(store.namespace, [process.execPath, PROGRAM, ...args]));
+    run(inNamespace(store.namespace, [process.execPath, PROGRAM, ...args]), { timeoutMs: COMMAND_MS });
   const section = parse(
     await anyhop(['fleet', 'init', '--name', 'lab', '--endpoint', endpoint, '--key', key]),
   );
@@ -85,7 +87,7 @@ export async function createLabFleet(lab: Lab): Promise<LabFleet> {
   write({ ...whole, node: common });
   const fileOf = ({ name }: Host): string => at(`${name}-own.yaml`);
   for (const host of [...lab.forwarders, ...lab.backends]) {
-    const state = at(`${host.name}.state`);
+    const state = join(lab.resources.tmpfs(), `${host.name}.state`);
     mkdirSync(state, { recursive: true, mode: 0o700 });
     const node = {
       name: host.name,

@@ -7,6 +7,10 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+/** File systems that a lab mounts in its temporary directory (resources.ts), each below its own name. */
+const MOUNT_POINTS = ['bpf', 'tmpfs'] as const;
+export type MountPoint = (typeof MOUNT_POINTS)[number];
+
 const NETNS_DIRECTORY = '/run/netns';
 const LAB_NAME = /^ah-(\d+)-lab\d+-/;
 let labs = 0;
@@ -21,8 +25,8 @@ export function newLabName(): string {
 export function removeStaleLabs(): void {
   for (const name of stale(NETNS_DIRECTORY)) removeNamespace(name);
   for (const name of stale(tmpdir())) {
-    // A lab's BPF file system (resources.ts), where there is one.
-    spawnSync('umount', [join(tmpdir(), name, 'bpf')], { stdio: 'ignore' });
+    for (const mount of MOUNT_POINTS)
+      spawnSync('umount', ['-l', join(tmpdir(), name, mount)], { stdio: 'ignore' });
     rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }
 }

@@ -7,12 +7,13 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { newLabName, removeNamespace } from './names.js';
+import { type MountPoint, newLabName, removeNamespace } from './names.js';
 import { LabProcess, STOP_TIMEOUT_MS } from './process.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Longer than a process has to end. */
 const CLOSE_TIMEOUT_MS = STOP_TIMEOUT_MS + 1_000;
+const TMPFS_SIZE = '256m';
 const open = new Set<Resources>();
 
 export class Resources {
@@ -20,7 +21,7 @@ export class Resources {
   readonly directory: string;
   readonly #namespaces: string[] = [];
   readonly #processes: LabProcess[] = [];
-  #bpffs: string | undefined;
+  readonly #mounts = new Map<MountPoint, string>();
 
   constructor() {
     if (open.size === 0) watchExit();
@@ -42,13 +43,22 @@ export class Resources {
    * mounted before those commands start, so that they see it and what they pin outlives them.
    */
   bpffs(): string {
-    if (this.#bpffs === undefined) {
-      const path = join(this.directory, 'bpf');
-      mkdirSync(path);
-      execFileSync('mount', ['-t', 'bpf', 'bpf', path], { stdio: 'pipe' });
-      this.#bpffs = path;
-    }
-    return this.#bpffs;
+    return this.#mounted('bpf', []);
+  }
+
+  /** A file system in memory, for what waits for the disk with every write. */
+  tmpfs(): string {
+    return this.#mounted('tmpfs', ['-o', `size=${TMPFS_SIZE}`]);
+  }
+
+  #mounted(type: MountPoint, options: readonly string[]): string {
+    const mounted = this.#mounts.get(type);
+    if (mounted !== undefined) return mounted;
+    const path = join(this.directory, type);
+    mkdirSync(path);
+    execFileSync('mount', ['-t', type, ...options, type, path], { stdio: 'pipe' });
+    this.#mounts.set(type, path);
+    return path;
   }
 
   /** In this process's own namespace when none is given. */
@@ -76,8 +86,9 @@ export class Resources {
   closeNow(): void {
     for (const each of this.#processes) each.kill();
     for (const namespace of this.#namespaces.splice(0)) removeNamespace(namespace);
-    if (this.#bpffs !== undefined) execFileSync('umount', [this.#bpffs], { stdio: 'pipe' });
-    this.#bpffs = undefined;
+    // Lazily: a process that was killed a moment ago may still have files open.
+    for (const path of this.#mounts.values()) execFileSync('umount', ['-l', path], { stdio: 'pipe' });
+    this.#mounts.clear();
     rmSync(this.directory, { recursive: true, force: true });
     open.delete(this);
     if (open.size === 0) unwatchExit();

@@ -1,8 +1,8 @@
 /**
  * The client's program: `client.js PLAN`, a TrafficPlan in JSON (crowd.ts).
  *
- * It chooses the local ports, one after the other, even ones for IPv4 and odd ones for IPv6. A run needs some thousands, so
- * none is used twice and none can be in TIME_WAIT; and the name of a connection that nobody accepted is known too.
+ * It chooses the local ports, one after the other, even ones for IPv4 and odd ones for IPv6. So the name of a connection that nobody
+ * accepted is known too. There are so many that one is out of TIME_WAIT long before it is used again, if ever.
  */
 import { Connection } from './connection.js';
 import { runCrowd } from './crowd.js';
@@ -12,7 +12,7 @@ import type { TrafficPlan } from './traffic.js';
 const TURN_MS = 400;
 const SHORT_MESSAGES_MAX = 3;
 const PORT_FIRST = 20_000;
-const PORT_LAST = 65_535;
+const PORTS = 45_000;
 
 const plan: TrafficPlan = JSON.parse(process.argv[2]!);
 runCrowd({
@@ -20,10 +20,9 @@ runCrowd({
   turnMs: TURN_MS,
   open(number, kind, observer, nowMs) {
     const family = number % 2 === 0 ? 4 : 6;
-    const localPort = PORT_FIRST + number;
-    if (localPort > PORT_LAST) throw new RangeError('the client has used all its ports');
-    const messages =
-      kind === 'held' ? Number.POSITIVE_INFINITY : 1 + ((number - plan.held) % SHORT_MESSAGES_MAX);
+    const localPort = PORT_FIRST + (number % PORTS);
+    const few = plan.shortMessages ?? 1 + ((number - plan.held) % SHORT_MESSAGES_MAX);
+    const messages = kind === 'held' ? Number.POSITIVE_INFINITY : few;
     const to = { kind, family, host: plan.vips[family], port: plan.port, localPort, messages } as const;
     return new Connection(to, observer, nowMs);
   },

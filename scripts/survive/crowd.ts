@@ -51,6 +51,7 @@ export function runCrowd(plan: CrowdPlan): void {
     for (const each of open) each.finish();
   });
   const timer = setInterval(tick, TICK_MS);
+  if (plan.held === 0) opened();
 
   function tick(): void {
     const nowMs = Date.now();
@@ -90,7 +91,10 @@ export function runCrowd(plan: CrowdPlan): void {
   /** The last of the held connections to have one starts the short ones. */
   function firstAnswer(): void {
     totals.answered += 1;
-    if (totals.answered < plan.held) return;
+    if (totals.answered === plan.held) opened();
+  }
+
+  function opened(): void {
     tell({ event: 'opened' });
     shortsFromMs = Date.now();
   }

@@ -23,6 +23,8 @@ export interface TrafficPlan {
   readonly held: number;
   /** Connections for a few messages. */
   readonly shortsPerSecond: number;
+  /** Of each of those; one to three when not given. */
+  readonly shortMessages?: number;
 }
 
 /** Starts a backend's server (index from 0); resolves when it listens. */

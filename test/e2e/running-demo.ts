@@ -45,8 +45,8 @@ export function startDemo(name: string, args: readonly string[] = []): RunningDe
 }
 
 /** Interrupts a demo once everything of it runs: it ends by the signal, and leaves nothing behind. */
-export async function interruptDemo(name: string): Promise<void> {
-  const { demo, lines, labName, ended, said } = startDemo(name);
+export async function interruptDemo(name: string, args: readonly string[] = []): Promise<void> {
+  const { demo, lines, labName, ended, said } = startDemo(name, args);
   try {
     await said('everything runs');
     assert.notDeepEqual(leftovers(labName), [], lines.join('\n'));

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { run } from '../command.js';
 import type { LabProcess } from '../process.js';
 import type { Resources } from '../resources.js';
+import { HOST_LINK, type Host } from '../topology.js';
 
 /** A row after a change. */
 export interface FibRow {
@@ -109,4 +110,16 @@ export class FibWatch {
       await delay(POLL_INTERVAL_MS);
     }
   }
+}
+
+/** What each address of a machine's link, and its MAC address, is of. */
+export async function hopNames(machines: readonly Host[]): Promise<Map<string, string>> {
+  const names = new Map<string, string>();
+  for (const { name, namespace } of machines) {
+    const shown = await run(['ip', '-j', '-n', namespace, 'addr', 'show', 'dev', HOST_LINK]);
+    const [{ address, addr_info: addresses }] = JSON.parse(shown);
+    for (const hop of [address, ...addresses.map(({ local }: { local: string }) => local)])
+      names.set(hop, name);
+  }
+  return names;
 }

@@ -1,0 +1,60 @@
+/** What a run shows: a line for each event, what broke, and the last line. Pure functions of the verdict. */
+import { columns } from '#anyhop/cli/format.js';
+import type { Verdict } from './judge.js';
+
+/** What the run was to be. */
+export interface Expected {
+  readonly events: number;
+  /** Connections at a time. */
+  readonly open: number;
+}
+
+const BROKEN_SHOWN = 5;
+/** A busy machine has fewer now and then. */
+const ENOUGH = 0.8;
+
+/** Why the run is no success, or proves less than it should; empty when it is one. */
+export function shortcomings({ events, broken, open, forwarded }: Verdict, expected: Expected): string[] {
+  return [
+    ...(events.length === expected.events
+      ? []
+      : [`${events.length} events happened, and not ${expected.events}`]),
+    ...(open >= ENOUGH * expected.open
+      ? []
+      : [`${open} connections were open at a time, and not ${expected.open}`]),
+    ...(broken.length === 0 ? [] : [`${broken.length} connections broke`]),
+    ...[...forwarded].flatMap(([name, packets]) => (packets === 0 ? [`${name} forwarded nothing`] : [])),
+    ...events.flatMap(({ title, fault }) => (fault === undefined ? [] : [`${title}: ${fault}`])),
+  ];
+}
+
+export function reportText(verdict: Verdict, expected: Expected): string {
+  const head = ['at', 'took', 'event', 'what came of it', 'same tables', 'broken', 'slowest answer'];
+  const rows = verdict.events.map((event) => [
+    `${event.atSeconds.toFixed(1)} s`,
+    `${event.tookSeconds.toFixed(1)} s`,
+    event.title,
+    event.text,
+    event.equal ? 'yes' : 'no',
+    String(event.broken),
+    `${event.slowestMs} ms`,
+  ]);
+  const { broken, connections, open, answers } = verdict;
+  return [
+    ...columns(head, rows, new Set(['at', 'took', 'broken', 'slowest answer'])),
+    '',
+    `${connections} connections, ${open} of them at a time; ${answers} answers, each of them checked.`,
+    'Same tables: all nodes said the same digest of the owners of all slots afterwards.',
+    ...broken
+      .slice(0, BROKEN_SHOWN)
+      .map(({ event, why, server }) => `broken: ${server ?? 'accepted by nobody'}, ${why} (${event})`),
+    ...(broken.length > BROKEN_SHOWN ? [`and ${broken.length - BROKEN_SHOWN} more`] : []),
+    ...shortcomings(verdict, expected).map((text) => `failed: ${text}`),
+    '',
+    summary(verdict),
+  ].join('\n');
+}
+
+export function summary({ changes, broken, equal }: Verdict): string {
+  return `demo-fleet: ${changes} changes, ${broken.length} broken, digests equal ${equal} times`;
+}
