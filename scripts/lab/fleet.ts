@@ -47,7 +47,10 @@ export interface LabFleet {
 }
 
 /** Makes the store and the files; no anyhop program runs yet. */
-export async function createLabFleet(lab: Lab): Promise<LabFleet> {
+export async function createLabFleet(
+  lab: Lab,
+  { views = 'own' }: { readonly views?: 'own' | 'quorum' } = {},
+): Promise<LabFleet> {
   const store = await lab.addMachine('store', serverAddresses(STORE_NUMBER));
   const at = (...names: string[]): string => join(lab.resources.directory, ...names);
   const endpoint = `http://${store.host4}:${CLIENT_PORT}`;
@@ -76,6 +79,7 @@ export async function createLabFleet(lab: Lab): Promise<LabFleet> {
   const section = parse(
     await anyhop(['fleet', 'init', '--name', 'lab', '--endpoint', endpoint, '--key', key]),
   );
+  section.fleet.views = views;
   // biome-ignore lint/suspicious/noExplicitAny: a config file as it is written
   const whole: any = parse(readFileSync(lab.configFile, 'utf8'));
   const { key: _, bpffs, ...common } = whole.node;

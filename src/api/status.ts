@@ -27,7 +27,7 @@ export interface BackendStatus extends Traffic {
   readonly state: 'active' | 'draining';
   /** `dead` is down for longer than the pool's dead_after. */
   readonly health: Health;
-  /** What is wrong; absent when it is up. */
+  /** What is wrong; of one that is up only where this node sees it down and its fleet does not. */
   readonly healthReason?: string;
   /** ISO 8601: since when it is up, or not. */
   readonly healthSince: string;

@@ -8,6 +8,7 @@ import type { Config } from '../config/types.js';
 import { AnyhopError, isSystemError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { fleetDigest } from '../fleet/digest.js';
+import { HealthViews } from '../fleet/health-views.js';
 import { FleetMember, type Follower, type Prepared } from '../fleet/member.js';
 import type { MemberRole } from '../fleet/said.js';
 import { FleetStore } from '../fleet/store.js';
@@ -31,6 +32,8 @@ export interface JoinOptions {
 export interface Joined {
   readonly member: FleetMember;
   readonly first: RevisionText;
+  /** Of a node that goes by what the nodes of its fleet see together. */
+  readonly views: HealthViews | undefined;
 }
 
 /** @throws AnyhopError ERR_CONFIG when the section fleet is wrong */
@@ -45,19 +48,23 @@ export async function join({
 }: JoinOptions): Promise<Joined> {
   const { fleet, place } = loadConfig(file, { role: 'fleet', overrides: { name } });
   const directory = revisionDirectory(file, stateDir);
+  const store = new FleetStore(fleet, log);
+  const nameHere = place?.node ?? hostname();
   const member = new FleetMember({
     fleet,
     role,
-    name: place?.node ?? hostname(),
+    name: nameHere,
     file,
     directory,
     kept: keptRevision(file, directory),
-    store: new FleetStore(fleet, log),
+    store,
     prepare: async (_, text) => told(async () => ({ digest: fleetDigest(read(text)), waits: [] })),
     concerns,
     log,
   });
-  return { member, first: await member.first(FIRST_MS) };
+  const views =
+    role === 'forwarder' && fleet.views === 'quorum' ? new HealthViews(store, nameHere) : undefined;
+  return { member, first: await member.first(FIRST_MS), views };
 }
 
 /** What a follower does, with errors that the fleet can be told. */

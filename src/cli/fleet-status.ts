@@ -1,19 +1,27 @@
-/** `anyhop fleet status`: the revision in force, and every member: which revision, ready or not, and why. */
+/** `anyhop fleet status`: the revision in force, every member, and what the nodes see of the backends together. */
 import { Command } from 'commander';
 import { EXIT } from '../core/errors.js';
+import { listed } from '../core/listed.js';
 import { clockTime } from '../core/time.js';
+import { type HealthView, seenDown } from '../fleet/agreed.js';
 import { describe } from '../fleet/apply.js';
+import { healthViewsIn } from '../fleet/health-views.js';
+import { HEALTH } from '../fleet/places.js';
 import { type FleetView, type MemberView, readFleetView } from '../fleet/view.js';
 import { fleetJsonOption, withStore } from './fleet-place.js';
 import { columns } from './format.js';
 import { type ConfigOptions, configOption } from './options.js';
 import { writeResult } from './output.js';
 
+const DOWN_SHOWN_MAX = 20;
+const NODES_SHOWN_MAX = 5;
+
 export function fleetStatusCommand(): Command {
   return new Command('status')
     .summary('show what is in force, and every member')
     .description(
-      'Shows the revision that is in force, one that is being prepared, and every member: its revision, and whether it is ready.',
+      'Shows the revision that is in force, one that is being prepared, and every member: its revision, and whether it is ready. ' +
+        'With fleet.views: quorum also the backends that nodes see down.',
     )
     .addOption(configOption())
     .addOption(fleetJsonOption())
@@ -29,7 +37,8 @@ Examples:
     .action(async (options: ConfigOptions & { readonly json?: true }) => {
       await withStore(options, async (store, fleet) => {
         const view = await readFleetView(store, fleet);
-        writeResult(options.json, reportOf(fleet.name, view), () => draw(fleet.name, view));
+        const views = fleet.views === 'quorum' ? healthViewsIn(await store.read(HEALTH)) : [];
+        writeResult(options.json, reportOf(fleet.name, view, views), () => draw(fleet.name, view, views));
         const isWell =
           view.faults.length === 0 && view.members.every((each) => faultOf(each, view) === undefined);
         if (!isWell) process.exitCode = EXIT.failure;
@@ -37,7 +46,7 @@ Examples:
     });
 }
 
-function reportOf(fleet: string, view: FleetView) {
+function reportOf(fleet: string, view: FleetView, views: readonly HealthView[]) {
   const { active, intent, faults, members } = view;
   return {
     fleet,
@@ -51,6 +60,7 @@ function reportOf(fleet: string, view: FleetView) {
       ...each.said,
       fault: faultOf(each, view) ?? null,
     })),
+    health: { views: views.length, down: seenDown(views) },
   };
 }
 
@@ -62,7 +72,7 @@ function faultOf({ said }: MemberView, { active }: FleetView): string | undefine
   return said.ready ? undefined : (said.reason ?? 'not ready');
 }
 
-function draw(fleet: string, view: FleetView): string {
+function draw(fleet: string, view: FleetView, views: readonly HealthView[]): string {
   const { active, intent, faults, members } = view;
   const head =
     active === undefined
@@ -80,6 +90,25 @@ function draw(fleet: string, view: FleetView): string {
     ...faults,
     '',
     ...(rows.length === 0 ? ['no members'] : columns(['member', 'revision', 'build', 'state'], rows)),
+    ...drawDown(views),
     '',
   ].join('\n');
+}
+
+function drawDown(views: readonly HealthView[]): string[] {
+  const down = seenDown(views);
+  if (down.length === 0) return [];
+  const rows = down
+    .slice(0, DOWN_SHOWN_MAX)
+    .map(({ backend, isUp, by }) => [
+      backend,
+      isUp ? 'up' : 'DOWN',
+      `${by.length} of ${views.length}: ${listed(by, { most: NODES_SHOWN_MAX })}`,
+    ]);
+  const more = down.length - rows.length;
+  return [
+    '',
+    ...columns(['backend', 'health', 'seen down by'], rows),
+    ...(more === 0 ? [] : [`and ${more} more`]),
+  ];
 }

@@ -82,7 +82,7 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
   const read = (revision: RevisionText): ReadConfig =>
     loadConfigWithText(options.config, { ...loadOptions(options), revision });
   const { config: file, name, stateDir } = options;
-  const { member, first } = await join({
+  const { member, first, views } = await join({
     role: 'forwarder',
     file,
     name,
@@ -91,6 +91,10 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
     log,
   });
   let inForce = first;
+  const knows = ({ number }: RevisionText): void => {
+    if (views !== undefined) views.revision = number;
+  };
+  knows(first);
   const load = (): ReadConfig => read(inForce);
   const follow = (actions: NodeActions): void => {
     member.serve(
@@ -102,8 +106,13 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
         release: () => actions.release(),
         activate: async (_, text) => {
           // What may be lost by it was asked when it was prepared; what it waited for, the fleet waited for.
-          await actions.take({ force: true, load: () => read(text) });
-          inForce = text;
+          knows(text);
+          try {
+            await actions.take({ force: true, load: () => read(text) });
+            inForce = text;
+          } finally {
+            knows(inForce);
+          }
           actions.release();
         },
         standing: () => standingOf(actions),
@@ -111,9 +120,10 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
     );
   };
   try {
-    const fleet = { behind: () => member.behind, serves: follow };
+    const fleet = { behind: () => member.behind, serves: follow, views };
     await runNode({ ...firstConfig(load, options, log), load, force: options.force === true, fleet }, log);
   } finally {
+    await views?.close();
     await member.close();
   }
 }

@@ -442,6 +442,10 @@ export const FLEET_RECORD_BYTES_MAX = 64 * 1024;
 export const FLEET_MESSAGE_CHARS_MAX = 1000;
 /** Forwarders, agents and other processes that a fleet lists. */
 export const FLEET_MEMBERS_MAX = 10_000;
+/** Backends that a node tells its fleet are down; of more it tells these. */
+export const HEALTH_VIEW_DOWN_MAX = 10_000;
+/** Of what it tells, before it is compressed: their names, and those of as many pools. */
+export const HEALTH_VIEW_BYTES_MAX = 2 * 1024 * 1024;
 /** Nesting of lists and mappings in the config file; the schema needs 7. */
 export const CONFIG_DEPTH_MAX = 16;
 /** Values that YAML aliases may add to a config file in total; bounds files that expand without end. */
@@ -455,6 +459,9 @@ if (BACKENDS_PER_POOL_MAX > INDEX_NONE || BACKENDS_MAX > INDEX_NONE || SERVICES_
 // A segment that was just begun must take what waits.
 if (EVENTS_WAITING_BYTES_MAX >= EVENTS_SEGMENT_BYTES_MAX)
   throw new RangeError('limits: events that wait for a disk could be too many for a file');
+// The quotes and commas of JSON around each name.
+if (HEALTH_VIEW_DOWN_MAX * 2 * (NAME_CHARS_MAX + 6) > HEALTH_VIEW_BYTES_MAX)
+  throw new RangeError('limits: what a node tells of its backends could be longer than what is read');
 // The config checks only the number of services.
 if (VIPS_MAX < SERVICES_MAX)
   throw new RangeError('limits: services within their limit could have too many VIPs');

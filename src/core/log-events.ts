@@ -87,6 +87,8 @@ export const LOG_EVENTS = {
     'A reload could not hand over the listening sockets, so connections that waited there are lost.',
   haproxy_up: 'HAProxy serves.',
   health: 'A backend is up or down now, by all its checks; `reason` says why.',
+  health_agreed:
+    'A backend is up or down for the whole fleet now, by what its nodes see together; `reason` says why.',
   health_unknown:
     'A backend cannot be checked because of this machine, for example without free file descriptors.',
   interim_counters: 'The counters so far, once a minute.',

@@ -7,6 +7,7 @@
  *   now/intent               a revision that is being prepared, with the lease of whoever asks for it
  *   members/ROLE/NAME        who belongs to the fleet, also while it is away
  *   nodes/ROLE/NAME          what a member says of itself, with its lease (said.ts)
+ *   health/NAME              which backends a forwarder sees down, with a lease of its own (health-views.ts)
  */
 const NUMBER_DIGITS = 10;
 
@@ -15,6 +16,7 @@ export const INTENT = 'now/intent';
 export const NOW = 'now/';
 export const MEMBERS = 'members/';
 export const NODES = 'nodes/';
+export const HEALTH = 'health/';
 export const REVISIONS = 'revisions/';
 
 export function rootOf(fleet: string): string {

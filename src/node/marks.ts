@@ -16,6 +16,7 @@ export type Why = (pool: PoolConfig, backend: BackendConfig) => string | undefin
 /** A mark as it is told. */
 export interface HealthMark {
   readonly health: Health;
+  /** What is wrong; also of one that is up, though this node alone sees it down. */
   readonly reason: string | undefined;
   /** Since when it is up, or not. */
   readonly since: Date;
@@ -65,11 +66,16 @@ export function nextDeadAtMs(pools: Membership): number | undefined {
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
-/** By the backend's name. @param marks those of the pool that are to be told */
+/**
+ * By the backend's name.
+ * @param marks those of the pool that are to be told
+ * @param butWhy what is wrong with one that is up all the same
+ */
 export function marksToTell(
   pool: PoolMembership,
   marks: readonly RememberedMark[],
   why: Why,
+  butWhy: Why = () => undefined,
 ): Map<string, HealthMark> {
   const byName = new Map(marks.map((one) => [one.name, one]));
   return new Map(
@@ -77,7 +83,7 @@ export function marksToTell(
       const mark = byName.get(backend.name);
       if (mark === undefined) return [];
       const { name, health, sinceMs } = mark;
-      const reason = health === 'up' ? undefined : why(pool.file, backend);
+      const reason = (health === 'up' ? butWhy : why)(pool.file, backend);
       return [[name, { health, reason, since: new Date(sinceMs) }]];
     }),
   );

@@ -49,6 +49,8 @@ export interface NodeSurroundings {
   check(backends: readonly NamedBackend[]): Promise<void>;
   /** By what is known now of a backend that is reached and checked. */
   readonly why: Why;
+  /** What is wrong with one that is up all the same, because the nodes of its fleet have agreed so. */
+  readonly butWhy?: Why | undefined;
   /** What is known of a pool's backends beside their marks. */
   facts(pool: string): BackendFacts;
   /** Who of a pool drains and still has connections. */
@@ -154,7 +156,7 @@ export class NodePools {
     const known = this.#pools.get(pool);
     if (known === undefined) return new Map();
     const { marks } = (this.#isStarted ? known : this.#past.memory.get(pool))?.changes ?? { marks: [] };
-    return marksToTell(known, marks, this.#around.why);
+    return marksToTell(known, marks, this.#around.why, this.#around.butWhy);
   }
 
   /** Call it when every member has a next hop, or none, and its first result. From then on marks follow what is known. */

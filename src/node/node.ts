@@ -20,6 +20,7 @@ import { warnAboutVeth } from '../underlay/veth.js';
 import type { Listener } from '../web/listener.js';
 import { type Forwarded, NodeActions } from './actions.js';
 import { type AgentDrains, followAgents } from './agent-drains.js';
+import { AgreedHealth } from './agreed-health.js';
 import { Backends } from './backends.js';
 import { NodeDefence } from './defence.js';
 import { DefenceStore } from './defence-store.js';
@@ -55,6 +56,8 @@ export class Node {
   readonly #log: Logger;
   readonly #startedAt = new Date();
   readonly #backends: Backends;
+  /** Undefined where the node goes by its own view. */
+  readonly #agreed: AgreedHealth | undefined;
   readonly #readiness: NodeReadiness;
   readonly #following: Following;
   readonly #pools: NodePools;
@@ -72,6 +75,16 @@ export class Node {
     this.#host = host;
     this.#log = log;
     this.#backends = new Backends(first.config, host, now, log);
+    this.#agreed =
+      options.fleet?.views &&
+      new AgreedHealth({
+        views: options.fleet.views,
+        own: this.#backends.health.why,
+        noWay: (backend) => this.#backends.noWay(backend),
+        pools: () => this.#pools.pools,
+        changed: () => this.#backends.health.refresh(),
+        log,
+      });
     this.#readiness = new NodeReadiness({
       node: first.config.node.name,
       interface: host.link.name,
@@ -79,6 +92,7 @@ export class Node {
       services: first.config.services,
       noWay: (backend) => this.#backends.noWay(backend),
       behind: options.fleet?.behind,
+      blind: () => this.#agreed?.blind,
       changed: this.#changed,
     });
     this.#following = new Following({
@@ -268,7 +282,8 @@ export class Node {
       permit: (config) => vipGuard.permit(config),
       reach: (backends) => hops.resolve(backends),
       check: (backends) => health.check(backends),
-      why: health.why,
+      why: this.#agreed?.why ?? health.why,
+      butWhy: this.#agreed?.butWhy,
       facts: (pool) => this.#backends.facts(pool),
       holds: (pool) => {
         this.#backends.follow(this.#pools); // so that after a restart queued changes wait until agents have answered
@@ -290,6 +305,7 @@ export class Node {
     // A backend that begins to drain holds up what is planned next.
     if (this.#backends.follow(this.#pools)) setImmediate(() => this.#pools.marksChanged());
     this.#agentDrains.poolsChanged();
+    if (this.#running !== undefined && this.#agreed?.look()) this.#changed();
     return this.#running?.forwarding.refresh();
   }
 

@@ -3,7 +3,7 @@
  *
  *   a service is ready   when a slot of its table has an owner that can be reached from here
  *   the node is ready    when it has started and does not stop, its link is up, its program takes packets, its fleet has no other revision in force,
- *                        and one service is ready
+ *                        it sees most of what the other nodes see, and one service is ready
  *
  * One dead pool does not withdraw the healthy services of a whole fleet. Health decides who owns slots and is told beside, but
  * decides nothing here: packets for a pool of which all backends are down are sent to some all the same. What is looked at
@@ -49,6 +49,8 @@ export interface NodeReadinessOptions {
   readonly noWay: (backend: BackendConfig) => string | undefined;
   /** Why the fleet does not want this node to serve; undefined when it may, or is in none. */
   readonly behind?: (() => string | undefined) | undefined;
+  /** Why this node cannot see its backends, though its fleet does; undefined when it can. */
+  readonly blind?: () => string | undefined;
   /** Called when what `current` says may have changed, but for what is in force. */
   readonly changed?: () => void;
 }
@@ -153,7 +155,12 @@ export class NodeReadiness {
   nodeReasons(): string[] {
     if (this.#stopping !== undefined) return [`the node stops: ${this.#stopping}`];
     if (this.#missing.size > 0) return [...this.#missing].map((step) => STEPS[step]);
-    const faults = [this.#linkFault, this.#view?.().detached, this.#options.behind?.()];
+    const faults = [
+      this.#linkFault,
+      this.#view?.().detached,
+      this.#options.behind?.(),
+      this.#options.blind?.(),
+    ];
     return faults.filter((fault) => fault !== undefined);
   }
 

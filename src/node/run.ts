@@ -16,6 +16,7 @@ import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { EventStore } from '../events/store.js';
 import type { NodeActions } from './actions.js';
+import type { FleetViews } from './agreed-health.js';
 import type { ReadConfig } from './config-file.js';
 import { Node } from './node.js';
 import { prepareHost } from './prepare.js';
@@ -41,6 +42,8 @@ export interface NodeFleet {
   readonly behind: () => string | undefined;
   /** The node forwards: from now on it follows the fleet. */
   readonly serves: (actions: NodeActions) => void;
+  /** What the nodes say of their backends; undefined: this one goes by its own view. */
+  readonly views: FleetViews | undefined;
 }
 
 /**

@@ -157,7 +157,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
                 weight,
                 state,
                 health,
-                ...(health !== 'up' && reason !== undefined && { healthReason: reason }),
+                ...(health === mark.health && reason !== undefined && { healthReason: reason }),
                 healthSince: since.toISOString(),
                 reachable: unreachable !== true,
                 ...(check && { check, checks: input.checksOf(pool, name).map(checkStatus) }),

@@ -33,7 +33,7 @@ export function readFleet(
   warn: Report,
 ): FleetConfig | undefined {
   if (fleet === undefined) return undefined;
-  const { at, name, endpoints, operatorKey, caFile, certificate } = fleet;
+  const { at, name, endpoints, operatorKey, views, caFile, certificate } = fleet;
   const read = namedFiles(at, configFile, report);
   const own = read('certificate', certificate, (path) => {
     const loaded = loadCertificate(path);
@@ -46,6 +46,7 @@ export function readFleet(
     name,
     endpoints: endpoints.map(({ value }) => value),
     operatorKey,
+    views,
     authorities,
     certificate: own,
   };

@@ -1,7 +1,7 @@
 /** The schema of the section `fleet`: where the store is that a fleet agrees in, and whose revisions of the config are taken. */
 import { z } from 'zod';
 import { FLEET_ENDPOINTS_MAX } from '../../core/limits.js';
-import { reading, text } from '../fields.js';
+import { choice, reading, text } from '../fields.js';
 import { file } from '../l7/patterns.js';
 import { name } from '../name-fields.js';
 
@@ -41,6 +41,11 @@ export const fleet = z
         )
         .describe(
           'Public key of the operator. A revision of the config that this key has not signed is refused.',
+        ),
+      views: choice(['own', 'quorum'])
+        .default('own')
+        .describe(
+          'Whose view of the backends a node goes by: `own`, its own checks; `quorum`, what more than half of the nodes see.',
         ),
     },
     { error: 'a mapping {name: ..., endpoints: [...], operator_key: ...}' },
