@@ -39,6 +39,7 @@ interface SimulateOptions {
   readonly lifetime?: number;
   readonly events?: string;
   readonly secondChance: 'on' | 'off';
+  readonly views: 'own' | 'quorum';
   readonly svg?: string;
   readonly json?: true;
 }
@@ -72,6 +73,14 @@ export function simulateCommand(): Command {
         .choices(['on', 'off'])
         .default('on'),
     )
+    .addOption(
+      new Option(
+        '--views <whose>',
+        'of --events: whose views of the backends nodes go by, as fleet.views says',
+      )
+        .choices(['own', 'quorum'])
+        .default('own'),
+    )
     .option('--svg <file>', 'of --events: also draw the result')
     .option('--json', 'print one JSON object')
     .addHelpText(
@@ -80,11 +89,12 @@ export function simulateCommand(): Command {
 Events are separated by commas:
   drain NAME, undrain NAME, add NAME [WEIGHT], remove NAME, weight NAME WEIGHT   a change of the config on all nodes;
                                a third waits while two settle or drain, unless "force" precedes it
-  down NAME [on NODE], up NAME [on NODE]    a health mark, on all nodes or on one; the backend keeps working
+  down NAME [on NODE], up NAME [on NODE]    what all nodes see, or one; the backend keeps working
   flap NAME SECONDS [on NODE]  down, wait, up
   crash NAME, recover NAME     the machine dies with its connections, or returns; health marks do not change by themselves
   lose NODE, return NODE       the router removes a forwarder from its next hops, or adds it again
   restart NODE                 the process of a forwarder restarts and keeps its memory
+  cut NODE, rejoin NODE        with --views quorum: a forwarder neither tells the others what it sees nor hears it, or does again
   rehash                       the router spreads all connections over the forwarders in a new way
   wait SECONDS                 time passes before the next event
   settle                       wait until nothing is queued and nothing has changed for a settle time; so do the nodes at the end
@@ -101,13 +111,14 @@ Examples:
   anyhop simulate --events single --backends 100 --svg broken.svg
   anyhop simulate --events 'drain web-1, wait 5, flap web-2 10'
   anyhop simulate --events 'drain web-1, wait 5, drain web-2, wait 5, force drain web-3'   # three at a time: some break
+  anyhop simulate --events 'down web-1 on node-1, rehash' --views quorum --second-chance off   # one node alone: none breaks
   anyhop simulate --events random:20 --seed 7 --json`,
     )
     .action(runEither);
 }
 
 /** Options of --events alone. */
-const OF_EVENTS = ['backends', 'settle', 'lifetime', 'secondChance', 'svg'] as const;
+const OF_EVENTS = ['backends', 'settle', 'lifetime', 'secondChance', 'views', 'svg'] as const;
 
 async function runEither(options: SimulateOptions, command: Command): Promise<void> {
   const { events } = options;
@@ -131,7 +142,7 @@ function runOverlaps({ json, seed, nodes, flows }: SimulateOptions): void {
 type EventsOptions = SimulateOptions & { readonly events: string };
 
 async function run(options: EventsOptions): Promise<void> {
-  const { seed, backends, nodes, flows, svg } = options;
+  const { seed, backends, nodes, flows, views, svg } = options;
   const settleMs = options.settle * 1000;
   const schemes = [...(options.secondChance === 'on' ? [ANYHOP] : []), ANYHOP_ALONE, ...PEERS];
   const report = simulate({
@@ -141,6 +152,7 @@ async function run(options: EventsOptions): Promise<void> {
     flows,
     slots: TABLE_SIZE_DEFAULT,
     settleMs,
+    views,
     lifetimeMs: options.lifetime === undefined ? settleMs : options.lifetime * 1000,
     tickMs: settleMs / 30,
     events: [...eventsOf(options, settleMs), { kind: 'settle' }],

@@ -12,7 +12,7 @@ import { NAME_PATTERN } from '../config/name-fields.js';
 import { HEALTH_VIEW_BYTES_MAX, HEALTH_VIEW_DOWN_MAX } from '../core/limits.js';
 import type { HealthView } from './agreed.js';
 import { HEALTH } from './places.js';
-import type { FleetStore, Snapshot, StoreLease } from './store.js';
+import type { FleetStore, Snapshot } from './store.js';
 
 const LEASE_SECONDS = 5;
 const READ_MS = 2_000;
@@ -36,7 +36,7 @@ export type ViewStore = Pick<FleetStore, 'follow' | 'write' | 'lease'>;
 export class HealthViews {
   readonly #store: ViewStore;
   readonly #node: string;
-  readonly #lease: StoreLease;
+  readonly #lease: ReturnType<ViewStore['lease']>;
   /** Others' views, by node, each with the version of its entry. */
   #views = new Map<string, { readonly version: string; readonly view: HealthView | undefined }>();
   #readAtMs = Number.NEGATIVE_INFINITY;

@@ -22,6 +22,8 @@ export interface ListeningNode {
   readonly configFile: () => ConfigFileStatus;
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
+  /** How many views of nodes it goes by; undefined where it goes by its own alone. */
+  readonly views: () => number | undefined;
   /** Undefined until the node forwards. */
   readonly forwarded: () => Measured | undefined;
   readonly log: Logger;
@@ -29,7 +31,7 @@ export interface ListeningNode {
 
 /** It listens at once, also while the node starts. */
 export function listenFor(node: ListeningNode): Listener {
-  const { config, pools, backends, readiness, defence, configFile, unkept, forwarded, log } = node;
+  const { config, pools, backends, readiness, defence, configFile, unkept, views, forwarded, log } = node;
   const checks = new CheckTimes();
   backends.health.onCheck(checks.count);
   const metrics = new NodeMetrics({
@@ -38,6 +40,7 @@ export function listenFor(node: ListeningNode): Listener {
     configFile,
     readiness: () => readiness.current(),
     unkept,
+    views,
     checks,
     pools: () => pools.pools,
     pathReports: () => backends.paths.counts,

@@ -26,6 +26,8 @@ export interface NodeMeasures {
   readonly readiness: () => Readiness;
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
+  /** How many views of nodes it goes by; undefined where it goes by its own alone. */
+  readonly views?: (() => number | undefined) | undefined;
   readonly checks: CheckTimes;
   readonly pools: () => Membership;
   readonly pathReports: () => Readonly<PathReportCounts>;
@@ -66,6 +68,7 @@ export class NodeMetrics {
     const { ready, services } = readiness();
     const { loadedAt, refused } = configFile();
     const running = forwarded();
+    const views = this.#measures.views?.();
     checks.keep(this.#measures.pools());
     return [
       single({ anyhop_ready: ready, anyhop_state_not_kept: unkept() !== undefined }),
@@ -75,6 +78,7 @@ export class NodeMetrics {
         rows: services.map(({ name }) => [name]),
         columns: { anyhop_service_ready: services.map((each) => Number(each.ready)) },
       },
+      ...(views === undefined ? [] : [single({ anyhop_health_views: views })]),
       ...checks.tables(),
       ...(running === undefined ? [] : await this.#ofEngine(running)),
     ];

@@ -162,6 +162,7 @@ export class Node {
       defence: this.#defence,
       configFile: () => this.actions.configFile,
       unkept: () => host.store.problem,
+      views: () => this.#agreed?.fresh,
       forwarded: () => this.#running,
       log,
     });

@@ -17,6 +17,8 @@ export type SimEvent =
   | { readonly kind: 'crash' | 'recover'; readonly backend: string }
   /** A forwarder leaves the router's next hops or returns, or its process restarts. */
   | { readonly kind: 'lose' | 'return' | 'restart'; readonly node: number }
+  /** A forwarder neither tells the others which backends it sees down nor hears it, or does so again. */
+  | { readonly kind: 'cut' | 'rejoin'; readonly node: number }
   /** The router spreads flows over its next hops in a new way. */
   | { readonly kind: 'rehash' }
   | { readonly kind: 'wait'; readonly seconds: number }
@@ -45,6 +47,8 @@ export function eventText(event: SimEvent): string {
     case 'lose':
     case 'return':
     case 'restart':
+    case 'cut':
+    case 'rejoin':
       return `${event.kind} ${nodeName(event.node)}`;
     case 'wait':
       return `wait ${event.seconds}`;
@@ -68,6 +72,7 @@ const PHRASES = [
   'flap BACKEND SECONDS [on NODE]',
   'crash|recover BACKEND',
   'lose|return|restart NODE',
+  'cut|rejoin NODE',
   'rehash',
   'wait SECONDS',
   'settle',
@@ -109,7 +114,9 @@ function parsePhrase(words: readonly string[]): SimEvent[] | undefined {
     }
     case 'lose':
     case 'return':
-    case 'restart': {
+    case 'restart':
+    case 'cut':
+    case 'rejoin': {
       const node = rest.length === 1 ? parseNode(rest[0]) : undefined;
       return node === undefined ? undefined : [{ kind, node }];
     }

@@ -1,11 +1,13 @@
 /** The control side of a simulation: the config file, the nodes that read it, the router, and events. */
 import { createHash } from 'node:crypto';
+import type { FleetConfig } from '../config/fleet/types.js';
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { DRAIN_DEADLINE_MS_DEFAULT, TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
 import { backendName, type Edit, eventText, type SimEvent } from './event.js';
 import { type HasConnections, SimNode } from './node.js';
+import { SimViews } from './views.js';
 
 export interface FleetOptions {
   readonly backends: number;
@@ -13,6 +15,8 @@ export interface FleetOptions {
   /** M, prime; the config's default if absent. */
   readonly slots?: number;
   readonly settleMs: number;
+  /** Whose views of the backends nodes go by; `own` if absent. */
+  readonly views?: FleetConfig['views'];
 }
 
 export class Fleet {
@@ -20,17 +24,20 @@ export class Fleet {
   readonly crashed = new Set<string>();
   /** The router's hash salt. */
   salt = 0;
+  /** Undefined where each node goes by its own view. */
+  readonly #views: SimViews | undefined;
   #file: PoolConfig;
   readonly #named = new Set<string>();
   /** Backends that were marked down on all nodes. */
   readonly #down = new Set<string>();
 
   constructor(
-    { backends, nodes, slots = TABLE_SIZE_DEFAULT, settleMs }: FleetOptions,
+    { backends, nodes, slots = TABLE_SIZE_DEFAULT, settleMs, views }: FleetOptions,
     hasConnections: HasConnections,
   ) {
     const members = Array.from({ length: backends }, (_, i) => this.#memberOf(backendName(i), 1));
     this.#file = { ...POOL, tableSize: slots, settleMs, deadAfterMs: settleMs, backends: members };
+    this.#views = views === 'quorum' ? new SimViews(nodes) : undefined;
     this.nodes = Array.from({ length: nodes }, () => new SimNode(this.#file, hasConnections, 0));
   }
 
@@ -61,6 +68,11 @@ export class Fleet {
         return this.nodes[event.node].isUp ? undefined : 'it is lost already';
       case 'return':
         return this.nodes[event.node].isUp ? 'it was not lost' : undefined;
+      case 'cut':
+      case 'rejoin':
+        if (this.#views === undefined) return 'each node goes by its own view (--views quorum)';
+        if (this.#views.cut.has(event.node) === (event.kind === 'rejoin')) return undefined;
+        return event.kind === 'cut' ? 'it is cut off already' : 'it was not cut off';
       case 'add':
         return this.#has(event.backend) ? 'the config has it already' : undefined;
       case 'remove':
@@ -98,9 +110,21 @@ export class Fleet {
         return false;
       case 'lose':
         this.nodes[event.node].leave(nowMs);
-        return false;
-      case 'return':
-        return this.nodes[event.node].comeBack(this.#file, this.#down, nowMs);
+        return this.#agree(nowMs);
+      case 'return': {
+        const isOther = this.nodes[event.node].comeBack(
+          this.#file,
+          this.#agreedDown(event.node) ?? this.#down,
+          nowMs,
+        );
+        return this.#agree(nowMs) || isOther;
+      }
+      case 'cut':
+        this.#views!.cut.add(event.node);
+        return this.#agree(nowMs);
+      case 'rejoin':
+        this.#views!.cut.delete(event.node);
+        return this.#agree(nowMs);
       case 'restart':
         return this.nodes[event.node].restart(this.#file, nowMs);
       case 'rehash':
@@ -116,10 +140,28 @@ export class Fleet {
   }
 
   #mark(backend: string, health: 'up' | 'down', on: number | undefined, nowMs: number): boolean {
+    if (this.#views !== undefined) {
+      this.#views.see(backend, health, on);
+      return this.#agree(nowMs);
+    }
     if (on !== undefined) return this.nodes[on].isUp && this.nodes[on].mark(backend, health, nowMs);
     if (health === 'down') this.#down.add(backend);
     else this.#down.delete(backend);
     return this.live.map((node) => node.mark(backend, health, nowMs)).includes(true);
+  }
+
+  /** Every node goes by what it knows of the others' views. */
+  #agree(nowMs: number): boolean {
+    return this.nodes
+      .map((node, i) => {
+        const down = node.isUp && this.#agreedDown(i);
+        return down ? node.markAll(down, nowMs) : false;
+      })
+      .includes(true);
+  }
+
+  #agreedDown(node: number): ReadonlySet<string> | undefined {
+    return this.#views?.agreedDown(node, this.#named, (each) => this.nodes[each].isUp);
   }
 
   #has(backend: string): boolean {

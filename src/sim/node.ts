@@ -80,6 +80,19 @@ export class SimNode {
     return this.#enter(marked, nowMs);
   }
 
+  /** The marks of all backends at once. */
+  markAll(down: ReadonlySet<string>, nowMs: number): boolean {
+    const marked = takeMarks(
+      passTime(this.#pools, nowMs),
+      (_, { name }, mark) => {
+        if (!down.has(name)) return { health: 'up' };
+        return mark?.health === 'up' ? { health: 'down' } : undefined; // one may be dead by now
+      },
+      nowMs,
+    );
+    return this.#enter(marked, nowMs);
+  }
+
   /** Its process restarts; its memory goes through the file. */
   restart(file: PoolConfig, nowMs: number): boolean {
     const clocks = { nowMs, wallMs: nowMs };

@@ -2,6 +2,7 @@
  * The simulation: a fleet, a list of events, and the same flows under several schemes, tick by tick. The program's own code
  * decides (tables, keys, remembered states, queues, flow hash); the seed determines flows and router.
  */
+import type { FleetConfig } from '../config/fleet/types.js';
 import { flowHash, flowHashPair } from '../hash/flow.js';
 import { deriveFlowKey, type FlowKey, flowKeyFor } from '../hash/key.js';
 import { parseAddress } from '../packet/address.js';
@@ -22,6 +23,8 @@ export interface SimOptions {
   readonly flows: number;
   readonly slots: number;
   readonly settleMs: number;
+  /** Whose views of the backends nodes go by; `own` if absent. */
+  readonly views?: FleetConfig['views'];
   /** Longest life of a flow; lives are evenly spread. */
   readonly lifetimeMs: number;
   readonly tickMs: number;

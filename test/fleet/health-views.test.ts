@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, it, type TestContext } from 'node:test';
 import { HEALTH_VIEW_DOWN_MAX } from '#anyhop/core/limits.js';
 import { HealthViews, readHealthView, type ViewStore } from '#anyhop/fleet/health-views.js';
-import type { Snapshot, StoreLease, Write } from '#anyhop/fleet/store.js';
+import type { Snapshot, Write } from '#anyhop/fleet/store.js';
 
 const FRESH_MS = 6_000;
+
+type StoreLease = ReturnType<ViewStore['lease']>;
 
 /** A store that nodes of one process share; a node may be cut off from it. */
 class SharedStore {

@@ -27,7 +27,11 @@ const PORTS: Readonly<Record<MetricsProcess, number>> = { node: 9612, agent: 961
 /** Two nodes, two announcers, two agents, a proxy. */
 const PROCESSES = 7;
 /** Not told in this lab: no certificate, no file of keepalived. */
-const NOT_HERE = new Set(['anyhop_l7_certificate_expiry_timestamp_seconds', 'anyhop_announce_track_number']);
+const NOT_HERE = new Set([
+  'anyhop_l7_certificate_expiry_timestamp_seconds',
+  'anyhop_announce_track_number',
+  'anyhop_health_views',
+]);
 /** What Grafana puts in the place of variables. */
 const VARIABLES: Readonly<Record<string, string>> = {
   $job: '.*',

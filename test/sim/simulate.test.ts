@@ -56,6 +56,25 @@ test('a forwarder that is lost, restarted or comes back breaks nothing under any
   for (const { name } of SCHEMES) assert.equal(broken(report, name), 0, name);
 });
 
+test('a backend that one node alone sees down loses nothing where nodes go by what most of them see', () => {
+  const alone = 'anyhop_without_second_chance';
+  const script = 'down web-2 on node-1, wait 6, rehash, wait 6, up web-2 on node-1';
+  assert.ok(broken(run(script), alone) > 0.01);
+  const quorum = { views: 'quorum' } as const;
+  assert.equal(broken(run(script, quorum), alone), 0);
+  assert.ok(
+    broken(run(`cut node-1, ${script}`, quorum), alone) > 0.01,
+    'by its own view when it hears nobody',
+  );
+  assert.equal(broken(run(`cut node-1, ${script}, rejoin node-1, rehash`, quorum), 'anyhop'), 0);
+  const most = run(
+    `lose node-3, down web-2 on node-1, down web-2 on node-2, return node-3, wait 6, rehash`,
+    quorum,
+  );
+  assert.ok(broken(most, alone) > 0.07, 'most nodes see it down');
+  assert.throws(() => run('cut node-1'), /--views quorum/);
+});
+
 test('a machine that crashes loses its own connections, and no other', () => {
   const report = run('crash web-2, wait 6, down web-2, settle');
   const [, crash] = report.rows;

@@ -101,5 +101,8 @@ export const NODE_FAMILIES = {
     'reason',
   ),
   ...DEFEND_FAMILIES,
+  anyhop_health_views: gauge(
+    'Nodes whose views of the backends are fresh, this one included, with `fleet.views: quorum`',
+  ),
   anyhop_state_not_kept: gauge('Whether what must survive a restart could not be written'),
 };
