@@ -12,6 +12,16 @@ export interface Place {
   readonly column: number;
 }
 
+/** How the text is read, wherever it is. */
+export const PARSE_OPTIONS = {
+  version: '1.2',
+  schema: 'core',
+  stringKeys: true,
+  // The parser compares each key with all before it. Reader uses a hash table, and knows the path.
+  uniqueKeys: false,
+  prettyErrors: false,
+} as const;
+
 export class ConfigDocument {
   readonly file: string;
   /** Mappings as objects (`__proto__` is refused), lists as arrays. */
@@ -28,15 +38,7 @@ export class ConfigDocument {
   constructor(text: string, file: string) {
     this.file = file;
     this.#lines = new LineCounter();
-    this.#document = parseDocument(text, {
-      version: '1.2',
-      schema: 'core',
-      stringKeys: true,
-      // The parser compares each key with all before it. Reader uses a hash table, and knows the path.
-      uniqueKeys: false,
-      prettyErrors: false,
-      lineCounter: this.#lines,
-    });
+    this.#document = parseDocument(text, { ...PARSE_OPTIONS, lineCounter: this.#lines });
     this.#refuseSyntaxErrors(text);
     const reader = new Reader(this.#document, (offset) => this.#place(offset).line);
     this.value = reader.read(this.#document.contents, [], 0);
