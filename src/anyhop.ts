@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   drain: async () => (await import('./cli/drain.js')).drainCommand(),
   undrain: async () => (await import('./cli/undrain.js')).undrainCommand(),
   weight: async () => (await import('./cli/weight.js')).weightCommand(),
+  backend: async () => (await import('./cli/backend.js')).backendCommand(),
   changes: async () => (await import('./cli/changes.js')).changesCommand(),
   cancel: async () => (await import('./cli/queued.js')).cancelCommand(),
   force: async () => (await import('./cli/queued.js')).forceCommand(),

@@ -137,8 +137,8 @@ export async function createLabFleet(
     },
     startAgent: (index, { until = 'ready' } = {}) => start('agent', lab.backends[index]!, [], PROGRAM, until),
     anyhop: (args) => {
-      const isChange = ['apply', 'rollback'].includes(args[1] ?? '');
-      return anyhop([...args, '-c', own, ...(isChange ? ['--key', key] : [])]);
+      const isQuestion = args[0] === 'fleet' && !['apply', 'rollback'].includes(args[1] ?? '');
+      return anyhop([...args, '-c', own, ...(isQuestion ? [] : ['--key', key])]);
     },
   };
 }

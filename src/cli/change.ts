@@ -1,8 +1,10 @@
 /** Common parts of the commands that change a running node. */
 import { Command, Option } from 'commander';
 import type { ChangeReport, PlanReport } from '../api/api.js';
+import type { BackendFields } from '../config/edit/wanted.js';
 import { drawChange } from './change-text.js';
 import { findSocket, Refusal, socketOption, tell } from './control-client.js';
+import { changeInFleet, isForFleet, type WhereOptions, whereOptions } from './fleet-or-node.js';
 import { writeOut, writeResult } from './output.js';
 import { drawNodePlan } from './plan-text.js';
 
@@ -12,7 +14,7 @@ export interface ChangeCommandOptions {
   readonly json?: true;
 }
 
-export interface BackendCommandOptions extends ChangeCommandOptions {
+export interface BackendCommandOptions extends ChangeCommandOptions, WhereOptions {
   readonly pool?: string;
   readonly plan?: true;
 }
@@ -34,7 +36,7 @@ export function backendCommand(name: string): Command {
     .option('--plan', 'change nothing: print which slots would move and which connections would break');
   const force =
     'do not wait until one of the two changes before has settled, even if connections break; changes that wait keep waiting';
-  for (const option of changeOptions(force)) command.addOption(option);
+  for (const option of [...changeOptions(force), ...whereOptions()]) command.addOption(option);
   return command;
 }
 
@@ -57,13 +59,24 @@ export async function change(
   }
 }
 
-/** Changes one backend, or with --plan only asks for the effects, and prints the answer. */
+/**
+ * Changes one backend, in the fleet or on one node, or with --plan only asks for the effects, and prints the answer.
+ * @param fields what the config of a fleet is to say
+ */
 export async function changeBackend(
   path: '/drain' | '/undrain' | '/weight',
-  body: object,
+  body: { readonly backend: string; readonly weight?: number },
+  fields: BackendFields,
   options: BackendCommandOptions,
 ): Promise<void> {
   const { pool, force = false, plan = false } = options;
+  const { backend, weight = '' } = body;
+  if (await isForFleet(options))
+    return changeInFleet(
+      { kind: 'set', backend, pool, fields },
+      `${path.slice(1)} ${backend} ${weight}`.trimEnd(),
+      options,
+    );
   await changeAndTell(path, { ...body, pool, force, plan }, options, (report) =>
     plan ? drawNodePlan(report as unknown as PlanReport) : drawChange(report),
   );

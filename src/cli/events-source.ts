@@ -4,10 +4,9 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { CONFIG_FILE_DEFAULT } from '../config/load.js';
 import { stateDirectoryIn } from '../config/state-directory.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
-import { STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
+import { CONFIG_FILE_DEFAULT, STATE_DIRECTORY_DEFAULT } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';
 import type { EventsReport, NodeEvent } from '../events/event.js';
 import { type KeptEvents, nameOfSegment, readKept, segmentPath } from '../events/segments.js';

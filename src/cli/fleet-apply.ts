@@ -1,12 +1,11 @@
 /** `anyhop fleet apply` and `rollback`: a config in force on every member at once, or on none. */
 import { Command, InvalidArgumentError } from 'commander';
-import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
 import { refused } from '../fleet/apply.js';
 import { textOf } from '../fleet/blob.js';
 import { readLog } from '../fleet/view.js';
 import { candidateOf, changeFleet, type FleetChangeOptions, readCandidate } from './fleet-change.js';
-import { fleetJsonOption, keyOption, withStore } from './fleet-place.js';
-import { configOption } from './options.js';
+import { fleetChangeOptions, fleetJsonOption } from './fleet-options.js';
+import { withStore } from './fleet-place.js';
 
 const REVISIONS_READ_MAX = 10_000;
 
@@ -69,20 +68,11 @@ Example:
 }
 
 function changing(name: string): Command {
-  return new Command(name)
-    .option(
-      '-m, --message <text>',
-      `why, for the log of the fleet; ${FLEET_MESSAGE_CHARS_MAX} characters at most`,
-    )
-    .option(
-      '--without <member>',
-      'leave a member out, forwarder/NAME or agent/NAME: it is not ready then; once for each',
-      (value: string, before: readonly string[] = []) => [...before, value],
-    )
+  const command = new Command(name)
     .option('--force', 'do not wait, and take it also where connections break by it')
-    .addOption(keyOption())
-    .addOption(configOption())
     .addOption(fleetJsonOption());
+  for (const option of fleetChangeOptions()) command.addOption(option);
+  return command;
 }
 
 export function parseNumber(text: string): number {

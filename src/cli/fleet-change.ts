@@ -14,7 +14,8 @@ import { fleetDigest } from '../fleet/digest.js';
 import type { FleetStore } from '../fleet/store.js';
 import { type FleetView, readFleetView } from '../fleet/view.js';
 import { type FileReport, planFiles } from './file-plan.js';
-import { type KeyOptions, operatorKey, whoAmI, withStore } from './fleet-place.js';
+import type { KeyOptions } from './fleet-options.js';
+import { operatorKey, whoAmI, withStore } from './fleet-place.js';
 import type { ConfigOptions } from './options.js';
 import { writeOut, writeResult } from './output.js';
 import { drawFilePlan } from './plan-text.js';
@@ -91,7 +92,7 @@ export async function changeFleet(
   options: FleetChangeOptions,
   next: (
     store: FleetStore,
-    view: FleetView,
+    before: Candidate | undefined,
   ) => Promise<{ readonly candidate: Candidate; readonly message: string }>,
 ): Promise<void> {
   const { json = false, without = [], force = false } = options;
@@ -108,8 +109,8 @@ export async function changeFleet(
           view.faults.join('; '),
           'Somebody wrote to the store who is not the operator, or it lost a part.',
         );
-      const { candidate, message } = await next(store, view);
       const before = await inForce(store, view);
+      const { candidate, message } = await next(store, before);
       const plan = planOf(before, candidate);
       if (before?.text === candidate.text) {
         writeResult(

@@ -5,7 +5,8 @@ import { refused } from '../fleet/apply.js';
 import { createOperatorKey, readOperatorKey } from '../fleet/keys.js';
 import { MEMBERS, NODES } from '../fleet/places.js';
 import { readFleetView } from '../fleet/view.js';
-import { fleetJsonOption, type KeyOptions, keyOption, withStore } from './fleet-place.js';
+import { fleetJsonOption, type KeyOptions, keyOption } from './fleet-options.js';
+import { withStore } from './fleet-place.js';
 import { type ConfigOptions, configOption } from './options.js';
 import { writeOut, writeResult } from './output.js';
 

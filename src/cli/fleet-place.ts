@@ -1,28 +1,12 @@
 /** Common parts of the commands of a fleet: its store, the operator's key, and what is said of a change. */
 import { hostname, userInfo } from 'node:os';
-import { Option } from 'commander';
 import type { FleetConfig } from '../config/fleet/types.js';
 import { createLog } from '../core/log.js';
 import { refused } from '../fleet/apply.js';
 import { type OperatorKey, readOperatorKey } from '../fleet/keys.js';
 import { FleetStore } from '../fleet/store.js';
+import type { KeyOptions } from './fleet-options.js';
 import { type ConfigOptions, loadFor } from './options.js';
-
-export const OPERATOR_KEY_DEFAULT = '/etc/anyhop/operator.key';
-
-export interface KeyOptions {
-  readonly key: string;
-}
-
-export function keyOption(): Option {
-  return new Option('-k, --key <file>', "the operator's private key")
-    .env('ANYHOP_OPERATOR_KEY')
-    .default(OPERATOR_KEY_DEFAULT);
-}
-
-export function fleetJsonOption(): Option {
-  return new Option('--json', 'print one JSON object');
-}
 
 /** Does something with the store of the fleet that a config file names. @throws AnyhopError ERR_CONFIG, ERR_STORE, and as `use` */
 export async function withStore<T>(

@@ -2,7 +2,8 @@
 import { Command } from 'commander';
 import { readFleetView } from '../fleet/view.js';
 import { inForce, planOf, readCandidate } from './fleet-change.js';
-import { fleetJsonOption, withStore } from './fleet-place.js';
+import { fleetJsonOption } from './fleet-options.js';
+import { withStore } from './fleet-place.js';
 import { type ConfigOptions, configOption } from './options.js';
 import { writeResult } from './output.js';
 import { drawFilePlan } from './plan-text.js';

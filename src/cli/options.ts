@@ -1,9 +1,10 @@
 /** Options that several commands share. A command adds them with `addOption` and passes the parsed values to `loadFor`. */
 import { networkInterfaces } from 'node:os';
 import { type Command, Option } from 'commander';
-import { CONFIG_FILE_DEFAULT, type LoadOptions, loadConfig } from '../config/load.js';
+import { type LoadOptions, loadConfig } from '../config/load.js';
 import type { HostInterfaces } from '../config/rules/fleet.js';
 import { ENGINE_CHOICES, type EngineChoice, type LoadedConfig, type Role } from '../config/types.js';
+import { CONFIG_FILE_DEFAULT } from '../core/limits.js';
 
 export interface ConfigOptions {
   readonly config: string;

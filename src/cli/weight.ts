@@ -7,7 +7,9 @@ import { between } from './number.js';
 export function weightCommand(): Command {
   return backendCommand('weight')
     .summary("change a backend's share of the flows")
-    .description('Sets the weight of a backend on a running node, whatever the config file says.')
+    .description(
+      'Sets the weight of a backend: on a running node, whatever the config file says, or in the config of the whole fleet.',
+    )
     .addArgument(
       new Argument(
         '<weight>',
@@ -19,8 +21,8 @@ export function weightCommand(): Command {
       `
 A new weight makes a new table. Slots of other backends move too, and second chance keeps their connections for the settle
 time. Like every planned change, it waits until the one before has settled. It replaces an earlier weight that still waits.
-The override survives restarts. It ends when the config file says the same or no longer has the backend. It changes one node: run it on
-each.
+On one node, the override survives restarts. It ends when the config file says the same or no longer has the backend. Without a fleet,
+run it on each node.
 Exit codes: 0 in force or waiting, 1 refused or no node answers, 2 wrong usage, such as an unknown backend.
 
 Examples:
@@ -29,6 +31,6 @@ Examples:
   anyhop weight web-2 0 --pool web`,
     )
     .action(async (backend: string, weight: number, options: BackendCommandOptions) => {
-      await changeBackend('/weight', { backend, weight }, options);
+      await changeBackend('/weight', { backend, weight }, { weight }, options);
     });
 }

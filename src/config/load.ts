@@ -3,7 +3,7 @@
  * accepted, so one run reports every problem. Only text that is not YAML ends it early.
  */
 import { hostname } from 'node:os';
-import { CONFIG_BYTES_MAX } from '../core/limits.js';
+import { CONFIG_BYTES_MAX, CONFIG_FILE_DEFAULT } from '../core/limits.js';
 import { readRegionFiles } from './announce/files.js';
 import { checkRegionNeeds, checkRegions, warnAboutRegionVips } from './announce/region-rules.js';
 import { announceConfig, announcePlace, nodeSocketOf } from './announce/resolve.js';
@@ -48,9 +48,6 @@ import type { Secret } from './secret.js';
 import { checkShape, emptyDraft } from './shape.js';
 import { type BadText, checkText, decodeText } from './text.js';
 import type { Config, LoadedConfig, NodeConfig, Role } from './types.js';
-
-/** For commands without another file. */
-export const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
 
 export interface LoadOptions<R extends Role> {
   readonly role: R;

@@ -70,6 +70,8 @@ export const BUSY_POLL_US_DEFAULT = 50;
 /** One second: practically forever. */
 export const BUSY_POLL_US_MAX = 1_000_000;
 export const BPFFS_DEFAULT = '/sys/fs/bpf';
+/** For commands without another file. */
+export const CONFIG_FILE_DEFAULT = '/etc/anyhop/anyhop.yaml';
 export const STATE_DIRECTORY_DEFAULT = '/var/lib/anyhop';
 /** TCP port of agents' reports. */
 export const AGENT_REPORT_PORT_DEFAULT = 9611;

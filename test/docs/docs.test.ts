@@ -34,7 +34,7 @@ describe('documentation', () => {
   it('shows only commands and options that the program has', () => {
     const shown = pages().flatMap(({ path, text }) =>
       codeIn(text).flatMap((line) =>
-        [...line.matchAll(/(?:^|[\s/])anyhop ((?:(?:l7|defend|fleet) )?[a-z]+)\b([^#|;&]*)/g)].map(
+        [...line.matchAll(/(?:^|[\s/])anyhop ((?:(?:l7|defend|fleet|backend) )?[a-z]+)\b([^#|;&]*)/g)].map(
           ([, name, rest]) => ({
             path,
             name,

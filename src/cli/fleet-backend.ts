@@ -1,0 +1,50 @@
+/** A change of one backend in the whole fleet: the config in force, edited where it says so, and put in force everywhere. */
+import { editedText } from '../config/edit/edit.js';
+import type { BackendEdit } from '../config/edit/wanted.js';
+import { refused } from '../fleet/apply.js';
+import { readFleetView } from '../fleet/view.js';
+import {
+  type Candidate,
+  candidateOf,
+  changeFleet,
+  type FleetChangeOptions,
+  inForce,
+  planOf,
+} from './fleet-change.js';
+import { withStore } from './fleet-place.js';
+import { writeResult } from './output.js';
+import { drawFilePlan } from './plan-text.js';
+
+export interface FleetBackendOptions extends FleetChangeOptions {
+  readonly plan?: true;
+}
+
+/** @param words of the command, for the log of the fleet when no message is given */
+export async function changeBackendInFleet(
+  edit: BackendEdit,
+  words: string,
+  options: FleetBackendOptions,
+): Promise<void> {
+  if (options.plan) return planInFleet(edit, words, options);
+  await changeFleet(options, async (_, before) => ({
+    candidate: edited(before, edit, words),
+    message: options.message ?? words,
+  }));
+}
+
+async function planInFleet(edit: BackendEdit, words: string, options: FleetBackendOptions): Promise<void> {
+  await withStore(options, async (store, fleet) => {
+    const before = await inForce(store, await readFleetView(store, fleet));
+    const plan = planOf(before, edited(before, edit, words));
+    writeResult(options.json, plan, drawFilePlan);
+  });
+}
+
+/** @throws AnyhopError when nothing is in force, and as `editedText` */
+function edited(before: Candidate | undefined, edit: BackendEdit, words: string): Candidate {
+  if (before === undefined)
+    throw refused('nothing is in force in the fleet', '`anyhop fleet apply` puts a config in force.');
+  const { text, config } = before;
+  const after = editedText(text, config.file, edit);
+  return after === text ? before : candidateOf(after, `${config.file} with ${words}`);
+}
