@@ -46,9 +46,10 @@ export async function join({
   concerns = () => true,
   log,
 }: JoinOptions): Promise<Joined> {
-  const { fleet, place } = loadConfig(file, { role: 'fleet', overrides: { name } });
+  const load = () => loadConfig(file, { role: 'fleet', overrides: { name } });
+  const { fleet, place } = load();
   const directory = revisionDirectory(file, stateDir);
-  const store = new FleetStore(fleet, log);
+  const store = new FleetStore(fleet, log, () => load().fleet);
   const nameHere = place?.node ?? hostname();
   const member = new FleetMember({
     fleet,

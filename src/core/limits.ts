@@ -438,6 +438,8 @@ export const EVENTS_WAITING_BYTES_MAX = 2 * 1024 * 1024;
 export const CONFIG_BYTES_MAX = 16 * 1024 * 1024;
 /** etcd refuses requests of more than 1.5 MiB; a revision is compressed before. */
 export const FLEET_BLOB_BYTES_MAX = 1024 * 1024;
+/** Of what the store answers to one question: 10,000 members with what each says of itself. */
+export const FLEET_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 export const FLEET_ENDPOINTS_MAX = 16;
 /** Of what is said of a revision: who, when, why and what. */
 export const FLEET_RECORD_BYTES_MAX = 64 * 1024;

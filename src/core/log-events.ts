@@ -60,10 +60,13 @@ export const LOG_EVENTS = {
   fleet_agents_late:
     'Agents did not switch to a revision in time, and the forwarder does not wait any longer.',
   fleet_idle: 'A revision of the fleet has nothing for this host, which waits for one that has.',
+  fleet_name_twice: 'Another process says of itself that it is this member of the fleet.',
   fleet_refused:
     "A revision of the fleet's config cannot be taken here; `reason` says why, and what was in force stays.",
   fleet_store_away: 'The store of the fleet does not answer; everything goes on by the revision in force.',
   fleet_store_back: 'The store of the fleet answers again.',
+  fleet_store_refuses:
+    "The store of the fleet refuses this host a right that it needs; `why` is the store's answer.",
   fleet_store_went_back:
     'The store of the fleet has forgotten writes, as after a restore from an older snapshot.',
   fleet_waits:

@@ -11,7 +11,7 @@ import { packed } from './blob.js';
 import type { OperatorKey } from './keys.js';
 import { ACTIVE, blobPlace, INTENT, MEMBERS, NODES, REVISIONS, revisionPlace } from './places.js';
 import { digestOfText, type Revision, sealed } from './record.js';
-import type { FleetStore, Snapshot } from './store.js';
+import type { Snapshot, Store } from './store.js';
 import { type FleetView, type MemberView, membersOf, readFleetView } from './view.js';
 
 const INTENT_LEASE_SECONDS = 10;
@@ -20,6 +20,10 @@ const PREPARE_MS = 60_000;
 const SWITCH_MS = 30_000;
 const READ_MS = 2_000;
 const NAMES_SHOWN_MAX = 10;
+/** A version that no entry has. */
+const NONE = '-1';
+/** Revisions are written in order; a few that are no such thing do not hide the last one. */
+const NEWEST = 10;
 
 /** What is to be in force, and what is said of it. */
 export interface Change extends Pick<Revision, 'digest' | 'by' | 'message' | 'force' | 'without'> {
@@ -51,7 +55,7 @@ export interface Applied {
  * @throws AnyhopError ERR_FLEET when it is not in force afterwards, with the reason; ERR_STORE when the store does not answer
  */
 export async function apply(
-  store: FleetStore,
+  store: Store,
   before: FleetView,
   change: Change,
   { fleet, key, signal, progress }: ApplyOptions,
@@ -70,6 +74,7 @@ export async function apply(
   };
   const { number } = revision;
   const record = sealed(revision, key);
+  const digest = digestOfText(record);
   await upload(store, revision.config, text);
   const lease = store.lease(INTENT_LEASE_SECONDS);
   try {
@@ -77,12 +82,13 @@ export async function apply(
     const isBegun = await store.write(before.unchanged, [
       { place: INTENT, value: JSON.stringify({ record }), lease },
     ]);
-    if (!isBegun) throw await overtaken(store, fleet);
+    if (!isBegun && (await intentOf(store, record)) === undefined)
+      throw await overtaken(store, fleet, before);
     let preparedMs: number | undefined;
     await until(store, signal, PREPARE_MS, (members) => {
       const those = taking(members, revision.without);
-      const preparing = those.filter(({ said }) => said?.prepared?.number !== number);
-      refuseDissent(those, number);
+      const preparing = those.filter(({ said }) => said?.prepared?.record !== digest);
+      refuseDissent(those, digest);
       if (preparing.length > 0) {
         progress(
           `revision ${number}: ${those.length - preparing.length} of ${those.length} members are prepared`,
@@ -96,15 +102,7 @@ export async function apply(
       return { missing: waits, forEver: true };
     });
     const readyMs = performance.now();
-    const isActive = await store.write(
-      [[revisionPlace(number), undefined], ...(await own(store, before, record))],
-      [
-        { place: revisionPlace(number), value: record },
-        { place: ACTIVE, value: JSON.stringify({ number }) },
-        { place: INTENT, value: undefined },
-      ],
-    );
-    if (!isActive) throw await overtaken(store, fleet);
+    if (!(await putInForce(store, before, number, record))) throw await overtaken(store, fleet, before);
     const late = await switched(store, signal, revision, progress);
     const prepareMs = preparedMs ?? 0;
     return {
@@ -147,33 +145,68 @@ function taking(members: readonly MemberView[], without: readonly string[]): Mem
   return members.filter(({ place }) => !without.includes(place));
 }
 
-/** Above every number that was ever used. */
-async function nextNumber(store: FleetStore, { active, intent }: FleetView): Promise<number> {
-  const { entries } = await store.read(REVISIONS);
+/** Above every number that was ever in force, also where the store has forgotten it. */
+async function nextNumber(store: Store, { active, intent, members }: FleetView): Promise<number> {
+  const { entries } = await store.newest(REVISIONS, NEWEST);
   const used = [...entries.keys()].map((place) => Number(place.slice(REVISIONS.length)));
   return (
     1 +
-    [...used, active?.number ?? 0, intent?.number ?? 0]
+    [...used, active?.number ?? 0, intent?.number ?? 0, ...members.map(({ said }) => said?.active ?? 0)]
       .filter(Number.isSafeInteger)
       .reduce((a, b) => Math.max(a, b), 0)
   );
 }
 
-async function upload(store: FleetStore, sha256: string, text: string): Promise<void> {
+/** @returns false when something else came in between */
+async function putInForce(store: Store, before: FleetView, number: number, record: string): Promise<boolean> {
+  const place = revisionPlace(number);
+  try {
+    const isWritten = await store.write(
+      [[place, undefined], ...(await own(store, before, record))],
+      [
+        { place, value: record },
+        { place: ACTIVE, value: JSON.stringify({ number, record: digestOfText(record) }) },
+        { place: INTENT, value: undefined },
+      ],
+    );
+    if (isWritten) return true;
+  } catch (error) {
+    if (!(error instanceof AnyhopError) || error.code !== 'ERR_STORE') throw error;
+  }
+  // A server that failed may have written it before.
+  const found = await store.get(place).catch(() => {
+    throw refused(
+      `the store stopped to answer: nobody knows yet whether revision ${number} is in force`,
+      '`anyhop fleet status` says so as soon as the store answers.',
+    );
+  });
+  return found?.value === record;
+}
+
+async function upload(store: Store, sha256: string, text: string): Promise<void> {
   const place = blobPlace(sha256);
   await store.write([[place, undefined]], [{ place, value: packed(text) }]); // one that is there is the same
 }
 
-/** That the intent in the store is still the one of this record, and what was in force still is. */
-async function own(store: FleetStore, before: FleetView, record: string) {
+/** Version of what is being prepared, as long as it is this record. */
+async function intentOf(store: Store, record: string): Promise<string | undefined> {
   const intent = await store.get(INTENT);
-  const isOwn = intent?.value === JSON.stringify({ record });
-  const [active] = before.unchanged;
-  return [active!, [INTENT, isOwn ? intent.version : 'gone'] as const];
+  return intent?.value === JSON.stringify({ record }) ? intent.version : undefined;
 }
 
-async function overtaken(store: FleetStore, fleet: FleetConfig): Promise<AnyhopError> {
-  const { active, intent } = await readFleetView(store, fleet);
+/** That the intent in the store is still the one of this record, and what was in force still is. */
+async function own(store: Store, before: FleetView, record: string) {
+  const [active] = before.unchanged;
+  return [active!, [INTENT, (await intentOf(store, record)) ?? NONE] as const];
+}
+
+async function overtaken(store: Store, fleet: FleetConfig, before: FleetView): Promise<AnyhopError> {
+  const { active, intent, record } = await readFleetView(store, fleet);
+  if (intent === undefined && record === before.record)
+    return refused(
+      'the store did not answer for so long that it forgot what was being prepared; nothing was changed',
+      'Apply it again.',
+    );
   const other = intent ?? active;
   const what = other === undefined ? 'another change' : describe(other);
   return refused(
@@ -188,8 +221,9 @@ export function describe({ number, by, message }: Revision): string {
   return `revision ${number} by ${by}${message === '' ? '' : ` ("${message}")`}`;
 }
 
-function refuseDissent(members: readonly MemberView[], number: number): void {
-  const dissent = members.filter(({ said }) => said?.refused?.number === number);
+/** @param record digest of the record that is asked for */
+function refuseDissent(members: readonly MemberView[], record: string): void {
+  const dissent = members.filter(({ said }) => said?.refused?.record === record);
   if (dissent.length === 0) return;
   const reasons = dissent
     .slice(0, NAMES_SHOWN_MAX)
@@ -202,7 +236,7 @@ function refuseDissent(members: readonly MemberView[], number: number): void {
 
 /** Resolves to those that did not switch in time, each with what is known of it. */
 async function switched(
-  store: FleetStore,
+  store: Store,
   signal: AbortSignal,
   { number, without }: Revision,
   progress: (line: string) => void,
@@ -231,7 +265,7 @@ interface Missing {
 
 /** Resolves when `look` finds nothing missing. */
 function until(
-  store: FleetStore,
+  store: Store,
   signal: AbortSignal,
   mostMs: number,
   look: (members: readonly MemberView[]) => Missing | undefined,

@@ -4,7 +4,7 @@ import { AnyhopError } from '../core/errors.js';
 import { CONFIG_BYTES_MAX, FLEET_BLOB_BYTES_MAX } from '../core/limits.js';
 import { blobPlace } from './places.js';
 import { BadRecord, digestOfText, type Revision } from './record.js';
-import type { FleetStore } from './store.js';
+import type { Store } from './store.js';
 
 /** @throws AnyhopError ERR_FLEET when the store would not take it */
 export function packed(text: string): string {
@@ -18,7 +18,7 @@ export function packed(text: string): string {
 }
 
 /** @throws BadRecord when it is not there, or not what the record says; AnyhopError ERR_STORE */
-export async function textOf(store: FleetStore, { config }: Pick<Revision, 'config'>): Promise<string> {
+export async function textOf(store: Store, { config }: Pick<Revision, 'config'>): Promise<string> {
   const value = (await store.get(blobPlace(config)))?.value;
   if (value === undefined) throw new BadRecord('its text is not in the store');
   let text: string;

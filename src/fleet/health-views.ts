@@ -12,7 +12,7 @@ import { NAME_PATTERN } from '../config/name-fields.js';
 import { HEALTH_VIEW_BYTES_MAX, HEALTH_VIEW_DOWN_MAX } from '../core/limits.js';
 import type { HealthView } from './agreed.js';
 import { HEALTH } from './places.js';
-import type { FleetStore, Snapshot } from './store.js';
+import type { Snapshot, Store } from './store.js';
 
 const LEASE_SECONDS = 5;
 const READ_MS = 2_000;
@@ -31,7 +31,7 @@ const said = z.strictObject({
 });
 
 /** What a test puts something of its own in the place of. */
-export type ViewStore = Pick<FleetStore, 'follow' | 'write' | 'lease'>;
+export type ViewStore = Pick<Store, 'follow' | 'write' | 'lease'>;
 
 export class HealthViews {
   readonly #store: ViewStore;

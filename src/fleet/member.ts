@@ -20,19 +20,28 @@ import { Rerun } from '../core/rerun.js';
 import { VERSION } from '../core/version.js';
 import { textOf } from './blob.js';
 import { ACTIVE, INTENT, MEMBERS, NODES, NOW, revisionPlace } from './places.js';
-import { BadRecord, opened, type Revision } from './record.js';
-import { type MemberRole, readActive, readIntent, readMember, type SaidByMember } from './said.js';
-import type { FleetStore, Snapshot, StoreLease } from './store.js';
+import { BadRecord, digestOfText, opened, type Revision } from './record.js';
+import {
+  type Active,
+  type MemberRole,
+  readActive,
+  readIntent,
+  readMember,
+  type SaidByMember,
+} from './said.js';
+import type { Snapshot, Store } from './store.js';
+import { Teller } from './teller.js';
 
-/** By role: how long its word outlives it, and how often it reads without being told. 1,000 agents cost 50 requests a second. */
+/** By role: how long its word outlives it, and how often it reads without being told. 1,000 agents cost 42 requests a second. */
 const PACE = {
   forwarder: { leaseSeconds: 5, readMs: 30_000 },
   agent: { leaseSeconds: 60, readMs: 60_000 },
 } as const;
 /** How long forwarders wait until all agents have switched. */
 const AGENTS_MS = 10_000;
-const LOOK_MS = 500;
 const RETRY_MS = 5_000;
+/** How often it looks whether a change that waits still would. */
+const WAITS_MS = 1_000;
 
 /** What a process does with revisions. */
 export interface Follower {
@@ -62,7 +71,7 @@ export interface MemberOptions {
   readonly file: string;
   readonly directory: string;
   readonly kept: KeptRevision | undefined;
-  readonly store: FleetStore;
+  readonly store: Store;
   /** While the process has no config yet. */
   readonly prepare: Follower['prepare'];
   /** Whether a revision has anything for this host; a process without anything to do waits for one that has. */
@@ -73,30 +82,31 @@ export interface MemberOptions {
 interface Known extends RevisionText {
   readonly revision: Revision;
   readonly record: string;
+  /** Of the record. */
+  readonly digest: string;
 }
+
+const NOTHING: Active = { number: 0, record: '' };
 
 export class FleetMember {
   readonly #options: MemberOptions;
   readonly #log: Logger;
   readonly #place: string;
-  readonly #lease: StoreLease;
+  readonly #teller: Teller;
   readonly #steps = new Rerun(() => this.#step());
   readonly #first = deferred<RevisionText>();
   readonly #serves = deferred<void>();
-  readonly #timers: NodeJS.Timeout[] = [];
   readonly #since = new Date();
+  #again: NodeJS.Timeout | undefined;
   #now: Snapshot | undefined;
   #follower: Follower;
   #active: number;
-  #prepared:
-    | { readonly number: number; readonly waits: readonly string[]; readonly known: Known }
-    | undefined;
-  #refused: { readonly number: number; readonly reason: string } | undefined;
-  /** Why this member is not to serve, as far as the fleet goes. */
-  #behind: string | undefined;
-  #told = '';
+  #prepared: (Known & { readonly waits: readonly string[] }) | undefined;
+  #refused: SaidByMember['refused'];
+  /** The revision that this member could not follow, and why it is not to serve because of that. */
+  #behind: { readonly number: number; readonly why: string } | undefined;
   #isBegun = false;
-  #isListed = false;
+  #isClosed = false;
 
   constructor(options: MemberOptions) {
     const { role, name, kept, store, log, prepare } = options;
@@ -104,11 +114,6 @@ export class FleetMember {
     this.#log = log;
     this.#place = `${role}/${name}`;
     this.#active = kept?.number ?? 0;
-    this.#lease = store.lease(PACE[role].leaseSeconds);
-    this.#lease.lost = () => {
-      this.#told = '';
-      void this.#tell();
-    };
     this.#follower = {
       prepare,
       release: () => undefined,
@@ -120,11 +125,18 @@ export class FleetMember {
       },
       standing: () => ({ ready: false, reason: 'it starts' }),
     };
-    store.follow(NOW, PACE[role].readMs, (snapshot) => {
-      this.#now = snapshot;
-      void this.#steps.ask();
-    });
-    this.#timers.push(setInterval(() => void this.#tell(), LOOK_MS).unref());
+    const { leaseSeconds, readMs } = PACE[role];
+    this.#teller = new Teller({ store, place: this.#place, leaseSeconds, say: () => this.#said(), log });
+    store.follow(
+      NOW,
+      readMs,
+      (snapshot) => {
+        this.#now = snapshot;
+        this.#teller.seen(snapshot);
+        void this.#steps.ask();
+      },
+      this.#teller.places,
+    );
   }
 
   /** The revision that was in force here when the process began. */
@@ -134,7 +146,7 @@ export class FleetMember {
 
   /** Why the node is not to be sent traffic, as far as the fleet goes; undefined when it may. */
   get behind(): string | undefined {
-    return this.#behind;
+    return this.#behind?.why;
   }
 
   /**
@@ -194,44 +206,58 @@ export class FleetMember {
 
   /** Its word goes away at once; it stays listed. */
   async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
-    await this.#lease.revoke();
+    this.#isClosed = true;
+    clearTimeout(this.#again);
+    await this.#teller.close();
     this.#options.store.close();
   }
 
   async #step(): Promise<void> {
     const now = this.#now;
-    if (now === undefined) return;
+    if (now === undefined || this.#isClosed) return;
     try {
-      const active = readActive(now.entries.get(ACTIVE)?.value)?.number ?? 0;
-      if (active > this.#active) await this.#follow(active);
-      else {
-        this.#behind = undefined;
-        await this.#look(now);
-      }
+      const active = readActive(now.entries.get(ACTIVE)?.value) ?? NOTHING;
+      const { number } = active;
+      if (number < this.#active)
+        this.#options.store.forgot(`its revision is ${number}, and ${this.#active} is in force here`);
+      if (number <= this.#active) this.#behind = undefined;
+      else if (!this.#hasOtherHope(number)) await this.#follow(active);
+      await this.#look(now, number);
+      if (number > this.#active) this.#stepAgain();
     } catch (error) {
-      if (error instanceof AnyhopError && error.code === 'ERR_STORE') return; // the next read asks again
-      throw error;
+      if (!isStoreFault(error)) throw error;
+      this.#stepAgain();
     } finally {
-      await this.#tell();
+      await this.#teller.tell();
     }
   }
 
+  #stepAgain(ms = RETRY_MS): void {
+    clearTimeout(this.#again);
+    if (!this.#isClosed) this.#again = setTimeout(() => void this.#steps.ask(), ms).unref();
+  }
+
+  /** Whether it could not follow a revision, and has the next one ready, which may be the way out. */
+  #hasOtherHope(active: number): boolean {
+    return this.#behind?.number === active && this.#prepared !== undefined && this.#prepared.number > active;
+  }
+
   /** Something is in force in the fleet that is not in force here. */
-  async #follow(number: number): Promise<void> {
+  async #follow({ number, record }: Active): Promise<void> {
     const { role } = this.#options;
     try {
-      const known = this.#prepared?.number === number ? this.#prepared.known : await this.#find(number);
+      const isPrepared = this.#prepared?.digest === record && this.#prepared.number === number;
+      const known = isPrepared ? this.#prepared! : await this.#find(number);
       if (known.revision.without.includes(this.#place))
         throw new BadRecord(`${known.revision.by} left this member out of it`);
-      if (this.#prepared?.number !== number) await this.#prepare(known);
+      if (!isPrepared) await this.#prepare(known);
       if (role === 'forwarder') await this.#agentsHave(known.revision);
       await this.#follower.activate(known.revision, known);
       this.#active = number;
       this.#prepared = undefined;
       this.#refused = undefined;
       this.#behind = undefined;
-      await this.#tell();
+      await this.#teller.tell();
       await this.#keep(known);
       const { by, message } = known.revision;
       this.#log.info(
@@ -239,50 +265,57 @@ export class FleetMember {
         `revision ${number} is in force, by ${by}${message === '' ? '' : `: ${message}`}`,
       );
     } catch (error) {
-      if (error instanceof AnyhopError && error.code === 'ERR_STORE') throw error;
-      this.#refuse(number, error);
+      if (isStoreFault(error)) throw error;
+      const reason = this.#refuse(number, record, error);
       const here = this.#active === 0 ? 'none' : `${this.#active}`;
-      this.#behind = `revision ${number} is in force in the fleet, and ${here} here: ${this.#refused?.reason}`;
-      this.#timers.push(setTimeout(() => void this.#steps.ask(), RETRY_MS).unref());
+      this.#behind = {
+        number,
+        why: `revision ${number} is in force in the fleet, and ${here} here: ${reason}`,
+      };
     }
   }
 
   /** What is to come, if anything. */
-  async #look(now: Snapshot): Promise<void> {
+  async #look(now: Snapshot, active: number): Promise<void> {
     const intent = readIntent(now.entries.get(INTENT)?.value);
     if (intent === undefined) {
       if (this.#prepared !== undefined) this.#follower.release();
       this.#prepared = undefined;
-      this.#refused = undefined;
+      if (this.#refused?.number !== this.#behind?.number) this.#refused = undefined;
       return;
     }
-    const { fleet } = this.#options;
+    const { fleet, store } = this.#options;
+    const digest = digestOfText(intent.record);
     let number = 0;
     try {
       const revision = opened(intent.record, fleet.name, fleet.operatorKey);
       number = revision.number;
-      if (number <= this.#active || revision.without.includes(this.#place)) return;
-      if (this.#refused?.number === number) return;
-      if (this.#prepared?.number === number && this.#prepared.waits.length === 0) return;
-      const text = await textOf(this.#options.store, revision);
-      await this.#prepare({ number, text, revision, record: intent.record });
+      if (number <= active || revision.without.includes(this.#place)) return;
+      if (number <= this.#active)
+        throw new BadRecord(`its number is used: revision ${this.#active} is in force here`);
+      if (this.#refused?.record === digest) return;
+      if (this.#prepared?.digest === digest && this.#prepared.waits.length === 0) return;
+      const text = await textOf(store, revision);
+      await this.#prepare({ number, text, revision, record: intent.record, digest });
     } catch (error) {
-      if (error instanceof AnyhopError && error.code === 'ERR_STORE') throw error;
-      this.#refuse(number, error);
+      if (isStoreFault(error)) throw error;
+      if (this.#prepared !== undefined) this.#follower.release();
+      this.#prepared = undefined;
+      this.#refuse(number, digest, error);
     }
   }
 
   async #prepare(known: Known): Promise<void> {
-    const { revision, number } = known;
+    const { revision } = known;
     const { digest, waits } = await this.#follower.prepare(revision, known);
     if (digest !== revision.digest)
       throw new BadRecord(
         `its tables would be others here (digest ${digest.slice(0, 12)}, not ${revision.digest.slice(0, 12)}): anyhop ${VERSION} here is another build than the operator's`,
       );
-    this.#prepared = { number, waits, known };
+    this.#prepared = { ...known, waits };
     this.#refused = undefined;
     // What it waits for may be over by and by.
-    if (waits.length > 0) this.#timers.push(setTimeout(() => void this.#steps.ask(), RETRY_MS / 5).unref());
+    if (waits.length > 0) this.#stepAgain(WAITS_MS);
   }
 
   /** @throws BadRecord */
@@ -293,7 +326,8 @@ export class FleetMember {
     const revision = opened(record, fleet.name, fleet.operatorKey);
     if (revision.number !== number)
       throw new BadRecord(`the record in its place is of revision ${revision.number}`);
-    return { number, revision, record, text: await textOf(store, revision) };
+    const text = await textOf(store, revision);
+    return { number, revision, record, text, digest: digestOfText(record) };
   }
 
   /** Resolves when all agents that are there have a revision, or when that takes too long. */
@@ -339,43 +373,38 @@ export class FleetMember {
     }
   }
 
-  #refuse(number: number, error: unknown): void {
-    if (!(error instanceof BadRecord) && !(error instanceof AnyhopError)) throw error;
-    const reason = error.message.slice(0, FLEET_MESSAGE_CHARS_MAX);
-    if (this.#refused?.number !== number || this.#refused.reason !== reason)
+  /** @returns why, in words */
+  #refuse(number: number, record: string, error: unknown): string {
+    // Whatever it is, what was in force stays: a revision that upsets this build must not end every process of the fleet.
+    const isExpected = error instanceof BadRecord || error instanceof AnyhopError;
+    const reason = (isExpected ? error.message : reasonOf(error)).slice(0, FLEET_MESSAGE_CHARS_MAX);
+    if (this.#refused?.record !== record || this.#refused.reason !== reason)
       this.#log.error(
-        { event: 'fleet_refused', revision: number, reason },
+        { event: 'fleet_refused', revision: number, reason, ...(!isExpected && { err: error }) },
         `revision ${number} is not taken: ${reason}`,
       );
-    this.#refused = { number, reason };
+    this.#refused = { number, record, reason };
+    return reason;
   }
 
-  /** Writes what has changed of what it says of itself. */
-  async #tell(): Promise<void> {
-    const said: SaidByMember = {
+  #said(): SaidByMember {
+    return {
       build: VERSION,
       since: this.#since.toISOString(),
       active: this.#active,
       ...(this.#prepared && {
-        prepared: { number: this.#prepared.number, waits: [...this.#prepared.waits] },
+        prepared: {
+          number: this.#prepared.number,
+          record: this.#prepared.digest,
+          waits: [...this.#prepared.waits],
+        },
       }),
       ...(this.#refused && { refused: this.#refused }),
       ...this.#follower.standing(),
     };
-    const text = JSON.stringify(said);
-    if (text === this.#told) return;
-    const before = this.#told;
-    this.#told = text; // another call in between has nothing to write
-    const { store } = this.#options;
-    const place = MEMBERS + this.#place;
-    try {
-      if (!this.#isListed) {
-        await store.write([[place, undefined]], [{ place, value: '{}' }]);
-        this.#isListed = true;
-      }
-      await store.write([], [{ place: NODES + this.#place, value: text, lease: this.#lease }]);
-    } catch {
-      if (this.#told === text) this.#told = before; // written when the store is back
-    }
   }
+}
+
+function isStoreFault(error: unknown): boolean {
+  return error instanceof AnyhopError && error.code === 'ERR_STORE';
 }

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { NAME_PATTERN } from '../config/name-fields.js';
+import { AnyhopError } from '../core/errors.js';
 import { FLEET_MEMBERS_MAX, FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
 import { isSignedBy, type OperatorKey, signature } from './keys.js';
 
@@ -45,8 +46,17 @@ export type Revision = z.output<typeof record>;
 /** Why a record is not taken. */
 export class BadRecord extends Error {}
 
+/** @throws AnyhopError ERR_FLEET when it says more than members read */
 export function sealed(revision: Revision, key: OperatorKey): string {
   const text = JSON.stringify(revision);
+  if (text.length > FLEET_RECORD_BYTES_MAX)
+    throw new AnyhopError(
+      'ERR_FLEET',
+      `what is said of the revision has ${text.length} characters; members read ${FLEET_RECORD_BYTES_MAX}`,
+      {
+        hint: 'Leave fewer members out of it, or strike off those that are gone with `anyhop fleet forget`.',
+      },
+    );
   return JSON.stringify({ record: text, signature: signature(text, key) });
 }
 

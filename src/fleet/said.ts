@@ -1,12 +1,15 @@
 /** What is written to the store without a signature: what members say of themselves, what is in force, what is being prepared. */
 import { z } from 'zod';
 import { FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
+import { printableLines } from '../core/printable.js';
 
 export const MEMBER_ROLES = ['forwarder', 'agent'] as const;
 export type MemberRole = (typeof MEMBER_ROLES)[number];
 
 const number = z.int().min(0);
-const words = z.string().max(FLEET_MESSAGE_CHARS_MAX);
+const words = z.string().max(FLEET_MESSAGE_CHARS_MAX).transform(printableLines);
+/** SHA-256 of a record: a change that came to nothing leaves its number to the next one. */
+const record = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Of one member, while its lease lives. */
 const member = z.strictObject({
@@ -18,12 +21,13 @@ const member = z.strictObject({
   prepared: z
     .strictObject({
       number,
+      record,
       /** Why it would not be in force at once, in words; empty when it would be. */
       waits: z.array(words).max(FLEET_MESSAGE_CHARS_MAX),
     })
     .optional(),
   /** What it cannot take, and why. */
-  refused: z.strictObject({ number, reason: words }).optional(),
+  refused: z.strictObject({ number, record, reason: words }).optional(),
   ready: z.boolean(),
   /** Why it is not ready. */
   reason: words.optional(),
@@ -32,7 +36,7 @@ const member = z.strictObject({
 });
 export type SaidByMember = z.output<typeof member>;
 
-const active = z.strictObject({ number });
+const active = z.strictObject({ number, record });
 export type Active = z.output<typeof active>;
 
 /** `record` as in record.ts. */

@@ -5,19 +5,28 @@
  * A watch alone is not enough: after a restore from a snapshot it reconnects and silently misses what was written. So each event, and every
  * so often the clock, asks for the whole of a small part, linearizable, and what is read is what counts.
  */
-import { Etcd3, type IKeyValue, type Lease, type Watcher } from 'etcd3';
+import {
+  EtcdLeaseInvalidError,
+  EtcdPermissionDeniedError,
+  type ICompare,
+  type IKeyValue,
+  type IRangeRequest,
+  type IRequestOp,
+  Range,
+} from 'etcd3';
 import type { FleetConfig } from '../config/fleet/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
+import { StoreClient } from './client.js';
+import { type Lease, StoreLease } from './lease.js';
 import { rootOf } from './places.js';
 
-/** How long the store may take to answer. */
-const ANSWER_MS = 3_000;
-/** Of gRPC: how often a silent connection is tried, and how long it may be silent then. */
-const [KEEPALIVE_MS, KEEPALIVE_ANSWER_MS] = [3_000, 2_000];
+/** From once to three times as long, by chance: thousands of members do not come all at once when the store is back. */
 const RETRY_MS = 1_000;
+/** What is noticed in several ways within this time is said once. */
+const SAID_MS = 60_000;
 const ENTRIES_MAX = 30_000;
 
 export interface Entry {
@@ -26,7 +35,7 @@ export interface Entry {
   readonly version: string;
 }
 
-/** A part of the store at one moment, by the places of its entries. */
+/** Parts of the store at one moment, by the places of their entries. */
 export interface Snapshot {
   readonly entries: ReadonlyMap<string, Entry>;
   /** Counts all writes; it goes back only when the store was restored from a snapshot. */
@@ -37,66 +46,66 @@ export interface Write {
   readonly place: string;
   /** Undefined: it is removed. */
   readonly value: string | undefined;
-  readonly lease?: StoreLease;
+  readonly lease?: Lease;
 }
 
 /** What must still hold for writes to be done; undefined: it is not there. */
 export type Condition = readonly [place: string, version: string | undefined];
 
+export interface StoreFault {
+  readonly since: Date;
+  readonly why: string;
+}
+
+/** What members and commands use of a store. */
+export type Store = Pick<
+  FleetStore,
+  'fault' | 'answeredAt' | 'read' | 'newest' | 'get' | 'follow' | 'write' | 'forgot' | 'close'
+> & {
+  lease(ttlSeconds: number): Lease;
+};
+
 export class FleetStore {
-  readonly #client: Etcd3;
+  readonly #client: StoreClient;
   readonly #root: string;
   readonly #log: Logger;
   #revision = 0n;
-  /** Since when the store does not answer, and why; undefined while it does. */
-  #fault: { readonly since: Date; readonly why: string } | undefined;
+  #answeredAt: Date | undefined;
+  #forgotSaidMs = Number.NEGATIVE_INFINITY;
+  /** Reading may be possible, and writing not. */
+  readonly #faults = new Map<'read' | 'write', StoreFault>();
   readonly #closers = new Set<() => void>();
+  #isClosed = false;
 
-  constructor({ name, endpoints, authorities, certificate }: FleetConfig, log: Logger) {
-    this.#root = rootOf(name);
+  /** @param reread reads the config anew, for each connection */
+  constructor(fleet: FleetConfig, log: Logger, reread?: () => FleetConfig) {
+    this.#root = rootOf(fleet.name);
     this.#log = log;
-    const own = certificate && Buffer.from(certificate.reveal());
-    this.#client = new Etcd3({
-      hosts: [...endpoints],
-      ...(endpoints[0]?.startsWith('https:') && {
-        credentials: {
-          rootCertificate: authorities && Buffer.from(authorities.reveal()),
-          ...(own && { privateKey: own, certChain: own }),
-        } as { rootCertificate: Buffer },
-      }),
-      dialTimeout: ANSWER_MS,
-      grpcOptions: {
-        'grpc.keepalive_time_ms': KEEPALIVE_MS,
-        'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
-        'grpc.max_reconnect_backoff_ms': RETRY_MS,
-      },
-      defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + ANSWER_MS }),
-    });
+    this.#client = new StoreClient(fleet, reread);
   }
 
   /** Why the store does not answer; undefined while it does. */
-  get fault(): { readonly since: Date; readonly why: string } | undefined {
-    return this.#fault;
+  get fault(): StoreFault | undefined {
+    const [fault] = this.#faults.values();
+    return fault;
   }
 
-  /** All below a place, or one entry. @throws AnyhopError ERR_STORE */
-  async read(prefix: string): Promise<Snapshot> {
-    return await this.#ask(async () => {
-      const { kvs, header } = await this.#client
-        .getAll()
-        .prefix(this.#root + prefix)
-        .limit(ENTRIES_MAX)
-        .exec();
-      const revision = BigInt(header.revision);
-      if (revision < this.#revision) {
-        this.#log.error(
-          { event: 'fleet_store_went_back', from: String(this.#revision), to: header.revision },
-          'the store of the fleet has forgotten writes: it was restored from an older snapshot; what this host has in force stays',
-        );
-      }
-      this.#revision = revision;
-      return { entries: new Map(kvs.map((kv) => this.#entry(kv))), revision };
-    });
+  /** When it has answered a question last; undefined before it has. */
+  get answeredAt(): Date | undefined {
+    return this.#answeredAt;
+  }
+
+  /**
+   * One moment of all below the places that end with a slash, and of the single entries that the others name.
+   * @throws AnyhopError ERR_STORE
+   */
+  read(...places: readonly string[]): Promise<Snapshot> {
+    return this.#ranges(places.map((place) => this.#range(place)));
+  }
+
+  /** The last ones below a place, by name. @throws AnyhopError ERR_STORE */
+  newest(place: string, limit: number): Promise<Snapshot> {
+    return this.#ranges([{ ...this.#range(place), limit, sort_order: 'Descend', sort_target: 'Key' }]);
   }
 
   /** @throws AnyhopError ERR_STORE */
@@ -106,168 +115,173 @@ export class FleetStore {
 
   /**
    * Reads a part again whenever something in it changes, and every so often.
+   * @param also read with it, but not watched
    * @returns ends it
    */
-  follow(prefix: string, everyMs: number, seen: (snapshot: Snapshot) => void): () => void {
+  follow(
+    place: string,
+    everyMs: number,
+    seen: (snapshot: Snapshot) => void,
+    also: readonly string[] = [],
+  ): () => void {
     let isClosed = false;
-    let watcher: Watcher | undefined;
+    let endWatch = (): void => undefined;
     let retry: NodeJS.Timeout | undefined;
+    let again: NodeJS.Timeout | undefined;
     const reads = new Rerun(async () => {
       if (isClosed) return;
+      clearTimeout(retry);
       try {
-        const snapshot = await this.read(prefix);
+        const snapshot = await this.read(place, ...also);
         if (!isClosed) seen(snapshot);
-      } catch {
-        clearTimeout(retry); // the fault is known by now
-        if (!isClosed) retry = setTimeout(ask, RETRY_MS);
+      } catch (error) {
+        if (!(error instanceof AnyhopError)) throw error;
+        if (!isClosed) retry = setTimeout(ask, retryMs());
       }
     });
     const ask = (): void => void reads.ask();
-    const watch = async (): Promise<void> => {
-      try {
-        watcher = await this.#client
-          .watch()
-          .prefix(this.#root + prefix)
-          .create();
-        watcher.on('data', ask).on('connected', ask).on('error', ask);
-        if (isClosed) await watcher.cancel();
-        else ask();
-      } catch {
-        if (!isClosed) setTimeout(() => void watch(), RETRY_MS).unref();
-      }
+    const watch = (): void => {
+      const { key, range_end: end } = this.#range(place);
+      endWatch = this.#client.watch(key!, end!, ask, () => {
+        if (isClosed) return;
+        ask();
+        again = setTimeout(watch, retryMs());
+      });
     };
-    void watch();
+    watch();
     ask();
     const timer = setInterval(ask, everyMs);
     const close = (): void => {
       isClosed = true;
       clearInterval(timer);
       clearTimeout(retry);
+      clearTimeout(again);
       this.#closers.delete(close);
-      void watcher?.cancel().catch(() => undefined);
+      endWatch();
     };
     this.#closers.add(close);
     return close;
   }
 
-  /** Writes all, or nothing when a condition does not hold any more. @returns whether it was written @throws AnyhopError ERR_STORE */
-  async write(conditions: readonly Condition[], writes: readonly Write[]): Promise<boolean> {
-    return await this.#ask(async () => {
-      const leases = await Promise.all(writes.map(async ({ lease }) => lease && (await lease.id())));
-      const operations = writes.map(({ place, value }, i) => {
-        const key = this.#root + place;
-        if (value === undefined) return this.#client.delete().key(key);
-        const put = this.#client.put(key).value(value);
-        return leases[i] === undefined ? put : put.lease(leases[i]);
-      });
-      const [first, ...others] = conditions.map(
-        ([place, version]) =>
-          [this.#root + place, version === undefined ? 'Create' : 'Mod', '==', version ?? 0] as const,
-      );
-      // A key that is there or not: always true.
-      const builder = this.#client.if(...(first ?? ([this.#root, 'Version', '>', -1] as const)));
-      for (const condition of others) builder.and(...condition);
-      return (await builder.then(...operations).commit()).succeeded;
+  /**
+   * Writes all, or nothing when a condition does not hold any more. When a server fails on the way, the next one is asked too, and may
+   * find what the first has written: so an answer of false may mean that it was written.
+   * @returns whether it was written
+   * @throws AnyhopError ERR_STORE
+   */
+  write(conditions: readonly Condition[], writes: readonly Write[]): Promise<boolean> {
+    return this.#ask('write', async () => {
+      try {
+        return await this.#write(conditions, writes);
+      } catch (error) {
+        if (!(error instanceof EtcdLeaseInvalidError)) throw error;
+        for (const { lease } of writes) lease?.forget();
+        return await this.#write(conditions, writes);
+      }
     });
+  }
+
+  /** Says that the store has lost writes, unless that was just said. */
+  forgot(what: string): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#forgotSaidMs < SAID_MS) return;
+    this.#forgotSaidMs = nowMs;
+    this.#log.error(
+      { event: 'fleet_store_went_back', what },
+      `the store of the fleet has forgotten writes, as after a restore from an older snapshot: ${what}; what this host has in force stays`,
+    );
   }
 
   /** Ends everything that was begun here. */
   close(): void {
-    for (const close of this.#closers) close();
+    this.#isClosed = true;
+    for (const close of [...this.#closers]) close();
     this.#client.close();
   }
 
   /** A lease that goes on until it is closed, also over a time without the store. */
-  lease(ttlSeconds: number): StoreLease {
-    const lease = new StoreLease(ttlSeconds, (seconds) =>
-      this.#client.lease(seconds, { autoKeepAlive: false }),
-    );
+  lease(ttlSeconds: number): Lease {
+    const lease = new StoreLease(this.#client, ttlSeconds);
     this.#closers.add(() => lease.release());
     return lease;
+  }
+
+  async #write(conditions: readonly Condition[], writes: readonly Write[]): Promise<boolean> {
+    const leases = await Promise.all(writes.map(({ lease }) => lease?.id()));
+    const success = writes.map(({ place, value }, i): IRequestOp => {
+      const key = Buffer.from(this.#root + place);
+      if (value === undefined) return { request_delete_range: { key } };
+      const lease = leases[i];
+      return { request_put: { key, value: Buffer.from(value), ...(lease !== undefined && { lease }) } };
+    });
+    const compare = conditions.map(([place, version]): ICompare => {
+      const key = Buffer.from(this.#root + place);
+      return version === undefined
+        ? { key, target: 'Create', result: 'Equal', create_revision: 0 }
+        : { key, target: 'Mod', result: 'Equal', mod_revision: version };
+    });
+    const { succeeded } = await this.#client.call(({ kv }, deadline) =>
+      kv.txn({ compare, success }, { deadline }),
+    );
+    return succeeded;
+  }
+
+  #range(place: string): IRangeRequest {
+    const key = Buffer.from(this.#root + place);
+    return place.endsWith('/') ? { key, range_end: Range.prefix(key).end } : { key };
+  }
+
+  #ranges(ranges: readonly IRangeRequest[]): Promise<Snapshot> {
+    return this.#ask('read', async () => {
+      const known = this.#revision;
+      const { header, responses } = await this.#client.call(({ kv }, deadline) =>
+        kv.txn(
+          { success: ranges.map((range) => ({ request_range: { limit: ENTRIES_MAX, ...range } })) },
+          { deadline },
+        ),
+      );
+      const revision = BigInt(header.revision);
+      // Answers may overtake each other: only what was known before the question cannot be unknown to the answer.
+      if (revision < known && revision < this.#revision) {
+        this.forgot(`it is at ${revision}, and was at ${known}`);
+        this.#revision = revision;
+      } else if (revision > this.#revision) this.#revision = revision;
+      const kvs = responses.flatMap(({ response_range: { kvs } }) => kvs);
+      return { entries: new Map(kvs.map((kv) => this.#entry(kv))), revision };
+    });
   }
 
   #entry({ key, value, mod_revision: version }: IKeyValue): [string, Entry] {
     return [key.toString().slice(this.#root.length), { value: value.toString(), version }];
   }
 
-  async #ask<T>(question: () => Promise<T>): Promise<T> {
+  async #ask<T>(kind: 'read' | 'write', question: () => Promise<T>): Promise<T> {
     try {
       const answer = await question();
-      if (this.#fault !== undefined) {
-        this.#fault = undefined;
+      this.#answeredAt = new Date();
+      if (this.#faults.delete(kind) && this.#faults.size === 0)
         this.#log.info({ event: 'fleet_store_back' }, 'the store of the fleet answers again');
-      }
       return answer;
     } catch (error) {
       const why = reasonOf(error);
-      if (this.#fault === undefined) {
-        this.#fault = { since: new Date(), why };
+      const isDenied = error instanceof EtcdPermissionDeniedError;
+      const what = isDenied ? `refuses this host to ${kind}` : 'does not answer';
+      if (this.#faults.size === 0 && !this.#isClosed)
         this.#log.warn(
-          { event: 'fleet_store_away', why },
-          `the store of the fleet does not answer: ${why}; everything goes on by the revision in force`,
+          { event: isDenied ? 'fleet_store_refuses' : 'fleet_store_away', why },
+          `the store of the fleet ${what}: ${why}; everything goes on by the revision in force`,
         );
-      }
-      throw new AnyhopError('ERR_STORE', `the store of the fleet: ${why}`, {
-        hint: 'fleet.endpoints names its servers; `etcdctl endpoint status` asks them.',
+      if (!this.#faults.has(kind)) this.#faults.set(kind, { since: new Date(), why });
+      throw new AnyhopError('ERR_STORE', `the store of the fleet ${what}: ${why}`, {
+        hint: isDenied
+          ? 'docs/fleet.md says which rights each host needs in etcd.'
+          : 'fleet.endpoints names its servers; `etcdctl endpoint status` asks them.',
         exitCode: 1,
       });
     }
   }
 }
 
-/** Entries that go away when whoever wrote them does. */
-export class StoreLease {
-  readonly #grant: (seconds: number) => Lease;
-  readonly #seconds: number;
-  #lease: Lease | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  /** Called when the lease was lost: what was written with it is gone. */
-  lost: () => void = () => undefined;
-
-  constructor(ttlSeconds: number, grant: (seconds: number) => Lease) {
-    this.#seconds = ttlSeconds;
-    this.#grant = grant;
-  }
-
-  /** Of a lease that lives. */
-  async id(): Promise<string> {
-    if (this.#lease === undefined || this.#lease.revoked()) {
-      this.#lease = this.#grant(this.#seconds);
-      this.#lease.on('lost', () => undefined); // without it, the library would throw
-      this.#arm();
-    }
-    try {
-      return await this.#lease.grant();
-    } catch (error) {
-      this.#lease = undefined;
-      throw error;
-    }
-  }
-
-  /** What was written with it goes away at once. */
-  async revoke(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#lease?.revoke().catch(() => undefined); // the store is away: it ends by itself
-    this.#lease = undefined;
-  }
-
-  release(): void {
-    clearInterval(this.#timer);
-    this.#lease?.release();
-  }
-
-  /** Half of its time may be lost without a loss. */
-  #arm(): void {
-    clearInterval(this.#timer);
-    this.#timer = setInterval(() => {
-      const lease = this.#lease;
-      if (lease === undefined) return;
-      lease.keepaliveOnce({ deadline: Date.now() + ANSWER_MS }).catch(() => {
-        if (!lease.revoked()) return; // the store is away
-        this.#lease = undefined;
-        this.lost();
-      });
-    }, this.#seconds * 500);
-    this.#timer.unref();
-  }
+function retryMs(): number {
+  return RETRY_MS * (1 + 2 * Math.random());
 }

@@ -1,5 +1,6 @@
 /** What the store says of a fleet, read once: revisions in force and to come, and every member with what it says of itself. */
 import type { FleetConfig } from '../config/fleet/types.js';
+import { NAME_PATTERN } from '../config/name-fields.js';
 import { ACTIVE, INTENT, MEMBERS, NODES, NOW, REVISIONS, revisionPlace } from './places.js';
 import { BadRecord, opened, type Revision } from './record.js';
 import {
@@ -10,7 +11,7 @@ import {
   readMember,
   type SaidByMember,
 } from './said.js';
-import type { Condition, FleetStore, Snapshot } from './store.js';
+import type { Condition, Snapshot, Store } from './store.js';
 
 export interface MemberView {
   readonly role: MemberRole;
@@ -35,8 +36,8 @@ export interface FleetView {
   readonly unchanged: readonly Condition[];
 }
 
-export async function readFleetView(store: FleetStore, fleet: FleetConfig): Promise<FleetView> {
-  const [now, listed, nodes] = await Promise.all([store.read(NOW), store.read(MEMBERS), store.read(NODES)]);
+export async function readFleetView(store: Store, fleet: FleetConfig): Promise<FleetView> {
+  const now = await store.read(NOW, MEMBERS, NODES);
   const faults: string[] = [];
   const number = readActive(now.entries.get(ACTIVE)?.value)?.number;
   const record = number === undefined ? undefined : (await store.get(revisionPlace(number)))?.value;
@@ -49,7 +50,7 @@ export async function readFleetView(store: FleetStore, fleet: FleetConfig): Prom
     record,
     intent,
     faults,
-    members: membersOf(listed, nodes),
+    members: membersOf(now, now),
     unchanged: [
       [ACTIVE, now.entries.get(ACTIVE)?.version],
       [INTENT, intended?.version],
@@ -57,14 +58,15 @@ export async function readFleetView(store: FleetStore, fleet: FleetConfig): Prom
   };
 }
 
-/** @param nodes what is below nodes/ */
+/** @param listed what is below members/ @param nodes what is below nodes/ */
 export function membersOf(listed: Snapshot, nodes: Snapshot): MemberView[] {
   return [...listed.entries.keys()]
     .flatMap((key): MemberView[] => {
+      if (!key.startsWith(MEMBERS)) return [];
       const place = key.slice(MEMBERS.length);
-      const [role, name, ...others] = place.split('/');
+      const [role, name = '', ...others] = place.split('/');
       const known = MEMBER_ROLES.find((each) => each === role);
-      if (known === undefined || !name || others.length > 0) return [];
+      if (known === undefined || !NAME_PATTERN.test(name) || others.length > 0) return [];
       return [{ role: known, name, place, said: readMember(nodes.entries.get(NODES + place)?.value) }];
     })
     .sort((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
@@ -72,22 +74,19 @@ export function membersOf(listed: Snapshot, nodes: Snapshot): MemberView[] {
 
 /** All revisions that were ever in force, the newest first. @param limit at most so many */
 export async function readLog(
-  store: FleetStore,
+  store: Store,
   fleet: FleetConfig,
   limit: number,
 ): Promise<(Revision | string)[]> {
-  const { entries } = await store.read(REVISIONS);
-  return [...entries]
-    .sort(([a], [b]) => (a < b ? 1 : -1))
-    .slice(0, limit)
-    .map(([place, { value }]) => {
-      try {
-        return opened(value, fleet.name, fleet.operatorKey);
-      } catch (error) {
-        if (error instanceof BadRecord) return `${place}: ${error.message}`;
-        throw error;
-      }
-    });
+  const { entries } = await store.newest(REVISIONS, limit);
+  return [...entries].map(([place, { value }]) => {
+    try {
+      return opened(value, fleet.name, fleet.operatorKey);
+    } catch (error) {
+      if (error instanceof BadRecord) return `${place}: ${error.message}`;
+      throw error;
+    }
+  });
 }
 
 function rank({ role }: MemberView): number {

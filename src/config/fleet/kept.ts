@@ -23,7 +23,7 @@ export interface KeptRevision {
 
 const kept = z.object({
   number: z.int().min(1),
-  record: z.string().max(FLEET_RECORD_BYTES_MAX),
+  record: z.string().max(2 * FLEET_RECORD_BYTES_MAX),
   text: z.string(),
 });
 
