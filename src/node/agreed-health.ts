@@ -35,7 +35,12 @@ export interface AgreedHealthOptions {
   /** Called when marks may have changed by what others say. */
   readonly changed: () => void;
   readonly log: Logger;
+  /** Milliseconds of a clock that only runs forward. */
+  readonly now?: () => number;
 }
+
+/** How long others may at least take to see what this node sees. */
+const LATER_MS_MIN = 1_000;
 
 interface Judged {
   readonly own: string | undefined;
@@ -51,6 +56,9 @@ export class AgreedHealth {
   /** Of what is told: those that the fleet sees down. */
   #down: ReadonlySet<string> = new Set();
   #blind: string | undefined;
+  /** By pool: since when this node sees more than half of it down, and the fleet does not. */
+  #differsSince: ReadonlyMap<string, number> = new Map();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AgreedHealthOptions) {
     const { views, changed } = options;
@@ -109,8 +117,38 @@ export class AgreedHealth {
     this.#down = agreedDown;
     views.tell(seenDown);
     const before = this.#blind;
-    this.#blind = blindness(pools(), disputed);
+    this.#blind = this.#blindness(disputed);
     return this.#blind !== before;
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /**
+   * Why this node is not well: it sees more than half of a pool down, against the others, for longer than they need to see what is really
+   * down. Never all nodes of a fleet at once: for that, each backend would have to be seen down by more than half of them, and then it is.
+   */
+  #blindness(disputed: ReadonlyMap<string, number>): string | undefined {
+    const { pools, changed, now = () => performance.now() } = this.#options;
+    clearTimeout(this.#timer);
+    const differs = [...disputed].flatMap(([pool, count]) => {
+      const all = markedIn(pools().get(pool)!).length;
+      return 2 * count > all ? [{ pool, count, all }] : [];
+    });
+    const before = this.#differsSince;
+    const nowMs = now();
+    this.#differsSince = new Map(differs.map(({ pool }) => [pool, before.get(pool) ?? nowMs]));
+    const left = differs.map(({ pool }) => {
+      return this.#differsSince.get(pool)! + laterMs(pools().get(pool)!.file) - nowMs;
+    });
+    const at = left.findIndex((ms) => ms <= 0);
+    if (at >= 0) {
+      const { pool, count, all } = differs[at];
+      return `this node sees ${count} of ${all} backends of the pool ${pool} down, which most nodes of its fleet see up`;
+    }
+    if (left.length > 0) this.#timer = setTimeout(changed, Math.ceil(Math.min(...left))).unref();
+    return undefined;
   }
 
   #judge(pool: PoolConfig, backend: BackendConfig): Judged {
@@ -139,15 +177,10 @@ function keyOf({ name: pool }: PoolConfig, { name, address }: BackendConfig): st
   return `${pool}/${name} ${address.text}`;
 }
 
-/**
- * More than half of a pool: then it is this node that is not well. Never all nodes of a fleet at once: for that, each backend would have to be
- * seen down by more than half of them, and then it is.
- */
-function blindness(pools: Membership, disputed: ReadonlyMap<string, number>): string | undefined {
-  for (const [pool, count] of disputed) {
-    const all = markedIn(pools.get(pool)!).length;
-    if (2 * count > all)
-      return `this node sees ${count} of ${all} backends of the pool ${pool} down, which most nodes of its fleet see up`;
-  }
-  return undefined;
+/** How long after one node the last one sees a backend of a pool down. */
+function laterMs({ health }: PoolConfig): number {
+  return Math.max(
+    LATER_MS_MIN,
+    ...health.map(({ intervalMs, fall, timeoutMs }) => intervalMs * fall + timeoutMs),
+  );
 }

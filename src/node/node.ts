@@ -262,6 +262,7 @@ export class Node {
   /** Ends whatever has started: after SIGTERM the engine forwards on in the kernel when it can. */
   async leave(control: ControlServer): Promise<void> {
     this.#pools.close(); // nothing more is published
+    this.#agreed?.close();
     this.#defence.end();
     try {
       if (this.#running !== undefined) await this.#endEngine(this.#running);

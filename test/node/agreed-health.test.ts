@@ -9,6 +9,7 @@ import { type Membership, NO_POOLS, take } from '#anyhop/pool/membership.js';
 import { parse } from '../config/fixture.js';
 
 const COUNT = 5;
+const LATER_MS = 1_000;
 const poolsOf = (numbers: readonly number[]): Membership => {
   const backends = numbers.map((number) => `{name: b${number}, address: 10.1.0.${number}}`).join(', ');
   const { pools } = parse(`pools: {web: {backends: [${backends}]}}\n`, 'pools');
@@ -26,6 +27,7 @@ class Node {
     told: new Set<string>() as ReadonlySet<string>,
   };
   pools = ALL;
+  nowMs = 0;
   #changed = (): void => undefined;
   readonly health: AgreedHealth;
 
@@ -49,7 +51,14 @@ class Node {
       pools: () => this.pools,
       changed: () => undefined,
       log: createLog('silent'),
+      now: () => this.nowMs,
     });
+  }
+
+  /** Time passes in which the others may come to see the same. */
+  waits(): void {
+    this.nowMs += LATER_MS;
+    this.health.look();
   }
 
   hears(others: HealthView[]): void {
@@ -99,12 +108,15 @@ describe('agreed health of a node', () => {
     assert.deepEqual([...node.views.told], ['web/b1']);
   });
 
-  it('says that the node is blind when it alone sees more than half of a pool down', () => {
+  it('says that the node is blind when it alone sees more than half of a pool down for some time', () => {
     const node = new Node();
     node.hears([view('edge-2'), view('edge-3')]);
     node.sees('b1', 'b2');
+    node.waits();
     assert.equal(node.health.blind, undefined);
     node.sees('b1', 'b2', 'b3');
+    assert.equal(node.health.blind, undefined, 'the others may be about to see it');
+    node.waits();
     assert.match(node.health.blind!, /^this node sees 3 of 5 backends of the pool web down/);
     node.hears([view('edge-2', 'b1'), view('edge-3')]);
     assert.equal(node.health.blind, undefined, 'another sees one of them down too');
@@ -133,6 +145,7 @@ describe('agreed health of a node', () => {
           const node = new Node();
           node.hears(all.filter((__, i) => i !== self));
           node.sees(...seen[self]!);
+          node.waits();
           return node;
         });
         assert.ok(nodes.some(({ health }) => health.blind === undefined));
