@@ -7,6 +7,7 @@
  * 405 ERR_METHOD; 408 ERR_TIMEOUT; 413 and 431 ERR_TOO_LARGE; 415 ERR_CONTENT_TYPE; 417 ERR_EXPECTATION. 429 ERR_BUSY: too many
  * changes wait for their turn, too many clients follow, or somebody captures already. A connection takes one request.
  */
+import type { BackendEdit } from '../config/edit/wanted.js';
 import type { ConfigProblem } from '../config/error.js';
 import type { EventsReport } from '../events/event.js';
 import type { EventsQuery } from '../events/ring.js';
@@ -56,11 +57,21 @@ export interface ControlActions extends DefendActions {
   weight(target: BackendTarget, weight: number, options: ChangeOptions): Promise<ChangeReport>;
   /** What one of these three would do; changes nothing. @throws as these */
   planFor(target: BackendTarget, patch: OverridePatch, options: ChangeOptions): Promise<PlanReport>;
+  /**
+   * Adds a backend, or drains and removes one.
+   * @throws ControlError 404 for a pool or backend that is not there, 409 in a fleet, 422 where the config would be wrong, 429 for a full queue
+   */
+  edit(edit: MemberEdit, options: ChangeOptions): Promise<ChangeReport>;
+  /** What that would do; changes nothing. @throws as `edit` */
+  planEdit(edit: MemberEdit, options: ChangeOptions): Promise<PlanReport>;
   changes(): Promise<QueuedReport>;
   /** @throws ControlError 404 for an id that no change that waits has */
   cancel(id: string): Promise<ChangeReport>;
   force(id: string): Promise<ChangeReport>;
 }
+
+/** A backend more, or one less. */
+export type MemberEdit = Exclude<BackendEdit, { readonly kind: 'set' }>;
 
 export interface Flow {
   readonly protocol: 'tcp' | 'udp';

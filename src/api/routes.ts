@@ -4,10 +4,10 @@
  */
 import { z } from 'zod';
 import { integer, text } from '../config/fields.js';
-import { NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';
+import { address, NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';
 import { nearest } from '../config/nearest.js';
 import { quote } from '../config/path.js';
-import { WEIGHT_MAX } from '../core/limits.js';
+import { BACKEND_ID_MAX, WEIGHT_MAX } from '../core/limits.js';
 import { type Endpoint as PacketEndpoint, parseEndpoint } from '../packet/compose.js';
 import { type ControlActions, ControlError, type Flow } from './api.js';
 import { CAPTURE_FIELDS } from './capture.js';
@@ -56,6 +56,18 @@ const BODY = {
   weight: z.strictObject({
     ...target,
     weight: integer(`a whole number, 0 to ${WEIGHT_MAX}`, 0, WEIGHT_MAX).describe('The new weight.'),
+  }),
+  added: z.strictObject({
+    ...target,
+    pool: name.describe('The pool that gets it.'),
+    address: address.describe('Its address in the underlay.'),
+    weight: integer(`a whole number, 0 to ${WEIGHT_MAX}`, 0, WEIGHT_MAX)
+      .optional()
+      .describe('Share of the flows; 1 when left out.'),
+    id: integer(`a whole number, 1 to ${BACKEND_ID_MAX}`, 1, BACKEND_ID_MAX)
+      .optional()
+      .describe('Its id in GRE keys; the low 15 bits of its address when left out.'),
+    agent: z.boolean({ error: 'true or false' }).default(true).describe('Whether its host runs an agent.'),
   }),
 };
 const QUERY = {
@@ -208,6 +220,33 @@ export function controlRoutes(actions: ControlActions): Route[] {
         plan
           ? actions.planFor({ backend, pool }, { weight }, { force })
           : actions.weight({ backend, pool }, weight, { force }),
+    ),
+    post(
+      '/backend/add',
+      'ChangeReport; PlanReport with plan',
+      'Adds a backend to a pool, over the config file.',
+      BODY.added,
+      ({ backend, pool, address: { text }, weight, id, agent, force, plan }) => {
+        const entry = {
+          name: backend,
+          address: text,
+          ...(weight !== undefined && { weight }),
+          ...(id !== undefined && { id }),
+          ...(!agent && { agent: false as const }),
+        };
+        const edit = { kind: 'add', pool, entry } as const;
+        return plan ? actions.planEdit(edit, { force }) : actions.edit(edit, { force });
+      },
+    ),
+    post(
+      '/backend/remove',
+      'ChangeReport; PlanReport with plan',
+      'Drains a backend, and removes it once it is drained, over the config file.',
+      BODY.target,
+      ({ backend, pool, force, plan }) => {
+        const edit = { kind: 'remove', backend, pool } as const;
+        return plan ? actions.planEdit(edit, { force }) : actions.edit(edit, { force });
+      },
     ),
     post('/cancel', 'ChangeReport', 'Takes back one change that waits.', BODY.id, ({ id }) =>
       actions.cancel(id),

@@ -153,12 +153,14 @@ export interface FormerStatus {
   readonly reachable: boolean;
 }
 
-/** What was said at runtime and not by the file; the other fields of the backend are the file's. */
+/** What was said at runtime and not by the file; the other fields of the backend are the file's, if the file has it. */
 export interface OverrideStatus {
   readonly pool: string;
   readonly backend: string;
   readonly state?: 'active' | 'draining';
   readonly weight?: number;
+  /** Absent when the file has the backend, and it is to stay. */
+  readonly member?: 'added' | 'removed';
   /** ISO 8601. */
   readonly since: string;
 }

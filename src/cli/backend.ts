@@ -1,40 +1,48 @@
-/** `anyhop backend add` and `remove`: another backend in a pool, or one less. */
+/** `anyhop backend add` and `remove`: another backend in a pool, or one less, on a running node or in the whole fleet. */
 import { Argument, Command, InvalidArgumentError } from 'commander';
-import type { NewBackend } from '../config/edit/wanted.js';
+import type { PlanReport } from '../api/api.js';
+import type { BackendEdit, NewBackend } from '../config/edit/wanted.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';
+import { AnyhopError } from '../core/errors.js';
 import { BACKEND_ID_MAX, WEIGHT_MAX } from '../core/limits.js';
 import { parseAddress } from '../packet/address.js';
-import type { FleetBackendOptions } from './fleet-backend.js';
-import { fleetChangeOptions, fleetJsonOption } from './fleet-options.js';
-import { changeInFleet } from './fleet-or-node.js';
+import { type ChangeCommandOptions, change, changeOptions } from './change.js';
+import { drawChange } from './change-text.js';
+import { findSocket } from './control-client.js';
+import { changeInFleet, isForFleet, type WhereOptions, whereOptions } from './fleet-or-node.js';
 import { between } from './number.js';
+import { writeResult } from './output.js';
+import { drawNodePlan } from './plan-text.js';
 
-interface AddOptions extends FleetBackendOptions {
+interface EditOptions extends ChangeCommandOptions, WhereOptions {
+  readonly plan?: true;
+  readonly write?: true;
+}
+
+interface AddOptions extends EditOptions {
   readonly pool: string;
   readonly weight?: number;
   readonly id?: number;
   readonly agent: boolean;
 }
 
-interface RemoveOptions extends FleetBackendOptions {
+interface RemoveOptions extends EditOptions {
   readonly pool?: string;
 }
 
 export function backendCommand(): Command {
   return new Command('backend')
-    .summary('add a backend to a pool of the fleet, or remove one')
-    .description(
-      'Adds a backend to a pool of the fleet, or removes one: on every node and agent, in one step.',
-    )
+    .summary('add a backend to a pool, or remove one')
+    .description('Adds a backend to a pool, or removes one: on a running node, or in the whole fleet.')
     .addCommand(addCommand())
     .addCommand(removeCommand());
 }
 
 function addCommand(): Command {
-  return changing('add')
+  return editing('add')
     .summary('add a backend to a pool')
     .description(
-      'Writes a backend into the config in force, and puts that in force everywhere. Agents know it before forwarders send to it.',
+      'Adds a backend to a pool of a running node, over its config file, or to the config of the whole fleet.',
     )
     .addArgument(new Argument('<name>', NAME_EXPECTED).argParser(parseName))
     .addArgument(new Argument('<address>', 'its address in the underlay').argParser(parseUnderlay))
@@ -53,12 +61,14 @@ function addCommand(): Command {
     .addHelpText(
       'after',
       `
-Comments and order of the config stay: "anyhop fleet export" shows it. A backend that is there already, just so, changes nothing.
-Exit codes: as of "anyhop fleet apply".
+On one node, agents and other nodes do not know the new backend: add it to their config files too. In a fleet, agents know it before
+forwarders send to it. Comments and order of the config stay.
+It survives restarts, and ends when the config file says the same, or has another backend of that name. With --force, everything that waits comes with it.
+Exit codes: 0 in force or waiting, 1 refused or no node answers, 2 wrong usage. In a fleet: as of "anyhop fleet apply".
 
 Examples:
   anyhop backend add web-7 10.1.0.17 --pool web --plan
-  anyhop backend add web-7 10.1.0.17 --pool web --weight 2`,
+  anyhop backend add web-7 10.1.0.17 --pool web --weight 2 --write`,
     )
     .action(async (name: string, address: string, options: AddOptions) => {
       const { pool, weight, id, agent } = options;
@@ -69,48 +79,79 @@ Examples:
         ...(id !== undefined && { id }),
         ...(!agent && { agent }),
       };
-      await changeInFleet(
-        { kind: 'add', pool, entry },
-        `backend add ${name} ${address} to the pool ${pool}`,
-        options,
-      );
+      const edit: BackendEdit = { kind: 'add', pool, entry };
+      if (await isForFleet(options))
+        return editFleet(edit, `backend add ${name} ${address} to the pool ${pool}`, options);
+      await editNode('/backend/add', { backend: name, pool, address, weight, id, agent }, edit, options);
     });
 }
 
 function removeCommand(): Command {
-  return changing('remove')
-    .summary('remove a backend from its pools')
+  return editing('remove')
+    .summary('drain a backend and remove it')
     .description(
-      'Takes a backend out of the config in force, and puts that in force everywhere. Drain it first: what it still has breaks.',
+      'Drains a backend of a running node, and removes it once it is drained, over the config file; or takes it out of the config of the whole fleet.',
     )
     .addArgument(new Argument('<name>', 'its name in the config').argParser(parseName))
     .option('-p, --pool <name>', 'only from this pool (default: every pool that has the backend)')
     .addHelpText(
       'after',
       `
-While the backend drains and still has connections, the change waits, and the command with it; drain_deadline ends that. Ctrl-C takes the
-change back. Comments between backends stay.
-Exit codes: as of "anyhop fleet apply".
+On a node, the backend drains, and the removal waits until its agent reports no connection, or drain_deadline has passed; "anyhop changes"
+shows it. Without an agent nobody counts: drain it and wait, before you remove it. --force removes it now, with everything that waits.
+In a fleet, drain it first: the command removes it as soon as a drain under way is done.
+It survives restarts, and ends when the config file no longer has the backend.
+Exit codes: 0 in force or waiting, 1 refused or no node answers, 2 wrong usage. In a fleet: as of "anyhop fleet apply".
 
 Examples:
-  anyhop drain web-2 --fleet && anyhop backend remove web-2`,
+  anyhop backend remove web-2 --plan
+  anyhop backend remove web-2 --write`,
     )
     .action(async (name: string, options: RemoveOptions) => {
-      await changeInFleet(
-        { kind: 'remove', backend: name, pool: options.pool },
-        `backend remove ${name}`,
-        options,
-      );
+      const { pool } = options;
+      const edit: BackendEdit = { kind: 'remove', backend: name, pool };
+      if (await isForFleet(options)) return editFleet(edit, `backend remove ${name}`, options);
+      await editNode('/backend/remove', { backend: name, pool }, edit, options);
     });
 }
 
-function changing(name: string): Command {
+function editing(name: string): Command {
   const command = new Command(name)
     .option('--plan', 'change nothing: print which slots would move and which connections would break')
-    .option('--force', 'do not wait, even if connections break')
-    .addOption(fleetJsonOption());
-  for (const option of fleetChangeOptions()) command.addOption(option);
+    .option('--write', "on one node: write it into the node's config file as well, and keep all else of it");
+  for (const option of [...changeOptions('do not wait, even if connections break'), ...whereOptions()])
+    command.addOption(option);
   return command;
+}
+
+async function editFleet(edit: BackendEdit, words: string, options: EditOptions): Promise<void> {
+  if (!options.write) return changeInFleet(edit, words, options);
+  throw new AnyhopError('ERR_USAGE', '--write is for the file of one node', {
+    hint: 'The config of a fleet has the change without it: `anyhop fleet export` prints it.',
+  });
+}
+
+async function editNode(
+  path: '/backend/add' | '/backend/remove',
+  body: object,
+  edit: BackendEdit,
+  options: EditOptions,
+): Promise<void> {
+  const { force = false, plan = false, json } = options;
+  const socket = options.socket ?? (await findSocket());
+  const write =
+    options.write && !plan
+      ? await (await import('./backend-write.js')).prepareWrite(socket, edit)
+      : undefined;
+  const done = await change(path, { ...body, force, plan }, { ...options, socket });
+  if (done === undefined) return;
+  const { report } = done;
+  const written = await write?.();
+  writeResult(json, { ...report, ...(written && { written }) }, () =>
+    plan
+      ? drawNodePlan(report as unknown as PlanReport)
+      : `${drawChange(report)}${written === undefined ? '' : `written to ${written}\n`}`,
+  );
 }
 
 function parseName(text: string): string {

@@ -40,7 +40,15 @@ export function backendCommand(name: string): Command {
   return command;
 }
 
-export type ChangePath = '/drain' | '/undrain' | '/weight' | '/reload' | '/cancel' | '/force';
+export type ChangePath =
+  | '/drain'
+  | '/undrain'
+  | '/weight'
+  | '/reload'
+  | '/cancel'
+  | '/force'
+  | '/backend/add'
+  | '/backend/remove';
 
 /** Sends the change to the node. Returns the answer, or undefined after it has printed a refusal as JSON. */
 export async function change(

@@ -1,6 +1,8 @@
 /** `anyhop run`: forwards packets, in the foreground. */
 import { Command, Option } from 'commander';
+import { keepEdits, keptEdits } from '../config/edit/kept.js';
 import { ConfigError } from '../config/error.js';
+import { revisionDirectory } from '../config/fleet/kept.js';
 import { loadConfigWithText, parseConfig, type RevisionText } from '../config/load.js';
 import { stateDirectoryIn } from '../config/state-directory.js';
 import { readClocks } from '../core/clock.js';
@@ -14,6 +16,7 @@ import type { NodeActions } from '../node/actions.js';
 import { losses } from '../node/change-reports.js';
 import type { ReadConfig } from '../node/config-file.js';
 import { type RunOptions, runNode } from '../node/run.js';
+import { RuntimeEdits } from '../node/runtime-edits.js';
 import { lastGoodConfig, lastMemory } from '../node/state-store.js';
 import { takenIdsAtRestart } from '../node/taken-ids.js';
 import { renamedPools } from '../pool/renames.js';
@@ -69,10 +72,25 @@ Examples:
         return;
       }
       const load = (): ReadConfig => loadConfigWithText(options.config, loadOptions(options));
-      await runNode({ ...firstConfig(load, options, log), load, force: options.force === true }, log);
+      const edits = runtimeEdits(options, log);
+      const first = firstConfig(() => edits.over(load()), options, log);
+      edits.begin(first.first);
+      await runNode({ ...first, load, edits, force: options.force === true }, log);
     });
   for (const option of [...nodeOptions(), ...engineOptions(), stateOption()]) command.addOption(option);
   return command;
+}
+
+function runtimeEdits(options: RunCommandOptions, log: Logger): RuntimeEdits {
+  const { config: file, stateDir } = options;
+  const directory = revisionDirectory(file, stateDir);
+  return new RuntimeEdits({
+    file,
+    kept: keptEdits(directory, file),
+    parse: (text) => parseConfig(text, file, loadOptions(options)),
+    keep: (edits) => keepEdits(directory, file, edits),
+    log,
+  });
 }
 
 /** The same for a node whose config is that of its fleet. */

@@ -171,7 +171,8 @@ export function drawEvents({ since, events }: EventsReport, now = new Date()): s
   return `${[head, ...lines].join('\n')}\n`;
 }
 
-function drawOverride({ pool, backend, state, weight, since }: OverrideStatus, now: Date): string {
+function drawOverride({ pool, backend, state, weight, member, since }: OverrideStatus, now: Date): string {
+  if (member !== undefined) return `${pool}/${backend}: ${member} at runtime, at ${clockTime(since, now)}`;
   const what = [
     ...(state === undefined ? [] : [`state ${state}`]),
     ...(weight === undefined ? [] : [`weight ${weight}`]),

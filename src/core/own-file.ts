@@ -11,6 +11,8 @@ const FILE_MODE = 0o600;
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const RANDOM_BYTES = 8;
 const ROOT = 0;
+/** Of chown(2). */
+const AS_IT_IS = -1;
 const LEFTOVER = /\.([0-9]+)-[0-9a-f]{16}\.tmp$/;
 
 export interface OwnFile {
@@ -58,12 +60,17 @@ export function requireOwned(status: Stats, owner?: number): void {
  * Writes a temporary file and renames it, so that a reader, also after a kill at any moment, finds the old file or the new one,
  * never a part. The temporary name cannot be guessed, and the file must be new.
  * @param owner root writes it for this user, whose directory it is
+ * @param group that of the process when left out
  * @param mode whatever the umask of the process is
  */
 export async function replaceOwnFile(
   path: string,
   content: string | Uint8Array,
-  { owner = ROOT, mode = FILE_MODE }: { readonly owner?: number; readonly mode?: number } = {},
+  {
+    owner = ROOT,
+    group,
+    mode = FILE_MODE,
+  }: { readonly owner?: number; readonly group?: number; readonly mode?: number } = {},
 ): Promise<void> {
   const beside = `${path}.${process.pid}-${randomBytes(RANDOM_BYTES).toString('hex')}.tmp`;
   const file = await open(beside, 'wx', FILE_MODE); // O_CREAT | O_EXCL: follows no link either
@@ -71,7 +78,9 @@ export async function replaceOwnFile(
     try {
       if (mode !== FILE_MODE) await file.chmod(mode);
       await file.writeFile(content);
-      if (owner !== ROOT && process.geteuid?.() === ROOT) await file.chown(owner, -1);
+      const isForOther = owner !== ROOT && process.geteuid?.() === ROOT;
+      if (isForOther || group !== undefined)
+        await file.chown(isForOther ? owner : AS_IT_IS, group ?? AS_IT_IS);
       await file.sync();
     } finally {
       await file.close();

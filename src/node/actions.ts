@@ -13,6 +13,7 @@ import {
   type EventsReport,
   type Flow,
   type HealthReport,
+  type MemberEdit,
   type PlanReport,
   type PoolChangeReport,
   type QueuedReport,
@@ -44,6 +45,7 @@ import { captureReport, recorded } from './captures.js';
 import { queuedReport, reportOf, settingsChanges } from './change-reports.js';
 import { ConfigFile, type ReadConfig } from './config-file.js';
 import type { NodeDefence } from './defence.js';
+import { editing, editWarnings, isActive, wordsOf } from './editing.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { inForceReport } from './in-force.js';
@@ -52,6 +54,7 @@ import type { ChangeRequest, NodePools } from './node-pools.js';
 import { counterReport, healthReport, tablesReport } from './node-reports.js';
 import { planReload, planSaying, refusal } from './plans.js';
 import { reloadTo, saying, warningsAfter } from './requests.js';
+import type { RuntimeEdits } from './runtime-edits.js';
 import { traceReport } from './trace.js';
 
 export interface TakeOptions extends ChangeOptions {
@@ -71,6 +74,8 @@ export interface NodeActionsOptions {
   readonly defence: NodeDefence;
   /** Reads the config file again. @throws ConfigError */
   readonly load: () => ReadConfig;
+  /** What lies over the file; undefined in a fleet. */
+  readonly edits: RuntimeEdits | undefined;
   /** A config is in force. @returns warnings */
   readonly accepted: (read: ReadConfig, force: boolean) => Promise<readonly string[]>;
   readonly readiness: () => Readiness;
@@ -92,7 +97,8 @@ export class NodeActions implements ControlActions {
 
   constructor(options: NodeActionsOptions) {
     this.#options = options;
-    this.#file = new ConfigFile(options.load, options.configFile, options.log);
+    const { load, edits, configFile, log } = options;
+    this.#file = new ConfigFile(() => edits?.over(load()) ?? load(), configFile, log);
   }
 
   /** When the config in force was read, and why the last one was refused. */
@@ -232,6 +238,7 @@ export class NodeActions implements ControlActions {
     }
     const changes = settingsChanges(was, read.config);
     this.#file.accepted(read);
+    await this.#options.edits?.accepted(read);
     const ofLists = await this.#options.accepted(read, force);
     const { generation } = report;
     log.info({ event: 'reloaded', generation, changes }, `reloaded; generation ${generation} is in force`);
@@ -250,6 +257,53 @@ export class NodeActions implements ControlActions {
 
   weight(target: BackendTarget, weight: number, options: ChangeOptions): Promise<ChangeReport> {
     return this.#say(target, { weight }, options);
+  }
+
+  async edit(edit: MemberEdit, options: ChangeOptions): Promise<ChangeReport> {
+    this.#started();
+    const { pools } = this.#options;
+    const { edits, added, target } = editing(this.#options.edits, pools.file.pools, edit);
+    edits.and(added); // refused before anything drains
+    const drained = target && !options.force ? await this.#drainFirst(target) : undefined;
+    if (drained?.isLate) return drained.report;
+    let read: ReadConfig | undefined;
+    const was = pools.file;
+    const report = await this.#change(() => {
+      read = this.#file.readToReload(pools.file, pools.served(), options.force, () => edits.and(added));
+      return { ...reloadTo(pools.file, read.config, options.force), why: wordsOf(edit) };
+    });
+    await edits.accepted(read!);
+    await this.#options.accepted(read!, options.force);
+    const names = added.map(({ pool }) => pool);
+    return {
+      ...report,
+      pools: report.pools.filter(({ pool }) => names.includes(pool)),
+      warnings: [...report.warnings, ...editWarnings(edit, was, read!.config)],
+    };
+  }
+
+  async planEdit(edit: MemberEdit, { force }: ChangeOptions): Promise<PlanReport> {
+    this.#started();
+    const { pools, facts } = this.#options;
+    const { edits, added, target } = editing(this.#options.edits, pools.file.pools, edit);
+    const { config } = this.#file.read(pools.file.node, () => edits.and(added));
+    if (target && !force && isActive(target, pools.pools)) {
+      const drain = planSaying(pools, facts, target, { state: 'draining' }, false);
+      return { ...drain, warnings: [...drain.warnings, `${target.backend} is removed when it is drained`] };
+    }
+    const { file: _, ...plan } = planReload(pools, facts, config);
+    const names = added.map(({ pool }) => pool);
+    return { ...plan, of: wordsOf(edit), pools: plan.pools.filter(({ pool }) => names.includes(pool)) };
+  }
+
+  /** Who is to be removed drains first; late when that has to wait itself. */
+  async #drainFirst(target: BackendTarget): Promise<{ isLate: boolean; report: ChangeReport } | undefined> {
+    const { pools } = this.#options;
+    if (!isActive(target, pools.pools)) return undefined;
+    const report = await this.drain(target, { force: false });
+    const isLate = isActive(target, pools.pools);
+    const later = `${target.backend} is not removed yet: its drain waits; remove it again when it drains`;
+    return { isLate, report: { ...report, warnings: [...report.warnings, later] } };
   }
 
   async defend(): Promise<DefendReport> {
@@ -292,7 +346,7 @@ export class NodeActions implements ControlActions {
       );
       return after;
     });
-    if (!fromFile) return report;
+    if (!fromFile || (await this.#options.edits?.forgetUnlike(this.#options.pools.file.pools))) return report;
     const { file } = this.#file.status;
     const warning = `${file} still says it: the next reload or restart plans it again`;
     return { ...report, warnings: [...report.warnings, warning] };

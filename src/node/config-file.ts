@@ -1,6 +1,7 @@
 /** The node's config file: when what is in force was read, how it is read again, and why that was last refused. */
 import { ControlError } from '../api/api.js';
 import type { ConfigFileStatus } from '../api/status.js';
+import type { RuntimeEdit } from '../config/edit/kept.js';
 import { ConfigError, formatProblem } from '../config/error.js';
 import type { LoadedConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
@@ -11,6 +12,8 @@ import { TAKEN_ID_HINT, takenIds } from './taken-ids.js';
 export interface ReadConfig {
   readonly config: LoadedConfig<'run'>;
   readonly text: string;
+  /** Where backends were added or removed at runtime (runtime-edits.ts): the text without that, and what of it still differs. */
+  readonly edited?: { readonly base: string; readonly edits: readonly RuntimeEdit[] };
 }
 
 const LOSS_HINT =

@@ -29,7 +29,7 @@ import { Following } from './following.js';
 import { listenFor, pagesOf } from './listening.js';
 import { logCounters, tellRegularly, warnAboutNarrowPaths } from './node-log.js';
 import { NodePools, type NodeSurroundings } from './node-pools.js';
-import { changeStatus, drainStatus, overrideStatus } from './pool-status.js';
+import { changeStatus, drainStatus, editStatus, overrideStatus } from './pool-status.js';
 import type { Host } from './prepare.js';
 import { Rates } from './rates.js';
 import { NodeReadiness } from './readiness.js';
@@ -138,6 +138,7 @@ export class Node {
       pools: this.#pools,
       defence: this.#defence,
       load,
+      edits: options.edits,
       accepted: async (read, force) => {
         warnAboutNarrowPaths(this.#pools.recipients, (address) => this.#backends.hops.of(address), log);
         this.#listener.use(read.config.node.metrics, pagesOf(read.config.node));
@@ -146,7 +147,7 @@ export class Node {
       },
       readiness: () => this.#readiness.current(),
       following: this.#following,
-      unkept: () => host.store.problem,
+      unkept: () => host.store.problem ?? options.edits?.problem,
       events: (query) => events.report(query),
       facts: (pool) => this.#backends.facts(pool),
       forwarded: () => this.#running,
@@ -348,7 +349,7 @@ export class Node {
       checksOf: (pool, backend) => health.checksOf(pool, backend),
       readiness: () => this.#readiness.current(),
       configFile: () => this.actions.configFile,
-      overrides: () => overrideStatus(pools),
+      overrides: () => [...overrideStatus(pools), ...editStatus(this.#options.edits?.list ?? [])],
       change: (pool) => changeStatus(pools.get(pool)),
       drain: (pool, backend) => drainStatus(pools.get(pool), backend, drains.status(pool, backend)),
       agent: (address) => agents.status(address),

@@ -1,6 +1,7 @@
 /** What `status` tells of a pool's planned changes and of what was said at runtime. */
 
 import type { DrainStatus, OverrideStatus, PoolChangeStatus, QueuedStatus } from '../api/status.js';
+import type { RuntimeEdit } from '../config/edit/kept.js';
 import { drainSources } from '../pool/agent-drain.js';
 import type { PoolChanges } from '../pool/change.js';
 import { type QueuedStep, queuedSteps } from '../pool/effects.js';
@@ -43,6 +44,15 @@ export function drainStatus(
 ): DrainStatus | undefined {
   if (drain === undefined) return undefined;
   return { askedBy: pool === undefined ? [] : drainSources(pool, backend), ...drain };
+}
+
+export function editStatus(edits: readonly RuntimeEdit[]): OverrideStatus[] {
+  return edits.map((edit) => ({
+    pool: edit.pool,
+    backend: edit.kind === 'add' ? edit.entry.name : edit.backend,
+    member: edit.kind === 'add' ? 'added' : 'removed',
+    since: edit.since,
+  }));
 }
 
 export function overrideStatus(pools: Membership): OverrideStatus[] {

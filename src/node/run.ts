@@ -20,12 +20,15 @@ import type { FleetViews } from './agreed-health.js';
 import type { ReadConfig } from './config-file.js';
 import { Node } from './node.js';
 import { prepareHost } from './prepare.js';
+import type { RuntimeEdits } from './runtime-edits.js';
 import { StoppedWhileStarting } from './signals.js';
 
 export interface RunOptions {
   readonly first: ReadConfig;
   /** Reads the config file again. @throws ConfigError */
   readonly load: () => ReadConfig;
+  /** What was added and removed at runtime; undefined in a fleet, which has one config. */
+  readonly edits?: RuntimeEdits | undefined;
   /** Pools that have another name in `first` than in the config that was in force before, by the new one. */
   readonly renamed?: ReadonlyMap<string, string>;
   /** Takes over from what is in force, also where flows get other backends by it. */

@@ -3,7 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BackendTarget, ChangeOptions, ChangeReport, ControlActions, Flow } from '#anyhop/api/api.js';
+import type {
+  BackendTarget,
+  ChangeOptions,
+  ChangeReport,
+  ControlActions,
+  Flow,
+  MemberEdit,
+} from '#anyhop/api/api.js';
 import type { BlockReport, ListedPrefixes } from '#anyhop/api/defend.js';
 import { unnumbered } from '#anyhop/api/followers.js';
 import { controlRoutes } from '#anyhop/api/routes.js';
@@ -38,6 +45,11 @@ export type Told =
       readonly what: 'plan for';
       readonly target: BackendTarget;
       readonly patch: OverridePatch;
+      readonly options: ChangeOptions;
+    }
+  | {
+      readonly what: 'edit' | 'plan edit';
+      readonly edit: MemberEdit;
       readonly options: ChangeOptions;
     }
   | { readonly what: 'cancel' | 'force'; readonly id: string }
@@ -118,6 +130,11 @@ export async function fakeNode(
     planFor: async (target, patch, options) => {
       told.push({ what: 'plan for', target, patch, options });
       return { of: 'drain', pools: [], changes: [], warnings: [] };
+    },
+    edit: (edit, options) => changed({ what: 'edit', edit, options }),
+    planEdit: async (edit, options) => {
+      told.push({ what: 'plan edit', edit, options });
+      return { of: 'backend add', pools: [], changes: [], warnings: [] };
     },
     changes: async () => ({ changes: [] }),
     cancel: (id) => changed({ what: 'cancel', id }),

@@ -11,9 +11,9 @@ export type BackendFields = Partial<Pick<BackendConfig, 'state' | 'weight'>>;
 export interface NewBackend {
   readonly name: string;
   readonly address: string;
-  readonly weight?: number;
-  readonly id?: number;
-  readonly agent?: false;
+  readonly weight?: number | undefined;
+  readonly id?: number | undefined;
+  readonly agent?: false | undefined;
 }
 
 /** Where `pool` is left out, every pool that has the backend. */
