@@ -1,7 +1,7 @@
 /**
  * How nodes of a fleet tell each other which backends they see down: each writes its own view when it changes, and follows the others'.
  *
- *   own view --debounced--> health/NAME, with a lease          health/ --read when it changes, and every 2 s--> the others' views
+ *   own view -------------> health/NAME, with a lease          health/ --read when it changes, and every 2 s--> the others' views
  *
  * A view is fresh while its node keeps its lease, and while this node reads the store. Without the store there is none, after some
  * seconds: then this node goes by its own (agreed.ts).
@@ -18,7 +18,7 @@ const LEASE_SECONDS = 5;
 const READ_MS = 2_000;
 /** One read may be lost, or be late by the time that an answer may take. */
 const FRESH_MS = 6_000;
-/** What changes together is told together. */
+/** Between two writes: what changes meanwhile is told together. */
 const TELL_MS = 30;
 /** When to try again to write: at first, and after many failures. */
 const [AGAIN_MS, AGAIN_MS_MAX] = [1_000, 60_000];
@@ -46,6 +46,7 @@ export class HealthViews {
   #told: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #againMs = AGAIN_MS;
+  #isWriting = false;
   #isClosed = false;
   /** Of the config that this node goes by. */
   revision = 0;
@@ -73,7 +74,7 @@ export class HealthViews {
   tell(down: ReadonlySet<string>): void {
     if (this.#isClosed) return;
     this.#own = down;
-    this.#timer ??= setTimeout(() => void this.#write(), TELL_MS);
+    if (this.#timer === undefined && !this.#isWriting) void this.#write();
   }
 
   /** What this node said goes away at once. */
@@ -112,19 +113,23 @@ export class HealthViews {
   async #write(): Promise<void> {
     const own = this.#own!;
     const text = packedView(this.revision, own);
+    let pauseMs = TELL_MS;
+    this.#isWriting = true;
     try {
       if (text !== this.#told)
         await this.#store.write([], [{ place: HEALTH + this.#node, value: text, lease: this.#lease }]);
       this.#told = text;
       this.#againMs = AGAIN_MS;
-      this.#timer = undefined;
-      if (this.#own !== own) this.tell(this.#own!);
     } catch {
-      // The store has logged it.
-      if (this.#isClosed) return;
-      this.#timer = setTimeout(() => void this.#write(), this.#againMs).unref();
+      pauseMs = this.#againMs; // the store has logged it
       this.#againMs = Math.min(2 * this.#againMs, AGAIN_MS_MAX);
     }
+    this.#isWriting = false;
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#own !== own || this.#told !== text) void this.#write();
+    }, pauseMs).unref();
   }
 
   #tellAgain(): void {

@@ -308,7 +308,10 @@ export class Node {
     // A backend that begins to drain holds up what is planned next.
     if (this.#backends.follow(this.#pools)) setImmediate(() => this.#pools.marksChanged());
     this.#agentDrains.poolsChanged();
-    if (this.#running !== undefined && this.#agreed?.look()) this.#changed();
+    if (this.#running !== undefined && this.#agreed !== undefined) {
+      if (this.#agreed.look()) this.#changed();
+      await setImmediate(); // the word goes out first: making an image takes this thread for some time
+    }
     return this.#running?.forwarding.refresh();
   }
 
