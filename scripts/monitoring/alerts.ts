@@ -272,6 +272,61 @@ const FLEET: readonly Alert[] = [
     silent: { series: { [`anyhop_pool_changes_waiting{${NODE},pool="web"}`]: '1x60 0x90' }, at: '140m' },
   },
   {
+    name: 'AnyhopFleetStoreAway',
+    severity: 'warning',
+    expr: 'anyhop_fleet_store_reachable == 0',
+    for: '5m',
+    what: '{{ $labels.instance }} gets no answer from the store of its fleet.',
+    todo: 'It goes on by the revision in force, also through restarts, but takes no change. `anyhop status` has the reason, `etcdctl endpoint status` asks the servers.',
+    ...flag('anyhop_fleet_store_reachable', 0),
+  },
+  {
+    name: 'AnyhopFleetBehind',
+    severity: 'critical',
+    expr: 'anyhop_fleet_revision < on (job, instance) anyhop_fleet_revision_in_store',
+    for: '1m',
+    what: '{{ $labels.instance }} has an older revision of the config than its fleet, and is not ready.',
+    todo: '`anyhop status` on the node says why it did not take it. The next `anyhop fleet apply` includes it again.',
+    fires: {
+      series: {
+        [`anyhop_fleet_revision{${NODE}}`]: '6x10',
+        [`anyhop_fleet_revision_in_store{${NODE}}`]: '7x10',
+      },
+      at: '5m',
+      labels: EDGE_1,
+    },
+    silent: {
+      series: {
+        [`anyhop_fleet_revision{${NODE}}`]: '7x10',
+        [`anyhop_fleet_revision_in_store{${NODE}}`]: '7x10',
+      },
+      at: '5m',
+    },
+  },
+  {
+    name: 'AnyhopFleetStoreWentBack',
+    severity: 'critical',
+    expr: 'anyhop_fleet_revision > on (job, instance) anyhop_fleet_revision_in_store and on (job, instance) anyhop_fleet_revision_in_store > 0',
+    for: '1m',
+    what: 'The store of the fleet of {{ $labels.instance }} has forgotten revisions, as after a restore from an older snapshot.',
+    todo: 'Every member keeps what it has. Apply the file that was in force again: it gets a number above theirs.',
+    fires: {
+      series: {
+        [`anyhop_fleet_revision{${NODE}}`]: '7x10',
+        [`anyhop_fleet_revision_in_store{${NODE}}`]: '6x10',
+      },
+      at: '5m',
+      labels: EDGE_1,
+    },
+    silent: {
+      series: {
+        [`anyhop_fleet_revision{${NODE}}`]: '7x10',
+        [`anyhop_fleet_revision_in_store{${NODE}}`]: '0x10',
+      },
+      at: '5m',
+    },
+  },
+  {
     name: 'AnyhopStateNotKept',
     severity: 'warning',
     expr: 'anyhop_state_not_kept == 1',

@@ -222,6 +222,25 @@ export interface VerdictStatus {
   readonly packetsPerSecond: number;
 }
 
+/** What a process knows of the fleet whose config it goes by. */
+export interface FleetStatus {
+  readonly name: string;
+  /** In force here; 0 for none. */
+  readonly revision: number;
+  /** In force in the fleet, as the store said last; null before it did. */
+  readonly revisionOfFleet: number | null;
+  /** Ready to come here. */
+  readonly prepared?: number;
+  /** Why it has another revision than the fleet; absent when it has not. */
+  readonly behind?: string;
+  readonly store: {
+    /** ISO 8601; null before it did. */
+    readonly answeredAt: string | null;
+    /** Absent while it answers. */
+    readonly fault?: { readonly since: string; readonly why: string };
+  };
+}
+
 export interface NodeStatus {
   readonly node: string;
   readonly version: string;
@@ -237,6 +256,8 @@ export interface NodeStatus {
   readonly flowHashVersion: number;
   readonly readiness: Readiness;
   readonly config: ConfigFileStatus;
+  /** Absent for a node whose config is in no store. */
+  readonly fleet?: FleetStatus;
   readonly overrides: readonly OverrideStatus[];
   readonly engine: {
     readonly name: string;

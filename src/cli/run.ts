@@ -138,7 +138,7 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
     );
   };
   try {
-    const fleet = { behind: () => member.behind, serves: follow, views };
+    const fleet = { behind: () => member.behind, status: () => member.status, serves: follow, views };
     await runNode({ ...firstConfig(load, options, log), load, force: options.force === true, fleet }, log);
   } finally {
     await views?.close();

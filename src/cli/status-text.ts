@@ -4,6 +4,7 @@ import type { EventsReport } from '../api/api.js';
 import type {
   BackendStatus,
   ConfigFileStatus,
+  FleetStatus,
   NodeStatus,
   OverrideStatus,
   PoolStatus,
@@ -40,6 +41,7 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
       ['ready', readiness.ready ? 'yes' : `NO: ${readiness.reasons.join('; ')}`],
       ...(readiness.ready ? notReady(readiness.services) : []).map((line) => ['NOT READY', line] as const),
       ...drawConfigFile(status.config, now),
+      ...drawFleet(status.fleet, now),
       ...(status.log === undefined
         ? []
         : [['LOG', `${status.log.lost} lines could not be written: ${status.log.why}`] as const]),
@@ -100,6 +102,20 @@ function drawConfigFile({ file, loadedAt, refused }: ConfigFileStatus, now: Date
     if (more.length > 0)
       rows.push(['', `and ${amount(more.length, 'line')} more: "anyhop check -c ${file}" has all`]);
   }
+  return rows;
+}
+
+function drawFleet(fleet: FleetStatus | undefined, now: Date): [string, string][] {
+  if (fleet === undefined) return [];
+  const { name, revision, revisionOfFleet, prepared, behind, store } = fleet;
+  const here = revision === 0 ? 'no revision in force yet' : `revision ${revision}`;
+  const forgotten =
+    revisionOfFleet !== null && revisionOfFleet < revision ? `, the store has ${revisionOfFleet}` : '';
+  const coming = prepared === undefined ? '' : `, revision ${prepared} is ready to come`;
+  const rows: [string, string][] = [['fleet', `${name}, ${here}${forgotten}${coming}`]];
+  if (behind !== undefined) rows.push(['BEHIND', behind]);
+  if (store.fault !== undefined)
+    rows.push(['STORE AWAY', `since ${clockTime(store.fault.since, now)}: ${store.fault.why}`]);
   return rows;
 }
 

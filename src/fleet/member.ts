@@ -79,6 +79,19 @@ export interface MemberOptions {
   readonly log: Logger;
 }
 
+/** As in the status of a node (api/status.ts). */
+export interface MemberStatus {
+  readonly name: string;
+  readonly revision: number;
+  readonly revisionOfFleet: number | null;
+  readonly prepared?: number;
+  readonly behind?: string;
+  readonly store: {
+    readonly answeredAt: string | null;
+    readonly fault?: { readonly since: string; readonly why: string };
+  };
+}
+
 interface Known extends RevisionText {
   readonly revision: Revision;
   readonly record: string;
@@ -147,6 +160,24 @@ export class FleetMember {
   /** Why the node is not to be sent traffic, as far as the fleet goes; undefined when it may. */
   get behind(): string | undefined {
     return this.#behind?.why;
+  }
+
+  /** What it knows of the fleet, for people. */
+  get status(): MemberStatus {
+    const { fleet, store } = this.#options;
+    const { answeredAt, fault } = store;
+    const active = this.#now && (readActive(this.#now.entries.get(ACTIVE)?.value)?.number ?? 0);
+    return {
+      name: fleet.name,
+      revision: this.#active,
+      revisionOfFleet: active ?? null,
+      ...(this.#prepared && { prepared: this.#prepared.number }),
+      ...(this.#behind && { behind: this.#behind.why }),
+      store: {
+        answeredAt: answeredAt?.toISOString() ?? null,
+        ...(fault && { fault: { since: fault.since.toISOString(), why: fault.why } }),
+      },
+    };
   }
 
   /**

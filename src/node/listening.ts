@@ -1,5 +1,5 @@
 /** The node's HTTP listener, and what it measures for it: connects metrics.ts with the parts of a node. */
-import type { ConfigFileStatus } from '../api/status.js';
+import type { ConfigFileStatus, FleetStatus } from '../api/status.js';
 import type { LoadedConfig, NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { dashboardPages } from '../dashboard/pages.js';
@@ -24,6 +24,8 @@ export interface ListeningNode {
   readonly unkept: () => string | undefined;
   /** How many views of nodes it goes by; undefined where it goes by its own alone. */
   readonly views: () => number | undefined;
+  /** Undefined for a node whose config is in no store. */
+  readonly fleet: () => FleetStatus | undefined;
   /** Undefined until the node forwards. */
   readonly forwarded: () => Measured | undefined;
   readonly log: Logger;
@@ -31,7 +33,8 @@ export interface ListeningNode {
 
 /** It listens at once, also while the node starts. */
 export function listenFor(node: ListeningNode): Listener {
-  const { config, pools, backends, readiness, defence, configFile, unkept, views, forwarded, log } = node;
+  const { config, pools, backends, readiness, defence, configFile, unkept, views, fleet, forwarded, log } =
+    node;
   const checks = new CheckTimes();
   backends.health.onCheck(checks.count);
   const metrics = new NodeMetrics({
@@ -41,6 +44,7 @@ export function listenFor(node: ListeningNode): Listener {
     readiness: () => readiness.current(),
     unkept,
     views,
+    fleet,
     checks,
     pools: () => pools.pools,
     pathReports: () => backends.paths.counts,

@@ -2,7 +2,7 @@
  * What a node measures, as tables: read from what is in force and from counters. What only another image changes is made once an image
  * (backend-columns.ts), so that 5,000 backends take a millisecond.
  */
-import type { BackendStatus, ConfigFileStatus, DrainStatus, Readiness } from '../api/status.js';
+import type { BackendStatus, ConfigFileStatus, DrainStatus, FleetStatus, Readiness } from '../api/status.js';
 import type { NodeConfig } from '../config/types.js';
 import { L, VERDICTS } from '../core/layout.gen.js';
 import type { Engine } from '../engine/contract.js';
@@ -28,6 +28,8 @@ export interface NodeMeasures {
   readonly unkept: () => string | undefined;
   /** How many views of nodes it goes by; undefined where it goes by its own alone. */
   readonly views?: (() => number | undefined) | undefined;
+  /** Undefined for a node whose config is in no store. */
+  readonly fleet?: (() => FleetStatus | undefined) | undefined;
   readonly checks: CheckTimes;
   readonly pools: () => Membership;
   readonly pathReports: () => Readonly<PathReportCounts>;
@@ -69,6 +71,7 @@ export class NodeMetrics {
     const { loadedAt, refused } = configFile();
     const running = forwarded();
     const views = this.#measures.views?.();
+    const fleet = this.#measures.fleet?.();
     checks.keep(this.#measures.pools());
     return [
       single({ anyhop_ready: ready, anyhop_state_not_kept: unkept() !== undefined }),
@@ -79,6 +82,7 @@ export class NodeMetrics {
         columns: { anyhop_service_ready: services.map((each) => Number(each.ready)) },
       },
       ...(views === undefined ? [] : [single({ anyhop_health_views: views })]),
+      ...(fleet === undefined ? [] : [ofFleet(fleet)]),
       ...checks.tables(),
       ...(running === undefined ? [] : await this.#ofEngine(running)),
     ];
@@ -179,4 +183,14 @@ export class NodeMetrics {
       },
     ];
   }
+}
+
+function ofFleet({ revision, revisionOfFleet, store }: FleetStatus): MetricTable {
+  return single({
+    anyhop_fleet_revision: revision,
+    anyhop_fleet_revision_in_store: revisionOfFleet ?? 0,
+    anyhop_fleet_store_reachable: store.fault === undefined && store.answeredAt !== null,
+    anyhop_fleet_store_answered_timestamp_seconds:
+      store.answeredAt === null ? 0 : Date.parse(store.answeredAt) / 1000,
+  });
 }

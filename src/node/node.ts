@@ -164,6 +164,7 @@ export class Node {
       configFile: () => this.actions.configFile,
       unkept: () => host.store.problem,
       views: () => this.#agreed?.fresh,
+      fleet: () => options.fleet?.status(),
       forwarded: () => this.#running,
       log,
     });
@@ -352,6 +353,7 @@ export class Node {
       checksOf: (pool, backend) => health.checksOf(pool, backend),
       readiness: () => this.#readiness.current(),
       configFile: () => this.actions.configFile,
+      fleet: () => this.#options.fleet?.status(),
       overrides: () => [...overrideStatus(pools), ...editStatus(this.#options.edits?.list ?? [])],
       change: (pool) => changeStatus(pools.get(pool)),
       drain: (pool, backend) => drainStatus(pools.get(pool), backend, drains.status(pool, backend)),

@@ -10,7 +10,7 @@
  */
 import { controlRoutes } from '../api/routes.js';
 import { serveControl } from '../api/server.js';
-import type { ConfigFileStatus } from '../api/status.js';
+import type { ConfigFileStatus, FleetStatus } from '../api/status.js';
 import { logWarnings } from '../config/error.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
@@ -43,6 +43,7 @@ export interface RunOptions {
 export interface NodeFleet {
   /** Why the fleet does not want this node to serve; undefined when it may. */
   readonly behind: () => string | undefined;
+  readonly status: () => FleetStatus;
   /** The node forwards: from now on it follows the fleet. */
   readonly serves: (actions: NodeActions) => void;
   /** What the nodes say of their backends; undefined: this one goes by its own view. */

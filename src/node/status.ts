@@ -6,6 +6,7 @@ import type {
   CheckStatus,
   ConfigFileStatus,
   DrainStatus,
+  FleetStatus,
   FormerStatus,
   NodeStatus,
   OverrideStatus,
@@ -53,6 +54,8 @@ export interface StatusInput {
   readonly checksOf: (pool: string, backend: string) => readonly CheckState[];
   readonly readiness: () => Readiness;
   readonly configFile: () => ConfigFileStatus;
+  /** Undefined for a node whose config is in no store. */
+  readonly fleet: () => FleetStatus | undefined;
   readonly overrides: () => readonly OverrideStatus[];
   /** By the pool's name. */
   readonly change: (pool: string) => PoolChangeStatus;
@@ -81,6 +84,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
   const checks = new Map(config.pools.map(({ name, health }) => [name, namesOf(health)]));
   const losses = logLosses();
   const defend = input.defend();
+  const fleet = input.fleet();
   return {
     node: node.name,
     version: VERSION,
@@ -173,6 +177,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
       },
     ),
     ...(defend && { defend }),
+    ...(fleet && { fleet }),
     pathReports: { ...input.pathReports() },
     verdicts: Object.fromEntries(
       VERDICTS.flatMap(({ name }, number): [string, VerdictStatus][] => {

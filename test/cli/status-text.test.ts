@@ -240,3 +240,32 @@ test('status says in a line what the defence does, and names attacks, lists and 
     assert.ok(drawn.includes(line), drawn.join('\n'));
   assert.match(drawn.join('\n'), /UNDER ATTACK {4}web: .* for 5 min, 61.2k\/s now, 80.3k\/s at most/);
 });
+
+test('status says which revision of a fleet is in force, why not the last one, and since when its store is away', () => {
+  const fleet = {
+    name: 'edge',
+    revision: 7,
+    revisionOfFleet: 7,
+    store: { answeredAt: at('12:09:00') },
+  };
+  assert.ok(lines(nodeStatus({ fleet })).includes('fleet    edge, revision 7'));
+  const drawn = lines(
+    nodeStatus({
+      fleet: {
+        ...fleet,
+        revisionOfFleet: 8,
+        prepared: 9,
+        behind: 'revision 8 is in force in the fleet, and 7 here: no',
+        store: { answeredAt: at('12:08:00'), fault: { since: at('12:08:03'), why: 'connection refused' } },
+      },
+    }),
+  );
+  const row = (label: string): string | undefined => drawn.find((line) => line.startsWith(label));
+  assert.match(row('fleet') ?? '', /edge, revision 7, revision 9 is ready to come$/);
+  assert.match(row('BEHIND') ?? '', /revision 8 is in force in the fleet/);
+  assert.match(row('STORE AWAY') ?? '', /since 12:08:03: connection refused$/);
+  assert.match(
+    lines(nodeStatus({ fleet: { ...fleet, revisionOfFleet: 6 } })).join('\n'),
+    /edge, revision 7, the store has 6\n/,
+  );
+});

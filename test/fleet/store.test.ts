@@ -220,6 +220,9 @@ describe('the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => {
     await again.ready();
     assert.equal(again.text(), 'first');
     assert.equal(again.member.behind, undefined);
+    const { revision, revisionOfFleet, store } = again.member.status;
+    assert.deepEqual([revision, revisionOfFleet, store.answeredAt], [1, null, null]);
+    assert.match(store.fault?.why ?? '', /UNAVAILABLE/);
     await server!.start();
     await until('it answers', async () => (await fleet.view()).members[0]?.said?.active === 1);
     await fleet.apply('second');

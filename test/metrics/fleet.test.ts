@@ -31,6 +31,10 @@ const NOT_HERE = new Set([
   'anyhop_l7_certificate_expiry_timestamp_seconds',
   'anyhop_announce_track_number',
   'anyhop_health_views',
+  'anyhop_fleet_revision',
+  'anyhop_fleet_revision_in_store',
+  'anyhop_fleet_store_reachable',
+  'anyhop_fleet_store_answered_timestamp_seconds',
 ]);
 /** What Grafana puts in the place of variables. */
 const VARIABLES: Readonly<Record<string, string>> = {

@@ -101,6 +101,14 @@ export const NODE_FAMILIES = {
     'reason',
   ),
   ...DEFEND_FAMILIES,
+  anyhop_fleet_revision: gauge("Revision of the fleet's config that is in force here; 0 for none"),
+  anyhop_fleet_revision_in_store: gauge(
+    "Revision of the fleet's config that is in force in the fleet, as its store said last; 0 before it did",
+  ),
+  anyhop_fleet_store_reachable: gauge('Whether the store of the fleet answers'),
+  anyhop_fleet_store_answered_timestamp_seconds: gauge(
+    'When the store of the fleet answered last, in seconds since 1970; 0 before it did',
+  ),
   anyhop_health_views: gauge(
     'Nodes whose views of the backends are fresh, this one included, with `fleet.views: quorum`',
   ),
