@@ -37,9 +37,8 @@ export class HealthViews {
   readonly #store: ViewStore;
   readonly #node: string;
   readonly #lease: ReturnType<ViewStore['lease']>;
-  /** Others' views, by node, each with the version of its entry. */
+  /** Others' fresh views, by node, each with the version of its entry. */
   #views = new Map<string, { readonly version: string; readonly view: HealthView | undefined }>();
-  #readAtMs = Number.NEGATIVE_INFINITY;
   #changed: () => void = () => undefined;
   #stale: NodeJS.Timeout | undefined;
   #own: ReadonlySet<string> | undefined;
@@ -61,7 +60,6 @@ export class HealthViews {
 
   /** Of other nodes. */
   fresh(): HealthView[] {
-    if (performance.now() >= this.#readAtMs + FRESH_MS) return [];
     return [...this.#views.values()].flatMap(({ view }) => view ?? []);
   }
 
@@ -86,7 +84,6 @@ export class HealthViews {
   }
 
   #take({ entries }: Snapshot): void {
-    this.#readAtMs = performance.now();
     const before = this.#views;
     this.#views = new Map(
       [...entries].flatMap(([place, { value, version }]) => {
@@ -98,16 +95,15 @@ export class HealthViews {
     );
     // Another snapshot of the store may have been restored, without what was said last.
     if (this.#told !== undefined && entries.get(HEALTH + this.#node)?.value !== this.#told) this.#tellAgain();
-    const wasStale = this.#stale === undefined;
     clearTimeout(this.#stale);
     this.#stale = setTimeout(() => {
-      this.#stale = undefined;
+      this.#views = new Map();
       this.#changed();
     }, FRESH_MS).unref();
     const isSame =
       before.size === this.#views.size &&
       [...this.#views].every(([node, { version }]) => before.get(node)?.version === version);
-    if (wasStale || !isSame) this.#changed();
+    if (!isSame) this.#changed();
   }
 
   async #write(): Promise<void> {

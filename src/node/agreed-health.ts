@@ -49,7 +49,7 @@ interface Judged {
 
 export class AgreedHealth {
   readonly #options: AgreedHealthOptions;
-  #agreement = new Agreement([]);
+  #agreement: Agreement;
   /** By `pool/backend address`: the revision that brought it; 0 for what the process began with. */
   readonly #since = new Map<string, number>();
   #hasBegun = false;
@@ -63,6 +63,7 @@ export class AgreedHealth {
   constructor(options: AgreedHealthOptions) {
     const { views, changed } = options;
     this.#options = options;
+    this.#agreement = new Agreement(views.fresh());
     views.onChange(() => {
       this.#agreement = new Agreement(views.fresh());
       changed();

@@ -31,8 +31,9 @@ class Node {
   #changed = (): void => undefined;
   readonly health: AgreedHealth;
 
-  constructor() {
+  constructor(others: HealthView[] = []) {
     const { views } = this;
+    views.others = others;
     this.health = new AgreedHealth({
       views: {
         get revision() {
@@ -97,6 +98,12 @@ describe('agreed health of a node', () => {
     assert.equal(node.health.fresh, 3);
     node.hears([]);
     assert.deepEqual(node.down(), ['b1', 'b2'], 'by its own view when it has no other');
+  });
+
+  it('is that of the fleet from the beginning, also when nobody says anything new', () => {
+    const node = new Node([view('edge-2', 'b2'), view('edge-3', 'b2')]);
+    node.sees('b1');
+    assert.deepEqual(node.down(), ['b2']);
   });
 
   it('leaves a backend down to which there is no way from here', () => {
