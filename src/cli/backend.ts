@@ -99,7 +99,7 @@ function removeCommand(): Command {
       `
 On a node, the backend drains, and the removal waits until its agent reports no connection, or drain_deadline has passed; "anyhop changes"
 shows it. Without an agent nobody counts: drain it and wait, before you remove it. --force removes it now, with everything that waits.
-In a fleet, drain it first: the command removes it as soon as a drain under way is done.
+In a fleet, drain it first; the command removes it as soon as the drain is done, and refuses one that does not drain.
 It survives restarts, and ends when the config file no longer has the backend.
 Exit codes: 0 in force or waiting, 1 refused or no node answers, 2 wrong usage. In a fleet: as of "anyhop fleet apply".
 

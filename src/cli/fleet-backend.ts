@@ -1,6 +1,7 @@
 /** A change of one backend in the whole fleet: the config in force, edited where it says so, and put in force everywhere. */
 import { editedText } from '../config/edit/edit.js';
 import type { BackendEdit } from '../config/edit/wanted.js';
+import { listed } from '../core/listed.js';
 import { refused } from '../fleet/apply.js';
 import { readFleetView } from '../fleet/view.js';
 import {
@@ -27,7 +28,7 @@ export async function changeBackendInFleet(
 ): Promise<void> {
   if (options.plan) return planInFleet(edit, words, options);
   await changeFleet(options, async (_, before) => ({
-    candidate: edited(before, edit, words),
+    candidate: edited(before, edit, words, options.force ?? false),
     message: options.message ?? words,
   }));
 }
@@ -35,16 +36,31 @@ export async function changeBackendInFleet(
 async function planInFleet(edit: BackendEdit, words: string, options: FleetBackendOptions): Promise<void> {
   await withStore(options, async (store, fleet) => {
     const before = await inForce(store, await readFleetView(store, fleet));
-    const plan = planOf(before, edited(before, edit, words));
+    const plan = planOf(before, edited(before, edit, words, true));
     writeResult(options.json, plan, drawFilePlan);
   });
 }
 
 /** @throws AnyhopError when nothing is in force, and as `editedText` */
-function edited(before: Candidate | undefined, edit: BackendEdit, words: string): Candidate {
+function edited(before: Candidate | undefined, edit: BackendEdit, words: string, force: boolean): Candidate {
   if (before === undefined)
     throw refused('nothing is in force in the fleet', '`anyhop fleet apply` puts a config in force.');
   const { text, config } = before;
+  if (edit.kind === 'remove' && !force) requireDraining(config, edit.backend, edit.pool);
   const after = editedText(text, config.file, edit);
   return after === text ? before : candidateOf(after, `${config.file} with ${words}`);
+}
+
+/** @throws AnyhopError ERR_FLEET when the removal would break the connections of a backend */
+function requireDraining({ pools }: Candidate['config'], backend: string, only: string | undefined): void {
+  const active = pools.filter(
+    ({ name, backends }) =>
+      (only ?? name) === name && backends.some((one) => one.name === backend && one.state === 'active'),
+  );
+  if (active.length === 0) return;
+  throw refused(
+    `${backend} does not drain in ${listed(active, { text: ({ name }) => name })}: its connections would break`,
+    `Drain it first: \`anyhop drain ${backend} --fleet\`. --force removes it now.`,
+    2,
+  );
 }

@@ -45,7 +45,7 @@ import { captureReport, recorded } from './captures.js';
 import { queuedReport, reportOf, settingsChanges } from './change-reports.js';
 import { ConfigFile, type ReadConfig } from './config-file.js';
 import type { NodeDefence } from './defence.js';
-import { editing, editWarnings, isActive, wordsOf } from './editing.js';
+import { editing, editWarnings, isActive } from './editing.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { inForceReport } from './in-force.js';
@@ -259,51 +259,44 @@ export class NodeActions implements ControlActions {
     return this.#say(target, { weight }, options);
   }
 
-  async edit(edit: MemberEdit, options: ChangeOptions): Promise<ChangeReport> {
+  async edit(edit: MemberEdit, { force }: ChangeOptions): Promise<ChangeReport> {
     this.#started();
     const { pools } = this.#options;
-    const { edits, added, target } = editing(this.#options.edits, pools.file.pools, edit);
-    edits.and(added); // refused before anything drains
-    const drained = target && !options.force ? await this.#drainFirst(target) : undefined;
-    if (drained?.isLate) return drained.report;
-    let read: ReadConfig | undefined;
+    const asked = editing(this.#options.edits, pools.file.pools, edit);
+    this.#file.read(pools.file.node, asked.read); // refused before anything drains
+    const drained = asked.leaves && !force ? await this.#drainFirst(asked.leaves) : undefined;
+    if (drained !== undefined) return drained;
     const was = pools.file;
+    let read: ReadConfig | undefined;
     const report = await this.#change(() => {
-      read = this.#file.readToReload(pools.file, pools.served(), options.force, () => edits.and(added));
-      return { ...reloadTo(pools.file, read.config, options.force), why: wordsOf(edit) };
+      read = this.#file.readToReload(pools.file, pools.served(), force, asked.read);
+      return { ...reloadTo(pools.file, read.config, force), why: asked.words };
     });
-    await edits.accepted(read!);
-    await this.#options.accepted(read!, options.force);
-    const names = added.map(({ pool }) => pool);
-    return {
-      ...report,
-      pools: report.pools.filter(({ pool }) => names.includes(pool)),
-      warnings: [...report.warnings, ...editWarnings(edit, was, read!.config)],
-    };
+    await this.#options.edits?.accepted(read!);
+    await this.#options.accepted(read!, force);
+    const warnings = [...report.warnings, ...editWarnings(edit, was, read!.config)];
+    return { ...report, pools: report.pools.filter(asked.concerns), warnings };
   }
 
   async planEdit(edit: MemberEdit, { force }: ChangeOptions): Promise<PlanReport> {
     this.#started();
     const { pools, facts } = this.#options;
-    const { edits, added, target } = editing(this.#options.edits, pools.file.pools, edit);
-    const { config } = this.#file.read(pools.file.node, () => edits.and(added));
-    if (target && !force && isActive(target, pools.pools)) {
-      const drain = planSaying(pools, facts, target, { state: 'draining' }, false);
-      return { ...drain, warnings: [...drain.warnings, `${target.backend} is removed when it is drained`] };
-    }
+    const asked = editing(this.#options.edits, pools.file.pools, edit);
+    const { config } = this.#file.read(pools.file.node, asked.read);
+    if (asked.leaves && !force && isActive(asked.leaves, pools.pools))
+      return planSaying(pools, facts, asked.leaves, { state: 'draining' }, false);
     const { file: _, ...plan } = planReload(pools, facts, config);
-    const names = added.map(({ pool }) => pool);
-    return { ...plan, of: wordsOf(edit), pools: plan.pools.filter(({ pool }) => names.includes(pool)) };
+    return { ...plan, of: asked.words, pools: plan.pools.filter(asked.concerns) };
   }
 
-  /** Who is to be removed drains first; late when that has to wait itself. */
-  async #drainFirst(target: BackendTarget): Promise<{ isLate: boolean; report: ChangeReport } | undefined> {
-    const { pools } = this.#options;
-    if (!isActive(target, pools.pools)) return undefined;
+  /** Who is to leave drains first. @returns the answer when that has to wait, and so the removal cannot be asked for yet */
+  async #drainFirst(target: BackendTarget): Promise<ChangeReport | undefined> {
+    const { pools } = this.#options.pools;
+    if (!isActive(target, pools)) return undefined;
     const report = await this.drain(target, { force: false });
-    const isLate = isActive(target, pools.pools);
-    const later = `${target.backend} is not removed yet: its drain waits; remove it again when it drains`;
-    return { isLate, report: { ...report, warnings: [...report.warnings, later] } };
+    if (!isActive(target, this.#options.pools.pools)) return undefined;
+    const later = `${target.backend} is not removed: its drain waits; remove it again when it drains`;
+    return { ...report, warnings: [...report.warnings, later] };
   }
 
   async defend(): Promise<DefendReport> {

@@ -1,18 +1,23 @@
-/** A backend more or one less on a running node: what is to be edited, and what an operator should know of it. */
+/** A backend more or one less on a running node: what is asked for, and what an operator should know of it. */
 import { type BackendTarget, ControlError, type MemberEdit } from '../api/api.js';
 import type { RuntimeEdit } from '../config/edit/kept.js';
-import { formatProblem } from '../config/error.js';
+import { ConfigError, formatProblem } from '../config/error.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
+import { AnyhopError } from '../core/errors.js';
 import type { Membership } from '../pool/membership.js';
+import type { ReadConfig } from './config-file.js';
 import { noPool, poolsNamed } from './named.js';
 import type { RuntimeEdits } from './runtime-edits.js';
 
 export interface Editing {
-  readonly edits: RuntimeEdits;
-  /** One a pool. */
-  readonly added: readonly RuntimeEdit[];
-  /** Who is to go. */
-  readonly target: BackendTarget | undefined;
+  /** In words: `backend add web-7`. */
+  readonly words: string;
+  /** Who is to leave; undefined when somebody joins. */
+  readonly leaves: BackendTarget | undefined;
+  /** Whether a pool is one of those that are meant. */
+  readonly concerns: (of: { readonly pool: string }) => boolean;
+  /** The config with it. @throws ConfigError; ControlError 409 when another backend has the name, or none would be left */
+  readonly read: () => ReadConfig;
 }
 
 /** @throws ControlError 404 for a pool or backend that is not there, 409 in a fleet */
@@ -31,14 +36,29 @@ export function editing(
       },
     );
   const since = new Date().toISOString();
-  if (edit.kind === 'add') {
-    if (!pools.some(({ name }) => name === edit.pool)) throw noPool(edit.pool, pools);
-    return { edits, added: [{ ...edit, since }], target: undefined };
+  const isAdded = edit.kind === 'add';
+  if (isAdded && !pools.some(({ name }) => name === edit.pool)) throw noPool(edit.pool, pools);
+  const each = isAdded
+    ? [{ ...edit, since }]
+    : poolsNamed({ backend: edit.backend, pool: edit.pool }, pools).map(
+        (pool): RuntimeEdit => ({ ...edit, pool, since }),
+      );
+  const names = new Set(each.map(({ pool }) => pool));
+  return {
+    words: isAdded ? `backend add ${edit.entry.name}` : `backend remove ${edit.backend}`,
+    leaves: isAdded ? undefined : { backend: edit.backend, pool: edit.pool },
+    concerns: ({ pool }) => names.has(pool),
+    read: () => withEdits(edits, each),
+  };
+}
+
+function withEdits(edits: RuntimeEdits, more: readonly RuntimeEdit[]): ReadConfig {
+  try {
+    return edits.and(more);
+  } catch (error) {
+    if (!(error instanceof AnyhopError) || error instanceof ConfigError) throw error;
+    throw new ControlError(409, 'ERR_BACKEND', error.message, { hint: error.hint });
   }
-  const { kind, backend, pool } = edit;
-  const target = { backend, pool };
-  const added = poolsNamed(target, pools).map((each) => ({ kind, backend, pool: each, since }));
-  return { edits, added, target };
 }
 
 /** Whether a backend takes new flows in one of the pools that are meant, so that its removal would break connections. */
@@ -50,11 +70,7 @@ export function isActive({ backend, pool }: BackendTarget, pools: Membership): b
   );
 }
 
-export function wordsOf(edit: MemberEdit): string {
-  return edit.kind === 'add' ? `backend add ${edit.entry.name}` : `backend remove ${edit.backend}`;
-}
-
-/** What an operator should know: of the agents, and what the config warns of that it did not before. */
+/** Of the agents, and what the config warns of that it did not before. */
 export function editWarnings(
   edit: MemberEdit,
   before: LoadedConfig<'run'>,

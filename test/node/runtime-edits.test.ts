@@ -1,9 +1,11 @@
 /** What is added and removed at runtime, over the texts that a config file has by and by. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ControlError } from '#anyhop/api/api.js';
 import type { RuntimeEdit } from '#anyhop/config/edit/kept.js';
 import { createLog } from '#anyhop/core/log.js';
 import type { ReadConfig } from '#anyhop/node/config-file.js';
+import { editing } from '#anyhop/node/editing.js';
 import { RuntimeEdits } from '#anyhop/node/runtime-edits.js';
 import { FILE, join, POOLS, parse } from '../config/fixture.js';
 
@@ -32,6 +34,42 @@ function edits(kept: readonly RuntimeEdit[] = []) {
 
 const read = (text: string): ReadConfig => ({ config: parse(text), text });
 const names = ({ config }: ReadConfig) => config.pools[0]!.backends.map(({ name }) => name);
+
+describe('a backend that is asked for', () => {
+  it('is refused with what there is, in a fleet, and where another one has the name', () => {
+    const { all } = edits();
+    const { pools } = parse(TEXT);
+    const code = (ask: () => unknown) => {
+      try {
+        return ask();
+      } catch (error) {
+        assert.ok(error instanceof ControlError);
+        return [error.status, error.code];
+      }
+    };
+    const add = { kind: 'add', pool: 'web', entry: { name: 'web-2', address: '10.1.0.22' } } as const;
+    assert.deepEqual(
+      code(() => editing(undefined, pools, add)),
+      [409, 'ERR_FLEET'],
+    );
+    assert.deepEqual(
+      code(() => editing(all, pools, { ...add, pool: 'x' })),
+      [404, 'ERR_POOL'],
+    );
+    assert.deepEqual(
+      code(() => editing(all, pools, { kind: 'remove', backend: 'x' })),
+      [404, 'ERR_BACKEND'],
+    );
+    assert.deepEqual(
+      code(() => editing(all, pools, add).read()),
+      [409, 'ERR_BACKEND'],
+    );
+    assert.deepEqual(
+      code(() => editing(all, pools, { kind: 'remove', backend: 'dns-1' }).read()),
+      [409, 'ERR_BACKEND'],
+    );
+  });
+});
 
 describe('backends that are added and removed at runtime', () => {
   it('lie over the text in force, and are kept once they are in force', async () => {
