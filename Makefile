@@ -27,7 +27,7 @@ HEADERS := $(wildcard native/include/anyhop/*.h native/lib/*.h native/bpf/*.h na
 MULTIARCH = $(shell $(CC) -print-multiarch)
 BPF_ARCH = $(if $(filter aarch64%,$(MULTIARCH)),arm64,x86)
 
-.PHONY: help build docs demo demo-l7 demo-ha demo-fleet demo-flood survive survive-l7 test test-long bench bench-afxdp bench-agent bench-announce bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-fleet setup-observe setup-interop setup-fuzz
+.PHONY: help build docs demo demo-l7 demo-ha demo-fleet demo-flood survive survive-l7 test test-long bench bench-afxdp bench-agent bench-announce bench-fleet bench-l7 bench-dashboard bench-metrics bench-micro bench-xdp bench-defend bench-engines screenshots interop soak fuzz check format clean native ts setup-build setup-lab setup-l7 setup-ha setup-fleet setup-observe setup-interop setup-fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -127,7 +127,7 @@ survive: build setup-lab ## 1000 connections through all that may happen to a fl
 test: build setup-lab setup-l7 setup-ha setup-fleet setup-observe ## the whole test suite (root: the network tests run too)
 	node scripts/test.mjs
 
-bench: build setup-lab setup-l7 setup-ha setup-observe ## every benchmark, as a table with its targets
+bench: build setup-lab setup-l7 setup-ha setup-fleet setup-observe ## every benchmark, as a table with its targets
 	node build/bench/run.js
 
 bench-micro: build ## what runs in memory, beside its peers; writes docs/architecture/micro-benchmarks.md
@@ -153,6 +153,9 @@ bench-metrics: build ## what a scrape of 20,000 series costs the main thread of 
 
 bench-announce: build setup-lab setup-ha ## from a forwarder's death to its route gone from a router, by BIRD and FRR (root)
 	node build/bench/run.js announce
+
+bench-fleet: build setup-lab setup-fleet ## from a change of 1,000 backends to it in force on 8 nodes, with etcd (root)
+	node build/bench/run.js fleet
 
 bench-dashboard: build setup-observe ## how long a browser works for an update of 1,000 backends
 	node build/bench/run.js dashboard

@@ -110,6 +110,12 @@ export function eventsFor({ forwarders, backends }: Size): FleetEvent[] {
         return { text: `all others say so after ${formatDuration(Math.round(ms))}`, moves: false };
       },
     },
+    {
+      title: 'the change that it has forgotten is applied again',
+      async run(fleet) {
+        return { ...inForce(await fleet.apply('web-2 has got more memory')), moves: false };
+      },
+    },
   ];
 }
 

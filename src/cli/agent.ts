@@ -122,16 +122,20 @@ async function act(options: AgentOptions, isConfigNamed: boolean): Promise<numbe
 
 /** Delivers by the config of the fleet. */
 async function runInFleet(options: AgentOptions): Promise<number> {
-  const { join, telling } = await import('./fleet-join.js');
+  const { join, RevisionReader, telling } = await import('./fleet-join.js');
   const { fleetDigest } = await import('../fleet/digest.js');
   const log = createLog();
   const read = (revision: RevisionText): LoadedConfig<'agent'> => loadFor('agent', options, { revision });
   const { config: file } = options;
   // A host that is no backend yet, or no longer, has nothing to deliver by a config.
-  const concerns = (revision: RevisionText): boolean =>
-    localBackends(backendAddresses(read(revision)), thisSystem).length > 0;
+  const concerns = (config: LoadedConfig<'agent'>): boolean =>
+    localBackends(backendAddresses(config), thisSystem).length > 0;
   const place = { file, name: undefined, stateDir: undefined };
-  const { member, first } = await join({ role: 'agent', ...place, read, concerns, log });
+  const { member, first } = await join({
+    ...{ role: 'agent', ...place, read, log },
+    concerns: (revision) => concerns(read(revision)),
+  });
+  const reader = new RevisionReader(read);
   let inForce = first;
   try {
     return await runAgent(
@@ -140,14 +144,16 @@ async function runInFleet(options: AgentOptions): Promise<number> {
         member.serve(
           telling({
             prepare: async (_, text) => {
-              const config = read(text);
-              if (concerns(text)) await actions.check(config);
+              const config = reader.anew(text);
+              if (concerns(config)) await actions.check(config);
               return { digest: fleetDigest(config), waits: [] };
             },
-            release: () => undefined,
+            release: () => reader.forget(),
             activate: async (_, text) => {
-              if (!concerns(text)) return; // it goes on for those who still send
-              await actions.take(() => read(text));
+              const config = reader.again(text);
+              reader.forget();
+              if (!concerns(config)) return; // it goes on for those who still send
+              await actions.take(() => config);
               inForce = text;
             },
             standing: () => ({ ready: true }),

@@ -95,7 +95,7 @@ function runtimeEdits(options: RunCommandOptions, log: Logger): RuntimeEdits {
 
 /** The same for a node whose config is that of its fleet. */
 async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void> {
-  const { join, telling } = await import('./fleet-join.js');
+  const { join, RevisionReader, telling } = await import('./fleet-join.js');
   const { fleetDigest } = await import('../fleet/digest.js');
   const read = (revision: RevisionText): ReadConfig =>
     loadConfigWithText(options.config, { ...loadOptions(options), revision });
@@ -114,23 +114,28 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
   };
   knows(first);
   const load = (): ReadConfig => read(inForce);
+  const reader = new RevisionReader(read);
   const follow = (actions: NodeActions): void => {
     member.serve(
       telling({
         prepare: async ({ force }, text) => {
-          const { config, waits } = await actions.prepare({ force, load: () => read(text) });
+          const { config, waits } = await actions.prepare({ force, load: () => reader.anew(text) });
           return { digest: fleetDigest(config), waits };
         },
-        release: () => actions.release(),
+        release: () => {
+          reader.forget();
+          actions.release();
+        },
         activate: async (_, text) => {
           // What may be lost by it was asked when it was prepared; what it waited for, the fleet waited for.
           knows(text);
           try {
-            await actions.take({ force: true, load: () => read(text) });
+            await actions.take({ force: true, load: () => reader.again(text) });
             inForce = text;
           } finally {
             knows(inForce);
           }
+          reader.forget();
           actions.release();
         },
         standing: () => standingOf(actions),
