@@ -75,7 +75,7 @@ export function eventsFor({ forwarders, backends }: Size): FleetEvent[] {
           () => 'it was taken',
           (error: Error) => error.message,
         );
-        assert.match(said, new RegExp(`forwarder/${lastEdge}: its tables would be others here`));
+        assert.match(said, new RegExp(`forwarder/${lastEdge}: its tables are others here`));
         return { text: `refused, and ${lastEdge} named`, moves: false, but: lastEdge };
       },
     },

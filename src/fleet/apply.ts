@@ -60,6 +60,7 @@ export async function apply(
   change: Change,
   { fleet, key, signal, progress }: ApplyOptions,
 ): Promise<Applied> {
+  if (before.intent !== undefined) throw inTheWay(before.intent);
   requireMembers(before, change.without);
   const { text, ...said } = change;
   const revision: Revision = {
@@ -207,13 +208,19 @@ async function overtaken(store: Store, fleet: FleetConfig, before: FleetView): P
       'the store did not answer for so long that it forgot what was being prepared; nothing was changed',
       'Apply it again.',
     );
-  const other = intent ?? active;
-  const what = other === undefined ? 'another change' : describe(other);
+  if (intent !== undefined) return inTheWay(intent);
+  const what = active === undefined ? 'another change' : describe(active);
   return refused(
-    intent === undefined
-      ? `${what} came in between; nothing was changed`
-      : `${what} is being prepared; nothing was changed`,
+    `${what} came in between; nothing was changed`,
     '`anyhop fleet log` shows who changed what; plan again on top of it.',
+  );
+}
+
+/** @param other what somebody else is about to put in force */
+function inTheWay(other: Revision): AnyhopError {
+  return refused(
+    `${describe(other)} is being prepared; nothing was changed`,
+    'Try again when it is in force, or its command has ended: `anyhop fleet status` says so.',
   );
 }
 

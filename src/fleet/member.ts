@@ -99,6 +99,7 @@ interface Known extends RevisionText {
   readonly digest: string;
 }
 
+const DIGEST_CHARS_SHOWN = 12;
 const NOTHING: Active = { number: 0, record: '' };
 
 export class FleetMember {
@@ -118,6 +119,8 @@ export class FleetMember {
   #refused: SaidByMember['refused'];
   /** The revision that this member could not follow, and why it is not to serve because of that. */
   #behind: { readonly number: number; readonly why: string } | undefined;
+  /** The revision that this process began with, when its tables are others here than those that were signed. */
+  #differs: { readonly number: number; readonly why: string } | undefined;
   #isBegun = false;
   #isClosed = false;
 
@@ -159,7 +162,8 @@ export class FleetMember {
 
   /** Why the node is not to be sent traffic, as far as the fleet goes; undefined when it may. */
   get behind(): string | undefined {
-    return this.#behind?.why;
+    if (this.#behind !== undefined) return this.#behind.why;
+    return this.#differs?.number === this.#active ? this.#differs.why : undefined;
   }
 
   /** What it knows of the fleet, for people. */
@@ -186,6 +190,7 @@ export class FleetMember {
    */
   async first(waitMs: number): Promise<RevisionText> {
     const first = await this.#chosen(waitMs);
+    if (first.number === this.#options.kept?.number) await this.#compare(this.#options.kept);
     this.#isBegun = true;
     return first;
   }
@@ -215,6 +220,20 @@ export class FleetMember {
       `nothing to do yet: waiting for a revision of the fleet ${fleet.name} that has something for this host ("anyhop fleet apply")`,
     );
     return await this.#first.promise;
+  }
+
+  /** After an upgrade of one host alone, say. A config that cannot be read is for the process to refuse. */
+  async #compare(kept: KeptRevision): Promise<void> {
+    const { fleet, prepare } = this.#options;
+    try {
+      const revision = opened(kept.record, fleet.name, fleet.operatorKey);
+      requireSame(revision, (await prepare(revision, kept)).digest);
+    } catch (error) {
+      if (!(error instanceof OtherTables)) return;
+      const why = `revision ${kept.number} is in force: ${error.message}`;
+      this.#differs = { number: kept.number, why };
+      this.#log.error({ event: 'fleet_differs', revision: kept.number, why }, why);
+    }
   }
 
   #concerns(text: RevisionText): boolean {
@@ -339,10 +358,7 @@ export class FleetMember {
   async #prepare(known: Known): Promise<void> {
     const { revision } = known;
     const { digest, waits } = await this.#follower.prepare(revision, known);
-    if (digest !== revision.digest)
-      throw new BadRecord(
-        `its tables would be others here (digest ${digest.slice(0, 12)}, not ${revision.digest.slice(0, 12)}): anyhop ${VERSION} here is another build than the operator's`,
-      );
+    requireSame(revision, digest);
     this.#prepared = { ...known, waits };
     this.#refused = undefined;
     // What it waits for may be over by and by.
@@ -434,6 +450,17 @@ export class FleetMember {
       ...this.#follower.standing(),
     };
   }
+}
+
+class OtherTables extends BadRecord {}
+
+/** @param digest of what this host makes of it @throws OtherTables */
+function requireSame(revision: Revision, digest: string): void {
+  if (digest === revision.digest) return;
+  const [here, signed] = [digest, revision.digest].map((each) => each.slice(0, DIGEST_CHARS_SHOWN));
+  throw new OtherTables(
+    `its tables are others here (digest ${here}, not ${signed}): anyhop ${VERSION} here is another build than the operator's`,
+  );
 }
 
 function isStoreFault(error: unknown): boolean {

@@ -1,9 +1,11 @@
 /** A fleet whose config comes from etcd: real stores, forwarders and agents in namespaces. */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
+import { makeOtherBuild } from '../../scripts/demo-fleet/other-build.js';
 import { fourMixes, type LabService } from '../../scripts/lab/config.js';
 import { createLabFleet, type LabFleet } from '../../scripts/lab/fleet.js';
 import { createLab, type Lab, missingForLab } from '../../scripts/lab/lab.js';
@@ -12,7 +14,7 @@ import type { LabProcess } from '../../scripts/lab/process.js';
 import { getRequests } from '../../scripts/lab/requests.js';
 import { backendAddresses, VIP4 } from '../../scripts/lab/topology.js';
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 180_000;
 const WAIT_MS = 15_000;
 const BACKENDS = [1, 2, 3].map((number) => ({ name: `web-${number}`, ...backendAddresses(number) }));
 
@@ -82,5 +84,46 @@ describe('a fleet', {
     const words = ['backend', 'add', 'web-3', BACKENDS[2]!.host4, '-p', 'v4-over-v4'];
     assert.match(await fleet.anyhop(words), /revision 5 is in force on 5 members/);
     assert.equal(await fleet.anyhop(['fleet', 'export']), text);
+  });
+
+  test('withdraws a node of another build, names it, and moves no slot anywhere for a change that it refuses', async () => {
+    const program = makeOtherBuild(join(dirname(fleet.file), 'other'));
+    await forwarders[1]!.stop('SIGTERM');
+    forwarders[1] = await fleet.startForwarder(1, { program, until: 'not_ready' });
+    const { ready, reasons } = (await status(1)).readiness;
+    assert.equal(ready, false);
+    assert.match(reasons.join(), /its tables are others here .* another build than the operator's/);
+    const [before] = await digests();
+    fleet.change(({ pools }) => {
+      pools['v4-over-v4'].backends[0].weight = 3;
+    });
+    await assert.rejects(
+      fleet.anyhop(['fleet', 'apply', fleet.file]),
+      /not taken by 1 of 5 members; nothing was changed\n.*forwarder\/edge-2: its tables are others here/,
+    );
+    assert.equal((await digests())[0], before);
+    await forwarders[1]!.stop('SIGTERM');
+    forwarders[1] = await fleet.startForwarder(1);
+    assert.match(await fleet.anyhop(['fleet', 'apply', fleet.file]), /is in force on 5 members/);
+    assert.equal(new Set(await digests()).size, 1);
+  });
+
+  test('lets one of two operators win, and tells the other who was first', async () => {
+    const both = await Promise.allSettled(
+      [4, 5].map(async (weight) => {
+        const file = join(dirname(fleet.file), `weight-${weight}.yaml`);
+        const text = readFileSync(fleet.file, 'utf8');
+        writeFileSync(file, text.replace('weight: 3', `weight: ${weight}`));
+        return await fleet.anyhop(['fleet', 'apply', file, '-m', `weight ${weight}`]);
+      }),
+    );
+    const [won, lost] = ['fulfilled', 'rejected'].map((as) => both.filter(({ status }) => status === as));
+    assert.deepEqual([won!.length, lost!.length], [1, 1]);
+    const { reason } = lost![0] as PromiseRejectedResult;
+    assert.match(
+      String(reason),
+      /revision \d+ by .* \("weight \d"\) (is being prepared|came in between); nothing was changed/,
+    );
+    assert.equal(new Set(await digests()).size, 1);
   });
 });
