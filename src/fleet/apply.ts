@@ -161,6 +161,7 @@ async function nextNumber(store: Store, { active, intent, members }: FleetView):
 /** @returns false when something else came in between */
 async function putInForce(store: Store, before: FleetView, number: number, record: string): Promise<boolean> {
   const place = revisionPlace(number);
+  let fault: unknown;
   try {
     const isWritten = await store.write(
       [[place, undefined], ...(await own(store, before, record))],
@@ -173,6 +174,7 @@ async function putInForce(store: Store, before: FleetView, number: number, recor
     if (isWritten) return true;
   } catch (error) {
     if (!(error instanceof AnyhopError) || error.code !== 'ERR_STORE') throw error;
+    fault = error;
   }
   // A server that failed may have written it before.
   const found = await store.get(place).catch(() => {
@@ -181,7 +183,9 @@ async function putInForce(store: Store, before: FleetView, number: number, recor
       '`anyhop fleet status` says so as soon as the store answers.',
     );
   });
-  return found?.value === record;
+  if (found?.value === record) return true;
+  if (fault !== undefined) throw fault;
+  return false;
 }
 
 async function upload(store: Store, sha256: string, text: string): Promise<void> {

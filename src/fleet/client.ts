@@ -46,14 +46,18 @@ export class StoreClient {
 
   /** Asks one server after another, each at most once. @throws what the last one failed with, or what one of them has answered */
   async call<T>(question: (etcd: Etcd3, deadline: number) => Promise<T>): Promise<T> {
-    for (let left = this.#fleet.endpoints.length; ; left--) {
+    let left = this.#fleet.endpoints.length;
+    for (let isSpare = true; ; ) {
       const etcd = this.#connected();
       try {
         return await question(etcd, Date.now() + ANSWER_MS);
       } catch (error) {
-        if (!isFault(error)) throw error;
+        if (!isFault(error) || this.#isClosed) throw error;
+        // Another question has left this server meanwhile, and ended this one by that.
+        if (this.#etcd !== etcd && isSpare) isSpare = false;
+        else left--;
         this.#leave(etcd);
-        if (left <= 1 || this.#isClosed) throw error;
+        if (left === 0) throw error;
       }
     }
   }
@@ -83,11 +87,15 @@ export class StoreClient {
       stream
         .on('data', (response: IWatchResponse) => (response.canceled ? finish() : changed()))
         .on('error', () => {
+          if (isEnded) return; // so ends one that was cancelled, too
           this.#leave(etcd);
           finish();
         })
         .on('end', finish);
-      cancel = () => stream.cancel();
+      cancel = () => {
+        stream.end(); // else the library takes the end for a fault, and closes the channels of all questions
+        stream.cancel();
+      };
       if (isEnded) cancel();
       else stream.write({ create_request: { key, range_end: end } } satisfies IWatchRequest);
     };
