@@ -12,7 +12,7 @@ import { cpuMs } from './l7/cores.js';
 import { median, report, skip } from './report.js';
 
 const quick = process.argv.includes('--quick');
-const [NODES, BACKENDS, CHANGES] = quick ? [2, 20, 1] : [8, 1_000, 3];
+const [NODES, BACKENDS, CHANGES] = quick ? [2, 20, 1] : [8, 1_000, 5];
 const POOL = 'web';
 const PORT = 80;
 const TARGET_MS = { whole: 1_000, switched: 200 };

@@ -46,21 +46,11 @@ export function eventsFor({ forwarders, backends }: Size): FleetEvent[] {
     },
     {
       title: 'web-1 drains',
-      async run(fleet) {
-        fleet.change((config) => {
-          backend('web-1')(config).state = 'draining';
-        });
-        return inForce(await fleet.apply('web-1 drains'));
-      },
+      run: async (fleet) => inForce(await fleet.drain('web-1', 'new disks')),
     },
     {
       title: 'rolled back to the revision before',
-      async run(fleet) {
-        fleet.change((config) => {
-          delete backend('web-1')(config).state;
-        });
-        return inForce(await fleet.rollback(2, 'web-1 stays'));
-      },
+      run: async (fleet) => inForce(await fleet.rollback(2, 'web-1 stays')),
     },
     {
       title: `${lastEdge} runs another build, whose tables are others: a change is refused`,

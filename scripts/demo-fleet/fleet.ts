@@ -107,6 +107,11 @@ export class DemoFleet {
     return await this.#changed(['fleet', 'apply', this.#members.file, '-m', why]);
   }
 
+  /** `anyhop drain`, which changes the config in force. */
+  async drain(backend: string, why: string): Promise<Applied> {
+    return await this.#changed(['drain', backend, '-m', why]);
+  }
+
   async rollback(revision: number, why: string): Promise<Applied> {
     return await this.#changed(['fleet', 'rollback', `${revision}`, '-m', why]);
   }
