@@ -56,8 +56,8 @@ export function eventsFor({ forwarders, backends }: Size): FleetEvent[] {
       title: `${lastEdge} runs another build, whose tables are others: a change is refused`,
       async run(fleet) {
         const other = makeOtherBuild(join(fleet.lab.resources.directory, 'other'));
-        await fleet.restart(forwarders, other);
-        await fleet.untilAnnounced();
+        await fleet.restart(forwarders, { program: other, until: 'fleet_differs' });
+        await fleet.untilAnnounced({ but: forwarders });
         fleet.change((config) => {
           backend('web-2')(config).weight = 2;
         });
@@ -66,7 +66,7 @@ export function eventsFor({ forwarders, backends }: Size): FleetEvent[] {
           (error: Error) => error.message,
         );
         assert.match(said, new RegExp(`forwarder/${lastEdge}: its tables are others here`));
-        return { text: `refused, and ${lastEdge} named`, moves: false, but: lastEdge };
+        return { text: `refused, and ${lastEdge} named and withdrawn`, moves: false, but: lastEdge };
       },
     },
     {

@@ -90,9 +90,10 @@ export class DemoFleet {
     await this.untilAnnounced();
   }
 
-  /** Waits until the router spreads both VIPs over all forwarders. */
-  async untilAnnounced(): Promise<void> {
-    const all = this.lab.forwarders.map(({ name }) => name).sort();
+  /** Waits until the router spreads both VIPs over all forwarders, or all but one. */
+  async untilAnnounced({ but }: { readonly but?: number } = {}): Promise<void> {
+    const those = this.lab.forwarders.filter((_, index) => index + 1 !== but);
+    const all = those.map(({ name }) => name).sort();
     const spread = (vip: string): boolean => this.#namesOf(this.#fib.hops(vip)).join() === all.join();
     await this.#fib.until('as it should be', () => [VIP4, VIP6].every(spread), EVENTUALLY_MS);
   }
@@ -120,12 +121,17 @@ export class DemoFleet {
     return JSON.parse(await this.#members.anyhop([...command, '--json']));
   }
 
-  /** Ends a node as a service manager does, and starts it again, with another build if one is named. */
-  async restart(forwarder: number, program = PROGRAM): Promise<void> {
+  /** Ends a node as a service manager does, and starts it again, with another build if one is named. Resolves when it has an image. */
+  async restart(
+    forwarder: number,
+    { program = PROGRAM, until = 'ready' }: { readonly program?: string; readonly until?: string } = {},
+  ): Promise<void> {
     const node = this.#nodes[forwarder - 1]!;
     const { code, signal } = await node.stop('SIGTERM', EVENTUALLY_MS);
     if (code !== 0) throw new Error(`${node.name} ended with ${signal ?? code}\n${node.tail()}`);
-    this.#nodes[forwarder - 1] = await this.#members.startForwarder(forwarder - 1, { program });
+    const started = await this.#members.startForwarder(forwarder - 1, { program, until });
+    this.#nodes[forwarder - 1] = started;
+    await started.waitForEvent('pool', EVENTUALLY_MS);
   }
 
   /** The digests of the owners that each node has in force, by its name. */
