@@ -120,7 +120,7 @@ export async function apply(
 }
 
 /** @throws AnyhopError ERR_FLEET when a member does not answer, or there is none */
-export function requireMembers({ members }: FleetView, without: readonly string[]): void {
+function requireMembers({ members }: FleetView, without: readonly string[]): void {
   const unknown = without.filter((place) => !members.some((member) => member.place === place));
   if (unknown.length > 0)
     throw refused(

@@ -155,11 +155,6 @@ export class FleetMember {
     );
   }
 
-  /** The revision that was in force here when the process began. */
-  get active(): number {
-    return this.#active;
-  }
-
   /** Why the node is not to be sent traffic, as far as the fleet goes; undefined when it may. */
   get behind(): string | undefined {
     if (this.#behind !== undefined) return this.#behind.why;

@@ -16,11 +16,6 @@ export function mentionsFleet(text: string): boolean {
   return SECTION.test(text);
 }
 
-/** Whether a config file has sections that only the revision of a fleet is to have. */
-export function hasPools(text: string): boolean {
-  return document(text).has('pools');
-}
-
 /** One text of the two; a text that is no YAML mapping comes back as it is, for the schema to refuse. */
 export function mergedText(revision: string, own: string): string {
   const [all, local] = [document(revision), document(own)];
