@@ -1,5 +1,7 @@
 /** `anyhop fleet init` and `forget`: the operator's key and the section for every host; a member that is gone for good. */
 import { Command } from 'commander';
+import { PUBLIC_KEY_BYTES } from '../config/fleet/schema.js';
+import { parseConfig } from '../config/load.js';
 import { EXIT } from '../core/errors.js';
 import { refused } from '../fleet/apply.js';
 import { createOperatorKey, readOperatorKey } from '../fleet/keys.js';
@@ -9,6 +11,9 @@ import { fleetJsonOption, type KeyOptions, keyOption } from './fleet-options.js'
 import { withStore } from './fleet-place.js';
 import { type ConfigOptions, configOption } from './options.js';
 import { writeOut, writeResult } from './output.js';
+
+/** In the place of one that is not made yet. */
+const ANY_KEY = Buffer.alloc(PUBLIC_KEY_BYTES).toString('base64');
 
 interface InitOptions extends KeyOptions {
   readonly name: string;
@@ -42,6 +47,9 @@ Example:
   anyhop fleet init --name edge --endpoint https://10.0.0.5:2379 --key operator.key >> anyhop.yaml`,
     )
     .action(({ name, endpoint, key: path, json }: InitOptions) => {
+      const section = { name, endpoints: endpoint };
+      // Before a key is made: a section that no host would take is of no use.
+      parseConfig(drawSection({ ...section, operator_key: ANY_KEY }), 'fleet init', { role: 'fleet' });
       let isNew = false;
       let key: ReturnType<typeof readOperatorKey>;
       try {
@@ -50,7 +58,7 @@ Example:
       } catch {
         key = readOperatorKey(path);
       }
-      const fleet = { name, endpoints: endpoint, operator_key: key.publicBytes.toString('base64') };
+      const fleet = { ...section, operator_key: key.publicBytes.toString('base64') };
       writeResult(json, { key: path, isNew, fleet }, () => drawSection(fleet));
     });
 }
@@ -68,7 +76,7 @@ function drawSection({
     ? '  # ca_file: etcd-ca.pem # who signs the certificates of the servers\n  # certificate: host.pem # with its key: this host, as a user of etcd\n'
     : '';
   const list = endpoints.map((one) => JSON.stringify(one)).join(', ');
-  return `fleet:\n  name: ${name}\n  endpoints: [${list}]\n${tls}  operator_key: "${key}"\n`;
+  return `fleet:\n  name: ${JSON.stringify(name)}\n  endpoints: [${list}]\n${tls}  operator_key: "${key}"\n`;
 }
 
 interface ForgetOptions extends ConfigOptions {
