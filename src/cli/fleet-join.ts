@@ -2,14 +2,16 @@
 import { hostname } from 'node:os';
 import { ControlError } from '../api/api.js';
 import { formatProblem } from '../config/error.js';
-import { keptRevision, revisionDirectory } from '../config/fleet/kept.js';
+import { keepRevision, keptRevision, revisionDirectory } from '../config/fleet/kept.js';
 import { loadConfig, type RevisionText } from '../config/load.js';
 import type { Config } from '../config/types.js';
 import { AnyhopError, isSystemError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
+import { StoreClient } from '../fleet/client.js';
 import { fleetDigest } from '../fleet/digest.js';
+import type { Follower, Prepared } from '../fleet/follower.js';
 import { HealthViews } from '../fleet/health-views.js';
-import { FleetMember, type Follower, type Prepared } from '../fleet/member.js';
+import { FleetMember } from '../fleet/member.js';
 import type { MemberRole } from '../fleet/said.js';
 import { FleetStore } from '../fleet/store.js';
 
@@ -49,15 +51,14 @@ export async function join({
   const load = () => loadConfig(file, { role: 'fleet', overrides: { name } });
   const { fleet, place } = load();
   const directory = revisionDirectory(file, stateDir);
-  const store = new FleetStore(fleet, log, () => load().fleet);
+  const store = new FleetStore(fleet, log, new StoreClient(fleet, () => load().fleet));
   const nameHere = place?.node ?? hostname();
   const member = new FleetMember({
     fleet,
     role,
     name: nameHere,
-    file,
-    directory,
     kept: keptRevision(file, directory),
+    keep: (revision) => keepRevision(file, revision, directory),
     store,
     prepare: async (_, text) => told(async () => ({ digest: fleetDigest(read(text)), waits: [] })),
     concerns,

@@ -11,7 +11,7 @@ import { FLEET_MESSAGE_CHARS_MAX, STATE_DIRECTORY_DEFAULT } from '../core/limits
 import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
 import { clockTime } from '../core/time.js';
 import { forbidDumps } from '../ffi/process.js';
-import type { Follower } from '../fleet/member.js';
+import type { Follower } from '../fleet/follower.js';
 import type { NodeActions } from '../node/actions.js';
 import { losses } from '../node/change-reports.js';
 import type { ReadConfig } from '../node/config-file.js';

@@ -8,6 +8,7 @@ import type { FleetConfig } from '../config/fleet/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { listed } from '../core/listed.js';
 import { packed } from './blob.js';
+import { timeAfter } from './head.js';
 import type { OperatorKey } from './keys.js';
 import { ACTIVE, blobPlace, INTENT, MEMBERS, NODES, REVISIONS, revisionPlace } from './places.js';
 import { digestOfText, type Revision, sealed } from './record.js';
@@ -68,7 +69,7 @@ export async function apply(
     number: await nextNumber(store, before),
     ...(before.record !== undefined && { parent: digestOfText(before.record) }),
     config: digestOfText(text),
-    at: new Date().toISOString(),
+    at: timeAfter(before.active),
     ...said,
     changes: [...said.changes],
     without: [...said.without],

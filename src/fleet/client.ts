@@ -30,6 +30,7 @@ const ONCE = {
 
 export class StoreClient {
   readonly #read: () => FleetConfig;
+  readonly #open: (options: IOptions) => Etcd3;
   #fleet: FleetConfig;
   #turn: number;
   #etcd: Etcd3 | undefined;
@@ -37,10 +38,18 @@ export class StoreClient {
   /** Ends of the watches at this server. */
   readonly #watches = new Set<() => void>();
 
-  /** @param read reads the config anew, before each connection: certificates are replaced while a process runs */
-  constructor(fleet: FleetConfig, read: () => FleetConfig = () => fleet) {
+  /**
+   * @param read reads the config anew, before each connection: certificates are replaced while a process runs
+   * @param open begins a connection; tests have other servers than etcd
+   */
+  constructor(
+    fleet: FleetConfig,
+    read: () => FleetConfig = () => fleet,
+    open: (options: IOptions) => Etcd3 = (options) => new Etcd3(options),
+  ) {
     this.#fleet = fleet;
     this.#read = read;
+    this.#open = open;
     this.#turn = Math.floor(Math.random() * fleet.endpoints.length); // members spread over the servers
   }
 
@@ -123,7 +132,7 @@ export class StoreClient {
     const { endpoints, authorities, certificate } = this.#fleet;
     const endpoint = endpoints[this.#turn % endpoints.length]!;
     const own = certificate && Buffer.from(certificate.reveal());
-    return new Etcd3({
+    return this.#open({
       hosts: endpoint,
       ...(endpoint.startsWith('https:') && {
         credentials: {

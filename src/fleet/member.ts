@@ -5,22 +5,25 @@
  *   now/active --> (agents first) --> activate --> kept on disk --> nodes/ROLE/NAME: active
  *
  * Nothing here is on the packet path, and a store that is away changes nothing: the revision in force stays, also through a restart.
- * What the store says is taken only with the operator's signature, and only forward (record.ts).
+ * What the store says is taken only with the operator's signature, and only forward (record.ts). One that is not at the head of the fleet is
+ * not to serve (head.ts).
  */
 
-import { type KeptRevision, keepRevision } from '../config/fleet/kept.js';
+import type { KeptRevision } from '../config/fleet/kept.js';
 import type { FleetConfig } from '../config/fleet/types.js';
 import type { RevisionText } from '../config/load.js';
-import { deferred } from '../core/deferred.js';
 import { AnyhopError } from '../core/errors.js';
 import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
 import { VERSION } from '../core/version.js';
-import { textOf } from './blob.js';
-import { ACTIVE, INTENT, MEMBERS, NODES, NOW, revisionPlace } from './places.js';
-import { BadRecord, digestOfText, opened, type Revision } from './record.js';
+import { agentsBehind } from './agents-have.js';
+import type { Follower } from './follower.js';
+import { Head, NOTHING_IN_FORCE, type Standing, standingOf } from './head.js';
+import { ACTIVE, INTENT, NODES, NOW, revisionPlace } from './places.js';
+import { BadRecord, digestOfText, opened } from './record.js';
+import { findRevision, type Known, withText } from './revisions.js';
 import {
   type Active,
   type MemberRole,
@@ -29,52 +32,36 @@ import {
   readMember,
   type SaidByMember,
 } from './said.js';
+import { otherTables, requireSame } from './same-tables.js';
+import { Start } from './start.js';
 import type { Snapshot, Store } from './store.js';
 import { Teller } from './teller.js';
 
-/** By role: how long its word outlives it, and how often it reads without being told. 1,000 agents cost 42 requests a second. */
+/**
+ * By role: how long its word outlives it, and how often it reads without being told. 1,000 agents cost 42 requests a second. Forwarders
+ * read more often: when a watch has missed something, two of them differ until then.
+ */
 const PACE = {
-  forwarder: { leaseSeconds: 5, readMs: 30_000 },
+  forwarder: { leaseSeconds: 5, readMs: 10_000 },
   agent: { leaseSeconds: 60, readMs: 60_000 },
 } as const;
-/** How long forwarders wait until all agents have switched. */
-const AGENTS_MS = 10_000;
+const FORWARDERS = `${NODES}forwarder/`;
 const RETRY_MS = 5_000;
 /** How often it looks whether a change that waits still would. */
 const WAITS_MS = 1_000;
-
-/** What a process does with revisions. */
-export interface Follower {
-  /**
-   * Makes all ready that can be made ready beside what is in force.
-   * @returns the digest of what it makes of it (digest.ts), and what it would wait for
-   * @throws AnyhopError when it cannot take it
-   */
-  prepare(revision: Revision, text: RevisionText): Promise<Prepared>;
-  /** What was prepared is not to come. */
-  release(): void;
-  /** @throws AnyhopError when it cannot; what was in force stays */
-  activate(revision: Revision, text: RevisionText): Promise<void>;
-  standing(): Pick<SaidByMember, 'ready' | 'reason' | 'owners'>;
-}
-
-export interface Prepared {
-  readonly digest: string;
-  readonly waits: readonly string[];
-}
+const NOTHING: Active = { number: 0, record: '' };
 
 export interface MemberOptions {
   readonly fleet: FleetConfig;
   readonly role: MemberRole;
   readonly name: string;
-  /** The host's own config file, and the directory for what is kept. */
-  readonly file: string;
-  readonly directory: string;
   readonly kept: KeptRevision | undefined;
+  /** Keeps it for a start without the store. @throws when it cannot */
+  readonly keep: (revision: KeptRevision) => Promise<void>;
   readonly store: Store;
   /** While the process has no config yet. */
   readonly prepare: Follower['prepare'];
-  /** Whether a revision has anything for this host; a process without anything to do waits for one that has. */
+  /** Whether a revision has anything for this host. */
   readonly concerns: (text: RevisionText) => boolean;
   readonly log: Logger;
 }
@@ -92,73 +79,77 @@ export interface MemberStatus {
   };
 }
 
-interface Known extends RevisionText {
-  readonly revision: Revision;
-  readonly record: string;
-  /** Of the record. */
-  readonly digest: string;
+interface Fault {
+  readonly number: number;
+  readonly why: string;
 }
-
-const DIGEST_CHARS_SHOWN = 12;
-const NOTHING: Active = { number: 0, record: '' };
 
 export class FleetMember {
   readonly #options: MemberOptions;
   readonly #log: Logger;
   readonly #place: string;
   readonly #teller: Teller;
-  readonly #steps = new Rerun(() => this.#step());
-  readonly #first = deferred<RevisionText>();
-  readonly #serves = deferred<void>();
+  readonly #start: Start;
+  readonly #head: Head;
+  readonly #steps = new Rerun(() => this.#tried(() => this.#step()));
+  /** Beside the steps, which may take long. */
+  readonly #hearings = new Rerun(() => this.#tried(() => this.#hear()));
   readonly #since = new Date();
   #again: NodeJS.Timeout | undefined;
   #now: Snapshot | undefined;
   #follower: Follower;
-  #active: number;
+  #own: Standing;
+  /** Of what is in force here. */
+  #record: string | undefined;
+  /** The store has an earlier revision: others learn of this one from this member. */
+  #isForgotten = false;
   #prepared: (Known & { readonly waits: readonly string[] }) | undefined;
   #refused: SaidByMember['refused'];
-  /** The revision that this member could not follow, and why it is not to serve because of that. */
-  #behind: { readonly number: number; readonly why: string } | undefined;
+  /** The revision that this member could not follow. */
+  #stuck: Fault | undefined;
   /** The revision that this process began with, when its tables are others here than those that were signed. */
-  #differs: { readonly number: number; readonly why: string } | undefined;
-  #isBegun = false;
+  #differs: Fault | undefined;
   #isClosed = false;
 
   constructor(options: MemberOptions) {
-    const { role, name, kept, store, log, prepare } = options;
+    const { role, name, kept, fleet, store, log } = options;
     this.#options = options;
     this.#log = log;
     this.#place = `${role}/${name}`;
-    this.#active = kept?.number ?? 0;
-    this.#follower = {
-      prepare,
-      release: () => undefined,
-      activate: async (_, text) => {
-        if (this.#isBegun) throw new AnyhopError('ERR_FLEET', 'the process is starting');
-        if (!this.#concerns(text)) return;
-        this.#first.resolve(text);
-        await this.#serves.promise; // until then it is not in force
-      },
-      standing: () => ({ ready: false, reason: 'it starts' }),
-    };
+    this.#start = new Start({ ...options, fleet: fleet.name });
+    this.#follower = this.#start.follower;
+    this.#head = new Head(fleet);
+    this.#record = kept?.record;
+    // What another key has signed is earlier than whatever this one has.
+    this.#own =
+      kept === undefined
+        ? NOTHING_IN_FORCE
+        : (standingOf(kept.record, fleet) ?? { ...NOTHING_IN_FORCE, number: kept.number });
     const { leaseSeconds, readMs } = PACE[role];
     this.#teller = new Teller({ store, place: this.#place, leaseSeconds, say: () => this.#said(), log });
+    const others = role === 'forwarder' ? [FORWARDERS] : [];
     store.follow(
       NOW,
       readMs,
       (snapshot) => {
         this.#now = snapshot;
         this.#teller.seen(snapshot);
-        void this.#steps.ask();
+        this.#hearOthers(snapshot);
+        this.#ask();
       },
-      this.#teller.places,
+      [...this.#teller.places, ...others],
     );
   }
 
   /** Why the node is not to be sent traffic, as far as the fleet goes; undefined when it may. */
   get behind(): string | undefined {
-    if (this.#behind !== undefined) return this.#behind.why;
-    return this.#differs?.number === this.#active ? this.#differs.why : undefined;
+    return this.#behind ?? (this.#differs?.number === this.#own.number ? this.#differs.why : undefined);
+  }
+
+  /** Why it is not at the head of the fleet, when it should be. */
+  get #behind(): string | undefined {
+    if (this.#stuck !== undefined && this.#head.isAbove(this.#own)) return this.#stuck.why;
+    return this.#head.behind(this.#own);
   }
 
   /** What it knows of the fleet, for people. */
@@ -166,12 +157,13 @@ export class FleetMember {
     const { fleet, store } = this.#options;
     const { answeredAt, fault } = store;
     const active = this.#now && (readActive(this.#now.entries.get(ACTIVE)?.value)?.number ?? 0);
+    const behind = this.#behind ?? this.#stuck?.why;
     return {
       name: fleet.name,
-      revision: this.#active,
+      revision: this.#own.number,
       revisionOfFleet: active ?? null,
       ...(this.#prepared && { prepared: this.#prepared.number }),
-      ...(this.#behind && { behind: this.#behind.why }),
+      ...(behind !== undefined && { behind }),
       store: {
         answeredAt: answeredAt?.toISOString() ?? null,
         ...(fault && { fault: { since: fault.since.toISOString(), why: fault.why } }),
@@ -179,73 +171,39 @@ export class FleetMember {
     };
   }
 
-  /**
-   * Resolves to what the process starts with: what is in force in the fleet, or, when the store does not answer in time, what was last
-   * in force here. Without either it waits.
-   */
+  /** Resolves to what the process starts with (start.ts). @param waitMs for the store, and again for what it tells */
   async first(waitMs: number): Promise<RevisionText> {
-    const first = await this.#chosen(waitMs);
-    if (first.number === this.#options.kept?.number) await this.#compare(this.#options.kept);
-    this.#isBegun = true;
+    const { kept, fleet, prepare } = this.#options;
+    const first = await this.#start.first(kept, () => this.#isBehind(waitMs), waitMs);
+    if (kept !== undefined && first.number === kept.number) {
+      const why = await otherTables(kept, fleet, prepare);
+      if (why !== undefined) {
+        this.#differs = { number: kept.number, why };
+        this.#log.error({ event: 'fleet_differs', revision: kept.number, why }, why);
+      }
+    }
     return first;
   }
 
-  async #chosen(waitMs: number): Promise<RevisionText> {
-    const { kept, fleet } = this.#options;
-    if (kept !== undefined && this.#concerns(kept)) {
-      const { number, text } = kept;
-      const asked = this.#options.store.read(NOW).catch(() => undefined);
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<undefined>((resolve) => {
-        timer = setTimeout(() => resolve(undefined), waitMs);
-      });
-      const now = await Promise.race([asked, late]);
-      clearTimeout(timer);
-      const active = readActive(now?.entries.get(ACTIVE)?.value)?.number ?? 0;
-      if (active <= number) return { number, text };
-      const settled = new Promise<RevisionText>((resolve) => {
-        timer = setTimeout(() => resolve({ number, text }), waitMs);
-      });
-      const first = await Promise.race([this.#first.promise, settled]);
-      clearTimeout(timer);
-      return first;
-    }
-    this.#log.warn(
-      { event: 'fleet_waits', fleet: fleet.name },
-      `nothing to do yet: waiting for a revision of the fleet ${fleet.name} that has something for this host ("anyhop fleet apply")`,
-    );
-    return await this.#first.promise;
-  }
-
-  /** After an upgrade of one host alone, say. A config that cannot be read is for the process to refuse. */
-  async #compare(kept: KeptRevision): Promise<void> {
-    const { fleet, prepare } = this.#options;
-    try {
-      const revision = opened(kept.record, fleet.name, fleet.operatorKey);
-      requireSame(revision, (await prepare(revision, kept)).digest);
-    } catch (error) {
-      if (!(error instanceof OtherTables)) return;
-      const why = `revision ${kept.number} is in force: ${error.message}`;
-      this.#differs = { number: kept.number, why };
-      this.#log.error({ event: 'fleet_differs', revision: kept.number, why }, why);
-    }
-  }
-
-  #concerns(text: RevisionText): boolean {
-    const concerns = this.#options.concerns(text);
-    if (!concerns)
-      this.#log.info(
-        { event: 'fleet_idle', revision: text.number },
-        `revision ${text.number} has nothing for this host: waiting for one that has`,
-      );
-    return concerns;
+  async #isBehind(waitMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, waitMs);
+    });
+    const asked = async (): Promise<void> => {
+      this.#now = await this.#options.store.read(NOW);
+      await this.#hearings.ask();
+    };
+    await Promise.race([asked().catch(() => undefined), late]);
+    clearTimeout(timer);
+    return (this.#inForce()?.number ?? 0) > this.#own.number;
   }
 
   /** The process runs: from now on it follows. */
   serve(follower: Follower): void {
     this.#follower = follower;
     this.#prepared = undefined;
-    this.#serves.resolve();
+    this.#start.serves();
     void this.#steps.ask();
   }
 
@@ -257,76 +215,139 @@ export class FleetMember {
     this.#options.store.close();
   }
 
-  async #step(): Promise<void> {
-    const now = this.#now;
-    if (now === undefined || this.#isClosed) return;
+  #inForce(): Active | undefined {
+    return readActive(this.#now?.entries.get(ACTIVE)?.value);
+  }
+
+  #ask(): void {
+    void this.#hearings.ask();
+    void this.#steps.ask();
+  }
+
+  /** What a store that does not answer has interrupted is tried again. */
+  async #tried(task: () => Promise<void>): Promise<void> {
+    if (this.#now === undefined || this.#isClosed) return;
     try {
-      const active = readActive(now.entries.get(ACTIVE)?.value) ?? NOTHING;
-      const { number } = active;
-      if (number < this.#active)
-        this.#options.store.forgot(`its revision is ${number}, and ${this.#active} is in force here`);
-      if (number <= this.#active) this.#behind = undefined;
-      else if (!this.#hasOtherHope(number)) await this.#follow(active);
-      await this.#look(now, number);
-      if (number > this.#active) this.#stepAgain();
+      await task();
     } catch (error) {
       if (!isStoreFault(error)) throw error;
       this.#stepAgain();
-    } finally {
-      await this.#teller.tell();
     }
   }
 
   #stepAgain(ms = RETRY_MS): void {
     clearTimeout(this.#again);
-    if (!this.#isClosed) this.#again = setTimeout(() => void this.#steps.ask(), ms).unref();
+    if (!this.#isClosed) this.#again = setTimeout(() => this.#ask(), ms).unref();
+  }
+
+  /** What the fleet has in force, by the store. */
+  async #hear(): Promise<void> {
+    const { store, fleet } = this.#options;
+    const { number, record: digest } = this.#inForce() ?? NOTHING;
+    let inStore: Standing | undefined;
+    if (digest === this.#own.digest) inStore = this.#own;
+    else if (number > 0) {
+      const record =
+        this.#prepared?.digest === digest
+          ? this.#prepared.record
+          : (await store.get(revisionPlace(number)))?.value;
+      if (record !== undefined) inStore = this.#head.hear(record, 'in the fleet', this.#prepared?.digest);
+    }
+    this.#isForgotten = (inStore?.atMs ?? 0) < this.#own.atMs;
+    if (this.#isForgotten)
+      store.forgot(`its revision is ${number}, and ${this.#own.number} of ${fleet.name} is in force here`);
+  }
+
+  /** What others have in force, and the store has forgotten. */
+  #hearOthers({ entries }: Snapshot): void {
+    for (const [place, { value }] of entries) {
+      if (!place.startsWith(FORWARDERS)) continue;
+      const { record } = readMember(value) ?? {};
+      if (record !== undefined)
+        this.#head.hear(record, `on ${place.slice(NODES.length)}`, this.#prepared?.digest);
+    }
+  }
+
+  async #step(): Promise<void> {
+    try {
+      const active = this.#inForce() ?? NOTHING;
+      if (active.number <= this.#own.number) this.#stuck = undefined;
+      else if (!this.#hasOtherHope(active.number)) await this.#follow(active);
+      await this.#look(active.number);
+      if (active.number > this.#own.number) this.#stepAgain();
+    } finally {
+      await this.#teller.tell();
+    }
   }
 
   /** Whether it could not follow a revision, and has the next one ready, which may be the way out. */
   #hasOtherHope(active: number): boolean {
-    return this.#behind?.number === active && this.#prepared !== undefined && this.#prepared.number > active;
+    return this.#stuck?.number === active && this.#prepared !== undefined && this.#prepared.number > active;
   }
 
   /** Something is in force in the fleet that is not in force here. */
   async #follow({ number, record }: Active): Promise<void> {
-    const { role } = this.#options;
+    const { role, store, fleet } = this.#options;
     try {
       const isPrepared = this.#prepared?.digest === record && this.#prepared.number === number;
-      const known = isPrepared ? this.#prepared! : await this.#find(number);
+      const known = isPrepared ? this.#prepared! : await findRevision(store, number, fleet);
       if (known.revision.without.includes(this.#place))
         throw new BadRecord(`${known.revision.by} left this member out of it`);
       if (!isPrepared) await this.#prepare(known);
-      if (role === 'forwarder') await this.#agentsHave(known.revision);
+      if (role === 'forwarder') this.#tellOfAgents(number, await agentsBehind(store, known.revision));
       await this.#follower.activate(known.revision, known);
-      this.#active = number;
-      this.#prepared = undefined;
-      this.#refused = undefined;
-      this.#behind = undefined;
-      await this.#teller.tell();
-      await this.#keep(known);
-      const { by, message } = known.revision;
-      this.#log.info(
-        { event: 'fleet_active', revision: number, by, message },
-        `revision ${number} is in force, by ${by}${message === '' ? '' : `: ${message}`}`,
-      );
+      await this.#tookOver(known);
     } catch (error) {
       if (isStoreFault(error)) throw error;
       const reason = this.#refuse(number, record, error);
-      const here = this.#active === 0 ? 'none' : `${this.#active}`;
-      this.#behind = {
+      const here = this.#own.number === 0 ? 'none' : `${this.#own.number}`;
+      this.#stuck = {
         number,
         why: `revision ${number} is in force in the fleet, and ${here} here: ${reason}`,
       };
     }
   }
 
+  /** It is in force here, and then kept before anybody hears of it: a process that is killed does not go back. */
+  async #tookOver(known: Known): Promise<void> {
+    const { number, digest, record, text, revision } = known;
+    this.#own = { number, digest, atMs: Date.parse(revision.at) };
+    this.#record = record;
+    this.#prepared = undefined;
+    this.#refused = undefined;
+    this.#stuck = undefined;
+    try {
+      await this.#options.keep({ number, text, record });
+    } catch (error) {
+      const why = reasonOf(error);
+      this.#log.warn(
+        { event: 'state_not_kept', why },
+        `revision ${number} will not survive a restart without the store: ${why}`,
+      );
+    }
+    await this.#teller.tell();
+    const { by, message } = revision;
+    this.#log.info(
+      { event: 'fleet_active', revision: number, by, message },
+      `revision ${number} is in force, by ${by}${message === '' ? '' : `: ${message}`}`,
+    );
+  }
+
+  #tellOfAgents(number: number, agents: readonly string[]): void {
+    if (agents.length === 0) return;
+    this.#log.warn(
+      { event: 'fleet_agents_late', agents, revision: number },
+      `${agents.join(', ')} did not switch to revision ${number} in time; this node does not wait any longer`,
+    );
+  }
+
   /** What is to come, if anything. */
-  async #look(now: Snapshot, active: number): Promise<void> {
-    const intent = readIntent(now.entries.get(INTENT)?.value);
+  async #look(active: number): Promise<void> {
+    const intent = readIntent(this.#now?.entries.get(INTENT)?.value);
     if (intent === undefined) {
       if (this.#prepared !== undefined) this.#follower.release();
       this.#prepared = undefined;
-      if (this.#refused?.number !== this.#behind?.number) this.#refused = undefined;
+      if (this.#refused?.number !== this.#stuck?.number) this.#refused = undefined;
       return;
     }
     const { fleet, store } = this.#options;
@@ -336,12 +357,11 @@ export class FleetMember {
       const revision = opened(intent.record, fleet.name, fleet.operatorKey);
       number = revision.number;
       if (number <= active || revision.without.includes(this.#place)) return;
-      if (number <= this.#active)
-        throw new BadRecord(`its number is used: revision ${this.#active} is in force here`);
+      if (number <= this.#own.number)
+        throw new BadRecord(`its number is used: revision ${this.#own.number} is in force here`);
       if (this.#refused?.record === digest) return;
       if (this.#prepared?.digest === digest && this.#prepared.waits.length === 0) return;
-      const text = await textOf(store, revision);
-      await this.#prepare({ number, text, revision, record: intent.record, digest });
+      await this.#prepare(await withText(store, intent.record, revision));
     } catch (error) {
       if (isStoreFault(error)) throw error;
       if (this.#prepared !== undefined) this.#follower.release();
@@ -360,61 +380,6 @@ export class FleetMember {
     if (waits.length > 0) this.#stepAgain(WAITS_MS);
   }
 
-  /** @throws BadRecord */
-  async #find(number: number): Promise<Known> {
-    const { fleet, store } = this.#options;
-    const record = (await store.get(revisionPlace(number)))?.value;
-    if (record === undefined) throw new BadRecord('its record is not in the store');
-    const revision = opened(record, fleet.name, fleet.operatorKey);
-    if (revision.number !== number)
-      throw new BadRecord(`the record in its place is of revision ${revision.number}`);
-    const text = await textOf(store, revision);
-    return { number, revision, record, text, digest: digestOfText(record) };
-  }
-
-  /** Resolves when all agents that are there have a revision, or when that takes too long. */
-  async #agentsHave({ number, without }: Revision): Promise<void> {
-    const { store } = this.#options;
-    const listed = [...(await store.read(`${MEMBERS}agent/`)).entries.keys()]
-      .map((place) => place.slice(MEMBERS.length))
-      .filter((place) => !without.includes(place));
-    if (listed.length === 0) return;
-    let missing: string[] = listed;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => end(), AGENTS_MS);
-      const stop = store.follow(`${NODES}agent/`, AGENTS_MS, ({ entries }) => {
-        missing = listed.filter((place) => {
-          const said = readMember(entries.get(NODES + place)?.value);
-          return said !== undefined && said.active < number && said.refused?.number !== number;
-        });
-        if (missing.length === 0) end();
-      });
-      function end(): void {
-        clearTimeout(timer);
-        stop();
-        resolve();
-      }
-    });
-    if (missing.length > 0)
-      this.#log.warn(
-        { event: 'fleet_agents_late', agents: missing, revision: number },
-        `${missing.join(', ')} did not switch to revision ${number} in time; this node does not wait any longer`,
-      );
-  }
-
-  async #keep({ number, text, record }: Known): Promise<void> {
-    const { file, directory } = this.#options;
-    try {
-      await keepRevision(file, { number, text, record }, directory);
-    } catch (error) {
-      const why = reasonOf(error);
-      this.#log.warn(
-        { event: 'state_not_kept', directory, why },
-        `revision ${number} will not survive a restart without the store: ${why}`,
-      );
-    }
-  }
-
   /** @returns why, in words */
   #refuse(number: number, record: string, error: unknown): string {
     // Whatever it is, what was in force stays: a revision that upsets this build must not end every process of the fleet.
@@ -430,10 +395,12 @@ export class FleetMember {
   }
 
   #said(): SaidByMember {
+    const { number } = this.#own;
     return {
       build: VERSION,
       since: this.#since.toISOString(),
-      active: this.#active,
+      active: number,
+      ...(this.#isForgotten && this.#record !== undefined && { record: this.#record }),
       ...(this.#prepared && {
         prepared: {
           number: this.#prepared.number,
@@ -445,17 +412,6 @@ export class FleetMember {
       ...this.#follower.standing(),
     };
   }
-}
-
-class OtherTables extends BadRecord {}
-
-/** @param digest of what this host makes of it @throws OtherTables */
-function requireSame(revision: Revision, digest: string): void {
-  if (digest === revision.digest) return;
-  const [here, signed] = [digest, revision.digest].map((each) => each.slice(0, DIGEST_CHARS_SHOWN));
-  throw new OtherTables(
-    `its tables are others here (digest ${here}, not ${signed}): anyhop ${VERSION} here is another build than the operator's`,
-  );
 }
 
 function isStoreFault(error: unknown): boolean {

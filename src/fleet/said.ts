@@ -17,6 +17,11 @@ const member = z.strictObject({
   since: z.iso.datetime(),
   /** The revision in force there; 0 for none. */
   active: number,
+  /** Of that, as it was signed, where the store has forgotten it. */
+  record: z
+    .string()
+    .max(2 * FLEET_RECORD_BYTES_MAX)
+    .optional(),
   /** What it has made ready to switch to. */
   prepared: z
     .strictObject({

@@ -77,11 +77,11 @@ export class FleetStore {
   readonly #closers = new Set<() => void>();
   #isClosed = false;
 
-  /** @param reread reads the config anew, for each connection */
-  constructor(fleet: FleetConfig, log: Logger, reread?: () => FleetConfig) {
+  /** @param client asks the servers that the config names */
+  constructor(fleet: FleetConfig, log: Logger, client = new StoreClient(fleet)) {
     this.#root = rootOf(fleet.name);
     this.#log = log;
-    this.#client = new StoreClient(fleet, reread);
+    this.#client = client;
   }
 
   /** Why the store does not answer; undefined while it does. */

@@ -125,7 +125,7 @@ export class NodeReadiness {
     return { ready, reasons: ready ? [] : noneReady(services), services };
   }
 
-  /** Tells the log what has changed since the last time. */
+  /** Tells the log, and those who follow the node, what has changed since the last time. */
   look(): void {
     if (this.#view === undefined || this.#stopping !== undefined) return;
     const { node, interface: name, log } = this.#options;
@@ -145,6 +145,7 @@ export class NodeReadiness {
       const fields = { event: 'ready', node, interface: name, ...this.#started } as const;
       log.info(fields, `ready: ${node} forwards on ${name}`);
     } else log.warn({ event: 'not_ready', node, reasons: words }, `not ready: ${words.join('; ')}`);
+    this.#changed();
   }
 
   close(): void {

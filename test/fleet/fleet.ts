@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KeptRevision } from '#anyhop/config/fleet/kept.js';
+import { type KeptRevision, keepRevision } from '#anyhop/config/fleet/kept.js';
 import type { FleetConfig } from '#anyhop/config/fleet/types.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import type { Logger } from '#anyhop/core/log.js';
@@ -100,9 +100,9 @@ export class TestFleet {
       fleet: { ...this.config, ...config },
       role,
       name,
-      file: join(this.directory, `${role}-${name}.yaml`),
-      directory: this.directory,
       kept,
+      keep: (revision) =>
+        keepRevision(join(this.directory, `${role}-${name}.yaml`), revision, this.directory),
       store,
       prepare: (_, { text }) => prepare(text),
       concerns: () => true,

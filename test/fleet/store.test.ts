@@ -103,7 +103,7 @@ describe('the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => {
     assert.equal(edge!.text(), 'fourth');
   });
 
-  test('takes nothing that the operator has not signed for it, in any place', async () => {
+  test('takes nothing that the operator has not signed for it, in any place, and serves on', async () => {
     const [fleet, edge] = await begun('hostile', 'forwarder/edge-1');
     const store = fleet.store();
     const { active, record } = await fleet.view();
@@ -134,7 +134,8 @@ describe('the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => {
             : []),
         ],
       );
-      await until(`it refuses with ${why}`, () => why.test(edge!.member.behind ?? ''));
+      await until(`it refuses with ${why}`, () => why.test(edge!.member.status.behind ?? ''));
+      assert.equal(edge!.member.behind, undefined, 'nobody but the operator withdraws a node');
     }
     for (const place of [
       'now/active',

@@ -1,0 +1,23 @@
+/** What a process does with revisions: prepare one beside what is in force, then switch to it, or let it go. */
+import type { RevisionText } from '../config/load.js';
+import type { Revision } from './record.js';
+import type { SaidByMember } from './said.js';
+
+export interface Follower {
+  /**
+   * Makes all ready that can be made ready beside what is in force.
+   * @returns the digest of what it makes of it (digest.ts), and what it would wait for
+   * @throws AnyhopError when it cannot take it
+   */
+  prepare(revision: Revision, text: RevisionText): Promise<Prepared>;
+  /** What was prepared is not to come. */
+  release(): void;
+  /** @throws AnyhopError when it cannot; what was in force stays */
+  activate(revision: Revision, text: RevisionText): Promise<void>;
+  standing(): Pick<SaidByMember, 'ready' | 'reason' | 'owners'>;
+}
+
+export interface Prepared {
+  readonly digest: string;
+  readonly waits: readonly string[];
+}

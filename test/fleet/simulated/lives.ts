@@ -1,0 +1,74 @@
+/**
+ * Many simulated fleets, one after the other, in a thread of its own: the test runner follows every promise of its own thread, which takes
+ * several times as long as the fleets do.
+ */
+import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import fc from 'fast-check';
+import { SimulatedClock } from './clock.js';
+import { type Command, commands, run } from './commands.js';
+import { SimulatedEtcd } from './etcd.js';
+import { World } from './world.js';
+
+const [FORWARDERS, AGENTS] = [2, 1];
+/** After it, everybody has noticed what was lost: agents within 60 s and an answer. */
+const MENDED_MS = 66_000;
+/** For a change that nothing is in the way of. */
+const APPLY_MS = 15_000;
+
+export interface Asked {
+  readonly seed: number;
+  readonly runs: number;
+  readonly path?: string | undefined;
+}
+
+export interface Found {
+  readonly runs: number;
+  /** Undefined when no law was broken. */
+  readonly broken?: string;
+  readonly path?: string | null;
+}
+
+async function lives(seed: number, list: readonly Command[]): Promise<void> {
+  const clock = new SimulatedClock(seed);
+  clock.begin();
+  const world = new World(new SimulatedEtcd(clock), FORWARDERS, AGENTS);
+  try {
+    for (const host of world.hosts) host.start();
+    await clock.pass(500, world.look);
+    world.apply();
+    await clock.pass(1_000, world.look);
+    for (const command of list) await run(world, command);
+    world.mend();
+    await clock.pass(MENDED_MS, world.look);
+    world.requireHead();
+    const last = world.apply();
+    await clock.pass(APPLY_MS, world.look);
+    world.requireText(last);
+  } finally {
+    world.close();
+    clock.end();
+  }
+  if (world.broken !== undefined) throw new Error(world.broken);
+}
+
+function inWords(list: readonly Command[]): string {
+  return list.map((command) => Object.values(command).join(' ')).join(', ');
+}
+
+export async function search({ seed, runs, path }: Asked): Promise<Found> {
+  const found = await fc.check(fc.asyncProperty(fc.integer(), commands(FORWARDERS + AGENTS), lives), {
+    seed,
+    numRuns: runs,
+    ...(path !== undefined && { path }),
+  });
+  if (!found.failed) return { runs };
+  const { counterexample, counterexamplePath, errorInstance, numRuns } = found;
+  const [, list] = counterexample!;
+  return {
+    runs: numRuns,
+    broken: `${(errorInstance as Error).message}\n${inWords(list)}`,
+    path: counterexamplePath,
+  };
+}
+
+if (!isMainThread) parentPort!.postMessage(await search(workerData as Asked));
