@@ -15,6 +15,9 @@ export const PROGRAM_DIRECTORIES: readonly string[] = [
   '/bin',
 ];
 
+/** Of every program that is started: untranslated messages. */
+export const TOOL_ENVIRONMENT = { PATH: PROGRAM_DIRECTORIES.join(':'), LC_ALL: 'C' } as const;
+
 /** The path of a program, by name or absolute path; undefined when it does not exist. */
 export function findProgram(name: string): string | undefined {
   const paths = isAbsolute(name) ? [name] : PROGRAM_DIRECTORIES.map((directory) => join(directory, name));
@@ -44,7 +47,7 @@ export function startProgram(
   if (path === undefined) throw Object.assign(new Error(`spawn ${name} ENOENT`), { code: 'ENOENT' });
   return spawn(path, args, {
     stdio: inherited === undefined ? stdio : ['pipe', 'pipe', 'pipe', inherited],
-    env: { PATH: PROGRAM_DIRECTORIES.join(':'), LC_ALL: 'C' },
+    env: TOOL_ENVIRONMENT,
     detached,
   });
 }

@@ -17,7 +17,7 @@ export interface ToolResult {
 /** Resolves with any exit code; rejects with ERR_TOOL when the program is missing or does not end in time. */
 export type RunTool = (program: string, args: readonly string[], input?: string) => Promise<ToolResult>;
 
-const TIMEOUT_MS = 10_000;
+export const TOOL_TIMEOUT_MS = 10_000;
 const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   bridge: 'iproute2',
@@ -56,7 +56,7 @@ function runWith(
   args: readonly string[],
   input: string,
   { timeoutMs, outputCharsMax }: ToolLimits = {
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: TOOL_TIMEOUT_MS,
     outputCharsMax: Number.POSITIVE_INFINITY,
   },
 ): Promise<ToolResult> {
@@ -68,11 +68,6 @@ function runWith(
       reject(cannotStart(program, cause as Error));
       return;
     }
-    const endedBy = (signal: NodeJS.Signals | null): AnyhopError =>
-      new AnyhopError(
-        'ERR_TOOL',
-        `${program} was ended by ${signal} (time limit ${formatDuration(timeoutMs)})`,
-      );
     let stdout = '';
     let stderr = '';
     // Not spawn's own time limit, which keeps the process alive when the program could not be started.
@@ -83,7 +78,7 @@ function runWith(
       child.stdout?.destroy();
       child.stderr?.destroy();
       child.unref();
-      reject(endedBy('SIGKILL'));
+      reject(endedBy(program, 'SIGKILL', timeoutMs));
     }, timeoutMs);
     child.on('error', (cause) => {
       clearTimeout(timer);
@@ -92,7 +87,7 @@ function runWith(
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       if (code !== null) resolve({ code, stdout, stderr });
-      else reject(endedBy(signal));
+      else reject(endedBy(program, signal, timeoutMs));
     });
     // Without free descriptors there are no streams, and the error comes in the next turn.
     child.stdin?.on('error', () => {}); // a program that ends without reading explains itself by its exit code
@@ -122,7 +117,18 @@ export function toolError(program: string, args: readonly string[], message: str
   return new AnyhopError('ERR_TOOL', `${[program, ...args].join(' ')}: ${message.trim()}`);
 }
 
-function cannotStart(program: string, cause: Error): AnyhopError {
+export function endedBy(
+  program: string,
+  signal: NodeJS.Signals | null,
+  timeoutMs = TOOL_TIMEOUT_MS,
+): AnyhopError {
+  return new AnyhopError(
+    'ERR_TOOL',
+    `${program} was ended by ${signal} (time limit ${formatDuration(timeoutMs)})`,
+  );
+}
+
+export function cannotStart(program: string, cause: Error): AnyhopError {
   if ((cause as NodeJS.ErrnoException).code !== 'ENOENT')
     return new AnyhopError('ERR_TOOL', `the program ${program} cannot be started: ${reasonOf(cause)}`, {
       cause,

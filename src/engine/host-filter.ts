@@ -14,7 +14,8 @@
  * Two counters: packets that are the pipeline's business (`arrived`), and those in frames for other machines (`elsewhere`).
  */
 import { L } from '../core/layout.gen.js';
-import { type RunTool, requireTool, runTool, toolError } from '../core/tool.js';
+import { type RunTool, requireTool, toolError } from '../core/tool.js';
+import { runTool } from '../ffi/tool.js';
 import type { IpAddress } from '../packet/address.js';
 import { formatMac } from '../packet/mac.js';
 

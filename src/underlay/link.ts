@@ -1,6 +1,7 @@
 /** The machine's network interfaces, as iproute2 lists them. */
 import { AnyhopError } from '../core/errors.js';
-import { type RunTool, requireTool, runTool } from '../core/tool.js';
+import { type RunTool, requireTool } from '../core/tool.js';
+import { runTool } from '../ffi/tool.js';
 import { parseMac } from '../packet/mac.js';
 
 export interface Link {

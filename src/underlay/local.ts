@@ -1,5 +1,6 @@
 /** Which addresses are local to this host. */
-import { type RunTool, runTool } from '../core/tool.js';
+import type { RunTool } from '../core/tool.js';
+import { runTool } from '../ffi/tool.js';
 import type { IpAddress } from '../packet/address.js';
 import { askKernel } from './route.js';
 

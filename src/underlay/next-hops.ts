@@ -13,7 +13,8 @@
  */
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
-import { type RunTool, runTool } from '../core/tool.js';
+import type { RunTool } from '../core/tool.js';
+import { runTool } from '../ffi/tool.js';
 import type { IpAddress } from '../packet/address.js';
 import { type Link, readLinks } from './link.js';
 import { type Change, type Monitor, type StartMonitor, startMonitor } from './monitor.js';
@@ -150,9 +151,10 @@ export class NextHops {
     this.#follow();
     this.#targets = byAddress(targets);
     for (const text of this.#current.keys()) if (!this.#targets.has(text)) this.#current.delete(text);
+    if (this.#hasAll()) return; // what changed since then is told in the background
     const deadlineMs = performance.now() + timeoutMs;
     await this.#reads.now('anything');
-    while (this.#current.size < this.#targets.size && performance.now() < deadlineMs) {
+    while (!this.#hasAll() && performance.now() < deadlineMs) {
       await new Promise((resolve) => setTimeout(resolve, WAITING_MS));
       await this.#reads.now('neighbours');
     }
@@ -166,6 +168,10 @@ export class NextHops {
     clearInterval(this.#interval);
     await this.#monitor?.close();
     await this.#reads.close();
+  }
+
+  #hasAll(): boolean {
+    return this.#current.size === this.#targets.size;
   }
 
   #follow(): void {

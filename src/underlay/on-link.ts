@@ -1,6 +1,7 @@
 /** What is on the links of this host, by its routes: addresses that may be another machine's. */
 import { AnyhopError } from '../core/errors.js';
-import { type RunTool, requireTool, runTool } from '../core/tool.js';
+import { type RunTool, requireTool } from '../core/tool.js';
+import { runTool } from '../ffi/tool.js';
 import { type IpPrefix, parseAddress, prefixesOverlap } from '../packet/address.js';
 
 const ARGS = ['-4', '-json', 'route', 'show', 'table', 'all', 'type', 'unicast', 'scope', 'link'];

@@ -8,7 +8,8 @@
  */
 import { L } from '../core/layout.gen.js';
 import type { Logger } from '../core/log.js';
-import { type RunTool, requireTool, runTool } from '../core/tool.js';
+import { type RunTool, requireTool } from '../core/tool.js';
+import { runTool } from '../ffi/tool.js';
 import { formatMac, parseMac } from '../packet/mac.js';
 import { type Link, readLinks } from './link.js';
 

@@ -7,7 +7,8 @@
  * next start replaces the one and remembers the other, so that its own stop leaves the host as it was at first. By
  * hand: `nft delete table netdev anyhop_eth0; ethtool -K eth0 gro on`.
  */
-import { type RunTool, runTool } from '../../core/tool.js';
+import type { RunTool } from '../../core/tool.js';
+import { runTool } from '../../ffi/tool.js';
 import { type Link, requireEthernetLink } from '../../underlay/link.js';
 import { lockInterface } from '../../underlay/lock.js';
 import {
