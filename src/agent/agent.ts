@@ -10,6 +10,7 @@
  * maps of its own and exchanges the two in one step (attachment.ts), so that each packet meets one or the other. Counters go on.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, isSystemError } from '../core/errors.js';
 import { known } from '../core/known.js';
@@ -57,6 +58,8 @@ export class Agent {
   readonly #drainWishes: DrainWishes;
   readonly #cookies: Cookies;
   #inForce: Prepared;
+  /** What a config that may come would have in force. */
+  #ready: Prepared | undefined;
   #history: FleetHistory;
   readonly #reloads = new SerialQueue();
   #lastVerdicts: Record<string, number> | undefined;
@@ -210,6 +213,23 @@ export class Agent {
   }
 
   /**
+   * Makes ready what a reload with this config needs: its program is loaded beside the one in force, and followed by the host, until the
+   * reload comes, or `release`.
+   * @throws AnyhopError as `reload`
+   */
+  prepare(config: LoadedConfig<'agent'>): Promise<void> {
+    return this.#reloads.add(async () => {
+      await this.#dropReady();
+      this.#ready = await this.#load(config, this.#historyWith(config));
+    });
+  }
+
+  /** What was prepared does not come. */
+  release(): Promise<void> {
+    return this.#reloads.add(() => this.#dropReady());
+  }
+
+  /**
    * Replaces the program in force by one for this config, without losing a packet. Reloads wait for one another.
    * @throws AnyhopError as `start`, and ERR_USAGE when the config names another interface or BPF file system; what is in
    *   force stays then
@@ -220,14 +240,13 @@ export class Agent {
 
   async #reload(config: LoadedConfig<'agent'>): Promise<void> {
     const former = this.#inForce;
-    requireSamePlace(config, former.config);
-    const seen = this.#history.withClaims(config);
-    if (seen !== this.#history) this.#remember(seen);
-    this.#history = seen;
-    const history = seen.next(config);
-    const environment = await readyEnvironment(config, this.#attachment.programId);
-    const view = inView(history, environment);
-    const next = await this.#prepare(config, view);
+    const history = this.#historyWith(config);
+    if (!this.#isReadyFor(config, history.fleet())) {
+      await this.#dropReady();
+      this.#ready = await this.#load(config, history);
+    }
+    const next = this.#ready!;
+    this.#ready = undefined;
     try {
       this.#remember(history);
       this.#attachment.replace(next.program);
@@ -243,7 +262,33 @@ export class Agent {
     await release(former);
   }
 
-  async #prepare(config: LoadedConfig<'agent'>, view: [Fleet, Environment]): Promise<Prepared> {
+  /** Whether what is ready is of that config, and of what still holds of those before: it may have waited for long. */
+  #isReadyFor(config: LoadedConfig<'agent'>, fleet: Fleet): boolean {
+    const ready = this.#ready;
+    if (ready?.config !== config) return false;
+    return isDeepStrictEqual(ready.fleet, fleet);
+  }
+
+  async #dropReady(): Promise<void> {
+    if (this.#ready === undefined) return;
+    const ready = this.#ready;
+    this.#ready = undefined;
+    this.#cookies.withdraw();
+    await release(ready);
+  }
+
+  /** The history with this config in force. @throws AnyhopError when it cannot follow the one in force */
+  #historyWith(config: LoadedConfig<'agent'>): FleetHistory {
+    requireSamePlace(config, this.#inForce.config);
+    const seen = this.#history.withClaims(config);
+    if (seen !== this.#history) this.#remember(seen);
+    this.#history = seen;
+    return seen.next(config);
+  }
+
+  async #load(config: LoadedConfig<'agent'>, history: FleetHistory): Promise<Prepared> {
+    const environment = await readyEnvironment(config, this.#attachment.programId);
+    const view = inView(history, environment);
     const cookies = this.#cookies.prepare(config);
     try {
       return await prepare(config, ...view, keptMapsOf(this.#inForce.program), cookies, this.#log);
@@ -319,6 +364,7 @@ export class Agent {
 
   async #end(): Promise<void> {
     this.#lastVerdicts = readVerdicts(this.#inForce.program);
+    await this.#dropReady();
     await release(this.#inForce);
     await this.#lock.release();
   }

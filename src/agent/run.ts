@@ -11,8 +11,7 @@ import { Reloads } from '../metrics/reloads.js';
 import { watchLosses } from '../underlay/losses.js';
 import { warnAboutVeth } from '../underlay/veth.js';
 import { Listener } from '../web/listener.js';
-import { Agent, requireSamePlace } from './agent.js';
-import { readyEnvironment } from './begin.js';
+import { Agent } from './agent.js';
 import { watchChecksums } from './checksums.js';
 import { agentTables } from './metrics.js';
 import { ProbeCapture } from './probe-capture.js';
@@ -31,8 +30,10 @@ type End = (typeof STOP_SIGNALS)[number] | 'lost';
 
 /** What the fleet does with an agent that delivers. */
 export interface AgentActions {
-  /** Whether this host may take a config. @throws AnyhopError when it may not */
-  check(config: LoadedConfig<'agent'>): Promise<void>;
+  /** Makes ready what `take` needs of a config. @throws AnyhopError when this host cannot take it */
+  prepare(config: LoadedConfig<'agent'>): Promise<void>;
+  /** What was prepared does not come. */
+  release(): Promise<void>;
   /** Puts what `load` reads in force. @throws AnyhopError when it cannot; what was in force stays */
   take(load: () => LoadedConfig<'agent'>): Promise<void>;
 }
@@ -81,10 +82,8 @@ export async function runAgent(
   hangups.handle(() => tried(load));
   const look = newAddressWatch(agent, log, () => void tried(() => config));
   serves({
-    check: async (next) => {
-      requireSamePlace(next, config);
-      await readyEnvironment(next, agent.programId);
-    },
+    prepare: (next) => agent.prepare(next),
+    release: () => agent.release(),
     take: taken,
   });
   const end = await ended(agent, stopped, look);

@@ -145,10 +145,13 @@ async function runInFleet(options: AgentOptions): Promise<number> {
           telling({
             prepare: async (_, text) => {
               const config = reader.anew(text);
-              if (concerns(config)) await actions.check(config);
+              if (concerns(config)) await actions.prepare(config);
               return { digest: fleetDigest(config), waits: [] };
             },
-            release: () => reader.forget(),
+            release: () => {
+              reader.forget();
+              void actions.release();
+            },
             activate: async (_, text) => {
               const config = reader.again(text);
               reader.forget();
