@@ -2,7 +2,7 @@
  * `docs/reference/config.md`, `health-checks.md` and `layer-7.md`: every field of the config file, from its schema. What a field
  * accepts is the schema's own error message for a value that is wrong.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { configSchema } from '#anyhop/config/schema.js';
 import { mappingOf, unwrap } from '#anyhop/config/shape.js';
 import { cell, code, page, table } from './markdown.js';

@@ -4,7 +4,7 @@
  */
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { MappedArray } from '../ffi/map.js';

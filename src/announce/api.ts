@@ -1,5 +1,5 @@
 /** What can be asked of `anyhop announce`, and told to it, over its control socket. Errors are those of the node's control API. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ControlError } from '../api/api.js';
 import type { Route } from '../api/route.js';
 import type { AnnounceStatus } from './status.js';

@@ -4,7 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { monotonicMs } from '../core/clock.js';
 import { makeDirectory } from '../core/directory.js';
 import { STOP_DELAY_MS_MAX } from '../core/limits.js';

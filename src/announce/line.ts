@@ -1,5 +1,5 @@
 /** A line of the node's stream, checked: whoever listens on that socket may send anything. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { FollowLine, FollowSame } from '../api/follow.js';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import {

@@ -8,7 +8,7 @@
  *   records   struct anyhop_capture_record, one behind the other (capture/record-bytes.ts)
  *   lost      JSON, {"lost": n}: at least once a second, so that each side knows that the other lives
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { verdictsOf } from '../capture/compile.js';
 import { type CaptureFilter, type CaptureNames, SNAP_MAX, SNAP_MIN } from '../capture/record.js';
 import { integer, parsed, text } from '../config/fields.js';

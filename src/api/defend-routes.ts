@@ -1,5 +1,5 @@
 /** The routes of defence: what it does, whom it sees, and prefixes that are blocked or allowed at runtime. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, text } from '../config/fields.js';
 import { prefix } from '../config/name-fields.js';
 import {

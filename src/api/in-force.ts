@@ -3,7 +3,7 @@
  * of them, services. Whoever has the fleet's secret makes the same tables from it and so the same decisions; the secret itself never
  * leaves the node.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { L } from '../core/layout.gen.js';
 import { BACKEND_ID_MAX } from '../core/limits.js';

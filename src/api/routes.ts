@@ -2,7 +2,7 @@
  * The control API over HTTP: which method of which path is which action of the node (api.ts), and the one place where what
  * a client sent is checked. An action gets checked values alone.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, text } from '../config/fields.js';
 import { address, NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';
 import { nearest } from '../config/nearest.js';

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { text as readAll } from 'node:stream/consumers';
 import { Command } from 'commander';
-import { z } from 'zod';
+import * as z from 'zod';
 import { AnyhopError, EXIT } from '../core/errors.js';
 import { TABLE_SIZE_MAX, TABLE_SIZE_MIN, WEIGHT_MAX } from '../core/limits.js';
 import { reasonOf } from '../core/reason.js';

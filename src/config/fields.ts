@@ -1,5 +1,5 @@
 /** Kinds of fields of the schema; `expected` is the second half of their messages. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { DURATION_PATTERN, formatDuration, parseDuration } from '../core/time.js';
 import { type PortRange, parsePorts } from './ports.js';
 import { parseStatusCodes, type StatusCodes } from './status-codes.js';

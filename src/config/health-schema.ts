@@ -1,7 +1,7 @@
 /**
  * The schema of `pools.NAME.health`: one check, or a list of them. Some fields are only for some kinds; rules/health.ts enforces that.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   HEALTH_BYTES_MAX,
   HEALTH_CHECKS_MAX,

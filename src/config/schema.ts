@@ -3,7 +3,7 @@
  * program uses. `anyhop schema` publishes it as JSON Schema, and the loader enforces it. A field's `error` is the "expected ..."
  * half of its message. Rules over several fields are under rules/.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   AGENT_METRICS_PORT_DEFAULT,
   AGENT_REPORT_PORT_DEFAULT,

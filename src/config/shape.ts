@@ -2,7 +2,7 @@
  * Reads the file by the schema, field by field. A good value becomes what the program uses; a wrong one is reported and left out,
  * so that the rest can be judged. `safeParse` of the whole file would return nothing for a file with one mistake.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ConfigDocument } from './document.js';
 import type { Draft, DraftPool, DraftService, Entry, Origin } from './draft.js';
 import { nameOf } from './fields.js';

@@ -2,7 +2,7 @@
  * What a node knows of floods and keeps over a restart, as text: norms, attacks that last, and which agents take its cookies. A file that
  * is not of this form is refused as a whole; nothing more is lost with it than what is learnt again in ten minutes.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ATTACK_KINDS } from '../api/defend.js';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { BACKENDS_MAX, SERVICES_MAX } from '../core/limits.js';

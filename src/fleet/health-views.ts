@@ -7,7 +7,7 @@
  * seconds: then this node goes by its own (agreed.ts).
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { HEALTH_VIEW_BYTES_MAX, HEALTH_VIEW_DOWN_MAX } from '../core/limits.js';
 import type { HealthView } from './agreed.js';

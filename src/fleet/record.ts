@@ -8,7 +8,7 @@
  * can bring an old one back. A rollback is a new revision with an old text.
  */
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { AnyhopError } from '../core/errors.js';
 import { FLEET_MEMBERS_MAX, FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';

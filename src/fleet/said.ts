@@ -1,5 +1,5 @@
 /** What is written to the store without a signature: what members say of themselves, what is in force, what is being prepared. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
 import { printableLines } from '../core/printable.js';
 

@@ -3,7 +3,7 @@
  * those of the node's control API (src/api/api.ts). All paths begin with /l7, so that who asks the socket of a node by mistake, or a
  * command of a node asks this one, hears that there is no such path.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ControlError } from '../api/api.js';
 import type { Route } from '../api/route.js';
 import { ConfigError } from '../config/error.js';

@@ -3,7 +3,7 @@
  * in a file of the node's state directory, as a whole, so that they hold over restarts. A failure to write costs that alone.
  */
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { makeDirectory } from '../core/directory.js';
 import { AnyhopError } from '../core/errors.js';
 import { LISTED_AT_RUNTIME_MAX, LISTED_WHY_CHARS_MAX } from '../core/limits.js';

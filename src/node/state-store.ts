@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { KEY_PATTERN } from '../config/schema.js';
 import { Secret } from '../config/secret.js';
 import type { Clocks } from '../core/clock.js';

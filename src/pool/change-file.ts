@@ -5,7 +5,7 @@
  * that fails any of it is refused as a whole, for half a memory would name wrong alternates. Files of former versions are read by
  * former-change-file.ts.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { BackendConfig } from '../config/types.js';
 import type { Clocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';

@@ -2,7 +2,7 @@
  * Pools in files of versions 3 and 4, which remembered members of the past and one settled mark of each backend: `rested`, the last that
  * had stood for a settle time. Version 3 has no ids. What was in force then becomes remembered states with these marks.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { STATES_REMEMBERED_MAX } from '../core/limits.js';
 import type { PoolChanges } from './change.js';
 import { health, holds, id, member, name, prior, queue, sorted, time, upOrDown } from './kept-parts.js';

@@ -1,5 +1,5 @@
 /** What files of remembered pools (change-file.ts) are made of, in this version and the former ones. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { BACKEND_ID_MAX, BACKENDS_PER_POOL_MAX, CHANGES_QUEUED_MAX, WEIGHT_MAX } from '../core/limits.js';
 import { type IpAddress, parseAddress } from '../packet/address.js';

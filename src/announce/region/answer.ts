@@ -2,7 +2,7 @@
  * What a node tells DNS hosts of itself: `GET /region` on `announce.listen`, over TLS with a certificate on both sides. A DNS host
  * believes an answer only if it is whole, and of the node and the region that it asked.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { REGION_NODE_WEIGHT_MAX, REGION_VIPS_MAX } from '../../core/limits.js';
 
 export const REGION_PATH = '/region';

@@ -1,5 +1,5 @@
 /** The schema of regions: sites of which a DNS server answers with the VIPs of one, by weight or by where the client is. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   REGION_NETS_MAX,
   REGION_NODE_WEIGHT_MAX,

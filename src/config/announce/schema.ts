@@ -1,5 +1,5 @@
 /** The schema of the section `announce`: how `anyhop announce` tells routers of the VIPs. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   ANNOUNCE_DRAIN_METRIC_DEFAULT,
   ANNOUNCE_METRIC_DEFAULT,

@@ -2,7 +2,7 @@
  * The schema of the sections `defend`: of the node, and of a pool or a service, which say otherwise what they name. What goes together is
  * checked in rules.ts; which of several holds for a service is decided in resolve.ts.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   COOKIE_KEY_HEX_DIGITS,
   DEFEND_LIST_SOURCES_MAX,

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { makeDirectory } from '../../core/directory.js';
 import { FLEET_RECORD_BYTES_MAX, STATE_DIRECTORY_DEFAULT } from '../../core/limits.js';
 import { requireOwnDirectory } from '../../core/own-directory.js';

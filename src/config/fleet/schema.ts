@@ -1,5 +1,5 @@
 /** The schema of the section `fleet`: where the store is that a fleet agrees in, and whose revisions of the config are taken. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { FLEET_ENDPOINTS_MAX } from '../../core/limits.js';
 import { choice, reading, text } from '../fields.js';
 import { file } from '../l7/patterns.js';

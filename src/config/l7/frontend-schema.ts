@@ -1,5 +1,5 @@
 /** The schema of `l7.frontends`: where clients connect, and which route a request takes. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   L7_HSTS_MS_MAX,
   L7_IDLE_MS_DEFAULT,

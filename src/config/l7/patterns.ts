@@ -2,7 +2,7 @@
  * Texts of the section `l7`. The patterns are allow-lists: what they accept can stand in HAProxy's configuration and map files
  * (src/l7/render), whatever HAProxy reads into it.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   L7_COOKIE_VALUE_CHARS_MAX,
   L7_HEADER_BYTES_MAX,

@@ -2,7 +2,7 @@
  * The schema of the section `l7`: what the proxy hosts serve, and where requests go. Rules over several fields are in rules.ts and
  * the files that it calls.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   L7_CONNECTIONS_DEFAULT,
   L7_CONNECTIONS_MAX,

@@ -1,5 +1,5 @@
 /** The schema of `l7.upstreams`: servers, how one is chosen, and how they are checked. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   HEALTH_COUNT_MAX,
   HEALTH_FALL_DEFAULT,

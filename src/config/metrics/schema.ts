@@ -1,5 +1,5 @@
 /** The schema of the sections `metrics`: where a process answers Prometheus and browsers, and whom. One shape for every process. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { METRICS_USER_CHARS_MAX, NODE_METRICS_PORT_DEFAULT, SIBLINGS_MAX } from '../../core/limits.js';
 import { endpointOf } from '../endpoint.js';
 import { text } from '../fields.js';
