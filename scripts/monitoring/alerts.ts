@@ -327,6 +327,20 @@ const FLEET: readonly Alert[] = [
     },
   },
   {
+    name: 'AnyhopDiscoveryAlarm',
+    severity: 'warning',
+    expr: 'anyhop_discovery_alarm == 1',
+    for: '2m',
+    what: 'The source of the backends of pool {{ $labels.pool }} is not followed, says {{ $labels.instance }}.',
+    todo: 'Nobody was taken away. `anyhop status` there says why: no answer, an empty or wrong one, or more gone than `max_remove`.',
+    fires: {
+      series: { [`anyhop_discovery_alarm{${NODE},pool="web"}`]: '1x10' },
+      at: '5m',
+      labels: { ...EDGE_1, pool: 'web' },
+    },
+    silent: { series: { [`anyhop_discovery_alarm{${NODE},pool="web"}`]: '0x10' }, at: '5m' },
+  },
+  {
     name: 'AnyhopStateNotKept',
     severity: 'warning',
     expr: 'anyhop_state_not_kept == 1',

@@ -241,6 +241,21 @@ export interface FleetStatus {
   };
 }
 
+/** What a source says of the backends of a pool. */
+export interface DiscoveryStatus {
+  readonly pool: string;
+  /** In words: a path, a URL. */
+  readonly source: string;
+  /** ISO 8601; null before it did. */
+  readonly answeredAt: string | null;
+  /** How many it named last; null before it did. */
+  readonly backends: number | null;
+  /** Why it is not followed; absent when it is. */
+  readonly alarm?: { readonly kind: string; readonly text: string; readonly since: string };
+  /** What a change waits for. */
+  readonly waits?: readonly string[];
+}
+
 export interface NodeStatus {
   readonly node: string;
   readonly version: string;
@@ -258,6 +273,8 @@ export interface NodeStatus {
   readonly config: ConfigFileStatus;
   /** Absent for a node whose config is in no store. */
   readonly fleet?: FleetStatus;
+  /** Absent where this node asks no source. */
+  readonly discovery?: readonly DiscoveryStatus[];
   readonly overrides: readonly OverrideStatus[];
   readonly engine: {
     readonly name: string;

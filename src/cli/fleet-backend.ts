@@ -1,6 +1,8 @@
 /** A change of one backend in the whole fleet: the config in force, edited where it says so, and put in force everywhere. */
+import { DISCOVERED_HINT, discoveredMessage } from '../config/discover/by-hand.js';
 import { editedText } from '../config/edit/edit.js';
 import type { BackendEdit } from '../config/edit/wanted.js';
+import type { PoolConfig } from '../config/types.js';
 import { listed } from '../core/listed.js';
 import { refused } from '../fleet/apply.js';
 import { readFleetView } from '../fleet/view.js';
@@ -46,9 +48,20 @@ function edited(before: Candidate | undefined, edit: BackendEdit, words: string,
   if (before === undefined)
     throw refused('nothing is in force in the fleet', '`anyhop fleet apply` puts a config in force.');
   const { text, config } = before;
+  if (edit.kind !== 'set') refuseDiscovered(config, edit);
   if (edit.kind === 'remove' && !force) requireDraining(config, edit.backend, edit.pool);
   const after = editedText(text, config.file, edit);
   return after === text ? before : candidateOf(after, `${config.file} with ${words}`);
+}
+
+/** @throws AnyhopError ERR_FLEET for a backend of a pool that a source fills */
+function refuseDiscovered({ pools }: Candidate['config'], edit: Exclude<BackendEdit, { kind: 'set' }>): void {
+  const concerns = ({ name, backends }: PoolConfig): boolean =>
+    edit.kind === 'add' || edit.pool !== undefined
+      ? edit.pool === name
+      : backends.some((one) => one.name === edit.backend);
+  const found = pools.find((pool) => pool.backendsFrom !== undefined && concerns(pool));
+  if (found !== undefined) throw refused(discoveredMessage(found.name), DISCOVERED_HINT, 2);
 }
 
 /** @throws AnyhopError ERR_FLEET when the removal would break the connections of a backend */

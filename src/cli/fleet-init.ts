@@ -1,7 +1,7 @@
 /** `anyhop fleet init` and `forget`: the operator's key and the section for every host; a member that is gone for good. */
 import { Command } from 'commander';
-import { PUBLIC_KEY_BYTES } from '../config/fleet/schema.js';
 import { parseConfig } from '../config/load.js';
+import { PUBLIC_KEY_BYTES } from '../config/public-key.js';
 import { EXIT } from '../core/errors.js';
 import { refused } from '../fleet/apply.js';
 import { createOperatorKey, readOperatorKey } from '../fleet/keys.js';

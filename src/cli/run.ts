@@ -20,6 +20,7 @@ import { RuntimeEdits } from '../node/runtime-edits.js';
 import { lastGoodConfig, lastMemory } from '../node/state-store.js';
 import { takenIdsAtRestart } from '../node/taken-ids.js';
 import { renamedPools } from '../pool/renames.js';
+import { findFirst, LoneDiscovery } from './discover-node.js';
 import { isInFleet } from './fleet-file.js';
 import {
   type ConfigOptions,
@@ -71,11 +72,15 @@ Examples:
         await runInFleet(options, log);
         return;
       }
+      const { config: file, stateDir } = options;
+      const directory = revisionDirectory(file, stateDir);
+      await findFirst(file, directory, log);
       const load = (): ReadConfig => loadConfigWithText(options.config, loadOptions(options));
       const edits = runtimeEdits(options, log);
       const first = firstConfig(() => edits.over(load()), options, log);
       edits.begin(first.first);
-      await runNode({ ...first, load, edits, force: options.force === true }, log);
+      const discovery = new LoneDiscovery({ edits, file, directory, log });
+      await runNode({ ...first, load, edits, discovery, force: options.force === true }, log);
     });
   for (const option of [...nodeOptions(), ...engineOptions(), stateOption()]) command.addOption(option);
   return command;

@@ -4,6 +4,7 @@ import type { EventsReport } from '../api/api.js';
 import type {
   BackendStatus,
   ConfigFileStatus,
+  DiscoveryStatus,
   FleetStatus,
   NodeStatus,
   OverrideStatus,
@@ -42,6 +43,7 @@ export function drawStatus(status: NodeStatus, now = new Date(), onlyDown = fals
       ...(readiness.ready ? notReady(readiness.services) : []).map((line) => ['NOT READY', line] as const),
       ...drawConfigFile(status.config, now),
       ...drawFleet(status.fleet, now),
+      ...drawDiscovery(status.discovery ?? [], now),
       ...(status.log === undefined
         ? []
         : [['LOG', `${status.log.lost} lines could not be written: ${status.log.why}`] as const]),
@@ -117,6 +119,23 @@ function drawFleet(fleet: FleetStatus | undefined, now: Date): [string, string][
   if (store.fault !== undefined)
     rows.push(['STORE AWAY', `since ${clockTime(store.fault.since, now)}: ${store.fault.why}`]);
   return rows;
+}
+
+/** One line a source, and one for what is wrong with its answer, or what a change waits for. */
+export function drawDiscovery(pools: readonly DiscoveryStatus[], now: Date): [string, string][] {
+  return pools.flatMap(({ pool, source, answeredAt, backends, alarm, waits }): [string, string][] => {
+    const answer =
+      answeredAt === null || backends === null
+        ? 'no answer yet'
+        : `${amount(backends, 'backend')} at ${clockTime(answeredAt, now)}`;
+    return [
+      ['source', `pool ${pool}, ${printable(source)}: ${answer}`],
+      ...(alarm === undefined
+        ? []
+        : [['NOT FOLLOWED', `since ${clockTime(alarm.since, now)}: ${alarm.text}`] as [string, string]]),
+      ...(waits === undefined ? [] : [['', `a change waits: ${waits.join('; ')}`] as [string, string]]),
+    ];
+  });
 }
 
 function drawPool(pool: PoolStatus, backends: PoolStatus['backends'], version: string, now: Date): string[] {

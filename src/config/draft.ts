@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import type { region } from './announce/region-schema.js';
 import type { announce } from './announce/schema.js';
 import type { defend, defendOtherwise } from './defend/schema.js';
+import type { discover } from './discover/schema.js';
 import type { Named } from './fields.js';
 import type { fleet } from './fleet/schema.js';
 import type { healthCheck } from './health-schema.js';
@@ -46,15 +47,17 @@ export type DraftOf<S> =
 type DraftField<S> =
   S extends z.ZodOptional<infer T>
     ? DraftField<T> | undefined
-    : S extends z.ZodDefault | z.ZodPrefault
-      ? z.output<S>
-      : S extends z.ZodObject
-        ? DraftOf<S>
-        : S extends RecordOf<infer V>
-          ? readonly (DraftEntry<V> & { readonly name: string })[] | undefined
-          : S extends OneOrMore<infer E> | z.ZodArray<infer E>
-            ? readonly DraftEntry<E>[]
-            : z.output<S> | undefined;
+    : S extends z.ZodDefault<z.ZodArray<infer E extends z.ZodObject>>
+      ? readonly DraftEntry<E>[]
+      : S extends z.ZodDefault | z.ZodPrefault
+        ? z.output<S>
+        : S extends z.ZodObject
+          ? DraftOf<S>
+          : S extends RecordOf<infer V>
+            ? readonly (DraftEntry<V> & { readonly name: string })[] | undefined
+            : S extends OneOrMore<infer E> | z.ZodArray<infer E>
+              ? readonly DraftEntry<E>[]
+              : z.output<S> | undefined;
 type DraftEntry<E> = E extends z.ZodObject ? DraftOf<E> : Entry<z.output<E>>;
 
 /** A mapping of the schema as the program sees it, without mistakes. */
@@ -65,15 +68,17 @@ export type ValuesOf<S> =
 type ValueOf<S> =
   S extends z.ZodOptional<infer T>
     ? ValueOf<T> | undefined
-    : S extends z.ZodObject
-      ? ValuesOf<S>
-      : S extends RecordOf<infer V>
-        ? readonly (V extends z.ZodObject
-            ? ValuesOf<V> & { readonly name: string }
-            : { readonly name: string; readonly value: z.output<V> })[]
-        : S extends OneOrMore<infer E> | z.ZodArray<infer E>
-          ? readonly ValueOf<E>[]
-          : z.output<S>;
+    : S extends z.ZodDefault<z.ZodArray<infer E extends z.ZodObject>>
+      ? readonly ValueOf<E>[]
+      : S extends z.ZodObject
+        ? ValuesOf<S>
+        : S extends RecordOf<infer V>
+          ? readonly (V extends z.ZodObject
+              ? ValuesOf<V> & { readonly name: string }
+              : { readonly name: string; readonly value: z.output<V> })[]
+          : S extends OneOrMore<infer E> | z.ZodArray<infer E>
+            ? readonly ValueOf<E>[]
+            : z.output<S>;
 
 export type DraftNode = DraftOf<typeof node>;
 export type DraftSource = DraftNode['sources'] extends readonly (infer E)[] | undefined ? E : never;
@@ -89,6 +94,7 @@ export type DraftDefend = NonNullable<DraftField<typeof defend>>;
 export type DraftDefendOtherwise = NonNullable<DraftField<typeof defendOtherwise>>;
 export type DraftMetrics = NonNullable<DraftNode['metrics']>;
 export type DraftFleet = DraftOf<typeof fleet>;
+export type DraftDiscover = DraftOf<typeof discover>;
 export type DraftRegion = DraftOf<typeof region> & { readonly name: string };
 
 export interface Draft {
@@ -100,6 +106,7 @@ export interface Draft {
   readonly l7: DraftL7 | undefined;
   readonly announce: DraftAnnounce | undefined;
   readonly fleet: DraftFleet | undefined;
+  readonly discover: DraftDiscover | undefined;
   /** The sections in the file, right or wrong. */
   readonly written: ReadonlySet<string>;
   /** Undefined when `pools` is not a mapping. */

@@ -15,8 +15,11 @@ import { defendConfig } from './defend/resolve.js';
 import { checkDefend } from './defend/rules.js';
 import type { CookieSecrets } from './defend/types.js';
 import { warnAboutDefend, warnAboutMissingKey } from './defend/warnings.js';
+import { keptFound } from './discover/kept.js';
+import { checkDiscover } from './discover/rules.js';
 import { ConfigDocument, type Place } from './document.js';
 import { type Draft, type DraftAnnounce, type DraftNode, type Origin, valuesOf } from './draft.js';
+import { mentionsDiscovery, withFound } from './edit/found.js';
 import { byPlace, ConfigError } from './error.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
 import { checkFleet, readFleet } from './fleet/files.js';
@@ -61,6 +64,8 @@ export interface LoadOptions<R extends Role> {
   readonly mayLeaveUnread?: boolean;
   /** For the role announce: whether it serves DNS hosts, and so needs the files of announce.certificate and announce.ca_file. */
   readonly servesRegions?: boolean;
+  /** Whether pools with backends_from may be without backends, for those who look what their sources say. */
+  readonly mayLackBackends?: boolean;
   /** Of a host in a fleet: the text of the revision to read its file with. Left out: the last one in force here, if any. */
   readonly revision?: RevisionText;
   /** The interfaces of this machine, if the node is to run here; rules compare their addresses with the file. */
@@ -89,8 +94,7 @@ export function loadConfigWithText<R extends Role>(
   try {
     const { bytes, mode } = readSmallFile(file, CONFIG_BYTES_MAX);
     const own = decodeText(bytes);
-    const { text, shown } =
-      typeof own === 'string' ? ofFleet(own, file, options) : { text: own, shown: file };
+    const { text, shown } = typeof own === 'string' ? whole(own, file, options) : { text: own, shown: file };
     return { config: readConfig(text, file, mode, { ...options, shown }), text: text as string }; // anything else was refused
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
@@ -102,19 +106,39 @@ export function loadConfigWithText<R extends Role>(
   }
 }
 
-/** A host's own file with the revision of its fleet, if it is in one that has agreed on any; the name is for messages. */
-function ofFleet<R extends Role>(
+interface WholeText {
+  readonly text: string;
+  /** The name for messages. */
+  readonly shown: string;
+}
+
+/** A host's own file with the revision of its fleet, if it is in one that has agreed on any; else with the backends that were found. */
+function whole<R extends Role>(
   own: string,
   file: string,
   { role, revision: given, overrides }: LoadOptions<R>,
-): { readonly text: string; readonly shown: string } {
-  if (role === 'fleet' || (given === undefined && !mentionsFleet(own))) return { text: own, shown: file };
-  const revision = given ?? keptRevision(file, revisionDirectory(file, overrides?.stateDirectory));
+): WholeText {
+  const isInFleet = given !== undefined || mentionsFleet(own);
+  if (role === 'fleet' || !(isInFleet || mentionsDiscovery(own))) return { text: own, shown: file };
+  const directory = revisionDirectory(file, overrides?.stateDirectory);
+  if (!isInFleet)
+    return { text: unlessWrong(() => withFound(own, file, keptFound(directory, file))) ?? own, shown: file };
+  const revision = given ?? keptRevision(file, directory);
   if (revision === undefined) return { text: own, shown: file };
   return {
     text: mergedText(revision.text, own),
     shown: `revision ${revision.number} with ${file}`,
   };
+}
+
+/** Undefined for a file that is wrong, which the steps after this one say in the order of the file. */
+function unlessWrong(task: () => string): string | undefined {
+  try {
+    return task();
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -136,7 +160,7 @@ function readConfig<R extends Role>(
   options: LoadOptions<R> & { readonly shown?: string },
 ): LoadedConfig<R> {
   const { role, overrides = {}, env = process.env, key: givenKey, mayLeaveUnread = false, host } = options;
-  const { servesRegions = false, shown = file } = options;
+  const { servesRegions = false, mayLackBackends = false, shown = file } = options;
   if (typeof text !== 'string') throw new ConfigError([{ file, field: '', ...text }]);
   const document = new ConfigDocument(text, shown);
   const problems = new Problems(document);
@@ -180,6 +204,7 @@ function readConfig<R extends Role>(
     checkNode(judged, document, report);
     checkSourcePrefix(judged, role, host, report);
     checkPools(judged, document, report);
+    checkDiscover(draft, document, report, mayLackBackends);
     checkServices(judged, document, report);
     const ids = backendIds(draft, document, report, warnings.report);
     checkHealth(draft, report);
@@ -282,6 +307,7 @@ function lessFleet(draft: Draft): Draft {
     agent: undefined,
     l7: undefined,
     announce: undefined,
+    discover: undefined,
   };
 }
 
@@ -360,6 +386,7 @@ function configOf(
     agent: draft.agent && { ...valuesOf(draft.agent), metrics: metrics.agent },
     l7: draft.l7 && l7Config(draft.l7, draft.services, file, l7Files, metrics.l7),
     announce: announceConfig(draft.announce ?? NO_ANNOUNCE, draft.services, name, tls, metrics.announce),
+    discoverers: new Map(draft.discover?.keys?.map(({ name: node, value }) => [node, value])),
     fleet,
   };
 }

@@ -39,6 +39,7 @@ import { formatDuration } from '../core/time.js';
 import { parsePrefix } from '../packet/address.js';
 import { announce } from './announce/schema.js';
 import { defend, defendOtherwise } from './defend/schema.js';
+import { backendsFrom, discover } from './discover/schema.js';
 import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
 import { fleet } from './fleet/schema.js';
 import { health } from './health-schema.js';
@@ -172,10 +173,16 @@ const backendFields = {
     .describe(
       'Number that names the server in GRE keys, unique among the pools of services with second chance. Default: the low 15 bits of its address.',
     ),
+  leaves: z
+    .boolean({ error: 'true or false' })
+    .default(false)
+    .describe(
+      'Written by discovery: the source of the pool took the server away, so it drains and then goes.',
+    ),
 };
 
 const BACKEND_EXPECTED = 'a mapping {name: ..., address: ...}';
-const BACKENDS_EXPECTED = 'a list of backends, at least one: - {name: ..., address: ...}';
+export const BACKENDS_EXPECTED = 'a list of backends, at least one: - {name: ..., address: ...}';
 export const backend = z.strictObject(backendFields, { error: BACKEND_EXPECTED });
 export const priorBackend = z.strictObject(
   {
@@ -185,66 +192,70 @@ export const priorBackend = z.strictObject(
   { error: BACKEND_EXPECTED },
 );
 
-export const pool = z.strictObject(
-  {
-    table_size: integer(
-      `a prime number, ${TABLE_SIZE_MIN} to ${TABLE_SIZE_MAX}`,
-      TABLE_SIZE_MIN,
-      TABLE_SIZE_MAX,
-    )
-      .default(TABLE_SIZE_DEFAULT)
-      .describe(
-        'Number of slots of the lookup table (M). Use a prime of at least 100 times the number of backends.',
-      ),
-    panic_threshold: share()
-      .prefault(0)
-      .describe(
-        'When less than this share of the active backends is up, all backends count as up. 0: never.',
-      ),
-    health: health
-      .optional()
-      .describe(
-        'How the backends are checked: one check, or a list of checks that must all pass. Without it, a backend is up while the kernel knows a next hop to it.',
-      ),
-    dead_after: named(
-      'deadAfterMs',
-      duration(DEAD_AFTER_MS_MIN, DEAD_AFTER_MS_MAX)
-        .prefault(formatDuration(DEAD_AFTER_MS_DEFAULT))
+export const pool = z
+  .strictObject(
+    {
+      table_size: integer(
+        `a prime number, ${TABLE_SIZE_MIN} to ${TABLE_SIZE_MAX}`,
+        TABLE_SIZE_MIN,
+        TABLE_SIZE_MAX,
+      )
+        .default(TABLE_SIZE_DEFAULT)
         .describe(
-          'A backend that has been down for this long is no longer a candidate for older connections.',
+          'Number of slots of the lookup table (M). Use a prime of at least 100 times the number of backends.',
         ),
-    ),
-    settle_time: named(
-      'settleMs',
-      duration(SETTLE_MS_MIN, SETTLE_MS_MAX)
-        .prefault(formatDuration(SETTLE_MS_DEFAULT))
+      panic_threshold: share()
+        .prefault(0)
         .describe(
-          'How long a change is remembered, and is one of two that may overlap. Set it longer than connections live.',
+          'When less than this share of the active backends is up, all backends count as up. 0: never.',
         ),
-    ),
-    drain_deadline: named(
-      'drainDeadlineMs',
-      duration(DRAIN_DEADLINE_MS_MIN, DRAIN_DEADLINE_MS_MAX)
-        .prefault(formatDuration(DRAIN_DEADLINE_MS_DEFAULT))
-        .describe('A drain counts as done after this time, even if connections are left.'),
-    ),
-    backends: z
-      .array(backend, { error: BACKENDS_EXPECTED })
-      .min(1, { error: BACKENDS_EXPECTED })
-      .meta({ maxItems: BACKENDS_PER_POOL_MAX })
-      .describe('Servers of the pool.'),
-    prior: z
-      .array(priorBackend, { error: BACKENDS_EXPECTED })
-      .min(1, { error: BACKENDS_EXPECTED })
-      .meta({ maxItems: BACKENDS_PER_POOL_MAX })
-      .optional()
-      .describe(
-        'The last settled state of the pool, to set it here instead of letting the node remember it.',
+      health: health
+        .optional()
+        .describe(
+          'How the backends are checked: one check, or a list of checks that must all pass. Without it, a backend is up while the kernel knows a next hop to it.',
+        ),
+      dead_after: named(
+        'deadAfterMs',
+        duration(DEAD_AFTER_MS_MIN, DEAD_AFTER_MS_MAX)
+          .prefault(formatDuration(DEAD_AFTER_MS_DEFAULT))
+          .describe(
+            'A backend that has been down for this long is no longer a candidate for older connections.',
+          ),
       ),
-    defend: defendOtherwise,
-  },
-  { error: 'a mapping {backends: [...]}' },
-);
+      settle_time: named(
+        'settleMs',
+        duration(SETTLE_MS_MIN, SETTLE_MS_MAX)
+          .prefault(formatDuration(SETTLE_MS_DEFAULT))
+          .describe(
+            'How long a change is remembered, and is one of two that may overlap. Set it longer than connections live.',
+          ),
+      ),
+      drain_deadline: named(
+        'drainDeadlineMs',
+        duration(DRAIN_DEADLINE_MS_MIN, DRAIN_DEADLINE_MS_MAX)
+          .prefault(formatDuration(DRAIN_DEADLINE_MS_DEFAULT))
+          .describe('A drain counts as done after this time, even if connections are left.'),
+      ),
+      backends_from: backendsFrom.optional(),
+      backends: z
+        .array(backend, { error: BACKENDS_EXPECTED })
+        .min(1, { error: BACKENDS_EXPECTED })
+        .meta({ maxItems: BACKENDS_PER_POOL_MAX })
+        .default([])
+        .describe('Servers of the pool. With backends_from, the program writes them.'),
+      prior: z
+        .array(priorBackend, { error: BACKENDS_EXPECTED })
+        .min(1, { error: BACKENDS_EXPECTED })
+        .meta({ maxItems: BACKENDS_PER_POOL_MAX })
+        .optional()
+        .describe(
+          'The last settled state of the pool, to set it here instead of letting the node remember it.',
+        ),
+      defend: defendOtherwise,
+    },
+    { error: 'a mapping {backends: [...]}' },
+  )
+  .meta({ not: { not: { anyOf: [{ required: ['backends'] }, { required: ['backends_from'] }] } } });
 
 export const service = z.strictObject(
   {
@@ -331,6 +342,7 @@ export const configSchema = z
       l7: l7.optional(),
       announce: announce.optional(),
       fleet: fleet.optional(),
+      discover: discover.optional(),
     },
     { error: 'a mapping with node, pools and services' },
   )

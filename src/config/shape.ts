@@ -23,7 +23,7 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
     return undefined;
   }
   const root: unknown = reader.readMapping(configSchema, value, []);
-  const { node, pools, services, defend, agent, l7, announce, fleet, written } = root as Omit<
+  const { node, pools, services, defend, agent, l7, announce, fleet, discover, written } = root as Omit<
     Draft,
     'pools' | 'services'
   > & {
@@ -39,6 +39,7 @@ export function checkShape(document: ConfigDocument, report: Report): Draft | un
     l7,
     announce,
     fleet,
+    discover,
     written,
     poolNames: pools && new Set(pools.map(({ name }) => name)),
     serviceCount: services?.length,

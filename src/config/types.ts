@@ -7,6 +7,7 @@ import { NODE_ENGINES } from '../core/engines.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 import type { AnnounceConfig, AnnouncePlace, RegionTls } from './announce/types.js';
 import type { DefendConfig } from './defend/types.js';
+import type { backendsFrom } from './discover/schema.js';
 import type { Place } from './document.js';
 import type { ValuesOf } from './draft.js';
 import type { ConfigProblem } from './error.js';
@@ -43,7 +44,9 @@ export interface NodeConfig
   readonly siblings: readonly SiblingConfig[];
 }
 
-export interface BackendConfig extends Omit<ValuesOf<typeof backend>, 'id'> {
+export interface BackendConfig extends Omit<ValuesOf<typeof backend>, 'id' | 'leaves'> {
+  /** Whether discovery drains it. */
+  readonly leaves?: boolean;
   /** Names its address in GRE keys, 1 to BACKEND_ID_MAX; 0: no key can name it. */
   readonly id: number;
 }
@@ -105,8 +108,13 @@ export interface VipEndpoint {
 export type HealthCheck = TcpCheck | HttpCheck | UdpCheck | TunnelCheck;
 export type HealthConfig = HealthTiming & HealthCheck;
 
-export interface PoolConfig extends Omit<ValuesOf<typeof pool>, 'health' | 'backends' | 'prior' | 'defend'> {
+export type BackendsFrom = ValuesOf<typeof backendsFrom>;
+
+export interface PoolConfig
+  extends Omit<ValuesOf<typeof pool>, 'health' | 'backends' | 'backendsFrom' | 'prior' | 'defend'> {
   readonly name: string;
+  /** Undefined where people write the backends. */
+  readonly backendsFrom?: BackendsFrom | undefined;
   readonly backends: readonly BackendConfig[];
   readonly prior: readonly PriorBackendConfig[] | undefined;
   /** All must pass, in the order of the file. Empty when the backends are not checked. */
@@ -136,6 +144,8 @@ export interface Config {
   readonly l7: L7Config | undefined;
   /** The defaults when the file has no such section. */
   readonly announce: AnnounceConfig;
+  /** Public keys of the nodes of a fleet whose findings are taken, by name. */
+  readonly discoverers: ReadonlyMap<string, Uint8Array>;
   /** For those who speak with the store of the fleet: the role fleet. */
   readonly fleet: FleetConfig | undefined;
   /** Only for roles that know the node's name. */

@@ -450,6 +450,14 @@ export const FLEET_MEMBERS_MAX = 10_000;
 export const HEALTH_VIEW_DOWN_MAX = 10_000;
 /** Of what it tells, before it is compressed: their names, and those of as many pools. */
 export const HEALTH_VIEW_BYTES_MAX = 2 * 1024 * 1024;
+/** An answer of a source stays the same for so long before it changes anything. */
+export const DISCOVER_DEBOUNCE_MS_DEFAULT = 5_000;
+export const DISCOVER_DEBOUNCE_MS_MAX = 600_000;
+export const DISCOVER_MIN_BACKENDS_DEFAULT = 2;
+export const DISCOVER_MAX_REMOVE_DEFAULT = 0.3;
+/** Of one answer of a source, all files of a directory together. */
+export const DISCOVER_BYTES_MAX = 4 * 1024 * 1024;
+export const DISCOVER_FILES_MAX = 1_000;
 /** Nesting of lists and mappings in the config file; the schema needs 7. */
 export const CONFIG_DEPTH_MAX = 16;
 /** Values that YAML aliases may add to a config file in total; bounds files that expand without end. */

@@ -36,6 +36,10 @@ export const LOG_EVENTS = {
   counters_dropped: 'Counters of the former program could not be carried over; they start from zero.',
   counters_unknown: 'The counters cannot be read at the moment.',
   detached: "Another program has removed the engine's program from the interface.",
+  discovered: 'Backends of pools with `backends_from` joined, drain or left, because a source says so.',
+  discovery_alarm:
+    'The answer of a source of backends is not followed, or there is none: `kind` and the text say why. Nobody was taken away.',
+  discovery_well: 'The answers of that source are followed again.',
   drain_asked:
     'The host of a backend asks the forwarders to drain it: its agent logs this, and so does each forwarder that learns of it.',
   drain_no_longer_asked: 'The host of a backend no longer asks the forwarders to drain it.',

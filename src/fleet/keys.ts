@@ -9,7 +9,7 @@ import {
 } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { isOpenToOthers, readSmallFile } from '../config/file.js';
-import { PUBLIC_KEY_BYTES } from '../config/fleet/schema.js';
+import { PUBLIC_KEY_BYTES } from '../config/public-key.js';
 import { AnyhopError } from '../core/errors.js';
 import { reasonOf } from '../core/reason.js';
 

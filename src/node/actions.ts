@@ -35,7 +35,7 @@ import { clockTime } from '../core/time.js';
 import type { Engine } from '../engine/contract.js';
 import type { EventsQuery } from '../events/ring.js';
 import { describeMembers } from '../pool/describe-change.js';
-import type { Effect } from '../pool/effects.js';
+import { type Effect, effects } from '../pool/effects.js';
 import type { OverridePatch } from '../pool/override.js';
 import { askedByAgents, bringForward, cancel, findQueued } from '../pool/runtime.js';
 import type { BackendFacts } from '../pool/states.js';
@@ -84,6 +84,8 @@ export interface NodeActionsOptions {
   /** Why what the node remembers is not kept; undefined when it is. */
   readonly unkept: () => string | undefined;
   readonly facts: (pool: string) => BackendFacts;
+  /** Whether the drain of a backend is done. */
+  readonly isDrained: (pool: string, backend: string) => boolean;
   /** Undefined until the node forwards. */
   readonly forwarded: () => Forwarded | undefined;
   readonly configFile: ConfigFileStatus;
@@ -297,6 +299,38 @@ export class NodeActions implements ControlActions {
     if (!isActive(target, this.#options.pools.pools)) return undefined;
     const later = `${target.backend} is not removed: its drain waits; remove it again when it drains`;
     return { ...report, warnings: [...report.warnings, later] };
+  }
+
+  /** The pools as the config in force has them. */
+  get pools(): readonly PoolConfig[] {
+    return this.#options.pools.file.pools;
+  }
+
+  /** Whether the drain of a backend is done. */
+  isDrained(pool: string, backend: string): boolean {
+    return this.#options.isDrained(pool, backend);
+  }
+
+  /**
+   * Puts backends in force that sources have found, unless they would have to wait.
+   * @param load the config with them
+   * @returns what they would wait for, in words; empty when they are in force
+   * @throws ControlError when they are refused; what was in force stays
+   */
+  async discover(load: () => ReadConfig, why: string): Promise<string[]> {
+    this.#started();
+    const { pools } = this.#options;
+    let read: ReadConfig | undefined;
+    const request = (): ChangeRequest => {
+      read = this.#file.readToReload(pools.file, pools.served(), false, load);
+      return { ...reloadTo(pools.file, read.config, false), why };
+    };
+    const waits = effects(pools.pools, pools.preview(request())).flatMap(waitOf);
+    if (waits.length > 0) return waits;
+    await this.#change(request);
+    await this.#options.edits?.accepted(read!);
+    await this.#options.accepted(read!, false);
+    return [];
   }
 
   async defend(): Promise<DefendReport> {

@@ -1,5 +1,6 @@
 /** A backend more or one less on a running node: what is asked for, and what an operator should know of it. */
 import { type BackendTarget, ControlError, type MemberEdit } from '../api/api.js';
+import { DISCOVERED_HINT, discoveredMessage } from '../config/discover/by-hand.js';
 import type { RuntimeEdit } from '../config/edit/kept.js';
 import { ConfigError, formatProblem } from '../config/error.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
@@ -20,7 +21,7 @@ export interface Editing {
   readonly read: () => ReadConfig;
 }
 
-/** @throws ControlError 404 for a pool or backend that is not there, 409 in a fleet */
+/** @throws ControlError 404 for a pool or backend that is not there, 409 in a fleet and for a pool that a source fills */
 export function editing(
   edits: RuntimeEdits | undefined,
   pools: readonly PoolConfig[],
@@ -44,6 +45,9 @@ export function editing(
         (pool): RuntimeEdit => ({ ...edit, pool, since }),
       );
   const names = new Set(each.map(({ pool }) => pool));
+  const found = pools.find(({ name, backendsFrom }) => backendsFrom !== undefined && names.has(name));
+  if (found !== undefined)
+    throw new ControlError(409, 'ERR_DISCOVERED', discoveredMessage(found.name), { hint: DISCOVERED_HINT });
   return {
     words: isAdded ? `backend add ${edit.entry.name}` : `backend remove ${edit.backend}`,
     leaves: isAdded ? undefined : { backend: edit.backend, pool: edit.pool },

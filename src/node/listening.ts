@@ -1,5 +1,5 @@
 /** The node's HTTP listener, and what it measures for it: connects metrics.ts with the parts of a node. */
-import type { ConfigFileStatus, FleetStatus } from '../api/status.js';
+import type { ConfigFileStatus, DiscoveryStatus, FleetStatus } from '../api/status.js';
 import type { LoadedConfig, NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { dashboardPages } from '../dashboard/pages.js';
@@ -26,6 +26,8 @@ export interface ListeningNode {
   readonly views: () => number | undefined;
   /** Undefined for a node whose config is in no store. */
   readonly fleet: () => FleetStatus | undefined;
+  /** Empty where this node asks no source of backends. */
+  readonly discovery: () => readonly DiscoveryStatus[];
   /** Undefined until the node forwards. */
   readonly forwarded: () => Measured | undefined;
   readonly log: Logger;
@@ -33,8 +35,20 @@ export interface ListeningNode {
 
 /** It listens at once, also while the node starts. */
 export function listenFor(node: ListeningNode): Listener {
-  const { config, pools, backends, readiness, defence, configFile, unkept, views, fleet, forwarded, log } =
-    node;
+  const {
+    config,
+    pools,
+    backends,
+    readiness,
+    defence,
+    configFile,
+    unkept,
+    views,
+    fleet,
+    discovery,
+    forwarded,
+    log,
+  } = node;
   const checks = new CheckTimes();
   backends.health.onCheck(checks.count);
   const metrics = new NodeMetrics({
@@ -45,6 +59,7 @@ export function listenFor(node: ListeningNode): Listener {
     unkept,
     views,
     fleet,
+    discovery,
     checks,
     pools: () => pools.pools,
     pathReports: () => backends.paths.counts,

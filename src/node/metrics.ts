@@ -2,7 +2,14 @@
  * What a node measures, as tables: read from what is in force and from counters. What only another image changes is made once an image
  * (backend-columns.ts), so that 5,000 backends take a millisecond.
  */
-import type { BackendStatus, ConfigFileStatus, DrainStatus, FleetStatus, Readiness } from '../api/status.js';
+import type {
+  BackendStatus,
+  ConfigFileStatus,
+  DiscoveryStatus,
+  DrainStatus,
+  FleetStatus,
+  Readiness,
+} from '../api/status.js';
 import type { NodeConfig } from '../config/types.js';
 import { L, VERDICTS } from '../core/layout.gen.js';
 import type { Engine } from '../engine/contract.js';
@@ -30,6 +37,8 @@ export interface NodeMeasures {
   readonly views?: (() => number | undefined) | undefined;
   /** Undefined for a node whose config is in no store. */
   readonly fleet?: (() => FleetStatus | undefined) | undefined;
+  /** Empty where this node asks no source of backends. */
+  readonly discovery?: (() => readonly DiscoveryStatus[]) | undefined;
   readonly checks: CheckTimes;
   readonly pools: () => Membership;
   readonly pathReports: () => Readonly<PathReportCounts>;
@@ -83,6 +92,7 @@ export class NodeMetrics {
       },
       ...(views === undefined ? [] : [single({ anyhop_health_views: views })]),
       ...(fleet === undefined ? [] : [ofFleet(fleet)]),
+      ofDiscovery(this.#measures.discovery?.() ?? []),
       ...checks.tables(),
       ...(running === undefined ? [] : await this.#ofEngine(running)),
     ];
@@ -193,4 +203,17 @@ function ofFleet({ revision, revisionOfFleet, store }: FleetStatus): MetricTable
     anyhop_fleet_store_answered_timestamp_seconds:
       store.answeredAt === null ? 0 : Date.parse(store.answeredAt) / 1000,
   });
+}
+
+function ofDiscovery(pools: readonly DiscoveryStatus[]): MetricTable {
+  return {
+    rows: pools.map(({ pool }) => [pool]),
+    columns: {
+      anyhop_discovery_alarm: pools.map(({ alarm }) => Number(alarm !== undefined)),
+      anyhop_discovery_backends: pools.map(({ backends }) => backends ?? 0),
+      anyhop_discovery_answered_timestamp_seconds: pools.map(({ answeredAt }) =>
+        answeredAt === null ? 0 : Date.parse(answeredAt) / 1000,
+      ),
+    },
+  };
 }

@@ -150,6 +150,7 @@ export class Node {
       unkept: () => host.store.problem ?? options.edits?.problem,
       events: (query) => events.report(query),
       facts: (pool) => this.#backends.facts(pool),
+      isDrained: (pool, backend) => this.#backends.drains.status(pool, backend)?.done === true,
       forwarded: () => this.#running,
       configFile: { file, loadedAt: this.#startedAt.toISOString(), ...(refused && { refused }) },
       now,
@@ -165,6 +166,7 @@ export class Node {
       unkept: () => host.store.problem,
       views: () => this.#agreed?.fresh,
       fleet: () => options.fleet?.status(),
+      discovery: () => options.discovery?.status() ?? [],
       forwarded: () => this.#running,
       log,
     });
@@ -354,6 +356,7 @@ export class Node {
       readiness: () => this.#readiness.current(),
       configFile: () => this.actions.configFile,
       fleet: () => this.#options.fleet?.status(),
+      discovery: () => this.#options.discovery?.status() ?? [],
       overrides: () => [...overrideStatus(pools), ...editStatus(this.#options.edits?.list ?? [])],
       change: (pool) => changeStatus(pools.get(pool)),
       drain: (pool, backend) => drainStatus(pools.get(pool), backend, drains.status(pool, backend)),

@@ -10,7 +10,7 @@
  */
 import { controlRoutes } from '../api/routes.js';
 import { serveControl } from '../api/server.js';
-import type { ConfigFileStatus, FleetStatus } from '../api/status.js';
+import type { ConfigFileStatus, DiscoveryStatus, FleetStatus } from '../api/status.js';
 import { logWarnings } from '../config/error.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
@@ -35,6 +35,8 @@ export interface RunOptions {
   readonly force: boolean;
   /** The fleet that the node is in; undefined without one. */
   readonly fleet?: NodeFleet | undefined;
+  /** Where sources say which backends there are. */
+  readonly discovery?: NodeDiscovery;
   /** Why `first` is not what the file says. */
   readonly refused?: ConfigFileStatus['refused'];
 }
@@ -48,6 +50,16 @@ export interface NodeFleet {
   readonly serves: (actions: NodeActions) => void;
   /** What the nodes say of their backends; undefined: this one goes by its own view. */
   readonly views: FleetViews | undefined;
+}
+
+/** What asks sources of backends. */
+export interface NodeDiscovery {
+  /** Empty where others ask, and where no pool has a source. */
+  readonly status: () => readonly DiscoveryStatus[];
+  /** The node forwards: from now on its backends may change. */
+  readonly serves: (actions: NodeActions) => void;
+  /** Nothing may change any more. */
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -82,12 +94,14 @@ async function runRecorded(
   try {
     const running = await node.start();
     options.fleet?.serves(node.actions);
+    options.discovery?.serves(node.actions);
     await node.serve(running, hangups);
   } catch (error) {
     if (!(error instanceof StoppedWhileStarting)) throw error;
     const why = error.message;
     log.info({ event: 'stopping', why }, `stopping: ${why}, before anything was changed`);
   } finally {
+    await options.discovery?.close();
     await node.leave(control);
     await hangups.close();
   }

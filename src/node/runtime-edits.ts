@@ -6,6 +6,7 @@
  *   file --taken--> base text --edits--> text in force --parse--> config in force
  */
 import { editedText } from '../config/edit/edit.js';
+import { type FoundPools, withFound } from '../config/edit/found.js';
 import type { RuntimeEdit } from '../config/edit/kept.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
@@ -62,6 +63,13 @@ export class RuntimeEdits {
     const wanted = more.reduce((edits, edit) => this.#with(edits, edit), this.#edits);
     const { text, edits } = this.#applied(this.#base, wanted);
     return { config: this.#options.parse(text), text, edited: { base: this.#base, edits } };
+  }
+
+  /** What is in force, with the backends that were found. @throws ConfigError where they cannot be written, or make it wrong */
+  withFound(found: FoundPools): ReadConfig {
+    const base = withFound(this.#base, this.#options.file, found);
+    const { text, edits } = this.#applied(base, this.#edits);
+    return { config: this.#options.parse(text), text, edited: { base, edits } };
   }
 
   /** It is in force. */

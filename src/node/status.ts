@@ -5,6 +5,7 @@ import type {
   BackendStatus,
   CheckStatus,
   ConfigFileStatus,
+  DiscoveryStatus,
   DrainStatus,
   FleetStatus,
   FormerStatus,
@@ -56,6 +57,7 @@ export interface StatusInput {
   readonly configFile: () => ConfigFileStatus;
   /** Undefined for a node whose config is in no store. */
   readonly fleet: () => FleetStatus | undefined;
+  readonly discovery: () => readonly DiscoveryStatus[];
   readonly overrides: () => readonly OverrideStatus[];
   /** By the pool's name. */
   readonly change: (pool: string) => PoolChangeStatus;
@@ -85,6 +87,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
   const losses = logLosses();
   const defend = input.defend();
   const fleet = input.fleet();
+  const discovery = input.discovery();
   return {
     node: node.name,
     version: VERSION,
@@ -178,6 +181,7 @@ export async function nodeStatus(input: StatusInput): Promise<NodeStatus> {
     ),
     ...(defend && { defend }),
     ...(fleet && { fleet }),
+    ...(discovery.length > 0 && { discovery }),
     pathReports: { ...input.pathReports() },
     verdicts: Object.fromEntries(
       VERDICTS.flatMap(({ name }, number): [string, VerdictStatus][] => {

@@ -37,7 +37,7 @@ const SHAPE: readonly Case[] = [
     'an unknown key that is near to none',
     { agent: '^zebra: 1\n' },
     'zebra',
-    /expected one of node, pools, services, defend, agent, l7, announce, fleet$/,
+    /expected one of node, pools, services, defend, agent, l7, announce, fleet, discover$/,
   ],
   [
     'a missing field in a flow mapping',

@@ -42,7 +42,7 @@ function placeOf({ value }: EditTree, edit: BackendEdit): FieldPath {
 }
 
 /** Undefined when it is no good YAML. */
-function readBack(text: string, file: string): unknown {
+export function readBack(text: string, file: string): unknown {
   try {
     const { value, problems } = new ConfigDocument(text, file);
     return problems.length === 0 ? value : undefined;

@@ -28,11 +28,29 @@ export class EditTree {
   /** @throws ConfigError when it is the value of an alias, or one that aliases may stand for */
   backendsOf(pool: string): YAMLSeq {
     const path = ['pools', pool, 'backends'];
+    const node = this.#at(path);
+    if (isSeq(node)) return node;
+    throw this.refused(path, 'found no list of backends');
+  }
+
+  /** @throws ConfigError as `backendsOf` */
+  poolOf(pool: string): YAMLMap {
+    const path = ['pools', pool];
+    const node = this.#at(path);
+    if (isMap(node) && node.items.length > 0) return node;
+    throw this.refused(path, 'found no pool');
+  }
+
+  #at(path: readonly string[]): unknown {
     let node: unknown = this.#own(this.#document.contents, []);
     for (const [depth, step] of path.entries())
       node = this.#own(pairOf(node, step)?.value, path.slice(0, depth + 1));
-    if (isSeq(node)) return node;
-    throw this.refused(path, 'found no list of backends');
+    return node;
+  }
+
+  /** @throws ConfigError when it is an alias, or has an anchor */
+  requireOwn(node: unknown, path: FieldPath): void {
+    this.#own(node, path);
   }
 
   /** @throws ConfigError as `backendsOf` */

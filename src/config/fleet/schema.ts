@@ -1,15 +1,13 @@
 /** The schema of the section `fleet`: where the store is that a fleet agrees in, and whose revisions of the config are taken. */
 import * as z from 'zod';
 import { FLEET_ENDPOINTS_MAX } from '../../core/limits.js';
-import { choice, reading, text } from '../fields.js';
+import { choice, text } from '../fields.js';
 import { file } from '../l7/patterns.js';
 import { name } from '../name-fields.js';
+import { publicKey } from '../public-key.js';
 
 const ENDPOINT_EXPECTED = 'the URL of an etcd server without a path, "https://10.0.0.5:2379"';
 const ENDPOINTS_EXPECTED = `a list of URLs of etcd servers, 1 to ${FLEET_ENDPOINTS_MAX}`;
-const OPERATOR_KEY_EXPECTED = 'the public key that `anyhop fleet init` prints, 43 characters and "="';
-/** Of an ed25519 public key (RFC 8032). */
-export const PUBLIC_KEY_BYTES = 32;
 
 export const fleet = z
   .strictObject(
@@ -30,18 +28,9 @@ export const fleet = z
         .describe(
           'File with certificate, chain and private key of this host. Its common name is the user of etcd, where etcd has users.',
         ),
-      operator_key: text(OPERATOR_KEY_EXPECTED, /^[A-Za-z0-9+/]{43}=$/)
-        .transform(
-          reading(OPERATOR_KEY_EXPECTED, (value: string) => {
-            const bytes = Buffer.from(value, 'base64');
-            return bytes.length === PUBLIC_KEY_BYTES && bytes.toString('base64') === value
-              ? bytes
-              : undefined;
-          }),
-        )
-        .describe(
-          'Public key of the operator. A revision of the config that this key has not signed is refused.',
-        ),
+      operator_key: publicKey('the public key that `anyhop fleet init` prints').describe(
+        'Public key of the operator. A revision of the config that this key has not signed is refused.',
+      ),
       views: choice(['own', 'quorum'])
         .default('own')
         .describe(

@@ -109,6 +109,15 @@ export const NODE_FAMILIES = {
   anyhop_fleet_store_answered_timestamp_seconds: gauge(
     'When the store of the fleet answered last, in seconds since 1970; 0 before it did',
   ),
+  anyhop_discovery_alarm: gauge(
+    'Whether the source of the backends of the pool is not followed; of the node that asks it',
+    'pool',
+  ),
+  anyhop_discovery_backends: gauge('Backends that the source of the pool named last', 'pool'),
+  anyhop_discovery_answered_timestamp_seconds: gauge(
+    'When the source of the pool answered last, in seconds since 1970; 0 before it did',
+    'pool',
+  ),
   anyhop_health_views: gauge(
     'Nodes whose views of the backends are fresh, this one included, with `fleet.views: quorum`',
   ),
