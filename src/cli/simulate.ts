@@ -2,12 +2,10 @@
  * `anyhop simulate`: shows what changes that overlap do to connections (sim/overlaps.ts), or what given events do, under anyhop and
  * under other ways to balance.
  */
-import { writeFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { AnyhopError } from '../core/errors.js';
 import { amount, percent } from '../core/figures.js';
 import { TABLE_SIZE_DEFAULT } from '../core/limits.js';
-import { reasonOf } from '../core/reason.js';
 import { formatDuration } from '../core/time.js';
 import { parseScript, type SimEvent } from '../sim/event.js';
 import { type FlowCounts, SILENCE_MS } from '../sim/flows.js';
@@ -20,6 +18,8 @@ import { columns } from './format.js';
 import { between } from './number.js';
 import { writeResult } from './output.js';
 import { overlapsText } from './overlaps-text.js';
+import { saveSvg } from './save-svg.js';
+import { FLEET_HELP, type FleetSimulation, fleetOptions, runFleet } from './simulate-fleet.js';
 
 /** Single changes: each settles before the next. */
 const SINGLE_EVENTS = `drain web-2, settle, undrain web-2, settle, add web-new, settle, remove web-new, settle,
@@ -30,39 +30,51 @@ const RANDOM_EVENTS_DEFAULT = 12;
 
 const SILENCE_WHY = 'their packets went to a dead machine, or nowhere';
 
-interface SimulateOptions {
-  readonly seed: number;
-  readonly backends: number;
-  readonly nodes: number;
-  readonly flows: number;
-  readonly settle: number;
-  readonly lifetime?: number;
+/** Without --fleet. */
+const [NODES, BACKENDS] = [
+  { max: 100, value: 3 },
+  { max: 1000, value: 10 },
+];
+
+interface SimulateOptions extends FleetSimulation {
+  readonly fleet?: true;
   readonly events?: string;
   readonly secondChance: 'on' | 'off';
-  readonly views: 'own' | 'quorum';
-  readonly svg?: string;
-  readonly json?: true;
 }
 
 export function simulateCommand(): Command {
-  return new Command('simulate')
+  const command = new Command('simulate')
     .summary('simulate drains, failures and lost forwarders, and count the connections that break')
     .description(
       'Simulates forwarders, backends and TCP connections with the tables, the keys and the memory of real nodes. Without --events it ' +
         `plays changes that overlap against ${OVERLAP_BACKENDS.join(', ')} backends, and prints the share of connections that break though their ` +
         'backend lives. With --events it counts the connections that each event breaks, compared with plain Maglev, rendezvous and ' +
-        'modulo hashing.',
+        'modulo hashing. With --fleet it plays an hour of a large fleet with a store.',
     )
     .option('--events <script>', 'the events (see below), or single, or random, or random:COUNT')
     .addOption(number('--seed <number>', 'chooses the connections and random events', 1, 0, 0xffffffff))
-    .addOption(number('--nodes <count>', 'forwarders, named node-1 and so on', 3, 1, 100))
+    .option(
+      '--fleet',
+      'up to 1000 nodes and 10000 backends with a store: churn, late nodes, partitions, lost checks',
+    )
+    .addOption(
+      new Option(
+        '--nodes <count>',
+        'forwarders, named node-1 and so on (default: 3; of --fleet: 100)',
+      ).argParser(between(1, 1000)),
+    )
     .addOption(number('--flows <count>', 'connections open at any moment', 10_000, 1, 1_000_000))
-    .addOption(number('--backends <count>', 'of --events, at the start: web-1 and so on', 10, 1, 1000))
-    .addOption(number('--settle <seconds>', 'of --events: settle time', 60, 1, 100_000))
+    .addOption(
+      new Option(
+        '--backends <count>',
+        'at the start: web-1 and so on (default: 10 of --events, 1000 of --fleet)',
+      ).argParser(between(1, 10_000)),
+    )
+    .addOption(number('--settle <seconds>', 'of --events and --fleet: settle time', 60, 1, 100_000))
     .addOption(
       new Option(
         '--lifetime <seconds>',
-        'of --events: longest life of a connection (default: the settle time)',
+        'of --events and --fleet: longest life of a connection (default: the settle time)',
       ).argParser(between(1, 100_000)),
     )
     .addOption(
@@ -76,13 +88,15 @@ export function simulateCommand(): Command {
     .addOption(
       new Option(
         '--views <whose>',
-        'of --events: whose views of the backends nodes go by, as fleet.views says',
+        'of --events and --fleet: whose views of the backends nodes go by, as fleet.views says',
       )
         .choices(['own', 'quorum'])
         .default('own'),
     )
-    .option('--svg <file>', 'of --events: also draw the result')
-    .option('--json', 'print one JSON object')
+    .option('--svg <file>', 'of --events and --fleet: also draw the result')
+    .option('--json', 'print one JSON object');
+  for (const option of fleetOptions()) command.addOption(option);
+  return command
     .addHelpText(
       'after',
       `
@@ -105,6 +119,7 @@ A connection that gets no answer for more than ${formatDuration(SILENCE_MS)}, be
 table (JSON: silent), once, even if it is answered later. Connections that die with their machine count as neither.
 A connection may break when it lives longer than the settle time after its slot moved (try --lifetime 300), or when three changes
 overlap.
+${FLEET_HELP}
 
 Examples:
   anyhop simulate
@@ -112,34 +127,78 @@ Examples:
   anyhop simulate --events 'drain web-1, wait 5, flap web-2 10'
   anyhop simulate --events 'drain web-1, wait 5, drain web-2, wait 5, force drain web-3'   # three at a time: some break
   anyhop simulate --events 'down web-1 on node-1, rehash' --views quorum --second-chance off   # one node alone: none breaks
-  anyhop simulate --events random:20 --seed 7 --json`,
+  anyhop simulate --events random:20 --seed 7 --json
+  anyhop simulate --fleet --nodes 1000 --backends 10000 --svg fleet.svg
+  anyhop simulate --fleet --partitions 0 --loss 0 --late 5 --views quorum`,
     )
     .action(runEither);
 }
 
-/** Options of --events alone. */
-const OF_EVENTS = ['backends', 'settle', 'lifetime', 'secondChance', 'views', 'svg'] as const;
+/** Options that are not of all three. */
+const OF = {
+  neither: ['seed', 'nodes', 'flows', 'json'],
+  '--events': ['backends', 'settle', 'lifetime', 'secondChance', 'views', 'svg'],
+  '--fleet': [
+    'backends',
+    'settle',
+    'lifetime',
+    'views',
+    'svg',
+    ...fleetOptions().map((one) => one.attributeName()),
+  ],
+} as const;
 
 async function runEither(options: SimulateOptions, command: Command): Promise<void> {
-  const { events } = options;
-  if (events !== undefined) return run({ ...options, events });
-  const given = OF_EVENTS.filter((name) => command.getOptionValueSource(name) === 'cli');
-  if (given.length > 0) {
-    const flags = command.options.filter((option) => given.some((name) => name === option.attributeName()));
-    throw new AnyhopError('ERR_USAGE', `${flags.map(({ long }) => long).join(', ')}: only with --events`, {
-      hint: '`--events single` plays one change after the other.',
-    });
-  }
-  runOverlaps(options);
+  const { events, fleet } = options;
+  if (fleet && events !== undefined) throw new AnyhopError('ERR_USAGE', '--fleet takes no --events');
+  const mode = fleet ? '--fleet' : events === undefined ? 'neither' : '--events';
+  refuseOthers(mode, command);
+  if (fleet) await runFleet(options);
+  else if (events !== undefined) await run({ ...bounded(options), events });
+  else runOverlaps(bounded(options));
 }
 
-function runOverlaps({ json, seed, nodes, flows }: SimulateOptions): void {
+/** @throws AnyhopError ERR_USAGE for an option of another kind of simulation */
+function refuseOthers(mode: keyof typeof OF, command: Command): void {
+  const given = command.options.filter(
+    (option) =>
+      command.getOptionValueSource(option.attributeName()) === 'cli' &&
+      !['fleet', 'events', ...OF.neither, ...OF[mode]].includes(option.attributeName()),
+  );
+  if (given.length === 0) return;
+  const modes = (['--events', '--fleet'] as const).filter((each) =>
+    given.every((option) => (OF[each] as readonly string[]).includes(option.attributeName())),
+  );
+  throw new AnyhopError(
+    'ERR_USAGE',
+    `${given.map(({ long }) => long).join(', ')}: only with ${modes.join(' or ') || 'others'}`,
+    { hint: '`--events single` plays one change after the other; `--fleet` an hour of a large fleet.' },
+  );
+}
+
+interface SmallOptions extends SimulateOptions {
+  readonly nodes: number;
+  readonly backends: number;
+}
+
+/** @throws AnyhopError ERR_USAGE when there are too many */
+function bounded(given: SimulateOptions): SmallOptions {
+  const { nodes = NODES.value, backends = BACKENDS.value } = given;
+  if (nodes <= NODES.max && backends <= BACKENDS.max) return { ...given, nodes, backends };
+  throw new AnyhopError(
+    'ERR_USAGE',
+    `without --fleet, at most ${amount(NODES.max, 'node')} and ${amount(BACKENDS.max, 'backend')}`,
+    { hint: '`--fleet` takes up to 1000 nodes and 10000 backends.' },
+  );
+}
+
+type EventsOptions = SmallOptions & { readonly events: string };
+
+function runOverlaps({ json, seed, nodes, flows }: SmallOptions): void {
   const options = { seed, nodes, flows, settleSeconds: OVERLAP_SETTLE_SECONDS };
   const overlaps = OVERLAPS.map((overlap) => playOverlap(overlap, options));
   writeResult(json, { ...options, overlaps }, () => overlapsText(overlaps, options));
 }
-
-type EventsOptions = SimulateOptions & { readonly events: string };
 
 async function run(options: EventsOptions): Promise<void> {
   const { seed, backends, nodes, flows, views, svg } = options;
@@ -158,7 +217,7 @@ async function run(options: EventsOptions): Promise<void> {
     events: [...eventsOf(options, settleMs), { kind: 'settle' }],
     schemes,
   });
-  if (svg !== undefined) save(svg, await plotReport(report, schemes));
+  if (svg !== undefined) saveSvg(svg, await plotReport(report, schemes));
   writeResult(options.json, { seed, ...report }, () => describe(report, schemes, options));
 }
 
@@ -172,7 +231,7 @@ function eventsOf({ events, seed, backends, nodes }: EventsOptions, settleMs: nu
   return randomEvents(seed, Number(count ?? RANDOM_EVENTS_DEFAULT), { backends, nodes, settleMs });
 }
 
-function describe(report: SimReport, schemes: readonly Scheme[], options: SimulateOptions): string {
+function describe(report: SimReport, schemes: readonly Scheme[], options: EventsOptions): string {
   const titles = schemes.map(({ title }) => title);
   const cell = (row: SimRow, { name }: Scheme): string => {
     const { broken } = row.counts[name];
@@ -224,17 +283,6 @@ function total(report: SimReport, scheme: Scheme): number {
 
 function sum(report: SimReport, { name }: Scheme, what: keyof FlowCounts): number {
   return report.rows.reduce((all, { counts }) => all + counts[name][what], 0);
-}
-
-function save(file: string, svg: string): void {
-  try {
-    writeFileSync(file, svg);
-  } catch (error) {
-    throw new AnyhopError('ERR_USAGE', `cannot write ${file}: ${reasonOf(error)}`, {
-      hint: 'Name a file in a directory that you may write to.',
-      cause: error,
-    });
-  }
 }
 
 function number(flags: string, description: string, value: number, min: number, max: number): Option {

@@ -92,6 +92,24 @@ export interface SeenDown {
   readonly by: readonly string[];
 }
 
+/** Whether a node that sees so many of a pool down, against the others, is blind rather than right. */
+export function seesMostDown(disputed: number, all: number): boolean {
+  return 2 * disputed > all;
+}
+
+/** How long others may at least take to see what a node sees. */
+const LATER_MS_MIN = 1_000;
+
+/** How long after one node the last one sees a backend of a pool down. */
+export function laterMs(
+  checks: readonly { readonly intervalMs: number; readonly fall: number; readonly timeoutMs: number }[],
+): number {
+  return Math.max(
+    LATER_MS_MIN,
+    ...checks.map(({ intervalMs, fall, timeoutMs }) => intervalMs * fall + timeoutMs),
+  );
+}
+
 function isAgreedUp(down: number, of: number): boolean {
   return 2 * down <= of;
 }

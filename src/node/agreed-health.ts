@@ -9,7 +9,14 @@
  */
 import type { BackendConfig, PoolConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
-import { type Agreed, Agreement, agreedReason, type HealthView } from '../fleet/agreed.js';
+import {
+  type Agreed,
+  Agreement,
+  agreedReason,
+  type HealthView,
+  laterMs,
+  seesMostDown,
+} from '../fleet/agreed.js';
 import { type Membership, markedBackends, markedIn } from '../pool/membership.js';
 import type { Why } from './marks.js';
 
@@ -38,9 +45,6 @@ export interface AgreedHealthOptions {
   /** Milliseconds of a clock that only runs forward. */
   readonly now?: () => number;
 }
-
-/** How long others may at least take to see what this node sees. */
-const LATER_MS_MIN = 1_000;
 
 interface Judged {
   readonly own: string | undefined;
@@ -135,13 +139,13 @@ export class AgreedHealth {
     clearTimeout(this.#timer);
     const differs = [...disputed].flatMap(([pool, count]) => {
       const all = markedIn(pools().get(pool)!).length;
-      return 2 * count > all ? [{ pool, count, all }] : [];
+      return seesMostDown(count, all) ? [{ pool, count, all }] : [];
     });
     const before = this.#differsSince;
     const nowMs = now();
     this.#differsSince = new Map(differs.map(({ pool }) => [pool, before.get(pool) ?? nowMs]));
     const left = differs.map(({ pool }) => {
-      return this.#differsSince.get(pool)! + laterMs(pools().get(pool)!.file) - nowMs;
+      return this.#differsSince.get(pool)! + laterMs(pools().get(pool)!.file.health) - nowMs;
     });
     const at = left.findIndex((ms) => ms <= 0);
     if (at >= 0) {
@@ -176,12 +180,4 @@ export class AgreedHealth {
 
 function keyOf({ name: pool }: PoolConfig, { name, address }: BackendConfig): string {
   return `${pool}/${name} ${address.text}`;
-}
-
-/** How long after one node the last one sees a backend of a pool down. */
-function laterMs({ health }: PoolConfig): number {
-  return Math.max(
-    LATER_MS_MIN,
-    ...health.map(({ intervalMs, fall, timeoutMs }) => intervalMs * fall + timeoutMs),
-  );
 }

@@ -6,7 +6,8 @@ import { AnyhopError } from '../core/errors.js';
 import { DRAIN_DEADLINE_MS_DEFAULT, TABLE_SIZE_DEFAULT } from '../core/limits.js';
 import { addressFromBytes, type IpAddress } from '../packet/address.js';
 import { backendName, type Edit, eventText, type SimEvent } from './event.js';
-import { type HasConnections, SimNode } from './node.js';
+import { SimNode } from './node.js';
+import type { HasConnections } from './transitions.js';
 import { SimViews } from './views.js';
 
 export interface FleetOptions {
@@ -182,19 +183,22 @@ export class Fleet {
   /** A name keeps its id, as it keeps its address. */
   #memberOf(name: string, weight: number): BackendConfig {
     this.#named.add(name);
-    const id = 1 + [...this.#named].indexOf(name);
-    return { name, address: addressOf(name), weight, state: 'active', agent: true, id };
+    return { ...memberOf(name, 1 + [...this.#named].indexOf(name)), weight };
   }
 }
 
 /** Without checks. By default, a backend is dead after a settle time. */
-const POOL = {
+export const POOL = {
   name: 'web',
   panicThreshold: 0,
   health: [],
   drainDeadlineMs: DRAIN_DEADLINE_MS_DEFAULT,
   prior: undefined,
 } satisfies Partial<PoolConfig>;
+
+export function memberOf(name: string, id: number): BackendConfig {
+  return { name, address: addressOf(name), weight: 1, state: 'active', agent: true, id };
+}
 
 /** No packet is sent: an address is one of documentation (RFC 3849) that no other name has. */
 function addressOf(name: string): IpAddress {

@@ -1,31 +1,28 @@
 /**
- * A simulated forwarder: a real node's pool (pool/membership.ts) and the states for its tables, with health marks from a script and
- * agents that say at any time who has connections. A restart goes through the state file and the present config file.
+ * A simulated forwarder: a real node's pool and the states for its tables (transitions.ts), with health marks from a script. A restart
+ * goes through the state file and the present config file.
  */
 import type { PoolConfig } from '../config/types.js';
-import { readMemory, writeMemory } from '../pool/change-file.js';
-
 import {
-  drainsSinceMs,
   type Membership,
   NO_POOLS,
-  type PoolMembership,
   passTime,
   type StandingOf,
   type TakeOptions,
   take,
-  takeHolds,
   takeMarks,
 } from '../pool/membership.js';
-import type { Hold } from '../pool/open-changes.js';
 import { isSameMoment, momentOf, type PoolMoment } from '../pool/remembered.js';
-import { type NamedStates, NO_FACTS, statesOf } from '../pool/states.js';
-
-/** The inputs of tables and digests; addresses follow from names here. */
-const TEXT_FIELDS = ['state', 'remembered', 'name', 'weight', 'health', 'drained', 'unreachable'];
-
-/** What agents say of a backend. */
-export type HasConnections = (backend: string) => boolean;
+import type { NamedStates } from '../pool/states.js';
+import {
+  afterRestart,
+  askAgents,
+  type HasConnections,
+  inTime,
+  statesIn,
+  textOf,
+  withMarks,
+} from './transitions.js';
 
 export class SimNode {
   readonly #settleMs: number;
@@ -42,7 +39,7 @@ export class SimNode {
     this.#settleMs = file.settleMs;
     this.#hasConnections = hasConnections;
     this.#pools = take(NO_POOLS, [file], { force: false, nowMs });
-    this.#states = this.#statesIn(this.#pools);
+    this.#states = statesIn(this.#pools, hasConnections);
     this.#text = textOf(this.#states);
   }
 
@@ -62,8 +59,7 @@ export class SimNode {
 
   /** Time passes, and agents are asked. Returns true when the state in force has changed. */
   advance(nowMs: number): boolean {
-    const passed = takeMarks(passTime(this.#pools, nowMs), givenUp(nowMs), nowMs);
-    const pools = this.#askAgents(passed, nowMs);
+    const pools = askAgents(inTime(this.#pools, nowMs), this.#hasConnections, nowMs);
     return pools !== this.#pools && this.#enter(pools, nowMs);
   }
 
@@ -82,22 +78,11 @@ export class SimNode {
 
   /** The marks of all backends at once. */
   markAll(down: ReadonlySet<string>, nowMs: number): boolean {
-    const marked = takeMarks(
-      passTime(this.#pools, nowMs),
-      (_, { name }, mark) => {
-        if (!down.has(name)) return { health: 'up' };
-        return mark?.health === 'up' ? { health: 'down' } : undefined; // one may be dead by now
-      },
-      nowMs,
-    );
-    return this.#enter(marked, nowMs);
+    return this.#enter(withMarks(this.#pools, down, nowMs), nowMs);
   }
 
-  /** Its process restarts; its memory goes through the file. */
   restart(file: PoolConfig, nowMs: number): boolean {
-    const clocks = { nowMs, wallMs: nowMs };
-    const memory = readMemory(writeMemory(this.#pools, clocks), clocks);
-    return this.#enter(take(NO_POOLS, [file], { force: false, nowMs, memory }), nowMs);
+    return this.#enter(afterRestart(this.#pools, file, nowMs), nowMs);
   }
 
   leave(nowMs: number): void {
@@ -120,45 +105,16 @@ export class SimNode {
 
   #enter(pools: Membership, nowMs: number): boolean {
     const before = momentIn(this.#pools);
-    this.#pools = this.#askAgents(pools, nowMs);
-    this.#states = this.#statesIn(this.#pools);
+    this.#pools = askAgents(pools, this.#hasConnections, nowMs);
+    this.#states = statesIn(this.#pools, this.#hasConnections);
     this.#text = textOf(this.#states);
     const isOther = !isSameMoment(before, momentIn(this.#pools));
     if (isOther) this.#changedAtMs = nowMs;
     return isOther;
-  }
-
-  #askAgents(pools: Membership, nowMs: number): Membership {
-    const [pool] = pools.values();
-    return takeHolds(pools, () => this.#holds(pool), nowMs);
-  }
-
-  #holds(pool: PoolMembership): Hold[] {
-    return pool.changes.members.flatMap(({ name }) => {
-      const sinceMs = drainsSinceMs(pool, name);
-      const isHeld = sinceMs !== undefined && this.#hasConnections(name);
-      return isHeld ? [{ name, untilMs: sinceMs + pool.file.drainDeadlineMs }] : [];
-    });
-  }
-
-  #statesIn(pools: Membership): NamedStates {
-    const [{ file, changes }] = pools.values();
-    const isDrained = (backend: string): boolean => !this.#hasConnections(backend);
-    return statesOf(file, changes, { ...NO_FACTS, isDrained });
   }
 }
 
 function momentIn(pools: Membership): PoolMoment {
   const [{ changes }] = pools.values();
   return momentOf(changes);
-}
-
-/** Who has been down for so long that it has no connections. */
-function givenUp(nowMs: number): StandingOf {
-  return ({ deadAfterMs }, _, mark) =>
-    mark?.health === 'down' && nowMs >= mark.sinceMs + deadAfterMs ? { health: 'dead' } : undefined;
-}
-
-function textOf(states: NamedStates): string {
-  return JSON.stringify(states, TEXT_FIELDS);
 }

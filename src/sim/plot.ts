@@ -10,7 +10,7 @@ import type { SimReport } from './simulate.js';
 const WIDTH_PX = 1000;
 const ROW_PX = 64;
 /** By scheme: colours that the colour-blind can distinguish (Okabe and Ito). */
-const COLOURS = ['#009e73', '#56b4e9', '#e69f00', '#cc79a7', '#d55e00'];
+export const COLOURS = ['#009e73', '#56b4e9', '#e69f00', '#cc79a7', '#d55e00'];
 
 /**
  * The SVG document, with a bar for each event and scheme.

@@ -3,16 +3,12 @@
  * decides (tables, keys, remembered states, queues, flow hash); the seed determines flows and router.
  */
 import type { FleetConfig } from '../config/fleet/types.js';
-import { flowHash, flowHashPair } from '../hash/flow.js';
-import { deriveFlowKey, type FlowKey, flowKeyFor } from '../hash/key.js';
-import { parseAddress } from '../packet/address.js';
 import type { NamedStates } from '../pool/states.js';
-import { NONE } from '../table/layers.js';
+import { Clients } from './clients.js';
 import { eventText, type SimEvent } from './event.js';
 import { Fleet } from './fleet.js';
 import { type FlowCounts, Flows } from './flows.js';
 import type { SimNode } from './node.js';
-import { Random, secretOf } from './random.js';
 import { BackendIds, type Builder, type Lookup, type Scheme } from './scheme.js';
 
 export interface SimOptions {
@@ -74,14 +70,7 @@ class Simulation {
   readonly #fleet: Fleet;
   readonly #ids = new BackendIds();
   readonly #schemes: readonly Flows[];
-  readonly #random: Random;
-  readonly #key: FlowKey;
-  readonly #routerKey: FlowKey;
-  readonly #hash: Int32Array;
-  /** What the router's hash is of. */
-  readonly #routed = new Int32Array(3);
-  readonly #endsAtMs: Float64Array;
-  readonly #through: Uint16Array;
+  readonly #clients: Clients;
   readonly #rows: SimRow[] = [];
   readonly #changesAtMs: number[] = [];
   readonly #built = new Map<Builder, Map<string, Lookup>>();
@@ -91,24 +80,17 @@ class Simulation {
   #live: readonly SimNode[] = [];
 
   constructor(options: SimOptions) {
-    const { seed, flows } = options;
     this.#options = options;
-    this.#schemes = options.schemes.map((scheme) => new Flows(scheme, flows));
+    this.#schemes = options.schemes.map((scheme) => new Flows(scheme, options.flows));
     const [counted] = this.#schemes;
     this.#fleet = new Fleet(options, (backend) => counted.hasSocket(this.#ids.of(backend)));
-    this.#random = new Random(seed, 1);
-    const secret = secretOf(seed);
-    this.#routerKey = flowKeyFor(secret, 'router');
-    this.#key = deriveFlowKey(secret, '5-tuple', 'tcp', parseAddress('203.0.113.10')!);
-    this.#hash = new Int32Array(flows);
-    this.#endsAtMs = new Float64Array(flows);
-    this.#through = new Uint16Array(flows);
+    this.#clients = new Clients(options);
   }
 
   run(): SimReport {
     const { flows, events, schemes } = this.#options;
     this.#live = this.#fleet.live;
-    for (let flow = 0; flow < flows; flow++) this.#begin(flow);
+    this.#clients.start(this.#live.length);
     this.#begins('start');
     this.#send();
     for (const event of events) this.#happen(event);
@@ -149,11 +131,9 @@ class Simulation {
   #tick(): void {
     this.#nowMs += this.#options.tickMs;
     if (this.#fleet.advance(this.#nowMs)) this.#changesAtMs.push(this.#nowMs);
-    for (let flow = 0; flow < this.#hash.length; flow++) {
-      if (this.#endsAtMs[flow] > this.#nowMs) continue;
-      this.#begin(flow);
+    this.#clients.pass(this.#nowMs, (flow) => {
       for (const flows of this.#schemes) flows.end(flow);
-    }
+    });
     this.#send();
   }
 
@@ -163,27 +143,10 @@ class Simulation {
     this.#rows.push({ event, atMs: this.#nowMs, counts: Object.fromEntries(counts) });
   }
 
-  /** A new client with a new port, in the form of its packets' addresses and ports. */
-  #begin(flow: number): void {
-    this.#hash[flow] = flowHashPair(this.#key, 0, this.#random.bits(), this.#random.bits());
-    this.#endsAtMs[flow] = this.#nowMs + 1 + this.#random.below(this.#options.lifetimeMs);
-    this.#through[flow] = this.#nextHop(flow);
-  }
-
-  /** The router's choice for a flow: an index into the nodes that are up. */
-  #nextHop(flow: number): number {
-    const count = this.#live.length;
-    if (count === 0) return NONE;
-    this.#routed[0] = this.#hash[flow];
-    this.#routed[1] = this.#fleet.salt;
-    this.#routed[2] = count;
-    return (flowHash(this.#routerKey, 0, this.#routed, 3) >>> 0) % count;
-  }
-
   /** Chooses next hops again, after they or the salt have changed. */
   #route(): void {
     this.#live = this.#fleet.live;
-    for (let flow = 0; flow < this.#through.length; flow++) this.#through[flow] = this.#nextHop(flow);
+    this.#clients.route(this.#live.length, this.#fleet.salt);
   }
 
   /** Renews the tables of nodes whose states have changed. */
@@ -219,8 +182,8 @@ class Simulation {
     for (const flows of this.#schemes) {
       const { name, build } = flows.scheme;
       flows.send(
-        this.#hash,
-        this.#through,
+        this.#clients.hash,
+        this.#clients.through,
         this.#lookups.get(build)!,
         (id) => crashed.has(id),
         { nowMs: this.#nowMs, changes: this.#changesAtMs.length },

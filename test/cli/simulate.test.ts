@@ -105,6 +105,32 @@ test('simulate does not say that nothing broke where connections got no answer',
   assert.doesNotMatch(stdout, /broke no connection/);
 });
 
+test('simulate --fleet tells by what is why for how long tables differed and what broke, and draws it', () => {
+  const svg = join(directory, 'fleet.svg');
+  const small = [
+    '--fleet',
+    '--nodes',
+    '10',
+    '--backends',
+    '20',
+    '--flows',
+    '200',
+    '--minutes',
+    '3',
+    '--churn',
+    '120',
+  ];
+  const { stdout, stderr, status } = simulate(...small, '--svg', svg);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^10 nodes, 20 backends in 1 pool, 200 connections open at any moment, views own,/);
+  assert.match(stdout, /^why +events +tables differed +median +99 % +longest +together +broken +no 2nd/m);
+  assert.match(stdout, /^Of \d+ connections \d+ were broken \([<\d. ]+%\), and \d+ without second chance/m);
+  assert.match(readFileSync(svg, 'utf8'), />drain<.*>partition</s);
+  const report = JSON.parse(simulate(...small, '--json').stdout);
+  assert.deepEqual([report.nodes, report.pools, report.endMs], [10, 1, 180_000]);
+  assert.equal(report.changes.applied, Number(/^(\d+) of \d+ changes came/m.exec(stdout)?.[1]));
+});
+
 test('simulate refuses events that cannot be or cannot happen, and numbers out of range', () => {
   for (const [args, message] of [
     [['--events', 'drian web-1'], /"drian web-1" is not an event\n.*Events are:/],
@@ -112,8 +138,15 @@ test('simulate refuses events that cannot be or cannot happen, and numbers out o
     [['--events', 'return node-1'], /it was not lost/],
     [['--events', 'lose node-4'], /there are 3 nodes/],
     [['--events', 'random:0'], /random:COUNT/],
-    [['--backends', '7', '--svg', 'x.svg'], /--backends, --svg: only with --events\n.*--events single/],
-    [['--backends', '0'], /from 1 to 1000/],
+    [
+      ['--backends', '7', '--svg', 'x.svg'],
+      /--backends, --svg: only with --events or --fleet\n.*--events single/,
+    ],
+    [['--backends', '0'], /from 1 to 10000/],
+    [['--nodes', '101'], /without --fleet, at most 100 nodes and 1000 backends/],
+    [['--churn', '3', '--svg', 'x.svg'], /--svg, --churn: only with --fleet/],
+    [['--fleet', '--events', 'rehash'], /--fleet takes no --events/],
+    [['--fleet', '--switch', '200,60'], /the smaller one first: 60,200/],
     [['--svg', join(directory, 'missing', 'x.svg'), '--flows', '10', '--events', 'rehash'], /cannot write/],
   ] as const) {
     const { status, stderr } = simulate(...args);

@@ -1,0 +1,256 @@
+/**
+ * Whoever changes a large fleet, one change after the other, in the two phases of fleet/apply.ts and fleet/member.ts. Their rules are here
+ * with times in the place of messages:
+ *
+ *   asked --somebody does not answer--> refused: again later, without those
+ *     |
+ *     +--> prepared by all --would wait in a pool?--> wait --> in force in the fleet --> agents switch --> each node switches
+ *
+ * Who is left out is not ready until the next revision. Who cannot reach the store goes by what it has, until a sibling tells it of a
+ * later revision: then it is not ready.
+ */
+import type { BackendConfig, PoolConfig } from '../../config/types.js';
+import { type Agenda, STEP_MS } from './agenda.js';
+import { Chance } from './chance.js';
+import { NOBODY, type Node, type Nodes, type Revision } from './nodes.js';
+import type { Kind, LargeOptions } from './options.js';
+
+/** As fleet/apply.ts and fleet/member.ts have them. */
+const [PREPARE_MS, SWITCH_MS, AGENTS_MS, LOOK_MS] = [60_000, 30_000, 10_000, 1_000];
+/** When the operator tries again, without those who do not answer. */
+const AGAIN_MS = 30_000;
+/** How much later a late node switches, on the average. */
+const LATE_MS = 5_000;
+/** How often a node that cannot reach the store asks the others. */
+export const SIBLINGS_MS = 10_000;
+
+/** A change that is wanted of a pool. */
+export interface Wanted {
+  readonly kind: Kind;
+  readonly pool: number;
+  /** The backends as they are to be; undefined when there is nothing to change any more. */
+  readonly edit: (backends: readonly BackendConfig[]) => readonly BackendConfig[] | undefined;
+  /** Called when it is in force everywhere. */
+  readonly done?: () => void;
+}
+
+interface Attempt {
+  readonly wanted: Wanted;
+  readonly file: PoolConfig;
+  readonly without: ReadonlySet<Node>;
+  readonly askedAtMs: number;
+  /** By node that takes part. */
+  readonly preparedAtMs: Map<Node, number>;
+  allPreparedAtMs: number | undefined;
+}
+
+/** What became of changes. */
+export interface Changes {
+  asked: number;
+  applied: number;
+  /** Because somebody did not answer, or did not prepare in time. */
+  refused: number;
+  /** Nodes that were left out. */
+  leftOut: number;
+  /** By change that is in force: how long it took to be prepared by all, and then waited for others to settle. */
+  readonly prepareMs: number[];
+  readonly waitMs: number[];
+  /** And to be in force on every node that could. */
+  readonly switchMs: number[];
+}
+
+export class Operator {
+  readonly #nodes: Nodes;
+  readonly #agenda: Agenda;
+  readonly #options: LargeOptions;
+  readonly #chance: Chance;
+  readonly #blame: (pool: number, kind: Kind) => void;
+  readonly #queue: Wanted[] = [];
+  #attempt: Attempt | undefined;
+  #isBusy = false;
+  readonly changes: Changes = {
+    asked: 0,
+    applied: 0,
+    refused: 0,
+    leftOut: 0,
+    prepareMs: [],
+    waitMs: [],
+    switchMs: [],
+  };
+
+  /** @param blame called when all have switched that are not late: from now on, others are why tables differ */
+  constructor(
+    nodes: Nodes,
+    agenda: Agenda,
+    options: LargeOptions,
+    blame: (pool: number, kind: Kind) => void,
+  ) {
+    this.#nodes = nodes;
+    this.#agenda = agenda;
+    this.#options = options;
+    this.#chance = new Chance(options.seed, 12);
+    this.#blame = blame;
+  }
+
+  ask(wanted: Wanted): void {
+    this.changes.asked++;
+    this.#queue.push(wanted);
+    if (!this.#isBusy) this.#next();
+  }
+
+  /** A node reaches the store again, or has started: it prepares what is to come, and follows what is in force. */
+  returned(node: Node, kind: Kind): void {
+    if (!node.isRunning || !node.hasStore) return;
+    const { nowMs } = this.#agenda;
+    const attempt = this.#attempt;
+    const readyAtMs = nowMs + this.#chance.spread(this.#options.prepare);
+    if (attempt?.preparedAtMs.has(node)) attempt.preparedAtMs.set(node, readyAtMs);
+    const { head } = this.#nodes;
+    if (node.revision === head) return;
+    if (head.without.has(node)) {
+      this.#nodes.setBehind(node, true, kind);
+      return;
+    }
+    this.#agenda.at(readyAtMs + this.#chance.spread(this.#options.switch), () => {
+      if (node.isRunning && node.revision.number < head.number) this.#nodes.activate(node, head, kind);
+    });
+  }
+
+  #next(): void {
+    const wanted = this.#queue.shift();
+    this.#isBusy = wanted !== undefined;
+    if (wanted !== undefined) this.#begin(wanted, false);
+  }
+
+  #begin(wanted: Wanted, leavesOut: boolean): void {
+    const { all, head } = this.#nodes;
+    const { pool } = wanted;
+    const backends = wanted.edit(head.files[pool].backends);
+    if (backends === undefined) {
+      this.changes.asked--;
+      this.#next();
+      return;
+    }
+    const silent = all.filter((node) => !this.#nodes.isHeard(node));
+    if (silent.length > 0 && !leavesOut) {
+      this.#refuse(wanted);
+      return;
+    }
+    const without = new Set(silent);
+    const { nowMs } = this.#agenda;
+    const preparedAtMs = new Map(
+      all.flatMap((node): [Node, number][] => {
+        if (without.has(node)) return [];
+        return [[node, nowMs + this.#chance.spread(this.#options.prepare)]];
+      }),
+    );
+    this.#attempt = {
+      wanted,
+      file: { ...head.files[pool], backends },
+      without,
+      askedAtMs: nowMs,
+      preparedAtMs,
+      allPreparedAtMs: undefined,
+    };
+    this.changes.leftOut += without.size;
+    this.#agenda.at(
+      [...preparedAtMs.values()].reduce((a, b) => Math.max(a, b), nowMs),
+      () => this.#look(),
+    );
+  }
+
+  #refuse(wanted: Wanted): void {
+    this.changes.refused++;
+    this.#attempt = undefined;
+    this.#agenda.in(AGAIN_MS, () => this.#begin(wanted, true));
+  }
+
+  /** Whether all are ready, and nothing is to be waited for. */
+  #look(): void {
+    const attempt = this.#attempt!;
+    const { nowMs } = this.#agenda;
+    const { askedAtMs, preparedAtMs, file, wanted } = attempt;
+    const isPrepared = [...preparedAtMs].every(
+      ([node, at]) => at <= nowMs && this.#nodes.isHeard(node) && (node.hasStore || at <= node.lostStoreAtMs),
+    );
+    if (!isPrepared && nowMs >= askedAtMs + PREPARE_MS) {
+      this.#refuse(wanted);
+      return;
+    }
+    if (isPrepared) attempt.allPreparedAtMs ??= nowMs;
+    if (isPrepared && !this.#waits(attempt)) {
+      this.changes.prepareMs.push(attempt.allPreparedAtMs! - askedAtMs);
+      this.changes.waitMs.push(nowMs - attempt.allPreparedAtMs!);
+      this.#putInForce(attempt, file);
+      return;
+    }
+    this.#agenda.in(LOOK_MS, () => this.#look());
+  }
+
+  /** Whether a node would queue it. */
+  #waits({ preparedAtMs, wanted: { pool }, file }: Attempt): boolean {
+    const shared = this.#nodes.pools[pool];
+    const views = new Set([...preparedAtMs.keys()].map(({ views }) => views[pool]));
+    return [...views].some((view) => shared.edit(view, file, NOBODY, false, this.#agenda.nowMs).waits);
+  }
+
+  #putInForce({ wanted, without, preparedAtMs }: Attempt, file: PoolConfig): void {
+    const { head } = this.#nodes;
+    const { pool, kind } = wanted;
+    const revision: Revision = {
+      number: head.number + 1,
+      files: head.files.with(pool, file),
+      without,
+    };
+    this.#nodes.head = revision;
+    this.#attempt = undefined;
+    // Forwarders wait for the last agent, and no longer than that.
+    const agents = file.backends.length;
+    const agentsMs = Math.min(AGENTS_MS, this.#chance.greatest(agents, this.#options.switch));
+    let usual = 0;
+    let left = 0;
+    let late = false;
+    const { nowMs } = this.#agenda;
+    let isDone = false;
+    const done = (): void => {
+      if (isDone) return;
+      isDone = true;
+      this.changes.applied++;
+      this.changes.switchMs.push(this.#agenda.nowMs - nowMs);
+      wanted.done?.();
+      this.#next();
+    };
+    for (const node of this.#nodes.all) {
+      if (!node.hasStore || !node.isRunning) {
+        this.#learnFromOthers(node);
+        continue;
+      }
+      const switchMs = this.#chance.spread(this.#options.switch);
+      if (!preparedAtMs.has(node)) {
+        this.#agenda.in(switchMs, () => this.#nodes.setBehind(node, true, 'partition'));
+        continue;
+      }
+      const isLate = this.#chance.share() < this.#options.late;
+      const lateMs = isLate ? Math.min(this.#chance.until(LATE_MS), SWITCH_MS) : 0;
+      left++;
+      if (isLate) late = true;
+      else usual++;
+      this.#agenda.in(agentsMs + switchMs + lateMs, () => {
+        if (node.isRunning && node.revision.number < revision.number)
+          this.#nodes.activate(node, revision, isLate ? 'late node' : kind);
+        if (!isLate && --usual === 0)
+          this.#agenda.in(STEP_MS, () => this.#blame(pool, late ? 'late node' : 'partition'));
+        if (--left === 0) done();
+      });
+    }
+    if (left === 0) done();
+  }
+
+  /** One that cannot reach the store asks its siblings; one that has lost them too goes on by what it has. */
+  #learnFromOthers(node: Node): void {
+    this.#agenda.in(this.#chance.between(0, SIBLINGS_MS), () => {
+      if (node.isRunning && node.hasSiblings && node.revision !== this.#nodes.head)
+        this.#nodes.setBehind(node, true, 'partition');
+    });
+  }
+}
