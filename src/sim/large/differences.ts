@@ -34,9 +34,10 @@ export class Differences {
     }
   }
 
-  /** From now on something else is why. */
-  blame(pool: number, kind: Kind, nowMs: number): void {
-    if (this.#pools[pool] === undefined || this.#pools[pool].kind === kind) return;
+  /** If one of `kinds` was why, something else is from now on. */
+  blame(pool: number, kinds: readonly Kind[], kind: Kind, nowMs: number): void {
+    const before = this.#pools[pool];
+    if (before === undefined || before.kind === kind || !kinds.includes(before.kind)) return;
     this.#end(pool, nowMs);
     this.#pools[pool] = { sinceMs: nowMs, kind };
   }

@@ -64,7 +64,7 @@ export class Operator {
   readonly #agenda: Agenda;
   readonly #options: LargeOptions;
   readonly #chance: Chance;
-  readonly #blame: (pool: number, kind: Kind) => void;
+  readonly #blame: (pool: number, kinds: readonly Kind[], kind: Kind) => void;
   readonly #queue: Wanted[] = [];
   #attempt: Attempt | undefined;
   #isBusy = false;
@@ -78,12 +78,12 @@ export class Operator {
     switchMs: [],
   };
 
-  /** @param blame called when all have switched that are not late: from now on, others are why tables differ */
+  /** @param blame called when all have switched that are not late: if one of `kinds` was why tables differ, `kind` is from now on */
   constructor(
     nodes: Nodes,
     agenda: Agenda,
     options: LargeOptions,
-    blame: (pool: number, kind: Kind) => void,
+    blame: (pool: number, kinds: readonly Kind[], kind: Kind) => void,
   ) {
     this.#nodes = nodes;
     this.#agenda = agenda;
@@ -209,7 +209,6 @@ export class Operator {
     const agentsMs = Math.min(AGENTS_MS, this.#chance.greatest(agents, this.#options.switch));
     let usual = 0;
     let left = 0;
-    let late = false;
     const { nowMs } = this.#agenda;
     let isDone = false;
     const done = (): void => {
@@ -233,14 +232,16 @@ export class Operator {
       const isLate = this.#chance.share() < this.#options.late;
       const lateMs = isLate ? Math.min(this.#chance.until(LATE_MS), SWITCH_MS) : 0;
       left++;
-      if (isLate) late = true;
-      else usual++;
+      if (!isLate) usual++;
       this.#agenda.in(agentsMs + switchMs + lateMs, () => {
         if (node.isRunning && node.revision.number < revision.number)
           this.#nodes.activate(node, revision, isLate ? 'late node' : kind);
-        if (!isLate && --usual === 0)
-          this.#agenda.in(STEP_MS, () => this.#blame(pool, late ? 'late node' : 'partition'));
+        if (!isLate) usual--;
         if (--left === 0) done();
+        // Who still differs is why, from the next step on.
+        const kindLeft = left === 0 ? 'partition' : usual === 0 ? 'late node' : undefined;
+        if (kindLeft !== undefined)
+          this.#agenda.in(STEP_MS, () => this.#blame(pool, [kind, 'late node'], kindLeft));
       });
     }
     if (left === 0) done();

@@ -97,8 +97,8 @@ export class LargeSimulation {
     this.#nodes = new Nodes(this.#agenda, this.#pools, files, options.nodes);
     this.#differences = new Differences(files.length);
     const sight = new Sight(this.#nodes, this.#agenda, options);
-    this.#operator = new Operator(this.#nodes, this.#agenda, options, (pool, kind) =>
-      this.#differences.blame(pool, kind, this.#agenda.nowMs),
+    this.#operator = new Operator(this.#nodes, this.#agenda, options, (pool, kinds, kind) =>
+      this.#differences.blame(pool, kinds, kind, this.#agenda.nowMs),
     );
     this.parts = {
       nodes: this.#nodes,
