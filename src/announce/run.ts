@@ -1,7 +1,8 @@
 /**
  * The process `anyhop announce`, from its start to its end.
  *
- *   SIGHUP            reads the config again; a wrong one is refused, and the former one stays in force
+ *   SIGHUP            reads the config again; a wrong one is refused, and the former one stays in force. In a fleet, so does a revision
+ *                     that is in force on this host
  *   SIGTERM, SIGINT   ends, and leaves the rows as they are, for the next process to adopt
  */
 import { ControlError } from '../api/api.js';
@@ -30,6 +31,9 @@ export type AnnounceLoaded = Pick<LoadedConfig<'announce'>, 'announce' | 'place'
 /** After a config was read, until nothing is left to do. */
 const AT_REST_MS = 5_000;
 
+/** Calls back when there is another config to read, until the returned function is called. */
+export type WatchConfig = (changed: () => void) => () => void;
+
 /** Other parts that go by what is announced. */
 export interface Part extends Follower {
   /** Another config is in force. */
@@ -41,12 +45,14 @@ export interface Part extends Follower {
  * Runs until a signal.
  * @param load reads the config, also for a reload
  * @param parts made when the process is the only one of its table
+ * @param watch beside SIGHUP
  * @throws ConfigError, AnyhopError when it cannot start
  */
 export async function runAnnounce(
   load: () => AnnounceLoaded,
   log: Logger,
   parts: (config: AnnounceLoaded) => Promise<readonly Part[]> = async () => [],
+  watch: WatchConfig = () => () => undefined,
 ): Promise<void> {
   // Before anything else: a signal that comes while it starts must not end it half way.
   const hangups = new Hangups();
@@ -74,6 +80,7 @@ export async function runAnnounce(
     const rest = setTimeout(releaseMemory, AT_REST_MS);
     let followers: readonly Part[] = [];
     let listener: Listener | undefined;
+    let unwatch = (): void => undefined;
     try {
       followers = await parts(config);
       const kept = readKeptOrHold(place.socket, (why) => tellUnusable(place.socket, why, log));
@@ -97,7 +104,8 @@ export async function runAnnounce(
         collect: () => announceTables(running.status(), reloads),
       });
       const listening = listener;
-      hangups.handle(async () => {
+      const again = (why: string): void => {
+        log.info({ event: 'reload', why }, `the config is read again: ${why}`);
         const next = reload(load, config, running, followers, log);
         if (next === undefined) reloads.refused();
         else {
@@ -105,11 +113,14 @@ export async function runAnnounce(
           listening.use(next.announce.metrics);
         }
         rest.refresh();
-      });
+      };
+      hangups.handle(async () => again('SIGHUP'));
+      unwatch = watch(() => again('a revision of the fleet is in force on this host'));
       const why = await ended;
       const rows = running.status().vips.filter(({ metric }) => metric !== undefined).length;
       log.info({ event: 'stopping', why, rows }, rowsStay(rows));
     } finally {
+      unwatch();
       await hangups.close();
       clearTimeout(rest);
       await Promise.all([announcer?.close(), listener?.close()]);
@@ -159,7 +170,6 @@ function reload(
   parts: readonly Part[],
   log: Logger,
 ): AnnounceLoaded | undefined {
-  log.info({ event: 'reload' }, 'SIGHUP: the config is read again');
   const refuse = (why: string): void =>
     log.error({ event: 'reload_refused', why }, `${why}\nNothing has changed`);
   let config: AnnounceLoaded;

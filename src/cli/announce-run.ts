@@ -5,9 +5,11 @@ import { RegionPart } from '../announce/region/part.js';
 import { warnAboutReversePath } from '../announce/reverse-path.js';
 import { type AnnounceLoaded, type Part, runAnnounce } from '../announce/run.js';
 import { TrackFile } from '../announce/track-file.js';
-import { createLog, type LogLevel } from '../core/log.js';
+import { keptRevision, watchRevision } from '../config/fleet/kept.js';
+import { createLog, type Logger, type LogLevel } from '../core/log.js';
 import { LateEvents } from '../events/late.js';
 import { type AnnounceOptions, loadAnnounce } from './announce-place.js';
+import { isInFleet } from './fleet-file.js';
 
 export async function followNode(options: AnnounceOptions, logLevel: LogLevel): Promise<void> {
   const events = new LateEvents(createLog(logLevel));
@@ -26,7 +28,31 @@ export async function followNode(options: AnnounceOptions, logLevel: LogLevel): 
     events.keepIn({ directory: dirname(socket), name: `${node}-announce`, field: 'announce.socket' });
     return config;
   };
-  await events.during(() => runAnnounce(loaded, log, parts));
+  const { config: file } = options;
+  if (!isInFleet(file)) {
+    await events.during(() => runAnnounce(loaded, log, parts));
+    return;
+  }
+  await events.during(async () => {
+    await firstRevision(file, log);
+    await runAnnounce(loaded, log, parts, (changed) => watchRevision(file, changed));
+  });
+}
+
+/** `anyhop run` on this host takes part in the fleet, and keeps what is in force. */
+async function firstRevision(file: string, log: Logger): Promise<void> {
+  if (keptRevision(file) !== undefined) return;
+  log.warn(
+    { event: 'fleet_waits' },
+    'nothing to announce yet: no revision of the fleet has been in force on this host, where "anyhop run" takes part in it',
+  );
+  await new Promise<void>((resolve) => {
+    const stop = watchRevision(file, () => {
+      if (keptRevision(file) === undefined) return;
+      stop();
+      resolve();
+    });
+  });
 }
 
 function load(options: AnnounceOptions): AnnounceLoaded {

@@ -3,6 +3,7 @@
  * restart. Every command that reads the host's file reads it with this revision.
  */
 import { createHash } from 'node:crypto';
+import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
 import { makeDirectory } from '../../core/directory.js';
@@ -13,6 +14,7 @@ import { stateDirectoryIn } from '../state-directory.js';
 
 const DIRECTORY_MODE = 0o700;
 const PATH_DIGEST_CHARS = 16;
+const LOOK_MS = 1_000;
 
 export interface KeptRevision {
   readonly number: number;
@@ -46,6 +48,20 @@ export async function keepRevision(
   requireOwnDirectory(directory, 'ERR_STATE_FILE', 'node.state_dir');
   makeDirectory(directory, DIRECTORY_MODE);
   await replaceOwnFile(placeOf(file, directory), `${JSON.stringify(revision)}\n`);
+}
+
+/** Calls `changed` within a second after a revision was kept, until the returned function is called; that also lets the process end. */
+export function watchRevision(
+  file: string,
+  changed: () => void,
+  directory = revisionDirectory(file),
+): () => void {
+  const place = placeOf(file, directory);
+  const seen = (now: Stats, before: Stats): void => {
+    if (now.ino !== before.ino || now.mtimeMs !== before.mtimeMs) changed();
+  };
+  watchFile(place, { interval: LOOK_MS }, seen);
+  return () => unwatchFile(place, seen);
 }
 
 /** @param said by an option of the command line */
