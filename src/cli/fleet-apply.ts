@@ -22,7 +22,7 @@ export function fleetApplyCommand(): Command {
       `
 A third change of a pool that would overlap waits until one of the two before it has settled, as on a single node; the command says until
 when and waits with it. Ctrl-C takes the change back for as long as it is not in force.
-Agents switch before forwarders. A member that does not answer stops the change: --without leaves it out, and it is not ready from then on.
+Agents and proxy hosts switch before forwarders. A member that does not answer stops the change: --without leaves it out, and it is not ready from then on.
 Exit codes: 0 in force, 1 refused by a member, overtaken, or the store does not answer, 2 wrong config or usage.
 
 Examples:

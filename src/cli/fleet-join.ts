@@ -51,14 +51,15 @@ export async function join({
   const load = () => loadConfig(file, { role: 'fleet', overrides: { name } });
   const { fleet, place } = load();
   const directory = revisionDirectory(file, stateDir);
+  const holder = role === 'l7' ? 'l7' : 'host';
   const store = new FleetStore(fleet, log, new StoreClient(fleet, () => load().fleet));
   const nameHere = place?.node ?? hostname();
   const member = new FleetMember({
     fleet,
     role,
     name: nameHere,
-    kept: keptRevision(file, directory),
-    keep: (revision) => keepRevision(file, revision, directory),
+    kept: keptRevision(file, directory, holder),
+    keep: (revision) => keepRevision(file, revision, directory, holder),
     store,
     prepare: async (_, text) => told(async () => ({ digest: fleetDigest(read(text)), waits: [] })),
     concerns,

@@ -56,7 +56,7 @@ function namedIn(file: string): string | undefined {
  */
 export function loadL7(
   { config, runDir }: L7PlaceOptions,
-  more: Pick<LoadOptions<'l7'>, 'mayLeaveUnread'> = {},
+  more: Pick<LoadOptions<'l7'>, 'mayLeaveUnread' | 'revision'> = {},
 ): LoadedConfig<'l7'> {
   const wrong = runDir === undefined ? undefined : runDirectory.safeParse(runDir).error;
   if (wrong !== undefined)

@@ -1,9 +1,12 @@
 /** `anyhop l7 run`: runs HAProxy on a proxy host, in the foreground. */
 import { Command, Option } from 'commander';
-import { createLog, LOG_LEVELS, type LogLevel } from '../core/log.js';
+import type { RevisionText } from '../config/load.js';
+import type { LoadedConfig } from '../config/types.js';
+import { createLog, LOG_LEVELS, type Logger, type LogLevel } from '../core/log.js';
 import { LateEvents } from '../events/late.js';
 import { forbidDumps } from '../ffi/process.js';
 import { runL7 } from '../l7/run.js';
+import { isInFleet } from './fleet-file.js';
 import { type L7PlaceOptions, loadL7, runDirOption } from './l7-place.js';
 import { configOption } from './options.js';
 
@@ -43,11 +46,58 @@ Examples:
     .action(async (options: RunOptions) => {
       const events = new LateEvents(createLog(options.logLevel));
       forbidDumps(events.log);
-      const load = (): ReturnType<typeof loadL7> => {
-        const config = loadL7(options);
+      const { log } = events;
+      const read = (revision?: RevisionText): LoadedConfig<'l7'> => {
+        const config = loadL7(options, { ...(revision && { revision }) });
         events.keepIn({ directory: config.l7.runDirectory, name: 'l7', field: 'l7.run_dir' });
         return config;
       };
-      process.exitCode = await events.during(() => runL7(load, events.log));
+      process.exitCode = await events.during(() =>
+        isInFleet(options.config) ? runInFleet(options, read, log) : runL7(() => read(), log),
+      );
     });
+}
+
+/** Serves by the config of the fleet. */
+async function runInFleet(
+  { config: file }: RunOptions,
+  read: (revision: RevisionText) => LoadedConfig<'l7'>,
+  log: Logger,
+): Promise<number> {
+  const { join, RevisionReader, telling } = await import('./fleet-join.js');
+  const { fleetDigest } = await import('../fleet/digest.js');
+  const { member, first } = await join({
+    ...{ role: 'l7', file, name: undefined, stateDir: undefined, read, log },
+  });
+  const reader = new RevisionReader(read);
+  let inForce = first;
+  try {
+    return await runL7(
+      () => read(inForce),
+      log,
+      (actions) => {
+        member.serve(
+          telling({
+            prepare: async (_, text) => {
+              const config = reader.anew(text);
+              await actions.prepare(config);
+              return { digest: fleetDigest(config), waits: [] };
+            },
+            release: () => reader.forget(),
+            activate: async (_, text) => {
+              await actions.take(() => reader.again(text));
+              reader.forget();
+              inForce = text;
+            },
+            standing: () => {
+              const reason = actions.notReady();
+              return { ready: reason === undefined, ...(reason !== undefined && { reason }) };
+            },
+          }),
+        );
+      },
+    );
+  } finally {
+    await member.close();
+  }
 }

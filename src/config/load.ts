@@ -123,7 +123,7 @@ function whole<R extends Role>(
   const directory = revisionDirectory(file, overrides?.stateDirectory);
   if (!isInFleet)
     return { text: unlessWrong(() => withFound(own, file, keptFound(directory, file))) ?? own, shown: file };
-  const revision = given ?? keptRevision(file, directory);
+  const revision = given ?? keptRevision(file, directory, role === 'l7' ? 'l7' : 'host');
   if (revision === undefined) return { text: own, shown: file };
   return {
     text: mergedText(revision.text, own),

@@ -62,7 +62,7 @@ export const LOG_EVENTS = {
   fleet_active:
     "Another revision of the fleet's config is in force here; `by` and `message` say whose, and why.",
   fleet_agents_late:
-    'Agents did not switch to a revision in time, and the forwarder does not wait any longer.',
+    'Agents or proxy hosts did not switch to a revision in time, and the forwarder does not wait any longer.',
   fleet_differs:
     'The tables of the revision in force are others here than those that the operator signed: another build. The node is not ready.',
   fleet_idle: 'A revision of the fleet has nothing for this host, which waits for one that has.',

@@ -139,7 +139,7 @@ function requireMembers({ members }: FleetView, without: readonly string[]): voi
   if (those.length === 0)
     throw refused(
       'the fleet has no member',
-      'Start `anyhop run` or `anyhop agent` on hosts whose config file has this section fleet.',
+      'Start `anyhop run`, `anyhop agent` or `anyhop l7 run` on hosts whose config file has this section fleet.',
     );
 }
 

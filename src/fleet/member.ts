@@ -2,7 +2,7 @@
  * A member of a fleet: it makes ready what is to come, says so, and switches when the fleet does.
  *
  *   now/intent --> prepare --> nodes/ROLE/NAME: prepared, or refused and why
- *   now/active --> (agents first) --> activate --> kept on disk --> nodes/ROLE/NAME: active
+ *   now/active --> (forwarders last) --> activate --> kept on disk --> nodes/ROLE/NAME: active
  *
  * Nothing here is on the packet path, and a store that is away changes nothing: the revision in force stays, also through a restart.
  * What the store says is taken only with the operator's signature, and only forward (record.ts). One that is not at the head of the fleet is
@@ -44,6 +44,7 @@ import { Teller } from './teller.js';
 const PACE = {
   forwarder: { leaseSeconds: 5, readMs: 10_000 },
   agent: { leaseSeconds: 60, readMs: 60_000 },
+  l7: { leaseSeconds: 15, readMs: 30_000 },
 } as const;
 const FORWARDERS = `${NODES}forwarder/`;
 const RETRY_MS = 5_000;

@@ -3,7 +3,8 @@ import * as z from 'zod';
 import { FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
 import { printableLines } from '../core/printable.js';
 
-export const MEMBER_ROLES = ['forwarder', 'agent'] as const;
+/** `l7`: a proxy host. */
+export const MEMBER_ROLES = ['forwarder', 'agent', 'l7'] as const;
 export type MemberRole = (typeof MEMBER_ROLES)[number];
 
 const number = z.int().min(0);

@@ -99,11 +99,18 @@ export class InForce {
     this.#daemon = undefined;
   }
 
+  /** Whether HAProxy would take them. @throws HaproxyRefused; AnyhopError when it cannot be tried */
+  async check(inputs: Inputs): Promise<void> {
+    const daemon = this.#daemon;
+    if (daemon === undefined || isEnding(daemon)) await rehearse(this.#place, haproxyConfig(inputs));
+    else await daemon.judge(haproxyConfig(inputs));
+  }
+
   /** @throws HaproxyRefused; AnyhopError when it cannot be tried. The former inputs stay in force then */
   async apply(next: Inputs): Promise<Applied> {
     const daemon = this.#daemon;
     if (daemon === undefined || isEnding(daemon)) {
-      await rehearse(this.#place, haproxyConfig(next));
+      await this.check(next);
       this.#inputs = next;
       return 'at the next start';
     }

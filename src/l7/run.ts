@@ -29,20 +29,35 @@ import { type StopSignal, StopSignals } from './stop-signals.js';
 import { Tier } from './tier.js';
 import { StatsWatch } from './watch.js';
 
+/** What a fleet does with a proxy host that serves. */
+export interface TierActions {
+  /** Whether HAProxy and this host would take a config. @throws ConfigError, AnyhopError, ControlError when not */
+  prepare(config: LoadedConfig<'l7'>): Promise<void>;
+  /** Puts what `load` reads in force. @throws as `prepare`; what was in force stays */
+  take(load: () => LoadedConfig<'l7'>): Promise<void>;
+  /** Why it has no server for a request, or HAProxy does not serve; undefined when all is well. */
+  notReady(): string | undefined;
+}
+
 /**
  * Runs until a signal.
  * @param load reads the config, also for a reload
+ * @param serves called when it serves
  * @returns the exit code
  * @throws ConfigError, AnyhopError when it cannot start
  */
-export async function runL7(load: () => LoadedConfig<'l7'>, log: Logger): Promise<number> {
+export async function runL7(
+  load: () => LoadedConfig<'l7'>,
+  log: Logger,
+  serves: (actions: TierActions) => void = () => undefined,
+): Promise<number> {
   // Before anything else: a SIGHUP that comes while it starts must not end it.
   const hangups = new Hangups();
   const signals = new StopSignals();
   // While this host is drained, nothing else would keep this process.
   const alive = setInterval(() => undefined, ALIVE_MS);
   try {
-    return await runUntil(signals, hangups, load, log);
+    return await runUntil(signals, hangups, load, log, serves);
   } finally {
     clearInterval(alive);
   }
@@ -55,6 +70,7 @@ async function runUntil(
   hangups: Hangups,
   load: () => LoadedConfig<'l7'>,
   log: Logger,
+  serves: (actions: TierActions) => void,
 ): Promise<number> {
   const config = load();
   logWarnings(config.warnings, log);
@@ -76,6 +92,12 @@ async function runUntil(
       await tier.reload().catch(() => undefined); // logged
     });
     sayReady(config, log);
+    const serving = running;
+    serves({
+      prepare: (next) => tier.prepare(next),
+      take: async (read) => void (await tier.reload(read)),
+      notReady: () => serving.notReady(),
+    });
     return await running.end(await signals.next(), signals);
   } finally {
     await hangups.close();
@@ -135,6 +157,11 @@ class Running {
       },
       setServer: (target, patch) => tier.setServer(target, patch),
     };
+  }
+
+  notReady(): string | undefined {
+    const health = healthOf(this.#observed);
+    return health.ok ? undefined : health.why;
   }
 
   /** Ends HAProxy as the signal says; a second signal ends it at once. @returns the exit code */

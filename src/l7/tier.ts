@@ -147,14 +147,31 @@ export class Tier {
   }
 
   /**
-   * Reads the config file again and puts it in force.
+   * Has HAProxy check a config that may come; nothing is in force.
+   * @throws as `reload`
+   */
+  prepare(config: LoadedConfig<'l7'>): Promise<void> {
+    return this.#changes.add(async () => {
+      this.#requireSamePlace(config);
+      const { l7 } = config;
+      const { certificates } = readCertificates(l7, this.inputs.certificates);
+      try {
+        await this.#inForce.check(this.#inputsOf(config, stillNeeded(this.#overrides, l7), certificates));
+      } catch (error) {
+        throw located(config, error);
+      }
+    });
+  }
+
+  /**
+   * Reads the config file again, or what \`load\` reads, and puts it in force.
    * @throws ConfigError when it is wrong or refused; ControlError 422 when it needs a restart of this process; AnyhopError when it cannot
    *   be tried. What was in force still is then.
    */
-  reload(): Promise<L7Change> {
+  reload(load = this.#load): Promise<L7Change> {
     return this.#changes.add(async () => {
       try {
-        const change = await this.#reload();
+        const change = await this.#reload(load);
         this.lastReload = { at: new Date(), applied: change.applied, problems: [] };
         this.inForceSince = this.lastReload.at;
         return change;
@@ -165,9 +182,9 @@ export class Tier {
     });
   }
 
-  async #reload(): Promise<L7Change> {
+  async #reload(load: TierOptions['load']): Promise<L7Change> {
     const startedMs = performance.now();
-    const config = this.#load();
+    const config = load();
     this.#requireSamePlace(config);
     const overrides = stillNeeded(this.#overrides, config.l7);
     const certificates = this.#readCertificates(config);

@@ -29,11 +29,26 @@ const kept = z.object({
   text: z.string(),
 });
 
-/** @param file the host's own config file, by the path that it is named with */
-export function keptRevision(file: string, directory = revisionDirectory(file)): KeptRevision | undefined {
+/** Whose it is: a proxy host has an agent too, and each of the two may be behind the other. */
+export type Holder = 'host' | 'l7';
+
+/**
+ * @param file the host's own config file, by the path that it is named with
+ * @param holder one that has kept none yet goes by what the host has
+ */
+export function keptRevision(
+  file: string,
+  directory = revisionDirectory(file),
+  holder: Holder = 'host',
+): KeptRevision | undefined {
+  const own = readKept(placeOf(file, directory, holder), directory);
+  return own ?? (holder === 'host' ? undefined : readKept(placeOf(file, directory, 'host'), directory));
+}
+
+function readKept(place: string, directory: string): KeptRevision | undefined {
   try {
     requireOwnDirectory(directory, 'ERR_STATE_FILE', 'node.state_dir');
-    return kept.parse(JSON.parse(readOwnFile(placeOf(file, directory)).text));
+    return kept.parse(JSON.parse(readOwnFile(place).text));
   } catch {
     return undefined; // none yet; and what cannot be used is fetched from the store again
   }
@@ -44,10 +59,11 @@ export async function keepRevision(
   file: string,
   revision: KeptRevision,
   directory = revisionDirectory(file),
+  holder: Holder = 'host',
 ): Promise<void> {
   requireOwnDirectory(directory, 'ERR_STATE_FILE', 'node.state_dir');
   makeDirectory(directory, DIRECTORY_MODE);
-  await replaceOwnFile(placeOf(file, directory), `${JSON.stringify(revision)}\n`);
+  await replaceOwnFile(placeOf(file, directory, holder), `${JSON.stringify(revision)}\n`);
 }
 
 /** Calls `changed` within a second after a revision was kept, until the returned function is called; that also lets the process end. */
@@ -56,7 +72,7 @@ export function watchRevision(
   changed: () => void,
   directory = revisionDirectory(file),
 ): () => void {
-  const place = placeOf(file, directory);
+  const place = placeOf(file, directory, 'host');
   const seen = (now: Stats, before: Stats): void => {
     if (now.ino !== before.ino || now.mtimeMs !== before.mtimeMs) changed();
   };
@@ -72,7 +88,7 @@ export function revisionDirectory(file: string, said?: string): string {
   return typeof inFile === 'object' ? inFile.path : STATE_DIRECTORY_DEFAULT;
 }
 
-function placeOf(file: string, directory: string): string {
+function placeOf(file: string, directory: string, holder: Holder): string {
   const digest = createHash('sha256').update(resolve(file)).digest('hex').slice(0, PATH_DIGEST_CHARS);
-  return join(directory, `revision-${digest}.json`);
+  return join(directory, `revision-${digest}${holder === 'host' ? '' : `-${holder}`}.json`);
 }

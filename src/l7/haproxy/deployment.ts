@@ -83,6 +83,14 @@ export class Deployment {
     return { inForce: true, generation: generation.number, warnings, worker, isTransferLost, tookMs };
   }
 
+  /** Has this host and HAProxy judge a config that may come; nothing of it is left. @returns what is wrong with it @throws as `put` */
+  async judge(config: HaproxyConfig, pids: readonly number[]): Promise<readonly HaproxyProblem[]> {
+    const prepared = await prepare(config, this.#place, { pids, binds: this.#binds() });
+    if (!prepared.ok) return prepared.problems;
+    await this.#place.generations.remove(prepared.generation.number);
+    return [];
+  }
+
   /** Puts a config in force for the next reload or restart. @throws AnyhopError as `put` does */
   async amend(config: HaproxyConfig, pids: readonly number[]): Promise<Amended | Refused> {
     const prepared = await prepare(config, this.#place, { pids, binds: this.#binds() });

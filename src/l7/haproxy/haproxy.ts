@@ -144,6 +144,14 @@ export class HaproxyDaemon {
     });
   }
 
+  /** Whether this host and HAProxy would take a config in place of the one in force. @throws HaproxyRefused; AnyhopError as `reload` */
+  judge(config: HaproxyConfig): Promise<void> {
+    return this.#change(async () => {
+      const problems = await this.#deployment.judge(config, await this.#runner.pids());
+      if (problems.length > 0) throw new HaproxyRefused(problems);
+    });
+  }
+
   /**
    * Writes a config that differs only by what runtime commands have put in force already, so that the next reload or restart keeps it.
    * @throws AnyhopError as `reload` does
