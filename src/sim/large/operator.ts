@@ -6,21 +6,23 @@
  *     |
  *     +--> prepared by all --would wait in a pool?--> wait --> in force in the fleet --> agents switch --> each node switches
  *
- * Who is left out is not ready until the next revision. Who cannot reach the store goes by what it has, until a sibling tells it of a
- * later revision: then it is not ready.
+ * Who is left out is not ready until the next revision, and who is late for longer than SWITCH_MS until it has switched. Who cannot reach
+ * the store goes by what it has, until a sibling tells it of a later revision: then it is not ready.
  */
 import type { BackendConfig, PoolConfig } from '../../config/types.js';
+import { AGENTS_MS } from '../../fleet/agents-have.js';
+import { SWITCH_MS } from '../../fleet/head.js';
 import { type Agenda, STEP_MS } from './agenda.js';
 import { Chance } from './chance.js';
 import { NOBODY, type Node, type Nodes, type Revision } from './nodes.js';
 import type { Kind, LargeOptions } from './options.js';
 
-/** As fleet/apply.ts and fleet/member.ts have them. */
-const [PREPARE_MS, SWITCH_MS, AGENTS_MS, LOOK_MS] = [60_000, 30_000, 10_000, 1_000];
+/** How long members may take to prepare, and how often it is looked whether a change still waits (fleet/apply.ts, fleet/member.ts). */
+const [PREPARE_MS, LOOK_MS] = [60_000, 1_000];
 /** When the operator tries again, without those who do not answer. */
 const AGAIN_MS = 30_000;
-/** How much later a late node switches, on the average. */
-const LATE_MS = 5_000;
+/** How much later a late node switches, on the average and at most. */
+const [LATE_MS, LATE_MS_MAX] = [5_000, 30_000];
 /** How often a node that cannot reach the store asks the others. */
 export const SIBLINGS_MS = 10_000;
 
@@ -107,10 +109,8 @@ export class Operator {
     if (attempt?.preparedAtMs.has(node)) attempt.preparedAtMs.set(node, readyAtMs);
     const { head } = this.#nodes;
     if (node.revision === head) return;
-    if (head.without.has(node)) {
-      this.#nodes.setBehind(node, true, kind);
-      return;
-    }
+    this.#nodes.setBehind(node, true, kind);
+    if (head.without.has(node)) return;
     this.#agenda.at(readyAtMs + this.#chance.spread(this.#options.switch), () => {
       if (node.isRunning && node.revision.number < head.number) this.#nodes.activate(node, head, kind);
     });
@@ -195,56 +195,70 @@ export class Operator {
   }
 
   #putInForce({ wanted, without, preparedAtMs }: Attempt, file: PoolConfig): void {
-    const { head } = this.#nodes;
-    const { pool, kind } = wanted;
-    const revision: Revision = {
-      number: head.number + 1,
-      files: head.files.with(pool, file),
-      without,
-    };
+    const { head, all } = this.#nodes;
+    const files = head.files.with(wanted.pool, file);
+    const revision: Revision = { number: head.number + 1, files, without };
     this.#nodes.head = revision;
     this.#attempt = undefined;
+    const reached = all.filter((node) => node.hasStore && node.isRunning);
+    for (const node of all) if (!reached.includes(node)) this.#learnFromOthers(node);
+    const [taking, others] = [true, false].map((is) =>
+      reached.filter((node) => preparedAtMs.has(node) === is),
+    );
+    for (const node of others)
+      this.#agenda.in(this.#chance.spread(this.#options.switch), () =>
+        this.#nodes.setBehind(node, true, 'partition'),
+      );
     // Forwarders wait for the last agent, and no longer than that.
-    const agents = file.backends.length;
-    const agentsMs = Math.min(AGENTS_MS, this.#chance.greatest(agents, this.#options.switch));
-    let usual = 0;
-    let left = 0;
+    const agentsMs = Math.min(AGENTS_MS, this.#chance.greatest(file.backends.length, this.#options.switch));
+    const late = new Set(taking.filter(() => this.#chance.share() < this.#options.late));
     const { nowMs } = this.#agenda;
-    let isDone = false;
-    const done = (): void => {
-      if (isDone) return;
-      isDone = true;
-      this.changes.applied++;
-      this.changes.switchMs.push(this.#agenda.nowMs - nowMs);
-      wanted.done?.();
-      this.#next();
-    };
-    for (const node of this.#nodes.all) {
-      if (!node.hasStore || !node.isRunning) {
-        this.#learnFromOthers(node);
-        continue;
-      }
-      const switchMs = this.#chance.spread(this.#options.switch);
-      if (!preparedAtMs.has(node)) {
-        this.#agenda.in(switchMs, () => this.#nodes.setBehind(node, true, 'partition'));
-        continue;
-      }
-      const isLate = this.#chance.share() < this.#options.late;
-      const lateMs = isLate ? Math.min(this.#chance.until(LATE_MS), SWITCH_MS) : 0;
-      left++;
-      if (!isLate) usual++;
-      this.#agenda.in(agentsMs + switchMs + lateMs, () => {
-        if (node.isRunning && node.revision.number < revision.number)
-          this.#nodes.activate(node, revision, isLate ? 'late node' : kind);
-        if (!isLate) usual--;
-        if (--left === 0) done();
-        // Who still differs is why, from the next step on.
-        const kindLeft = left === 0 ? 'partition' : usual === 0 ? 'late node' : undefined;
-        if (kindLeft !== undefined)
-          this.#agenda.in(STEP_MS, () => this.#blame(pool, [kind, 'late node'], kindLeft));
+    const left = { usual: taking.length - late.size, all: taking.length };
+    for (const node of taking) {
+      const isLate = late.has(node);
+      this.#switch(node, revision, agentsMs, isLate, isLate ? 'late node' : wanted.kind, () => {
+        left.all--;
+        if (!isLate) left.usual--;
+        this.#blameOthers(wanted, left);
+        if (left.all === 0) this.#finish(wanted, nowMs);
       });
     }
-    if (left === 0) done();
+    if (taking.length === 0) this.#finish(wanted, nowMs);
+  }
+
+  #switch(
+    node: Node,
+    revision: Revision,
+    agentsMs: number,
+    isLate: boolean,
+    kind: Kind,
+    switched: () => void,
+  ): void {
+    const lateMs = isLate ? Math.min(this.#chance.until(LATE_MS), LATE_MS_MAX) : 0;
+    const tookMs = agentsMs + this.#chance.spread(this.#options.switch) + lateMs;
+    const isBefore = (): boolean => node.isRunning && node.revision.number < revision.number;
+    if (tookMs > SWITCH_MS)
+      this.#agenda.in(SWITCH_MS, () => {
+        if (isBefore()) this.#nodes.setBehind(node, true, kind);
+      });
+    this.#agenda.in(tookMs, () => {
+      if (isBefore()) this.#nodes.activate(node, revision, kind);
+      switched();
+    });
+  }
+
+  /** Who still differs is why tables do, from the next step on. */
+  #blameOthers({ pool, kind }: Wanted, left: { readonly usual: number; readonly all: number }): void {
+    if (left.usual > 0) return;
+    const other = left.all === 0 ? 'partition' : 'late node';
+    this.#agenda.in(STEP_MS, () => this.#blame(pool, [kind, 'late node'], other));
+  }
+
+  #finish(wanted: Wanted, sinceMs: number): void {
+    this.changes.applied++;
+    this.changes.switchMs.push(this.#agenda.nowMs - sinceMs);
+    wanted.done?.();
+    this.#next();
   }
 
   /** One that cannot reach the store asks its siblings; one that has lost them too goes on by what it has. */
