@@ -1,14 +1,15 @@
 /** `anyhop backend add` and `remove`: another backend in a pool, or one less, on a running node or in the whole fleet. */
-import { Argument, Command, InvalidArgumentError } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { PlanReport } from '../api/api.js';
 import type { BackendEdit, NewBackend } from '../config/edit/wanted.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';
-import { AnyhopError } from '../core/errors.js';
+import { AnyhopError, EXIT } from '../core/errors.js';
 import { BACKEND_ID_MAX, WEIGHT_MAX } from '../core/limits.js';
 import { parseAddress } from '../packet/address.js';
 import { type ChangeCommandOptions, change, changeOptions } from './change.js';
 import { drawChange } from './change-text.js';
 import { findSocket } from './control-client.js';
+import { drainAndFollow, untilGone } from './drain-follow.js';
 import { changeInFleet, isForFleet, type WhereOptions, whereOptions } from './fleet-or-node.js';
 import { between } from './number.js';
 import { writeResult } from './output.js';
@@ -28,6 +29,7 @@ interface AddOptions extends EditOptions {
 
 interface RemoveOptions extends EditOptions {
   readonly pool?: string;
+  readonly wait?: true;
 }
 
 export function backendCommand(): Command {
@@ -94,25 +96,49 @@ function removeCommand(): Command {
     )
     .addArgument(new Argument('<name>', 'its name in the config').argParser(parseName))
     .option('-p, --pool <name>', 'only from this pool (default: every pool that has the backend)')
+    .addOption(
+      new Option('--wait', 'drain it, wait until no connection is left, and then remove it').conflicts([
+        'plan',
+        'force',
+      ]),
+    )
     .addHelpText(
       'after',
       `
 On a node, the backend drains, and the removal waits until its agent reports no connection, or drain_deadline has passed; "anyhop changes"
 shows it. Without an agent nobody counts: drain it and wait, before you remove it. --force removes it now, with everything that waits.
 In a fleet, drain it first; the command removes it as soon as the drain is done, and refuses one that does not drain.
+--wait does both, in a fleet and on a node, follows the drain as "anyhop drain --wait" does, and ends when the backend is gone. Ctrl-C ends the
+wait: the backend then drains, and stays. In a fleet, a node must run here.
 It survives restarts, and ends when the config file no longer has the backend.
 Exit codes: 0 in force or waiting, 1 refused or no node answers, 2 wrong usage. In a fleet: as of "anyhop fleet apply".
 
 Examples:
   anyhop backend remove web-2 --plan
-  anyhop backend remove web-2 --write`,
+  anyhop backend remove web-2 --write
+  anyhop backend remove web-2 --wait -m 'sold'`,
     )
     .action(async (name: string, options: RemoveOptions) => {
-      const { pool } = options;
+      const { pool, wait } = options;
       const edit: BackendEdit = { kind: 'remove', backend: name, pool };
-      if (await isForFleet(options)) return editFleet(edit, `backend remove ${name}`, options);
-      await editNode('/backend/remove', { backend: name, pool }, edit, options);
+      const drains = async (): Promise<boolean> => !wait || (await drainsAway(name, options));
+      if (await isForFleet(options)) {
+        if (await drains()) await editFleet(edit, `backend remove ${name}`, options);
+        return;
+      }
+      const socket = options.socket ?? (await findSocket());
+      const body = { backend: name, pool };
+      const isAsked = await editNode('/backend/remove', body, edit, { ...options, socket }, drains);
+      if (wait && isAsked) await untilGone(socket, name, pool);
     });
+}
+
+/** Drains it; false, and the exit code says so, when it is not to be removed after that. */
+async function drainsAway(name: string, { write: _, ...options }: RemoveOptions): Promise<boolean> {
+  const drains = await drainAndFollow(name, options);
+  const isOver = drains?.every(({ stage }) => stage === 'drained' || stage === 'cut_off') ?? false;
+  if (!isOver) process.exitCode ??= EXIT.failure;
+  return isOver;
 }
 
 function editing(name: string): Command {
@@ -131,20 +157,23 @@ async function editFleet(edit: BackendEdit, words: string, options: EditOptions)
   });
 }
 
+/** @param before what comes first, when the file can be written; false when nothing is to follow @returns whether the node has taken it */
 async function editNode(
   path: '/backend/add' | '/backend/remove',
   body: object,
   edit: BackendEdit,
   options: EditOptions,
-): Promise<void> {
+  before: () => Promise<boolean> = async () => true,
+): Promise<boolean> {
   const { force = false, plan = false, json } = options;
   const socket = options.socket ?? (await findSocket());
   const write =
     options.write && !plan
       ? await (await import('./backend-write.js')).prepareWrite(socket, edit)
       : undefined;
+  if (!(await before())) return false;
   const done = await change(path, { ...body, force, plan }, { ...options, socket });
-  if (done === undefined) return;
+  if (done === undefined) return false;
   const { report } = done;
   const written = await write?.();
   writeResult(json, { ...report, ...(written && { written }) }, () =>
@@ -152,6 +181,7 @@ async function editNode(
       ? drawNodePlan(report as unknown as PlanReport)
       : `${drawChange(report)}${written === undefined ? '' : `written to ${written}\n`}`,
   );
+  return true;
 }
 
 function parseName(text: string): string {

@@ -44,7 +44,12 @@ async function planInFleet(edit: BackendEdit, words: string, options: FleetBacke
 }
 
 /** @throws AnyhopError when nothing is in force, and as `editedText` */
-function edited(before: Candidate | undefined, edit: BackendEdit, words: string, force: boolean): Candidate {
+export function edited(
+  before: Candidate | undefined,
+  edit: BackendEdit,
+  words: string,
+  force: boolean,
+): Candidate {
   if (before === undefined)
     throw refused('nothing is in force in the fleet', '`anyhop fleet apply` puts a config in force.');
   const { text, config } = before;

@@ -4,8 +4,9 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { NodeStatus } from '#anyhop/api/status.js';
 import { type FakeNode, fakeNode } from '../api/fake-node.js';
-import { nodeStatus } from '../node/node-status.js';
+import { backendStatus, nodeStatus, poolStatus } from '../node/node-status.js';
 import { anyhop, type Ran } from './client.js';
 
 const TEXT = 'pools:\n  web:\n    backends:\n      - {name: web-1, address: 10.1.0.11} # old\n';
@@ -63,5 +64,50 @@ describe('anyhop backend', () => {
     assert.equal(refused.code, 2);
     assert.match(refused.stderr, /is not what the node has in force/);
     assert.equal(node.told.length, before);
+  });
+
+  it('with --wait drains a backend, removes it when no connection is left, and ends when it is gone', async () => {
+    const until = new Date(Date.now() + 60_000).toISOString();
+    const drains = (connections: number): NodeStatus => {
+      const drain = { since: until, deadline: until, connections, done: connections === 0 };
+      return nodeStatus({
+        pools: [poolStatus('web', [backendStatus('web-2', { state: 'draining', drain })])],
+      });
+    };
+    const statuses = [
+      drains(1),
+      drains(0),
+      nodeStatus({ pools: [poolStatus('web', [backendStatus('web-1')])] }),
+    ];
+    node.instead.status = async () => (statuses.length > 1 ? statuses.shift()! : statuses[0]!);
+    node.instead.drain = async (target, options) => {
+      node.told.push({ what: 'drain', target, options });
+      const inForce = { pool: 'web', effect: 'in_force', changes: [] } as const;
+      return { generation: 8, pools: [inForce], changes: [], warnings: [] };
+    };
+    const { code, stdout, stderr } = await run('remove', 'web-2', '--wait');
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^web\/web-2: draining, 1 connection left/);
+    assert.match(stdout, /web\/web-2: drained, no connection is left\n/);
+    assert.deepEqual(
+      node.told.map(({ what }) => what),
+      ['drain', 'edit'],
+    );
+    assert.equal(statuses.length, 1);
+    assert.match((await run('remove', 'web-2', '--wait', '--force')).stderr, /cannot be used with/);
+  });
+
+  it('with --wait removes nothing when the drain is taken back', async () => {
+    node.instead.drain = async () => ({
+      generation: 8,
+      pools: [{ pool: 'web', effect: 'in_force', changes: [] }],
+      changes: [],
+      warnings: [],
+    });
+    node.instead.status = async () => nodeStatus({ pools: [poolStatus('web', [backendStatus('web-2')])] });
+    const { code, stdout } = await run('remove', 'web-2', '--wait');
+    assert.equal(code, 1);
+    assert.match(stdout, /the drain was cancelled\n$/);
+    assert.deepEqual(node.told, []);
   });
 });

@@ -52,7 +52,7 @@ export function scheduleEvents(of: EventsOf, options: LargeOptions): void {
 }
 
 /** How often a node of the fleet believes a backend to be down because all checks in a row that this takes were lost. */
-export function mistakesPerHour({ nodes, backends, loss }: LargeOptions): number {
+function mistakesPerHour({ nodes, backends, loss }: LargeOptions): number {
   const checks = (nodes * backends * HOUR_MS) / HEALTH_INTERVAL_MS_DEFAULT;
   return checks * loss ** HEALTH_FALL_DEFAULT * (1 - loss);
 }

@@ -24,7 +24,7 @@ const AGAIN_MS = 30_000;
 /** How much later a late node switches, on the average and at most. */
 const [LATE_MS, LATE_MS_MAX] = [5_000, 30_000];
 /** How often a node that cannot reach the store asks the others. */
-export const SIBLINGS_MS = 10_000;
+const SIBLINGS_MS = 10_000;
 
 /** A change that is wanted of a pool. */
 export interface Wanted {
