@@ -245,8 +245,12 @@ export class Backend {
   }
 
   /** The first packet, past or future, that the backend sent and `wanted` accepts; it is then forgotten. */
-  async answer(what: string, wanted: (packet: DecodedPacket) => boolean): Promise<DecodedPacket> {
-    return (await this.#frame(what, ({ packet }) => wanted(packet))).packet;
+  async answer(
+    what: string,
+    wanted: (packet: DecodedPacket) => boolean,
+    withinMs = ANSWER_TIMEOUT_MS,
+  ): Promise<DecodedPacket> {
+    return (await this.#frame(what, ({ packet }) => wanted(packet), withinMs)).packet;
   }
 
   /** How many packets that `wanted` accepts the backend has sent, without those that `answer` has returned. */
@@ -262,6 +266,7 @@ export class Backend {
   #frame(
     what: string,
     wanted: (frame: DecodedFrame & { packet: DecodedPacket }) => boolean,
+    withinMs = ANSWER_TIMEOUT_MS,
   ): Promise<DecodedFrame & { packet: DecodedPacket }> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
@@ -276,8 +281,8 @@ export class Backend {
       };
       const timer = setTimeout(() => {
         finish();
-        reject(new Error(`no ${what} within ${ANSWER_TIMEOUT_MS} ms`));
-      }, ANSWER_TIMEOUT_MS);
+        reject(new Error(`no ${what} within ${withinMs} ms`));
+      }, withinMs);
       this.#watchers.add(look);
       look();
     });
