@@ -4,6 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { parse, stringify } from 'yaml';
 import { ConfigError } from '#anyhop/config/error.js';
 import { keepRevision, keptRevision } from '#anyhop/config/fleet/kept.js';
 import { mentionsFleet, mergedText } from '#anyhop/config/fleet/merged.js';
@@ -71,6 +73,63 @@ describe('the config of a host in a fleet', () => {
     const text = mergedText(other, FLEET);
     assert.match(text, /name: edge/);
     assert.doesNotMatch(text, /192\.0\.2\.9/);
+  });
+
+  test('names the lines of the revision where that is wrong', () => {
+    const file = own(`${FLEET}node: {name: edge-7, interface: eth0, source: 10.0.0.7}\n`);
+    const text = REVISION.replace('10.1.0.11', '10.1.0.256');
+    try {
+      loadConfig(file, { role: 'run', env, revision: { number: 3, text } });
+      assert.fail('it is wrong');
+    } catch (error) {
+      assert.ok(error instanceof ConfigError, String(error));
+      const wrong = 1 + text.split('\n').findIndex((line) => line.includes('10.1.0.256'));
+      assert.deepEqual(
+        error.problems.map(({ line, field }) => [line, field]),
+        [[wrong, 'pools.web.backends[0].address']],
+      );
+    }
+  });
+
+  test('keeps a key of digits alone, whichever file has it', () => {
+    const digits = '00112233445566778899001122334455';
+    const host = 'name: edge-7, interface: eth0, source: 10.0.0.7';
+    const ofHost = own(`${FLEET}node: {${host}, key: ${digits}}\n`);
+    const ofRevision = own(`${FLEET}node: {${host}}\n`);
+    const without = REVISION.replace('key: 00112233445566778899aabbccddeeff, ', '');
+    for (const [file, text] of [
+      [ofHost, without],
+      [ofRevision, without.replace('engine: portable', `engine: portable, key: ${digits}`)],
+    ] as const) {
+      const { node } = loadConfig(file, { role: 'run', env, revision: { number: 3, text } });
+      assert.equal(Buffer.from(node.key.reveal()).toString('hex'), digits);
+    }
+  });
+
+  test('is the same whether the text can be cut or takes a parser', () => {
+    const settings = fc.dictionary(
+      fc.constantFrom('name', 'engine', 'stop_delay', 'a-b', 'list'),
+      fc.oneof(
+        fc.string(),
+        fc.integer(),
+        fc.boolean(),
+        fc.array(fc.string(), { maxLength: 3 }),
+        fc.constant('x\ny: z'),
+      ),
+    );
+    const part = fc.dictionary(
+      fc.constantFrom('node', 'agent', 'l7', 'announce', 'fleet', 'pools', 'services', 'defend'),
+      fc.oneof({ weight: 5, arbitrary: settings }, fc.array(settings, { maxLength: 2 }), fc.string()),
+    );
+    fc.assert(
+      fc.property(part, part, fc.boolean(), fc.boolean(), (revision, host, isQuoted, isFlow) => {
+        const quoted = isQuoted ? { defaultKeyType: 'QUOTE_DOUBLE' as const } : {};
+        const text = stringify(revision, { ...quoted, ...(isFlow && { collectionStyle: 'flow' as const }) });
+        const own = stringify({ ...host, fleet: { name: 'edge' } });
+        const parsed = mergedText(`---\n${text}`, own); // a marker takes a parser
+        assert.deepEqual(parse(mergedText(text, own)), parse(parsed), text);
+      }),
+    );
   });
 
   test('is read with the last revision that was in force on the host, and messages name it', async () => {

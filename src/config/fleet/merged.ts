@@ -4,7 +4,8 @@
  *   revision   pools, services, defend: as they are. node, agent, l7, announce: what all hosts have in common
  *   own file   fleet; single settings of node, agent, l7, announce, which override those of the revision
  */
-import { type Document, isMap, parseDocument } from 'yaml';
+import { type Document, isMap, parseDocument, visit, YAMLMap } from 'yaml';
+import { cutSections } from './sections.js';
 
 /** Sections of which a host's own file overrides single settings. */
 const OF_THE_HOST = ['node', 'agent', 'l7', 'announce'] as const;
@@ -16,20 +17,40 @@ export function mentionsFleet(text: string): boolean {
   return SECTION.test(text);
 }
 
-/** One text of the two; a text that is no YAML mapping comes back as it is, for the schema to refuse. */
+/**
+ * One text of the two: the revision, in which what the host overrides is empty lines, then the sections of the host. So messages name
+ * the lines of the revision. A text that is no YAML mapping comes back as it is, for the schema to refuse.
+ */
 export function mergedText(revision: string, own: string): string {
-  const [all, local] = [document(revision), document(own)];
-  if (!isMap(all.contents)) return revision;
+  const local = document(own);
   if (!isMap(local.contents)) return own;
-  for (const section of OF_THE_HOST) {
-    const settings: unknown = local.toJS()[section];
-    if (settings === undefined) continue;
+  keepOddNumbers(local);
+  const settingsOf: Record<string, unknown> = local.toJS();
+  const ofHost = OF_THE_HOST.filter((section) => settingsOf[section] !== undefined);
+  const { kept, cut } = cutSections(revision, new Set([...ofHost, FLEET])) ?? { kept: '', cut: revision };
+  const all = document(cut);
+  if (all.contents === null && kept !== '') all.contents = new YAMLMap();
+  if (!isMap(all.contents)) return revision;
+  keepOddNumbers(all);
+  for (const section of ofHost) {
+    const settings = settingsOf[section];
     if (!isMapping(settings) || !isMap(all.get(section))) all.set(section, all.createNode(settings));
     else
       for (const [key, value] of Object.entries(settings)) all.setIn([section, key], all.createNode(value));
   }
-  all.set(FLEET, all.createNode(local.toJS()[FLEET]));
-  return all.toString({ lineWidth: 0 });
+  all.set(FLEET, all.createNode(settingsOf[FLEET]));
+  const sections = all.toString({ lineWidth: 0 });
+  return kept === '' || kept.endsWith('\n') ? kept + sections : `${kept}\n${sections}`;
+}
+
+/** A number that is written otherwise than it would be written here, such as a key of 32 digits, stays as it is, as a text. */
+function keepOddNumbers(all: Document): void {
+  visit(all, {
+    Scalar: (_, scalar) => {
+      if (typeof scalar.value !== 'number' || scalar.source === undefined) return;
+      if (String(scalar.value) !== scalar.source) scalar.value = scalar.source;
+    },
+  });
 }
 
 function document(text: string): Document {
