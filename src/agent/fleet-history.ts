@@ -1,6 +1,6 @@
 /**
- * The fleets of the configs that have been in force. A config may change whom the agent takes GRE from and sends on to, and no two
- * machines get it at the same moment: what the one before had beside it holds on for a settle time. So does an id: it is another
+ * The fleets of the configs that have been in force. A config may change whom the agent takes GRE from, for which services, and whom it
+ * sends on to, and no two machines get it at the same moment: what the one before had beside it holds on for a settle time. So does an id: it is another
  * machine's only when no packet can still mean the one that had it, or the packet would be taken by the wrong backend.
  *
  * An agent may miss the config in which a machine leaves, and get the next one, where its id is another's. It refuses that one for a

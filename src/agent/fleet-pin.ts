@@ -28,6 +28,17 @@ const fleet = z.object({
   forwarders: z.array(z.string().transform(parsed(parsePrefix, 'prefix'))),
   backends: z.array(address),
   peers: z.array(z.object({ address, id: z.number(), agent: z.boolean() })),
+  /** Agents before this one wrote none. */
+  services: z
+    .array(
+      z.object({
+        vip: address,
+        protocol: z.enum(['tcp', 'udp']),
+        portFirst: z.number(),
+        portLast: z.number(),
+      }),
+    )
+    .default([]),
 });
 const kept = z.object({
   present: z.object({ fleet, settleMs: z.number() }),
@@ -77,11 +88,12 @@ export function readFleets(directory: string, log: Logger): FleetHistory | undef
   }
 }
 
-function textsOf({ forwarders, backends, peers }: Fleet): unknown {
+function textsOf({ forwarders, backends, peers, services }: Fleet): unknown {
   const text = (each: { readonly text: string }): string => each.text;
   return {
     forwarders: forwarders.map(text),
     backends: backends.map(text),
     peers: peers.map(({ address, id, agent }) => ({ address: address.text, id, agent })),
+    services: services.map(({ vip, ...ports }) => ({ vip: vip.text, ...ports })),
   };
 }

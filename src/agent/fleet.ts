@@ -1,8 +1,9 @@
 /**
- * Who the fleet is for a backend: whom it takes GRE from, which addresses are backends', and whom second chance may send on to.
+ * Who the fleet is for a backend: whom it takes GRE from and for which services, which addresses are backends', and whom second chance may send
+ * on to.
  * fleet-history.ts has those of former configs.
  */
-import type { Config, LoadedConfig, PoolConfig } from '../config/types.js';
+import type { Config, LoadedConfig, PoolConfig, ServiceConfig } from '../config/types.js';
 import type { IpAddress, IpPrefix } from '../packet/address.js';
 
 /** A backend that a GRE key may name. */
@@ -14,12 +15,16 @@ export interface Peer {
   readonly agent: boolean;
 }
 
+/** What packets of a service are for. */
+export type Served = Pick<ServiceConfig, 'vip' | 'protocol' | 'portFirst' | 'portLast'>;
+
 export interface Fleet {
   readonly forwarders: readonly IpPrefix[];
   /** Every address that a backend has or, by the prior state, had: the peers of each other. */
   readonly backends: readonly IpAddress[];
   /** Those of the pools that a service with second chance uses. An id names one address; an address may have had several. */
   readonly peers: readonly Peer[];
+  readonly services: readonly Served[];
 }
 
 export function fleetOf(config: Pick<LoadedConfig<'agent'>, 'agent' | 'pools' | 'services'>): Fleet {
@@ -27,6 +32,12 @@ export function fleetOf(config: Pick<LoadedConfig<'agent'>, 'agent' | 'pools' | 
     forwarders: config.agent.forwarders,
     backends: backendAddresses(config),
     peers: peersOf(config),
+    services: config.services.map(({ vip, protocol, portFirst, portLast }) => ({
+      vip,
+      protocol,
+      portFirst,
+      portLast,
+    })),
   };
 }
 
@@ -58,12 +69,18 @@ export function withFormer(present: Fleet, former: readonly Fleet[]): Fleet {
       ...present.peers,
       ...peers.map((peer) => ({ ...peer, agent: agents.get(peer.address.text) ?? peer.agent })),
     ]),
+    services: distinctBy([...present.services, ...former.flatMap(({ services }) => services)], textOfService),
   };
 }
 
 /** All of a fleet as text. */
-export function namesOf({ forwarders, backends, peers }: Fleet): string[] {
-  return [...[...forwarders, ...backends].map(({ text }) => text), ...peers.map(nameOf)];
+export function namesOf({ forwarders, backends, peers, services }: Fleet): string[] {
+  const addresses = [...forwarders, ...backends].map(({ text }) => text);
+  return [...addresses, ...peers.map(nameOf), ...services.map(textOfService)];
+}
+
+function textOfService({ vip, protocol, portFirst, portLast }: Served): string {
+  return `${vip.text} ${protocol} ${portFirst}-${portLast}`;
 }
 
 function nameOf({ id, address }: Peer): string {
@@ -71,9 +88,13 @@ function nameOf({ id, address }: Peer): string {
 }
 
 function distinctPeers(list: readonly Peer[]): Peer[] {
-  return [...new Map(list.map((peer) => [nameOf(peer), peer])).values()];
+  return distinctBy(list, nameOf);
 }
 
 function distinct<T extends { readonly text: string }>(list: readonly T[]): T[] {
-  return [...new Map(list.map((each) => [each.text, each])).values()];
+  return distinctBy(list, ({ text }) => text);
+}
+
+function distinctBy<T>(list: readonly T[], text: (each: T) => string): T[] {
+  return [...new Map(list.map((each) => [text(each), each])).values()];
 }

@@ -24,16 +24,24 @@ export class LocalVips {
   readonly #program: Pick<BpfObject, 'fill'>;
   readonly #vips: readonly IpAddress[];
   readonly #log: Logger;
+  /** Those that the log is told of. */
+  readonly #told: ReadonlySet<string>;
   readonly #reads: ReadQueue;
   #local: ReadonlySet<string> | undefined;
   #complaint: string | undefined;
   #monitor: Monitor | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(program: Pick<BpfObject, 'fill'>, vips: readonly IpAddress[], log: Logger) {
+  private constructor(
+    program: Pick<BpfObject, 'fill'>,
+    vips: readonly IpAddress[],
+    log: Logger,
+    told: readonly IpAddress[],
+  ) {
     this.#program = program;
     this.#vips = vips;
     this.#log = log;
+    this.#told = new Set(told.map(({ text }) => text));
     this.#reads = new ReadQueue(
       () => this.#read(),
       (error) => this.#said(error instanceof Error ? error.message : String(error)),
@@ -43,14 +51,16 @@ export class LocalVips {
   /**
    * Fills the program's map `here` and keeps it up to date. Resolves once every VIP was looked up.
    * @param vips in the order of their numbers (`vipsOf`)
+   * @param told those that the log is told of: others may leave this host, since the config has left them
    * @throws AnyhopError ERR_TOOL when the kernel cannot be asked; ERR_BPF when the map takes no entry
    */
   static async start(
     program: Pick<BpfObject, 'fill'>,
     vips: readonly IpAddress[],
     log: Logger,
+    told: readonly IpAddress[],
   ): Promise<LocalVips> {
-    const made = new LocalVips(program, vips, log);
+    const made = new LocalVips(program, vips, log, told);
     try {
       made.#follow();
       await made.#reads.now('anything');
@@ -85,7 +95,9 @@ export class LocalVips {
     this.#local = local;
     this.#said(undefined);
     // What is missing at the start is a finding of the environment check.
-    if (before !== undefined) this.#tell(this.#vips.filter(differs).map(({ text }) => text));
+    if (before === undefined) return;
+    const changed = this.#vips.filter(differs).map(({ text }) => text);
+    this.#tell(changed.filter((vip) => this.#told.has(vip)));
   }
 
   #tell(changed: readonly string[]): void {

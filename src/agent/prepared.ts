@@ -44,9 +44,9 @@ export async function prepare(
   let program: BpfObject | undefined;
   let localVips: LocalVips | undefined;
   try {
-    const tables = agentTables(fleet, config.services, environment.locals);
+    const tables = agentTables(fleet, environment.locals);
     program = loadAgentProgram(tables, rows, { kept, cookies });
-    localVips = await followVips(program, config, log);
+    localVips = await followVips(program, fleet, config, log);
     const secondChance =
       fleet.peers.length === 0
         ? undefined
@@ -66,11 +66,12 @@ export async function prepare(
 
 async function followVips(
   program: BpfObject,
+  fleet: Fleet,
   { services, agent }: LoadedConfig<'agent'>,
   log: Logger,
 ): Promise<LocalVips | undefined> {
-  const vips = vipsOf(services);
-  if (!agent.vipElsewhere) return LocalVips.start(program, vips, log);
+  const vips = vipsOf(fleet.services);
+  if (!agent.vipElsewhere) return LocalVips.start(program, vips, log, vipsOf(services));
   program.fill('here', allHere(vips.length));
   return undefined;
 }

@@ -227,7 +227,7 @@ function newAddressWatch(agent: Agent, log: Logger, reload: () => void): () => v
     if (expired) {
       log.info(
         { event: 'settled' },
-        'the settle time is over: forwarders and backends that the config no longer has are strangers now',
+        'the settle time is over: forwarders, backends and services that the config no longer has are strangers now',
       );
     }
     reload();

@@ -2,10 +2,9 @@
  * What the agent's XDP program must know, from the config: the entries of its maps, whose layouts stand in
  * native/include/anyhop/agent.h. Pure, so that the tests fill the program's maps by the very same code.
  */
-import type { ServiceConfig } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
 import { type IpAddress, type IpPrefix, parsePrefix } from '../packet/address.js';
-import type { Fleet } from './fleet.js';
+import type { Fleet, Served } from './fleet.js';
 
 export type MapEntry = readonly [key: Buffer, value: Buffer];
 
@@ -18,8 +17,7 @@ export interface AgentTables {
 
 /** @param locals the backends' addresses that are this host's own */
 export function agentTables(
-  { forwarders, backends }: Pick<Fleet, 'forwarders' | 'backends'>,
-  services: readonly ServiceConfig[],
+  { forwarders, backends, services }: Pick<Fleet, 'forwarders' | 'backends' | 'services'>,
   locals: readonly IpAddress[],
 ): AgentTables {
   const peers = backends.map((address) => parsePrefix(address.text)!);
@@ -31,12 +29,12 @@ export function agentTables(
 }
 
 /** The VIPs of the services, each once, in the order of their numbers. */
-export function vipsOf(services: readonly ServiceConfig[]): IpAddress[] {
+export function vipsOf(services: readonly Served[]): IpAddress[] {
   return [...new Map(services.map(({ vip }) => [vip.text, vip])).values()];
 }
 
 /** Row 0 of `ports` stays empty; each VIP and protocol that has services gets a row of its own. */
-function serviceTables(services: readonly ServiceConfig[]): Pick<AgentTables, 'vips' | 'ports'> {
+function serviceTables(services: readonly Served[]): Pick<AgentTables, 'vips' | 'ports'> {
   const ports: MapEntry[] = [];
   const vips = new Map(
     vipsOf(services).map((vip, number): [string, MapEntry] => {

@@ -45,21 +45,21 @@ export class Head {
     this.#signer = signer;
   }
 
-  /**
-   * @param where it is in force, in words
-   * @param prepared digest of the record that the member has ready
-   * @returns what it is; undefined when it is not the operator's word
-   */
-  hear(record: string, where: string, prepared: string | undefined): Standing | undefined {
-    const standing = standingOf(record, this.#signer);
-    if (standing !== undefined && standing.atMs > (this.#latest?.atMs ?? 0))
-      this.#latest = {
-        ...standing,
-        where,
-        sinceMs: performance.now(),
-        isPrepared: prepared === standing.digest,
-      };
+  /** @param where it is in force, in words @returns what it is; undefined when it is not the operator's word */
+  hear(record: string, where: string): Standing | undefined {
+    if (digestOfText(record) === this.#latest?.digest) return this.#latest;
+    const standing = signedStanding(record, this.#signer);
+    if (standing !== undefined) this.#take({ ...standing, where, isPrepared: false });
     return standing;
+  }
+
+  /** What the member has ready is in force. */
+  hearPrepared(standing: Standing): void {
+    this.#take({ ...standing, where: 'in the fleet', isPrepared: true });
+  }
+
+  #take(heard: Omit<Heard, 'sinceMs'>): void {
+    if (heard.atMs > (this.#latest?.atMs ?? 0)) this.#latest = { ...heard, sinceMs: performance.now() };
   }
 
   /** @param own in force at the member */
@@ -79,14 +79,18 @@ export class Head {
 }
 
 /** Undefined for what the operator of this fleet has not signed. */
-export function standingOf(record: string, { name, operatorKey }: Signer): Standing | undefined {
+export function signedStanding(record: string, { name, operatorKey }: Signer): Standing | undefined {
   try {
-    const { number, at } = opened(record, name, operatorKey);
-    return { number, digest: digestOfText(record), atMs: Date.parse(at) };
+    return standingOf(opened(record, name, operatorKey), digestOfText(record));
   } catch (error) {
     if (!(error instanceof BadRecord)) throw error;
     return undefined;
   }
+}
+
+/** @param digest of its record */
+export function standingOf({ number, at }: Revision, digest: string): Standing {
+  return { number, digest, atMs: Date.parse(at) };
 }
 
 /** The time of a revision: later than that of its parent, whatever the operators' clocks say. */

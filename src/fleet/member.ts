@@ -20,7 +20,7 @@ import { Rerun } from '../core/rerun.js';
 import { VERSION } from '../core/version.js';
 import { agentsBehind } from './agents-have.js';
 import type { Follower } from './follower.js';
-import { Head, NOTHING_IN_FORCE, type Standing, standingOf } from './head.js';
+import { Head, NOTHING_IN_FORCE, type Standing, signedStanding, standingOf } from './head.js';
 import { ACTIVE, INTENT, NODES, NOW, revisionPlace } from './places.js';
 import { BadRecord, digestOfText, opened } from './record.js';
 import { findRevision, type Known, withText } from './revisions.js';
@@ -125,7 +125,7 @@ export class FleetMember {
     this.#own =
       kept === undefined
         ? NOTHING_IN_FORCE
-        : (standingOf(kept.record, fleet) ?? { ...NOTHING_IN_FORCE, number: kept.number });
+        : (signedStanding(kept.record, fleet) ?? { ...NOTHING_IN_FORCE, number: kept.number });
     const { leaseSeconds, readMs } = PACE[role];
     this.#teller = new Teller({ store, place: this.#place, leaseSeconds, say: () => this.#said(), log });
     const others = role === 'forwarder' ? [FORWARDERS] : [];
@@ -247,12 +247,12 @@ export class FleetMember {
     const { number, record: digest } = this.#inForce() ?? NOTHING;
     let inStore: Standing | undefined;
     if (digest === this.#own.digest) inStore = this.#own;
-    else if (number > 0) {
-      const record =
-        this.#prepared?.digest === digest
-          ? this.#prepared.record
-          : (await store.get(revisionPlace(number)))?.value;
-      if (record !== undefined) inStore = this.#head.hear(record, 'in the fleet', this.#prepared?.digest);
+    else if (digest === this.#prepared?.digest) {
+      inStore = standingOf(this.#prepared.revision, digest);
+      this.#head.hearPrepared(inStore);
+    } else if (number > 0) {
+      const record = (await store.get(revisionPlace(number)))?.value;
+      if (record !== undefined) inStore = this.#head.hear(record, 'in the fleet');
     }
     this.#isForgotten = (inStore?.atMs ?? 0) < this.#own.atMs;
     if (this.#isForgotten)
@@ -264,8 +264,7 @@ export class FleetMember {
     for (const [place, { value }] of entries) {
       if (!place.startsWith(FORWARDERS)) continue;
       const { record } = readMember(value) ?? {};
-      if (record !== undefined)
-        this.#head.hear(record, `on ${place.slice(NODES.length)}`, this.#prepared?.digest);
+      if (record !== undefined) this.#head.hear(record, `on ${place.slice(NODES.length)}`);
     }
   }
 
@@ -312,11 +311,6 @@ export class FleetMember {
   /** It is in force here, and then kept before anybody hears of it: a process that is killed does not go back. */
   async #tookOver(known: Known): Promise<void> {
     const { number, digest, record, text, revision } = known;
-    this.#own = { number, digest, atMs: Date.parse(revision.at) };
-    this.#record = record;
-    this.#prepared = undefined;
-    this.#refused = undefined;
-    this.#stuck = undefined;
     try {
       await this.#options.keep({ number, text, record });
     } catch (error) {
@@ -326,6 +320,11 @@ export class FleetMember {
         `revision ${number} will not survive a restart without the store: ${why}`,
       );
     }
+    this.#own = standingOf(revision, digest);
+    this.#record = record;
+    this.#prepared = undefined;
+    this.#refused = undefined;
+    this.#stuck = undefined;
     await this.#teller.tell();
     const { by, message } = revision;
     this.#log.info(
@@ -353,6 +352,8 @@ export class FleetMember {
     }
     const { fleet, store } = this.#options;
     const digest = digestOfText(intent.record);
+    if (this.#refused?.record === digest) return;
+    if (this.#prepared?.digest === digest && this.#prepared.waits.length === 0) return;
     let number = 0;
     try {
       const revision = opened(intent.record, fleet.name, fleet.operatorKey);
@@ -360,8 +361,6 @@ export class FleetMember {
       if (number <= active || revision.without.includes(this.#place)) return;
       if (number <= this.#own.number)
         throw new BadRecord(`its number is used: revision ${this.#own.number} is in force here`);
-      if (this.#refused?.record === digest) return;
-      if (this.#prepared?.digest === digest && this.#prepared.waits.length === 0) return;
       await this.#prepare(await withText(store, intent.record, revision));
     } catch (error) {
       if (isStoreFault(error)) throw error;

@@ -100,7 +100,7 @@ export function loadAgent(options: AgentOptions = {}): BpfObject {
   const locals = backendAddresses(config).filter((address) => own.includes(address.text));
   const fleet = fleetOf({ ...config, services });
   const rows = new PeerRows(fleet.peers, locals);
-  const agent = loadAgentProgram(agentTables(fleet, services, locals), rows, {
+  const agent = loadAgentProgram(agentTables({ ...fleet, services }, locals), rows, {
     ...(rate !== undefined && { rate }),
     cookies: options.cookies,
   });

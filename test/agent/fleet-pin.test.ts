@@ -32,7 +32,9 @@ describe('the pinned fleets', { skip: SKIP }, () => {
     assert.equal(readFleets(directory, log), undefined);
     const first = new FleetHistory(heldBy(configOf()));
     const second = first.next(
-      configOf((text) => text.replace('10.1.0.12}', '10.1.0.22, id: 900, agent: false}')),
+      configOf((text) =>
+        text.replace('10.1.0.12}', '10.1.0.22, id: 900, agent: false}').replace('port: 53', 'port: 54'),
+      ),
     );
     const claimed = first.withClaims(configOf((text) => text.replace('10.1.0.12}', '10.2.0.12}')));
     assert.equal(claimed.claims.length, 1);

@@ -12,6 +12,10 @@ const texts = ({ forwarders, backends, peers }: Fleet): string[][] => [
   ...[forwarders, backends].map((list) => list.map(({ text }) => text)),
   peers.map(({ id, address }) => `${id} ${address.text}`),
 ];
+const served = ({ services }: Fleet): string[] =>
+  services.map(
+    ({ vip, protocol, portFirst, portLast }) => `${vip.text} ${protocol} ${portFirst}-${portLast}`,
+  );
 
 const BEFORE = configOf();
 const AFTER = configOf((text) =>
@@ -125,6 +129,30 @@ test('an agent that has missed the config without a backend gives its id away a 
   assert.deepEqual(taken.claims, []);
   const back = seen.next(BEFORE);
   assert.throws(() => back.next(moved), refusal, 'a config that is taken ends the wait');
+});
+
+test('a service that is gone, or has other ports, is taken for a settle time', () => {
+  let nowMs = 1000;
+  const first = new FleetHistory(heldBy(BEFORE), [], [], () => nowMs);
+  const next = first.next(
+    configOf((text) =>
+      text.replace(/ .*name: games.*\n/, '').replace('port: 53, pool: web}', 'port: 54, pool: web}'),
+    ),
+  );
+  const present = [
+    '203.0.113.10 tcp 80-80',
+    '203.0.113.10 udp 54-54',
+    '2001:db8::10 tcp 80-80',
+    '2001:db8::10 udp 53-53',
+  ];
+  assert.deepEqual(served(next.fleet()), [
+    ...present,
+    '203.0.113.10 udp 53-53',
+    '203.0.113.20 udp 27000-27015',
+  ]);
+  nowMs += 300_000;
+  assert.equal(next.hasExpired(), true);
+  assert.deepEqual(served(next.fleet()), present);
 });
 
 test('a former fleet holds for the longest settle time of the two configs, and one that has nothing else not at all', () => {

@@ -77,10 +77,12 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     }
   }
 
+  const otherPort = (text: string): string => text.replace('port: 53, pool: web}', 'port: 54, pool: web}');
+
   const addPeer = (text: string): string =>
     text.replace('address: 10.1.0.12}', 'address: 10.1.0.12}\n      - {name: web-3, address: 10.1.0.13}');
 
-  test('makes a backend that is added a peer when it is reloaded, and one that is gone none', async () => {
+  test('makes a backend that is added a peer when it is reloaded, and forgets one that is gone a settle time later, as it does a service', async () => {
     await backend.ip('neigh', 'add', '10.1.0.13', 'lladdr', ROUTER_MAC, 'dev', INTERFACE);
     backend.configure(settlesSoon);
     const agent = await start();
@@ -90,15 +92,16 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     await sendsOn('10.1.0.13');
     await sendsOn('10.1.0.12');
     await delivers();
-    await hangUp(agent, settlesSoon);
+    await hangUp(agent, (text) => otherPort(settlesSoon(text)));
     await sendsOn('10.1.0.13'); // for the settle time: forwarders do not reload at the same moment
+    await delivers();
     await settled(agent);
     await assert.rejects(sendsOn('10.1.0.13', SILENT_MS), /no packet for the peer/);
     assert.equal((await agent.stop('SIGINT')).code, 0);
     const { sent_on, drop_peer_unknown, delivered } = verdictsOf(agent.events);
     assert.deepEqual(
       { sent_on, drop_peer_unknown, delivered },
-      { sent_on: 4, drop_peer_unknown: 2, delivered: 1 },
+      { sent_on: 4, drop_peer_unknown: 2, delivered: 2 },
     );
   });
 
@@ -199,15 +202,14 @@ describe('anyhop agent', { skip: networkSkip() }, () => {
     assert.equal((await agent.stop('SIGINT')).code, 0);
   });
 
-  test('takes services away and gives them when it is reloaded', async () => {
+  test('takes a service that is new when it is reloaded', async () => {
+    backend.configure(otherPort);
     const agent = await start();
-    const games = (text: string): string => text.replace(/port: 53, pool: web}/, 'port: 54, pool: web}');
-    await delivers();
-    await hangUp(agent, games);
-    await assert.rejects(delivers(53, SILENT_MS), /no answer/);
+    backend.send(frame({}, outer4(), gre(), inner4(), udp({ sport: sport++, dport: 53 }), payload('hello')));
     await hangUp(agent);
     await delivers();
     assert.equal((await agent.stop('SIGINT')).code, 0);
+    assert.equal(verdictsOf(agent.events)['delivered'], 1, 'the second one');
   });
 
   test('--status tells what the agent on this host has to report, and where there is none', async () => {

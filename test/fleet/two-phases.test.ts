@@ -8,12 +8,13 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import type { Asked, Found } from './simulated/lives.js';
 
-const { ANYHOP_SEED, FLEET_RUNS = '100', FLEET_PATH } = process.env;
+const { ANYHOP_SEED, FLEET_RUNS = '1000', FLEET_SECONDS = '6', FLEET_PATH } = process.env;
 
 test('keeps what two phases promise, whatever fails', async (t) => {
   const asked: Asked = {
     seed: Number(ANYHOP_SEED ?? Math.floor(Math.random() * 2 ** 31)),
     runs: Number(FLEET_RUNS),
+    secondsMax: Number(FLEET_SECONDS),
     path: FLEET_PATH,
   };
   const worker = new Worker(new URL('./simulated/lives.js', import.meta.url), { workerData: asked });

@@ -8,6 +8,7 @@
 
 /** All is rounded up to it, so that what happens at nearly one moment is one step. */
 const GRAIN_MS = 5;
+const ENOUGH_MS = 1_000;
 const START_MS = Date.UTC(2030, 0, 1);
 
 interface Due {
@@ -100,8 +101,12 @@ export class SimulatedClock {
     return new Promise((resolve) => this.after(ms, resolve));
   }
 
-  /** @param look after each moment at which something happened */
-  async pass(ms: number, look: () => void = () => undefined): Promise<void> {
+  /**
+   * @param look after each moment at which something happened
+   * @param isEnough once a second, whether it may end before its time
+   */
+  async pass(ms: number, look: () => void, isEnough: () => boolean = () => false): Promise<void> {
+    let nextMs = this.nowMs + ENOUGH_MS;
     const endMs = this.nowMs + ms;
     await settled();
     for (;;) {
@@ -118,6 +123,9 @@ export class SimulatedClock {
       if (!hasRun) continue;
       await settled();
       look();
+      if (this.nowMs < nextMs) continue;
+      if (isEnough()) return;
+      nextMs += ENOUGH_MS;
     }
     this.nowMs = endMs;
   }

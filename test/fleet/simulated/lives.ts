@@ -18,6 +18,8 @@ const APPLY_MS = 15_000;
 export interface Asked {
   readonly seed: number;
   readonly runs: number;
+  /** Then no other one begins. */
+  readonly secondsMax: number;
   readonly path?: string | undefined;
 }
 
@@ -39,11 +41,11 @@ async function lives(seed: number, list: readonly Command[]): Promise<void> {
     await clock.pass(1_000, world.look);
     for (const command of list) await run(world, command);
     world.mend();
-    await clock.pass(MENDED_MS, world.look);
-    world.requireHead();
+    await clock.pass(MENDED_MS, world.look, () => world.lacksHead() === undefined);
+    world.require(world.lacksHead());
     const last = world.apply();
-    await clock.pass(APPLY_MS, world.look);
-    world.requireText(last);
+    await clock.pass(APPLY_MS, world.look, () => world.lacks(last) === undefined);
+    world.require(world.lacks(last));
   } finally {
     world.close();
     clock.end();
@@ -55,13 +57,20 @@ function inWords(list: readonly Command[]): string {
   return list.map((command) => Object.values(command).join(' ')).join(', ');
 }
 
-export async function search({ seed, runs, path }: Asked): Promise<Found> {
-  const found = await fc.check(fc.asyncProperty(fc.integer(), commands(FORWARDERS + AGENTS), lives), {
+export async function search({ seed, runs, secondsMax, path }: Asked): Promise<Found> {
+  const endMs = performance.now() + secondsMax * 1_000;
+  let done = 0;
+  const property = async (chance: number, list: readonly Command[]): Promise<void> => {
+    if (performance.now() > endMs) return;
+    await lives(chance, list);
+    done++;
+  };
+  const found = await fc.check(fc.asyncProperty(fc.integer(), commands(FORWARDERS + AGENTS), property), {
     seed,
     numRuns: runs,
     ...(path !== undefined && { path }),
   });
-  if (!found.failed) return { runs };
+  if (!found.failed) return { runs: done };
   const { counterexample, counterexamplePath, errorInstance, numRuns } = found;
   const [, list] = counterexample!;
   return {

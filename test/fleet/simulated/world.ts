@@ -9,6 +9,7 @@ import { AGENTS_MS } from '#anyhop/fleet/agents-have.js';
 import { apply } from '#anyhop/fleet/apply.js';
 import { StoreClient } from '#anyhop/fleet/client.js';
 import { FleetMember } from '#anyhop/fleet/member.js';
+import { ACTIVE, INTENT, NODES } from '#anyhop/fleet/places.js';
 import { digestOfText, opened } from '#anyhop/fleet/record.js';
 import { type MemberRole, readActive, readMember } from '#anyhop/fleet/said.js';
 import { FleetStore } from '#anyhop/fleet/store.js';
@@ -58,6 +59,8 @@ export class Host {
   keepMs = 0;
   refuses = false;
   fails = false;
+  /** How much it does that takes long. */
+  busy = 0;
 
   constructor(world: World, role: MemberRole, name: string) {
     this.#world = world;
@@ -88,7 +91,7 @@ export class Host {
     );
     const kept = this.disk;
     const prepare = async (text: string) => {
-      await world.clock.sleep(this.prepareMs);
+      await this.#lasts(this.prepareMs);
       if (this.refuses) throw new AnyhopError('ERR_FLEET', 'the model refuses');
       return { digest: digestOfText(text), waits: [] };
     };
@@ -98,7 +101,7 @@ export class Host {
       name: this.place.split('/')[1]!,
       kept,
       keep: async (revision) => {
-        await world.clock.sleep(this.keepMs);
+        await this.#lasts(this.keepMs);
         if (this.process === process) this.disk = revision;
       },
       store,
@@ -123,13 +126,19 @@ export class Host {
         prepare: (_, { text }) => prepare(text),
         release: () => undefined,
         activate: async ({ number }, { text }) => {
-          await world.clock.sleep(this.activateMs);
+          await this.#lasts(this.activateMs);
           if (this.fails) throw new AnyhopError('ERR_FLEET', 'the model fails');
           if (this.process === process) this.#takes(process, number, text);
         },
         standing: () => ({ ready: member.behind === undefined, reason: member.behind?.slice(0, 900) }),
       });
     });
+  }
+
+  async #lasts(ms: number): Promise<void> {
+    this.busy++;
+    await this.#world.clock.sleep(ms);
+    this.busy--;
   }
 
   #takes(process: Process, number: number, text: string): void {
@@ -301,7 +310,7 @@ export class World {
   /** Somebody has read it, maybe. */
   #told(place: string, value: string): void {
     const host = this.hosts.find((each) => place === `nodes/${each.place}`);
-    const { active = 0 } = readMember(value) ?? {};
+    const active = Number(/"active":(\d+)/.exec(value)?.[1]);
     if (host?.process?.text !== undefined && active === host.process.number)
       this.#numbers.set(host, Math.max(active, this.#numbers.get(host) ?? 0));
   }
@@ -312,11 +321,11 @@ export class World {
     const differs =
       one !== undefined &&
       other !== undefined &&
+      one.text !== other.text &&
       one.link.reaches &&
       other.link.reaches &&
       a.isReady &&
-      b.isReady &&
-      one.text !== other.text;
+      b.isReady;
     if (!differs) {
       this.#differ.delete(pair);
       return;
@@ -359,29 +368,38 @@ export class World {
     }
   }
 
-  /** What a fleet that is well must be: all that are not left out have the head, and the others do not serve. */
-  requireHead(): void {
-    const head = readActive(this.etcd.get('now/active'))?.number ?? 0;
-    if (head === 0) return;
-    const without = this.#without(head);
+  /** What a fleet that is well lacks: all that are not left out have the head, and the others do not serve. */
+  lacksHead(): string | undefined {
+    if (this.etcd.get(INTENT) !== undefined) return 'a change is being prepared, and its operator is gone';
+    const head = readActive(this.etcd.get(ACTIVE))?.number ?? 0;
+    const without = head === 0 ? [] : this.#without(head);
     for (const host of this.hosts) {
       const number = host.process?.number ?? 0;
-      const isOut = without.includes(host.place);
-      if (!isOut && number < head) this.#breaks(`${host.place} has ${number}, and the fleet ${head}`);
-      if (isOut && number < head && host.isReady && host.role === 'forwarder')
-        this.#breaks(`${host.place} was left out of ${head}, and serves by ${number}`);
+      if (host.busy > 0) return `${host.place} is busy`;
+      if (readMember(this.etcd.get(NODES + host.place))?.active !== number)
+        return `${host.place} has ${number}, and does not say so`;
+      if (number >= head) continue;
+      if (!without.includes(host.place)) return `${host.place} has ${number}, and the fleet ${head}`;
+      if (host.isReady && host.role === 'forwarder')
+        return `${host.place} was left out of ${head}, and serves by ${number}`;
     }
+    return undefined;
   }
 
-  /** A new change reaches all. */
-  requireText({ text, result }: Operator): void {
+  /** What is missing for a change to have reached all. */
+  lacks({ text, result }: Operator): string | undefined {
     if (result === 'open' || result instanceof Error)
-      this.#breaks(`nothing is wrong, and "${text}" does not come into force: ${result}`);
+      return `nothing is wrong, and "${text}" does not come into force: ${result}`;
     for (const host of this.hosts) {
-      if (host.process?.text !== text)
-        this.#breaks(`${host.place} has "${host.process?.text}" and not "${text}"`);
-      if (!host.isReady) this.#breaks(`${host.place} is not ready: ${host.process?.member.behind}`);
+      if (host.process?.text !== text) return `${host.place} has "${host.process?.text}" and not "${text}"`;
+      if (!host.isReady) return `${host.place} is not ready: ${host.process?.member.behind}`;
     }
+    return undefined;
+  }
+
+  /** @param lack what must not be missing any more */
+  require(lack: string | undefined): void {
+    if (lack !== undefined) this.#breaks(lack);
   }
 
   close(): void {
