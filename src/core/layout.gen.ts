@@ -6,7 +6,7 @@
  */
 export const enum L {
   IMAGE_MAGIC = 829450337,
-  IMAGE_VERSION = 7,
+  IMAGE_VERSION = 8,
   FLOW_HASH_VERSION = 2,
   FLOW_KEY_WORDS = 10,
   NONE = 65535,
@@ -158,6 +158,7 @@ export const enum L {
   HEADER_FLOW_HASH_VERSION = 240,
   HEADER_RULES_OFFSET = 244,
   HEADER_COOKIE_OFFSET = 248,
+  HEADER_FORMER_OFFSET = 252,
   HEADER_LANES = 256,
   SIZEOF_LANES = 64,
   LANES_MAC_MASK = 0,
@@ -214,8 +215,12 @@ export const enum L {
   SERVICE_BACKEND_FIRST = 52,
   SERVICE_COUNTER = 56,
   SERVICE_HASH_MODE = 58,
+  SERVICE_IS_REKEYED = 59,
   SERVICE_PORT_FIRST = 60,
   SERVICE_PORT_LAST = 62,
+  SIZEOF_FORMER = 64,
+  FORMER_KEY = 0,
+  FORMER_HOLDERS_OFFSET = 40,
   SIZEOF_PATH = 16,
   PATH_MTU = 0,
   PATH_L2_LENGTH = 2,
@@ -541,4 +546,4 @@ export const AGENT_COOKIES: readonly { name: string; description: string }[] = [
 ];
 
 /** SHA-256 of the layout text; the native library must tell the same. */
-export const LAYOUT_DIGEST = '2d1c25694c0a722dbfb0dda44c655d651b2f03b1a7e47eb64e525ea3c644c648';
+export const LAYOUT_DIGEST = '05808d682643e3e54628ab63129e0c2aa64e2fa3f5263d7f8a87f58e453cdf8e';

@@ -13,6 +13,7 @@ import { L } from '../core/layout.gen.js';
 import { flowHash, flowHashFive, flowHashPair, slotOf } from '../hash/flow.js';
 import { finish } from '../packet/checksum.js';
 import { P } from '../packet/constants.js';
+import { joinKeys } from '../packet/second-chance-key.js';
 import { answerTooBig } from './answer.js';
 import {
   admitsAnswer,
@@ -37,6 +38,9 @@ const WORD_BACKEND_FIRST = L.SERVICE_BACKEND_FIRST / 4;
 /** Counter and kind of hash share a word. */
 const WORD_MODE = L.SERVICE_COUNTER / 4;
 const MODE_SHIFT = (L.SERVICE_HASH_MODE % 4) * 8;
+const REKEYED_SHIFT = (L.SERVICE_IS_REKEYED % 4) * 8;
+const WORD_FORMER_HOLDERS = L.FORMER_HOLDERS_OFFSET / 4;
+const WORD_ID = L.PATH_ID / 4;
 /** A path's checksum shares a word with its counter, and is the lower half. */
 const WORD_CHECKSUM = L.PATH_CHECKSUM / 4;
 /** So do a path's MTU, layer-2 length and flags. */
@@ -83,7 +87,9 @@ export function encapsulate(
 
   // The key names the backends that may hold the slot's older connections.
   const keys = words[service + WORD_KEYS];
-  const key = keys === 0 ? 0 : words[(keys >>> 2) + slot];
+  let key = keys === 0 ? 0 : words[(keys >>> 2) + slot];
+  if (mode >>> REKEYED_SHIFT !== 0 && (pathFlags & L.PATH_AGENT) !== 0)
+    key = rekeyed(p, service, (mode >>> MODE_SHIFT) & 0xff, ports, words[path + WORD_ID] & 0x7fff, key);
   const greLength = key === 0 ? P.GRE_HEADER : P.GRE_HEADER + P.GRE_KEY;
   p.key = key;
 
@@ -154,6 +160,27 @@ export function encapsulate(
   p.outLength = p.end - out;
   p.outL2 = l2;
   return verdict;
+}
+
+/**
+ * The GRE key of a packet whose service has another flow hash key than before: who may hold the flow by the former one comes first.
+ *
+ * @param own id of the owner
+ * @param key as the slot of the present key has it
+ */
+function rekeyed(
+  p: PacketState,
+  service: number,
+  mode: number,
+  ports: number,
+  own: number,
+  key: number,
+): number {
+  const { words, formerWord, serviceWord } = p.image;
+  const former = formerWord + (service - serviceWord);
+  const hash = hashFlow(p, words, former + L.FORMER_KEY / 4, mode, ports);
+  const slot = slotOf(hash, words[service + WORD_SLOTS]);
+  return joinKeys(own, words[(words[former + WORD_FORMER_HOLDERS] >>> 2) + slot], key);
 }
 
 /**

@@ -24,7 +24,18 @@ export interface ImagePool {
   readonly owners: Uint16Array;
   /** M keys (slotKeys in packet/second-chance-key.ts); the pool of a service with second chance has them. */
   readonly keys: Uint32Array | undefined;
+  /** While its flow hash key changes. */
+  readonly former?: FormerKey | undefined;
   readonly backends: readonly BackendPath[];
+}
+
+type FlowKeyOf = (mode: HashMode, protocol: Protocol, vip: IpAddress) => FlowKey;
+
+/** The flow hash key before the present one, while connections live that were hashed with it. */
+export interface FormerKey {
+  /** M keys with the ids of those that may hold the connections of a slot of this key; 0: nobody. */
+  readonly holders: Uint32Array;
+  readonly flowKey: FlowKeyOf;
 }
 
 export interface ImageInput {
@@ -45,7 +56,7 @@ export interface ImageInput {
   /** Of the fleet's SYN cookies (hash/cookie-key.ts); without it no SYN is answered. */
   readonly cookieKey?: Uint8Array | undefined;
   readonly rules?: RulesInput | undefined;
-  readonly flowKey: (mode: HashMode, protocol: Protocol, vip: IpAddress) => FlowKey;
+  readonly flowKey: FlowKeyOf;
 }
 
 const HASH_MODES: Record<HashMode, number> = {
@@ -62,6 +73,8 @@ interface PoolPlace {
   readonly owners: number;
   /** 0: it has none. */
   readonly keys: number;
+  readonly holders: number;
+  readonly former: FormerKey | undefined;
   readonly slots: number;
   readonly backendFirst: number;
 }
@@ -71,12 +84,14 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   const { vips, entries } = arrangeServices(input.services, input.serviceCounters);
   const places = placeVips(vips.map((vip) => vip.address));
   const backendCount = input.pools.reduce((sum, pool) => sum + pool.backends.length, 0);
-  const tableBytes = input.pools.reduce((sum, pool) => sum + ownerBytes(pool) + keyBytes(pool), 0);
+  const tableBytes = input.pools.reduce((sum, pool) => sum + tablesBytes(pool), 0);
 
   const cookieOffset = L.SIZEOF_HEADER;
   const vipOffset = cookieOffset + (input.cookieKey === undefined ? 0 : L.SIZEOF_COOKIE_KEY);
   const serviceOffset = vipOffset + lines(places.length * L.SIZEOF_VIP);
-  const tableOffset = serviceOffset + lines(entries.length * L.SIZEOF_SERVICE);
+  const formerOffset = serviceOffset + lines(entries.length * L.SIZEOF_SERVICE);
+  const isRekeyed = input.pools.some(({ former }) => former !== undefined);
+  const tableOffset = formerOffset + (isRekeyed ? lines(entries.length * L.SIZEOF_FORMER) : 0);
   const templateOffset = tableOffset + tableBytes;
   const pathOffset = templateOffset + backendCount * L.TEMPLATE_SIZE;
   const rulesOffset = pathOffset + lines(backendCount * L.SIZEOF_PATH);
@@ -106,6 +121,7 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   writer.put32(L.HEADER_VIP_MASK, places.length - 1);
   writer.put32(L.HEADER_SERVICE_OFFSET, serviceOffset);
   writer.put32(L.HEADER_SERVICE_COUNT, entries.length);
+  writer.put32(L.HEADER_FORMER_OFFSET, isRekeyed ? formerOffset : 0);
   writer.put32(L.HEADER_TABLE_OFFSET, tableOffset);
   writer.put32(L.HEADER_TABLE_BYTES, tableBytes);
   writer.put32(L.HEADER_TEMPLATE_OFFSET, templateOffset);
@@ -136,11 +152,14 @@ export function buildImage(input: ImageInput): ArrayBuffer {
   let backend = 0;
   for (const pool of input.pools) {
     const slots = pool.owners.length;
+    const { former } = pool;
     const keys = pool.keys === undefined ? 0 : table + ownerBytes(pool);
-    pools.set(pool.name, { owners: table, keys, slots, backendFirst: backend });
+    const holders = former === undefined ? 0 : table + ownerBytes(pool) + keyBytes(pool.keys);
+    pools.set(pool.name, { owners: table, keys, holders, former, slots, backendFirst: backend });
     writeOwners(new Uint16Array(image, table, slots), pool);
     if (pool.keys !== undefined) new Uint32Array(image, keys, slots).set(pool.keys);
-    table += ownerBytes(pool) + keyBytes(pool);
+    if (former !== undefined) new Uint32Array(image, holders, slots).set(former.holders);
+    table += tablesBytes(pool);
     for (const path of pool.backends) {
       const template = templateOffset + backend * L.TEMPLATE_SIZE;
       writer.putPath(
@@ -155,6 +174,10 @@ export function buildImage(input: ImageInput): ArrayBuffer {
     if (pool === undefined) throw new RangeError(`no pool ${entry.pool}`);
     const key = input.flowKey(entry.hash, entry.protocol, entry.vip);
     writer.putService(serviceOffset + index * L.SIZEOF_SERVICE, entry, key, pool);
+    if (pool.former === undefined || !entry.secondChance) continue;
+    const formerKey = pool.former.flowKey(entry.hash, entry.protocol, entry.vip);
+    writer.putFormer(formerOffset + index * L.SIZEOF_FORMER, formerKey, pool.holders);
+    writer.bytes[serviceOffset + index * L.SIZEOF_SERVICE + L.SERVICE_IS_REKEYED] = 1;
   }
 
   if (input.rules !== undefined && rulesSize > 0) {
@@ -198,8 +221,17 @@ class ImageWriter {
     this.put16(at + L.VIP_UDP_FRAGMENT, vip.udp.fragment);
   }
 
+  putKey(at: number, key: FlowKey): void {
+    for (const [i, word] of key.entries()) this.view.setInt32(at + i * 4, word, true);
+  }
+
+  putFormer(at: number, key: FlowKey, holders: number): void {
+    this.putKey(at + L.FORMER_KEY, key);
+    this.put32(at + L.FORMER_HOLDERS_OFFSET, holders);
+  }
+
   putService(at: number, entry: ServiceEntry, key: FlowKey, pool: PoolPlace): void {
-    for (const [i, word] of key.entries()) this.view.setInt32(at + L.SERVICE_KEY + i * 4, word, true);
+    this.putKey(at + L.SERVICE_KEY, key);
     this.put32(at + L.SERVICE_OWNERS_OFFSET, pool.owners);
     this.put32(at + L.SERVICE_KEYS_OFFSET, entry.secondChance ? pool.keys : 0);
     this.put32(at + L.SERVICE_SLOTS, pool.slots);
@@ -253,7 +285,11 @@ function ownerBytes({ owners }: ImagePool): number {
   return lines(owners.byteLength);
 }
 
-function keyBytes({ keys }: ImagePool): number {
+function tablesBytes(pool: ImagePool): number {
+  return ownerBytes(pool) + keyBytes(pool.keys) + keyBytes(pool.former?.holders);
+}
+
+function keyBytes(keys: Uint32Array | undefined): number {
   return keys === undefined ? 0 : lines(keys.byteLength);
 }
 

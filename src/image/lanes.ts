@@ -132,7 +132,7 @@ class LanesWriter {
     for (const { start, size, places, numbers, keys, placing } of this.#plan.tables) {
       for (let at = start; at < start + places * size; at += size) this.#words.fill(FREE, at / 4, at / 4 + 2);
       for (const [place, index] of placing.held.entries()) {
-        if (index < 0) continue;
+        if (index < 0 || this.#isRekeyed(numbers[index])) continue;
         this.#writeLane(start + place * size, numbers[index], services[numbers[index]], keys[index]);
       }
       for (const [index, key] of keys.entries()) {
@@ -214,6 +214,12 @@ class LanesWriter {
     if (!isIpv6)
       this.#bytes.fill(0, at + L.LANE_PATH_WORDS + (isTagged ? 38 : 36), at + L.LANE_PATH_WORDS + 40);
     else if (!isTagged) this.#bytes.fill(0, at + L.LANE_PATH_WORDS + 14, at + L.LANE_PATH_WORDS + 16);
+  }
+
+  /** Two hashes a packet are for the long way. */
+  #isRekeyed(number: number): boolean {
+    const service = this.#header(L.HEADER_SERVICE_OFFSET) + number * L.SIZEOF_SERVICE;
+    return this.#bytes[service + L.SERVICE_IS_REKEYED] !== 0;
   }
 
   #rulesFlags(counter: number): number {

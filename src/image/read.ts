@@ -26,6 +26,8 @@ export class Image {
   readonly templateWord: number;
   readonly pathWord: number;
   readonly serviceWord: number;
+  /** Index of the first service's former key in `words`; 0: no key changes. */
+  readonly formerWord: number;
   readonly checkMac: boolean;
   /** The interface's MAC address: the first four bytes raw, the last two big-endian. */
   readonly macHead: number;
@@ -66,6 +68,7 @@ export class Image {
     this.templateWord = header(L.HEADER_TEMPLATE_OFFSET) / 4;
     this.pathWord = header(L.HEADER_PATH_OFFSET) / 4;
     this.serviceWord = header(L.HEADER_SERVICE_OFFSET) / 4;
+    this.formerWord = header(L.HEADER_FORMER_OFFSET) / 4;
     this.checkMac = (header(L.HEADER_FLAGS) & L.IMAGE_CHECK_MAC) !== 0;
     this.macHead = view.getInt32(L.HEADER_MAC, true);
     this.macTail = view.getUint16(L.HEADER_MAC + 4);

@@ -72,11 +72,43 @@ export function slotKeys(
   return keys;
 }
 
+/**
+ * Who may hold the connections of each slot of a former flow hash key, as keys: ids of nobody, and of one machine twice, are left to
+ * `joinKeys`.
+ *
+ * @param holders indexes into `members` as `alternates` of slotKeys
+ */
+export function holderKeys(members: readonly KeyMember[], holders: Uint16Array): Uint32Array<ArrayBuffer> {
+  const slots = holders.length / 2;
+  const facts = keyFacts(members);
+  const keys = new Uint32Array(slots);
+  for (let slot = 0; slot < slots; slot++) {
+    const [first, second] = [facts[holders[slot]], facts[holders[slots + slot]]];
+    const isLast = first < AGENT && second >= AGENT;
+    keys[slot] = isLast ? keyWord(0, second & ID_MASK, first) : keyWord(0, first & ID_MASK, second & ID_MASK);
+  }
+  return keys;
+}
+
 /** What keys have to know of each member, by its index: its id, and AGENT if it runs one. All zero for an index of no member. */
 export function keyFacts(members: readonly KeyMember[]): Uint16Array {
   const facts = new Uint16Array(0x10000);
   for (const [i, member] of members.entries()) facts[i] = factsOf(member);
   return facts;
+}
+
+/** The first two of the ids that two keys name, without `own` and without repeats, as a key. For every packet while a flow hash key changes. */
+export function joinKeys(own: number, former: number, present: number): number {
+  let first = 0;
+  let second = 0;
+  for (let i = 0; i < 4; i++) {
+    const word = i < 2 ? former : present;
+    const id = ((i & 1) === 0 ? word >>> ID_BITS : word) & ID_MASK;
+    if (id === 0 || id === own || id === first) continue;
+    if (first === 0) first = id;
+    else if (second === 0) second = id;
+  }
+  return (first << ID_BITS) | second;
 }
 
 const AGENT = ID_MASK + 1;

@@ -27,6 +27,8 @@ export interface Recipe {
   readonly alternateless: number;
   /** Of services by number; every packet passes where there are none. */
   readonly rules?: readonly (DefendRules | undefined)[];
+  /** Whether the flow hash key has just changed. */
+  readonly isRekeyed?: boolean;
 }
 
 /** Further addresses of the node: two of the three may well be taken for each other. */
@@ -232,6 +234,27 @@ export const RECIPES: readonly Recipe[] = [
     ]),
     rules: [...SYN_RULES, ...SYN_RULES],
   },
+  {
+    ...PLAIN,
+    name: 'another flow hash key than before, every kind of hash, some backends without an agent, SYNs under rules',
+    pools: {
+      web: [
+        ...four(4, { mtu: 1500 }),
+        ...six(2, { mtu: 1400, vlan: 9 }),
+        { address: '10.1.0.99', agent: false, mtu: 1500 },
+      ],
+      other: four(3, { mtu: 1500 }),
+    },
+    services: (['203.0.113.10', '2001:db8:100::10'] as const).flatMap((vip): FixtureService[] => [
+      { vip, protocol: 'tcp', port: 80, secondChance: true },
+      { vip, protocol: 'tcp', port: 443, hash: 'source', secondChance: true },
+      { vip, protocol: 'tcp', port: [1000, 2000], hash: '3-tuple', secondChance: true },
+      { vip, protocol: 'tcp', port: 8080, pool: 'other' },
+      { vip, protocol: 'udp', port: 53 },
+    ]),
+    rules: [undefined, SYN_RULES[1], undefined, undefined, undefined, SYN_RULES[0]],
+    isRekeyed: true,
+  },
 ];
 
 const VIPS = [
@@ -301,6 +324,7 @@ export const recipe: fc.Arbitrary<Recipe> = fc
     slots: fc.constantFrom(2, 3, 251, 65537),
     ownerless: fc.constantFrom(0, 0, 0, 5),
     alternateless: fc.constantFrom(0, 1, 3),
+    isRekeyed: fc.constantFrom(false, false, true),
   })
   .map(({ a, b, sourceBits, ...rest }) => ({
     ...rest,
@@ -315,6 +339,7 @@ export const recipe: fc.Arbitrary<Recipe> = fc
       .map((rules) => (rules === undefined ? one : { ...one, rules })),
   );
 
+const FORMER_SECRET = Uint8Array.from({ length: 16 }, (_, i) => 255 - i);
 const COOKIE_KEY = Uint8Array.from({ length: 16 }, (_, i) => 16 * i + 1);
 
 /** Three backends of four take SYN cookies. */
@@ -341,6 +366,15 @@ export function imageFrom(recipe: Recipe, generation: number): Image {
       count < 2 || lacks(slot + 2, recipe.alternateless) ? L.NONE : (slot + 1) % count,
     second: (slot, count) =>
       count < 3 || lacks((slot >> 1) + 2, recipe.alternateless) ? L.NONE : (slot + 2) % count,
+    ...(recipe.isRekeyed && {
+      former: {
+        secret: FORMER_SECRET,
+        holders: (slot: number, count: number) =>
+          [slot + 1, 7 * slot + 2].map((at) =>
+            count === 0 || lacks(at, recipe.alternateless) ? L.NONE : at % count,
+          ) as [number, number],
+      },
+    }),
     generation,
     ...(recipe.rules && { rules: recipe.rules, cookieKey: COOKIE_KEY }),
   });

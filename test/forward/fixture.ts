@@ -11,7 +11,7 @@ import { buildImage, type ImageInput, type ImagePool } from '#anyhop/image/build
 import { Image } from '#anyhop/image/read.js';
 import { type IpPrefix, parseAddress, parsePrefix } from '#anyhop/packet/address.js';
 import type { BackendPath } from '#anyhop/packet/path.js';
-import { defaultId, slotKeys } from '#anyhop/packet/second-chance-key.js';
+import { defaultId, holderKeys, slotKeys } from '#anyhop/packet/second-chance-key.js';
 
 export const VIP4 = '203.0.113.10';
 export const VIP6 = '2001:db8:100::10';
@@ -50,6 +50,11 @@ export interface FixtureOptions {
   readonly owner?: (slot: number, backends: number) => number;
   readonly alternate?: (slot: number, backends: number) => number;
   readonly second?: (slot: number, backends: number) => number;
+  /** While the flow hash key changes: the one before, and who may hold the connections of its slots. */
+  readonly former?: {
+    readonly secret: Uint8Array;
+    readonly holders: (slot: number, backends: number) => readonly [number, number];
+  };
   readonly generation?: number;
   readonly cookieKey?: Uint8Array;
   /** Of services by their number. */
@@ -114,7 +119,19 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
       alternates.set(table(second), slots);
       const isKeyed = services.some(({ secondChance, pool }) => secondChance && pool === name);
       const keys = isKeyed ? slotKeys(paths, owners, alternates) : undefined;
-      return { name, owners, keys, backends: paths };
+      if (!isKeyed || options.former === undefined) return { name, owners, keys, backends: paths };
+      const { secret, holders } = options.former;
+      const former = {
+        holders: holderKeys(
+          paths,
+          Uint16Array.from([
+            ...table((slot, count) => holders(slot, count)[0]),
+            ...table((slot, count) => holders(slot, count)[1]),
+          ]),
+        ),
+        flowKey: flowKeyOf(secret),
+      };
+      return { name, owners, keys, former, backends: paths };
     }),
     services,
     serviceCounters: services.map((_, index) => index),
@@ -129,8 +146,12 @@ export function inputOf(options: FixtureOptions = {}): ImageInput {
         options.rules.flatMap((rules, index) => (rules === undefined ? [] : [[`s${index}`, rules]])),
       ),
     },
-    flowKey: (mode, protocol, vip) => deriveFlowKey(SECRET, mode, protocol, vip),
+    flowKey: flowKeyOf(SECRET),
   };
+}
+
+function flowKeyOf(secret: Uint8Array): ImageInput['flowKey'] {
+  return (mode, protocol, vip) => deriveFlowKey(secret, mode, protocol, vip);
 }
 
 function path(pool: string): (backend: FixtureBackend, index: number) => Omit<BackendPath, 'counter'> {

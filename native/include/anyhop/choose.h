@@ -9,24 +9,21 @@
 #include "flow_hash.h"
 #include "packet.h"
 
-/* The flow's hash in the service's mode: of the client's address, and of the ports where these count. */
-anyhop_inline __u32 anyhop_hash_flow(const struct anyhop_packet *p, const struct anyhop_match *m)
+/* The flow's hash with a key, in the service's mode: of the client's address, and of the ports where these count. */
+anyhop_inline __u32 anyhop_hash_flow(const struct anyhop_packet *p, const struct anyhop_match *m, const __u32 *key)
 {
-	const struct anyhop_service *service = m->service;
-
-	if (anyhop_likely(service->hash_mode == ANYHOP_HASH_5_TUPLE)) {
+	if (anyhop_likely(m->service->hash_mode == ANYHOP_HASH_5_TUPLE)) {
 		__u32 words[5] = {m->client[0], m->ports};
 
 		if (p->family == 4)
-			return anyhop_flow_hash(service->key, words, 2);
+			return anyhop_flow_hash(key, words, 2);
 		words[1] = m->client[1];
 		words[2] = m->client[2];
 		words[3] = m->client[3];
 		words[4] = m->ports;
-		return anyhop_flow_hash(service->key, words, 5);
+		return anyhop_flow_hash(key, words, 5);
 	}
-	return p->family == 4 ? anyhop_flow_hash(service->key, m->client, 1) :
-				anyhop_flow_hash(service->key, m->client, 4);
+	return p->family == 4 ? anyhop_flow_hash(key, m->client, 1) : anyhop_flow_hash(key, m->client, 4);
 }
 
 anyhop_inline const struct anyhop_path *anyhop_path_at(const struct anyhop_view *view, __u32 backend)
@@ -48,6 +45,43 @@ anyhop_inline __u32 anyhop_key_at(const struct anyhop_view *view, __u32 keys_off
 	return key ? anyhop_get32(key) : 0;
 }
 
+/* The first two of the ids in two GRE keys, without `own` and without repeats, as a GRE key. */
+anyhop_inline __u32 anyhop_join_keys(__u32 own, __u32 former, __u32 present)
+{
+	__u32 first = 0, second = 0;
+
+#define NEXT(id) \
+	do { \
+		__u32 each = (id) & 0x7fff; \
+\
+		if (each && each != own && each != first) { \
+			if (!first) \
+				first = each; \
+			else if (!second) \
+				second = each; \
+		} \
+	} while (0)
+	NEXT(former >> 15);
+	NEXT(former);
+	NEXT(present >> 15);
+	NEXT(present);
+#undef NEXT
+	return first << 15 | second;
+}
+
+/* The GRE key of a packet whose service has another flow hash key than before: who may hold the flow by the former one comes first. */
+anyhop_rare __u32 anyhop_rekeyed(const struct anyhop_packet *p, const struct anyhop_match *m, const struct anyhop_choice *choice)
+{
+	__u64 number = (__u64)((const __u8 *)m->service - p->view.image) - anyhop_header(&p->view)->service_offset;
+	const struct anyhop_former *former = anyhop_at(&p->view, anyhop_header(&p->view)->former_offset + number);
+	__u32 slot;
+
+	if (!former || !(choice->path->flags & ANYHOP_PATH_AGENT))
+		return choice->key;
+	slot = anyhop_slot(anyhop_hash_flow(p, m, former->key), m->service->slots);
+	return anyhop_join_keys(choice->path->id, anyhop_key_at(&p->view, former->holders_offset, slot), choice->key);
+}
+
 /* Chooses the backend of a matched packet. Returns `verdict`, which it was matched with, or another one; TOO_BIG_ANSWERED
  * still has to be admitted (anyhop_may_tell, anyhop_budget_admits). */
 anyhop_inline int anyhop_choose(const struct anyhop_packet *p, const struct anyhop_match *m, int verdict,
@@ -56,7 +90,7 @@ anyhop_inline int anyhop_choose(const struct anyhop_packet *p, const struct anyh
 	const struct anyhop_service *service = m->service;
 	__u32 owner, ip_and_gre = 4;
 
-	choice->hash = anyhop_hash_flow(p, m);
+	choice->hash = anyhop_hash_flow(p, m, service->key);
 	choice->slot = anyhop_slot(choice->hash, service->slots);
 	owner = anyhop_owner_at(&p->view, service->owners_offset, choice->slot);
 	if (owner == ANYHOP_NONE)
@@ -69,6 +103,8 @@ anyhop_inline int anyhop_choose(const struct anyhop_packet *p, const struct anyh
 
 	/* The key names the backends that may hold the slot's older connections. */
 	choice->key = service->keys_offset ? anyhop_key_at(&p->view, service->keys_offset, choice->slot) : 0;
+	if (anyhop_unlikely(service->is_rekeyed))
+		choice->key = anyhop_rekeyed(p, m, choice);
 	if (choice->key)
 		ip_and_gre = 8;
 

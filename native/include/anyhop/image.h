@@ -8,7 +8,7 @@
  *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+-------+
  *   | header | VIPs             | services                    | tables                | templates | paths | lanes | names |
  *   | 320 B  | open-addressed,  | 64 B each; those of a VIP   | per pool: u16 owners, | 64 B a    | 16 B  | see   | JSON  |
- *   |        | 32 B each        | and protocol sorted by port | u32 keys              | backend   | each  | below |       |
+ *   |        | 32 B each        | and protocol sorted by port | u32 keys, holders     | backend   | each  | below |       |
  *   +--------+------------------+-----------------------------+-----------------------+-----------+-------+-------+-------+
  *
  * What to know:
@@ -25,7 +25,7 @@
 #include <linux/types.h>
 
 #define ANYHOP_IMAGE_MAGIC 0x31706861u /* "ahp1" */
-#define ANYHOP_IMAGE_VERSION 7u
+#define ANYHOP_IMAGE_VERSION 8u
 
 /* Of the flow hash (flow_hash.h) and its keys: another version gives nearly every flow another slot. */
 #define ANYHOP_FLOW_HASH_VERSION 2u
@@ -147,7 +147,7 @@ struct anyhop_header {
 	__u32 flow_hash_version;
 	__u32 rules_offset; /* 0: no service has rules of defence; or else anyhop_defence, and anyhop_rules of each service counter */
 	__u32 cookie_offset; /* 0: the node answers no SYN; or else the key of its SYN cookies (cookie.h) */
-	__u8 reserved1[4];
+	__u32 former_offset; /* 0: no flow hash key changes; or else an anyhop_former for each service */
 	struct anyhop_lanes lanes; /* a line of its own */
 };
 
@@ -172,9 +172,16 @@ struct anyhop_service {
 	__u32 backend_first; /* owner indexes count from here */
 	__u16 counter; /* whose counters it feeds; it stays the same from image to image */
 	__u8 hash_mode;
-	__u8 reserved;
+	__u8 is_rekeyed; /* its flow hash key has changed within a settle time: anyhop_former has the former one */
 	__u16 port_first; /* host order, both included; entries for fragments have none and are no VIP's */
 	__u16 port_last;
+};
+
+/* Of the service with the same number, while connections live that were hashed with a former key. */
+struct anyhop_former {
+	__u32 key[ANYHOP_FLOW_KEY_WORDS];
+	__u32 holders_offset; /* as keys_offset, by the slot of the former key: who may hold its connections */
+	__u32 reserved[5];
 };
 
 /* What a packet to one backend needs beside the template's bytes. */
@@ -218,7 +225,7 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(header, path_offset) F(header, backend_count) F(header, flags) F(header, mac) \
 	F(header, source4_hosts) F(header, digest) F(header, service_counters) F(header, backend_counters) \
 	F(header, names_offset) F(header, names_bytes) F(header, other_mac_count) F(header, other_macs) \
-	F(header, flow_hash_version) F(header, rules_offset) F(header, cookie_offset) F(header, lanes) \
+	F(header, flow_hash_version) F(header, rules_offset) F(header, cookie_offset) F(header, former_offset) F(header, lanes) \
 	S(lanes) \
 	F(lanes, mac_mask) F(lanes, mac) F(lanes, multipliers) F(lanes, offset4) F(lanes, mask4) F(lanes, offset6) F(lanes, mask6) \
 	F(lanes, source4_hosts) F(lanes, path_offset) F(lanes, filter_offset) F(lanes, filter_mask) \
@@ -234,8 +241,9 @@ static inline __u32 anyhop_vip_hash(__u32 a0, __u32 a1, __u32 a2, __u32 a3)
 	F(vip, tcp_fragment) F(vip, udp_fragment) \
 	S(service) \
 	F(service, key) F(service, owners_offset) F(service, keys_offset) F(service, slots) \
-	F(service, backend_first) F(service, counter) F(service, hash_mode) \
+	F(service, backend_first) F(service, counter) F(service, hash_mode) F(service, is_rekeyed) \
 	F(service, port_first) F(service, port_last) \
+	S(former) F(former, key) F(former, holders_offset) \
 	S(path) \
 	F(path, mtu) F(path, l2_length) F(path, flags) F(path, interface_index) F(path, id) \
 	F(path, checksum) F(path, counter)
@@ -251,7 +259,7 @@ _Static_assert(sizeof(struct anyhop_header) == 320 && __builtin_offsetof(struct 
 _Static_assert(sizeof(struct anyhop_lanes) == 64 && sizeof(struct anyhop_lane) == 64 && sizeof(struct anyhop_lane6) == 128 &&
 		       sizeof(struct anyhop_lane_path) == 64, "whole cache lines");
 _Static_assert(sizeof(struct anyhop_vip) == 32, "two VIPs a cache line");
-_Static_assert(sizeof(struct anyhop_service) == 64, "a service a cache line");
+_Static_assert(sizeof(struct anyhop_service) == 64 && sizeof(struct anyhop_former) == sizeof(struct anyhop_service), "a service a cache line");
 _Static_assert(sizeof(struct anyhop_path) == 16, "four paths a cache line");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the image is little-endian");
 
