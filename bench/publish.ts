@@ -174,6 +174,7 @@ async function verdict(): Promise<void> {
       reach: async () => undefined,
       check: (backends) => health.check(backends),
       why: health.why,
+      formerKey: () => undefined,
       facts: () => NO_FACTS,
       holds: () => [],
       publish: async () => forwarding?.refresh(),

@@ -1,33 +1,50 @@
-/** The fleet's secret, from the config or from its key file. Messages reveal only its length. */
+/**
+ * The fleet's secret, from the config or from its key file. The file may hold others, one a line, which are to come into force or were:
+ * `key_id` says which one is. Messages reveal only lengths and fingerprints.
+ */
 import { dirname, resolve } from 'node:path';
 import { KEY_HEX_DIGITS_MAX } from '../core/limits.js';
+import { listed } from '../core/listed.js';
 import type { DraftNode } from './draft.js';
 import { isOpenToOthers, readSmallFile, UnreadableFile } from './file.js';
+import { keyFingerprint } from './key-fingerprint.js';
 import { quote } from './path.js';
 import type { Report } from './problems.js';
 import { KEY_EXPECTED, KEY_PATTERN } from './schema.js';
 import { Secret } from './secret.js';
 import { describeSecret } from './shape.js';
 
-/** Allows white space around the digits. */
+/** Allows white space around the digits, and a few secrets. */
 const KEY_FILE_BYTES_MAX = KEY_HEX_DIGITS_MAX + 1024;
 
-/** The secret; undefined without one, or after a report. */
-export function readKey(
+export interface NodeSecrets {
+  /** In force. */
+  readonly key: Secret;
+  /** Others in the same file. */
+  readonly others: readonly Secret[];
+}
+
+/** The secrets; undefined without any, or after a report. */
+export function readKeys(
   node: DraftNode,
   configFile: string,
   report: Report,
   warn: Report,
-): Secret | undefined {
-  if (node.key !== undefined) return secretOf(node.key);
+): NodeSecrets | undefined {
+  if (node.key !== undefined) return inForce(node, [node.key], 'node.key', report);
   if (node.keyFile === undefined) return undefined;
   const at = [...node.at, 'key_file'];
   const path = resolve(dirname(configFile), node.keyFile);
   try {
     const { bytes, mode } = readSmallFile(path, KEY_FILE_BYTES_MAX);
-    const text = new TextDecoder().decode(bytes).trim();
-    if (!KEY_PATTERN.test(text)) {
-      report(at, `${quote(path)} holds ${describeSecret(text)}; expected ${KEY_EXPECTED}`);
+    const lines = new TextDecoder()
+      .decode(bytes)
+      .trim()
+      .split(/\s*\n\s*/);
+    const wrong = lines.find((line) => !KEY_PATTERN.test(line));
+    if (wrong !== undefined) {
+      const where = lines.length === 1 ? '' : ' in one of its lines';
+      report(at, `${quote(path)} holds ${describeSecret(wrong)}${where}; expected ${KEY_EXPECTED}`);
       return undefined;
     }
     if (isOpenToOthers(mode)) {
@@ -36,12 +53,35 @@ export function readKey(
         `${quote(path)} holds the secret of the fleet, and every user can access it; run chmod 600 on it`,
       );
     }
-    return secretOf(text);
+    return inForce(node, lines, quote(path), report);
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
     report(at, `${quote(path)}: ${error.message}`);
     return undefined;
   }
+}
+
+/** @param where the digits are, for messages */
+function inForce(
+  { at, keyId, written }: DraftNode,
+  digits: readonly string[],
+  where: string,
+  report: Report,
+): NodeSecrets | undefined {
+  const known = new Map(digits.map(secretOf).map((secret) => [keyFingerprint(secret.reveal()), secret]));
+  if (keyId === undefined && written.has('key_id')) return undefined; // reported
+  const [id = keyId, ...others] = keyId === undefined ? known.keys() : [];
+  const has = `${where} has ${listed([...known.keys()])}`;
+  if (others.length > 0) {
+    report([...at, 'key_id'], `missing, and ${has}; expected the fingerprint of the one that is in force`);
+    return undefined;
+  }
+  const key = known.get(id!);
+  if (key === undefined) {
+    report([...at, 'key_id'], `found ${id}, and ${has}; expected the fingerprint of a secret that is there`);
+    return undefined;
+  }
+  return { key, others: [...known.values()].filter((each) => each !== key) };
 }
 
 function secretOf(digits: string): Secret {

@@ -27,7 +27,7 @@ import { keptRevision, revisionDirectory } from './fleet/kept.js';
 import { mentionsFleet, mergedText } from './fleet/merged.js';
 import type { FleetConfig } from './fleet/types.js';
 import { type CaTexts, healthConfigs, readCaFiles } from './health.js';
-import { readKey } from './key.js';
+import { type NodeSecrets, readKeys } from './key.js';
 import { type L7Files, NO_L7_FILES, readL7Files } from './l7/files.js';
 import { l7Config } from './l7/resolve.js';
 import { checkL7, checkL7Needs } from './l7/rules.js';
@@ -256,14 +256,15 @@ function readConfig<R extends Role>(
       checkRegionNeeds(draft.announce, 'announce', name, warnings.report);
       warnAboutRegionVips(draft, name, warnings.report);
     }
-    const key = givenKey ?? readKey(node, file, report, warnings.report);
+    const keys =
+      givenKey === undefined ? readKeys(node, file, report, warnings.report) : { key: givenKey, others: [] };
     const caTexts = role === 'flow' || role === 'siblings' ? NO_CA_TEXTS : readCaFiles(draft, file, report);
-    const cookies = role === 'run' || role === 'node' ? cookieSecrets(key) : undefined;
+    const cookies = role === 'run' || role === 'node' ? cookieSecrets(keys?.key) : undefined;
     return () =>
       configOf(
         draft,
         ids,
-        { name, node: nodeConfig(node, name!, key!, metrics.node), cookies },
+        { name, node: nodeConfig(node, name!, keys!, metrics.node), cookies },
         file,
         caTexts,
         NO_L7_FILES,
@@ -338,10 +339,10 @@ function nodeName(
 function nodeConfig(
   node: DraftNode,
   name: string,
-  key: Secret,
+  { key, others }: NodeSecrets,
   metrics: MetricsConfig | undefined,
 ): NodeConfig {
-  const { sources = [], keyFile, secondChancePrefix, siblings = [], ...values } = valuesOf(node);
+  const { sources = [], keyFile, keyId, secondChancePrefix, siblings = [], ...values } = valuesOf(node);
   const sourceOf = (family: 4 | 6) => sources.find(({ address }) => address.family === family);
   return {
     ...values,
@@ -349,6 +350,7 @@ function nodeConfig(
     source4: sourceOf(4),
     source6: sourceOf(6),
     key,
+    otherKeys: others,
     socket: node.socket ?? nodeSocketOf(name),
     metrics,
     siblings: siblings.filter((sibling) => sibling.name !== name),

@@ -43,6 +43,7 @@ import { backendsFrom, discover } from './discover/schema.js';
 import { choice, duration, integer, named, onOff, parsed, ports, share, text } from './fields.js';
 import { fleet } from './fleet/schema.js';
 import { health } from './health-schema.js';
+import { FINGERPRINT_PATTERN } from './key-fingerprint.js';
 import { l7 } from './l7/schema.js';
 import { metrics, siblings } from './metrics/schema.js';
 import { address, NAME_PATTERN, name, PREFIX_EXPECTED, path, prefix, socketPath } from './name-fields.js';
@@ -96,7 +97,16 @@ export const node = z
         .min(1, { error: 'the path of a file' })
         .optional()
         .describe(
-          'File with the secret of the fleet in hexadecimal digits. The path is relative to the config file. Set this or key.',
+          'File with the secret of the fleet in hexadecimal digits, or with several, one a line: key_id says which one is in force. ' +
+            'The path is relative to the config file. Set this or key.',
+        ),
+      key_id: text(
+        'the fingerprint of a secret, 16 hexadecimal digits: keyFingerprint of `anyhop status --json`',
+        FINGERPRINT_PATTERN,
+      )
+        .optional()
+        .describe(
+          'Fingerprint of the secret in force, where key_file holds several. `anyhop fleet rotate-key` changes it for a whole fleet.',
         ),
       key: text(KEY_EXPECTED, KEY_PATTERN)
         .optional()

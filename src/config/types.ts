@@ -28,14 +28,25 @@ export type HashMode = ServiceConfig['hash'];
 export interface NodeConfig
   extends Omit<
     ValuesOf<typeof node>,
-    'name' | 'sources' | 'key' | 'keyFile' | 'secondChancePrefix' | 'socket' | 'metrics' | 'siblings'
+    | 'name'
+    | 'sources'
+    | 'key'
+    | 'keyFile'
+    | 'keyId'
+    | 'secondChancePrefix'
+    | 'socket'
+    | 'metrics'
+    | 'siblings'
   > {
   /** The host name if the config has no name. */
   readonly name: string;
   /** Outer source addresses; at least one is present. A single address is a /32 or /128. */
   readonly source4: IpPrefix | undefined;
   readonly source6: IpPrefix | undefined;
+  /** The secret in force. */
   readonly key: Secret;
+  /** Others in the key file, which may come into force. */
+  readonly otherKeys: readonly Secret[];
   /** Absolute path of the control socket. */
   readonly socket: string;
   /** Only for roles that run a node, or check that one can run. */

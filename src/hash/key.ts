@@ -31,13 +31,3 @@ export function flowKeyFor(secret: Uint8Array, use: string): FlowKey {
   const info = `anyhop flow-hash v${L.FLOW_HASH_VERSION} ${use}`;
   return new Int32Array(hkdfSync('sha256', secret, new Uint8Array(0), info, L.FLOW_KEY_WORDS * 4));
 }
-
-/**
- * What tells two secrets apart without telling anything of them: eight bytes derived for that alone, in hexadecimal digits.
- * Nodes with different ones hash every flow otherwise, whatever their tables say.
- */
-export function keyFingerprint(secret: Uint8Array): string {
-  return Buffer.from(hkdfSync('sha256', secret, new Uint8Array(0), 'anyhop key-fingerprint v1', 8)).toString(
-    'hex',
-  );
-}

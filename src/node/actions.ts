@@ -49,6 +49,7 @@ import { editing, editWarnings, isActive } from './editing.js';
 import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { inForceReport } from './in-force.js';
+import { keyIdOf, keyWaits } from './key-change.js';
 import { noChange, noPool, poolsNamed, serviceNamed } from './named.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
 import { counterReport, healthReport, tablesReport } from './node-reports.js';
@@ -188,7 +189,12 @@ export class NodeActions implements ControlActions {
   async plan(): Promise<PlanReport> {
     this.#started();
     const { pools, facts } = this.#options;
-    return planReload(pools, facts, this.#file.read(pools.file.node).config);
+    const { config } = this.#file.read(pools.file.node);
+    const report = planReload(pools, facts, config);
+    const waits = keyWaits(pools.pools, config, this.#options.now());
+    if (waits.length === 0) return report;
+    const warning = `another flow hash key has to wait: ${waits.join('; ')}; a reload takes it now with --force only`;
+    return { ...report, warnings: [warning, ...report.warnings] };
   }
 
   async planFor(target: BackendTarget, patch: OverridePatch, { force }: ChangeOptions): Promise<PlanReport> {
@@ -216,7 +222,16 @@ export class NodeActions implements ControlActions {
       .catch((error: unknown) => {
         throw refusal(error);
       });
-    return { config, waits: effects.flatMap(waitOf) };
+    const keys = keyWaits(pools.pools, config, this.#options.now());
+    const late = effects.filter(({ effect }) => effect === 'queued').map(({ pool }) => pool);
+    if (keyIdOf(pools.file) !== keyIdOf(config) && keys.length === 0 && late.length > 0 && !force)
+      throw new ControlError(
+        409,
+        'ERR_BREAKS',
+        `node.key_id changes together with backends of ${listed(late)}: connections would break`,
+        { hint: 'Change the key by itself: `anyhop fleet rotate-key`.' },
+      );
+    return { config, waits: keys.length > 0 ? keys : effects.flatMap(waitOf) };
   }
 
   /** What was prepared does not come. */
@@ -233,6 +248,7 @@ export class NodeActions implements ControlActions {
     const was = pools.file;
     try {
       read = this.#file.readToReload(was, pools.served(), force, load);
+      if (!force) this.#refuseEarlyKey(read.config);
       report = await this.#change(() => reloadTo(pools.file, read.config, force));
     } catch (error) {
       this.#file.refused(error);
@@ -247,6 +263,15 @@ export class NodeActions implements ControlActions {
     logWarnings(read.config.warnings, log);
     const warnings = [...report.warnings, ...read.config.warnings.map(formatProblem), ...ofLists];
     return { ...report, changes, warnings };
+  }
+
+  /** @throws ControlError 409 when another flow hash key would be a third change that overlaps */
+  #refuseEarlyKey(config: LoadedConfig<'run'>): void {
+    const waits = keyWaits(this.#options.pools.pools, config, this.#options.now());
+    if (waits.length === 0) return;
+    throw new ControlError(409, 'ERR_BREAKS', `another flow hash key has to wait: ${waits.join('; ')}`, {
+      hint: 'Reload when other changes have settled. `anyhop reload --force` does not wait, and breaks connections.',
+    });
   }
 
   drain(target: BackendTarget, options: ChangeOptions): Promise<ChangeReport> {

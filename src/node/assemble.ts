@@ -14,13 +14,13 @@ import type {
 } from '../config/types.js';
 import { L } from '../core/layout.gen.js';
 import { deriveFlowKey, type FlowKey } from '../hash/key.js';
-import { buildImage } from '../image/build.js';
+import { buildImage, type FormerKey } from '../image/build.js';
 import { Numbers } from '../image/numbers.js';
 import { Image } from '../image/read.js';
 import type { IpAddress } from '../packet/address.js';
 import { NODE_MAC } from '../packet/mac.js';
 import type { Path } from '../packet/path.js';
-import { slotKeys } from '../packet/second-chance-key.js';
+import { holderKeys, slotKeys } from '../packet/second-chance-key.js';
 import { type NamedStates, type StateMember, statesOfConfig } from '../pool/states.js';
 import { type PoolTables, resolvePool } from '../table/resolve.js';
 import { imageDefence } from './image-defence.js';
@@ -30,6 +30,8 @@ export interface Served {
   readonly services: readonly ServiceConfig[];
   readonly pools: readonly NamedStates[];
   readonly defend?: DefendConfig | undefined;
+  /** A secret that flows were hashed with before, by its fingerprint; undefined when this node has it no more. */
+  readonly formerKey?: ((id: string) => Secret | undefined) | undefined;
 }
 
 /** As a file has it: every backend is up and can be reached. */
@@ -70,6 +72,8 @@ export interface AssembledPool extends NamedStates {
   readonly tables: PoolTables<StateMember>;
   /** The GRE key of each slot, if a service of the pool has second chance. */
   readonly keys: Uint32Array | undefined;
+  /** While the flow hash key changes: who may hold the connections of each slot of the former one. */
+  readonly holders: Uint32Array | undefined;
 }
 
 export interface Assembly {
@@ -84,6 +88,8 @@ export interface Assembly {
   /** Services by name, backends as `pool/backend`. */
   readonly numbers: CounterNumbers;
   readonly flowKeys: FlowKeys;
+  /** Of former secrets. */
+  readonly formerKeys: readonly FlowKeys[];
 }
 
 /** Builds tables and image. What is served comes from a config that was loaded: its references resolve and its limits hold. */
@@ -110,6 +116,7 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
   );
   const { flowKeys: known } = options.previous ?? {};
   const flowKeys = known?.secret === node.key ? known : new FlowKeys(node.key);
+  const formerKeys = formerKeysOf(served, options.previous);
   const defence = imageDefence(served.defend, node);
   const serviceCounters = served.services.map(({ name }) => numbers.services.of(name));
   const image = new Image(
@@ -119,10 +126,11 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
       otherMacs: options.otherMacs ?? [],
       source4: node.source4,
       source6: node.source6,
-      pools: pools.map(({ name: pool, tables, keys }, index) => ({
+      pools: pools.map(({ name: pool, tables, keys, holders, formerKey }, index) => ({
         name: pool,
         owners: tables.owners,
         keys,
+        former: formerOf(holders, formerKey === undefined ? undefined : formerKeys.get(formerKey)),
         backends: tables.members.map((backend, member) => {
           const path = paths.get(backend);
           return {
@@ -144,7 +152,25 @@ export function assemble(served: Served, node: NodeConfig, options: AssembleOpti
       ...defence,
     }),
   );
-  return { image, pools, services: served.services, defend: served.defend, paths, numbers, flowKeys };
+  const { services, defend } = served;
+  return { image, pools, services, defend, paths, numbers, flowKeys, formerKeys: [...formerKeys.values()] };
+}
+
+/** By fingerprint, the former keys of pools whose key changes. */
+function formerKeysOf({ pools, formerKey }: Served, previous: Assembly | undefined): Map<string, FlowKeys> {
+  const ids = new Set(pools.flatMap((pool) => pool.formerKey ?? []));
+  return new Map(
+    [...ids].flatMap((id) => {
+      const secret = formerKey?.(id);
+      if (secret === undefined) return [];
+      const known = previous && [previous.flowKeys, ...previous.formerKeys];
+      return [[id, known?.find((keys) => keys.secret === secret) ?? new FlowKeys(secret)] as const];
+    }),
+  );
+}
+
+function formerOf(holders: Uint32Array | undefined, keys: FlowKeys | undefined): FormerKey | undefined {
+  return holders && keys && { holders, flowKey: (mode, protocol, vip) => keys.of(mode, protocol, vip) };
 }
 
 /** In the place of a path that is not known; never sent by. */
@@ -165,18 +191,28 @@ function assemblePool(
   if (before !== undefined && isSame(before, states) && (before.keys !== undefined) === isKeyed)
     return before;
   const tables = resolvePool({ ...states, before: before?.tables });
-  const { members, owners, alternates } = tables;
-  return { ...states, tables, keys: isKeyed ? slotKeys(members, owners, alternates) : undefined };
+  const { members, owners, alternates, holders } = tables;
+  return {
+    ...states,
+    tables,
+    keys: isKeyed ? slotKeys(members, owners, alternates) : undefined,
+    holders: isKeyed && holders ? holderKeys(members, holders) : undefined,
+  };
 }
 
 function isSame(one: NamedStates, other: NamedStates): boolean {
   return (
     one.slots === other.slots &&
     one.panicThreshold === other.panicThreshold &&
+    one.formerKey === other.formerKey &&
     hasSameMembers(one.state, other.state) &&
-    one.remembered.length === other.remembered.length &&
-    one.remembered.every((state, i) => hasSameMembers(state, other.remembered[i]))
+    hasSameStates(one.remembered, other.remembered) &&
+    hasSameStates(one.underFormerKey ?? [], other.underFormerKey ?? [])
   );
+}
+
+function hasSameStates(some: NamedStates['remembered'], others: NamedStates['remembered']): boolean {
+  return some.length === others.length && some.every((state, i) => hasSameMembers(state, others[i]));
 }
 
 /** In the same order. */

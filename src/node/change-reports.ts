@@ -8,12 +8,14 @@ import { describeDefence } from '../config/defend/describe-change.js';
 import type { LoadedConfig, NodeConfig, PoolConfig } from '../config/types.js';
 import { describeSettings } from '../pool/describe-change.js';
 import { type Effect, formerOf, type QueuedStep, queuedSteps, stepId } from '../pool/effects.js';
+import { keyLosses } from '../pool/key-cost.js';
 import type { Membership, PoolMembership } from '../pool/membership.js';
 import { type PoolPlan, planPool } from '../pool/plan.js';
 import { renamedPools } from '../pool/renames.js';
 import { endedServices, movedServices, serviceChanges } from '../pool/service-changes.js';
 import { shareMoved } from '../pool/share-moved.js';
 import { type BackendFacts, type NamedStates, stateOf, statesOf } from '../pool/states.js';
+import { keyChange } from './key-change.js';
 import { queuedStatus } from './pool-status.js';
 
 export function reportOf({
@@ -113,6 +115,7 @@ export function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig
   const known = formerPools(before, after);
   const served = new Set(before.services.map(({ name }) => name));
   return [
+    ...[keyChange(before, after)?.words ?? []].flat(),
     ...after.services.flatMap(({ name }) => (served.has(name) ? [] : [`${name}: a new service`])),
     ...serviceChanges(before, after, shareMoved),
     ...describeDefence(before, after),
@@ -130,9 +133,8 @@ export function settingsChanges(before: LoadedConfig<'run'>, after: LoadedConfig
  */
 export function losses(before: LoadedConfig<'run'>, after: LoadedConfig<'run'>): string[] {
   const known = formerPools(before, after);
-  const otherKey = keyOf(before.node) !== keyOf(after.node);
   return [
-    ...(otherKey ? ['node.key: another key gives all flows other slots, and their connections break'] : []),
+    ...(keyChange(before, after) === undefined ? [] : keyLosses(after)).map((loss) => `node.key: ${loss}`),
     ...after.pools.flatMap(({ name, tableSize }) => {
       const was = known.get(name)?.tableSize ?? tableSize;
       if (was === tableSize) return [];
@@ -160,10 +162,6 @@ function formerPools(
       return former === undefined ? [] : [[name, former]];
     }),
   );
-}
-
-function keyOf({ key }: NodeConfig): string {
-  return Buffer.from(key.reveal()).toString('hex');
 }
 
 /** Fields of the node that are fixed for the life of the process and differ. */

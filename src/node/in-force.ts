@@ -6,10 +6,10 @@ import {
   misunderstood,
   presentState,
 } from '../api/in-force.js';
+import { keyFingerprint } from '../config/key-fingerprint.js';
 import type { NodeConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import { L } from '../core/layout.gen.js';
-import { keyFingerprint } from '../hash/key.js';
 import type { Path } from '../packet/path.js';
 import type { StateMember } from '../pool/states.js';
 import { machineOf } from '../table/state.js';

@@ -1,9 +1,9 @@
 /** The node's HTTP listener, and what it measures for it: connects metrics.ts with the parts of a node. */
 import type { ConfigFileStatus, DiscoveryStatus, FleetStatus } from '../api/status.js';
+import { keyFingerprint } from '../config/key-fingerprint.js';
 import type { LoadedConfig, NodeConfig } from '../config/types.js';
 import type { Logger } from '../core/log.js';
 import { dashboardPages } from '../dashboard/pages.js';
-import { keyFingerprint } from '../hash/key.js';
 import { Listener } from '../web/listener.js';
 import type { PagesSetup } from '../web/mail.js';
 import type { Backends } from './backends.js';

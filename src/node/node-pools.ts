@@ -9,6 +9,8 @@
  * Health never waits for a planned change. While one is being prepared, marks go on changing what is in force, and the change is
  * made of what is in force by then.
  */
+import { keyFingerprint } from '../config/key-fingerprint.js';
+import type { Secret } from '../config/secret.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
 import { AnyhopError } from '../core/errors.js';
 import type { Logger } from '../core/log.js';
@@ -29,6 +31,7 @@ import {
   passTime,
   reachedBackends,
   type StandingOf,
+  type TakeOptions,
   take,
   takeHolds,
   takeMarks,
@@ -57,6 +60,8 @@ export interface NodeSurroundings {
   holds(pool: string): readonly Hold[];
   /** Publishes what `served` has now. Resolves to undefined, or to why it is not in force. */
   publish(): Promise<unknown>;
+  /** A secret that flows were hashed with before, by its fingerprint. */
+  formerKey(id: string): Secret | undefined;
   /** Keeps what is remembered. Resolves when it is kept; a failure is logged and no reason to fail. */
   remember(pools: Membership): Promise<void>;
 }
@@ -124,7 +129,7 @@ export class NodePools {
     this.#now = now;
     this.#past = { memory, renamed };
     this.#file = file;
-    this.#pools = take(NO_POOLS, file.pools, { force: false, nowMs: now(), ...this.#past });
+    this.#pools = take(NO_POOLS, file.pools, { force: false, nowMs: now(), ...this.#begin() });
     this.#recipients = recipientsOf(file, this.#pools);
   }
 
@@ -139,7 +144,7 @@ export class NodePools {
     const pools = [...this.#pools].map(([name, { file, changes }]) =>
       statesOf(file, changes, this.#around.facts(name)),
     );
-    return { services, node, pools, defend };
+    return { services, node, pools, defend, formerKey: (id) => this.#around.formerKey(id) };
   }
 
   /** The config as it was read. */
@@ -163,7 +168,7 @@ export class NodePools {
   start(): void {
     this.#isStarted = true;
     // Anew: a member that is not in the memory gets its first mark when it comes into force.
-    this.#set(take(NO_POOLS, this.#file.pools, { force: false, ...this.#moment(), ...this.#past }));
+    this.#set(take(NO_POOLS, this.#file.pools, { force: false, ...this.#moment(), ...this.#begin() }));
     void this.#around.remember(this.#pools); // a file that changes while no process runs is compared with this
     this.marksChanged();
   }
@@ -276,6 +281,11 @@ export class NodePools {
     return standingBy(this.#around.why, ({ name }, backend) => factsOf(name).isReachable(backend), nowMs);
   }
 
+  /** What a process begins with: what is remembered, under the key that there is now. */
+  #begin(): Pick<TakeOptions, 'memory' | 'renamed' | 'keyId'> {
+    return { ...this.#past, keyId: keyFingerprint(this.#file.node.key.reveal()) };
+  }
+
   #set(pools: Membership): void {
     this.#pools = pools;
     this.#recipients = recipientsOf(this.#file, pools);
@@ -370,6 +380,14 @@ function hasSameBackends(some: Membership, others: Membership): boolean {
 }
 
 /** The same lists for as long as nothing is planned, whatever health does. */
-function listsOf({ members, queue, remembered }: PoolChanges): ReadonlySet<PoolChanges['members']> {
-  return new Set([members, ...[...queue, ...remembered].map((one) => one.members)]);
+function listsOf({
+  members,
+  queue,
+  remembered,
+  formerKey,
+}: PoolChanges): ReadonlySet<PoolChanges['members']> {
+  return new Set([
+    members,
+    ...[...queue, ...remembered, ...(formerKey?.states ?? [])].map((one) => one.members),
+  ]);
 }

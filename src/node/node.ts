@@ -9,12 +9,12 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { ControlServer } from '../api/server.js';
 import type { NodeStatus } from '../api/status.js';
+import { keyFingerprint } from '../config/key-fingerprint.js';
 import type { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
 import { engineCandidates } from '../engine/candidates.js';
 import { type ChosenEngine, startEngine } from '../engine/choose.js';
 import type { EventStore } from '../events/store.js';
-import { keyFingerprint } from '../hash/key.js';
 import { markedBackends } from '../pool/membership.js';
 import { warnAboutVeth } from '../underlay/veth.js';
 import type { Listener } from '../web/listener.js';
@@ -108,6 +108,7 @@ export class Node {
       },
     });
     this.#readiness.sawLinks(new Map([[host.link.name, host.link]]));
+    host.store.keys.add(first.config.node);
     this.#pools = new NodePools({
       file: first.config,
       memory: host.memory,
@@ -285,7 +286,10 @@ export class Node {
     const { vipGuard, store } = this.#host;
     const { hops, health, drains } = this.#backends;
     return {
-      permit: (config) => vipGuard.permit(config),
+      permit: (config) => {
+        store.keys.add(config.node);
+        return vipGuard.permit(config);
+      },
       reach: (backends) => hops.resolve(backends),
       check: (backends) => health.check(backends),
       why: this.#agreed?.why ?? health.why,
@@ -296,6 +300,7 @@ export class Node {
         return drains.holds(pool);
       },
       publish: () => this.#publish(),
+      formerKey: (id) => store.keys.of(id),
       // Until an engine runs, the kernel may forward by what the process before left there. The memory describes that, and a start
       // that fails must not change it.
       remember: async (pools) => {

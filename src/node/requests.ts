@@ -1,6 +1,7 @@
 /** The changes that can be asked of a node, as what they make of its pools. */
 import type { BackendTarget } from '../api/api.js';
 import { idleBackends } from '../config/idle.js';
+import { keyFingerprint } from '../config/key-fingerprint.js';
 import type { LoadedConfig } from '../config/types.js';
 import type { AgentWords } from '../pool/agent-drain.js';
 import { type Membership, take } from '../pool/membership.js';
@@ -13,7 +14,8 @@ import type { ChangeRequest } from './node-pools.js';
 /** What a file says; with `force` all that waits comes with it. */
 export function reloadTo(was: LoadedConfig<'run'>, file: LoadedConfig<'run'>, force: boolean): ChangeRequest {
   const renamed = renamedPools(was, file);
-  return { file, next: (before, at) => take(before, file.pools, { ...at, force, renamed }) };
+  const keyId = keyFingerprint(file.node.key.reveal());
+  return { file, next: (before, at) => take(before, file.pools, { ...at, force, renamed, keyId }) };
 }
 
 /** What is said of one backend at runtime. @param names of the pools that have it */

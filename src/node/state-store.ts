@@ -2,6 +2,7 @@
  * What of a node outlives its process, in `node.state_dir`:
  *
  *   NAME.json            what it remembers of its pools
+ *   NAME-keys.json       the secrets that these refer to
  *   config-DIGEST.json   the last good config file, with its key. The digest is of the file's path, so that a node finds it when it cannot
  *                        read its name from the file.
  *
@@ -26,16 +27,19 @@ import { Rerun } from '../core/rerun.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import { readMemory, writeMemory } from '../pool/change-file.js';
 import type { PoolMemory } from '../pool/membership.js';
+import { KnownKeys } from './known-keys.js';
 
 const DIRECTORY_MODE = 0o700;
 const PATH_DIGEST_CHARS = 16;
 
 export class StateStore {
+  readonly keys: KnownKeys;
   readonly #directory: string;
   readonly #file: string;
   readonly #log: Logger;
   readonly #clocks: () => Clocks;
   readonly #writes = new Rerun(() => this.#write());
+  #pools: ReadonlyMap<string, PoolMemory> = new Map();
   #memory = '';
   readonly #keeping = new SerialQueue();
   #complained: string | undefined;
@@ -44,6 +48,7 @@ export class StateStore {
   constructor(directory: string, node: string, log: Logger, clocks: () => Clocks) {
     this.#directory = directory;
     this.#file = memoryFile(directory, node);
+    this.keys = new KnownKeys(join(directory, `${node}-keys.json`));
     this.#log = log;
     this.#clocks = clocks;
   }
@@ -57,6 +62,7 @@ export class StateStore {
     requireSafe(this.#directory);
     try {
       await removeLeftovers(this.#directory);
+      this.keys.read();
       return readMemory(readOwnFile(this.#file).text, this.#clocks());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map();
@@ -78,6 +84,7 @@ export class StateStore {
 
   /** Resolves when this or something newer is kept, or when that has failed. */
   async write(pools: ReadonlyMap<string, PoolMemory>): Promise<void> {
+    this.#pools = pools;
     this.#memory = writeMemory(pools, this.#clocks());
     await this.#writes.ask();
   }
@@ -99,6 +106,7 @@ export class StateStore {
   async #write(): Promise<void> {
     try {
       this.#makeDirectory();
+      await this.keys.keep(this.#pools); // before what refers to them
       await replaceOwnFile(this.#file, this.#memory);
       this.#complained = undefined;
     } catch (error) {

@@ -6,6 +6,7 @@
  * former-change-file.ts.
  */
 import * as z from 'zod';
+import { FINGERPRINT_PATTERN } from '../config/key-fingerprint.js';
 import type { BackendConfig } from '../config/types.js';
 import type { Clocks } from '../core/clock.js';
 import { AnyhopError } from '../core/errors.js';
@@ -32,16 +33,20 @@ import {
   time,
 } from './kept-parts.js';
 import type { PoolMemory } from './membership.js';
+import type { RememberedState } from './remembered.js';
 
 /** Rises when a file of the present program could not be read by an older one. */
-const FILE_VERSION = 6;
-/** The same without what agents ask for. */
-const VERSION_WITHOUT_AGENTS = 5;
+const FILE_VERSION = 7;
+/** The same without keys; and without what agents ask for. */
+const [VERSION_WITHOUT_KEYS, VERSION_WITHOUT_AGENTS] = [6, 5];
 
-/** In force, remembered, and waiting. */
-const LISTS_MAX = 1 + STATES_REMEMBERED_MAX + CHANGES_QUEUED_MAX;
+/** In force, remembered under each of two keys, and waiting. */
+const LISTS_MAX = 1 + (1 + 2 * STATES_REMEMBERED_MAX) + CHANGES_QUEUED_MAX;
 const number = z.int().min(0);
 const names = z.array(name).max(BACKENDS_PER_POOL_MAX).refine(isSorted, 'not sorted, or one named twice');
+
+const state = z.strictObject({ list: number, down: names, unreachable: names, untilMs: time });
+const keyId = z.string().regex(FINGERPRINT_PATTERN);
 
 const keptChanges = z.strictObject({
   settleMs: time.gt(0),
@@ -49,9 +54,18 @@ const keptChanges = z.strictObject({
   members: z.array(member).max(LISTS_MAX * BACKENDS_PER_POOL_MAX),
   /** Numbers of members; the first list is in force. */
   lists: z.array(z.array(number).max(BACKENDS_PER_POOL_MAX)).min(1).max(LISTS_MAX),
-  remembered: z
-    .array(z.strictObject({ list: number, down: names, unreachable: names, untilMs: time }))
-    .max(STATES_REMEMBERED_MAX),
+  remembered: z.array(state).max(STATES_REMEMBERED_MAX),
+  keyId: keyId.optional(),
+  formerKey: z
+    .strictObject({
+      id: keyId,
+      untilMs: time,
+      states: z
+        .array(state)
+        .min(1)
+        .max(1 + STATES_REMEMBERED_MAX),
+    })
+    .optional(),
   droppedUntilMs: time.optional(),
   planned: z.array(z.strictObject({ atMs: time.optional(), drains: names })),
   marks: z.array(z.strictObject({ name, health, unreachable: z.literal(true).optional(), sinceMs: time })),
@@ -65,12 +79,15 @@ const presentChanges = keptChanges.transform((kept, context): PoolChanges => {
   const lists = kept.lists.map((list) => list.map((i): BackendConfig | undefined => kept.members[i]));
   const isWhole = (list: (typeof lists)[number] | undefined): list is BackendConfig[] =>
     list?.every((one) => one !== undefined) === true && isSorted(list.map((one) => one.name));
-  const used = [0, ...[...kept.remembered, ...kept.queue].map(({ list }) => list)].map((i) => lists[i]);
+  const { states = [] } = kept.formerKey ?? {};
+  const used = [0, ...[...kept.remembered, ...kept.queue, ...states].map(({ list }) => list)].map(
+    (i) => lists[i],
+  );
   if (!used.every(isWhole)) {
     context.addIssue('a list of members that is missing, not sorted, or names a member that is not there');
     return z.NEVER;
   }
-  const { members: _, lists: __, ...rest } = kept;
+  const { members: _, lists: __, formerKey: ___, ...rest } = kept;
   const listed = <T extends { readonly list: number }>({ list, ...one }: T) => ({
     ...one,
     members: lists[list] as BackendConfig[],
@@ -79,6 +96,7 @@ const presentChanges = keptChanges.transform((kept, context): PoolChanges => {
     ...rest,
     members: used[0],
     remembered: kept.remembered.map(listed),
+    ...(kept.formerKey && { formerKey: { ...kept.formerKey, states: states.map(listed) } }),
     queue: kept.queue.map(listed),
     override: kept.override,
   };
@@ -87,9 +105,10 @@ const presentChanges = keptChanges.transform((kept, context): PoolChanges => {
 /** The relations between fields. */
 function related<T extends z.ZodType<PoolChanges>>(changes: T) {
   return changes
-    .refine(({ remembered, planned, queue: steps, marks, nowMs, droppedUntilMs = 0 }) => {
+    .refine(({ remembered, formerKey, planned, queue: steps, marks, nowMs, droppedUntilMs = 0 }) => {
       const times = [
-        ...remembered.map(({ untilMs }) => untilMs),
+        ...[...remembered, ...(formerKey?.states ?? [])].map(({ untilMs }) => untilMs),
+        formerKey?.untilMs ?? 0,
         ...planned.map(({ atMs = 0 }) => atMs),
         ...steps.map(({ plannedAtMs }) => plannedAtMs),
         ...marks.map(({ sinceMs }) => sinceMs),
@@ -98,13 +117,15 @@ function related<T extends z.ZodType<PoolChanges>>(changes: T) {
       return times.every((at) => at <= nowMs);
     }, 'a time after the last one seen')
     .refine(
-      ({ remembered }) =>
-        remembered.every(({ untilMs }, i) => i === 0 || remembered[i - 1].untilMs >= untilMs),
+      ({ remembered, formerKey }) =>
+        [remembered, formerKey?.states ?? []].every((list) =>
+          list.every(({ untilMs }, i) => i === 0 || list[i - 1].untilMs >= untilMs),
+        ),
       'remembered states out of order',
     )
     .refine(
-      ({ remembered }) =>
-        remembered.every(({ members, down, unreachable }) => {
+      ({ remembered, formerKey }) =>
+        [...remembered, ...(formerKey?.states ?? [])].every(({ members, down, unreachable }) => {
           const known = new Set(members.map((one) => one.name));
           const were = new Set(down);
           return down.every((one) => known.has(one)) && unreachable.every((one) => were.has(one));
@@ -155,7 +176,10 @@ function file<V extends z.ZodType, C extends z.ZodType<PoolChanges>>(version: V,
   return z.strictObject({ version, clocks, pools });
 }
 
-const presentFile = file(z.literal([FILE_VERSION, VERSION_WITHOUT_AGENTS]), presentChanges);
+const presentFile = file(
+  z.literal([FILE_VERSION, VERSION_WITHOUT_KEYS, VERSION_WITHOUT_AGENTS]),
+  presentChanges,
+);
 const formerFile = file(z.literal(FORMER_VERSIONS), formerChanges);
 const versioned = z.object({ version: z.number() });
 
@@ -174,11 +198,13 @@ export function writeMemory(memory: ReadonlyMap<string, PoolMemory>, now: Clocks
 function keptOf(changes: PoolChanges): object {
   const members = new Numbered<BackendConfig>(textOf);
   const lists = new Numbered((list: PoolChanges['members']) => list.map((one) => members.of(one)));
-  const { members: inForce, ...rest } = changes;
+  const { members: inForce, formerKey, ...rest } = changes;
   lists.of(inForce);
+  const stateOf = ({ members: list, ...one }: RememberedState) => ({ ...one, list: lists.of(list) });
   return {
     ...rest,
-    remembered: changes.remembered.map(({ members: list, ...one }) => ({ ...one, list: lists.of(list) })),
+    remembered: changes.remembered.map(stateOf),
+    formerKey: formerKey && { ...formerKey, states: formerKey.states.map(stateOf) },
     queue: changes.queue.map(({ members: list, prior: before, ...one }) => ({
       ...one,
       list: lists.of(list),
@@ -284,10 +310,18 @@ function unreadable(what: string): AnyhopError {
 function moved(changes: PoolChanges, byMs: number): PoolChanges {
   if (byMs === 0) return changes;
   const at = (ms: number): number => movedTime(ms, byMs);
+  const stateAt = (one: RememberedState): RememberedState => ({ ...one, untilMs: at(one.untilMs) });
   return {
     ...changes,
     nowMs: at(changes.nowMs),
-    remembered: changes.remembered.map((one) => ({ ...one, untilMs: at(one.untilMs) })),
+    remembered: changes.remembered.map(stateAt),
+    ...(changes.formerKey && {
+      formerKey: {
+        ...changes.formerKey,
+        untilMs: at(changes.formerKey.untilMs),
+        states: changes.formerKey.states.map(stateAt),
+      },
+    }),
     droppedUntilMs: changes.droppedUntilMs === undefined ? undefined : at(changes.droppedUntilMs),
     planned: changes.planned.map((one) => ({
       ...one,

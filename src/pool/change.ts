@@ -7,6 +7,7 @@
  *              forceQueued() bring one thing forward and leave the rest waiting; cancelQueued() takes one back
  *   markEach() how backends stand, by checks and next hops: in force at once, always
  *   hold()     who drains and still has connections
+ *   changeKey() another flow hash key (rekey.ts): a change of its own, while which no other comes
  *   advance()  time passes: what is remembered expires (remembered.ts), and the first of the queue comes into force when it may
  *
  * What follows, for every slot (test/pool/change-laws.test.ts): after any two changes, planned or of health, the holder of every flow,
@@ -32,6 +33,7 @@ import {
   withPlanned,
 } from './open-changes.js';
 import { type Brought, bringFields, bringStep, endDrains, joinDrains, merge, withoutStep } from './queue.js';
+import { type FormerKey, rekey, withoutFormerKey } from './rekey.js';
 import { isSameMembers, type RememberedState, remember, withoutExpired } from './remembered.js';
 import { type Standing, UP } from './standing.js';
 
@@ -82,6 +84,10 @@ export interface PoolChanges {
   readonly lastId: number;
   /** Sorted by name. */
   readonly holds: readonly Hold[];
+  /** Fingerprint of the secret whose key hashes its flows; undefined for one that nobody has told it. */
+  readonly keyId?: string | undefined;
+  /** While that changes. */
+  readonly formerKey?: FormerKey | undefined;
   /** `prior:` of the config that is in force. */
   readonly override: readonly PriorBackendConfig[] | undefined;
 }
@@ -300,6 +306,11 @@ function come(changes: PoolChanges): PoolChanges {
   }
 }
 
+/** Flows are hashed with the key of another secret, whatever else is open. @param id its fingerprint */
+export function changeKey(changes: PoolChanges, id: string, nowMs: number): PoolChanges {
+  return atOnce(changes, nowMs, (now) => rekey(now, id));
+}
+
 /** Whether `advance` has something to do by now. */
 export function isDue(changes: PoolChanges, nowMs: number): boolean {
   const next = nextAtMs(changes);
@@ -321,7 +332,7 @@ function passTime(changes: PoolChanges, nowMs: number): PoolChanges {
 
 /** Without what is over by now. */
 function settled(changes: PoolChanges): PoolChanges {
-  return { ...withoutExpired(changes), planned: withoutSettled(changes) };
+  return withoutFormerKey({ ...withoutExpired(changes), planned: withoutSettled(changes) });
 }
 
 function apply(changes: PoolChanges, change: PoolChange, marks?: FirstMarks): PoolChanges {

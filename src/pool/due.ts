@@ -13,7 +13,7 @@ import { drainingIn, heldBack, type PlannedChange, withPlanned } from './open-ch
 export function dueAtMs(changes: PoolChanges, drainDeadlineMs: number): number[] {
   const { settleMs, nowMs } = changes;
   let { members, holds, planned } = changes;
-  let lastMs = nowMs;
+  let lastMs = Math.max(nowMs, rekeyedUntilMs(changes));
   return changes.queue.map((step) => {
     const held = new Map(holds.map(({ name, untilMs }) => [name, untilMs]));
     const open = planned.map((one) => openUntilMs(one, settleMs, held)).sort((a, b) => b - a);
@@ -27,6 +27,14 @@ export function dueAtMs(changes: PoolChanges, drainDeadlineMs: number): number[]
     lastMs = dueMs;
     return dueMs;
   });
+}
+
+/** When no connection is left of a former flow hash key. */
+function rekeyedUntilMs({ formerKey, settleMs, planned, holds }: PoolChanges): number {
+  if (formerKey === undefined) return 0;
+  const before = new Set(planned.flatMap(({ atMs = 0, drains }) => (atMs > formerKey.untilMs ? [] : drains)));
+  const held = holds.flatMap(({ name, untilMs }) => (before.has(name) ? [untilMs] : []));
+  return Math.max(formerKey.untilMs + settleMs, ...held);
 }
 
 function openUntilMs(

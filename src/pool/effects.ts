@@ -84,7 +84,13 @@ function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect
     came: [],
     takenBack: [],
   };
-  if (is.changes.members === was.changes.members && is.changes.queue === was.changes.queue) return nothing;
+  const keys = keyChange(was.changes, is.changes);
+  if (
+    keys.length === 0 &&
+    is.changes.members === was.changes.members &&
+    is.changes.queue === was.changes.queue
+  )
+    return nothing;
   const settling = settlesAtMs(is.changes);
   const kept = new Set(is.changes.queue.map(({ id }) => id));
   const [came, takenBack] = [true, false].map((isIn) =>
@@ -96,7 +102,8 @@ function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect
   const inForce = describeMembers(was.changes.members, is.changes.members, (name, state) =>
     isByAgent(was, is, name, state),
   );
-  if (inForce.length > 0) return { ...rest, effect: 'in_force', changes: [...nothing.changes, ...inForce] };
+  if (inForce.length + keys.length > 0)
+    return { ...rest, effect: 'in_force', changes: [...nothing.changes, ...keys, ...inForce] };
   const [before, steps] = [queuedSteps(was), queuedSteps(is)];
   const last = is.changes.queue.findLastIndex(({ id }, i) => {
     const at = was.changes.queue.findIndex((one) => one.id === id);
@@ -105,6 +112,11 @@ function effectOf(pool: string, was: PoolMembership, is: PoolMembership): Effect
   if (last < 0) return rest;
   const step = steps[last];
   return { ...rest, effect: 'queued', changes: [...nothing.changes, ...step.changes], step };
+}
+
+/** In words: that flows are hashed with the key of another secret. */
+function keyChange({ keyId: was }: PoolChanges, { keyId: is }: PoolChanges): string[] {
+  return was === undefined || was === is ? [] : [`flow hash key ${was} -> ${is}`];
 }
 
 /** Whether what a step that waited would have changed is so. */

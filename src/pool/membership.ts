@@ -11,6 +11,7 @@ import type { BackendConfig, PoolConfig } from '../config/types.js';
 import { type AgentDrain, stillAsked, wantedPool } from './agent-drain.js';
 import {
   advance,
+  changeKey,
   type FirstMarks,
   force,
   hold,
@@ -80,6 +81,8 @@ export interface TakeOptions extends Moment {
   readonly renamed?: ReadonlyMap<string, string>;
   /** What was remembered over a restart, for pools that are not known yet. */
   readonly memory?: ReadonlyMap<string, PoolMemory>;
+  /** Fingerprint of the secret whose keys hash flows; it is as it was when left out. */
+  readonly keyId?: string;
 }
 
 export const NO_POOLS: Membership = new Map();
@@ -99,10 +102,10 @@ export function take(before: Membership, files: readonly PoolConfig[], options: 
 
 function takePool(
   file: PoolConfig,
-  known: PoolMembership | undefined,
-  { force: isForced, nowMs, standing, memory, renamed }: TakeOptions,
+  before: PoolMembership | undefined,
+  { force: isForced, nowMs, standing, memory, renamed, keyId }: TakeOptions,
 ): PoolMembership {
-  const remembered = known ?? memory?.get(file.name) ?? memory?.get(renamed?.get(file.name) ?? '');
+  const remembered = before ?? memory?.get(file.name) ?? memory?.get(renamed?.get(file.name) ?? '');
   const overrides = stillNeeded(remembered?.overrides ?? [], file);
   const agentDrains = stillAsked(
     { file, overrides, agentDrains: remembered?.agentDrains ?? [] },
@@ -112,15 +115,15 @@ function takePool(
   const change: PoolChange = { members, prior };
   const marks = firstMarks(file, members, standing);
   const { settleMs } = file;
-  const changes =
-    remembered === undefined
-      ? startChanges(change, settleMs, nowMs, marks)
-      : (isForced ? force : plan)({ ...remembered.changes, settleMs }, change, nowMs, marks);
-  const isRenamed = known !== undefined && known.file.name !== file.name;
+  const known = remembered && { ...remembered.changes, settleMs };
+  const started = known ?? startChanges(change, settleMs, nowMs, marks);
+  const rekeyed = keyId === undefined ? started : changeKey(started, keyId, nowMs);
+  const changes = known === undefined ? rekeyed : (isForced ? force : plan)(rekeyed, change, nowMs, marks);
+  const isRenamed = before !== undefined && before.file.name !== file.name;
   const { drainingSinceMs = {} } = remembered ?? {};
   return next({
     file,
-    ...(isRenamed && { formerly: known.file.name }),
+    ...(isRenamed && { formerly: before.file.name }),
     overrides,
     agentDrains,
     changes,

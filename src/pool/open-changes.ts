@@ -43,11 +43,11 @@ export function withoutSettled({ planned, settleMs, nowMs }: PoolChanges): reado
 }
 
 /** When a change has settled, whoever drains since then. */
-function settledAtMs({ atMs }: PlannedChange, settleMs: number): number {
+function settledAtMs({ atMs }: Pick<PlannedChange, 'atMs'>, settleMs: number): number {
   return atMs === undefined ? 0 : atMs + settleMs;
 }
 
-function openChanges(changes: PoolChanges): PlannedChange[] {
+export function openChanges(changes: PoolChanges): PlannedChange[] {
   const { planned, settleMs, nowMs } = changes;
   const unfinished = new Set(unfinishedDrains(changes));
   return planned.filter((one) => nowMs < settledAtMs(one, settleMs) || unfinished.has(one));
@@ -59,8 +59,9 @@ export function unfinishedDrains({ planned, holds, nowMs }: PoolChanges): Planne
   return held.size === 0 ? [] : planned.filter(({ drains }) => drains.some((name) => held.has(name)));
 }
 
-/** Whether a planned change may come into force now. */
+/** Whether a planned change may come into force now: none does while the flow hash key changes (rekey.ts). */
 export function mayCome(changes: PoolChanges, wanted: Members): boolean {
+  if (changes.formerKey !== undefined) return false;
   return openChanges(changes).length < CHANGES_OPEN_MAX && heldBack(changes, wanted).length === 0;
 }
 
@@ -87,15 +88,25 @@ export function waitsFor(changes: PoolChanges): string[] {
 }
 
 /** When the last planned change in force has settled, or undefined when all have. */
-export function settlesAtMs({ planned, settleMs, nowMs }: PoolChanges): number | undefined {
-  const times = planned.map((one) => settledAtMs(one, settleMs)).filter((at) => at > nowMs);
+export function settlesAtMs({ planned, formerKey, settleMs, nowMs }: PoolChanges): number | undefined {
+  const times = [...planned, ...atOf(formerKey)]
+    .map((one) => settledAtMs(one, settleMs))
+    .filter((at) => at > nowMs);
   return times.length === 0 ? undefined : Math.max(...times);
 }
 
 /** When it may be that fewer changes are open, or backends held back, if nothing is heard of them. */
-export function opensAtMs({ planned, holds, settleMs, nowMs }: PoolChanges): number[] {
-  const times = [...planned.map((one) => settledAtMs(one, settleMs)), ...holds.map(({ untilMs }) => untilMs)];
+export function opensAtMs({ planned, formerKey, holds, settleMs, nowMs }: PoolChanges): number[] {
+  const times = [
+    ...[...planned, ...atOf(formerKey)].map((one) => settledAtMs(one, settleMs)),
+    ...holds.map(({ untilMs }) => untilMs),
+  ];
   return times.filter((at) => at > nowMs);
+}
+
+/** The change of a key among the others. */
+function atOf(formerKey: PoolChanges['formerKey']): Pick<PlannedChange, 'atMs'>[] {
+  return formerKey === undefined ? [] : [{ atMs: formerKey.untilMs }];
 }
 
 /** Those of members that drain. */

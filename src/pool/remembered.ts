@@ -62,12 +62,18 @@ function bounded(changes: PoolChanges, is: PoolMoment): PoolChanges {
 /** Without what has expired. */
 export function withoutExpired(changes: PoolChanges): PoolChanges {
   const { settleMs, nowMs, droppedUntilMs = 0 } = changes;
-  const drains = new Set(unfinishedDrains(changes).map(({ atMs }) => atMs));
   return {
     ...changes,
-    remembered: changes.remembered.filter(({ untilMs }) => nowMs < untilMs + settleMs || drains.has(untilMs)),
+    remembered: changes.remembered.filter(isRemembered(changes)),
     droppedUntilMs: nowMs < droppedUntilMs + settleMs ? changes.droppedUntilMs : undefined,
   };
+}
+
+/** Whether connections may be from a state still. */
+export function isRemembered(changes: PoolChanges): (state: RememberedState) => boolean {
+  const { settleMs, nowMs } = changes;
+  const drains = new Set(unfinishedDrains(changes).map(({ atMs }) => atMs));
+  return ({ untilMs }) => nowMs < untilMs + settleMs || drains.has(untilMs);
 }
 
 export function isSameMoment(one: PoolMoment, other: PoolMoment): boolean {

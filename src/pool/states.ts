@@ -16,6 +16,8 @@ export interface StateMember extends BackendConfig, Omit<Member, 'address'> {}
 
 export interface NamedStates extends PoolStates<StateMember> {
   readonly name: string;
+  /** While the flow hash key changes: the fingerprint of the secret before. */
+  readonly formerKey?: string;
 }
 
 /** What is known of backends beside their checks. */
@@ -33,7 +35,12 @@ type Settings = Pick<PoolConfig, 'name' | 'tableSize' | 'panicThreshold'>;
 
 /** Of a pool whose changes are remembered. @param facts who is drained; who can be reached is in the marks */
 export function statesOf(pool: Settings, changes: PoolChanges, facts?: BackendFacts): NamedStates {
-  return { ...named(pool), state: stateInForce(changes, facts), remembered: rememberedStates(changes) };
+  return {
+    ...named(pool),
+    state: stateInForce(changes, facts),
+    remembered: rememberedStates(changes),
+    ...underFormerKey(changes),
+  };
 }
 
 /** As a file has it. @param healthOf the mark of a present member */
@@ -71,6 +78,19 @@ export function rememberedStates({ override, remembered }: PoolChanges): (readon
   return override === undefined ? remembered.map(membersOf) : [override];
 }
 
+/** While the flow hash key changes: the former one, and the states that its connections may be from, the newest first. */
+function underFormerKey({
+  formerKey,
+  override,
+}: PoolChanges): Pick<NamedStates, 'formerKey' | 'underFormerKey'> {
+  if (formerKey === undefined) return {};
+  const [newest, ...others] = formerKey.states.map(membersOf);
+  return {
+    formerKey: formerKey.id,
+    underFormerKey: [newest, ...(override === undefined ? others : [override])],
+  };
+}
+
 const known = new WeakMap<PoolMoment, readonly StateMember[]>();
 
 /** The same list for the same state, which tables need not be made of again. */
@@ -87,8 +107,12 @@ function membersOf(moment: PoolMoment): readonly StateMember[] {
 
 /** Who is of another state alone, one for each machine: the newest. */
 export function formerMembers(changes: PoolChanges): readonly BackendConfig[] {
-  const { members, override, remembered } = changes;
-  const lists = override === undefined ? remembered.map((one) => one.members) : [override];
+  const { members, override, remembered, formerKey } = changes;
+  const ofFormerKey = formerKey?.states.map((one) => one.members) ?? [];
+  const lists = [
+    ...(override === undefined ? remembered.map((one) => one.members) : [override]),
+    ...ofFormerKey,
+  ];
   const others = new Set(lists.filter((list) => list !== members));
   if (others.size === 0) return [];
   const machines = new Set(members.map(({ address }) => address.text));

@@ -118,6 +118,43 @@ function takeDraining({ resolved, numbers }: PlacedOwners, members: readonly Mem
   }
 }
 
+/**
+ * Who may hold the connections of each slot that were hashed with a former key: its owners by the states of that time, the newest first,
+ * those that are up before those that are marked down. Nobody knows whether one that drains above the owner ever owned the slot: when
+ * the pool has changed since, those that owned it since then are wanted more.
+ *
+ * @param states the newest first
+ * @param members by number
+ * @param hasChanged since the key has
+ */
+export function resolveHolders(
+  states: readonly PlacedOwners[],
+  members: readonly Member[],
+  hasChanged: boolean,
+): Pairs {
+  const [newest] = states;
+  const slots = newest.resolved.owners.length;
+  const up = new Uint16Array(ALTERNATES * slots).fill(NONE);
+  const down = up.slice();
+  for (const { resolved, numbers } of states) {
+    if (resolved.mode === 'none') continue;
+    const isForgotten = ignoresMarks(resolved.mode) ? () => false : isDead;
+    const pairs = Array.from(numbers, (number) => (members[number].health === 'up' ? up : down));
+    const holders = numbers.map((number) => (isForgotten(members[number]) ? NONE : number));
+    for (let slot = 0; slot < slots; slot++) {
+      const owner = resolved.owners[slot];
+      if (owner !== NONE && holders[owner] !== NONE) put(pairs[owner], slot, holders[owner]);
+    }
+  }
+  for (let slot = 0; slot < slots; slot++) {
+    if (down[slot] === NONE) continue;
+    put(up, slot, down[slot]);
+    put(up, slot, down[slots + slot]);
+  }
+  if (!hasChanged) takeDraining(newest, members, up);
+  return up;
+}
+
 /** Into the first free place of two, unless it is there already. */
 function put(pairs: Pairs, slot: number, number: number): void {
   const second = slot + pairs.length / ALTERNATES;

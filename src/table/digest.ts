@@ -33,17 +33,21 @@ export function digestOwners({ slots, panicThreshold, state }: TableInput, owner
 /**
  * `alternates` are numbers of `members`: those of the state sorted by name, then those that are gone.
  * @param resolved the present state and the remembered ones
+ * @param former while the flow hash key changes: the states of the former one
  */
 export function digestAlternates(
   { slots, panicThreshold, state }: TableInput,
   resolved: readonly StateOwners[],
   members: readonly Member[],
   alternates: Uint16Array,
+  former?: { readonly resolved: readonly StateOwners[]; readonly holders: Uint16Array },
 ): string {
-  const [, ...former] = new Set(resolved.map(digestOfState));
+  const [, ...remembered] = new Set(resolved.map(digestOfState));
   const gone = members.slice(state.length).map(({ health }) => health === 'dead');
-  const input = [slots, panicThreshold, canonical(panicThreshold, state, presentFields), former, gone];
-  return digest('alternates', input, alternates);
+  const input = [slots, panicThreshold, canonical(panicThreshold, state, presentFields), remembered, gone];
+  if (former === undefined) return digest('alternates', input, alternates);
+  const ofFormerKey = digest('holders', [...new Set(former.resolved.map(digestOfState))], former.holders);
+  return digest('alternates', [...input, ofFormerKey], alternates);
 }
 
 /** A state is remembered for many tables. */

@@ -7,7 +7,7 @@
  * whoever owned a slot before, between or after them is still its owner or alternate.
  */
 
-import { type PlacedOwners, resolveAlternates } from './alternates.js';
+import { type PlacedOwners, resolveAlternates, resolveHolders } from './alternates.js';
 import { digestAlternates, digestOwners } from './digest.js';
 import type { EligibilityMode } from './eligible.js';
 import { NONE, type Stack } from './layers.js';
@@ -29,6 +29,8 @@ interface Tables<M extends Member> {
   readonly owners: Uint16Array;
   /** Numbers of members, NONE for none: the first alternates of all slots, then the second ones, at slots + slot. */
   readonly alternates: Uint16Array;
+  /** The same by the slots of the former flow hash key: who may hold its connections. Undefined unless the key changes. */
+  readonly holders: Uint16Array | undefined;
   /** Of the present state, then of the remembered ones. */
   readonly resolved: readonly StateOwners[];
 }
@@ -40,19 +42,21 @@ export class PoolTables<M extends Member = Member> implements Tables<M> {
   readonly names: readonly string[];
   readonly owners: Uint16Array;
   readonly alternates: Uint16Array;
+  readonly holders: Uint16Array | undefined;
   readonly resolved: readonly StateOwners[];
   readonly #digests: { owners: () => string; alternates: () => string };
   #ownersDigest: string | undefined;
   #alternatesDigest: string | undefined;
 
   constructor(
-    { members, owners, alternates, resolved }: Tables<M>,
+    { members, owners, alternates, holders, resolved }: Tables<M>,
     digests: { owners: () => string; alternates: () => string },
   ) {
     this.members = members;
     this.names = members.map(({ name }) => name);
     this.owners = owners;
     this.alternates = alternates;
+    this.holders = holders;
     this.resolved = resolved;
     this.#digests = digests;
   }
@@ -90,7 +94,7 @@ export class PoolTables<M extends Member = Member> implements Tables<M> {
  * Throws RangeError for what a validated config cannot hold: two members of one name or address, weights or slots out of range.
  */
 export function resolvePool<M extends Member>(input: ResolveInput<M>): PoolTables<M> {
-  const { slots, state, remembered, panicThreshold = 0, stack, before } = input;
+  const { slots, state, remembered, underFormerKey, panicThreshold = 0, stack, before } = input;
   const machines = new Machines(state);
   const resolved = [...(before?.resolved ?? [])];
   const place = (each: readonly M[]): PlacedOwners => {
@@ -100,16 +104,26 @@ export function resolvePool<M extends Member>(input: ResolveInput<M>): PoolTable
   };
   const present = place(state);
   const former = remembered.map(place);
+  const formerKeys = underFormerKey?.map(place);
   const { members } = machines;
   const owners = translate(present.resolved.owners, present.numbers);
   const alternates = resolveAlternates(present, owners, former, members);
+  const holders = formerKeys && resolveHolders(formerKeys, members, former.length > 0);
   const all = [present, ...former].map((one) => one.resolved);
+  const ofFormerKey = formerKeys?.map((one) => one.resolved) ?? [];
   const digestInput = { slots, panicThreshold, state };
   return new PoolTables<M>(
-    { members, owners, alternates, resolved: all },
+    { members, owners, alternates, holders, resolved: [...all, ...ofFormerKey] },
     {
       owners: () => digestOwners(digestInput, owners),
-      alternates: () => digestAlternates(digestInput, all, members, alternates),
+      alternates: () =>
+        digestAlternates(
+          digestInput,
+          all,
+          members,
+          alternates,
+          holders && { resolved: ofFormerKey, holders },
+        ),
     },
   );
 }

@@ -33,6 +33,11 @@ export interface PoolStates<M extends Member = Member> {
   readonly state: readonly M[];
   /** Others that were in force within the last settle time, the newest first; empty when all has settled. */
   readonly remembered: readonly (readonly M[])[];
+  /**
+   * While the flow hash key changes: the states that connections of the former key may be from, the newest first, which is the one that
+   * was in force when it changed. `remembered` has those since then.
+   */
+  readonly underFormerKey?: readonly (readonly M[])[] | undefined;
 }
 
 /** One that has the same text is the same machine. */

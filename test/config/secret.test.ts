@@ -159,7 +159,10 @@ describe('the secret', () => {
       'empty.key': ['', /holds 0 hexadecimal digits; expected an even number/],
       'odd.key': [`${KEY}0`, /holds 33 hexadecimal digits; expected an even number/],
       'text.key': [`key=${KEY}`, /holds 36 characters, not all of them hexadecimal digits/],
-      'two.key': [`${KEY}\n${KEY}`, /holds 65 characters, not all/],
+      'line.key': [
+        `${KEY}\n${KEY} x`,
+        /holds 34 characters, not all of them hexadecimal digits in one of its lines/,
+      ],
       'large.key': ['c0ffee11'.repeat(1000), /the file is too large; expected 2048 bytes at most/],
     };
     for (const [name, [text, message]] of Object.entries(content)) {

@@ -6,13 +6,13 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { NodeStatus } from '#anyhop/api/status.js';
+import { keyFingerprint } from '#anyhop/config/key-fingerprint.js';
 import { parseConfig } from '#anyhop/config/load.js';
 import type { NodeEngine } from '#anyhop/core/engines.js';
 import { L } from '#anyhop/core/layout.gen.js';
 import { CHECKS } from '#anyhop/doctor/checks.js';
 import { diagnose } from '#anyhop/doctor/diagnose.js';
 import type { Place } from '#anyhop/doctor/facts.js';
-import { keyFingerprint } from '#anyhop/hash/key.js';
 import { recordedHost } from './recorded-host.js';
 
 const PID = 4242;

@@ -177,7 +177,10 @@ describe('a running node', { skip: missingForLab()?.message ?? false, timeout: T
     const before = await status();
     writeFileSync(file, lossy);
     const { msg, hint } = (await reload('reload_refused')) as { msg: string; hint: string };
-    assert.match(msg, /node\.key: another key .*connections break; pools\.\S+\.table_size: 65537 -> 257/);
+    assert.match(
+      msg,
+      /node\.key: another key .*connections break of .*; pools\.\S+\.table_size: 65537 -> 257/,
+    );
     assert.match(hint, /reload --force/);
     const again = async (): Promise<NodeStatus> => {
       node.kill();

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { keyFingerprint } from '#anyhop/config/key-fingerprint.js';
 import { COOKIE_KEY_SIZE, cookieKeyFingerprint, deriveCookieKey } from '#anyhop/hash/cookie-key.js';
-import { keyFingerprint } from '#anyhop/hash/key.js';
 import { sipHash } from '#anyhop/hash/siphash.js';
 import { COOKIE_VECTORS } from './cookie-vectors.js';
 import { oracleSipHash } from './oracle.js';

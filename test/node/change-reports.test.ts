@@ -47,10 +47,17 @@ describe('a change of the config', () => {
   });
 
   it('to another key is one of these, and tells nothing of either', () => {
-    const other = parse(TEXT.replace(/key: \S+/, `key: ${'ab'.repeat(16)}`), 'run');
-    const [lost] = losses(BEFORE, other);
-    assert.match(lost, /^node\.key: another key gives all flows other slots/);
-    assert.doesNotMatch(lost, /abab/);
+    const two = TEXT.replace('{name: a,', '{name: c, address: 10.1.0.3}, {name: a,');
+    const other = parse(two.replace(/key: \S+/, `key: ${'ab'.repeat(16)}`), 'run');
+    const [lost, ...others] = losses(parse(two, 'run'), other);
+    assert.match(lost, /^node\.key: another key .* connections break of services without second chance: web/);
+    assert.deepEqual(others, []);
+    const [said] = settingsChanges(parse(two, 'run'), other);
+    assert.match(
+      said,
+      /^flow hash key [0-9a-f]{16} -> [0-9a-f]{16}: another owner for 50 % of the flows of pool web; /,
+    );
+    for (const text of [lost, said]) assert.doesNotMatch(text, /abab/);
   });
 
   it('of members, names, ports that come and second chance is none of these', () => {

@@ -79,6 +79,7 @@ class Node {
         this.#checked = named(backends);
         await later();
       },
+      formerKey: () => undefined,
       facts: () => NO_FACTS,
       holds: (pool) => (pool === 'web' ? this.holds : []),
       why: (pool, { name }) => {
@@ -330,6 +331,7 @@ ${SERVICES.replaceAll('pool: web', 'pool: www')}`,
     const memory = takeMarks(before, () => ({ health: 'down' }), 1_000);
     const surroundings = {
       why: ({ name }: { name: string }) => (name === 'web' ? 'refused' : undefined),
+      formerKey: () => undefined,
       facts: () => NO_FACTS,
       holds: () => [],
       publish: async () => undefined,

@@ -5,7 +5,7 @@
 import { COOKIE_KEY_HEX_DIGITS } from '../../core/limits.js';
 import type { Draft, DraftDefend } from '../draft.js';
 import { isOpenToOthers, readSmallFile } from '../file.js';
-import { readKey } from '../key.js';
+import { readKeys } from '../key.js';
 import { namedFiles } from '../named-files.js';
 import { quote } from '../path.js';
 import type { Report } from '../problems.js';
@@ -36,7 +36,7 @@ export function readCookieSecrets(
 
 /** Of the host of an agent, which may have it and need not. */
 export function fleetSecretHere({ node }: Draft, configFile: string): Secret | undefined {
-  return node && readKey(node, configFile, unheard, unheard);
+  return node && readKeys(node, configFile, unheard, unheard)?.key;
 }
 
 const unheard: Report = () => undefined;

@@ -1,7 +1,7 @@
 /** Nodes with different secrets send nearly every flow to different backends. */
 
+import { keyFingerprint } from '../../config/key-fingerprint.js';
 import { L } from '../../core/layout.gen.js';
-import { keyFingerprint } from '../../hash/key.js';
 import type { Check, Finding } from '../check.js';
 
 export const key: Check = {

@@ -2,12 +2,12 @@
 
 import type { NodeStatus } from '../../api/status.js';
 import { formatEndpoint } from '../../config/endpoint.js';
+import { keyFingerprint } from '../../config/key-fingerprint.js';
 import type { SiblingConfig } from '../../config/metrics/types.js';
 import { printable } from '../../core/printable.js';
 import { reasonWithPlace } from '../../core/reason.js';
 import { askTls } from '../../dashboard/ask.js';
 import { NODE_PATH } from '../../dashboard/asked-node.js';
-import { keyFingerprint } from '../../hash/key.js';
 import { asStatus } from '../../view/shape.js';
 import type { Check, Finding } from '../check.js';
 import type { Facts } from '../facts.js';

@@ -1,0 +1,61 @@
+/**
+ * The secrets that a node hashes flows with, or did: those of its config, and, kept beside what it remembers of its pools, those that
+ * these refer to. The key file may no longer have the one before, whose connections still live.
+ */
+import { z } from 'zod';
+import { keyFingerprint } from '../config/key-fingerprint.js';
+import { KEY_PATTERN } from '../config/schema.js';
+import { Secret } from '../config/secret.js';
+import type { NodeConfig } from '../config/types.js';
+import { readOwnFile, replaceOwnFile } from '../core/own-file.js';
+import type { PoolMemory } from '../pool/membership.js';
+
+/** Each pool has a present one and one before, and few have others than the rest. */
+const KEYS_MAX = 64;
+const kept = z.array(z.string().regex(KEY_PATTERN)).max(KEYS_MAX);
+
+export class KnownKeys {
+  readonly #file: string;
+  readonly #byId = new Map<string, Secret>();
+  /** Fingerprints of those in the file. */
+  #kept = '';
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  of(id: string): Secret | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Those of a config that is to be in force. */
+  add({ key, otherKeys }: Pick<NodeConfig, 'key' | 'otherKeys'>): void {
+    for (const secret of [key, ...otherKeys]) this.#add(secret);
+  }
+
+  /** What a process before this one kept, as far as it can be used: flows of a key that is not known lose their second chance. */
+  read(): void {
+    try {
+      for (const digits of kept.parse(JSON.parse(readOwnFile(this.#file).text)))
+        this.#add(new Secret(Buffer.from(digits, 'hex')));
+    } catch {
+      // none yet, or somebody else's
+    }
+  }
+
+  /** Keeps those that pools refer to, and no others. */
+  async keep(pools: ReadonlyMap<string, Pick<PoolMemory, 'changes'>>): Promise<void> {
+    const ids = [...pools.values()].flatMap(({ changes: { keyId, formerKey } }) => [keyId, formerKey?.id]);
+    const known = [...new Set(ids)].flatMap((id) => (id !== undefined && this.#byId.has(id) ? [id] : []));
+    const names = known.sort().join();
+    if (names === this.#kept) return;
+    const digits = known.map((id) => Buffer.from(this.#byId.get(id)!.reveal()).toString('hex'));
+    await replaceOwnFile(this.#file, `${JSON.stringify(digits)}\n`);
+    this.#kept = names;
+  }
+
+  #add(secret: Secret): void {
+    const id = keyFingerprint(secret.reveal());
+    if (!this.#byId.has(id)) this.#byId.set(id, secret);
+  }
+}
