@@ -264,6 +264,8 @@ export interface Explanation {
   readonly ownerAddress?: string;
   /** The candidates of the slot, in order; at most two. */
   readonly alternates?: readonly { readonly backend: string; readonly id: number }[];
+  /** While the flow hash key changes: the former secret, the flow's slot by it, and who may hold its connections. */
+  readonly formerKey?: { readonly id: string; readonly slot: number; readonly holders: readonly string[] };
   /** The GRE key that the packet carries, and the backends that its ids name, in order; absent without one. */
   readonly key?: { readonly word: string; readonly backends: readonly string[] };
   /** Who claimed the slot in each layer, from the first. */

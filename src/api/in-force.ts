@@ -30,6 +30,12 @@ const backend = {
   mtu: z.int().nullable(),
 };
 
+const formerBackend = z.object({
+  ...backend,
+  health: z.enum(['up', 'down']),
+  unreachable: z.literal(true).exactOptional(),
+});
+
 const schema = z.object({
   node: z.string(),
   /** ISO 8601: the moment that all of this is of. */
@@ -70,15 +76,10 @@ const schema = z.object({
         }),
       ),
       /** The newest first. */
-      remembered: z.array(
-        z.array(
-          z.object({
-            ...backend,
-            health: z.enum(['up', 'down']),
-            unreachable: z.literal(true).exactOptional(),
-          }),
-        ),
-      ),
+      remembered: z.array(z.array(formerBackend)),
+      /** While the flow hash key changes: the fingerprint of the one before, and the states that its connections may be from. */
+      formerKey: z.string().exactOptional(),
+      underFormerKey: z.array(z.array(formerBackend)).exactOptional(),
     }),
   ),
 });
@@ -99,11 +100,14 @@ type SentPool = Sent['pools'][number];
 /** Before it is sent: its lists are made as they are read, so that no turn of the event loop has to make all of them. */
 export interface InForceReport extends Omit<Sent, 'services' | 'pools'> {
   readonly services: Iterable<Sent['services'][number]>;
-  readonly pools: readonly (Omit<SentPool, 'backends' | 'remembered'> & {
+  readonly pools: readonly (Omit<SentPool, 'backends' | 'remembered' | 'underFormerKey'> & {
     readonly backends: Iterable<SentPool['backends'][number]>;
-    readonly remembered: readonly Iterable<SentPool['remembered'][number][number]>[];
+    readonly remembered: readonly SentState[];
+    readonly underFormerKey?: readonly SentState[];
   })[];
 }
+
+type SentState = Iterable<SentPool['remembered'][number][number]>;
 
 /** Who decides, and when. */
 export interface Moment {
@@ -121,17 +125,27 @@ export function* inForceParts({ services, pools, ...rest }: InForceReport): Gene
   yield `${JSON.stringify(rest).slice(0, -1)},"services":`;
   yield* listParts(services);
   yield ',"pools":[';
-  for (const [index, { backends, remembered, ...pool }] of pools.entries()) {
+  for (const [index, { backends, remembered, underFormerKey, ...pool }] of pools.entries()) {
     yield `${index === 0 ? '' : ','}${JSON.stringify(pool).slice(0, -1)},"backends":`;
     yield* listParts(backends);
-    yield ',"remembered":[';
-    for (const [age, state] of remembered.entries()) {
-      if (age > 0) yield ',';
-      yield* listParts(state);
+    yield ',"remembered":';
+    yield* stateParts(remembered);
+    if (underFormerKey !== undefined) {
+      yield ',"underFormerKey":';
+      yield* stateParts(underFormerKey);
     }
-    yield ']}';
+    yield '}';
   }
   yield ']}';
+}
+
+function* stateParts(states: readonly SentState[]): Generator<string> {
+  yield '[';
+  for (const [age, state] of states.entries()) {
+    if (age > 0) yield ',';
+    yield* listParts(state);
+  }
+  yield ']';
 }
 
 function* listParts(list: Iterable<object>): Generator<string> {

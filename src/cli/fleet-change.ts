@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { ConfigError } from '../config/error.js';
+import type { FleetConfig } from '../config/fleet/types.js';
 import { parseConfig } from '../config/load.js';
 import type { LoadedConfig } from '../config/types.js';
 import { AnyhopError, EXIT } from '../core/errors.js';
@@ -87,13 +88,18 @@ export function changesOf({ pools, services }: FileReport): string[] {
   return [...words, ...services];
 }
 
+/** What is to be in force, and why. */
+export interface Wanted {
+  readonly candidate: Candidate;
+  readonly message: string;
+  /** What it changes beside pools and services. */
+  readonly notes?: readonly string[];
+}
+
 /** Puts a config in force in the fleet, and prints what became of it. */
 export async function changeFleet(
   options: FleetChangeOptions,
-  next: (
-    store: FleetStore,
-    before: Candidate | undefined,
-  ) => Promise<{ readonly candidate: Candidate; readonly message: string }>,
+  next: (store: FleetStore, before: Candidate | undefined, fleet: FleetConfig) => Promise<Wanted>,
 ): Promise<void> {
   const { json = false, without = [], force = false } = options;
   const stop = new AbortController();
@@ -110,7 +116,7 @@ export async function changeFleet(
           'Somebody wrote to the store who is not the operator, or it lost a part.',
         );
       const before = await inForce(store, view);
-      const { candidate, message } = await next(store, before);
+      const { candidate, message, notes = [] } = await next(store, before, fleet);
       const plan = planOf(before, candidate);
       if (before?.text === candidate.text) {
         writeResult(
@@ -120,7 +126,7 @@ export async function changeFleet(
         );
         return;
       }
-      if (!json) writeOut(drawFilePlan(plan));
+      if (!json) writeOut([...notes.map((note) => `${note}\n`), drawFilePlan(plan)].join(''));
       const change: Change = {
         text: candidate.text,
         digest: fleetDigest(candidate.config),
@@ -128,7 +134,7 @@ export async function changeFleet(
         message: message.slice(0, FLEET_MESSAGE_CHARS_MAX),
         force,
         without: [...without],
-        changes: changesOf(plan)
+        changes: [...notes, ...changesOf(plan)]
           .slice(0, CHANGES_MAX)
           .map((each) => each.slice(0, FLEET_MESSAGE_CHARS_MAX)),
       };

@@ -88,12 +88,28 @@ function draw(fleet: string, view: FleetView, views: readonly HealthView[]): str
   return [
     head,
     ...(intent === undefined ? [] : [`being prepared: ${describe(intent)}`]),
+    ...drawKeys(members),
     ...faults,
     '',
     ...(rows.length === 0 ? ['no members'] : columns(['member', 'revision', 'build', 'state'], rows)),
     ...drawDown(views),
     '',
   ].join('\n');
+}
+
+/** Which secret flows are hashed with, and which others all forwarders hold. */
+function drawKeys(members: readonly MemberView[]): string[] {
+  const telling = members.filter(({ said }) => said?.keys !== undefined);
+  const ids = [...new Set(telling.map(({ said }) => said!.keys!.inForce))];
+  if (ids.length > 1)
+    return ids.map((id) => {
+      const those = telling.filter(({ said }) => said!.keys!.inForce === id);
+      return `flow hash key ${id}, others elsewhere: ${listed(those, { text: ({ place }) => place })}`;
+    });
+  const held = telling.map(({ said }) => said!.keys!.held);
+  const others = (held[0] ?? []).filter((id) => id !== ids[0] && held.every((each) => each.includes(id)));
+  const ready = others.length === 0 ? '' : `; all forwarders hold also ${listed(others)}`;
+  return ids.map((id) => `flow hash key ${id}${ready}`);
 }
 
 function drawDown(views: readonly HealthView[]): string[] {

@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   log: async () => (await import('./fleet-log.js')).fleetLogCommand(),
   diff: async () => (await import('./fleet-diff.js')).fleetDiffCommand(),
   rollback: async () => (await import('./fleet-apply.js')).fleetRollbackCommand(),
+  'rotate-key': async () => (await import('./fleet-rotate-key.js')).fleetRotateKeyCommand(),
   export: async () => (await import('./fleet-export.js')).fleetExportCommand(),
   forget: async () => (await import('./fleet-init.js')).fleetForgetCommand(),
 };

@@ -159,7 +159,13 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
 function standingOf(actions: NodeActions): ReturnType<Follower['standing']> {
   const { ready, reasons } = actions.ready();
   const owners = actions.owners();
-  return { ready, ...(!ready && { reason: reasons.join('; ').slice(0, FLEET_MESSAGE_CHARS_MAX) }), owners };
+  const keys = actions.keys();
+  return {
+    ready,
+    ...(!ready && { reason: reasons.join('; ').slice(0, FLEET_MESSAGE_CHARS_MAX) }),
+    owners,
+    keys,
+  };
 }
 
 /**

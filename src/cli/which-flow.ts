@@ -88,10 +88,17 @@ export function flowRows(answer: Explanation): [string, string][] {
     ['slot', `${answer.slot} of ${answer.slots}`],
     ['owner', ownerText(answer)],
     ['alternates', answer.alternates!.map(({ backend, id }) => `${backend} (id ${id})`).join(', ') || 'none'],
+    ...formerRows(answer),
     ['key', answer.key ? `${answer.key.word}: ${answer.key.backends.join(', then ')}` : 'none'],
     ['stack', stack.join(', ')],
     ...noteRows(answer),
   ];
+}
+
+function formerRows({ formerKey }: Explanation): [string, string][] {
+  if (formerKey === undefined) return [];
+  const { id, slot, holders } = formerKey;
+  return [['former key', `${id}: slot ${slot}, held by ${holders.join(', ') || 'nobody'}`]];
 }
 
 /** Who owns the slot, and why. */

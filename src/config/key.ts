@@ -37,10 +37,7 @@ export function readKeys(
   const path = resolve(dirname(configFile), node.keyFile);
   try {
     const { bytes, mode } = readSmallFile(path, KEY_FILE_BYTES_MAX);
-    const lines = new TextDecoder()
-      .decode(bytes)
-      .trim()
-      .split(/\s*\n\s*/);
+    const lines = digitsIn(bytes);
     const wrong = lines.find((line) => !KEY_PATTERN.test(line));
     if (wrong !== undefined) {
       const where = lines.length === 1 ? '' : ' in one of its lines';
@@ -59,6 +56,26 @@ export function readKeys(
     report(at, `${quote(path)}: ${error.message}`);
     return undefined;
   }
+}
+
+/** Fingerprints of the secrets that a key file has by now; none where it cannot be read. */
+export function fingerprintsIn(path: string): string[] {
+  try {
+    return digitsIn(readSmallFile(path, KEY_FILE_BYTES_MAX).bytes)
+      .filter((digits) => KEY_PATTERN.test(digits))
+      .map((digits) => keyFingerprint(Buffer.from(digits, 'hex')));
+  } catch (error) {
+    if (error instanceof UnreadableFile) return [];
+    throw error;
+  }
+}
+
+/** One secret a line, for the pattern to check. */
+function digitsIn(bytes: Uint8Array): string[] {
+  return new TextDecoder()
+    .decode(bytes)
+    .trim()
+    .split(/\s*\n\s*/);
 }
 
 /** @param where the digits are, for messages */

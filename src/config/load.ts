@@ -2,7 +2,9 @@
  * From a file to a validated Config: text, YAML, shape, overrides, rules, key. Each step continues with what the step before
  * accepted, so one run reports every problem. Only text that is not YAML ends it early.
  */
+
 import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
 import { CONFIG_BYTES_MAX, CONFIG_FILE_DEFAULT } from '../core/limits.js';
 import { readRegionFiles } from './announce/files.js';
 import { checkRegionNeeds, checkRegions, warnAboutRegionVips } from './announce/region-rules.js';
@@ -264,7 +266,7 @@ function readConfig<R extends Role>(
       configOf(
         draft,
         ids,
-        { name, node: nodeConfig(node, name!, keys!, metrics.node), cookies },
+        { name, node: nodeConfig(node, name!, keys!, file, metrics.node), cookies },
         file,
         caTexts,
         NO_L7_FILES,
@@ -340,6 +342,7 @@ function nodeConfig(
   node: DraftNode,
   name: string,
   { key, others }: NodeSecrets,
+  configFile: string,
   metrics: MetricsConfig | undefined,
 ): NodeConfig {
   const { sources = [], keyFile, keyId, secondChancePrefix, siblings = [], ...values } = valuesOf(node);
@@ -351,6 +354,7 @@ function nodeConfig(
     source6: sourceOf(6),
     key,
     otherKeys: others,
+    keyFile: keyFile === undefined ? undefined : resolve(dirname(configFile), keyFile),
     socket: node.socket ?? nodeSocketOf(name),
     metrics,
     siblings: siblings.filter((sibling) => sibling.name !== name),

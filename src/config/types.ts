@@ -47,6 +47,8 @@ export interface NodeConfig
   readonly key: Secret;
   /** Others in the key file, which may come into force. */
   readonly otherKeys: readonly Secret[];
+  /** Absolute path of that file; undefined where the config has the secret. */
+  readonly keyFile: string | undefined;
   /** Absolute path of the control socket. */
   readonly socket: string;
   /** Only for roles that run a node, or check that one can run. */

@@ -441,6 +441,8 @@ export const FLEET_BLOB_BYTES_MAX = 1024 * 1024;
 /** Of what the store answers to one question: 10,000 members with what each says of itself. */
 export const FLEET_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 export const FLEET_ENDPOINTS_MAX = 16;
+/** Secrets that a member says it holds. */
+export const FLEET_KEYS_MAX = 64;
 /** Of what is said of a revision: who, when, why and what. */
 export const FLEET_RECORD_BYTES_MAX = 64 * 1024;
 export const FLEET_MESSAGE_CHARS_MAX = 1000;

@@ -85,11 +85,11 @@ export function movesReport(
 }
 
 function resolved(
-  { slots, panicThreshold, remembered }: PoolInForce,
+  { slots, panicThreshold, remembered, underFormerKey }: PoolInForce,
   state: State,
   before?: PoolTables,
 ): PoolTables {
-  return resolvePool<Member>({ slots, panicThreshold, state, remembered, before });
+  return resolvePool<Member>({ slots, panicThreshold, state, remembered, underFormerKey, before });
 }
 
 /** Of 16-bit numbers, little-endian on any machine. */

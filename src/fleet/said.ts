@@ -1,6 +1,7 @@
 /** What is written to the store without a signature: what members say of themselves, what is in force, what is being prepared. */
 import * as z from 'zod';
-import { FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
+import { FINGERPRINT_PATTERN } from '../config/key-fingerprint.js';
+import { FLEET_KEYS_MAX, FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
 import { printableLines } from '../core/printable.js';
 
 /** `l7`: a proxy host. */
@@ -9,6 +10,7 @@ export type MemberRole = (typeof MEMBER_ROLES)[number];
 
 const number = z.int().min(0);
 const words = z.string().max(FLEET_MESSAGE_CHARS_MAX).transform(printableLines);
+const fingerprint = z.string().regex(FINGERPRINT_PATTERN);
 /** SHA-256 of a record: a change that came to nothing leaves its number to the next one. */
 const record = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -39,6 +41,13 @@ const member = z.strictObject({
   reason: words.optional(),
   /** The owners in force by pool, health and all. */
   owners: z.record(z.string(), z.string().max(64)).optional(),
+  /** Of a forwarder: fingerprints of the secret that it hashes flows with, and of all that its file has. */
+  keys: z
+    .strictObject({
+      inForce: fingerprint,
+      held: z.array(fingerprint).max(FLEET_KEYS_MAX),
+    })
+    .optional(),
 });
 export type SaidByMember = z.output<typeof member>;
 

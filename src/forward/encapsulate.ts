@@ -180,6 +180,7 @@ function rekeyed(
   const former = formerWord + (service - serviceWord);
   const hash = hashFlow(p, words, former + L.FORMER_KEY / 4, mode, ports);
   const slot = slotOf(hash, words[service + WORD_SLOTS]);
+  p.formerSlot = slot;
   return joinKeys(own, words[(words[former + WORD_FORMER_HOLDERS] >>> 2) + slot], key);
 }
 

@@ -61,6 +61,8 @@ export class PacketState {
   serviceCounter = 0;
   hash = 0;
   slot = 0;
+  /** By the former flow hash key, while that changes. */
+  formerSlot = 0;
   /** Number of the backend in the image. */
   backend = 0;
   backendCounter = 0;

@@ -50,6 +50,7 @@ import { explain } from './explain.js';
 import type { Forwarding } from './forwarding.js';
 import { inForceReport } from './in-force.js';
 import { keyIdOf, keyWaits } from './key-change.js';
+import type { KnownKeys } from './known-keys.js';
 import { noChange, noPool, poolsNamed, serviceNamed } from './named.js';
 import type { ChangeRequest, NodePools } from './node-pools.js';
 import { counterReport, healthReport, tablesReport } from './node-reports.js';
@@ -79,6 +80,7 @@ export interface NodeActionsOptions {
   readonly edits: RuntimeEdits | undefined;
   /** A config is in force. @returns warnings */
   readonly accepted: (read: ReadConfig, force: boolean) => Promise<readonly string[]>;
+  readonly keys: KnownKeys;
   readonly readiness: () => Readiness;
   readonly following: Feed;
   readonly events: (query: EventsQuery) => EventsReport;
@@ -125,6 +127,11 @@ export class NodeActions implements ControlActions {
   owners(): Record<string, string> {
     const pools = this.#options.forwarded()?.forwarding.assembly.pools ?? [];
     return Object.fromEntries(pools.map(({ name, tables }) => [name, tables.ownersDigest]));
+  }
+
+  /** Fingerprints of the secret in force, and of all that the key file has by now. */
+  keys(): { readonly inForce: string; readonly held: string[] } {
+    return this.#options.keys.held(this.#options.pools.file.node);
   }
 
   follow(): Feed {

@@ -52,6 +52,8 @@ export function planOf(
   const is = after.get(pool);
   const was = is && formerOf(before, pool, is);
   if (was === undefined || is === undefined) return {};
+  // Another flow hash key: every slot stays with its owner, and nearly every flow goes to another slot.
+  if (was.changes.keyId !== is.changes.keyId) return {};
   // Another threshold can begin or end panic, which moves slots as no state remembers them.
   if (effect === 'unchanged' && was.file.panicThreshold === is.file.panicThreshold) return {};
   if (effect === 'queued') return { plan: planQueued(is, step!, facts) };

@@ -6,7 +6,7 @@ import { Pipeline } from '../forward/pipeline.js';
 import { frameOfFlow } from '../forward/try-frame.js';
 import type { Endpoint } from '../packet/compose.js';
 import { keyIds } from '../packet/second-chance-key.js';
-import type { Assembly } from './assemble.js';
+import type { AssembledPool, Assembly } from './assemble.js';
 
 export function explain(
   assembly: Assembly,
@@ -21,12 +21,13 @@ export function explain(
   const pipeline = new Pipeline(assembly.image);
   pipeline.lists = lists;
   pipeline.slot = -1;
+  pipeline.formerSlot = -1;
   const number = pipeline.process(new DataView(memory.buffer), L.HEADROOM, frame.length);
   const verdict = VERDICTS[number];
   const outcome = { verdict: verdict.name, meaning: verdict.description };
   if (pipeline.slot < 0) return outcome;
 
-  const { slot } = pipeline;
+  const { slot, formerSlot } = pipeline;
   const counter = assembly.image.halves[pipeline.service * 2 + L.SERVICE_COUNTER / 2];
   const name = assembly.numbers.services.names()[counter];
   const service = assembly.services.find((each) => each.name === name)!;
@@ -49,6 +50,9 @@ export function explain(
     owner: owner?.name ?? null,
     ...(owner && { ownerAddress: owner.address.text }),
     alternates: alternates.map(({ name, id }) => ({ backend: name, id })),
+    ...(formerSlot >= 0 && {
+      formerKey: { id: pool.formerKey!, slot: formerSlot, holders: namesAt(pool, formerSlot) },
+    }),
     ...(pipeline.key !== 0 && {
       key: { word: `0x${pipeline.key.toString(16).padStart(8, '0')}`, backends: named },
     }),
@@ -59,4 +63,11 @@ export function explain(
     }),
     mode: tables.mode,
   };
+}
+
+/** Who may hold the connections of a slot of the former flow hash key. */
+function namesAt({ tables: { holders, members }, slots }: AssembledPool, slot: number): string[] {
+  return holders === undefined
+    ? []
+    : [holders[slot], holders[slots + slot]].flatMap((index) => members[index]?.name ?? []);
 }

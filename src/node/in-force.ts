@@ -27,7 +27,8 @@ export function inForceReport(
     ...(source4 && { source4: source4.text }),
     ...(source6 && { source6: source6.text }),
     services: each(services, ({ vip, ...service }) => ({ ...service, vip: vip.text })),
-    pools: pools.map(({ name, slots, panicThreshold, state, remembered, tables }) => {
+    pools: pools.map((pool) => {
+      const { name, slots, panicThreshold, state, remembered, formerKey, underFormerKey, tables } = pool;
       const mtus = new Map(tables.members.map((member) => [machineOf(member), paths.get(member)?.mtu]));
       const told = (member: StateMember) => {
         const { name, address, weight, state, agent, id } = member;
@@ -41,6 +42,15 @@ export function inForceReport(
           mtu: mtus.get(machineOf(member)) ?? null,
         };
       };
+      const toldState = (former: readonly StateMember[]) =>
+        each(former, (member) => {
+          const { health, unreachable } = member;
+          return {
+            ...told(member),
+            health: health === 'up' ? ('up' as const) : ('down' as const),
+            ...(unreachable && { unreachable }),
+          };
+        });
       return {
         name,
         slots,
@@ -51,16 +61,9 @@ export function inForceReport(
           const { health, drained } = member;
           return { ...told(member), health, ...(drained !== undefined && { drained }) };
         }),
-        remembered: remembered.map((former) =>
-          each(former, (member) => {
-            const { health, unreachable } = member;
-            return {
-              ...told(member),
-              health: health === 'up' ? 'up' : 'down',
-              ...(unreachable && { unreachable }),
-            };
-          }),
-        ),
+        remembered: remembered.map(toldState),
+        ...(formerKey !== undefined && { formerKey }),
+        ...(underFormerKey && { underFormerKey: underFormerKey.map(toldState) }),
       };
     }),
   };
@@ -96,17 +99,28 @@ export function assembleInForce(
     );
   }
   const { services, source4, source6, generation } = inForce;
+  const others = new Map(node.otherKeys.map((secret) => [keyFingerprint(secret.reveal()), secret]));
+  for (const { formerKey } of inForce.pools)
+    if (formerKey !== undefined && !others.has(formerKey))
+      throw new AnyhopError(
+        'ERR_USAGE',
+        `${file} has no secret with the fingerprint ${formerKey}, which node ${inForce.node} hashes flows with beside the present one`,
+        { hint: 'Ask again when the settle time is over, or ask the file only (--no-socket).' },
+      );
   const pools = inForce.pools.map((pool) => ({ ...pool, state: presentState(pool) }));
   const mtus = new Map<unknown, number | null>(
-    pools.flatMap(({ state, remembered }) =>
-      [state, ...remembered].flatMap((one) => one.map((member) => [member, member.mtu] as const)),
+    pools.flatMap(({ state, remembered, underFormerKey = [] }) =>
+      [state, ...remembered, ...underFormerKey].flatMap((one) =>
+        one.map((member) => [member, member.mtu] as const),
+      ),
     ),
   );
   const path = (member: StateMember): Path | undefined => {
     const own = mtus.get(member);
     return typeof own === 'number' ? fixedPath(mtu ?? own)(member) : undefined;
   };
-  const assembly = assemble({ services, pools }, { ...node, source4, source6 }, { generation, path });
+  const served = { services, pools, formerKey: (id: string) => others.get(id) };
+  const assembly = assemble(served, { ...node, source4, source6 }, { generation, path });
   for (const [i, { tables }] of assembly.pools.entries()) {
     const { name, owners, alternates } = inForce.pools[i];
     if (tables.ownersDigest !== owners || tables.alternatesDigest !== alternates)

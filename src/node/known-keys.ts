@@ -2,11 +2,14 @@
  * The secrets that a node hashes flows with, or did: those of its config, and, kept beside what it remembers of its pools, those that
  * these refer to. The key file may no longer have the one before, whose connections still live.
  */
-import { z } from 'zod';
+import { statSync } from 'node:fs';
+import * as z from 'zod';
+import { fingerprintsIn } from '../config/key.js';
 import { keyFingerprint } from '../config/key-fingerprint.js';
 import { KEY_PATTERN } from '../config/schema.js';
 import { Secret } from '../config/secret.js';
 import type { NodeConfig } from '../config/types.js';
+import { FLEET_KEYS_MAX } from '../core/limits.js';
 import { readOwnFile, replaceOwnFile } from '../core/own-file.js';
 import type { PoolMemory } from '../pool/membership.js';
 
@@ -14,11 +17,15 @@ import type { PoolMemory } from '../pool/membership.js';
 const KEYS_MAX = 64;
 const kept = z.array(z.string().regex(KEY_PATTERN)).max(KEYS_MAX);
 
+type HeldKeys = Pick<NodeConfig, 'key' | 'keyFile'>;
+
 export class KnownKeys {
   readonly #file: string;
   readonly #byId = new Map<string, Secret>();
   /** Fingerprints of those in the file. */
   #kept = '';
+  /** Of the key file, when it was read last. */
+  #seen = { changed: -1, inForce: '', held: [] as string[] };
 
   constructor(file: string) {
     this.#file = file;
@@ -31,6 +38,21 @@ export class KnownKeys {
   /** Those of a config that is to be in force. */
   add({ key, otherKeys }: Pick<NodeConfig, 'key' | 'otherKeys'>): void {
     for (const secret of [key, ...otherKeys]) this.#add(secret);
+  }
+
+  /**
+   * Fingerprints of the secret in force, and of all that the key file has by now. It is read again when it has changed, for this is asked
+   * twice a second.
+   */
+  held({ key, keyFile }: HeldKeys): { readonly inForce: string; readonly held: string[] } {
+    const inForce = keyFingerprint(key.reveal());
+    if (keyFile === undefined) return { inForce, held: [inForce] };
+    const changed = statSync(keyFile, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (changed !== this.#seen.changed || inForce !== this.#seen.inForce) {
+      const held = new Set([inForce, ...fingerprintsIn(keyFile)]);
+      this.#seen = { changed, inForce, held: [...held].sort().slice(0, FLEET_KEYS_MAX) };
+    }
+    return { inForce, held: this.#seen.held };
   }
 
   /** What a process before this one kept, as far as it can be used: flows of a key that is not known lose their second chance. */

@@ -146,6 +146,7 @@ export class Node {
         await host.store.keepConfig(read.config.file, read.text, read.config.node.key);
         return await this.#defence.use(force);
       },
+      keys: host.store.keys,
       readiness: () => this.#readiness.current(),
       following: this.#following,
       unkept: () => host.store.problem ?? options.edits?.problem,

@@ -41,7 +41,7 @@ function placeOf({ value }: EditTree, edit: BackendEdit): FieldPath {
   return ['pools', first!.pool, 'backends', first!.index];
 }
 
-/** Undefined when it is no good YAML. */
+/** As plain values; undefined when it is no good YAML. */
 export function readBack(text: string, file: string): unknown {
   try {
     const { value, problems } = new ConfigDocument(text, file);

@@ -1,4 +1,4 @@
-/** The nodes of a config text, with their places in it, as far as an edit of backends needs them. */
+/** The nodes of a config text, with their places in it, as far as edits need them. */
 import { type Document, isAlias, isMap, isSeq, parseDocument, type YAMLMap, type YAMLSeq } from 'yaml';
 import { ConfigDocument, PARSE_OPTIONS } from '../document.js';
 import { ConfigError } from '../error.js';
@@ -51,6 +51,15 @@ export class EditTree {
   /** @throws ConfigError when it is an alias, or has an anchor */
   requireOwn(node: unknown, path: FieldPath): void {
     this.#own(node, path);
+  }
+
+  /** The section node; undefined without one. @throws ConfigError as `backendsOf` */
+  nodeSection(): YAMLMap | undefined {
+    const pair = pairOf(this.#own(this.#document.contents, []), 'node');
+    if (pair === undefined) return undefined;
+    const section = this.#own(pair.value, ['node']);
+    if (isMap(section) && section.items.length > 0) return section;
+    throw this.refused(['node'], 'found no settings');
   }
 
   /** @throws ConfigError as `backendsOf` */

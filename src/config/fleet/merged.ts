@@ -3,6 +3,8 @@
  *
  *   revision   pools, services, defend: as they are. node, agent, l7, announce: what all hosts have in common
  *   own file   fleet; single settings of node, agent, l7, announce, which override those of the revision
+ *
+ * Which secret is in force is the fleet's to say, as soon as it does.
  */
 import { type Document, isMap, parseDocument, visit, YAMLMap } from 'yaml';
 import { cutSections } from './sections.js';
@@ -10,6 +12,7 @@ import { cutSections } from './sections.js';
 /** Sections of which a host's own file overrides single settings. */
 const OF_THE_HOST = ['node', 'agent', 'l7', 'announce'] as const;
 const FLEET = 'fleet';
+const KEY_ID = 'key_id';
 const SECTION = /^["']?fleet["']?[ \t]*:/m;
 
 /** Whether a config file may have the section fleet; its shape is for the schema to check. */
@@ -36,7 +39,8 @@ export function mergedText(revision: string, own: string): string {
     const settings = settingsOf[section];
     if (!isMapping(settings) || !isMap(all.get(section))) all.set(section, all.createNode(settings));
     else
-      for (const [key, value] of Object.entries(settings)) all.setIn([section, key], all.createNode(value));
+      for (const [key, value] of Object.entries(settings))
+        if (key !== KEY_ID || !all.hasIn([section, key])) all.setIn([section, key], all.createNode(value));
   }
   all.set(FLEET, all.createNode(settingsOf[FLEET]));
   const sections = all.toString({ lineWidth: 0 });
