@@ -137,7 +137,7 @@ export async function createLabFleet(
     },
     startAgent: (index, { until = 'ready' } = {}) => start('agent', lab.backends[index]!, [], PROGRAM, until),
     anyhop: (args) => {
-      const isQuestion = args[0] === 'fleet' && !['apply', 'rollback'].includes(args[1] ?? '');
+      const isQuestion = args[0] === 'fleet' && !['apply', 'rollback', 'rotate-key'].includes(args[1] ?? '');
       return anyhop([...args, '-c', own, ...(isQuestion ? [] : ['--key', key])]);
     },
   };

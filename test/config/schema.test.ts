@@ -84,6 +84,7 @@ describe('the JSON Schema of the config', () => {
       ['- fd00::1', '- nope'],
       ['key_file: full.key', 'key_file: ""'],
       ['key_file: full.key', 'key: abc'],
+      ['key_id: "957ba6bd1fa59302"', 'key_id: first'],
       ['key_file: full.key', `key_file: full.key\n  key: ${'0'.repeat(32)}`],
       ['bpffs: /sys', 'second_chance_prefix: fd00::/64\n  bpffs: /sys'],
       ['id: 11', 'id: 32768'],

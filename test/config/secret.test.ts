@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { inspect } from 'node:util';
+import { keyFingerprint } from '#anyhop/config/key-fingerprint.js';
 import { loadConfig } from '#anyhop/config/load.js';
 import { join, KEY, NODE, parse, problemsOf } from './fixture.js';
 
@@ -118,6 +119,38 @@ describe('the secret', () => {
     const config = loadConfig(file, { role: 'run', env: {} });
     assert.equal(Buffer.from(config.node.key.reveal()).toString('hex'), KEY);
     assert.deepEqual(config.warnings, []);
+  });
+
+  it('is one of several in its file, which key_id names', () => {
+    const file = joinPath(folder, 'anyhop.yaml');
+    const [one, other] = [KEY, 'ab'.repeat(16)];
+    const [first, second] = [one, other].map((digits) => keyFingerprint(Buffer.from(digits, 'hex')));
+    writeFileSync(joinPath(folder, 'two.key'), `${one}\n\n ${other}\r\n${one}\n`, { mode: 0o600 });
+    const read = (line: string) => {
+      writeFileSync(file, nodeWith(`  key_file: two.key${line}`), { mode: 0o600 });
+      return loadConfig(file, { role: 'run', env: {} }).node;
+    };
+    const { key, otherKeys } = read(`\n  key_id: "${second}"`);
+    assert.deepEqual(
+      [key, ...otherKeys].map((each) => Buffer.from(each.reveal()).toString('hex')),
+      [other, one],
+    );
+    const has = `two.key" has ${first}, ${second}; expected the fingerprint of`;
+    for (const [line, message] of [
+      ['', `node.key_id: missing, and "${folder}/${has} the one that is in force`],
+      [
+        '\n  key_id: "0000000000000000"',
+        `node.key_id: found 0000000000000000, and "${folder}/${has} a secret that is there`,
+      ],
+    ] as const)
+      assert.throws(
+        () => read(line),
+        (error: Error) => {
+          assertHidden(error.message);
+          assert.ok(error.message.includes(message), error.message);
+          return true;
+        },
+      );
   });
 
   it('brings a warning when its file is open to every user', () => {
