@@ -3,7 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { refused } from '../fleet/apply.js';
 import { textOf } from '../fleet/blob.js';
 import { readLog } from '../fleet/view.js';
-import { candidateOf, changeFleet, type FleetChangeOptions, readCandidate } from './fleet-change.js';
+import { changeFleet, type FleetChangeOptions, readText } from './fleet-change.js';
+import { keepingFound, notesOnFound } from './fleet-found.js';
 import { fleetChangeOptions, fleetJsonOption } from './fleet-options.js';
 import { withStore } from './fleet-place.js';
 
@@ -31,8 +32,12 @@ Examples:
   anyhop fleet apply fleet.yaml --without forwarder/edge-3`,
     )
     .action(async (file: string, options: FleetChangeOptions) => {
-      const candidate = readCandidate(file);
-      await changeFleet(options, async () => ({ candidate, message: options.message ?? '' }));
+      const text = readText(file);
+      await changeFleet(options, async (_, before) => {
+        const candidate = keepingFound(text, file, before);
+        const notes = notesOnFound(candidate.config, before);
+        return { candidate, message: options.message ?? '', notes };
+      });
     });
 }
 
@@ -52,7 +57,7 @@ Example:
   anyhop fleet rollback 6 -m 'web-7 was not ready'`,
     )
     .action(async (number: number, options: FleetChangeOptions) => {
-      await changeFleet(options, async (store) => {
+      await changeFleet(options, async (store, before) => {
         const { text, message } = await withStore(options, async (_, fleet) => {
           const revision = (await readLog(store, fleet, REVISIONS_READ_MAX)).find(
             (each) => typeof each !== 'string' && each.number === number,
@@ -62,7 +67,7 @@ Example:
           return { text: await textOf(store, revision), message: revision.message };
         });
         const why = options.message ?? `back to revision ${number}${message === '' ? '' : `: ${message}`}`;
-        return { candidate: candidateOf(text, `revision ${number}`), message: why };
+        return { candidate: keepingFound(text, `revision ${number}`, before), message: why };
       });
     });
 }

@@ -41,17 +41,16 @@ export interface Candidate {
   readonly config: LoadedConfig;
 }
 
-/** @throws ConfigError; AnyhopError ERR_USAGE when it cannot be read, or has a secret in it */
-export function readCandidate(file: string): Candidate {
-  let text: string;
+/** @throws AnyhopError ERR_USAGE when it cannot be read */
+export function readText(file: string): string {
   try {
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch (error) {
     throw new AnyhopError('ERR_USAGE', `${file}: ${reasonOf(error)}`);
   }
-  return candidateOf(text, file);
 }
 
+/** @throws ConfigError also when it has a secret in it */
 export function candidateOf(text: string, file: string): Candidate {
   const config = parseConfig(text, file, { role: 'pools' });
   const document = parseDocument(text);

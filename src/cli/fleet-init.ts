@@ -4,7 +4,7 @@ import { parseConfig } from '../config/load.js';
 import { PUBLIC_KEY_BYTES } from '../config/public-key.js';
 import { EXIT } from '../core/errors.js';
 import { refused } from '../fleet/apply.js';
-import { createOperatorKey, readOperatorKey } from '../fleet/keys.js';
+import { createKey, readOperatorKey } from '../fleet/keys.js';
 import { MEMBERS, NODES } from '../fleet/places.js';
 import { readFleetView } from '../fleet/view.js';
 import { fleetJsonOption, type KeyOptions, keyOption } from './fleet-options.js';
@@ -53,7 +53,7 @@ Example:
       let isNew = false;
       let key: ReturnType<typeof readOperatorKey>;
       try {
-        key = createOperatorKey(path);
+        key = createKey(path);
         isNew = true;
       } catch {
         key = readOperatorKey(path);

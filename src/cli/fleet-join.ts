@@ -14,6 +14,7 @@ import { HealthViews } from '../fleet/health-views.js';
 import { FleetMember } from '../fleet/member.js';
 import type { MemberRole } from '../fleet/said.js';
 import { FleetStore } from '../fleet/store.js';
+import { FleetDiscovery } from './discover-fleet.js';
 
 /** How long a start waits for the store before it goes by what was last in force. */
 const FIRST_MS = 3_000;
@@ -36,6 +37,7 @@ export interface Joined {
   readonly first: RevisionText;
   /** Of a node that goes by what the nodes of its fleet see together. */
   readonly views: HealthViews | undefined;
+  readonly discovery: FleetDiscovery;
 }
 
 /** @throws AnyhopError ERR_CONFIG when the section fleet is wrong */
@@ -67,7 +69,8 @@ export async function join({
   });
   const views =
     role === 'forwarder' && fleet.views === 'quorum' ? new HealthViews(store, nameHere) : undefined;
-  return { member, first: await member.first(FIRST_MS), views };
+  const discovery = new FleetDiscovery({ fleet, node: nameHere, directory, store, member, log });
+  return { member, first: await member.first(FIRST_MS), views, discovery };
 }
 
 /** Configs of revisions as this host reads them. 1,000 backends take 200 ms, so what was prepared is not read again to be activated. */

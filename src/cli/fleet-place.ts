@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os';
 import type { FleetConfig } from '../config/fleet/types.js';
 import { createLog } from '../core/log.js';
 import { refused } from '../fleet/apply.js';
-import { type OperatorKey, readOperatorKey } from '../fleet/keys.js';
+import { readOperatorKey, type SigningKey } from '../fleet/keys.js';
 import { FleetStore } from '../fleet/store.js';
 import type { KeyOptions } from './fleet-options.js';
 import { type ConfigOptions, loadFor } from './options.js';
@@ -23,7 +23,7 @@ export async function withStore<T>(
 }
 
 /** @throws AnyhopError ERR_USAGE, or ERR_FLEET when it is another key than the one that the fleet takes */
-export function operatorKey({ key: path }: KeyOptions, fleet: FleetConfig): OperatorKey {
+export function operatorKey({ key: path }: KeyOptions, fleet: FleetConfig): SigningKey {
   const key = readOperatorKey(path);
   if (key.publicBytes.equals(fleet.operatorKey)) return key;
   throw refused(

@@ -1,7 +1,8 @@
 /** `anyhop fleet plan`: what a config would change in the fleet, and who would have to take it. */
 import { Command } from 'commander';
 import { readFleetView } from '../fleet/view.js';
-import { inForce, planOf, readCandidate } from './fleet-change.js';
+import { inForce, planOf, readText } from './fleet-change.js';
+import { keepingFound, notesOnFound } from './fleet-found.js';
 import { fleetJsonOption } from './fleet-options.js';
 import { withStore } from './fleet-place.js';
 import { type ConfigOptions, configOption } from './options.js';
@@ -27,17 +28,26 @@ Example:
   anyhop fleet plan fleet.yaml && anyhop fleet apply fleet.yaml`,
     )
     .action(async (file: string, options: ConfigOptions & { readonly json?: true }) => {
-      const candidate = readCandidate(file);
+      const text = readText(file);
       await withStore(options, async (store, fleet) => {
         const view = await readFleetView(store, fleet);
-        const plan = planOf(await inForce(store, view), candidate);
+        const before = await inForce(store, view);
+        const candidate = keepingFound(text, file, before);
+        const plan = planOf(before, candidate);
+        const notes = notesOnFound(candidate.config, before);
         const silent = view.members.filter(({ said }) => said === undefined).map(({ place }) => place);
-        const report = { from: view.active?.number ?? 0, members: view.members.length, silent, ...plan };
+        const report = {
+          from: view.active?.number ?? 0,
+          members: view.members.length,
+          silent,
+          notes,
+          ...plan,
+        };
         writeResult(options.json, report, () => {
           const head =
             view.active === undefined ? 'nothing is in force yet' : `against revision ${view.active.number}`;
           const away = silent.length === 0 ? '' : `; no answer from ${silent.join(', ')}`;
-          return `${head}, ${view.members.length} members${away}\n\n${drawFilePlan(plan)}`;
+          return `${head}, ${view.members.length} members${away}\n${notes.map((note) => `${note}\n`).join('')}\n${drawFilePlan(plan)}`;
         });
       });
     });

@@ -1,18 +1,23 @@
 /** `anyhop fleet status`: the revision in force, every member, and what the nodes see of the backends together. */
 import { Command } from 'commander';
+import type { DiscoveryStatus } from '../api/status.js';
 import { EXIT } from '../core/errors.js';
 import { listed } from '../core/listed.js';
 import { clockTime } from '../core/time.js';
 import { type HealthView, seenDown } from '../fleet/agreed.js';
 import { describe } from '../fleet/apply.js';
 import { healthViewsIn } from '../fleet/health-views.js';
-import { HEALTH } from '../fleet/places.js';
+import { FOUND, HEALTH } from '../fleet/places.js';
+import { readSources, type SaidOfSources } from '../fleet/said.js';
 import { type FleetView, type MemberView, readFleetView } from '../fleet/view.js';
+import { inForce } from './fleet-change.js';
+import { missingKeys } from './fleet-found.js';
 import { fleetJsonOption } from './fleet-options.js';
 import { withStore } from './fleet-place.js';
-import { columns } from './format.js';
+import { columns, labelled } from './format.js';
 import { type ConfigOptions, configOption } from './options.js';
 import { writeResult } from './output.js';
+import { drawDiscovery } from './status-text.js';
 
 const DOWN_SHOWN_MAX = 20;
 const NODES_SHOWN_MAX = 5;
@@ -39,7 +44,13 @@ Examples:
       await withStore(options, async (store, fleet) => {
         const view = await readFleetView(store, fleet);
         const views = fleet.views === 'quorum' ? healthViewsIn(await store.read(HEALTH)) : [];
-        writeResult(options.json, reportOf(fleet.name, view, views), () => draw(fleet.name, view, views));
+        const config = (await inForce(store, view).catch(() => undefined))?.config;
+        const sources = readSources((await store.get(FOUND))?.value);
+        const keys = config === undefined ? [] : missingKeys(config, view.members);
+        const found = { sources, keys };
+        writeResult(options.json, reportOf(fleet.name, view, views, found), () =>
+          draw(fleet.name, view, views, found),
+        );
         const isWell =
           view.faults.length === 0 && view.members.every((each) => faultOf(each, view) === undefined);
         if (!isWell) process.exitCode = EXIT.failure;
@@ -47,7 +58,14 @@ Examples:
     });
 }
 
-function reportOf(fleet: string, view: FleetView, views: readonly HealthView[]) {
+/** What is known of the sources of backends. */
+interface Found {
+  readonly sources: SaidOfSources | undefined;
+  /** Lines that the config lacks. */
+  readonly keys: readonly string[];
+}
+
+function reportOf(fleet: string, view: FleetView, views: readonly HealthView[], { sources }: Found) {
   const { active, intent, faults, members } = view;
   return {
     fleet,
@@ -62,6 +80,7 @@ function reportOf(fleet: string, view: FleetView, views: readonly HealthView[]) 
       fault: faultOf(each, view) ?? null,
     })),
     health: { views: views.length, down: seenDown(views) },
+    discovery: sources ?? null,
   };
 }
 
@@ -73,7 +92,12 @@ function faultOf({ said }: MemberView, { active }: FleetView): string | undefine
   return said.ready ? undefined : (said.reason ?? 'not ready');
 }
 
-function draw(fleet: string, view: FleetView, views: readonly HealthView[]): string {
+function draw(
+  fleet: string,
+  view: FleetView,
+  views: readonly HealthView[],
+  { sources, keys }: Found,
+): string {
   const { active, intent, faults, members } = view;
   const head =
     active === undefined
@@ -93,6 +117,10 @@ function draw(fleet: string, view: FleetView, views: readonly HealthView[]): str
     '',
     ...(rows.length === 0 ? ['no members'] : columns(['member', 'revision', 'build', 'state'], rows)),
     ...drawDown(views),
+    ...drawSources(sources),
+    ...(keys.length === 0
+      ? []
+      : ['', 'these lines in the config let nodes put in force the backends that they find:', ...keys]),
     '',
   ].join('\n');
 }
@@ -110,6 +138,12 @@ function drawKeys(members: readonly MemberView[]): string[] {
   const others = (held[0] ?? []).filter((id) => id !== ids[0] && held.every((each) => each.includes(id)));
   const ready = others.length === 0 ? '' : `; all forwarders hold also ${listed(others)}`;
   return ids.map((id) => `flow hash key ${id}${ready}`);
+}
+
+function drawSources(sources: SaidOfSources | undefined): string[] {
+  if (sources === undefined || sources.pools.length === 0) return [];
+  const lines = drawDiscovery(sources.pools as readonly DiscoveryStatus[], new Date());
+  return ['', labelled([['asked by', sources.node], ...lines], '').trimEnd()];
 }
 
 function drawDown(views: readonly HealthView[]): string[] {

@@ -105,7 +105,7 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
   const read = (revision: RevisionText): ReadConfig =>
     loadConfigWithText(options.config, { ...loadOptions(options), revision });
   const { config: file, name, stateDir } = options;
-  const { member, first, views } = await join({
+  const { member, first, views, discovery } = await join({
     role: 'forwarder',
     file,
     name,
@@ -143,13 +143,17 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
           reader.forget();
           actions.release();
         },
-        standing: () => standingOf(actions),
+        standing: () => ({
+          ...standingOf(actions),
+          ...(discovery.publicKey && { publicKey: discovery.publicKey }),
+        }),
       }),
     );
   };
   try {
     const fleet = { behind: () => member.behind, status: () => member.status, serves: follow, views };
-    await runNode({ ...firstConfig(load, options, log), load, force: options.force === true, fleet }, log);
+    const started = firstConfig(load, options, log);
+    await runNode({ ...started, load, force: options.force === true, fleet, discovery }, log);
   } finally {
     await views?.close();
     await member.close();

@@ -39,6 +39,8 @@ export const LOG_EVENTS = {
   discovered: 'Backends of pools with `backends_from` joined, drain or left, because a source says so.',
   discovery_alarm:
     'The answer of a source of backends is not followed, or there is none: `kind` and the text say why. Nobody was taken away.',
+  discovery_elected: 'This node asks the sources of backends for its fleet, until another one does.',
+  discovery_key: 'The key with which this node would sign backends that it finds cannot be made or read.',
   discovery_well: 'The answers of that source are followed again.',
   drain_asked:
     'The host of a backend asks the forwarders to drain it: its agent logs this, and so does each forwarder that learns of it.',

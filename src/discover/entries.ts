@@ -1,5 +1,5 @@
 /** The list of backends that a file or an HTTP server gives: `[{name, address, weight?, draining?}, ...]`, in YAML or JSON. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ConfigDocument } from '../config/document.js';
 import { ConfigError, formatProblem } from '../config/error.js';
 import { NAME_EXPECTED, NAME_PATTERN } from '../config/name-fields.js';

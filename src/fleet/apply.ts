@@ -9,9 +9,9 @@ import { AnyhopError } from '../core/errors.js';
 import { listed } from '../core/listed.js';
 import { packed } from './blob.js';
 import { timeAfter } from './head.js';
-import type { OperatorKey } from './keys.js';
+import type { SigningKey } from './keys.js';
 import { ACTIVE, blobPlace, INTENT, MEMBERS, NODES, REVISIONS, revisionPlace } from './places.js';
-import { digestOfText, type Revision, sealed } from './record.js';
+import { digestOfText, type NodeRevision, type Revision, sealed } from './record.js';
 import type { Snapshot, Store } from './store.js';
 import { type FleetView, type MemberView, membersOf, readFleetView } from './view.js';
 
@@ -34,7 +34,9 @@ export interface Change extends Pick<Revision, 'digest' | 'by' | 'message' | 'fo
 
 export interface ApplyOptions {
   readonly fleet: FleetConfig;
-  readonly key: OperatorKey;
+  readonly key: SigningKey;
+  /** Of a node that has found backends: its name, and the operator's revision that it stands upon. */
+  readonly node?: { readonly name: string; readonly base: NodeRevision['base'] };
   readonly signal: AbortSignal;
   /** A line for people on what it waits for; the same one again and again. */
   readonly progress: (line: string) => void;
@@ -51,7 +53,19 @@ export interface Applied {
   readonly late: readonly string[];
 }
 
+/** What a node has found would have to wait: nobody has asked for it, so it is not begun. */
+export class WouldWait extends AnyhopError {
+  readonly waits: readonly string[];
+
+  constructor(waits: readonly string[]) {
+    super('ERR_FLEET', `it would wait: ${waits.join('; ')}`);
+    this.waits = waits;
+  }
+}
+
 /**
+ * A change that a node has found goes on without members that do not answer: they follow when they are back, and a backend that has gone may
+ * be one of them.
  * @param before what was in force when the change was made; when something else is by now, it is refused
  * @throws AnyhopError ERR_FLEET when it is not in force afterwards, with the reason; ERR_STORE when the store does not answer
  */
@@ -59,15 +73,17 @@ export async function apply(
   store: Store,
   before: FleetView,
   change: Change,
-  { fleet, key, signal, progress }: ApplyOptions,
+  { fleet, key, node, signal, progress }: ApplyOptions,
 ): Promise<Applied> {
   if (before.intent !== undefined) throw inTheWay(before.intent);
-  requireMembers(before, change.without);
+  const without = node === undefined ? change.without : placesOf(before.members.filter(isSilent));
+  requireMembers(before, without);
   const { text, ...said } = change;
   const revision: Revision = {
     fleet: fleet.name,
     number: await nextNumber(store, before),
     ...(before.record !== undefined && { parent: digestOfText(before.record) }),
+    ...(node && { base: node.base }),
     config: digestOfText(text),
     at: timeAfter(before.active),
     ...said,
@@ -75,7 +91,7 @@ export async function apply(
     without: [...said.without],
   };
   const { number } = revision;
-  const record = sealed(revision, key);
+  const record = sealed(revision, key, node?.name);
   const digest = digestOfText(record);
   await upload(store, revision.config, text);
   const lease = store.lease(INTENT_LEASE_SECONDS);
@@ -88,7 +104,7 @@ export async function apply(
       throw await overtaken(store, fleet, before);
     let preparedMs: number | undefined;
     await until(store, signal, PREPARE_MS, (members) => {
-      const those = taking(members, revision.without);
+      const those = taking(members, without);
       const preparing = those.filter(({ said }) => said?.prepared?.record !== digest);
       refuseDissent(those, digest);
       if (preparing.length > 0) {
@@ -100,16 +116,17 @@ export async function apply(
       preparedMs ??= performance.now() - startMs;
       const waits = [...new Set(those.flatMap(({ said }) => said?.prepared?.waits ?? []))];
       if (waits.length === 0 || change.force) return undefined;
+      if (node !== undefined) throw new WouldWait(waits);
       progress(`revision ${number} waits: ${waits.join('; ')}`);
       return { missing: waits, forEver: true };
     });
     const readyMs = performance.now();
     if (!(await putInForce(store, before, number, record))) throw await overtaken(store, fleet, before);
-    const late = await switched(store, signal, revision, progress);
+    const late = await switched(store, signal, { number, without }, progress);
     const prepareMs = preparedMs ?? 0;
     return {
       revision,
-      members: taking(before.members, revision.without).length,
+      members: taking(before.members, without).length,
       prepareMs,
       waitMs: readyMs - startMs - prepareMs,
       switchMs: performance.now() - readyMs,
@@ -130,7 +147,7 @@ function requireMembers({ members }: FleetView, without: readonly string[]): voi
       2,
     );
   const those = taking(members, without);
-  const silent = those.filter(({ said }) => said === undefined);
+  const silent = those.filter(isSilent);
   if (silent.length > 0)
     throw refused(
       `${names(silent).join(', ')} ${silent.length === 1 ? 'does' : 'do'} not answer`,
@@ -141,6 +158,14 @@ function requireMembers({ members }: FleetView, without: readonly string[]): voi
       'the fleet has no member',
       'Start `anyhop run`, `anyhop agent` or `anyhop l7 run` on hosts whose config file has this section fleet.',
     );
+}
+
+function isSilent({ said }: MemberView): boolean {
+  return said === undefined;
+}
+
+function placesOf(members: readonly MemberView[]): string[] {
+  return members.map(({ place }) => place);
 }
 
 function taking(members: readonly MemberView[], without: readonly string[]): MemberView[] {
@@ -250,7 +275,7 @@ function refuseDissent(members: readonly MemberView[], record: string): void {
 async function switched(
   store: Store,
   signal: AbortSignal,
-  { number, without }: Revision,
+  { number, without }: { readonly number: number; readonly without: readonly string[] },
   progress: (line: string) => void,
 ): Promise<string[]> {
   let late: string[] = [];

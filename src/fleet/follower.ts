@@ -14,7 +14,7 @@ export interface Follower {
   release(): void;
   /** @throws AnyhopError when it cannot; what was in force stays */
   activate(revision: Revision, text: RevisionText): Promise<void>;
-  standing(): Pick<SaidByMember, 'ready' | 'reason' | 'owners' | 'keys'>;
+  standing(): Pick<SaidByMember, 'ready' | 'reason' | 'owners' | 'keys' | 'publicKey'>;
 }
 
 export interface Prepared {

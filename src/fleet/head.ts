@@ -7,13 +7,13 @@
  *
  * A member that is not at the head is not to serve: it decides otherwise than the others. One that has the head prepared is switching
  * to it with all the others, and gets some time for that. What is not signed counts for nothing here: whoever can write to the store
- * must not be able to withdraw a fleet.
+ * must not be able to withdraw a fleet. What a node has signed counts only where the member would take it (records.ts).
  *
  * Later is what the operator decided later: apply.ts lets no revision have an earlier time than its parent. Numbers alone do not tell
  * when the store has lost some, and the operator has used them again.
  */
 import { formatDuration } from '../core/time.js';
-import { BadRecord, digestOfText, opened, type Revision } from './record.js';
+import { BadRecord, digestOfText, opened, peeked, type Revision } from './record.js';
 import type { Signer } from './revisions.js';
 
 /** How long a member that has the head prepared may take to switch to it; forwarders wait for agents meanwhile (agents-have.ts). */
@@ -51,6 +51,11 @@ export class Head {
     const standing = signedStanding(record, this.#signer);
     if (standing !== undefined) this.#take({ ...standing, where, isPrepared: false });
     return standing;
+  }
+
+  /** What was found to count, though the operator has not signed it. */
+  hearFound(standing: Standing, where: string): void {
+    this.#take({ ...standing, where, isPrepared: false });
   }
 
   /** What the member has ready is in force. */
@@ -91,6 +96,11 @@ export function signedStanding(record: string, { name, operatorKey }: Signer): S
 /** @param digest of its record */
 export function standingOf({ number, at }: Revision, digest: string): Standing {
   return { number, digest, atMs: Date.parse(at) };
+}
+
+/** Of a record that was judged before, whoever has signed it. @throws BadRecord */
+export function knownStanding(record: string): Standing {
+  return standingOf(peeked(record), digestOfText(record));
 }
 
 /** The time of a revision: later than that of its parent, whatever the operators' clocks say. */

@@ -1,4 +1,7 @@
-/** The operator's key (ed25519, RFC 8032): whoever has its private half changes the fleet, and nobody else, the store included. */
+/**
+ * Keys that sign (ed25519, RFC 8032): the operator's, whose holder changes the fleet, and nobody else, the store included; and those of nodes
+ * that find backends.
+ */
 import {
   createPrivateKey,
   createPublicKey,
@@ -7,7 +10,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { isOpenToOthers, readSmallFile } from '../config/file.js';
 import { PUBLIC_KEY_BYTES } from '../config/public-key.js';
 import { AnyhopError } from '../core/errors.js';
@@ -18,7 +21,7 @@ const KEY_FILE_MODE = 0o600;
 /** What stands before the 32 bytes of an ed25519 public key in DER (RFC 8410, section 4). */
 const DER_HEAD = Buffer.from('302a300506032b6570032100', 'hex');
 
-export interface OperatorKey {
+export interface SigningKey {
   readonly private: KeyObject;
   readonly publicBytes: Buffer;
 }
@@ -27,7 +30,7 @@ export interface OperatorKey {
  * Makes a key, and the file that holds it, which must not be there.
  * @throws AnyhopError ERR_USAGE when the file is there or cannot be written
  */
-export function createOperatorKey(path: string): OperatorKey {
+export function createKey(path: string): SigningKey {
   const { privateKey } = generateKeyPairSync('ed25519');
   try {
     const descriptor = openSync(path, 'wx', KEY_FILE_MODE);
@@ -45,15 +48,31 @@ export function createOperatorKey(path: string): OperatorKey {
       { hint: 'Name the file of the new key with --key FILE.' },
     );
   }
-  return operatorKeyOf(privateKey);
+  return signingKeyOf(privateKey);
 }
 
 /** @throws AnyhopError ERR_USAGE when it cannot be read, is no ed25519 key, or others may read it */
-export function readOperatorKey(path: string): OperatorKey {
+export function readOperatorKey(path: string): SigningKey {
+  return readKey(
+    path,
+    "the operator's key",
+    'Name its file with --key FILE or ANYHOP_OPERATOR_KEY. `anyhop fleet init` makes one.',
+  );
+}
+
+/** The key of a node, made when there is none. @throws AnyhopError ERR_USAGE as `readOperatorKey` */
+export function nodeKey(path: string): SigningKey {
+  if (!existsSync(path)) return createKey(path);
+  return readKey(
+    path,
+    "the node's key",
+    'Remove it, and the node makes another one: the operator has to list that one then.',
+  );
+}
+
+function readKey(path: string, what: string, hint: string): SigningKey {
   const wrong = (why: string): AnyhopError =>
-    new AnyhopError('ERR_USAGE', `the operator's key ${path}: ${why}`, {
-      hint: 'Name its file with --key FILE or ANYHOP_OPERATOR_KEY. `anyhop fleet init` makes one.',
-    });
+    new AnyhopError('ERR_USAGE', `${what} ${path}: ${why}`, { hint });
   let key: KeyObject;
   try {
     const { bytes, mode } = readSmallFile(path, KEY_FILE_BYTES_MAX);
@@ -66,15 +85,15 @@ export function readOperatorKey(path: string): OperatorKey {
   }
   if (key.asymmetricKeyType !== 'ed25519')
     throw wrong(`it holds a key of the kind ${key.asymmetricKeyType}; expected ed25519`);
-  return operatorKeyOf(key);
+  return signingKeyOf(key);
 }
 
-function operatorKeyOf(key: KeyObject): OperatorKey {
+function signingKeyOf(key: KeyObject): SigningKey {
   const der = createPublicKey(key).export({ type: 'spki', format: 'der' });
   return { private: key, publicBytes: der.subarray(der.length - PUBLIC_KEY_BYTES) };
 }
 
-export function signature(text: string, key: OperatorKey): string {
+export function signature(text: string, key: SigningKey): string {
   return sign(null, Buffer.from(text), key.private).toString('base64');
 }
 

@@ -5,10 +5,11 @@
  *   now/active --> (forwarders last) --> activate --> kept on disk --> nodes/ROLE/NAME: active
  *
  * Nothing here is on the packet path, and a store that is away changes nothing: the revision in force stays, also through a restart.
- * What the store says is taken only with the operator's signature, and only forward (record.ts). One that is not at the head of the fleet is
+ * What the store says is taken only with a signature that counts (records.ts), and only forward. One that is not at the head of the fleet is
  * not to serve (head.ts).
  */
 
+import { mentionsDiscovery } from '../config/edit/found.js';
 import type { KeptRevision } from '../config/fleet/kept.js';
 import type { FleetConfig } from '../config/fleet/types.js';
 import type { RevisionText } from '../config/load.js';
@@ -18,12 +19,14 @@ import type { Logger } from '../core/log.js';
 import { reasonOf } from '../core/reason.js';
 import { Rerun } from '../core/rerun.js';
 import { VERSION } from '../core/version.js';
+import { RecentStates } from '../discover/recent.js';
 import { agentsBehind } from './agents-have.js';
 import type { Follower } from './follower.js';
-import { Head, NOTHING_IN_FORCE, type Standing, signedStanding, standingOf } from './head.js';
+import { Head, knownStanding, NOTHING_IN_FORCE, type Standing, signedStanding, standingOf } from './head.js';
 import { ACTIVE, INTENT, NODES, NOW, revisionPlace } from './places.js';
-import { BadRecord, digestOfText, opened } from './record.js';
-import { findRevision, type Known, withText } from './revisions.js';
+import { BadRecord, digestOfText, peeked, signerOf } from './record.js';
+import { type InForce, poolsIn, Records } from './records.js';
+import { findRevision, type Known, type Signer, withText } from './revisions.js';
 import {
   type Active,
   type MemberRole,
@@ -100,8 +103,11 @@ export class FleetMember {
   #now: Snapshot | undefined;
   #follower: Follower;
   #own: Standing;
-  /** Of what is in force here. */
-  #record: string | undefined;
+  #inForce: KeptRevision | undefined;
+  readonly #records: Records;
+  readonly #recent = new RecentStates();
+  /** When it was last at the head, as far as the store said. */
+  #atHeadMs = Number.NEGATIVE_INFINITY;
   /** The store has an earlier revision: others learn of this one from this member. */
   #isForgotten = false;
   #prepared: (Known & { readonly waits: readonly string[] }) | undefined;
@@ -120,12 +126,10 @@ export class FleetMember {
     this.#start = new Start({ ...options, fleet: fleet.name });
     this.#follower = this.#start.follower;
     this.#head = new Head(fleet);
-    this.#record = kept?.record;
-    // What another key has signed is earlier than whatever this one has.
-    this.#own =
-      kept === undefined
-        ? NOTHING_IN_FORCE
-        : (signedStanding(kept.record, fleet) ?? { ...NOTHING_IN_FORCE, number: kept.number });
+    this.#records = new Records({ store, signer: fleet, inForce: () => this.#judgedBy() });
+    this.#inForce = kept;
+    this.#own = kept === undefined ? NOTHING_IN_FORCE : ownOf(kept, fleet);
+    if (kept !== undefined) this.#saw(kept);
     const { leaseSeconds, readMs } = PACE[role];
     this.#teller = new Teller({ store, place: this.#place, leaseSeconds, say: () => this.#said(), log });
     const others = role === 'forwarder' ? [FORWARDERS] : [];
@@ -151,6 +155,16 @@ export class FleetMember {
   get #behind(): string | undefined {
     if (this.#stuck !== undefined && this.#head.isAbove(this.#own)) return this.#stuck.why;
     return this.#head.behind(this.#own);
+  }
+
+  /** What is in force here; undefined for nothing. */
+  get inForce(): KeptRevision | undefined {
+    return this.#inForce;
+  }
+
+  /** The backends that pools with a source had within the settle time. */
+  get recent(): RecentStates {
+    return this.#recent;
   }
 
   /** What it knows of the fleet, for people. */
@@ -197,7 +211,7 @@ export class FleetMember {
     };
     await Promise.race([asked().catch(() => undefined), late]);
     clearTimeout(timer);
-    return (this.#inForce()?.number ?? 0) > this.#own.number;
+    return (this.#activeInStore()?.number ?? 0) > this.#own.number;
   }
 
   /** The process runs: from now on it follows. */
@@ -216,7 +230,7 @@ export class FleetMember {
     this.#options.store.close();
   }
 
-  #inForce(): Active | undefined {
+  #activeInStore(): Active | undefined {
     return readActive(this.#now?.entries.get(ACTIVE)?.value);
   }
 
@@ -244,19 +258,49 @@ export class FleetMember {
   /** What the fleet has in force, by the store. */
   async #hear(): Promise<void> {
     const { store, fleet } = this.#options;
-    const { number, record: digest } = this.#inForce() ?? NOTHING;
+    const { number, record: digest } = this.#activeInStore() ?? NOTHING;
     let inStore: Standing | undefined;
-    if (digest === this.#own.digest) inStore = this.#own;
-    else if (digest === this.#prepared?.digest) {
+    if (digest === this.#own.digest) {
+      inStore = this.#own;
+      this.#atHeadMs = performance.now();
+    } else if (digest === this.#prepared?.digest) {
       inStore = standingOf(this.#prepared.revision, digest);
       this.#head.hearPrepared(inStore);
     } else if (number > 0) {
       const record = (await store.get(revisionPlace(number)))?.value;
-      if (record !== undefined) inStore = this.#head.hear(record, 'in the fleet');
+      if (record !== undefined) inStore = await this.#heard(record);
     }
     this.#isForgotten = (inStore?.atMs ?? 0) < this.#own.atMs;
     if (this.#isForgotten)
       store.forgot(`its revision is ${number}, and ${this.#own.number} of ${fleet.name} is in force here`);
+  }
+
+  /** What is in force in the fleet; of a node, only what this member would take makes it wait for that. */
+  async #heard(record: string): Promise<Standing | undefined> {
+    const where = 'in the fleet';
+    if (signerOf(record) === undefined) return this.#head.hear(record, where);
+    try {
+      const standing = knownStanding(record);
+      await this.#records.open(record);
+      this.#head.hearFound(standing, where);
+      return standing;
+    } catch (error) {
+      if (!(error instanceof BadRecord)) throw error;
+      return this.#own;
+    }
+  }
+
+  /** By what a record of a node is judged. */
+  #judgedBy(): InForce | undefined {
+    const inForce = this.#inForce;
+    if (inForce === undefined) return undefined;
+    const { number, base } = peeked(inForce.record);
+    const awayMs = performance.now() - this.#atHeadMs;
+    return { text: inForce.text, base: base?.number ?? number, recent: this.#recent, awayMs };
+  }
+
+  #saw({ text }: RevisionText): void {
+    if (mentionsDiscovery(text)) this.#recent.saw(poolsIn(text));
   }
 
   /** What others have in force, and the store has forgotten. */
@@ -270,7 +314,7 @@ export class FleetMember {
 
   async #step(): Promise<void> {
     try {
-      const active = this.#inForce() ?? NOTHING;
+      const active = this.#activeInStore() ?? NOTHING;
       if (active.number <= this.#own.number) this.#stuck = undefined;
       else if (!this.#hasOtherHope(active.number)) await this.#follow(active);
       await this.#look(active.number);
@@ -287,10 +331,12 @@ export class FleetMember {
 
   /** Something is in force in the fleet that is not in force here. */
   async #follow({ number, record }: Active): Promise<void> {
-    const { role, store, fleet } = this.#options;
+    const { role, store } = this.#options;
     try {
       const isPrepared = this.#prepared?.digest === record && this.#prepared.number === number;
-      const known = isPrepared ? this.#prepared! : await findRevision(store, number, fleet);
+      const known = isPrepared
+        ? this.#prepared!
+        : await findRevision(store, number, (each) => this.#records.open(each));
       if (known.revision.without.includes(this.#place))
         throw new BadRecord(`${known.revision.by} left this member out of it`);
       if (!isPrepared) await this.#prepare(known);
@@ -321,7 +367,8 @@ export class FleetMember {
       );
     }
     this.#own = standingOf(revision, digest);
-    this.#record = record;
+    this.#inForce = { number, text, record };
+    this.#saw(known);
     this.#prepared = undefined;
     this.#refused = undefined;
     this.#stuck = undefined;
@@ -350,13 +397,13 @@ export class FleetMember {
       if (this.#refused?.number !== this.#stuck?.number) this.#refused = undefined;
       return;
     }
-    const { fleet, store } = this.#options;
+    const { store } = this.#options;
     const digest = digestOfText(intent.record);
     if (this.#refused?.record === digest) return;
     if (this.#prepared?.digest === digest && this.#prepared.waits.length === 0) return;
     let number = 0;
     try {
-      const revision = opened(intent.record, fleet.name, fleet.operatorKey);
+      const revision = await this.#records.open(intent.record);
       number = revision.number;
       if (number <= active || revision.without.includes(this.#place)) return;
       if (number <= this.#own.number)
@@ -400,7 +447,7 @@ export class FleetMember {
       build: VERSION,
       since: this.#since.toISOString(),
       active: number,
-      ...(this.#isForgotten && this.#record !== undefined && { record: this.#record }),
+      ...(this.#isForgotten && this.#inForce !== undefined && { record: this.#inForce.record }),
       ...(this.#prepared && {
         prepared: {
           number: this.#prepared.number,
@@ -412,6 +459,19 @@ export class FleetMember {
       ...this.#follower.standing(),
     };
   }
+}
+
+/** Of what is kept on this host. */
+function ownOf({ number, record }: KeptRevision, signer: Signer): Standing {
+  const none = { ...NOTHING_IN_FORCE, number };
+  try {
+    if (signerOf(record) !== undefined) return knownStanding(record); // it was judged when it came
+  } catch (error) {
+    if (error instanceof BadRecord) return none;
+    throw error;
+  }
+  // What another key has signed is earlier than whatever this one has.
+  return signedStanding(record, signer) ?? none;
 }
 
 function isStoreFault(error: unknown): boolean {

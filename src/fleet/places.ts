@@ -8,6 +8,8 @@
  *   members/ROLE/NAME        who belongs to the fleet, also while it is away
  *   nodes/ROLE/NAME          what a member says of itself, with its lease (said.ts)
  *   health/NAME              which backends a forwarder sees down, with a lease of its own (health-views.ts)
+ *   discover/elected         the forwarder that asks the sources of backends, with its lease
+ *   discover/status          what they say (said.ts), with the same lease
  */
 const NUMBER_DIGITS = 10;
 
@@ -17,6 +19,9 @@ export const NOW = 'now/';
 export const MEMBERS = 'members/';
 export const NODES = 'nodes/';
 export const HEALTH = 'health/';
+export const DISCOVER = 'discover/';
+export const ELECTED = 'discover/elected';
+export const FOUND = 'discover/status';
 export const REVISIONS = 'revisions/';
 
 export function rootOf(fleet: string): string {

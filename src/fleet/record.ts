@@ -4,6 +4,8 @@
  *
  *   {"record": "{\"fleet\":\"edge\",\"number\":7,...}", "signature": "base64"}
  *
+ * A node that finds backends signs with its own key, and says its name beside the record; records.ts says when that is taken.
+ *
  * A number is used once, and a host takes only numbers above that of the revision in force there: so nobody who can write to the store
  * can bring an old one back. A rollback is a new revision with an old text.
  */
@@ -12,7 +14,7 @@ import * as z from 'zod';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { AnyhopError } from '../core/errors.js';
 import { FLEET_MEMBERS_MAX, FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
-import { isSignedBy, type OperatorKey, signature } from './keys.js';
+import { isSignedBy, type SigningKey, signature } from './keys.js';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -21,6 +23,8 @@ const record = z.strictObject({
   number: z.int().min(1),
   /** SHA-256 of the record before it; none for the first. */
   parent: sha256.optional(),
+  /** Of a node: the operator's revision that it stands upon. */
+  base: z.strictObject({ number: z.int().min(1), record: sha256 }).optional(),
   /** SHA-256 of the text. */
   config: sha256,
   /** What every host must make of it: digest.ts. */
@@ -39,15 +43,20 @@ const record = z.strictObject({
 const envelope = z.strictObject({
   record: z.string().max(FLEET_RECORD_BYTES_MAX),
   signature: z.string().max(128),
+  /** Whose key it is, when it is not the operator's. */
+  node: z.string().regex(NAME_PATTERN).optional(),
 });
 
 export type Revision = z.output<typeof record>;
+export interface NodeRevision extends Omit<Revision, 'base'> {
+  readonly base: NonNullable<Revision['base']>;
+}
 
 /** Why a record is not taken. */
 export class BadRecord extends Error {}
 
-/** @throws AnyhopError ERR_FLEET when it says more than members read */
-export function sealed(revision: Revision, key: OperatorKey): string {
+/** @param node whose key it is, when it is not the operator's @throws AnyhopError ERR_FLEET when it says more than members read */
+export function sealed(revision: Revision, key: SigningKey, node?: string): string {
   const text = JSON.stringify(revision);
   if (text.length > FLEET_RECORD_BYTES_MAX)
     throw new AnyhopError(
@@ -57,7 +66,11 @@ export function sealed(revision: Revision, key: OperatorKey): string {
         hint: 'Leave fewer members out of it, or strike off those that are gone with `anyhop fleet forget`.',
       },
     );
-  return JSON.stringify({ record: text, signature: signature(text, key) });
+  return JSON.stringify({
+    record: text,
+    signature: signature(text, key),
+    ...(node !== undefined && { node }),
+  });
 }
 
 /**
@@ -65,9 +78,46 @@ export function sealed(revision: Revision, key: OperatorKey): string {
  * @throws BadRecord when it is none, of another fleet, or not signed by the operator
  */
 export function opened(text: string, fleet: string, operatorKey: Uint8Array): Revision {
-  const { record: inner, signature: signed } = parse(envelope, text);
-  if (!isSignedBy(inner, signed, operatorKey))
+  const { record: inner, signature: signed, node } = parse(envelope, text);
+  if (node !== undefined || !isSignedBy(inner, signed, operatorKey))
     throw new BadRecord('its signature is not of the operator (fleet.operator_key)');
+  const revision = ofFleet(inner, fleet);
+  if (revision.base !== undefined) throw new BadRecord('it is of the operator, and stands upon another one');
+  return revision;
+}
+
+/**
+ * The same of a node.
+ * @param key of the node that it names
+ * @throws BadRecord also when it forces anything, or leaves members out
+ */
+export function openedOfNode(text: string, fleet: string, key: Uint8Array): NodeRevision {
+  const { record: inner, signature: signed, node } = parse(envelope, text);
+  if (!isSignedBy(inner, signed, key)) throw new BadRecord(`its signature is not of ${node}`);
+  const { base, ...revision } = ofFleet(inner, fleet);
+  if (base === undefined)
+    throw new BadRecord('it does not say which revision of the operator it stands upon');
+  if (revision.force || revision.without.length > 0)
+    throw new BadRecord('a node has signed it, and it forces something or leaves members out');
+  return { ...revision, base };
+}
+
+/** The node that says to have signed it; undefined when it is not one, as far as can be told. */
+export function signerOf(text: string): string | undefined {
+  try {
+    return parse(envelope, text).node;
+  } catch (error) {
+    if (error instanceof BadRecord) return undefined;
+    throw error;
+  }
+}
+
+/** What a record says, whoever has signed it: for one that was checked before. @throws BadRecord */
+export function peeked(text: string): Revision {
+  return parse(record, parse(envelope, text).record);
+}
+
+function ofFleet(inner: string, fleet: string): Revision {
   const revision = parse(record, inner);
   if (revision.fleet !== fleet) throw new BadRecord('it is signed for another fleet');
   return revision;

@@ -2,7 +2,7 @@
 import type { RevisionText } from '../config/load.js';
 import { textOf } from './blob.js';
 import { revisionPlace } from './places.js';
-import { BadRecord, digestOfText, opened, type Revision } from './record.js';
+import { BadRecord, digestOfText, type Revision } from './record.js';
 import type { Store } from './store.js';
 
 /** With what a record is read. */
@@ -18,11 +18,15 @@ export interface Known extends RevisionText {
   readonly digest: string;
 }
 
-/** One that was in force. @throws BadRecord; AnyhopError ERR_STORE */
-export async function findRevision(store: Store, number: number, signer: Signer): Promise<Known> {
+/** One that was in force. @param open says whether its record is taken @throws BadRecord; AnyhopError ERR_STORE */
+export async function findRevision(
+  store: Store,
+  number: number,
+  open: (record: string) => Promise<Revision>,
+): Promise<Known> {
   const record = (await store.get(revisionPlace(number)))?.value;
   if (record === undefined) throw new BadRecord('its record is not in the store');
-  const revision = opened(record, signer.name, signer.operatorKey);
+  const revision = await open(record);
   if (revision.number !== number)
     throw new BadRecord(`the record in its place is of revision ${revision.number}`);
   return await withText(store, record, revision);

@@ -1,7 +1,7 @@
 /** What is written to the store without a signature: what members say of themselves, what is in force, what is being prepared. */
 import * as z from 'zod';
 import { FINGERPRINT_PATTERN } from '../config/key-fingerprint.js';
-import { FLEET_KEYS_MAX, FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
+import { FLEET_KEYS_MAX, FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX, POOLS_MAX } from '../core/limits.js';
 import { printableLines } from '../core/printable.js';
 
 /** `l7`: a proxy host. */
@@ -39,6 +39,8 @@ const member = z.strictObject({
   ready: z.boolean(),
   /** Why it is not ready. */
   reason: words.optional(),
+  /** Public key with which it would sign the backends that it finds. */
+  publicKey: z.string().max(64).transform(printableLines).optional(),
   /** The owners in force by pool, health and all. */
   owners: z.record(z.string(), z.string().max(64)).optional(),
   /** Of a forwarder: fingerprints of the secret that it hashes flows with, and of all that its file has. */
@@ -58,6 +60,25 @@ export type Active = z.output<typeof active>;
 const intent = z.strictObject({ record: z.string().max(2 * FLEET_RECORD_BYTES_MAX) });
 export type Intent = z.output<typeof intent>;
 
+/** Of the node that asks the sources of backends. */
+const discovery = z.strictObject({
+  node: words,
+  pools: z
+    .array(
+      z.strictObject({
+        pool: words,
+        source: words,
+        answeredAt: z.iso.datetime().nullable(),
+        backends: number.nullable(),
+        alarm: z.strictObject({ kind: words, text: words, since: z.iso.datetime() }).optional(),
+        waits: z.array(words).max(FLEET_MESSAGE_CHARS_MAX).optional(),
+      }),
+    )
+    .max(POOLS_MAX),
+});
+export type SaidOfSources = z.output<typeof discovery>;
+
+export const readSources = reader(discovery);
 export const readMember = reader(member);
 export const readActive = reader(active);
 export const readIntent = reader(intent);

@@ -2,7 +2,7 @@
 import type { KeptRevision } from '../config/fleet/kept.js';
 import { VERSION } from '../core/version.js';
 import type { Follower } from './follower.js';
-import { BadRecord, opened, type Revision } from './record.js';
+import { BadRecord, opened, peeked, type Revision, signerOf } from './record.js';
 import type { Signer } from './revisions.js';
 
 const DIGEST_CHARS_SHOWN = 12;
@@ -28,7 +28,9 @@ export async function otherTables(
   prepare: Follower['prepare'],
 ): Promise<string | undefined> {
   try {
-    const revision = opened(kept.record, name, operatorKey);
+    // One of a node was judged when it came into force here.
+    const isOfNode = signerOf(kept.record) !== undefined;
+    const revision = isOfNode ? peeked(kept.record) : opened(kept.record, name, operatorKey);
     requireSame(revision, (await prepare(revision, kept)).digest);
     return undefined;
   } catch (error) {

@@ -2,7 +2,8 @@
 import type { FleetConfig } from '../config/fleet/types.js';
 import { NAME_PATTERN } from '../config/name-fields.js';
 import { ACTIVE, INTENT, MEMBERS, NODES, NOW, REVISIONS, revisionPlace } from './places.js';
-import { BadRecord, opened, type Revision } from './record.js';
+import { BadRecord, type Revision } from './record.js';
+import { Records } from './records.js';
 import {
   MEMBER_ROLES,
   type MemberRole,
@@ -41,10 +42,11 @@ export async function readFleetView(store: Store, fleet: FleetConfig): Promise<F
   const faults: string[] = [];
   const number = readActive(now.entries.get(ACTIVE)?.value)?.number;
   const record = number === undefined ? undefined : (await store.get(revisionPlace(number)))?.value;
-  const active = number === undefined ? undefined : open(record, `revision ${number}`, fleet, faults);
+  const records = new Records({ store, signer: fleet });
+  const active = number === undefined ? undefined : await open(record, `revision ${number}`, records, faults);
   const intended = now.entries.get(INTENT);
   const intent =
-    intended && open(readIntent(intended.value)?.record, 'what is being prepared', fleet, faults);
+    intended && (await open(readIntent(intended.value)?.record, 'what is being prepared', records, faults));
   return {
     active,
     record,
@@ -79,29 +81,31 @@ export async function readLog(
   limit: number,
 ): Promise<(Revision | string)[]> {
   const { entries } = await store.newest(REVISIONS, limit);
-  return [...entries].map(([place, { value }]) => {
+  const records = new Records({ store, signer: fleet });
+  const log: (Revision | string)[] = [];
+  for (const [place, { value }] of entries)
     try {
-      return opened(value, fleet.name, fleet.operatorKey);
+      log.push(await records.open(value));
     } catch (error) {
-      if (error instanceof BadRecord) return `${place}: ${error.message}`;
-      throw error;
+      if (!(error instanceof BadRecord)) throw error;
+      log.push(`${place}: ${error.message}`);
     }
-  });
+  return log;
 }
 
 function rank({ role }: MemberView): number {
   return MEMBER_ROLES.indexOf(role);
 }
 
-function open(
+async function open(
   record: string | undefined,
   what: string,
-  { name, operatorKey }: FleetConfig,
+  records: Records,
   faults: string[],
-): Revision | undefined {
+): Promise<Revision | undefined> {
   try {
     if (record === undefined) throw new BadRecord('its record is not in the store');
-    return opened(record, name, operatorKey);
+    return await records.open(record);
   } catch (error) {
     if (!(error instanceof BadRecord)) throw error;
     faults.push(`${what}: ${error.message}`);

@@ -338,6 +338,22 @@ export class NodeActions implements ControlActions {
     return this.#options.pools.file.pools;
   }
 
+  /** Public keys of nodes whose findings the fleet takes. */
+  get discoverers(): ReadonlyMap<string, Uint8Array> {
+    return this.#options.pools.file.discoverers;
+  }
+
+  /** What other pools would have to wait for if they came now, in words. */
+  wouldWait(pools: readonly PoolConfig[]): string[] {
+    const { file } = this.#options.pools;
+    return this.#waitsOf(reloadTo(file, { ...file, pools }, false));
+  }
+
+  #waitsOf(request: ChangeRequest): string[] {
+    const { pools } = this.#options;
+    return effects(pools.pools, pools.preview(request)).flatMap(waitOf);
+  }
+
   /** Whether the drain of a backend is done. */
   isDrained(pool: string, backend: string): boolean {
     return this.#options.isDrained(pool, backend);
@@ -357,7 +373,7 @@ export class NodeActions implements ControlActions {
       read = this.#file.readToReload(pools.file, pools.served(), false, load);
       return { ...reloadTo(pools.file, read.config, false), why };
     };
-    const waits = effects(pools.pools, pools.preview(request())).flatMap(waitOf);
+    const waits = this.#waitsOf(request());
     if (waits.length > 0) return waits;
     await this.#change(request);
     await this.#options.edits?.accepted(read!);

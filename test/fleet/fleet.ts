@@ -15,7 +15,7 @@ import type { FleetConfig } from '#anyhop/config/fleet/types.js';
 import { AnyhopError } from '#anyhop/core/errors.js';
 import type { Logger } from '#anyhop/core/log.js';
 import { type Applied, apply, type Change } from '#anyhop/fleet/apply.js';
-import type { OperatorKey } from '#anyhop/fleet/keys.js';
+import type { SigningKey } from '#anyhop/fleet/keys.js';
 import { FleetMember } from '#anyhop/fleet/member.js';
 import { digestOfText } from '#anyhop/fleet/record.js';
 import type { MemberRole } from '#anyhop/fleet/said.js';
@@ -49,7 +49,7 @@ export interface TestMemberOptions {
   readonly store?: Store;
 }
 
-export function newOperatorKey(): OperatorKey {
+export function newOperatorKey(): SigningKey {
   const pair = generateKeyPairSync('ed25519');
   const der = pair.publicKey.export({ type: 'spki', format: 'der' });
   return { private: pair.privateKey, publicBytes: der.subarray(der.length - 32) };

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { makeDirectory } from '../../core/directory.js';
 import { BACKENDS_PER_POOL_MAX, WEIGHT_MAX } from '../../core/limits.js';
 import { requireOwnDirectory } from '../../core/own-directory.js';

@@ -1,5 +1,5 @@
 /** The schema of `backends_from` of a pool and of the section `discover`: where backends come from, and whose word on them is taken. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   BACKENDS_PER_POOL_MAX,
   DISCOVER_DEBOUNCE_MS_DEFAULT,

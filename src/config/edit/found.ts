@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { isMap, isSeq, type YAMLMap, type YAMLSeq } from 'yaml';
 import { isRecord } from '../../core/is-record.js';
 import { parseAddress } from '../../packet/address.js';
+import { ConfigDocument } from '../document.js';
 import { readBack } from './edit.js';
 import { endOfLine, insertion, lineEnd, lineStart, type Splice, spliced } from './splice.js';
 import { endOf, sliceOf, writtenLike } from './style.js';
@@ -40,15 +41,17 @@ export function mentionsDiscovery(text: string): boolean {
 /**
  * @param text without byte order mark
  * @param found of pools that the text does not have, or has without `backends_from`, nothing is taken
+ * @param former a text whose entries keep their other fields; the text itself when left out
  * @throws ConfigError when the text is no good YAML, or is written in a way in which a list cannot be changed alone
  */
-export function withFound(text: string, file: string, found: FoundPools): string {
+export function withFound(text: string, file: string, found: FoundPools, former = text): string {
   const tree = new EditTree(text, file);
   const pools = poolsOf(tree.value);
+  const formerPools = former === text ? pools : poolsOf(new ConfigDocument(former, file).value);
   const lists = [...found].flatMap(([name, backends]): (readonly [string, Entry[]])[] => {
     const pool = pools[name];
     if (!isRecord(pool) || pool['backends_from'] === undefined) return [];
-    const before = entriesOf(pool);
+    const before = entriesOf(formerPools[name]);
     const list = backends.map((one) => entryOf(one, before.get(one.name)));
     return isDeepStrictEqual(pool['backends'], list) ? [] : [[name, list]];
   });
@@ -77,8 +80,8 @@ function entryOf(one: Standing, before: Entry | undefined): Entry {
 }
 
 /** By name. */
-function entriesOf(pool: Record<string, unknown>): ReadonlyMap<string, Entry> {
-  const list = Array.isArray(pool['backends']) ? (pool['backends'] as unknown[]) : [];
+function entriesOf(pool: unknown): ReadonlyMap<string, Entry> {
+  const list = isRecord(pool) && Array.isArray(pool['backends']) ? (pool['backends'] as unknown[]) : [];
   return new Map(
     list.flatMap((entry): [string, Entry][] =>
       isRecord(entry) && typeof entry['name'] === 'string' ? [[entry['name'], entry]] : [],

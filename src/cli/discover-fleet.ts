@@ -1,0 +1,187 @@
+/**
+ * A forwarder whose fleet has pools with sources of backends. One of those whose keys the operator has listed is elected, asks the sources, and
+ * puts what they say in force as a revision that it signs itself.
+ */
+import { join } from 'node:path';
+import type { DiscoveryStatus } from '../api/status.js';
+import { type FoundPools, withFound } from '../config/edit/found.js';
+import type { FleetConfig } from '../config/fleet/types.js';
+import { parseConfig } from '../config/load.js';
+import { makeDirectory } from '../core/directory.js';
+import { AnyhopError } from '../core/errors.js';
+import { FLEET_MESSAGE_CHARS_MAX } from '../core/limits.js';
+import type { Logger } from '../core/log.js';
+import { requireOwnDirectory } from '../core/own-directory.js';
+import { reasonOf } from '../core/reason.js';
+import { Discovery } from '../discover/discovery.js';
+import { apply, WouldWait } from '../fleet/apply.js';
+import { fleetDigest } from '../fleet/digest.js';
+import { Election } from '../fleet/election.js';
+import { nodeKey, type SigningKey } from '../fleet/keys.js';
+import type { FleetMember } from '../fleet/member.js';
+import { digestOfText, type NodeRevision, peeked } from '../fleet/record.js';
+import type { SaidOfSources } from '../fleet/said.js';
+import type { FleetStore } from '../fleet/store.js';
+import { readFleetView } from '../fleet/view.js';
+import type { NodeActions } from '../node/actions.js';
+import type { NodeDiscovery } from '../node/run.js';
+
+const DIRECTORY_MODE = 0o700;
+const LOOK_MS = 1_000;
+/** Lines of what a revision changes that its record keeps. */
+const CHANGES_MAX = 50;
+
+export interface FleetDiscoveryOptions {
+  readonly fleet: FleetConfig;
+  readonly node: string;
+  /** For its key. */
+  readonly directory: string;
+  readonly store: FleetStore;
+  readonly member: FleetMember;
+  readonly log: Logger;
+}
+
+export class FleetDiscovery implements NodeDiscovery {
+  readonly #options: FleetDiscoveryOptions;
+  readonly #stop = new AbortController();
+  #actions: NodeActions | undefined;
+  #key: SigningKey | undefined;
+  #hasTriedKey = false;
+  #election: Election | undefined;
+  #discovery: Discovery | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: FleetDiscoveryOptions) {
+    this.#options = options;
+  }
+
+  readonly status = (): readonly DiscoveryStatus[] => this.#discovery?.status ?? [];
+
+  /** The public half of the key of this node, once there is a pool for it. */
+  get publicKey(): string | undefined {
+    return this.#key?.publicBytes.toString('base64');
+  }
+
+  readonly serves = (actions: NodeActions): void => {
+    this.#actions = actions;
+    this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
+    this.#look();
+  };
+
+  readonly close = async (): Promise<void> => {
+    clearInterval(this.#timer);
+    this.#stop.abort();
+    await this.#discovery?.close();
+    await this.#election?.close();
+  };
+
+  #look(): void {
+    const actions = this.#actions!;
+    if (!actions.pools.some(({ backendsFrom }) => backendsFrom !== undefined)) {
+      void this.#election?.look();
+      return;
+    }
+    this.#makeKey();
+    const { store, node } = this.#options;
+    this.#election ??= new Election({
+      store,
+      node,
+      mayStand: () => this.#mayStand(),
+      changed: (isElected) => this.#elected(isElected),
+    });
+    void this.#election.look();
+    const said: SaidOfSources = { node, pools: (this.#discovery?.status ?? []) as SaidOfSources['pools'] };
+    void this.#election.tell(JSON.stringify(said));
+  }
+
+  #makeKey(): void {
+    if (this.#hasTriedKey) return;
+    this.#hasTriedKey = true;
+    const { directory, node, log } = this.#options;
+    try {
+      requireOwnDirectory(directory, 'ERR_STATE_FILE', 'node.state_dir');
+      makeDirectory(directory, DIRECTORY_MODE);
+      this.#key = nodeKey(join(directory, `${node}-discover.key`));
+    } catch (error) {
+      const why = reasonOf(error);
+      log.error(
+        { event: 'discovery_key', why },
+        `this node cannot put backends in force that it finds: ${why}`,
+      );
+    }
+  }
+
+  /** Whether the operator has listed the key of this node. */
+  #mayStand(): boolean {
+    const actions = this.#actions!;
+    if (this.#key === undefined || !actions.pools.some(({ backendsFrom }) => backendsFrom !== undefined))
+      return false;
+    const listed = actions.discoverers.get(this.#options.node);
+    return listed !== undefined && this.#key.publicBytes.equals(listed);
+  }
+
+  #elected(isElected: boolean): void {
+    const { log, member } = this.#options;
+    const actions = this.#actions!;
+    void this.#discovery?.close();
+    this.#discovery = undefined;
+    if (!isElected || this.#stop.signal.aborted) return;
+    log.info({ event: 'discovery_elected' }, 'this node asks the sources of backends for its fleet');
+    this.#discovery = new Discovery({
+      host: {
+        pools: () => actions.pools,
+        isDrained: (pool, backend) => actions.isDrained(pool, backend),
+        recent: member.recent,
+        apply: (found, changes) => this.#apply(found, changes),
+      },
+      log,
+    });
+  }
+
+  async #apply(found: FoundPools, changes: readonly string[]): Promise<readonly string[]> {
+    const { fleet, node, store, member } = this.#options;
+    const inForce = member.inForce;
+    if (inForce === undefined) return ['nothing is in force yet'];
+    const text = withFound(inForce.text, `revision ${inForce.number}`, found);
+    const config = parseConfig(text, 'the backends that were found', { role: 'pools' });
+    const here = this.#actions!.wouldWait(config.pools);
+    if (here.length > 0) return here;
+    const view = await readFleetView(store, fleet);
+    if (view.intent !== undefined)
+      return [`revision ${view.intent.number} by ${view.intent.by} is being prepared`];
+    if (view.record !== inForce.record) return ['this node has not the revision of the fleet'];
+    try {
+      await apply(
+        store,
+        view,
+        {
+          text,
+          digest: fleetDigest(config),
+          by: node,
+          message: 'found by discovery',
+          force: false,
+          without: [],
+          changes: changes.slice(0, CHANGES_MAX).map((each) => each.slice(0, FLEET_MESSAGE_CHARS_MAX)),
+        },
+        {
+          fleet,
+          key: this.#key!,
+          node: { name: node, base: baseOf(inForce.record) },
+          signal: this.#stop.signal,
+          progress: () => undefined,
+        },
+      );
+      return [];
+    } catch (error) {
+      if (error instanceof WouldWait) return error.waits;
+      if (error instanceof AnyhopError && error.code === 'ERR_STORE') return ['the store does not answer'];
+      throw error;
+    }
+  }
+}
+
+/** The operator's revision that a record is, or stands upon. */
+function baseOf(record: string): NodeRevision['base'] {
+  const { number, base } = peeked(record);
+  return base ?? { number, record: digestOfText(record) };
+}

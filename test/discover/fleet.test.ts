@@ -1,0 +1,214 @@
+/** Revisions that a node signs, before members of a fleet with a real etcd: which are taken, and which are refused, and why. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { apply, type Change, WouldWait } from '#anyhop/fleet/apply.js';
+import type { SigningKey } from '#anyhop/fleet/keys.js';
+import { ACTIVE, revisionPlace } from '#anyhop/fleet/places.js';
+import { digestOfText, opened, peeked, type Revision, sealed } from '#anyhop/fleet/record.js';
+import { readFleetView, readLog } from '#anyhop/fleet/view.js';
+import { type Etcd, startEtcd } from '../fleet/etcd.js';
+import { newOperatorKey, TestFleet, type TestMember, until } from '../fleet/fleet.js';
+import { isInstalled } from '../isolation.js';
+
+const TIMEOUT_MS = 120_000;
+const skip = ['etcd', 'etcdctl'].every(isInstalled) ? false : 'needs etcd and etcdctl';
+
+describe('a revision that a node signs', { skip, timeout: TIMEOUT_MS }, () => {
+  const key = newOperatorKey();
+  let etcd: Etcd;
+  let fleet: TestFleet;
+  let edge: TestMember;
+  let agent: TestMember;
+
+  before(async () => {
+    etcd = await startEtcd();
+    fleet = new TestFleet(etcd.endpoints, { name: 'found' });
+    edge = fleet.member('forwarder', 'edge-1');
+    agent = fleet.member('agent', 'web-1');
+    const ready = [edge.ready(), agent.ready()];
+    await until('both are listed', async () => (await fleet.view()).members.length === 2);
+    await fleet.apply(text(TEN));
+    await Promise.all(ready);
+  });
+  after(async () => {
+    await fleet?.close();
+    await etcd?.close();
+  });
+
+  const TEN = Array.from({ length: 10 }, (_, i) => `{ name: web-${i + 1}, address: 10.1.0.${i + 1} }`);
+  const gone = (entry: string): string => entry.replace(' }', ', state: draining, leaves: true }');
+
+  function text(entries: readonly string[], more = ''): string {
+    return `pools:
+  web:
+    settle_time: 1h
+    backends_from: { file: /x, allowed_addresses: [10.1.0.0/16] }
+    backends:
+${entries.map((entry) => `      - ${entry}`).join('\n')}
+  other: { backends: [{ name: dns-1, address: 10.1.1.53 }] }
+services:
+  - { name: web, vip: 203.0.113.10, protocol: tcp, port: 80, pool: web }
+discover: { keys: { edge-1: "${key.publicBytes.toString('base64')}" } }
+${more}`;
+  }
+
+  interface Signing {
+    readonly by?: string;
+    readonly with?: SigningKey;
+    readonly base?: { number: number; record: string };
+    readonly force?: boolean;
+  }
+
+  async function baseNow(): Promise<{ number: number; record: string }> {
+    const { record } = await fleet.view();
+    const { number, base } = peeked(record!);
+    return base ?? { number, record: digestOfText(record!) };
+  }
+
+  async function find(
+    entries: string,
+    { by = 'edge-1', with: signing = key, base, force = false }: Signing = {},
+  ) {
+    const store = fleet.store();
+    const change: Change = {
+      text: entries,
+      digest: digestOfText(entries),
+      by,
+      message: '',
+      force,
+      without: [],
+      changes: [],
+    };
+    return apply(store, await readFleetView(store, fleet.config), change, {
+      fleet: fleet.config,
+      key: signing,
+      node: { name: by, base: base ?? (await baseNow()) },
+      signal: new AbortController().signal,
+      progress: () => undefined,
+    });
+  }
+
+  const refuses = async (why: RegExp, entries: string, signing?: Signing): Promise<void> => {
+    const inForce = edge.text();
+    await assert.rejects(find(entries, signing), (error: Error) => {
+      assert.match(error.message, /not taken by 2 of 2 members; nothing was changed/);
+      assert.match(error.message, why);
+      return true;
+    });
+    assert.equal(edge.text(), inForce);
+    assert.equal(edge.member.behind, undefined);
+  };
+
+  test('is taken for backends of a pool with a source, one after the other, and shows in the log', async () => {
+    const first = text([...TEN, '{ name: web-11, address: 10.1.0.11, weight: 2 }']);
+    const { revision } = await find(first);
+    assert.deepEqual([revision.number, revision.base?.number], [2, 1]);
+    const second = text([gone(TEN[0]!), ...TEN.slice(1), '{ name: web-11, address: 10.1.0.11, weight: 2 }']);
+    assert.equal((await find(second)).revision.base?.number, 1);
+    assert.equal(edge.text(), second);
+    await until('the agent has it', () => agent.text() === second);
+    const log = await readLog(fleet.store(), fleet.config, 10);
+    assert.deepEqual(
+      log.map((each) => (each as Revision).by),
+      ['edge-1', 'edge-1', 'tests'],
+    );
+    assert.equal((await fleet.view()).faults.length, 0);
+  });
+
+  test('is refused when it changes anything else', async () => {
+    const now = edge.text()!;
+    await refuses(/more than the backends of pools with backends_from/, now.replace('dns-1', 'dns-2'));
+    await refuses(
+      /more than the backends of pools with backends_from/,
+      now.replace('10.1.0.0/16', '10.0.0.0/8'),
+    );
+    await refuses(
+      /more than the backends of pools with backends_from/,
+      `${now}agent: { forwarders: [192.0.2.0/24] }\n`,
+    );
+    await refuses(
+      /more than the backends of pools with backends_from/,
+      now.replace('settle_time: 1h', 'settle_time: 1s'),
+    );
+    await refuses(
+      /web-9 has another id or agent/,
+      now.replace('web-9, address: 10.1.0.9', 'web-9, address: 10.1.0.9, agent: false'),
+    );
+  });
+
+  test('is refused outside of its limits', async () => {
+    const now = edge.text()!;
+    const rest = '{ name: web-11, address: 10.1.0.11, weight: 2 }';
+    await refuses(
+      /web-12 \(10\.2\.0\.1\) is outside of allowed_addresses/,
+      now.replace(rest, '{ name: web-12, address: 10.2.0.1 }'),
+    );
+    // One of ten has gone within the settle time already.
+    const four = [...TEN.slice(0, 4).map(gone), ...TEN.slice(4), rest];
+    await refuses(/4 of 10 within the settle time; max_remove lets 3 go/, text(four));
+    await refuses(
+      /1 active backends are left; min_backends is 2/,
+      text([...TEN.slice(0, 9).map(gone), TEN[9]!]),
+    );
+  });
+
+  test('is refused from a node that the operator has not listed, and when it forces something', async () => {
+    const now = edge.text()!.replace('weight: 2', 'weight: 3');
+    await refuses(/signed by edge-2, which is not among discover.keys/, now, { by: 'edge-2' });
+    await refuses(/its signature is not of edge-1/, now, { with: newOperatorKey() });
+    await refuses(/it forces something/, now, { force: true });
+  });
+
+  test('is refused on top of an older revision of the operator, and keeps the drains of the newer one', async () => {
+    const old = await baseNow();
+    const drained = edge
+      .text()!
+      .replace('web-5, address: 10.1.0.5', 'web-5, address: 10.1.0.5, state: draining');
+    await fleet.apply(drained);
+    await refuses(/the operator has signed [0-9]+ since/, text(TEN), { base: old });
+    await refuses(
+      /web-5 does not drain any more, and the operator drains it/,
+      drained.replace(', state: draining }', ' }'),
+    );
+    await find(drained.replace('weight: 2', 'weight: 4'));
+  });
+
+  test('does not wait, and leaves out members that do not answer', async () => {
+    edge.judge = async () => ({ waits: ['pool web: until noon'] });
+    await assert.rejects(find(edge.text()!.replace('weight: 4', 'weight: 5')), WouldWait);
+    edge.judge = async () => undefined;
+    await fleet.stop(agent);
+    const next = edge.text()!.replace('weight: 4', 'weight: 6');
+    const { members, revision } = await find(next);
+    assert.deepEqual([members, revision.without], [1, []]);
+    agent = fleet.member('agent', 'web-1');
+    await agent.ready();
+    assert.equal(agent.text(), next);
+  });
+
+  test('withdraws nobody when it is put in the place of the one in force without having been taken', async () => {
+    const store = fleet.store();
+    const { active, record } = await fleet.view();
+    const forged: Revision = {
+      ...active!,
+      number: active!.number + 1,
+      parent: digestOfText(record!),
+      base: await baseNow(),
+      config: digestOfText(text(TEN.slice(0, 2))),
+      at: new Date(Date.now() + 86_400_000).toISOString(),
+    };
+    const sealedOne = sealed(forged, key, 'edge-1');
+    await store.write(
+      [],
+      [
+        { place: revisionPlace(forged.number), value: sealedOne },
+        { place: ACTIVE, value: JSON.stringify({ number: forged.number, record: digestOfText(sealedOne) }) },
+      ],
+    );
+    await until('it is refused', () =>
+      edge.logged.some(({ event, revision }) => event === 'fleet_refused' && revision === forged.number),
+    );
+    assert.equal(edge.member.behind, undefined);
+    assert.throws(() => opened(sealedOne, 'found', fleet.config.operatorKey), /not of the operator/);
+  });
+});
