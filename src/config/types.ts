@@ -122,6 +122,9 @@ export type HealthCheck = TcpCheck | HttpCheck | UdpCheck | TunnelCheck;
 export type HealthConfig = HealthTiming & HealthCheck;
 
 export type BackendsFrom = ValuesOf<typeof backendsFrom>;
+export type HttpSourceConfig = NonNullable<BackendsFrom['http']>;
+export type ConsulSourceConfig = NonNullable<BackendsFrom['consul']>;
+export type KubernetesSourceConfig = NonNullable<BackendsFrom['kubernetes']>;
 
 export interface PoolConfig
   extends Omit<ValuesOf<typeof pool>, 'health' | 'backends' | 'backendsFrom' | 'prior' | 'defend'> {

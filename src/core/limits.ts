@@ -460,6 +460,16 @@ export const DISCOVER_MAX_REMOVE_DEFAULT = 0.3;
 /** Of one answer of a source, all files of a directory together. */
 export const DISCOVER_BYTES_MAX = 4 * 1024 * 1024;
 export const DISCOVER_FILES_MAX = 1_000;
+/** Of a token. */
+export const DISCOVER_SECRET_BYTES_MAX = 16 * 1024;
+/** How often sources are asked that cannot tell by themselves. */
+export const DISCOVER_EVERY_MS_MIN = 1_000;
+export const DISCOVER_EVERY_MS_MAX = 3_600_000;
+export const DISCOVER_HTTP_MS_DEFAULT = 10_000;
+export const DISCOVER_KUBERNETES_MS_DEFAULT = 5_000;
+export const DISCOVER_TIMEOUT_MS_DEFAULT = 5_000;
+export const DISCOVER_TIMEOUT_MS_MIN = 100;
+export const DISCOVER_TIMEOUT_MS_MAX = 60_000;
 /** Nesting of lists and mappings in the config file; the schema needs 7. */
 export const CONFIG_DEPTH_MAX = 16;
 /** Values that YAML aliases may add to a config file in total; bounds files that expand without end. */

@@ -212,7 +212,7 @@ describe('laws of what answers change', () => {
   const law = (holds: (asked: Question, decision: Decision) => boolean): void => {
     fc.assert(
       fc.property(question, (asked) => holds(asked, decide(asked))),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   };
   const active = (backends: readonly Standing[]) => backends.filter(({ state }) => state === 'active');
@@ -274,7 +274,7 @@ describe('laws of what answers change', () => {
           .map(([, one]) => one);
         deepEqual(decide({ ...asked, found: shuffled }), decide(asked));
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 

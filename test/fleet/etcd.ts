@@ -103,7 +103,7 @@ export async function startEtcd({ servers: count = 1, tls }: EtcdOptions = {}): 
   };
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();

@@ -4,19 +4,116 @@ import {
   BACKENDS_PER_POOL_MAX,
   DISCOVER_DEBOUNCE_MS_DEFAULT,
   DISCOVER_DEBOUNCE_MS_MAX,
+  DISCOVER_EVERY_MS_MAX,
+  DISCOVER_EVERY_MS_MIN,
+  DISCOVER_HTTP_MS_DEFAULT,
+  DISCOVER_KUBERNETES_MS_DEFAULT,
   DISCOVER_MAX_REMOVE_DEFAULT,
   DISCOVER_MIN_BACKENDS_DEFAULT,
+  DISCOVER_TIMEOUT_MS_DEFAULT,
+  DISCOVER_TIMEOUT_MS_MAX,
+  DISCOVER_TIMEOUT_MS_MIN,
 } from '../../core/limits.js';
 import { formatDuration } from '../../core/time.js';
-import { duration, integer, named, share } from '../fields.js';
+import { endpointOf } from '../endpoint.js';
+import { duration, integer, named, share, text } from '../fields.js';
 import { PREFIX_EXPECTED, path, prefix } from '../name-fields.js';
 import { publicKey } from '../public-key.js';
 
+const DNS_PORT = 53;
 const ALLOWED_EXPECTED = `a list, at least one: ${PREFIX_EXPECTED}`;
 const MIN_EXPECTED = `a whole number, 1 to ${BACKENDS_PER_POOL_MAX}`;
 
+/** Host names, and service names that begin with "_". */
+const DNS_NAME =
+  /^(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?$/;
+const SERVICE_EXPECTED = 'the name of a service: letters, digits, ".", "_" and "-"';
+const SERVICE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$/;
+const KUBERNETES_EXPECTED = 'a name as Kubernetes has them: lower-case letters, digits and "-"';
+const KUBERNETES_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const SERVER_EXPECTED = 'the URL of a server without a path, "https://10.0.0.5:8501"';
+const URL_EXPECTED = 'a URL, "https://10.0.0.5/web.json"';
+
+const server = text(SERVER_EXPECTED, /^https?:\/\/(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/);
+const caFile = path
+  .optional()
+  .describe('File with the certificates of those who sign that of the server. Default: the well-known ones.');
+const tokenFile = path.optional().describe('File with the token that is sent along; read again each time.');
+
+function every(defaultMs: number) {
+  return named(
+    'everyMs',
+    duration(DISCOVER_EVERY_MS_MIN, DISCOVER_EVERY_MS_MAX)
+      .prefault(formatDuration(defaultMs))
+      .describe('How often it is asked.'),
+  );
+}
+
+const dnsSrv = z
+  .strictObject(
+    {
+      name: text('a DNS name, "_http._tcp.web.example.com"', DNS_NAME).describe(
+        'Name of the SRV records. Each target is a backend.',
+      ),
+      server: endpointOf(DNS_PORT)
+        .optional()
+        .describe('DNS server that is asked. Default: those of the host.'),
+    },
+    { error: 'a mapping {name: ...}' },
+  )
+  .describe('SRV records of the DNS, with the addresses of their targets.');
+
+const http = z
+  .strictObject(
+    {
+      url: text(
+        URL_EXPECTED,
+        /^https?:\/\/(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\/[!-~]*$/,
+      ).describe('Where the list is, as in a file.'),
+      every: every(DISCOVER_HTTP_MS_DEFAULT),
+      timeout: named(
+        'timeoutMs',
+        duration(DISCOVER_TIMEOUT_MS_MIN, DISCOVER_TIMEOUT_MS_MAX)
+          .prefault(formatDuration(DISCOVER_TIMEOUT_MS_DEFAULT))
+          .describe('How long an answer may take.'),
+      ),
+      ca_file: caFile,
+      token_file: tokenFile,
+    },
+    { error: 'a mapping {url: ...}' },
+  )
+  .describe('A list of backends from an HTTP server.');
+
+const consul = z
+  .strictObject(
+    {
+      url: server.describe('Where Consul answers.'),
+      service: text(SERVICE_EXPECTED, SERVICE).describe(
+        'Name of the service. Its instances whose checks pass are the backends.',
+      ),
+      ca_file: caFile,
+      token_file: tokenFile,
+    },
+    { error: 'a mapping {url: ..., service: ...}' },
+  )
+  .describe('Instances of a Consul service.');
+
+const kubernetes = z
+  .strictObject(
+    {
+      url: server.describe('Where the API server answers.'),
+      namespace: text(KUBERNETES_EXPECTED, KUBERNETES_NAME).describe('Namespace of the service.'),
+      service: text(KUBERNETES_EXPECTED, KUBERNETES_NAME).describe('Name of the service.'),
+      every: every(DISCOVER_KUBERNETES_MS_DEFAULT),
+      ca_file: caFile,
+      token_file: tokenFile,
+    },
+    { error: 'a mapping {url: ..., namespace: ..., service: ...}' },
+  )
+  .describe('Endpoints of a Kubernetes service, from its EndpointSlices.');
+
 /** Fields of `backends_from` that name a source; exactly one of them is there. */
-export const SOURCE_KINDS = ['file'] as const;
+export const SOURCE_KINDS = ['file', 'dns_srv', 'http', 'consul', 'kubernetes'] as const;
 
 export const backendsFrom = z
   .strictObject(
@@ -24,6 +121,10 @@ export const backendsFrom = z
       file: path
         .optional()
         .describe('A file with a list of backends in YAML or JSON, or a directory of such files; watched.'),
+      dns_srv: dnsSrv.optional(),
+      http: http.optional(),
+      consul: consul.optional(),
+      kubernetes: kubernetes.optional(),
       allowed_addresses: z
         .array(prefix, { error: ALLOWED_EXPECTED })
         .min(1, { error: ALLOWED_EXPECTED })
