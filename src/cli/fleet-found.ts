@@ -39,7 +39,9 @@ export function missingKeys({ pools, discoverers }: LoadedConfig, members: reado
   const unlisted = members.flatMap(({ role, name, said }) => {
     const listed = discoverers.get(name);
     const isListed = listed !== undefined && Buffer.from(listed).toString('base64') === said?.publicKey;
-    return role === 'forwarder' && said?.publicKey !== undefined && !isListed ? [`    ${name}: "${said.publicKey}"`] : [];
+    return role === 'forwarder' && said?.publicKey !== undefined && !isListed
+      ? [`    ${name}: "${said.publicKey}"`]
+      : [];
   });
   return unlisted.length === 0 ? [] : ['discover:', '  keys:', ...unlisted];
 }

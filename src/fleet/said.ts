@@ -1,7 +1,12 @@
 /** What is written to the store without a signature: what members say of themselves, what is in force, what is being prepared. */
 import * as z from 'zod';
 import { FINGERPRINT_PATTERN } from '../config/key-fingerprint.js';
-import { FLEET_KEYS_MAX, FLEET_MESSAGE_CHARS_MAX, FLEET_RECORD_BYTES_MAX, POOLS_MAX } from '../core/limits.js';
+import {
+  FLEET_KEYS_MAX,
+  FLEET_MESSAGE_CHARS_MAX,
+  FLEET_RECORD_BYTES_MAX,
+  POOLS_MAX,
+} from '../core/limits.js';
 import { printableLines } from '../core/printable.js';
 
 /** `l7`: a proxy host. */

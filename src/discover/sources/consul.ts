@@ -2,7 +2,7 @@
  * The instances of a Consul service whose checks pass, by blocking queries: Consul answers when something has changed. An index that goes
  * backwards, as after a restore, begins anew.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ConsulSourceConfig } from '../../config/types.js';
 import { BACKENDS_PER_POOL_MAX, WEIGHT_MAX } from '../../core/limits.js';
 import { parseAddress } from '../../packet/address.js';

@@ -1,5 +1,5 @@
 /** JSON of another program's API, as far as it is used. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { formatPath } from '../../config/path.js';
 import { printable } from '../../core/printable.js';
 

@@ -6,7 +6,7 @@
  *   serving and terminating    draining
  *   anything else              not there
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { KubernetesSourceConfig } from '../../config/types.js';
 import { BACKENDS_PER_POOL_MAX } from '../../core/limits.js';
 import { parseAddress } from '../../packet/address.js';
