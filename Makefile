@@ -16,6 +16,8 @@ SECOND_CHANCE ?= on
 SURVIVE_ENGINES ?= xdp,xdp,af_xdp
 SURVIVE_SVG ?= build/survive.svg
 HA_SVG ?= build/demo-ha.svg
+# docs/fleet-simulation.md shows what comes out
+FLEET_SIMULATION ?= simulate --fleet --nodes 1000 --backends 10000 --flows 50000 --partitions 12 --seed 2
 FLEET_SVG ?= build/demo-fleet.svg
 FORWARDERS ?=
 BACKENDS ?=
@@ -179,6 +181,8 @@ soak: build setup-lab setup-l7 ## for hours: kills under load, packets compared,
 	node build/test/engine/xdp-soak.js
 	node build/test/differential/soak.js
 	node build/test/sim/soak.js
+	node dist/main.js $(FLEET_SIMULATION) --views own --svg build/fleet-own.svg
+	node dist/main.js $(FLEET_SIMULATION) --views quorum --svg build/fleet-quorum.svg
 	node build/test/hash/soak.js
 	node build/test/l7/soak.js
 	FLOOD_CONNECTIONS=$(FLOOD_CONNECTIONS) node --test build/test/e2e/defend-flood.test.js

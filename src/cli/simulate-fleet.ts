@@ -53,7 +53,7 @@ export function fleetOptions(): Option[] {
     perHour('--churn <count>', 'additions, drains with their removals, changes of weights', 30),
     perHour('--crashes <count>', 'backends that crash', 6),
     perHour('--restarts <count>', 'nodes that restart', 12),
-    perHour('--partitions <count>', 'nodes that lose the store, or all others, or backends', 6),
+    perHour('--partitions <count>', 'nodes that lose the store, or backends', 6),
     new Option('--late <percent>', 'of --fleet: nodes that switch late to a revision')
       .argParser(percentUpTo(100))
       .default(0.1),

@@ -28,9 +28,10 @@ export interface EventsOf {
   readonly agenda: Agenda;
   readonly memberOf: (pool: number) => BackendConfig;
   /** Backends that have crashed. */
-  readonly crashed: Set<string>;
-  /** The machine dies with its connections. */
+  readonly crashed: ReadonlySet<string>;
+  /** The machine dies with its connections, or is there again, without any. */
   readonly die: (name: string) => void;
+  readonly revive: (name: string) => void;
   /** Something has happened of this kind. */
   readonly count: (kind: Kind) => void;
 }
@@ -97,7 +98,7 @@ function edited(
   return backends.map((backend) => (backend.name === name ? { ...backend, ...fields } : backend));
 }
 
-function crash({ nodes, sight, agenda, crashed, die, count }: EventsOf, chance: Chance): void {
+function crash({ nodes, sight, agenda, crashed, die, revive, count }: EventsOf, chance: Chance): void {
   const { backends } = chance.of(nodes.head.files);
   const { name } = chance.of(backends);
   const awayMs = chance.spread(CRASHED);
@@ -106,7 +107,7 @@ function crash({ nodes, sight, agenda, crashed, die, count }: EventsOf, chance: 
   count('crash');
   sight.crash(name);
   agenda.in(awayMs, () => {
-    crashed.delete(name);
+    revive(name);
     count('recovery');
     sight.recover(name);
   });
@@ -125,10 +126,10 @@ function restart({ nodes, sight, operator, agenda, count }: EventsOf, chance: Ch
   });
 }
 
-/** Some nodes lose the store, or all others of the fleet with it; or one loses the way to some of its backends. */
+/** Some nodes lose the store, or one loses the way to some of its backends. */
 function partition(of: EventsOf, chance: Chance): void {
   const { nodes, sight, agenda, count } = of;
-  const kind = chance.of(['store', 'fleet', 'backends'] as const);
+  const kind = chance.of(['store', 'backends'] as const);
   const share = chance.share();
   const awayMs = chance.spread(PARTITION);
   const first = chance.below(nodes.all.length);
@@ -146,24 +147,22 @@ function partition(of: EventsOf, chance: Chance): void {
     ({ hasStore }) => hasStore,
   );
   count('partition');
-  for (const node of cut) lose(of, node, kind === 'store');
+  for (const node of cut) lose(of, node);
   agenda.in(awayMs, () => {
     for (const node of cut) find(of, node);
   });
 }
 
-/** A node loses the store. @param hasSiblings whether it still reaches the other nodes */
-export function lose({ sight, agenda }: EventsOf, node: Node, hasSiblings: boolean): void {
+/** A node loses the store. */
+export function lose({ sight, agenda }: EventsOf, node: Node): void {
   node.hasStore = false;
-  node.hasSiblings = hasSiblings;
   node.lostStoreAtMs = agenda.nowMs;
   sight.reach(node);
 }
 
-/** It has the store again, and the others. */
+/** It has the store again. */
 export function find({ sight, operator }: EventsOf, node: Node): void {
   node.hasStore = true;
-  node.hasSiblings = true;
   operator.returned(node, 'partition');
   sight.reach(node);
 }

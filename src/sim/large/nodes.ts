@@ -32,7 +32,6 @@ export interface Node {
   isRunning: boolean;
   hasStore: boolean;
   lostStoreAtMs: number;
-  hasSiblings: boolean;
   /** It knows of a revision that is not in force here, and may not serve because of that. */
   isBehind: boolean;
   /** It sees most of a pool down, against the others. */
@@ -65,7 +64,6 @@ export class Nodes {
       isRunning: true,
       hasStore: true,
       lostStoreAtMs: Number.NEGATIVE_INFINITY,
-      hasSiblings: true,
       isBehind: false,
       isBlind: false,
       isRouted: true,

@@ -7,7 +7,7 @@
  *     +--> prepared by all --would wait in a pool?--> wait --> in force in the fleet --> agents switch --> each node switches
  *
  * Who is left out is not ready until the next revision, and who is late for longer than SWITCH_MS until it has switched. Who cannot reach
- * the store goes by what it has, until a sibling tells it of a later revision: then it is not ready.
+ * the store goes by what it has, and is ready.
  */
 import type { BackendConfig, PoolConfig } from '../../config/types.js';
 import { AGENTS_MS } from '../../fleet/agents-have.js';
@@ -23,9 +23,6 @@ const [PREPARE_MS, LOOK_MS] = [60_000, 1_000];
 const AGAIN_MS = 30_000;
 /** How much later a late node switches, on the average and at most. */
 const [LATE_MS, LATE_MS_MAX] = [5_000, 30_000];
-/** How often a node that cannot reach the store asks the others. */
-const SIBLINGS_MS = 10_000;
-
 /** A change that is wanted of a pool. */
 export interface Wanted {
   readonly kind: Kind;
@@ -201,7 +198,6 @@ export class Operator {
     this.#nodes.head = revision;
     this.#attempt = undefined;
     const reached = all.filter((node) => node.hasStore && node.isRunning);
-    for (const node of all) if (!reached.includes(node)) this.#learnFromOthers(node);
     const [taking, others] = [true, false].map((is) =>
       reached.filter((node) => preparedAtMs.has(node) === is),
     );
@@ -259,13 +255,5 @@ export class Operator {
     this.changes.switchMs.push(this.#agenda.nowMs - sinceMs);
     wanted.done?.();
     this.#next();
-  }
-
-  /** One that cannot reach the store asks its siblings; one that has lost them too goes on by what it has. */
-  #learnFromOthers(node: Node): void {
-    this.#agenda.in(this.#chance.between(0, SIBLINGS_MS), () => {
-      if (node.isRunning && node.hasSiblings && node.revision !== this.#nodes.head)
-        this.#nodes.setBehind(node, true, 'partition');
-    });
   }
 }

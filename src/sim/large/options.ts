@@ -22,7 +22,7 @@ export interface LargeOptions {
   readonly crashes: number;
   /** Nodes that restart, an hour. */
   readonly restarts: number;
-  /** Losses of connectivity an hour: of nodes to the store, to all of the fleet, or to backends. */
+  /** Losses of connectivity an hour: of nodes to the store, or to backends. */
   readonly partitions: number;
   /** Share of nodes that switch late to a revision. */
   readonly late: number;

@@ -1,4 +1,5 @@
 /** Draws what came of a large fleet as SVG: for how long nodes had different tables, and what broke, each by what is why. */
+import { took } from '../../core/figures.js';
 import { COLOURS, loadCharts } from '../plot.js';
 import { ANYHOP, ANYHOP_ALONE } from '../scheme.js';
 import type { LargeReport, LargeRow } from './simulate.js';
@@ -10,9 +11,12 @@ const LEAST_MS = 10;
 
 const TIMES = [
   { name: 'median', of: ({ medianMs }: LargeRow): number => medianMs },
-  { name: '99 of 100 are shorter', of: ({ p99Ms }: LargeRow): number => p99Ms },
+  { name: '99 of 100 are no longer', of: ({ p99Ms }: LargeRow): number => p99Ms },
   { name: 'longest', of: ({ maxMs }: LargeRow): number => maxMs },
 ];
+/** Of a label. */
+const timeText = ({ value }: { readonly value?: unknown }): string => took(Number(value));
+
 const BROKEN = [
   { name: 'broken', scheme: ANYHOP },
   { name: 'broken without second chance', scheme: ANYHOP_ALONE },
@@ -55,7 +59,7 @@ export async function plotLarge(report: LargeReport, subtitle: string): Promise<
       { ...grid, left: '66%', right: 72 },
     ],
     xAxis: [
-      { type: 'log', min: LEAST_MS, gridIndex: 0, axisLabel: { formatter: '{value} ms' } },
+      { type: 'log', min: LEAST_MS, gridIndex: 0, axisLabel: { formatter: took } },
       { type: 'value', min: 0, minInterval: 1, gridIndex: 1, splitNumber: 3 },
     ],
     yAxis: [
@@ -64,7 +68,7 @@ export async function plotLarge(report: LargeReport, subtitle: string): Promise<
     ],
     series: [
       ...TIMES.map(({ name, of }) => ({
-        ...{ ...bar, name, label },
+        ...{ ...bar, name, label: { ...label, formatter: timeText } },
         data: rows.map((row) => (of(row) < LEAST_MS ? '-' : of(row))),
       })),
       ...BROKEN.map(({ name, scheme }) => ({

@@ -115,6 +115,11 @@ export class LargeSimulation {
         this.#crashed.add(name);
         this.#traffic.die(name);
       },
+      revive: (name) => {
+        this.#crashed.delete(name);
+        // It resets what it does not know, where it is still the owner.
+        this.#send('recovery');
+      },
       count: (kind) => this.#events.set(kind, (this.#events.get(kind) ?? 0) + 1),
     };
   }
@@ -145,7 +150,12 @@ export class LargeSimulation {
   #pass(): void {
     const { nowMs } = this.#agenda;
     this.#traffic.pass(nowMs);
-    this.#traffic.send(nowMs, (pool) => this.#differences.kindOf(pool) ?? 'settling');
+    this.#send('settling');
+  }
+
+  /** @param kind why connections break where tables are the same */
+  #send(kind: Kind): void {
+    this.#traffic.send(this.#agenda.nowMs, (pool) => this.#differences.kindOf(pool) ?? kind);
   }
 
   /** What has changed in this step? */
