@@ -21,6 +21,9 @@ const SETTLE_MS = 1_000;
 const STARTED_MS = 120_000;
 /** A node that has switched still writes to its disk, and logs. */
 const CALM_MS = 3_000;
+/** Three of the times that a node reads everything. */
+const IDLE_MS = quick ? 3_000 : 30_000;
+const IDLE_PERCENT_TARGET = 1;
 
 const missing = missingForIsolation('nft', 'ethtool', 'sysctl', 'nginx', 'etcd');
 if (missing !== false) skip('fleet', missing);
@@ -63,7 +66,8 @@ async function measure(): Promise<void> {
       await delay(SETTLE_MS + CALM_MS);
       times.push(await changed(fleet, nodes, i));
     }
-    tell(times);
+    await delay(SETTLE_MS + CALM_MS);
+    tell(times, await idlePercent(nodes));
   } finally {
     await lab.close();
   }
@@ -85,7 +89,15 @@ async function changed(fleet: LabFleet, nodes: readonly LabProcess[], index: num
   return { commandMs, prepareMs, switchMs, nodeMs: (nodesMs() - startNodesMs) / NODES };
 }
 
-function tell(times: readonly Times[]): void {
+/** Of a core, on the average, while nothing happens. */
+async function idlePercent(nodes: readonly LabProcess[]): Promise<number> {
+  const nodesMs = (): number => nodes.reduce((sum, { pid }) => sum + cpuMs(pid), 0);
+  const [startMs, startNodesMs] = [performance.now(), nodesMs()];
+  await delay(IDLE_MS);
+  return (100 * (nodesMs() - startNodesMs)) / NODES / (performance.now() - startMs);
+}
+
+function tell(times: readonly Times[], idle: number): void {
   const what = `fleet, ${NODES} nodes, ${BACKENDS} backends`;
   const line = (name: string, all: readonly number[], target?: number): void =>
     report({
@@ -113,4 +125,10 @@ function tell(times: readonly Times[]): void {
     'the whole command, with its plan',
     times.map(({ commandMs }) => commandMs),
   );
+  report({
+    bench: `${what}: a node in which nothing happens`,
+    value: idle,
+    unit: '% of a core',
+    target: IDLE_PERCENT_TARGET,
+  });
 }
