@@ -106,6 +106,11 @@ export function eventsFor({ forwarders, backends }: Size): FleetEvent[] {
         return { ...inForce(await fleet.apply('web-2 has got more memory')), moves: false };
       },
     },
+    {
+      title: 'flows are hashed with another secret, so most of them get another owner',
+      // Every slot stays with its owner; the flows change slots.
+      run: async (fleet) => ({ ...inForce(await fleet.rotateKey('yearly')), moves: false }),
+    },
   ];
 }
 

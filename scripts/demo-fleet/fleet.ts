@@ -1,4 +1,5 @@
 /** The fleet of the demo: what runs on the machines, and what the events do to it. Machines count from 1, as their names do. */
+import { randomBytes } from 'node:crypto';
 import type { CounterReport } from '#anyhop/api/api.js';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
@@ -12,6 +13,7 @@ import { createMachines, type Machines, type Size } from './machines.js';
 import { DemoStore } from './store.js';
 
 const EVENTUALLY_MS = 60_000;
+const SECRET_BYTES = 32;
 
 /** What `anyhop fleet apply --json` prints of a change that is in force. */
 export interface Applied {
@@ -115,6 +117,12 @@ export class DemoFleet {
 
   async rollback(revision: number, why: string): Promise<Applied> {
     return await this.#changed(['fleet', 'rollback', `${revision}`, '-m', why]);
+  }
+
+  /** `anyhop fleet rotate-key`, after each machine was given a new secret. */
+  async rotateKey(why: string): Promise<Applied> {
+    await this.#members.addSecret(randomBytes(SECRET_BYTES).toString('hex'));
+    return await this.#changed(['fleet', 'rotate-key', '-m', why]);
   }
 
   async #changed(command: readonly string[]): Promise<Applied> {

@@ -6,8 +6,9 @@
  *   await fleet.startAll();
  *   await fleet.anyhop(['fleet', 'apply', file]);
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import { inNamespace, run } from './command.js';
 import { LAB_KEY } from './config.js';
@@ -18,6 +19,7 @@ import { HOST_LINK, type Host, serverAddresses } from './topology.js';
 const CLIENT_PORT = 2379;
 const STORE_NUMBER = 200;
 const READY_MS = 30_000;
+const LOOK_MS = 200;
 /** A change may wait until the one before it has settled. */
 const COMMAND_MS = 60_000;
 /** Two of them have no longer one than etcd's own: a busy machine stalls. */
@@ -34,6 +36,8 @@ export interface LabFleet {
   /** Rewrites that file. */
   // biome-ignore lint/suspicious/noExplicitAny: a config file as it is written, which no type describes
   change(edit: (config: any) => void): void;
+  /** Gives every machine another secret beside those that it has, and waits until all forwarders have told the fleet of it. */
+  addSecret(digits: string): Promise<void>;
   /** A machine's own file. */
   fileOf(host: Host): string;
   /** Starts `anyhop run` (index from 0), and waits for an event of its log. */
@@ -119,6 +123,17 @@ export async function createLabFleet(
     await started.waitForEvent(until, READY_MS);
     return started;
   };
+  const addSecret = async (digits: string): Promise<void> => {
+    appendFileSync(secret, `${digits}\n`);
+    for (const end = Date.now() + READY_MS; ; await delay(LOOK_MS)) {
+      if (/all forwarders hold also/.test(await operate(['fleet', 'status']))) return;
+      if (Date.now() > end) throw new Error('forwarders do not tell of their secrets');
+    }
+  };
+  const operate = (args: readonly string[]): Promise<string> => {
+    const isQuestion = args[0] === 'fleet' && !['apply', 'rollback', 'rotate-key'].includes(args[1] ?? '');
+    return anyhop([...args, '-c', own, ...(isQuestion ? [] : ['--key', key])]);
+  };
   return {
     store,
     endpoint,
@@ -136,9 +151,7 @@ export async function createLabFleet(
       return start('run', host, ['--source', host.host4, '--source', host.host6], program, until);
     },
     startAgent: (index, { until = 'ready' } = {}) => start('agent', lab.backends[index]!, [], PROGRAM, until),
-    anyhop: (args) => {
-      const isQuestion = args[0] === 'fleet' && !['apply', 'rollback', 'rotate-key'].includes(args[1] ?? '');
-      return anyhop([...args, '-c', own, ...(isQuestion ? [] : ['--key', key])]);
-    },
+    anyhop: operate,
+    addSecret,
   };
 }

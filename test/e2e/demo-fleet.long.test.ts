@@ -20,7 +20,7 @@ test('the demo of the fleet breaks no connection, and all nodes have the same ta
     const [code] = await ended;
     const text = lines.join('\n');
     assert.equal(code, 0, text);
-    assert.match(lines.at(-1)!, /^demo-fleet: 6 changes, 0 broken, digests equal 9 times$/);
+    assert.match(lines.at(-1)!, /^demo-fleet: 7 changes, 0 broken, digests equal 10 times$/);
     assert.equal(lines.filter((line) => line.startsWith('demo-fleet:')).length, 1, text);
     assert.deepEqual(await leftInTheEnd(labName), []);
   } finally {

@@ -1,11 +1,9 @@
 /** Another secret for the flow hash of a fleet, under connections: those with second chance stay, and the others show that it moves them. */
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
 import type { NodeStatus } from '#anyhop/api/status.js';
 import { ask } from '#anyhop/cli/control-client.js';
 import { inNamespace, run } from '../../scripts/lab/command.js';
@@ -88,9 +86,7 @@ describe('another secret for the flow hash of a fleet', {
       fleet.anyhop(['fleet', 'rotate-key']),
       /no forwarder holds another secret than [0-9a-f]{16}/,
     );
-    const { key_file } = parse(readFileSync(fleet.fileOf(lab.forwarders[0]!), 'utf8')).node;
-    appendFileSync(key_file, `${SECRET}\n`);
-    await delay(1_500); // within which forwarders tell of it
+    await fleet.addSecret(SECRET);
     assert.match(
       await fleet.anyhop(['fleet', 'status']),
       /flow hash key [0-9a-f]{16}; all forwarders hold also [0-9a-f]{16}/,
