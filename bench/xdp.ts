@@ -123,6 +123,16 @@ const scenarios: Scenario[] = [
     target: 1.55,
   },
   {
+    name: 'IPv4 TCP, second-chance key written, while the flow hash key changes',
+    image: image({
+      services: [{ ...one4.services[0], ...keyed }],
+      pools: { web: backends4(100) },
+      ...alternates,
+      former: { secret: new Uint8Array(16), holders: (slot, backends) => [(slot + 3) % backends, L.NONE] },
+    }),
+    traffic: one(tcp4(VIP4)),
+  },
+  {
     name: 'IPv6 TCP over IPv6, second-chance key written',
     image: image({
       services: [{ ...one6.services[0], ...keyed }],

@@ -3,11 +3,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { inForceParts, readInForce } from '#anyhop/api/in-force.js';
+import { keyFingerprint } from '#anyhop/config/key-fingerprint.js';
 import { parseConfig } from '#anyhop/config/load.js';
+import { Secret } from '#anyhop/config/secret.js';
 import type { NodeConfig } from '#anyhop/config/types.js';
 import { imageDigest } from '#anyhop/image/inspect.js';
-import { type Assembly, fixedPath } from '#anyhop/node/assemble.js';
+import { type Assembly, assemble, fixedPath } from '#anyhop/node/assemble.js';
+import { explain } from '#anyhop/node/explain.js';
 import { assembleInForce, inForceReport } from '#anyhop/node/in-force.js';
+import { parseEndpoint } from '#anyhop/packet/compose.js';
+import { statesOfConfig } from '#anyhop/pool/states.js';
 import { admin, health, weight } from '../table/pools.js';
 import { assembleConfig, type Situation } from './assembled.js';
 
@@ -99,6 +104,41 @@ describe('what a node has in force', () => {
         },
       ),
     );
+  });
+
+  test('makes the same image elsewhere while the flow hash key changes, for those who have the former secret', () => {
+    const { node, pools, services } = config([member('b0'), member('b1'), member('b2')], [], 0);
+    const former = new Secret(Buffer.from('ab'.repeat(16), 'hex'));
+    const id = keyFingerprint(former.reveal());
+    const served = {
+      services: services.map((service) => ({ ...service, secondChance: service.protocol === 'tcp' })),
+      pools: pools.map((pool) => {
+        const states = statesOfConfig(pool);
+        return { ...states, formerKey: id, underFormerKey: [states.state, states.state.slice(1)] };
+      }),
+      formerKey: (wanted: string) => (wanted === id ? former : undefined),
+    };
+    const there = assemble(served, node, { generation: 7, path: fixedPath(1500) });
+    const report = readInForce(sent(there, node), 'the node');
+    const here = assembleInForce(report, { ...node, otherKeys: [former] }, FROM);
+    assert.equal(imageDigest(here.image), imageDigest(there.image));
+    assert.throws(
+      () => assembleInForce(report, node, FROM),
+      new RegExp(`here\\.yaml has no secret with the fingerprint ${id}`),
+    );
+    for (let port = 1024; port < 1100; port++) {
+      const [source, destination] = [`198.51.100.7:${port}`, '203.0.113.10:80'].map(
+        (text) => parseEndpoint(text)!,
+      );
+      const { owner, key, formerKey } = explain(here, 'tcp', source!, destination!);
+      assert.equal(formerKey?.id, id);
+      const [holder] = formerKey!.holders;
+      assert.deepEqual(
+        [key?.backends[0] === holder, owner === holder].filter(Boolean),
+        [true],
+        `port ${port}`,
+      );
+    }
   });
 
   test('says nothing of the secret', () => {
