@@ -36,5 +36,7 @@ function help(...command: string[]): string {
 /** Of the commands that a help text lists. */
 function names(text: string): string[] {
   const [, list = ''] = text.split('\nCommands:\n');
-  return [...list.matchAll(/^ {2}([a-z0-9]+) /gm)].map(([, name]) => name).filter((name) => name !== 'help');
+  return [...list.matchAll(/^ {2}([a-z0-9]+(?:-[a-z0-9]+)*) /gm)]
+    .map(([, name]) => name)
+    .filter((name) => name !== 'help');
 }

@@ -34,13 +34,15 @@ describe('documentation', () => {
   it('shows only commands and options that the program has', () => {
     const shown = pages().flatMap(({ path, text }) =>
       codeIn(text).flatMap((line) =>
-        [...line.matchAll(/(?:^|[\s/])anyhop ((?:(?:l7|defend|fleet|backend) )?[a-z]+)\b([^#|;&]*)/g)].map(
-          ([, name, rest]) => ({
-            path,
-            name,
-            rest,
-          }),
-        ),
+        [
+          ...line.matchAll(
+            /(?:^|[\s/])anyhop ((?:(?:l7|defend|fleet|backend) )?[a-z]+(?:-[a-z]+)*)\b([^#|;&]*)/g,
+          ),
+        ].map(([, name, rest]) => ({
+          path,
+          name,
+          rest,
+        })),
       ),
     );
     assert.ok(shown.length > 30, 'the pages show commands');
