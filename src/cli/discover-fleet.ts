@@ -14,6 +14,7 @@ import type { Logger } from '../core/log.js';
 import { requireOwnDirectory } from '../core/own-directory.js';
 import { reasonOf } from '../core/reason.js';
 import { Discovery } from '../discover/discovery.js';
+import { sourceOf } from '../discover/sources/sources.js';
 import { apply, WouldWait } from '../fleet/apply.js';
 import { fleetDigest } from '../fleet/digest.js';
 import { Election } from '../fleet/election.js';
@@ -28,6 +29,10 @@ import type { NodeDiscovery } from '../node/run.js';
 
 const DIRECTORY_MODE = 0o700;
 const LOOK_MS = 1_000;
+/** Between two nodes that ask, nobody does for some seconds. */
+const VACANT_MS = 20_000;
+const NOBODY =
+  'no node asks it: none whose key is in discover.keys is there; `anyhop fleet status` prints the lines that are missing';
 /** Lines of what a revision changes that its record keeps. */
 const CHANGES_MAX = 50;
 
@@ -55,7 +60,7 @@ export class FleetDiscovery implements NodeDiscovery {
     this.#options = options;
   }
 
-  readonly status = (): readonly DiscoveryStatus[] => this.#discovery?.status ?? [];
+  readonly status = (): readonly DiscoveryStatus[] => this.#discovery?.status ?? this.#vacancy();
 
   /** The public half of the key of this node, once there is a pool for it. */
   get publicKey(): string | undefined {
@@ -92,6 +97,18 @@ export class FleetDiscovery implements NodeDiscovery {
     void this.#election.look();
     const said: SaidOfSources = { node, pools: (this.#discovery?.status ?? []) as SaidOfSources['pools'] };
     void this.#election.tell(JSON.stringify(said));
+  }
+
+  /** What every node says when none asks: the operator has listed no key, or those nodes are gone. */
+  #vacancy(): DiscoveryStatus[] {
+    const since = this.#election?.vacantSince;
+    if (since === undefined || Date.now() - since.getTime() < VACANT_MS) return [];
+    const alarm = { kind: 'nobody', text: NOBODY, since: since.toISOString() };
+    return this.#actions!.pools.flatMap(({ name, backendsFrom }) =>
+      backendsFrom === undefined
+        ? []
+        : [{ pool: name, source: sourceOf(backendsFrom).words, answeredAt: null, backends: null, alarm }],
+    );
   }
 
   #makeKey(): void {

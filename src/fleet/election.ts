@@ -27,6 +27,7 @@ export class Election {
   readonly #stop: () => void;
   #lease: Lease | undefined;
   #now: Snapshot | undefined;
+  #vacantSince: Date | undefined;
   #isElected = false;
   #isStanding = false;
   #told = '';
@@ -36,8 +37,14 @@ export class Election {
     this.#value = JSON.stringify({ node: options.node, since: new Date().toISOString() });
     this.#stop = options.store.follow(DISCOVER, READ_MS, (now) => {
       this.#now = now;
+      this.#vacantSince = now.entries.has(ELECTED) ? undefined : (this.#vacantSince ?? new Date());
       void this.look();
     });
+  }
+
+  /** Since when nobody has the place, as far as the store says; undefined while somebody has, or that is not known. */
+  get vacantSince(): Date | undefined {
+    return this.#options.store.fault === undefined ? this.#vacantSince : undefined;
   }
 
   /** Who may stand may have changed. */

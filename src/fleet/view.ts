@@ -1,6 +1,7 @@
 /** What the store says of a fleet, read once: revisions in force and to come, and every member with what it says of itself. */
 import type { FleetConfig } from '../config/fleet/types.js';
 import { NAME_PATTERN } from '../config/name-fields.js';
+import { signedStanding } from './head.js';
 import { ACTIVE, INTENT, MEMBERS, NODES, NOW, REVISIONS, revisionPlace } from './places.js';
 import { BadRecord, type Revision } from './record.js';
 import { Records } from './records.js';
@@ -13,6 +14,9 @@ import {
   type SaidByMember,
 } from './said.js';
 import type { Condition, Snapshot, Store } from './store.js';
+
+/** Revisions of nodes since the operator's last one that are looked at. */
+const SINCE_MAX = 10_000;
 
 export interface MemberView {
   readonly role: MemberRole;
@@ -44,6 +48,7 @@ export async function readFleetView(store: Store, fleet: FleetConfig): Promise<F
   const record = number === undefined ? undefined : (await store.get(revisionPlace(number)))?.value;
   const records = new Records({ store, signer: fleet });
   const active = number === undefined ? undefined : await open(record, `revision ${number}`, records, faults);
+  if (active?.base !== undefined) await requireLatest(store, active, active.base.number, fleet, faults);
   const intended = now.entries.get(INTENT);
   const intent =
     intended && (await open(readIntent(intended.value)?.record, 'what is being prepared', records, faults));
@@ -91,6 +96,24 @@ export async function readLog(
       log.push(`${place}: ${error.message}`);
     }
   return log;
+}
+
+/** Members know the operator's last revision; those who only read the store see it there, behind one of a node that stands upon an earlier one. */
+async function requireLatest(
+  store: Store,
+  { number }: Revision,
+  base: number,
+  { name, operatorKey }: FleetConfig,
+  faults: string[],
+): Promise<void> {
+  const { entries } = await store.newest(REVISIONS, Math.min(SINCE_MAX, number - base));
+  for (const { value } of entries.values()) {
+    const later = signedStanding(value, { name, operatorKey });
+    if (later !== undefined && later.number > base)
+      faults.push(
+        `revision ${number}: it stands upon revision ${base}, and the operator has signed ${later.number} since`,
+      );
+  }
 }
 
 function rank({ role }: MemberView): number {

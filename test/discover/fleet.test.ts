@@ -211,4 +211,27 @@ ${more}`;
     assert.equal(edge.member.behind, undefined);
     assert.throws(() => opened(sealedOne, 'found', fleet.config.operatorKey), /not of the operator/);
   });
+
+  test('is no ground for an operator when it hides a later revision of theirs', async () => {
+    const store = fleet.store();
+    const first = (await store.get(revisionPlace(1)))!.value;
+    const now = peeked((await fleet.view()).record!);
+    const older: Revision = {
+      ...now,
+      number: now.number + 1,
+      base: { number: 1, record: digestOfText(first) },
+      config: digestOfText(text(TEN)),
+    };
+    const record = sealed(older, key, 'edge-1');
+    const value = JSON.stringify({ number: older.number, record: digestOfText(record) });
+    await store.write(
+      [],
+      [
+        { place: revisionPlace(older.number), value: record },
+        { place: ACTIVE, value },
+      ],
+    );
+    const { faults } = await fleet.view();
+    assert.match(faults.join(), /it stands upon revision 1, and the operator has signed [0-9]+ since/);
+  });
 });

@@ -9,8 +9,8 @@ import { BACKENDS_EXPECTED } from '../schema.js';
 import { SOURCE_KINDS } from './schema.js';
 
 const NOTHING_FOUND =
-  'missing, and nothing is known yet of what backends_from finds; expected the backends to begin with, which the program then keeps ' +
-  'up to date';
+  'missing, and nothing is known here of what backends_from finds; expected the backends to begin with, which the program then keeps up ' +
+  'to date. In a fleet, `anyhop fleet plan` and `apply` fill in those in force';
 
 export function checkDiscover(
   { pools, discover }: Draft,
