@@ -20,7 +20,7 @@ import type { DefendActions } from './defend.js';
 import type { Feed } from './followers.js';
 import type { InForceReport, Moment } from './in-force.js';
 import type { Recorded } from './recorders.js';
-import type { NodeStatus, QueuedStatus, Readiness } from './status.js';
+import type { NodeStatus, QueuedStatus, Readiness, RevisionReport } from './status.js';
 import type { TraceQuestion, TraceReport } from './trace.js';
 
 export type { EventsReport, NodeEvent } from '../events/event.js';
@@ -29,6 +29,8 @@ export interface ControlActions extends DefendActions {
   status(): Promise<NodeStatus>;
   /** Answers at any time, also while the node starts or stops. @throws ControlError 404 for a service that is not there */
   ready(service: string | undefined): Readiness;
+  /** Answers at any time. @throws ControlError 404 for a node in no fleet, or without a revision */
+  revision(): RevisionReport;
   /** Lines of follow.ts, from the start of the node to its end. */
   follow(): Feed;
   /** What `record` can be asked for. */

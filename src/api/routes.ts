@@ -123,6 +123,13 @@ export function controlRoutes(actions: ControlActions): Route[] {
       },
     ),
     get(
+      '/revision',
+      'RevisionReport',
+      'The revision of its fleet that the node has in force, as the operator signed it.',
+      QUERY.none,
+      () => actions.revision(),
+    ),
+    get(
       '/follow',
       'FollowLine or FollowSame, one in each line',
       'What those who announce the node must know: at once, after each change, and once a second.',

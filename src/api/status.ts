@@ -256,6 +256,13 @@ export interface DiscoveryStatus {
   readonly waits?: readonly string[];
 }
 
+/** The revision of its fleet that a node has in force. */
+export interface RevisionReport {
+  readonly number: number;
+  /** As the operator signed it. */
+  readonly record: string;
+}
+
 export interface NodeStatus {
   readonly node: string;
   readonly version: string;

@@ -13,6 +13,7 @@ import type { Follower, Prepared } from '../fleet/follower.js';
 import { HealthViews } from '../fleet/health-views.js';
 import { FleetMember } from '../fleet/member.js';
 import type { MemberRole } from '../fleet/said.js';
+import type { AskedSibling } from '../fleet/siblings.js';
 import { FleetStore } from '../fleet/store.js';
 import { FleetDiscovery } from './discover-fleet.js';
 
@@ -29,6 +30,8 @@ export interface JoinOptions {
   readonly read: (revision: RevisionText) => Config;
   /** Whether a revision has anything for this host; when left out, each has. */
   readonly concerns?: (revision: RevisionText) => boolean;
+  /** Who is asked while the store is away. @throws AnyhopError */
+  readonly siblings?: (revision: RevisionText) => readonly AskedSibling[];
   readonly log: Logger;
 }
 
@@ -48,6 +51,7 @@ export async function join({
   stateDir,
   read,
   concerns = () => true,
+  siblings = () => [],
   log,
 }: JoinOptions): Promise<Joined> {
   const load = () => loadConfig(file, { role: 'fleet', overrides: { name } });
@@ -65,6 +69,7 @@ export async function join({
     store,
     prepare: async (_, text) => told(async () => ({ digest: fleetDigest(read(text)), waits: [] })),
     concerns,
+    siblings,
     log,
   });
   const views =

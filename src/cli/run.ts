@@ -22,6 +22,7 @@ import { takenIdsAtRestart } from '../node/taken-ids.js';
 import { renamedPools } from '../pool/renames.js';
 import { findFirst, LoneDiscovery } from './discover-node.js';
 import { isInFleet } from './fleet-file.js';
+import { askedSiblings } from './fleet-siblings.js';
 import {
   type ConfigOptions,
   configOption,
@@ -111,6 +112,7 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
     name,
     stateDir,
     read: (revision) => read(revision).config,
+    siblings: (revision) => askedSiblings(read(revision).config.node),
     log,
   });
   let inForce = first;
@@ -151,7 +153,13 @@ async function runInFleet(options: RunCommandOptions, log: Logger): Promise<void
     );
   };
   try {
-    const fleet = { behind: () => member.behind, status: () => member.status, serves: follow, views };
+    const fleet = {
+      behind: () => member.behind,
+      status: () => member.status,
+      revision: () => member.inForce,
+      serves: follow,
+      views,
+    };
     const started = firstConfig(load, options, log);
     await runNode({ ...started, load, force: options.force === true, fleet, discovery }, log);
   } finally {

@@ -4,6 +4,7 @@
  */
 import type { Agent, RequestOptions } from 'node:https';
 import type { NodeEvent } from '../api/api.js';
+import { FLEET_RECORD_BYTES_MAX } from '../core/limits.js';
 import { reasonWithPlace } from '../core/reason.js';
 import type { Answer, NodeSeen } from '../view/seen.js';
 import { asEvents, asStatus } from '../view/shape.js';
@@ -12,10 +13,13 @@ import { askSocket, askTls } from './ask.js';
 
 /** Where a dashboard tells what its node says: a NodeReport. */
 export const NODE_PATH = '/api/node';
+/** Where it tells which revision of its fleet the node has: a RevisionReport. */
+export const REVISION_PATH = '/api/revision';
 /** The status of a node with 65,535 backends has some 30 MB. */
 const OWN_BOUNDS = { timeoutMs: 5_000, bytesMax: 64 * 1024 * 1024 };
 /** In foreign hands: some 20,000 backends. */
 const SIBLING_BOUNDS = { timeoutMs: 2_500, bytesMax: 16 * 1024 * 1024 };
+export const REVISION_BOUNDS = { timeoutMs: 2_500, bytesMax: 4 * FLEET_RECORD_BYTES_MAX };
 
 /** What a value takes in memory has nothing to do with what it takes in text: 16 MB of empty lists were 200 MB. */
 const SIBLING_VALUES_MAX = 1_000_000;
@@ -23,6 +27,8 @@ const [QUOTE, BACKSLASH, ...BEFORE_VALUES] = [...'"\\[{:,'].map((char) => char.c
 
 /** What a node says: answers of its control API, as text. */
 export type Ask = () => Promise<{ readonly status: string; readonly events: string }>;
+
+type Credentials = Pick<Mounted, 'tls' | 'login'>;
 
 export interface Sibling {
   /** Whom its certificate must be for. */
@@ -39,22 +45,38 @@ export function ownNode(socket: string): Ask {
 }
 
 /** Asked with the certificate, and as the user, that this node's own listener has: a fleet reads one config. */
-export function sibling(
+function wayTo(
   { name, host, port }: Sibling,
-  { tls, login }: Pick<Mounted, 'tls' | 'login'>,
+  { tls, login }: Credentials,
   agent: Agent,
-): Ask {
+  path: string,
+): RequestOptions {
   const own = tls && Buffer.from(tls.certificate);
-  const options: RequestOptions = {
+  return {
     host,
     port,
     agent,
-    path: NODE_PATH,
+    path,
     servername: name,
     ...(own && { cert: own, key: own }),
     ...(login && { auth: `${login.user}:${Buffer.from(login.password).toString()}` }),
     ...(tls?.authorities && { ca: Buffer.from(tls.authorities) }),
   };
+}
+
+/** The text of its RevisionReport. @param credentials of this node's own listener */
+export function siblingRevision(
+  asked: Sibling,
+  credentials: Credentials,
+  agent: Agent,
+): () => Promise<string> {
+  const options = wayTo(asked, credentials, agent, REVISION_PATH);
+  return () => askTls(options, REVISION_BOUNDS);
+}
+
+/** @param credentials of this node's own listener */
+export function sibling(asked: Sibling, credentials: Credentials, agent: Agent): Ask {
+  const options = wayTo(asked, credentials, agent, NODE_PATH);
   return async () => {
     const text = await askTls(options, SIBLING_BOUNDS);
     if (text.length > SIBLING_VALUES_MAX && valuesIn(text) > SIBLING_VALUES_MAX)

@@ -5,7 +5,7 @@
  *   browser --GET /--> page, modules, style          node <--control socket-- source.ts --> view --> board.ts --> watchers.ts --> browser
  *           --GET /api/stream--> server-sent events   siblings <--mutual TLS--^
  *           --GET /api/slots, /api/moves--> slot-map.ts
- *   sibling --GET /api/node--> what the node says
+ *   sibling --GET /api/node, /api/revision--> what the node says
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Agent } from 'node:https';
@@ -15,7 +15,15 @@ import { reasonOf } from '../core/reason.js';
 import { SerialQueue } from '../core/serial-queue.js';
 import type { Exchange, Mount, Mounted, Pages } from '../web/pages.js';
 import { askSocket } from './ask.js';
-import { AskedNode, NODE_PATH, ownNode, type Sibling, sibling } from './asked-node.js';
+import {
+  AskedNode,
+  NODE_PATH,
+  ownNode,
+  REVISION_BOUNDS,
+  REVISION_PATH,
+  type Sibling,
+  sibling,
+} from './asked-node.js';
 import { Assets } from './assets.js';
 import { movesReport, NotThere, type PoolMoment, poolMoment, slotsReport } from './slot-map.js';
 import { Source } from './source.js';
@@ -88,6 +96,8 @@ class Dashboard implements Pages {
         return this.#stream(exchange);
       case NODE_PATH:
         return send(response, request, await this.#ownReport(), LINES_TYPE);
+      case REVISION_PATH:
+        return send(response, request, await askSocket(this.#socket, '/revision', REVISION_BOUNDS));
       case '/api/slots':
         return this.#ofTables(exchange, asked('pool'), slotsReport);
       case '/api/moves':

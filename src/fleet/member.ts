@@ -36,6 +36,7 @@ import {
   type SaidByMember,
 } from './said.js';
 import { otherTables, requireSame } from './same-tables.js';
+import { type AskedSibling, Siblings } from './siblings.js';
 import { Start } from './start.js';
 import type { Snapshot, Store } from './store.js';
 import { Teller } from './teller.js';
@@ -67,6 +68,8 @@ export interface MemberOptions {
   readonly prepare: Follower['prepare'];
   /** Whether a revision has anything for this host. */
   readonly concerns: (text: RevisionText) => boolean;
+  /** Who is asked while the store is away. @throws AnyhopError */
+  readonly siblings: (text: RevisionText) => readonly AskedSibling[];
   readonly log: Logger;
 }
 
@@ -95,6 +98,7 @@ export class FleetMember {
   readonly #teller: Teller;
   readonly #start: Start;
   readonly #head: Head;
+  readonly #siblings: Siblings;
   readonly #steps = new Rerun(() => this.#tried(() => this.#step()));
   /** Beside the steps, which may take long. */
   readonly #hearings = new Rerun(() => this.#tried(() => this.#hear()));
@@ -132,6 +136,12 @@ export class FleetMember {
     if (kept !== undefined) this.#saw(kept);
     const { leaseSeconds, readMs } = PACE[role];
     this.#teller = new Teller({ store, place: this.#place, leaseSeconds, say: () => this.#said(), log });
+    this.#siblings = new Siblings({
+      of: options.siblings,
+      inForce: () => this.#inForce,
+      isStoreAway: () => store.fault !== undefined || store.answeredAt === undefined,
+      heard: (record, sibling) => void this.#head.hear(record, `on ${sibling}`),
+    });
     const others = role === 'forwarder' ? [FORWARDERS] : [];
     store.follow(
       NOW,
@@ -211,6 +221,7 @@ export class FleetMember {
     };
     await Promise.race([asked().catch(() => undefined), late]);
     clearTimeout(timer);
+    await this.#siblings.look();
     return (this.#activeInStore()?.number ?? 0) > this.#own.number;
   }
 
@@ -226,6 +237,7 @@ export class FleetMember {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#again);
+    this.#siblings.close();
     await this.#teller.close();
     this.#options.store.close();
   }
@@ -247,6 +259,7 @@ export class FleetMember {
     } catch (error) {
       if (!isStoreFault(error)) throw error;
       this.#stepAgain();
+      void this.#siblings.look();
     }
   }
 

@@ -25,7 +25,7 @@ import type { BlockReport, DefendReport, DefendTopReport, ListedPrefixes } from 
 import type { Feed } from '../api/followers.js';
 import type { InForceReport, Moment } from '../api/in-force.js';
 import type { Recorded } from '../api/recorders.js';
-import type { ConfigFileStatus, NodeStatus, Readiness } from '../api/status.js';
+import type { ConfigFileStatus, NodeStatus, Readiness, RevisionReport } from '../api/status.js';
 import type { TraceQuestion, TraceReport } from '../api/trace.js';
 import { formatProblem, logWarnings } from '../config/error.js';
 import type { LoadedConfig, PoolConfig } from '../config/types.js';
@@ -82,6 +82,8 @@ export interface NodeActionsOptions {
   readonly accepted: (read: ReadConfig, force: boolean) => Promise<readonly string[]>;
   readonly keys: KnownKeys;
   readonly readiness: () => Readiness;
+  /** Of the fleet, in force here. */
+  readonly revision: () => RevisionReport | undefined;
   readonly following: Feed;
   readonly events: (query: EventsQuery) => EventsReport;
   /** Why what the node remembers is not kept; undefined when it is. */
@@ -121,6 +123,14 @@ export class NodeActions implements ControlActions {
     const found = serviceNamed(service, readiness.services);
     const { ready, reason } = found;
     return { ready, reasons: reason === undefined ? [] : [reason], services: [found] };
+  }
+
+  revision(): RevisionReport {
+    const revision = this.#options.revision();
+    if (revision !== undefined) return { number: revision.number, record: revision.record };
+    throw new ControlError(404, 'ERR_NOT_FOUND', 'this node has no revision of a fleet', {
+      hint: '`anyhop status` says whether it is in one.',
+    });
   }
 
   /** Digests of the owners in force, by pool; empty until the node forwards. */

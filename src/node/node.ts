@@ -148,6 +148,7 @@ export class Node {
       },
       keys: host.store.keys,
       readiness: () => this.#readiness.current(),
+      revision: () => options.fleet?.revision(),
       following: this.#following,
       unkept: () => host.store.problem ?? options.edits?.problem,
       events: (query) => events.report(query),

@@ -10,7 +10,7 @@
  */
 import { controlRoutes } from '../api/routes.js';
 import { serveControl } from '../api/server.js';
-import type { ConfigFileStatus, DiscoveryStatus, FleetStatus } from '../api/status.js';
+import type { ConfigFileStatus, DiscoveryStatus, FleetStatus, RevisionReport } from '../api/status.js';
 import { logWarnings } from '../config/error.js';
 import { Hangups } from '../core/hangups.js';
 import type { Logger } from '../core/log.js';
@@ -46,6 +46,8 @@ export interface NodeFleet {
   /** Why the fleet does not want this node to serve; undefined when it may. */
   readonly behind: () => string | undefined;
   readonly status: () => FleetStatus;
+  /** In force here, as it was signed; undefined for none. */
+  readonly revision: () => RevisionReport | undefined;
   /** The node forwards: from now on it follows the fleet. */
   readonly serves: (actions: NodeActions) => void;
   /** What the nodes say of their backends; undefined: this one goes by its own view. */

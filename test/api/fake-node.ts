@@ -87,6 +87,7 @@ export async function fakeNode(
   const silent: ControlActions = {
     status: async () => ({ node: 'edge-1' }) as NodeStatus,
     ready: () => ({ ready: true, reasons: [], services: [] }),
+    revision: () => ({ number: 7, record: '{}' }),
     follow: () => ({ current: () => SILENT, onChange: () => () => undefined }),
     capture: async () => ({
       node: 'edge-1',

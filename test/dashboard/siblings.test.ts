@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { askedSiblings } from '#anyhop/cli/fleet-siblings.js';
 import { Secret } from '#anyhop/config/secret.js';
 import { createLog } from '#anyhop/core/log.js';
 import type { Sibling } from '#anyhop/dashboard/asked-node.js';
@@ -26,27 +27,26 @@ describe('dashboards of a fleet', () => {
   const listeners: Listener[] = [];
   const file = (name: string): string => join(resources.directory, name);
 
+  const metricsOf = (name: string) => ({
+    listen: { address: parseAddress('127.0.0.1')!, port: 0 },
+    tls: {
+      certificate: new Secret(readFileSync(file(`${name}.pem`))),
+      authorities: new Secret(readFileSync(file('ca.pem'))),
+    },
+    login: { user: 'anyhop', password: new Secret(Buffer.from('pass:word')) },
+  });
+
   async function start(name: string, siblings: readonly Sibling[] = [], more: object = {}): Promise<number> {
     const node = await fakeNode({ status: async () => ({ ...statusOf(SIZE, 0, name), ...more }) });
     nodes.push(node);
     return new Promise((resolve) => {
       listeners.push(
-        new Listener(
-          {
-            listen: { address: parseAddress('127.0.0.1')!, port: 0 },
-            tls: {
-              certificate: new Secret(readFileSync(file(`${name}.pem`))),
-              authorities: new Secret(readFileSync(file('ca.pem'))),
-            },
-            login: { user: 'anyhop', password: new Secret(Buffer.from('pass:word')) },
-          },
-          {
-            log: createLog('silent'),
-            collect: () => [],
-            pages: dashboardPages({ name, socket: node.socket, siblings }),
-            listening: resolve,
-          },
-        ),
+        new Listener(metricsOf(name), {
+          log: createLog('silent'),
+          collect: () => [],
+          pages: dashboardPages({ name, socket: node.socket, siblings }),
+          listening: resolve,
+        }),
       );
     });
   }
@@ -60,6 +60,20 @@ describe('dashboards of a fleet', () => {
     await Promise.all(listeners.map((each) => each.close()));
     await Promise.all(nodes.map((each) => each.close()));
     await resources.close();
+  });
+
+  it('tell siblings which revision of their fleet is in force, and believe nobody else', async () => {
+    const address = parseAddress('127.0.0.1')!;
+    const [second, thief] = [await start('edge-2'), await start('thief')];
+    const asked = askedSiblings({
+      metrics: metricsOf('edge-1'),
+      siblings: [
+        { name: 'edge-2', address: { address, port: second } },
+        { name: 'edge-4', address: { address, port: thief } },
+      ],
+    });
+    assert.deepEqual(JSON.parse(await asked[0]!.ask()), { number: 7, record: '{}' });
+    await assert.rejects(asked[1]!.ask(), /edge-4/);
   });
 
   it('show what siblings say, and mark one that is silent, one that is somebody else, and one that says too much', async () => {

@@ -19,6 +19,7 @@ import type { SigningKey } from '#anyhop/fleet/keys.js';
 import { FleetMember } from '#anyhop/fleet/member.js';
 import { digestOfText } from '#anyhop/fleet/record.js';
 import type { MemberRole } from '#anyhop/fleet/said.js';
+import type { AskedSibling } from '#anyhop/fleet/siblings.js';
 import { FleetStore, type Store } from '#anyhop/fleet/store.js';
 import { type FleetView, readFleetView } from '#anyhop/fleet/view.js';
 
@@ -47,6 +48,7 @@ export interface TestMemberOptions {
   readonly config?: Partial<FleetConfig>;
   /** Another store than etcd. */
   readonly store?: Store;
+  readonly siblings?: readonly AskedSibling[];
 }
 
 export function newOperatorKey(): SigningKey {
@@ -106,6 +108,7 @@ export class TestFleet {
       store,
       prepare: (_, { text }) => prepare(text),
       concerns: () => true,
+      siblings: () => options.siblings ?? [],
       log: recordingLog(logged),
     });
     this.#members.add(member);

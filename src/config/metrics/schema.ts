@@ -54,5 +54,5 @@ export const siblings = z
   .meta({ maxItems: SIBLINGS_MAX })
   .optional()
   .describe(
-    'The other forwarders of the fleet, which the dashboard asks over TLS with the files of metrics. The node itself may be among them.',
+    'The other forwarders of the fleet, which the dashboard, and a node without the store of its fleet, ask over TLS with the files of metrics. The node itself may be among them.',
   );

@@ -35,6 +35,8 @@ type State = { readonly entries: Map<string, Entry>; readonly leases: Map<string
 export class SimulatedEtcd {
   readonly clock: SimulatedClock;
   isUp = true;
+  /** When that changed last. */
+  changedMs = 0;
   /** Is told of each value. */
   written: (place: string, value: string) => void = () => undefined;
   #state: State = { entries: new Map(), leases: new Map(), revision: 1 };
@@ -155,8 +157,14 @@ export class SimulatedEtcd {
     this.#tell(gone);
   }
 
+  stop(): void {
+    this.isUp = false;
+    this.changedMs = this.clock.nowMs;
+  }
+
   /** As etcd does, it gives every lease its whole time when it begins again. */
   start(): void {
+    if (!this.isUp) this.changedMs = this.clock.nowMs;
     this.isUp = true;
     for (const id of this.#state.leases.keys()) this.#extend(id);
   }

@@ -5,11 +5,13 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import fc from 'fast-check';
 import { SimulatedClock } from './clock.js';
-import { type Command, commands, run } from './commands.js';
+import { type Command, commands, DEEP, run } from './commands.js';
 import { SimulatedEtcd } from './etcd.js';
-import { World } from './world.js';
+import { DIFFER_MS, RESTORED_MS, World } from './world.js';
 
 const [FORWARDERS, AGENTS] = [2, 1];
+/** Forwarders that differ must not for so long, with whatever is wrong. */
+const LEFT_MS = DIFFER_MS + RESTORED_MS + 1_000;
 /** After it, everybody has noticed what was lost: agents within 60 s and an answer. */
 const MENDED_MS = 66_000;
 /** For a change that nothing is in the way of. */
@@ -40,6 +42,7 @@ async function lives(seed: number, list: readonly Command[]): Promise<void> {
     world.apply();
     await clock.pass(1_000, world.look);
     for (const command of list) await run(world, command);
+    await clock.pass(LEFT_MS, world.look, () => world.isAlike);
     world.mend();
     await clock.pass(MENDED_MS, world.look, () => world.lacksHead() === undefined);
     world.require(world.lacksHead());
@@ -68,6 +71,7 @@ export async function search({ seed, runs, secondsMax, path }: Asked): Promise<F
   const found = await fc.check(fc.asyncProperty(fc.integer(), commands(FORWARDERS + AGENTS), property), {
     seed,
     numRuns: runs,
+    examples: DEEP.map((list): [number, Command[]] => [0, [...list]]),
     ...(path !== undefined && { path }),
   });
   if (!found.failed) return { runs: done };

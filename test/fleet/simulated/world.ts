@@ -12,6 +12,7 @@ import { FleetMember } from '#anyhop/fleet/member.js';
 import { ACTIVE, INTENT, NODES } from '#anyhop/fleet/places.js';
 import { digestOfText, opened } from '#anyhop/fleet/record.js';
 import { type MemberRole, readActive, readMember } from '#anyhop/fleet/said.js';
+import type { AskedSibling } from '#anyhop/fleet/siblings.js';
 import { FleetStore } from '#anyhop/fleet/store.js';
 import { readFleetView } from '#anyhop/fleet/view.js';
 import { type Logged, newOperatorKey, recordingLog } from '../fleet.js';
@@ -21,9 +22,11 @@ import { Link, type SimulatedEtcd } from './etcd.js';
 /** Of docs/fleet.md: for how long two forwarders that reach the store may differ. */
 export const DIFFER_MS = 30_000;
 /** The same after a restore from an older snapshot. */
-const RESTORED_MS = 15_000;
+export const RESTORED_MS = 15_000;
 /** What is begun at one moment on several machines. */
 const MOMENT_MS = 1_000;
+/** Of a sibling that does not answer. */
+const SIBLING_MS = 2_500;
 
 export const key = newOperatorKey();
 export const config: FleetConfig = {
@@ -53,6 +56,10 @@ export class Host {
   process: Process | undefined;
   disk: KeptRevision | undefined;
   isCut = false;
+  /** Siblings do not reach it, nor it them. */
+  isAlone = false;
+  /** When the way to the store changed last. */
+  wayChangedMs = 0;
   loss = 0;
   prepareMs = 0;
   activateMs = 0;
@@ -107,6 +114,7 @@ export class Host {
       store,
       prepare: (_, { text }) => prepare(text),
       concerns: () => true,
+      siblings: () => world.siblingsOf(this),
       log,
     });
     const process: Process = {
@@ -181,6 +189,8 @@ export class World {
   broken: string | undefined;
   /** Texts that are in force nowhere, for a change that came to nothing. */
   readonly #refused = new Set<string>();
+  /** Changes that came into force, by number. */
+  readonly #won = new Map<number, string>();
   readonly #takenTexts = new Set<string>();
   /** The highest number that each has told. */
   readonly #numbers = new Map<Host, number>();
@@ -206,6 +216,22 @@ export class World {
     link.isCut = host.isCut;
     link.loss = host.loss;
     return link;
+  }
+
+  siblingsOf(host: Host): AskedSibling[] {
+    const others = this.#forwarders.filter((other) => other !== host);
+    return others.map((other) => ({
+      name: other.place,
+      ask: async () => {
+        await this.clock.sleep(5);
+        const revision = other.process?.member.inForce;
+        if (!isJoined(host, other) || revision === undefined) {
+          await this.clock.sleep(SIBLING_MS);
+          throw new Error('it does not answer');
+        }
+        return JSON.stringify(revision);
+      },
+    }));
   }
 
   /** Begins it, and does not wait. */
@@ -250,6 +276,12 @@ export class World {
     if (operator.result === 'killed') return;
     operator.result = result;
     operator.store.close();
+    if (typeof result === 'object' && !(result instanceof Error)) {
+      const other = this.#won.get(result.number);
+      if (other !== undefined)
+        this.#breaks(`"${other}" and "${operator.text}" are both revision ${result.number}`);
+      this.#won.set(result.number, operator.text);
+    }
     if (!(result instanceof Error)) return;
     if (!(result instanceof AnyhopError)) throw result;
     if (/nobody knows yet/.test(result.message)) return;
@@ -268,7 +300,9 @@ export class World {
   }
 
   restore(): void {
-    if (this.etcd.restore()) this.#restoredMs = this.clock.nowMs;
+    if (!this.etcd.restore()) return;
+    this.#restoredMs = this.clock.nowMs;
+    this.#won.clear();
   }
 
   took(host: Host, process: Process, number: number, text: string): void {
@@ -319,29 +353,35 @@ export class World {
     const pair = `${a.place} ${b.place}`;
     const [one, other] = [a.process, b.process];
     const differs =
-      one !== undefined &&
-      other !== undefined &&
-      one.text !== other.text &&
-      one.link.reaches &&
-      other.link.reaches &&
-      a.isReady &&
-      b.isReady;
-    if (!differs) {
+      one !== undefined && other !== undefined && one.text !== other.text && a.isReady && b.isReady;
+    const reachMs = differs ? this.#reachSince(a, one, b, other) : undefined;
+    if (!differs || reachMs === undefined) {
       this.#differ.delete(pair);
       return;
     }
-    const since = Math.max(
-      this.#differ.get(pair) ?? this.clock.nowMs,
-      one.link.cleanSinceMs,
-      other.link.cleanSinceMs,
-      this.#restoredMs + RESTORED_MS,
-    );
+    const since = Math.max(this.#differ.get(pair) ?? this.clock.nowMs, reachMs);
     this.#differ.set(pair, since);
     const passedMs = this.clock.nowMs - since;
     if (passedMs > DIFFER_MS)
       this.#breaks(
         `${a.place} serves by "${one.text}" (${one.number}) and ${b.place} by "${other.text}" (${other.number}) for ${passedMs} ms`,
       );
+  }
+
+  /** Since when both reach the store, or each other while one does not; undefined when neither is so. */
+  #reachSince(a: Host, one: Process, b: Host, other: Process): number | undefined {
+    if (one.link.reaches && other.link.reaches)
+      return Math.max(one.link.cleanSinceMs, other.link.cleanSinceMs, this.#restoredMs + RESTORED_MS);
+    if (!isJoined(a, b) || a.loss > 0 || b.loss > 0) return undefined;
+    return Math.max(
+      ...[a.wayChangedMs, b.wayChangedMs, this.etcd.changedMs, one.startMs, other.startMs],
+      this.#restoredMs + RESTORED_MS,
+    );
+  }
+
+  /** No two forwarders serve by different revisions, as far as they must not. */
+  get isAlike(): boolean {
+    return this.#differ.size === 0;
   }
 
   #breaks(law: string): void {
@@ -355,6 +395,7 @@ export class World {
     for (const host of this.hosts) {
       Object.assign(host, {
         isCut: false,
+        isAlone: false,
         loss: 0,
         prepareMs: 0,
         activateMs: 0,
@@ -406,4 +447,8 @@ export class World {
     this.killOperators();
     for (const host of this.hosts) host.kill();
   }
+}
+
+function isJoined(a: Host, b: Host): boolean {
+  return !a.isAlone && !b.isAlone;
 }
