@@ -1,5 +1,5 @@
 /** From what happened to what it means: what was lost with each event. Pure functions. */
-import type { ConnectionRecord, Sample } from '../survive/journal.js';
+import { answersOf, type Broken, betweenEvents, brokenOf, type Traffic } from '../survive/between-events.js';
 import type { PlayedEvent } from './play.js';
 
 export interface EventResult extends Pick<PlayedEvent, 'title' | 'text' | 'equal' | 'fault'> {
@@ -23,36 +23,24 @@ export interface Verdict {
   readonly answers: number;
   readonly forwarded: ReadonlyMap<string, number>;
   /** Why, and after which event. */
-  readonly broken: readonly {
-    readonly event: string;
-    readonly why: string;
-    readonly server: string | null;
-  }[];
+  readonly broken: readonly Broken[];
 }
 
-export interface Witnessed {
-  readonly startMs: number;
-  readonly played: readonly PlayedEvent[];
-  readonly connections: readonly ConnectionRecord[];
-  readonly samples: readonly Sample[];
+export interface Witnessed extends Traffic<PlayedEvent> {
   /** By the forwarder's name. */
   readonly forwarded: ReadonlyMap<string, number>;
 }
 
-export function judge({ startMs, played, connections, samples, forwarded }: Witnessed): Verdict {
-  const broken = connections
-    .filter((each) => each.broken !== null)
-    .map((each) => ({ each, during: played.findLast(({ atMs }) => atMs <= each.brokenSinceMs!) }));
-  const events = played.map((event, i): EventResult => {
+export function judge(witnessed: Witnessed): Verdict {
+  const { played, connections, samples, forwarded } = witnessed;
+  const events = betweenEvents(witnessed).map(({ event, secondsIn, broken, slowestMs }): EventResult => {
     const { title, text, equal, fault, atMs, doneMs } = event;
-    const untilMs = played[i + 1]?.atMs ?? Number.POSITIVE_INFINITY;
-    const own = samples.filter((sample) => sample.atMs > atMs && sample.atMs <= untilMs);
     return {
       ...{ title, text, equal, fault },
-      atSeconds: (atMs - startMs) / 1_000,
+      atSeconds: secondsIn,
       tookSeconds: (doneMs - atMs) / 1_000,
-      broken: broken.filter(({ during }) => during === event).length,
-      slowestMs: Math.max(0, ...own.map(({ slowestMs }) => slowestMs)),
+      broken: broken.length,
+      slowestMs,
     };
   });
   return {
@@ -61,13 +49,9 @@ export function judge({ startMs, played, connections, samples, forwarded }: Witn
     equal: played.filter((event) => event.equal).length,
     connections: connections.length,
     open: samples.map(({ open }) => open).sort((a, b) => a - b)[samples.length >> 1] ?? 0,
-    answers: connections.reduce((sum, { answers }) => sum + answers, 0),
+    answers: answersOf(connections),
     forwarded,
-    broken: broken.map(({ each: { broken: why, server }, during }) => ({
-      event: during?.title ?? 'before all events',
-      why: why!,
-      server,
-    })),
+    broken: brokenOf(witnessed),
   };
 }
 

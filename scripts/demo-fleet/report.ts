@@ -1,5 +1,6 @@
 /** What a run shows: a line for each event, what broke, and the last line. Pure functions of the verdict. */
 import { columns } from '#anyhop/cli/format.js';
+import { endOfReport, trafficFaults } from '../survive/between-events.js';
 import type { Verdict } from './judge.js';
 
 /** What the run was to be. */
@@ -9,7 +10,6 @@ export interface Expected {
   readonly open: number;
 }
 
-const BROKEN_SHOWN = 5;
 /** A busy machine has fewer now and then. */
 const ENOUGH = 0.8;
 
@@ -22,8 +22,7 @@ export function shortcomings({ events, broken, open, forwarded }: Verdict, expec
     ...(open >= ENOUGH * expected.open
       ? []
       : [`${open} connections were open at a time, and not ${expected.open}`]),
-    ...(broken.length === 0 ? [] : [`${broken.length} connections broke`]),
-    ...[...forwarded].flatMap(([name, packets]) => (packets === 0 ? [`${name} forwarded nothing`] : [])),
+    ...trafficFaults(broken, forwarded),
     ...events.flatMap(({ title, fault }) => (fault === undefined ? [] : [`${title}: ${fault}`])),
   ];
 }
@@ -39,19 +38,13 @@ export function reportText(verdict: Verdict, expected: Expected): string {
     String(event.broken),
     `${event.slowestMs} ms`,
   ]);
-  const { broken, connections, open, answers } = verdict;
+  const { connections, open, answers } = verdict;
   return [
     ...columns(head, rows, new Set(['at', 'took', 'broken', 'slowest answer'])),
     '',
     `${connections} connections, ${open} of them at a time; ${answers} answers, each of them checked.`,
     'Same tables: all nodes said the same digest of the owners of all slots afterwards.',
-    ...broken
-      .slice(0, BROKEN_SHOWN)
-      .map(({ event, why, server }) => `broken: ${server ?? 'accepted by nobody'}, ${why} (${event})`),
-    ...(broken.length > BROKEN_SHOWN ? [`and ${broken.length - BROKEN_SHOWN} more`] : []),
-    ...shortcomings(verdict, expected).map((text) => `failed: ${text}`),
-    '',
-    summary(verdict),
+    ...endOfReport(verdict.broken, shortcomings(verdict, expected), summary(verdict)),
   ].join('\n');
 }
 

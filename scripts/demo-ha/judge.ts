@@ -1,5 +1,6 @@
 /** From what happened to what it means: for each event, when the router had it and what was lost. A pure function. */
-import type { ConnectionRecord, Sample } from '../survive/journal.js';
+import { answersOf, type Broken, betweenEvents, brokenOf, type Traffic } from '../survive/between-events.js';
+import type { ConnectionRecord } from '../survive/journal.js';
 import { changesOf, type NamedRow, reachedMs } from './fib-time.js';
 import type { PlayedEvent } from './play.js';
 
@@ -29,39 +30,27 @@ export interface Verdict {
   /** Packets that each forwarder has forwarded since it was started last, by name. */
   readonly forwarded: ReadonlyMap<string, number>;
   /** Why, and after which event. */
-  readonly broken: readonly {
-    readonly event: string;
-    readonly why: string;
-    readonly server: string | null;
-  }[];
+  readonly broken: readonly Broken[];
 }
 
-export interface Witnessed {
-  readonly startMs: number;
-  readonly played: readonly PlayedEvent[];
+export interface Witnessed extends Traffic<PlayedEvent> {
   readonly rows: readonly NamedRow[];
-  readonly connections: readonly ConnectionRecord[];
-  readonly samples: readonly Sample[];
   /** By the forwarder's name. */
   readonly forwarded: ReadonlyMap<string, number>;
 }
 
-export function judge({ startMs, played, rows, connections, samples, forwarded }: Witnessed): Verdict {
-  const broken = connections
-    .filter((each) => each.broken !== null)
-    .map((each) => ({ each, during: played.findLast(({ atMs }) => atMs <= each.brokenSinceMs!) }));
-  const events = played.map((event, i): EventResult => {
-    const untilMs = played[i + 1]?.atMs ?? Number.POSITIVE_INFINITY;
+export function judge(witnessed: Witnessed): Verdict {
+  const { rows, connections, forwarded } = witnessed;
+  const events = betweenEvents(witnessed).map(({ event, secondsIn, broken, slowestMs }): EventResult => {
     const lost = (kind: ConnectionRecord['kind']): number =>
-      broken.filter(({ each, during }) => during === event && each.kind === kind).length;
-    const own = samples.filter(({ atMs }) => atMs > event.atMs && atMs <= untilMs);
+      broken.filter((each) => each.kind === kind).length;
     return {
       title: event.title,
-      atSeconds: (event.atMs - startMs) / 1_000,
+      atSeconds: secondsIn,
       ...fibOf(event, rows),
       requestsLost: lost('short'),
       connectionsLost: lost('held'),
-      slowestMs: Math.max(0, ...own.map(({ slowestMs }) => slowestMs)),
+      slowestMs,
     };
   });
   const held = connections.filter(({ kind }) => kind === 'held').length;
@@ -69,13 +58,9 @@ export function judge({ startMs, played, rows, connections, samples, forwarded }
     events,
     held,
     shorts: connections.length - held,
-    answers: connections.reduce((sum, { answers }) => sum + answers, 0),
+    answers: answersOf(connections),
     forwarded,
-    broken: broken.map(({ each: { broken: why, server }, during }) => ({
-      event: during?.title ?? 'before all events',
-      why: why!,
-      server,
-    })),
+    broken: brokenOf(witnessed),
   };
 }
 

@@ -1,13 +1,12 @@
 /** What a run shows: a line for each event, what broke, and the last line. Pure functions of the verdict. */
 import { columns } from '#anyhop/cli/format.js';
+import { endOfReport, trafficFaults } from '../survive/between-events.js';
 import type { Verdict } from './judge.js';
 
 /** What the traffic was to be. */
 export interface Expected {
   readonly held: number;
 }
-
-const BROKEN_SHOWN = 5;
 
 /** Why the run is no success, or proves less than it should; empty when it is one. */
 export function shortcomings(
@@ -18,8 +17,7 @@ export function shortcomings(
     ...(events.length === 0 ? ['nothing happened'] : []),
     ...(held === expected.held ? [] : [`${held} connections were open throughout, and not ${expected.held}`]),
     ...(shorts === 0 ? ['there were no new connections'] : []),
-    ...(broken.length === 0 ? [] : [`${broken.length} connections broke`]),
-    ...[...forwarded].flatMap(([name, packets]) => (packets === 0 ? [`${name} forwarded nothing`] : [])),
+    ...trafficFaults(broken, forwarded),
     ...events.flatMap(({ title, fib, asExpected }) =>
       asExpected ? [] : [`${title}: the router's table ${fib}`],
     ),
@@ -36,18 +34,11 @@ export function reportText(verdict: Verdict, expected: Expected): string {
     String(event.connectionsLost),
     `${event.slowestMs} ms`,
   ]);
-  const { broken } = verdict;
   return [
     ...columns(head, rows, new Set(head.filter((_, i) => i !== 1 && i !== 2))),
     '',
     'Lost is what got no right answer within 10 s, was reset or ended. TCP sends again what a change takes along: that is the slowest answer.',
-    ...broken
-      .slice(0, BROKEN_SHOWN)
-      .map(({ event, why, server }) => `broken: ${server ?? 'accepted by nobody'}, ${why} (${event})`),
-    ...(broken.length > BROKEN_SHOWN ? [`and ${broken.length - BROKEN_SHOWN} more`] : []),
-    ...shortcomings(verdict, expected).map((text) => `failed: ${text}`),
-    '',
-    summary(verdict),
+    ...endOfReport(verdict.broken, shortcomings(verdict, expected), summary(verdict)),
   ].join('\n');
 }
 
