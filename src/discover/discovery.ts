@@ -63,6 +63,12 @@ interface Watched {
   waits: readonly string[];
 }
 
+interface Decided {
+  readonly pool: string;
+  readonly watched: Watched;
+  readonly decision: Decision;
+}
+
 export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #now: () => number;
@@ -70,7 +76,8 @@ export class Discovery {
   readonly #looks = new Rerun(() => this.#look());
   readonly #timer: NodeJS.Timeout;
   #notBeforeMs = 0;
-  #refused: Alarm | undefined;
+  /** By pool. */
+  readonly #refused = new Map<string, Alarm>();
   #isClosed = false;
 
   constructor(options: DiscoveryOptions) {
@@ -104,19 +111,20 @@ export class Discovery {
     const pools = host.pools().filter(({ backendsFrom }) => backendsFrom !== undefined);
     this.#follow(pools);
     host.recent.saw(pools);
-    const decided = pools.flatMap((pool) => {
+    const decided = pools.flatMap((pool): Decided[] => {
       const watched = this.#watched.get(pool.name)!;
       const decision = this.#decide(pool, watched);
       return decision === undefined ? [] : [{ pool: pool.name, watched, decision }];
     });
     const changed = decided.filter(({ decision }) => decision.changes.length > 0);
-    if (changed.length === 0) this.#refused = undefined;
-    else if (this.#now() >= this.#notBeforeMs) await this.#apply(changed);
     for (const { pool, watched, decision } of decided) {
-      const isRefused = this.#refused !== undefined && decision.changes.length > 0;
-      this.#alarm(pool, watched, isRefused ? this.#refused : decision.alarm);
-      if (decision.changes.length === 0) watched.waits = [];
+      if (decision.changes.length > 0) continue;
+      this.#refused.delete(pool);
+      watched.waits = [];
     }
+    if (changed.length > 0 && this.#now() >= this.#notBeforeMs) await this.#applyAll(changed);
+    for (const { pool, watched, decision } of decided)
+      this.#alarm(pool, watched, this.#refused.get(pool) ?? decision.alarm);
   }
 
   /** Watches the sources of these pools and no others. */
@@ -162,9 +170,14 @@ export class Discovery {
     });
   }
 
-  async #apply(
-    changed: readonly { readonly pool: string; readonly watched: Watched; readonly decision: Decision }[],
-  ): Promise<void> {
+  /** Together; and when that is refused, each pool alone, so that one does not hold up the others. */
+  async #applyAll(changed: readonly Decided[]): Promise<void> {
+    if (await this.#apply(changed)) return;
+    if (changed.length > 1) for (const each of changed) await this.#apply([each]);
+  }
+
+  /** @returns whether it was not refused */
+  async #apply(changed: readonly Decided[]): Promise<boolean> {
     const { host, log } = this.#options;
     const found = new Map(changed.map(({ pool, decision }) => [pool, decision.next]));
     const changes = changed.flatMap(({ pool, decision }) =>
@@ -172,13 +185,18 @@ export class Discovery {
     );
     try {
       const waits = await host.apply(found, changes);
-      this.#refused = undefined;
-      for (const { watched } of changed) watched.waits = waits;
+      for (const { pool, watched } of changed) {
+        this.#refused.delete(pool);
+        watched.waits = waits;
+      }
       if (waits.length > 0) this.#notBeforeMs = this.#now() + RETRY_MS;
       else log.info({ event: 'discovered', changes }, `backends were found or lost: ${changes.join('; ')}`);
+      return true;
     } catch (error) {
       this.#notBeforeMs = this.#now() + RETRY_MS;
-      this.#refused = { kind: 'refused', text: `${changes.join('; ')} is refused: ${reasonOf(error)}` };
+      const text = `${changes.join('; ')} is refused: ${reasonOf(error)}`;
+      for (const { pool } of changed) this.#refused.set(pool, { kind: 'refused', text });
+      return false;
     }
   }
 

@@ -178,4 +178,20 @@ describe('a pool whose backends come from a file', () => {
     await until('the alarm', () => alarm()?.kind === 'refused');
     equal(alarm()?.text, 'web: web-4 joins is refused: no');
   });
+
+  test('takes the change of one pool where that of another one is refused', async () => {
+    write('web.json', [1, 2, 3, 4]);
+    const lines = configText(join(directory, 'web.json'), THREE);
+    const web = lines.slice(lines.indexOf('  web:'), lines.indexOf('services:'));
+    const host = start(lines.replace('services:', `${web.replace('  web:', '  other:')}services:`));
+    const apply = host.apply.bind(host);
+    host.apply = async (found) => {
+      if (found.has('other')) throw new Error('no');
+      return apply(found);
+    };
+    await until('web-4', () => host.entries().length === 7);
+    await until('the alarm', () => discovery?.status[1]?.alarm?.kind === 'refused');
+    equal(discovery?.status[1]?.alarm?.text, 'other: web-4 joins is refused: no');
+    equal(alarm(), undefined);
+  });
 });
