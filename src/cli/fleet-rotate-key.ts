@@ -62,14 +62,15 @@ async function rotate(asked: string | undefined, options: RotateOptions): Promis
     const view = await readFleetView(store, fleet);
     const { from, to } = chosenKey(view, options.without ?? [], asked);
     const { config } = before;
-    const losses = keyLosses(config);
+    const isSame = from === to;
+    const losses = isSame ? [] : keyLosses(config);
     if (losses.length > 0 && options.force !== true)
       throw refused(losses.join('\n'), 'Give them second chance, or take it all the same with --force.', 2);
-    settleMs = Math.max(0, ...config.pools.map((pool) => pool.settleMs));
+    settleMs = isSame ? 0 : Math.max(0, ...config.pools.map((pool) => pool.settleMs));
     return {
       candidate: rekeyed(before, to),
       message: options.message ?? `flow hash key ${to}`,
-      notes: [...costOf(config, from, to), ...losses],
+      notes: isSame ? [`flow hash key ${to}, as before`] : [...costOf(config, from, to), ...losses],
     };
   });
   if (options.wait === true && settleMs > 0 && process.exitCode === undefined) await settle(settleMs);
@@ -145,9 +146,7 @@ async function settle(settleMs: number): Promise<void> {
   const line = new ProgressLine();
   const end = performance.now() + settleMs;
   for (let left = settleMs; left > 0; left = end - performance.now()) {
-    line.show(
-      `connections of the former key are asked for for ${formatDuration(Math.ceil(left / 1000) * 1000)} more`,
-    );
+    line.show(`connections need the former key for ${formatDuration(Math.ceil(left / 1000) * 1000)} more`);
     await setTimeout(Math.min(left, LOOK_MS));
   }
   line.clear();

@@ -105,7 +105,8 @@ export function queuedReport(pools: Membership): QueuedReport {
     changes: [...pools].flatMap(([pool, membership]) =>
       queuedSteps(membership).map((step, i, steps) => {
         const drains = step.waitsFor.map((name) => `${name} drains`);
-        const before = i > 0 ? [steps[i - 1].id] : ['one of two changes settles'];
+        const first = membership.changes.formerKey === undefined ? 'one of two changes' : 'the flow hash key';
+        const before = i > 0 ? [steps[i - 1].id] : [`${first} settles`];
         return { pool, ...queuedStatus(step), waitsFor: drains.length > 0 ? drains : before };
       }),
     ),
