@@ -183,6 +183,7 @@ soak: build setup-lab setup-l7 ## for hours: kills under load, packets compared,
 	node build/test/sim/soak.js
 	node dist/main.js $(FLEET_SIMULATION) --views own --svg build/fleet-own.svg
 	node dist/main.js $(FLEET_SIMULATION) --views quorum --svg build/fleet-quorum.svg
+	FLEET_RUNS=1000000 FLEET_SECONDS=600 node --test build/test/fleet/two-phases.test.js
 	node build/test/hash/soak.js
 	node build/test/l7/soak.js
 	FLOOD_CONNECTIONS=$(FLOOD_CONNECTIONS) node --test build/test/e2e/defend-flood.test.js

@@ -19,6 +19,7 @@ import { FleetDiscovery } from './discover-fleet.js';
 
 /** How long a start waits for the store before it goes by what was last in force. */
 const FIRST_MS = 3_000;
+const END_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 export interface JoinOptions {
   readonly role: MemberRole;
@@ -75,7 +76,20 @@ export async function join({
   const views =
     role === 'forwarder' && fleet.views === 'quorum' ? new HealthViews(store, nameHere) : undefined;
   const discovery = new FleetDiscovery({ fleet, node: nameHere, directory, store, member, log });
-  return { member, first: await member.first(FIRST_MS), views, discovery };
+  return { member, first: await firstOf(member), views, discovery };
+}
+
+/** A signal that ends it meanwhile takes its word out of the store first. */
+async function firstOf(member: FleetMember): Promise<RevisionText> {
+  const end = (signal: NodeJS.Signals): void => {
+    void member.close().finally(() => process.kill(process.pid, signal));
+  };
+  for (const signal of END_SIGNALS) process.once(signal, end);
+  try {
+    return await member.first(FIRST_MS);
+  } finally {
+    for (const signal of END_SIGNALS) process.off(signal, end);
+  }
 }
 
 /** Configs of revisions as this host reads them. 1,000 backends take 200 ms, so what was prepared is not read again to be activated. */

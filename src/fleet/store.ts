@@ -27,6 +27,8 @@ import { rootOf } from './places.js';
 const RETRY_MS = 1_000;
 /** What is noticed in several ways within this time is said once. */
 const SAID_MS = 60_000;
+/** What gRPC adds to some of its messages. */
+const EMPTY_NOTE = /\.? Resolution note: *$/;
 const ENTRIES_MAX = 30_000;
 
 export interface Entry {
@@ -263,7 +265,7 @@ export class FleetStore {
         this.#log.info({ event: 'fleet_store_back' }, 'the store of the fleet answers again');
       return answer;
     } catch (error) {
-      const why = reasonOf(error);
+      const why = reasonOf(error).replace(EMPTY_NOTE, '');
       const isDenied = error instanceof EtcdPermissionDeniedError;
       const what = isDenied ? `refuses this host to ${kind}` : 'does not answer';
       if (this.#faults.size === 0 && !this.#isClosed)

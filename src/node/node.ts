@@ -6,7 +6,7 @@
  *   memory of the process before -/       \------------------------------\--> control socket, those who follow
  */
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ControlServer } from '../api/server.js';
 import type { NodeStatus } from '../api/status.js';
 import { keyFingerprint } from '../config/key-fingerprint.js';
@@ -259,7 +259,7 @@ export class Node {
       const delayMs = why === ENGINE_ENDED ? 0 : this.#pools.file.node.stopDelayMs;
       this.#following.stops(why, delayMs, why === LEAVES_AT);
       // The word of it goes out first: ending an engine may take this thread for 30 ms.
-      await setImmediate();
+      await nextTurn();
       if (delayMs > 0) await lameDuck(delayMs, [stop.second, ended], this.#log);
     } finally {
       quiet();
@@ -320,7 +320,7 @@ export class Node {
     this.#agentDrains.poolsChanged();
     if (this.#running !== undefined && this.#agreed !== undefined) {
       if (this.#agreed.look()) this.#changed();
-      await setImmediate(); // the word goes out first: making an image takes this thread for some time
+      await nextTurn(); // the word goes out first: making an image takes this thread for some time
     }
     return this.#running?.forwarding.refresh();
   }

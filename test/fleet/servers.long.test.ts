@@ -46,6 +46,21 @@ describe('a fleet before three servers', { skip, timeout: TIMEOUT_MS }, () => {
       }
     });
 
+  test('says again what it is when its lease is lost without a restart of etcd', async () => {
+    const leases = async (): Promise<string[]> =>
+      (await etcd.ctl('lease', 'list')).split('\n').filter((line) => /^[0-9a-f]{8,}$/.test(line));
+    const lost = await leases();
+    assert.ok(lost.length >= MEMBERS);
+    for (const lease of lost) await etcd.ctl('lease', 'revoke', lease);
+    const startMs = performance.now();
+    await all('all answer');
+    const tookMs = performance.now() - startMs;
+    assert.ok(tookMs < 10_000, `${tookMs} ms`);
+    assert.ok((await leases()).every((lease) => !lost.includes(lease)));
+    await apply();
+    agree();
+  });
+
   for (const index of [0, 1, 2])
     test(`changes while server ${index} stalls, and after it goes on`, async () => {
       const { pid } = etcd.servers[index]!.process;

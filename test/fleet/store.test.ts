@@ -224,6 +224,7 @@ describe('the store of a fleet', { skip, timeout: TIMEOUT_MS }, () => {
     const { revision, revisionOfFleet, store } = again.member.status;
     assert.deepEqual([revision, revisionOfFleet, store.answeredAt], [1, null, null]);
     assert.match(store.fault?.why ?? '', /UNAVAILABLE/);
+    assert.doesNotMatch(store.fault!.why, /Resolution note/);
     await server!.start();
     await until('it answers', async () => (await fleet.view()).members[0]?.said?.active === 1);
     await fleet.apply('second');
