@@ -10,6 +10,7 @@ import { ControlError, type TablesReport } from '#anyhop/api/api.js';
 import { tableParts } from '#anyhop/api/table-parts.js';
 import { ConfigError } from '#anyhop/config/error.js';
 import { NAME_PATTERN } from '#anyhop/config/name-fields.js';
+import { deferred } from '#anyhop/core/deferred.js';
 import { parsePrefix } from '#anyhop/packet/address.js';
 import type { OverridePatch } from '#anyhop/pool/override.js';
 import { NONE } from '#anyhop/table/layers.js';
@@ -332,10 +333,12 @@ describe('the control API', () => {
   it('makes one change at a time, in the order in which they were asked, and answers questions meanwhile', async () => {
     let running = 0;
     const order: string[] = [];
+    const isAsked = deferred<void>();
     node.instead.drain = async ({ backend }) => {
       running++;
       assert.equal(running, 1, 'two changes at a time');
-      await delay(20);
+      await isAsked.promise;
+      await delay(5);
       order.push(backend);
       running--;
       if (backend === 'b1') throw new ControlError(404, 'ERR_NOT_FOUND', 'there is none');
@@ -344,6 +347,7 @@ describe('the control API', () => {
     const changes = ['b0', 'b1', 'b2'].map((backend) => post(node.socket, '/drain', { backend }));
     assert.equal((await ask(node.socket, '/status')).status, 200);
     assert.deepEqual(order, []);
+    isAsked.resolve();
     assert.deepEqual(
       (await Promise.all(changes)).map(({ status }) => status),
       [200, 404, 200],
