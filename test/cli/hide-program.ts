@@ -1,12 +1,12 @@
 /** Loaded before a program (node --import): the one named by HIDE_PROGRAM cannot be found. */
-import childProcess from 'node:child_process';
+import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename } from 'node:path';
 
-const { spawn } = childProcess;
-childProcess.spawn = ((program: string, ...rest: []) =>
-  spawn(
-    basename(program) === process.env['HIDE_PROGRAM'] ? `/nowhere/${program}` : program,
-    ...rest,
-  )) as typeof spawn;
+const { accessSync } = fs;
+fs.accessSync = (path, mode) => {
+  if (basename(String(path)) === process.env['HIDE_PROGRAM'])
+    throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
+  accessSync(path, mode);
+};
 syncBuiltinESMExports();

@@ -125,7 +125,7 @@ test('simulate --fleet tells by what is why for how long tables differed and wha
   assert.match(stdout, /^10 nodes, 20 backends in 1 pool, 200 connections open at any moment, views own,/);
   assert.match(stdout, /^why +events +tables differed +median +99 % +longest +together +broken +no 2nd/m);
   assert.match(stdout, /^Of \d+ connections \d+ were broken \([<\d. ]+%\), and \d+ without second chance/m);
-  assert.match(readFileSync(svg, 'utf8'), />drain<.*>partition</s);
+  assert.match(readFileSync(svg, 'utf8'), />drain<.*>late node</s);
   const report = JSON.parse(simulate(...small, '--json').stdout);
   assert.deepEqual([report.nodes, report.pools, report.endMs], [10, 1, 180_000]);
   assert.equal(report.changes.applied, Number(/^(\d+) of \d+ changes came/m.exec(stdout)?.[1]));
