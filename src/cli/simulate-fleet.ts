@@ -96,8 +96,9 @@ export async function runFleet(given: FleetSimulation): Promise<void> {
   const line = new ProgressLine();
   const report = simulateLarge(options, ({ nowMs, changes, tables }) => {
     if (nowMs % MINUTE_MS > 0 && !process.stderr.isTTY) return;
-    const minutes = `${Math.floor(nowMs / MINUTE_MS)} of ${given.minutes} min`;
-    line.show(`${minutes}, ${amount(changes, 'change')}, ${amount(tables, 'table')} made`);
+    const played = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS;
+    const passed = `${formatDuration(played)} of ${formatDuration(given.minutes * MINUTE_MS)}`;
+    line.show(`${passed}, ${amount(changes, 'change')}, ${amount(tables, 'table')} made`);
   });
   line.clear();
   if (given.svg !== undefined) saveSvg(given.svg, await plotLarge(report, heading(report, options)));
